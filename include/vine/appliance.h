@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/appliance.h - the appliance's side: register procedures, accept pipes, serve, drain, stop.
+ *
+ * Owns:     an appliance owns its listening address, its halves of all pipes, and the jobs that it
+ *           took. Procedure definitions stay the caller's.
+ * Threads:  one thread calls vine_appliance_serve; any number call vine_appliance_work (the library
+ *           starts none). vine_appliance_register may be called from any thread at any time,
+ *           vine_appliance_stop from a signal handler too.
+ * Blocking: vine_appliance_serve and vine_appliance_work until the appliance has drained.
+ * Trust:    applications may write anything into their halves and send anything over their sockets,
+ *           and die at any moment. One that breaks the protocol gets its pipe closed with a reason
+ *           that is logged; nobody else notices.
+ * Limits:   those of the options, per pipe; VINE_APPLIANCE_PROCEDURES_MAX procedures.
+ */
+#ifndef VINE_APPLIANCE_H
+#define VINE_APPLIANCE_H
+
+#include <vine/procedure.h>
+
+VINE_BEGIN_DECLARATIONS
+
+#define VINE_APPLIANCE_PROCEDURES_MAX 1024
+
+struct vine_appliance;
+
+/* All zero (or NULL instead of the struct) means the defaults. */
+struct vine_appliance_options {
+    size_t size_bytes;         /* sizeof(struct vine_appliance_options) */
+    const char *name;          /* what applications see; default the program's name */
+    uint32_t pipes_max;        /* at once; default 4,096 */
+    uint32_t channels_max;     /* per pipe; default 16, at most 64 */
+    uint32_t tasks_max;        /* in flight per channel; default 192, at most 3,072 */
+    uint32_t accelerators_max; /* virtual ones per pipe; default 64 */
+    uint32_t sessions_max;     /* per pipe; default 256 */
+    uint64_t
+        memory_max_bytes;   /* of both halves and the sessions' state of a pipe; default 256 MiB */
+    uint64_t spin_ns;       /* longest spin before the loop sleeps; default 50,000; 1: never */
+    uint64_t segment_bytes; /* of a named segment; default 16 MiB */
+    bool segment_truncate;  /* make a named segment anew, if nobody uses it */
+    vine_log_fn log;
+    void *log_context;
+};
+
+/* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */
+VINE_API VINE_MUST_CHECK int vine_appliance_create(const struct vine_appliance_options *options,
+                                                   struct vine_appliance **ret_appliance);
+
+/*
+ * Offer a procedure. One of the same name is replaced: tasks that were taken before run with the
+ * definition of their time, later ones with this. The definition must stay valid until the appliance
+ * is destroyed. Any thread, also while serving.
+ *
+ * Returns 0; -EINVAL  a malformed definition; -VINE_EQUOTA  too many.
+ */
+VINE_API VINE_MUST_CHECK int
+vine_appliance_register(struct vine_appliance *appliance,
+                        const struct vine_procedure_definition *definition);
+
+/*
+ * Listen at `address` (as vine_pipe_open takes it; NULL the same default). Once, before serving. A
+ * live appliance's address is never stolen, a stale socket is taken over. A named segment (file:,
+ * shm:, pci:) is made if it is not there, and serves one application at a time.
+ *
+ * Returns 0; -EADDRINUSE  another appliance listens there; -EACCES, -VINE_ECONFIG, ... logged.
+ */
+VINE_API VINE_MUST_CHECK int vine_appliance_listen(struct vine_appliance *appliance,
+                                                   const char *address);
+
+/* The address as it was resolved: a path, or the segment's name. Valid until destroyed. */
+VINE_API const char *vine_appliance_address(const struct vine_appliance *appliance);
+
+/* Serve until vine_appliance_stop was called and the tasks that were taken have ended. The calling
+ * thread is the loop: it polls the rings, runs short procedures, and the others too if no thread
+ * works. Returns 0 after a drain, or the negated errno that ended it. */
+VINE_API VINE_MUST_CHECK int vine_appliance_serve(struct vine_appliance *appliance);
+
+/* Run jobs on the calling thread until the appliance has drained. Call it from as many threads as
+ * shall work, before or while the loop serves. */
+VINE_API void vine_appliance_work(struct vine_appliance *appliance);
+
+/* Begin to drain: new pipes and tasks are refused with -VINE_EDRAINING, accepted tasks end. Called
+ * again, gives up what still runs. Any thread; async-signal-safe. */
+VINE_API void vine_appliance_stop(struct vine_appliance *appliance);
+
+/* Free everything. Not while a thread serves or works. NULL is allowed. */
+VINE_API void vine_appliance_destroy(struct vine_appliance *appliance);
+
+struct vine_appliance_stats {
+    uint64_t pipes_accepted;
+    uint64_t pipes_refused; /* at the handshake */
+    uint64_t pipes_broken;  /* closed because the application broke the protocol */
+    uint64_t pipes_lost;    /* because it died */
+    uint64_t tasks_done;
+    uint64_t tasks_failed;
+    uint64_t bytes_in; /* of inputs and outputs of the tasks done */
+    uint64_t bytes_out;
+    uint32_t pipes_open;
+    uint32_t tasks_running; /* taken and not completed */
+    uint32_t workers;
+    uint64_t memory_bytes; /* halves of both sides that are mapped, of all pipes */
+};
+
+/* Any thread; never blocks; the numbers are of one moment each. */
+VINE_API void vine_appliance_get_stats(struct vine_appliance *appliance,
+                                       struct vine_appliance_stats *ret_stats);
+
+VINE_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/talk.h - the application's side of a pipe: data, tasks, accelerators, sessions.
+ *
+ * Owns:     a pipe owns its half of the shared memory and everything created from it: data, tasks,
+ *           accelerators, sessions. Closing the pipe ends all of them.
+ * Threads:  any thread may use a pipe. A thread's first task opens a channel of its own, so threads
+ *           do not contend; any thread may wait for, cancel or free any task.
+ * Blocking: where a function says so, at most for the time-out that it is given. The loss of the
+ *           appliance ends every wait within a second.
+ * Trust:    the appliance may write anything into its half at any moment. No call touches memory
+ *           outside the two halves because of it; the worst answers are wrong results,
+ *           -VINE_ECORRUPT and -VINE_EPEERLOST. Results can change under a reader: copy them with
+ *           vine_data_read, or read each byte once.
+ * Limits:   VINE_TASK_DATA_MAX data and VINE_TASK_BYTES_MAX bytes a task; memory, channels and
+ *           tasks by the quotas that vine_pipe_limits tells.
+ *
+ * Caveats:  a pipe does not survive fork: every call in the child returns -VINE_EFORK, and the
+ *           memory is not mapped there. The library starts no thread: callbacks run inside
+ *           vine_pipe_poll, vine_task_poll and the waits, on the thread that calls them.
+ */
+#ifndef VINE_TALK_H
+#define VINE_TALK_H
+
+#include <stdbool.h>
+
+#include <vine/base.h>
+
+VINE_BEGIN_DECLARATIONS
+
+#define VINE_NAME_MAX       31   /* bytes of a procedure's, appliance's or type's name */
+#define VINE_ARGUMENTS_MAX  8    /* arguments of a procedure */
+#define VINE_TASK_DATA_MAX  8    /* inputs and outputs of a task, together */
+#define VINE_TASK_BYTES_MAX 4096 /* bytes that travel with a task itself */
+#define VINE_RESULT_MAX     32   /* bytes that travel with its completion */
+
+struct vine_pipe;
+struct vine_accelerator;
+struct vine_procedure;
+struct vine_data;
+struct vine_session;
+struct vine_task;
+
+/* ---- pipes ---------------------------------------------------------------------------------- */
+
+enum vine_wait_mode {
+    VINE_WAIT_AUTO,   /* stream where both sides can, else sleepy */
+    VINE_WAIT_STREAM, /* cheapest to issue, dearer to fall asleep (membarrier) */
+    VINE_WAIT_SLEEPY, /* a full fence an issue, cheap to fall asleep */
+};
+
+/* All zero (or NULL instead of the struct) means the defaults. */
+struct vine_pipe_options {
+    size_t size_bytes;         /* sizeof(struct vine_pipe_options) */
+    const char *name;          /* what the appliance's operator sees; default the program's name */
+    uint64_t memory_max_bytes; /* of both halves together; default and bound: the appliance's */
+    uint32_t channels_max;     /* threads with a channel of their own; default the appliance's */
+    uint32_t tasks_max;        /* in flight a channel; default the appliance's */
+    enum vine_wait_mode wait_mode;
+    bool throttle;               /* wait where -EAGAIN or -VINE_EQUOTA would be returned */
+    uint64_t spin_ns;            /* longest spin before a sleep; default 50,000; 1: never spin */
+    uint64_t connect_timeout_ns; /* default 5 s */
+    vine_log_fn log;
+    void *log_context;
+};
+
+/*
+ * Connect to the appliance at `address` and set up the two halves. Any thread; blocks for at most
+ * the connect time-out.
+ *
+ * An address is a socket's PATH (it has a '/'), a NAME under the runtime directory
+ * ($XDG_RUNTIME_DIR/vine, for root /run/vine, else /tmp/vine-UID), `file:PATH` or `shm:NAME` for a
+ * named segment, `pci:BDF` or `pci:auto` in a VM, or `vinetalk:[FILE]` for what the configuration
+ * file (~/.vinetalk) says. NULL: $VINE_APPLIANCE, else the configured one, else the name `default`.
+ *
+ * Returns 0                   *ret_pipe is open;
+ *         -VINE_ENOAPPLIANCE  nobody listens there (no file, or a stale one);
+ *         -ETIMEDOUT          somebody does, but does not answer;
+ *         -EACCES             we may not connect, or the runtime directory is not ours alone;
+ *         -EBUSY              a named segment that another application uses;
+ *         -VINE_EVERSION, -VINE_EFINGERPRINT, -VINE_EPROTOCOL, -VINE_EUNSEALED, -VINE_ETRUNCATED,
+ *         -VINE_EMAGIC, -VINE_ECORRUPT, -VINE_EINITIALIZING
+ *                             what is there is not an appliance that we can talk to;
+ *         -VINE_EDRAINING, -VINE_EQUOTA  it takes no further pipe;
+ *         -VINE_ECONFIG       the address or the configuration is malformed;
+ *         another negated errno of the system. The reason is logged in full.
+ */
+VINE_API VINE_MUST_CHECK int vine_pipe_open(const char *address,
+                                            const struct vine_pipe_options *options,
+                                            struct vine_pipe **ret_pipe);
+
+/*
+ * Close the pipe and everything made from it; no other thread may be in a call on it. Unfinished
+ * tasks are abandoned without callbacks. NULL is allowed. Does not wait for the appliance.
+ */
+VINE_API void vine_pipe_close(struct vine_pipe *pipe);
+
+/* 0 while the pipe is usable, else why it is not: -VINE_EPEERLOST, -VINE_ECORRUPT, -VINE_EFORK or
+ * the reason with which the appliance closed it. Any thread; looks at the peer, never blocks. */
+VINE_API VINE_MUST_CHECK int vine_pipe_status(struct vine_pipe *pipe);
+
+/*
+ * Take all completions that have arrived on any channel and run their callbacks. Any thread; never
+ * blocks.
+ *
+ * Returns the number of tasks that ended, or a negative code as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_pipe_poll(struct vine_pipe *pipe);
+
+struct vine_pipe_limits {
+    uint64_t memory_max_bytes; /* granted for both halves together */
+    uint32_t channels_max;
+    uint32_t tasks_max; /* in flight a channel */
+};
+
+struct vine_pipe_stats {
+    uint64_t tasks_issued;
+    uint64_t tasks_done; /* ended well */
+    uint64_t tasks_failed;
+    uint64_t tasks_lost;   /* ended with -VINE_EPEERLOST */
+    uint64_t bytes_copied; /* by vine_data_write and vine_data_read */
+    uint64_t memory_bytes; /* of our half and what is mapped of the other */
+    uint64_t wakes_sent;   /* times that the appliance had to be woken */
+    uint64_t ids_refused;  /* completions with a late, duplicate, unknown or forged id */
+    uint32_t channels_open;
+    uint32_t tasks_in_flight;
+};
+
+/* Any thread; never blocks. */
+VINE_API void vine_pipe_get_limits(struct vine_pipe *pipe, struct vine_pipe_limits *ret_limits);
+VINE_API void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_stats);
+
+/* ---- what the appliance offers ---------------------------------------------------------------- */
+
+enum vine_argument_kind {
+    VINE_SCALAR = 1, /* one uint64_t among the task's bytes; min and max bound its value */
+    VINE_BYTES =
+        2, /* the rest of the task's bytes; min and max bound its size; at most one, last */
+    VINE_INPUT = 3,  /* data that the procedure reads; min and max bound its size */
+    VINE_OUTPUT = 4, /* data that it writes; min and max bound the room that a task may state */
+    VINE_RESULT = 5, /* bytes that travel with the completion; max at most VINE_RESULT_MAX */
+};
+
+/* What data holds. The sides refuse data of another type than a procedure states. */
+enum vine_data_type {
+    VINE_TYPE_BYTES = 1,
+    VINE_TYPE_U32 = 2,
+    VINE_TYPE_U64 = 3,
+    VINE_TYPE_F32 = 4,
+    VINE_TYPE_F64 = 5,
+    VINE_TYPE_USER = 256, /* from here on: the program's own; the element size is 1 */
+};
+
+struct vine_argument {
+    const char *name;
+    uint32_t kind;      /* enum vine_argument_kind */
+    uint32_t data_type; /* enum vine_data_type, of VINE_INPUT and VINE_OUTPUT */
+    uint64_t min;
+    uint64_t max;
+};
+
+struct vine_procedure_info {
+    char name[VINE_NAME_MAX + 1];
+    char accelerator_type[VINE_NAME_MAX + 1];
+    char summary[128];
+    bool copies_arguments; /* inputs are copied into private memory before they are used */
+    bool has_sessions;     /* work may span tasks: see vine_session_open */
+    uint32_t argument_count;
+    struct vine_argument arguments[VINE_ARGUMENTS_MAX]; /* names point into this struct's pipe */
+};
+
+/*
+ * Find a procedure by name; asks the appliance once and remembers. Any thread; blocks for a round
+ * trip. The procedure lives as long as the pipe.
+ *
+ * Returns 0; -VINE_EPROCEDURE  there is none of this name; or as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_procedure_get(struct vine_pipe *pipe, const char *name,
+                                                struct vine_procedure **ret_procedure);
+
+/* What is known of a procedure. Any thread; valid as long as the pipe. */
+VINE_API const struct vine_procedure_info *
+vine_procedure_describe(const struct vine_procedure *procedure);
+
+/*
+ * Ask for all procedures. Any thread; blocks for a round trip. Writes at most `count` pointers.
+ *
+ * Returns how many there are (which may be more than `count`), or a negative code.
+ */
+VINE_API VINE_MUST_CHECK int vine_procedure_list(struct vine_pipe *pipe,
+                                                 struct vine_procedure **procedures, size_t count);
+
+/* ---- accelerators ------------------------------------------------------------------------------ */
+
+struct vine_accelerator_info {
+    char type[VINE_NAME_MAX + 1]; /* "cpu" */
+    char name[64];                /* of the device */
+    uint32_t parallelism;         /* tasks that it runs at once */
+    uint32_t tasks_queued;
+    uint64_t tasks_done;
+    uint64_t busy_ns;
+};
+
+/* The appliance's physical accelerators of `type` (NULL: all). Any thread; blocks for a round trip.
+ * Returns how many there are (which may be more than `count`), or a negative code. */
+VINE_API VINE_MUST_CHECK int vine_accelerator_list(struct vine_pipe *pipe, const char *type,
+                                                   struct vine_accelerator_info *infos,
+                                                   size_t count);
+
+enum vine_accelerator_order {
+    VINE_ORDERED,  /* tasks that one thread issues run one after the other, in that order */
+    VINE_PARALLEL, /* tasks run as there is room */
+};
+
+/*
+ * Acquire a virtual accelerator: a handle through which tasks are issued, mapped by the appliance
+ * onto physical accelerators of `type` (NULL: "cpu"). Any thread; blocks for a round trip.
+ *
+ * Returns 0; -VINE_EACCELERATOR  none of this type; -VINE_EQUOTA  too many; or as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
+                                                      enum vine_accelerator_order order,
+                                                      struct vine_accelerator **ret_accelerator);
+
+/* Give it back. Tasks on it go on to their end. NULL is allowed. Any thread; never blocks. */
+VINE_API void vine_accelerator_release(struct vine_accelerator *accelerator);
+
+struct vine_accelerator_stats {
+    uint64_t tasks_issued;
+    uint64_t tasks_ended;
+    uint64_t queued_ns; /* sums over the ended tasks, as the appliance measured them */
+    uint64_t run_ns;
+};
+
+/* State and statistics of a virtual accelerator. Any thread; never blocks. */
+VINE_API void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
+                                         struct vine_accelerator_stats *ret_stats);
+
+/* ---- data -------------------------------------------------------------------------------------- */
+
+/*
+ * Allocate data for inputs in our half: `size_bytes` bytes of `data_type` (a VINE_TYPE_ value; the
+ * size is a multiple of its element). Any thread; may grow the half by a further memory object,
+ * else does not block (with throttle: until there is room).
+ *
+ * Returns 0; -VINE_EQUOTA  the pipe's memory is used up; -VINE_ETOOBIG  it would not fit an empty
+ *         pipe; -EINVAL; or as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_data_create(struct vine_pipe *pipe, uint32_t data_type,
+                                              uint64_t size_bytes, struct vine_data **ret_data);
+
+/*
+ * Make a place for a result of at most `size_max_bytes`: the appliance, who writes it, allocates it
+ * in its half when a task runs; until then it has no size and cannot be read. May be used as an
+ * input of later tasks. Any thread; never blocks.
+ */
+VINE_API VINE_MUST_CHECK int vine_data_expect(struct vine_pipe *pipe, uint32_t data_type,
+                                              uint64_t size_max_bytes, struct vine_data **ret_data);
+
+/*
+ * Free data. Any thread; never blocks. What an unfinished or abandoned task uses is freed at that
+ * task's end; a result goes back to the appliance with a release message. NULL is allowed.
+ */
+VINE_API void vine_data_free(struct vine_data *data);
+
+/* Bytes that it holds; of a result, 0 until its task has ended well. Any thread. */
+VINE_API uint64_t vine_data_size(const struct vine_data *data);
+
+/* Copy bytes into our data or out of any data. Any thread; never blocks.
+ * Returns 0; -EINVAL  beyond its size, or written to a result. */
+VINE_API VINE_MUST_CHECK int vine_data_write(struct vine_data *data, uint64_t offset,
+                                             const void *bytes, size_t size);
+VINE_API VINE_MUST_CHECK int vine_data_read(const struct vine_data *data, uint64_t offset,
+                                            void *bytes, size_t size);
+
+/* The memory itself, aligned to VINE_CACHE_LINE and valid until the data is freed: of our own data,
+ * to fill in place; NULL for a result. Any thread. */
+VINE_API void *vine_data_map(struct vine_data *data);
+
+/* The memory itself for reading, of own data and of results; NULL before a result is there. What
+ * lies in the appliance's half can change at any moment. Any thread. */
+VINE_API const void *vine_data_view(const struct vine_data *data);
+
+/* Set how many of the allocated bytes the next tasks shall see, at most what was allocated. Any
+ * thread. Returns 0; -EINVAL  more than that, no multiple of the element, or a result. */
+VINE_API VINE_MUST_CHECK int vine_data_resize(struct vine_data *data, uint64_t size_bytes);
+
+/* ---- sessions ---------------------------------------------------------------------------------- */
+
+/*
+ * Open a session: work that spans tasks, such as the hash of a file in chunks. All tasks of a
+ * session use one procedure that has sessions, and run in the order in which they were issued, one
+ * at a time. The state lives in the appliance and counts in the pipe's quota. Any thread; never
+ * blocks.
+ *
+ * Returns 0; -VINE_EQUOTA  too many; -VINE_ESESSION  the procedure has none; or as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_session_open(struct vine_pipe *pipe,
+                                               struct vine_procedure *procedure,
+                                               struct vine_session **ret_session);
+
+/* Close it. Without a last task, or after a failed one, this discards the state. Tasks still in
+ * flight end first. Any thread; never blocks. NULL is allowed. */
+VINE_API void vine_session_close(struct vine_session *session);
+
+/* ---- tasks ------------------------------------------------------------------------------------- */
+
+/* Runs once when the task has ended, well or not, on the thread that noticed. It may issue, free
+ * and cancel tasks; it must not wait. `status` is what vine_task_poll would return. */
+typedef void (*vine_task_fn)(struct vine_task *task, int status, void *context);
+
+/* All zero means: nothing of it. */
+struct vine_task_options {
+    size_t size_bytes;                    /* sizeof(struct vine_task_options) */
+    struct vine_accelerator *accelerator; /* NULL: the pipe's own, ordered, on cpu */
+    const void *bytes; /* scalars (uint64_t each, in order), then bytes; copied */
+    size_t bytes_size;
+    struct vine_data *const *inputs; /* in the order of the procedure's VINE_INPUT arguments */
+    uint32_t input_count;
+    uint32_t output_count;
+    struct vine_data *const *outputs; /* made by vine_data_expect */
+    struct vine_session *session;
+    bool session_last;             /* ends the session's state after this task */
+    const struct vine_task *after; /* start only when that task of this pipe has ended */
+    vine_task_fn callback;
+    void *context;
+};
+
+/*
+ * Issue a task. Any thread; never blocks, but for a thread's first one (a channel is opened: a
+ * round trip) and with throttle. Bytes are copied; data is used until the task ends.
+ *
+ * Returns 0              *ret_task is pending; free it with vine_task_free;
+ *         -EAGAIN        as many are in flight as the channel takes; wait for one;
+ *         -VINE_EQUOTA   too many tasks that have ended and were not freed, or no memory for the
+ *                        bytes;
+ *         -VINE_EARGUMENT, -VINE_ETOOBIG, -EINVAL  refused here, before anything was sent;
+ *         or as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_task_issue(struct vine_pipe *pipe,
+                                             struct vine_procedure *procedure,
+                                             const struct vine_task_options *options,
+                                             struct vine_task **ret_task);
+
+/*
+ * Wait until the task has ended. Any thread; blocks for at most `timeout_ns`. The task stays and
+ * keeps its results until it is freed.
+ *
+ * Returns 0           it has ended well: the outputs hold their results;
+ *         -ETIMEDOUT  it has not ended; it goes on;
+ *         -VINE_EPEERLOST, -VINE_ECANCELED, -VINE_EFAILED, -VINE_EDATA, -VINE_EOVERFLOW, ...
+ *                     how it ended.
+ */
+VINE_API VINE_MUST_CHECK int vine_task_wait(struct vine_task *task, uint64_t timeout_ns);
+
+/* The same for whichever of `count` tasks ends first; *ret_index tells which. NULL entries are
+ * skipped. Returns -EINVAL when all are. */
+VINE_API VINE_MUST_CHECK int vine_task_wait_any(struct vine_task *const *tasks, size_t count,
+                                                uint64_t timeout_ns, size_t *ret_index);
+
+/* Look without blocking: -EAGAIN while it is pending, else as vine_task_wait. Any thread. */
+VINE_API VINE_MUST_CHECK int vine_task_poll(struct vine_task *task);
+
+/* Ask the appliance to drop the task, or to stop it where its procedure looks. It ends in any case
+ * with its own completion, -VINE_ECANCELED if it was in time. Any thread; never blocks.
+ * Returns 0, or as vine_pipe_status. */
+VINE_API VINE_MUST_CHECK int vine_task_cancel(struct vine_task *task);
+
+/* Free a task. One that has not ended is abandoned: it runs to its end, its callback is not called,
+ * its data is kept until then. NULL is allowed. Any thread; never blocks. */
+VINE_API void vine_task_free(struct vine_task *task);
+
+/* Copy the bytes that came with the completion. Any thread, after the task has ended well.
+ * Returns their count (which may be more than `size`). */
+VINE_API size_t vine_task_result(const struct vine_task *task, void *bytes, size_t size);
+
+/* Durations by one machine's clock each; times of the two sides are never subtracted. */
+struct vine_task_stats {
+    uint64_t queued_ns; /* in the appliance, from when it first saw the task until it ran */
+    uint64_t run_ns;    /* in the appliance */
+    uint64_t total_ns;  /* here, from issue until its completion was taken */
+};
+
+/* Any thread, after the task has ended. */
+VINE_API void vine_task_get_stats(const struct vine_task *task, struct vine_task_stats *ret_stats);
+
+/*
+ * Issue and wait in one call: like vine_task_issue, vine_task_wait, vine_task_result and
+ * vine_task_free. `result` (may be NULL) takes at most *result_size bytes and the true size is put
+ * there. If the time-out ends it, the task is abandoned. Any thread; blocks.
+ */
+VINE_API VINE_MUST_CHECK int vine_task_run(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                                           const struct vine_task_options *options,
+                                           uint64_t timeout_ns, void *result, size_t *result_size);
+
+/*
+ * The shortest way: run `procedure` on a copy of `input` and copy what it makes, an output or a
+ * result, to `output`. Scalars and bytes of the procedure must be optional: they are not sent. Any
+ * thread; blocks until the task ends.
+ *
+ * Returns 0 and the size in *ret_size (may be NULL), or a negative code; -VINE_EOVERFLOW  `output`
+ * is too small.
+ */
+VINE_API VINE_MUST_CHECK int vine_pipe_call(struct vine_pipe *pipe, const char *procedure,
+                                            const void *input, size_t input_size, void *output,
+                                            size_t output_max, size_t *ret_size);
+
+VINE_END_DECLARATIONS
+
+#endif
