@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/wake/futex.h"
+
+#include "arch/clock/clock.h"
+#include "utils/assert.h"
+#include "utils/bits.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct timespec timespec_of(uint64_t time_ns)
+{
+    return (struct timespec){
+        .tv_sec = (time_t)(time_ns / VINE_NS_PER_SECOND),
+        .tv_nsec = (long)(time_ns % VINE_NS_PER_SECOND),
+    };
+}
+
+static int wait_one(const uint32_t *word, uint32_t expected, uint64_t timeout_ns, int flags)
+{
+    VINE_ASSERT(vine__is_aligned_u64((uintptr_t)word, sizeof(*word)));
+    const struct timespec timeout = timespec_of(timeout_ns);
+    if (syscall(SYS_futex, word, FUTEX_WAIT | flags, expected,
+                timeout_ns == VINE_FOREVER ? NULL : &timeout, NULL, 0) == 0)
+        return 0;
+    /* EAGAIN: the word differs. */
+    return errno == EAGAIN ? 0 : -errno;
+}
+
+static int wake(const uint32_t *word, int count, int flags)
+{
+    VINE_ASSERT(vine__is_aligned_u64((uintptr_t)word, sizeof(*word)));
+    const long woken = syscall(SYS_futex, word, FUTEX_WAKE | flags, count, NULL, NULL, 0);
+    return woken >= 0 ? (int)woken : -errno;
+}
+
+int vine__futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    return wait_one(word, expected, timeout_ns, 0);
+}
+
+int vine__futex_wait_private(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    return wait_one(word, expected, timeout_ns, FUTEX_PRIVATE_FLAG);
+}
+
+int vine__futex_wake(const uint32_t *word, int count)
+{
+    return wake(word, count, 0);
+}
+
+int vine__futex_wake_private(const uint32_t *word, int count)
+{
+    return wake(word, count, FUTEX_PRIVATE_FLAG);
+}
+
+int vine__futex_wait_two(const uint32_t *word_a, uint32_t expected_a, const uint32_t *word_b,
+                         uint32_t expected_b, uint64_t timeout_ns)
+{
+    VINE_ASSERT(vine__is_aligned_u64((uintptr_t)word_a, sizeof(*word_a)));
+    VINE_ASSERT(vine__is_aligned_u64((uintptr_t)word_b, sizeof(*word_b)));
+    struct futex_waitv waiters[2] = {
+        {.val = expected_a, .uaddr = (uintptr_t)word_a, .flags = FUTEX_32},
+        {.val = expected_b, .uaddr = (uintptr_t)word_b, .flags = FUTEX_32},
+    };
+    /* Unlike the others, this call takes a point in time. */
+    uint64_t deadline_ns;
+    bool forever = timeout_ns == VINE_FOREVER;
+    if (!forever)
+        forever = vine__add_overflows_u64(vine__clock_now_ns(), timeout_ns, &deadline_ns);
+    const struct timespec deadline = timespec_of(forever ? 0 : deadline_ns);
+    if (syscall(SYS_futex_waitv, waiters, 2, 0, forever ? NULL : &deadline, CLOCK_MONOTONIC) >= 0)
+        return 0;
+    if (errno == EAGAIN)
+        return 0;
+    /* Filters of containers older than the call answer EPERM. */
+    return errno == EPERM ? -ENOSYS : -errno;
+}
