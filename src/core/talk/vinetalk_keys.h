@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/vinetalk_keys.h - the keys of Vine's configuration, once for code, help and documents.
+ *
+ * The files: /etc/vine/vine.conf, then $XDG_CONFIG_HOME/vine/vine.conf (~/.config/vine/vine.conf),
+ * then ~/.vinetalk; then the environment's VINE_KEY and the flags. Later wins. Their format is
+ * that of utils/config.h; docs/formats/vinetalk.md explains each key.
+ *
+ * An architecture is a way in which a pipe's memory is found; each has keys that it requires.
+ * `shm` is used by the address `vinetalk:`, `tracer` by the tracer, `any` by everybody.
+ */
+#ifndef VINE_CORE_TALK_VINETALK_KEYS_H
+#define VINE_CORE_TALK_VINETALK_KEYS_H
+
+#include "utils/config.h"
+#include "utils/tables.h"
+
+#include <stddef.h>
+
+#define VINETALK_ARCHITECTURE_ANY    "any"
+#define VINETALK_ARCHITECTURE_SHM    "shm"
+#define VINETALK_ARCHITECTURE_TRACER "tracer"
+
+#define VINETALK_REQUIRED true
+#define VINETALK_OPTIONAL false
+
+/* X(key, type, architecture, required, fallback, help) */
+#define VINETALK_KEYS(X)                                                                           \
+    X("appliance", STRING, ANY, OPTIONAL, NULL,                                                    \
+      "the appliance that is used where no address is given")                                      \
+    X("shm_file", PATH, SHM, REQUIRED, NULL,                                                       \
+      "the segment: a name for POSIX shared memory, or a path for a file or PCI BAR")              \
+    X("shm_size", SIZE, SHM, REQUIRED, NULL, "the segment's size in bytes")                        \
+    X("shm_trunc", BOOL, SHM, OPTIONAL, "0",                                                       \
+      "1: the appliance makes the segment anew, unless somebody uses it")                          \
+    X("shm_off", SIZE, SHM, OPTIONAL, "0", "where in the file the segment begins, in bytes")       \
+    X("shm_ivshmem", BOOL, SHM, OPTIONAL, "0", "1: shm_file is the memory BAR of a PCI device")    \
+    X("tracer_path", PATH, TRACER, REQUIRED, NULL, "the folder in which traces are written")       \
+    X("tracer_events", UNSIGNED, TRACER, OPTIONAL, "65536",                                        \
+      "events that a thread keeps; the oldest are overwritten")
+
+#define VINETALK_KEY_ROW(name, kind, architecture, is_required, preset, text)                      \
+    {.key = (name),                                                                                \
+     .type = VINE__CONFIG_##kind,                                                                  \
+     .group = VINETALK_ARCHITECTURE_##architecture,                                                \
+     .required = VINETALK_##is_required,                                                           \
+     .fallback = (preset),                                                                         \
+     .help = (text)},
+
+static const struct vine__config_key vinetalk_keys[] = {VINETALK_KEYS(VINETALK_KEY_ROW)};
+
+#define VINETALK_KEY_COUNT ((uint32_t)VINE_ARRAY_COUNT(vinetalk_keys))
+
+#endif
