@@ -12,7 +12,7 @@
  *           for processes that cooperate; damaged ones are answered with -VINE_ECORRUPT and no
  *           memory outside of them is touched.
  * Limits:   2^30 - 1 granules an extent: 16 GiB with granules of 16 bytes, 64 GiB with 64. Books
- *           are 32 bytes a block, 4 bytes for every 16 granules, and a header of 4 KiB.
+ *           are 32 bytes a block, 4 bytes for every 16 granules, and a header of 3.6 KiB.
  *
  * Strategies:
  *   general   quick lists of sizes that were used lately over segregated best fit with
@@ -20,6 +20,9 @@
  *   tlsf      two-level segregated fit: immediate coalescing, sizes exact to the granule, and no
  *             operation takes more than VINE_ALLOCATOR_STEPS_MAX steps from block to block.
  *   bump      allocates forward, frees all at once (vine_allocator_reset) and nothing else.
+ *
+ * Caveats:  a handle of shared books does not survive fork: its lock names the parent. The child
+ *           attaches anew. What a process had allocated stays allocated when it dies.
  */
 #ifndef VINE_ALLOCATOR_H
 #define VINE_ALLOCATOR_H
@@ -92,7 +95,9 @@ VINE_API void vine_allocator_destroy(struct vine_allocator *allocator);
  * Returns 0        `ret_offset` is a multiple of the granule;
  *         -EINVAL  the size is zero;
  *         -ENOMEM  there is no room of that size, or the books are full;
- *         -VINE_ECORRUPT  shared books are damaged.
+ *         -VINE_ECORRUPT  shared books are damaged;
+ *         -EBUSY   another living process has held shared books for a second.
+ * The last two may be the answer of every call below that returns a result.
  */
 VINE_API VINE_MUST_CHECK int vine_allocator_alloc(struct vine_allocator *allocator,
                                                   uint64_t size_bytes, uint64_t *ret_offset);
@@ -102,8 +107,7 @@ VINE_API VINE_MUST_CHECK int vine_allocator_alloc(struct vine_allocator *allocat
  *
  * Returns 0             the block is free;
  *         -VINE_ETOKEN  no living block begins at `offset`, nothing was changed;
- *         -EOPNOTSUPP   bump frees all or nothing;
- *         -VINE_ECORRUPT  shared books are damaged.
+ *         -EOPNOTSUPP   bump frees all or nothing.
  */
 VINE_API VINE_MUST_CHECK int vine_allocator_free(struct vine_allocator *allocator, uint64_t offset);
 
@@ -119,7 +123,7 @@ VINE_API VINE_MUST_CHECK int vine_allocator_free_block(struct vine_allocator *al
 /*
  * Tell how many bytes a living block has, rounding included.
  *
- * Returns 0, -VINE_ETOKEN, -EOPNOTSUPP or -VINE_ECORRUPT as vine_allocator_free does.
+ * Returns 0, -VINE_ETOKEN or -EOPNOTSUPP as vine_allocator_free does.
  */
 VINE_API VINE_MUST_CHECK int vine_allocator_size_of(struct vine_allocator *allocator,
                                                     uint64_t offset, uint64_t *ret_size_bytes);
@@ -130,16 +134,16 @@ VINE_API VINE_MUST_CHECK int vine_allocator_size_of(struct vine_allocator *alloc
  *
  * Returns 0        at least `size_bytes` are left;
  *         -EINVAL  the size is zero or more than the block has;
- *         -VINE_ETOKEN, -EOPNOTSUPP or -VINE_ECORRUPT as vine_allocator_free does.
+ *         -VINE_ETOKEN or -EOPNOTSUPP as vine_allocator_free does.
  */
 VINE_API VINE_MUST_CHECK int vine_allocator_shrink(struct vine_allocator *allocator,
                                                    uint64_t offset, uint64_t size_bytes);
 
-/* Free all blocks at once. Returns 0, or -VINE_ECORRUPT when shared books are damaged. */
+/* Free all blocks at once. Takes time in proportion to the books. Returns 0. */
 VINE_API VINE_MUST_CHECK int vine_allocator_reset(struct vine_allocator *allocator);
 
 /* Tell what is used and what is left. Empties the quick lists, so that the largest free size is
- * what an allocation would find; walks one list of free blocks. Returns 0 or -VINE_ECORRUPT. */
+ * what an allocation would find; walks one list of free blocks. Returns 0. */
 VINE_API VINE_MUST_CHECK int vine_allocator_stats(struct vine_allocator *allocator,
                                                   struct vine_allocator_stats *ret_stats);
 

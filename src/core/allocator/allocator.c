@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The public calls: check, take the lock if the books are shared, let the strategy act, count.
+ */
+#include "core/allocator/allocator_internal.h"
+
+#include "utils/assert.h"
+#include "utils/bits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GROWING_ENTRIES = 64,       /* what books that may grow begin with */
+    DERIVED_UNITS = 64,         /* fixed books have one entry for so many granules */
+    QUICK_BYTES_MAX = 64 << 10, /* the largest block that a quick list takes */
+    HUGE_PAGE_BYTES = 2 * 1024 * 1024,
+};
+
+int vine__allocator_check_options(const struct vine_allocator_options *options,
+                                  struct vine_allocator_options *ret_options)
+{
+    if (options == NULL || options->size_bytes != sizeof(*options))
+        return -EINVAL;
+    struct vine_allocator_options checked = *options;
+    if (checked.granule_bytes == 0)
+        checked.granule_bytes = 64;
+    if (checked.granule_bytes != 16 && checked.granule_bytes != 64)
+        return -EINVAL;
+    if ((uint32_t)checked.strategy > VINE_ALLOCATOR_BUMP)
+        return -EINVAL;
+    if (checked.extent_bytes / checked.granule_bytes > VINE_ALLOCATOR_GRANULES_MAX)
+        return -EINVAL;
+    *ret_options = checked;
+    return 0;
+}
+
+uint32_t vine__entries_derived(uint64_t unit_count)
+{
+    const uint64_t entries = vine__max_u64(unit_count / DERIVED_UNITS, GROWING_ENTRIES);
+    return (uint32_t)vine__min_u64(entries, unit_count);
+}
+
+void vine__allocator_begin(struct vine_allocator *allocator,
+                           const struct vine_allocator_options *options, uint32_t unit_count,
+                           uint32_t entries_max)
+{
+    const bool is_general = options->strategy == VINE_ALLOCATOR_GENERAL;
+    allocator->magic = VINE__ALLOCATOR_HANDLE_MAGIC;
+    allocator->strategy = options->strategy;
+    allocator->unit_count = unit_count;
+    allocator->entries_max = entries_max;
+    allocator->granule_shift = vine__log2_u64(options->granule_bytes);
+    allocator->quick_units_max =
+        is_general ? (uint32_t)QUICK_BYTES_MAX / options->granule_bytes : 0;
+    allocator->quick_slack = unit_count >> 6;
+    VINE_ASSERT(vine__bin_of(allocator->quick_units_max) < VINE__QUICK_COUNT);
+}
+
+int vine_allocator_create(const struct vine_allocator_options *options,
+                          struct vine_allocator **ret_allocator)
+{
+    struct vine_allocator_options checked;
+    const int rc = vine__allocator_check_options(options, &checked);
+    if (rc != 0)
+        return rc;
+    const uint32_t unit_count = (uint32_t)(checked.extent_bytes / checked.granule_bytes);
+    if (unit_count == 0)
+        return -EINVAL;
+    const bool is_bump = checked.strategy == VINE_ALLOCATOR_BUMP;
+    const bool is_tlsf = checked.strategy == VINE_ALLOCATOR_TLSF;
+    uint64_t entries_max = checked.blocks_max;
+    if (is_bump)
+        entries_max = 0;
+    else if (entries_max == 0)
+        entries_max = is_tlsf ? vine__entries_derived(unit_count) : GROWING_ENTRIES;
+    entries_max = vine__min_u64(entries_max, unit_count);
+
+    struct vine_allocator *allocator = calloc(1, sizeof(*allocator));
+    if (allocator == NULL)
+        return -ENOMEM;
+    vine__allocator_begin(allocator, &checked, unit_count, (uint32_t)entries_max);
+    allocator->grows = !is_bump && checked.blocks_max == 0 && !is_tlsf;
+
+    const size_t map_bytes = is_bump ? 0 : vine__map_bytes(unit_count);
+    const size_t table_bytes = ((size_t)entries_max + 1) * sizeof(struct vine__block);
+    const size_t align = table_bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : VINE_CACHE_LINE;
+    allocator->header = calloc(1, sizeof(*allocator->header));
+    allocator->map = map_bytes != 0 ? calloc(1, map_bytes) : NULL;
+    allocator->table = aligned_alloc(align, (size_t)vine__round_up_u64(table_bytes, align));
+    if (allocator->header == NULL || allocator->table == NULL ||
+        (map_bytes != 0 && allocator->map == NULL)) {
+        vine_allocator_destroy(allocator);
+        return -ENOMEM;
+    }
+    allocator->header->entries_max = (uint32_t)entries_max;
+    allocator->books_bytes =
+        sizeof(*allocator) + sizeof(*allocator->header) + map_bytes + table_bytes;
+    /* tlsf's bound is on time: its books are touched now, so that no page is missing later. */
+    if (is_tlsf)
+        memset(allocator->table, 0, table_bytes);
+    if (!is_bump)
+        vine__blocks_clear(allocator, !is_tlsf);
+    *ret_allocator = allocator;
+    return 0;
+}
+
+void vine_allocator_destroy(struct vine_allocator *allocator)
+{
+    if (allocator == NULL)
+        return;
+    VINE_ASSERT(allocator->magic == VINE__ALLOCATOR_HANDLE_MAGIC);
+    if (!allocator->shared) {
+        free(allocator->header);
+        free(allocator->map);
+        free(allocator->table);
+    }
+    memset(allocator, 0, sizeof(*allocator));
+    free(allocator);
+}
+
+static inline int enter(struct vine_allocator *allocator)
+{
+    VINE_ASSERT(allocator->magic == VINE__ALLOCATOR_HANDLE_MAGIC);
+    if (__builtin_expect(allocator->shared, 0))
+        return vine__allocator_lock(allocator);
+    return 0;
+}
+
+/* Books that turned out to be damaged stay closed for everybody. */
+static inline int leave(struct vine_allocator *allocator, int result)
+{
+    if (__builtin_expect(allocator->corrupt, 0)) {
+        vine__store_release_u32(&allocator->header->status, VINE__ALLOCATOR_CORRUPTED);
+        result = -VINE_ECORRUPT;
+    }
+    if (__builtin_expect(allocator->shared, 0))
+        vine__allocator_unlock(allocator);
+    return result;
+}
+
+static int bump_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uint32_t units,
+                      uint64_t *ret_offset)
+{
+    struct vine__allocator_header *header = allocator->header;
+    const uint32_t cursor = header->cursor_units;
+    if (cursor > allocator->unit_count || units > allocator->unit_count - cursor)
+        return -ENOMEM;
+    header->cursor_units = cursor + units;
+    header->live_bytes += size_bytes;
+    header->live_count++;
+    *ret_offset = (uint64_t)cursor << allocator->granule_shift;
+    return 0;
+}
+
+int vine_allocator_alloc_block(struct vine_allocator *allocator, uint64_t size_bytes,
+                               struct vine_block *ret_block)
+{
+    if (size_bytes == 0)
+        return -EINVAL;
+    if (size_bytes > (uint64_t)allocator->unit_count << allocator->granule_shift)
+        return -ENOMEM;
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+
+    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
+    const uint32_t units = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
+    uint32_t index = 0;
+    uint64_t offset = 0;
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP) {
+        rc = bump_alloc(allocator, size_bytes, units, &offset);
+    } else {
+        index = allocator->strategy == VINE_ALLOCATOR_GENERAL ? vine__general_take(allocator, units)
+                                                              : vine__blocks_take(allocator, units);
+        if (index != 0) {
+            vine__block_hand_out(allocator, index, size_bytes);
+            const struct vine__block *block = vine__block_at(allocator, index);
+            offset = (uint64_t)block->offset_units << allocator->granule_shift;
+            /* Damaged books must not lead the caller outside of the extent. */
+            if (__builtin_expect(
+                    !vine__range_is_within_u64(block->offset_units, units, allocator->unit_count),
+                    0))
+                allocator->corrupt = true;
+        } else {
+            rc = -ENOMEM;
+        }
+    }
+    rc = leave(allocator, rc);
+    if (rc != 0)
+        return rc;
+    ret_block->offset = offset;
+    ret_block->handle = index;
+    return 0;
+}
+
+int vine_allocator_alloc(struct vine_allocator *allocator, uint64_t size_bytes,
+                         uint64_t *ret_offset)
+{
+    struct vine_block block;
+    const int rc = vine_allocator_alloc_block(allocator, size_bytes, &block);
+    if (rc == 0)
+        *ret_offset = block.offset;
+    return rc;
+}
+
+static inline void free_index(struct vine_allocator *allocator, uint32_t index)
+{
+    if (allocator->strategy == VINE_ALLOCATOR_GENERAL) {
+        vine__general_free(allocator, index);
+    } else {
+        vine__block_take_back(allocator, index, VINE__BLOCK_FREE);
+        vine__blocks_release(allocator, index);
+    }
+}
+
+int vine_allocator_free(struct vine_allocator *allocator, uint64_t offset)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP)
+        return leave(allocator, -EOPNOTSUPP);
+    const uint32_t index = vine__block_find(allocator, offset);
+    if (index == 0)
+        return leave(allocator, -VINE_ETOKEN);
+    free_index(allocator, index);
+    return leave(allocator, 0);
+}
+
+int vine_allocator_free_block(struct vine_allocator *allocator, struct vine_block block)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP)
+        return leave(allocator, -EOPNOTSUPP);
+    if (block.handle == 0 || block.handle > allocator->header->entries_used ||
+        block.handle > allocator->entries_max)
+        return leave(allocator, -VINE_ETOKEN);
+    const struct vine__block *entry = vine__block_at(allocator, block.handle);
+    if (vine__block_state(entry) != VINE__BLOCK_LIVE ||
+        (uint64_t)entry->offset_units << allocator->granule_shift != block.offset)
+        return leave(allocator, -VINE_ETOKEN);
+    free_index(allocator, block.handle);
+    return leave(allocator, 0);
+}
+
+int vine_allocator_size_of(struct vine_allocator *allocator, uint64_t offset,
+                           uint64_t *ret_size_bytes)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP)
+        return leave(allocator, -EOPNOTSUPP);
+    const uint32_t index = vine__block_find(allocator, offset);
+    if (index == 0)
+        return leave(allocator, -VINE_ETOKEN);
+    const uint64_t units = vine__block_units(vine__block_at(allocator, index));
+    rc = leave(allocator, 0);
+    if (rc == 0)
+        *ret_size_bytes = units << allocator->granule_shift;
+    return rc;
+}
+
+static int shrink_index(struct vine_allocator *allocator, uint32_t index, uint64_t size_bytes)
+{
+    const uint32_t units = vine__block_units(vine__block_at(allocator, index));
+    const uint64_t granted = (uint64_t)units << allocator->granule_shift;
+    if (size_bytes == 0 || size_bytes > granted)
+        return -EINVAL;
+    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
+    uint32_t units_left = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
+    if (units_left <= allocator->quick_units_max)
+        units_left = vine__round_up_to_bin(units_left);
+    /* Slack has 32 bits; it is below one granule and one rounding where the end is cut off. */
+    if (units_left < units && !vine__blocks_trim(allocator, index, units_left))
+        return 0;
+    struct vine__block *block = vine__block_at(allocator, index);
+    const uint64_t left = (uint64_t)vine__block_units(block) << allocator->granule_shift;
+    const uint32_t slack_before = block->slack_bytes;
+    block->slack_bytes = (uint32_t)(left - size_bytes);
+    allocator->header->live_bytes -= granted - slack_before;
+    allocator->header->live_bytes += size_bytes;
+    return 0;
+}
+
+int vine_allocator_shrink(struct vine_allocator *allocator, uint64_t offset, uint64_t size_bytes)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP)
+        return leave(allocator, -EOPNOTSUPP);
+    const uint32_t index = vine__block_find(allocator, offset);
+    if (index == 0)
+        return leave(allocator, -VINE_ETOKEN);
+    return leave(allocator, shrink_index(allocator, index, size_bytes));
+}
+
+int vine_allocator_reset(struct vine_allocator *allocator)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP) {
+        allocator->header->cursor_units = 0;
+        allocator->header->live_bytes = 0;
+        allocator->header->live_count = 0;
+    } else {
+        vine__blocks_clear(allocator, false);
+    }
+    return leave(allocator, 0);
+}
+
+int vine_allocator_stats(struct vine_allocator *allocator, struct vine_allocator_stats *ret_stats)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    vine__quick_flush(allocator);
+    const struct vine__allocator_header *header = allocator->header;
+    const bool is_bump = allocator->strategy == VINE_ALLOCATOR_BUMP;
+    const uint32_t granted = is_bump ? header->cursor_units : header->live_units;
+    const uint32_t free_units = allocator->unit_count - granted;
+    const uint32_t largest = is_bump ? free_units : vine__blocks_largest(allocator);
+    const struct vine_allocator_stats stats = {
+        .extent_bytes = (uint64_t)allocator->unit_count << allocator->granule_shift,
+        .live_bytes = header->live_bytes,
+        .granted_bytes = (uint64_t)granted << allocator->granule_shift,
+        .free_bytes = (uint64_t)free_units << allocator->granule_shift,
+        .largest_free_bytes = (uint64_t)largest << allocator->granule_shift,
+        .books_bytes = allocator->books_bytes,
+        .live_blocks = header->live_count,
+        .free_blocks = is_bump ? (free_units != 0) : header->free_count,
+        .books_blocks = allocator->entries_max,
+        .repairs = header->repairs,
+    };
+    rc = leave(allocator, 0);
+    if (rc == 0)
+        *ret_stats = stats;
+    return rc;
+}
+
+int vine_allocator_validate(struct vine_allocator *allocator)
+{
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    return leave(allocator, vine__allocator_check_books(allocator));
+}
+
+void *vine_allocator_base(const struct vine_allocator *allocator)
+{
+    return allocator->base;
+}
+
+uint32_t vine_allocator_steps_seen(const struct vine_allocator *allocator)
+{
+    return allocator->steps_seen;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * allocator_layout.h - what the books of an allocator look like.
+ *
+ * The books are position-independent: blocks are named by their index in the table of blocks, parts
+ * of the extent by granules from its start. In shared memory header, map, table and extent lie
+ * behind one another, each on a line of its own; private books have the same parts, but a table
+ * that may grow.
+ *
+ *   header | map: u32 for every 16 granules | table: 32 bytes a block, entry 0 is the edge | extent
+ *
+ * Truth:  the entries in state LIVE, each with offset and length. Everything else (neighbours,
+ *         lists, map, sums) follows from them and is made anew when a holder of the lock has died.
+ *         So an entry becomes LIVE, or ceases to be, by one store of `state_units`, and `offset`
+ *         never changes while it is LIVE.
+ */
+#ifndef VINE_ALLOCATOR_LAYOUT_H
+#define VINE_ALLOCATOR_LAYOUT_H
+
+#include "utils/assert.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VINE__ALLOCATOR_MAGIC   UINT64_C(0x73636f6c62656e76) /* "vneblocs" */
+#define VINE__ALLOCATOR_VERSION 1u
+
+enum {
+    /* A list of free blocks holds sizes within one sixteenth of an octave. 27 octaves are used;
+     * 32 are laid out, so that no bit of a damaged bitmap leads outside. */
+    VINE__SUB_BITS = 4,
+    VINE__SUB_COUNT = 1 << VINE__SUB_BITS,
+    VINE__OCTAVE_COUNT = 32,
+    VINE__BIN_COUNT = VINE__OCTAVE_COUNT * VINE__SUB_COUNT,
+    VINE__QUICK_COUNT = 160, /* quick lists serve the smallest size classes only */
+    VINE__REGION_SHIFT = 4,  /* 16 granules share an entry of the map */
+};
+
+enum vine__allocator_status {
+    VINE__ALLOCATOR_INITIALIZING = 1,
+    VINE__ALLOCATOR_READY = 2,
+    VINE__ALLOCATOR_CORRUPTED = 3,
+};
+
+/* The upper two bits of `state_units`. */
+#define VINE__BLOCK_UNUSED     0u         /* an entry without a block */
+#define VINE__BLOCK_FREE       (1u << 30) /* in a bin */
+#define VINE__BLOCK_LIVE       (2u << 30) /* handed out */
+#define VINE__BLOCK_QUICK      (3u << 30) /* free, in a quick list: not merged with neighbours */
+#define VINE__BLOCK_STATE_MASK (3u << 30)
+#define VINE__BLOCK_UNITS_MASK 0x3fffffffu
+
+/* One block. Entry 0 stands at both ends of the extent and of every list; it is in state LIVE, so
+ * that nothing merges with it, and takes stores that are meant for nobody. */
+struct vine__block {
+    uint32_t offset_units;
+    uint32_t state_units;
+    uint32_t before; /* neighbours by address; 0 at the ends */
+    uint32_t after;  /* in an unused entry: the next unused one */
+    union {
+        struct {
+            uint32_t list_before; /* FREE only */
+            uint32_t list_after;  /* FREE and QUICK */
+        };
+        struct {
+            uint32_t slack_bytes; /* LIVE: granted and not asked for */
+            uint32_t generation;  /* LIVE, of a box; 0 elsewhere */
+        };
+    };
+    uint32_t references; /* LIVE, of a box */
+    uint16_t type;       /* LIVE, of a box */
+    uint16_t marks;      /* LIVE, of a box */
+};
+
+struct vine__quick_list {
+    uint32_t head;
+    uint16_t count;
+    uint16_t count_max;
+};
+
+struct vine__allocator_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t fingerprint; /* VINE__ALLOCATOR_FINGERPRINT */
+    uint32_t status;      /* enum vine__allocator_status; stored last at creation */
+    uint32_t strategy;
+    uint32_t granule_bytes;
+    uint32_t unit_count; /* granules of the extent */
+    uint64_t total_bytes;
+    uint64_t map_offset;
+    uint64_t table_offset;
+    uint64_t extent_offset;
+
+    /* The lock of shared books: who holds them, as process id and, above it, the lower half of its
+     * start time; 0 for nobody. */
+    uint64_t owner;
+    uint32_t wake_sequence; /* raised by who lets go while somebody sleeps */
+    uint32_t sleeper;       /* 1: somebody sleeps on wake_sequence */
+    uint64_t lock_reserved[6];
+
+    /* What changes with each operation begins a line. */
+    uint32_t entries_max;  /* table entries beside the edge */
+    uint32_t entries_used; /* entries that were ever in use; never falls */
+    uint32_t unused_head;  /* list of entries that were given back */
+    uint32_t live_count;
+    uint32_t free_count;
+    uint32_t quick_count;
+    uint32_t live_units;
+    uint32_t quick_units;
+    uint64_t live_bytes;
+    uint32_t cursor_units; /* bump: where the next block begins */
+    uint32_t repairs;
+    uint32_t octaves; /* bit o: sub[o] is not 0 */
+    uint32_t reserved[3];
+
+    uint32_t sub[VINE__OCTAVE_COUNT]; /* bit s: bin o * 16 + s is not empty */
+    uint32_t bins[VINE__BIN_COUNT];
+    struct vine__quick_list quick[VINE__QUICK_COUNT];
+};
+
+#define VINE__ALLOCATOR_FINGERPRINT                                                                \
+    ((uint32_t)(sizeof(struct vine__allocator_header) << 16 | sizeof(struct vine__block) << 8 |    \
+                VINE__REGION_SHIFT << 4 | VINE__SUB_BITS))
+
+VINE_STATIC_ASSERT(sizeof(struct vine__block) == 32, "two blocks share a cache line");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, state_units) == 4, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, before) == 8, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, after) == 12, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, list_before) == 16, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, list_after) == 20, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, slack_bytes) == 16, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, generation) == 20, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, references) == 24, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, type) == 28, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, marks) == 30, "layout");
+VINE_STATIC_ASSERT(sizeof(struct vine__quick_list) == 8, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, version) == 8, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, fingerprint) == 12, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, status) == 16, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, strategy) == 20, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, granule_bytes) == 24, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, unit_count) == 28, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, total_bytes) == 32, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, map_offset) == 40, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, table_offset) == 48, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, extent_offset) == 56, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, owner) == 64, "a line of its own");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, wake_sequence) == 72, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sleeper) == 76, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, entries_max) == 128, "a line begins");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, live_bytes) == 160, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, octaves) == 176, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sub) == 192, "a line begins");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, bins) == 320, "a line begins");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, quick) == 2368, "a line begins");
+VINE_STATIC_ASSERT(sizeof(struct vine__allocator_header) == 3648, "the map begins a line");
+
+#endif

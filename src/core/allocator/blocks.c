@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks by address, and free blocks by size: two-level segregated fit (Masmano, Ripoll, Crespo,
+ * Real: "TLSF: a new dynamic memory allocator for real-time systems", 2004) with its headers in a
+ * table instead of the memory. All functions but rebuilding touch a fixed number of entries; the
+ * count of general's fit within one bin is not fixed and is said there.
+ *
+ * A block is cut from the end of a larger one: what remains keeps its place, and often its list.
+ */
+#include "core/allocator/allocator_internal.h"
+
+#include "utils/assert.h"
+#include "utils/bits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void map_set(struct vine_allocator *allocator, uint32_t unit, uint32_t index)
+{
+    if (__builtin_expect(unit >= allocator->unit_count, 0)) {
+        allocator->corrupt = true;
+        return;
+    }
+    allocator->map[vine__region_of(unit)] = index;
+}
+
+/* Double the table, within what the extent can need. Private books alone. */
+static bool table_grow(struct vine_allocator *allocator)
+{
+    const uint64_t entries_max =
+        vine__min_u64((uint64_t)allocator->entries_max * 2, allocator->unit_count);
+    if (!allocator->grows || entries_max <= allocator->entries_max)
+        return false;
+    const size_t bytes =
+        (size_t)vine__round_up_u64((entries_max + 1) * sizeof(struct vine__block), VINE_CACHE_LINE);
+    struct vine__block *table = aligned_alloc(VINE_CACHE_LINE, bytes);
+    if (table == NULL)
+        return false;
+    const size_t old_count = (size_t)allocator->entries_max + 1;
+    memcpy(table, allocator->table, old_count * sizeof(struct vine__block));
+    free(allocator->table);
+    allocator->table = table;
+    allocator->books_bytes += (entries_max - allocator->entries_max) * sizeof(struct vine__block);
+    allocator->entries_max = (uint32_t)entries_max;
+    allocator->header->entries_max = (uint32_t)entries_max;
+    return true;
+}
+
+/* An entry for a new block, or 0. May move the table. */
+static uint32_t entry_take(struct vine_allocator *allocator)
+{
+    struct vine__allocator_header *header = allocator->header;
+    const uint32_t index = header->unused_head;
+    if (index != 0) {
+        header->unused_head = vine__block_at(allocator, index)->after;
+        return index <= allocator->entries_max ? index : 0;
+    }
+    const uint32_t used = header->entries_used;
+    if (used >= allocator->entries_max && !table_grow(allocator))
+        return 0;
+    if (used >= allocator->entries_max) {
+        allocator->corrupt = true;
+        return 0;
+    }
+    header->entries_used = used + 1;
+    return used + 1;
+}
+
+static void entry_give(struct vine_allocator *allocator, uint32_t index)
+{
+    struct vine__block *block = vine__block_at(allocator, index);
+    block->state_units = VINE__BLOCK_UNUSED;
+    block->after = allocator->header->unused_head;
+    allocator->header->unused_head = index;
+}
+
+static void bin_insert(struct vine_allocator *allocator, uint32_t index, uint32_t units)
+{
+    struct vine__allocator_header *header = allocator->header;
+    struct vine__block *block = vine__block_at(allocator, index);
+    const uint32_t bin = vine__bin_of(units);
+    const uint32_t head = header->bins[bin];
+    block->state_units = VINE__BLOCK_FREE | units;
+    block->list_before = 0;
+    block->list_after = head;
+    vine__block_at(allocator, head)->list_before = index;
+    header->bins[bin] = index;
+    header->sub[bin >> VINE__SUB_BITS] |= 1u << (bin & (VINE__SUB_COUNT - 1));
+    header->octaves |= 1u << (bin >> VINE__SUB_BITS);
+    header->free_count++;
+}
+
+static void bin_remove(struct vine_allocator *allocator, const struct vine__block *block)
+{
+    struct vine__allocator_header *header = allocator->header;
+    const uint32_t list_before = block->list_before;
+    const uint32_t list_after = block->list_after;
+    vine__block_at(allocator, list_before)->list_after = list_after;
+    vine__block_at(allocator, list_after)->list_before = list_before;
+    header->free_count--;
+    if (list_before != 0)
+        return;
+    const uint32_t bin = vine__bin_of(vine__block_units(block));
+    header->bins[bin] = list_after;
+    if (list_after != 0)
+        return;
+    const uint32_t octave = bin >> VINE__SUB_BITS;
+    header->sub[octave] &= ~(1u << (bin & (VINE__SUB_COUNT - 1)));
+    if (header->sub[octave] == 0)
+        header->octaves &= ~(1u << octave);
+}
+
+/* The first bin from `bin` on that has blocks, or VINE__BIN_COUNT. */
+static uint32_t bin_search(const struct vine__allocator_header *header, uint32_t bin)
+{
+    uint32_t octave = bin >> VINE__SUB_BITS;
+    uint32_t sub = header->sub[octave] & (~0u << (bin & (VINE__SUB_COUNT - 1)));
+    if (sub == 0) {
+        const uint32_t octaves = header->octaves & ~(2u * (1u << octave) - 1u);
+        if (octaves == 0)
+            return VINE__BIN_COUNT;
+        octave = (uint32_t)__builtin_ctz(octaves);
+        sub = header->sub[octave];
+    }
+    sub &= (1u << VINE__SUB_COUNT) - 1;
+    if (sub == 0)
+        return VINE__BIN_COUNT;
+    return (octave << VINE__SUB_BITS) + (uint32_t)__builtin_ctz(sub);
+}
+
+/* When no larger class has a block: look for one that fits in the request's own class. */
+static uint32_t fit_within_bin(struct vine_allocator *allocator, uint32_t units)
+{
+    const uint32_t steps_max = allocator->strategy == VINE_ALLOCATOR_TLSF
+                                   ? VINE__STEPS_FIT
+                                   : allocator->header->free_count;
+    uint32_t index = allocator->header->bins[vine__bin_of(units)];
+    for (uint32_t step = 1; step <= steps_max && index != 0; step++) {
+        const struct vine__block *block = vine__block_at(allocator, index);
+        if (allocator->strategy == VINE_ALLOCATOR_TLSF)
+            vine__note_steps(allocator, step + VINE__STEPS_STRAIGHT);
+        if (vine__block_units(block) >= units)
+            return index;
+        index = block->list_after;
+    }
+    return 0;
+}
+
+/* Cut the last `units` of a block that has more: they become a block in state FREE that is in no
+ * list. 0 if the table is full. */
+static uint32_t cut_end(struct vine_allocator *allocator, uint32_t index, uint32_t units)
+{
+    const uint32_t end = entry_take(allocator);
+    if (end == 0)
+        return 0;
+    struct vine__block *block = vine__block_at(allocator, index);
+    struct vine__block *ret = vine__block_at(allocator, end);
+    const uint32_t rest = vine__block_units(block) - units;
+    const uint32_t offset_units = block->offset_units + rest;
+    ret->offset_units = offset_units;
+    ret->state_units = VINE__BLOCK_FREE | units;
+    ret->before = index;
+    ret->after = block->after;
+    vine__block_at(allocator, block->after)->before = end;
+    block->after = end;
+    /* The neighbour before is in another region: so this is the first of its own. */
+    if (vine__region_of(offset_units) != vine__region_of(block->offset_units))
+        map_set(allocator, offset_units, end);
+    return end;
+}
+
+uint32_t vine__blocks_take(struct vine_allocator *allocator, uint32_t units)
+{
+    VINE_ASSERT(units != 0 && units <= allocator->unit_count);
+    const struct vine__allocator_header *header = allocator->header;
+    const uint32_t bin = bin_search(header, vine__bin_of(vine__round_up_to_bin(units)));
+    const uint32_t index =
+        bin < VINE__BIN_COUNT ? header->bins[bin] : fit_within_bin(allocator, units);
+    if (index == 0)
+        return 0;
+
+    struct vine__block *block = vine__block_at(allocator, index);
+    const uint32_t found = vine__block_units(block);
+    if (vine__block_state(block) != VINE__BLOCK_FREE || found < units) {
+        allocator->corrupt = true;
+        return 0;
+    }
+    if (found == units) {
+        bin_remove(allocator, block);
+        return index;
+    }
+    const uint32_t end = cut_end(allocator, index, units);
+    if (end == 0)
+        return 0;
+    block = vine__block_at(allocator, index); /* the table may have moved */
+    const uint32_t rest = found - units;
+    if (vine__bin_of(rest) == vine__bin_of(found)) {
+        block->state_units = VINE__BLOCK_FREE | rest;
+    } else {
+        bin_remove(allocator, block);
+        bin_insert(allocator, index, rest);
+    }
+    return end;
+}
+
+void vine__block_hand_out(struct vine_allocator *allocator, uint32_t index, uint64_t size_bytes)
+{
+    struct vine__allocator_header *header = allocator->header;
+    struct vine__block *block = vine__block_at(allocator, index);
+    const uint32_t units = vine__block_units(block);
+    block->slack_bytes = (uint32_t)(((uint64_t)units << allocator->granule_shift) - size_bytes);
+    block->generation = 0;
+    header->live_count++;
+    header->live_units += units;
+    header->live_bytes += size_bytes;
+    /* The one store that makes it live; offset and slack are stored before. If we die after it, the
+     * block is nobody's and stays so, as all blocks of a dead process do. */
+    vine__store_release_u32(&block->state_units, VINE__BLOCK_LIVE | units);
+}
+
+void vine__block_take_back(struct vine_allocator *allocator, uint32_t index, uint32_t state)
+{
+    struct vine__allocator_header *header = allocator->header;
+    struct vine__block *block = vine__block_at(allocator, index);
+    const uint32_t units = vine__block_units(block);
+    const uint32_t slack_bytes = block->slack_bytes;
+    vine__store_relaxed_u32(&block->state_units, state | units);
+    /* Whoever repairs after our death goes by the state alone, so it changes before all else; a
+     * signal stops us between instructions, hence the compiler is all that has to be told. */
+    vine__compiler_barrier();
+    header->live_count--;
+    header->live_units -= units;
+    header->live_bytes -= ((uint64_t)units << allocator->granule_shift) - slack_bytes;
+}
+
+/* Take `drop`, the neighbour after `keep`, out of the list by address. */
+static void join(struct vine_allocator *allocator, uint32_t keep, uint32_t drop)
+{
+    struct vine__block *kept = vine__block_at(allocator, keep);
+    const struct vine__block *dropped = vine__block_at(allocator, drop);
+    const uint32_t after = dropped->after;
+    const uint32_t region = vine__region_of(dropped->offset_units);
+    struct vine__block *next = vine__block_at(allocator, after);
+    kept->after = after;
+    next->before = keep;
+    if (vine__region_of(kept->offset_units) != region) {
+        const bool next_is_here = after != 0 && vine__region_of(next->offset_units) == region;
+        map_set(allocator, dropped->offset_units, next_is_here ? after : 0);
+    }
+    entry_give(allocator, drop);
+}
+
+void vine__blocks_release(struct vine_allocator *allocator, uint32_t index)
+{
+    const struct vine__block *block = vine__block_at(allocator, index);
+    const uint32_t before = block->before;
+    const uint32_t after = block->after;
+    const struct vine__block *block_before = vine__block_at(allocator, before);
+    const struct vine__block *block_after = vine__block_at(allocator, after);
+    uint32_t units = vine__block_units(block);
+
+    if (vine__block_state(block_after) == VINE__BLOCK_FREE) {
+        units += vine__block_units(block_after);
+        bin_remove(allocator, block_after);
+        join(allocator, index, after);
+    }
+    if (vine__block_state(block_before) == VINE__BLOCK_FREE) {
+        units += vine__block_units(block_before);
+        bin_remove(allocator, block_before);
+        join(allocator, before, index);
+        index = before;
+    }
+    /* Only damaged books sum up to more; the mask keeps the state out of it. */
+    bin_insert(allocator, index, units & VINE__BLOCK_UNITS_MASK);
+}
+
+bool vine__blocks_trim(struct vine_allocator *allocator, uint32_t index, uint32_t units)
+{
+    const uint32_t found = vine__block_units(vine__block_at(allocator, index));
+    const uint32_t end = cut_end(allocator, index, found - units);
+    if (end == 0)
+        return false;
+    struct vine__block *block = vine__block_at(allocator, index);
+    vine__store_release_u32(&block->state_units, VINE__BLOCK_LIVE | units);
+    vine__compiler_barrier();
+    allocator->header->live_units -= found - units;
+    vine__blocks_release(allocator, end);
+    return true;
+}
+
+static void lists_clear(struct vine_allocator *allocator, bool map_is_clear)
+{
+    struct vine__allocator_header *header = allocator->header;
+    memset(header->sub, 0, sizeof(header->sub));
+    memset(header->bins, 0, sizeof(header->bins));
+    if (!map_is_clear)
+        memset(allocator->map, 0, vine__map_bytes(allocator->unit_count));
+    memset(&allocator->table[0], 0, sizeof(allocator->table[0]));
+    allocator->table[0].state_units = VINE__BLOCK_LIVE;
+    header->octaves = 0;
+    header->free_count = 0;
+    header->unused_head = 0;
+    header->live_count = 0;
+    header->live_units = 0;
+    header->live_bytes = 0;
+    vine__quick_clear(allocator);
+}
+
+/* Append a block behind `before`; the list by address is made from the left. */
+static void append(struct vine_allocator *allocator, uint32_t before, uint32_t index)
+{
+    struct vine__block *block = vine__block_at(allocator, index);
+    struct vine__block *block_before = vine__block_at(allocator, before);
+    block->before = before;
+    block->after = 0;
+    if (before != 0)
+        block_before->after = index;
+    if (before == 0 ||
+        vine__region_of(block_before->offset_units) != vine__region_of(block->offset_units))
+        map_set(allocator, block->offset_units, index);
+}
+
+static uint32_t append_free(struct vine_allocator *allocator, uint32_t before, uint32_t offset,
+                            uint32_t units)
+{
+    const uint32_t index = entry_take(allocator);
+    if (index == 0) {
+        allocator->corrupt = true;
+        return before;
+    }
+    vine__block_at(allocator, index)->offset_units = offset;
+    append(allocator, before, index);
+    bin_insert(allocator, index, units);
+    return index;
+}
+
+void vine__blocks_clear(struct vine_allocator *allocator, bool map_is_clear)
+{
+    struct vine__allocator_header *header = allocator->header;
+    const uint32_t used = (uint32_t)vine__min_u64(header->entries_used, allocator->entries_max);
+    for (uint32_t index = 1; index <= used; index++)
+        vine__store_relaxed_u32(&vine__block_at(allocator, index)->state_units, VINE__BLOCK_UNUSED);
+    vine__compiler_barrier();
+    header->entries_used = 0;
+    lists_clear(allocator, map_is_clear);
+    append_free(allocator, 0, 0, allocator->unit_count);
+}
+
+static uint32_t merge_sorted(struct vine_allocator *allocator, uint32_t left, uint32_t right,
+                             uint64_t *budget)
+{
+    uint32_t head = 0;
+    uint32_t *link = &head;
+    while (left != 0 && right != 0 && (*budget)-- != 0) {
+        struct vine__block *block_left = vine__block_at(allocator, left);
+        struct vine__block *block_right = vine__block_at(allocator, right);
+        if (block_left->offset_units <= block_right->offset_units) {
+            *link = left;
+            link = &block_left->after;
+            left = block_left->after;
+        } else {
+            *link = right;
+            link = &block_right->after;
+            right = block_right->after;
+        }
+    }
+    *link = left != 0 ? left : right;
+    return head;
+}
+
+/* Link the living blocks by `after` in the order of their offsets; no memory is needed. */
+static uint32_t sort_living(struct vine_allocator *allocator, uint32_t used, uint32_t *ret_count)
+{
+    uint32_t runs[32] = {0}; /* runs[k] is empty or a sorted list of 2^k blocks */
+    uint64_t budget = 64 * ((uint64_t)used + 1);
+    uint32_t count = 0;
+
+    for (uint32_t index = 1; index <= used; index++) {
+        struct vine__block *block = vine__block_at(allocator, index);
+        if (vine__block_state(block) != VINE__BLOCK_LIVE)
+            continue;
+        count++;
+        block->after = 0;
+        uint32_t run = index;
+        uint32_t k = 0;
+        for (; runs[k] != 0; k++) {
+            run = merge_sorted(allocator, runs[k], run, &budget);
+            runs[k] = 0;
+        }
+        runs[k] = run;
+    }
+    uint32_t head = 0;
+    for (uint32_t k = 0; k < 32; k++)
+        head = merge_sorted(allocator, runs[k], head, &budget);
+    *ret_count = count;
+    return head;
+}
+
+int vine__blocks_rebuild(struct vine_allocator *allocator)
+{
+    struct vine__allocator_header *header = allocator->header;
+    const uint32_t used = (uint32_t)vine__min_u64(header->entries_used, allocator->entries_max);
+    uint32_t count;
+    uint32_t index = sort_living(allocator, used, &count);
+
+    header->entries_used = used;
+    lists_clear(allocator, false);
+    for (uint32_t other = used; other != 0; other--) {
+        if (vine__block_state(vine__block_at(allocator, other)) != VINE__BLOCK_LIVE)
+            entry_give(allocator, other);
+    }
+
+    uint32_t before = 0;
+    uint32_t unit = 0;
+    for (uint32_t step = 0; step < count; step++) {
+        struct vine__block *block = vine__block_at(allocator, index);
+        const uint32_t next = block->after;
+        const uint32_t units = vine__block_units(block);
+        const uint64_t bytes = (uint64_t)units << allocator->granule_shift;
+        if (index == 0 || block->offset_units < unit || units == 0 || block->slack_bytes > bytes ||
+            !vine__range_is_within_u64(block->offset_units, units, allocator->unit_count))
+            return -VINE_ECORRUPT;
+        if (block->offset_units > unit)
+            before = append_free(allocator, before, unit, block->offset_units - unit);
+        append(allocator, before, index);
+        header->live_count++;
+        header->live_units += units;
+        header->live_bytes += bytes - block->slack_bytes;
+        unit = vine__block_at(allocator, index)->offset_units + units;
+        before = index;
+        index = next;
+    }
+    if (unit < allocator->unit_count)
+        append_free(allocator, before, unit, allocator->unit_count - unit);
+    return allocator->corrupt ? -VINE_ECORRUPT : 0;
+}
+
+uint32_t vine__blocks_largest(struct vine_allocator *allocator)
+{
+    const struct vine__allocator_header *header = allocator->header;
+    if (header->octaves == 0)
+        return 0;
+    const uint32_t octave = 31u - (uint32_t)__builtin_clz(header->octaves);
+    const uint32_t sub = header->sub[octave] & ((1u << VINE__SUB_COUNT) - 1);
+    if (sub == 0)
+        return 0;
+    const uint32_t bin = (octave << VINE__SUB_BITS) + 31u - (uint32_t)__builtin_clz(sub);
+    const uint32_t steps_max =
+        allocator->strategy == VINE_ALLOCATOR_TLSF ? VINE__STEPS_FIT : header->free_count;
+    uint32_t largest = 0;
+    uint32_t index = header->bins[bin];
+    for (uint32_t step = 0; step < steps_max && index != 0; step++) {
+        const struct vine__block *block = vine__block_at(allocator, index);
+        if (vine__block_units(block) > largest)
+            largest = vine__block_units(block);
+        index = block->list_after;
+    }
+    return largest;
+}
