@@ -3,9 +3,10 @@
  * vine/procedure.h - how a procedure is written: what it declares, what its handler may do.
  *
  * Owns:     nothing; a definition is constant and lives as long as the appliance that offers it.
- * Threads:  a handler runs on a worker thread, several at once; one marked VINE_PROCEDURE_SHORT
- *           runs on the serving loop, one at a time. A session's tasks run one at a time.
- * Blocking: a handler may block, unless it is VINE_PROCEDURE_SHORT.
+ * Threads:  a handler runs on a worker thread, several at once; one marked VINE_PROCEDURE_SHORT,
+ *           or a task within its `short_input_max`, runs on the serving loop, one at a time. A
+ *           session's tasks run one at a time, not always on the same thread.
+ * Blocking: a handler may block, unless it runs on the loop.
  * Trust:    sizes, counts, types and limits are checked before a handler runs. With
  *           VINE_ARGUMENTS_COPIED (the default) inputs are private copies. With
  *           VINE_ARGUMENTS_SHARED they are the application's memory, which can change while it is
@@ -43,6 +44,11 @@ struct vine_procedure_definition {
     uint32_t argument_count;
     const struct vine_argument *arguments;
     vine_procedure_fn run;
+
+    /* Tasks whose inputs hold at most this many bytes together run on the loop, as those of a
+     * VINE_PROCEDURE_SHORT one always do; larger ones on a worker. 0: none do. Choose what takes
+     * a few microseconds: handing a task to a worker costs about as much. */
+    size_t short_input_max;
 
     /* Work that spans tasks: `state_bytes` > 0 allows sessions. `begin` (may be NULL) prepares the
      * zeroed state before the session's first task; `end` (may be NULL) runs once, after the last
