@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
+
+#include "core/ring/spsc_inline.h"
+#include "utils/assert.h"
+#include "utils/bits.h"
+
+VINE_STATIC_ASSERT(sizeof(struct vine_slot) == VINE_SPSC_SLOT_BYTES, "a slot is a line");
+VINE_STATIC_ASSERT(VINE_SPSC_SLOT_BYTES == VINE_CACHE_LINE, "no two slots share a line");
+VINE_STATIC_ASSERT(offsetof(struct vine_slot, sequence) == 0, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine_slot, payload) == 8, "layout");
+
+static bool arguments_fit(const void *slots, uint32_t slot_count, const void *consumed)
+{
+    return slots && consumed && slot_count >= VINE_SPSC_SLOTS_MIN &&
+           slot_count <= VINE_SPSC_SLOTS_MAX && vine__is_power_of_two_u64(slot_count) &&
+           (uintptr_t)slots % VINE_SPSC_SLOT_BYTES == 0 &&
+           (uintptr_t)consumed % sizeof(uint64_t) == 0;
+}
+
+int vine_spsc_producer_init(struct vine_spsc_producer *producer, struct vine_slot *slots,
+                            uint32_t slot_count, const uint64_t *consumed)
+{
+    if (!arguments_fit(slots, slot_count, consumed))
+        return -EINVAL;
+    *producer = (struct vine_spsc_producer){
+        .slots = slots,
+        .consumed = consumed,
+        .slot_count = slot_count,
+    };
+    return 0;
+}
+
+int vine_spsc_consumer_init(struct vine_spsc_consumer *consumer, const struct vine_slot *slots,
+                            uint32_t slot_count, uint64_t *consumed)
+{
+    if (!arguments_fit(slots, slot_count, consumed))
+        return -EINVAL;
+    *consumer = (struct vine_spsc_consumer){
+        .slots = slots,
+        .consumed = consumed,
+        .slot_count = slot_count,
+        /* A quarter: often enough that a producer seldom finds the ring full, and so rarely that
+         * the line travels once in many messages. */
+        .publish_every = slot_count < 4 ? 1 : slot_count / 4,
+    };
+    return 0;
+}
+
+void vine_spsc_producer_start_at(struct vine_spsc_producer *producer, uint64_t position)
+{
+    VINE_ASSERT(producer->position == 0);
+    producer->position = position;
+    producer->consumed_seen = position;
+}
+
+void vine_spsc_consumer_start_at(struct vine_spsc_consumer *consumer, uint64_t position)
+{
+    VINE_ASSERT(consumer->position == 0);
+    consumer->position = position;
+    consumer->position_first = position;
+    consumer->published = position;
+    vine__store_release_u64(consumer->consumed, position);
+}
+
+int vine_spsc_push(struct vine_spsc_producer *producer, const void *bytes, size_t size)
+{
+    return vine__spsc_push(producer, bytes, size);
+}
+
+int vine_spsc_push_burst(struct vine_spsc_producer *producer, const void *messages, size_t size,
+                         uint32_t count)
+{
+    if (size > VINE_SPSC_BYTES || count > INT_MAX)
+        return -EINVAL;
+    if (count == 0)
+        return 0;
+
+    const int reserved = vine__spsc_reserve(producer, count);
+
+    if (reserved <= 0)
+        return reserved;
+
+    const unsigned char *from = (const unsigned char *)messages;
+
+    /* The whole slot is by far the commonest size; as a constant it is four moves. */
+    if (size == VINE_SPSC_BYTES) {
+        for (uint32_t n = 0; n < (uint32_t)reserved; n++, from += VINE_SPSC_BYTES)
+            memcpy(vine__spsc_slot_at(producer, n)->payload, from, VINE_SPSC_BYTES);
+    } else {
+        for (uint32_t n = 0; n < (uint32_t)reserved; n++, from += size)
+            memcpy(vine__spsc_slot_at(producer, n)->payload, from, size);
+    }
+    vine__spsc_publish(producer, (uint32_t)reserved);
+    return reserved;
+}
+
+int vine_spsc_pop(struct vine_spsc_consumer *consumer, void *ret_bytes)
+{
+    return vine__spsc_pop(consumer, ret_bytes);
+}
+
+int vine_spsc_pop_burst(struct vine_spsc_consumer *consumer, void *ret_messages, uint32_t count_max)
+{
+    unsigned char *to = (unsigned char *)ret_messages;
+    uint32_t count = 0;
+
+    if (count_max > INT_MAX)
+        return -EINVAL;
+    while (count < count_max) {
+        const int ready = vine__spsc_ready(consumer);
+
+        if (ready <= 0) {
+            if (ready < 0)
+                return count ? (int)count : ready;
+            vine__spsc_consumer_publish(consumer);
+            break;
+        }
+        memcpy(to, vine__spsc_next(consumer)->payload, VINE_SPSC_BYTES);
+        to += VINE_SPSC_BYTES;
+        count++;
+        vine__spsc_advance(consumer);
+    }
+    return (int)count;
+}
+
+int vine_spsc_ready(const struct vine_spsc_consumer *consumer)
+{
+    return vine__spsc_ready(consumer);
+}
+
+int vine_spsc_space(struct vine_spsc_producer *producer)
+{
+    const int error = vine__spsc_refresh(producer);
+
+    return error ? error : (int)vine__spsc_space_known(producer);
+}
+
+int vine_spsc_used(struct vine_spsc_producer *producer)
+{
+    const int error = vine__spsc_refresh(producer);
+
+    return error ? error : (int)(producer->position - producer->consumed_seen);
+}
+
+void vine_spsc_consumer_publish(struct vine_spsc_consumer *consumer)
+{
+    vine__spsc_consumer_publish(consumer);
+}
