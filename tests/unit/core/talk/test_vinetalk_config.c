@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/talk/vinetalk_config.h"
+#include "core/talk/vinetalk_keys.h"
+
+#include <vine/error.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct vine__config_reason reason;
+static char home[] = "/tmp/vine-test-XXXXXX";
+static char vinetalk_path[64], user_folder[64], user_path[64];
+
+static int make_home(void **state)
+{
+    (void)state;
+    if (mkdtemp(home) == NULL)
+        return -1;
+    snprintf(vinetalk_path, sizeof(vinetalk_path), "%s/.vinetalk", home);
+    snprintf(user_folder, sizeof(user_folder), "%s/vine", home);
+    snprintf(user_path, sizeof(user_path), "%s/vine/vine.conf", home);
+    setenv("HOME", home, 1);
+    setenv("XDG_CONFIG_HOME", home, 1);
+    unsetenv("VINE_APPLIANCE");
+    return mkdir(user_folder, 0700);
+}
+
+static int remove_home(void **state)
+{
+    (void)state;
+    unlink(vinetalk_path);
+    unlink(user_path);
+    rmdir(user_folder);
+    return rmdir(home);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void a_missing_shm_file_is_named_with_the_file_that_lacks_it(void **state)
+{
+    (void)state;
+    struct vine__config config = {0};
+    char expected[200];
+    write_file(vinetalk_path, "shm_size 1M\n");
+    assert_int_equal(vine__vinetalk_load_file(&config, "~/.vinetalk", &reason), 0);
+    assert_int_equal(vine__vinetalk_check(&config, VINETALK_ARCHITECTURE_SHM, &reason),
+                     -VINE_ECONFIG);
+    snprintf(expected, sizeof(expected), "%s: the required key 'shm_file' is missing",
+             vinetalk_path);
+    assert_string_equal(reason.text, expected);
+    assert_int_equal(vine__vinetalk_check(&config, NULL, &reason), 0);
+    vine__config_fini(&config);
+}
+
+static void a_named_file_that_is_absent_is_an_error(void **state)
+{
+    (void)state;
+    struct vine__config config = {0};
+    assert_int_equal(vine__vinetalk_load_file(&config, "~/absent", &reason), -ENOENT);
+    assert_non_null(strstr(reason.text, "/absent: No such file"));
+    assert_int_equal(vine__vinetalk_load_file(&config, "~you/absent", &reason), -EINVAL);
+    vine__config_fini(&config);
+}
+
+static void a_malformed_file_of_the_standard_ones_is_an_error(void **state)
+{
+    (void)state;
+    struct vine__config config = {0};
+    write_file(user_path, "appliance one\n");
+    write_file(vinetalk_path, "shm_file /x\nshm_size\n");
+    assert_int_equal(vine__vinetalk_load(&config, &reason), -VINE_ECONFIG);
+    assert_non_null(strstr(reason.text, ".vinetalk:2: the key 'shm_size' has no value"));
+    vine__config_fini(&config);
+}
+
+static void later_places_win(void **state)
+{
+    (void)state;
+    struct vine__config config = {0};
+    const char *appliance;
+    uint64_t size_bytes;
+    write_file(user_path, "appliance from_user\nshm_size 1M\nshm_file /x\n");
+    write_file(vinetalk_path, "shm_size 2M\n");
+    assert_int_equal(vine__vinetalk_load(&config, &reason), 0);
+    assert_int_equal(vine__config_get_string(&config, "appliance", &appliance, &reason), 0);
+    assert_string_equal(appliance, "from_user");
+    assert_int_equal(vine__config_get_size(&config, "shm_size", &size_bytes, &reason), 0);
+    assert_int_equal(size_bytes, 2 << 20);
+    assert_int_equal(vine__vinetalk_check(&config, VINETALK_ARCHITECTURE_SHM, &reason), 0);
+    vine__config_fini(&config);
+
+    setenv("VINE_APPLIANCE", "from_environment", 1);
+    assert_int_equal(vine__vinetalk_load(&config, &reason), 0);
+    assert_int_equal(vine__config_get_string(&config, "appliance", &appliance, &reason), 0);
+    assert_string_equal(appliance, "from_environment");
+    vine__config_fini(&config);
+    unsetenv("VINE_APPLIANCE");
+}
+
+static void the_defaults_of_the_table_are_of_their_keys_types(void **state)
+{
+    (void)state;
+    struct vine__config config = {0};
+    assert_int_equal(
+        vine__config_add_fallbacks(&config, vinetalk_keys, VINETALK_KEY_COUNT, &reason), 0);
+    assert_int_equal(vine__vinetalk_check(&config, NULL, &reason), 0);
+    for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++) {
+        assert_true(strlen(vinetalk_keys[i].key) <= VINE__CONFIG_KEY_MAX);
+        assert_true(strlen(vinetalk_keys[i].help) > 0);
+        assert_false(vinetalk_keys[i].required && vinetalk_keys[i].fallback != NULL);
+    }
+    vine__config_fini(&config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_shm_file_is_named_with_the_file_that_lacks_it),
+        cmocka_unit_test(a_named_file_that_is_absent_is_an_error),
+        cmocka_unit_test(a_malformed_file_of_the_standard_ones_is_an_error),
+        cmocka_unit_test(later_places_win),
+        cmocka_unit_test(the_defaults_of_the_table_are_of_their_keys_types),
+    };
+    return cmocka_run_group_tests(tests, make_home, remove_home);
+}

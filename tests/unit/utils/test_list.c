@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "utils/list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct thing {
+    int number;
+    struct vine__list link;
+};
+
+static void an_empty_list_has_no_first_node(void **state)
+{
+    (void)state;
+    struct vine__list head;
+    vine__list_init(&head);
+    assert_true(vine__list_is_empty(&head));
+    assert_null(vine__list_first(&head));
+    assert_null(vine__list_pop_front(&head));
+    assert_int_equal(vine__list_count(&head), 0);
+}
+
+static void removing_twice_is_harmless(void **state)
+{
+    (void)state;
+    struct vine__list head;
+    struct thing thing = {.number = 1};
+    vine__list_init(&head);
+    vine__list_init(&thing.link);
+    assert_false(vine__list_is_linked(&thing.link));
+    vine__list_remove(&thing.link);
+    vine__list_push_back(&head, &thing.link);
+    assert_true(vine__list_is_linked(&thing.link));
+    vine__list_remove(&thing.link);
+    vine__list_remove(&thing.link);
+    assert_true(vine__list_is_empty(&head));
+}
+
+static void nodes_come_in_the_order_in_which_they_were_put(void **state)
+{
+    (void)state;
+    struct vine__list head;
+    struct thing things[5];
+    vine__list_init(&head);
+    for (int i = 0; i < 5; i++) {
+        things[i].number = i;
+        if (i < 3)
+            vine__list_push_back(&head, &things[i].link);
+    }
+    vine__list_push_front(&head, &things[3].link);
+    vine__list_insert_after(&things[0].link, &things[4].link);
+    const int expected[] = {3, 0, 4, 1, 2};
+    size_t at = 0;
+    VINE_LIST_FOR_EACH(node, &head)
+    {
+        assert_int_equal(VINE_LIST_OBJECT(node, struct thing, link)->number, expected[at]);
+        at++;
+    }
+    assert_int_equal(at, 5);
+    assert_int_equal(vine__list_count(&head), 5);
+    for (size_t i = 0; i < 5; i++) {
+        struct vine__list *node = vine__list_pop_front(&head);
+        assert_int_equal(VINE_LIST_OBJECT(node, struct thing, link)->number, expected[i]);
+    }
+    assert_true(vine__list_is_empty(&head));
+}
+
+static void the_visited_node_may_be_removed(void **state)
+{
+    (void)state;
+    struct vine__list head;
+    struct thing things[6];
+    vine__list_init(&head);
+    for (int i = 0; i < 6; i++) {
+        things[i].number = i;
+        vine__list_push_back(&head, &things[i].link);
+    }
+    VINE_LIST_FOR_EACH(node, &head)
+    {
+        if (VINE_LIST_OBJECT(node, struct thing, link)->number % 2 == 0)
+            vine__list_remove(node);
+    }
+    assert_int_equal(vine__list_count(&head), 3);
+    assert_ptr_equal(vine__list_first(&head), &things[1].link);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_list_has_no_first_node),
+        cmocka_unit_test(removing_twice_is_harmless),
+        cmocka_unit_test(nodes_come_in_the_order_in_which_they_were_put),
+        cmocka_unit_test(the_visited_node_may_be_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
