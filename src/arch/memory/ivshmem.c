@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory between virtual machines: BAR 2 of QEMU's ivshmem device, found and mapped through sysfs.
+ *
+ * What the kernel shows of a PCI function is a folder DDDD:BB:DD.F: `vendor`, `device` and `enable`
+ * hold a number, `resource` has a line for each BAR (first byte, last byte, flags), and `resource2`
+ * maps BAR 2; `resource2_wc` maps it write-combining, which a prefetchable BAR offers. The host
+ * decides who may write: a guest's stores to a read-only device vanish.
+ */
+#include "arch/memory/memory_internal.h"
+
+#include "utils/bits.h"
+
+#include <vine/error.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VENDOR_REDHAT  0x1af4U
+#define DEVICE_IVSHMEM 0x1110U
+#define BAR_INDEX      2
+#define BDF_BYTES      sizeof("0000:00:00.0")
+#define DEVICES_MAX    4096 /* of a folder that is looked through for "auto" */
+
+struct device {
+    char bdf[BDF_BYTES];
+    char path[PATH_MAX];
+};
+
+/* DDDD:BB:DD.F, or BB:DD.F of domain 0, and nothing else: it becomes part of a path. */
+static bool parse_bdf(const char *text, char ret_bdf[BDF_BYTES])
+{
+    unsigned int domain = 0;
+    unsigned int bus;
+    unsigned int slot;
+    unsigned int function;
+    int end = 0;
+
+    if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text))
+        return false;
+    if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 ||
+        text[end] != '\0') {
+        domain = 0;
+        end = 0;
+        if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3 || text[end] != '\0')
+            return false;
+    }
+    if (slot > 31 || function > 7)
+        return false;
+    (void)snprintf(ret_bdf, BDF_BYTES, "%04x:%02x:%02x.%x", domain & 0xffffU, bus & 0xffU, slot,
+                   function);
+    return true;
+}
+
+static int open_below(const struct device *device, const char *file, int flags)
+{
+    char path[PATH_MAX];
+
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", device->path, file) >= sizeof(path))
+        return -ENAMETOOLONG;
+    const int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+    return fd >= 0 ? fd : -errno;
+}
+
+static int read_text(int fd, char *text, size_t text_size)
+{
+    const ssize_t got = pread(fd, text, text_size - 1, 0);
+    if (got < 0)
+        return -errno;
+    text[got] = '\0';
+    return 0;
+}
+
+static int read_number(const struct device *device, const char *file, uint64_t *ret_number)
+{
+    char text[32];
+    char *end = NULL;
+    const int fd = open_below(device, file, O_RDONLY);
+    if (fd < 0)
+        return fd;
+
+    const int error = read_text(fd, text, sizeof(text));
+    (void)close(fd);
+    if (error != 0)
+        return error;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 0);
+    if (errno != 0 || end == text || (*end != '\0' && *end != '\n'))
+        return -EINVAL;
+    *ret_number = number;
+    return 0;
+}
+
+static bool is_ivshmem(const struct device *device)
+{
+    uint64_t vendor = 0;
+    uint64_t product = 0;
+
+    return read_number(device, "vendor", &vendor) == 0 && vendor == VENDOR_REDHAT &&
+           read_number(device, "device", &product) == 0 && product == DEVICE_IVSHMEM;
+}
+
+/* A device that is disabled answers reads with ones. */
+static int enable(const struct device *device, const struct vine__memory_options *options)
+{
+    uint64_t is_enabled = 0;
+    int error = read_number(device, "enable", &is_enabled);
+
+    if (error == 0 && is_enabled != 0)
+        return 0;
+    const int fd = error == 0 ? open_below(device, "enable", O_WRONLY) : error;
+    if (fd < 0) {
+        error = fd;
+    } else {
+        const ssize_t put = write(fd, "1", 1);
+        error = put == 1 ? 0 : -errno;
+        (void)close(fd);
+    }
+    if (error != 0)
+        return vine__memory_refuse(options, error, "device %s cannot be enabled: %s", device->bdf,
+                                   vine_error_text(error));
+    return 0;
+}
+
+/* Line BAR_INDEX of `resource`, which lock_fd has open. */
+static int read_bar_size(int lock_fd, const struct device *device,
+                         const struct vine__memory_options *options, uint64_t *ret_bytes)
+{
+    char text[2048];
+    const int error = read_text(lock_fd, text, sizeof(text));
+    if (error != 0)
+        return error;
+
+    const char *line = text;
+    for (int i = 0; i < BAR_INDEX && line != NULL; i++) {
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    unsigned long long first = 0;
+    unsigned long long last = 0;
+    unsigned long long flags = 0;
+    if (line == NULL || sscanf(line, "%llx %llx %llx", &first, &last, &flags) != 3 || last < first)
+        return vine__memory_refuse(options, -EINVAL, "device %s: no BAR %d in its resource table",
+                                   device->bdf, BAR_INDEX);
+    if (flags == 0 || last == first || last - first >= VINE__MEMORY_BYTES_MAX)
+        return vine__memory_refuse(options, -ENODEV, "device %s has no memory behind BAR %d",
+                                   device->bdf, BAR_INDEX);
+    *ret_bytes = last - first + 1;
+    return 0;
+}
+
+static int open_bar(struct vine__memory *memory, const struct device *device,
+                    const struct vine__memory_options *options)
+{
+    const int flags = memory->is_writable ? O_RDWR : O_RDONLY;
+
+    memory->fence = VINE__MEMORY_FENCE_STORE;
+    memory->fd = open_below(device, "resource2_wc", flags);
+    if (memory->fd == -ENOENT) {
+        memory->fence = VINE__MEMORY_FENCE_NONE;
+        memory->fd = open_below(device, "resource2", flags);
+    }
+    if (memory->fd < 0) {
+        const int error = memory->fd;
+        memory->fd = -1;
+        return vine__memory_refuse(options, error, "device %s: cannot open its memory: %s",
+                                   device->bdf, vine_error_text(error));
+    }
+    return 0;
+}
+
+static int open_device(struct vine__memory *memory, const struct device *device,
+                       const struct vine__memory_options *options)
+{
+    uint64_t bar_bytes = 0;
+    struct stat status;
+
+    (void)snprintf(memory->label, sizeof(memory->label), "pci:%s", device->bdf);
+    memory->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!is_ivshmem(device))
+        return vine__memory_refuse(options, -ENODEV, "device %s is not there or is no %04x:%04x",
+                                   device->bdf, VENDOR_REDHAT, DEVICE_IVSHMEM);
+
+    const int lock_fd = open_below(device, "resource", O_RDONLY);
+    if (lock_fd < 0)
+        return vine__memory_refuse(options, lock_fd, "device %s has no resource table",
+                                   device->bdf);
+    memory->lock_fd = lock_fd;
+    /* A guest's share of a link belongs to one process; the lock ends with it, however it ends. */
+    if (options->exclusive && flock(lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return vine__memory_refuse(options, errno == EWOULDBLOCK ? -EBUSY : -errno,
+                                   "device %s is used by another process", device->bdf);
+
+    int error = enable(device, options);
+    if (error == 0)
+        error = read_bar_size(lock_fd, device, options, &bar_bytes);
+    if (error == 0)
+        error = open_bar(memory, device, options);
+    if (error != 0)
+        return error;
+    if (fstat(memory->fd, &status) != 0)
+        return -errno;
+    if ((uint64_t)status.st_size < bar_bytes)
+        return vine__memory_refuse(
+            options, -VINE_ETRUNCATED, "device %s maps %llu bytes where its BAR has %llu",
+            device->bdf, (unsigned long long)status.st_size, (unsigned long long)bar_bytes);
+    if (bar_bytes <= options->offset_bytes ||
+        !vine__range_is_within_u64(options->offset_bytes, options->size_bytes, bar_bytes))
+        return vine__memory_refuse(
+            options, -VINE_ETRUNCATED,
+            "device %s has %llu bytes, and %llu at offset %llu are asked for", device->bdf,
+            (unsigned long long)bar_bytes, (unsigned long long)options->size_bytes,
+            (unsigned long long)options->offset_bytes);
+    memory->offset_bytes = options->offset_bytes;
+    memory->size_bytes =
+        options->size_bytes != 0 ? options->size_bytes : bar_bytes - options->offset_bytes;
+    return 0;
+}
+
+static void close_device(struct vine__memory *memory)
+{
+    if (memory->fd >= 0)
+        (void)close(memory->fd);
+    if (memory->lock_fd >= 0)
+        (void)close(memory->lock_fd);
+    memory->fd = -1;
+    memory->lock_fd = -1;
+}
+
+static int only_addresses(const struct dirent *entry)
+{
+    char bdf[BDF_BYTES];
+    return strlen(entry->d_name) == BDF_BYTES - 1 && parse_bdf(entry->d_name, bdf);
+}
+
+/* The first in the order of addresses that is one of ours and free. */
+static int open_any(struct vine__memory *memory, const char *folder,
+                    const struct vine__memory_options *options)
+{
+    struct dirent **entries = NULL;
+    int error = -ENODEV;
+    const int count = scandir(folder, &entries, only_addresses, alphasort);
+
+    if (count <= 0)
+        error = vine__memory_refuse(options, -ENODEV, "there is no PCI device in %s", folder);
+    for (int i = 0; i < count; i++) {
+        struct device device;
+        const int length =
+            snprintf(device.path, sizeof(device.path), "%s/%s", folder, entries[i]->d_name);
+        const bool is_usable = memory->fd < 0 && i < DEVICES_MAX &&
+                               (size_t)length < sizeof(device.path) &&
+                               parse_bdf(entries[i]->d_name, device.bdf) && is_ivshmem(&device);
+        if (is_usable) {
+            error = open_device(memory, &device, options);
+            if (error != 0)
+                close_device(memory);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (count > 0 && error == -ENODEV)
+        return vine__memory_refuse(options, -ENODEV, "there is no device %04x:%04x in %s",
+                                   VENDOR_REDHAT, DEVICE_IVSHMEM, folder);
+    return error;
+}
+
+static int open_memory(struct vine__memory *memory, const struct vine__memory_options *options)
+{
+    char folder[PATH_MAX - NAME_MAX];
+    struct device device;
+    const char *const root = options->sysfs_root != NULL ? options->sysfs_root : "/sys";
+
+    if ((size_t)snprintf(folder, sizeof(folder), "%s/bus/pci/devices", root) >= sizeof(folder))
+        return -ENAMETOOLONG;
+    if (strcmp(options->name, "auto") == 0)
+        return open_any(memory, folder, options);
+    if (!parse_bdf(options->name, device.bdf))
+        return vine__memory_refuse(options, -EINVAL,
+                                   "'%s' is no PCI address (DDDD:BB:DD.F) and not 'auto'",
+                                   options->name);
+    (void)snprintf(device.path, sizeof(device.path), "%s/%s", folder, device.bdf);
+    return open_device(memory, &device, options);
+}
+
+const struct vine__memory_ops vine__memory_ivshmem_ops = {
+    .create = open_memory, /* its memory is the host's; who creates only formats it */
+    .open = open_memory,
+};

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/memory/memory_internal.h"
+
+#include "utils/assert.h"
+#include "utils/atomic.h"
+#include "utils/bits.h"
+#include "utils/tables.h"
+
+#include <vine/error.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MEMORY_MAGIC      UINT32_C(0x6d656d56)
+#define MEMORY_MAGIC_DEAD UINT32_C(0xdead6d56)
+
+static const struct vine__memory_ops *const backend_ops[] = {
+    &vine__memory_memfd_ops,   &vine__memory_posix_ops,     &vine__memory_file_ops,
+    &vine__memory_ivshmem_ops, &vine__memory_anonymous_ops,
+};
+VINE_STATIC_ASSERT(VINE_ARRAY_COUNT(backend_ops) == VINE__MEMORY_BACKEND_COUNT,
+                   "one table of operations for each backend, in the order of the enum");
+
+#define BACKEND_NAME(name, text, trust)  text,
+#define BACKEND_TRUST(name, text, trust) trust,
+static const char *const backend_names[] = {VINE__MEMORY_BACKENDS(BACKEND_NAME)};
+static const enum vine__memory_trust backend_trusts[] = {VINE__MEMORY_BACKENDS(BACKEND_TRUST)};
+
+static struct vine__memory *handle_create(enum vine__memory_backend backend);
+static int check_options(const struct vine__memory_options *options);
+static int map(struct vine__memory *memory, const struct vine__memory_options *options);
+static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
+static int touch_pages(struct vine__memory *memory, const struct vine__memory_options *options);
+
+int vine__memory_create(const struct vine__memory_options *options,
+                        struct vine__memory **ret_memory)
+{
+    int error = check_options(options);
+    if (error != 0)
+        return error;
+    if (options->size_bytes == 0)
+        return vine__memory_refuse(options, -EINVAL, "memory of no bytes cannot be created");
+
+    const struct vine__memory_ops *const ops = backend_ops[options->backend];
+    struct vine__memory *memory = handle_create(options->backend);
+    if (memory == NULL)
+        return -ENOMEM;
+
+    memory->is_writable = true;
+    error = ops->create(memory, options);
+    if (error == 0 && memory->base == NULL)
+        error = map(memory, options);
+    if (error == 0 && options->populate)
+        error = touch_pages(memory, options);
+    if (error == 0 && ops->finish != NULL)
+        error = ops->finish(memory, options);
+    if (error != 0) {
+        vine__memory_unref(memory);
+        return error;
+    }
+
+    *ret_memory = memory;
+    return 0;
+}
+
+int vine__memory_open(const struct vine__memory_options *options, struct vine__memory **ret_memory)
+{
+    int error = check_options(options);
+    if (error != 0)
+        return error;
+
+    const struct vine__memory_ops *const ops = backend_ops[options->backend];
+    if (ops->open == NULL)
+        return vine__memory_refuse(options, -EINVAL, "%s memory has no name to open",
+                                   backend_names[options->backend]);
+
+    struct vine__memory *memory = handle_create(options->backend);
+    if (memory == NULL)
+        return -ENOMEM;
+
+    memory->is_writable = options->protection == VINE__MEMORY_READ_WRITE;
+    error = ops->open(memory, options);
+    if (error == 0)
+        error = map(memory, options);
+    if (error == 0 && options->populate)
+        error = touch_pages(memory, options);
+    if (error != 0) {
+        vine__memory_unref(memory);
+        return error;
+    }
+
+    *ret_memory = memory;
+    return 0;
+}
+
+int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options,
+                         struct vine__memory **ret_memory)
+{
+    int error = check_sealed(fd, claimed_bytes, options);
+    if (error != 0)
+        return error;
+
+    struct vine__memory *memory = handle_create(VINE__MEMORY_MEMFD);
+    if (memory == NULL)
+        return -ENOMEM;
+
+    memory->size_bytes = claimed_bytes;
+    memory->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    (void)snprintf(memory->label, sizeof(memory->label), "descriptor %d", fd);
+
+    /* Which pages of a file of huge pages exist no call tells, so all are faulted in now: one that
+     * is missing ends in an error of madvise here instead of a SIGBUS later. */
+    const uint64_t huge_page_bytes = vine__memory_huge_page_size(fd);
+    const bool is_huge = huge_page_bytes != 0;
+    if (is_huge && !options->huge_pages) {
+        error = vine__memory_refuse(options, -VINE_EUNSEALED,
+                                    "descriptor %d is of huge pages, which can be missing", fd);
+    } else {
+        if (is_huge)
+            memory->page_bytes = huge_page_bytes;
+        memory->fd = fd;
+        error = map(memory, options);
+        memory->fd = -1; /* it stays the caller's */
+    }
+    if (error == 0 && is_huge &&
+        madvise(memory->base, (size_t)memory->mapped_bytes, MADV_POPULATE_READ) != 0)
+        error = vine__memory_refuse(options, -VINE_EUNSEALED,
+                                    "descriptor %d is of huge pages, and some are missing", fd);
+    if (error == 0 && options->populate)
+        error = touch_pages(memory, options);
+    if (error != 0) {
+        vine__memory_unref(memory);
+        return error;
+    }
+
+    *ret_memory = memory;
+    return 0;
+}
+
+int vine__memory_remove(const struct vine__memory_options *options)
+{
+    const int error = check_options(options);
+    if (error != 0)
+        return error;
+    if (backend_ops[options->backend]->remove == NULL)
+        return vine__memory_refuse(options, -EOPNOTSUPP, "%s memory has no name to remove",
+                                   backend_names[options->backend]);
+    return backend_ops[options->backend]->remove(options);
+}
+
+struct vine__memory *vine__memory_ref(struct vine__memory *memory)
+{
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    const uint32_t before = vine__fetch_add_relaxed_u32(&memory->references, 1);
+    VINE_ASSERT(before > 0 && before < UINT32_MAX);
+    return memory;
+}
+
+void vine__memory_unref(struct vine__memory *memory)
+{
+    if (memory == NULL)
+        return;
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    if (vine__fetch_sub_acq_rel_u32(&memory->references, 1) != 1)
+        return;
+
+    /* A child of fork does not have the mapping; something else may live at its address. */
+    if (memory->base != NULL && memory->pid == (uint64_t)getpid())
+        VINE_ASSERT(munmap(memory->base, (size_t)memory->mapped_bytes) == 0);
+    if (memory->fd >= 0)
+        (void)close(memory->fd);
+    if (memory->lock_fd >= 0)
+        (void)close(memory->lock_fd);
+    memory->magic = MEMORY_MAGIC_DEAD;
+    free(memory);
+}
+
+void *vine__memory_base(const struct vine__memory *memory)
+{
+    return memory->base;
+}
+
+uint64_t vine__memory_size(const struct vine__memory *memory)
+{
+    return memory->size_bytes;
+}
+
+uint64_t vine__memory_page_size(const struct vine__memory *memory)
+{
+    return memory->page_bytes;
+}
+
+bool vine__memory_is_writable(const struct vine__memory *memory)
+{
+    return memory->is_writable;
+}
+
+enum vine__memory_backend vine__memory_backend_of(const struct vine__memory *memory)
+{
+    return memory->backend;
+}
+
+enum vine__memory_fence vine__memory_fence_of(const struct vine__memory *memory)
+{
+    return memory->fence;
+}
+
+const char *vine__memory_label(const struct vine__memory *memory)
+{
+    return memory->label;
+}
+
+int vine__memory_fd(const struct vine__memory *memory)
+{
+    return memory->fd;
+}
+
+int vine__memory_clear(struct vine__memory *memory, uint64_t from_bytes)
+{
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    VINE_ASSERT(memory->is_writable);
+    VINE_ASSERT(from_bytes <= memory->size_bytes);
+
+    unsigned char *const from = (unsigned char *)memory->base + from_bytes;
+    const uint64_t bytes = memory->size_bytes - from_bytes;
+    const bool is_named =
+        memory->backend == VINE__MEMORY_POSIX || memory->backend == VINE__MEMORY_FILE;
+    const off_t offset = (off_t)(memory->offset_bytes + from_bytes);
+
+    if (bytes == 0)
+        return 0;
+    if (is_named && fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                              (off_t)bytes) == 0) {
+        int error;
+        do {
+            error = posix_fallocate(memory->fd, offset, (off_t)bytes);
+        } while (error == EINTR);
+        return -error;
+    }
+    memset(from, 0, (size_t)bytes);
+    return 0;
+}
+
+int vine__memory_cut(struct vine__memory *memory)
+{
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    VINE_ASSERT(memory->is_writable);
+    if (memory->backend != VINE__MEMORY_POSIX && memory->backend != VINE__MEMORY_FILE)
+        return 0;
+    if (ftruncate(memory->fd, (off_t)(memory->offset_bytes + memory->mapped_bytes)) != 0)
+        return -errno;
+    return 0;
+}
+
+void vine__memory_publish_fence(const struct vine__memory *memory)
+{
+    /* The full fence is a locked instruction or mfence on x86 and `dmb ish` on aarch64: each
+     * empties write-combining buffers, which a plain store with release order does not. */
+    if (memory->fence == VINE__MEMORY_FENCE_STORE)
+        vine__fence_full();
+}
+
+const char *vine__memory_backend_name(enum vine__memory_backend backend)
+{
+    VINE_ASSERT(backend < VINE__MEMORY_BACKEND_COUNT);
+    return backend_names[backend];
+}
+
+enum vine__memory_trust vine__memory_backend_trust(enum vine__memory_backend backend)
+{
+    VINE_ASSERT(backend < VINE__MEMORY_BACKEND_COUNT);
+    return backend_trusts[backend];
+}
+
+int vine__memory_refuse(const struct vine__memory_options *options, int error, const char *format,
+                        ...)
+{
+    VINE_ASSERT(error < 0);
+    if (options->why != NULL && options->why_size > 0) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(options->why, options->why_size, format, arguments);
+        va_end(arguments);
+    }
+    return error;
+}
+
+static struct vine__memory *handle_create(enum vine__memory_backend backend)
+{
+    struct vine__memory *memory = calloc(1, sizeof(*memory));
+    if (memory == NULL)
+        return NULL;
+    memory->magic = MEMORY_MAGIC;
+    memory->references = 1;
+    memory->backend = backend;
+    memory->fence = VINE__MEMORY_FENCE_NONE;
+    memory->fd = -1;
+    memory->lock_fd = -1;
+    memory->pid = (uint64_t)getpid();
+    return memory;
+}
+
+static int check_options(const struct vine__memory_options *options)
+{
+    const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    const bool is_placed =
+        options->backend != VINE__MEMORY_MEMFD && options->backend != VINE__MEMORY_ANONYMOUS;
+
+    if ((unsigned int)options->backend >= VINE__MEMORY_BACKEND_COUNT)
+        return vine__memory_refuse(options, -EINVAL, "there is no memory backend %d",
+                                   (int)options->backend);
+    if (is_placed && (options->name == NULL || options->name[0] == '\0'))
+        return vine__memory_refuse(options, -EINVAL, "%s memory needs a name",
+                                   backend_names[options->backend]);
+    if (!is_placed && options->offset_bytes != 0)
+        return vine__memory_refuse(options, -EINVAL, "%s memory has no offset",
+                                   backend_names[options->backend]);
+    if (options->size_bytes >= VINE__MEMORY_BYTES_MAX ||
+        options->offset_bytes >= VINE__MEMORY_BYTES_MAX)
+        return vine__memory_refuse(options, -EINVAL, "size or offset beyond 2^62 bytes");
+    if (!vine__is_aligned_u64(options->offset_bytes, page_bytes))
+        return vine__memory_refuse(
+            options, -EINVAL, "offset %llu is not a multiple of the page size %llu",
+            (unsigned long long)options->offset_bytes, (unsigned long long)page_bytes);
+    if (options->huge_pages && is_placed)
+        return vine__memory_refuse(options, -EOPNOTSUPP,
+                                   "%s memory takes no huge pages (a file on hugetlbfs has them)",
+                                   backend_names[options->backend]);
+    return 0;
+}
+
+static int map(struct vine__memory *memory, const struct vine__memory_options *options)
+{
+    VINE_ASSERT(vine__is_power_of_two_u64(memory->page_bytes));
+    VINE_ASSERT(memory->size_bytes > 0);
+
+    memory->mapped_bytes = vine__round_up_u64(memory->size_bytes, memory->page_bytes);
+    if (memory->mapped_bytes > SIZE_MAX)
+        return vine__memory_refuse(options, -ENOMEM, "%s: %llu bytes do not fit the address space",
+                                   memory->label, (unsigned long long)memory->mapped_bytes);
+
+    const int protection = memory->is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *const base = mmap(options->address_hint, (size_t)memory->mapped_bytes, protection,
+                            MAP_SHARED, memory->fd, (off_t)memory->offset_bytes);
+    if (base == MAP_FAILED) {
+        const int error = -errno;
+        return vine__memory_refuse(options, error, "%s: cannot map %llu bytes: %s", memory->label,
+                                   (unsigned long long)memory->mapped_bytes,
+                                   vine_error_text(error));
+    }
+    memory->base = base;
+    if (madvise(base, (size_t)memory->mapped_bytes, MADV_DONTFORK) != 0)
+        return vine__memory_refuse(options, -errno, "%s: cannot be kept from children of fork",
+                                   memory->label);
+    return 0;
+}
+
+/* What a peer could do to us through memory that it holds, and what rules it out:
+ *   cut it off, so that our reads end in SIGBUS        F_SEAL_SHRINK, and its size now
+ *   punch pages out, so that our reads allocate        F_SEAL_FUTURE_WRITE, and no hole now
+ *   take the seals off                                 seals cannot be taken off
+ *   offer a file whose reads its file system answers   such files have no seals
+ * GROW and SEAL are asked for as well: a peer that leaves them out is not one of ours. */
+static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options)
+{
+    const int seals_needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+
+    if (claimed_bytes == 0 || claimed_bytes >= VINE__MEMORY_BYTES_MAX)
+        return vine__memory_refuse(options, -EINVAL, "descriptor %d: impossible size %llu", fd,
+                                   (unsigned long long)claimed_bytes);
+    if (options->size_max_bytes != 0 && claimed_bytes > options->size_max_bytes)
+        return vine__memory_refuse(
+            options, -VINE_ETOOBIG, "descriptor %d: %llu bytes, and at most %llu are taken", fd,
+            (unsigned long long)claimed_bytes, (unsigned long long)options->size_max_bytes);
+
+    const int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 && errno == EBADF && fcntl(fd, F_GETFD) < 0)
+        return vine__memory_refuse(options, -EBADF, "there is no descriptor %d", fd);
+    if (seals < 0)
+        return vine__memory_refuse(options, -VINE_EUNSEALED,
+                                   "descriptor %d is not of memory that can be sealed", fd);
+    if ((seals & seals_needed) != seals_needed)
+        return vine__memory_refuse(options, -VINE_EUNSEALED,
+                                   "descriptor %d lacks the seals%s%s%s%s", fd,
+                                   (seals & F_SEAL_SHRINK) != 0 ? "" : " SHRINK",
+                                   (seals & F_SEAL_GROW) != 0 ? "" : " GROW",
+                                   (seals & F_SEAL_FUTURE_WRITE) != 0 ? "" : " FUTURE_WRITE",
+                                   (seals & F_SEAL_SEAL) != 0 ? "" : " SEAL");
+
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -errno;
+    if ((uint64_t)status.st_size < claimed_bytes)
+        return vine__memory_refuse(
+            options, -VINE_ETRUNCATED, "descriptor %d has %llu bytes and claims %llu", fd,
+            (unsigned long long)status.st_size, (unsigned long long)claimed_bytes);
+
+    const off_t hole = lseek(fd, 0, SEEK_HOLE);
+    if (hole < 0 || (uint64_t)hole < claimed_bytes)
+        return vine__memory_refuse(options, -VINE_EUNSEALED,
+                                   "descriptor %d has a hole at %lld of %llu bytes", fd,
+                                   (long long)hole, (unsigned long long)claimed_bytes);
+    return 0;
+}
+
+static int touch_pages(struct vine__memory *memory, const struct vine__memory_options *options)
+{
+    const int advice = memory->is_writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+
+    if (madvise(memory->base, (size_t)memory->mapped_bytes, advice) == 0)
+        return 0;
+    if (errno != EINVAL)
+        return vine__memory_refuse(options, -ENOMEM, "%s: cannot touch its pages", memory->label);
+
+    /* A kernel before 5.14, or memory of a device. */
+    for (uint64_t at = 0; at < memory->size_bytes; at += memory->page_bytes) {
+        uint32_t *const word = (uint32_t *)((unsigned char *)memory->base + at);
+        if (memory->is_writable)
+            (void)vine__fetch_or_acq_rel_u32(word, 0);
+        else
+            (void)vine__load_relaxed_u32(word);
+    }
+    return 0;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arch/memory/memory.h - memory that two participants map, behind one interface.
+ *
+ * Owns:     a handle owns its mapping and, if it created or opened it by name, its descriptor.
+ * Threads:  any; handles are reference-counted, ref and unref from any thread.
+ * Blocking: creating allocates and zeroes every page; otherwise as the file system does.
+ * Trust:    a descriptor from a peer is checked before it is mapped (vine__memory_from_fd), so
+ *           that no access to the mapping can fault later, whatever the peer does. Named memory
+ *           (posix, file) cannot be sealed: whoever may write it may cut it off under us.
+ * Limits:   sizes and offsets below 2^62; offsets are multiples of the page size.
+ *
+ * Caveats:  no mapping survives fork: in a child its addresses are not mapped at all.
+ */
+#ifndef VINE_ARCH_MEMORY_MEMORY_H
+#define VINE_ARCH_MEMORY_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(name, text, trust): the order is that of the table of operations in memory.c. */
+#define VINE__MEMORY_BACKENDS(X)                                                                   \
+    X(VINE__MEMORY_MEMFD, "memfd", VINE__MEMORY_HOSTILE_SAFE)                                      \
+    X(VINE__MEMORY_POSIX, "posix", VINE__MEMORY_ONE_USER)                                          \
+    X(VINE__MEMORY_FILE, "file", VINE__MEMORY_ONE_USER)                                            \
+    X(VINE__MEMORY_IVSHMEM, "ivshmem", VINE__MEMORY_HOSTILE_SAFE)                                  \
+    X(VINE__MEMORY_ANONYMOUS, "anonymous", VINE__MEMORY_ONE_USER)
+
+enum vine__memory_backend {
+#define VINE__MEMORY_BACKEND_VALUE(name, text, trust) name,
+    VINE__MEMORY_BACKENDS(VINE__MEMORY_BACKEND_VALUE)
+#undef VINE__MEMORY_BACKEND_VALUE
+        VINE__MEMORY_BACKEND_COUNT
+};
+
+/* What a backend can bear when it carries one-way halves. */
+enum vine__memory_trust {
+    VINE__MEMORY_HOSTILE_SAFE, /* the writer cannot make the reader's accesses fail */
+    VINE__MEMORY_ONE_USER,     /* for parties that could harm each other anyway */
+};
+
+/* What has to stand between the last store of a message and the store that publishes it. */
+enum vine__memory_fence {
+    VINE__MEMORY_FENCE_NONE,  /* cached memory: a store with release order does */
+    VINE__MEMORY_FENCE_STORE, /* write-combining memory: vine__memory_publish_fence() first */
+};
+
+enum vine__memory_protection {
+    VINE__MEMORY_READ_WRITE,
+    VINE__MEMORY_READ,
+};
+
+#define VINE__MEMORY_NODE_ANY (-1)
+
+/* Zero is the default of every field but numa_node: begin with VINE__MEMORY_OPTIONS_DEFAULT. */
+struct vine__memory_options {
+    enum vine__memory_backend backend;
+    enum vine__memory_protection protection; /* of an open; who creates may write */
+    /* memfd: what /proc shows; posix: the name, with or without its slash; file: a path; ivshmem:
+     * DDDD:BB:DD.F, BB:DD.F or "auto", the first device that is free; anonymous: unused. */
+    const char *name;
+    uint64_t size_bytes;   /* open: 0 takes all that lies behind the offset */
+    uint64_t offset_bytes; /* into the file or BAR; memfd and anonymous: 0 */
+    void *address_hint;
+    bool truncate;   /* create, posix and file: drop what is there, end the file with our range */
+    bool populate;   /* touch every page now; a memfd always is, for its reader checks for holes */
+    bool huge_pages; /* memfd and anonymous: from the reserved pool, all of them now, or fail */
+    bool exclusive;  /* ivshmem: -EBUSY if another process of this machine maps it exclusively */
+    bool create_new; /* create, posix and file: -EEXIST if the name exists */
+    int numa_node;   /* or VINE__MEMORY_NODE_ANY; files on disk ignore it */
+    uint64_t size_max_bytes; /* from_fd: -VINE_ETOOBIG beyond it; 0: no limit */
+    const char *sysfs_root;  /* ivshmem; NULL: /sys */
+    char *why;               /* on failure a sentence lands here; NULL if nobody reads it */
+    size_t why_size;
+};
+
+#define VINE__MEMORY_OPTIONS_DEFAULT                                                               \
+    {                                                                                              \
+        .numa_node = VINE__MEMORY_NODE_ANY                                                         \
+    }
+
+struct vine__memory;
+
+/* Create memory of at least size_bytes, all of it allocated, and map it writable. Any thread.
+ *
+ * Named memory that exists is opened and grown where it is too small, and keeps its content
+ * (unless `truncate`); ivshmem opens its BAR, whose size is given. A memfd is sealed after it was
+ * mapped, so that neither its size nor its pages change any more and nobody else can write it.
+ *
+ * Returns 0; -EINVAL  impossible options; -ENOMEM, -ENOSPC  not allocated, nothing is left behind;
+ *         -EACCES  the file belongs to another user; -EEXIST, -EBUSY  as the options say;
+ *         or what the system said. */
+__attribute__((warn_unused_result)) int
+vine__memory_create(const struct vine__memory_options *options, struct vine__memory **ret_memory);
+
+/* Map memory that exists under a name. Any thread. posix, file and ivshmem alone.
+ *
+ * Returns 0; -ENOENT  there is none; -VINE_ETRUNCATED  it is empty or ends before our range does;
+ *         -EACCES  it belongs to another user; -EINVAL; -EBUSY; or what the system said. */
+__attribute__((warn_unused_result)) int
+vine__memory_open(const struct vine__memory_options *options, struct vine__memory **ret_memory);
+
+/* Map what a peer has sent, for reading. Any thread. The descriptor stays the caller's, who may
+ * close it at once; the handle keeps none.
+ *
+ * Of the options, size_max_bytes, address_hint, populate, huge_pages (take them from the pool:
+ * else they are refused), why.
+ *
+ * Returns 0; -VINE_EUNSEALED  it is no memory that is sealed against shrinking, growing, punching
+ *                             and unsealing, or it has holes;
+ *         -VINE_ETRUNCATED    it is smaller than claimed;
+ *         -VINE_ETOOBIG       the claim is beyond size_max_bytes; -EINVAL  the claim is 0;
+ *         or what the system said. */
+__attribute__((warn_unused_result)) int
+vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options,
+                     struct vine__memory **ret_memory);
+
+/* Remove the name of posix or file memory; who has it mapped keeps it. Any thread. Returns 0, or
+ * what the system said; -EOPNOTSUPP for backends without names that are ours to remove. */
+__attribute__((warn_unused_result)) int
+vine__memory_remove(const struct vine__memory_options *options);
+
+/* One more holder. Any thread that has one. Returns `memory`. */
+struct vine__memory *vine__memory_ref(struct vine__memory *memory);
+
+/* One holder less; the last one unmaps and closes. Any thread. NULL is fine. In a child of fork it
+ * gives back the handle and the descriptor and leaves the addresses alone. */
+void vine__memory_unref(struct vine__memory *memory);
+
+/* All of these: any thread that holds a reference. */
+void *vine__memory_base(const struct vine__memory *memory);
+uint64_t vine__memory_size(const struct vine__memory *memory);
+uint64_t vine__memory_page_size(const struct vine__memory *memory);
+bool vine__memory_is_writable(const struct vine__memory *memory);
+enum vine__memory_backend vine__memory_backend_of(const struct vine__memory *memory);
+enum vine__memory_fence vine__memory_fence_of(const struct vine__memory *memory);
+
+/* What a person calls it: a path, a BDF, "memfd NAME". Valid as long as the handle. */
+const char *vine__memory_label(const struct vine__memory *memory);
+
+/* The descriptor to send to a peer, or -1 if the handle keeps none. It stays the handle's. */
+int vine__memory_fd(const struct vine__memory *memory);
+
+/* Zero everything from `from_bytes` on, pages given back and allocated anew where that is quicker.
+ * Whoever holds the writable handle; nobody else may use that range. Returns 0 or -ENOSPC, after
+ * which the range must not be touched. */
+__attribute__((warn_unused_result)) int vine__memory_clear(struct vine__memory *memory,
+                                                           uint64_t from_bytes);
+
+/* End the file where our range ends. posix and file only, others have nothing to cut. */
+__attribute__((warn_unused_result)) int vine__memory_cut(struct vine__memory *memory);
+
+/* Make the stores before it visible before the stores after it, in this kind of memory too. */
+void vine__memory_publish_fence(const struct vine__memory *memory);
+
+/* Facts about a backend, for whoever shows them. Any thread; constant. */
+const char *vine__memory_backend_name(enum vine__memory_backend backend);
+enum vine__memory_trust vine__memory_backend_trust(enum vine__memory_backend backend);
+
+#endif
