@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Which files each part is made of. A new file under its module's folder is picked up by itself; a
+# new module of libvine is a line here and one in src/DEPS.
+
+set(VINE_LIBRARY_MODULES
+    utils
+    arch/clock arch/memory arch/peer arch/wake
+    core/allocator core/bridge core/ring core/segment core/talk)
+
+set(VINE_LIBRARY_SOURCES)
+foreach(module IN LISTS VINE_LIBRARY_MODULES)
+    file(GLOB found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${module}/*.c")
+    list(APPEND VINE_LIBRARY_SOURCES ${found})
+endforeach()
+
+file(GLOB VINE_TOOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
+file(GLOB VINE_PROCEDURE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/procedures/*.c")
+
+# vine_words(FILE TAG VARIABLE): the words of the lines `/* TAG: words */` of a source file, by which
+# a test or a benchmark says what it needs. Changing them configures anew.
+function(vine_words file tag variable)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    file(STRINGS "${file}" lines REGEX "^/\\* ${tag}: .*\\*/$")
+    set(words)
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE "^/\\* ${tag}: *(.*[^ ]) *\\*/$" "\\1" line "${line}")
+        separate_arguments(line UNIX_COMMAND "${line}")
+        list(APPEND words ${line})
+    endforeach()
+    set(${variable} ${words} PARENT_SCOPE)
+endfunction()

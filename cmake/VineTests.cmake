@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# How a test becomes a ctest entry: its own process, a time limit, a label.
+#
+# A test program says what it wants in lines of its own near its top:
+#     /* test: timeout=300 long=1800 serial links=zlib links=procedures plugins */
+# timeout=S     seconds until it is ended (120)
+# long=S        register it a second time, labelled `long`, with VINE_TEST_LONG=1 and S seconds
+# serial        nothing else runs beside it
+# links=NAME    a pkg-config module that it needs (left out where absent), or one of our own parts:
+#               procedures, tools
+# The environment has VINE_SOURCE_DIR, VINE_BUILD_DIR and, where it is built, VINE_COMMAND.
+
+if(CMAKE_CROSSCOMPILING)
+    # No cmocka for the other machine: our own harness speaks the part of its language that we use.
+    add_library(vine_cmocka INTERFACE)
+    target_include_directories(vine_cmocka INTERFACE "${PROJECT_SOURCE_DIR}/tests/harness")
+    set(vine_have_cmocka TRUE)
+else()
+    vine_find(cmocka)
+    set(vine_have_cmocka ${vine_found_cmocka})
+    if(vine_have_cmocka)
+        add_library(vine_cmocka INTERFACE)
+        target_link_libraries(vine_cmocka INTERFACE vine_pkg::cmocka)
+    endif()
+endif()
+
+set(VINE_TEST_ENVIRONMENT
+    "VINE_SOURCE_DIR=${PROJECT_SOURCE_DIR}" "VINE_BUILD_DIR=${CMAKE_BINARY_DIR}"
+    "VINE_C_COMPILER=${CMAKE_C_COMPILER}"
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+if(TARGET vine)
+    list(APPEND VINE_TEST_ENVIRONMENT "VINE_COMMAND=$<TARGET_FILE:vine>")
+endif()
+
+# vine_register(NAME LABEL TIMEOUT LONG SERIAL COMMAND...)
+function(vine_register name label timeout long serial)
+    add_test(NAME "${name}" COMMAND ${ARGN})
+    set_tests_properties("${name}" PROPERTIES
+        LABELS "${label}" TIMEOUT "${timeout}" SKIP_RETURN_CODE 77 RUN_SERIAL "${serial}"
+        ENVIRONMENT "${VINE_TEST_ENVIRONMENT}")
+    if(long)
+        add_test(NAME "${name}:long" COMMAND ${ARGN})
+        set_tests_properties("${name}:long" PROPERTIES
+            LABELS "${label};long" TIMEOUT "${long}" SKIP_RETURN_CODE 77 RUN_SERIAL "${serial}"
+            ENVIRONMENT "${VINE_TEST_ENVIRONMENT};VINE_TEST_LONG=1")
+    endif()
+endfunction()
+
+# vine_read_test_words(FILE): sets word_timeout, word_long, word_serial, word_links.
+macro(vine_read_test_words file)
+    vine_words("${file}" test words)
+    set(word_timeout 120)
+    set(word_long 0)
+    set(word_serial FALSE)
+    set(word_links)
+    foreach(word IN LISTS words)
+        if(word MATCHES "^timeout=([0-9]+)$")
+            set(word_timeout ${CMAKE_MATCH_1})
+        elseif(word MATCHES "^long=([0-9]+)$")
+            set(word_long ${CMAKE_MATCH_1})
+        elseif(word STREQUAL "serial")
+            set(word_serial TRUE)
+        elseif(word MATCHES "^links=([a-z0-9+.-]+)$")
+            list(APPEND word_links ${CMAKE_MATCH_1})
+        else()
+            message(FATAL_ERROR "${file}: unknown word '${word}' in its line `test:`")
+        endif()
+    endforeach()
+endmacro()
+
+# vine_test_program(FILE LABEL): one program with cmocka, one ctest entry.
+function(vine_test_program file label)
+    file(RELATIVE_PATH path "${PROJECT_SOURCE_DIR}/tests" "${file}")
+    string(REGEX REPLACE "test_([^/]*)\\.c$" "\\1" name "${path}")
+    vine_read_test_words("${file}")
+    set(libraries)
+    set(missing)
+    foreach(link IN LISTS word_links)
+        if(link STREQUAL "procedures" OR link STREQUAL "tools")
+            string(REPLACE "tools" "tool_objects" part "vine_${link}")
+            if(TARGET ${part})
+                list(APPEND libraries ${part})
+            else()
+                list(APPEND missing ${link})
+            endif()
+        else()
+            vine_find(${link})
+            if(vine_found_${link})
+                list(APPEND libraries vine_pkg::${link})
+            else()
+                list(APPEND missing ${link})
+            endif()
+        endif()
+    endforeach()
+    if(missing)
+        vine_dropped("test ${name}" ${missing})
+        return()
+    endif()
+    string(MAKE_C_IDENTIFIER "test_${name}" target)
+    add_executable(${target} "${file}")
+    target_include_directories(${target} PRIVATE
+        "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
+    target_link_libraries(${target} PRIVATE
+        vine_flags vine_cmocka ${libraries} libvine m ${CMAKE_DL_LIBS})
+    add_dependencies(tests ${target})
+    vine_register("${name}" "${label}" ${word_timeout} ${word_long} ${word_serial} ${target})
+endfunction()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The `vine` command, and the procedures that its appliance ships.
+
+set(vine_tool_modules jansson libzstd libisal libxxhash libcrypto)
+set(vine_tool_missing)
+foreach(module IN LISTS vine_tool_modules)
+    vine_find(${module})
+    if(NOT vine_found_${module})
+        list(APPEND vine_tool_missing ${module})
+    endif()
+endforeach()
+
+if(CMAKE_CROSSCOMPILING)
+    set(vine_tool_missing "need of it in a cross build")
+endif()
+
+if(vine_tool_missing)
+    vine_dropped("the vine command" ${vine_tool_missing})
+else()
+    # Apart from the command, so that tests link them too.
+    if(VINE_PROCEDURE_SOURCES)
+        add_library(vine_procedures OBJECT ${VINE_PROCEDURE_SOURCES})
+        target_include_directories(vine_procedures PRIVATE procedures src PUBLIC include)
+        target_link_libraries(vine_procedures PRIVATE vine_flags)
+        set_target_properties(vine_procedures PROPERTIES POSITION_INDEPENDENT_CODE ON)
+        foreach(module libzstd libisal libxxhash libcrypto)
+            target_link_libraries(vine_procedures PUBLIC vine_pkg::${module})
+        endforeach()
+    endif()
+
+    set(vine_tool_parts ${VINE_TOOL_SOURCES})
+    list(FILTER vine_tool_parts EXCLUDE REGEX "/tools/main\\.c$")
+    if(vine_tool_parts)
+        add_library(vine_tool_objects OBJECT ${vine_tool_parts})
+        target_include_directories(vine_tool_objects PRIVATE tools PUBLIC include src)
+        target_link_libraries(vine_tool_objects PRIVATE vine_flags PUBLIC vine_pkg::jansson)
+        target_compile_definitions(vine_tool_objects PRIVATE VINE_VERSION="${PROJECT_VERSION}")
+    endif()
+
+    if(EXISTS "${PROJECT_SOURCE_DIR}/tools/main.c")
+        # Procedure libraries call back into the command, so it shows every vine_* that there is:
+        # the whole archive is in it, and its table of dynamic symbols.
+        add_executable(vine tools/main.c)
+        set_target_properties(vine PROPERTIES
+            ENABLE_EXPORTS ON RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+        target_include_directories(vine PRIVATE include src tools)
+        target_compile_definitions(vine PRIVATE VINE_VERSION="${PROJECT_VERSION}")
+        foreach(part vine_tool_objects vine_procedures)
+            if(TARGET ${part})
+                target_link_libraries(vine PRIVATE ${part})
+            endif()
+        endforeach()
+        target_link_libraries(vine PRIVATE vine_flags
+            -Wl,--whole-archive libvine -Wl,--no-whole-archive
+            vine_pkg::jansson vine_pkg::libzstd vine_pkg::libisal vine_pkg::libxxhash
+            vine_pkg::libcrypto m ${CMAKE_DL_LIBS})
+    endif()
+endif()
