@@ -15,7 +15,8 @@ set(vine_plain_boost boost/interprocess/managed_external_buffer.hpp "")
 set(vine_plain_mimalloc mimalloc.h mimalloc)
 
 function(vine_find name)
-    if(DEFINED vine_found_${name})
+    if(TARGET vine_pkg::${name})
+        set(vine_found_${name} TRUE PARENT_SCOPE)
         return()
     endif()
     set(found FALSE)
@@ -45,7 +46,7 @@ function(vine_find name)
             set(found TRUE)
         endif()
     endif()
-    set(vine_found_${name} ${found} CACHE INTERNAL "")
+    set(vine_found_${name} ${found} PARENT_SCOPE)
 endfunction()
 
 # vine_dropped(WHAT NAME...): the one line that says what is left out, and for want of what.
