@@ -254,7 +254,7 @@ int vine__config_add_memory(struct vine__config *config, const char *source, con
                                    VINE__CONFIG_FILE_MAX);
     struct vine__config layer = {0};
     struct place place = {.source = source, .line = 0, .ret_reason = ret_reason};
-    const char *at = bytes;
+    const char *at = size_bytes > 0 ? bytes : "";
     const char *end = at + size_bytes;
     while (at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
