@@ -12,7 +12,7 @@
  *           for processes that cooperate; damaged ones are answered with -VINE_ECORRUPT and no
  *           memory outside of them is touched.
  * Limits:   2^30 - 1 granules an extent: 16 GiB with granules of 16 bytes, 64 GiB with 64. Books
- *           are 32 bytes a block, 4 bytes for every 16 granules, and a header of 3.6 KiB.
+ *           are a header of 3.6 KiB and a table of 32-byte entries, 25 to 62 % of them in use.
  *
  * Strategies:
  *   general   quick lists of sizes that were used lately over segregated best fit with
@@ -37,8 +37,9 @@ enum vine_allocator_strategy {
     VINE_ALLOCATOR_BUMP = 2,
 };
 
-/* An operation of tlsf looks at no more blocks than this. */
-#define VINE_ALLOCATOR_STEPS_MAX 28
+/* An operation of tlsf looks at no more entries of its books than this, whatever the blocks are: 64 to
+ * find or make the place of one (two, as a rule), 8 to find a fit, 12 for neighbours and lists. */
+#define VINE_ALLOCATOR_STEPS_MAX 84
 
 /* The largest extent, in granules. */
 #define VINE_ALLOCATOR_GRANULES_MAX 0x3fffffffu
@@ -51,15 +52,9 @@ struct vine_allocator_options {
     uint32_t granule_bytes;                /* 16 or 64; 64 if zero; offsets are multiples of it */
     uint64_t extent_bytes;                 /* a rest below one granule stays unused */
     /* Blocks, living and free, that the books have room for. Zero: general's private books begin
-     * with 64 and double within an allocation that finds them full; tlsf's and shared ones are
-     * made for one block in 64 granules. A number: exactly that, and never more. */
+     * with 20 and double within an allocation that finds them full; tlsf's and shared ones are
+     * made for one block in 64 granules. A number: that many, and never more. */
     uint64_t blocks_max;
-};
-
-/* A block by offset and by its place in the books, which saves looking the offset up. */
-struct vine_block {
-    uint64_t offset;
-    uint32_t handle;
 };
 
 struct vine_allocator_stats {
@@ -110,15 +105,6 @@ VINE_API VINE_MUST_CHECK int vine_allocator_alloc(struct vine_allocator *allocat
  *         -EOPNOTSUPP   bump frees all or nothing.
  */
 VINE_API VINE_MUST_CHECK int vine_allocator_free(struct vine_allocator *allocator, uint64_t offset);
-
-/* As vine_allocator_alloc and vine_allocator_free, for who can keep the handle beside the offset. A
- * handle is checked against the offset and the books: a stale one is -VINE_ETOKEN, unless the very
- * same offset lives again. A bump allocator's handle is zero. */
-VINE_API VINE_MUST_CHECK int vine_allocator_alloc_block(struct vine_allocator *allocator,
-                                                        uint64_t size_bytes,
-                                                        struct vine_block *ret_block);
-VINE_API VINE_MUST_CHECK int vine_allocator_free_block(struct vine_allocator *allocator,
-                                                       struct vine_block block);
 
 /*
  * Tell how many bytes a living block has, rounding included.
@@ -180,8 +166,9 @@ VINE_API VINE_MUST_CHECK int vine_allocator_attach(void *memory, size_t size,
 /* The address of offset 0 as this process maps it; NULL where the books are private. Any thread. */
 VINE_API void *vine_allocator_base(const struct vine_allocator *allocator);
 
-/* The greatest number of blocks that one call has looked at since creation or attach. What tlsf
- * promises is VINE_ALLOCATOR_STEPS_MAX; general's quick lists and growing are not counted. */
+/* The greatest number of entries that one call has looked at since creation or attach. tlsf promises
+ * VINE_ALLOCATOR_STEPS_MAX; doubling, resetting and general's walk of a whole list are not
+ * counted. */
 VINE_API uint32_t vine_allocator_steps_seen(const struct vine_allocator *allocator);
 
 VINE_END_DECLARATIONS

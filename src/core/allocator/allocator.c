@@ -12,9 +12,12 @@
 #include <string.h>
 
 enum {
-    GROWING_ENTRIES = 64,       /* what books that may grow begin with */
+    GROWING_ENTRIES = 20,       /* what books that may grow begin with */
     DERIVED_UNITS = 64,         /* fixed books have one entry for so many granules */
     QUICK_BYTES_MAX = 64 << 10, /* the largest block that a quick list takes */
+    TABLE_ENTRIES_MIN = 32,
+    BUCKET_BITS = 2, /* a bucket has 4 entries */
+    BUCKET_ALIGN = VINE__BUCKET_ENTRIES * 32,
     HUGE_PAGE_BYTES = 2 * 1024 * 1024,
 };
 
@@ -36,10 +39,45 @@ int vine__allocator_check_options(const struct vine_allocator_options *options,
     return 0;
 }
 
-uint32_t vine__entries_derived(uint64_t unit_count)
+uint32_t vine__allocator_entries_of(const struct vine_allocator_options *options,
+                                    uint32_t unit_count)
 {
-    const uint64_t entries = vine__max_u64(unit_count / DERIVED_UNITS, GROWING_ENTRIES);
-    return (uint32_t)vine__min_u64(entries, unit_count);
+    if (options->strategy == VINE_ALLOCATOR_BUMP)
+        return 0;
+    if (options->blocks_max != 0)
+        return (uint32_t)vine__min_u64(options->blocks_max, unit_count);
+    return (uint32_t)vine__min_u64(vine__max_u64(unit_count / DERIVED_UNITS, GROWING_ENTRIES),
+                                   unit_count);
+}
+
+uint32_t vine__allocator_table_bits_of(uint32_t entries_max)
+{
+    const uint64_t entries = ((uint64_t)entries_max * 8 + 4) / 5;
+    return vine__log2_u64(vine__ceil_power_of_two_u64(vine__max_u64(entries, TABLE_ENTRIES_MIN)));
+}
+
+/* A table that fills huge pages lies on them, where the program lets malloc have any. */
+struct vine__block *vine__allocator_table_create(size_t bytes)
+{
+    const size_t align = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : (size_t)BUCKET_ALIGN;
+    struct vine__block *table = aligned_alloc(align, (size_t)vine__round_up_u64(bytes, align));
+    if (table != NULL)
+        memset(table, 0, bytes);
+    return table;
+}
+
+void vine__allocator_use_table(struct vine_allocator *allocator, struct vine__block *table,
+                               uint32_t table_bits)
+{
+    allocator->table = table;
+    allocator->table_mask = (1u << table_bits) - 1;
+    allocator->bucket_shift = 64 - (table_bits - BUCKET_BITS);
+    if (!allocator->shared)
+        allocator->header->table_bits = table_bits;
+    if (allocator->grows) {
+        allocator->entries_max = (uint32_t)((uint64_t)5 << table_bits >> 3);
+        allocator->header->entries_max = allocator->entries_max;
+    }
 }
 
 void vine__allocator_begin(struct vine_allocator *allocator,
@@ -68,40 +106,31 @@ int vine_allocator_create(const struct vine_allocator_options *options,
     const uint32_t unit_count = (uint32_t)(checked.extent_bytes / checked.granule_bytes);
     if (unit_count == 0)
         return -EINVAL;
-    const bool is_bump = checked.strategy == VINE_ALLOCATOR_BUMP;
-    const bool is_tlsf = checked.strategy == VINE_ALLOCATOR_TLSF;
-    uint64_t entries_max = checked.blocks_max;
-    if (is_bump)
-        entries_max = 0;
-    else if (entries_max == 0)
-        entries_max = is_tlsf ? vine__entries_derived(unit_count) : GROWING_ENTRIES;
-    entries_max = vine__min_u64(entries_max, unit_count);
+    const bool grows = checked.strategy == VINE_ALLOCATOR_GENERAL && checked.blocks_max == 0;
+    if (grows)
+        checked.blocks_max = GROWING_ENTRIES;
+    const uint32_t entries_max = vine__allocator_entries_of(&checked, unit_count);
+    const uint32_t table_bits = vine__allocator_table_bits_of(entries_max);
+    const size_t table_bytes = sizeof(struct vine__block) << table_bits;
 
     struct vine_allocator *allocator = calloc(1, sizeof(*allocator));
     if (allocator == NULL)
         return -ENOMEM;
-    vine__allocator_begin(allocator, &checked, unit_count, (uint32_t)entries_max);
-    allocator->grows = !is_bump && checked.blocks_max == 0 && !is_tlsf;
-
-    const size_t map_bytes = is_bump ? 0 : vine__map_bytes(unit_count);
-    const size_t table_bytes = ((size_t)entries_max + 1) * sizeof(struct vine__block);
-    const size_t align = table_bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : VINE_CACHE_LINE;
+    vine__allocator_begin(allocator, &checked, unit_count, entries_max);
+    allocator->grows = grows;
     allocator->header = calloc(1, sizeof(*allocator->header));
-    allocator->map = map_bytes != 0 ? calloc(1, map_bytes) : NULL;
-    allocator->table = aligned_alloc(align, (size_t)vine__round_up_u64(table_bytes, align));
-    if (allocator->header == NULL || allocator->table == NULL ||
-        (map_bytes != 0 && allocator->map == NULL)) {
+    /* The table is touched here, so that no page of it is missing within an operation later. */
+    struct vine__block *table = vine__allocator_table_create(table_bytes);
+    if (allocator->header == NULL || table == NULL) {
+        free(table);
         vine_allocator_destroy(allocator);
         return -ENOMEM;
     }
-    allocator->header->entries_max = (uint32_t)entries_max;
-    allocator->books_bytes =
-        sizeof(*allocator) + sizeof(*allocator->header) + map_bytes + table_bytes;
-    /* tlsf's bound is on time: its books are touched now, so that no page is missing later. */
-    if (is_tlsf)
-        memset(allocator->table, 0, table_bytes);
-    if (!is_bump)
-        vine__blocks_clear(allocator, !is_tlsf);
+    allocator->header->entries_max = entries_max;
+    vine__allocator_use_table(allocator, table, table_bits);
+    allocator->books_bytes = sizeof(*allocator) + sizeof(*allocator->header) + table_bytes;
+    if (checked.strategy != VINE_ALLOCATOR_BUMP)
+        vine__blocks_clear(allocator);
     *ret_allocator = allocator;
     return 0;
 }
@@ -113,7 +142,6 @@ void vine_allocator_destroy(struct vine_allocator *allocator)
     VINE_ASSERT(allocator->magic == VINE__ALLOCATOR_HANDLE_MAGIC);
     if (!allocator->shared) {
         free(allocator->header);
-        free(allocator->map);
         free(allocator->table);
     }
     memset(allocator, 0, sizeof(*allocator));
@@ -123,6 +151,7 @@ void vine_allocator_destroy(struct vine_allocator *allocator)
 static inline int enter(struct vine_allocator *allocator)
 {
     VINE_ASSERT(allocator->magic == VINE__ALLOCATOR_HANDLE_MAGIC);
+    allocator->steps = 0;
     if (__builtin_expect(allocator->shared, 0))
         return vine__allocator_lock(allocator);
     return 0;
@@ -135,6 +164,8 @@ static inline int leave(struct vine_allocator *allocator, int result)
         vine__store_release_u32(&allocator->header->status, VINE__ALLOCATOR_CORRUPTED);
         result = -VINE_ECORRUPT;
     }
+    if (__builtin_expect(allocator->steps > allocator->steps_seen, 0))
+        allocator->steps_seen = allocator->steps;
     if (__builtin_expect(allocator->shared, 0))
         vine__allocator_unlock(allocator);
     return result;
@@ -154,54 +185,43 @@ static int bump_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uin
     return 0;
 }
 
-int vine_allocator_alloc_block(struct vine_allocator *allocator, uint64_t size_bytes,
-                               struct vine_block *ret_block)
+static int block_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uint32_t units,
+                       uint64_t *ret_offset)
 {
-    if (size_bytes == 0)
-        return -EINVAL;
-    if (size_bytes > (uint64_t)allocator->unit_count << allocator->granule_shift)
+    const uint32_t index = allocator->strategy == VINE_ALLOCATOR_GENERAL
+                               ? vine__general_take(allocator, units)
+                               : vine__blocks_take(allocator, units);
+    if (index == 0)
         return -ENOMEM;
-    int rc = enter(allocator);
-    if (rc != 0)
-        return rc;
-
-    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
-    const uint32_t units = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
-    uint32_t index = 0;
-    uint64_t offset = 0;
-    if (allocator->strategy == VINE_ALLOCATOR_BUMP) {
-        rc = bump_alloc(allocator, size_bytes, units, &offset);
-    } else {
-        index = allocator->strategy == VINE_ALLOCATOR_GENERAL ? vine__general_take(allocator, units)
-                                                              : vine__blocks_take(allocator, units);
-        if (index != 0) {
-            vine__block_hand_out(allocator, index, size_bytes);
-            const struct vine__block *block = vine__block_at(allocator, index);
-            offset = (uint64_t)block->offset_units << allocator->granule_shift;
-            /* Damaged books must not lead the caller outside of the extent. */
-            if (__builtin_expect(
-                    !vine__range_is_within_u64(block->offset_units, units, allocator->unit_count),
-                    0))
-                allocator->corrupt = true;
-        } else {
-            rc = -ENOMEM;
-        }
-    }
-    rc = leave(allocator, rc);
-    if (rc != 0)
-        return rc;
-    ret_block->offset = offset;
-    ret_block->handle = index;
+    vine__block_hand_out(allocator, index, size_bytes);
+    const uint32_t unit = vine__block_offset_units(vine__block_at(allocator, index));
+    /* Damaged books must not lead the caller outside of the extent. */
+    if (__builtin_expect(!vine__range_is_within_u64(unit, units, allocator->unit_count), 0))
+        allocator->corrupt = true;
+    *ret_offset = (uint64_t)unit << allocator->granule_shift;
     return 0;
 }
 
 int vine_allocator_alloc(struct vine_allocator *allocator, uint64_t size_bytes,
                          uint64_t *ret_offset)
 {
-    struct vine_block block;
-    const int rc = vine_allocator_alloc_block(allocator, size_bytes, &block);
+    uint64_t offset = 0;
+    int rc = enter(allocator);
+    if (rc != 0)
+        return rc;
+    if (size_bytes == 0)
+        return leave(allocator, -EINVAL);
+    if (size_bytes > (uint64_t)allocator->unit_count << allocator->granule_shift)
+        return leave(allocator, -ENOMEM);
+    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
+    const uint32_t units = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
+    if (allocator->strategy == VINE_ALLOCATOR_BUMP)
+        rc = bump_alloc(allocator, size_bytes, units, &offset);
+    else
+        rc = block_alloc(allocator, size_bytes, units, &offset);
+    rc = leave(allocator, rc);
     if (rc == 0)
-        *ret_offset = block.offset;
+        *ret_offset = offset;
     return rc;
 }
 
@@ -222,28 +242,10 @@ int vine_allocator_free(struct vine_allocator *allocator, uint64_t offset)
         return rc;
     if (allocator->strategy == VINE_ALLOCATOR_BUMP)
         return leave(allocator, -EOPNOTSUPP);
-    const uint32_t index = vine__block_find(allocator, offset);
+    const uint32_t index = vine__block_find_live(allocator, offset);
     if (index == 0)
         return leave(allocator, -VINE_ETOKEN);
     free_index(allocator, index);
-    return leave(allocator, 0);
-}
-
-int vine_allocator_free_block(struct vine_allocator *allocator, struct vine_block block)
-{
-    int rc = enter(allocator);
-    if (rc != 0)
-        return rc;
-    if (allocator->strategy == VINE_ALLOCATOR_BUMP)
-        return leave(allocator, -EOPNOTSUPP);
-    if (block.handle == 0 || block.handle > allocator->header->entries_used ||
-        block.handle > allocator->entries_max)
-        return leave(allocator, -VINE_ETOKEN);
-    const struct vine__block *entry = vine__block_at(allocator, block.handle);
-    if (vine__block_state(entry) != VINE__BLOCK_LIVE ||
-        (uint64_t)entry->offset_units << allocator->granule_shift != block.offset)
-        return leave(allocator, -VINE_ETOKEN);
-    free_index(allocator, block.handle);
     return leave(allocator, 0);
 }
 
@@ -255,7 +257,7 @@ int vine_allocator_size_of(struct vine_allocator *allocator, uint64_t offset,
         return rc;
     if (allocator->strategy == VINE_ALLOCATOR_BUMP)
         return leave(allocator, -EOPNOTSUPP);
-    const uint32_t index = vine__block_find(allocator, offset);
+    const uint32_t index = vine__block_find_live(allocator, offset);
     if (index == 0)
         return leave(allocator, -VINE_ETOKEN);
     const uint64_t units = vine__block_units(vine__block_at(allocator, index));
@@ -294,7 +296,7 @@ int vine_allocator_shrink(struct vine_allocator *allocator, uint64_t offset, uin
         return rc;
     if (allocator->strategy == VINE_ALLOCATOR_BUMP)
         return leave(allocator, -EOPNOTSUPP);
-    const uint32_t index = vine__block_find(allocator, offset);
+    const uint32_t index = vine__block_find_live(allocator, offset);
     if (index == 0)
         return leave(allocator, -VINE_ETOKEN);
     return leave(allocator, shrink_index(allocator, index, size_bytes));
@@ -310,7 +312,7 @@ int vine_allocator_reset(struct vine_allocator *allocator)
         allocator->header->live_bytes = 0;
         allocator->header->live_count = 0;
     } else {
-        vine__blocks_clear(allocator, false);
+        vine__blocks_clear(allocator);
     }
     return leave(allocator, 0);
 }
@@ -321,6 +323,7 @@ int vine_allocator_stats(struct vine_allocator *allocator, struct vine_allocator
     if (rc != 0)
         return rc;
     vine__quick_flush(allocator);
+    allocator->steps = 0;
     const struct vine__allocator_header *header = allocator->header;
     const bool is_bump = allocator->strategy == VINE_ALLOCATOR_BUMP;
     const uint32_t granted = is_bump ? header->cursor_units : header->live_units;
@@ -349,7 +352,9 @@ int vine_allocator_validate(struct vine_allocator *allocator)
     int rc = enter(allocator);
     if (rc != 0)
         return rc;
-    return leave(allocator, vine__allocator_check_books(allocator));
+    rc = vine__allocator_check_books(allocator);
+    allocator->steps = 0;
+    return leave(allocator, rc);
 }
 
 void *vine_allocator_base(const struct vine_allocator *allocator)
@@ -359,5 +364,5 @@ void *vine_allocator_base(const struct vine_allocator *allocator)
 
 uint32_t vine_allocator_steps_seen(const struct vine_allocator *allocator)
 {
-    return allocator->steps_seen;
+    return allocator->steps_seen == 0 ? 0 : allocator->steps_seen + VINE__STEPS_STRAIGHT;
 }

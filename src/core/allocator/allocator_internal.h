@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * allocator_internal.h - the handle, and the path from an offset to its block.
+ * allocator_internal.h - the handle, and the way from an offset to its block.
  *
  * Every index that comes out of the books goes through vine__block_at, which answers a bad one with
  * entry 0 and a flag: shared books can be damaged by a process that shares them, and then the worst
@@ -20,31 +20,32 @@
 
 #define VINE__ALLOCATOR_HANDLE_MAGIC 0x616c6c63u
 
-/* Steps that every operation may take beside its loops: the block itself, its two neighbours, two
+/* Entries that an operation may look at beside its loops: the block itself, its two neighbours, two
  * list neighbours of each of three blocks, the new entry, a list head and the neighbour's
  * neighbour. */
 #define VINE__STEPS_STRAIGHT 12u
-/* Blocks that one entry of the map can hold. */
-#define VINE__STEPS_LOOKUP (1u << VINE__REGION_SHIFT)
+/* All buckets where an offset's entry can be. Freeing looks for one, allocating makes one. */
+#define VINE__STEPS_LOOKUP ((uint32_t)(VINE__BUCKET_CHOICES * VINE__BUCKET_ENTRIES))
 /* Blocks of the request's own size class that tlsf looks at, when no larger class has any. */
 #define VINE__STEPS_FIT 8u
 
-VINE_STATIC_ASSERT(VINE__STEPS_STRAIGHT + VINE__STEPS_LOOKUP <= VINE_ALLOCATOR_STEPS_MAX,
-                   "the promise of freeing");
-VINE_STATIC_ASSERT(VINE__STEPS_STRAIGHT + VINE__STEPS_FIT <= VINE_ALLOCATOR_STEPS_MAX,
-                   "the promise of allocating");
+VINE_STATIC_ASSERT(VINE__STEPS_STRAIGHT + VINE__STEPS_LOOKUP + VINE__STEPS_FIT <=
+                       VINE_ALLOCATOR_STEPS_MAX,
+                   "the promise of vine/allocator.h");
 
 struct vine_allocator {
     uint32_t magic;
     enum vine_allocator_strategy strategy;
     struct vine__allocator_header *header;
-    struct vine__block *table; /* entries_max + 1 entries */
-    uint32_t *map;
+    struct vine__block *table; /* table_mask + 1 entries */
+    uint32_t table_mask;
+    uint32_t bucket_shift; /* what is left of a hash, shifted by it, is a bucket */
     uint32_t entries_max;
     uint32_t unit_count;
     uint32_t granule_shift;
     uint32_t quick_units_max; /* larger blocks have no quick list; 0 for tlsf */
     uint32_t quick_slack;     /* units that quick lists may hold whatever is live */
+    uint32_t steps;           /* entries that the loops of this operation have looked at */
     uint32_t steps_seen;
     bool grows;   /* the table is ours and may double */
     bool shared;  /* the books lie in shared memory */
@@ -66,26 +67,16 @@ static inline uint32_t vine__block_units(const struct vine__block *block)
 
 static inline struct vine__block *vine__block_at(struct vine_allocator *allocator, uint32_t index)
 {
-    if (__builtin_expect(index > allocator->entries_max, 0)) {
+    if (__builtin_expect(index > allocator->table_mask, 0)) {
         allocator->corrupt = true;
         index = 0;
     }
     return &allocator->table[index];
 }
 
-static inline uint32_t vine__region_of(uint32_t unit)
+static inline uint32_t vine__block_offset_units(const struct vine__block *block)
 {
-    return unit >> VINE__REGION_SHIFT;
-}
-
-static inline uint32_t vine__region_count(uint32_t unit_count)
-{
-    return vine__region_of(unit_count - 1) + 1;
-}
-
-static inline size_t vine__map_bytes(uint32_t unit_count)
-{
-    return (size_t)vine__region_count(unit_count) * sizeof(uint32_t);
+    return block->key - 1;
 }
 
 /* The bin of free blocks with `units`, and of requests that were rounded up. Below 16 each size has
@@ -109,38 +100,66 @@ static inline uint32_t vine__round_up_to_bin(uint32_t units)
     return (units + mask) & ~mask;
 }
 
-static inline void vine__note_steps(struct vine_allocator *allocator, uint32_t steps)
+/* The walk over the buckets of a key: multiplicative hashing, and an odd stride from other bits of
+ * the product, so that keys of one bucket part after it. */
+struct vine__bucket_walk {
+    uint32_t bucket;
+    uint32_t stride;
+};
+
+static inline struct vine__bucket_walk vine__bucket_first(const struct vine_allocator *allocator,
+                                                          uint32_t key)
 {
-    if (__builtin_expect(steps > allocator->steps_seen, 0))
-        allocator->steps_seen = steps;
+    const uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
+    return (struct vine__bucket_walk){
+        .bucket = (uint32_t)(hash >> allocator->bucket_shift),
+        .stride = (uint32_t)hash | 1,
+    };
 }
 
-/* The index of the living block that begins at `offset`, or 0. The map names the first block of a
- * region of 16 granules, so that at most 16 begin there. */
-static inline uint32_t vine__block_find(struct vine_allocator *allocator, uint64_t offset)
+/* The index of the bucket's first entry; the walk goes on to the next bucket. */
+static inline uint32_t vine__bucket_next(const struct vine_allocator *allocator,
+                                         struct vine__bucket_walk *walk)
 {
-    const uint64_t unit = offset >> allocator->granule_shift;
-    if (unit << allocator->granule_shift != offset || unit >= allocator->unit_count)
-        return 0;
-    uint32_t index = allocator->map[vine__region_of((uint32_t)unit)];
-    for (uint32_t step = 1; step <= VINE__STEPS_LOOKUP && index != 0; step++) {
-        const struct vine__block *block = vine__block_at(allocator, index);
-        if (block->offset_units == unit) {
-            vine__note_steps(allocator, step + VINE__STEPS_STRAIGHT);
-            return vine__block_state(block) == VINE__BLOCK_LIVE ? index : 0;
+    const uint32_t index = (walk->bucket * VINE__BUCKET_ENTRIES) & allocator->table_mask;
+    walk->bucket += walk->stride;
+    return index;
+}
+
+/* The index of the entry for the block, of any state, that begins at `unit`; 0 if there is none. */
+static inline uint32_t vine__block_find(struct vine_allocator *allocator, uint32_t unit)
+{
+    const uint32_t key = unit + 1;
+    struct vine__bucket_walk walk = vine__bucket_first(allocator, key);
+    for (uint32_t choice = 0; choice < VINE__BUCKET_CHOICES; choice++) {
+        const uint32_t first = vine__bucket_next(allocator, &walk);
+        for (uint32_t index = first; index < first + VINE__BUCKET_ENTRIES; index++) {
+            if (allocator->table[index].key == key) {
+                allocator->steps += index - first + 1;
+                return index;
+            }
         }
-        if (block->offset_units > unit)
-            return 0;
-        index = block->after;
+        allocator->steps += VINE__BUCKET_ENTRIES;
     }
     return 0;
 }
 
+/* The index of the living block that begins at `offset`, or 0. */
+static inline uint32_t vine__block_find_live(struct vine_allocator *allocator, uint64_t offset)
+{
+    const uint64_t unit = offset >> allocator->granule_shift;
+    if (unit << allocator->granule_shift != offset || unit >= allocator->unit_count)
+        return 0;
+    const uint32_t index = vine__block_find(allocator, (uint32_t)unit);
+    if (index == 0 || vine__block_state(&allocator->table[index]) != VINE__BLOCK_LIVE)
+        return 0;
+    return index;
+}
+
 /* blocks.c: the list of blocks by address, and the bins. Callers hold the lock of shared books. */
 
-/* One free block from edge to edge, everything else empty. A map that is all zero already is not
- * touched, so that a large one takes no memory before it is used. */
-void vine__blocks_clear(struct vine_allocator *allocator, bool map_is_clear);
+/* One free block from edge to edge, everything else empty. */
+void vine__blocks_clear(struct vine_allocator *allocator);
 /* Take `units` out of the bins: the index of a block in state FREE that is in no bin, or 0. */
 uint32_t vine__blocks_take(struct vine_allocator *allocator, uint32_t units);
 /* Hand a taken block out: LIVE, with the sums. `units` of it serve `size_bytes`. */
@@ -166,16 +185,23 @@ void vine__general_free(struct vine_allocator *allocator, uint32_t index);
 
 /* allocator.c */
 
-/* Check what the caller asks for and put the derived values in: granule_bytes, and blocks_max where
- * it is 0 and `grows` is not wanted. 0 or -EINVAL. */
+/* Check what the caller asks for; granule_bytes is filled in. 0 or -EINVAL. */
 int vine__allocator_check_options(const struct vine_allocator_options *options,
                                   struct vine_allocator_options *ret_options);
-/* Blocks that books which cannot grow are made for, if nobody says a number. */
-uint32_t vine__entries_derived(uint64_t unit_count);
+/* The number of blocks that books which cannot grow are made for. */
+uint32_t vine__allocator_entries_of(const struct vine_allocator_options *options,
+                                    uint32_t unit_count);
+/* The size of a table for so many blocks: at most 5 of 8 entries are in use. */
+uint32_t vine__allocator_table_bits_of(uint32_t entries_max);
 /* Fill what the handle keeps of strategy and sizes. */
 void vine__allocator_begin(struct vine_allocator *allocator,
                            const struct vine_allocator_options *options, uint32_t unit_count,
                            uint32_t entries_max);
+/* A table of zeros, on cache lines, to be given to free(); NULL without memory. */
+struct vine__block *vine__allocator_table_create(size_t bytes);
+/* Let the handle use another table. */
+void vine__allocator_use_table(struct vine_allocator *allocator, struct vine__block *table,
+                               uint32_t table_bits);
 
 /* shared.c: the lock of shared books. */
 

@@ -3,16 +3,19 @@
  * allocator_layout.h - what the books of an allocator look like.
  *
  * The books are position-independent: blocks are named by their index in the table of blocks, parts
- * of the extent by granules from its start. In shared memory header, map, table and extent lie
- * behind one another, each on a line of its own; private books have the same parts, but a table
- * that may grow.
+ * of the extent by granules from its start. In shared memory header, table and extent lie behind
+ * one another; private books have header and table.
  *
- *   header | map: u32 for every 16 granules | table: 32 bytes a block, entry 0 is the edge | extent
+ *   header | table: a power of two of 32-byte entries, entry 0 is the edge | extent
  *
- * Truth:  the entries in state LIVE, each with offset and length. Everything else (neighbours,
- *         lists, map, sums) follows from them and is made anew when a holder of the lock has died.
- *         So an entry becomes LIVE, or ceases to be, by one store of `state_units`, and `offset`
- *         never changes while it is LIVE.
+ * The table is hashed: a block's entry lies in one of 16 buckets of 4 that follow from its offset,
+ * nearly always the first, so that an offset leads to its block within one or two adjacent cache
+ * lines, and nothing else is needed to find it. Entries do not move, unless the table doubles.
+ *
+ * Truth:  the entries in state LIVE, each with key and length. Everything else (neighbours, lists,
+ *         sums) follows from them and is made anew when a holder of the lock has died. So an entry
+ *         becomes LIVE, or ceases to be, by one store of `state_units`, and `key` never changes
+ *         while it is LIVE.
  */
 #ifndef VINE_ALLOCATOR_LAYOUT_H
 #define VINE_ALLOCATOR_LAYOUT_H
@@ -33,7 +36,8 @@ enum {
     VINE__OCTAVE_COUNT = 32,
     VINE__BIN_COUNT = VINE__OCTAVE_COUNT * VINE__SUB_COUNT,
     VINE__QUICK_COUNT = 160, /* quick lists serve the smallest size classes only */
-    VINE__REGION_SHIFT = 4,  /* 16 granules share an entry of the map */
+    VINE__BUCKET_ENTRIES = 4,
+    VINE__BUCKET_CHOICES = 16,
 };
 
 enum vine__allocator_status {
@@ -50,13 +54,13 @@ enum vine__allocator_status {
 #define VINE__BLOCK_STATE_MASK (3u << 30)
 #define VINE__BLOCK_UNITS_MASK 0x3fffffffu
 
-/* One block. Entry 0 stands at both ends of the extent and of every list; it is in state LIVE, so
+/* One block; zeros are an unused entry. Entry 0 stands at both ends of the extent and of every list; it is in state LIVE, so
  * that nothing merges with it, and takes stores that are meant for nobody. */
 struct vine__block {
-    uint32_t offset_units;
+    uint32_t key; /* granules from the start of the extent, plus 1; 0: no block */
     uint32_t state_units;
     uint32_t before; /* neighbours by address; 0 at the ends */
-    uint32_t after;  /* in an unused entry: the next unused one */
+    uint32_t after;
     union {
         struct {
             uint32_t list_before; /* FREE only */
@@ -87,9 +91,9 @@ struct vine__allocator_header {
     uint32_t granule_bytes;
     uint32_t unit_count; /* granules of the extent */
     uint64_t total_bytes;
-    uint64_t map_offset;
     uint64_t table_offset;
     uint64_t extent_offset;
+    uint64_t reserved;
 
     /* The lock of shared books: who holds them, as process id and, above it, the lower half of its
      * start time; 0 for nobody. */
@@ -99,9 +103,9 @@ struct vine__allocator_header {
     uint64_t lock_reserved[6];
 
     /* What changes with each operation begins a line. */
-    uint32_t entries_max;  /* table entries beside the edge */
-    uint32_t entries_used; /* entries that were ever in use; never falls */
-    uint32_t unused_head;  /* list of entries that were given back */
+    uint32_t table_bits;  /* the table has 2^table_bits entries */
+    uint32_t entries_max; /* of which so many may be in use, beside the edge */
+    uint32_t entry_count; /* and so many are */
     uint32_t live_count;
     uint32_t free_count;
     uint32_t quick_count;
@@ -111,7 +115,7 @@ struct vine__allocator_header {
     uint32_t cursor_units; /* bump: where the next block begins */
     uint32_t repairs;
     uint32_t octaves; /* bit o: sub[o] is not 0 */
-    uint32_t reserved[3];
+    uint32_t sums_reserved[3];
 
     uint32_t sub[VINE__OCTAVE_COUNT]; /* bit s: bin o * 16 + s is not empty */
     uint32_t bins[VINE__BIN_COUNT];
@@ -120,9 +124,9 @@ struct vine__allocator_header {
 
 #define VINE__ALLOCATOR_FINGERPRINT                                                                \
     ((uint32_t)(sizeof(struct vine__allocator_header) << 16 | sizeof(struct vine__block) << 8 |    \
-                VINE__REGION_SHIFT << 4 | VINE__SUB_BITS))
+                VINE__BUCKET_CHOICES << 3 | VINE__SUB_BITS))
 
-VINE_STATIC_ASSERT(sizeof(struct vine__block) == 32, "two blocks share a cache line");
+VINE_STATIC_ASSERT(sizeof(struct vine__block) == 32, "a bucket is two cache lines");
 VINE_STATIC_ASSERT(offsetof(struct vine__block, state_units) == 4, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__block, before) == 8, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__block, after) == 12, "layout");
@@ -141,18 +145,18 @@ VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, strategy) == 20, "lay
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, granule_bytes) == 24, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, unit_count) == 28, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, total_bytes) == 32, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, map_offset) == 40, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, table_offset) == 48, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, extent_offset) == 56, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, table_offset) == 40, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, extent_offset) == 48, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, owner) == 64, "a line of its own");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, wake_sequence) == 72, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sleeper) == 76, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, entries_max) == 128, "a line begins");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, table_bits) == 128, "a line begins");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, live_bytes) == 160, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, octaves) == 176, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sub) == 192, "a line begins");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, bins) == 320, "a line begins");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, quick) == 2368, "a line begins");
-VINE_STATIC_ASSERT(sizeof(struct vine__allocator_header) == 3648, "the map begins a line");
+VINE_STATIC_ASSERT(sizeof(struct vine__allocator_header) == 3648,
+                   "the table begins 64 bytes further");
 
 #endif

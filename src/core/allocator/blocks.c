@@ -2,8 +2,8 @@
 /*
  * Blocks by address, and free blocks by size: two-level segregated fit (Masmano, Ripoll, Crespo,
  * Real: "TLSF: a new dynamic memory allocator for real-time systems", 2004) with its headers in a
- * table instead of the memory. All functions but rebuilding touch a fixed number of entries; the
- * count of general's fit within one bin is not fixed and is said there.
+ * hashed table instead of the memory. The number of entries that a function looks at is bounded,
+ * but for those that say otherwise: doubling, rebuilding, and general's fit within one bin.
  *
  * A block is cut from the end of a larger one: what remains keeps its place, and often its list.
  */
@@ -15,63 +15,120 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void map_set(struct vine_allocator *allocator, uint32_t unit, uint32_t index)
+/* A free entry for a block that will begin at `unit`, or 0 where all its buckets are full. */
+static uint32_t entry_search(struct vine_allocator *allocator, uint32_t unit)
 {
-    if (__builtin_expect(unit >= allocator->unit_count, 0)) {
-        allocator->corrupt = true;
-        return;
+    struct vine__bucket_walk walk = vine__bucket_first(allocator, unit + 1);
+    for (uint32_t choice = 0; choice < VINE__BUCKET_CHOICES; choice++) {
+        const uint32_t first = vine__bucket_next(allocator, &walk);
+        for (uint32_t index = first; index < first + VINE__BUCKET_ENTRIES; index++) {
+            if (allocator->table[index].key == 0) {
+                allocator->steps += index - first + 1;
+                return index;
+            }
+        }
+        allocator->steps += VINE__BUCKET_ENTRIES;
     }
-    allocator->map[vine__region_of(unit)] = index;
+    return 0;
 }
 
-/* Double the table, within what the extent can need. Private books alone. */
-static bool table_grow(struct vine_allocator *allocator)
+static void edge_init(struct vine__block *table)
 {
-    const uint64_t entries_max =
-        vine__min_u64((uint64_t)allocator->entries_max * 2, allocator->unit_count);
-    if (!allocator->grows || entries_max <= allocator->entries_max)
+    memset(&table[0], 0, sizeof(table[0]));
+    table[0].key = UINT32_MAX; /* no block's, and not free */
+    table[0].state_units = VINE__BLOCK_LIVE;
+}
+
+/* While the table doubles, an old entry's `key` is its new index. */
+static void renumber(struct vine_allocator *allocator, const struct vine__block *old)
+{
+    struct vine__allocator_header *header = allocator->header;
+    for (uint32_t index = 1; index <= allocator->table_mask; index++) {
+        struct vine__block *block = &allocator->table[index];
+        if (block->key == 0)
+            continue;
+        block->before = old[block->before].key;
+        block->after = old[block->after].key;
+        const uint32_t state = vine__block_state(block);
+        if (state == VINE__BLOCK_FREE)
+            block->list_before = old[block->list_before].key;
+        if (state == VINE__BLOCK_FREE || state == VINE__BLOCK_QUICK)
+            block->list_after = old[block->list_after].key;
+    }
+    for (uint32_t bin = 0; bin < VINE__BIN_COUNT; bin++)
+        header->bins[bin] = old[header->bins[bin]].key;
+    for (uint32_t bin = 0; bin < VINE__QUICK_COUNT; bin++)
+        header->quick[bin].head = old[header->quick[bin].head].key;
+}
+
+/* Double the table. Private books alone, whose indices nobody else keeps; takes time in proportion
+ * to the blocks. `*kept` is an index that the caller goes on using. */
+static bool table_double(struct vine_allocator *allocator, uint32_t *kept)
+{
+    const uint32_t old_bits = allocator->header->table_bits;
+    const uint32_t table_bits = old_bits + 1;
+    if (!allocator->grows || table_bits > 30)
         return false;
-    const size_t bytes =
-        (size_t)vine__round_up_u64((entries_max + 1) * sizeof(struct vine__block), VINE_CACHE_LINE);
-    struct vine__block *table = aligned_alloc(VINE_CACHE_LINE, bytes);
+    struct vine__block *old = allocator->table;
+    const uint32_t old_mask = allocator->table_mask;
+    const size_t bytes = sizeof(struct vine__block) << table_bits;
+    struct vine__block *table = vine__allocator_table_create(bytes);
     if (table == NULL)
         return false;
-    const size_t old_count = (size_t)allocator->entries_max + 1;
-    memcpy(table, allocator->table, old_count * sizeof(struct vine__block));
-    free(allocator->table);
-    allocator->table = table;
-    allocator->books_bytes += (entries_max - allocator->entries_max) * sizeof(struct vine__block);
-    allocator->entries_max = (uint32_t)entries_max;
-    allocator->header->entries_max = (uint32_t)entries_max;
+
+    const uint32_t steps = allocator->steps;
+    vine__allocator_use_table(allocator, table, table_bits);
+    edge_init(table);
+    for (uint32_t index = 1; index <= old_mask; index++) {
+        if (old[index].key == 0)
+            continue;
+        const uint32_t moved = entry_search(allocator, old[index].key - 1);
+        if (moved == 0) { /* 64 places taken in a table that is hardly a third full */
+            vine__allocator_use_table(allocator, old, old_bits);
+            for (uint32_t other = 1; other < index; other++) {
+                if (old[other].key != 0)
+                    old[other].key = table[old[other].key].key;
+            }
+            free(table);
+            return false;
+        }
+        table[moved] = old[index];
+        old[index].key = moved;
+    }
+    old[0].key = 0;
+    renumber(allocator, old);
+    *kept = old[*kept].key;
+    allocator->steps = steps;
+    allocator->books_bytes += bytes / 2;
+    free(old);
     return true;
 }
 
-/* An entry for a new block, or 0. May move the table. */
-static uint32_t entry_take(struct vine_allocator *allocator)
+/* Take an entry for a block that begins at `unit`, in no list and of no state yet, or 0. May double
+ * the table, hence `kept`. */
+static uint32_t entry_take(struct vine_allocator *allocator, uint32_t unit, uint32_t *kept)
 {
     struct vine__allocator_header *header = allocator->header;
-    const uint32_t index = header->unused_head;
-    if (index != 0) {
-        header->unused_head = vine__block_at(allocator, index)->after;
-        return index <= allocator->entries_max ? index : 0;
-    }
-    const uint32_t used = header->entries_used;
-    if (used >= allocator->entries_max && !table_grow(allocator))
+    uint32_t index = 0;
+    if (header->entry_count < allocator->entries_max)
+        index = entry_search(allocator, unit);
+    if (index == 0 && allocator->grows && table_double(allocator, kept))
+        index = entry_search(allocator, unit);
+    if (index == 0)
         return 0;
-    if (used >= allocator->entries_max) {
-        allocator->corrupt = true;
-        return 0;
-    }
-    header->entries_used = used + 1;
-    return used + 1;
+    header->entry_count++;
+    allocator->table[index].key = unit + 1;
+    return index;
 }
 
 static void entry_give(struct vine_allocator *allocator, uint32_t index)
 {
     struct vine__block *block = vine__block_at(allocator, index);
+    if (index == 0)
+        return;
     block->state_units = VINE__BLOCK_UNUSED;
-    block->after = allocator->header->unused_head;
-    allocator->header->unused_head = index;
+    block->key = 0;
+    allocator->header->entry_count--;
 }
 
 static void bin_insert(struct vine_allocator *allocator, uint32_t index, uint32_t units)
@@ -137,8 +194,7 @@ static uint32_t fit_within_bin(struct vine_allocator *allocator, uint32_t units)
     uint32_t index = allocator->header->bins[vine__bin_of(units)];
     for (uint32_t step = 1; step <= steps_max && index != 0; step++) {
         const struct vine__block *block = vine__block_at(allocator, index);
-        if (allocator->strategy == VINE_ALLOCATOR_TLSF)
-            vine__note_steps(allocator, step + VINE__STEPS_STRAIGHT);
+        allocator->steps += allocator->strategy == VINE_ALLOCATOR_TLSF;
         if (vine__block_units(block) >= units)
             return index;
         index = block->list_after;
@@ -147,25 +203,21 @@ static uint32_t fit_within_bin(struct vine_allocator *allocator, uint32_t units)
 }
 
 /* Cut the last `units` of a block that has more: they become a block in state FREE that is in no
- * list. 0 if the table is full. */
-static uint32_t cut_end(struct vine_allocator *allocator, uint32_t index, uint32_t units)
+ * list. 0 if the table is full. May double the table, hence `*index`. */
+static uint32_t cut_end(struct vine_allocator *allocator, uint32_t *index, uint32_t units)
 {
-    const uint32_t end = entry_take(allocator);
+    struct vine__block *block = vine__block_at(allocator, *index);
+    const uint32_t rest = vine__block_units(block) - units;
+    const uint32_t end = entry_take(allocator, vine__block_offset_units(block) + rest, index);
     if (end == 0)
         return 0;
-    struct vine__block *block = vine__block_at(allocator, index);
+    block = vine__block_at(allocator, *index);
     struct vine__block *ret = vine__block_at(allocator, end);
-    const uint32_t rest = vine__block_units(block) - units;
-    const uint32_t offset_units = block->offset_units + rest;
-    ret->offset_units = offset_units;
     ret->state_units = VINE__BLOCK_FREE | units;
-    ret->before = index;
+    ret->before = *index;
     ret->after = block->after;
     vine__block_at(allocator, block->after)->before = end;
     block->after = end;
-    /* The neighbour before is in another region: so this is the first of its own. */
-    if (vine__region_of(offset_units) != vine__region_of(block->offset_units))
-        map_set(allocator, offset_units, end);
     return end;
 }
 
@@ -174,8 +226,7 @@ uint32_t vine__blocks_take(struct vine_allocator *allocator, uint32_t units)
     VINE_ASSERT(units != 0 && units <= allocator->unit_count);
     const struct vine__allocator_header *header = allocator->header;
     const uint32_t bin = bin_search(header, vine__bin_of(vine__round_up_to_bin(units)));
-    const uint32_t index =
-        bin < VINE__BIN_COUNT ? header->bins[bin] : fit_within_bin(allocator, units);
+    uint32_t index = bin < VINE__BIN_COUNT ? header->bins[bin] : fit_within_bin(allocator, units);
     if (index == 0)
         return 0;
 
@@ -189,7 +240,7 @@ uint32_t vine__blocks_take(struct vine_allocator *allocator, uint32_t units)
         bin_remove(allocator, block);
         return index;
     }
-    const uint32_t end = cut_end(allocator, index, units);
+    const uint32_t end = cut_end(allocator, &index, units);
     if (end == 0)
         return 0;
     block = vine__block_at(allocator, index); /* the table may have moved */
@@ -236,17 +287,9 @@ void vine__block_take_back(struct vine_allocator *allocator, uint32_t index, uin
 /* Take `drop`, the neighbour after `keep`, out of the list by address. */
 static void join(struct vine_allocator *allocator, uint32_t keep, uint32_t drop)
 {
-    struct vine__block *kept = vine__block_at(allocator, keep);
-    const struct vine__block *dropped = vine__block_at(allocator, drop);
-    const uint32_t after = dropped->after;
-    const uint32_t region = vine__region_of(dropped->offset_units);
-    struct vine__block *next = vine__block_at(allocator, after);
-    kept->after = after;
-    next->before = keep;
-    if (vine__region_of(kept->offset_units) != region) {
-        const bool next_is_here = after != 0 && vine__region_of(next->offset_units) == region;
-        map_set(allocator, dropped->offset_units, next_is_here ? after : 0);
-    }
+    const uint32_t after = vine__block_at(allocator, drop)->after;
+    vine__block_at(allocator, keep)->after = after;
+    vine__block_at(allocator, after)->before = keep;
     entry_give(allocator, drop);
 }
 
@@ -277,7 +320,7 @@ void vine__blocks_release(struct vine_allocator *allocator, uint32_t index)
 bool vine__blocks_trim(struct vine_allocator *allocator, uint32_t index, uint32_t units)
 {
     const uint32_t found = vine__block_units(vine__block_at(allocator, index));
-    const uint32_t end = cut_end(allocator, index, found - units);
+    const uint32_t end = cut_end(allocator, &index, found - units);
     if (end == 0)
         return false;
     struct vine__block *block = vine__block_at(allocator, index);
@@ -288,18 +331,15 @@ bool vine__blocks_trim(struct vine_allocator *allocator, uint32_t index, uint32_
     return true;
 }
 
-static void lists_clear(struct vine_allocator *allocator, bool map_is_clear)
+static void lists_clear(struct vine_allocator *allocator)
 {
     struct vine__allocator_header *header = allocator->header;
     memset(header->sub, 0, sizeof(header->sub));
     memset(header->bins, 0, sizeof(header->bins));
-    if (!map_is_clear)
-        memset(allocator->map, 0, vine__map_bytes(allocator->unit_count));
-    memset(&allocator->table[0], 0, sizeof(allocator->table[0]));
-    allocator->table[0].state_units = VINE__BLOCK_LIVE;
+    edge_init(allocator->table);
     header->octaves = 0;
+    header->entry_count = 0;
     header->free_count = 0;
-    header->unused_head = 0;
     header->live_count = 0;
     header->live_units = 0;
     header->live_bytes = 0;
@@ -310,40 +350,30 @@ static void lists_clear(struct vine_allocator *allocator, bool map_is_clear)
 static void append(struct vine_allocator *allocator, uint32_t before, uint32_t index)
 {
     struct vine__block *block = vine__block_at(allocator, index);
-    struct vine__block *block_before = vine__block_at(allocator, before);
     block->before = before;
     block->after = 0;
     if (before != 0)
-        block_before->after = index;
-    if (before == 0 ||
-        vine__region_of(block_before->offset_units) != vine__region_of(block->offset_units))
-        map_set(allocator, block->offset_units, index);
+        vine__block_at(allocator, before)->after = index;
 }
 
-static uint32_t append_free(struct vine_allocator *allocator, uint32_t before, uint32_t offset,
+/* Returns the index of the new block, or 0 if there is no entry for it. */
+static uint32_t append_free(struct vine_allocator *allocator, uint32_t before, uint32_t unit,
                             uint32_t units)
 {
-    const uint32_t index = entry_take(allocator);
-    if (index == 0) {
-        allocator->corrupt = true;
-        return before;
-    }
-    vine__block_at(allocator, index)->offset_units = offset;
+    const uint32_t index = entry_take(allocator, unit, &before);
+    if (index == 0)
+        return 0;
     append(allocator, before, index);
     bin_insert(allocator, index, units);
     return index;
 }
 
-void vine__blocks_clear(struct vine_allocator *allocator, bool map_is_clear)
+void vine__blocks_clear(struct vine_allocator *allocator)
 {
-    struct vine__allocator_header *header = allocator->header;
-    const uint32_t used = (uint32_t)vine__min_u64(header->entries_used, allocator->entries_max);
-    for (uint32_t index = 1; index <= used; index++)
-        vine__store_relaxed_u32(&vine__block_at(allocator, index)->state_units, VINE__BLOCK_UNUSED);
-    vine__compiler_barrier();
-    header->entries_used = 0;
-    lists_clear(allocator, map_is_clear);
-    append_free(allocator, 0, 0, allocator->unit_count);
+    memset(allocator->table, 0, ((size_t)allocator->table_mask + 1) * sizeof(struct vine__block));
+    lists_clear(allocator);
+    const uint32_t index = append_free(allocator, 0, 0, allocator->unit_count);
+    VINE_ASSERT(index != 0);
 }
 
 static uint32_t merge_sorted(struct vine_allocator *allocator, uint32_t left, uint32_t right,
@@ -354,7 +384,7 @@ static uint32_t merge_sorted(struct vine_allocator *allocator, uint32_t left, ui
     while (left != 0 && right != 0 && (*budget)-- != 0) {
         struct vine__block *block_left = vine__block_at(allocator, left);
         struct vine__block *block_right = vine__block_at(allocator, right);
-        if (block_left->offset_units <= block_right->offset_units) {
+        if (block_left->key <= block_right->key) {
             *link = left;
             link = &block_left->after;
             left = block_left->after;
@@ -368,17 +398,20 @@ static uint32_t merge_sorted(struct vine_allocator *allocator, uint32_t left, ui
     return head;
 }
 
-/* Link the living blocks by `after` in the order of their offsets; no memory is needed. */
-static uint32_t sort_living(struct vine_allocator *allocator, uint32_t used, uint32_t *ret_count)
+/* Link the living blocks by `after` in the order of their offsets, and clear all other entries; no
+ * memory is needed. */
+static uint32_t sort_living(struct vine_allocator *allocator, uint32_t *ret_count)
 {
     uint32_t runs[32] = {0}; /* runs[k] is empty or a sorted list of 2^k blocks */
-    uint64_t budget = 64 * ((uint64_t)used + 1);
+    uint64_t budget = 64 * ((uint64_t)allocator->table_mask + 1);
     uint32_t count = 0;
 
-    for (uint32_t index = 1; index <= used; index++) {
+    for (uint32_t index = 1; index <= allocator->table_mask; index++) {
         struct vine__block *block = vine__block_at(allocator, index);
-        if (vine__block_state(block) != VINE__BLOCK_LIVE)
+        if (vine__block_state(block) != VINE__BLOCK_LIVE) {
+            memset(block, 0, sizeof(*block));
             continue;
+        }
         count++;
         block->after = 0;
         uint32_t run = index;
@@ -399,39 +432,39 @@ static uint32_t sort_living(struct vine_allocator *allocator, uint32_t used, uin
 int vine__blocks_rebuild(struct vine_allocator *allocator)
 {
     struct vine__allocator_header *header = allocator->header;
-    const uint32_t used = (uint32_t)vine__min_u64(header->entries_used, allocator->entries_max);
     uint32_t count;
-    uint32_t index = sort_living(allocator, used, &count);
-
-    header->entries_used = used;
-    lists_clear(allocator, false);
-    for (uint32_t other = used; other != 0; other--) {
-        if (vine__block_state(vine__block_at(allocator, other)) != VINE__BLOCK_LIVE)
-            entry_give(allocator, other);
-    }
-
+    uint32_t index = sort_living(allocator, &count);
     uint32_t before = 0;
-    uint32_t unit = 0;
+    uint32_t unit = 0; /* where the next block has to begin */
+
+    lists_clear(allocator);
+    header->entry_count = count;
     for (uint32_t step = 0; step < count; step++) {
         struct vine__block *block = vine__block_at(allocator, index);
         const uint32_t next = block->after;
+        const uint32_t begin = vine__block_offset_units(block);
         const uint32_t units = vine__block_units(block);
         const uint64_t bytes = (uint64_t)units << allocator->granule_shift;
-        if (index == 0 || block->offset_units < unit || units == 0 || block->slack_bytes > bytes ||
-            !vine__range_is_within_u64(block->offset_units, units, allocator->unit_count))
+        if (index == 0 || begin < unit || units == 0 || block->slack_bytes >= bytes ||
+            !vine__range_is_within_u64(begin, units, allocator->unit_count) ||
+            vine__block_find(allocator, begin) != index)
             return -VINE_ECORRUPT;
-        if (block->offset_units > unit)
-            before = append_free(allocator, before, unit, block->offset_units - unit);
+        if (begin > unit) {
+            before = append_free(allocator, before, unit, begin - unit);
+            if (before == 0)
+                return -VINE_ECORRUPT;
+        }
         append(allocator, before, index);
         header->live_count++;
         header->live_units += units;
         header->live_bytes += bytes - block->slack_bytes;
-        unit = vine__block_at(allocator, index)->offset_units + units;
+        unit = begin + units;
         before = index;
         index = next;
     }
-    if (unit < allocator->unit_count)
-        append_free(allocator, before, unit, allocator->unit_count - unit);
+    if (unit < allocator->unit_count &&
+        append_free(allocator, before, unit, allocator->unit_count - unit) == 0)
+        return -VINE_ECORRUPT;
     return allocator->corrupt ? -VINE_ECORRUPT : 0;
 }
 

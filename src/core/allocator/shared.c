@@ -31,34 +31,20 @@ enum {
 
 /* Where the parts lie, in bytes from the header. */
 struct parts {
-    uint64_t map_offset;
     uint64_t table_offset;
     uint64_t extent_offset;
     uint64_t total_bytes;
 };
 
-static struct parts parts_of(uint32_t strategy, uint32_t granule_bytes, uint32_t unit_count,
-                             uint32_t entries_max)
+static struct parts parts_of(uint32_t granule_bytes, uint32_t unit_count, uint32_t entries_max)
 {
-    const bool is_bump = strategy == VINE_ALLOCATOR_BUMP;
+    const uint32_t table_bits = vine__allocator_table_bits_of(entries_max);
     struct parts parts;
-    parts.map_offset = sizeof(struct vine__allocator_header);
-    parts.table_offset = vine__round_up_u64(
-        parts.map_offset + (is_bump ? 0 : vine__map_bytes(unit_count)), VINE_CACHE_LINE);
-    parts.extent_offset = vine__round_up_u64(parts.table_offset + ((uint64_t)entries_max + 1) *
-                                                                      sizeof(struct vine__block),
-                                             VINE_CACHE_LINE);
+    parts.table_offset = vine__round_up_u64(sizeof(struct vine__allocator_header),
+                                            VINE__BUCKET_ENTRIES * sizeof(struct vine__block));
+    parts.extent_offset = parts.table_offset + (sizeof(struct vine__block) << table_bits);
     parts.total_bytes = parts.extent_offset + (uint64_t)unit_count * granule_bytes;
     return parts;
-}
-
-static uint32_t entries_of(const struct vine_allocator_options *options, uint32_t unit_count)
-{
-    if (options->strategy == VINE_ALLOCATOR_BUMP)
-        return 0;
-    if (options->blocks_max == 0)
-        return vine__entries_derived(unit_count);
-    return (uint32_t)vine__min_u64(options->blocks_max, unit_count);
 }
 
 /* The most granules whose books fit into `size` together with them. */
@@ -68,8 +54,8 @@ static uint32_t units_that_fit(const struct vine_allocator_options *options, uin
     uint64_t high = vine__min_u64(size / options->granule_bytes, VINE_ALLOCATOR_GRANULES_MAX);
     while (low < high) {
         const uint32_t middle = (uint32_t)(low + (high - low + 1) / 2);
-        const struct parts parts = parts_of((uint32_t)options->strategy, options->granule_bytes,
-                                            middle, entries_of(options, middle));
+        const struct parts parts =
+            parts_of(options->granule_bytes, middle, vine__allocator_entries_of(options, middle));
         if (parts.total_bytes <= size)
             low = middle;
         else
@@ -84,9 +70,10 @@ static void handle_point_at(struct vine_allocator *allocator, void *memory,
     unsigned char *bytes = memory;
     allocator->shared = true;
     allocator->header = memory;
-    /* The parts are aligned to lines, the memory too. */
-    allocator->map = (uint32_t *)(void *)(bytes + parts->map_offset);
-    allocator->table = (struct vine__block *)(void *)(bytes + parts->table_offset);
+    /* The table is aligned to lines, as the memory is. */
+    struct vine__block *table = (struct vine__block *)(void *)(bytes + parts->table_offset);
+    vine__allocator_use_table(allocator, table,
+                              vine__allocator_table_bits_of(allocator->entries_max));
     allocator->base = bytes + parts->extent_offset;
     allocator->books_bytes = parts->extent_offset;
 }
@@ -106,9 +93,8 @@ int vine_allocator_format(void *memory, size_t size, const struct vine_allocator
         return -EINVAL;
     if (unit_count == 0)
         return -ENOMEM;
-    const uint32_t entries_max = entries_of(&checked, unit_count);
-    const struct parts parts =
-        parts_of((uint32_t)checked.strategy, checked.granule_bytes, unit_count, entries_max);
+    const uint32_t entries_max = vine__allocator_entries_of(&checked, unit_count);
+    const struct parts parts = parts_of(checked.granule_bytes, unit_count, entries_max);
     if (parts.total_bytes > size)
         return -ENOMEM;
 
@@ -123,16 +109,16 @@ int vine_allocator_format(void *memory, size_t size, const struct vine_allocator
     header->granule_bytes = checked.granule_bytes;
     header->unit_count = unit_count;
     header->total_bytes = parts.total_bytes;
-    header->map_offset = parts.map_offset;
     header->table_offset = parts.table_offset;
     header->extent_offset = parts.extent_offset;
+    header->table_bits = vine__allocator_table_bits_of(entries_max);
     header->entries_max = entries_max;
 
     struct vine_allocator allocator = {0};
     vine__allocator_begin(&allocator, &checked, unit_count, entries_max);
     handle_point_at(&allocator, memory, &parts);
     if (checked.strategy != VINE_ALLOCATOR_BUMP)
-        vine__blocks_clear(&allocator, false);
+        vine__blocks_clear(&allocator);
     /* F1 pairs with A1 in attach: all of the books before the word that says so. */
     vine__store_release_u32(&header->status, VINE__ALLOCATOR_READY);
     return 0;
@@ -163,13 +149,13 @@ static int check_header(const void *memory, size_t size, struct vine_allocator_o
     if (status != VINE__ALLOCATOR_READY || header.strategy > VINE_ALLOCATOR_BUMP ||
         (header.granule_bytes != 16 && header.granule_bytes != 64) || header.unit_count == 0 ||
         header.unit_count > VINE_ALLOCATOR_GRANULES_MAX || entries_max > header.unit_count ||
-        is_bump != (entries_max == 0))
+        is_bump != (entries_max == 0) ||
+        vine__load_relaxed_u32(&shared->table_bits) != vine__allocator_table_bits_of(entries_max))
         return -VINE_ECORRUPT;
 
-    const struct parts parts =
-        parts_of(header.strategy, header.granule_bytes, header.unit_count, entries_max);
-    if (parts.map_offset != header.map_offset || parts.table_offset != header.table_offset ||
-        parts.extent_offset != header.extent_offset || parts.total_bytes != header.total_bytes)
+    const struct parts parts = parts_of(header.granule_bytes, header.unit_count, entries_max);
+    if (parts.table_offset != header.table_offset || parts.extent_offset != header.extent_offset ||
+        parts.total_bytes != header.total_bytes)
         return -VINE_ECORRUPT;
     if (parts.total_bytes > size)
         return -VINE_ETRUNCATED;

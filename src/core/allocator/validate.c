@@ -3,12 +3,11 @@
  * The equation of the books:
  *
  *   live_units + quick_units + free_units = unit_count
+ *   live_count + quick_count + free_count = entry_count = entries of the table with a key
  *
  * where the blocks, walked by `after` from offset 0, tile [0, unit_count) without gap or overlap;
- * no two neighbours are both FREE; each FREE block is in the bin of its size exactly once, each
- * QUICK one in the quick list of its size; the map names the first block of each region; and
- *
- *   entries_used = blocks walked + unused entries.
+ * each is found by its offset; no two neighbours are both FREE; each FREE block is in the bin of
+ * its size exactly once, each QUICK one in the quick list of its size.
  *
  * Holds between operations. For bump: cursor_units <= unit_count.
  */
@@ -24,36 +23,26 @@ struct walk {
     uint32_t count;
 };
 
-/* The state bits of `marks`, `list_before` and so on are not ours to check in living blocks: they
- * belong to the box. */
 static bool walk_blocks(struct vine_allocator *allocator, struct walk *walk)
 {
     const struct vine__allocator_header *header = allocator->header;
-    uint32_t index = allocator->map[0];
+    uint32_t index = vine__block_find(allocator, 0);
     uint32_t before = 0;
     uint32_t before_state = VINE__BLOCK_LIVE;
-    uint32_t before_region = UINT32_MAX;
-    uint64_t unit = 0;
+    uint32_t unit = 0;
 
     while (index != 0) {
         const struct vine__block *block = vine__block_at(allocator, index);
         const uint32_t state = vine__block_state(block);
         const uint32_t units = vine__block_units(block);
-        if (index > header->entries_used || ++walk->count > header->entries_used)
+        if (walk->count++ == header->entry_count)
             return false;
-        if (block->offset_units != unit || block->before != before || units == 0 ||
-            units > allocator->unit_count - unit)
-            return false;
-        const uint32_t region = vine__region_of(block->offset_units);
-        for (uint32_t other = before_region + 1; before != 0 && other < region; other++) {
-            if (allocator->map[other] != 0)
-                return false;
-        }
-        if (region != before_region && allocator->map[region] != index)
+        if (vine__block_offset_units(block) != unit || block->before != before || units == 0 ||
+            units > allocator->unit_count - unit || vine__block_find(allocator, unit) != index)
             return false;
         const uint64_t bytes = (uint64_t)units << allocator->granule_shift;
         if (state == VINE__BLOCK_LIVE) {
-            if (block->slack_bytes > bytes)
+            if (block->slack_bytes >= bytes)
                 return false;
             walk->live_count++;
             walk->live_units += units;
@@ -69,15 +58,17 @@ static bool walk_blocks(struct vine_allocator *allocator, struct walk *walk)
         unit += units;
         before = index;
         before_state = state;
-        before_region = region;
         index = block->after;
     }
-    for (uint32_t other = before_region + 1; other < vine__region_count(allocator->unit_count);
-         other++) {
-        if (allocator->map[other] != 0)
-            return false;
-    }
-    return unit == allocator->unit_count;
+    return unit == allocator->unit_count && walk->count == header->entry_count;
+}
+
+static bool walk_table(const struct vine_allocator *allocator)
+{
+    uint32_t count = 0;
+    for (uint32_t index = 1; index <= allocator->table_mask; index++)
+        count += allocator->table[index].key != 0;
+    return count == allocator->header->entry_count;
 }
 
 static bool walk_bins(struct vine_allocator *allocator, uint32_t free_count)
@@ -127,19 +118,6 @@ static bool walk_quick(struct vine_allocator *allocator, uint32_t quick_count)
     return count == quick_count;
 }
 
-static bool walk_unused(struct vine_allocator *allocator, uint32_t block_count)
-{
-    const struct vine__allocator_header *header = allocator->header;
-    uint32_t count = block_count;
-    for (uint32_t index = header->unused_head; index != 0;) {
-        const struct vine__block *block = vine__block_at(allocator, index);
-        if (block->state_units != VINE__BLOCK_UNUSED || ++count > header->entries_used)
-            return false;
-        index = block->after;
-    }
-    return count == header->entries_used;
-}
-
 int vine__allocator_check_books(struct vine_allocator *allocator)
 {
     const struct vine__allocator_header *header = allocator->header;
@@ -147,9 +125,9 @@ int vine__allocator_check_books(struct vine_allocator *allocator)
         return header->cursor_units <= allocator->unit_count ? 0 : -VINE_ECORRUPT;
 
     struct walk walk = {0};
-    if (header->entries_used > allocator->entries_max || !walk_blocks(allocator, &walk) ||
+    if (header->entry_count > allocator->entries_max || !walk_blocks(allocator, &walk) ||
         !walk_bins(allocator, walk.free_count) || !walk_quick(allocator, walk.quick_count) ||
-        !walk_unused(allocator, walk.count))
+        !walk_table(allocator))
         return -VINE_ECORRUPT;
     if (walk.live_units != header->live_units || walk.quick_units != header->quick_units ||
         walk.live_bytes != header->live_bytes || walk.live_count != header->live_count ||
