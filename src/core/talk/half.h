@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/half.h - our half of a pipe: what we write and the other side reads.
+ *
+ * Owns:     the half's memory, its extents, and the allocators' books, which are private.
+ * Threads:  one at a time; the caller locks. vine__half_layout may be used by any.
+ * Blocking: never; growing makes system calls.
+ * Trust:    nothing is read back from the half that the other side could have changed.
+ * Limits:   VINE_TALK_EXTENTS_MAX extents, `bytes_max` bytes in all.
+ */
+#ifndef VINE_CORE_TALK_HALF_H
+#define VINE_CORE_TALK_HALF_H
+
+#include <stdbool.h>
+
+#include <vine/allocator.h>
+#include <vine/segment.h>
+
+#include "arch/memory/memory.h"
+#include "core/talk/talk_layout.h"
+
+#define VINE__HALF_BYTES (128u << 10) /* of a new one */
+
+struct vine__half_extent {
+    unsigned char *base; /* of the extent */
+    uint64_t size_bytes;
+    uint64_t heap_offset; /* where the allocator's memory begins */
+    struct vine_allocator *allocator;
+    struct vine__memory *memory; /* NULL for extent 0, which is the segment's */
+};
+
+/* Tells the other side of a new extent. Returns 0 or a negative code, and then nothing was told. */
+typedef int (*vine__half_announce_fn)(void *context, uint32_t index,
+                                      const struct vine__half_extent *extent);
+
+struct vine__half {
+    struct vine_segment *segment;
+    struct vine_half_layout *layout;
+    uint32_t extent_count;
+    uint64_t size_bytes;             /* of all extents */
+    uint64_t bytes_max;              /* may be set anew while in use */
+    vine__half_announce_fn announce; /* NULL: cannot grow */
+    void *announce_context;
+    struct vine__half_extent extents[VINE_TALK_EXTENTS_MAX];
+};
+
+/* What we allocated. */
+struct vine__box {
+    void *memory;
+    uint64_t size_bytes; /* as asked for */
+    struct vine_block block;
+    uint32_t extent;
+    uint32_t offset_units;
+};
+
+struct vine__half_options {
+    const uint8_t *uuid; /* 16 bytes */
+    uint32_t owner_uid;
+    uint32_t peer_uid;
+    uint32_t side; /* enum vine_segment_side */
+    uint64_t generation;
+    uint64_t bytes_max;
+    char *why;
+    size_t why_size;
+};
+
+/* The list of numbers that both sides' builds have to agree on. */
+uint64_t vine__half_fingerprint(void);
+
+/* Make a half in a sealed memfd. Returns 0 or a negative code; *half is then untouched. */
+VINE_MUST_CHECK int vine__half_create(struct vine__half *half,
+                                      const struct vine__half_options *options);
+
+/* Lay a half out in `size_bytes` of zeroed memory of a named segment, which keeps it. */
+VINE_MUST_CHECK int vine__half_place(struct vine__half *half, void *memory, uint64_t size_bytes);
+
+/* Give everything back. Accepts a zeroed one. */
+void vine__half_close(struct vine__half *half);
+
+/* Allocate, growing if need be. The memory is aligned to 64 and holds whatever was there before.
+ * Returns 0; -VINE_EQUOTA; -VINE_ETOOBIG  larger than the quota at all; -ENOMEM. */
+VINE_MUST_CHECK int vine__half_alloc(struct vine__half *half, uint64_t size_bytes,
+                                     struct vine__box *ret_box);
+void vine__half_free(struct vine__half *half, const struct vine__box *box);
+
+/* Give the tail of a box back. */
+void vine__half_shrink(struct vine__half *half, struct vine__box *box, uint64_t size_bytes);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/link.h - how two sides reach each other beside the shared memory: wake, announce
+ * growth, say farewell, and learn of the other's death. One interface, a file for each way.
+ *
+ * Owns:     the socket and the pidfd, or the named segment.
+ * Threads:  vine__link_wake and vine__link_peer_lost on any; the others one at a time.
+ * Blocking: never, but for vine__link_connect.
+ * Trust:    messages are checked for size, type and fields; descriptors by who maps them.
+ * Limits:   none of its own.
+ */
+#ifndef VINE_CORE_TALK_LINK_H
+#define VINE_CORE_TALK_LINK_H
+
+#include <stdbool.h>
+
+#include "core/talk/half.h"
+#include "core/talk/mirror.h"
+#include "core/talk/talk_protocol.h"
+
+struct vine__link;
+
+struct vine__link_operations {
+    /* Wake a peer that said it sleeps. */
+    void (*wake)(struct vine__link *link);
+    /* Tell it of extent `index` of our half. */
+    int (*announce)(struct vine__link *link, uint32_t index,
+                    const struct vine__half_extent *extent);
+    /* Take what it sent: adds extents to the mirror. 0, -VINE_EPEERLOST, -VINE_EPROTOCOL, the
+     * negated error of a BYE, ... with a sentence in `why`. */
+    int (*receive)(struct vine__link *link, char *why, size_t why_size);
+    /* Whether the peer's process has ended. */
+    bool (*peer_lost)(struct vine__link *link);
+    /* Say why we close; nobody waits for an answer. */
+    void (*bye)(struct vine__link *link, int error, const char *text);
+    void (*close)(struct vine__link *link);
+};
+
+struct vine__link {
+    const struct vine__link_operations *operations;
+    struct vine__half *half;     /* ours */
+    struct vine__mirror *mirror; /* theirs */
+    int socket_fd;               /* -1: none */
+    int pidfd;                   /* -1: none */
+    int32_t peer_pid;            /* for people, and where there is no pidfd */
+    uint64_t peer_start_ticks;
+    struct vine_segment *named; /* NULL: sockets */
+    uint32_t side;              /* enum vine_segment_side: which one we are */
+};
+
+/* What the handshake agreed on. */
+struct vine__agreement {
+    uint32_t channels_max;
+    uint32_t tasks_max;
+    uint64_t memory_max_bytes;
+    uint64_t generation;
+    bool stream; /* both sides can fall asleep by membarrier */
+    char peer_name[32];
+    uint32_t peer_uid;
+};
+
+struct vine__handshake_wish {
+    const char *name;
+    uint32_t channels_max;
+    uint32_t tasks_max;
+    uint64_t memory_max_bytes;
+    uint64_t timeout_ns;
+    char *why;
+    size_t why_size;
+};
+
+/* Application: connect to a socket and exchange halves. On success link, half, mirror and agreement
+ * are filled (the link points to both). */
+VINE_MUST_CHECK int vine__link_connect(struct vine__link *link, const char *path,
+                                       const struct vine__handshake_wish *wish,
+                                       struct vine__half *half, struct vine__mirror *mirror,
+                                       struct vine__agreement *ret_agreement);
+
+/* Application: attach to a named segment. `address` has its prefix. */
+VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const char *address,
+                                      const struct vine__handshake_wish *wish,
+                                      struct vine__half *half, struct vine__mirror *mirror,
+                                      struct vine__agreement *ret_agreement);
+
+static inline void vine__link_wake(struct vine__link *link)
+{
+    link->operations->wake(link);
+}
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/talk_layout.h - what lies in the two halves of a pipe and crosses between the sides.
+ *
+ * Both halves have the same shape: the segment's header, a board, a table of channels, and a heap
+ * from which rings and payload are allocated. Each side writes its own half and reads the other's.
+ * All integers are little-endian. docs/formats/talk.md describes every byte.
+ */
+#ifndef VINE_CORE_TALK_LAYOUT_H
+#define VINE_CORE_TALK_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vine/base.h>
+#include <vine/spsc.h>
+
+#define VINE_TALK_CHANNELS_MAX 64
+#define VINE_TALK_EXTENTS_MAX  64
+#define VINE_TALK_UNIT         64 /* bytes that a token's offset counts in */
+
+/* One word a line, so that a writer of one does not slow down the reader of another. */
+struct vine_line_u32 {
+    uint32_t value;
+    uint32_t reserved[15];
+};
+
+struct vine_line_u64 {
+    uint64_t value;
+    uint64_t reserved[7];
+};
+
+/* The words of a side that belong to no channel. */
+struct vine_board_layout {
+    struct vine_line_u32 sleep_epoch; /* odd while the owner sleeps, raised at each change */
+    struct vine_line_u32 wake_count;  /* raised to wake the other side of a named segment */
+    struct vine_line_u32 channels;    /* channels that the owner has opened so far */
+    struct vine_line_u32 closed;      /* 0, or the Vine error with which the owner closed */
+    struct vine_line_u32 reserved[4];
+};
+
+/* A channel, as one side sees it: the ring that this side produces (submissions in the
+ * application's half, completions in the appliance's) and how far it has consumed the other's. */
+struct vine_channel_layout {
+    uint32_t state; /* 0 closed, 1 open; written last, with release */
+    uint32_t slot_count;
+    uint32_t ring_extent; /* where the produced slots lie: extent and offset in units of 64 */
+    uint32_t ring_offset_units;
+    uint32_t wait_mode; /* enum vine_wait_mode, chosen by the application */
+    uint32_t reserved[11];
+    struct vine_line_u64 consumed; /* position in the ring that this side consumes */
+    struct vine_line_u32 sleeping; /* 1 while this side sleeps on the next slot it consumes */
+};
+
+struct vine_half_layout {
+    struct vine_board_layout board;
+    struct vine_channel_layout channels[VINE_TALK_CHANNELS_MAX];
+};
+
+/* An operation's name: which of the channel's tasks, and which use of it. */
+struct vine_operation_id {
+    uint64_t value; /* index in the low half, generation in the high half */
+};
+
+enum vine_wire_kind {
+    VINE_WIRE_TASK = 1,        /* -> one completion */
+    VINE_WIRE_RELEASE = 2,     /* gives results back: up to two tokens; no completion */
+    VINE_WIRE_CANCEL = 3,      /* drop the operation of this channel; no completion of its own */
+    VINE_WIRE_SESSION_END = 4, /* discard a session's state; no completion */
+};
+
+#define VINE_WIRE_KIND_MASK    0x0f
+#define VINE_WIRE_SESSION_LAST 0x20 /* the state ends with this task */
+
+/* Shape: inline bytes in the low 6 bits, tokens in the high 2; 3 tokens mean one that names a
+ * descriptor. Inline bytes stand at the body's start, tokens at its end. */
+#define VINE_WIRE_SHAPE(bytes, tokens) ((uint8_t)((bytes) | ((tokens) << 6)))
+#define VINE_WIRE_SHAPE_BYTES(shape)   ((uint32_t)(shape)&0x3fu)
+#define VINE_WIRE_SHAPE_TOKENS(shape)  ((uint32_t)(shape) >> 6)
+#define VINE_WIRE_DESCRIPTOR           3u
+#define VINE_WIRE_BODY_BYTES           40u
+
+struct vine_wire_submission {
+    uint64_t operation;
+    uint16_t procedure;
+    uint16_t accelerator; /* virtual; 0 is the pipe's own */
+    uint16_t session;     /* 0: none */
+    uint8_t kind;
+    uint8_t shape;
+    uint8_t body[VINE_WIRE_BODY_BYTES];
+};
+
+struct vine_wire_completion {
+    uint64_t operation;
+    uint16_t status; /* 0 or one of Vine's own errors */
+    uint8_t kind;
+    uint8_t shape; /* bytes at most 32 */
+    uint32_t reserved;
+    uint32_t queued; /* in units of 16 ns, UINT32_MAX for more */
+    uint32_t run;
+    uint8_t body[32];
+};
+
+/* The 16 bytes of a token as they stand in a slot; struct vine_token has the same fields. Its type's
+ * high bits say whose half it lies in and what it stands for. */
+#define VINE_WIRE_TYPE_MASK   0x3fff
+#define VINE_WIRE_TYPE_EXPECT 0x4000 /* submission: no memory, room for a result of `length` */
+#define VINE_WIRE_TYPE_THEIRS 0x8000 /* submission: lies in the appliance's half */
+
+/* What a slot cannot hold: a block in the producer's half, followed by token_count tokens and then
+ * bytes_size bytes. */
+struct vine_wire_descriptor {
+    uint32_t size_bytes; /* all of it */
+    uint16_t token_count;
+    uint16_t has_after;
+    uint32_t bytes_size;
+    uint32_t after_channel;
+    uint64_t after_operation;
+    uint64_t after_position; /* of its submission in that channel's ring */
+};
+
+/* Procedures of the protocol itself, which every appliance has. */
+enum vine_wire_procedure {
+    VINE_WIRE_LOOKUP = 1,              /* bytes: name -> output: one description */
+    VINE_WIRE_LIST_PROCEDURES = 2,     /* -> output: descriptions */
+    VINE_WIRE_LIST_ACCELERATORS = 3,   /* -> output: accelerators */
+    VINE_WIRE_ACQUIRE_ACCELERATOR = 4, /* bytes: struct vine_wire_acquire */
+    VINE_WIRE_RELEASE_ACCELERATOR = 5, /* bytes: u16 */
+    VINE_WIRE_PROCEDURES_FROM = 16,    /* registered ones */
+};
+
+struct vine_wire_argument {
+    char name[16];
+    uint32_t kind;
+    uint32_t data_type;
+    uint64_t min;
+    uint64_t max;
+};
+
+struct vine_wire_description {
+    char name[32];
+    char accelerator_type[32];
+    char summary[128];
+    uint16_t id;
+    uint16_t flags; /* 1 shared arguments, 2 short, 4 sessions */
+    uint32_t argument_count;
+    struct vine_wire_argument arguments[8];
+};
+
+struct vine_wire_accelerator {
+    char type[32];
+    char name[64];
+    uint32_t parallelism;
+    uint32_t tasks_queued;
+    uint64_t tasks_done;
+    uint64_t busy_ns;
+};
+
+struct vine_wire_acquire {
+    char type[32];
+    uint16_t accelerator;
+    uint16_t order; /* enum vine_accelerator_order */
+    uint32_t reserved;
+};
+
+/* clang-format off */
+#define VINE_LAYOUT(type, size)           _Static_assert(sizeof(struct type) == (size), #type)
+#define VINE_FIELD(type, field, at)       _Static_assert(offsetof(struct type, field) == (at), #type)
+VINE_LAYOUT(vine_line_u32, VINE_CACHE_LINE);
+VINE_LAYOUT(vine_line_u64, VINE_CACHE_LINE);
+VINE_LAYOUT(vine_board_layout, 512);
+VINE_FIELD(vine_board_layout, wake_count, 64);
+VINE_FIELD(vine_board_layout, channels, 128);
+VINE_FIELD(vine_board_layout, closed, 192);
+VINE_LAYOUT(vine_channel_layout, 192);
+VINE_FIELD(vine_channel_layout, slot_count, 4);
+VINE_FIELD(vine_channel_layout, ring_extent, 8);
+VINE_FIELD(vine_channel_layout, ring_offset_units, 12);
+VINE_FIELD(vine_channel_layout, wait_mode, 16);
+VINE_FIELD(vine_channel_layout, consumed, 64);
+VINE_FIELD(vine_channel_layout, sleeping, 128);
+VINE_LAYOUT(vine_half_layout, 512 + 64 * 192);
+VINE_LAYOUT(vine_wire_submission, VINE_SPSC_BYTES);
+VINE_FIELD(vine_wire_submission, procedure, 8);
+VINE_FIELD(vine_wire_submission, accelerator, 10);
+VINE_FIELD(vine_wire_submission, session, 12);
+VINE_FIELD(vine_wire_submission, kind, 14);
+VINE_FIELD(vine_wire_submission, shape, 15);
+VINE_FIELD(vine_wire_submission, body, 16);
+VINE_LAYOUT(vine_wire_completion, VINE_SPSC_BYTES);
+VINE_FIELD(vine_wire_completion, status, 8);
+VINE_FIELD(vine_wire_completion, kind, 10);
+VINE_FIELD(vine_wire_completion, shape, 11);
+VINE_FIELD(vine_wire_completion, queued, 16);
+VINE_FIELD(vine_wire_completion, run, 20);
+VINE_FIELD(vine_wire_completion, body, 24);
+VINE_LAYOUT(vine_wire_descriptor, 32);
+VINE_FIELD(vine_wire_descriptor, bytes_size, 8);
+VINE_FIELD(vine_wire_descriptor, after_operation, 16);
+VINE_FIELD(vine_wire_descriptor, after_position, 24);
+VINE_LAYOUT(vine_wire_argument, 40);
+VINE_LAYOUT(vine_wire_description, 520);
+VINE_LAYOUT(vine_wire_accelerator, 120);
+VINE_LAYOUT(vine_wire_acquire, 40);
+#undef VINE_LAYOUT
+#undef VINE_FIELD
+/* clang-format on */
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/talk_protocol.h - the messages on a pipe's socket: handshake, growth, waking, farewell.
+ *
+ * A message is one SOCK_SEQPACKET datagram, little-endian, that starts with the same 8 bytes.
+ * Everything else goes through the shared memory. docs/formats/talk.md describes every byte.
+ */
+#ifndef VINE_CORE_TALK_PROTOCOL_H
+#define VINE_CORE_TALK_PROTOCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VINE_TALK_MAGIC   0x4b4c4154u /* "TALK" */
+#define VINE_TALK_MAJOR   1
+#define VINE_TALK_MINOR   0
+#define VINE_TALK_MESSAGE 256 /* no message is longer */
+
+/* A side that can fall asleep by membarrier and has registered for it. */
+#define VINE_TALK_FEATURE_MEMBARRIER 1u
+
+enum vine_talk_message {
+    VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */
+    VINE_TALK_WELCOME = 2, /* appliance: here is mine (1 descriptor) */
+    VINE_TALK_REFUSE = 3,  /* appliance: no, because */
+    VINE_TALK_EXTENT = 4,  /* either: my half has grown (1 descriptor) */
+    VINE_TALK_WAKE = 5,    /* application: look at the rings */
+    VINE_TALK_BYE = 6,     /* either: I close the pipe, because */
+};
+
+struct vine_talk_head {
+    uint32_t magic;
+    uint16_t type;
+    uint16_t size_bytes; /* of the whole message */
+};
+
+struct vine_talk_hello {
+    struct vine_talk_head head;
+    uint16_t major;
+    uint16_t minor;
+    uint32_t channels_max; /* wishes; 0: the appliance's own limit */
+    uint32_t tasks_max;
+    uint32_t reserved;
+    uint64_t memory_max_bytes;
+    uint64_t features;
+    uint64_t half_bytes;
+    uint8_t uuid[16];
+    char name[32];
+};
+
+struct vine_talk_welcome {
+    struct vine_talk_head head;
+    uint16_t major;
+    uint16_t minor; /* the lower of both sides' */
+    uint32_t channels_max;
+    uint32_t tasks_max;
+    uint32_t reserved;
+    uint64_t memory_max_bytes;
+    uint64_t features;
+    uint64_t half_bytes;
+    uint64_t generation;
+    char name[32];
+};
+
+/* REFUSE and BYE */
+struct vine_talk_reason {
+    struct vine_talk_head head;
+    uint16_t major;
+    uint16_t minor;
+    uint32_t error; /* one of Vine's own */
+    char text[96];
+};
+
+struct vine_talk_extent {
+    struct vine_talk_head head;
+    uint32_t index; /* the next one: extents are numbered from 0, which is the half itself */
+    uint32_t reserved;
+    uint64_t size_bytes;
+};
+
+_Static_assert(sizeof(struct vine_talk_head) == 8, "head");
+_Static_assert(sizeof(struct vine_talk_hello) == 96, "hello");
+_Static_assert(offsetof(struct vine_talk_hello, memory_max_bytes) == 24, "hello");
+_Static_assert(offsetof(struct vine_talk_hello, uuid) == 48, "hello");
+_Static_assert(sizeof(struct vine_talk_welcome) == 88, "welcome");
+_Static_assert(offsetof(struct vine_talk_welcome, generation) == 48, "welcome");
+_Static_assert(sizeof(struct vine_talk_reason) == 112, "reason");
+_Static_assert(offsetof(struct vine_talk_reason, text) == 16, "reason");
+_Static_assert(sizeof(struct vine_talk_extent) == 24, "extent");
+
+#endif
