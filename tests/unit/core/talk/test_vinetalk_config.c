@@ -129,6 +129,41 @@ static void the_defaults_of_the_table_are_of_their_keys_types(void **state)
     vine__config_fini(&config);
 }
 
+static void the_document_lists_each_key_as_the_table_has_it(void **state)
+{
+    (void)state;
+    const char *source_folder = getenv("VINE_SOURCE_DIR");
+    if (source_folder == NULL) {
+        print_message("skipped: VINE_SOURCE_DIR is not set\n");
+        skip();
+    }
+    char path[512];
+    static char text[64 * 1024];
+    snprintf(path, sizeof(path), "%s/docs/formats/vinetalk.md", source_folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    const size_t size = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    assert_true(size > 0 && size < sizeof(text) - 1);
+    static const char *const types[] = {[VINE__CONFIG_STRING] = "string",
+                                        [VINE__CONFIG_PATH] = "path",
+                                        [VINE__CONFIG_SIZE] = "size",
+                                        [VINE__CONFIG_UNSIGNED] = "unsigned",
+                                        [VINE__CONFIG_BOOL] = "0/1"};
+    for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++) {
+        const struct vine__config_key *key = &vinetalk_keys[i];
+        char row[256];
+        if (key->required)
+            snprintf(row, sizeof(row), "\n| `%s` | %s | **required** | |", key->key,
+                     types[key->type]);
+        else
+            snprintf(row, sizeof(row), "\n| `%s` | %s | optional | %s |", key->key,
+                     types[key->type], key->fallback != NULL ? key->fallback : "none");
+        if (strstr(text, row) == NULL)
+            fail_msg("%s has no row%s", path, row);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_malformed_file_of_the_standard_ones_is_an_error),
         cmocka_unit_test(later_places_win),
         cmocka_unit_test(the_defaults_of_the_table_are_of_their_keys_types),
+        cmocka_unit_test(the_document_lists_each_key_as_the_table_has_it),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
 }
