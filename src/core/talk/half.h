@@ -47,8 +47,8 @@ struct vine__half {
 /* What we allocated. */
 struct vine__box {
     void *memory;
-    uint64_t size_bytes; /* as asked for */
-    struct vine_block block;
+    uint64_t size_bytes;  /* as asked for */
+    uint64_t heap_offset; /* what the extent's allocator calls it */
     uint32_t extent;
     uint32_t offset_units;
 };

@@ -36,7 +36,11 @@ struct vine_board_layout {
     struct vine_line_u32 wake_count;  /* raised to wake the other side of a named segment */
     struct vine_line_u32 channels;    /* channels that the owner has opened so far */
     struct vine_line_u32 closed;      /* 0, or the Vine error with which the owner closed */
-    struct vine_line_u32 reserved[4];
+    uint32_t epoch; /* named segments: which claim of the application's side this half belongs to */
+    uint32_t channels_max; /* named segments, the appliance's: what it grants */
+    uint32_t tasks_max;
+    uint32_t features; /* VINE_TALK_FEATURE_ */
+    uint32_t reserved[60];
 };
 
 /* A channel, as one side sees it: the ring that this side produces (submissions in the
@@ -172,6 +176,7 @@ VINE_LAYOUT(vine_board_layout, 512);
 VINE_FIELD(vine_board_layout, wake_count, 64);
 VINE_FIELD(vine_board_layout, channels, 128);
 VINE_FIELD(vine_board_layout, closed, 192);
+VINE_FIELD(vine_board_layout, epoch, 256);
 VINE_LAYOUT(vine_channel_layout, 192);
 VINE_FIELD(vine_channel_layout, slot_count, 4);
 VINE_FIELD(vine_channel_layout, ring_extent, 8);
