@@ -12,11 +12,11 @@
  *           for processes that cooperate; damaged ones are answered with -VINE_ECORRUPT and no
  *           memory outside of them is touched.
  * Limits:   2^30 - 1 granules an extent: 16 GiB with granules of 16 bytes, 64 GiB with 64. Books
- *           are a header of 3.6 KiB and a table of 32-byte entries, 25 to 62 % of them in use.
+ *           are a header of 6.6 KiB and a table of 32-byte entries, 25 to 62 % of them in use.
  *
  * Strategies:
  *   general   quick lists of sizes that were used lately over segregated best fit with
- *             coalescing. The fastest in the mean. Sizes are rounded up by 6.25 % at most.
+ *             coalescing. The fastest in the mean. Sizes up to 64 KiB are rounded up by 3.1 % at most.
  *   tlsf      two-level segregated fit: immediate coalescing, sizes exact to the granule, and no
  *             operation takes more than VINE_ALLOCATOR_STEPS_MAX steps from block to block.
  *   bump      allocates forward, frees all at once (vine_allocator_reset) and nothing else.

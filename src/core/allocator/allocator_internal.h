@@ -79,8 +79,8 @@ static inline uint32_t vine__block_offset_units(const struct vine__block *block)
     return block->key - 1;
 }
 
-/* The bin of free blocks with `units`, and of requests that were rounded up. Below 16 each size has
- * its own; above, an octave has 16. */
+/* The bin of free blocks with `units`, and of requests that were rounded up. Below 32 each size has
+ * its own; above, an octave has 32. */
 static inline uint32_t vine__bin_of(uint32_t units)
 {
     if (units < VINE__SUB_COUNT)

@@ -29,16 +29,18 @@
 #define VINE__ALLOCATOR_VERSION 1u
 
 enum {
-    /* A list of free blocks holds sizes within one sixteenth of an octave. 27 octaves are used;
-     * 32 are laid out, so that no bit of a damaged bitmap leads outside. */
-    VINE__SUB_BITS = 4,
+    /* A list of free blocks holds sizes within 1/32 of an octave. 26 octaves are used; 32 are laid
+     * out, so that no bit of a damaged bitmap leads outside. */
+    VINE__SUB_BITS = 5,
     VINE__SUB_COUNT = 1 << VINE__SUB_BITS,
     VINE__OCTAVE_COUNT = 32,
     VINE__BIN_COUNT = VINE__OCTAVE_COUNT * VINE__SUB_COUNT,
-    VINE__QUICK_COUNT = 160, /* quick lists serve the smallest size classes only */
+    VINE__QUICK_COUNT = 288, /* quick lists serve the smallest size classes only */
     VINE__BUCKET_ENTRIES = 4,
     VINE__BUCKET_CHOICES = 16,
 };
+
+VINE_STATIC_ASSERT(VINE__SUB_COUNT == 32, "a word of `sub` has a bit for each bin of an octave");
 
 enum vine__allocator_status {
     VINE__ALLOCATOR_INITIALIZING = 1,
@@ -117,7 +119,7 @@ struct vine__allocator_header {
     uint32_t octaves; /* bit o: sub[o] is not 0 */
     uint32_t sums_reserved[3];
 
-    uint32_t sub[VINE__OCTAVE_COUNT]; /* bit s: bin o * 16 + s is not empty */
+    uint32_t sub[VINE__OCTAVE_COUNT]; /* bit s: bin o * 32 + s is not empty */
     uint32_t bins[VINE__BIN_COUNT];
     struct vine__quick_list quick[VINE__QUICK_COUNT];
 };
@@ -155,8 +157,7 @@ VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, live_bytes) == 160, "
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, octaves) == 176, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sub) == 192, "a line begins");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, bins) == 320, "a line begins");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, quick) == 2368, "a line begins");
-VINE_STATIC_ASSERT(sizeof(struct vine__allocator_header) == 3648,
-                   "the table begins 64 bytes further");
+VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, quick) == 4416, "a line begins");
+VINE_STATIC_ASSERT(sizeof(struct vine__allocator_header) == 6720, "layout");
 
 #endif

@@ -179,7 +179,6 @@ static uint32_t bin_search(const struct vine__allocator_header *header, uint32_t
         octave = (uint32_t)__builtin_ctz(octaves);
         sub = header->sub[octave];
     }
-    sub &= (1u << VINE__SUB_COUNT) - 1;
     if (sub == 0)
         return VINE__BIN_COUNT;
     return (octave << VINE__SUB_BITS) + (uint32_t)__builtin_ctz(sub);
@@ -474,7 +473,7 @@ uint32_t vine__blocks_largest(struct vine_allocator *allocator)
     if (header->octaves == 0)
         return 0;
     const uint32_t octave = 31u - (uint32_t)__builtin_clz(header->octaves);
-    const uint32_t sub = header->sub[octave] & ((1u << VINE__SUB_COUNT) - 1);
+    const uint32_t sub = header->sub[octave];
     if (sub == 0)
         return 0;
     const uint32_t bin = (octave << VINE__SUB_BITS) + 31u - (uint32_t)__builtin_clz(sub);

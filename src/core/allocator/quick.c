@@ -2,20 +2,21 @@
 /*
  * Quick lists: what general has over the plain two-level fit.
  *
- * A freed block of a small size class waits, unmerged, for the next request of its class. A list is
- * short (between 8 and 128 blocks, by size) and all of them together hold at most 1/32 of what is
- * live and 1/64 of the extent, so that little is kept from merging; yet a list of 8 serves eight
- * of nine operations of a trace that frees and takes at random, since the count wanders and only
- * its ends cost. When an allocation would fail, all lists are emptied first.
+ * A freed block of a small size class waits, unmerged, for the next request of its class. The count
+ * of a list wanders in a trace that frees and takes at random, and only its two ends cost: a list
+ * of 4 serves four of five operations, one of 64 nearly all. What is kept from merging costs room,
+ * though, and that in proportion to its bytes. So a list has 64 blocks where they are small and 4
+ * where they are large, and all lists together hold at most 1/32 of what is live and 1/64 of the
+ * extent. When an allocation would fail, all lists are emptied first.
  */
 #include "core/allocator/allocator_internal.h"
 
 #include <string.h>
 
 enum {
-    QUICK_BLOCKS_MIN = 8,
-    QUICK_BLOCKS_MAX = 128,
-    QUICK_LIST_BYTES = 256 << 10, /* a list may hold that much, within the two above */
+    QUICK_BLOCKS_MIN = 4,
+    QUICK_BLOCKS_MAX = 64,
+    QUICK_LIST_BYTES = 64 << 10, /* a list may hold that much, within the two above */
 };
 
 void vine__quick_clear(struct vine_allocator *allocator)

@@ -82,8 +82,6 @@ static bool walk_bins(struct vine_allocator *allocator, uint32_t free_count)
             return false;
         if ((header->octaves >> octave & 1) != (header->sub[octave] != 0))
             return false;
-        if (header->sub[octave] >> VINE__SUB_COUNT != 0)
-            return false;
         uint32_t before = 0;
         for (uint32_t index = header->bins[bin]; index != 0;) {
             const struct vine__block *block = vine__block_at(allocator, index);
