@@ -291,9 +291,11 @@ static uint64_t boot_ticks(void)
     return (uint64_t)now.tv_sec * hz + (uint64_t)now.tv_nsec * hz / VINE_NS_PER_SECOND;
 }
 
-/* A pidfd by number, if that number most likely still is the process that connected. */
-static int pidfd_by_number(const struct vine__peer_credentials *credentials, int *ret_pidfd)
+int vine__peer_pidfd_by_number(const struct vine__peer_credentials *credentials, int *ret_pidfd)
 {
+    /* It lives where we do not see it; a number would be somebody else's. */
+    if (credentials->pid <= 0)
+        return -ENOSYS;
     /* A pid that was reused after this moment belongs to a process that started after it. */
     const uint64_t asked_ticks = boot_ticks();
     int pidfd;
@@ -350,6 +352,5 @@ int vine__peer_pidfd(int fd, int *ret_pidfd)
     const int error = vine__peer_credentials(fd, &credentials);
     if (error != 0)
         return error;
-    /* 0: it lives where we do not see it; its number would be somebody else's. */
-    return credentials.pid > 0 ? pidfd_by_number(&credentials, ret_pidfd) : -ENOSYS;
+    return vine__peer_pidfd_by_number(&credentials, ret_pidfd);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/peer/peer.h"
+#include "arch/peer/peer_internal.h"
 
 #include <vine/error.h>
 
@@ -397,6 +398,47 @@ static void a_pidfd_tells_the_peer_s_death_though_its_child_keeps_the_socket(voi
     rmdir(folder);
 }
 
+static void without_the_kernel_s_help_a_pid_of_somebody_else_is_refused(void **state)
+{
+    (void)state;
+    struct vine__peer_credentials credentials = {
+        .pid = getpid(), .uid = geteuid(), .gid = getegid()};
+    int pidfd = -7;
+    const int error = vine__peer_pidfd_by_number(&credentials, &pidfd);
+    if (error == -ENOSYS) {
+        print_message("skipped: pidfds are not to be had here\n");
+        skip();
+    }
+    assert_int_equal(error, 0);
+    assert_int_equal(vine__peer_is_dead(pidfd), 0);
+    close(pidfd);
+    pidfd = -7;
+
+    credentials.pid = 0; /* in a namespace that we do not see */
+    assert_int_equal(vine__peer_pidfd_by_number(&credentials, &pidfd), -ENOSYS);
+
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (;;)
+            pause();
+    }
+    credentials.pid = child;
+    kill(child, SIGKILL);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(vine__peer_pidfd_by_number(&credentials, &pidfd), -VINE_EPEERLOST);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(vine__peer_pidfd_by_number(&credentials, &pidfd), -VINE_EPEERLOST);
+
+    /* The number lives, but as somebody else: its user is not who connected. */
+    credentials.pid = getpid();
+    credentials.uid = geteuid() + 1;
+    if (geteuid() != 0)
+        assert_int_equal(vine__peer_pidfd_by_number(&credentials, &pidfd), -VINE_EPEERLOST);
+    assert_int_equal(pidfd, -7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_signal_does_not_end_a_wait),
         cmocka_unit_test(credentials_are_those_of_the_process_that_made_the_connection),
         cmocka_unit_test(a_pidfd_tells_the_peer_s_death_though_its_child_keeps_the_socket),
+        cmocka_unit_test(without_the_kernel_s_help_a_pid_of_somebody_else_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
