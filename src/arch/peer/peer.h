@@ -135,8 +135,8 @@ VINE_MUST_CHECK int vine__peer_credentials(int fd, struct vine__peer_credentials
  *
  * Kernels from 6.5 know it from the socket. Before, it is opened by pid, and refused if that pid
  * by now belongs to a process of another user than root or to one that was born meanwhile; what
- * remains is a
- * pid of the same user, reused between its connecting and this call. Call it right after accept.
+ * remains is a pid of the same user, reused between its connecting and this call. Call it right
+ * after accept.
  *
  * Returns 0 and the descriptor;
  *         -VINE_EPEERLOST   the process has ended;
