@@ -28,8 +28,8 @@
 /* A return value that the caller has to look at. */
 #define VINE_MUST_CHECK __attribute__((warn_unused_result))
 
-/* printf-like: `format` and `first` count parameters from 1. */
-#define VINE_PRINTF(format, first) __attribute__((format(printf, format, first)))
+/* printf-like: `index` (of the format) and `first` count parameters from 1. */
+#define VINE_PRINTF(index, first) __attribute__((format(printf, index, first)))
 
 /* Bytes that travel between two cores at once. Shared words of different writers keep this
  * distance. */
