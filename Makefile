@@ -1,11 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A handful of verbs over CMake; every build lies under out/<preset>.
-.DEFAULT_GOAL := all
+# A handful of verbs over CMake. Every build lies under out/<preset>; build/ stays yours.
 MAKEFLAGS += --no-print-directory
-JOBS := $(shell nproc)
+.DEFAULT_GOAL := all
+.PHONY: all demo test check bench fuzz fmt install clean help
 
-.PHONY: all
-all: ## build the release: out/release/vine
-	@cmake --preset release >/dev/null
-	@cmake --build out/release -j $(JOBS)
+# The demo's tree, the fuzzers' seconds, and where to install.
+DIR     ?= /usr/include
+SECONDS ?= 60
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# build(PRESET, TARGET): configure and build with all processors; say little but what goes wrong.
+JOBS  := $(shell nproc 2>/dev/null || echo 2)
+build = scripts/build $(1) $(2) $(JOBS)
+
+all: ## install what the build needs and build the release: out/release/vine
+	@scripts/packages build
+	@$(call build,release,all)
+
+demo: ## compress and hash a real tree over shared memory (DIR=/usr/include), and check it
+	@scripts/packages build demo
+	@$(call build,release,all)
+	@scripts/demo "$(DIR)"
+
+test: ## build and run the tests, in minutes
+	@scripts/packages build test
+	@$(call build,debug,tests)
+	@$(call build,fuzz,fuzzers)
+	@scripts/run-tests -E long out/debug -L fuzz out/fuzz
+
+check: ## the whole matrix: compilers, sanitizers, aarch64, models, long stress, tidy
+	@scripts/packages build test check
+	@scripts/check $(JOBS)
+
+bench: ## measure ours, the peers and the physical limit, and say what falls short
+	@scripts/packages build bench
+	@$(call build,release,all)
+	@bench/run
+
+fuzz: ## run every fuzzer for SECONDS=60
+	@scripts/packages build test
+	@$(call build,fuzz,fuzzers)
+	@VINE_FUZZ_SECONDS=$(SECONDS) scripts/run-tests -L fuzz out/fuzz
+
+fmt: ## lay all C and C++ out as .clang-format says
+	@scripts/packages build test
+	@git ls-files -z '*.c' '*.h' '*.cpp' | xargs -0 clang-format -i
+
+install: ## headers, libraries, the command, man pages, completions (PREFIX=/usr/local, DESTDIR=)
+	@scripts/packages build
+	@$(call build,release,all)
+	@DESTDIR="$(DESTDIR)" cmake --install out/release --prefix "$(PREFIX)"
+
+clean: ## remove out/
+	@rm -rf out
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+	    awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'

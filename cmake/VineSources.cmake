@@ -17,14 +17,14 @@ endforeach()
 file(GLOB VINE_TOOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
 file(GLOB VINE_PROCEDURE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/procedures/*.c")
 
-# vine_words(FILE TAG VARIABLE): the words of the lines `/* TAG: words */` of a source file, by which
-# a test or a benchmark says what it needs. Changing them configures anew.
+# vine_words(FILE TAG VARIABLE): the words of a file's lines `/* TAG: words */` or `# TAG: words`, by
+# which a test or a benchmark says what it needs. Changing them configures anew.
 function(vine_words file tag variable)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
-    file(STRINGS "${file}" lines REGEX "^/\\* ${tag}: .*\\*/$")
+    file(STRINGS "${file}" lines REGEX "^(/\\*|#) ${tag}: ")
     set(words)
     foreach(line IN LISTS lines)
-        string(REGEX REPLACE "^/\\* ${tag}: *(.*[^ ]) *\\*/$" "\\1" line "${line}")
+        string(REGEX REPLACE "^(/\\*|#) ${tag}: *([^*]*[^* ]).*$" "\\2" line "${line}")
         separate_arguments(line UNIX_COMMAND "${line}")
         list(APPEND words ${line})
     endforeach()

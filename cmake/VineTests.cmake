@@ -3,9 +3,11 @@
 # How a test becomes a ctest entry: its own process, a time limit, a label.
 #
 # A test program says what it wants in lines of its own near its top:
-#     /* test: timeout=300 long=1800 serial links=zlib links=procedures plugins */
+#     /* test: timeout=300 long=1800 serial links=zlib links=procedures */
+# (a script: `# test: ...`)
 # timeout=S     seconds until it is ended (120)
 # long=S        register it a second time, labelled `long`, with VINE_TEST_LONG=1 and S seconds
+# long          it belongs to `make check` alone
 # serial        nothing else runs beside it
 # links=NAME    a pkg-config module that it needs (left out where absent), or one of our own parts:
 #               procedures, tools
@@ -35,8 +37,11 @@ if(TARGET vine)
     list(APPEND VINE_TEST_ENVIRONMENT "VINE_COMMAND=$<TARGET_FILE:vine>")
 endif()
 
-# vine_register(NAME LABEL TIMEOUT LONG SERIAL COMMAND...)
+# vine_register(NAME LABEL TIMEOUT LONG SERIAL COMMAND...); sanitizers and emulators get thrice the time.
 function(vine_register name label timeout long serial)
+    if(VINE_SANITIZE OR CMAKE_CROSSCOMPILING)
+        math(EXPR timeout "3 * ${timeout}")
+    endif()
     add_test(NAME "${name}" COMMAND ${ARGN})
     set_tests_properties("${name}" PROPERTIES
         LABELS "${label}" TIMEOUT "${timeout}" SKIP_RETURN_CODE 77 RUN_SERIAL "${serial}"
@@ -56,6 +61,7 @@ macro(vine_read_test_words file)
     set(word_long 0)
     set(word_serial FALSE)
     set(word_links)
+    set(word_label)
     foreach(word IN LISTS words)
         if(word MATCHES "^timeout=([0-9]+)$")
             set(word_timeout ${CMAKE_MATCH_1})
@@ -63,6 +69,8 @@ macro(vine_read_test_words file)
             set(word_long ${CMAKE_MATCH_1})
         elseif(word STREQUAL "serial")
             set(word_serial TRUE)
+        elseif(word STREQUAL "long")
+            set(word_label ";long")
         elseif(word MATCHES "^links=([a-z0-9+.-]+)$")
             list(APPEND word_links ${CMAKE_MATCH_1})
         else()
@@ -71,14 +79,11 @@ macro(vine_read_test_words file)
     endforeach()
 endmacro()
 
-# vine_test_program(FILE LABEL): one program with cmocka, one ctest entry.
-function(vine_test_program file label)
-    file(RELATIVE_PATH path "${PROJECT_SOURCE_DIR}/tests" "${file}")
-    string(REGEX REPLACE "test_([^/]*)\\.c$" "\\1" name "${path}")
-    vine_read_test_words("${file}")
+# vine_find_parts(LIBRARIES MISSING NAME...): what the words `links=NAME` stand for.
+function(vine_find_parts libraries_variable missing_variable)
     set(libraries)
     set(missing)
-    foreach(link IN LISTS word_links)
+    foreach(link IN LISTS ARGN)
         if(link STREQUAL "procedures" OR link STREQUAL "tools")
             string(REPLACE "tools" "tool_objects" part "vine_${link}")
             if(TARGET ${part})
@@ -95,6 +100,16 @@ function(vine_test_program file label)
             endif()
         endif()
     endforeach()
+    set(${libraries_variable} ${libraries} PARENT_SCOPE)
+    set(${missing_variable} ${missing} PARENT_SCOPE)
+endfunction()
+
+# vine_test_program(FILE LABEL): one program with cmocka, one ctest entry.
+function(vine_test_program file label)
+    file(RELATIVE_PATH path "${PROJECT_SOURCE_DIR}/tests" "${file}")
+    string(REGEX REPLACE "test_([^/]*)\\.c$" "\\1" name "${path}")
+    vine_read_test_words("${file}")
+    vine_find_parts(libraries missing ${word_links})
     if(missing)
         vine_dropped("test ${name}" ${missing})
         return()
@@ -106,5 +121,5 @@ function(vine_test_program file label)
     target_link_libraries(${target} PRIVATE
         vine_flags vine_cmocka ${libraries} libvine m ${CMAKE_DL_LIBS})
     add_dependencies(tests ${target})
-    vine_register("${name}" "${label}" ${word_timeout} ${word_long} ${word_serial} ${target})
+    vine_register("${name}" "${label}${word_label}" ${word_timeout} ${word_long} ${word_serial} ${target})
 endfunction()
