@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -257,6 +258,20 @@ int vine__memory_cut(struct vine__memory *memory)
     if (ftruncate(memory->fd, (off_t)(memory->offset_bytes + memory->mapped_bytes)) != 0)
         return -errno;
     return 0;
+}
+
+int vine__memory_lock(struct vine__memory *memory)
+{
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    if (flock(memory->fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? -EBUSY : -errno;
+}
+
+void vine__memory_unlock(struct vine__memory *memory)
+{
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    (void)flock(memory->fd, LOCK_UN);
 }
 
 void vine__memory_publish_fence(const struct vine__memory *memory)

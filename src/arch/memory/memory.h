@@ -151,6 +151,11 @@ __attribute__((warn_unused_result)) int vine__memory_clear(struct vine__memory *
 /* End the file where our range ends. posix and file only, others have nothing to cut. */
 __attribute__((warn_unused_result)) int vine__memory_cut(struct vine__memory *memory);
 
+/* Exclusive right to the file among those who ask for it, until unlocked or closed. posix and file
+ * alone. Returns 0; -EBUSY; or what the system said. */
+__attribute__((warn_unused_result)) int vine__memory_lock(struct vine__memory *memory);
+void vine__memory_unlock(struct vine__memory *memory);
+
 /* Make the stores before it visible before the stores after it, in this kind of memory too. */
 void vine__memory_publish_fence(const struct vine__memory *memory);
 

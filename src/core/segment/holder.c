@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who makes a segment and who takes part in it: three words, each the name of a process, each
+ * changed by compare-and-swap alone. No lock: whoever dies leaves a word that says so.
+ *
+ * A creator and somebody who enters agree without either waiting:
+ *     creator:  claim; status = initializing; full fence; look at the sides; ...; publish
+ *     entering: word = self; full fence; look at the status
+ * At least one of them sees the other's store. If the creator sees a living word it restores the
+ * status and leaves; if the entering one sees `initializing` it takes its word back.
+ */
+#include "core/segment/segment_internal.h"
+
+#include "arch/peer/process.h"
+#include "utils/assert.h"
+#include "utils/atomic.h"
+
+#include <errno.h>
+
+#define PID_MASK ((UINT64_C(1) << VINE__SEGMENT_WORD_PID_BITS) - 1)
+
+/* Someone who enters and finds a creator at work has its word there for a moment. */
+#define LOOKS_MAX 64
+
+static int look_for_the_living(struct vine__segment_header *header,
+                               const struct vine__identity *self,
+                               const struct vine__segment_reporter *to);
+static int take_own_side(struct vine__segment_header *header, enum vine_segment_side side,
+                         const struct vine__identity *self,
+                         const struct vine__segment_reporter *to);
+static int busy(const struct vine__segment_reporter *to, const char *what, int32_t pid);
+
+uint64_t vine__segment_word(const struct vine__identity *self)
+{
+    VINE_ASSERT(self->pid > 0 && (uint64_t)self->pid <= PID_MASK);
+    return (uint64_t)self->pid | self->start_ticks << VINE__SEGMENT_WORD_PID_BITS;
+}
+
+void vine__segment_holder_look(const struct vine__segment_holder *line,
+                               const struct vine__identity *self,
+                               struct vine__segment_holder_state *ret_state)
+{
+    const uint64_t word = vine__load_acquire_u64(&line->word);
+    const uint64_t scope = vine__load_acquire_u64(&line->scope);
+    const int32_t pid = (int32_t)(word & PID_MASK);
+    struct vine__segment_holder_state state = {
+        .word = word,
+        .claims = vine__load_acquire_u64(&line->claims),
+        .pid = pid,
+    };
+
+    /* A scope that is not there yet belongs to someone who wrote the word a moment ago. */
+    const bool is_from_here = scope == 0 || scope == self->scope;
+    if (word == 0)
+        state.state = VINE_SEGMENT_ABSENT;
+    else if (is_from_here && !vine__process_is_alive(pid, word >> VINE__SEGMENT_WORD_PID_BITS))
+        state.state = VINE_SEGMENT_DEAD;
+    else
+        state.state = VINE_SEGMENT_ALIVE;
+    *ret_state = state;
+}
+
+int vine__segment_holder_take(struct vine__segment_holder *line, const struct vine__identity *self,
+                              struct vine__segment_holder_state *ret_before)
+{
+    for (unsigned int tries = 0;; tries++) {
+        vine__segment_holder_look(line, self, ret_before);
+        if (ret_before->state == VINE_SEGMENT_ALIVE || tries == LOOKS_MAX)
+            return -EBUSY;
+        uint64_t expected = ret_before->word;
+        if (vine__compare_exchange_acq_rel_u64(&line->word, &expected, vine__segment_word(self)))
+            break;
+    }
+    vine__store_release_u64(&line->scope, self->scope);
+    (void)vine__fetch_add_acq_rel_u64(&line->claims, 1);
+    return 0;
+}
+
+void vine__segment_holder_leave(struct vine__segment_holder *line,
+                                const struct vine__identity *self)
+{
+    uint64_t expected = vine__segment_word(self);
+
+    if (vine__load_acquire_u64(&line->word) != expected)
+        return;
+    vine__store_release_u64(&line->scope, 0);
+    (void)vine__compare_exchange_acq_rel_u64(&line->word, &expected, 0);
+}
+
+void vine__segment_holder_bury(struct vine__segment_holder *line,
+                               const struct vine__segment_holder_state *dead)
+{
+    uint64_t expected = dead->word;
+
+    VINE_ASSERT(dead->state == VINE_SEGMENT_DEAD);
+    (void)vine__compare_exchange_acq_rel_u64(&line->word, &expected, 0);
+}
+
+int vine__segment_begin(struct vine__segment_header *header, enum vine_segment_side side,
+                        const struct vine__identity *self, const struct vine__segment_reporter *to)
+{
+    struct vine__segment_holder_state before;
+    struct vine__segment_header copy;
+
+    vine__segment_copy(header, &copy);
+    const bool is_segment = copy.magic == VINE__SEGMENT_MAGIC;
+    if (!is_segment && !vine__segment_is_fresh(&copy))
+        return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
+
+    if (vine__segment_holder_take(&header->claim, self, &before) != 0)
+        return busy(to, "is being made", before.pid);
+
+    /* Ours to decide from here on: nobody else gets the claim while we live. */
+    const uint32_t status_before = vine__load_acquire_u32(&header->status);
+    int error = is_segment ? look_for_the_living(header, self, to) : 0;
+    if (error == 0) {
+        vine__store_release_u32(&header->status, VINE__SEGMENT_STATUS_INITIALIZING);
+        vine__fence_full();
+        error = is_segment ? look_for_the_living(header, self, to) : 0;
+        if (error == 0 && side != VINE_SEGMENT_NOBODY)
+            error = take_own_side(header, side, self, to);
+        if (error != 0)
+            vine__store_release_u32(&header->status, status_before);
+    }
+    if (error != 0)
+        vine__segment_holder_leave(&header->claim, self);
+    return error;
+}
+
+void vine__segment_abandon(struct vine__segment_header *header, enum vine_segment_side side,
+                           const struct vine__identity *self)
+{
+    vine__store_release_u32(&header->status, VINE__SEGMENT_STATUS_CORRUPTED);
+    if (side != VINE_SEGMENT_NOBODY)
+        vine__segment_holder_leave(vine__segment_side_of(header, side), self);
+    vine__segment_holder_leave(&header->claim, self);
+}
+
+bool vine__segment_is_ours(const struct vine__segment_header *header,
+                           const struct vine__identity *self)
+{
+    return vine__load_acquire_u64(&header->claim.word) == vine__segment_word(self);
+}
+
+int vine__segment_diagnose(const struct vine__segment_header *header,
+                           const struct vine__identity *self,
+                           const struct vine__segment_reporter *to)
+{
+    struct vine__segment_holder_state claim;
+
+    vine__segment_holder_look(&header->claim, self, &claim);
+    if (claim.state == VINE_SEGMENT_ALIVE)
+        return vine__segment_refuse(to, -VINE_EINITIALIZING, "process %d is initializing it",
+                                    (int)claim.pid);
+    if (claim.state == VINE_SEGMENT_DEAD)
+        return vine__segment_refuse(to, -VINE_ECORRUPT, "process %d died while it initialized it",
+                                    (int)claim.pid);
+    /* Nobody claims it: a creator that was ready a moment ago has published before it gave up its
+     * claim, so the status is another one by now. */
+    if (vine__load_acquire_u64(&header->magic) == VINE__SEGMENT_MAGIC &&
+        vine__load_acquire_u32(&header->status) == VINE__SEGMENT_STATUS_INITIALIZING)
+        return vine__segment_refuse(to, -VINE_ECORRUPT, "nobody finished its initialization");
+    return vine__segment_refuse(to, -VINE_EINITIALIZING, "it is not initialized yet");
+}
+
+int vine__segment_check_unused(const struct vine__segment_header *header,
+                               enum vine_segment_side side, const struct vine__identity *self,
+                               const struct vine__segment_reporter *to)
+{
+    const struct vine__segment_holder *const lines[] = {&header->claim, &header->sides[0],
+                                                        &header->sides[1]};
+    const enum vine_segment_side sides[] = {VINE_SEGMENT_NOBODY, VINE_SEGMENT_APPLICATION,
+                                            VINE_SEGMENT_APPLIANCE};
+    struct vine__segment_header copy;
+
+    vine__segment_copy(header, &copy);
+    if (copy.magic != VINE__SEGMENT_MAGIC && !vine__segment_is_fresh(&copy))
+        return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
+    for (int i = 0; i < 3; i++) {
+        struct vine__segment_holder_state holder;
+        if (i != 0 && side != VINE_SEGMENT_NOBODY && sides[i] != side)
+            continue;
+        vine__segment_holder_look(lines[i], self, &holder);
+        if (holder.state == VINE_SEGMENT_ALIVE && holder.word != vine__segment_word(self))
+            return busy(to, "is in use", holder.pid);
+    }
+    return 0;
+}
+
+int vine__segment_enter(struct vine__segment_header *header, enum vine_segment_side side,
+                        const struct vine__identity *self, const struct vine__segment_reporter *to)
+{
+    struct vine__segment_holder *const line = vine__segment_side_of(header, side);
+    struct vine__segment_holder_state before;
+    const char *const text = side == VINE_SEGMENT_APPLICATION ? "is in use by an application"
+                                                              : "is in use by an appliance";
+
+    if (vine__load_acquire_u32(&header->status) != VINE__SEGMENT_STATUS_INITIALIZED)
+        return vine__segment_refuse(to, -VINE_EINITIALIZING, "is being made anew");
+    if (vine__segment_holder_take(line, self, &before) != 0)
+        return busy(to, text, before.pid);
+
+    vine__fence_full();
+    /* A creator clears the words of the dead only, but one that finished between our two looks at
+     * the status counts as another segment than the one that the caller checked: it checks again
+     * after us. */
+    if (vine__load_acquire_u32(&header->status) != VINE__SEGMENT_STATUS_INITIALIZED) {
+        vine__segment_holder_leave(line, self);
+        return vine__segment_refuse(to, -VINE_EINITIALIZING, "is being made anew");
+    }
+    if (to->report != NULL && before.state == VINE_SEGMENT_DEAD)
+        to->report->dead_pid = before.pid;
+    return 0;
+}
+
+/* The creator's own side. Whoever is there now entered before it saw us and leaves at once. */
+static int take_own_side(struct vine__segment_header *header, enum vine_segment_side side,
+                         const struct vine__identity *self, const struct vine__segment_reporter *to)
+{
+    struct vine__segment_holder_state before = {0};
+
+    for (unsigned int tries = 0; tries < LOOKS_MAX; tries++) {
+        if (vine__segment_holder_take(vine__segment_side_of(header, side), self, &before) == 0) {
+            if (to->report != NULL && before.state == VINE_SEGMENT_DEAD)
+                to->report->dead_pid = before.pid;
+            return 0;
+        }
+        vine__cpu_relax();
+    }
+    return busy(to, "is in use", before.pid);
+}
+
+static int look_for_the_living(struct vine__segment_header *header,
+                               const struct vine__identity *self,
+                               const struct vine__segment_reporter *to)
+{
+    for (int side = 0; side < 2; side++) {
+        struct vine__segment_holder_state state;
+        vine__segment_holder_look(&header->sides[side], self, &state);
+        if (state.state == VINE_SEGMENT_ALIVE)
+            return busy(to, side == 0 ? "is in use by an application" : "is in use by an appliance",
+                        state.pid);
+    }
+    return 0;
+}
+
+static int busy(const struct vine__segment_reporter *to, const char *what, int32_t pid)
+{
+    if (to->report != NULL)
+        to->report->holder_pid = pid;
+    return vine__segment_refuse(to, -EBUSY, "%s, process %d", what, (int)pid);
+}
