@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+#include "core/talk/address.h"
 #include "core/talk/half.h"
 #include "core/talk/mirror.h"
 #include "core/talk/talk_protocol.h"
@@ -69,6 +70,17 @@ struct vine__handshake_wish {
     size_t why_size;
 };
 
+/* What the appliance gives at most. */
+struct vine__grant {
+    const char *name;
+    uint32_t channels_max;
+    uint32_t tasks_max;
+    uint64_t memory_max_bytes;
+    uint64_t generation;
+    char *why;
+    size_t why_size;
+};
+
 /* Application: connect to a socket and exchange halves. On success link, half, mirror and agreement
  * are filled (the link points to both). */
 VINE_MUST_CHECK int vine__link_connect(struct vine__link *link, const char *path,
@@ -76,9 +88,24 @@ VINE_MUST_CHECK int vine__link_connect(struct vine__link *link, const char *path
                                        struct vine__half *half, struct vine__mirror *mirror,
                                        struct vine__agreement *ret_agreement);
 
-/* Application: attach to a named segment. `address` has its prefix. */
-VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const char *address,
+/* Appliance: answer a HELLO that came over `socket_fd` with its half `half_fd` (which stays the
+ * caller's). On success the link owns the socket; on failure the application has been refused. */
+VINE_MUST_CHECK int vine__link_welcome(struct vine__link *link, int socket_fd,
+                                       const struct vine_talk_hello *hello, int half_fd,
+                                       const struct vine__grant *grant, struct vine__half *half,
+                                       struct vine__mirror *mirror,
+                                       struct vine__agreement *ret_agreement);
+
+/* Application: attach to a named segment and wait until its appliance has answered. */
+VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const struct vine__address *address,
                                       const struct vine__handshake_wish *wish,
+                                      struct vine__half *half, struct vine__mirror *mirror,
+                                      struct vine__agreement *ret_agreement);
+
+/* Appliance: answer whoever holds the application's side of `named` by now (ours is the
+ * appliance's). Returns 0; -EAGAIN  nobody new has come. */
+VINE_MUST_CHECK int vine__link_answer(struct vine__link *link, struct vine_segment *named,
+                                      uint32_t *epoch_answered, const struct vine__grant *grant,
                                       struct vine__half *half, struct vine__mirror *mirror,
                                       struct vine__agreement *ret_agreement);
 

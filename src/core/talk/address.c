@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/talk/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+
+#include "arch/peer/peer.h"
+#include "core/talk/vinetalk_config.h"
+#include "core/talk/vinetalk_keys.h"
+
+#define FROM_FILE "vinetalk:"
+
+static const struct {
+    const char *prefix;
+    enum vine_segment_backend backend;
+} segments[] = {
+    {"file:", VINE_SEGMENT_FILE},
+    {"shm:", VINE_SEGMENT_POSIX},
+    {"pci:", VINE_SEGMENT_IVSHMEM},
+};
+
+static int put(char *to, size_t size, const char *text, char *why, size_t why_size)
+{
+    const size_t length = strlen(text);
+
+    if (length >= size) {
+        (void)snprintf(why, why_size, "the address `%.40s...` is too long", text);
+        return -ENAMETOOLONG;
+    }
+    memcpy(to, text, length + 1);
+    return 0;
+}
+
+/* Where names live: $XDG_RUNTIME_DIR/vine, for root /run/vine, else /tmp/vine-UID; it has to be
+ * ours alone. */
+static int runtime_path(const char *name, bool listen, char *ret_path, size_t size, char *why,
+                        size_t why_size)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    char folder[VINE__PEER_PATH_BYTES];
+    int length;
+
+    if (runtime != NULL && runtime[0] == '/')
+        length = snprintf(folder, sizeof folder, "%s/vine", runtime);
+    else if (geteuid() == 0)
+        length = snprintf(folder, sizeof folder, "/run/vine");
+    else
+        length = snprintf(folder, sizeof folder, "/tmp/vine-%u", (unsigned)geteuid());
+    if (length < 0 || (size_t)length >= sizeof folder) {
+        (void)snprintf(why, why_size, "XDG_RUNTIME_DIR is too long for a socket's path");
+        return -ENAMETOOLONG;
+    }
+
+    /* Without the folder nobody listens, and connecting says so. */
+    if (listen || access(folder, F_OK) == 0) {
+        const int error = vine__private_folder(folder);
+
+        if (error) {
+            (void)snprintf(why, why_size,
+                           "%s has to be a folder that is yours alone (mode 0700): %s", folder,
+                           vine_error_text(error));
+            return error == -EPERM || error == -ELOOP ? -EACCES : error;
+        }
+    }
+    length = snprintf(ret_path, size, "%s/%s", folder, name);
+    if (length < 0 || (size_t)length >= VINE__PEER_PATH_BYTES) {
+        (void)snprintf(why, why_size, "%s/%.40s is too long for a socket's path", folder, name);
+        return -ENAMETOOLONG;
+    }
+    return 0;
+}
+
+/* What a configuration file says of a named segment. */
+static int from_file(const char *path, struct vine__address *address, char *why, size_t why_size)
+{
+    struct vine__config config;
+    struct vine__config_reason reason;
+    char *file = NULL;
+    bool is_bar = false;
+
+    memset(&config, 0, sizeof config);
+    memset(&reason, 0, sizeof reason);
+
+    int error = vine__vinetalk_load_file(&config, path[0] ? path : "~/.vinetalk", &reason);
+
+    if (!error)
+        error = vine__vinetalk_check(&config, VINETALK_ARCHITECTURE_SHM, &reason);
+    if (!error)
+        error = vine__config_add_fallbacks(&config, vinetalk_keys, VINETALK_KEY_COUNT, &reason);
+    if (!error)
+        error = vine__config_get_path(&config, "shm_file", &file, &reason);
+    if (!error)
+        error = vine__config_get_size(&config, "shm_size", &address->segment_bytes, &reason);
+    if (!error)
+        error = vine__config_get_size(&config, "shm_off", &address->offset_bytes, &reason);
+    if (!error)
+        error = vine__config_get_bool(&config, "shm_trunc", &address->truncate, &reason);
+    if (!error)
+        error = vine__config_get_bool(&config, "shm_ivshmem", &is_bar, &reason);
+    if (error) {
+        (void)snprintf(why, why_size, "%s", reason.text);
+    } else {
+        /* A BAR is mapped through its file in sysfs; it is one file for both halves. */
+        address->backend =
+            strchr(file, '/') != NULL || is_bar ? VINE_SEGMENT_FILE : VINE_SEGMENT_POSIX;
+        if (is_bar)
+            address->truncate = false;
+        error = put(address->name, sizeof address->name, file, why, why_size);
+    }
+    free(file);
+    vine__config_fini(&config);
+    return error;
+}
+
+/* $VINE_APPLIANCE and the configuration, in one look: the former counts as part of the latter. */
+static int configured(char *ret_address, size_t size, char *why, size_t why_size)
+{
+    struct vine__config config;
+    struct vine__config_reason reason;
+    const char *value = NULL;
+
+    memset(&config, 0, sizeof config);
+    memset(&reason, 0, sizeof reason);
+
+    int error = vine__vinetalk_load(&config, &reason);
+
+    if (!error && vine__config_find(&config, "appliance") != NULL)
+        error = vine__config_get_string(&config, "appliance", &value, &reason);
+    if (error)
+        (void)snprintf(why, why_size, "%s", reason.text);
+    else
+        error = put(ret_address, size, value ? value : "default", why, why_size);
+    vine__config_fini(&config);
+    return error;
+}
+
+int vine__address_resolve(const char *address, bool listen, struct vine__address *ret_address,
+                          char *why, size_t why_size)
+{
+    char chosen[4096];
+    int error = address ? put(chosen, sizeof chosen, address, why, why_size)
+                        : configured(chosen, sizeof chosen, why, why_size);
+
+    memset(ret_address, 0, sizeof *ret_address);
+    if (error)
+        return error;
+    if (chosen[0] == 0) {
+        (void)snprintf(why, why_size, "the address is empty");
+        return -VINE_ECONFIG;
+    }
+    for (size_t i = 0; i < sizeof segments / sizeof segments[0]; i++) {
+        const size_t length = strlen(segments[i].prefix);
+
+        if (strncmp(chosen, segments[i].prefix, length) != 0)
+            continue;
+        if (chosen[length] == 0) {
+            (void)snprintf(why, why_size, "the address `%s` names nothing", chosen);
+            return -VINE_ECONFIG;
+        }
+        ret_address->is_named = true;
+        ret_address->backend = segments[i].backend;
+        error = put(ret_address->name, sizeof ret_address->name, chosen + length, why, why_size);
+        return error ? error
+                     : put(ret_address->text, sizeof ret_address->text, chosen, why, why_size);
+    }
+    if (strncmp(chosen, FROM_FILE, strlen(FROM_FILE)) == 0) {
+        ret_address->is_named = true;
+        error = from_file(chosen + strlen(FROM_FILE), ret_address, why, why_size);
+        if (!error)
+            (void)snprintf(
+                ret_address->text, sizeof ret_address->text, "%s%s",
+                ret_address->backend == VINE_SEGMENT_FILE ? "file:" : "shm:", ret_address->name);
+        return error;
+    }
+    if (strchr(chosen, '/') != NULL) {
+        if (strlen(chosen) >= VINE__PEER_PATH_BYTES) {
+            (void)snprintf(why, why_size, "%.60s... is too long for a socket's path", chosen);
+            return -ENAMETOOLONG;
+        }
+        return put(ret_address->text, sizeof ret_address->text, chosen, why, why_size);
+    }
+    if (strchr(chosen, ':') != NULL) {
+        (void)snprintf(why, why_size,
+                       "the address `%.60s` has a prefix that is none of file:, shm:, pci:, "
+                       "vinetalk:",
+                       chosen);
+        return -VINE_ECONFIG;
+    }
+    return runtime_path(chosen, listen, ret_address->text, sizeof ret_address->text, why, why_size);
+}
+
+void vine__address_to_segment(const struct vine__address *address,
+                              struct vine_segment_options *ret_options)
+{
+    vine_segment_options_init(ret_options);
+    ret_options->backend = address->backend;
+    ret_options->name = address->name;
+    ret_options->segment_bytes = address->segment_bytes;
+    ret_options->offset_bytes = address->offset_bytes;
+    ret_options->truncate = address->truncate;
+}

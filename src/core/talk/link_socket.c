@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two processes of one machine: halves in sealed memfds, passed over a Unix socket. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+
+#include "arch/peer/peer.h"
+#include "arch/wake/membarrier.h"
+#include "core/talk/link.h"
+#include "core/talk/message.h"
+#include "utils/assert.h"
+#include "utils/bits.h"
+
+/* Messages taken in one go: an application that floods us is one among many. */
+#define MESSAGES_AT_ONCE 64
+
+static void wake(struct vine__link *link)
+{
+    const struct vine_talk_head head = VINE__TALK_HEAD(VINE_TALK_WAKE, struct vine_talk_head);
+
+    /* A full socket holds wake-ups enough, and a closed one is noticed by whoever waits. */
+    (void)!vine__talk_send(link->socket_fd, &head, -1, 0);
+}
+
+static int announce(struct vine__link *link, uint32_t index, const struct vine__half_extent *extent)
+{
+    const struct vine_talk_extent message = {
+        .head = VINE__TALK_HEAD(VINE_TALK_EXTENT, message),
+        .index = index,
+        .size_bytes = extent->size_bytes,
+    };
+
+    return vine__talk_send(link->socket_fd, &message, vine__memory_fd(extent->memory), 0);
+}
+
+static int take(struct vine__link *link, const union vine__talk_any *message, int fd, char *why,
+                size_t why_size)
+{
+    switch (message->head.type) {
+    case VINE_TALK_WAKE:
+        return 0;
+    case VINE_TALK_EXTENT: {
+        const int error =
+            vine__mirror_add(link->mirror, message->extent.index, fd, message->extent.size_bytes);
+
+        if (error)
+            (void)snprintf(why, why_size, "extent %u of %llu bytes cannot be taken: %s",
+                           message->extent.index, (unsigned long long)message->extent.size_bytes,
+                           vine_error_text(error));
+        return error;
+    }
+    case VINE_TALK_BYE:
+        (void)snprintf(why, why_size, "the other side closed the pipe: %s", message->reason.text);
+        return message->reason.error > 1000 && message->reason.error < 2000
+                   ? -(int)message->reason.error
+                   : -VINE_ECLOSED;
+    default:
+        (void)snprintf(why, why_size, "a message of type %u out of turn", message->head.type);
+        return -VINE_EPROTOCOL;
+    }
+}
+
+static int receive(struct vine__link *link, char *why, size_t why_size)
+{
+    for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
+        union vine__talk_any message;
+        int fd = -1;
+        int error = vine__talk_receive(link->socket_fd, &message, &fd, 0, why, why_size);
+
+        if (error == -EAGAIN)
+            return 0;
+        if (error == -VINE_EPEERLOST)
+            (void)snprintf(why, why_size, "the other side hung up");
+        if (!error)
+            error = take(link, &message, fd, why, why_size);
+        if (fd >= 0)
+            close(fd);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static bool peer_lost(struct vine__link *link)
+{
+    if (link->pidfd >= 0)
+        return vine__peer_is_dead(link->pidfd) == 1;
+    return link->peer_pid > 0 && !vine__process_is_alive(link->peer_pid, link->peer_start_ticks);
+}
+
+static void bye(struct vine__link *link, int error, const char *text)
+{
+    vine__talk_send_reason(link->socket_fd, VINE_TALK_BYE, error, text);
+}
+
+static void close_link(struct vine__link *link)
+{
+    if (link->socket_fd >= 0)
+        close(link->socket_fd);
+    if (link->pidfd >= 0)
+        close(link->pidfd);
+    link->socket_fd = -1;
+    link->pidfd = -1;
+}
+
+static const struct vine__link_operations operations = {
+    .wake = wake,
+    .announce = announce,
+    .receive = receive,
+    .peer_lost = peer_lost,
+    .bye = bye,
+    .close = close_link,
+};
+
+static int announce_extent(void *context, uint32_t index, const struct vine__half_extent *extent)
+{
+    struct vine__link *link = context;
+
+    return link->operations->announce(link, index, extent);
+}
+
+/* Know the process on the other side well enough to notice its death. */
+static int know_peer(struct vine__link *link, uint32_t *ret_uid, char *why, size_t why_size)
+{
+    struct vine__peer_credentials credentials;
+    int error = vine__peer_credentials(link->socket_fd, &credentials);
+
+    if (error)
+        return error;
+    *ret_uid = credentials.uid;
+    link->peer_pid = credentials.pid;
+    error = vine__peer_pidfd(link->socket_fd, &link->pidfd);
+    if (error) {
+        link->pidfd = -1;
+        if (error == -VINE_EPEERLOST) {
+            (void)snprintf(why, why_size, "the other side has ended already");
+            return error;
+        }
+        /* Without pidfds: by pid and start time; from another pid namespace by hang-up alone. */
+        if (link->peer_pid > 0 &&
+            vine__process_start_time(link->peer_pid, &link->peer_start_ticks) != 0)
+            link->peer_pid = 0;
+    }
+    return 0;
+}
+
+static uint64_t own_features(void)
+{
+    return vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
+}
+
+int vine__link_connect(struct vine__link *link, const char *path,
+                       const struct vine__handshake_wish *wish, struct vine__half *half,
+                       struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+{
+    struct vine__agreement agreement = {0};
+    struct vine_talk_hello hello = {
+        .head = VINE__TALK_HEAD(VINE_TALK_HELLO, hello),
+        .major = VINE_TALK_MAJOR,
+        .minor = VINE_TALK_MINOR,
+        .channels_max = wish->channels_max,
+        .tasks_max = wish->tasks_max,
+        .memory_max_bytes = wish->memory_max_bytes,
+    };
+    union vine__talk_any answer;
+    uint32_t peer_uid = 0;
+    int fd = -1;
+
+    *link = (struct vine__link){
+        .operations = &operations,
+        .half = half,
+        .mirror = mirror,
+        .socket_fd = -1,
+        .pidfd = -1,
+        .side = VINE_SEGMENT_APPLICATION,
+    };
+    wish->why[0] = 0;
+    (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
+
+    int error = vine__peer_connect(path, wish->timeout_ns, &link->socket_fd);
+
+    if (error) {
+        link->socket_fd = -1;
+        if (error == -ENOENT || error == -ECONNREFUSED || error == -ENOTDIR) {
+            (void)snprintf(wish->why, wish->why_size, "no appliance listens at %s", path);
+            return -VINE_ENOAPPLIANCE;
+        }
+        (void)snprintf(wish->why, wish->why_size, "cannot connect to %s: %s", path,
+                       vine_error_text(error));
+        return error;
+    }
+    error = know_peer(link, &peer_uid, wish->why, wish->why_size);
+    if (!error)
+        error = vine__random_bytes(hello.uuid, sizeof hello.uuid);
+    if (error)
+        goto fail;
+
+    const struct vine__half_options half_options = {
+        .uuid = hello.uuid,
+        .peer_uid = peer_uid,
+        .side = VINE_SEGMENT_APPLICATION,
+        .generation = 1,
+        .bytes_max = VINE__HALF_BYTES,
+        .why = wish->why,
+        .why_size = wish->why_size,
+    };
+
+    error = vine__half_create(half, &half_options);
+    if (error)
+        goto fail;
+    hello.features = own_features();
+    hello.half_bytes = half->size_bytes;
+    error =
+        vine__talk_send(link->socket_fd, &hello, vine_segment_fd(half->segment), wish->timeout_ns);
+    if (!error)
+        error = vine__talk_receive(link->socket_fd, &answer, &fd, wish->timeout_ns, wish->why,
+                                   wish->why_size);
+    if (error) {
+        if (error == -EAGAIN) {
+            (void)snprintf(wish->why, wish->why_size,
+                           "an appliance listens at %s but does not answer", path);
+            error = -ETIMEDOUT;
+        } else if (error == -VINE_EPEERLOST) {
+            (void)snprintf(wish->why, wish->why_size, "the appliance at %s hung up", path);
+        }
+        goto fail_half;
+    }
+    if (answer.head.type == VINE_TALK_REFUSE) {
+        (void)snprintf(wish->why, wish->why_size, "the appliance refused the pipe: %s",
+                       answer.reason.text);
+        error = answer.reason.error > 1000 && answer.reason.error < 2000 ? -(int)answer.reason.error
+                                                                         : -VINE_EPROTOCOL;
+        goto fail_half;
+    }
+    if (answer.head.type != VINE_TALK_WELCOME) {
+        (void)snprintf(wish->why, wish->why_size, "message %u instead of a welcome",
+                       answer.head.type);
+        error = -VINE_EPROTOCOL;
+        goto fail_half;
+    }
+
+    const struct vine_talk_welcome *welcome = &answer.welcome;
+
+    if (welcome->major != VINE_TALK_MAJOR || welcome->minor > VINE_TALK_MINOR) {
+        (void)snprintf(wish->why, wish->why_size, "the appliance speaks version %u.%u, we %u.%u",
+                       welcome->major, welcome->minor, VINE_TALK_MAJOR, VINE_TALK_MINOR);
+        error = -VINE_EVERSION;
+        goto fail_half;
+    }
+    if (welcome->channels_max == 0 || welcome->channels_max > VINE_TALK_CHANNELS_MAX ||
+        welcome->tasks_max == 0 || welcome->tasks_max > VINE_SPSC_SLOTS_MAX / 2 ||
+        welcome->memory_max_bytes < 2 * VINE__HALF_BYTES) {
+        (void)snprintf(wish->why, wish->why_size,
+                       "the appliance grants the impossible: %u channels, %u tasks, %llu bytes",
+                       welcome->channels_max, welcome->tasks_max,
+                       (unsigned long long)welcome->memory_max_bytes);
+        error = -VINE_EPROTOCOL;
+        goto fail_half;
+    }
+    error = vine__mirror_open(mirror, fd, welcome->half_bytes, hello.uuid,
+                              welcome->memory_max_bytes, wish->why, wish->why_size);
+    if (error)
+        goto fail_half;
+    close(fd);
+
+    agreement.channels_max = welcome->channels_max;
+    agreement.tasks_max = welcome->tasks_max;
+    agreement.memory_max_bytes = welcome->memory_max_bytes;
+    agreement.generation = welcome->generation;
+    agreement.stream = (welcome->features & hello.features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
+    agreement.peer_uid = peer_uid;
+    memcpy(agreement.peer_name, welcome->name, sizeof agreement.peer_name);
+    vine__talk_tame(agreement.peer_name, sizeof agreement.peer_name);
+    half->bytes_max = welcome->memory_max_bytes - mirror->size_bytes;
+    half->announce = announce_extent;
+    half->announce_context = link;
+    *ret_agreement = agreement;
+    return 0;
+
+fail_half:
+    if (fd >= 0)
+        close(fd);
+    vine__half_close(half);
+fail:
+    close_link(link);
+    return error;
+}
+
+static uint32_t smaller_wish(uint32_t wish, uint32_t most)
+{
+    return wish != 0 && wish < most ? wish : most;
+}
+
+int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine_talk_hello *hello,
+                       int half_fd, const struct vine__grant *grant, struct vine__half *half,
+                       struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+{
+    struct vine__agreement agreement = {
+        .channels_max = smaller_wish(hello->channels_max, grant->channels_max),
+        .tasks_max = smaller_wish(hello->tasks_max, grant->tasks_max),
+        .memory_max_bytes = grant->memory_max_bytes,
+        .generation = grant->generation,
+    };
+    bool has_mirror = false;
+
+    if (hello->memory_max_bytes != 0)
+        agreement.memory_max_bytes = vine__min_u64(
+            grant->memory_max_bytes, vine__max_u64(hello->memory_max_bytes, 2 * VINE__HALF_BYTES));
+    *link = (struct vine__link){
+        .operations = &operations,
+        .half = half,
+        .mirror = mirror,
+        .socket_fd = socket_fd,
+        .pidfd = -1,
+        .side = VINE_SEGMENT_APPLIANCE,
+    };
+    memset(half, 0, sizeof *half);
+    grant->why[0] = 0;
+
+    int error = 0;
+
+    if (hello->major != VINE_TALK_MAJOR) {
+        (void)snprintf(grant->why, grant->why_size, "version %u.%u is spoken here, not %u.%u",
+                       VINE_TALK_MAJOR, VINE_TALK_MINOR, hello->major, hello->minor);
+        error = -VINE_EVERSION;
+        goto fail;
+    }
+    error = know_peer(link, &agreement.peer_uid, grant->why, grant->why_size);
+    if (!error)
+        error = vine__mirror_open(mirror, half_fd, hello->half_bytes, hello->uuid,
+                                  agreement.memory_max_bytes - VINE__HALF_BYTES, grant->why,
+                                  grant->why_size);
+    if (error)
+        goto fail;
+    has_mirror = true;
+
+    const struct vine__half_options half_options = {
+        .uuid = hello->uuid,
+        .peer_uid = agreement.peer_uid,
+        .side = VINE_SEGMENT_APPLIANCE,
+        .generation = grant->generation,
+        .bytes_max = agreement.memory_max_bytes - mirror->size_bytes,
+        .why = grant->why,
+        .why_size = grant->why_size,
+    };
+
+    error = vine__half_create(half, &half_options);
+    if (error)
+        goto fail;
+    half->announce = announce_extent;
+    half->announce_context = link;
+
+    struct vine_talk_welcome welcome = {
+        .head = VINE__TALK_HEAD(VINE_TALK_WELCOME, welcome),
+        .major = VINE_TALK_MAJOR,
+        .minor = hello->minor < VINE_TALK_MINOR ? hello->minor : VINE_TALK_MINOR,
+        .channels_max = agreement.channels_max,
+        .tasks_max = agreement.tasks_max,
+        .memory_max_bytes = agreement.memory_max_bytes,
+        .features = own_features(),
+        .half_bytes = half->size_bytes,
+        .generation = grant->generation,
+    };
+
+    (void)snprintf(welcome.name, sizeof welcome.name, "%s", grant->name);
+    agreement.stream = (welcome.features & hello->features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
+    memcpy(agreement.peer_name, hello->name, sizeof agreement.peer_name);
+    vine__talk_tame(agreement.peer_name, sizeof agreement.peer_name);
+    error = vine__talk_send(socket_fd, &welcome, vine_segment_fd(half->segment), 0);
+    if (error)
+        goto fail;
+    *ret_agreement = agreement;
+    return 0;
+
+fail:
+    if (grant->why[0] == 0)
+        (void)snprintf(grant->why, grant->why_size, "%s", vine_error_text(error));
+    vine__talk_send_reason(socket_fd, VINE_TALK_REFUSE, error, grant->why);
+    vine__half_close(half);
+    if (has_mirror)
+        vine__mirror_close(mirror);
+    close_link(link);
+    return error;
+}

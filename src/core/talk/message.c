@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/talk/message.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+
+/* What a message of each type has to be. */
+static const struct {
+    uint16_t size_bytes;
+    uint16_t fd_count;
+} shapes[] = {
+    [VINE_TALK_HELLO] = {sizeof(struct vine_talk_hello), 1},
+    [VINE_TALK_WELCOME] = {sizeof(struct vine_talk_welcome), 1},
+    [VINE_TALK_REFUSE] = {sizeof(struct vine_talk_reason), 0},
+    [VINE_TALK_EXTENT] = {sizeof(struct vine_talk_extent), 1},
+    [VINE_TALK_WAKE] = {sizeof(struct vine_talk_head), 0},
+    [VINE_TALK_BYE] = {sizeof(struct vine_talk_reason), 0},
+};
+
+int vine__talk_send(int socket_fd, const void *message, int fd, uint64_t timeout_ns)
+{
+    const struct vine_talk_head *head = message;
+
+    return vine__peer_send(socket_fd, message, head->size_bytes, &fd, fd >= 0, timeout_ns);
+}
+
+void vine__talk_tame(char *text, size_t size)
+{
+    text[size - 1] = 0;
+    for (char *at = text; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+}
+
+int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *ret_fd,
+                       uint64_t timeout_ns, char *why, size_t why_size)
+{
+    union vine__talk_any any;
+    struct vine__peer_message message = {
+        .bytes = &any,
+        .capacity_bytes = sizeof any,
+        .fd_count_max = 1,
+    };
+
+    memset(&any, 0, sizeof any);
+
+    const int error = vine__peer_receive(socket_fd, &message, timeout_ns);
+
+    if (error) {
+        if (error == -VINE_EPROTOCOL)
+            (void)snprintf(why, why_size, "a message too long or with too many descriptors");
+        return error;
+    }
+    if (message.size_bytes < sizeof any.head || any.head.magic != VINE_TALK_MAGIC) {
+        (void)snprintf(why, why_size, "a message of %zu bytes that is none of Vine's",
+                       message.size_bytes);
+        goto fail;
+    }
+
+    const uint16_t type = any.head.type;
+
+    if (type >= sizeof shapes / sizeof shapes[0] || shapes[type].size_bytes == 0) {
+        (void)snprintf(why, why_size, "a message of the unknown type %u", type);
+        goto fail;
+    }
+    /* A later minor version may say more than we understand, never less. */
+    if (any.head.size_bytes != message.size_bytes || message.size_bytes < shapes[type].size_bytes) {
+        (void)snprintf(why, why_size, "a message of type %u with %zu bytes instead of %u", type,
+                       message.size_bytes, shapes[type].size_bytes);
+        goto fail;
+    }
+    if (message.fd_count != shapes[type].fd_count) {
+        (void)snprintf(why, why_size, "a message of type %u with %u descriptors instead of %u",
+                       type, message.fd_count, shapes[type].fd_count);
+        goto fail;
+    }
+    if (type == VINE_TALK_REFUSE || type == VINE_TALK_BYE)
+        vine__talk_tame(any.reason.text, sizeof any.reason.text);
+    *ret_message = any;
+    *ret_fd = message.fd_count ? message.fds[0] : -1;
+    return 0;
+
+fail:
+    vine__peer_message_close(&message);
+    return -VINE_EPROTOCOL;
+}
+
+void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char *text)
+{
+    struct vine_talk_reason reason = {
+        .head = VINE__TALK_HEAD(type, reason),
+        .major = VINE_TALK_MAJOR,
+        .minor = VINE_TALK_MINOR,
+        /* The wire carries Vine's own numbers alone. */
+        .error = error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED,
+    };
+
+    (void)snprintf(reason.text, sizeof reason.text, "%s", text);
+    /* Best effort: who does not read learns it from the hang-up. */
+    (void)!vine__talk_send(socket_fd, &reason, -1, 0);
+}
