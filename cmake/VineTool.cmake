@@ -2,7 +2,7 @@
 #
 # The `vine` command, and the procedures that its appliance ships.
 
-set(vine_tool_modules jansson libzstd libisal libxxhash libcrypto)
+set(vine_tool_modules jansson libzstd libisal libxxhash libcrypto libb2)
 set(vine_tool_missing)
 foreach(module IN LISTS vine_tool_modules)
     vine_find(${module})
@@ -24,7 +24,7 @@ else()
         target_include_directories(vine_procedures PRIVATE procedures src PUBLIC include)
         target_link_libraries(vine_procedures PRIVATE vine_flags)
         set_target_properties(vine_procedures PROPERTIES POSITION_INDEPENDENT_CODE ON)
-        foreach(module libzstd libisal libxxhash libcrypto)
+        foreach(module libzstd libisal libxxhash libcrypto libb2)
             target_link_libraries(vine_procedures PUBLIC vine_pkg::${module})
         endforeach()
     endif()
@@ -54,6 +54,6 @@ else()
         target_link_libraries(vine PRIVATE vine_flags
             -Wl,--whole-archive libvine -Wl,--no-whole-archive
             vine_pkg::jansson vine_pkg::libzstd vine_pkg::libisal vine_pkg::libxxhash
-            vine_pkg::libcrypto m ${CMAKE_DL_LIBS})
+            vine_pkg::libcrypto vine_pkg::libb2 m ${CMAKE_DL_LIBS})
     endif()
 endif()

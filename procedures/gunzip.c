@@ -214,7 +214,7 @@ static int gunzip_stream(struct vine_call *call, struct gunzip_state *state,
 static int gunzip(struct vine_call *call)
 {
     void *call_state = vine_call_state(call);
-    struct gunzip_state *state;
+    struct gunzip_state *state = NULL;
     struct gunzip_input input = {0};
     size_t room, made = 0;
     uint64_t flags = 0;
