@@ -356,7 +356,7 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
     struct vine_talk_welcome welcome = {
         .head = VINE__TALK_HEAD(VINE_TALK_WELCOME, welcome),
         .major = VINE_TALK_MAJOR,
-        .minor = hello->minor < VINE_TALK_MINOR ? hello->minor : VINE_TALK_MINOR,
+        .minor = (uint16_t)vine__min_u64(hello->minor, VINE_TALK_MINOR),
         .channels_max = agreement.channels_max,
         .tasks_max = agreement.tasks_max,
         .memory_max_bytes = agreement.memory_max_bytes,
