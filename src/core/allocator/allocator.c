@@ -171,9 +171,10 @@ static inline int leave(struct vine_allocator *allocator, int result)
     return result;
 }
 
-static int bump_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uint32_t units,
-                      uint64_t *ret_offset)
+static int bump_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uint64_t *ret_offset)
 {
+    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
+    const uint32_t units = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
     struct vine__allocator_header *header = allocator->header;
     const uint32_t cursor = header->cursor_units;
     if (cursor > allocator->unit_count || units > allocator->unit_count - cursor)
@@ -185,27 +186,26 @@ static int bump_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uin
     return 0;
 }
 
-static int block_alloc(struct vine_allocator *allocator, uint64_t size_bytes, uint32_t units,
-                       uint64_t *ret_offset)
+static uint32_t block_alloc(struct vine_allocator *allocator, uint64_t size_bytes)
 {
+    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
+    const uint32_t units = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
     const uint32_t index = allocator->strategy == VINE_ALLOCATOR_GENERAL
                                ? vine__general_take(allocator, units)
                                : vine__blocks_take(allocator, units);
     if (index == 0)
-        return -ENOMEM;
+        return 0;
     vine__block_hand_out(allocator, index, size_bytes);
-    const uint32_t unit = vine__block_offset_units(vine__block_at(allocator, index));
     /* Damaged books must not lead the caller outside of the extent. */
+    const uint32_t unit = vine__block_offset_units(vine__block_at(allocator, index));
     if (__builtin_expect(!vine__range_is_within_u64(unit, units, allocator->unit_count), 0))
         allocator->corrupt = true;
-    *ret_offset = (uint64_t)unit << allocator->granule_shift;
-    return 0;
+    return index;
 }
 
 int vine_allocator_alloc(struct vine_allocator *allocator, uint64_t size_bytes,
                          uint64_t *ret_offset)
 {
-    uint64_t offset = 0;
     int rc = enter(allocator);
     if (rc != 0)
         return rc;
@@ -213,16 +213,24 @@ int vine_allocator_alloc(struct vine_allocator *allocator, uint64_t size_bytes,
         return leave(allocator, -EINVAL);
     if (size_bytes > (uint64_t)allocator->unit_count << allocator->granule_shift)
         return leave(allocator, -ENOMEM);
-    const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
-    const uint32_t units = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
     if (allocator->strategy == VINE_ALLOCATOR_BUMP)
-        rc = bump_alloc(allocator, size_bytes, units, &offset);
-    else
-        rc = block_alloc(allocator, size_bytes, units, &offset);
-    rc = leave(allocator, rc);
+        return leave(allocator, bump_alloc(allocator, size_bytes, ret_offset));
+    const uint32_t index = block_alloc(allocator, size_bytes);
+    if (index == 0)
+        return leave(allocator, -ENOMEM);
+    const uint64_t unit = vine__block_offset_units(vine__block_at(allocator, index));
+    rc = leave(allocator, 0);
     if (rc == 0)
-        *ret_offset = offset;
+        *ret_offset = unit << allocator->granule_shift;
     return rc;
+}
+
+uint32_t vine__allocator_take(struct vine_allocator *allocator, uint64_t size_bytes)
+{
+    VINE_ASSERT(allocator->magic == VINE__ALLOCATOR_HANDLE_MAGIC && !allocator->shared);
+    if (size_bytes > (uint64_t)allocator->unit_count << allocator->granule_shift)
+        return 0;
+    return block_alloc(allocator, size_bytes);
 }
 
 static inline void free_index(struct vine_allocator *allocator, uint32_t index)
@@ -233,6 +241,11 @@ static inline void free_index(struct vine_allocator *allocator, uint32_t index)
         vine__block_take_back(allocator, index, VINE__BLOCK_FREE);
         vine__blocks_release(allocator, index);
     }
+}
+
+void vine__allocator_give(struct vine_allocator *allocator, uint32_t index)
+{
+    free_index(allocator, index);
 }
 
 int vine_allocator_free(struct vine_allocator *allocator, uint64_t offset)
@@ -269,23 +282,27 @@ int vine_allocator_size_of(struct vine_allocator *allocator, uint64_t offset,
 
 static int shrink_index(struct vine_allocator *allocator, uint32_t index, uint64_t size_bytes)
 {
-    const uint32_t units = vine__block_units(vine__block_at(allocator, index));
+    struct vine__block *found = vine__block_at(allocator, index);
+    const uint32_t unit = vine__block_offset_units(found);
+    const uint32_t units = vine__block_units(found);
     const uint64_t granted = (uint64_t)units << allocator->granule_shift;
+    const uint64_t asked = granted - found->slack_bytes;
     if (size_bytes == 0 || size_bytes > granted)
         return -EINVAL;
     const uint64_t granule_mask = (1u << allocator->granule_shift) - 1;
     uint32_t units_left = (uint32_t)((size_bytes + granule_mask) >> allocator->granule_shift);
     if (units_left <= allocator->quick_units_max)
         units_left = vine__round_up_to_bin(units_left);
-    /* Slack has 32 bits; it is below one granule and one rounding where the end is cut off. */
-    if (units_left < units && !vine__blocks_trim(allocator, index, units_left))
-        return 0;
+    /* An entry that is found after our death must not have more slack than bytes. */
+    found->slack_bytes = 0;
+    if (units_left < units && vine__blocks_trim(allocator, index, units_left))
+        index = vine__block_find(allocator, unit);
     struct vine__block *block = vine__block_at(allocator, index);
     const uint64_t left = (uint64_t)vine__block_units(block) << allocator->granule_shift;
-    const uint32_t slack_before = block->slack_bytes;
-    block->slack_bytes = (uint32_t)(left - size_bytes);
-    allocator->header->live_bytes -= granted - slack_before;
-    allocator->header->live_bytes += size_bytes;
+    /* What could not be cut off may be more than an entry can say. */
+    const uint64_t slack = vine__min_u64(left - size_bytes, UINT32_MAX);
+    block->slack_bytes = (uint32_t)slack;
+    allocator->header->live_bytes += left - slack - asked;
     return 0;
 }
 

@@ -193,6 +193,9 @@ uint32_t vine__allocator_entries_of(const struct vine_allocator_options *options
                                     uint32_t unit_count);
 /* The size of a table for so many blocks: at most 5 of 8 entries are in use. */
 uint32_t vine__allocator_table_bits_of(uint32_t entries_max);
+/* Private books only, for boxes: a living block of `size_bytes`, its index or 0; and back. */
+uint32_t vine__allocator_take(struct vine_allocator *allocator, uint64_t size_bytes);
+void vine__allocator_give(struct vine_allocator *allocator, uint32_t index);
 /* Fill what the handle keeps of strategy and sizes. */
 void vine__allocator_begin(struct vine_allocator *allocator,
                            const struct vine_allocator_options *options, uint32_t unit_count,
