@@ -40,6 +40,26 @@ static int make_allocator(struct vine__half_extent *extent)
     return vine_allocator_create(&options, &extent->allocator);
 }
 
+/* Takes the extent over, unless it fails. */
+static int add_extent(struct vine__half *half, const struct vine__half_extent *extent)
+{
+    const struct vine_box_extent box_extent = {
+        .base = extent->base,
+        .size_bytes = extent->size_bytes,
+        .heap_bytes = extent->heap_offset,
+        .allocator = extent->allocator,
+    };
+    struct vine_extent_index index;
+    const int error = vine_box_book_add_extent(half->book, &box_extent, &index);
+
+    if (error)
+        return error;
+    VINE_ASSERT(index.value == half->extent_count);
+    half->extents[half->extent_count++] = *extent;
+    half->size_bytes += extent->size_bytes;
+    return 0;
+}
+
 int vine__half_place(struct vine__half *half, void *memory, uint64_t size_bytes)
 {
     struct vine__half_extent extent = {
@@ -52,17 +72,19 @@ int vine__half_place(struct vine__half *half, void *memory, uint64_t size_bytes)
     if (size_bytes < sizeof(struct vine_half_layout) + VINE_TALK_UNIT)
         return -EINVAL;
 
-    const int error = make_allocator(&extent);
-
-    if (error)
-        return error;
     memset(half, 0, sizeof *half);
     half->layout = memory;
-    half->extents[0] = extent;
-    half->extent_count = 1;
-    half->size_bytes = size_bytes;
     half->bytes_max = size_bytes;
-    return 0;
+
+    int error = vine_box_book_create(VINE_TALK_EXTENTS_MAX, &half->book);
+
+    if (!error)
+        error = make_allocator(&extent);
+    if (!error)
+        error = add_extent(half, &extent);
+    if (error)
+        vine__half_close(half);
+    return error;
 }
 
 int vine__half_create(struct vine__half *half, const struct vine__half_options *options)
@@ -115,6 +137,7 @@ void vine__half_close(struct vine__half *half)
         vine_allocator_destroy(half->extents[i].allocator);
         vine__memory_unref(half->extents[i].memory);
     }
+    vine_box_book_destroy(half->book);
     vine_segment_unref(half->segment);
     memset(half, 0, sizeof *half);
 }
@@ -147,8 +170,11 @@ static int grow(struct vine__half *half, uint64_t size_bytes)
     extent.base = vine__memory_base(extent.memory);
     extent.size_bytes = vine__memory_size(extent.memory);
     error = make_allocator(&extent);
+    /* The other side hears of it first: what it was told of must not be taken back. */
     if (!error)
         error = half->announce(half->announce_context, half->extent_count, &extent);
+    if (!error)
+        error = add_extent(half, &extent);
     if (error) {
         vine_allocator_destroy(extent.allocator);
         vine__memory_unref(extent.memory);
@@ -156,8 +182,6 @@ static int grow(struct vine__half *half, uint64_t size_bytes)
     }
     if (half->segment != NULL)
         (void)!vine_segment_extent_add(half->segment, extent.size_bytes);
-    half->extents[half->extent_count++] = extent;
-    half->size_bytes += extent.size_bytes;
     return 0;
 }
 
@@ -200,6 +224,24 @@ int vine__half_alloc(struct vine__half *half, uint64_t size_bytes, struct vine__
         error = alloc_in(half, half->extent_count - 1, wanted, ret_box);
     if (!error)
         ret_box->size_bytes = size_bytes;
+    return error;
+}
+
+int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length,
+                          struct vine_box *ret_box)
+{
+    const struct vine_box_type box_type = {.value = type};
+
+    if (length > half->bytes_max || length > UINT32_MAX)
+        return -VINE_ETOOBIG;
+
+    int error = vine_box_create(half->book, box_type, (uint32_t)length, ret_box);
+
+    if (error == -ENOMEM) {
+        error = grow(half, length);
+        if (!error)
+            error = vine_box_create(half->book, box_type, (uint32_t)length, ret_box);
+    }
     return error;
 }
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include <vine/allocator.h>
+#include <vine/box.h>
 #include <vine/segment.h>
 
 #include "arch/memory/memory.h"
@@ -82,6 +83,11 @@ void vine__half_close(struct vine__half *half);
 VINE_MUST_CHECK int vine__half_alloc(struct vine__half *half, uint64_t size_bytes,
                                      struct vine__box *ret_box);
 void vine__half_free(struct vine__half *half, const struct vine__box *box);
+
+/* The same for a box of `book`, with a token that the other side may give back; `length` is not 0.
+ * It is freed by vine_box_free. */
+VINE_MUST_CHECK int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length,
+                                          struct vine_box *ret_box);
 
 /* Give the tail of a box back. */
 void vine__half_shrink(struct vine__half *half, struct vine__box *box, uint64_t size_bytes);
