@@ -80,8 +80,11 @@ int vine__half_place(struct vine__half *half, void *memory, uint64_t size_bytes)
 
     if (!error)
         error = make_allocator(&extent);
-    if (!error)
+    if (!error) {
         error = add_extent(half, &extent);
+        if (error)
+            vine_allocator_destroy(extent.allocator);
+    }
     if (error)
         vine__half_close(half);
     return error;
@@ -170,11 +173,14 @@ static int grow(struct vine__half *half, uint64_t size_bytes)
     extent.base = vine__memory_base(extent.memory);
     extent.size_bytes = vine__memory_size(extent.memory);
     error = make_allocator(&extent);
-    /* The other side hears of it first: what it was told of must not be taken back. */
     if (!error)
         error = half->announce(half->announce_context, half->extent_count, &extent);
-    if (!error)
+    if (!error) {
         error = add_extent(half, &extent);
+        if (error)
+            half->announce =
+                NULL; /* the other side knows an extent that we lack: no more of them */
+    }
     if (error) {
         vine_allocator_destroy(extent.allocator);
         vine__memory_unref(extent.memory);

@@ -37,6 +37,7 @@ typedef int (*vine__half_announce_fn)(void *context, uint32_t index,
 struct vine__half {
     struct vine_segment *segment;
     struct vine_half_layout *layout;
+    struct vine_box_book *book; /* of the boxes whose tokens the other side gives back */
     uint32_t extent_count;
     uint64_t size_bytes;             /* of all extents */
     uint64_t bytes_max;              /* may be set anew while in use */
