@@ -53,10 +53,12 @@ static int create(struct vine__memory *memory, const struct vine__memory_options
     }
 
     const int error = vine__memory_allocate(memory->fd, memory->size_bytes, options);
-    if (error != 0)
+    if (error == -ENOSPC || error == -ENOMEM)
         return vine__memory_refuse(options, -ENOMEM, "%s: cannot allocate %llu bytes%s",
                                    memory->label, (unsigned long long)memory->size_bytes,
                                    options->huge_pages ? " of huge pages" : "");
+    if (error != 0)
+        return error;
     if (fstat(memory->fd, &status) != 0)
         return -errno;
     VINE_ASSERT((uint64_t)status.st_size == memory->size_bytes);
