@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=1200 long
+# clang-tidy, with the checks of .clang-tidy, over what ships.
+
+command -v clang-tidy >/dev/null 2>&1 || skip "clang-tidy is not here (package: clang-tidy)"
+
+check() {
+    flags="-std=gnu17 -D_GNU_SOURCE= -DVINE_VERSION=\"0\" -I$root/include -I$root/src -I$root/tools -I$root/procedures"
+    c_files ${only:-src procedures tools} | grep '\.c$' |
+        xargs -P "$(nproc)" -n 8 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags 2>/dev/null' \
+            sh "$flags" | grep -E ': (warning|error): ' | sed "s|^$root/||" | sort -u
+}
+
+plant() {
+    mkdir -p planted
+    printf 'int f(int *p);\nint f(int *p)\n{\n    if (!p)\n        return *p;\n    return 0;\n}\n' \
+        >planted/planted.c
+    only=planted
+    expected='planted/planted.c:5:'
+}
