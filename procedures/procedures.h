@@ -51,15 +51,16 @@ VINE_BEGIN_DECLARATIONS
 #define VINE_ZSTD_LEVEL_MAX     19
 #define VINE_ZSTD_LEVEL_DEFAULT 3
 
-/* isa-l's own levels: about as zlib's 1 and less, at four times its speed and more. */
-#define VINE_GZIP_LEVEL_MIN     0
+/* isa-l's own levels: about as zlib's 1, at four times its speed and more. Its level 0 is not
+ * offered: what cannot be compressed grows by a quarter there. */
+#define VINE_GZIP_LEVEL_MIN     1
 #define VINE_GZIP_LEVEL_MAX     3
 #define VINE_GZIP_LEVEL_DEFAULT 2
 
 /* The room that a task needs whose input holds `size` bytes. What cannot be compressed grows: zstd
- * adds 3 bytes a block of 128 KiB, header, checksum and end; gzip at most an eighth at level 0. */
+ * adds 3 bytes a block of 128 KiB, header, checksum and end; gzip 5 bytes a block and the same. */
 #define VINE_ZSTD_ROOM(size) ((size) + (size) / 256 + 256)
-#define VINE_GZIP_ROOM(size) ((size) + (size) / 8 + 512)
+#define VINE_GZIP_ROOM(size) ((size) + (size) / 64 + 512)
 
 /*
  * The result of unzstd and gunzip: two words, least significant byte first.
