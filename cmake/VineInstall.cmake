@@ -1,1 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# `cmake --install`: headers, both libraries, pkg-config file, command, man pages, completions.
+include(GNUInstallDirs)
+
+# Libraries that sit in /usr/local/lib are found there by everybody's linker; Debian's multiarch
+# folder is the packager's to ask for, with -DCMAKE_INSTALL_LIBDIR.
+configure_file(cmake/vine.pc.in vine.pc @ONLY)
+
+install(TARGETS libvine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS libvine_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/vine DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/vine.pc"
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TARGET vine)
+    install(TARGETS vine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+foreach(section 1 3 7)
+    file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.${section}")
+    install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+if(TARGET vine)
+    install(DIRECTORY "${CMAKE_BINARY_DIR}/share/man1" DESTINATION ${CMAKE_INSTALL_MANDIR})
+    install(FILES "${CMAKE_BINARY_DIR}/share/vine.bash" RENAME vine
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES "${CMAKE_BINARY_DIR}/share/vine.zsh" RENAME _vine
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    install(FILES "${CMAKE_BINARY_DIR}/share/vine.fish"
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endif()

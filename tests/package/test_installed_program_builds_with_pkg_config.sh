@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What `make install` lays down is complete, and a program of somebody else builds against it.
+set -eu
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+DESTDIR=$scratch/root cmake --install "$VINE_BUILD_DIR" --prefix /usr/local >"$scratch/log" ||
+    { cat "$scratch/log"; exit 1; }
+cd "$scratch/root/usr/local"
+lib=$(find . -name libvine.a -exec dirname {} \;)
+
+expect() {
+    [ -e "$1" ] || { echo "not installed: $1"; find . | sort; exit 1; }
+}
+for header in "$VINE_SOURCE_DIR"/include/vine/*.h; do
+    expect "include/vine/${header##*/}"
+done
+expect "$lib/libvine.a"
+expect "$lib/libvine.so.0.1.0"
+expect "$lib/pkgconfig/vine.pc"
+[ "$(readlink "$lib/libvine.so")" = libvine.so.0 ]
+[ "$(readlink "$lib/libvine.so.0")" = libvine.so.0.1.0 ]
+objdump -p "$lib/libvine.so" | grep -q 'SONAME *libvine\.so\.0$' || { echo "wrong soname"; exit 1; }
+if [ -n "${VINE_COMMAND:-}" ]; then
+    expect bin/vine
+    expect share/man/man1/vine.1
+    expect share/man/man1/vine-run.1
+    expect share/bash-completion/completions/vine
+    expect share/zsh/site-functions/_vine
+    expect share/fish/vendor_completions.d/vine.fish
+    bin/vine --version
+fi
+
+cat >"$scratch/program.c" <<'PROGRAM'
+#include <stdio.h>
+#include <string.h>
+#include <vine/error.h>
+
+int main(void)
+{
+    puts(vine_error_name(VINE_EPEERLOST));
+    return strcmp(vine_error_name(VINE_EPEERLOST), "VINE_EPEERLOST");
+}
+PROGRAM
+command -v pkg-config >/dev/null || { echo "pkg-config is not here (package: pkg-config)"; exit 77; }
+PKG_CONFIG_PATH=$PWD/$lib/pkgconfig
+export PKG_CONFIG_PATH
+[ "$(pkg-config --modversion vine)" = 0.1.0 ]
+
+# Shared, static, and from C++ where there is a compiler for it.
+flags=$(pkg-config --cflags --libs vine)
+"${VINE_C_COMPILER:-cc}" -Wall -Wextra -Werror -o "$scratch/shared" "$scratch/program.c" $flags
+LD_LIBRARY_PATH=$PWD/$lib "$scratch/shared"
+ldd "$scratch/shared" >"$scratch/ldd" 2>&1 || :
+grep -q 'libvine\.so\.0 ' "$scratch/ldd" || { cat "$scratch/ldd"; exit 1; }
+"${VINE_C_COMPILER:-cc}" -static -Wall -Wextra -Werror -o "$scratch/static" "$scratch/program.c" $flags
+"$scratch/static"
