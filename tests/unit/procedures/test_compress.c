@@ -49,25 +49,6 @@ static void too_little_room_is_an_overflow(void **context)
     free(input);
 }
 
-/* zstd wants some more than the frame takes in the end; hence VINE_ZSTD_ROOM. */
-static void the_exact_room_is_enough_for_gzip(void **context)
-{
-    uint8_t *input = sample_make(SAMPLE_TEXT, 4, 50000);
-    struct bytes made = {0};
-    struct vine_call call;
-
-    (void)context;
-    assert_int_equal(compress_whole(&codecs[1], 2, input, 50000, &made), 0);
-    fake_call_init(&call, shipped("gzip"), input, 50000, made.size);
-    call.has_scalar = true;
-    call.scalar = 2;
-    assert_int_equal(fake_call_run(&call), 0);
-    assert_int_equal(call.output_size, made.size);
-    fake_call_fini(&call);
-    bytes_free(&made);
-    free(input);
-}
-
 static void whole_files_come_back_at_every_level(void **context)
 {
     static const size_t sizes[] = {0, 1, 100, 4096, 131072, 300001};
@@ -235,7 +216,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(too_little_room_is_an_overflow),
-        cmocka_unit_test(the_exact_room_is_enough_for_gzip),
         cmocka_unit_test(a_context_survives_failed_tasks),
         cmocka_unit_test(whole_files_come_back_at_every_level),
         cmocka_unit_test(large_files_come_back_and_fit_their_room),
