@@ -105,15 +105,18 @@ static bool gunzip_is_whole(const struct gunzip_state *state)
 static int gunzip_header(struct gunzip_state *state, struct gunzip_input *input)
 {
     const uint8_t *next = input->bytes + input->position;
+    size_t offered = input->size - input->position;
     size_t taken;
     int status;
 
-    if (!state->is_first && state->header.index == 1 && *next != 0x8b) {
+    if (!state->is_first && state->header.index == 0) {
+        offered = 1; /* so that we see whether the second byte goes with it */
+    } else if (!state->is_first && state->header.index == 1 && *next != 0x8b) {
         state->place = GUNZIP_IN_GARBAGE;
         state->garbage = 1;
         return 0;
     }
-    status = vine__gzip_header_feed(&state->header, next, input->size - input->position, &taken);
+    status = vine__gzip_header_feed(&state->header, next, offered, &taken);
     if (status < 0)
         return status;
     input->position += taken;
