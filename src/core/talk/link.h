@@ -46,6 +46,7 @@ struct vine__link {
     int32_t peer_pid;            /* for people, and where there is no pidfd */
     uint64_t peer_start_ticks;
     struct vine_segment *named; /* NULL: sockets */
+    uint32_t epoch;             /* of a named segment: the application's claim */
     uint32_t side;              /* enum vine_segment_side: which one we are */
 };
 
@@ -102,10 +103,10 @@ VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const struct vine
                                       struct vine__half *half, struct vine__mirror *mirror,
                                       struct vine__agreement *ret_agreement);
 
-/* Appliance: answer whoever holds the application's side of `named` by now (ours is the
- * appliance's). Returns 0; -EAGAIN  nobody new has come. */
+/* Appliance: answer whoever holds the application's side of `named`, of which ours is the other.
+ * Returns 0; -EAGAIN  nobody, or nobody else than the holder of claim `epoch_answered`. */
 VINE_MUST_CHECK int vine__link_answer(struct vine__link *link, struct vine_segment *named,
-                                      uint32_t *epoch_answered, const struct vine__grant *grant,
+                                      uint32_t epoch_answered, const struct vine__grant *grant,
                                       struct vine__half *half, struct vine__mirror *mirror,
                                       struct vine__agreement *ret_agreement);
 

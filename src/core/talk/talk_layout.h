@@ -141,12 +141,14 @@ struct vine_wire_argument {
     uint64_t max;
 };
 
+#define VINE_WIRE_HAS_SESSIONS 4
+
 struct vine_wire_description {
     char name[32];
     char accelerator_type[32];
     char summary[128];
     uint16_t id;
-    uint16_t flags; /* 1 shared arguments, 2 short, 4 sessions */
+    uint16_t flags; /* enum vine_procedure_flags, VINE_WIRE_HAS_SESSIONS */
     uint32_t argument_count;
     struct vine_wire_argument arguments[8];
 };

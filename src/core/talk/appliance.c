@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An appliance as its program handles it: made, told what to offer and where to listen, stopped. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "arch/wake/epoll.h"
+#include "arch/wake/eventfd.h"
+#include "arch/wake/futex.h"
+#include "core/talk/appliance_internal.h"
+#include "utils/assert.h"
+
+#define PIPES_MAX        4096
+#define CHANNELS_MAX     16
+#define TASKS_MAX        192
+#define TASKS_MOST       3072
+#define ACCELERATORS_MAX 64
+#define SESSIONS_MAX     256
+#define MEMORY_MAX       (256ULL << 20)
+#define SPIN_NS          50000
+#define SEGMENT_BYTES    (16ULL << 20)
+
+void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_level level,
+                         const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+
+    if (appliance->options.log == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    appliance->options.log(appliance->options.log_context, level, text);
+}
+
+static uint32_t or_default(uint32_t value, uint32_t preset)
+{
+    return value ? value : preset;
+}
+
+static uint64_t or_default_u64(uint64_t value, uint64_t preset)
+{
+    return value ? value : preset;
+}
+
+static int take_options(struct vine_appliance *appliance,
+                        const struct vine_appliance_options *options)
+{
+    struct vine_appliance_options *own = &appliance->options;
+
+    if (options != NULL) {
+        if (options->size_bytes > sizeof *own || options->size_bytes < sizeof(size_t))
+            return -EINVAL;
+        memcpy(own, options, options->size_bytes);
+    }
+    own->pipes_max = or_default(own->pipes_max, PIPES_MAX);
+    own->channels_max = or_default(own->channels_max, CHANNELS_MAX);
+    own->tasks_max = or_default(own->tasks_max, TASKS_MAX);
+    own->accelerators_max = or_default(own->accelerators_max, ACCELERATORS_MAX);
+    own->sessions_max = or_default(own->sessions_max, SESSIONS_MAX);
+    own->memory_max_bytes = or_default_u64(own->memory_max_bytes, MEMORY_MAX);
+    own->spin_ns = or_default_u64(own->spin_ns, SPIN_NS);
+    own->segment_bytes = or_default_u64(own->segment_bytes, SEGMENT_BYTES);
+    if (own->channels_max > VINE_TALK_CHANNELS_MAX || own->tasks_max > TASKS_MOST ||
+        own->accelerators_max > UINT16_MAX || own->sessions_max >= UINT16_MAX ||
+        own->memory_max_bytes < 2 * VINE__HALF_BYTES)
+        return -EINVAL;
+    (void)snprintf(appliance->name, sizeof appliance->name, "%s",
+                   own->name ? own->name : program_invocation_short_name);
+    return 0;
+}
+
+int vine_appliance_create(const struct vine_appliance_options *options,
+                          struct vine_appliance **ret_appliance)
+{
+    struct vine_appliance *appliance = calloc(1, sizeof *appliance);
+
+    if (appliance == NULL)
+        return -ENOMEM;
+    appliance->epoll_fd = -1;
+    appliance->event_fd = -1;
+    appliance->listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
+    vine__list_init(&appliance->pipes);
+    vine__list_init(&appliance->over);
+    vine__list_init(&appliance->active);
+    vine__list_init(&appliance->ready_pipes);
+    vine__list_init(&appliance->done);
+    (void)pthread_mutex_init(&appliance->procedures_lock, NULL);
+    (void)pthread_mutex_init(&appliance->jobs_lock, NULL);
+    (void)pthread_cond_init(&appliance->jobs_ready, NULL);
+
+    int error = take_options(appliance, options);
+
+    if (!error)
+        error = vine__epoll_create(&appliance->epoll_fd);
+    if (!error)
+        error = vine__eventfd_create(&appliance->event_fd);
+    if (!error)
+        error = vine__epoll_add(appliance->epoll_fd, appliance->event_fd, &appliance->event_fd);
+    if (error) {
+        vine_appliance_destroy(appliance);
+        return error;
+    }
+    vine__clock_calibrate();
+    appliance->spin_ticks = vine__clock_ns_to_ticks(appliance->options.spin_ns);
+    /* Told to applications, so that they recognize a restart. */
+    appliance->generation = vine__clock_now_ns();
+    *ret_appliance = appliance;
+    return 0;
+}
+
+void vine_appliance_destroy(struct vine_appliance *appliance)
+{
+    if (appliance == NULL)
+        return;
+    while (!vine__list_is_empty(&appliance->pipes)) {
+        struct vine__served *pipe =
+            VINE_CONTAINER_OF(vine__list_first(&appliance->pipes), struct vine__served, link);
+
+        vine__served_end(pipe, -VINE_EDRAINING, "the appliance ends");
+        (void)vine__jobs_complete(appliance);
+        if (pipe->state == VINE__SERVED_CLOSING)
+            while (vine__job_run_one(appliance, &appliance->scratch))
+                (void)vine__jobs_complete(appliance);
+    }
+    vine__served_reap(appliance);
+    vine__peer_listener_close(&appliance->listener);
+    vine_segment_unref(appliance->named);
+    if (appliance->epoll_fd >= 0)
+        close(appliance->epoll_fd);
+    if (appliance->event_fd >= 0)
+        close(appliance->event_fd);
+    (void)pthread_cond_destroy(&appliance->jobs_ready);
+    (void)pthread_mutex_destroy(&appliance->jobs_lock);
+    (void)pthread_mutex_destroy(&appliance->procedures_lock);
+    free(appliance->scratch.memory);
+    free(appliance);
+}
+
+static bool is_name(const char *name)
+{
+    const size_t length = name ? strlen(name) : 0;
+
+    return length >= 1 && length <= VINE_NAME_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == length;
+}
+
+static bool is_definition(const struct vine_procedure_definition *definition)
+{
+    uint32_t data_count = 0;
+
+    if (definition == NULL || definition->size_bytes != sizeof *definition ||
+        !is_name(definition->name) || definition->run == NULL ||
+        definition->argument_count > VINE_ARGUMENTS_MAX)
+        return false;
+    for (uint32_t i = 0; i < definition->argument_count; i++) {
+        const struct vine_argument *argument = &definition->arguments[i];
+
+        if (argument->kind < VINE_SCALAR || argument->kind > VINE_RESULT ||
+            argument->min > argument->max)
+            return false;
+        if (argument->kind == VINE_RESULT && argument->max > VINE_RESULT_MAX)
+            return false;
+        if (argument->kind == VINE_BYTES && argument->max > VINE_TASK_BYTES_MAX)
+            return false;
+        data_count += argument->kind == VINE_INPUT || argument->kind == VINE_OUTPUT;
+    }
+    return data_count <= VINE_TASK_DATA_MAX;
+}
+
+int vine_appliance_register(struct vine_appliance *appliance,
+                            const struct vine_procedure_definition *definition)
+{
+    int error = 0;
+
+    if (!is_definition(definition))
+        return -EINVAL;
+    pthread_mutex_lock(&appliance->procedures_lock);
+
+    uint32_t at = 0;
+
+    while (at < appliance->procedure_count &&
+           strcmp(appliance->procedures[at]->name, definition->name) != 0)
+        at++;
+    if (at == VINE_APPLIANCE_PROCEDURES_MAX) {
+        error = -VINE_EQUOTA;
+    } else {
+        /* Release pairs with the loop's acquire: the definition before the pointer, the pointer
+         * before the count. */
+        __atomic_store_n(&appliance->procedures[at], definition, __ATOMIC_RELEASE);
+        if (at == appliance->procedure_count)
+            vine__store_release_u32(&appliance->procedure_count, at + 1);
+    }
+    pthread_mutex_unlock(&appliance->procedures_lock);
+    return error;
+}
+
+int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
+{
+    char why[VINE__WHY_MAX] = "";
+    pid_t holder = 0;
+
+    if (appliance->listener.fd >= 0 || appliance->named != NULL)
+        return -EINVAL;
+
+    int error = vine__address_resolve(address, true, &appliance->address, why, sizeof why);
+
+    if (error) {
+        vine__appliance_log(appliance, VINE_LOG_ERROR, "%s", why);
+        return error;
+    }
+    if (appliance->address.is_named) {
+        error = vine__served_listen_named(appliance, why, sizeof why);
+        if (error)
+            vine__appliance_log(appliance, VINE_LOG_ERROR, "%s", why);
+        return error;
+    }
+    error = vine__peer_listen(&appliance->listener, appliance->address.text, &holder);
+    if (!error)
+        error = vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener);
+    if (error == -EADDRINUSE)
+        vine__appliance_log(appliance, VINE_LOG_ERROR,
+                            "another appliance (pid %d) listens at %s already", (int)holder,
+                            appliance->address.text);
+    else if (error)
+        vine__appliance_log(appliance, VINE_LOG_ERROR, "cannot listen at %s: %s",
+                            appliance->address.text, vine_error_text(error));
+    return error;
+}
+
+const char *vine_appliance_address(const struct vine_appliance *appliance)
+{
+    return appliance->address.text;
+}
+
+void vine__appliance_wake(struct vine_appliance *appliance)
+{
+    (void)vine__fetch_add_acq_rel_u32(&appliance->event_word, 1);
+    /* Pairs with the fence of a loop that falls asleep: either it sees what we did, or we see that
+     * it sleeps. */
+    vine__fence_full();
+    if (vine__load_relaxed_u32(&appliance->is_asleep) == 0)
+        return;
+    (void)vine__futex_wake(&appliance->event_word, 1);
+    (void)!vine__eventfd_signal(appliance->event_fd);
+}
+
+void vine_appliance_stop(struct vine_appliance *appliance)
+{
+    (void)vine__fetch_add_acq_rel_u32(&appliance->stops, 1);
+    vine__appliance_wake(appliance);
+}
+
+void vine_appliance_get_stats(struct vine_appliance *appliance,
+                              struct vine_appliance_stats *ret_stats)
+{
+    *ret_stats = (struct vine_appliance_stats){
+        .pipes_accepted = vine__load_relaxed_u64(&appliance->pipes_accepted),
+        .pipes_refused = vine__load_relaxed_u64(&appliance->pipes_refused),
+        .pipes_broken = vine__load_relaxed_u64(&appliance->pipes_broken),
+        .pipes_lost = vine__load_relaxed_u64(&appliance->pipes_lost),
+        .tasks_done = vine__load_relaxed_u64(&appliance->tasks_done),
+        .tasks_failed = vine__load_relaxed_u64(&appliance->tasks_failed),
+        .bytes_in = vine__load_relaxed_u64(&appliance->bytes_in),
+        .bytes_out = vine__load_relaxed_u64(&appliance->bytes_out),
+        .pipes_open = vine__load_relaxed_u32(&appliance->pipes_open),
+        .tasks_running = (uint32_t)vine__load_relaxed_u64(&appliance->tasks_taken),
+        .workers = vine__load_relaxed_u32(&appliance->worker_count),
+        .memory_bytes = vine__load_relaxed_u64(&appliance->memory_bytes),
+    };
+}

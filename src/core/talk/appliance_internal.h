@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/appliance_internal.h - what an appliance is made of.
+ *
+ * Owns:     the structs of the serving side.
+ * Threads:  all of it is the loop's, but for what stands under "jobs": that is behind jobs_lock, and
+ *           a running job is its worker's.
+ * Blocking: the loop alone sleeps, in appliance_loop.c.
+ * Trust:    everything behind mirror pointers is the application's: copied, checked, used.
+ * Limits:   those of vine/appliance.h.
+ */
+#ifndef VINE_CORE_TALK_APPLIANCE_INTERNAL_H
+#define VINE_CORE_TALK_APPLIANCE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include <vine/appliance.h>
+
+#include "arch/peer/peer.h"
+#include "core/bridge/operation_pool.h"
+#include "core/ring/spsc_inline.h"
+#include "core/talk/half.h"
+#include "core/talk/link.h"
+#include "core/talk/mirror.h"
+#include "utils/container_of.h"
+#include "utils/list.h"
+
+#define VINE__WHY_MAX 320
+
+struct vine__served;
+
+/* Tasks that run one after the other. */
+struct vine__lane {
+    struct vine__list jobs; /* waiting ones, oldest first */
+    uint32_t running;       /* jobs of this lane that are ready or run: 0 or 1 */
+};
+
+struct vine__session {
+    const struct vine_procedure_definition *definition;
+    void *state;
+    struct vine__lane lane;
+    int64_t charged_bytes;
+    uint32_t jobs;  /* taken and not ended */
+    bool is_begun;  /* `begin` has run well, so that `end` is due */
+    bool is_failed; /* further tasks end with -VINE_ESESSION */
+    bool is_ending; /* free it when its jobs have ended */
+};
+
+enum vine__job_state {
+    VINE__JOB_WAITING, /* in its lane, or deferred until another task has ended */
+    VINE__JOB_READY,   /* a worker may take it */
+    VINE__JOB_RUNNING,
+    VINE__JOB_ENDED,
+};
+
+struct vine__call_input {
+    const void *memory; /* shared, and then the private copy */
+    uint64_t size_bytes;
+    bool is_ours; /* lies in our half: `token` is kept until the task has ended */
+    struct vine_token token;
+};
+
+struct vine__call_output {
+    void *memory; /* NULL: not asked for, or room for nothing */
+    struct vine_token token;
+    uint64_t room_bytes;
+    uint64_t size_bytes;
+};
+
+/* A task that was taken: what its handler sees, and where its completion goes. */
+struct vine_call {
+    struct vine__operation operation; /* of the pipe's pool of jobs */
+    struct vine__served *pipe;
+    const struct vine_procedure_definition *definition;
+    struct vine__session *session;
+    uint64_t wire_operation;
+    uint32_t channel;
+    uint16_t session_id;
+    bool is_last;
+    uint8_t job_state; /* enum vine__job_state; jobs_lock */
+    uint32_t canceled; /* atomic */
+    int status;
+    const unsigned char *bytes;
+    uint32_t bytes_size;
+    uint32_t input_count;
+    uint32_t output_count;
+    uint32_t result_size;
+    void *block; /* the private copy of a descriptor */
+    uint64_t seen_ticks;
+    uint64_t start_ticks;
+    uint64_t end_ticks;
+    struct vine__call_input inputs[VINE_TASK_DATA_MAX];
+    struct vine__call_output outputs[VINE_TASK_DATA_MAX];
+    unsigned char inline_bytes[VINE_WIRE_BODY_BYTES];
+    unsigned char result[VINE_RESULT_MAX];
+    struct vine__lane *lane; /* NULL: runs whenever there is room */
+    struct vine__list link;  /* in a lane, the pipe's ready or deferred jobs, or the done ones */
+    bool has_after;
+    uint32_t after_channel;
+    uint64_t after_operation;
+    uint64_t after_position;
+} __attribute__((aligned(VINE_CACHE_LINE)));
+
+struct vine__served_channel {
+    bool is_open;
+    bool is_stream;
+    uint32_t in_flight;   /* taken, and their completion not pushed */
+    uint32_t unpublished; /* completions that are written and not published */
+    struct vine_spsc_consumer submissions;
+    struct vine_spsc_producer completions;
+    const uint32_t *peer_sleeping;
+    struct vine__lane *lanes; /* one for each virtual accelerator */
+};
+
+struct vine__virtual_accelerator {
+    bool is_used;
+    bool is_ordered;
+};
+
+enum vine__served_state {
+    VINE__SERVED_HANDSHAKE, /* connected, has not said hello */
+    VINE__SERVED_OPEN,
+    VINE__SERVED_CLOSING, /* waits for its last running job */
+    VINE__SERVED_OVER,    /* to be freed by vine__served_reap */
+};
+
+/* A pipe, as the appliance sees it. */
+struct vine__served {
+    struct vine_appliance *appliance;
+    struct vine__list link;   /* all pipes */
+    struct vine__list active; /* those that are polled */
+    enum vine__served_state state;
+    bool is_active;
+    bool is_in_ready;     /* in the appliance's queue of pipes with ready jobs; jobs_lock */
+    uint64_t number;      /* for the log */
+    uint64_t deadline_ns; /* of the handshake */
+    uint64_t busy_ticks;  /* when it was last found busy */
+    uint32_t sleep_epoch;
+    struct vine__link link_to;
+    struct vine__half half;
+    struct vine__mirror mirror;
+    struct vine__agreement agreement;
+    uint32_t channel_count; /* opened so far */
+    struct vine__served_channel *channels[VINE_TALK_CHANNELS_MAX];
+    struct vine__virtual_accelerator *accelerators;
+    struct vine__session **sessions; /* by id */
+    int64_t charged_bytes;           /* sessions' state; jobs_lock */
+    struct vine__operation_pool jobs;
+    uint32_t jobs_taken;          /* not ended */
+    struct vine__list ready;      /* jobs that a worker may take; jobs_lock */
+    struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
+    struct vine__list deferred;   /* jobs whose predecessor was not seen or has not ended */
+    char why[VINE__WHY_MAX];
+};
+
+/* Memory that copies of inputs lie in, one for each thread that runs handlers. */
+struct vine__scratch {
+    unsigned char *memory;
+    size_t size_bytes;
+};
+
+struct vine_appliance {
+    struct vine_appliance_options options;
+    char name[VINE_NAME_MAX + 1];
+    struct vine__address address;
+    struct vine__peer_listener listener;
+    struct vine_segment *named;
+    uint32_t named_epoch;            /* the claim of the application's side that was answered */
+    struct vine__served *named_pipe; /* NULL: nobody is there */
+    uint64_t generation;
+    int epoll_fd;
+    int event_fd;        /* wakes a loop that sleeps in epoll */
+    uint32_t event_word; /* the same for one that sleeps on futexes; raised by whoever wakes */
+    uint32_t is_asleep;  /* atomic */
+    uint32_t stops;      /* atomic: calls of vine_appliance_stop */
+    bool is_draining;
+    bool is_given_up;
+
+    struct vine__list pipes;
+    struct vine__list over; /* pipes to be freed */
+    struct vine__list active;
+    uint64_t pipe_numbers;
+    uint32_t handshakes; /* connections that have not said hello */
+    uint64_t spin_ticks;
+    struct vine__scratch scratch; /* the loop's */
+
+    /* Definitions, in the order of their registration; entries are replaced by release. */
+    pthread_mutex_t procedures_lock;
+    uint32_t procedure_count;
+    const struct vine_procedure_definition *procedures[VINE_APPLIANCE_PROCEDURES_MAX];
+
+    /* jobs */
+    pthread_mutex_t jobs_lock; /* workers are few and their jobs long: a lock costs them nothing */
+    pthread_cond_t jobs_ready;
+    struct vine__list ready_pipes; /* pipes with ready jobs, served in turn */
+    struct vine__list done;        /* jobs for the loop to complete */
+    uint32_t done_count;           /* atomic: a look without the lock */
+    uint32_t worker_count;         /* atomic */
+    bool workers_end;
+
+    /* statistics: written by the loop, read by any */
+    uint64_t pipes_accepted, pipes_refused, pipes_broken, pipes_lost;
+    uint64_t tasks_taken; /* jobs that have not been completed */
+    uint64_t tasks_done, tasks_failed, bytes_in, bytes_out, busy_ns;
+    uint64_t memory_bytes;
+    uint32_t pipes_open;
+};
+
+/* appliance.c */
+void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_level level,
+                         const char *format, ...) VINE_PRINTF(3, 4);
+void vine__appliance_wake(struct vine_appliance *appliance);
+
+static inline void vine__count(uint64_t *counter, uint64_t more)
+{
+    vine__store_relaxed_u64(counter, vine__load_relaxed_u64(counter) + more);
+}
+
+/* appliance_loop.c */
+void vine__loop_activate(struct vine__served *pipe);
+
+/* served.c: pipes */
+struct vine__served *vine__served_create(struct vine_appliance *appliance);
+int vine__served_open(struct vine__served *pipe); /* after the handshake */
+int vine__served_open_channels(struct vine__served *pipe);
+/* End a pipe for a reason (0: the application closed it). It stays until vine__served_reap, which the
+ * loop calls where nobody holds a pointer to a pipe, finds that no job of it runs any more. */
+void vine__served_end(struct vine__served *pipe, int error, const char *why);
+void vine__served_discard(struct vine__served *pipe); /* one that was never opened */
+void vine__served_end_if_over(struct vine__served *pipe);
+void vine__served_reap(struct vine_appliance *appliance);
+
+/* served_named.c: the one pipe of a named segment */
+int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size);
+void vine__served_answer_named(struct vine_appliance *appliance);
+uint32_t vine__served_named_word(const struct vine_appliance *appliance);
+void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
+                             uint32_t named_word, uint64_t timeout_ns);
+
+/* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why. */
+int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
+void vine__served_complete(struct vine_call *call);
+void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *channel);
+
+/* builtin.c: procedures of the protocol itself. Returns the task's status. */
+int vine__builtin_run(struct vine_call *call, uint16_t procedure);
+const struct vine_procedure_definition *vine__builtin_definition(uint16_t procedure);
+
+/* job.c */
+void vine__job_submit(struct vine_call *call);
+bool vine__lane_is_idle(const struct vine__lane *lane);
+void vine__job_run(struct vine_call *call, struct vine__scratch *scratch);
+bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch);
+bool vine__jobs_complete(struct vine_appliance *appliance);
+void vine__jobs_cancel(
+    struct vine__served *pipe); /* all: waiting ones end, running ones are told */
+bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
+bool vine__jobs_retry_deferred(struct vine__served *pipe);
+
+/* session.c */
+struct vine__session *
+vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
+                           const struct vine_procedure_definition *definition);
+void vine__session_end(struct vine__served *pipe, uint16_t id);
+void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call);
+void vine__sessions_free(struct vine__served *pipe);
+
+#endif

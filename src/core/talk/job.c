@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks that are too long for the loop: queues, lanes and the threads that run them.
+ *
+ * A job waits in its lane while another of the lane is ready or runs; else it is ready. Each pipe
+ * has a queue of ready jobs, and workers take one job from each pipe in turn, so that a pipe that
+ * floods delays itself. The loop completes what has ended: rings and boxes are the loop's.
+ *
+ * jobs_lock guards the queues. Workers are few and jobs take microseconds at least, so a lock that
+ * is held for a few list operations costs nothing that could be measured.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "core/talk/appliance_internal.h"
+#include "utils/assert.h"
+#include "utils/container_of.h"
+
+#define CALL_OF(node) VINE_CONTAINER_OF(node, struct vine_call, link)
+
+bool vine__lane_is_idle(const struct vine__lane *lane)
+{
+    /* Acquire pairs with the release in put_done: what the lane's last job did is over. A lane that
+     * runs nothing has nobody waiting. */
+    return vine__load_acquire_u32(&lane->running) == 0;
+}
+
+/* jobs_lock is held. */
+static void make_ready(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine_appliance *appliance = pipe->appliance;
+
+    call->job_state = VINE__JOB_READY;
+    vine__list_push_back(&pipe->ready, &call->link);
+    if (!pipe->is_in_ready) {
+        pipe->is_in_ready = true;
+        vine__list_push_back(&appliance->ready_pipes, &pipe->ready_link);
+    }
+    pthread_cond_signal(&appliance->jobs_ready);
+}
+
+/* Whether the task that this one waits for was not seen yet, or has not ended. */
+static bool waits_for_another(const struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+
+    if (!call->has_after)
+        return false;
+    if (call->after_channel >= pipe->channel_count ||
+        call->after_position >= pipe->channels[call->after_channel]->submissions.position)
+        return true;
+    for (uint32_t i = 0; i < pipe->jobs.count; i++) {
+        const struct vine_call *other =
+            (const struct vine_call *)(const void *)vine__operation_at(&pipe->jobs, i);
+
+        if (other != call && other->operation.state == VINE__OPERATION_PENDING &&
+            other->channel == call->after_channel && other->wire_operation == call->after_operation)
+            return true;
+    }
+    return false;
+}
+
+/* Into its lane, or to the workers. */
+static void enqueue(struct vine_call *call)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+
+    pthread_mutex_lock(&appliance->jobs_lock);
+    if (call->lane != NULL && call->lane->running > 0) {
+        call->job_state = VINE__JOB_WAITING;
+        vine__list_push_back(&call->lane->jobs, &call->link);
+    } else {
+        if (call->lane != NULL)
+            vine__store_relaxed_u32(&call->lane->running, 1);
+        make_ready(call);
+    }
+    pthread_mutex_unlock(&appliance->jobs_lock);
+}
+
+void vine__job_submit(struct vine_call *call)
+{
+    vine__count(&call->pipe->appliance->tasks_taken, 1);
+    if (waits_for_another(call)) {
+        call->job_state = VINE__JOB_WAITING;
+        vine__list_push_back(&call->pipe->deferred, &call->link);
+    } else {
+        enqueue(call);
+    }
+}
+
+bool vine__jobs_retry_deferred(struct vine__served *pipe)
+{
+    struct vine__list *node = pipe->deferred.next;
+    bool was_busy = false;
+
+    while (node != &pipe->deferred) {
+        struct vine_call *call = CALL_OF(node);
+
+        node = node->next;
+        if (waits_for_another(call))
+            continue;
+        vine__list_remove(&call->link);
+        enqueue(call);
+        was_busy = true;
+    }
+    return was_busy;
+}
+
+/* Room for private copies of all inputs. NULL if there is no memory. */
+static unsigned char *scratch_of(struct vine__scratch *scratch, size_t size_bytes)
+{
+    if (size_bytes > scratch->size_bytes) {
+        unsigned char *memory = realloc(scratch->memory, size_bytes);
+
+        if (memory == NULL)
+            return NULL;
+        scratch->memory = memory;
+        scratch->size_bytes = size_bytes;
+    }
+    return scratch->memory;
+}
+
+/* Copy each input once; from here on the application cannot change what the handler sees. */
+static int copy_inputs(struct vine_call *call, struct vine__scratch *scratch)
+{
+    size_t size_bytes = 0;
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < call->input_count; i++)
+        size_bytes +=
+            (call->inputs[i].size_bytes + VINE_CACHE_LINE - 1) & ~(VINE_CACHE_LINE - 1ULL);
+    if (size_bytes == 0)
+        return 0;
+
+    unsigned char *memory = scratch_of(scratch, size_bytes);
+
+    if (memory == NULL)
+        return -VINE_EQUOTA;
+    for (uint32_t i = 0; i < call->input_count; i++) {
+        memcpy(memory + at, call->inputs[i].memory, call->inputs[i].size_bytes);
+        call->inputs[i].memory = memory + at;
+        at += (call->inputs[i].size_bytes + VINE_CACHE_LINE - 1) & ~(VINE_CACHE_LINE - 1ULL);
+    }
+    return 0;
+}
+
+static int begin_session(struct vine__session *session)
+{
+    const struct vine_procedure_definition *definition = session->definition;
+
+    session->state = calloc(1, definition->state_bytes);
+    if (session->state == NULL)
+        return -VINE_EQUOTA;
+
+    const int error = definition->begin != NULL ? definition->begin(session->state) : 0;
+
+    session->is_begun = error == 0;
+    return error;
+}
+
+void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
+{
+    const struct vine_procedure_definition *definition = call->definition;
+    int error = 0;
+
+    call->start_ticks = vine__clock_ticks();
+    if (vine__load_relaxed_u32(&call->canceled) != 0)
+        error = -VINE_ECANCELED;
+    else if (call->session != NULL && call->session->is_failed)
+        error = -VINE_ESESSION;
+    else if (call->session != NULL && !call->session->is_begun)
+        error = begin_session(call->session);
+    if (!error && (definition->flags & VINE_ARGUMENTS_SHARED) == 0 && call->input_count > 0)
+        error = copy_inputs(call, scratch);
+    if (!error)
+        error = definition->run(call);
+    if (call->session != NULL && error)
+        call->session->is_failed = true; /* the tasks behind it in the lane see it */
+    call->status = error;
+    call->end_ticks = vine__clock_ticks();
+}
+
+/* The next ready job, from each pipe in turn; NULL if there is none. jobs_lock is held. */
+static struct vine_call *next_ready(struct vine_appliance *appliance)
+{
+    struct vine__list *first = vine__list_first(&appliance->ready_pipes);
+
+    if (first == NULL)
+        return NULL;
+
+    struct vine__served *pipe = VINE_CONTAINER_OF(first, struct vine__served, ready_link);
+    struct vine_call *call = CALL_OF(vine__list_first(&pipe->ready));
+
+    vine__list_remove(&call->link);
+    vine__list_remove(&pipe->ready_link);
+    pipe->is_in_ready = !vine__list_is_empty(&pipe->ready);
+    if (pipe->is_in_ready)
+        vine__list_push_back(&appliance->ready_pipes, &pipe->ready_link);
+    call->job_state = VINE__JOB_RUNNING;
+    return call;
+}
+
+/* The job has ended: its lane's next one may run, and the loop completes it. jobs_lock is held. */
+static void put_done(struct vine_call *call)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+    struct vine__lane *lane = call->lane;
+
+    call->job_state = VINE__JOB_ENDED;
+    vine__list_push_back(&appliance->done, &call->link);
+    vine__store_release_u32(&appliance->done_count,
+                            vine__load_relaxed_u32(&appliance->done_count) + 1);
+    if (lane == NULL)
+        return;
+
+    struct vine__list *next = vine__list_first(&lane->jobs);
+
+    if (next != NULL) {
+        vine__list_remove(next);
+        make_ready(CALL_OF(next));
+    } else {
+        vine__store_release_u32(&lane->running, 0);
+    }
+}
+
+bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch)
+{
+    pthread_mutex_lock(&appliance->jobs_lock);
+
+    struct vine_call *call = next_ready(appliance);
+
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    if (call == NULL)
+        return false;
+    vine__job_run(call, scratch);
+    pthread_mutex_lock(&appliance->jobs_lock);
+    put_done(call);
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    return true;
+}
+
+void vine_appliance_work(struct vine_appliance *appliance)
+{
+    struct vine__scratch scratch = {0};
+
+    pthread_mutex_lock(&appliance->jobs_lock);
+    vine__store_relaxed_u32(&appliance->worker_count,
+                            vine__load_relaxed_u32(&appliance->worker_count) + 1);
+    for (;;) {
+        struct vine_call *call = next_ready(appliance);
+
+        if (call == NULL) {
+            if (appliance->workers_end)
+                break;
+            pthread_cond_wait(&appliance->jobs_ready, &appliance->jobs_lock);
+            continue;
+        }
+        pthread_mutex_unlock(&appliance->jobs_lock);
+        vine__job_run(call, &scratch);
+        pthread_mutex_lock(&appliance->jobs_lock);
+        put_done(call);
+        pthread_mutex_unlock(&appliance->jobs_lock);
+        vine__appliance_wake(appliance);
+        pthread_mutex_lock(&appliance->jobs_lock);
+    }
+    vine__store_relaxed_u32(&appliance->worker_count,
+                            vine__load_relaxed_u32(&appliance->worker_count) - 1);
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    free(scratch.memory);
+}
+
+bool vine__jobs_complete(struct vine_appliance *appliance)
+{
+    struct vine__list done;
+
+    if (vine__load_acquire_u32(&appliance->done_count) == 0)
+        return false;
+    vine__list_init(&done);
+    pthread_mutex_lock(&appliance->jobs_lock);
+    while (!vine__list_is_empty(&appliance->done)) {
+        struct vine__list *node = vine__list_first(&appliance->done);
+
+        vine__list_remove(node);
+        vine__list_push_back(&done, node);
+    }
+    vine__store_relaxed_u32(&appliance->done_count, 0);
+    pthread_mutex_unlock(&appliance->jobs_lock);
+
+    while (!vine__list_is_empty(&done)) {
+        struct vine_call *call = CALL_OF(vine__list_first(&done));
+        struct vine__served *pipe = call->pipe;
+        struct vine__served_channel *channel = pipe->channels[call->channel];
+
+        vine__list_remove(&call->link);
+        vine__count(&appliance->busy_ns,
+                    vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks));
+        vine__count(&appliance->tasks_taken, (uint64_t)-1);
+        vine__served_complete(call);
+        if (pipe->state == VINE__SERVED_OPEN)
+            vine__served_flush(pipe, channel);
+        else
+            vine__served_end_if_over(pipe);
+    }
+    return true;
+}
+
+/* A job that no worker has taken yet ends here. jobs_lock is held. */
+static bool cancel_locked(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+
+    vine__store_relaxed_u32(&call->canceled, 1);
+    if (call->job_state != VINE__JOB_WAITING)
+        return false; /* a ready one sees it when it starts, a running one if it looks */
+    vine__list_remove(&call->link);
+    call->status = -VINE_ECANCELED;
+    call->job_state = VINE__JOB_ENDED;
+    vine__list_push_back(&pipe->appliance->done, &call->link);
+    vine__store_release_u32(&pipe->appliance->done_count,
+                            vine__load_relaxed_u32(&pipe->appliance->done_count) + 1);
+    return true;
+}
+
+static bool is_job(const struct vine_call *call)
+{
+    return call->operation.state == VINE__OPERATION_PENDING;
+}
+
+bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    for (uint32_t i = 0; i < pipe->jobs.count && !found; i++) {
+        struct vine_call *call = (struct vine_call *)(void *)vine__operation_at(&pipe->jobs, i);
+
+        if (is_job(call) && call->channel == channel && call->wire_operation == wire_operation &&
+            call->job_state != VINE__JOB_ENDED) {
+            (void)cancel_locked(call);
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    return found;
+}
+
+void vine__jobs_cancel(struct vine__served *pipe)
+{
+    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    for (uint32_t i = 0; i < pipe->jobs.count; i++) {
+        struct vine_call *call = (struct vine_call *)(void *)vine__operation_at(&pipe->jobs, i);
+
+        if (is_job(call) && call->job_state != VINE__JOB_ENDED)
+            (void)cancel_locked(call);
+    }
+    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+}

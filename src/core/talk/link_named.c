@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two processes that share a named segment (a file, POSIX shm, a PCI device's memory): both halves
+ * lie in it, nothing grows, and a death is noticed by the attach word.
+ *
+ * Who claims the application's side raises its count of claims. The application clears its half,
+ * writes that count into its board, and waits until the appliance has done the same with its own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "arch/wake/futex.h"
+#include "arch/wake/membarrier.h"
+#include "core/talk/link.h"
+#include "utils/atomic.h"
+
+#define LOOK_NS 20000000 /* how often a waiting application looks whether the appliance lives */
+
+static enum vine_segment_side other_side(const struct vine__link *link)
+{
+    return link->side == VINE_SEGMENT_APPLICATION ? VINE_SEGMENT_APPLIANCE
+                                                  : VINE_SEGMENT_APPLICATION;
+}
+
+static void wake(struct vine__link *link)
+{
+    uint32_t *word = &link->half->layout->board.wake_count.value;
+
+    (void)vine__fetch_add_acq_rel_u32(word, 1);
+    (void)vine__futex_wake(word, INT32_MAX);
+}
+
+static int announce(struct vine__link *link, uint32_t index, const struct vine__half_extent *extent)
+{
+    (void)link;
+    (void)index;
+    (void)extent;
+    return -VINE_EQUOTA;
+}
+
+static bool peer_lost(struct vine__link *link)
+{
+    struct vine_segment_presence presence;
+
+    if (vine_segment_presence(link->named, other_side(link), &presence) != 0)
+        return true;
+    if (presence.state != VINE_SEGMENT_ALIVE)
+        return true;
+    return link->side == VINE_SEGMENT_APPLIANCE && (uint32_t)presence.claims != link->epoch;
+}
+
+static int receive(struct vine__link *link, char *why, size_t why_size)
+{
+    const uint32_t closed = vine__load_acquire_u32(&link->mirror->layout->board.closed.value);
+
+    if (closed == 0)
+        return 0;
+    (void)snprintf(why, why_size, "the other side closed the pipe");
+    return closed > 1000 && closed < 2000 ? -(int)closed : -VINE_ECLOSED;
+}
+
+static void bye(struct vine__link *link, int error, const char *text)
+{
+    (void)text;
+    vine__store_release_u32(&link->half->layout->board.closed.value,
+                            error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED);
+    wake(link);
+}
+
+static void close_link(struct vine__link *link)
+{
+    if (link->side == VINE_SEGMENT_APPLICATION && link->named != NULL)
+        vine_segment_detach(link->named);
+    vine_segment_unref(link->named);
+    link->named = NULL;
+}
+
+static const struct vine__link_operations operations = {
+    .wake = wake,
+    .announce = announce,
+    .receive = receive,
+    .peer_lost = peer_lost,
+    .bye = bye,
+    .close = close_link,
+};
+
+static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t ret_sizes[2])
+{
+    int error =
+        vine_segment_find(named, VINE_SEGMENT_KIND_APPLICATION_HALF, &ret_bases[0], &ret_sizes[0]);
+
+    if (!error)
+        error = vine_segment_find(named, VINE_SEGMENT_KIND_APPLIANCE_HALF, &ret_bases[1],
+                                  &ret_sizes[1]);
+    if (!error && (ret_sizes[0] < sizeof(struct vine_half_layout) ||
+                   ret_sizes[1] < sizeof(struct vine_half_layout)))
+        error = -VINE_ETRUNCATED;
+    return error;
+}
+
+/* Until the appliance has answered our claim, or dies, or takes too long. */
+static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64_t timeout_ns)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+
+    for (;;) {
+        const uint32_t seen = vine__load_acquire_u32(word);
+
+        if (seen == link->epoch)
+            return 0;
+        if (peer_lost(link))
+            return -VINE_EPEERLOST;
+        if (vine__clock_now_ns() - start_ns > timeout_ns)
+            return -ETIMEDOUT;
+        (void)!vine__futex_wait(word, seen, LOOK_NS);
+    }
+}
+
+int vine__link_attach(struct vine__link *link, const struct vine__address *address,
+                      const struct vine__handshake_wish *wish, struct vine__half *half,
+                      struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+{
+    struct vine_segment_options options;
+    struct vine_segment_report report;
+    struct vine_segment_presence presence;
+    struct vine__agreement agreement = {0};
+    void *bases[2];
+    uint64_t sizes[2];
+
+    vine__address_to_segment(address, &options);
+    options.segment_bytes = 0;
+    options.side = VINE_SEGMENT_APPLICATION;
+    options.fingerprint = vine__half_fingerprint();
+    *link = (struct vine__link){
+        .operations = &operations,
+        .half = half,
+        .mirror = mirror,
+        .socket_fd = -1,
+        .pidfd = -1,
+        .side = VINE_SEGMENT_APPLICATION,
+    };
+
+    int error = vine_segment_attach(&options, &link->named, &report);
+
+    if (error) {
+        (void)snprintf(wish->why, wish->why_size, "%s", report.why);
+        return error == -ENOENT ? -VINE_ENOAPPLIANCE : error;
+    }
+    if (peer_lost(link)) {
+        (void)snprintf(wish->why, wish->why_size, "no appliance lives in %s", address->text);
+        error = -VINE_ENOAPPLIANCE;
+        goto fail;
+    }
+    error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
+    if (!error)
+        error = find_halves(link->named, bases, sizes);
+    if (!error) {
+        memset(bases[0], 0, sizes[0]);
+        error = vine__half_place(half, bases[0], sizes[0]);
+    }
+    if (!error)
+        error = vine__mirror_place(mirror, bases[1], sizes[1]);
+    if (error) {
+        (void)snprintf(wish->why, wish->why_size, "%s holds no pipe: %s", address->text,
+                       vine_error_text(error));
+        goto fail;
+    }
+    link->epoch = (uint32_t)presence.claims;
+
+    const uint32_t features = vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
+    const struct vine_board_layout *theirs = &mirror->layout->board;
+
+    half->layout->board.features = features;
+    vine__store_release_u32(&half->layout->board.epoch, link->epoch);
+    wake(link);
+    error = wait_for_answer(link, &theirs->epoch, wish->timeout_ns);
+    if (error) {
+        (void)snprintf(wish->why, wish->why_size, "the appliance in %s does not answer: %s",
+                       address->text, vine_error_text(error));
+        goto fail_half;
+    }
+    agreement.channels_max = vine__load_relaxed_u32(&theirs->channels_max);
+    agreement.tasks_max = vine__load_relaxed_u32(&theirs->tasks_max);
+    agreement.stream =
+        (vine__load_relaxed_u32(&theirs->features) & features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
+    agreement.memory_max_bytes = sizes[0] + sizes[1];
+    if (agreement.channels_max == 0 || agreement.channels_max > VINE_TALK_CHANNELS_MAX ||
+        agreement.tasks_max == 0 || agreement.tasks_max > VINE_SPSC_SLOTS_MAX / 2) {
+        (void)snprintf(wish->why, wish->why_size, "the appliance grants %u channels, %u tasks",
+                       agreement.channels_max, agreement.tasks_max);
+        error = -VINE_EPROTOCOL;
+        goto fail_half;
+    }
+    (void)!vine_segment_presence(link->named, VINE_SEGMENT_APPLIANCE, &presence);
+    link->peer_pid = presence.pid;
+    (void)snprintf(agreement.peer_name, sizeof agreement.peer_name, "pid %d", presence.pid);
+    *ret_agreement = agreement;
+    return 0;
+
+fail_half:
+    vine__half_close(half);
+    vine__mirror_close(mirror);
+fail:
+    close_link(link);
+    return error;
+}
+
+int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint32_t epoch_answered,
+                      const struct vine__grant *grant, struct vine__half *half,
+                      struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+{
+    struct vine_segment_presence presence;
+    void *bases[2];
+    uint64_t sizes[2];
+
+    int error = vine_segment_presence(named, VINE_SEGMENT_APPLICATION, &presence);
+
+    if (error)
+        return error;
+
+    const uint32_t epoch = (uint32_t)presence.claims;
+
+    if (presence.state != VINE_SEGMENT_ALIVE || epoch == epoch_answered)
+        return -EAGAIN;
+    error = find_halves(named, bases, sizes);
+    if (error)
+        return error;
+
+    const struct vine_half_layout *theirs = bases[0];
+
+    /* It says when its half is clean. */
+    if (vine__load_acquire_u32(&theirs->board.epoch) != epoch)
+        return -EAGAIN;
+    memset(bases[1], 0, sizes[1]);
+    error = vine__half_place(half, bases[1], sizes[1]);
+    if (error)
+        return error;
+    error = vine__mirror_place(mirror, bases[0], sizes[0]);
+    if (error) {
+        vine__half_close(half);
+        return error;
+    }
+    *link = (struct vine__link){
+        .operations = &operations,
+        .half = half,
+        .mirror = mirror,
+        .socket_fd = -1,
+        .pidfd = -1,
+        .peer_pid = presence.pid,
+        .named = vine_segment_ref(named),
+        .side = VINE_SEGMENT_APPLIANCE,
+        .epoch = epoch,
+    };
+
+    const uint32_t features = vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
+    struct vine_board_layout *board = &half->layout->board;
+
+    *ret_agreement = (struct vine__agreement){
+        .channels_max = grant->channels_max,
+        .tasks_max = grant->tasks_max,
+        .memory_max_bytes = sizes[0] + sizes[1],
+        .generation = grant->generation,
+        .stream = (features & vine__load_relaxed_u32(&theirs->board.features)) != 0,
+    };
+    (void)snprintf(ret_agreement->peer_name, sizeof ret_agreement->peer_name, "application");
+    board->channels_max = grant->channels_max;
+    board->tasks_max = grant->tasks_max;
+    board->features = features;
+    return 0;
+}

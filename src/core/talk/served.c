@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pipe's life on the appliance's side: opened, its channels opened, ended for a reason. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/wake/futex.h"
+#include "core/talk/appliance_internal.h"
+#include "utils/assert.h"
+#include "utils/bits.h"
+#include "utils/container_of.h"
+
+struct vine__served *vine__served_create(struct vine_appliance *appliance)
+{
+    struct vine__served *pipe = calloc(1, sizeof *pipe);
+
+    if (pipe == NULL)
+        return NULL;
+    pipe->appliance = appliance;
+    pipe->number = ++appliance->pipe_numbers;
+    pipe->link_to.socket_fd = -1;
+    pipe->link_to.pidfd = -1;
+    vine__list_init(&pipe->active);
+    vine__list_init(&pipe->ready);
+    vine__list_init(&pipe->deferred);
+    vine__list_init(&pipe->ready_link);
+    vine__list_push_back(&appliance->pipes, &pipe->link);
+    return pipe;
+}
+
+void vine__served_discard(struct vine__served *pipe)
+{
+    vine__list_remove(&pipe->link);
+    free(pipe);
+}
+
+int vine__served_open(struct vine__served *pipe)
+{
+    const struct vine_appliance_options *options = &pipe->appliance->options;
+    const uint64_t tasks = (uint64_t)pipe->agreement.channels_max * pipe->agreement.tasks_max;
+    const uint32_t jobs_max = VINE__OPERATION_SLABS * VINE__OPERATIONS_A_SLAB;
+
+    pipe->accelerators = calloc(options->accelerators_max, sizeof *pipe->accelerators);
+    pipe->sessions = calloc(options->sessions_max + 1, sizeof(struct vine__session *));
+    if (pipe->accelerators == NULL || pipe->sessions == NULL)
+        return -ENOMEM;
+    pipe->accelerators[0] = (struct vine__virtual_accelerator){.is_used = true, .is_ordered = true};
+    vine__operation_pool_init(&pipe->jobs, sizeof(struct vine_call),
+                              (uint32_t)vine__min_u64(tasks, jobs_max));
+    pipe->state = VINE__SERVED_OPEN;
+    vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
+    vine__store_relaxed_u32(&pipe->appliance->pipes_open, pipe->appliance->pipes_open + 1);
+    return 0;
+}
+
+/* Check what the application says of its channel, and make our end of it. */
+static int open_channel(struct vine__served *pipe, uint32_t index)
+{
+    const struct vine_channel_layout *theirs = &pipe->mirror.layout->channels[index];
+    struct vine_channel_layout *ours = &pipe->half.layout->channels[index];
+    const uint32_t slot_count = vine__load_relaxed_u32(&theirs->slot_count);
+    const uint32_t extent = vine__load_relaxed_u32(&theirs->ring_extent);
+    const uint32_t offset = vine__load_relaxed_u32(&theirs->ring_offset_units);
+    const uint32_t wait_mode = vine__load_relaxed_u32(&theirs->wait_mode);
+    const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
+    bool is_unknown = false;
+
+    if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
+        slot_count > 4 * vine__ceil_power_of_two_u64(pipe->agreement.tasks_max)) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u with %u slots", index, slot_count);
+        return -VINE_EPROTOCOL;
+    }
+
+    const void *slots =
+        vine__mirror_resolve(&pipe->mirror, extent, offset, ring_bytes, &is_unknown);
+
+    if (is_unknown) {
+        const int error =
+            pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+
+        if (error)
+            return error;
+        slots = vine__mirror_resolve(&pipe->mirror, extent, offset, ring_bytes, NULL);
+    }
+    if (slots == NULL) {
+        (void)snprintf(pipe->why, sizeof pipe->why,
+                       "channel %u's ring lies outside of the half (extent %u, offset %u)", index,
+                       extent, offset);
+        return -VINE_EPROTOCOL;
+    }
+
+    struct vine__served_channel *channel = calloc(1, sizeof *channel);
+    struct vine__box box;
+    int error = channel == NULL ? -ENOMEM : 0;
+
+    if (!error) {
+        channel->lanes = calloc(pipe->appliance->options.accelerators_max, sizeof *channel->lanes);
+        error = channel->lanes == NULL ? -ENOMEM : vine__half_alloc(&pipe->half, ring_bytes, &box);
+    }
+    if (!error) {
+        memset(box.memory, 0, ring_bytes);
+        error = vine_spsc_producer_init(&channel->completions, box.memory, slot_count,
+                                        &theirs->consumed.value);
+    }
+    if (!error)
+        error = vine_spsc_consumer_init(&channel->submissions, slots, slot_count,
+                                        &ours->consumed.value);
+    if (error) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u cannot be opened: %s", index,
+                       vine_error_text(error));
+        if (channel != NULL)
+            free(channel->lanes);
+        free(channel);
+        return error;
+    }
+    for (uint32_t i = 0; i < pipe->appliance->options.accelerators_max; i++)
+        vine__list_init(&channel->lanes[i].jobs);
+    channel->is_open = true;
+    channel->is_stream = wait_mode == VINE_WAIT_STREAM && pipe->agreement.stream;
+    channel->peer_sleeping = &theirs->sleeping.value;
+    pipe->channels[index] = channel;
+
+    ours->slot_count = slot_count;
+    ours->ring_extent = box.extent;
+    ours->ring_offset_units = box.offset_units;
+    ours->wait_mode = channel->is_stream ? VINE_WAIT_STREAM : VINE_WAIT_SLEEPY;
+    /* Pairs with the application's acquire: the record before the state that shows it. */
+    vine__store_release_u32(&ours->state, 1);
+    (void)!vine__futex_wake(&ours->state, INT32_MAX);
+    return 0;
+}
+
+int vine__served_open_channels(struct vine__served *pipe)
+{
+    const uint32_t count = vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value);
+
+    if (count < pipe->channel_count || count > pipe->agreement.channels_max) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "%u channels, after %u, of at most %u", count,
+                       pipe->channel_count, pipe->agreement.channels_max);
+        return -VINE_EPROTOCOL;
+    }
+    while (pipe->channel_count < count) {
+        const int error = open_channel(pipe, pipe->channel_count);
+
+        if (error)
+            return error;
+        pipe->channel_count++;
+    }
+    return 0;
+}
+
+static void count_end(struct vine__served *pipe, int error)
+{
+    struct vine_appliance *appliance = pipe->appliance;
+
+    if (pipe->state == VINE__SERVED_HANDSHAKE) {
+        vine__count(&appliance->pipes_refused, 1);
+        return;
+    }
+    vine__store_relaxed_u32(&appliance->pipes_open, appliance->pipes_open - 1);
+    if (error == -VINE_EPEERLOST)
+        vine__count(&appliance->pipes_lost, 1);
+    else if (error != 0 && error != -VINE_EDRAINING)
+        vine__count(&appliance->pipes_broken, 1);
+}
+
+void vine__served_end(struct vine__served *pipe, int error, const char *why)
+{
+    struct vine_appliance *appliance = pipe->appliance;
+
+    if (pipe->state >= VINE__SERVED_CLOSING)
+        return;
+    if (error == 0)
+        vine__appliance_log(appliance, VINE_LOG_INFO, "pipe %llu (%s, pid %d): closed",
+                            (unsigned long long)pipe->number, pipe->agreement.peer_name,
+                            pipe->link_to.peer_pid);
+    else
+        vine__appliance_log(
+            appliance,
+            error == -VINE_EPEERLOST || error == -VINE_EDRAINING ? VINE_LOG_INFO : VINE_LOG_WARNING,
+            "pipe %llu (%s, pid %d): closed: %s: %s", (unsigned long long)pipe->number,
+            pipe->agreement.peer_name, pipe->link_to.peer_pid, vine_error_text(error), why);
+    count_end(pipe, error);
+    if (pipe->state == VINE__SERVED_OPEN && error != 0) {
+        const uint32_t told = error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED;
+
+        vine__store_release_u32(&pipe->half.layout->board.closed.value, told);
+        if (error != -VINE_EPEERLOST)
+            pipe->link_to.operations->bye(&pipe->link_to, error, why);
+    }
+    pipe->state = VINE__SERVED_CLOSING;
+    if (appliance->named_pipe == pipe)
+        appliance->named_pipe = NULL;
+    if (pipe->is_active)
+        vine__list_remove(&pipe->active);
+    pipe->is_active = false;
+    if (pipe->link_to.operations != NULL)
+        pipe->link_to.operations->close(&pipe->link_to);
+    if (pipe->jobs_taken > 0)
+        vine__jobs_cancel(pipe);
+    vine__served_end_if_over(pipe);
+}
+
+void vine__served_end_if_over(struct vine__served *pipe)
+{
+    if (pipe->state != VINE__SERVED_CLOSING || pipe->jobs_taken > 0)
+        return;
+    pipe->state = VINE__SERVED_OVER;
+    vine__list_remove(&pipe->link);
+    vine__list_push_back(&pipe->appliance->over, &pipe->link);
+}
+
+static void free_pipe(struct vine__served *pipe)
+{
+    /* The last handler that could see the memory has ended: it may be unmapped. */
+    if (pipe->sessions != NULL)
+        vine__sessions_free(pipe);
+    for (uint32_t i = 0; i < pipe->channel_count; i++) {
+        free(pipe->channels[i]->lanes);
+        free(pipe->channels[i]);
+    }
+    vine__operation_pool_fini(&pipe->jobs);
+    if (pipe->mirror.layout != NULL)
+        vine__mirror_close(&pipe->mirror);
+    if (pipe->half.layout != NULL)
+        vine__half_close(&pipe->half);
+    vine__list_remove(&pipe->link);
+    free(pipe->accelerators);
+    free(pipe->sessions);
+    free(pipe);
+}
+
+void vine__served_reap(struct vine_appliance *appliance)
+{
+    while (!vine__list_is_empty(&appliance->over))
+        free_pipe(VINE_CONTAINER_OF(vine__list_first(&appliance->over), struct vine__served, link));
+}

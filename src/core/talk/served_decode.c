@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a submission's 56 private bytes to a call whose arguments are checked.
+ *
+ * Two kinds of wrong: what a correct library can be made to send by its user ends the task alone
+ * (decode returns a positive Vine error); what no correct library sends breaks the pipe (negative,
+ * with the reason in pipe->why).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "core/talk/served_internal.h"
+#include "utils/bits.h"
+
+#define TOKEN_BYTES sizeof(struct vine_token)
+#define DESCRIPTOR_BYTES_MAX                                                                       \
+    (sizeof(struct vine_wire_descriptor) + VINE_TASK_DATA_MAX * TOKEN_BYTES + VINE_TASK_BYTES_MAX)
+
+uint32_t vine__data_type_bytes(uint32_t data_type)
+{
+    switch (data_type) {
+    case VINE_TYPE_U32:
+    case VINE_TYPE_F32:
+        return 4;
+    case VINE_TYPE_U64:
+    case VINE_TYPE_F64:
+        return 8;
+    default:
+        return 1;
+    }
+}
+
+static int broken(struct vine__served *pipe, const char *what, unsigned long long value)
+{
+    (void)snprintf(pipe->why, sizeof pipe->why, "%s (%llu)", what, value);
+    return -VINE_EPROTOCOL;
+}
+
+/* The application's memory that a token names. Its extent may still wait in the socket. */
+static int resolve(struct vine__served *pipe, const struct vine_token *token,
+                   const void **ret_memory)
+{
+    bool is_unknown = false;
+
+    *ret_memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
+                                       token->length, &is_unknown);
+    if (is_unknown) {
+        const int error =
+            pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+
+        if (error)
+            return error;
+        *ret_memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
+                                           token->length, &is_unknown);
+    }
+    if (*ret_memory == NULL)
+        return broken(pipe,
+                      is_unknown ? "a token names an extent that was never announced"
+                                 : "a token names memory beyond its extent",
+                      is_unknown ? token->extent : token->length);
+    return 0;
+}
+
+/* Copy a descriptor once into private memory, check it, and point the call's bytes into it. */
+static int read_descriptor(struct vine_call *call, const struct vine_token *token,
+                           const unsigned char **ret_tokens, uint32_t *ret_token_count)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine_wire_descriptor head;
+    const void *shared = NULL;
+
+    if (token->length < sizeof head || token->length > DESCRIPTOR_BYTES_MAX)
+        return broken(pipe, "a descriptor of impossible size", token->length);
+
+    const int error = resolve(pipe, token, &shared);
+
+    if (error)
+        return error;
+    call->block = malloc(token->length);
+    if (call->block == NULL)
+        return VINE_EQUOTA;
+    memcpy(call->block, shared, token->length);
+    memcpy(&head, call->block, sizeof head);
+    if (head.token_count > VINE_TASK_DATA_MAX || head.bytes_size > VINE_TASK_BYTES_MAX ||
+        head.size_bytes != token->length ||
+        head.size_bytes != sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size)
+        return broken(pipe, "a descriptor whose parts do not add up", head.size_bytes);
+    if (head.has_after && head.after_channel >= VINE_TALK_CHANNELS_MAX)
+        return broken(pipe, "a descriptor that waits for an impossible channel",
+                      head.after_channel);
+    call->has_after = head.has_after != 0;
+    call->after_channel = head.after_channel;
+    call->after_operation = head.after_operation;
+    call->after_position = head.after_position;
+    *ret_tokens = (const unsigned char *)call->block + sizeof head;
+    *ret_token_count = head.token_count;
+    call->bytes = *ret_tokens + head.token_count * TOKEN_BYTES;
+    call->bytes_size = head.bytes_size;
+    return 0;
+}
+
+/* Split a slot's body into bytes and tokens. */
+static int read_body(struct vine_call *call, const struct vine_wire_submission *submission,
+                     const unsigned char **ret_tokens, uint32_t *ret_token_count)
+{
+    const uint32_t bytes = VINE_WIRE_SHAPE_BYTES(submission->shape);
+    const uint32_t tokens = VINE_WIRE_SHAPE_TOKENS(submission->shape);
+
+    if (tokens == VINE_WIRE_DESCRIPTOR) {
+        struct vine_token token;
+
+        if (bytes != 0)
+            return broken(call->pipe, "a submission with a descriptor and bytes", bytes);
+        memcpy(&token, submission->body + VINE_WIRE_BODY_BYTES - TOKEN_BYTES, sizeof token);
+        return read_descriptor(call, &token, ret_tokens, ret_token_count);
+    }
+    if (bytes + tokens * TOKEN_BYTES > VINE_WIRE_BODY_BYTES)
+        return broken(call->pipe, "a submission of impossible shape", submission->shape);
+    memcpy(call->inline_bytes, submission->body, VINE_WIRE_BODY_BYTES);
+    call->bytes = call->inline_bytes;
+    call->bytes_size = bytes;
+    *ret_tokens = call->inline_bytes + VINE_WIRE_BODY_BYTES - tokens * TOKEN_BYTES;
+    *ret_token_count = tokens;
+    return 0;
+}
+
+static int check_length(const struct vine_argument *argument, const struct vine_token *token)
+{
+    if ((token->type & VINE_WIRE_TYPE_MASK) != argument->data_type ||
+        token->length % vine__data_type_bytes(argument->data_type) != 0)
+        return VINE_EARGUMENT;
+    if (token->length > argument->max)
+        return VINE_ETOOBIG;
+    return token->length < argument->min ? VINE_EARGUMENT : 0;
+}
+
+static int bind_input(struct vine_call *call, const struct vine_argument *argument,
+                      const struct vine_token *token)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine__call_input *input = &call->inputs[call->input_count];
+
+    if (token->type & VINE_WIRE_TYPE_EXPECT)
+        return VINE_EARGUMENT;
+
+    int error = check_length(argument, token);
+
+    if (error)
+        return error;
+    input->is_ours = (token->type & VINE_WIRE_TYPE_THEIRS) != 0;
+    input->size_bytes = token->length;
+    input->token = *token;
+    if (input->is_ours) {
+        void *memory = NULL;
+
+        input->token.type &= VINE_WIRE_TYPE_MASK;
+        error = vine_box_resolve(pipe->half.book, &input->token, NULL, &memory);
+        if (!error)
+            error = vine_box_ref(pipe->half.book, &input->token);
+        if (error)
+            return VINE_ETOKEN;
+        input->memory = memory;
+    } else {
+        error = resolve(pipe, token, &input->memory);
+        if (error)
+            return error;
+    }
+    call->input_count++;
+    return 0;
+}
+
+static int bind_output(struct vine_call *call, const struct vine_argument *argument,
+                       const struct vine_token *token)
+{
+    struct vine__call_output *output = &call->outputs[call->output_count];
+    struct vine_box box;
+
+    if ((token->type & VINE_WIRE_TYPE_EXPECT) == 0)
+        return VINE_EARGUMENT;
+
+    int error = check_length(argument, token);
+
+    if (error)
+        return error;
+    output->memory = NULL;
+    output->room_bytes = token->length;
+    output->size_bytes = 0;
+    if (token->length > 0) {
+        /* Taken from the quota before the handler runs. */
+        error = vine__half_create_box(&call->pipe->half, token->type & VINE_WIRE_TYPE_MASK,
+                                      token->length, &box);
+        if (error)
+            return error == -VINE_ETOOBIG ? VINE_ETOOBIG : VINE_EQUOTA;
+        output->memory = box.memory;
+        output->token = box.token;
+    }
+    call->output_count++;
+    return 0;
+}
+
+static int check_bytes(const struct vine_call *call)
+{
+    const struct vine_procedure_definition *definition = call->definition;
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < definition->argument_count; i++) {
+        const struct vine_argument *argument = &definition->arguments[i];
+
+        if (argument->kind == VINE_SCALAR && at < call->bytes_size) {
+            uint64_t value;
+
+            if (call->bytes_size - at < sizeof value)
+                return VINE_EARGUMENT;
+            memcpy(&value, call->bytes + at, sizeof value);
+            if (value < argument->min || value > argument->max)
+                return VINE_EARGUMENT;
+            at += sizeof value;
+        } else if (argument->kind == VINE_BYTES) {
+            const size_t size = call->bytes_size - at;
+
+            if (size > argument->max)
+                return VINE_ETOOBIG;
+            if (size < argument->min)
+                return VINE_EARGUMENT;
+            at = call->bytes_size;
+        }
+    }
+    return at == call->bytes_size ? 0 : VINE_EARGUMENT;
+}
+
+int vine__served_decode(struct vine_call *call, const struct vine_wire_submission *submission)
+{
+    const struct vine_procedure_definition *definition = call->definition;
+    const unsigned char *tokens = NULL;
+    uint32_t token_count = 0;
+    uint32_t token_next = 0;
+    int error = read_body(call, submission, &tokens, &token_count);
+
+    if (error)
+        return error;
+    error = check_bytes(call);
+    for (uint32_t i = 0; i < definition->argument_count && !error; i++) {
+        const struct vine_argument *argument = &definition->arguments[i];
+        struct vine_token token;
+
+        if (argument->kind != VINE_INPUT && argument->kind != VINE_OUTPUT)
+            continue;
+        if (token_next == token_count)
+            return VINE_EARGUMENT;
+        memcpy(&token, tokens + token_next++ * TOKEN_BYTES, sizeof token);
+        error = argument->kind == VINE_INPUT ? bind_input(call, argument, &token)
+                                             : bind_output(call, argument, &token);
+    }
+    if (!error && token_next != token_count)
+        error = VINE_EARGUMENT;
+    return error;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/served_internal.h - the steps of a task on the loop: decode, admit, complete.
+ *
+ * Owns:     nothing.
+ * Threads:  the loop.
+ * Blocking: never.
+ * Trust:    vine__served_decode turns what an application wrote into checked, private arguments.
+ * Limits:   none of its own.
+ */
+#ifndef VINE_CORE_TALK_SERVED_INTERNAL_H
+#define VINE_CORE_TALK_SERVED_INTERNAL_H
+
+#include "core/talk/appliance_internal.h"
+
+/* Fill a call's arguments. Returns 0; a positive Vine error that ends the task; a negative one that
+ * breaks the pipe. */
+int vine__served_decode(struct vine_call *call, const struct vine_wire_submission *submission);
+
+/* Bytes of one element of a data type. */
+uint32_t vine__data_type_bytes(uint32_t data_type);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An appliance that listens in a named segment: one application at a time, told by its claim. */
+#include <errno.h>
+#include <stdio.h>
+
+#include <vine/error.h>
+
+#include "arch/wake/futex.h"
+#include "core/talk/appliance_internal.h"
+
+#define POLL_NS 1000000 /* where the kernel cannot wait for two words at once */
+
+static const struct vine_half_layout *application_half(const struct vine_appliance *appliance)
+{
+    void *base = NULL;
+    uint64_t size_bytes = 0;
+
+    if (appliance->named == NULL ||
+        vine_segment_find(appliance->named, VINE_SEGMENT_KIND_APPLICATION_HALF, &base,
+                          &size_bytes) != 0)
+        return NULL;
+    return base;
+}
+
+int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size)
+{
+    struct vine_segment_options options;
+    struct vine_segment_report report;
+    uint64_t bytes = appliance->address.segment_bytes ? appliance->address.segment_bytes
+                                                      : appliance->options.segment_bytes;
+
+    vine__address_to_segment(&appliance->address, &options);
+    options.side = VINE_SEGMENT_APPLIANCE;
+    options.fingerprint = vine__half_fingerprint();
+    options.truncate |= appliance->options.segment_truncate;
+    options.segment_bytes = bytes;
+    bytes -= VINE_SEGMENT_HEADER_BYTES;
+    options.region_count = 2;
+    options.regions[0].kind = VINE_SEGMENT_KIND_APPLICATION_HALF;
+    options.regions[0].size_bytes = (bytes / 2) & ~4095ULL;
+    options.regions[1].kind = VINE_SEGMENT_KIND_APPLIANCE_HALF;
+    options.regions[1].size_bytes = (bytes / 2) & ~4095ULL;
+    if (options.regions[0].size_bytes < VINE__HALF_BYTES) {
+        (void)snprintf(why, why_size, "%s: a named segment needs at least %u bytes",
+                       appliance->address.text, 2 * VINE__HALF_BYTES + VINE_SEGMENT_HEADER_BYTES);
+        return -EINVAL;
+    }
+
+    int error = vine_segment_create(&options, &appliance->named, &report);
+
+    if (!error)
+        error = vine_segment_publish(appliance->named);
+    if (error)
+        (void)snprintf(why, why_size, "%s", report.why);
+    return error == -EBUSY ? -EADDRINUSE : error;
+}
+
+static void open_pipe(struct vine_appliance *appliance)
+{
+    char why[VINE__WHY_MAX] = "";
+    const struct vine__grant grant = {
+        .name = appliance->name,
+        .channels_max = appliance->options.channels_max,
+        .tasks_max = appliance->options.tasks_max,
+        .generation = appliance->generation,
+        .why = why,
+        .why_size = sizeof why,
+    };
+    struct vine__served *pipe = vine__served_create(appliance);
+
+    if (pipe == NULL)
+        return;
+
+    int error = vine__link_answer(&pipe->link_to, appliance->named, appliance->named_epoch, &grant,
+                                  &pipe->half, &pipe->mirror, &pipe->agreement);
+
+    if (error == -EAGAIN) {
+        vine__served_discard(pipe);
+        return;
+    }
+    if (!error)
+        error = vine__served_open(pipe);
+    appliance->named_epoch = pipe->link_to.epoch;
+    if (error) {
+        vine__served_end(pipe, error, vine_error_text(error));
+        return;
+    }
+    appliance->named_pipe = pipe;
+    vine__appliance_log(appliance, VINE_LOG_INFO, "pipe %llu (pid %d): opened",
+                        (unsigned long long)pipe->number, pipe->link_to.peer_pid);
+    vine__loop_activate(pipe);
+    /* Pairs with the application's acquire: all of our half before the answer. */
+    vine__store_release_u32(&pipe->half.layout->board.epoch, pipe->link_to.epoch);
+    (void)vine__futex_wake(&pipe->half.layout->board.epoch, INT32_MAX);
+}
+
+void vine__served_answer_named(struct vine_appliance *appliance)
+{
+    struct vine__served *pipe = appliance->named_pipe;
+
+    if (pipe != NULL) {
+        int error = pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+
+        if (!error && pipe->link_to.operations->peer_lost(&pipe->link_to)) {
+            error = -VINE_EPEERLOST;
+            (void)snprintf(pipe->why, sizeof pipe->why, "its process has ended");
+        }
+        if (error)
+            vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, pipe->why);
+        else if (!pipe->is_active)
+            vine__loop_activate(pipe);
+        return;
+    }
+    if (!appliance->is_draining)
+        open_pipe(appliance);
+}
+
+uint32_t vine__served_named_word(const struct vine_appliance *appliance)
+{
+    const struct vine_half_layout *half = application_half(appliance);
+
+    return half == NULL ? 0 : vine__load_acquire_u32(&half->board.wake_count.value);
+}
+
+void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
+                             uint32_t named_word, uint64_t timeout_ns)
+{
+    const struct vine_half_layout *half = application_half(appliance);
+    int error = vine__futex_wait_two(&half->board.wake_count.value, named_word,
+                                     &appliance->event_word, event_word, timeout_ns);
+
+    if (error == -ENOSYS)
+        error = vine__futex_wait(&half->board.wake_count.value, named_word, POLL_NS);
+    (void)error;
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the submission ring to the completion ring, on the loop. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "arch/wake/futex.h"
+#include "core/talk/served_internal.h"
+#include "utils/assert.h"
+
+#define BURST 32 /* submissions taken from one channel before the next one's turn */
+
+/* Longer than this, and completions before it are not kept waiting. */
+#define SHORT_TICKS 4000
+
+/* Durations cross in units of 16 ns. */
+static uint32_t duration(uint64_t from_ticks, uint64_t to_ticks)
+{
+    const uint64_t units =
+        to_ticks > from_ticks ? vine__clock_ticks_to_ns(to_ticks - from_ticks) / 16 : 0;
+
+    return units < UINT32_MAX ? (uint32_t)units : UINT32_MAX;
+}
+
+static struct vine_wire_completion *next_completion(struct vine__served_channel *channel)
+{
+    struct vine_slot *slot = vine__spsc_slot_at(&channel->completions, channel->unpublished++);
+
+    return (struct vine_wire_completion *)(void *)slot->payload;
+}
+
+void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *channel)
+{
+    if (channel->unpublished == 0)
+        return;
+
+    /* A sleeping application waits on the first of these slots. */
+    const struct vine_slot *first = vine__spsc_slot_at(&channel->completions, 0);
+
+    (void)pipe;
+    vine__spsc_publish(&channel->completions, channel->unpublished);
+    channel->unpublished = 0;
+    if (channel->is_stream)
+        vine__compiler_barrier();
+    else
+        vine__fence_full();
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(channel->peer_sleeping) != 0))
+        (void)!vine__futex_wake((const uint32_t *)(const void *)&first->sequence, 1);
+}
+
+/* Where outputs and result do not fit into the slot: a block in our half. */
+static int write_descriptor(struct vine_call *call, const struct vine_token *tokens,
+                            struct vine_token *ret_token)
+{
+    struct vine_wire_descriptor head = {
+        .token_count = (uint16_t)call->output_count,
+        .bytes_size = call->result_size,
+    };
+    struct vine_box box;
+
+    head.size_bytes =
+        (uint32_t)(sizeof head + call->output_count * sizeof *tokens + call->result_size);
+
+    const int error =
+        vine__half_create_box(&call->pipe->half, VINE_TYPE_BYTES, head.size_bytes, &box);
+
+    if (error)
+        return error;
+
+    unsigned char *at = box.memory;
+
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, tokens, call->output_count * sizeof *tokens);
+    memcpy(at + sizeof head + call->output_count * sizeof *tokens, call->result, call->result_size);
+    *ret_token = box.token;
+    return 0;
+}
+
+/* Free what was allocated for the outputs of a task that failed. */
+static void drop_outputs(struct vine_call *call)
+{
+    for (uint32_t i = 0; i < call->output_count; i++)
+        if (call->outputs[i].memory != NULL)
+            VINE_ASSERT(vine_box_free(call->pipe->half.book, &call->outputs[i].token) == 0);
+    call->output_count = 0;
+}
+
+/* The outputs' tokens with their true lengths; one that stayed empty is all zero. */
+static void settle_outputs(struct vine_call *call, struct vine_token *tokens)
+{
+    for (uint32_t i = 0; i < call->output_count; i++) {
+        struct vine__call_output *output = &call->outputs[i];
+
+        memset(&tokens[i], 0, sizeof tokens[i]);
+        if (output->memory == NULL)
+            continue;
+        if (output->size_bytes == 0) {
+            VINE_ASSERT(vine_box_free(call->pipe->half.book, &output->token) == 0);
+            output->memory = NULL;
+            continue;
+        }
+        if (output->size_bytes < output->room_bytes)
+            VINE_ASSERT(vine_box_shrink(call->pipe->half.book, &output->token,
+                                        (uint32_t)output->size_bytes) == 0);
+        tokens[i] = output->token;
+        vine__count(&call->pipe->appliance->bytes_out, output->size_bytes);
+    }
+}
+
+static void release_inputs(struct vine_call *call)
+{
+    for (uint32_t i = 0; i < call->input_count; i++)
+        if (call->inputs[i].is_ours)
+            VINE_ASSERT(vine_box_unref(call->pipe->half.book, &call->inputs[i].token) == 0);
+}
+
+static void write_completion(struct vine_call *call, struct vine__served_channel *channel)
+{
+    struct vine_wire_completion *completion = next_completion(channel);
+    struct vine_token tokens[VINE_TASK_DATA_MAX];
+    uint32_t token_count = call->output_count;
+    uint32_t result_size = call->result_size;
+
+    completion->operation = call->wire_operation;
+    completion->kind = VINE_WIRE_TASK;
+    completion->reserved = 0;
+    completion->queued = duration(call->seen_ticks, call->start_ticks);
+    completion->run = duration(call->start_ticks, call->end_ticks);
+    completion->status = 0;
+    completion->shape = 0;
+    if (call->status == 0) {
+        settle_outputs(call, tokens);
+        if (token_count > 2 || result_size + token_count * sizeof *tokens > VINE_RESULT_MAX) {
+            if (write_descriptor(call, tokens, &tokens[0]) != 0)
+                call->status = -VINE_EQUOTA;
+            token_count = VINE_WIRE_DESCRIPTOR;
+            result_size = 0;
+        }
+    }
+    if (call->status != 0) {
+        drop_outputs(call);
+        completion->status =
+            (uint16_t)(call->status <= -1000 && call->status > -2000 ? -call->status
+                                                                     : VINE_EFAILED);
+        return;
+    }
+    if (token_count + result_size == 0)
+        return;
+
+    const uint32_t carried = token_count == VINE_WIRE_DESCRIPTOR ? 1 : token_count;
+
+    completion->shape = VINE_WIRE_SHAPE(result_size, token_count);
+    memcpy(completion->body, call->result, result_size);
+    memcpy(completion->body + VINE_RESULT_MAX - carried * sizeof *tokens, tokens,
+           carried * sizeof *tokens);
+}
+
+void vine__served_complete(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine_appliance *appliance = pipe->appliance;
+    struct vine__served_channel *channel = pipe->channels[call->channel];
+
+    release_inputs(call);
+    if (pipe->state == VINE__SERVED_OPEN)
+        write_completion(call, channel);
+    else
+        drop_outputs(call);
+    if (call->status == 0) {
+        vine__count(&appliance->tasks_done, 1);
+        for (uint32_t i = 0; i < call->input_count; i++)
+            vine__count(&appliance->bytes_in, call->inputs[i].size_bytes);
+    } else {
+        vine__count(&appliance->tasks_failed, 1);
+    }
+    if (call->session != NULL)
+        vine__session_job_ended(pipe, call);
+    free(call->block);
+    call->block = NULL;
+    channel->in_flight--;
+    pipe->jobs_taken--;
+    vine__store_relaxed_u32(&call->operation.state, VINE__OPERATION_DONE);
+    vine__operation_give(&pipe->jobs, &call->operation);
+}
+
+static const struct vine_procedure_definition *find_definition(struct vine_appliance *appliance,
+                                                               uint16_t procedure)
+{
+    if (procedure < VINE_WIRE_PROCEDURES_FROM)
+        return vine__builtin_definition(procedure);
+
+    const uint32_t index = procedure - VINE_WIRE_PROCEDURES_FROM;
+
+    /* Acquire pairs with the release in vine_appliance_register. */
+    if (index >= vine__load_acquire_u32(&appliance->procedure_count))
+        return NULL;
+    return __atomic_load_n(&appliance->procedures[index], __ATOMIC_ACQUIRE);
+}
+
+/* Which tasks this one has to stay behind, and whether it is allowed at all. */
+static int place(struct vine_call *call, const struct vine_wire_submission *submission)
+{
+    struct vine__served *pipe = call->pipe;
+    const struct vine_appliance_options *options = &pipe->appliance->options;
+
+    if (submission->accelerator >= options->accelerators_max ||
+        !pipe->accelerators[submission->accelerator].is_used)
+        return VINE_EACCELERATOR;
+    call->lane = pipe->accelerators[submission->accelerator].is_ordered
+                     ? &pipe->channels[call->channel]->lanes[submission->accelerator]
+                     : NULL;
+    call->session = NULL;
+    if (submission->session == 0)
+        return 0;
+    if (submission->session > options->sessions_max || call->definition->state_bytes == 0)
+        return VINE_ESESSION;
+
+    struct vine__session *session =
+        vine__session_find_or_make(pipe, submission->session, call->definition);
+
+    if (session == NULL)
+        return VINE_ESESSION;
+    session->jobs++;
+    call->session = session;
+    call->session_id = submission->session;
+    call->lane = &session->lane;
+    return 0;
+}
+
+static bool is_short(const struct vine_call *call)
+{
+    const struct vine_procedure_definition *definition = call->definition;
+    uint64_t input_bytes = 0;
+
+    if (call->has_after || (call->lane != NULL && !vine__lane_is_idle(call->lane)))
+        return false;
+    if (definition->flags & VINE_PROCEDURE_SHORT)
+        return true;
+    if (definition->short_input_max == 0)
+        return false;
+    for (uint32_t i = 0; i < call->input_count; i++)
+        input_bytes += call->inputs[i].size_bytes;
+    return input_bytes <= definition->short_input_max;
+}
+
+static int take_task(struct vine__served *pipe, uint32_t channel_index,
+                     const struct vine_wire_submission *submission, uint64_t now_ticks)
+{
+    struct vine_appliance *appliance = pipe->appliance;
+    struct vine__served_channel *channel = pipe->channels[channel_index];
+    struct vine_call *call = (struct vine_call *)(void *)vine__operation_take(&pipe->jobs);
+    int error = 0;
+
+    VINE_ASSERT(call != NULL); /* vine__served_poll looked */
+    channel->in_flight++;
+    pipe->jobs_taken++;
+    call->pipe = pipe;
+    call->session = NULL;
+    call->lane = NULL;
+    call->wire_operation = submission->operation;
+    call->channel = channel_index;
+    call->is_last = (submission->kind & VINE_WIRE_SESSION_LAST) != 0;
+    call->canceled = 0;
+    call->status = 0;
+    call->has_after = false;
+    call->input_count = 0;
+    call->output_count = 0;
+    call->result_size = 0;
+    call->seen_ticks = call->start_ticks = call->end_ticks = now_ticks;
+    call->definition = find_definition(appliance, submission->procedure);
+    if (call->definition == NULL)
+        error = VINE_EPROCEDURE;
+    else if (appliance->is_draining)
+        error = VINE_EDRAINING;
+    if (!error)
+        error = vine__served_decode(call, submission);
+    if (!error)
+        error = place(call, submission);
+    if (error) {
+        call->status = error < 0 ? error : -error;
+        vine__served_complete(call);
+        return error < 0 ? error : 0;
+    }
+    if (submission->procedure < VINE_WIRE_PROCEDURES_FROM) {
+        call->status = vine__builtin_run(call, submission->procedure);
+    } else if (is_short(call)) {
+        vine__job_run(call, &appliance->scratch);
+    } else {
+        vine__job_submit(call);
+        return 0;
+    }
+
+    const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
+
+    vine__served_complete(call);
+    if (was_long)
+        vine__served_flush(pipe, channel);
+    return 0;
+}
+
+static int take_release(struct vine__served *pipe, const struct vine_wire_submission *submission)
+{
+    const uint32_t count = VINE_WIRE_SHAPE_TOKENS(submission->shape);
+
+    if (count == 0 || count == VINE_WIRE_DESCRIPTOR) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "a release message of shape %u",
+                       submission->shape);
+        return -VINE_EPROTOCOL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct vine_token token;
+
+        memcpy(&token, submission->body + VINE_WIRE_BODY_BYTES - (count - i) * sizeof token,
+               sizeof token);
+        token.type &= VINE_WIRE_TYPE_MASK;
+        if (vine_box_free(pipe->half.book, &token) != 0) {
+            (void)snprintf(pipe->why, sizeof pipe->why,
+                           "a release of what is no result: extent %u, offset %u, generation %u",
+                           token.extent, token.offset_units, token.generation);
+            return -VINE_ETOKEN;
+        }
+    }
+    return 0;
+}
+
+static int take(struct vine__served *pipe, uint32_t channel_index,
+                const struct vine_wire_submission *submission, uint64_t now_ticks)
+{
+    switch (submission->kind & VINE_WIRE_KIND_MASK) {
+    case VINE_WIRE_TASK:
+        return take_task(pipe, channel_index, submission, now_ticks);
+    case VINE_WIRE_RELEASE:
+        return take_release(pipe, submission);
+    case VINE_WIRE_CANCEL: {
+        uint32_t channel;
+
+        memcpy(&channel, submission->body, sizeof channel);
+        if (channel < pipe->channel_count)
+            (void)vine__job_cancel(pipe, channel, submission->operation);
+        return 0;
+    }
+    case VINE_WIRE_SESSION_END:
+        if (submission->session == 0 ||
+            submission->session > pipe->appliance->options.sessions_max) {
+            (void)snprintf(pipe->why, sizeof pipe->why, "the end of the impossible session %u",
+                           submission->session);
+            return -VINE_EPROTOCOL;
+        }
+        vine__session_end(pipe, submission->session);
+        return 0;
+    default:
+        (void)snprintf(pipe->why, sizeof pipe->why, "a submission of the unknown kind %u",
+                       submission->kind);
+        return -VINE_EPROTOCOL;
+    }
+}
+
+/* Whether one more task can be taken: its completion has a slot, and there is a job for it. */
+static int has_room(struct vine__served *pipe, struct vine__served_channel *channel)
+{
+    const uint32_t owed = channel->in_flight + channel->unpublished + 1;
+    const int room = vine__spsc_reserve(&channel->completions, owed);
+
+    if (room < 0) {
+        (void)snprintf(pipe->why, sizeof pipe->why,
+                       "an impossible position of the completions' consumer");
+        return room;
+    }
+    return room == (int)owed && pipe->jobs_taken < pipe->jobs.count_max;
+}
+
+static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t now_ticks)
+{
+    struct vine__served_channel *channel = pipe->channels[index];
+    struct vine_wire_submission submission;
+    int taken = 0;
+
+    while (taken < BURST) {
+        int error = has_room(pipe, channel);
+
+        if (error > 0) {
+            error = vine__spsc_pop(&channel->submissions, &submission);
+            if (error == -VINE_ECORRUPT)
+                (void)snprintf(pipe->why, sizeof pipe->why,
+                               "an impossible sequence number in the submissions of channel %u",
+                               index);
+            if (!error)
+                error = take(pipe, index, &submission, now_ticks);
+        } else if (error == 0) {
+            break; /* the application owes us room */
+        }
+        if (error == -EAGAIN)
+            break;
+        if (error)
+            return error;
+        taken++;
+    }
+    vine__served_flush(pipe, channel);
+    return taken;
+}
+
+int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
+{
+    int taken = 0;
+
+    /* Pairs with the application's release of its count of channels. */
+    if (VINE__UNLIKELY(vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value) !=
+                       pipe->channel_count)) {
+        const int error = vine__served_open_channels(pipe);
+
+        if (error)
+            return error;
+        taken++;
+    }
+    for (uint32_t i = 0; i < pipe->channel_count; i++) {
+        const int error = poll_channel(pipe, i, now_ticks);
+
+        if (error < 0)
+            return error;
+        taken += error;
+    }
+    if (VINE__UNLIKELY(!vine__list_is_empty(&pipe->deferred)) && vine__jobs_retry_deferred(pipe))
+        taken++;
+    return taken;
+}
