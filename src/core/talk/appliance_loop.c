@@ -222,11 +222,12 @@ static void hear(struct vine__served *pipe)
 static void hear_events(struct vine_appliance *appliance, uint64_t timeout_ns)
 {
     struct vine__epoll_event events[EVENTS_AT_ONCE];
+    uint64_t wakes;
     const int count = vine__epoll_wait(appliance->epoll_fd, events, EVENTS_AT_ONCE, timeout_ns);
 
     for (int i = 0; i < count; i++) {
         if (events[i].context == &appliance->event_fd)
-            (void)!vine__eventfd_drain(appliance->event_fd, NULL);
+            (void)!vine__eventfd_drain(appliance->event_fd, &wakes);
         else if (events[i].context == &appliance->listener)
             accept_pipes(appliance);
         else
