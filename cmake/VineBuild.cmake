@@ -35,6 +35,7 @@ endif()
 
 find_package(Threads REQUIRED)
 
+# No strict aliasing: the same bytes of a segment are words to one side and a struct to the other.
 add_library(vine_flags INTERFACE)
 target_compile_options(vine_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wvla

@@ -33,6 +33,10 @@ set(VINE_TEST_ENVIRONMENT
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+if(CMAKE_CROSSCOMPILING)
+    # An emulator stands in for the kernel: what is about the kernel itself may skip.
+    list(APPEND VINE_TEST_ENVIRONMENT "VINE_TEST_EMULATED=1")
+endif()
 if(TARGET vine)
     list(APPEND VINE_TEST_ENVIRONMENT "VINE_COMMAND=$<TARGET_FILE:vine>")
 endif()
