@@ -53,7 +53,7 @@ struct vine_allocator_options {
     uint64_t extent_bytes;                 /* a rest below one granule stays unused */
     /* Blocks, living and free, that the books have room for. Zero: general's private books begin
      * with 20 and double within an allocation that finds them full; tlsf's and shared ones are
-     * made for one block in 64 granules. A number: that many, and never more. */
+     * made for one block in 64 granules, at least for 256. A number: that many, and never more. */
     uint64_t blocks_max;
 };
 

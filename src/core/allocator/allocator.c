@@ -12,8 +12,9 @@
 #include <string.h>
 
 enum {
-    GROWING_ENTRIES = 20,       /* what books that may grow begin with */
-    DERIVED_UNITS = 64,         /* fixed books have one entry for so many granules */
+    GROWING_ENTRIES = 20, /* what books that may grow begin with */
+    DERIVED_UNITS = 64,   /* fixed books have one entry for so many granules */
+    DERIVED_ENTRIES_MIN = 256,
     QUICK_BYTES_MAX = 64 << 10, /* the largest block that a quick list takes */
     TABLE_ENTRIES_MIN = 32,
     BUCKET_BITS = 2, /* a bucket has 4 entries */
@@ -46,7 +47,7 @@ uint32_t vine__allocator_entries_of(const struct vine_allocator_options *options
         return 0;
     if (options->blocks_max != 0)
         return (uint32_t)vine__min_u64(options->blocks_max, unit_count);
-    return (uint32_t)vine__min_u64(vine__max_u64(unit_count / DERIVED_UNITS, GROWING_ENTRIES),
+    return (uint32_t)vine__min_u64(vine__max_u64(unit_count / DERIVED_UNITS, DERIVED_ENTRIES_MIN),
                                    unit_count);
 }
 
