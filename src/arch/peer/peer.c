@@ -226,6 +226,7 @@ int vine__peer_receive(int fd, struct vine__peer_message *message, uint64_t time
     struct iovec part = {.iov_base = message->bytes, .iov_len = message->capacity_bytes};
     struct msghdr header;
     ssize_t size;
+    bool was_reset = false;
     const uint64_t deadline_ns = vine__peer_deadline(timeout_ns);
     for (;;) {
         header = (struct msghdr){.msg_iov = &part,
@@ -237,6 +238,12 @@ int vine__peer_receive(int fd, struct vine__peer_message *message, uint64_t time
             break;
         if (errno == EINTR)
             continue;
+        /* The other side closed without reading all of ours. That is told once, before what it sent
+         * last, which is still in our queue and may say why it closed. */
+        if (errno == ECONNRESET && !was_reset) {
+            was_reset = true;
+            continue;
+        }
         if (errno != EAGAIN)
             return peer_error(errno);
         error = vine__peer_poll(fd, POLLIN, deadline_ns);

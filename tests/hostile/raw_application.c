@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raw_application.h"
+
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "core/ring/spsc_inline.h"
+#include "core/talk/message.h"
+
+int raw_open(struct raw_application *raw, const char *path)
+{
+    memset(raw, 0, sizeof *raw);
+
+    const struct vine__handshake_wish wish = {
+        .name = "raw",
+        .timeout_ns = RAW_LIMIT_NS,
+        .why = raw->why,
+        .why_size = sizeof raw->why,
+    };
+
+    return vine__link_connect(&raw->link, path, &wish, &raw->half, &raw->mirror, &raw->agreement);
+}
+
+void raw_close(struct raw_application *raw)
+{
+    raw->link.operations->close(&raw->link);
+    vine__mirror_close(&raw->mirror);
+    vine__half_close(&raw->half);
+}
+
+static void wake(struct raw_application *raw)
+{
+    vine__fence_full();
+    if (vine__load_relaxed_u32(&raw->mirror.layout->board.sleep_epoch.value) & 1)
+        vine__link_wake(&raw->link);
+}
+
+int raw_open_channel(struct raw_application *raw)
+{
+    const uint32_t index = raw->channel_count;
+    struct vine_channel_layout *ours = &raw->half.layout->channels[index];
+    const struct vine_channel_layout *theirs = &raw->mirror.layout->channels[index];
+    struct raw_channel *channel = &raw->channels[index];
+    const uint64_t bytes = RAW_SLOTS * sizeof(struct vine_slot);
+    const uint64_t start_ns = vine__clock_now_ns();
+    struct vine__box box;
+    int error = vine__half_alloc(&raw->half, bytes, &box);
+
+    if (error)
+        return error;
+    memset(box.memory, 0, bytes);
+    channel->slots = box.memory;
+    ours->slot_count = RAW_SLOTS;
+    ours->ring_extent = box.extent;
+    ours->ring_offset_units = box.offset_units;
+    ours->wait_mode = VINE_WAIT_SLEEPY;
+    vine__store_release_u32(&ours->state, 1);
+    vine__store_release_u32(&raw->half.layout->board.channels.value, ++raw->channel_count);
+    wake(raw);
+    while (vine__load_acquire_u32(&theirs->state) != 1) {
+        if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS ||
+            vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0)
+            return -VINE_EPEERLOST;
+        vine__cpu_relax();
+    }
+
+    const void *slots = vine__mirror_resolve(&raw->mirror, theirs->ring_extent,
+                                             theirs->ring_offset_units, bytes, NULL);
+
+    if (slots == NULL)
+        return -VINE_EPEERLOST;
+    error = vine_spsc_producer_init(&channel->producer, channel->slots, RAW_SLOTS,
+                                    &theirs->consumed.value);
+    if (!error)
+        error =
+            vine_spsc_consumer_init(&channel->consumer, slots, RAW_SLOTS, &ours->consumed.value);
+    return error;
+}
+
+int raw_submit(struct raw_application *raw, uint32_t channel,
+               const struct vine_wire_submission *submission)
+{
+    const int error =
+        vine_spsc_push(&raw->channels[channel].producer, submission, sizeof *submission);
+
+    wake(raw);
+    return error;
+}
+
+int raw_complete(struct raw_application *raw, uint32_t channel,
+                 struct vine_wire_completion *ret_completion)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+
+    for (;;) {
+        const int error = vine_spsc_pop(&raw->channels[channel].consumer, ret_completion);
+
+        if (error != -EAGAIN)
+            return error;
+        if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS ||
+            vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0)
+            return -VINE_EPEERLOST;
+        vine__cpu_relax();
+    }
+}
+
+int raw_wait_closed(struct raw_application *raw)
+{
+    for (;;) {
+        union vine__talk_any message;
+        int fd = -1;
+        const int error = vine__talk_receive(raw->link.socket_fd, &message, &fd, RAW_LIMIT_NS,
+                                             raw->why, sizeof raw->why);
+
+        if (error)
+            return error == -VINE_EPEERLOST ? VINE_EPEERLOST : 0;
+        if (message.head.type == VINE_TALK_BYE) {
+            memcpy(raw->why, message.reason.text, sizeof message.reason.text);
+            return (int)message.reason.error;
+        }
+    }
+}
+
+int raw_ping(struct raw_application *raw, uint32_t channel)
+{
+    struct vine_wire_submission submission = {
+        .operation = 0x1122334455667788,
+        .procedure = 9999,
+        .kind = VINE_WIRE_TASK,
+    };
+    struct vine_wire_completion completion;
+    int error = raw_submit(raw, channel, &submission);
+
+    if (!error)
+        error = raw_complete(raw, channel, &completion);
+    if (!error &&
+        (completion.operation != submission.operation || completion.status != VINE_EPROCEDURE))
+        error = -VINE_EPROTOCOL;
+    return error;
+}
