@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/vine.h - all of Vine's public headers.
+ *
+ * Owns:     nothing.
+ * Threads:  as each header says.
+ * Blocking: as each header says.
+ * Trust:    as each header says.
+ * Limits:   none of its own.
+ */
+#ifndef VINE_VINE_H
+#define VINE_VINE_H
+
+#include <vine/allocator.h>
+#include <vine/appliance.h>
+#include <vine/base.h>
+#include <vine/box.h>
+#include <vine/error.h>
+#include <vine/procedure.h>
+#include <vine/segment.h>
+#include <vine/spsc.h>
+#include <vine/talk.h>
+
+#endif
