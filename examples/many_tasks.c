@@ -32,10 +32,12 @@ static void issue(struct crowd *crowd);
 static void on_end(struct vine_task *task, int status, void *context)
 {
     struct crowd *crowd = context;
-    uint8_t crc[4];
+    uint8_t crc[4] = {0};
 
-    if (status == 0 && vine_task_result(task, crc, sizeof(crc)) == sizeof(crc))
-        crowd->sum += (uint32_t)crc[0] << 24 | crc[1] << 16 | crc[2] << 8 | crc[3];
+    if (status == 0)
+        (void)vine_task_result(task, crc, sizeof(crc));
+    for (size_t i = 0; i < sizeof(crc); i++)
+        crowd->sum += (uint32_t)crc[i] << (24 - 8 * i);
     if (status < 0 && crowd->error == 0)
         crowd->error = status;
     vine_task_free(task);
