@@ -120,6 +120,7 @@ function(vine_test_program file label)
     endif()
     string(MAKE_C_IDENTIFIER "test_${name}" target)
     add_executable(${target} "${file}")
+    set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON) # for plugins that it loads
     target_include_directories(${target} PRIVATE
         "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
     target_link_libraries(${target} PRIVATE
