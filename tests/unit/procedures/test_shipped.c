@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "../procedures/procedures.h"
 #include "unit/procedures/fake_call.h"
@@ -116,6 +117,57 @@ static void noop_does_nothing(void **context)
     fake_call_fini(&call);
 }
 
+static const struct vine_procedure_definition *by_name(const char *name)
+{
+    for (size_t index = 0; index < vine_shipped_procedure_count; index++)
+        if (strcmp(vine_shipped_procedures[index]->name, name) == 0)
+            return vine_shipped_procedures[index];
+    return NULL;
+}
+
+/* One worker's life: every procedure a few times, so that its caches are made, used and given back. */
+static void *work(void *context)
+{
+    static const char *const pairs[][2] = {{"zstd", "unzstd"}, {"gzip", "gunzip"}};
+    static const char *const hashes[] = {"sha256", "blake2b", "crc32", "xxh3"};
+    uint8_t *bytes = sample_make(SAMPLE_TEXT, 1 + (uintptr_t)context, 20000);
+
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned index = 0; index < 4; index++) {
+            struct vine_call call;
+
+            fake_call_init(&call, by_name(hashes[index]), bytes, 20000, 0);
+            VINE_ASSERT(fake_call_run(&call) == 0);
+            fake_call_fini(&call);
+        }
+        for (unsigned index = 0; index < 2; index++) {
+            struct vine_call pack, unpack;
+
+            fake_call_init(&pack, by_name(pairs[index][0]), bytes, 20000, 21000);
+            VINE_ASSERT(fake_call_run(&pack) == 0);
+            fake_call_init(&unpack, by_name(pairs[index][1]), pack.output, pack.output_size, 20000);
+            VINE_ASSERT(fake_call_run(&unpack) == 0);
+            VINE_ASSERT(unpack.output_size == 20000);
+            VINE_ASSERT(memcmp(unpack.output, bytes, 20000) == 0);
+            fake_call_fini(&unpack);
+            fake_call_fini(&pack);
+        }
+    }
+    free(bytes);
+    return NULL;
+}
+
+static void workers_run_side_by_side_and_leave_nothing_behind(void **context)
+{
+    pthread_t threads[4];
+
+    (void)context;
+    for (uintptr_t index = 0; index < 4; index++)
+        assert_int_equal(pthread_create(&threads[index], NULL, work, (void *)index), 0);
+    for (unsigned index = 0; index < 4; index++)
+        assert_int_equal(pthread_join(threads[index], NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +177,7 @@ int main(void)
         cmocka_unit_test(copy_copies),
         cmocka_unit_test(a_canceled_copy_ends),
         cmocka_unit_test(noop_does_nothing),
+        cmocka_unit_test(workers_run_side_by_side_and_leave_nothing_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
