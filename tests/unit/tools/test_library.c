@@ -358,6 +358,7 @@ static void a_change_polls_readable(void **context)
 {
     struct place *place = *context;
     struct pollfd fd;
+    char from[256];
 
     open_set(place);
     fd = (struct pollfd){.fd = vine_library_fd(place->set), .events = POLLIN};
@@ -368,7 +369,8 @@ static void a_change_polls_readable(void **context)
     assert_int_equal(vine_library_rescan(place->set), 1);
     assert_int_equal(poll(&fd, 1, 0), 0);
     put(place, "answer_2", "a.new");
-    assert_int_equal(rename(path_of(place, "a.new"), strdupa(path_of(place, "a.so"))), 0);
+    snprintf(from, sizeof(from), "%s", path_of(place, "a.new"));
+    assert_int_equal(rename(from, path_of(place, "a.so")), 0);
     assert_int_equal(poll(&fd, 1, 0), 1);
     assert_int_equal(vine_library_rescan(place->set), 1);
     assert_int_equal(answer_of(place->appliance.answer), 2);
