@@ -7,6 +7,10 @@
 #include <errno.h>
 
 #include <xxhash.h>
+/* On x86 the library has a way for each generation of vectors; by this header it takes the best. */
+#if __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <vine/error.h>
 
