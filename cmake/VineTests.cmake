@@ -11,7 +11,8 @@
 # serial        nothing else runs beside it
 # links=NAME    a pkg-config module that it needs (left out where absent), or one of our own parts:
 #               procedures, tools
-# The environment has VINE_SOURCE_DIR, VINE_BUILD_DIR and, where it is built, VINE_COMMAND.
+# The environment has VINE_SOURCE_DIR, VINE_BUILD_DIR, VINE_C_COMPILER, VINE_SANITIZE and, where it is
+# built, VINE_COMMAND: the path of the command.
 
 if(CMAKE_CROSSCOMPILING)
     # No cmocka for the other machine: our own harness speaks the part of its language that we use.
@@ -29,7 +30,7 @@ endif()
 
 set(VINE_TEST_ENVIRONMENT
     "VINE_SOURCE_DIR=${PROJECT_SOURCE_DIR}" "VINE_BUILD_DIR=${CMAKE_BINARY_DIR}"
-    "VINE_C_COMPILER=${CMAKE_C_COMPILER}"
+    "VINE_C_COMPILER=${CMAKE_C_COMPILER}" "VINE_SANITIZE=${VINE_SANITIZE}"
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")

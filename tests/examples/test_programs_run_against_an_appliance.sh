@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# hello, zero_copy and many_tasks, with the address as argument and in the environment; the first one
+# linked statically too, with libvine.a and nothing else, without a warning.
+. "$(dirname "$0")/serving.sh"
+serve "$VINE_COMMAND" appliance --listen "$address"
+
+expected='2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824  hello'
+[ "$("$examples/hello" "$address")" = "$expected" ] || fail "hello says something else"
+[ "$(VINE_APPLIANCE=$address "$examples/hello")" = "$expected" ] || fail "VINE_APPLIANCE is not heard"
+"$examples/zero_copy" "$address" || fail "zero_copy: $?"
+"$examples/many_tasks" "$address" || fail "many_tasks: $?"
+if "$examples/hello" "$scratch/nobody.sock" 2>"$scratch/error"; then
+    fail "hello found an appliance where there is none"
+fi
+grep -q 'hello: ' "$scratch/error" || fail "hello does not say why it failed"
+
+if [ -z "${VINE_SANITIZE:-}" ]; then
+    "${VINE_C_COMPILER:-cc}" -static -Wall -Wextra -Werror -I "$VINE_SOURCE_DIR/include" \
+        "$VINE_SOURCE_DIR/examples/hello.c" -L "$VINE_BUILD_DIR" -lvine -o "$scratch/hello" \
+        >"$scratch/says_static" 2>&1 || { cat "$scratch/says_static"; fail "hello does not link statically"; }
+    [ ! -s "$scratch/says_static" ] || { cat "$scratch/says_static"; fail "there are warnings"; }
+    [ "$("$scratch/hello" "$address")" = "$expected" ] || fail "the static hello says something else"
+fi
+stop
