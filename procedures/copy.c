@@ -24,7 +24,7 @@ static int copy(struct vine_call *call)
 {
     size_t size, room;
     const uint8_t *input = vine_call_bytes(call, COPY_INPUT, &size);
-    uint8_t *output = vine_call_output(call, COPY_OUTPUT, &room);
+    uint8_t *output = vine__output_of(call, COPY_OUTPUT, &room);
 
     if (size > room)
         return -VINE_EOVERFLOW;

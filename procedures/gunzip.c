@@ -222,7 +222,7 @@ static int gunzip(struct vine_call *call)
     size_t room, made = 0;
     uint64_t flags = 0;
     int status = 0;
-    uint8_t *output = vine_call_output(call, GUNZIP_OUTPUT, &room);
+    uint8_t *output = vine__output_of(call, GUNZIP_OUTPUT, &room);
 
     input.bytes = vine_call_bytes(call, GUNZIP_INPUT, &input.size);
     if (call_state)

@@ -161,7 +161,7 @@ static int gzip(struct vine_call *call)
     struct gzip_output output = {0};
     int status = 0;
 
-    output.bytes = vine_call_output(call, GZIP_OUTPUT, &output.room);
+    output.bytes = vine__output_of(call, GZIP_OUTPUT, &output.room);
     if (!state)
         state = &own;
     if (!state->is_begun)

@@ -30,6 +30,15 @@ int vine__update_in_slices(struct vine_call *call, vine__update_fn update, void 
     return size > 0 ? update(context, next, size) : 0;
 }
 
+uint8_t *vine__output_of(struct vine_call *call, uint32_t argument, size_t *ret_room)
+{
+    static uint8_t nothing[1]; /* nobody writes it: the room is 0 */
+    void *output = vine_call_output(call, argument, ret_room);
+
+    VINE_ASSERT(output || *ret_room == 0);
+    return output ? output : nothing;
+}
+
 void vine__put_be32(uint8_t bytes[4], uint32_t word)
 {
     for (unsigned index = 0; index < 4; index++)

@@ -50,6 +50,9 @@ typedef int (*vine__update_fn)(void *context, const void *bytes, size_t size);
 int vine__update_in_slices(struct vine_call *call, vine__update_fn update, void *context,
                            const void *bytes, size_t size);
 
+/* As vine_call_output, but never NULL: where there is no room there is still a place to point to. */
+uint8_t *vine__output_of(struct vine_call *call, uint32_t argument, size_t *ret_room);
+
 /* Put a word in a result, most or least significant byte first. */
 void vine__put_be32(uint8_t bytes[4], uint32_t word);
 void vine__put_be64(uint8_t bytes[8], uint64_t word);

@@ -230,7 +230,7 @@ static int unzstd(struct vine_call *call)
     int status;
 
     input.src = vine_call_bytes(call, UNZSTD_INPUT, &input.size);
-    output.dst = vine_call_output(call, UNZSTD_OUTPUT, &output.size);
+    output.dst = vine__output_of(call, UNZSTD_OUTPUT, &output.size);
     status = state ? unzstd_in_session(call, state, &input, &output, &flags)
                    : unzstd_alone(call, &input, &output, &flags);
     if (status == 0)

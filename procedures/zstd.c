@@ -180,7 +180,7 @@ static int zstd(struct vine_call *call)
     int status;
 
     input.src = vine_call_bytes(call, ZSTD_INPUT, &input.size);
-    output.dst = vine_call_output(call, ZSTD_OUTPUT, &output.size);
+    output.dst = vine__output_of(call, ZSTD_OUTPUT, &output.size);
     status = state ? zstd_in_session(call, state, level, &input, &output)
                    : zstd_alone(call, level, &input, &output);
     return status < 0 ? status : vine_call_output_size(call, ZSTD_OUTPUT, output.pos);
