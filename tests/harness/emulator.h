@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * harness/emulator.h - tests of the kernel itself are left out where an emulator stands in for it,
+ * and say so. Include it after cmocka.h.
+ */
+#ifndef VINE_TESTS_HARNESS_EMULATOR_H
+#define VINE_TESTS_HARNESS_EMULATOR_H
+
+#include <stdlib.h>
+
+/* Ends the running test as skipped in a build for another machine. `what` the emulator does. */
+static inline void skip_if_emulated(const char *what)
+{
+    if (!getenv("VINE_TEST_EMULATED"))
+        return;
+    print_message("skipped: the emulator %s\n", what);
+    skip();
+}
+
+#endif
