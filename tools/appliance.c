@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "message.h"
+#include "serve.h"
+#include "settings.h"
+#include "status.h"
+#include "verb.h"
+
+struct appliance_values {
+    const char *listen;
+    uint64_t workers;
+    const char *procs;
+    bool verbose;
+};
+
+#define VALUE(field) .offset = offsetof(struct appliance_values, field)
+
+static const struct option appliance_options[] = {
+    {.name = "listen",
+     .letter = 'l',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(listen),
+     .value = "ADDRESS",
+     .key = "listen",
+     .help = "serve at this address: a socket's path, a name under the runtime directory, "
+             "`file:PATH` or `shm:NAME`; `default` if nothing names one"},
+    {.name = "workers",
+     .letter = 'w',
+     .kind = OPTION_COUNT,
+     VALUE(workers),
+     .value = "N",
+     .key = "workers",
+     .help = "run tasks on N threads; one less than there are processors, at least one, if nothing "
+             "says"},
+    {.name = "procs",
+     .letter = 'p',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_DIRECTORY,
+     VALUE(procs),
+     .value = "DIR",
+     .key = "procs",
+     .help = "offer the procedures of the shared objects in DIR too, and take up those that change "
+             "while serving"},
+    {.name = "verbose",
+     .letter = 'v',
+     .kind = OPTION_FLAG,
+     VALUE(verbose),
+     .help = "tell of each pipe"},
+};
+
+#undef VALUE
+
+static int run_appliance(const struct arguments *arguments)
+{
+    const struct appliance_values *values = arguments->values;
+    struct settings settings;
+    int status = settings_load(&settings, arguments);
+
+    if (status != STATUS_DONE)
+        return status;
+    const uint64_t workers = settings_number(&settings, "workers", 0);
+    char *libraries = settings_path(&settings, "procs");
+    const struct serve_options options = {
+        /* Where to serve, else the appliance that applications are told to use. */
+        .address = settings_text(&settings, "listen", settings_address(&settings)),
+        .workers = workers < UINT32_MAX ? (uint32_t)workers : UINT32_MAX,
+        .libraries = libraries,
+        .ready_fd = -1,
+        .is_verbose = values->verbose,
+    };
+    status = serve(&options);
+    free(libraries);
+    settings_free(&settings);
+    return status;
+}
+
+static const char *const appliance_description[] = {
+    "Serves the procedures that ship, and those of libraries, to the applications that connect. "
+    "Prints one line with its address when it is ready.",
+    "SIGTERM or SIGINT: it takes no new work, ends what it has taken, and goes. A second one makes "
+    "it give up what still runs. SIGHUP: it looks at the libraries again, which it also does "
+    "whenever their directory changes.",
+    "A live appliance's address is never taken; a socket that a dead one left is.",
+    NULL,
+};
+
+static const char *const appliance_examples[] = {
+    "vine appliance",
+    "serve at the default address, where `vine run` with VINE_APPLIANCE=default finds it",
+    "vine appliance --listen /run/user/1000/work.sock --workers 4",
+    "serve at a path, with four workers",
+    NULL,
+};
+
+const struct verb verb_appliance = {
+    .name = "appliance",
+    .synopsis = "",
+    .description = appliance_description,
+    .examples = appliance_examples,
+    .options = appliance_options,
+    .option_count = sizeof(appliance_options) / sizeof(appliance_options[0]),
+    .values_size = sizeof(struct appliance_values),
+    .run = run_appliance,
+};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands.h - the table of verbs: X(name, summary). Each is a `const struct verb verb_NAME` in a
+ * file of its own.
+ */
+#ifndef VINE_TOOLS_COMMANDS_H
+#define VINE_TOOLS_COMMANDS_H
+
+#define COMMANDS(X)                                                                                \
+    X(run, "run a procedure on files and directories, by an appliance")                            \
+    X(appliance, "serve procedures until told to stop")                                            \
+    X(procs, "list what an appliance offers")                                                      \
+    X(config, "show each setting and where it comes from")                                         \
+    X(doctor, "say what this machine can do, and what to install")                                 \
+    X(bench, "measure what offloading costs on this machine")                                      \
+    X(help, "explain a verb")                                                                      \
+    X(version, "say which version this is")
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * completion.c - completions for bash, zsh and fish from the tables of verbs.
+ */
+#include <string.h>
+
+#include "help.h"
+
+static const char *const procedures = "zstd unzstd gzip gunzip copy sha256 blake2b crc32 xxh3";
+
+static void print_verbs(FILE *file)
+{
+    for (size_t i = 0; i < verb_count; i++)
+        fprintf(file, "%s%s", i > 0 ? " " : "", verbs[i]->name);
+}
+
+static void print_bash_values(FILE *file, const struct verb *verb)
+{
+    for (size_t i = 0; i < verb->option_count; i++) {
+        const struct option *option = &verb->options[i];
+
+        if (option->is_hidden || option->kind == OPTION_FLAG)
+            continue;
+        fprintf(file, "        %s:--%s", verb->name, option->name);
+        if (option->letter != 0)
+            fprintf(file, " | %s:-%c", verb->name, option->letter);
+        fprintf(file, ") COMPREPLY=($(compgen %s -- \"$word\")); return ;;\n",
+                option->hint == COMPLETE_DIRECTORY ? "-d"
+                : option->hint == COMPLETE_FILE    ? "-f"
+                                                   : "-W ''");
+    }
+}
+
+static void print_bash(FILE *file)
+{
+    fputs("# bash completion for vine; made by `vine help --completion bash`\n"
+          "_vine()\n{\n"
+          "    local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}\n"
+          "    COMPREPLY=()\n"
+          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+          "        COMPREPLY=($(compgen -W '",
+          file);
+    print_verbs(file);
+    fputs("' -- \"$word\"))\n        return\n    fi\n"
+          "    case $verb:${COMP_WORDS[COMP_CWORD-1]} in\n",
+          file);
+    for (size_t i = 0; i < verb_count; i++)
+        print_bash_values(file, verbs[i]);
+    fputs("    esac\n    case $verb:$word in\n", file);
+    for (size_t i = 0; i < verb_count; i++) {
+        fprintf(file, "        %s:-*) COMPREPLY=($(compgen -W '--help", verbs[i]->name);
+        for (size_t k = 0; k < verbs[i]->option_count; k++)
+            if (!verbs[i]->options[k].is_hidden)
+                fprintf(file, " --%s", verbs[i]->options[k].name);
+        fputs("' -- \"$word\")) ;;\n", file);
+    }
+    fprintf(file,
+            "        run:*)\n"
+            "            if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+            "                COMPREPLY=($(compgen -W '%s' -- \"$word\"))\n"
+            "            else\n"
+            "                COMPREPLY=($(compgen -f -- \"$word\"))\n"
+            "            fi ;;\n"
+            "        help:*) COMPREPLY=($(compgen -W '",
+            procedures);
+    print_verbs(file);
+    fputs("' -- \"$word\")) ;;\n    esac\n}\ncomplete -o filenames -F _vine vine\n", file);
+}
+
+/* Brackets and colons end a description in zsh's table of arguments. */
+static void print_zsh_text(FILE *file, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\'')
+            fputs("'\\''", file);
+        else if (strchr("[]:\\", *text) != NULL)
+            fprintf(file, "\\%c", *text);
+        else
+            fputc(*text, file);
+    }
+}
+
+static void print_zsh_option(FILE *file, const struct option *option)
+{
+    fprintf(file, " \\\n                '--%s%s[", option->name,
+            option->kind == OPTION_FLAG ? "" : "=");
+    print_zsh_text(file, option->help);
+    fputc(']', file);
+    if (option->kind != OPTION_FLAG) {
+        fputc(':', file);
+        print_zsh_text(file, option->value);
+        fprintf(file, ":%s",
+                option->hint == COMPLETE_DIRECTORY ? "_files -/"
+                : option->hint == COMPLETE_FILE    ? "_files"
+                                                   : "");
+    }
+    fputc('\'', file);
+}
+
+static void print_zsh(FILE *file)
+{
+    fputs("#compdef vine\n# made by `vine help --completion zsh`\n_vine() {\n"
+          "    local -a verbs\n    verbs=(\n",
+          file);
+    for (size_t i = 0; i < verb_count; i++) {
+        fprintf(file, "        '%s:", verbs[i]->name);
+        print_zsh_text(file, verb_summary(verbs[i]));
+        fputs("'\n", file);
+    }
+    fputs("    )\n    if (( CURRENT == 2 )); then\n        _describe verb verbs\n        return\n"
+          "    fi\n    local verb=${words[2]}\n    shift words\n    (( CURRENT-- ))\n"
+          "    case $verb in\n",
+          file);
+    for (size_t i = 0; i < verb_count; i++) {
+        fprintf(file, "        %s)\n            _arguments '--help[show a summary]'",
+                verbs[i]->name);
+        for (size_t k = 0; k < verbs[i]->option_count; k++)
+            if (!verbs[i]->options[k].is_hidden)
+                print_zsh_option(file, &verbs[i]->options[k]);
+        if (verbs[i]->hint == COMPLETE_RUN)
+            fprintf(file, " \\\n                '1:procedure:(%s)' '*:file:_files'", procedures);
+        else if (verbs[i]->hint == COMPLETE_VERB) {
+            fputs(" \\\n                '1:verb:(", file);
+            print_verbs(file);
+            fputs(")'", file);
+        }
+        fputs(" ;;\n", file);
+    }
+    fputs("    esac\n}\n_vine \"$@\"\n", file);
+}
+
+static void print_fish_text(FILE *file, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\'' || *text == '\\')
+            fputc('\\', file);
+        fputc(*text, file);
+    }
+}
+
+static void print_fish_option(FILE *file, const struct verb *verb, const struct option *option)
+{
+    fprintf(file, "complete -c vine -n '__fish_seen_subcommand_from %s' -l %s", verb->name,
+            option->name);
+    if (option->letter != 0)
+        fprintf(file, " -s %c", option->letter);
+    if (option->kind != OPTION_FLAG)
+        fputs(option->hint == COMPLETE_DIRECTORY ? " -xa '(__fish_complete_directories)'"
+              : option->hint == COMPLETE_FILE    ? " -rF"
+                                                 : " -x",
+              file);
+    fputs(" -d '", file);
+    print_fish_text(file, option->help);
+    fputs("'\n", file);
+}
+
+static void print_fish(FILE *file)
+{
+    fputs("# fish completion for vine; made by `vine help --completion fish`\n", file);
+    for (size_t i = 0; i < verb_count; i++) {
+        fprintf(file, "complete -c vine -f -n __fish_use_subcommand -a %s -d '", verbs[i]->name);
+        print_fish_text(file, verb_summary(verbs[i]));
+        fputs("'\n", file);
+    }
+    for (size_t i = 0; i < verb_count; i++)
+        for (size_t k = 0; k < verbs[i]->option_count; k++)
+            if (!verbs[i]->options[k].is_hidden)
+                print_fish_option(file, verbs[i], &verbs[i]->options[k]);
+    fprintf(file, "complete -c vine -n '__fish_seen_subcommand_from run' -a '%s'\n", procedures);
+    fputs("complete -c vine -f -n '__fish_seen_subcommand_from help' -a '", file);
+    print_verbs(file);
+    fputs("'\n", file);
+}
+
+bool completion_print(FILE *file, const char *shell)
+{
+    static const struct {
+        const char *shell;
+        void (*print)(FILE *file);
+    } printers[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+
+    for (size_t i = 0; i < sizeof(printers) / sizeof(printers[0]); i++) {
+        if (strcmp(printers[i].shell, shell) == 0) {
+            printers[i].print(file);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include <vine/segment.h>
+
+#include "json.h"
+#include "message.h"
+#include "settings.h"
+#include "status.h"
+#include "verb.h"
+
+struct config_values {
+    const char *appliance;
+    bool json;
+};
+
+static const char *trust_text(enum vine_segment_backend backend)
+{
+    return vine_segment_backend_trust(backend) == VINE_SEGMENT_HOSTILE_SAFE
+               ? "the other side can be anybody"
+               : "for parties of one user";
+}
+
+static const char *trust_name(enum vine_segment_backend backend)
+{
+    return vine_segment_backend_trust(backend) == VINE_SEGMENT_HOSTILE_SAFE ? "hostile-safe"
+                                                                            : "one-user";
+}
+
+/* Where a value comes from; "built in" if from nowhere else. */
+static const char *origin_of(const struct vine__config_entry *entry, char *ret_text, size_t size)
+{
+    if (entry == NULL)
+        return "not set";
+    if (strcmp(entry->source, "default") == 0)
+        return "built in";
+    vine__config_origin(entry, ret_text, size);
+    return ret_text;
+}
+
+static void print_row(const char *key, const char *value, const char *origin)
+{
+    const int fd = fileno(stdout);
+
+    printf("%s%-14s%s %-28s %s%s%s\n", message_colour_of(fd, COLOUR_BOLD), key,
+           message_colour_of(fd, COLOUR_PLAIN), message_escape(value),
+           message_colour_of(fd, COLOUR_DIM), message_escape(origin),
+           message_colour_of(fd, COLOUR_PLAIN));
+}
+
+static void print_text(const struct settings *settings)
+{
+    char origin[512];
+
+    for (uint32_t i = 0; i < settings_key_count; i++) {
+        const struct vine__config_entry *entry =
+            vine__config_find(&settings->config, settings_keys[i].key);
+        print_row(settings_keys[i].key, entry != NULL ? entry->value : "-",
+                  origin_of(entry, origin, sizeof(origin)));
+    }
+    printf("\nsegments, and what their memory can bear\n");
+    for (int i = 0; i < VINE_SEGMENT_BACKEND_COUNT; i++)
+        printf("  %-12s %s\n", vine_segment_backend_name((enum vine_segment_backend)i),
+               trust_text((enum vine_segment_backend)i));
+    printf("  A named segment that carries both halves is for parties of one user, whatever holds "
+           "it.\n");
+}
+
+static int print_json(const struct settings *settings)
+{
+    json_t *keys = json_object(), *segments = json_object();
+    char origin[512];
+
+    for (uint32_t i = 0; i < settings_key_count; i++) {
+        const struct vine__config_entry *entry =
+            vine__config_find(&settings->config, settings_keys[i].key);
+        json_t *row = json_object();
+        if (entry != NULL)
+            json_set_name(row, "value", entry->value);
+        else
+            json_object_set_new(row, "value", json_null());
+        json_set_name(row, "origin", origin_of(entry, origin, sizeof(origin)));
+        json_object_set_new(row, "help", json_string(settings_keys[i].help));
+        json_object_set_new(keys, settings_keys[i].key, row);
+    }
+    for (int i = 0; i < VINE_SEGMENT_BACKEND_COUNT; i++)
+        json_object_set_new(segments, vine_segment_backend_name((enum vine_segment_backend)i),
+                            json_string(trust_name((enum vine_segment_backend)i)));
+    return json_print(json_pack("{s:o, s:o}", "settings", keys, "segments", segments));
+}
+
+static int run_config(const struct arguments *arguments)
+{
+    const struct config_values *values = arguments->values;
+    struct settings settings;
+    int status = settings_load(&settings, arguments);
+
+    if (status != STATUS_DONE)
+        return status;
+    if (values->json)
+        status = print_json(&settings);
+    else
+        print_text(&settings);
+    settings_free(&settings);
+    return status;
+}
+
+static const struct option config_options[] = {
+    {.name = "appliance",
+     .letter = 'a',
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_values, appliance),
+     .value = "ADDRESS",
+     .key = "appliance",
+     .help = "as other verbs take it, to see that an option wins"},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct config_values, json),
+     .help = "print JSON"},
+};
+
+static const char *const config_description[] = {
+    "Shows each setting, its value, and the file and line, variable or option that gave it. The "
+    "layers are built-in values, /etc/vine/vine.conf, $XDG_CONFIG_HOME/vine/vine.conf, "
+    "~/.vinetalk, "
+    "VINE_KEY in the environment, and options; the later wins.",
+    "Also shows which kinds of memory stand a hostile peer.",
+    NULL,
+};
+
+const struct verb verb_config = {
+    .name = "config",
+    .synopsis = "",
+    .description = config_description,
+    .options = config_options,
+    .option_count = sizeof(config_options) / sizeof(config_options[0]),
+    .values_size = sizeof(struct config_values),
+    .run = run_config,
+};

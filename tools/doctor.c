@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor.c - `vine doctor`: a row for each thing that Vine can use, and what brings it. What a check
+ * looks at lies in doctor_checks.c.
+ */
+#include <stdio.h>
+
+#include "doctor.h"
+#include "json.h"
+#include "message.h"
+#include "status.h"
+#include "verb.h"
+
+struct doctor_values {
+    bool json;
+};
+
+static const char *verdict_name(enum doctor_verdict verdict)
+{
+    return verdict == DOCTOR_THERE ? "there" : verdict == DOCTOR_PARTLY ? "partly" : "missing";
+}
+
+static void print_row(const struct doctor_check *check, const struct doctor_finding *finding)
+{
+    static const enum message_colour colours[] = {[DOCTOR_THERE] = COLOUR_GREEN,
+                                                  [DOCTOR_PARTLY] = COLOUR_YELLOW,
+                                                  [DOCTOR_MISSING] = COLOUR_RED};
+    const int fd = fileno(stdout);
+
+    printf("%s%-8s%s %-18s %s\n", message_colour_of(fd, colours[finding->verdict]),
+           verdict_name(finding->verdict), message_colour_of(fd, COLOUR_PLAIN), check->name,
+           finding->what);
+    if (finding->verdict == DOCTOR_THERE)
+        return;
+    printf("%27s %s%s%s\n", "", message_colour_of(fd, COLOUR_DIM), check->without,
+           message_colour_of(fd, COLOUR_PLAIN));
+    if (finding->remedy[0] != '\0')
+        printf("%27s -> %s\n", "", finding->remedy);
+}
+
+static int run_doctor(const struct arguments *arguments)
+{
+    const struct doctor_values *values = arguments->values;
+    json_t *array = values->json ? json_array() : NULL;
+    unsigned missing = 0;
+
+    for (size_t i = 0; i < doctor_check_count; i++) {
+        const struct doctor_check *check = &doctor_checks[i];
+        struct doctor_finding finding = {.verdict = DOCTOR_MISSING};
+
+        check->look(&finding);
+        missing += finding.verdict != DOCTOR_THERE;
+        if (!values->json) {
+            print_row(check, &finding);
+            continue;
+        }
+        json_t *row = json_pack("{s:s, s:s, s:s, s:s}", "name", check->name, "state",
+                                verdict_name(finding.verdict), "found", finding.what, "without",
+                                check->without);
+        if (finding.remedy[0] != '\0')
+            json_object_set_new(row, "remedy", json_string(finding.remedy));
+        json_array_append_new(array, row);
+    }
+    if (values->json)
+        return json_print(array);
+    printf("\n%zu of %zu are there; Vine does without each of the others.\n",
+           doctor_check_count - missing, doctor_check_count);
+    return STATUS_DONE;
+}
+
+static const struct option doctor_options[] = {
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct doctor_values, json),
+     .help = "print JSON"},
+};
+
+static const char *const doctor_description[] = {
+    "Looks for what Vine can make use of on this machine: what is there, what is missing, what "
+    "Vine "
+    "does instead, and the Debian package or the setting that brings it. Nothing of it is "
+    "required, "
+    "so nothing that is missing makes the command fail.",
+    NULL,
+};
+
+const struct verb verb_doctor = {
+    .name = "doctor",
+    .synopsis = "",
+    .description = doctor_description,
+    .options = doctor_options,
+    .option_count = sizeof(doctor_options) / sizeof(doctor_options[0]),
+    .values_size = sizeof(struct doctor_values),
+    .run = run_doctor,
+};

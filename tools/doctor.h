@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor.h - the table of what `vine doctor` looks for.
+ */
+#ifndef VINE_TOOLS_DOCTOR_H
+#define VINE_TOOLS_DOCTOR_H
+
+#include <stddef.h>
+
+enum doctor_verdict {
+    DOCTOR_THERE,
+    DOCTOR_PARTLY,
+    DOCTOR_MISSING,
+};
+
+struct doctor_finding {
+    enum doctor_verdict verdict; /* DOCTOR_MISSING until a check says otherwise */
+    char what[160];              /* what was found, in a few words */
+    char remedy[200];            /* what brings it, or "" */
+};
+
+struct doctor_check {
+    const char *name;
+    const char *without; /* what Vine does instead */
+    void (*look)(struct doctor_finding *finding);
+};
+
+extern const struct doctor_check doctor_checks[];
+extern const size_t doctor_check_count;
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/io_uring.h>
+#include <linux/membarrier.h>
+
+#include <vine/base.h>
+
+#include "utils/tables.h"
+
+#include "human.h"
+
+/* Newer than the headers of Debian 12; the numbers are the kernel's, for every architecture. */
+#define NUMBER_FUTEX_WAITV 449
+#define OPTION_PEERPIDFD   77
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+#define DESCRIPTORS_WANTED 4096
+#define MAPPINGS_WANTED    65530
+
+VINE_PRINTF(3, 4)
+static void found(struct doctor_finding *finding, enum doctor_verdict verdict, const char *format,
+                  ...)
+{
+    va_list arguments;
+
+    finding->verdict = verdict;
+    va_start(arguments, format);
+    vsnprintf(finding->what, sizeof(finding->what), format, arguments);
+    va_end(arguments);
+}
+
+VINE_PRINTF(2, 3)
+static void advise(struct doctor_finding *finding, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(finding->remedy, sizeof(finding->remedy), format, arguments);
+    va_end(arguments);
+}
+
+/* The first number in a file of /proc or /sys, or -1. */
+static long long read_number(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    long long number = -1;
+
+    if (file == NULL)
+        return -1;
+    if (fscanf(file, "%lld", &number) != 1)
+        number = -1;
+    fclose(file);
+    return number;
+}
+
+static bool is_program_there(const char *name, char *ret_path, size_t size)
+{
+    const char *path = getenv("PATH");
+
+    for (const char *at = path != NULL ? path : ""; *at != '\0';) {
+        const size_t length = strcspn(at, ":");
+        snprintf(ret_path, size, "%.*s/%s", (int)length, at, name);
+        if (length > 0 && access(ret_path, X_OK) == 0)
+            return true;
+        at += length + (at[length] == ':');
+    }
+    return false;
+}
+
+static void look_at_memfd(struct doctor_finding *finding)
+{
+    const int fd = memfd_create("vine-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0 || ftruncate(fd, 4096) < 0) {
+        found(finding, DOCTOR_MISSING, "no memfd: %s", strerror(errno));
+    } else if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE) < 0) {
+        found(finding, DOCTOR_MISSING, "seals are refused: %s", strerror(errno));
+        advise(finding, "a kernel from 5.1 on");
+    } else {
+        found(finding, DOCTOR_THERE, "memory can be sealed against shrinking and foreign writes");
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void look_at_waitv(struct doctor_finding *finding)
+{
+    /* Without arguments it is refused as wrong where it is known. */
+    if (syscall(NUMBER_FUTEX_WAITV, NULL, 0, 0, NULL, 0) < 0 && errno == ENOSYS) {
+        found(finding, DOCTOR_MISSING, "the kernel has none");
+        advise(finding, "a kernel from 5.16 on");
+    } else {
+        found(finding, DOCTOR_THERE, "one wait for two words");
+    }
+}
+
+static void look_at_membarrier(struct doctor_finding *finding)
+{
+    const long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+    if (commands < 0) {
+        found(finding, DOCTOR_MISSING, "refused: %s", strerror(errno));
+        advise(finding, "a kernel with CONFIG_MEMBARRIER, and a seccomp filter that lets it pass");
+    } else if ((commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0) {
+        found(finding, DOCTOR_MISSING, "not the expedited kind");
+        advise(finding, "a kernel from 4.16 on");
+    } else {
+        found(finding, DOCTOR_THERE, "wait mode stream: no fence for each task");
+    }
+}
+
+static void look_at_pidfd(struct doctor_finding *finding)
+{
+    int ends[2];
+    int pidfd = -1;
+    socklen_t size = sizeof(pidfd);
+
+    const int own = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (own < 0) {
+        found(finding, DOCTOR_MISSING, "no pidfd_open: %s", strerror(errno));
+        advise(finding, "a kernel from 5.3 on");
+        return;
+    }
+    close(own);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        found(finding, DOCTOR_PARTLY, "no socket to ask: %s", strerror(errno));
+        return;
+    }
+    if (getsockopt(ends[0], SOL_SOCKET, OPTION_PEERPIDFD, &pidfd, &size) < 0) {
+        found(finding, DOCTOR_PARTLY, "pidfd_open, but no SO_PEERPIDFD");
+        advise(finding, "a kernel from 6.5 on");
+    } else {
+        found(finding, DOCTOR_THERE, "SO_PEERPIDFD: a peer's life is known beyond doubt");
+        close(pidfd);
+    }
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void look_at_io_uring(struct doctor_finding *finding)
+{
+    struct io_uring_params parameters = {0};
+    const int fd = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+    const long long disabled = read_number("/proc/sys/kernel/io_uring_disabled");
+
+    if (fd >= 0) {
+        found(finding, DOCTOR_THERE, "features 0x%x", parameters.features);
+        close(fd);
+        return;
+    }
+    found(finding, DOCTOR_MISSING, "refused: %s", strerror(errno));
+    if (disabled > 0)
+        advise(finding, "sysctl kernel.io_uring_disabled=0 (it is %lld)", disabled);
+    else if (errno == ENOSYS)
+        advise(finding, "a kernel from 5.6 on");
+    else
+        advise(finding, "a seccomp filter (container) that lets io_uring_setup pass");
+}
+
+static void look_at_huge_pages(struct doctor_finding *finding)
+{
+    const long long total = read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+    const long long unused =
+        read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+
+    if (total > 0) {
+        found(finding, unused > 0 ? DOCTOR_THERE : DOCTOR_PARTLY, "%lld of 2 MiB, %lld unused",
+              total, unused);
+        if (unused <= 0)
+            advise(finding, "sysctl vm.nr_hugepages=%lld", total + 64);
+        return;
+    }
+    found(finding, DOCTOR_MISSING,
+          total < 0 ? "the kernel has none of 2 MiB" : "none are reserved");
+    advise(finding, "sysctl vm.nr_hugepages=64 (128 MiB)");
+}
+
+static void look_at_protection_keys(struct doctor_finding *finding)
+{
+    const int key = pkey_alloc(0, 0);
+
+    if (key >= 0) {
+        found(finding, DOCTOR_THERE, "heaps can be closed without a system call");
+        pkey_free(key);
+    } else if (errno == ENOSPC) {
+        found(finding, DOCTOR_PARTLY, "the processor has them, but none is unused");
+    } else {
+        found(finding, DOCTOR_MISSING, "the processor or the kernel has none");
+    }
+}
+
+static void look_at_kvm(struct doctor_finding *finding)
+{
+    if (access("/dev/kvm", R_OK | W_OK) == 0) {
+        found(finding, DOCTOR_THERE, "/dev/kvm can be opened");
+    } else if (errno == ENOENT) {
+        found(finding, DOCTOR_MISSING, "no /dev/kvm");
+        advise(finding, "a machine with virtualization (nested, if this is a VM): modprobe kvm");
+    } else {
+        found(finding, DOCTOR_MISSING, "/dev/kvm: %s", strerror(errno));
+        advise(finding, "adduser $USER kvm");
+    }
+}
+
+/* Ask the program itself: builds differ in their devices. */
+static bool has_ivshmem(const char *path)
+{
+    char command[512], line[256];
+    bool found_it = false;
+
+    snprintf(command, sizeof(command), "'%s' -device help 2>/dev/null", path);
+    FILE *output = strchr(path, '\'') == NULL ? popen(command, "re") : NULL;
+    if (output == NULL)
+        return false;
+    while (fgets(line, sizeof(line), output) != NULL)
+        found_it |= strstr(line, "\"ivshmem-plain\"") != NULL;
+    pclose(output);
+    return found_it;
+}
+
+static void look_at_qemu(struct doctor_finding *finding)
+{
+    char path[256];
+
+    if (!is_program_there("qemu-system-x86_64", path, sizeof(path))) {
+        found(finding, DOCTOR_MISSING, "no qemu-system-x86_64");
+        advise(finding, "apt-get install qemu-system-x86");
+    } else if (!has_ivshmem(path)) {
+        found(finding, DOCTOR_PARTLY, "%.100s, without the device ivshmem-plain", path);
+        advise(finding, "apt-get install qemu-system-x86");
+    } else {
+        found(finding, DOCTOR_THERE, "%.100s, with ivshmem", path);
+    }
+}
+
+static unsigned count_entries(const char *directory, const char *ending)
+{
+    DIR *entries = opendir(directory);
+    const struct dirent *entry;
+    unsigned count = 0;
+
+    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+        const char *end = strrchr(entry->d_name, '.');
+        count += end != NULL && strcmp(end, ending) == 0;
+    }
+    if (entries != NULL)
+        closedir(entries);
+    return count;
+}
+
+static void look_at_opencl(struct doctor_finding *finding)
+{
+    void *library = dlopen("libOpenCL.so.1", RTLD_LAZY | RTLD_LOCAL);
+    const unsigned drivers = count_entries("/etc/OpenCL/vendors", ".icd");
+
+    if (library == NULL) {
+        found(finding, DOCTOR_MISSING, "no libOpenCL.so.1");
+        advise(finding, "apt-get install ocl-icd-libopencl1 pocl-opencl-icd");
+    } else if (drivers == 0) {
+        found(finding, DOCTOR_PARTLY, "the loader, but no driver");
+        advise(finding, "apt-get install pocl-opencl-icd (runs on the processor)");
+    } else {
+        found(finding, DOCTOR_THERE, "the loader and %u driver%s", drivers,
+              drivers == 1 ? "" : "s");
+    }
+    if (library != NULL)
+        dlclose(library);
+}
+
+static void look_at_mappings(struct doctor_finding *finding)
+{
+    const long long limit = read_number("/proc/sys/vm/max_map_count");
+
+    if (limit >= MAPPINGS_WANTED) {
+        found(finding, DOCTOR_THERE, "vm.max_map_count is %lld", limit);
+        return;
+    }
+    found(finding, DOCTOR_PARTLY, "vm.max_map_count is %lld", limit);
+    advise(finding, "sysctl vm.max_map_count=%d", MAPPINGS_WANTED);
+}
+
+static void look_at_descriptors(struct doctor_finding *finding)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        found(finding, DOCTOR_MISSING, "unknown: %s", strerror(errno));
+        return;
+    }
+    found(finding, limit.rlim_cur >= DESCRIPTORS_WANTED ? DOCTOR_THERE : DOCTOR_PARTLY,
+          "%llu open files, %llu at most", (unsigned long long)limit.rlim_cur,
+          (unsigned long long)limit.rlim_max);
+    if (limit.rlim_max >= DESCRIPTORS_WANTED)
+        advise(finding, "ulimit -n %d", DESCRIPTORS_WANTED);
+    else
+        advise(finding, "LimitNOFILE=%d in the unit, or nofile in /etc/security/limits.conf",
+               DESCRIPTORS_WANTED);
+}
+
+static void look_at_processors(struct doctor_finding *finding)
+{
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    found(finding, count > 1 ? DOCTOR_THERE : DOCTOR_PARTLY, "%ld", count);
+    if (count <= 1)
+        advise(finding, "a second processor");
+}
+
+static void look_at_runtime_directory(struct doctor_finding *finding)
+{
+    const char *directory = getenv("XDG_RUNTIME_DIR");
+
+    if (geteuid() == 0) {
+        found(finding, DOCTOR_THERE, "/run/vine, for root");
+    } else if (directory == NULL || directory[0] == '\0') {
+        found(finding, DOCTOR_PARTLY, "XDG_RUNTIME_DIR is not set: names lie in /tmp/vine-%u",
+              (unsigned)geteuid());
+        advise(finding, "a login session by systemd-logind (libpam-systemd)");
+    } else {
+        found(finding, access(directory, W_OK | X_OK) == 0 ? DOCTOR_THERE : DOCTOR_MISSING,
+              "XDG_RUNTIME_DIR is %.100s", directory);
+    }
+}
+
+const struct doctor_check doctor_checks[] = {
+    {"processors", "application and appliance take turns, and offloading cannot pay",
+     look_at_processors},
+    {"memfd seals", "named segments alone, for parties of one user", look_at_memfd},
+    {"pidfd", "a peer's life is told by its process id and start time", look_at_pidfd},
+    {"membarrier", "wait mode sleepy: a fence for each task", look_at_membarrier},
+    {"futex_waitv", "waits for two words look at each in turn", look_at_waitv},
+    {"io_uring", "files and sockets go through epoll and plain calls", look_at_io_uring},
+    {"huge pages", "ordinary pages", look_at_huge_pages},
+    {"protection keys", "heaps are guarded by mprotect, or not at all", look_at_protection_keys},
+    {"KVM", "virtual machines are emulated, slowly", look_at_kvm},
+    {"QEMU", "no virtual machines; processes and containers alone", look_at_qemu},
+    {"OpenCL", "accelerators of type cpu alone", look_at_opencl},
+    {"map count", "fewer pipes and heaps at once", look_at_mappings},
+    {"descriptors", "fewer pipes at once", look_at_descriptors},
+    {"runtime directory", "appliances are found by path, not by name", look_at_runtime_directory},
+};
+const size_t doctor_check_count = VINE_ARRAY_COUNT(doctor_checks);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "embedded.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "serve.h"
+#include "status.h"
+
+#define READY_TIMEOUT_MS 10000
+#define STOP_TIMEOUT_MS  5000
+
+/* The child: no more than an appliance. It does not hold the command's standard input and output
+ * open, is out of reach of the terminal's Ctrl-C (the command handles that), and cannot outlive it. */
+static int child_main(const struct embedded *embedded, uint32_t workers, pid_t parent, int ready_fd)
+{
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
+        return STATUS_FAILED;
+    setpgid(0, 0);
+    prctl(PR_SET_NAME, "vine-appliance");
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        close(null);
+    }
+    message_set_verb("appliance");
+    const struct serve_options options = {
+        .address = embedded->address,
+        .workers = workers > 0 ? workers : serve_processors(),
+        .ready_fd = ready_fd,
+        .is_embedded = true,
+    };
+    return serve(&options);
+}
+
+/* Wait for the child's byte, or for its end. */
+static int wait_until_ready(struct embedded *embedded, int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    char byte;
+    int status = 0;
+
+    const int count = poll(&ready, 1, READY_TIMEOUT_MS);
+    if (count > 0 && read(fd, &byte, 1) == 1)
+        return STATUS_DONE;
+    if (count <= 0) {
+        message_error("the embedded appliance does not get ready");
+        kill(embedded->pid, SIGKILL);
+    }
+    while (waitpid(embedded->pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    embedded->pid = 0;
+    return count > 0 && WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status)
+                                                                      : STATUS_NO_APPLIANCE;
+}
+
+int embedded_start(struct embedded *embedded, uint32_t workers)
+{
+    const pid_t parent = getpid();
+    int ends[2];
+
+    *embedded = (struct embedded){0};
+    snprintf(embedded->address, sizeof(embedded->address), "embedded-%d", (int)parent);
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        message_error("cannot start an appliance: %m");
+        return STATUS_FAILED;
+    }
+    fflush(stdout);
+    fflush(stderr);
+    embedded->pid = fork();
+    if (embedded->pid == 0) {
+        close(ends[0]);
+        const int status = child_main(embedded, workers, parent, ends[1]);
+        fflush(stderr);
+        _exit(status);
+    }
+    close(ends[1]);
+    if (embedded->pid < 0) {
+        close(ends[0]);
+        embedded->pid = 0;
+        message_error("cannot start an appliance: %m");
+        return STATUS_FAILED;
+    }
+    const int status = wait_until_ready(embedded, ends[0]);
+    close(ends[0]);
+    return status;
+}
+
+void embedded_stop(struct embedded *embedded)
+{
+    if (embedded->pid <= 0)
+        return;
+    /* A second SIGTERM makes it give up what still runs, SIGKILL ends what does not even do that. */
+    static const int signals[] = {SIGTERM, SIGTERM, SIGKILL};
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        kill(embedded->pid, signals[i]);
+        for (int waited = 0; waited < STOP_TIMEOUT_MS || i == 2; waited += 10) {
+            const pid_t ended = waitpid(embedded->pid, NULL, i == 2 ? 0 : WNOHANG);
+            if (ended == embedded->pid || (ended < 0 && errno == ECHILD)) {
+                embedded->pid = 0;
+                return;
+            }
+            poll(NULL, 0, waited < 20 ? 1 : 10);
+        }
+    }
+}

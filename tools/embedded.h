@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * embedded.h - an appliance of the command's own, in a process of its own, that ends with it.
+ */
+#ifndef VINE_TOOLS_EMBEDDED_H
+#define VINE_TOOLS_EMBEDDED_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct embedded {
+    pid_t pid;
+    char address[64]; /* a name under the runtime directory that nobody else uses */
+};
+
+/* Start one and wait until it listens. Call it before any thread is started and any pipe opened.
+ * `workers` 0: one for each processor, since the command itself mostly waits. Returns a status; what
+ * went wrong was told. */
+int embedded_start(struct embedded *embedded, uint32_t workers);
+
+/* Have it drain, and wait for its end. One that was not started is allowed. */
+void embedded_stop(struct embedded *embedded);
+
+#endif

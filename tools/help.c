@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "help.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "options.h"
+#include "status.h"
+
+#define HELP_COLUMN 24
+#define HELP_WIDTH  96
+
+/* Print `text` broken at blanks; the cursor stands at `column`, later lines begin at `indent`. */
+static void print_wrapped(FILE *file, const char *text, int column, int indent)
+{
+    while (*text != '\0') {
+        const size_t word = strcspn(text, " ");
+
+        if (column > indent && column + 1 + (int)word > HELP_WIDTH) {
+            fprintf(file, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', file);
+            column++;
+        }
+        fprintf(file, "%.*s", (int)word, text);
+        column += (int)word;
+        text += word;
+        text += strspn(text, " ");
+    }
+    fputc('\n', file);
+}
+
+static void print_heading(FILE *file, const char *heading)
+{
+    const int fd = fileno(file);
+
+    fprintf(file, "\n%s%s%s\n", message_colour_of(fd, COLOUR_BOLD), heading,
+            message_colour_of(fd, COLOUR_PLAIN));
+}
+
+static void print_row(FILE *file, const char *left, const char *right)
+{
+    const int length = fprintf(file, "  %s", left);
+
+    if (length >= HELP_COLUMN - 1)
+        fprintf(file, "\n%*s", HELP_COLUMN, "");
+    else
+        fprintf(file, "%*s", HELP_COLUMN - length, "");
+    print_wrapped(file, right, HELP_COLUMN, HELP_COLUMN);
+}
+
+static void print_statuses(FILE *file)
+{
+    print_heading(file, "Exit status");
+#define PRINT_STATUS(name, code, text) print_row(file, #code, text);
+    STATUSES(PRINT_STATUS)
+#undef PRINT_STATUS
+}
+
+void help_print_overview(FILE *file)
+{
+    fputs("vine - hand work to an appliance through shared memory\n\n"
+          "usage: vine VERB [OPTION...] [ARGUMENT...]\n",
+          file);
+    print_heading(file, "Verbs");
+    for (size_t i = 0; i < verb_count; i++)
+        print_row(file, verbs[i]->name, verb_summary(verbs[i]));
+    print_statuses(file);
+    fputs("\n`vine VERB --help` explains one; `vine run sha256 FILE` is a place to start.\n", file);
+}
+
+static void print_option(FILE *file, const struct option *option)
+{
+    char left[64];
+
+    snprintf(left, sizeof(left), "%s%c%s--%s%s%s", option->letter != 0 ? "-" : "",
+             option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "   ",
+             option->name, option->value != NULL ? " " : "",
+             option->value != NULL ? option->value : "");
+    print_row(file, left, option->help);
+}
+
+void help_print_verb(FILE *file, const struct verb *verb)
+{
+    fprintf(file, "vine %s - %s\n\nusage: vine %s [OPTION...]%s%s\n", verb->name,
+            verb_summary(verb), verb->name, verb->synopsis[0] != '\0' ? " " : "", verb->synopsis);
+    for (const char *const *paragraph = verb->description; *paragraph != NULL; paragraph++) {
+        fputc('\n', file);
+        print_wrapped(file, *paragraph, 0, 0);
+    }
+    print_heading(file, "Options");
+    for (size_t i = 0; i < verb->option_count; i++)
+        if (!verb->options[i].is_hidden)
+            print_option(file, &verb->options[i]);
+    print_row(file, "-h, --help", "show this");
+    if (verb->examples != NULL) {
+        print_heading(file, "Examples");
+        for (const char *const *example = verb->examples; *example != NULL; example += 2) {
+            fprintf(file, "  %s\n      ", example[0]);
+            print_wrapped(file, example[1], 6, 6);
+        }
+    }
+    print_statuses(file);
+}
+
+struct help_values {
+    bool manual;
+    const char *completion;
+};
+
+static const struct option help_options[] = {
+    {.name = "man",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct help_values, manual),
+     .help = "write the man page of the verb, or of the command, as roff"},
+    {.name = "completion",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct help_values, completion),
+     .value = "SHELL",
+     .help = "write the completions for bash, zsh or fish"},
+};
+
+static int run_help(const struct arguments *arguments)
+{
+    const struct help_values *values = arguments->values;
+    const struct verb *verb = NULL;
+
+    if (arguments->operand_count > 0) {
+        verb = verb_find(arguments->operands[0]);
+        if (verb == NULL) {
+            message_error("there is no verb '%s'; `vine help` lists them",
+                          message_escape(arguments->operands[0]));
+            return STATUS_USAGE;
+        }
+    }
+    if (values->completion != NULL) {
+        if (completion_print(stdout, values->completion))
+            return STATUS_DONE;
+        message_error("completions are made for bash, zsh and fish, not for '%s'",
+                      message_escape(values->completion));
+        return STATUS_USAGE;
+    }
+    if (values->manual)
+        manual_print(stdout, verb);
+    else if (verb != NULL)
+        help_print_verb(stdout, verb);
+    else
+        help_print_overview(stdout);
+    return STATUS_DONE;
+}
+
+static const char *const help_description[] = {
+    "Without an argument lists the verbs. What it says comes from the same tables that parse the "
+    "command line; so do the man pages and the completions.",
+    NULL,
+};
+
+const struct verb verb_help = {
+    .name = "help",
+    .synopsis = "[VERB]",
+    .description = help_description,
+    .options = help_options,
+    .option_count = sizeof(help_options) / sizeof(help_options[0]),
+    .values_size = sizeof(struct help_values),
+    .operands_max = 1,
+    .hint = COMPLETE_VERB,
+    .run = run_help,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * help.h - `--help`, the man pages and the shells' completions, all made from the tables of verbs.
+ */
+#ifndef VINE_TOOLS_HELP_H
+#define VINE_TOOLS_HELP_H
+
+#include <stdio.h>
+
+#include "verb.h"
+
+void help_print_overview(FILE *file);
+void help_print_verb(FILE *file, const struct verb *verb);
+
+/* vine.1 for NULL, else vine-VERB.1; roff with man macros. */
+void manual_print(FILE *file, const struct verb *verb);
+
+/* `shell` is "bash", "zsh" or "fish". Returns false for another one. */
+bool completion_print(FILE *file, const char *shell);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "human.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const char *scaled(double value, double step, const char *const *units, char *ret_text)
+{
+    while (value >= step && units[1] != NULL) {
+        value /= step;
+        units++;
+    }
+    /* Three digits that say something, whatever the size. */
+    const int decimals = value >= 99.95 || value == (double)(uint64_t)value ? 0
+                         : value >= 9.995                                   ? 1
+                                                                            : 2;
+    snprintf(ret_text, HUMAN_MAX, "%.*f%s", decimals, value, units[0]);
+    return ret_text;
+}
+
+const char *human_bytes(uint64_t bytes, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {" B", " kB", " MB", " GB", " TB", " PB", NULL};
+    return scaled((double)bytes, 1000, units, ret_text);
+}
+
+const char *human_binary(uint64_t bytes, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB", NULL};
+    return scaled((double)bytes, 1024, units, ret_text);
+}
+
+const char *human_ns(uint64_t ns, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {" ns", " us", " ms", " s", NULL};
+    return scaled((double)ns, 1000, units, ret_text);
+}
+
+const char *human_rate(double rate, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {"", " k", " M", " G", NULL};
+    return scaled(rate, 1000, units, ret_text);
+}
+
+const char *human_count(uint64_t count, char ret_text[HUMAN_MAX])
+{
+    char digits[HUMAN_MAX];
+    const size_t length =
+        (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
+    size_t at = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            ret_text[at++] = ',';
+        ret_text[at++] = digits[i];
+    }
+    ret_text[at] = '\0';
+    return ret_text;
+}
+
+uint64_t human_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}

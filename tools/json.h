@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * json.h - JSON on standard output.
+ */
+#ifndef VINE_TOOLS_JSON_H
+#define VINE_TOOLS_JSON_H
+
+#include <jansson.h>
+
+/* Print the value, indented, and give it up. NULL (out of memory) is told. Returns a status. */
+int json_print(json_t *value);
+
+/* The same on one line. */
+int json_print_line(json_t *value);
+
+/*
+ * Set `key` of the object to a file's name. What is not UTF-8 becomes U+FFFD in it, and then
+ * `key`_hex holds all of its bytes.
+ */
+void json_set_name(json_t *object, const char *key, const char *name);
+
+#endif

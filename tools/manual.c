@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * manual.c - man pages from the tables of verbs.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "help.h"
+#include "settings.h"
+#include "status.h"
+
+/* Text for roff: dashes as such, a dot at a line's start is no request. */
+static void print_text(FILE *file, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", file);
+    for (; *text != '\0'; text++) {
+        if (*text == '-')
+            fputs("\\-", file);
+        else if (*text == '\\')
+            fputs("\\e", file);
+        else
+            fputc(*text, file);
+    }
+}
+
+static void print_line(FILE *file, const char *before, const char *text)
+{
+    fputs(before, file);
+    print_text(file, text);
+    fputc('\n', file);
+}
+
+static void print_title(FILE *file, const char *name)
+{
+    fputs(".TH \"", file);
+    for (; *name != '\0'; name++)
+        fputc(toupper((unsigned char)*name), file);
+    fputs("\" 1 \"\" \"vine " VINE_VERSION "\" \"Vine\"\n", file);
+}
+
+static void print_statuses(FILE *file)
+{
+    fputs(".SH EXIT STATUS\n", file);
+#define PRINT_STATUS(name, code, text) print_line(file, ".TP\n.B " #code "\n", text);
+    STATUSES(PRINT_STATUS)
+#undef PRINT_STATUS
+}
+
+static void print_option(FILE *file, const struct option *option)
+{
+    fputs(".TP\n.B ", file);
+    if (option->letter != 0)
+        fprintf(file, "\\-%c\\fR, \\fB", option->letter);
+    print_text(file, "--");
+    print_text(file, option->name);
+    if (option->value != NULL)
+        fprintf(file, " \\fI%s\\fR", option->value);
+    fputc('\n', file);
+    print_text(file, option->help);
+    fputs(".\n", file);
+}
+
+static void print_verb(FILE *file, const struct verb *verb)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "vine-%s", verb->name);
+    print_title(file, name);
+    fputs(".SH NAME\n", file);
+    print_text(file, name);
+    print_line(file, " \\- ", verb_summary(verb));
+    fprintf(file, ".SH SYNOPSIS\n.B vine %s\n[\\fIOPTION\\fR...] ", verb->name);
+    print_line(file, "", verb->synopsis);
+    fputs(".SH DESCRIPTION\n", file);
+    for (const char *const *paragraph = verb->description; *paragraph != NULL; paragraph++)
+        print_line(file, ".PP\n", *paragraph);
+    fputs(".SH OPTIONS\n", file);
+    for (size_t i = 0; i < verb->option_count; i++)
+        if (!verb->options[i].is_hidden)
+            print_option(file, &verb->options[i]);
+    fputs(".TP\n.B \\-h\\fR, \\fB\\-\\-help\nshow a summary.\n", file);
+    if (verb->examples != NULL) {
+        fputs(".SH EXAMPLES\n", file);
+        for (const char *const *example = verb->examples; *example != NULL; example += 2) {
+            print_line(file, ".TP\n.B ", example[0]);
+            print_line(file, "", example[1]);
+        }
+    }
+    print_statuses(file);
+    fputs(".SH SEE ALSO\n.BR vine (1)\n", file);
+}
+
+static void print_overview(FILE *file)
+{
+    print_title(file, "vine");
+    fputs(".SH NAME\nvine \\- hand work to an appliance through shared memory\n"
+          ".SH SYNOPSIS\n.B vine\n\\fIVERB\\fR [\\fIOPTION\\fR...] [\\fIARGUMENT\\fR...]\n"
+          ".SH DESCRIPTION\n",
+          file);
+    print_line(
+        file, "",
+        "An application hands work to an appliance, another process, through memory that both "
+        "map. This command runs an appliance, and hands it files. Data goes to standard "
+        "output, progress and messages to standard error.");
+    fputs(".SH VERBS\n", file);
+    for (size_t i = 0; i < verb_count; i++) {
+        print_line(file, ".TP\n.B ", verbs[i]->name);
+        print_line(file, "", verb_summary(verbs[i]));
+    }
+    fputs(".SH CONFIGURATION\n", file);
+    print_line(
+        file, "",
+        "Files of lines `KEY VALUE`: /etc/vine/vine.conf, "
+        "$XDG_CONFIG_HOME/vine/vine.conf (~/.config without the variable), ~/.vinetalk; then "
+        "the environment, each key in capitals behind VINE_; then options. The later wins. "
+        "`vine config` shows each value and where it comes from.");
+    for (size_t i = 0; i < settings_key_count; i++) {
+        print_line(file, ".TP\n.B ", settings_keys[i].key);
+        print_line(file, "", settings_keys[i].help);
+    }
+    print_line(file, ".TP\n.B NO_COLOR\n", "if set, no colours, also on terminals");
+    print_statuses(file);
+    fputs(".SH SEE ALSO\n", file);
+    for (size_t i = 0; i < verb_count; i++)
+        fprintf(file, ".BR vine-%s (1)%s\n", verbs[i]->name, i + 1 < verb_count ? "," : "");
+}
+
+void manual_print(FILE *file, const struct verb *verb)
+{
+    if (verb != NULL)
+        print_verb(file, verb);
+    else
+        print_overview(file);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utils/assert.h"
+#include "utils/config.h"
+
+#include "message.h"
+
+struct parser {
+    const struct verb *verb;
+    struct arguments *arguments;
+    char **next; /* the argument that comes next; NULL ends them */
+    char **end;
+};
+
+bool options_set(const struct option *option, const char *said, const char *text, void *values)
+{
+    void *const place = (char *)values + option->offset;
+    int error = 0;
+
+    switch (option->kind) {
+    case OPTION_FLAG:
+        *(bool *)place = true;
+        break;
+    case OPTION_TEXT:
+        *(const char **)place = text;
+        if (text[0] == '\0')
+            error = -EINVAL;
+        break;
+    case OPTION_COUNT:
+        error = vine__parse_unsigned(text, place);
+        break;
+    case OPTION_SIZE:
+        error = vine__parse_size(text, place);
+        break;
+    default:
+        VINE_ASSERT(option->kind <= OPTION_SIZE);
+    }
+    if (error == 0)
+        return true;
+    message_error("%s takes %s%s, not '%s'", said,
+                  option->kind == OPTION_TEXT    ? "a "
+                  : option->kind == OPTION_COUNT ? "a number, "
+                                                 : "a number of bytes (such as 256K or 1M), ",
+                  option->value, message_escape(text));
+    return false;
+}
+
+static const struct option *find_by_name(const struct verb *verb, const char *name, size_t length)
+{
+    for (size_t i = 0; i < verb->option_count; i++) {
+        const struct option *option = &verb->options[i];
+        if (strlen(option->name) == length && memcmp(option->name, name, length) == 0)
+            return option;
+    }
+    return NULL;
+}
+
+static const struct option *find_by_letter(const struct verb *verb, char letter)
+{
+    for (size_t i = 0; i < verb->option_count; i++)
+        if (verb->options[i].letter == letter)
+            return &verb->options[i];
+    return NULL;
+}
+
+static bool refuse(const struct parser *parser, const char *dashes, const char *name, size_t length)
+{
+    char said[128];
+
+    snprintf(said, sizeof(said), "%s%.*s", dashes, (int)(length < 64 ? length : 64), name);
+    message_error("there is no option %s; `vine %s --help` lists them", message_escape(said),
+                  parser->verb->name);
+    return false;
+}
+
+/* Take the value of an option from where it is: behind `=` or the letter, or the next argument. */
+static bool take(struct parser *parser, const struct option *option, const char *said,
+                 const char *attached)
+{
+    if (attached == NULL) {
+        if (parser->next == parser->end) {
+            message_error("%s needs a %s", said, option->value);
+            return false;
+        }
+        attached = *parser->next++;
+    }
+    return options_set(option, said, attached, parser->arguments->values);
+}
+
+static bool parse_long(struct parser *parser, const char *argument)
+{
+    const char *name = argument + 2;
+    const char *equals = strchr(name, '=');
+    const size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
+    const struct option *option = find_by_name(parser->verb, name, length);
+    char said[64];
+
+    if (option == NULL)
+        return refuse(parser, "--", name, length);
+    snprintf(said, sizeof(said), "--%s", option->name);
+    if (option->kind != OPTION_FLAG)
+        return take(parser, option, said, equals != NULL ? equals + 1 : NULL);
+    if (equals != NULL) {
+        message_error("%s takes no value", said);
+        return false;
+    }
+    return options_set(option, said, "", parser->arguments->values);
+}
+
+static bool parse_letters(struct parser *parser, const char *argument)
+{
+    for (const char *letter = argument + 1; *letter != '\0'; letter++) {
+        const struct option *option = find_by_letter(parser->verb, *letter);
+        const char said[] = {'-', *letter, '\0'};
+
+        if (option == NULL)
+            return refuse(parser, "-", letter, 1);
+        if (option->kind != OPTION_FLAG)
+            return take(parser, option, said, letter[1] != '\0' ? letter + 1 : NULL);
+        if (!options_set(option, said, "", parser->arguments->values))
+            return false;
+    }
+    return true;
+}
+
+/* Help is given whatever else is wrong with the line, as long as it is asked for before `--`. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static bool check_operands(const struct verb *verb, const struct arguments *arguments)
+{
+    if (arguments->operand_count < verb->operands_min) {
+        message_error("too few arguments: vine %s %s", verb->name, verb->synopsis);
+        return false;
+    }
+    if (arguments->operand_count > verb->operands_max) {
+        message_error("unexpected argument '%s'",
+                      message_escape(arguments->operands[verb->operands_max]));
+        return false;
+    }
+    return true;
+}
+
+enum options_outcome options_parse(const struct verb *verb, int argc, char **argv,
+                                   struct arguments *ret_arguments)
+{
+    struct parser parser = {verb, ret_arguments, argv, argv + argc};
+
+    *ret_arguments = (struct arguments){
+        .verb = verb,
+        .values = calloc(1, verb->values_size > 0 ? verb->values_size : 1),
+        .operands = calloc((size_t)argc + 1, sizeof(char *)),
+    };
+    if (ret_arguments->values == NULL || ret_arguments->operands == NULL) {
+        message_error("out of memory");
+        return OPTIONS_WRONG;
+    }
+    if (asks_for_help(argc, argv))
+        return OPTIONS_HELP;
+
+    bool only_operands = false;
+    while (parser.next < parser.end) {
+        const char *argument = *parser.next++;
+
+        if (only_operands || argument[0] != '-' || argument[1] == '\0')
+            ret_arguments->operands[ret_arguments->operand_count++] = parser.next[-1];
+        else if (strcmp(argument, "--") == 0)
+            only_operands = true;
+        else if (!(argument[1] == '-' ? parse_long(&parser, argument)
+                                      : parse_letters(&parser, argument)))
+            return OPTIONS_WRONG;
+    }
+    return check_operands(verb, ret_arguments) ? OPTIONS_PARSED : OPTIONS_WRONG;
+}
+
+void options_free(struct arguments *arguments)
+{
+    free(arguments->values);
+    free(arguments->operands);
+    *arguments = (struct arguments){0};
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - parse the arguments of a verb by its table.
+ *
+ * Understood are `--name value`, `--name=value`, `-n value`, `-nvalue`, flags in a bundle (`-vj8`),
+ * options between operands, and `--`, after which all are operands. `--help` and `-h` are options of
+ * every verb. The last of two equal options wins.
+ */
+#ifndef VINE_TOOLS_OPTIONS_H
+#define VINE_TOOLS_OPTIONS_H
+
+#include "verb.h"
+
+enum options_outcome {
+    OPTIONS_PARSED,
+    OPTIONS_HELP,  /* help is wanted; what else was given does not matter */
+    OPTIONS_WRONG, /* told on stderr */
+};
+
+/* Allocates what options_free gives back, whatever the outcome. Operands and texts point into
+ * `argv`. */
+enum options_outcome options_parse(const struct verb *verb, int argc, char **argv,
+                                   struct arguments *ret_arguments);
+
+void options_free(struct arguments *arguments);
+
+/* Set one value from its text, as the parser does; `said` is how messages call the option.
+ * Returns false, after telling why, if the text is not of the option's kind. */
+bool options_set(const struct option *option, const char *said, const char *text, void *values);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+#include <vine/talk.h>
+
+#include "utils/tables.h"
+
+#include "connect.h"
+#include "human.h"
+#include "json.h"
+#include "message.h"
+#include "settings.h"
+#include "status.h"
+#include "verb.h"
+
+#define PROCEDURES_MAX 1024
+
+struct procs_values {
+    const char *appliance;
+    bool json;
+};
+
+static const char *kind_name(uint32_t kind)
+{
+    static const char *const names[] = {
+        [VINE_SCALAR] = "scalar", [VINE_BYTES] = "bytes",   [VINE_INPUT] = "input",
+        [VINE_OUTPUT] = "output", [VINE_RESULT] = "result",
+    };
+    return kind < VINE_ARRAY_COUNT(names) && names[kind] != NULL ? names[kind] : "?";
+}
+
+static const char *type_name(uint32_t type)
+{
+    static const char *const names[] = {
+        [VINE_TYPE_BYTES] = "bytes", [VINE_TYPE_U32] = "u32", [VINE_TYPE_U64] = "u64",
+        [VINE_TYPE_F32] = "f32",     [VINE_TYPE_F64] = "f64",
+    };
+    if (type >= VINE_TYPE_USER)
+        return "own";
+    return type < VINE_ARRAY_COUNT(names) && names[type] != NULL ? names[type] : "?";
+}
+
+static bool is_data(const struct vine_argument *argument)
+{
+    return argument->kind == VINE_INPUT || argument->kind == VINE_OUTPUT;
+}
+
+static void print_argument(const struct vine_argument *argument)
+{
+    char least[HUMAN_MAX], most[HUMAN_MAX];
+
+    printf("    %-8s %-14s", kind_name(argument->kind), message_escape(argument->name));
+    if (argument->kind == VINE_SCALAR)
+        printf("%llu to %llu\n", (unsigned long long)argument->min,
+               (unsigned long long)argument->max);
+    else
+        printf("%s%s%s to %s\n", is_data(argument) ? type_name(argument->data_type) : "",
+               is_data(argument) ? ", " : "", human_binary(argument->min, least),
+               human_binary(argument->max, most));
+}
+
+static void print_procedure(const struct vine_procedure_info *info)
+{
+    const int fd = fileno(stdout);
+
+    printf("%s%s%s  %s\n    on %s%s%s\n", message_colour_of(fd, COLOUR_BOLD),
+           message_escape(info->name), message_colour_of(fd, COLOUR_PLAIN),
+           message_escape(info->summary), message_escape(info->accelerator_type),
+           info->copies_arguments ? "; copies its inputs before use" : "; reads inputs in place",
+           info->has_sessions ? "; work may span tasks" : "");
+    for (uint32_t i = 0; i < info->argument_count; i++)
+        print_argument(&info->arguments[i]);
+}
+
+static json_t *describe(const struct vine_procedure_info *info)
+{
+    json_t *object = json_object(), *arguments = json_array();
+
+    json_set_name(object, "name", info->name);
+    json_set_name(object, "summary", info->summary);
+    json_set_name(object, "accelerator", info->accelerator_type);
+    json_object_set_new(object, "copies_arguments", json_boolean(info->copies_arguments));
+    json_object_set_new(object, "has_sessions", json_boolean(info->has_sessions));
+    for (uint32_t i = 0; i < info->argument_count; i++) {
+        const struct vine_argument *argument = &info->arguments[i];
+        json_t *row = json_pack("{s:s, s:I, s:I}", "kind", kind_name(argument->kind), "min",
+                                (json_int_t)argument->min, "max", (json_int_t)argument->max);
+        json_set_name(row, "name", argument->name);
+        if (is_data(argument))
+            json_object_set_new(row, "type", json_string(type_name(argument->data_type)));
+        json_array_append_new(arguments, row);
+    }
+    json_object_set_new(object, "arguments", arguments);
+    return object;
+}
+
+static int compare(const void *one, const void *other)
+{
+    return strcmp(vine_procedure_describe(*(struct vine_procedure *const *)one)->name,
+                  vine_procedure_describe(*(struct vine_procedure *const *)other)->name);
+}
+
+static int list(struct vine_pipe *pipe, bool json)
+{
+    struct vine_procedure **procedures = calloc(PROCEDURES_MAX, sizeof(struct vine_procedure *));
+    json_t *array = json_array();
+
+    const int count =
+        procedures != NULL ? vine_procedure_list(pipe, procedures, PROCEDURES_MAX) : -ENOMEM;
+    if (count < 0) {
+        message_error("cannot list the procedures: %s", vine_error_text(count));
+        free(procedures);
+        json_decref(array);
+        return status_of_error(count);
+    }
+    const size_t shown = count < PROCEDURES_MAX ? (size_t)count : PROCEDURES_MAX;
+    qsort(procedures, shown, sizeof(struct vine_procedure *), compare);
+    for (size_t i = 0; i < shown; i++) {
+        const struct vine_procedure_info *info = vine_procedure_describe(procedures[i]);
+        if (json)
+            json_array_append_new(array, describe(info));
+        else
+            print_procedure(info);
+    }
+    free(procedures);
+    if (json)
+        return json_print(array);
+    json_decref(array);
+    return STATUS_DONE;
+}
+
+static int run_procs(const struct arguments *arguments)
+{
+    const struct procs_values *values = arguments->values;
+    struct settings settings;
+    struct vine_pipe *pipe = NULL;
+    int status = settings_load(&settings, arguments);
+
+    if (status != STATUS_DONE)
+        return status;
+    struct connection connection = {.address = settings_address(&settings), .workers = 1};
+    status = connection_open(&connection, &pipe);
+    if (status == STATUS_DONE)
+        status = list(pipe, values->json);
+    vine_pipe_close(pipe);
+    connection_close(&connection);
+    settings_free(&settings);
+    return status;
+}
+
+#define VALUE(field) .offset = offsetof(struct procs_values, field)
+
+static const struct option procs_options[] = {
+    {.name = "appliance",
+     .letter = 'a',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(appliance),
+     .value = "ADDRESS",
+     .key = "appliance",
+     .help = "the appliance to ask; where nothing names one, one is started, and tells what ships"},
+    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+};
+
+#undef VALUE
+
+static const char *const procs_description[] = {
+    "Asks an appliance for its procedures and prints each with its arguments: their kind, type, "
+    "and "
+    "least and greatest value or size.",
+    NULL,
+};
+
+const struct verb verb_procs = {
+    .name = "procs",
+    .synopsis = "",
+    .description = procs_description,
+    .options = procs_options,
+    .option_count = sizeof(procs_options) / sizeof(procs_options[0]),
+    .values_size = sizeof(struct procs_values),
+    .run = run_procs,
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * recipe.h - how a file goes through a procedure: in which pieces, and what its result is called.
+ *
+ * The procedures that ship are known by name. One from a library is taken by its signature: one
+ * input, and one output or a result.
+ */
+#ifndef VINE_TOOLS_RECIPE_H
+#define VINE_TOOLS_RECIPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vine/talk.h>
+
+enum recipe_shape {
+    RECIPE_CHUNKS, /* each chunk by itself, side by side; results one behind the other */
+    RECIPE_STREAM, /* chunks in a session; outputs one behind the other */
+    RECIPE_EXPAND, /* a session whose results say how much they took (vine_expand_result) */
+    RECIPE_WHOLE,  /* one task for the file */
+    RECIPE_SUM,    /* chunks in a session; the last one's result bytes are printed */
+};
+
+struct recipe {
+    char procedure[VINE_NAME_MAX + 1];
+    enum recipe_shape shape;
+    bool makes_files;
+    bool takes_suffix_off;
+    bool needs_sessions; /* for files of more than one chunk */
+    char suffix[VINE_NAME_MAX + 2];
+    int level_argument; /* which scalar is the level, or -1 */
+    uint32_t scalar_count;
+    uint64_t level_min, level_max;
+    uint64_t input_max; /* bytes of one task */
+    uint64_t room_max;
+};
+
+/* The recipe of a procedure that ships, without asking an appliance. Returns false for another. */
+bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe);
+
+/* The recipe of what an appliance says it has. Returns NULL, or why `vine run` cannot use it. */
+const char *recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_recipe);
+
+/* The room that a task's output needs at most. */
+uint64_t recipe_room(const struct recipe *recipe, uint64_t input_size);
+
+/* The path of the result of a source's path, for the caller to free. NULL: without memory, or the
+ * suffix to be taken off is not there (recipe_fits tells). */
+char *recipe_result_path(const struct recipe *recipe, const char *path);
+bool recipe_fits(const struct recipe *recipe, const char *path);
+
+#endif

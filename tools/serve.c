@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <vine/appliance.h>
+#include <vine/error.h>
+
+#include "../procedures/procedures.h"
+
+#include "library.h"
+#include "message.h"
+#include "status.h"
+
+#define WORKERS_MAX 1024
+
+struct server {
+    struct vine_appliance *appliance;
+    struct vine_library_set *libraries;
+    bool is_verbose;
+    bool is_embedded;
+    uint32_t worker_count;
+    pthread_t workers[WORKERS_MAX];
+    pthread_t watcher;
+    bool has_watcher;
+};
+
+/* What the signal handlers reach: one appliance at a time. */
+static struct vine_appliance *volatile signaled_appliance;
+static int watch_fd = -1; /* eventfd: 1 look at the libraries again, WATCH_STOP end the watcher */
+#define WATCH_STOP 0x100000000ULL
+
+static void on_stop(int number)
+{
+    const int error = errno;
+
+    (void)number;
+    vine_appliance_stop(signaled_appliance);
+    errno = error;
+}
+
+static void on_hangup(int number)
+{
+    const int error = errno;
+    const uint64_t again = 1;
+
+    (void)number;
+    if (watch_fd >= 0)
+        (void)!write(watch_fd, &again, sizeof(again));
+    errno = error;
+}
+
+static void set_handler(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+uint32_t serve_processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+static void *worker_main(void *context)
+{
+    struct server *server = context;
+
+    vine_appliance_work(server->appliance);
+    return NULL;
+}
+
+/* Waits for the directory to change, or for SIGHUP. */
+static void *watcher_main(void *context)
+{
+    struct server *server = context;
+    struct pollfd fds[2] = {{.fd = watch_fd, .events = POLLIN},
+                            {.fd = vine_library_fd(server->libraries), .events = POLLIN}};
+
+    for (;;) {
+        uint64_t events = 0;
+
+        /* Where the kernel gives no descriptor (-1, which poll passes over): once a second. */
+        if (poll(fds, 2, fds[1].fd < 0 ? 1000 : -1) < 0 && errno != EINTR)
+            break;
+        if (fds[0].revents != 0 && read(watch_fd, &events, sizeof(events)) == sizeof(events) &&
+            events >= WATCH_STOP)
+            break;
+        vine_library_rescan(server->libraries);
+    }
+    return NULL;
+}
+
+/* Signals go to the thread that serves. */
+static int start_thread(pthread_t *thread, void *(*main)(void *), struct server *server)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(thread, NULL, main, server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+static int register_all(struct server *server)
+{
+    for (size_t i = 0; i < vine_shipped_procedure_count; i++) {
+        const int error = vine_appliance_register(server->appliance, vine_shipped_procedures[i]);
+        if (error < 0) {
+            message_error("procedure %s: %s", vine_shipped_procedures[i]->name,
+                          vine_error_text(error));
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int start(struct server *server, const struct serve_options *options)
+{
+    const uint32_t processors = serve_processors();
+    uint32_t workers = options->workers;
+    int error = 0;
+
+    if (workers == 0)
+        workers = processors > 1 ? processors - 1 : 1;
+    while (error == 0 && server->worker_count < workers) {
+        error = start_thread(&server->workers[server->worker_count], worker_main, server);
+        server->worker_count += error == 0;
+    }
+    if (error == 0 && server->libraries != NULL) {
+        error = start_thread(&server->watcher, watcher_main, server);
+        server->has_watcher = error == 0;
+    }
+    if (error < 0)
+        message_error("cannot start a thread: %s", strerror(-error));
+    return error;
+}
+
+static void say_ready(const struct server *server, const struct serve_options *options)
+{
+    if (!options->is_embedded) {
+        fprintf(stderr, "vine appliance: ready at %s (%u worker%s)\n",
+                vine_appliance_address(server->appliance), server->worker_count,
+                server->worker_count == 1 ? "" : "s");
+        fflush(stderr);
+    }
+    if (options->ready_fd >= 0) {
+        (void)!write(options->ready_fd, "\n", 1);
+        close(options->ready_fd);
+    }
+}
+
+static void stop_threads(struct server *server)
+{
+    const uint64_t stop = WATCH_STOP;
+
+    for (uint32_t i = 0; i < server->worker_count; i++)
+        pthread_join(server->workers[i], NULL);
+    if (server->has_watcher) {
+        (void)!write(watch_fd, &stop, sizeof(stop));
+        pthread_join(server->watcher, NULL);
+    }
+}
+
+static void say_what_was_done(struct server *server)
+{
+    struct vine_appliance_stats stats;
+
+    if (server->is_embedded)
+        return;
+    vine_appliance_get_stats(server->appliance, &stats);
+    message_note(
+        "stopped; %llu tasks done, %llu failed; of %llu pipes %llu were lost, %llu broke the "
+        "protocol",
+        (unsigned long long)stats.tasks_done, (unsigned long long)stats.tasks_failed,
+        (unsigned long long)stats.pipes_accepted, (unsigned long long)stats.pipes_lost,
+        (unsigned long long)stats.pipes_broken);
+}
+
+static int prepare(struct server *server, const struct serve_options *options)
+{
+    const struct vine_appliance_options appliance_options = {
+        .size_bytes = sizeof(appliance_options),
+        .log = message_log,
+        .log_context = &server->is_verbose,
+    };
+    int error = vine_appliance_create(&appliance_options, &server->appliance);
+
+    if (error < 0) {
+        message_error("cannot make an appliance: %s", vine_error_text(error));
+        return error;
+    }
+    error = register_all(server);
+    if (error == 0 && options->libraries != NULL) {
+        error = vine_library_open(options->libraries, server->appliance, message_log,
+                                  &server->is_verbose, &server->libraries);
+        if (error < 0)
+            message_error("%s: %s", message_escape(options->libraries), vine_error_text(error));
+    }
+    if (error < 0)
+        return error;
+    error = vine_appliance_listen(server->appliance, options->address);
+    if (error < 0)
+        message_error("cannot listen at %s: %s",
+                      options->address != NULL ? message_escape(options->address) : "the default",
+                      vine_error_text(error));
+    return error;
+}
+
+static void destroy(struct server *server)
+{
+    vine_appliance_destroy(server->appliance);
+    vine_library_close(server->libraries); /* the appliance uses their definitions to its end */
+    if (watch_fd >= 0)
+        close(watch_fd);
+    watch_fd = -1;
+    free(server);
+}
+
+int serve(const struct serve_options *options)
+{
+    struct server *server = calloc(1, sizeof(*server));
+
+    if (server == NULL || options->workers > WORKERS_MAX) {
+        message_error(server == NULL ? "out of memory" : "at most %d workers", WORKERS_MAX);
+        free(server);
+        return STATUS_USAGE;
+    }
+    server->is_verbose = options->is_verbose;
+    server->is_embedded = options->is_embedded;
+    watch_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int error = prepare(server, options);
+    if (error == 0) {
+        signaled_appliance = server->appliance;
+        set_handler(SIGTERM, on_stop);
+        set_handler(SIGINT, on_stop);
+        set_handler(SIGHUP, on_hangup);
+        error = start(server, options);
+        if (error == 0)
+            say_ready(server, options);
+        else
+            vine_appliance_stop(server->appliance);
+        const int served = vine_appliance_serve(server->appliance);
+        if (error == 0 && served < 0) {
+            error = served;
+            message_error("stopped: %s", vine_error_text(error));
+        }
+        stop_threads(server);
+        set_handler(SIGTERM, SIG_IGN); /* it goes down already, and the object is about to */
+        set_handler(SIGINT, SIG_IGN);
+        set_handler(SIGHUP, SIG_IGN);
+        say_what_was_done(server);
+    }
+    destroy(server);
+    return error == -EADDRINUSE     ? STATUS_TRY_AGAIN
+           : error == -VINE_ECONFIG ? STATUS_USAGE
+                                    : status_of_error(error);
+}

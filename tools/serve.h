@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve.h - run an appliance in this process until it is told to stop.
+ */
+#ifndef VINE_TOOLS_SERVE_H
+#define VINE_TOOLS_SERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct serve_options {
+    const char *address;   /* NULL: the default */
+    uint32_t workers;      /* 0: one less than there are processors, at least one */
+    const char *libraries; /* a directory of procedure libraries, or NULL */
+    int ready_fd;          /* gets one byte when the appliance listens; -1: none */
+    bool is_embedded;      /* says nothing but what went wrong */
+    bool is_verbose;
+};
+
+/* Returns a status. Takes SIGTERM and SIGINT: the first drains, the second gives up; SIGHUP looks at
+ * the libraries again. */
+int serve(const struct serve_options *options);
+
+/* Processors that this process may use; at least 1. */
+uint32_t serve_processors(void);
+
+#endif

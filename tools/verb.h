@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verb.h - what a verb of the command declares: one table that the parser, `--help`, the man pages
+ * and the completions are made from.
+ */
+#ifndef VINE_TOOLS_VERB_H
+#define VINE_TOOLS_VERB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_kind {
+    OPTION_FLAG,  /* bool */
+    OPTION_TEXT,  /* const char * */
+    OPTION_COUNT, /* uint64_t, decimal */
+    OPTION_SIZE,  /* uint64_t bytes, with a unit */
+};
+
+/* What a shell may complete. */
+enum completion_hint {
+    COMPLETE_NOTHING,
+    COMPLETE_FILE,
+    COMPLETE_DIRECTORY,
+    COMPLETE_VERB,
+    COMPLETE_RUN, /* a procedure, then files */
+};
+
+struct option {
+    const char *name;  /* without the dashes */
+    char letter;       /* or 0 */
+    uint8_t kind;      /* enum option_kind */
+    uint8_t hint;      /* enum completion_hint, of its value */
+    bool is_hidden;    /* left out of help, man page and completions */
+    size_t offset;     /* of its value in the verb's struct of values */
+    const char *value; /* how help calls the value; NULL for flags */
+    const char *help;  /* one sentence without a full stop */
+    const char *key;   /* of the configuration that sets it too, or NULL */
+};
+
+struct verb;
+
+struct arguments {
+    const struct verb *verb;
+    void *values; /* the verb's struct, all zero but for what was given */
+    char **operands;
+    size_t operand_count;
+};
+
+struct verb {
+    const char *name;
+    const char *synopsis;           /* the operands; "" for none */
+    const char *const *description; /* paragraphs, NULL-terminated */
+    const char *const *examples;    /* pairs of command and what it does, NULL-terminated */
+    const struct option *options;
+    size_t option_count;
+    size_t values_size;
+    size_t operands_min;
+    size_t operands_max; /* SIZE_MAX: any number */
+    uint8_t hint;        /* enum completion_hint, of the operands */
+    int (*run)(const struct arguments *arguments);
+};
+
+/* All of them, in the order of commands.h. */
+extern const struct verb *const verbs[];
+extern const size_t verb_count;
+
+/* Its line in commands.h. */
+const char *verb_summary(const struct verb *verb);
+
+/* The verb of this name, or NULL. */
+const struct verb *verb_find(const char *name);
+
+#endif
