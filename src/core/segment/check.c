@@ -70,6 +70,12 @@ bool vine__segment_is_fresh(const struct vine__segment_header *copy)
     return memcmp(&rest, &zero, sizeof(rest)) == 0;
 }
 
+bool vine__segment_is_begun(const struct vine__segment_header *copy)
+{
+    return copy->magic == VINE__SEGMENT_MAGIC ||
+           (copy->magic == 0 && copy->status == VINE__SEGMENT_STATUS_INITIALIZING);
+}
+
 int vine__segment_check(const struct vine__segment_header *copy,
                         const struct vine__segment_expectation *expectation,
                         const struct vine__segment_reporter *to,
@@ -78,7 +84,7 @@ int vine__segment_check(const struct vine__segment_header *copy,
     struct vine__segment_checked checked = {0};
 
     VINE_ASSERT(expectation->real_bytes >= VINE__SEGMENT_HEADER_BYTES);
-    if (copy->magic != VINE__SEGMENT_MAGIC) {
+    if (!vine__segment_is_begun(copy)) {
         if (vine__segment_is_fresh(copy))
             return vine__segment_refuse(to, -VINE_EINITIALIZING, "nobody has initialized it yet");
         return vine__segment_refuse(to, -VINE_EMAGIC,

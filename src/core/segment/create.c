@@ -29,6 +29,9 @@ static int claim_named(struct vine__memory_options *options, const struct vine_s
 static int write_header(struct vine_segment *segment, const struct vine_segment_options *options,
                         const struct layout *layout);
 
+static void store_words(struct vine__segment_header *header,
+                        const struct vine__segment_header *image, size_t from, size_t to);
+
 int vine_segment_create(const struct vine_segment_options *options,
                         struct vine_segment **ret_segment, struct vine_segment_report *report)
 {
@@ -216,7 +219,7 @@ static int wipe_foreign(struct vine__memory *memory, const struct vine__segment_
     if (error != 0)
         return vine__segment_refuse(to, error, "is locked by another process");
     vine__segment_copy(vine__memory_base(memory), &copy);
-    if (copy.magic != VINE__SEGMENT_MAGIC && !vine__segment_is_fresh(&copy)) {
+    if (!vine__segment_is_begun(&copy) && !vine__segment_is_fresh(&copy)) {
         for (size_t i = 0; i < VINE__SEGMENT_HEADER_BYTES / sizeof(*words); i++)
             vine__store_release_u64(&words[i], 0);
     }
@@ -268,11 +271,10 @@ fail:
 static int write_header(struct vine_segment *segment, const struct vine_segment_options *options,
                         const struct layout *layout)
 {
-    struct vine__segment_header *const header = segment->header;
     struct vine__segment_checked *const checked = &segment->checked;
-    const bool is_segment = header->magic == VINE__SEGMENT_MAGIC;
 
-    checked->generation = is_segment ? header->generation + 1 : 1;
+    /* 0 in fresh memory. */
+    checked->generation = vine__load_relaxed_u64(&segment->header->generation) + 1;
     if (options->generation != 0)
         checked->generation = options->generation;
     checked->version_minor = VINE__SEGMENT_VERSION_MINOR;
@@ -292,25 +294,40 @@ static int write_header(struct vine_segment *segment, const struct vine_segment_
         checked->identity[8] = (unsigned char)((checked->identity[8] & 0x3fU) | 0x80U);
     }
 
-    /* Status and magic stand: everybody keeps off until we publish. */
-    vine__store_release_u64(&header->magic, VINE__SEGMENT_MAGIC);
-    header->version_major = VINE__SEGMENT_VERSION_MAJOR;
-    header->version_minor = VINE__SEGMENT_VERSION_MINOR;
-    header->fingerprint = options->fingerprint;
-    header->features = checked->features;
-    header->generation = checked->generation;
-    header->size_bytes = checked->size_bytes;
-    memcpy(header->identity, checked->identity, sizeof(header->identity));
-    header->owner_uid = checked->owner_uid;
-    header->peer_uid = checked->peer_uid;
-    header->header_bytes = VINE__SEGMENT_HEADER_BYTES;
-    header->line_bytes = VINE__SEGMENT_LINE_BYTES;
-    header->slot_bytes = VINE__SEGMENT_SLOT_BYTES;
-    header->extent_count = 0;
-    memset(header->reserved_1, 0, sizeof(header->reserved_1));
-    memset(header->reserved_2, 0, sizeof(header->reserved_2));
-    memcpy(header->specs, checked->specs, sizeof(header->specs));
-    memset(header->extent_bytes, 0, sizeof(header->extent_bytes));
-    memset(header->reserved_3, 0, sizeof(header->reserved_3));
+    struct vine__segment_header image = {
+        .fingerprint = options->fingerprint,
+        .features = checked->features,
+        .generation = checked->generation,
+        .size_bytes = checked->size_bytes,
+        .owner_uid = checked->owner_uid,
+        .peer_uid = checked->peer_uid,
+        .header_bytes = VINE__SEGMENT_HEADER_BYTES,
+        .line_bytes = VINE__SEGMENT_LINE_BYTES,
+        .slot_bytes = VINE__SEGMENT_SLOT_BYTES,
+    };
+    memcpy(image.identity, checked->identity, sizeof(image.identity));
+    memcpy(image.specs, checked->specs, sizeof(image.specs));
+
+    /* Status and magic stand: everybody keeps off until we publish, but may be looking. */
+    vine__store_relaxed_u32((uint32_t *)(void *)&segment->header->version_major,
+                            (uint32_t)VINE__SEGMENT_VERSION_MAJOR |
+                                (uint32_t)VINE__SEGMENT_VERSION_MINOR << 16);
+    store_words(segment->header, &image, offsetof(struct vine__segment_header, fingerprint),
+                offsetof(struct vine__segment_header, claim));
+    store_words(segment->header, &image, offsetof(struct vine__segment_header, reserved_2),
+                sizeof(image));
     return 0;
+}
+
+/* Both ends are multiples of a word. */
+static void store_words(struct vine__segment_header *header,
+                        const struct vine__segment_header *image, size_t from, size_t to)
+{
+    uint64_t *const words = (uint64_t *)(void *)header;
+
+    for (size_t at = from; at < to; at += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, (const unsigned char *)image + at, sizeof(word));
+        vine__store_relaxed_u64(&words[at / sizeof(uint64_t)], word);
+    }
 }

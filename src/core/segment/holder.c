@@ -22,6 +22,8 @@
 /* Someone who enters and finds a creator at work has its word there for a moment. */
 #define LOOKS_MAX 64
 
+static int check_replaceable(const struct vine__segment_header *header,
+                             const struct vine__segment_reporter *to, bool *ret_is_segment);
 static int look_for_the_living(struct vine__segment_header *header,
                                const struct vine__identity *self,
                                const struct vine__segment_reporter *to);
@@ -100,27 +102,33 @@ int vine__segment_begin(struct vine__segment_header *header, enum vine_segment_s
                         const struct vine__identity *self, const struct vine__segment_reporter *to)
 {
     struct vine__segment_holder_state before;
-    struct vine__segment_header copy;
+    bool is_segment = false;
 
-    vine__segment_copy(header, &copy);
-    const bool is_segment = copy.magic == VINE__SEGMENT_MAGIC;
-    if (!is_segment && !vine__segment_is_fresh(&copy))
-        return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
-
+    int error = check_replaceable(header, to, &is_segment);
+    if (error != 0)
+        return error;
     if (vine__segment_holder_take(&header->claim, self, &before) != 0)
         return busy(to, "is being made", before.pid);
 
-    /* Ours to decide from here on: nobody else gets the claim while we live. */
-    const uint32_t status_before = vine__load_acquire_u32(&header->status);
-    int error = is_segment ? look_for_the_living(header, self, to) : 0;
+    /* Ours to decide from here on, since nobody else gets the claim while we live; but somebody
+     * may have had it, and made a segment, since we looked. */
+    error = check_replaceable(header, to, &is_segment);
+    if (error == 0)
+        error = look_for_the_living(header, self, to);
     if (error == 0) {
+        const uint32_t status_before = vine__load_acquire_u32(&header->status);
         vine__store_release_u32(&header->status, VINE__SEGMENT_STATUS_INITIALIZING);
+        /* The magic before everything that follows: whoever finds what we leave, should we die,
+         * knows that it is a segment's. */
+        vine__store_release_u64(&header->magic, VINE__SEGMENT_MAGIC);
         vine__fence_full();
-        error = is_segment ? look_for_the_living(header, self, to) : 0;
+        error = look_for_the_living(header, self, to);
         if (error == 0 && side != VINE_SEGMENT_NOBODY)
             error = take_own_side(header, side, self, to);
-        if (error != 0)
+        if (error != 0) {
+            vine__store_release_u64(&header->magic, is_segment ? VINE__SEGMENT_MAGIC : 0);
             vine__store_release_u32(&header->status, status_before);
+        }
     }
     if (error != 0)
         vine__segment_holder_leave(&header->claim, self);
@@ -171,11 +179,11 @@ int vine__segment_check_unused(const struct vine__segment_header *header,
                                                         &header->sides[1]};
     const enum vine_segment_side sides[] = {VINE_SEGMENT_NOBODY, VINE_SEGMENT_APPLICATION,
                                             VINE_SEGMENT_APPLIANCE};
-    struct vine__segment_header copy;
+    bool is_segment = false;
 
-    vine__segment_copy(header, &copy);
-    if (copy.magic != VINE__SEGMENT_MAGIC && !vine__segment_is_fresh(&copy))
-        return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
+    const int error = check_replaceable(header, to, &is_segment);
+    if (error != 0)
+        return error;
     for (int i = 0; i < 3; i++) {
         struct vine__segment_holder_state holder;
         if (i != 0 && side != VINE_SEGMENT_NOBODY && sides[i] != side)
@@ -210,6 +218,19 @@ int vine__segment_enter(struct vine__segment_header *header, enum vine_segment_s
     }
     if (to->report != NULL && before.state == VINE_SEGMENT_DEAD)
         to->report->dead_pid = before.pid;
+    return 0;
+}
+
+/* Whether a segment may be made here, as far as the content goes, and whether there is one. */
+static int check_replaceable(const struct vine__segment_header *header,
+                             const struct vine__segment_reporter *to, bool *ret_is_segment)
+{
+    struct vine__segment_header copy;
+
+    vine__segment_copy(header, &copy);
+    if (!vine__segment_is_begun(&copy) && !vine__segment_is_fresh(&copy))
+        return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
+    *ret_is_segment = copy.magic == VINE__SEGMENT_MAGIC;
     return 0;
 }
 

@@ -93,6 +93,10 @@ VINE_MUST_CHECK int vine__segment_check(const struct vine__segment_header *copy,
 /* Whether nobody has begun to make a segment here: nothing but a claim and a status is written. */
 bool vine__segment_is_fresh(const struct vine__segment_header *copy);
 
+/* Whether this is a segment's header, or what can be seen of one while its first words are written:
+ * the status comes before the magic, and a copy is not made at one moment. */
+bool vine__segment_is_begun(const struct vine__segment_header *copy);
+
 struct vine__segment_holder_state {
     enum vine_segment_presence_state state;
     uint64_t word; /* as it was read */

@@ -2,7 +2,7 @@
 /* Named segments: who may make, replace, enter and remove them, and what the dead leave behind. */
 #include "segment_tests.h"
 
-#include "../../arch/memory/fake_sysfs.h"
+#include "unit/arch/memory/fake_sysfs.h"
 
 static struct vine_segment *held; /* by a child until it is killed */
 
