@@ -32,7 +32,7 @@ struct vine_appliance_options {
     uint32_t channels_max;     /* per pipe; default 16, at most 64 */
     uint32_t tasks_max;        /* in flight per channel; default 192, at most 3,072 */
     uint32_t accelerators_max; /* virtual ones per pipe; default 64 */
-    uint32_t sessions_max;     /* per pipe; default 256 */
+    uint32_t sessions_max;     /* per pipe; default and at most 255 */
     uint64_t
         memory_max_bytes;   /* of both halves and the sessions' state of a pipe; default 256 MiB */
     uint64_t spin_ns;       /* longest spin before the loop sleeps; default 50,000; 1: never */

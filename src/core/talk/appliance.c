@@ -21,7 +21,7 @@
 #define TASKS_MAX        192
 #define TASKS_MOST       3072
 #define ACCELERATORS_MAX 64
-#define SESSIONS_MAX     256
+#define SESSIONS_MAX     255
 #define MEMORY_MAX       (256ULL << 20)
 #define SPIN_NS          50000
 #define SEGMENT_BYTES    (16ULL << 20)
@@ -69,7 +69,7 @@ static int take_options(struct vine_appliance *appliance,
     own->spin_ns = or_default_u64(own->spin_ns, SPIN_NS);
     own->segment_bytes = or_default_u64(own->segment_bytes, SEGMENT_BYTES);
     if (own->channels_max > VINE_TALK_CHANNELS_MAX || own->tasks_max > TASKS_MOST ||
-        own->accelerators_max > UINT16_MAX || own->sessions_max >= UINT16_MAX ||
+        own->accelerators_max > UINT16_MAX || own->sessions_max >= VINE_WIRE_SESSION_PLACES ||
         own->memory_max_bytes < 2 * VINE__HALF_BYTES)
         return -EINVAL;
     (void)snprintf(appliance->name, sizeof appliance->name, "%s",

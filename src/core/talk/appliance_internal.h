@@ -41,6 +41,7 @@ struct vine__session {
     void *state;
     struct vine__lane lane;
     int64_t charged_bytes;
+    uint16_t id;
     uint32_t jobs;  /* taken and not ended */
     bool is_begun;  /* `begin` has run well, so that `end` is due */
     bool is_failed; /* further tasks end with -VINE_ESESSION */
@@ -76,7 +77,6 @@ struct vine_call {
     struct vine__session *session;
     uint64_t wire_operation;
     uint32_t channel;
-    uint16_t session_id;
     bool is_last;
     uint8_t job_state; /* enum vine__job_state; jobs_lock */
     uint32_t canceled; /* atomic */
@@ -144,7 +144,7 @@ struct vine__served {
     uint32_t channel_count; /* opened so far */
     struct vine__served_channel *channels[VINE_TALK_CHANNELS_MAX];
     struct vine__virtual_accelerator *accelerators;
-    struct vine__session **sessions; /* by id */
+    struct vine__session **sessions; /* by place */
     int64_t charged_bytes;           /* sessions' state; jobs_lock */
     struct vine__operation_pool jobs;
     uint32_t jobs_taken;          /* not ended */

@@ -44,12 +44,15 @@ int vine__served_open(struct vine__served *pipe)
     const uint32_t jobs_max = VINE__OPERATION_SLABS * VINE__OPERATIONS_A_SLAB;
 
     pipe->accelerators = calloc(options->accelerators_max, sizeof *pipe->accelerators);
-    pipe->sessions = calloc(options->sessions_max + 1, sizeof(struct vine__session *));
+    pipe->sessions = calloc(VINE_WIRE_SESSION_PLACES, sizeof(struct vine__session *));
     if (pipe->accelerators == NULL || pipe->sessions == NULL)
         return -ENOMEM;
     pipe->accelerators[0] = (struct vine__virtual_accelerator){.is_used = true, .is_ordered = true};
     vine__operation_pool_init(&pipe->jobs, sizeof(struct vine_call),
                               (uint32_t)vine__min_u64(tasks, jobs_max));
+    /* Asleep, until it is activated. */
+    pipe->sleep_epoch = 1;
+    vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, pipe->sleep_epoch);
     pipe->state = VINE__SERVED_OPEN;
     vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
     vine__store_relaxed_u32(&pipe->appliance->pipes_open, pipe->appliance->pipes_open + 1);

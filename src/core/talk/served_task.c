@@ -216,8 +216,11 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
     call->session = NULL;
     if (submission->session == 0)
         return 0;
-    if (submission->session > options->sessions_max || call->definition->state_bytes == 0)
+    if (call->definition->state_bytes == 0)
         return VINE_ESESSION;
+    if (VINE_WIRE_SESSION_PLACE(submission->session) == 0 ||
+        VINE_WIRE_SESSION_PLACE(submission->session) > options->sessions_max)
+        return VINE_EQUOTA;
 
     struct vine__session *session =
         vine__session_find_or_make(pipe, submission->session, call->definition);
@@ -226,7 +229,6 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
         return VINE_ESESSION;
     session->jobs++;
     call->session = session;
-    call->session_id = submission->session;
     call->lane = &session->lane;
     return 0;
 }
@@ -344,12 +346,6 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
         return 0;
     }
     case VINE_WIRE_SESSION_END:
-        if (submission->session == 0 ||
-            submission->session > pipe->appliance->options.sessions_max) {
-            (void)snprintf(pipe->why, sizeof pipe->why, "the end of the impossible session %u",
-                           submission->session);
-            return -VINE_EPROTOCOL;
-        }
         vine__session_end(pipe, submission->session);
         return 0;
     default:

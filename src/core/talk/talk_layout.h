@@ -73,7 +73,12 @@ enum vine_wire_kind {
     VINE_WIRE_SESSION_END = 4, /* discard a session's state; no completion */
 };
 
-#define VINE_WIRE_KIND_MASK    0x0f
+#define VINE_WIRE_KIND_MASK 0x0f
+/* A session: its place in the pipe's table (1 .. 255) in the low byte, and the use of that place in
+ * the high byte, so that two sessions which follow each other in one place differ. */
+#define VINE_WIRE_SESSION_PLACES    256u
+#define VINE_WIRE_SESSION_PLACE(id) ((uint32_t)(id)&0xffu)
+
 #define VINE_WIRE_SESSION_LAST 0x20 /* the state ends with this task */
 
 /* Shape: inline bytes in the low 6 bits, tokens in the high 2; 3 tokens mean one that names a
@@ -88,7 +93,7 @@ struct vine_wire_submission {
     uint64_t operation;
     uint16_t procedure;
     uint16_t accelerator; /* virtual; 0 is the pipe's own */
-    uint16_t session;     /* 0: none */
+    uint16_t session;     /* 0: none; else place and use */
     uint8_t kind;
     uint8_t shape;
     uint8_t body[VINE_WIRE_BODY_BYTES];
