@@ -14,6 +14,14 @@
 
 #define AT(field) ((unsigned int)offsetof(struct vine__segment_header, field))
 
+static int check_state(const struct vine__segment_header *copy,
+                       const struct vine__segment_reporter *to);
+static int check_layout(const struct vine__segment_header *copy,
+                        const struct vine__segment_expectation *expectation,
+                        const struct vine__segment_reporter *to);
+static int check_sizes(const struct vine__segment_header *copy,
+                       const struct vine__segment_expectation *expectation,
+                       const struct vine__segment_reporter *to);
 static int check_specs(const struct vine__segment_header *copy,
                        const struct vine__segment_reporter *to,
                        struct vine__segment_checked *checked);
@@ -84,61 +92,13 @@ int vine__segment_check(const struct vine__segment_header *copy,
     struct vine__segment_checked checked = {0};
 
     VINE_ASSERT(expectation->real_bytes >= VINE__SEGMENT_HEADER_BYTES);
-    if (!vine__segment_is_begun(copy)) {
-        if (vine__segment_is_fresh(copy))
-            return vine__segment_refuse(to, -VINE_EINITIALIZING, "nobody has initialized it yet");
-        return vine__segment_refuse(to, -VINE_EMAGIC,
-                                    "magic %016" PRIx64 " at offset %u, where a segment has "
-                                    "%016" PRIx64,
-                                    copy->magic, AT(magic), VINE__SEGMENT_MAGIC);
-    }
-    if (copy->status == VINE__SEGMENT_STATUS_INITIALIZING)
-        return vine__segment_refuse(to, -VINE_EINITIALIZING, "status 1 (initializing) at offset %u",
-                                    AT(status));
-    if (copy->version_major != VINE__SEGMENT_VERSION_MAJOR)
-        return vine__segment_refuse(to, -VINE_EVERSION, "major version %u at offset %u, this is %u",
-                                    copy->version_major, AT(version_major),
-                                    VINE__SEGMENT_VERSION_MAJOR);
-    if (copy->status != VINE__SEGMENT_STATUS_INITIALIZED)
-        return vine__segment_refuse(to, -VINE_ECORRUPT, "status %u (%s) at offset %u", copy->status,
-                                    status_text(copy->status), AT(status));
-    if (copy->header_bytes != VINE__SEGMENT_HEADER_BYTES)
-        return vine__segment_refuse(to, -VINE_ECORRUPT, "header of %u bytes at offset %u, not %u",
-                                    copy->header_bytes, AT(header_bytes),
-                                    VINE__SEGMENT_HEADER_BYTES);
-    if (copy->line_bytes != VINE__SEGMENT_LINE_BYTES)
-        return vine__segment_refuse(to, -VINE_EFINGERPRINT,
-                                    "lines of %u bytes at offset %u, this has %u", copy->line_bytes,
-                                    AT(line_bytes), VINE__SEGMENT_LINE_BYTES);
-    if (copy->slot_bytes != VINE__SEGMENT_SLOT_BYTES)
-        return vine__segment_refuse(to, -VINE_EFINGERPRINT,
-                                    "slots of %u bytes at offset %u, this has %u", copy->slot_bytes,
-                                    AT(slot_bytes), VINE__SEGMENT_SLOT_BYTES);
-    if (copy->fingerprint != expectation->fingerprint)
-        return vine__segment_refuse(to, -VINE_EFINGERPRINT,
-                                    "fingerprint %016" PRIx64 " at offset %u, this has %016" PRIx64,
-                                    copy->fingerprint, AT(fingerprint), expectation->fingerprint);
-
-    const uint64_t unknown =
-        copy->features & VINE__SEGMENT_FEATURES_REQUIRED & ~expectation->features_known;
-    if (unknown != 0)
-        return vine__segment_refuse(to, -EOPNOTSUPP,
-                                    "requires feature bit %u at offset %u, which this does not "
-                                    "know",
-                                    vine__lowest_bit_u64(unknown), AT(features));
-    if (copy->size_bytes < VINE__SEGMENT_HEADER_BYTES)
-        return vine__segment_refuse(to, -VINE_ECORRUPT, "size %" PRIu64 " at offset %u",
-                                    copy->size_bytes, AT(size_bytes));
-    if (copy->size_bytes > expectation->real_bytes)
-        return vine__segment_refuse(to, -VINE_ETRUNCATED,
-                                    "claims %" PRIu64 " bytes at offset %u and has %" PRIu64,
-                                    copy->size_bytes, AT(size_bytes), expectation->real_bytes);
-    if (copy->extent_count > VINE__SEGMENT_EXTENT_COUNT)
-        return vine__segment_refuse(to, -VINE_ECORRUPT, "%u extents at offset %u, at most %u",
-                                    copy->extent_count, AT(extent_count),
-                                    VINE__SEGMENT_EXTENT_COUNT);
-
-    const int error = check_specs(copy, to, &checked);
+    int error = check_state(copy, to);
+    if (error == 0)
+        error = check_layout(copy, expectation, to);
+    if (error == 0)
+        error = check_sizes(copy, expectation, to);
+    if (error == 0)
+        error = check_specs(copy, to, &checked);
     if (error != 0)
         return error;
 
@@ -171,6 +131,81 @@ uint64_t vine_segment_fingerprint(const uint64_t *numbers, size_t count)
         }
     }
     return hash;
+}
+
+/* Whether it is a segment, of our version, and ready. */
+static int check_state(const struct vine__segment_header *copy,
+                       const struct vine__segment_reporter *to)
+{
+    if (!vine__segment_is_begun(copy)) {
+        if (vine__segment_is_fresh(copy))
+            return vine__segment_refuse(to, -VINE_EINITIALIZING, "nobody has initialized it yet");
+        return vine__segment_refuse(to, -VINE_EMAGIC,
+                                    "magic %016" PRIx64 " at offset %u, where a segment has "
+                                    "%016" PRIx64,
+                                    copy->magic, AT(magic), VINE__SEGMENT_MAGIC);
+    }
+    if (copy->status == VINE__SEGMENT_STATUS_INITIALIZING)
+        return vine__segment_refuse(to, -VINE_EINITIALIZING, "status 1 (initializing) at offset %u",
+                                    AT(status));
+    if (copy->version_major != VINE__SEGMENT_VERSION_MAJOR)
+        return vine__segment_refuse(to, -VINE_EVERSION, "major version %u at offset %u, this is %u",
+                                    copy->version_major, AT(version_major),
+                                    VINE__SEGMENT_VERSION_MAJOR);
+    if (copy->status != VINE__SEGMENT_STATUS_INITIALIZED)
+        return vine__segment_refuse(to, -VINE_ECORRUPT, "status %u (%s) at offset %u", copy->status,
+                                    status_text(copy->status), AT(status));
+    return 0;
+}
+
+/* Whether both sides mean the same by what is shared. */
+static int check_layout(const struct vine__segment_header *copy,
+                        const struct vine__segment_expectation *expectation,
+                        const struct vine__segment_reporter *to)
+{
+    if (copy->header_bytes != VINE__SEGMENT_HEADER_BYTES)
+        return vine__segment_refuse(to, -VINE_ECORRUPT, "header of %u bytes at offset %u, not %u",
+                                    copy->header_bytes, AT(header_bytes),
+                                    VINE__SEGMENT_HEADER_BYTES);
+    if (copy->line_bytes != VINE__SEGMENT_LINE_BYTES)
+        return vine__segment_refuse(to, -VINE_EFINGERPRINT,
+                                    "lines of %u bytes at offset %u, this has %u", copy->line_bytes,
+                                    AT(line_bytes), VINE__SEGMENT_LINE_BYTES);
+    if (copy->slot_bytes != VINE__SEGMENT_SLOT_BYTES)
+        return vine__segment_refuse(to, -VINE_EFINGERPRINT,
+                                    "slots of %u bytes at offset %u, this has %u", copy->slot_bytes,
+                                    AT(slot_bytes), VINE__SEGMENT_SLOT_BYTES);
+    if (copy->fingerprint != expectation->fingerprint)
+        return vine__segment_refuse(to, -VINE_EFINGERPRINT,
+                                    "fingerprint %016" PRIx64 " at offset %u, this has %016" PRIx64,
+                                    copy->fingerprint, AT(fingerprint), expectation->fingerprint);
+
+    const uint64_t unknown =
+        copy->features & VINE__SEGMENT_FEATURES_REQUIRED & ~expectation->features_known;
+    if (unknown != 0)
+        return vine__segment_refuse(to, -EOPNOTSUPP,
+                                    "requires feature bit %u at offset %u, which this does not "
+                                    "know",
+                                    vine__lowest_bit_u64(unknown), AT(features));
+    return 0;
+}
+
+static int check_sizes(const struct vine__segment_header *copy,
+                       const struct vine__segment_expectation *expectation,
+                       const struct vine__segment_reporter *to)
+{
+    if (copy->size_bytes < VINE__SEGMENT_HEADER_BYTES)
+        return vine__segment_refuse(to, -VINE_ECORRUPT, "size %" PRIu64 " at offset %u",
+                                    copy->size_bytes, AT(size_bytes));
+    if (copy->size_bytes > expectation->real_bytes)
+        return vine__segment_refuse(to, -VINE_ETRUNCATED,
+                                    "claims %" PRIu64 " bytes at offset %u and has %" PRIu64,
+                                    copy->size_bytes, AT(size_bytes), expectation->real_bytes);
+    if (copy->extent_count > VINE__SEGMENT_EXTENT_COUNT)
+        return vine__segment_refuse(to, -VINE_ECORRUPT, "%u extents at offset %u, at most %u",
+                                    copy->extent_count, AT(extent_count),
+                                    VINE__SEGMENT_EXTENT_COUNT);
+    return 0;
 }
 
 /* Regions lie behind the header, within the size, at multiples of a line, apart from each other,
