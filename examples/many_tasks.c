@@ -4,8 +4,9 @@
  *
  *     cc many_tasks.c -lvine -o many_tasks && ./many_tasks [ADDRESS]
  *
- * Callbacks run inside vine_pipe_poll and the waits, on the thread that calls them: this program has
- * one thread and needs no lock. Here it polls; a program that has nothing else to do waits instead.
+ * Callbacks run inside vine_pipe_poll and the waits, on the thread that calls them: this program
+ * has one thread and needs no lock. Here it polls; a program that has nothing else to do waits
+ * instead.
  */
 #include <sched.h>
 #include <stdint.h>

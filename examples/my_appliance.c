@@ -4,8 +4,8 @@
  *
  *     cc my_appliance.c -lvine -lpthread -o my_appliance && ./my_appliance ./my.sock
  *
- * It serves until SIGTERM or SIGINT and then lets the tasks that it took end. This thread is the loop,
- * two others do the work. my_library.c shows the same for `vine appliance`.
+ * It serves until SIGTERM or SIGINT and then lets the tasks that it took end. This thread is the
+ * loop, two others do the work. my_library.c shows the same for `vine appliance`.
  */
 #include <pthread.h>
 #include <signal.h>

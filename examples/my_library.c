@@ -4,8 +4,8 @@
  *
  *     cc -shared -fPIC my_library.c -o DIR/my_library.so
  *
- * Nothing is linked: the library calls back into the appliance that loads it. When the file changes,
- * the running appliance takes up the new version.
+ * Nothing is linked: the library calls back into the appliance that loads it. When the file
+ * changes, the running appliance takes up the new version.
  */
 #include <stdbool.h>
 #include <stdint.h>

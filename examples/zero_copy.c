@@ -4,8 +4,9 @@
  *
  *     cc zero_copy.c -lvine -o zero_copy && ./zero_copy [ADDRESS]
  *
- * The input lies in our half of the pipe and the output in the appliance's; nobody on our side copies
- * a byte. What lies in the appliance's half may change under us: here each byte is read once.
+ * The input lies in our half of the pipe and the output in the appliance's; nobody on our side
+ * copies a byte. What lies in the appliance's half may change under us: here each byte is read
+ * once.
  */
 #include <stdint.h>
 #include <stdio.h>

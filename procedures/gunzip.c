@@ -4,8 +4,9 @@
  *
  * Copied: the decoder checks what it reads and reads it again.
  *
- * What follows the last member is treated as gzip treats it: zero bytes are padding; other bytes that
- * do not begin a member are ignored and told as VINE_EXPAND_GARBAGE; a single one is a file cut short.
+ * What follows the last member is treated as gzip treats it: zero bytes are padding; other bytes
+ * that do not begin a member are ignored and told as VINE_EXPAND_GARBAGE; a single one is a file
+ * cut short.
  */
 #include <isa-l/igzip_lib.h>
 

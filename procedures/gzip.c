@@ -5,9 +5,9 @@
  * Copied: the match finder reads the input many times and trusts what it has seen before.
  *
  * Every slice is compressed by itself, with nothing of the one before it in the window: on 4 MiB
- * that costs less than a thousandth. isa-l 2.30 cannot be trusted with a stream that is flushed: after
- * a first piece of a few bytes it reads up to 32 KiB in front of its buffer. So a session keeps no
- * more than what the member's trailer needs, and each thread has one stream.
+ * that costs less than a thousandth. isa-l 2.30 cannot be trusted with a stream that is flushed:
+ * after a first piece of a few bytes it reads up to 32 KiB in front of its buffer. So a session
+ * keeps no more than what the member's trailer needs, and each thread has one stream.
  */
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * procedures/gzip_header.h - the header of a gzip member (RFC 1952), byte by byte, so that it may be
- * cut anywhere.
+ * procedures/gzip_header.h - the header of a gzip member (RFC 1952), byte by byte, so that it may
+ * be cut anywhere.
  *
  * Owns:     nothing; the parser is the caller's memory, all zero at a member's start.
  * Threads:  one at a time.
@@ -36,8 +36,8 @@ struct vine__gzip_header {
 };
 
 /*
- * Take header bytes from `bytes` until the header is complete (`part` is VINE_GZIP_DONE) or they are
- * used up; *ret_taken tells how many were taken.
+ * Take header bytes from `bytes` until the header is complete (`part` is VINE_GZIP_DONE) or they
+ * are used up; *ret_taken tells how many were taken.
  *
  * Returns 0; -VINE_EDATA  not gzip, not deflate, unknown flags, or the header's sum is wrong.
  */

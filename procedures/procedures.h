@@ -78,7 +78,7 @@ struct vine_expand_result {
     uint64_t flags;          /* VINE_EXPAND_ */
 };
 
-#define VINE_EXPAND_MORE    1u /* the room is full, there may be more to come of what was consumed */
+#define VINE_EXPAND_MORE    1u /* the room is full, what was consumed may hold more */
 #define VINE_EXPAND_ENDED   2u /* so far the input is a whole file */
 #define VINE_EXPAND_GARBAGE 4u /* gunzip: what follows the last member was ignored, as gzip does */
 

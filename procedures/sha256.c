@@ -2,9 +2,9 @@
 /*
  * procedures/sha256.c - SHA-256 by OpenSSL, as `sha256sum` prints it.
  *
- * Shared: the hash goes the same way whatever it reads. OpenSSL looks an algorithm up by name, which
- * costs more than hashing a small message, so it is looked up once; and a context is allocated, so
- * each thread keeps one for tasks without a session.
+ * Shared: the hash goes the same way whatever it reads. OpenSSL looks an algorithm up by name,
+ * which costs more than hashing a small message, so it is looked up once; and a context is
+ * allocated, so each thread keeps one for tasks without a session.
  */
 #include <errno.h>
 #include <pthread.h>

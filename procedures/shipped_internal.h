@@ -50,7 +50,8 @@ typedef int (*vine__update_fn)(void *context, const void *bytes, size_t size);
 int vine__update_in_slices(struct vine_call *call, vine__update_fn update, void *context,
                            const void *bytes, size_t size);
 
-/* As vine_call_output, but never NULL: where there is no room there is still a place to point to. */
+/* As vine_call_output, but never NULL: where there is no room there is still a place to point
+ * to. */
 uint8_t *vine__output_of(struct vine_call *call, uint32_t argument, size_t *ret_room);
 
 /* Put a word in a result, most or least significant byte first. */

@@ -77,7 +77,7 @@ static bool unzstd_is_known(uint32_t magic)
     return magic == ZSTD_MAGICNUMBER || unzstd_is_skippable(magic);
 }
 
-/* ---- a whole file in one task ------------------------------------------------------------------ */
+/* ---- a whole file in one task ---------------------------------------------------------------- */
 
 static int unzstd_frames(struct vine_call *call, ZSTD_DCtx *context, ZSTD_inBuffer *input,
                          ZSTD_outBuffer *output)
@@ -130,7 +130,7 @@ static int unzstd_alone(struct vine_call *call, ZSTD_inBuffer *input, ZSTD_outBu
     return status;
 }
 
-/* ---- a file in chunks ---------------------------------------------------------------------------- */
+/* ---- a file in chunks ------------------------------------------------------------------------ */
 
 /* Take bytes of the next frame's magic. Returns 0 when it is not complete yet, or it is and the
  * decoder has it; -VINE_EDATA  no frame begins so. */

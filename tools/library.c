@@ -48,8 +48,8 @@ struct vine_library_set {
     struct library_version versions[VINE_LIBRARY_VERSIONS_MAX];
 };
 
-/* Log a line about a file, or about the directory if `name` is NULL. What does not print is shown as
- * a question mark. */
+/* Log a line about a file, or about the directory if `name` is NULL. What does not print is shown
+ * as a question mark. */
 VINE_PRINTF(4, 5)
 static void say(const struct vine_library_set *set, enum vine_log_level level, const char *name,
                 const char *format, ...)
@@ -73,7 +73,7 @@ static void say(const struct vine_library_set *set, enum vine_log_level level, c
     set->log(set->log_context, level, line);
 }
 
-/* ---- one file ------------------------------------------------------------------------------------ */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 static const struct vine_procedure_definition *
 find_in_table(const struct vine_procedure_library *table, const char *name,
@@ -193,8 +193,8 @@ static int load(struct library_version *version, int copy, char reason[LIBRARY_R
     return 0;
 }
 
-/* Unload. Returns whether it is gone: some libraries cannot be unloaded, and the loader would answer
- * with them if their descriptor's number were used again. */
+/* Unload. Returns whether it is gone: some libraries cannot be unloaded, and the loader would
+ * answer with them if their descriptor's number were used again. */
 static bool unload(struct library_version *version)
 {
     char path[32];
@@ -258,7 +258,7 @@ static int take_up(struct vine_library_set *set, int directory, struct library_e
     return 0;
 }
 
-/* ---- the directory ------------------------------------------------------------------------------- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static bool is_library_name(const char *name)
 {

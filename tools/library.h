@@ -3,14 +3,14 @@
  * tools/library.h - procedure libraries: the shared objects of one directory, loaded, offered by an
  * appliance, and taken up anew when their files change.
  *
- * Owns:     a set owns what it loaded. Each version of a file is copied into a sealed memfd and loaded
- *           from there, since a loaded file that is overwritten kills its process. A version stays
- *           loaded until the set is closed: tasks of its time may still run.
+ * Owns:     a set owns what it loaded. Each version of a file is copied into a sealed memfd and
+ *           loaded from there, since a loaded file that is overwritten kills its process. A
+ *           version stays loaded until the set is closed: tasks of its time may still run.
  * Threads:  one at a time; the appliance may serve meanwhile.
  * Blocking: for the file system, and as long as the libraries' constructors take.
- * Trust:    a library is code of this process. Taken are regular files (or links to them) that belong
- *           to the user or root and that nobody else may write, in a directory of the same kind; the
- *           path to the directory is the caller's to judge.
+ * Trust:    a library is code of this process. Taken are regular files (or links to them) that
+ *           belong to the user or root and that nobody else may write, in a directory of the same
+ *           kind; the path to the directory is the caller's to judge.
  * Limits:   VINE_LIBRARY_VERSIONS_MAX versions, VINE_LIBRARY_BYTES_MAX each.
  */
 #ifndef VINE_TOOLS_LIBRARY_H
@@ -24,8 +24,8 @@
 struct vine_library_set;
 
 /*
- * Load every *.so of `directory`, in the order of their names, and register their procedures. A file
- * that cannot be used is logged with its reason, and the others go on.
+ * Load every *.so of `directory`, in the order of their names, and register their procedures. A
+ * file that cannot be used is logged with its reason, and the others go on.
  *
  * Returns 0; -ENOENT, -ENOTDIR, -EACCES, ...  the directory cannot be read;
  *         -EPERM   somebody else than the user and root may write it (logged); -ENOMEM.

@@ -13,7 +13,8 @@
 
 #include "library.h"
 
-/* From Linux 6.3: asks for what was the rule before, where an administrator has changed the rule. */
+/* From Linux 6.3: asks for what was the rule before, where an administrator has changed the
+ * rule. */
 #define LIBRARY_MFD_EXEC 0x0010u
 
 #define LIBRARY_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
@@ -118,8 +119,8 @@ static bool lies_within(uint64_t offset, uint64_t size, uint64_t limit)
     return offset <= limit && size <= limit - offset;
 }
 
-/* Whether all of a shared object is there. The loader maps what the headers say: where the file ends
- * before, the first touch would kill the process. */
+/* Whether all of a shared object is there. The loader maps what the headers say: where the file
+ * ends before, the first touch would kill the process. */
 static bool is_whole(int memory, uint64_t size_bytes)
 {
     Elf64_Ehdr header;

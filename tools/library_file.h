@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tools/library_file.h - a private, sealed copy of a file that may be loaded, or the reason why not.
+ * tools/library_file.h - a private, sealed copy of a file that may be loaded, or the reason why
+ * not.
  *
  * Owns:     the descriptors that it returns are the caller's.
  * Threads:  any.
@@ -34,8 +35,8 @@ bool library_is_ours(const struct stat *status, char reason[LIBRARY_REASON_BYTES
 bool library_is_same(const struct library_identity *one, const struct library_identity *other);
 
 /*
- * Copy the file `name` of `directory` into a sealed memfd, unless it is `seen` already. *ret_identity
- * tells what was looked at, if it could be opened, also on failure.
+ * Copy the file `name` of `directory` into a sealed memfd, unless it is `seen` already.
+ * *ret_identity tells what was looked at, if it could be opened, also on failure.
  *
  * Returns 0 and the copy;
  *         -EALREADY  it is the version that was seen;

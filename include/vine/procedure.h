@@ -74,7 +74,8 @@ VINE_API void *vine_call_output(struct vine_call *call, uint32_t argument, size_
 VINE_API VINE_MUST_CHECK int vine_call_output_size(struct vine_call *call, uint32_t argument,
                                                    size_t size);
 
-/* Set the VINE_RESULT argument; copied. Returns 0; -VINE_EOVERFLOW  more than the stated maximum. */
+/* Set the VINE_RESULT argument; copied. Returns 0; -VINE_EOVERFLOW  more than the stated
+ * maximum. */
 VINE_API VINE_MUST_CHECK int vine_call_result(struct vine_call *call, const void *bytes,
                                               size_t size);
 
@@ -90,7 +91,7 @@ VINE_API bool vine_call_is_canceled(const struct vine_call *call);
  * Returns 0; -VINE_EQUOTA. Given back when the session ends. */
 VINE_API VINE_MUST_CHECK int vine_call_charge(struct vine_call *call, int64_t bytes);
 
-/* ---- procedure libraries ------------------------------------------------------------------------ */
+/* ---- procedure libraries --------------------------------------------------------------------- */
 
 /* What `vine appliance --procs DIR` finds in a shared object. */
 struct vine_procedure_library {

@@ -22,8 +22,9 @@ static uint64_t expand_word(const uint8_t bytes[8])
     return word;
 }
 
-/* Expand `file` in chunks of at most `chunk_max` with `room` for each task. Returns how it ended and
- * what came of it in `output`, which has EXPAND_ROOM_MAX; -VINE_EOVERFLOW where that is too little. */
+/* Expand `file` in chunks of at most `chunk_max` with `room` for each task. Returns how it ended
+ * and what came of it in `output`, which has EXPAND_ROOM_MAX; -VINE_EOVERFLOW where that is too
+ * little. */
 static int expand_chunks(const struct vine_procedure_definition *definition, const uint8_t *file,
                          size_t size, size_t chunk_max, size_t room, uint8_t *output,
                          size_t *ret_size)

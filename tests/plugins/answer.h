@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/plugins/answer.h - a library with one procedure, `answer`, whose result is ANSWER in one byte.
+ * tests/plugins/answer.h - a library with one procedure, `answer`, whose result is ANSWER in one
+ * byte.
  */
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/procedures/codec.h - whole files through compressors and decompressors, in one task or in
- * chunks, and the two libraries that judge: zstd's own and zlib.
+ * tests/unit/procedures/codec.h - whole files through compressors and decompressors, in one task
+ * or in chunks, and the two libraries that judge: zstd's own and zlib.
  */
 #ifndef VINE_TESTS_CODEC_H
 #define VINE_TESTS_CODEC_H
@@ -60,7 +60,7 @@ static inline const struct vine_procedure_definition *shipped(const char *name)
     abort();
 }
 
-/* ---- oracles: 0, or -1 for a malformed file ------------------------------------------------------- */
+/* ---- oracles: 0, or -1 for a malformed file -------------------------------------------------- */
 
 static inline int oracle_zstd(const struct bytes *input, struct bytes *output)
 {
@@ -109,7 +109,7 @@ static inline int oracle_gzip(const struct bytes *input, struct bytes *output)
     return result == Z_STREAM_END ? 0 : -1;
 }
 
-/* ---- ours -------------------------------------------------------------------------------------------- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 struct codec {
     const char *compressor, *expander;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/unit/procedures/fake_call.h - the interface of struct vine_call over plain buffers, so that a
- * handler can be tested without a pipe. Included once by a test program: it holds the definitions.
+ * tests/unit/procedures/fake_call.h - the interface of struct vine_call over plain buffers, so
+ * that a handler can be tested without a pipe. Included once by a test program: it holds the
+ * definitions.
  *
  * It checks what an appliance checks before a handler runs, and stands in its place for the rest:
  * outputs have exactly the room that was stated, on the heap, for the sanitizers to watch; so have
@@ -128,7 +129,7 @@ int vine_call_charge(struct vine_call *call, int64_t bytes)
     return 0;
 }
 
-/* ---- what tests use ------------------------------------------------------------------------------ */
+/* ---- what tests use -------------------------------------------------------------------------- */
 
 static inline int fake_session_begin(struct fake_session *session,
                                      const struct vine_procedure_definition *definition,

@@ -39,7 +39,7 @@ static void expect_chunks(const struct codec *codec, const struct bytes *file, i
     bytes_free(&back);
 }
 
-/* ---- refusals -------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void an_empty_file_is_malformed(void **context)
 {
@@ -212,7 +212,7 @@ static void the_last_task_must_take_all_and_end_the_file(void **context)
     free(input);
 }
 
-/* ---- what must work ----------------------------------------------------------------------------- */
+/* ---- what must work -------------------------------------------------------------------------- */
 
 static void the_exact_room_is_enough(void **context)
 {

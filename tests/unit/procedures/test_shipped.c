@@ -125,7 +125,8 @@ static const struct vine_procedure_definition *by_name(const char *name)
     return NULL;
 }
 
-/* One worker's life: every procedure a few times, so that its caches are made, used and given back. */
+/* One worker's life: every procedure a few times, so that its caches are made, used and given
+ * back. */
 static void *work(void *context)
 {
     static const char *const pairs[][2] = {{"zstd", "unzstd"}, {"gzip", "gunzip"}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Procedure libraries: real shared objects, before an appliance that only remembers what it is offered.
+ * Procedure libraries: real shared objects, before an appliance that only remembers what it is
+ * offered.
  *
  * The loader is compiled in, since the command's other parts want the real appliance.
  */
@@ -18,7 +19,7 @@
 #include "../tools/library_file.c"
 #include "unit/procedures/fake_call.h"
 
-/* ---- an appliance that remembers --------------------------------------------------------------- */
+/* ---- an appliance that remembers ------------------------------------------------------------- */
 
 struct vine_appliance {
     const struct vine_procedure_definition *answer; /* what it offers under this name */
@@ -36,7 +37,7 @@ int vine_appliance_register(struct vine_appliance *appliance,
     return 0;
 }
 
-/* ---- a directory to play in ---------------------------------------------------------------------- */
+/* ---- a directory to play in ------------------------------------------------------------------ */
 
 struct place {
     char path[64];
@@ -160,7 +161,7 @@ static void expect_refused(struct place *place, const char *words)
     assert_int_equal(place->appliance.offers, 0);
 }
 
-/* ---- refusals -------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void a_directory_that_cannot_be_trusted_is_refused(void **context)
 {
@@ -280,7 +281,7 @@ static void names_that_do_not_print_are_logged_in_one_line(void **context)
     assert_null(strchr(place->last, '\n'));
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static void other_files_are_left_alone(void **context)
 {
