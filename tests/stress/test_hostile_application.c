@@ -426,7 +426,7 @@ static void another_major_version_is_refused(void **state)
 static void descriptors_that_are_no_halves_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    static const unsigned char zeros[4096];
+    unsigned char page[4096];
     const int seals_all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     const int seals[] = {0, F_SEAL_SHRINK, F_SEAL_SHRINK | F_SEAL_GROW,
                          F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL, seals_all};
@@ -436,9 +436,10 @@ static void descriptors_that_are_no_halves_are_refused(void **state)
         const int fd = connect_to(fixture);
         const int memory = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
+        memset(page, 0x5a, sizeof page);
         /* Written, not only allocated: a page that nobody touched counts as a hole. */
-        for (uint32_t at = 0; at < VINE__HALF_BYTES; at += sizeof zeros)
-            assert_int_equal(pwrite(memory, zeros, sizeof zeros, at), sizeof zeros);
+        for (uint32_t at = 0; at < VINE__HALF_BYTES; at += sizeof page)
+            assert_int_equal(pwrite(memory, page, sizeof page, at), sizeof page);
         assert_int_equal(fcntl(memory, F_ADD_SEALS, seals[i]), 0);
         assert_int_equal(vine__talk_send(fd, &hello, memory, 0), 0);
         /* With all seals it is memory, but no segment. */
