@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include <vine/base.h>
+#include <vine/wait.h>
 
 VINE_BEGIN_DECLARATIONS
 
@@ -42,12 +43,6 @@ struct vine_session;
 struct vine_task;
 
 /* ---- pipes ---------------------------------------------------------------------------------- */
-
-enum vine_wait_mode {
-    VINE_WAIT_AUTO,   /* stream where both sides can, else sleepy */
-    VINE_WAIT_STREAM, /* cheapest to issue, dearer to fall asleep (membarrier) */
-    VINE_WAIT_SLEEPY, /* a full fence an issue, cheap to fall asleep */
-};
 
 /* All zero (or NULL instead of the struct) means the defaults. */
 struct vine_pipe_options {

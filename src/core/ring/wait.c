@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ring/wait_inline.h"
+
+#include "arch/clock/clock.h"
+#include "arch/wake/eventfd.h"
+#include "arch/wake/futex.h"
+#include "arch/wake/membarrier.h"
+#include "arch/wake/yield.h"
+#include "utils/assert.h"
+#include "utils/bits.h"
+
+VINE_STATIC_ASSERT(sizeof(struct vine_sleep_line) == VINE_CACHE_LINE, "a line of its own");
+VINE_STATIC_ASSERT(offsetof(struct vine_sleep_line, awaited) == 0, "layout");
+
+#define SPIN_MIN_NS     1000  /* a budget that costs an idle side next to nothing */
+#define SPIN_YIELD_NS   4000  /* between two offers of the processor */
+#define SPIN_CROWDED_NS 20000 /* an accepted offer; a declined one takes 0.3 us */
+#define SPIN_LOOKS      16    /* looks between two readings of the clock */
+#define CALM_WAITS      64    /* waits that do not spin after a crowded one */
+
+/* What is waited for: one end of a ring, and how to look at it. */
+struct target {
+    void *end;
+    int (*look)(void *end); /* 1: it is there; 0: it is not; or an error */
+    uint64_t awaited;
+    const uint32_t *word; /* changes from `expected` when the other side moves */
+    uint32_t expected;
+};
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+enum vine_wait_mode vine_wait_mode_choose(enum vine_wait_mode wanted)
+{
+    if (wanted == VINE_WAIT_SLEEPY || vine__membarrier_register() != 0)
+        return VINE_WAIT_SLEEPY;
+    return VINE_WAIT_STREAM;
+}
+
+static int check_line(const struct vine_sleep_line *line, enum vine_wait_mode mode)
+{
+    if (!line || (uintptr_t)line % VINE_CACHE_LINE != 0)
+        return -EINVAL;
+    if (mode == VINE_WAIT_STREAM)
+        return vine__membarrier_register();
+    return mode == VINE_WAIT_AUTO || mode == VINE_WAIT_SLEEPY ? 0 : -EINVAL;
+}
+
+int vine_waiter_init(struct vine_waiter *waiter, struct vine_sleep_line *line,
+                     const struct vine_wait_options *options)
+{
+    struct vine_wait_options chosen = {.size_bytes = sizeof(chosen)};
+
+    if (options) {
+        if (options->size_bytes != sizeof(chosen))
+            return -EINVAL;
+        chosen = *options;
+    }
+
+    const int error = check_line(line, chosen.mode);
+
+    if (error)
+        return error;
+    if (chosen.spin_ns == 0)
+        chosen.spin_ns = VINE_WAIT_SPIN_NS;
+    if (chosen.backstop_ns == 0)
+        chosen.backstop_ns = VINE_WAIT_BACKSTOP_NS;
+    *waiter = (struct vine_waiter){
+        .line = line,
+        .alive = chosen.alive,
+        .alive_context = chosen.alive_context,
+        .backstop_ns = chosen.backstop_ns,
+        .spin_max_ticks = chosen.spin_ns == 1 ? 0 : vine__clock_ns_to_ticks(chosen.spin_ns),
+        .spin_min_ticks = vine__clock_ns_to_ticks(SPIN_MIN_NS),
+        .yield_ticks = vine__clock_ns_to_ticks(SPIN_YIELD_NS),
+        .crowded_ticks = vine__clock_ns_to_ticks(SPIN_CROWDED_NS),
+        .is_stream = chosen.mode == VINE_WAIT_STREAM,
+    };
+    /* Hope for a busy ring; ten sleeps on an idle one bring it down to the minimum. */
+    waiter->spin_ticks = waiter->spin_max_ticks;
+    waiter->spin_min_ticks = vine__min_u64(waiter->spin_min_ticks, waiter->spin_max_ticks);
+    return 0;
+}
+
+int vine_waker_init(struct vine_waker *waker, const struct vine_sleep_line *line,
+                    enum vine_wait_mode mode)
+{
+    const int error = check_line(line, mode);
+
+    if (error)
+        return error;
+    *waker = (struct vine_waker){
+        .line = line,
+        .eventfd = -1,
+        .is_stream = mode == VINE_WAIT_STREAM,
+    };
+    return 0;
+}
+
+void vine_waker_use_eventfd(struct vine_waker *waker, int fd)
+{
+    waker->eventfd = fd;
+}
+
+void vine_waker_use_call(struct vine_waker *waker, vine_wake_fn call, void *context)
+{
+    waker->call = call;
+    waker->call_context = context;
+}
+
+/* ---- waking ---------------------------------------------------------------------------------- */
+
+void vine__waker_wake(struct vine_waker *waker, const uint32_t *word)
+{
+    waker->wakes++;
+    if (waker->call)
+        waker->call(waker->call_context);
+    else if (waker->eventfd >= 0)
+        (void)!vine__eventfd_signal(waker->eventfd);
+    else
+        (void)vine__futex_wake(word, 1);
+}
+
+void vine_wake_consumer(struct vine_waker *waker, struct vine_spsc_producer *producer)
+{
+    vine__wake_consumer(waker, producer);
+}
+
+void vine_wake_producer(struct vine_waker *waker, struct vine_spsc_consumer *consumer)
+{
+    vine__wake_producer(waker, consumer);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+/* S1 and the fence. After it, `look` sees everything that was published by somebody who did not
+ * see our line. */
+static void raise_line(struct vine_waiter *waiter, uint64_t awaited)
+{
+    vine__store_relaxed_u64(&waiter->line->awaited, awaited);
+    if (waiter->is_stream) {
+        /* It was there when we registered, so that it cannot be missing now; if a filter was put
+         * up meanwhile, the backstop is what remains. */
+        (void)!vine__membarrier_all();
+    }
+    vine__fence_full();
+}
+
+static void lower_line(struct vine_waiter *waiter)
+{
+    vine__store_relaxed_u64(&waiter->line->awaited, 0);
+}
+
+/* Look for as long as it seems to pay. Returns what the last look said. */
+static int spin(struct vine_waiter *waiter, uint64_t start, uint64_t timeout_ns,
+                const struct target *target)
+{
+    uint64_t budget = waiter->spin_ticks;
+    uint64_t next_yield = waiter->yield_ticks;
+
+    if (waiter->calm_after > 0) {
+        waiter->calm_after--;
+        return 0;
+    }
+    if (timeout_ns < VINE_WAIT_SPIN_NS)
+        budget = vine__min_u64(budget, vine__clock_ns_to_ticks(timeout_ns));
+    while (budget > 0) {
+        for (int n = 0; n < SPIN_LOOKS; n++) {
+            const int seen = target->look(target->end);
+
+            if (seen != 0)
+                return seen;
+            vine__cpu_relax();
+        }
+
+        const uint64_t elapsed = vine__clock_ticks() - start;
+
+        if (elapsed >= budget)
+            break;
+        if (elapsed < next_yield)
+            continue;
+        vine__yield();
+
+        const uint64_t after = vine__clock_ticks() - start;
+
+        if (after - elapsed > waiter->crowded_ticks) {
+            waiter->crowded++;
+            waiter->calm_after = CALM_WAITS;
+            break;
+        }
+        next_yield = after + waiter->yield_ticks;
+    }
+    return target->look(target->end);
+}
+
+/* The rule: had we spun for as long as this wait took, would that have been within bounds? */
+static void learn(struct vine_waiter *waiter, uint64_t waited_ticks)
+{
+    if (waited_ticks < waiter->spin_max_ticks)
+        waiter->spin_ticks = vine__min_u64(2 * waiter->spin_ticks, waiter->spin_max_ticks);
+    else
+        waiter->spin_ticks = vine__max_u64(waiter->spin_ticks / 2, waiter->spin_min_ticks);
+}
+
+/* Sleep once, for at most `sleep_ns`. Returns what a look says afterwards; *ret_timed_out tells
+ * whether nobody woke us. */
+static int sleep_once(struct vine_waiter *waiter, uint64_t sleep_ns, const struct target *target,
+                      bool *ret_timed_out)
+{
+    int seen;
+    int error = 0;
+
+    raise_line(waiter, target->awaited);
+    seen = target->look(target->end); /* S2 */
+    if (seen == 0) {
+        waiter->sleeps++;
+        error = vine__futex_wait(target->word, target->expected, sleep_ns);
+    }
+    lower_line(waiter);
+    if (seen == 0)
+        seen = target->look(target->end);
+    *ret_timed_out = seen == 0 && error == -ETIMEDOUT;
+    if (seen == 0 && error != 0 && error != -ETIMEDOUT && error != -EINTR)
+        return error;
+    return seen;
+}
+
+static int sleep_until_seen(struct vine_waiter *waiter, uint64_t timeout_ns,
+                            const struct target *target)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+
+    for (;;) {
+        const uint64_t elapsed_ns = vine__clock_now_ns() - start_ns;
+        bool timed_out;
+
+        if (elapsed_ns >= timeout_ns)
+            return -ETIMEDOUT;
+
+        const uint64_t left_ns = timeout_ns - elapsed_ns;
+        const int seen =
+            sleep_once(waiter, vine__min_u64(left_ns, waiter->backstop_ns), target, &timed_out);
+
+        if (seen != 0)
+            return seen;
+        if (!timed_out)
+            continue;
+        waiter->backstops++;
+        if (waiter->alive) {
+            const int error = waiter->alive(waiter->alive_context);
+
+            if (error)
+                return error;
+        }
+    }
+}
+
+static int wait_for(struct vine_waiter *waiter, uint64_t timeout_ns, const struct target *target)
+{
+    int seen = target->look(target->end);
+
+    if (seen == 0 && timeout_ns == 0)
+        return -ETIMEDOUT;
+    if (seen == 0) {
+        const uint64_t start = vine__clock_ticks();
+
+        waiter->waits++;
+        seen = spin(waiter, start, timeout_ns, target);
+        if (seen == 0) {
+            seen = sleep_until_seen(waiter, timeout_ns, target);
+            learn(waiter, vine__clock_ticks() - start);
+        }
+    }
+    return seen > 0 ? 0 : seen;
+}
+
+static int look_for_message(void *end)
+{
+    return vine__spsc_ready((const struct vine_spsc_consumer *)end);
+}
+
+static int look_for_space(void *end)
+{
+    return vine__spsc_reserve((struct vine_spsc_producer *)end, 1);
+}
+
+static struct target message_target(struct vine_spsc_consumer *consumer)
+{
+    /* Nobody waits for us while we wait for them. */
+    vine__spsc_consumer_publish(consumer);
+    return (struct target){
+        .end = consumer,
+        .look = look_for_message,
+        .awaited = consumer->position + 1,
+        .word = vine__spsc_next_word(consumer),
+        .expected = vine__spsc_old_word(consumer),
+    };
+}
+
+/* Called when the ring is known to be full, so that consumed_seen is what is to change. */
+static struct target space_target(struct vine_spsc_producer *producer)
+{
+    return (struct target){
+        .end = producer,
+        .look = look_for_space,
+        .awaited = producer->consumed_seen + 1,
+        .word = (const uint32_t *)(const void *)producer->consumed,
+        .expected = (uint32_t)producer->consumed_seen,
+    };
+}
+
+int vine_wait_message(struct vine_waiter *waiter, struct vine_spsc_consumer *consumer,
+                      uint64_t timeout_ns)
+{
+    const struct target target = message_target(consumer);
+
+    return wait_for(waiter, timeout_ns, &target);
+}
+
+int vine_wait_space(struct vine_waiter *waiter, struct vine_spsc_producer *producer,
+                    uint64_t timeout_ns)
+{
+    const int room = vine__spsc_reserve(producer, 1);
+
+    if (room != 0)
+        return room > 0 ? 0 : room;
+
+    const struct target target = space_target(producer);
+
+    return wait_for(waiter, timeout_ns, &target);
+}
+
+static int arm(struct vine_waiter *waiter, const struct target *target)
+{
+    int seen = target->look(target->end);
+
+    if (seen == 0) {
+        raise_line(waiter, target->awaited);
+        seen = target->look(target->end);
+        if (seen == 0)
+            return 0;
+        lower_line(waiter);
+    }
+    return seen > 0 ? -EALREADY : seen;
+}
+
+int vine_wait_arm_message(struct vine_waiter *waiter, struct vine_spsc_consumer *consumer)
+{
+    const struct target target = message_target(consumer);
+
+    return arm(waiter, &target);
+}
+
+int vine_wait_arm_space(struct vine_waiter *waiter, struct vine_spsc_producer *producer)
+{
+    const int room = vine__spsc_reserve(producer, 1);
+
+    if (room != 0)
+        return room > 0 ? -EALREADY : room;
+
+    const struct target target = space_target(producer);
+
+    return arm(waiter, &target);
+}
+
+void vine_wait_disarm(struct vine_waiter *waiter)
+{
+    lower_line(waiter);
+}
+
+void vine_waiter_statistics(const struct vine_waiter *waiter,
+                            struct vine_wait_statistics *ret_statistics)
+{
+    *ret_statistics = (struct vine_wait_statistics){
+        .waits = waiter->waits,
+        .sleeps = waiter->sleeps,
+        .backstops = waiter->backstops,
+        .crowded = waiter->crowded,
+        .spin_ns = vine__clock_ticks_to_ns(waiter->spin_ticks),
+    };
+}
