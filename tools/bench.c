@@ -21,6 +21,7 @@
 #define ROUNDS_MAX      31
 #define ROUNDS_DEFAULT  5
 #define SECONDS_DEFAULT 10
+#define SHOWN_MAX       (HUMAN_MAX + 8)
 
 struct bench_values {
     const char *appliance;
@@ -173,24 +174,21 @@ static const char *show_value(enum unit unit, double value, char *ret_text)
 
     switch (unit) {
     case UNIT_NS:
-        human_ns((uint64_t)value, number);
-        break;
+        return human_ns((uint64_t)value, ret_text);
     case UNIT_PER_SECOND:
         human_rate(value, number);
-        strcat(number, "/s");
         break;
     default:
         human_bytes((uint64_t)value, number);
-        strcat(number, "/s");
         break;
     }
-    memcpy(ret_text, number, sizeof(number));
+    snprintf(ret_text, SHOWN_MAX, "%s/s", number);
     return ret_text;
 }
 
 static void show_row(const struct results *results, unsigned row)
 {
-    char value[HUMAN_MAX], p99[HUMAN_MAX + 8] = "", number[HUMAN_MAX], ratio[64] = "";
+    char value[SHOWN_MAX], p99[HUMAN_MAX + 8] = "", number[HUMAN_MAX], ratio[64] = "";
     const double compared = ratio_of(results, row);
 
     if (results->errors[row] < 0) {

@@ -7,6 +7,8 @@
 #include <isa-l/crc.h>
 #include <string.h>
 
+#include "utils/atomic.h"
+
 #include "bench.h"
 #include "human.h"
 
@@ -26,7 +28,7 @@ int bench_memcpy(struct bench *bench, uint64_t budget_ns, struct bench_sample *r
 {
     REPEAT({
         memcpy(bench->other, bench->bytes, BENCH_COPY_BYTES);
-        __asm__ volatile("" : : "r"(bench->other) : "memory"); /* it is not left out */
+        vine__compiler_barrier(); /* so that it is not left out */
     });
     return error;
 }

@@ -2,8 +2,8 @@
 #include "connect.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
 #include <vine/error.h>
 
@@ -11,7 +11,7 @@
 #include "message.h"
 #include "status.h"
 
-#define RETRY_NS (VINE_NS_PER_SECOND / 5)
+#define RETRY_MS 200
 
 struct attempt {
     char reason[512]; /* the last one that the library gave */
@@ -75,7 +75,6 @@ int connection_open(struct connection *connection, struct vine_pipe **ret_pipe)
 int connection_reopen(struct connection *connection, uint64_t seconds, struct vine_pipe **ret_pipe)
 {
     const uint64_t until = human_now_ns() + seconds * VINE_NS_PER_SECOND;
-    const struct timespec pause = {.tv_nsec = (long)RETRY_NS};
     const char *reason = "";
     int error = -VINE_ENOAPPLIANCE;
 
@@ -89,7 +88,7 @@ int connection_reopen(struct connection *connection, uint64_t seconds, struct vi
         error = try_open(connection, ret_pipe, &reason);
         if (error == 0)
             return STATUS_DONE;
-        if (nanosleep(&pause, NULL) < 0) /* somebody wants to stop */
+        if (poll(NULL, 0, RETRY_MS) < 0) /* somebody wants to stop */
             break;
     } while (human_now_ns() < until);
     tell(connection, error, reason);

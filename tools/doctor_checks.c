@@ -62,14 +62,14 @@ static void advise(struct doctor_finding *finding, const char *format, ...)
 static long long read_number(const char *path)
 {
     FILE *file = fopen(path, "re");
-    long long number = -1;
+    char line[64] = "", *end = line;
 
     if (file == NULL)
         return -1;
-    if (fscanf(file, "%lld", &number) != 1)
-        number = -1;
+    const bool has_line = fgets(line, sizeof(line), file) != NULL;
     fclose(file);
-    return number;
+    const long long number = has_line ? strtoll(line, &end, 10) : -1;
+    return end > line && number >= 0 ? number : -1;
 }
 
 static bool is_program_there(const char *name, char *ret_path, size_t size)

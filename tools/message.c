@@ -208,6 +208,6 @@ const char *message_escape(const char *name)
     char *text = texts[next++ % ESCAPE_SLOTS];
 
     if (message_escape_into(name, text, ESCAPED_MAX) >= ESCAPED_MAX)
-        strcat(text, "...");
+        memcpy(text + strlen(text), "...", sizeof("..."));
     return text;
 }

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,8 +39,7 @@ static void let_tick_pass(const struct stat *status)
                           (now.tv_nsec - status->st_ctim.tv_nsec);
     if (age < 0 || age >= TICK_NS)
         return;
-    const struct timespec rest = {.tv_nsec = (long)(TICK_NS - age)};
-    nanosleep(&rest, NULL);
+    poll(NULL, 0, (int)((TICK_NS - age) / 1000000) + 1);
 }
 
 static void pass_over(struct run *run, const struct walk_entry *entry, const char *why)
