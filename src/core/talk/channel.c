@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A channel of an application: opened, met by the appliance, and messages that are no tasks. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "core/talk/pipe_internal.h"
+#include "utils/bits.h"
+
+/* Room for all tasks in flight in three quarters of the ring: an appliance tells of what it has read
+ * a quarter at a time, and the rest is for messages. */
+static uint32_t slots_for(uint32_t tasks_max)
+{
+    const uint32_t slots = (uint32_t)vine__ceil_power_of_two_u64(((uint64_t)tasks_max * 4 + 2) / 3);
+
+    return slots < 4 ? 4 : slots;
+}
+
+static struct vine__channel *make_channel(struct vine_pipe *pipe, bool is_shared)
+{
+    struct vine__channel *channel = aligned_alloc(VINE_CACHE_LINE, sizeof *channel);
+    const uint32_t index = pipe->channel_count;
+
+    if (channel == NULL)
+        return NULL;
+    memset(channel, 0, sizeof *channel);
+    channel->pipe = pipe;
+    channel->sleep_epoch = &pipe->mirror.layout->board.sleep_epoch.value;
+    channel->ours = &pipe->half.layout->channels[index];
+    channel->index = index;
+    channel->tasks_max = pipe->tasks_max;
+    channel->is_stream = pipe->is_stream;
+    channel->is_shared = is_shared;
+    channel->spin_ticks = pipe->spin_ticks_max;
+    (void)pthread_mutex_init(&channel->issue_lock, NULL);
+    vine__operation_pool_init(&channel->tasks, sizeof(struct vine_task),
+                              VINE__OPERATION_SLABS * VINE__OPERATIONS_A_SLAB);
+    return channel;
+}
+
+void vine__channel_destroy(struct vine__channel *channel)
+{
+    vine__operation_pool_fini(&channel->tasks);
+    vine__thread_unref(channel->owner);
+    (void)pthread_mutex_destroy(&channel->issue_lock);
+    free(channel);
+}
+
+/* The ring is written to before the appliance has answered: it finds the messages when it opens its
+ * end. So opening does not block. */
+int vine__channel_open(struct vine_pipe *pipe, bool is_shared, struct vine__channel **ret_channel)
+{
+    const uint32_t slot_count = slots_for(pipe->tasks_max);
+    const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
+    struct vine__channel *channel = make_channel(pipe, is_shared);
+    struct vine__box box;
+
+    if (channel == NULL)
+        return -ENOMEM;
+
+    int error = vine__half_alloc(&pipe->half, ring_bytes, &box);
+
+    if (error) {
+        vine__channel_destroy(channel);
+        return -VINE_EQUOTA;
+    }
+    memset(box.memory, 0, ring_bytes);
+    error = vine_spsc_producer_init(&channel->producer, box.memory, slot_count,
+                                    &pipe->mirror.layout->channels[channel->index].consumed.value);
+    VINE_ASSERT(error == 0);
+    channel->ours->slot_count = slot_count;
+    channel->ours->ring_extent = box.extent;
+    channel->ours->ring_offset_units = box.offset_units;
+    channel->ours->wait_mode = channel->is_stream ? VINE_WAIT_STREAM : VINE_WAIT_SLEEPY;
+    vine__store_release_u32(&channel->ours->state, 1);
+    pipe->channels[channel->index] = channel;
+    /* Pairs with the acquire of those who walk the channels without the lock. */
+    vine__store_release_u32(&pipe->channel_count, channel->index + 1);
+    /* Pairs with the appliance's acquire: the record before the count that admits it. */
+    vine__store_release_u32(&pipe->half.layout->board.channels.value, channel->index + 1);
+    vine__pipe_wake(pipe, channel);
+    *ret_channel = channel;
+    return 0;
+}
+
+int vine__channel_meet(struct vine__channel *channel)
+{
+    struct vine_pipe *pipe = channel->pipe;
+    const struct vine_channel_layout *theirs = &pipe->mirror.layout->channels[channel->index];
+
+    if (channel->has_completions)
+        return 1;
+    /* Pairs with the appliance's release: the record is written. */
+    if (vine__load_acquire_u32(&theirs->state) != 1)
+        return 0;
+
+    const uint32_t slot_count = vine__load_relaxed_u32(&theirs->slot_count);
+    const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
+    const struct vine_token ring = {
+        .extent = (uint16_t)vine__load_relaxed_u32(&theirs->ring_extent),
+        .offset_units = vine__load_relaxed_u32(&theirs->ring_offset_units),
+        .length = (uint32_t)ring_bytes,
+    };
+    const void *slots = NULL;
+    char why[128];
+
+    if (!vine__is_power_of_two_u64(slot_count) || slot_count < channel->tasks_max ||
+        slot_count > VINE_SPSC_SLOTS_MAX || vine__pipe_resolve(pipe, &ring, &slots) != 0) {
+        (void)snprintf(why, sizeof why,
+                       "impossible completions of channel %u: %u slots, extent %u, offset %u",
+                       channel->index, slot_count, ring.extent, ring.offset_units);
+        vine__pipe_break(pipe, -VINE_EPROTOCOL, true, why);
+        return -VINE_EPROTOCOL;
+    }
+
+    const int error = vine_spsc_consumer_init(&channel->completions, slots, slot_count,
+                                              &channel->ours->consumed.value);
+
+    VINE_ASSERT(error == 0); /* extents are aligned to pages, offsets to slots */
+    channel->has_completions = true;
+    return 1;
+}
+
+/* A message leaves as many slots as tasks may still need. The caller is the channel's issuer, with
+ * the pipe's lock if it ends a session. */
+static bool push_message(struct vine__channel *channel, const struct vine_wire_submission *message)
+{
+    struct vine_pipe *pipe = channel->pipe;
+    const uint32_t wanted = channel->tasks_max - vine__channel_in_flight(channel) + 1;
+    const int reserved = vine__spsc_reserve(&channel->producer, wanted);
+
+    if (reserved < 0)
+        vine__pipe_break(pipe, reserved, true, "an impossible position in a submission ring");
+    if (reserved < (int)wanted)
+        return false;
+    if (message->kind == VINE_WIRE_SESSION_END)
+        vine__session_end_sent(pipe, message->session, channel, channel->producer.position);
+    memcpy(vine__spsc_slot_at(&channel->producer, 0)->payload, message, sizeof *message);
+    vine__spsc_publish(&channel->producer, 1);
+    vine__pipe_wake(pipe, channel);
+    return true;
+}
+
+void vine__channel_flush_slow(struct vine__channel *channel)
+{
+    struct vine_pipe *pipe = channel->pipe;
+
+    pthread_mutex_lock(&pipe->lock);
+    while (pipe->kept_first != NULL && push_message(channel, &pipe->kept_first->message)) {
+        struct vine__kept_message *sent = pipe->kept_first;
+
+        pipe->kept_first = sent->next;
+        if (pipe->kept_first == NULL)
+            pipe->kept_last = NULL;
+        vine__store_give(&pipe->messages, sent);
+        (void)vine__fetch_sub_acq_rel_u32(&pipe->kept_count, 1);
+    }
+    pthread_mutex_unlock(&pipe->lock);
+}
+
+/* The pipe's lock is held. Without memory for the note, the appliance keeps what the message would
+ * have freed until the pipe is closed. */
+static void keep(struct vine_pipe *pipe, const struct vine_wire_submission *message)
+{
+    struct vine__kept_message *kept = vine__store_take(&pipe->messages);
+
+    if (kept == NULL)
+        return;
+    kept->message = *message;
+    if (pipe->kept_last == NULL)
+        pipe->kept_first = kept;
+    else
+        pipe->kept_last->next = kept;
+    pipe->kept_last = kept;
+    (void)vine__fetch_add_acq_rel_u32(&pipe->kept_count, 1);
+}
+
+void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message)
+{
+    struct vine__channel *channel = NULL;
+    bool is_sent = false;
+
+    if (vine__pipe_check(pipe) != 0)
+        return;
+    if (vine__thread_channel(pipe, &channel) == 0) {
+        vine__channel_lock(channel);
+        vine__channel_flush(channel);
+        if (message->kind == VINE_WIRE_SESSION_END)
+            pthread_mutex_lock(&pipe->lock);
+        is_sent = push_message(channel, message);
+        if (message->kind == VINE_WIRE_SESSION_END)
+            pthread_mutex_unlock(&pipe->lock);
+        vine__channel_unlock(channel);
+    }
+    if (is_sent)
+        return;
+    pthread_mutex_lock(&pipe->lock);
+    keep(pipe, message);
+    pthread_mutex_unlock(&pipe->lock);
+}

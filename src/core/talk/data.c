@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data: our boxes, and places for the appliance's results. */
+#include <errno.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "core/talk/pipe_internal.h"
+#include "utils/bits.h"
+
+uint32_t vine__type_bytes(uint32_t data_type)
+{
+    switch (data_type) {
+    case VINE_TYPE_U32:
+    case VINE_TYPE_F32:
+        return 4;
+    case VINE_TYPE_U64:
+    case VINE_TYPE_F64:
+        return 8;
+    default:
+        return 1;
+    }
+}
+
+static bool is_type(uint32_t data_type, uint64_t size_bytes)
+{
+    const bool is_known = (data_type >= VINE_TYPE_BYTES && data_type <= VINE_TYPE_F64) ||
+                          (data_type >= VINE_TYPE_USER && data_type <= VINE_WIRE_TYPE_MASK);
+
+    return is_known && size_bytes % vine__type_bytes(data_type) == 0;
+}
+
+static struct vine_data *take_data(struct vine_pipe *pipe, uint32_t data_type)
+{
+    pthread_mutex_lock(&pipe->lock);
+
+    struct vine_data *data = vine__store_take(&pipe->datas);
+
+    pthread_mutex_unlock(&pipe->lock);
+    if (data == NULL)
+        return NULL;
+    data->magic = VINE__DATA_MAGIC;
+    data->pipe = pipe;
+    data->refs = 1;
+    data->type = (uint16_t)data_type;
+    return data;
+}
+
+static void give_data(struct vine_data *data)
+{
+    struct vine_pipe *pipe = data->pipe;
+
+    pthread_mutex_lock(&pipe->lock);
+    vine__store_give(&pipe->datas, data);
+    pthread_mutex_unlock(&pipe->lock);
+}
+
+static uint64_t tasks_in_flight(struct vine_pipe *pipe)
+{
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+    uint64_t in_flight = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        in_flight += vine__channel_in_flight(pipe->channels[i]);
+    return in_flight;
+}
+
+/* With throttle: waits as long as tasks are in flight whose end may make room. */
+static int alloc_box(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__box *ret_box)
+{
+    for (;;) {
+        const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
+        int error = vine__pipe_alloc(pipe, size_bytes, ret_box);
+
+        if (error != -VINE_EQUOTA || !pipe->throttle || vine__this_thread.called != NULL ||
+            tasks_in_flight(pipe) == 0)
+            return error;
+        vine__pipe_wait_for_memory(pipe, turn);
+        error = vine__pipe_check(pipe);
+        if (error)
+            return error;
+    }
+}
+
+int vine_data_create(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_bytes,
+                     struct vine_data **ret_data)
+{
+    int error = vine__pipe_check(pipe);
+
+    if (error)
+        return error;
+    if (!is_type(data_type, size_bytes))
+        return -EINVAL;
+
+    struct vine_data *data = take_data(pipe, data_type);
+
+    if (data == NULL)
+        return -ENOMEM;
+    error = alloc_box(pipe, size_bytes, &data->box);
+    if (error) {
+        give_data(data);
+        return error;
+    }
+    data->memory = data->box.memory;
+    data->size_bytes = size_bytes;
+    data->size_max_bytes = size_bytes;
+    data->token = (struct vine_token){
+        .offset_units = data->box.offset_units,
+        .generation = 1, /* of no meaning to the other side: we free our boxes ourselves */
+        .type = data->type,
+        .extent = (uint16_t)data->box.extent,
+    };
+    vine__store_release_u32(&data->has_result, 1);
+    *ret_data = data;
+    return 0;
+}
+
+int vine_data_expect(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_max_bytes,
+                     struct vine_data **ret_data)
+{
+    const int error = vine__pipe_check(pipe);
+
+    if (error)
+        return error;
+    if (!is_type(data_type, size_max_bytes))
+        return -EINVAL;
+    if (size_max_bytes > UINT32_MAX || size_max_bytes > pipe->memory_bytes)
+        return -VINE_ETOOBIG;
+
+    struct vine_data *data = take_data(pipe, data_type);
+
+    if (data == NULL)
+        return -ENOMEM;
+    data->is_result = true;
+    data->size_max_bytes = size_max_bytes;
+    *ret_data = data;
+    return 0;
+}
+
+void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token)
+{
+    struct vine_wire_submission message = {
+        .kind = VINE_WIRE_RELEASE,
+        .shape = VINE_WIRE_SHAPE(0, 1),
+    };
+
+    memcpy(message.body + VINE_WIRE_BODY_BYTES - sizeof *token, token, sizeof *token);
+    vine__pipe_tell(pipe, &message);
+}
+
+void vine__data_unref(struct vine_data *data)
+{
+    if (vine__fetch_sub_acq_rel_u32(&data->refs, 1) != 1)
+        return;
+    if (!data->is_result)
+        vine__pipe_free(data->pipe, &data->box);
+    else if (data->has_result && data->size_bytes > 0)
+        vine__data_give_back(data->pipe, &data->token);
+    give_data(data);
+}
+
+void vine_data_free(struct vine_data *data)
+{
+    if (data == NULL || vine__forked(data->pipe->generation))
+        return;
+    VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+    vine__data_unref(data);
+}
+
+uint64_t vine_data_size(const struct vine_data *data)
+{
+    /* Acquire pairs with the release in take_output. */
+    if (vine__load_acquire_u32(&data->has_result) == 0)
+        return 0;
+    return vine__load_relaxed_u64(&data->size_bytes);
+}
+
+int vine_data_write(struct vine_data *data, uint64_t offset, const void *bytes, size_t size)
+{
+    if (vine__forked(data->pipe->generation))
+        return -VINE_EFORK;
+    VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+    if (data->is_result || !vine__range_is_within_u64(offset, size, vine_data_size(data)))
+        return -EINVAL;
+    if (size > 0)
+        memcpy((unsigned char *)data->box.memory + offset, bytes, size);
+    (void)vine__fetch_add_relaxed_u64(&data->pipe->bytes_copied, size);
+    return 0;
+}
+
+int vine_data_read(const struct vine_data *data, uint64_t offset, void *bytes, size_t size)
+{
+    if (vine__forked(data->pipe->generation))
+        return -VINE_EFORK;
+    VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+    if (!vine__range_is_within_u64(offset, size, vine_data_size(data)))
+        return -EINVAL;
+    if (size > 0)
+        memcpy(bytes, (const unsigned char *)data->memory + offset, size);
+    (void)vine__fetch_add_relaxed_u64(&data->pipe->bytes_copied, size);
+    return 0;
+}
+
+void *vine_data_map(struct vine_data *data)
+{
+    if (data->is_result || vine__forked(data->pipe->generation))
+        return NULL;
+    return data->box.memory;
+}
+
+const void *vine_data_view(const struct vine_data *data)
+{
+    if (vine__load_acquire_u32(&data->has_result) == 0 || vine__forked(data->pipe->generation))
+        return NULL;
+    return data->memory;
+}
+
+int vine_data_resize(struct vine_data *data, uint64_t size_bytes)
+{
+    if (vine__forked(data->pipe->generation))
+        return -VINE_EFORK;
+    if (data->is_result || size_bytes > data->size_max_bytes ||
+        size_bytes % vine__type_bytes(data->type) != 0)
+        return -EINVAL;
+    vine__store_relaxed_u64(&data->size_bytes, size_bytes);
+    return 0;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pipe's life on the application's side: opened, watched, ended for a reason, closed. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "arch/wake/futex.h"
+#include "core/talk/address.h"
+#include "core/talk/pipe_internal.h"
+#include "utils/bits.h"
+
+#define SPIN_NS            50000
+#define CONNECT_TIMEOUT_NS (5 * VINE_NS_PER_SECOND)
+#define LOOK_NS            100000000 /* how often somebody sees whether the appliance lives */
+#define WHY_MAX            320
+
+static void write_log(const struct vine_pipe *pipe, enum vine_log_level level, const char *format,
+                      ...) VINE_PRINTF(3, 4);
+
+static void write_log(const struct vine_pipe *pipe, enum vine_log_level level, const char *format,
+                      ...)
+{
+    char text[1024];
+    va_list arguments;
+
+    if (pipe->log == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pipe->log(pipe->log_context, level, text);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int take_options(const struct vine_pipe_options *options, struct vine_pipe_options *own)
+{
+    memset(own, 0, sizeof *own);
+    if (options != NULL) {
+        const size_t size = options->size_bytes ? options->size_bytes : sizeof *own;
+
+        if (size > sizeof *own || size < sizeof(size_t))
+            return -EINVAL;
+        memcpy(own, options, size);
+    }
+    if (own->name == NULL)
+        own->name = program_invocation_short_name;
+    if (own->spin_ns == 0)
+        own->spin_ns = SPIN_NS;
+    if (own->connect_timeout_ns == 0)
+        own->connect_timeout_ns = CONNECT_TIMEOUT_NS;
+    return own->wait_mode > VINE_WAIT_SLEEPY ? -EINVAL : 0;
+}
+
+static uint32_t smaller(uint32_t wish, uint32_t most)
+{
+    return wish != 0 && wish < most ? wish : most;
+}
+
+static struct vine_pipe *make_pipe(const struct vine_pipe_options *options)
+{
+    struct vine_pipe *pipe = aligned_alloc(VINE_CACHE_LINE, sizeof *pipe);
+
+    if (pipe == NULL)
+        return NULL;
+    memset(pipe, 0, sizeof *pipe);
+    pipe->magic = VINE__PIPE_MAGIC;
+    pipe->throttle = options->throttle;
+    pipe->log = options->log;
+    pipe->log_context = options->log_context;
+    pipe->link.socket_fd = -1;
+    pipe->link.pidfd = -1;
+    (void)pthread_mutex_init(&pipe->lock, NULL);
+    (void)pthread_mutex_init(&pipe->link_lock, NULL);
+    vine__store_init(&pipe->datas, sizeof(struct vine_data));
+    vine__store_init(&pipe->sessions, sizeof(struct vine_session));
+    vine__store_init(&pipe->accelerators, sizeof(struct vine_accelerator));
+    vine__store_init(&pipe->messages, sizeof(struct vine__kept_message));
+    return pipe;
+}
+
+static int reach(struct vine_pipe *pipe, const char *text, const struct vine_pipe_options *options,
+                 char *why, size_t why_size)
+{
+    struct vine__address address;
+    const struct vine__handshake_wish wish = {
+        .name = options->name,
+        .channels_max = options->channels_max,
+        .tasks_max = options->tasks_max,
+        .memory_max_bytes = options->memory_max_bytes,
+        .timeout_ns = options->connect_timeout_ns,
+        .why = why,
+        .why_size = why_size,
+    };
+    const int error = vine__address_resolve(text, false, &address, why, why_size);
+
+    if (error)
+        return error;
+    return address.is_named ? vine__link_attach(&pipe->link, &address, &wish, &pipe->half,
+                                                &pipe->mirror, &pipe->agreement)
+                            : vine__link_connect(&pipe->link, address.text, &wish, &pipe->half,
+                                                 &pipe->mirror, &pipe->agreement);
+}
+
+static void set_up(struct vine_pipe *pipe, const struct vine_pipe_options *options)
+{
+    static uint64_t ids;
+
+    pipe->id = vine__fetch_add_relaxed_u64(&ids, 1) + 1;
+    pipe->is_stream = pipe->agreement.stream && options->wait_mode != VINE_WAIT_SLEEPY;
+    pipe->channels_max = smaller(options->channels_max, pipe->agreement.channels_max);
+    pipe->tasks_max = smaller(options->tasks_max, pipe->agreement.tasks_max);
+    pipe->tasks_max = smaller(VINE__TASKS_MOST, pipe->tasks_max);
+    pipe->memory_bytes = pipe->agreement.memory_max_bytes;
+    pipe->half_max = pipe->half.bytes_max;
+    pipe->mirror_bytes = pipe->mirror.size_bytes;
+    vine__clock_calibrate();
+    pipe->spin_ticks_max = vine__clock_ns_to_ticks(options->spin_ns);
+    pipe->look_ticks = vine__clock_ns_to_ticks(LOOK_NS);
+    pipe->looked_ticks = vine__clock_ticks();
+}
+
+int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
+                   struct vine_pipe **ret_pipe)
+{
+    struct vine_pipe_options own;
+    char why[WHY_MAX] = "";
+    int error = take_options(options, &own);
+
+    if (error)
+        return error;
+
+    struct vine_pipe *pipe = make_pipe(&own);
+
+    if (pipe == NULL)
+        return -ENOMEM;
+    error = vine__fork_guard_init(&pipe->generation);
+    if (!error)
+        error = reach(pipe, address, &own, why, sizeof why);
+    if (error) {
+        write_log(pipe, VINE_LOG_ERROR, "cannot open a pipe: %s",
+                  why[0] != 0 ? why : vine_error_text(error));
+        pipe->generation = 0;
+        vine_pipe_close(pipe);
+        return error;
+    }
+    set_up(pipe, &own);
+    write_log(pipe, VINE_LOG_DEBUG, "pipe to %s (pid %d): %u channels of %u tasks, %llu bytes, %s",
+              pipe->agreement.peer_name, pipe->link.peer_pid, pipe->channels_max, pipe->tasks_max,
+              (unsigned long long)pipe->memory_bytes, pipe->is_stream ? "stream" : "sleepy");
+    *ret_pipe = pipe;
+    return 0;
+}
+
+/* ---- closing -------------------------------------------------------------------------------- */
+
+/* In a forked child the halves are not mapped and locks may be held by threads that are not here:
+ * only what the kernel would share with the parent is let go of. */
+static void close_in_child(struct vine_pipe *pipe)
+{
+    if (pipe->link.socket_fd >= 0)
+        close(pipe->link.socket_fd);
+    if (pipe->link.pidfd >= 0)
+        close(pipe->link.pidfd);
+    pipe->link.socket_fd = -1;
+    pipe->link.pidfd = -1;
+}
+
+void vine_pipe_close(struct vine_pipe *pipe)
+{
+    if (pipe == NULL)
+        return;
+    VINE_ASSERT(pipe->magic == VINE__PIPE_MAGIC);
+    if (pipe->generation != 0 && vine__forked(pipe->generation)) {
+        close_in_child(pipe);
+        return;
+    }
+    pipe->magic = 0;
+    if (pipe->generation != 0) {
+        if (vine__load_relaxed_u32(&pipe->status) == 0)
+            pipe->link.operations->bye(&pipe->link, -VINE_ECLOSED, "closed by the application");
+        for (uint32_t i = 0; i < pipe->channel_count; i++)
+            vine__channel_destroy(pipe->channels[i]);
+        vine__mirror_close(&pipe->mirror);
+        vine__half_close(&pipe->half);
+        pipe->link.operations->close(&pipe->link);
+    }
+    while (pipe->procedures != NULL) {
+        struct vine_procedure *procedure = pipe->procedures;
+
+        pipe->procedures = procedure->next;
+        free(procedure);
+    }
+    vine__store_fini(&pipe->datas);
+    vine__store_fini(&pipe->sessions);
+    vine__store_fini(&pipe->accelerators);
+    vine__store_fini(&pipe->messages);
+    (void)pthread_mutex_destroy(&pipe->lock);
+    (void)pthread_mutex_destroy(&pipe->link_lock);
+    free(pipe);
+}
+
+/* ---- watching ------------------------------------------------------------------------------- */
+
+void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *why)
+{
+    uint32_t status = 0;
+
+    /* An errno of the link means that it is of no use any more. */
+    if (error > -1000)
+        error = -VINE_EPEERLOST;
+    if (!vine__compare_exchange_acq_rel_u32(&pipe->status, &status, (uint32_t)-error))
+        return;
+    write_log(pipe, VINE_LOG_WARNING, "the pipe to %s (pid %d) is over: %s: %s",
+              pipe->agreement.peer_name, pipe->link.peer_pid, vine_error_text(error), why);
+    if (tell)
+        pipe->link.operations->bye(&pipe->link, error, why);
+}
+
+int vine__pipe_look(struct vine_pipe *pipe)
+{
+    char why[WHY_MAX] = "";
+    int error = vine__pipe_check(pipe);
+
+    if (error)
+        return error;
+
+    /* Before the link: an appliance says on its board why, and then hangs up. */
+    pthread_mutex_lock(&pipe->link_lock);
+    error = pipe->link.operations->receive(&pipe->link, why, sizeof why);
+    vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
+    pthread_mutex_unlock(&pipe->link_lock);
+    vine__store_relaxed_u64(&pipe->looked_ticks, vine__clock_ticks());
+    if (error == 0 && pipe->link.operations->peer_lost(&pipe->link)) {
+        error = -VINE_EPEERLOST;
+        (void)snprintf(why, sizeof why, "its process has ended");
+    }
+
+    const uint32_t closed = vine__load_acquire_u32(&pipe->mirror.layout->board.closed.value);
+
+    if (closed != 0 && (error == 0 || error == -VINE_EPEERLOST)) {
+        error = closed > 1000 && closed <= VINE_EOVERFLOW ? -(int)closed : -VINE_ECLOSED;
+        (void)snprintf(why, sizeof why, "the appliance has closed it");
+    }
+    if (error) {
+        /* What the link brought and we cannot take is the appliance's fault, and it is told. */
+        vine__pipe_break(pipe, error, error == -VINE_EPROTOCOL && closed == 0, why);
+        return vine__pipe_check(pipe);
+    }
+    return 0;
+}
+
+int vine__pipe_look_now_and_then(struct vine_pipe *pipe, uint64_t now_ticks)
+{
+    const uint64_t looked_ticks = vine__load_relaxed_u64(&pipe->looked_ticks);
+
+    if (VINE__LIKELY((int64_t)(now_ticks - looked_ticks) < (int64_t)pipe->look_ticks))
+        return vine__pipe_check(pipe);
+    return vine__pipe_look(pipe);
+}
+
+void vine__pipe_wake_slow(struct vine_pipe *pipe, uint32_t epoch)
+{
+    if (vine__exchange_acq_rel_u32(&pipe->woken_epoch, epoch) == epoch)
+        return;
+    (void)vine__fetch_add_relaxed_u64(&pipe->wakes_sent, 1);
+    vine__link_wake(&pipe->link);
+}
+
+int vine_pipe_status(struct vine_pipe *pipe)
+{
+    const int error = vine__pipe_check(pipe);
+
+    return error ? error : vine__pipe_look(pipe);
+}
+
+int vine_pipe_poll(struct vine_pipe *pipe)
+{
+    struct vine__channel *channel = NULL;
+    uint32_t ended = 0;
+    int error;
+
+    if (vine__forked(pipe->generation))
+        return -VINE_EFORK;
+
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->kept_count) != 0) &&
+        vine__thread_channel(pipe, &channel) == 0) {
+        vine__channel_lock(channel);
+        vine__channel_flush(channel);
+        vine__channel_unlock(channel);
+    }
+    (void)vine__pipe_look_now_and_then(pipe, vine__clock_ticks());
+    for (uint32_t i = 0; i < count; i++)
+        ended += vine__channel_poll(pipe->channels[i]);
+    error = vine__pipe_check(pipe);
+    return error ? error : (int)ended;
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+void vine_pipe_get_limits(struct vine_pipe *pipe, struct vine_pipe_limits *ret_limits)
+{
+    *ret_limits = (struct vine_pipe_limits){
+        .memory_max_bytes = pipe->memory_bytes,
+        .channels_max = pipe->channels_max,
+        .tasks_max = pipe->tasks_max,
+    };
+}
+
+void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_stats)
+{
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+    struct vine_pipe_stats stats = {
+        .bytes_copied = vine__load_relaxed_u64(&pipe->bytes_copied),
+        .wakes_sent = vine__load_relaxed_u64(&pipe->wakes_sent),
+        .channels_open = count,
+    };
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vine__channel *channel = pipe->channels[i];
+
+        stats.tasks_in_flight += vine__channel_in_flight(channel);
+        stats.tasks_issued += vine__load_relaxed_u64(&channel->issued);
+        stats.tasks_done += vine__load_relaxed_u64(&channel->done);
+        stats.tasks_failed += vine__load_relaxed_u64(&channel->failed);
+        stats.tasks_lost += vine__load_relaxed_u64(&channel->lost);
+        stats.ids_refused += vine__load_relaxed_u64(&channel->ids_refused);
+    }
+    if (!vine__forked(pipe->generation)) {
+        pthread_mutex_lock(&pipe->lock);
+        stats.memory_bytes = pipe->half.size_bytes;
+        pthread_mutex_unlock(&pipe->lock);
+        stats.memory_bytes += vine__load_relaxed_u64(&pipe->mirror_bytes);
+    }
+    *ret_stats = stats;
+}

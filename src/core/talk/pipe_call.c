@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shortest way to run a procedure: bytes in, bytes out. */
+#include <errno.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "core/talk/pipe_internal.h"
+
+/* What one call makes. Data are NULL where the procedure has none. */
+struct call {
+    struct vine_data *input;
+    struct vine_data *output;
+    struct vine_task *task;
+};
+
+static int make_data(struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                     const void *input, size_t input_size, size_t output_max, struct call *call)
+{
+    int error = 0;
+
+    if (procedure->input_count > 1 || procedure->output_count > 1 ||
+        (procedure->input_count == 0 && input_size > 0))
+        return -VINE_EARGUMENT;
+    if (procedure->input_count == 1) {
+        error = vine_data_create(pipe, procedure->inputs[0]->data_type, input_size, &call->input);
+        if (!error)
+            error = vine_data_write(call->input, 0, input, input_size);
+    }
+    if (!error && procedure->output_count == 1) {
+        const struct vine_argument *argument = procedure->outputs[0];
+        uint64_t room = output_max < argument->max ? output_max : argument->max;
+
+        room -= room % vine__type_bytes(argument->data_type);
+        /* Less than the least is no room at all. */
+        if (room < argument->min)
+            return -VINE_EOVERFLOW;
+        error = vine_data_expect(pipe, argument->data_type, room, &call->output);
+    }
+    return error == -EINVAL ? -VINE_EARGUMENT : error;
+}
+
+static int take_result(const struct call *call, void *output, size_t output_max, size_t *ret_size)
+{
+    size_t size;
+    int error = 0;
+
+    if (call->output != NULL) {
+        size = (size_t)vine_data_size(call->output);
+        error = vine_data_read(call->output, 0, output, size);
+    } else {
+        size = vine_task_result(call->task, output, output_max);
+        if (size > output_max)
+            return -VINE_EOVERFLOW;
+    }
+    if (!error && ret_size != NULL)
+        *ret_size = size;
+    return error;
+}
+
+int vine_pipe_call(struct vine_pipe *pipe, const char *procedure_name, const void *input,
+                   size_t input_size, void *output, size_t output_max, size_t *ret_size)
+{
+    struct vine_procedure *procedure = NULL;
+    struct call call = {NULL, NULL, NULL};
+    int error = vine_procedure_get(pipe, procedure_name, &procedure);
+
+    if (error)
+        return error;
+    error = make_data(pipe, procedure, input, input_size, output_max, &call);
+    if (!error) {
+        const struct vine_task_options options = {
+            .size_bytes = sizeof options,
+            .inputs = &call.input,
+            .input_count = procedure->input_count,
+            .outputs = &call.output,
+            .output_count = procedure->output_count,
+        };
+
+        error = vine_task_issue(pipe, procedure, &options, &call.task);
+    }
+    if (!error)
+        error = vine_task_wait(call.task, VINE_FOREVER);
+    if (!error)
+        error = take_result(&call, output, output_max, ret_size);
+    vine_task_free(call.task);
+    vine_data_free(call.input);
+    vine_data_free(call.output);
+    return error;
+}

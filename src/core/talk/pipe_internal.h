@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/pipe_internal.h - what an application's pipe is made of.
+ *
+ * Owns:     the structs of the application's side.
+ * Threads:  what a thread may touch is said above each group of fields. Locks are taken in this
+ *           order: a channel's drain, a channel's issue_lock, the pipe's lock, the pipe's link_lock.
+ * Blocking: wait.c alone sleeps.
+ * Trust:    everything behind mirror pointers is the appliance's: copied, checked, used.
+ * Limits:   those of vine/talk.h.
+ *
+ * Why there are locks at all: memory, data, sessions and the table of channels belong to the pipe,
+ * and any thread may use a pipe; there is no core that could own them. A task without data on a
+ * thread's own channel takes none of them.
+ */
+#ifndef VINE_CORE_TALK_PIPE_INTERNAL_H
+#define VINE_CORE_TALK_PIPE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include <vine/talk.h>
+
+#include "arch/peer/fork_guard.h"
+#include "core/bridge/operation_pool.h"
+#include "core/ring/spsc_inline.h"
+#include "core/talk/half.h"
+#include "core/talk/link.h"
+#include "core/talk/mirror.h"
+#include "core/talk/store.h"
+#include "utils/assert.h"
+
+#define VINE__TASKS_MOST    3072u /* in flight a channel: the pool keeps a quarter for ended ones */
+#define VINE__SESSIONS_MOST 256u
+#define VINE__ACCELERATORS  64u /* virtual ones of a pipe, the pipe's own included */
+
+#define VINE__PIPE_MAGIC        0x45504950454e4956ULL
+#define VINE__DATA_MAGIC        0x41544144454e4956ULL
+#define VINE__SESSION_MAGIC     0x53534553454e4956ULL
+#define VINE__ACCELERATOR_MAGIC 0x4c454343454e4956ULL
+
+/* A thread, as channels know it. It outlives its thread while a channel refers to it. */
+struct vine__thread {
+    uint32_t refs;    /* atomic */
+    uint32_t is_over; /* atomic; set with release when the thread ends */
+};
+
+/* ---- tasks ---------------------------------------------------------------------------------- */
+
+/* Bits of a task's life. IDLE: nobody's, or being composed by its issuer. */
+#define VINE__TASK_IDLE    0u
+#define VINE__TASK_PENDING 1u
+#define VINE__TASK_CALLING 2u /* its callback runs */
+#define VINE__TASK_ENDED   4u
+#define VINE__TASK_FREED   8u /* by its user; the drainer gives it back when it ends */
+
+/* Written by the issuer until its life is PENDING, then by the drainer until it is ENDED. */
+struct vine_task {
+    struct vine__operation operation; /* of the channel's pool */
+    uint32_t life;                    /* atomic; VINE__TASK_ bits */
+    int32_t status;
+    struct vine__channel *channel;
+    uint64_t issued_ticks;
+    vine_task_fn callback;
+    void *context;
+    uint8_t input_count;
+    uint8_t output_count; /* data of the outputs follow those of the inputs */
+    uint8_t result_size;
+    bool is_last;        /* of its session */
+    bool has_descriptor; /* `descriptor` is allocated */
+    bool has_uses;       /* data, session, accelerator or descriptor to let go of at its end */
+    /* 64: */
+    uint64_t ended_ticks;
+    uint64_t position; /* of its submission in the ring */
+    uint32_t queued;   /* in units of 16 ns */
+    uint32_t run;
+    unsigned char result[VINE_RESULT_MAX];
+    /* 128: */
+    struct vine_session *session;
+    struct vine_accelerator *accelerator;
+    struct vine__box descriptor;
+    struct vine_data *data[VINE_TASK_DATA_MAX];
+} __attribute__((aligned(VINE_CACHE_LINE)));
+
+VINE_STATIC_ASSERT(offsetof(struct vine_task, result) + VINE_RESULT_MAX <= 128,
+                   "a task without data lives in two lines");
+
+/* ---- channels ------------------------------------------------------------------------------- */
+
+struct vine__channel {
+    /* Written at opening, but for the owner. */
+    struct vine_pipe *pipe;
+    const uint32_t *sleep_epoch; /* the appliance's */
+    struct vine_channel_layout *ours;
+    struct vine__thread *owner; /* NULL: shared; the pipe's lock */
+    uint32_t index;
+    uint32_t tasks_max;
+    bool is_stream;
+    bool is_shared; /* issuers hold issue_lock */
+    pthread_mutex_t issue_lock;
+
+    /* The issuer's: the owner's, or whoever holds issue_lock. */
+    struct vine_spsc_producer producer __attribute__((aligned(VINE_CACHE_LINE)));
+    uint64_t issued; /* atomic for readers */
+    struct vine__operation_pool tasks;
+
+    /* The drainer's: whoever set `drain`. */
+    uint32_t drain __attribute__((aligned(VINE_CACHE_LINE))); /* 1 while somebody drains */
+    bool has_completions; /* the appliance has opened its ring; `completions` is valid */
+    struct vine_spsc_consumer completions;
+    uint64_t ended; /* atomic for readers: of those issued */
+    uint64_t done;
+    uint64_t failed;
+    uint64_t lost;
+    uint64_t ids_refused;
+    uint64_t spin_ticks; /* how long a wait spins at first */
+
+    /* Threads that wait while another one drains sleep on `turn`. */
+    uint32_t turn __attribute__((aligned(VINE_CACHE_LINE)));
+    uint32_t waiters;
+};
+
+/* ---- what tasks use ------------------------------------------------------------------------- */
+
+struct vine_data {
+    uint64_t link; /* the store's, while it is free */
+    uint64_t magic;
+    struct vine_pipe *pipe;
+    uint32_t refs;       /* atomic: the user's, and one for each pending task */
+    uint32_t is_awaited; /* atomic: an output of a pending task */
+    uint32_t has_result; /* atomic, with release: memory, token and size below are there */
+    uint16_t type;
+    bool is_result; /* made by vine_data_expect */
+    const void *memory;
+    uint64_t size_bytes; /* atomic */
+    uint64_t size_max_bytes;
+    struct vine__box box;    /* of own data */
+    struct vine_token token; /* of a result, as it was received; all zero if it is empty */
+};
+
+/* All of it behind the pipe's lock. */
+struct vine_session {
+    uint64_t link;
+    uint64_t magic;
+    struct vine_pipe *pipe;
+    struct vine_procedure *procedure;
+    struct vine__channel *channel; /* of its pending tasks */
+    uint32_t pending;
+    uint16_t id;
+    bool is_begun;    /* a task was issued */
+    bool has_last;    /* the last task was issued */
+    bool is_complete; /* the last task ended well: the appliance has ended the session */
+    bool is_closed;
+};
+
+/* A session's number can be given out again when the appliance has read of the session's end. */
+struct vine__session_slot {
+    enum {
+        VINE__SESSION_FREE,
+        VINE__SESSION_USED,
+        VINE__SESSION_ENDING,
+    } state;
+    const struct vine__channel *channel; /* by which the message of its end went */
+    uint64_t position;
+};
+
+struct vine_accelerator {
+    uint64_t link; /* the store's, or the next one that waits to be retired */
+    uint64_t magic;
+    struct vine_pipe *pipe;
+    uint32_t refs; /* atomic: the user's, and one for each pending task */
+    uint16_t id;
+    uint16_t reserved;
+    uint64_t tasks_issued; /* atomic, as the others */
+    uint64_t tasks_ended;
+    uint64_t queued_units; /* of 16 ns */
+    uint64_t run_units;
+};
+
+struct vine_procedure {
+    struct vine_procedure_info info;
+    struct vine_procedure *next;
+    uint16_t id;
+    uint8_t input_count;
+    uint8_t output_count;
+    bool needs_bytes; /* even no bytes have to be checked */
+    const struct vine_argument *inputs[VINE_ARGUMENTS_MAX];
+    const struct vine_argument *outputs[VINE_ARGUMENTS_MAX];
+    char names[VINE_ARGUMENTS_MAX][16];
+};
+
+/* A message without completion that found no room in a ring. */
+struct vine__kept_message {
+    struct vine__kept_message *next;
+    struct vine_wire_submission message;
+};
+
+/* ---- the pipe ------------------------------------------------------------------------------- */
+
+struct vine_pipe {
+    /* Written at opening. */
+    uint64_t magic;
+    uint64_t id;         /* unique in this process, never used again */
+    uint64_t generation; /* of the process: see arch/peer/fork_guard.h */
+    bool throttle;
+    bool is_stream;
+    uint32_t channels_max;
+    uint32_t tasks_max;
+    uint64_t spin_ticks_max;
+    uint64_t look_ticks;   /* how often somebody looks whether the appliance lives */
+    uint64_t half_max;     /* bytes that our half may ever have */
+    uint64_t memory_bytes; /* of both halves, as agreed */
+    vine_log_fn log;
+    void *log_context;
+
+    /* Any thread's, atomic. */
+    uint32_t status __attribute__((aligned(VINE_CACHE_LINE))); /* 0, or the error that ended it */
+    uint32_t woken_epoch;   /* the appliance's last sleep epoch in which it was woken */
+    uint32_t kept_count;    /* messages that wait for room in a ring */
+    uint32_t channel_count; /* published with release */
+    uint32_t memory_turn;   /* raised when memory was given back while somebody waits for it */
+    uint32_t memory_waiters;
+    uint64_t looked_ticks;
+    uint64_t mirror_bytes; /* mapped of the other half */
+    uint64_t wakes_sent;
+    uint64_t bytes_copied;
+    struct vine__channel *channels[VINE_TALK_CHANNELS_MAX];
+
+    /* Behind lock. */
+    pthread_mutex_t lock __attribute__((aligned(VINE_CACHE_LINE)));
+    struct vine__half half;
+    struct vine__store datas;
+    struct vine__store sessions;
+    struct vine__store accelerators;
+    struct vine__store messages;
+    struct vine__kept_message *kept_first;
+    struct vine__kept_message *kept_last;
+    struct vine_accelerator *retiring;
+    struct vine_procedure *procedures;
+    uint64_t accelerator_ids; /* a bit for each one in use */
+    struct vine__session_slot session_slots[VINE__SESSIONS_MOST + 1];
+
+    /* Behind link_lock, but for waking and vine__mirror_resolve. */
+    pthread_mutex_t link_lock;
+    struct vine__link link;
+    struct vine__mirror mirror;
+    struct vine__agreement agreement;
+};
+
+/* ---- pipe.c --------------------------------------------------------------------------------- */
+
+/* End the pipe for a reason, which is logged; the first one counts. `tell`: the appliance, too. */
+void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *why);
+
+/* Take what the appliance sent over the link, and see whether it lives and serves. Returns 0 or why
+ * the pipe is over. Any thread; not with the pipe's lock. */
+int vine__pipe_look(struct vine_pipe *pipe);
+
+/* The same, if nobody has looked for a while. */
+int vine__pipe_look_now_and_then(struct vine_pipe *pipe, uint64_t now_ticks);
+
+void vine__pipe_wake_slow(struct vine_pipe *pipe, uint32_t epoch);
+
+/* 0, or why the pipe cannot be used. */
+VINE__ALWAYS_INLINE int vine__pipe_check(const struct vine_pipe *pipe)
+{
+    if (VINE__UNLIKELY(vine__forked(pipe->generation)))
+        return -VINE_EFORK;
+    /* Acquire: whoever sees the end sees what led to it. */
+    return -(int)vine__load_acquire_u32(&pipe->status);
+}
+
+/* After publishing: wake the appliance if it sleeps. In a `stream` channel the appliance's membarrier
+ * stands for our fence between the slot and the epoch. */
+VINE__ALWAYS_INLINE void vine__pipe_wake(struct vine_pipe *pipe,
+                                         const struct vine__channel *channel)
+{
+    if (channel->is_stream)
+        vine__compiler_barrier();
+    else
+        vine__fence_full();
+
+    const uint32_t epoch = vine__load_relaxed_u32(channel->sleep_epoch);
+
+    if (VINE__UNLIKELY((epoch & 1) != 0))
+        vine__pipe_wake_slow(pipe, epoch);
+}
+
+/* ---- memory.c: our half ---------------------------------------------------------------------- */
+
+/* Returns 0; -VINE_EQUOTA; -VINE_ETOOBIG; -ENOMEM. Takes the pipe's lock. */
+VINE_MUST_CHECK int vine__pipe_alloc(struct vine_pipe *pipe, uint64_t size_bytes,
+                                     struct vine__box *ret_box);
+void vine__pipe_free(struct vine_pipe *pipe, const struct vine__box *box);
+
+/* The memory of the appliance that a token names. Returns 0; -VINE_ECORRUPT if there is none. */
+VINE_MUST_CHECK int vine__pipe_resolve(struct vine_pipe *pipe, const struct vine_token *token,
+                                       const void **ret_memory);
+
+/* Wait a little until memory may have been given back. */
+void vine__pipe_wait_for_memory(struct vine_pipe *pipe, uint32_t turn_seen);
+
+/* ---- thread.c ------------------------------------------------------------------------------- */
+
+struct vine__thread *vine__thread_ref(struct vine__thread *thread);
+void vine__thread_unref(struct vine__thread *thread);
+
+/* The calling thread's channel. Opens one if it has none, which does not block. Returns 0;
+ * -VINE_EQUOTA  no memory for its ring; -ENOMEM. */
+VINE_MUST_CHECK int vine__thread_channel_slow(struct vine_pipe *pipe,
+                                              struct vine__channel **ret_channel);
+
+#define VINE__THREAD_CHANNELS 4u /* pipes that a thread finds at once */
+
+struct vine__thread_local {
+    struct vine__thread *self;      /* NULL: not needed yet */
+    const struct vine_task *called; /* the task whose callback runs on this thread */
+    uint32_t next;                  /* of `known` to be replaced */
+    struct {
+        uint64_t pipe_id;
+        struct vine__channel *channel;
+    } known[VINE__THREAD_CHANNELS];
+};
+
+extern _Thread_local struct vine__thread_local vine__this_thread;
+
+VINE__ALWAYS_INLINE int vine__thread_channel(struct vine_pipe *pipe,
+                                             struct vine__channel **ret_channel)
+{
+    const struct vine__thread_local *self = &vine__this_thread;
+
+    for (uint32_t i = 0; i < VINE__THREAD_CHANNELS; i++)
+        if (VINE__LIKELY(self->known[i].pipe_id == pipe->id)) {
+            *ret_channel = self->known[i].channel;
+            return 0;
+        }
+    return vine__thread_channel_slow(pipe, ret_channel);
+}
+
+/* ---- channel.c ------------------------------------------------------------------------------ */
+
+/* Open the next channel; the pipe's lock is held. */
+VINE_MUST_CHECK int vine__channel_open(struct vine_pipe *pipe, bool is_shared,
+                                       struct vine__channel **ret_channel);
+void vine__channel_destroy(struct vine__channel *channel);
+
+/* See whether the appliance has opened its end; the drainer. 1, 0, or negative: the pipe broke. */
+int vine__channel_meet(struct vine__channel *channel);
+
+/* Send a message that has no completion, at once or when there is room. Any thread. */
+void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message);
+
+/* Send what waited for room, by a channel whose issuer the caller is. */
+void vine__channel_flush_slow(struct vine__channel *channel);
+
+VINE__ALWAYS_INLINE void vine__channel_flush(struct vine__channel *channel)
+{
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&channel->pipe->kept_count) != 0))
+        vine__channel_flush_slow(channel);
+}
+
+VINE__ALWAYS_INLINE void vine__channel_lock(struct vine__channel *channel)
+{
+    if (VINE__UNLIKELY(channel->is_shared))
+        pthread_mutex_lock(&channel->issue_lock);
+}
+
+VINE__ALWAYS_INLINE void vine__channel_unlock(struct vine__channel *channel)
+{
+    if (VINE__UNLIKELY(channel->is_shared))
+        pthread_mutex_unlock(&channel->issue_lock);
+}
+
+/* Ended tasks are counted by the drainer: in between the number is too high, never too low. */
+VINE__ALWAYS_INLINE uint32_t vine__channel_in_flight(const struct vine__channel *channel)
+{
+    const uint64_t ended = vine__load_relaxed_u64(&channel->ended);
+
+    return (uint32_t)(vine__load_relaxed_u64(&channel->issued) - ended);
+}
+
+/* ---- completion.c: from the ring to tasks; the drainer --------------------------------------- */
+
+/* Take all completions that are there and run callbacks. Returns how many; negative: the pipe
+ * broke. */
+int vine__channel_drain(struct vine__channel *channel);
+
+/* End every pending task with the pipe's status. */
+void vine__channel_end_all(struct vine__channel *channel);
+
+/* ---- wait.c --------------------------------------------------------------------------------- */
+
+VINE__ALWAYS_INLINE bool vine__channel_try_drain(struct vine__channel *channel)
+{
+    uint32_t free = 0;
+
+    return vine__load_relaxed_u32(&channel->drain) == 0 &&
+           vine__compare_exchange_acq_rel_u32(&channel->drain, &free, 1);
+}
+
+void vine__channel_stop_draining(struct vine__channel *channel);
+
+/* Drain a channel once, if nobody else does. The number of tasks that ended. */
+uint32_t vine__channel_poll(struct vine__channel *channel);
+
+/* Wait until the task has ended, or, if it is NULL, until one more may be issued. Returns 0,
+ * -ETIMEDOUT, or -EDEADLK inside of a callback. */
+VINE_MUST_CHECK int vine__channel_wait(struct vine__channel *channel, const struct vine_task *task,
+                                       uint64_t timeout_ns);
+
+/* ---- task.c --------------------------------------------------------------------------------- */
+
+/* Whether a user may look at how it ended: it has, or this is its callback. */
+VINE__ALWAYS_INLINE bool vine__task_is_over(const struct vine_task *task)
+{
+    const uint32_t life = vine__load_acquire_u32(&task->life);
+
+    return (life & VINE__TASK_ENDED) != 0 ||
+           ((life & VINE__TASK_CALLING) != 0 && vine__this_thread.called == task);
+}
+
+VINE__ALWAYS_INLINE void vine__task_recycle(struct vine_task *task)
+{
+    vine__store_relaxed_u32(&task->life, VINE__TASK_IDLE);
+    vine__operation_give(&task->channel->tasks, &task->operation);
+}
+
+/* Issue, waiting for room if `wait`. */
+VINE_MUST_CHECK int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                                     const struct vine_task_options *options, bool wait,
+                                     struct vine_task **ret_task);
+
+/* Issue a task of a procedure of the protocol itself and wait for its end. */
+VINE_MUST_CHECK int vine__task_run_builtin(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                                           const struct vine_task_options *options);
+
+/* ---- data.c, pipe_session.c, accelerator.c, procedure.c --------------------------------------- */
+
+void vine__data_unref(struct vine_data *data);
+void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token);
+uint32_t vine__type_bytes(uint32_t data_type);
+
+/* A task of the session is about to be issued by `channel`. Returns 0; -EINVAL; -VINE_ESESSION. */
+VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine__channel *channel,
+                                      const struct vine_procedure *procedure, bool is_last);
+void vine__session_task_ended(struct vine_session *session, const struct vine_task *task);
+/* The message of a session's end is at this position of the channel's ring. */
+void vine__session_end_sent(struct vine_pipe *pipe, uint16_t id,
+                            const struct vine__channel *channel, uint64_t position);
+
+void vine__accelerator_unref(struct vine_accelerator *accelerator);
+/* Tell the appliance of accelerators that nobody uses any more, as far as there is room. */
+void vine__accelerators_retire(struct vine_pipe *pipe);
+
+extern struct vine_procedure vine__builtin_lookup;
+extern struct vine_procedure vine__builtin_list_procedures;
+extern struct vine_procedure vine__builtin_list_accelerators;
+extern struct vine_procedure vine__builtin_acquire;
+extern struct vine_procedure vine__builtin_release;
+
+#endif

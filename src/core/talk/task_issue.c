@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Issuing: arguments are checked against what the appliance said of the procedure, and the
+ * submission is composed in its slot.
+ *
+ * A task whose bytes and tokens fit into a slot's 40 bytes needs nothing else; another one gets a
+ * descriptor, a block of our half that the task keeps until its end.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "core/talk/pipe_internal.h"
+
+#define TOKEN_BYTES   sizeof(struct vine_token)
+#define TOKENS_INLINE 2u
+
+static int check_bytes(const struct vine_procedure *procedure, const void *bytes, size_t size)
+{
+    size_t at = 0;
+
+    if (size > VINE_TASK_BYTES_MAX)
+        return -VINE_ETOOBIG;
+    if (size > 0 && bytes == NULL)
+        return -EINVAL;
+    for (uint32_t i = 0; i < procedure->info.argument_count; i++) {
+        const struct vine_argument *argument = &procedure->info.arguments[i];
+
+        if (argument->kind == VINE_SCALAR && at < size) {
+            uint64_t value;
+
+            if (size - at < sizeof value)
+                return -VINE_EARGUMENT;
+            memcpy(&value, (const unsigned char *)bytes + at, sizeof value);
+            if (value < argument->min || value > argument->max)
+                return -VINE_EARGUMENT;
+            at += sizeof value;
+        } else if (argument->kind == VINE_BYTES) {
+            if (size - at > argument->max)
+                return -VINE_ETOOBIG;
+            if (size - at < argument->min)
+                return -VINE_EARGUMENT;
+            at = size;
+        }
+    }
+    return at == size ? 0 : -VINE_EARGUMENT;
+}
+
+static int check_size(const struct vine_argument *argument, const struct vine_data *data,
+                      uint64_t size_bytes)
+{
+    if (data->type != argument->data_type)
+        return -VINE_EARGUMENT;
+    if (size_bytes > argument->max)
+        return -VINE_ETOOBIG;
+    return size_bytes < argument->min ? -VINE_EARGUMENT : 0;
+}
+
+/* Whether an output is an input or another output, too. */
+static bool is_named_before(const struct vine_task_options *options, uint32_t output)
+{
+    for (uint32_t i = 0; i < options->input_count; i++)
+        if (options->inputs[i] == options->outputs[output])
+            return true;
+    for (uint32_t i = 0; i < output; i++)
+        if (options->outputs[i] == options->outputs[output])
+            return true;
+    return false;
+}
+
+static int check_data(const struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                      const struct vine_task_options *options)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < options->input_count && !error; i++) {
+        const struct vine_data *data = options->inputs[i];
+
+        if (data == NULL || data->pipe != pipe)
+            return -EINVAL;
+        VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+        if (data->is_result && vine__load_acquire_u32(&data->has_result) == 0)
+            return -EINVAL;
+        error = check_size(procedure->inputs[i], data, vine__load_relaxed_u64(&data->size_bytes));
+    }
+    for (uint32_t i = 0; i < options->output_count && !error; i++) {
+        const struct vine_data *data = options->outputs[i];
+
+        if (data == NULL || data->pipe != pipe)
+            return -EINVAL;
+        VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+        if (!data->is_result || vine__load_acquire_u32(&data->is_awaited) != 0)
+            return -EINVAL;
+        if (is_named_before(options, i))
+            return -EINVAL;
+        /* What other tasks still read cannot be replaced. */
+        if (vine__load_acquire_u32(&data->has_result) != 0 &&
+            vine__load_acquire_u32(&data->refs) != 1)
+            return -EINVAL;
+        error = check_size(procedure->outputs[i], data, data->size_max_bytes);
+    }
+    return error;
+}
+
+static int check(struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                 const struct vine_task_options *options)
+{
+    int error = 0;
+
+    if (options->input_count != procedure->input_count ||
+        options->output_count != procedure->output_count)
+        return -VINE_EARGUMENT;
+    if (options->bytes_size != 0 || procedure->needs_bytes)
+        error = check_bytes(procedure, options->bytes, options->bytes_size);
+    if (!error && (options->input_count | options->output_count) != 0)
+        error = check_data(pipe, procedure, options);
+    if (error)
+        return error;
+    if (options->accelerator != NULL) {
+        if (options->accelerator->pipe != pipe)
+            return -EINVAL;
+        VINE_ASSERT(options->accelerator->magic == VINE__ACCELERATOR_MAGIC);
+    }
+    if (options->session != NULL && options->session->pipe != pipe)
+        return -EINVAL;
+    if (options->session == NULL && options->session_last)
+        return -EINVAL;
+    if (options->after != NULL && options->after->channel->pipe != pipe)
+        return -EINVAL;
+    return 0;
+}
+
+static void name_input(const struct vine_data *data, struct vine_token *ret_token)
+{
+    const uint64_t size_bytes = vine__load_relaxed_u64(&data->size_bytes);
+
+    if (data->is_result && size_bytes > 0) {
+        *ret_token = data->token;
+        ret_token->type |= VINE_WIRE_TYPE_THEIRS;
+        return;
+    }
+    *ret_token = (struct vine_token){.length = (uint32_t)size_bytes, .type = data->type};
+    if (data->is_result)
+        return; /* an empty one, which lies nowhere */
+    *ret_token = data->token;
+    ret_token->length = (uint32_t)size_bytes;
+}
+
+static void name_data(const struct vine_task_options *options, struct vine_token *tokens)
+{
+    for (uint32_t i = 0; i < options->input_count; i++)
+        name_input(options->inputs[i], tokens++);
+    for (uint32_t i = 0; i < options->output_count; i++)
+        *tokens++ = (struct vine_token){
+            .length = (uint32_t)options->outputs[i]->size_max_bytes,
+            .type = options->outputs[i]->type | VINE_WIRE_TYPE_EXPECT,
+        };
+}
+
+static int write_descriptor(struct vine_task *task, const struct vine_task_options *options,
+                            const struct vine_task *after, struct vine_token *ret_token)
+{
+    const uint32_t token_count = options->input_count + options->output_count;
+    struct vine_wire_descriptor head = {
+        .token_count = (uint16_t)token_count,
+        .bytes_size = (uint32_t)options->bytes_size,
+    };
+    struct vine_token tokens[VINE_TASK_DATA_MAX];
+
+    head.size_bytes = (uint32_t)(sizeof head + token_count * TOKEN_BYTES + options->bytes_size);
+    if (after != NULL) {
+        head.has_after = 1;
+        head.after_channel = after->channel->index;
+        head.after_operation = vine__operation_id(&after->operation);
+        head.after_position = after->position;
+    }
+
+    const int error = vine__pipe_alloc(task->channel->pipe, head.size_bytes, &task->descriptor);
+
+    if (error)
+        return error;
+    task->has_descriptor = true;
+
+    unsigned char *at = task->descriptor.memory;
+
+    name_data(options, tokens);
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, tokens, token_count * TOKEN_BYTES);
+    if (options->bytes_size > 0)
+        memcpy(at + sizeof head + token_count * TOKEN_BYTES, options->bytes, options->bytes_size);
+    *ret_token = (struct vine_token){
+        .offset_units = task->descriptor.offset_units,
+        .length = head.size_bytes,
+        .generation = 1,
+        .type = VINE_TYPE_BYTES,
+        .extent = (uint16_t)task->descriptor.extent,
+    };
+    return 0;
+}
+
+/* Bytes at the body's start, tokens at its end. */
+static int write_body(struct vine_task *task, const struct vine_task_options *options,
+                      const struct vine_task *after, struct vine_wire_submission *submission)
+{
+    const uint32_t token_count = options->input_count + options->output_count;
+    struct vine_token tokens[TOKENS_INLINE];
+
+    if (VINE__LIKELY(token_count <= TOKENS_INLINE && after == NULL &&
+                     options->bytes_size + token_count * TOKEN_BYTES <= VINE_WIRE_BODY_BYTES)) {
+        submission->shape = VINE_WIRE_SHAPE(options->bytes_size, token_count);
+        if (options->bytes_size > 0)
+            memcpy(submission->body, options->bytes, options->bytes_size);
+        if (token_count == 0)
+            return 0;
+        name_data(options, tokens);
+        memcpy(submission->body + VINE_WIRE_BODY_BYTES - token_count * TOKEN_BYTES, tokens,
+               token_count * TOKEN_BYTES);
+        return 0;
+    }
+
+    const int error = write_descriptor(task, options, after, &tokens[0]);
+
+    submission->shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
+    memcpy(submission->body + VINE_WIRE_BODY_BYTES - TOKEN_BYTES, &tokens[0], TOKEN_BYTES);
+    return error;
+}
+
+/* Results of earlier tasks whose data are outputs again. */
+struct replaced {
+    uint32_t count;
+    struct vine_token tokens[VINE_TASK_DATA_MAX];
+};
+
+static void forget_result(struct vine_data *data, struct replaced *replaced)
+{
+    if (vine__load_relaxed_u32(&data->has_result) == 0)
+        return;
+    vine__store_release_u32(&data->has_result, 0);
+    if (vine__load_relaxed_u64(&data->size_bytes) > 0)
+        replaced->tokens[replaced->count++] = data->token;
+    vine__store_relaxed_u64(&data->size_bytes, 0);
+}
+
+/* From here on the task's end lets go of what it uses. */
+static int use(struct vine_task *task, const struct vine_procedure *procedure,
+               const struct vine_task_options *options, struct replaced *replaced)
+{
+    if (options->session != NULL) {
+        const int error =
+            vine__session_use(options->session, task->channel, procedure, options->session_last);
+
+        if (error)
+            return error;
+        task->session = options->session;
+        task->is_last = options->session_last;
+    }
+    if (options->accelerator != NULL) {
+        (void)vine__fetch_add_relaxed_u32(&options->accelerator->refs, 1);
+        (void)vine__fetch_add_relaxed_u64(&options->accelerator->tasks_issued, 1);
+        task->accelerator = options->accelerator;
+    }
+    for (uint32_t i = 0; i < options->input_count; i++)
+        task->data[i] = options->inputs[i];
+    for (uint32_t i = 0; i < options->output_count; i++) {
+        task->data[options->input_count + i] = options->outputs[i];
+        forget_result(options->outputs[i], replaced);
+        vine__store_release_u32(&options->outputs[i]->is_awaited, 1);
+    }
+    task->input_count = (uint8_t)options->input_count;
+    task->output_count = (uint8_t)options->output_count;
+    for (uint32_t i = 0; i < options->input_count + options->output_count; i++)
+        (void)vine__fetch_add_relaxed_u32(&task->data[i]->refs, 1);
+    return 0;
+}
+
+/* Whether all of the task is in its slot, so that its end has nothing to let go of. */
+static bool is_plain(const struct vine_task_options *options)
+{
+    return (options->input_count | options->output_count) == 0 && options->session == NULL &&
+           options->accelerator == NULL && options->after == NULL;
+}
+
+/* The caller is the channel's issuer, and everything was checked. */
+static int issue(struct vine__channel *channel, const struct vine_procedure *procedure,
+                 const struct vine_task_options *options, struct replaced *replaced,
+                 struct vine_task **ret_task)
+{
+    if (vine__channel_in_flight(channel) >= channel->tasks_max)
+        return -EAGAIN;
+
+    const int reserved = vine__spsc_reserve(&channel->producer, 1);
+
+    if (VINE__UNLIKELY(reserved <= 0)) {
+        if (reserved == 0)
+            return -EAGAIN;
+        vine__pipe_break(channel->pipe, reserved, true,
+                         "an impossible position in a submission ring");
+        return reserved;
+    }
+
+    struct vine__operation *operation = vine__operation_take(&channel->tasks);
+
+    if (VINE__UNLIKELY(operation == NULL))
+        return -VINE_EQUOTA;
+
+    struct vine_task *task = (struct vine_task *)(void *)operation;
+    struct vine_wire_submission *submission =
+        (struct vine_wire_submission *)(void *)vine__spsc_slot_at(&channel->producer, 0)->payload;
+    const bool plain = is_plain(options);
+
+    task->status = 0;
+    task->channel = channel;
+    task->callback = options->callback;
+    task->context = options->context;
+    task->input_count = 0;
+    task->output_count = 0;
+    task->result_size = 0;
+    task->is_last = false;
+    task->has_descriptor = false;
+    task->position = channel->producer.position;
+    submission->operation = vine__operation_id(operation);
+    submission->procedure = procedure->id;
+    submission->accelerator = options->accelerator != NULL ? options->accelerator->id : 0;
+    submission->session = options->session != NULL ? options->session->id : 0;
+    submission->kind = VINE_WIRE_TASK | (options->session_last ? VINE_WIRE_SESSION_LAST : 0);
+
+    const struct vine_task *after = options->after;
+
+    /* One that has ended already is nothing to wait for. */
+    if (after != NULL && (vine__load_acquire_u32(&after->life) & VINE__TASK_ENDED) != 0)
+        after = NULL;
+
+    int error = write_body(task, options, after, submission);
+
+    task->has_uses = !plain || task->has_descriptor;
+    if (task->has_uses && !error) {
+        task->session = NULL;
+        task->accelerator = NULL;
+        error = use(task, procedure, options, replaced);
+    }
+    if (VINE__UNLIKELY(error)) {
+        if (task->has_descriptor)
+            vine__pipe_free(channel->pipe, &task->descriptor);
+        vine__operation_give(&channel->tasks, operation);
+        return error;
+    }
+    task->issued_ticks = vine__clock_ticks();
+    vine__store_relaxed_u64(&channel->issued, vine__load_relaxed_u64(&channel->issued) + 1);
+    /* Pairs with the acquire in claim and vine__channel_end_all: the task before anybody ends it. */
+    vine__store_release_u32(&task->life, VINE__TASK_PENDING);
+    *ret_task = task;
+    vine__spsc_publish(&channel->producer, 1);
+    vine__pipe_wake(channel->pipe, channel);
+    return 0;
+}
+
+static int issue_once(struct vine_pipe *pipe, struct vine__channel *channel,
+                      const struct vine_procedure *procedure,
+                      const struct vine_task_options *options, struct vine_task **ret_task)
+{
+    struct replaced replaced;
+    int error = vine__pipe_check(pipe);
+
+    if (!error)
+        error = check(pipe, procedure, options);
+    if (VINE__UNLIKELY(error))
+        return error;
+    replaced.count = 0;
+    vine__channel_lock(channel);
+    vine__channel_flush(channel);
+    error = issue(channel, procedure, options, &replaced, ret_task);
+    vine__channel_unlock(channel);
+    for (uint32_t i = 0; i < replaced.count; i++)
+        vine__data_give_back(pipe, &replaced.tokens[i]);
+    return error;
+}
+
+int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                     const struct vine_task_options *options, bool wait,
+                     struct vine_task **ret_task)
+{
+    static const struct vine_task_options nothing;
+    struct vine__channel *channel = NULL;
+    struct vine_task_options copy;
+
+    if (options == NULL)
+        options = &nothing;
+    if (VINE__UNLIKELY(options->size_bytes != sizeof copy && options->size_bytes != 0)) {
+        if (options->size_bytes > sizeof copy || options->size_bytes < sizeof(size_t))
+            return -EINVAL;
+        copy = nothing;
+        memcpy(&copy, options, options->size_bytes);
+        options = &copy;
+    }
+
+    int error = vine__pipe_check(pipe);
+
+    if (!error)
+        error = vine__thread_channel(pipe, &channel);
+    if (VINE__UNLIKELY(error))
+        return error;
+    for (;;) {
+        const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
+
+        error = issue_once(pipe, channel, procedure, options, ret_task);
+        if (VINE__LIKELY(error != -EAGAIN && error != -VINE_EQUOTA) || !wait ||
+            vine__this_thread.called != NULL)
+            return error;
+        if (error == -VINE_EQUOTA) {
+            if (vine__channel_in_flight(channel) == 0)
+                return error; /* nothing that could end gives anything back */
+            vine__pipe_wait_for_memory(pipe, turn);
+        } else {
+            /* Full of tasks: until one has ended. Full of messages: until they are read. */
+            (void)!vine__channel_wait(channel, NULL, VINE_FOREVER);
+            vine__cpu_relax();
+        }
+    }
+}
+
+int vine_task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                    const struct vine_task_options *options, struct vine_task **ret_task)
+{
+    return vine__task_issue(pipe, procedure, options, pipe->throttle, ret_task);
+}
