@@ -329,15 +329,16 @@ static void look_at_runtime_directory(struct doctor_finding *finding)
 {
     const char *directory = getenv("XDG_RUNTIME_DIR");
 
-    if (geteuid() == 0) {
+    if (directory != NULL && directory[0] == '/') {
+        found(finding, access(directory, W_OK | X_OK) == 0 ? DOCTOR_THERE : DOCTOR_MISSING,
+              "XDG_RUNTIME_DIR is %.100s", directory);
+        advise(finding, "make it, or unset XDG_RUNTIME_DIR");
+    } else if (geteuid() == 0) {
         found(finding, DOCTOR_THERE, "/run/vine, for root");
-    } else if (directory == NULL || directory[0] == '\0') {
+    } else {
         found(finding, DOCTOR_PARTLY, "XDG_RUNTIME_DIR is not set: names lie in /tmp/vine-%u",
               (unsigned)geteuid());
         advise(finding, "a login session by systemd-logind (libpam-systemd)");
-    } else {
-        found(finding, access(directory, W_OK | X_OK) == 0 ? DOCTOR_THERE : DOCTOR_MISSING,
-              "XDG_RUNTIME_DIR is %.100s", directory);
     }
 }
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# For the tests of the command: a folder of one's own, nothing of the person who runs them, and an
+# appliance in it where one is wanted.
+set -eu
+vine=$VINE_COMMAND
+scratch=$(mktemp -d)
+address=$scratch/vine.sock
+serving=
+
+finish() {
+    code=$?
+    [ -z "$serving" ] || kill -KILL "$serving" 2>/dev/null || :
+    chmod -R u+rwx "$scratch" 2>/dev/null || :
+    rm -rf "$scratch"
+    exit "$code"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM HUP
+
+mkdir -m 700 "$scratch/home" "$scratch/runtime"
+HOME=$scratch/home XDG_RUNTIME_DIR=$scratch/runtime XDG_CONFIG_HOME=$scratch/home/.config
+export HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME
+unset VINE_APPLIANCE VINE_LISTEN VINE_WORKERS VINE_PROCS VINE_JOBS VINE_CHUNK VINE_RECONNECT
+LC_ALL=C.UTF-8
+export LC_ALL
+cd "$scratch"
+
+fail() {
+    echo "FAILED: $*"
+    [ ! -s "$scratch/said" ] || sed 's/^/  stderr: /' "$scratch/said"
+    exit 1
+}
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+# expect STATUS COMMAND...: it ends with this status; its stderr is kept in $scratch/said.
+expect() {
+    wanted=$1
+    shift
+    got=0
+    "$@" 2>"$scratch/said" || got=$?
+    [ "$got" = "$wanted" ] || fail "status $got instead of $wanted: $*"
+}
+
+# said PATTERN: the last command that was expected said so on stderr.
+said() {
+    grep -q -e "$1" "$scratch/said" || fail "does not say '$1'"
+}
+
+# serve [OPTION...]: start an appliance at $address and wait until it is ready.
+serve() {
+    rm -f "$scratch/says"
+    mkfifo "$scratch/says"
+    "$vine" appliance --listen "$address" "$@" >"$scratch/says" 2>&1 &
+    serving=$!
+    exec 3<"$scratch/says"
+    IFS= read -r line <&3 || fail "the appliance ended before it was ready"
+    case $line in
+    *ready*"$address"*) ;;
+    *) fail "the appliance says: $line$(cat <&3)" ;;
+    esac
+}
+
+# stop: have it drain; it must end well.
+stop() {
+    kill -TERM "$serving"
+    code=0
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || fail "the appliance ended with $code: $(cat <&3)"
+}
+
+# until COMMAND...: repeat it until it succeeds; the test's own time limit ends it otherwise.
+until_true() {
+    while ! "$@" 2>/dev/null; do
+        # What we wait for is another process's doing: let it run.
+        command sleep 0.01
+    done
+}
+
+# no_leftovers FOLDER: nothing half-done lies below it.
+no_leftovers() {
+    left=$(find "$1" -name '*.part')
+    [ -z "$left" ] || fail "left behind: $left"
+}

@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=300
+#
+# Appliances that are not there, are there twice, go, and come back.
+. "$(dirname "$0")/lib.sh"
+
+mkdir src
+printf 'good\n' >src/good
+good=$(sha256sum src/good)
+
+# Nobody: however it is named, and nothing is started instead.
+expect 69 "$vine" run sha256 --appliance "$scratch/nobody.sock" src
+said 'nobody.sock'
+expect 69 env VINE_APPLIANCE=nobody "$vine" run sha256 src
+mkdir -p "$XDG_CONFIG_HOME/vine"
+printf 'appliance %s\n' "$scratch/nobody.sock" >"$XDG_CONFIG_HOME/vine/vine.conf"
+expect 69 "$vine" run sha256 src
+expect 69 "$vine" procs
+rm "$XDG_CONFIG_HOME/vine/vine.conf"
+printf 'appliance = %s\n' "$scratch/nobody.sock" >"$HOME/.vinetalk"
+expect 69 "$vine" run sha256 src
+rm "$HOME/.vinetalk"
+: >not-a-socket
+expect 69 "$vine" run sha256 --appliance "$scratch/not-a-socket" src
+[ "$("$vine" run sha256 src/good 2>said)" = "$good" ] || fail "nothing named, and nothing done"
+
+# One there, by path and by name.
+serve
+[ "$("$vine" run sha256 -a "$address" src/good 2>said)" = "$good" ] || fail "a named appliance"
+"$vine" procs -a "$address" >listed
+for procedure in noop copy sha256 blake2b crc32 xxh3 zstd unzstd gzip gunzip; do
+    grep -q "^$procedure  " listed || fail "$procedure is not offered"
+done
+"$vine" procs -a "$address" --json | grep -q '"name": "level"' || fail "procs --json"
+
+# A second one does not take the place of a live one, which goes on.
+expect 75 "$vine" appliance --listen "$address"
+said 'cannot listen'
+[ "$("$vine" run sha256 -a "$address" src/good 2>said)" = "$good" ] || fail "the live one was hurt"
+
+# A dead one's socket is taken over.
+kill -KILL "$serving"
+wait "$serving" 2>/dev/null || :
+[ -S "$address" ] || fail "no stale socket to test with"
+expect 69 "$vine" run sha256 -a "$address" src
+serve
+[ "$("$vine" run sha256 -a "$address" src/good 2>said)" = "$good" ] || fail "taken over"
+stop
+[ ! -e "$address" ] || fail "the socket outlives its appliance"
+
+# Lost on the way, and nobody comes: 75, nothing half-done.
+head -c 30000000 /dev/urandom >src/large
+for i in $(seq 50); do printf '%s\n' "$i" >src/a$i; done
+serve --workers 1
+"$vine" run zstd --level 19 --reconnect 1 -a "$address" src -o out 2>said &
+running=$!
+until_true test -e out/a1.zst
+kill -KILL "$serving"
+wait "$serving" 2>/dev/null || :
+code=0
+wait "$running" || code=$?
+[ "$code" = 75 ] || fail "status $code after the appliance was lost"
+no_leftovers out
+find out -name '*.zst' -print0 | xargs -0 zstd -q -t || fail "a half result"
+
+# Lost on the way, and another comes: it ends as if nothing had been.
+rm -rf out
+serve --workers 1
+"$vine" run zstd --level 19 --sums --reconnect 100 -a "$address" src -o out 2>said &
+running=$!
+until_true test -e out/a1.zst
+kill -KILL "$serving"
+wait "$serving" 2>/dev/null || :
+serve
+code=0
+wait "$running" || code=$?
+[ "$code" = 0 ] || fail "status $code after the appliance came back"
+said 'lost'
+find out -name '*.zst' -print0 | xargs -0 zstd -q -t || fail "a half result"
+(cd src && sha256sum --quiet -c ../out/SHA256SUMS) || fail "sums after a loss"
+zstd -q -d -c out/large.zst | cmp - src/large || fail "a chunk is lost or doubled"
+
+# One that drains is as good as lost.
+rm -rf out
+"$vine" run zstd --level 19 --reconnect 100 -a "$address" src -o out 2>said &
+running=$!
+until_true test -e out/a1.zst
+stop
+serve
+code=0
+wait "$running" || code=$?
+[ "$code" = 0 ] || fail "status $code after the appliance drained and came back"
+zstd -q -d -c out/large.zst | cmp - src/large || fail "a chunk is lost or doubled"
+
+# Our own one is lost: another is started.
+rm -rf out
+"$vine" run zstd --level 19 src -o out 2>said &
+running=$!
+until_true test -e out/a1.zst
+own=$(ps -o pid= --ppid "$running")
+kill -KILL $own
+code=0
+wait "$running" || code=$?
+[ "$code" = 0 ] || fail "status $code after its own appliance was lost"
+zstd -q -d -c out/large.zst | cmp - src/large || fail "a chunk is lost or doubled"
+stop

@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Settings in layers, each with its origin; mistakes in files are named with their line.
+. "$(dirname "$0")/lib.sh"
+
+conf=$XDG_CONFIG_HOME/vine/vine.conf
+mkdir -p "${conf%/*}"
+printf 'good\n' >good
+
+# shows KEY VALUE ORIGIN
+shows() {
+    shift 0
+    "$vine" config >shown 2>said || fail "vine config: $?"
+    grep -q "^$1 *$2 *$3$" shown || { cat shown; fail "$1 is not $2 from $3"; }
+}
+
+shows jobs 64 'built in'
+printf '# mine\n\njobs 5 # few\nappliance from-conf\n' >"$conf"
+shows jobs 5 "$conf:3"
+shows appliance from-conf "$conf:4"
+printf 'appliance = from-vinetalk\n' >"$HOME/.vinetalk"
+shows appliance from-vinetalk "$HOME/.vinetalk:1"
+VINE_APPLIANCE=from-environment
+export VINE_APPLIANCE
+shows appliance from-environment '$VINE_APPLIANCE'
+"$vine" config --appliance from-option >shown
+grep -q '^appliance *from-option *--appliance$' shown || fail "an option does not win"
+"$vine" config --json >shown
+grep -q '"origin": "$VINE_APPLIANCE"' shown || fail "no origin in JSON"
+grep -q '"memfd": "hostile-safe"' shown || fail "no trust class in JSON"
+unset VINE_APPLIANCE
+rm "$HOME/.vinetalk"
+
+# Mistakes, with file and line, whatever the verb.
+for wrong in 'jobs many' 'chunk 1Q' 'jobs' 'jobs 1\njobs 2' 'shm_trunc 2' 'a-key-that-is-far-too-long-to-be-one 1'; do
+    printf "# one\n$wrong\n" >"$conf"
+    for verb in 'config' 'run sha256 good' 'procs'; do
+        expect 2 "$vine" $verb
+        said "$conf:[23]: "
+    done
+done
+printf 'jobs 1\0\n' >"$conf"
+expect 2 "$vine" config
+said "$conf:1: "
+rm "$conf"
+mkdir "$conf"
+expect 2 "$vine" config
+said "$conf"
+rmdir "$conf"
+expect 2 env VINE_JOBS=x "$vine" config
+said 'VINE_JOBS'
+
+# A key that nobody knows is worth a word.
+printf 'jbos 5\n' >"$conf"
+expect 0 "$vine" config
+said "$conf:1: unknown key"
+rm "$conf"
+
+# A segment that the configuration describes only half is an error that names the key.
+printf 'shm_file /vine-test-%s\n' "$$" >"$HOME/.vinetalk"
+expect 2 "$vine" run sha256 good
+said 'shm_size'

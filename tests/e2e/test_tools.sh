@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=180 serial
+#
+# vine doctor, vine bench, and the demo as `make demo` runs it, on a small tree.
+. "$(dirname "$0")/lib.sh"
+
+# It tells of everything and never fails, whatever is missing; so with nothing to be found.
+"$vine" doctor >shown || fail "vine doctor: $?"
+for what in 'memfd seals' pidfd membarrier io_uring 'huge pages' 'protection keys' KVM QEMU OpenCL \
+    'map count' descriptors; do
+    grep -q " $what " shown || fail "doctor does not look for $what"
+done
+PATH=/nonexistent "$vine" doctor --json >shown || fail "vine doctor --json: $?"
+grep -q '"remedy": "apt-get install qemu-system-x86"' shown || fail "doctor has no remedy for QEMU"
+(ulimit -n 64; "$vine" doctor >shown) || fail "vine doctor with few descriptors: $?"
+grep -q '^partly *descriptors *64 open files' shown || fail "doctor does not see the limit"
+
+"$vine" bench --seconds 1 --rounds 2 >shown 2>said || fail "vine bench: $?"
+grep -q 'no-op task, one at a time' shown || fail "bench has no no-op row"
+"$vine" bench --seconds 1 --rounds 1 --json >shown 2>said || fail "vine bench --json: $?"
+for key in cache_line noop noop_rate sha256_vine sha256_unix sha256_tcp memcpy copied crc32_in_place; do
+    grep -q "\"$key\": {" shown || fail "bench has no row $key"
+done
+if grep -q '"error"' shown; then cat shown; fail "a row failed"; fi
+grep -q '"in_place_bytes_copied": 0' shown || fail "bytes were copied in place"
+[ -z "$(ls "$XDG_RUNTIME_DIR/vine")" ] || fail "bench leaves a socket"
+
+mkdir -p tree/sub
+cp "$VINE_SOURCE_DIR"/include/vine/*.h tree
+head -c 2000000 /dev/urandom >tree/sub/random
+VINE=$vine DEMO_OUT=$scratch/demo DEMO_SECONDS=1 sh "$VINE_SOURCE_DIR/scripts/demo" tree >shown 2>said ||
+    { cat shown; fail "the demo: $?"; }
+grep -q 'zstd -d' shown || fail "the demo does not say that zstd -d was content"
+grep -q 'sha256sum -c' shown || fail "the demo does not say that sha256sum -c was content"

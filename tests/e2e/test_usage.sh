@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the command refuses, before it does anything, and what it says of itself.
+. "$(dirname "$0")/lib.sh"
+
+mkdir -p one two/sub
+printf 1 >one/a
+printf 2 >two/a
+printf 3 >two/sub/b
+
+expect 2 "$vine"
+expect 2 "$vine" frobnicate
+said "no verb 'frobnicate'"
+expect 2 "$vine" run
+expect 2 "$vine" run zstd
+expect 2 "$vine" run --nothing zstd one
+expect 2 "$vine" run zstd one
+said 'say where with -o OUT'
+expect 2 "$vine" run sha256 --sums one
+expect 2 "$vine" run frobnicate one
+said 'no procedure frobnicate'
+expect 2 "$vine" run noop one
+expect 2 "$vine" run zstd --level 99 one -o out
+expect 2 "$vine" run zstd --level x one -o out
+expect 2 "$vine" run sha256 --level 1 one
+expect 2 "$vine" run zstd --chunk 1 one -o out
+expect 2 "$vine" run unzstd --in-process one -o out
+expect 2 "$vine" config extra
+expect 2 "$vine" help frobnicate
+expect 2 "$vine" help --completion tcsh
+
+# Two arguments whose results are one; an output that is an argument.
+expect 2 "$vine" run zstd one two -o out
+said 'a.zst'
+expect 2 "$vine" run zstd one/a two/a -o out
+expect 2 "$vine" run zstd one ./one/ -o out
+expect 2 "$vine" run zstd one -o one
+[ ! -e out ] || fail "something was made of what was refused"
+[ -z "$(ls "$XDG_RUNTIME_DIR")" ] || [ -z "$(ls "$XDG_RUNTIME_DIR/vine")" ] || fail "a socket is left"
+expect 0 "$vine" run zstd one two/sub -o out
+
+# Nothing but data on standard output; no escapes off a terminal.
+"$vine" run sha256 one >own 2>said
+[ "$(cat own)" = "$(sha256sum one/a)" ] || fail "stdout has more than data"
+if grep -q "$(printf '\033')" own said; then fail "escapes off a terminal"; fi
+"$vine" run sha256 -q one >own 2>said
+[ ! -s said ] || fail "--quiet says something"
+
+# A reader that goes away, and a full device, are failures.
+if [ -e /dev/full ]; then
+    got=0
+    "$vine" run sha256 one >/dev/full 2>said || got=$?
+    [ "$got" = 1 ] || fail "a full device is not noticed: $got"
+fi
+
+# Help, man pages and completions come from the same tables.
+for verb in run appliance procs config doctor bench help version; do
+    "$vine" "$verb" --help >shown || fail "$verb --help"
+    grep -q "usage: vine $verb" shown || fail "$verb --help has no usage"
+    "$vine" help "$verb" | cmp - shown || fail "vine help $verb is another"
+    "$vine" help --man "$verb" >page
+    grep -q '^.SH OPTIONS' page || fail "no man page of $verb"
+    for option in $(sed -n 's/^  *\(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' shown); do
+        grep -q "$(printf '%s' "$option" | sed 's/-/\\\\-/g')" page || fail "$option of $verb has no place in its page"
+        for shell in bash zsh fish; do
+            "$vine" help --completion $shell | grep -q -e "${option#--}" || fail "$shell: $option"
+        done
+    done
+done
+"$vine" help --man | grep -q 'EXIT STATUS' || fail "vine.1"
+"$vine" help --completion bash >complete.bash
+if command -v bash >/dev/null; then
+    bash -n complete.bash || fail "bash does not read its completions"
+    bash -c '. ./complete.bash; COMP_WORDS=(vine ru); COMP_CWORD=1; _vine
+        [ "${COMPREPLY[*]}" = run ] || exit 1
+        COMP_WORDS=(vine run --su); COMP_CWORD=2; _vine
+        [ "${COMPREPLY[*]}" = --sums ]' || fail "bash completes something else"
+fi
+"$vine" --version | grep -q '^vine [0-9]' || fail "--version"
+"$vine" version --json | grep -q '"version"' || fail "version --json"

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - the command: finds the verb, has its arguments parsed, runs it.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "help.h"
+#include "message.h"
+#include "options.h"
+#include "status.h"
+#include "verb.h"
+
+/* Data that could not be written is a failure, however well the work went: a full disk, a closed
+ * pipe. */
+static int finish(int status)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        message_error("standard output: cannot write: %m");
+        return status == STATUS_DONE ? STATUS_FAILED : status;
+    }
+    return status;
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+    struct arguments arguments;
+    int status = STATUS_USAGE;
+
+    switch (options_parse(verb, argc, argv, &arguments)) {
+    case OPTIONS_HELP:
+        help_print_verb(stdout, verb);
+        status = STATUS_DONE;
+        break;
+    case OPTIONS_WRONG:
+        break;
+    case OPTIONS_PARSED:
+        status = verb->run(&arguments);
+        break;
+    }
+    options_free(&arguments);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    /* A reader that went away is an error of fflush, which is told, not a silent death that would
+     * leave temporary files behind. */
+    signal(SIGPIPE, SIG_IGN);
+    message_init();
+
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (name == NULL) {
+        help_print_overview(stderr);
+        return STATUS_USAGE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        help_print_overview(stdout);
+        return finish(STATUS_DONE);
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        name = "version";
+
+    const struct verb *verb = verb_find(name);
+    if (verb == NULL) {
+        message_error("there is no verb '%s'; `vine help` lists them", message_escape(name));
+        return STATUS_USAGE;
+    }
+    message_set_verb(verb->name);
+    return finish(run_verb(verb, argc - 2, argv + 2));
+}
