@@ -58,5 +58,26 @@ else()
             -Wl,--whole-archive libvine -Wl,--no-whole-archive
             vine_pkg::jansson vine_pkg::libzstd vine_pkg::libisal vine_pkg::libxxhash
             vine_pkg::libcrypto vine_pkg::libb2 m ${CMAKE_DL_LIBS})
+
+        # Man pages and completions come from the command's own tables: it writes them itself.
+        set(share "${CMAKE_BINARY_DIR}/share")
+        file(MAKE_DIRECTORY "${share}/man1")
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS tools/commands.h)
+        file(STRINGS tools/commands.h verbs REGEX "^    X\\([a-z]+,")
+        list(TRANSFORM verbs REPLACE "^    X\\(([a-z]+),.*" "\\1")
+        set(vine_documents "${share}/man1/vine.1")
+        add_custom_command(OUTPUT "${share}/man1/vine.1" DEPENDS vine
+            COMMAND vine help --man > "${share}/man1/vine.1")
+        foreach(verb IN LISTS verbs)
+            list(APPEND vine_documents "${share}/man1/vine-${verb}.1")
+            add_custom_command(OUTPUT "${share}/man1/vine-${verb}.1" DEPENDS vine
+                COMMAND vine help --man ${verb} > "${share}/man1/vine-${verb}.1")
+        endforeach()
+        foreach(shell bash zsh fish)
+            list(APPEND vine_documents "${share}/vine.${shell}")
+            add_custom_command(OUTPUT "${share}/vine.${shell}" DEPENDS vine
+                COMMAND vine help --completion ${shell} > "${share}/vine.${shell}")
+        endforeach()
+        add_custom_target(vine_docs ALL DEPENDS ${vine_documents})
     endif()
 endif()
