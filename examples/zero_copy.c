@@ -20,6 +20,7 @@ static int run(struct vine_pipe *pipe)
 {
     struct vine_procedure *copy = NULL;
     struct vine_data *input = NULL, *output = NULL;
+    struct vine_pipe_stats before, after;
     int error = vine_procedure_get(pipe, "copy", &copy);
 
     if (error == 0)
@@ -35,20 +36,21 @@ static int run(struct vine_pipe *pipe)
             .output_count = 1,
         };
 
+        vine_pipe_get_stats(pipe, &before);
         memset(vine_data_map(input), 'v', SIZE); /* in place */
         error = vine_task_run(pipe, copy, &options, VINE_FOREVER, NULL, NULL);
     }
     if (error == 0) {
         const uint8_t *result = vine_data_view(output); /* in place, too */
         const uint64_t size = vine_data_size(output);
-        struct vine_pipe_stats stats;
         uint64_t count = 0;
 
         for (uint64_t i = 0; i < size; i++)
             count += result[i] == 'v';
-        vine_pipe_get_stats(pipe, &stats);
+        vine_pipe_get_stats(pipe, &after);
         printf("%llu of %u bytes came back, %llu were copied on our side\n",
-               (unsigned long long)count, SIZE, (unsigned long long)stats.bytes_copied);
+               (unsigned long long)count, SIZE,
+               (unsigned long long)(after.bytes_copied - before.bytes_copied));
     }
     vine_data_free(output);
     vine_data_free(input);
