@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * harness/emulator.h - tests of the kernel itself are left out where an emulator stands in for it,
- * and say so. Include it after cmocka.h.
+ * and say so.
  */
 #ifndef VINE_TESTS_HARNESS_EMULATOR_H
 #define VINE_TESTS_HARNESS_EMULATOR_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 /* Ends the running test as skipped in a build for another machine. `what` the emulator does. */
 static inline void skip_if_emulated(const char *what)
