@@ -107,16 +107,19 @@ static void drop_unsent(struct run *run)
     run->unsent_last = &run->unsent;
 }
 
-/* Let go of the lost engine: of everything in flight first. */
+/* Let go of the lost engine: of everything in flight first. What an appliance took before it drains
+ * still ends, however long that takes, or ends with its loss. */
 static void let_go(struct run *run)
 {
-    const uint64_t until = human_now_ns() + LOST_TASKS_NS;
+    const uint64_t until =
+        run->lost == -VINE_EDRAINING ? UINT64_MAX : human_now_ns() + LOST_TASKS_NS;
 
-    drop_unsent(run);
     while (run->engine->in_flight > 0 && human_now_ns() < until && stop_signal == 0) {
         if (!harvest(run))
             (void)engine_wait(run->engine, VINE_NS_PER_SECOND / 20);
+        progress_tell(&run->progress, run->engine->in_flight);
     }
+    drop_unsent(run);
 }
 
 static int recover(struct run *run, unsigned *fruitless)

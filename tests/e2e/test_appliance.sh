@@ -32,7 +32,8 @@ serve
 for procedure in noop copy sha256 blake2b crc32 xxh3 zstd unzstd gzip gunzip; do
     grep -q "^$procedure  " listed || fail "$procedure is not offered"
 done
-"$vine" procs -a "$address" --json | grep -q '"name": "level"' || fail "procs --json"
+"$vine" procs -a "$address" --json >listed
+grep -q '"name": "level"' listed || fail "procs --json"
 
 # A second one does not take the place of a live one, which goes on.
 expect 75 "$vine" appliance --listen "$address"

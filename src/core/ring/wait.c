@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/ring/mpmc_layout.h"
 #include "core/ring/wait_inline.h"
+#include "core/ring/wait_internal.h"
 
 #include "arch/clock/clock.h"
 #include "arch/wake/eventfd.h"
@@ -17,15 +19,6 @@ VINE_STATIC_ASSERT(offsetof(struct vine_sleep_line, awaited) == 0, "layout");
 #define SPIN_CROWDED_NS 20000 /* an accepted offer; a declined one takes 0.3 us */
 #define SPIN_LOOKS      16    /* looks between two readings of the clock */
 #define CALM_WAITS      64    /* waits that do not spin after a crowded one */
-
-/* What is waited for: one end of a ring, and how to look at it. */
-struct target {
-    void *end;
-    int (*look)(void *end); /* 1: it is there; 0: it is not; or an error */
-    uint64_t awaited;
-    const uint32_t *word; /* changes from `expected` when the other side moves */
-    uint32_t expected;
-};
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
@@ -45,39 +38,54 @@ static int check_line(const struct vine_sleep_line *line, enum vine_wait_mode mo
     return mode == VINE_WAIT_AUTO || mode == VINE_WAIT_SLEEPY ? 0 : -EINVAL;
 }
 
+static void init_waiter(struct vine_waiter *waiter, struct vine_sleep_line *line,
+                        const struct vine_wait_options *options)
+{
+    const uint64_t spin_ns = options->spin_ns ? options->spin_ns : VINE_WAIT_SPIN_NS;
+
+    *waiter = (struct vine_waiter){
+        .line = line,
+        .alive = options->alive,
+        .alive_context = options->alive_context,
+        .backstop_ns = options->backstop_ns ? options->backstop_ns : VINE_WAIT_BACKSTOP_NS,
+        .spin_max_ticks = spin_ns == 1 ? 0 : vine__clock_ns_to_ticks(spin_ns),
+        .yield_ticks = vine__clock_ns_to_ticks(SPIN_YIELD_NS),
+        .crowded_ticks = vine__clock_ns_to_ticks(SPIN_CROWDED_NS),
+        .is_stream = options->mode == VINE_WAIT_STREAM,
+    };
+    waiter->spin_min_ticks =
+        vine__min_u64(vine__clock_ns_to_ticks(SPIN_MIN_NS), waiter->spin_max_ticks);
+    /* Hope for a busy ring; a few sleeps on an idle one bring it down to the minimum. */
+    waiter->spin_ticks = waiter->spin_max_ticks;
+}
+
 int vine_waiter_init(struct vine_waiter *waiter, struct vine_sleep_line *line,
                      const struct vine_wait_options *options)
 {
-    struct vine_wait_options chosen = {.size_bytes = sizeof(chosen)};
+    const struct vine_wait_options defaults = {.size_bytes = sizeof(defaults)};
 
-    if (options) {
-        if (options->size_bytes != sizeof(chosen))
-            return -EINVAL;
-        chosen = *options;
-    }
+    if (!options)
+        options = &defaults;
+    if (options->size_bytes != sizeof(defaults))
+        return -EINVAL;
 
-    const int error = check_line(line, chosen.mode);
+    const int error = check_line(line, options->mode);
 
     if (error)
         return error;
-    if (chosen.spin_ns == 0)
-        chosen.spin_ns = VINE_WAIT_SPIN_NS;
-    if (chosen.backstop_ns == 0)
-        chosen.backstop_ns = VINE_WAIT_BACKSTOP_NS;
-    *waiter = (struct vine_waiter){
-        .line = line,
-        .alive = chosen.alive,
-        .alive_context = chosen.alive_context,
-        .backstop_ns = chosen.backstop_ns,
-        .spin_max_ticks = chosen.spin_ns == 1 ? 0 : vine__clock_ns_to_ticks(chosen.spin_ns),
-        .spin_min_ticks = vine__clock_ns_to_ticks(SPIN_MIN_NS),
-        .yield_ticks = vine__clock_ns_to_ticks(SPIN_YIELD_NS),
-        .crowded_ticks = vine__clock_ns_to_ticks(SPIN_CROWDED_NS),
-        .is_stream = chosen.mode == VINE_WAIT_STREAM,
-    };
-    /* Hope for a busy ring; ten sleeps on an idle one bring it down to the minimum. */
-    waiter->spin_ticks = waiter->spin_max_ticks;
-    waiter->spin_min_ticks = vine__min_u64(waiter->spin_min_ticks, waiter->spin_max_ticks);
+    init_waiter(waiter, line, options);
+    return 0;
+}
+
+int vine_mpmc_waiter_init(struct vine_waiter *waiter, const struct vine_wait_options *options)
+{
+    const struct vine_wait_options defaults = {.size_bytes = sizeof(defaults)};
+
+    if (!options)
+        options = &defaults;
+    if (options->size_bytes != sizeof(defaults) || options->mode == VINE_WAIT_STREAM)
+        return -EINVAL;
+    init_waiter(waiter, NULL, options);
     return 0;
 }
 
@@ -134,9 +142,15 @@ void vine_wake_producer(struct vine_waker *waker, struct vine_spsc_consumer *con
 
 /* S1 and the fence. After it, `look` sees everything that was published by somebody who did not
  * see our line. */
-static void raise_line(struct vine_waiter *waiter, uint64_t awaited)
+void vine__wait_raise(struct vine_waiter *waiter, struct vine__wait_target *target)
 {
-    vine__store_relaxed_u64(&waiter->line->awaited, awaited);
+    if (target->sleepers) {
+        (void)vine__fetch_add_acq_rel_u32(&target->sleepers->count, 1);
+        /* Before the look: an epoch that is raised after it is seen by the futex. */
+        target->expected = vine__load_acquire_u32(&target->sleepers->epoch);
+    } else {
+        vine__store_relaxed_u64(&waiter->line->awaited, target->awaited);
+    }
     if (waiter->is_stream) {
         /* It was there when we registered, so that it cannot be missing now; if a filter was put
          * up meanwhile, the backstop is what remains. */
@@ -145,14 +159,17 @@ static void raise_line(struct vine_waiter *waiter, uint64_t awaited)
     vine__fence_full();
 }
 
-static void lower_line(struct vine_waiter *waiter)
+void vine__wait_lower(struct vine_waiter *waiter, struct vine__wait_target *target)
 {
-    vine__store_relaxed_u64(&waiter->line->awaited, 0);
+    if (target->sleepers)
+        (void)vine__fetch_sub_acq_rel_u32(&target->sleepers->count, 1);
+    else
+        vine__store_relaxed_u64(&waiter->line->awaited, 0);
 }
 
 /* Look for as long as it seems to pay. Returns what the last look said. */
 static int spin(struct vine_waiter *waiter, uint64_t start, uint64_t timeout_ns,
-                const struct target *target)
+                struct vine__wait_target *target)
 {
     uint64_t budget = waiter->spin_ticks;
     uint64_t next_yield = waiter->yield_ticks;
@@ -203,19 +220,19 @@ static void learn(struct vine_waiter *waiter, uint64_t waited_ticks)
 
 /* Sleep once, for at most `sleep_ns`. Returns what a look says afterwards; *ret_timed_out tells
  * whether nobody woke us. */
-static int sleep_once(struct vine_waiter *waiter, uint64_t sleep_ns, const struct target *target,
-                      bool *ret_timed_out)
+static int sleep_once(struct vine_waiter *waiter, uint64_t sleep_ns,
+                      struct vine__wait_target *target, bool *ret_timed_out)
 {
     int seen;
     int error = 0;
 
-    raise_line(waiter, target->awaited);
+    vine__wait_raise(waiter, target);
     seen = target->look(target->end); /* S2 */
     if (seen == 0) {
         waiter->sleeps++;
         error = vine__futex_wait(target->word, target->expected, sleep_ns);
     }
-    lower_line(waiter);
+    vine__wait_lower(waiter, target);
     if (seen == 0)
         seen = target->look(target->end);
     *ret_timed_out = seen == 0 && error == -ETIMEDOUT;
@@ -225,7 +242,7 @@ static int sleep_once(struct vine_waiter *waiter, uint64_t sleep_ns, const struc
 }
 
 static int sleep_until_seen(struct vine_waiter *waiter, uint64_t timeout_ns,
-                            const struct target *target)
+                            struct vine__wait_target *target)
 {
     const uint64_t start_ns = vine__clock_now_ns();
 
@@ -254,7 +271,8 @@ static int sleep_until_seen(struct vine_waiter *waiter, uint64_t timeout_ns,
     }
 }
 
-static int wait_for(struct vine_waiter *waiter, uint64_t timeout_ns, const struct target *target)
+int vine__wait_for(struct vine_waiter *waiter, uint64_t timeout_ns,
+                   struct vine__wait_target *target)
 {
     int seen = target->look(target->end);
 
@@ -283,11 +301,11 @@ static int look_for_space(void *end)
     return vine__spsc_reserve((struct vine_spsc_producer *)end, 1);
 }
 
-static struct target message_target(struct vine_spsc_consumer *consumer)
+static struct vine__wait_target message_target(struct vine_spsc_consumer *consumer)
 {
     /* Nobody waits for us while we wait for them. */
     vine__spsc_consumer_publish(consumer);
-    return (struct target){
+    return (struct vine__wait_target){
         .end = consumer,
         .look = look_for_message,
         .awaited = consumer->position + 1,
@@ -297,9 +315,9 @@ static struct target message_target(struct vine_spsc_consumer *consumer)
 }
 
 /* Called when the ring is known to be full, so that consumed_seen is what is to change. */
-static struct target space_target(struct vine_spsc_producer *producer)
+static struct vine__wait_target space_target(struct vine_spsc_producer *producer)
 {
-    return (struct target){
+    return (struct vine__wait_target){
         .end = producer,
         .look = look_for_space,
         .awaited = producer->consumed_seen + 1,
@@ -311,9 +329,9 @@ static struct target space_target(struct vine_spsc_producer *producer)
 int vine_wait_message(struct vine_waiter *waiter, struct vine_spsc_consumer *consumer,
                       uint64_t timeout_ns)
 {
-    const struct target target = message_target(consumer);
+    struct vine__wait_target target = message_target(consumer);
 
-    return wait_for(waiter, timeout_ns, &target);
+    return vine__wait_for(waiter, timeout_ns, &target);
 }
 
 int vine_wait_space(struct vine_waiter *waiter, struct vine_spsc_producer *producer,
@@ -324,28 +342,28 @@ int vine_wait_space(struct vine_waiter *waiter, struct vine_spsc_producer *produ
     if (room != 0)
         return room > 0 ? 0 : room;
 
-    const struct target target = space_target(producer);
+    struct vine__wait_target target = space_target(producer);
 
-    return wait_for(waiter, timeout_ns, &target);
+    return vine__wait_for(waiter, timeout_ns, &target);
 }
 
-static int arm(struct vine_waiter *waiter, const struct target *target)
+static int arm(struct vine_waiter *waiter, struct vine__wait_target *target)
 {
     int seen = target->look(target->end);
 
     if (seen == 0) {
-        raise_line(waiter, target->awaited);
+        vine__wait_raise(waiter, target);
         seen = target->look(target->end);
         if (seen == 0)
             return 0;
-        lower_line(waiter);
+        vine__wait_lower(waiter, target);
     }
     return seen > 0 ? -EALREADY : seen;
 }
 
 int vine_wait_arm_message(struct vine_waiter *waiter, struct vine_spsc_consumer *consumer)
 {
-    const struct target target = message_target(consumer);
+    struct vine__wait_target target = message_target(consumer);
 
     return arm(waiter, &target);
 }
@@ -357,14 +375,14 @@ int vine_wait_arm_space(struct vine_waiter *waiter, struct vine_spsc_producer *p
     if (room != 0)
         return room > 0 ? -EALREADY : room;
 
-    const struct target target = space_target(producer);
+    struct vine__wait_target target = space_target(producer);
 
     return arm(waiter, &target);
 }
 
 void vine_wait_disarm(struct vine_waiter *waiter)
 {
-    lower_line(waiter);
+    vine__store_relaxed_u64(&waiter->line->awaited, 0);
 }
 
 void vine_waiter_statistics(const struct vine_waiter *waiter,

@@ -301,10 +301,14 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
                     vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks));
         vine__count(&appliance->tasks_taken, (uint64_t)-1);
         vine__served_complete(call);
-        if (pipe->state == VINE__SERVED_OPEN)
+        if (pipe->state == VINE__SERVED_OPEN) {
             vine__served_flush(pipe, channel);
-        else
+            /* Somebody may have waited for it: the next poll of the pipe sees to that. */
+            if (!vine__list_is_empty(&pipe->deferred))
+                vine__loop_activate(pipe);
+        } else {
             vine__served_end_if_over(pipe);
+        }
     }
     return true;
 }
