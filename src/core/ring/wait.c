@@ -14,11 +14,12 @@
 VINE_STATIC_ASSERT(sizeof(struct vine_sleep_line) == VINE_CACHE_LINE, "a line of its own");
 VINE_STATIC_ASSERT(offsetof(struct vine_sleep_line, awaited) == 0, "layout");
 
-#define SPIN_MIN_NS     1000  /* a budget that costs an idle side next to nothing */
-#define SPIN_YIELD_NS   4000  /* between two offers of the processor */
-#define SPIN_CROWDED_NS 20000 /* an accepted offer; a declined one takes 0.3 us */
-#define SPIN_LOOKS      16    /* looks between two readings of the clock */
-#define CALM_WAITS      64    /* waits that do not spin after a crowded one */
+#define SPIN_MIN_NS     1000    /* a budget that costs an idle side next to nothing */
+#define SPIN_YIELD_NS   4000    /* between two offers of the processor */
+#define SPIN_CROWDED_NS 20000   /* an accepted offer; a declined one takes 0.3 us */
+#define SPIN_LOOKS      16      /* looks between two readings of the clock */
+#define HELD_NS         2000000 /* a sleep behind a slot whose owner has stalled */
+#define CALM_WAITS      64      /* waits that do not spin after a crowded one */
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
@@ -254,13 +255,16 @@ static int sleep_until_seen(struct vine_waiter *waiter, uint64_t timeout_ns,
             return -ETIMEDOUT;
 
         const uint64_t left_ns = timeout_ns - elapsed_ns;
-        const int seen =
-            sleep_once(waiter, vine__min_u64(left_ns, waiter->backstop_ns), target, &timed_out);
+        const bool is_held = target->is_held && target->is_held(target->end);
+        const uint64_t sleep_ns = is_held ? HELD_NS : waiter->backstop_ns;
+        const int seen = sleep_once(waiter, vine__min_u64(left_ns, sleep_ns), target, &timed_out);
 
         if (seen != 0)
             return seen;
         if (!timed_out)
             continue;
+        if (is_held)
+            return 1; /* the caller's next try counts against the holder's patience */
         waiter->backstops++;
         if (waiter->alive) {
             const int error = waiter->alive(waiter->alive_context);

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stamp of the slot that position p falls on, with N slots:
+ *
+ *   FREE p    --- producer of p --->  FULL p  --- consumer of p --->  FREE p+N
+ *
+ * A position is owned by who moves `tail` (a producer) or `head` (a consumer) over it by
+ * compare-and-swap. Who finds the owner stalled turns the stamp to STUCK; both then step over the
+ * slot's positions, raising the stamp lap by lap, and never touch its payload:
+ *
+ *   FREE p    --- a consumer at head = p, tail > p ----->  STUCK p
+ *   FULL p-N  --- a producer at tail = p, head > p-N --->  STUCK p
+ *   STUCK v   --- a producer at tail = v+N ------------->  STUCK v+N
+ *   STUCK v   --- the owner, back again ---------------->  FREE v+N
+ *
+ * The owner finds out because its own step is a compare-and-swap, too. M1 (release) of each of
+ * those pairs with M2 (acquire) of whoever reads the stamp before touching the payload.
+ *
+ *   0 <= tail - head <= N, but for positions that are void.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <vine/error.h>
+#include <vine/mpmc.h>
+
+#include "arch/clock/clock.h"
+#include "core/ring/mpmc_layout.h"
+#include "utils/atomic.h"
+#include "utils/bits.h"
+
+/* A handle that is turned away reads the clock the first few times (it may sleep in between), then
+ * seldom: an idle consumer polls for next to nothing. */
+#define LOOKS_FIRST   8
+#define LOOKS_A_CLOCK 64
+
+static uint64_t stamp_of(uint64_t position, enum vine__mpmc_state state)
+{
+    return position << 2 | (uint64_t)state;
+}
+
+static enum vine__mpmc_state state_of(uint64_t stamp)
+{
+    return (enum vine__mpmc_state)(stamp & 3);
+}
+
+static uint64_t position_of(uint64_t stamp)
+{
+    return stamp >> 2;
+}
+
+static bool count_is_possible(uint32_t slot_count)
+{
+    return slot_count >= VINE_MPMC_SLOTS_MIN && slot_count <= VINE_MPMC_SLOTS_MAX &&
+           vine__is_power_of_two_u64(slot_count);
+}
+
+size_t vine_mpmc_size(uint32_t slot_count)
+{
+    if (!count_is_possible(slot_count))
+        return 0;
+    return sizeof(struct vine_mpmc_control) + slot_count * sizeof(struct vine_mpmc_slot);
+}
+
+int vine_mpmc_format(void *memory, size_t size_bytes, uint32_t slot_count)
+{
+    struct vine_mpmc_control *control = (struct vine_mpmc_control *)memory;
+
+    if (!memory || (uintptr_t)memory % VINE_CACHE_LINE != 0 || !count_is_possible(slot_count) ||
+        size_bytes < vine_mpmc_size(slot_count))
+        return -EINVAL;
+
+    struct vine_mpmc_slot *slots = (struct vine_mpmc_slot *)(control + 1);
+
+    memset(memory, 0, vine_mpmc_size(slot_count));
+    for (uint64_t position = 0; position < slot_count; position++)
+        slots[position].stamp = stamp_of(position, VINE__MPMC_FREE);
+    control->slot_count = slot_count;
+    control->slot_bytes = sizeof(struct vine_mpmc_slot);
+    /* F1 pairs with F2: the queue before the word that says it is one. */
+    vine__store_release_u64(&control->magic, VINE__MPMC_MAGIC);
+    return 0;
+}
+
+int vine_mpmc_attach(struct vine_mpmc *queue, void *memory, size_t size_bytes)
+{
+    struct vine_mpmc_control *control = (struct vine_mpmc_control *)memory;
+
+    if (!memory || (uintptr_t)memory % VINE_CACHE_LINE != 0)
+        return -EINVAL;
+    if (size_bytes < sizeof(*control))
+        return -VINE_ETRUNCATED;
+    /* F2 pairs with F1. */
+    if (vine__load_acquire_u64(&control->magic) != VINE__MPMC_MAGIC)
+        return -VINE_EMAGIC;
+
+    const uint32_t slot_count = vine__load_relaxed_u32(&control->slot_count);
+
+    if (!count_is_possible(slot_count))
+        return -VINE_EMAGIC;
+    if (size_bytes < vine_mpmc_size(slot_count))
+        return -VINE_ETRUNCATED;
+    *queue = (struct vine_mpmc){
+        .control = control,
+        .slots = (struct vine_mpmc_slot *)(control + 1),
+        .slot_count = slot_count,
+        .blocked_at = UINT64_MAX,
+    };
+    vine_mpmc_set_patience(queue, VINE_MPMC_PATIENCE_NS);
+    return 0;
+}
+
+void vine_mpmc_clone(struct vine_mpmc *clone, const struct vine_mpmc *queue)
+{
+    *clone = (struct vine_mpmc){
+        .control = queue->control,
+        .slots = queue->slots,
+        .slot_count = queue->slot_count,
+        .patience_ticks = queue->patience_ticks,
+        .blocked_at = UINT64_MAX,
+    };
+}
+
+void vine_mpmc_set_patience(struct vine_mpmc *queue, uint64_t patience_ns)
+{
+    queue->patience_ticks = vine__clock_ns_to_ticks(patience_ns);
+}
+
+/* We met `stamp` at the position that is next. Has it been in our way for as long as our patience
+ * lasts? */
+static bool patience_is_over(struct vine_mpmc *queue, uint64_t position, uint64_t stamp)
+{
+    const uint64_t met = position << 2 ^ stamp << 32 ^ stamp;
+
+    if (queue->blocked_at != met) {
+        queue->blocked_at = met;
+        queue->blocked_looks = 0;
+        queue->blocked_since = vine__clock_ticks();
+        return queue->patience_ticks == 0;
+    }
+    queue->blocked_looks++;
+    if (queue->patience_ticks > 0 && queue->blocked_looks > LOOKS_FIRST &&
+        queue->blocked_looks % LOOKS_A_CLOCK != 0)
+        return false;
+    return vine__clock_ticks() - queue->blocked_since >= queue->patience_ticks;
+}
+
+/* Give a slot back that we own, whose stamp is `expected` unless the others lost patience. Returns
+ * whether they did not. */
+static bool finish(struct vine_mpmc *queue, struct vine_mpmc_slot *slot, uint64_t expected,
+                   uint64_t next)
+{
+    uint64_t found = expected;
+
+    /* M1 pairs with M2. */
+    if (vine__compare_exchange_acq_rel_u64(&slot->stamp, &found, next))
+        return true;
+    /* Ends: each failure is a lap of the others. */
+    while (!vine__compare_exchange_acq_rel_u64(
+        &slot->stamp, &found, stamp_of(position_of(found) + queue->slot_count, VINE__MPMC_FREE))) {
+    }
+    return false;
+}
+
+/* Move over a position that is void. It does not matter who does. */
+static void step_over(uint64_t *word, uint64_t position)
+{
+    (void)vine__compare_exchange_acq_rel_u64(word, &position, position + 1);
+}
+
+enum verdict { TAKE, SKIP, AGAIN, STOP };
+
+/* What a producer makes of the stamp that it found at `position`, which is or was the tail. */
+static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *slot,
+                               uint64_t position, uint64_t stamp)
+{
+    const uint64_t at = position_of(stamp);
+
+    if (at == position && state_of(stamp) == VINE__MPMC_FREE)
+        return TAKE;
+    if (at == position && state_of(stamp) == VINE__MPMC_STUCK)
+        return SKIP;
+    if (at != position - queue->slot_count)
+        return AGAIN; /* the tail moved on */
+
+    /* The lap before is not over for this slot. Full, or is its owner late? Only a consumer that
+     * has taken its position can be late, so that tail - head stays within N. */
+    if ((int64_t)(vine__load_acquire_u64(&queue->control->head.value) - at) <= 0)
+        return STOP;
+    if (state_of(stamp) == VINE__MPMC_FREE)
+        return AGAIN; /* the tail moved on */
+    if (state_of(stamp) == VINE__MPMC_FULL && !patience_is_over(queue, position, stamp))
+        return STOP;
+    if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
+                                            stamp_of(position, VINE__MPMC_STUCK)))
+        return AGAIN;
+    queue->stepped_over++;
+    return SKIP;
+}
+
+int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
+{
+    uint64_t *tail = &queue->control->tail.value;
+
+    if (size > VINE_MPMC_BYTES)
+        return -EINVAL;
+    /* Lock-free: we go round again only if somebody else made a step. */
+    for (;;) {
+        uint64_t position = vine__load_relaxed_u64(tail);
+        struct vine_mpmc_slot *slot = &queue->slots[position & (queue->slot_count - 1)];
+        /* M2 pairs with M1: the slot's last reader is done with it. */
+        const uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
+
+        switch (judge_push(queue, slot, position, stamp)) {
+        case TAKE:
+            if (!vine__compare_exchange_acq_rel_u64(tail, &position, position + 1))
+                break;
+            memcpy(slot->payload, bytes, size);
+            if (finish(queue, slot, stamp, stamp_of(position, VINE__MPMC_FULL)))
+                return 0;
+            break; /* we were too slow: at a later position, then */
+        case SKIP:
+            step_over(tail, position);
+            break;
+        case AGAIN:
+            if (vine__load_acquire_u64(tail) == position &&
+                vine__load_acquire_u64(&slot->stamp) == stamp)
+                return -EAGAIN; /* a stamp that no party of ours writes */
+            break;
+        case STOP:
+            return -EAGAIN;
+        }
+    }
+}
+
+/* What a consumer makes of the stamp that it found at `position`, which is or was the head. */
+static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *slot,
+                              uint64_t position, uint64_t stamp)
+{
+    const uint64_t at = position_of(stamp);
+
+    if (at == position && state_of(stamp) == VINE__MPMC_FULL)
+        return TAKE;
+    if (at == position && state_of(stamp) == VINE__MPMC_STUCK)
+        return SKIP;
+    if (at == position - queue->slot_count)
+        return STOP; /* the lap before is not over for this slot: nothing was pushed here since */
+    if (at != position || state_of(stamp) != VINE__MPMC_FREE)
+        return AGAIN; /* the head moved on */
+
+    /* Empty, or is its producer late? We ask seldom, for `tail` is the producers' line. */
+    if (!patience_is_over(queue, position, stamp))
+        return STOP;
+    if (vine__load_acquire_u64(&queue->control->tail.value) == position) {
+        queue->blocked_at = UINT64_MAX;
+        return STOP;
+    }
+    if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
+                                            stamp_of(position, VINE__MPMC_STUCK)))
+        return AGAIN;
+    queue->stepped_over++;
+    return SKIP;
+}
+
+int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
+{
+    uint64_t *head = &queue->control->head.value;
+
+    /* Lock-free: we go round again only if somebody else made a step. */
+    for (;;) {
+        uint64_t position = vine__load_relaxed_u64(head);
+        struct vine_mpmc_slot *slot = &queue->slots[position & (queue->slot_count - 1)];
+        /* M2 pairs with M1: the payload is there once the stamp says so. */
+        const uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
+
+        switch (judge_pop(queue, slot, position, stamp)) {
+        case TAKE:
+            if (!vine__compare_exchange_acq_rel_u64(head, &position, position + 1))
+                break;
+            memcpy(ret_bytes, slot->payload, VINE_MPMC_BYTES);
+            (void)finish(queue, slot, stamp,
+                         stamp_of(position + queue->slot_count, VINE__MPMC_FREE));
+            return 0;
+        case SKIP:
+            /* The producer that made it void may not have moved the tail yet. */
+            step_over(&queue->control->tail.value, position);
+            step_over(head, position);
+            break;
+        case AGAIN:
+            if (vine__load_acquire_u64(head) == position &&
+                vine__load_acquire_u64(&slot->stamp) == stamp)
+                return -EAGAIN; /* a stamp that no party of ours writes */
+            break;
+        case STOP:
+            return -EAGAIN;
+        }
+    }
+}
+
+int vine_mpmc_push_burst(struct vine_mpmc *queue, const void *messages, size_t size, uint32_t count)
+{
+    const unsigned char *from = (const unsigned char *)messages;
+    uint32_t pushed = 0;
+
+    if (size > VINE_MPMC_BYTES || count > INT_MAX)
+        return -EINVAL;
+    while (pushed < count && vine_mpmc_push(queue, from + pushed * size, size) == 0)
+        pushed++;
+    return (int)pushed;
+}
+
+int vine_mpmc_pop_burst(struct vine_mpmc *queue, void *ret_messages, uint32_t count_max)
+{
+    unsigned char *to = (unsigned char *)ret_messages;
+    uint32_t popped = 0;
+
+    if (count_max > INT_MAX)
+        return -EINVAL;
+    while (popped < count_max && vine_mpmc_pop(queue, to + popped * VINE_MPMC_BYTES) == 0)
+        popped++;
+    return (int)popped;
+}
+
+uint32_t vine_mpmc_used(const struct vine_mpmc *queue)
+{
+    const uint64_t head = vine__load_acquire_u64(&queue->control->head.value);
+    const uint64_t used = vine__load_acquire_u64(&queue->control->tail.value) - head;
+
+    /* The two are not read at one moment. */
+    return (uint32_t)vine__min_u64(used, queue->slot_count);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/ring/mpmc_layout.h - what the parties of an mpmc queue share, byte by byte.
+ *
+ * Owns:     nothing.
+ * Threads:  each word says who writes it.
+ * Blocking: never.
+ * Trust:    the parties cooperate; see vine/mpmc.h.
+ * Limits:   little-endian; docs/formats/ring.md describes the same bytes.
+ */
+#ifndef VINE_CORE_RING_MPMC_LAYOUT_H
+#define VINE_CORE_RING_MPMC_LAYOUT_H
+
+#include <vine/base.h>
+#include <vine/mpmc.h>
+
+#include "utils/assert.h"
+
+#define VINE__MPMC_MAGIC 0x31434d504d454e56ULL /* "VNEMPMC1" */
+
+/* Sleepers of one kind. Who goes to sleep counts itself in; who publishes and finds the count not
+ * zero raises the epoch, on which they sleep. A sleeper that is killed stays counted: from then on
+ * each publication makes a system call for nothing, and nothing else happens. */
+struct vine_mpmc_sleepers {
+    uint32_t epoch;
+    uint32_t count;
+    unsigned char unused[56];
+} __attribute__((aligned(64)));
+
+struct vine_mpmc_word {
+    uint64_t value;
+    unsigned char unused[56];
+} __attribute__((aligned(64)));
+
+struct vine_mpmc_control {
+    uint64_t magic; /* stored last by the one who formats */
+    uint32_t slot_count;
+    uint32_t slot_bytes;
+    unsigned char unused[48];
+    struct vine_mpmc_word tail; /* the next position to be filled; producers */
+    struct vine_mpmc_word head; /* the next position to be taken; consumers */
+    struct vine_mpmc_sleepers for_message;
+    struct vine_mpmc_sleepers for_space;
+} __attribute__((aligned(64)));
+
+/* The stamp is a position, shifted by two, and what the slot is doing at it. */
+struct vine_mpmc_slot {
+    uint64_t stamp;
+    unsigned char payload[VINE_MPMC_BYTES];
+} __attribute__((aligned(64)));
+
+enum vine__mpmc_state {
+    VINE__MPMC_FREE = 0,  /* waits for the producer of this position */
+    VINE__MPMC_FULL = 1,  /* holds the message of this position */
+    VINE__MPMC_STUCK = 2, /* its owner stalled; positions up to this one are void */
+};
+
+VINE_STATIC_ASSERT(sizeof(struct vine_mpmc_slot) == 64, "a slot is a line");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_slot, payload) == 8, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, slot_count) == 8, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, slot_bytes) == 12, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, tail) == 64, "a line of its own");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, head) == 128, "a line of its own");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, for_message) == 192, "a line of its own");
+VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, for_space) == 256, "a line of its own");
+VINE_STATIC_ASSERT(sizeof(struct vine_mpmc_control) == 320, "the slots follow");
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+
+#include <vine/mpmc.h>
+
+#include "arch/wake/futex.h"
+#include "core/ring/mpmc_layout.h"
+#include "core/ring/wait_internal.h"
+#include "utils/atomic.h"
+
+/* Whether a consumer at the head would find a message, or somebody's slot to step over. */
+static int look_for_message(void *end)
+{
+    const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    const uint64_t head = vine__load_acquire_u64(&queue->control->head.value);
+    const uint64_t stamp =
+        vine__load_acquire_u64(&queue->slots[head & (queue->slot_count - 1)].stamp);
+
+    return stamp != (head << 2 | VINE__MPMC_FREE) && stamp >> 2 == (head & UINT64_MAX >> 2);
+}
+
+/* Whether a producer at the tail would find its slot free, or void. */
+static int look_for_space(void *end)
+{
+    const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
+    const uint64_t stamp =
+        vine__load_acquire_u64(&queue->slots[tail & (queue->slot_count - 1)].stamp);
+
+    return stamp >> 2 == (tail & UINT64_MAX >> 2) && (stamp & 3) != VINE__MPMC_FULL;
+}
+
+/* A position was taken, and its owner has not finished. */
+static bool is_message_held(void *end)
+{
+    const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    const uint64_t head = vine__load_acquire_u64(&queue->control->head.value);
+
+    return vine__load_acquire_u64(&queue->control->tail.value) != head;
+}
+
+static bool is_space_held(void *end)
+{
+    const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
+
+    return tail - vine__load_acquire_u64(&queue->control->head.value) < queue->slot_count;
+}
+
+static int wait_on(struct vine_mpmc *queue, struct vine_waiter *waiter,
+                   struct vine__wait_target target, uint64_t timeout_ns)
+{
+    if (waiter->line)
+        return -EINVAL; /* made for a ring of another kind */
+    target.end = queue;
+    target.word = &target.sleepers->epoch;
+    return vine__wait_for(waiter, timeout_ns, &target);
+}
+
+int vine_mpmc_wait_message(struct vine_mpmc *queue, struct vine_waiter *waiter, uint64_t timeout_ns)
+{
+    const struct vine__wait_target target = {
+        .look = look_for_message,
+        .is_held = is_message_held,
+        .sleepers = &queue->control->for_message,
+    };
+
+    return wait_on(queue, waiter, target, timeout_ns);
+}
+
+int vine_mpmc_wait_space(struct vine_mpmc *queue, struct vine_waiter *waiter, uint64_t timeout_ns)
+{
+    const struct vine__wait_target target = {
+        .look = look_for_space,
+        .is_held = is_space_held,
+        .sleepers = &queue->control->for_space,
+    };
+
+    return wait_on(queue, waiter, target, timeout_ns);
+}
+
+static void wake(struct vine_mpmc_sleepers *sleepers, uint32_t count)
+{
+    /* Stands between the stamp that was just stored and the sleepers' count; on the other side it
+     * is vine__wait_raise's. */
+    vine__fence_full();
+    if (vine__load_relaxed_u32(&sleepers->count) == 0)
+        return;
+    (void)vine__fetch_add_acq_rel_u32(&sleepers->epoch, 1);
+    (void)vine__futex_wake(&sleepers->epoch, count > INT_MAX ? INT_MAX : (int)count);
+}
+
+void vine_mpmc_wake_consumers(struct vine_mpmc *queue, uint32_t count)
+{
+    wake(&queue->control->for_message, count);
+}
+
+void vine_mpmc_wake_producers(struct vine_mpmc *queue, uint32_t count)
+{
+    wake(&queue->control->for_space, count);
+}
