@@ -16,9 +16,11 @@
 #include <vine/base.h>
 #include <vine/box.h>
 #include <vine/error.h>
+#include <vine/mpmc.h>
 #include <vine/procedure.h>
 #include <vine/segment.h>
 #include <vine/spsc.h>
 #include <vine/talk.h>
+#include <vine/wait.h>
 
 #endif
