@@ -3,7 +3,7 @@
 # A handful of verbs over CMake. Every build lies under out/<preset>; build/ stays yours.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := all
-.PHONY: all demo test check bench fuzz fmt install clean help
+.PHONY: all demo test check bench fuzz fmt docs install clean help
 
 # The demo's tree, the fuzzers' seconds, and where to install.
 DIR     ?= /usr/include
@@ -47,6 +47,10 @@ fuzz: ## run every fuzzer for SECONDS=60
 fmt: ## lay all C and C++ out as .clang-format says
 	@scripts/packages build test
 	@git ls-files -z '*.c' '*.h' '*.cpp' | xargs -0 clang-format -i
+
+docs: ## draw the picture in README anew from docs/high_level.dot
+	@scripts/packages docs
+	@scripts/diagram
 
 install: ## headers, libraries, the command, man pages, completions (PREFIX=/usr/local, DESTDIR=)
 	@scripts/packages build

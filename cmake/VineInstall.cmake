@@ -3,8 +3,8 @@
 # `cmake --install`: headers, both libraries, pkg-config file, command, man pages, completions.
 include(GNUInstallDirs)
 
-# Libraries that sit in /usr/local/lib are found there by everybody's linker; Debian's multiarch
-# folder is the packager's to ask for, with -DCMAKE_INSTALL_LIBDIR.
+# The pkg-config file finds the prefix from where it lies itself, so that a tree can be moved.
+file(RELATIVE_PATH vine_way_to_prefix "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
 configure_file(cmake/vine.pc.in vine.pc @ONLY)
 
 install(TARGETS libvine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
