@@ -57,7 +57,7 @@ static bool has_work(struct vine__served *pipe)
     for (uint32_t i = 0; i < pipe->channel_count; i++)
         if (vine__spsc_ready(&pipe->channels[i]->submissions) != 0)
             return true;
-    return !vine__list_is_empty(&pipe->deferred) && pipe->jobs_taken == 0;
+    return false;
 }
 
 /* Put to sleep the active pipes that were idle since `idle_since`. Returns whether all slept. */
