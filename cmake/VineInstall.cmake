@@ -5,6 +5,7 @@ include(GNUInstallDirs)
 
 # The pkg-config file finds the prefix from where it lies itself, so that a tree can be moved.
 file(RELATIVE_PATH vine_way_to_prefix "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+string(REGEX REPLACE "/$" "" vine_way_to_prefix "${vine_way_to_prefix}")
 configure_file(cmake/vine.pc.in vine.pc @ONLY)
 
 install(TARGETS libvine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
