@@ -125,8 +125,7 @@ int vine__channel_meet(struct vine__channel *channel)
     return 1;
 }
 
-/* A message leaves as many slots as tasks may still need. The caller is the channel's issuer, with
- * the pipe's lock if it ends a session. */
+/* A message leaves as many slots as tasks may still need. The caller is the channel's issuer. */
 static bool push_message(struct vine__channel *channel, const struct vine_wire_submission *message)
 {
     struct vine_pipe *pipe = channel->pipe;
@@ -137,8 +136,6 @@ static bool push_message(struct vine__channel *channel, const struct vine_wire_s
         vine__pipe_break(pipe, reserved, true, "an impossible position in a submission ring");
     if (reserved < (int)wanted)
         return false;
-    if (message->kind == VINE_WIRE_SESSION_END)
-        vine__session_end_sent(pipe, message->session, channel, channel->producer.position);
     memcpy(vine__spsc_slot_at(&channel->producer, 0)->payload, message, sizeof *message);
     vine__spsc_publish(&channel->producer, 1);
     vine__pipe_wake(pipe, channel);
@@ -189,11 +186,7 @@ void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *
     if (vine__thread_channel(pipe, &channel) == 0) {
         vine__channel_lock(channel);
         vine__channel_flush(channel);
-        if (message->kind == VINE_WIRE_SESSION_END)
-            pthread_mutex_lock(&pipe->lock);
         is_sent = push_message(channel, message);
-        if (message->kind == VINE_WIRE_SESSION_END)
-            pthread_mutex_unlock(&pipe->lock);
         vine__channel_unlock(channel);
     }
     if (is_sent)

@@ -30,9 +30,8 @@
 #include "core/talk/store.h"
 #include "utils/assert.h"
 
-#define VINE__TASKS_MOST    3072u /* in flight a channel: the pool keeps a quarter for ended ones */
-#define VINE__SESSIONS_MOST 256u
-#define VINE__ACCELERATORS  64u /* virtual ones of a pipe, the pipe's own included */
+#define VINE__TASKS_MOST   3072u /* in flight a channel: the pool keeps a quarter for ended ones */
+#define VINE__ACCELERATORS 64u   /* virtual ones of a pipe, the pipe's own included */
 
 #define VINE__PIPE_MAGIC        0x45504950454e4956ULL
 #define VINE__DATA_MAGIC        0x41544144454e4956ULL
@@ -153,17 +152,6 @@ struct vine_session {
     bool is_closed;
 };
 
-/* A session's number can be given out again when the appliance has read of the session's end. */
-struct vine__session_slot {
-    enum {
-        VINE__SESSION_FREE,
-        VINE__SESSION_USED,
-        VINE__SESSION_ENDING,
-    } state;
-    const struct vine__channel *channel; /* by which the message of its end went */
-    uint64_t position;
-};
-
 struct vine_accelerator {
     uint64_t link; /* the store's, or the next one that waits to be retired */
     uint64_t magic;
@@ -237,8 +225,9 @@ struct vine_pipe {
     struct vine__kept_message *kept_last;
     struct vine_accelerator *retiring;
     struct vine_procedure *procedures;
-    uint64_t accelerator_ids; /* a bit for each one in use */
-    struct vine__session_slot session_slots[VINE__SESSIONS_MOST + 1];
+    uint64_t accelerator_ids;                       /* a bit for each one in use */
+    bool is_session_used[VINE_WIRE_SESSION_PLACES]; /* by place; 0 is none */
+    uint8_t session_uses[VINE_WIRE_SESSION_PLACES]; /* of each place, so far */
 
     /* Behind link_lock, but for waking and vine__mirror_resolve. */
     pthread_mutex_t link_lock;
@@ -444,9 +433,6 @@ uint32_t vine__type_bytes(uint32_t data_type);
 VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine__channel *channel,
                                       const struct vine_procedure *procedure, bool is_last);
 void vine__session_task_ended(struct vine_session *session, const struct vine_task *task);
-/* The message of a session's end is at this position of the channel's ring. */
-void vine__session_end_sent(struct vine_pipe *pipe, uint16_t id,
-                            const struct vine__channel *channel, uint64_t position);
 
 void vine__accelerator_unref(struct vine_accelerator *accelerator);
 /* Tell the appliance of accelerators that nobody uses any more, as far as there is room. */

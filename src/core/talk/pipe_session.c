@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions: numbers that the application gives to work that spans tasks.
+ * Sessions: ids that the application gives to work that spans tasks.
  *
  * The appliance makes a session's state with its first task and ends it with a last task that ended
- * well, or when told. A number is given out again only when the appliance has read that message:
- * then a task of the next session, on whichever channel, comes after it.
+ * well, or when told. An id is a place and a use of that place, so that what is said of one use, on
+ * whichever channel, means no other.
  *
  * The tasks of a session run in the order of issue because they go through one ring. A session
  * changes its channel only while none of its tasks is pending.
@@ -15,19 +15,14 @@
 
 #include "core/talk/pipe_internal.h"
 
-/* A number that nothing in the appliance belongs to, or 0. The pipe's lock is held. */
-static uint16_t take_number(struct vine_pipe *pipe)
+/* An id in a free place, or 0. The pipe's lock is held. */
+static uint16_t take_id(struct vine_pipe *pipe)
 {
-    for (uint32_t id = 1; id <= VINE__SESSIONS_MOST; id++) {
-        struct vine__session_slot *slot = &pipe->session_slots[id];
-
-        if (slot->state == VINE__SESSION_USED ||
-            (slot->state == VINE__SESSION_ENDING &&
-             vine__load_acquire_u64(slot->channel->producer.consumed) <= slot->position))
-            continue;
-        slot->state = VINE__SESSION_USED;
-        return (uint16_t)id;
-    }
+    for (uint32_t place = 1; place < VINE_WIRE_SESSION_PLACES; place++)
+        if (!pipe->is_session_used[place]) {
+            pipe->is_session_used[place] = true;
+            return (uint16_t)(place | (uint32_t)++pipe->session_uses[place] << 8);
+        }
     return 0;
 }
 
@@ -50,7 +45,7 @@ int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
         session->magic = VINE__SESSION_MAGIC;
         session->pipe = pipe;
         session->procedure = procedure;
-        session->id = take_number(pipe);
+        session->id = take_id(pipe);
         if (session->id == 0) {
             vine__store_give(&pipe->sessions, session);
             error = -VINE_EQUOTA;
@@ -92,8 +87,7 @@ static bool finish(struct vine_session *session, uint16_t *ret_id)
     const bool tell = session->is_begun && !session->is_complete;
 
     *ret_id = session->id;
-    if (!tell)
-        pipe->session_slots[session->id].state = VINE__SESSION_FREE;
+    pipe->is_session_used[VINE_WIRE_SESSION_PLACE(session->id)] = false;
     vine__store_give(&pipe->sessions, session);
     return tell;
 }
@@ -103,16 +97,6 @@ static void tell_end(struct vine_pipe *pipe, uint16_t id)
     const struct vine_wire_submission message = {.kind = VINE_WIRE_SESSION_END, .session = id};
 
     vine__pipe_tell(pipe, &message);
-}
-
-void vine__session_end_sent(struct vine_pipe *pipe, uint16_t id,
-                            const struct vine__channel *channel, uint64_t position)
-{
-    pipe->session_slots[id] = (struct vine__session_slot){
-        .state = VINE__SESSION_ENDING,
-        .channel = channel,
-        .position = position,
-    };
 }
 
 void vine__session_task_ended(struct vine_session *session, const struct vine_task *task)

@@ -72,6 +72,15 @@ static inline void gate_wait_for(int count)
     pthread_mutex_unlock(&gate.lock);
 }
 
+/* The number of the task that passed as the n-th. */
+static inline uint64_t gate_order(int n)
+{
+    pthread_mutex_lock(&gate.lock);
+    const uint64_t number = gate.order[n];
+    pthread_mutex_unlock(&gate.lock);
+    return number;
+}
+
 static inline int run_gate(struct vine_call *call)
 {
     const uint64_t number = vine_call_scalar(call, 0, 0);

@@ -518,9 +518,9 @@ static void a_task_starts_after_another_if_asked_to(void **state)
     assert_int_equal(vine_task_wait(third, LIMIT), 0);
     assert_int_equal(vine_task_wait(second, LIMIT), 0);
     assert_int_equal(vine_task_wait(first, LIMIT), 0);
-    assert_int_equal(gate.order[0], 1);
-    assert_int_equal(gate.order[1], 2);
-    assert_int_equal(gate.order[2], 3);
+    assert_int_equal(gate_order(0), 1);
+    assert_int_equal(gate_order(1), 2);
+    assert_int_equal(gate_order(2), 3);
     options.after = first; /* which has ended: nothing to wait for */
     struct vine_task *fourth = gate_issue(pipe_of_test, 4, &options);
     assert_int_equal(vine_task_wait(fourth, LIMIT), 0);

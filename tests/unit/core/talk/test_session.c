@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "served.h"
+
+static struct served served;
+static struct vine_pipe *pipe_of_test;
+
+static void start(const struct vine_pipe_options *options)
+{
+    served_start(&served, NULL, 2);
+    pipe_of_test = served_open(&served, options);
+    sum_states = 0;
+}
+
+static void stop(void)
+{
+    vine_pipe_close(pipe_of_test);
+    served_stop(&served);
+    assert_int_equal(__atomic_load_n(&sum_states, __ATOMIC_ACQUIRE), 0);
+}
+
+static struct vine_session *open_session(void)
+{
+    struct vine_session *session = NULL;
+
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "sum"), &session), 0);
+    return session;
+}
+
+static int issue(struct vine_session *session, uint64_t number, bool last,
+                 struct vine_task **ret_task)
+{
+    const struct vine_task_options options = {.size_bytes = sizeof options,
+                                              .bytes = &number,
+                                              .bytes_size = sizeof number,
+                                              .session = session,
+                                              .session_last = last};
+
+    return vine_task_issue(pipe_of_test, served_get(pipe_of_test, "sum"), &options, ret_task);
+}
+
+/* Issue, wait; the sum so far. */
+static uint64_t add(struct vine_session *session, uint64_t number, bool last)
+{
+    struct vine_task *task = NULL;
+    struct sum_state state;
+
+    assert_int_equal(issue(session, number, last, &task), 0);
+    assert_int_equal(vine_task_wait(task, LIMIT), 0);
+    assert_int_equal(vine_task_result(task, &state, sizeof state), sizeof state);
+    vine_task_free(task);
+    return state.sum;
+}
+
+static void a_procedure_without_sessions_opens_none(void **state)
+{
+    (void)state;
+    struct vine_session *session = NULL;
+
+    start(NULL);
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "noop"), &session),
+                     -VINE_ESESSION);
+    assert_null(session);
+    vine_session_close(NULL);
+    stop();
+}
+
+static void a_session_belongs_to_its_procedure(void **state)
+{
+    (void)state;
+    struct vine_task *task = NULL;
+
+    start(NULL);
+    struct vine_session *session = open_session();
+    const struct vine_task_options options = {.size_bytes = sizeof options, .session = session};
+    assert_int_equal(
+        vine_task_issue(pipe_of_test, served_get(pipe_of_test, "noop"), &options, &task), -EINVAL);
+    vine_session_close(session);
+    stop();
+}
+
+static void state_spans_the_tasks_of_a_session(void **state)
+{
+    (void)state;
+    struct vine_task *task = NULL;
+
+    start(NULL);
+    struct vine_session *first = open_session();
+    struct vine_session *second = open_session();
+    assert_int_equal(add(first, 1, false), 1);
+    assert_int_equal(add(second, 100, false), 100);
+    assert_int_equal(add(first, 2, false), 3);
+    assert_int_equal(add(first, 3, true), 6);
+    assert_int_equal(issue(first, 4, false, &task), -VINE_ESESSION);
+    assert_int_equal(add(second, 1, true), 101);
+    vine_session_close(first);
+    vine_session_close(second);
+    assert_int_equal(add(NULL, 5, false), 5);
+    stop();
+}
+
+static void tasks_of_a_session_run_in_order(void **state)
+{
+    (void)state;
+    struct vine_task *tasks[100];
+
+    start(NULL);
+    struct vine_session *session = open_session();
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(issue(session, i, i == 99, &tasks[i]), 0);
+    vine_session_close(session); /* what is in flight ends first */
+    for (uint64_t i = 0, sum = 0; i < 100; i++) {
+        struct sum_state result;
+
+        sum += i;
+        assert_int_equal(vine_task_wait(tasks[i], LIMIT), 0);
+        assert_int_equal(vine_task_result(tasks[i], &result, sizeof result), sizeof result);
+        assert_int_equal(result.sum, sum);
+        assert_int_equal(result.tasks, i + 1);
+        vine_task_free(tasks[i]);
+    }
+    stop();
+}
+
+static void a_failed_task_spoils_its_session(void **state)
+{
+    (void)state;
+    struct vine_task *task = NULL;
+
+    start(NULL);
+    struct vine_session *session = open_session();
+    assert_int_equal(add(session, 1, false), 1);
+    assert_int_equal(issue(session, 999, false, &task), 0);
+    assert_int_equal(vine_task_wait(task, LIMIT), -VINE_EDATA);
+    vine_task_free(task);
+    assert_int_equal(issue(session, 1, true, &task), 0);
+    assert_int_equal(vine_task_wait(task, LIMIT), -VINE_ESESSION);
+    vine_task_free(task);
+    vine_session_close(session);
+    session = open_session(); /* whatever its number is, nothing is left */
+    assert_int_equal(add(session, 7, true), 7);
+    vine_session_close(session);
+    stop();
+}
+
+/* Sessions that were given up half way leave nothing to those that come after them, whichever
+ * channel these use. */
+static void *many_sessions(void *unused)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct vine_session *session = open_session();
+
+        assert_int_equal(add(session, 3, false), 3);
+        assert_int_equal(add(session, 4, i % 3 == 0), 7);
+        vine_session_close(session);
+    }
+    return unused;
+}
+
+static void numbers_of_sessions_are_used_again_with_nothing_left(void **state)
+{
+    (void)state;
+    pthread_t threads[3];
+
+    start(NULL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, many_sessions, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    stop();
+}
+
+static void too_many_sessions_are_refused(void **state)
+{
+    (void)state;
+    struct vine_session *sessions[1024];
+    int count = 0;
+    int error;
+
+    start(NULL);
+    while (count < 1024) {
+        error = vine_session_open(pipe_of_test, served_get(pipe_of_test, "sum"), &sessions[count]);
+        if (error)
+            break;
+        count++;
+    }
+    assert_int_equal(error, -VINE_EQUOTA);
+    assert_int_equal(count, 255);
+    assert_int_equal(add(sessions[254], 9, false), 9);
+    for (int i = 0; i < count; i++)
+        vine_session_close(sessions[i]);
+    stop();
+}
+
+static struct vine_session *shared_session;
+
+static void *issue_elsewhere(void *unused)
+{
+    struct vine_task *task = NULL;
+
+    assert_int_equal(issue(shared_session, 1, false, &task), -EINVAL);
+    return unused;
+}
+
+static void *add_elsewhere(void *unused)
+{
+    assert_int_equal(add(shared_session, 10, false), 11);
+    return unused;
+}
+
+static void a_session_changes_its_thread_only_when_idle(void **state)
+{
+    (void)state;
+    pthread_t other;
+    struct vine_task *task = NULL;
+
+    start(NULL);
+    shared_session = open_session();
+    /* Unseen by us until we wait: to us it is in flight. */
+    assert_int_equal(issue(shared_session, 1, false, &task), 0);
+    assert_int_equal(pthread_create(&other, NULL, issue_elsewhere, NULL), 0);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(vine_task_wait(task, LIMIT), 0);
+    vine_task_free(task);
+    assert_int_equal(pthread_create(&other, NULL, add_elsewhere, NULL), 0);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(add(shared_session, 100, true), 111);
+    vine_session_close(shared_session);
+    stop();
+}
+
+static void closing_the_pipe_ends_all_sessions(void **state)
+{
+    (void)state;
+
+    start(NULL);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(add(open_session(), 1, false), 1);
+    stop(); /* looks whether states are left */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_procedure_without_sessions_opens_none),
+        cmocka_unit_test(a_session_belongs_to_its_procedure),
+        cmocka_unit_test(state_spans_the_tasks_of_a_session),
+        cmocka_unit_test(tasks_of_a_session_run_in_order),
+        cmocka_unit_test(a_failed_task_spoils_its_session),
+        cmocka_unit_test(numbers_of_sessions_are_used_again_with_nothing_left),
+        cmocka_unit_test(too_many_sessions_are_refused),
+        cmocka_unit_test(a_session_changes_its_thread_only_when_idle),
+        cmocka_unit_test(closing_the_pipe_ends_all_sessions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
