@@ -13,6 +13,7 @@
 
 #include <vine/error.h>
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,23 @@ struct device {
     char path[PATH_MAX];
 };
 
+/* A hexadecimal number of at most `digits` digits with `end` behind it; moves on behind both. */
+static bool take_hex(const char **text, unsigned int digits, char end, unsigned int *ret_number)
+{
+    unsigned int number = 0;
+    unsigned int taken = 0;
+
+    for (; taken < digits && isxdigit((unsigned char)**text); taken++, (*text)++) {
+        const int digit = tolower((unsigned char)**text);
+        number = number * 16 + (unsigned int)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+    }
+    if (taken == 0 || **text != end)
+        return false;
+    *text += end != '\0';
+    *ret_number = number;
+    return true;
+}
+
 /* DDDD:BB:DD.F, or BB:DD.F of domain 0, and nothing else: it becomes part of a path. */
 static bool parse_bdf(const char *text, char ret_bdf[BDF_BYTES])
 {
@@ -42,21 +60,15 @@ static bool parse_bdf(const char *text, char ret_bdf[BDF_BYTES])
     unsigned int bus;
     unsigned int slot;
     unsigned int function;
-    int end = 0;
+    const char *const second = strchr(text, ':');
+    const bool has_domain = second != NULL && strchr(second + 1, ':') != NULL;
 
-    if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text))
+    if ((has_domain && !take_hex(&text, 4, ':', &domain)) || !take_hex(&text, 2, ':', &bus) ||
+        !take_hex(&text, 2, '.', &slot) || !take_hex(&text, 1, '\0', &function) || slot > 31 ||
+        function > 7)
         return false;
-    if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 ||
-        text[end] != '\0') {
-        domain = 0;
-        end = 0;
-        if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3 || text[end] != '\0')
-            return false;
-    }
-    if (slot > 31 || function > 7)
-        return false;
-    (void)snprintf(ret_bdf, BDF_BYTES, "%04x:%02x:%02x.%x", domain & 0xffffU, bus & 0xffU, slot,
-                   function);
+    (void)snprintf(ret_bdf, BDF_BYTES, "%04x:%02x:%02x.%x", domain & 0xffffU, bus & 0xffU,
+                   slot & 0xffU, function & 0xfU);
     return true;
 }
 
@@ -79,10 +91,22 @@ static int read_text(int fd, char *text, size_t text_size)
     return 0;
 }
 
+/* Returns what follows the number at the front of the text, or NULL. */
+static const char *take_number(const char *text, uint64_t *ret_number)
+{
+    char *end = NULL;
+
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 0);
+    if (errno != 0 || end == text)
+        return NULL;
+    *ret_number = number;
+    return end;
+}
+
 static int read_number(const struct device *device, const char *file, uint64_t *ret_number)
 {
     char text[32];
-    char *end = NULL;
     const int fd = open_below(device, file, O_RDONLY);
     if (fd < 0)
         return fd;
@@ -91,12 +115,8 @@ static int read_number(const struct device *device, const char *file, uint64_t *
     (void)close(fd);
     if (error != 0)
         return error;
-    errno = 0;
-    const unsigned long long number = strtoull(text, &end, 0);
-    if (errno != 0 || end == text || (*end != '\0' && *end != '\n'))
-        return -EINVAL;
-    *ret_number = number;
-    return 0;
+    const char *const end = take_number(text, ret_number);
+    return end != NULL && (*end == '\0' || *end == '\n') ? 0 : -EINVAL;
 }
 
 static bool is_ivshmem(const struct device *device)
@@ -144,10 +164,13 @@ static int read_bar_size(int lock_fd, const struct device *device,
         line = strchr(line, '\n');
         line = line != NULL ? line + 1 : NULL;
     }
-    unsigned long long first = 0;
-    unsigned long long last = 0;
-    unsigned long long flags = 0;
-    if (line == NULL || sscanf(line, "%llx %llx %llx", &first, &last, &flags) != 3 || last < first)
+    uint64_t numbers[3] = {0}; /* first byte, last byte, flags */
+    for (int i = 0; i < 3 && line != NULL; i++)
+        line = take_number(line, &numbers[i]);
+    const uint64_t first = numbers[0];
+    const uint64_t last = numbers[1];
+    const uint64_t flags = numbers[2];
+    if (line == NULL || last < first)
         return vine__memory_refuse(options, -EINVAL, "device %s: no BAR %d in its resource table",
                                    device->bdf, BAR_INDEX);
     if (flags == 0 || last == first || last - first >= VINE__MEMORY_BYTES_MAX)

@@ -3,6 +3,8 @@
 #include "fake_sysfs.h"
 #include "memory_tests.h"
 
+#include <sys/prctl.h>
+
 #define BYTES (UINT64_C(1) << 16)
 
 static char root[] = "/tmp/vine-sysfs-XXXXXX";
@@ -189,6 +191,7 @@ static void the_lock_of_a_device_ends_with_its_process(void **state)
     assert_int_equal(pipe(ready), 0);
     const pid_t child = fork();
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         const int error = vine__memory_open(&options, &memory);
         (void)!write(ready[1], error == 0 ? "1" : "0", 1);
         for (;;)
