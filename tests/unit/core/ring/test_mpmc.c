@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mpmc queue: what it refuses, what a stalled party leaves to the others, then what it carries.
+ * A party stalls here by moving a cursor and doing nothing more, which is what a death between two
+ * instructions looks like to the rest.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <vine/error.h>
+#include <vine/mpmc.h>
+
+#include "core/ring/mpmc_layout.h"
+#include "utils/atomic.h"
+
+#define SLOTS 4
+
+struct fixture {
+    void *memory;
+    size_t size;
+    struct vine_mpmc queue;
+};
+
+static void open_queue(struct fixture *fixture, uint32_t slot_count)
+{
+    fixture->size = vine_mpmc_size(slot_count);
+    fixture->memory = aligned_alloc(64, fixture->size);
+    assert_non_null(fixture->memory);
+    assert_int_equal(vine_mpmc_format(fixture->memory, fixture->size, slot_count), 0);
+    assert_int_equal(vine_mpmc_attach(&fixture->queue, fixture->memory, fixture->size), 0);
+    vine_mpmc_set_patience(&fixture->queue, 0);
+}
+
+static void close_queue(struct fixture *fixture)
+{
+    free(fixture->memory);
+}
+
+static int push_number(struct vine_mpmc *queue, uint64_t number)
+{
+    return vine_mpmc_push(queue, &number, sizeof(number));
+}
+
+static int pop_number(struct vine_mpmc *queue, uint64_t *ret_number)
+{
+    unsigned char bytes[VINE_MPMC_BYTES];
+    const int error = vine_mpmc_pop(queue, bytes);
+
+    if (error == 0)
+        memcpy(ret_number, bytes, sizeof(*ret_number));
+    return error;
+}
+
+static void expect(struct vine_mpmc *queue, uint64_t number)
+{
+    uint64_t found = UINT64_MAX;
+
+    assert_int_equal(pop_number(queue, &found), 0);
+    assert_int_equal(found, number);
+}
+
+static void format_and_attach_refuse_what_cannot_be(void **state)
+{
+    static const uint32_t bad[] = {0, 1, 3, 12, VINE_MPMC_SLOTS_MAX * 2, UINT32_MAX};
+    struct fixture fixture;
+    struct vine_mpmc other;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(vine_mpmc_size(bad[i]), 0);
+        assert_int_equal(vine_mpmc_format(fixture.memory, fixture.size, bad[i]), -EINVAL);
+    }
+    assert_int_equal(vine_mpmc_format(NULL, fixture.size, SLOTS), -EINVAL);
+    assert_int_equal(vine_mpmc_format((char *)fixture.memory + 8, fixture.size, 2), -EINVAL);
+    assert_int_equal(vine_mpmc_format(fixture.memory, fixture.size - 1, SLOTS), -EINVAL);
+    assert_int_equal(vine_mpmc_attach(&other, NULL, fixture.size), -EINVAL);
+    assert_int_equal(vine_mpmc_attach(&other, fixture.memory, 64), -VINE_ETRUNCATED);
+    assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size - 1), -VINE_ETRUNCATED);
+    ((struct vine_mpmc_control *)fixture.memory)->slot_count = 5;
+    assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size), -VINE_EMAGIC);
+    memset(fixture.memory, 0, fixture.size);
+    assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size), -VINE_EMAGIC);
+    close_queue(&fixture);
+}
+
+static void a_full_queue_and_an_empty_one_return_eagain(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 7;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    for (int lap = 0; lap < 3; lap++) {
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+        for (uint64_t n = 0; n < SLOTS; n++)
+            assert_int_equal(push_number(&fixture.queue, n), 0);
+        assert_int_equal(push_number(&fixture.queue, 99), -EAGAIN);
+        assert_int_equal(push_number(&fixture.queue, 99), -EAGAIN);
+        assert_int_equal(vine_mpmc_used(&fixture.queue), SLOTS);
+        for (uint64_t n = 0; n < SLOTS; n++)
+            expect(&fixture.queue, n);
+    }
+    assert_int_equal(fixture.queue.stepped_over, 0);
+    close_queue(&fixture);
+}
+
+static void a_message_larger_than_a_slot_is_refused(void **state)
+{
+    struct fixture fixture;
+    unsigned char bytes[VINE_MPMC_BYTES + 1] = {0};
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    assert_int_equal(vine_mpmc_push(&fixture.queue, bytes, sizeof(bytes)), -EINVAL);
+    assert_int_equal(vine_mpmc_push_burst(&fixture.queue, bytes, sizeof(bytes), 1), -EINVAL);
+    assert_int_equal(vine_mpmc_push_burst(&fixture.queue, bytes, 1, UINT32_MAX), -EINVAL);
+    assert_int_equal(vine_mpmc_pop_burst(&fixture.queue, bytes, UINT32_MAX), -EINVAL);
+    close_queue(&fixture);
+}
+
+static void stamps_that_nobody_writes_do_not_hang_a_call(void **state)
+{
+    static const uint64_t stamps[] = {3, UINT64_MAX, 1ULL << 40, 0xfffffffffffffffcULL};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
+        struct fixture fixture;
+        uint64_t number;
+
+        open_queue(&fixture, SLOTS);
+        for (int n = 0; n < SLOTS; n++)
+            fixture.queue.slots[n].stamp = stamps[i];
+        (void)!push_number(&fixture.queue, 1);
+        (void)!pop_number(&fixture.queue, &number);
+        (void)!vine_mpmc_used(&fixture.queue);
+        close_queue(&fixture);
+    }
+}
+
+/* A producer takes the tail's position and stops. Returns the position. */
+static uint64_t stall_a_producer(struct vine_mpmc *queue)
+{
+    return queue->control->tail.value++;
+}
+
+static uint64_t stall_a_consumer(struct vine_mpmc *queue)
+{
+    return queue->control->head.value++;
+}
+
+static void patience_decides_when_a_stalled_producer_is_stepped_over(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    vine_mpmc_set_patience(&fixture.queue, 3600 * VINE_NS_PER_SECOND);
+    (void)stall_a_producer(&fixture.queue);
+    assert_int_equal(push_number(&fixture.queue, 1), 0);
+    for (int look = 0; look < 1000; look++)
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    vine_mpmc_set_patience(&fixture.queue, 0);
+    expect(&fixture.queue, 1);
+    assert_int_equal(fixture.queue.stepped_over, 1);
+    close_queue(&fixture);
+}
+
+static void a_dead_producer_blocks_its_own_slot_and_no_other(void **state)
+{
+    struct fixture fixture;
+    uint64_t number;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    (void)stall_a_producer(&fixture.queue);
+    /* Many laps with the three slots that are left. */
+    for (uint64_t n = 0; n < 10 * SLOTS; n++) {
+        assert_int_equal(push_number(&fixture.queue, 2 * n), 0);
+        assert_int_equal(push_number(&fixture.queue, 2 * n + 1), 0);
+        expect(&fixture.queue, 2 * n);
+        expect(&fixture.queue, 2 * n + 1);
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    }
+    close_queue(&fixture);
+}
+
+static void a_dead_consumer_blocks_its_own_slot_and_no_other(void **state)
+{
+    struct fixture fixture;
+    uint64_t number;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    assert_int_equal(push_number(&fixture.queue, 77), 0);
+    (void)stall_a_consumer(&fixture.queue);
+    for (uint64_t n = 0; n < 10 * SLOTS; n++) {
+        assert_int_equal(push_number(&fixture.queue, 2 * n), 0);
+        assert_int_equal(push_number(&fixture.queue, 2 * n + 1), 0);
+        expect(&fixture.queue, 2 * n);
+        expect(&fixture.queue, 2 * n + 1);
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    }
+    close_queue(&fixture);
+}
+
+static void all_slots_but_one_may_be_lost_and_the_last_still_serves(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    for (int n = 0; n < SLOTS - 1; n++)
+        (void)stall_a_producer(&fixture.queue);
+    for (uint64_t n = 0; n < 5 * SLOTS; n++) {
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+        expect(&fixture.queue, n);
+    }
+    close_queue(&fixture);
+}
+
+/* A producer that stalls inside vine_mpmc_push is played by a thread that is held by its message:
+ * there is no hook in the code, so that the return is done by hand, as `finish` does it. */
+static void a_producer_that_comes_back_gives_its_slot_back(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+
+    const uint64_t position = stall_a_producer(&fixture.queue);
+
+    for (uint64_t n = 0; n < 2 * SLOTS; n++) {
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+        expect(&fixture.queue, n);
+    }
+
+    struct vine_mpmc_slot *slot = &fixture.queue.slots[position % SLOTS];
+    const uint64_t stuck = slot->stamp;
+
+    assert_int_equal(stuck & 3, VINE__MPMC_STUCK);
+    assert_int_equal((stuck >> 2) % SLOTS, position % SLOTS);
+    slot->stamp = ((stuck >> 2) + SLOTS) << 2 | VINE__MPMC_FREE;
+    fixture.queue.stepped_over = 0;
+    for (uint64_t n = 0; n < SLOTS; n++)
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+    assert_int_equal(push_number(&fixture.queue, 99), -EAGAIN);
+    for (uint64_t n = 0; n < SLOTS; n++)
+        expect(&fixture.queue, n);
+    assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    close_queue(&fixture);
+}
+
+static void bursts_take_what_fits(void **state)
+{
+    struct fixture fixture;
+    uint64_t numbers[SLOTS * 2];
+    unsigned char bytes[VINE_MPMC_BYTES * SLOTS * 2];
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    for (uint64_t n = 0; n < SLOTS * 2; n++)
+        numbers[n] = n;
+    assert_int_equal(vine_mpmc_push_burst(&fixture.queue, numbers, 8, SLOTS * 2), SLOTS);
+    assert_int_equal(vine_mpmc_push_burst(&fixture.queue, numbers, 8, 1), 0);
+    assert_int_equal(vine_mpmc_pop_burst(&fixture.queue, bytes, SLOTS * 2), SLOTS);
+    for (uint64_t n = 0; n < SLOTS; n++) {
+        uint64_t number;
+
+        memcpy(&number, bytes + n * VINE_MPMC_BYTES, sizeof(number));
+        assert_int_equal(number, n);
+    }
+    assert_int_equal(vine_mpmc_pop_burst(&fixture.queue, bytes, 1), 0);
+    close_queue(&fixture);
+}
+
+static void a_sleeper_made_for_another_kind_is_refused(void **state)
+{
+    struct fixture fixture;
+    struct vine_sleep_line line = {.awaited = 0};
+    struct vine_waiter waiter;
+    const struct vine_wait_options stream = {
+        .size_bytes = sizeof(stream),
+        .mode = VINE_WAIT_STREAM,
+    };
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    assert_int_equal(vine_waiter_init(&waiter, &line, NULL), 0);
+    assert_int_equal(vine_mpmc_wait_message(&fixture.queue, &waiter, 0), -EINVAL);
+    assert_int_equal(vine_mpmc_waiter_init(&waiter, &stream), -EINVAL);
+    assert_int_equal(vine_mpmc_waiter_init(&waiter, NULL), 0);
+    assert_int_equal(vine_mpmc_wait_message(&fixture.queue, &waiter, 0), -ETIMEDOUT);
+    assert_int_equal(vine_mpmc_wait_space(&fixture.queue, &waiter, 0), 0);
+    close_queue(&fixture);
+}
+
+static void who_sleeps_behind_a_stalled_producer_gets_the_next_message(void **state)
+{
+    struct fixture fixture;
+    struct vine_waiter waiter;
+    const struct vine_wait_options options = {
+        .size_bytes = sizeof(options),
+        .spin_ns = 1,
+        .backstop_ns = 3600 * VINE_NS_PER_SECOND,
+    };
+    uint64_t number = 0;
+    int error;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    vine_mpmc_set_patience(&fixture.queue, 1000);
+    assert_int_equal(vine_mpmc_waiter_init(&waiter, &options), 0);
+    (void)stall_a_producer(&fixture.queue);
+    assert_int_equal(push_number(&fixture.queue, 5), 0);
+    while ((error = pop_number(&fixture.queue, &number)) == -EAGAIN)
+        assert_int_equal(vine_mpmc_wait_message(&fixture.queue, &waiter, VINE_FOREVER), 0);
+    assert_int_equal(error, 0);
+    assert_int_equal(number, 5);
+    close_queue(&fixture);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+#define PRODUCERS 3
+#define CONSUMERS 3
+#define EACH      20000ULL
+
+struct crowd {
+    struct vine_mpmc queue;
+    uint64_t seen[PRODUCERS][EACH];
+    uint64_t taken;
+    uint64_t failures;
+    uint64_t next_producer;
+    uint64_t patience_ns;
+};
+
+static void *produce(void *context)
+{
+    struct crowd *crowd = (struct crowd *)context;
+    const uint64_t self = vine__fetch_add_acq_rel_u64(&crowd->next_producer, 1);
+    struct vine_mpmc queue;
+    struct vine_waiter waiter;
+
+    vine_mpmc_clone(&queue, &crowd->queue);
+    if (vine_mpmc_waiter_init(&waiter, NULL) != 0)
+        return crowd;
+    for (uint64_t n = 0; n < EACH; n++) {
+        const uint64_t message[7] = {self, n, n * 3, n * 5, n * 7, n * 11, n * 13};
+
+        while (vine_mpmc_push(&queue, message, sizeof(message)) != 0)
+            (void)!vine_mpmc_wait_space(&queue, &waiter, VINE_NS_PER_SECOND);
+        vine_mpmc_wake_consumers(&queue, 1);
+    }
+    return NULL;
+}
+
+static void *consume(void *context)
+{
+    struct crowd *crowd = (struct crowd *)context;
+    struct vine_mpmc queue;
+    struct vine_waiter waiter;
+    uint64_t last[PRODUCERS] = {0};
+
+    vine_mpmc_clone(&queue, &crowd->queue);
+    if (vine_mpmc_waiter_init(&waiter, NULL) != 0)
+        return crowd;
+    while (vine__load_acquire_u64(&crowd->taken) < PRODUCERS * EACH) {
+        uint64_t message[7];
+
+        if (vine_mpmc_pop(&queue, message) != 0) {
+            (void)!vine_mpmc_wait_message(&queue, &waiter, 1000000);
+            continue;
+        }
+        vine_mpmc_wake_producers(&queue, 1);
+        (void)vine__fetch_add_acq_rel_u64(&crowd->taken, 1);
+
+        const uint64_t n = message[1];
+
+        if (message[0] >= PRODUCERS || n >= EACH || message[2] != n * 3 || message[6] != n * 13 ||
+            n + 1 < last[message[0]]) {
+            (void)vine__fetch_add_acq_rel_u64(&crowd->failures, 1);
+            return crowd;
+        }
+        last[message[0]] = n + 1;
+        (void)vine__fetch_add_acq_rel_u64(&crowd->seen[message[0]][n], 1);
+    }
+    return NULL;
+}
+
+static void run_crowd(uint64_t patience_ns)
+{
+    struct crowd *crowd = calloc(1, sizeof(*crowd));
+    struct fixture fixture;
+    pthread_t threads[PRODUCERS + CONSUMERS];
+
+    assert_non_null(crowd);
+    open_queue(&fixture, 16);
+    crowd->queue = fixture.queue;
+    vine_mpmc_set_patience(&crowd->queue, patience_ns);
+    for (size_t i = 0; i < PRODUCERS + CONSUMERS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i < PRODUCERS ? produce : consume, crowd), 0);
+    for (size_t i = 0; i < PRODUCERS + CONSUMERS; i++) {
+        void *failed;
+
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_int_equal(crowd->failures, 0);
+    for (size_t producer = 0; producer < PRODUCERS; producer++)
+        for (size_t n = 0; n < EACH; n++)
+            assert_int_equal(crowd->seen[producer][n], 1);
+    close_queue(&fixture);
+    free(crowd);
+}
+
+static void many_threads_exchange_every_message_once(void **state)
+{
+    (void)state;
+    run_crowd(VINE_MPMC_PATIENCE_NS);
+}
+
+static void no_message_is_lost_or_doubled_when_nobody_has_patience(void **state)
+{
+    (void)state;
+    run_crowd(0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(format_and_attach_refuse_what_cannot_be),
+        cmocka_unit_test(a_full_queue_and_an_empty_one_return_eagain),
+        cmocka_unit_test(a_message_larger_than_a_slot_is_refused),
+        cmocka_unit_test(stamps_that_nobody_writes_do_not_hang_a_call),
+        cmocka_unit_test(patience_decides_when_a_stalled_producer_is_stepped_over),
+        cmocka_unit_test(a_dead_producer_blocks_its_own_slot_and_no_other),
+        cmocka_unit_test(a_dead_consumer_blocks_its_own_slot_and_no_other),
+        cmocka_unit_test(all_slots_but_one_may_be_lost_and_the_last_still_serves),
+        cmocka_unit_test(a_producer_that_comes_back_gives_its_slot_back),
+        cmocka_unit_test(bursts_take_what_fits),
+        cmocka_unit_test(a_sleeper_made_for_another_kind_is_refused),
+        cmocka_unit_test(who_sleeps_behind_a_stalled_producer_gets_the_next_message),
+        cmocka_unit_test(many_threads_exchange_every_message_once),
+        cmocka_unit_test(no_message_is_lost_or_doubled_when_nobody_has_patience),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
