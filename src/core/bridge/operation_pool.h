@@ -80,7 +80,8 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__operation_take(struct vine__op
     struct vine__operation *operation = vine__operation_at(pool, pool->free_taker);
 
     pool->free_taker = operation->next_free;
-    operation->generation++;
+    /* Atomic for the finder, who may be sent after it by an id that was guessed. */
+    vine__store_relaxed_u32(&operation->generation, operation->generation + 1);
     vine__store_relaxed_u32(&operation->state, VINE__OPERATION_PENDING);
     return operation;
 }
