@@ -9,7 +9,7 @@
  *           double (see vine/allocator.h).
  * Trust:    a token may come from a peer. The side that holds the book checks all of it, generation
  *           included; the other side checks bounds, type and size. No check reads the extent.
- * Limits:   boxes below 4 GiB, extents of 64 GiB, references to a box below 2^32.
+ * Limits:   boxes below 4 GiB, extents of 64 GiB, references to a box below 2^31.
  *
  * Who may free: the side that holds the book, by vine_box_free. The other side asks for it with a
  * message that carries the token; a token that names no living box is refused.
@@ -146,7 +146,7 @@ VINE_API VINE_MUST_CHECK int vine_box_shrink(struct vine_box_book *book, struct 
  *
  * Returns 0             counted;
  *         -VINE_ETOKEN  for _ref: no living box; for _unref: no box, or none that has references;
- *         -EAGAIN       for _ref: 2^32 - 1 references are taken.
+ *         -EAGAIN       for _ref: 2^31 - 1 references are taken.
  */
 VINE_API VINE_MUST_CHECK int vine_box_ref(struct vine_box_book *book,
                                           const struct vine_token *token);

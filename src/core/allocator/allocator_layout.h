@@ -73,9 +73,12 @@ struct vine__block {
             uint32_t generation;  /* LIVE, of a box; 0 elsewhere */
         };
     };
-    uint32_t references; /* LIVE, of a box */
+    uint32_t references; /* LIVE, of a box; the upper bit: freed, but referred to */
     uint16_t type;       /* LIVE, of a box */
-    uint16_t marks;      /* LIVE, of a box */
+    /* 1: that neighbour is in state FREE. Kept by stores alone, so that freeing has to wait for the
+     * lines of those neighbours only that it merges with. */
+    uint8_t before_is_free;
+    uint8_t after_is_free;
 };
 
 struct vine__quick_list {
@@ -138,7 +141,8 @@ VINE_STATIC_ASSERT(offsetof(struct vine__block, slack_bytes) == 16, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__block, generation) == 20, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__block, references) == 24, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__block, type) == 28, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, marks) == 30, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, before_is_free) == 30, "layout");
+VINE_STATIC_ASSERT(offsetof(struct vine__block, after_is_free) == 31, "layout");
 VINE_STATIC_ASSERT(sizeof(struct vine__quick_list) == 8, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, version) == 8, "layout");
 VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, fingerprint) == 12, "layout");

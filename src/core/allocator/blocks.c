@@ -147,6 +147,13 @@ static void bin_insert(struct vine_allocator *allocator, uint32_t index, uint32_
     header->free_count++;
 }
 
+static void tell_neighbours(struct vine_allocator *allocator, const struct vine__block *block,
+                            uint8_t is_free)
+{
+    vine__block_at(allocator, block->before)->after_is_free = is_free;
+    vine__block_at(allocator, block->after)->before_is_free = is_free;
+}
+
 static void bin_remove(struct vine_allocator *allocator, const struct vine__block *block)
 {
     struct vine__allocator_header *header = allocator->header;
@@ -215,6 +222,8 @@ static uint32_t cut_end(struct vine_allocator *allocator, uint32_t *index, uint3
     ret->state_units = VINE__BLOCK_FREE | units;
     ret->before = *index;
     ret->after = block->after;
+    ret->before_is_free = 0;
+    ret->after_is_free = block->after_is_free;
     vine__block_at(allocator, block->after)->before = end;
     block->after = end;
     return end;
@@ -237,11 +246,15 @@ uint32_t vine__blocks_take(struct vine_allocator *allocator, uint32_t units)
     }
     if (found == units) {
         bin_remove(allocator, block);
+        tell_neighbours(allocator, block, 0);
         return index;
     }
     const uint32_t end = cut_end(allocator, &index, units);
     if (end == 0)
         return 0;
+    struct vine__block *taken = vine__block_at(allocator, end);
+    taken->before_is_free = 1;
+    vine__block_at(allocator, taken->after)->before_is_free = 0;
     block = vine__block_at(allocator, index); /* the table may have moved */
     const uint32_t rest = found - units;
     if (vine__bin_of(rest) == vine__bin_of(found)) {
@@ -286,34 +299,47 @@ void vine__block_take_back(struct vine_allocator *allocator, uint32_t index, uin
 /* Take `drop`, the neighbour after `keep`, out of the list by address. */
 static void join(struct vine_allocator *allocator, uint32_t keep, uint32_t drop)
 {
-    const uint32_t after = vine__block_at(allocator, drop)->after;
-    vine__block_at(allocator, keep)->after = after;
+    const struct vine__block *dropped = vine__block_at(allocator, drop);
+    struct vine__block *kept = vine__block_at(allocator, keep);
+    const uint32_t after = dropped->after;
+    kept->after = after;
+    kept->after_is_free = 0;
     vine__block_at(allocator, after)->before = keep;
     entry_give(allocator, drop);
 }
 
 void vine__blocks_release(struct vine_allocator *allocator, uint32_t index)
 {
-    const struct vine__block *block = vine__block_at(allocator, index);
-    const uint32_t before = block->before;
-    const uint32_t after = block->after;
-    const struct vine__block *block_before = vine__block_at(allocator, before);
-    const struct vine__block *block_after = vine__block_at(allocator, after);
+    struct vine__block *block = vine__block_at(allocator, index);
     uint32_t units = vine__block_units(block);
 
-    if (vine__block_state(block_after) == VINE__BLOCK_FREE) {
+    if (block->after_is_free != 0) {
+        const uint32_t after = block->after;
+        const struct vine__block *block_after = vine__block_at(allocator, after);
+        if (vine__block_state(block_after) != VINE__BLOCK_FREE) {
+            allocator->corrupt = true;
+            return;
+        }
         units += vine__block_units(block_after);
         bin_remove(allocator, block_after);
         join(allocator, index, after);
     }
-    if (vine__block_state(block_before) == VINE__BLOCK_FREE) {
+    if (block->before_is_free != 0) {
+        const uint32_t before = block->before;
+        const struct vine__block *block_before = vine__block_at(allocator, before);
+        if (vine__block_state(block_before) != VINE__BLOCK_FREE) {
+            allocator->corrupt = true;
+            return;
+        }
         units += vine__block_units(block_before);
         bin_remove(allocator, block_before);
         join(allocator, before, index);
         index = before;
+        block = vine__block_at(allocator, index);
     }
     /* Only damaged books sum up to more; the mask keeps the state out of it. */
     bin_insert(allocator, index, units & VINE__BLOCK_UNITS_MASK);
+    tell_neighbours(allocator, block, 1);
 }
 
 bool vine__blocks_trim(struct vine_allocator *allocator, uint32_t index, uint32_t units)
@@ -351,8 +377,14 @@ static void append(struct vine_allocator *allocator, uint32_t before, uint32_t i
     struct vine__block *block = vine__block_at(allocator, index);
     block->before = before;
     block->after = 0;
-    if (before != 0)
-        vine__block_at(allocator, before)->after = index;
+    block->before_is_free = 0;
+    block->after_is_free = 0;
+    if (before == 0)
+        return;
+    struct vine__block *block_before = vine__block_at(allocator, before);
+    block_before->after = index;
+    block->before_is_free = vine__block_state(block_before) == VINE__BLOCK_FREE;
+    block_before->after_is_free = vine__block_state(block) == VINE__BLOCK_FREE;
 }
 
 /* Returns the index of the new block, or 0 if there is no entry for it. */
@@ -362,8 +394,8 @@ static uint32_t append_free(struct vine_allocator *allocator, uint32_t before, u
     const uint32_t index = entry_take(allocator, unit, &before);
     if (index == 0)
         return 0;
-    append(allocator, before, index);
     bin_insert(allocator, index, units);
+    append(allocator, before, index);
     return index;
 }
 

@@ -26,7 +26,7 @@ VINE_STATIC_ASSERT(offsetof(struct vine_token, extent) == 14, "layout");
 
 #define BOOK_MAGIC    0x626f7865u
 #define EXTENTS_LIMIT 65536u
-#define MARK_FREED    1u /* vine_box_free was called, references are left */
+#define FREED         (1u << 31) /* vine_box_free was called, references are left */
 
 struct vine_box_book {
     uint32_t magic;
@@ -102,7 +102,6 @@ static int create_in(struct vine_box_book *book, uint32_t extent_index, struct v
     block->generation = book->generation;
     block->references = 0;
     block->type = type.value;
-    block->marks = 0;
     const uint32_t heap_units = (uint32_t)(extent->heap_bytes / VINE_TOKEN_UNIT_BYTES);
     const uint32_t offset_units = heap_units + vine__block_offset_units(block);
     ret_box->memory =
@@ -172,7 +171,7 @@ static struct vine__block *find_living(struct vine_box_book *book, const struct 
     const uint32_t index = find(book, token, ret_extent);
     if (index != 0) {
         struct vine__block *block = vine__block_at((*ret_extent)->allocator, index);
-        if ((block->marks & MARK_FREED) == 0)
+        if ((block->references & FREED) == 0)
             return block;
     }
     book->stats.refused++;
@@ -225,7 +224,7 @@ int vine_box_ref(struct vine_box_book *book, const struct vine_token *token)
     struct vine__block *block = find_living(book, token, &extent);
     if (block == NULL)
         return -VINE_ETOKEN;
-    if (block->references == UINT32_MAX)
+    if (block->references == FREED - 1)
         return -EAGAIN;
     block->references++;
     return 0;
@@ -240,7 +239,7 @@ int vine_box_unref(struct vine_box_book *book, const struct vine_token *token)
     struct vine__block *block = vine__block_at(extent->allocator, index);
     if (block->references == 0)
         return -VINE_ETOKEN;
-    if (--block->references == 0 && (block->marks & MARK_FREED) != 0) {
+    if (--block->references == FREED) {
         book->stats.deferred--;
         vine__allocator_give(extent->allocator, index);
     }
@@ -255,7 +254,7 @@ int vine_box_free(struct vine_box_book *book, const struct vine_token *token)
         return -VINE_ETOKEN;
     book->stats.freed++;
     if (block->references != 0) {
-        block->marks |= MARK_FREED;
+        block->references |= FREED;
         book->stats.deferred++;
         return 0;
     }

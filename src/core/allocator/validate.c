@@ -40,6 +40,12 @@ static bool walk_blocks(struct vine_allocator *allocator, struct walk *walk)
         if (vine__block_offset_units(block) != unit || block->before != before || units == 0 ||
             units > allocator->unit_count - unit || vine__block_find(allocator, unit) != index)
             return false;
+        const bool before_is_free = before_state == VINE__BLOCK_FREE;
+        if (block->before_is_free != before_is_free)
+            return false;
+        if (before != 0 &&
+            vine__block_at(allocator, before)->after_is_free != (state == VINE__BLOCK_FREE))
+            return false;
         const uint64_t bytes = (uint64_t)units << allocator->granule_shift;
         if (state == VINE__BLOCK_LIVE) {
             if (block->slack_bytes >= bytes)
