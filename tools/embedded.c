@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,21 +97,36 @@ int embedded_start(struct embedded *embedded, uint32_t workers)
     return status;
 }
 
+/* Wait for the child's end, at most so long; by its pidfd where there is one, so that it is noticed at
+ * once. Returns whether it has ended. */
+static bool wait_for_end(struct embedded *embedded, int timeout_ms)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, embedded->pid, 0), .events = POLLIN};
+    pid_t ended = 0;
+
+    for (int waited = 0; waited <= timeout_ms && ended == 0; waited += 10) {
+        /* Without a pidfd (-1, which poll passes over), this looks every 10 ms. */
+        if (end.fd >= 0)
+            poll(&end, 1, timeout_ms);
+        ended = waitpid(embedded->pid, NULL, WNOHANG);
+        if (ended == 0 && end.fd < 0)
+            poll(&end, 1, 10);
+        else if (ended == 0)
+            break;
+    }
+    if (end.fd >= 0)
+        close(end.fd);
+    return ended != 0; /* the child, or an error: there is none any more */
+}
+
 void embedded_stop(struct embedded *embedded)
 {
-    if (embedded->pid <= 0)
-        return;
     /* A second SIGTERM makes it give up what still runs, SIGKILL ends what does not even do that. */
     static const int signals[] = {SIGTERM, SIGTERM, SIGKILL};
-    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]) && embedded->pid > 0; i++) {
         kill(embedded->pid, signals[i]);
-        for (int waited = 0; waited < STOP_TIMEOUT_MS || i == 2; waited += 10) {
-            const pid_t ended = waitpid(embedded->pid, NULL, i == 2 ? 0 : WNOHANG);
-            if (ended == embedded->pid || (ended < 0 && errno == ECHILD)) {
-                embedded->pid = 0;
-                return;
-            }
-            poll(NULL, 0, waited < 20 ? 1 : 10);
-        }
+        if (wait_for_end(embedded, STOP_TIMEOUT_MS))
+            embedded->pid = 0;
     }
 }

@@ -135,8 +135,9 @@ void message_progress(const char *text)
 
     if (!state.is_terminal)
         return;
-    clear_progress();
-    if (text[0] != '\0') {
+    if (text[0] == '\0') {
+        clear_progress();
+    } else {
         if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
             size.ws_col = 80;
         fprintf(stderr, "\r%.*s\033[K", size.ws_col - 1, text);

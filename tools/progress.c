@@ -44,7 +44,7 @@ static void put_times(const struct progress *progress, char *text, size_t size)
 {
     char numbers[4][HUMAN_MAX];
 
-    snprintf(text, size, "queue %s/%s, service %s/%s p50/p99",
+    snprintf(text, size, "queue %s/%s, run %s/%s",
              human_ns(vine__histogram_percentile(&progress->queued, P50), numbers[0]),
              human_ns(vine__histogram_percentile(&progress->queued, P99), numbers[1]),
              human_ns(vine__histogram_percentile(&progress->run, P50), numbers[2]),
@@ -61,7 +61,7 @@ void progress_tell(struct progress *progress, uint32_t tasks_in_flight)
     progress->next_ns = now + progress->period_ns;
     const uint64_t elapsed = now - progress->begun_ns;
     put_times(progress, times, sizeof(times));
-    snprintf(line, sizeof(line), "%s files, %s/s in, %s/s out, %u in flight, %s",
+    snprintf(line, sizeof(line), "%s files, %s/s in, %s/s out, %u tasks; %s",
              human_count(progress->files_done + progress->files_skipped, numbers[0]),
              human_bytes(per_second(progress->bytes_in, elapsed), numbers[1]),
              human_bytes(per_second(progress->bytes_out, elapsed), numbers[2]), tasks_in_flight,
@@ -104,7 +104,7 @@ void progress_summary(const struct progress *progress, const char *what)
     if (progress->tasks == 0)
         return;
     put_times(progress, times, sizeof(times));
-    message_note("%s tasks; %s", human_count(progress->tasks, numbers[0]), times);
+    message_note("%s tasks; p50/p99 of %s", human_count(progress->tasks, numbers[0]), times);
 }
 
 json_t *progress_json(const struct progress *progress)

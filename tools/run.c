@@ -1,321 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <vine/error.h>
-
-#include "collide.h"
-#include "connect.h"
 #include "json.h"
 #include "message.h"
-#include "serve.h"
-#include "settings.h"
+#include "run_verb.h"
 #include "status.h"
 #include "verb.h"
-#include "verify.h"
 
-#define CHUNK_MIN        4096
-#define CHUNK_MAX        (256ULL << 20)
 #define DESCRIPTORS_KEPT 96 /* for everything but files at work: the walk, the pipe, OUT */
-
-struct run_values {
-    const char *output;
-    const char *appliance;
-    const char *level;
-    uint64_t jobs;
-    uint64_t chunk;
-    uint64_t reconnect;
-    bool sums;
-    bool verify;
-    bool in_process;
-    bool json;
-    bool quiet;
-    bool verbose;
-};
-
-/* The verb's whole state. */
-struct run_verb {
-    const struct run_values *values;
-    const char *procedure;
-    char **sources;
-    size_t source_count;
-    struct settings settings;
-    struct connection connection;
-    struct run run;
-    struct vine_pipe *pipe; /* until an engine has it */
-};
-
-static int usage(const char *what)
-{
-    message_error("%s", what);
-    return STATUS_USAGE;
-}
-
-/* ---- what was asked for ------------------------------------------------------------------------- */
-
-static int check_level(struct run_verb *verb)
-{
-    struct run_options *options = &verb->run.options;
-    const struct recipe *recipe = &options->recipe;
-
-    if (verb->values->level == NULL)
-        return STATUS_DONE;
-    if (recipe->level_argument < 0) {
-        message_error("%s has no levels", recipe->procedure);
-        return STATUS_USAGE;
-    }
-    if (vine__parse_unsigned(verb->values->level, &options->level) < 0 ||
-        options->level < recipe->level_min || options->level > recipe->level_max) {
-        message_error("%s has levels %llu to %llu, not '%s'", recipe->procedure,
-                      (unsigned long long)recipe->level_min, (unsigned long long)recipe->level_max,
-                      message_escape(verb->values->level));
-        return STATUS_USAGE;
-    }
-    options->has_level = true;
-    return STATUS_DONE;
-}
-
-static int check_collisions(struct run_verb *verb)
-{
-    struct collision collision;
-
-    if (!verb->run.options.recipe.makes_files && !verb->values->sums)
-        return STATUS_DONE;
-    const int found =
-        collide_find(&verb->run.options.recipe, verb->sources, verb->source_count, &collision);
-    if (found == 0)
-        return STATUS_DONE;
-    if (found < 0) {
-        message_error("cannot compare the arguments: %s", vine_error_text(found));
-        return STATUS_FAILED;
-    }
-    message_error("'%s' and '%s' both lead to %s; run them one by one, each with an output of its "
-                  "own",
-                  message_escape(verb->sources[collision.first]),
-                  message_escape(verb->sources[collision.second]),
-                  message_escape(collision.result));
-    free(collision.result);
-    return STATUS_USAGE;
-}
-
-/* What can be refused once the recipe is known. */
-static int check(struct run_verb *verb)
-{
-    const struct recipe *recipe = &verb->run.options.recipe;
-
-    if (recipe->makes_files && verb->values->output == NULL) {
-        message_error("%s makes files: say where with -o OUT", recipe->procedure);
-        return STATUS_USAGE;
-    }
-    if (verb->values->sums && verb->values->output == NULL)
-        return usage("--sums writes OUT/" SUMS_NAME ": say where with -o OUT");
-    if (verb->values->verify && !verify_knows(recipe)) {
-        message_error("--verify does not know what %s does", recipe->procedure);
-        return STATUS_USAGE;
-    }
-    const int status = check_level(verb);
-    return status != STATUS_DONE ? status : check_collisions(verb);
-}
-
-static int read_options(struct run_verb *verb)
-{
-    struct run_options *options = &verb->run.options;
-    const uint64_t jobs = settings_number(&verb->settings, "jobs", 64);
-
-    options->chunk_bytes = settings_number(&verb->settings, "chunk", 1 << 20);
-    options->jobs = jobs < 4096 ? (uint32_t)jobs : 4096;
-    options->with_sums = verb->values->sums;
-    options->verify = verb->values->verify;
-    options->json = verb->values->json;
-    options->quiet = verb->values->quiet;
-    options->verbose = verb->values->verbose;
-    if (options->jobs == 0)
-        return usage("at least one task has to be in flight");
-    if (options->chunk_bytes < CHUNK_MIN || options->chunk_bytes > CHUNK_MAX)
-        return usage("a chunk has 4 KiB to 256 MiB");
-    if (strlen(verb->procedure) > VINE_NAME_MAX)
-        return usage("no procedure has so long a name");
-    return STATUS_DONE;
-}
-
-/* ---- the engine --------------------------------------------------------------------------------- */
-
-static int take_limits(struct run_verb *verb)
-{
-    struct run *run = &verb->run;
-    const uint64_t chunk = run->options.chunk_bytes;
-    const uint64_t least = chunk + recipe_room(&run->options.recipe, chunk);
-
-    run->tasks_max =
-        run->options.jobs < run->engine->tasks_max ? run->options.jobs : run->engine->tasks_max;
-    run->memory_max = run->engine->memory_max;
-    if (least <= run->memory_max)
-        return STATUS_DONE;
-    message_error("chunks of %llu bytes do not fit into the %llu that the appliance grants",
-                  (unsigned long long)chunk, (unsigned long long)run->memory_max);
-    return STATUS_USAGE;
-}
-
-/* The pipe becomes the run's engine. */
-static int make_engine(struct run_verb *verb)
-{
-    const struct engine_options options = {
-        .recipe = &verb->run.options.recipe,
-        .with_sums = verb->run.options.with_sums,
-        .has_level = verb->run.options.has_level,
-        .level = verb->run.options.level,
-        .threads = serve_processors(),
-    };
-    const char *missing = verb->procedure;
-    int error;
-
-    if (verb->values->in_process)
-        error = engine_threads_create(&options, &verb->run.engine);
-    else
-        error = engine_pipe_create(verb->pipe, &options, &verb->run.engine, &missing);
-    if (error == 0) {
-        verb->pipe = NULL;
-        return take_limits(verb);
-    }
-    if (error == -VINE_EPROCEDURE) {
-        message_error("the appliance has no procedure %s; `vine procs` lists what it has",
-                      message_escape(missing));
-        return STATUS_USAGE;
-    }
-    if (error == -ENOTSUP) {
-        message_error("--in-process does not know what %s does", missing);
-        return STATUS_USAGE;
-    }
-    message_error("%s: %s", missing, vine_error_text(error));
-    return status_of_error(error);
-}
-
-static int reconnect(struct run *run, void *context)
-{
-    struct run_verb *verb = context;
-    int status = connection_reopen(&verb->connection,
-                                   settings_number(&verb->settings, "reconnect", 10), &verb->pipe);
-
-    (void)run;
-    if (status == STATUS_DONE)
-        status = make_engine(verb);
-    return status == STATUS_DONE ? STATUS_DONE : STATUS_TRY_AGAIN;
-}
-
-/* A procedure that does not ship is described by the appliance. */
-static int ask_for_recipe(struct run_verb *verb)
-{
-    struct vine_procedure *procedure;
-    const int error = vine_procedure_get(verb->pipe, verb->procedure, &procedure);
-
-    if (error == -VINE_EPROCEDURE) {
-        message_error("the appliance has no procedure %s; `vine procs` lists what it has",
-                      message_escape(verb->procedure));
-        return STATUS_USAGE;
-    }
-    if (error < 0) {
-        message_error("%s: %s", message_escape(verb->procedure), vine_error_text(error));
-        return status_of_error(error);
-    }
-    const char *why = recipe_of_info(vine_procedure_describe(procedure), &verb->run.options.recipe);
-    if (why == NULL)
-        return STATUS_DONE;
-    message_error("%s cannot be run on files: %s", verb->procedure, why);
-    return STATUS_USAGE;
-}
-
-static int prepare_engine(struct run_verb *verb)
-{
-    const bool ships = recipe_of_shipped(verb->procedure, &verb->run.options.recipe);
-    int status = STATUS_DONE;
-
-    /* Refuse before anything is started, where that can be. */
-    if (ships || verb->values->in_process)
-        status = ships ? check(verb) : usage("--in-process knows the procedures that ship alone");
-    if (status == STATUS_DONE && !verb->values->in_process) {
-        status = connection_open(&verb->connection, &verb->pipe);
-        if (status == STATUS_DONE)
-            status = ask_for_recipe(verb);
-        if (status == STATUS_DONE && !ships)
-            status = check(verb);
-    }
-    return status == STATUS_DONE ? make_engine(verb) : status;
-}
-
-/* ---- the output --------------------------------------------------------------------------------- */
-
-static int output_error(const struct run_verb *verb, int error)
-{
-    if (error == -EBUSY) {
-        message_error("another `vine run` works in %s", message_escape(verb->values->output));
-        return STATUS_TRY_AGAIN;
-    }
-    message_error("cannot write to %s: %s", message_escape(verb->values->output),
-                  vine_error_text(error));
-    return STATUS_FAILED;
-}
-
-static int prepare_output(struct run_verb *verb, struct stat *ret_status)
-{
-    struct run *run = &verb->run;
-    char with[128];
-
-    int error = output_open(verb->values->output, &run->output);
-    if (error == 0 && fstat(run->output.fd, ret_status) < 0)
-        error = -errno;
-    if (error < 0)
-        return output_error(verb, error);
-    for (size_t i = 0; i < verb->source_count; i++) {
-        struct stat source;
-        if (stat(verb->sources[i], &source) == 0 && source.st_dev == ret_status->st_dev &&
-            source.st_ino == ret_status->st_ino) {
-            message_error("%s is where results go, too: they would be taken for sources next time",
-                          message_escape(verb->sources[i]));
-            return STATUS_USAGE;
-        }
-    }
-    snprintf(with, sizeof(with), "%s level=%s chunk=%llu", run->options.recipe.procedure,
-             run->options.has_level ? verb->values->level : "-",
-             (unsigned long long)run->options.chunk_bytes);
-    if (run->options.recipe.makes_files)
-        error = state_open(&run->output, with, &run->state);
-    if (error == 0 && run->options.with_sums)
-        error = sums_open(&run->output, &run->sums);
-    return error < 0 ? output_error(verb, error) : STATUS_DONE;
-}
-
-/* All went as far as it could: what there is gets its last touches. */
-static int complete_output(struct run_verb *verb, int status)
-{
-    struct run *run = &verb->run;
-    const bool has_ended = status == STATUS_DONE || status == STATUS_FAILED;
-    int error = 0;
-
-    if (run->output.fd < 0)
-        return status;
-    if (run->options.with_sums && run->sums.stream != NULL) {
-        if (has_ended && !run->is_fatal)
-            error = sums_commit(&run->sums);
-        sums_abandon(&run->sums);
-    }
-    const bool wants_sync = has_ended && error == 0 && run->progress.files_done > 0;
-    if (wants_sync)
-        error = output_sync(&run->output);
-    const int closed = state_close(&run->state, wants_sync && error == 0);
-    if (error == 0 && has_ended && !run->is_fatal)
-        error = closed;
-    output_close(&run->output);
-    if (error < 0)
-        return status == STATUS_DONE ? output_error(verb, error) : status;
-    return status;
-}
-
-/* ---- the whole ---------------------------------------------------------------------------------- */
 
 static void set_files_max(struct run *run)
 {
@@ -346,7 +42,7 @@ static int carry_out(struct run_verb *verb)
     int status = STATUS_DONE;
 
     if (verb->values->output != NULL)
-        status = prepare_output(verb, &output_status);
+        status = run_open_output(verb, &output_status);
     if (status == STATUS_DONE &&
         walk_open(verb->sources, verb->source_count,
                   verb->values->output != NULL ? &output_status : NULL, &run->walk) < 0) {
@@ -360,7 +56,7 @@ static int carry_out(struct run_verb *verb)
         run->is_fatal = true;
     }
     message_progress("");
-    return complete_output(verb, status);
+    return run_complete_output(verb, status);
 }
 
 static void summarize(const struct run_verb *verb, int status)
@@ -398,18 +94,16 @@ static int run_run(const struct arguments *arguments)
     run->sums.file.fd = -1;
     run->last = &run->first;
     run->unsent_last = &run->unsent;
-    run->reconnect = reconnect;
-    run->reconnect_context = verb;
     message_set_quiet(verb->values->quiet);
     set_files_max(run);
     status = settings_load(&verb->settings, arguments);
     if (status == STATUS_DONE) {
         verb->connection.address = settings_address(&verb->settings);
         verb->connection.is_verbose = verb->values->verbose;
-        status = read_options(verb);
+        status = run_read_options(verb);
     }
     if (status == STATUS_DONE)
-        status = prepare_engine(verb);
+        status = run_prepare(verb);
     if (status == STATUS_DONE) {
         status = carry_out(verb);
         if (run->progress.begun_ns != 0)

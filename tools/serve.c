@@ -61,7 +61,7 @@ static void on_hangup(int number)
 
 static void set_handler(int number, void (*handler)(int))
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = handler}; /* a sleep is to end */
 
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);

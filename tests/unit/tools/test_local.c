@@ -173,7 +173,7 @@ static void sums_of_nothing_are_the_published_ones(void **state)
     }
 }
 
-/* ---- the engine of threads ---------------------------------------------------------------------- */
+/* ---- the engine of threads ---------------------------------------------------------------- */
 
 static struct engine *make_engine(const char *procedure, struct recipe *recipe)
 {

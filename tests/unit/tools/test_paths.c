@@ -19,7 +19,7 @@
 #include "../tools/recipe.h"
 #include "../tools/walk.h"
 
-/* ---- recipes ------------------------------------------------------------------------------------ */
+/* ---- recipes ------------------------------------------------------------------------------ */
 
 static struct recipe recipe_of(const char *procedure)
 {
@@ -92,7 +92,7 @@ static void an_unknown_procedure_is_taken_by_its_signature(void **state)
     assert_non_null(recipe_of_info(&info, &recipe)); /* nothing comes of it */
 }
 
-/* ---- the walk ----------------------------------------------------------------------------------- */
+/* ---- the walk ----------------------------------------------------------------------------- */
 
 static void expect_entry(struct walk *walk, enum walk_kind kind, const char *path,
                          const char *shown)
@@ -233,7 +233,7 @@ static void the_last_component_of_a_path_is_its_name(void **state)
     }
 }
 
-/* ---- collisions --------------------------------------------------------------------------------- */
+/* ---- collisions --------------------------------------------------------------------------- */
 
 static int find_collision(const char *procedure, char **arguments, size_t count, char *ret_result)
 {
@@ -296,7 +296,7 @@ static void what_has_no_result_does_not_collide(void **state)
     assert_int_equal(find_collision("unzstd", (char *[]){"d", "e", "missing"}, 3, result), 0);
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------ */
 
 static struct output open_output(bool has_tmpfile)
 {

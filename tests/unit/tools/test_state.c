@@ -248,7 +248,7 @@ static void a_state_that_is_a_link_is_refused(void **unused)
     free(text);
 }
 
-/* ---- sums --------------------------------------------------------------------------------------- */
+/* ---- sums --------------------------------------------------------------------------------- */
 
 static void sums_are_those_of_sha256sum(void **unused)
 {

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_prepare.c - what `vine run` refuses, and where its engine comes from.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "collide.h"
+#include "message.h"
+#include "run_verb.h"
+#include "serve.h"
+#include "status.h"
+#include "verify.h"
+
+#define CHUNK_MIN 4096
+#define CHUNK_MAX (256ULL << 20)
+
+static int usage(const char *what)
+{
+    message_error("%s", what);
+    return STATUS_USAGE;
+}
+
+/* ---- what was asked for ------------------------------------------------------------------------- */
+
+static int check_level(struct run_verb *verb)
+{
+    struct run_options *options = &verb->run.options;
+    const struct recipe *recipe = &options->recipe;
+
+    if (verb->values->level == NULL)
+        return STATUS_DONE;
+    if (recipe->level_argument < 0) {
+        message_error("%s has no levels", recipe->procedure);
+        return STATUS_USAGE;
+    }
+    if (vine__parse_unsigned(verb->values->level, &options->level) < 0 ||
+        options->level < recipe->level_min || options->level > recipe->level_max) {
+        message_error("%s has levels %llu to %llu, not '%s'", recipe->procedure,
+                      (unsigned long long)recipe->level_min, (unsigned long long)recipe->level_max,
+                      message_escape(verb->values->level));
+        return STATUS_USAGE;
+    }
+    options->has_level = true;
+    return STATUS_DONE;
+}
+
+static int check_collisions(struct run_verb *verb)
+{
+    struct collision collision;
+
+    if (!verb->run.options.recipe.makes_files && !verb->values->sums)
+        return STATUS_DONE;
+    const int found =
+        collide_find(&verb->run.options.recipe, verb->sources, verb->source_count, &collision);
+    if (found == 0)
+        return STATUS_DONE;
+    if (found < 0) {
+        message_error("cannot compare the arguments: %s", vine_error_text(found));
+        return STATUS_FAILED;
+    }
+    message_error("'%s' and '%s' both lead to %s; run them one by one, each with an output of its "
+                  "own",
+                  message_escape(verb->sources[collision.first]),
+                  message_escape(verb->sources[collision.second]),
+                  message_escape(collision.result));
+    free(collision.result);
+    return STATUS_USAGE;
+}
+
+/* What can be refused once the recipe is known. */
+static int check(struct run_verb *verb)
+{
+    const struct recipe *recipe = &verb->run.options.recipe;
+
+    if (recipe->makes_files && verb->values->output == NULL) {
+        message_error("%s makes files: say where with -o OUT", recipe->procedure);
+        return STATUS_USAGE;
+    }
+    if (verb->values->sums && verb->values->output == NULL)
+        return usage("--sums writes OUT/" SUMS_NAME ": say where with -o OUT");
+    if (verb->values->verify && !verify_knows(recipe)) {
+        message_error("--verify does not know what %s does", recipe->procedure);
+        return STATUS_USAGE;
+    }
+    const int status = check_level(verb);
+    return status != STATUS_DONE ? status : check_collisions(verb);
+}
+
+int run_read_options(struct run_verb *verb)
+{
+    struct run_options *options = &verb->run.options;
+    const uint64_t jobs = settings_number(&verb->settings, "jobs", 64);
+
+    options->chunk_bytes = settings_number(&verb->settings, "chunk", 1 << 20);
+    options->jobs = jobs < 4096 ? (uint32_t)jobs : 4096;
+    options->with_sums = verb->values->sums;
+    options->verify = verb->values->verify;
+    options->json = verb->values->json;
+    options->quiet = verb->values->quiet;
+    options->verbose = verb->values->verbose;
+    if (options->jobs == 0)
+        return usage("at least one task has to be in flight");
+    if (options->chunk_bytes < CHUNK_MIN || options->chunk_bytes > CHUNK_MAX)
+        return usage("a chunk has 4 KiB to 256 MiB");
+    if (strlen(verb->procedure) > VINE_NAME_MAX)
+        return usage("no procedure has so long a name");
+    return STATUS_DONE;
+}
+
+/* ---- the engine --------------------------------------------------------------------------------- */
+
+static int take_limits(struct run_verb *verb)
+{
+    struct run *run = &verb->run;
+    const uint64_t chunk = run->options.chunk_bytes;
+    const uint64_t least = chunk + recipe_room(&run->options.recipe, chunk);
+
+    run->tasks_max =
+        run->options.jobs < run->engine->tasks_max ? run->options.jobs : run->engine->tasks_max;
+    run->memory_max = run->engine->memory_max;
+    if (least <= run->memory_max)
+        return STATUS_DONE;
+    message_error("chunks of %llu bytes do not fit into the %llu that the appliance grants",
+                  (unsigned long long)chunk, (unsigned long long)run->memory_max);
+    return STATUS_USAGE;
+}
+
+/* The pipe becomes the run's engine. */
+static int make_engine(struct run_verb *verb)
+{
+    const struct engine_options options = {
+        .recipe = &verb->run.options.recipe,
+        .with_sums = verb->run.options.with_sums,
+        .has_level = verb->run.options.has_level,
+        .level = verb->run.options.level,
+        .threads = serve_processors(),
+    };
+    const char *missing = verb->procedure;
+    int error;
+
+    if (verb->values->in_process)
+        error = engine_threads_create(&options, &verb->run.engine);
+    else
+        error = engine_pipe_create(verb->pipe, &options, &verb->run.engine, &missing);
+    if (error == 0) {
+        verb->pipe = NULL;
+        return take_limits(verb);
+    }
+    if (error == -VINE_EPROCEDURE) {
+        message_error("the appliance has no procedure %s; `vine procs` lists what it has",
+                      message_escape(missing));
+        return STATUS_USAGE;
+    }
+    if (error == -ENOTSUP) {
+        message_error("--in-process does not know what %s does", missing);
+        return STATUS_USAGE;
+    }
+    message_error("%s: %s", missing, vine_error_text(error));
+    return status_of_error(error);
+}
+
+static int reconnect(struct run *run, void *context)
+{
+    struct run_verb *verb = context;
+    int status = connection_reopen(&verb->connection,
+                                   settings_number(&verb->settings, "reconnect", 10), &verb->pipe);
+
+    (void)run;
+    if (status == STATUS_DONE)
+        status = make_engine(verb);
+    return status == STATUS_DONE ? STATUS_DONE : STATUS_TRY_AGAIN;
+}
+
+/* A procedure that does not ship is described by the appliance. */
+static int ask_for_recipe(struct run_verb *verb)
+{
+    struct vine_procedure *procedure;
+    const int error = vine_procedure_get(verb->pipe, verb->procedure, &procedure);
+
+    if (error == -VINE_EPROCEDURE) {
+        message_error("the appliance has no procedure %s; `vine procs` lists what it has",
+                      message_escape(verb->procedure));
+        return STATUS_USAGE;
+    }
+    if (error < 0) {
+        message_error("%s: %s", message_escape(verb->procedure), vine_error_text(error));
+        return status_of_error(error);
+    }
+    const char *why = recipe_of_info(vine_procedure_describe(procedure), &verb->run.options.recipe);
+    if (why == NULL)
+        return STATUS_DONE;
+    message_error("%s cannot be run on files: %s", verb->procedure, why);
+    return STATUS_USAGE;
+}
+
+int run_prepare(struct run_verb *verb)
+{
+    const bool ships = recipe_of_shipped(verb->procedure, &verb->run.options.recipe);
+    int status = STATUS_DONE;
+
+    verb->run.reconnect = reconnect;
+    verb->run.reconnect_context = verb;
+    /* Refuse before anything is started, where that can be. */
+    if (ships || verb->values->in_process)
+        status = ships ? check(verb) : usage("--in-process knows the procedures that ship alone");
+    if (status == STATUS_DONE && !verb->values->in_process) {
+        status = connection_open(&verb->connection, &verb->pipe);
+        if (status == STATUS_DONE)
+            status = ask_for_recipe(verb);
+        if (status == STATUS_DONE && !ships)
+            status = check(verb);
+    }
+    return status == STATUS_DONE ? make_engine(verb) : status;
+}
