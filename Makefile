@@ -37,6 +37,7 @@ check: ## the whole matrix: compilers, sanitizers, aarch64, models, long stress,
 bench: ## measure ours, the peers and the physical limit, and say what falls short
 	@scripts/packages build bench
 	@$(call build,release,all)
+	@$(call build,release,benches)
 	@bench/run
 
 fuzz: ## run every fuzzer for SECONDS=60
