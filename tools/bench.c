@@ -125,7 +125,7 @@ static double ratio_of(const struct results *results, unsigned row)
     return median(ratios, results->rounds);
 }
 
-/* ---- measuring ---------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static int get_procedures(struct bench *bench)
 {
@@ -166,7 +166,7 @@ static void measure_all(struct bench *bench, uint64_t budget_ns, struct results 
     message_progress("");
 }
 
-/* ---- showing ------------------------------------------------------------------------------------ */
+/* ---- showing --------------------------------------------------------------------------------- */
 
 static const char *show_value(enum unit unit, double value, char *ret_text)
 {

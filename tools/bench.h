@@ -58,7 +58,8 @@ int bench_copied(struct bench *bench, uint64_t budget_ns, struct bench_sample *r
 int bench_crc_here(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample);
 int bench_in_place(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample);
 
-/* Start the processes behind the sockets; before threads and pipes. Returns 0 or a negated errno. */
+/* Start the processes behind the sockets, before threads and pipes. Returns 0 or a negated
+ * errno. */
 int bench_start_servers(struct bench *bench);
 void bench_stop_servers(struct bench *bench);
 

@@ -29,7 +29,7 @@
  * other to read. */
 #define SOCKET_IN_FLIGHT 32
 
-/* ---- the other end of a socket ------------------------------------------------------------------ */
+/* ---- the other end of a socket --------------------------------------------------------------- */
 
 static bool move(int fd, void *bytes, size_t size, bool writes)
 {
@@ -148,7 +148,7 @@ void bench_stop_servers(struct bench *bench)
     stop_server(&bench->tcp_server);
 }
 
-/* ---- one at a time ------------------------------------------------------------------------------ */
+/* ---- one at a time --------------------------------------------------------------------------- */
 
 typedef int (*hash_fn)(struct bench *bench, void *context, unsigned char *ret_digest);
 
@@ -241,7 +241,7 @@ int bench_hash_tcp(struct bench *bench, uint64_t budget_ns, struct bench_sample 
     return time_hashes(bench, hash_socket, &bench->tcp_server, budget_ns, ret_sample);
 }
 
-/* ---- many in flight ----------------------------------------------------------------------------- */
+/* ---- many in flight -------------------------------------------------------------------------- */
 
 int bench_hash_here_rate(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample)
 {

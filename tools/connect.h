@@ -20,7 +20,8 @@ struct connection {
  * told. Call it before threads are started. */
 int connection_open(struct connection *connection, struct vine_pipe **ret_pipe);
 
-/* The same after a pipe was lost, for at most so many seconds. Returns STATUS_TRY_AGAIN in the end. */
+/* The same after a pipe was lost, for at most so many seconds. Returns STATUS_TRY_AGAIN in the
+ * end. */
 int connection_reopen(struct connection *connection, uint64_t seconds, struct vine_pipe **ret_pipe);
 
 /* Stops an embedded appliance. */

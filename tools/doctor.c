@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor.c - `vine doctor`: a row for each thing that Vine can use, and what brings it. What a check
- * looks at lies in doctor_checks.c.
+ * doctor.c - `vine doctor`: a row for each thing that Vine can use, and what brings it. What a
+ * check looks at lies in doctor_checks.c.
  */
 #include <stdio.h>
 

@@ -20,7 +20,8 @@
 #define STOP_TIMEOUT_MS  5000
 
 /* The child: no more than an appliance. It does not hold the command's standard input and output
- * open, is out of reach of the terminal's Ctrl-C (the command handles that), and cannot outlive it. */
+ * open, is out of reach of the terminal's Ctrl-C (the command handles that), and cannot outlive
+ * it. */
 static int child_main(const struct embedded *embedded, uint32_t workers, pid_t parent, int ready_fd)
 {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -97,8 +98,8 @@ int embedded_start(struct embedded *embedded, uint32_t workers)
     return status;
 }
 
-/* Wait for the child's end, at most so long; by its pidfd where there is one, so that it is noticed at
- * once. Returns whether it has ended. */
+/* Wait for the child's end, at most so long; by its pidfd where there is one, so that it is noticed
+ * at once. Returns whether it has ended. */
 static bool wait_for_end(struct embedded *embedded, int timeout_ms)
 {
     struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, embedded->pid, 0), .events = POLLIN};
@@ -121,7 +122,7 @@ static bool wait_for_end(struct embedded *embedded, int timeout_ms)
 
 void embedded_stop(struct embedded *embedded)
 {
-    /* A second SIGTERM makes it give up what still runs, SIGKILL ends what does not even do that. */
+    /* A second SIGTERM makes it give up what still runs; SIGKILL ends what does not do that. */
     static const int signals[] = {SIGTERM, SIGTERM, SIGKILL};
 
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]) && embedded->pid > 0; i++) {

@@ -14,8 +14,8 @@ struct embedded {
 };
 
 /* Start one and wait until it listens. Call it before any thread is started and any pipe opened.
- * `workers` 0: one for each processor, since the command itself mostly waits. Returns a status; what
- * went wrong was told. */
+ * `workers` 0: one for each processor, since the command itself mostly waits. Returns a status;
+ * what went wrong was told. */
 int embedded_start(struct embedded *embedded, uint32_t workers);
 
 /* Have it drain, and wait for its end. One that was not started is allowed. */

@@ -86,7 +86,8 @@ struct engine {
     struct work **done_tail;
 };
 
-/* Returns 0, -VINE_EQUOTA, -ENOMEM, or an error of the pipe. The bytes are aligned to a cache line. */
+/* Returns 0, -VINE_EQUOTA, -ENOMEM, or an error of the pipe. The bytes are aligned to a cache
+ * line. */
 int engine_block_create(struct engine *engine, uint64_t size, struct block **ret_block);
 void engine_block_ref(struct block *block);
 void engine_block_unref(struct block *block); /* NULL is allowed */
@@ -95,12 +96,12 @@ int engine_session_open(struct engine *engine, enum engine_role role,
                         struct engine_session **ret_session);
 void engine_session_close(struct engine *engine, struct engine_session *session);
 
-/* Begin the work. Returns 0; -EAGAIN or -VINE_EQUOTA: not begun, try again when another has ended; or
- * an error of the pipe. */
+/* Begin the work. Returns 0; -EAGAIN or -VINE_EQUOTA: not begun, try again when another has ended;
+ * or an error of the pipe. */
 int engine_issue(struct engine *engine, struct work *work);
 
-/* Wait until some work has ended, at most so long. Returns 0, or an error of the pipe (then all work
- * under way ends with an error as well). */
+/* Wait until some work has ended, at most so long. Returns 0, or an error of the pipe (then all
+ * work under way ends with an error as well). */
 int engine_wait(struct engine *engine, uint64_t timeout_ns);
 
 /* Take work that has ended, or NULL. */

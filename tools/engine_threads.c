@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine_threads.c - an engine of threads in this process: the work without an appliance, to compare.
+ * engine_threads.c - an engine of threads in this process: the work without an appliance, to
+ * compare.
  *
- * One lock guards the queue and the list of what has ended: chunks are large, so it is rarely wanted
- * by two. A session's tasks run one at a time, in order: the session is in the queue, not its tasks.
+ * One lock guards the queue and the list of what has ended: chunks are large, so it is rarely
+ * wanted by two. A session's tasks run one at a time, in order: the session is in the queue, not
+ * its tasks.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -41,7 +41,8 @@ struct local_opener;
 /* `ignores_garbage`: what follows the last gzip member may be anything, as for gzip itself. */
 struct local_opener *local_opener_create(const char *procedure, bool ignores_garbage);
 /* Takes from `input` (*ret_taken bytes) and fills `output` (*ret_made bytes). Returns 1 between
- * frames or members, where the input may end; 0 within one; a negative code for what is malformed. */
+ * frames or members, where the input may end; 0 within one; a negative code for what is
+ * malformed. */
 int local_open(struct local_opener *opener, const void *input, size_t size, size_t *ret_taken,
                void *output, size_t room, size_t *ret_made);
 void local_opener_destroy(struct local_opener *opener);

@@ -3,8 +3,8 @@
  * message.h - what the command tells people on stderr, and names made fit to be shown.
  *
  * Messages are one line, `vine VERB: text`. Colour is used on terminals alone, and not where
- * NO_COLOR is set or TERM is `dumb`. A progress line that stands on the terminal is taken away first
- * (it comes back with the next update).
+ * NO_COLOR is set or TERM is `dumb`. A progress line that stands on the terminal is taken away
+ * first (it comes back with the next update).
  */
 #ifndef VINE_TOOLS_MESSAGE_H
 #define VINE_TOOLS_MESSAGE_H

@@ -3,8 +3,8 @@
  * options.h - parse the arguments of a verb by its table.
  *
  * Understood are `--name value`, `--name=value`, `-n value`, `-nvalue`, flags in a bundle (`-vj8`),
- * options between operands, and `--`, after which all are operands. `--help` and `-h` are options of
- * every verb. The last of two equal options wins.
+ * options between operands, and `--`, after which all are operands. `--help` and `-h` are options
+ * of every verb. The last of two equal options wins.
  */
 #ifndef VINE_TOOLS_OPTIONS_H
 #define VINE_TOOLS_OPTIONS_H

@@ -7,11 +7,11 @@
  * Trust:    nothing below OUT is reached through a symbolic link.
  * Limits:   any depth: paths are walked component by component.
  *
- * A result grows in a file without a name (O_TMPFILE) that is linked in when it is whole, so that not
- * even a kill -9 leaves anything. Where the file system has none, it grows as `.vine-run-HASH.part`
- * beside its final name, and the next run of the same result takes that up again. Nothing is synced
- * for each file: output_sync does it once for all, and whoever needs to know which results survive a
- * power cut asks for it before believing (state.h).
+ * A result grows in a file without a name (O_TMPFILE) that is linked in when it is whole, so that
+ * not even a kill -9 leaves anything. Where the file system has none, it grows as
+ * `.vine-run-HASH.part` beside its final name, and the next run of the same result takes that up
+ * again. Nothing is synced for each file: output_sync does it once for all, and whoever needs to
+ * know which results survive a power cut asks for it before believing (state.h).
  */
 #ifndef VINE_TOOLS_OUTPUT_H
 #define VINE_TOOLS_OUTPUT_H

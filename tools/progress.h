@@ -2,8 +2,8 @@
 /*
  * progress.h - what `vine run` has done so far, and the line that tells it.
  *
- * On a terminal the line is at the bottom, renewed at most ten times a second; elsewhere it is a line
- * of its own every ten seconds.
+ * On a terminal the line is at the bottom, renewed at most ten times a second; elsewhere it is a
+ * line of its own every ten seconds.
  */
 #ifndef VINE_TOOLS_PROGRESS_H
 #define VINE_TOOLS_PROGRESS_H

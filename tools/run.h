@@ -2,9 +2,10 @@
 /*
  * run.h - the parts of `vine run`: the run as a whole, and one file on its way through it.
  *
- * A file is cut into chunks; a chunk is read once and goes with one task, or two with --sums. Results
- * are written in the order of the chunks, whatever order they end in. Files are told of (printed,
- * entered in SHA256SUMS) in the order of the walk, so that the same input gives the same output.
+ * A file is cut into chunks; a chunk is read once and goes with one task, or two with --sums.
+ * Results are written in the order of the chunks, whatever order they end in. Files are told of
+ * (printed, entered in SHA256SUMS) in the order of the walk, so that the same input gives the same
+ * output.
  */
 #ifndef VINE_TOOLS_RUN_H
 #define VINE_TOOLS_RUN_H
@@ -115,7 +116,8 @@ struct run {
 /* run_loop.c: carry out the run. Returns a status; 128 + a signal's number if one ended it. */
 int run_loop(struct run *run);
 
-/* run_feed.c: take up the next file of the walk. Returns false at its end, or when there is no room. */
+/* run_feed.c: take up the next file of the walk. Returns false at its end, or when there is no
+ * room. */
 bool run_take_file(struct run *run);
 
 enum feed {

@@ -114,7 +114,7 @@ void run_file_rewind(struct run *run, struct file *file, bool from_the_start)
     }
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void write_result(struct run *run, struct file *file, const struct work *work)
 {
@@ -275,7 +275,7 @@ void run_file_take(struct run *run, struct work *work)
     run_file_settle(run, file);
 }
 
-/* ---- the end of a file -------------------------------------------------------------------------- */
+/* ---- the end of a file ----------------------------------------------------------------------- */
 
 static void deactivate(struct run *run, struct file *file)
 {
@@ -371,7 +371,7 @@ void run_file_settle(struct run *run, struct file *file)
     deactivate(run, file);
 }
 
-/* ---- telling ------------------------------------------------------------------------------------ */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void print_json(const struct run *run, const struct file *file)
 {

@@ -24,7 +24,7 @@ static int usage(const char *what)
     return STATUS_USAGE;
 }
 
-/* ---- what was asked for ------------------------------------------------------------------------- */
+/* ---- what was asked for ---------------------------------------------------------------------- */
 
 static int check_level(struct run_verb *verb)
 {
@@ -111,7 +111,7 @@ int run_read_options(struct run_verb *verb)
     return STATUS_DONE;
 }
 
-/* ---- the engine --------------------------------------------------------------------------------- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 static int take_limits(struct run_verb *verb)
 {

@@ -17,8 +17,8 @@ struct serve_options {
     bool is_verbose;
 };
 
-/* Returns a status. Takes SIGTERM and SIGINT: the first drains, the second gives up; SIGHUP looks at
- * the libraries again. */
+/* Returns a status. Takes SIGTERM and SIGINT: the first drains, the second gives up; SIGHUP looks
+ * at the libraries again. */
 int serve(const struct serve_options *options);
 
 /* Processors that this process may use; at least 1. */

@@ -13,10 +13,11 @@
  *                                  newline, carriage return and backslash as \n, \r and \\
  *   synced                         everything above is on the disk
  *
- * Times are nanoseconds. A result is believed if it and its source still have these numbers, and its
- * line is followed by `synced` or stands under the boot id of now: a killed run loses nothing, and
- * after a power cut nothing is believed that was not synced. Lines that are not understood count for
- * nothing; the last line of a path counts. What has more dead lines than living ones is written anew.
+ * Times are nanoseconds. A result is believed if it and its source still have these numbers, and
+ * its line is followed by `synced` or stands under the boot id of now: a killed run loses nothing,
+ * and after a power cut nothing is believed that was not synced. Lines that are not understood
+ * count for nothing; the last line of a path counts. What has more dead lines than living ones is
+ * written anew.
  */
 #ifndef VINE_TOOLS_STATE_H
 #define VINE_TOOLS_STATE_H
@@ -52,8 +53,8 @@ struct state {
  * errno. */
 int state_open(struct output *output, const char *with, struct state *ret_state);
 
-/* Whether the result at `path` is whole and of this source, both as they are now. Its sum is given if
- * the state knows it: *ret_sum_size is 0 or SUMS_BYTES_MAX. */
+/* Whether the result at `path` is whole and of this source, both as they are now. Its sum is given
+ * if the state knows it: *ret_sum_size is 0 or SUMS_BYTES_MAX. */
 bool state_is_complete(const struct state *state, const char *path, const struct stat *result,
                        const struct stat *source, unsigned char *ret_sum, size_t *ret_sum_size);
 

@@ -13,12 +13,12 @@
 #define SUMS_NAME      "SHA256SUMS"
 #define SUMS_BYTES_MAX 32
 
-/* Print bytes as hexadecimal digits, two blanks, the name, a newline. A name with a newline, carriage
- * return or backslash has them as \n, \r and \\, and its line begins with a backslash. */
+/* Print bytes as hexadecimal digits, two blanks, the name, a newline. A name with a newline,
+ * carriage return or backslash has them as \n, \r and \\, and its line begins with a backslash. */
 void sums_print(FILE *file, const unsigned char *sum, size_t size, const char *name);
 
-/* The same for a terminal: other control characters and what is not UTF-8 are shown as \ooo, so that
- * a name cannot steer the terminal. */
+/* The same for a terminal: other control characters and what is not UTF-8 are shown as \ooo, so
+ * that a name cannot steer the terminal. */
 void sums_show(FILE *file, const unsigned char *sum, size_t size, const char *name);
 
 void sums_hex(const unsigned char *sum, size_t size, char *ret_text);

@@ -12,8 +12,8 @@
 
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOCTTY | O_CLOEXEC)
 
-/* A directory on the way down. Invariant: the descriptors of the deepest WALK_DESCRIPTORS_MAX levels
- * are open; those above are -1 and are opened again through ".." on the way back. */
+/* A directory on the way down. Invariant: the descriptors of the deepest WALK_DESCRIPTORS_MAX
+ * levels are open; those above are -1 and are opened again through ".." on the way back. */
 struct level {
     int fd;
     dev_t device; /* to know it again */

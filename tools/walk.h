@@ -9,8 +9,8 @@
  *           be entered and nothing outside is read; arguments themselves may be links.
  * Limits:   memory for the names of one directory at each level, and one path.
  *
- * Order: arguments as given; each directory's entries by their bytes. What is neither a regular file
- * nor a directory is reported, never opened.
+ * Order: arguments as given; each directory's entries by their bytes. What is neither a regular
+ * file nor a directory is reported, never opened.
  */
 #ifndef VINE_TOOLS_WALK_H
 #define VINE_TOOLS_WALK_H
@@ -54,8 +54,8 @@ int walk_next(struct walk *walk, struct walk_entry *ret_entry);
 
 void walk_close(struct walk *walk);
 
-/* The last component of a path, without slashes at its end, for the caller to free; "." and ".." and
- * "/" have none: NULL, as without memory. */
+/* The last component of a path, without slashes at its end, for the caller to free; "." and ".."
+ * and "/" have none: NULL, as without memory. */
 char *walk_last_component(const char *path);
 
 /* Whether both are one file at one time: what tells a change while it is read. */

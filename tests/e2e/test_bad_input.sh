@@ -64,7 +64,8 @@ gzip -c src/good | head -c 10 >packed/e.gz
 expect 1 "$vine" run unzstd packed -o back
 said 'packed/b.zst'
 said 'packed/c.zst'
-[ "$(find back -type f ! -name .vine-run)" = back/a ] || fail "results of nonsense: $(find back -type f)"
+[ "$(find back -type f ! -name .vine-run)" = back/a ] ||
+    fail "results of nonsense: $(find back -type f)"
 no_leftovers back
 expect 1 "$vine" run gunzip packed/e.gz -o back
 said 'packed/e.gz'
@@ -79,7 +80,8 @@ kill "$writer"
 wait "$writer" 2>/dev/null || :
 said 'src/changing: changed while it was read; once more'
 said 'src/changing: changed while it was read, twice'
-[ "$(cat own)" = "$good" ] || fail "the quiet one is not done, or the changing one is printed"
+[ "$(cat own)" = "$good" ] ||
+    fail "the quiet one is not done, or the changing one is printed"
 
 # Results that would take what is not theirs.
 mkdir -p taken/sub

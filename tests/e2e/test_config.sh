@@ -33,7 +33,8 @@ unset VINE_APPLIANCE
 rm "$HOME/.vinetalk"
 
 # Mistakes, with file and line, whatever the verb.
-for wrong in 'jobs many' 'chunk 1Q' 'jobs' 'jobs 1\njobs 2' 'shm_trunc 2' 'a-key-that-is-far-too-long-to-be-one 1'; do
+for wrong in 'jobs many' 'chunk 1Q' 'jobs' 'jobs 1\njobs 2' 'shm_trunc 2' \
+    'a-key-that-is-far-too-long-to-be-one 1'; do
     printf "# one\n$wrong\n" >"$conf"
     for verb in 'config' 'run sha256 good' 'procs'; do
         expect 2 "$vine" $verb

@@ -14,7 +14,8 @@ fi
 mkdir -p many
 seq $folders | while read -r i; do
     mkdir "many/$i"
-    seq $each | awk -v folder="many/$i" '{ file = folder "/" $1; print folder, $1 > file; close(file) }'
+    seq $each | awk -v folder="many/$i" '
+        { file = folder "/" $1; print folder, $1 > file; close(file) }'
 done
 expect 0 "$vine" run zstd --sums many -o out
 [ "$(find out -name '*.zst' | wc -l)" = $((folders * each)) ] || fail "results are missing"

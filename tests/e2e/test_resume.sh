@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # test: timeout=300
 #
-# A second run skips what is whole and unchanged, and does what is not; runs that were interrupted or
-# killed leave nothing half-done and are taken up.
+# A second run skips what is whole and unchanged, and does what is not; interrupted or killed runs
+# leave nothing half-done and are taken up.
 . "$(dirname "$0")/lib.sh"
 
 mkdir -p src/sub

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # test: timeout=300
 #
-# What each procedure makes of a tree, checked by plain tools: odd names, empty and sparse files, many
-# chunks; by an appliance of the command's own, a named one, and in this process.
+# What each procedure makes of a tree, checked by plain tools: odd names, empty and sparse files,
+# many chunks; by an appliance of the command's own, a named one, and in this process.
 . "$(dirname "$0")/lib.sh"
 
 mkdir -p src/sub/deeper src/empty-folder
@@ -31,7 +31,8 @@ same_tree() {
 all() {
     rm -rf out back gz copy
     expect 0 "$vine" run zstd --sums src -o out "$@"
-    [ "$(find out -name '*.zst' -exec printf . \; | wc -c)" = "$count" ] || fail "results are missing"
+    [ "$(find out -name '*.zst' -exec printf . \; | wc -c)" = "$count" ] ||
+        fail "results are missing"
     find out -name '*.zst' -print0 | xargs -0 zstd -q -t || fail "zstd -t"
     zstd -q -d -c out/sub/deeper/lines.zst | cmp - src/sub/deeper/lines || fail "zstd -d"
     (cd src && sha256sum --quiet -c ../out/SHA256SUMS) || fail "sha256sum -c"
@@ -99,7 +100,8 @@ ln -s src/plain to-plain
 ln -s src to-src
 [ "$("$vine" run sha256 to-plain 2>said)" = "$(sha256sum to-plain)" ] || fail "a link as argument"
 expect 0 "$vine" run zstd to-plain to-src/sub/random -o byname
-[ "$(find byname -name '*.zst' | LC_ALL=C sort | tr '\n' ' ')" = 'byname/random.zst byname/to-plain.zst ' ] ||
+[ "$(find byname -name '*.zst' | LC_ALL=C sort | tr '\n' ' ')" = \
+    'byname/random.zst byname/to-plain.zst ' ] ||
     fail "files land elsewhere"
 
 # Hashes into a list need no result files.

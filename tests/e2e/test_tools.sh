@@ -19,7 +19,8 @@ grep -q '^partly *descriptors *64 open files' shown || fail "doctor does not see
 "$vine" bench --seconds 1 --rounds 2 >shown 2>said || fail "vine bench: $?"
 grep -q 'no-op task, one at a time' shown || fail "bench has no no-op row"
 "$vine" bench --seconds 1 --rounds 1 --json >shown 2>said || fail "vine bench --json: $?"
-for key in cache_line noop noop_rate sha256_vine sha256_unix sha256_tcp memcpy copied crc32_in_place; do
+for key in cache_line noop noop_rate sha256_vine sha256_unix sha256_tcp memcpy copied \
+    crc32_in_place; do
     grep -q "\"$key\": {" shown || fail "bench has no row $key"
 done
 if grep -q '"error"' shown; then cat shown; fail "a row failed"; fi
@@ -29,7 +30,8 @@ grep -q '"in_place_bytes_copied": 0' shown || fail "bytes were copied in place"
 mkdir -p tree/sub
 cp "$VINE_SOURCE_DIR"/include/vine/*.h tree
 head -c 2000000 /dev/urandom >tree/sub/random
-VINE=$vine DEMO_OUT=$scratch/demo DEMO_SECONDS=1 sh "$VINE_SOURCE_DIR/scripts/demo" tree >shown 2>said ||
+VINE=$vine DEMO_OUT=$scratch/demo DEMO_SECONDS=1 \
+    sh "$VINE_SOURCE_DIR/scripts/demo" tree >shown 2>said ||
     { cat shown; fail "the demo: $?"; }
 grep -q 'zstd -d' shown || fail "the demo does not say that zstd -d was content"
 grep -q 'sha256sum -c' shown || fail "the demo does not say that sha256sum -c was content"

@@ -37,7 +37,8 @@ expect 2 "$vine" run zstd one/a two/a -o out
 expect 2 "$vine" run zstd one ./one/ -o out
 expect 2 "$vine" run zstd one -o one
 [ ! -e out ] || fail "something was made of what was refused"
-[ -z "$(ls "$XDG_RUNTIME_DIR")" ] || [ -z "$(ls "$XDG_RUNTIME_DIR/vine")" ] || fail "a socket is left"
+[ -z "$(ls "$XDG_RUNTIME_DIR")" ] || [ -z "$(ls "$XDG_RUNTIME_DIR/vine")" ] ||
+    fail "a socket is left"
 expect 0 "$vine" run zstd one two/sub -o out
 
 # Nothing but data on standard output; no escapes off a terminal.
@@ -63,7 +64,8 @@ for verb in run appliance procs config doctor bench help version; do
     grep -q '^.SH OPTIONS' page || fail "no man page of $verb"
     for shell in bash zsh fish; do "$vine" help --completion $shell >complete.$shell; done
     for option in $(sed -n 's/^  *\(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' shown); do
-        grep -q "$(printf '%s' "$option" | sed 's/-/\\\\-/g')" page || fail "$option of $verb has no place in its page"
+        grep -q "$(printf '%s' "$option" | sed 's/-/\\\\-/g')" page ||
+            fail "$option of $verb has no place in its page"
         for shell in bash zsh fish; do
             grep -q -e "${option#--}" complete.$shell || fail "$shell: $option"
         done

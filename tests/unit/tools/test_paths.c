@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=tools links=procedures */
 /*
- * Where results go: recipes, the walk, arguments that collide, files that appear whole or not at all.
+ * Where results go: recipes, the walk, arguments that collide, files that appear whole or not at
+ * all.
  */
 #include <setjmp.h>
 #include <stdarg.h>
