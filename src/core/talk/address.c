@@ -86,7 +86,9 @@ static int from_file(const char *path, struct vine__address *address, char *why,
     memset(&config, 0, sizeof config);
     memset(&reason, 0, sizeof reason);
 
-    int error = vine__vinetalk_load_file(&config, path[0] ? path : "~/.vinetalk", &reason);
+    /* One file, or all that configures us. */
+    int error = path[0] ? vine__vinetalk_load_file(&config, path, &reason)
+                        : vine__vinetalk_load(&config, &reason);
 
     if (!error)
         error = vine__vinetalk_check(&config, VINETALK_ARCHITECTURE_SHM, &reason);

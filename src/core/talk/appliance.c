@@ -132,7 +132,7 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
     }
     vine__served_reap(appliance);
     vine__peer_listener_close(&appliance->listener);
-    vine_segment_unref(appliance->named);
+    vine__served_leave_named(appliance);
     if (appliance->epoll_fd >= 0)
         close(appliance->epoll_fd);
     if (appliance->event_fd >= 0)

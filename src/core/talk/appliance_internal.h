@@ -132,7 +132,6 @@ struct vine__served {
     struct vine__list active; /* those that are polled */
     enum vine__served_state state;
     bool is_active;
-    bool is_in_ready;     /* in the appliance's queue of pipes with ready jobs; jobs_lock */
     uint64_t number;      /* for the log */
     uint64_t deadline_ns; /* of the handshake */
     uint64_t busy_ticks;  /* when it was last found busy */
@@ -147,8 +146,9 @@ struct vine__served {
     struct vine__session **sessions; /* by place */
     int64_t charged_bytes;           /* sessions' state; jobs_lock */
     struct vine__operation_pool jobs;
-    uint32_t jobs_taken;          /* not ended */
-    struct vine__list ready;      /* jobs that a worker may take; jobs_lock */
+    uint32_t jobs_taken;     /* not ended */
+    struct vine__list ready; /* jobs that a worker may take; jobs_lock */
+    bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
     struct vine__list deferred;   /* jobs whose predecessor was not seen or has not ended */
     char why[VINE__WHY_MAX];
@@ -233,6 +233,7 @@ void vine__served_reap(struct vine_appliance *appliance);
 
 /* served_named.c: the one pipe of a named segment */
 int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size);
+void vine__served_leave_named(struct vine_appliance *appliance);
 void vine__served_answer_named(struct vine_appliance *appliance);
 uint32_t vine__served_named_word(const struct vine_appliance *appliance);
 void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,

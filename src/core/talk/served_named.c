@@ -55,6 +55,22 @@ int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_
     return error == -EBUSY ? -EADDRINUSE : error;
 }
 
+void vine__served_leave_named(struct vine_appliance *appliance)
+{
+    struct vine_segment_options options;
+    struct vine_segment_report report;
+
+    if (appliance->named == NULL)
+        return;
+    vine_segment_unref(appliance->named);
+    appliance->named = NULL;
+    vine__address_to_segment(&appliance->address, &options);
+    /* A name in shared memory is ours to remove; a file may be anybody's. Somebody who still uses it
+     * keeps it. */
+    if (appliance->address.backend == VINE_SEGMENT_POSIX)
+        (void)!vine_segment_remove(&options, &report);
+}
+
 static void open_pipe(struct vine_appliance *appliance)
 {
     char why[VINE__WHY_MAX] = "";
