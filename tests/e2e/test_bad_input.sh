@@ -92,7 +92,8 @@ expect 1 "$vine" run copy --sums taken -o taken-out
 said 'taken/SHA256SUMS: '
 said 'taken/.vine-run: '
 [ "$(cat taken-out/sub/SHA256SUMS)" = 3 ] || fail "the one further down has its own place"
-(cd taken && sha256sum --quiet -c ../taken-out/SHA256SUMS) || fail "sums beside a name that is taken"
+(cd taken && sha256sum --quiet -c ../taken-out/SHA256SUMS) ||
+    fail "sums beside a name that is taken"
 expect 1 "$vine" run copy src/good -o src
 said 'its own place'
 mkdir -p way-out/good.zst
