@@ -37,7 +37,7 @@ enum {
     SERVED_MAX = 8,
 };
 
-/* ---- ours, as they are served ------------------------------------------------------------------ */
+/* ---- ours, as they are served ---------------------------------------------------------------- */
 
 static struct vine_allocator *allocator;
 static struct vine_box_book *book;
@@ -135,7 +135,7 @@ static const struct trace_allocator ours[] = {
     {"boxes over general", open_boxes, alloc_box, give_box, memory_of_box},
 };
 
-/* ---- the driver -------------------------------------------------------------------------------- */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 struct served {
     const char *name;
@@ -248,7 +248,7 @@ static double median(const double *values, uint32_t count)
     return sorted[count / 2];
 }
 
-/* The median of the ratios of the same rounds: what the machine does to a round, it does to both. */
+/* The median of the ratios within a round: what the machine does to a round, it does to both. */
 static double ratio(const struct served *peer, const struct served *base)
 {
     double ratios[ROUNDS_MAX];

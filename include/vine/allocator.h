@@ -16,7 +16,8 @@
  *
  * Strategies:
  *   general   quick lists of sizes that were used lately over segregated best fit with
- *             coalescing. The fastest in the mean. Sizes up to 64 KiB are rounded up by 3.1 % at most.
+ *             coalescing. The fastest in the mean. Rounds sizes up to 64 KiB up by 3.1 %
+ *             at most.
  *   tlsf      two-level segregated fit: immediate coalescing, sizes exact to the granule, and no
  *             operation takes more than VINE_ALLOCATOR_STEPS_MAX steps from block to block.
  *   bump      allocates forward, frees all at once (vine_allocator_reset) and nothing else.
@@ -37,8 +38,9 @@ enum vine_allocator_strategy {
     VINE_ALLOCATOR_BUMP = 2,
 };
 
-/* An operation of tlsf looks at no more entries of its books than this, whatever the blocks are: 64 to
- * find or make the place of one (two, as a rule), 8 to find a fit, 12 for neighbours and lists. */
+/* An operation of tlsf looks at no more entries of its books than this, whatever the blocks are: 64
+ * to find or make the place of one (two, as a rule), 8 to find a fit, 12 for neighbours and
+ * lists. */
 #define VINE_ALLOCATOR_STEPS_MAX 84
 
 /* The largest extent, in granules. */
@@ -166,7 +168,7 @@ VINE_API VINE_MUST_CHECK int vine_allocator_attach(void *memory, size_t size,
 /* The address of offset 0 as this process maps it; NULL where the books are private. Any thread. */
 VINE_API void *vine_allocator_base(const struct vine_allocator *allocator);
 
-/* The greatest number of entries that one call has looked at since creation or attach. tlsf promises
+/* The most entries that one call has looked at since creation or attach. tlsf promises
  * VINE_ALLOCATOR_STEPS_MAX; doubling, resetting and general's walk of a whole list are not
  * counted. */
 VINE_API uint32_t vine_allocator_steps_seen(const struct vine_allocator *allocator);

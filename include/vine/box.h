@@ -88,9 +88,9 @@ VINE_API VINE_MUST_CHECK int vine_box_book_create(uint32_t extents_max,
 VINE_API void vine_box_book_destroy(struct vine_box_book *book);
 
 /*
- * Let boxes be made in a further extent. The caller's thread, as for all that follows. The allocator
- * has private books, granules of 64 bytes, is not bump, and stays usable for blocks that are no
- * boxes: no token names those.
+ * Let boxes be made in a further extent. The caller's thread, as for all that follows. The
+ * allocator has private books, granules of 64 bytes, is not bump, and stays usable for blocks that
+ * are no boxes: no token names those.
  *
  * Returns 0        `ret_index` is the extent's number in tokens;
  *         -EINVAL  the allocator is of another kind or goes beyond the mapping;
@@ -113,8 +113,8 @@ VINE_API void vine_box_book_stats(const struct vine_box_book *book,
 VINE_API VINE_MUST_CHECK int vine_box_create(struct vine_box_book *book, struct vine_box_type type,
                                              uint32_t length, struct vine_box *ret_box);
 
-/* Make a box for `count` elements. Returns what vine_box_create does; -EINVAL also if the product is
- * 0 or does not fit into a length. */
+/* Make a box for `count` elements. Returns what vine_box_create does; -EINVAL also if the product
+ * is 0 or does not fit into a length. */
 VINE_API VINE_MUST_CHECK int vine_box_create_slice(struct vine_box_book *book,
                                                    struct vine_box_type type,
                                                    uint32_t element_bytes, uint32_t count,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Books of an allocator. The first byte chooses:
- *   even  a trace over private books: pairs of bytes are operations, whose answers are compared with
- *         a model, and the books are validated at the end;
+ *   even  a trace over private books: pairs of bytes are operations, whose answers are compared
+ *         with a model, and the books are validated at the end;
  *   odd   shared books in the input's own words: formatted, then overwritten with 8-byte patches
- *         (u16 place in words, u8 what is added to it, u8 unused, u32 value), attached and used. The
- *         memory is just as large as it says, so that a sanitizer sees the first byte beyond it.
+ *         (u16 place in words, u8 what is added to it, u8 unused, u32 value), attached and used.
+ *         The memory is just as large as it says, so that a sanitizer sees the first byte beyond.
  */
 #include <vine/allocator.h>
 #include <vine/error.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens. The input is a row of operations on a book of boxes: make one, or take any token, made or
- * given 16 bytes of the input, whole or mixed, and check, resolve, refer to, shrink or free with it.
+ * Tokens. The input is a row of operations on a book of boxes: make one, or take any token, as it
+ * was made or with words of the input in it, and check, resolve, refer to, shrink or free with it.
  * A model knows which tokens live: nothing else may be accepted, and nothing that lives refused.
  */
 #include <vine/box.h>

@@ -56,8 +56,8 @@ enum vine__allocator_status {
 #define VINE__BLOCK_STATE_MASK (3u << 30)
 #define VINE__BLOCK_UNITS_MASK 0x3fffffffu
 
-/* One block; zeros are an unused entry. Entry 0 stands at both ends of the extent and of every list; it is in state LIVE, so
- * that nothing merges with it, and takes stores that are meant for nobody. */
+/* One block; zeros are an unused entry. Entry 0 stands at both ends of the extent and of each list;
+ * it is in state LIVE, so that nothing merges with it, and takes stores meant for nobody. */
 struct vine__block {
     uint32_t key; /* granules from the start of the extent, plus 1; 0: no block */
     uint32_t state_units;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Boxes and tokens: every field of a token forged, stale and double releases, deferred ones, and the
- * checks of the side without the book.
+ * Boxes and tokens: every field of a token forged, stale and double releases, deferred ones, and
+ * the checks of the side without the book.
  */
 #include <errno.h>
 #include <setjmp.h>
