@@ -23,7 +23,8 @@
  *   bump      allocates forward, frees all at once (vine_allocator_reset) and nothing else.
  *
  * Caveats:  a handle of shared books does not survive fork: its lock names the parent. The child
- *           attaches anew. What a process had allocated stays allocated when it dies.
+ *           attaches anew. The lock names processes by pid: all that attach share a pid namespace.
+ *           What a process had allocated stays allocated when it dies.
  */
 #ifndef VINE_ALLOCATOR_H
 #define VINE_ALLOCATOR_H
