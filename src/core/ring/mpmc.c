@@ -13,8 +13,11 @@
  *   STUCK v   --- a producer at tail = v+N ------------->  STUCK v+N
  *   STUCK v   --- the owner, back again ---------------->  FREE v+N
  *
- * The owner finds out because its own step is a compare-and-swap, too. M1 (release) of each of
- * those pairs with M2 (acquire) of whoever reads the stamp before touching the payload.
+ * The owner finds out because its own step is a compare-and-swap, too. A stamp only grows, and once
+ * it is beyond p nothing is left to do at p: whoever finds tail or head there moves it on.
+ *
+ * M1 (release) of each of those steps pairs with M2 (acquire) of whoever reads the stamp before
+ * touching the payload.
  *
  *   0 <= tail - head <= N, but for positions that are void.
  */
@@ -170,7 +173,20 @@ static void step_over(uint64_t *word, uint64_t position)
     (void)vine__compare_exchange_acq_rel_u64(word, &position, position + 1);
 }
 
-enum verdict { TAKE, SKIP, AGAIN, STOP };
+enum verdict {
+    TAKE,
+    SKIP,  /* this position needs nobody any more */
+    AGAIN, /* something moved: look again */
+    STOP,  /* full, empty, or somebody is not done yet */
+    STRANGE,
+};
+
+/* A stamp is never further ahead of its cursor than a few laps; one that is was written by nobody of
+ * ours (or the cursor was read long ago), and is not worth stepping up to. */
+static bool is_beyond(const struct vine_mpmc *queue, uint64_t at, uint64_t position)
+{
+    return at - position - 1 < 4 * queue->slot_count;
+}
 
 /* What a producer makes of the stamp that it found at `position`, which is or was the tail. */
 static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *slot,
@@ -180,17 +196,17 @@ static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *s
 
     if (at == position && state_of(stamp) == VINE__MPMC_FREE)
         return TAKE;
-    if (at == position && state_of(stamp) == VINE__MPMC_STUCK)
-        return SKIP;
-    if (at != position - queue->slot_count)
-        return AGAIN; /* the tail moved on */
+    if (is_beyond(queue, at, position) || at == position)
+        return SKIP; /* taken and full, or void */
+    if (at + queue->slot_count != position)
+        return STRANGE;
 
     /* The lap before is not over for this slot. Full, or is its owner late? Only a consumer that
      * has taken its position can be late, so that tail - head stays within N. */
     if ((int64_t)(vine__load_acquire_u64(&queue->control->head.value) - at) <= 0)
         return STOP;
     if (state_of(stamp) == VINE__MPMC_FREE)
-        return AGAIN; /* the tail moved on */
+        return AGAIN; /* whoever moved the head over it has changed the stamp */
     if (state_of(stamp) == VINE__MPMC_FULL && !patience_is_over(queue, position, stamp))
         return STOP;
     if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
@@ -220,15 +236,16 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
             memcpy(slot->payload, bytes, size);
             if (finish(queue, slot, stamp, stamp_of(position, VINE__MPMC_FULL)))
                 return 0;
-            break; /* we were too slow: at a later position, then */
+            /* We were too slow: at a later position, then. The slot that we gave back may be what
+             * somebody sleeps for, and no pop tells. */
+            vine_mpmc_wake_producers(queue, UINT32_MAX);
+            break;
         case SKIP:
             step_over(tail, position);
             break;
         case AGAIN:
-            if (vine__load_acquire_u64(tail) == position &&
-                vine__load_acquire_u64(&slot->stamp) == stamp)
-                return -EAGAIN; /* a stamp that no party of ours writes */
             break;
+        case STRANGE: /* a stamp that no party writes */
         case STOP:
             return -EAGAIN;
         }
@@ -243,12 +260,12 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
 
     if (at == position && state_of(stamp) == VINE__MPMC_FULL)
         return TAKE;
-    if (at == position && state_of(stamp) == VINE__MPMC_STUCK)
-        return SKIP;
-    if (at == position - queue->slot_count)
+    if (is_beyond(queue, at, position) || (at == position && state_of(stamp) == VINE__MPMC_STUCK))
+        return SKIP; /* taken by another, or void */
+    if (at + queue->slot_count == position)
         return STOP; /* the lap before is not over for this slot: nothing was pushed here since */
-    if (at != position || state_of(stamp) != VINE__MPMC_FREE)
-        return AGAIN; /* the head moved on */
+    if (at != position)
+        return STRANGE;
 
     /* Empty, or is its producer late? We ask seldom, for `tail` is the producers' line. */
     if (!patience_is_over(queue, position, stamp))
@@ -287,12 +304,12 @@ int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
             /* The producer that made it void may not have moved the tail yet. */
             step_over(&queue->control->tail.value, position);
             step_over(head, position);
+            /* Room, of which no pop tells. */
+            vine_mpmc_wake_producers(queue, UINT32_MAX);
             break;
         case AGAIN:
-            if (vine__load_acquire_u64(head) == position &&
-                vine__load_acquire_u64(&slot->stamp) == stamp)
-                return -EAGAIN; /* a stamp that no party of ours writes */
             break;
+        case STRANGE: /* a stamp that no party writes */
         case STOP:
             return -EAGAIN;
         }

@@ -17,7 +17,7 @@ static int look_for_message(void *end)
     const uint64_t stamp =
         vine__load_acquire_u64(&queue->slots[head & (queue->slot_count - 1)].stamp);
 
-    return stamp != (head << 2 | VINE__MPMC_FREE) && stamp >> 2 == (head & UINT64_MAX >> 2);
+    return stamp > (head << 2 | VINE__MPMC_FREE);
 }
 
 /* Whether a producer at the tail would find its slot free, or void. */
@@ -28,7 +28,7 @@ static int look_for_space(void *end)
     const uint64_t stamp =
         vine__load_acquire_u64(&queue->slots[tail & (queue->slot_count - 1)].stamp);
 
-    return stamp >> 2 == (tail & UINT64_MAX >> 2) && (stamp & 3) != VINE__MPMC_FULL;
+    return stamp >= tail << 2;
 }
 
 /* A position was taken, and its owner has not finished. */
