@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a task costs, beside the bare mailbox: one at a time, and 64 in flight; with both wait modes;
- * and a sleeping appliance. One interleaved run; medians.
+ * What a task costs, beside the bare mailbox: one at a time, and 64 in flight; with both wait
+ * modes; and a sleeping appliance. One interleaved run; medians.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -48,8 +48,8 @@ VINE_API VINE_MUST_CHECK int vine_appliance_create(const struct vine_appliance_o
 
 /*
  * Offer a procedure. One of the same name is replaced: tasks that were taken before run with the
- * definition of their time, later ones with this. The definition must stay valid until the appliance
- * is destroyed. Any thread, also while serving.
+ * definition of their time, later ones with this. The definition must stay valid until the
+ * appliance is destroyed. Any thread, also while serving.
  *
  * Returns 0; -EINVAL  a malformed definition; -VINE_EQUOTA  too many.
  */

@@ -125,7 +125,7 @@ struct vine_pipe_stats {
 VINE_API void vine_pipe_get_limits(struct vine_pipe *pipe, struct vine_pipe_limits *ret_limits);
 VINE_API void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_stats);
 
-/* ---- what the appliance offers ---------------------------------------------------------------- */
+/* ---- what the appliance offers --------------------------------------------------------------- */
 
 enum vine_argument_kind {
     VINE_SCALAR = 1, /* one uint64_t among the task's bytes; min and max bound its value */
@@ -185,7 +185,7 @@ vine_procedure_describe(const struct vine_procedure *procedure);
 VINE_API VINE_MUST_CHECK int vine_procedure_list(struct vine_pipe *pipe,
                                                  struct vine_procedure **procedures, size_t count);
 
-/* ---- accelerators ------------------------------------------------------------------------------ */
+/* ---- accelerators ---------------------------------------------------------------------------- */
 
 struct vine_accelerator_info {
     char type[VINE_NAME_MAX + 1]; /* "cpu" */
@@ -231,7 +231,7 @@ struct vine_accelerator_stats {
 VINE_API void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
                                          struct vine_accelerator_stats *ret_stats);
 
-/* ---- data -------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 /*
  * Allocate data for inputs in our half: `size_bytes` bytes of `data_type` (a VINE_TYPE_ value; the
@@ -280,7 +280,7 @@ VINE_API const void *vine_data_view(const struct vine_data *data);
  * thread. Returns 0; -EINVAL  more than that, no multiple of the element, or a result. */
 VINE_API VINE_MUST_CHECK int vine_data_resize(struct vine_data *data, uint64_t size_bytes);
 
-/* ---- sessions ---------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 /*
  * Open a session: work that spans tasks, such as the hash of a file in chunks. All tasks of a
@@ -288,7 +288,8 @@ VINE_API VINE_MUST_CHECK int vine_data_resize(struct vine_data *data, uint64_t s
  * at a time. The state lives in the appliance and counts in the pipe's quota. Any thread; never
  * blocks.
  *
- * Returns 0; -VINE_EQUOTA  too many; -VINE_ESESSION  the procedure has none; or as vine_pipe_status.
+ * Returns 0; -VINE_EQUOTA  too many; -VINE_ESESSION  the procedure has none; or as
+ * vine_pipe_status.
  */
 VINE_API VINE_MUST_CHECK int vine_session_open(struct vine_pipe *pipe,
                                                struct vine_procedure *procedure,
@@ -298,7 +299,7 @@ VINE_API VINE_MUST_CHECK int vine_session_open(struct vine_pipe *pipe,
  * flight end first. Any thread; never blocks. NULL is allowed. */
 VINE_API void vine_session_close(struct vine_session *session);
 
-/* ---- tasks ------------------------------------------------------------------------------------- */
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
 /* Runs once when the task has ended, well or not, on the thread that noticed. It may issue, free
  * and cancel tasks; it must not wait. `status` is what vine_task_poll would return. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The canary: a parser with a hole planted, a length that is believed. A fuzzer that runs for
- * seconds must fall into it; if it does not, no other fuzzer's silence means anything. The inputs of
- * the corpus stay clear of the hole, so that replaying them passes.
+ * seconds must fall into it; if it does not, no other fuzzer's silence means anything. The inputs
+ * of the corpus stay clear of the hole, so that replaying them passes.
  */
 #include "utils/cursor.h"
 

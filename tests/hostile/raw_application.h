@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/hostile/raw_application.h - an application without libvine's manners: it shakes hands, opens
- * channels and then writes whatever a test wants into every shared word.
+ * tests/hostile/raw_application.h - an application without libvine's manners: it shakes hands,
+ * opens channels and then writes whatever a test wants into every shared word.
  *
  * Owns:     its halves, rings and socket.
  * Threads:  one.

@@ -148,7 +148,8 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     int status = 0;
 
-    /* Whatever was done: the other application still works, and the appliance ends in good order. */
+    /* Whatever was done: the other application still works, and the appliance ends in good
+     * order. */
     assert_int_equal(raw_ping(&fixture->good, 0), 0);
     raw_close(&fixture->good);
     assert_int_equal(kill(fixture->appliance, SIGTERM), 0);

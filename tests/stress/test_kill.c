@@ -52,7 +52,7 @@ static void random_moment(void)
     nanosleep(&moment, NULL);
 }
 
-/* ---- the appliance ------------------------------------------------------------------------------ */
+/* ---- the appliance --------------------------------------------------------------------------- */
 
 static struct vine_appliance *appliance;
 
@@ -153,7 +153,7 @@ static pid_t start(int (*body)(void))
     return pid;
 }
 
-/* ---- an application ----------------------------------------------------------------------------- */
+/* ---- an application -------------------------------------------------------------------------- */
 
 struct load {
     struct vine_pipe *pipe;
@@ -268,7 +268,7 @@ static int be_application(void)
     return 0;
 }
 
-/* ---- what is left behind ------------------------------------------------------------------------ */
+/* ---- what is left behind --------------------------------------------------------------------- */
 
 static unsigned entries_of(const char *name)
 {

@@ -14,7 +14,8 @@
 /* Returns 0, -EINVAL (empty) or -ENAMETOOLONG. */
 int vine__peer_address(const char *path, struct sockaddr_un *ret_address);
 
-/* The point of CLOCK_MONOTONIC that is `timeout_ns` away; 0 for no wait, VINE_FOREVER for no end. */
+/* The point of CLOCK_MONOTONIC that is `timeout_ns` away; 0 for no wait, VINE_FOREVER for no
+ * end. */
 uint64_t vine__peer_deadline(uint64_t timeout_ns);
 
 /* The name of a process's folder below /proc: 32 bytes are enough. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Virtual accelerators. The application chooses their numbers; the appliance knows a number from its
- * acquisition to its release, and the release goes out when the last task on it has ended.
+ * Virtual accelerators. The application chooses their numbers; the appliance knows a number from
+ * its acquisition to its release, and the release goes out when the last task on it has ended.
  */
 #include <errno.h>
 #include <string.h>

@@ -194,7 +194,8 @@ int vine_appliance_register(struct vine_appliance *appliance,
     } else {
         /* Release pairs with the loop's acquire: the definition before the pointer, the pointer
          * before the count. */
-        __atomic_store_n(&appliance->procedures[at], definition, __ATOMIC_RELEASE);
+        vine__store_release_pointer((void **)(uintptr_t)&appliance->procedures[at],
+                                    (void *)(uintptr_t)definition);
         if (at == appliance->procedure_count)
             vine__store_release_u32(&appliance->procedure_count, at + 1);
     }

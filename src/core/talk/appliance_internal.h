@@ -3,8 +3,8 @@
  * core/talk/appliance_internal.h - what an appliance is made of.
  *
  * Owns:     the structs of the serving side.
- * Threads:  all of it is the loop's, but for what stands under "jobs": that is behind jobs_lock, and
- *           a running job is its worker's.
+ * Threads:  all of it is the loop's, but for what stands under "jobs": that is behind jobs_lock,
+ *           and a running job is its worker's.
  * Blocking: the loop alone sleeps, in appliance_loop.c.
  * Trust:    everything behind mirror pointers is the application's: copied, checked, used.
  * Limits:   those of vine/appliance.h.
@@ -224,8 +224,8 @@ void vine__loop_activate(struct vine__served *pipe);
 struct vine__served *vine__served_create(struct vine_appliance *appliance);
 int vine__served_open(struct vine__served *pipe); /* after the handshake */
 int vine__served_open_channels(struct vine__served *pipe);
-/* End a pipe for a reason (0: the application closed it). It stays until vine__served_reap, which the
- * loop calls where nobody holds a pointer to a pipe, finds that no job of it runs any more. */
+/* End a pipe for a reason (0: the application closed it). It stays until vine__served_reap, which
+ * the loop calls where nobody holds a pointer to a pipe, finds that no job of it runs any more. */
 void vine__served_end(struct vine__served *pipe, int error, const char *why);
 void vine__served_discard(struct vine__served *pipe); /* one that was never opened */
 void vine__served_end_if_over(struct vine__served *pipe);

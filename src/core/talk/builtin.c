@@ -89,7 +89,7 @@ static int list_procedures(struct vine_call *call, const char *name)
 
     for (uint32_t i = 0; i < count; i++) {
         const struct vine_procedure_definition *definition =
-            __atomic_load_n(&appliance->procedures[i], __ATOMIC_ACQUIRE);
+            vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[i]);
         struct vine_wire_description description;
 
         if (name != NULL && strcmp(name, definition->name) != 0)

@@ -11,8 +11,8 @@
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
 
-/* Room for all tasks in flight in three quarters of the ring: an appliance tells of what it has read
- * a quarter at a time, and the rest is for messages. */
+/* Room for all tasks in flight in three quarters of the ring: an appliance tells of what it has
+ * read a quarter at a time, and the rest is for messages. */
 static uint32_t slots_for(uint32_t tasks_max)
 {
     const uint32_t slots = (uint32_t)vine__ceil_power_of_two_u64(((uint64_t)tasks_max * 4 + 2) / 3);

@@ -183,7 +183,8 @@ static struct vine_task *claim(struct vine__channel *channel, uint64_t id)
     struct vine__operation *operation = vine__operation_find(&channel->tasks, id);
     struct vine_task *task = (struct vine_task *)(void *)operation;
 
-    /* A guessed id may name a task that is being composed: acquire pairs with its issuer's release. */
+    /* A guessed id may name a task that is being composed: acquire pairs with its issuer's
+     * release. */
     if (VINE__UNLIKELY(task == NULL) ||
         VINE__UNLIKELY((vine__load_acquire_u32(&task->life) & VINE__TASK_PENDING) == 0))
         return NULL;

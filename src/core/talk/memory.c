@@ -29,7 +29,8 @@ int vine__pipe_alloc(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__b
     const int error = vine__half_alloc(&pipe->half, size_bytes, ret_box);
 
     pthread_mutex_unlock(&pipe->lock);
-    /* It is not larger than an empty pipe; and a link that takes no more extents now is full too. */
+    /* It is not larger than an empty pipe; and a link that takes no more extents now is full
+     * too. */
     return error == -VINE_ETOOBIG || error == -EAGAIN ? -VINE_EQUOTA : error;
 }
 

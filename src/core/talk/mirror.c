@@ -104,7 +104,8 @@ int vine__mirror_add(struct vine__mirror *mirror, uint32_t index, int fd, uint64
     mirror->extents[index].size_bytes = vine__memory_size(memory);
     mirror->extents[index].memory = memory;
     mirror->size_bytes += vine__memory_size(memory);
-    /* Pairs with the acquire in vine__mirror_resolve: the extent before the count that admits it. */
+    /* Pairs with the acquire in vine__mirror_resolve: the extent before the count that admits
+     * it. */
     vine__store_release_u32(&mirror->extent_count, index + 1);
     return 0;
 }

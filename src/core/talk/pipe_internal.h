@@ -4,8 +4,8 @@
  *
  * Owns:     the structs of the application's side.
  * Threads:  what a thread may touch is said above each group of fields. Locks are taken in this
- *           order: a channel's drain, a channel's issue_lock, the pipe's lock, the pipe's link_lock.
- * Blocking: wait.c alone sleeps.
+ *           order: a channel's drain, a channel's issue_lock, the pipe's lock, the pipe's
+ * link_lock. Blocking: wait.c alone sleeps.
  * Trust:    everything behind mirror pointers is the appliance's: copied, checked, used.
  * Limits:   those of vine/talk.h.
  *
@@ -259,8 +259,8 @@ VINE__ALWAYS_INLINE int vine__pipe_check(const struct vine_pipe *pipe)
     return -(int)vine__load_acquire_u32(&pipe->status);
 }
 
-/* After publishing: wake the appliance if it sleeps. In a `stream` channel the appliance's membarrier
- * stands for our fence between the slot and the epoch. */
+/* After publishing: wake the appliance if it sleeps. In a `stream` channel the appliance's
+ * membarrier stands for our fence between the slot and the epoch. */
 VINE__ALWAYS_INLINE void vine__pipe_wake(struct vine_pipe *pipe,
                                          const struct vine__channel *channel)
 {
@@ -423,7 +423,7 @@ VINE_MUST_CHECK int vine__task_issue(struct vine_pipe *pipe, struct vine_procedu
 VINE_MUST_CHECK int vine__task_run_builtin(struct vine_pipe *pipe, struct vine_procedure *procedure,
                                            const struct vine_task_options *options);
 
-/* ---- data.c, pipe_session.c, accelerator.c, procedure.c --------------------------------------- */
+/* ---- data.c, pipe_session.c, accelerator.c, procedure.c -------------------------------------- */
 
 void vine__data_unref(struct vine_data *data);
 void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token);

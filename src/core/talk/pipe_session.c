@@ -79,8 +79,8 @@ int vine__session_use(struct vine_session *session, struct vine__channel *channe
     return error;
 }
 
-/* Closed, and nothing pending. The pipe's lock is held; returns whether the appliance has to be told
- * of the end of session `*ret_id`. */
+/* Closed, and nothing pending. The pipe's lock is held; returns whether the appliance has to be
+ * told of the end of session `*ret_id`. */
 static bool finish(struct vine_session *session, uint16_t *ret_id)
 {
     struct vine_pipe *pipe = session->pipe;

@@ -65,8 +65,8 @@ void vine__served_leave_named(struct vine_appliance *appliance)
     vine_segment_unref(appliance->named);
     appliance->named = NULL;
     vine__address_to_segment(&appliance->address, &options);
-    /* A name in shared memory is ours to remove; a file may be anybody's. Somebody who still uses it
-     * keeps it. */
+    /* A name in shared memory is ours to remove; a file may be anybody's. Somebody who still uses
+     * it keeps it. */
     if (appliance->address.backend == VINE_SEGMENT_POSIX)
         (void)!vine_segment_remove(&options, &report);
 }

@@ -198,7 +198,7 @@ static const struct vine_procedure_definition *find_definition(struct vine_appli
     /* Acquire pairs with the release in vine_appliance_register. */
     if (index >= vine__load_acquire_u32(&appliance->procedure_count))
         return NULL;
-    return __atomic_load_n(&appliance->procedures[index], __ATOMIC_ACQUIRE);
+    return vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[index]);
 }
 
 /* Which tasks this one has to stay behind, and whether it is allowed at all. */

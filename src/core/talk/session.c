@@ -2,9 +2,9 @@
 /*
  * Work that spans tasks: its state lives here under an id that the application chose.
  *
- * An id is a place in the pipe's table (low byte) and a use of that place (high byte). The end of an
- * old use and the start of a new one may come over different channels, in either order: a new use
- * ends the old one, and the end of a use that is not there any more says nothing.
+ * An id is a place in the pipe's table (low byte) and a use of that place (high byte). The end of
+ * an old use and the start of a new one may come over different channels, in either order: a new
+ * use ends the old one, and the end of a use that is not there any more says nothing.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -110,8 +110,8 @@ struct vine_wire_completion {
     uint8_t body[32];
 };
 
-/* The 16 bytes of a token as they stand in a slot; struct vine_token has the same fields. Its type's
- * high bits say whose half it lies in and what it stands for. */
+/* The 16 bytes of a token as they stand in a slot; struct vine_token has the same fields. Its
+ * type's high bits say whose half it lies in and what it stands for. */
 #define VINE_WIRE_TYPE_MASK   0x3fff
 #define VINE_WIRE_TYPE_EXPECT 0x4000 /* submission: no memory, room for a result of `length` */
 #define VINE_WIRE_TYPE_THEIRS 0x8000 /* submission: lies in the appliance's half */
@@ -175,8 +175,8 @@ struct vine_wire_acquire {
 };
 
 /* clang-format off */
-#define VINE_LAYOUT(type, size)           _Static_assert(sizeof(struct type) == (size), #type)
-#define VINE_FIELD(type, field, at)       _Static_assert(offsetof(struct type, field) == (at), #type)
+#define VINE_LAYOUT(type, size)     _Static_assert(sizeof(struct type) == (size), #type)
+#define VINE_FIELD(type, field, at) _Static_assert(offsetof(struct type, field) == (at), #type)
 VINE_LAYOUT(vine_line_u32, VINE_CACHE_LINE);
 VINE_LAYOUT(vine_line_u64, VINE_CACHE_LINE);
 VINE_LAYOUT(vine_board_layout, 512);

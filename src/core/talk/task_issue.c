@@ -348,7 +348,8 @@ static int issue(struct vine__channel *channel, const struct vine_procedure *pro
     }
     task->issued_ticks = vine__clock_ticks();
     vine__store_relaxed_u64(&channel->issued, vine__load_relaxed_u64(&channel->issued) + 1);
-    /* Pairs with the acquire in claim and vine__channel_end_all: the task before anybody ends it. */
+    /* Pairs with the acquire in claim and vine__channel_end_all: the task before anybody ends
+     * it. */
     vine__store_release_u32(&task->life, VINE__TASK_PENDING);
     *ret_task = task;
     vine__spsc_publish(&channel->producer, 1);

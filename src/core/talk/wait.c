@@ -240,7 +240,7 @@ uint32_t vine__channel_poll(struct vine__channel *channel)
     return (uint32_t)ended;
 }
 
-/* ---- whichever of several tasks ends first ---------------------------------------------------- */
+/* ---- whichever of several tasks ends first --------------------------------------------------- */
 
 /* The first task that is over; -EAGAIN  none yet; -EINVAL  there are none. Also: the one channel of
  * all of them, or NULL. */

@@ -95,7 +95,7 @@ static void tasks_of_a_dead_thread_end_all_the_same(void **state)
     stop();
 }
 
-/* ---- many threads ----------------------------------------------------------------------------- */
+/* ---- many threads ---------------------------------------------------------------------------- */
 
 #define THREADS 8
 #define DEPTH   16
@@ -196,7 +196,7 @@ static void threads_may_throttle_on_a_shared_channel(void **state)
     stop();
 }
 
-/* ---- waiting for what another thread issued ---------------------------------------------------- */
+/* ---- waiting for what another thread issued -------------------------------------------------- */
 
 static struct vine_task *watched;
 
