@@ -96,15 +96,17 @@ void progress_summary(const struct progress *progress, const char *what)
     if (progress->files_passed > 0)
         snprintf(passed, sizeof(passed), ", %s passed over",
                  human_count(progress->files_passed, numbers[0]));
-    message_note("%s files done%s%s%s; %s in, %s out in %s: %s/s (%s)",
-                 human_count(progress->files_done, numbers[1]), skipped, failed, passed,
+    message_note("%s file%s done%s%s%s; %s in, %s out in %s: %s/s (%s)",
+                 human_count(progress->files_done, numbers[1]),
+                 progress->files_done == 1 ? "" : "s", skipped, failed, passed,
                  human_bytes(progress->bytes_in, numbers[2]),
                  human_bytes(progress->bytes_out, numbers[3]), human_ns(elapsed, numbers[4]),
                  human_bytes(per_second(progress->bytes_in, elapsed), numbers[5]), what);
     if (progress->tasks == 0)
         return;
     put_times(progress, times, sizeof(times));
-    message_note("%s tasks; p50/p99 of %s", human_count(progress->tasks, numbers[0]), times);
+    message_note("%s task%s; p50/p99 of %s", human_count(progress->tasks, numbers[0]),
+                 progress->tasks == 1 ? "" : "s", times);
 }
 
 json_t *progress_json(const struct progress *progress)

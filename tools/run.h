@@ -113,6 +113,9 @@ struct run {
     void *reconnect_context;
 };
 
+/* run_loop.c: whether a signal asks the run to stop. */
+bool run_is_stopped(void);
+
 /* run_loop.c: carry out the run. Returns a status; 128 + a signal's number if one ended it. */
 int run_loop(struct run *run);
 
@@ -134,6 +137,9 @@ bool run_feed_unsent(struct run *run);
 
 /* run_file.c: work of the file has ended; takes it. */
 void run_file_take(struct run *run, struct work *work);
+
+/* run_file.c: whether an error is the appliance's end, and not the file's. */
+bool run_is_loss(int error);
 
 /* run_file.c: the file has failed; tell why. Its tasks still end. */
 void run_file_fail(struct run *run, struct file *file, const char *what, int error);

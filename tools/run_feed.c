@@ -219,16 +219,35 @@ static int read_fully(int fd, void *bytes, uint64_t size, uint64_t offset)
     return 0;
 }
 
+/* Errors that pass when a task ends. */
+static bool is_refusal(int error)
+{
+    return error == -EAGAIN || error == -VINE_EQUOTA;
+}
+
+/* The engine did not take something of the file: for now, for ever because it is lost, or because
+ * of the file. */
+static enum feed refuse(struct run *run, struct file *file, int error)
+{
+    run->refused = error;
+    if (is_refusal(error))
+        return FEED_REFUSED;
+    if (run_is_loss(error)) {
+        run->lost = error;
+        return FEED_REFUSED;
+    }
+    run_file_fail(run, file, NULL, error);
+    return FEED_NOTHING;
+}
+
 /* Read a piece of the file into new memory of the engine. */
 static enum feed read_block(struct run *run, struct file *file, uint64_t offset, uint64_t size,
                             struct block **ret_block)
 {
     int error = engine_block_create(run->engine, size, ret_block);
 
-    if (error < 0) {
-        run->refused = error;
-        return FEED_REFUSED;
-    }
+    if (error < 0)
+        return refuse(run, file, error);
     error = read_fully(file->fd, (*ret_block)->bytes, size, offset);
     if (error == 0) {
         run->progress.bytes_in += size;
@@ -249,10 +268,17 @@ static void keep_unsent(struct run *run, struct work *work)
     run->unsent_last = &work->next;
 }
 
-/* Errors that pass when a task ends, or with the appliance; others are the file's. */
-static bool is_refusal(int error)
+/* Work that was refused because of its file is freed, and the file has failed. Returns whether. */
+static bool take_back(struct run *run, struct work *work, int error)
 {
-    return error == -EAGAIN || error == -VINE_EQUOTA;
+    struct file *file = work->owner;
+
+    if (refuse(run, file, error) == FEED_REFUSED)
+        return false;
+    file->in_flight--;
+    run->memory -= work->cost;
+    run_work_free(run, work);
+    return true;
 }
 
 /* The work counts as the file's from here on, whether it is issued now or later. */
@@ -263,12 +289,8 @@ static void send_work(struct run *run, struct work *work)
     file->in_flight++;
     run->memory += work->cost;
     const int error = run->unsent == NULL ? engine_issue(run->engine, work) : -EAGAIN;
-    if (error == 0)
-        return;
-    run->refused = error;
-    if (!is_refusal(error))
-        run->lost = run->lost < 0 ? run->lost : error;
-    keep_unsent(run, work);
+    if (error < 0 && !take_back(run, work, error))
+        keep_unsent(run, work);
 }
 
 bool run_feed_unsent(struct run *run)
@@ -278,12 +300,8 @@ bool run_feed_unsent(struct run *run)
         struct work *next = work->next;
         const int error = engine_issue(run->engine, work);
 
-        if (error < 0) {
-            run->refused = error;
-            if (!is_refusal(error))
-                run->lost = error;
+        if (error < 0 && !take_back(run, work, error))
             return false;
-        }
         run->unsent = next;
         if (next == NULL)
             run->unsent_last = &run->unsent;
@@ -307,14 +325,12 @@ static struct work *make_work(struct file *file, enum engine_role role, struct b
     return work;
 }
 
-static bool open_session(struct run *run, struct engine_session **session, enum engine_role role)
+static enum feed open_session(struct run *run, struct file *file, struct engine_session **session,
+                              enum engine_role role)
 {
-    if (*session != NULL)
-        return true;
-    const int error = engine_session_open(run->engine, role, session);
-    if (error < 0)
-        run->refused = error;
-    return error == 0;
+    const int error = *session == NULL ? engine_session_open(run->engine, role, session) : 0;
+
+    return error < 0 ? refuse(run, file, error) : FEED_ISSUED;
 }
 
 static bool has_room(const struct run *run, uint32_t tasks, uint64_t bytes)
@@ -348,10 +364,14 @@ static enum feed feed_chunk(struct run *run, struct file *file, bool needs_main,
     run->refused = -EAGAIN;
     if (!has_room(run, (uint32_t)for_main + (uint32_t)for_sum, size + room))
         return FEED_REFUSED;
-    if (file->chunk_count > 1 &&
-        ((for_main && recipe->needs_sessions && !open_session(run, &file->session, ENGINE_MAIN)) ||
-         (for_sum && !open_session(run, &file->sum_session, ENGINE_SUM))))
-        return FEED_REFUSED;
+    const bool has_sessions = file->chunk_count > 1;
+    enum feed opened = FEED_ISSUED;
+    if (has_sessions && for_main && recipe->needs_sessions)
+        opened = open_session(run, file, &file->session, ENGINE_MAIN);
+    if (has_sessions && for_sum && opened == FEED_ISSUED)
+        opened = open_session(run, file, &file->sum_session, ENGINE_SUM);
+    if (opened != FEED_ISSUED)
+        return opened;
     const enum feed read = read_block(run, file, offset, size, &block);
     if (read != FEED_ISSUED)
         return read;
@@ -386,8 +406,11 @@ static enum feed feed_expand(struct run *run, struct file *file)
     struct block *block;
 
     run->refused = -EAGAIN;
-    if (!has_room(run, 1, size + room) || !open_session(run, &file->session, ENGINE_MAIN))
+    if (!has_room(run, 1, size + room))
         return FEED_REFUSED;
+    const enum feed opened = open_session(run, file, &file->session, ENGINE_MAIN);
+    if (opened != FEED_ISSUED)
+        return opened;
     const enum feed read = read_block(run, file, file->expand_offset, size, &block);
     if (read != FEED_ISSUED)
         return read;

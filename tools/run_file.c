@@ -221,8 +221,7 @@ static void take_sum(struct run *run, struct file *file, struct work *work)
     run_work_free(run, work);
 }
 
-/* The appliance, not the file. */
-static bool is_loss(int status)
+bool run_is_loss(int status)
 {
     switch (status) {
     case -VINE_EPEERLOST:
@@ -230,6 +229,7 @@ static bool is_loss(int status)
     case -VINE_EPROTOCOL:
     case -VINE_ECLOSED:
     case -VINE_EDRAINING:
+    case -VINE_EFORK:
         return true;
     default:
         return false;
@@ -241,7 +241,7 @@ static void take_failure(struct run *run, struct file *file, int status)
     if (status == -VINE_ESESSION && file->restarts < SESSION_RESTARTS_MAX) {
         file->restarts++;
         file->wants_restart = true;
-    } else if (is_loss(status)) {
+    } else if (run_is_loss(status)) {
         if (run->lost == 0)
             run->lost = status;
         file->wants_restart = true;
@@ -297,11 +297,12 @@ static int verify(struct run *run, struct file *file)
     if (!run->options.verify)
         return 0;
     if (recipe->makes_files)
-        error = verify_files(recipe, file->fd, file->output.fd);
+        error = verify_files(recipe, file->fd, file->output.fd, run_is_stopped);
     else
-        error = verify_sum(recipe->procedure, file->fd, file->result, file->result_size);
+        error = verify_sum(recipe->procedure, file->fd, file->result, file->result_size,
+                           run_is_stopped);
     if (error == 0 && run->options.with_sums)
-        error = verify_sum("sha256", file->fd, file->sum, file->sum_size);
+        error = verify_sum("sha256", file->fd, file->sum, file->sum_size, run_is_stopped);
     return error;
 }
 
@@ -310,6 +311,10 @@ static void finish(struct run *run, struct file *file)
     struct stat after, result;
     int error = verify(run, file);
 
+    if (error == -EINTR) { /* what stopped the run is told, not this */
+        file->outcome = FILE_FAILED;
+        return;
+    }
     if (fstat(file->fd, &after) < 0) {
         run_file_fail(run, file, NULL, -errno);
         return;

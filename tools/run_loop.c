@@ -26,6 +26,11 @@ static void on_signal(int number)
     stop_signal = number;
 }
 
+bool run_is_stopped(void)
+{
+    return stop_signal != 0;
+}
+
 static void take_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};

@@ -24,14 +24,14 @@
     X("chunk", VINE__CONFIG_SIZE, "run", "1M", "bytes of a file that go with one task")            \
     X("reconnect", VINE__CONFIG_UNSIGNED, "run", "10",                                             \
       "seconds for which a lost appliance is sought again")                                        \
-    X("shm_file", VINE__CONFIG_STRING, "shm", NULL,                                                \
+    X("shm_file", VINE__CONFIG_PATH, "shm", NULL,                                                  \
       "a named segment: a name of POSIX shared memory, or a path")                                 \
     X("shm_size", VINE__CONFIG_SIZE, "shm", NULL, "its size")                                      \
     X("shm_off", VINE__CONFIG_SIZE, "shm", NULL, "where in the file it begins")                    \
     X("shm_trunc", VINE__CONFIG_BOOL, "shm", NULL, "1: its creator makes it anew")                 \
     X("shm_ivshmem", VINE__CONFIG_BOOL, "shm", NULL, "1: the file is the memory of a PCI device")  \
     X("tracer_path", VINE__CONFIG_PATH, "tracer", NULL, "where traces are written")                \
-    X("tracer_events", VINE__CONFIG_STRING, "tracer", NULL, "which events are traced")
+    X("tracer_events", VINE__CONFIG_UNSIGNED, "tracer", NULL, "how many events a thread keeps")
 
 #define SETTING_ROW(key, type, group, fallback, help) {key, type, group, false, fallback, help},
 const struct vine__config_key settings_keys[] = {SETTINGS(SETTING_ROW)};
@@ -141,10 +141,9 @@ static int find_address(struct settings *settings)
 
     if (appliance != NULL)
         settings->address = strdup(appliance->value);
-    else if (segment != NULL && segment->line > 0) {
-        if (asprintf(&settings->address, "vinetalk:%s", segment->source) < 0)
-            settings->address = NULL;
-    } else
+    else if (segment != NULL)
+        settings->address = strdup("vinetalk:"); /* it reads the same layers */
+    else
         return 0;
     return settings->address != NULL ? 0 : -ENOMEM;
 }

@@ -13,7 +13,8 @@
     X(STATUS_NO_APPLIANCE, 69, "no appliance answers where one was named")                         \
     X(STATUS_TRY_AGAIN, 75, "a time-out, or the appliance was lost; the same may work later")      \
     X(STATUS_DENIED, 77, "not permitted")                                                          \
-    X(STATUS_INTERRUPTED, 130, "interrupted; nothing half-done was left behind")
+    X(STATUS_INTERRUPTED, 130,                                                                     \
+      "interrupted (143 by SIGTERM, 129 by SIGHUP); nothing half-done was left behind")
 
 enum status {
 #define STATUS_VALUE(name, code, text) name = code,

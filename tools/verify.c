@@ -18,6 +18,7 @@ struct verifier {
     off_t packed_at;
     off_t plain_at;
     struct local_opener *opener;
+    verify_stop_fn stop;
     bool may_end; /* between frames */
     unsigned char input[VERIFY_BYTES];
     unsigned char opened[VERIFY_BYTES];
@@ -103,6 +104,8 @@ static int compare_all(struct verifier *verifier)
             return (int)got;
         if (got == 0)
             break;
+        if (verifier->stop())
+            return -EINTR;
         const int error = open_piece(verifier, (size_t)got);
         if (error < 0)
             return error;
@@ -114,7 +117,7 @@ static int compare_all(struct verifier *verifier)
     return verifier->may_end && more == 0 ? 0 : -VINE_EDATA;
 }
 
-int verify_files(const struct recipe *recipe, int source, int result)
+int verify_files(const struct recipe *recipe, int source, int result, verify_stop_fn stop)
 {
     const char *packer = packer_of(recipe);
     struct verifier *verifier = malloc(sizeof(*verifier));
@@ -126,6 +129,7 @@ int verify_files(const struct recipe *recipe, int source, int result)
     verifier->plain = expands ? result : source;
     verifier->packed_at = 0;
     verifier->plain_at = 0;
+    verifier->stop = stop;
     verifier->may_end = strcmp(packer, "copy") == 0; /* an empty copy is whole */
     verifier->opener = local_opener_create(packer, expands);
     const int error = verifier->opener != NULL ? compare_all(verifier) : -ENOMEM;
@@ -134,7 +138,8 @@ int verify_files(const struct recipe *recipe, int source, int result)
     return error;
 }
 
-int verify_sum(const char *procedure, int source, const unsigned char *sum, size_t size)
+int verify_sum(const char *procedure, int source, const unsigned char *sum, size_t size,
+               verify_stop_fn stop)
 {
     struct local_sum *own = local_sum_create(procedure);
     unsigned char *bytes = malloc(VERIFY_BYTES);
@@ -142,7 +147,7 @@ int verify_sum(const char *procedure, int source, const unsigned char *sum, size
     ssize_t got = own != NULL && bytes != NULL ? 1 : -ENOMEM;
 
     for (off_t at = 0; got > 0; at += got) {
-        got = read_fully(source, bytes, VERIFY_BYTES, at);
+        got = stop() ? -EINTR : read_fully(source, bytes, VERIFY_BYTES, at);
         if (got > 0)
             local_sum_add(own, bytes, (size_t)got);
     }

@@ -51,7 +51,7 @@ stop
 [ ! -e "$address" ] || fail "the socket outlives its appliance"
 
 # Lost on the way, and nobody comes: 75, nothing half-done.
-head -c 30000000 /dev/urandom >src/large
+head -c 10000000 /dev/urandom >src/large
 for i in $(seq 50); do printf '%s\n' "$i" >src/a$i; done
 serve --workers 1
 "$vine" run zstd --level 19 --reconnect 1 -a "$address" src -o out 2>said &
@@ -106,3 +106,17 @@ wait "$running" || code=$?
 [ "$code" = 0 ] || fail "status $code after its own appliance was lost"
 zstd -q -d -c out/large.zst | cmp - src/large || fail "a chunk is lost or doubled"
 stop
+
+# A named segment that the configuration describes: nothing but ~/.vinetalk says where.
+printf 'shm_file %s\nshm_size 16M\n' "$scratch/segment" >"$HOME/.vinetalk"
+rm -f says
+mkfifo says
+"$vine" appliance >says 2>&1 &
+serving=$!
+exec 3<says
+IFS= read -r line <&3
+case $line in *ready*segment*) ;; *) fail "with a named segment: $line$(cat <&3)" ;; esac
+expect 0 "$vine" run zstd --sums --verify src -o named
+(cd src && sha256sum --quiet -c ../named/SHA256SUMS) || fail "sums over a named segment"
+stop
+expect 69 "$vine" run sha256 src

@@ -56,7 +56,7 @@ mkdir out
 
 # A signal, while something is under way: as soon as a first result is there.
 mkdir many
-head -c 40000000 /dev/urandom >many/z-large
+head -c 10000000 /dev/urandom >many/z-large
 for i in $(seq 200); do
     head -c 20000 /dev/urandom >many/file$i
 done

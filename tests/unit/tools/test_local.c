@@ -20,6 +20,16 @@
 #include "../tools/sums.h"
 #include "../tools/verify.h"
 
+static bool go_on(void)
+{
+    return false;
+}
+
+static bool stop_at_once(void)
+{
+    return true;
+}
+
 #define BYTES (700U << 10)
 
 static unsigned char plain[BYTES];
@@ -61,7 +71,7 @@ static int verify(const char *procedure, const char *source, const char *result)
     assert_true(one >= 0 && other >= 0);
     assert_true(recipe_of_shipped(procedure, &recipe));
     assert_true(verify_knows(&recipe));
-    const int outcome = verify_files(&recipe, one, other);
+    const int outcome = verify_files(&recipe, one, other, go_on);
     close(one);
     close(other);
     return outcome;
@@ -140,12 +150,13 @@ static void a_wrong_sum_is_caught(void **state)
         local_sum_add(sum, plain, 12345);
         local_sum_add(sum, plain + 12345, BYTES - 12345);
         const size_t size = local_sum_final(sum, bytes);
-        assert_int_equal(verify_sum(procedures[i], fd, bytes, size), 0);
-        assert_int_equal(verify_sum(procedures[i], fd, bytes, size - 1), -VINE_EDATA);
+        assert_int_equal(verify_sum(procedures[i], fd, bytes, size, go_on), 0);
+        assert_int_equal(verify_sum(procedures[i], fd, bytes, size - 1, go_on), -VINE_EDATA);
         bytes[size - 1] ^= 1;
-        assert_int_equal(verify_sum(procedures[i], fd, bytes, size), -VINE_EDATA);
+        assert_int_equal(verify_sum(procedures[i], fd, bytes, size, go_on), -VINE_EDATA);
         local_sum_destroy(sum);
     }
+    assert_int_equal(verify_sum("sha256", fd, bytes, 32, stop_at_once), -4 /* EINTR */);
     close(fd);
     assert_null(local_sum_create("zstd"));
 }
