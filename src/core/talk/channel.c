@@ -108,8 +108,9 @@ int vine__channel_meet(struct vine__channel *channel)
     const void *slots = NULL;
     char why[128];
 
-    if (!vine__is_power_of_two_u64(slot_count) || slot_count < channel->tasks_max ||
-        slot_count > VINE_SPSC_SLOTS_MAX || vine__pipe_resolve(pipe, &ring, &slots) != 0) {
+    if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
+        slot_count < channel->tasks_max || slot_count > VINE_SPSC_SLOTS_MAX ||
+        vine__pipe_resolve(pipe, &ring, &slots) != 0) {
         (void)snprintf(why, sizeof why,
                        "impossible completions of channel %u: %u slots, extent %u, offset %u",
                        channel->index, slot_count, ring.extent, ring.offset_units);

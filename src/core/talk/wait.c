@@ -139,7 +139,10 @@ static void drain_until(struct vine__channel *channel, const struct wait *wait)
         }
         if (taken > 0) {
             wake_waiters(channel);
-            continue;
+            /* An appliance that writes completions without end lengthens no wait. */
+            if (wait->deadline_ticks == UINT64_MAX || vine__clock_ticks() < wait->deadline_ticks)
+                continue;
+            return;
         }
         if (polls < EAGER_POLLS)
             continue;
