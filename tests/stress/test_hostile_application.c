@@ -41,6 +41,7 @@ struct fixture {
     pid_t appliance;
     struct raw_application good; /* what must go on working */
     struct raw_application bad;
+    bool leaves_bad_open;
 };
 
 static int run_noop(struct vine_call *call)
@@ -156,6 +157,8 @@ static int teardown(void **state)
     assert_int_equal(waitpid(fixture->appliance, &status, 0), fixture->appliance);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+    if (fixture->leaves_bad_open)
+        raw_close(&fixture->bad);
     (void)unlink(fixture->path);
     (void)rmdir(fixture->folder);
     free(fixture);
@@ -376,6 +379,67 @@ static void impossible_channels_close_the_pipe(void **state)
     closed_with(fixture, VINE_EPROTOCOL);
 }
 
+/* What a task still writes has a token already, which could be guessed from the one before. */
+static void a_guessed_token_of_an_unfinished_result_names_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct vine_wire_submission submission = task(PROCEDURE_ECHO);
+    struct vine_wire_completion completion;
+    struct vine_token token;
+    const struct vine_token tokens[2] = {
+        {.offset_units = 300, .length = 64, .type = VINE_TYPE_BYTES}, expect_token(256)};
+
+    for (uint32_t ahead = 1; ahead < 4; ahead++) {
+        struct vine_wire_submission release = {.kind = VINE_WIRE_RELEASE};
+        struct vine_wire_submission use = task(PROCEDURE_ECHO);
+
+        open_bad(fixture);
+        put_tokens(&submission, tokens, 2);
+        assert_int_equal(raw_submit(&fixture->bad, 0, &submission), 0);
+        assert_int_equal(raw_complete(&fixture->bad, 0, &completion), 0);
+        memcpy(&token, completion.body + VINE_RESULT_MAX - sizeof token, sizeof token);
+        put_tokens(&release, &token, 1);
+        assert_int_equal(raw_submit(&fixture->bad, 0, &release), 0);
+        assert_int_equal(raw_ping(&fixture->bad, 0), 0);
+
+        token.generation += ahead;
+        token.length = 256;
+
+        struct vine_token guessed[2] = {token, expect_token(256)};
+
+        guessed[0].type |= VINE_WIRE_TYPE_THEIRS;
+        put_tokens(&use, guessed, 2);
+        put_tokens(&release, &token, 1);
+        assert_int_equal(raw_submit(&fixture->bad, 0, &submission), 0);
+        assert_int_equal(raw_submit(&fixture->bad, 0, &use), 0);
+        assert_int_equal(raw_submit(&fixture->bad, 0, &release), 0);
+        closed_with(fixture, VINE_ETOKEN);
+    }
+}
+
+/* Its predecessor never comes. The appliance ends all the same: see teardown. */
+static void a_task_that_waits_for_ever_does_not_keep_the_appliance(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct vine_wire_descriptor head = {
+        .size_bytes = sizeof head, .has_after = 1, .after_position = 1ULL << 60};
+    struct vine_wire_submission submission = task(PROCEDURE_NOOP);
+    struct vine__box box;
+
+    open_bad(fixture);
+    assert_int_equal(vine__half_alloc(&fixture->bad.half, sizeof head, &box), 0);
+    memcpy(box.memory, &head, sizeof head);
+
+    const struct vine_token token = {
+        .offset_units = box.offset_units, .length = sizeof head, .type = VINE_TYPE_BYTES};
+
+    put_tokens(&submission, &token, 1);
+    submission.shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
+    assert_int_equal(raw_submit(&fixture->bad, 0, &submission), 0);
+    assert_int_equal(raw_ping(&fixture->bad, 0), 0);
+    fixture->leaves_bad_open = true;
+}
+
 /* A connection that has said nothing yet. */
 static int connect_to(const struct fixture *fixture)
 {
@@ -383,6 +447,20 @@ static int connect_to(const struct fixture *fixture)
 
     assert_int_equal(vine__peer_connect(fixture->path, RAW_LIMIT_NS, &fd), 0);
     return fd;
+}
+
+static void connections_that_say_nothing_keep_nobody_out(void **state)
+{
+    struct fixture *fixture = *state;
+    int silent[400];
+
+    for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++)
+        silent[i] = connect_to(fixture);
+    open_bad(fixture);
+    assert_int_equal(raw_ping(&fixture->bad, 0), 0);
+    raw_close(&fixture->bad);
+    for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++)
+        close(silent[i]);
 }
 
 static int refused_with(int fd)
@@ -606,6 +684,9 @@ int main(void)
         HOSTILE(garbage_instead_of_a_hello_is_refused),
         HOSTILE(who_connects_and_says_nothing_is_sent_away),
         HOSTILE(bad_extents_close_the_pipe),
+        HOSTILE(a_guessed_token_of_an_unfinished_result_names_nothing),
+        HOSTILE(a_task_that_waits_for_ever_does_not_keep_the_appliance),
+        HOSTILE(connections_that_say_nothing_keep_nobody_out),
         HOSTILE(a_flood_that_never_reads_delays_nobody_else),
         HOSTILE(random_words_in_the_half_hurt_this_pipe_alone),
     };

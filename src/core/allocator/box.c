@@ -218,6 +218,18 @@ int vine_box_shrink(struct vine_box_book *book, struct vine_token *token, uint32
     return rc;
 }
 
+int vine_box_retype(struct vine_box_book *book, struct vine_token *token, struct vine_box_type type)
+{
+    const struct vine_box_extent *extent;
+    struct vine__block *block = find_living(book, token, &extent);
+
+    if (block == NULL)
+        return -VINE_ETOKEN;
+    block->type = type.value;
+    token->type = type.value;
+    return 0;
+}
+
 int vine_box_ref(struct vine_box_book *book, const struct vine_token *token)
 {
     const struct vine_box_extent *extent;

@@ -28,6 +28,10 @@
 
 #define VINE__WHY_MAX 320
 
+/* The type of an output's box until its task has ended. No token from outside has this bit (it is
+ * masked away), so that nobody can name, use or release what is still being written. */
+#define VINE__TYPE_UNFINISHED 0x8000
+
 struct vine__served;
 
 /* Tasks that run one after the other. */
@@ -42,10 +46,10 @@ struct vine__session {
     struct vine__lane lane;
     int64_t charged_bytes;
     uint16_t id;
-    uint32_t jobs;  /* taken and not ended */
-    bool is_begun;  /* `begin` has run well, so that `end` is due */
-    bool is_failed; /* further tasks end with -VINE_ESESSION */
-    bool is_ending; /* free it when its jobs have ended */
+    uint32_t jobs;      /* taken and not ended */
+    bool is_begun;      /* `begin` has run well, so that `end` is due */
+    uint32_t is_failed; /* atomic: further tasks end with -VINE_ESESSION */
+    bool is_ending;     /* free it when its jobs have ended */
 };
 
 enum vine__job_state {
@@ -150,6 +154,7 @@ struct vine__served {
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
+    bool may_retry;               /* something ended or came since `deferred` was looked at */
     struct vine__list deferred;   /* jobs whose predecessor was not seen or has not ended */
     char why[VINE__WHY_MAX];
 };
@@ -175,12 +180,13 @@ struct vine_appliance {
     uint32_t is_asleep;  /* atomic */
     uint32_t stops;      /* atomic: calls of vine_appliance_stop */
     bool is_draining;
-    bool is_given_up;
 
     struct vine__list pipes;
     struct vine__list over; /* pipes to be freed */
     struct vine__list active;
     uint64_t pipe_numbers;
+    uint32_t pipe_count; /* all, also those that are closing */
+    bool is_deaf;        /* out of descriptors: the listener is not watched for a while */
     uint32_t handshakes; /* connections that have not said hello */
     uint64_t spin_ticks;
     struct vine__scratch scratch; /* the loop's */
@@ -240,6 +246,7 @@ void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_wo
                              uint32_t named_word, uint64_t timeout_ns);
 
 /* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why. */
+int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel *channel);
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
 void vine__served_complete(struct vine_call *call);
 void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *channel);
@@ -254,6 +261,8 @@ bool vine__lane_is_idle(const struct vine__lane *lane);
 void vine__job_run(struct vine_call *call, struct vine__scratch *scratch);
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch);
 bool vine__jobs_complete(struct vine_appliance *appliance);
+/* Whether all that was taken waits for other tasks, none of which runs. */
+bool vine__jobs_only_wait(const struct vine_appliance *appliance);
 void vine__jobs_cancel(
     struct vine__served *pipe); /* all: waiting ones end, running ones are told */
 bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);

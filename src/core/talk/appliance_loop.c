@@ -30,6 +30,7 @@
 #define EVENTS_AT_ONCE    64
 #define EVENTS_EVERY_NS   20000                    /* a busy loop looks at its descriptors */
 #define ACTIVE_NS         2000000                  /* an idle pipe is polled for so long */
+#define HANDSHAKES_MAX    256                      /* connections that have not said hello */
 #define HANDSHAKE_NS      (2 * VINE_NS_PER_SECOND) /* to say hello */
 #define BACKSTOP_NS       VINE_NS_PER_SECOND       /* no sleep is longer */
 #define BACKSTOP_NAMED_NS 100000000                /* where nobody tells of a death */
@@ -54,9 +55,13 @@ static bool has_work(struct vine__served *pipe)
 {
     if (vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
         return true;
-    for (uint32_t i = 0; i < pipe->channel_count; i++)
-        if (vine__spsc_ready(&pipe->channels[i]->submissions) != 0)
+    for (uint32_t i = 0; i < pipe->channel_count; i++) {
+        const int ready = vine__spsc_ready(&pipe->channels[i]->submissions);
+
+        /* What cannot be taken, because its sender owes us room, is no work. */
+        if (ready < 0 || (ready > 0 && vine__served_has_room(pipe, pipe->channels[i]) != 0))
             return true;
+    }
     return false;
 }
 
@@ -98,6 +103,43 @@ static bool deactivate(struct vine_appliance *appliance, uint64_t idle_since)
     return vine__list_is_empty(&appliance->active);
 }
 
+static void end_pipe(struct vine__served *pipe, int error, const char *why)
+{
+    if (pipe->state == VINE__SERVED_HANDSHAKE) {
+        pipe->appliance->handshakes--;
+        /* A link that got as far as operations closes what it has by itself. */
+        if (pipe->link_to.operations == NULL && pipe->link_to.socket_fd >= 0) {
+            close(pipe->link_to.socket_fd);
+            pipe->link_to.socket_fd = -1;
+        }
+    }
+    vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, why);
+}
+
+/* A connection that we cannot take (no descriptors, no memory) stays in the queue and would wake us
+ * without end: do not listen until we look around. */
+static void turn_deaf(struct vine_appliance *appliance, int error)
+{
+    vine__appliance_log(appliance, VINE_LOG_WARNING, "cannot accept pipes for a while: %s",
+                        vine_error_text(error));
+    vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
+    appliance->is_deaf = true;
+}
+
+/* Those who connect and say nothing make room for those who do. */
+static void drop_oldest_handshake(struct vine_appliance *appliance)
+{
+    for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;
+         node = node->next) {
+        struct vine__served *pipe = VINE_CONTAINER_OF(node, struct vine__served, link);
+
+        if (pipe->state == VINE__SERVED_HANDSHAKE) {
+            end_pipe(pipe, -ETIMEDOUT, "too many connections that say nothing");
+            return;
+        }
+    }
+}
+
 static void accept_pipes(struct vine_appliance *appliance)
 {
     for (int i = 0; i < EVENTS_AT_ONCE; i++) {
@@ -106,13 +148,11 @@ static void accept_pipes(struct vine_appliance *appliance)
 
         if (error) {
             if (error != -EAGAIN)
-                vine__appliance_log(appliance, VINE_LOG_WARNING, "cannot accept a pipe: %s",
-                                    vine_error_text(error));
+                turn_deaf(appliance, error);
             return;
         }
 
-        const bool is_full =
-            appliance->pipes_open + appliance->handshakes >= appliance->options.pipes_max;
+        const bool is_full = appliance->pipe_count >= appliance->options.pipes_max;
 
         if (appliance->is_draining || is_full) {
             vine__talk_send_reason(fd, VINE_TALK_REFUSE, is_full ? -VINE_EQUOTA : -VINE_EDRAINING,
@@ -133,7 +173,8 @@ static void accept_pipes(struct vine_appliance *appliance)
         }
         pipe->link_to.socket_fd = fd;
         pipe->deadline_ns = vine__clock_now_ns() + HANDSHAKE_NS;
-        appliance->handshakes++;
+        if (++appliance->handshakes > HANDSHAKES_MAX)
+            drop_oldest_handshake(appliance);
     }
 }
 
@@ -187,17 +228,6 @@ static int shake_hands(struct vine__served *pipe)
     return error;
 }
 
-static void end_pipe(struct vine__served *pipe, int error, const char *why)
-{
-    if (pipe->state == VINE__SERVED_HANDSHAKE) {
-        pipe->appliance->handshakes--;
-        if (pipe->link_to.operations == NULL && pipe->link_to.socket_fd >= 0)
-            close(pipe->link_to.socket_fd);
-        pipe->link_to.socket_fd = -1;
-    }
-    vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, why);
-}
-
 /* A pipe's socket or pidfd has something to say. */
 static void hear(struct vine__served *pipe)
 {
@@ -241,6 +271,9 @@ static void look_around(struct vine_appliance *appliance, uint64_t now_ns)
 {
     uint64_t memory_bytes = 0;
 
+    if (appliance->is_deaf && appliance->listener.fd >= 0)
+        appliance->is_deaf =
+            vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener) != 0;
     for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;) {
         struct vine__served *pipe = VINE_CONTAINER_OF(node, struct vine__served, link);
 
@@ -309,9 +342,8 @@ static void begin_to_drain(struct vine_appliance *appliance)
                         (unsigned long long)appliance->tasks_taken);
 }
 
-static void give_up(struct vine_appliance *appliance)
+static void cancel_all(struct vine_appliance *appliance)
 {
-    appliance->is_given_up = true;
     for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;
          node = node->next)
         vine__jobs_cancel(VINE_CONTAINER_OF(node, struct vine__served, link));
@@ -367,9 +399,11 @@ int vine_appliance_serve(struct vine_appliance *appliance)
         if (VINE__UNLIKELY(stops > 0)) {
             if (!appliance->is_draining)
                 begin_to_drain(appliance);
-            if (stops > 1 && !appliance->is_given_up)
-                give_up(appliance);
-            if (!is_busy && appliance->tasks_taken == 0)
+            /* What waits for a task that never comes would be waited for without end. */
+            if (stops > 1 || (!is_busy && vine__jobs_only_wait(appliance)))
+                cancel_all(appliance);
+            /* Not that nothing comes any more: a flood does not keep us. */
+            if (appliance->tasks_taken == 0)
                 break;
         }
         if (is_busy)

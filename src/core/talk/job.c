@@ -20,11 +20,13 @@
 #include "utils/assert.h"
 #include "utils/container_of.h"
 
+#define SCRATCH_KEPT (4u << 20) /* bytes that a thread keeps between tasks */
+
 #define CALL_OF(node) VINE_CONTAINER_OF(node, struct vine_call, link)
 
 bool vine__lane_is_idle(const struct vine__lane *lane)
 {
-    /* Acquire pairs with the release in put_done: what the lane's last job did is over. A lane that
+    /* Acquire pairs with the release in end_locked: what the lane's last job did is over. A lane that
      * runs nothing has nobody waiting. */
     return vine__load_acquire_u32(&lane->running) == 0;
 }
@@ -98,6 +100,10 @@ bool vine__jobs_retry_deferred(struct vine__served *pipe)
     struct vine__list *node = pipe->deferred.next;
     bool was_busy = false;
 
+    if (!pipe->may_retry)
+        return false;
+    pipe->may_retry = false;
+
     while (node != &pipe->deferred) {
         struct vine_call *call = CALL_OF(node);
 
@@ -115,12 +121,9 @@ bool vine__jobs_retry_deferred(struct vine__served *pipe)
 static unsigned char *scratch_of(struct vine__scratch *scratch, size_t size_bytes)
 {
     if (size_bytes > scratch->size_bytes) {
-        unsigned char *memory = realloc(scratch->memory, size_bytes);
-
-        if (memory == NULL)
-            return NULL;
-        scratch->memory = memory;
-        scratch->size_bytes = size_bytes;
+        free(scratch->memory);
+        scratch->memory = malloc(size_bytes);
+        scratch->size_bytes = scratch->memory ? size_bytes : 0;
     }
     return scratch->memory;
 }
@@ -149,6 +152,15 @@ static int copy_inputs(struct vine_call *call, struct vine__scratch *scratch)
     return 0;
 }
 
+/* What one large task needed is not kept for all small ones that follow. */
+static void trim(struct vine__scratch *scratch)
+{
+    if (scratch->size_bytes <= SCRATCH_KEPT)
+        return;
+    free(scratch->memory);
+    *scratch = (struct vine__scratch){0};
+}
+
 static int begin_session(struct vine__session *session)
 {
     const struct vine_procedure_definition *definition = session->definition;
@@ -171,7 +183,7 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
     call->start_ticks = vine__clock_ticks();
     if (vine__load_relaxed_u32(&call->canceled) != 0)
         error = -VINE_ECANCELED;
-    else if (call->session != NULL && call->session->is_failed)
+    else if (call->session != NULL && vine__load_relaxed_u32(&call->session->is_failed))
         error = -VINE_ESESSION;
     else if (call->session != NULL && !call->session->is_begun)
         error = begin_session(call->session);
@@ -180,9 +192,10 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
     if (!error)
         error = definition->run(call);
     if (call->session != NULL && error)
-        call->session->is_failed = true; /* the tasks behind it in the lane see it */
+        vine__store_relaxed_u32(&call->session->is_failed, 1); /* for those behind it */
     call->status = error;
     call->end_ticks = vine__clock_ticks();
+    trim(scratch);
 }
 
 /* The next ready job, from each pipe in turn; NULL if there is none. jobs_lock is held. */
@@ -206,10 +219,10 @@ static struct vine_call *next_ready(struct vine_appliance *appliance)
 }
 
 /* The job has ended: its lane's next one may run, and the loop completes it. jobs_lock is held. */
-static void put_done(struct vine_call *call)
+static void end_locked(struct vine_call *call, bool held_its_lane)
 {
     struct vine_appliance *appliance = call->pipe->appliance;
-    struct vine__lane *lane = call->lane;
+    struct vine__lane *lane = held_its_lane ? call->lane : NULL;
 
     call->job_state = VINE__JOB_ENDED;
     vine__list_push_back(&appliance->done, &call->link);
@@ -239,7 +252,7 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
         return false;
     vine__job_run(call, scratch);
     pthread_mutex_lock(&appliance->jobs_lock);
-    put_done(call);
+    end_locked(call, true);
     pthread_mutex_unlock(&appliance->jobs_lock);
     return true;
 }
@@ -263,7 +276,7 @@ void vine_appliance_work(struct vine_appliance *appliance)
         pthread_mutex_unlock(&appliance->jobs_lock);
         vine__job_run(call, &scratch);
         pthread_mutex_lock(&appliance->jobs_lock);
-        put_done(call);
+        end_locked(call, true);
         pthread_mutex_unlock(&appliance->jobs_lock);
         vine__appliance_wake(appliance);
         pthread_mutex_lock(&appliance->jobs_lock);
@@ -303,8 +316,10 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
         vine__served_complete(call);
         if (pipe->state == VINE__SERVED_OPEN) {
             vine__served_flush(pipe, channel);
-            /* Somebody may have waited for it: the next poll of the pipe sees to that. */
-            if (!vine__list_is_empty(&pipe->deferred))
+            /* Somebody may have waited for it, or for the room that it took: the next poll of the
+             * pipe sees to that. */
+            if (!vine__list_is_empty(&pipe->deferred) ||
+                vine__spsc_ready(&channel->submissions) != 0)
                 vine__loop_activate(pipe);
         } else {
             vine__served_end_if_over(pipe);
@@ -319,14 +334,18 @@ static bool cancel_locked(struct vine_call *call)
     struct vine__served *pipe = call->pipe;
 
     vine__store_relaxed_u32(&call->canceled, 1);
-    if (call->job_state != VINE__JOB_WAITING)
-        return false; /* a ready one sees it when it starts, a running one if it looks */
+    if (call->job_state != VINE__JOB_WAITING && call->job_state != VINE__JOB_READY)
+        return false; /* a running one sees it if it looks */
+
+    const bool was_ready = call->job_state == VINE__JOB_READY;
+
     vine__list_remove(&call->link);
     call->status = -VINE_ECANCELED;
-    call->job_state = VINE__JOB_ENDED;
-    vine__list_push_back(&pipe->appliance->done, &call->link);
-    vine__store_release_u32(&pipe->appliance->done_count,
-                            vine__load_relaxed_u32(&pipe->appliance->done_count) + 1);
+    if (was_ready && vine__list_is_empty(&pipe->ready)) {
+        vine__list_remove(&pipe->ready_link);
+        pipe->is_in_ready = false;
+    }
+    end_locked(call, was_ready);
     return true;
 }
 
@@ -351,6 +370,21 @@ bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire
     }
     pthread_mutex_unlock(&pipe->appliance->jobs_lock);
     return found;
+}
+
+bool vine__jobs_only_wait(const struct vine_appliance *appliance)
+{
+    uint64_t waiting = 0;
+
+    for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;
+         node = node->next) {
+        const struct vine__served *pipe = VINE_CONTAINER_OF(node, struct vine__served, link);
+
+        for (const struct vine__list *job = pipe->deferred.next; job != &pipe->deferred;
+             job = job->next)
+            waiting++;
+    }
+    return waiting == appliance->tasks_taken;
 }
 
 void vine__jobs_cancel(struct vine__served *pipe)

@@ -21,6 +21,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
         return NULL;
     pipe->appliance = appliance;
     pipe->number = ++appliance->pipe_numbers;
+    appliance->pipe_count++;
     pipe->link_to.socket_fd = -1;
     pipe->link_to.pidfd = -1;
     vine__list_init(&pipe->active);
@@ -33,6 +34,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
 
 void vine__served_discard(struct vine__served *pipe)
 {
+    pipe->appliance->pipe_count--;
     vine__list_remove(&pipe->link);
     free(pipe);
 }
@@ -218,6 +220,7 @@ void vine__served_end_if_over(struct vine__served *pipe)
 
 static void free_pipe(struct vine__served *pipe)
 {
+    pipe->appliance->pipe_count--;
     /* The last handler that could see the memory has ended: it may be unmapped. */
     if (pipe->sessions != NULL)
         vine__sessions_free(pipe);

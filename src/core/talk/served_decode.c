@@ -191,8 +191,19 @@ static int bind_output(struct vine_call *call, const struct vine_argument *argum
     output->size_bytes = 0;
     if (token->length > 0) {
         /* Taken from the quota before the handler runs. */
-        error = vine__half_create_box(&call->pipe->half, token->type & VINE_WIRE_TYPE_MASK,
-                                      token->length, &box);
+        struct vine__served *pipe = call->pipe;
+
+        /* What the application and its sessions hold is not ours to take again. */
+        pthread_mutex_lock(&pipe->appliance->jobs_lock);
+        const uint64_t held = pipe->mirror.size_bytes + (uint64_t)pipe->charged_bytes;
+        pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+        if (pipe->half.announce != NULL)
+            pipe->half.bytes_max = pipe->agreement.memory_max_bytes > held
+                                       ? pipe->agreement.memory_max_bytes - held
+                                       : 0;
+        error = vine__half_create_box(
+            &pipe->half, (uint16_t)((token->type & VINE_WIRE_TYPE_MASK) | VINE__TYPE_UNFINISHED),
+            token->length, &box);
         if (error)
             return error == -VINE_ETOOBIG ? VINE_ETOOBIG : VINE_EQUOTA;
         output->memory = box.memory;

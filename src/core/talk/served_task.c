@@ -106,6 +106,11 @@ static void settle_outputs(struct vine_call *call, struct vine_token *tokens)
         if (output->size_bytes < output->room_bytes)
             VINE_ASSERT(vine_box_shrink(call->pipe->half.book, &output->token,
                                         (uint32_t)output->size_bytes) == 0);
+
+        const struct vine_box_type type = {output->token.type & VINE_WIRE_TYPE_MASK};
+
+        /* From here on the application may name it. */
+        VINE_ASSERT(vine_box_retype(call->pipe->half.book, &output->token, type) == 0);
         tokens[i] = output->token;
         vine__count(&call->pipe->appliance->bytes_out, output->size_bytes);
     }
@@ -183,6 +188,7 @@ void vine__served_complete(struct vine_call *call)
     call->block = NULL;
     channel->in_flight--;
     pipe->jobs_taken--;
+    pipe->may_retry = true;
     vine__store_relaxed_u32(&call->operation.state, VINE__OPERATION_DONE);
     vine__operation_give(&pipe->jobs, &call->operation);
 }
@@ -257,7 +263,10 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     struct vine_call *call = (struct vine_call *)(void *)vine__operation_take(&pipe->jobs);
     int error = 0;
 
-    VINE_ASSERT(call != NULL); /* vine__served_poll looked */
+    if (call == NULL) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "no memory for another task");
+        return -ENOMEM;
+    }
     channel->in_flight++;
     pipe->jobs_taken++;
     call->pipe = pipe;
@@ -356,7 +365,7 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
 }
 
 /* Whether one more task can be taken: its completion has a slot, and there is a job for it. */
-static int has_room(struct vine__served *pipe, struct vine__served_channel *channel)
+int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel *channel)
 {
     const uint32_t owed = channel->in_flight + channel->unpublished + 1;
     const int room = vine__spsc_reserve(&channel->completions, owed);
@@ -376,7 +385,7 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t now_
     int taken = 0;
 
     while (taken < BURST) {
-        int error = has_room(pipe, channel);
+        int error = vine__served_has_room(pipe, channel);
 
         if (error > 0) {
             error = vine__spsc_pop(&channel->submissions, &submission);
@@ -419,6 +428,8 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
             return error;
         taken += error;
     }
+    if (taken > 0)
+        pipe->may_retry = true;
     if (VINE__UNLIKELY(!vine__list_is_empty(&pipe->deferred)) && vine__jobs_retry_deferred(pipe))
         taken++;
     return taken;

@@ -70,7 +70,7 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
 
     session->jobs--;
     if (call->status != 0)
-        session->is_failed = true;
+        vine__store_relaxed_u32(&session->is_failed, 1);
     if ((call->status == 0 && call->is_last) || session->is_ending)
         end_session(pipe, session);
 }
