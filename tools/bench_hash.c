@@ -258,7 +258,7 @@ static int rate_vine(struct bench *bench, struct vine_data **datas, uint64_t bud
 {
     struct vine_task *tasks[BENCH_IN_FLIGHT] = {NULL};
     const uint64_t begin = human_now_ns();
-    uint64_t count = 0, now = begin;
+    uint64_t count = 0, now;
     int error = 0;
 
     do {
@@ -309,7 +309,7 @@ static int rate_socket(struct bench *bench, const struct bench_server *server, u
     unsigned char digest[DIGEST_BYTES];
     unsigned in_flight = 0;
     const uint64_t begin = human_now_ns();
-    uint64_t count = 0, now = begin;
+    uint64_t count = 0, now;
 
     do {
         for (; in_flight < SOCKET_IN_FLIGHT; in_flight++)

@@ -120,7 +120,7 @@ int bench_noop_rate(struct bench *bench, uint64_t budget_ns, struct bench_sample
                                               .accelerator = bench->parallel};
     struct vine_task *tasks[BENCH_IN_FLIGHT];
     const uint64_t begin = human_now_ns();
-    uint64_t count = 0, now = begin;
+    uint64_t count = 0, now;
     int error = 0;
 
     for (unsigned i = 0; i < BENCH_IN_FLIGHT; i++)

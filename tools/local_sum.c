@@ -12,6 +12,7 @@
 
 struct local_sum {
     const struct local_sum_kind *kind;
+    EVP_MD *algorithm; /* looked up once: that costs as much as hashing 4 KiB */
     EVP_MD_CTX *sha256;
     blake2b_state *blake2b;
     XXH3_state_t *xxh3;
@@ -27,9 +28,12 @@ struct local_sum_kind {
 
 static bool sha256_reset(struct local_sum *sum)
 {
-    if (sum->sha256 == NULL)
+    if (sum->sha256 == NULL) {
+        sum->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
         sum->sha256 = EVP_MD_CTX_new();
-    return sum->sha256 != NULL && EVP_DigestInit_ex(sum->sha256, EVP_sha256(), NULL) == 1;
+    }
+    return sum->algorithm != NULL && sum->sha256 != NULL &&
+           EVP_DigestInit_ex2(sum->sha256, sum->algorithm, NULL) == 1;
 }
 
 static void sha256_add(struct local_sum *sum, const void *bytes, size_t size)
@@ -159,6 +163,7 @@ void local_sum_destroy(struct local_sum *sum)
     if (sum == NULL)
         return;
     EVP_MD_CTX_free(sum->sha256);
+    EVP_MD_free(sum->algorithm);
     free(sum->blake2b);
     XXH3_freeState(sum->xxh3);
     free(sum);

@@ -283,7 +283,7 @@ static void deactivate(struct run *run, struct file *file)
         if (run->active[i] != file)
             continue;
         memmove(&run->active[i], &run->active[i + 1],
-                (run->active_count - i - 1) * sizeof(run->active[0]));
+                (run->active_count - i - 1) * sizeof(struct file *));
         run->active_count--;
         return;
     }
