@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +294,17 @@ static inline void *served_work(void *appliance)
     return NULL;
 }
 
+/* Until the workers are counted: before, the loop would run long tasks itself. */
+static inline void served_wait_for_workers(struct vine_appliance *appliance, uint32_t count)
+{
+    struct vine_appliance_stats stats;
+
+    do {
+        sched_yield();
+        vine_appliance_get_stats(appliance, &stats);
+    } while (stats.workers < count);
+}
+
 static inline void served_start(struct served *served, const struct vine_appliance_options *options,
                                 int workers)
 {
@@ -308,6 +320,7 @@ static inline void served_start(struct served *served, const struct vine_applian
     for (int i = 0; i < workers; i++)
         assert_int_equal(pthread_create(&served->workers[i], NULL, served_work, served->appliance),
                          0);
+    served_wait_for_workers(served->appliance, (uint32_t)workers);
     assert_int_equal(pthread_create(&served->loop, NULL, served_loop, served->appliance), 0);
     gate_set(false);
 }
