@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/hostile/raw_appliance.h - an appliance without libvine's manners: it shakes hands, describes
- * a procedure and then answers with whatever a test wants.
+ * tests/hostile/raw_appliance.h - an appliance without libvine's manners: it shakes hands,
+ * describes a procedure and then answers with whatever a test wants.
  *
  * Owns:     its half, ring, listener and socket.
  * Threads:  one, of a process of its own.
@@ -42,7 +42,8 @@ struct raw_appliance {
     char why[256];
 };
 
-/* Whatever fails here ends the process with a line on stderr: nothing of it is what a test is about.
+/* Whatever fails here ends the process with a line on stderr: nothing of it is what a test is
+ * about.
  */
 void raw_appliance_listen(struct raw_appliance *raw, const char *path);
 void raw_appliance_accept(struct raw_appliance *raw); /* and read the hello */
