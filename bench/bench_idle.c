@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What idle pipes cost: processor time of 100 and of 1,000 of them, and memory of each, both sides
- * and all in. The appliance and the application are processes of their own; each pipe has run a task.
+ * and all in. The appliance and the application are processes of their own; each pipe has run a
+ * task.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -141,8 +141,8 @@ VINE_API VINE_MUST_CHECK int vine_box_shrink(struct vine_box_book *book, struct 
                                              uint32_t length);
 
 /*
- * Change what a living box is said to hold; `token` gets the new type, the old token is stale. A box
- * that must not be named yet is made with a type that no token from outside can have.
+ * Change what a living box is said to hold; `token` gets the new type, the old token is stale. A
+ * box that must not be named yet is made with a type that no token from outside can have.
  *
  * Returns 0; -VINE_ETOKEN.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The appliance's answer to a hello. The first byte of the input says what descriptor comes with it;
- * the rest is the hello's fields and then changes (offset u16, byte) to a good half's header.
+ * The appliance's answer to a hello. The first byte of the input says what descriptor comes with
+ * it; the rest is the hello's fields and then changes (offset u16, byte) to a good half's header.
  */
 #include <errno.h>
 #include <fcntl.h>

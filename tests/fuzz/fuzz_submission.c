@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An appliance before an application that writes anything. The input is a row of steps of 64 bytes:
- * one that says which step, 7 of a place, 56 of a submission or of a block in the application's half.
- * The appliance is private to this process; its half and the application's are plain memory.
+ * one that says which step, 7 of a place, 56 of a submission or of a block in the application's
+ * half. The appliance is private to this process; its half and the application's are plain memory.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What comes over a pipe's socket. The first byte of the input says how many descriptors go with the
- * message (0 .. 3) and whether its head is made good; the rest is the message.
+ * What comes over a pipe's socket. The first byte of the input says how many descriptors go with
+ * the message (0 .. 3) and whether its head is made good; the rest is the message.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -26,8 +26,8 @@
 
 bool vine__lane_is_idle(const struct vine__lane *lane)
 {
-    /* Acquire pairs with the release in end_locked: what the lane's last job did is over. A lane that
-     * runs nothing has nobody waiting. */
+    /* Acquire pairs with the release in end_locked: what the lane's last job did is over. A lane
+     * that runs nothing has nobody waiting. */
     return vine__load_acquire_u32(&lane->running) == 0;
 }
 
