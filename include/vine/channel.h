@@ -18,8 +18,8 @@
  *   async   vine_receiver_arm says that we sleep and returns; the next message then reaches an
  *           eventfd or a call, which the sending side was given (vine_sender_notify_*).
  *
- * The typed layer, VINE_CHANNEL_TYPES(NAME, SUBMISSION, COMPLETION), makes struct NAME_submitter and
- * struct NAME_completer, and functions that take those types and no others.
+ * The typed layer, VINE_CHANNEL_TYPES(NAME, SUBMISSION, COMPLETION), makes struct NAME_submitter
+ * and struct NAME_completer, and functions that take those types and no others.
  */
 #ifndef VINE_CHANNEL_H
 #define VINE_CHANNEL_H
@@ -35,7 +35,7 @@ VINE_BEGIN_DECLARATIONS
 
 #define VINE_CHANNEL_BYTES 48
 
-/* ---- what one side writes --------------------------------------------------------------------- */
+/* ---- what one side writes -------------------------------------------------------------------- */
 
 /* The beginning of a side's memory; the slots of the ring that it fills follow. All zero at the
  * start; written by that side alone. */
@@ -52,7 +52,7 @@ struct vine_channel_side {
 /* The bytes of a side that sends through `slot_count` slots; 0 for an impossible count. */
 VINE_API size_t vine_channel_side_size(uint32_t slot_count);
 
-/* ---- one sender, one receiver, over every ring ------------------------------------------------ */
+/* ---- one sender, one receiver, over every ring ----------------------------------------------- */
 
 enum vine_ring_kind {
     VINE_RING_SPSC = 1,
@@ -124,7 +124,7 @@ VINE_API VINE_MUST_CHECK int vine_receiver_receive_wait(struct vine_receiver *re
 VINE_API VINE_MUST_CHECK int vine_receiver_arm(struct vine_receiver *receiver);
 VINE_API void vine_receiver_disarm(struct vine_receiver *receiver);
 
-/* ---- the two ends of a channel ---------------------------------------------------------------- */
+/* ---- the two ends of a channel --------------------------------------------------------------- */
 
 /* All zero (or NULL instead of the struct) means the defaults. */
 struct vine_channel_options {
@@ -204,7 +204,7 @@ VINE_API VINE_MUST_CHECK int vine_submitter_receive_burst(struct vine_submitter 
 VINE_API VINE_MUST_CHECK int vine_submitter_receive_wait(struct vine_submitter *submitter,
                                                          void *ret_bytes, uint64_t timeout_ns);
 
-/* ---- types ------------------------------------------------------------------------------------ */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 #ifdef __cplusplus
 #define VINE_CHANNEL_ASSERT(condition, text) static_assert(condition, text)
@@ -289,8 +289,8 @@ VINE_API VINE_MUST_CHECK int vine_submitter_receive_wait(struct vine_submitter *
 
 /*
  * The bare flavour: SLOTS is a constant. One side's memory is a zeroed struct NAME_side. Calls that
- * end in `_init` take our side and the other's and return 0; the others return as vine_spsc_push and
- * vine_spsc_pop.
+ * end in `_init` take our side and the other's and return 0; the others return as vine_spsc_push
+ * and vine_spsc_pop.
  *
  *   struct NAME_submitter: NAME_submitter_init, NAME_submit, NAME_completion
  *   struct NAME_completer: NAME_completer_init, NAME_submission, NAME_complete

@@ -21,8 +21,8 @@
  *
  * How long to spin is learned: a sleep that turned out shorter than the longest spin doubles the
  * budget, a longer one halves it, and it never falls below 1 us. After 4 us the spinner offers its
- * processor to others every 4 us; if one of them took it for more than 20 us, there are more spinners
- * than processors, and the next 64 waits sleep at once.
+ * processor to others every 4 us; if one of them took it for more than 20 us, there are more
+ * spinners than processors, and the next 64 waits sleep at once.
  *
  * Caveats:  a side that only pushes or pops, without vine_wake_*, leaves a sleeper to its backstop.
  */

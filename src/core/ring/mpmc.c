@@ -181,8 +181,8 @@ enum verdict {
     STRANGE,
 };
 
-/* A stamp is never further ahead of its cursor than a few laps; one that is was written by nobody of
- * ours (or the cursor was read long ago), and is not worth stepping up to. */
+/* A stamp is never further ahead of its cursor than a few laps; one that is was written by nobody
+ * of ours (or the cursor was read long ago), and is not worth stepping up to. */
 static bool is_beyond(const struct vine_mpmc *queue, uint64_t at, uint64_t position)
 {
     return at - position - 1 < 4 * queue->slot_count;
