@@ -14,6 +14,7 @@
 #include "human.h"
 #include "json.h"
 #include "message.h"
+#include "processors.h"
 #include "settings.h"
 #include "status.h"
 #include "verb.h"
@@ -318,7 +319,8 @@ static int run_bench(const struct arguments *arguments)
     if (status != STATUS_DONE)
         return status;
     struct results *results = calloc(1, sizeof(*results));
-    struct connection connection = {.address = settings_address(&settings)};
+    struct connection connection = {.address = settings_address(&settings),
+                                    .embedded.is_apart = true};
     const uint64_t seconds = values->seconds > 0 ? values->seconds : SECONDS_DEFAULT;
     if (values->rounds > ROUNDS_MAX || seconds > 86400 || results == NULL) {
         message_error("at most %d rounds, and a day", ROUNDS_MAX);
@@ -327,6 +329,7 @@ static int run_bench(const struct arguments *arguments)
         results->rounds = values->rounds > 0 ? (unsigned)values->rounds : ROUNDS_DEFAULT;
         status = set_up(&bench, &connection);
     }
+    processors_keep_to(PROCESSORS_FIRST); /* for all rows alike */
     if (status == STATUS_DONE) {
         measure_all(&bench, seconds * VINE_NS_PER_SECOND / (results->rounds * ROW_COUNT), results);
         status = show(results, &bench, values->json);
@@ -375,7 +378,9 @@ static const char *const bench_description[] = {
     "Measures what a task costs on this machine: no-op tasks beside the floor, which is a cache "
     "line "
     "that goes to another core and back; hashes of 4 KiB over Vine, a Unix socket and TCP, whose "
-    "peers it brings itself; 1 MiB copied and in place. The rows are measured in turn, several "
+    "peers it brings itself; 1 MiB copied and in place. It keeps to one processor, and its peers "
+    "to "
+    "the others; a named appliance stays where it is. The rows are measured in turn, several "
     "times; ratios are taken within a round, since figures of such a machine move together.",
     "To compare a whole tree, run it twice: `vine run zstd DIR -o OUT`, and with --in-process.",
     NULL,

@@ -19,6 +19,7 @@
 #include "bench.h"
 #include "human.h"
 #include "local.h"
+#include "processors.h"
 
 #define P50 500000
 #define P99 990000
@@ -74,6 +75,7 @@ static int start_server(struct bench_server *server, int fd, int other_fd, bool 
     if (server->pid > 0)
         return 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    processors_keep_to(PROCESSORS_OTHERS);
     if (getppid() != parent)
         _exit(1);
     if (other_fd >= 0)

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdalign.h>
 
 #include "utils/atomic.h"
@@ -13,17 +12,18 @@
 
 #include "bench.h"
 #include "human.h"
+#include "processors.h"
 
 #define P50 500000
 #define P99 990000
 
-/* Round trips between looks at the clock. */
-#define LINE_BATCH 1000
+/* Round trips between looks at the clock: few enough that a batch in which the other thread had to
+ * wait for its processor is one of many. */
+#define LINE_BATCH 50
 
 struct lines {
     alignas(VINE_CACHE_LINE) uint64_t there;
     alignas(VINE_CACHE_LINE) uint64_t back;
-    cpu_set_t echo_processor;
 };
 
 #define LINE_STOP UINT64_MAX
@@ -33,7 +33,7 @@ static void *echo_line(void *context)
     struct lines *lines = context;
     uint64_t seen = 0;
 
-    pthread_setaffinity_np(pthread_self(), sizeof(cpu_set_t), &lines->echo_processor);
+    processors_keep_to(PROCESSORS_OTHERS);
     for (;;) {
         const uint64_t value = vine__load_acquire_u64(&lines->there);
         if (value == LINE_STOP)
@@ -46,37 +46,21 @@ static void *echo_line(void *context)
     }
 }
 
-/* The first two processors that we may use. */
-static bool choose_processors(cpu_set_t *ret_own, cpu_set_t *ret_echo)
-{
-    cpu_set_t allowed;
-    unsigned chosen = 0;
-
-    CPU_ZERO(ret_own);
-    CPU_ZERO(ret_echo);
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
-        return false;
-    for (size_t i = 0; i < CPU_SETSIZE && chosen < 2; i++)
-        if (CPU_ISSET(i, &allowed))
-            CPU_SET(i, chosen++ == 0 ? ret_own : ret_echo);
-    return chosen == 2;
-}
-
 int bench_line(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample)
 {
+    struct vine__histogram times;
     struct lines lines = {0};
-    cpu_set_t before, own;
     pthread_t echo;
     uint64_t count = 0, now;
 
     (void)bench;
-    if (!choose_processors(&own, &lines.echo_processor))
+    if (!processors_keep_to(PROCESSORS_FIRST))
         return -ENOTSUP; /* with one processor there is no other core */
     if (pthread_create(&echo, NULL, echo_line, &lines) != 0)
         return -EAGAIN;
-    sched_getaffinity(0, sizeof(before), &before);
-    sched_setaffinity(0, sizeof(own), &own);
+    vine__histogram_init(&times);
     const uint64_t begin = human_now_ns();
+    uint64_t before = begin;
     do {
         for (int i = 0; i < LINE_BATCH; i++) {
             vine__store_release_u64(&lines.there, ++count);
@@ -84,11 +68,12 @@ int bench_line(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret
                 vine__cpu_relax();
         }
         now = human_now_ns();
+        vine__histogram_record(&times, (now - before) / LINE_BATCH);
+        before = now;
     } while (now - begin < budget_ns);
     vine__store_release_u64(&lines.there, LINE_STOP);
-    sched_setaffinity(0, sizeof(before), &before);
     pthread_join(echo, NULL);
-    ret_sample->value = (double)(now - begin) / (double)count;
+    ret_sample->value = (double)vine__histogram_percentile(&times, P50);
     return 0;
 }
 

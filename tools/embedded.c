@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "processors.h"
 #include "serve.h"
 #include "status.h"
 
@@ -35,10 +36,12 @@ static int child_main(const struct embedded *embedded, uint32_t workers, pid_t p
         dup2(null, STDOUT_FILENO);
         close(null);
     }
+    if (embedded->is_apart)
+        processors_keep_to(PROCESSORS_OTHERS);
     message_set_verb("appliance");
     const struct serve_options options = {
         .address = embedded->address,
-        .workers = workers > 0 ? workers : serve_processors(),
+        .workers = workers > 0 ? workers : processors_count(),
         .ready_fd = ready_fd,
         .is_embedded = true,
     };
@@ -71,7 +74,6 @@ int embedded_start(struct embedded *embedded, uint32_t workers)
     const pid_t parent = getpid();
     int ends[2];
 
-    *embedded = (struct embedded){0};
     snprintf(embedded->address, sizeof(embedded->address), "embedded-%d", (int)parent);
     if (pipe2(ends, O_CLOEXEC) < 0) {
         message_error("cannot start an appliance: %m");

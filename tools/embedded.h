@@ -5,12 +5,14 @@
 #ifndef VINE_TOOLS_EMBEDDED_H
 #define VINE_TOOLS_EMBEDDED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct embedded {
     pid_t pid;
     char address[64]; /* a name under the runtime directory that nobody else uses */
+    bool is_apart;    /* set before the start: off the first processor, which the caller keeps to */
 };
 
 /* Start one and wait until it listens. Call it before any thread is started and any pipe opened.

@@ -10,8 +10,8 @@
 
 #include "collide.h"
 #include "message.h"
+#include "processors.h"
 #include "run_verb.h"
-#include "serve.h"
 #include "status.h"
 #include "verify.h"
 
@@ -137,7 +137,7 @@ static int make_engine(struct run_verb *verb)
         .with_sums = verb->run.options.with_sums,
         .has_level = verb->run.options.has_level,
         .level = verb->run.options.level,
-        .threads = serve_processors(),
+        .threads = processors_count(),
     };
     const char *missing = verb->procedure;
     int error;

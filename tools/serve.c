@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "library.h"
 #include "message.h"
+#include "processors.h"
 #include "status.h"
 
 #define WORKERS_MAX 1024
@@ -65,16 +65,6 @@ static void set_handler(int number, void (*handler)(int))
 
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
-}
-
-uint32_t serve_processors(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
-        return (uint32_t)CPU_COUNT(&set);
-    const long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 ? (uint32_t)count : 1;
 }
 
 static void *worker_main(void *context)
@@ -133,7 +123,7 @@ static int register_all(struct server *server)
 
 static int start(struct server *server, const struct serve_options *options)
 {
-    const uint32_t processors = serve_processors();
+    const uint32_t processors = processors_count();
     uint32_t workers = options->workers;
     int error = 0;
 

@@ -21,7 +21,4 @@ struct serve_options {
  * at the libraries again. */
 int serve(const struct serve_options *options);
 
-/* Processors that this process may use; at least 1. */
-uint32_t serve_processors(void);
-
 #endif
