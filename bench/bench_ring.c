@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rings beside the bare mailbox and a ring with cached indices, in the same two halves: round
+ * trips, and messages a second one by one and 32 at a time. Every payload is copied out.
+ *
+ *   bench_ring [ROUNDS]    21 without
+ */
+#include "duet.h"
+
+#include "core/ring/spsc_inline.h"
+#include "utils/atomic.h"
+
+#include <vine/mpmc.h>
+#include <vine/spsc.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS 1024U
+#define BATCH 32U
+
+/* ---- the peer: one producer, one consumer, two indices, each side caching the other's -------- */
+
+struct index_slot {
+    unsigned char payload[DUET_BYTES];
+    uint64_t unused;
+} __attribute__((aligned(64)));
+
+struct index_half {
+    struct {
+        uint64_t value;
+        unsigned char unused[56];
+    } tail, head;
+    struct index_slot slots[SLOTS];
+};
+
+struct index_ring {
+    struct index_half *ours;
+    const struct index_half *theirs;
+    uint64_t tail; /* of what we send */
+    uint64_t head_seen;
+    uint64_t head; /* of what we receive */
+    uint64_t tail_seen;
+};
+
+static uint32_t index_push(struct index_ring *ring, const void *messages, uint32_t count)
+{
+    const unsigned char *from = messages;
+    uint64_t room = SLOTS - (ring->tail - ring->head_seen);
+
+    if (room < count) {
+        ring->head_seen = vine__load_acquire_u64(&ring->theirs->head.value);
+        room = SLOTS - (ring->tail - ring->head_seen);
+        if (room < count)
+            count = (uint32_t)room;
+    }
+    for (uint32_t n = 0; n < count; n++)
+        memcpy(ring->ours->slots[(ring->tail + n) % SLOTS].payload, from + n * DUET_BYTES,
+               DUET_BYTES);
+    if (count > 0) {
+        ring->tail += count;
+        vine__store_release_u64(&ring->ours->tail.value, ring->tail);
+    }
+    return count;
+}
+
+static uint32_t index_pop(struct index_ring *ring, void *ret_messages, uint32_t count)
+{
+    unsigned char *to = ret_messages;
+
+    if (ring->tail_seen - ring->head < count) {
+        ring->tail_seen = vine__load_acquire_u64(&ring->theirs->tail.value);
+        if (ring->tail_seen - ring->head < count)
+            count = (uint32_t)(ring->tail_seen - ring->head);
+    }
+    for (uint32_t n = 0; n < count; n++)
+        memcpy(to + n * DUET_BYTES, ring->theirs->slots[(ring->head + n) % SLOTS].payload,
+               DUET_BYTES);
+    if (count > 0) {
+        ring->head += count;
+        vine__store_release_u64(&ring->ours->head.value, ring->head);
+    }
+    return count;
+}
+
+/* ---- everything in the halves ---------------------------------------------------------------- */
+
+struct half {
+    struct index_half index;
+    uint64_t consumed __attribute__((aligned(64)));
+    struct vine_slot slots[SLOTS] __attribute__((aligned(64)));
+};
+
+static struct index_ring index_ring;
+static struct vine_spsc_producer producer;
+static struct vine_spsc_consumer consumer;
+static struct vine_mpmc queues[2]; /* [0] to the follower, [1] back */
+
+static void open(struct duet *duet)
+{
+    struct half *ours = (struct half *)(void *)(duet->ours + DUET_AT_OPEN);
+    const struct half *theirs = (const struct half *)(const void *)(duet->theirs + DUET_AT_OPEN);
+    const size_t size = vine_mpmc_size(SLOTS);
+
+    duet_require(DUET_AT_OPEN + sizeof(struct half) <= DUET_HALF_BYTES, "half");
+    duet_require(2 * size <= DUET_SHARED_BYTES, "shared");
+    index_ring = (struct index_ring){.ours = &ours->index, .theirs = &theirs->index};
+    duet_require(vine_spsc_producer_init(&producer, ours->slots, SLOTS, &theirs->consumed) == 0,
+                 "producer");
+    duet_require(vine_spsc_consumer_init(&consumer, theirs->slots, SLOTS, &ours->consumed) == 0,
+                 "consumer");
+    for (size_t n = 0; n < 2; n++) {
+        unsigned char *memory = duet->shared + n * (DUET_SHARED_BYTES / 2);
+
+        if (duet->side == 0)
+            duet_require(vine_mpmc_format(memory, size, SLOTS) == 0, "format");
+        duet_require(vine_mpmc_attach(&queues[n], memory, size) == 0, "attach");
+    }
+}
+
+/* ---- round trips ----------------------------------------------------------------------------- */
+
+/* One that leads and one that follows, out of a call that sends and a call that receives. Both spin
+ * with a pause, as the mailbox does. */
+#define ROUND_TRIP(name, send, receive)                                                            \
+    static void lead_##name(struct duet *duet, uint64_t count)                                     \
+    {                                                                                              \
+        unsigned char message[DUET_BYTES] = {1};                                                   \
+                                                                                                   \
+        (void)duet;                                                                                \
+        for (uint64_t n = 0; n < count; n++) {                                                     \
+            while (!(send))                                                                        \
+                vine__cpu_relax();                                                                 \
+            while (!(receive))                                                                     \
+                vine__cpu_relax();                                                                 \
+        }                                                                                          \
+    }                                                                                              \
+    static void follow_##name(struct duet *duet, uint64_t count)                                   \
+    {                                                                                              \
+        unsigned char message[DUET_BYTES];                                                         \
+                                                                                                   \
+        (void)duet;                                                                                \
+        for (uint64_t n = 0; n < count; n++) {                                                     \
+            while (!(receive))                                                                     \
+                vine__cpu_relax();                                                                 \
+            while (!(send))                                                                        \
+                vine__cpu_relax();                                                                 \
+        }                                                                                          \
+    }
+
+ROUND_TRIP(index, index_push(&index_ring, message, 1) == 1, index_pop(&index_ring, message, 1) == 1)
+ROUND_TRIP(spsc, vine_spsc_push(&producer, message, sizeof(message)) == 0,
+           vine_spsc_pop(&consumer, message) == 0)
+ROUND_TRIP(spsc_inline, vine__spsc_push(&producer, message, sizeof(message)) == 0,
+           vine__spsc_pop(&consumer, message) == 0)
+ROUND_TRIP(mpmc, vine_mpmc_push(&queues[duet->side], message, sizeof(message)) == 0,
+           vine_mpmc_pop(&queues[!duet->side], message) == 0)
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+/* `push` and `pop` return how many of `want` they moved. */
+#define STREAM(name, batch, push, pop)                                                             \
+    static void lead_##name(struct duet *duet, uint64_t count)                                     \
+    {                                                                                              \
+        unsigned char messages[(batch)*DUET_BYTES] = {1};                                          \
+        const uint32_t want = (batch);                                                             \
+                                                                                                   \
+        (void)duet;                                                                                \
+        (void)want;                                                                                \
+        for (uint64_t sent = 0; sent < count;) {                                                   \
+            const int moved = (int)(push);                                                         \
+                                                                                                   \
+            if (moved > 0)                                                                         \
+                sent += (uint64_t)moved;                                                           \
+            else                                                                                   \
+                vine__cpu_relax();                                                                 \
+        }                                                                                          \
+    }                                                                                              \
+    static void follow_##name(struct duet *duet, uint64_t count)                                   \
+    {                                                                                              \
+        unsigned char messages[(batch)*DUET_BYTES];                                                \
+        const uint32_t want = (batch);                                                             \
+                                                                                                   \
+        (void)duet;                                                                                \
+        (void)want;                                                                                \
+        for (uint64_t taken = 0; taken < count;) {                                                 \
+            const int moved = (int)(pop);                                                          \
+                                                                                                   \
+            if (moved > 0)                                                                         \
+                taken += (uint64_t)moved;                                                          \
+            else                                                                                   \
+                vine__cpu_relax();                                                                 \
+            /* The copy is what is measured: nobody may leave it out. */                           \
+            __asm__ volatile("" : : "r"(messages) : "memory");                                     \
+        }                                                                                          \
+    }
+
+STREAM(index_1, 1, index_push(&index_ring, messages, 1), index_pop(&index_ring, messages, 1))
+STREAM(spsc_1, 1, vine_spsc_push(&producer, messages, DUET_BYTES) == 0,
+       vine_spsc_pop(&consumer, messages) == 0)
+STREAM(inline_1, 1, vine__spsc_push(&producer, messages, DUET_BYTES) == 0,
+       vine__spsc_pop(&consumer, messages) == 0)
+STREAM(mpmc_1, 1, vine_mpmc_push(&queues[0], messages, DUET_BYTES) == 0,
+       vine_mpmc_pop(&queues[0], messages) == 0)
+STREAM(index_32, BATCH, index_push(&index_ring, messages, want),
+       index_pop(&index_ring, messages, want))
+STREAM(spsc_32, BATCH, vine_spsc_push_burst(&producer, messages, DUET_BYTES, want),
+       vine_spsc_pop_burst(&consumer, messages, want))
+STREAM(mpmc_32, BATCH, vine_mpmc_push_burst(&queues[0], messages, DUET_BYTES, want),
+       vine_mpmc_pop_burst(&queues[0], messages, want))
+
+#define CONTEST(title, function, number, rate, reference, ratio)                                   \
+    {                                                                                              \
+        .name = title, .lead = lead_##function, .follow = follow_##function, .count = number,      \
+        .is_rate = rate, .against = reference, .bar = ratio                                        \
+    }
+
+static const struct duet_contest index_one =
+    CONTEST("cached indices, one by one", index_1, 320000, 1, NULL, 0);
+static const struct duet_contest index_many =
+    CONTEST("cached indices, 32 at a time", index_32, 1280000, 1, NULL, 0);
+static const struct duet_contest trips[] = {
+    CONTEST("spsc", spsc, 40000, 0, &duet_mailbox, 1.10),
+    CONTEST("spsc, inline", spsc_inline, 40000, 0, &duet_mailbox, 1.10),
+    CONTEST("mpmc, uncontended", mpmc, 40000, 0, &duet_mailbox, 1.20),
+    CONTEST("cached indices", index, 40000, 0, &duet_mailbox, 0),
+};
+static const struct duet_contest streams[] = {
+    CONTEST("spsc, one by one", spsc_1, 320000, 1, &index_one, 1.5),
+    CONTEST("spsc, inline, one by one", inline_1, 320000, 1, &index_one, 1.5),
+    CONTEST("mpmc, one by one", mpmc_1, 320000, 1, &index_one, 0),
+    CONTEST("spsc, 32 at a time", spsc_32, 1280000, 1, &index_many, 1.0),
+    CONTEST("mpmc, 32 at a time", mpmc_32, 320000, 1, &index_many, 0),
+};
+
+int main(int argc, char **argv)
+{
+    const int rounds = argc > 1 ? atoi(argv[1]) : 21;
+    const struct duet_contest *const round_trips[] = {&duet_line, &duet_mailbox, &trips[0],
+                                                      &trips[1],  &trips[2],     &trips[3]};
+    const struct duet_contest *const messages[] = {&duet_line,  &index_one,  &streams[0],
+                                                   &streams[1], &streams[2], &index_many,
+                                                   &streams[3], &streams[4]};
+
+    return duet_play("round trips", round_trips, 6, rounds, open) ||
+           duet_play("messages", messages, 8, rounds, open);
+}
