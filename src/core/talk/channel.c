@@ -100,8 +100,9 @@ int vine__channel_meet(struct vine__channel *channel)
 
     const uint32_t slot_count = vine__load_relaxed_u32(&theirs->slot_count);
     const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
+    const uint32_t extent = vine__load_relaxed_u32(&theirs->ring_extent);
     const struct vine_token ring = {
-        .extent = (uint16_t)vine__load_relaxed_u32(&theirs->ring_extent),
+        .extent = (uint16_t)extent,
         .offset_units = vine__load_relaxed_u32(&theirs->ring_offset_units),
         .length = (uint32_t)ring_bytes,
     };
@@ -110,10 +111,10 @@ int vine__channel_meet(struct vine__channel *channel)
 
     if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
         slot_count < channel->tasks_max || slot_count > VINE_SPSC_SLOTS_MAX ||
-        vine__pipe_resolve(pipe, &ring, &slots) != 0) {
+        extent >= VINE_TALK_EXTENTS_MAX || vine__pipe_resolve(pipe, &ring, &slots) != 0) {
         (void)snprintf(why, sizeof why,
                        "impossible completions of channel %u: %u slots, extent %u, offset %u",
-                       channel->index, slot_count, ring.extent, ring.offset_units);
+                       channel->index, slot_count, extent, ring.offset_units);
         vine__pipe_break(pipe, -VINE_EPROTOCOL, true, why);
         return -VINE_EPROTOCOL;
     }
