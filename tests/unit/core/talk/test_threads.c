@@ -100,6 +100,9 @@ static void tasks_of_a_dead_thread_end_all_the_same(void **state)
 #define THREADS 8
 #define DEPTH   16
 
+/* A channel goes to the next thread when its own ends. None ends before all had one. */
+static pthread_barrier_t all_are_done;
+
 /* Tasks in flight, each with an answer that tells it apart. */
 static void *run_many_tasks(void *context)
 {
@@ -133,6 +136,7 @@ static void *run_many_tasks(void *context)
             assert_true(vine_pipe_poll(pipe_of_test) >= 0);
         assert_int_equal(error, 0);
     }
+    pthread_barrier_wait(&all_are_done);
     return NULL;
 }
 
@@ -141,10 +145,12 @@ static void many_threads(void)
     pthread_t threads[THREADS];
     struct vine_pipe_stats stats;
 
+    assert_int_equal(pthread_barrier_init(&all_are_done, NULL, THREADS), 0);
     for (uintptr_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, run_many_tasks, (void *)i), 0);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    pthread_barrier_destroy(&all_are_done);
     vine_pipe_get_stats(pipe_of_test, &stats);
     assert_int_equal(stats.tasks_in_flight, 0);
     assert_int_equal(stats.ids_refused, 0);
