@@ -152,8 +152,8 @@ static int copy_file(int file, const char *name, const struct library_identity *
 {
     struct library_identity after;
     struct stat status;
-    int memory = make_memory(name);
-    int error = memory;
+    const int memory = make_memory(name);
+    int error;
 
     if (memory < 0) {
         snprintf(reason, LIBRARY_REASON_BYTES, "no memory for a copy: %s", strerror(-memory));

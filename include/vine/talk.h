@@ -6,8 +6,9 @@
  *           accelerators, sessions. Closing the pipe ends all of them.
  * Threads:  any thread may use a pipe. A thread's first task opens a channel of its own, so threads
  *           do not contend; any thread may wait for, cancel or free any task.
- * Blocking: where a function says so, at most for the time-out that it is given. The loss of the
- *           appliance ends every wait within a second.
+ * Blocking: where a function says so, at most for the time-out that it is given, or else for the
+ *           pipe's `call_timeout_ns`, also where an appliance lives and does not answer. The loss
+ *           of the appliance ends every wait within a second.
  * Trust:    the appliance may write anything into its half at any moment. No call touches memory
  *           outside the two halves because of it; the worst answers are wrong results,
  *           -VINE_ECORRUPT and -VINE_EPEERLOST. Results can change under a reader: copy them with
@@ -55,6 +56,8 @@ struct vine_pipe_options {
     bool throttle;               /* wait where -EAGAIN or -VINE_EQUOTA would be returned */
     uint64_t spin_ns;            /* longest spin before a sleep; default 50,000; 1: never spin */
     uint64_t connect_timeout_ns; /* default 5 s */
+    uint64_t call_timeout_ns;    /* of calls that wait and are given no time-out of their own: they
+                                  * return -ETIMEDOUT; default 60 s; VINE_FOREVER: none */
     vine_log_fn log;
     void *log_context;
 };
@@ -166,9 +169,9 @@ struct vine_procedure_info {
 
 /*
  * Find a procedure by name; asks the appliance once and remembers. Any thread; blocks for a round
- * trip. The procedure lives as long as the pipe.
+ * trip, at most the call time-out. The procedure lives as long as the pipe.
  *
- * Returns 0; -VINE_EPROCEDURE  there is none of this name; or as vine_pipe_status.
+ * Returns 0; -VINE_EPROCEDURE  there is none of this name; -ETIMEDOUT; or as vine_pipe_status.
  */
 VINE_API VINE_MUST_CHECK int vine_procedure_get(struct vine_pipe *pipe, const char *name,
                                                 struct vine_procedure **ret_procedure);
@@ -178,7 +181,8 @@ VINE_API const struct vine_procedure_info *
 vine_procedure_describe(const struct vine_procedure *procedure);
 
 /*
- * Ask for all procedures. Any thread; blocks for a round trip. Writes at most `count` pointers.
+ * Ask for all procedures. Any thread; blocks as vine_procedure_get does. Writes at most `count`
+ * pointers.
  *
  * Returns how many there are (which may be more than `count`), or a negative code.
  */
@@ -196,7 +200,8 @@ struct vine_accelerator_info {
     uint64_t busy_ns;
 };
 
-/* The appliance's physical accelerators of `type` (NULL: all). Any thread; blocks for a round trip.
+/* The appliance's physical accelerators of `type` (NULL: all). Any thread; blocks as
+ * vine_procedure_get does.
  * Returns how many there are (which may be more than `count`), or a negative code. */
 VINE_API VINE_MUST_CHECK int vine_accelerator_list(struct vine_pipe *pipe, const char *type,
                                                    struct vine_accelerator_info *infos,
@@ -209,9 +214,11 @@ enum vine_accelerator_order {
 
 /*
  * Acquire a virtual accelerator: a handle through which tasks are issued, mapped by the appliance
- * onto physical accelerators of `type` (NULL: "cpu"). Any thread; blocks for a round trip.
+ * onto physical accelerators of `type` (NULL: "cpu"). Any thread; blocks as vine_procedure_get
+ * does.
  *
- * Returns 0; -VINE_EACCELERATOR  none of this type; -VINE_EQUOTA  too many; or as vine_pipe_status.
+ * Returns 0; -VINE_EACCELERATOR  none of this type; -VINE_EQUOTA  too many; -ETIMEDOUT; or as
+ *         vine_pipe_status.
  */
 VINE_API VINE_MUST_CHECK int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
                                                       enum vine_accelerator_order order,
@@ -236,10 +243,10 @@ VINE_API void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
 /*
  * Allocate data for inputs in our half: `size_bytes` bytes of `data_type` (a VINE_TYPE_ value; the
  * size is a multiple of its element). Any thread; may grow the half by a further memory object,
- * else does not block (with throttle: until there is room).
+ * else does not block (with throttle: until there is room, at most the call time-out).
  *
  * Returns 0; -VINE_EQUOTA  the pipe's memory is used up; -VINE_ETOOBIG  it would not fit an empty
- *         pipe; -EINVAL; or as vine_pipe_status.
+ *         pipe; -ETIMEDOUT  with throttle; -EINVAL; or as vine_pipe_status.
  */
 VINE_API VINE_MUST_CHECK int vine_data_create(struct vine_pipe *pipe, uint32_t data_type,
                                               uint64_t size_bytes, struct vine_data **ret_data);
@@ -323,13 +330,14 @@ struct vine_task_options {
 };
 
 /*
- * Issue a task. Any thread; never blocks, but for a thread's first one (a channel is opened: a
- * round trip) and with throttle. Bytes are copied; data is used until the task ends.
+ * Issue a task. Any thread; never blocks, but with throttle for at most the call time-out. Bytes
+ * are copied; data is used until the task ends.
  *
  * Returns 0              *ret_task is pending; free it with vine_task_free;
  *         -EAGAIN        as many are in flight as the channel takes; wait for one;
  *         -VINE_EQUOTA   too many tasks that have ended and were not freed, or no memory for the
  *                        bytes;
+ *         -ETIMEDOUT     with throttle: nothing made room in time;
  *         -VINE_EARGUMENT, -VINE_ETOOBIG, -EINVAL  refused here, before anything was sent;
  *         or as vine_pipe_status.
  */
@@ -392,10 +400,11 @@ VINE_API VINE_MUST_CHECK int vine_task_run(struct vine_pipe *pipe, struct vine_p
 /*
  * The shortest way: run `procedure` on a copy of `input` and copy what it makes, an output or a
  * result, to `output`. Scalars and bytes of the procedure must be optional: they are not sent. Any
- * thread; blocks until the task ends.
+ * thread; blocks until the task ends, at most the call time-out: a procedure that takes longer
+ * wants a longer one, or vine_task_run.
  *
  * Returns 0 and the size in *ret_size (may be NULL), or a negative code; -VINE_EOVERFLOW  `output`
- * is too small.
+ * is too small; -ETIMEDOUT  the task has not ended, and was abandoned.
  */
 VINE_API VINE_MUST_CHECK int vine_pipe_call(struct vine_pipe *pipe, const char *procedure,
                                             const void *input, size_t input_size, void *output,

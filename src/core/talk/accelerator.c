@@ -54,6 +54,7 @@ int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
         .bytes_size = sizeof request,
     };
     const size_t length = type != NULL ? strlen(type) : 0;
+    struct vine_task *task = NULL;
     int error = vine__pipe_check(pipe);
 
     if (error)
@@ -75,13 +76,20 @@ int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
     if (accelerator == NULL)
         return error;
     request.accelerator = accelerator->id;
-    error = vine__task_run_builtin(pipe, &vine__builtin_acquire, &options);
+    error = vine__task_issue(pipe, &vine__builtin_acquire, &options, pipe->call_timeout_ns, &task);
     if (error) {
         give(accelerator);
         return error;
     }
-    *ret_accelerator = accelerator;
-    return 0;
+    error = vine_task_wait(task, pipe->call_timeout_ns);
+    if (!error)
+        *ret_accelerator = accelerator;
+    else if (error == -ETIMEDOUT || error == -EDEADLK)
+        vine__accelerator_unref(accelerator); /* it was asked for, and may be acquired yet */
+    else
+        give(accelerator);
+    vine_task_free(task);
+    return error;
 }
 
 static void released(struct vine_task *task, int status, void *context)
@@ -103,7 +111,7 @@ static int retire(struct vine_accelerator *accelerator)
     };
     struct vine_task *task = NULL;
 
-    return vine__task_issue(accelerator->pipe, &vine__builtin_release, &options, false, &task);
+    return vine__task_issue(accelerator->pipe, &vine__builtin_release, &options, 0, &task);
 }
 
 /* As a list in the objects' first word. The pipe's lock is held. */

@@ -5,6 +5,7 @@
 
 #include <vine/error.h>
 
+#include "core/ring/deadline.h"
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
 
@@ -65,9 +66,12 @@ static uint64_t tasks_in_flight(struct vine_pipe *pipe)
     return in_flight;
 }
 
-/* With throttle: waits as long as tasks are in flight whose end may make room. */
+/* With throttle: waits as long as tasks are in flight whose end may make room, until the time of a
+ * call is over. */
 static int alloc_box(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__box *ret_box)
 {
+    struct vine__deadline deadline = vine__deadline_after(pipe->call_timeout_ns);
+
     for (;;) {
         const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
         int error = vine__pipe_alloc(pipe, size_bytes, ret_box);
@@ -75,6 +79,9 @@ static int alloc_box(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__b
         if (error != -VINE_EQUOTA || !pipe->throttle || vine__this_thread.called != NULL ||
             tasks_in_flight(pipe) == 0)
             return error;
+        (void)vine__deadline_left(&deadline);
+        if (deadline.is_over)
+            return -ETIMEDOUT;
         vine__pipe_wait_for_memory(pipe, turn);
         error = vine__pipe_check(pipe);
         if (error)

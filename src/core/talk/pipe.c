@@ -17,6 +17,7 @@
 
 #define SPIN_NS            50000
 #define CONNECT_TIMEOUT_NS (5 * VINE_NS_PER_SECOND)
+#define CALL_TIMEOUT_NS    (60 * VINE_NS_PER_SECOND)
 #define LOOK_NS            100000000 /* how often somebody sees whether the appliance lives */
 #define WHY_MAX            320
 
@@ -55,6 +56,8 @@ static int take_options(const struct vine_pipe_options *options, struct vine_pip
         own->spin_ns = SPIN_NS;
     if (own->connect_timeout_ns == 0)
         own->connect_timeout_ns = CONNECT_TIMEOUT_NS;
+    if (own->call_timeout_ns == 0)
+        own->call_timeout_ns = CALL_TIMEOUT_NS;
     return own->wait_mode > VINE_WAIT_SLEEPY ? -EINVAL : 0;
 }
 
@@ -72,6 +75,7 @@ static struct vine_pipe *make_pipe(const struct vine_pipe_options *options)
     memset(pipe, 0, sizeof *pipe);
     pipe->magic = VINE__PIPE_MAGIC;
     pipe->throttle = options->throttle;
+    pipe->call_timeout_ns = options->call_timeout_ns;
     pipe->log = options->log;
     pipe->log_context = options->log_context;
     pipe->link.socket_fd = -1;

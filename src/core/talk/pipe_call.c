@@ -5,6 +5,7 @@
 
 #include <vine/error.h>
 
+#include "core/ring/deadline.h"
 #include "core/talk/pipe_internal.h"
 
 /* What one call makes. Data are NULL where the procedure has none. */
@@ -62,8 +63,12 @@ int vine_pipe_call(struct vine_pipe *pipe, const char *procedure_name, const voi
                    size_t input_size, void *output, size_t output_max, size_t *ret_size)
 {
     struct vine_procedure *procedure = NULL;
+    struct vine__deadline deadline = vine__deadline_after(pipe->call_timeout_ns);
     struct call call = {NULL, NULL, NULL};
-    int error = vine_procedure_get(pipe, procedure_name, &procedure);
+    int error;
+
+    (void)vine__deadline_left(&deadline); /* it begins */
+    error = vine_procedure_get(pipe, procedure_name, &procedure);
 
     if (error)
         return error;
@@ -80,7 +85,7 @@ int vine_pipe_call(struct vine_pipe *pipe, const char *procedure_name, const voi
         error = vine_task_issue(pipe, procedure, &options, &call.task);
     }
     if (!error)
-        error = vine_task_wait(call.task, VINE_FOREVER);
+        error = vine_task_wait(call.task, vine__deadline_left(&deadline));
     if (!error)
         error = take_result(&call, output, output_max, ret_size);
     vine_task_free(call.task);

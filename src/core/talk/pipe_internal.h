@@ -194,6 +194,7 @@ struct vine_pipe {
     bool is_stream;
     uint32_t channels_max;
     uint32_t tasks_max;
+    uint64_t call_timeout_ns;
     uint64_t spin_ticks_max;
     uint64_t look_ticks;   /* how often somebody looks whether the appliance lives */
     uint64_t half_max;     /* bytes that our half may ever have */
@@ -286,7 +287,7 @@ void vine__pipe_free(struct vine_pipe *pipe, const struct vine__box *box);
 VINE_MUST_CHECK int vine__pipe_resolve(struct vine_pipe *pipe, const struct vine_token *token,
                                        const void **ret_memory);
 
-/* Wait a little until memory may have been given back. */
+/* Wait a little until something may have been given back. */
 void vine__pipe_wait_for_memory(struct vine_pipe *pipe, uint32_t turn_seen);
 
 /* ---- thread.c ------------------------------------------------------------------------------- */
@@ -414,9 +415,9 @@ VINE__ALWAYS_INLINE void vine__task_recycle(struct vine_task *task)
     vine__operation_give(&task->channel->tasks, &task->operation);
 }
 
-/* Issue, waiting for room if `wait`. */
+/* Issue; wait for room for at most `timeout_ns`, then -ETIMEDOUT. With 0 never wait. */
 VINE_MUST_CHECK int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
-                                     const struct vine_task_options *options, bool wait,
+                                     const struct vine_task_options *options, uint64_t timeout_ns,
                                      struct vine_task **ret_task);
 
 /* Issue a task of a procedure of the protocol itself and wait for its end. */

@@ -106,11 +106,11 @@ int vine__task_run_builtin(struct vine_pipe *pipe, struct vine_procedure *proced
                            const struct vine_task_options *options)
 {
     struct vine_task *task = NULL;
-    int status = vine__task_issue(pipe, procedure, options, true, &task);
+    int status = vine__task_issue(pipe, procedure, options, pipe->call_timeout_ns, &task);
 
     if (status)
         return status;
-    status = vine_task_wait(task, VINE_FOREVER);
+    status = vine_task_wait(task, pipe->call_timeout_ns);
     vine_task_free(task);
     return status;
 }

@@ -12,6 +12,7 @@
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
+#include "core/ring/deadline.h"
 #include "core/talk/pipe_internal.h"
 
 #define TOKEN_BYTES   sizeof(struct vine_token)
@@ -379,10 +380,11 @@ static int issue_once(struct vine_pipe *pipe, struct vine__channel *channel,
 }
 
 int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
-                     const struct vine_task_options *options, bool wait,
+                     const struct vine_task_options *options, uint64_t timeout_ns,
                      struct vine_task **ret_task)
 {
     static const struct vine_task_options nothing;
+    struct vine__deadline deadline = vine__deadline_after(timeout_ns);
     struct vine__channel *channel = NULL;
     struct vine_task_options copy;
 
@@ -406,23 +408,27 @@ int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
         const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
 
         error = issue_once(pipe, channel, procedure, options, ret_task);
-        if (VINE__LIKELY(error != -EAGAIN && error != -VINE_EQUOTA) || !wait ||
+        if (VINE__LIKELY(error != -EAGAIN && error != -VINE_EQUOTA) || timeout_ns == 0 ||
             vine__this_thread.called != NULL)
             return error;
-        if (error == -VINE_EQUOTA) {
-            if (vine__channel_in_flight(channel) == 0)
-                return error; /* nothing that could end gives anything back */
+        if (error == -VINE_EQUOTA && vine__channel_in_flight(channel) == 0)
+            return error; /* nothing that could end gives anything back */
+
+        const uint64_t left_ns = vine__deadline_left(&deadline);
+
+        if (deadline.is_over)
+            return -ETIMEDOUT;
+        /* Full of tasks: until one has ended. Full of messages: until they are read. */
+        if (error == -EAGAIN && vine__channel_in_flight(channel) >= channel->tasks_max)
+            (void)!vine__channel_wait(channel, NULL, left_ns);
+        else
             vine__pipe_wait_for_memory(pipe, turn);
-        } else {
-            /* Full of tasks: until one has ended. Full of messages: until they are read. */
-            (void)!vine__channel_wait(channel, NULL, VINE_FOREVER);
-            vine__cpu_relax();
-        }
     }
 }
 
 int vine_task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
                     const struct vine_task_options *options, struct vine_task **ret_task)
 {
-    return vine__task_issue(pipe, procedure, options, pipe->throttle, ret_task);
+    return vine__task_issue(pipe, procedure, options, pipe->throttle ? pipe->call_timeout_ns : 0,
+                            ret_task);
 }
