@@ -26,8 +26,8 @@ struct engine_pipe {
     struct vine_accelerator *accelerator;
     struct vine_procedure *procedures[2]; /* by role */
     bool makes_output;
-    uint64_t scalars[VINE_ARGUMENTS_MAX];
-    size_t scalars_size;
+    bool has_level;
+    uint64_t level; /* the first scalar */
     struct vine_task **tasks; /* in flight, in no order, for vine_task_wait_any */
     struct work **works;      /* the same tasks' */
     size_t count;
@@ -116,8 +116,8 @@ static int issue(struct engine *engine, struct work *work)
     struct vine_task_options options = {
         .size_bytes = sizeof(options),
         .accelerator = pipe->accelerator,
-        .bytes = work->role == ENGINE_MAIN ? pipe->scalars : NULL,
-        .bytes_size = work->role == ENGINE_MAIN ? pipe->scalars_size : 0,
+        .bytes = &pipe->level,
+        .bytes_size = work->role == ENGINE_MAIN && pipe->has_level ? sizeof(pipe->level) : 0,
         .inputs = &work->input->data,
         .input_count = 1,
         .outputs = has_output ? &work->data : NULL,
@@ -183,16 +183,6 @@ static const struct engine_operations operations = {
     .destroy = destroy,
 };
 
-/* Scalars travel in order, so the level takes those before it along; they are 0, as good as any. */
-static void set_scalars(struct engine_pipe *pipe, const struct engine_options *options)
-{
-    if (!options->has_level)
-        return;
-    VINE_ASSERT(options->recipe->level_argument >= 0);
-    pipe->scalars[options->recipe->level_argument] = options->level;
-    pipe->scalars_size = ((size_t)options->recipe->level_argument + 1) * sizeof(uint64_t);
-}
-
 int engine_pipe_create(struct vine_pipe *pipe, const struct engine_options *options,
                        struct engine **ret_engine, const char **ret_missing)
 {
@@ -213,7 +203,8 @@ int engine_pipe_create(struct vine_pipe *pipe, const struct engine_options *opti
     created->engine.memory_max = limits.memory_max_bytes / 2;
     created->tasks = calloc(limits.tasks_max + 1, sizeof(struct vine_task *));
     created->works = calloc(limits.tasks_max + 1, sizeof(struct work *));
-    set_scalars(created, options);
+    created->has_level = options->has_level;
+    created->level = options->level;
     error = created->tasks == NULL || created->works == NULL ? -ENOMEM : 0;
     if (error == 0)
         error =

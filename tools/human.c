@@ -5,6 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include <vine/talk.h>
+
+#include "utils/tables.h"
+
 static const char *scaled(double value, double step, const char *const *units, char *ret_text)
 {
     while (value >= step && units[1] != NULL) {
@@ -57,6 +61,17 @@ const char *human_count(uint64_t count, char ret_text[HUMAN_MAX])
     }
     ret_text[at] = '\0';
     return ret_text;
+}
+
+const char *human_data_type(uint32_t data_type)
+{
+    static const char *const names[] = {
+        [VINE_TYPE_BYTES] = "bytes", [VINE_TYPE_U32] = "u32", [VINE_TYPE_U64] = "u64",
+        [VINE_TYPE_F32] = "f32",     [VINE_TYPE_F64] = "f64",
+    };
+    if (data_type >= VINE_TYPE_USER)
+        return "own";
+    return data_type < VINE_ARRAY_COUNT(names) && names[data_type] != NULL ? names[data_type] : "?";
 }
 
 uint64_t human_now_ns(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * human.h - numbers as people read them. Each call writes into memory of the caller.
+ * human.h - numbers and types as people read them. Each call writes into memory of the caller.
  */
 #ifndef VINE_TOOLS_HUMAN_H
 #define VINE_TOOLS_HUMAN_H
@@ -23,6 +23,9 @@ const char *human_count(uint64_t count, char ret_text[HUMAN_MAX]);
 
 /* "1.94 M" and so on, for rates. */
 const char *human_rate(double rate, char ret_text[HUMAN_MAX]);
+
+/* What an element of data is called: an enum vine_data_type. Constant. */
+const char *human_data_type(uint32_t data_type);
 
 /* The time of a steady clock. */
 uint64_t human_now_ns(void);

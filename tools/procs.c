@@ -33,17 +33,6 @@ static const char *kind_name(uint32_t kind)
     return kind < VINE_ARRAY_COUNT(names) && names[kind] != NULL ? names[kind] : "?";
 }
 
-static const char *type_name(uint32_t type)
-{
-    static const char *const names[] = {
-        [VINE_TYPE_BYTES] = "bytes", [VINE_TYPE_U32] = "u32", [VINE_TYPE_U64] = "u64",
-        [VINE_TYPE_F32] = "f32",     [VINE_TYPE_F64] = "f64",
-    };
-    if (type >= VINE_TYPE_USER)
-        return "own";
-    return type < VINE_ARRAY_COUNT(names) && names[type] != NULL ? names[type] : "?";
-}
-
 static bool is_data(const struct vine_argument *argument)
 {
     return argument->kind == VINE_INPUT || argument->kind == VINE_OUTPUT;
@@ -58,7 +47,7 @@ static void print_argument(const struct vine_argument *argument)
         printf("%llu to %llu\n", (unsigned long long)argument->min,
                (unsigned long long)argument->max);
     else
-        printf("%s%s%s to %s\n", is_data(argument) ? type_name(argument->data_type) : "",
+        printf("%s%s%s to %s\n", is_data(argument) ? human_data_type(argument->data_type) : "",
                is_data(argument) ? ", " : "", human_binary(argument->min, least),
                human_binary(argument->max, most));
 }
@@ -91,7 +80,7 @@ static json_t *describe(const struct vine_procedure_info *info)
                                 (json_int_t)argument->min, "max", (json_int_t)argument->max);
         json_set_name(row, "name", argument->name);
         if (is_data(argument))
-            json_object_set_new(row, "type", json_string(type_name(argument->data_type)));
+            json_object_set_new(row, "type", json_string(human_data_type(argument->data_type)));
         json_array_append_new(arguments, row);
     }
     json_object_set_new(object, "arguments", arguments);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recipe.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "../procedures/procedures.h"
 
 #include "utils/tables.h"
+
+#include "human.h"
 
 /* A result of an expanding task: what fits into a pipe's memory some dozens of times. */
 #define EXPAND_ROOM (1ULL << 20)
@@ -40,8 +43,7 @@ bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe)
             .makes_files = shipped[i].shape != RECIPE_SUM,
             .takes_suffix_off = shipped[i].takes_suffix_off,
             .needs_sessions = shipped[i].shape != RECIPE_CHUNKS,
-            .level_argument = shipped[i].level_max > 0 ? 0 : -1,
-            .scalar_count = shipped[i].level_max > 0,
+            .has_levels = shipped[i].level_max > 0,
             .level_min = shipped[i].level_min,
             .level_max = shipped[i].level_max,
             .input_max = VINE_SHIPPED_DATA_MAX,
@@ -54,59 +56,103 @@ bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe)
     return false;
 }
 
-const char *recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_recipe)
-{
-    struct recipe recipe = {.level_argument = -1, .makes_files = true};
-    unsigned inputs = 0, outputs = 0, results = 0;
+/* What a signature has for `vine run`. */
+struct signature {
+    const struct vine_argument *input, *output;
+    bool has_result;
+};
 
+VINE_PRINTF(2, 3)
+static bool refuse(char *ret_reason, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(ret_reason, RECIPE_REASON_MAX, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool refuse_data(char *ret_reason, const struct vine_argument *argument)
+{
+    return refuse(ret_reason, "its %s '%s' is of type %s, and files are of type bytes",
+                  argument->kind == VINE_INPUT ? "input" : "output", argument->name,
+                  human_data_type(argument->data_type));
+}
+
+static bool read_signature(const struct vine_procedure_info *info, struct signature *signature,
+                           char *ret_reason)
+{
+    for (uint32_t i = 0; i < info->argument_count; i++) {
+        const struct vine_argument *argument = &info->arguments[i];
+        const struct vine_argument **place =
+            argument->kind == VINE_INPUT ? &signature->input : &signature->output;
+
+        if (argument->kind == VINE_BYTES && argument->min > 0)
+            return refuse(ret_reason, "it requires the argument '%s', which cannot be given here",
+                          argument->name);
+        if (argument->kind == VINE_RESULT)
+            signature->has_result = true;
+        if (argument->kind != VINE_INPUT && argument->kind != VINE_OUTPUT)
+            continue; /* scalars, and bytes that it can do without: none are sent */
+        if (*place != NULL)
+            return refuse(ret_reason, "it has a second %s, '%s'",
+                          argument->kind == VINE_INPUT ? "input" : "output", argument->name);
+        if (argument->data_type != VINE_TYPE_BYTES)
+            return refuse_data(ret_reason, argument);
+        *place = argument;
+    }
+    if (signature->input == NULL)
+        return refuse(ret_reason, "it takes no input");
+    if (signature->output == NULL && !signature->has_result)
+        return refuse(ret_reason, "it makes neither an output nor a result");
+    return true;
+}
+
+/* Scalars travel in order, and nothing is known of the others: a level is the first one, or it
+ * cannot be given. */
+static void take_level(const struct vine_procedure_info *info, struct recipe *recipe)
+{
     for (uint32_t i = 0; i < info->argument_count; i++) {
         const struct vine_argument *argument = &info->arguments[i];
 
-        switch (argument->kind) {
-        case VINE_SCALAR:
-            if (strcmp(argument->name, "level") == 0) {
-                recipe.level_argument = (int)recipe.scalar_count;
-                recipe.level_min = argument->min;
-                recipe.level_max = argument->max;
-            }
-            recipe.scalar_count++;
-            break;
-        case VINE_INPUT:
-            inputs++;
-            recipe.input_max = argument->max;
-            break;
-        case VINE_OUTPUT:
-            outputs++;
-            recipe.room_max = argument->max;
-            break;
-        case VINE_RESULT:
-            results++;
-            break;
-        default: /* bytes are optional: none are sent */
-            break;
-        }
+        if (argument->kind != VINE_SCALAR)
+            continue;
+        recipe->has_levels = strcmp(argument->name, "level") == 0;
+        recipe->level_min = argument->min;
+        recipe->level_max = argument->max;
+        return;
     }
-    snprintf(recipe.procedure, sizeof(recipe.procedure), "%s", info->name);
-    if (recipe_of_shipped(info->name, ret_recipe)) {
-        if (inputs != 1 || outputs != (unsigned)ret_recipe->makes_files)
-            return "it has another signature than the one that ships";
-        ret_recipe->input_max = recipe.input_max;
-        ret_recipe->room_max = outputs > 0 ? recipe.room_max : 0;
-        return NULL;
+}
+
+bool recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_recipe,
+                    char ret_reason[RECIPE_REASON_MAX])
+{
+    struct signature signature = {NULL, NULL, false};
+    struct recipe recipe;
+
+    if (!read_signature(info, &signature, ret_reason))
+        return false;
+    if (recipe_of_shipped(info->name, &recipe)) {
+        if (recipe.makes_files != (signature.output != NULL))
+            return refuse(ret_reason, "it has another signature than the one that ships");
+    } else {
+        recipe = (struct recipe){.makes_files = signature.output != NULL,
+                                 .needs_sessions = info->has_sessions};
+        recipe.shape = !info->has_sessions  ? RECIPE_WHOLE
+                       : recipe.makes_files ? RECIPE_STREAM
+                                            : RECIPE_SUM;
+        snprintf(recipe.procedure, sizeof(recipe.procedure), "%s", info->name);
+        if (recipe.makes_files)
+            snprintf(recipe.suffix, sizeof(recipe.suffix), ".%s", info->name);
+        take_level(info, &recipe);
     }
-    if (inputs != 1)
-        return "it does not take one input";
-    if (outputs > 1 || (outputs == 0 && results == 0))
-        return "it makes neither one output nor a result";
-    recipe.makes_files = outputs == 1;
-    recipe.needs_sessions = info->has_sessions;
-    recipe.shape = !info->has_sessions  ? RECIPE_WHOLE
-                   : recipe.makes_files ? RECIPE_STREAM
-                                        : RECIPE_SUM;
-    if (recipe.makes_files)
-        snprintf(recipe.suffix, sizeof(recipe.suffix), ".%s", info->name);
+    recipe.input_min = signature.input->min;
+    recipe.input_max = signature.input->max;
+    recipe.room_min = signature.output != NULL ? signature.output->min : 0;
+    recipe.room_max = signature.output != NULL ? signature.output->max : 0;
     *ret_recipe = recipe;
-    return NULL;
+    return true;
 }
 
 uint64_t recipe_room(const struct recipe *recipe, uint64_t input_size)
@@ -125,6 +171,8 @@ uint64_t recipe_room(const struct recipe *recipe, uint64_t input_size)
         room = input_size;
     else
         room = 2 * input_size + 4096; /* nothing is known of it */
+    if (room < recipe->room_min)
+        return recipe->room_min;
     return room < recipe->room_max ? room : recipe->room_max;
 }
 

@@ -29,18 +29,21 @@ struct recipe {
     bool takes_suffix_off;
     bool needs_sessions; /* for files of more than one chunk */
     char suffix[VINE_NAME_MAX + 2];
-    int level_argument; /* which scalar is the level, or -1 */
-    uint32_t scalar_count;
+    bool has_levels; /* the first scalar */
     uint64_t level_min, level_max;
-    uint64_t input_max; /* bytes of one task */
-    uint64_t room_max;
+    uint64_t input_min, input_max; /* bytes of one task */
+    uint64_t room_min, room_max;   /* of its output */
 };
 
 /* The recipe of a procedure that ships, without asking an appliance. Returns false for another. */
 bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe);
 
-/* The recipe of what an appliance says it has. Returns NULL, or why `vine run` cannot use it. */
-const char *recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_recipe);
+#define RECIPE_REASON_MAX 128
+
+/* The recipe of what an appliance says it has. Returns false, and why in `ret_reason`, where `vine
+ * run` cannot use it. */
+bool recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_recipe,
+                    char ret_reason[RECIPE_REASON_MAX]);
 
 /* The room that a task's output needs at most. */
 uint64_t recipe_room(const struct recipe *recipe, uint64_t input_size);

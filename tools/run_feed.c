@@ -139,6 +139,22 @@ static int open_source(const struct walk_entry *entry, struct file *file)
     return S_ISREG(file->before.st_mode) ? 0 : -EINVAL; /* it became something else meanwhile */
 }
 
+/* What goes with one task has to be what the procedure takes. */
+static bool has_right_size(struct run *run, struct file *file)
+{
+    const struct recipe *recipe = &run->options.recipe;
+    const uint64_t size = (uint64_t)file->before.st_size;
+    char what[128];
+
+    if (recipe->shape != RECIPE_WHOLE || (size >= recipe->input_min && size <= recipe->input_max))
+        return true;
+    snprintf(what, sizeof(what), "it has %llu bytes, and %s takes %llu to %llu",
+             (unsigned long long)size, recipe->procedure, (unsigned long long)recipe->input_min,
+             (unsigned long long)recipe->input_max);
+    run_file_fail(run, file, what, 0);
+    return false;
+}
+
 static void begin_file(struct run *run, const struct walk_entry *entry, struct file *file)
 {
     bool is_itself = false;
@@ -162,6 +178,8 @@ static void begin_file(struct run *run, const struct walk_entry *entry, struct f
         run_file_fail(run, file, NULL, error);
         return;
     }
+    if (!has_right_size(run, file))
+        return;
     if (file->result_path != NULL) {
         let_tick_pass(&file->before);
         error = output_begin(&run->output, file->result_path, file->before.st_mode & 0777,

@@ -33,8 +33,8 @@ static int check_level(struct run_verb *verb)
 
     if (verb->values->level == NULL)
         return STATUS_DONE;
-    if (recipe->level_argument < 0) {
-        message_error("%s has no levels", recipe->procedure);
+    if (!recipe->has_levels) {
+        message_error("%s takes no --level", recipe->procedure);
         return STATUS_USAGE;
     }
     if (vine__parse_unsigned(verb->values->level, &options->level) < 0 ||
@@ -116,8 +116,15 @@ int run_read_options(struct run_verb *verb)
 static int take_limits(struct run_verb *verb)
 {
     struct run *run = &verb->run;
+    const struct recipe *recipe = &run->options.recipe;
     const uint64_t chunk = run->options.chunk_bytes;
-    const uint64_t least = chunk + recipe_room(&run->options.recipe, chunk);
+    const uint64_t least = chunk + recipe_room(recipe, chunk);
+
+    if (recipe->shape != RECIPE_WHOLE && chunk > recipe->input_max) {
+        message_error("%s takes at most %llu bytes with one task: --chunk %llu", recipe->procedure,
+                      (unsigned long long)recipe->input_max, (unsigned long long)recipe->input_max);
+        return STATUS_USAGE;
+    }
 
     run->tasks_max =
         run->options.jobs < run->engine->tasks_max ? run->options.jobs : run->engine->tasks_max;
@@ -150,11 +157,6 @@ static int make_engine(struct run_verb *verb)
         verb->pipe = NULL;
         return take_limits(verb);
     }
-    if (error == -VINE_EPROCEDURE) {
-        message_error("the appliance has no procedure %s; `vine procs` lists what it has",
-                      message_escape(missing));
-        return STATUS_USAGE;
-    }
     if (error == -ENOTSUP) {
         message_error("--in-process does not know what %s does", missing);
         return STATUS_USAGE;
@@ -163,38 +165,55 @@ static int make_engine(struct run_verb *verb)
     return status_of_error(error);
 }
 
-static int reconnect(struct run *run, void *context)
-{
-    struct run_verb *verb = context;
-    int status = connection_reopen(&verb->connection,
-                                   settings_number(&verb->settings, "reconnect", 10), &verb->pipe);
-
-    (void)run;
-    if (status == STATUS_DONE)
-        status = make_engine(verb);
-    return status == STATUS_DONE ? STATUS_DONE : STATUS_TRY_AGAIN;
-}
-
-/* A procedure that does not ship is described by the appliance. */
-static int ask_for_recipe(struct run_verb *verb)
+/* What the appliance says of a procedure that files are to go through. */
+static int ask_for_recipe(struct run_verb *verb, const char *name, struct recipe *ret_recipe)
 {
     struct vine_procedure *procedure;
-    const int error = vine_procedure_get(verb->pipe, verb->procedure, &procedure);
+    char reason[RECIPE_REASON_MAX];
+    const int error = vine_procedure_get(verb->pipe, name, &procedure);
 
     if (error == -VINE_EPROCEDURE) {
         message_error("the appliance has no procedure %s; `vine procs` lists what it has",
-                      message_escape(verb->procedure));
+                      message_escape(name));
         return STATUS_USAGE;
     }
     if (error < 0) {
-        message_error("%s: %s", message_escape(verb->procedure), vine_error_text(error));
+        message_error("%s: %s", message_escape(name), vine_error_text(error));
         return status_of_error(error);
     }
-    const char *why = recipe_of_info(vine_procedure_describe(procedure), &verb->run.options.recipe);
-    if (why == NULL)
+    if (recipe_of_info(vine_procedure_describe(procedure), ret_recipe, reason))
         return STATUS_DONE;
-    message_error("%s cannot be run on files: %s", verb->procedure, why);
+    message_error("%s cannot be run on files: %s", message_escape(name), reason);
     return STATUS_USAGE;
+}
+
+/* Also those that ship: an appliance may offer others of these names. */
+static int ask_for_recipes(struct run_verb *verb)
+{
+    struct recipe sums;
+    const int status = ask_for_recipe(verb, verb->procedure, &verb->run.options.recipe);
+
+    if (status != STATUS_DONE || !verb->values->sums)
+        return status;
+    return ask_for_recipe(verb, "sha256", &sums);
+}
+
+static int reconnect(struct run *run, void *context)
+{
+    struct run_verb *verb = context;
+    const enum recipe_shape shape = run->options.recipe.shape;
+    int status = connection_reopen(&verb->connection,
+                                   settings_number(&verb->settings, "reconnect", 10), &verb->pipe);
+
+    if (status == STATUS_DONE)
+        status = ask_for_recipes(verb);
+    if (status == STATUS_DONE && run->options.recipe.shape != shape) {
+        message_error("%s is not what it was before", verb->procedure);
+        status = STATUS_FAILED;
+    }
+    if (status == STATUS_DONE)
+        status = make_engine(verb);
+    return status == STATUS_DONE ? STATUS_DONE : STATUS_TRY_AGAIN;
 }
 
 int run_prepare(struct run_verb *verb)
@@ -210,7 +229,7 @@ int run_prepare(struct run_verb *verb)
     if (status == STATUS_DONE && !verb->values->in_process) {
         status = connection_open(&verb->connection, &verb->pipe);
         if (status == STATUS_DONE)
-            status = ask_for_recipe(verb);
+            status = ask_for_recipes(verb);
         if (status == STATUS_DONE && !ships)
             status = check(verb);
     }

@@ -67,6 +67,7 @@ static void a_name_without_the_suffix_does_not_fit(void **state)
 
 static void an_unknown_procedure_is_taken_by_its_signature(void **state)
 {
+    char reason[RECIPE_REASON_MAX];
     struct recipe recipe;
     struct vine_procedure_info info = {
         .name = "rot13",
@@ -77,20 +78,68 @@ static void an_unknown_procedure_is_taken_by_its_signature(void **state)
 
     (void)state;
     assert_false(recipe_of_shipped("rot13", &recipe));
-    assert_null(recipe_of_info(&info, &recipe));
+    assert_true(recipe_of_info(&info, &recipe, reason));
     assert_true(recipe.makes_files);
     assert_string_equal(recipe.suffix, ".rot13");
     assert_int_equal(recipe.shape, RECIPE_WHOLE);
     info.has_sessions = true;
-    assert_null(recipe_of_info(&info, &recipe));
+    assert_true(recipe_of_info(&info, &recipe, reason));
     assert_int_equal(recipe.shape, RECIPE_STREAM);
     info.arguments[1] = (struct vine_argument){"sum", VINE_RESULT, 0, 8, 8};
-    assert_null(recipe_of_info(&info, &recipe));
+    assert_true(recipe_of_info(&info, &recipe, reason));
     assert_int_equal(recipe.shape, RECIPE_SUM);
-    info.arguments[1] = info.arguments[0];
-    assert_non_null(recipe_of_info(&info, &recipe)); /* two inputs */
-    info.argument_count = 1;
-    assert_non_null(recipe_of_info(&info, &recipe)); /* nothing comes of it */
+    assert_false(recipe.has_levels);
+    info.arguments[info.argument_count++] = (struct vine_argument){"level", VINE_SCALAR, 0, 1, 9};
+    assert_true(recipe_of_info(&info, &recipe, reason));
+    assert_true(recipe.has_levels);
+}
+
+static void what_cannot_be_run_on_files_is_refused_with_the_argument(void **state)
+{
+    static const struct {
+        struct vine_argument arguments[3];
+        const char *reason;
+    } cases[] = {
+        {{{"sum", VINE_RESULT, 0, 8, 8}}, "it takes no input"},
+        {{{"text", VINE_INPUT, VINE_TYPE_BYTES, 0, 9}}, "neither an output nor a result"},
+        {{{"text", VINE_INPUT, VINE_TYPE_BYTES, 0, 9},
+          {"key", VINE_INPUT, VINE_TYPE_BYTES, 0, 9},
+          {"sum", VINE_RESULT, 0, 8, 8}},
+         "a second input, 'key'"},
+        {{{"text", VINE_INPUT, VINE_TYPE_BYTES, 0, 9},
+          {"one", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 9},
+          {"other", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 9}},
+         "a second output, 'other'"},
+        {{{"numbers", VINE_INPUT, VINE_TYPE_F32, 0, 8}, {"sum", VINE_RESULT, 0, 8, 8}},
+         "its input 'numbers' is of type f32"},
+        {{{"text", VINE_INPUT, VINE_TYPE_BYTES, 0, 9},
+          {"words", VINE_OUTPUT, VINE_TYPE_USER, 0, 8}},
+         "its output 'words' is of type own"},
+        {{{"text", VINE_INPUT, VINE_TYPE_BYTES, 0, 9},
+          {"sum", VINE_RESULT, 0, 8, 8},
+          {"key", VINE_BYTES, 0, 16, 32}},
+         "requires the argument 'key'"},
+    };
+    struct vine_procedure_info info = {.name = "odd"};
+    char reason[RECIPE_REASON_MAX];
+    struct recipe recipe;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memcpy(info.arguments, cases[i].arguments, sizeof(cases[i].arguments));
+        for (info.argument_count = 0; info.argument_count < 3; info.argument_count++)
+            if (info.arguments[info.argument_count].kind == 0)
+                break;
+        assert_false(recipe_of_info(&info, &recipe, reason));
+        assert_non_null(strstr(reason, cases[i].reason));
+    }
+    /* One that ships, with another signature. */
+    memcpy(info.name, "zstd", sizeof("zstd"));
+    memcpy(info.arguments, cases[0].arguments, sizeof(cases[0].arguments));
+    info.arguments[1] = cases[1].arguments[0];
+    info.argument_count = 2;
+    assert_false(recipe_of_info(&info, &recipe, reason));
+    assert_non_null(strstr(reason, "another signature"));
 }
 
 /* ---- the walk ----------------------------------------------------------------------------- */
@@ -440,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_name_without_the_suffix_does_not_fit),
         cmocka_unit_test(suffixes_are_added_and_taken_off),
         cmocka_unit_test(an_unknown_procedure_is_taken_by_its_signature),
+        cmocka_unit_test(what_cannot_be_run_on_files_is_refused_with_the_argument),
         cmocka_unit_test(the_last_component_of_a_path_is_its_name),
         IN_SCRATCH(files_come_in_the_order_of_their_names),
         IN_SCRATCH(links_are_not_followed_but_as_arguments),
