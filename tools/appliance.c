@@ -60,7 +60,7 @@ static int run_appliance(const struct arguments *arguments)
 
     if (status != STATUS_DONE)
         return status;
-    const uint64_t workers = settings_number(&settings, "workers", 0);
+    const uint64_t workers = settings_number(&settings, "workers");
     char *libraries = settings_path(&settings, "procs");
     const struct serve_options options = {
         /* Where to serve, else the appliance that applications are told to use. */

@@ -322,9 +322,9 @@ static int run_bench(const struct arguments *arguments)
     struct connection connection = {.address = settings_address(&settings),
                                     .embedded.is_apart = true};
     const uint64_t seconds = values->seconds > 0 ? values->seconds : SECONDS_DEFAULT;
-    if (values->rounds > ROUNDS_MAX || seconds > 86400 || results == NULL) {
-        message_error("at most %d rounds, and a day", ROUNDS_MAX);
-        status = STATUS_USAGE;
+    if (results == NULL) {
+        message_error("out of memory");
+        status = STATUS_FAILED;
     } else {
         results->rounds = values->rounds > 0 ? (unsigned)values->rounds : ROUNDS_DEFAULT;
         status = set_up(&bench, &connection);
@@ -363,11 +363,15 @@ static const struct option bench_options[] = {
      .kind = OPTION_COUNT,
      VALUE(seconds),
      .value = "N",
+     .min = 1,
+     .max = 86400,
      .help = "measure for about so long in all (10)"},
     {.name = "rounds",
      .kind = OPTION_COUNT,
      VALUE(rounds),
      .value = "N",
+     .min = 1,
+     .max = ROUNDS_MAX,
      .help = "measure each row so often, in turn, and show the medians (5)"},
     {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON, with all samples"},
 };

@@ -19,7 +19,7 @@ static void print_bash_values(FILE *file, const struct verb *verb)
     for (size_t i = 0; i < verb->option_count; i++) {
         const struct option *option = &verb->options[i];
 
-        if (option->is_hidden || option->kind == OPTION_FLAG)
+        if (option->kind == OPTION_FLAG)
             continue;
         fprintf(file, "        %s:--%s", verb->name, option->name);
         if (option->letter != 0)
@@ -50,8 +50,7 @@ static void print_bash(FILE *file)
     for (size_t i = 0; i < verb_count; i++) {
         fprintf(file, "        %s:-*) COMPREPLY=($(compgen -W '--help", verbs[i]->name);
         for (size_t k = 0; k < verbs[i]->option_count; k++)
-            if (!verbs[i]->options[k].is_hidden)
-                fprintf(file, " --%s", verbs[i]->options[k].name);
+            fprintf(file, " --%s", verbs[i]->options[k].name);
         fputs("' -- \"$word\")) ;;\n", file);
     }
     fprintf(file,
@@ -115,8 +114,7 @@ static void print_zsh(FILE *file)
         fprintf(file, "        %s)\n            _arguments '--help[show a summary]'",
                 verbs[i]->name);
         for (size_t k = 0; k < verbs[i]->option_count; k++)
-            if (!verbs[i]->options[k].is_hidden)
-                print_zsh_option(file, &verbs[i]->options[k]);
+            print_zsh_option(file, &verbs[i]->options[k]);
         if (verbs[i]->hint == COMPLETE_RUN)
             fprintf(file, " \\\n                '1:procedure:(%s)' '*:file:_files'", procedures);
         else if (verbs[i]->hint == COMPLETE_VERB) {
@@ -164,8 +162,7 @@ static void print_fish(FILE *file)
     }
     for (size_t i = 0; i < verb_count; i++)
         for (size_t k = 0; k < verbs[i]->option_count; k++)
-            if (!verbs[i]->options[k].is_hidden)
-                print_fish_option(file, verbs[i], &verbs[i]->options[k]);
+            print_fish_option(file, verbs[i], &verbs[i]->options[k]);
     fprintf(file, "complete -c vine -n '__fish_seen_subcommand_from run' -a '%s'\n", procedures);
     fputs("complete -c vine -f -n '__fish_seen_subcommand_from help' -a '", file);
     print_verbs(file);

@@ -4,6 +4,8 @@
 
 #include <vine/segment.h>
 
+#include "utils/vinetalk_keys.h"
+
 #include "json.h"
 #include "message.h"
 #include "settings.h"
@@ -53,10 +55,10 @@ static void print_text(const struct settings *settings)
 {
     char origin[512];
 
-    for (uint32_t i = 0; i < settings_key_count; i++) {
+    for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++) {
         const struct vine__config_entry *entry =
-            vine__config_find(&settings->config, settings_keys[i].key);
-        print_row(settings_keys[i].key, entry != NULL ? entry->value : "-",
+            vine__config_find(&settings->config, vinetalk_keys[i].key);
+        print_row(vinetalk_keys[i].key, entry != NULL ? entry->value : "-",
                   origin_of(entry, origin, sizeof(origin)));
     }
     printf("\nsegments, and what their memory can bear\n");
@@ -72,17 +74,17 @@ static int print_json(const struct settings *settings)
     json_t *keys = json_object(), *segments = json_object();
     char origin[512];
 
-    for (uint32_t i = 0; i < settings_key_count; i++) {
+    for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++) {
         const struct vine__config_entry *entry =
-            vine__config_find(&settings->config, settings_keys[i].key);
+            vine__config_find(&settings->config, vinetalk_keys[i].key);
         json_t *row = json_object();
         if (entry != NULL)
             json_set_name(row, "value", entry->value);
         else
             json_object_set_new(row, "value", json_null());
         json_set_name(row, "origin", origin_of(entry, origin, sizeof(origin)));
-        json_object_set_new(row, "help", json_string(settings_keys[i].help));
-        json_object_set_new(keys, settings_keys[i].key, row);
+        json_object_set_new(row, "help", json_string(vinetalk_keys[i].help));
+        json_object_set_new(keys, vinetalk_keys[i].key, row);
     }
     for (int i = 0; i < VINE_SEGMENT_BACKEND_COUNT; i++)
         json_object_set_new(segments, vine_segment_backend_name((enum vine_segment_backend)i),

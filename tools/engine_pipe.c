@@ -27,7 +27,7 @@ struct engine_pipe {
     struct vine_procedure *procedures[2]; /* by role */
     bool makes_output;
     bool has_level;
-    uint64_t level; /* the first scalar */
+    uint64_t level;           /* the first scalar */
     struct vine_task **tasks; /* in flight, in no order, for vine_task_wait_any */
     struct work **works;      /* the same tasks' */
     size_t count;

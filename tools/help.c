@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utils/vinetalk_keys.h"
+
 #include "message.h"
 #include "options.h"
 #include "status.h"
@@ -71,15 +73,29 @@ void help_print_overview(FILE *file)
     fputs("\n`vine VERB --help` explains one; `vine run sha256 FILE` is a place to start.\n", file);
 }
 
+const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_MAX])
+{
+    const char *fallback = NULL;
+
+    if (option->key == NULL)
+        return option->help;
+    for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++)
+        if (strcmp(vinetalk_keys[i].key, option->key) == 0)
+            fallback = vinetalk_keys[i].fallback;
+    snprintf(ret_text, HELP_TEXT_MAX, "%s (setting `%s`%s%s)", option->help, option->key,
+             fallback != NULL ? ", default " : "", fallback != NULL ? fallback : "");
+    return ret_text;
+}
+
 static void print_option(FILE *file, const struct option *option)
 {
-    char left[64];
+    char left[64], text[HELP_TEXT_MAX];
 
     snprintf(left, sizeof(left), "%s%c%s--%s%s%s", option->letter != 0 ? "-" : "",
              option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "   ",
              option->name, option->value != NULL ? " " : "",
              option->value != NULL ? option->value : "");
-    print_row(file, left, option->help);
+    print_row(file, left, help_of_option(option, text));
 }
 
 void help_print_verb(FILE *file, const struct verb *verb)
@@ -92,8 +108,7 @@ void help_print_verb(FILE *file, const struct verb *verb)
     }
     print_heading(file, "Options");
     for (size_t i = 0; i < verb->option_count; i++)
-        if (!verb->options[i].is_hidden)
-            print_option(file, &verb->options[i]);
+        print_option(file, &verb->options[i]);
     print_row(file, "-h, --help", "show this");
     if (verb->examples != NULL) {
         print_heading(file, "Examples");

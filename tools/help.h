@@ -9,6 +9,11 @@
 
 #include "verb.h"
 
+#define HELP_TEXT_MAX 512
+
+/* What an option does, and the setting that gives it where nobody does, with its default. */
+const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_MAX]);
+
 void help_print_overview(FILE *file);
 void help_print_verb(FILE *file, const struct verb *verb);
 

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "utils/vinetalk_keys.h"
+
 #include "help.h"
 #include "settings.h"
 #include "status.h"
@@ -49,6 +51,8 @@ static void print_statuses(FILE *file)
 
 static void print_option(FILE *file, const struct option *option)
 {
+    char text[HELP_TEXT_MAX];
+
     fputs(".TP\n.B ", file);
     if (option->letter != 0)
         fprintf(file, "\\-%c\\fR, \\fB", option->letter);
@@ -57,7 +61,7 @@ static void print_option(FILE *file, const struct option *option)
     if (option->value != NULL)
         fprintf(file, " \\fI%s\\fR", option->value);
     fputc('\n', file);
-    print_text(file, option->help);
+    print_text(file, help_of_option(option, text));
     fputs(".\n", file);
 }
 
@@ -77,8 +81,7 @@ static void print_verb(FILE *file, const struct verb *verb)
         print_line(file, ".PP\n", *paragraph);
     fputs(".SH OPTIONS\n", file);
     for (size_t i = 0; i < verb->option_count; i++)
-        if (!verb->options[i].is_hidden)
-            print_option(file, &verb->options[i]);
+        print_option(file, &verb->options[i]);
     fputs(".TP\n.B \\-h\\fR, \\fB\\-\\-help\nshow a summary.\n", file);
     if (verb->examples != NULL) {
         fputs(".SH EXAMPLES\n", file);
@@ -115,9 +118,9 @@ static void print_overview(FILE *file)
         "$XDG_CONFIG_HOME/vine/vine.conf (~/.config without the variable), ~/.vinetalk; then "
         "the environment, each key in capitals behind VINE_; then options. The later wins. "
         "`vine config` shows each value and where it comes from.");
-    for (size_t i = 0; i < settings_key_count; i++) {
-        print_line(file, ".TP\n.B ", settings_keys[i].key);
-        print_line(file, "", settings_keys[i].help);
+    for (size_t i = 0; i < VINETALK_KEY_COUNT; i++) {
+        print_line(file, ".TP\n.B ", vinetalk_keys[i].key);
+        print_line(file, "", vinetalk_keys[i].help);
     }
     print_line(file, ".TP\n.B NO_COLOR\n", "if set, no colours, also on terminals");
     print_statuses(file);

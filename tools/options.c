@@ -18,9 +18,28 @@ struct parser {
     char **end;
 };
 
+static int check_bounds(const struct option *option, uint64_t value)
+{
+    return value < option->min || value > option->max ? -ERANGE : 0;
+}
+
+static const char *what_it_takes(const struct option *option, char *text, size_t size)
+{
+    if (option->kind == OPTION_TEXT)
+        return "a ";
+    if (option->kind == OPTION_SIZE)
+        return "a number of bytes (such as 256K or 1M), ";
+    if (option->max == 0)
+        return "a number, ";
+    snprintf(text, size, "a number from %llu to %llu, ", (unsigned long long)option->min,
+             (unsigned long long)option->max);
+    return text;
+}
+
 bool options_set(const struct option *option, const char *said, const char *text, void *values)
 {
     void *const place = (char *)values + option->offset;
+    char bounds[80];
     int error = 0;
 
     switch (option->kind) {
@@ -34,6 +53,8 @@ bool options_set(const struct option *option, const char *said, const char *text
         break;
     case OPTION_COUNT:
         error = vine__parse_unsigned(text, place);
+        if (error == 0 && option->max > 0)
+            error = check_bounds(option, *(const uint64_t *)place);
         break;
     case OPTION_SIZE:
         error = vine__parse_size(text, place);
@@ -43,10 +64,7 @@ bool options_set(const struct option *option, const char *said, const char *text
     }
     if (error == 0)
         return true;
-    message_error("%s takes %s%s, not '%s'", said,
-                  option->kind == OPTION_TEXT    ? "a "
-                  : option->kind == OPTION_COUNT ? "a number, "
-                                                 : "a number of bytes (such as 256K or 1M), ",
+    message_error("%s takes %s%s, not '%s'", said, what_it_takes(option, bounds, sizeof(bounds)),
                   option->value, message_escape(text));
     return false;
 }
@@ -79,6 +97,18 @@ static bool refuse(const struct parser *parser, const char *dashes, const char *
     return false;
 }
 
+static bool set(struct parser *parser, const struct option *option, const char *said,
+                const char *text)
+{
+    const size_t index = (size_t)(option - parser->verb->options);
+
+    VINE_ASSERT(index < 64);
+    if (!options_set(option, said, text, parser->arguments->values))
+        return false;
+    parser->arguments->given |= 1ULL << index;
+    return true;
+}
+
 /* Take the value of an option from where it is: behind `=` or the letter, or the next argument. */
 static bool take(struct parser *parser, const struct option *option, const char *said,
                  const char *attached)
@@ -90,7 +120,7 @@ static bool take(struct parser *parser, const struct option *option, const char 
         }
         attached = *parser->next++;
     }
-    return options_set(option, said, attached, parser->arguments->values);
+    return set(parser, option, said, attached);
 }
 
 static bool parse_long(struct parser *parser, const char *argument)
@@ -110,7 +140,7 @@ static bool parse_long(struct parser *parser, const char *argument)
         message_error("%s takes no value", said);
         return false;
     }
-    return options_set(option, said, "", parser->arguments->values);
+    return set(parser, option, said, "");
 }
 
 static bool parse_letters(struct parser *parser, const char *argument)
@@ -123,7 +153,7 @@ static bool parse_letters(struct parser *parser, const char *argument)
             return refuse(parser, "-", letter, 1);
         if (option->kind != OPTION_FLAG)
             return take(parser, option, said, letter[1] != '\0' ? letter + 1 : NULL);
-        if (!options_set(option, said, "", parser->arguments->values))
+        if (!set(parser, option, said, ""))
             return false;
     }
     return true;

@@ -93,9 +93,9 @@ static int check(struct run_verb *verb)
 int run_read_options(struct run_verb *verb)
 {
     struct run_options *options = &verb->run.options;
-    const uint64_t jobs = settings_number(&verb->settings, "jobs", 64);
+    const uint64_t jobs = settings_number(&verb->settings, "jobs");
 
-    options->chunk_bytes = settings_number(&verb->settings, "chunk", 1 << 20);
+    options->chunk_bytes = settings_number(&verb->settings, "chunk");
     options->jobs = jobs < 4096 ? (uint32_t)jobs : 4096;
     options->with_sums = verb->values->sums;
     options->verify = verb->values->verify;
@@ -202,8 +202,8 @@ static int reconnect(struct run *run, void *context)
 {
     struct run_verb *verb = context;
     const enum recipe_shape shape = run->options.recipe.shape;
-    int status = connection_reopen(&verb->connection,
-                                   settings_number(&verb->settings, "reconnect", 10), &verb->pipe);
+    int status = connection_reopen(&verb->connection, settings_number(&verb->settings, "reconnect"),
+                                   &verb->pipe);
 
     if (status == STATUS_DONE)
         status = ask_for_recipes(verb);

@@ -2,17 +2,14 @@
 /*
  * settings.h - what the command was told, by whom: files, the environment, options; later wins.
  *
- * The layers are /etc/vine/vine.conf, $XDG_CONFIG_HOME/vine/vine.conf (~/.config without the
- * variable), ~/.vinetalk, VINE_KEY in the environment, and the options that name a key.
+ * The layers and the keys are those of every pipe (utils/vinetalk_config.h, utils/vinetalk_keys.h),
+ * and behind them the options that name a key.
  */
 #ifndef VINE_TOOLS_SETTINGS_H
 #define VINE_TOOLS_SETTINGS_H
 
 #include "utils/config.h"
 #include "verb.h"
-
-extern const struct vine__config_key settings_keys[];
-extern const uint32_t settings_key_count;
 
 struct settings {
     struct vine__config config;
@@ -24,8 +21,9 @@ int settings_load(struct settings *settings, const struct arguments *arguments);
 
 void settings_free(struct settings *settings);
 
-/* The value of a key, or `otherwise`; the table's types were checked when they were loaded. */
-uint64_t settings_number(const struct settings *settings, const char *key, uint64_t otherwise);
+/* The value of a key, or 0 (`otherwise`) where nothing gives one; types were checked when they were
+ * loaded. */
+uint64_t settings_number(const struct settings *settings, const char *key);
 const char *settings_text(const struct settings *settings, const char *key, const char *otherwise);
 
 /* With `~` replaced; for the caller to free. NULL if there is none. */

@@ -31,18 +31,19 @@ struct option {
     char letter;       /* or 0 */
     uint8_t kind;      /* enum option_kind */
     uint8_t hint;      /* enum completion_hint, of its value */
-    bool is_hidden;    /* left out of help, man page and completions */
     size_t offset;     /* of its value in the verb's struct of values */
     const char *value; /* how help calls the value; NULL for flags */
     const char *help;  /* one sentence without a full stop */
     const char *key;   /* of the configuration that sets it too, or NULL */
+    uint64_t min, max; /* of an OPTION_COUNT; 0, 0: any */
 };
 
 struct verb;
 
 struct arguments {
     const struct verb *verb;
-    void *values; /* the verb's struct, all zero but for what was given */
+    void *values;   /* the verb's struct, all zero but for what was given */
+    uint64_t given; /* a bit for each option that was, by its index */
     char **operands;
     size_t operand_count;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/talk/vinetalk_config.h"
+#include "utils/vinetalk_config.h"
 
 #include <vine/error.h>
 
-#include "core/talk/vinetalk_keys.h"
+#include "utils/vinetalk_keys.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static int add_optional(struct vine__config *config, const char *path,
                         struct vine__config_reason *ret_reason)
 {
     const int error = vine__config_add_file(config, path, ret_reason);
-    return error == -ENOENT ? 0 : error;
+    return error == -ENOENT || error == -ENOTDIR ? 0 : error;
 }
 
 /* The file at `folder` followed by `rest`. */

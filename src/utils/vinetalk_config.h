@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/talk/vinetalk_config.h - where Vine's configuration comes from.
+ * utils/vinetalk_config.h - where Vine's configuration comes from.
  *
  * Owns:     nothing; the config is the caller's (vine__config_fini).
  * Threads:  any, as long as nobody changes the environment meanwhile.
@@ -8,8 +8,8 @@
  * Trust:    the files are the user's or the machine's; what is malformed is told with its place.
  * Limits:   those of utils/config.h.
  */
-#ifndef VINE_CORE_TALK_VINETALK_CONFIG_H
-#define VINE_CORE_TALK_VINETALK_CONFIG_H
+#ifndef VINE_UTILS_VINETALK_CONFIG_H
+#define VINE_UTILS_VINETALK_CONFIG_H
 
 #include <vine/base.h>
 

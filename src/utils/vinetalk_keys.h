@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/talk/vinetalk_keys.h - the keys of Vine's configuration, once for code, help and documents.
+ * utils/vinetalk_keys.h - the keys of Vine's configuration, once for code, help and documents.
  *
  * The files: /etc/vine/vine.conf, then $XDG_CONFIG_HOME/vine/vine.conf (~/.config/vine/vine.conf),
  * then ~/.vinetalk; then the environment's VINE_KEY and the flags. Later wins. Their format is
  * that of utils/config.h; docs/formats/vinetalk.md explains each key.
  *
  * An architecture is a way in which a pipe's memory is found; each has keys that it requires.
- * `shm` is used by the address `vinetalk:`, `tracer` by the tracer, `any` by everybody.
+ * `shm` is used by the address `vinetalk:`, `tracer` by the tracer, `command` by the command alone,
+ * `any` by everybody.
  */
-#ifndef VINE_CORE_TALK_VINETALK_KEYS_H
-#define VINE_CORE_TALK_VINETALK_KEYS_H
+#ifndef VINE_UTILS_VINETALK_KEYS_H
+#define VINE_UTILS_VINETALK_KEYS_H
 
 #include "utils/config.h"
 #include "utils/tables.h"
 
 #include <stddef.h>
 
-#define VINETALK_ARCHITECTURE_ANY    "any"
-#define VINETALK_ARCHITECTURE_SHM    "shm"
-#define VINETALK_ARCHITECTURE_TRACER "tracer"
+#define VINETALK_ARCHITECTURE_ANY     "any"
+#define VINETALK_ARCHITECTURE_SHM     "shm"
+#define VINETALK_ARCHITECTURE_TRACER  "tracer"
+#define VINETALK_ARCHITECTURE_COMMAND "command"
 
 #define VINETALK_REQUIRED true
 #define VINETALK_OPTIONAL false
@@ -27,7 +29,18 @@
 /* X(key, type, architecture, required, fallback, help) */
 #define VINETALK_KEYS(X)                                                                           \
     X("appliance", STRING, ANY, OPTIONAL, NULL,                                                    \
-      "the appliance that is used where no address is given")                                      \
+      "the address of the appliance that is used where none is given")                             \
+    X("listen", STRING, COMMAND, OPTIONAL, NULL, "the address at which `vine appliance` serves")   \
+    X("workers", UNSIGNED, COMMAND, OPTIONAL, NULL,                                                \
+      "threads of `vine appliance` that run tasks; if nobody says, one less than there are "       \
+      "processors, at least one")                                                                  \
+    X("procs", PATH, COMMAND, OPTIONAL, NULL,                                                      \
+      "a folder of procedure libraries for `vine appliance`")                                      \
+    X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "tasks that `vine run` keeps in flight at most")  \
+    X("chunk", SIZE, COMMAND, OPTIONAL, "1M",                                                      \
+      "bytes of a file that go with one task of `vine run`")                                       \
+    X("reconnect", UNSIGNED, COMMAND, OPTIONAL, "10",                                              \
+      "seconds for which `vine run` looks for a lost appliance")                                   \
     X("shm_file", PATH, SHM, REQUIRED, NULL,                                                       \
       "the segment: a name for POSIX shared memory, or a path for a file or PCI BAR")              \
     X("shm_size", SIZE, SHM, REQUIRED, NULL, "the segment's size in bytes")                        \

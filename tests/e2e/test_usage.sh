@@ -26,6 +26,13 @@ expect 2 "$vine" run zstd --level x one -o out
 expect 2 "$vine" run sha256 --level 1 one
 expect 2 "$vine" run zstd --chunk 1 one -o out
 expect 2 "$vine" run unzstd --in-process one -o out
+# Nought is a number, and what it means is said.
+expect 2 "$vine" run sha256 --jobs 0 one
+said 'at least one task'
+expect 2 env VINE_JOBS=0 "$vine" run sha256 one
+expect 2 "$vine" bench --rounds 0
+said 'from 1 to'
+expect 2 "$vine" bench --seconds 0
 expect 2 "$vine" config extra
 expect 2 "$vine" help frobnicate
 expect 2 "$vine" help --completion tcsh

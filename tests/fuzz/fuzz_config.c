@@ -3,9 +3,9 @@
  * The configuration parser. Whatever the bytes: it ends, refuses with a reason, or accepts entries
  * that keep the limits of the format; and what it accepted, written out again, reads the same.
  */
-#include "core/talk/vinetalk_keys.h"
 #include "utils/assert.h"
 #include "utils/config.h"
+#include "utils/vinetalk_keys.h"
 
 #include <vine/error.h>
 

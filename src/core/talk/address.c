@@ -10,8 +10,8 @@
 #include <vine/error.h>
 
 #include "arch/peer/peer.h"
-#include "core/talk/vinetalk_config.h"
-#include "core/talk/vinetalk_keys.h"
+#include "utils/vinetalk_config.h"
+#include "utils/vinetalk_keys.h"
 
 #define FROM_FILE "vinetalk:"
 

@@ -15,7 +15,7 @@
 struct values {
     bool flag, other;
     const char *text;
-    uint64_t count, size;
+    uint64_t count, few, size;
 };
 
 static const struct option table[] = {
@@ -30,6 +30,12 @@ static const struct option table[] = {
      .letter = 'n',
      .kind = OPTION_COUNT,
      .offset = offsetof(struct values, count),
+     .value = "N"},
+    {.name = "few",
+     .kind = OPTION_COUNT,
+     .min = 1,
+     .max = 9,
+     .offset = offsetof(struct values, few),
      .value = "N"},
     {.name = "size", .kind = OPTION_SIZE, .offset = offsetof(struct values, size), .value = "SIZE"},
 };
@@ -88,6 +94,22 @@ static void values_of_the_wrong_kind_are_refused(void **state)
     WRONG("a", "--size=99999999999G");
     WRONG("a", "--text=");
     WRONG("a", "--flag=1");
+}
+
+static void counts_keep_to_their_bounds_and_zero_is_as_good_as_given(void **state)
+{
+    struct arguments arguments;
+    const struct values *values;
+
+    (void)state;
+    expect_wrong((char *[]){"--few=0", "a", NULL});
+    expect_wrong((char *[]){"--few=10", "a", NULL});
+    assert_int_equal(PARSE(&arguments, "--few", "9", "-n0", "a"), OPTIONS_PARSED);
+    values = arguments.values;
+    assert_int_equal(values->few, 9);
+    assert_int_equal(values->count, 0);
+    assert_int_equal(arguments.given, 1ULL << 3 | 1ULL << 4);
+    options_free(&arguments);
 }
 
 static void too_few_and_too_many_operands_are_refused(void **state)
@@ -209,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_in_the_table_is_refused),
         cmocka_unit_test(values_of_the_wrong_kind_are_refused),
+        cmocka_unit_test(counts_keep_to_their_bounds_and_zero_is_as_good_as_given),
         cmocka_unit_test(too_few_and_too_many_operands_are_refused),
         cmocka_unit_test(every_form_of_an_option_is_understood),
         cmocka_unit_test(the_last_of_two_wins),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/talk/vinetalk_config.h"
-#include "core/talk/vinetalk_keys.h"
+#include "utils/vinetalk_config.h"
+#include "utils/vinetalk_keys.h"
 
 #include <vine/error.h>
 
@@ -162,6 +162,15 @@ static void the_document_lists_each_key_as_the_table_has_it(void **state)
         if (strstr(text, row) == NULL)
             fail_msg("%s has no row%s", path, row);
     }
+    /* And no others. */
+    const char *at = strstr(text, "\n## Keys");
+    uint32_t rows = 0;
+    assert_non_null(at);
+    while ((at = strstr(at, "\n| `")) != NULL) {
+        at++;
+        rows++;
+    }
+    assert_int_equal(rows, VINETALK_KEY_COUNT);
 }
 
 int main(void)
