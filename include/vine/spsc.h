@@ -58,7 +58,6 @@ struct vine_spsc_consumer {
     uint64_t published;     /* what *consumed holds */
     uint64_t publish_every; /* a quarter of the ring, at least one slot */
     uint64_t slot_count;
-    uint64_t position_first; /* where both sides began */
 };
 
 /*
@@ -80,9 +79,9 @@ VINE_API VINE_MUST_CHECK int vine_spsc_consumer_init(struct vine_spsc_consumer *
                                                      uint32_t slot_count, uint64_t *consumed);
 
 /*
- * Let an end that has just been prepared begin at `position` instead of 0; both ends must, before
- * the first message. It takes tests to places that a ring reaches after years. The consumer's
- * word is set to `position`, and the producer must not be used before that.
+ * Let an end that has just been prepared begin at `position` instead of 0: its memory is left as
+ * that many messages would have left it. Both ends must, before either is used. It takes tests to
+ * places that a ring reaches after years.
  */
 VINE_API void vine_spsc_producer_start_at(struct vine_spsc_producer *producer, uint64_t position);
 VINE_API void vine_spsc_consumer_start_at(struct vine_spsc_consumer *consumer, uint64_t position);

@@ -52,13 +52,16 @@ void vine_spsc_producer_start_at(struct vine_spsc_producer *producer, uint64_t p
     VINE_ASSERT(producer->position == 0);
     producer->position = position;
     producer->consumed_seen = position;
+    for (uint64_t n = 1; n <= producer->slot_count && n <= position; n++)
+        vine__store_relaxed_u64(
+            &producer->slots[(position - n) & (producer->slot_count - 1)].sequence,
+            position - n + 1);
 }
 
 void vine_spsc_consumer_start_at(struct vine_spsc_consumer *consumer, uint64_t position)
 {
     VINE_ASSERT(consumer->position == 0);
     consumer->position = position;
-    consumer->position_first = position;
     consumer->published = position;
     vine__store_release_u64(consumer->consumed, position);
 }

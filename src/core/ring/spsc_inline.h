@@ -119,14 +119,13 @@ VINE__ALWAYS_INLINE void vine__spsc_consumer_publish(struct vine_spsc_consumer *
     vine__store_release_u64(consumer->consumed, consumer->position);
 }
 
-/* Whether `found`, which is not the sequence of the next message, is what an empty slot holds: the
- * sequence of one lap ago, or zero in the first lap. */
-VINE__ALWAYS_INLINE bool vine__spsc_is_old(const struct vine_spsc_consumer *consumer,
-                                           uint64_t found)
+/* What the next slot's sequence is until its message is there: that of one lap ago, or zero in the
+ * first lap. The low halves of the two differ, since a lap is less than 2^32 positions. */
+VINE__ALWAYS_INLINE uint64_t vine__spsc_old_sequence(const struct vine_spsc_consumer *consumer)
 {
-    if (consumer->position - consumer->position_first < consumer->slot_count)
-        return found == 0;
-    return found == consumer->position + 1 - consumer->slot_count;
+    if (consumer->position < consumer->slot_count)
+        return 0;
+    return consumer->position + 1 - consumer->slot_count;
 }
 
 /* The slot that the consumer takes next. */
@@ -136,8 +135,8 @@ vine__spsc_next(const struct vine_spsc_consumer *consumer)
     return &consumer->slots[consumer->position & (consumer->slot_count - 1)];
 }
 
-/* The futex word of a consumer that waits: the low half of the next slot's sequence. It holds the
- * low half of vine__spsc_old_word until the message is there. */
+/* The futex word of a consumer that waits: the low half of the next slot's sequence. It holds
+ * vine__spsc_old_word until the message is there. */
 VINE__ALWAYS_INLINE const uint32_t *vine__spsc_next_word(const struct vine_spsc_consumer *consumer)
 {
     return (const uint32_t *)(const void *)&vine__spsc_next(consumer)->sequence;
@@ -146,9 +145,7 @@ VINE__ALWAYS_INLINE const uint32_t *vine__spsc_next_word(const struct vine_spsc_
 /* What *vine__spsc_next_word holds while the ring is empty. */
 VINE__ALWAYS_INLINE uint32_t vine__spsc_old_word(const struct vine_spsc_consumer *consumer)
 {
-    if (consumer->position - consumer->position_first < consumer->slot_count)
-        return 0;
-    return (uint32_t)(consumer->position + 1 - consumer->slot_count);
+    return (uint32_t)vine__spsc_old_sequence(consumer);
 }
 
 /* Is there a message: 1, 0 or -VINE_ECORRUPT. After 1 its payload may be read. */
@@ -159,7 +156,7 @@ VINE__ALWAYS_INLINE int vine__spsc_ready(const struct vine_spsc_consumer *consum
 
     if (VINE__LIKELY(sequence == consumer->position + 1))
         return 1;
-    return VINE__LIKELY(vine__spsc_is_old(consumer, sequence)) ? 0 : -VINE_ECORRUPT;
+    return VINE__LIKELY(sequence == vine__spsc_old_sequence(consumer)) ? 0 : -VINE_ECORRUPT;
 }
 
 /* Step over the message that vine__spsc_ready reported, when its payload has been copied. */

@@ -19,7 +19,7 @@
 #include <vine/error.h>
 #include <vine/spsc.h>
 
-#include "utils/atomic.h"
+#include "core/ring/spsc_inline.h"
 
 #define SLOTS 8
 
@@ -340,6 +340,31 @@ static void positions_pass_where_32_and_63_bits_end(void **state)
     }
 }
 
+static void the_word_of_a_sleeper_changes_with_every_message(void **state)
+{
+    static const uint64_t starts[] = {0, UINT32_MAX - 1ULL, UINT32_MAX, 3ULL << 32,
+                                      (1ULL << 63) - 5};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        struct pair pair;
+        uint64_t number = 0;
+
+        open_pair(&pair);
+        vine_spsc_consumer_start_at(&pair.consumer, starts[i]);
+        vine_spsc_producer_start_at(&pair.producer, starts[i]);
+        for (uint64_t n = 0; n < 3 * SLOTS; n++) {
+            const uint32_t *word = vine__spsc_next_word(&pair.consumer);
+            const uint32_t old = vine__spsc_old_word(&pair.consumer);
+
+            assert_int_equal(*word, old);
+            assert_int_equal(push_number(&pair, n), 0);
+            assert_int_not_equal(*word, old);
+            assert_int_equal(pop_number(&pair, &number), 0);
+        }
+    }
+}
+
 static void the_smallest_ring_works(void **state)
 {
     struct pair pair;
@@ -435,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_burst_of_whole_slots_carries_every_byte),
         cmocka_unit_test(a_burst_is_seen_whole_or_not_at_all),
         cmocka_unit_test(positions_pass_where_32_and_63_bits_end),
+        cmocka_unit_test(the_word_of_a_sleeper_changes_with_every_message),
         cmocka_unit_test(the_smallest_ring_works),
         cmocka_unit_test(two_threads_exchange_every_message_once_and_in_order),
     };
