@@ -179,7 +179,7 @@ static int spin(struct vine_waiter *waiter, uint64_t start, uint64_t timeout_ns,
         waiter->calm_after--;
         return 0;
     }
-    if (timeout_ns < VINE_WAIT_SPIN_NS)
+    if (timeout_ns != VINE_FOREVER)
         budget = vine__min_u64(budget, vine__clock_ns_to_ticks(timeout_ns));
     while (budget > 0) {
         for (int n = 0; n < SPIN_LOOKS; n++) {

@@ -19,6 +19,7 @@
 #include <vine/error.h>
 #include <vine/wait.h>
 
+#include "arch/clock/clock.h"
 #include "arch/wake/eventfd.h"
 #include "utils/atomic.h"
 
@@ -114,6 +115,22 @@ static void a_wait_for_nothing_times_out(void **state)
     assert_true(statistics.sleeps >= 1);
     assert_int_equal(ring->consumer_line.awaited, 0);
     free(ring);
+}
+
+/* A spin ends as well when others want the processor, so that one try would not tell. */
+static void a_long_spin_keeps_to_the_time_out(void **state)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+    (void)state;
+
+    for (int n = 0; n < 1000; n++) {
+        struct ring *ring = open_ring(VINE_WAIT_SLEEPY, HOUR, HOUR);
+
+        assert_int_equal(vine_wait_message(&ring->consumer_waiter, &ring->consumer, 100000),
+                         -ETIMEDOUT);
+        free(ring);
+        assert_true(vine__clock_now_ns() - start_ns < 20 * VINE_NS_PER_SECOND);
+    }
 }
 
 static int tell_dead(void *context)
@@ -355,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handles_refuse_bad_lines_modes_and_options),
         cmocka_unit_test(a_wait_for_nothing_times_out),
+        cmocka_unit_test(a_long_spin_keeps_to_the_time_out),
         cmocka_unit_test(the_backstop_asks_whether_the_peer_is_alive),
         cmocka_unit_test(a_corrupt_ring_ends_a_wait),
         cmocka_unit_test(only_what_a_sleeper_awaits_wakes_it_and_only_once),
