@@ -36,15 +36,22 @@ VINE_BEGIN_DECLARATIONS
 struct vine_mpmc_control; /* what the parties share */
 struct vine_mpmc_slot;
 
+/* What has been in a handle's way, and since when; private. */
+struct vine_mpmc_obstacle {
+    uint64_t met;          /* position and stamp; UINT64_MAX for none */
+    uint64_t since;        /* ticks */
+    uint32_t looks;        /* wraps */
+    uint32_t is_somebodys; /* since then we know that the position is taken */
+};
+
 /* A handle. Its fields are here so that it can be embedded; they are private. */
 struct vine_mpmc {
     struct vine_mpmc_control *control;
     struct vine_mpmc_slot *slots;
     uint64_t slot_count;
     uint64_t patience_ticks;
-    uint64_t blocked_at;    /* the stamp at which we were turned away last */
-    uint64_t blocked_since; /* ticks */
-    uint64_t blocked_looks;
+    struct vine_mpmc_obstacle to_push;
+    struct vine_mpmc_obstacle to_pop;
     uint64_t stepped_over; /* slots of stalled owners */
 };
 
@@ -62,7 +69,7 @@ VINE_API VINE_MUST_CHECK int vine_mpmc_format(void *memory, size_t size_bytes, u
  * Prepare a handle to the queue in `memory`, which is kept. Any thread.
  *
  * Returns 0; -EINVAL            `memory` is null or not aligned;
- *            -VINE_EMAGIC       no queue was laid there;
+ *            -VINE_EMAGIC       no queue was laid there, or one with other slots;
  *            -VINE_ETRUNCATED   the queue is larger than `size_bytes`.
  */
 VINE_API VINE_MUST_CHECK int vine_mpmc_attach(struct vine_mpmc *queue, void *memory,
@@ -121,8 +128,9 @@ vine_mpmc_wait_message(struct vine_mpmc *queue, struct vine_waiter *waiter, uint
 VINE_API VINE_MUST_CHECK int vine_mpmc_wait_space(struct vine_mpmc *queue,
                                                   struct vine_waiter *waiter, uint64_t timeout_ns);
 
-/* After `count` pushes (pops): wake as many of those who sleep for a message (for room). One full
- * fence; a system call only if somebody sleeps. The handle's thread. */
+/* After `count` pushes (pops): wake as many of those who sleep for a message (for room), or more if
+ * there is something for them. One full fence; a system call only if somebody sleeps. The handle's
+ * thread. */
 VINE_API void vine_mpmc_wake_consumers(struct vine_mpmc *queue, uint32_t count);
 VINE_API void vine_mpmc_wake_producers(struct vine_mpmc *queue, uint32_t count);
 

@@ -17,7 +17,8 @@
  * it is beyond p nothing is left to do at p: whoever finds tail or head there moves it on.
  *
  * M1 (release) of each of those steps pairs with M2 (acquire) of whoever reads the stamp before
- * touching the payload.
+ * touching the payload. M3 (release), the step of a cursor, pairs with M4 (acquire) of whoever goes
+ * by it: a stamp is never older than the cursor that led to it.
  *
  *   0 <= tail - head <= N, but for positions that are void.
  */
@@ -101,7 +102,8 @@ int vine_mpmc_attach(struct vine_mpmc *queue, void *memory, size_t size_bytes)
 
     const uint32_t slot_count = vine__load_relaxed_u32(&control->slot_count);
 
-    if (!count_is_possible(slot_count))
+    if (!count_is_possible(slot_count) ||
+        vine__load_relaxed_u32(&control->slot_bytes) != sizeof(struct vine_mpmc_slot))
         return -VINE_EMAGIC;
     if (size_bytes < vine_mpmc_size(slot_count))
         return -VINE_ETRUNCATED;
@@ -109,7 +111,8 @@ int vine_mpmc_attach(struct vine_mpmc *queue, void *memory, size_t size_bytes)
         .control = control,
         .slots = (struct vine_mpmc_slot *)(control + 1),
         .slot_count = slot_count,
-        .blocked_at = UINT64_MAX,
+        .to_push.met = UINT64_MAX,
+        .to_pop.met = UINT64_MAX,
     };
     vine_mpmc_set_patience(queue, VINE_MPMC_PATIENCE_NS);
     return 0;
@@ -122,7 +125,8 @@ void vine_mpmc_clone(struct vine_mpmc *clone, const struct vine_mpmc *queue)
         .slots = queue->slots,
         .slot_count = queue->slot_count,
         .patience_ticks = queue->patience_ticks,
-        .blocked_at = UINT64_MAX,
+        .to_push.met = UINT64_MAX,
+        .to_pop.met = UINT64_MAX,
     };
 }
 
@@ -133,21 +137,21 @@ void vine_mpmc_set_patience(struct vine_mpmc *queue, uint64_t patience_ns)
 
 /* We met `stamp` at the position that is next. Has it been in our way for as long as our patience
  * lasts? */
-static bool patience_is_over(struct vine_mpmc *queue, uint64_t position, uint64_t stamp)
+static bool patience_is_over(const struct vine_mpmc *queue, struct vine_mpmc_obstacle *obstacle,
+                             uint64_t position, uint64_t stamp)
 {
     const uint64_t met = position << 2 ^ stamp << 32 ^ stamp;
 
-    if (queue->blocked_at != met) {
-        queue->blocked_at = met;
-        queue->blocked_looks = 0;
-        queue->blocked_since = vine__clock_ticks();
-        return queue->patience_ticks == 0;
-    }
-    queue->blocked_looks++;
-    if (queue->patience_ticks > 0 && queue->blocked_looks > LOOKS_FIRST &&
-        queue->blocked_looks % LOOKS_A_CLOCK != 0)
+    if (queue->patience_ticks == 0)
+        return true;
+    if (obstacle->met != met) {
+        *obstacle = (struct vine_mpmc_obstacle){.met = met, .since = vine__clock_ticks()};
         return false;
-    return vine__clock_ticks() - queue->blocked_since >= queue->patience_ticks;
+    }
+    obstacle->looks++;
+    if (obstacle->looks > LOOKS_FIRST && obstacle->looks % LOOKS_A_CLOCK != 0)
+        return false;
+    return vine__clock_ticks() - obstacle->since >= queue->patience_ticks;
 }
 
 /* Give a slot back that we own, whose stamp is `expected` unless the others lost patience. Returns
@@ -167,7 +171,7 @@ static bool finish(struct vine_mpmc *queue, struct vine_mpmc_slot *slot, uint64_
     return false;
 }
 
-/* Move over a position that is void. It does not matter who does. */
+/* Move over a position that is void. It does not matter who does. M3 pairs with M4. */
 static void step_over(uint64_t *word, uint64_t position)
 {
     (void)vine__compare_exchange_acq_rel_u64(word, &position, position + 1);
@@ -205,9 +209,11 @@ static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *s
      * has taken its position can be late, so that tail - head stays within N. */
     if ((int64_t)(vine__load_acquire_u64(&queue->control->head.value) - at) <= 0)
         return STOP;
+    /* Whoever moved the head over it has changed the stamp. */
     if (state_of(stamp) == VINE__MPMC_FREE)
-        return AGAIN; /* whoever moved the head over it has changed the stamp */
-    if (state_of(stamp) == VINE__MPMC_FULL && !patience_is_over(queue, position, stamp))
+        return vine__load_acquire_u64(&slot->stamp) == stamp ? STRANGE : AGAIN;
+    if (state_of(stamp) == VINE__MPMC_FULL &&
+        !patience_is_over(queue, &queue->to_push, position, stamp))
         return STOP;
     if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
                                             stamp_of(position, VINE__MPMC_STUCK)))
@@ -224,13 +230,14 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
         return -EINVAL;
     /* Lock-free: we go round again only if somebody else made a step. */
     for (;;) {
-        uint64_t position = vine__load_relaxed_u64(tail);
+        uint64_t position = vine__load_acquire_u64(tail); /* M4 pairs with M3 */
         struct vine_mpmc_slot *slot = &queue->slots[position & (queue->slot_count - 1)];
         /* M2 pairs with M1: the slot's last reader is done with it. */
         const uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
 
         switch (judge_push(queue, slot, position, stamp)) {
         case TAKE:
+            /* M3 pairs with M4. */
             if (!vine__compare_exchange_acq_rel_u64(tail, &position, position + 1))
                 break;
             memcpy(slot->payload, bytes, size);
@@ -267,11 +274,20 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
     if (at != position)
         return STRANGE;
 
-    /* Empty, or is its producer late? We ask seldom, for `tail` is the producers' line. */
-    if (!patience_is_over(queue, position, stamp))
+    /* Empty, or is its producer late? We ask seldom, for `tail` is the producers' line; so a first
+     * answer does not tell for how long, and patience begins with it. */
+    struct vine_mpmc_obstacle *obstacle = &queue->to_pop;
+
+    if (!patience_is_over(queue, obstacle, position, stamp))
         return STOP;
     if (vine__load_acquire_u64(&queue->control->tail.value) == position) {
-        queue->blocked_at = UINT64_MAX;
+        obstacle->met = UINT64_MAX;
+        return STOP;
+    }
+    if (!obstacle->is_somebodys && queue->patience_ticks > 0) {
+        obstacle->since = vine__clock_ticks();
+        obstacle->looks = 0;
+        obstacle->is_somebodys = true;
         return STOP;
     }
     if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
@@ -287,13 +303,14 @@ int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
 
     /* Lock-free: we go round again only if somebody else made a step. */
     for (;;) {
-        uint64_t position = vine__load_relaxed_u64(head);
+        uint64_t position = vine__load_acquire_u64(head); /* M4 pairs with M3 */
         struct vine_mpmc_slot *slot = &queue->slots[position & (queue->slot_count - 1)];
         /* M2 pairs with M1: the payload is there once the stamp says so. */
         const uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
 
         switch (judge_pop(queue, slot, position, stamp)) {
         case TAKE:
+            /* M3 pairs with M4. */
             if (!vine__compare_exchange_acq_rel_u64(head, &position, position + 1))
                 break;
             memcpy(ret_bytes, slot->payload, VINE_MPMC_BYTES);

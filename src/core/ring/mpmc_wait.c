@@ -8,6 +8,7 @@
 #include "core/ring/mpmc_layout.h"
 #include "core/ring/wait_internal.h"
 #include "utils/atomic.h"
+#include "utils/bits.h"
 
 /* Whether a consumer at the head would find a message, or somebody's slot to step over. */
 static int look_for_message(void *end)
@@ -80,23 +81,33 @@ int vine_mpmc_wait_space(struct vine_mpmc *queue, struct vine_waiter *waiter, ui
     return wait_on(queue, waiter, target, timeout_ns);
 }
 
-static void wake(struct vine_mpmc_sleepers *sleepers, uint32_t count)
+static bool somebody_sleeps(const struct vine_mpmc_sleepers *sleepers)
 {
     /* Stands between the stamp that was just stored and the sleepers' count; on the other side it
      * is vine__wait_raise's. */
     vine__fence_full();
-    if (vine__load_relaxed_u32(&sleepers->count) == 0)
-        return;
+    return vine__load_relaxed_u32(&sleepers->count) != 0;
+}
+
+static void wake(struct vine_mpmc_sleepers *sleepers, uint64_t count)
+{
     (void)vine__fetch_add_acq_rel_u32(&sleepers->epoch, 1);
     (void)vine__futex_wake(&sleepers->epoch, count > INT_MAX ? INT_MAX : (int)count);
 }
 
+/* Both wake as many as there is something for, and not only for the caller's own: messages behind
+ * its slot were of no use to those who were woken for them while it was not done, and may be more
+ * than one sleeper should take. */
+
 void vine_mpmc_wake_consumers(struct vine_mpmc *queue, uint32_t count)
 {
-    wake(&queue->control->for_message, count);
+    if (somebody_sleeps(&queue->control->for_message))
+        wake(&queue->control->for_message, vine__max_u64(count, vine_mpmc_used(queue)));
 }
 
 void vine_mpmc_wake_producers(struct vine_mpmc *queue, uint32_t count)
 {
-    wake(&queue->control->for_space, count);
+    if (somebody_sleeps(&queue->control->for_space))
+        wake(&queue->control->for_space,
+             vine__max_u64(count, queue->slot_count - vine_mpmc_used(queue)));
 }

@@ -7,18 +7,22 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include <vine/error.h>
 #include <vine/mpmc.h>
 
+#include "arch/clock/clock.h"
 #include "core/ring/mpmc_layout.h"
 #include "utils/atomic.h"
 
@@ -86,6 +90,10 @@ static void format_and_attach_refuse_what_cannot_be(void **state)
     assert_int_equal(vine_mpmc_attach(&other, NULL, fixture.size), -EINVAL);
     assert_int_equal(vine_mpmc_attach(&other, fixture.memory, 64), -VINE_ETRUNCATED);
     assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size - 1), -VINE_ETRUNCATED);
+    ((struct vine_mpmc_control *)fixture.memory)->slot_bytes = 128;
+    assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size), -VINE_EMAGIC);
+    ((struct vine_mpmc_control *)fixture.memory)->slot_bytes = 64;
+    assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size), 0);
     ((struct vine_mpmc_control *)fixture.memory)->slot_count = 5;
     assert_int_equal(vine_mpmc_attach(&other, fixture.memory, fixture.size), -VINE_EMAGIC);
     memset(fixture.memory, 0, fixture.size);
@@ -148,6 +156,26 @@ static void stamps_that_nobody_writes_do_not_hang_a_call(void **state)
     }
 }
 
+static void cursors_that_nobody_moved_there_do_not_hang_a_call(void **state)
+{
+    static const uint64_t cursors[] = {1, SLOTS, SLOTS + 1, 1ULL << 40, UINT64_MAX};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
+        for (size_t j = 0; j < sizeof(cursors) / sizeof(cursors[0]); j++) {
+            struct fixture fixture;
+            uint64_t number;
+
+            open_queue(&fixture, SLOTS);
+            fixture.queue.control->tail.value = cursors[i];
+            fixture.queue.control->head.value = cursors[j];
+            (void)!push_number(&fixture.queue, 1);
+            (void)!pop_number(&fixture.queue, &number);
+            close_queue(&fixture);
+        }
+    }
+}
+
 /* A producer takes the tail's position and stops. Returns the position. */
 static uint64_t stall_a_producer(struct vine_mpmc *queue)
 {
@@ -174,6 +202,58 @@ static void patience_decides_when_a_stalled_producer_is_stepped_over(void **stat
     vine_mpmc_set_patience(&fixture.queue, 0);
     expect(&fixture.queue, 1);
     assert_int_equal(fixture.queue.stepped_over, 1);
+    close_queue(&fixture);
+}
+
+/* A time to pass: longer than `fixture`'s patience. */
+static void outlast(struct fixture *fixture)
+{
+    const uint64_t start = vine__clock_ticks();
+
+    while (vine__clock_ticks() - start <= fixture->queue.patience_ticks) {
+    }
+}
+
+static void patience_does_not_begin_before_the_position_is_taken(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    vine_mpmc_set_patience(&fixture.queue, 1000);
+    assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    outlast(&fixture);
+    (void)stall_a_producer(&fixture.queue);
+    assert_int_equal(push_number(&fixture.queue, 1), 0);
+    assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    assert_int_equal(fixture.queue.stepped_over, 0);
+    outlast(&fixture);
+    expect(&fixture.queue, 1);
+    close_queue(&fixture);
+}
+
+static void a_handle_that_pushes_and_pops_has_patience_for_each(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    int looks = 0;
+    (void)state;
+
+    /* A consumer has stalled on position 0 and a producer on 1; the rest of the lap is full. */
+    open_queue(&fixture, SLOTS);
+    vine_mpmc_set_patience(&fixture.queue, 1000);
+    assert_int_equal(push_number(&fixture.queue, 0), 0);
+    (void)stall_a_consumer(&fixture.queue);
+    (void)stall_a_producer(&fixture.queue);
+    assert_int_equal(push_number(&fixture.queue, 2), 0);
+    assert_int_equal(push_number(&fixture.queue, 3), 0);
+    while (push_number(&fixture.queue, 4) == -EAGAIN &&
+           pop_number(&fixture.queue, &number) == -EAGAIN) {
+        assert_in_range(looks++, 0, 1000000);
+        outlast(&fixture);
+    }
+    assert_int_not_equal(fixture.queue.stepped_over, 0);
     close_queue(&fixture);
 }
 
@@ -334,6 +414,96 @@ static void who_sleeps_behind_a_stalled_producer_gets_the_next_message(void **st
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
+#define SLEEPERS 2
+
+struct sleeper {
+    struct vine_mpmc queue;
+    pthread_t thread;
+    bool is_producer;
+    int error;
+};
+
+static void *sleep_for_one(void *context)
+{
+    struct sleeper *sleeper = (struct sleeper *)context;
+    const struct vine_wait_options options = {
+        .size_bytes = sizeof(options),
+        .spin_ns = 1,
+        .backstop_ns = 3600 * VINE_NS_PER_SECOND,
+    };
+    struct vine_waiter waiter;
+
+    sleeper->error = vine_mpmc_waiter_init(&waiter, &options);
+    if (sleeper->error == 0 && sleeper->is_producer)
+        sleeper->error = vine_mpmc_wait_space(&sleeper->queue, &waiter, VINE_FOREVER);
+    else if (sleeper->error == 0)
+        sleeper->error = vine_mpmc_wait_message(&sleeper->queue, &waiter, VINE_FOREVER);
+    return NULL;
+}
+
+static void start_sleepers(struct sleeper *sleepers, struct fixture *fixture, bool are_producers)
+{
+    const struct vine_mpmc_sleepers *counted =
+        are_producers ? &fixture->queue.control->for_space : &fixture->queue.control->for_message;
+
+    for (int n = 0; n < SLEEPERS; n++) {
+        sleepers[n].is_producer = are_producers;
+        vine_mpmc_clone(&sleepers[n].queue, &fixture->queue);
+        assert_int_equal(pthread_create(&sleepers[n].thread, NULL, sleep_for_one, &sleepers[n]), 0);
+    }
+    /* Who is counted has taken its last look or will find what comes; most are asleep by now. */
+    while (vine__load_acquire_u32(&counted->count) < SLEEPERS)
+        sched_yield();
+    for (int n = 0; n < 1000; n++)
+        sched_yield();
+}
+
+static void expect_all_awake(struct sleeper *sleepers)
+{
+    struct timespec guard;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &guard), 0);
+    guard.tv_sec += 20;
+    for (int n = 0; n < SLEEPERS; n++) {
+        assert_int_equal(pthread_timedjoin_np(sleepers[n].thread, NULL, &guard), 0);
+        assert_int_equal(sleepers[n].error, 0);
+    }
+}
+
+/* Two messages, and one call for both: as when the first one's producer was late, so that whoever
+ * was woken for the second one found nothing that could be taken. */
+static void a_wake_up_reaches_as_many_as_there_are_messages(void **state)
+{
+    struct sleeper sleepers[SLEEPERS];
+    struct fixture fixture;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    start_sleepers(sleepers, &fixture, false);
+    for (uint64_t n = 0; n < SLEEPERS; n++)
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+    vine_mpmc_wake_consumers(&fixture.queue, 1);
+    expect_all_awake(sleepers);
+    close_queue(&fixture);
+}
+
+static void a_wake_up_reaches_as_many_as_there_is_room_for(void **state)
+{
+    struct sleeper sleepers[SLEEPERS];
+    struct fixture fixture;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    for (uint64_t n = 0; n < SLOTS; n++)
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+    start_sleepers(sleepers, &fixture, true);
+    for (uint64_t n = 0; n < SLEEPERS; n++)
+        expect(&fixture.queue, n);
+    vine_mpmc_wake_producers(&fixture.queue, 1);
+    expect_all_awake(sleepers);
+    close_queue(&fixture);
+}
+
 #define PRODUCERS 3
 #define CONSUMERS 3
 #define EACH      20000ULL
@@ -446,7 +616,10 @@ int main(void)
         cmocka_unit_test(a_full_queue_and_an_empty_one_return_eagain),
         cmocka_unit_test(a_message_larger_than_a_slot_is_refused),
         cmocka_unit_test(stamps_that_nobody_writes_do_not_hang_a_call),
+        cmocka_unit_test(cursors_that_nobody_moved_there_do_not_hang_a_call),
         cmocka_unit_test(patience_decides_when_a_stalled_producer_is_stepped_over),
+        cmocka_unit_test(patience_does_not_begin_before_the_position_is_taken),
+        cmocka_unit_test(a_handle_that_pushes_and_pops_has_patience_for_each),
         cmocka_unit_test(a_dead_producer_blocks_its_own_slot_and_no_other),
         cmocka_unit_test(a_dead_consumer_blocks_its_own_slot_and_no_other),
         cmocka_unit_test(all_slots_but_one_may_be_lost_and_the_last_still_serves),
@@ -454,6 +627,8 @@ int main(void)
         cmocka_unit_test(bursts_take_what_fits),
         cmocka_unit_test(a_sleeper_made_for_another_kind_is_refused),
         cmocka_unit_test(who_sleeps_behind_a_stalled_producer_gets_the_next_message),
+        cmocka_unit_test(a_wake_up_reaches_as_many_as_there_are_messages),
+        cmocka_unit_test(a_wake_up_reaches_as_many_as_there_is_room_for),
         cmocka_unit_test(many_threads_exchange_every_message_once),
         cmocka_unit_test(no_message_is_lost_or_doubled_when_nobody_has_patience),
     };
