@@ -77,24 +77,24 @@ static int gunzip_begin(void *call_state)
     return 0;
 }
 
-static int gunzip_state_of_thread(struct gunzip_state **ret_state)
+/* NULL: no memory, or no key. */
+static struct gunzip_state *gunzip_state_of_thread(void)
 {
     struct gunzip_state *state;
 
     pthread_once(&gunzip_once, gunzip_prepare);
     if (gunzip_key_error != 0)
-        return -gunzip_key_error;
+        return NULL;
     state = pthread_getspecific(gunzip_key);
     if (!state) {
         state = malloc(sizeof(*state));
         if (!state || pthread_setspecific(gunzip_key, state) != 0) {
             free(state);
-            return -ENOMEM;
+            return NULL;
         }
     }
     gunzip_start(state);
-    *ret_state = state;
-    return 0;
+    return state;
 }
 
 static bool gunzip_is_whole(const struct gunzip_state *state)
@@ -218,20 +218,21 @@ static int gunzip_stream(struct vine_call *call, struct gunzip_state *state,
 static int gunzip(struct vine_call *call)
 {
     void *call_state = vine_call_state(call);
-    struct gunzip_state *state = NULL;
+    struct gunzip_state *state;
     struct gunzip_input input = {0};
     size_t room, made = 0;
     uint64_t flags = 0;
-    int status = 0;
+    int status;
     uint8_t *output = vine__output_of(call, GUNZIP_OUTPUT, &room);
 
     input.bytes = vine_call_bytes(call, GUNZIP_INPUT, &input.size);
     if (call_state)
         state = VINE_STATE(struct gunzip_state, call_state);
     else
-        status = gunzip_state_of_thread(&state);
-    if (status == 0)
-        status = gunzip_stream(call, state, &input, output, room, &made);
+        state = gunzip_state_of_thread();
+    if (!state)
+        return -ENOMEM;
+    status = gunzip_stream(call, state, &input, output, room, &made);
     if (status < 0)
         return status;
 

@@ -66,23 +66,23 @@ static void gzip_prepare(void)
     gzip_key_error = pthread_key_create(&gzip_key, free);
 }
 
-static int gzip_scratch_of_thread(struct gzip_scratch **ret_scratch)
+/* NULL: no memory, or no key. */
+static struct gzip_scratch *gzip_scratch_of_thread(void)
 {
     struct gzip_scratch *scratch;
 
     pthread_once(&gzip_once, gzip_prepare);
     if (gzip_key_error != 0)
-        return -gzip_key_error;
+        return NULL;
     scratch = pthread_getspecific(gzip_key);
     if (!scratch) {
         scratch = aligned_alloc(_Alignof(struct gzip_scratch), sizeof(*scratch));
         if (!scratch || pthread_setspecific(gzip_key, scratch) != 0) {
             free(scratch);
-            return -ENOMEM;
+            return NULL;
         }
     }
-    *ret_scratch = scratch;
-    return 0;
+    return scratch;
 }
 
 static int gzip_put(struct gzip_output *output, const void *bytes, size_t size)
@@ -122,8 +122,8 @@ static int gzip_slice(struct gzip_scratch *scratch, uint32_t level, const uint8_
 static int gzip_slices(struct vine_call *call, uint32_t level, const uint8_t *input, size_t size,
                        struct gzip_output *output)
 {
-    struct gzip_scratch *scratch = NULL;
-    int status = gzip_scratch_of_thread(&scratch);
+    struct gzip_scratch *scratch = gzip_scratch_of_thread();
+    int status = scratch ? 0 : -ENOMEM;
 
     for (size_t done = 0; status == 0 && done < size; done += VINE_SLICE_BYTES) {
         const size_t left = size - done;
