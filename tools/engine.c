@@ -95,6 +95,12 @@ void engine_work_free(struct engine *engine, struct work *work)
 
 void engine_destroy(struct engine *engine)
 {
-    if (engine != NULL)
-        engine->operations->destroy(engine);
+    struct work *work;
+
+    if (engine == NULL)
+        return;
+    engine->operations->stop(engine);
+    while ((work = engine_next_done(engine)) != NULL)
+        engine_work_free(engine, work);
+    engine->operations->destroy(engine);
 }

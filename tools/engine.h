@@ -74,6 +74,7 @@ struct engine_operations {
     int (*issue)(struct engine *engine, struct work *work);
     int (*wait)(struct engine *engine, uint64_t timeout_ns);
     void (*work_free)(struct engine *engine, struct work *work);
+    void (*stop)(struct engine *engine); /* what is under way ends here, whatever comes of it */
     void (*destroy)(struct engine *engine);
 };
 
@@ -110,6 +111,7 @@ struct work *engine_next_done(struct engine *engine);
 /* Free work that is not under way: its output, its hold on the input, itself. */
 void engine_work_free(struct engine *engine, struct work *work);
 
+/* Frees what is under way too. Of blocks and sessions there must be none but that work's. */
 void engine_destroy(struct engine *engine);
 
 /* For engines: `work` has ended. */

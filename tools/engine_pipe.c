@@ -160,6 +160,19 @@ static void work_free(struct engine *engine, struct work *work)
     vine_data_free(work->data);
 }
 
+/* The appliance may go on with them: tasks that are freed are abandoned. */
+static void stop(struct engine *engine)
+{
+    struct engine_pipe *pipe = pipe_of(engine);
+
+    while (pipe->count > 0) {
+        struct work *work = pipe->works[pipe->count - 1];
+
+        forget(pipe, work);
+        engine_finish(engine, work);
+    }
+}
+
 static void destroy(struct engine *engine)
 {
     struct engine_pipe *pipe = pipe_of(engine);
@@ -180,6 +193,7 @@ static const struct engine_operations operations = {
     .issue = issue,
     .wait = wait,
     .work_free = work_free,
+    .stop = stop,
     .destroy = destroy,
 };
 

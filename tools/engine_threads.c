@@ -130,6 +130,16 @@ static void enqueue(struct engine_threads *threads, struct work *work)
     pthread_cond_signal(&threads->work_there);
 }
 
+static struct work *dequeue(struct engine_threads *threads)
+{
+    struct work *work = threads->queue;
+
+    threads->queue = work->next;
+    if (threads->queue == NULL)
+        threads->queue_tail = &threads->queue;
+    return work;
+}
+
 static int issue(struct engine *engine, struct work *work)
 {
     struct engine_threads *threads = threads_of(engine);
@@ -234,12 +244,9 @@ static void *thread_main(void *context)
     for (;;) {
         while (threads->queue == NULL && !threads->is_stopping)
             pthread_cond_wait(&threads->work_there, &threads->lock);
-        struct work *work = threads->queue;
         if (threads->is_stopping)
             break;
-        threads->queue = work->next;
-        if (threads->queue == NULL)
-            threads->queue_tail = &threads->queue;
+        struct work *work = dequeue(threads);
         pthread_mutex_unlock(&threads->lock);
         run(threads, &tools, work);
         pthread_mutex_lock(&threads->lock);
@@ -250,6 +257,24 @@ static void *thread_main(void *context)
     local_sum_destroy(tools.sums[ENGINE_MAIN]);
     local_sum_destroy(tools.sums[ENGINE_SUM]);
     return NULL;
+}
+
+static struct work *take_ended(struct engine_threads *threads)
+{
+    struct work *ended = threads->ended;
+
+    threads->ended = NULL;
+    threads->ended_tail = &threads->ended;
+    return ended;
+}
+
+static void finish(struct engine *engine, struct work *ended)
+{
+    while (ended != NULL) {
+        struct work *next = ended->next;
+        engine_finish(engine, ended);
+        ended = next;
+    }
 }
 
 static int wait(struct engine *engine, uint64_t timeout_ns)
@@ -268,15 +293,9 @@ static int wait(struct engine *engine, uint64_t timeout_ns)
     int error = 0;
     while (threads->ended == NULL && engine->in_flight > 0 && engine->done == NULL && error == 0)
         error = pthread_cond_timedwait(&threads->work_ended, &threads->lock, &until);
-    struct work *ended = threads->ended;
-    threads->ended = NULL;
-    threads->ended_tail = &threads->ended;
+    struct work *ended = take_ended(threads);
     pthread_mutex_unlock(&threads->lock);
-    while (ended != NULL) {
-        struct work *next = ended->next;
-        engine_finish(engine, ended);
-        ended = next;
-    }
+    finish(engine, ended);
     return 0;
 }
 
@@ -286,7 +305,7 @@ static void work_free(struct engine *engine, struct work *work)
     free(work->memory);
 }
 
-static void destroy(struct engine *engine)
+static void stop(struct engine *engine)
 {
     struct engine_threads *threads = threads_of(engine);
 
@@ -296,6 +315,16 @@ static void destroy(struct engine *engine)
     pthread_mutex_unlock(&threads->lock);
     for (uint32_t i = 0; i < threads->thread_count; i++)
         pthread_join(threads->threads[i], NULL);
+    /* What no thread began ends too, and its session with the last of it. */
+    while (threads->queue != NULL)
+        end(threads, dequeue(threads));
+    finish(engine, take_ended(threads));
+}
+
+static void destroy(struct engine *engine)
+{
+    struct engine_threads *threads = threads_of(engine);
+
     pthread_cond_destroy(&threads->work_there);
     pthread_cond_destroy(&threads->work_ended);
     pthread_mutex_destroy(&threads->lock);
@@ -310,6 +339,7 @@ static const struct engine_operations operations = {
     .issue = issue,
     .wait = wait,
     .work_free = work_free,
+    .stop = stop,
     .destroy = destroy,
 };
 

@@ -107,7 +107,8 @@ int local_pack(struct local_packer *packer, const void *input, size_t size, void
     case KIND_COPY:
         if (size > room)
             return -VINE_EOVERFLOW;
-        memcpy(output, input, size);
+        if (size > 0) /* an empty file may have no bytes to point at */
+            memcpy(output, input, size);
         *ret_size = size;
         return 0;
     case KIND_ZSTD:

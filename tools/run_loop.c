@@ -183,6 +183,7 @@ int run_loop(struct run *run)
     for (;;) {
         if (stop_signal != 0) {
             message_progress("");
+            drop_unsent(run);
             return 128 + stop_signal;
         }
         if (run->lost < 0) {

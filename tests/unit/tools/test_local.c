@@ -267,6 +267,24 @@ static void more_than_the_engine_takes_is_refused(void **state)
     engine_destroy(engine);
 }
 
+/* Sanitizers see whether anything of it is left. */
+static void an_engine_is_destroyed_with_work_under_way(void **state)
+{
+    struct recipe recipe;
+    struct engine *engine = make_engine("zstd", &recipe);
+    struct engine_session *session;
+
+    (void)state;
+    assert_int_equal(engine_session_open(engine, ENGINE_SUM, &session), 0);
+    for (int i = 0; i < 50; i++) {
+        issue(engine, ENGINE_MAIN, plain, 10000, NULL, true);
+        issue(engine, ENGINE_SUM, plain, 10000, session, i == 49);
+    }
+    assert_int_equal(engine_wait(engine, VINE_NS_PER_SECOND), 0);
+    engine_session_close(engine, session);
+    engine_destroy(engine);
+}
+
 static void what_threads_cannot_do_is_refused(void **state)
 {
     struct recipe recipe;
@@ -308,6 +326,7 @@ int main(void)
         IN_SCRATCH(a_wrong_sum_is_caught),
         cmocka_unit_test(more_than_the_engine_takes_is_refused),
         cmocka_unit_test(what_threads_cannot_do_is_refused),
+        cmocka_unit_test(an_engine_is_destroyed_with_work_under_way),
         IN_SCRATCH(what_was_done_right_is_verified),
         IN_SCRATCH(garbage_behind_gzip_members_is_ignored_as_gzip_does),
         cmocka_unit_test(sums_of_nothing_are_the_published_ones),
