@@ -99,8 +99,7 @@ rm -rf out
 "$vine" run zstd --level 19 src -o out 2>said &
 running=$!
 until_true test -e out/a1.zst
-own=$(ps -o pid= --ppid "$running")
-kill -KILL $own
+kill -KILL $(cat "/proc/$running/task/$running/children")
 code=0
 wait "$running" || code=$?
 [ "$code" = 0 ] || fail "status $code after its own appliance was lost"

@@ -84,7 +84,9 @@ expect 0 "$vine" run zstd --level 19 --sums many -o out
 rm -rf out
 "$vine" run zstd --level 19 many -o out 2>said &
 running=$!
+# With the second one there, the first one is recorded.
 until_true test -e out/file1.zst
+until_true test -e out/file10.zst
 kill -KILL "$running"
 wait "$running" 2>/dev/null || :
 find out -name '*.zst' -print0 | xargs -0 zstd -q -t || fail "killed: a half result"

@@ -20,9 +20,8 @@ sed 's/"count words"/"count words anew"/' "$VINE_SOURCE_DIR/examples/my_library.
 "${VINE_C_COMPILER:-cc}" -shared -fPIC -I "$VINE_SOURCE_DIR/include" "$scratch/new.c" \
     -o "$scratch/procs/my_library.so"
 chmod 755 "$scratch/procs/my_library.so"
-tries=0
+# The test's own time limit ends this if it is not taken up.
 until "$VINE_COMMAND" procs --appliance "$address" | grep -q 'count words anew'; do
-    tries=$((tries + 1))
-    [ $tries -lt 500 ] || fail "the new version is not taken up"
+    sleep 0.01
 done
 stop

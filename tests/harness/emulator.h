@@ -15,8 +15,6 @@
 
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 /* Ends the running test as skipped in a build for another machine. `what` the emulator does. */
 static inline void skip_if_emulated(const char *what)
 {

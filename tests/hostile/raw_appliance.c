@@ -114,6 +114,14 @@ void raw_appliance_open_channel(struct raw_appliance *raw)
     (void)vine__futex_wake(state, INT32_MAX);
 }
 
+void raw_appliance_wait(struct raw_appliance *raw)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+
+    while (vine_spsc_ready(&raw->consumer) == 0)
+        look_at_clock(start_ns);
+}
+
 void raw_appliance_take(struct raw_appliance *raw, struct vine_wire_submission *ret_submission)
 {
     const uint64_t start_ns = vine__clock_now_ns();

@@ -22,7 +22,7 @@
 #include "core/talk/message.h"
 #include "core/talk/mirror.h"
 
-#define RAW_APPLIANCE_NS    10000000000ULL
+#define RAW_APPLIANCE_NS    60000000000ULL
 #define RAW_APPLIANCE_SLOTS 256u
 #define RAW_PROCEDURE       VINE_WIRE_PROCEDURES_FROM
 
@@ -55,6 +55,8 @@ void raw_appliance_meet(struct raw_appliance *raw);
 /* Tell of the ring. */
 void raw_appliance_open_channel(struct raw_appliance *raw);
 
+/* Wait for the next submission and leave it there: what we said before has been read by then. */
+void raw_appliance_wait(struct raw_appliance *raw);
 /* Wait for the next task; other messages are passed over. */
 void raw_appliance_take(struct raw_appliance *raw, struct vine_wire_submission *ret_submission);
 /* Write a completion as it stands and wake who sleeps on it. */

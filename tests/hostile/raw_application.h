@@ -19,7 +19,7 @@
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
 
-#define RAW_LIMIT_NS 10000000000ULL
+#define RAW_LIMIT_NS 60000000000ULL
 #define RAW_SLOTS    256u
 
 struct raw_channel {

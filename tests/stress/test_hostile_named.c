@@ -25,11 +25,12 @@
 #include <vine/error.h>
 
 #include "core/talk/link.h"
+#include "harness/emulator.h"
 #include "utils/atomic.h"
 
-#define HANG_GUARD_SECONDS 10
+#define HANG_GUARD_SECONDS 100
 #define SEGMENT_BYTES      (2u << 20)
-#define CLAIM_NS           5000000000ULL
+#define CLAIM_NS           60000000000ULL
 
 struct fixture {
     char folder[64];
@@ -170,6 +171,7 @@ static void be_hostile(const struct fixture *fixture, unsigned *seed)
 
 static void random_words_in_both_halves_keep_nobody_from_being_served(void **state)
 {
+    skip_if_emulated("tells a process another start time of itself than others see");
     const struct fixture *fixture = *state;
     const char *seed_text = getenv("VINE_TEST_SEED");
     const unsigned rounds = getenv("VINE_TEST_LONG") ? 2000 : 50;

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #define SECOND UINT64_C(1000000000)
+#define LIMIT  (60 * SECOND) /* a hang guard, never reached */
 
 static uint8_t buffer[256];
 
@@ -292,7 +293,7 @@ static void *receive_one(void *shared)
     struct interrupted *state = shared;
     struct vine__peer_message message = message_of(sizeof(buffer), 0);
     pthread_barrier_wait(&state->ready);
-    state->error = vine__peer_receive(state->fd, &message, 60 * SECOND);
+    state->error = vine__peer_receive(state->fd, &message, LIMIT);
     return NULL;
 }
 
@@ -354,7 +355,7 @@ static void a_pidfd_tells_the_peer_s_death_though_its_child_keeps_the_socket(voi
         int fd;
         char byte;
         close(ends[1]);
-        if (vine__peer_connect(path, SECOND, &fd) != 0)
+        if (vine__peer_connect(path, LIMIT, &fd) != 0)
             _exit(1);
         const pid_t grandchild = fork();
         if (grandchild == 0) {
@@ -368,7 +369,7 @@ static void a_pidfd_tells_the_peer_s_death_though_its_child_keeps_the_socket(voi
     }
     int fd, pidfd = -1;
     struct vine__peer_credentials credentials;
-    assert_int_equal(vine__peer_accept(listener.fd, 10 * SECOND, &fd), 0);
+    assert_int_equal(vine__peer_accept(listener.fd, LIMIT, &fd), 0);
     assert_int_equal(vine__peer_credentials(fd, &credentials), 0);
     assert_int_equal(credentials.pid, child);
     const int error = vine__peer_pidfd(fd, &pidfd);
@@ -377,7 +378,7 @@ static void a_pidfd_tells_the_peer_s_death_though_its_child_keeps_the_socket(voi
     else
         assert_int_equal(error, -ENOSYS);
     struct vine__peer_message message = message_of(sizeof(buffer), 0);
-    assert_int_equal(vine__peer_receive(fd, &message, 10 * SECOND), 0);
+    assert_int_equal(vine__peer_receive(fd, &message, LIMIT), 0);
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(vine__peer_receive(fd, &message, 0), -EAGAIN); /* no hang-up */

@@ -466,6 +466,10 @@ static void busy_child(void *memory, struct shared_slots *shared, uint32_t child
             if (rc == 0)
                 vine__store_release_u64(slot, offset + 1);
         }
+        if (rc == -EBUSY) { /* whoever holds the books lives, and was put aside for a second */
+            vine__store_release_u64(slot, offset);
+            continue;
+        }
         if (rc != 0 && rc != -ENOMEM)
             _exit(4);
         vine__store_release_u64(&shared->steps[child], shared->steps[child] + 1);

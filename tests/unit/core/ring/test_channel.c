@@ -127,7 +127,7 @@ static void no_more_is_in_flight_than_there_is_room_to_complete(void **state)
     struct channel *channel = open_channel(&options);
     const struct question question = {.a = 1, .b = 2};
     const struct question many[8] = {{.a = 1}};
-    struct answer answer;
+    struct answer answer = {.sum = 0};
     (void)state;
 
     for (int n = 0; n < 3; n++)
@@ -322,7 +322,7 @@ static void ask(enum vine_wait_mode mode, uint64_t spin_ns)
     assert_int_equal(pthread_create(&thread, NULL, serve, channel), 0);
     while (answered < ROUNDS) {
         const struct question question = {.a = asked, .b = 1};
-        struct answer answer;
+        struct answer answer = {.sum = 0};
         int error = -EAGAIN;
 
         if (asked < ROUNDS)

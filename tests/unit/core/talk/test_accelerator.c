@@ -109,6 +109,7 @@ static void statistics_sum_what_ran_on_it(void **state)
     vine_accelerator_get_stats(accelerator, &stats);
     assert_int_equal(stats.tasks_issued, 1);
     assert_int_equal(stats.tasks_ended, 0);
+    gate_wait_for(1);
     assert_int_equal(vine_task_wait(task, 1000000), -ETIMEDOUT);
     gate_set(true);
     assert_int_equal(vine_task_wait(task, LIMIT), 0);

@@ -247,7 +247,7 @@ static void a_task_that_has_not_ended_is_pending(void **state)
     assert_int_equal(vine_task_poll(task), 0);
     vine_task_get_stats(task, &stats);
     assert_true(stats.total_ns >= stats.run_ns);
-    assert_true(stats.run_ns >= 2000000);
+    assert_true(stats.run_ns >= 1000000); /* it stood before the gate for twice that time */
     vine_task_free(task);
     vine_task_free(NULL);
     stop();
