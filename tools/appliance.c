@@ -11,6 +11,7 @@ struct appliance_values {
     const char *listen;
     uint64_t workers;
     const char *procs;
+    uint64_t drain;
     bool verbose;
 };
 
@@ -43,6 +44,12 @@ static const struct option appliance_options[] = {
      .key = "procs",
      .help = "offer the procedures of the shared objects in DIR too, and take up those that change "
              "while serving"},
+    {.name = "drain",
+     .kind = OPTION_COUNT,
+     VALUE(drain),
+     .value = "SECONDS",
+     .key = "drain",
+     .help = "give up what still runs so long after SIGTERM; 30 if nothing says, 0 for never"},
     {.name = "verbose",
      .letter = 'v',
      .kind = OPTION_FLAG,
@@ -61,12 +68,14 @@ static int run_appliance(const struct arguments *arguments)
     if (status != STATUS_DONE)
         return status;
     const uint64_t workers = settings_number(&settings, "workers");
+    const uint64_t drain = settings_number(&settings, "drain");
     char *libraries = settings_path(&settings, "procs");
     const struct serve_options options = {
         /* Where to serve, else the appliance that applications are told to use. */
         .address = settings_text(&settings, "listen", settings_address(&settings)),
         .workers = workers < UINT32_MAX ? (uint32_t)workers : UINT32_MAX,
         .libraries = libraries,
+        .drain_seconds = drain < UINT32_MAX ? (unsigned)drain : UINT32_MAX,
         .ready_fd = -1,
         .is_verbose = values->verbose,
     };
@@ -79,9 +88,10 @@ static int run_appliance(const struct arguments *arguments)
 static const char *const appliance_description[] = {
     "Serves the procedures that ship, and those of libraries, to the applications that connect. "
     "Prints one line with its address when it is ready.",
-    "SIGTERM or SIGINT: it takes no new work, ends what it has taken, and goes. A second one makes "
-    "it give up what still runs. SIGHUP: it looks at the libraries again, which it also does "
-    "whenever their directory changes.",
+    "SIGTERM or SIGINT: it takes no new work, ends what it has taken, and goes. A second one, or "
+    "the end of the --drain seconds, makes it give up what still runs, and a procedure that does "
+    "not heed that within 3 seconds is gone without: it ends with status 1. SIGHUP: it looks at "
+    "the libraries again, which it also does whenever their directory changes.",
     "A live appliance's address is never taken; a socket that a dead one left is.",
     NULL,
 };

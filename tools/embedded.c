@@ -42,6 +42,7 @@ static int child_main(const struct embedded *embedded, uint32_t workers, pid_t p
     const struct serve_options options = {
         .address = embedded->address,
         .workers = workers > 0 ? workers : processors_count(),
+        .drain_seconds = STOP_TIMEOUT_MS / 1000,
         .ready_fd = ready_fd,
         .is_embedded = true,
     };

@@ -16,12 +16,15 @@
 
 #include "../procedures/procedures.h"
 
+#include "descriptors.h"
 #include "library.h"
 #include "message.h"
 #include "processors.h"
 #include "status.h"
 
-#define WORKERS_MAX 1024
+#define WORKERS_MAX  1024
+#define PIPES        4096 /* served at once */
+#define LAST_SECONDS 3    /* between giving up what runs and ending without it */
 
 struct server {
     struct vine_appliance *appliance;
@@ -39,12 +42,24 @@ static struct vine_appliance *volatile signaled_appliance;
 static int watch_fd = -1; /* eventfd: 1 look at the libraries again, WATCH_STOP end the watcher */
 #define WATCH_STOP 0x100000000ULL
 
+static unsigned drain_seconds;
+static sig_atomic_t stops;
+
+/* A handler that never returns holds the loop or a worker for ever, and no thread can be taken away
+ * from it: after the second limit the process ends without it. */
 static void on_stop(int number)
 {
+    static const char text[] = "vine appliance: what still runs does not end; gone without it\n";
     const int error = errno;
 
-    (void)number;
+    if (number == SIGALRM && stops > 1) {
+        (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+        _exit(STATUS_FAILED);
+    }
     vine_appliance_stop(signaled_appliance);
+    stops++;
+    /* Whoever sends a second signal, or the time, has the running tasks given up. */
+    (void)alarm(stops == 1 ? drain_seconds : LAST_SECONDS);
     errno = error;
 }
 
@@ -187,6 +202,7 @@ static int prepare(struct server *server, const struct serve_options *options)
 {
     const struct vine_appliance_options appliance_options = {
         .size_bytes = sizeof(appliance_options),
+        .pipes_max = PIPES,
         .log = message_log,
         .log_context = &server->is_verbose,
     };
@@ -234,17 +250,24 @@ int serve(const struct serve_options *options)
     }
     server->is_verbose = options->is_verbose;
     server->is_embedded = options->is_embedded;
+    const uint64_t descriptors = descriptors_raise();
+
     watch_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = prepare(server, options);
     if (error == 0) {
         signaled_appliance = server->appliance;
+        drain_seconds = options->drain_seconds;
+        stops = 0;
+        set_handler(SIGALRM, on_stop);
         set_handler(SIGTERM, on_stop);
         set_handler(SIGINT, on_stop);
         set_handler(SIGHUP, on_hangup);
         error = start(server, options);
         if (error == 0)
             say_ready(server, options);
-        else
+        if (error == 0 && !options->is_embedded)
+            descriptors_say_if_few(descriptors, PIPES);
+        if (error < 0)
             vine_appliance_stop(server->appliance);
         const int served = vine_appliance_serve(server->appliance);
         if (error == 0 && served < 0) {
@@ -252,6 +275,8 @@ int serve(const struct serve_options *options)
             message_error("stopped: %s", vine_error_text(error));
         }
         stop_threads(server);
+        (void)alarm(0);
+        set_handler(SIGALRM, SIG_IGN);
         set_handler(SIGTERM, SIG_IGN); /* it goes down already, and the object is about to */
         set_handler(SIGINT, SIG_IGN);
         set_handler(SIGHUP, SIG_IGN);

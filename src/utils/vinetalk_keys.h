@@ -36,6 +36,8 @@
       "processors, at least one")                                                                  \
     X("procs", PATH, COMMAND, OPTIONAL, NULL,                                                      \
       "a folder of procedure libraries for `vine appliance`")                                      \
+    X("drain", UNSIGNED, COMMAND, OPTIONAL, "30",                                                  \
+      "seconds that running tasks of `vine appliance` have left after SIGTERM; 0: no limit")       \
     X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "tasks that `vine run` keeps in flight at most")  \
     X("chunk", SIZE, COMMAND, OPTIONAL, "1M",                                                      \
       "bytes of a file that go with one task of `vine run`")                                       \
