@@ -32,7 +32,7 @@ struct vine_appliance_options {
     uint32_t channels_max;     /* per pipe; default 16, at most 64 */
     uint32_t tasks_max;        /* in flight per channel; default 192, at most 3,072 */
     uint32_t accelerators_max; /* virtual ones per pipe; default 64 */
-    uint32_t sessions_max;     /* per pipe; default and at most 255 */
+    uint32_t sessions_max;     /* per pipe, at once; default and at most 255 */
     uint64_t
         memory_max_bytes;   /* of both halves and the sessions' state of a pipe; default 256 MiB */
     uint64_t spin_ns;       /* longest spin before the loop sleeps; default 50,000; 1: never */
@@ -80,7 +80,9 @@ VINE_API VINE_MUST_CHECK int vine_appliance_serve(struct vine_appliance *applian
 VINE_API void vine_appliance_work(struct vine_appliance *appliance);
 
 /* Begin to drain: new pipes and tasks are refused with -VINE_EDRAINING, accepted tasks end. Called
- * again, gives up what still runs. Any thread; async-signal-safe. */
+ * again, gives up what still runs: waiting tasks are canceled, handlers that ask are told. A
+ * handler that never returns keeps vine_appliance_serve from returning; a program that cannot trust
+ * its procedures to heed ends its process after a while. Any thread; async-signal-safe. */
 VINE_API void vine_appliance_stop(struct vine_appliance *appliance);
 
 /* Free everything. Not while a thread serves or works. NULL is allowed. */

@@ -362,6 +362,7 @@ static void impossible_channels_close_the_pipe(void **state)
     const struct vine_channel_layout bad[] = {
         {.state = 1, .slot_count = 3},
         {.state = 1, .slot_count = 1u << 30},
+        {.state = 1, .slot_count = 2 * RAW_SLOTS}, /* twice what the tasks granted take */
         {.state = 1, .slot_count = 256, .ring_offset_units = UINT32_MAX},
         {.state = 1, .slot_count = 256, .ring_extent = 40},
     };
@@ -415,6 +416,36 @@ static void a_guessed_token_of_an_unfinished_result_names_nothing(void **state)
         assert_int_equal(raw_submit(&fixture->bad, 0, &release), 0);
         closed_with(fixture, VINE_ETOKEN);
     }
+}
+
+/* What cannot run yet is kept by the appliance: not more of it than was granted. */
+static void more_tasks_in_flight_than_granted_close_the_pipe(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct vine_wire_descriptor head = {
+        .size_bytes = sizeof head, .has_after = 1, .after_position = 1ULL << 60};
+    struct vine_wire_submission submission = task(PROCEDURE_NOOP);
+    struct vine__box box;
+
+    open_bad(fixture);
+    assert_int_equal(vine__half_alloc(&fixture->bad.half, sizeof head, &box), 0);
+    memcpy(box.memory, &head, sizeof head);
+
+    const struct vine_token token = {
+        .offset_units = box.offset_units, .length = sizeof head, .type = VINE_TYPE_BYTES};
+
+    put_tokens(&submission, &token, 1);
+    submission.shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
+    assert_true(fixture->bad.agreement.tasks_max < RAW_SLOTS);
+    for (uint32_t i = 0; i < fixture->bad.agreement.tasks_max; i++) {
+        submission.operation = 100 + i;
+        assert_int_equal(raw_submit(&fixture->bad, 0, &submission), 0);
+    }
+    assert_int_equal(raw_open_channel(&fixture->bad), 0);
+    assert_int_equal(raw_ping(&fixture->bad, 1), 0);
+    submission.operation = 99;
+    assert_int_equal(raw_submit(&fixture->bad, 0, &submission), 0);
+    closed_with(fixture, VINE_EPROTOCOL);
 }
 
 /* Its predecessor never comes. The appliance ends all the same: see teardown. */
@@ -686,6 +717,7 @@ int main(void)
         HOSTILE(bad_extents_close_the_pipe),
         HOSTILE(a_guessed_token_of_an_unfinished_result_names_nothing),
         HOSTILE(a_task_that_waits_for_ever_does_not_keep_the_appliance),
+        HOSTILE(more_tasks_in_flight_than_granted_close_the_pipe),
         HOSTILE(connections_that_say_nothing_keep_nobody_out),
         HOSTILE(a_flood_that_never_reads_delays_nobody_else),
         HOSTILE(random_words_in_the_half_hurt_this_pipe_alone),

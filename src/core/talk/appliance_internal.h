@@ -147,8 +147,10 @@ struct vine__served {
     uint32_t channel_count; /* opened so far */
     struct vine__served_channel *channels[VINE_TALK_CHANNELS_MAX];
     struct vine__virtual_accelerator *accelerators;
+    uint32_t session_count;          /* also those that end when their jobs have ended */
     struct vine__session **sessions; /* by place */
-    int64_t charged_bytes;           /* sessions' state; jobs_lock */
+    uint16_t failed_sessions[VINE_WIRE_SESSION_PLACES]; /* by place: an id, or 0 */
+    int64_t charged_bytes;                              /* sessions' state; jobs_lock */
     struct vine__operation_pool jobs;
     uint32_t jobs_taken;     /* not ended */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
@@ -269,9 +271,10 @@ bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire
 bool vine__jobs_retry_deferred(struct vine__served *pipe);
 
 /* session.c */
-struct vine__session *
-vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
-                           const struct vine_procedure_definition *definition);
+/* Returns 0, or the positive error with which the task ends. */
+int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
+                               const struct vine_procedure_definition *definition,
+                               struct vine__session **ret_session);
 void vine__session_end(struct vine__served *pipe, uint16_t id);
 void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call);
 void vine__sessions_free(struct vine__served *pipe);

@@ -11,15 +11,6 @@
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
 
-/* Room for all tasks in flight in three quarters of the ring: an appliance tells of what it has
- * read a quarter at a time, and the rest is for messages. */
-static uint32_t slots_for(uint32_t tasks_max)
-{
-    const uint32_t slots = (uint32_t)vine__ceil_power_of_two_u64(((uint64_t)tasks_max * 4 + 2) / 3);
-
-    return slots < 4 ? 4 : slots;
-}
-
 static struct vine__channel *make_channel(struct vine_pipe *pipe, bool is_shared)
 {
     struct vine__channel *channel = aligned_alloc(VINE_CACHE_LINE, sizeof *channel);
@@ -54,7 +45,7 @@ void vine__channel_destroy(struct vine__channel *channel)
  * end. So opening does not block. */
 int vine__channel_open(struct vine_pipe *pipe, bool is_shared, struct vine__channel **ret_channel)
 {
-    const uint32_t slot_count = slots_for(pipe->tasks_max);
+    const uint32_t slot_count = vine__ring_slots(pipe->tasks_max);
     const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
     struct vine__channel *channel = make_channel(pipe, is_shared);
     struct vine__box box;

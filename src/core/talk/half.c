@@ -11,6 +11,13 @@
 #include "utils/assert.h"
 #include "utils/bits.h"
 
+uint32_t vine__ring_slots(uint32_t tasks_max)
+{
+    const uint64_t slots = vine__ceil_power_of_two_u64(((uint64_t)tasks_max * 4 + 2) / 3);
+
+    return slots < 4 ? 4 : (uint32_t)slots;
+}
+
 uint64_t vine__half_fingerprint(void)
 {
     static const uint64_t numbers[] = {

@@ -66,6 +66,10 @@ struct vine__half_options {
     size_t why_size;
 };
 
+/* Slots of a ring for so many tasks in flight: they take three quarters of it, for who reads tells
+ * of what it has read a quarter at a time, and the rest is for messages. */
+uint32_t vine__ring_slots(uint32_t tasks_max);
+
 /* The list of numbers that both sides' builds have to agree on. */
 uint64_t vine__half_fingerprint(void);
 

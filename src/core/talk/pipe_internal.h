@@ -226,7 +226,8 @@ struct vine_pipe {
     struct vine__kept_message *kept_last;
     struct vine_accelerator *retiring;
     struct vine_procedure *procedures;
-    uint64_t accelerator_ids;                       /* a bit for each one in use */
+    uint64_t accelerator_ids; /* a bit for each one in use */
+    uint32_t session_places;  /* the one that was taken last; the next one follows it */
     bool is_session_used[VINE_WIRE_SESSION_PLACES]; /* by place; 0 is none */
     uint8_t session_uses[VINE_WIRE_SESSION_PLACES]; /* of each place, so far */
 

@@ -15,14 +15,22 @@
 
 #include "core/talk/pipe_internal.h"
 
-/* An id in a free place, or 0. The pipe's lock is held. */
+#define PLACES (VINE_WIRE_SESSION_PLACES - 1) /* 0 is none */
+
+/* An id in a free place, or 0. The pipe's lock is held. Places are taken in turn, so that an id
+ * comes back as late as can be, after 255 places with 256 uses each: what is still under way on
+ * some channel then concerns nobody. */
 static uint16_t take_id(struct vine_pipe *pipe)
 {
-    for (uint32_t place = 1; place < VINE_WIRE_SESSION_PLACES; place++)
-        if (!pipe->is_session_used[place]) {
-            pipe->is_session_used[place] = true;
-            return (uint16_t)(place | (uint32_t)++pipe->session_uses[place] << 8);
-        }
+    for (uint32_t i = 0; i < PLACES; i++) {
+        const uint32_t place = 1 + (pipe->session_places + i) % PLACES;
+
+        if (pipe->is_session_used[place])
+            continue;
+        pipe->is_session_used[place] = true;
+        pipe->session_places = place;
+        return (uint16_t)(place | (uint32_t)++pipe->session_uses[place] << 8);
+    }
     return 0;
 }
 

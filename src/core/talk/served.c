@@ -74,8 +74,9 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     bool is_unknown = false;
 
     if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
-        slot_count > 4 * vine__ceil_power_of_two_u64(pipe->agreement.tasks_max)) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u with %u slots", index, slot_count);
+        slot_count > vine__ring_slots(pipe->agreement.tasks_max)) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u with %u slots for %u tasks", index,
+                       slot_count, pipe->agreement.tasks_max);
         return -VINE_EPROTOCOL;
     }
 

@@ -224,15 +224,13 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
         return 0;
     if (call->definition->state_bytes == 0)
         return VINE_ESESSION;
-    if (VINE_WIRE_SESSION_PLACE(submission->session) == 0 ||
-        VINE_WIRE_SESSION_PLACE(submission->session) > options->sessions_max)
-        return VINE_EQUOTA;
 
-    struct vine__session *session =
-        vine__session_find_or_make(pipe, submission->session, call->definition);
+    struct vine__session *session = NULL;
+    const int error =
+        vine__session_find_or_make(pipe, submission->session, call->definition, &session);
 
-    if (session == NULL)
-        return VINE_ESESSION;
+    if (error)
+        return error;
     session->jobs++;
     call->session = session;
     call->lane = &session->lane;
@@ -260,9 +258,16 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
 {
     struct vine_appliance *appliance = pipe->appliance;
     struct vine__served_channel *channel = pipe->channels[channel_index];
-    struct vine_call *call = (struct vine_call *)(void *)vine__operation_take(&pipe->jobs);
+    struct vine_call *call;
     int error = 0;
 
+    if (channel->in_flight >= pipe->agreement.tasks_max) {
+        (void)snprintf(pipe->why, sizeof pipe->why,
+                       "more tasks in flight on channel %u than the %u that were granted",
+                       channel_index, pipe->agreement.tasks_max);
+        return -VINE_EPROTOCOL;
+    }
+    call = (struct vine_call *)(void *)vine__operation_take(&pipe->jobs);
     if (call == NULL) {
         (void)snprintf(pipe->why, sizeof pipe->why, "no memory for another task");
         return -ENOMEM;

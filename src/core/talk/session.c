@@ -5,6 +5,9 @@
  * An id is a place in the pipe's table (low byte) and a use of that place (high byte). The end of
  * an old use and the start of a new one may come over different channels, in either order: a new
  * use ends the old one, and the end of a use that is not there any more says nothing.
+ *
+ * A session that failed gives back what it held as soon as none of its jobs runs. Its id is kept in
+ * its place, where it answers with an error until it is ended or the place is used anew.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +23,7 @@ static void free_session(struct vine__served *pipe, struct vine__session *sessio
     pthread_mutex_lock(&pipe->appliance->jobs_lock);
     pipe->charged_bytes -= session->charged_bytes;
     pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    pipe->session_count--;
     free(session->state);
     free(session);
 }
@@ -36,42 +40,59 @@ static void end_session(struct vine__served *pipe, struct vine__session *session
         free_session(pipe, session);
 }
 
-struct vine__session *vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
-                                                 const struct vine_procedure_definition *definition)
+int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
+                               const struct vine_procedure_definition *definition,
+                               struct vine__session **ret_session)
+{
+    const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
+    struct vine__session *session = pipe->sessions[place];
+
+    if (place == 0 || pipe->failed_sessions[place] == id)
+        return VINE_ESESSION;
+    if (session != NULL && session->id == id) {
+        *ret_session = session;
+        return session->definition == definition ? 0 : VINE_ESESSION;
+    }
+    if (session != NULL)
+        end_session(pipe, session);
+    pipe->failed_sessions[place] = 0;
+    if (pipe->session_count >= pipe->appliance->options.sessions_max)
+        return VINE_EQUOTA;
+    session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return VINE_EQUOTA;
+    session->id = id;
+    session->definition = definition;
+    vine__list_init(&session->lane.jobs);
+    pipe->sessions[place] = session;
+    pipe->session_count++;
+    *ret_session = session;
+    return 0;
+}
+
+void vine__session_end(struct vine__served *pipe, uint16_t id)
 {
     const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
     struct vine__session *session = pipe->sessions[place];
 
     if (session != NULL && session->id == id)
-        return session->definition == definition ? session : NULL;
-    if (session != NULL)
         end_session(pipe, session);
-    session = calloc(1, sizeof *session);
-    if (session == NULL)
-        return NULL;
-    session->id = id;
-    session->definition = definition;
-    vine__list_init(&session->lane.jobs);
-    pipe->sessions[place] = session;
-    return session;
-}
-
-void vine__session_end(struct vine__served *pipe, uint16_t id)
-{
-    struct vine__session *session = pipe->sessions[VINE_WIRE_SESSION_PLACE(id)];
-
-    if (session != NULL && session->id == id)
-        end_session(pipe, session);
+    if (pipe->failed_sessions[place] == id)
+        pipe->failed_sessions[place] = 0;
 }
 
 void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
 {
     struct vine__session *session = call->session;
+    const uint32_t place = VINE_WIRE_SESSION_PLACE(session->id);
 
     session->jobs--;
-    if (call->status != 0)
+    if (call->status != 0) {
         vine__store_relaxed_u32(&session->is_failed, 1);
-    if ((call->status == 0 && call->is_last) || session->is_ending)
+        if (pipe->sessions[place] == session)
+            pipe->failed_sessions[place] = session->id;
+    }
+    if (call->status != 0 || call->is_last || session->is_ending)
         end_session(pipe, session);
 }
 

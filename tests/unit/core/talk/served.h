@@ -211,6 +211,18 @@ static inline int run_sum(struct vine_call *call)
     return vine_call_result(call, state, sizeof *state);
 }
 
+/* Charges so many bytes to its session's pipe and ends as its second scalar says. */
+static inline int run_hold(struct vine_call *call)
+{
+    const int error = vine_call_charge(call, (int64_t)vine_call_scalar(call, 0, 0));
+
+    return error ? error : -(int)vine_call_scalar(call, 1, 0);
+}
+
+static const struct vine_argument hold_arguments[] = {
+    {"bytes", VINE_SCALAR, 0, 0, INT64_MAX},
+    {"status", VINE_SCALAR, 0, 0, 2000},
+};
 static const struct vine_argument gate_arguments[] = {
     {"number", VINE_SCALAR, 0, 0, UINT64_MAX},
 };
@@ -275,6 +287,11 @@ static const struct vine_procedure_definition served_procedures[] = {
      .state_bytes = sizeof(struct sum_state),
      .begin = begin_sum,
      .end = end_sum},
+    {.size_bytes = sizeof(struct vine_procedure_definition),
+     .name = "hold",
+     .run = run_hold,
+     SERVED_ARGUMENTS(hold_arguments),
+     .state_bytes = 8},
 };
 
 #define SERVED_PROCEDURES (sizeof served_procedures / sizeof served_procedures[0])

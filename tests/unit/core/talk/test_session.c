@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "served.h"
 
+#include "core/talk/pipe_internal.h"
+
 static struct served served;
 static struct vine_pipe *pipe_of_test;
 
@@ -142,6 +144,38 @@ static void a_failed_task_spoils_its_session(void **state)
     stop();
 }
 
+/* A task of `hold`; how it ended. */
+static int hold(struct vine_session *session, uint64_t bytes, uint64_t status)
+{
+    const uint64_t scalars[2] = {bytes, status};
+    const struct vine_task_options options = {.size_bytes = sizeof options,
+                                              .bytes = scalars,
+                                              .bytes_size = sizeof scalars,
+                                              .session = session};
+
+    return vine_task_run(pipe_of_test, served_get(pipe_of_test, "hold"), &options, LIMIT, NULL,
+                         NULL);
+}
+
+static void a_failed_session_gives_back_what_it_held_before_it_is_closed(void **state)
+{
+    (void)state;
+    const uint64_t most = 100u << 20;
+    struct vine_session *sessions[10];
+
+    start(NULL);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(
+            vine_session_open(pipe_of_test, served_get(pipe_of_test, "hold"), &sessions[i]), 0);
+        assert_int_equal(hold(sessions[i], most, VINE_EDATA), -VINE_EDATA);
+        assert_int_equal(hold(sessions[i], 1, 0), -VINE_ESESSION);
+    }
+    assert_int_equal(hold(sessions[0], 1, 0), -VINE_ESESSION);
+    for (int i = 0; i < 10; i++)
+        vine_session_close(sessions[i]);
+    stop();
+}
+
 /* Sessions that were given up half way leave nothing to those that come after them, whichever
  * channel these use. */
 static void *many_sessions(void *unused)
@@ -166,6 +200,25 @@ static void numbers_of_sessions_are_used_again_with_nothing_left(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, many_sessions, NULL), 0);
     for (int i = 0; i < 3; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    stop();
+}
+
+/* What is said of a session that is long over must find no later one under its id. */
+static void an_id_comes_back_when_all_others_were_used(void **state)
+{
+    (void)state;
+    static bool was_used[UINT16_MAX + 1];
+    const uint32_t ids = (VINE_WIRE_SESSION_PLACES - 1) * 256;
+
+    memset(was_used, 0, sizeof was_used);
+    start(NULL);
+    for (uint32_t i = 0; i < ids; i++) {
+        struct vine_session *session = open_session();
+
+        assert_false(was_used[session->id]);
+        was_used[session->id] = true;
+        vine_session_close(session);
+    }
     stop();
 }
 
@@ -246,7 +299,9 @@ int main(void)
         cmocka_unit_test(state_spans_the_tasks_of_a_session),
         cmocka_unit_test(tasks_of_a_session_run_in_order),
         cmocka_unit_test(a_failed_task_spoils_its_session),
+        cmocka_unit_test(a_failed_session_gives_back_what_it_held_before_it_is_closed),
         cmocka_unit_test(numbers_of_sessions_are_used_again_with_nothing_left),
+        cmocka_unit_test(an_id_comes_back_when_all_others_were_used),
         cmocka_unit_test(too_many_sessions_are_refused),
         cmocka_unit_test(a_session_changes_its_thread_only_when_idle),
         cmocka_unit_test(closing_the_pipe_ends_all_sessions),
