@@ -24,6 +24,29 @@ VINE_BEGIN_DECLARATIONS
 
 struct vine_appliance;
 
+enum vine_appliance_event_kind {
+    VINE_APPLIANCE_PIPE_OPENED = 1,
+    VINE_APPLIANCE_PIPE_CLOSED,  /* `error` says why; 0: its application closed it */
+    VINE_APPLIANCE_PIPE_REFUSED, /* before it was open */
+    VINE_APPLIANCE_DRAINING,     /* `count` tasks are to end */
+};
+
+/* What happened to an appliance, for programs that watch it. */
+struct vine_appliance_event {
+    uint32_t kind; /* enum vine_appliance_event_kind */
+    int error;     /* 0 or negative */
+    uint64_t pipe; /* its number, which no other one of this appliance gets; 0: none */
+    uint64_t count;
+    int64_t pid;        /* of the application; 0: not known */
+    int64_t uid;        /* -1: not known */
+    const char *name;   /* what the application calls itself: a hint. Printable; may be empty */
+    const char *reason; /* a sentence behind `error`; may be empty */
+};
+
+/* Called by the thread that serves, which waits for it; the event is valid during the call. It must
+ * not call back into the appliance, but for vine_appliance_stop. */
+typedef void (*vine_appliance_event_fn)(void *context, const struct vine_appliance_event *event);
+
 /* All zero (or NULL instead of the struct) means the defaults. */
 struct vine_appliance_options {
     size_t size_bytes;         /* sizeof(struct vine_appliance_options) */
@@ -40,6 +63,8 @@ struct vine_appliance_options {
     bool segment_truncate;  /* make a named segment anew, if nobody uses it */
     vine_log_fn log;
     void *log_context;
+    vine_appliance_event_fn event; /* the same, for programs */
+    void *event_context;
 };
 
 /* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */

@@ -40,6 +40,32 @@ void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_l
     appliance->options.log(appliance->options.log_context, level, text);
 }
 
+void vine__appliance_tell(const struct vine_appliance *appliance,
+                          enum vine_appliance_event_kind kind, const struct vine__served *pipe,
+                          int error, const char *reason)
+{
+    struct vine_appliance_event event = {
+        .kind = kind,
+        .error = error,
+        .uid = -1,
+        .name = "",
+        .reason = reason != NULL ? reason : "",
+    };
+
+    if (appliance->options.event == NULL)
+        return;
+    if (kind == VINE_APPLIANCE_DRAINING)
+        event.count = appliance->tasks_taken;
+    if (pipe != NULL) {
+        event.pipe = pipe->number;
+        event.pid = pipe->link_to.peer_pid;
+        event.name = pipe->agreement.peer_name;
+        if (event.pid != 0 && pipe->agreement.peer_uid != VINE__UID_UNKNOWN)
+            event.uid = pipe->agreement.peer_uid;
+    }
+    appliance->options.event(appliance->options.event_context, &event);
+}
+
 static uint32_t or_default(uint32_t value, uint32_t preset)
 {
     return value ? value : preset;

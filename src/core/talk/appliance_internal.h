@@ -218,6 +218,10 @@ struct vine_appliance {
 /* appliance.c */
 void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_level level,
                          const char *format, ...) VINE_PRINTF(3, 4);
+/* Tell of an event; `pipe` and `reason` may be NULL. */
+void vine__appliance_tell(const struct vine_appliance *appliance,
+                          enum vine_appliance_event_kind kind, const struct vine__served *pipe,
+                          int error, const char *reason);
 void vine__appliance_wake(struct vine_appliance *appliance);
 
 static inline void vine__count(uint64_t *counter, uint64_t more)

@@ -159,6 +159,9 @@ static void accept_pipes(struct vine_appliance *appliance)
                                    is_full ? "it serves as many pipes as it may"
                                            : "it is shutting down");
             vine__count(&appliance->pipes_refused, 1);
+            vine__appliance_tell(appliance, VINE_APPLIANCE_PIPE_REFUSED, NULL,
+                                 is_full ? -VINE_EQUOTA : -VINE_EDRAINING,
+                                 is_full ? "as many pipes as there may be" : "draining");
             close(fd);
             continue;
         }
@@ -221,9 +224,6 @@ static int shake_hands(struct vine__served *pipe)
     appliance->handshakes--;
     if (pipe->link_to.pidfd >= 0)
         error = vine__epoll_add(appliance->epoll_fd, pipe->link_to.pidfd, pipe);
-    vine__appliance_log(appliance, VINE_LOG_INFO, "pipe %llu (%s, pid %d, uid %u): opened",
-                        (unsigned long long)pipe->number, pipe->agreement.peer_name,
-                        pipe->link_to.peer_pid, pipe->agreement.peer_uid);
     vine__loop_activate(pipe);
     return error;
 }
@@ -340,6 +340,7 @@ static void begin_to_drain(struct vine_appliance *appliance)
     vine__peer_listener_close(&appliance->listener);
     vine__appliance_log(appliance, VINE_LOG_INFO, "draining: %llu tasks to end",
                         (unsigned long long)appliance->tasks_taken);
+    vine__appliance_tell(appliance, VINE_APPLIANCE_DRAINING, NULL, 0, NULL);
 }
 
 static void cancel_all(struct vine_appliance *appliance)

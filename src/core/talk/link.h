@@ -58,8 +58,10 @@ struct vine__agreement {
     uint64_t generation;
     bool stream; /* both sides can fall asleep by membarrier */
     char peer_name[32];
-    uint32_t peer_uid;
+    uint32_t peer_uid; /* VINE__UID_UNKNOWN where nobody vouches for it */
 };
+
+#define VINE__UID_UNKNOWN UINT32_MAX
 
 struct vine__handshake_wish {
     const char *name;

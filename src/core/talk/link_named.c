@@ -265,6 +265,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
         .memory_max_bytes = sizes[0] + sizes[1],
         .generation = grant->generation,
         .stream = (features & vine__load_relaxed_u32(&theirs->board.features)) != 0,
+        .peer_uid = VINE__UID_UNKNOWN,
     };
     (void)snprintf(ret_agreement->peer_name, sizeof ret_agreement->peer_name, "application");
     board->channels_max = grant->channels_max;

@@ -39,6 +39,22 @@ void vine__served_discard(struct vine__served *pipe)
     free(pipe);
 }
 
+static void tell_opened(const struct vine__served *pipe)
+{
+    const struct vine__agreement *agreement = &pipe->agreement;
+
+    if (agreement->peer_uid == VINE__UID_UNKNOWN)
+        vine__appliance_log(pipe->appliance, VINE_LOG_INFO, "pipe %llu (%s, pid %d): opened",
+                            (unsigned long long)pipe->number, agreement->peer_name,
+                            pipe->link_to.peer_pid);
+    else
+        vine__appliance_log(pipe->appliance, VINE_LOG_INFO,
+                            "pipe %llu (%s, pid %d, uid %u): opened",
+                            (unsigned long long)pipe->number, agreement->peer_name,
+                            pipe->link_to.peer_pid, agreement->peer_uid);
+    vine__appliance_tell(pipe->appliance, VINE_APPLIANCE_PIPE_OPENED, pipe, 0, NULL);
+}
+
 int vine__served_open(struct vine__served *pipe)
 {
     const struct vine_appliance_options *options = &pipe->appliance->options;
@@ -58,6 +74,7 @@ int vine__served_open(struct vine__served *pipe)
     pipe->state = VINE__SERVED_OPEN;
     vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
     vine__store_relaxed_u32(&pipe->appliance->pipes_open, pipe->appliance->pipes_open + 1);
+    tell_opened(pipe);
     return 0;
 }
 
@@ -189,6 +206,10 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
             error == -VINE_EPEERLOST || error == -VINE_EDRAINING ? VINE_LOG_INFO : VINE_LOG_WARNING,
             "pipe %llu (%s, pid %d): closed: %s: %s", (unsigned long long)pipe->number,
             pipe->agreement.peer_name, pipe->link_to.peer_pid, vine_error_text(error), why);
+    vine__appliance_tell(appliance,
+                         pipe->state == VINE__SERVED_OPEN ? VINE_APPLIANCE_PIPE_CLOSED
+                                                          : VINE_APPLIANCE_PIPE_REFUSED,
+                         pipe, error, error != 0 ? why : NULL);
     count_end(pipe, error);
     if (pipe->state == VINE__SERVED_OPEN && error != 0) {
         const uint32_t told = error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED;

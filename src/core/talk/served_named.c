@@ -102,8 +102,6 @@ static void open_pipe(struct vine_appliance *appliance)
         return;
     }
     appliance->named_pipe = pipe;
-    vine__appliance_log(appliance, VINE_LOG_INFO, "pipe %llu (pid %d): opened",
-                        (unsigned long long)pipe->number, pipe->link_to.peer_pid);
     vine__loop_activate(pipe);
     /* Pairs with the application's acquire: all of our half before the answer. */
     vine__store_release_u32(&pipe->half.layout->board.epoch, pipe->link_to.epoch);

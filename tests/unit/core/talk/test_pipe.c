@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "served.h"
 
+#include "utils/atomic.h"
+
 /* A path that nobody can have made. */
 #define NOBODY "/proc/self/nobody/socket"
 
@@ -226,6 +228,71 @@ static void statistics_account_for_every_task(void **state)
     served_stop(&served);
 }
 
+/* What an appliance told of. Written by its loop, read when it was counted. */
+static struct {
+    struct vine_appliance_event events[8];
+    char names[8][32], reasons[8][128];
+    uint32_t count;
+} seen;
+
+static void take_event(void *context, const struct vine_appliance_event *event)
+{
+    const uint32_t at = seen.count;
+
+    (void)context;
+    assert_true(at < 8);
+    seen.events[at] = *event;
+    (void)snprintf(seen.names[at], sizeof seen.names[at], "%s", event->name);
+    (void)snprintf(seen.reasons[at], sizeof seen.reasons[at], "%s", event->reason);
+    vine__store_release_u32(&seen.count, at + 1);
+}
+
+static void wait_for_events(uint32_t count)
+{
+    while (vine__load_acquire_u32(&seen.count) < count)
+        sched_yield();
+}
+
+static void what_happens_to_an_appliance_is_told_in_order(void **state)
+{
+    (void)state;
+    struct served served;
+    const struct vine_appliance_options options = {
+        .size_bytes = sizeof options, .pipes_max = 2, .event = take_event};
+    const struct vine_pipe_options named = {.size_bytes = sizeof named, .name = "watched\n"};
+    struct vine_pipe *third = NULL;
+
+    served_start(&served, &options, 0);
+    struct vine_pipe *first = served_open(&served, &named);
+    struct vine_pipe *second = served_open(&served, NULL);
+    wait_for_events(2);
+    assert_int_equal(seen.events[0].kind, VINE_APPLIANCE_PIPE_OPENED);
+    assert_int_equal(seen.events[0].error, 0);
+    assert_int_equal(seen.events[0].pid, getpid());
+    assert_int_equal(seen.events[0].uid, getuid());
+    assert_string_equal(seen.names[0], "watched?");
+    assert_int_equal(seen.events[1].kind, VINE_APPLIANCE_PIPE_OPENED);
+    assert_true(seen.events[1].pipe > seen.events[0].pipe);
+    assert_int_equal(vine_pipe_open(served.path, NULL, &third), -VINE_EQUOTA);
+    wait_for_events(3);
+    assert_int_equal(seen.events[2].kind, VINE_APPLIANCE_PIPE_REFUSED);
+    assert_int_equal(seen.events[2].error, -VINE_EQUOTA);
+    assert_true(seen.reasons[2][0] != 0);
+    vine_pipe_close(first);
+    wait_for_events(4);
+    assert_int_equal(seen.events[3].kind, VINE_APPLIANCE_PIPE_CLOSED);
+    assert_int_equal(seen.events[3].error, 0);
+    assert_int_equal(seen.events[3].pipe, seen.events[0].pipe);
+    served_stop(&served);
+    assert_int_equal(seen.count, 6);
+    assert_int_equal(seen.events[4].kind, VINE_APPLIANCE_DRAINING);
+    assert_int_equal(seen.events[4].count, 0);
+    assert_int_equal(seen.events[5].kind, VINE_APPLIANCE_PIPE_CLOSED);
+    assert_int_equal(seen.events[5].error, -VINE_EDRAINING);
+    assert_int_equal(seen.events[5].pipe, seen.events[1].pipe);
+    vine_pipe_close(second);
+}
+
 static void a_pipe_works_in_each_wait_mode_and_without_spinning(void **state)
 {
     (void)state;
@@ -265,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_call_takes_bytes_and_brings_bytes),
         cmocka_unit_test(a_second_application_is_served_beside_the_first),
         cmocka_unit_test(statistics_account_for_every_task),
+        cmocka_unit_test(what_happens_to_an_appliance_is_told_in_order),
         cmocka_unit_test(a_pipe_works_in_each_wait_mode_and_without_spinning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
