@@ -215,7 +215,8 @@ int vine__link_connect(struct vine__link *link, const char *path,
     hello.half_bytes = half->size_bytes;
     error =
         vine__talk_send(link->socket_fd, &hello, vine_segment_fd(half->segment), wish->timeout_ns);
-    if (!error)
+    /* Who hung up before it was greeted may have said why. */
+    if (!error || error == -VINE_EPEERLOST)
         error = vine__talk_receive(link->socket_fd, &answer, &fd, wish->timeout_ns, wish->why,
                                    wish->why_size);
     if (error) {
