@@ -13,6 +13,7 @@ struct appliance_values {
     const char *procs;
     uint64_t drain;
     bool verbose;
+    bool json;
 };
 
 #define VALUE(field) .offset = offsetof(struct appliance_values, field)
@@ -54,7 +55,12 @@ static const struct option appliance_options[] = {
      .letter = 'v',
      .kind = OPTION_FLAG,
      VALUE(verbose),
-     .help = "tell of each pipe"},
+     .help = "tell of each pipe, and of each library that is loaded"},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     VALUE(json),
+     .help = "print an object a line for each event: listening, pipes opened, closed or refused, "
+             "libraries loaded, refused or gone, draining, stopped"},
 };
 
 #undef VALUE
@@ -78,6 +84,7 @@ static int run_appliance(const struct arguments *arguments)
         .drain_seconds = drain < UINT32_MAX ? (unsigned)drain : UINT32_MAX,
         .ready_fd = -1,
         .is_verbose = values->verbose,
+        .json = values->json,
     };
     status = serve(&options);
     free(libraries);
@@ -92,6 +99,8 @@ static const char *const appliance_description[] = {
     "the end of the --drain seconds, makes it give up what still runs, and a procedure that does "
     "not heed that within 3 seconds is gone without: it ends with status 1. SIGHUP: it looks at "
     "the libraries again, which it also does whenever their directory changes.",
+    "With --json the events are on standard output, each with its time, and with `error` and "
+    "`reason` where something went wrong; the appliance waits until they are read.",
     "A live appliance's address is never taken; a socket that a dead one left is.",
     NULL,
 };

@@ -211,31 +211,41 @@ static bool has(const struct results *results, unsigned row)
     return results->errors[row] == 0;
 }
 
+/* Whether handing work out takes no longer than doing it here; -1: it was not measured. */
+static int pays(const struct results *results, unsigned here, unsigned vine)
+{
+    if (!has(results, here) || !has(results, vine))
+        return -1;
+    const double ratio = ratio_of(results, vine);
+    return rows[vine].unit == UNIT_NS ? ratio <= 1 : ratio >= 1;
+}
+
 /* What the figures mean for somebody who wonders whether to hand work out. */
 static void show_verdict(const struct results *results, uint64_t copied)
 {
     char one[HUMAN_MAX], two[HUMAN_MAX];
 
-    if (has(results, ROW_HASH_HERE) && has(results, ROW_HASH_VINE)) {
-        const double here = median(results->values[ROW_HASH_HERE], results->rounds);
-        const double there = median(results->values[ROW_HASH_VINE], results->rounds);
-        if (there > here)
-            printf("Hashing 4 KiB takes %s here and %s over Vine: for one such task at a time, "
-                   "offloading does not pay.\n",
-                   human_ns((uint64_t)here, one), human_ns((uint64_t)there, two));
-        else
-            printf("Hashing 4 KiB takes %s here and %s over Vine: offloading pays even one at a "
-                   "time.\n",
-                   human_ns((uint64_t)here, one), human_ns((uint64_t)there, two));
-    }
-    if (has(results, ROW_RATE_HERE) && has(results, ROW_RATE_VINE)) {
-        const double ratio = ratio_of(results, ROW_RATE_VINE);
-        printf(
-            "With many in flight an appliance hashes %.2f times as many as this thread alone%s.\n",
-            ratio, ratio < 1 ? ": it does not pay, unless this thread has better to do" : "");
-    }
+    const int one_pays = pays(results, ROW_HASH_HERE, ROW_HASH_VINE);
+    const int many_pay = pays(results, ROW_RATE_HERE, ROW_RATE_VINE);
+
+    if (one_pays >= 0)
+        printf("Hashing 4 KiB takes %s here and %s over Vine: %s.\n",
+               human_ns((uint64_t)median(results->values[ROW_HASH_HERE], results->rounds), one),
+               human_ns((uint64_t)median(results->values[ROW_HASH_VINE], results->rounds), two),
+               one_pays ? "offloading pays even one at a time"
+                        : "for one such task at a time, offloading does not pay");
+    if (many_pay >= 0)
+        printf("With many in flight an appliance hashes %.2f times as many as this thread "
+               "alone%s.\n",
+               ratio_of(results, ROW_RATE_VINE),
+               many_pay ? "" : ": it does not pay, unless this thread has better to do");
     if (has(results, ROW_IN_PLACE))
         printf("In place, the library copied %llu bytes.\n", (unsigned long long)copied);
+}
+
+static void set_pays(json_t *object, const char *key, int pays)
+{
+    json_object_set_new(object, key, pays < 0 ? json_null() : json_boolean(pays));
 }
 
 static int show_json(const struct results *results, uint64_t copied)
@@ -267,7 +277,9 @@ static int show_json(const struct results *results, uint64_t copied)
         json_object_set_new(row, "samples", samples);
         json_object_set_new(object, rows[i].key, row);
     }
-    json_object_set_new(object, "in_place_bytes_copied", json_integer((json_int_t)copied));
+    json_object_set_new(object, "in_place_bytes_copied", json_unsigned(copied));
+    set_pays(object, "one_at_a_time_pays", pays(results, ROW_HASH_HERE, ROW_HASH_VINE));
+    set_pays(object, "many_in_flight_pay", pays(results, ROW_RATE_HERE, ROW_RATE_VINE));
     return json_print(object);
 }
 

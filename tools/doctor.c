@@ -54,11 +54,11 @@ static int run_doctor(const struct arguments *arguments)
             print_row(check, &finding);
             continue;
         }
-        json_t *row = json_pack("{s:s, s:s, s:s, s:s}", "name", check->name, "state",
-                                verdict_name(finding.verdict), "found", finding.what, "without",
-                                check->without);
+        json_t *row = json_pack("{s:s, s:s, s:s}", "name", check->name, "state",
+                                verdict_name(finding.verdict), "without", check->without);
+        json_set_name(row, "found", finding.what);
         if (finding.remedy[0] != '\0')
-            json_object_set_new(row, "remedy", json_string(finding.remedy));
+            json_set_name(row, "remedy", finding.remedy);
         json_array_append_new(array, row);
     }
     if (values->json)

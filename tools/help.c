@@ -123,6 +123,7 @@ void help_print_verb(FILE *file, const struct verb *verb)
 struct help_values {
     bool manual;
     const char *completion;
+    bool json;
 };
 
 static const struct option help_options[] = {
@@ -135,6 +136,11 @@ static const struct option help_options[] = {
      .offset = offsetof(struct help_values, completion),
      .value = "SHELL",
      .help = "write the completions for bash, zsh or fish"},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct help_values, json),
+     .help = "print the tables behind the help: of the verb, or of all verbs, settings and exit "
+             "statuses"},
 };
 
 static int run_help(const struct arguments *arguments)
@@ -150,6 +156,12 @@ static int run_help(const struct arguments *arguments)
             return STATUS_USAGE;
         }
     }
+    if (values->manual + values->json + (values->completion != NULL) > 1) {
+        message_error("--man, --completion and --json are three ways to say it: take one");
+        return STATUS_USAGE;
+    }
+    if (values->json)
+        return help_print_json(verb);
     if (values->completion != NULL) {
         if (completion_print(stdout, values->completion))
             return STATUS_DONE;

@@ -17,6 +17,10 @@ const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_
 void help_print_overview(FILE *file);
 void help_print_verb(FILE *file, const struct verb *verb);
 
+/* The tables behind all this on standard output: of the verb, or, for NULL, of the command. Returns
+ * a status. */
+int help_print_json(const struct verb *verb);
+
 /* vine.1 for NULL, else vine-VERB.1; roff with man macros. */
 void manual_print(FILE *file, const struct verb *verb);
 

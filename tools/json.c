@@ -14,20 +14,27 @@ static int print(json_t *value, size_t flags)
         message_error("out of memory");
         return STATUS_FAILED;
     }
+    flockfile(stdout);
     (void)json_dumpf(value, stdout, flags); /* stdout's error is looked at when all is printed */
     putchar('\n');
+    funlockfile(stdout);
     json_decref(value);
     return STATUS_DONE;
 }
 
+json_t *json_unsigned(uint64_t number)
+{
+    return number <= INT64_MAX ? json_integer((json_int_t)number) : json_real((double)number);
+}
+
 int json_print(json_t *value)
 {
-    return print(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    return print(value, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 }
 
 int json_print_line(json_t *value)
 {
-    return print(value, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    return print(value, JSON_COMPACT | JSON_REAL_PRECISION(15));
 }
 
 /* Bytes of the UTF-8 character at `text`, control characters among them (JSON escapes them); 0 if

@@ -5,13 +5,18 @@
 #ifndef VINE_TOOLS_JSON_H
 #define VINE_TOOLS_JSON_H
 
+#include <stdint.h>
+
 #include <jansson.h>
 
 /* Print the value, indented, and give it up. NULL (out of memory) is told. Returns a status. */
 int json_print(json_t *value);
 
-/* The same on one line. */
+/* The same on one line, which is not mixed with those of other threads. */
 int json_print_line(json_t *value);
+
+/* A number of 64 bits; what JSON's readers have no integers for becomes a real one. */
+json_t *json_unsigned(uint64_t number);
 
 /*
  * Set `key` of the object to a file's name. What is not UTF-8 becomes U+FFFD in it, and then

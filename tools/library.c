@@ -19,8 +19,10 @@
 
 #define LIBRARY_FILES_MAX 256
 
-/* What may make a file usable: written and closed, moved here, given another owner or mode. */
-#define LIBRARY_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR)
+/* What may make a file usable, or be the end of one: written and closed, moved here or away, given
+ * another owner or mode, removed. */
+#define LIBRARY_EVENTS                                                                             \
+    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
 
 struct library_version {
     void *handle;
@@ -37,8 +39,7 @@ struct library_entry {
 struct vine_library_set {
     char *directory;
     struct vine_appliance *appliance;
-    vine_log_fn log;
-    void *log_context;
+    struct vine_library_watcher watcher;
     int notify;                /* -1: none */
     bool is_directory_refused; /* said so already */
     bool is_full;              /* said so already */
@@ -58,19 +59,35 @@ static void say(const struct vine_library_set *set, enum vine_log_level level, c
     va_list arguments;
     int used;
 
-    if (!set->log)
+    if (!set->watcher.log)
         return;
     used = snprintf(line, sizeof(line), "%s%s%.*s: ", set->directory, name ? "/" : "",
                     name ? (int)strlen(name) : 0, name ? name : "");
     if (used < 0 || (size_t)used >= sizeof(line))
         used = 0;
-    for (int index = 0; index < used; index++)
-        if ((unsigned char)line[index] < ' ' || line[index] == 0x7f)
-            line[index] = '?';
     va_start(arguments, format);
     vsnprintf(line + used, sizeof(line) - (size_t)used, format, arguments);
     va_end(arguments);
-    set->log(set->log_context, level, line);
+    for (char *byte = line; *byte != '\0'; byte++)
+        if ((unsigned char)*byte < ' ' || *byte == 0x7f)
+            *byte = '?';
+    set->watcher.log(set->watcher.context, level, line);
+}
+
+static void tell(const struct vine_library_set *set, const struct vine_library_news *news)
+{
+    if (set->watcher.news)
+        set->watcher.news(set->watcher.context, news);
+}
+
+/* A file, or the directory (NULL), cannot be used. */
+static void refuse(const struct vine_library_set *set, const char *name, int error,
+                   const char *reason, bool has_older)
+{
+    say(set, VINE_LOG_ERROR, name, "%s%s", reason,
+        has_older ? "; the version before it goes on serving" : "");
+    tell(set, &(struct vine_library_news){
+                  .file = name, .error = error, .reason = reason, .version = set->version_count});
 }
 
 /* ---- one file -------------------------------------------------------------------------------- */
@@ -221,6 +238,7 @@ static int take_up(struct vine_library_set *set, int directory, struct library_e
     struct library_identity identity = {0};
     struct library_version *version;
     bool is_offered = false;
+    uint32_t count;
     int copy = -1;
     int error;
 
@@ -249,12 +267,14 @@ static int take_up(struct vine_library_set *set, int directory, struct library_e
             entry->current = version;
     }
     if (error < 0) {
-        say(set, VINE_LOG_ERROR, entry->name, "%s%s", reason,
-            entry->current ? "; the version before it goes on serving" : "");
+        refuse(set, entry->name, error, reason, entry->current != NULL);
         return error;
     }
-    say(set, VINE_LOG_INFO, entry->name, "%td procedures, version %u",
-        entry->current->table->end - entry->current->table->begin, set->version_count);
+    count = (uint32_t)(entry->current->table->end - entry->current->table->begin);
+    say(set, VINE_LOG_INFO, entry->name, "%u procedure%s, version %u", count, count == 1 ? "" : "s",
+        set->version_count);
+    tell(set, &(struct vine_library_news){
+                  .file = entry->name, .procedure_count = count, .version = set->version_count});
     return 0;
 }
 
@@ -304,7 +324,7 @@ static int open_directory(struct vine_library_set *set)
     }
     if (error < 0) {
         if (!set->is_directory_refused)
-            say(set, VINE_LOG_ERROR, NULL, "%s", reason);
+            refuse(set, NULL, error, reason, false);
         set->is_directory_refused = true;
         if (directory >= 0)
             close(directory);
@@ -363,7 +383,8 @@ static uint32_t scan(struct vine_library_set *set, int directory)
                 taken++;
         } else if (!set->is_full) {
             set->is_full = true;
-            say(set, VINE_LOG_ERROR, names[index], "more than %d libraries", LIBRARY_FILES_MAX);
+            refuse(set, names[index], -VINE_EQUOTA, "there are more libraries than can be taken up",
+                   false);
         }
     }
     for (uint32_t index = 0; index < set->entry_count; index++) {
@@ -371,8 +392,11 @@ static uint32_t scan(struct vine_library_set *set, int directory)
 
         if (entry->seen.inode != 0 && !is_listed(names, count, entry->name)) {
             entry->seen = (struct library_identity){0};
-            if (entry->current)
-                say(set, VINE_LOG_INFO, entry->name, "is gone; what was loaded goes on serving");
+            if (!entry->current)
+                continue;
+            say(set, VINE_LOG_INFO, entry->name, "is gone; what was loaded goes on serving");
+            tell(set, &(struct vine_library_news){
+                          .file = entry->name, .is_gone = true, .version = set->version_count});
         }
     }
     for (size_t index = 0; index < count; index++)
@@ -381,8 +405,8 @@ static uint32_t scan(struct vine_library_set *set, int directory)
     return taken;
 }
 
-int vine_library_open(const char *directory, struct vine_appliance *appliance, vine_log_fn log,
-                      void *log_context, struct vine_library_set **ret_set)
+int vine_library_open(const char *directory, struct vine_appliance *appliance,
+                      const struct vine_library_watcher *watcher, struct vine_library_set **ret_set)
 {
     struct vine_library_set *set = calloc(1, sizeof(*set));
     int opened;
@@ -390,8 +414,7 @@ int vine_library_open(const char *directory, struct vine_appliance *appliance, v
     if (!set)
         return -ENOMEM;
     set->appliance = appliance;
-    set->log = log;
-    set->log_context = log_context;
+    set->watcher = *watcher;
     set->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     set->directory = strdup(directory);
     opened = set->directory ? open_directory(set) : -ENOMEM;

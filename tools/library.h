@@ -16,12 +16,31 @@
 #ifndef VINE_TOOLS_LIBRARY_H
 #define VINE_TOOLS_LIBRARY_H
 
+#include <stdbool.h>
+
 #include <vine/appliance.h>
 
 #define VINE_LIBRARY_VERSIONS_MAX 64
 #define VINE_LIBRARY_BYTES_MAX    (64ULL << 20)
 
 struct vine_library_set;
+
+/* What became of a file, or of the directory: `file` is NULL then. Valid during the call. */
+struct vine_library_news {
+    const char *file;
+    bool is_gone;             /* what was loaded of it goes on serving */
+    int error;                /* 0: taken up, or gone; else it was refused */
+    const char *reason;       /* of a refusal */
+    uint32_t procedure_count; /* of a file that was taken up */
+    uint32_t version;         /* how many were loaded so far, of all files */
+};
+
+/* Who is told: people, by a line each, and programs. Either may be NULL. */
+struct vine_library_watcher {
+    vine_log_fn log;
+    void (*news)(void *context, const struct vine_library_news *news);
+    void *context;
+};
 
 /*
  * Load every *.so of `directory`, in the order of their names, and register their procedures. A
@@ -31,10 +50,10 @@ struct vine_library_set;
  *         -EPERM   somebody else than the user and root may write it (logged); -ENOMEM.
  */
 VINE_MUST_CHECK int vine_library_open(const char *directory, struct vine_appliance *appliance,
-                                      vine_log_fn log, void *log_context,
+                                      const struct vine_library_watcher *watcher,
                                       struct vine_library_set **ret_set);
 
-/* A descriptor that polls readable when a file was written, moved or allowed: time for a rescan. -1
+/* A descriptor that polls readable when a file was written, moved, allowed or removed: rescan. -1
  * where the kernel gives none: rescan every second. Stays the set's. */
 int vine_library_fd(const struct vine_library_set *set);
 

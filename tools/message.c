@@ -122,11 +122,11 @@ void message_log(void *context, enum vine_log_level level, const char *text)
     const bool *const verbose = context;
 
     if (level == VINE_LOG_ERROR)
-        message_error("%s", text);
+        message_error("%s", message_escape(text));
     else if (level == VINE_LOG_WARNING)
-        message_warning("%s", text);
+        message_warning("%s", message_escape(text));
     else if (verbose != NULL && *verbose)
-        message_note("%s", text);
+        message_note("%s", message_escape(text));
 }
 
 void message_progress(const char *text)

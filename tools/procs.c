@@ -76,11 +76,13 @@ static json_t *describe(const struct vine_procedure_info *info)
     json_object_set_new(object, "has_sessions", json_boolean(info->has_sessions));
     for (uint32_t i = 0; i < info->argument_count; i++) {
         const struct vine_argument *argument = &info->arguments[i];
-        json_t *row = json_pack("{s:s, s:I, s:I}", "kind", kind_name(argument->kind), "min",
-                                (json_int_t)argument->min, "max", (json_int_t)argument->max);
+        json_t *row = json_object();
         json_set_name(row, "name", argument->name);
+        json_object_set_new(row, "kind", json_string(kind_name(argument->kind)));
         if (is_data(argument))
             json_object_set_new(row, "type", json_string(human_data_type(argument->data_type)));
+        json_object_set_new(row, "min", json_unsigned(argument->min));
+        json_object_set_new(row, "max", json_unsigned(argument->max));
         json_array_append_new(arguments, row);
     }
     json_object_set_new(object, "arguments", arguments);

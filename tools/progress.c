@@ -113,14 +113,15 @@ json_t *progress_json(const struct progress *progress)
 {
     const uint64_t elapsed = human_now_ns() - progress->begun_ns;
 
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:{s:I, s:I}, s:{s:I, s:I}}", "done",
-        (json_int_t)progress->files_done, "skipped", (json_int_t)progress->files_skipped, "failed",
-        (json_int_t)progress->files_failed, "passed_over", (json_int_t)progress->files_passed,
-        "bytes_in", (json_int_t)progress->bytes_in, "bytes_out", (json_int_t)progress->bytes_out,
-        "tasks", (json_int_t)progress->tasks, "seconds", (double)elapsed / 1e9, "queue_ns", "p50",
-        (json_int_t)vine__histogram_percentile(&progress->queued, P50), "p99",
-        (json_int_t)vine__histogram_percentile(&progress->queued, P99), "service_ns", "p50",
-        (json_int_t)vine__histogram_percentile(&progress->run, P50), "p99",
-        (json_int_t)vine__histogram_percentile(&progress->run, P99));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:{s:I, s:I}, s:{s:I, s:I}}", "done",
+                     (json_int_t)progress->files_done, "unchanged",
+                     (json_int_t)progress->files_skipped, "failed",
+                     (json_int_t)progress->files_failed, "passed_over",
+                     (json_int_t)progress->files_passed, "bytes_in", (json_int_t)progress->bytes_in,
+                     "bytes_out", (json_int_t)progress->bytes_out, "tasks",
+                     (json_int_t)progress->tasks, "seconds", (double)elapsed / 1e9, "queue_ns",
+                     "p50", (json_int_t)vine__histogram_percentile(&progress->queued, P50), "p99",
+                     (json_int_t)vine__histogram_percentile(&progress->queued, P99), "service_ns",
+                     "p50", (json_int_t)vine__histogram_percentile(&progress->run, P50), "p99",
+                     (json_int_t)vine__histogram_percentile(&progress->run, P99));
 }

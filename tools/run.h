@@ -29,6 +29,7 @@ enum file_outcome {
     FILE_ACTIVE,
     FILE_DONE,
     FILE_UNCHANGED, /* its result was there already */
+    FILE_PASSED,    /* no regular file, or none that the procedure takes */
     FILE_FAILED,
 };
 
@@ -37,6 +38,7 @@ struct file {
     char *path;        /* relative to its argument */
     char *shown;       /* for people, and as hashes name it */
     char *result_path; /* below OUT, or NULL */
+    char *reason;      /* why it failed or was passed over, or NULL */
     enum file_outcome outcome;
     int fd;
     struct stat before; /* when it was opened */
@@ -143,6 +145,9 @@ bool run_is_loss(int error);
 
 /* run_file.c: the file has failed; tell why. Its tasks still end. */
 void run_file_fail(struct run *run, struct file *file, const char *what, int error);
+
+/* run_file.c: the file is none to work on, and was none to be named. */
+void run_file_pass(struct file *file, const char *why);
 
 /* run_file.c: if nothing of it is under way: restart it, finish it, or end it as failed. */
 void run_file_settle(struct run *run, struct file *file);

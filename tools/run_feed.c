@@ -42,48 +42,48 @@ static void let_tick_pass(const struct stat *status)
     poll(NULL, 0, (int)((TICK_NS - age) / 1000000) + 1);
 }
 
-static void pass_over(struct run *run, const struct walk_entry *entry, const char *why)
+/* What was named has to be done, and has failed; what a directory holds is passed over. */
+static void pass_over(struct run *run, const struct walk_entry *entry, struct file *file,
+                      const char *why, bool is_noted)
 {
     if (entry->is_argument) {
-        message_error("%s: %s", message_escape(entry->shown), why);
-        run->progress.files_failed++;
+        run_file_fail(run, file, why, 0);
         return;
     }
-    message_note("%s: %s; passed over", message_escape(entry->shown), why);
-    run->progress.files_passed++;
+    run_file_pass(file, why);
+    if (is_noted)
+        message_note("%s: %s; passed over", message_escape(entry->shown), why);
 }
 
-/* Whether the entry is a file to work on; what else there is to say of it is said. */
-static bool is_wanted(struct run *run, const struct walk_entry *entry)
+/* See whether the entry is a file to work on; what else there is to say of it is said. */
+static void judge(struct run *run, const struct walk_entry *entry, struct file *file)
 {
     switch (entry->kind) {
     case WALK_FILE:
-        if (recipe_fits(&run->options.recipe, entry->path))
-            return true;
-        pass_over(run, entry, "its name does not end as those of compressed files do");
-        return false;
+        if (!recipe_fits(&run->options.recipe, entry->path))
+            pass_over(run, entry, file, "its name does not end as those of compressed files do",
+                      true);
+        break;
     case WALK_LINK:
-        if (run->options.verbose)
-            pass_over(run, entry, "a symbolic link");
-        else
-            run->progress.files_passed++;
-        return false;
+        pass_over(run, entry, file, "a symbolic link", run->options.verbose);
+        break;
     case WALK_SPECIAL:
-        pass_over(run, entry, entry->reason);
-        return false;
+        pass_over(run, entry, file, entry->reason, true);
+        break;
     case WALK_EXCLUDED:
-        pass_over(run, entry, "where results go");
-        return false;
+        pass_over(run, entry, file, "where results go", true);
+        break;
     case WALK_ERROR:
     default:
-        message_error("%s: %s", message_escape(entry->shown), strerror(-entry->error));
-        run->progress.files_failed++;
-        return false;
+        run_file_fail(run, file, NULL, entry->error);
+        break;
     }
 }
 
 static struct file *append_file(struct run *run, const struct walk_entry *entry)
 {
+    const bool makes_file = run->options.recipe.makes_files && entry->kind == WALK_FILE &&
+                            recipe_fits(&run->options.recipe, entry->path);
     struct file *file = calloc(1, sizeof(*file));
 
     if (file == NULL)
@@ -93,10 +93,9 @@ static struct file *append_file(struct run *run, const struct walk_entry *entry)
     file->before = entry->status;
     file->path = strdup(entry->path);
     file->shown = strdup(entry->shown);
-    if (run->options.recipe.makes_files)
+    if (makes_file)
         file->result_path = recipe_result_path(&run->options.recipe, entry->path);
-    if (file->path == NULL || file->shown == NULL ||
-        (run->options.recipe.makes_files && file->result_path == NULL)) {
+    if (file->path == NULL || file->shown == NULL || (makes_file && file->result_path == NULL)) {
         run_file_free(run, file);
         return NULL;
     }
@@ -201,8 +200,6 @@ bool run_take_file(struct run *run)
         run->unretired >= RUN_UNRETIRED_MAX)
         return false;
     const int outcome = walk_next(run->walk, &entry);
-    if (outcome == 1 && !is_wanted(run, &entry))
-        return true;
     struct file *file = outcome == 1 ? append_file(run, &entry) : NULL;
     if (file == NULL) {
         run->walk_has_ended = true;
@@ -212,7 +209,9 @@ bool run_take_file(struct run *run)
         }
         return false;
     }
-    begin_file(run, &entry, file);
+    judge(run, &entry, file);
+    if (file->outcome == FILE_ACTIVE)
+        begin_file(run, &entry, file);
     if (file->outcome != FILE_ACTIVE)
         run_file_settle(run, file);
     return true;

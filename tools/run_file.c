@@ -53,14 +53,24 @@ void run_file_fail(struct run *run, struct file *file, const char *what, int err
 {
     if (file->outcome == FILE_FAILED)
         return;
-    file->outcome = FILE_FAILED;
     const char *why = error == 0 ? NULL : vine_error_text(error);
-    message_error("%s: %s%s%s", message_escape(file->shown), what != NULL ? what : "",
-                  what != NULL && why != NULL ? ": " : "", why != NULL ? why : "");
+    char text[256];
+
+    snprintf(text, sizeof(text), "%s%s%s", what != NULL ? what : "",
+             what != NULL && why != NULL ? ": " : "", why != NULL ? why : "");
+    file->outcome = FILE_FAILED;
+    file->reason = strdup(text);
+    message_error("%s: %s", message_escape(file->shown), text);
     if (is_full(error) && !run->is_fatal) {
         message_error("no further result can be written; stopping");
         run->is_fatal = true;
     }
+}
+
+void run_file_pass(struct file *file, const char *why)
+{
+    file->outcome = FILE_PASSED;
+    file->reason = strdup(why);
 }
 
 static void fail_result(struct run *run, struct file *file, int error)
@@ -381,13 +391,20 @@ void run_file_settle(struct run *run, struct file *file)
 static void print_json(const struct run *run, const struct file *file)
 {
     static const char *const outcomes[] = {
-        [FILE_DONE] = "done", [FILE_UNCHANGED] = "unchanged", [FILE_FAILED] = "failed"};
+        [FILE_DONE] = "done",
+        [FILE_UNCHANGED] = "unchanged",
+        [FILE_PASSED] = "passed_over",
+        [FILE_FAILED] = "failed",
+    };
     char hex[2 * VINE_RESULT_MAX + 1];
     json_t *object = json_object();
 
     json_set_name(object, "file", file->shown);
     json_object_set_new(object, "status", json_string(outcomes[file->outcome]));
-    if (file->outcome != FILE_FAILED) {
+    if (file->outcome == FILE_FAILED || file->outcome == FILE_PASSED) {
+        /* Without one of its own: what stopped the run was told. */
+        json_set_name(object, "reason", file->reason != NULL ? file->reason : "it was not done");
+    } else {
         if (file->result_path != NULL)
             json_set_name(object, "result", file->result_path);
         if (file->result_size > 0) {
@@ -404,11 +421,12 @@ static void print_json(const struct run *run, const struct file *file)
 
 static void tell(struct run *run, const struct file *file)
 {
-    const bool went_well = file->outcome != FILE_FAILED;
+    const bool went_well = file->outcome == FILE_DONE || file->outcome == FILE_UNCHANGED;
 
     run->progress.files_done += file->outcome == FILE_DONE;
     run->progress.files_skipped += file->outcome == FILE_UNCHANGED;
     run->progress.files_failed += file->outcome == FILE_FAILED;
+    run->progress.files_passed += file->outcome == FILE_PASSED;
     if (went_well && run->options.with_sums)
         sums_print(run->sums.stream, file->sum, SUMS_BYTES_MAX, file->path);
     if (run->options.json) {
@@ -433,6 +451,7 @@ void run_file_free(struct run *run, struct file *file)
     free(file->path);
     free(file->shown);
     free(file->result_path);
+    free(file->reason);
     free(file);
 }
 

@@ -17,6 +17,7 @@
 #include "../procedures/procedures.h"
 
 #include "descriptors.h"
+#include "events.h"
 #include "library.h"
 #include "message.h"
 #include "processors.h"
@@ -31,6 +32,7 @@ struct server {
     struct vine_library_set *libraries;
     bool is_verbose;
     bool is_embedded;
+    bool json;
     uint32_t worker_count;
     pthread_t workers[WORKERS_MAX];
     pthread_t watcher;
@@ -157,6 +159,21 @@ static int start(struct server *server, const struct serve_options *options)
     return error;
 }
 
+static void log_library(void *context, enum vine_log_level level, const char *text)
+{
+    struct server *server = context;
+
+    message_log(&server->is_verbose, level, text);
+}
+
+static void tell_library(void *context, const struct vine_library_news *news)
+{
+    const struct server *server = context;
+
+    if (server->json)
+        events_library(news);
+}
+
 static void say_ready(const struct server *server, const struct serve_options *options)
 {
     if (!options->is_embedded) {
@@ -165,6 +182,8 @@ static void say_ready(const struct server *server, const struct serve_options *o
                 server->worker_count == 1 ? "" : "s");
         fflush(stderr);
     }
+    if (server->json)
+        events_listening(server->appliance, server->worker_count);
     if (options->ready_fd >= 0) {
         (void)!write(options->ready_fd, "\n", 1);
         close(options->ready_fd);
@@ -187,8 +206,6 @@ static void say_what_was_done(struct server *server)
 {
     struct vine_appliance_stats stats;
 
-    if (server->is_embedded)
-        return;
     vine_appliance_get_stats(server->appliance, &stats);
     message_note(
         "stopped; %llu tasks done, %llu failed; of %llu pipes %llu were lost, %llu broke the "
@@ -205,7 +222,10 @@ static int prepare(struct server *server, const struct serve_options *options)
         .pipes_max = PIPES,
         .log = message_log,
         .log_context = &server->is_verbose,
+        .event = server->json ? events_appliance : NULL,
     };
+    const struct vine_library_watcher watcher = {
+        .log = log_library, .news = tell_library, .context = server};
     int error = vine_appliance_create(&appliance_options, &server->appliance);
 
     if (error < 0) {
@@ -214,8 +234,8 @@ static int prepare(struct server *server, const struct serve_options *options)
     }
     error = register_all(server);
     if (error == 0 && options->libraries != NULL) {
-        error = vine_library_open(options->libraries, server->appliance, message_log,
-                                  &server->is_verbose, &server->libraries);
+        error =
+            vine_library_open(options->libraries, server->appliance, &watcher, &server->libraries);
         if (error < 0)
             message_error("%s: %s", message_escape(options->libraries), vine_error_text(error));
     }
@@ -239,6 +259,46 @@ static void destroy(struct server *server)
     free(server);
 }
 
+static int status_of_serving(int error)
+{
+    return error == -EADDRINUSE     ? STATUS_TRY_AGAIN
+           : error == -VINE_ECONFIG ? STATUS_USAGE
+                                    : status_of_error(error);
+}
+
+static int serve_until_stopped(struct server *server, const struct serve_options *options,
+                               uint64_t descriptors)
+{
+    signaled_appliance = server->appliance;
+    drain_seconds = options->drain_seconds;
+    stops = 0;
+    set_handler(SIGALRM, on_stop);
+    set_handler(SIGTERM, on_stop);
+    set_handler(SIGINT, on_stop);
+    set_handler(SIGHUP, on_hangup);
+    int error = start(server, options);
+    if (error == 0)
+        say_ready(server, options);
+    if (error == 0 && !options->is_embedded)
+        descriptors_say_if_few(descriptors, PIPES);
+    if (error < 0)
+        vine_appliance_stop(server->appliance);
+    const int served = vine_appliance_serve(server->appliance);
+    if (error == 0 && served < 0) {
+        error = served;
+        message_error("stopped: %s", vine_error_text(error));
+    }
+    stop_threads(server);
+    (void)alarm(0);
+    set_handler(SIGALRM, SIG_IGN);
+    set_handler(SIGTERM, SIG_IGN); /* it goes down already, and the object is about to */
+    set_handler(SIGINT, SIG_IGN);
+    set_handler(SIGHUP, SIG_IGN);
+    if (!server->is_embedded)
+        say_what_was_done(server);
+    return error;
+}
+
 int serve(const struct serve_options *options)
 {
     struct server *server = calloc(1, sizeof(*server));
@@ -250,40 +310,16 @@ int serve(const struct serve_options *options)
     }
     server->is_verbose = options->is_verbose;
     server->is_embedded = options->is_embedded;
+    server->json = options->json;
     const uint64_t descriptors = descriptors_raise();
 
     watch_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = prepare(server, options);
-    if (error == 0) {
-        signaled_appliance = server->appliance;
-        drain_seconds = options->drain_seconds;
-        stops = 0;
-        set_handler(SIGALRM, on_stop);
-        set_handler(SIGTERM, on_stop);
-        set_handler(SIGINT, on_stop);
-        set_handler(SIGHUP, on_hangup);
-        error = start(server, options);
-        if (error == 0)
-            say_ready(server, options);
-        if (error == 0 && !options->is_embedded)
-            descriptors_say_if_few(descriptors, PIPES);
-        if (error < 0)
-            vine_appliance_stop(server->appliance);
-        const int served = vine_appliance_serve(server->appliance);
-        if (error == 0 && served < 0) {
-            error = served;
-            message_error("stopped: %s", vine_error_text(error));
-        }
-        stop_threads(server);
-        (void)alarm(0);
-        set_handler(SIGALRM, SIG_IGN);
-        set_handler(SIGTERM, SIG_IGN); /* it goes down already, and the object is about to */
-        set_handler(SIGINT, SIG_IGN);
-        set_handler(SIGHUP, SIG_IGN);
-        say_what_was_done(server);
-    }
+    if (error == 0)
+        error = serve_until_stopped(server, options, descriptors);
+    const int status = status_of_serving(error);
+    if (server->json)
+        events_stopped(server->appliance, status);
     destroy(server);
-    return error == -EADDRINUSE     ? STATUS_TRY_AGAIN
-           : error == -VINE_ECONFIG ? STATUS_USAGE
-                                    : status_of_error(error);
+    return status;
 }

@@ -17,6 +17,7 @@ struct serve_options {
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */
     bool is_embedded;  /* says nothing but what went wrong */
     bool is_verbose;
+    bool json; /* an object for each event on stdout */
 };
 
 /* Returns a status. Takes SIGTERM and SIGINT: the first drains, the second, or the end of the time

@@ -58,11 +58,15 @@ serve() {
     "$vine" appliance --listen "$address" "$@" >"$scratch/says" 2>&1 &
     serving=$!
     exec 3<"$scratch/says"
-    IFS= read -r line <&3 || fail "the appliance ended before it was ready"
-    case $line in
-    *ready*"$address"*) ;;
-    *) fail "the appliance says: $line$(cat <&3)" ;;
-    esac
+    before=
+    while IFS= read -r line <&3; do
+        case $line in
+        *ready*"$address"*) return ;;
+        esac
+        before="$before
+$line"
+    done
+    fail "the appliance ended before it was ready:$before"
 }
 
 # stop: have it drain; it must end well.

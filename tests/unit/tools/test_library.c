@@ -45,7 +45,9 @@ struct place {
     struct vine_library_set *set;
     unsigned errors; /* lines of this level */
     char last[1024]; /* of them */
-    int fds;         /* open before */
+    unsigned taken, refused, gone;
+    struct vine_library_news news; /* the last ones; texts are not kept */
+    int fds;                       /* open before */
 };
 
 static void take_log(void *context, enum vine_log_level level, const char *message)
@@ -56,6 +58,21 @@ static void take_log(void *context, enum vine_log_level level, const char *messa
         return;
     place->errors++;
     snprintf(place->last, sizeof(place->last), "%s", message);
+}
+
+static void take_news(void *context, const struct vine_library_news *news)
+{
+    struct place *place = context;
+
+    place->gone += news->is_gone;
+    place->taken += news->error == 0 && !news->is_gone;
+    place->refused += news->error != 0;
+    place->news = *news;
+}
+
+static struct vine_library_watcher watcher_of(struct place *place)
+{
+    return (struct vine_library_watcher){.log = take_log, .news = take_news, .context = place};
 }
 
 static int count_fds(void)
@@ -150,8 +167,9 @@ static void put(const struct place *place, const char *plugin, const char *name)
 
 static void open_set(struct place *place)
 {
-    assert_int_equal(
-        vine_library_open(place->path, &place->appliance, take_log, place, &place->set), 0);
+    const struct vine_library_watcher watcher = watcher_of(place);
+
+    assert_int_equal(vine_library_open(place->path, &place->appliance, &watcher, &place->set), 0);
 }
 
 /* What the appliance's `answer` says now, or 0 if it has none. */
@@ -180,16 +198,18 @@ static void expect_refused(struct place *place, const char *words)
 static void a_directory_that_cannot_be_trusted_is_refused(void **context)
 {
     struct place *place = *context;
+    const struct vine_library_watcher nobody = {.log = NULL};
+    const struct vine_library_watcher watcher = watcher_of(place);
     struct vine_library_set *set = NULL;
 
-    assert_int_equal(vine_library_open("/nonexistent", &place->appliance, NULL, NULL, &set),
-                     -ENOENT);
-    assert_int_equal(vine_library_open("/proc/self/cmdline", &place->appliance, NULL, NULL, &set),
+    assert_int_equal(vine_library_open("/nonexistent", &place->appliance, &nobody, &set), -ENOENT);
+    assert_int_equal(vine_library_open("/proc/self/cmdline", &place->appliance, &nobody, &set),
                      -ENOTDIR);
     assert_int_equal(chmod(place->path, 0777), 0);
-    assert_int_equal(vine_library_open(place->path, &place->appliance, take_log, place, &set),
-                     -EPERM);
+    assert_int_equal(vine_library_open(place->path, &place->appliance, &watcher, &set), -EPERM);
     assert_non_null(strstr(place->last, "others may write it"));
+    assert_int_equal(place->refused, 1);
+    assert_null(place->news.file);
     assert_null(set);
 }
 
@@ -334,6 +354,9 @@ static void an_overwritten_file_is_taken_up_and_the_old_code_still_runs(void **c
     assert_int_equal(answer_of(place->appliance.answer), 2);
     assert_int_equal(answer_of(old), 1);
     assert_int_equal(place->errors, 0);
+    assert_int_equal(place->taken, 2);
+    assert_int_equal(place->news.version, 2);
+    assert_int_equal(place->news.procedure_count, 1);
 }
 
 static void a_bad_version_leaves_the_old_one_serving_and_is_logged_once(void **context)
@@ -348,6 +371,7 @@ static void a_bad_version_leaves_the_old_one_serving_and_is_logged_once(void **c
         assert_int_equal(vine_library_rescan(place->set), 0);
         assert_int_equal(vine_library_rescan(place->set), 0);
         assert_int_equal(place->errors, index + 1);
+        assert_int_equal(place->refused, index + 1);
         assert_non_null(strstr(place->last, "the version before it goes on serving"));
         assert_int_equal(answer_of(place->appliance.answer), 1);
     }
@@ -426,6 +450,8 @@ static void a_file_that_is_gone_goes_on_serving_and_may_come_back(void **context
     assert_int_equal(vine_library_rescan(place->set), 1);
     assert_int_equal(answer_of(place->appliance.answer), 2);
     assert_int_equal(place->errors, 0);
+    assert_int_equal(place->gone, 1);
+    assert_int_equal(place->taken, 2);
 }
 
 static void a_directory_that_turns_bad_is_said_once_and_serving_goes_on(void **context)

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=180
+#
+# --json everywhere: what is printed is JSON in UTF-8, whatever the names, and nothing else is.
+. "$(dirname "$0")/lib.sh"
+
+command -v jq >/dev/null || skip "no jq"
+
+# is_json FILE FILTER...: it is UTF-8 and JSON, and each filter holds for all of it as an array.
+is_json() {
+    file=$1
+    shift
+    iconv -f UTF-8 -t UTF-8 "$file" >/dev/null || fail "$file is not UTF-8"
+    jq . "$file" >/dev/null || fail "$file is not JSON: $(cat "$file")"
+    for filter in "$@"; do
+        jq -s -e "$filter" "$file" >/dev/null || { cat "$file"; fail "not so: $filter"; }
+    done
+}
+
+odd=$(printf 'a\377b')
+newline=$(printf 'new\nline')
+mkdir -p src/sub "$newline"
+printf 1 >"src/$odd"
+printf 2 >"src/$newline"
+printf 3 >'src/quote"back\slash'
+printf 4 >"src/sub/grüße"
+ln -s nowhere src/link
+mkfifo src/fifo
+
+expect 1 "$vine" run sha256 --json src missing >shown
+is_json shown 'length == 8' '[.[] | select(.status == "done")] | length == 4' \
+    '.[0].file_hex == "7372632f61ff62" and .[0].file == "src/a\ufffdb"' \
+    '.[] | select(.file == "src/new\nline") | .status == "done"' \
+    '.[] | select(.file == "src/sub/grüße") | has("file_hex") | not' \
+    '.[] | select(.file == "src/fifo") | .status == "passed_over" and .reason == "a fifo"' \
+    '.[] | select(.file == "missing") | .status == "failed" and (.reason | length > 0)' \
+    '.[-1] | .summary and .done == 4 and .failed == 1 and .passed_over == 2 and .exit_status == 1'
+expect 0 "$vine" run zstd --json --sums src -o out >shown
+expect 0 "$vine" run zstd --json --sums src -o out >again
+is_json shown '.[0].result_hex == "61ff622e7a7374"' '.[0].sha256 | length == 64'
+is_json again '[.[] | select(.status == "unchanged")] | length == 4' '.[-1].unchanged == 4'
+
+# Settings and their origins with such names, too.
+printf 'listen caf\351\n' >"$newline/conf"
+mkdir -p "$newline/vine"
+mv "$newline/conf" "$newline/vine/vine.conf"
+expect 0 env XDG_CONFIG_HOME="$scratch/$newline" "$vine" config --json >shown
+is_json shown '.[0].settings.listen.value_hex == "636166e9"' \
+    '.[0].settings.listen.origin | test("new\nline/vine/vine.conf:1")' \
+    '.[0].settings.jobs.value == "64" and .[0].segments.memfd == "hostile-safe"'
+
+expect 0 "$vine" doctor --json >shown
+is_json shown '.[0] | length > 5 and all(has("name") and has("state") and has("found"))'
+expect 0 "$vine" version --json >shown
+is_json shown '.[0].version | test("^[0-9]")'
+expect 0 "$vine" bench --json --seconds 1 --rounds 1 >shown
+is_json shown '.[0].noop.median > 0' '.[0] | has("one_at_a_time_pays")'
+
+# Help is the tables, all of them.
+expect 0 "$vine" help --json >shown
+is_json shown '.[0].verbs | length == 8' \
+    '.[0].settings[] | select(.key == "jobs") | .default == "64"' \
+    '.[0].exit_statuses[] | select(.code == 69)'
+for verb in $(jq -r '.verbs[].name' shown); do
+    expect 0 "$vine" help "$verb" --json >one
+    is_json one ".[0].name == \"$verb\" and (.[0].options | any(.name == \"json\"))"
+done
+expect 2 "$vine" help --json --man
+
+# An appliance's life. Its libraries have odd names; one is none.
+mkdir -m 700 procs
+cp "$VINE_BUILD_DIR/tests/plugins/odd_arguments.so" "procs/$newline.so"
+chmod 700 "procs/$newline.so"
+printf x >"procs/$odd.so"
+expect 69 "$vine" run sha256 -a "$address" src
+"$vine" appliance --json --listen "$address" --procs procs >events 2>/dev/null &
+serving=$!
+until_true grep -q '"listening"' events
+expect 0 "$vine" procs -a "$address" --json >shown
+is_json shown '.[0][] | select(.name == "bounded") | .arguments[] | select(.name == "level") |
+    .min == 1 and .max > 1e19'
+rm "procs/$newline.so"
+until_true grep -q '"library_gone"' events
+until_true grep -q '"pipe_closed"' events
+# One that dies without a word.
+"$vine" run --reconnect 0 zstd --level 19 -a "$address" /dev/zero >/dev/null 2>&1 || :
+"$vine" run sha256 -a "$address" src/fifo 2>/dev/null || :
+kill -TERM "$serving"
+wait "$serving" || fail "the appliance ended with $?"
+serving=
+is_json events 'all(has("event") and (.time | test("^[0-9-]{10}T[0-9:.]{12}Z$")))' \
+    '.[] | select(.event == "library_loaded") | .file == "new\nline.so" and .procedures == 3' \
+    '.[] | select(.event == "library_refused") | .file_hex == "61ff622e736f" and (.reason != "")' \
+    ".[] | select(.event == \"listening\") | .address == \"$address\" and .workers > 0" \
+    '[.[] | select(.event == "pipe_opened")][0] | .pipe == 1 and .name == "vine" and .pid > 1' \
+    '[.[] | select(.event == "pipe_closed")][0] | .pipe == 1 and (has("error") | not)' \
+    '[.[].event][-2:] == ["draining", "stopped"]' \
+    '.[-1].exit_status == 0 and .[-1].tasks_done > 0'
+
+# One that cannot begin says so in the same way.
+: >file
+expect 1 "$vine" appliance --json --listen "$scratch/file/below" >events
+is_json events 'length == 1' '.[0].event == "stopped" and .[0].exit_status == 1'

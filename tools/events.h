@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * events.h - what happens to an appliance of the command, an object a line on standard output
+ * (`vine appliance --json`). docs/guides/operation.md lists the events.
+ *
+ * Threads: any; lines are whole. Blocking: until somebody reads standard output.
+ */
+#ifndef VINE_TOOLS_EVENTS_H
+#define VINE_TOOLS_EVENTS_H
+
+#include <vine/appliance.h>
+
+#include "library.h"
+
+void events_listening(const struct vine_appliance *appliance, uint32_t worker_count);
+
+/* A vine_appliance_event_fn. */
+void events_appliance(void *context, const struct vine_appliance_event *event);
+
+/* The news of a vine_library_watcher. */
+void events_library(const struct vine_library_news *news);
+
+/* The last one, with what was done; `appliance` may be NULL: it never was. */
+void events_stopped(struct vine_appliance *appliance, int status);
+
+#endif
