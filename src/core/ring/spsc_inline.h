@@ -28,6 +28,7 @@
 #include <vine/spsc.h>
 
 #include "utils/atomic.h"
+#include "utils/hostile.h"
 
 /* The low half of a sequence or of a position is what a futex waits for. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "shared memory is little-endian");
@@ -58,8 +59,8 @@ VINE__ALWAYS_INLINE int vine__spsc_refresh(struct vine_spsc_producer *producer)
     const uint64_t consumed = vine__load_acquire_u64(producer->consumed);
 
     /* consumed_seen <= consumed <= position, in arithmetic that wraps. */
-    if (VINE__UNLIKELY(consumed - producer->consumed_seen >
-                       producer->position - producer->consumed_seen))
+    if (VINE__HOSTILE(consumed - producer->consumed_seen >
+                      producer->position - producer->consumed_seen))
         return -VINE_ECORRUPT;
     producer->consumed_seen = consumed;
     return 0;
@@ -156,7 +157,7 @@ VINE__ALWAYS_INLINE int vine__spsc_ready(const struct vine_spsc_consumer *consum
 
     if (VINE__LIKELY(sequence == consumer->position + 1))
         return 1;
-    return VINE__LIKELY(sequence == vine__spsc_old_sequence(consumer)) ? 0 : -VINE_ECORRUPT;
+    return VINE__HOSTILE(sequence != vine__spsc_old_sequence(consumer)) ? -VINE_ECORRUPT : 0;
 }
 
 /* Step over the message that vine__spsc_ready reported, when its payload has been copied. */

@@ -14,6 +14,7 @@
 
 #include "arch/clock/clock.h"
 #include "core/talk/pipe_internal.h"
+#include "utils/hostile.h"
 
 #define TOKEN_BYTES sizeof(struct vine_token)
 #define DESCRIPTOR_MAX                                                                             \
@@ -44,15 +45,16 @@ static int read_descriptor(struct vine_pipe *pipe, const unsigned char *at, stru
     const void *shared = NULL;
 
     memcpy(&token, at, sizeof token);
-    if (token.length < sizeof head || token.length > DESCRIPTOR_MAX)
+    if (VINE__HOSTILE(token.length < sizeof head || token.length > DESCRIPTOR_MAX))
         return -VINE_ECORRUPT;
     if (vine__pipe_resolve(pipe, &token, &shared) != 0)
         return -VINE_ECORRUPT;
     memcpy(parcel->block, shared, token.length);
     memcpy(&head, parcel->block, sizeof head);
-    if (head.size_bytes != token.length || head.token_count > VINE_TASK_DATA_MAX ||
-        head.bytes_size > VINE_RESULT_MAX ||
-        head.size_bytes != sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size)
+    if (VINE__HOSTILE(head.size_bytes != token.length || head.token_count > VINE_TASK_DATA_MAX ||
+                      head.bytes_size > VINE_RESULT_MAX ||
+                      head.size_bytes !=
+                          sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size))
         return -VINE_ECORRUPT;
     parcel->tokens = parcel->block + sizeof head;
     parcel->token_count = head.token_count;
@@ -72,7 +74,7 @@ static int open_parcel(struct vine_pipe *pipe, const struct vine_wire_completion
         return bytes != 0 ? -VINE_ECORRUPT
                           : read_descriptor(pipe, completion->body + VINE_RESULT_MAX - TOKEN_BYTES,
                                             parcel);
-    if (bytes + tokens * TOKEN_BYTES > VINE_RESULT_MAX)
+    if (VINE__HOSTILE(bytes + tokens * TOKEN_BYTES > VINE_RESULT_MAX))
         return -VINE_ECORRUPT;
     parcel->bytes = completion->body;
     parcel->bytes_size = bytes;
@@ -112,7 +114,7 @@ static int take_results(struct vine_task *task, const struct vine_wire_completio
 
     if (error)
         return error;
-    if (parcel.token_count != task->output_count)
+    if (VINE__HOSTILE(parcel.token_count != task->output_count))
         return -VINE_ECORRUPT;
     for (uint32_t i = 0; i < task->output_count && !error; i++)
         error =
@@ -185,8 +187,8 @@ static struct vine_task *claim(struct vine__channel *channel, uint64_t id)
 
     /* A guessed id may name a task that is being composed: acquire pairs with its issuer's
      * release. */
-    if (VINE__UNLIKELY(task == NULL) ||
-        VINE__UNLIKELY((vine__load_acquire_u32(&task->life) & VINE__TASK_PENDING) == 0))
+    if (VINE__HOSTILE(task == NULL ||
+                      (vine__load_acquire_u32(&task->life) & VINE__TASK_PENDING) == 0))
         return NULL;
     vine__store_relaxed_u32(&operation->state, VINE__OPERATION_DONE);
     return task;
@@ -195,12 +197,13 @@ static struct vine_task *claim(struct vine__channel *channel, uint64_t id)
 static int complete(struct vine__channel *channel, const struct vine_wire_completion *completion,
                     uint64_t now_ticks)
 {
-    struct vine_task *task =
-        completion->kind == VINE_WIRE_TASK ? claim(channel, completion->operation) : NULL;
+    struct vine_task *task = VINE__HOSTILE(completion->kind != VINE_WIRE_TASK)
+                                 ? NULL
+                                 : claim(channel, completion->operation);
     int status = 0;
     int error = 0;
 
-    if (VINE__UNLIKELY(task == NULL)) {
+    if (VINE__HOSTILE(task == NULL)) {
         count(&channel->ids_refused);
         return 0;
     }
@@ -244,7 +247,7 @@ int vine__channel_drain(struct vine__channel *channel)
         if (VINE__UNLIKELY(error))
             return error;
     }
-    if (VINE__UNLIKELY(error == -VINE_ECORRUPT)) {
+    if (VINE__HOSTILE(error == -VINE_ECORRUPT)) {
         vine__pipe_break(channel->pipe, error, true,
                          "an impossible sequence number in a completion ring");
         return error;

@@ -15,6 +15,7 @@
 
 #include "core/talk/served_internal.h"
 #include "utils/bits.h"
+#include "utils/hostile.h"
 
 #define TOKEN_BYTES sizeof(struct vine_token)
 #define DESCRIPTOR_BYTES_MAX                                                                       \
@@ -73,7 +74,7 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
     struct vine_wire_descriptor head;
     const void *shared = NULL;
 
-    if (token->length < sizeof head || token->length > DESCRIPTOR_BYTES_MAX)
+    if (VINE__HOSTILE(token->length < sizeof head || token->length > DESCRIPTOR_BYTES_MAX))
         return broken(pipe, "a descriptor of impossible size", token->length);
 
     const int error = resolve(pipe, token, &shared);
@@ -85,11 +86,12 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
         return VINE_EQUOTA;
     memcpy(call->block, shared, token->length);
     memcpy(&head, call->block, sizeof head);
-    if (head.token_count > VINE_TASK_DATA_MAX || head.bytes_size > VINE_TASK_BYTES_MAX ||
-        head.size_bytes != token->length ||
-        head.size_bytes != sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size)
+    if (VINE__HOSTILE(head.token_count > VINE_TASK_DATA_MAX ||
+                      head.bytes_size > VINE_TASK_BYTES_MAX || head.size_bytes != token->length ||
+                      head.size_bytes !=
+                          sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size))
         return broken(pipe, "a descriptor whose parts do not add up", head.size_bytes);
-    if (head.has_after && head.after_channel >= VINE_TALK_CHANNELS_MAX)
+    if (VINE__HOSTILE(head.has_after && head.after_channel >= VINE_TALK_CHANNELS_MAX))
         return broken(pipe, "a descriptor that waits for an impossible channel",
                       head.after_channel);
     call->has_after = head.has_after != 0;
@@ -113,12 +115,12 @@ static int read_body(struct vine_call *call, const struct vine_wire_submission *
     if (tokens == VINE_WIRE_DESCRIPTOR) {
         struct vine_token token;
 
-        if (bytes != 0)
+        if (VINE__HOSTILE(bytes != 0))
             return broken(call->pipe, "a submission with a descriptor and bytes", bytes);
         memcpy(&token, submission->body + VINE_WIRE_BODY_BYTES - TOKEN_BYTES, sizeof token);
         return read_descriptor(call, &token, ret_tokens, ret_token_count);
     }
-    if (bytes + tokens * TOKEN_BYTES > VINE_WIRE_BODY_BYTES)
+    if (VINE__HOSTILE(bytes + tokens * TOKEN_BYTES > VINE_WIRE_BODY_BYTES))
         return broken(call->pipe, "a submission of impossible shape", submission->shape);
     memcpy(call->inline_bytes, submission->body, VINE_WIRE_BODY_BYTES);
     call->bytes = call->inline_bytes;

@@ -11,6 +11,7 @@
 #include "arch/wake/futex.h"
 #include "core/talk/served_internal.h"
 #include "utils/assert.h"
+#include "utils/hostile.h"
 
 #define BURST 32 /* submissions taken from one channel before the next one's turn */
 
@@ -202,7 +203,7 @@ static const struct vine_procedure_definition *find_definition(struct vine_appli
     const uint32_t index = procedure - VINE_WIRE_PROCEDURES_FROM;
 
     /* Acquire pairs with the release in vine_appliance_register. */
-    if (index >= vine__load_acquire_u32(&appliance->procedure_count))
+    if (VINE__HOSTILE(index >= vine__load_acquire_u32(&appliance->procedure_count)))
         return NULL;
     return vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[index]);
 }
@@ -322,7 +323,7 @@ static int take_release(struct vine__served *pipe, const struct vine_wire_submis
 {
     const uint32_t count = VINE_WIRE_SHAPE_TOKENS(submission->shape);
 
-    if (count == 0 || count == VINE_WIRE_DESCRIPTOR) {
+    if (VINE__HOSTILE(count == 0 || count == VINE_WIRE_DESCRIPTOR)) {
         (void)snprintf(pipe->why, sizeof pipe->why, "a release message of shape %u",
                        submission->shape);
         return -VINE_EPROTOCOL;
