@@ -181,6 +181,8 @@ int trace_serve(const struct trace_allocator *allocator)
             return 2;
         if (strcmp(command, "memory") == 0) {
             run_memory(trace, seed, count);
+        } else if (strcmp(command, "steps") == 0) {
+            (void)printf("%u\n", allocator->steps != NULL ? allocator->steps() : 0);
         } else {
             if (!is_filled)
                 fill(trace, 0);
@@ -190,13 +192,5 @@ int trace_serve(const struct trace_allocator *allocator)
         (void)fflush(stdout);
     }
     free(trace);
-    return 0;
-}
-
-int trace_main(int argument_count, char **arguments, const struct trace_allocator *allocator)
-{
-    if (argument_count == 2 && strcmp(arguments[1], "--serve") == 0)
-        return trace_serve(allocator);
-    (void)printf("A peer of bench_allocator, which runs it.\n");
     return 0;
 }

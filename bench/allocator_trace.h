@@ -27,14 +27,13 @@ struct trace_allocator {
     uint64_t (*alloc)(size_t size_bytes);        /* a handle; UINT64_MAX when there is no room */
     void (*free)(uint64_t handle, size_t index); /* index: which of the living blocks */
     unsigned char *(*memory)(uint64_t handle);   /* where a block lies */
+    uint32_t (*steps)(void);                     /* most of an operation so far; may be NULL */
 };
 
-/* The commands are "pairs SEED COUNT" (answer: ns a pair, p50 and p99 of single pairs) and
- * "memory SEED COUNT" (answer: resident / live). Returns the program's exit code. */
+/* The commands are "pairs SEED COUNT" (answer: ns a pair, p50 and p99 of single pairs),
+ * "memory SEED COUNT" (answer: resident / live) and "steps 0 0". Returns the program's exit
+ * code. */
 int trace_serve(const struct trace_allocator *allocator);
-
-/* The main function of a peer's program: serves if it is run with --serve, as the driver does. */
-int trace_main(int argument_count, char **arguments, const struct trace_allocator *allocator);
 
 #ifdef __cplusplus
 }

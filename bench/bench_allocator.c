@@ -1,260 +1,104 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pairs of free and alloc on a mixed trace, and memory over live bytes: our strategies, boxes, and
- * the peers whose programs lie beside this one, all in turns.
+ * the peers, a program each (peer_*), all in turns.
  *
- *   bench_allocator [ROUNDS]       the table (5 rounds)
- *   bench_allocator --serve NAME   one of ours, for the driver
+ *   bench_allocator [ROUNDS]    5 without
  *
  * The bars were set where mimalloc took 45 ns a pair with a p99 of 240. Where it takes longer,
  * because a miss of the second cache does, they are read as ratios to it: general 60 / 45, tlsf
  * 100 / 45 with a p99 of 300 / 240.
  */
 #include "allocator_trace.h"
+#include "bench.h"
+#include "peer.h"
 
-#include "arch/clock/clock.h"
+#include <vine/allocator.h>
 
-#include <vine/box.h>
-
-#include <fcntl.h>
-#include <libgen.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define EXTENT_BYTES (UINT64_C(2) << 30)
 
 enum {
     ROUNDS_MAX = 101,
     PAIRS = 300000,
     MEMORY_PAIRS = 2000000,
-    SERVED_MAX = 8,
 };
 
-/* ---- ours, as they are served ---------------------------------------------------------------- */
-
-static struct vine_allocator *allocator;
-static struct vine_box_book *book;
-static unsigned char *extent;
-static struct vine_token tokens[TRACE_BLOCKS + 1];
-static uint32_t token_free[TRACE_BLOCKS + 1];
-static uint32_t token_free_count;
-
-static int open_strategy(enum vine_allocator_strategy strategy, uint32_t granule_bytes)
-{
-    const struct vine_allocator_options options = {
-        .size_bytes = sizeof(options),
-        .strategy = strategy,
-        .granule_bytes = granule_bytes,
-        .extent_bytes = EXTENT_BYTES,
-        .blocks_max = strategy == VINE_ALLOCATOR_TLSF ? 160000 : 0,
-    };
-    extent = mmap(NULL, EXTENT_BYTES, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return extent == MAP_FAILED ? 1 : vine_allocator_create(&options, &allocator);
-}
-
-static int open_general(void)
-{
-    return open_strategy(VINE_ALLOCATOR_GENERAL, 64);
-}
-
-static int open_general_16(void)
-{
-    return open_strategy(VINE_ALLOCATOR_GENERAL, 16);
-}
-
-static int open_tlsf(void)
-{
-    return open_strategy(VINE_ALLOCATOR_TLSF, 64);
-}
-
-static uint64_t alloc(size_t size_bytes)
-{
-    uint64_t offset;
-    return vine_allocator_alloc(allocator, size_bytes, &offset) == 0 ? offset : UINT64_MAX;
-}
-
-static void give(uint64_t handle, size_t index)
-{
-    (void)index;
-    if (vine_allocator_free(allocator, handle) != 0)
-        abort();
-}
-
-static unsigned char *memory_of(uint64_t handle)
-{
-    return extent + handle;
-}
-
-static int open_boxes(void)
-{
-    struct vine_extent_index index;
-    if (open_general() != 0 || vine_box_book_create(1, &book) != 0)
-        return 1;
-    const struct vine_box_extent box_extent = {
-        .base = extent, .size_bytes = EXTENT_BYTES, .allocator = allocator};
-    for (uint32_t i = 0; i <= TRACE_BLOCKS; i++)
-        token_free[token_free_count++] = i;
-    return vine_box_book_add_extent(book, &box_extent, &index);
-}
-
-static uint64_t alloc_box(size_t size_bytes)
-{
-    struct vine_box box;
-    if (vine_box_create(book, (struct vine_box_type){1}, (uint32_t)size_bytes, &box) != 0)
-        return UINT64_MAX;
-    const uint32_t place = token_free[--token_free_count];
-    tokens[place] = box.token;
-    return place;
-}
-
-static void give_box(uint64_t handle, size_t index)
-{
-    (void)index;
-    if (vine_box_free(book, &tokens[handle]) != 0)
-        abort();
-    token_free[token_free_count++] = (uint32_t)handle;
-}
-
-static unsigned char *memory_of_box(uint64_t handle)
-{
-    return extent + (uint64_t)tokens[handle].offset_units * VINE_TOKEN_UNIT_BYTES;
-}
-
-static const struct trace_allocator ours[] = {
-    {"general", open_general, alloc, give, memory_of},
-    {"general, granules of 16", open_general_16, alloc, give, memory_of},
-    {"tlsf", open_tlsf, alloc, give, memory_of},
-    {"boxes over general", open_boxes, alloc_box, give_box, memory_of_box},
-};
-
-/* ---- the driver ------------------------------------------------------------------------------ */
+/* mimalloc's own when the bars were set. */
+#define BASE_NS     45
+#define BASE_P99_NS 240
 
 struct served {
     const char *name;
-    const char *program; /* NULL: this one, with --serve */
-    double bar_ns;       /* at mimalloc's 45 */
-    double bar_p99_ns;   /* 0: none */
+    const char *program;
+    double bar_ns; /* at mimalloc's BASE_NS; 0: none */
+    double bar_p99_ns;
     double bar_memory;
-    pid_t pid;
-    FILE *to;
-    FILE *from;
+    struct bench_peer peer;
     uint32_t rounds;
     double ns[ROUNDS_MAX];
     double p99_ns[ROUNDS_MAX];
     double memory;
 };
 
-static struct served served[SERVED_MAX] = {
-    {.name = "mimalloc", .program = "bench_allocator_mimalloc"},
-    {.name = "libc malloc", .program = "bench_allocator_libc"},
-    {.name = "Boost rbtree_best_fit", .program = "bench_allocator_boost"},
-    {.name = "general", .bar_ns = 60, .bar_memory = 1.09},
-    {.name = "general, granules of 16", .bar_memory = 1.09},
-    {.name = "tlsf", .bar_ns = 100, .bar_p99_ns = 300, .bar_memory = 1.09},
-    {.name = "boxes over general"},
+static struct served served[] = {
+    {.name = "mimalloc", .program = "peer_mimalloc"},
+    {.name = "libc malloc", .program = "peer_libc"},
+    {.name = "Boost rbtree_best_fit", .program = "peer_boost"},
+    {.name = "general", .program = "peer_strategy", .bar_ns = 60, .bar_memory = 1.09},
+    {.name = "general, granules of 16", .program = "peer_strategy", .bar_memory = 1.09},
+    {.name = "tlsf",
+     .program = "peer_strategy",
+     .bar_ns = 100,
+     .bar_p99_ns = 300,
+     .bar_memory = 1.09},
+    {.name = "boxes over general", .program = "peer_strategy"},
 };
 
-static int serve(const char *name)
+#define SERVED   (sizeof(served) / sizeof(served[0]))
+#define MIMALLOC (&served[0])
+#define TLSF     (&served[5])
+
+static void tell(struct served *one, const char *command, uint32_t seed, uint32_t count)
 {
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        if (strcmp(ours[i].name, name) == 0)
-            return trace_serve(&ours[i]);
-    }
-    return 2;
+    (void)fprintf(one->peer.to, "%s %u %u\n", command, seed, count);
+    (void)fflush(one->peer.to);
 }
 
-static int start(struct served *peer, const char *self)
-{
-    char folder[4096];
-    char path[4200];
-    int to[2];
-    int from[2];
-    (void)snprintf(folder, sizeof(folder), "%s", self);
-    (void)snprintf(path, sizeof(path), "%s/%s", dirname(folder),
-                   peer->program != NULL ? peer->program : "bench_allocator");
-    if (access(path, X_OK) != 0 || pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
-        return -1;
-    (void)fflush(stdout);
-    peer->pid = fork();
-    if (peer->pid == 0) {
-        (void)dup2(to[0], 0);
-        (void)dup2(from[1], 1);
-        (void)close(to[1]);
-        (void)close(from[0]);
-        if (peer->program != NULL)
-            (void)execl(path, peer->program, "--serve", (char *)NULL);
-        else
-            (void)execl(path, "bench_allocator", "--serve", peer->name, (char *)NULL);
-        _exit(127);
-    }
-    (void)close(to[0]);
-    (void)close(from[1]);
-    peer->to = fdopen(to[1], "w");
-    peer->from = fdopen(from[0], "r");
-    return peer->pid > 0 && peer->to != NULL && peer->from != NULL ? 0 : -1;
-}
-
-static void stop(struct served *peer)
-{
-    (void)fclose(peer->to);
-    (void)fclose(peer->from);
-    (void)waitpid(peer->pid, NULL, 0);
-    peer->pid = 0;
-}
-
-static int round_of(struct served *peer, uint32_t seed)
+static bool play_round(struct served *one, uint32_t seed)
 {
     double p50_ns;
-    (void)fprintf(peer->to, "pairs %u %u\n", seed, PAIRS);
-    (void)fflush(peer->to);
-    if (fscanf(peer->from, "%lf %lf %lf", &peer->ns[peer->rounds], &p50_ns,
-               &peer->p99_ns[peer->rounds]) != 3)
-        return -1;
-    peer->rounds++;
-    return 0;
+
+    tell(one, "pairs", seed, PAIRS);
+    if (fscanf(one->peer.from, "%lf %lf %lf", &one->ns[one->rounds], &p50_ns,
+               &one->p99_ns[one->rounds]) != 3)
+        return false;
+    one->rounds++;
+    return true;
 }
 
-static int memory_of_served(struct served *peer, const char *self)
+static bool measure_memory(struct served *one)
 {
-    if (start(peer, self) != 0)
-        return -1;
-    (void)fprintf(peer->to, "memory 7 %u\n", MEMORY_PAIRS);
-    (void)fflush(peer->to);
-    const int found = fscanf(peer->from, "%lf", &peer->memory);
-    stop(peer);
-    return found == 1 ? 0 : -1;
-}
+    if (!bench_peer_start(&one->peer, one->program, one->name))
+        return false;
+    tell(one, "memory", 7, MEMORY_PAIRS);
 
-static int compare_double(const void *left, const void *right)
-{
-    const double a = *(const double *)left;
-    const double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
+    const int found = fscanf(one->peer.from, "%lf", &one->memory);
 
-static double median(const double *values, uint32_t count)
-{
-    double sorted[ROUNDS_MAX];
-    memcpy(sorted, values, count * sizeof(double));
-    qsort(sorted, count, sizeof(double), compare_double);
-    return sorted[count / 2];
+    bench_peer_stop(&one->peer);
+    return found == 1;
 }
 
 /* The median of the ratios within a round: what the machine does to a round, it does to both. */
-static double ratio(const struct served *peer, const struct served *base)
+static double ratio(const double *values, const double *base, uint32_t rounds)
 {
     double ratios[ROUNDS_MAX];
-    for (uint32_t i = 0; i < peer->rounds; i++)
-        ratios[i] = peer->ns[i] / base->ns[i];
-    return median(ratios, peer->rounds);
+
+    for (uint32_t n = 0; n < rounds; n++)
+        ratios[n] = values[n] / base[n];
+    return bench_median(ratios, rounds);
 }
 
 /* ns of one read that depends on the one before, at random in 8 MiB: what each miss of the second
@@ -284,10 +128,10 @@ static double miss_ns(void)
     }
     void *volatile sink;
     char *at = memory;
-    const uint64_t begin_ns = vine__clock_now_ns();
+    const uint64_t begin_ns = bench_now_ns();
     for (uint32_t i = 0; i < READS; i++)
         memcpy(&at, at, sizeof(at));
-    const uint64_t end_ns = vine__clock_now_ns();
+    const uint64_t end_ns = bench_now_ns();
     sink = at;
     (void)sink;
     free(memory);
@@ -295,85 +139,109 @@ static double miss_ns(void)
     return (double)(end_ns - begin_ns) / READS;
 }
 
-static const char *verdict(const struct served *peer, double to_mimalloc, double p99_ns,
-                           double peer_p99_ns)
+/* A row of times; the bar is an absolute one, or the same in proportion to mimalloc. */
+static void print_times(const struct served *one, const char *of, const double *values,
+                        const double *base, double bar, double bar_base)
 {
-    if (peer->bar_ns == 0)
-        return "";
-    const double ns = median(peer->ns, peer->rounds);
-    const bool fast = ns <= peer->bar_ns || to_mimalloc <= peer->bar_ns / 45;
-    const bool steady = peer->bar_p99_ns == 0 || p99_ns <= peer->bar_p99_ns ||
-                        p99_ns <= peer_p99_ns * peer->bar_p99_ns / 240;
-    const bool small = peer->memory <= peer->bar_memory;
-    if (fast && steady && small)
-        return "met";
-    return !fast ? "missed: ns" : !steady ? "missed: p99" : "missed: memory";
+    struct bench_row row = {.limit = "misses of the second cache, of which a pair has one in the "
+                                     "books, and what another process takes of the caches"};
+    double sorted[ROUNDS_MAX];
+
+    memcpy(sorted, values, one->rounds * sizeof(double));
+
+    const double value = bench_median(sorted, one->rounds);
+
+    (void)snprintf(row.what, sizeof(row.what), "%s: %s", one->name, of);
+    (void)snprintf(row.measured, sizeof(row.measured), "%.0f ns", value);
+    if (one != MIMALLOC && MIMALLOC->rounds == one->rounds) {
+        const double to_base = ratio(values, base, one->rounds);
+
+        (void)snprintf(row.ratio, sizeof(row.ratio), "%.2f", to_base);
+        (void)snprintf(row.beside, sizeof(row.beside), "mimalloc");
+        row.is_met = bar > 0 && to_base <= bar / bar_base;
+    }
+    if (bar > 0) {
+        (void)snprintf(row.bar, sizeof(row.bar), "at most %.0f ns, or %.2f", bar, bar / bar_base);
+        row.is_met |= value <= bar;
+    }
+    bench_table_row(&row);
 }
 
-static void print_table(uint32_t rounds, double miss)
+static void print_memory(const struct served *one)
 {
-    const struct served *mimalloc = &served[0];
-    const double mimalloc_p99_ns =
-        mimalloc->rounds != 0 ? median(mimalloc->p99_ns, mimalloc->rounds) : 0;
-    (void)printf(
-        "\nOne pair of free and alloc; %u living blocks of 16 B to 64 KiB, log-uniform.\n"
-        "Medians of %u interleaved rounds of %u pairs. A miss of the second cache: %.0f ns."
-        "\n\n",
-        TRACE_BLOCKS, rounds, PAIRS, miss);
-    (void)printf("| allocator | ns a pair | to mimalloc | p99 ns | resident / live | bars | |\n"
-                 "|---|---|---|---|---|---|---|\n");
-    for (uint32_t i = 0; i < SERVED_MAX && served[i].name != NULL; i++) {
-        const struct served *peer = &served[i];
-        char bars[96] = "";
-        if (peer->rounds == 0)
+    struct bench_row row = {.limit = NULL};
+
+    (void)snprintf(row.what, sizeof(row.what), "%s: resident to live", one->name);
+    (void)snprintf(row.measured, sizeof(row.measured), "%.3f", one->memory);
+    if (one->bar_memory > 0)
+        (void)snprintf(row.bar, sizeof(row.bar), "at most %.2f", one->bar_memory);
+    row.is_met = one->memory <= one->bar_memory;
+    bench_table_row(&row);
+}
+
+static void print_steps(uint32_t seen)
+{
+    struct bench_row row = {.limit = NULL};
+
+    (void)snprintf(row.what, sizeof(row.what), "tlsf: most steps of an operation here");
+    (void)snprintf(row.measured, sizeof(row.measured), "%u", seen);
+    (void)snprintf(row.bar, sizeof(row.bar), "%u, proven", VINE_ALLOCATOR_STEPS_MAX);
+    row.is_met = seen <= VINE_ALLOCATOR_STEPS_MAX;
+    bench_table_row(&row);
+}
+
+static void print_table(uint32_t rounds, double miss, uint32_t steps)
+{
+    char note[512];
+
+    (void)snprintf(note, sizeof(note),
+                   "One pair of free and alloc; %u living blocks of 16 B to 64 KiB, log-uniform. "
+                   "Medians of %u interleaved rounds of %u pairs. A miss of the second cache takes "
+                   "%.0f ns here. The proof of the steps is the sum of the loops' limits, which "
+                   "`src/core/allocator/allocator_internal.h` asserts and "
+                   "`tests/unit/core/allocator/test_tlsf_steps.c` attacks.",
+                   TRACE_BLOCKS, rounds, PAIRS, miss);
+    bench_table_begin("Allocators", note);
+    for (size_t n = 0; n < SERVED; n++) {
+        const struct served *one = &served[n];
+
+        if (one->rounds == 0)
             continue;
-        const double to_mimalloc = mimalloc->rounds != 0 ? ratio(peer, mimalloc) : 0;
-        const double p99_ns = median(peer->p99_ns, peer->rounds);
-        if (peer->bar_ns != 0)
-            (void)snprintf(bars, sizeof(bars), "%.0f ns (%.2f x)%s, %.2f", peer->bar_ns,
-                           peer->bar_ns / 45, peer->bar_p99_ns != 0 ? ", p99 300" : "",
-                           peer->bar_memory);
-        (void)printf("| %s | %.0f | %.2f | %.0f | %.3f | %s | %s |\n", peer->name,
-                     median(peer->ns, peer->rounds), to_mimalloc, p99_ns, peer->memory, bars,
-                     verdict(peer, to_mimalloc, p99_ns, mimalloc_p99_ns));
+        print_times(one, "a pair", one->ns, MIMALLOC->ns, one->bar_ns, BASE_NS);
+        print_times(one, "p99 of single pairs", one->p99_ns, MIMALLOC->p99_ns, one->bar_p99_ns,
+                    BASE_P99_NS);
+        print_memory(one);
     }
+    print_steps(steps);
+    bench_table_end();
 }
 
 int main(int argument_count, char **arguments)
 {
-    if (argument_count == 3 && strcmp(arguments[1], "--serve") == 0)
-        return serve(arguments[2]);
     const long asked = argument_count > 1 ? strtol(arguments[1], NULL, 10) : 5;
     const uint32_t rounds = asked >= 1 && asked <= ROUNDS_MAX ? (uint32_t)asked : 5;
-    char self[4096] = "";
     double misses[ROUNDS_MAX];
-    cpu_set_t cpus;
+    uint32_t steps = 0;
 
     (void)signal(SIGPIPE, SIG_IGN);
-    if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-        return 1;
-    CPU_ZERO(&cpus);
-    CPU_SET((size_t)sysconf(_SC_NPROCESSORS_ONLN) - 1, &cpus);
-    (void)sched_setaffinity(0, sizeof(cpus), &cpus); /* inherited; turns never overlap */
-    for (uint32_t i = 0; i < SERVED_MAX && served[i].name != NULL; i++) {
-        if (memory_of_served(&served[i], self) != 0 || start(&served[i], self) != 0) {
-            (void)printf("%s is left out: its program is not here or failed\n", served[i].name);
-            served[i].pid = 0;
-        }
-    }
+    bench_pin(1); /* inherited; turns never overlap */
+    for (size_t n = 0; n < SERVED; n++)
+        if (!measure_memory(&served[n]) ||
+            !bench_peer_start(&served[n].peer, served[n].program, served[n].name))
+            (void)printf("%s is left out: its program is not here or failed\n\n", served[n].name);
     for (uint32_t round = 0; round <= rounds; round++) {
         misses[round > 0 ? round - 1 : 0] = miss_ns();
-        for (uint32_t i = 0; i < SERVED_MAX && served[i].name != NULL; i++) {
-            if (served[i].pid == 0 || round_of(&served[i], round + 1) != 0)
+        for (size_t n = 0; n < SERVED; n++) {
+            if (served[n].peer.pid == 0 || !play_round(&served[n], round + 1))
                 continue;
             if (round == 0) /* warms up */
-                served[i].rounds = 0;
+                served[n].rounds = 0;
         }
     }
-    for (uint32_t i = 0; i < SERVED_MAX && served[i].name != NULL; i++) {
-        if (served[i].pid != 0)
-            stop(&served[i]);
-    }
-    print_table(rounds, median(misses, rounds));
+    tell(TLSF, "steps", 0, 0);
+    bench_require(fscanf(TLSF->peer.from, "%u", &steps) == 1, "steps");
+    for (size_t n = 0; n < SERVED; n++)
+        bench_peer_stop(&served[n].peer);
+    print_table(rounds, bench_median(misses, rounds), steps);
     return 0;
 }

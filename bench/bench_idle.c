@@ -4,77 +4,27 @@
  * and all in. The appliance and the application are processes of their own; each pipe has run a
  * task.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <vine/vine.h>
+#include "serving.h"
 
 #define PIPES_MOST 1000
-#define QUIET_S    5
-
-static struct vine_appliance *appliance;
-
-static int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
-
-static void check(int error, const char *what)
-{
-    if (error == 0)
-        return;
-    fprintf(stderr, "bench_idle: %s: %s\n", what, vine_error_text(error));
-    exit(1);
-}
-
-static void stop(int number)
-{
-    (void)number;
-    vine_appliance_stop(appliance);
-}
-
-static int serve(const char *path)
-{
-    static const struct vine_procedure_definition noop = {
-        .size_bytes = sizeof noop,
-        .name = "noop",
-        .run = run_noop,
-        .flags = VINE_PROCEDURE_SHORT,
-    };
-
-    check(vine_appliance_create(NULL, &appliance), "create");
-    check(vine_appliance_register(appliance, &noop), "register");
-    signal(SIGTERM, stop);
-    check(vine_appliance_listen(appliance, path), "listen");
-    check(vine_appliance_serve(appliance), "serve");
-    vine_appliance_destroy(appliance);
-    return 0;
-}
+#define QUIET_S    4
 
 /* Processor time that a process has used, in seconds. */
 static double processor_seconds(pid_t pid)
 {
-    char name[64];
-    unsigned long user = 0;
-    unsigned long system = 0;
+    struct timespec used;
+    clockid_t clock;
 
-    (void)snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-
-    FILE *file = fopen(name, "r");
-
-    if (file == NULL ||
-        fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-               &system) != 2)
-        exit(1);
-    fclose(file);
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    bench_require(clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &used) == 0,
+                  "clock_getcpuclockid");
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 /* Memory of a process with its share of what it shares, in KiB. */
@@ -84,24 +34,63 @@ static double resident_kib(pid_t pid)
     char line[256];
     double kib = 0;
 
-    (void)snprintf(name, sizeof name, "/proc/%d/smaps_rollup", (int)pid);
+    (void)snprintf(name, sizeof(name), "/proc/%d/smaps_rollup", (int)pid);
 
     FILE *file = fopen(name, "r");
 
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    bench_require(file != NULL, name);
+    while (fgets(line, sizeof(line), file) != NULL)
         if (sscanf(line, "Pss: %lf", &kib) == 1)
             break;
-    if (file != NULL)
-        fclose(file);
+    (void)fclose(file);
     return kib;
+}
+
+static void rest(time_t seconds)
+{
+    const struct timespec time = {.tv_sec = seconds};
+
+    (void)nanosleep(&time, NULL);
+}
+
+static void print_processor_time(int pipe_count, const struct bench_serving *serving)
+{
+    struct bench_row row = {.limit = NULL};
+
+    rest(1); /* until the last pipe has been put to sleep */
+
+    const double before_s = processor_seconds(serving->pid) + processor_seconds(getpid());
+
+    rest(QUIET_S);
+
+    const double used_s = processor_seconds(serving->pid) + processor_seconds(getpid()) - before_s;
+
+    (void)snprintf(row.what, sizeof(row.what), "processor time of %d idle pipes, both sides",
+                   pipe_count);
+    (void)snprintf(row.measured, sizeof(row.measured), "%.3f %% of one", 100 * used_s / QUIET_S);
+    (void)snprintf(row.bar, sizeof(row.bar), "below 1 %%");
+    row.is_met = used_s / QUIET_S < 0.01;
+    bench_table_row(&row);
+}
+
+static void print_memory(int pipe_count, double kib)
+{
+    struct bench_row row = {.limit = NULL};
+
+    (void)snprintf(row.what, sizeof(row.what), "memory of each of %d, both sides and all in",
+                   pipe_count);
+    (void)snprintf(row.measured, sizeof(row.measured), "%.0f KiB", kib);
+    (void)snprintf(row.bar, sizeof(row.bar), "below 512 KiB");
+    row.is_met = kib < 512;
+    bench_table_row(&row);
 }
 
 int main(void)
 {
-    static struct vine_pipe *pipes[PIPES_MOST];
+    static struct bench_application applications[PIPES_MOST];
     static const int steps[] = {100, PIPES_MOST};
+    struct bench_serving serving;
     struct rlimit limit;
-    char path[64];
     int open_count = 0;
     double before_kib = 0; /* with one pipe */
 
@@ -109,45 +98,23 @@ int main(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    (void)snprintf(path, sizeof path, "/tmp/vine-bench-%d.socket", (int)getpid());
-
-    const pid_t server = fork();
-
-    if (server == 0)
-        return serve(path);
-    for (size_t step = 0; step < sizeof steps / sizeof steps[0]; step++) {
+    bench_serving_start(&serving, &(struct bench_serving_options){.is_pinned = false});
+    bench_table_begin("Idle pipes", "Each has run a task. Nothing is measured beside them: the "
+                                    "limit is nothing at all.");
+    for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
         for (; open_count < steps[step]; open_count++) {
-            struct vine_procedure *noop;
-            int error = -VINE_ENOAPPLIANCE;
-
-            while (error == -VINE_ENOAPPLIANCE)
-                error = vine_pipe_open(path, NULL, &pipes[open_count]);
-            check(error, "open");
-            check(vine_procedure_get(pipes[open_count], "noop", &noop), "noop");
-            check(vine_task_run(pipes[open_count], noop, NULL, VINE_FOREVER, NULL, NULL), "run");
+            bench_application_open(&applications[open_count], &serving, VINE_WAIT_AUTO, 0);
+            bench_noop_trips(&applications[open_count], 1);
             if (open_count == 0)
-                before_kib = resident_kib(server) + resident_kib(getpid());
+                before_kib = resident_kib(serving.pid) + resident_kib(getpid());
         }
-
-        const struct timespec settle = {.tv_sec = 1};
-        const struct timespec quiet = {.tv_sec = QUIET_S};
-
-        nanosleep(&settle, NULL);
-
-        const double before_s = processor_seconds(server) + processor_seconds(getpid());
-
-        nanosleep(&quiet, NULL);
-        printf("%4d idle pipes: %.2f %% of a core (below 1)", open_count,
-               100 * (processor_seconds(server) + processor_seconds(getpid()) - before_s) /
-                   QUIET_S);
-        if (step > 0)
-            printf("; %.0f KiB resident each, both sides and all in (below 512)",
-                   (resident_kib(server) + resident_kib(getpid()) - before_kib) / open_count);
-        printf("\n");
+        print_processor_time(open_count, &serving);
     }
-    for (int i = 0; i < open_count; i++)
-        vine_pipe_close(pipes[i]);
-    kill(server, SIGTERM);
-    waitpid(server, NULL, 0);
+    print_memory(open_count, (resident_kib(serving.pid) + resident_kib(getpid()) - before_kib) /
+                                 (open_count - 1));
+    bench_table_end();
+    for (int n = 0; n < open_count; n++)
+        vine_pipe_close(applications[n].pipe);
+    bench_serving_stop(&serving);
     return 0;
 }

@@ -5,15 +5,13 @@
  *
  *   bench_ring [ROUNDS]    21 without
  */
-#include "duet.h"
+#include "contests.h"
 
 #include "core/ring/spsc_inline.h"
-#include "utils/atomic.h"
 
 #include <vine/mpmc.h>
 #include <vine/spsc.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #define SLOTS 1024U
@@ -102,98 +100,31 @@ static void open(struct duet *duet)
     const struct half *theirs = (const struct half *)(const void *)(duet->theirs + DUET_AT_OPEN);
     const size_t size = vine_mpmc_size(SLOTS);
 
-    duet_require(DUET_AT_OPEN + sizeof(struct half) <= DUET_HALF_BYTES, "half");
-    duet_require(2 * size <= DUET_SHARED_BYTES, "shared");
+    bench_require(DUET_AT_OPEN + sizeof(struct half) <= DUET_HALF_BYTES, "half");
+    bench_require(2 * size <= DUET_SHARED_BYTES, "shared");
     index_ring = (struct index_ring){.ours = &ours->index, .theirs = &theirs->index};
-    duet_require(vine_spsc_producer_init(&producer, ours->slots, SLOTS, &theirs->consumed) == 0,
-                 "producer");
-    duet_require(vine_spsc_consumer_init(&consumer, theirs->slots, SLOTS, &ours->consumed) == 0,
-                 "consumer");
+    bench_require(vine_spsc_producer_init(&producer, ours->slots, SLOTS, &theirs->consumed) == 0,
+                  "producer");
+    bench_require(vine_spsc_consumer_init(&consumer, theirs->slots, SLOTS, &ours->consumed) == 0,
+                  "consumer");
     for (size_t n = 0; n < 2; n++) {
         unsigned char *memory = duet->shared + n * (DUET_SHARED_BYTES / 2);
 
         if (duet->side == 0)
-            duet_require(vine_mpmc_format(memory, size, SLOTS) == 0, "format");
-        duet_require(vine_mpmc_attach(&queues[n], memory, size) == 0, "attach");
+            bench_require(vine_mpmc_format(memory, size, SLOTS) == 0, "format");
+        bench_require(vine_mpmc_attach(&queues[n], memory, size) == 0, "attach");
     }
 }
 
-/* ---- round trips ----------------------------------------------------------------------------- */
-
-/* One that leads and one that follows, out of a call that sends and a call that receives. Both spin
- * with a pause, as the mailbox does. */
-#define ROUND_TRIP(name, send, receive)                                                            \
-    static void lead_##name(struct duet *duet, uint64_t count)                                     \
-    {                                                                                              \
-        unsigned char message[DUET_BYTES] = {1};                                                   \
-                                                                                                   \
-        (void)duet;                                                                                \
-        for (uint64_t n = 0; n < count; n++) {                                                     \
-            while (!(send))                                                                        \
-                vine__cpu_relax();                                                                 \
-            while (!(receive))                                                                     \
-                vine__cpu_relax();                                                                 \
-        }                                                                                          \
-    }                                                                                              \
-    static void follow_##name(struct duet *duet, uint64_t count)                                   \
-    {                                                                                              \
-        unsigned char message[DUET_BYTES];                                                         \
-                                                                                                   \
-        (void)duet;                                                                                \
-        for (uint64_t n = 0; n < count; n++) {                                                     \
-            while (!(receive))                                                                     \
-                vine__cpu_relax();                                                                 \
-            while (!(send))                                                                        \
-                vine__cpu_relax();                                                                 \
-        }                                                                                          \
-    }
+/* ---- the contests --------------------------------------------------------------------------- */
 
 ROUND_TRIP(index, index_push(&index_ring, message, 1) == 1, index_pop(&index_ring, message, 1) == 1)
-ROUND_TRIP(spsc, vine_spsc_push(&producer, message, sizeof(message)) == 0,
+ROUND_TRIP(spsc, vine_spsc_push(&producer, message, DUET_BYTES) == 0,
            vine_spsc_pop(&consumer, message) == 0)
-ROUND_TRIP(spsc_inline, vine__spsc_push(&producer, message, sizeof(message)) == 0,
+ROUND_TRIP(spsc_inline, vine__spsc_push(&producer, message, DUET_BYTES) == 0,
            vine__spsc_pop(&consumer, message) == 0)
-ROUND_TRIP(mpmc, vine_mpmc_push(&queues[duet->side], message, sizeof(message)) == 0,
+ROUND_TRIP(mpmc, vine_mpmc_push(&queues[duet->side], message, DUET_BYTES) == 0,
            vine_mpmc_pop(&queues[!duet->side], message) == 0)
-
-/* ---- streams --------------------------------------------------------------------------------- */
-
-/* `push` and `pop` return how many of `want` they moved. */
-#define STREAM(name, batch, push, pop)                                                             \
-    static void lead_##name(struct duet *duet, uint64_t count)                                     \
-    {                                                                                              \
-        unsigned char messages[(batch)*DUET_BYTES] = {1};                                          \
-        const uint32_t want = (batch);                                                             \
-                                                                                                   \
-        (void)duet;                                                                                \
-        (void)want;                                                                                \
-        for (uint64_t sent = 0; sent < count;) {                                                   \
-            const int moved = (int)(push);                                                         \
-                                                                                                   \
-            if (moved > 0)                                                                         \
-                sent += (uint64_t)moved;                                                           \
-            else                                                                                   \
-                vine__cpu_relax();                                                                 \
-        }                                                                                          \
-    }                                                                                              \
-    static void follow_##name(struct duet *duet, uint64_t count)                                   \
-    {                                                                                              \
-        unsigned char messages[(batch)*DUET_BYTES];                                                \
-        const uint32_t want = (batch);                                                             \
-                                                                                                   \
-        (void)duet;                                                                                \
-        (void)want;                                                                                \
-        for (uint64_t taken = 0; taken < count;) {                                                 \
-            const int moved = (int)(pop);                                                          \
-                                                                                                   \
-            if (moved > 0)                                                                         \
-                taken += (uint64_t)moved;                                                          \
-            else                                                                                   \
-                vine__cpu_relax();                                                                 \
-            /* The copy is what is measured: nobody may leave it out. */                           \
-            __asm__ volatile("" : : "r"(messages) : "memory");                                     \
-        }                                                                                          \
-    }
 
 STREAM(index_1, 1, index_push(&index_ring, messages, 1), index_pop(&index_ring, messages, 1))
 STREAM(spsc_1, 1, vine_spsc_push(&producer, messages, DUET_BYTES) == 0,
@@ -209,39 +140,39 @@ STREAM(spsc_32, BATCH, vine_spsc_push_burst(&producer, messages, DUET_BYTES, wan
 STREAM(mpmc_32, BATCH, vine_mpmc_push_burst(&queues[0], messages, DUET_BYTES, want),
        vine_mpmc_pop_burst(&queues[0], messages, want))
 
-#define CONTEST(title, function, number, rate, reference, ratio)                                   \
-    {                                                                                              \
-        .name = title, .lead = lead_##function, .follow = follow_##function, .count = number,      \
-        .is_rate = rate, .against = reference, .bar = ratio                                        \
-    }
+static const struct duet_contest spsc_trip =
+    CONTEST("spsc", spsc, 20000, DUET_NS, &duet_mailbox, 1.10);
+static const struct duet_contest inline_trip =
+    CONTEST("spsc, inline", spsc_inline, 20000, DUET_NS, &duet_mailbox, 1.10);
+static const struct duet_contest mpmc_trip =
+    CONTEST("mpmc, uncontended", mpmc, 20000, DUET_NS, &duet_mailbox, 1.20);
+static const struct duet_contest index_trip =
+    CONTEST("peer: cached indices", index, 20000, DUET_NS, &duet_mailbox, 0);
 
 static const struct duet_contest index_one =
-    CONTEST("cached indices, one by one", index_1, 320000, 1, NULL, 0);
+    CONTEST("peer: cached indices, one by one", index_1, 320000, DUET_MILLIONS, NULL, 0);
 static const struct duet_contest index_many =
-    CONTEST("cached indices, 32 at a time", index_32, 1280000, 1, NULL, 0);
-static const struct duet_contest trips[] = {
-    CONTEST("spsc", spsc, 40000, 0, &duet_mailbox, 1.10),
-    CONTEST("spsc, inline", spsc_inline, 40000, 0, &duet_mailbox, 1.10),
-    CONTEST("mpmc, uncontended", mpmc, 40000, 0, &duet_mailbox, 1.20),
-    CONTEST("cached indices", index, 40000, 0, &duet_mailbox, 0),
-};
-static const struct duet_contest streams[] = {
-    CONTEST("spsc, one by one", spsc_1, 320000, 1, &index_one, 1.5),
-    CONTEST("spsc, inline, one by one", inline_1, 320000, 1, &index_one, 1.5),
-    CONTEST("mpmc, one by one", mpmc_1, 320000, 1, &index_one, 0),
-    CONTEST("spsc, 32 at a time", spsc_32, 1280000, 1, &index_many, 1.0),
-    CONTEST("mpmc, 32 at a time", mpmc_32, 320000, 1, &index_many, 0),
-};
+    CONTEST("peer: cached indices, 32 at a time", index_32, 1280000, DUET_MILLIONS, NULL, 0);
+static const struct duet_contest spsc_one =
+    CONTEST("spsc, one by one", spsc_1, 320000, DUET_MILLIONS, &index_one, 1.5);
+static const struct duet_contest inline_one =
+    CONTEST("spsc, inline, one by one", inline_1, 320000, DUET_MILLIONS, &index_one, 1.5);
+static const struct duet_contest mpmc_one =
+    CONTEST("mpmc, one by one", mpmc_1, 160000, DUET_MILLIONS, &index_one, 0);
+static const struct duet_contest spsc_many =
+    CONTEST("spsc, 32 at a time", spsc_32, 1280000, DUET_MILLIONS, &index_many, 1.0);
+static const struct duet_contest mpmc_many =
+    CONTEST("mpmc, 32 at a time", mpmc_32, 160000, DUET_MILLIONS, &index_many, 0);
 
 int main(int argc, char **argv)
 {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 21;
-    const struct duet_contest *const round_trips[] = {&duet_line, &duet_mailbox, &trips[0],
-                                                      &trips[1],  &trips[2],     &trips[3]};
-    const struct duet_contest *const messages[] = {&duet_line,  &index_one,  &streams[0],
-                                                   &streams[1], &streams[2], &index_many,
-                                                   &streams[3], &streams[4]};
+    static const struct duet_contest *const trips[] = {&duet_mailbox, &spsc_trip,  &inline_trip,
+                                                       &mpmc_trip,    &index_trip, NULL};
+    static const struct duet_contest *const streams[] = {
+        &index_one, &spsc_one, &inline_one, &mpmc_one, &index_many, &spsc_many, &mpmc_many, NULL};
+    const int rounds = duet_rounds(argc, argv, 21);
 
-    return duet_play("round trips", round_trips, 6, rounds, open) ||
-           duet_play("messages", messages, 8, rounds, open);
+    duet_play("Rings: round trips of 56 bytes", trips, rounds, open);
+    duet_play("Rings: messages of 56 bytes in 64-byte slots", streams, rounds, open);
+    return 0;
 }

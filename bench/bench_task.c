@@ -1,170 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a task costs, beside the bare mailbox: one at a time, and 64 in flight; with both wait
- * modes; and a sleeping appliance. One interleaved run; medians.
+ * What a no-op task costs with all checks on, beside the bare mailbox: one at a time, and 64 in
+ * flight from one thread, in both wait modes.
+ *
+ *   bench_task [ROUNDS]    21 without
  */
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "duet.h"
+#include "serving.h"
 
-#include <vine/vine.h>
+#include <stddef.h>
 
-#include "pair.h"
+static struct bench_application stream;
+static struct bench_application sleepy;
+static struct bench_noops noops;
 
-#define ROUND_TRIPS 200000u
-#define BATCHES     60000u
-#define IN_FLIGHT   64u
-
-static struct vine_appliance *appliance;
-
-static int run_noop(struct vine_call *call)
+static void stream_trips(struct duet *duet, uint64_t count)
 {
-    (void)call;
-    return 0;
+    (void)duet;
+    bench_noop_trips(&stream, count);
 }
 
-static void stop(int number)
+static void sleepy_trips(struct duet *duet, uint64_t count)
 {
-    (void)number;
-    vine_appliance_stop(appliance);
+    (void)duet;
+    bench_noop_trips(&sleepy, count);
 }
 
-static void check(int error, const char *what)
+static void stream_rate(struct duet *duet, uint64_t count)
 {
-    if (error == 0)
-        return;
-    fprintf(stderr, "bench_task: %s: %s\n", what, vine_error_text(error));
-    exit(1);
+    (void)duet;
+    bench_noop_stream(&stream, &noops, count);
+    bench_noop_drain(&noops);
 }
 
-static int serve(const char *path)
+static void sleepy_rate(struct duet *duet, uint64_t count)
 {
-    static const struct vine_procedure_definition noop = {
-        .size_bytes = sizeof noop,
-        .name = "noop",
-        .run = run_noop,
-        .flags = VINE_PROCEDURE_SHORT,
-    };
-
-    bench_pin(1);
-    check(vine_appliance_create(NULL, &appliance), "create");
-    check(vine_appliance_register(appliance, &noop), "register");
-    signal(SIGTERM, stop);
-    check(vine_appliance_listen(appliance, path), "listen");
-    check(vine_appliance_serve(appliance), "serve");
-    vine_appliance_destroy(appliance);
-    return 0;
+    (void)duet;
+    bench_noop_stream(&sleepy, &noops, count);
+    bench_noop_drain(&noops);
 }
 
-struct application {
-    struct vine_pipe *pipe;
-    struct vine_procedure *noop;
+/* 11 million tasks a second are 1.8 in a near mailbox's round trip of 160 ns. */
+#define RATE_NEAR     11
+#define RATE_PER_TRIP 1.8
+
+static const struct duet_contest trip_stream = {
+    .name = "no-op task, `stream`",
+    .lead = stream_trips,
+    .count = 20000,
+    .against = &duet_mailbox,
+    .bar = 2.0,
+    .limit = "the instructions of both sides between one line's arrival and the next one's "
+             "departure (see the count below)",
 };
 
-static struct application open_application(const char *path, enum vine_wait_mode mode)
+static const struct duet_contest trip_sleepy = {
+    .name = "no-op task, `sleepy`",
+    .lead = sleepy_trips,
+    .count = 20000,
+    .against = &duet_mailbox,
+    .bar = 2.0,
+    .limit = "the same, and one full fence on each side",
+};
+
+static const struct duet_contest rate_stream = {
+    .name = "no-op tasks, 64 in flight, `stream`",
+    .lead = stream_rate,
+    .count = 200000,
+    .unit = DUET_MILLIONS,
+    .against = &duet_mailbox,
+    .is_per_trip = true,
+    .bar = RATE_PER_TRIP,
+    .bar_near = RATE_NEAR,
+    .limit = "the instructions of the slower side; near, both sides share one core's units",
+};
+
+static const struct duet_contest rate_sleepy = {
+    .name = "no-op tasks, 64 in flight, `sleepy`",
+    .lead = sleepy_rate,
+    .count = 200000,
+    .unit = DUET_MILLIONS,
+    .against = &duet_mailbox,
+    .is_per_trip = true,
+};
+
+int main(int argc, char **argv)
 {
-    const struct vine_pipe_options options = {.size_bytes = sizeof options, .wait_mode = mode};
-    struct application application = {0};
-    int error = -VINE_ENOAPPLIANCE;
+    static const struct duet_contest *const contests[] = {&duet_mailbox, &trip_stream, &trip_sleepy,
+                                                          &rate_stream,  &rate_sleepy, NULL};
+    const int rounds = duet_rounds(argc, argv, 21);
+    struct bench_serving serving;
 
-    while (error == -VINE_ENOAPPLIANCE)
-        error = vine_pipe_open(path, &options, &application.pipe);
-    check(error, "open");
-    check(vine_procedure_get(application.pipe, "noop", &application.noop), "noop");
-    return application;
-}
-
-static double round_trip(const struct application *application)
-{
-    uint64_t start_ns = 0;
-
-    for (uint32_t i = 0; i < ROUND_TRIPS; i++) {
-        struct vine_task *task;
-
-        check(vine_task_issue(application->pipe, application->noop, NULL, &task), "issue");
-        check(vine_task_wait(task, VINE_FOREVER), "wait");
-        vine_task_free(task);
-        if (i == 100)
-            start_ns = bench_now_ns();
-    }
-    return (double)(bench_now_ns() - start_ns) / (ROUND_TRIPS - 101);
-}
-
-/* Millions of tasks a second with IN_FLIGHT in flight. */
-static double rate(const struct application *application)
-{
-    struct vine_task *tasks[IN_FLIGHT] = {0};
-    uint32_t next = 0;
-    uint64_t start_ns = 0;
-
-    for (uint32_t i = 0; i < BATCHES * IN_FLIGHT; i++) {
-        if (tasks[next] != NULL) {
-            check(vine_task_wait(tasks[next], VINE_FOREVER), "wait");
-            vine_task_free(tasks[next]);
-        }
-        check(vine_task_issue(application->pipe, application->noop, NULL, &tasks[next]), "issue");
-        next = (next + 1) % IN_FLIGHT;
-        if (i == 1000)
-            start_ns = bench_now_ns();
-    }
-
-    const double seconds = (double)(bench_now_ns() - start_ns) / 1e9;
-
-    for (uint32_t i = 0; i < IN_FLIGHT; i++) {
-        check(vine_task_wait(tasks[i], VINE_FOREVER), "wait");
-        vine_task_free(tasks[i]);
-    }
-    return (BATCHES * IN_FLIGHT - 1001) / seconds / 1e6;
-}
-
-int main(void)
-{
-    char path[64];
-    double line[BENCH_ROUNDS], mailbox[BENCH_ROUNDS], trip[2][BENCH_ROUNDS], tasks[2][BENCH_ROUNDS];
-    double trip_ratio[2][BENCH_ROUNDS], rate_ratio[2][BENCH_ROUNDS];
-    static const char *const modes[] = {"stream", "sleepy"};
-    struct bench_pair *pair = bench_pair_start();
-
-    (void)snprintf(path, sizeof path, "/tmp/vine-bench-%d.socket", (int)getpid());
-
-    const pid_t server = fork();
-
-    if (server == 0)
-        return serve(path);
-    bench_pin(0);
-
-    const struct application applications[2] = {
-        open_application(path, VINE_WAIT_STREAM),
-        open_application(path, VINE_WAIT_SLEEPY),
-    };
-
-    for (int i = 0; i < BENCH_ROUNDS; i++) {
-        line[i] = bench_line_round_trip(pair, ROUND_TRIPS);
-        mailbox[i] = bench_mailbox_round_trip(pair, ROUND_TRIPS);
-        for (int mode = 0; mode < 2; mode++) {
-            trip[mode][i] = round_trip(&applications[mode]);
-            tasks[mode][i] = rate(&applications[mode]);
-            trip_ratio[mode][i] = trip[mode][i] / mailbox[i];
-            rate_ratio[mode][i] = tasks[mode][i] * mailbox[i] / 1e3;
-        }
-    }
-    printf("%-44s %10.0f ns\n", "cache line, round trip", bench_median(line, BENCH_ROUNDS));
-    printf("%-44s %10.0f ns\n", "bare mailbox, round trip", bench_median(mailbox, BENCH_ROUNDS));
-    for (int mode = 0; mode < 2; mode++)
-        printf("no-op task, round trip, %-20s %10.0f ns   %5.2f x mailbox (at most 2.0)\n",
-               modes[mode], bench_median(trip[mode], BENCH_ROUNDS),
-               bench_median(trip_ratio[mode], BENCH_ROUNDS));
-    for (int mode = 0; mode < 2; mode++)
-        printf("no-op tasks, %u in flight, %-18s %10.2f M/s  %5.2f a mailbox round trip\n",
-               IN_FLIGHT, modes[mode], bench_median(tasks[mode], BENCH_ROUNDS),
-               bench_median(rate_ratio[mode], BENCH_ROUNDS));
-    for (int mode = 0; mode < 2; mode++)
-        vine_pipe_close(applications[mode].pipe);
-    kill(server, SIGTERM);
-    waitpid(server, NULL, 0);
-    bench_pair_stop(pair);
+    bench_serving_start(&serving, &(struct bench_serving_options){.is_pinned = true});
+    bench_application_open(&stream, &serving, VINE_WAIT_STREAM, 0);
+    bench_application_open(&sleepy, &serving, VINE_WAIT_SLEEPY, 0);
+    duet_play("No-op tasks, all checks on", contests, rounds, NULL);
+    vine_pipe_close(stream.pipe);
+    vine_pipe_close(sleepy.pipe);
+    bench_serving_stop(&serving);
     return 0;
 }

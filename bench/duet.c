@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "duet.h"
 
-#include "pair.h"
 #include "utils/atomic.h"
 
 #include <fcntl.h>
@@ -15,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX   51
+#define ROUNDS_MAX   101
 #define CONTESTS_MAX 32
 #define SEALS        (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
@@ -27,14 +26,6 @@ struct mailbox {
     uint64_t sequence;
     unsigned char payload[DUET_BYTES];
 };
-
-void duet_require(int condition, const char *what)
-{
-    if (condition)
-        return;
-    perror(what);
-    exit(1);
-}
 
 /* ---- the two references ---------------------------------------------------------------------- */
 
@@ -111,14 +102,15 @@ const struct duet_contest duet_line = {
     .name = "cache line, to and fro",
     .lead = lead_line,
     .follow = follow_line,
-    .count = 40000,
+    .count = 20000,
 };
 
 const struct duet_contest duet_mailbox = {
     .name = "bare mailbox",
     .lead = lead_mail,
     .follow = follow_mail,
-    .count = 40000,
+    .count = 20000,
+    .against = &duet_line,
 };
 
 /* ---- the partner ----------------------------------------------------------------------------- */
@@ -126,18 +118,23 @@ const struct duet_contest duet_mailbox = {
 /* Our half is writable for us alone from the moment on that it is sealed. */
 static void map_ours(struct duet *duet, int fd)
 {
-    duet_require(ftruncate(fd, DUET_HALF_BYTES) == 0, "ftruncate");
+    bench_require(ftruncate(fd, DUET_HALF_BYTES) == 0, "ftruncate");
     duet->ours =
         mmap(NULL, DUET_HALF_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-    duet_require(duet->ours != MAP_FAILED, "mmap");
+    bench_require(duet->ours != MAP_FAILED, "mmap");
     memset(duet->ours, 0, DUET_HALF_BYTES);
-    duet_require(fcntl(fd, F_ADD_SEALS, SEALS) == 0, "seal");
+    bench_require(fcntl(fd, F_ADD_SEALS, SEALS) == 0, "seal");
 }
 
 static void map_theirs(struct duet *duet, int fd)
 {
     duet->theirs = mmap(NULL, DUET_HALF_BYTES, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-    duet_require(duet->theirs != MAP_FAILED, "mmap");
+    bench_require(duet->theirs != MAP_FAILED, "mmap");
+}
+
+static void set_bytes(struct duet *duet, const struct duet_contest *contest)
+{
+    duet->bytes = contest->bytes != 0 ? contest->bytes : DUET_BYTES;
 }
 
 struct command {
@@ -152,136 +149,234 @@ static void serve(struct duet *duet, const struct duet_contest *const contests[]
 
     if (open)
         open(duet);
-    duet_require(write(ready, "", 1) == 1, "ready");
+    bench_require(write(ready, "", 1) == 1, "ready");
     while (read(duet->command[0], &command, sizeof(command)) == (ssize_t)sizeof(command)) {
+        const struct duet_contest *contest = contests[command.contest];
+
+        set_bytes(duet, contest);
         follow_line(duet, 1);
-        contests[command.contest]->follow(duet, command.count);
-        if (contests[command.contest]->is_rate)
+        contest->follow(duet, command.count);
+        if (contest->unit != DUET_NS)
             follow_line(duet, 1);
     }
-    _exit(0);
+    exit(0);
 }
 
-/* Returns ns a round trip, or millions a second. */
+/* Returns ns a round trip, millions or gigabytes a second. */
 static double play(struct duet *duet, const struct duet_contest *const contests[], uint64_t number)
 {
     const struct duet_contest *contest = contests[number];
     const struct command command = {.contest = number, .count = contest->count};
 
-    duet_require(write(duet->command[1], &command, sizeof(command)) == (ssize_t)sizeof(command),
-                 "command");
-    lead_line(duet, 1);
+    set_bytes(duet, contest);
+    if (contest->follow != NULL) {
+        bench_require(write(duet->command[1], &command, sizeof(command)) ==
+                          (ssize_t)sizeof(command),
+                      "command");
+        lead_line(duet, 1);
+    }
 
     const uint64_t start_ns = bench_now_ns();
 
     contest->lead(duet, contest->count);
     /* A stream ends when its last message is out at the other end. */
-    if (contest->is_rate)
+    if (contest->follow != NULL && contest->unit != DUET_NS)
         lead_line(duet, 1);
 
     const double elapsed_ns = (double)(bench_now_ns() - start_ns);
+    const double count = (double)contest->count;
 
-    return contest->is_rate ? (double)contest->count * 1e3 / elapsed_ns
-                            : elapsed_ns / (double)contest->count;
-}
-
-static void print_row(const struct duet_contest *contest, double *values, double *ratios,
-                      int rounds)
-{
-    printf("%-46s %10.*f %-4s", contest->name, contest->is_rate ? 2 : 0,
-           bench_median(values, (size_t)rounds), contest->is_rate ? "M/s" : "ns");
-    if (contest->against) {
-        const double ratio = bench_median(ratios, (size_t)rounds);
-
-        printf(" %6.2f x (%.2f .. %.2f) %s", ratio, ratios[rounds / 4], ratios[rounds * 3 / 4],
-               contest->against->name);
-        if (contest->bar > 0) {
-            const int holds = contest->is_rate ? ratio >= contest->bar : ratio <= contest->bar;
-
-            printf(", %s %.2f: %s", contest->is_rate ? "at least" : "at most", contest->bar,
-                   holds ? "holds" : "FALLS SHORT");
-        }
+    switch (contest->unit) {
+    case DUET_MILLIONS:
+        return count * 1e3 / elapsed_ns;
+    case DUET_GIGABYTES:
+        return count * (double)duet->bytes / elapsed_ns;
+    default:
+        return elapsed_ns / count;
     }
-    printf("\n");
 }
 
-int duet_play(const char *title, const struct duet_contest *const contests[], size_t count,
-              int rounds, void (*open)(struct duet *duet))
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
+/* What a contest came to in each round. */
+struct score {
+    double values[ROUNDS_MAX];
+    double beside[ROUNDS_MAX]; /* of the reference, around it */
+    double ratios[ROUNDS_MAX];
+};
+
+static struct score scores[CONTESTS_MAX + 1]; /* [0]: of the line, which is kept apart */
+
+static void play_one(struct duet *duet, const struct duet_contest *const contests[], size_t number,
+                     int round)
 {
-    static double values[CONTESTS_MAX][ROUNDS_MAX];
-    static double ratios[CONTESTS_MAX][ROUNDS_MAX];
+    const struct duet_contest *contest = contests[number];
+    struct score *score = &scores[number];
+    size_t reference = 0;
+
+    if (contest->against == NULL) {
+        score->values[round] = play(duet, contests, number);
+        return;
+    }
+    while (contests[reference] != NULL && contests[reference] != contest->against)
+        reference++;
+    bench_require(contests[reference] != NULL, "a reference that is not played");
+
+    const double before = play(duet, contests, reference);
+
+    score->values[round] = play(duet, contests, number);
+    score->beside[round] = (before + play(duet, contests, reference)) / 2;
+    score->ratios[round] = contest->is_per_trip ? score->values[round] * score->beside[round] / 1e3
+                                                : score->values[round] / score->beside[round];
+}
+
+static void format_value(char *text, const struct duet_contest *contest, double value)
+{
+    static const char *const units[] = {
+        [DUET_NS] = "ns", [DUET_MILLIONS] = "M/s", [DUET_GIGABYTES] = "GB/s"};
+
+    (void)snprintf(text, BENCH_TEXT_MAX, "%.*f %s", contest->unit == DUET_NS ? 0 : 2, value,
+                   units[contest->unit]);
+}
+
+static void judge(struct bench_row *row, const struct duet_contest *contest, double value,
+                  double ratio, bool is_near)
+{
+    if (is_near && contest->bar_near > 0) {
+        (void)snprintf(row->bar, sizeof(row->bar), "at least %.0f M/s near", contest->bar_near);
+        row->is_met = value >= contest->bar_near;
+    } else if (contest->unit == DUET_NS) {
+        (void)snprintf(row->bar, sizeof(row->bar), "at most %.2f", contest->bar);
+        row->is_met = ratio <= contest->bar;
+    } else {
+        (void)snprintf(row->bar, sizeof(row->bar), "at least %.2f", contest->bar);
+        row->is_met = ratio >= contest->bar;
+    }
+    row->limit = contest->limit;
+}
+
+static void print_row(const struct duet_contest *contest, struct score *score, int rounds,
+                      bool is_near)
+{
+    struct bench_row row = {.limit = NULL};
+    const double value = bench_median(score->values, (size_t)rounds);
+
+    (void)snprintf(row.what, sizeof(row.what), "%s", contest->name);
+    format_value(row.measured, contest, value);
+    if (contest->against != NULL) {
+        char beside[BENCH_TEXT_MAX];
+        const double ratio = bench_median(score->ratios, (size_t)rounds);
+
+        format_value(beside, contest->against, bench_median(score->beside, (size_t)rounds));
+        (void)snprintf(row.ratio, sizeof(row.ratio), "%.2f (%.2f .. %.2f)", ratio,
+                       score->ratios[rounds / 4], score->ratios[rounds * 3 / 4]);
+        (void)snprintf(row.beside, sizeof(row.beside), "%s%.40s, %.20s",
+                       contest->is_per_trip ? "a round trip of the " : "", contest->against->name,
+                       beside);
+        if (contest->bar > 0)
+            judge(&row, contest, value, ratio, is_near);
+    }
+    bench_table_row(&row);
+}
+
+static void print_table(const char *title, const struct duet_contest *const contests[], int rounds,
+                        double *lines)
+{
+    char note[256];
+    const double line_ns = bench_median(lines, (size_t)rounds);
+
+    (void)snprintf(note, sizeof(note),
+                   "Medians of %d rounds. A cache line takes %.0f ns to the other processor and "
+                   "back (quartiles %.0f .. %.0f): %s.",
+                   rounds, line_ns, lines[rounds / 4], lines[rounds * 3 / 4],
+                   line_ns < DUET_NEAR_NS ? "near" : "far");
+    bench_table_begin(title, note);
+    for (size_t n = 0; contests[n] != NULL; n++)
+        print_row(contests[n], &scores[n], rounds, line_ns < DUET_NEAR_NS);
+    bench_table_end();
+}
+
+static pid_t start_partner(struct duet *duet, const int fds[2], int ready,
+                           const struct duet_contest *const contests[],
+                           void (*open)(struct duet *duet))
+{
+    char byte;
+    const pid_t partner = fork();
+
+    bench_require(partner >= 0, "fork");
+    if (partner != 0)
+        return partner;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)close(duet->command[1]);
+    bench_pin(1);
+    duet->side = 1;
+    map_ours(duet, fds[1]);
+    bench_require(write(ready, "", 1) == 1, "ready");
+    /* The other half is there once the leader is in its pipe. */
+    bench_require(read(duet->command[0], &byte, 1) == 1, "start");
+    map_theirs(duet, fds[0]);
+    serve(duet, contests, open, ready);
+    return 0; /* not reached */
+}
+
+void duet_play(const char *title, const struct duet_contest *const contests[], int rounds,
+               void (*open)(struct duet *duet))
+{
+    static double lines[ROUNDS_MAX];
+    const struct duet_contest *all[CONTESTS_MAX + 2] = {&duet_line};
     struct duet duet = {.side = 0};
     const int fds[2] = {memfd_create("duet", MFD_CLOEXEC | MFD_ALLOW_SEALING),
                         memfd_create("duet", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
     cpu_set_t allowed;
     int ready[2];
     char byte;
+    size_t count = 0;
 
-    duet_require(sched_getaffinity(0, sizeof(allowed), &allowed) == 0, "sched_getaffinity");
+    bench_require(sched_getaffinity(0, sizeof(allowed), &allowed) == 0, "sched_getaffinity");
     if (CPU_COUNT(&allowed) < 2)
         printf("only one processor: these figures tell how it is shared, and nothing else\n");
-    duet_require(count <= CONTESTS_MAX && rounds <= ROUNDS_MAX, "too many");
-    duet_require(fds[0] >= 0 && fds[1] >= 0, "memfd_create");
-    duet_require(pipe(duet.command) == 0 && pipe(ready) == 0, "pipe");
+    while (contests[count] != NULL && count < CONTESTS_MAX) {
+        all[count + 1] = contests[count];
+        count++;
+    }
+    bench_require(contests[count] == NULL && rounds <= ROUNDS_MAX, "too many");
+    bench_require(fds[0] >= 0 && fds[1] >= 0, "memfd_create");
+    bench_require(pipe2(duet.command, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0, "pipe");
     duet.shared = mmap(NULL, DUET_SHARED_BYTES, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    duet_require(duet.shared != MAP_FAILED, "mmap");
+    bench_require(duet.shared != MAP_FAILED, "mmap");
     (void)fflush(stdout);
 
-    const pid_t partner = fork();
+    const pid_t partner = start_partner(&duet, fds, ready[1], all, open);
 
-    duet_require(partner >= 0, "fork");
-    if (partner == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)close(duet.command[1]);
-        bench_pin(1);
-        duet.side = 1;
-        map_ours(&duet, fds[1]);
-        duet_require(write(ready[1], "", 1) == 1, "ready");
-        /* The other half is there once the leader is in its pipe. */
-        duet_require(read(duet.command[0], &byte, 1) == 1, "start");
-        map_theirs(&duet, fds[0]);
-        serve(&duet, contests, open, ready[1]);
-    }
     bench_pin(0);
     map_ours(&duet, fds[0]);
-    duet_require(read(ready[0], &byte, 1) == 1, "partner");
+    bench_require(read(ready[0], &byte, 1) == 1, "partner");
     map_theirs(&duet, fds[1]);
     if (open)
         open(&duet);
-    duet_require(write(duet.command[1], "", 1) == 1, "start");
-    duet_require(read(ready[0], &byte, 1) == 1, "partner");
-
+    bench_require(write(duet.command[1], "", 1) == 1, "start");
+    bench_require(read(ready[0], &byte, 1) == 1, "partner");
     for (int round = -1; round < rounds; round++) {
         const int at = round < 0 ? 0 : round; /* the first one warms up */
 
-        for (size_t n = 0; n < count; n++) {
-            size_t reference = 0;
-
-            if (!contests[n]->against) {
-                values[n][at] = play(&duet, contests, n);
-                continue;
-            }
-            while (reference < count && contests[reference] != contests[n]->against)
-                reference++;
-            duet_require(reference < count, "no such reference");
-
-            const double before = play(&duet, contests, reference);
-
-            values[n][at] = play(&duet, contests, n);
-
-            const double after = play(&duet, contests, reference);
-
-            ratios[n][at] = 2 * values[n][at] / (before + after);
-        }
+        lines[at] = play(&duet, all, 0);
+        for (size_t n = 0; n < count; n++)
+            play_one(&duet, all, n + 1, at);
     }
-    printf("%s: two processes, medians of %d rounds; ratio (quartiles) to what stands behind it\n",
-           title, rounds);
-    for (size_t n = 0; n < count; n++)
-        print_row(contests[n], values[n], ratios[n], rounds);
+    memmove(scores, scores + 1, count * sizeof(scores[0]));
+    print_table(title, contests, rounds, lines);
+    (void)close(duet.command[0]);
     (void)close(duet.command[1]);
     (void)waitpid(partner, NULL, 0);
     /* The next partner is to have a processor of its own again. */
-    duet_require(sched_setaffinity(0, sizeof(allowed), &allowed) == 0, "sched_setaffinity");
-    return 0;
+    bench_require(sched_setaffinity(0, sizeof(allowed), &allowed) == 0, "sched_setaffinity");
+}
+
+int duet_rounds(int argument_count, char **arguments, int otherwise)
+{
+    const long rounds = argument_count > 1 ? strtol(arguments[1], NULL, 10) : otherwise;
+
+    bench_require(rounds >= 1 && rounds <= ROUNDS_MAX, "rounds");
+    return (int)rounds;
 }

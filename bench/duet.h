@@ -16,8 +16,7 @@
 #ifndef VINE_BENCH_DUET_H
 #define VINE_BENCH_DUET_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "bench.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,46 +24,63 @@ extern "C" {
 
 #define DUET_HALF_BYTES   (1U << 20)
 #define DUET_SHARED_BYTES (1U << 20)
-#define DUET_BYTES        56 /* what a message carries in every contest */
+#define DUET_BYTES        56     /* what a message carries, unless its contest says otherwise */
+#define DUET_NEAR_NS      350    /* a line's round trip below this: the processors are siblings */
+#define DUET_LARGE_BYTES  65536u /* the largest message */
+
+/* Offsets in each half. */
+#define DUET_AT_LINE    0
+#define DUET_AT_MAILBOX 64
+#define DUET_AT_CARRY   4096u      /* see carry.h */
+#define DUET_AT_OPEN    (1U << 19) /* from here on the contests' */
 
 struct duet {
     int side;                    /* 0: leads and measures; 1: follows */
     unsigned char *ours;         /* our half */
     const unsigned char *theirs; /* the other's half, read-only */
     unsigned char *shared;       /* written by both */
-    uint64_t line;               /* private to duet_lead_line and duet_follow_line */
+    size_t bytes;                /* of a message of the contest that is played */
+    uint64_t line;               /* private to duet.c */
     uint64_t mail;
     int command[2];
 };
 
 typedef void (*duet_fn)(struct duet *duet, uint64_t count);
 
+enum duet_unit {
+    DUET_NS,        /* a round trip */
+    DUET_MILLIONS,  /* messages a second */
+    DUET_GIGABYTES, /* a second, of `bytes` each time */
+};
+
 struct duet_contest {
     const char *name;
-    duet_fn lead; /* plays `count` round trips, or sends `count` messages */
-    duet_fn follow;
+    duet_fn lead;   /* plays `count` round trips, or sends `count` messages */
+    duet_fn follow; /* NULL: the partner sleeps, and leaves its processor to somebody else */
     uint64_t count;
-    int is_rate;                        /* the figure is millions a second; else ns a round trip */
+    size_t bytes; /* 0: DUET_BYTES */
+    enum duet_unit unit;
     const struct duet_contest *against; /* the reference; NULL: none */
-    double bar;                         /* at most this ratio in ns, at least in rate; 0: none */
+    double bar;                         /* at most this ratio in ns, at least in rates; 0: none */
+    double bar_near; /* a rate that is wanted instead where it is near; 0: none */
+    /* The ratio is to how often the reference, in ns, goes into a second, in millions: messages in
+     * one round trip. */
+    bool is_per_trip;
+    const char *limit; /* what limits it, said if the bar is not met */
 };
 
 /* The physical limit, and the same slots as our rings have with nothing around them: both play in
- * the first two lines of the halves. */
+ * the first lines of the halves. */
 extern const struct duet_contest duet_line;
 extern const struct duet_contest duet_mailbox;
 
-/* Play all contests for `rounds` rounds and print the table. `open` is called once in each process,
- * to prepare what lies in the halves. Returns the program's exit code. */
-int duet_play(const char *title, const struct duet_contest *const contests[], size_t count,
-              int rounds, void (*open)(struct duet *duet));
+/* Play all contests, up to a NULL, for `rounds` rounds and print the table. `open` (or NULL) is
+ * called once in each process, to prepare what lies in the halves. */
+void duet_play(const char *title, const struct duet_contest *const contests[], int rounds,
+               void (*open)(struct duet *duet));
 
-/* Offsets in each half, for everyone. */
-#define DUET_AT_LINE    0
-#define DUET_AT_MAILBOX 64
-#define DUET_AT_OPEN    4096 /* from here on the contests' */
-
-void duet_require(int condition, const char *what);
+/* The number of rounds that a program was called with; `otherwise` without. */
+int duet_rounds(int argument_count, char **arguments, int otherwise);
 
 #ifdef __cplusplus
 }

@@ -45,9 +45,9 @@ static unsigned char *memory_of(std::uint64_t handle)
     return reinterpret_cast<unsigned char *>(handle);
 }
 
-int main(int argument_count, char **arguments)
+int main()
 {
-    static const trace_allocator allocator = {"Boost rbtree_best_fit", open_segment, alloc, give,
-                                              memory_of};
-    return trace_main(argument_count, arguments, &allocator);
+    static const trace_allocator allocator = {
+        "Boost rbtree_best_fit", open_segment, alloc, give, memory_of, nullptr};
+    return trace_serve(&allocator);
 }

@@ -26,8 +26,9 @@ static unsigned char *memory_of(uint64_t handle)
     return (unsigned char *)(uintptr_t)handle;
 }
 
-int main(int argument_count, char **arguments)
+int main(void)
 {
-    static const struct trace_allocator allocator = {"libc", open_nothing, alloc, give, memory_of};
-    return trace_main(argument_count, arguments, &allocator);
+    static const struct trace_allocator allocator = {"libc", open_nothing, alloc,
+                                                     give,   memory_of,    NULL};
+    return trace_serve(&allocator);
 }
