@@ -122,6 +122,8 @@ struct vine_segment_facts {
     uint32_t peer_uid;
     enum vine_segment_backend backend;
     enum vine_segment_trust trust;
+    bool name_is_made; /* told to who made it: the name was made with it, or with a segment in it
+                        * that was left behind, and is to be removed with it */
 };
 
 enum vine_segment_presence_state {

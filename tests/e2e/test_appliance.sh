@@ -108,14 +108,40 @@ stop
 
 # A named segment that the configuration describes: nothing but ~/.vinetalk says where.
 printf 'shm_file %s\nshm_size 16M\n' "$scratch/segment" >"$HOME/.vinetalk"
-rm -f says
-mkfifo says
-"$vine" appliance >says 2>&1 &
-serving=$!
-exec 3<says
-IFS= read -r line <&3
-case $line in *ready*segment*) ;; *) fail "with a named segment: $line$(cat <&3)" ;; esac
+address=segment
+serve_there() {
+    rm -f says
+    mkfifo says
+    "$vine" appliance "$@" >says 2>&1 &
+    serving=$!
+    exec 3<says
+    IFS= read -r line <&3
+    case $line in *ready*segment*) ;; *) fail "with a named segment: $line$(cat <&3)" ;; esac
+}
+serve_there
 expect 0 "$vine" run zstd --sums --verify src -o named
 (cd src && sha256sum --quiet -c ../named/SHA256SUMS) || fail "sums over a named segment"
+expect 75 "$vine" appliance
+said 'in use'
 stop
 expect 69 "$vine" run sha256 src
+# It made the name, and takes it away; also one that an appliance which was killed has left behind.
+# What was there before stays.
+[ ! -e segment ] || fail "the segment's file outlives its appliance"
+serve_there
+kill -KILL "$serving"
+wait "$serving" 2>/dev/null || :
+[ -e segment ] || fail "no file that was left behind to test with"
+serve_there
+stop
+[ ! -e segment ] || fail "the file that a killed one left behind stays"
+: >segment
+serve_there
+stop
+[ -e segment ] || fail "a file that was there before is removed"
+rm "$HOME/.vinetalk"
+name=vine-test-segment-$$
+serve_there --listen "shm:$name"
+[ "$("$vine" run sha256 -a "shm:$name" src/good 2>said)" = "$good" ] || fail "over shm:"
+stop
+[ ! -e "/dev/shm/$name" ] || fail "the name in shared memory outlives its appliance"

@@ -24,8 +24,8 @@ struct layout {
 
 static int plan(const struct vine_segment_options *options, const struct vine__segment_reporter *to,
                 struct layout *ret_layout);
-static int claim_named(struct vine__memory_options *options, const struct vine_segment *segment,
-                       const struct vine__segment_reporter *to, struct vine__memory **ret_memory);
+static int claim_named(struct vine__memory_options *options, struct vine_segment *segment,
+                       const struct vine__segment_reporter *to);
 static int write_header(struct vine_segment *segment, const struct vine_segment_options *options,
                         const struct layout *layout);
 
@@ -55,7 +55,7 @@ int vine_segment_create(const struct vine_segment_options *options,
         options->backend == VINE_SEGMENT_POSIX || options->backend == VINE_SEGMENT_FILE;
     memory_options.size_bytes = layout.bytes;
     if (is_named)
-        error = claim_named(&memory_options, segment, &to, &segment->memory);
+        error = claim_named(&memory_options, segment, &to);
     else
         error = vine__memory_create(&memory_options, &segment->memory);
     if (error != 0)
@@ -176,11 +176,13 @@ static int plan(const struct vine_segment_options *options, const struct vine__s
 
 /* Find named memory, or make it, with a header's room at least. */
 static int find_named(const struct vine__memory_options *options,
-                      const struct vine__segment_reporter *to, struct vine__memory **ret_memory)
+                      const struct vine__segment_reporter *to, struct vine__memory **ret_memory,
+                      bool *ret_is_new)
 {
     struct vine__memory_options found = *options;
     struct vine__memory_options fresh = *options;
     struct vine__memory *memory = NULL;
+    bool is_new = false;
     int error = -EEXIST;
 
     found.size_bytes = 0;
@@ -188,7 +190,8 @@ static int find_named(const struct vine__memory_options *options,
     fresh.create_new = true;
     for (int tries = 0; tries < TRIES_MAX && (error == -EEXIST || error == -ENOENT); tries++) {
         error = vine__memory_open(&found, &memory);
-        if (error == -ENOENT)
+        is_new = error == -ENOENT;
+        if (is_new)
             error = vine__memory_create(&fresh, &memory);
         else if (error == -VINE_ETRUNCATED) /* empty, or nothing at our offset */
             error = vine__memory_create(options, &memory);
@@ -205,6 +208,7 @@ static int find_named(const struct vine__memory_options *options,
             return error;
     }
     *ret_memory = memory;
+    *ret_is_new = is_new;
     return 0;
 }
 
@@ -229,14 +233,15 @@ static int wipe_foreign(struct vine__memory *memory, const struct vine__segment_
 
 /* Map named memory and begin to make a segment in it. What exists is looked at before it is grown,
  * so that a refusal leaves it alone. */
-static int claim_named(struct vine__memory_options *options, const struct vine_segment *segment,
-                       const struct vine__segment_reporter *to, struct vine__memory **ret_memory)
+static int claim_named(struct vine__memory_options *options, struct vine_segment *segment,
+                       const struct vine__segment_reporter *to)
 {
     struct vine__memory *found = NULL;
     struct vine__memory *memory = NULL;
     const bool truncate = options->truncate;
+    bool is_new = false;
 
-    int error = find_named(options, to, &found);
+    int error = find_named(options, to, &found, &is_new);
     if (error != 0)
         return error;
     struct vine__segment_header *const header = vine__memory_base(found);
@@ -246,6 +251,9 @@ static int claim_named(struct vine__memory_options *options, const struct vine_s
         error = vine__segment_begin(header, segment->side, &segment->self, to);
     if (error != 0)
         goto fail;
+    /* One that was killed left its name behind, and the flag with it. */
+    segment->name_is_made =
+        is_new || (vine__load_relaxed_u32(&header->name_flags) & VINE__SEGMENT_NAME_IS_MADE) != 0;
 
     /* The same file again, with as many bytes as the segment needs and no more. */
     options->truncate = false;
@@ -260,7 +268,7 @@ static int claim_named(struct vine__memory_options *options, const struct vine_s
         goto fail;
     }
     vine__memory_unref(found);
-    *ret_memory = memory;
+    segment->memory = memory;
     return 0;
 
 fail:
@@ -304,6 +312,7 @@ static int write_header(struct vine_segment *segment, const struct vine_segment_
         .header_bytes = VINE__SEGMENT_HEADER_BYTES,
         .line_bytes = VINE__SEGMENT_LINE_BYTES,
         .slot_bytes = VINE__SEGMENT_SLOT_BYTES,
+        .name_flags = segment->name_is_made ? VINE__SEGMENT_NAME_IS_MADE : 0,
     };
     memcpy(image.identity, checked->identity, sizeof(image.identity));
     memcpy(image.specs, checked->specs, sizeof(image.specs));

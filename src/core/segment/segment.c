@@ -276,6 +276,7 @@ void vine_segment_facts(const struct vine_segment *segment, struct vine_segment_
         .backend = segment->backend,
         /* Both write where both halves are, whatever the memory could stand. */
         .trust = halves > 1 ? VINE_SEGMENT_ONE_USER : vine_segment_backend_trust(segment->backend),
+        .name_is_made = segment->name_is_made,
     };
     memcpy(ret_facts->identity, checked->identity, sizeof(ret_facts->identity));
 }

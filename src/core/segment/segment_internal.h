@@ -53,6 +53,7 @@ struct vine_segment {
     enum vine_segment_backend backend;
     enum vine_segment_side side; /* that we hold, or are about to: then is_being_made or not yet */
     bool is_writable;
+    bool name_is_made;
     bool is_being_made;    /* between begin and publish: its end leaves `corrupted` */
     uint32_t extent_count; /* of our own; the word in the header is for others */
 };

@@ -36,6 +36,10 @@
 /* Who does not know the kind of a spec with this flag refuses the segment. */
 #define VINE__SEGMENT_SPEC_REQUIRED UINT32_C(1)
 
+/* The name was made with the segment, or with one that it replaces, and ends with it; what existed
+ * before is its owner's. */
+#define VINE__SEGMENT_NAME_IS_MADE UINT32_C(1)
+
 /* A process: its pid in bits 0 to 21, its start time in clock ticks since boot in bits 22 to 63.
  * Zero is nobody. */
 #define VINE__SEGMENT_WORD_PID_BITS 22
@@ -74,7 +78,8 @@ struct vine__segment_header {
     uint32_t line_bytes;
     uint32_t slot_bytes;
     uint32_t extent_count; /* written with release, after the size of the last extent */
-    uint32_t reserved_1[10];
+    uint32_t name_flags;   /* VINE__SEGMENT_NAME_; written by the maker */
+    uint32_t reserved_1[9];
 
     struct vine__segment_holder claim;    /* who initializes */
     struct vine__segment_holder sides[2]; /* the application, the appliance */
@@ -104,7 +109,8 @@ VINE__SEGMENT_OFFSET(header_bytes, 72);
 VINE__SEGMENT_OFFSET(line_bytes, 76);
 VINE__SEGMENT_OFFSET(slot_bytes, 80);
 VINE__SEGMENT_OFFSET(extent_count, 84);
-VINE__SEGMENT_OFFSET(reserved_1, 88);
+VINE__SEGMENT_OFFSET(name_flags, 88);
+VINE__SEGMENT_OFFSET(reserved_1, 92);
 VINE__SEGMENT_OFFSET(claim, 128);
 VINE__SEGMENT_OFFSET(sides, 192);
 VINE__SEGMENT_OFFSET(reserved_2, 320);

@@ -59,15 +59,17 @@ void vine__served_leave_named(struct vine_appliance *appliance)
 {
     struct vine_segment_options options;
     struct vine_segment_report report;
+    struct vine_segment_facts facts;
 
     if (appliance->named == NULL)
         return;
+    vine_segment_facts(appliance->named, &facts);
     vine_segment_unref(appliance->named);
     appliance->named = NULL;
     vine__address_to_segment(&appliance->address, &options);
-    /* A name in shared memory is ours to remove; a file may be anybody's. Somebody who still uses
-     * it keeps it. */
-    if (appliance->address.backend == VINE_SEGMENT_POSIX)
+    options.side = VINE_SEGMENT_APPLIANCE;
+    /* Who still uses it keeps it; an appliance that has taken our place keeps its name. */
+    if (facts.name_is_made)
         (void)!vine_segment_remove(&options, &report);
 }
 

@@ -206,6 +206,35 @@ static void an_empty_file_becomes_a_segment(void **state)
     vine_segment_unref(create_published(&options));
 }
 
+static bool is_name_made(const struct vine_segment_options *options)
+{
+    struct vine_segment *segment = create_published(options);
+    struct vine_segment_facts facts;
+
+    vine_segment_facts(segment, &facts);
+    vine_segment_unref(segment);
+    return facts.name_is_made;
+}
+
+static void a_name_is_of_who_made_it_however_often_it_is_made_anew(void **state)
+{
+    (void)state;
+    struct vine_segment_options options = file_options(VINE_SEGMENT_APPLIANCE);
+
+    assert_true(is_name_made(&options));
+    assert_true(is_name_made(&options)); /* left behind by the one before */
+    options.truncate = true;
+    assert_true(is_name_made(&options));
+    /* What somebody else made stays theirs: an empty file, one that is no segment. */
+    put_file("", 0, 0);
+    options.truncate = false;
+    assert_false(is_name_made(&options));
+    assert_false(is_name_made(&options));
+    put_file("x", 1, 8192);
+    options.truncate = true;
+    assert_false(is_name_made(&options));
+}
+
 static void a_larger_file_keeps_its_size_unless_truncated(void **state)
 {
     (void)state;
@@ -461,6 +490,7 @@ int main(void)
         TEST(a_segment_of_another_major_version_is_replaced_when_nobody_lives_in_it),
         TEST(what_is_no_segment_is_replaced_only_when_told_to_truncate),
         TEST(an_empty_file_becomes_a_segment),
+        TEST(a_name_is_of_who_made_it_however_often_it_is_made_anew),
         TEST(a_larger_file_keeps_its_size_unless_truncated),
         TEST(both_halves_are_found_by_both_sides_and_lie_apart),
         TEST(sides_are_claimed_and_detached_one_at_a_time),
