@@ -47,11 +47,11 @@ PKG_CONFIG_PATH=$PWD/$lib/pkgconfig
 export PKG_CONFIG_PATH
 [ "$(pkg-config --modversion vine)" = 0.1.0 ]
 
-# Shared, static, and from C++ where there is a compiler for it.
-flags=$(pkg-config --cflags --libs vine)
-"${VINE_C_COMPILER:-cc}" -Wall -Wextra -Werror -o "$scratch/shared" "$scratch/program.c" $flags
+# Shared and static. What pkg-config says is quoted for a shell.
+eval "set -- $(pkg-config --cflags --libs vine)"
+"${VINE_C_COMPILER:-cc}" -Wall -Wextra -Werror -o "$scratch/shared" "$scratch/program.c" "$@"
 LD_LIBRARY_PATH=$PWD/$lib "$scratch/shared"
 ldd "$scratch/shared" >"$scratch/ldd" 2>&1 || :
 grep -q 'libvine\.so\.0 ' "$scratch/ldd" || { cat "$scratch/ldd"; exit 1; }
-"${VINE_C_COMPILER:-cc}" -static -Wall -Wextra -Werror -o "$scratch/static" "$scratch/program.c" $flags
+"${VINE_C_COMPILER:-cc}" -static -Wall -Wextra -Werror -o "$scratch/static" "$scratch/program.c" "$@"
 "$scratch/static"

@@ -9,7 +9,12 @@ banned='printf vprintf puts putchar perror __printf_chk __vprintf_chk exit _exit
 check() {
     [ -f "$archive" ] || { echo "$archive is not built"; return; }
     nm -A --defined-only --extern-only "$archive" | awk '
-        $NF !~ /^vine_/ && NF >= 3 { sub(/.*\//, "", $1); print $1 " defines " $NF ", which does not begin with vine_" }'
+        $NF !~ /^vine_/ && NF >= 3 {
+            symbol = $NF
+            sub(/:[^:]*$/, "") # what is left is ARCHIVE:MEMBER
+            sub(/.*\//, "")
+            print $0 " defines " symbol ", which does not begin with vine_"
+        }'
     [ ! -f "$shared" ] || nm -D --defined-only "$shared" | awk '
         $NF !~ /^vine_[a-z]/ { print "libvine.so shows " $NF }'
 
@@ -29,8 +34,9 @@ check() {
         grep -qx "$symbol" "$scratch/foreign" || continue
         nm -A --undefined-only "$archive" | awk -v symbol="$symbol" '
             $NF == symbol {
-                split($1, part, ":")
-                print "libvine.a: " part[2] " uses " symbol ", which a library must not"
+                sub(/:[^:]*$/, "")
+                sub(/.*:/, "")
+                print "libvine.a: " $0 " uses " symbol ", which a library must not"
             }'
     done
 }

@@ -118,8 +118,8 @@ static void a_wait_for_nothing_times_out(void **state)
     free(ring);
 }
 
-/* Else it would spin for an hour. A spin ends as well when others want the processor, so that one try
- * would not tell. */
+/* Else it would spin for an hour. A spin ends as well when others want the processor, so that one
+ * try would not tell. */
 static void a_long_spin_keeps_to_the_time_out(void **state)
 {
     (void)state;
