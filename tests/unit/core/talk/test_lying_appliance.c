@@ -4,6 +4,7 @@
 #include "served.h"
 
 #include "arch/peer/peer.h"
+#include "arch/wake/futex.h"
 #include "core/ring/spsc_inline.h"
 #include "core/talk/half.h"
 #include "core/talk/link.h"
@@ -121,7 +122,10 @@ static void prepare_channel(void)
 
 static void show_channel(void)
 {
-    vine__store_release_u32(&liar.half.layout->channels[0].state, 1);
+    uint32_t *state = &liar.half.layout->channels[0].state;
+
+    vine__store_release_u32(state, 1);
+    (void)vine__futex_wake(state, INT32_MAX);
 }
 
 static void take(struct vine_wire_submission *ret_submission)
@@ -131,7 +135,10 @@ static void take(struct vine_wire_submission *ret_submission)
 
 static void complete(const struct vine_wire_completion *completion)
 {
+    uint32_t *word = (uint32_t *)&liar.slots[liar.completions.position % SLOTS].sequence;
+
     assert_int_equal(vine_spsc_push(&liar.completions, completion, sizeof *completion), 0);
+    (void)vine__futex_wake(word, INT32_MAX); /* else whoever sleeps would look in its own time */
 }
 
 /* Play the appliance on a thread until one look-up has its answer. */
