@@ -32,20 +32,11 @@ static int create(struct vine__memory *memory, const struct vine__memory_options
     if (memory->page_bytes == 0)
         return vine__memory_refuse(options, -EOPNOTSUPP, "this kernel has no huge pages");
     memory->size_bytes = vine__round_up_u64(options->size_bytes, memory->page_bytes);
-    memory->mapped_bytes = memory->size_bytes;
 
     /* Huge pages are reserved by mmap itself, which fails if there are too few. */
-    void *const base =
-        mmap(options->address_hint, (size_t)memory->mapped_bytes, PROT_READ | PROT_WRITE,
-             MAP_SHARED | MAP_ANONYMOUS | (options->huge_pages ? MAP_HUGETLB : 0), -1, 0);
-    if (base == MAP_FAILED)
-        return vine__memory_refuse(options, -errno, "cannot map %llu bytes of anonymous memory%s",
-                                   (unsigned long long)memory->mapped_bytes,
-                                   options->huge_pages ? " in huge pages" : "");
-    memory->base = base;
-    if (madvise(base, (size_t)memory->mapped_bytes, MADV_DONTFORK) != 0)
-        return -errno;
-    return vine__memory_bind(base, memory->mapped_bytes, options);
+    const int error =
+        vine__memory_map(memory, options, MAP_ANONYMOUS | (options->huge_pages ? MAP_HUGETLB : 0));
+    return error == 0 ? vine__memory_bind(memory->base, memory->mapped_bytes, options) : error;
 }
 
 const struct vine__memory_ops vine__memory_anonymous_ops = {

@@ -36,7 +36,6 @@ static const enum vine__memory_trust backend_trusts[] = {VINE__MEMORY_BACKENDS(B
 
 static struct vine__memory *handle_create(enum vine__memory_backend backend);
 static int check_options(const struct vine__memory_options *options);
-static int map(struct vine__memory *memory, const struct vine__memory_options *options);
 static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
 static int touch_pages(struct vine__memory *memory, const struct vine__memory_options *options);
 
@@ -57,7 +56,7 @@ int vine__memory_create(const struct vine__memory_options *options,
     memory->is_writable = true;
     error = ops->create(memory, options);
     if (error == 0 && memory->base == NULL)
-        error = map(memory, options);
+        error = vine__memory_map(memory, options, 0);
     if (error == 0 && options->populate)
         error = touch_pages(memory, options);
     if (error == 0 && ops->finish != NULL)
@@ -89,7 +88,7 @@ int vine__memory_open(const struct vine__memory_options *options, struct vine__m
     memory->is_writable = options->protection == VINE__MEMORY_READ_WRITE;
     error = ops->open(memory, options);
     if (error == 0)
-        error = map(memory, options);
+        error = vine__memory_map(memory, options, 0);
     if (error == 0 && options->populate)
         error = touch_pages(memory, options);
     if (error != 0) {
@@ -127,7 +126,7 @@ int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memo
         if (is_huge)
             memory->page_bytes = huge_page_bytes;
         memory->fd = fd;
-        error = map(memory, options);
+        error = vine__memory_map(memory, options, 0);
         memory->fd = -1; /* it stays the caller's */
     }
     if (error == 0 && is_huge &&
@@ -173,8 +172,8 @@ void vine__memory_unref(struct vine__memory *memory)
         return;
 
     /* A child of fork does not have the mapping; something else may live at its address. */
-    if (memory->base != NULL && memory->pid == (uint64_t)getpid())
-        VINE_ASSERT(munmap(memory->base, (size_t)memory->mapped_bytes) == 0);
+    if (memory->reserved != NULL && memory->pid == (uint64_t)getpid())
+        VINE_ASSERT(munmap(memory->reserved, (size_t)memory->reserved_bytes) == 0);
     if (memory->fd >= 0)
         (void)close(memory->fd);
     if (memory->lock_fd >= 0)
@@ -351,27 +350,52 @@ static int check_options(const struct vine__memory_options *options)
     return 0;
 }
 
-static int map(struct vine__memory *memory, const struct vine__memory_options *options)
+/* Addresses for the mapping and for a guard on either side of it, at a multiple of its page size.
+ * With a hint the mapping begins there, where the addresses are free. */
+static int reserve(struct vine__memory *memory, const struct vine__memory_options *options,
+                   unsigned char **ret_base)
 {
+    const uint64_t guard_bytes = memory->page_bytes;
+    const uint64_t bytes = memory->mapped_bytes + 2 * guard_bytes;
+    void *const hint =
+        options->address_hint != NULL ? (unsigned char *)options->address_hint - guard_bytes : NULL;
+    /* The system aligns to its own pages, so a huge page more has one that begins at a multiple. */
+    const uint64_t spare_bytes = guard_bytes > (uint64_t)sysconf(_SC_PAGESIZE) ? guard_bytes : 0;
+
+    if (memory->mapped_bytes > SIZE_MAX / 2)
+        return -ENOMEM;
+    void *const reserved = mmap(hint, (size_t)(bytes + spare_bytes), PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (reserved == MAP_FAILED)
+        return -errno;
+    memory->reserved = reserved;
+    memory->reserved_bytes = bytes + spare_bytes;
+    *ret_base = (unsigned char *)(uintptr_t)vine__round_up_u64((uintptr_t)reserved + guard_bytes,
+                                                               guard_bytes);
+    return 0;
+}
+
+int vine__memory_map(struct vine__memory *memory, const struct vine__memory_options *options,
+                     int flags)
+{
+    unsigned char *base = NULL;
+
     VINE_ASSERT(vine__is_power_of_two_u64(memory->page_bytes));
     VINE_ASSERT(memory->size_bytes > 0);
-
     memory->mapped_bytes = vine__round_up_u64(memory->size_bytes, memory->page_bytes);
-    if (memory->mapped_bytes > SIZE_MAX)
-        return vine__memory_refuse(options, -ENOMEM, "%s: %llu bytes do not fit the address space",
-                                   memory->label, (unsigned long long)memory->mapped_bytes);
 
     const int protection = memory->is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void *const base = mmap(options->address_hint, (size_t)memory->mapped_bytes, protection,
-                            MAP_SHARED, memory->fd, (off_t)memory->offset_bytes);
-    if (base == MAP_FAILED) {
-        const int error = -errno;
+    int error = reserve(memory, options, &base);
+    if (error == 0 &&
+        mmap(base, (size_t)memory->mapped_bytes, protection, MAP_SHARED | MAP_FIXED | flags,
+             memory->fd, (off_t)memory->offset_bytes) == MAP_FAILED)
+        error = -errno;
+    if (error != 0)
         return vine__memory_refuse(options, error, "%s: cannot map %llu bytes: %s", memory->label,
                                    (unsigned long long)memory->mapped_bytes,
                                    vine_error_text(error));
-    }
     memory->base = base;
-    if (madvise(base, (size_t)memory->mapped_bytes, MADV_DONTFORK) != 0)
+    if (madvise(memory->reserved, (size_t)memory->reserved_bytes, MADV_DONTFORK) != 0)
         return vine__memory_refuse(options, -errno, "%s: cannot be kept from children of fork",
                                    memory->label);
     return 0;

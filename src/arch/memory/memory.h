@@ -2,7 +2,8 @@
 /*
  * arch/memory/memory.h - memory that two participants map, behind one interface.
  *
- * Owns:     a handle owns its mapping and, if it created or opened it by name, its descriptor.
+ * Owns:     a handle owns its mapping, the guards around it (a page on either side that nobody may
+ *           touch) and, if it created or opened it by name, its descriptor.
  * Threads:  any; handles are reference-counted, ref and unref from any thread.
  * Blocking: creating allocates and zeroes every page; otherwise as the file system does.
  * Trust:    a descriptor from a peer is checked before it is mapped (vine__memory_from_fd), so

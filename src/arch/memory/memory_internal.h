@@ -20,6 +20,8 @@ struct vine__memory {
     void *base;            /* NULL until mapped */
     uint64_t size_bytes;   /* what the user may touch */
     uint64_t mapped_bytes; /* the same in whole pages */
+    void *reserved;        /* the mapping between its guards; NULL until reserved */
+    uint64_t reserved_bytes;
     uint64_t offset_bytes; /* into the file */
     uint64_t page_bytes;
     uint64_t pid; /* the process that mapped it: a child must not unmap */
@@ -51,6 +53,12 @@ extern const struct vine__memory_ops vine__memory_anonymous_ops;
 /* Write the reason for a failure and return `error`, so that a refusal is one statement. */
 __attribute__((format(printf, 3, 4))) int
 vine__memory_refuse(const struct vine__memory_options *options, int error, const char *format, ...);
+
+/* Map what the handle describes, and beyond either end a page that nobody may touch: who oversteps
+ * faults there, instead of reading or writing what happens to lie beside. `flags` are further ones
+ * of mmap. What is half done is undone by vine__memory_unref(). */
+int vine__memory_map(struct vine__memory *memory, const struct vine__memory_options *options,
+                     int flags);
 
 /* Allocate [0, bytes) of the file, on the node that the options name. */
 int vine__memory_allocate(int fd, uint64_t bytes, const struct vine__memory_options *options);

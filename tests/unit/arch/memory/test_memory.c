@@ -311,16 +311,71 @@ static void an_address_hint_is_followed_where_it_is_free(void **state)
     (void)state;
     struct vine__memory_options options = options_for(VINE__MEMORY_MEMFD, PAGE);
     struct vine__memory *memory = NULL;
-    void *const free_page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(free_page, MAP_FAILED);
-    options.address_hint = free_page;
+    /* A page, and one for a guard on either side. */
+    unsigned char *const pages =
+        mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    options.address_hint = pages + PAGE;
     assert_int_equal(vine__memory_create(&options, &memory), 0);
-    assert_ptr_not_equal(vine__memory_base(memory), free_page); /* taken: left alone */
+    assert_ptr_not_equal(vine__memory_base(memory), pages + PAGE); /* taken: left alone */
     vine__memory_unref(memory);
-    assert_int_equal(munmap(free_page, PAGE), 0);
+    assert_int_equal(munmap(pages, 3 * PAGE), 0);
     assert_int_equal(vine__memory_create(&options, &memory), 0);
-    assert_ptr_equal(vine__memory_base(memory), free_page);
+    assert_ptr_equal(vine__memory_base(memory), pages + PAGE);
     vine__memory_unref(memory);
+}
+
+/* Neither to be touched nor to be had by anything else. */
+static void expect_guard(void *address)
+{
+    assert_int_equal(is_mapped(address), 0);
+    assert_ptr_equal(
+        mmap(address, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+        MAP_FAILED);
+    assert_int_equal(errno, EEXIST);
+}
+
+static void expect_guards(struct vine__memory *memory, unsigned int mapped_bytes)
+{
+    unsigned char *const base = vine__memory_base(memory);
+
+    assert_int_equal(is_mapped(base), 1);
+    assert_int_equal(is_mapped(base + mapped_bytes - 1), 1);
+    expect_guard(base - PAGE);
+    expect_guard(base + mapped_bytes);
+}
+
+static void each_mapping_lies_between_pages_that_nobody_may_touch(void **state)
+{
+    (void)state;
+    const enum vine__memory_backend backends[] = {VINE__MEMORY_MEMFD, VINE__MEMORY_ANONYMOUS,
+                                                  VINE__MEMORY_POSIX, VINE__MEMORY_FILE};
+    for (int i = 0; i < 4; i++) {
+        struct vine__memory_options options = named(backends[i], 2 * PAGE);
+        struct vine__memory *memory = NULL;
+        struct vine__memory *reader = NULL;
+        assert_int_equal(vine__memory_create(&options, &memory), 0);
+        expect_guards(memory, 2 * PAGE);
+        unsigned char *const base = vine__memory_base(memory);
+        if (backends[i] == VINE__MEMORY_MEMFD) {
+            assert_int_equal(vine__memory_from_fd(vine__memory_fd(memory), PAGE, &options, &reader),
+                             0);
+            expect_guards(reader, PAGE);
+        } else if (backends[i] != VINE__MEMORY_ANONYMOUS) {
+            /* A part of a file: the rest of it is not within reach. */
+            options.size_bytes = PAGE;
+            assert_int_equal(vine__memory_open(&options, &reader), 0);
+            expect_guards(reader, PAGE);
+            assert_int_equal(vine__memory_remove(&options), 0);
+        }
+        vine__memory_unref(reader);
+        vine__memory_unref(memory);
+        /* The guards go with the mapping. */
+        void *const all = mmap(base - PAGE, 4 * PAGE, PROT_READ,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        assert_ptr_equal(all, base - PAGE);
+        assert_int_equal(munmap(all, 4 * PAGE), 0);
+    }
 }
 
 static void memory_of_node_0_is_to_be_had_where_nodes_are(void **state)
@@ -456,6 +511,7 @@ int main(void)
         cmocka_unit_test(memory_is_zero_writable_aligned_and_of_whole_pages),
         cmocka_unit_test(a_memfd_closes_on_exec_and_is_never_executable),
         cmocka_unit_test(an_address_hint_is_followed_where_it_is_free),
+        cmocka_unit_test(each_mapping_lies_between_pages_that_nobody_may_touch),
         cmocka_unit_test(memory_of_node_0_is_to_be_had_where_nodes_are),
         cmocka_unit_test(huge_pages_are_all_there_at_creation_or_refused),
         cmocka_unit_test(no_mapping_survives_fork),
