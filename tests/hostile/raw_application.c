@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "raw_application.h"
 
+#include <poll.h>
+#include <sched.h>
 #include <string.h>
 
 #include <vine/error.h>
@@ -89,19 +91,31 @@ int raw_submit(struct raw_application *raw, uint32_t channel,
     return error;
 }
 
+/* Whether the appliance has closed the pipe: it says so on its board, unless we asked for it, and
+ * hangs up. */
+static bool is_closed(const struct raw_application *raw)
+{
+    struct pollfd poll_fd = {.fd = raw->link.socket_fd, .events = POLLRDHUP};
+
+    return vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0 ||
+           (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP)) != 0);
+}
+
 int raw_complete(struct raw_application *raw, uint32_t channel,
                  struct vine_wire_completion *ret_completion)
 {
     const uint64_t start_ns = vine__clock_now_ns();
 
-    for (;;) {
+    for (uint32_t looks = 1;; looks++) {
         const int error = vine_spsc_pop(&raw->channels[channel].consumer, ret_completion);
 
         if (error != -EAGAIN)
             return error;
-        if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS ||
-            vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0)
-            return -VINE_EPEERLOST;
+        if (looks % 256 == 0) {
+            if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS || is_closed(raw))
+                return -VINE_EPEERLOST;
+            (void)sched_yield();
+        }
         vine__cpu_relax();
     }
 }
