@@ -247,12 +247,22 @@ int bench_hash_tcp(struct bench *bench, uint64_t budget_ns, struct bench_sample 
 
 int bench_hash_here_rate(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample)
 {
-    struct bench_sample one;
-    const int error = bench_hash_here(bench, budget_ns, &one);
+    struct local_sum *sum = local_sum_create("sha256");
+    unsigned char digest[LOCAL_SUM_MAX];
+    const uint64_t begin = human_now_ns();
+    uint64_t count = 0, now;
 
-    if (error == 0)
-        ret_sample->value = 1e9 / one.value;
-    return error;
+    if (sum == NULL)
+        return -ENOMEM;
+    /* By the clock on the wall, as the others: what else the processor does counts here too. */
+    do {
+        for (unsigned i = 0; i < BENCH_IN_FLIGHT; i++, count++)
+            (void)!hash_here(bench, sum, digest);
+        now = human_now_ns();
+    } while (now - begin < budget_ns);
+    local_sum_destroy(sum);
+    ret_sample->value = (double)count * 1e9 / (double)(now - begin);
+    return 0;
 }
 
 static int rate_vine(struct bench *bench, struct vine_data **datas, uint64_t budget_ns,

@@ -72,6 +72,16 @@ struct vine_wait_statistics {
     uint64_t spin_ns; /* the present budget */
 };
 
+/* What a thread has learned of its processor; see core/ring/spin.h. The fields are private. */
+struct vine_spinner {
+    uint64_t yield_ticks;
+    uint64_t taken_ticks;
+    uint64_t crowded_ticks;
+    uint64_t crowded;  /* waits that were given up to strangers */
+    uint32_t calm;     /* waits that do not spin, because of one of those */
+    uint32_t together; /* waits that begin with an offer of the processor */
+};
+
 /* The sleeper's handle. The fields are private. */
 struct vine_waiter {
     struct vine_sleep_line *line;
@@ -81,13 +91,10 @@ struct vine_waiter {
     uint64_t spin_max_ticks;
     uint64_t spin_ticks;
     uint64_t spin_min_ticks;
-    uint64_t yield_ticks;
-    uint64_t crowded_ticks;
+    struct vine_spinner spinner;
     uint64_t waits;
     uint64_t sleeps;
     uint64_t backstops;
-    uint64_t crowded;
-    uint32_t calm_after; /* waits that do not spin, because the processors were crowded */
     uint32_t is_stream;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/ring/mpmc_layout.h"
+#include "core/ring/spin.h"
 #include "core/ring/wait_inline.h"
 #include "core/ring/wait_internal.h"
 
@@ -7,19 +8,15 @@
 #include "arch/wake/eventfd.h"
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"
-#include "arch/wake/yield.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
 
 VINE_STATIC_ASSERT(sizeof(struct vine_sleep_line) == VINE_CACHE_LINE, "a line of its own");
 VINE_STATIC_ASSERT(offsetof(struct vine_sleep_line, awaited) == 0, "layout");
 
-#define SPIN_MIN_NS     1000    /* a budget that costs an idle side next to nothing */
-#define SPIN_YIELD_NS   4000    /* between two offers of the processor */
-#define SPIN_CROWDED_NS 20000   /* an accepted offer; a declined one takes 0.3 us */
-#define SPIN_LOOKS      16      /* looks between two readings of the clock */
-#define HELD_NS         2000000 /* a sleep behind a slot whose owner has stalled */
-#define CALM_WAITS      64      /* waits that do not spin after a crowded one */
+#define SPIN_MIN_NS 1000    /* a budget that costs an idle side next to nothing */
+#define SPIN_LOOKS  16      /* looks between two readings of the clock */
+#define HELD_NS     2000000 /* a sleep behind a slot whose owner has stalled */
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
@@ -50,14 +47,13 @@ static void init_waiter(struct vine_waiter *waiter, struct vine_sleep_line *line
         .alive_context = options->alive_context,
         .backstop_ns = options->backstop_ns ? options->backstop_ns : VINE_WAIT_BACKSTOP_NS,
         .spin_max_ticks = spin_ns == 1 ? 0 : vine__clock_ns_to_ticks(spin_ns),
-        .yield_ticks = vine__clock_ns_to_ticks(SPIN_YIELD_NS),
-        .crowded_ticks = vine__clock_ns_to_ticks(SPIN_CROWDED_NS),
         .is_stream = options->mode == VINE_WAIT_STREAM,
     };
     waiter->spin_min_ticks =
         vine__min_u64(vine__clock_ns_to_ticks(SPIN_MIN_NS), waiter->spin_max_ticks);
     /* Hope for a busy ring; a few sleeps on an idle one bring it down to the minimum. */
     waiter->spin_ticks = waiter->spin_max_ticks;
+    vine__spinner_init(&waiter->spinner);
 }
 
 int vine_waiter_init(struct vine_waiter *waiter, struct vine_sleep_line *line,
@@ -172,41 +168,26 @@ void vine__wait_lower(struct vine_waiter *waiter, struct vine__wait_target *targ
 static int spin(struct vine_waiter *waiter, uint64_t start, uint64_t timeout_ns,
                 struct vine__wait_target *target)
 {
+    struct vine__spin spin;
     uint64_t budget = waiter->spin_ticks;
-    uint64_t next_yield = waiter->yield_ticks;
+    uint64_t now = start;
 
-    if (waiter->calm_after > 0) {
-        waiter->calm_after--;
-        return 0;
-    }
     if (timeout_ns != VINE_FOREVER)
         budget = vine__min_u64(budget, vine__clock_ns_to_ticks(timeout_ns));
-    while (budget > 0) {
+    if (budget == 0 || !vine__spin_begin(&waiter->spinner, &spin, start))
+        return 0;
+    do {
         for (int n = 0; n < SPIN_LOOKS; n++) {
             const int seen = target->look(target->end);
 
-            if (seen != 0)
+            if (seen != 0) {
+                vine__spin_found(&waiter->spinner, &spin);
                 return seen;
+            }
             vine__cpu_relax();
         }
-
-        const uint64_t elapsed = vine__clock_ticks() - start;
-
-        if (elapsed >= budget)
-            break;
-        if (elapsed < next_yield)
-            continue;
-        vine__yield();
-
-        const uint64_t after = vine__clock_ticks() - start;
-
-        if (after - elapsed > waiter->crowded_ticks) {
-            waiter->crowded++;
-            waiter->calm_after = CALM_WAITS;
-            break;
-        }
-        next_yield = after + waiter->yield_ticks;
-    }
+        now = vine__clock_ticks();
+    } while (now - start < budget && vine__spin_step(&waiter->spinner, &spin, now));
     return target->look(target->end);
 }
 
@@ -396,7 +377,7 @@ void vine_waiter_statistics(const struct vine_waiter *waiter,
         .waits = waiter->waits,
         .sleeps = waiter->sleeps,
         .backstops = waiter->backstops,
-        .crowded = waiter->crowded,
+        .crowded = waiter->spinner.crowded,
         .spin_ns = vine__clock_ticks_to_ns(waiter->spin_ticks),
     };
 }

@@ -22,6 +22,7 @@
 #include "arch/wake/eventfd.h"
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"
+#include "core/ring/spin.h"
 #include "core/talk/appliance_internal.h"
 #include "core/talk/message.h"
 #include "utils/assert.h"
@@ -374,9 +375,14 @@ int vine_appliance_serve(struct vine_appliance *appliance)
     uint64_t busy_ticks = vine__clock_ticks();
     uint64_t heard_ticks = 0;
     uint64_t looked_ticks = 0;
+    struct vine_spinner spinner;
+    struct vine__spin spin = {0};
+    bool is_idle = false;
+    bool may_spin = false;
 
     if (appliance->listener.fd < 0 && appliance->named == NULL)
         return -EINVAL;
+    vine__spinner_init(&spinner);
     for (;;) {
         const uint64_t now_ticks = vine__clock_ticks();
         const uint32_t stops = vine__load_acquire_u32(&appliance->stops);
@@ -407,12 +413,22 @@ int vine_appliance_serve(struct vine_appliance *appliance)
             if (appliance->tasks_taken == 0)
                 break;
         }
-        if (is_busy)
+        if (is_busy) {
+            if (is_idle)
+                vine__spin_found(&spinner, &spin);
+            is_idle = false;
             busy_ticks = now_ticks;
-        else if (now_ticks - busy_ticks < appliance->spin_ticks)
-            vine__cpu_relax();
-        else
-            fall_asleep(appliance);
+            continue;
+        }
+        if (!is_idle)
+            may_spin = vine__spin_begin(&spinner, &spin, now_ticks);
+        is_idle = true;
+        if (may_spin && now_ticks - busy_ticks < appliance->spin_ticks) {
+            may_spin = vine__spin_step(&spinner, &spin, now_ticks);
+            continue;
+        }
+        fall_asleep(appliance);
+        is_idle = false;
     }
     end_all(appliance);
     return 0;

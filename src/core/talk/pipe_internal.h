@@ -306,7 +306,8 @@ VINE_MUST_CHECK int vine__thread_channel_slow(struct vine_pipe *pipe,
 struct vine__thread_local {
     struct vine__thread *self;      /* NULL: not needed yet */
     const struct vine_task *called; /* the task whose callback runs on this thread */
-    uint32_t next;                  /* of `known` to be replaced */
+    struct vine_spinner spinner;
+    uint32_t next; /* of `known` to be replaced */
     struct {
         uint64_t pipe_id;
         struct vine__channel *channel;

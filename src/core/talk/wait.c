@@ -22,6 +22,7 @@
 #include "arch/clock/clock.h"
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"
+#include "core/ring/spin.h"
 #include "core/talk/pipe_internal.h"
 
 #define BACKSTOP_NS 100000000ULL
@@ -34,6 +35,7 @@ struct wait {
     uint64_t start_ticks;
     uint64_t deadline_ticks; /* UINT64_MAX: none */
     uint64_t spin_until_ticks;
+    struct vine__spin spin;
 };
 
 static uint64_t later(uint64_t ticks, uint64_t more)
@@ -57,6 +59,21 @@ static void begin(struct wait *wait, const struct vine__channel *channel, uint64
     wait->spin_until_ticks = later(wait->start_ticks, vine__load_relaxed_u64(&channel->spin_ticks));
     if (wait->spin_until_ticks > wait->deadline_ticks)
         wait->spin_until_ticks = wait->deadline_ticks;
+    if (vine__this_thread.spinner.yield_ticks == 0)
+        vine__spinner_init(&vine__this_thread.spinner);
+    if (!vine__spin_begin(&vine__this_thread.spinner, &wait->spin, wait->start_ticks))
+        wait->spin_until_ticks = wait->start_ticks;
+}
+
+/* A look has found nothing. Returns whether to look again, or else to sleep. */
+static bool spin_on(struct wait *wait, uint64_t now_ticks)
+{
+    if (now_ticks >= wait->spin_until_ticks)
+        return false;
+    if (vine__spin_step(&vine__this_thread.spinner, &wait->spin, now_ticks))
+        return true;
+    wait->spin_until_ticks = wait->start_ticks;
+    return false;
 }
 
 /* A wait that was shorter than the longest spin was worth spinning for, and the next one may take
@@ -122,7 +139,7 @@ static void sleep_on_ring(struct vine__channel *channel, uint64_t timeout_ns)
 }
 
 /* The caller drains. Returns when the wait is over, or its time, or the pipe is. */
-static void drain_until(struct vine__channel *channel, const struct wait *wait)
+static void drain_until(struct vine__channel *channel, struct wait *wait)
 {
     struct vine_pipe *pipe = channel->pipe;
     bool is_new = true; /* the drainer before us may have ended our task */
@@ -138,6 +155,7 @@ static void drain_until(struct vine__channel *channel, const struct wait *wait)
             return;
         }
         if (taken > 0) {
+            vine__spin_found(&vine__this_thread.spinner, &wait->spin);
             wake_waiters(channel);
             /* An appliance that writes completions without end lengthens no wait. */
             if (wait->deadline_ticks == UINT64_MAX || vine__clock_ticks() < wait->deadline_ticks)
@@ -149,10 +167,8 @@ static void drain_until(struct vine__channel *channel, const struct wait *wait)
 
         const uint64_t now_ticks = vine__clock_ticks();
 
-        if (now_ticks < wait->spin_until_ticks) {
-            vine__cpu_relax();
+        if (spin_on(wait, now_ticks))
             continue;
-        }
         if (now_ticks >= wait->deadline_ticks)
             return;
         sleep_on_ring(channel,
@@ -164,14 +180,13 @@ static void drain_until(struct vine__channel *channel, const struct wait *wait)
 }
 
 /* Another thread drains: it ends our task, or stops. */
-static void wait_for_turn(struct vine__channel *channel, const struct wait *wait)
+static void wait_for_turn(struct vine__channel *channel, struct wait *wait)
 {
     uint64_t now_ticks = vine__clock_ticks();
 
-    while (now_ticks < wait->spin_until_ticks) {
+    while (spin_on(wait, now_ticks)) {
         if (is_over(channel, wait) || vine__load_relaxed_u32(&channel->drain) == 0)
             return;
-        vine__cpu_relax();
         now_ticks = vine__clock_ticks();
     }
     if (now_ticks >= wait->deadline_ticks)
@@ -214,6 +229,7 @@ int vine__channel_wait(struct vine__channel *channel, const struct vine_task *ta
             const uint64_t took_ticks = vine__clock_ticks() - wait.start_ticks;
 
             adapt(channel, took_ticks);
+            vine__spin_found(&vine__this_thread.spinner, &wait.spin);
             if (over || task == NULL)
                 return 0;
         }
@@ -350,10 +366,10 @@ int vine_task_wait_any(struct vine_task *const *tasks, size_t count, uint64_t ti
 
         if (now_ticks >= wait.deadline_ticks)
             return -ETIMEDOUT;
-        if (now_ticks < wait.spin_until_ticks)
-            vine__cpu_relax();
-        else
+        if (!spin_on(&wait, now_ticks))
             sleep_a_while(tasks, count, &wait, now_ticks);
     }
+    if (has_begun)
+        vine__spin_found(&vine__this_thread.spinner, &wait.spin);
     return status;
 }
