@@ -208,9 +208,14 @@ static int open_part(struct output_file *file, mode_t mode)
     return error;
 }
 
-int output_begin(struct output *output, const char *path, mode_t mode, struct output_file *ret_file)
+int output_begin(struct output *output, const char *path, mode_t mode, const struct stat *source,
+                 struct output_file *ret_file)
 {
-    struct output_file file = {.fd = -1};
+    struct output_file file = {
+        .fd = -1,
+        .source_device = source != NULL ? source->st_dev : 0,
+        .source_inode = source != NULL ? source->st_ino : 0,
+    };
     const char *name;
     int error = find_place(output, path, true, &file.directory, &name);
 
@@ -251,24 +256,50 @@ int output_write(struct output_file *file, const void *bytes, size_t size, uint6
     return 0;
 }
 
+/* Whether what has the final name is the source that the result was made of. */
+static bool is_source(const struct output_file *file)
+{
+    struct stat status;
+
+    return file->source_inode != 0 &&
+           fstatat(file->directory->fd, file->name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           status.st_dev == file->source_device && status.st_ino == file->source_inode;
+}
+
+/* Give a file without a name this one. By its descriptor where we may (the right to search any
+ * directory, or Linux 6.10), which saves the walk through /proc. */
+static int link_as(const struct output_file *file, const char *name)
+{
+    static bool is_refused;
+    const int directory = file->directory->fd;
+    char path[64];
+
+    if (!is_refused) {
+        if (linkat(file->fd, "", directory, name, AT_EMPTY_PATH) == 0)
+            return 0;
+        is_refused = errno == ENOENT || errno == EPERM || errno == EINVAL;
+        if (!is_refused)
+            return -errno;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+    return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
+}
+
 /* A file without a name gets one. linkat never replaces, so where there is a result already the new
  * one is linked beside it and renamed over it. */
 static int link_in(struct output_file *file)
 {
     const int directory = file->directory->fd;
-    char path[64];
+    const int error = link_as(file, file->name);
 
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
-    if (linkat(AT_FDCWD, path, directory, file->name, AT_SYMLINK_FOLLOW) == 0)
-        return 0;
-    if (errno != EEXIST)
-        return -errno;
+    if (error != -EEXIST)
+        return error;
     file->part = part_name(file->name);
     if (file->part == NULL)
         return -ENOMEM;
     if (unlinkat(directory, file->part, 0) < 0 && errno != ENOENT)
         return -errno;
-    return linkat(AT_FDCWD, path, directory, file->part, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+    return link_as(file, file->part);
 }
 
 int output_commit(struct output_file *file, struct stat *ret_status)
@@ -276,6 +307,8 @@ int output_commit(struct output_file *file, struct stat *ret_status)
     VINE_ASSERT(file->fd >= 0);
     int error = file->part == NULL ? link_in(file) : 0;
 
+    if (error == 0 && file->part != NULL && is_source(file))
+        error = -EEXIST;
     if (error == 0 && file->part != NULL &&
         renameat(file->directory->fd, file->part, file->directory->fd, file->name) < 0)
         error = -errno;

@@ -34,7 +34,9 @@ struct output_file {
     int fd; /* -1: none */
     struct output_directory *directory;
     char *name;
-    char *part; /* its temporary name, or NULL */
+    char *part;          /* its temporary name, or NULL */
+    dev_t source_device; /* of its source; 0, 0: none */
+    ino_t source_inode;
 };
 
 /* Make the directory, with its parents, if it is not there, and lock it against another run.
@@ -45,16 +47,16 @@ void output_close(struct output *output);
 /* The state of a result that is there already. Returns 0, -ENOENT, another negated errno. */
 int output_stat(struct output *output, const char *path, struct stat *ret_status);
 
-/* Begin a result: `path` is relative to OUT; the mode is cut by the umask. Returns 0 or a negated
- * errno, with nothing left behind. */
-int output_begin(struct output *output, const char *path, mode_t mode,
+/* Begin a result: `path` is relative to OUT; the mode is cut by the umask. `source` (may be NULL) is
+ * a file that it must not replace. Returns 0 or a negated errno, with nothing left behind. */
+int output_begin(struct output *output, const char *path, mode_t mode, const struct stat *source,
                  struct output_file *ret_file);
 
 /* Write all bytes at the offset. Returns 0 or a negated errno. */
 int output_write(struct output_file *file, const void *bytes, size_t size, uint64_t offset);
 
-/* Give it its final name, in place of what has it. Returns 0 or a negated errno; the file is
- * finished in any case, and *ret_status tells its state. */
+/* Give it its final name, in place of what has it. Returns 0; -EEXIST: that is its source; or a
+ * negated errno. The file is finished in any case, and *ret_status tells its state. */
 int output_commit(struct output_file *file, struct stat *ret_status);
 
 /* Forget it. A file that was not begun is allowed. */

@@ -111,16 +111,22 @@ static bool is_reserved(const struct run *run, const char *path)
            (run->options.with_sums && strcmp(path, SUMS_NAME) == 0);
 }
 
-/* Whether the result is there already. Also finds out whether a result would replace its source. */
-static bool is_unchanged(struct run *run, struct file *file, bool *ret_is_itself)
+static int source_flags(const struct walk_entry *entry)
+{
+    return entry->is_argument ? 0 : AT_SYMLINK_NOFOLLOW;
+}
+
+/* Whether the result is there already. */
+static bool is_unchanged(struct run *run, const struct walk_entry *entry, struct file *file)
 {
     struct stat result;
 
-    *ret_is_itself = false;
-    if (output_stat(&run->output, file->result_path, &result) < 0)
+    if (!state_knows(&run->state, file->result_path))
         return false;
-    *ret_is_itself = result.st_dev == file->before.st_dev && result.st_ino == file->before.st_ino;
-    return S_ISREG(result.st_mode) &&
+    if (!entry->has_status &&
+        fstatat(entry->directory, entry->name, &file->before, source_flags(entry)) < 0)
+        return false; /* opening it will say why */
+    return output_stat(&run->output, file->result_path, &result) == 0 && S_ISREG(result.st_mode) &&
            state_is_complete(&run->state, file->result_path, &result, &file->before, file->sum,
                              &file->sum_size) &&
            (!run->options.with_sums || file->sum_size == SUMS_BYTES_MAX);
@@ -156,19 +162,13 @@ static bool has_right_size(struct run *run, struct file *file)
 
 static void begin_file(struct run *run, const struct walk_entry *entry, struct file *file)
 {
-    bool is_itself = false;
-
     if (file->result_path != NULL) {
         if (is_reserved(run, file->result_path)) {
             run_file_fail(run, file, "its result would have a name that is taken", 0);
             return;
         }
-        if (is_unchanged(run, file, &is_itself)) {
+        if (is_unchanged(run, entry, file)) {
             file->outcome = FILE_UNCHANGED;
-            return;
-        }
-        if (is_itself) {
-            run_file_fail(run, file, "its result would take its own place", 0);
             return;
         }
     }
@@ -182,7 +182,7 @@ static void begin_file(struct run *run, const struct walk_entry *entry, struct f
     if (file->result_path != NULL) {
         let_tick_pass(&file->before);
         error = output_begin(&run->output, file->result_path, file->before.st_mode & 0777,
-                             &file->output);
+                             &file->before, &file->output);
         if (error < 0) {
             run_file_fail(run, file, "cannot write its result", error);
             return;

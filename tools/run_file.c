@@ -341,6 +341,10 @@ static void finish(struct run *run, struct file *file)
     }
     if (file->result_path != NULL) {
         error = output_commit(&file->output, &result);
+        if (error == -EEXIST) {
+            run_file_fail(run, file, "its result would take its own place", 0);
+            return;
+        }
         if (error < 0) {
             fail_result(run, file, error);
             return;

@@ -206,7 +206,7 @@ static int rewrite(struct output *output, const struct state *state)
     struct output_file file;
     struct stat status;
     const char *with = "";
-    int error = output_begin(output, STATE_NAME, 0666, &file);
+    int error = output_begin(output, STATE_NAME, 0666, NULL, &file);
 
     if (error < 0)
         return error;
@@ -287,6 +287,11 @@ static const struct state_record *find(const struct state *state, const char *pa
             low = middle + 1;
     }
     return NULL;
+}
+
+bool state_knows(const struct state *state, const char *path)
+{
+    return find(state, path) != NULL;
 }
 
 bool state_is_complete(const struct state *state, const char *path, const struct stat *result,

@@ -53,6 +53,9 @@ struct state {
  * errno. */
 int state_open(struct output *output, const char *with, struct state *ret_state);
 
+/* Whether anything is known of a result at `path`: if not, it need not be looked at. */
+bool state_knows(const struct state *state, const char *path);
+
 /* Whether the result at `path` is whole and of this source, both as they are now. Its sum is given
  * if the state knows it: *ret_sum_size is 0 or SUMS_BYTES_MAX. */
 bool state_is_complete(const struct state *state, const char *path, const struct stat *result,

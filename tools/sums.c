@@ -93,7 +93,7 @@ void sums_show(FILE *file, const unsigned char *sum, size_t size, const char *na
 int sums_open(struct output *output, struct sums *ret_sums)
 {
     struct sums sums = {.file.fd = -1};
-    int error = output_begin(output, SUMS_NAME, 0666, &sums.file);
+    int error = output_begin(output, SUMS_NAME, 0666, NULL, &sums.file);
 
     if (error < 0)
         return error;

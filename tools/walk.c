@@ -10,6 +10,8 @@
 
 #include "utils/assert.h"
 
+#define TYPE_UNKNOWN 0x7f /* where the file system does not tell */
+
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOCTTY | O_CLOEXEC)
 
 /* A directory on the way down. Invariant: the descriptors of the deepest WALK_DESCRIPTORS_MAX
@@ -18,7 +20,7 @@ struct level {
     int fd;
     dev_t device; /* to know it again */
     ino_t inode;
-    char *names; /* NUL-terminated, one after the other */
+    char *names; /* each NUL-terminated and behind its type, a DT_ value; one after the other */
     const char **sorted;
     size_t count;
     size_t next;
@@ -116,7 +118,7 @@ static int sort_names(struct level *level, size_t count)
     if (level->sorted == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        level->sorted[i] = name;
+        level->sorted[i] = name + 1;
         name += strlen(name) + 1;
     }
     qsort(level->sorted, count, sizeof(char *), compare_names);
@@ -149,8 +151,13 @@ static int read_names(int fd, struct level *level)
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
+        /* No type is 0 here, so that type and name are one text. */
+        const char type[] = {(char)(entry->d_type != DT_UNKNOWN ? entry->d_type : TYPE_UNKNOWN),
+                             '\0'};
         const size_t end = names.length + (count > 0); /* behind the last one's NUL */
-        error = text_set(&names, end, entry->d_name);
+        error = text_set(&names, end, type);
+        if (error == 0)
+            error = text_set(&names, end + 1, entry->d_name);
         count++;
     }
     closedir(directory);
@@ -254,26 +261,29 @@ static int enter(struct walk *walk, int parent, struct walk_entry *entry)
     return error < 0;
 }
 
-/* Returns 1 if the entry is to be shown, 0 if it was a directory that is entered, -ENOMEM. */
-static int look(struct walk *walk, struct walk_entry *entry)
+/* Returns 1 if the entry is to be shown, 0 if it was a directory that is entered, -ENOMEM. `type`
+ * is what its directory says of it: a file is opened anyway, and looked at then. */
+static int look(struct walk *walk, struct walk_entry *entry, unsigned char type)
 {
     const int flags = entry->is_argument ? 0 : AT_SYMLINK_NOFOLLOW;
+    mode_t mode = DTTOIF(type);
 
     entry->path = walk->path.bytes;
     entry->shown = walk->shown.bytes;
-    if (fstatat(entry->directory, entry->name, &entry->status, flags) < 0) {
-        entry->kind = WALK_ERROR;
-        entry->error = -errno;
-    } else if (S_ISREG(entry->status.st_mode)) {
-        entry->kind = WALK_FILE;
-    } else if (S_ISLNK(entry->status.st_mode)) {
-        entry->kind = WALK_LINK;
-    } else if (!S_ISDIR(entry->status.st_mode)) {
-        entry->kind = WALK_SPECIAL;
-        entry->reason = describe_special(entry->status.st_mode);
-    } else {
-        return enter(walk, entry->directory, entry);
+    if (type == TYPE_UNKNOWN) {
+        if (fstatat(entry->directory, entry->name, &entry->status, flags) < 0) {
+            entry->kind = WALK_ERROR;
+            entry->error = -errno;
+            return 1;
+        }
+        entry->has_status = true;
+        mode = entry->status.st_mode;
     }
+    if (S_ISDIR(mode))
+        return enter(walk, entry->directory, entry);
+    entry->kind = S_ISREG(mode) ? WALK_FILE : S_ISLNK(mode) ? WALK_LINK : WALK_SPECIAL;
+    if (entry->kind == WALK_SPECIAL)
+        entry->reason = describe_special(mode);
     return 1;
 }
 
@@ -307,7 +317,7 @@ static int look_at_argument(struct walk *walk, struct walk_entry *entry)
     free(last);
     if (error == 0)
         error = text_set(&walk->shown, 0, argument);
-    return error < 0 ? error : look(walk, entry);
+    return error < 0 ? error : look(walk, entry, TYPE_UNKNOWN);
 }
 
 static int look_at_next(struct walk *walk, struct walk_entry *entry)
@@ -328,7 +338,7 @@ static int look_at_next(struct walk *walk, struct walk_entry *entry)
         error = text_set(&walk->path, path, name);
     if (error == 0)
         error = text_set(&walk->shown, shown, name);
-    return error < 0 ? error : look(walk, entry);
+    return error < 0 ? error : look(walk, entry, (unsigned char)name[-1]);
 }
 
 int walk_next(struct walk *walk, struct walk_entry *ret_entry)

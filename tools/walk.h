@@ -37,6 +37,7 @@ struct walk_entry {
     const char *name;  /* within `directory`; valid until the next call, as the others */
     const char *path;  /* relative to the argument; of an argument itself its last component */
     const char *shown; /* the argument and, below a directory, the path: as a person would say it */
+    bool has_status;   /* else the directory has told its kind already, and nobody has looked */
     struct stat status; /* of WALK_FILE */
     int error;          /* negated errno */
     const char *reason;

@@ -364,7 +364,7 @@ static void expect_whole_or_nothing(bool has_tmpfile)
     struct output_file file;
     struct stat status;
 
-    assert_int_equal(output_begin(&output, "a/b/c", 0640, &file), 0);
+    assert_int_equal(output_begin(&output, "a/b/c", 0640, NULL, &file), 0);
     assert_int_equal(output_write(&file, "world", 5, 6), 0);
     assert_int_equal(output_write(&file, "hello ", 6, 0), 0);
     assert_int_equal(output_stat(&output, "a/b/c", &status), -ENOENT);
@@ -376,12 +376,17 @@ static void expect_whole_or_nothing(bool has_tmpfile)
     free(text);
 
     /* A second one takes its place, and an abandoned third one does not. */
-    assert_int_equal(output_begin(&output, "a/b/c", 0644, &file), 0);
+    assert_int_equal(output_begin(&output, "a/b/c", 0644, NULL, &file), 0);
     assert_int_equal(output_write(&file, "new", 3, 0), 0);
     assert_int_equal(output_commit(&file, &status), 0);
-    assert_int_equal(output_begin(&output, "a/b/c", 0644, &file), 0);
+    assert_int_equal(output_begin(&output, "a/b/c", 0644, NULL, &file), 0);
     assert_int_equal(output_write(&file, "bad", 3, 0), 0);
     output_abandon(&file);
+    /* Nor does one of which it is the source. */
+    assert_int_equal(output_stat(&output, "a/b/c", &status), 0);
+    assert_int_equal(output_begin(&output, "a/b/c", 0644, &status, &file), 0);
+    assert_int_equal(output_write(&file, "bad", 3, 0), 0);
+    assert_int_equal(output_commit(&file, &status), -EEXIST);
     text = scratch_read("out/below/a/b/c");
     assert_string_equal(text, "new");
     free(text);
@@ -408,9 +413,9 @@ static void what_a_killed_run_left_is_taken_up(void **state)
     struct stat status;
 
     (void)state;
-    assert_int_equal(output_begin(&output, "a", 0644, &file), 0);
+    assert_int_equal(output_begin(&output, "a", 0644, NULL, &file), 0);
     assert_int_equal(output_write(&file, "left behind", 11, 0), 0);
-    assert_int_equal(output_begin(&output, "a", 0644, &again), 0); /* as after a kill */
+    assert_int_equal(output_begin(&output, "a", 0644, NULL, &again), 0); /* as after a kill */
     assert_int_equal(output_write(&again, "new", 3, 0), 0);
     assert_int_equal(output_commit(&again, &status), 0);
     char *text = scratch_read("out/below/a");
@@ -428,7 +433,7 @@ static void nothing_is_written_through_a_symbolic_link(void **state)
     (void)state;
     mkdir("elsewhere", 0755);
     assert_int_equal(symlink("../../elsewhere", "out/below/a"), 0);
-    assert_true(output_begin(&output, "a/b", 0644, &file) < 0);
+    assert_true(output_begin(&output, "a/b", 0644, NULL, &file) < 0);
     assert_int_equal(system("test -z \"$(ls elsewhere)\""), 0);
     output_close(&output);
 }
@@ -441,9 +446,9 @@ static void a_file_in_the_way_of_a_directory_is_an_error(void **state)
 
     (void)state;
     scratch_text("out/below/a", "");
-    assert_int_equal(output_begin(&output, "a/b", 0644, &file), -ENOTDIR);
+    assert_int_equal(output_begin(&output, "a/b", 0644, NULL, &file), -ENOTDIR);
     mkdir("out/below/d", 0755);
-    assert_int_equal(output_begin(&output, "d", 0644, &file), 0);
+    assert_int_equal(output_begin(&output, "d", 0644, NULL, &file), 0);
     assert_true(output_commit(&file, &status) < 0);
     output_close(&output);
     assert_int_equal(system("test -z \"$(find out -name '*.part')\""), 0);
@@ -473,9 +478,9 @@ static void the_longest_name_can_be_written(void **state)
     longer[256] = '\0';
     for (int has_tmpfile = 0; has_tmpfile < 2; has_tmpfile++) {
         struct output output = open_output(has_tmpfile != 0);
-        assert_int_equal(output_begin(&output, name, 0644, &file), 0);
+        assert_int_equal(output_begin(&output, name, 0644, NULL, &file), 0);
         assert_int_equal(output_commit(&file, &status), 0);
-        assert_int_equal(output_begin(&output, longer, 0644, &file), 0);
+        assert_int_equal(output_begin(&output, longer, 0644, NULL, &file), 0);
         assert_int_equal(output_commit(&file, &status), -ENAMETOOLONG);
         output_close(&output);
     }
