@@ -47,8 +47,8 @@ void output_close(struct output *output);
 /* The state of a result that is there already. Returns 0, -ENOENT, another negated errno. */
 int output_stat(struct output *output, const char *path, struct stat *ret_status);
 
-/* Begin a result: `path` is relative to OUT; the mode is cut by the umask. `source` (may be NULL) is
- * a file that it must not replace. Returns 0 or a negated errno, with nothing left behind. */
+/* Begin a result: `path` is relative to OUT; the mode is cut by the umask. `source` (may be NULL)
+ * is a file that it must not replace. Returns 0 or a negated errno, with nothing left behind. */
 int output_begin(struct output *output, const char *path, mode_t mode, const struct stat *source,
                  struct output_file *ret_file);
 
