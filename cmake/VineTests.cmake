@@ -34,6 +34,15 @@ set(VINE_TEST_ENVIRONMENT
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+# Nothing that the person who runs the tests has set: an empty setting is none.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS src/utils/vinetalk_keys.h)
+file(READ "${PROJECT_SOURCE_DIR}/src/utils/vinetalk_keys.h" keys)
+string(REGEX MATCHALL " X\\(\"[a-z_]+" keys "${keys}")
+foreach(key IN LISTS keys)
+    string(REGEX REPLACE ".*\"" "VINE_" key "${key}")
+    string(TOUPPER "${key}=" key)
+    list(APPEND VINE_TEST_ENVIRONMENT "${key}")
+endforeach()
 if(CMAKE_CROSSCOMPILING)
     # An emulator stands in for the kernel: what is about the kernel itself may skip.
     list(APPEND VINE_TEST_ENVIRONMENT "VINE_TEST_EMULATED=1")

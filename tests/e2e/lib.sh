@@ -21,7 +21,6 @@ trap 'exit 1' INT TERM HUP
 mkdir -m 700 "$scratch/home" "$scratch/runtime"
 HOME=$scratch/home XDG_RUNTIME_DIR=$scratch/runtime XDG_CONFIG_HOME=$scratch/home/.config
 export HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME
-unset VINE_APPLIANCE VINE_LISTEN VINE_WORKERS VINE_PROCS VINE_JOBS VINE_CHUNK VINE_RECONNECT
 LC_ALL=C.UTF-8
 export LC_ALL
 cd "$scratch"
