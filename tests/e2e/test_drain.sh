@@ -39,8 +39,9 @@ hangs long --drain 1
 gone 'a worker that hangs'
 hangs short --drain 1
 gone 'a loop that hangs'
-# Without a limit, the second signal does it.
+# Without a limit, the second signal does it, once the first one has been taken.
 hangs long --drain 0
+until_true sh -c '! "$0" procs -a "$1"' "$vine" "$address" >/dev/null
 kill -TERM "$serving"
 gone 'a second signal'
 

@@ -195,9 +195,9 @@ static inline struct vine_token expect_token(uint32_t room)
 /* The well-behaved application hands bytes over, gets the same back and gives them back in turn. */
 static inline void good_is_served(struct fixture *fixture)
 {
-    static uint64_t number;
+    static uint64_t number; /* another one each time */
     struct raw_application *good = &fixture->good;
-    const uint64_t words[2] = {++number, ~number};
+    const uint64_t words[2] = {number, ~number};
     struct vine_wire_submission submission = task(PROCEDURE_ECHO);
     struct vine_wire_submission release = {.kind = VINE_WIRE_RELEASE};
     struct vine_wire_completion completion;
@@ -228,6 +228,7 @@ static inline void good_is_served(struct fixture *fixture)
     put_tokens(&release, &result, 1);
     assert_int_equal(raw_submit(good, 0, &release), 0);
     vine__half_free(&good->half, &box);
+    number++;
 }
 
 static inline int setup(void **state)
