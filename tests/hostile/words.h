@@ -156,6 +156,22 @@ static const struct word welcome_words[] = {
     PART(vine_talk_welcome, name, 24),
 };
 
+static const struct word description_words[] = {
+    PART(vine_wire_description, name, 0),
+    PART(vine_wire_description, accelerator_type, 24),
+    PART(vine_wire_description, summary, 120),
+    WORD(vine_wire_description, id),
+    WORD(vine_wire_description, flags),
+    WORD(vine_wire_description, argument_count),
+    WORD(vine_wire_description, arguments[0].kind),
+    WORD(vine_wire_description, arguments[0].data_type),
+    WORD(vine_wire_description, arguments[0].min),
+    WORD(vine_wire_description, arguments[0].max),
+    WORD(vine_wire_description, arguments[1].kind),
+    WORD(vine_wire_description, arguments[1].data_type),
+    WORD(vine_wire_description, arguments[1].max),
+};
+
 static const struct word extent_words[] = {
     WORD(vine_talk_extent, index),
     WORD(vine_talk_extent, reserved),
