@@ -77,8 +77,8 @@ struct vine_segment_options {
     size_t size_bytes; /* of this struct; set by the init function */
     enum vine_segment_backend backend;
     enum vine_segment_side side; /* to claim; a half that is created belongs to it */
-    /* posix: the name; file: the path; ivshmem: DDDD:BB:DD.F, BB:DD.F or "auto"; memfd: what
-     * /proc shows, or NULL. */
+    /* posix: the name; file: the path; ivshmem: DDDD:BB:DD.F, BB:DD.F, the path of the device's
+     * resource2, or "auto"; memfd: what /proc shows, or NULL. */
     const char *name;
     /* create: at least this much, 0 for what the regions need; attach: what is expected to be
      * there, 0 for whatever there is; from_fd: what the peer claims, required. */
@@ -99,7 +99,8 @@ struct vine_segment_options {
                         the segment; refused all the same while a participant lives */
     bool populate;   /* touch all pages now */
     bool huge_pages; /* create: reserved ones or fail; from_fd: take them */
-    bool exclusive;  /* ivshmem: no other process of this machine may map the device so */
+    bool write_combining; /* ivshmem: where the device offers it: see vine_segment_needs_fence() */
+    bool exclusive;       /* ivshmem: no other process of this machine may map the device so */
     const char *sysfs_root; /* ivshmem; NULL is /sys */
     uint32_t region_count;  /* create: they follow the header in this order */
     struct vine_segment_region regions[VINE_SEGMENT_REGIONS_MAX];

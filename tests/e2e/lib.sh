@@ -50,11 +50,12 @@ said() {
     grep -q -e "$1" "$scratch/said" || fail "does not say '$1'"
 }
 
-# serve [OPTION...]: start an appliance at $address and wait until it is ready.
+# serve [OPTION...]: start an appliance at $address, or at $listened which it calls so, and wait until
+# it is ready.
 serve() {
     rm -f "$scratch/says"
     mkfifo "$scratch/says"
-    "$vine" appliance --listen "$address" "$@" >"$scratch/says" 2>&1 &
+    "$vine" appliance --listen "${listened:-$address}" "$@" >"$scratch/says" 2>&1 &
     serving=$!
     exec 3<"$scratch/says"
     before=

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: timeout=120 long=600 */
 /*
- * Every word that an appliance writes, with every value that is likely to hurt, and what it names at
- * the ends of its memory.
+ * Every word that an appliance writes, with every value that is likely to hurt, and what it names
+ * at the ends of its memory.
  *
  * Fault model: one word at a time, of the half's header, board, channels and ring, of completions,
- * tokens and descriptors, of what it tells of a procedure, and of messages, holds anything. It lives
- * in a process of its own and hangs up when nothing moves any more. The application bears the word
- * or ends the pipe; none of its tasks is left without an end, and another appliance serves it
+ * tokens and descriptors, of what it tells of a procedure, and of messages, holds anything. It
+ * lives in a process of its own and hangs up when nothing moves any more. The application bears the
+ * word or ends the pipe; none of its tasks is left without an end, and another appliance serves it
  * meanwhile. Chance is the same again with VINE_TEST_SEED.
  */
 #include "hostile/appliance_fixture.h"
@@ -460,8 +460,8 @@ static void any_word_of_a_description_and_of_a_message_may_be_anything(void **st
 
 #define ROOM 65536u
 
-/* A result as the appliance tells of it: so many bytes that begin so many units before the end of an
- * extent. */
+/* A result as the appliance tells of it: so many bytes that begin so many units before the end of
+ * an extent. */
 struct border {
     uint32_t extent;
     uint32_t units_before;

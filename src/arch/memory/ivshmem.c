@@ -185,12 +185,11 @@ static int open_bar(struct vine__memory *memory, const struct device *device,
 {
     const int flags = memory->is_writable ? O_RDWR : O_RDONLY;
 
-    memory->fence = VINE__MEMORY_FENCE_STORE;
-    memory->fd = open_below(device, "resource2_wc", flags);
-    if (memory->fd == -ENOENT) {
-        memory->fence = VINE__MEMORY_FENCE_NONE;
+    memory->fd = options->write_combining ? open_below(device, "resource2_wc", flags) : -ENOENT;
+    if (memory->fd >= 0)
+        memory->fence = VINE__MEMORY_FENCE_STORE;
+    else if (memory->fd == -ENOENT)
         memory->fd = open_below(device, "resource2", flags);
-    }
     if (memory->fd < 0) {
         const int error = memory->fd;
         memory->fd = -1;
@@ -295,6 +294,28 @@ static int open_any(struct vine__memory *memory, const char *folder,
     return error;
 }
 
+/* The folder of DDDD:BB:DD.F/resource2, wherever it lies. */
+static int open_path(struct vine__memory *memory, const struct vine__memory_options *options)
+{
+    struct device device;
+    const char *const end = strrchr(options->name, '/');
+    const size_t length = (size_t)(end - options->name);
+
+    if (length >= sizeof(device.path))
+        return -ENAMETOOLONG;
+    memcpy(device.path, options->name, length);
+    device.path[length] = '\0';
+
+    const char *const folder = strrchr(device.path, '/');
+    if (strcmp(end, "/resource2") != 0 ||
+        !parse_bdf(folder != NULL ? folder + 1 : device.path, device.bdf))
+        return vine__memory_refuse(options, -EINVAL,
+                                   "'%s' is not the memory of a PCI device "
+                                   "(.../DDDD:BB:DD.F/resource2)",
+                                   options->name);
+    return open_device(memory, &device, options);
+}
+
 static int open_memory(struct vine__memory *memory, const struct vine__memory_options *options)
 {
     char folder[PATH_MAX - NAME_MAX];
@@ -303,6 +324,8 @@ static int open_memory(struct vine__memory *memory, const struct vine__memory_op
 
     if ((size_t)snprintf(folder, sizeof(folder), "%s/bus/pci/devices", root) >= sizeof(folder))
         return -ENAMETOOLONG;
+    if (strchr(options->name, '/') != NULL)
+        return open_path(memory, options);
     if (strcmp(options->name, "auto") == 0)
         return open_any(memory, folder, options);
     if (!parse_bdf(options->name, device.bdf))

@@ -59,7 +59,8 @@ struct vine__memory_options {
     enum vine__memory_backend backend;
     enum vine__memory_protection protection; /* of an open; who creates may write */
     /* memfd: what /proc shows; posix: the name, with or without its slash; file: a path; ivshmem:
-     * DDDD:BB:DD.F, BB:DD.F or "auto", the first device that is free; anonymous: unused. */
+     * DDDD:BB:DD.F, BB:DD.F, the path of the device's resource2, or "auto", the first device that
+     * is free; anonymous: unused. */
     const char *name;
     uint64_t size_bytes;   /* open: 0 takes all that lies behind the offset */
     uint64_t offset_bytes; /* into the file or BAR; memfd and anonymous: 0 */
@@ -68,8 +69,10 @@ struct vine__memory_options {
     bool populate;   /* touch every page now; a memfd always is, for its reader checks for holes */
     bool huge_pages; /* memfd and anonymous: from the reserved pool, all of them now, or fail */
     bool exclusive;  /* ivshmem: -EBUSY if another process of this machine maps it exclusively */
-    bool create_new; /* create, posix and file: -EEXIST if the name exists */
-    int numa_node;   /* or VINE__MEMORY_NODE_ANY; files on disk ignore it */
+    bool write_combining;    /* ivshmem: map it so where the device offers that; who publishes in it
+                           * sets vine__memory_publish_fence() before */
+    bool create_new;         /* create, posix and file: -EEXIST if the name exists */
+    int numa_node;           /* or VINE__MEMORY_NODE_ANY; files on disk ignore it */
     uint64_t size_max_bytes; /* from_fd: -VINE_ETOOBIG beyond it; 0: no limit */
     const char *sysfs_root;  /* ivshmem; NULL: /sys */
     char *why;               /* on failure a sentence lands here; NULL if nobody reads it */

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOK_NS 100000 /* between looks at memory that the kernel cannot wait on */
+
 static struct timespec timespec_of(uint64_t time_ns)
 {
     return (struct timespec){
@@ -41,6 +43,17 @@ static int wake(const uint32_t *word, int count, int flags)
 int vine__futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
     return wait_one(word, expected, timeout_ns, 0);
+}
+
+int vine__futex_wait_or_look(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    const int error = wait_one(word, expected, timeout_ns, 0);
+
+    if (error != -EFAULT)
+        return error;
+    const uint32_t nobodys = 0;
+    (void)wait_one(&nobodys, 0, timeout_ns < LOOK_NS ? timeout_ns : LOOK_NS, FUTEX_PRIVATE_FLAG);
+    return 0;
 }
 
 int vine__futex_wait_private(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)

@@ -34,6 +34,13 @@ VINE_MUST_CHECK int vine__futex_wait(const uint32_t *word, uint32_t expected, ui
 VINE_MUST_CHECK int vine__futex_wait_private(const uint32_t *word, uint32_t expected,
                                              uint64_t timeout_ns);
 
+/*
+ * The same for a word that may lie in the memory of a device, on which nobody can sleep: there it
+ * returns 0 after a tenth of a millisecond at most, so that who waits in a loop looks so often.
+ */
+VINE_MUST_CHECK int vine__futex_wait_or_look(const uint32_t *word, uint32_t expected,
+                                             uint64_t timeout_ns);
+
 /* Wake at most `count` sleepers. Any thread; async-signal-safe.
  * Returns the number woken, or a negative error. */
 int vine__futex_wake(const uint32_t *word, int count);

@@ -24,6 +24,15 @@ static const struct {
     {"pci:", VINE_SEGMENT_IVSHMEM},
 };
 
+static const char *prefix_of(enum vine_segment_backend backend)
+{
+    size_t i = 0;
+
+    while (segments[i].backend != backend)
+        i++;
+    return segments[i].prefix;
+}
+
 static int put(char *to, size_t size, const char *text, char *why, size_t why_size)
 {
     const size_t length = strlen(text);
@@ -107,11 +116,11 @@ static int from_file(const char *path, struct vine__address *address, char *why,
     if (error) {
         (void)snprintf(why, why_size, "%s", reason.text);
     } else {
-        /* A BAR is mapped through its file in sysfs; it is one file for both halves. */
-        address->backend =
-            strchr(file, '/') != NULL || is_bar ? VINE_SEGMENT_FILE : VINE_SEGMENT_POSIX;
-        if (is_bar)
+        address->backend = strchr(file, '/') != NULL ? VINE_SEGMENT_FILE : VINE_SEGMENT_POSIX;
+        if (is_bar) {
+            address->backend = VINE_SEGMENT_IVSHMEM;
             address->truncate = false;
+        }
         error = put(address->name, sizeof address->name, file, why, why_size);
     }
     free(file);
@@ -148,7 +157,12 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
     int error = address ? put(chosen, sizeof chosen, address, why, why_size)
                         : configured(chosen, sizeof chosen, why, why_size);
 
+    const char *sysfs_root = getenv("VINE_SYSFS");
+
     memset(ret_address, 0, sizeof *ret_address);
+    if (!error && sysfs_root != NULL)
+        error =
+            put(ret_address->sysfs_root, sizeof ret_address->sysfs_root, sysfs_root, why, why_size);
     if (error)
         return error;
     if (chosen[0] == 0) {
@@ -174,9 +188,8 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
         ret_address->is_named = true;
         error = from_file(chosen + strlen(FROM_FILE), ret_address, why, why_size);
         if (!error)
-            (void)snprintf(
-                ret_address->text, sizeof ret_address->text, "%s%s",
-                ret_address->backend == VINE_SEGMENT_FILE ? "file:" : "shm:", ret_address->name);
+            (void)snprintf(ret_address->text, sizeof ret_address->text, "%s%s",
+                           prefix_of(ret_address->backend), ret_address->name);
         return error;
     }
     if (strchr(chosen, '/') != NULL) {
@@ -205,4 +218,7 @@ void vine__address_to_segment(const struct vine__address *address,
     ret_options->segment_bytes = address->segment_bytes;
     ret_options->offset_bytes = address->offset_bytes;
     ret_options->truncate = address->truncate;
+    /* A guest's share of a link belongs to one process. */
+    ret_options->exclusive = true;
+    ret_options->sysfs_root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL;
 }

@@ -27,6 +27,7 @@ struct vine__address {
     uint64_t segment_bytes; /* 0: not stated */
     uint64_t offset_bytes;
     bool truncate;
+    char sysfs_root[512]; /* of devices: $VINE_SYSFS; empty: the usual one */
 };
 
 /* Understand `address`; NULL: $VINE_APPLIANCE, the configuration's `appliance`, else `default`.

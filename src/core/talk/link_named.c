@@ -88,6 +88,17 @@ static const struct vine__link_operations operations = {
     .close = close_link,
 };
 
+/* Membarrier reaches no process of another machine. */
+static uint32_t own_features(const struct vine_segment *named)
+{
+    struct vine_segment_facts facts;
+
+    vine_segment_facts(named, &facts);
+    return facts.backend != VINE_SEGMENT_IVSHMEM && vine__membarrier_register() == 0
+               ? VINE_TALK_FEATURE_MEMBARRIER
+               : 0;
+}
+
 static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t ret_sizes[2])
 {
     int error =
@@ -116,7 +127,7 @@ static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64
             return -VINE_EPEERLOST;
         if (vine__clock_now_ns() - start_ns > timeout_ns)
             return -ETIMEDOUT;
-        (void)!vine__futex_wait(word, seen, LOOK_NS);
+        (void)!vine__futex_wait_or_look(word, seen, LOOK_NS);
     }
 }
 
@@ -171,7 +182,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     }
     link->epoch = (uint32_t)presence.claims;
 
-    const uint32_t features = vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
+    const uint32_t features = own_features(link->named);
     const struct vine_board_layout *theirs = &mirror->layout->board;
 
     half->layout->board.features = features;
@@ -256,7 +267,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
         .epoch = epoch,
     };
 
-    const uint32_t features = vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
+    const uint32_t features = own_features(named);
     struct vine_board_layout *board = &half->layout->board;
 
     *ret_agreement = (struct vine__agreement){

@@ -34,6 +34,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
 
 void vine__served_discard(struct vine__served *pipe)
 {
+    pipe->appliance->pipe_numbers--;
     pipe->appliance->pipe_count--;
     vine__list_remove(&pipe->link);
     free(pipe);

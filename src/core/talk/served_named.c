@@ -2,13 +2,16 @@
 /* An appliance that listens in a named segment: one application at a time, told by its claim. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <vine/error.h>
 
+#include "arch/memory/memory.h"
 #include "arch/wake/futex.h"
 #include "core/talk/appliance_internal.h"
+#include "utils/bits.h"
 
-#define POLL_NS 1000000 /* where the kernel cannot wait for two words at once */
+#define POLL_NS 1000000 /* where the kernel cannot wait for both words at once */
 
 static const struct vine_half_layout *application_half(const struct vine_appliance *appliance)
 {
@@ -22,32 +25,70 @@ static const struct vine_half_layout *application_half(const struct vine_applian
     return base;
 }
 
+/* Which device it is to be, and how large: its memory is there already. */
+static int choose_device(struct vine__address *address, char *why, size_t why_size)
+{
+    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+    struct vine__memory *memory = NULL;
+
+    options.backend = VINE__MEMORY_IVSHMEM;
+    options.protection = VINE__MEMORY_READ;
+    options.name = address->name;
+    options.sysfs_root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL;
+    options.size_bytes = address->segment_bytes;
+    options.offset_bytes = address->offset_bytes;
+    options.exclusive = true;
+    options.why = why;
+    options.why_size = why_size;
+
+    const int error = vine__memory_open(&options, &memory);
+
+    if (error)
+        return error;
+    address->segment_bytes = vine__memory_size(memory);
+    (void)snprintf(address->text, sizeof address->text, "%s", vine__memory_label(memory));
+    if (strcmp(address->name, "auto") == 0)
+        (void)snprintf(address->name, sizeof address->name, "%s", address->text + strlen("pci:"));
+    vine__memory_unref(memory);
+    return 0;
+}
+
 int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size)
 {
     struct vine_segment_options options;
     struct vine_segment_report report;
-    uint64_t bytes = appliance->address.segment_bytes ? appliance->address.segment_bytes
-                                                      : appliance->options.segment_bytes;
+    int error = appliance->address.backend == VINE_SEGMENT_IVSHMEM
+                    ? choose_device(&appliance->address, why, why_size)
+                    : 0;
+
+    if (error)
+        return error == -EBUSY ? -EADDRINUSE : error;
+
+    const uint64_t bytes = appliance->address.segment_bytes ? appliance->address.segment_bytes
+                                                            : appliance->options.segment_bytes;
+    const uint64_t half_bytes =
+        bytes > VINE_SEGMENT_HEADER_BYTES
+            ? vine__round_down_u64((bytes - VINE_SEGMENT_HEADER_BYTES) / 2, 4096)
+            : 0;
 
     vine__address_to_segment(&appliance->address, &options);
     options.side = VINE_SEGMENT_APPLIANCE;
     options.fingerprint = vine__half_fingerprint();
     options.truncate |= appliance->options.segment_truncate;
     options.segment_bytes = bytes;
-    bytes -= VINE_SEGMENT_HEADER_BYTES;
     options.region_count = 2;
     options.regions[0].kind = VINE_SEGMENT_KIND_APPLICATION_HALF;
-    options.regions[0].size_bytes = (bytes / 2) & ~4095ULL;
+    options.regions[0].size_bytes = half_bytes;
     options.regions[1].kind = VINE_SEGMENT_KIND_APPLIANCE_HALF;
-    options.regions[1].size_bytes = (bytes / 2) & ~4095ULL;
-    if (options.regions[0].size_bytes < VINE__HALF_BYTES) {
-        (void)snprintf(why, why_size, "%s: a named segment needs at least %u bytes",
-                       appliance->address.text, 2 * VINE__HALF_BYTES + VINE_SEGMENT_HEADER_BYTES);
+    options.regions[1].size_bytes = half_bytes;
+    if (half_bytes < VINE__HALF_BYTES) {
+        (void)snprintf(why, why_size, "%s: a named segment needs at least %u bytes, and has %llu",
+                       appliance->address.text, 2 * VINE__HALF_BYTES + VINE_SEGMENT_HEADER_BYTES,
+                       (unsigned long long)bytes);
         return -EINVAL;
     }
 
-    int error = vine_segment_create(&options, &appliance->named, &report);
-
+    error = vine_segment_create(&options, &appliance->named, &report);
     if (!error)
         error = vine_segment_publish(appliance->named);
     if (error)
@@ -145,7 +186,10 @@ void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_wo
     int error = vine__futex_wait_two(&half->board.wake_count.value, named_word,
                                      &appliance->event_word, event_word, timeout_ns);
 
+    /* One of them, then; a device's memory is none that could be waited for. */
     if (error == -ENOSYS)
         error = vine__futex_wait(&half->board.wake_count.value, named_word, POLL_NS);
+    if (error == -EFAULT)
+        error = vine__futex_wait(&appliance->event_word, event_word, POLL_NS);
     (void)error;
 }

@@ -126,7 +126,7 @@ static void sleep_on_ring(struct vine__channel *channel, uint64_t timeout_ns)
     struct vine_spsc_consumer *ring = &channel->completions;
 
     if (!channel->has_completions) {
-        (void)!vine__futex_wait(state, 0, timeout_ns);
+        (void)!vine__futex_wait_or_look(state, 0, timeout_ns);
         return;
     }
     vine__spsc_consumer_publish(ring);
@@ -134,7 +134,8 @@ static void sleep_on_ring(struct vine__channel *channel, uint64_t timeout_ns)
     if (!channel->is_stream || vine__membarrier_all() != 0)
         vine__fence_full();
     if (vine__spsc_ready(ring) == 0 && vine__pipe_check(pipe) == 0)
-        (void)!vine__futex_wait(vine__spsc_next_word(ring), vine__spsc_old_word(ring), timeout_ns);
+        (void)!vine__futex_wait_or_look(vine__spsc_next_word(ring), vine__spsc_old_word(ring),
+                                        timeout_ns);
     vine__store_relaxed_u32(&channel->ours->sleeping.value, 0);
 }
 

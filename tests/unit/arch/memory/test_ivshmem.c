@@ -129,13 +129,17 @@ static void a_tree_without_devices_has_none(void **state)
     assert_int_equal(fake_sysfs_destroy(empty), 0);
 }
 
-static void a_device_is_enabled_and_mapped_write_combining_where_it_offers_that(void **state)
+static void a_device_is_enabled_and_mapped_write_combining_if_asked_for_and_offered(void **state)
 {
     (void)state;
     struct vine__memory *memory = NULL;
     struct vine__memory_options options = device_options("00:04.0");
     char path[FAKE_SYSFS_PATH_MAX];
     char text[4] = "";
+    assert_int_equal(vine__memory_open(&options, &memory), 0);
+    assert_int_equal(vine__memory_fence_of(memory), VINE__MEMORY_FENCE_NONE);
+    vine__memory_unref(memory);
+    options.write_combining = true;
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     assert_int_equal(vine__memory_size(memory), BYTES);
     assert_int_equal(vine__memory_fence_of(memory), VINE__MEMORY_FENCE_STORE);
@@ -148,12 +152,34 @@ static void a_device_is_enabled_and_mapped_write_combining_where_it_offers_that(
     vine__memory_unref(memory);
 
     options = device_options("0000:00:05.0");
+    options.write_combining = true;
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     assert_int_equal(vine__memory_fence_of(memory), VINE__MEMORY_FENCE_NONE);
     vine__memory_unref(memory);
     options = device_options("0001:7f:1f.7");
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     vine__memory_unref(memory);
+}
+
+static void a_device_is_found_by_the_path_of_its_memory_too(void **state)
+{
+    (void)state;
+    const char *const wrong[] = {"00:04.0/resource0", "resource2", "00:04.0/", "00:04.9/resource2",
+                                 "00:01.0/resource2/resource2"};
+    char path[FAKE_SYSFS_PATH_MAX];
+    struct vine__memory *memory = NULL;
+    struct vine__memory_options options = device_options(path);
+    options.sysfs_root = "/nowhere";
+    (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:00:05.0/resource2", root);
+    assert_int_equal(vine__memory_open(&options, &memory), 0);
+    assert_string_equal(vine__memory_label(memory), "pci:0000:00:05.0");
+    vine__memory_unref(memory);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:%s", root, wrong[i]);
+        assert_int_equal(vine__memory_open(&options, &memory), -EINVAL);
+    }
+    (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:00:02.0/resource2", root);
+    assert_int_equal(vine__memory_open(&options, &memory), -ENODEV);
 }
 
 static void auto_takes_the_first_that_is_free(void **state)
@@ -242,7 +268,8 @@ int main(void)
         cmocka_unit_test(memory_that_is_missing_or_too_short_is_refused),
         cmocka_unit_test(a_malformed_resource_table_is_refused),
         cmocka_unit_test(a_tree_without_devices_has_none),
-        cmocka_unit_test(a_device_is_enabled_and_mapped_write_combining_where_it_offers_that),
+        cmocka_unit_test(a_device_is_enabled_and_mapped_write_combining_if_asked_for_and_offered),
+        cmocka_unit_test(a_device_is_found_by_the_path_of_its_memory_too),
         cmocka_unit_test(auto_takes_the_first_that_is_free),
         cmocka_unit_test(the_lock_of_a_device_ends_with_its_process),
         cmocka_unit_test(two_trees_share_memory_as_two_guests_do),

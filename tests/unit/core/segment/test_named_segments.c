@@ -434,6 +434,7 @@ static void a_bar_carries_a_segment_between_two_trees(void **state)
     options.name = "auto";
     options.sysfs_root = here;
     options.exclusive = true;
+    options.write_combining = true;
     struct vine_segment *appliance = create_published(&options);
     assert_true(vine_segment_needs_fence(appliance));
     vine_segment_publish_fence(appliance);
