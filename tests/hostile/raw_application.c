@@ -65,7 +65,7 @@ int raw_open_channel(struct raw_application *raw)
         if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS ||
             vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0)
             return -VINE_EPEERLOST;
-        vine__cpu_relax();
+        (void)sched_yield();
     }
 
     const void *slots = vine__mirror_resolve(&raw->mirror, theirs->ring_extent,
@@ -116,7 +116,7 @@ int raw_complete(struct raw_application *raw, uint32_t channel,
                 return -VINE_EPEERLOST;
             (void)sched_yield();
         }
-        vine__cpu_relax();
+        (void)sched_yield();
     }
 }
 

@@ -8,7 +8,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/tree"
 tar -C "$VINE_SOURCE_DIR" -c --exclude=./out --exclude=./build --exclude=./.git --exclude=./tools \
-    --exclude=./procedures --exclude='./tests/*/*' --exclude='./bench/*.c*' --exclude='./examples/*.c' . |
+    --exclude=./procedures --exclude='./tests/*/*' --exclude='./examples/*.c' . |
     tar -C "$scratch/tree" -x
 mkdir -p "$scratch/tree/tests/unit/utils" "$scratch/tree/build"
 cp "$VINE_SOURCE_DIR/tests/unit/utils/test_error.c" "$scratch/tree/tests/unit/utils/"
