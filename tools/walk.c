@@ -266,7 +266,7 @@ static int enter(struct walk *walk, int parent, struct walk_entry *entry)
 static int look(struct walk *walk, struct walk_entry *entry, unsigned char type)
 {
     const int flags = entry->is_argument ? 0 : AT_SYMLINK_NOFOLLOW;
-    mode_t mode = DTTOIF(type);
+    mode_t mode = (mode_t)DTTOIF(type);
 
     entry->path = walk->path.bytes;
     entry->shown = walk->shown.bytes;
