@@ -125,6 +125,8 @@ int vine_appliance_create(const struct vine_appliance_options *options,
     int error = take_options(appliance, options);
 
     if (!error)
+        error = vine__random_bytes(&appliance->table_seed, sizeof appliance->table_seed);
+    if (!error)
         error = vine__epoll_create(&appliance->epoll_fd);
     if (!error)
         error = vine__eventfd_create(&appliance->event_fd);

@@ -25,6 +25,7 @@
 #include "core/talk/mirror.h"
 #include "utils/container_of.h"
 #include "utils/list.h"
+#include "utils/table.h"
 
 #define VINE__WHY_MAX 320
 
@@ -53,7 +54,7 @@ struct vine__session {
 };
 
 enum vine__job_state {
-    VINE__JOB_WAITING, /* in its lane, or deferred until another task has ended */
+    VINE__JOB_WAITING, /* for its turn in its lane, or until another task has ended */
     VINE__JOB_READY,   /* a worker may take it */
     VINE__JOB_RUNNING,
     VINE__JOB_ENDED,
@@ -98,8 +99,13 @@ struct vine_call {
     struct vine__call_output outputs[VINE_TASK_DATA_MAX];
     unsigned char inline_bytes[VINE_WIRE_BODY_BYTES];
     unsigned char result[VINE_RESULT_MAX];
-    struct vine__lane *lane; /* NULL: runs whenever there is room */
-    struct vine__list link;  /* in a lane, the pipe's ready or deferred jobs, or the done ones */
+    struct vine__lane *lane;     /* NULL: runs whenever there is room */
+    struct vine__list link;      /* in a lane, the pipe's ready jobs, or the done ones */
+    bool is_listed;              /* in its channel's table of jobs, with the fields that follow */
+    bool has_turn;               /* no other job of its lane comes first; jobs_lock */
+    bool awaits;                 /* the end of the task that it comes after; jobs_lock */
+    struct vine__list followers; /* jobs that await its end */
+    struct vine__list follower;  /* among the followers of the one that it awaits */
     bool has_after;
     uint32_t after_channel;
     uint64_t after_operation;
@@ -115,6 +121,10 @@ struct vine__served_channel {
     struct vine_spsc_producer completions;
     const uint32_t *peer_sleeping;
     struct vine__lane *lanes; /* one for each virtual accelerator */
+    struct vine__table jobs;  /* by operation: those in flight that the loop did not run itself */
+    /* A submission that was taken from the ring and cannot go on yet. Those behind it wait. */
+    bool is_held;
+    struct vine_wire_submission held;
 };
 
 struct vine__virtual_accelerator {
@@ -156,8 +166,6 @@ struct vine__served {
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
-    bool may_retry;               /* something ended or came since `deferred` was looked at */
-    struct vine__list deferred;   /* jobs whose predecessor was not seen or has not ended */
     char why[VINE__WHY_MAX];
 };
 
@@ -176,6 +184,7 @@ struct vine_appliance {
     uint32_t named_epoch;            /* the claim of the application's side that was answered */
     struct vine__served *named_pipe; /* NULL: nobody is there */
     uint64_t generation;
+    uint64_t table_seed; /* random: applications choose the keys */
     int epoll_fd;
     int event_fd;        /* wakes a loop that sleeps in epoll */
     uint32_t event_word; /* the same for one that sleeps on futexes; raised by whoever wakes */
@@ -262,17 +271,22 @@ int vine__builtin_run(struct vine_call *call, uint16_t procedure);
 const struct vine_procedure_definition *vine__builtin_definition(uint16_t procedure);
 
 /* job.c */
-void vine__job_submit(struct vine_call *call);
-bool vine__lane_is_idle(const struct vine__lane *lane);
 void vine__job_run(struct vine_call *call, struct vine__scratch *scratch);
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch);
 bool vine__jobs_complete(struct vine_appliance *appliance);
-/* Whether all that was taken waits for other tasks, none of which runs. */
-bool vine__jobs_only_wait(const struct vine_appliance *appliance);
-void vine__jobs_cancel(
-    struct vine__served *pipe); /* all: waiting ones end, running ones are told */
-bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
-bool vine__jobs_retry_deferred(struct vine__served *pipe);
+
+/* job_order.c */
+bool vine__lane_is_idle(const struct vine__lane *lane);
+/* Hand a task to the workers, now or when it is its turn. Returns 0; a positive Vine error that
+ * ends the task; a negative one that breaks the pipe. */
+int vine__job_submit(struct vine_call *call);
+/* It ends: the next one in its lane has its turn, and the loop completes it. jobs_lock is held. */
+void vine__job_end_locked(struct vine_call *call);
+/* It is completed: from here on nothing finds it, and nothing awaits it. */
+void vine__job_forget(struct vine_call *call);
+/* Those that wait end, running ones are told. */
+void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
+void vine__jobs_cancel(struct vine__served *pipe);
 
 /* session.c */
 /* Returns 0, or the positive error with which the task ends. */

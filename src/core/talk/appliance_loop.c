@@ -59,7 +59,10 @@ static bool has_work(struct vine__served *pipe)
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         const int ready = vine__spsc_ready(&pipe->channels[i]->submissions);
 
-        /* What cannot be taken, because its sender owes us room, is no work. */
+        /* What cannot be taken, because its sender owes us room, is no work; nor what is behind a
+         * submission that waits. */
+        if (pipe->channels[i]->is_held)
+            continue;
         if (ready < 0 || (ready > 0 && vine__served_has_room(pipe, pipe->channels[i]) != 0))
             return true;
     }
@@ -406,8 +409,7 @@ int vine_appliance_serve(struct vine_appliance *appliance)
         if (VINE__UNLIKELY(stops > 0)) {
             if (!appliance->is_draining)
                 begin_to_drain(appliance);
-            /* What waits for a task that never comes would be waited for without end. */
-            if (stops > 1 || (!is_busy && vine__jobs_only_wait(appliance)))
+            if (stops > 1)
                 cancel_all(appliance);
             /* Not that nothing comes any more: a flood does not keep us. */
             if (appliance->tasks_taken == 0)

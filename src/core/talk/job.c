@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tasks that are too long for the loop: queues, lanes and the threads that run them.
+ * Tasks that are too long for the loop, and the threads that run them.
  *
- * A job waits in its lane while another of the lane is ready or runs; else it is ready. Each pipe
- * has a queue of ready jobs, and workers take one job from each pipe in turn, so that a pipe that
- * floods delays itself. The loop completes what has ended: rings and boxes are the loop's.
+ * Each pipe has a queue of ready jobs (job_order.c says when a job is ready), and workers take one
+ * job from each pipe in turn, so that a pipe that floods delays itself. The loop completes what has
+ * ended: rings and boxes are the loop's.
  *
  * jobs_lock guards the queues. Workers are few and jobs take microseconds at least, so a lock that
  * is held for a few list operations costs nothing that could be measured.
@@ -23,99 +23,6 @@
 #define SCRATCH_KEPT (4u << 20) /* bytes that a thread keeps between tasks */
 
 #define CALL_OF(node) VINE_CONTAINER_OF(node, struct vine_call, link)
-
-bool vine__lane_is_idle(const struct vine__lane *lane)
-{
-    /* Acquire pairs with the release in end_locked: what the lane's last job did is over. A lane
-     * that runs nothing has nobody waiting. */
-    return vine__load_acquire_u32(&lane->running) == 0;
-}
-
-/* jobs_lock is held. */
-static void make_ready(struct vine_call *call)
-{
-    struct vine__served *pipe = call->pipe;
-    struct vine_appliance *appliance = pipe->appliance;
-
-    call->job_state = VINE__JOB_READY;
-    vine__list_push_back(&pipe->ready, &call->link);
-    if (!pipe->is_in_ready) {
-        pipe->is_in_ready = true;
-        vine__list_push_back(&appliance->ready_pipes, &pipe->ready_link);
-    }
-    pthread_cond_signal(&appliance->jobs_ready);
-}
-
-/* Whether the task that this one waits for was not seen yet, or has not ended. */
-static bool waits_for_another(const struct vine_call *call)
-{
-    struct vine__served *pipe = call->pipe;
-
-    if (!call->has_after)
-        return false;
-    if (call->after_channel >= pipe->channel_count ||
-        call->after_position >= pipe->channels[call->after_channel]->submissions.position)
-        return true;
-    for (uint32_t i = 0; i < pipe->jobs.count; i++) {
-        const struct vine_call *other =
-            (const struct vine_call *)(const void *)vine__operation_at(&pipe->jobs, i);
-
-        if (other != call && other->operation.state == VINE__OPERATION_PENDING &&
-            other->channel == call->after_channel && other->wire_operation == call->after_operation)
-            return true;
-    }
-    return false;
-}
-
-/* Into its lane, or to the workers. */
-static void enqueue(struct vine_call *call)
-{
-    struct vine_appliance *appliance = call->pipe->appliance;
-
-    pthread_mutex_lock(&appliance->jobs_lock);
-    if (call->lane != NULL && call->lane->running > 0) {
-        call->job_state = VINE__JOB_WAITING;
-        vine__list_push_back(&call->lane->jobs, &call->link);
-    } else {
-        if (call->lane != NULL)
-            vine__store_relaxed_u32(&call->lane->running, 1);
-        make_ready(call);
-    }
-    pthread_mutex_unlock(&appliance->jobs_lock);
-}
-
-void vine__job_submit(struct vine_call *call)
-{
-    vine__count(&call->pipe->appliance->tasks_taken, 1);
-    if (waits_for_another(call)) {
-        call->job_state = VINE__JOB_WAITING;
-        vine__list_push_back(&call->pipe->deferred, &call->link);
-    } else {
-        enqueue(call);
-    }
-}
-
-bool vine__jobs_retry_deferred(struct vine__served *pipe)
-{
-    struct vine__list *node = pipe->deferred.next;
-    bool was_busy = false;
-
-    if (!pipe->may_retry)
-        return false;
-    pipe->may_retry = false;
-
-    while (node != &pipe->deferred) {
-        struct vine_call *call = CALL_OF(node);
-
-        node = node->next;
-        if (waits_for_another(call))
-            continue;
-        vine__list_remove(&call->link);
-        enqueue(call);
-        was_busy = true;
-    }
-    return was_busy;
-}
 
 /* Room for private copies of all inputs. NULL if there is no memory. */
 static unsigned char *scratch_of(struct vine__scratch *scratch, size_t size_bytes)
@@ -218,29 +125,6 @@ static struct vine_call *next_ready(struct vine_appliance *appliance)
     return call;
 }
 
-/* The job has ended: its lane's next one may run, and the loop completes it. jobs_lock is held. */
-static void end_locked(struct vine_call *call, bool held_its_lane)
-{
-    struct vine_appliance *appliance = call->pipe->appliance;
-    struct vine__lane *lane = held_its_lane ? call->lane : NULL;
-
-    call->job_state = VINE__JOB_ENDED;
-    vine__list_push_back(&appliance->done, &call->link);
-    vine__store_release_u32(&appliance->done_count,
-                            vine__load_relaxed_u32(&appliance->done_count) + 1);
-    if (lane == NULL)
-        return;
-
-    struct vine__list *next = vine__list_first(&lane->jobs);
-
-    if (next != NULL) {
-        vine__list_remove(next);
-        make_ready(CALL_OF(next));
-    } else {
-        vine__store_release_u32(&lane->running, 0);
-    }
-}
-
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch)
 {
     pthread_mutex_lock(&appliance->jobs_lock);
@@ -252,7 +136,7 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
         return false;
     vine__job_run(call, scratch);
     pthread_mutex_lock(&appliance->jobs_lock);
-    end_locked(call, true);
+    vine__job_end_locked(call);
     pthread_mutex_unlock(&appliance->jobs_lock);
     return true;
 }
@@ -276,7 +160,7 @@ void vine_appliance_work(struct vine_appliance *appliance)
         pthread_mutex_unlock(&appliance->jobs_lock);
         vine__job_run(call, &scratch);
         pthread_mutex_lock(&appliance->jobs_lock);
-        end_locked(call, true);
+        vine__job_end_locked(call);
         pthread_mutex_unlock(&appliance->jobs_lock);
         vine__appliance_wake(appliance);
         pthread_mutex_lock(&appliance->jobs_lock);
@@ -312,89 +196,16 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
         vine__list_remove(&call->link);
         vine__count(&appliance->busy_ns,
                     vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks));
-        vine__count(&appliance->tasks_taken, (uint64_t)-1);
         vine__served_complete(call);
         if (pipe->state == VINE__SERVED_OPEN) {
             vine__served_flush(pipe, channel);
-            /* Somebody may have waited for it, or for the room that it took: the next poll of the
-             * pipe sees to that. */
-            if (!vine__list_is_empty(&pipe->deferred) ||
-                vine__spsc_ready(&channel->submissions) != 0)
+            /* Something may have waited for the room that it took: the next poll of the pipe sees
+             * to that. */
+            if (vine__spsc_ready(&channel->submissions) != 0)
                 vine__loop_activate(pipe);
         } else {
             vine__served_end_if_over(pipe);
         }
     }
     return true;
-}
-
-/* A job that no worker has taken yet ends here. jobs_lock is held. */
-static bool cancel_locked(struct vine_call *call)
-{
-    struct vine__served *pipe = call->pipe;
-
-    vine__store_relaxed_u32(&call->canceled, 1);
-    if (call->job_state != VINE__JOB_WAITING && call->job_state != VINE__JOB_READY)
-        return false; /* a running one sees it if it looks */
-
-    const bool was_ready = call->job_state == VINE__JOB_READY;
-
-    vine__list_remove(&call->link);
-    call->status = -VINE_ECANCELED;
-    if (was_ready && vine__list_is_empty(&pipe->ready)) {
-        vine__list_remove(&pipe->ready_link);
-        pipe->is_in_ready = false;
-    }
-    end_locked(call, was_ready);
-    return true;
-}
-
-static bool is_job(const struct vine_call *call)
-{
-    return call->operation.state == VINE__OPERATION_PENDING;
-}
-
-bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation)
-{
-    bool found = false;
-
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
-    for (uint32_t i = 0; i < pipe->jobs.count && !found; i++) {
-        struct vine_call *call = (struct vine_call *)(void *)vine__operation_at(&pipe->jobs, i);
-
-        if (is_job(call) && call->channel == channel && call->wire_operation == wire_operation &&
-            call->job_state != VINE__JOB_ENDED) {
-            (void)cancel_locked(call);
-            found = true;
-        }
-    }
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
-    return found;
-}
-
-bool vine__jobs_only_wait(const struct vine_appliance *appliance)
-{
-    uint64_t waiting = 0;
-
-    for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;
-         node = node->next) {
-        const struct vine__served *pipe = VINE_CONTAINER_OF(node, struct vine__served, link);
-
-        for (const struct vine__list *job = pipe->deferred.next; job != &pipe->deferred;
-             job = job->next)
-            waiting++;
-    }
-    return waiting == appliance->tasks_taken;
-}
-
-void vine__jobs_cancel(struct vine__served *pipe)
-{
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
-    for (uint32_t i = 0; i < pipe->jobs.count; i++) {
-        struct vine_call *call = (struct vine_call *)(void *)vine__operation_at(&pipe->jobs, i);
-
-        if (is_job(call) && call->job_state != VINE__JOB_ENDED)
-            (void)cancel_locked(call);
-    }
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
 }

@@ -26,7 +26,6 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     pipe->link_to.pidfd = -1;
     vine__list_init(&pipe->active);
     vine__list_init(&pipe->ready);
-    vine__list_init(&pipe->deferred);
     vine__list_init(&pipe->ready_link);
     vine__list_push_back(&appliance->pipes, &pipe->link);
     return pipe;
@@ -248,6 +247,7 @@ static void free_pipe(struct vine__served *pipe)
     if (pipe->sessions != NULL)
         vine__sessions_free(pipe);
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
+        vine__table_fini(&pipe->channels[i]->jobs);
         free(pipe->channels[i]->lanes);
         free(pipe->channels[i]);
     }

@@ -66,6 +66,24 @@ static int resolve(struct vine__served *pipe, const struct vine_token *token,
     return 0;
 }
 
+/* The task that this one comes after was issued before it. Our turn at its channel may be still to
+ * come; this one is held until then. */
+static int see_predecessor(const struct vine_call *call)
+{
+    const struct vine__served *pipe = call->pipe;
+    const struct vine__served_channel *channel;
+
+    if (call->after_channel >= pipe->channel_count)
+        return VINE__HELD;
+    channel = pipe->channels[call->after_channel];
+    if (VINE__HOSTILE(call->after_channel == call->channel &&
+                      call->after_position >= channel->submissions.position - 1))
+        return broken(call->pipe, "a task that waits for itself or one that comes later, at",
+                      call->after_position);
+    return call->after_position >= channel->submissions.position - channel->is_held ? VINE__HELD
+                                                                                    : 0;
+}
+
 /* Copy a descriptor once into private memory, check it, and point the call's bytes into it. */
 static int read_descriptor(struct vine_call *call, const struct vine_token *token,
                            const unsigned char **ret_tokens, uint32_t *ret_token_count)
@@ -91,7 +109,7 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
                       head.size_bytes !=
                           sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size))
         return broken(pipe, "a descriptor whose parts do not add up", head.size_bytes);
-    if (VINE__HOSTILE(head.has_after && head.after_channel >= VINE_TALK_CHANNELS_MAX))
+    if (VINE__HOSTILE(head.has_after && head.after_channel >= pipe->agreement.channels_max))
         return broken(pipe, "a descriptor that waits for an impossible channel",
                       head.after_channel);
     call->has_after = head.has_after != 0;
@@ -102,7 +120,7 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
     *ret_token_count = head.token_count;
     call->bytes = *ret_tokens + head.token_count * TOKEN_BYTES;
     call->bytes_size = head.bytes_size;
-    return 0;
+    return call->has_after ? see_predecessor(call) : 0;
 }
 
 /* Split a slot's body into bytes and tokens. */

@@ -11,10 +11,15 @@
 #ifndef VINE_CORE_TALK_SERVED_INTERNAL_H
 #define VINE_CORE_TALK_SERVED_INTERNAL_H
 
+#include <errno.h>
+
 #include "core/talk/appliance_internal.h"
 
-/* Fill a call's arguments. Returns 0; a positive Vine error that ends the task; a negative one that
- * breaks the pipe. */
+/* The submission cannot go on yet and is held, with those behind it in its channel. */
+#define VINE__HELD (-EINPROGRESS)
+
+/* Fill a call's arguments. Returns 0; VINE__HELD, and then nothing was taken; a positive Vine error
+ * that ends the task; another negative one, which breaks the pipe. */
 int vine__served_decode(struct vine_call *call, const struct vine_wire_submission *submission);
 
 /* Bytes of one element of a data type. */

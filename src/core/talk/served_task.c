@@ -117,6 +117,19 @@ static void settle_outputs(struct vine_call *call, struct vine_token *tokens)
     }
 }
 
+/* The call is nobody's any more. */
+static void give_up(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+
+    free(call->block);
+    call->block = NULL;
+    pipe->channels[call->channel]->in_flight--;
+    pipe->jobs_taken--;
+    vine__store_relaxed_u32(&call->operation.state, VINE__OPERATION_DONE);
+    vine__operation_give(&pipe->jobs, &call->operation);
+}
+
 static void release_inputs(struct vine_call *call)
 {
     for (uint32_t i = 0; i < call->input_count; i++)
@@ -185,13 +198,9 @@ void vine__served_complete(struct vine_call *call)
     }
     if (call->session != NULL)
         vine__session_job_ended(pipe, call);
-    free(call->block);
-    call->block = NULL;
-    channel->in_flight--;
-    pipe->jobs_taken--;
-    pipe->may_retry = true;
-    vine__store_relaxed_u32(&call->operation.state, VINE__OPERATION_DONE);
-    vine__operation_give(&pipe->jobs, &call->operation);
+    if (call->is_listed)
+        vine__job_forget(call);
+    give_up(call);
 }
 
 static const struct vine_procedure_definition *find_definition(struct vine_appliance *appliance,
@@ -278,6 +287,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     call->pipe = pipe;
     call->session = NULL;
     call->lane = NULL;
+    call->is_listed = false;
     call->wire_operation = submission->operation;
     call->channel = channel_index;
     call->is_last = (submission->kind & VINE_WIRE_SESSION_LAST) != 0;
@@ -295,21 +305,28 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         error = VINE_EDRAINING;
     if (!error)
         error = vine__served_decode(call, submission);
+    if (error == VINE__HELD) {
+        release_inputs(call);
+        drop_outputs(call);
+        give_up(call);
+        return error;
+    }
     if (!error)
         error = place(call, submission);
+    if (!error && submission->procedure >= VINE_WIRE_PROCEDURES_FROM && !is_short(call)) {
+        error = vine__job_submit(call);
+        if (!error)
+            return 0;
+    }
     if (error) {
         call->status = error < 0 ? error : -error;
         vine__served_complete(call);
         return error < 0 ? error : 0;
     }
-    if (submission->procedure < VINE_WIRE_PROCEDURES_FROM) {
+    if (submission->procedure < VINE_WIRE_PROCEDURES_FROM)
         call->status = vine__builtin_run(call, submission->procedure);
-    } else if (is_short(call)) {
+    else
         vine__job_run(call, &appliance->scratch);
-    } else {
-        vine__job_submit(call);
-        return 0;
-    }
 
     const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
 
@@ -356,8 +373,7 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
         uint32_t channel;
 
         memcpy(&channel, submission->body, sizeof channel);
-        if (channel < pipe->channel_count)
-            (void)vine__job_cancel(pipe, channel, submission->operation);
+        vine__job_cancel(pipe, channel, submission->operation);
         return 0;
     }
     case VINE_WIRE_SESSION_END:
@@ -384,6 +400,25 @@ int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel
     return room == (int)owed && pipe->jobs_taken < pipe->jobs.count_max;
 }
 
+/* The next submission, as a private copy: one that was held, or one from the ring. */
+static int next_submission(struct vine__served *pipe, uint32_t index,
+                           struct vine_wire_submission *ret_submission)
+{
+    struct vine__served_channel *channel = pipe->channels[index];
+
+    if (VINE__UNLIKELY(channel->is_held)) {
+        *ret_submission = channel->held;
+        return 0;
+    }
+
+    const int error = vine__spsc_pop(&channel->submissions, ret_submission);
+
+    if (VINE__UNLIKELY(error == -VINE_ECORRUPT))
+        (void)snprintf(pipe->why, sizeof pipe->why,
+                       "an impossible sequence number in the submissions of channel %u", index);
+    return error;
+}
+
 static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t now_ticks)
 {
     struct vine__served_channel *channel = pipe->channels[index];
@@ -393,19 +428,18 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t now_
     while (taken < BURST) {
         int error = vine__served_has_room(pipe, channel);
 
-        if (error > 0) {
-            error = vine__spsc_pop(&channel->submissions, &submission);
-            if (error == -VINE_ECORRUPT)
-                (void)snprintf(pipe->why, sizeof pipe->why,
-                               "an impossible sequence number in the submissions of channel %u",
-                               index);
-            if (!error)
-                error = take(pipe, index, &submission, now_ticks);
-        } else if (error == 0) {
+        if (error == 0)
             break; /* the application owes us room */
-        }
+        error = error < 0 ? error : next_submission(pipe, index, &submission);
         if (error == -EAGAIN)
             break;
+        if (!error)
+            error = take(pipe, index, &submission, now_ticks);
+        channel->is_held = error == VINE__HELD;
+        if (VINE__UNLIKELY(channel->is_held)) {
+            channel->held = submission;
+            break;
+        }
         if (error)
             return error;
         taken++;
@@ -434,9 +468,5 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
             return error;
         taken += error;
     }
-    if (taken > 0)
-        pipe->may_retry = true;
-    if (VINE__UNLIKELY(!vine__list_is_empty(&pipe->deferred)) && vine__jobs_retry_deferred(pipe))
-        taken++;
     return taken;
 }

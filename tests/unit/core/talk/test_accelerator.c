@@ -57,6 +57,37 @@ static void the_appliance_tells_of_its_processors(void **state)
     stop();
 }
 
+/* A task that waits for one of another accelerator keeps its place in its own. */
+static void a_task_that_waits_is_not_overtaken_on_its_accelerator(void **state)
+{
+    (void)state;
+    struct vine_task *tasks[3];
+
+    start();
+    struct vine_accelerator *first = acquire(VINE_ORDERED);
+    struct vine_accelerator *second = acquire(VINE_ORDERED);
+    struct vine_task_options options = {.size_bytes = sizeof options, .accelerator = first};
+    tasks[0] = gate_issue(pipe_of_test, 1, &options);
+    options = (struct vine_task_options){
+        .size_bytes = sizeof options, .accelerator = second, .after = tasks[0]};
+    tasks[1] = gate_issue(pipe_of_test, 2, &options);
+    options.after = NULL;
+    tasks[2] = gate_issue(pipe_of_test, 3, &options);
+    /* The loop has seen them all when it has done this one. */
+    assert_int_equal(
+        vine_task_run(pipe_of_test, served_get(pipe_of_test, "noop"), NULL, LIMIT, NULL, NULL), 0);
+    gate_set(true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(vine_task_wait(tasks[i], LIMIT), 0);
+        vine_task_free(tasks[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(gate_order(i), i + 1);
+    vine_accelerator_release(first);
+    vine_accelerator_release(second);
+    stop();
+}
+
 static void ordered_tasks_run_one_after_the_other(void **state)
 {
     (void)state;
@@ -171,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_there_is_not_is_not_acquired),
         cmocka_unit_test(the_appliance_tells_of_its_processors),
+        cmocka_unit_test(a_task_that_waits_is_not_overtaken_on_its_accelerator),
         cmocka_unit_test(ordered_tasks_run_one_after_the_other),
         cmocka_unit_test(parallel_tasks_run_beside_each_other),
         cmocka_unit_test(statistics_sum_what_ran_on_it),

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which job runs behind which others: lanes, and tasks that come after a task of another channel.
+ *
+ * A job is ready when it has its turn in its lane (or has none) and the task that it comes after
+ * has ended. It waits in its lane while it waits for that task, too, so that a lane's order holds.
+ * A job waits only for jobs that were taken before it: no ring of them can wait for each other.
+ *
+ * Jobs are found by channel and operation, and each knows the jobs that come after it, so that no
+ * step looks at more than the jobs it concerns, whatever an application makes of them.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include <vine/error.h>
+
+#include "core/talk/appliance_internal.h"
+#include "utils/assert.h"
+#include "utils/container_of.h"
+
+#define CALL_OF(node)     VINE_CONTAINER_OF(node, struct vine_call, link)
+#define FOLLOWER_OF(node) VINE_CONTAINER_OF(node, struct vine_call, follower)
+
+bool vine__lane_is_idle(const struct vine__lane *lane)
+{
+    /* Acquire pairs with the release in vine__job_end_locked: what the lane's last job did is over.
+     * A lane that runs nothing has nobody waiting. */
+    return vine__load_acquire_u32(&lane->running) == 0;
+}
+
+/* jobs_lock is held. */
+static void make_ready(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine_appliance *appliance = pipe->appliance;
+
+    call->job_state = VINE__JOB_READY;
+    vine__list_push_back(&pipe->ready, &call->link);
+    if (!pipe->is_in_ready) {
+        pipe->is_in_ready = true;
+        vine__list_push_back(&appliance->ready_pipes, &pipe->ready_link);
+    }
+    pthread_cond_signal(&appliance->jobs_ready);
+}
+
+static struct vine_call *find(const struct vine__served *pipe, uint32_t channel, uint64_t operation)
+{
+    if (channel >= pipe->channel_count || pipe->channels[channel]->jobs.slots == NULL)
+        return NULL;
+    return vine__table_find(&pipe->channels[channel]->jobs, operation);
+}
+
+int vine__job_submit(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine_appliance *appliance = pipe->appliance;
+    struct vine__table *jobs = &pipe->channels[call->channel]->jobs;
+    struct vine_call *before =
+        call->has_after ? find(pipe, call->after_channel, call->after_operation) : NULL;
+
+    if (jobs->slots == NULL &&
+        vine__table_init(jobs, pipe->agreement.tasks_max, appliance->table_seed) != 0)
+        return VINE_EQUOTA;
+
+    /* There is room: no more are in flight on the channel than were granted. */
+    const int error = vine__table_insert(jobs, call->wire_operation, call);
+
+    if (error) {
+        VINE_ASSERT(error == -EEXIST);
+        (void)snprintf(pipe->why, sizeof pipe->why,
+                       "two tasks in flight on channel %u with the operation %llu", call->channel,
+                       (unsigned long long)call->wire_operation);
+        return -VINE_EPROTOCOL;
+    }
+    call->is_listed = true;
+    vine__count(&appliance->tasks_taken, 1);
+    vine__list_init(&call->link);
+    vine__list_init(&call->follower);
+    vine__list_init(&call->followers);
+    if (before != NULL)
+        vine__list_push_back(&before->followers, &call->follower);
+
+    pthread_mutex_lock(&appliance->jobs_lock);
+    call->job_state = VINE__JOB_WAITING;
+    call->awaits = before != NULL;
+    call->has_turn = call->lane == NULL || call->lane->running == 0;
+    if (!call->has_turn)
+        vine__list_push_back(&call->lane->jobs, &call->link);
+    else if (call->lane != NULL)
+        vine__store_relaxed_u32(&call->lane->running, 1);
+    if (call->has_turn && !call->awaits)
+        make_ready(call);
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    return 0;
+}
+
+void vine__job_forget(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine__list *node;
+
+    VINE_ASSERT(vine__table_remove(&pipe->channels[call->channel]->jobs, call->wire_operation) ==
+                call);
+    call->is_listed = false;
+    vine__count(&pipe->appliance->tasks_taken, (uint64_t)-1);
+    if (vine__list_is_empty(&call->followers))
+        return;
+    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    while ((node = vine__list_pop_front(&call->followers)) != NULL) {
+        struct vine_call *next = FOLLOWER_OF(node);
+
+        next->awaits = false;
+        if (next->has_turn)
+            make_ready(next);
+    }
+    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+}
+
+void vine__job_end_locked(struct vine_call *call)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+    struct vine__lane *lane = call->has_turn ? call->lane : NULL;
+
+    call->job_state = VINE__JOB_ENDED;
+    vine__list_push_back(&appliance->done, &call->link);
+    vine__store_release_u32(&appliance->done_count,
+                            vine__load_relaxed_u32(&appliance->done_count) + 1);
+    if (lane == NULL)
+        return;
+
+    struct vine__list *node = vine__list_pop_front(&lane->jobs);
+
+    if (node == NULL) {
+        vine__store_release_u32(&lane->running, 0);
+        return;
+    }
+
+    struct vine_call *next = CALL_OF(node);
+
+    next->has_turn = true;
+    if (!next->awaits)
+        make_ready(next);
+}
+
+/* A job that no worker has taken yet ends here. jobs_lock is held. */
+static void cancel_locked(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    const bool was_ready = call->job_state == VINE__JOB_READY;
+
+    vine__store_relaxed_u32(&call->canceled, 1);
+    if (!was_ready && call->job_state != VINE__JOB_WAITING)
+        return; /* a running one sees it if it looks */
+    vine__list_remove(&call->follower);
+    vine__list_remove(&call->link);
+    call->status = -VINE_ECANCELED;
+    if (was_ready && vine__list_is_empty(&pipe->ready)) {
+        vine__list_remove(&pipe->ready_link);
+        pipe->is_in_ready = false;
+    }
+    vine__job_end_locked(call);
+}
+
+void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation)
+{
+    struct vine_call *call = find(pipe, channel, wire_operation);
+
+    if (call == NULL)
+        return;
+    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    cancel_locked(call);
+    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+}
+
+void vine__jobs_cancel(struct vine__served *pipe)
+{
+    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    for (uint32_t i = 0; i < pipe->channel_count; i++) {
+        const struct vine__table *jobs = &pipe->channels[i]->jobs;
+        uint64_t position = 0;
+        void *call;
+
+        while (jobs->slots != NULL && vine__table_next(jobs, &position, NULL, &call))
+            cancel_locked(call);
+    }
+    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+}
