@@ -71,6 +71,14 @@ int raw_open_channel(struct raw_application *raw)
     const void *slots = vine__mirror_resolve(&raw->mirror, theirs->ring_extent,
                                              theirs->ring_offset_units, bytes, NULL);
 
+    if (slots == NULL) {
+        /* In a part of its half that it told us of before. */
+        error = raw->link.operations->receive(&raw->link, raw->why, sizeof raw->why);
+        if (error < 0)
+            return error;
+        slots = vine__mirror_resolve(&raw->mirror, theirs->ring_extent, theirs->ring_offset_units,
+                                     bytes, NULL);
+    }
     if (slots == NULL)
         return -VINE_EPEERLOST;
     error = vine_spsc_producer_init(&channel->producer, channel->slots, RAW_SLOTS,

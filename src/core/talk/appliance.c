@@ -114,6 +114,7 @@ int vine_appliance_create(const struct vine_appliance_options *options,
     appliance->event_fd = -1;
     appliance->listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
     vine__list_init(&appliance->pipes);
+    vine__list_init(&appliance->strangers);
     vine__list_init(&appliance->over);
     vine__list_init(&appliance->active);
     vine__list_init(&appliance->ready_pipes);
@@ -137,27 +138,31 @@ int vine_appliance_create(const struct vine_appliance_options *options,
         return error;
     }
     vine__clock_calibrate();
-    appliance->spin_ticks = vine__clock_ns_to_ticks(appliance->options.spin_ns);
+    vine__loop_prepare(appliance);
     /* Told to applications, so that they recognize a restart. */
     appliance->generation = vine__clock_now_ns();
     *ret_appliance = appliance;
     return 0;
 }
 
+static void end_pipes(struct vine_appliance *appliance, struct vine__list *pipes)
+{
+    struct vine__list *first;
+
+    while ((first = vine__list_first(pipes)) != NULL) {
+        vine__served_end(VINE_CONTAINER_OF(first, struct vine__served, link), -VINE_EDRAINING,
+                         "the appliance ends");
+        while (vine__jobs_complete(appliance) || vine__job_run_one(appliance, &appliance->scratch))
+            continue;
+    }
+}
+
 void vine_appliance_destroy(struct vine_appliance *appliance)
 {
     if (appliance == NULL)
         return;
-    while (!vine__list_is_empty(&appliance->pipes)) {
-        struct vine__served *pipe =
-            VINE_CONTAINER_OF(vine__list_first(&appliance->pipes), struct vine__served, link);
-
-        vine__served_end(pipe, -VINE_EDRAINING, "the appliance ends");
-        (void)vine__jobs_complete(appliance);
-        if (pipe->state == VINE__SERVED_CLOSING)
-            while (vine__job_run_one(appliance, &appliance->scratch))
-                (void)vine__jobs_complete(appliance);
-    }
+    end_pipes(appliance, &appliance->strangers);
+    end_pipes(appliance, &appliance->pipes);
     vine__served_reap(appliance);
     vine__peer_listener_close(&appliance->listener);
     vine__served_leave_named(appliance);

@@ -146,9 +146,13 @@ struct vine__served {
     struct vine__list active; /* those that are polled */
     enum vine__served_state state;
     bool is_active;
-    uint64_t number;      /* for the log */
-    uint64_t deadline_ns; /* of the handshake */
-    uint64_t busy_ticks;  /* when it was last found busy */
+    uint64_t number;       /* for the log */
+    uint64_t deadline_ns;  /* of the handshake */
+    uint32_t look;         /* the last look around that came to it */
+    uint64_t busy_ticks;   /* when it was last found busy */
+    uint64_t debt_ticks;   /* of the loop's time, more than its share */
+    uint64_t seen_ticks;   /* the loop's clock, after what it last did for this pipe */
+    uint32_t next_channel; /* with which the next visit begins */
     uint32_t sleep_epoch;
     struct vine__link link_to;
     struct vine__half half;
@@ -192,14 +196,20 @@ struct vine_appliance {
     uint32_t stops;      /* atomic: calls of vine_appliance_stop */
     bool is_draining;
 
-    struct vine__list pipes;
-    struct vine__list over; /* pipes to be freed */
+    struct vine__list pipes;     /* those that have been welcomed */
+    struct vine__list strangers; /* connections that have not said hello, oldest first */
+    struct vine__list over;      /* pipes to be freed */
     struct vine__list active;
     uint64_t pipe_numbers;
     uint32_t pipe_count; /* all, also those that are closing */
-    bool is_deaf;        /* out of descriptors: the listener is not watched for a while */
-    uint32_t handshakes; /* connections that have not said hello */
-    uint64_t spin_ticks;
+    uint32_t stranger_count;
+    bool is_deaf;         /* out of descriptors: the listener is not watched for a while */
+    bool is_looking;      /* a look around is under way */
+    uint32_t look;        /* its number */
+    uint64_t memory_seen; /* by it, so far */
+    uint64_t turn_ticks, events_ticks, active_ticks, backstop_ticks, spin_ticks;
+    uint64_t heard_ticks;         /* when the descriptors were last asked */
+    uint64_t looked_ticks;        /* when a look around was last finished */
     struct vine__scratch scratch; /* the loop's */
 
     /* Definitions, in the order of their registration; entries are replaced by release. */
@@ -239,7 +249,21 @@ static inline void vine__count(uint64_t *counter, uint64_t more)
 }
 
 /* appliance_loop.c */
+void vine__loop_prepare(struct vine_appliance *appliance);
+/* One turn: visit the active pipes, complete what workers ended, hear what came. Returns whether
+ * anything was done or is left to do. */
+bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks);
 void vine__loop_activate(struct vine__served *pipe);
+/* Whether anything waits in a pipe's rings. */
+bool vine__loop_has_work(struct vine__served *pipe);
+
+/* appliance_events.c: what the descriptors tell. Returns whether there may be more at once. */
+bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns);
+/* What no event tells: handshakes that take too long, deaths where there is no pidfd, rings of
+ * pipes that sleep. A part of the pipes a call; returns whether there are more. */
+bool vine__events_look_around(struct vine_appliance *appliance);
+/* End a pipe from the loop; 0 and -VINE_ECLOSED: the application closed it. */
+void vine__loop_end_pipe(struct vine__served *pipe, int error, const char *why);
 
 /* served.c: pipes */
 struct vine__served *vine__served_create(struct vine_appliance *appliance);

@@ -27,8 +27,9 @@ struct vine__link_operations {
     /* Tell it of extent `index` of our half. */
     int (*announce)(struct vine__link *link, uint32_t index,
                     const struct vine__half_extent *extent);
-    /* Take what it sent: adds extents to the mirror. 0, -VINE_EPEERLOST, -VINE_EPROTOCOL, the
-     * negated error of a BYE, ... with a sentence in `why`. */
+    /* Take what it sent, a few messages of it: adds extents to the mirror. 0; 1 if there may be
+     * more; -VINE_EPEERLOST, -VINE_EPROTOCOL, the negated error of a BYE, ... with a sentence in
+     * `why`. */
     int (*receive)(struct vine__link *link, char *why, size_t why_size);
     /* Whether the peer's process has ended. */
     bool (*peer_lost)(struct vine__link *link);

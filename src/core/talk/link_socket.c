@@ -15,7 +15,7 @@
 #include "utils/bits.h"
 
 /* Messages taken in one go: an application that floods us is one among many. */
-#define MESSAGES_AT_ONCE 64
+#define MESSAGES_AT_ONCE 8
 
 static void wake(struct vine__link *link)
 {
@@ -81,7 +81,7 @@ static int receive(struct vine__link *link, char *why, size_t why_size)
         if (error)
             return error;
     }
-    return 0;
+    return 1;
 }
 
 static bool peer_lost(struct vine__link *link)

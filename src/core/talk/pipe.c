@@ -241,18 +241,18 @@ int vine__pipe_look(struct vine_pipe *pipe)
     vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
     pthread_mutex_unlock(&pipe->link_lock);
     vine__store_relaxed_u64(&pipe->looked_ticks, vine__clock_ticks());
-    if (error == 0 && pipe->link.operations->peer_lost(&pipe->link)) {
+    if (error >= 0 && pipe->link.operations->peer_lost(&pipe->link)) {
         error = -VINE_EPEERLOST;
         (void)snprintf(why, sizeof why, "its process has ended");
     }
 
     const uint32_t closed = vine__load_acquire_u32(&pipe->mirror.layout->board.closed.value);
 
-    if (closed != 0 && (error == 0 || error == -VINE_EPEERLOST)) {
+    if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
         error = closed > 1000 && closed <= VINE_EOVERFLOW ? -(int)closed : -VINE_ECLOSED;
         (void)snprintf(why, sizeof why, "the appliance has closed it");
     }
-    if (error) {
+    if (error < 0) {
         /* What the link brought and we cannot take is the appliance's fault, and it is told. */
         vine__pipe_break(pipe, error, error == -VINE_EPROTOCOL && closed == 0, why);
         return vine__pipe_check(pipe);

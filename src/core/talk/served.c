@@ -8,7 +8,7 @@
 #include <vine/error.h>
 
 #include "arch/wake/futex.h"
-#include "core/talk/appliance_internal.h"
+#include "core/talk/served_internal.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
 #include "utils/container_of.h"
@@ -27,13 +27,15 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     vine__list_init(&pipe->active);
     vine__list_init(&pipe->ready);
     vine__list_init(&pipe->ready_link);
-    vine__list_push_back(&appliance->pipes, &pipe->link);
+    vine__list_push_back(&appliance->strangers, &pipe->link);
+    appliance->stranger_count++;
     return pipe;
 }
 
 void vine__served_discard(struct vine__served *pipe)
 {
     pipe->appliance->pipe_numbers--;
+    pipe->appliance->stranger_count--;
     pipe->appliance->pipe_count--;
     vine__list_remove(&pipe->link);
     free(pipe);
@@ -72,6 +74,9 @@ int vine__served_open(struct vine__served *pipe)
     pipe->sleep_epoch = 1;
     vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, pipe->sleep_epoch);
     pipe->state = VINE__SERVED_OPEN;
+    pipe->appliance->stranger_count--;
+    vine__list_remove(&pipe->link);
+    vine__list_push_back(&pipe->appliance->pipes, &pipe->link);
     vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
     vine__store_relaxed_u32(&pipe->appliance->pipes_open, pipe->appliance->pipes_open + 1);
     tell_opened(pipe);
@@ -88,7 +93,6 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     const uint32_t offset = vine__load_relaxed_u32(&theirs->ring_offset_units);
     const uint32_t wait_mode = vine__load_relaxed_u32(&theirs->wait_mode);
     const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
-    bool is_unknown = false;
 
     if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
         slot_count > vine__ring_slots(pipe->agreement.tasks_max)) {
@@ -97,27 +101,27 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
         return -VINE_EPROTOCOL;
     }
 
-    const void *slots =
-        vine__mirror_resolve(&pipe->mirror, extent, offset, ring_bytes, &is_unknown);
+    const struct vine_token ring = {
+        .extent = (uint16_t)extent,
+        .offset_units = offset,
+        .length = (uint32_t)ring_bytes,
+    };
+    const void *slots = NULL;
+    int error;
 
-    if (is_unknown) {
-        const int error =
-            pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
-
-        if (error)
-            return error;
-        slots = vine__mirror_resolve(&pipe->mirror, extent, offset, ring_bytes, NULL);
-    }
-    if (slots == NULL) {
-        (void)snprintf(pipe->why, sizeof pipe->why,
-                       "channel %u's ring lies outside of the half (extent %u, offset %u)", index,
-                       extent, offset);
+    if (extent >= VINE_TALK_EXTENTS_MAX) {
+        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u's ring in extent %u", index,
+                       extent);
         return -VINE_EPROTOCOL;
     }
+    error = vine__served_resolve(pipe, &ring, &slots);
+    if (error)
+        return error;
 
     struct vine__served_channel *channel = calloc(1, sizeof *channel);
     struct vine__box box;
-    int error = channel == NULL ? -ENOMEM : 0;
+
+    error = channel == NULL ? -ENOMEM : 0;
 
     if (!error) {
         channel->lanes = calloc(pipe->appliance->options.accelerators_max, sizeof *channel->lanes);
@@ -169,7 +173,7 @@ int vine__served_open_channels(struct vine__served *pipe)
         const int error = open_channel(pipe, pipe->channel_count);
 
         if (error)
-            return error;
+            return error == VINE__HELD ? 0 : error;
         pipe->channel_count++;
     }
     return 0;
@@ -180,6 +184,7 @@ static void count_end(struct vine__served *pipe, int error)
     struct vine_appliance *appliance = pipe->appliance;
 
     if (pipe->state == VINE__SERVED_HANDSHAKE) {
+        appliance->stranger_count--;
         vine__count(&appliance->pipes_refused, 1);
         return;
     }

@@ -41,11 +41,11 @@ static int broken(struct vine__served *pipe, const char *what, unsigned long lon
     return -VINE_EPROTOCOL;
 }
 
-/* The application's memory that a token names. Its extent may still wait in the socket. */
-static int resolve(struct vine__served *pipe, const struct vine_token *token,
-                   const void **ret_memory)
+int vine__served_resolve(struct vine__served *pipe, const struct vine_token *token,
+                         const void **ret_memory)
 {
     bool is_unknown = false;
+    bool is_more = false;
 
     *ret_memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
                                        token->length, &is_unknown);
@@ -53,17 +53,20 @@ static int resolve(struct vine__served *pipe, const struct vine_token *token,
         const int error =
             pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
 
-        if (error)
+        if (error < 0)
             return error;
+        is_more = error > 0;
         *ret_memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
                                            token->length, &is_unknown);
     }
-    if (*ret_memory == NULL)
-        return broken(pipe,
-                      is_unknown ? "a token names an extent that was never announced"
-                                 : "a token names memory beyond its extent",
-                      is_unknown ? token->extent : token->length);
-    return 0;
+    if (*ret_memory != NULL)
+        return 0;
+    if (is_unknown && is_more)
+        return VINE__HELD;
+    return broken(pipe,
+                  is_unknown ? "a token names an extent that was never announced"
+                             : "a token names memory beyond its extent",
+                  is_unknown ? token->extent : token->length);
 }
 
 /* The task that this one comes after was issued before it. Our turn at its channel may be still to
@@ -95,7 +98,7 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
     if (VINE__HOSTILE(token->length < sizeof head || token->length > DESCRIPTOR_BYTES_MAX))
         return broken(pipe, "a descriptor of impossible size", token->length);
 
-    const int error = resolve(pipe, token, &shared);
+    const int error = vine__served_resolve(pipe, token, &shared);
 
     if (error)
         return error;
@@ -185,7 +188,7 @@ static int bind_input(struct vine_call *call, const struct vine_argument *argume
             return VINE_ETOKEN;
         input->memory = memory;
     } else {
-        error = resolve(pipe, token, &input->memory);
+        error = vine__served_resolve(pipe, token, &input->memory);
         if (error)
             return error;
     }

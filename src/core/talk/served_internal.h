@@ -22,6 +22,11 @@
  * that ends the task; another negative one, which breaks the pipe. */
 int vine__served_decode(struct vine_call *call, const struct vine_wire_submission *submission);
 
+/* The application's memory that a token names. Its extent may still wait in the socket, whose
+ * messages are read a few at a time. Returns 0; VINE__HELD; another negative error. */
+int vine__served_resolve(struct vine__served *pipe, const struct vine_token *token,
+                         const void **ret_memory);
+
 /* Bytes of one element of a data type. */
 uint32_t vine__data_type_bytes(uint32_t data_type);
 

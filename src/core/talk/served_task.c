@@ -13,7 +13,10 @@
 #include "utils/assert.h"
 #include "utils/hostile.h"
 
-#define BURST 32 /* submissions taken from one channel before the next one's turn */
+/* Submissions taken from one channel before the next one's turn, and from a pipe before the next
+ * one's. The time of a turn ends a visit too. */
+#define BURST 32
+#define VISIT 64
 
 /* Longer than this, and completions before it are not kept waiting. */
 #define SHORT_TICKS 4000
@@ -327,6 +330,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         call->status = vine__builtin_run(call, submission->procedure);
     else
         vine__job_run(call, &appliance->scratch);
+    pipe->seen_ticks = call->end_ticks;
 
     const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
 
@@ -378,6 +382,7 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
     }
     case VINE_WIRE_SESSION_END:
         vine__session_end(pipe, submission->session);
+        pipe->seen_ticks = vine__clock_ticks(); /* what procedures do at an end may take long */
         return 0;
     default:
         (void)snprintf(pipe->why, sizeof pipe->why, "a submission of the unknown kind %u",
@@ -419,13 +424,21 @@ static int next_submission(struct vine__served *pipe, uint32_t index,
     return error;
 }
 
-static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t now_ticks)
+/* Whether the visit that began at `start_ticks` has taken its share. What ran on the loop told the
+ * time; the rest is little, and counted by the submissions. */
+static bool is_visit_over(const struct vine__served *pipe, uint64_t start_ticks, int taken)
+{
+    return taken >= VISIT || pipe->seen_ticks - start_ticks > pipe->appliance->turn_ticks;
+}
+
+/* Returns how many were taken before and now. */
+static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t start_ticks, int taken)
 {
     struct vine__served_channel *channel = pipe->channels[index];
     struct vine_wire_submission submission;
-    int taken = 0;
+    const int most = taken + BURST;
 
-    while (taken < BURST) {
+    while (taken < most && !is_visit_over(pipe, start_ticks, taken)) {
         int error = vine__served_has_room(pipe, channel);
 
         if (error == 0)
@@ -434,7 +447,7 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t now_
         if (error == -EAGAIN)
             break;
         if (!error)
-            error = take(pipe, index, &submission, now_ticks);
+            error = take(pipe, index, &submission, start_ticks);
         channel->is_held = error == VINE__HELD;
         if (VINE__UNLIKELY(channel->is_held)) {
             channel->held = submission;
@@ -452,21 +465,26 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
 {
     int taken = 0;
 
+    pipe->seen_ticks = now_ticks;
     /* Pairs with the application's release of its count of channels. */
     if (VINE__UNLIKELY(vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value) !=
                        pipe->channel_count)) {
+        const uint32_t before = pipe->channel_count;
         const int error = vine__served_open_channels(pipe);
 
         if (error)
             return error;
-        taken++;
+        taken += (int)(pipe->channel_count - before);
     }
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
-        const int error = poll_channel(pipe, i, now_ticks);
+        const uint32_t index = pipe->next_channel < pipe->channel_count ? pipe->next_channel : 0;
 
-        if (error < 0)
-            return error;
-        taken += error;
+        taken = poll_channel(pipe, index, now_ticks, taken);
+        if (taken < 0)
+            return taken;
+        pipe->next_channel = index + 1;
+        if (is_visit_over(pipe, now_ticks, taken))
+            break;
     }
     return taken;
 }

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one turn of an appliance's loop does at most, whoever floods it with what. Turns are counted
+ * here, and nothing is timed. */
+#include "hostile/stepped_appliance.h"
+
+enum { NOOP, BURN, WAIT };
+
+#define CHANNELS 16u
+
+static struct stepped stepped;
+static struct raw_application greedy;
+static struct raw_application modest;
+
+static int run_noop(struct vine_call *call)
+{
+    (void)call;
+    return 0;
+}
+
+/* Takes twice a pipe's share of a turn. */
+static int run_burn(struct vine_call *call)
+{
+    const uint64_t start_ticks = vine__clock_ticks();
+
+    while (vine__clock_ticks() - start_ticks < 2 * call->pipe->appliance->turn_ticks)
+        vine__cpu_relax();
+    return 0;
+}
+
+static const struct vine_procedure_definition procedures[] = {
+    [NOOP] = {.size_bytes = sizeof procedures[0],
+              .name = "noop",
+              .flags = VINE_PROCEDURE_SHORT,
+              .run = run_noop},
+    [BURN] = {.size_bytes = sizeof procedures[0],
+              .name = "burn",
+              .flags = VINE_PROCEDURE_SHORT,
+              .run = run_burn},
+    [WAIT] = {.size_bytes = sizeof procedures[0], .name = "wait", .run = run_noop},
+};
+
+static void start(uint32_t greedy_channels)
+{
+    stepped_start(&stepped, NULL);
+    for (size_t i = 0; i < sizeof procedures / sizeof procedures[0]; i++)
+        assert_int_equal(vine_appliance_register(stepped.appliance, &procedures[i]), 0);
+    stepped_open(&stepped, &greedy, greedy_channels);
+    stepped_open(&stepped, &modest, 1);
+}
+
+static void stop(void)
+{
+    raw_close(&greedy);
+    raw_close(&modest);
+    stepped_stop(&stepped);
+}
+
+static void fill(uint32_t procedure, uint32_t tasks)
+{
+    for (uint32_t channel = 0; channel < greedy.channel_count; channel++)
+        for (uint32_t i = 0; i < tasks; i++)
+            stepped_submit(&greedy, channel, stepped_task(procedure, i));
+}
+
+static uint64_t turn(void)
+{
+    const uint64_t done = stepped_stats(&stepped).tasks_done;
+
+    stepped_turn(&stepped);
+    return stepped_stats(&stepped).tasks_done - done;
+}
+
+/* A task of the modest one is done in the next turn, or in the one after that if it was asleep.
+ * Returns how many others were done meanwhile. */
+static uint64_t be_modest(void)
+{
+    uint64_t done;
+
+    stepped_submit(&modest, 0, stepped_task(NOOP, 1));
+    done = turn();
+    if (stepped_completed(&modest, 0) == 1)
+        return done - 1;
+    done += turn();
+    assert_int_equal(stepped_completed(&modest, 0), 1);
+    return done - 1;
+}
+
+static void a_visit_ends_with_the_time_of_a_turn(void **state)
+{
+    (void)state;
+    start(CHANNELS);
+    fill(BURN, 32);
+    for (int i = 0; i < 10; i++)
+        assert_true(turn() <= 1);
+    assert_in_range(be_modest(), 0, 2);
+    stop();
+}
+
+/* One that took two shares is passed over in the next turn. */
+static void who_took_more_than_a_share_is_passed_over_until_that_is_made_up_for(void **state)
+{
+    (void)state;
+    start(1);
+    fill(BURN, 8);
+    while (turn() == 0)
+        continue;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(turn(), 0);
+        while (turn() == 0)
+            continue;
+    }
+    stop();
+}
+
+static void a_visit_takes_a_bounded_number_of_tasks_from_each_channel_in_turn(void **state)
+{
+    (void)state;
+    uint64_t completed[CHANNELS] = {0};
+    const uint32_t most = 64;
+
+    start(CHANNELS);
+    fill(NOOP, 64);
+    for (uint32_t visit = 0; visit < CHANNELS; visit++) {
+        uint32_t sum = 0;
+
+        (void)turn();
+        for (uint32_t i = 0; i < CHANNELS; i++) {
+            const uint32_t came = stepped_completed(&greedy, i);
+
+            completed[i] += came;
+            sum += came;
+        }
+        assert_true(sum <= most);
+    }
+    /* Nobody was forgotten. */
+    for (uint32_t i = 0; i < CHANNELS; i++)
+        assert_true(completed[i] > 0);
+    stop();
+}
+
+static uint32_t wake_until_it_is_full(void)
+{
+    const struct vine_talk_head wake = VINE__TALK_HEAD(VINE_TALK_WAKE, wake);
+    uint32_t sent = 0;
+
+    while (vine__talk_send(greedy.link.socket_fd, &wake, -1, 0) == 0)
+        sent++;
+    return sent;
+}
+
+static void a_flood_of_messages_is_read_a_few_at_a_time(void **state)
+{
+    (void)state;
+    start(1);
+    assert_true(wake_until_it_is_full() > 8);
+    for (int i = 0; i < 10; i++) {
+        (void)vine__events_hear(stepped.appliance, 0);
+        assert_true(wake_until_it_is_full() <= 8);
+    }
+    (void)be_modest();
+    stop();
+}
+
+/* Messages cost time as tasks do: who owes is not heard. */
+static void who_owes_time_is_not_heard(void **state)
+{
+    (void)state;
+    start(1);
+    fill(BURN, 1);
+    while (stepped_completed(&greedy, 0) == 0)
+        (void)turn();
+    (void)wake_until_it_is_full();
+    (void)vine__events_hear(stepped.appliance, 0);
+    assert_int_equal(wake_until_it_is_full(), 0);
+    stop();
+}
+
+static void connections_are_taken_a_few_at_a_time(void **state)
+{
+    (void)state;
+    int sockets[40];
+    uint32_t before;
+    const size_t count = sizeof sockets / sizeof sockets[0];
+
+    start(1);
+    before = stepped.appliance->pipe_count;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(vine__peer_connect(stepped.path, RAW_LIMIT_NS, &sockets[i]), 0);
+    while (stepped.appliance->pipe_count < before + count) {
+        const uint32_t now = stepped.appliance->pipe_count;
+
+        (void)vine__events_hear(stepped.appliance, 0);
+        assert_in_range(stepped.appliance->pipe_count - now, 0, 8);
+    }
+    /* All say something at once: as many are answered. */
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(vine__peer_send(sockets[i], "garbage", 7, NULL, 0, 0), 0);
+    while (stepped.appliance->stranger_count > 0) {
+        const uint32_t now = stepped.appliance->stranger_count;
+
+        (void)vine__events_hear(stepped.appliance, 0);
+        assert_in_range(now - stepped.appliance->stranger_count, 0, 8);
+        vine__served_reap(stepped.appliance);
+    }
+    for (size_t i = 0; i < count; i++)
+        close(sockets[i]);
+    stop();
+}
+
+/* A look at every pipe is spread over turns. */
+static void a_look_around_comes_to_every_pipe_and_ends(void **state)
+{
+    (void)state;
+    enum { PIPES = 70 };
+    static struct raw_application others[PIPES];
+    uint32_t calls = 0;
+
+    start(1);
+    for (int i = 0; i < PIPES; i++)
+        stepped_open(&stepped, &others[i], 0);
+    while (stepped.appliance->is_looking)
+        (void)vine__events_look_around(stepped.appliance);
+    do
+        calls++;
+    while (vine__events_look_around(stepped.appliance));
+    assert_int_equal(calls, 2);
+    assert_true(stepped_stats(&stepped).memory_bytes >= PIPES * 2ULL * VINE__HALF_BYTES);
+    for (int i = 0; i < PIPES; i++)
+        raw_close(&others[i]);
+    stop();
+}
+
+/* What cannot run yet is kept: not more of it than was granted. */
+static void more_tasks_in_flight_than_granted_break_the_pipe(void **state)
+{
+    (void)state;
+    start(1);
+    assert_true(greedy.agreement.tasks_max < RAW_SLOTS);
+    /* Nobody works, and a turn runs one of them. */
+    for (uint64_t i = 0; i <= greedy.agreement.tasks_max + 8; i++)
+        stepped_submit(&greedy, 0, stepped_task(WAIT, i));
+    for (int i = 0; i < 16; i++)
+        (void)turn();
+    assert_int_equal(raw_wait_closed(&greedy), VINE_EPROTOCOL);
+    assert_non_null(strstr(greedy.why, "granted"));
+    assert_int_equal(stepped_stats(&stepped).pipes_open, 1);
+    stop();
+}
+
+static void an_operation_is_in_flight_once(void **state)
+{
+    (void)state;
+    start(1);
+    stepped_submit(&greedy, 0, stepped_task(WAIT, 7));
+    stepped_submit(&greedy, 0, stepped_task(WAIT, 7));
+    for (int i = 0; i < 4; i++)
+        (void)turn();
+    assert_int_equal(raw_wait_closed(&greedy), VINE_EPROTOCOL);
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_visit_ends_with_the_time_of_a_turn),
+        cmocka_unit_test(who_took_more_than_a_share_is_passed_over_until_that_is_made_up_for),
+        cmocka_unit_test(a_visit_takes_a_bounded_number_of_tasks_from_each_channel_in_turn),
+        cmocka_unit_test(a_flood_of_messages_is_read_a_few_at_a_time),
+        cmocka_unit_test(who_owes_time_is_not_heard),
+        cmocka_unit_test(connections_are_taken_a_few_at_a_time),
+        cmocka_unit_test(a_look_around_comes_to_every_pipe_and_ends),
+        cmocka_unit_test(more_tasks_in_flight_than_granted_break_the_pipe),
+        cmocka_unit_test(an_operation_is_in_flight_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
