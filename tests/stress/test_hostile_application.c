@@ -149,6 +149,7 @@ static void a_descriptor_that_does_not_add_up_closes_the_pipe(void **state)
         {.size_bytes = 32, .bytes_size = UINT32_MAX},
         {.size_bytes = 32, .has_after = 1, .after_channel = UINT32_MAX},
         {.size_bytes = 32, .has_after = 1, .after_channel = 16}, /* one more than was granted */
+        {.size_bytes = 32, .has_after = 1, .after_channel = 1},  /* not opened */
         {.size_bytes = 32, .has_after = 1, .after_position = 0}, /* itself */
         {.size_bytes = 32, .has_after = 1, .after_position = UINT64_MAX},
     };
@@ -231,30 +232,6 @@ static void a_guessed_token_of_an_unfinished_result_names_nothing(void **state)
         assert_int_equal(raw_submit(&fixture->bad, 0, &release), 0);
         closed_with(fixture, VINE_ETOKEN);
     }
-}
-
-/* Its predecessor never comes. The appliance ends all the same: see teardown. */
-static void a_task_that_waits_for_ever_does_not_keep_the_appliance(void **state)
-{
-    struct fixture *fixture = *state;
-    const struct vine_wire_descriptor head = {
-        .size_bytes = sizeof head, .has_after = 1, .after_channel = 1, .after_position = 1ULL << 60};
-    struct vine_wire_submission submission = task(PROCEDURE_NOOP);
-    struct vine__box box;
-
-    open_bad(fixture);
-    assert_int_equal(raw_open_channel(&fixture->bad), 0);
-    assert_int_equal(vine__half_alloc(&fixture->bad.half, sizeof head, &box), 0);
-    memcpy(box.memory, &head, sizeof head);
-
-    const struct vine_token token = {
-        .offset_units = box.offset_units, .length = sizeof head, .type = VINE_TYPE_BYTES};
-
-    put_tokens(&submission, &token, 1);
-    submission.shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
-    assert_int_equal(raw_submit(&fixture->bad, 0, &submission), 0);
-    assert_int_equal(raw_ping(&fixture->bad, 1), 0);
-    fixture->leaves_bad_open = true;
 }
 
 /* A connection that has said nothing yet. */
@@ -500,7 +477,6 @@ int main(void)
         HOSTILE(who_connects_and_says_nothing_is_sent_away),
         HOSTILE(bad_extents_close_the_pipe),
         HOSTILE(a_guessed_token_of_an_unfinished_result_names_nothing),
-        HOSTILE(a_task_that_waits_for_ever_does_not_keep_the_appliance),
         HOSTILE(connections_that_say_nothing_keep_nobody_out),
         HOSTILE(a_flood_that_never_reads_delays_nobody_else),
         HOSTILE(random_words_in_the_half_hurt_this_pipe_alone),

@@ -69,22 +69,36 @@ int vine__served_resolve(struct vine__served *pipe, const struct vine_token *tok
                   is_unknown ? token->extent : token->length);
 }
 
-/* The task that this one comes after was issued before it. Our turn at its channel may be still to
- * come; this one is held until then. */
+/* The task that this one comes after was published before it, and we may have taken it or not. This
+ * one is held until we have. Only a ring of channels whose next tasks wait for each other is held
+ * for ever, and an application that makes one waits for itself. */
 static int see_predecessor(const struct vine_call *call)
 {
-    const struct vine__served *pipe = call->pipe;
-    const struct vine__served_channel *channel;
+    struct vine__served *pipe = call->pipe;
+    const uint64_t position = call->after_position;
 
-    if (call->after_channel >= pipe->channel_count)
+    if (call->after_channel >= pipe->channel_count) {
+        const uint32_t count = vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value);
+
+        if (VINE__HOSTILE(call->after_channel >= count))
+            return broken(pipe, "a task that waits for one of no channel", call->after_channel);
         return VINE__HELD;
-    channel = pipe->channels[call->after_channel];
-    if (VINE__HOSTILE(call->after_channel == call->channel &&
-                      call->after_position >= channel->submissions.position - 1))
-        return broken(call->pipe, "a task that waits for itself or one that comes later, at",
-                      call->after_position);
-    return call->after_position >= channel->submissions.position - channel->is_held ? VINE__HELD
-                                                                                    : 0;
+    }
+
+    const struct vine__served_channel *channel = pipe->channels[call->after_channel];
+    const struct vine_spsc_consumer *ring = &channel->submissions;
+
+    if (VINE__HOSTILE(call->after_channel == call->channel && position >= ring->position - 1))
+        return broken(pipe, "a task that waits for itself or one behind it", position);
+    if (position < ring->position)
+        return position == ring->position - 1 && channel->is_held ? VINE__HELD : 0;
+
+    const struct vine_slot *slot = &ring->slots[position & (ring->slot_count - 1)];
+
+    if (VINE__HOSTILE(position - ring->position >= ring->slot_count ||
+                      vine__load_relaxed_u64(&slot->sequence) != position + 1))
+        return broken(pipe, "a task that waits for one that was never issued", position);
+    return VINE__HELD;
 }
 
 /* Copy a descriptor once into private memory, check it, and point the call's bytes into it. */

@@ -70,6 +70,21 @@ static uint64_t turn(void)
     return stepped_stats(&stepped).tasks_done - done;
 }
 
+/* The greedy one's pipe, as the appliance sees it: it came first. */
+static struct vine__served *greedy_served(void)
+{
+    struct vine__served *first = NULL;
+
+    VINE_LIST_FOR_EACH(node, &stepped.appliance->pipes)
+    {
+        struct vine__served *pipe = VINE_LIST_OBJECT(node, struct vine__served, link);
+
+        if (first == NULL || pipe->number < first->number)
+            first = pipe;
+    }
+    return first;
+}
+
 /* A task of the modest one is done in the next turn, or in the one after that if it was asleep.
  * Returns how many others were done meanwhile. */
 static uint64_t be_modest(void)
@@ -247,6 +262,67 @@ static void more_tasks_in_flight_than_granted_break_the_pipe(void **state)
     stop();
 }
 
+/* A noop that comes after the one at `position` of another channel. */
+static void submit_after(uint32_t channel, uint32_t after_channel, uint64_t position)
+{
+    const struct vine_wire_descriptor head = {
+        .size_bytes = sizeof head,
+        .has_after = 1,
+        .after_channel = after_channel,
+        .after_operation = 1,
+        .after_position = position,
+    };
+    struct vine_wire_submission submission = stepped_task(NOOP, 1);
+    struct vine__box box;
+
+    assert_int_equal(vine__half_alloc(&greedy.half, sizeof head, &box), 0);
+    memcpy(box.memory, &head, sizeof head);
+
+    const struct vine_token token = {.extent = (uint16_t)box.extent,
+                                     .offset_units = box.offset_units,
+                                     .length = sizeof head,
+                                     .type = VINE_TYPE_BYTES};
+
+    memcpy(submission.body + VINE_WIRE_BODY_BYTES - sizeof token, &token, sizeof token);
+    submission.shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
+    stepped_submit(&greedy, channel, submission);
+}
+
+static void a_task_is_taken_after_the_one_of_another_channel_that_it_comes_after(void **state)
+{
+    (void)state;
+    start(3);
+    /* Each waits for a channel that is visited later. */
+    submit_after(0, 1, 0);
+    submit_after(1, 2, 0);
+    stepped_submit(&greedy, 2, stepped_task(NOOP, 1));
+    for (int i = 0; i < 8; i++)
+        (void)turn();
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(stepped_completed(&greedy, i), 1);
+    stop();
+}
+
+/* It has itself to blame; others are served, and the appliance ends. */
+static void channels_that_wait_for_each_other_wait_in_peace(void **state)
+{
+    (void)state;
+    start(3);
+    submit_after(0, 1, 0);
+    submit_after(1, 0, 0);
+    for (int i = 0; i < 8; i++)
+        (void)turn();
+    assert_int_equal(stepped_completed(&greedy, 0) + stepped_completed(&greedy, 1), 0);
+    stepped_submit(&greedy, 2, stepped_task(NOOP, 1));
+    for (int i = 0; i < 8; i++)
+        (void)turn();
+    assert_int_equal(stepped_completed(&greedy, 2), 1);
+    assert_int_equal(be_modest(), 0);
+    /* Nothing is left to do, so that the loop may sleep. */
+    assert_false(vine__loop_has_work(greedy_served()));
+    stop();
+}
+
 static void an_operation_is_in_flight_once(void **state)
 {
     (void)state;
@@ -270,6 +346,8 @@ int main(void)
         cmocka_unit_test(connections_are_taken_a_few_at_a_time),
         cmocka_unit_test(a_look_around_comes_to_every_pipe_and_ends),
         cmocka_unit_test(more_tasks_in_flight_than_granted_break_the_pipe),
+        cmocka_unit_test(a_task_is_taken_after_the_one_of_another_channel_that_it_comes_after),
+        cmocka_unit_test(channels_that_wait_for_each_other_wait_in_peace),
         cmocka_unit_test(an_operation_is_in_flight_once),
     };
 
