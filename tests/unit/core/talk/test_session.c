@@ -10,7 +10,7 @@ static void start(const struct vine_pipe_options *options)
 {
     served_start(&served, NULL, 2);
     pipe_of_test = served_open(&served, options);
-    sum_states = 0;
+    __atomic_store_n(&sum_states, 0, __ATOMIC_RELEASE);
 }
 
 static void stop(void)
