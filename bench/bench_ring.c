@@ -7,8 +7,6 @@
  */
 #include "contests.h"
 
-#include "core/ring/spsc_inline.h"
-
 #include <vine/mpmc.h>
 #include <vine/spsc.h>
 
@@ -121,16 +119,12 @@ static void open(struct duet *duet)
 ROUND_TRIP(index, index_push(&index_ring, message, 1) == 1, index_pop(&index_ring, message, 1) == 1)
 ROUND_TRIP(spsc, vine_spsc_push(&producer, message, DUET_BYTES) == 0,
            vine_spsc_pop(&consumer, message) == 0)
-ROUND_TRIP(spsc_inline, vine__spsc_push(&producer, message, DUET_BYTES) == 0,
-           vine__spsc_pop(&consumer, message) == 0)
 ROUND_TRIP(mpmc, vine_mpmc_push(&queues[duet->side], message, DUET_BYTES) == 0,
            vine_mpmc_pop(&queues[!duet->side], message) == 0)
 
 STREAM(index_1, 1, index_push(&index_ring, messages, 1), index_pop(&index_ring, messages, 1))
 STREAM(spsc_1, 1, vine_spsc_push(&producer, messages, DUET_BYTES) == 0,
        vine_spsc_pop(&consumer, messages) == 0)
-STREAM(inline_1, 1, vine__spsc_push(&producer, messages, DUET_BYTES) == 0,
-       vine__spsc_pop(&consumer, messages) == 0)
 STREAM(mpmc_1, 1, vine_mpmc_push(&queues[0], messages, DUET_BYTES) == 0,
        vine_mpmc_pop(&queues[0], messages) == 0)
 STREAM(index_32, BATCH, index_push(&index_ring, messages, want),
@@ -142,8 +136,6 @@ STREAM(mpmc_32, BATCH, vine_mpmc_push_burst(&queues[0], messages, DUET_BYTES, wa
 
 static const struct duet_contest spsc_trip =
     CONTEST("spsc", spsc, 20000, DUET_NS, &duet_mailbox, 1.10);
-static const struct duet_contest inline_trip =
-    CONTEST("spsc, inline", spsc_inline, 20000, DUET_NS, &duet_mailbox, 1.10);
 static const struct duet_contest mpmc_trip =
     CONTEST("mpmc, uncontended", mpmc, 20000, DUET_NS, &duet_mailbox, 1.20);
 static const struct duet_contest index_trip =
@@ -155,8 +147,6 @@ static const struct duet_contest index_many =
     CONTEST("peer: cached indices, 32 at a time", index_32, 1280000, DUET_MILLIONS, NULL, 0);
 static const struct duet_contest spsc_one =
     CONTEST("spsc, one by one", spsc_1, 320000, DUET_MILLIONS, &index_one, 1.5);
-static const struct duet_contest inline_one =
-    CONTEST("spsc, inline, one by one", inline_1, 320000, DUET_MILLIONS, &index_one, 1.5);
 static const struct duet_contest mpmc_one =
     CONTEST("mpmc, one by one", mpmc_1, 160000, DUET_MILLIONS, &index_one, 0);
 static const struct duet_contest spsc_many =
@@ -166,10 +156,10 @@ static const struct duet_contest mpmc_many =
 
 int main(int argc, char **argv)
 {
-    static const struct duet_contest *const trips[] = {&duet_mailbox, &spsc_trip,  &inline_trip,
-                                                       &mpmc_trip,    &index_trip, NULL};
+    static const struct duet_contest *const trips[] = {&duet_mailbox, &spsc_trip, &mpmc_trip,
+                                                       &index_trip, NULL};
     static const struct duet_contest *const streams[] = {
-        &index_one, &spsc_one, &inline_one, &mpmc_one, &index_many, &spsc_many, &mpmc_many, NULL};
+        &index_one, &spsc_one, &mpmc_one, &index_many, &spsc_many, &mpmc_many, NULL};
     const int rounds = duet_rounds(argc, argv, 21);
 
     duet_play("Rings: round trips of 56 bytes", trips, rounds, open);

@@ -3,7 +3,7 @@
  * An application and its appliance that do as they are told, for programs that count or compare:
  * built over libvine, and, as peer_trusting, over the same without the checks of hostile peers.
  *
- *   peer_noop [FD]    FD: memory in which the appliance counts its no-ops
+ *   peer_noop [FD]    FD: memory in which the appliance counts its no-ops; both sides spin on
  *
  * It writes the appliance's pid, then answers each line of its input, `NAME COUNT TIMES`, with "ok"
  * when it has done NAME for COUNT times, and that TIMES times. Each time begins and ends with a
@@ -21,7 +21,7 @@
 
 #include "serving.h"
 
-#define AWAKE_NS UINT64_C(1000000000) /* both sides spin for so long */
+#define AWAKE_NS UINT64_C(1000000000) /* how long both sides spin while one is counted */
 #define SLOTS    1024u
 #define BATCH    32u
 
@@ -125,7 +125,7 @@ static void open_rings(void)
 
 int main(int argument_count, char **arguments)
 {
-    struct bench_serving_options options = {.is_pinned = true, .spin_ns = AWAKE_NS};
+    struct bench_serving_options options = {.is_pinned = true};
     struct bench_serving serving;
     char name[16];
     unsigned long count;
@@ -137,10 +137,11 @@ int main(int argument_count, char **arguments)
 
         options.noops_begun = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         bench_require(options.noops_begun != MAP_FAILED, "mmap");
+        options.spin_ns = AWAKE_NS;
     }
     bench_serving_start(&serving, &options);
     bench_pin(0);
-    bench_application_open(&application, &serving, VINE_WAIT_STREAM, AWAKE_NS);
+    bench_application_open(&application, &serving, VINE_WAIT_STREAM, options.spin_ns);
     open_rings();
     (void)printf("%d\n", (int)serving.pid);
     (void)fflush(stdout);

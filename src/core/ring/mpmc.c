@@ -240,7 +240,10 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
             /* M3 pairs with M4. */
             if (!vine__compare_exchange_acq_rel_u64(tail, &position, position + 1))
                 break;
-            memcpy(slot->payload, bytes, size);
+            if (size == VINE_MPMC_BYTES) /* the commonest; as a constant it is four moves */
+                memcpy(slot->payload, bytes, VINE_MPMC_BYTES);
+            else
+                memcpy(slot->payload, bytes, size);
             if (finish(queue, slot, stamp, stamp_of(position, VINE__MPMC_FULL)))
                 return 0;
             /* We were too slow: at a later position, then. The slot that we gave back may be what

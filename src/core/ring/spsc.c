@@ -66,9 +66,32 @@ void vine_spsc_consumer_start_at(struct vine_spsc_consumer *consumer, uint64_t p
     vine__store_release_u64(consumer->consumed, position);
 }
 
+/* The whole slot is by far the commonest size; as a constant it is four moves. */
 int vine_spsc_push(struct vine_spsc_producer *producer, const void *bytes, size_t size)
 {
+    if (VINE__LIKELY(size == VINE_SPSC_BYTES))
+        return vine__spsc_push(producer, bytes, VINE_SPSC_BYTES);
     return vine__spsc_push(producer, bytes, size);
+}
+
+/* Fill the next `count` slots, all but the first sequence: each line is gone over once. */
+VINE__ALWAYS_INLINE void fill(const struct vine_spsc_producer *producer, const void *messages,
+                              size_t size, uint32_t count)
+{
+    /* Locals, since for all the compiler knows the payload could be the handle. */
+    const unsigned char *from = (const unsigned char *)messages;
+    struct vine_slot *end = producer->slots + producer->slot_count;
+    struct vine_slot *slot = vine__spsc_slot_at(producer, 0);
+    const uint64_t first = producer->position;
+
+    memcpy(slot->payload, from, size);
+    for (uint64_t position = first + 1; position != first + count; position++) {
+        if (VINE__UNLIKELY(++slot == end))
+            slot = producer->slots;
+        from += size;
+        memcpy(slot->payload, from, size);
+        vine__store_relaxed_u64(&slot->sequence, position + 1);
+    }
 }
 
 int vine_spsc_push_burst(struct vine_spsc_producer *producer, const void *messages, size_t size,
@@ -84,23 +107,38 @@ int vine_spsc_push_burst(struct vine_spsc_producer *producer, const void *messag
     if (reserved <= 0)
         return reserved;
 
-    const unsigned char *from = (const unsigned char *)messages;
-
-    /* The whole slot is by far the commonest size; as a constant it is four moves. */
-    if (size == VINE_SPSC_BYTES) {
-        for (uint32_t n = 0; n < (uint32_t)reserved; n++, from += VINE_SPSC_BYTES)
-            memcpy(vine__spsc_slot_at(producer, n)->payload, from, VINE_SPSC_BYTES);
-    } else {
-        for (uint32_t n = 0; n < (uint32_t)reserved; n++, from += size)
-            memcpy(vine__spsc_slot_at(producer, n)->payload, from, size);
-    }
-    vine__spsc_publish(producer, (uint32_t)reserved);
+    if (VINE__LIKELY(size == VINE_SPSC_BYTES))
+        fill(producer, messages, VINE_SPSC_BYTES, (uint32_t)reserved);
+    else
+        fill(producer, messages, size, (uint32_t)reserved);
+    vine__spsc_publish_filled(producer, (uint32_t)reserved);
     return reserved;
 }
 
 int vine_spsc_pop(struct vine_spsc_consumer *consumer, void *ret_bytes)
 {
     return vine__spsc_pop(consumer, ret_bytes);
+}
+
+/* Take what is there, at most `count_max`, and publish nothing. Returns how many. */
+static uint32_t take(struct vine_spsc_consumer *consumer, unsigned char *to, uint64_t count_max)
+{
+    const struct vine_slot *end = consumer->slots + consumer->slot_count;
+    const struct vine_slot *slot = vine__spsc_next(consumer);
+    const uint64_t first = consumer->position;
+    uint64_t position = first;
+
+    /* C1 pairs with P2. What it is, if it is not this, vine__spsc_ready finds out. */
+    while (position != first + count_max &&
+           vine__load_acquire_u64(&slot->sequence) == position + 1) {
+        memcpy(to, slot->payload, VINE_SPSC_BYTES);
+        to += VINE_SPSC_BYTES;
+        position++;
+        if (VINE__UNLIKELY(++slot == end))
+            slot = consumer->slots;
+    }
+    consumer->position = position;
+    return (uint32_t)(position - first);
 }
 
 int vine_spsc_pop_burst(struct vine_spsc_consumer *consumer, void *ret_messages, uint32_t count_max)
@@ -111,18 +149,24 @@ int vine_spsc_pop_burst(struct vine_spsc_consumer *consumer, void *ret_messages,
     if (count_max > INT_MAX)
         return -EINVAL;
     while (count < count_max) {
-        const int ready = vine__spsc_ready(consumer);
+        /* As far as the next publication is due. */
+        const uint64_t due = consumer->publish_every - (consumer->position - consumer->published);
+        const uint32_t taken = take(consumer, to + (size_t)count * VINE_SPSC_BYTES,
+                                    vine__min_u64(count_max - count, due));
 
-        if (ready <= 0) {
+        count += taken;
+        if (taken < due && count < count_max) {
+            const int ready = vine__spsc_ready(consumer);
+
             if (ready < 0)
                 return count ? (int)count : ready;
+            if (ready > 0)
+                continue; /* it has come since */
             vine__spsc_consumer_publish(consumer);
             break;
         }
-        memcpy(to, vine__spsc_next(consumer)->payload, VINE_SPSC_BYTES);
-        to += VINE_SPSC_BYTES;
-        count++;
-        vine__spsc_advance(consumer);
+        if (taken == due)
+            vine__spsc_consumer_publish(consumer);
     }
     return (int)count;
 }

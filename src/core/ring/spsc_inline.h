@@ -82,8 +82,21 @@ VINE__ALWAYS_INLINE int vine__spsc_reserve(struct vine_spsc_producer *producer, 
     return (int)(space < wanted ? space : wanted);
 }
 
-/* Let the consumer see the next `count` slots, all at once. `count` is at least 1 and at most what
- * vine__spsc_reserve returned, and their payloads are written. */
+/* Let the consumer see the next `count` slots, all at once: their payloads are written, and all
+ * sequences but the first. */
+VINE__ALWAYS_INLINE void vine__spsc_publish_filled(struct vine_spsc_producer *producer,
+                                                   uint32_t count)
+{
+    const uint64_t first = producer->position;
+
+    producer->position = first + count;
+    /* P2 pairs with C1: all payloads and the other sequences before the first sequence. */
+    vine__store_release_u64(&producer->slots[first & (producer->slot_count - 1)].sequence,
+                            first + 1);
+}
+
+/* The same when only their payloads are written. `count` is at least 1 and at most what
+ * vine__spsc_reserve returned. */
 VINE__ALWAYS_INLINE void vine__spsc_publish(struct vine_spsc_producer *producer, uint32_t count)
 {
     const uint64_t first = producer->position;
@@ -91,9 +104,7 @@ VINE__ALWAYS_INLINE void vine__spsc_publish(struct vine_spsc_producer *producer,
 
     for (uint64_t n = 1; n < count; n++)
         vine__store_relaxed_u64(&producer->slots[(first + n) & mask].sequence, first + n + 1);
-    producer->position = first + count;
-    /* P2 pairs with C1: all payloads and the other sequences before the first sequence. */
-    vine__store_release_u64(&producer->slots[first & mask].sequence, first + 1);
+    vine__spsc_publish_filled(producer, count);
 }
 
 VINE__ALWAYS_INLINE int vine__spsc_push(struct vine_spsc_producer *producer, const void *bytes,
