@@ -91,7 +91,7 @@ struct vine__channel {
     struct vine_pipe *pipe;
     const uint32_t *sleep_epoch; /* the appliance's */
     struct vine_channel_layout *ours;
-    struct vine__thread *owner; /* NULL: shared; the pipe's lock */
+    struct vine__thread *owner; /* atomic; NULL: shared; written with the pipe's lock */
     uint32_t index;
     uint32_t tasks_max;
     bool is_stream;
@@ -329,6 +329,14 @@ VINE__ALWAYS_INLINE int vine__thread_channel(struct vine_pipe *pipe,
     return vine__thread_channel_slow(pipe, ret_channel);
 }
 
+/* Whether the calling thread is the only one that issues through the channel. */
+VINE__ALWAYS_INLINE bool vine__channel_is_mine(const struct vine__channel *channel)
+{
+    const struct vine__thread *self = vine__this_thread.self;
+
+    return self != NULL && vine__load_acquire_pointer((void *const *)&channel->owner) == self;
+}
+
 /* ---- channel.c ------------------------------------------------------------------------------ */
 
 /* Open the next channel; the pipe's lock is held. */
@@ -413,8 +421,13 @@ VINE__ALWAYS_INLINE bool vine__task_is_over(const struct vine_task *task)
 
 VINE__ALWAYS_INLINE void vine__task_recycle(struct vine_task *task)
 {
+    struct vine__channel *channel = task->channel;
+
     vine__store_relaxed_u32(&task->life, VINE__TASK_IDLE);
-    vine__operation_give(&task->channel->tasks, &task->operation);
+    if (VINE__LIKELY(vine__channel_is_mine(channel)))
+        vine__operation_give_own(&channel->tasks, &task->operation);
+    else
+        vine__operation_give(&channel->tasks, &task->operation);
 }
 
 /* Issue; wait for room for at most `timeout_ns`, then -ETIMEDOUT. With 0 never wait. */

@@ -130,7 +130,7 @@ static void give_up(struct vine_call *call)
     pipe->channels[call->channel]->in_flight--;
     pipe->jobs_taken--;
     vine__store_relaxed_u32(&call->operation.state, VINE__OPERATION_DONE);
-    vine__operation_give(&pipe->jobs, &call->operation);
+    vine__operation_give_own(&pipe->jobs, &call->operation); /* the loop takes them, too */
 }
 
 static void release_inputs(struct vine_call *call)

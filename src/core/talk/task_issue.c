@@ -105,17 +105,32 @@ static int check_data(const struct vine_pipe *pipe, const struct vine_procedure 
     return error;
 }
 
-static int check(struct vine_pipe *pipe, const struct vine_procedure *procedure,
-                 const struct vine_task_options *options)
+/* Whether all of the task is in its slot: there is nothing but bytes to check, and nothing to let
+ * go of at its end. */
+static bool is_plain(const struct vine_task_options *options)
 {
-    int error = 0;
+    return (options->input_count | options->output_count) == 0 && options->session == NULL &&
+           options->accelerator == NULL && options->after == NULL && !options->session_last &&
+           options->bytes_size <= VINE_WIRE_BODY_BYTES;
+}
 
+static int check_plain(const struct vine_procedure *procedure,
+                       const struct vine_task_options *options)
+{
     if (options->input_count != procedure->input_count ||
         options->output_count != procedure->output_count)
         return -VINE_EARGUMENT;
     if (options->bytes_size != 0 || procedure->needs_bytes)
-        error = check_bytes(procedure, options->bytes, options->bytes_size);
-    if (!error && (options->input_count | options->output_count) != 0)
+        return check_bytes(procedure, options->bytes, options->bytes_size);
+    return 0;
+}
+
+static int check(const struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                 const struct vine_task_options *options)
+{
+    int error = check_plain(procedure, options);
+
+    if (!error)
         error = check_data(pipe, procedure, options);
     if (error)
         return error;
@@ -276,17 +291,27 @@ static int use(struct vine_task *task, const struct vine_procedure *procedure,
     return 0;
 }
 
-/* Whether all of the task is in its slot, so that its end has nothing to let go of. */
-static bool is_plain(const struct vine_task_options *options)
+/* What a task has to stay behind: an accelerator, a session. Returns the task that it waits for. */
+static const struct vine_task *write_order(const struct vine_task_options *options,
+                                           struct vine_wire_submission *submission)
 {
-    return (options->input_count | options->output_count) == 0 && options->session == NULL &&
-           options->accelerator == NULL && options->after == NULL;
+    const struct vine_task *after = options->after;
+
+    if (options->accelerator != NULL)
+        submission->accelerator = options->accelerator->id;
+    if (options->session != NULL)
+        submission->session = options->session->id;
+    if (options->session_last)
+        submission->kind |= VINE_WIRE_SESSION_LAST;
+    /* One that has ended already is nothing to wait for. */
+    if (after != NULL && (vine__load_acquire_u32(&after->life) & VINE__TASK_ENDED) != 0)
+        after = NULL;
+    return after;
 }
 
-/* The caller is the channel's issuer, and everything was checked. */
-static int issue(struct vine__channel *channel, const struct vine_procedure *procedure,
-                 const struct vine_task_options *options, struct replaced *replaced,
-                 struct vine_task **ret_task)
+/* A task, and the slot that it travels in. The caller is the channel's issuer. */
+VINE__ALWAYS_INLINE int begin(struct vine__channel *channel, struct vine_task **ret_task,
+                              struct vine_wire_submission **ret_submission)
 {
     if (vine__channel_in_flight(channel) >= channel->tasks_max)
         return -EAGAIN;
@@ -305,12 +330,18 @@ static int issue(struct vine__channel *channel, const struct vine_procedure *pro
 
     if (VINE__UNLIKELY(operation == NULL))
         return -VINE_EQUOTA;
-
-    struct vine_task *task = (struct vine_task *)(void *)operation;
-    struct vine_wire_submission *submission =
+    *ret_task = (struct vine_task *)(void *)operation;
+    *ret_submission =
         (struct vine_wire_submission *)(void *)vine__spsc_slot_at(&channel->producer, 0)->payload;
-    const bool plain = is_plain(options);
+    return 0;
+}
 
+/* What every task has; in the slot, all but its shape and its body. */
+VINE__ALWAYS_INLINE void compose(struct vine__channel *channel, struct vine_task *task,
+                                 const struct vine_procedure *procedure,
+                                 const struct vine_task_options *options,
+                                 struct vine_wire_submission *submission)
+{
     task->status = 0;
     task->channel = channel;
     task->callback = options->callback;
@@ -320,33 +351,18 @@ static int issue(struct vine__channel *channel, const struct vine_procedure *pro
     task->result_size = 0;
     task->is_last = false;
     task->has_descriptor = false;
+    task->has_uses = false;
     task->position = channel->producer.position;
-    submission->operation = vine__operation_id(operation);
+    submission->operation = vine__operation_id(&task->operation);
     submission->procedure = procedure->id;
-    submission->accelerator = options->accelerator != NULL ? options->accelerator->id : 0;
-    submission->session = options->session != NULL ? options->session->id : 0;
-    submission->kind = VINE_WIRE_TASK | (options->session_last ? VINE_WIRE_SESSION_LAST : 0);
+    submission->accelerator = 0;
+    submission->session = 0;
+    submission->kind = VINE_WIRE_TASK;
+}
 
-    const struct vine_task *after = options->after;
-
-    /* One that has ended already is nothing to wait for. */
-    if (after != NULL && (vine__load_acquire_u32(&after->life) & VINE__TASK_ENDED) != 0)
-        after = NULL;
-
-    int error = write_body(task, options, after, submission);
-
-    task->has_uses = !plain || task->has_descriptor;
-    if (task->has_uses && !error) {
-        task->session = NULL;
-        task->accelerator = NULL;
-        error = use(task, procedure, options, replaced);
-    }
-    if (VINE__UNLIKELY(error)) {
-        if (task->has_descriptor)
-            vine__pipe_free(channel->pipe, &task->descriptor);
-        vine__operation_give(&channel->tasks, operation);
-        return error;
-    }
+VINE__ALWAYS_INLINE void publish(struct vine__channel *channel, struct vine_task *task,
+                                 struct vine_task **ret_task)
+{
     task->issued_ticks = vine__clock_ticks();
     vine__store_relaxed_u64(&channel->issued, vine__load_relaxed_u64(&channel->issued) + 1);
     /* Pairs with the acquire in claim and vine__channel_end_all: the task before anybody ends
@@ -355,61 +371,114 @@ static int issue(struct vine__channel *channel, const struct vine_procedure *pro
     *ret_task = task;
     vine__spsc_publish(&channel->producer, 1);
     vine__pipe_wake(channel->pipe, channel);
+}
+
+/* The caller is the channel's issuer, and everything was checked. */
+VINE__ALWAYS_INLINE int issue_plain(struct vine__channel *channel,
+                                    const struct vine_procedure *procedure,
+                                    const struct vine_task_options *options,
+                                    struct vine_task **ret_task)
+{
+    struct vine_wire_submission *submission = NULL;
+    struct vine_task *task = NULL;
+    const int error = begin(channel, &task, &submission);
+
+    if (VINE__UNLIKELY(error))
+        return error;
+    compose(channel, task, procedure, options, submission);
+    submission->shape = VINE_WIRE_SHAPE(options->bytes_size, 0);
+    if (options->bytes_size > 0)
+        memcpy(submission->body, options->bytes, options->bytes_size);
+    publish(channel, task, ret_task);
     return 0;
 }
 
-static int issue_once(struct vine_pipe *pipe, struct vine__channel *channel,
-                      const struct vine_procedure *procedure,
-                      const struct vine_task_options *options, struct vine_task **ret_task)
+/* The same for a task that uses more than its slot. */
+static int issue_full(struct vine__channel *channel, const struct vine_procedure *procedure,
+                      const struct vine_task_options *options, struct replaced *replaced,
+                      struct vine_task **ret_task)
+{
+    struct vine_wire_submission *submission = NULL;
+    struct vine_task *task = NULL;
+    int error = begin(channel, &task, &submission);
+
+    if (VINE__UNLIKELY(error))
+        return error;
+    compose(channel, task, procedure, options, submission);
+    error = write_body(task, options, write_order(options, submission), submission);
+    if (!error) {
+        task->has_uses = true;
+        task->session = NULL;
+        task->accelerator = NULL;
+        error = use(task, procedure, options, replaced);
+    }
+    if (VINE__UNLIKELY(error)) {
+        if (task->has_descriptor)
+            vine__pipe_free(channel->pipe, &task->descriptor);
+        vine__operation_give_own(&channel->tasks, &task->operation);
+        return error;
+    }
+    publish(channel, task, ret_task);
+    return 0;
+}
+
+static __attribute__((noinline)) int check_and_issue_full(struct vine__channel *channel,
+                                                          const struct vine_procedure *procedure,
+                                                          const struct vine_task_options *options,
+                                                          struct vine_task **ret_task)
 {
     struct replaced replaced;
-    int error = vine__pipe_check(pipe);
+    int error = check(channel->pipe, procedure, options);
 
-    if (!error)
-        error = check(pipe, procedure, options);
     if (VINE__UNLIKELY(error))
         return error;
     replaced.count = 0;
     vine__channel_lock(channel);
     vine__channel_flush(channel);
-    error = issue(channel, procedure, options, &replaced, ret_task);
+    error = issue_full(channel, procedure, options, &replaced, ret_task);
     vine__channel_unlock(channel);
     for (uint32_t i = 0; i < replaced.count; i++)
-        vine__data_give_back(pipe, &replaced.tokens[i]);
+        vine__data_give_back(channel->pipe, &replaced.tokens[i]);
     return error;
 }
 
-int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
-                     const struct vine_task_options *options, uint64_t timeout_ns,
-                     struct vine_task **ret_task)
+static int issue_once(struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                      const struct vine_task_options *options, struct vine_task **ret_task)
 {
-    static const struct vine_task_options nothing;
-    struct vine__deadline deadline = vine__deadline_after(timeout_ns);
     struct vine__channel *channel = NULL;
-    struct vine_task_options copy;
-
-    if (options == NULL)
-        options = &nothing;
-    if (VINE__UNLIKELY(options->size_bytes != sizeof copy && options->size_bytes != 0)) {
-        if (options->size_bytes > sizeof copy || options->size_bytes < sizeof(size_t))
-            return -EINVAL;
-        copy = nothing;
-        memcpy(&copy, options, options->size_bytes);
-        options = &copy;
-    }
-
     int error = vine__pipe_check(pipe);
 
     if (!error)
         error = vine__thread_channel(pipe, &channel);
     if (VINE__UNLIKELY(error))
         return error;
+    if (!is_plain(options))
+        return check_and_issue_full(channel, procedure, options, ret_task);
+    error = check_plain(procedure, options);
+    if (VINE__UNLIKELY(error))
+        return error;
+    vine__channel_lock(channel);
+    vine__channel_flush(channel);
+    error = issue_plain(channel, procedure, options, ret_task);
+    vine__channel_unlock(channel);
+    return error;
+}
+
+/* Until there is room for it, or the time is over. */
+static __attribute__((noinline)) int issue_with_patience(struct vine_pipe *pipe,
+                                                         const struct vine_procedure *procedure,
+                                                         const struct vine_task_options *options,
+                                                         uint64_t timeout_ns,
+                                                         struct vine_task **ret_task)
+{
+    struct vine__deadline deadline = vine__deadline_after(timeout_ns);
+
     for (;;) {
         const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
+        const int error = issue_once(pipe, procedure, options, ret_task);
+        struct vine__channel *channel = NULL;
 
-        error = issue_once(pipe, channel, procedure, options, ret_task);
-        if (VINE__LIKELY(error != -EAGAIN && error != -VINE_EQUOTA) || timeout_ns == 0 ||
-            vine__this_thread.called != NULL)
+        if ((error != -EAGAIN && error != -VINE_EQUOTA) || vine__thread_channel(pipe, &channel))
             return error;
         if (error == -VINE_EQUOTA && vine__channel_in_flight(channel) == 0)
             return error; /* nothing that could end gives anything back */
@@ -424,6 +493,40 @@ int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
         else
             vine__pipe_wait_for_memory(pipe, turn);
     }
+}
+
+/* With the options of a program that was built when they had fewer fields. */
+static __attribute__((noinline)) int issue_older(struct vine_pipe *pipe,
+                                                 struct vine_procedure *procedure,
+                                                 const struct vine_task_options *options,
+                                                 uint64_t timeout_ns, struct vine_task **ret_task)
+{
+    struct vine_task_options copy = {0};
+
+    if (options->size_bytes > sizeof copy || options->size_bytes < sizeof(size_t))
+        return -EINVAL;
+    memcpy(&copy, options, options->size_bytes);
+    copy.size_bytes = sizeof copy;
+    return vine__task_issue(pipe, procedure, &copy, timeout_ns, ret_task);
+}
+
+int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                     const struct vine_task_options *options, uint64_t timeout_ns,
+                     struct vine_task **ret_task)
+{
+    static const struct vine_task_options nothing;
+
+    if (options == NULL)
+        options = &nothing;
+    if (VINE__UNLIKELY(options->size_bytes != sizeof *options && options->size_bytes != 0))
+        return issue_older(pipe, procedure, options, timeout_ns, ret_task);
+
+    const int error = issue_once(pipe, procedure, options, ret_task);
+
+    if (VINE__LIKELY(error != -EAGAIN && error != -VINE_EQUOTA) || timeout_ns == 0 ||
+        vine__this_thread.called != NULL)
+        return error;
+    return issue_with_patience(pipe, procedure, options, timeout_ns, ret_task);
 }
 
 int vine_task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,

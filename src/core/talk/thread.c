@@ -73,7 +73,7 @@ static void own(struct vine__channel *channel, struct vine__thread *thread)
 {
     struct vine__thread *before = channel->owner;
 
-    channel->owner = vine__thread_ref(thread);
+    vine__store_release_pointer((void **)&channel->owner, vine__thread_ref(thread));
     vine__thread_unref(before);
 }
 
