@@ -8,6 +8,7 @@
 
 #include "../procedures/procedures.h"
 
+#include "utils/assert.h"
 #include "utils/tables.h"
 
 #include "human.h"
@@ -133,6 +134,7 @@ bool recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_r
 
     if (!read_signature(info, &signature, ret_reason))
         return false;
+    VINE_ASSERT(signature.input != NULL);
     if (recipe_of_shipped(info->name, &recipe)) {
         if (recipe.makes_files != (signature.output != NULL))
             return refuse(ret_reason, "it has another signature than the one that ships");
