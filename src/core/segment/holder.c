@@ -89,15 +89,6 @@ void vine__segment_holder_leave(struct vine__segment_holder *line,
     (void)vine__compare_exchange_acq_rel_u64(&line->word, &expected, 0);
 }
 
-void vine__segment_holder_bury(struct vine__segment_holder *line,
-                               const struct vine__segment_holder_state *dead)
-{
-    uint64_t expected = dead->word;
-
-    VINE_ASSERT(dead->state == VINE_SEGMENT_DEAD);
-    (void)vine__compare_exchange_acq_rel_u64(&line->word, &expected, 0);
-}
-
 int vine__segment_begin(struct vine__segment_header *header, enum vine_segment_side side,
                         const struct vine__identity *self, const struct vine__segment_reporter *to)
 {
@@ -154,19 +145,28 @@ int vine__segment_diagnose(const struct vine__segment_header *header,
                            const struct vine__identity *self,
                            const struct vine__segment_reporter *to)
 {
+    const uint64_t claims = vine__load_acquire_u64(&header->claim.claims);
     struct vine__segment_holder_state claim;
+    struct vine__segment_holder_state later;
 
     vine__segment_holder_look(&header->claim, self, &claim);
     if (claim.state == VINE_SEGMENT_ALIVE)
         return vine__segment_refuse(to, -VINE_EINITIALIZING, "process %d is initializing it",
                                     (int)claim.pid);
+
+    const uint64_t magic = vine__load_acquire_u64(&header->magic);
+    const uint32_t status = vine__load_acquire_u32(&header->status);
+
+    /* Nobody, or a dead one, had the claim a moment ago. The status is what they left only if
+     * nobody took it meanwhile, were it but for a moment. */
+    vine__segment_holder_look(&header->claim, self, &later);
+    if (later.word != claim.word || later.claims != claims ||
+        status == VINE__SEGMENT_STATUS_INITIALIZED)
+        return vine__segment_refuse(to, -VINE_EINITIALIZING, "was made anew a moment ago");
     if (claim.state == VINE_SEGMENT_DEAD)
         return vine__segment_refuse(to, -VINE_ECORRUPT, "process %d died while it initialized it",
                                     (int)claim.pid);
-    /* Nobody claims it: a creator that was ready a moment ago has published before it gave up its
-     * claim, so the status is another one by now. */
-    if (vine__load_acquire_u64(&header->magic) == VINE__SEGMENT_MAGIC &&
-        vine__load_acquire_u32(&header->status) == VINE__SEGMENT_STATUS_INITIALIZING)
+    if (magic == VINE__SEGMENT_MAGIC && status == VINE__SEGMENT_STATUS_INITIALIZING)
         return vine__segment_refuse(to, -VINE_ECORRUPT, "nobody finished its initialization");
     return vine__segment_refuse(to, -VINE_EINITIALIZING, "it is not initialized yet");
 }

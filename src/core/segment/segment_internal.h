@@ -123,10 +123,6 @@ VINE_MUST_CHECK int vine__segment_holder_take(struct vine__segment_holder *line,
 void vine__segment_holder_leave(struct vine__segment_holder *line,
                                 const struct vine__identity *self);
 
-/* Clear the word of a holder that was seen dead; never that of one who came since. */
-void vine__segment_holder_bury(struct vine__segment_holder *line,
-                               const struct vine__segment_holder_state *dead);
-
 /* Begin to make a segment on a mapped header, a fresh one or that of an older segment: get the
  * exclusive right to, unless somebody lives in it, and take `side`, if it is one; afterwards the
  * status is `initializing`. Returns 0; -EBUSY; -VINE_EMAGIC. On failure the header is as it was. */

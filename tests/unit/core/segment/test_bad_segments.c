@@ -170,6 +170,26 @@ static void initializing_that_nobody_is_at_is_corrupted(void **state)
     assert_int_equal(try_attach(VINE_SEGMENT_APPLICATION, &report), -VINE_ECORRUPT);
 }
 
+static void a_maker_that_died_once_it_had_published_left_a_segment(void **state)
+{
+    (void)state;
+    const struct vine__segment_reporter to = {NULL, "here"};
+    static struct vine__segment_header header;
+    struct vine__identity self;
+    struct vine__identity dead;
+
+    /* Whoever copied the header a moment ago saw `initializing`, and asks what that meant. */
+    vine__identity_of_self(&self);
+    dead = self;
+    dead.start_ticks++;
+    header.magic = VINE__SEGMENT_MAGIC;
+    header.claim.word = vine__segment_word(&dead);
+    header.status = VINE__SEGMENT_STATUS_INITIALIZED;
+    assert_int_equal(vine__segment_diagnose(&header, &self, &to), -VINE_EINITIALIZING);
+    header.status = VINE__SEGMENT_STATUS_INITIALIZING;
+    assert_int_equal(vine__segment_diagnose(&header, &self, &to), -VINE_ECORRUPT);
+}
+
 static void an_unknown_feature_is_refused_only_if_it_is_required(void **state)
 {
     (void)state;
@@ -304,6 +324,7 @@ int main(void)
         TEST(a_condemned_segment_is_corrupted),
         TEST(an_initialization_that_was_given_up_leaves_corrupted),
         TEST(initializing_that_nobody_is_at_is_corrupted),
+        TEST(a_maker_that_died_once_it_had_published_left_a_segment),
         TEST(an_unknown_feature_is_refused_only_if_it_is_required),
         TEST(impossible_regions_are_refused),
         TEST(impossible_sizes_and_counts_are_refused),
