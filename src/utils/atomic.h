@@ -30,7 +30,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VINE__ALWAYS_INLINE static inline __attribute__((always_inline))
+#define VINE__ALWAYS_INLINE       static inline __attribute__((always_inline))
+#define VINE__LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define VINE__UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 #define VINE__ATOMIC_DEFINE(suffix, type)                                                          \
     VINE__ALWAYS_INLINE type vine__load_relaxed_##suffix(const type *word)                         \
@@ -91,6 +93,16 @@ VINE__ATOMIC_DEFINE_ARITHMETIC(u64, uint64_t)
 VINE__ALWAYS_INLINE void *vine__load_acquire_pointer(void *const *word)
 {
     return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+VINE__ALWAYS_INLINE void *vine__load_relaxed_pointer(void *const *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+VINE__ALWAYS_INLINE void vine__store_relaxed_pointer(void **word, void *value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
 VINE__ALWAYS_INLINE void vine__store_release_pointer(void **word, void *value)

@@ -33,9 +33,6 @@
 /* The low half of a sequence or of a position is what a futex waits for. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "shared memory is little-endian");
 
-#define VINE__LIKELY(condition)   __builtin_expect(!!(condition), 1)
-#define VINE__UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-
 /* The n-th next slot, n below what vine__spsc_reserve returned. The caller fills its payload in
  * place; the sequence is vine__spsc_publish's business. */
 VINE__ALWAYS_INLINE struct vine_slot *vine__spsc_slot_at(const struct vine_spsc_producer *producer,

@@ -18,7 +18,7 @@
 #include <vine/appliance.h>
 
 #include "arch/peer/peer.h"
-#include "core/bridge/operation_pool.h"
+#include "core/bridge/op_cache.h"
 #include "core/ring/spsc_inline.h"
 #include "core/talk/half.h"
 #include "core/talk/link.h"
@@ -76,7 +76,7 @@ struct vine__call_output {
 
 /* A task that was taken: what its handler sees, and where its completion goes. */
 struct vine_call {
-    struct vine__operation operation; /* of the pipe's pool of jobs */
+    struct vine__operation operation; /* of the pipe's jobs */
     struct vine__served *pipe;
     const struct vine_procedure_definition *definition;
     struct vine__session *session;
@@ -165,7 +165,7 @@ struct vine__served {
     struct vine__session **sessions; /* by place */
     uint16_t failed_sessions[VINE_WIRE_SESSION_PLACES]; /* by place: an id, or 0 */
     int64_t charged_bytes;                              /* sessions' state; jobs_lock */
-    struct vine__operation_pool jobs;
+    struct vine__op_cache jobs;
     uint32_t jobs_taken;     /* not ended */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */

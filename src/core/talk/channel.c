@@ -28,14 +28,13 @@ static struct vine__channel *make_channel(struct vine_pipe *pipe, bool is_shared
     channel->is_shared = is_shared;
     channel->spin_ticks = pipe->spin_ticks_max;
     (void)pthread_mutex_init(&channel->issue_lock, NULL);
-    vine__operation_pool_init(&channel->tasks, sizeof(struct vine_task),
-                              VINE__OPERATION_SLABS * VINE__OPERATIONS_A_SLAB);
+    vine__op_cache_init(&channel->tasks, sizeof(struct vine_task), VINE__OPS_MAX);
     return channel;
 }
 
 void vine__channel_destroy(struct vine__channel *channel)
 {
-    vine__operation_pool_fini(&channel->tasks);
+    vine__op_cache_fini(&channel->tasks);
     vine__thread_unref(channel->owner);
     (void)pthread_mutex_destroy(&channel->issue_lock);
     free(channel);

@@ -178,35 +178,18 @@ static void end_task(struct vine__channel *channel, struct vine_task *task, int 
         vine__task_recycle(task);
 }
 
-/* The task that an id names, if it is one that waits for a completion; from here on the id names
- * nothing. */
-static struct vine_task *claim(struct vine__channel *channel, uint64_t id)
-{
-    struct vine__operation *operation = vine__operation_find(&channel->tasks, id);
-    struct vine_task *task = (struct vine_task *)(void *)operation;
-
-    /* A guessed id may name a task that is being composed: acquire pairs with its issuer's
-     * release. */
-    if (VINE__HOSTILE(task == NULL ||
-                      (vine__load_acquire_u32(&task->life) & VINE__TASK_PENDING) == 0))
-        return NULL;
-    vine__store_relaxed_u32(&operation->state, VINE__OPERATION_DONE);
-    return task;
-}
-
 static int complete(struct vine__channel *channel, const struct vine_wire_completion *completion,
                     uint64_t now_ticks)
 {
-    struct vine_task *task = VINE__HOSTILE(completion->kind != VINE_WIRE_TASK)
-                                 ? NULL
-                                 : claim(channel, completion->operation);
+    /* The drainer alone ends tasks; that its user freed one early stands in its life. */
+    struct vine__operation *operation =
+        vine__op_complete_alone(&channel->tasks, completion->operation, completion->kind);
+    struct vine_task *task = (struct vine_task *)(void *)operation;
     int status = 0;
     int error = 0;
 
-    if (VINE__HOSTILE(task == NULL)) {
-        count(&channel->ids_refused);
-        return 0;
-    }
+    if (VINE__HOSTILE(operation == NULL))
+        return 0; /* counted */
     task->queued = completion->queued;
     task->run = completion->run;
     if (VINE__UNLIKELY(completion->status != 0))
@@ -267,13 +250,12 @@ void vine__channel_end_all(struct vine__channel *channel)
     const uint32_t total = vine__load_acquire_u32(&channel->tasks.count);
 
     for (uint32_t i = 0; i < total; i++) {
-        struct vine__operation *operation = vine__operation_at(&channel->tasks, i);
+        struct vine__operation *operation = vine__op_at(&channel->tasks, i);
         struct vine_task *task = (struct vine_task *)(void *)operation;
 
-        if (vine__load_acquire_u32(&operation->state) != VINE__OPERATION_PENDING ||
-            (vine__load_acquire_u32(&task->life) & VINE__TASK_PENDING) == 0)
+        /* Acquire pairs with the issuer's release in vine__op_register. */
+        if (!vine__op_end(operation, vine__load_acquire_u64(&operation->word)))
             continue;
-        vine__store_relaxed_u32(&operation->state, VINE__OPERATION_DONE);
         task->queued = 0;
         task->run = 0;
         end_task(channel, task, status, now_ticks);

@@ -336,7 +336,7 @@ void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_sta
         stats.tasks_done += vine__load_relaxed_u64(&channel->done);
         stats.tasks_failed += vine__load_relaxed_u64(&channel->failed);
         stats.tasks_lost += vine__load_relaxed_u64(&channel->lost);
-        stats.ids_refused += vine__load_relaxed_u64(&channel->ids_refused);
+        stats.ids_refused += vine__op_cache_refused(&channel->tasks);
     }
     if (!vine__forked(pipe->generation)) {
         pthread_mutex_lock(&pipe->lock);

@@ -22,7 +22,7 @@
 #include <vine/talk.h>
 
 #include "arch/peer/fork_guard.h"
-#include "core/bridge/operation_pool.h"
+#include "core/bridge/op_cache.h"
 #include "core/ring/spsc_inline.h"
 #include "core/talk/half.h"
 #include "core/talk/link.h"
@@ -30,7 +30,7 @@
 #include "core/talk/store.h"
 #include "utils/assert.h"
 
-#define VINE__TASKS_MOST   3072u /* in flight a channel: the pool keeps a quarter for ended ones */
+#define VINE__TASKS_MOST   3072u /* in flight a channel: the cache keeps a quarter for ended ones */
 #define VINE__ACCELERATORS 64u   /* virtual ones of a pipe, the pipe's own included */
 
 #define VINE__PIPE_MAGIC        0x45504950454e4956ULL
@@ -55,7 +55,7 @@ struct vine__thread {
 
 /* Written by the issuer until its life is PENDING, then by the drainer until it is ENDED. */
 struct vine_task {
-    struct vine__operation operation; /* of the channel's pool */
+    struct vine__operation operation; /* of the channel's op cache */
     uint32_t life;                    /* atomic; VINE__TASK_ bits */
     int32_t status;
     struct vine__channel *channel;
@@ -101,7 +101,7 @@ struct vine__channel {
     /* The issuer's: the owner's, or whoever holds issue_lock. */
     struct vine_spsc_producer producer __attribute__((aligned(VINE_CACHE_LINE)));
     uint64_t issued; /* atomic for readers */
-    struct vine__operation_pool tasks;
+    struct vine__op_cache tasks;
 
     /* The drainer's: whoever set `drain`. */
     uint32_t drain __attribute__((aligned(VINE_CACHE_LINE))); /* 1 while somebody drains */
@@ -111,7 +111,6 @@ struct vine__channel {
     uint64_t done;
     uint64_t failed;
     uint64_t lost;
-    uint64_t ids_refused;
     uint64_t spin_ticks; /* how long a wait spins at first */
 
     /* Threads that wait while another one drains sleep on `turn`. */
@@ -425,9 +424,9 @@ VINE__ALWAYS_INLINE void vine__task_recycle(struct vine_task *task)
 
     vine__store_relaxed_u32(&task->life, VINE__TASK_IDLE);
     if (VINE__LIKELY(vine__channel_is_mine(channel)))
-        vine__operation_give_own(&channel->tasks, &task->operation);
+        vine__op_give_own(&channel->tasks, &task->operation);
     else
-        vine__operation_give(&channel->tasks, &task->operation);
+        vine__op_give(&channel->tasks, &task->operation);
 }
 
 /* Issue; wait for room for at most `timeout_ns`, then -ETIMEDOUT. With 0 never wait. */

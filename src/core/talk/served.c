@@ -15,10 +15,11 @@
 
 struct vine__served *vine__served_create(struct vine_appliance *appliance)
 {
-    struct vine__served *pipe = calloc(1, sizeof *pipe);
+    struct vine__served *pipe = aligned_alloc(VINE_CACHE_LINE, sizeof *pipe);
 
     if (pipe == NULL)
         return NULL;
+    memset(pipe, 0, sizeof *pipe);
     pipe->appliance = appliance;
     pipe->number = ++appliance->pipe_numbers;
     appliance->pipe_count++;
@@ -61,15 +62,14 @@ int vine__served_open(struct vine__served *pipe)
 {
     const struct vine_appliance_options *options = &pipe->appliance->options;
     const uint64_t tasks = (uint64_t)pipe->agreement.channels_max * pipe->agreement.tasks_max;
-    const uint32_t jobs_max = VINE__OPERATION_SLABS * VINE__OPERATIONS_A_SLAB;
 
     pipe->accelerators = calloc(options->accelerators_max, sizeof *pipe->accelerators);
     pipe->sessions = calloc(VINE_WIRE_SESSION_PLACES, sizeof(struct vine__session *));
     if (pipe->accelerators == NULL || pipe->sessions == NULL)
         return -ENOMEM;
     pipe->accelerators[0] = (struct vine__virtual_accelerator){.is_used = true, .is_ordered = true};
-    vine__operation_pool_init(&pipe->jobs, sizeof(struct vine_call),
-                              (uint32_t)vine__min_u64(tasks, jobs_max));
+    vine__op_cache_init(&pipe->jobs, sizeof(struct vine_call),
+                        (uint32_t)vine__min_u64(tasks, VINE__OPS_MAX));
     /* Asleep, until it is activated. */
     pipe->sleep_epoch = 1;
     vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, pipe->sleep_epoch);
@@ -256,7 +256,7 @@ static void free_pipe(struct vine__served *pipe)
         free(pipe->channels[i]->lanes);
         free(pipe->channels[i]);
     }
-    vine__operation_pool_fini(&pipe->jobs);
+    vine__op_cache_fini(&pipe->jobs);
     if (pipe->mirror.layout != NULL)
         vine__mirror_close(&pipe->mirror);
     if (pipe->half.layout != NULL)

@@ -129,8 +129,7 @@ static void give_up(struct vine_call *call)
     call->block = NULL;
     pipe->channels[call->channel]->in_flight--;
     pipe->jobs_taken--;
-    vine__store_relaxed_u32(&call->operation.state, VINE__OPERATION_DONE);
-    vine__operation_give_own(&pipe->jobs, &call->operation); /* the loop takes them, too */
+    vine__op_give_own(&pipe->jobs, &call->operation); /* the loop takes them, too */
 }
 
 static void release_inputs(struct vine_call *call)
@@ -280,7 +279,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
                        channel_index, pipe->agreement.tasks_max);
         return -VINE_EPROTOCOL;
     }
-    call = (struct vine_call *)(void *)vine__operation_take(&pipe->jobs);
+    call = (struct vine_call *)(void *)vine__op_take(&pipe->jobs);
     if (call == NULL) {
         (void)snprintf(pipe->why, sizeof pipe->why, "no memory for another task");
         return -ENOMEM;

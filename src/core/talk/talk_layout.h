@@ -61,11 +61,6 @@ struct vine_half_layout {
     struct vine_channel_layout channels[VINE_TALK_CHANNELS_MAX];
 };
 
-/* An operation's name: which of the channel's tasks, and which use of it. */
-struct vine_operation_id {
-    uint64_t value; /* index in the low half, generation in the high half */
-};
-
 enum vine_wire_kind {
     VINE_WIRE_TASK = 1,        /* -> one completion */
     VINE_WIRE_RELEASE = 2,     /* gives results back: up to two tokens; no completion */

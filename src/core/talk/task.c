@@ -34,7 +34,7 @@ int vine_task_cancel(struct vine_task *task)
 {
     struct vine_pipe *pipe = task->channel->pipe;
     struct vine_wire_submission message = {
-        .operation = vine__operation_id(&task->operation),
+        .operation = vine__op_id(&task->operation),
         .kind = VINE_WIRE_CANCEL,
         .shape = VINE_WIRE_SHAPE(sizeof task->channel->index, 0),
     };

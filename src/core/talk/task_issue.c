@@ -189,7 +189,7 @@ static int write_descriptor(struct vine_task *task, const struct vine_task_optio
     if (after != NULL) {
         head.has_after = 1;
         head.after_channel = after->channel->index;
-        head.after_operation = vine__operation_id(&after->operation);
+        head.after_operation = vine__op_id(&after->operation);
         head.after_position = after->position;
     }
 
@@ -326,7 +326,7 @@ VINE__ALWAYS_INLINE int begin(struct vine__channel *channel, struct vine_task **
         return reserved;
     }
 
-    struct vine__operation *operation = vine__operation_take(&channel->tasks);
+    struct vine__operation *operation = vine__op_take(&channel->tasks);
 
     if (VINE__UNLIKELY(operation == NULL))
         return -VINE_EQUOTA;
@@ -353,7 +353,7 @@ VINE__ALWAYS_INLINE void compose(struct vine__channel *channel, struct vine_task
     task->has_descriptor = false;
     task->has_uses = false;
     task->position = channel->producer.position;
-    submission->operation = vine__operation_id(&task->operation);
+    submission->operation = vine__op_id(&task->operation);
     submission->procedure = procedure->id;
     submission->accelerator = 0;
     submission->session = 0;
@@ -365,9 +365,9 @@ VINE__ALWAYS_INLINE void publish(struct vine__channel *channel, struct vine_task
 {
     task->issued_ticks = vine__clock_ticks();
     vine__store_relaxed_u64(&channel->issued, vine__load_relaxed_u64(&channel->issued) + 1);
-    /* Pairs with the acquire in claim and vine__channel_end_all: the task before anybody ends
-     * it. */
-    vine__store_release_u32(&task->life, VINE__TASK_PENDING);
+    vine__store_relaxed_u32(&task->life, VINE__TASK_PENDING);
+    /* A release: the task before anybody ends it. */
+    (void)vine__op_register(&task->operation, VINE_WIRE_TASK);
     *ret_task = task;
     vine__spsc_publish(&channel->producer, 1);
     vine__pipe_wake(channel->pipe, channel);
@@ -415,7 +415,7 @@ static int issue_full(struct vine__channel *channel, const struct vine_procedure
     if (VINE__UNLIKELY(error)) {
         if (task->has_descriptor)
             vine__pipe_free(channel->pipe, &task->descriptor);
-        vine__operation_give_own(&channel->tasks, &task->operation);
+        vine__op_give_own(&channel->tasks, &task->operation);
         return error;
     }
     publish(channel, task, ret_task);
