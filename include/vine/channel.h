@@ -124,6 +124,12 @@ VINE_API VINE_MUST_CHECK int vine_receiver_receive_wait(struct vine_receiver *re
 VINE_API VINE_MUST_CHECK int vine_receiver_arm(struct vine_receiver *receiver);
 VINE_API void vine_receiver_disarm(struct vine_receiver *receiver);
 
+/* One more for one more thread, over mpmc queues. Returns 0, or -EINVAL over spsc rings. */
+VINE_API VINE_MUST_CHECK int vine_sender_clone(struct vine_sender *clone,
+                                               const struct vine_sender *sender);
+VINE_API VINE_MUST_CHECK int vine_receiver_clone(struct vine_receiver *clone,
+                                                 const struct vine_receiver *receiver);
+
 /* ---- the two ends of a channel --------------------------------------------------------------- */
 
 /* All zero (or NULL instead of the struct) means the defaults. */
@@ -182,6 +188,18 @@ VINE_API VINE_MUST_CHECK int vine_submitter_clone(struct vine_submitter *clone,
                                                   const struct vine_submitter *submitter);
 VINE_API VINE_MUST_CHECK int vine_completer_clone(struct vine_completer *clone,
                                                   const struct vine_completer *completer);
+
+/*
+ * Take a submitter apart, so that one thread may submit and another take completions. It is not
+ * used any more, and nothing counts what is in flight: that is up to who uses its halves.
+ *
+ * Returns 0; -EBUSY  something is in flight. `ret_in_flight_max` is the number of the completions'
+ *         slots, which what is in flight must not exceed.
+ */
+VINE_API VINE_MUST_CHECK int vine_submitter_split(const struct vine_submitter *submitter,
+                                                  struct vine_sender *ret_sender,
+                                                  struct vine_receiver *ret_receiver,
+                                                  uint32_t *ret_in_flight_max);
 
 /*
  * Submit, and take completions. As the calls of vine_sender and vine_receiver, but that never more

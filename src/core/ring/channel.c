@@ -312,24 +312,58 @@ int vine_completer_init_mpmc(struct vine_completer *completer, const struct vine
     return error;
 }
 
+int vine_sender_clone(struct vine_sender *clone, const struct vine_sender *sender)
+{
+    if (sender->kind != VINE_RING_MPMC)
+        return -EINVAL;
+    *clone = *sender;
+    vine_mpmc_clone(&clone->ring.mpmc, &sender->ring.mpmc);
+    return 0;
+}
+
+int vine_receiver_clone(struct vine_receiver *clone, const struct vine_receiver *receiver)
+{
+    if (receiver->kind != VINE_RING_MPMC)
+        return -EINVAL;
+    *clone = *receiver;
+    vine_mpmc_clone(&clone->ring.mpmc, &receiver->ring.mpmc);
+    return 0;
+}
+
 int vine_submitter_clone(struct vine_submitter *clone, const struct vine_submitter *submitter)
 {
-    if (submitter->out.kind != VINE_RING_MPMC)
-        return -EINVAL;
-    *clone = *submitter;
-    vine_mpmc_clone(&clone->out.ring.mpmc, &submitter->out.ring.mpmc);
-    vine_mpmc_clone(&clone->in.ring.mpmc, &submitter->in.ring.mpmc);
-    clone->in_flight = 0;
-    return 0;
+    struct vine_submitter made = {.in_flight_max = submitter->in_flight_max};
+    int error = vine_sender_clone(&made.out, &submitter->out);
+
+    if (!error)
+        error = vine_receiver_clone(&made.in, &submitter->in);
+    if (!error)
+        *clone = made;
+    return error;
 }
 
 int vine_completer_clone(struct vine_completer *clone, const struct vine_completer *completer)
 {
-    if (completer->out.kind != VINE_RING_MPMC)
-        return -EINVAL;
-    *clone = *completer;
-    vine_mpmc_clone(&clone->out.ring.mpmc, &completer->out.ring.mpmc);
-    vine_mpmc_clone(&clone->in.ring.mpmc, &completer->in.ring.mpmc);
+    struct vine_completer made = {.in.kind = VINE_RING_MPMC};
+    int error = vine_receiver_clone(&made.in, &completer->in);
+
+    if (!error)
+        error = vine_sender_clone(&made.out, &completer->out);
+    if (!error)
+        *clone = made;
+    return error;
+}
+
+int vine_submitter_split(const struct vine_submitter *submitter, struct vine_sender *ret_sender,
+                         struct vine_receiver *ret_receiver, uint32_t *ret_in_flight_max)
+{
+    if (submitter->in_flight != 0)
+        return -EBUSY;
+    *ret_sender = submitter->out;
+    *ret_receiver = submitter->in;
+    *ret_in_flight_max = submitter->in.kind == VINE_RING_SPSC
+                             ? submitter->in_flight_max
+                             : (uint32_t)submitter->in.ring.mpmc.slot_count;
     return 0;
 }
 
