@@ -15,6 +15,7 @@
 #include <vine/appliance.h>
 #include <vine/base.h>
 #include <vine/box.h>
+#include <vine/bridge.h>
 #include <vine/channel.h>
 #include <vine/error.h>
 #include <vine/mpmc.h>
