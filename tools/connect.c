@@ -51,10 +51,9 @@ static int try_open(const struct connection *connection, struct vine_pipe **ret_
     return error;
 }
 
-static void tell(const struct connection *connection, int error, const char *reason)
+static void tell(int error, const char *reason)
 {
-    message_error("no way to the appliance at %s: %s (%s)", message_escape(address_of(connection)),
-                  message_escape(reason), vine_error_name(error));
+    message_error("%s (%s)", message_escape(reason), vine_error_name(error));
 }
 
 int connection_open(struct connection *connection, struct vine_pipe **ret_pipe)
@@ -68,7 +67,7 @@ int connection_open(struct connection *connection, struct vine_pipe **ret_pipe)
     }
     const int error = try_open(connection, ret_pipe, &reason);
     if (error < 0)
-        tell(connection, error, reason);
+        tell(error, reason);
     return status_of_connect(error);
 }
 
@@ -92,7 +91,7 @@ int connection_reopen(struct connection *connection, uint64_t seconds, struct vi
         if (poll(NULL, 0, RETRY_MS) < 0) /* somebody wants to stop */
             break;
     } while (human_now_ns() < until);
-    tell(connection, error, reason);
+    tell(error, reason);
     return STATUS_TRY_AGAIN;
 }
 

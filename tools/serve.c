@@ -241,12 +241,7 @@ static int prepare(struct server *server, const struct serve_options *options)
     }
     if (error < 0)
         return error;
-    error = vine_appliance_listen(server->appliance, options->address);
-    if (error < 0)
-        message_error("cannot listen at %s: %s",
-                      options->address != NULL ? message_escape(options->address) : "the default",
-                      vine_error_text(error));
-    return error;
+    return vine_appliance_listen(server->appliance, options->address); /* logs why not */
 }
 
 static void destroy(struct server *server)

@@ -37,6 +37,7 @@ int status_of_connect(int error)
     case -EACCES:
     case -EPERM:
         return STATUS_DENIED;
+    case -ETIMEDOUT:
     case -VINE_EDRAINING:
     case -VINE_EQUOTA:
     case -EBUSY:
@@ -45,7 +46,7 @@ int status_of_connect(int error)
         return STATUS_TRY_AGAIN;
     case -VINE_ECONFIG:
         return STATUS_USAGE;
-    default: /* nobody is there, nobody answers, or it is no appliance that we can talk to */
+    default: /* nobody is there, or it is no appliance that we can talk to */
         return STATUS_NO_APPLIANCE;
     }
 }

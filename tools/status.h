@@ -10,7 +10,8 @@
     X(STATUS_DONE, 0, "done")                                                                      \
     X(STATUS_FAILED, 1, "the work, or a part of it, failed; what failed was named")                \
     X(STATUS_USAGE, 2, "the command was not understood, or cannot mean anything")                  \
-    X(STATUS_NO_APPLIANCE, 69, "no appliance answers where one was named")                         \
+    X(STATUS_NO_APPLIANCE, 69,                                                                     \
+      "no appliance, or none that we can talk to, is where one was named")                         \
     X(STATUS_TRY_AGAIN, 75, "a time-out, or the appliance was lost; the same may work later")      \
     X(STATUS_DENIED, 77, "not permitted")                                                          \
     X(STATUS_INTERRUPTED, 130,                                                                     \

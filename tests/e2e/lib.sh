@@ -36,6 +36,23 @@ skip() {
     exit 77
 }
 
+# become_other: from here on `$as "$vine" ...` runs as a user whose rights count: as ourselves, or,
+# since root may do everything, as nobody, with folders of its own. For subshells.
+become_other() {
+    as=
+    [ "$(id -u)" = 0 ] || return 0
+    chmod 755 "$scratch"
+    cp "$vine" "$scratch/vine"
+    chmod 755 "$scratch/vine"
+    vine=$scratch/vine
+    HOME=$scratch/other
+    XDG_RUNTIME_DIR=$HOME/runtime XDG_CONFIG_HOME=$HOME/.config
+    mkdir -p "$XDG_RUNTIME_DIR" "$XDG_CONFIG_HOME/vine"
+    chmod -R go-rwx "$HOME"
+    chown -R 65534:65534 "$HOME"
+    as='setpriv --reuid=65534 --regid=65534 --clear-groups'
+}
+
 # expect STATUS COMMAND...: it ends with this status; its stderr is kept in $scratch/said.
 expect() {
     wanted=$1

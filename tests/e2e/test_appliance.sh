@@ -35,6 +35,13 @@ done
 "$vine" procs -a "$address" --json >listed
 grep -q '"name": "level"' listed || fail "procs --json"
 
+# One that lives and does not answer: a time-out, which is another thing than nobody.
+kill -STOP "$serving"
+expect 75 "$vine" run sha256 -a "$address" src
+said 'does not answer (ETIMEDOUT)'
+kill -CONT "$serving"
+[ "$("$vine" run sha256 -a "$address" src/good 2>said)" = "$good" ] || fail "it goes on"
+
 # A second one does not take the place of a live one, which goes on.
 expect 75 "$vine" appliance --listen "$address"
 said 'cannot listen'

@@ -49,6 +49,16 @@ mkdir "$conf"
 expect 2 "$vine" config
 said "$conf"
 rmdir "$conf"
+(
+    become_other
+    conf=$XDG_CONFIG_HOME/vine/vine.conf
+    printf 'jobs 5\n' >"$conf"
+    chmod 0 "$conf"
+    expect 77 $as "$vine" config
+    said "$conf: .*Permission denied"
+    expect 77 $as "$vine" run sha256 good
+    rm -f "$conf"
+)
 expect 2 env VINE_JOBS=x "$vine" config
 said 'VINE_JOBS'
 

@@ -246,26 +246,22 @@ int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
 
     int error = vine__address_resolve(address, true, &appliance->address, why, sizeof why);
 
-    if (error) {
-        vine__appliance_log(appliance, VINE_LOG_ERROR, "%s", why);
-        return error;
-    }
-    if (appliance->address.is_named) {
+    if (!error && appliance->address.is_named) {
         error = vine__served_listen_named(appliance, why, sizeof why);
-        if (error)
-            vine__appliance_log(appliance, VINE_LOG_ERROR, "%s", why);
-        return error;
+    } else if (!error) {
+        error = vine__peer_listen(&appliance->listener, appliance->address.text, &holder);
+        if (!error)
+            error =
+                vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener);
+        if (error == -EADDRINUSE)
+            (void)snprintf(why, sizeof why, "another appliance (pid %d) does", (int)holder);
     }
-    error = vine__peer_listen(&appliance->listener, appliance->address.text, &holder);
-    if (!error)
-        error = vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener);
-    if (error == -EADDRINUSE)
-        vine__appliance_log(appliance, VINE_LOG_ERROR,
-                            "another appliance (pid %d) listens at %s already", (int)holder,
-                            appliance->address.text);
-    else if (error)
+    if (error)
         vine__appliance_log(appliance, VINE_LOG_ERROR, "cannot listen at %s: %s",
-                            appliance->address.text, vine_error_text(error));
+                            appliance->address.text[0] != 0 ? appliance->address.text
+                            : address != NULL               ? address
+                                                            : "the default address",
+                            why[0] != 0 ? why : vine_error_text(error));
     return error;
 }
 

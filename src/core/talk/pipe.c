@@ -148,7 +148,8 @@ int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
     if (!error)
         error = reach(pipe, address, &own, why, sizeof why);
     if (error) {
-        write_log(pipe, VINE_LOG_ERROR, "cannot open a pipe: %s",
+        write_log(pipe, VINE_LOG_ERROR, "cannot open a pipe to %s: %s",
+                  address != NULL ? address : "the default appliance",
                   why[0] != 0 ? why : vine_error_text(error));
         pipe->generation = 0;
         vine_pipe_close(pipe);
