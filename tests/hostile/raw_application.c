@@ -14,6 +14,7 @@
 int raw_open(struct raw_application *raw, const char *path)
 {
     memset(raw, 0, sizeof *raw);
+    raw->limit_ns = RAW_LIMIT_NS;
 
     const struct vine__handshake_wish wish = {
         .name = "raw",
@@ -23,6 +24,26 @@ int raw_open(struct raw_application *raw, const char *path)
     };
 
     return vine__link_connect(&raw->link, path, &wish, &raw->half, &raw->mirror, &raw->agreement);
+}
+
+int raw_attach(struct raw_application *raw, const char *address)
+{
+    struct vine__address resolved;
+
+    memset(raw, 0, sizeof *raw);
+    raw->limit_ns = RAW_LIMIT_NS;
+
+    const struct vine__handshake_wish wish = {
+        .name = "raw",
+        .timeout_ns = RAW_LIMIT_NS,
+        .why = raw->why,
+        .why_size = sizeof raw->why,
+    };
+    const int error = vine__address_resolve(address, false, &resolved, raw->why, sizeof raw->why);
+
+    return error ? error
+                 : vine__link_attach(&raw->link, &resolved, &wish, &raw->half, &raw->mirror,
+                                     &raw->agreement);
 }
 
 void raw_close(struct raw_application *raw)
@@ -62,7 +83,7 @@ int raw_open_channel(struct raw_application *raw)
     vine__store_release_u32(&raw->half.layout->board.channels.value, ++raw->channel_count);
     wake(raw);
     while (vine__load_acquire_u32(&theirs->state) != 1) {
-        if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS ||
+        if (vine__clock_now_ns() - start_ns > raw->limit_ns ||
             vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0)
             return -VINE_EPEERLOST;
         (void)sched_yield();
@@ -120,7 +141,7 @@ int raw_complete(struct raw_application *raw, uint32_t channel,
         if (error != -EAGAIN)
             return error;
         if (looks % 256 == 0) {
-            if (vine__clock_now_ns() - start_ns > RAW_LIMIT_NS || is_closed(raw))
+            if (vine__clock_now_ns() - start_ns > raw->limit_ns || is_closed(raw))
                 return -VINE_EPEERLOST;
             (void)sched_yield();
         }

@@ -5,7 +5,7 @@
  *
  * Owns:     its halves, rings and socket.
  * Threads:  one.
- * Blocking: for LIMIT_NS at most, a hang guard.
+ * Blocking: for RAW_LIMIT_NS at most, a hang guard.
  * Trust:    none is deserved.
  * Limits:   channels as the appliance grants.
  */
@@ -33,6 +33,7 @@ struct raw_application {
     struct vine__half half;
     struct vine__mirror mirror;
     struct vine__agreement agreement;
+    uint64_t limit_ns; /* of a wait; who expects no answer may lower it */
     uint32_t channel_count;
     struct raw_channel channels[VINE_TALK_CHANNELS_MAX];
     char why[256];
@@ -40,6 +41,8 @@ struct raw_application {
 
 /* 0 or a negative code of vine__link_connect. */
 int raw_open(struct raw_application *raw, const char *path);
+/* The same at a named segment, in which raw_wait_closed() has nothing to wait for. */
+int raw_attach(struct raw_application *raw, const char *address);
 void raw_close(struct raw_application *raw);
 
 /* Open the next channel properly. 0, or -VINE_EPEERLOST if the appliance did not answer. */

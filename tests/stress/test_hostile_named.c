@@ -3,9 +3,10 @@
 /*
  * A hostile application on a named segment, where both halves can be written by either side.
  *
- * Fault model: the application writes anything into both halves at any moment, and leaves. The
- * appliance lives in a process of its own; a crash of it, or a next application that it does not
- * serve, is what fails the test.
+ * Fault model: the application writes anything into both halves and the header at any moment, and
+ * leaves; what it wrote into words that outlive it, it takes back. The segment is a file, or the
+ * memory of a device. The appliance lives in a process of its own; a crash of
+ * it, or a next application that it does not serve, is what fails a test.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,22 +19,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <vine/appliance.h>
 #include <vine/error.h>
 
-#include "core/talk/link.h"
 #include "harness/emulator.h"
-#include "utils/atomic.h"
+#include "hostile/raw_application.c"
+#include "hostile/words.h"
+#include "unit/arch/memory/fake_sysfs.h"
 
 #define HANG_GUARD_SECONDS 100
 #define SEGMENT_BYTES      (2u << 20)
 #define CLAIM_NS           60000000000ULL
 
+#define PATIENCE_NS 50000000ULL
+#define DEVICE      "0000:00:04.0"
+
+/* Where an application finds the segment, and where its appliance does: the two may differ, as they
+ * do between two machines. */
 struct fixture {
     char folder[64];
+    char trees[2][FAKE_SYSFS_PATH_MAX]; /* empty: no devices */
     char address[112];
     pid_t appliance;
 };
@@ -76,26 +85,64 @@ static int serve(const char *address, int ready_fd)
     return vine_appliance_serve(appliance) ? 5 : 0;
 }
 
-static int setup(void **state)
+/* The appliance lives in the first tree, and we in the second. */
+static void make_trees(struct fixture *fixture)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
+    const struct fake_device device = {DEVICE, 0x1af4, 0x1110, SEGMENT_BYTES, SEGMENT_BYTES, 0, 1};
+
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(fixture->trees[i], sizeof fixture->trees[i], "%s/XXXXXX", fixture->folder);
+        assert_int_equal(fake_sysfs_create(fixture->trees[i]), 0);
+        assert_int_equal(fake_sysfs_add(fixture->trees[i], &device), 0);
+    }
+    assert_int_equal(fake_sysfs_share(fixture->trees[0], DEVICE, fixture->trees[1], DEVICE), 0);
+}
+
+static void begin(struct fixture *fixture)
+{
     int ready[2];
     char byte;
+
+    assert_int_equal(pipe(ready), 0);
+    fixture->appliance = fork();
+    assert_true(fixture->appliance >= 0);
+    if (fixture->appliance == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)setenv("VINE_SYSFS", fixture->trees[0], 1);
+        _exit(serve(fixture->address, ready[1]));
+    }
+    (void)setenv("VINE_SYSFS", fixture->trees[1], 1);
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+}
+
+static int setup(void **state, const char *kind)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
 
     assert_non_null(fixture);
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-named-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
-    (void)snprintf(fixture->address, sizeof fixture->address, "file:%s/bar", fixture->folder);
-    assert_int_equal(pipe(ready), 0);
-    fixture->appliance = fork();
-    assert_true(fixture->appliance >= 0);
-    if (fixture->appliance == 0)
-        _exit(serve(fixture->address, ready[1]));
-    close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
+    if (strcmp(kind, "pci:") == 0) {
+        make_trees(fixture);
+        (void)snprintf(fixture->address, sizeof fixture->address, "pci:%s", DEVICE);
+    } else {
+        (void)snprintf(fixture->address, sizeof fixture->address, "file:%s/bar", fixture->folder);
+    }
+    begin(fixture);
     *state = fixture;
     return 0;
+}
+
+static int setup_file(void **state)
+{
+    return setup(state, "file:");
+}
+
+static int setup_pci(void **state)
+{
+    return setup(state, "pci:");
 }
 
 static int teardown(void **state)
@@ -107,8 +154,7 @@ static int teardown(void **state)
     assert_int_equal(kill(fixture->appliance, SIGKILL), 0);
     assert_int_equal(waitpid(fixture->appliance, &status, 0), fixture->appliance);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    (void)unlink(fixture->address + strlen("file:"));
-    (void)rmdir(fixture->folder);
+    assert_int_equal(fake_sysfs_destroy(fixture->folder), 0);
     free(fixture);
     return 0;
 }
@@ -187,11 +233,105 @@ static void random_words_in_both_halves_keep_nobody_from_being_served(void **sta
     (void)alarm(0);
 }
 
+/* ---- every word ------------------------------------------------------------------------------ */
+
+/* A value in a word of either side while a pipe is open, and what was there before again when it is
+ * not: what the next application finds is of its own and of the appliance's making. */
+static void try_word(const struct fixture *fixture, struct raw_application *bad, uint64_t offset,
+                     const struct word *word, size_t value, unsigned *seed)
+{
+    uint64_t values[WORD_VALUES];
+
+    (void)alarm(2 * HANG_GUARD_SECONDS);
+    if (bad->link.named == NULL) {
+        assert_int_equal(raw_attach(bad, fixture->address), 0);
+        assert_int_equal(raw_open_channel(bad), 0);
+    }
+
+    unsigned char *base = (unsigned char *)vine_segment_base(bad->link.named) + offset;
+    const uint64_t own = word_get(base, word);
+
+    word_values(own, word->bytes, seed, values);
+    word_put(base, word, values[value]);
+    vine__link_wake(&bad->link);
+
+    /* Whether it is closed is not always told: the other one's words may be our own. */
+    bad->limit_ns = PATIENCE_NS;
+
+    const int error = raw_ping(bad, 0);
+
+    bad->limit_ns = RAW_LIMIT_NS;
+
+    word_put(base, word, own);
+    if (error)
+        raw_close(bad);
+}
+
+struct part {
+    const struct word *words;
+    size_t count;
+    uint64_t offset; /* in the segment */
+};
+
+#define PART_OF(words, offset)                                                                     \
+    {                                                                                              \
+        words, VINE_ARRAY_COUNT(words), offset                                                     \
+    }
+#define HALF(index) (VINE_SEGMENT_HEADER_BYTES + (index)*half_bytes)
+#define CHANNEL(half, index)                                                                       \
+    (HALF(half) + offsetof(struct vine_half_layout, channels[0]) +                                 \
+     (index) * sizeof(struct vine_channel_layout))
+
+static void any_word_of_either_side_keeps_nobody_from_being_served(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    const struct fixture *fixture = *state;
+    const bool is_long = getenv("VINE_TEST_LONG") != NULL;
+    const uint64_t half_bytes = (SEGMENT_BYTES - VINE_SEGMENT_HEADER_BYTES) / 2 / 4096 * 4096;
+    const struct part parts[] = {
+        PART_OF(header_words, 0),
+        PART_OF(board_words, HALF(0)),
+        PART_OF(board_words, HALF(1)),
+        PART_OF(channel_words, CHANNEL(0, 0)),
+        PART_OF(channel_words, CHANNEL(1, 0)),
+        PART_OF(channel_words, CHANNEL(0, 1)),
+        PART_OF(channel_words, CHANNEL(1, 1)),
+    };
+    static struct raw_application bad;
+    unsigned seed = word_seed();
+    unsigned closed = 0;
+    unsigned tried = 0;
+
+    print_message("seed %u\n", seed);
+    memset(&bad, 0, sizeof bad);
+    for (size_t p = 0; p < VINE_ARRAY_COUNT(parts); p++)
+        for (size_t i = 0; i < parts[p].count; i++)
+            for (size_t v = 0; v < WORD_VALUES; v++) {
+                try_word(fixture, &bad, parts[p].offset, &parts[p].words[i], v, &seed);
+                closed += bad.link.named == NULL;
+                if (++tried % (is_long ? 1 : 16) != 0)
+                    continue;
+                if (bad.link.named != NULL)
+                    raw_close(&bad);
+                is_served(fixture);
+            }
+    if (bad.link.named != NULL)
+        raw_close(&bad);
+    is_served(fixture);
+    print_message("%u values were tried, %u closed the pipe\n", tried, closed);
+    assert_true(closed > 0 && closed < tried);
+    (void)alarm(0);
+}
+
+#define NAMED(test, setup) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(random_words_in_both_halves_keep_nobody_from_being_served,
-                                        setup, teardown),
+        NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_file),
+        NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_pci),
+        NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_file),
+        NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_pci),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

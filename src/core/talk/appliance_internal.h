@@ -153,6 +153,7 @@ struct vine__served {
     uint64_t debt_ticks;   /* of the loop's time, more than its share */
     uint64_t seen_ticks;   /* the loop's clock, after what it last did for this pipe */
     uint32_t next_channel; /* with which the next visit begins */
+    uint64_t looked_ticks; /* named segments: when its process was last asked for */
     uint32_t sleep_epoch;
     struct vine__link link_to;
     struct vine__half half;
@@ -279,7 +280,8 @@ void vine__served_reap(struct vine_appliance *appliance);
 /* served_named.c: the one pipe of a named segment */
 int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size);
 void vine__served_leave_named(struct vine_appliance *appliance);
-void vine__served_answer_named(struct vine_appliance *appliance);
+void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_ticks);
+void vine__served_answer_named(struct vine_appliance *appliance, uint64_t now_ticks);
 uint32_t vine__served_named_word(const struct vine_appliance *appliance);
 void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
                              uint32_t named_word, uint64_t timeout_ns);

@@ -146,6 +146,9 @@ static void fall_asleep(struct vine_appliance *appliance)
     const uint32_t word = vine__load_acquire_u32(&appliance->event_word);
     const uint32_t named_word = vine__served_named_word(appliance);
 
+    /* Who came or left before that word was read has not woken us. */
+    if (appliance->named != NULL)
+        vine__served_look_named(appliance, vine__clock_ticks());
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
     vine__fence_full();
     if (vine__load_acquire_u32(&appliance->done_count) == 0 &&
@@ -197,7 +200,7 @@ static bool hear(struct vine_appliance *appliance, uint64_t now_ticks)
     bool is_more = vine__events_hear(appliance, 0);
 
     if (appliance->named != NULL)
-        vine__served_answer_named(appliance);
+        vine__served_answer_named(appliance, now_ticks);
     if (now_ticks - appliance->looked_ticks > appliance->backstop_ticks) {
         is_more |= vine__events_look_around(appliance);
         if (!appliance->is_looking)

@@ -131,6 +131,34 @@ static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64
     }
 }
 
+/* Who claims a side keeps a new appliance from making the segment anew, be it for a moment: that is
+ * not for who merely tries whether there is one. Of `options`, side and protection are changed. */
+static int look_for_appliance(struct vine_segment_options *options,
+                              const struct vine__address *address,
+                              const struct vine__handshake_wish *wish)
+{
+    struct vine_segment_report report;
+    struct vine_segment_presence presence;
+    struct vine_segment *named = NULL;
+
+    options->side = VINE_SEGMENT_NOBODY;
+    options->read_only = true;
+
+    int error = vine_segment_attach(options, &named, &report);
+
+    if (error) {
+        (void)snprintf(wish->why, wish->why_size, "%s", report.why);
+        return error == -ENOENT ? -VINE_ENOAPPLIANCE : error;
+    }
+    error = vine_segment_presence(named, VINE_SEGMENT_APPLIANCE, &presence);
+    vine_segment_unref(named);
+    if (!error && presence.state != VINE_SEGMENT_ALIVE) {
+        (void)snprintf(wish->why, wish->why_size, "no appliance lives in %s", address->text);
+        error = -VINE_ENOAPPLIANCE;
+    }
+    return error;
+}
+
 int vine__link_attach(struct vine__link *link, const struct vine__address *address,
                       const struct vine__handshake_wish *wish, struct vine__half *half,
                       struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
@@ -144,7 +172,6 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
 
     vine__address_to_segment(address, &options);
     options.segment_bytes = 0;
-    options.side = VINE_SEGMENT_APPLICATION;
     options.fingerprint = vine__half_fingerprint();
     *link = (struct vine__link){
         .operations = &operations,
@@ -155,16 +182,16 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
         .side = VINE_SEGMENT_APPLICATION,
     };
 
-    int error = vine_segment_attach(&options, &link->named, &report);
+    int error = look_for_appliance(&options, address, wish);
 
+    if (error)
+        return error;
+    options.side = VINE_SEGMENT_APPLICATION;
+    options.read_only = false;
+    error = vine_segment_attach(&options, &link->named, &report);
     if (error) {
         (void)snprintf(wish->why, wish->why_size, "%s", report.why);
         return error == -ENOENT ? -VINE_ENOAPPLIANCE : error;
-    }
-    if (peer_lost(link)) {
-        (void)snprintf(wish->why, wish->why_size, "no appliance lives in %s", address->text);
-        error = -VINE_ENOAPPLIANCE;
-        goto fail;
     }
     error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
     if (!error)

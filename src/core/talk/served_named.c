@@ -6,12 +6,14 @@
 
 #include <vine/error.h>
 
+#include "arch/clock/clock.h"
 #include "arch/memory/memory.h"
 #include "arch/wake/futex.h"
 #include "core/talk/appliance_internal.h"
 #include "utils/bits.h"
 
-#define POLL_NS 1000000 /* where the kernel cannot wait for both words at once */
+#define LOOK_NS 10000000 /* how often a busy appliance looks whether the application lives */
+#define POLL_NS 1000000  /* where the kernel cannot wait for both words at once */
 
 static const struct vine_half_layout *application_half(const struct vine_appliance *appliance)
 {
@@ -151,25 +153,44 @@ static void open_pipe(struct vine_appliance *appliance)
     (void)vine__futex_wake(&pipe->half.layout->board.epoch, INT32_MAX);
 }
 
-void vine__served_answer_named(struct vine_appliance *appliance)
+/* Whether who is served has closed the pipe or is lost. To ask for a process takes as long as some
+ * tasks: that is done now and then, and at once when somebody else has come. */
+static int look_at(struct vine__served *pipe, uint64_t now_ticks)
+{
+    const uint32_t epoch = vine__load_relaxed_u32(&pipe->mirror.layout->board.epoch);
+    const int error =
+        pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+
+    if (error)
+        return error;
+    if (epoch == pipe->link_to.epoch &&
+        now_ticks - pipe->looked_ticks < vine__clock_ns_to_ticks(LOOK_NS))
+        return 0;
+    pipe->looked_ticks = now_ticks;
+    if (!pipe->link_to.operations->peer_lost(&pipe->link_to))
+        return 0;
+    (void)snprintf(pipe->why, sizeof pipe->why, "its process has ended");
+    return -VINE_EPEERLOST;
+}
+
+void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_ticks)
 {
     struct vine__served *pipe = appliance->named_pipe;
+    const int error = pipe != NULL ? look_at(pipe, now_ticks) : 0;
 
-    if (pipe != NULL) {
-        int error = pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
-
-        if (!error && pipe->link_to.operations->peer_lost(&pipe->link_to)) {
-            error = -VINE_EPEERLOST;
-            (void)snprintf(pipe->why, sizeof pipe->why, "its process has ended");
-        }
-        if (error)
-            vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, pipe->why);
-        else if (!pipe->is_active)
-            vine__loop_activate(pipe);
-        return;
-    }
-    if (!appliance->is_draining)
+    if (error)
+        vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, pipe->why);
+    vine__served_reap(appliance);
+    /* Jobs of the last one write into the memory that the next one gets: it waits for their end. */
+    if (appliance->pipe_count == 0 && !appliance->is_draining)
         open_pipe(appliance);
+}
+
+void vine__served_answer_named(struct vine_appliance *appliance, uint64_t now_ticks)
+{
+    vine__served_look_named(appliance, now_ticks);
+    if (appliance->named_pipe != NULL)
+        vine__loop_activate(appliance->named_pipe);
 }
 
 uint32_t vine__served_named_word(const struct vine_appliance *appliance)
