@@ -322,13 +322,14 @@ static inline void served_wait_for_workers(struct vine_appliance *appliance, uin
     } while (stats.workers < count);
 }
 
-static inline void served_start(struct served *served, const struct vine_appliance_options *options,
-                                int workers)
+/* `kind`: "" for a socket, "file:" for a named segment. */
+static inline void served_start_at(struct served *served, const char *kind,
+                                   const struct vine_appliance_options *options, int workers)
 {
     memset(served, 0, sizeof *served);
     (void)snprintf(served->folder, sizeof served->folder, "/tmp/vine-test-XXXXXX");
     assert_non_null(mkdtemp(served->folder));
-    (void)snprintf(served->path, sizeof served->path, "%s/socket", served->folder);
+    (void)snprintf(served->path, sizeof served->path, "%s%s/socket", kind, served->folder);
     assert_int_equal(vine_appliance_create(options, &served->appliance), 0);
     for (size_t i = 0; i < SERVED_PROCEDURES; i++)
         assert_int_equal(vine_appliance_register(served->appliance, &served_procedures[i]), 0);
@@ -340,6 +341,12 @@ static inline void served_start(struct served *served, const struct vine_applian
     served_wait_for_workers(served->appliance, (uint32_t)workers);
     assert_int_equal(pthread_create(&served->loop, NULL, served_loop, served->appliance), 0);
     gate_set(false);
+}
+
+static inline void served_start(struct served *served, const struct vine_appliance_options *options,
+                                int workers)
+{
+    served_start_at(served, "", options, workers);
 }
 
 static inline void served_stop(struct served *served)
