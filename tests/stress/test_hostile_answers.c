@@ -105,12 +105,14 @@ static void welcome(struct raw_appliance *raw, const struct change *change)
     close(fd);
 }
 
-/* The next task; false if none comes. */
-static bool take(struct raw_appliance *raw, struct vine_wire_submission *ret_submission)
+/* The next task; false if none comes, as it well may where a word is taken seriously. */
+static bool take(struct raw_appliance *raw, const struct change *change,
+                 struct vine_wire_submission *ret_submission)
 {
+    const uint64_t patience_ns = change->place == HEADER ? RAW_APPLIANCE_NS : PATIENCE_NS;
     const uint64_t start_ns = vine__clock_now_ns();
 
-    while (vine__clock_now_ns() - start_ns < PATIENCE_NS) {
+    while (vine__clock_now_ns() - start_ns < patience_ns) {
         if (vine_spsc_pop(&raw->consumer, ret_submission) == 0 &&
             ret_submission->kind == VINE_WIRE_TASK)
             return true;
@@ -221,7 +223,7 @@ static void serve(struct raw_appliance *raw, const struct change *change)
     raw->half.layout->channels[0].state = 1;
     apply(change, CHANNEL_AT_OPENING, &raw->half.layout->channels[0]);
     (void)vine__futex_wake(&raw->half.layout->channels[0].state, INT32_MAX);
-    if (!take(raw, &submission))
+    if (!take(raw, change, &submission))
         return;
     apply(change, DESCRIPTION, &echo);
 
@@ -229,10 +231,10 @@ static void serve(struct raw_appliance *raw, const struct change *change)
     const struct vine_wire_completion completion = raw_appliance_good(&submission, &answer);
 
     raw_appliance_complete(raw, &completion);
-    if (!take(raw, &submission))
+    if (!take(raw, change, &submission))
         return;
     answer_first(raw, change, &submission);
-    for (size_t task = 1; take(raw, &submission); task++) {
+    for (size_t task = 1; take(raw, change, &submission); task++) {
         const struct vine_token token = raw_appliance_token(raw, "hello", 6);
         const struct vine_wire_completion next = raw_appliance_good(&submission, &token);
 
