@@ -63,8 +63,10 @@ else()
         set(share "${CMAKE_BINARY_DIR}/share")
         file(MAKE_DIRECTORY "${share}/man1")
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS tools/commands.h)
-        file(STRINGS tools/commands.h verbs REGEX "^    X\\([a-z]+,")
-        list(TRANSFORM verbs REPLACE "^    X\\(([a-z]+),.*" "\\1")
+        # Not by file(STRINGS): the backslash at a line's end would join it with the next one.
+        file(READ tools/commands.h table)
+        string(REGEX MATCHALL "X\\([a-z]+, \"" verbs "${table}")
+        list(TRANSFORM verbs REPLACE "X\\(([a-z]+),.*" "\\1")
         set(vine_documents "${share}/man1/vine.1")
         add_custom_command(OUTPUT "${share}/man1/vine.1" DEPENDS vine
             COMMAND vine help --man > "${share}/man1/vine.1")

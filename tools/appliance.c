@@ -50,7 +50,7 @@ static const struct option appliance_options[] = {
      VALUE(drain),
      .value = "SECONDS",
      .key = "drain",
-     .help = "give up what still runs so long after SIGTERM; 30 if nothing says, 0 for never"},
+     .help = "give up what still runs so long after SIGTERM; 0: never"},
     {.name = "verbose",
      .letter = 'v',
      .kind = OPTION_FLAG,

@@ -120,8 +120,21 @@ static void print_overview(FILE *file)
         "`vine config` shows each value and where it comes from.");
     for (size_t i = 0; i < VINETALK_KEY_COUNT; i++) {
         print_line(file, ".TP\n.B ", vinetalk_keys[i].key);
-        print_line(file, "", vinetalk_keys[i].help);
+        print_text(file, vinetalk_keys[i].help);
+        if (vinetalk_keys[i].fallback != NULL) {
+            fputs(" (", file);
+            print_text(file, vinetalk_keys[i].fallback);
+            fputc(')', file);
+        }
+        fputc('\n', file);
     }
+    fputs(".SH JSON\n", file);
+    print_line(file, "",
+               "Every verb takes --json: data is JSON in UTF-8 on standard output then, messages "
+               "stay on standard error. `run` and `appliance` print an object a line, as things "
+               "happen. Where a name or a text is not UTF-8, the bytes that do not fit become "
+               "U+FFFD, and a member with _hex behind its name holds all of them.");
+    fputs(".SH ENVIRONMENT\n", file);
     print_line(file, ".TP\n.B NO_COLOR\n", "if set, no colours, also on terminals");
     print_statuses(file);
     fputs(".SH SEE ALSO\n", file);

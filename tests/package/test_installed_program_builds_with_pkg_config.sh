@@ -24,7 +24,9 @@ objdump -p "$lib/libvine.so" | grep -q 'SONAME *libvine\.so\.0$' || { echo "wron
 if [ -n "${VINE_COMMAND:-}" ]; then
     expect bin/vine
     expect share/man/man1/vine.1
-    expect share/man/man1/vine-run.1
+    for verb in $(bin/vine help | sed -n '/^Verbs/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+        expect "share/man/man1/vine-$verb.1"
+    done
     expect share/bash-completion/completions/vine
     expect share/zsh/site-functions/_vine
     expect share/fish/vendor_completions.d/vine.fish
