@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <vine/error.h>
 
@@ -142,6 +143,20 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
     return true;
 }
 
+/* No sleep relies on its waker alone: a signal can be lost (glibc bug 25847, mended in 2.41), and
+ * then a job would wait for the next one that becomes ready. jobs_lock is held. */
+static void wait_for_job(struct vine_appliance *appliance)
+{
+    const uint64_t until_ns = vine__clock_now_ns() + VINE_NS_PER_SECOND;
+    const struct timespec until = {
+        .tv_sec = (time_t)(until_ns / VINE_NS_PER_SECOND),
+        .tv_nsec = (long)(until_ns % VINE_NS_PER_SECOND),
+    };
+
+    (void)pthread_cond_clockwait(&appliance->jobs_ready, &appliance->jobs_lock, CLOCK_MONOTONIC,
+                                 &until);
+}
+
 void vine_appliance_work(struct vine_appliance *appliance)
 {
     struct vine__scratch scratch = {0};
@@ -155,7 +170,7 @@ void vine_appliance_work(struct vine_appliance *appliance)
         if (call == NULL) {
             if (appliance->workers_end)
                 break;
-            pthread_cond_wait(&appliance->jobs_ready, &appliance->jobs_lock);
+            wait_for_job(appliance);
             continue;
         }
         pthread_mutex_unlock(&appliance->jobs_lock);
