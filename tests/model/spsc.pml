@@ -1,203 +1,250 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spin: -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 | -m4000000 -w24 */
-/* spin-must-fail: -DBUG_NO_RELEASE */
+/* spin: -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 | -m100000 -w25 */
+/* spin-also: -DSLOTS=2 -DMESSAGES=4 */
+/* spin-must-fail: -DBUG_P1_RELAXED */
+/* spin-must-fail: -DBUG_P2_RELAXED */
+/* spin-must-fail: -DBUG_C1_RELAXED */
+/* spin-must-fail: -DBUG_C2_RELAXED */
 /* spin-must-fail: -DBUG_FIRST_SLOT_FIRST */
 /* spin-must-fail: -DBUG_POSITION_BEFORE_PAYLOAD */
 /* spin-must-fail: -DBUG_NO_PUBLISHER_FENCE */
 /* spin-must-fail: -DBUG_NO_SLEEPER_FENCE */
 /* spin-must-fail: -DBUG_NO_MEMBARRIER */
 /* spin-must-fail: -DBUG_NO_SECOND_LOOK */
+/* spin-must-fail: -DBUG_RAISES_AFTER_ITS_LOOK */
 /* spin-must-fail: -DBUG_KEEPS_ITS_POSITION */
 /* spin-must-fail: -DBUG_WAKES_FOR_THE_FUTURE */
+/* spin-must-fail: -DBUG_WAKES_ONE_POSITION_LATE */
 /*
- * The spsc ring of core/ring: bursts whose first sequence is stored last, a consumer's position
- * that is published late, and both sides asleep in either wait mode.
+ * The spsc ring of core/ring: bursts whose first sequence is stored last, a consumer's position that
+ * is published late, and both sides asleep in either wait mode.
  *
- * Memory is weak: each side's stores go through a buffer from which they reach memory in any order,
- * but that two stores to one word keep their order, and that a release store waits for all stores
- * before it (not the other way round). Loads see one's own buffer first. A full fence waits for
- * one's own buffer; a membarrier empties everybody's at once. A futex compares its word in memory.
+ *   producer   vine__spsc_reserve, vine__spsc_publish, vine__wake_consumer, vine_wait_space
+ *   consumer   vine__spsc_ready, vine__spsc_advance, vine__spsc_consumer_publish,
+ *              vine__wake_producer, vine_wait_message
+ *   both       vine__wait_raise and sleep_once of wait.c, vine__waker_look
  *
- * Shown: what is read is what was written for that position (no slot read before it is written, none
- * overwritten before it is read), a burst is seen whole, no side sees an impossible sequence or position, and nobody sleeps
- * for ever, though no sleep here has a time-out.
+ * Memory is weak, see memory.pmh. A futex is the kernel's: to pass a full fence, compare the word and
+ * sleep is one step, and so is to pass a full fence and wake (its queue has a lock). An eventfd holds
+ * a token, which carries what its writer knew.
+ *
+ * Shown, for a ring of SLOTS slots that is used for more than a lap:
+ *   no payload is read before it was written or overwritten before it was read, whatever the order
+ *   in which stores are seen; a burst is seen whole; no side sees an impossible sequence or
+ *   position; and nobody sleeps for ever, though no sleep here has a time-out that would mend it.
+ *   One sleep may end by itself, as by a time-out or a signal.
+ *
+ * A load and the stores after it are one step here, which leaves nothing out: who looks in between
+ * and who looks later, but sees old stores, see the same.
  */
-#define SLOTS         4
-#define MESSAGES      6
+#ifndef SLOTS
+#define SLOTS 4
+#endif
+#ifndef MESSAGES
+#define MESSAGES 5
+#endif
 #ifdef BUG_KEEPS_ITS_POSITION
 #define PUBLISH_EVERY MESSAGES
 #else
-#define PUBLISH_EVERY 2
+#define PUBLISH_EVERY (SLOTS / 2)
 #endif
-#define BURST_MAX     2
+#define BURST_MAX 2
 
-/* The words of memory. */
-#define SEQUENCE(position) ((position) % SLOTS)
-#define PAYLOAD(position)  (SLOTS + (position) % SLOTS)
-#define CONSUMED           (2 * SLOTS)
-#define CONSUMER_LINE      (2 * SLOTS + 1)
-#define PRODUCER_LINE      (2 * SLOTS + 2)
-#define WORDS              (2 * SLOTS + 3)
-#define NOBODY             255
-
-byte memory[WORDS];
-bool stream;     /* else sleepy; chosen at the start, like the next */
-bool by_eventfd; /* who sleeps is told by a token that stays, and nobody compares a word for it */
-bool told[2];
-
-/* A buffer of stores for each side. */
+/* Threads, words and facts. */
 #define PRODUCER 0
 #define CONSUMER 1
-#define ROOM     5
+#define THREADS  2
 
-typedef buffer {
-    byte count;
-    byte word[ROOM];
-    byte value[ROOM];
-    bool release[ROOM];
-};
-buffer buffers[2];
+#define SEQUENCE(position) ((position) % SLOTS)
+#define CONSUMED           SLOTS
+#define WORDS              (SLOTS + 1)
+#define HISTORY            8
+
+#define CONSUMER_LINE 0
+#define PRODUCER_LINE 1
+#define FLAGS         2
+
+#define WRITTEN 0 /* payloads, by position */
+#define READ    1
+#define FACTS   2
+
+#define CARRIERS 2 /* the token of each side's eventfd */
+
+#include "memory.pmh"
+
+#ifdef BUG_P1_RELAXED
+#define P1 false
+#else
+#define P1 true
+#endif
+#ifdef BUG_P2_RELAXED
+#define P2 false
+#else
+#define P2 true
+#endif
+#ifdef BUG_C1_RELAXED
+#define C1 false
+#else
+#define C1 true
+#endif
+#ifdef BUG_C2_RELAXED
+#define C2 false
+#else
+#define C2 true
+#endif
+
+#define NOBODY 255
+
+bool stream;     /* else sleepy; chosen at the start, like the next */
+bool by_eventfd; /* who sleeps is told by a token that stays, and nobody compares a word for it */
+
+bool has_token[2];
+byte sleeps_on[2] = NOBODY; /* the word of whose futex a side sleeps */
+bool may_stir = true;       /* once, a side may end its sleep without being woken */
 
 bool with_next[MESSAGES]; /* this position is the first of a burst of two; for the proof alone */
-byte sleeps_on[2] = NOBODY; /* the word of whose futex a side sleeps, or NOBODY */
 
-inline store(side, to, what, is_release)
-{
-    atomic {
-        buffers[side].count < ROOM;
-        buffers[side].word[buffers[side].count] = to;
-        buffers[side].value[buffers[side].count] = what;
-        buffers[side].release[buffers[side].count] = is_release;
-        buffers[side].count++
-    }
-}
+/* ---- sleeping, by either side ---------------------------------------------------------------- */
 
-/* Its own words a side never reads back, so that no load looks into a buffer. */
-inline load(into, from)
-{
-    into = memory[from]
-}
+#define raise(side, line, awaited) flag_store(side, line, awaited) /* S1 of vine__wait_raise */
+#define lower(side, line)          flag_store(side, line, 0)       /* vine__wait_lower */
 
-inline commit(side, entry)
-{
-    memory[buffers[side].word[entry]] = buffers[side].value[entry];
-    at = entry;
-    do
-    :: at + 1 < buffers[side].count ->
-        buffers[side].word[at] = buffers[side].word[at + 1];
-        buffers[side].value[at] = buffers[side].value[at + 1];
-        buffers[side].release[at] = buffers[side].release[at + 1];
-        at++
-    :: else -> break
-    od;
-    buffers[side].count--;
-    buffers[side].word[buffers[side].count] = 0;
-    buffers[side].value[buffers[side].count] = 0;
-    buffers[side].release[buffers[side].count] = false;
-    at = 0
-}
-
-/* May this entry go before those that were stored earlier? */
-#define same_word(side, a, b) (buffers[side].word[a] == buffers[side].word[b])
-#define may_go(side, n)                                                                             \
-    (n < buffers[side].count && (n == 0 || !buffers[side].release[n]) &&                            \
-     !(n > 0 && same_word(side, n, 0)) && !(n > 1 && same_word(side, n, 1)) &&                      \
-     !(n > 2 && same_word(side, n, 2)) && !(n > 3 && same_word(side, n, 3)))
-
-proctype the_memory()
-{
-    byte at = 0;
-
-end:
-    do
-    :: d_step { may_go(PRODUCER, 0) -> commit(PRODUCER, 0) }
-    :: d_step { may_go(PRODUCER, 1) -> commit(PRODUCER, 1) }
-    :: d_step { may_go(PRODUCER, 2) -> commit(PRODUCER, 2) }
-    :: d_step { may_go(PRODUCER, 3) -> commit(PRODUCER, 3) }
-    :: d_step { may_go(PRODUCER, 4) -> commit(PRODUCER, 4) }
-    :: d_step { may_go(CONSUMER, 0) -> commit(CONSUMER, 0) }
-    :: d_step { may_go(CONSUMER, 1) -> commit(CONSUMER, 1) }
-    :: d_step { may_go(CONSUMER, 2) -> commit(CONSUMER, 2) }
-    od
-}
-
-inline full_fence(side)
-{
-    buffers[side].count == 0
-}
-
-inline drain(side)
-{
-    do
-    :: buffers[side].count > 0 -> commit(side, 0)
-    :: else -> break
-    od
-}
-
-/* The fence of who goes to sleep. */
+/* The fence of vine__wait_raise, after S1. */
 inline sleeper_fence(side)
 {
     if
     :: stream ->
-#ifndef BUG_NO_MEMBARRIER
-        d_step { drain(PRODUCER); drain(CONSUMER); skip }
-#else
+#ifdef BUG_NO_MEMBARRIER
         full_fence(side)
+#else
+        membarrier()
 #endif
     :: !stream ->
-#ifndef BUG_NO_SLEEPER_FENCE
+#ifdef BUG_NO_SLEEPER_FENCE
+        skip
+#else
         full_fence(side)
 #endif
     fi
 }
 
-/* The look of who has published: at the other's line, and a wake if what it awaits is there. */
+/* vine__futex_wait, or the wait for an eventfd; then vine__wait_lower. */
+inline sleep_on(side, line, word, expected, scratch)
+{
+    if
+    :: by_eventfd ->
+        if
+        :: d_step { has_token[side] -> has_token[side] = false; take(side, side); lower(side, line) }
+        :: d_step { may_stir -> may_stir = false; lower(side, line) }
+        fi
+    :: !by_eventfd ->
+        atomic {
+            full_fence(side);
+            load(side, word, scratch, false);
+            if
+            :: scratch == expected -> sleeps_on[side] = word
+            :: else
+            fi;
+            scratch = 0
+        };
+        if
+        :: d_step { sleeps_on[side] == NOBODY -> lower(side, line) }
+        :: d_step {
+            sleeps_on[side] != NOBODY && may_stir ->
+            may_stir = false;
+            sleeps_on[side] = NOBODY;
+            lower(side, line)
+        }
+        fi
+    fi
+}
+
+#ifdef BUG_WAKES_FOR_THE_FUTURE
+#define is_there(awaited, published) true
+#else
+#ifdef BUG_WAKES_ONE_POSITION_LATE
+#define is_there(awaited, published) (awaited < published)
+#else
+#define is_there(awaited, published) (awaited <= published)
+#endif
+#endif
+
+/* vine__wake_consumer and vine__wake_producer: a look at the other's line after publishing, and a
+ * wake if what it awaits is there. */
 inline wake(side, line, other, published, word_awaited)
 {
     if
     :: !stream ->
-#ifndef BUG_NO_PUBLISHER_FENCE
-        full_fence(side)
-#else
+#ifdef BUG_NO_PUBLISHER_FENCE
         skip
+#else
+        full_fence(side)
 #endif
     :: stream
     fi;
-    load(awaited, line);
+    atomic {
+        flag_load(side, line, awaited); /* W2 */
+        if
+        :: awaited != 0 && awaited != woken && is_there(awaited, published) -> woken = awaited
+        :: else -> awaited = 0
+        fi
+    };
     if
-#ifdef BUG_WAKES_FOR_THE_FUTURE
-    :: awaited != 0 && awaited != woken ->
-#else
-    :: awaited != 0 && awaited != woken && awaited <= published ->
-#endif
-        woken = awaited;
-        full_fence(side); /* the system call's */
-        atomic {
+    :: awaited == 0
+    :: awaited != 0 && by_eventfd ->
+        d_step { has_token[other] = true; give(side, other); awaited = 0 }
+    :: awaited != 0 && !by_eventfd ->
+        d_step {
+            join_fences(side);
             if
-            :: by_eventfd -> told[other] = true
-            :: !by_eventfd && sleeps_on[other] == word_awaited -> sleeps_on[other] = NOBODY
+            :: sleeps_on[other] == word_awaited -> sleeps_on[other] = NOBODY
             :: else
-            fi
+            fi;
+            awaited = 0
         }
-    :: else
-    fi;
-    awaited = 0
+    fi
 }
 
-/* The futex: compares in memory and sleeps, in one step. */
-inline sleep_on(side, futex_word, expected)
+/* ---- the producer ---------------------------------------------------------------------------- */
+
+inline write_payloads(count)
+{
+    n = 0;
+    do
+    :: n < count ->
+        /* Plain stores: the reads of one lap ago happen before them. */
+        assert(position + n < SLOTS || happens_after(PRODUCER, READ, position + n + 1 - SLOTS));
+        count_access(PRODUCER, WRITTEN);
+        n++
+    :: else -> break
+    od
+}
+
+/* vine__spsc_publish: the sequences of all but the first, then that one, which is P2. */
+inline publish(count)
+{
+    with_next[position] = (count == 2);
+#ifdef BUG_FIRST_SLOT_FIRST
+    store(PRODUCER, SEQUENCE(position), position + 1, P2);
+#endif
+    n = 1;
+    do
+    :: n < count -> store(PRODUCER, SEQUENCE(position + n), position + n + 1, false); n++
+    :: else -> break
+    od;
+    n = 0;
+#ifndef BUG_FIRST_SLOT_FIRST
+    store(PRODUCER, SEQUENCE(position), position + 1, P2);
+#endif
+    position = position + count
+}
+
+/* How many of the next messages go together; any number that fits. */
+inline choose_burst()
 {
     if
-    :: by_eventfd ->
-        atomic { told[side] -> told[side] = false }
-    :: !by_eventfd ->
-        atomic {
-            if
-            :: memory[futex_word] == expected -> sleeps_on[side] = futex_word
-            :: else
-            fi
-        };
-        sleeps_on[side] == NOBODY
+    :: count = 1
+    :: MESSAGES - position > 1 && SLOTS - (position - seen) > 1 -> count = 2
     fi
 }
 
@@ -209,83 +256,79 @@ proctype producer()
     byte awaited = 0;
     byte count = 0;
     byte n = 0;
-    byte at = 0;
 
     do
     :: position < MESSAGES ->
-        /* P1 */
+        atomic {
+            if
+            :: position - seen == SLOTS ->
+                /* vine__spsc_refresh */
+                load(PRODUCER, CONSUMED, n, P1);
+                assert(n >= seen && n <= position);
+                seen = n;
+                n = 0
+            :: else
+            fi;
+            if
+            :: position - seen == SLOTS ->
+#ifndef BUG_RAISES_AFTER_ITS_LOOK
+                raise(PRODUCER, PRODUCER_LINE, seen + 1)
+#endif
+            :: else ->
+                choose_burst();
+                write_payloads(count);
+                publish(count)
+            fi
+        };
         if
-        :: position - seen == SLOTS ->
-            load(n, CONSUMED);
-            assert(n >= seen && n <= position);
-            seen = n
-        :: else
-        fi;
-        n = 0;
-        if
-        :: position - seen == SLOTS ->
-            /* vine_wait_space */
-            store(PRODUCER, PRODUCER_LINE, seen + 1, false);
-            sleeper_fence(PRODUCER);
-#ifndef BUG_NO_SECOND_LOOK
-            load(n, CONSUMED);
-#else
-            n = seen;
-#endif
-            if
-            :: n == seen -> sleep_on(PRODUCER, CONSUMED, seen)
-            :: else
-            fi;
-            n = 0;
-            store(PRODUCER, PRODUCER_LINE, 0, false)
-        :: else ->
-            if
-            :: count = 1
-            :: count = BURST_MAX
-            fi;
-            if
-            :: count > MESSAGES - position -> count = MESSAGES - position
-            :: else
-            fi;
-            if
-            :: count > SLOTS - (position - seen) -> count = SLOTS - (position - seen)
-            :: else
-            fi;
-            do
-            :: n < count -> store(PRODUCER, PAYLOAD(position + n), position + n + 1, false); n++
-            :: else -> break
-            od;
-            with_next[position] = (count == 2);
-            /* P2: the sequences of all but the first, in no order; the first as a release. */
-#ifdef BUG_FIRST_SLOT_FIRST
-            store(PRODUCER, SEQUENCE(position), position + 1, true);
-#endif
-            n = 1;
-            do
-            :: n < count -> store(PRODUCER, SEQUENCE(position + n), position + n + 1, false); n++
-            :: else -> break
-            od;
-#ifdef BUG_NO_RELEASE
-            store(PRODUCER, SEQUENCE(position), position + 1, false);
-#endif
-#if !defined(BUG_NO_RELEASE) && !defined(BUG_FIRST_SLOT_FIRST)
-            store(PRODUCER, SEQUENCE(position), position + 1, true);
-#endif
-            position = position + count;
+        :: count > 0 ->
             count = 0;
-            n = 0;
             wake(PRODUCER, CONSUMER_LINE, CONSUMER, position, SEQUENCE(awaited - 1))
+        :: else ->
+            /* vine_wait_space and sleep_once */
+            sleeper_fence(PRODUCER);
+            atomic {
+                load(PRODUCER, CONSUMED, n, P1); /* S2 */
+#ifdef BUG_NO_SECOND_LOOK
+                n = seen;
+#endif
+#ifdef BUG_RAISES_AFTER_ITS_LOOK
+                raise(PRODUCER, PRODUCER_LINE, seen + 1);
+#endif
+                if
+                :: n == seen
+                :: n != seen -> count = 1; lower(PRODUCER, PRODUCER_LINE)
+                fi;
+                n = 0
+            };
+            if
+            :: count == 1 -> count = 0
+            :: else -> sleep_on(PRODUCER, PRODUCER_LINE, CONSUMED, seen, n)
+            fi
         fi
     :: else -> break
     od
 }
 
-inline publish_position()
+/* ---- the consumer ---------------------------------------------------------------------------- */
+
+inline read_payload()
 {
-    published = position;
-    store(CONSUMER, CONSUMED, position, true); /* C2 */
-    wake(CONSUMER, PRODUCER_LINE, PRODUCER, position, CONSUMED)
+    /* A plain load: the store of this position happens before it. */
+    assert(happens_after(CONSUMER, WRITTEN, position + 1));
+    count_access(CONSUMER, READ)
 }
+
+/* vine__spsc_consumer_publish */
+inline publish_position(to)
+{
+    published = to;
+    has_published = true;
+    store(CONSUMER, CONSUMED, to, C2)
+}
+
+#define known_to(thread, w) words[w].at[threads[thread].view[w]].value
+#define OLD                 (position < SLOTS -> 0 : position + 1 - SLOTS)
 
 proctype consumer()
 {
@@ -294,55 +337,71 @@ proctype consumer()
     byte woken = 0;
     byte awaited = 0;
     byte sequence = 0;
-    byte payload = 0;
-    byte old = 0;
-    byte at = 0;
+    bool is_ready = false;
+    bool has_published = false;
 
     do
     :: position < MESSAGES ->
-        old = (position < SLOTS -> 0 : position + 1 - SLOTS);
-        load(sequence, SEQUENCE(position)); /* C1 */
-        if
-        :: sequence == position + 1 ->
-            assert(!with_next[position] || memory[SEQUENCE(position + 1)] == position + 2);
+        atomic {
+            load(CONSUMER, SEQUENCE(position), sequence, C1);
+            assert(sequence == position + 1 || sequence == OLD);
+            is_ready = (sequence == position + 1);
             sequence = 0;
-            old = 0;
+            if
+            :: is_ready ->
+                assert(!with_next[position] ||
+                       known_to(CONSUMER, SEQUENCE(position + 1)) == position + 2);
 #ifdef BUG_POSITION_BEFORE_PAYLOAD
-            published = position + 1;
-            store(CONSUMER, CONSUMED, position + 1, true);
+                publish_position(position + 1);
 #endif
-            load(payload, PAYLOAD(position));
-            assert(payload == position + 1);
-            payload = 0;
-            position++;
-            if
-            :: position - published >= PUBLISH_EVERY -> publish_position()
-            :: else
-            fi
-        :: else ->
-            assert(sequence == old);
-            sequence = 0;
+                read_payload();
+                position++;
+                if
+                :: position - published >= PUBLISH_EVERY -> publish_position(position)
+                :: else
+                fi
+            :: else ->
 #ifndef BUG_KEEPS_ITS_POSITION
-            if
-            :: position != published -> publish_position()
-            :: else
-            fi;
+                if
+                :: position != published -> publish_position(position)
+                :: else
+                fi
 #endif
-            /* vine_wait_message */
-            store(CONSUMER, CONSUMER_LINE, position + 1, false);
+            fi
+        };
+        if
+        :: has_published ->
+            has_published = false;
+            wake(CONSUMER, PRODUCER_LINE, PRODUCER, published, CONSUMED)
+        :: else
+        fi;
+        if
+        :: is_ready -> is_ready = false
+        :: else ->
+            /* vine_wait_message and sleep_once */
+#ifndef BUG_RAISES_AFTER_ITS_LOOK
+            raise(CONSUMER, CONSUMER_LINE, position + 1);
+#endif
             sleeper_fence(CONSUMER);
-#ifndef BUG_NO_SECOND_LOOK
-            load(sequence, SEQUENCE(position));
-#else
-            sequence = old;
+            atomic {
+                load(CONSUMER, SEQUENCE(position), sequence, C1); /* S2 */
+                is_ready = (sequence != OLD);
+                sequence = 0;
+#ifdef BUG_NO_SECOND_LOOK
+                is_ready = false;
 #endif
+#ifdef BUG_RAISES_AFTER_ITS_LOOK
+                raise(CONSUMER, CONSUMER_LINE, position + 1);
+#endif
+                if
+                :: is_ready -> lower(CONSUMER, CONSUMER_LINE)
+                :: else
+                fi
+            };
             if
-            :: sequence == old -> sleep_on(CONSUMER, SEQUENCE(position), old)
-            :: else
-            fi;
-            sequence = 0;
-            old = 0;
-            store(CONSUMER, CONSUMER_LINE, 0, false)
+            :: is_ready -> is_ready = false
+            :: else -> sleep_on(CONSUMER, CONSUMER_LINE, SEQUENCE(position), OLD, sequence)
+            fi
         fi
     :: else -> break
     od
@@ -351,6 +410,7 @@ proctype consumer()
 init
 {
     atomic {
+        memory_init();
         if
         :: stream = true
         :: stream = false
@@ -359,7 +419,6 @@ init
         :: by_eventfd = true
         :: by_eventfd = false
         fi;
-        run the_memory();
         run producer();
         run consumer()
     }
