@@ -26,12 +26,12 @@ static int check_bounds(const struct option *option, uint64_t value)
 static const char *what_it_takes(const struct option *option, char *text, size_t size)
 {
     if (option->kind == OPTION_TEXT)
-        return "a ";
+        return "something";
     if (option->kind == OPTION_SIZE)
-        return "a number of bytes (such as 256K or 1M), ";
+        return "a number of bytes (such as 256K or 1M)";
     if (option->max == 0)
-        return "a number, ";
-    snprintf(text, size, "a number from %llu to %llu, ", (unsigned long long)option->min,
+        return "a number";
+    snprintf(text, size, "a number from %llu to %llu", (unsigned long long)option->min,
              (unsigned long long)option->max);
     return text;
 }
@@ -64,8 +64,8 @@ bool options_set(const struct option *option, const char *said, const char *text
     }
     if (error == 0)
         return true;
-    message_error("%s takes %s%s, not '%s'", said, what_it_takes(option, bounds, sizeof(bounds)),
-                  option->value, message_escape(text));
+    message_error("%s %s takes %s, not '%s'", said, option->value,
+                  what_it_takes(option, bounds, sizeof(bounds)), message_escape(text));
     return false;
 }
 
@@ -115,7 +115,7 @@ static bool take(struct parser *parser, const struct option *option, const char 
 {
     if (attached == NULL) {
         if (parser->next == parser->end) {
-            message_error("%s needs a %s", said, option->value);
+            message_error("%s %s: the %s is missing", said, option->value, option->value);
             return false;
         }
         attached = *parser->next++;

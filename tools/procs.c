@@ -46,6 +46,9 @@ static void print_argument(const struct vine_argument *argument)
     if (argument->kind == VINE_SCALAR)
         printf("%llu to %llu\n", (unsigned long long)argument->min,
                (unsigned long long)argument->max);
+    else if (argument->min == argument->max)
+        printf("%s%s%s\n", is_data(argument) ? human_data_type(argument->data_type) : "",
+               is_data(argument) ? ", " : "", human_binary(argument->max, most));
     else
         printf("%s%s%s to %s\n", is_data(argument) ? human_data_type(argument->data_type) : "",
                is_data(argument) ? ", " : "", human_binary(argument->min, least),

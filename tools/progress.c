@@ -53,19 +53,20 @@ static void put_times(const struct progress *progress, char *text, size_t size)
 
 void progress_tell(struct progress *progress, uint32_t tasks_in_flight)
 {
-    char line[512], times[160], numbers[3][HUMAN_MAX];
+    char line[512], numbers[5][HUMAN_MAX];
     const uint64_t now = progress->period_ns > 0 ? human_now_ns() : 0;
 
     if (progress->period_ns == 0 || now < progress->next_ns)
         return;
     progress->next_ns = now + progress->period_ns;
     const uint64_t elapsed = now - progress->begun_ns;
-    put_times(progress, times, sizeof(times));
-    snprintf(line, sizeof(line), "%s files, %s/s in, %s/s out, %u tasks; %s",
+    /* In eighty columns. */
+    snprintf(line, sizeof(line), "%s files, %s/s in, %s/s out, %u tasks; queue %s, run %s",
              human_count(progress->files_done + progress->files_skipped, numbers[0]),
              human_bytes(per_second(progress->bytes_in, elapsed), numbers[1]),
              human_bytes(per_second(progress->bytes_out, elapsed), numbers[2]), tasks_in_flight,
-             times);
+             human_ns(vine__histogram_percentile(&progress->queued, P50), numbers[3]),
+             human_ns(vine__histogram_percentile(&progress->run, P50), numbers[4]));
     if (progress->is_terminal)
         message_progress(line);
     else

@@ -74,6 +74,10 @@ static void summarize(const struct run_verb *verb, int status)
     }
     if (!run->options.quiet)
         progress_summary(&run->progress, what);
+    if (status > 128)
+        message_warning(run->options.recipe.makes_files
+                            ? "interrupted; what is whole is kept, and the same command goes on"
+                            : "interrupted");
 }
 
 static int run_run(const struct arguments *arguments)
