@@ -23,7 +23,7 @@
 
 #include "utils/atomic.h"
 
-#define TIMES_MAX 11
+#define TIMES 3
 
 /* An application with its appliance, and where that one counts the no-ops. */
 struct pair {
@@ -66,57 +66,56 @@ static void do_it(const struct pair *pair, const char *name, uint64_t count)
     finish(pair);
 }
 
-static double least(const double *values, int count)
+static double least(const double values[TIMES])
 {
     double found = values[0];
 
-    for (int n = 1; n < count; n++)
+    for (int n = 1; n < TIMES; n++)
         found = values[n] < found ? values[n] : found;
     return found;
 }
 
-/* The steps of the application to do NAME `count` times over: the least of `times`. */
-static double step_application(const struct pair *pair, const char *name, uint64_t count, int times)
+/* The steps of the application to do NAME `count` times over: the least of TIMES. */
+static double step_application(const struct pair *pair, const char *name, uint64_t count)
 {
     const pid_t pid = pair->application.pid;
-    double steps[TIMES_MAX];
+    double steps[TIMES];
 
     bench_require(trace_begin(pid), "ptrace");
-    order(pair, name, count, times);
+    order(pair, name, count, TIMES);
     trace_run_to_mark(pid);
-    for (int time = 0; time < times; time++)
+    for (int time = 0; time < TIMES; time++)
         steps[time] = (double)trace_step_to_mark(pid);
     trace_end(pid);
     finish(pair);
-    return least(steps, times);
+    return least(steps);
 }
 
 /* Instructions of the application for each NAME. */
-static double application_steps(const struct pair *pair, const char *name, uint64_t count,
-                                int times)
+static double application_steps(const struct pair *pair, const char *name, uint64_t count)
 {
-    const double empty = step_application(pair, name, 0, times); /* to the mark and back */
+    const double empty = step_application(pair, name, 0); /* to the mark and back */
 
-    return (step_application(pair, name, count, times) - empty) / (double)count;
+    return (step_application(pair, name, count) - empty) / (double)count;
 }
 
 /* Instructions of the appliance for each no-op of NAME, `count` a time. */
-static double appliance_steps(const struct pair *pair, const char *name, uint64_t count, int times)
+static double appliance_steps(const struct pair *pair, const char *name, uint64_t count)
 {
-    double steps[TIMES_MAX];
+    double steps[TIMES];
     uint64_t at;
 
-    order(pair, name, (uint64_t)(times + 2) * count + 2000, 1);
+    order(pair, name, (TIMES + 2) * count + 2000, 1);
     bench_require(trace_begin(pair->appliance), "ptrace");
     at = vine__load_relaxed_u64(pair->noops) + count;
     (void)trace_step_to_value(pair->appliance, pair->noops, at);
-    for (int time = 0; time < times; time++) {
+    for (int time = 0; time < TIMES; time++) {
         at += count;
         steps[time] = (double)trace_step_to_value(pair->appliance, pair->noops, at);
     }
     trace_end(pair->appliance);
     finish(pair);
-    return least(steps, times) / (double)count;
+    return least(steps) / (double)count;
 }
 
 /* ---- system calls ---------------------------------------------------------------------------- */
@@ -175,7 +174,7 @@ static void print_calls(const char *side, struct pair *pair,
                                      "awake all the time"};
     struct trace_calls calls = count(pair);
 
-    for (int time = 1; time < TIMES_MAX; time++) {
+    for (int time = 1; time < TIMES; time++) {
         const struct trace_calls again = count(pair);
 
         if (again.others < calls.others)
@@ -187,12 +186,10 @@ static void print_calls(const char *side, struct pair *pair,
     (void)snprintf(row.bar, sizeof(row.bar), "none");
     row.is_met = calls.others == 0;
     bench_table_row(&row);
-    if (calls.looks == 0)
-        return;
     row = (struct bench_row){.limit = NULL};
-    (void)snprintf(row.what, sizeof(row.what),
-                   "beside them its looks at descriptors, one in 20 us");
-    (void)snprintf(row.measured, sizeof(row.measured), "%lu", (unsigned long)calls.looks);
+    (void)snprintf(row.what, sizeof(row.what), "beside them, not for tasks: %s", side);
+    (void)snprintf(row.measured, sizeof(row.measured), "%lu looks, %lu offers",
+                   (unsigned long)calls.looks, (unsigned long)calls.offers);
     bench_table_row(&row);
 }
 
@@ -215,7 +212,6 @@ struct path {
     const char *name;  /* of the peer's deed */
     const char *after; /* what undoes it; NULL: nothing */
     uint64_t count;
-    int times;
 };
 
 static void print_application(const struct path *path, const struct pair pairs[2],
@@ -224,9 +220,9 @@ static void print_application(const struct path *path, const struct pair pairs[2
     double steps[2];
 
     for (int n = 0; n < 2; n++) {
-        steps[n] = application_steps(&pairs[n], path->name, path->count, path->times);
+        steps[n] = application_steps(&pairs[n], path->name, path->count);
         if (path->after != NULL)
-            do_it(&pairs[n], path->after, path->count * (uint64_t)path->times);
+            do_it(&pairs[n], path->after, path->count * TIMES);
     }
     (void)print_steps(path->what, steps[0], steps[1], beside);
 }
@@ -236,28 +232,28 @@ static void print_appliance(const struct path *path, const struct pair pairs[2],
     double steps[2];
 
     for (int n = 0; n < 2; n++)
-        steps[n] = appliance_steps(&pairs[n], path->name, path->count, path->times);
+        steps[n] = appliance_steps(&pairs[n], path->name, path->count);
     (void)print_steps(path->what, steps[0], steps[1], beside);
 }
 
 int main(int argc, char **argv)
 {
     static const struct path messages[] = {
-        {"spsc push of 56 B", "push", "pop", 96, 5},
-        {"spsc pop", "pop", NULL, 96, 5},
-        {"spsc push, 32 at a time", "push_32", "pop_32", 96, 5},
-        {"spsc pop, 32 at a time", "pop_32", NULL, 96, 5},
-        {"mpmc push of 56 B", "mpmc_push", "mpmc_pop", 96, 5},
-        {"mpmc pop", "mpmc_pop", NULL, 96, 5},
+        {"spsc push of 56 B", "push", "pop", 32},
+        {"spsc pop", "pop", NULL, 32},
+        {"spsc push, 32 at a time", "push_32", "pop_32", 32},
+        {"spsc pop, 32 at a time", "pop_32", NULL, 32},
+        {"mpmc push of 56 B", "mpmc_push", "mpmc_pop", 32},
+        {"mpmc pop", "mpmc_pop", NULL, 32},
     };
-    static const struct path ours = {"no-op task, 64 in flight: application", "stream", NULL, 64,
-                                     11};
-    static const struct path theirs = {"no-op task, 64 in flight: appliance", "stream", NULL, 64,
-                                       11};
-    static const struct path our_trip = {"no-op task, one at a time: application", "trips", NULL, 8,
-                                         11};
-    static const struct path their_trip = {"no-op task, one at a time: appliance", "trips", NULL, 8,
-                                           11};
+    static const struct path trip[] = {
+        {"no-op task, one at a time: application", "trips", NULL, 4},
+        {"no-op task, one at a time: appliance", "trips", NULL, 4},
+    };
+    static const struct path stream[] = {
+        {"no-op task, 64 in flight: application", "stream", NULL, 64},
+        {"no-op task, 64 in flight: appliance", "stream", NULL, 64},
+    };
     const char *beside = argc > 1 ? "the other build" : "without checks";
     struct pair pairs[2];
 
@@ -273,21 +269,22 @@ int main(int argc, char **argv)
         "Counted by single steps; the least of some runs, since what is more is waiting. The "
         "ratio is to the same built without "
         "the checks of hostile peers.");
-    print_application(&our_trip, pairs, beside);
-    print_appliance(&their_trip, pairs, beside);
+    print_calls("application", &pairs[0], application_calls);
+    print_calls("appliance", &pairs[0], appliance_calls);
+    for (int n = 0; n < 2; n++)
+        do_it(&pairs[n], "awake", 1);
+    print_application(&trip[0], pairs, beside);
+    print_appliance(&trip[1], pairs, beside);
     for (int n = 0; n < 2; n++)
         do_it(&pairs[n], "stream", 64);
-    print_application(&ours, pairs, beside);
-    print_appliance(&theirs, pairs, beside);
+    print_application(&stream[0], pairs, beside);
+    print_appliance(&stream[1], pairs, beside);
     for (size_t n = 0; n < sizeof(messages) / sizeof(messages[0]); n++) {
         if (messages[n].after == NULL)
             for (int side = 0; side < 2; side++)
-                do_it(&pairs[side], messages[n - 1].name,
-                      messages[n].count * (uint64_t)messages[n].times);
+                do_it(&pairs[side], messages[n - 1].name, messages[n].count * TIMES);
         print_application(&messages[n], pairs, beside);
     }
-    print_calls("application", &pairs[0], application_calls);
-    print_calls("appliance", &pairs[0], appliance_calls);
     bench_table_end();
     for (int n = 0; n < 2; n++)
         bench_peer_stop(&pairs[n].application);

@@ -136,7 +136,7 @@ STREAM(mpmc_32, BATCH, vine_mpmc_push_burst(&queues[0], messages, DUET_BYTES, wa
 
 static const struct duet_contest spsc_trip =
     CONTEST("spsc", spsc, 20000, DUET_NS, &duet_mailbox, 1.10);
-static const struct duet_contest mpmc_trip =
+static struct duet_contest mpmc_trip =
     CONTEST("mpmc, uncontended", mpmc, 20000, DUET_NS, &duet_mailbox, 1.20);
 static const struct duet_contest index_trip =
     CONTEST("peer: cached indices", index, 20000, DUET_NS, &duet_mailbox, 0);
@@ -149,7 +149,7 @@ static const struct duet_contest spsc_one =
     CONTEST("spsc, one by one", spsc_1, 320000, DUET_MILLIONS, &index_one, 1.5);
 static const struct duet_contest mpmc_one =
     CONTEST("mpmc, one by one", mpmc_1, 160000, DUET_MILLIONS, &index_one, 0);
-static const struct duet_contest spsc_many =
+static struct duet_contest spsc_many =
     CONTEST("spsc, 32 at a time", spsc_32, 1280000, DUET_MILLIONS, &index_many, 1.0);
 static const struct duet_contest mpmc_many =
     CONTEST("mpmc, 32 at a time", mpmc_32, 160000, DUET_MILLIONS, &index_many, 0);
@@ -162,6 +162,10 @@ int main(int argc, char **argv)
         &index_one, &spsc_one, &mpmc_one, &index_many, &spsc_many, &mpmc_many, NULL};
     const int rounds = duet_rounds(argc, argv, 21);
 
+    mpmc_trip.limit = "four locked instructions a message: two claim a position, and two more give "
+                      "a slot on in such a way that others can step over who stalls";
+    spsc_many.limit = "one sequence number a slot to be written and looked at, near, where both "
+                      "sides share one core's units";
     duet_play("Rings: round trips of 56 bytes", trips, rounds, open);
     duet_play("Rings: messages of 56 bytes in 64-byte slots", streams, rounds, open);
     return 0;

@@ -40,6 +40,7 @@ struct duet {
     const unsigned char *theirs; /* the other's half, read-only */
     unsigned char *shared;       /* written by both */
     size_t bytes;                /* of a message of the contest that is played */
+    uint64_t spent_ns;           /* set by a lead that knows better than the clock; 0: the clock */
     uint64_t line;               /* private to duet.c */
     uint64_t mail;
     int command[2];
@@ -79,7 +80,8 @@ extern const struct duet_contest duet_mailbox;
 void duet_play(const char *title, const struct duet_contest *const contests[], int rounds,
                void (*open)(struct duet *duet));
 
-/* The number of rounds that a program was called with; `otherwise` without. */
+/* The number of rounds that a program was called with; without, $VINE_BENCH_ROUNDS or
+ * `otherwise`. */
 int duet_rounds(int argument_count, char **arguments, int otherwise);
 
 #ifdef __cplusplus

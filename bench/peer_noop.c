@@ -3,23 +3,27 @@
  * An application and its appliance that do as they are told, for programs that count or compare:
  * built over libvine, and, as peer_trusting, over the same without the checks of hostile peers.
  *
- *   peer_noop [FD]    FD: memory in which the appliance counts its no-ops; both sides spin on
+ *   peer_noop [FD]    FD: memory in which the appliance counts its no-ops; both sides stay awake
  *
  * It writes the appliance's pid, then answers each line of its input, `NAME COUNT TIMES`, with "ok"
  * when it has done NAME for COUNT times, and that TIMES times. Each time begins and ends with a
  * signal that is ignored, so that whoever traces us knows where it is.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <vine/mpmc.h>
 #include <vine/spsc.h>
 
 #include "serving.h"
+
+#include "utils/atomic.h"
 
 #define AWAKE_NS UINT64_C(1000000000) /* how long both sides spin while one is counted */
 #define SLOTS    1024u
@@ -33,6 +37,30 @@ static struct vine_spsc_producer producer;
 static struct vine_spsc_consumer consumer;
 static struct vine_mpmc queue;
 static unsigned char messages[BATCH][VINE_SPSC_BYTES];
+
+/* Another thread with a task now and then: a pipe is put to sleep after 2 ms without one, and who
+ * is stepped through takes longer for a task. */
+static pthread_t waker;
+static uint32_t is_waking;
+
+static void *keep_awake(void *nothing)
+{
+    const struct timespec moment = {.tv_nsec = 300000};
+
+    while (vine__load_relaxed_u32(&is_waking) != 0) {
+        bench_noop_trips(&application, 1);
+        (void)nanosleep(&moment, NULL);
+    }
+    return nothing;
+}
+
+static void awake(uint64_t count)
+{
+    if (vine__exchange_acq_rel_u32(&is_waking, count > 0) == 0 && count > 0)
+        bench_require(pthread_create(&waker, NULL, keep_awake, NULL) == 0, "pthread_create");
+    else if (count == 0)
+        (void)pthread_join(waker, NULL);
+}
 
 static void trips(uint64_t count)
 {
@@ -91,9 +119,9 @@ static const struct {
     const char *name;
     void (*run)(uint64_t count);
 } deeds[] = {
-    {"trips", trips},       {"stream", stream},   {"drain", drain},   {"push", push},
-    {"pop", pop},           {"push_32", push_32}, {"pop_32", pop_32}, {"mpmc_push", mpmc_push},
-    {"mpmc_pop", mpmc_pop},
+    {"trips", trips},         {"stream", stream},     {"drain", drain},     {"awake", awake},
+    {"push", push},           {"pop", pop},           {"push_32", push_32}, {"pop_32", pop_32},
+    {"mpmc_push", mpmc_push}, {"mpmc_pop", mpmc_pop},
 };
 
 static bool do_it(const char *name, uint64_t count, uint64_t times)
@@ -150,6 +178,8 @@ int main(int argument_count, char **arguments)
         (void)printf("ok\n");
         (void)fflush(stdout);
     }
+    if (is_waking)
+        awake(0);
     bench_noop_drain(&noops);
     vine_pipe_close(application.pipe);
     bench_serving_stop(&serving);

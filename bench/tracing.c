@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -34,14 +35,6 @@ static int passed_on(int signal_number)
                : signal_number;
 }
 
-bool trace_begin(pid_t pid)
-{
-    if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) != 0)
-        return false;
-    trace_stop(pid);
-    return true;
-}
-
 void trace_end(pid_t pid)
 {
     (void)ptrace(PTRACE_DETACH, pid, NULL, NULL);
@@ -63,14 +56,98 @@ void trace_run_to_mark(pid_t pid)
     } while (with != SIGUSR1);
 }
 
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+
+#include <sys/user.h>
+#include <x86intrin.h>
+
+/* Places of the code, and whether they read the counter: those that were seen. */
+#define PLACES 65536u
+
+static struct {
+    uint64_t address;
+    bool reads_clock;
+} places[PLACES];
+
+static uint64_t counter; /* as the traced process sees it */
+
+static bool reads_clock(pid_t pid, uint64_t address)
+{
+    const size_t place = (address * 0x9e3779b97f4a7c15u) >> 48;
+
+    if (places[place].address != address) {
+        const uint64_t code = (uint64_t)ptrace(PTRACE_PEEKTEXT, pid, (void *)address, NULL);
+
+        places[place].address = address;
+        places[place].reads_clock =
+            (code & 0xffff) == 0x310f || (code & 0xffffff) == 0xf9010f; /* rdtsc, rdtscp */
+    }
+    return places[place].reads_clock;
+}
+
+static void set_register(pid_t pid, size_t offset, uint64_t value)
+{
+    bench_require(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value) == 0, "register");
+}
+
+/* One step; returns the signal that it ended with. */
+static int step(pid_t pid, int with)
+{
+    const uint64_t address = (uint64_t)ptrace(PTRACE_PEEKUSER, pid,
+                                              (void *)offsetof(struct user_regs_struct, rip), NULL);
+    const bool is_clock = reads_clock(pid, address);
+
+    go_on(PTRACE_SINGLESTEP, pid, passed_on(with));
+    with = wait_for_stop(pid);
+    counter++;
+    if (is_clock) {
+        set_register(pid, offsetof(struct user_regs_struct, rax), counter & UINT32_MAX);
+        set_register(pid, offsetof(struct user_regs_struct, rdx), counter >> 32);
+    }
+    return with;
+}
+
+/* Other processes have other code at the same places; time goes on. */
+static void begin_steps(void)
+{
+    const uint64_t now = __rdtsc();
+
+    memset(places, 0, sizeof(places));
+    counter = counter > now ? counter : now;
+}
+
+#else
+
+static int step(pid_t pid, int with)
+{
+    go_on(PTRACE_SINGLESTEP, pid, passed_on(with));
+    return wait_for_stop(pid);
+}
+
+static void begin_steps(void)
+{
+}
+
+#endif
+
+bool trace_begin(pid_t pid)
+{
+    if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) != 0)
+        return false;
+    trace_stop(pid);
+    begin_steps();
+    return true;
+}
+
 uint64_t trace_step_to_mark(pid_t pid)
 {
     uint64_t steps = 0;
     int with = 0;
 
     do {
-        go_on(PTRACE_SINGLESTEP, pid, passed_on(with));
-        with = wait_for_stop(pid);
+        with = step(pid, with);
         steps++;
     } while (with != SIGUSR1);
     return steps;
@@ -82,12 +159,13 @@ uint64_t trace_step_to_value(pid_t pid, const uint64_t *word, uint64_t value)
     int with = 0;
 
     while (vine__load_relaxed_u64(word) < value) {
-        go_on(PTRACE_SINGLESTEP, pid, passed_on(with));
-        with = wait_for_stop(pid);
+        with = step(pid, with);
         steps++;
     }
     return steps;
 }
+
+/* ---- system calls ---------------------------------------------------------------------------- */
 
 static bool is_look(uint64_t number)
 {
@@ -107,6 +185,8 @@ static void count_call(pid_t pid, struct trace_calls *calls)
         return;
     if (is_look(info.entry.nr))
         calls->looks++;
+    else if (info.entry.nr == SYS_sched_yield)
+        calls->offers++;
     else
         calls->others++;
 }

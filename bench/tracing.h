@@ -8,7 +8,9 @@
  * Trust:    both are ours.
  * Limits:   processes that we may trace: our children and theirs. No performance counters are
  *           needed, so that it works in a virtual machine, and the load of the machine changes
- *           nothing; but a step takes a microsecond or two.
+ *           little; but a step takes microseconds. So that whoever is stepped through does not
+ *           think that all of its work is slow, its processor's counter goes on by one a step
+ *           (x86-64; elsewhere it sees the true time).
  */
 #ifndef VINE_BENCH_TRACING_H
 #define VINE_BENCH_TRACING_H
@@ -33,7 +35,8 @@ void trace_stop(pid_t pid);
 uint64_t trace_step_to_value(pid_t pid, const uint64_t *word, uint64_t value);
 
 struct trace_calls {
-    uint64_t looks; /* at descriptors, by epoll */
+    uint64_t looks;  /* at descriptors, by epoll */
+    uint64_t offers; /* of the processor to others, by sched_yield, while there is nothing to do */
     uint64_t others;
 };
 

@@ -273,7 +273,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     struct vine_call *call;
     int error = 0;
 
-    if (channel->in_flight >= pipe->agreement.tasks_max) {
+    if (VINE__HOSTILE(channel->in_flight >= pipe->agreement.tasks_max)) {
         (void)snprintf(pipe->why, sizeof pipe->why,
                        "more tasks in flight on channel %u than the %u that were granted",
                        channel_index, pipe->agreement.tasks_max);
