@@ -21,6 +21,7 @@ trap 'exit 1' INT TERM HUP
 mkdir -m 700 "$scratch/home" "$scratch/runtime"
 HOME=$scratch/home XDG_RUNTIME_DIR=$scratch/runtime XDG_CONFIG_HOME=$scratch/home/.config
 export HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME
+umask 022
 LC_ALL=C.UTF-8
 export LC_ALL
 cd "$scratch"

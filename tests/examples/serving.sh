@@ -15,6 +15,7 @@ trap finish EXIT
 # Nothing of the person who runs the tests.
 HOME=$scratch XDG_RUNTIME_DIR=$scratch XDG_CONFIG_HOME=$scratch
 export HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME
+umask 022
 
 # serve COMMAND...: start an appliance and wait until it says that it is ready.
 serve() {
