@@ -130,7 +130,7 @@ static double miss_ns(void)
     char *at = memory;
     const uint64_t begin_ns = bench_now_ns();
     for (uint32_t i = 0; i < READS; i++)
-        memcpy(&at, at, sizeof(at));
+        memcpy(&at, (const void *)at, sizeof(char *));
     const uint64_t end_ns = bench_now_ns();
     sink = at;
     (void)sink;
