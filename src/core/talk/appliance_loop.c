@@ -141,17 +141,19 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
     return was_busy;
 }
 
-static void fall_asleep(struct vine_appliance *appliance)
+/* `stops`: how many the caller has heard of. */
+static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
 {
     const uint32_t word = vine__load_acquire_u32(&appliance->event_word);
     const uint32_t named_word = vine__served_named_word(appliance);
 
-    /* Who came or left before that word was read has not woken us. */
+    /* Who came, left or told us to stop before that word was read has not woken us. */
     if (appliance->named != NULL)
         vine__served_look_named(appliance, vine__clock_ticks());
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
     vine__fence_full();
     if (vine__load_acquire_u32(&appliance->done_count) == 0 &&
+        vine__load_acquire_u32(&appliance->stops) == stops &&
         vine__load_acquire_u32(&appliance->event_word) == word &&
         deactivate(appliance, vine__clock_ticks())) {
         if (appliance->named != NULL)
@@ -271,7 +273,7 @@ int vine_appliance_serve(struct vine_appliance *appliance)
             may_spin = vine__spin_step(&spinner, &spin, now_ticks);
             continue;
         }
-        fall_asleep(appliance);
+        fall_asleep(appliance, stops);
         is_idle = false;
     }
     end_all(appliance);

@@ -342,6 +342,35 @@ static void an_operation_is_in_flight_once(void **state)
     stop();
 }
 
+static void stop_with_the_pipe(void *context, const struct vine_appliance_event *event)
+{
+    if (event->kind == VINE_APPLIANCE_PIPE_CLOSED)
+        vine_appliance_stop(*(struct vine_appliance **)context);
+}
+
+/* Told in a turn, behind the look at how often it was told: then the sleep must not begin. Its
+ * backstop would end it, which is what the time tells. */
+static void who_is_told_to_stop_in_its_turn_does_not_sleep_first(void **state)
+{
+    (void)state;
+    const struct vine_appliance_options options = {.size_bytes = sizeof options,
+                                                   .event = stop_with_the_pipe,
+                                                   .event_context = &stepped.appliance,
+                                                   .spin_ns = 1};
+    const uint64_t start_ns = vine__clock_now_ns();
+    const uint64_t sleeps = 8;
+
+    for (uint64_t i = 0; i < sleeps; i++) {
+        stepped_start(&stepped, &options);
+        stepped_open(&stepped, &greedy, 1);
+        stepped_submit(&greedy, 0, (struct vine_wire_submission){.kind = 255});
+        assert_int_equal(vine_appliance_serve(stepped.appliance), 0);
+        raw_close(&greedy);
+        stepped_stop(&stepped);
+    }
+    assert_true(vine__clock_now_ns() - start_ns < sleeps * VINE_NS_PER_SECOND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_task_is_taken_after_the_one_of_another_channel_that_it_comes_after),
         cmocka_unit_test(channels_that_wait_for_each_other_wait_in_peace),
         cmocka_unit_test(an_operation_is_in_flight_once),
+        cmocka_unit_test(who_is_told_to_stop_in_its_turn_does_not_sleep_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
