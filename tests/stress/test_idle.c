@@ -132,10 +132,7 @@ static uint64_t now_ns(clockid_t clock)
 static int make_folder(void **state)
 {
     (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    (void)snprintf(path, sizeof path, "%s/socket", folder);
-    return 0;
+    return mkdtemp(folder) == NULL ? -1 : 0;
 }
 
 static int remove_folder(void **state)
@@ -143,15 +140,15 @@ static int remove_folder(void **state)
     char lock[80];
 
     (void)state;
-    (void)snprintf(lock, sizeof lock, "%s.lock", path);
+    (void)snprintf(lock, sizeof lock, "%s/socket.lock", folder);
     (void)unlink(lock);
-    (void)unlink(path);
+    *strrchr(lock, '.') = 0;
+    (void)unlink(lock);
     return rmdir(folder);
 }
 
-static void neither_side_spins_while_nothing_happens(void **state)
+static void watch(int pipe_count)
 {
-    (void)state;
     const pid_t pid = start_appliance();
     struct vine_pipe *pipes[PIPES];
     struct vine_procedure *sleeper = NULL;
@@ -159,7 +156,7 @@ static void neither_side_spins_while_nothing_happens(void **state)
     clockid_t appliance_clock;
 
     assert_int_equal(clock_getcpuclockid(pid, &appliance_clock), 0);
-    for (int i = 0; i < PIPES; i++) {
+    for (int i = 0; i < pipe_count; i++) {
         assert_int_equal(vine_pipe_open(path, NULL, &pipes[i]), 0);
         assert_int_equal(vine_pipe_call(pipes[i], "noop", NULL, 0, NULL, 0, NULL), 0);
     }
@@ -184,7 +181,7 @@ static void neither_side_spins_while_nothing_happens(void **state)
     close(leash[1]);
     assert_int_equal(vine_task_wait(task, VINE_FOREVER), 0);
     vine_task_free(task);
-    for (int i = 0; i < PIPES; i++)
+    for (int i = 0; i < pipe_count; i++)
         vine_pipe_close(pipes[i]);
 
     int status = 0;
@@ -194,10 +191,25 @@ static void neither_side_spins_while_nothing_happens(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static void neither_side_spins_while_nothing_happens(void **state)
+{
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/socket", folder);
+    watch(PIPES);
+}
+
+static void nor_do_the_two_of_a_named_segment(void **state)
+{
+    (void)state;
+    (void)snprintf(path, sizeof path, "file:%s/segment", folder);
+    watch(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(neither_side_spins_while_nothing_happens),
+        cmocka_unit_test(nor_do_the_two_of_a_named_segment),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
