@@ -12,7 +12,7 @@
 # links=NAME    a pkg-config module that it needs (left out where absent), or one of our own parts:
 #               procedures, tools
 # The environment has VINE_SOURCE_DIR, VINE_BUILD_DIR, VINE_C_COMPILER, VINE_SANITIZE and, where it is
-# built, VINE_COMMAND: the path of the command.
+# built, VINE_COMMAND: the path of the command; VINE_WITHOUT is the path of tests/harness/without.c's.
 
 if(CMAKE_CROSSCOMPILING)
     # No cmocka for the other machine: our own harness speaks the part of its language that we use.
@@ -46,6 +46,9 @@ endforeach()
 if(CMAKE_CROSSCOMPILING)
     # An emulator stands in for the kernel: what is about the kernel itself may skip.
     list(APPEND VINE_TEST_ENVIRONMENT "VINE_TEST_EMULATED=1")
+endif()
+if(NOT CMAKE_CROSSCOMPILING)
+    list(APPEND VINE_TEST_ENVIRONMENT "VINE_WITHOUT=$<TARGET_FILE:without>")
 endif()
 if(TARGET vine)
     list(APPEND VINE_TEST_ENVIRONMENT "VINE_COMMAND=$<TARGET_FILE:vine>")

@@ -108,6 +108,9 @@ static void look_at_waitv(struct doctor_finding *finding)
     if (syscall(NUMBER_FUTEX_WAITV, NULL, 0, 0, NULL, 0) < 0 && errno == ENOSYS) {
         found(finding, DOCTOR_MISSING, "the kernel has none");
         advise(finding, "a kernel from 5.16 on");
+    } else if (errno == EPERM) {
+        found(finding, DOCTOR_MISSING, "refused: %s", strerror(errno));
+        advise(finding, "a seccomp filter (container) that lets futex_waitv pass");
     } else {
         found(finding, DOCTOR_THERE, "one wait for two words");
     }
@@ -136,8 +139,10 @@ static void look_at_pidfd(struct doctor_finding *finding)
 
     const int own = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (own < 0) {
+        const bool is_denied = errno == EPERM;
         found(finding, DOCTOR_MISSING, "no pidfd_open: %s", strerror(errno));
-        advise(finding, "a kernel from 5.3 on");
+        advise(finding, is_denied ? "a seccomp filter (container) that lets pidfd_open pass"
+                                  : "a kernel from 5.3 on");
         return;
     }
     close(own);
@@ -348,7 +353,7 @@ const struct doctor_check doctor_checks[] = {
     {"memfd seals", "named segments alone, for parties of one user", look_at_memfd},
     {"pidfd", "a peer's life is told by its process id and start time", look_at_pidfd},
     {"membarrier", "wait mode sleepy: a fence for each task", look_at_membarrier},
-    {"futex_waitv", "waits for two words look at each in turn", look_at_waitv},
+    {"futex_waitv", "a wait for two words is a short one for one of them", look_at_waitv},
     {"io_uring", "files and sockets go through epoll and plain calls", look_at_io_uring},
     {"huge pages", "ordinary pages", look_at_huge_pages},
     {"protection keys", "heaps are guarded by mprotect, or not at all", look_at_protection_keys},
