@@ -74,24 +74,32 @@ int vine_spsc_push(struct vine_spsc_producer *producer, const void *bytes, size_
     return vine__spsc_push(producer, bytes, size);
 }
 
-/* Fill the next `count` slots, all but the first sequence: each line is gone over once. */
+/* Fill `count` slots that lie one behind the other, the first of them for `position`. */
+VINE__ALWAYS_INLINE void fill_run(struct vine_slot *slot, uint64_t position,
+                                  const unsigned char *from, size_t size, uint64_t count)
+{
+    for (const uint64_t end = position + count; position != end; slot++) {
+        memcpy(slot->payload, from, size);
+        vine__store_relaxed_u64(&slot->sequence, ++position);
+        from += size;
+    }
+}
+
+/* Fill the next `count` slots, all but the first sequence. The first slot comes last: the consumer
+ * looks at it all the time, and its line had to be fetched back for the sequence. */
 VINE__ALWAYS_INLINE void fill(const struct vine_spsc_producer *producer, const void *messages,
                               size_t size, uint32_t count)
 {
     /* Locals, since for all the compiler knows the payload could be the handle. */
     const unsigned char *from = (const unsigned char *)messages;
-    struct vine_slot *end = producer->slots + producer->slot_count;
-    struct vine_slot *slot = vine__spsc_slot_at(producer, 0);
+    struct vine_slot *slots = producer->slots;
     const uint64_t first = producer->position;
+    const uint64_t index = (first + 1) & (producer->slot_count - 1);
+    const uint64_t run = vine__min_u64(count - 1, producer->slot_count - index);
 
-    memcpy(slot->payload, from, size);
-    for (uint64_t position = first + 1; position != first + count; position++) {
-        if (VINE__UNLIKELY(++slot == end))
-            slot = producer->slots;
-        from += size;
-        memcpy(slot->payload, from, size);
-        vine__store_relaxed_u64(&slot->sequence, position + 1);
-    }
+    fill_run(slots + index, first + 1, from + size, size, run);
+    fill_run(slots, first + 1 + run, from + (1 + run) * size, size, count - 1 - run);
+    memcpy(vine__spsc_slot_at(producer, 0)->payload, from, size);
 }
 
 int vine_spsc_push_burst(struct vine_spsc_producer *producer, const void *messages, size_t size,
@@ -120,25 +128,25 @@ int vine_spsc_pop(struct vine_spsc_consumer *consumer, void *ret_bytes)
     return vine__spsc_pop(consumer, ret_bytes);
 }
 
-/* Take what is there, at most `count_max`, and publish nothing. Returns how many. */
-static uint32_t take(struct vine_spsc_consumer *consumer, unsigned char *to, uint64_t count_max)
+/* Take what is there, at most `count_max` and none behind the last slot, and publish nothing.
+ * Returns how many. */
+static uint64_t take(struct vine_spsc_consumer *consumer, unsigned char *to, uint64_t count_max)
 {
-    const struct vine_slot *end = consumer->slots + consumer->slot_count;
     const struct vine_slot *slot = vine__spsc_next(consumer);
     const uint64_t first = consumer->position;
+    const uint64_t run = consumer->slot_count - (first & (consumer->slot_count - 1));
+    const uint64_t end = first + vine__min_u64(count_max, run);
     uint64_t position = first;
 
     /* C1 pairs with P2. What it is, if it is not this, vine__spsc_ready finds out. */
-    while (position != first + count_max &&
-           vine__load_acquire_u64(&slot->sequence) == position + 1) {
+    while (position != end && vine__load_acquire_u64(&slot->sequence) == position + 1) {
         memcpy(to, slot->payload, VINE_SPSC_BYTES);
         to += VINE_SPSC_BYTES;
+        slot++;
         position++;
-        if (VINE__UNLIKELY(++slot == end))
-            slot = consumer->slots;
     }
     consumer->position = position;
-    return (uint32_t)(position - first);
+    return position - first;
 }
 
 int vine_spsc_pop_burst(struct vine_spsc_consumer *consumer, void *ret_messages, uint32_t count_max)
@@ -151,8 +159,8 @@ int vine_spsc_pop_burst(struct vine_spsc_consumer *consumer, void *ret_messages,
     while (count < count_max) {
         /* As far as the next publication is due. */
         const uint64_t due = consumer->publish_every - (consumer->position - consumer->published);
-        const uint32_t taken = take(consumer, to + (size_t)count * VINE_SPSC_BYTES,
-                                    vine__min_u64(count_max - count, due));
+        const uint32_t taken = (uint32_t)take(consumer, to + (size_t)count * VINE_SPSC_BYTES,
+                                              vine__min_u64(count_max - count, due));
 
         count += taken;
         if (taken < due && count < count_max) {
