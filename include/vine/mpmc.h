@@ -12,10 +12,11 @@
  *           trusted use vine/spsc.h.
  * Limits:   2 .. VINE_MPMC_SLOTS_MAX slots, a power of two; VINE_MPMC_BYTES bytes a message.
  *
- * Each slot carries a stamp that says whose turn it is (D. Vyukov's bounded queue). Somebody who
+ * Each slot carries a stamp that says whose turn it is (D. Vyukov's bounded queue). A producer that
  * stalls, or dies, between taking a position and finishing with it keeps that one slot: after
- * `patience` the others step over it, lap by lap, until its owner comes back. A stalled producer's
- * message goes in at a later position; a message whose consumer died half way is lost.
+ * `patience` consumers step over it, and others lap by lap, until its owner comes back, whose
+ * message then goes in at a later position. A consumer holds up nobody: it copies first, and takes
+ * the message by the same step that frees the slot.
  *
  * Caveats:  messages of one producer are taken in order; those of several in the order in which
  *           they took their positions, but for the stalled.
@@ -36,9 +37,9 @@ VINE_BEGIN_DECLARATIONS
 struct vine_mpmc_control; /* what the parties share */
 struct vine_mpmc_slot;
 
-/* What has been in a handle's way, and since when; private. */
+/* What has been in a consumer's way, and since when; private. */
 struct vine_mpmc_obstacle {
-    uint64_t met;          /* position and stamp; UINT64_MAX for none */
+    uint64_t met;          /* a stamp; UINT64_MAX for none */
     uint64_t since;        /* ticks */
     uint32_t looks;        /* wraps */
     uint32_t is_somebodys; /* since then we know that the position is taken */
@@ -50,9 +51,9 @@ struct vine_mpmc {
     struct vine_mpmc_slot *slots;
     uint64_t slot_count;
     uint64_t patience_ticks;
-    struct vine_mpmc_obstacle to_push;
-    struct vine_mpmc_obstacle to_pop;
-    uint64_t stepped_over; /* slots of stalled owners */
+    uint64_t head; /* no message is before it */
+    struct vine_mpmc_obstacle obstacle;
+    uint64_t stepped_over; /* slots of stalled producers */
 };
 
 /* The bytes that a queue of `slot_count` slots takes; 0 for a count that is not possible. */
@@ -78,7 +79,7 @@ VINE_API VINE_MUST_CHECK int vine_mpmc_attach(struct vine_mpmc *queue, void *mem
 /* A handle for one more thread of this process. Any thread. */
 VINE_API void vine_mpmc_clone(struct vine_mpmc *clone, const struct vine_mpmc *queue);
 
-/* After how long to step over a slot whose owner does not finish; default VINE_MPMC_PATIENCE_NS.
+/* After how long to step over a slot whose producer does not finish; default VINE_MPMC_PATIENCE_NS.
  * The handle's thread. */
 VINE_API void vine_mpmc_set_patience(struct vine_mpmc *queue, uint64_t patience_ns);
 

@@ -2,25 +2,24 @@
 /*
  * The stamp of the slot that position p falls on, with N slots:
  *
- *   FREE p    --- producer of p --->  FULL p  --- consumer of p --->  FREE p+N
- *
- * A position is owned by who moves `tail` (a producer) or `head` (a consumer) over it by
- * compare-and-swap. Who finds the owner stalled turns the stamp to STUCK; both then step over the
- * slot's positions, raising the stamp lap by lap, and never touch its payload:
- *
- *   FREE p    --- a consumer at head = p, tail > p ----->  STUCK p
- *   FULL p-N  --- a producer at tail = p, head > p-N --->  STUCK p
+ *   FREE p    --- producer of p ------------------------>  FULL p
+ *   FULL p    --- whoever consumes it ------------------>  FREE p+N
+ *   FREE p    --- a consumer at p, tail > p, impatient -->  STUCK p
  *   STUCK v   --- a producer at tail = v+N ------------->  STUCK v+N
- *   STUCK v   --- the owner, back again ---------------->  FREE v+N
+ *   STUCK v   --- its producer, back again ------------->  FREE v+N
  *
- * The owner finds out because its own step is a compare-and-swap, too. A stamp only grows, and once
- * it is beyond p nothing is left to do at p: whoever finds tail or head there moves it on.
+ * All by compare-and-swap. A producer owns the position over which it moved `tail`, by one. Who
+ * finds it stalled turns the stamp to STUCK; all then step over the slot's positions, lap by lap,
+ * and never touch its payload; the producer finds out by its own step. A consumer owns nothing: it
+ * copies first, and the message is its own if the stamp still was FULL p when it freed the slot. So
+ * one that stalls holds nobody up, and one that dies takes nothing with it.
  *
- * M1 (release) of each of those steps pairs with M2 (acquire) of whoever reads the stamp before
- * touching the payload. M3 (release), the step of a cursor, pairs with M4 (acquire) of whoever goes
- * by it: a stamp is never older than the cursor that led to it.
+ * `head` is a hint: no position before it is FULL. It may lag or even go back by the store of a
+ * consumer that slept; each handle keeps its own, too, and goes by the later one.
  *
- *   0 <= tail - head <= N, but for positions that are void.
+ * M1 (release) of each step of a stamp pairs with M2 (acquire) of whoever reads it before touching
+ * the payload. M3 (release), the step of a cursor, pairs with M4 (acquire) of whoever goes by it: a
+ * stamp is never older than the cursor that led to it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -111,8 +110,7 @@ int vine_mpmc_attach(struct vine_mpmc *queue, void *memory, size_t size_bytes)
         .control = control,
         .slots = (struct vine_mpmc_slot *)(control + 1),
         .slot_count = slot_count,
-        .to_push.met = UINT64_MAX,
-        .to_pop.met = UINT64_MAX,
+        .obstacle.met = UINT64_MAX,
     };
     vine_mpmc_set_patience(queue, VINE_MPMC_PATIENCE_NS);
     return 0;
@@ -125,8 +123,7 @@ void vine_mpmc_clone(struct vine_mpmc *clone, const struct vine_mpmc *queue)
         .slots = queue->slots,
         .slot_count = queue->slot_count,
         .patience_ticks = queue->patience_ticks,
-        .to_push.met = UINT64_MAX,
-        .to_pop.met = UINT64_MAX,
+        .obstacle.met = UINT64_MAX,
     };
 }
 
@@ -135,34 +132,37 @@ void vine_mpmc_set_patience(struct vine_mpmc *queue, uint64_t patience_ns)
     queue->patience_ticks = vine__clock_ns_to_ticks(patience_ns);
 }
 
-/* We met `stamp` at the position that is next. Has it been in our way for as long as our patience
- * lasts? */
-static bool patience_is_over(const struct vine_mpmc *queue, struct vine_mpmc_obstacle *obstacle,
-                             uint64_t position, uint64_t stamp)
-{
-    const uint64_t met = position << 2 ^ stamp << 32 ^ stamp;
+/* A payload is copied word by word: a consumer may still read what it will not get. */
+#define WORDS (VINE_MPMC_BYTES / sizeof(uint64_t))
 
-    if (queue->patience_ticks == 0)
-        return true;
-    if (obstacle->met != met) {
-        *obstacle = (struct vine_mpmc_obstacle){.met = met, .since = vine__clock_ticks()};
-        return false;
+VINE__ALWAYS_INLINE void write_payload(struct vine_mpmc_slot *slot, const void *bytes)
+{
+    for (size_t n = 0; n < WORDS; n++) {
+        uint64_t word;
+
+        memcpy(&word, (const unsigned char *)bytes + n * sizeof(word), sizeof(word));
+        vine__store_relaxed_u64(&slot->payload[n], word);
     }
-    obstacle->looks++;
-    if (obstacle->looks > LOOKS_FIRST && obstacle->looks % LOOKS_A_CLOCK != 0)
-        return false;
-    return vine__clock_ticks() - obstacle->since >= queue->patience_ticks;
 }
 
-/* Give a slot back that we own, whose stamp is `expected` unless the others lost patience. Returns
- * whether they did not. */
-static bool finish(struct vine_mpmc *queue, struct vine_mpmc_slot *slot, uint64_t expected,
-                   uint64_t next)
+VINE__ALWAYS_INLINE void read_payload(const struct vine_mpmc_slot *slot, void *ret_bytes)
 {
-    uint64_t found = expected;
+    for (size_t n = 0; n < WORDS; n++) {
+        const uint64_t word = vine__load_relaxed_u64(&slot->payload[n]);
+
+        memcpy((unsigned char *)ret_bytes + n * sizeof(word), &word, sizeof(word));
+    }
+}
+
+/* Make the slot of a position that we own FULL. Returns false if the others have lost patience;
+ * then the slot is given back. */
+static bool finish(struct vine_mpmc *queue, struct vine_mpmc_slot *slot, uint64_t position)
+{
+    uint64_t found = stamp_of(position, VINE__MPMC_FREE);
 
     /* M1 pairs with M2. */
-    if (vine__compare_exchange_acq_rel_u64(&slot->stamp, &found, next))
+    if (vine__compare_exchange_acq_rel_u64(&slot->stamp, &found,
+                                           stamp_of(position, VINE__MPMC_FULL)))
         return true;
     /* Ends: each failure is a lap of the others. */
     while (!vine__compare_exchange_acq_rel_u64(
@@ -171,26 +171,19 @@ static bool finish(struct vine_mpmc *queue, struct vine_mpmc_slot *slot, uint64_
     return false;
 }
 
-/* Move over a position that is void. It does not matter who does. M3 pairs with M4. */
-static void step_over(uint64_t *word, uint64_t position)
+/* Move the tail over a position that is void. It does not matter who does. M3 pairs with M4. */
+static void step_over(struct vine_mpmc *queue, uint64_t position)
 {
-    (void)vine__compare_exchange_acq_rel_u64(word, &position, position + 1);
+    (void)vine__compare_exchange_acq_rel_u64(&queue->control->tail.value, &position, position + 1);
 }
 
 enum verdict {
     TAKE,
     SKIP,  /* this position needs nobody any more */
+    VOID,  /* the same, since its owner stalled */
     AGAIN, /* something moved: look again */
-    STOP,  /* full, empty, or somebody is not done yet */
-    STRANGE,
+    STOP,  /* full, empty, or somebody is not done yet; or a stamp that no party writes */
 };
-
-/* A stamp is never further ahead of its cursor than a few laps; one that is was written by nobody
- * of ours (or the cursor was read long ago), and is not worth stepping up to. */
-static bool is_beyond(const struct vine_mpmc *queue, uint64_t at, uint64_t position)
-{
-    return at - position - 1 < 4 * queue->slot_count;
-}
 
 /* What a producer makes of the stamp that it found at `position`, which is or was the tail. */
 static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *slot,
@@ -198,36 +191,33 @@ static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *s
 {
     const uint64_t at = position_of(stamp);
 
-    if (at == position && state_of(stamp) == VINE__MPMC_FREE)
-        return TAKE;
-    if (is_beyond(queue, at, position) || at == position)
-        return SKIP; /* taken and full, or void */
-    if (at + queue->slot_count != position)
-        return STRANGE;
-
-    /* The lap before is not over for this slot. Full, or is its owner late? Only a consumer that
-     * has taken its position can be late, so that tail - head stays within N. */
-    if ((int64_t)(vine__load_acquire_u64(&queue->control->head.value) - at) <= 0)
-        return STOP;
-    /* Whoever moved the head over it has changed the stamp. */
-    if (state_of(stamp) == VINE__MPMC_FREE)
-        return vine__load_acquire_u64(&slot->stamp) == stamp ? STRANGE : AGAIN;
-    if (state_of(stamp) == VINE__MPMC_FULL &&
-        !patience_is_over(queue, &queue->to_push, position, stamp))
+    if (at == position)
+        return state_of(stamp) == VINE__MPMC_FREE ? TAKE : SKIP;
+    /* The tail was read long ago. A stamp that is many laps ahead was written by nobody of ours,
+     * and is not worth stepping up to. */
+    if (at - position - 1 < 4 * queue->slot_count)
+        return SKIP;
+    if (at + queue->slot_count != position || state_of(stamp) != VINE__MPMC_STUCK)
         return STOP;
     if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
                                             stamp_of(position, VINE__MPMC_STUCK)))
         return AGAIN;
     queue->stepped_over++;
-    return SKIP;
+    return VOID;
 }
 
 int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
 {
     uint64_t *tail = &queue->control->tail.value;
+    unsigned char padded[VINE_MPMC_BYTES];
+    const void *whole = bytes;
 
     if (size > VINE_MPMC_BYTES)
         return -EINVAL;
+    if (VINE__UNLIKELY(size < VINE_MPMC_BYTES)) {
+        memset(padded, 0, sizeof(padded));
+        whole = memcpy(padded, bytes, size);
+    }
     /* Lock-free: we go round again only if somebody else made a step. */
     for (;;) {
         uint64_t position = vine__load_acquire_u64(tail); /* M4 pairs with M3 */
@@ -240,29 +230,43 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
             /* M3 pairs with M4. */
             if (!vine__compare_exchange_acq_rel_u64(tail, &position, position + 1))
                 break;
-            if (size == VINE_MPMC_BYTES) /* the commonest; as a constant it is four moves */
-                memcpy(slot->payload, bytes, VINE_MPMC_BYTES);
-            else
-                memcpy(slot->payload, bytes, size);
-            if (finish(queue, slot, stamp, stamp_of(position, VINE__MPMC_FULL)))
+            write_payload(slot, whole);
+            if (finish(queue, slot, position))
                 return 0;
             /* We were too slow: at a later position, then. The slot that we gave back may be what
              * somebody sleeps for, and no pop tells. */
             vine_mpmc_wake_producers(queue, UINT32_MAX);
             break;
         case SKIP:
-            step_over(tail, position);
+        case VOID:
+            step_over(queue, position);
             break;
         case AGAIN:
             break;
-        case STRANGE: /* a stamp that no party writes */
         case STOP:
             return -EAGAIN;
         }
     }
 }
 
-/* What a consumer makes of the stamp that it found at `position`, which is or was the head. */
+/* We met `stamp`, of a message that is not there, at the head. Has it been in our way for as long
+ * as our patience lasts? */
+static bool patience_is_over(const struct vine_mpmc *queue, struct vine_mpmc_obstacle *obstacle,
+                             uint64_t stamp)
+{
+    if (queue->patience_ticks == 0)
+        return true;
+    if (obstacle->met != stamp) {
+        *obstacle = (struct vine_mpmc_obstacle){.met = stamp, .since = vine__clock_ticks()};
+        return false;
+    }
+    obstacle->looks++;
+    if (obstacle->looks > LOOKS_FIRST && obstacle->looks % LOOKS_A_CLOCK != 0)
+        return false;
+    return vine__clock_ticks() - obstacle->since >= queue->patience_ticks;
+}
+
+/* What a consumer makes of the stamp that it found at `position`, before which nothing is left. */
 static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *slot,
                               uint64_t position, uint64_t stamp)
 {
@@ -270,18 +274,18 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
 
     if (at == position && state_of(stamp) == VINE__MPMC_FULL)
         return TAKE;
-    if (is_beyond(queue, at, position) || (at == position && state_of(stamp) == VINE__MPMC_STUCK))
-        return SKIP; /* taken by another, or void */
-    if (at + queue->slot_count == position)
-        return STOP; /* the lap before is not over for this slot: nothing was pushed here since */
+    if (at == position && state_of(stamp) == VINE__MPMC_STUCK)
+        return VOID;
+    if ((int64_t)(at - position) > 0)
+        return SKIP; /* taken by another */
     if (at != position)
-        return STRANGE;
+        return STOP; /* void in the lap before, and nothing was pushed here since */
 
     /* Empty, or is its producer late? We ask seldom, for `tail` is the producers' line; so a first
      * answer does not tell for how long, and patience begins with it. */
-    struct vine_mpmc_obstacle *obstacle = &queue->to_pop;
+    struct vine_mpmc_obstacle *obstacle = &queue->obstacle;
 
-    if (!patience_is_over(queue, obstacle, position, stamp))
+    if (!patience_is_over(queue, obstacle, stamp))
         return STOP;
     if (vine__load_acquire_u64(&queue->control->tail.value) == position) {
         obstacle->met = UINT64_MAX;
@@ -297,40 +301,53 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
                                             stamp_of(position, VINE__MPMC_STUCK)))
         return AGAIN;
     queue->stepped_over++;
-    return SKIP;
+    return VOID;
+}
+
+/* Nothing is left before `position`. M3 pairs with M4. A plain store: see the top. */
+static void set_head(struct vine_mpmc *queue, uint64_t position)
+{
+    queue->head = position;
+    vine__store_release_u64(&queue->control->head.value, position);
 }
 
 int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
 {
-    uint64_t *head = &queue->control->head.value;
+    const uint64_t head = vine__mpmc_head(queue);
+    uint64_t position = head;
 
     /* Lock-free: we go round again only if somebody else made a step. */
     for (;;) {
-        uint64_t position = vine__load_acquire_u64(head); /* M4 pairs with M3 */
         struct vine_mpmc_slot *slot = &queue->slots[position & (queue->slot_count - 1)];
         /* M2 pairs with M1: the payload is there once the stamp says so. */
-        const uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
+        uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
 
         switch (judge_pop(queue, slot, position, stamp)) {
         case TAKE:
-            /* M3 pairs with M4. */
-            if (!vine__compare_exchange_acq_rel_u64(head, &position, position + 1))
+            read_payload(slot, ret_bytes);
+            /* M1: the copy is finished before anybody writes there again. If the stamp is still
+             * what it was, nobody has meanwhile. */
+            if (!vine__compare_exchange_acq_rel_u64(
+                    &slot->stamp, &stamp, stamp_of(position + queue->slot_count, VINE__MPMC_FREE)))
                 break;
-            memcpy(ret_bytes, slot->payload, VINE_MPMC_BYTES);
-            (void)finish(queue, slot, stamp,
-                         stamp_of(position + queue->slot_count, VINE__MPMC_FREE));
+            set_head(queue, position + 1);
             return 0;
-        case SKIP:
+        case VOID:
             /* The producer that made it void may not have moved the tail yet. */
-            step_over(&queue->control->tail.value, position);
-            step_over(head, position);
+            step_over(queue, position);
+            position++;
             /* Room, of which no pop tells. */
             vine_mpmc_wake_producers(queue, UINT32_MAX);
             break;
+        case SKIP:
+            /* All that this slot held up to a lap before its stamp is gone. */
+            position = vine__max_u64(position, position_of(stamp) - queue->slot_count) + 1;
+            break;
         case AGAIN:
             break;
-        case STRANGE: /* a stamp that no party writes */
         case STOP:
+            if (position != head)
+                set_head(queue, position);
             return -EAGAIN;
         }
     }
@@ -362,7 +379,7 @@ int vine_mpmc_pop_burst(struct vine_mpmc *queue, void *ret_messages, uint32_t co
 
 uint32_t vine_mpmc_used(const struct vine_mpmc *queue)
 {
-    const uint64_t head = vine__load_acquire_u64(&queue->control->head.value);
+    const uint64_t head = vine__mpmc_head(queue);
     const uint64_t used = vine__load_acquire_u64(&queue->control->tail.value) - head;
 
     /* The two are not read at one moment. */

@@ -15,6 +15,7 @@
 #include <vine/mpmc.h>
 
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
 #define VINE__MPMC_MAGIC 0x31434d504d454e56ULL /* "VNEMPMC1" */
 
@@ -38,7 +39,7 @@ struct vine_mpmc_control {
     uint32_t slot_bytes;
     unsigned char unused[48];
     struct vine_mpmc_word tail; /* the next position to be filled; producers */
-    struct vine_mpmc_word head; /* the next position to be taken; consumers */
+    struct vine_mpmc_word head; /* no message is before it, but it may lag; consumers */
     struct vine_mpmc_sleepers for_message;
     struct vine_mpmc_sleepers for_space;
 } __attribute__((aligned(64)));
@@ -46,13 +47,13 @@ struct vine_mpmc_control {
 /* The stamp is a position, shifted by two, and what the slot is doing at it. */
 struct vine_mpmc_slot {
     uint64_t stamp;
-    unsigned char payload[VINE_MPMC_BYTES];
+    uint64_t payload[VINE_MPMC_BYTES / sizeof(uint64_t)];
 } __attribute__((aligned(64)));
 
 enum vine__mpmc_state {
     VINE__MPMC_FREE = 0,  /* waits for the producer of this position */
     VINE__MPMC_FULL = 1,  /* holds the message of this position */
-    VINE__MPMC_STUCK = 2, /* its owner stalled; positions up to this one are void */
+    VINE__MPMC_STUCK = 2, /* its producer stalled; positions up to this one are void */
 };
 
 VINE_STATIC_ASSERT(sizeof(struct vine_mpmc_slot) == 64, "a slot is a line");
@@ -64,5 +65,13 @@ VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, head) == 128, "a line of i
 VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, for_message) == 192, "a line of its own");
 VINE_STATIC_ASSERT(offsetof(struct vine_mpmc_control, for_space) == 256, "a line of its own");
 VINE_STATIC_ASSERT(sizeof(struct vine_mpmc_control) == 320, "the slots follow");
+
+/* Where a consumer looks first. M4 pairs with M3. */
+VINE__ALWAYS_INLINE uint64_t vine__mpmc_head(const struct vine_mpmc *queue)
+{
+    const uint64_t shared = vine__load_acquire_u64(&queue->control->head.value);
+
+    return (int64_t)(shared - queue->head) > 0 ? shared : queue->head;
+}
 
 #endif

@@ -14,7 +14,7 @@
 static int look_for_message(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
-    const uint64_t head = vine__load_acquire_u64(&queue->control->head.value);
+    const uint64_t head = vine__mpmc_head(queue);
     const uint64_t stamp =
         vine__load_acquire_u64(&queue->slots[head & (queue->slot_count - 1)].stamp);
 
@@ -36,7 +36,7 @@ static int look_for_space(void *end)
 static bool is_message_held(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
-    const uint64_t head = vine__load_acquire_u64(&queue->control->head.value);
+    const uint64_t head = vine__mpmc_head(queue);
 
     return vine__load_acquire_u64(&queue->control->tail.value) != head;
 }
@@ -46,7 +46,7 @@ static bool is_space_held(void *end)
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
     const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
 
-    return tail - vine__load_acquire_u64(&queue->control->head.value) < queue->slot_count;
+    return tail - vine__mpmc_head(queue) < queue->slot_count;
 }
 
 static int wait_on(struct vine_mpmc *queue, struct vine_waiter *waiter,
