@@ -86,8 +86,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     if (size_bytes < 1 + FIELDS)
         return 0;
     memcpy((unsigned char *)&hello + sizeof hello.head, bytes + 1, FIELDS);
-    if ((bytes[0] & 1) != 0)
-        hello.major = VINE_TALK_MAJOR;
     if ((bytes[0] & 2) != 0)
         hello.half_bytes = VINE__HALF_BYTES;
 

@@ -78,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         if (fd >= 0)
             close(fd);
     } else {
-        VINE_ASSERT(error == -VINE_EPROTOCOL && why[0] != 0 && fd == -1);
+        VINE_ASSERT(error == -VINE_EPROTOCOL || error == -VINE_EVERSION);
+        VINE_ASSERT(why[0] != 0 && fd == -1);
     }
 
     /* No descriptor stays open. */

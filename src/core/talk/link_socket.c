@@ -245,7 +245,7 @@ int vine__link_connect(struct vine__link *link, const char *path,
 
     const struct vine_talk_welcome *welcome = &answer.welcome;
 
-    if (welcome->major != VINE_TALK_MAJOR || welcome->minor > VINE_TALK_MINOR) {
+    if (welcome->minor > VINE_TALK_MINOR) {
         (void)snprintf(wish->why, wish->why_size, "the appliance speaks version %u.%u, we %u.%u",
                        welcome->major, welcome->minor, VINE_TALK_MAJOR, VINE_TALK_MINOR);
         error = -VINE_EVERSION;
@@ -321,15 +321,8 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
     memset(half, 0, sizeof *half);
     grant->why[0] = 0;
 
-    int error = 0;
+    int error = know_peer(link, &agreement.peer_uid, grant->why, grant->why_size);
 
-    if (hello->major != VINE_TALK_MAJOR) {
-        (void)snprintf(grant->why, grant->why_size, "version %u.%u is spoken here, not %u.%u",
-                       VINE_TALK_MAJOR, VINE_TALK_MINOR, hello->major, hello->minor);
-        error = -VINE_EVERSION;
-        goto fail;
-    }
-    error = know_peer(link, &agreement.peer_uid, grant->why, grant->why_size);
     if (!error)
         error = vine__mirror_open(mirror, half_fd, hello->half_bytes, hello->uuid,
                                   agreement.memory_max_bytes - VINE__HALF_BYTES, grant->why,

@@ -47,13 +47,14 @@ int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *re
 
     memset(&any, 0, sizeof any);
 
-    const int error = vine__peer_receive(socket_fd, &message, timeout_ns);
+    int error = vine__peer_receive(socket_fd, &message, timeout_ns);
 
     if (error) {
         if (error == -VINE_EPROTOCOL)
             (void)snprintf(why, why_size, "a message too long or with too many descriptors");
         return error;
     }
+    error = -VINE_EPROTOCOL;
     if (message.size_bytes < sizeof any.head || any.head.magic != VINE_TALK_MAGIC) {
         (void)snprintf(why, why_size, "a message of %zu bytes that is none of Vine's",
                        message.size_bytes);
@@ -64,6 +65,15 @@ int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *re
 
     if (type >= sizeof shapes / sizeof shapes[0] || shapes[type].size_bytes == 0) {
         (void)snprintf(why, why_size, "a message of the unknown type %u", type);
+        goto fail;
+    }
+    /* Another major version may change everything but the place where it says so. */
+    if ((type == VINE_TALK_HELLO || type == VINE_TALK_WELCOME) &&
+        message.size_bytes >= offsetof(struct vine_talk_hello, channels_max) &&
+        any.hello.major != VINE_TALK_MAJOR) {
+        (void)snprintf(why, why_size, "version %u.%u is spoken here, not %u.%u", VINE_TALK_MAJOR,
+                       VINE_TALK_MINOR, any.hello.major, any.hello.minor);
+        error = -VINE_EVERSION;
         goto fail;
     }
     /* A later minor version may say more than we understand, never less. */
@@ -85,7 +95,7 @@ int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *re
 
 fail:
     vine__peer_message_close(&message);
-    return -VINE_EPROTOCOL;
+    return error;
 }
 
 void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char *text)

@@ -35,7 +35,8 @@ VINE_MUST_CHECK int vine__talk_send(int socket_fd, const void *message, int fd,
                                     uint64_t timeout_ns);
 
 /* Returns 0 and the message, with its descriptor or -1 in *ret_fd; as vine__peer_receive;
- * -VINE_EPROTOCOL  not a message of ours, with a sentence in `why`. */
+ * -VINE_EPROTOCOL  not a message of ours, -VINE_EVERSION one of another major version; with a
+ * sentence in `why`. */
 VINE_MUST_CHECK int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message,
                                        int *ret_fd, uint64_t timeout_ns, char *why,
                                        size_t why_size);
