@@ -296,8 +296,10 @@ static void a_ring_ends_with_its_extent_and_not_beyond(void **state)
 
             memset(ring, 0, bytes);
             tell_of_a_ring(fixture, slots, extent, at);
-            assert_int_equal(raw_ping(bad, 0), 0);
-            assert_int_equal(vine__load_acquire_u32(&theirs->state), 1);
+            /* The visit that answers a ping may have looked for channels before. */
+            do
+                assert_int_equal(raw_ping(bad, 0), 0);
+            while (vine__load_acquire_u32(&theirs->state) == 0);
             assert_int_equal(
                 vine_spsc_producer_init(&channel->producer, ring, slots, &theirs->consumed.value),
                 0);
