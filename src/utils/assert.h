@@ -31,4 +31,11 @@ __attribute__((noreturn, cold, noinline)) void vine__assert_failed(const char *c
 
 #define VINE_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 
+/* What crosses a boundary: a line for each struct's size, and one for each of its fields
+ * (tests/tidy/check_layouts.sh). `offsetof` is the includer's. */
+#define VINE_LAYOUT(type, bytes)                                                                   \
+    VINE_STATIC_ASSERT(sizeof(struct type) == (bytes), #type " has " #bytes " bytes")
+#define VINE_FIELD(type, field, at)                                                                \
+    VINE_STATIC_ASSERT(offsetof(struct type, field) == (at), #type "." #field " lies at " #at)
+
 #endif

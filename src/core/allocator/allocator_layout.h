@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * allocator_layout.h - what the books of an allocator look like.
+ * allocator_layout.h - what the books of an allocator look like. Of shared ones every byte is in
+ * docs/formats/allocator.md.
  *
  * The books are position-independent: blocks are named by their index in the table of blocks, parts
  * of the extent by granules from its start. In shared memory header, table and extent lie behind
@@ -131,37 +132,54 @@ struct vine__allocator_header {
     ((uint32_t)(sizeof(struct vine__allocator_header) << 16 | sizeof(struct vine__block) << 8 |    \
                 VINE__BUCKET_CHOICES << 3 | VINE__SUB_BITS))
 
-VINE_STATIC_ASSERT(sizeof(struct vine__block) == 32, "a bucket is two cache lines");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, state_units) == 4, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, before) == 8, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, after) == 12, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, list_before) == 16, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, list_after) == 20, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, slack_bytes) == 16, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, generation) == 20, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, references) == 24, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, type) == 28, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, before_is_free) == 30, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__block, after_is_free) == 31, "layout");
-VINE_STATIC_ASSERT(sizeof(struct vine__quick_list) == 8, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, version) == 8, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, fingerprint) == 12, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, status) == 16, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, strategy) == 20, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, granule_bytes) == 24, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, unit_count) == 28, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, total_bytes) == 32, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, table_offset) == 40, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, extent_offset) == 48, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, owner) == 64, "a line of its own");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, wake_sequence) == 72, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sleeper) == 76, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, table_bits) == 128, "a line begins");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, live_bytes) == 160, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, octaves) == 176, "layout");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, sub) == 192, "a line begins");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, bins) == 320, "a line begins");
-VINE_STATIC_ASSERT(offsetof(struct vine__allocator_header, quick) == 4416, "a line begins");
-VINE_STATIC_ASSERT(sizeof(struct vine__allocator_header) == 6720, "layout");
+/* clang-format off: one field a line. Who writes what is on lines of its own: 64, 128. */
+VINE_LAYOUT(vine__block, 32); /* a bucket is two cache lines */
+VINE_FIELD(vine__block, key, 0);
+VINE_FIELD(vine__block, state_units, 4);
+VINE_FIELD(vine__block, before, 8);
+VINE_FIELD(vine__block, after, 12);
+VINE_FIELD(vine__block, list_before, 16);
+VINE_FIELD(vine__block, list_after, 20);
+VINE_FIELD(vine__block, slack_bytes, 16);
+VINE_FIELD(vine__block, generation, 20);
+VINE_FIELD(vine__block, references, 24);
+VINE_FIELD(vine__block, type, 28);
+VINE_FIELD(vine__block, before_is_free, 30);
+VINE_FIELD(vine__block, after_is_free, 31);
+VINE_LAYOUT(vine__quick_list, 8);
+VINE_FIELD(vine__quick_list, head, 0);
+VINE_FIELD(vine__quick_list, count, 4);
+VINE_FIELD(vine__quick_list, count_max, 6);
+VINE_LAYOUT(vine__allocator_header, 6720);
+VINE_FIELD(vine__allocator_header, magic, 0);
+VINE_FIELD(vine__allocator_header, version, 8);
+VINE_FIELD(vine__allocator_header, fingerprint, 12);
+VINE_FIELD(vine__allocator_header, status, 16);
+VINE_FIELD(vine__allocator_header, strategy, 20);
+VINE_FIELD(vine__allocator_header, granule_bytes, 24);
+VINE_FIELD(vine__allocator_header, unit_count, 28);
+VINE_FIELD(vine__allocator_header, total_bytes, 32);
+VINE_FIELD(vine__allocator_header, table_offset, 40);
+VINE_FIELD(vine__allocator_header, extent_offset, 48);
+VINE_FIELD(vine__allocator_header, owner, 64);
+VINE_FIELD(vine__allocator_header, wake_sequence, 72);
+VINE_FIELD(vine__allocator_header, sleeper, 76);
+VINE_FIELD(vine__allocator_header, table_bits, 128);
+VINE_FIELD(vine__allocator_header, entries_max, 132);
+VINE_FIELD(vine__allocator_header, entry_count, 136);
+VINE_FIELD(vine__allocator_header, live_count, 140);
+VINE_FIELD(vine__allocator_header, free_count, 144);
+VINE_FIELD(vine__allocator_header, quick_count, 148);
+VINE_FIELD(vine__allocator_header, live_units, 152);
+VINE_FIELD(vine__allocator_header, quick_units, 156);
+VINE_FIELD(vine__allocator_header, live_bytes, 160);
+VINE_FIELD(vine__allocator_header, cursor_units, 168);
+VINE_FIELD(vine__allocator_header, repairs, 172);
+VINE_FIELD(vine__allocator_header, octaves, 176);
+VINE_FIELD(vine__allocator_header, sub, 192);
+VINE_FIELD(vine__allocator_header, bins, 320);
+VINE_FIELD(vine__allocator_header, quick, 4416);
+VINE_STATIC_ASSERT(VINE__ALLOCATOR_FINGERPRINT == 0x1a402085u, "docs/formats/allocator.md");
+/* clang-format on */
 
 #endif

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "utils/assert.h"
+
 #define VINE__SEGMENT_MAGIC         UINT64_C(0x31474553454e4956) /* the bytes "VINESEG1" */
 #define VINE__SEGMENT_VERSION_MAJOR 1
 #define VINE__SEGMENT_VERSION_MINOR 0
@@ -90,38 +92,38 @@ struct vine__segment_header {
     uint64_t reserved_3[376];
 };
 
-#define VINE__SEGMENT_OFFSET(field, offset)                                                        \
-    _Static_assert(offsetof(struct vine__segment_header, field) == (offset),                       \
-                   #field " lies at " #offset)
-
-VINE__SEGMENT_OFFSET(magic, 0);
-VINE__SEGMENT_OFFSET(version_major, 8);
-VINE__SEGMENT_OFFSET(version_minor, 10);
-VINE__SEGMENT_OFFSET(status, 12);
-VINE__SEGMENT_OFFSET(fingerprint, 16);
-VINE__SEGMENT_OFFSET(features, 24);
-VINE__SEGMENT_OFFSET(generation, 32);
-VINE__SEGMENT_OFFSET(size_bytes, 40);
-VINE__SEGMENT_OFFSET(identity, 48);
-VINE__SEGMENT_OFFSET(owner_uid, 64);
-VINE__SEGMENT_OFFSET(peer_uid, 68);
-VINE__SEGMENT_OFFSET(header_bytes, 72);
-VINE__SEGMENT_OFFSET(line_bytes, 76);
-VINE__SEGMENT_OFFSET(slot_bytes, 80);
-VINE__SEGMENT_OFFSET(extent_count, 84);
-VINE__SEGMENT_OFFSET(name_flags, 88);
-VINE__SEGMENT_OFFSET(reserved_1, 92);
-VINE__SEGMENT_OFFSET(claim, 128);
-VINE__SEGMENT_OFFSET(sides, 192);
-VINE__SEGMENT_OFFSET(reserved_2, 320);
-VINE__SEGMENT_OFFSET(specs, 384);
-VINE__SEGMENT_OFFSET(extent_bytes, 576);
-VINE__SEGMENT_OFFSET(reserved_3, 1088);
-_Static_assert(sizeof(struct vine__segment_holder) == VINE__SEGMENT_LINE_BYTES,
-               "a holder fills a line");
-_Static_assert(sizeof(struct vine__segment_spec) == 24, "a spec has 24 bytes");
-_Static_assert(sizeof(struct vine__segment_header) == VINE__SEGMENT_HEADER_BYTES,
-               "the header fills a page");
+/* clang-format off: one field a line */
+VINE_LAYOUT(vine__segment_holder, 64);
+VINE_FIELD(vine__segment_holder, word, 0);
+VINE_FIELD(vine__segment_holder, scope, 8);
+VINE_FIELD(vine__segment_holder, claims, 16);
+VINE_LAYOUT(vine__segment_spec, 24);
+VINE_FIELD(vine__segment_spec, kind, 0);
+VINE_FIELD(vine__segment_spec, flags, 4);
+VINE_FIELD(vine__segment_spec, offset_bytes, 8);
+VINE_FIELD(vine__segment_spec, size_bytes, 16);
+VINE_LAYOUT(vine__segment_header, 4096);
+VINE_FIELD(vine__segment_header, magic, 0);
+VINE_FIELD(vine__segment_header, version_major, 8);
+VINE_FIELD(vine__segment_header, version_minor, 10);
+VINE_FIELD(vine__segment_header, status, 12);
+VINE_FIELD(vine__segment_header, fingerprint, 16);
+VINE_FIELD(vine__segment_header, features, 24);
+VINE_FIELD(vine__segment_header, generation, 32);
+VINE_FIELD(vine__segment_header, size_bytes, 40);
+VINE_FIELD(vine__segment_header, identity, 48);
+VINE_FIELD(vine__segment_header, owner_uid, 64);
+VINE_FIELD(vine__segment_header, peer_uid, 68);
+VINE_FIELD(vine__segment_header, header_bytes, 72);
+VINE_FIELD(vine__segment_header, line_bytes, 76);
+VINE_FIELD(vine__segment_header, slot_bytes, 80);
+VINE_FIELD(vine__segment_header, extent_count, 84);
+VINE_FIELD(vine__segment_header, name_flags, 88);
+VINE_FIELD(vine__segment_header, claim, 128);
+VINE_FIELD(vine__segment_header, sides, 192);
+VINE_FIELD(vine__segment_header, specs, 384);
+VINE_FIELD(vine__segment_header, extent_bytes, 576);
+/* clang-format on */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the header is little-endian and is read in place");
 

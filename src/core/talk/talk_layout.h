@@ -15,6 +15,8 @@
 #include <vine/base.h>
 #include <vine/spsc.h>
 
+#include "utils/assert.h"
+
 #define VINE_TALK_CHANNELS_MAX 64
 #define VINE_TALK_EXTENTS_MAX  64
 #define VINE_TALK_UNIT         64 /* bytes that a token's offset counts in */
@@ -169,32 +171,41 @@ struct vine_wire_acquire {
     uint32_t reserved;
 };
 
-/* clang-format off */
-#define VINE_LAYOUT(type, size)     _Static_assert(sizeof(struct type) == (size), #type)
-#define VINE_FIELD(type, field, at) _Static_assert(offsetof(struct type, field) == (at), #type)
-VINE_LAYOUT(vine_line_u32, VINE_CACHE_LINE);
-VINE_LAYOUT(vine_line_u64, VINE_CACHE_LINE);
+/* clang-format off: one field a line */
+VINE_LAYOUT(vine_line_u32, 64);
+VINE_FIELD(vine_line_u32, value, 0);
+VINE_LAYOUT(vine_line_u64, 64);
+VINE_FIELD(vine_line_u64, value, 0);
 VINE_LAYOUT(vine_board_layout, 512);
+VINE_FIELD(vine_board_layout, sleep_epoch, 0);
 VINE_FIELD(vine_board_layout, wake_count, 64);
 VINE_FIELD(vine_board_layout, channels, 128);
 VINE_FIELD(vine_board_layout, closed, 192);
 VINE_FIELD(vine_board_layout, epoch, 256);
+VINE_FIELD(vine_board_layout, channels_max, 260);
+VINE_FIELD(vine_board_layout, tasks_max, 264);
+VINE_FIELD(vine_board_layout, features, 268);
 VINE_LAYOUT(vine_channel_layout, 192);
+VINE_FIELD(vine_channel_layout, state, 0);
 VINE_FIELD(vine_channel_layout, slot_count, 4);
 VINE_FIELD(vine_channel_layout, ring_extent, 8);
 VINE_FIELD(vine_channel_layout, ring_offset_units, 12);
 VINE_FIELD(vine_channel_layout, wait_mode, 16);
 VINE_FIELD(vine_channel_layout, consumed, 64);
 VINE_FIELD(vine_channel_layout, sleeping, 128);
-VINE_LAYOUT(vine_half_layout, 512 + 64 * 192);
-VINE_LAYOUT(vine_wire_submission, VINE_SPSC_BYTES);
+VINE_LAYOUT(vine_half_layout, 12800);
+VINE_FIELD(vine_half_layout, board, 0);
+VINE_FIELD(vine_half_layout, channels, 512);
+VINE_LAYOUT(vine_wire_submission, 56);
+VINE_FIELD(vine_wire_submission, operation, 0);
 VINE_FIELD(vine_wire_submission, procedure, 8);
 VINE_FIELD(vine_wire_submission, accelerator, 10);
 VINE_FIELD(vine_wire_submission, session, 12);
 VINE_FIELD(vine_wire_submission, kind, 14);
 VINE_FIELD(vine_wire_submission, shape, 15);
 VINE_FIELD(vine_wire_submission, body, 16);
-VINE_LAYOUT(vine_wire_completion, VINE_SPSC_BYTES);
+VINE_LAYOUT(vine_wire_completion, 56);
+VINE_FIELD(vine_wire_completion, operation, 0);
 VINE_FIELD(vine_wire_completion, status, 8);
 VINE_FIELD(vine_wire_completion, kind, 10);
 VINE_FIELD(vine_wire_completion, shape, 11);
@@ -202,15 +213,38 @@ VINE_FIELD(vine_wire_completion, queued, 16);
 VINE_FIELD(vine_wire_completion, run, 20);
 VINE_FIELD(vine_wire_completion, body, 24);
 VINE_LAYOUT(vine_wire_descriptor, 32);
+VINE_FIELD(vine_wire_descriptor, size_bytes, 0);
+VINE_FIELD(vine_wire_descriptor, token_count, 4);
+VINE_FIELD(vine_wire_descriptor, has_after, 6);
 VINE_FIELD(vine_wire_descriptor, bytes_size, 8);
+VINE_FIELD(vine_wire_descriptor, after_channel, 12);
 VINE_FIELD(vine_wire_descriptor, after_operation, 16);
 VINE_FIELD(vine_wire_descriptor, after_position, 24);
 VINE_LAYOUT(vine_wire_argument, 40);
+VINE_FIELD(vine_wire_argument, name, 0);
+VINE_FIELD(vine_wire_argument, kind, 16);
+VINE_FIELD(vine_wire_argument, data_type, 20);
+VINE_FIELD(vine_wire_argument, min, 24);
+VINE_FIELD(vine_wire_argument, max, 32);
 VINE_LAYOUT(vine_wire_description, 520);
+VINE_FIELD(vine_wire_description, name, 0);
+VINE_FIELD(vine_wire_description, accelerator_type, 32);
+VINE_FIELD(vine_wire_description, summary, 64);
+VINE_FIELD(vine_wire_description, id, 192);
+VINE_FIELD(vine_wire_description, flags, 194);
+VINE_FIELD(vine_wire_description, argument_count, 196);
+VINE_FIELD(vine_wire_description, arguments, 200);
 VINE_LAYOUT(vine_wire_accelerator, 120);
+VINE_FIELD(vine_wire_accelerator, type, 0);
+VINE_FIELD(vine_wire_accelerator, name, 32);
+VINE_FIELD(vine_wire_accelerator, parallelism, 96);
+VINE_FIELD(vine_wire_accelerator, tasks_queued, 100);
+VINE_FIELD(vine_wire_accelerator, tasks_done, 104);
+VINE_FIELD(vine_wire_accelerator, busy_ns, 112);
 VINE_LAYOUT(vine_wire_acquire, 40);
-#undef VINE_LAYOUT
-#undef VINE_FIELD
+VINE_FIELD(vine_wire_acquire, type, 0);
+VINE_FIELD(vine_wire_acquire, accelerator, 32);
+VINE_FIELD(vine_wire_acquire, order, 34);
 /* clang-format on */
 
 #endif

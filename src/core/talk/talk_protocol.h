@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "utils/assert.h"
+
 #define VINE_TALK_MAGIC   0x4b4c4154u /* "TALK" */
 #define VINE_TALK_MAJOR   1
 #define VINE_TALK_MINOR   0
@@ -78,14 +80,43 @@ struct vine_talk_extent {
     uint64_t size_bytes;
 };
 
-_Static_assert(sizeof(struct vine_talk_head) == 8, "head");
-_Static_assert(sizeof(struct vine_talk_hello) == 96, "hello");
-_Static_assert(offsetof(struct vine_talk_hello, memory_max_bytes) == 24, "hello");
-_Static_assert(offsetof(struct vine_talk_hello, uuid) == 48, "hello");
-_Static_assert(sizeof(struct vine_talk_welcome) == 88, "welcome");
-_Static_assert(offsetof(struct vine_talk_welcome, generation) == 48, "welcome");
-_Static_assert(sizeof(struct vine_talk_reason) == 112, "reason");
-_Static_assert(offsetof(struct vine_talk_reason, text) == 16, "reason");
-_Static_assert(sizeof(struct vine_talk_extent) == 24, "extent");
+/* clang-format off: one field a line */
+VINE_LAYOUT(vine_talk_head, 8);
+VINE_FIELD(vine_talk_head, magic, 0);
+VINE_FIELD(vine_talk_head, type, 4);
+VINE_FIELD(vine_talk_head, size_bytes, 6);
+VINE_LAYOUT(vine_talk_hello, 96);
+VINE_FIELD(vine_talk_hello, head, 0);
+VINE_FIELD(vine_talk_hello, major, 8);
+VINE_FIELD(vine_talk_hello, minor, 10);
+VINE_FIELD(vine_talk_hello, channels_max, 12);
+VINE_FIELD(vine_talk_hello, tasks_max, 16);
+VINE_FIELD(vine_talk_hello, memory_max_bytes, 24);
+VINE_FIELD(vine_talk_hello, features, 32);
+VINE_FIELD(vine_talk_hello, half_bytes, 40);
+VINE_FIELD(vine_talk_hello, uuid, 48);
+VINE_FIELD(vine_talk_hello, name, 64);
+VINE_LAYOUT(vine_talk_welcome, 88);
+VINE_FIELD(vine_talk_welcome, head, 0);
+VINE_FIELD(vine_talk_welcome, major, 8);
+VINE_FIELD(vine_talk_welcome, minor, 10);
+VINE_FIELD(vine_talk_welcome, channels_max, 12);
+VINE_FIELD(vine_talk_welcome, tasks_max, 16);
+VINE_FIELD(vine_talk_welcome, memory_max_bytes, 24);
+VINE_FIELD(vine_talk_welcome, features, 32);
+VINE_FIELD(vine_talk_welcome, half_bytes, 40);
+VINE_FIELD(vine_talk_welcome, generation, 48);
+VINE_FIELD(vine_talk_welcome, name, 56);
+VINE_LAYOUT(vine_talk_reason, 112);
+VINE_FIELD(vine_talk_reason, head, 0);
+VINE_FIELD(vine_talk_reason, major, 8);
+VINE_FIELD(vine_talk_reason, minor, 10);
+VINE_FIELD(vine_talk_reason, error, 12);
+VINE_FIELD(vine_talk_reason, text, 16);
+VINE_LAYOUT(vine_talk_extent, 24);
+VINE_FIELD(vine_talk_extent, head, 0);
+VINE_FIELD(vine_talk_extent, index, 8);
+VINE_FIELD(vine_talk_extent, size_bytes, 16);
+/* clang-format on */
 
 #endif
