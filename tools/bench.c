@@ -18,8 +18,9 @@
 #include "settings.h"
 #include "status.h"
 #include "verb.h"
+#include "verdict.h"
 
-#define ROUNDS_MAX      31
+#define ROUNDS_MAX      VERDICT_ROUNDS_MAX
 #define ROUNDS_DEFAULT  5
 #define SECONDS_DEFAULT 10
 #define SHOWN_MAX       (HUMAN_MAX + 8)
@@ -97,33 +98,31 @@ struct results {
     unsigned rounds;
 };
 
-static int compare_doubles(const void *one, const void *other)
+static double median(const struct results *results, const double values[ROUNDS_MAX])
 {
-    const double a = *(const double *)one, b = *(const double *)other;
-
-    return a < b ? -1 : a > b;
+    return verdict_median(values, results->rounds);
 }
 
-static double median(const double *values, unsigned count)
+static bool has(const struct results *results, unsigned row)
 {
-    double sorted[ROUNDS_MAX];
-
-    memcpy(sorted, values, count * sizeof(double));
-    qsort(sorted, count, sizeof(double), compare_doubles);
-    return count % 2 == 1 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+    return results->errors[row] == 0;
 }
 
-/* How this row compares to its base, round by round, so that a machine in another mood cancels out.
- * 0 if it is not compared. */
+static bool is_compared(const struct results *results, unsigned row)
+{
+    return rows[row].base >= 0 && has(results, row) && has(results, (unsigned)rows[row].base);
+}
+
+/* How this row compares to its base, where it is compared. */
 static double ratio_of(const struct results *results, unsigned row)
 {
-    double ratios[ROUNDS_MAX];
+    return verdict_ratio(results->values[rows[row].base], results->values[row], results->rounds);
+}
 
-    if (rows[row].base < 0 || results->errors[row] < 0 || results->errors[rows[row].base] < 0)
-        return 0;
-    for (unsigned i = 0; i < results->rounds; i++)
-        ratios[i] = results->values[row][i] / results->values[rows[row].base][i];
-    return median(ratios, results->rounds);
+static enum verdict verdict_on(const struct results *results, unsigned row)
+{
+    return verdict_of(results->values[rows[row].base], results->values[row], results->rounds,
+                      rows[row].unit == UNIT_NS);
 }
 
 /* ---- measuring ------------------------------------------------------------------------------- */
@@ -159,6 +158,7 @@ static void measure_all(struct bench *bench, uint64_t budget_ns, struct results 
             snprintf(line, sizeof(line), "round %u of %u: %s", round + 1, results->rounds,
                      rows[i].text);
             message_progress(line);
+            times_clear(bench->times);
             results->errors[i] = rows[i].measure(bench, budget_ns, &sample);
             results->values[i][round] = sample.value;
             results->p99s[i][round] = sample.p99;
@@ -190,7 +190,6 @@ static const char *show_value(enum unit unit, double value, char *ret_text)
 static void show_row(const struct results *results, unsigned row)
 {
     char value[SHOWN_MAX], p99[HUMAN_MAX + 8] = "", number[HUMAN_MAX], ratio[64] = "";
-    const double compared = ratio_of(results, row);
 
     if (results->errors[row] < 0) {
         printf("%-38s %s\n", rows[row].text, vine_error_text(results->errors[row]));
@@ -198,54 +197,35 @@ static void show_row(const struct results *results, unsigned row)
     }
     if (results->p99s[row][0] > 0)
         snprintf(p99, sizeof(p99), "p99 %s",
-                 human_ns((uint64_t)median(results->p99s[row], results->rounds), number));
-    if (compared > 0)
-        snprintf(ratio, sizeof(ratio), "%.2f x", compared);
+                 human_ns((uint64_t)median(results, results->p99s[row]), number));
+    if (is_compared(results, row))
+        snprintf(ratio, sizeof(ratio), "%.2f x", ratio_of(results, row));
     printf("%-38s %12s  %-13s %s\n", rows[row].text,
-           show_value(rows[row].unit, median(results->values[row], results->rounds), value), p99,
-           ratio);
-}
-
-static bool has(const struct results *results, unsigned row)
-{
-    return results->errors[row] == 0;
-}
-
-/* Whether handing work out takes no longer than doing it here; -1: it was not measured. */
-static int pays(const struct results *results, unsigned here, unsigned vine)
-{
-    if (!has(results, here) || !has(results, vine))
-        return -1;
-    const double ratio = ratio_of(results, vine);
-    return rows[vine].unit == UNIT_NS ? ratio <= 1 : ratio >= 1;
+           show_value(rows[row].unit, median(results, results->values[row]), value), p99, ratio);
 }
 
 /* What the figures mean for somebody who wonders whether to hand work out. */
 static void show_verdict(const struct results *results, uint64_t copied)
 {
-    char one[HUMAN_MAX], two[HUMAN_MAX];
+    char text[VERDICT_TEXT_MAX];
 
-    const int one_pays = pays(results, ROW_HASH_HERE, ROW_HASH_VINE);
-    const int many_pay = pays(results, ROW_RATE_HERE, ROW_RATE_VINE);
-
-    if (one_pays >= 0)
-        printf("Hashing 4 KiB takes %s here and %s over Vine: %s.\n",
-               human_ns((uint64_t)median(results->values[ROW_HASH_HERE], results->rounds), one),
-               human_ns((uint64_t)median(results->values[ROW_HASH_VINE], results->rounds), two),
-               one_pays ? "offloading pays even one at a time"
-                        : "for one such task at a time, offloading does not pay");
-    if (many_pay >= 0)
-        printf("With many in flight an appliance hashes %.2f times as many as this thread "
-               "alone%s.\n",
-               ratio_of(results, ROW_RATE_VINE),
-               many_pay ? "" : ": it does not pay, unless this thread has better to do");
+    if (is_compared(results, ROW_HASH_VINE))
+        puts(verdict_of_one(ratio_of(results, ROW_HASH_VINE), verdict_on(results, ROW_HASH_VINE),
+                            text));
+    if (is_compared(results, ROW_RATE_VINE))
+        puts(verdict_of_many(ratio_of(results, ROW_RATE_VINE), verdict_on(results, ROW_RATE_VINE),
+                             text));
     if (has(results, ROW_IN_PLACE))
         printf("In place, the library copied %llu bytes.\n", (unsigned long long)copied);
 }
 
-static void set_pays(json_t *object, const char *key, int pays)
+static void set_verdict(json_t *object, const char *key, const struct results *results,
+                        unsigned row)
 {
-    json_object_set_new(object, key, pays < 0 ? json_null() : json_boolean(pays));
+    json_object_set_new(object, key,
+                        is_compared(results, row)
+                            ? json_string(verdict_word(verdict_on(results, row)))
+                            : json_null());
 }
 
 static int show_json(const struct results *results, uint64_t copied)
@@ -256,7 +236,6 @@ static int show_json(const struct results *results, uint64_t copied)
 
     for (unsigned i = 0; i < ROW_COUNT; i++) {
         json_t *row = json_object(), *samples = json_array();
-        const double compared = ratio_of(results, i);
 
         json_object_set_new(row, "unit", json_string(units[rows[i].unit]));
         if (results->errors[i] < 0) {
@@ -264,22 +243,20 @@ static int show_json(const struct results *results, uint64_t copied)
         } else {
             for (unsigned k = 0; k < results->rounds; k++)
                 json_array_append_new(samples, json_real(results->values[i][k]));
-            json_object_set_new(row, "median",
-                                json_real(median(results->values[i], results->rounds)));
+            json_object_set_new(row, "median", json_real(median(results, results->values[i])));
             if (results->p99s[i][0] > 0)
-                json_object_set_new(row, "p99",
-                                    json_real(median(results->p99s[i], results->rounds)));
+                json_object_set_new(row, "p99", json_real(median(results, results->p99s[i])));
         }
-        if (compared > 0) {
-            json_object_set_new(row, "ratio", json_real(compared));
+        if (is_compared(results, i)) {
+            json_object_set_new(row, "ratio", json_real(ratio_of(results, i)));
             json_object_set_new(row, "ratio_to", json_string(rows[rows[i].base].key));
         }
         json_object_set_new(row, "samples", samples);
         json_object_set_new(object, rows[i].key, row);
     }
     json_object_set_new(object, "in_place_bytes_copied", json_unsigned(copied));
-    set_pays(object, "one_at_a_time_pays", pays(results, ROW_HASH_HERE, ROW_HASH_VINE));
-    set_pays(object, "many_in_flight_pay", pays(results, ROW_RATE_HERE, ROW_RATE_VINE));
+    set_verdict(object, "one_at_a_time", results, ROW_HASH_VINE);
+    set_verdict(object, "many_in_flight", results, ROW_RATE_VINE);
     return json_print(object);
 }
 
@@ -287,7 +264,7 @@ static int show(const struct results *results, const struct bench *bench, bool j
 {
     if (json)
         return show_json(results, bench->copied);
-    printf("median of %u rounds; ratios are to the row that stands farther out, or the first\n\n",
+    printf("medians of %u rounds; ratios are of these, to the row farther out, or the first\n\n",
            results->rounds);
     for (unsigned i = 0; i < ROW_COUNT; i++)
         show_row(results, i);
@@ -300,7 +277,8 @@ static int set_up(struct bench *bench, struct connection *connection)
 {
     bench->bytes = malloc(BENCH_COPY_BYTES);
     bench->other = malloc(BENCH_COPY_BYTES);
-    if (bench->bytes == NULL || bench->other == NULL) {
+    bench->times = malloc(sizeof(*bench->times));
+    if (bench->bytes == NULL || bench->other == NULL || bench->times == NULL) {
         message_error("out of memory");
         return STATUS_FAILED;
     }
@@ -354,6 +332,7 @@ static int run_bench(const struct arguments *arguments)
     bench_stop_servers(&bench);
     free(bench.bytes);
     free(bench.other);
+    free(bench.times);
     free(results);
     settings_free(&settings);
     return status;
@@ -392,12 +371,12 @@ static const struct option bench_options[] = {
 
 static const char *const bench_description[] = {
     "Measures what a task costs on this machine: no-op tasks beside the floor, which is a cache "
-    "line "
-    "that goes to another core and back; hashes of 4 KiB over Vine, a Unix socket and TCP, whose "
+    "line that "
+    "goes to another core and back; hashes of 4 KiB over Vine, a Unix socket and TCP, whose "
     "peers it brings itself; 1 MiB copied and in place. It keeps to one processor, and its peers "
-    "to "
-    "the others; a named appliance stays where it is. The rows are measured in turn, several "
-    "times; ratios are taken within a round, since figures of such a machine move together.",
+    "to the others; a named appliance stays where it is. The rows are measured in turn, several "
+    "times, and medians are shown; where too many rounds contradict them, or the difference is "
+    "within 5 %, nothing is said to pay.",
     "To compare a whole tree, run it twice: `vine run zstd DIR -o OUT`, and with --in-process.",
     NULL,
 };

@@ -11,6 +11,8 @@
 
 #include <vine/talk.h>
 
+#include "times.h"
+
 #define BENCH_HASH_BYTES 4096
 #define BENCH_COPY_BYTES (1U << 20)
 #define BENCH_IN_FLIGHT  64
@@ -28,6 +30,7 @@ struct bench {
     struct bench_server unix_server, tcp_server;
     unsigned char *bytes; /* BENCH_COPY_BYTES, filled */
     unsigned char *other; /* BENCH_COPY_BYTES */
+    struct times *times;  /* for the row that is being measured */
     uint64_t copied;      /* bytes that the library copied in the row that should copy none */
 };
 

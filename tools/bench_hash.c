@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "utils/histogram.h"
-
 #include "bench.h"
 #include "human.h"
 #include "local.h"
@@ -157,22 +155,21 @@ typedef int (*hash_fn)(struct bench *bench, void *context, unsigned char *ret_di
 static int time_hashes(struct bench *bench, hash_fn hash, void *context, uint64_t budget_ns,
                        struct bench_sample *ret_sample)
 {
-    struct vine__histogram times;
+    struct times *times = bench->times;
     unsigned char digest[LOCAL_SUM_MAX];
     const uint64_t begin = human_now_ns();
     uint64_t before = begin, now;
 
-    vine__histogram_init(&times);
     do {
         const int error = hash(bench, context, digest);
         if (error < 0)
             return error;
         now = human_now_ns();
-        vine__histogram_record(&times, now - before);
+        times_record(times, now - before);
         before = now;
     } while (now - begin < budget_ns);
-    ret_sample->value = (double)vine__histogram_percentile(&times, P50);
-    ret_sample->p99 = (double)vine__histogram_percentile(&times, P99);
+    ret_sample->value = (double)times_percentile(times, P50);
+    ret_sample->p99 = (double)times_percentile(times, P99);
     return 0;
 }
 

@@ -8,7 +8,6 @@
 #include <stdalign.h>
 
 #include "utils/atomic.h"
-#include "utils/histogram.h"
 
 #include "bench.h"
 #include "human.h"
@@ -48,17 +47,15 @@ static void *echo_line(void *context)
 
 int bench_line(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample)
 {
-    struct vine__histogram times;
+    struct times *times = bench->times;
     struct lines lines = {0};
     pthread_t echo;
     uint64_t count = 0, now;
 
-    (void)bench;
     if (!processors_keep_to(PROCESSORS_FIRST))
         return -ENOTSUP; /* with one processor there is no other core */
     if (pthread_create(&echo, NULL, echo_line, &lines) != 0)
         return -EAGAIN;
-    vine__histogram_init(&times);
     const uint64_t begin = human_now_ns();
     uint64_t before = begin;
     do {
@@ -68,34 +65,33 @@ int bench_line(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret
                 vine__cpu_relax();
         }
         now = human_now_ns();
-        vine__histogram_record(&times, (now - before) / LINE_BATCH);
+        times_record(times, (now - before) / LINE_BATCH);
         before = now;
     } while (now - begin < budget_ns);
     vine__store_release_u64(&lines.there, LINE_STOP);
     pthread_join(echo, NULL);
-    ret_sample->value = (double)vine__histogram_percentile(&times, P50);
+    ret_sample->value = (double)times_percentile(times, P50);
     return 0;
 }
 
 int bench_noop(struct bench *bench, uint64_t budget_ns, struct bench_sample *ret_sample)
 {
     const struct vine_task_options options = {.size_bytes = sizeof(options)};
-    struct vine__histogram times;
+    struct times *times = bench->times;
     const uint64_t begin = human_now_ns();
     uint64_t before = begin, now;
 
-    vine__histogram_init(&times);
     do {
         const int error =
             vine_task_run(bench->pipe, bench->noop, &options, VINE_NS_PER_SECOND, NULL, NULL);
         if (error < 0)
             return error;
         now = human_now_ns();
-        vine__histogram_record(&times, now - before);
+        times_record(times, now - before);
         before = now;
     } while (now - begin < budget_ns);
-    ret_sample->value = (double)vine__histogram_percentile(&times, P50);
-    ret_sample->p99 = (double)vine__histogram_percentile(&times, P99);
+    ret_sample->value = (double)times_percentile(times, P50);
+    ret_sample->p99 = (double)times_percentile(times, P99);
     return 0;
 }
 

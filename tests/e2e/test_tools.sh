@@ -18,6 +18,13 @@ grep -q '^partly *descriptors *64 open files' shown || fail "doctor does not see
 
 "$vine" bench --seconds 1 --rounds 2 >shown 2>said || fail "vine bench: $?"
 grep -q 'no-op task, one at a time' shown || fail "bench has no no-op row"
+# What decides is what the table shows: the sentence has the ratio of its row.
+row=$(sed -n '/4 KiB, here/{n;s/.* \([0-9.]*\) x$/\1/p}' shown)
+grep -q "takes $row times as long over Vine as here: .*\(pay\|disagree\)" shown ||
+    { cat shown; fail "bench says another ratio than $row, or nothing"; }
+row=$(sed -n '/flight: here/{n;s/.* \([0-9.]*\) x$/\1/p}' shown)
+grep -q "hashes $row times as many as this thread alone: .*\(pay\|disagree\)" shown ||
+    { cat shown; fail "bench says another ratio than $row, or nothing"; }
 "$vine" bench --seconds 1 --rounds 1 --json >shown 2>said || fail "vine bench --json: $?"
 for key in cache_line noop noop_rate sha256_vine sha256_unix sha256_tcp memcpy copied \
     crc32_in_place; do
@@ -37,3 +44,18 @@ VINE=$vine DEMO_OUT=$scratch/demo DEMO_SECONDS=1 \
     { cat shown; fail "the demo: $?"; }
 grep -q 'zstd -d' shown || fail "the demo does not say that zstd -d was content"
 grep -q 'sha256sum -c' shown || fail "the demo does not say that sha256sum -c was content"
+grep -q 'Offloading this tree' shown || { cat shown; fail "the demo concludes nothing"; }
+
+# summary SECONDS-THERE SECONDS-HERE: what the demo concludes from them.
+summary() {
+    awk -v runs=2 -v there="$1" -v here="$2" -v in_bytes=8e6 -v out_bytes=1e6 \
+        -f "$VINE_SOURCE_DIR/scripts/summary.awk" >shown
+}
+summary 2.2 2
+grep -q 'does not pay here: it takes 1.10 times as long,$' shown || { cat shown; fail "2.2 s to 2"; }
+grep -q 'the best of 2 runs each way' shown || { cat shown; fail "nothing of the two runs"; }
+summary 2.08 2
+grep -q 'neither pays nor costs: it takes 1.04 times as long.$' shown ||
+    { cat shown; fail "2.08 s to 2"; }
+summary 1.6 2
+grep -q 'tree pays: it takes 0.80 times as long.$' shown || { cat shown; fail "1.6 s to 2"; }
