@@ -52,7 +52,8 @@ static int create(struct vine__memory *memory, const struct vine__memory_options
                                    (unsigned long long)memory->size_bytes, vine_error_text(error));
     }
 
-    const int error = vine__memory_allocate(memory->fd, memory->size_bytes, options);
+    const int error =
+        options->in_steps ? 0 : vine__memory_allocate(memory->fd, memory->size_bytes, options);
     if (error == -ENOSPC || error == -ENOMEM)
         return vine__memory_refuse(options, -ENOMEM, "%s: cannot allocate %llu bytes%s",
                                    memory->label, (unsigned long long)memory->size_bytes,
@@ -65,17 +66,44 @@ static int create(struct vine__memory *memory, const struct vine__memory_options
     return 0;
 }
 
+/* Every page is written to. */
+static void touch(struct vine__memory *memory, uint64_t from_bytes, uint64_t bytes)
+{
+    for (uint64_t at = from_bytes; at < from_bytes + bytes; at += memory->page_bytes)
+        vine__store_relaxed_u64((uint64_t *)((unsigned char *)memory->base + at), 0);
+}
+
+int vine__memory_memfd_fill(struct vine__memory *memory, uint64_t from_bytes, uint64_t bytes)
+{
+    int error;
+
+    do {
+        error = posix_fallocate(memory->fd, (off_t)from_bytes, (off_t)bytes);
+    } while (error == EINTR);
+    if (error != 0)
+        return error == ENOSPC ? -ENOMEM : -error;
+    touch(memory, from_bytes, bytes);
+    return 0;
+}
+
+int vine__memory_memfd_seal(struct vine__memory *memory)
+{
+    return fcntl(memory->fd, F_ADD_SEALS,
+                 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0
+               ? 0
+               : -errno;
+}
+
 static int finish(struct vine__memory *memory, const struct vine__memory_options *options)
 {
-    for (uint64_t at = 0; at < memory->size_bytes; at += memory->page_bytes)
-        vine__store_relaxed_u64((uint64_t *)((unsigned char *)memory->base + at), 0);
+    if (options->in_steps)
+        return vine__memory_begin_steps(memory, -1);
+    touch(memory, 0, memory->size_bytes);
 
-    if (fcntl(memory->fd, F_ADD_SEALS,
-              F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0) {
-        const int error = -errno;
+    const int error = vine__memory_memfd_seal(memory);
+    if (error != 0)
         return vine__memory_refuse(options, error, "%s: cannot be sealed: %s", memory->label,
                                    vine_error_text(error));
-    }
     return 0;
 }
 

@@ -129,6 +129,8 @@ int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memo
         error = vine__memory_map(memory, options, 0);
         memory->fd = -1; /* it stays the caller's */
     }
+    if (error == 0 && options->in_steps)
+        error = vine__memory_begin_steps(memory, fd);
     if (error == 0 && is_huge &&
         madvise(memory->base, (size_t)memory->mapped_bytes, MADV_POPULATE_READ) != 0)
         error = vine__memory_refuse(options, -VINE_EUNSEALED,
@@ -343,6 +345,9 @@ static int check_options(const struct vine__memory_options *options)
         return vine__memory_refuse(
             options, -EINVAL, "offset %llu is not a multiple of the page size %llu",
             (unsigned long long)options->offset_bytes, (unsigned long long)page_bytes);
+    if (options->in_steps && (is_placed || options->populate || options->huge_pages ||
+                              options->numa_node != VINE__MEMORY_NODE_ANY))
+        return vine__memory_refuse(options, -EINVAL, "such memory is not made in steps");
     if (options->huge_pages && is_placed)
         return vine__memory_refuse(options, -EOPNOTSUPP,
                                    "%s memory takes no huge pages (a file on hugetlbfs has them)",
@@ -441,6 +446,8 @@ static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memor
             options, -VINE_ETRUNCATED, "descriptor %d has %llu bytes and claims %llu", fd,
             (unsigned long long)status.st_size, (unsigned long long)claimed_bytes);
 
+    if (options->in_steps)
+        return 0;
     const off_t hole = lseek(fd, 0, SEEK_HOLE);
     if (hole < 0 || (uint64_t)hole < claimed_bytes)
         return vine__memory_refuse(options, -VINE_EUNSEALED,

@@ -5,7 +5,8 @@
  * Owns:     a handle owns its mapping, the guards around it (a page on either side that nobody may
  *           touch) and, if it created or opened it by name, its descriptor.
  * Threads:  any; handles are reference-counted, ref and unref from any thread.
- * Blocking: creating allocates and zeroes every page; otherwise as the file system does.
+ * Blocking: creating allocates and zeroes every page, at once or in steps; otherwise as the file
+ *           system does.
  * Trust:    a descriptor from a peer is checked before it is mapped (vine__memory_from_fd), so
  *           that no access to the mapping can fault later, whatever the peer does. Named memory
  *           (posix, file) cannot be sealed: whoever may write it may cut it off under us.
@@ -69,8 +70,11 @@ struct vine__memory_options {
     bool populate;   /* touch every page now; a memfd always is, for its reader checks for holes */
     bool huge_pages; /* memfd and anonymous: from the reserved pool, all of them now, or fail */
     bool exclusive;  /* ivshmem: -EBUSY if another process of this machine maps it exclusively */
-    bool write_combining;    /* ivshmem: map it so where the device offers that; who publishes in it
+    bool write_combining; /* ivshmem: map it so where the device offers that; who publishes in it
                            * sets vine__memory_publish_fence() before */
+    /* memfd and from_fd: leave the allocation, or the search for holes, to vine__memory_step. Not
+     * with populate, huge pages or a node. */
+    bool in_steps;
     bool create_new;         /* create, posix and file: -EEXIST if the name exists */
     int numa_node;           /* or VINE__MEMORY_NODE_ANY; files on disk ignore it */
     uint64_t size_max_bytes; /* from_fd: -VINE_ETOOBIG beyond it; 0: no limit */
@@ -119,6 +123,20 @@ vine__memory_open(const struct vine__memory_options *options, struct vine__memor
 __attribute__((warn_unused_result)) int
 vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options,
                      struct vine__memory **ret_memory);
+
+/* One step of what was made with `in_steps`: about `step_bytes` of it, a page at least. Who holds
+ * the only reference; nobody uses the memory or its descriptor until it is ready.
+ *
+ * Returns 1  there is more to do;
+ *         0  it is ready: all of it is allocated and sealed, or was found without holes;
+ *         -ENOMEM, -VINE_EUNSEALED, or what the system said: it is of no use. */
+__attribute__((warn_unused_result)) int vine__memory_step(struct vine__memory *memory,
+                                                          uint64_t step_bytes);
+
+/* Unmap about `step_bytes` of memory that nobody uses any more, from its end; of ordinary pages
+ * alone. Who holds the only reference, and does nothing with it afterwards but this and
+ * vine__memory_unref. Returns whether more than that is left. */
+bool vine__memory_unmap_step(struct vine__memory *memory, uint64_t step_bytes);
 
 /* Remove the name of posix or file memory; who has it mapped keeps it. Any thread. Returns 0, or
  * what the system said; -EOPNOTSUPP for backends without names that are ours to remove. */

@@ -28,6 +28,9 @@ struct vine__memory {
     int fd;       /* -1: none */
     int lock_fd;  /* ivshmem: holds the lock of the device; -1: none */
     bool is_writable;
+    bool is_in_steps;     /* not all there yet: see vine__memory_step */
+    uint64_t ready_bytes; /* that the steps have come to */
+    uint64_t blocks;      /* of the file, when they began */
     char label[VINE__MEMORY_LABEL_MAX];
 };
 
@@ -62,6 +65,13 @@ int vine__memory_map(struct vine__memory *memory, const struct vine__memory_opti
 
 /* Allocate [0, bytes) of the file, on the node that the options name. */
 int vine__memory_allocate(int fd, uint64_t bytes, const struct vine__memory_options *options);
+
+/* Leave the pages of what was just mapped to vine__memory_step; `fd` of a peer's. */
+int vine__memory_begin_steps(struct vine__memory *memory, int fd);
+
+/* Allocate a part of a memfd and write to each of its pages; seal it for ever. */
+int vine__memory_memfd_fill(struct vine__memory *memory, uint64_t from_bytes, uint64_t bytes);
+int vine__memory_memfd_seal(struct vine__memory *memory);
 
 /* The size of the file's pages if they are huge ones, else 0. */
 uint64_t vine__memory_huge_page_size(int fd);

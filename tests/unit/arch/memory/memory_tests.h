@@ -35,6 +35,15 @@ static inline struct vine__memory_options options_for(enum vine__memory_backend 
     return options;
 }
 
+/* Descriptors that are open. */
+static inline uint64_t count_fds(void)
+{
+    uint64_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
 /* A status that says where a child went wrong; -1: not by itself. */
 static inline int status_of(pid_t child)
 {

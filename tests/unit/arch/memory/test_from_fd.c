@@ -22,6 +22,27 @@ static int peer_memfd(uint64_t size_bytes, uint64_t written_bytes, int seals)
     return fd;
 }
 
+/* The same in steps of three pages. */
+static int take_in_steps(int fd, uint64_t claimed_bytes)
+{
+    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+    struct vine__memory *memory = NULL;
+    options.size_max_bytes = UINT64_C(1) << 20;
+    options.in_steps = true;
+    const uint64_t open_fds = count_fds();
+    int error = vine__memory_from_fd(fd, claimed_bytes, &options, &memory);
+    uint64_t steps = 0;
+    if (error == 0) {
+        while ((error = vine__memory_step(memory, 3 * PAGE + 1)) > 0)
+            steps++;
+        assert_true(steps <= claimed_bytes / (3 * PAGE));
+        assert_true(error != 0 || vine__memory_fd(memory) == -1);
+    }
+    vine__memory_unref(memory);
+    assert_int_equal(count_fds(), open_fds);
+    return error;
+}
+
 static int take(int fd, uint64_t claimed_bytes, char why[256])
 {
     struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
@@ -33,6 +54,7 @@ static int take(int fd, uint64_t claimed_bytes, char why[256])
     const int error = vine__memory_from_fd(fd, claimed_bytes, &options, &memory);
     assert_true((error == 0) == (memory != NULL));
     vine__memory_unref(memory);
+    assert_int_equal(take_in_steps(fd, claimed_bytes), error);
     return error;
 }
 

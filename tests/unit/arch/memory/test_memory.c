@@ -493,6 +493,87 @@ static void each_backend_has_a_name_and_a_trust_class(void **state)
     assert_int_equal(vine__memory_backend_trust(VINE__MEMORY_ANONYMOUS), VINE__MEMORY_ONE_USER);
 }
 
+static uint64_t allocated_bytes(const struct vine__memory *memory)
+{
+    struct stat status;
+    assert_int_equal(fstat(vine__memory_fd(memory), &status), 0);
+    return (uint64_t)status.st_blocks * 512;
+}
+
+static void memory_made_in_steps_allocates_no_more_than_one_at_a_time(void **state)
+{
+    (void)state;
+    const uint64_t bytes = UINT64_C(1) << 20;
+    const uint64_t step_bytes = UINT64_C(16) * PAGE;
+    struct vine__memory_options options = options_for(VINE__MEMORY_MEMFD, bytes);
+    struct vine__memory *memory = NULL;
+    struct vine__memory *taken = NULL;
+    uint64_t seen_bytes = 0;
+    uint64_t steps = 0;
+    int more = 1;
+    options.in_steps = true;
+    assert_int_equal(vine__memory_create(&options, &memory), 0);
+    assert_int_equal(allocated_bytes(memory), 0);
+    while (more > 0) {
+        more = vine__memory_step(memory, step_bytes);
+        assert_in_range(allocated_bytes(memory) - seen_bytes, 0, step_bytes);
+        seen_bytes = allocated_bytes(memory);
+        steps++;
+    }
+    assert_int_equal(more, 0);
+    assert_int_equal(steps, bytes / step_bytes);
+    assert_int_equal(vine__memory_step(memory, step_bytes), 0);
+    /* A reader takes it: it has its seals and no holes. */
+    assert_int_equal(vine__memory_from_fd(vine__memory_fd(memory), bytes, &options, &taken), 0);
+    while ((more = vine__memory_step(taken, step_bytes)) > 0)
+        steps--;
+    assert_int_equal(more, 0);
+    assert_int_equal(steps, 1);
+    vine__memory_unref(taken);
+    vine__memory_unref(memory);
+}
+
+static void memory_is_unmapped_from_its_end_in_steps(void **state)
+{
+    (void)state;
+    struct vine__memory *memory = NULL;
+    struct vine__memory_options options = options_for(VINE__MEMORY_MEMFD, 64 * PAGE);
+    unsigned char resident;
+    uint64_t steps = 0;
+    assert_int_equal(vine__memory_create(&options, &memory), 0);
+    unsigned char *base = vine__memory_base(memory);
+    while (vine__memory_unmap_step(memory, 16 * PAGE)) {
+        const uint64_t left = (uint64_t)steps < 3 ? (3 - steps) * 16 * PAGE : 0;
+        if (left > 0)
+            assert_int_equal(mincore(base + left - PAGE, PAGE, &resident), 0);
+        assert_int_equal(mincore(base + left + PAGE, PAGE, &resident), -1);
+        steps++;
+    }
+    assert_in_range(steps, 3, 4); /* the pages on either side are counted, too */
+    vine__memory_unref(memory);
+}
+
+static void only_what_grows_is_made_in_steps(void **state)
+{
+    (void)state;
+    struct vine__memory *memory = NULL;
+    struct vine__memory_options options = named(VINE__MEMORY_FILE, PAGE);
+    options.in_steps = true;
+    assert_int_equal(vine__memory_create(&options, &memory), -EINVAL);
+    options = options_for(VINE__MEMORY_MEMFD, PAGE);
+    options.in_steps = true;
+    options.populate = true;
+    assert_int_equal(vine__memory_create(&options, &memory), -EINVAL);
+    /* And what was given up half way leaves nothing. */
+    const uint64_t fds = count_fds();
+    options = options_for(VINE__MEMORY_MEMFD, 64 * PAGE);
+    options.in_steps = true;
+    assert_int_equal(vine__memory_create(&options, &memory), 0);
+    assert_int_equal(vine__memory_step(memory, PAGE), 1);
+    vine__memory_unref(memory);
+    assert_int_equal(count_fds(), fds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +598,9 @@ int main(void)
         cmocka_unit_test(no_mapping_survives_fork),
         cmocka_unit_test(references_may_be_taken_and_dropped_by_any_thread),
         cmocka_unit_test(each_backend_has_a_name_and_a_trust_class),
+        cmocka_unit_test(memory_made_in_steps_allocates_no_more_than_one_at_a_time),
+        cmocka_unit_test(memory_is_unmapped_from_its_end_in_steps),
+        cmocka_unit_test(only_what_grows_is_made_in_steps),
     };
     return cmocka_run_group_tests(tests, make_names, remove_names);
 }
