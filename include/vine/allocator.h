@@ -58,6 +58,9 @@ struct vine_allocator_options {
      * with 20 and double within an allocation that finds them full; tlsf's and shared ones are
      * made for one block in 64 granules, at least for 256. A number: that many, and never more. */
     uint64_t blocks_max;
+    /* Where general's books double: not beyond room for so many, so that no doubling takes long.
+     * Zero: as far as there is memory. The real limit is the next one that fills a table. */
+    uint64_t blocks_limit;
 };
 
 struct vine_allocator_stats {
@@ -135,6 +138,9 @@ VINE_API VINE_MUST_CHECK int vine_allocator_reset(struct vine_allocator *allocat
  * what an allocation would find; walks one list of free blocks. Returns 0. */
 VINE_API VINE_MUST_CHECK int vine_allocator_stats(struct vine_allocator *allocator,
                                                   struct vine_allocator_stats *ret_stats);
+
+/* Memory of the books, touched or not. Constant time. */
+VINE_API uint64_t vine_allocator_books_bytes(const struct vine_allocator *allocator);
 
 /* Walk all blocks and lists and prove the equation of the books. For tests and after repairs: takes
  * time in proportion to the blocks. Returns 0 or -VINE_ECORRUPT. */

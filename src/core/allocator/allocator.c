@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum {
+    TABLE_BITS_MAX = 30,
     GROWING_ENTRIES = 20, /* what books that may grow begin with */
     DERIVED_UNITS = 64,   /* fixed books have one entry for so many granules */
     DERIVED_ENTRIES_MIN = 256,
@@ -119,6 +120,10 @@ int vine_allocator_create(const struct vine_allocator_options *options,
         return -ENOMEM;
     vine__allocator_begin(allocator, &checked, unit_count, entries_max);
     allocator->grows = grows;
+    allocator->table_bits_max = TABLE_BITS_MAX;
+    if (grows && checked.blocks_limit != 0)
+        allocator->table_bits_max = vine__allocator_table_bits_of(
+            (uint32_t)vine__min_u64(checked.blocks_limit, unit_count));
     allocator->header = calloc(1, sizeof(*allocator->header));
     /* The table is touched here, so that no page of it is missing within an operation later. */
     struct vine__block *table = vine__allocator_table_create(table_bytes);
@@ -134,6 +139,12 @@ int vine_allocator_create(const struct vine_allocator_options *options,
         vine__blocks_clear(allocator);
     *ret_allocator = allocator;
     return 0;
+}
+
+uint64_t vine_allocator_books_bytes(const struct vine_allocator *allocator)
+{
+    VINE_ASSERT(allocator->magic == VINE__ALLOCATOR_HANDLE_MAGIC);
+    return allocator->books_bytes;
 }
 
 void vine_allocator_destroy(struct vine_allocator *allocator)

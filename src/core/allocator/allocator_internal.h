@@ -47,9 +47,10 @@ struct vine_allocator {
     uint32_t quick_slack;     /* units that quick lists may hold whatever is live */
     uint32_t steps;           /* entries that the loops of this operation have looked at */
     uint32_t steps_seen;
-    bool grows;   /* the table is ours and may double */
-    bool shared;  /* the books lie in shared memory */
-    bool corrupt; /* something in the books was impossible */
+    uint32_t table_bits_max; /* beyond which it does not double */
+    bool grows;              /* the table is ours and may double */
+    bool shared;             /* the books lie in shared memory */
+    bool corrupt;            /* something in the books was impossible */
     uint64_t books_bytes;
     uint64_t owner;      /* what we write into a shared owner word */
     unsigned char *base; /* offset 0 of shared books' extent */

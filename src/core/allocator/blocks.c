@@ -67,7 +67,7 @@ static bool table_double(struct vine_allocator *allocator, uint32_t *kept)
 {
     const uint32_t old_bits = allocator->header->table_bits;
     const uint32_t table_bits = old_bits + 1;
-    if (!allocator->grows || table_bits > 30)
+    if (!allocator->grows || table_bits > allocator->table_bits_max)
         return false;
     struct vine__block *old = allocator->table;
     const uint32_t old_mask = allocator->table_mask;

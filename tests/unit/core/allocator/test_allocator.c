@@ -386,6 +386,30 @@ static void a_random_trace_agrees_with_the_model(void **state)
     }
 }
 
+static void books_double_up_to_their_limit_and_no_further(void **state)
+{
+    (void)state;
+    enum { LIMIT = 1000 };
+    struct vine_allocator_options options = options_of(VINE_ALLOCATOR_GENERAL, 1u << 20);
+    struct vine_allocator *allocator = NULL;
+    uint32_t count = 0;
+    uint64_t offset;
+    options.blocks_limit = LIMIT;
+    assert_int_equal(vine_allocator_create(&options, &allocator), 0);
+    const uint64_t first = vine_allocator_books_bytes(allocator);
+    while (vine_allocator_alloc(allocator, 64, &offset) == 0)
+        count++;
+    /* The table that has room for as many has room for fewer than twice as many. */
+    assert_in_range(count, LIMIT - 1, 2 * LIMIT);
+    assert_int_equal(vine_allocator_books_bytes(allocator), stats_of(allocator).books_bytes);
+    assert_true(vine_allocator_books_bytes(allocator) > first);
+    assert_true(stats_of(allocator).free_bytes > 0);
+    assert_int_equal(vine_allocator_validate(allocator), 0);
+    assert_int_equal(vine_allocator_free(allocator, offset), 0);
+    assert_int_equal(vine_allocator_alloc(allocator, 64, &offset), 0);
+    vine_allocator_destroy(allocator);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +422,7 @@ int main(void)
         cmocka_unit_test(shrinking_keeps_the_beginning_and_gives_the_end_back),
         cmocka_unit_test(reset_frees_everything),
         cmocka_unit_test(bump_goes_forward_and_knows_no_blocks),
+        cmocka_unit_test(books_double_up_to_their_limit_and_no_further),
         cmocka_unit_test(a_random_trace_agrees_with_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
