@@ -10,7 +10,8 @@
  * Blocking: vine_appliance_serve and vine_appliance_work until the appliance has drained.
  * Trust:    applications may write anything into their halves and send anything over their sockets,
  *           and die at any moment. One that breaks the protocol gets its pipe closed with a reason
- *           that is logged; nobody else notices.
+ *           that is logged; nobody else notices. All that a pipe makes the appliance hold is one
+ *           sum, bounded by memory_max_bytes; what does not fit ends a task with -VINE_EQUOTA.
  * Limits:   those of the options, per pipe; VINE_APPLIANCE_PROCEDURES_MAX procedures.
  */
 #ifndef VINE_APPLIANCE_H
@@ -56,8 +57,10 @@ struct vine_appliance_options {
     uint32_t tasks_max;        /* in flight per channel; default 192, at most 3,072 */
     uint32_t accelerators_max; /* virtual ones per pipe; default 64 */
     uint32_t sessions_max;     /* per pipe, at once; default and at most 255 */
-    uint64_t
-        memory_max_bytes;   /* of both halves and the sessions' state of a pipe; default 256 MiB */
+    /* That a pipe may make the appliance hold: both halves, to which seven eighths are granted,
+     * results' books, sessions, records of tasks, copies of inputs while they run. At least 512
+     * KiB; default 256 MiB. */
+    uint64_t memory_max_bytes;
     uint64_t spin_ns;       /* longest spin before the loop sleeps; default 50,000; 1: never */
     uint64_t segment_bytes; /* of a named segment; default 16 MiB */
     bool segment_truncate;  /* make a named segment anew, if nobody uses it */
@@ -125,7 +128,7 @@ struct vine_appliance_stats {
     uint32_t pipes_open;
     uint32_t tasks_running; /* taken and not completed */
     uint32_t workers;
-    uint64_t memory_bytes; /* halves of both sides that are mapped, of all pipes */
+    uint64_t memory_bytes; /* that all pipes make it hold; named segments are not counted */
 };
 
 /* Any thread; never blocks; the numbers are of one moment each. */

@@ -49,7 +49,7 @@ struct vine_task;
 struct vine_pipe_options {
     size_t size_bytes;         /* sizeof(struct vine_pipe_options) */
     const char *name;          /* what the appliance's operator sees; default the program's name */
-    uint64_t memory_max_bytes; /* of both halves together; default and bound: the appliance's */
+    uint64_t memory_max_bytes; /* of both halves together; default and bound: what it grants */
     uint32_t channels_max;     /* threads with a channel of their own; default the appliance's */
     uint32_t tasks_max;        /* in flight a channel; default the appliance's */
     enum vine_wait_mode wait_mode;

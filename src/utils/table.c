@@ -28,11 +28,21 @@ static uint64_t home_of(const struct vine__table *table, uint64_t key)
     return mix(mix(key ^ table->seed) + table->seed) & table->mask;
 }
 
+static uint64_t slots_for(uint32_t count_max)
+{
+    return vine__ceil_power_of_two_u64((uint64_t)count_max * 2);
+}
+
+uint64_t vine__table_bytes(uint32_t count_max)
+{
+    return slots_for(count_max) * sizeof(struct vine__table_slot);
+}
+
 int vine__table_init(struct vine__table *table, uint32_t count_max, uint64_t seed)
 {
     if (count_max == 0 || count_max > COUNT_MAX)
         return -EINVAL;
-    const uint64_t slot_count = vine__ceil_power_of_two_u64((uint64_t)count_max * 2);
+    const uint64_t slot_count = slots_for(count_max);
     struct vine__table_slot *slots = calloc(slot_count, sizeof(*slots));
     if (slots == NULL)
         return -ENOMEM;

@@ -37,6 +37,9 @@ struct vine__table {
 /* Returns 0, -ENOMEM, or -EINVAL for a `count_max` of 0 or beyond the limit. */
 int vine__table_init(struct vine__table *table, uint32_t count_max, uint64_t seed);
 
+/* What it allocates. */
+uint64_t vine__table_bytes(uint32_t count_max);
+
 /* Accepts a zeroed table. */
 void vine__table_fini(struct vine__table *table);
 

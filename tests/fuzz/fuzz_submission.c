@@ -98,6 +98,7 @@ static void begin(struct fuzzed *fuzzed)
     fuzzed->pipe->link_to.operations = &operations;
     fuzzed->pipe->agreement.channels_max = 4;
     fuzzed->pipe->agreement.tasks_max = SLOTS * 3 / 4;
+    fuzzed->pipe->agreement.memory_max_bytes = 2 * HALF_BYTES;
     error = vine__half_place(&fuzzed->pipe->half, half, HALF_BYTES);
     VINE_ASSERT(error == 0);
     error = vine__mirror_place(&fuzzed->pipe->mirror, fuzzed->application, HALF_BYTES);

@@ -145,6 +145,69 @@ static inline void stepped_submit(struct raw_application *raw, uint32_t channel,
     assert_int_equal(raw_submit(raw, channel, &submission), 0);
 }
 
+/* Bytes at the body's start, tokens at its end. */
+static inline void stepped_give(struct vine_wire_submission *submission, const void *bytes,
+                                uint32_t size, const struct vine_token *tokens, uint32_t count)
+{
+    submission->shape = VINE_WIRE_SHAPE(size, count);
+    if (size > 0)
+        memcpy(submission->body, bytes, size);
+    if (count > 0)
+        memcpy(submission->body + VINE_WIRE_BODY_BYTES - count * sizeof *tokens, tokens,
+               count * sizeof *tokens);
+}
+
+static inline struct vine_token stepped_expect(uint32_t room)
+{
+    return (struct vine_token){.length = room, .type = VINE_TYPE_BYTES | VINE_WIRE_TYPE_EXPECT};
+}
+
+/* Memory of the application's own; what was there before lies in it. */
+static inline struct vine_token stepped_own(struct raw_application *raw, uint32_t length)
+{
+    struct vine__box box;
+
+    assert_int_equal(vine__half_alloc(&raw->half, length, &box), 0);
+    return (struct vine_token){.offset_units = box.offset_units,
+                               .length = length,
+                               .type = VINE_TYPE_BYTES,
+                               .extent = (uint16_t)box.extent};
+}
+
+/* The pipe that was opened last, as the appliance sees it. */
+static inline struct vine__served *stepped_newest(struct stepped *stepped)
+{
+    struct vine__served *newest = NULL;
+
+    VINE_LIST_FOR_EACH(node, &stepped->appliance->pipes)
+    {
+        struct vine__served *pipe = VINE_LIST_OBJECT(node, struct vine__served, link);
+
+        if (newest == NULL || pipe->number > newest->number)
+            newest = pipe;
+    }
+    assert_non_null(newest);
+    return newest;
+}
+
+/* Turn until a completion has come, at most so many times. */
+static inline struct vine_wire_completion stepped_complete(struct stepped *stepped,
+                                                           struct raw_application *raw,
+                                                           uint32_t channel, uint32_t turns_max,
+                                                           uint32_t *ret_turns)
+{
+    struct vine_wire_completion completion = {0};
+    uint32_t turns = 0;
+
+    while (vine_spsc_pop(&raw->channels[channel].consumer, &completion) != 0) {
+        assert_true(turns++ < turns_max);
+        stepped_turn(stepped);
+    }
+    if (ret_turns != NULL)
+        *ret_turns = turns;
+    return completion;
+}
+
 /* How many completions have come. */
 static inline uint32_t stepped_completed(struct raw_application *raw, uint32_t channel)
 {

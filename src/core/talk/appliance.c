@@ -96,7 +96,7 @@ static int take_options(struct vine_appliance *appliance,
     own->segment_bytes = or_default_u64(own->segment_bytes, SEGMENT_BYTES);
     if (own->channels_max > VINE_TALK_CHANNELS_MAX || own->tasks_max > TASKS_MOST ||
         own->accelerators_max > UINT16_MAX || own->sessions_max >= VINE_WIRE_SESSION_PLACES ||
-        own->memory_max_bytes < 2 * VINE__HALF_BYTES)
+        own->memory_max_bytes < 4 * VINE__HALF_BYTES)
         return -EINVAL;
     (void)snprintf(appliance->name, sizeof appliance->name, "%s",
                    own->name ? own->name : program_invocation_short_name);
@@ -115,7 +115,9 @@ int vine_appliance_create(const struct vine_appliance_options *options,
     appliance->listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
     vine__list_init(&appliance->pipes);
     vine__list_init(&appliance->strangers);
+    vine__list_init(&appliance->growing);
     vine__list_init(&appliance->over);
+    vine__list_init(&appliance->buried);
     vine__list_init(&appliance->active);
     vine__list_init(&appliance->ready_pipes);
     vine__list_init(&appliance->done);
@@ -163,7 +165,8 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
         return;
     end_pipes(appliance, &appliance->strangers);
     end_pipes(appliance, &appliance->pipes);
-    vine__served_reap(appliance);
+    while (vine__served_reap(appliance))
+        continue;
     vine__peer_listener_close(&appliance->listener);
     vine__served_leave_named(appliance);
     if (appliance->epoll_fd >= 0)

@@ -61,7 +61,8 @@ static void accept_pipes(struct vine_appliance *appliance)
             return;
         }
 
-        const bool is_full = appliance->pipe_count >= appliance->options.pipes_max;
+        const uint32_t buried = vine__load_relaxed_u32(&appliance->buried_count);
+        const bool is_full = appliance->pipe_count + buried >= appliance->options.pipes_max;
 
         if (appliance->is_draining || is_full) {
             vine__talk_send_reason(fd, VINE_TALK_REFUSE, is_full ? -VINE_EQUOTA : -VINE_EDRAINING,
@@ -100,7 +101,7 @@ static int shake_hands(struct vine__served *pipe)
         .name = appliance->name,
         .channels_max = appliance->options.channels_max,
         .tasks_max = appliance->options.tasks_max,
-        .memory_max_bytes = appliance->options.memory_max_bytes,
+        .memory_max_bytes = appliance->options.memory_max_bytes - vine__beside_halves(appliance),
         .generation = appliance->generation,
         .why = pipe->why,
         .why_size = sizeof pipe->why,
@@ -155,12 +156,14 @@ static void hear(struct vine__served *pipe)
             (void)snprintf(pipe->why, sizeof pipe->why, "its process has ended");
         }
     }
-    pipe->debt_ticks += vine__clock_ticks() - start_ticks;
+    pipe->debt_ticks += vine__elapsed(start_ticks, vine__clock_ticks());
     /* One that owes time is heard when it has paid, which the polling of active pipes sees to. */
-    if (error < 0)
+    if (error < 0) {
         vine__loop_end_pipe(pipe, error, pipe->why);
-    else if (pipe->state == VINE__SERVED_OPEN)
+    } else if (pipe->state == VINE__SERVED_OPEN) {
         vine__loop_activate(pipe);
+        vine__served_see_growth(pipe);
+    }
 }
 
 bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns)
@@ -182,7 +185,7 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns)
 
 static void look_at(struct vine__served *pipe)
 {
-    pipe->appliance->memory_seen += pipe->half.size_bytes + pipe->mirror.size_bytes;
+    pipe->appliance->memory_seen += vine__quota_held(&pipe->quota);
     if (pipe->link_to.pidfd < 0 && pipe->link_to.operations->peer_lost(&pipe->link_to))
         vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "its process has ended");
     else if (!pipe->is_active && vine__loop_has_work(pipe))

@@ -23,6 +23,7 @@
 #include "core/talk/half.h"
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
+#include "core/talk/quota.h"
 #include "utils/container_of.h"
 #include "utils/list.h"
 #include "utils/table.h"
@@ -45,7 +46,7 @@ struct vine__session {
     const struct vine_procedure_definition *definition;
     void *state;
     struct vine__lane lane;
-    int64_t charged_bytes;
+    int64_t charged_bytes; /* by its handlers */
     uint16_t id;
     uint32_t jobs;      /* taken and not ended */
     bool is_begun;      /* `begin` has run well, so that `end` is due */
@@ -91,7 +92,11 @@ struct vine_call {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t result_size;
-    void *block; /* the private copy of a descriptor */
+    void *block;           /* the private copy of a descriptor */
+    uint32_t block_bytes;  /* as charged; 0: there is none */
+    uint64_t copied_bytes; /* charged for private copies of its inputs; 0 but while it runs */
+    bool has_parcel;       /* `parcel` is room for outputs and result that do not fit into a slot */
+    struct vine_box parcel;
     uint64_t seen_ticks;
     uint64_t start_ticks;
     uint64_t end_ticks;
@@ -165,14 +170,19 @@ struct vine__served {
     uint32_t session_count;          /* also those that end when their jobs have ended */
     struct vine__session **sessions; /* by place */
     uint16_t failed_sessions[VINE_WIRE_SESSION_PLACES]; /* by place: an id, or 0 */
-    int64_t charged_bytes;                              /* sessions' state; jobs_lock */
+    struct vine__quota quota;
+    struct vine__list growing; /* in the appliance's list, while memory of it is made or mapped */
     struct vine__op_cache jobs;
+    uint32_t copying;        /* jobs that run with private copies of their inputs; jobs_lock */
     uint32_t jobs_taken;     /* not ended */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
     char why[VINE__WHY_MAX];
 };
+
+/* Copies of so many bytes are no pipe's: each thread has the memory for them anyway. */
+#define VINE__SCRATCH_OWN (64u << 10)
 
 /* Memory that copies of inputs lie in, one for each thread that runs handlers. */
 struct vine__scratch {
@@ -199,6 +209,7 @@ struct vine_appliance {
 
     struct vine__list pipes;     /* those that have been welcomed */
     struct vine__list strangers; /* connections that have not said hello, oldest first */
+    struct vine__list growing;   /* pipes with memory that is made or mapped, a step a turn */
     struct vine__list over;      /* pipes to be freed */
     struct vine__list active;
     uint64_t pipe_numbers;
@@ -225,6 +236,8 @@ struct vine_appliance {
     struct vine__list done;        /* jobs for the loop to complete */
     uint32_t done_count;           /* atomic: a look without the lock */
     uint32_t worker_count;         /* atomic */
+    struct vine__list buried;      /* pipes whose memory is to be given back: by workers */
+    uint32_t buried_count;         /* atomic: those that are, and the one under way */
     bool workers_end;
 
     /* statistics: written by the loop, read by any */
@@ -266,6 +279,20 @@ bool vine__events_look_around(struct vine_appliance *appliance);
 /* End a pipe from the loop; 0 and -VINE_ECLOSED: the application closed it. */
 void vine__loop_end_pipe(struct vine__served *pipe, int error, const char *why);
 
+/* Between two looks at the counter, of which processors may have their own: never less than
+ * nothing. */
+static inline uint64_t vine__elapsed(uint64_t from_ticks, uint64_t to_ticks)
+{
+    return (int64_t)(to_ticks - from_ticks) > 0 ? to_ticks - from_ticks : 0;
+}
+
+/* What a pipe may hold beside the halves: a part of its memory that is never granted to them, so
+ * that an application which fills its half can still have tasks. */
+static inline uint64_t vine__beside_halves(const struct vine_appliance *appliance)
+{
+    return appliance->options.memory_max_bytes / 8;
+}
+
 /* served.c: pipes */
 struct vine__served *vine__served_create(struct vine_appliance *appliance);
 int vine__served_open(struct vine__served *pipe); /* after the handshake */
@@ -275,7 +302,14 @@ int vine__served_open_channels(struct vine__served *pipe);
 void vine__served_end(struct vine__served *pipe, int error, const char *why);
 void vine__served_discard(struct vine__served *pipe); /* one that was never opened */
 void vine__served_end_if_over(struct vine__served *pipe);
-void vine__served_reap(struct vine_appliance *appliance);
+/* Free what is over; whether there is more. Without workers a part of an extent a call. */
+bool vine__served_reap(struct vine_appliance *appliance);
+/* Give back the memory of a pipe of which nothing else is left, and the pipe. Any thread. */
+void vine__served_bury(struct vine__served *pipe);
+/* See whether memory of the pipe grows: if so it is stepped, one pipe in each turn. */
+void vine__served_see_growth(struct vine__served *pipe);
+/* One step of what grows; whether there was anything. */
+bool vine__served_grow(struct vine_appliance *appliance);
 
 /* served_named.c: the one pipe of a named segment */
 int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size);
@@ -303,6 +337,13 @@ bool vine__jobs_complete(struct vine_appliance *appliance);
 
 /* job_order.c */
 bool vine__lane_is_idle(const struct vine__lane *lane);
+/* Have its inputs copied at the pipe's expense while it runs. jobs_lock, unless it runs on the loop
+ * without having been handed over. Returns 0 or -VINE_EQUOTA. */
+int vine__job_charge_copies(struct vine_call *call);
+void vine__job_give_copies(struct vine_call *call);
+/* Let workers see the pipe's ready jobs, if it has any. Returns whether they did not see them
+ * before. jobs_lock is held. */
+bool vine__jobs_show(struct vine__served *pipe);
 /* Hand a task to the workers, now or when it is its turn. Returns 0; a positive Vine error that
  * ends the task; a negative one that breaks the pipe. */
 int vine__job_submit(struct vine_call *call);

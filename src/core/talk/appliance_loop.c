@@ -129,11 +129,12 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
 
         const int taken = vine__served_poll(pipe, now_ticks);
 
+        vine__served_see_growth(pipe);
         if (taken < 0) {
             vine__loop_end_pipe(pipe, taken, pipe->why);
         } else if (taken > 0) {
             pipe->busy_ticks = vine__clock_ticks();
-            pipe->debt_ticks += pipe->busy_ticks - now_ticks;
+            pipe->debt_ticks += vine__elapsed(now_ticks, pipe->busy_ticks);
             now_ticks = pipe->busy_ticks;
             was_busy = true;
         }
@@ -188,7 +189,8 @@ static void end_all(struct vine_appliance *appliance)
     vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
     VINE_LIST_FOR_EACH(node, &appliance->pipes)
     vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
-    vine__served_reap(appliance);
+    while (vine__served_reap(appliance))
+        continue;
     pthread_mutex_lock(&appliance->jobs_lock);
     appliance->workers_end = true;
     pthread_cond_broadcast(&appliance->jobs_ready);
@@ -218,6 +220,7 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
     is_busy |= vine__jobs_complete(appliance);
     if (vine__load_relaxed_u32(&appliance->worker_count) == 0 && appliance->tasks_taken > 0)
         is_busy |= vine__job_run_one(appliance, &appliance->scratch);
+    is_busy |= vine__served_grow(appliance);
     if (VINE__UNLIKELY(now_ticks - appliance->heard_ticks > appliance->events_ticks)) {
         const bool is_more = hear(appliance, now_ticks);
 
@@ -225,7 +228,7 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
         appliance->heard_ticks = is_more ? now_ticks - appliance->events_ticks : now_ticks;
         (void)deactivate(appliance, now_ticks - appliance->active_ticks);
     }
-    vine__served_reap(appliance);
+    is_busy |= vine__served_reap(appliance);
     return is_busy;
 }
 

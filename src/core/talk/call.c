@@ -121,20 +121,17 @@ bool vine_call_is_canceled(const struct vine_call *call)
 
 int vine_call_charge(struct vine_call *call, int64_t bytes)
 {
-    struct vine__served *pipe = call->pipe;
+    struct vine__quota *quota = &call->pipe->quota;
+    struct vine__session *session = call->session;
     int error = 0;
 
-    VINE_ASSERT(call->session != NULL);
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
-
-    const int64_t charged = pipe->charged_bytes + bytes;
-
-    if (bytes > 0 && charged > (int64_t)pipe->agreement.memory_max_bytes) {
-        error = -VINE_EQUOTA;
-    } else {
-        pipe->charged_bytes = charged;
-        call->session->charged_bytes += bytes;
-    }
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    VINE_ASSERT(session != NULL);
+    VINE_ASSERT(bytes >= 0 || session->charged_bytes >= -bytes);
+    if (bytes < 0)
+        vine__quota_give(quota, (uint64_t)-bytes);
+    else
+        error = vine__quota_take(quota, (uint64_t)bytes);
+    if (!error)
+        session->charged_bytes += bytes; /* its tasks run one at a time */
     return error;
 }

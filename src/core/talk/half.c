@@ -35,6 +35,17 @@ uint64_t vine__half_fingerprint(void)
     return vine_segment_fingerprint(numbers, sizeof numbers / sizeof numbers[0]);
 }
 
+/* Extents double up to this, or to a few of the items that ask for room: a small item does not wait
+ * for a large extent, and large ones share. Where 64 of them would not make the half, they are
+ * larger. */
+#define EXTENT_BYTES  (8ULL << 20)
+#define SHARED_BYTES  (64ULL << 20)
+#define ITEMS         4
+#define EXTENTS_LEAST (VINE_TALK_EXTENTS_MAX / 2)
+
+/* Boxes in an extent: no doubling of its books takes longer than for so many. */
+#define BOXES_LIMIT 65536
+
 static int make_allocator(struct vine__half_extent *extent)
 {
     struct vine_allocator_options options = {
@@ -42,9 +53,30 @@ static int make_allocator(struct vine__half_extent *extent)
         .strategy = VINE_ALLOCATOR_GENERAL,
         .granule_bytes = VINE_TALK_UNIT,
         .extent_bytes = extent->size_bytes - extent->heap_offset,
+        .blocks_limit = BOXES_LIMIT,
     };
 
     return vine_allocator_create(&options, &extent->allocator);
+}
+
+/* The books of an extent may have grown. */
+static void charge_books(struct vine__half *half, uint32_t index)
+{
+    struct vine__half_extent *extent = &half->extents[index];
+    const uint64_t bytes = vine_allocator_books_bytes(extent->allocator);
+
+    if (half->quota == NULL || bytes == extent->books_bytes)
+        return;
+    vine__quota_add(half->quota, bytes - extent->books_bytes);
+    extent->books_bytes = bytes;
+}
+
+void vine__half_charge(struct vine__half *half, struct vine__quota *quota)
+{
+    half->quota = quota;
+    vine__quota_add(quota, half->size_bytes);
+    for (uint32_t i = 0; i < half->extent_count; i++)
+        charge_books(half, i);
 }
 
 /* Takes the extent over, unless it fails. */
@@ -141,45 +173,57 @@ int vine__half_create(struct vine__half *half, const struct vine__half_options *
     return 0;
 }
 
+static void close_extent(struct vine__half *half, struct vine__half_extent *extent)
+{
+    if (half->quota != NULL)
+        vine__quota_give(half->quota, extent->books_bytes);
+    vine_allocator_destroy(extent->allocator);
+    vine__memory_unref(extent->memory);
+}
+
+bool vine__half_close_step(struct vine__half *half, uint64_t step_bytes)
+{
+    struct vine__half_extent *last = &half->extents[half->extent_count - 1];
+
+    if (half->growing != NULL && vine__memory_unmap_step(half->growing, step_bytes))
+        return true;
+    if (half->extent_count <= 1)
+        return false;
+    if (vine__memory_unmap_step(last->memory, step_bytes))
+        return true;
+    if (half->quota != NULL)
+        vine__quota_give(half->quota, last->size_bytes);
+    half->size_bytes -= last->size_bytes;
+    close_extent(half, last);
+    return --half->extent_count > 1;
+}
+
 void vine__half_close(struct vine__half *half)
 {
-    for (uint32_t i = 0; i < half->extent_count; i++) {
-        vine_allocator_destroy(half->extents[i].allocator);
-        vine__memory_unref(half->extents[i].memory);
-    }
+    if (half->quota != NULL)
+        vine__quota_give(half->quota,
+                         half->size_bytes +
+                             (half->growing != NULL ? vine__memory_size(half->growing) : 0));
+    for (uint32_t i = 0; i < half->extent_count; i++)
+        close_extent(half, &half->extents[i]);
+    vine__memory_unref(half->growing);
     vine_box_book_destroy(half->book);
     vine_segment_unref(half->segment);
     memset(half, 0, sizeof *half);
 }
 
-/* A further memory object, twice as large as the last one so that few are needed, large enough for
- * `size_bytes`, and within the quota. */
-static int grow(struct vine__half *half, uint64_t size_bytes)
+/* ---- growing --------------------------------------------------------------------------------- */
+
+/* Let the half have a further extent, and the other side know it. Takes the memory over. */
+static int add_memory(struct vine__half *half, struct vine__memory *memory)
 {
-    const uint64_t room =
-        half->bytes_max > half->size_bytes ? half->bytes_max - half->size_bytes : 0;
-    const uint64_t needed = vine__round_up_u64(size_bytes, 4096);
-    uint64_t bytes = 2 * half->extents[half->extent_count - 1].size_bytes;
+    struct vine__half_extent extent = {
+        .base = vine__memory_base(memory),
+        .size_bytes = vine__memory_size(memory),
+        .memory = memory,
+    };
+    int error = make_allocator(&extent);
 
-    if (half->announce == NULL || half->extent_count == VINE_TALK_EXTENTS_MAX || needed > room)
-        return -VINE_EQUOTA;
-    bytes = vine__round_up_u64(vine__max_u64(bytes, needed), 4096);
-    bytes = vine__min_u64(bytes, vine__round_down_u64(room, 4096));
-
-    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
-    struct vine__half_extent extent = {.size_bytes = bytes};
-
-    options.backend = VINE__MEMORY_MEMFD;
-    options.name = "vine-extent";
-    options.size_bytes = bytes;
-
-    int error = vine__memory_create(&options, &extent.memory);
-
-    if (error)
-        return error;
-    extent.base = vine__memory_base(extent.memory);
-    extent.size_bytes = vine__memory_size(extent.memory);
-    error = make_allocator(&extent);
     if (!error)
         error = half->announce(half->announce_context, half->extent_count, &extent);
     if (!error) {
@@ -190,13 +234,93 @@ static int grow(struct vine__half *half, uint64_t size_bytes)
     }
     if (error) {
         vine_allocator_destroy(extent.allocator);
-        vine__memory_unref(extent.memory);
+        if (half->quota != NULL)
+            vine__quota_give(half->quota, extent.size_bytes);
+        vine__memory_unref(memory);
         return error;
     }
+    charge_books(half, half->extent_count - 1);
     if (half->segment != NULL)
         (void)!vine_segment_extent_add(half->segment, extent.size_bytes);
     return 0;
 }
+
+int vine__half_grow_step(struct vine__half *half, uint64_t step_bytes)
+{
+    struct vine__memory *memory = half->growing;
+    int error = vine__memory_step(memory, step_bytes);
+
+    if (error > 0)
+        return error;
+    half->growing = NULL;
+    if (!error) {
+        error = add_memory(half, memory);
+    } else {
+        if (half->quota != NULL)
+            vine__quota_give(half->quota, vine__memory_size(memory));
+        vine__memory_unref(memory);
+    }
+    half->growth_error = error;
+    return error;
+}
+
+/* Of the next extent, within the quota; 0 if there is no room for what is needed. */
+static uint64_t next_size(const struct vine__half *half, uint64_t needed_bytes)
+{
+    const uint64_t doubled = 2 * half->extents[half->extent_count - 1].size_bytes;
+    const uint64_t shared = vine__min_u64(ITEMS * needed_bytes, SHARED_BYTES);
+    const uint64_t most =
+        vine__max_u64(vine__max_u64(EXTENT_BYTES, shared), half->bytes_max / EXTENTS_LEAST);
+    uint64_t room = half->bytes_max > half->size_bytes ? half->bytes_max - half->size_bytes : 0;
+
+    if (half->quota != NULL)
+        room = vine__min_u64(room, vine__quota_room(half->quota));
+    room = vine__round_down_u64(room, 4096);
+    if (needed_bytes > room)
+        return 0;
+    return vine__min_u64(
+        vine__round_up_u64(vine__max_u64(vine__min_u64(doubled, most), needed_bytes), 4096), room);
+}
+
+/* A further memory object with room for `size_bytes`. */
+static int grow(struct vine__half *half, uint64_t size_bytes)
+{
+    const uint64_t bytes = next_size(half, vine__round_up_u64(size_bytes, 4096));
+    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+    struct vine__memory *memory = NULL;
+    int error = half->growth_error;
+
+    if (half->growing != NULL)
+        return -EINPROGRESS;
+    half->growth_error = 0;
+    if (error)
+        return error;
+    if (half->announce == NULL || half->extent_count == VINE_TALK_EXTENTS_MAX || bytes == 0 ||
+        (half->quota != NULL && vine__quota_take(half->quota, bytes) != 0))
+        return -VINE_EQUOTA;
+    options.backend = VINE__MEMORY_MEMFD;
+    options.name = "vine-extent";
+    options.size_bytes = bytes;
+    options.in_steps = half->in_steps;
+    error = vine__memory_create(&options, &memory);
+    if (error) {
+        if (half->quota != NULL)
+            vine__quota_give(half->quota, bytes);
+        return error;
+    }
+    if (!half->in_steps)
+        return add_memory(half, memory);
+    half->growing = memory;
+    return -EINPROGRESS;
+}
+
+/* Whether what it holds has outgrown its quota, which books can bring about. */
+static bool is_over(const struct vine__half *half)
+{
+    return half->quota != NULL && vine__quota_held(half->quota) > half->quota->bytes_max;
+}
+
+/* ---- allocating ------------------------------------------------------------------------------ */
 
 static int alloc_in(struct vine__half *half, uint32_t index, uint64_t size_bytes,
                     struct vine__box *ret_box)
@@ -221,23 +345,25 @@ static int alloc_in(struct vine__half *half, uint32_t index, uint64_t size_bytes
 int vine__half_alloc(struct vine__half *half, uint64_t size_bytes, struct vine__box *ret_box)
 {
     const uint64_t wanted = size_bytes ? size_bytes : 1;
+    int error = -ENOMEM;
 
-    if (wanted > half->bytes_max || wanted > UINT32_MAX)
+    if (wanted > UINT32_MAX)
         return -VINE_ETOOBIG;
+    if (is_over(half))
+        return -VINE_EQUOTA;
     /* The newest extent is the largest and the likeliest to have room. */
-    for (uint32_t i = half->extent_count; i-- > 0;)
-        if (alloc_in(half, i, wanted, ret_box) == 0) {
-            ret_box->size_bytes = size_bytes;
-            return 0;
-        }
-
-    int error = grow(half, wanted);
-
-    if (!error)
-        error = alloc_in(half, half->extent_count - 1, wanted, ret_box);
-    if (!error)
-        ret_box->size_bytes = size_bytes;
-    return error;
+    for (uint32_t i = half->extent_count; i-- > 0 && error;)
+        error = alloc_in(half, i, wanted, ret_box);
+    if (error) {
+        error = grow(half, wanted);
+        if (!error)
+            error = alloc_in(half, half->extent_count - 1, wanted, ret_box);
+    }
+    if (error)
+        return error;
+    ret_box->size_bytes = size_bytes;
+    charge_books(half, ret_box->extent);
+    return 0;
 }
 
 int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length,
@@ -245,8 +371,10 @@ int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t lengt
 {
     const struct vine_box_type box_type = {.value = type};
 
-    if (length > half->bytes_max || length > UINT32_MAX)
+    if (length > UINT32_MAX)
         return -VINE_ETOOBIG;
+    if (is_over(half))
+        return -VINE_EQUOTA;
 
     int error = vine_box_create(half->book, box_type, (uint32_t)length, ret_box);
 
@@ -255,6 +383,8 @@ int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t lengt
         if (!error)
             error = vine_box_create(half->book, box_type, (uint32_t)length, ret_box);
     }
+    if (!error)
+        charge_books(half, ret_box->token.extent);
     return error;
 }
 

@@ -4,7 +4,7 @@
  *
  * Owns:     the half's memory, its extents, and the allocators' books, which are private.
  * Threads:  one at a time; the caller locks. vine__half_layout may be used by any.
- * Blocking: never; growing makes system calls.
+ * Blocking: never; growing makes system calls and zeroes pages, at once or in steps.
  * Trust:    nothing is read back from the half that the other side could have changed.
  * Limits:   VINE_TALK_EXTENTS_MAX extents, `bytes_max` bytes in all.
  */
@@ -18,14 +18,17 @@
 #include <vine/segment.h>
 
 #include "arch/memory/memory.h"
+#include "core/talk/quota.h"
 #include "core/talk/talk_layout.h"
 
-#define VINE__HALF_BYTES (128u << 10) /* of a new one */
+#define VINE__HALF_BYTES      (128u << 10)  /* of a new one */
+#define VINE__HALF_BYTES_MOST (16ULL << 20) /* of an application's, when it says hello */
 
 struct vine__half_extent {
     unsigned char *base; /* of the extent */
     uint64_t size_bytes;
     uint64_t heap_offset; /* where the allocator's memory begins */
+    uint64_t books_bytes; /* of the allocator, as they were charged */
     struct vine_allocator *allocator;
     struct vine__memory *memory; /* NULL for extent 0, which is the segment's */
 };
@@ -43,6 +46,10 @@ struct vine__half {
     uint64_t bytes_max;              /* may be set anew while in use */
     vine__half_announce_fn announce; /* NULL: cannot grow */
     void *announce_context;
+    struct vine__quota *quota; /* what it takes is charged to; NULL: nobody */
+    bool in_steps;             /* grow by vine__half_grow_step */
+    int growth_error; /* with which the last growth ended; the next who needs one gets it */
+    struct vine__memory *growing; /* an extent in the making, or NULL */
     struct vine__half_extent extents[VINE_TALK_EXTENTS_MAX];
 };
 
@@ -80,11 +87,18 @@ VINE_MUST_CHECK int vine__half_create(struct vine__half *half,
 /* Lay a half out in `size_bytes` of zeroed memory of a named segment, which keeps it. */
 VINE_MUST_CHECK int vine__half_place(struct vine__half *half, void *memory, uint64_t size_bytes);
 
+/* From here on charge what it takes, and what it has. */
+void vine__half_charge(struct vine__half *half, struct vine__quota *quota);
+
 /* Give everything back. Accepts a zeroed one. */
 void vine__half_close(struct vine__half *half);
 
+/* Give back a part of a half that is not used any more. Returns whether to go on before closing. */
+bool vine__half_close_step(struct vine__half *half, uint64_t step_bytes);
+
 /* Allocate, growing if need be. The memory is aligned to 64 and holds whatever was there before.
- * Returns 0; -VINE_EQUOTA; -VINE_ETOOBIG  larger than the quota at all; -ENOMEM. */
+ * Returns 0; -EINPROGRESS  it has begun to grow (in_steps): try again when that is over;
+ * -VINE_EQUOTA; -VINE_ETOOBIG  larger than any; -ENOMEM; or why it could not grow. */
 VINE_MUST_CHECK int vine__half_alloc(struct vine__half *half, uint64_t size_bytes,
                                      struct vine__box *ret_box);
 void vine__half_free(struct vine__half *half, const struct vine__box *box);
@@ -93,6 +107,10 @@ void vine__half_free(struct vine__half *half, const struct vine__box *box);
  * It is freed by vine_box_free. */
 VINE_MUST_CHECK int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length,
                                           struct vine_box *ret_box);
+
+/* A part of a growth that was begun. Returns 1  there is more to do; 0  it has grown, and the other
+ * side was told; a negative code. */
+VINE_MUST_CHECK int vine__half_grow_step(struct vine__half *half, uint64_t step_bytes);
 
 /* Give the tail of a box back. */
 void vine__half_shrink(struct vine__half *half, struct vine__box *box, uint64_t size_bytes);

@@ -37,26 +37,61 @@ static unsigned char *scratch_of(struct vine__scratch *scratch, size_t size_byte
     return scratch->memory;
 }
 
+static uint64_t rounded(uint64_t size_bytes)
+{
+    return (size_bytes + VINE_CACHE_LINE - 1) & ~(VINE_CACHE_LINE - 1ULL);
+}
+
+/* 0: its handler sees the inputs where they are. */
+static uint64_t copies_bytes(const struct vine_call *call)
+{
+    uint64_t bytes = 0;
+
+    if ((call->definition->flags & VINE_ARGUMENTS_SHARED) != 0)
+        return 0;
+    for (uint32_t i = 0; i < call->input_count; i++)
+        bytes += rounded(call->inputs[i].size_bytes);
+    return bytes;
+}
+
+int vine__job_charge_copies(struct vine_call *call)
+{
+    const uint64_t bytes = copies_bytes(call);
+
+    VINE_ASSERT(call->copied_bytes == 0);
+    if (bytes <= VINE__SCRATCH_OWN)
+        return 0;
+    if (vine__quota_take(&call->pipe->quota, bytes) != 0)
+        return -VINE_EQUOTA;
+    call->copied_bytes = bytes;
+    return 0;
+}
+
+void vine__job_give_copies(struct vine_call *call)
+{
+    if (call->copied_bytes == 0)
+        return;
+    vine__quota_give(&call->pipe->quota, call->copied_bytes);
+    call->copied_bytes = 0;
+}
+
 /* Copy each input once; from here on the application cannot change what the handler sees. */
 static int copy_inputs(struct vine_call *call, struct vine__scratch *scratch)
 {
-    size_t size_bytes = 0;
+    const uint64_t bytes = copies_bytes(call);
     size_t at = 0;
 
-    for (uint32_t i = 0; i < call->input_count; i++)
-        size_bytes +=
-            (call->inputs[i].size_bytes + VINE_CACHE_LINE - 1) & ~(VINE_CACHE_LINE - 1ULL);
-    if (size_bytes == 0)
+    if (bytes == 0)
         return 0;
 
-    unsigned char *memory = scratch_of(scratch, size_bytes);
+    unsigned char *memory = scratch_of(scratch, bytes);
 
     if (memory == NULL)
         return -VINE_EQUOTA;
     for (uint32_t i = 0; i < call->input_count; i++) {
         memcpy(memory + at, call->inputs[i].memory, call->inputs[i].size_bytes);
         call->inputs[i].memory = memory + at;
-        at += (call->inputs[i].size_bytes + VINE_CACHE_LINE - 1) & ~(VINE_CACHE_LINE - 1ULL);
+        at += rounded(call->inputs[i].size_bytes);
     }
     return 0;
 }
@@ -70,10 +105,14 @@ static void trim(struct vine__scratch *scratch)
     *scratch = (struct vine__scratch){0};
 }
 
-static int begin_session(struct vine__session *session)
+static int enter_session(struct vine__session *session)
 {
     const struct vine_procedure_definition *definition = session->definition;
 
+    if (vine__load_relaxed_u32(&session->is_failed))
+        return -VINE_ESESSION;
+    if (session->is_begun)
+        return 0;
     session->state = calloc(1, definition->state_bytes);
     if (session->state == NULL)
         return -VINE_EQUOTA;
@@ -87,16 +126,14 @@ static int begin_session(struct vine__session *session)
 void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
 {
     const struct vine_procedure_definition *definition = call->definition;
-    int error = 0;
+    int error = call->status; /* there may have been no room for its copies */
 
     call->start_ticks = vine__clock_ticks();
     if (vine__load_relaxed_u32(&call->canceled) != 0)
         error = -VINE_ECANCELED;
-    else if (call->session != NULL && vine__load_relaxed_u32(&call->session->is_failed))
-        error = -VINE_ESESSION;
-    else if (call->session != NULL && !call->session->is_begun)
-        error = begin_session(call->session);
-    if (!error && (definition->flags & VINE_ARGUMENTS_SHARED) == 0 && call->input_count > 0)
+    else if (!error && call->session != NULL)
+        error = enter_session(call->session);
+    if (!error)
         error = copy_inputs(call, scratch);
     if (!error)
         error = definition->run(call);
@@ -107,24 +144,41 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
     trim(scratch);
 }
 
-/* The next ready job, from each pipe in turn; NULL if there is none. jobs_lock is held. */
+/* The next ready job, from each pipe in turn; NULL if there is none. One whose copies find no room
+ * in its pipe's quota waits while others of the pipe run with copies of theirs, and fails if none
+ * does. jobs_lock is held. */
 static struct vine_call *next_ready(struct vine_appliance *appliance)
 {
-    struct vine__list *first = vine__list_first(&appliance->ready_pipes);
+    struct vine__list *first;
 
-    if (first == NULL)
-        return NULL;
+    while ((first = vine__list_pop_front(&appliance->ready_pipes)) != NULL) {
+        struct vine__served *pipe = VINE_CONTAINER_OF(first, struct vine__served, ready_link);
+        struct vine_call *call = CALL_OF(vine__list_first(&pipe->ready));
+        const int error = vine__job_charge_copies(call);
 
-    struct vine__served *pipe = VINE_CONTAINER_OF(first, struct vine__served, ready_link);
-    struct vine_call *call = CALL_OF(vine__list_first(&pipe->ready));
+        pipe->is_in_ready = false;
+        if (error && pipe->copying > 0)
+            continue; /* until the next one that copies has ended */
+        vine__list_remove(&call->link);
+        call->status = error;
+        call->job_state = VINE__JOB_RUNNING;
+        pipe->copying += call->copied_bytes > 0;
+        (void)vine__jobs_show(pipe);
+        return call;
+    }
+    return NULL;
+}
 
-    vine__list_remove(&call->link);
-    vine__list_remove(&pipe->ready_link);
-    pipe->is_in_ready = !vine__list_is_empty(&pipe->ready);
-    if (pipe->is_in_ready)
-        vine__list_push_back(&appliance->ready_pipes, &pipe->ready_link);
-    call->job_state = VINE__JOB_RUNNING;
-    return call;
+/* A job that next_ready gave has run. jobs_lock is held. */
+static void end_locked(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+
+    pipe->copying -= call->copied_bytes > 0;
+    vine__job_give_copies(call);
+    vine__job_end_locked(call);
+    if (vine__jobs_show(pipe)) /* some waited for room, and there may be room for many */
+        pthread_cond_broadcast(&pipe->appliance->jobs_ready);
 }
 
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch)
@@ -138,7 +192,7 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
         return false;
     vine__job_run(call, scratch);
     pthread_mutex_lock(&appliance->jobs_lock);
-    vine__job_end_locked(call);
+    end_locked(call);
     pthread_mutex_unlock(&appliance->jobs_lock);
     return true;
 }
@@ -157,6 +211,37 @@ static void wait_for_job(struct vine_appliance *appliance)
                                  &until);
 }
 
+/* Give back the memory of a pipe that is over. jobs_lock is held, but not meanwhile. */
+static bool bury_one(struct vine_appliance *appliance)
+{
+    struct vine__list *node = vine__list_pop_front(&appliance->buried);
+
+    if (node == NULL)
+        return false;
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    vine__served_bury(VINE_CONTAINER_OF(node, struct vine__served, link));
+    (void)vine__fetch_sub_acq_rel_u32(&appliance->buried_count, 1);
+    pthread_mutex_lock(&appliance->jobs_lock);
+    return true;
+}
+
+/* Run one job. jobs_lock is held, but not meanwhile. */
+static bool work_once(struct vine_appliance *appliance, struct vine__scratch *scratch)
+{
+    struct vine_call *call = next_ready(appliance);
+
+    if (call == NULL)
+        return false;
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    vine__job_run(call, scratch);
+    pthread_mutex_lock(&appliance->jobs_lock);
+    end_locked(call);
+    pthread_mutex_unlock(&appliance->jobs_lock);
+    vine__appliance_wake(appliance);
+    pthread_mutex_lock(&appliance->jobs_lock);
+    return true;
+}
+
 void vine_appliance_work(struct vine_appliance *appliance)
 {
     struct vine__scratch scratch = {0};
@@ -165,21 +250,15 @@ void vine_appliance_work(struct vine_appliance *appliance)
     vine__store_relaxed_u32(&appliance->worker_count,
                             vine__load_relaxed_u32(&appliance->worker_count) + 1);
     for (;;) {
-        struct vine_call *call = next_ready(appliance);
+        /* In turn: neither those that come and go nor those that stay keep the others waiting. */
+        const bool has_worked = work_once(appliance, &scratch);
+        const bool has_buried = bury_one(appliance);
 
-        if (call == NULL) {
-            if (appliance->workers_end)
-                break;
-            wait_for_job(appliance);
+        if (has_worked || has_buried)
             continue;
-        }
-        pthread_mutex_unlock(&appliance->jobs_lock);
-        vine__job_run(call, &scratch);
-        pthread_mutex_lock(&appliance->jobs_lock);
-        vine__job_end_locked(call);
-        pthread_mutex_unlock(&appliance->jobs_lock);
-        vine__appliance_wake(appliance);
-        pthread_mutex_lock(&appliance->jobs_lock);
+        if (appliance->workers_end)
+            break;
+        wait_for_job(appliance);
     }
     vine__store_relaxed_u32(&appliance->worker_count,
                             vine__load_relaxed_u32(&appliance->worker_count) - 1);
@@ -196,7 +275,7 @@ static void complete(struct vine_call *call)
 
     vine__served_complete(call);
     if (is_long)
-        pipe->debt_ticks += vine__clock_ticks() - start_ticks;
+        pipe->debt_ticks += vine__elapsed(start_ticks, vine__clock_ticks());
 }
 
 bool vine__jobs_complete(struct vine_appliance *appliance)

@@ -28,19 +28,22 @@ bool vine__lane_is_idle(const struct vine__lane *lane)
     return vine__load_acquire_u32(&lane->running) == 0;
 }
 
+bool vine__jobs_show(struct vine__served *pipe)
+{
+    if (pipe->is_in_ready || vine__list_is_empty(&pipe->ready))
+        return false;
+    pipe->is_in_ready = true;
+    vine__list_push_back(&pipe->appliance->ready_pipes, &pipe->ready_link);
+    return true;
+}
+
 /* jobs_lock is held. */
 static void make_ready(struct vine_call *call)
 {
-    struct vine__served *pipe = call->pipe;
-    struct vine_appliance *appliance = pipe->appliance;
-
     call->job_state = VINE__JOB_READY;
-    vine__list_push_back(&pipe->ready, &call->link);
-    if (!pipe->is_in_ready) {
-        pipe->is_in_ready = true;
-        vine__list_push_back(&appliance->ready_pipes, &pipe->ready_link);
-    }
-    pthread_cond_signal(&appliance->jobs_ready);
+    vine__list_push_back(&call->pipe->ready, &call->link);
+    (void)vine__jobs_show(call->pipe);
+    pthread_cond_signal(&call->pipe->appliance->jobs_ready);
 }
 
 static struct vine_call *find(const struct vine__served *pipe, uint32_t channel, uint64_t operation)
@@ -48,6 +51,20 @@ static struct vine_call *find(const struct vine__served *pipe, uint32_t channel,
     if (channel >= pipe->channel_count || pipe->channels[channel]->jobs.slots == NULL)
         return NULL;
     return vine__table_find(&pipe->channels[channel]->jobs, operation);
+}
+
+static int make_table(struct vine__served *pipe, struct vine__table *jobs)
+{
+    const uint32_t count_max = pipe->agreement.tasks_max;
+    const uint64_t bytes = vine__table_bytes(count_max);
+    int error = vine__quota_take(&pipe->quota, bytes);
+
+    if (error)
+        return error;
+    error = vine__table_init(jobs, count_max, pipe->appliance->table_seed);
+    if (error)
+        vine__quota_give(&pipe->quota, bytes);
+    return error;
 }
 
 int vine__job_submit(struct vine_call *call)
@@ -58,8 +75,7 @@ int vine__job_submit(struct vine_call *call)
     struct vine_call *before =
         call->has_after ? find(pipe, call->after_channel, call->after_operation) : NULL;
 
-    if (jobs->slots == NULL &&
-        vine__table_init(jobs, pipe->agreement.tasks_max, appliance->table_seed) != 0)
+    if (jobs->slots == NULL && make_table(pipe, jobs) != 0)
         return VINE_EQUOTA;
 
     /* There is room: no more are in flight on the channel than were granted. */

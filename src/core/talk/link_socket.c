@@ -68,8 +68,12 @@ static int receive(struct vine__link *link, char *why, size_t why_size)
     for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
         union vine__talk_any message;
         int fd = -1;
-        int error = vine__talk_receive(link->socket_fd, &message, &fd, 0, why, why_size);
+        int error;
 
+        /* One extent after the other. */
+        if (link->mirror->growing != NULL)
+            return 1;
+        error = vine__talk_receive(link->socket_fd, &message, &fd, 0, why, why_size);
         if (error == -EAGAIN)
             return 0;
         if (error == -VINE_EPEERLOST)
@@ -295,6 +299,21 @@ static uint32_t smaller_wish(uint32_t wish, uint32_t most)
     return wish != 0 && wish < most ? wish : most;
 }
 
+/* The half that comes with a HELLO is looked through at once, so it is not large; its extents may
+ * be. */
+static int open_half(struct vine__mirror *mirror, int fd, const struct vine_talk_hello *hello,
+                     const struct vine__agreement *agreement, const struct vine__grant *grant)
+{
+    const uint64_t bytes_max = agreement->memory_max_bytes - VINE__HALF_BYTES;
+    const int error = vine__mirror_open(mirror, fd, hello->half_bytes, hello->uuid,
+                                        vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST), grant->why,
+                                        grant->why_size);
+
+    if (!error)
+        mirror->bytes_max = bytes_max;
+    return error;
+}
+
 int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine_talk_hello *hello,
                        int half_fd, const struct vine__grant *grant, struct vine__half *half,
                        struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
@@ -324,9 +343,7 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
     int error = know_peer(link, &agreement.peer_uid, grant->why, grant->why_size);
 
     if (!error)
-        error = vine__mirror_open(mirror, half_fd, hello->half_bytes, hello->uuid,
-                                  agreement.memory_max_bytes - VINE__HALF_BYTES, grant->why,
-                                  grant->why_size);
+        error = open_half(mirror, half_fd, hello, &agreement, grant);
     if (error)
         goto fail;
     has_mirror = true;

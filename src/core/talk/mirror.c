@@ -2,14 +2,20 @@
 #include "core/talk/mirror.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vine/error.h>
 
 #include "core/talk/half.h"
+#include "utils/assert.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
+
+/* An extent as large as this is looked through for holes at once: 60 us. */
+#define AT_ONCE_BYTES (4ULL << 20)
 
 int vine__mirror_place(struct vine__mirror *mirror, const void *memory, uint64_t size_bytes)
 {
@@ -19,8 +25,10 @@ int vine__mirror_place(struct vine__mirror *mirror, const void *memory, uint64_t
     mirror->layout = memory;
     mirror->extents[0].base = memory;
     mirror->extents[0].size_bytes = size_bytes;
+    mirror->extents[0].fd = -1;
     mirror->extent_count = 1;
     mirror->size_bytes = size_bytes;
+    mirror->told_bytes = size_bytes;
     mirror->bytes_max = size_bytes;
     return 0;
 }
@@ -67,6 +75,7 @@ int vine__mirror_open(struct vine__mirror *mirror, int fd, uint64_t claimed_byte
     }
     mirror->segment = segment;
     mirror->size_bytes = vine_segment_size(segment);
+    mirror->told_bytes = mirror->size_bytes;
     mirror->bytes_max = bytes_max;
     return 0;
 
@@ -75,55 +84,172 @@ fail:
     return error;
 }
 
+void vine__mirror_charge(struct vine__mirror *mirror, struct vine__quota *quota)
+{
+    mirror->quota = quota;
+    vine__quota_add(quota, mirror->size_bytes);
+}
+
+static void give(struct vine__mirror *mirror, uint64_t bytes)
+{
+    if (mirror->quota != NULL)
+        vine__quota_give(mirror->quota, bytes);
+}
+
+static void close_extent(struct vine__mirror_extent *extent)
+{
+    vine__memory_unref(extent->memory);
+    if (extent->fd >= 0)
+        close(extent->fd);
+}
+
+bool vine__mirror_close_step(struct vine__mirror *mirror, uint64_t step_bytes)
+{
+    if (mirror->growing != NULL && vine__memory_unmap_step(mirror->growing, step_bytes))
+        return true;
+    if (mirror->extent_count <= 1)
+        return false;
+
+    struct vine__mirror_extent *last = &mirror->extents[mirror->extent_count - 1];
+
+    if (last->memory != NULL && vine__memory_unmap_step(last->memory, step_bytes))
+        return true;
+    if (last->base != NULL) {
+        mirror->size_bytes -= last->size_bytes;
+        give(mirror, last->size_bytes);
+    }
+    close_extent(last);
+    return --mirror->extent_count > 1;
+}
+
 void vine__mirror_close(struct vine__mirror *mirror)
 {
+    give(mirror, mirror->size_bytes);
+    if (mirror->growing != NULL)
+        give(mirror, mirror->extents[mirror->growing_index].size_bytes);
+    vine__memory_unref(mirror->growing);
     for (uint32_t i = 0; i < mirror->extent_count; i++)
-        vine__memory_unref(mirror->extents[i].memory);
+        close_extent(&mirror->extents[i]);
     vine_segment_unref(mirror->segment);
     memset(mirror, 0, sizeof *mirror);
+}
+
+static void place(struct vine__mirror *mirror, uint32_t index, struct vine__memory *memory)
+{
+    mirror->extents[index].base = vine__memory_base(memory);
+    mirror->extents[index].memory = memory;
+    mirror->size_bytes += mirror->extents[index].size_bytes;
+}
+
+static int map(struct vine__mirror *mirror, uint32_t index, int fd)
+{
+    const uint64_t bytes = mirror->extents[index].size_bytes;
+    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+    struct vine__memory *memory = NULL;
+
+    if (mirror->growing != NULL)
+        return -EINPROGRESS;
+    if (mirror->quota != NULL && vine__quota_take(mirror->quota, bytes) != 0)
+        return -VINE_EQUOTA;
+    options.backend = VINE__MEMORY_MEMFD;
+    options.in_steps = mirror->in_steps && bytes > AT_ONCE_BYTES;
+
+    const int error = vine__memory_from_fd(fd, bytes, &options, &memory);
+
+    if (error) {
+        give(mirror, bytes);
+        return error;
+    }
+    if (!options.in_steps) {
+        place(mirror, index, memory);
+        return 0;
+    }
+    mirror->growing = memory;
+    mirror->growing_index = index;
+    return -EINPROGRESS;
+}
+
+int vine__mirror_map(struct vine__mirror *mirror, uint32_t index)
+{
+    struct vine__mirror_extent *extent = &mirror->extents[index];
+
+    VINE_ASSERT(extent->base == NULL);
+    if (mirror->growing != NULL)
+        return -EINPROGRESS;
+    if (extent->fd < 0)
+        return -VINE_EQUOTA;
+
+    const int error = map(mirror, index, extent->fd);
+
+    if (error == 0 || error == -EINPROGRESS) {
+        close(extent->fd);
+        extent->fd = -1;
+    }
+    return error;
+}
+
+int vine__mirror_grow_step(struct vine__mirror *mirror, uint64_t step_bytes)
+{
+    struct vine__memory *memory = mirror->growing;
+    const int error = vine__memory_step(memory, step_bytes);
+
+    if (error > 0)
+        return error;
+    mirror->growing = NULL;
+    if (!error) {
+        place(mirror, mirror->growing_index, memory);
+        return 0;
+    }
+    give(mirror, mirror->extents[mirror->growing_index].size_bytes);
+    vine__memory_unref(memory);
+    return error;
 }
 
 int vine__mirror_add(struct vine__mirror *mirror, uint32_t index, int fd, uint64_t claimed_bytes)
 {
     if (index != mirror->extent_count || index >= VINE_TALK_EXTENTS_MAX)
         return -VINE_EPROTOCOL;
-    if (claimed_bytes == 0 || claimed_bytes > mirror->bytes_max - mirror->size_bytes)
+    if (claimed_bytes == 0 || claimed_bytes > mirror->bytes_max - mirror->told_bytes)
         return -VINE_EQUOTA;
+    mirror->extents[index] = (struct vine__mirror_extent){.size_bytes = claimed_bytes, .fd = -1};
 
-    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
-    struct vine__memory *memory = NULL;
+    const int error = map(mirror, index, fd);
 
-    options.backend = VINE__MEMORY_MEMFD;
-    options.size_max_bytes = mirror->bytes_max - mirror->size_bytes;
-
-    const int error = vine__memory_from_fd(fd, claimed_bytes, &options, &memory);
-
-    if (error)
+    if (error == -VINE_EQUOTA)
+        /* Without a descriptor for it there will be no room, ever. */
+        mirror->extents[index].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    else if (error && error != -EINPROGRESS)
         return error;
-    mirror->extents[index].base = vine__memory_base(memory);
-    mirror->extents[index].size_bytes = vine__memory_size(memory);
-    mirror->extents[index].memory = memory;
-    mirror->size_bytes += vine__memory_size(memory);
-    /* Pairs with the acquire in vine__mirror_resolve: the extent before the count that admits
-     * it. */
+    mirror->told_bytes += claimed_bytes;
+    /* Pairs with the acquire in vine__mirror_find: the extent before the count that admits it. */
     vine__store_release_u32(&mirror->extent_count, index + 1);
+    return 0;
+}
+
+int vine__mirror_find(const struct vine__mirror *mirror, uint32_t extent, uint32_t offset_units,
+                      uint64_t length_bytes, const void **ret_memory)
+{
+    if (extent >= vine__load_acquire_u32(&mirror->extent_count))
+        return -EAGAIN;
+
+    const struct vine__mirror_extent *found = &mirror->extents[extent];
+    const uint64_t offset = (uint64_t)offset_units * VINE_TALK_UNIT;
+
+    if (!vine__range_is_within_u64(offset, length_bytes, found->size_bytes))
+        return -VINE_ETOKEN;
+    if (found->base == NULL)
+        return -VINE_EQUOTA;
+    *ret_memory = found->base + offset;
     return 0;
 }
 
 const void *vine__mirror_resolve(const struct vine__mirror *mirror, uint32_t extent,
                                  uint32_t offset_units, uint64_t length_bytes, bool *ret_unknown)
 {
-    const bool unknown = extent >= vine__load_acquire_u32(&mirror->extent_count);
+    const void *memory = NULL;
+    const int error = vine__mirror_find(mirror, extent, offset_units, length_bytes, &memory);
 
     if (ret_unknown != NULL)
-        *ret_unknown = unknown;
-    if (unknown)
-        return NULL;
-
-    const struct vine__mirror_extent *found = &mirror->extents[extent];
-    const uint64_t offset = (uint64_t)offset_units * VINE_TALK_UNIT;
-
-    if (!vine__range_is_within_u64(offset, length_bytes, found->size_bytes))
-        return NULL;
-    return found->base + offset;
+        *ret_unknown = error == -EAGAIN;
+    return memory;
 }

@@ -28,6 +28,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     vine__list_init(&pipe->active);
     vine__list_init(&pipe->ready);
     vine__list_init(&pipe->ready_link);
+    vine__list_init(&pipe->growing);
     vine__list_push_back(&appliance->strangers, &pipe->link);
     appliance->stranger_count++;
     return pipe;
@@ -62,11 +63,24 @@ int vine__served_open(struct vine__served *pipe)
 {
     const struct vine_appliance_options *options = &pipe->appliance->options;
     const uint64_t tasks = (uint64_t)pipe->agreement.channels_max * pipe->agreement.tasks_max;
+    const bool is_named = pipe->mirror.segment == NULL;
 
     pipe->accelerators = calloc(options->accelerators_max, sizeof *pipe->accelerators);
     pipe->sessions = calloc(VINE_WIRE_SESSION_PLACES, sizeof(struct vine__session *));
     if (pipe->accelerators == NULL || pipe->sessions == NULL)
         return -ENOMEM;
+    /* A named segment is the appliance's own, whoever comes to it: it does not count. */
+    pipe->quota.bytes_max =
+        is_named ? options->memory_max_bytes
+                 : pipe->agreement.memory_max_bytes + vine__beside_halves(pipe->appliance);
+    vine__quota_add(&pipe->quota, sizeof *pipe +
+                                      options->accelerators_max * sizeof *pipe->accelerators +
+                                      VINE_WIRE_SESSION_PLACES * sizeof(struct vine__session *));
+    vine__half_charge(&pipe->half, &pipe->quota);
+    if (!is_named)
+        vine__mirror_charge(&pipe->mirror, &pipe->quota);
+    pipe->half.in_steps = true;
+    pipe->mirror.in_steps = true;
     pipe->accelerators[0] = (struct vine__virtual_accelerator){.is_used = true, .is_ordered = true};
     vine__op_cache_init(&pipe->jobs, sizeof(struct vine_call),
                         (uint32_t)vine__min_u64(tasks, VINE__OPS_MAX));
@@ -115,8 +129,11 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
         return -VINE_EPROTOCOL;
     }
     error = vine__served_resolve(pipe, &ring, &slots);
+    if (error > 0)
+        (void)snprintf(pipe->why, sizeof pipe->why, "no memory is left for channel %u's ring",
+                       index);
     if (error)
-        return error;
+        return error > 0 ? -error : error;
 
     struct vine__served_channel *channel = calloc(1, sizeof *channel);
     struct vine__box box;
@@ -136,13 +153,17 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
         error = vine_spsc_consumer_init(&channel->submissions, slots, slot_count,
                                         &ours->consumed.value);
     if (error) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u cannot be opened: %s", index,
-                       vine_error_text(error));
+        if (error != VINE__HELD)
+            (void)snprintf(pipe->why, sizeof pipe->why, "channel %u cannot be opened: %s", index,
+                           vine_error_text(error));
         if (channel != NULL)
             free(channel->lanes);
         free(channel);
         return error;
     }
+    /* Few, as granted: room or not. */
+    vine__quota_add(&pipe->quota, sizeof *channel + pipe->appliance->options.accelerators_max *
+                                                        sizeof *channel->lanes);
     for (uint32_t i = 0; i < pipe->appliance->options.accelerators_max; i++)
         vine__list_init(&channel->lanes[i].jobs);
     channel->is_open = true;
@@ -229,6 +250,7 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
     if (pipe->is_active)
         vine__list_remove(&pipe->active);
     pipe->is_active = false;
+    vine__list_remove(&pipe->growing);
     if (pipe->link_to.operations != NULL)
         pipe->link_to.operations->close(&pipe->link_to);
     if (pipe->jobs_taken > 0)
@@ -243,32 +265,4 @@ void vine__served_end_if_over(struct vine__served *pipe)
     pipe->state = VINE__SERVED_OVER;
     vine__list_remove(&pipe->link);
     vine__list_push_back(&pipe->appliance->over, &pipe->link);
-}
-
-static void free_pipe(struct vine__served *pipe)
-{
-    pipe->appliance->pipe_count--;
-    /* The last handler that could see the memory has ended: it may be unmapped. */
-    if (pipe->sessions != NULL)
-        vine__sessions_free(pipe);
-    for (uint32_t i = 0; i < pipe->channel_count; i++) {
-        vine__table_fini(&pipe->channels[i]->jobs);
-        free(pipe->channels[i]->lanes);
-        free(pipe->channels[i]);
-    }
-    vine__op_cache_fini(&pipe->jobs);
-    if (pipe->mirror.layout != NULL)
-        vine__mirror_close(&pipe->mirror);
-    if (pipe->half.layout != NULL)
-        vine__half_close(&pipe->half);
-    vine__list_remove(&pipe->link);
-    free(pipe->accelerators);
-    free(pipe->sessions);
-    free(pipe);
-}
-
-void vine__served_reap(struct vine_appliance *appliance)
-{
-    while (!vine__list_is_empty(&appliance->over))
-        free_pipe(VINE_CONTAINER_OF(vine__list_first(&appliance->over), struct vine__served, link));
 }

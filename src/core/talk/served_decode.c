@@ -44,29 +44,41 @@ static int broken(struct vine__served *pipe, const char *what, unsigned long lon
 int vine__served_resolve(struct vine__served *pipe, const struct vine_token *token,
                          const void **ret_memory)
 {
-    bool is_unknown = false;
+    struct vine__mirror *mirror = &pipe->mirror;
     bool is_more = false;
+    int error =
+        vine__mirror_find(mirror, token->extent, token->offset_units, token->length, ret_memory);
 
-    *ret_memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
-                                       token->length, &is_unknown);
-    if (is_unknown) {
-        const int error =
-            pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
-
+    if (error == -EAGAIN) {
+        error = pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
         if (error < 0)
             return error;
         is_more = error > 0;
-        *ret_memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
-                                           token->length, &is_unknown);
+        error = vine__mirror_find(mirror, token->extent, token->offset_units, token->length,
+                                  ret_memory);
     }
-    if (*ret_memory != NULL)
+    if (error == -VINE_EQUOTA) {
+        error = vine__mirror_map(mirror, token->extent);
+        if (error == -VINE_EQUOTA)
+            return VINE_EQUOTA;
+        if (error < 0 && error != -EINPROGRESS)
+            return broken(pipe, "an extent that cannot be mapped", token->extent);
+        if (!error)
+            error = vine__mirror_find(mirror, token->extent, token->offset_units, token->length,
+                                      ret_memory);
+    }
+    switch (error) {
+    case 0:
         return 0;
-    if (is_unknown && is_more)
+    case -EINPROGRESS:
         return VINE__HELD;
-    return broken(pipe,
-                  is_unknown ? "a token names an extent that was never announced"
-                             : "a token names memory beyond its extent",
-                  is_unknown ? token->extent : token->length);
+    case -EAGAIN:
+        return is_more ? VINE__HELD
+                       : broken(pipe, "a token names an extent that was never announced",
+                                token->extent);
+    default:
+        return broken(pipe, "a token names memory beyond its extent", token->length);
+    }
 }
 
 /* The task that this one comes after was published before it, and we may have taken it or not. This
@@ -116,6 +128,9 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
 
     if (error)
         return error;
+    if (vine__quota_take(&pipe->quota, token->length) != 0)
+        return VINE_EQUOTA;
+    call->block_bytes = token->length;
     call->block = malloc(token->length);
     if (call->block == NULL)
         return VINE_EQUOTA;
@@ -210,9 +225,52 @@ static int bind_input(struct vine_call *call, const struct vine_argument *argume
     return 0;
 }
 
+/* Room in our half that nobody can name yet. */
+static int create_box(struct vine__served *pipe, uint32_t type, uint32_t length,
+                      struct vine_box *ret_box)
+{
+    const uint64_t theirs = pipe->mirror.told_bytes;
+
+    /* What the application has of the halves is not ours to take. */
+    if (pipe->half.announce != NULL)
+        pipe->half.bytes_max = pipe->agreement.memory_max_bytes > theirs
+                                   ? pipe->agreement.memory_max_bytes - theirs
+                                   : 0;
+
+    const int error = vine__half_create_box(&pipe->half, (uint16_t)(type | VINE__TYPE_UNFINISHED),
+                                            length, ret_box);
+
+    if (error == 0 || error == VINE__HELD)
+        return error;
+    return error == -VINE_ETOOBIG ? VINE_ETOOBIG : VINE_EQUOTA;
+}
+
+/* Outputs and result that do not fit into a completion's slot get a block of our half. That has to
+ * be there before the handler runs, too: a task that was done is not lost for want of it. */
+static int prepare_parcel(struct vine_call *call)
+{
+    const struct vine_procedure_definition *definition = call->definition;
+    const uint32_t tokens_bytes = call->output_count * (uint32_t)TOKEN_BYTES;
+    uint32_t result_max = 0;
+
+    for (uint32_t i = 0; i < definition->argument_count; i++)
+        if (definition->arguments[i].kind == VINE_RESULT)
+            result_max = (uint32_t)definition->arguments[i].max;
+    if (call->output_count <= 2 && tokens_bytes + result_max <= VINE_RESULT_MAX)
+        return 0;
+
+    const int error = create_box(
+        call->pipe, VINE_TYPE_BYTES,
+        (uint32_t)sizeof(struct vine_wire_descriptor) + tokens_bytes + result_max, &call->parcel);
+
+    call->has_parcel = error == 0;
+    return error;
+}
+
 static int bind_output(struct vine_call *call, const struct vine_argument *argument,
                        const struct vine_token *token)
 {
+    struct vine__served *pipe = call->pipe;
     struct vine__call_output *output = &call->outputs[call->output_count];
     struct vine_box box;
 
@@ -226,23 +284,13 @@ static int bind_output(struct vine_call *call, const struct vine_argument *argum
     output->memory = NULL;
     output->room_bytes = token->length;
     output->size_bytes = 0;
+    if (token->length > pipe->agreement.memory_max_bytes)
+        return VINE_ETOOBIG;
     if (token->length > 0) {
-        /* Taken from the quota before the handler runs. */
-        struct vine__served *pipe = call->pipe;
-
-        /* What the application and its sessions hold is not ours to take again. */
-        pthread_mutex_lock(&pipe->appliance->jobs_lock);
-        const uint64_t held = pipe->mirror.size_bytes + (uint64_t)pipe->charged_bytes;
-        pthread_mutex_unlock(&pipe->appliance->jobs_lock);
-        if (pipe->half.announce != NULL)
-            pipe->half.bytes_max = pipe->agreement.memory_max_bytes > held
-                                       ? pipe->agreement.memory_max_bytes - held
-                                       : 0;
-        error = vine__half_create_box(
-            &pipe->half, (uint16_t)((token->type & VINE_WIRE_TYPE_MASK) | VINE__TYPE_UNFINISHED),
-            token->length, &box);
+        /* Taken before the handler runs. */
+        error = create_box(pipe, token->type & VINE_WIRE_TYPE_MASK, token->length, &box);
         if (error)
-            return error == -VINE_ETOOBIG ? VINE_ETOOBIG : VINE_EQUOTA;
+            return error;
         output->memory = box.memory;
         output->token = box.token;
     }
@@ -305,5 +353,5 @@ int vine__served_decode(struct vine_call *call, const struct vine_wire_submissio
     }
     if (!error && token_next != token_count)
         error = VINE_EARGUMENT;
-    return error;
+    return error ? error : prepare_parcel(call);
 }

@@ -23,7 +23,8 @@
 int vine__served_decode(struct vine_call *call, const struct vine_wire_submission *submission);
 
 /* The application's memory that a token names. Its extent may still wait in the socket, whose
- * messages are read a few at a time. Returns 0; VINE__HELD; another negative error. */
+ * messages are read a few at a time. Returns 0; VINE__HELD; VINE_EQUOTA  there is no room to map
+ * it; another negative error. */
 int vine__served_resolve(struct vine__served *pipe, const struct vine_token *token,
                          const void **ret_memory);
 

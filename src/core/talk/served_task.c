@@ -56,32 +56,30 @@ void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *
         (void)!vine__futex_wake((const uint32_t *)(const void *)&first->sequence, 1);
 }
 
-/* Where outputs and result do not fit into the slot: a block in our half. */
-static int write_descriptor(struct vine_call *call, const struct vine_token *tokens,
-                            struct vine_token *ret_token)
+/* Where outputs and result do not fit into the slot. */
+static void write_descriptor(struct vine_call *call, const struct vine_token *tokens,
+                             struct vine_token *ret_token)
 {
+    struct vine_box_book *book = call->pipe->half.book;
+    const struct vine_box_type type = {VINE_TYPE_BYTES};
     struct vine_wire_descriptor head = {
         .token_count = (uint16_t)call->output_count,
         .bytes_size = call->result_size,
     };
-    struct vine_box box;
+    struct vine_token *token = &call->parcel.token;
+    unsigned char *at = call->parcel.memory;
 
+    VINE_ASSERT(call->has_parcel);
+    call->has_parcel = false;
     head.size_bytes =
         (uint32_t)(sizeof head + call->output_count * sizeof *tokens + call->result_size);
-
-    const int error =
-        vine__half_create_box(&call->pipe->half, VINE_TYPE_BYTES, head.size_bytes, &box);
-
-    if (error)
-        return error;
-
-    unsigned char *at = box.memory;
-
     memcpy(at, &head, sizeof head);
     memcpy(at + sizeof head, tokens, call->output_count * sizeof *tokens);
     memcpy(at + sizeof head + call->output_count * sizeof *tokens, call->result, call->result_size);
-    *ret_token = box.token;
-    return 0;
+    if (head.size_bytes < token->length)
+        VINE_ASSERT(vine_box_shrink(book, token, head.size_bytes) == 0);
+    VINE_ASSERT(vine_box_retype(book, token, type) == 0);
+    *ret_token = *token;
 }
 
 /* Free what was allocated for the outputs of a task that failed. */
@@ -125,8 +123,13 @@ static void give_up(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
 
-    free(call->block);
-    call->block = NULL;
+    if (call->has_parcel)
+        VINE_ASSERT(vine_box_free(pipe->half.book, &call->parcel.token) == 0);
+    if (VINE__UNLIKELY(call->block_bytes > 0)) {
+        vine__quota_give(&pipe->quota, call->block_bytes);
+        call->block_bytes = 0;
+        free(call->block);
+    }
     pipe->channels[call->channel]->in_flight--;
     pipe->jobs_taken--;
     vine__op_give_own(&pipe->jobs, &call->operation); /* the loop takes them, too */
@@ -156,8 +159,7 @@ static void write_completion(struct vine_call *call, struct vine__served_channel
     if (call->status == 0) {
         settle_outputs(call, tokens);
         if (token_count > 2 || result_size + token_count * sizeof *tokens > VINE_RESULT_MAX) {
-            if (write_descriptor(call, tokens, &tokens[0]) != 0)
-                call->status = -VINE_EQUOTA;
+            write_descriptor(call, tokens, &tokens[0]);
             token_count = VINE_WIRE_DESCRIPTOR;
             result_size = 0;
         }
@@ -265,6 +267,46 @@ static bool is_short(const struct vine_call *call)
     return input_bytes <= definition->short_input_max;
 }
 
+/* Whether the loop runs it at once: then its copies are paid for. One whose copies find no room may
+ * find it later, as a job. */
+static bool may_run_now(struct vine_call *call)
+{
+    return is_short(call) && (call->input_count == 0 || vine__job_charge_copies(call) == 0);
+}
+
+static void run_now(struct vine_call *call)
+{
+    vine__job_run(call, &call->pipe->appliance->scratch);
+    if (VINE__UNLIKELY(call->copied_bytes > 0))
+        vine__job_give_copies(call);
+}
+
+/* A record for a task, or NULL. */
+static struct vine_call *take_call(struct vine__served *pipe)
+{
+    const uint64_t bytes = VINE__OPS_A_SLAB * sizeof(struct vine_call);
+    const bool is_full = pipe->jobs_taken == pipe->jobs.count;
+    struct vine__operation *operation;
+
+    if (is_full && vine__quota_take(&pipe->quota, bytes) != 0)
+        return NULL;
+    operation = vine__op_take(&pipe->jobs);
+    if (operation == NULL && is_full)
+        vine__quota_give(&pipe->quota, bytes);
+    return (struct vine_call *)(void *)operation;
+}
+
+/* End a task of which there is not even a record. */
+static int refuse(struct vine__served_channel *channel,
+                  const struct vine_wire_submission *submission, uint16_t error)
+{
+    struct vine_wire_completion *completion = next_completion(channel);
+
+    *completion = (struct vine_wire_completion){
+        .operation = submission->operation, .kind = VINE_WIRE_TASK, .status = error};
+    return 0;
+}
+
 static int take_task(struct vine__served *pipe, uint32_t channel_index,
                      const struct vine_wire_submission *submission, uint64_t now_ticks)
 {
@@ -279,17 +321,16 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
                        channel_index, pipe->agreement.tasks_max);
         return -VINE_EPROTOCOL;
     }
-    call = (struct vine_call *)(void *)vine__op_take(&pipe->jobs);
-    if (call == NULL) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "no memory for another task");
-        return -ENOMEM;
-    }
+    call = take_call(pipe);
+    if (call == NULL)
+        return refuse(channel, submission, VINE_EQUOTA);
     channel->in_flight++;
     pipe->jobs_taken++;
     call->pipe = pipe;
     call->session = NULL;
     call->lane = NULL;
     call->is_listed = false;
+    call->has_parcel = false;
     call->wire_operation = submission->operation;
     call->channel = channel_index;
     call->is_last = (submission->kind & VINE_WIRE_SESSION_LAST) != 0;
@@ -315,7 +356,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     }
     if (!error)
         error = place(call, submission);
-    if (!error && submission->procedure >= VINE_WIRE_PROCEDURES_FROM && !is_short(call)) {
+    if (!error && submission->procedure >= VINE_WIRE_PROCEDURES_FROM && !may_run_now(call)) {
         error = vine__job_submit(call);
         if (!error)
             return 0;
@@ -328,7 +369,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     if (submission->procedure < VINE_WIRE_PROCEDURES_FROM)
         call->status = vine__builtin_run(call, submission->procedure);
     else
-        vine__job_run(call, &appliance->scratch);
+        run_now(call);
     pipe->seen_ticks = call->end_ticks;
 
     const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
@@ -427,7 +468,8 @@ static int next_submission(struct vine__served *pipe, uint32_t index,
  * time; the rest is little, and counted by the submissions. */
 static bool is_visit_over(const struct vine__served *pipe, uint64_t start_ticks, int taken)
 {
-    return taken >= VISIT || pipe->seen_ticks - start_ticks > pipe->appliance->turn_ticks;
+    return taken >= VISIT ||
+           vine__elapsed(start_ticks, pipe->seen_ticks) > pipe->appliance->turn_ticks;
 }
 
 /* Returns how many were taken before and now. */

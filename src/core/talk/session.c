@@ -16,13 +16,18 @@
 
 #include "core/talk/appliance_internal.h"
 
+/* Its record and its state; what handlers charge comes on top. */
+static uint64_t own_bytes(const struct vine_procedure_definition *definition)
+{
+    return sizeof(struct vine__session) + definition->state_bytes;
+}
+
 static void free_session(struct vine__served *pipe, struct vine__session *session)
 {
     if (session->is_begun && session->definition->end != NULL)
         session->definition->end(session->state);
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
-    pipe->charged_bytes -= session->charged_bytes;
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    vine__quota_give(&pipe->quota,
+                     own_bytes(session->definition) + (uint64_t)session->charged_bytes);
     pipe->session_count--;
     free(session->state);
     free(session);
@@ -58,9 +63,13 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
     pipe->failed_sessions[place] = 0;
     if (pipe->session_count >= pipe->appliance->options.sessions_max)
         return VINE_EQUOTA;
-    session = calloc(1, sizeof *session);
-    if (session == NULL)
+    if (vine__quota_take(&pipe->quota, own_bytes(definition)) != 0)
         return VINE_EQUOTA;
+    session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        vine__quota_give(&pipe->quota, own_bytes(definition));
+        return VINE_EQUOTA;
+    }
     session->id = id;
     session->definition = definition;
     vine__list_init(&session->lane.jobs);
