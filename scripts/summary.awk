@@ -3,7 +3,7 @@
 # What the demo concludes from the seconds that both ways took, `there` and `here`, each the best of
 # `runs` runs. As in `vine bench`, what is shown decides, and 5 % either way is no difference.
 BEGIN {
-    best = runs > 1 ? "; the best of " runs " runs each way" : ""
+    best = runs > 1 ? "; each way the best of " runs " runs, without syncing to the disk" : ""
     printf "    %.1f MB in, %.1f MB out%s\n", in_bytes / 1e6, out_bytes / 1e6, best
     printf "    by the appliance   %8.2f s  %8.1f MB/s\n", there, in_bytes / 1e6 / there
     printf "    in one process     %8.2f s  %8.1f MB/s\n", here, in_bytes / 1e6 / here

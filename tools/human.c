@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "human.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -39,6 +40,39 @@ const char *human_ns(uint64_t ns, char ret_text[HUMAN_MAX])
 {
     static const char *const units[] = {" ns", " us", " ms", " s", NULL};
     return scaled((double)ns, 1000, units, ret_text);
+}
+
+static const char *brief(double value, const char *const *units, char *ret_text)
+{
+    while (value >= 999.5 && units[1] != NULL) {
+        value /= 1000;
+        units++;
+    }
+    const bool is_whole = value >= 9.95 || value == (double)(uint64_t)value;
+    snprintf(ret_text, HUMAN_MAX, "%.*f%s", is_whole ? 0 : 1, value, units[0]);
+    return ret_text;
+}
+
+const char *human_ns_brief(uint64_t ns, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {"ns", "us", "ms", "s", NULL};
+    return brief((double)ns, units, ret_text);
+}
+
+const char *human_megabytes_brief(uint64_t bytes, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {"", NULL};
+    return brief((double)bytes / 1e6, units, ret_text);
+}
+
+const char *human_count_brief(uint64_t count, char ret_text[HUMAN_MAX])
+{
+    static const char *const units[] = {"", "k", "M", "G", NULL};
+
+    if (count > 9999)
+        return brief((double)count, units, ret_text);
+    snprintf(ret_text, HUMAN_MAX, "%llu", (unsigned long long)count);
+    return ret_text;
 }
 
 const char *human_rate(double rate, char ret_text[HUMAN_MAX])

@@ -18,6 +18,15 @@ const char *human_binary(uint64_t bytes, char ret_text[HUMAN_MAX]);
 /* "830 ns", "4.7 us", "12 ms", "3.4 s". */
 const char *human_ns(uint64_t ns, char ret_text[HUMAN_MAX]);
 
+/* The same in two digits that say something: "830ns", "4.7us", "12ms". */
+const char *human_ns_brief(uint64_t ns, char ret_text[HUMAN_MAX]);
+
+/* Megabytes alone: "0.3", "4.7", "120". */
+const char *human_megabytes_brief(uint64_t bytes, char ret_text[HUMAN_MAX]);
+
+/* "9999", "12k", "1.2M". */
+const char *human_count_brief(uint64_t count, char ret_text[HUMAN_MAX]);
+
 /* "12,345,678". */
 const char *human_count(uint64_t count, char ret_text[HUMAN_MAX]);
 

@@ -7,6 +7,7 @@
 
 #include <vine/error.h>
 
+#include "human.h"
 #include "message.h"
 #include "run_verb.h"
 #include "status.h"
@@ -66,8 +67,11 @@ int run_complete_output(struct run_verb *verb, int status)
         sums_abandon(&run->sums);
     }
     const bool wants_sync = has_ended && error == 0 && run->progress.files_done > 0;
-    if (wants_sync)
+    if (wants_sync) {
+        const uint64_t before = human_now_ns();
         error = output_sync(&run->output);
+        run->progress.sync_ns = human_now_ns() - before;
+    }
     const int closed = state_close(&run->state, wants_sync && error == 0);
     if (error == 0 && has_ended && !run->is_fatal)
         error = closed;
