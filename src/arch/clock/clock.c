@@ -57,10 +57,12 @@ static void sample(uint64_t *ret_ticks, uint64_t *ret_ns)
  * child forked meanwhile would wait for ever). */
 static uint32_t source(void)
 {
-    uint32_t decided = vine__load_acquire_u32(&vine__clock_source_word);
+    /* Relaxed: the word says all there is. */
+    uint32_t decided = vine__load_relaxed_u32(&vine__clock_source_word);
     if (decided != VINE__CLOCK_UNDECIDED)
         return decided;
     const uint32_t ours = vine__cycles_are_steady() ? VINE__CLOCK_CYCLES : VINE__CLOCK_MONOTONIC;
+    /* Pairs with nothing: what follows from the word goes by B1 and R1. */
     if (!vine__compare_exchange_acq_rel_u32(&vine__clock_source_word, &decided, ours))
         return decided;
     if (ours == VINE__CLOCK_CYCLES) {
@@ -80,7 +82,7 @@ static void set_rate(uint64_t ticks, uint64_t time_ns)
 {
     VINE_ASSERT(ticks > 0 && time_ns > 0);
     vine__store_relaxed_u64(&ticks_per_ns, (uint64_t)(((wide)ticks << RATE_BITS) / time_ns));
-    /* The one that a reader looks at last. */
+    /* R1 (release) pairs with R2: whoever sees this rate sees the other one. */
     vine__store_release_u64(&ns_per_tick, (uint64_t)(((wide)time_ns << RATE_BITS) / ticks));
 }
 
@@ -112,7 +114,7 @@ void vine__clock_calibrate(void)
 
 static uint64_t convert(uint64_t value, const uint64_t *rate)
 {
-    /* Both rates are there once this one is. */
+    /* R2 (acquire) pairs with R1: both rates are there once this one is. */
     if (vine__load_acquire_u64(&ns_per_tick) == 0)
         vine__clock_calibrate();
     const wide product = (wide)value * vine__load_relaxed_u64(rate) >> RATE_BITS;

@@ -24,7 +24,7 @@ static int make_page(void)
         return -error;
     }
     void *expected = NULL;
-    /* Another thread was faster: its page serves as well. */
+    /* G1 (release) pairs with G2. Another thread was faster: its page serves as well. */
     if (!vine__compare_exchange_acq_rel_pointer(&vine__fork_guard_page, &expected, page))
         munmap(page, size_bytes);
     return 0;
@@ -32,13 +32,16 @@ static int make_page(void)
 
 int vine__fork_guard_init(uint64_t *ret_generation)
 {
-    if (vine__load_acquire_pointer(&vine__fork_guard_page) == NULL) {
+    /* Relaxed: looked at alone. */
+    if (vine__load_relaxed_pointer(&vine__fork_guard_page) == NULL) {
         const int error = make_page();
         if (error != 0)
             return error;
     }
+    /* G2 (acquire) pairs with G1: the page was mapped, and set to be wiped, before. */
     uint64_t *word = (uint64_t *)vine__load_acquire_pointer(&vine__fork_guard_page);
-    uint64_t found = vine__load_acquire_u64(word);
+    /* Relaxed, and no pair below: a generation is a number and nothing lies behind it. */
+    uint64_t found = vine__load_relaxed_u64(word);
     if (found == 0) {
         const uint64_t ours = vine__fetch_add_relaxed_u64(&last_generation, 1) + 1;
         if (vine__compare_exchange_acq_rel_u64(word, &found, ours))

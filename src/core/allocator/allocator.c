@@ -173,7 +173,8 @@ static inline int enter(struct vine_allocator *allocator)
 static inline int leave(struct vine_allocator *allocator, int result)
 {
     if (__builtin_expect(allocator->corrupt, 0)) {
-        vine__store_release_u32(&allocator->header->status, VINE__ALLOCATOR_CORRUPTED);
+        /* Relaxed: who sees it reads nothing else. */
+        vine__store_relaxed_u32(&allocator->header->status, VINE__ALLOCATOR_CORRUPTED);
         result = -VINE_ECORRUPT;
     }
     if (__builtin_expect(allocator->steps > allocator->steps_seen, 0))

@@ -276,9 +276,10 @@ void vine__block_hand_out(struct vine_allocator *allocator, uint32_t index, uint
     header->live_count++;
     header->live_units += units;
     header->live_bytes += size_bytes;
-    /* The one store that makes it live; offset and slack are stored before. If we die after it, the
-     * block is nobody's and stays so, as all blocks of a dead process do. */
-    vine__store_release_u32(&block->state_units, VINE__BLOCK_LIVE | units);
+    /* The one store that makes it live; offset and slack are stored before, see below. If we die
+     * after it, the block is nobody's and stays so, as all blocks of a dead process do. */
+    vine__compiler_barrier();
+    vine__store_relaxed_u32(&block->state_units, VINE__BLOCK_LIVE | units);
 }
 
 void vine__block_take_back(struct vine_allocator *allocator, uint32_t index, uint32_t state)
@@ -288,8 +289,9 @@ void vine__block_take_back(struct vine_allocator *allocator, uint32_t index, uin
     const uint32_t units = vine__block_units(block);
     const uint32_t slack_bytes = block->slack_bytes;
     vine__store_relaxed_u32(&block->state_units, state | units);
-    /* Whoever repairs after our death goes by the state alone, so it changes before all else; a
-     * signal stops us between instructions, hence the compiler is all that has to be told. */
+    /* Whoever repairs after our death goes by the state alone, so it changes before all else. A
+     * signal stops us between two instructions, and what was stored before it is seen by whoever
+     * hears of our death: the compiler is all that has to be told. The living go by the lock. */
     vine__compiler_barrier();
     header->live_count--;
     header->live_units -= units;
@@ -349,7 +351,8 @@ bool vine__blocks_trim(struct vine_allocator *allocator, uint32_t index, uint32_
     if (end == 0)
         return false;
     struct vine__block *block = vine__block_at(allocator, index);
-    vine__store_release_u32(&block->state_units, VINE__BLOCK_LIVE | units);
+    vine__compiler_barrier(); /* as in vine__block_take_back */
+    vine__store_relaxed_u32(&block->state_units, VINE__BLOCK_LIVE | units);
     vine__compiler_barrier();
     allocator->header->live_units -= found - units;
     vine__blocks_release(allocator, end);

@@ -99,7 +99,8 @@ int vine_allocator_format(void *memory, size_t size, const struct vine_allocator
         return -ENOMEM;
 
     struct vine__allocator_header *header = memory;
-    vine__store_release_u32(&header->status, VINE__ALLOCATOR_INITIALIZING);
+    /* Relaxed: for who looks too early. Nobody may use the memory that is formatted. */
+    vine__store_relaxed_u32(&header->status, VINE__ALLOCATOR_INITIALIZING);
     memset((unsigned char *)memory + offsetof(struct vine__allocator_header, strategy), 0,
            sizeof(*header) - offsetof(struct vine__allocator_header, strategy));
     header->magic = VINE__ALLOCATOR_MAGIC;
@@ -233,6 +234,7 @@ static int owner_take(struct vine_allocator *allocator)
     }
     const uint64_t begin_ns = vine__clock_now_ns();
     for (;;) {
+        /* L3 (acquire) pairs with U3: read before the look below. */
         const uint32_t sequence = vine__load_acquire_u32(&header->wake_sequence);
         /* L2 pairs with U2: either the holder that lets go sees the sleeper, or we see that it let
          * go. A lost race costs one backstop. */
@@ -241,6 +243,7 @@ static int owner_take(struct vine_allocator *allocator)
         seen = 0;
         if (vine__compare_exchange_acq_rel_u64(&header->owner, &seen, allocator->owner))
             return 0;
+        /* L1 pairs with U1; a dead holder's stores are seen by whoever hears of its death. */
         if (owner_is_dead(seen) &&
             vine__compare_exchange_acq_rel_u64(&header->owner, &seen, allocator->owner))
             return 1;
@@ -257,14 +260,15 @@ int vine__allocator_lock(struct vine_allocator *allocator)
     int rc = owner_take(allocator);
     if (rc < 0)
         return rc;
-    if (vine__load_acquire_u32(&header->status) != VINE__ALLOCATOR_READY) {
+    /* Relaxed, as the stores: L1 orders it after what the last holder did. */
+    if (vine__load_relaxed_u32(&header->status) != VINE__ALLOCATOR_READY) {
         vine__allocator_unlock(allocator);
         return -VINE_ECORRUPT;
     }
     if (rc == 1 && allocator->strategy != VINE_ALLOCATOR_BUMP) {
         rc = vine__blocks_rebuild(allocator);
         if (rc != 0) {
-            vine__store_release_u32(&header->status, VINE__ALLOCATOR_CORRUPTED);
+            vine__store_relaxed_u32(&header->status, VINE__ALLOCATOR_CORRUPTED);
             vine__allocator_unlock(allocator);
             return rc;
         }
@@ -281,7 +285,7 @@ void vine__allocator_unlock(struct vine_allocator *allocator)
     vine__fence_full(); /* U2 pairs with L2 */
     if (vine__load_relaxed_u32(&header->sleeper) != 0) {
         vine__exchange_acq_rel_u32(&header->sleeper, 0);
-        vine__fetch_add_acq_rel_u32(&header->wake_sequence, 1);
+        vine__fetch_add_acq_rel_u32(&header->wake_sequence, 1); /* U3 pairs with L3 */
         vine__futex_wake(&header->wake_sequence, INT_MAX);
     }
 }

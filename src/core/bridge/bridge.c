@@ -18,12 +18,13 @@ void vine__bridge_end(struct vine__bridge *bridge, int error)
 {
     uint32_t not_over = 0;
 
+    /* E1 (release) pairs with E2 in vine__bridge_over. */
     (void)vine__compare_exchange_acq_rel_u32(&bridge->over, &not_over, (uint32_t)-error);
 }
 
 int vine__bridge_sweep(struct vine__bridge *bridge, int status)
 {
-    const uint32_t total = vine__load_acquire_u32(&bridge->cache.count);
+    const uint32_t total = vine__load_acquire_u32(&bridge->cache.count); /* O6 pairs with O5 */
     int ended = 0;
 
     for (uint32_t i = 0; i < total; i++) {
@@ -33,6 +34,7 @@ int vine__bridge_sweep(struct vine__bridge *bridge, int status)
 
         vine__bridge_enter(bridge);
 
+        /* O2 pairs with O1: what is pending was composed. */
         const uint64_t word = vine__load_acquire_u64(&operation->word);
 
         ending = vine__bridge_look((struct vine__pending *)(void *)operation);

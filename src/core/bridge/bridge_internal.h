@@ -93,13 +93,14 @@ VINE__ALWAYS_INLINE void vine__bridge_count(uint64_t *counter)
     vine__store_relaxed_u64(counter, vine__load_relaxed_u64(counter) + 1);
 }
 
-/* The error that ends everything, or 0. Acquire pairs with the release in vine__bridge_end. */
+/* The error that ends everything, or 0. E2 (acquire) pairs with E1 in vine__bridge_end. */
 VINE__ALWAYS_INLINE int vine__bridge_over(const struct vine__bridge *bridge)
 {
     return -(int)vine__load_acquire_u32(&bridge->over);
 }
 
-/* Any thread: there may be an earlier deadline than was known. */
+/* Any thread: there may be an earlier deadline than was known. D1 (release) pairs with D2 in
+ * vine_bridge_expire: the operation was registered before. */
 VINE__ALWAYS_INLINE void vine__bridge_lower_deadline(struct vine__bridge *bridge,
                                                      uint64_t deadline_ns)
 {

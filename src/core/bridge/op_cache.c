@@ -56,7 +56,7 @@ static int add_slab(struct vine__op_cache *cache)
         operation->next_free = cache->free_taker;
         cache->free_taker = first + i;
     }
-    /* Pairs with the acquires of the finder: the slab before the count that admits it. */
+    /* O5 pairs with O6: the slab before the count that admits it. */
     vine__store_release_u32(&cache->count, first + more);
     return 0;
 }
@@ -72,9 +72,8 @@ int vine__op_cache_fill(struct vine__op_cache *cache)
 
 struct vine__operation *vine__op_take_slow(struct vine__op_cache *cache)
 {
-    /* Acquire pairs with the release of who gave back: what it did with the operation is over.
-     * Taking the whole stack at once leaves no room for an index that went away and came back
-     * (ABA). */
+    /* O4 pairs with O3: what was done with the operations is over. Taking the whole stack at once
+     * leaves no room for an index that went away and came back (ABA). */
     cache->free_taker = vine__exchange_acq_rel_u32(&cache->free_shared, VINE__OP_NONE);
     if (cache->free_taker == VINE__OP_NONE && add_slab(cache) != 0)
         return NULL;
@@ -86,6 +85,7 @@ bool vine__op_retract(struct vine__op_cache *cache, struct vine__operation *oper
 {
     uint64_t seen = word;
 
+    /* Pairs with nothing: nobody goes by a free word, and what is pushed goes by O3. */
     if (vine__compare_exchange_acq_rel_u64(&operation->word, &seen,
                                            vine__op_word_as(word, VINE__OP_FREE))) {
         vine__op_push(cache, operation);
@@ -146,7 +146,8 @@ void vine__op_refuse(struct vine__op_cache *cache, uint64_t id, uint8_t kind)
         return;
     }
 
-    const uint64_t word = vine__load_acquire_u64(&operation->word);
+    /* Relaxed: the word alone is judged, and changed only if it still is what it was. */
+    const uint64_t word = vine__load_relaxed_u64(&operation->word);
     uint64_t *counter = counter_for(&cache->refused, word, (uint32_t)(id >> 32), kind);
 
     count(counter);

@@ -30,6 +30,15 @@
  *   DONE      -> FREE        its user gives it back (release, by the list of free ones)
  *
  * So a use that was sent is over only when its completion has come, or when none can.
+ *
+ * The memory order, all of it:
+ *   O1  the taker: release of a word, PENDING      pairs with O2: the operation is composed
+ *   O2  whoever ends it: acquire of that word      pairs with O1
+ *   O3  who gives back: release onto free_shared   pairs with O4: what it did with it is over
+ *   O4  the taker: acquire of free_shared          pairs with O3
+ *   O5  the taker: release of the count            pairs with O6: the slab is there
+ *   O6  the finder: acquire of the count           pairs with O5
+ * The other changes of a word order nothing: who sees DONE, ABANDONED or FREE reads nothing else.
  */
 #ifndef VINE_CORE_BRIDGE_OP_CACHE_H
 #define VINE_CORE_BRIDGE_OP_CACHE_H
@@ -135,11 +144,6 @@ VINE__ALWAYS_INLINE uint64_t vine__op_id(const struct vine__operation *operation
     return (vine__load_relaxed_u64(&operation->word) & ~0xffffffffULL) | operation->index;
 }
 
-VINE__ALWAYS_INLINE bool vine__op_is_pending(const struct vine__operation *operation)
-{
-    return vine__op_word_state(vine__load_acquire_u64(&operation->word)) == VINE__OP_PENDING;
-}
-
 /* Slow half of taking. */
 struct vine__operation *vine__op_take_slow(struct vine__op_cache *cache);
 
@@ -165,7 +169,7 @@ VINE__ALWAYS_INLINE uint64_t vine__op_register(struct vine__operation *operation
     const uint32_t generation = vine__op_word_generation(vine__load_relaxed_u64(&operation->word));
     const uint64_t word = vine__op_word(generation, kind, VINE__OP_PENDING);
 
-    /* Pairs with the acquires of whoever ends it. */
+    /* O1 pairs with O2. */
     vine__store_release_u64(&operation->word, word);
     return word;
 }
@@ -178,7 +182,7 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_find(const struct vine__op_
 {
     const uint32_t index = (uint32_t)id;
 
-    /* Acquire pairs with the release in add_slab. */
+    /* O6 pairs with O5. */
     return VINE__LIKELY(index < vine__load_acquire_u32(&cache->count)) ? vine__op_at(cache, index)
                                                                        : NULL;
 }
@@ -190,6 +194,7 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete(struct vine__op_ca
     struct vine__operation *operation = vine__op_find(cache, id);
     uint64_t expected = vine__op_word((uint32_t)(id >> 32), kind, VINE__OP_PENDING);
 
+    /* O2 pairs with O1. */
     if (VINE__LIKELY(operation != NULL &&
                      vine__compare_exchange_acq_rel_u64(&operation->word, &expected,
                                                         vine__op_word_as(expected, VINE__OP_DONE))))
@@ -204,6 +209,7 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete_alone(struct vine_
 {
     const uint64_t expected = vine__op_word((uint32_t)(id >> 32), kind, VINE__OP_PENDING);
 
+    /* O6 pairs with O5, O2 with O1. */
     if (VINE__HOSTILE((uint32_t)id >= vine__load_acquire_u32(&cache->count)) ||
         VINE__HOSTILE(vine__load_acquire_u64(&vine__op_at(cache, (uint32_t)id)->word) !=
                       expected)) {
@@ -221,6 +227,7 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete_alone(struct vine_
  * `word` is what the operation's was. */
 VINE__ALWAYS_INLINE bool vine__op_end(struct vine__operation *operation, uint64_t word)
 {
+    /* O2 pairs with O1. */
     return vine__op_word_state(word) == VINE__OP_PENDING &&
            vine__compare_exchange_acq_rel_u64(&operation->word, &word,
                                               vine__op_word_as(word, VINE__OP_DONE));
@@ -230,6 +237,7 @@ VINE__ALWAYS_INLINE bool vine__op_end(struct vine__operation *operation, uint64_
  * Either the taker or the finder. `word` is what the operation's was. */
 VINE__ALWAYS_INLINE bool vine__op_abandon(struct vine__operation *operation, uint64_t word)
 {
+    /* O2 pairs with O1. */
     return vine__op_word_state(word) == VINE__OP_PENDING &&
            vine__compare_exchange_acq_rel_u64(&operation->word, &word,
                                               vine__op_word_as(word, VINE__OP_ABANDONED));
@@ -242,7 +250,7 @@ VINE__ALWAYS_INLINE void vine__op_push(struct vine__op_cache *cache,
     const uint32_t index = operation->index;
     uint32_t head = vine__load_relaxed_u32(&cache->free_shared);
 
-    /* Release pairs with the taker's acquire: what was read of the operation was read before. */
+    /* O3 pairs with O4. */
     do
         vine__store_relaxed_u32(&operation->next_free, head);
     while (!vine__compare_exchange_acq_rel_u32(&cache->free_shared, &head, index));
@@ -274,6 +282,7 @@ VINE__ALWAYS_INLINE void vine__op_give_own(struct vine__op_cache *cache,
 VINE__ALWAYS_INLINE bool vine__op_reclaim(struct vine__op_cache *cache,
                                           struct vine__operation *operation, uint64_t word)
 {
+    /* Pairs with nothing: of two who reclaim one succeeds, and pushes, O3. */
     if (vine__op_word_state(word) != VINE__OP_ABANDONED ||
         !vine__compare_exchange_acq_rel_u64(&operation->word, &word,
                                             vine__op_word_as(word, VINE__OP_FREE)))

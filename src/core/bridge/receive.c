@@ -120,6 +120,7 @@ void vine_bridge_disarm(struct vine_bridge_receive *handle)
 static bool expire(struct vine__bridge *bridge, struct vine__pending *pending, uint64_t now_ns,
                    uint64_t *earliest, struct vine__ending *ret_ending)
 {
+    /* O2 pairs with O1: the deadline is this use's, or an older one's. */
     const uint64_t word = vine__load_acquire_u64(&pending->operation.word);
     const uint64_t deadline_ns = vine__load_relaxed_u64(&pending->deadline_ns);
     bool is_ours;
@@ -145,7 +146,7 @@ static bool expire(struct vine__bridge *bridge, struct vine__pending *pending, u
 int vine_bridge_expire(struct vine_bridge_receive *handle, uint64_t now_ns)
 {
     struct vine__bridge *bridge = handle->bridge;
-    const uint32_t total = vine__load_acquire_u32(&bridge->cache.count);
+    const uint32_t total = vine__load_acquire_u32(&bridge->cache.count); /* O6 pairs with O5 */
     uint64_t earliest = VINE_FOREVER;
     int expired = 0;
 
@@ -153,9 +154,8 @@ int vine_bridge_expire(struct vine_bridge_receive *handle, uint64_t now_ns)
         return -EDEADLK;
     if (now_ns < vine__load_relaxed_u64(&bridge->next_deadline))
         return 0;
-    /* Who lowers it before this registered before, and the walk sees that operation (acquire pairs
-     * with the release in vine__bridge_lower_deadline); who lowers it afterwards is not
-     * forgotten. */
+    /* D2 pairs with D1: who lowers it before this registered before, and the walk sees that
+     * operation; who lowers it afterwards is not forgotten. */
     (void)vine__exchange_acq_rel_u64(&bridge->next_deadline, VINE_FOREVER);
     handle->is_calling = true;
     for (uint32_t i = 0; i < total; i++) {

@@ -199,6 +199,7 @@ static enum verdict judge_push(struct vine_mpmc *queue, struct vine_mpmc_slot *s
         return SKIP;
     if (at + queue->slot_count != position || state_of(stamp) != VINE__MPMC_STUCK)
         return STOP;
+    /* M1 pairs with M2. */
     if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
                                             stamp_of(position, VINE__MPMC_STUCK)))
         return AGAIN;
@@ -287,6 +288,7 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
 
     if (!patience_is_over(queue, obstacle, stamp))
         return STOP;
+    /* M4 pairs with M3. */
     if (vine__load_acquire_u64(&queue->control->tail.value) == position) {
         obstacle->met = UINT64_MAX;
         return STOP;
@@ -297,6 +299,7 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
         obstacle->is_somebodys = true;
         return STOP;
     }
+    /* M1 pairs with M2. */
     if (!vine__compare_exchange_acq_rel_u64(&slot->stamp, &stamp,
                                             stamp_of(position, VINE__MPMC_STUCK)))
         return AGAIN;
@@ -380,6 +383,7 @@ int vine_mpmc_pop_burst(struct vine_mpmc *queue, void *ret_messages, uint32_t co
 uint32_t vine_mpmc_used(const struct vine_mpmc *queue)
 {
     const uint64_t head = vine__mpmc_head(queue);
+    /* M4 pairs with M3: not less than the head. */
     const uint64_t used = vine__load_acquire_u64(&queue->control->tail.value) - head;
 
     /* The two are not read at one moment. */

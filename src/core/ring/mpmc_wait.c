@@ -10,7 +10,8 @@
 #include "utils/atomic.h"
 #include "utils/bits.h"
 
-/* Whether a consumer at the head would find a message, or somebody's slot to step over. */
+/* Whether a consumer at the head would find a message, or somebody's slot to step over. M2 pairs
+ * with M1, here and below, as in mpmc.c. */
 static int look_for_message(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
@@ -25,6 +26,7 @@ static int look_for_message(void *end)
 static int look_for_space(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    /* M4 pairs with M3. */
     const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
     const uint64_t stamp =
         vine__load_acquire_u64(&queue->slots[tail & (queue->slot_count - 1)].stamp);
@@ -38,12 +40,13 @@ static bool is_message_held(void *end)
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
     const uint64_t head = vine__mpmc_head(queue);
 
-    return vine__load_acquire_u64(&queue->control->tail.value) != head;
+    return vine__load_acquire_u64(&queue->control->tail.value) != head; /* M4 pairs with M3 */
 }
 
 static bool is_space_held(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    /* M4 pairs with M3. */
     const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
 
     return tail - vine__mpmc_head(queue) < queue->slot_count;
@@ -91,6 +94,7 @@ static bool somebody_sleeps(const struct vine_mpmc_sleepers *sleepers)
 
 static void wake(struct vine_mpmc_sleepers *sleepers, uint64_t count)
 {
+    /* Pairs with the acquire in vine__wait_raise. */
     (void)vine__fetch_add_acq_rel_u32(&sleepers->epoch, 1);
     (void)vine__futex_wake(&sleepers->epoch, count > INT_MAX ? INT_MAX : (int)count);
 }

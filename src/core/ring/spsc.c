@@ -63,7 +63,7 @@ void vine_spsc_consumer_start_at(struct vine_spsc_consumer *consumer, uint64_t p
     VINE_ASSERT(consumer->position == 0);
     consumer->position = position;
     consumer->published = position;
-    vine__store_release_u64(consumer->consumed, position);
+    vine__store_release_u64(consumer->consumed, position); /* C2 pairs with P1 */
 }
 
 /* The whole slot is by far the commonest size; as a constant it is four moves. */

@@ -143,7 +143,8 @@ void vine__wait_raise(struct vine_waiter *waiter, struct vine__wait_target *targ
 {
     if (target->sleepers) {
         (void)vine__fetch_add_acq_rel_u32(&target->sleepers->count, 1);
-        /* Before the look: an epoch that is raised after it is seen by the futex. */
+        /* Before the look: an epoch that is raised after it is seen by the futex. Pairs with the
+         * release of who raises it, in mpmc_wait.c. */
         target->expected = vine__load_acquire_u32(&target->sleepers->epoch);
     } else {
         vine__store_relaxed_u64(&waiter->line->awaited, target->awaited);

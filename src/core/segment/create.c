@@ -225,7 +225,8 @@ static int wipe_foreign(struct vine__memory *memory, const struct vine__segment_
     vine__segment_copy(vine__memory_base(memory), &copy);
     if (!vine__segment_is_begun(&copy) && !vine__segment_is_fresh(&copy)) {
         for (size_t i = 0; i < VINE__SEGMENT_HEADER_BYTES / sizeof(*words); i++)
-            vine__store_release_u64(&words[i], 0);
+            /* Relaxed: who makes a segment here has the lock, too, or finds something foreign. */
+            vine__store_relaxed_u64(&words[i], 0);
     }
     vine__memory_unlock(memory);
     return 0;

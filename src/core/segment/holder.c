@@ -8,6 +8,11 @@
  *     entering: word = self; full fence; look at the status
  * At least one of them sees the other's store. If the creator sees a living word it restores the
  * status and leaves; if the entering one sees `initializing` it takes its word back.
+ *
+ *   H1  release of a holder's word, scope or count   pairs with H2: looks at a holder never go
+ *   H2  acquire of them                              back, and what the last one did is over
+ *   S1  release of the status                        pairs with A1: the claim before it, all
+ *   A1  acquire of the status, here and in check.c   that it stands for after it
  */
 #include "core/segment/segment_internal.h"
 
@@ -42,6 +47,7 @@ void vine__segment_holder_look(const struct vine__segment_holder *line,
                                const struct vine__identity *self,
                                struct vine__segment_holder_state *ret_state)
 {
+    /* H2 pairs with H1. */
     const uint64_t word = vine__load_acquire_u64(&line->word);
     const uint64_t scope = vine__load_acquire_u64(&line->scope);
     const int32_t pid = (int32_t)(word & PID_MASK);
@@ -70,10 +76,11 @@ int vine__segment_holder_take(struct vine__segment_holder *line, const struct vi
         if (ret_before->state == VINE_SEGMENT_ALIVE || tries == LOOKS_MAX)
             return -EBUSY;
         uint64_t expected = ret_before->word;
+        /* H1 pairs with H2. */
         if (vine__compare_exchange_acq_rel_u64(&line->word, &expected, vine__segment_word(self)))
             break;
     }
-    vine__store_release_u64(&line->scope, self->scope);
+    vine__store_release_u64(&line->scope, self->scope); /* H1 pairs with H2, so below */
     (void)vine__fetch_add_acq_rel_u64(&line->claims, 1);
     return 0;
 }
@@ -83,8 +90,10 @@ void vine__segment_holder_leave(struct vine__segment_holder *line,
 {
     uint64_t expected = vine__segment_word(self);
 
-    if (vine__load_acquire_u64(&line->word) != expected)
+    /* Relaxed: only we change it from what we look for. */
+    if (vine__load_relaxed_u64(&line->word) != expected)
         return;
+    /* H1 pairs with H2: all that we did before both, the scope's end before the word's. */
     vine__store_release_u64(&line->scope, 0);
     (void)vine__compare_exchange_acq_rel_u64(&line->word, &expected, 0);
 }
@@ -107,17 +116,20 @@ int vine__segment_begin(struct vine__segment_header *header, enum vine_segment_s
     if (error == 0)
         error = look_for_the_living(header, self, to);
     if (error == 0) {
-        const uint32_t status_before = vine__load_acquire_u32(&header->status);
+        /* Relaxed: nobody but who has the claim changes it. */
+        const uint32_t status_before = vine__load_relaxed_u32(&header->status);
+        /* S1 pairs with A1. */
         vine__store_release_u32(&header->status, VINE__SEGMENT_STATUS_INITIALIZING);
         /* The magic before everything that follows: whoever finds what we leave, should we die,
-         * knows that it is a segment's. */
+         * knows that it is a segment's. Pairs with the acquires of vine__segment_copy. */
         vine__store_release_u64(&header->magic, VINE__SEGMENT_MAGIC);
         vine__fence_full();
         error = look_for_the_living(header, self, to);
         if (error == 0 && side != VINE_SEGMENT_NOBODY)
             error = take_own_side(header, side, self, to);
         if (error != 0) {
-            vine__store_release_u64(&header->magic, is_segment ? VINE__SEGMENT_MAGIC : 0);
+            /* S1 pairs with A1: the magic first. */
+            vine__store_relaxed_u64(&header->magic, is_segment ? VINE__SEGMENT_MAGIC : 0);
             vine__store_release_u32(&header->status, status_before);
         }
     }
@@ -129,6 +141,7 @@ int vine__segment_begin(struct vine__segment_header *header, enum vine_segment_s
 void vine__segment_abandon(struct vine__segment_header *header, enum vine_segment_side side,
                            const struct vine__identity *self)
 {
+    /* S1 pairs with A1. */
     vine__store_release_u32(&header->status, VINE__SEGMENT_STATUS_CORRUPTED);
     if (side != VINE_SEGMENT_NOBODY)
         vine__segment_holder_leave(vine__segment_side_of(header, side), self);
@@ -138,13 +151,15 @@ void vine__segment_abandon(struct vine__segment_header *header, enum vine_segmen
 bool vine__segment_is_ours(const struct vine__segment_header *header,
                            const struct vine__identity *self)
 {
-    return vine__load_acquire_u64(&header->claim.word) == vine__segment_word(self);
+    /* Relaxed: if it is ours, we wrote it. */
+    return vine__load_relaxed_u64(&header->claim.word) == vine__segment_word(self);
 }
 
 int vine__segment_diagnose(const struct vine__segment_header *header,
                            const struct vine__identity *self,
                            const struct vine__segment_reporter *to)
 {
+    /* H2 pairs with H1: counted before the first look at the word. */
     const uint64_t claims = vine__load_acquire_u64(&header->claim.claims);
     struct vine__segment_holder_state claim;
     struct vine__segment_holder_state later;
@@ -154,6 +169,7 @@ int vine__segment_diagnose(const struct vine__segment_header *header,
         return vine__segment_refuse(to, -VINE_EINITIALIZING, "process %d is initializing it",
                                     (int)claim.pid);
 
+    /* A1 pairs with S1: the second look at the claim is no older than the status. */
     const uint64_t magic = vine__load_acquire_u64(&header->magic);
     const uint32_t status = vine__load_acquire_u32(&header->status);
 
@@ -203,6 +219,7 @@ int vine__segment_enter(struct vine__segment_header *header, enum vine_segment_s
     const char *const text = side == VINE_SEGMENT_APPLICATION ? "is in use by an application"
                                                               : "is in use by an appliance";
 
+    /* A1 pairs with S1. */
     if (vine__load_acquire_u32(&header->status) != VINE__SEGMENT_STATUS_INITIALIZED)
         return vine__segment_refuse(to, -VINE_EINITIALIZING, "is being made anew");
     if (vine__segment_holder_take(line, self, &before) != 0)
@@ -211,7 +228,7 @@ int vine__segment_enter(struct vine__segment_header *header, enum vine_segment_s
     vine__fence_full();
     /* A creator clears the words of the dead only, but one that finished between our two looks at
      * the status counts as another segment than the one that the caller checked: it checks again
-     * after us. */
+     * after us. A1 pairs with S1. */
     if (vine__load_acquire_u32(&header->status) != VINE__SEGMENT_STATUS_INITIALIZED) {
         vine__segment_holder_leave(line, self);
         return vine__segment_refuse(to, -VINE_EINITIALIZING, "is being made anew");

@@ -201,6 +201,7 @@ int vine_segment_condemn(struct vine_segment *segment)
         return -VINE_EFORK;
     if (!segment->is_writable)
         return -EROFS;
+    /* S1 pairs with A1 in vine__segment_copy(). */
     vine__store_release_u32(&segment->header->status, VINE__SEGMENT_STATUS_CORRUPTED);
     return 0;
 }

@@ -228,8 +228,7 @@ int vine_appliance_register(struct vine_appliance *appliance,
     if (at == VINE_APPLIANCE_PROCEDURES_MAX) {
         error = -VINE_EQUOTA;
     } else {
-        /* Release pairs with the loop's acquire: the definition before the pointer, the pointer
-         * before the count. */
+        /* P1 pairs with P2: the definition before the pointer, the pointer before the count. */
         vine__store_release_pointer((void **)(uintptr_t)&appliance->procedures[at],
                                     (void *)(uintptr_t)definition);
         if (at == appliance->procedure_count)
@@ -275,7 +274,7 @@ const char *vine_appliance_address(const struct vine_appliance *appliance)
 
 void vine__appliance_wake(struct vine_appliance *appliance)
 {
-    (void)vine__fetch_add_acq_rel_u32(&appliance->event_word, 1);
+    (void)vine__fetch_add_acq_rel_u32(&appliance->event_word, 1); /* V1 pairs with V2 */
     /* Pairs with the fence of a loop that falls asleep: either it sees what we did, or we see that
      * it sleeps. */
     vine__fence_full();
@@ -287,7 +286,7 @@ void vine__appliance_wake(struct vine_appliance *appliance)
 
 void vine_appliance_stop(struct vine_appliance *appliance)
 {
-    (void)vine__fetch_add_acq_rel_u32(&appliance->stops, 1);
+    (void)vine__fetch_add_acq_rel_u32(&appliance->stops, 1); /* Q1 pairs with Q2 */
     vine__appliance_wake(appliance);
 }
 

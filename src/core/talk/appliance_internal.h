@@ -8,6 +8,25 @@
  * Blocking: the loop alone sleeps, in appliance_loop.c.
  * Trust:    everything behind mirror pointers is the application's: copied, checked, used.
  * Limits:   those of vine/appliance.h.
+ *
+ * The memory order, where no lock does it:
+ *   P1  registering: release of a definition, then of the count   pairs with P2
+ *   P2  the loop: acquire of the count, then of a definition      pairs with P1
+ *   V1  who wakes: release of event_word                          pairs with V2
+ *   V2  a loop that falls asleep: acquire of event_word           pairs with V1: looks come after
+ *   Q1  vine_appliance_stop: release of `stops`                   pairs with Q2
+ *   Q2  the loop: acquire of `stops`                              pairs with Q1
+ *   J1  a job's end: release of its lane's `running`              pairs with J2
+ *   J2  the loop: acquire of `running`, for a task that it runs   pairs with J1: the last is over
+ * Between the two sides:
+ *   B1  application: release of its count of channels             pairs with B2: their records
+ *   B2  appliance: acquire of that count                          pairs with B1
+ *   B3  appliance: release of a channel's state                   pairs with B4: its record
+ *   B4  application: acquire of that state                        pairs with B3
+ *   B5  either: release of `closed`                               pairs with B6: what it completed
+ *   B6  the other: acquire of `closed`                            pairs with B5
+ *   B7  either, in a named segment: release of `epoch`            pairs with B8: a clean half
+ *   B8  the other: acquire of `epoch`                             pairs with B7
  */
 #ifndef VINE_CORE_TALK_APPLIANCE_INTERNAL_H
 #define VINE_CORE_TALK_APPLIANCE_INTERNAL_H

@@ -55,7 +55,8 @@ void vine__loop_activate(struct vine__served *pipe)
 
 bool vine__loop_has_work(struct vine__served *pipe)
 {
-    if (vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
+    /* Relaxed: who opens them reads it again. */
+    if (vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
         return true;
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         const int ready = vine__spsc_ready(&pipe->channels[i]->submissions);
@@ -145,6 +146,7 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
 /* `stops`: how many the caller has heard of. */
 static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
 {
+    /* V2 pairs with V1. */
     const uint32_t word = vine__load_acquire_u32(&appliance->event_word);
     const uint32_t named_word = vine__served_named_word(appliance);
 
@@ -153,9 +155,10 @@ static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
         vine__served_look_named(appliance, vine__clock_ticks());
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
     vine__fence_full();
-    if (vine__load_acquire_u32(&appliance->done_count) == 0 &&
-        vine__load_acquire_u32(&appliance->stops) == stops &&
-        vine__load_acquire_u32(&appliance->event_word) == word &&
+    /* Relaxed: the fence stands between, and what they tell of is looked at anew. */
+    if (vine__load_relaxed_u32(&appliance->done_count) == 0 &&
+        vine__load_relaxed_u32(&appliance->stops) == stops &&
+        vine__load_relaxed_u32(&appliance->event_word) == word &&
         deactivate(appliance, vine__clock_ticks())) {
         if (appliance->named != NULL)
             vine__served_wait_named(appliance, word, named_word, backstop_ns(appliance));
@@ -257,7 +260,7 @@ int vine_appliance_serve(struct vine_appliance *appliance)
     vine__spinner_init(&spinner);
     for (;;) {
         const uint64_t now_ticks = vine__clock_ticks();
-        const uint32_t stops = vine__load_acquire_u32(&appliance->stops);
+        const uint32_t stops = vine__load_acquire_u32(&appliance->stops); /* Q2 pairs with Q1 */
         const bool is_busy = vine__loop_turn(appliance, now_ticks);
 
         if (VINE__UNLIKELY(stops > 0) && drain(appliance, stops))

@@ -85,6 +85,7 @@ static int append(struct vine_call *call, const void *record, size_t size)
 static int list_procedures(struct vine_call *call, const char *name)
 {
     struct vine_appliance *appliance = call->pipe->appliance;
+    /* P2 pairs with P1. */
     const uint32_t count = vine__load_acquire_u32(&appliance->procedure_count);
 
     for (uint32_t i = 0; i < count; i++) {

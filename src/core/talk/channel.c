@@ -66,11 +66,11 @@ int vine__channel_open(struct vine_pipe *pipe, bool is_shared, struct vine__chan
     channel->ours->ring_extent = box.extent;
     channel->ours->ring_offset_units = box.offset_units;
     channel->ours->wait_mode = channel->is_stream ? VINE_WAIT_STREAM : VINE_WAIT_SLEEPY;
-    vine__store_release_u32(&channel->ours->state, 1);
+    vine__store_relaxed_u32(&channel->ours->state, 1); /* the count below shows the record */
     pipe->channels[channel->index] = channel;
-    /* Pairs with the acquire of those who walk the channels without the lock. */
+    /* N1 pairs with N2. */
     vine__store_release_u32(&pipe->channel_count, channel->index + 1);
-    /* Pairs with the appliance's acquire: the record before the count that admits it. */
+    /* B1 pairs with B2: the record before the count that admits it. */
     vine__store_release_u32(&pipe->half.layout->board.channels.value, channel->index + 1);
     vine__pipe_wake(pipe, channel);
     *ret_channel = channel;
@@ -84,7 +84,7 @@ int vine__channel_meet(struct vine__channel *channel)
 
     if (channel->has_completions)
         return 1;
-    /* Pairs with the appliance's release: the record is written. */
+    /* B4 pairs with B3: the record is written. */
     if (vine__load_acquire_u32(&theirs->state) != 1)
         return 0;
 

@@ -101,7 +101,7 @@ static int take_output(struct vine_pipe *pipe, struct vine_data *data, const uns
     data->token = token;
     data->memory = memory;
     vine__store_relaxed_u64(&data->size_bytes, token.length);
-    /* Pairs with the acquire of whoever looks at the data: what it is before that it is. */
+    /* R1 pairs with R2: what it is before that it is. */
     vine__store_release_u32(&data->has_result, 1);
     return 0;
 }
@@ -128,7 +128,7 @@ static void let_go(struct vine_task *task)
 {
     struct vine_pipe *pipe = task->channel->pipe;
 
-    for (uint32_t i = 0; i < task->output_count; i++)
+    for (uint32_t i = 0; i < task->output_count; i++) /* A1 pairs with A2 */
         vine__store_release_u32(&task->data[task->input_count + i]->is_awaited, 0);
     for (uint32_t i = 0; i < (uint32_t)task->input_count + task->output_count; i++)
         vine__data_unref(task->data[i]);
@@ -151,7 +151,7 @@ static void call_back(struct vine_task *task)
     const struct vine_task *outer = vine__this_thread.called;
     uint32_t life = VINE__TASK_PENDING;
 
-    /* An abandoned task is not told. */
+    /* An abandoned task is not told. Pairs with nothing: its callback runs on this thread. */
     if (!vine__compare_exchange_acq_rel_u32(&task->life, &life, VINE__TASK_CALLING))
         return;
     vine__this_thread.called = task;
@@ -173,7 +173,7 @@ static void end_task(struct vine__channel *channel, struct vine_task *task, int 
         let_go(task);
     if (task->callback != NULL)
         call_back(task);
-    /* Release: its results before its end, which waiters acquire. */
+    /* L1 pairs with L2: its results before its end. */
     if (vine__fetch_or_acq_rel_u32(&task->life, VINE__TASK_ENDED) & VINE__TASK_FREED)
         vine__task_recycle(task);
 }
@@ -247,13 +247,13 @@ void vine__channel_end_all(struct vine__channel *channel)
     if (status != -VINE_ECORRUPT)
         (void)vine__channel_drain(channel);
 
-    const uint32_t total = vine__load_acquire_u32(&channel->tasks.count);
+    const uint32_t total = vine__load_acquire_u32(&channel->tasks.count); /* O6 pairs with O5 */
 
     for (uint32_t i = 0; i < total; i++) {
         struct vine__operation *operation = vine__op_at(&channel->tasks, i);
         struct vine_task *task = (struct vine_task *)(void *)operation;
 
-        /* Acquire pairs with the issuer's release in vine__op_register. */
+        /* O2 pairs with O1, of the op cache. */
         if (!vine__op_end(operation, vine__load_acquire_u64(&operation->word)))
             continue;
         task->queued = 0;

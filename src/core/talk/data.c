@@ -58,7 +58,7 @@ static void give_data(struct vine_data *data)
 
 static uint64_t tasks_in_flight(struct vine_pipe *pipe)
 {
-    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count); /* N2 pairs with N1 */
     uint64_t in_flight = 0;
 
     for (uint32_t i = 0; i < count; i++)
@@ -73,7 +73,7 @@ static int alloc_box(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__b
     struct vine__deadline deadline = vine__deadline_after(pipe->call_timeout_ns);
 
     for (;;) {
-        const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
+        const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn); /* T2 pairs with T1 */
         int error = vine__pipe_alloc(pipe, size_bytes, ret_box);
 
         if (error != -VINE_EQUOTA || !pipe->throttle || vine__this_thread.called != NULL ||
@@ -117,7 +117,7 @@ int vine_data_create(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_b
         .type = data->type,
         .extent = (uint16_t)data->box.extent,
     };
-    vine__store_release_u32(&data->has_result, 1);
+    vine__store_release_u32(&data->has_result, 1); /* R1 pairs with R2 */
     *ret_data = data;
     return 0;
 }
@@ -157,6 +157,7 @@ void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token
 
 void vine__data_unref(struct vine_data *data)
 {
+    /* A1 pairs with A2, and with whoever is last. */
     if (vine__fetch_sub_acq_rel_u32(&data->refs, 1) != 1)
         return;
     if (!data->is_result)
@@ -176,7 +177,7 @@ void vine_data_free(struct vine_data *data)
 
 uint64_t vine_data_size(const struct vine_data *data)
 {
-    /* Acquire pairs with the release in take_output. */
+    /* R2 pairs with R1. */
     if (vine__load_acquire_u32(&data->has_result) == 0)
         return 0;
     return vine__load_relaxed_u64(&data->size_bytes);
@@ -217,6 +218,7 @@ void *vine_data_map(struct vine_data *data)
 
 const void *vine_data_view(const struct vine_data *data)
 {
+    /* R2 pairs with R1. */
     if (vine__load_acquire_u32(&data->has_result) == 0 || vine__forked(data->pipe->generation))
         return NULL;
     return data->memory;

@@ -282,7 +282,8 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
 {
     struct vine__list done;
 
-    if (vine__load_acquire_u32(&appliance->done_count) == 0)
+    /* Relaxed: what it counts is behind the lock. */
+    if (vine__load_relaxed_u32(&appliance->done_count) == 0)
         return false;
     vine__list_init(&done);
     pthread_mutex_lock(&appliance->jobs_lock);

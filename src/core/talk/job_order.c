@@ -139,7 +139,7 @@ void vine__job_end_locked(struct vine_call *call)
 
     call->job_state = VINE__JOB_ENDED;
     vine__list_push_back(&appliance->done, &call->link);
-    vine__store_release_u32(&appliance->done_count,
+    vine__store_relaxed_u32(&appliance->done_count,
                             vine__load_relaxed_u32(&appliance->done_count) + 1);
     if (lane == NULL)
         return;
@@ -147,7 +147,7 @@ void vine__job_end_locked(struct vine_call *call)
     struct vine__list *node = vine__list_pop_front(&lane->jobs);
 
     if (node == NULL) {
-        vine__store_release_u32(&lane->running, 0);
+        vine__store_release_u32(&lane->running, 0); /* J1 pairs with J2 */
         return;
     }
 

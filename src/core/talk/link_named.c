@@ -30,6 +30,7 @@ static void wake(struct vine__link *link)
 {
     uint32_t *word = &link->half->layout->board.wake_count.value;
 
+    /* Release pairs with the acquire in vine__served_named_word. */
     (void)vine__fetch_add_acq_rel_u32(word, 1);
     (void)vine__futex_wake(word, INT32_MAX);
 }
@@ -55,6 +56,7 @@ static bool peer_lost(struct vine__link *link)
 
 static int receive(struct vine__link *link, char *why, size_t why_size)
 {
+    /* B6 pairs with B5. */
     const uint32_t closed = vine__load_acquire_u32(&link->mirror->layout->board.closed.value);
 
     if (closed == 0)
@@ -66,6 +68,7 @@ static int receive(struct vine__link *link, char *why, size_t why_size)
 static void bye(struct vine__link *link, int error, const char *text)
 {
     (void)text;
+    /* B5 pairs with B6. */
     vine__store_release_u32(&link->half->layout->board.closed.value,
                             error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED);
     wake(link);
@@ -119,7 +122,7 @@ static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64
     const uint64_t start_ns = vine__clock_now_ns();
 
     for (;;) {
-        const uint32_t seen = vine__load_acquire_u32(word);
+        const uint32_t seen = vine__load_acquire_u32(word); /* B8 pairs with B7 */
 
         if (seen == link->epoch)
             return 0;
@@ -213,6 +216,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     const struct vine_board_layout *theirs = &mirror->layout->board;
 
     half->layout->board.features = features;
+    /* B7 pairs with B8: our half is clean. */
     vine__store_release_u32(&half->layout->board.epoch, link->epoch);
     wake(link);
     error = wait_for_answer(link, &theirs->epoch, wish->timeout_ns);
@@ -270,7 +274,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
 
     const struct vine_half_layout *theirs = bases[0];
 
-    /* It says when its half is clean. */
+    /* It says when its half is clean: B8 pairs with B7. */
     if (vine__load_acquire_u32(&theirs->board.epoch) != epoch)
         return -EAGAIN;
     memset(bases[1], 0, sizes[1]);

@@ -39,15 +39,16 @@ void vine__pipe_free(struct vine_pipe *pipe, const struct vine__box *box)
     pthread_mutex_lock(&pipe->lock);
     vine__half_free(&pipe->half, box);
     pthread_mutex_unlock(&pipe->lock);
-    if (vine__load_acquire_u32(&pipe->memory_waiters) == 0)
+    /* Relaxed: who counts itself in at this moment looks again after LOOK_NS. */
+    if (vine__load_relaxed_u32(&pipe->memory_waiters) == 0)
         return;
-    (void)vine__fetch_add_acq_rel_u32(&pipe->memory_turn, 1);
+    (void)vine__fetch_add_acq_rel_u32(&pipe->memory_turn, 1); /* T1 pairs with T2 */
     (void)vine__futex_wake_private(&pipe->memory_turn, INT32_MAX);
 }
 
 void vine__pipe_wait_for_memory(struct vine_pipe *pipe, uint32_t turn_seen)
 {
-    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count); /* N2 pairs with N1 */
     uint32_t ended = 0;
 
     for (uint32_t i = 0; i < count; i++)

@@ -221,7 +221,7 @@ int vine__mirror_add(struct vine__mirror *mirror, uint32_t index, int fd, uint64
     else if (error && error != -EINPROGRESS)
         return error;
     mirror->told_bytes += claimed_bytes;
-    /* Pairs with the acquire in vine__mirror_find: the extent before the count that admits it. */
+    /* X1 pairs with X2: the extent before the count that admits it. */
     vine__store_release_u32(&mirror->extent_count, index + 1);
     return 0;
 }
@@ -229,6 +229,7 @@ int vine__mirror_add(struct vine__mirror *mirror, uint32_t index, int fd, uint64
 int vine__mirror_find(const struct vine__mirror *mirror, uint32_t extent, uint32_t offset_units,
                       uint64_t length_bytes, const void **ret_memory)
 {
+    /* X2 pairs with X1. */
     if (extent >= vine__load_acquire_u32(&mirror->extent_count))
         return -EAGAIN;
 

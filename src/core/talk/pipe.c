@@ -220,6 +220,7 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
     /* An errno of the link means that it is of no use any more. */
     if (error > -1000)
         error = -VINE_EPEERLOST;
+    /* E1 pairs with E2. */
     if (!vine__compare_exchange_acq_rel_u32(&pipe->status, &status, (uint32_t)-error))
         return;
     write_log(pipe, VINE_LOG_WARNING, "the pipe to %s (pid %d) is over: %s: %s",
@@ -247,6 +248,7 @@ int vine__pipe_look(struct vine_pipe *pipe)
         (void)snprintf(why, sizeof why, "its process has ended");
     }
 
+    /* B6 pairs with B5. */
     const uint32_t closed = vine__load_acquire_u32(&pipe->mirror.layout->board.closed.value);
 
     if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
@@ -272,6 +274,7 @@ int vine__pipe_look_now_and_then(struct vine_pipe *pipe, uint64_t now_ticks)
 
 void vine__pipe_wake_slow(struct vine_pipe *pipe, uint32_t epoch)
 {
+    /* Pairs with nothing: of several threads one wakes. */
     if (vine__exchange_acq_rel_u32(&pipe->woken_epoch, epoch) == epoch)
         return;
     (void)vine__fetch_add_relaxed_u64(&pipe->wakes_sent, 1);
@@ -294,7 +297,7 @@ int vine_pipe_poll(struct vine_pipe *pipe)
     if (vine__forked(pipe->generation))
         return -VINE_EFORK;
 
-    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count); /* N2 pairs with N1 */
 
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->kept_count) != 0) &&
         vine__thread_channel(pipe, &channel) == 0) {
@@ -322,7 +325,7 @@ void vine_pipe_get_limits(struct vine_pipe *pipe, struct vine_pipe_limits *ret_l
 
 void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_stats)
 {
-    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count);
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count); /* N2 pairs with N1 */
     struct vine_pipe_stats stats = {
         .bytes_copied = vine__load_relaxed_u64(&pipe->bytes_copied),
         .wakes_sent = vine__load_relaxed_u64(&pipe->wakes_sent),

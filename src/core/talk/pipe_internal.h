@@ -9,6 +9,24 @@
  * Trust:    everything behind mirror pointers is the appliance's: copied, checked, used.
  * Limits:   those of vine/talk.h.
  *
+ * The memory order, where no lock does it (between the two sides: see appliance_internal.h):
+ *   E1  who ends the pipe: release of `status`               pairs with E2: what led to it
+ *   E2  whoever uses it: acquire of `status`                 pairs with E1
+ *   N1  opening: release of channel_count                    pairs with N2: the channels
+ *   N2  who walks them without the lock: acquire of it       pairs with N1
+ *   K1  a drainer that stops: release of `drain`             pairs with K2: all that it drained
+ *   K2  the next one: acquire of `drain`                     pairs with K1
+ *   L1  a task's end: release of its life                    pairs with L2: status and results
+ *   L2  its user: acquire of its life                        pairs with L1
+ *   R1  a result: release of has_result                      pairs with R2: memory, token, size
+ *   R2  who looks at the data: acquire of has_result         pairs with R1
+ *   A1  a task's end: release of is_awaited, and of refs     pairs with A2: done with the data
+ *   A2  the next issuer: acquire of them                     pairs with A1
+ *   T1  who wakes: release of `turn`, or memory_turn         pairs with T2
+ *   T2  who will wait: acquire of it, before its last look   pairs with T1
+ *   O1  a thread's end: release of is_over                   pairs with O2: it issues no more
+ *   O2  who takes its channel over: acquire of is_over       pairs with O1
+ *
  * Why there are locks at all: memory, data, sessions and the table of channels belong to the pipe,
  * and any thread may use a pipe; there is no core that could own them. A task without data on a
  * thread's own channel takes none of them.
@@ -256,7 +274,7 @@ VINE__ALWAYS_INLINE int vine__pipe_check(const struct vine_pipe *pipe)
 {
     if (VINE__UNLIKELY(vine__forked(pipe->generation)))
         return -VINE_EFORK;
-    /* Acquire: whoever sees the end sees what led to it. */
+    /* E2 pairs with E1. */
     return -(int)vine__load_acquire_u32(&pipe->status);
 }
 
@@ -328,12 +346,13 @@ VINE__ALWAYS_INLINE int vine__thread_channel(struct vine_pipe *pipe,
     return vine__thread_channel_slow(pipe, ret_channel);
 }
 
-/* Whether the calling thread is the only one that issues through the channel. */
+/* Whether the calling thread is the only one that issues through the channel. Relaxed: if it is its
+ * owner, it wrote that itself. */
 VINE__ALWAYS_INLINE bool vine__channel_is_mine(const struct vine__channel *channel)
 {
     const struct vine__thread *self = vine__this_thread.self;
 
-    return self != NULL && vine__load_acquire_pointer((void *const *)&channel->owner) == self;
+    return self != NULL && vine__load_relaxed_pointer((void *const *)&channel->owner) == self;
 }
 
 /* ---- channel.c ------------------------------------------------------------------------------ */
@@ -393,6 +412,7 @@ VINE__ALWAYS_INLINE bool vine__channel_try_drain(struct vine__channel *channel)
 {
     uint32_t free = 0;
 
+    /* K2 pairs with K1. */
     return vine__load_relaxed_u32(&channel->drain) == 0 &&
            vine__compare_exchange_acq_rel_u32(&channel->drain, &free, 1);
 }
@@ -412,7 +432,7 @@ VINE_MUST_CHECK int vine__channel_wait(struct vine__channel *channel, const stru
 /* Whether a user may look at how it ended: it has, or this is its callback. */
 VINE__ALWAYS_INLINE bool vine__task_is_over(const struct vine_task *task)
 {
-    const uint32_t life = vine__load_acquire_u32(&task->life);
+    const uint32_t life = vine__load_acquire_u32(&task->life); /* L2 pairs with L1 */
 
     return (life & VINE__TASK_ENDED) != 0 ||
            ((life & VINE__TASK_CALLING) != 0 && vine__this_thread.called == task);

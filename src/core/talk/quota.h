@@ -53,6 +53,7 @@ static inline int vine__quota_take(struct vine__quota *quota, uint64_t bytes)
 {
     uint64_t held = vine__quota_held(quota);
 
+    /* Pairs with nothing: the sum is all there is. */
     do
         if (bytes > quota->bytes_max || held > quota->bytes_max - bytes)
             return -VINE_EQUOTA;

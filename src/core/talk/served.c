@@ -175,7 +175,7 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     ours->ring_extent = box.extent;
     ours->ring_offset_units = box.offset_units;
     ours->wait_mode = channel->is_stream ? VINE_WAIT_STREAM : VINE_WAIT_SLEEPY;
-    /* Pairs with the application's acquire: the record before the state that shows it. */
+    /* B3 pairs with B4: the record before the state that shows it. */
     vine__store_release_u32(&ours->state, 1);
     (void)!vine__futex_wake(&ours->state, INT32_MAX);
     return 0;
@@ -183,6 +183,7 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
 
 int vine__served_open_channels(struct vine__served *pipe)
 {
+    /* B2 pairs with B1. */
     const uint32_t count = vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value);
 
     if (count < pipe->channel_count || count > pipe->agreement.channels_max) {
@@ -240,6 +241,7 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
     if (pipe->state == VINE__SERVED_OPEN && error != 0) {
         const uint32_t told = error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED;
 
+        /* B5 pairs with B6: what was completed before counts. */
         vine__store_release_u32(&pipe->half.layout->board.closed.value, told);
         if (error != -VINE_EPEERLOST)
             pipe->link_to.operations->bye(&pipe->link_to, error, why);

@@ -90,7 +90,8 @@ static int see_predecessor(const struct vine_call *call)
     const uint64_t position = call->after_position;
 
     if (call->after_channel >= pipe->channel_count) {
-        const uint32_t count = vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value);
+        /* Relaxed: a bound, and no channel is followed here. */
+        const uint32_t count = vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value);
 
         if (VINE__HOSTILE(call->after_channel >= count))
             return broken(pipe, "a task that waits for one of no channel", call->after_channel);

@@ -148,7 +148,7 @@ static void open_pipe(struct vine_appliance *appliance)
     }
     appliance->named_pipe = pipe;
     vine__loop_activate(pipe);
-    /* Pairs with the application's acquire: all of our half before the answer. */
+    /* B7 pairs with B8: all of our half before the answer. */
     vine__store_release_u32(&pipe->half.layout->board.epoch, pipe->link_to.epoch);
     (void)vine__futex_wake(&pipe->half.layout->board.epoch, INT32_MAX);
 }
@@ -197,6 +197,7 @@ uint32_t vine__served_named_word(const struct vine_appliance *appliance)
 {
     const struct vine_half_layout *half = application_half(appliance);
 
+    /* Acquire pairs with the release in `wake` of link_named.c: looks come after it. */
     return half == NULL ? 0 : vine__load_acquire_u32(&half->board.wake_count.value);
 }
 

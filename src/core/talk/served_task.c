@@ -215,7 +215,7 @@ static const struct vine_procedure_definition *find_definition(struct vine_appli
 
     const uint32_t index = procedure - VINE_WIRE_PROCEDURES_FROM;
 
-    /* Acquire pairs with the release in vine_appliance_register. */
+    /* P2 pairs with P1. */
     if (VINE__HOSTILE(index >= vine__load_acquire_u32(&appliance->procedure_count)))
         return NULL;
     return vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[index]);
@@ -507,8 +507,8 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
     int taken = 0;
 
     pipe->seen_ticks = now_ticks;
-    /* Pairs with the application's release of its count of channels. */
-    if (VINE__UNLIKELY(vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value) !=
+    /* Relaxed: who opens them reads it again. */
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) !=
                        pipe->channel_count)) {
         const uint32_t before = pipe->channel_count;
         const int error = vine__served_open_channels(pipe);

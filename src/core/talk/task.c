@@ -54,7 +54,7 @@ void vine_task_free(struct vine_task *task)
     if (task == NULL || VINE__UNLIKELY(vine__forked(task->channel->pipe->generation)))
         return;
 
-    uint32_t life = vine__load_acquire_u32(&task->life);
+    uint32_t life = vine__load_acquire_u32(&task->life); /* L2 pairs with L1 */
 
     VINE_ASSERT((life & VINE__TASK_FREED) == 0 && life != VINE__TASK_IDLE);
     if ((life & VINE__TASK_ENDED) == 0)

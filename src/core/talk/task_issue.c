@@ -82,6 +82,7 @@ static int check_data(const struct vine_pipe *pipe, const struct vine_procedure 
         if (data == NULL || data->pipe != pipe)
             return -EINVAL;
         VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+        /* R2 pairs with R1. */
         if (data->is_result && vine__load_acquire_u32(&data->has_result) == 0)
             return -EINVAL;
         error = check_size(procedure->inputs[i], data, vine__load_relaxed_u64(&data->size_bytes));
@@ -92,11 +93,12 @@ static int check_data(const struct vine_pipe *pipe, const struct vine_procedure 
         if (data == NULL || data->pipe != pipe)
             return -EINVAL;
         VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+        /* A2 pairs with A1. */
         if (!data->is_result || vine__load_acquire_u32(&data->is_awaited) != 0)
             return -EINVAL;
         if (is_named_before(options, i))
             return -EINVAL;
-        /* What other tasks still read cannot be replaced. */
+        /* What other tasks still read cannot be replaced. R2 pairs with R1, A2 with A1. */
         if (vine__load_acquire_u32(&data->has_result) != 0 &&
             vine__load_acquire_u32(&data->refs) != 1)
             return -EINVAL;
@@ -253,7 +255,8 @@ static void forget_result(struct vine_data *data, struct replaced *replaced)
 {
     if (vine__load_relaxed_u32(&data->has_result) == 0)
         return;
-    vine__store_release_u32(&data->has_result, 0);
+    /* Relaxed: nobody looks at data that is being issued. */
+    vine__store_relaxed_u32(&data->has_result, 0);
     if (vine__load_relaxed_u64(&data->size_bytes) > 0)
         replaced->tokens[replaced->count++] = data->token;
     vine__store_relaxed_u64(&data->size_bytes, 0);
@@ -282,7 +285,8 @@ static int use(struct vine_task *task, const struct vine_procedure *procedure,
     for (uint32_t i = 0; i < options->output_count; i++) {
         task->data[options->input_count + i] = options->outputs[i];
         forget_result(options->outputs[i], replaced);
-        vine__store_release_u32(&options->outputs[i]->is_awaited, 1);
+        /* Relaxed: who sees it refuses the data. */
+        vine__store_relaxed_u32(&options->outputs[i]->is_awaited, 1);
     }
     task->input_count = (uint8_t)options->input_count;
     task->output_count = (uint8_t)options->output_count;
@@ -303,7 +307,7 @@ static const struct vine_task *write_order(const struct vine_task_options *optio
         submission->session = options->session->id;
     if (options->session_last)
         submission->kind |= VINE_WIRE_SESSION_LAST;
-    /* One that has ended already is nothing to wait for. */
+    /* One that has ended already is nothing to wait for. L2 pairs with L1. */
     if (after != NULL && (vine__load_acquire_u32(&after->life) & VINE__TASK_ENDED) != 0)
         after = NULL;
     return after;
@@ -474,7 +478,7 @@ static __attribute__((noinline)) int issue_with_patience(struct vine_pipe *pipe,
     struct vine__deadline deadline = vine__deadline_after(timeout_ns);
 
     for (;;) {
-        const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn);
+        const uint32_t turn = vine__load_acquire_u32(&pipe->memory_turn); /* T2 pairs with T1 */
         const int error = issue_once(pipe, procedure, options, ret_task);
         struct vine__channel *channel = NULL;
 

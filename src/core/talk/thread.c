@@ -36,7 +36,7 @@ static void end_thread(void *value)
 {
     struct vine__thread *thread = value;
 
-    /* Pairs with the acquire in find_channel: all that the thread did to its channels is over. */
+    /* O1 pairs with O2: all that the thread did to its channels is over. */
     vine__store_release_u32(&thread->is_over, 1);
     vine__this_thread = (struct vine__thread_local){0};
     vine__thread_unref(thread);
@@ -73,7 +73,8 @@ static void own(struct vine__channel *channel, struct vine__thread *thread)
 {
     struct vine__thread *before = channel->owner;
 
-    vine__store_release_pointer((void **)&channel->owner, vine__thread_ref(thread));
+    /* Relaxed: see vine__channel_is_mine. */
+    vine__store_relaxed_pointer((void **)&channel->owner, vine__thread_ref(thread));
     vine__thread_unref(before);
 }
 
@@ -93,6 +94,7 @@ static int find_channel(struct vine_pipe *pipe, struct vine__thread *self,
             *ret_channel = channel;
             return 0;
         }
+        /* O2 pairs with O1. */
         if (channel->is_shared || vine__load_acquire_u32(&channel->owner->is_over) == 0)
             continue;
         if (vine__channel_in_flight(channel) == 0)

@@ -45,7 +45,7 @@ static uint64_t later(uint64_t ticks, uint64_t more)
 
 static bool is_over(const struct vine__channel *channel, const struct wait *wait)
 {
-    if (wait->task != NULL)
+    if (wait->task != NULL) /* L2 pairs with L1 */
         return (vine__load_acquire_u32(&wait->task->life) & VINE__TASK_ENDED) != 0;
     return vine__channel_in_flight(channel) < channel->tasks_max;
 }
@@ -98,13 +98,13 @@ static void wake_waiters(struct vine__channel *channel)
     vine__fence_full();
     if (VINE__LIKELY(vine__load_relaxed_u32(&channel->waiters) == 0))
         return;
-    (void)vine__fetch_add_acq_rel_u32(&channel->turn, 1);
+    (void)vine__fetch_add_acq_rel_u32(&channel->turn, 1); /* T1 pairs with T2 */
     (void)vine__futex_wake_private(&channel->turn, INT32_MAX);
 }
 
 void vine__channel_stop_draining(struct vine__channel *channel)
 {
-    vine__store_release_u32(&channel->drain, 0);
+    vine__store_release_u32(&channel->drain, 0); /* K1 pairs with K2 */
     wake_waiters(channel);
 }
 
@@ -193,11 +193,11 @@ static void wait_for_turn(struct vine__channel *channel, struct wait *wait)
     if (now_ticks >= wait->deadline_ticks)
         return;
 
-    const uint32_t turn = vine__load_acquire_u32(&channel->turn);
+    const uint32_t turn = vine__load_acquire_u32(&channel->turn); /* T2 pairs with T1 */
 
     (void)vine__fetch_add_acq_rel_u32(&channel->waiters, 1);
     vine__fence_full();
-    if (!is_over(channel, wait) && vine__load_acquire_u32(&channel->drain) != 0)
+    if (!is_over(channel, wait) && vine__load_relaxed_u32(&channel->drain) != 0)
         (void)!vine__futex_wait_private(&channel->turn, turn,
                                         at_most(wait->deadline_ticks == UINT64_MAX
                                                     ? UINT64_MAX
@@ -325,12 +325,12 @@ static void sleep_a_while(struct vine_task *const *tasks, size_t count, const st
         return;
     }
 
-    const uint32_t turn = vine__load_acquire_u32(&channel->turn);
+    const uint32_t turn = vine__load_acquire_u32(&channel->turn); /* T2 pairs with T1 */
 
     (void)vine__fetch_add_acq_rel_u32(&channel->waiters, 1);
     vine__fence_full();
     if (find_ended(tasks, count, &index, &only) == -EAGAIN &&
-        vine__load_acquire_u32(&channel->drain) != 0)
+        vine__load_relaxed_u32(&channel->drain) != 0)
         (void)!vine__futex_wait_private(&channel->turn, turn, at_most(remaining_ticks, SEVERAL_NS));
     (void)vine__fetch_sub_acq_rel_u32(&channel->waiters, 1);
 }
