@@ -26,8 +26,7 @@ static const struct option appliance_options[] = {
      VALUE(listen),
      .value = "ADDRESS",
      .key = "listen",
-     .help = "serve at this address: a socket's path, a name under the runtime directory, "
-             "`file:PATH` or `shm:NAME`; `default` if nothing names one"},
+     .help = "serve at this address; `default` if nothing names one"},
     {.name = "workers",
      .letter = 'w',
      .kind = OPTION_COUNT,
@@ -35,7 +34,7 @@ static const struct option appliance_options[] = {
      .value = "N",
      .key = "workers",
      .help = "run tasks on N threads; one less than there are processors, at least one, if nothing "
-             "says"},
+             "says, or 0"},
     {.name = "procs",
      .letter = 'p',
      .kind = OPTION_TEXT,
@@ -73,15 +72,13 @@ static int run_appliance(const struct arguments *arguments)
 
     if (status != STATUS_DONE)
         return status;
-    const uint64_t workers = settings_number(&settings, "workers");
-    const uint64_t drain = settings_number(&settings, "drain");
     char *libraries = settings_path(&settings, "procs");
     const struct serve_options options = {
         /* Where to serve, else the appliance that applications are told to use. */
         .address = settings_text(&settings, "listen", settings_address(&settings)),
-        .workers = workers < UINT32_MAX ? (uint32_t)workers : UINT32_MAX,
+        .workers = (uint32_t)settings_number(&settings, "workers"),
         .libraries = libraries,
-        .drain_seconds = drain < UINT32_MAX ? (unsigned)drain : UINT32_MAX,
+        .drain_seconds = (unsigned)settings_number(&settings, "drain"),
         .ready_fd = -1,
         .is_verbose = values->verbose,
         .json = values->json,

@@ -30,13 +30,11 @@ static const char *trust_name(enum vine_segment_backend backend)
                                                                             : "one-user";
 }
 
-/* Where a value comes from; "built in" if from nowhere else. */
+/* Where a value comes from. */
 static const char *origin_of(const struct vine__config_entry *entry, char *ret_text, size_t size)
 {
     if (entry == NULL)
         return "not set";
-    if (strcmp(entry->source, "default") == 0)
-        return "built in";
     vine__config_origin(entry, ret_text, size);
     return ret_text;
 }
@@ -124,7 +122,7 @@ static const struct option config_options[] = {
 
 static const char *const config_description[] = {
     "Shows each setting, its value, and the file and line, variable or option that gave it. The "
-    "layers are built-in values, /etc/vine/vine.conf, $XDG_CONFIG_HOME/vine/vine.conf, "
+    "layers are defaults, /etc/vine/vine.conf, $XDG_CONFIG_HOME/vine/vine.conf, "
     "~/.vinetalk, "
     "VINE_KEY in the environment, and options; the later wins.",
     "Also shows which kinds of memory stand a hostile peer.",

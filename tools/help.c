@@ -6,6 +6,7 @@
 
 #include "utils/vinetalk_keys.h"
 
+#include "addresses.h"
 #include "message.h"
 #include "options.h"
 #include "status.h"
@@ -61,6 +62,22 @@ static void print_statuses(FILE *file)
 #undef PRINT_STATUS
 }
 
+static void print_addresses(FILE *file)
+{
+    print_heading(file, "Addresses");
+#define PRINT_ADDRESS(form, meaning) print_row(file, form, meaning);
+    ADDRESSES(PRINT_ADDRESS)
+#undef PRINT_ADDRESS
+}
+
+bool help_has_address(const struct verb *verb)
+{
+    for (size_t i = 0; i < verb->option_count; i++)
+        if (verb->options[i].value != NULL && strcmp(verb->options[i].value, ADDRESS_VALUE) == 0)
+            return true;
+    return false;
+}
+
 void help_print_overview(FILE *file)
 {
     fputs("vine - hand work to an appliance through shared memory\n\n"
@@ -69,21 +86,33 @@ void help_print_overview(FILE *file)
     print_heading(file, "Verbs");
     for (size_t i = 0; i < verb_count; i++)
         print_row(file, verbs[i]->name, verb_summary(verbs[i]));
+    print_addresses(file);
     print_statuses(file);
     fputs("\n`vine VERB --help` explains one; `vine run sha256 FILE` is a place to start.\n", file);
 }
 
+const char *help_of_key(const struct vine__config_key *key, char ret_text[HELP_FACTS_MAX])
+{
+    int length = 0;
+
+    ret_text[0] = '\0';
+    if (key->least != NULL)
+        length = snprintf(ret_text, HELP_FACTS_MAX, ", %s to %s", key->least, key->greatest);
+    if (key->fallback != NULL)
+        snprintf(ret_text + length, HELP_FACTS_MAX - (size_t)length, ", default %s", key->fallback);
+    return ret_text;
+}
+
 const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_MAX])
 {
-    const char *fallback = NULL;
+    char facts[HELP_FACTS_MAX];
 
     if (option->key == NULL)
         return option->help;
     for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++)
         if (strcmp(vinetalk_keys[i].key, option->key) == 0)
-            fallback = vinetalk_keys[i].fallback;
-    snprintf(ret_text, HELP_TEXT_MAX, "%s (setting `%s`%s%s)", option->help, option->key,
-             fallback != NULL ? ", default " : "", fallback != NULL ? fallback : "");
+            snprintf(ret_text, HELP_TEXT_MAX, "%s (setting `%s`%s)", option->help, option->key,
+                     help_of_key(&vinetalk_keys[i], facts));
     return ret_text;
 }
 
@@ -110,6 +139,8 @@ void help_print_verb(FILE *file, const struct verb *verb)
     for (size_t i = 0; i < verb->option_count; i++)
         print_option(file, &verb->options[i]);
     print_row(file, "-h, --help", "show this");
+    if (help_has_address(verb))
+        fputs("\n`vine help` lists the forms of an " ADDRESS_VALUE ".\n", file);
     if (verb->examples != NULL) {
         print_heading(file, "Examples");
         for (const char *const *example = verb->examples; *example != NULL; example += 2) {

@@ -9,10 +9,19 @@
 
 #include "verb.h"
 
-#define HELP_TEXT_MAX 512
+#define HELP_TEXT_MAX  512
+#define HELP_FACTS_MAX 128
+
+struct vine__config_key;
+
+/* ", 1 to 4096, default 64": the limits and the default of a setting, as far as it has any. */
+const char *help_of_key(const struct vine__config_key *key, char ret_text[HELP_FACTS_MAX]);
 
 /* What an option does, and the setting that gives it where nobody does, with its default. */
 const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_MAX]);
+
+/* Whether an option of the verb takes an address (addresses.h). */
+bool help_has_address(const struct verb *verb);
 
 void help_print_overview(FILE *file);
 void help_print_verb(FILE *file, const struct verb *verb);

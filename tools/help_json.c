@@ -63,6 +63,10 @@ static json_t *describe_key(const struct vine__config_key *key)
 
     if (key->fallback != NULL)
         json_object_set_new(object, "default", json_string(key->fallback));
+    if (key->least != NULL) {
+        json_object_set_new(object, "least", json_string(key->least));
+        json_object_set_new(object, "greatest", json_string(key->greatest));
+    }
     json_object_set_new(object, "help", json_string(key->help));
     return object;
 }

@@ -7,6 +7,7 @@
 
 #include "utils/vinetalk_keys.h"
 
+#include "addresses.h"
 #include "help.h"
 #include "settings.h"
 #include "status.h"
@@ -83,6 +84,8 @@ static void print_verb(FILE *file, const struct verb *verb)
     for (size_t i = 0; i < verb->option_count; i++)
         print_option(file, &verb->options[i]);
     fputs(".TP\n.B \\-h\\fR, \\fB\\-\\-help\nshow a summary.\n", file);
+    if (help_has_address(verb))
+        fputs(".PP\nThe forms of an \\fIADDRESS\\fR are listed in\n.BR vine (1).\n", file);
     if (verb->examples != NULL) {
         fputs(".SH EXAMPLES\n", file);
         for (const char *const *example = verb->examples; *example != NULL; example += 2) {
@@ -96,6 +99,8 @@ static void print_verb(FILE *file, const struct verb *verb)
 
 static void print_overview(FILE *file)
 {
+    char facts[HELP_FACTS_MAX];
+
     print_title(file, "vine");
     fputs(".SH NAME\nvine \\- hand work to an appliance through shared memory\n"
           ".SH SYNOPSIS\n.B vine\n\\fIVERB\\fR [\\fIOPTION\\fR...] [\\fIARGUMENT\\fR...]\n"
@@ -111,6 +116,10 @@ static void print_overview(FILE *file)
         print_line(file, ".TP\n.B ", verbs[i]->name);
         print_line(file, "", verb_summary(verbs[i]));
     }
+    fputs(".SH ADDRESSES\nEvery \\fIADDRESS\\fR takes one of these forms.\n", file);
+#define PRINT_ADDRESS(form, meaning) print_line(file, ".TP\n.B " form "\n", meaning);
+    ADDRESSES(PRINT_ADDRESS)
+#undef PRINT_ADDRESS
     fputs(".SH CONFIGURATION\n", file);
     print_line(
         file, "",
@@ -121,11 +130,7 @@ static void print_overview(FILE *file)
     for (size_t i = 0; i < VINETALK_KEY_COUNT; i++) {
         print_line(file, ".TP\n.B ", vinetalk_keys[i].key);
         print_text(file, vinetalk_keys[i].help);
-        if (vinetalk_keys[i].fallback != NULL) {
-            fputs(" (", file);
-            print_text(file, vinetalk_keys[i].fallback);
-            fputc(')', file);
-        }
+        print_text(file, help_of_key(&vinetalk_keys[i], facts));
         fputc('\n', file);
     }
     fputs(".SH JSON\n", file);
@@ -135,6 +140,10 @@ static void print_overview(FILE *file)
                "happen. Where a name or a text is not UTF-8, the bytes that do not fit become "
                "U+FFFD, and a member with _hex behind its name holds all of them.");
     fputs(".SH ENVIRONMENT\n", file);
+    print_line(file, ".TP\n.B VINE_KEY\n",
+               "a setting, for each key of CONFIGURATION in capitals: VINE_APPLIANCE, VINE_JOBS");
+    print_line(file, ".TP\n.B VINE_SYSFS\n",
+               "where PCI devices are looked for, if /sys is mounted elsewhere");
     print_line(file, ".TP\n.B NO_COLOR\n", "if set, no colours, also on terminals");
     print_statuses(file);
     fputs(".SH SEE ALSO\n", file);

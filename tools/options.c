@@ -23,14 +23,13 @@ static int check_bounds(const struct option *option, uint64_t value)
     return value < option->min || value > option->max ? -ERANGE : 0;
 }
 
-static const char *what_it_takes(const struct option *option, char *text, size_t size)
+static const char *what_it_takes(const struct option *option, int error, char *text, size_t size)
 {
-    if (option->kind == OPTION_TEXT)
-        return "something";
     if (option->kind == OPTION_SIZE)
-        return "a number of bytes (such as 256K or 1M)";
+        return error == -ERANGE ? "a number of bytes below 2^64"
+                                : "a number of bytes (such as 256K or 1M)";
     if (option->max == 0)
-        return "a number";
+        return error == -ERANGE ? "a number below 2^64" : "a number";
     snprintf(text, size, "a number from %llu to %llu", (unsigned long long)option->min,
              (unsigned long long)option->max);
     return text;
@@ -48,9 +47,10 @@ bool options_set(const struct option *option, const char *said, const char *text
         break;
     case OPTION_TEXT:
         *(const char **)place = text;
-        if (text[0] == '\0')
-            error = -EINVAL;
-        break;
+        if (text[0] != '\0')
+            break;
+        message_error("%s %s is empty", said, option->value);
+        return false;
     case OPTION_COUNT:
         error = vine__parse_unsigned(text, place);
         if (error == 0 && option->max > 0)
@@ -65,7 +65,7 @@ bool options_set(const struct option *option, const char *said, const char *text
     if (error == 0)
         return true;
     message_error("%s %s takes %s, not '%s'", said, option->value,
-                  what_it_takes(option, bounds, sizeof(bounds)), message_escape(text));
+                  what_it_takes(option, error, bounds, sizeof(bounds)), message_escape(text));
     return false;
 }
 

@@ -15,9 +15,6 @@
 #include "status.h"
 #include "verify.h"
 
-#define CHUNK_MIN 4096
-#define CHUNK_MAX (256ULL << 20)
-
 static int usage(const char *what)
 {
     message_error("%s", what);
@@ -93,19 +90,14 @@ static int check(struct run_verb *verb)
 int run_read_options(struct run_verb *verb)
 {
     struct run_options *options = &verb->run.options;
-    const uint64_t jobs = settings_number(&verb->settings, "jobs");
 
     options->chunk_bytes = settings_number(&verb->settings, "chunk");
-    options->jobs = jobs < 4096 ? (uint32_t)jobs : 4096;
+    options->jobs = (uint32_t)settings_number(&verb->settings, "jobs");
     options->with_sums = verb->values->sums;
     options->verify = verb->values->verify;
     options->json = verb->values->json;
     options->quiet = verb->values->quiet;
     options->verbose = verb->values->verbose;
-    if (options->jobs == 0)
-        return usage("at least one task has to be in flight");
-    if (options->chunk_bytes < CHUNK_MIN || options->chunk_bytes > CHUNK_MAX)
-        return usage("a chunk has 4 KiB to 256 MiB");
     if (strlen(verb->procedure) > VINE_NAME_MAX)
         return usage("no procedure has so long a name");
     return STATUS_DONE;

@@ -72,7 +72,9 @@ struct vine__config_key {
     const char *group; /* who uses it; required keys are required within their group */
     bool required;
     const char *fallback; /* the value if nobody gives one; NULL: there is none */
-    const char *help;     /* one sentence */
+    const char *least;    /* of numbers and sizes, as a value; NULL: no limit */
+    const char *greatest;
+    const char *help; /* one sentence */
 };
 
 /* Free everything; the config is empty afterwards. */
@@ -128,8 +130,8 @@ const struct vine__config_entry *vine__config_at(const struct vine__config *conf
 void vine__config_origin(const struct vine__config_entry *entry, char *ret_text, size_t capacity);
 
 /*
- * Check every value that is there against the type of its key, and that the required keys of
- * `group` (NULL: none) are there.
+ * Check every value that is there against the type and the limits of its key, and that the required
+ * keys of `group` (NULL: none) are there.
  *
  * Returns 0, or -VINE_ECONFIG with a reason that names the key, and the file and line of a wrong
  * value or the files that lack it.

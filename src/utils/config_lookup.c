@@ -142,9 +142,28 @@ int vine__config_get_path(const struct vine__config *config, const char *key, ch
 
 /* ---- Checks --------------------------------------------------------------------------------- */
 
-/* Whether one value is of its key's type. */
-static int check_type(const struct vine__config *config, const struct vine__config_key *key,
-                      struct vine__config_reason *ret_reason)
+/* Whether a number or a size is within its key's limits. */
+static int check_limits(const struct vine__config *config, const struct vine__config_key *key,
+                        uint64_t value, struct vine__config_reason *ret_reason)
+{
+    uint64_t least = 0, greatest = UINT64_MAX;
+    char origin[VINE__CONFIG_REASON_MAX / 2];
+
+    if ((key->least == NULL || vine__parse_size(key->least, &least) == 0) && value >= least &&
+        (key->greatest == NULL || vine__parse_size(key->greatest, &greatest) == 0) &&
+        value <= greatest)
+        return 0;
+    const struct vine__config_entry *entry = vine__config_find(config, key->key);
+    vine__config_origin(entry, origin, sizeof(origin));
+    return vine__config_refuse(ret_reason, -VINE_ECONFIG, "%s: %s: '%.*s' is not from %s to %s",
+                               origin, key->key, SHOWN_MAX, entry->value,
+                               key->least != NULL ? key->least : "0",
+                               key->greatest != NULL ? key->greatest : "2^64 - 1");
+}
+
+/* Whether one value is what its key takes. */
+static int check_value(const struct vine__config *config, const struct vine__config_key *key,
+                       struct vine__config_reason *ret_reason)
 {
     uint64_t number;
     bool is_on;
@@ -152,9 +171,11 @@ static int check_type(const struct vine__config *config, const struct vine__conf
     int error;
     switch (key->type) {
     case VINE__CONFIG_SIZE:
-        return vine__config_get_size(config, key->key, &number, ret_reason);
+        error = vine__config_get_size(config, key->key, &number, ret_reason);
+        return error != 0 ? error : check_limits(config, key, number, ret_reason);
     case VINE__CONFIG_UNSIGNED:
-        return vine__config_get_unsigned(config, key->key, &number, ret_reason);
+        error = vine__config_get_unsigned(config, key->key, &number, ret_reason);
+        return error != 0 ? error : check_limits(config, key, number, ret_reason);
     case VINE__CONFIG_BOOL:
         return vine__config_get_bool(config, key->key, &is_on, ret_reason);
     case VINE__CONFIG_PATH:
@@ -174,7 +195,7 @@ int vine__config_check(const struct vine__config *config, const struct vine__con
     for (uint32_t i = 0; i < key_count; i++) {
         const struct vine__config_entry *entry;
         if (vine__config_find(config, keys[i].key) != NULL) {
-            const int error = check_type(config, &keys[i], ret_reason);
+            const int error = check_value(config, &keys[i], ret_reason);
             if (error != 0)
                 return error;
         } else if (keys[i].required && group != NULL && strcmp(keys[i].group, group) == 0) {

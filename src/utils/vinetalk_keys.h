@@ -26,40 +26,48 @@
 #define VINETALK_REQUIRED true
 #define VINETALK_OPTIONAL false
 
-/* X(key, type, architecture, required, fallback, help) */
+/* X(key, type, architecture, required, fallback, least, greatest, help); limits are written as a
+ * user would, NULL: none. */
 #define VINETALK_KEYS(X)                                                                           \
-    X("appliance", STRING, ANY, OPTIONAL, NULL,                                                    \
+    X("appliance", STRING, ANY, OPTIONAL, NULL, NULL, NULL,                                        \
       "the address of the appliance that is used where none is given")                             \
-    X("listen", STRING, COMMAND, OPTIONAL, NULL, "the address at which `vine appliance` serves")   \
-    X("workers", UNSIGNED, COMMAND, OPTIONAL, NULL,                                                \
-      "threads of `vine appliance` that run tasks; if nobody says, one less than there are "       \
+    X("listen", STRING, COMMAND, OPTIONAL, NULL, NULL, NULL,                                       \
+      "the address at which `vine appliance` serves")                                              \
+    X("workers", UNSIGNED, COMMAND, OPTIONAL, NULL, "0", "1024",                                   \
+      "threads of `vine appliance` that run tasks; if nobody says, or 0, one less than there are " \
       "processors, at least one")                                                                  \
-    X("procs", PATH, COMMAND, OPTIONAL, NULL,                                                      \
+    X("procs", PATH, COMMAND, OPTIONAL, NULL, NULL, NULL,                                          \
       "a folder of procedure libraries for `vine appliance`")                                      \
-    X("drain", UNSIGNED, COMMAND, OPTIONAL, "30",                                                  \
+    X("drain", UNSIGNED, COMMAND, OPTIONAL, "30", "0", "31536000",                                 \
       "seconds that running tasks of `vine appliance` have left after SIGTERM; 0: no limit")       \
-    X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "tasks that `vine run` keeps in flight at most")  \
-    X("chunk", SIZE, COMMAND, OPTIONAL, "1M",                                                      \
+    X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "1", "4096",                                      \
+      "tasks that `vine run` keeps in flight at most")                                             \
+    X("chunk", SIZE, COMMAND, OPTIONAL, "1M", "4K", "256M",                                        \
       "bytes of a file that go with one task of `vine run`")                                       \
-    X("reconnect", UNSIGNED, COMMAND, OPTIONAL, "10",                                              \
+    X("reconnect", UNSIGNED, COMMAND, OPTIONAL, "10", "0", "31536000",                             \
       "seconds for which `vine run` looks for a lost appliance")                                   \
-    X("shm_file", PATH, SHM, REQUIRED, NULL,                                                       \
+    X("shm_file", PATH, SHM, REQUIRED, NULL, NULL, NULL,                                           \
       "the segment: a name for POSIX shared memory, or a path for a file or PCI BAR")              \
-    X("shm_size", SIZE, SHM, REQUIRED, NULL, "the segment's size in bytes")                        \
-    X("shm_trunc", BOOL, SHM, OPTIONAL, "0",                                                       \
+    X("shm_size", SIZE, SHM, REQUIRED, NULL, NULL, NULL, "the segment's size in bytes")            \
+    X("shm_trunc", BOOL, SHM, OPTIONAL, "0", NULL, NULL,                                           \
       "1: the appliance makes the segment anew, unless somebody uses it")                          \
-    X("shm_off", SIZE, SHM, OPTIONAL, "0", "where in the file the segment begins, in bytes")       \
-    X("shm_ivshmem", BOOL, SHM, OPTIONAL, "0", "1: shm_file is the memory BAR of a PCI device")    \
-    X("tracer_path", PATH, TRACER, REQUIRED, NULL, "the folder in which traces are written")       \
-    X("tracer_events", UNSIGNED, TRACER, OPTIONAL, "65536",                                        \
+    X("shm_off", SIZE, SHM, OPTIONAL, "0", NULL, NULL,                                             \
+      "where in the file the segment begins, in bytes")                                            \
+    X("shm_ivshmem", BOOL, SHM, OPTIONAL, "0", NULL, NULL,                                         \
+      "1: shm_file is the memory BAR of a PCI device")                                             \
+    X("tracer_path", PATH, TRACER, REQUIRED, NULL, NULL, NULL,                                     \
+      "the folder in which traces will be written; nothing writes any yet")                        \
+    X("tracer_events", UNSIGNED, TRACER, OPTIONAL, "65536", NULL, NULL,                            \
       "events that a thread keeps; the oldest are overwritten")
 
-#define VINETALK_KEY_ROW(name, kind, architecture, is_required, preset, text)                      \
+#define VINETALK_KEY_ROW(name, kind, architecture, is_required, preset, lowest, highest, text)     \
     {.key = (name),                                                                                \
      .type = VINE__CONFIG_##kind,                                                                  \
      .group = VINETALK_ARCHITECTURE_##architecture,                                                \
      .required = VINETALK_##is_required,                                                           \
      .fallback = (preset),                                                                         \
+     .least = (lowest),                                                                            \
+     .greatest = (highest),                                                                        \
      .help = (text)},
 
 static const struct vine__config_key vinetalk_keys[] = {VINETALK_KEYS(VINETALK_KEY_ROW)};

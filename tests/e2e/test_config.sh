@@ -15,7 +15,8 @@ shows() {
     grep -q "^$1 *$2 *$3$" shown || { cat shown; fail "$1 is not $2 from $3"; }
 }
 
-shows jobs 64 'built in'
+shows jobs 64 'default'
+shows shm_file - 'not set'
 printf '# mine\n\njobs 5 # few\nappliance from-conf\n' >"$conf"
 shows jobs 5 "$conf:3"
 shows appliance from-conf "$conf:4"
@@ -34,7 +35,7 @@ rm "$HOME/.vinetalk"
 
 # Mistakes, with file and line, whatever the verb.
 for wrong in 'jobs many' 'chunk 1Q' 'jobs' 'jobs 1\njobs 2' 'shm_trunc 2' \
-    'a-key-that-is-far-too-long-to-be-one 1'; do
+    'jobs 0' 'chunk 1' 'chunk 9999G' 'workers 5000' 'a-key-that-is-far-too-long-to-be-one 1'; do
     printf "# one\n$wrong\n" >"$conf"
     for verb in 'config' 'run sha256 good' 'procs'; do
         expect 2 "$vine" $verb
@@ -61,6 +62,10 @@ rmdir "$conf"
 )
 expect 2 env VINE_JOBS=x "$vine" config
 said 'VINE_JOBS'
+expect 2 env VINE_CHUNK=9999G "$vine" config
+said "VINE_CHUNK: chunk: '9999G' is not from 4K to 256M"
+"$vine" run --help | tr -s ' \n' ' ' | grep -q '`chunk`, 4K to 256M, default 1M)' ||
+    fail "--help does not tell the limits"
 
 # A key that nobody knows is worth a word.
 printf 'jbos 5\n' >"$conf"

@@ -28,8 +28,15 @@ expect 2 "$vine" run zstd --chunk 1 one -o out
 expect 2 "$vine" run unzstd --in-process one -o out
 # Nought is a number, and what it means is said.
 expect 2 "$vine" run sha256 --jobs 0 one
-said 'at least one task'
+said "\--jobs: jobs: '0' is not from 1 to 4096"
 expect 2 env VINE_JOBS=0 "$vine" run sha256 one
+# What is no number, none that fits, or nothing at all, is told as such.
+expect 2 "$vine" run sha256 --jobs 99999999999999999999 one
+said "\--jobs N takes a number below 2^64, not '99999999999999999999'"
+expect 2 "$vine" run sha256 --jobs many one
+said "\--jobs N takes a number, not 'many'"
+expect 2 "$vine" appliance --listen ''
+said "\--listen ADDRESS is empty"
 expect 2 "$vine" bench --rounds 0
 said 'from 1 to'
 expect 2 "$vine" bench --seconds 0
@@ -80,6 +87,19 @@ for verb in run appliance procs config doctor bench help version; do
 done
 "$vine" help --man >page
 grep -q "EXIT STATUS" page || fail "vine.1"
+grep -q VINE_SYSFS page || fail "vine.1 has not all of the environment"
+# One list of the forms of an address, which the guide has too.
+"$vine" help >shown
+for form in PATH NAME file:PATH shm:NAME pci:BDF pci:auto vinetalk: vinetalk:FILE; do
+    grep -q "^  $form  " shown || fail "vine help does not list $form"
+    grep -qx "\.B $form" page || fail "vine.1 does not list $form"
+    grep -q "$form" "$VINE_SOURCE_DIR/docs/guides/operation.md" || fail "the guide lacks $form"
+done
+for verb in run appliance procs config bench; do
+    "$vine" $verb --help | grep -q 'lists the forms of an ADDRESS' ||
+        fail "$verb --help does not say where addresses are explained"
+    "$vine" help --man $verb | grep -q 'forms of an' || fail "vine-$verb.1 has no such word"
+done
 if command -v bash >/dev/null; then
     bash -n complete.bash || fail "bash does not read its completions"
     bash -c '. ./complete.bash; COMP_WORDS=(vine ru); COMP_CWORD=1; _vine

@@ -125,8 +125,41 @@ static void the_defaults_of_the_table_are_of_their_keys_types(void **state)
         assert_true(strlen(vinetalk_keys[i].key) <= VINE__CONFIG_KEY_MAX);
         assert_true(strlen(vinetalk_keys[i].help) > 0);
         assert_false(vinetalk_keys[i].required && vinetalk_keys[i].fallback != NULL);
+        assert_true((vinetalk_keys[i].least == NULL) == (vinetalk_keys[i].greatest == NULL));
     }
     vine__config_fini(&config);
+}
+
+/* One below the least and one above the greatest of each key that has limits; both themselves are
+ * taken. */
+static void a_value_beyond_its_limits_is_told_with_line_and_limits(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++) {
+        const struct vine__config_key *key = &vinetalk_keys[i];
+        uint64_t least, greatest;
+        char line[128], expected[256];
+
+        if (key->least == NULL)
+            continue;
+        assert_int_equal(vine__parse_size(key->least, &least), 0);
+        assert_int_equal(vine__parse_size(key->greatest, &greatest), 0);
+        const uint64_t values[] = {least, greatest, greatest + 1, least - 1};
+        for (uint32_t k = 0; k < (least > 0 ? 4 : 3); k++) {
+            struct vine__config config = {0};
+            const int length = snprintf(line, sizeof(line), "\n%s %llu\n", key->key,
+                                        (unsigned long long)values[k]);
+            assert_int_equal(
+                vine__config_add_memory(&config, "FILE", line, (size_t)length, &reason), 0);
+            assert_int_equal(vine__vinetalk_check(&config, NULL, &reason),
+                             k < 2 ? 0 : -VINE_ECONFIG);
+            snprintf(expected, sizeof(expected), "FILE:2: %s: '%llu' is not from %s to %s",
+                     key->key, (unsigned long long)values[k], key->least, key->greatest);
+            if (k >= 2)
+                assert_string_equal(reason.text, expected);
+            vine__config_fini(&config);
+        }
+    }
 }
 
 static void the_document_lists_each_key_as_the_table_has_it(void **state)
@@ -159,8 +192,15 @@ static void the_document_lists_each_key_as_the_table_has_it(void **state)
         else
             snprintf(row, sizeof(row), "\n| `%s` | %s | optional | %s |", key->key,
                      types[key->type], key->fallback != NULL ? key->fallback : "none");
-        if (strstr(text, row) == NULL)
+        const char *found = strstr(text, row);
+        if (found == NULL)
             fail_msg("%s has no row%s", path, row);
+        if (key->least == NULL)
+            continue;
+        snprintf(row, sizeof(row), "%s to %s", key->least, key->greatest);
+        const char *limits = strstr(found, row);
+        if (limits == NULL || limits > strchr(found + 1, '\n'))
+            fail_msg("%s: the row of %s has no limits %s", path, key->key, row);
     }
     /* And no others. */
     const char *at = strstr(text, "\n## Keys");
@@ -181,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_malformed_file_of_the_standard_ones_is_an_error),
         cmocka_unit_test(later_places_win),
         cmocka_unit_test(the_defaults_of_the_table_are_of_their_keys_types),
+        cmocka_unit_test(a_value_beyond_its_limits_is_told_with_line_and_limits),
         cmocka_unit_test(the_document_lists_each_key_as_the_table_has_it),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
