@@ -15,10 +15,13 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -323,6 +326,76 @@ static void any_word_of_either_side_keeps_nobody_from_being_served(void **state)
     (void)alarm(0);
 }
 
+/* ---- what a file allows ---------------------------------------------------------------------- */
+
+/* An application that is served, with a channel, in a process of its own; what it does then is
+ * up to `act`. It has ended when the next one comes. */
+static void play(const struct fixture *fixture,
+                 void (*act)(struct raw_application *raw, int say_fd))
+{
+    int said[2];
+    char byte = 0;
+
+    (void)alarm(HANG_GUARD_SECONDS);
+    assert_int_equal(pipe2(said, O_CLOEXEC), 0);
+
+    const pid_t application = fork();
+
+    if (application == 0) {
+        static struct raw_application raw;
+
+        close(said[0]);
+        if (raw_attach(&raw, fixture->address) != 0 || raw_open_channel(&raw) != 0)
+            _exit(1);
+        act(&raw, said[1]);
+        _exit(0);
+    }
+    close(said[1]);
+    assert_int_equal(waitpid(application, NULL, 0), application);
+    assert_int_equal(read(said[0], &byte, 1), 1);
+    is_served(fixture);
+    close(said[0]); /* a child that was left hears that */
+    (void)alarm(0);
+}
+
+/* Its descriptors are all there in the child, and the segment is mapped anew. */
+static void leave_a_child(struct raw_application *raw, int say_fd)
+{
+    struct pollfd polled = {say_fd, 0, 0};
+    const int fd = vine_segment_fd(raw->link.named);
+
+    if (fork() != 0)
+        return;
+    if (fd >= 0 && mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED &&
+        write(say_fd, "", 1) == 1)
+        (void)poll(&polled, 1, -1); /* until nobody reads what we say */
+    _exit(0);
+}
+
+static void punch_holes(struct raw_application *raw, int say_fd)
+{
+    const int fd = vine_segment_fd(raw->link.named);
+    const off_t behind = VINE_SEGMENT_HEADER_BYTES;
+
+    /* Both halves are gone; the header is left, so that it is still a segment. */
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, behind, SEGMENT_BYTES - behind) ==
+            0 &&
+        write(say_fd, "", 1) == 1)
+        vine__link_wake(&raw->link);
+}
+
+static void a_child_that_keeps_the_segment_keeps_nobody_out(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    play(*state, leave_a_child);
+}
+
+static void holes_in_both_halves_crash_nobody(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    play(*state, punch_holes);
+}
+
 #define NAMED(test, setup) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -332,6 +405,8 @@ int main(void)
         NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_pci),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_file),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_pci),
+        NAMED(a_child_that_keeps_the_segment_keeps_nobody_out, setup_file),
+        NAMED(holes_in_both_halves_crash_nobody, setup_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
