@@ -14,6 +14,19 @@ foreach(module IN LISTS VINE_LIBRARY_MODULES)
     list(APPEND VINE_LIBRARY_SOURCES ${found})
 endforeach()
 
+# One ticks_*.c for each architecture. The compiler says which one it builds for, as clock.h hears
+# it: right for whoever builds for another machine, and with flags like -m32.
+include(CheckSymbolExists)
+set(VINE_TICKS portable)
+foreach(architecture x86_64 aarch64)
+    check_symbol_exists("__${architecture}__" "stdint.h" VINE_FOR_${architecture})
+    if(VINE_FOR_${architecture})
+        set(VINE_TICKS ${architecture})
+    endif()
+endforeach()
+list(FILTER VINE_LIBRARY_SOURCES EXCLUDE REGEX "/arch/clock/ticks_")
+list(APPEND VINE_LIBRARY_SOURCES "${PROJECT_SOURCE_DIR}/src/arch/clock/ticks_${VINE_TICKS}.c")
+
 file(GLOB VINE_TOOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/*.c")
 file(GLOB VINE_PROCEDURE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/procedures/*.c")
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#if defined(__aarch64__)
-
 #include "arch/clock/ticks_aarch64.h"
 
 bool vine__cycles_are_steady(void)
@@ -15,7 +13,3 @@ uint64_t vine__cycles_hz(void)
     /* The architecture allows 1 MHz to 1 GHz. */
     return hz >= 1000000 && hz <= 1000000000 ? hz : 0;
 }
-
-#else
-typedef int vine__ticks_aarch64_is_not_built;
-#endif

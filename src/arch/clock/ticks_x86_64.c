@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#if defined(__x86_64__)
-
 #include "arch/clock/ticks_x86_64.h"
 
 #include "utils/tables.h"
@@ -50,7 +48,3 @@ uint64_t vine__cycles_hz(void)
      * without touching the leaf: measuring is right on all. */
     return 0;
 }
-
-#else
-typedef int vine__ticks_x86_64_is_not_built;
-#endif
