@@ -34,15 +34,23 @@ static int positive(int error)
     return error < 0 && error >= -__INT_MAX__ ? -error : error;
 }
 
+/* The index of one of ours, or -1. */
+static int index_of(int number)
+{
+    if (number < FIRST || number >= FIRST + COUNT)
+        return -1;
+    VINE_ASSERT(errors[number - FIRST].number == number);
+    return number - FIRST;
+}
+
 const char *vine_error_name(int error)
 {
     const int number = positive(error);
+    const int index = index_of(number);
     if (number == 0)
         return "OK";
-    if (number >= FIRST && number < FIRST + COUNT) {
-        VINE_ASSERT(errors[number - FIRST].number == number);
-        return errors[number - FIRST].name;
-    }
+    if (index >= 0)
+        return errors[index].name;
     const char *name = number > 0 ? strerrorname_np(number) : NULL;
     return name != NULL ? name : "?";
 }
@@ -50,12 +58,11 @@ const char *vine_error_name(int error)
 const char *vine_error_text(int error)
 {
     const int number = positive(error);
+    const int index = index_of(number);
     if (number == 0)
         return "no error";
-    if (number >= FIRST && number < FIRST + COUNT) {
-        VINE_ASSERT(errors[number - FIRST].number == number);
-        return errors[number - FIRST].text;
-    }
+    if (index >= 0)
+        return errors[index].text;
     const char *text = number > 0 ? strerrordesc_np(number) : NULL;
     return text != NULL ? text : "unknown error";
 }

@@ -38,6 +38,8 @@ static struct vine__memory *handle_create(enum vine__memory_backend backend);
 static int check_options(const struct vine__memory_options *options);
 static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
 static int touch_pages(struct vine__memory *memory, const struct vine__memory_options *options);
+static int hand_out(struct vine__memory *memory, const struct vine__memory_options *options,
+                    int error, struct vine__memory **ret_memory);
 
 int vine__memory_create(const struct vine__memory_options *options,
                         struct vine__memory **ret_memory)
@@ -89,15 +91,7 @@ int vine__memory_open(const struct vine__memory_options *options, struct vine__m
     error = ops->open(memory, options);
     if (error == 0)
         error = vine__memory_map(memory, options, 0);
-    if (error == 0 && options->populate)
-        error = touch_pages(memory, options);
-    if (error != 0) {
-        vine__memory_unref(memory);
-        return error;
-    }
-
-    *ret_memory = memory;
-    return 0;
+    return hand_out(memory, options, error, ret_memory);
 }
 
 int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options,
@@ -135,13 +129,20 @@ int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memo
         madvise(memory->base, (size_t)memory->mapped_bytes, MADV_POPULATE_READ) != 0)
         error = vine__memory_refuse(options, -VINE_EUNSEALED,
                                     "descriptor %d is of huge pages, and some are missing", fd);
+    return hand_out(memory, options, error, ret_memory);
+}
+
+/* The end of opening, whichever way: touched if that is wished for, and to its user, or all of it
+ * given back. */
+static int hand_out(struct vine__memory *memory, const struct vine__memory_options *options,
+                    int error, struct vine__memory **ret_memory)
+{
     if (error == 0 && options->populate)
         error = touch_pages(memory, options);
     if (error != 0) {
         vine__memory_unref(memory);
         return error;
     }
-
     *ret_memory = memory;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/peer/peer.h"
 
+#include "arch/clock/clock.h"
 #include "arch/peer/peer_internal.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
@@ -29,13 +30,6 @@ VINE_STATIC_ASSERT(sizeof(((struct sockaddr_un *)0)->sun_path) == VINE__PEER_PAT
                    "a listener's path is a socket's path");
 VINE_STATIC_ASSERT(VINE__PEER_FDS_MAX <= KERNEL_FDS_MAX, "a message of ours can be sent");
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * VINE_NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 int vine__peer_address(const char *path, struct sockaddr_un *ret_address)
 {
     const size_t length = strlen(path);
@@ -53,7 +47,7 @@ uint64_t vine__peer_deadline(uint64_t timeout_ns)
     uint64_t deadline_ns = VINE_FOREVER;
     if (timeout_ns == 0)
         return 0;
-    (void)vine__add_overflows_u64(monotonic_ns(), timeout_ns, &deadline_ns);
+    (void)vine__add_overflows_u64(vine__clock_now_ns(), timeout_ns, &deadline_ns);
     return deadline_ns;
 }
 
@@ -64,7 +58,7 @@ int vine__peer_poll(int fd, short events, uint64_t deadline_ns)
         if (deadline_ns == 0)
             return -EAGAIN;
         struct timespec timeout = {0};
-        const uint64_t now_ns = monotonic_ns();
+        const uint64_t now_ns = vine__clock_now_ns();
         if (now_ns >= deadline_ns)
             return -EAGAIN;
         timeout.tv_sec = (time_t)((deadline_ns - now_ns) / VINE_NS_PER_SECOND);
@@ -92,7 +86,7 @@ int vine__peer_connect(const char *path, uint64_t timeout_ns, int *ret_fd)
         return -errno;
     for (;;) {
         if (deadline_ns != 0 && deadline_ns != VINE_FOREVER) {
-            const uint64_t now_ns = monotonic_ns();
+            const uint64_t now_ns = vine__clock_now_ns();
             if (now_ns >= deadline_ns) {
                 error = -ETIMEDOUT;
                 break;

@@ -41,6 +41,19 @@ void vine_segment_options_init(struct vine_segment_options *options)
     };
 }
 
+/* The end of attaching, whichever way: the segment to its user, or all of it given back. */
+static int hand_out(struct vine_segment *segment, int error, struct vine_segment_report *report,
+                    struct vine_segment **ret_segment)
+{
+    if (error != 0) {
+        vine_segment_unref(segment);
+        return error;
+    }
+    vine__segment_report_success(report);
+    *ret_segment = segment;
+    return 0;
+}
+
 int vine_segment_attach(const struct vine_segment_options *options,
                         struct vine_segment **ret_segment, struct vine_segment_report *report)
 {
@@ -62,13 +75,7 @@ int vine_segment_attach(const struct vine_segment_options *options,
     error = vine__memory_open(&memory_options, &segment->memory);
     if (error == 0)
         error = adopt(segment, options, true, &to);
-    if (error != 0) {
-        vine_segment_unref(segment);
-        return error;
-    }
-    vine__segment_report_success(report);
-    *ret_segment = segment;
-    return 0;
+    return hand_out(segment, error, report, ret_segment);
 }
 
 int vine_segment_from_fd(int fd, const struct vine_segment_options *options,
@@ -94,13 +101,7 @@ int vine_segment_from_fd(int fd, const struct vine_segment_options *options,
     error = vine__memory_from_fd(fd, options->segment_bytes, &memory_options, &segment->memory);
     if (error == 0)
         error = adopt(segment, options, false, &to);
-    if (error != 0) {
-        vine_segment_unref(segment);
-        return error;
-    }
-    vine__segment_report_success(report);
-    *ret_segment = segment;
-    return 0;
+    return hand_out(segment, error, report, ret_segment);
 }
 
 struct vine_segment *vine_segment_ref(struct vine_segment *segment)

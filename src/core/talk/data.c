@@ -9,20 +9,6 @@
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
 
-uint32_t vine__type_bytes(uint32_t data_type)
-{
-    switch (data_type) {
-    case VINE_TYPE_U32:
-    case VINE_TYPE_F32:
-        return 4;
-    case VINE_TYPE_U64:
-    case VINE_TYPE_F64:
-        return 8;
-    default:
-        return 1;
-    }
-}
-
 static bool is_type(uint32_t data_type, uint64_t size_bytes)
 {
     const bool is_known = (data_type >= VINE_TYPE_BYTES && data_type <= VINE_TYPE_F64) ||

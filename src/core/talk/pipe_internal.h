@@ -46,6 +46,7 @@
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
 #include "core/talk/store.h"
+#include "core/talk/type.h"
 #include "utils/assert.h"
 
 #define VINE__TASKS_MOST   3072u /* in flight a channel: the cache keeps a quarter for ended ones */
@@ -462,7 +463,6 @@ VINE_MUST_CHECK int vine__task_run_builtin(struct vine_pipe *pipe, struct vine_p
 
 void vine__data_unref(struct vine_data *data);
 void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token);
-uint32_t vine__type_bytes(uint32_t data_type);
 
 /* A task of the session is about to be issued by `channel`. Returns 0; -EINVAL; -VINE_ESESSION. */
 VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine__channel *channel,

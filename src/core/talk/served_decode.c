@@ -14,26 +14,13 @@
 #include <vine/error.h>
 
 #include "core/talk/served_internal.h"
+#include "core/talk/type.h"
 #include "utils/bits.h"
 #include "utils/hostile.h"
 
 #define TOKEN_BYTES sizeof(struct vine_token)
 #define DESCRIPTOR_BYTES_MAX                                                                       \
     (sizeof(struct vine_wire_descriptor) + VINE_TASK_DATA_MAX * TOKEN_BYTES + VINE_TASK_BYTES_MAX)
-
-uint32_t vine__data_type_bytes(uint32_t data_type)
-{
-    switch (data_type) {
-    case VINE_TYPE_U32:
-    case VINE_TYPE_F32:
-        return 4;
-    case VINE_TYPE_U64:
-    case VINE_TYPE_F64:
-        return 8;
-    default:
-        return 1;
-    }
-}
 
 static int broken(struct vine__served *pipe, const char *what, unsigned long long value)
 {
@@ -184,7 +171,7 @@ static int read_body(struct vine_call *call, const struct vine_wire_submission *
 static int check_length(const struct vine_argument *argument, const struct vine_token *token)
 {
     if ((token->type & VINE_WIRE_TYPE_MASK) != argument->data_type ||
-        token->length % vine__data_type_bytes(argument->data_type) != 0)
+        token->length % vine__type_bytes(argument->data_type) != 0)
         return VINE_EARGUMENT;
     if (token->length > argument->max)
         return VINE_ETOOBIG;

@@ -28,7 +28,4 @@ int vine__served_decode(struct vine_call *call, const struct vine_wire_submissio
 int vine__served_resolve(struct vine__served *pipe, const struct vine_token *token,
                          const void **ret_memory);
 
-/* Bytes of one element of a data type. */
-uint32_t vine__data_type_bytes(uint32_t data_type);
-
 #endif
