@@ -14,7 +14,7 @@
  *           -VINE_ECORRUPT and -VINE_EPEERLOST. Results can change under a reader: copy them with
  *           vine_data_read, or read each byte once.
  * Limits:   VINE_TASK_DATA_MAX data and VINE_TASK_BYTES_MAX bytes a task; memory, channels and
- *           tasks by the quotas that vine_pipe_limits tells.
+ *           tasks by the quotas that vine_pipe_get_limits tells.
  *
  * Caveats:  a pipe does not survive fork: every call in the child returns -VINE_EFORK, and the
  *           memory is not mapped there. The library starts no thread: callbacks run inside
@@ -227,14 +227,22 @@ VINE_API VINE_MUST_CHECK int vine_accelerator_acquire(struct vine_pipe *pipe, co
 /* Give it back. Tasks on it go on to their end. NULL is allowed. Any thread; never blocks. */
 VINE_API void vine_accelerator_release(struct vine_accelerator *accelerator);
 
+enum vine_accelerator_state {
+    VINE_ACCELERATOR_FREE, /* nothing was issued on it that has not ended */
+    VINE_ACCELERATOR_BUSY, /* something has not ended */
+    VINE_ACCELERATOR_LOST, /* the pipe is over, see vine_pipe_status: nothing can be issued */
+};
+
 struct vine_accelerator_stats {
+    enum vine_accelerator_state state;
     uint64_t tasks_issued;
     uint64_t tasks_ended;
     uint64_t queued_ns; /* sums over the ended tasks, as the appliance measured them */
     uint64_t run_ns;
 };
 
-/* State and statistics of a virtual accelerator. Any thread; never blocks. */
+/* State and statistics of a virtual accelerator, as this side knows them: what it issued, and what
+ * has ended for it. Any thread; never blocks. */
 VINE_API void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
                                          struct vine_accelerator_stats *ret_stats);
 
@@ -255,6 +263,9 @@ VINE_API VINE_MUST_CHECK int vine_data_create(struct vine_pipe *pipe, uint32_t d
  * Make a place for a result of at most `size_max_bytes`: the appliance, who writes it, allocates it
  * in its half when a task runs; until then it has no size and cannot be read. May be used as an
  * input of later tasks. Any thread; never blocks.
+ *
+ * Returns 0; -EINVAL  no such type, or no multiple of its element; -VINE_ETOOBIG  more than the
+ *         pipe's memory, or than 32 bits; -ENOMEM; or as vine_pipe_status.
  */
 VINE_API VINE_MUST_CHECK int vine_data_expect(struct vine_pipe *pipe, uint32_t data_type,
                                               uint64_t size_max_bytes, struct vine_data **ret_data);

@@ -167,10 +167,17 @@ void vine_accelerator_release(struct vine_accelerator *accelerator)
 void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
                                 struct vine_accelerator_stats *ret_stats)
 {
+    /* Acquire pairs with the release in let_go: what is read next counts these, too. */
+    const uint64_t ended = vine__load_acquire_u64(&accelerator->tasks_ended);
+    const uint64_t issued = vine__load_relaxed_u64(&accelerator->tasks_issued);
+
     VINE_ASSERT(accelerator->magic == VINE__ACCELERATOR_MAGIC);
     *ret_stats = (struct vine_accelerator_stats){
-        .tasks_issued = vine__load_relaxed_u64(&accelerator->tasks_issued),
-        .tasks_ended = vine__load_relaxed_u64(&accelerator->tasks_ended),
+        .state = vine__pipe_check(accelerator->pipe) != 0 ? VINE_ACCELERATOR_LOST
+                 : ended < issued                         ? VINE_ACCELERATOR_BUSY
+                                                          : VINE_ACCELERATOR_FREE,
+        .tasks_issued = issued,
+        .tasks_ended = ended,
         .queued_ns = vine__load_relaxed_u64(&accelerator->queued_units) * 16,
         .run_ns = vine__load_relaxed_u64(&accelerator->run_units) * 16,
     };

@@ -343,7 +343,7 @@ void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_wo
 int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel *channel);
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
 void vine__served_complete(struct vine_call *call);
-void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *channel);
+void vine__served_flush(struct vine__served_channel *channel);
 
 /* builtin.c: procedures of the protocol itself. Returns the task's status. */
 int vine__builtin_run(struct vine_call *call, uint16_t procedure);

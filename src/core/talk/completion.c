@@ -141,7 +141,8 @@ static void let_go(struct vine_task *task)
 
         (void)vine__fetch_add_relaxed_u64(&accelerator->queued_units, task->queued);
         (void)vine__fetch_add_relaxed_u64(&accelerator->run_units, task->run);
-        (void)vine__fetch_add_relaxed_u64(&accelerator->tasks_ended, 1);
+        /* Release pairs with the acquire in vine_accelerator_get_stats. */
+        (void)vine__fetch_add_acq_rel_u64(&accelerator->tasks_ended, 1);
         vine__accelerator_unref(accelerator);
     }
 }

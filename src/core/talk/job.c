@@ -303,7 +303,7 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
                     vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks));
         complete(call);
         if (pipe->state == VINE__SERVED_OPEN) {
-            vine__served_flush(pipe, channel);
+            vine__served_flush(channel);
             /* Something may have waited for the room that it took: the next poll of the pipe sees
              * to that. */
             if (vine__spsc_ready(&channel->submissions) != 0)

@@ -113,10 +113,11 @@ int vine__job_submit(struct vine_call *call)
 void vine__job_forget(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
+    const struct vine_call *removed =
+        vine__table_remove(&pipe->channels[call->channel]->jobs, call->wire_operation);
     struct vine__list *node;
 
-    VINE_ASSERT(vine__table_remove(&pipe->channels[call->channel]->jobs, call->wire_operation) ==
-                call);
+    VINE_ASSERT(removed == call);
     call->is_listed = false;
     vine__count(&pipe->appliance->tasks_taken, (uint64_t)-1);
     if (vine__list_is_empty(&call->followers))

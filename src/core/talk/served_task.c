@@ -37,7 +37,7 @@ static struct vine_wire_completion *next_completion(struct vine__served_channel 
     return (struct vine_wire_completion *)(void *)slot->payload;
 }
 
-void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *channel)
+void vine__served_flush(struct vine__served_channel *channel)
 {
     if (channel->unpublished == 0)
         return;
@@ -45,7 +45,6 @@ void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *
     /* A sleeping application waits on the first of these slots. */
     const struct vine_slot *first = vine__spsc_slot_at(&channel->completions, 0);
 
-    (void)pipe;
     vine__spsc_publish(&channel->completions, channel->unpublished);
     channel->unpublished = 0;
     if (channel->is_stream)
@@ -56,12 +55,36 @@ void vine__served_flush(struct vine__served *pipe, struct vine__served_channel *
         (void)!vine__futex_wake((const uint32_t *)(const void *)&first->sequence, 1);
 }
 
+/* Of boxes of our own half, which nobody else can name while their task has not ended: none of it
+ * can fail. */
+
+static void free_box(const struct vine_call *call, const struct vine_token *token)
+{
+    const int error = vine_box_free(call->pipe->half.book, token);
+
+    VINE_ASSERT(error == 0);
+}
+
+static void shrink_box(const struct vine_call *call, struct vine_token *token, uint32_t length)
+{
+    const int error = vine_box_shrink(call->pipe->half.book, token, length);
+
+    VINE_ASSERT(error == 0);
+}
+
+/* From here on the application may name it. */
+static void finish_box(const struct vine_call *call, struct vine_token *token, uint32_t type)
+{
+    const int error =
+        vine_box_retype(call->pipe->half.book, token, (struct vine_box_type){(uint16_t)type});
+
+    VINE_ASSERT(error == 0);
+}
+
 /* Where outputs and result do not fit into the slot. */
 static void write_descriptor(struct vine_call *call, const struct vine_token *tokens,
                              struct vine_token *ret_token)
 {
-    struct vine_box_book *book = call->pipe->half.book;
-    const struct vine_box_type type = {VINE_TYPE_BYTES};
     struct vine_wire_descriptor head = {
         .token_count = (uint16_t)call->output_count,
         .bytes_size = call->result_size,
@@ -77,8 +100,8 @@ static void write_descriptor(struct vine_call *call, const struct vine_token *to
     memcpy(at + sizeof head, tokens, call->output_count * sizeof *tokens);
     memcpy(at + sizeof head + call->output_count * sizeof *tokens, call->result, call->result_size);
     if (head.size_bytes < token->length)
-        VINE_ASSERT(vine_box_shrink(book, token, head.size_bytes) == 0);
-    VINE_ASSERT(vine_box_retype(book, token, type) == 0);
+        shrink_box(call, token, head.size_bytes);
+    finish_box(call, token, VINE_TYPE_BYTES);
     *ret_token = *token;
 }
 
@@ -87,7 +110,7 @@ static void drop_outputs(struct vine_call *call)
 {
     for (uint32_t i = 0; i < call->output_count; i++)
         if (call->outputs[i].memory != NULL)
-            VINE_ASSERT(vine_box_free(call->pipe->half.book, &call->outputs[i].token) == 0);
+            free_box(call, &call->outputs[i].token);
     call->output_count = 0;
 }
 
@@ -101,18 +124,13 @@ static void settle_outputs(struct vine_call *call, struct vine_token *tokens)
         if (output->memory == NULL)
             continue;
         if (output->size_bytes == 0) {
-            VINE_ASSERT(vine_box_free(call->pipe->half.book, &output->token) == 0);
+            free_box(call, &output->token);
             output->memory = NULL;
             continue;
         }
         if (output->size_bytes < output->room_bytes)
-            VINE_ASSERT(vine_box_shrink(call->pipe->half.book, &output->token,
-                                        (uint32_t)output->size_bytes) == 0);
-
-        const struct vine_box_type type = {output->token.type & VINE_WIRE_TYPE_MASK};
-
-        /* From here on the application may name it. */
-        VINE_ASSERT(vine_box_retype(call->pipe->half.book, &output->token, type) == 0);
+            shrink_box(call, &output->token, (uint32_t)output->size_bytes);
+        finish_box(call, &output->token, output->token.type & VINE_WIRE_TYPE_MASK);
         tokens[i] = output->token;
         vine__count(&call->pipe->appliance->bytes_out, output->size_bytes);
     }
@@ -124,7 +142,7 @@ static void give_up(struct vine_call *call)
     struct vine__served *pipe = call->pipe;
 
     if (call->has_parcel)
-        VINE_ASSERT(vine_box_free(pipe->half.book, &call->parcel.token) == 0);
+        free_box(call, &call->parcel.token);
     if (VINE__UNLIKELY(call->block_bytes > 0)) {
         vine__quota_give(&pipe->quota, call->block_bytes);
         call->block_bytes = 0;
@@ -137,9 +155,14 @@ static void give_up(struct vine_call *call)
 
 static void release_inputs(struct vine_call *call)
 {
-    for (uint32_t i = 0; i < call->input_count; i++)
-        if (call->inputs[i].is_ours)
-            VINE_ASSERT(vine_box_unref(call->pipe->half.book, &call->inputs[i].token) == 0);
+    for (uint32_t i = 0; i < call->input_count; i++) {
+        if (!call->inputs[i].is_ours)
+            continue;
+
+        const int error = vine_box_unref(call->pipe->half.book, &call->inputs[i].token);
+
+        VINE_ASSERT(error == 0);
+    }
 }
 
 static void write_completion(struct vine_call *call, struct vine__served_channel *channel)
@@ -376,7 +399,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
 
     vine__served_complete(call);
     if (was_long)
-        vine__served_flush(pipe, channel);
+        vine__served_flush(channel);
     return 0;
 }
 
@@ -498,7 +521,7 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
             return error;
         taken++;
     }
-    vine__served_flush(pipe, channel);
+    vine__served_flush(channel);
     return taken;
 }
 

@@ -136,8 +136,11 @@ static void statistics_sum_what_ran_on_it(void **state)
     start();
     struct vine_accelerator *accelerator = acquire(VINE_PARALLEL);
     struct vine_task_options options = {.size_bytes = sizeof options, .accelerator = accelerator};
+    vine_accelerator_get_stats(accelerator, &stats);
+    assert_int_equal(stats.state, VINE_ACCELERATOR_FREE);
     struct vine_task *task = gate_issue(pipe_of_test, 0, &options);
     vine_accelerator_get_stats(accelerator, &stats);
+    assert_int_equal(stats.state, VINE_ACCELERATOR_BUSY);
     assert_int_equal(stats.tasks_issued, 1);
     assert_int_equal(stats.tasks_ended, 0);
     gate_wait_for(1);
@@ -145,11 +148,27 @@ static void statistics_sum_what_ran_on_it(void **state)
     gate_set(true);
     assert_int_equal(vine_task_wait(task, LIMIT), 0);
     vine_accelerator_get_stats(accelerator, &stats);
+    assert_int_equal(stats.state, VINE_ACCELERATOR_FREE);
     assert_int_equal(stats.tasks_ended, 1);
     assert_true(stats.run_ns > 100000);
     vine_task_free(task);
     vine_accelerator_release(accelerator);
     stop();
+}
+
+static void an_accelerator_of_a_pipe_that_is_over_says_so(void **state)
+{
+    (void)state;
+    struct vine_accelerator_stats stats;
+
+    start();
+    struct vine_accelerator *accelerator = acquire(VINE_ORDERED);
+    served_stop(&served);
+    assert_int_not_equal(vine_pipe_status(pipe_of_test), 0);
+    vine_accelerator_get_stats(accelerator, &stats);
+    assert_int_equal(stats.state, VINE_ACCELERATOR_LOST);
+    vine_accelerator_release(accelerator);
+    vine_pipe_close(pipe_of_test);
 }
 
 static void a_released_accelerator_serves_its_tasks_to_their_end(void **state)
@@ -206,6 +225,7 @@ int main(void)
         cmocka_unit_test(ordered_tasks_run_one_after_the_other),
         cmocka_unit_test(parallel_tasks_run_beside_each_other),
         cmocka_unit_test(statistics_sum_what_ran_on_it),
+        cmocka_unit_test(an_accelerator_of_a_pipe_that_is_over_says_so),
         cmocka_unit_test(a_released_accelerator_serves_its_tasks_to_their_end),
         cmocka_unit_test(accelerators_are_bounded_and_come_back),
     };
