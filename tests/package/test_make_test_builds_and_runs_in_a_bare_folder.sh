@@ -11,6 +11,7 @@ tar -C "$VINE_SOURCE_DIR" -c --exclude=./out --exclude=./build --exclude=./.git 
     --exclude=./procedures --exclude='./tests/*/*' --exclude='./examples/*.c' . |
     tar -C "$scratch/tree" -x
 mkdir -p "$scratch/tree/tests/unit/utils" "$scratch/tree/build"
+cp -R "$VINE_SOURCE_DIR/tests/harness" "$scratch/tree/tests/"
 cp "$VINE_SOURCE_DIR/tests/unit/utils/test_error.c" "$scratch/tree/tests/unit/utils/"
 cd "$scratch/tree/build"
 cmake -DCMAKE_BUILD_TYPE=Debug ../ >log 2>&1 || { cat log; exit 1; }
