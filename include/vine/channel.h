@@ -15,8 +15,11 @@
  *   bare    VINE_CHANNEL_BARE: two spsc rings whose size is fixed at compile time, slots only: no
  *           sleeping, nobody is told.
  *   sync    the `_wait` calls block the thread: they spin a learned time, then sleep.
- *   async   vine_receiver_arm says that we sleep and returns; the next message then reaches an
- *           eventfd or a call, which the sending side was given (vine_sender_notify_*).
+ *   async   vine_submitter_arm and vine_completer_arm say that we sleep and return; the next
+ *           message then reaches an eventfd or a call, which the sending side was given
+ *           (vine_submitter_notify_*, vine_completer_notify_*). Over spsc rings alone: there one
+ *           sender knows its one receiver. Over mpmc queues every sender would have to know how
+ *           each receiver wants to be told, of parties that come and go; they wait on one word.
  *
  * The typed layer, VINE_CHANNEL_TYPES(NAME, SUBMISSION, COMPLETION), makes struct NAME_submitter
  * and struct NAME_completer, and functions that take those types and no others.
@@ -221,6 +224,30 @@ VINE_API VINE_MUST_CHECK int vine_submitter_receive_burst(struct vine_submitter 
                                                           void *ret_messages, uint32_t count_max);
 VINE_API VINE_MUST_CHECK int vine_submitter_receive_wait(struct vine_submitter *submitter,
                                                          void *ret_bytes, uint64_t timeout_ns);
+
+/*
+ * The async flavour, of spsc rings alone. Arming says that we sleep until the next message comes;
+ * disarming, that we are awake. How the other end is told of what we send, should it be armed, is
+ * up to us: through an eventfd, which stays the caller's, or by a call on the thread that sends.
+ * The thread of the end.
+ *
+ * Arming returns 0          who sends next tells, once;
+ *                -EALREADY  there is a message: nobody tells;
+ *                -EINVAL    over mpmc queues; -VINE_ECORRUPT.
+ * Notifying returns 0; -EINVAL  over mpmc queues, or no eventfd, or no call.
+ */
+VINE_API VINE_MUST_CHECK int vine_submitter_arm(struct vine_submitter *submitter);
+VINE_API void vine_submitter_disarm(struct vine_submitter *submitter);
+VINE_API VINE_MUST_CHECK int vine_submitter_notify_eventfd(struct vine_submitter *submitter,
+                                                           int fd);
+VINE_API VINE_MUST_CHECK int vine_submitter_notify_call(struct vine_submitter *submitter,
+                                                        vine_wake_fn call, void *context);
+VINE_API VINE_MUST_CHECK int vine_completer_arm(struct vine_completer *completer);
+VINE_API void vine_completer_disarm(struct vine_completer *completer);
+VINE_API VINE_MUST_CHECK int vine_completer_notify_eventfd(struct vine_completer *completer,
+                                                           int fd);
+VINE_API VINE_MUST_CHECK int vine_completer_notify_call(struct vine_completer *completer,
+                                                        vine_wake_fn call, void *context);
 
 /* ---- types ----------------------------------------------------------------------------------- */
 

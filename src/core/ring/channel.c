@@ -459,3 +459,45 @@ int vine_submitter_receive_wait(struct vine_submitter *submitter, void *ret_byte
         count_received(submitter, 1);
     return error;
 }
+
+/* ---- asynchronous ends ----------------------------------------------------------------------- */
+
+int vine_submitter_arm(struct vine_submitter *submitter)
+{
+    return vine_receiver_arm(&submitter->in);
+}
+
+void vine_submitter_disarm(struct vine_submitter *submitter)
+{
+    vine_receiver_disarm(&submitter->in);
+}
+
+int vine_submitter_notify_eventfd(struct vine_submitter *submitter, int fd)
+{
+    return vine_sender_notify_eventfd(&submitter->out, fd);
+}
+
+int vine_submitter_notify_call(struct vine_submitter *submitter, vine_wake_fn call, void *context)
+{
+    return vine_sender_notify_call(&submitter->out, call, context);
+}
+
+int vine_completer_arm(struct vine_completer *completer)
+{
+    return vine_receiver_arm(&completer->in);
+}
+
+void vine_completer_disarm(struct vine_completer *completer)
+{
+    vine_receiver_disarm(&completer->in);
+}
+
+int vine_completer_notify_eventfd(struct vine_completer *completer, int fd)
+{
+    return vine_sender_notify_eventfd(&completer->out, fd);
+}
+
+int vine_completer_notify_call(struct vine_completer *completer, vine_wake_fn call, void *context)
+{
+    return vine_sender_notify_call(&completer->out, call, context);
+}

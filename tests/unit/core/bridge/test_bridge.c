@@ -547,7 +547,7 @@ static void who_waits_is_told(void **state)
     start(&fixture);
     assert_int_equal(adder_receive_wait(fixture.driver.receive, 0), -ETIMEDOUT);
     assert_int_equal(adder_receive_wait(fixture.driver.receive, 1000), -ETIMEDOUT);
-    assert_int_equal(vine_sender_notify_call(&fixture.end.out, count_call, &calls), 0);
+    assert_int_equal(vine_completer_notify_call(&fixture.end, count_call, &calls), 0);
     assert_int_equal(adder_arm(fixture.driver.receive), 0);
     assert_int_equal(ask(&fixture, &outcome, 0, NULL), 0);
     answer_with(&fixture, take(&fixture), 42);

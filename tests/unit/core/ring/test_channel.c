@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -228,7 +230,7 @@ static void count_call(void *context)
     ++*(unsigned *)context;
 }
 
-static void an_async_receiver_is_told_by_a_call(void **state)
+static void an_async_submitter_is_told_by_a_call(void **state)
 {
     const struct vine_channel_options options = small();
     struct channel *channel = open_channel(&options);
@@ -237,20 +239,48 @@ static void an_async_receiver_is_told_by_a_call(void **state)
     unsigned calls = 0;
     (void)state;
 
-    assert_int_equal(vine_sender_notify_call(&channel->completer.end.out, NULL, NULL), -EINVAL);
-    assert_int_equal(vine_sender_notify_eventfd(&channel->completer.end.out, -1), -EINVAL);
-    assert_int_equal(vine_sender_notify_call(&channel->completer.end.out, count_call, &calls), 0);
-    assert_int_equal(vine_receiver_arm(&channel->submitter.end.in), 0);
+    assert_int_equal(vine_completer_notify_call(&channel->completer.end, NULL, NULL), -EINVAL);
+    assert_int_equal(vine_completer_notify_eventfd(&channel->completer.end, -1), -EINVAL);
+    assert_int_equal(vine_completer_notify_call(&channel->completer.end, count_call, &calls), 0);
+    assert_int_equal(vine_submitter_arm(&channel->submitter.end), 0);
     assert_int_equal(adder_submit(&channel->submitter, &question), 0);
     assert_int_equal(adder_submit(&channel->submitter, &question), 0);
     serve_one(channel);
     serve_one(channel);
     assert_int_equal(calls, 1);
-    vine_receiver_disarm(&channel->submitter.end.in);
-    assert_int_equal(vine_receiver_arm(&channel->submitter.end.in), -EALREADY);
+    vine_submitter_disarm(&channel->submitter.end);
+    assert_int_equal(vine_submitter_arm(&channel->submitter.end), -EALREADY);
     assert_int_equal(adder_completion(&channel->submitter, &answer), 0);
     assert_int_equal(adder_completion(&channel->submitter, &answer), 0);
     assert_int_equal(adder_completion(&channel->submitter, &answer), -EAGAIN);
+    close_channel(channel);
+}
+
+static void an_async_completer_is_told_by_an_eventfd_until_it_is_awake(void **state)
+{
+    const struct vine_channel_options options = small();
+    struct channel *channel = open_channel(&options);
+    const struct question question = {.a = 1, .b = 1};
+    const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    uint64_t told = 0;
+    (void)state;
+
+    assert_true(fd >= 0);
+    assert_int_equal(vine_submitter_notify_eventfd(&channel->submitter.end, fd), 0);
+    assert_int_equal(adder_submit(&channel->submitter, &question), 0);
+    assert_int_equal(read(fd, &told, sizeof(told)), -1); /* nobody slept */
+    assert_int_equal(vine_completer_arm(&channel->completer.end), -EALREADY);
+    vine_completer_disarm(&channel->completer.end);
+    serve_one(channel);
+    assert_int_equal(vine_completer_arm(&channel->completer.end), 0);
+    assert_int_equal(adder_submit(&channel->submitter, &question), 0);
+    assert_int_equal(adder_submit(&channel->submitter, &question), 0);
+    assert_int_equal(read(fd, &told, sizeof(told)), sizeof(told));
+    assert_int_equal(told, 1);
+    vine_completer_disarm(&channel->completer.end);
+    assert_int_equal(adder_submit(&channel->submitter, &question), 0);
+    assert_int_equal(read(fd, &told, sizeof(told)), -1);
+    close(fd);
     close_channel(channel);
 }
 
@@ -397,7 +427,10 @@ static void many_completers_serve_one_submitter_over_mpmc(void **state)
     assert_int_equal(vine_submitter_init_mpmc(&submitter, &queues[0], &queues[1], NULL), 0);
     assert_int_equal(vine_completer_init_mpmc(&hall.completer, &queues[0], &queues[1], NULL), 0);
     assert_int_equal(vine_submitter_clone(&submitter, &spsc_submitter), -EINVAL);
-    assert_int_equal(vine_receiver_arm(&submitter.in), -EINVAL);
+    assert_int_equal(vine_submitter_arm(&submitter), -EINVAL);
+    assert_int_equal(vine_submitter_notify_eventfd(&submitter, 0), -EINVAL);
+    assert_int_equal(vine_submitter_notify_call(&submitter, count_call, NULL), -EINVAL);
+    assert_int_equal(vine_completer_arm(&hall.completer), -EINVAL);
     for (int n = 0; n < 2; n++)
         assert_int_equal(pthread_create(&threads[n], NULL, serve_hall, &hall), 0);
     for (uint32_t answered = 0; answered < 2 * ROUNDS;) {
@@ -436,7 +469,8 @@ int main(void)
         cmocka_unit_test(a_corrupt_ring_is_reported_through_a_channel),
         cmocka_unit_test(waits_time_out),
         cmocka_unit_test(bursts_pass_through_a_channel),
-        cmocka_unit_test(an_async_receiver_is_told_by_a_call),
+        cmocka_unit_test(an_async_submitter_is_told_by_a_call),
+        cmocka_unit_test(an_async_completer_is_told_by_an_eventfd_until_it_is_awake),
         cmocka_unit_test(the_bare_flavour_is_slots_and_nothing_else),
         cmocka_unit_test(a_thread_serves_another_sleeping_or_spinning),
         cmocka_unit_test(many_completers_serve_one_submitter_over_mpmc),
