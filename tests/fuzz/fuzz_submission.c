@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An appliance before an application that writes anything. The input is a row of steps of 64 bytes:
- * one that says which step, 7 of a place, 56 of a submission or of a block in the application's
- * half. The appliance is private to this process; its half and the application's are plain memory.
+ * one that says which step, one for its channel and whether what was sent is taken at once, 6 of a
+ * place, 56 of a submission or of a block in the application's half. The appliance is private to
+ * this process; its half and the application's are plain memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define SLOTS      64u
 #define RING_UNITS 256u /* where the application's ring lies */
 #define STEP       64u
+#define CHANNELS   2u /* of four that may be opened */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
@@ -25,7 +27,7 @@ struct fuzzed {
     struct vine_appliance *appliance;
     struct vine__served *pipe;
     unsigned char *application; /* its half */
-    struct vine_spsc_producer producer;
+    struct vine_spsc_producer producers[CHANNELS];
     uint64_t completed;
 };
 
@@ -107,15 +109,19 @@ static void begin(struct fuzzed *fuzzed)
     VINE_ASSERT(error == 0);
 
     layout = (struct vine_half_layout *)(void *)fuzzed->application;
-    layout->channels[0].slot_count = SLOTS;
-    layout->channels[0].ring_offset_units = RING_UNITS;
-    layout->channels[0].state = 1;
-    layout->board.channels.value = 1;
-    error = vine_spsc_producer_init(
-        &fuzzed->producer,
-        (struct vine_slot *)(void *)(fuzzed->application + RING_UNITS * VINE_TALK_UNIT), SLOTS,
-        &((struct vine_half_layout *)half)->channels[0].consumed.value);
-    VINE_ASSERT(error == 0);
+    for (uint32_t i = 0; i < CHANNELS; i++) {
+        const uint32_t at = RING_UNITS + i * SLOTS;
+
+        layout->channels[i].slot_count = SLOTS;
+        layout->channels[i].ring_offset_units = at;
+        layout->channels[i].state = 1;
+        error = vine_spsc_producer_init(
+            &fuzzed->producers[i],
+            (struct vine_slot *)(void *)(fuzzed->application + at * VINE_TALK_UNIT), SLOTS,
+            &((struct vine_half_layout *)half)->channels[i].consumed.value);
+        VINE_ASSERT(error == 0);
+    }
+    layout->board.channels.value = CHANNELS;
 }
 
 /* Poll, and run what was taken. Negative: the pipe is broken. */
@@ -138,6 +144,7 @@ static int step(struct fuzzed *fuzzed, const uint8_t *bytes)
     uint32_t place;
     struct vine_half_layout *layout = (struct vine_half_layout *)(void *)fuzzed->application;
     struct vine_wire_submission submission;
+    const uint32_t channel = bytes[1] % CHANNELS;
 
     memcpy(&place, bytes + 4, sizeof place);
     memcpy(&submission, bytes + 8, sizeof submission);
@@ -146,7 +153,7 @@ static int step(struct fuzzed *fuzzed, const uint8_t *bytes)
         memcpy(fuzzed->application + place % (HALF_BYTES - 64) / 8 * 8, bytes + 8, 56);
         return 0;
     case 1: /* what the application has read */
-        layout->channels[0].consumed.value = place;
+        layout->channels[channel].consumed.value = place;
         return 0;
     case 2: /* of a task that there is */
         submission.kind = VINE_WIRE_TASK | (submission.kind & VINE_WIRE_SESSION_LAST);
@@ -155,9 +162,9 @@ static int step(struct fuzzed *fuzzed, const uint8_t *bytes)
     default:
         break;
     }
-    if (vine_spsc_push(&fuzzed->producer, &submission, sizeof submission) != 0)
+    if (vine_spsc_push(&fuzzed->producers[channel], &submission, sizeof submission) != 0)
         return -EAGAIN;
-    return serve(fuzzed);
+    return bytes[1] & 2 ? 0 : serve(fuzzed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
