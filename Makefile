@@ -57,6 +57,7 @@ install: ## headers, libraries, the command, man pages, completions (PREFIX=/usr
 	@scripts/packages build
 	@$(call build,release,all)
 	@DESTDIR="$(DESTDIR)" cmake --install out/release --prefix "$(PREFIX)"
+	@[ -n "$(DESTDIR)" ] || scripts/tell-loader
 
 clean: ## remove out/
 	@rm -rf out

@@ -17,11 +17,8 @@ if(TARGET vine)
     install(TARGETS vine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
-foreach(section 1 3 7)
-    file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.${section}")
-    install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
-endforeach()
 if(TARGET vine)
+    # The command writes its own man pages and completions.
     install(DIRECTORY "${CMAKE_BINARY_DIR}/share/man1" DESTINATION ${CMAKE_INSTALL_MANDIR})
     install(FILES "${CMAKE_BINARY_DIR}/share/vine.bash" RENAME vine
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

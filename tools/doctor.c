@@ -42,20 +42,24 @@ static int run_doctor(const struct arguments *arguments)
 {
     const struct doctor_values *values = arguments->values;
     json_t *array = values->json ? json_array() : NULL;
-    unsigned missing = 0;
+    unsigned wanted = 0, there = 0;
 
     for (size_t i = 0; i < doctor_check_count; i++) {
         const struct doctor_check *check = &doctor_checks[i];
         struct doctor_finding finding = {.verdict = DOCTOR_MISSING};
 
         check->look(&finding);
-        missing += finding.verdict != DOCTOR_THERE;
+        wanted += check->time == DOCTOR_NOW;
+        there += check->time == DOCTOR_NOW && finding.verdict == DOCTOR_THERE;
         if (!values->json) {
+            if (check->time == DOCTOR_LATER && doctor_checks[i - 1].time == DOCTOR_NOW)
+                printf("\nFor later: nothing of this version makes use of these.\n");
             print_row(check, &finding);
             continue;
         }
-        json_t *row = json_pack("{s:s, s:s, s:s}", "name", check->name, "state",
-                                verdict_name(finding.verdict), "without", check->without);
+        json_t *row = json_pack("{s:s, s:s, s:s, s:b}", "name", check->name, "state",
+                                verdict_name(finding.verdict), "without", check->without,
+                                "for_later", check->time == DOCTOR_LATER);
         json_set_name(row, "found", finding.what);
         if (finding.remedy[0] != '\0')
             json_set_name(row, "remedy", finding.remedy);
@@ -63,8 +67,10 @@ static int run_doctor(const struct arguments *arguments)
     }
     if (values->json)
         return json_print(array);
-    printf("\n%zu of %zu are there; Vine does without each of the others.\n",
-           doctor_check_count - missing, doctor_check_count);
+    printf(
+        "\n%u of the %u that this version makes use of are there; beside each of the others stands "
+        "what it means that it is not.\n",
+        there, wanted);
     return STATUS_DONE;
 }
 
@@ -77,10 +83,9 @@ static const struct option doctor_options[] = {
 
 static const char *const doctor_description[] = {
     "Looks for what Vine can make use of on this machine: what is there, what is missing, what "
-    "Vine "
-    "does instead, and the Debian package or the setting that brings it. Nothing of it is "
-    "required, "
-    "so nothing that is missing makes the command fail.",
+    "that means, and the Debian package or the setting that brings it. What is missing does not "
+    "make the command fail; without memfd seals, though, no pipe through a socket can be had. What "
+    "only later versions will use stands apart.",
     NULL,
 };
 

@@ -13,6 +13,11 @@ enum doctor_verdict {
     DOCTOR_MISSING,
 };
 
+enum doctor_time {
+    DOCTOR_NOW,
+    DOCTOR_LATER, /* nothing of this version makes use of it */
+};
+
 struct doctor_finding {
     enum doctor_verdict verdict; /* DOCTOR_MISSING until a check says otherwise */
     char what[160];              /* what was found, in a few words */
@@ -21,8 +26,9 @@ struct doctor_finding {
 
 struct doctor_check {
     const char *name;
-    const char *without; /* what Vine does instead */
+    const char *without; /* what Vine does instead, or later with it */
     void (*look)(struct doctor_finding *finding);
+    enum doctor_time time; /* those for later come last */
 };
 
 extern const struct doctor_check doctor_checks[];

@@ -39,8 +39,9 @@ struct server {
     bool has_watcher;
 };
 
-/* What the signal handlers reach: one appliance at a time. */
-static struct vine_appliance *volatile signaled_appliance;
+/* What the signal handlers reach: one appliance at a time. Set before they are, and while they are
+ * never changed. */
+static struct vine_appliance *signaled_appliance;
 static int watch_fd = -1; /* eventfd: 1 look at the libraries again, WATCH_STOP end the watcher */
 #define WATCH_STOP 0x100000000ULL
 

@@ -11,7 +11,15 @@ for what in 'memfd seals' pidfd membarrier io_uring 'huge pages' 'protection key
     'map count' descriptors; do
     grep -q " $what " shown || fail "doctor does not look for $what"
 done
+# What this version does not use is told apart, and not counted.
+sed -n '/^For later/,/^$/p' shown >later
+for what in io_uring 'protection keys' KVM QEMU OpenCL; do
+    grep -q " $what " later || fail "doctor does not say that $what is for later"
+done
+grep -q '^[0-9]* of the 9 that this version makes use of are there' shown ||
+    { cat shown; fail "doctor counts something else"; }
 PATH=/nonexistent "$vine" doctor --json >shown || fail "vine doctor --json: $?"
+[ "$(grep -c '"for_later": true' shown)" = 5 ] || fail "five are for later, not in JSON"
 grep -q '"remedy": "apt-get install qemu-system-x86"' shown || fail "doctor has no remedy for QEMU"
 (ulimit -n 64; "$vine" doctor >shown) || fail "vine doctor with few descriptors: $?"
 grep -q '^partly *descriptors *64 open files' shown || fail "doctor does not see the limit"

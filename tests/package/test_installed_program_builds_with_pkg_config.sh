@@ -57,3 +57,35 @@ ldd "$scratch/shared" >"$scratch/ldd" 2>&1 || :
 grep -q 'libvine\.so\.0 ' "$scratch/ldd" || { cat "$scratch/ldd"; exit 1; }
 "${VINE_C_COMPILER:-cc}" -static -Wall -Wextra -Werror -o "$scratch/static" "$scratch/program.c" "$@"
 "$scratch/static"
+
+# The same without LD_LIBRARY_PATH: first for a program that knows the place...
+"${VINE_C_COMPILER:-cc}" -o "$scratch/knows" "$scratch/program.c" "$@" "-Wl,-rpath,$PWD/$lib"
+env -u LD_LIBRARY_PATH "$scratch/knows"
+
+# ...then as README has it, where ldconfig was run: with our tree in the place of /usr/local, and a
+# cache of the loader's in the place of this machine's. Nobody outside of the name space sees it.
+PATH=$PATH:/sbin:/usr/sbin
+unset LD_LIBRARY_PATH PKG_CONFIG_PATH
+root=$scratch/root
+grep -q '^int main' "$VINE_SOURCE_DIR/examples/hello.c"
+cat >"$scratch/as_readme" <<AS_README
+set -e
+mount --bind "$root/usr/local" /usr/local
+ldconfig -C "$scratch/cache"
+mount --bind "$scratch/cache" /etc/ld.so.cache
+cd "$scratch"
+cc -w "$VINE_SOURCE_DIR/examples/hello.c" -lvine -o hello
+ldd ./hello | grep -q '/usr/local/.*libvine' || { ldd ./hello; exit 1; }
+[ -x /usr/local/bin/vine ] || exit 0
+mkfifo says
+/usr/local/bin/vine appliance --listen "$scratch/my.sock" 2>says &
+trap 'kill \$!' EXIT
+exec 3<says
+read -r line <&3
+./hello "$scratch/my.sock" | grep '  hello\$'
+AS_README
+if command -v ldconfig >/dev/null && unshare -rm mount --bind /tmp /mnt 2>/dev/null; then
+    unshare -rm sh "$scratch/as_readme"
+else
+    echo "note: no name space to be had: README's lines were not tried"
+fi

@@ -33,5 +33,9 @@ check() {
 plant() {
     mkdir -p src/core/planted
     printf 'void f(char *a) /* strtok( */\n{\n    strcpy(a, "gets(");\n}\n' >src/core/planted/planted.c
+    printf 'volatile sig_atomic_t good;\nchar *volatile said;\n' >src/core/planted/volatile.c
+    # A name that begins as the one exception does is none.
+    [ "$(check | grep -c 'planted/volatile.c:1: ')" = 0 ] || return
+    check | grep -q 'planted/volatile.c:2: ' || return
     expected='src/core/planted/planted.c:3: '
 }
