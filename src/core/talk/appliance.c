@@ -110,6 +110,7 @@ int vine_appliance_create(const struct vine_appliance_options *options,
 
     if (appliance == NULL)
         return -ENOMEM;
+    appliance->magic = VINE__APPLIANCE_MAGIC;
     appliance->epoll_fd = -1;
     appliance->event_fd = -1;
     appliance->listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
@@ -163,10 +164,13 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
 {
     if (appliance == NULL)
         return;
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     end_pipes(appliance, &appliance->strangers);
     end_pipes(appliance, &appliance->pipes);
     while (vine__served_reap(appliance))
         continue;
+    VINE_ASSERT(appliance->pipe_count == 0);
+    VINE_ASSERT(appliance->done_count == 0);
     vine__peer_listener_close(&appliance->listener);
     vine__served_leave_named(appliance);
     if (appliance->epoll_fd >= 0)
@@ -177,6 +181,7 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
     (void)pthread_mutex_destroy(&appliance->jobs_lock);
     (void)pthread_mutex_destroy(&appliance->procedures_lock);
     free(appliance->scratch.memory);
+    appliance->magic = 0;
     free(appliance);
 }
 
@@ -218,6 +223,7 @@ int vine_appliance_register(struct vine_appliance *appliance,
 
     if (!is_definition(definition))
         return -EINVAL;
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     pthread_mutex_lock(&appliance->procedures_lock);
 
     uint32_t at = 0;
@@ -243,6 +249,7 @@ int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
     char why[VINE__WHY_MAX] = "";
     pid_t holder = 0;
 
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     if (appliance->listener.fd >= 0 || appliance->named != NULL)
         return -EINVAL;
 
@@ -269,6 +276,7 @@ int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
 
 const char *vine_appliance_address(const struct vine_appliance *appliance)
 {
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     return appliance->address.text;
 }
 
@@ -286,6 +294,7 @@ void vine__appliance_wake(struct vine_appliance *appliance)
 
 void vine_appliance_stop(struct vine_appliance *appliance)
 {
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     (void)vine__fetch_add_acq_rel_u32(&appliance->stops, 1); /* Q1 pairs with Q2 */
     vine__appliance_wake(appliance);
 }
@@ -293,6 +302,7 @@ void vine_appliance_stop(struct vine_appliance *appliance)
 void vine_appliance_get_stats(struct vine_appliance *appliance,
                               struct vine_appliance_stats *ret_stats)
 {
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     *ret_stats = (struct vine_appliance_stats){
         .pipes_accepted = vine__load_relaxed_u64(&appliance->pipes_accepted),
         .pipes_refused = vine__load_relaxed_u64(&appliance->pipes_refused),

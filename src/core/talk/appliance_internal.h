@@ -43,11 +43,15 @@
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
 #include "core/talk/quota.h"
+#include "utils/assert.h"
 #include "utils/container_of.h"
 #include "utils/list.h"
 #include "utils/table.h"
 
 #define VINE__WHY_MAX 320
+
+#define VINE__APPLIANCE_MAGIC 0x4c50504145454e56ULL
+#define VINE__SERVED_MAGIC    0x4456525345454e56ULL
 
 /* The type of an output's box until its task has ended. No token from outside has this bit (it is
  * masked away), so that nobody can name, use or release what is still being written. */
@@ -165,6 +169,7 @@ enum vine__served_state {
 
 /* A pipe, as the appliance sees it. */
 struct vine__served {
+    uint64_t magic;
     struct vine_appliance *appliance;
     struct vine__list link;   /* all pipes */
     struct vine__list active; /* those that are polled */
@@ -210,6 +215,7 @@ struct vine__scratch {
 };
 
 struct vine_appliance {
+    uint64_t magic;
     struct vine_appliance_options options;
     char name[VINE_NAME_MAX + 1];
     struct vine__address address;

@@ -47,6 +47,7 @@ void vine__loop_activate(struct vine__served *pipe)
 {
     if (pipe->is_active || pipe->state != VINE__SERVED_OPEN)
         return;
+    VINE_ASSERT((pipe->sleep_epoch & 1) != 0); /* what the application goes by to wake us */
     pipe->is_active = true;
     pipe->busy_ticks = vine__clock_ticks();
     vine__list_push_back(&pipe->appliance->active, &pipe->active);
@@ -254,6 +255,7 @@ int vine_appliance_serve(struct vine_appliance *appliance)
     bool is_idle = false;
     bool may_spin = false;
 
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     if (appliance->listener.fd < 0 && appliance->named == NULL)
         return -EINVAL;
     appliance->backstop_ticks = vine__clock_ns_to_ticks(backstop_ns(appliance));

@@ -175,7 +175,10 @@ static void end_task(struct vine__channel *channel, struct vine_task *task, int 
     if (task->callback != NULL)
         call_back(task);
     /* L1 pairs with L2: its results before its end. */
-    if (vine__fetch_or_acq_rel_u32(&task->life, VINE__TASK_ENDED) & VINE__TASK_FREED)
+    const uint32_t life = vine__fetch_or_acq_rel_u32(&task->life, VINE__TASK_ENDED);
+
+    VINE_ASSERT((life & VINE__TASK_ENDED) == 0);
+    if (life & VINE__TASK_FREED)
         vine__task_recycle(task);
 }
 

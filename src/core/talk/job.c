@@ -246,6 +246,7 @@ void vine_appliance_work(struct vine_appliance *appliance)
 {
     struct vine__scratch scratch = {0};
 
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     pthread_mutex_lock(&appliance->jobs_lock);
     vine__store_relaxed_u32(&appliance->worker_count,
                             vine__load_relaxed_u32(&appliance->worker_count) + 1);

@@ -20,6 +20,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     if (pipe == NULL)
         return NULL;
     memset(pipe, 0, sizeof *pipe);
+    pipe->magic = VINE__SERVED_MAGIC;
     pipe->appliance = appliance;
     pipe->number = ++appliance->pipe_numbers;
     appliance->pipe_count++;
@@ -36,10 +37,12 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
 
 void vine__served_discard(struct vine__served *pipe)
 {
+    VINE_ASSERT(pipe->magic == VINE__SERVED_MAGIC && pipe->jobs_taken == 0);
     pipe->appliance->pipe_numbers--;
     pipe->appliance->stranger_count--;
     pipe->appliance->pipe_count--;
     vine__list_remove(&pipe->link);
+    pipe->magic = 0;
     free(pipe);
 }
 

@@ -69,11 +69,14 @@ bool vine__served_grow(struct vine_appliance *appliance)
 
 void vine__served_bury(struct vine__served *pipe)
 {
+    VINE_ASSERT(pipe->magic == VINE__SERVED_MAGIC);
+    VINE_ASSERT(pipe->jobs_taken == 0); /* they use what is unmapped here */
     if (pipe->mirror.layout != NULL)
         vine__mirror_close(&pipe->mirror);
     if (pipe->half.layout != NULL)
         vine__half_close(&pipe->half);
     vine__op_cache_fini(&pipe->jobs);
+    pipe->magic = 0;
     free(pipe);
 }
 

@@ -148,6 +148,8 @@ static void give_up(struct vine_call *call)
         call->block_bytes = 0;
         free(call->block);
     }
+    VINE_ASSERT(pipe->channels[call->channel]->in_flight > 0);
+    VINE_ASSERT(pipe->jobs_taken > 0);
     pipe->channels[call->channel]->in_flight--;
     pipe->jobs_taken--;
     vine__op_give_own(&pipe->jobs, &call->operation); /* the loop takes them, too */
@@ -529,6 +531,7 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
 {
     int taken = 0;
 
+    VINE_ASSERT_SLOW(pipe->magic == VINE__SERVED_MAGIC);
     pipe->seen_ticks = now_ticks;
     /* Relaxed: who opens them reads it again. */
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) !=

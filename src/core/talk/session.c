@@ -95,6 +95,7 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
     struct vine__session *session = call->session;
     const uint32_t place = VINE_WIRE_SESSION_PLACE(session->id);
 
+    VINE_ASSERT(session->jobs > 0);
     session->jobs--;
     if (call->status != 0) {
         vine__store_relaxed_u32(&session->is_failed, 1);

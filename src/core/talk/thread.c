@@ -28,7 +28,13 @@ struct vine__thread *vine__thread_ref(struct vine__thread *thread)
 
 void vine__thread_unref(struct vine__thread *thread)
 {
-    if (thread != NULL && vine__fetch_sub_acq_rel_u32(&thread->refs, 1) == 1)
+    if (thread == NULL)
+        return;
+
+    const uint32_t refs = vine__fetch_sub_acq_rel_u32(&thread->refs, 1);
+
+    VINE_ASSERT(refs > 0);
+    if (refs == 1)
         free(thread);
 }
 

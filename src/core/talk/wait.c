@@ -104,6 +104,7 @@ static void wake_waiters(struct vine__channel *channel)
 
 void vine__channel_stop_draining(struct vine__channel *channel)
 {
+    VINE_ASSERT(vine__load_relaxed_u32(&channel->drain) == 1);
     vine__store_release_u32(&channel->drain, 0); /* K1 pairs with K2 */
     wake_waiters(channel);
 }
