@@ -55,14 +55,27 @@ static void pass_over(struct run *run, const struct walk_entry *entry, struct fi
         message_note("%s: %s; passed over", message_escape(entry->shown), why);
 }
 
+/* What our own runs leave beside compressed files is nothing to expand, and no surprise. */
+static bool is_our_own(const struct run *run, const struct walk_entry *entry)
+{
+    const char *slash = strrchr(entry->path, '/');
+    const char *name = slash != NULL ? slash + 1 : entry->path;
+
+    return run->options.recipe.takes_suffix_off && entry->kind == WALK_FILE &&
+           !entry->is_argument && (strcmp(name, STATE_NAME) == 0 || strcmp(name, SUMS_NAME) == 0);
+}
+
 /* See whether the entry is a file to work on; what else there is to say of it is said. */
 static void judge(struct run *run, const struct walk_entry *entry, struct file *file)
 {
+    char why[64];
+
     switch (entry->kind) {
     case WALK_FILE:
-        if (!recipe_fits(&run->options.recipe, entry->path))
-            pass_over(run, entry, file, "its name does not end as those of compressed files do",
-                      true);
+        if (recipe_fits(&run->options.recipe, entry->path))
+            break;
+        snprintf(why, sizeof(why), "its name does not end in %s", run->options.recipe.suffix);
+        pass_over(run, entry, file, why, true);
         break;
     case WALK_LINK:
         pass_over(run, entry, file, "a symbolic link", run->options.verbose);
@@ -199,7 +212,10 @@ bool run_take_file(struct run *run)
     if (run->walk_has_ended || run->active_count >= run->files_max ||
         run->unretired >= RUN_UNRETIRED_MAX)
         return false;
-    const int outcome = walk_next(run->walk, &entry);
+    int outcome;
+    do
+        outcome = walk_next(run->walk, &entry);
+    while (outcome == 1 && is_our_own(run, &entry));
     struct file *file = outcome == 1 ? append_file(run, &entry) : NULL;
     if (file == NULL) {
         run->walk_has_ended = true;

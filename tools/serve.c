@@ -203,17 +203,28 @@ static void stop_threads(struct server *server)
     }
 }
 
+/* Append ", 3 pipes lost", unless there are none. */
+static void add_count(char *text, size_t size, uint64_t count, const char *thing, const char *what)
+{
+    const size_t length = strlen(text);
+
+    if (count > 0)
+        snprintf(text + length, size - length, ", %llu %s%s %s", (unsigned long long)count, thing,
+                 count == 1 ? "" : "s", what);
+}
+
 static void say_what_was_done(struct server *server)
 {
     struct vine_appliance_stats stats;
+    char text[256] = "";
 
     vine_appliance_get_stats(server->appliance, &stats);
-    message_note(
-        "stopped; %llu tasks done, %llu failed; of %llu pipes %llu were lost, %llu broke the "
-        "protocol",
-        (unsigned long long)stats.tasks_done, (unsigned long long)stats.tasks_failed,
-        (unsigned long long)stats.pipes_accepted, (unsigned long long)stats.pipes_lost,
-        (unsigned long long)stats.pipes_broken);
+    add_count(text, sizeof(text), stats.pipes_accepted, "pipe", "served");
+    add_count(text, sizeof(text), stats.tasks_done, "task", "done");
+    add_count(text, sizeof(text), stats.tasks_failed, "task", "failed");
+    add_count(text, sizeof(text), stats.pipes_lost, "pipe", "lost");
+    add_count(text, sizeof(text), stats.pipes_broken, "pipe", "closed for breaking the protocol");
+    message_note("stopped; %s", text[0] != '\0' ? text + 2 : "nobody came");
 }
 
 static int prepare(struct server *server, const struct serve_options *options)
@@ -237,8 +248,8 @@ static int prepare(struct server *server, const struct serve_options *options)
     if (error == 0 && options->libraries != NULL) {
         error =
             vine_library_open(options->libraries, server->appliance, &watcher, &server->libraries);
-        if (error < 0)
-            message_error("%s: %s", message_escape(options->libraries), vine_error_text(error));
+        if (error == -ENOMEM) /* all else is told where it happens */
+            message_error("out of memory");
     }
     if (error < 0)
         return error;

@@ -45,6 +45,7 @@ int status_of_connect(int error)
     case -VINE_EINITIALIZING:
         return STATUS_TRY_AGAIN;
     case -VINE_ECONFIG:
+    case -ENAMETOOLONG:
         return STATUS_USAGE;
     default: /* nobody is there, or it is no appliance that we can talk to */
         return STATUS_NO_APPLIANCE;

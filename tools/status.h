@@ -12,7 +12,9 @@
     X(STATUS_USAGE, 2, "the command was not understood, or cannot mean anything")                  \
     X(STATUS_NO_APPLIANCE, 69,                                                                     \
       "no appliance, or none that we can talk to, is where one was named")                         \
-    X(STATUS_TRY_AGAIN, 75, "a time-out, or the appliance was lost; the same may work later")      \
+    X(STATUS_TRY_AGAIN, 75,                                                                        \
+      "a time-out, an address that another one has, or the appliance was lost; the same may work " \
+      "later")                                                                                     \
     X(STATUS_DENIED, 77, "not permitted")                                                          \
     X(STATUS_INTERRUPTED, 130,                                                                     \
       "interrupted (143 by SIGTERM, 129 by SIGHUP); nothing half-done was left behind")

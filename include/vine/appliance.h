@@ -121,7 +121,7 @@ struct vine_appliance_stats {
     uint64_t pipes_refused; /* at the handshake */
     uint64_t pipes_broken;  /* closed because the application broke the protocol */
     uint64_t pipes_lost;    /* because it died */
-    uint64_t tasks_done;
+    uint64_t tasks_done;    /* of procedures that were registered */
     uint64_t tasks_failed;
     uint64_t bytes_in; /* of inputs and outputs of the tasks done */
     uint64_t bytes_out;

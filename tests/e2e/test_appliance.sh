@@ -152,3 +152,17 @@ serve_there --listen "shm:$name"
 [ "$("$vine" run sha256 -a "shm:$name" src/good 2>said)" = "$good" ] || fail "over shm:"
 stop
 [ ! -e "/dev/shm/$name" ] || fail "the name in shared memory outlives its appliance"
+
+# What it says at its end: the work that it did, and not what its pipes asked it for.
+# says_at_its_end LINE
+says_at_its_end() {
+    stop
+    IFS= read -r line <&3 || line=
+    [ "$line" = "vine appliance: stopped; $1" ] || fail "it ends with '$line'"
+}
+serve
+says_at_its_end 'nobody came'
+printf x >small
+serve
+expect 0 "$vine" run sha256 -a "$address" small >/dev/null
+says_at_its_end '1 pipe served, 1 task done'

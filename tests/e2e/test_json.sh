@@ -80,6 +80,7 @@ until_true grep -q '"listening"' events
 expect 0 "$vine" procs -a "$address" --json >shown
 is_json shown '.[0][] | select(.name == "bounded") | .arguments[] | select(.name == "level") |
     .min == 1 and .max > 1e19'
+expect 0 "$vine" run sha256 -a "$address" src >shown
 rm "procs/$newline.so"
 until_true grep -q '"library_gone"' events
 until_true grep -q '"pipe_closed"' events

@@ -78,22 +78,22 @@ stop
 [ "$(stat -c %s "here/bus/pci/devices/$first/resource2")" = $((4 * mebibyte)) ] ||
     fail "the device's memory was cut"
 
-# What is wrong is said by either side: refused ADDRESS MESSAGE.
+# What is wrong is said by either side: refused ADDRESS MESSAGE [STATUS-OF-APPLIANCE STATUS-OF-RUN].
 refused() {
-    expect 1 env VINE_SYSFS="$scratch/$tree" "$vine" appliance --listen "$1"
+    expect "${3:-1}" env VINE_SYSFS="$scratch/$tree" "$vine" appliance --listen "$1"
     said "$2"
-    expect 69 env VINE_SYSFS="$scratch/$tree" "$vine" run sha256 --appliance "$1" files/a
+    expect "${4:-69}" env VINE_SYSFS="$scratch/$tree" "$vine" run sha256 --appliance "$1" files/a
     said "$2"
 }
 tree=here
 refused pci:00:09.0 'device 0000:00:09.0 is not there or is no 1af4:1110'
 refused pci:00:03.0 'device 0000:00:03.0 is not there or is no 1af4:1110'
-refused pci:00:99.0 "'00:99.0' is no PCI address"
+refused pci:00:99.0 "'00:99.0' is no PCI address" 2 2
 tree=nowhere
 refused pci:auto "there is no PCI device in $scratch/nowhere/bus/pci/devices"
 tree=here
 printf 'shm_file %s\nshm_size 2M\nshm_ivshmem 1\n' "$scratch/files/b" >here.conf
-refused "vinetalk:$scratch/here.conf" 'is not the memory of a PCI device'
+refused "vinetalk:$scratch/here.conf" 'is not the memory of a PCI device' 2 2
 
 # More than there is.
 printf 'shm_file %s\nshm_size 8M\nshm_ivshmem 1\n' \

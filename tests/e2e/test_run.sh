@@ -60,7 +60,10 @@ all() {
 expand() {
     rm -rf back out gz
     expect 0 "$vine" run zstd src -o out "$@"
+    : >out/other
     expect 0 "$vine" run unzstd out -o back --verify --chunk 64K "$@"
+    said "other: its name does not end in .zst; passed over"
+    said ', 1 passed over'
     rm back/.vine-run
     mkdir back/empty-folder
     same_tree src back

@@ -44,6 +44,14 @@ expect 2 "$vine" config extra
 expect 2 "$vine" help frobnicate
 expect 2 "$vine" help --completion tcsh
 
+# An address of no meaning is the user's mistake, and no appliance that is missing.
+for wrong in pci:zz vinetalk:/nope vinetalk:/tmp odd:thing; do
+    expect 2 "$vine" procs -a "$wrong"
+    expect 2 "$vine" appliance --listen "$wrong"
+done
+expect 1 "$vine" appliance --procs /nonexistent
+[ "$(grep -c /nonexistent said)" = 1 ] || fail "what is wrong with --procs is said twice"
+
 # Two arguments whose results are one; an output that is an argument.
 expect 2 "$vine" run zstd one two -o out
 said 'a.zst'

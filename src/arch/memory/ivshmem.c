@@ -309,7 +309,7 @@ static int open_path(struct vine__memory *memory, const struct vine__memory_opti
     const char *const folder = strrchr(device.path, '/');
     if (strcmp(end, "/resource2") != 0 ||
         !parse_bdf(folder != NULL ? folder + 1 : device.path, device.bdf))
-        return vine__memory_refuse(options, -EINVAL,
+        return vine__memory_refuse(options, -VINE_ECONFIG,
                                    "'%s' is not the memory of a PCI device "
                                    "(.../DDDD:BB:DD.F/resource2)",
                                    options->name);
@@ -329,7 +329,7 @@ static int open_memory(struct vine__memory *memory, const struct vine__memory_op
     if (strcmp(options->name, "auto") == 0)
         return open_any(memory, folder, options);
     if (!parse_bdf(options->name, device.bdf))
-        return vine__memory_refuse(options, -EINVAL,
+        return vine__memory_refuse(options, -VINE_ECONFIG,
                                    "'%s' is no PCI address (DDDD:BB:DD.F) and not 'auto'",
                                    options->name);
     (void)snprintf(device.path, sizeof(device.path), "%s/%s", folder, device.bdf);

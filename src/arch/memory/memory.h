@@ -105,7 +105,8 @@ vine__memory_create(const struct vine__memory_options *options, struct vine__mem
 /* Map memory that exists under a name. Any thread. posix, file and ivshmem alone.
  *
  * Returns 0; -ENOENT  there is none; -VINE_ETRUNCATED  it is empty or ends before our range does;
- *         -EACCES  it belongs to another user; -EINVAL; -EBUSY; or what the system said. */
+ *         -EACCES  it belongs to another user; -EINVAL; -EBUSY;
+ *         -VINE_ECONFIG  no name of a PCI device; or what the system said. */
 __attribute__((warn_unused_result)) int
 vine__memory_open(const struct vine__memory_options *options, struct vine__memory **ret_memory);
 

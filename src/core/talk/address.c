@@ -115,6 +115,8 @@ static int from_file(const char *path, struct vine__address *address, char *why,
         error = vine__config_get_bool(&config, "shm_ivshmem", &is_bar, &reason);
     if (error) {
         (void)snprintf(why, why_size, "%s", reason.text);
+        if (error != -EACCES && error != -ENOMEM)
+            error = -VINE_ECONFIG; /* also a file that is not there, or none */
     } else {
         address->backend = strchr(file, '/') != NULL ? VINE_SEGMENT_FILE : VINE_SEGMENT_POSIX;
         if (is_bar) {

@@ -107,6 +107,7 @@ struct vine_call {
     uint64_t wire_operation;
     uint32_t channel;
     bool is_last;
+    bool is_builtin;   /* a procedure of the protocol itself: counts as no task */
     uint8_t job_state; /* enum vine__job_state; jobs_lock */
     uint32_t canceled; /* atomic */
     int status;

@@ -218,7 +218,9 @@ void vine__served_complete(struct vine_call *call)
         write_completion(call, channel);
     else
         drop_outputs(call);
-    if (call->status == 0) {
+    if (call->is_builtin) {
+        /* What a pipe asks of the appliance is nobody's work. */
+    } else if (call->status == 0) {
         vine__count(&appliance->tasks_done, 1);
         for (uint32_t i = 0; i < call->input_count; i++)
             vine__count(&appliance->bytes_in, call->inputs[i].size_bytes);
@@ -367,6 +369,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     call->result_size = 0;
     call->seen_ticks = call->start_ticks = call->end_ticks = now_ticks;
     call->definition = find_definition(appliance, submission->procedure);
+    call->is_builtin = submission->procedure < VINE_WIRE_PROCEDURES_FROM;
     if (call->definition == NULL)
         error = VINE_EPROCEDURE;
     else if (appliance->is_draining)

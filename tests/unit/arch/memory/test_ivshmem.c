@@ -54,7 +54,7 @@ static void what_is_no_pci_address_is_refused(void **state)
     struct vine__memory *memory = NULL;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct vine__memory_options options = device_options(names[i]);
-        assert_int_equal(vine__memory_open(&options, &memory), -EINVAL);
+        assert_int_equal(vine__memory_open(&options, &memory), -VINE_ECONFIG);
     }
 }
 
@@ -176,7 +176,7 @@ static void a_device_is_found_by_the_path_of_its_memory_too(void **state)
     vine__memory_unref(memory);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:%s", root, wrong[i]);
-        assert_int_equal(vine__memory_open(&options, &memory), -EINVAL);
+        assert_int_equal(vine__memory_open(&options, &memory), -VINE_ECONFIG);
     }
     (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:00:02.0/resource2", root);
     assert_int_equal(vine__memory_open(&options, &memory), -ENODEV);
