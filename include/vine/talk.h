@@ -8,7 +8,7 @@
  *           do not contend; any thread may wait for, cancel or free any task.
  * Blocking: where a function says so, at most for the time-out that it is given, or else for the
  *           pipe's `call_timeout_ns`, also where an appliance lives and does not answer. The loss
- *           of the appliance ends every wait within a second.
+ *           of the appliance ends every wait within a second in which the machine runs us.
  * Trust:    the appliance may write anything into its half at any moment. No call touches memory
  *           outside the two halves because of it; the worst answers are wrong results,
  *           -VINE_ECORRUPT and -VINE_EPEERLOST. Results can change under a reader: copy them with
