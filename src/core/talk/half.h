@@ -38,9 +38,9 @@ typedef int (*vine__half_announce_fn)(void *context, uint32_t index,
                                       const struct vine__half_extent *extent);
 
 struct vine__half {
-    struct vine_segment *segment;
-    struct vine_half_layout *layout;
-    struct vine_box_book *book; /* of the boxes whose tokens the other side gives back */
+    struct vine_segment *segment;    /* NULL in a named segment, which the link holds */
+    struct vine_half_layout *layout; /* written, and never read back */
+    struct vine_box_book *book;      /* of the boxes whose tokens the other side gives back */
     uint32_t extent_count;
     uint64_t size_bytes;             /* of all extents */
     uint64_t bytes_max;              /* may be set anew while in use */

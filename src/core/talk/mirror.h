@@ -33,7 +33,7 @@ struct vine__mirror {
     uint32_t extent_count;     /* published with release */
     uint64_t size_bytes;       /* of what is mapped */
     uint64_t told_bytes;       /* of all extents that we were told of */
-    uint64_t bytes_max;        /* of those */
+    uint64_t bytes_max;        /* of those: what was agreed, whatever messages claim */
     struct vine__quota *quota; /* what is mapped is charged to; NULL: nobody */
     bool in_steps;             /* map large extents by vine__mirror_grow_step */
     uint32_t growing_index;
