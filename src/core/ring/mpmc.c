@@ -307,6 +307,13 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
     return VOID;
 }
 
+/* How far a consumer goes on that meets a stamp so many positions ahead: all that this slot held up
+ * to a lap before is gone. */
+static uint64_t steps_over(const struct vine_mpmc *queue, uint64_t ahead)
+{
+    return ahead > queue->slot_count ? ahead - queue->slot_count + 1 : 1;
+}
+
 /* Nothing is left before `position`. M3 pairs with M4. A plain store: see the top. */
 static void set_head(struct vine_mpmc *queue, uint64_t position)
 {
@@ -343,8 +350,7 @@ int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
             vine_mpmc_wake_producers(queue, UINT32_MAX);
             break;
         case SKIP:
-            /* All that this slot held up to a lap before its stamp is gone. */
-            position = vine__max_u64(position, position_of(stamp) - queue->slot_count) + 1;
+            position += steps_over(queue, position_of(stamp) - position);
             break;
         case AGAIN:
             break;

@@ -22,16 +22,15 @@ static int look_for_message(void *end)
     return stamp > (head << 2 | VINE__MPMC_FREE);
 }
 
-/* Whether a producer at the tail would find its slot free, or void. */
+/* Whether a producer at the tail would find its slot free, or void, or one to step over. */
 static int look_for_space(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
-    /* M4 pairs with M3. */
     const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
     const uint64_t stamp =
         vine__load_acquire_u64(&queue->slots[tail & (queue->slot_count - 1)].stamp);
 
-    return stamp >= tail << 2;
+    return stamp >= tail << 2 || (stamp & 3) == VINE__MPMC_STUCK;
 }
 
 /* A position was taken, and its owner has not finished. */
