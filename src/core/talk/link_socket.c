@@ -156,9 +156,10 @@ static uint64_t own_features(void)
     return vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
 }
 
-/* The order has its reasons: who the peer is comes before our half, whose header names its user; our
- * half before HELLO, which carries it; and the answer is believed last, when its half has been
- * mapped and checked. Until then nothing of the peer's is kept, and any failure closes all of it. */
+/* The order has its reasons: who the peer is comes before our half, whose header names its user;
+ * our half before HELLO, which carries it; and the answer is believed last, when its half has been
+ * mapped and checked. Until then nothing of the peer's is kept, and any failure closes all of it.
+ */
 int vine__link_connect(struct vine__link *link, const char *path,
                        const struct vine__handshake_wish *wish, struct vine__half *half,
                        struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
