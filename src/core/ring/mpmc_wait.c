@@ -26,6 +26,7 @@ static int look_for_message(void *end)
 static int look_for_space(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
+    /* M4 pairs with M3, M2 with M1. */
     const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
     const uint64_t stamp =
         vine__load_acquire_u64(&queue->slots[tail & (queue->slot_count - 1)].stamp);
