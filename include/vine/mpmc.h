@@ -15,7 +15,8 @@
  * Each slot carries a stamp that says whose turn it is (D. Vyukov's bounded queue). A producer that
  * stalls, or dies, between taking a position and finishing with it keeps that one slot: after
  * `patience` consumers step over it, and others lap by lap, until its owner comes back, whose
- * message then goes in at a later position. A consumer holds up nobody: it copies first, and takes
+ * message then goes in at a later position; where all slots are kept so, the queue stays full. A
+ * consumer holds up nobody: it copies first, and takes
  * the message by the same step that frees the slot.
  *
  * Caveats:  messages of one producer are taken in order; those of several in the order in which

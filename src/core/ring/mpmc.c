@@ -212,6 +212,7 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
     uint64_t *tail = &queue->control->tail.value;
     unsigned char padded[VINE_MPMC_BYTES];
     const void *whole = bytes;
+    uint64_t voids = 0;
 
     if (size > VINE_MPMC_BYTES)
         return -EINVAL;
@@ -238,14 +239,22 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
              * somebody sleeps for, and no pop tells. */
             vine_mpmc_wake_producers(queue, UINT32_MAX);
             break;
-        case SKIP:
         case VOID:
+            /* A lap of them: nothing is left of the queue. */
+            if (voids++ == queue->slot_count)
+                return -EAGAIN;
+            step_over(queue, position);
+            break;
+        case SKIP:
             step_over(queue, position);
             break;
         case AGAIN:
             break;
         case STOP:
-            return -EAGAIN;
+            /* M4 pairs with M3. Unless the tail that we went by is old. */
+            if (vine__load_acquire_u64(tail) == position)
+                return -EAGAIN;
+            break;
         }
     }
 }
@@ -289,7 +298,7 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
     if (!patience_is_over(queue, obstacle, stamp))
         return STOP;
     /* M4 pairs with M3. */
-    if (vine__load_acquire_u64(&queue->control->tail.value) == position) {
+    if ((int64_t)(vine__load_acquire_u64(&queue->control->tail.value) - position) <= 0) {
         obstacle->met = UINT64_MAX;
         return STOP;
     }
@@ -307,11 +316,14 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
     return VOID;
 }
 
-/* How far a consumer goes on that meets a stamp so many positions ahead: all that this slot held up
- * to a lap before is gone. */
+/* How far a consumer goes on that meets a stamp so many positions ahead. While there is a message
+ * anywhere, the tail is less than two laps ahead of it, void positions included, and a stamp at
+ * most a lap ahead of the tail, which it is where a late producer gave its slot back. */
 static uint64_t steps_over(const struct vine_mpmc *queue, uint64_t ahead)
 {
-    return ahead > queue->slot_count ? ahead - queue->slot_count + 1 : 1;
+    const uint64_t laps = 2 * (uint64_t)queue->slot_count;
+
+    return ahead > laps ? ahead - laps + 1 : 1;
 }
 
 /* Nothing is left before `position`. M3 pairs with M4. A plain store: see the top. */
@@ -343,8 +355,6 @@ int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
             set_head(queue, position + 1);
             return 0;
         case VOID:
-            /* The producer that made it void may not have moved the tail yet. */
-            step_over(queue, position);
             position++;
             /* Room, of which no pop tells. */
             vine_mpmc_wake_producers(queue, UINT32_MAX);
@@ -389,9 +399,9 @@ int vine_mpmc_pop_burst(struct vine_mpmc *queue, void *ret_messages, uint32_t co
 uint32_t vine_mpmc_used(const struct vine_mpmc *queue)
 {
     const uint64_t head = vine__mpmc_head(queue);
-    /* M4 pairs with M3: not less than the head. */
+    /* M4 pairs with M3. */
     const uint64_t used = vine__load_acquire_u64(&queue->control->tail.value) - head;
 
-    /* The two are not read at one moment. */
-    return (uint32_t)vine__min_u64(used, queue->slot_count);
+    /* The tail may not have been moved over positions that are void. */
+    return (int64_t)used < 0 ? 0 : (uint32_t)vine__min_u64(used, queue->slot_count);
 }

@@ -37,19 +37,14 @@ static int look_for_space(void *end)
 /* A position was taken, and its owner has not finished. */
 static bool is_message_held(void *end)
 {
-    const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
-    const uint64_t head = vine__mpmc_head(queue);
-
-    return vine__load_acquire_u64(&queue->control->tail.value) != head; /* M4 pairs with M3 */
+    return vine_mpmc_used((const struct vine_mpmc *)end) > 0;
 }
 
 static bool is_space_held(void *end)
 {
     const struct vine_mpmc *queue = (const struct vine_mpmc *)end;
-    /* M4 pairs with M3. */
-    const uint64_t tail = vine__load_acquire_u64(&queue->control->tail.value);
 
-    return tail - vine__mpmc_head(queue) < queue->slot_count;
+    return vine_mpmc_used(queue) < queue->slot_count;
 }
 
 static int wait_on(struct vine_mpmc *queue, struct vine_waiter *waiter,

@@ -349,6 +349,75 @@ static void a_producer_that_comes_back_gives_its_slot_back(void **state)
     close_queue(&fixture);
 }
 
+/* The others go round twice while a producer is away; then its slot is two laps ahead of what is
+ * next to it. */
+static void who_gives_a_slot_back_late_hides_no_message_of_others(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    (void)state;
+
+    open_queue(&fixture, 2);
+    (void)stall_a_producer(&fixture.queue);
+    assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    for (uint64_t n = 1; n <= 3; n += 2) {
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+        assert_int_equal(push_number(&fixture.queue, 99), -EAGAIN); /* steps over the slot */
+        if (n == 1)
+            expect(&fixture.queue, n);
+    }
+    assert_int_equal(fixture.queue.slots[0].stamp, 4 << 2 | VINE__MPMC_STUCK);
+    fixture.queue.slots[0].stamp = 6 << 2 | VINE__MPMC_FREE;
+    expect(&fixture.queue, 3);
+    for (uint64_t n = 0; n < 10; n++) {
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+        expect(&fixture.queue, n);
+    }
+    close_queue(&fixture);
+}
+
+static void a_queue_whose_slots_are_all_lost_is_full(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    for (int n = 0; n < SLOTS; n++)
+        (void)stall_a_producer(&fixture.queue);
+    for (int n = 0; n < 3; n++) {
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+        assert_int_equal(push_number(&fixture.queue, 1), -EAGAIN);
+    }
+    close_queue(&fixture);
+}
+
+/* A producer made position SLOTS void and died before it moved the tail there. */
+static void a_tail_that_lags_behind_makes_nothing_void(void **state)
+{
+    struct fixture fixture;
+    uint64_t number = 0;
+    (void)state;
+
+    open_queue(&fixture, SLOTS);
+    (void)stall_a_producer(&fixture.queue);
+    for (uint64_t n = 1; n < SLOTS; n++) {
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+        expect(&fixture.queue, n);
+    }
+    fixture.queue.slots[0].stamp = (2 * SLOTS) << 2 | VINE__MPMC_FREE;
+    fixture.queue.stepped_over = 0;
+    for (int n = 0; n < 10; n++)
+        assert_int_equal(pop_number(&fixture.queue, &number), -EAGAIN);
+    assert_int_equal(fixture.queue.stepped_over, 0);
+    assert_int_equal(vine_mpmc_used(&fixture.queue), 0);
+    for (uint64_t n = 0; n < SLOTS - 1; n++)
+        assert_int_equal(push_number(&fixture.queue, n), 0);
+    for (uint64_t n = 0; n < SLOTS - 1; n++)
+        expect(&fixture.queue, n);
+    close_queue(&fixture);
+}
+
 static void bursts_take_what_fits(void **state)
 {
     struct fixture fixture;
@@ -630,6 +699,9 @@ int main(void)
         cmocka_unit_test(a_head_that_goes_back_loses_and_repeats_nothing),
         cmocka_unit_test(all_slots_but_one_may_be_lost_and_the_last_still_serves),
         cmocka_unit_test(a_producer_that_comes_back_gives_its_slot_back),
+        cmocka_unit_test(who_gives_a_slot_back_late_hides_no_message_of_others),
+        cmocka_unit_test(a_queue_whose_slots_are_all_lost_is_full),
+        cmocka_unit_test(a_tail_that_lags_behind_makes_nothing_void),
         cmocka_unit_test(bursts_take_what_fits),
         cmocka_unit_test(a_sleeper_made_for_another_kind_is_refused),
         cmocka_unit_test(who_sleeps_behind_a_stalled_producer_gets_the_next_message),
