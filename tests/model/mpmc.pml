@@ -5,7 +5,8 @@
 /* spin-also: -DFILLED=1 -DDEATHS=1 */
 /* spin-also: -DPRODUCERS=1 -DFIRST=2 -DFILLED=1 -DDEATHS=1 */
 /* spin-also: -DVOIDS=1 */
-/* spin-also: -DPRODUCERS=1 -DFIRST=2 -DFILLED=2 -DVOIDS=1 */
+/* spin-also: -DPRODUCERS=1 -DFIRST=2 -DFILLED=1 -DVOIDS=1 */
+/* spin-also: -DCONSUMERS=1 -DFIRST=3 -DVOIDS=1 */
 /* spin-also: -DSLEEPERS=FOR_A_MESSAGE -DLEAVES */
 /* spin-also: -DSLEEPERS=FOR_ROOM -DCONSUMERS=1 -DFILLED=2 */
 /* spin-also: -DSLEEPERS=FOR_ROOM -DCONSUMERS=1 -DFILLED=1 -DVOIDS=1 */
@@ -16,11 +17,12 @@
 /* spin-must-fail: -DBUG_CLAIMS_BY_STORE */
 /* spin-must-fail: -DVOIDS=1 -DBUG_FINISHES_BY_STORE */
 /* spin-must-fail: -DFILLED=2 -DBUG_FREES_BEFORE_READING */
+/* spin-must-fail: -DFILLED=2 -DBUG_KEEPS_WHAT_ANOTHER_TOOK */
+/* spin-must-fail: -DCONSUMERS=1 -DFIRST=3 -DVOIDS=1 -DBUG_GOES_ON_A_LAP_TOO_FAR */
 /* spin-must-fail: -DFILLED=2 -DBUG_LOOKS_AT_THE_STATE_ALONE */
 /* spin-must-fail: -DDEATHS=1 -DBUG_HAS_ENDLESS_PATIENCE */
-/* spin-must-fail: -DPRODUCERS=1 -DFIRST=2 -DFILLED=2 -DVOIDS=1 -DBUG_GIVES_BACK_ITS_OWN_LAP */
-/* spin-must-fail: -DPRODUCERS=1 -DFIRST=2 -DFILLED=2 -DVOIDS=1 -DBUG_TAKES_THE_SLOT_OF_THE_SLOW */
-/* spin-must-fail: -DPRODUCERS=1 -DFIRST=2 -DFILLED=2 -DVOIDS=1 -DBUG_LEAVES_THE_TAIL */
+/* spin-must-fail: -DCONSUMERS=1 -DFIRST=3 -DVOIDS=1 -DBUG_GIVES_BACK_ITS_OWN_LAP */
+/* spin-must-fail: -DCONSUMERS=1 -DFIRST=3 -DVOIDS=1 -DBUG_TAKES_THE_SLOT_OF_THE_SLOW */
 /* spin-must-fail: -DSLEEPERS=FOR_A_MESSAGE -DLEAVES -DBUG_NO_SLEEPER_FENCE */
 /* spin-must-fail: -DSLEEPERS=FOR_A_MESSAGE -DLEAVES -DBUG_NO_WAKER_FENCE */
 /* spin-must-fail: -DSLEEPERS=FOR_A_MESSAGE -DLEAVES -DBUG_NO_SECOND_LOOK */
@@ -28,11 +30,12 @@
 /* spin-must-fail: -DSLEEPERS=FOR_A_MESSAGE -DLEAVES -DBUG_WAKES_FOR_ITS_OWN_ALONE */
 /* spin-must-fail: -DSLEEPERS=FOR_ROOM -DCONSUMERS=1 -DFILLED=2 -DBUG_NO_WAKER_FENCE */
 /*
- * The mpmc queue of core/ring: stamped slots, cursors that are claimed, and what the others do
- * about a party that stops, or is slow, between claiming a position and finishing with it.
+ * The mpmc queue of core/ring: stamped slots, a tail that is claimed, a head that is a hint, and
+ * what the others do about a producer that stops, or is slow, between claiming a position and
+ * finishing with it.
  *
  *   producer   vine_mpmc_push, judge_push, finish, step_over, vine_mpmc_wake_consumers
- *   consumer   vine_mpmc_pop, judge_pop, finish, step_over, vine_mpmc_wake_producers
+ *   consumer   vine_mpmc_pop, judge_pop, steps_over, set_head, vine_mpmc_wake_producers
  *   sleepers   vine_mpmc_wait_message and vine_mpmc_wait_space: vine__wait_raise, sleep_once
  *
  * Memory is weak, see memory.pmh. A futex is the kernel's: to pass a full fence, compare the word
@@ -40,16 +43,15 @@
  *
  * A configuration has so many PRODUCERS with a message each (the first one with FIRST), so many
  * CONSUMERS, and a queue of two slots in which there are FILLED messages at the start. DEATHS of
- * the parties stop for ever with a position in their hands; patience ends as often as it likes
- * with who is dead, and VOIDS times with who is merely slow. With SLEEPERS, those of one kind
- * sleep without a time-out, but for those behind a slot that is held where there are VOIDS; the
- * others look again whenever that may tell something new. With LEAVES a consumer goes after one
- * message.
+ * the parties stop for ever half way; patience ends as often as it likes with who is dead, and
+ * VOIDS times with who is merely slow. With SLEEPERS, those of one kind sleep without a time-out,
+ * but for those behind a slot that is held where there are VOIDS; the others look again whenever
+ * that may tell something new. With LEAVES a consumer goes after one message.
  *
- * Shown: no payload is touched by two at a time, or read before it was written; no message is
- * taken twice, or out of its producer's order; every stamp that is met is one for which the code
- * has a use. Everybody who lives comes to an end, so that no message is lost but in the hands of
- * a consumer that dies, nobody waits for the dead, and no wake-up is lost.
+ * Shown: no payload is written by two at a time; none that is kept was read before it was written,
+ * or while it was; no message is taken twice, or out of its producer's order; every stamp that is
+ * met is one for which the code has a use. Everybody who lives comes to an end, so that no message
+ * is lost, nobody waits for the dead, and no wake-up is lost.
  *
  * Left out: sleeping beside the dead, bursts, and positions that wrap. Not shown: that the
  * wake-ups of producers after a step over, and after a slot that was given back late, are needed.
@@ -125,8 +127,9 @@
 #define position_of(stamp) ((stamp) / 4)
 #define is_free(stamp)     ((stamp) % 4 == 0)
 #define is_full(stamp)     ((stamp) % 4 == 1)
+#define is_stuck(stamp)    ((stamp) % 4 == 2)
 
-mtype = { TAKE, SKIP, AGAIN, STOP };
+mtype = { TAKE, SKIP, VOID, AGAIN, STOP };
 
 byte payload[SLOTS];         /* plain bytes: a producer's number times 4, and its message's */
 byte newest_of[THREADS + 1]; /* the last that was taken, for each producer */
@@ -154,7 +157,7 @@ inline forget_all()
     verdict = STOP
 }
 
-/* Between claiming a position and finishing with it, or in the middle of stepping over one. */
+/* In the middle of a call. `at` is the position that is claimed. */
 inline die_perhaps(me, at, messages_lost)
 {
     if
@@ -170,29 +173,29 @@ inline die_perhaps(me, at, messages_lost)
     fi
 }
 
-/* If the cursor is at `position`, so that `found` is, that is ours, and so is the payload. */
-inline claim(me, cursor)
+/* If the tail is at `position`, so that `found` is, that is ours, and so is the payload. */
+inline claim(me)
 {
 #ifdef BUG_CLAIMS_BY_STORE
-    d_step { append(me, cursor, position + 1, true, false); found = position }
+    d_step { append(me, TAIL, position + 1, true, false); found = position }
 #else
-    compare_exchange(me, cursor, position, position + 1, found, M3)
+    compare_exchange(me, TAIL, position, position + 1, found, M3)
 #endif
 }
 
-inline step_over(me, cursor)
+inline step_over(me)
 {
-    compare_exchange(me, cursor, position, position + 1, other, M3);
+    compare_exchange(me, TAIL, position, position + 1, other, M3);
     other = 0
 }
 
-/* Give a slot back that we own; `found` is `expected` if the others were patient. */
-inline finish(me, expected, next)
+/* `found` is FREE if the others were patient. */
+inline finish(me)
 {
 #ifdef BUG_FINISHES_BY_STORE
-    d_step { append(me, STAMP(position), next, M1, false); found = expected }
+    d_step { append(me, STAMP(position), FULL(position), M1, false); found = FREE(position) }
 #else
-    compare_exchange(me, STAMP(position), expected, next, found, M1)
+    compare_exchange(me, STAMP(position), FREE(position), FULL(position), found, M1)
 #endif
 }
 
@@ -228,7 +231,7 @@ inline make_void(me)
     if
     :: other != stamp -> verdict = AGAIN
     :: other == stamp ->
-        verdict = SKIP;
+        verdict = VOID;
         if
         :: position_of(stamp) != dead_at && stamp != STUCK(position_of(stamp)) -> voids--
         :: else
@@ -239,23 +242,42 @@ inline make_void(me)
 
 /* ---- sleeping and waking --------------------------------------------------------------------- */
 
-/* vine__wait_for: sleep_until_seen, sleep_once, vine__wait_raise. `least` is the stamp at `cursor`
- * that would do. With VOIDS, who sleeps behind a slot that is held soon tries again. */
-inline sleep(me, kind, cursor, least)
+/* vine__mpmc_head, of a handle whose own is `head`. */
+inline find_head(me, into)
+{
+    load(me, HEAD, into, M4);
+    into = (head > into -> head : into)
+}
+
+inline look(me, kind)
+{
+    if
+    :: kind == FOR_ROOM -> load(me, TAIL, position, M4)
+    :: else -> find_head(me, position)
+    fi;
+    load(me, STAMP(position), stamp, M2)
+}
+
+/* look_for_message and look_for_space. */
+#define is_there(kind)                                                                             \
+    (stamp > FREE(position) || (kind == FOR_ROOM && (stamp == FREE(position) || is_stuck(stamp))))
+
+/* vine__wait_for: sleep_until_seen, sleep_once, vine__wait_raise. With VOIDS, who sleeps behind a
+ * slot that is held soon tries again. */
+inline sleep(me, kind)
 {
     do
     :: atomic {
-        load(me, cursor, position, M4);
-        load(me, STAMP(position), stamp, M2);
+        look(me, kind);
         if
-        :: stamp >= least || is_held || due == 0 -> is_held = false; forget_all(); break
+        :: is_there(kind) || is_held || due == 0 -> is_held = false; forget_all(); break
         :: else
         fi;
         if
         :: VOIDS > 0 ->
-            load(me, HEAD, other, M4);
+            find_head(me, other);
             load(me, TAIL, found, M4);
-            is_held = (kind == FOR_ROOM -> found - other < SLOTS : found != other)
+            is_held = (kind == FOR_ROOM -> found < other + SLOTS : found > other)
         :: else
         fi;
         forget_all();
@@ -268,13 +290,13 @@ inline sleep(me, kind, cursor, least)
 #endif
     };
     atomic {
-        load(me, cursor, position, M4);
-        load(me, STAMP(position), stamp, M2);
-#ifdef BUG_NO_SECOND_LOOK
-        stamp = 0;
-#endif
+        look(me, kind);
         if
-        :: stamp >= least
+#ifdef BUG_NO_SECOND_LOOK
+        :: false
+#else
+        :: is_there(kind)
+#endif
         :: else ->
             full_fence(me);
             flag_load(me, EPOCH, found);
@@ -310,9 +332,10 @@ inline wake(me, kind, own, from, to)
             flag_load(me, COUNT, found);
             if
             :: found > 0 ->
-                load(me, HEAD, other, M4);
+                find_head(me, other);
                 load(me, TAIL, found, M4);
-                found = (found >= other && found - other <= SLOTS -> found - other : SLOTS);
+                found = (found > other -> found - other : 0);
+                found = (found < SLOTS -> found : SLOTS);
                 found = (kind == FOR_ROOM -> SLOTS - found : found);
                 found = as_many_as(found, own);
                 other = 0;
@@ -345,44 +368,34 @@ inline wake(me, kind, own, from, to)
 
 inline judge_push(me)
 {
-    load(me, TAIL, position, M4);
-    load(me, STAMP(position), stamp, M2);
+    look(me, FOR_ROOM);
     if
     :: stamp == FREE(position) -> verdict = TAKE
     :: stamp > FREE(position) -> verdict = SKIP
     :: stamp < FREE(position) ->
-        assert(position_of(stamp) + SLOTS == position); /* else STRANGE */
-        load(me, HEAD, other, M4);
+        assert(position_of(stamp) + SLOTS == position);
         if
-        :: other <= position_of(stamp) -> verdict = STOP
-        :: other > position_of(stamp) && is_free(stamp) ->
-            load(me, STAMP(position), found, M2);
-            assert(found != stamp); /* else STRANGE */
-            found = 0;
-            verdict = AGAIN
-        :: other > position_of(stamp) && is_full(stamp) -> verdict = STOP
-        :: other > position_of(stamp) && !is_free(stamp) &&
-           (!is_full(stamp) || can_be_void(stamp)) ->
+        :: !is_stuck(stamp) -> verdict = STOP
+        :: is_stuck(stamp) ->
 #ifdef BUG_TAKES_THE_SLOT_OF_THE_SLOW
             compare_exchange(me, STAMP(position), stamp, FREE(position), other, M1);
+            other = 0;
             verdict = AGAIN
 #else
             make_void(me)
 #endif
-        fi;
-        other = 0
+        fi
     fi
 }
 
 /* Whether a look can bring a producer on. */
 #define may_push                                                                                   \
-    (newest(STAMP(newest(TAIL))) >= FREE(newest(TAIL)) ||                                          \
-     (newest(TAIL) < newest(HEAD) + SLOTS &&                                                       \
-      (can_be_void(newest(STAMP(newest(TAIL)))) || !is_full(newest(STAMP(newest(TAIL)))))))
+    (newest(STAMP(newest(TAIL))) >= FREE(newest(TAIL)) || is_stuck(newest(STAMP(newest(TAIL)))))
 
 proctype producer(byte me)
 {
     byte number = 1;
+    byte head = 0;
     byte position = 0;
     byte stamp = 0;
     byte found = 0;
@@ -396,7 +409,7 @@ proctype producer(byte me)
         judge_push(me);
         if
         :: verdict == TAKE ->
-            claim(me, TAIL);
+            claim(me);
             if
             :: found == position ->
                 touch(me, position);
@@ -412,7 +425,7 @@ proctype producer(byte me)
     :: verdict == TAKE ->
         die_perhaps(me, position, FIRST_OR_ONE(me) + 1 - number);
         atomic {
-            finish(me, FREE(position), FULL(position));
+            finish(me);
             if
             :: found == FREE(position) -> number++; forget_all()
             :: else
@@ -429,12 +442,12 @@ proctype producer(byte me)
             give_back(me);
             wake_producers(me, PRODUCERS)
         fi
-    :: verdict == SKIP -> atomic { step_over(me, TAIL); forget_all() }
+    :: verdict == SKIP || verdict == VOID -> atomic { step_over(me); forget_all() }
     :: verdict == AGAIN -> forget_all()
     :: verdict == STOP ->
         forget_all();
         if
-        :: SLEEPERS == FOR_ROOM -> sleep(me, FOR_ROOM, TAIL, FREE(position))
+        :: SLEEPERS == FOR_ROOM -> sleep(me, FOR_ROOM)
         :: else
         fi
     fi
@@ -447,8 +460,7 @@ end:
 
 inline judge_pop(me)
 {
-    load(me, HEAD, position, M4);
-    load(me, STAMP(position), stamp, M2);
+    look(me, FOR_A_MESSAGE);
     if
 #ifdef BUG_LOOKS_AT_THE_STATE_ALONE
     :: is_full(stamp) -> verdict = TAKE
@@ -456,42 +468,77 @@ inline judge_pop(me)
     :: !is_full(stamp) && stamp < FREE(position) -> verdict = STOP
 #else
     :: stamp == FULL(position) -> verdict = TAKE
-    :: stamp > FULL(position) -> verdict = SKIP
+    :: stamp == STUCK(position) -> verdict = VOID
+    :: stamp > STUCK(position) -> verdict = SKIP
     :: stamp < FREE(position) ->
-        assert(position_of(stamp) + SLOTS == position); /* else STRANGE */
+        assert(stamp == STUCK(position - SLOTS));
         verdict = STOP
 #endif
     :: stamp == FREE(position) -> verdict = STOP
     :: stamp == FREE(position) && can_be_void(stamp) ->
         load(me, TAIL, other, M4);
         if
-        :: other == position -> verdict = STOP
-        :: other != position -> make_void(me)
+        :: other <= position -> verdict = STOP
+        :: other > position -> make_void(me)
         fi;
         other = 0
     fi
 }
 
+#ifdef BUG_GOES_ON_A_LAP_TOO_FAR
+#define LAPS 1 /* that a stamp may be ahead of a message */
+#else
+#define LAPS 2
+#endif
+
+#define newest_head (newest(HEAD) > head -> newest(HEAD) : head)
+
 /* Whether a look can bring a consumer on. */
 #define may_pop                                                                                    \
-    (newest(STAMP(newest(HEAD))) > FREE(newest(HEAD)) ||                                           \
-     (newest(TAIL) > newest(HEAD) && can_be_void(newest(STAMP(newest(HEAD))))))
+    (newest(STAMP(newest_head)) > FREE(newest_head) ||                                             \
+     (newest(TAIL) > newest_head && can_be_void(newest(STAMP(newest_head)))))
 
-inline take_payload(me)
+/* The copy may be made while a producer writes; then it is not kept. */
+inline read_payload(me)
 {
-    touch(me, position);
-    assert(payload[position % SLOTS] % 4 > newest_of[payload[position % SLOTS] / 4]);
-    newest_of[payload[position % SLOTS] / 4] = payload[position % SLOTS] % 4;
-    payload[position % SLOTS] = 0;
+    copy = payload[position % SLOTS];
+    is_torn = !happens_after(me, position % SLOTS, facts[position % SLOTS])
+}
+
+inline keep(me)
+{
+    assert(!is_torn);
+    assert(copy % 4 > newest_of[copy / 4]);
+    newest_of[copy / 4] = copy % 4;
     due--
+}
+
+/* Whether the exchange by which we take the message will succeed: what is read before it, and so
+ * released by it, counts then. */
+#define is_still_there (newest(STAMP(position)) == stamp)
+
+/* Another's store may come later, in the order of all, though it was made before. */
+inline set_head(me)
+{
+    atomic {
+        if
+        :: newest(HEAD) > head
+        :: d_step { append(me, HEAD, head, M3, false); skip }
+        fi;
+        has_moved = false
+    }
 }
 
 proctype consumer(byte me)
 {
+    byte head = 0; /* the handle's own */
     byte position = 0;
     byte stamp = 0;
     byte found = 0;
     byte other = 0;
+    byte copy = 0;
+    bool is_torn = false;
+    bool has_moved = false;
     bool is_held = false;
     mtype verdict = STOP;
 
@@ -501,54 +548,75 @@ proctype consumer(byte me)
         due > 0 && (SLEEPERS == FOR_A_MESSAGE || may_pop) ->
         judge_pop(me);
         if
-        :: verdict == TAKE ->
-            claim(me, HEAD);
-            if
-#ifdef BUG_FREES_BEFORE_READING
-            :: found == position -> skip
-#else
-            :: found == position -> take_payload(me)
+#ifndef BUG_FREES_BEFORE_READING
+        :: verdict == TAKE -> read_payload(me)
 #endif
-            :: else -> verdict = AGAIN
-            fi;
-            found = 0;
-            stamp = 0
         :: else
         fi
     };
     if
     :: verdict == TAKE ->
-        die_perhaps(me, position, 0);
         atomic {
-            finish(me, FULL(position), FREE(position + SLOTS));
-#ifdef BUG_FREES_BEFORE_READING
-            take_payload(me);
-#endif
+#ifndef BUG_FREES_BEFORE_READING
             if
-            :: found == FULL(position) -> forget_all()
+            :: is_still_there -> count_access(me, position % SLOTS)
             :: else
-            fi
+            fi;
+#endif
+            compare_exchange(me, STAMP(position), stamp, FREE(position + SLOTS), found, M1);
+            if
+#ifdef BUG_KEEPS_WHAT_ANOTHER_TOOK
+            :: true ->
+#else
+            :: found == stamp ->
+#endif
+#ifdef BUG_FREES_BEFORE_READING
+                read_payload(me);
+                count_access(me, position % SLOTS);
+#endif
+                keep(me);
+                head = position + 1
+            :: else -> verdict = AGAIN
+            fi;
+            copy = 0;
+            is_torn = false;
+            position = 0;
+            stamp = 0;
+            found = 0
         };
         if
-        :: verdict == STOP
-        :: else -> give_back(me)
-        fi;
-        wake_producers(me, 1);
+        :: verdict == TAKE ->
+            verdict = STOP;
+            die_perhaps(me, dead_at, 0);
+            set_head(me);
+            wake_producers(me, 1);
 #ifdef LEAVES
-        break
+            break
 #endif
-    :: verdict == SKIP ->
-#ifndef BUG_LEAVES_THE_TAIL
-        step_over(me, TAIL);
-#endif
+        :: else -> verdict = STOP
+        fi
+    :: verdict == VOID ->
+        head = position + 1;
+        has_moved = true;
+        forget_all();
         die_perhaps(me, dead_at, 0);
-        atomic { step_over(me, HEAD); forget_all(); assert(newest(HEAD) <= newest(TAIL)) };
         wake_producers(me, PRODUCERS)
+    :: verdict == SKIP ->
+        atomic {
+            head = 1 + (position_of(stamp) > position + LAPS * SLOTS
+                            -> position_of(stamp) - LAPS * SLOTS : position);
+            has_moved = true;
+            forget_all()
+        }
     :: verdict == AGAIN -> forget_all()
     :: verdict == STOP ->
         forget_all();
         if
-        :: SLEEPERS == FOR_A_MESSAGE -> sleep(me, FOR_A_MESSAGE, HEAD, FULL(position))
+        :: has_moved -> set_head(me)
+        :: else
+        fi;
+        if
+        :: SLEEPERS == FOR_A_MESSAGE -> sleep(me, FOR_A_MESSAGE)
         :: else
         fi
     fi
