@@ -204,6 +204,7 @@ void vine_bridge_close_receive(struct vine_bridge_receive *handle)
     if (handle == NULL)
         return;
     VINE_ASSERT(!handle->is_calling);
+    handle->is_calling = true; /* for good: both sweeps call */
     if (vine__fetch_sub_acq_rel_u32(&handle->bridge->receivers, 1) == 1) {
         vine__bridge_end(handle->bridge, -VINE_ECLOSED);
         (void)vine__bridge_sweep(handle->bridge, vine__bridge_over(handle->bridge));

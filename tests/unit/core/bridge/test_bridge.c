@@ -505,12 +505,31 @@ static void a_callback_submits_but_does_not_receive(void **state)
             ticket = take(&fixture);
     }
     assert_int_equal(again.outcome.calls, 4);
-    /* In what loss and closing call, too. */
+    /* In what loss calls, too. */
     again.left = 1;
     assert_int_equal(adder_submit(fixture.driver.submit, &question, &operation, NULL), 0);
     assert_int_equal(adder_lost(fixture.driver.receive), 4);
     assert_int_equal(again.outcome.calls, 10005); /* refused: the other side is lost */
     close_all(&fixture);
+}
+
+static void a_callback_of_closing_does_not_receive(void **state)
+{
+    struct fixture fixture;
+    struct again again = {.fixture = &fixture, .left = 1};
+    const struct question question = {20, 22};
+    const struct adder_operation operation = {.callback = submit_again, .context = &again};
+    (void)state;
+
+    start(&fixture);
+    assert_int_equal(adder_submit(fixture.driver.submit, &question, &operation, NULL), 0);
+    adder_close_receive(fixture.driver.receive);
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(again.errors[n], -EDEADLK);
+    assert_int_equal(again.outcome.calls, 10001); /* refused: the bridge is over */
+    assert_int_equal(again.outcome.status, -VINE_ECLOSED);
+    adder_close_submit(fixture.driver.submit);
+    free_memory(&fixture);
 }
 
 static void a_flood_of_completions_ends_the_call(void **state)
@@ -593,6 +612,7 @@ int main(void)
         WITH_BOTH(closing_ends_what_is_pending_and_refuses_more),
         WITH_BOTH(what_is_submitted_while_everything_ends_is_ended_too),
         WITH_BOTH(a_callback_submits_but_does_not_receive),
+        WITH_BOTH(a_callback_of_closing_does_not_receive),
         WITH_BOTH(a_flood_of_completions_ends_the_call),
         WITH_BOTH(who_waits_is_told),
     };
