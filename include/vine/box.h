@@ -104,7 +104,7 @@ VINE_API void vine_box_book_stats(const struct vine_box_book *book,
                                   struct vine_box_book_stats *ret_stats);
 
 /*
- * Make a box for `length` bytes of a type. The newest extent is tried first.
+ * Make a box for `length` bytes of a type. The oldest extent is tried first.
  *
  * Returns 0        the box is the caller's until vine_box_free;
  *         -EINVAL  the length is 0;

@@ -123,7 +123,8 @@ int vine_box_create(struct vine_box_book *book, struct vine_box_type type, uint3
     VINE_ASSERT(book->magic == BOOK_MAGIC);
     if (length == 0)
         return -EINVAL;
-    for (uint32_t extent = book->extent_count; extent-- > 0;) {
+    /* What a new extent was made for finds it empty: what went before fits again where it did. */
+    for (uint32_t extent = 0; extent < book->extent_count; extent++) {
         if (create_in(book, extent, type, length, ret_box) == 0)
             return 0;
     }

@@ -156,7 +156,7 @@ static void a_token_with_any_field_forged_is_refused(void **state)
     forged[5].generation++;
     forged[6].generation = 0;
     forged[7].type++;
-    forged[8].extent = 0; /* it lies in 1, the newest */
+    forged[8].extent = 1; /* it lies in 0, the oldest */
     forged[9].extent = UINT16_MAX;
     for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
         void *memory = NULL;
@@ -211,10 +211,10 @@ static void a_box_lies_where_its_token_says(void **state)
     void *memory;
     assert_int_equal(vine_box_create_slice(fixture->book, type_b, 24, 100, &box), 0);
     assert_int_equal(box.token.length, 2400);
-    assert_int_equal(box.token.extent, 1);
+    assert_int_equal(box.token.extent, 0);
     assert_int_equal((uintptr_t)box.memory % 64, 0);
-    assert_ptr_equal(box.memory, fixture->extents[1] + (size_t)box.token.offset_units * 64);
-    assert_true((unsigned char *)box.memory >= fixture->extents[1] + HEAP_BYTES);
+    assert_ptr_equal(box.memory, fixture->extents[0] + (size_t)box.token.offset_units * 64);
+    assert_true((unsigned char *)box.memory >= fixture->extents[0] + HEAP_BYTES);
     memset(box.memory, 1, 2400);
     struct vine_box_expect expect = {.type = type_b, .element_bytes = 24, .count_min = 100};
     assert_int_equal(vine_box_resolve(fixture->book, &box.token, &expect, &memory), 0);
@@ -225,17 +225,17 @@ static void a_box_lies_where_its_token_says(void **state)
     assert_int_equal(vine_box_free(fixture->book, &box.token), 0);
 }
 
-static void an_older_extent_is_taken_when_the_newest_is_full(void **state)
+static void a_newer_extent_is_taken_when_the_oldest_is_full(void **state)
 {
     struct fixture *fixture = *state;
     const struct vine_box first = create(fixture, EXTENT_BYTES - HEAP_BYTES);
     const struct vine_box second = create(fixture, EXTENT_BYTES - HEAP_BYTES);
     struct vine_box third;
-    assert_int_equal(first.token.extent, 1);
-    assert_int_equal(second.token.extent, 0);
+    assert_int_equal(first.token.extent, 0);
+    assert_int_equal(second.token.extent, 1);
     assert_int_equal(vine_box_create(fixture->book, type_a, 1, &third), -ENOMEM);
     assert_int_equal(vine_box_free(fixture->book, &first.token), 0);
-    assert_int_equal(create(fixture, 1).token.extent, 1);
+    assert_int_equal(create(fixture, 1).token.extent, 0);
 }
 
 static void a_box_in_use_is_given_back_with_its_last_reference(void **state)
@@ -255,11 +255,11 @@ static void a_box_in_use_is_given_back_with_its_last_reference(void **state)
     vine_box_book_stats(fixture->book, &stats);
     assert_int_equal(stats.deferred, 1);
     assert_int_equal(vine_box_unref(fixture->book, &box.token), 0);
-    assert_int_equal(vine_allocator_stats(fixture->allocators[1], &allocated), 0);
+    assert_int_equal(vine_allocator_stats(fixture->allocators[0], &allocated), 0);
     assert_int_equal(allocated.live_blocks, 1);
     assert_int_equal(vine_box_unref(fixture->book, &box.token), 0);
     assert_int_equal(vine_box_unref(fixture->book, &box.token), -VINE_ETOKEN);
-    assert_int_equal(vine_allocator_stats(fixture->allocators[1], &allocated), 0);
+    assert_int_equal(vine_allocator_stats(fixture->allocators[0], &allocated), 0);
     assert_int_equal(allocated.live_blocks, 0);
     vine_box_book_stats(fixture->book, &stats);
     assert_int_equal(stats.deferred, 0);
@@ -278,7 +278,7 @@ static void a_shrunk_box_has_a_new_token_and_the_old_one_is_stale(void **state)
     assert_int_equal(vine_box_resolve(fixture->book, &box.token, NULL, &memory), -VINE_ETOKEN);
     assert_int_equal(vine_box_resolve(fixture->book, &token, NULL, &memory), 0);
     struct vine_allocator_stats allocated;
-    assert_int_equal(vine_allocator_stats(fixture->allocators[1], &allocated), 0);
+    assert_int_equal(vine_allocator_stats(fixture->allocators[0], &allocated), 0);
     assert_int_equal(allocated.granted_bytes, 128);
     assert_int_equal(vine_box_free(fixture->book, &token), 0);
 }
@@ -376,7 +376,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stale_token_is_refused_although_its_place_is_taken_again,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_box_lies_where_its_token_says, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_older_extent_is_taken_when_the_newest_is_full, setup,
+        cmocka_unit_test_setup_teardown(a_newer_extent_is_taken_when_the_oldest_is_full, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_box_in_use_is_given_back_with_its_last_reference, setup,
                                         teardown),

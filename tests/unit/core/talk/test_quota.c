@@ -5,7 +5,7 @@
 
 #include <sched.h>
 
-enum { NOOP, FILL, ENDS, HOLD, COPY, WAIT };
+enum { NOOP, FILL, ENDS, HOLD, COPY, WAIT, PAIR };
 
 #define MIB   (1u << 20)
 #define QUOTA (8ULL * MIB)
@@ -74,6 +74,9 @@ static int run_copy(struct vine_call *call)
 
 static const struct vine_argument fill_arguments[] = {
     {"output", VINE_OUTPUT, VINE_TYPE_BYTES, 0, UINT32_MAX}};
+static const struct vine_argument pair_arguments[] = {
+    {"first", VINE_OUTPUT, VINE_TYPE_BYTES, 0, UINT32_MAX},
+    {"second", VINE_OUTPUT, VINE_TYPE_BYTES, 0, UINT32_MAX}};
 static const struct vine_argument ends_arguments[] = {
     {"input", VINE_INPUT, VINE_TYPE_BYTES, 1, UINT32_MAX}, {"ends", VINE_RESULT, 0, 2, 2}};
 static const struct vine_argument hold_arguments[] = {{"bytes", VINE_SCALAR, 0, 0, UINT64_MAX}};
@@ -108,6 +111,11 @@ static const struct vine_procedure_definition procedures[] = {
               .run = run_copy,
               ARGUMENTS(copy_arguments)},
     [WAIT] = {.size_bytes = sizeof procedures[0], .name = "wait", .run = run_noop},
+    [PAIR] = {.size_bytes = sizeof procedures[0],
+              .name = "pair",
+              .flags = VINE_PROCEDURE_SHORT,
+              .run = run_noop,
+              ARGUMENTS(pair_arguments)},
 };
 
 /* ---- an appliance and an application --------------------------------------------------------- */
@@ -151,6 +159,16 @@ static uint32_t fill(uint32_t room)
     const struct vine_token token = stepped_expect(room);
 
     stepped_give(&submission, NULL, 0, &token, 1);
+    stepped_submit(&raw, 0, submission);
+    return complete();
+}
+
+static uint32_t pair(uint32_t first_room, uint32_t second_room)
+{
+    struct vine_wire_submission submission = stepped_task(PAIR, 1);
+    const struct vine_token tokens[] = {stepped_expect(first_room), stepped_expect(second_room)};
+
+    stepped_give(&submission, NULL, 0, tokens, 2);
     stepped_submit(&raw, 0, submission);
     return complete();
 }
@@ -240,6 +258,20 @@ static void results_and_sessions_and_extents_share_one_bound(void **state)
     assert_in_range(own_bytes, QUOTA / 2, QUOTA);
     assert_int_equal(fill(2 * MIB), VINE_EQUOTA);
     works();
+    stop();
+}
+
+/* The large one brings an extent of just its size, and all outputs are prepared once more. */
+static void outputs_that_fit_fit_in_any_order(void **state)
+{
+    (void)state;
+    start(1);
+    assert_int_equal(pair(4 * MIB, 64), 0);
+    assert_true(vine__quota_room(&pipe_of_test->quota) < 4 * MIB);
+    stop();
+
+    start(1);
+    assert_int_equal(pair(64, 4 * MIB), 0);
     stop();
 }
 
@@ -447,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_and_sessions_and_extents_share_one_bound),
+        cmocka_unit_test(outputs_that_fit_fit_in_any_order),
         cmocka_unit_test(all_is_given_back_but_the_halves),
         cmocka_unit_test(an_extent_without_room_is_mapped_when_there_is_some),
         cmocka_unit_test(bounds_of_an_extent_without_room_are_known),
