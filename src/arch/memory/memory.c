@@ -179,8 +179,12 @@ void vine__memory_unref(struct vine__memory *memory)
         VINE_ASSERT(munmap(memory->reserved, (size_t)memory->reserved_bytes) == 0);
     if (memory->fd >= 0)
         (void)close(memory->fd);
-    if (memory->lock_fd >= 0)
+    if (memory->lock_fd >= 0) {
+        /* A child of fork shares the lock: it must not end it, nor keep it by being alive. */
+        if (memory->pid == (uint64_t)getpid())
+            (void)flock(memory->lock_fd, LOCK_UN);
         (void)close(memory->lock_fd);
+    }
     memory->magic = MEMORY_MAGIC_DEAD;
     free(memory);
 }

@@ -234,6 +234,34 @@ static void the_lock_of_a_device_ends_with_its_process(void **state)
     (void)close(ready[1]);
 }
 
+static void a_forked_child_neither_ends_the_lock_of_a_device_nor_keeps_it(void **state)
+{
+    (void)state;
+    struct vine__memory *memory = NULL;
+    struct vine__memory *other = NULL;
+    struct vine__memory_options options = device_options("00:05.0");
+    options.exclusive = true;
+    assert_int_equal(vine__memory_open(&options, &memory), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        vine__memory_unref(memory);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(vine__memory_open(&options, &other), -EBUSY);
+    child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            (void)pause();
+    }
+    vine__memory_unref(memory);
+    assert_int_equal(vine__memory_open(&options, &other), 0);
+    vine__memory_unref(other);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static void two_trees_share_memory_as_two_guests_do(void **state)
 {
     (void)state;
@@ -272,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_device_is_found_by_the_path_of_its_memory_too),
         cmocka_unit_test(auto_takes_the_first_that_is_free),
         cmocka_unit_test(the_lock_of_a_device_ends_with_its_process),
+        cmocka_unit_test(a_forked_child_neither_ends_the_lock_of_a_device_nor_keeps_it),
         cmocka_unit_test(two_trees_share_memory_as_two_guests_do),
     };
     return cmocka_run_group_tests(tests, make_tree, remove_tree);
