@@ -6,7 +6,8 @@
  *           and the side that it claimed. Handles are reference-counted.
  * Threads:  any, where a function does not say otherwise; claim, publish and detach of one handle
  *           are one thread's.
- * Blocking: creating allocates and clears every page; the rest never waits.
+ * Blocking: creating allocates and clears every page; the rest never waits, but for 2 ms to tell
+ *           who died while it entered from who is entering.
  * Trust:    a one-way segment (memfd or ivshmem, one half) stands a hostile owner: its header is
  *           read once into private memory, checked there, and never read again, and no access to
  *           its mapping can fault. A segment with both halves is for parties of one user.

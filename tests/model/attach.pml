@@ -33,8 +33,9 @@
  * one that dies in between leaves the other alone in a segment that nobody else can enter or make
  * until it leaves.
  *
- * Left out: the magic and foreign contents, foreign scopes, the file's own life and name, and
- * that a swap that failed is tried again.
+ * Left out: the magic and foreign contents, the file's own life and name, and that a swap that
+ * failed is tried again; and scopes, so also the wait for a scope that is not there yet, and the
+ * second look at a word after its scope was written. Here nobody who lives is taken for dead.
  */
 #define PARTIES   4
 #define LAST      3 /* makes the segment when all others have left or died */

@@ -16,6 +16,7 @@
  */
 #include "core/segment/segment_internal.h"
 
+#include "arch/clock/clock.h"
 #include "arch/peer/process.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
@@ -27,6 +28,9 @@
 /* Someone who enters and finds a creator at work has its word there for a moment. */
 #define LOOKS_MAX 64
 
+/* Far longer than it takes to write a scope behind one's word. */
+#define SETTLE_NS UINT64_C(2000000)
+
 static int check_replaceable(const struct vine__segment_header *header,
                              const struct vine__segment_reporter *to, bool *ret_is_segment);
 static int look_for_the_living(struct vine__segment_header *header,
@@ -36,6 +40,7 @@ static int take_own_side(struct vine__segment_header *header, enum vine_segment_
                          const struct vine__identity *self,
                          const struct vine__segment_reporter *to);
 static int busy(const struct vine__segment_reporter *to, const char *what, int32_t pid);
+static bool is_settled(const struct vine__segment_holder *line, uint64_t word);
 
 uint64_t vine__segment_word(const struct vine__identity *self)
 {
@@ -53,15 +58,18 @@ void vine__segment_holder_look(const struct vine__segment_holder *line,
     const int32_t pid = (int32_t)(word & PID_MASK);
     struct vine__segment_holder_state state = {
         .word = word,
+        .scope = scope,
         .claims = vine__load_acquire_u64(&line->claims),
         .pid = pid,
     };
 
-    /* A scope that is not there yet belongs to someone who wrote the word a moment ago. */
+    /* Without a scope is who wrote the word a moment ago, of wherever, or died before it wrote it;
+     * and who does not know its own. */
     const bool is_from_here = scope == 0 || scope == self->scope;
     if (word == 0)
         state.state = VINE_SEGMENT_ABSENT;
-    else if (is_from_here && !vine__process_is_alive(pid, word >> VINE__SEGMENT_WORD_PID_BITS))
+    else if (is_from_here && !vine__process_is_alive(pid, word >> VINE__SEGMENT_WORD_PID_BITS) &&
+             (scope != 0 || is_settled(line, word)))
         state.state = VINE_SEGMENT_DEAD;
     else
         state.state = VINE_SEGMENT_ALIVE;
@@ -71,16 +79,25 @@ void vine__segment_holder_look(const struct vine__segment_holder *line,
 int vine__segment_holder_take(struct vine__segment_holder *line, const struct vine__identity *self,
                               struct vine__segment_holder_state *ret_before)
 {
+    const uint64_t word = vine__segment_word(self);
+
     for (unsigned int tries = 0;; tries++) {
         vine__segment_holder_look(line, self, ret_before);
         if (ret_before->state == VINE_SEGMENT_ALIVE || tries == LOOKS_MAX)
             return -EBUSY;
         uint64_t expected = ret_before->word;
         /* H1 pairs with H2. */
-        if (vine__compare_exchange_acq_rel_u64(&line->word, &expected, vine__segment_word(self)))
+        if (vine__compare_exchange_acq_rel_u64(&line->word, &expected, word))
             break;
     }
-    vine__store_release_u64(&line->scope, self->scope); /* H1 pairs with H2, so below */
+    /* Whoever was too slow here may have been taken for dead. It must neither stay, nor put its
+     * scope in place of that of who took the line from it. H1 pairs with H2, so below. */
+    uint64_t scope = ret_before->scope;
+    const bool is_told = vine__compare_exchange_acq_rel_u64(&line->scope, &scope, self->scope);
+    if (vine__load_acquire_u64(&line->word) != word)
+        return -EBUSY;
+    if (!is_told)
+        vine__store_release_u64(&line->scope, self->scope);
     (void)vine__fetch_add_acq_rel_u64(&line->claims, 1);
     return 0;
 }
@@ -287,4 +304,19 @@ static int busy(const struct vine__segment_reporter *to, const char *what, int32
     if (to->report != NULL)
         to->report->holder_pid = pid;
     return vine__segment_refuse(to, -EBUSY, "%s, process %d", what, (int)pid);
+}
+
+/* Whether a word under no scope stays so for longer than who just wrote it takes to write more. */
+static bool is_settled(const struct vine__segment_holder *line, uint64_t word)
+{
+    const uint64_t end_ns = vine__clock_now_ns() + SETTLE_NS;
+
+    do {
+        /* H2 pairs with H1. */
+        if (vine__load_acquire_u64(&line->word) != word ||
+            vine__load_acquire_u64(&line->scope) != 0)
+            return false;
+        vine__cpu_relax();
+    } while (vine__clock_now_ns() < end_ns);
+    return true;
 }

@@ -101,6 +101,7 @@ bool vine__segment_is_begun(const struct vine__segment_header *copy);
 struct vine__segment_holder_state {
     enum vine_segment_presence_state state;
     uint64_t word; /* as it was read */
+    uint64_t scope;
     int32_t pid;
     uint64_t claims;
 };
@@ -108,7 +109,8 @@ struct vine__segment_holder_state {
 /* The name of a process in an attach word; never 0. */
 uint64_t vine__segment_word(const struct vine__identity *self);
 
-/* Who holds a line, as seen from `self`. */
+/* Who holds a line, as seen from `self`. Takes 2 ms where a word has no scope and no process here
+ * is of its name. */
 void vine__segment_holder_look(const struct vine__segment_holder *line,
                                const struct vine__identity *self,
                                struct vine__segment_holder_state *ret_state);
