@@ -162,8 +162,8 @@ int main(int argc, char **argv)
         &index_one, &spsc_one, &mpmc_one, &index_many, &spsc_many, &mpmc_many, NULL};
     const int rounds = duet_rounds(argc, argv, 21);
 
-    mpmc_trip.limit = "four locked instructions a message: two claim a position, and two more give "
-                      "a slot on in such a way that others can step over who stalls";
+    mpmc_trip.limit = "three locked instructions a message: one claims a position, one makes it "
+                      "full in such a way that others can step over who stalls, and one takes it";
     spsc_many.limit = "one sequence number a slot to be written and looked at, near, where both "
                       "sides share one core's units";
     duet_play("Rings: round trips of 56 bytes", trips, rounds, open);
