@@ -93,8 +93,11 @@ static void make_trees(struct fixture *fixture)
 {
     const struct fake_device device = {DEVICE, 0x1af4, 0x1110, SEGMENT_BYTES, SEGMENT_BYTES, 0, 1};
 
+    char folder[sizeof fixture->folder]; /* for all the compiler knows they could overlap */
+
+    memcpy(folder, fixture->folder, sizeof folder);
     for (int i = 0; i < 2; i++) {
-        (void)snprintf(fixture->trees[i], sizeof fixture->trees[i], "%s/XXXXXX", fixture->folder);
+        (void)snprintf(fixture->trees[i], sizeof fixture->trees[i], "%s/XXXXXX", folder);
         assert_int_equal(fake_sysfs_create(fixture->trees[i]), 0);
         assert_int_equal(fake_sysfs_add(fixture->trees[i], &device), 0);
     }

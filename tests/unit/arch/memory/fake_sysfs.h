@@ -100,8 +100,8 @@ static inline int fake_sysfs_share(const char *root, const char *bdf, const char
 {
     static const char *const files[] = {"resource2", "resource2_wc"};
     for (int i = 0; i < 2; i++) {
-        char from[FAKE_SYSFS_PATH_MAX];
-        char to[FAKE_SYSFS_PATH_MAX];
+        char from[FAKE_SYSFS_PATH_MAX + 64];
+        char to[FAKE_SYSFS_PATH_MAX + 64];
         (void)snprintf(from, sizeof(from), "%s/bus/pci/devices/%s/resource2", root, bdf);
         (void)snprintf(to, sizeof(to), "%s/bus/pci/devices/%s/%s", other_root, other_bdf, files[i]);
         if (unlink(to) != 0)
