@@ -35,7 +35,7 @@
  * finishing with it.
  *
  *   producer   vine_mpmc_push, judge_push, finish, step_over, vine_mpmc_wake_consumers
- *   consumer   vine_mpmc_pop, judge_pop, steps_over, set_head, vine_mpmc_wake_producers
+ *   consumer   vine_mpmc_pop, judge_pop, stride, set_head, vine_mpmc_wake_producers
  *   sleepers   vine_mpmc_wait_message and vine_mpmc_wait_space: vine__wait_raise, sleep_once
  *
  * Memory is weak, see memory.pmh. A futex is the kernel's: to pass a full fence, compare the word

@@ -319,7 +319,7 @@ static enum verdict judge_pop(struct vine_mpmc *queue, struct vine_mpmc_slot *sl
 /* How far a consumer goes on that meets a stamp so many positions ahead. While there is a message
  * anywhere, the tail is less than two laps ahead of it, void positions included, and a stamp at
  * most a lap ahead of the tail, which it is where a late producer gave its slot back. */
-static uint64_t steps_over(const struct vine_mpmc *queue, uint64_t ahead)
+static uint64_t stride(const struct vine_mpmc *queue, uint64_t ahead)
 {
     const uint64_t laps = 2 * (uint64_t)queue->slot_count;
 
@@ -360,7 +360,7 @@ int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
             vine_mpmc_wake_producers(queue, UINT32_MAX);
             break;
         case SKIP:
-            position += steps_over(queue, position_of(stamp) - position);
+            position += stride(queue, position_of(stamp) - position);
             break;
         case AGAIN:
             break;
