@@ -13,6 +13,7 @@
 
 #include "arch/clock/clock.h"
 #include "core/talk/served_internal.h"
+#include "harness/procedures.h"
 #include "utils/assert.h"
 
 #define HALF_BYTES (64u << 10)
@@ -30,20 +31,6 @@ struct fuzzed {
     struct vine_spsc_producer producers[CHANNELS];
     uint64_t completed;
 };
-
-static int run_echo(struct vine_call *call)
-{
-    size_t size = 0;
-    size_t room = 0;
-    const void *input = vine_call_bytes(call, 0, &size);
-    void *output = vine_call_output(call, 1, &room);
-
-    if (size > room)
-        return -VINE_EOVERFLOW;
-    if (size > 0)
-        memcpy(output, input, size);
-    return vine_call_output_size(call, 1, size);
-}
 
 static const struct vine_argument echo_arguments[] = {
     {"input", VINE_INPUT, VINE_TYPE_BYTES, 0, 8192},

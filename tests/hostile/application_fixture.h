@@ -36,6 +36,7 @@
 #include "arch/peer/peer.h"
 #include "core/ring/spsc_inline.h"
 #include "core/talk/message.h"
+#include "harness/procedures.h"
 #include "hostile/raw_application.c"
 
 #define PROCEDURE_NOOP  VINE_WIRE_PROCEDURES_FROM
@@ -52,26 +53,6 @@ struct fixture {
     bool leaves_bad_open;
 };
 
-static inline int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
-
-static inline int run_echo(struct vine_call *call)
-{
-    size_t size = 0;
-    size_t room = 0;
-    const void *input = vine_call_bytes(call, 0, &size);
-    void *output = vine_call_output(call, 1, &room);
-
-    if (size > room)
-        return -VINE_EOVERFLOW;
-    if (size > 0)
-        memcpy(output, input, size);
-    return vine_call_output_size(call, 1, size);
-}
-
 static inline int run_count(struct vine_call *call)
 {
     uint64_t *count = vine_call_state(call);
@@ -81,20 +62,6 @@ static inline int run_count(struct vine_call *call)
         return -VINE_ESESSION;
     ++*count;
     return vine_call_result(call, count, sizeof *count);
-}
-
-/* The first and the last byte of an input, read in place. */
-static inline int run_ends(struct vine_call *call)
-{
-    size_t size = 0;
-    const unsigned char *input = vine_call_bytes(call, 0, &size);
-    unsigned char ends[2] = {0};
-
-    if (size > 0) {
-        ends[0] = input[0];
-        ends[1] = input[size - 1];
-    }
-    return vine_call_result(call, ends, sizeof ends);
 }
 
 static const struct vine_argument ends_arguments[] = {

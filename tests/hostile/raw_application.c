@@ -11,17 +11,21 @@
 #include "core/ring/spsc_inline.h"
 #include "core/talk/message.h"
 
-int raw_open(struct raw_application *raw, const char *path)
+static struct vine__handshake_wish raw_begin(struct raw_application *raw)
 {
     memset(raw, 0, sizeof *raw);
     raw->limit_ns = RAW_LIMIT_NS;
-
-    const struct vine__handshake_wish wish = {
+    return (struct vine__handshake_wish){
         .name = "raw",
         .timeout_ns = RAW_LIMIT_NS,
         .why = raw->why,
         .why_size = sizeof raw->why,
     };
+}
+
+int raw_open(struct raw_application *raw, const char *path)
+{
+    const struct vine__handshake_wish wish = raw_begin(raw);
 
     return vine__link_connect(&raw->link, path, &wish, &raw->half, &raw->mirror, &raw->agreement);
 }
@@ -30,15 +34,7 @@ int raw_attach(struct raw_application *raw, const char *address)
 {
     struct vine__address resolved;
 
-    memset(raw, 0, sizeof *raw);
-    raw->limit_ns = RAW_LIMIT_NS;
-
-    const struct vine__handshake_wish wish = {
-        .name = "raw",
-        .timeout_ns = RAW_LIMIT_NS,
-        .why = raw->why,
-        .why_size = sizeof raw->why,
-    };
+    const struct vine__handshake_wish wish = raw_begin(raw);
     const int error = vine__address_resolve(address, false, &resolved, raw->why, sizeof raw->why);
 
     return error ? error

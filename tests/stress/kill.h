@@ -35,6 +35,8 @@
 
 #include <vine/vine.h>
 
+#include "harness/procedures.h"
+
 #define IN_FLIGHT  24
 #define ECHO_BYTES 20000          /* of an input, less than that many */
 #define PROMPT_NS  1000000000ULL  /* in which pending tasks end after a loss */
@@ -81,12 +83,6 @@ static inline void random_moment(void)
 
 static struct vine_appliance *appliance;
 
-static inline int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
-
 /* Bytes that the appliance holds of malloc's. */
 static inline int run_held(struct vine_call *call)
 {
@@ -94,20 +90,6 @@ static inline int run_held(struct vine_call *call)
     const uint64_t held = info.uordblks + info.hblkhd;
 
     return vine_call_result(call, &held, sizeof held);
-}
-
-static inline int run_echo(struct vine_call *call)
-{
-    size_t size = 0;
-    size_t room = 0;
-    const void *input = vine_call_bytes(call, 0, &size);
-    void *output = vine_call_output(call, 1, &room);
-
-    if (size > room)
-        return -VINE_EOVERFLOW;
-    if (size > 0)
-        memcpy(output, input, size);
-    return vine_call_output_size(call, 1, size);
 }
 
 static inline int run_count(struct vine_call *call)

@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/procedures.h"
+
 #define PIPES    100
 #define WATCH_NS VINE_NS_PER_SECOND
 #define MOST_NS  (WATCH_NS / 20)
@@ -37,12 +39,6 @@ static char folder[] = "/tmp/vine-idle-XXXXXX";
 static char path[64];
 
 /* ---- the appliance --------------------------------------------------------------------------- */
-
-static int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
 
 /* Blocks, as one does that waits for a device, until the test lets go. */
 static int leash[2];

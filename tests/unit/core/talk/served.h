@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/procedures.h"
+
 #define SERVED_WORKERS_MAX 4
 #define SECOND             VINE_NS_PER_SECOND
 #define LIMIT              (60 * SECOND) /* a hang guard, never reached */
@@ -108,12 +110,6 @@ static inline int run_gate(struct vine_call *call)
     pthread_cond_broadcast(&gate.changed);
     pthread_mutex_unlock(&gate.lock);
     return error;
-}
-
-static inline int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
 }
 
 /* Turns each letter's case, into the output. */

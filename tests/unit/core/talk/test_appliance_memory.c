@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An appliance whose memory grows, and whose applications' memory does, while it serves others: in
  * steps, one in each turn of the loop. Steps and bytes are counted here, and nothing is timed. */
+#include "harness/procedures.h"
 #include "hostile/stepped_appliance.h"
 
 #include <fcntl.h>
@@ -19,12 +20,6 @@ static struct vine__served *served[2];
 static struct raw_application modest;
 static int many_ran;
 
-static int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
-
 /* A byte at either end of its output. */
 static int run_fill(struct vine_call *call)
 {
@@ -34,16 +29,6 @@ static int run_fill(struct vine_call *call)
     output[0] = 1;
     output[room - 1] = 2;
     return vine_call_output_size(call, 0, room);
-}
-
-/* The first and the last byte of its input, read in place. */
-static int run_ends(struct vine_call *call)
-{
-    size_t size;
-    const unsigned char *input = vine_call_bytes(call, 0, &size);
-    const unsigned char ends[2] = {input[0], input[size - 1]};
-
-    return vine_call_result(call, ends, sizeof ends);
 }
 
 static int run_many(struct vine_call *call)

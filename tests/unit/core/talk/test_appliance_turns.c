@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one turn of an appliance's loop does at most, whoever floods it with what. Turns are counted
  * here, and nothing is timed. */
+#include "harness/procedures.h"
 #include "hostile/stepped_appliance.h"
 
 enum { NOOP, BURN, WAIT };
@@ -10,12 +11,6 @@ enum { NOOP, BURN, WAIT };
 static struct stepped stepped;
 static struct raw_application greedy;
 static struct raw_application modest;
-
-static int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
 
 /* Takes twice a pipe's share of a turn. */
 static int run_burn(struct vine_call *call)

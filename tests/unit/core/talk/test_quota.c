@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a pipe makes the appliance hold is one sum with one bound, whatever it is: halves, sessions,
  * records, copies. What does not fit ends a task, and never the pipe. */
+#include "harness/procedures.h"
 #include "hostile/stepped_appliance.h"
 
 #include <sched.h>
@@ -17,27 +18,12 @@ static struct vine__served *pipe_of_test;
 
 /* ---- procedures ------------------------------------------------------------------------------ */
 
-static int run_noop(struct vine_call *call)
-{
-    (void)call;
-    return 0;
-}
-
 static int run_fill(struct vine_call *call)
 {
     size_t room;
 
     (void)vine_call_output(call, 0, &room);
     return vine_call_output_size(call, 0, room);
-}
-
-static int run_ends(struct vine_call *call)
-{
-    size_t size;
-    const unsigned char *input = vine_call_bytes(call, 0, &size);
-    const unsigned char ends[2] = {input[0], input[size - 1]};
-
-    return vine_call_result(call, ends, sizeof ends);
 }
 
 /* Charges so many bytes, or gives them back. */
