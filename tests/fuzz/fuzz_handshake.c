@@ -43,15 +43,14 @@ static int copy_of(const struct vine__half *half, const uint8_t *changes, size_t
 
 static void welcome(int socket_fd, const struct vine_talk_hello *hello, int half_fd)
 {
-    char why[320] = "";
+    struct vine__why why = {""};
     const struct vine__grant grant = {
         .name = "fuzzed",
         .channels_max = 4,
         .tasks_max = 16,
         .memory_max_bytes = 1u << 20,
         .generation = 1,
-        .why = why,
-        .why_size = sizeof why,
+        .why = &why,
     };
     struct vine__link link;
     struct vine__half half;
@@ -61,7 +60,7 @@ static void welcome(int socket_fd, const struct vine_talk_hello *hello, int half
         vine__link_welcome(&link, socket_fd, hello, half_fd, &grant, &half, &mirror, &agreement);
 
     if (error) {
-        VINE_ASSERT(why[0] != 0);
+        VINE_ASSERT(why.text[0] != 0);
         return;
     }
     VINE_ASSERT(agreement.channels_max >= 1 && agreement.channels_max <= 4);
@@ -78,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     struct vine_talk_hello hello = {.head = VINE__TALK_HEAD(VINE_TALK_HELLO, hello)};
     union vine__talk_any answer;
     struct vine__half half;
-    char why[320] = "";
+    struct vine__why why = {""};
     int sockets[2];
     int half_fd;
     int fd = -1;
@@ -94,8 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         .side = VINE_SEGMENT_APPLICATION,
         .generation = 1,
         .bytes_max = VINE__HALF_BYTES,
-        .why = why,
-        .why_size = sizeof why,
+        .why = &why,
     };
     int error = vine__half_create(&half, &options);
 
@@ -109,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
                                             (bytes[0] & 4) != 0);
     welcome(sockets[1], &hello, half_fd);
     /* In any case it has been answered, and nothing but the answer comes. */
-    error = vine__talk_receive(sockets[0], &answer, &fd, 0, why, sizeof why);
+    error = vine__talk_receive(sockets[0], &answer, &fd, 0, &why);
     VINE_ASSERT(error == 0);
     VINE_ASSERT(answer.head.type == (fd >= 0 ? VINE_TALK_WELCOME : VINE_TALK_REFUSE));
     if (fd >= 0)

@@ -47,9 +47,9 @@ static const struct vine_procedure_definition echo = {
     .argument_count = 4,
 };
 
-static int receive_nothing(struct vine__link *link, char *why, size_t why_size)
+static int receive_nothing(struct vine__link *link, struct vine__why *why)
 {
-    (void)link, (void)why, (void)why_size;
+    (void)link, (void)why;
     return 0;
 }
 
@@ -117,7 +117,7 @@ static int serve(struct fuzzed *fuzzed)
     const int error = vine__served_poll(fuzzed->pipe, vine__clock_ticks());
 
     if (error < 0) {
-        VINE_ASSERT(fuzzed->pipe->why[0] != 0);
+        VINE_ASSERT(fuzzed->pipe->why.text[0] != 0);
         return error;
     }
     while (vine__job_run_one(fuzzed->appliance, &fuzzed->appliance->scratch))
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     error = serve(&fuzzed);
     for (size_t at = 0; size_bytes - at >= STEP && !error; at += STEP)
         error = step(&fuzzed, bytes + at);
-    vine__served_end(fuzzed.pipe, error, fuzzed.pipe->why);
+    vine__served_end(fuzzed.pipe, error, fuzzed.pipe->why.text);
     vine_appliance_destroy(fuzzed.appliance);
     free(half);
     free(fuzzed.application);

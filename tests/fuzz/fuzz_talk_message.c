@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     unsigned char message[BYTES_MAX];
     union vine__talk_any received;
     const size_t size = size_bytes - 1;
-    char why[128] = "";
+    struct vine__why why = {""};
     int sockets[2];
     int fd = -1;
 
@@ -72,14 +72,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 
     close(probe);
     VINE_ASSERT(error == 0);
-    error = vine__talk_receive(sockets[1], &received, &fd, 0, why, sizeof why);
+    error = vine__talk_receive(sockets[1], &received, &fd, 0, &why);
     if (error == 0) {
         expect_harmless(&received, size, fd);
         if (fd >= 0)
             close(fd);
     } else {
         VINE_ASSERT(error == -VINE_EPROTOCOL || error == -VINE_EVERSION);
-        VINE_ASSERT(why[0] != 0 && fd == -1);
+        VINE_ASSERT(why.text[0] != 0 && fd == -1);
     }
 
     /* No descriptor stays open. */

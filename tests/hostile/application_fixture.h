@@ -255,7 +255,7 @@ static inline void open_bad(struct fixture *fixture)
 static inline void closed_with(struct fixture *fixture, int error)
 {
     assert_int_equal(raw_wait_closed(&fixture->bad), error);
-    assert_true(fixture->bad.why[0] != 0);
+    assert_true(fixture->bad.why.text[0] != 0);
     raw_close(&fixture->bad);
 }
 

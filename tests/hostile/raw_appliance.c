@@ -31,8 +31,7 @@ void raw_appliance_listen(struct raw_appliance *raw, const char *path)
         .tasks_max = 16,
         .memory_max_bytes = 4u << 20,
         .generation = 1,
-        .why = raw->why,
-        .why_size = sizeof raw->why,
+        .why = &raw->why,
     };
     must(vine__peer_listen(&raw->listener, path, NULL), "listen");
 }
@@ -42,8 +41,7 @@ void raw_appliance_accept(struct raw_appliance *raw)
     union vine__talk_any message;
 
     must(vine__peer_accept(raw->listener.fd, RAW_APPLIANCE_NS, &raw->socket_fd), "accept");
-    must(vine__talk_receive(raw->socket_fd, &message, &raw->half_fd, RAW_APPLIANCE_NS, raw->why,
-                            sizeof raw->why),
+    must(vine__talk_receive(raw->socket_fd, &message, &raw->half_fd, RAW_APPLIANCE_NS, &raw->why),
          "receive");
     must(message.head.type == VINE_TALK_HELLO ? 0 : -VINE_EPROTOCOL, "hello");
     raw->hello = message.hello;

@@ -39,7 +39,7 @@ struct raw_appliance {
     struct vine_slot *slots; /* of its completions, to write anything into */
     struct vine_spsc_producer producer;
     struct vine_spsc_consumer consumer;
-    char why[256];
+    struct vine__why why;
 };
 
 /* Whatever fails here ends the process with a line on stderr: nothing of it is what a test is

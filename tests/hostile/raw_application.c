@@ -18,8 +18,7 @@ static struct vine__handshake_wish raw_begin(struct raw_application *raw)
     return (struct vine__handshake_wish){
         .name = "raw",
         .timeout_ns = RAW_LIMIT_NS,
-        .why = raw->why,
-        .why_size = sizeof raw->why,
+        .why = &raw->why,
     };
 }
 
@@ -35,7 +34,7 @@ int raw_attach(struct raw_application *raw, const char *address)
     struct vine__address resolved;
 
     const struct vine__handshake_wish wish = raw_begin(raw);
-    const int error = vine__address_resolve(address, false, &resolved, raw->why, sizeof raw->why);
+    const int error = vine__address_resolve(address, false, &resolved, &raw->why);
 
     return error ? error
                  : vine__link_attach(&raw->link, &resolved, &wish, &raw->half, &raw->mirror,
@@ -90,7 +89,7 @@ int raw_open_channel(struct raw_application *raw)
 
     if (slots == NULL) {
         /* In a part of its half that it told us of before. */
-        error = raw->link.operations->receive(&raw->link, raw->why, sizeof raw->why);
+        error = raw->link.operations->receive(&raw->link, &raw->why);
         if (error < 0)
             return error;
         slots = vine__mirror_resolve(&raw->mirror, theirs->ring_extent, theirs->ring_offset_units,
@@ -150,13 +149,13 @@ int raw_wait_closed(struct raw_application *raw)
     for (;;) {
         union vine__talk_any message;
         int fd = -1;
-        const int error = vine__talk_receive(raw->link.socket_fd, &message, &fd, RAW_LIMIT_NS,
-                                             raw->why, sizeof raw->why);
+        const int error =
+            vine__talk_receive(raw->link.socket_fd, &message, &fd, RAW_LIMIT_NS, &raw->why);
 
         if (error)
             return error == -VINE_EPEERLOST ? VINE_EPEERLOST : 0;
         if (message.head.type == VINE_TALK_BYE) {
-            memcpy(raw->why, message.reason.text, sizeof message.reason.text);
+            memcpy(raw->why.text, message.reason.text, sizeof message.reason.text);
             return (int)message.reason.error;
         }
     }

@@ -36,7 +36,7 @@ struct raw_application {
     uint64_t limit_ns; /* of a wait; who expects no answer may lower it */
     uint32_t channel_count;
     struct raw_channel channels[VINE_TALK_CHANNELS_MAX];
-    char why[256];
+    struct vine__why why;
 };
 
 /* 0 or a negative code of vine__link_connect. */

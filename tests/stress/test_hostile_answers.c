@@ -93,8 +93,7 @@ static void welcome(struct raw_appliance *raw, const struct change *change)
     must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), "sockets");
     raw->socket_fd = ends[0];
     raw_appliance_welcome(raw);
-    must(vine__talk_receive(ends[1], &message, &fd, RAW_APPLIANCE_NS, raw->why, sizeof raw->why),
-         "own welcome");
+    must(vine__talk_receive(ends[1], &message, &fd, RAW_APPLIANCE_NS, &raw->why), "own welcome");
     close(ends[0]);
     close(ends[1]);
     raw->link.socket_fd = socket_fd;
@@ -215,7 +214,7 @@ static void serve(struct raw_appliance *raw, const struct change *change)
     }
     /* With what we seem to grant its ring may have grown beyond what we take. */
     theirs = &raw->mirror.layout->channels[0];
-    if (raw->link.operations->receive(&raw->link, raw->why, sizeof raw->why) != 0 ||
+    if (raw->link.operations->receive(&raw->link, &raw->why) != 0 ||
         vine__mirror_resolve(&raw->mirror, theirs->ring_extent, theirs->ring_offset_units,
                              theirs->slot_count * sizeof(struct vine_slot), NULL) == NULL)
         return;

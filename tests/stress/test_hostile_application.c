@@ -261,8 +261,8 @@ static int refused_with(int fd)
 {
     union vine__talk_any message;
     int came = -1;
-    char why[128];
-    const int error = vine__talk_receive(fd, &message, &came, RAW_LIMIT_NS, why, sizeof why);
+    struct vine__why why;
+    const int error = vine__talk_receive(fd, &message, &came, RAW_LIMIT_NS, &why);
 
     close(fd);
     if (error)

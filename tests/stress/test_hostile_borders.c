@@ -99,9 +99,9 @@ static void data_that_ends_with_its_extent_is_taken_whole(void **state)
 
             /* Its extent may have been announced and not been taken yet. */
             if (memory == NULL) {
-                assert_int_equal(fixture->bad.link.operations->receive(
-                                     &fixture->bad.link, fixture->bad.why, sizeof fixture->bad.why),
-                                 0);
+                assert_int_equal(
+                    fixture->bad.link.operations->receive(&fixture->bad.link, &fixture->bad.why),
+                    0);
                 memory = vine__mirror_resolve(&fixture->bad.mirror, result.extent,
                                               result.offset_units, length, NULL);
             }

@@ -196,7 +196,7 @@ static void who_died_before_its_hello_is_not_welcomed(void **state)
         if (fork() != 0)
             _exit(0);
 
-        char why[256] = "";
+        struct vine__why why = {""};
         char byte;
         union vine__talk_any answer;
         struct vine__half half;
@@ -207,15 +207,14 @@ static void who_died_before_its_hello_is_not_welcomed(void **state)
                                                    .side = VINE_SEGMENT_APPLICATION,
                                                    .generation = 1,
                                                    .bytes_max = VINE__HALF_BYTES,
-                                                   .why = why,
-                                                   .why_size = sizeof why};
+                                                   .why = &why};
         int came = -1;
 
         close(died[1]);
         (void)!read(died[0], &byte, 1);
         if (vine__half_create(&half, &options) != 0 ||
             vine__talk_send(fd, &hello, vine_segment_fd(half.segment), 0) != 0 ||
-            vine__talk_receive(fd, &answer, &came, RAW_LIMIT_NS, why, sizeof why) != 0)
+            vine__talk_receive(fd, &answer, &came, RAW_LIMIT_NS, &why) != 0)
             _exit(1);
         say(&play, answer.head.type == VINE_TALK_REFUSE && answer.reason.error == VINE_EPEERLOST);
         _exit(0);
@@ -293,7 +292,7 @@ static void an_application_takes_away_nothing_of_its_half(void **state)
 static void an_application_takes_away_nothing_of_the_appliances_half(void **state)
 {
     struct fixture *fixture = *state;
-    char why[256] = "";
+    struct vine__why why = {""};
     union vine__talk_any answer;
     struct vine__half half;
     struct vine_talk_hello hello = {.head = VINE__TALK_HEAD(VINE_TALK_HELLO, hello),
@@ -304,15 +303,14 @@ static void an_application_takes_away_nothing_of_the_appliances_half(void **stat
                                                .side = VINE_SEGMENT_APPLICATION,
                                                .generation = 1,
                                                .bytes_max = VINE__HALF_BYTES,
-                                               .why = why,
-                                               .why_size = sizeof why};
+                                               .why = &why};
     int fd = -1;
     int came = -1;
 
     assert_int_equal(vine__half_create(&half, &options), 0);
     assert_int_equal(vine__peer_connect(fixture->path, RAW_LIMIT_NS, &fd), 0);
     assert_int_equal(vine__talk_send(fd, &hello, vine_segment_fd(half.segment), 0), 0);
-    assert_int_equal(vine__talk_receive(fd, &answer, &came, RAW_LIMIT_NS, why, sizeof why), 0);
+    assert_int_equal(vine__talk_receive(fd, &answer, &came, RAW_LIMIT_NS, &why), 0);
     assert_int_equal(answer.head.type, VINE_TALK_WELCOME);
     nothing_is_taken_from(came);
     close(came);

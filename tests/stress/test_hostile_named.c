@@ -194,9 +194,9 @@ static void write_at_random(void *base, uint64_t size_bytes, unsigned *seed)
 
 static void be_hostile(const struct fixture *fixture, unsigned *seed)
 {
-    char why[256] = "";
+    struct vine__why why = {""};
     const struct vine__handshake_wish wish = {
-        .name = "hostile", .timeout_ns = CLAIM_NS, .why = why, .why_size = sizeof why};
+        .name = "hostile", .timeout_ns = CLAIM_NS, .why = &why};
     struct vine__address address;
     struct vine__link link;
     struct vine__half half;
@@ -205,7 +205,7 @@ static void be_hostile(const struct fixture *fixture, unsigned *seed)
     void *bases[2];
     uint64_t sizes[2];
 
-    assert_int_equal(vine__address_resolve(fixture->address, false, &address, why, sizeof why), 0);
+    assert_int_equal(vine__address_resolve(fixture->address, false, &address, &why), 0);
     assert_int_equal(vine__link_attach(&link, &address, &wish, &half, &mirror, &agreement), 0);
     assert_int_equal(
         vine_segment_find(link.named, VINE_SEGMENT_KIND_APPLICATION_HALF, &bases[0], &sizes[0]), 0);

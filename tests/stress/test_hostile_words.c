@@ -54,11 +54,11 @@ static bool settle(struct fixture *fixture, const struct word *word, uint64_t va
     } else {
         const int error = raw_wait_closed(&fixture->bad);
 
-        if (error <= 1000 || error > VINE_EOVERFLOW || fixture->bad.why[0] == 0)
+        if (error <= 1000 || error > VINE_EOVERFLOW || fixture->bad.why.text[0] == 0)
             print_error("%s = %#llx: the pipe was closed with %d: %s\n", word->name,
-                        (unsigned long long)value, error, fixture->bad.why);
+                        (unsigned long long)value, error, fixture->bad.why.text);
         assert_in_range(error, 1001, VINE_EOVERFLOW);
-        assert_true(fixture->bad.why[0] != 0);
+        assert_true(fixture->bad.why.text[0] != 0);
         raw_close(&fixture->bad);
         open_bad(fixture);
         closed++;
@@ -469,7 +469,7 @@ static void greet(struct fixture *fixture, const struct word *word, size_t v, bo
     union vine__talk_any answer;
     uint64_t values[WORD_VALUES];
     struct vine__half half;
-    char why[128] = "";
+    struct vine__why why = {""};
     int fd = -1;
     int socket_fd = -1;
 
@@ -484,7 +484,7 @@ static void greet(struct fixture *fixture, const struct word *word, size_t v, bo
     assert_int_equal(vine__peer_send(socket_fd, &hello, sizeof hello,
                                      (const int[]){vine_segment_fd(half.segment)}, 1, RAW_LIMIT_NS),
                      0);
-    assert_int_equal(vine__talk_receive(socket_fd, &answer, &fd, RAW_LIMIT_NS, why, sizeof why), 0);
+    assert_int_equal(vine__talk_receive(socket_fd, &answer, &fd, RAW_LIMIT_NS, &why), 0);
     if (answer.head.type == VINE_TALK_WELCOME) {
         survived++;
         assert_true(fd >= 0);

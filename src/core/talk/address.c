@@ -33,12 +33,12 @@ static const char *prefix_of(enum vine_segment_backend backend)
     return segments[i].prefix;
 }
 
-static int put(char *to, size_t size, const char *text, char *why, size_t why_size)
+static int put(char *to, size_t size, const char *text, struct vine__why *why)
 {
     const size_t length = strlen(text);
 
     if (length >= size) {
-        (void)snprintf(why, why_size, "the address `%.40s...` is too long", text);
+        vine__why_say(why, "the address `%.40s...` is too long", text);
         return -ENAMETOOLONG;
     }
     memcpy(to, text, length + 1);
@@ -47,8 +47,8 @@ static int put(char *to, size_t size, const char *text, char *why, size_t why_si
 
 /* Where names live: $XDG_RUNTIME_DIR/vine, for root /run/vine, else /tmp/vine-UID; it has to be
  * ours alone. */
-static int runtime_path(const char *name, bool listen, char *ret_path, size_t size, char *why,
-                        size_t why_size)
+static int runtime_path(const char *name, bool listen, char *ret_path, size_t size,
+                        struct vine__why *why)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     char folder[VINE__PEER_PATH_BYTES];
@@ -61,7 +61,7 @@ static int runtime_path(const char *name, bool listen, char *ret_path, size_t si
     else
         length = snprintf(folder, sizeof folder, "/tmp/vine-%u", (unsigned)geteuid());
     if (length < 0 || (size_t)length >= sizeof folder) {
-        (void)snprintf(why, why_size, "XDG_RUNTIME_DIR is too long for a socket's path");
+        vine__why_say(why, "XDG_RUNTIME_DIR is too long for a socket's path");
         return -ENAMETOOLONG;
     }
 
@@ -70,22 +70,21 @@ static int runtime_path(const char *name, bool listen, char *ret_path, size_t si
         const int error = vine__private_folder(folder);
 
         if (error) {
-            (void)snprintf(why, why_size,
-                           "%s has to be a folder that is yours alone (mode 0700): %s", folder,
-                           vine_error_text(error));
+            vine__why_say(why, "%s has to be a folder that is yours alone (mode 0700): %s", folder,
+                          vine_error_text(error));
             return error == -EPERM || error == -ELOOP ? -EACCES : error;
         }
     }
     length = snprintf(ret_path, size, "%s/%s", folder, name);
     if (length < 0 || (size_t)length >= VINE__PEER_PATH_BYTES) {
-        (void)snprintf(why, why_size, "%s/%.40s is too long for a socket's path", folder, name);
+        vine__why_say(why, "%s/%.40s is too long for a socket's path", folder, name);
         return -ENAMETOOLONG;
     }
     return 0;
 }
 
 /* What a configuration file says of a named segment. */
-static int from_file(const char *path, struct vine__address *address, char *why, size_t why_size)
+static int from_file(const char *path, struct vine__address *address, struct vine__why *why)
 {
     struct vine__config config;
     struct vine__config_reason reason;
@@ -114,7 +113,7 @@ static int from_file(const char *path, struct vine__address *address, char *why,
     if (!error)
         error = vine__config_get_bool(&config, "shm_ivshmem", &is_bar, &reason);
     if (error) {
-        (void)snprintf(why, why_size, "%s", reason.text);
+        vine__why_say(why, "%s", reason.text);
         if (error != -EACCES && error != -ENOMEM)
             error = -VINE_ECONFIG; /* also a file that is not there, or none */
     } else {
@@ -123,7 +122,7 @@ static int from_file(const char *path, struct vine__address *address, char *why,
             address->backend = VINE_SEGMENT_IVSHMEM;
             address->truncate = false;
         }
-        error = put(address->name, sizeof address->name, file, why, why_size);
+        error = put(address->name, sizeof address->name, file, why);
     }
     free(file);
     vine__config_fini(&config);
@@ -131,7 +130,7 @@ static int from_file(const char *path, struct vine__address *address, char *why,
 }
 
 /* $VINE_APPLIANCE and the configuration, in one look: the former counts as part of the latter. */
-static int configured(char *ret_address, size_t size, char *why, size_t why_size)
+static int configured(char *ret_address, size_t size, struct vine__why *why)
 {
     struct vine__config config;
     struct vine__config_reason reason;
@@ -145,30 +144,29 @@ static int configured(char *ret_address, size_t size, char *why, size_t why_size
     if (!error && vine__config_find(&config, "appliance") != NULL)
         error = vine__config_get_string(&config, "appliance", &value, &reason);
     if (error)
-        (void)snprintf(why, why_size, "%s", reason.text);
+        vine__why_say(why, "%s", reason.text);
     else
-        error = put(ret_address, size, value ? value : "default", why, why_size);
+        error = put(ret_address, size, value ? value : "default", why);
     vine__config_fini(&config);
     return error;
 }
 
 int vine__address_resolve(const char *address, bool listen, struct vine__address *ret_address,
-                          char *why, size_t why_size)
+                          struct vine__why *why)
 {
     char chosen[4096];
-    int error = address ? put(chosen, sizeof chosen, address, why, why_size)
-                        : configured(chosen, sizeof chosen, why, why_size);
+    int error =
+        address ? put(chosen, sizeof chosen, address, why) : configured(chosen, sizeof chosen, why);
 
     const char *sysfs_root = getenv("VINE_SYSFS");
 
     memset(ret_address, 0, sizeof *ret_address);
     if (!error && sysfs_root != NULL)
-        error =
-            put(ret_address->sysfs_root, sizeof ret_address->sysfs_root, sysfs_root, why, why_size);
+        error = put(ret_address->sysfs_root, sizeof ret_address->sysfs_root, sysfs_root, why);
     if (error)
         return error;
     if (chosen[0] == 0) {
-        (void)snprintf(why, why_size, "the address is empty");
+        vine__why_say(why, "the address is empty");
         return -VINE_ECONFIG;
     }
     for (size_t i = 0; i < sizeof segments / sizeof segments[0]; i++) {
@@ -177,18 +175,17 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
         if (strncmp(chosen, segments[i].prefix, length) != 0)
             continue;
         if (chosen[length] == 0) {
-            (void)snprintf(why, why_size, "the address `%s` names nothing", chosen);
+            vine__why_say(why, "the address `%s` names nothing", chosen);
             return -VINE_ECONFIG;
         }
         ret_address->is_named = true;
         ret_address->backend = segments[i].backend;
-        error = put(ret_address->name, sizeof ret_address->name, chosen + length, why, why_size);
-        return error ? error
-                     : put(ret_address->text, sizeof ret_address->text, chosen, why, why_size);
+        error = put(ret_address->name, sizeof ret_address->name, chosen + length, why);
+        return error ? error : put(ret_address->text, sizeof ret_address->text, chosen, why);
     }
     if (strncmp(chosen, FROM_FILE, strlen(FROM_FILE)) == 0) {
         ret_address->is_named = true;
-        error = from_file(chosen + strlen(FROM_FILE), ret_address, why, why_size);
+        error = from_file(chosen + strlen(FROM_FILE), ret_address, why);
         if (!error)
             (void)snprintf(ret_address->text, sizeof ret_address->text, "%s%s",
                            prefix_of(ret_address->backend), ret_address->name);
@@ -196,19 +193,19 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
     }
     if (strchr(chosen, '/') != NULL) {
         if (strlen(chosen) >= VINE__PEER_PATH_BYTES) {
-            (void)snprintf(why, why_size, "%.60s... is too long for a socket's path", chosen);
+            vine__why_say(why, "%.60s... is too long for a socket's path", chosen);
             return -ENAMETOOLONG;
         }
-        return put(ret_address->text, sizeof ret_address->text, chosen, why, why_size);
+        return put(ret_address->text, sizeof ret_address->text, chosen, why);
     }
     if (strchr(chosen, ':') != NULL) {
-        (void)snprintf(why, why_size,
-                       "the address `%.60s` has a prefix that is none of file:, shm:, pci:, "
-                       "vinetalk:",
-                       chosen);
+        vine__why_say(why,
+                      "the address `%.60s` has a prefix that is none of file:, shm:, pci:, "
+                      "vinetalk:",
+                      chosen);
         return -VINE_ECONFIG;
     }
-    return runtime_path(chosen, listen, ret_address->text, sizeof ret_address->text, why, why_size);
+    return runtime_path(chosen, listen, ret_address->text, sizeof ret_address->text, why);
 }
 
 void vine__address_to_segment(const struct vine__address *address,

@@ -19,6 +19,8 @@
 #include <vine/base.h>
 #include <vine/segment.h>
 
+#include "core/talk/why.h"
+
 struct vine__address {
     bool is_named;   /* a named segment, else a socket */
     char text[4200]; /* the path, or the segment's name with its prefix */
@@ -34,8 +36,7 @@ struct vine__address {
  * `listen` makes the runtime directory, if need be. Returns 0; -VINE_ECONFIG, -EACCES,
  * -ENAMETOOLONG, ... with a sentence in `why`. */
 VINE_MUST_CHECK int vine__address_resolve(const char *address, bool listen,
-                                          struct vine__address *ret_address, char *why,
-                                          size_t why_size);
+                                          struct vine__address *ret_address, struct vine__why *why);
 
 /* The same in segment options. */
 void vine__address_to_segment(const struct vine__address *address,

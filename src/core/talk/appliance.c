@@ -246,31 +246,31 @@ int vine_appliance_register(struct vine_appliance *appliance,
 
 int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
 {
-    char why[VINE__WHY_MAX] = "";
+    struct vine__why why = {""};
     pid_t holder = 0;
 
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     if (appliance->listener.fd >= 0 || appliance->named != NULL)
         return -EINVAL;
 
-    int error = vine__address_resolve(address, true, &appliance->address, why, sizeof why);
+    int error = vine__address_resolve(address, true, &appliance->address, &why);
 
     if (!error && appliance->address.is_named) {
-        error = vine__served_listen_named(appliance, why, sizeof why);
+        error = vine__served_listen_named(appliance, &why);
     } else if (!error) {
         error = vine__peer_listen(&appliance->listener, appliance->address.text, &holder);
         if (!error)
             error =
                 vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener);
         if (error == -EADDRINUSE)
-            (void)snprintf(why, sizeof why, "another appliance (pid %d) does", (int)holder);
+            vine__why_say(&why, "another appliance (pid %d) does", (int)holder);
     }
     if (error)
         vine__appliance_log(appliance, VINE_LOG_ERROR, "cannot listen at %s: %s",
                             appliance->address.text[0] != 0 ? appliance->address.text
                             : address != NULL               ? address
                                                             : "the default address",
-                            why[0] != 0 ? why : vine_error_text(error));
+                            why.text[0] != 0 ? why.text : vine_error_text(error));
     return error;
 }
 

@@ -9,7 +9,6 @@
  * told last time come last, so that none is passed over.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <vine/error.h>
@@ -103,25 +102,23 @@ static int shake_hands(struct vine__served *pipe)
         .tasks_max = appliance->options.tasks_max,
         .memory_max_bytes = appliance->options.memory_max_bytes - vine__beside_halves(appliance),
         .generation = appliance->generation,
-        .why = pipe->why,
-        .why_size = sizeof pipe->why,
+        .why = &pipe->why,
     };
     union vine__talk_any message;
     const int socket_fd = pipe->link_to.socket_fd;
     int fd = -1;
-    int error = vine__talk_receive(socket_fd, &message, &fd, 0, pipe->why, sizeof pipe->why);
+    int error = vine__talk_receive(socket_fd, &message, &fd, 0, &pipe->why);
 
     if (error == -EAGAIN)
         return 0;
     if (!error && message.head.type != VINE_TALK_HELLO) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "message %u instead of a hello",
-                       message.head.type);
+        vine__why_say(&pipe->why, "message %u instead of a hello", message.head.type);
         error = -VINE_EPROTOCOL;
     }
     if (error) {
         if (fd >= 0)
             close(fd);
-        vine__talk_send_reason(socket_fd, VINE_TALK_REFUSE, error, pipe->why);
+        vine__talk_send_reason(socket_fd, VINE_TALK_REFUSE, error, pipe->why.text);
         close(socket_fd);
         pipe->link_to.socket_fd = -1;
         return error;
@@ -145,21 +142,21 @@ static void hear(struct vine__served *pipe)
     const uint64_t start_ticks = vine__clock_ticks();
     int error = 0;
 
-    pipe->why[0] = 0;
+    pipe->why.text[0] = 0;
     if (pipe->state == VINE__SERVED_HANDSHAKE) {
         error = shake_hands(pipe);
     } else if (pipe->state == VINE__SERVED_OPEN &&
                pipe->debt_ticks <= pipe->appliance->turn_ticks) {
-        error = pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+        error = pipe->link_to.operations->receive(&pipe->link_to, &pipe->why);
         if (error >= 0 && pipe->link_to.operations->peer_lost(&pipe->link_to)) {
             error = -VINE_EPEERLOST;
-            (void)snprintf(pipe->why, sizeof pipe->why, "its process has ended");
+            vine__why_say(&pipe->why, "its process has ended");
         }
     }
     pipe->debt_ticks += vine__elapsed(start_ticks, vine__clock_ticks());
     /* One that owes time is heard when it has paid, which the polling of active pipes sees to. */
     if (error < 0) {
-        vine__loop_end_pipe(pipe, error, pipe->why);
+        vine__loop_end_pipe(pipe, error, pipe->why.text);
     } else if (pipe->state == VINE__SERVED_OPEN) {
         vine__loop_activate(pipe);
         vine__served_see_growth(pipe);

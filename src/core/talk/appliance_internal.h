@@ -43,12 +43,11 @@
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
 #include "core/talk/quota.h"
+#include "core/talk/why.h"
 #include "utils/assert.h"
 #include "utils/container_of.h"
 #include "utils/list.h"
 #include "utils/table.h"
-
-#define VINE__WHY_MAX 320
 
 #define VINE__APPLIANCE_MAGIC 0x4c50504145454e56ULL
 #define VINE__SERVED_MAGIC    0x4456525345454e56ULL
@@ -203,7 +202,7 @@ struct vine__served {
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
-    char why[VINE__WHY_MAX];
+    struct vine__why why;
 };
 
 /* Copies of so many bytes are no pipe's: each thread has the memory for them anyway. */
@@ -338,7 +337,7 @@ void vine__served_see_growth(struct vine__served *pipe);
 bool vine__served_grow(struct vine_appliance *appliance);
 
 /* served_named.c: the one pipe of a named segment */
-int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size);
+int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why *why);
 void vine__served_leave_named(struct vine_appliance *appliance);
 void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_ticks);
 void vine__served_answer_named(struct vine_appliance *appliance, uint64_t now_ticks);

@@ -133,7 +133,7 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
 
         vine__served_see_growth(pipe);
         if (taken < 0) {
-            vine__loop_end_pipe(pipe, taken, pipe->why);
+            vine__loop_end_pipe(pipe, taken, pipe->why.text);
         } else if (taken > 0) {
             pipe->busy_ticks = vine__clock_ticks();
             pipe->debt_ticks += vine__elapsed(now_ticks, pipe->busy_ticks);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A channel of an application: opened, met by the appliance, and messages that are no tasks. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,15 +96,14 @@ int vine__channel_meet(struct vine__channel *channel)
         .length = (uint32_t)ring_bytes,
     };
     const void *slots = NULL;
-    char why[128];
+    struct vine__why why;
 
     if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
         slot_count < channel->tasks_max || slot_count > VINE_SPSC_SLOTS_MAX ||
         extent >= VINE_TALK_EXTENTS_MAX || vine__pipe_resolve(pipe, &ring, &slots) != 0) {
-        (void)snprintf(why, sizeof why,
-                       "impossible completions of channel %u: %u slots, extent %u, offset %u",
-                       channel->index, slot_count, extent, ring.offset_units);
-        vine__pipe_break(pipe, -VINE_EPROTOCOL, true, why);
+        vine__why_say(&why, "impossible completions of channel %u: %u slots, extent %u, offset %u",
+                      channel->index, slot_count, extent, ring.offset_units);
+        vine__pipe_break(pipe, -VINE_EPROTOCOL, true, why.text);
         return -VINE_EPROTOCOL;
     }
 

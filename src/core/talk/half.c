@@ -2,7 +2,6 @@
 #include "core/talk/half.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <vine/error.h>
@@ -163,7 +162,7 @@ int vine__half_create(struct vine__half *half, const struct vine__half_options *
         error = vine_segment_publish(segment);
     if (error) {
         if (options->why)
-            (void)snprintf(options->why, options->why_size, "%s", report.why);
+            vine__why_say(options->why, "%s", report.why);
         vine_segment_unref(segment);
         return error;
     }

@@ -20,6 +20,7 @@
 #include "arch/memory/memory.h"
 #include "core/talk/quota.h"
 #include "core/talk/talk_layout.h"
+#include "core/talk/why.h"
 
 #define VINE__HALF_BYTES      (128u << 10)  /* of a new one */
 #define VINE__HALF_BYTES_MOST (16ULL << 20) /* of an application's, when it says hello */
@@ -69,8 +70,7 @@ struct vine__half_options {
     uint32_t side; /* enum vine_segment_side */
     uint64_t generation;
     uint64_t bytes_max;
-    char *why;
-    size_t why_size;
+    struct vine__why *why;
 };
 
 /* Slots of a ring for so many tasks in flight: they take three quarters of it, for who reads tells

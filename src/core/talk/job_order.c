@@ -10,7 +10,6 @@
  * step looks at more than the jobs it concerns, whatever an application makes of them.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include <vine/error.h>
 
@@ -83,9 +82,8 @@ int vine__job_submit(struct vine_call *call)
 
     if (error) {
         VINE_ASSERT(error == -EEXIST);
-        (void)snprintf(pipe->why, sizeof pipe->why,
-                       "two tasks in flight on channel %u with the operation %llu", call->channel,
-                       (unsigned long long)call->wire_operation);
+        vine__why_say(&pipe->why, "two tasks in flight on channel %u with the operation %llu",
+                      call->channel, (unsigned long long)call->wire_operation);
         return -VINE_EPROTOCOL;
     }
     call->is_listed = true;

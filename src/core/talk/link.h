@@ -30,7 +30,7 @@ struct vine__link_operations {
     /* Take what it sent, a few messages of it: adds extents to the mirror. 0; 1 if there may be
      * more; -VINE_EPEERLOST, -VINE_EPROTOCOL, the negated error of a BYE, ... with a sentence in
      * `why`. */
-    int (*receive)(struct vine__link *link, char *why, size_t why_size);
+    int (*receive)(struct vine__link *link, struct vine__why *why);
     /* Whether the peer's process has ended. */
     bool (*peer_lost)(struct vine__link *link);
     /* Say why we close; nobody waits for an answer. */
@@ -70,8 +70,7 @@ struct vine__handshake_wish {
     uint32_t tasks_max;
     uint64_t memory_max_bytes;
     uint64_t timeout_ns;
-    char *why;
-    size_t why_size;
+    struct vine__why *why;
 };
 
 /* What the appliance gives at most. */
@@ -81,8 +80,7 @@ struct vine__grant {
     uint32_t tasks_max;
     uint64_t memory_max_bytes;
     uint64_t generation;
-    char *why;
-    size_t why_size;
+    struct vine__why *why;
 };
 
 /* Application: connect to a socket and exchange halves. On success link, half, mirror and agreement

@@ -54,14 +54,14 @@ static bool peer_lost(struct vine__link *link)
     return link->side == VINE_SEGMENT_APPLIANCE && (uint32_t)presence.claims != link->epoch;
 }
 
-static int receive(struct vine__link *link, char *why, size_t why_size)
+static int receive(struct vine__link *link, struct vine__why *why)
 {
     /* B6 pairs with B5. */
     const uint32_t closed = vine__load_acquire_u32(&link->mirror->layout->board.closed.value);
 
     if (closed == 0)
         return 0;
-    (void)snprintf(why, why_size, "the other side closed the pipe");
+    vine__why_say(why, "the other side closed the pipe");
     return closed > 1000 && closed < 2000 ? -(int)closed : -VINE_ECLOSED;
 }
 
@@ -150,13 +150,13 @@ static int look_for_appliance(struct vine_segment_options *options,
     int error = vine_segment_attach(options, &named, &report);
 
     if (error) {
-        (void)snprintf(wish->why, wish->why_size, "%s", report.why);
+        vine__why_say(wish->why, "%s", report.why);
         return error == -ENOENT ? -VINE_ENOAPPLIANCE : error;
     }
     error = vine_segment_presence(named, VINE_SEGMENT_APPLIANCE, &presence);
     vine_segment_unref(named);
     if (!error && presence.state != VINE_SEGMENT_ALIVE) {
-        (void)snprintf(wish->why, wish->why_size, "no appliance lives in %s", address->text);
+        vine__why_say(wish->why, "no appliance lives in %s", address->text);
         error = -VINE_ENOAPPLIANCE;
     }
     return error;
@@ -193,7 +193,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     options.read_only = false;
     error = vine_segment_attach(&options, &link->named, &report);
     if (error) {
-        (void)snprintf(wish->why, wish->why_size, "%s", report.why);
+        vine__why_say(wish->why, "%s", report.why);
         return error == -ENOENT ? -VINE_ENOAPPLIANCE : error;
     }
     error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
@@ -206,8 +206,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     if (!error)
         error = vine__mirror_place(mirror, bases[1], sizes[1]);
     if (error) {
-        (void)snprintf(wish->why, wish->why_size, "%s holds no pipe: %s", address->text,
-                       vine_error_text(error));
+        vine__why_say(wish->why, "%s holds no pipe: %s", address->text, vine_error_text(error));
         goto fail;
     }
     link->epoch = (uint32_t)presence.claims;
@@ -221,8 +220,8 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     wake(link);
     error = wait_for_answer(link, &theirs->epoch, wish->timeout_ns);
     if (error) {
-        (void)snprintf(wish->why, wish->why_size, "the appliance in %s does not answer: %s",
-                       address->text, vine_error_text(error));
+        vine__why_say(wish->why, "the appliance in %s does not answer: %s", address->text,
+                      vine_error_text(error));
         goto fail_half;
     }
     agreement.channels_max = vine__load_relaxed_u32(&theirs->channels_max);
@@ -232,8 +231,8 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     agreement.memory_max_bytes = sizes[0] + sizes[1];
     if (agreement.channels_max == 0 || agreement.channels_max > VINE_TALK_CHANNELS_MAX ||
         agreement.tasks_max == 0 || agreement.tasks_max > VINE_SPSC_SLOTS_MAX / 2) {
-        (void)snprintf(wish->why, wish->why_size, "the appliance grants %u channels, %u tasks",
-                       agreement.channels_max, agreement.tasks_max);
+        vine__why_say(wish->why, "the appliance grants %u channels, %u tasks",
+                      agreement.channels_max, agreement.tasks_max);
         error = -VINE_EPROTOCOL;
         goto fail_half;
     }

@@ -36,8 +36,8 @@ static int announce(struct vine__link *link, uint32_t index, const struct vine__
     return vine__talk_send(link->socket_fd, &message, vine__memory_fd(extent->memory), 0);
 }
 
-static int take(struct vine__link *link, const union vine__talk_any *message, int fd, char *why,
-                size_t why_size)
+static int take(struct vine__link *link, const union vine__talk_any *message, int fd,
+                struct vine__why *why)
 {
     switch (message->head.type) {
     case VINE_TALK_WAKE:
@@ -47,23 +47,22 @@ static int take(struct vine__link *link, const union vine__talk_any *message, in
             vine__mirror_add(link->mirror, message->extent.index, fd, message->extent.size_bytes);
 
         if (error)
-            (void)snprintf(why, why_size, "extent %u of %llu bytes cannot be taken: %s",
-                           message->extent.index, (unsigned long long)message->extent.size_bytes,
-                           vine_error_text(error));
+            vine__why_say(why, "extent %u of %llu bytes cannot be taken: %s", message->extent.index,
+                          (unsigned long long)message->extent.size_bytes, vine_error_text(error));
         return error;
     }
     case VINE_TALK_BYE:
-        (void)snprintf(why, why_size, "the other side closed the pipe: %s", message->reason.text);
+        vine__why_say(why, "the other side closed the pipe: %s", message->reason.text);
         return message->reason.error > 1000 && message->reason.error < 2000
                    ? -(int)message->reason.error
                    : -VINE_ECLOSED;
     default:
-        (void)snprintf(why, why_size, "a message of type %u out of turn", message->head.type);
+        vine__why_say(why, "a message of type %u out of turn", message->head.type);
         return -VINE_EPROTOCOL;
     }
 }
 
-static int receive(struct vine__link *link, char *why, size_t why_size)
+static int receive(struct vine__link *link, struct vine__why *why)
 {
     for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
         union vine__talk_any message;
@@ -73,13 +72,13 @@ static int receive(struct vine__link *link, char *why, size_t why_size)
         /* One extent after the other. */
         if (link->mirror->growing != NULL)
             return 1;
-        error = vine__talk_receive(link->socket_fd, &message, &fd, 0, why, why_size);
+        error = vine__talk_receive(link->socket_fd, &message, &fd, 0, why);
         if (error == -EAGAIN)
             return 0;
         if (error == -VINE_EPEERLOST)
-            (void)snprintf(why, why_size, "the other side hung up");
+            vine__why_say(why, "the other side hung up");
         if (!error)
-            error = take(link, &message, fd, why, why_size);
+            error = take(link, &message, fd, why);
         if (fd >= 0)
             close(fd);
         if (error)
@@ -127,7 +126,7 @@ static int announce_extent(void *context, uint32_t index, const struct vine__hal
 }
 
 /* Know the process on the other side well enough to notice its death. */
-static int know_peer(struct vine__link *link, uint32_t *ret_uid, char *why, size_t why_size)
+static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__why *why)
 {
     struct vine__peer_credentials credentials;
     int error = vine__peer_credentials(link->socket_fd, &credentials);
@@ -140,7 +139,7 @@ static int know_peer(struct vine__link *link, uint32_t *ret_uid, char *why, size
     if (error) {
         link->pidfd = -1;
         if (error == -VINE_EPEERLOST) {
-            (void)snprintf(why, why_size, "the other side has ended already");
+            vine__why_say(why, "the other side has ended already");
             return error;
         }
         /* Without pidfds: by pid and start time; from another pid namespace by hang-up alone. */
@@ -185,7 +184,7 @@ int vine__link_connect(struct vine__link *link, const char *path,
         .pidfd = -1,
         .side = VINE_SEGMENT_APPLICATION,
     };
-    wish->why[0] = 0;
+    wish->why->text[0] = 0;
     (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
 
     int error = vine__peer_connect(path, wish->timeout_ns, &link->socket_fd);
@@ -193,14 +192,13 @@ int vine__link_connect(struct vine__link *link, const char *path,
     if (error) {
         link->socket_fd = -1;
         if (error == -ENOENT || error == -ECONNREFUSED || error == -ENOTDIR) {
-            (void)snprintf(wish->why, wish->why_size, "no appliance listens at %s", path);
+            vine__why_say(wish->why, "no appliance listens at %s", path);
             return -VINE_ENOAPPLIANCE;
         }
-        (void)snprintf(wish->why, wish->why_size, "cannot connect to %s: %s", path,
-                       vine_error_text(error));
+        vine__why_say(wish->why, "cannot connect to %s: %s", path, vine_error_text(error));
         return error;
     }
-    error = know_peer(link, &peer_uid, wish->why, wish->why_size);
+    error = know_peer(link, &peer_uid, wish->why);
     if (!error)
         error = vine__random_bytes(hello.uuid, sizeof hello.uuid);
     if (error)
@@ -213,7 +211,6 @@ int vine__link_connect(struct vine__link *link, const char *path,
         .generation = 1,
         .bytes_max = VINE__HALF_BYTES,
         .why = wish->why,
-        .why_size = wish->why_size,
     };
 
     error = vine__half_create(half, &half_options);
@@ -225,28 +222,24 @@ int vine__link_connect(struct vine__link *link, const char *path,
         vine__talk_send(link->socket_fd, &hello, vine_segment_fd(half->segment), wish->timeout_ns);
     /* Who hung up before it was greeted may have said why. */
     if (!error || error == -VINE_EPEERLOST)
-        error = vine__talk_receive(link->socket_fd, &answer, &fd, wish->timeout_ns, wish->why,
-                                   wish->why_size);
+        error = vine__talk_receive(link->socket_fd, &answer, &fd, wish->timeout_ns, wish->why);
     if (error) {
         if (error == -EAGAIN) {
-            (void)snprintf(wish->why, wish->why_size,
-                           "an appliance listens at %s but does not answer", path);
+            vine__why_say(wish->why, "an appliance listens at %s but does not answer", path);
             error = -ETIMEDOUT;
         } else if (error == -VINE_EPEERLOST) {
-            (void)snprintf(wish->why, wish->why_size, "the appliance at %s hung up", path);
+            vine__why_say(wish->why, "the appliance at %s hung up", path);
         }
         goto fail_half;
     }
     if (answer.head.type == VINE_TALK_REFUSE) {
-        (void)snprintf(wish->why, wish->why_size, "the appliance refused the pipe: %s",
-                       answer.reason.text);
+        vine__why_say(wish->why, "the appliance refused the pipe: %s", answer.reason.text);
         error = answer.reason.error > 1000 && answer.reason.error < 2000 ? -(int)answer.reason.error
                                                                          : -VINE_EPROTOCOL;
         goto fail_half;
     }
     if (answer.head.type != VINE_TALK_WELCOME) {
-        (void)snprintf(wish->why, wish->why_size, "message %u instead of a welcome",
-                       answer.head.type);
+        vine__why_say(wish->why, "message %u instead of a welcome", answer.head.type);
         error = -VINE_EPROTOCOL;
         goto fail_half;
     }
@@ -254,23 +247,23 @@ int vine__link_connect(struct vine__link *link, const char *path,
     const struct vine_talk_welcome *welcome = &answer.welcome;
 
     if (welcome->minor > VINE_TALK_MINOR) {
-        (void)snprintf(wish->why, wish->why_size, "the appliance speaks version %u.%u, we %u.%u",
-                       welcome->major, welcome->minor, VINE_TALK_MAJOR, VINE_TALK_MINOR);
+        vine__why_say(wish->why, "the appliance speaks version %u.%u, we %u.%u", welcome->major,
+                      welcome->minor, VINE_TALK_MAJOR, VINE_TALK_MINOR);
         error = -VINE_EVERSION;
         goto fail_half;
     }
     if (welcome->channels_max == 0 || welcome->channels_max > VINE_TALK_CHANNELS_MAX ||
         welcome->tasks_max == 0 || welcome->tasks_max > VINE_SPSC_SLOTS_MAX / 2 ||
         welcome->memory_max_bytes < 2 * VINE__HALF_BYTES) {
-        (void)snprintf(wish->why, wish->why_size,
-                       "the appliance grants the impossible: %u channels, %u tasks, %llu bytes",
-                       welcome->channels_max, welcome->tasks_max,
-                       (unsigned long long)welcome->memory_max_bytes);
+        vine__why_say(wish->why,
+                      "the appliance grants the impossible: %u channels, %u tasks, %llu bytes",
+                      welcome->channels_max, welcome->tasks_max,
+                      (unsigned long long)welcome->memory_max_bytes);
         error = -VINE_EPROTOCOL;
         goto fail_half;
     }
     error = vine__mirror_open(mirror, fd, welcome->half_bytes, hello.uuid,
-                              welcome->memory_max_bytes, wish->why, wish->why_size);
+                              welcome->memory_max_bytes, wish->why);
     if (error)
         goto fail_half;
     close(fd);
@@ -309,9 +302,9 @@ static int open_half(struct vine__mirror *mirror, int fd, const struct vine_talk
                      const struct vine__agreement *agreement, const struct vine__grant *grant)
 {
     const uint64_t bytes_max = agreement->memory_max_bytes - VINE__HALF_BYTES;
-    const int error = vine__mirror_open(mirror, fd, hello->half_bytes, hello->uuid,
-                                        vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST), grant->why,
-                                        grant->why_size);
+    const int error =
+        vine__mirror_open(mirror, fd, hello->half_bytes, hello->uuid,
+                          vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST), grant->why);
 
     if (!error)
         mirror->bytes_max = bytes_max;
@@ -342,9 +335,9 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
         .side = VINE_SEGMENT_APPLIANCE,
     };
     memset(half, 0, sizeof *half);
-    grant->why[0] = 0;
+    grant->why->text[0] = 0;
 
-    int error = know_peer(link, &agreement.peer_uid, grant->why, grant->why_size);
+    int error = know_peer(link, &agreement.peer_uid, grant->why);
 
     if (!error)
         error = open_half(mirror, half_fd, hello, &agreement, grant);
@@ -359,7 +352,6 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
         .generation = grant->generation,
         .bytes_max = agreement.memory_max_bytes - mirror->size_bytes,
         .why = grant->why,
-        .why_size = grant->why_size,
     };
 
     error = vine__half_create(half, &half_options);
@@ -391,9 +383,9 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
     return 0;
 
 fail:
-    if (grant->why[0] == 0)
-        (void)snprintf(grant->why, grant->why_size, "%s", vine_error_text(error));
-    vine__talk_send_reason(socket_fd, VINE_TALK_REFUSE, error, grant->why);
+    if (grant->why->text[0] == 0)
+        vine__why_say(grant->why, "%s", vine_error_text(error));
+    vine__talk_send_reason(socket_fd, VINE_TALK_REFUSE, error, grant->why->text);
     vine__half_close(half);
     if (has_mirror)
         vine__mirror_close(mirror);

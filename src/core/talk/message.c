@@ -36,7 +36,7 @@ void vine__talk_tame(char *text, size_t size)
 }
 
 int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *ret_fd,
-                       uint64_t timeout_ns, char *why, size_t why_size)
+                       uint64_t timeout_ns, struct vine__why *why)
 {
     union vine__talk_any any;
     struct vine__peer_message message = {
@@ -51,40 +51,39 @@ int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *re
 
     if (error) {
         if (error == -VINE_EPROTOCOL)
-            (void)snprintf(why, why_size, "a message too long or with too many descriptors");
+            vine__why_say(why, "a message too long or with too many descriptors");
         return error;
     }
     error = -VINE_EPROTOCOL;
     if (message.size_bytes < sizeof any.head || any.head.magic != VINE_TALK_MAGIC) {
-        (void)snprintf(why, why_size, "a message of %zu bytes that is none of Vine's",
-                       message.size_bytes);
+        vine__why_say(why, "a message of %zu bytes that is none of Vine's", message.size_bytes);
         goto fail;
     }
 
     const uint16_t type = any.head.type;
 
     if (type >= sizeof shapes / sizeof shapes[0] || shapes[type].size_bytes == 0) {
-        (void)snprintf(why, why_size, "a message of the unknown type %u", type);
+        vine__why_say(why, "a message of the unknown type %u", type);
         goto fail;
     }
     /* Another major version may change everything but the place where it says so. */
     if ((type == VINE_TALK_HELLO || type == VINE_TALK_WELCOME) &&
         message.size_bytes >= offsetof(struct vine_talk_hello, channels_max) &&
         any.hello.major != VINE_TALK_MAJOR) {
-        (void)snprintf(why, why_size, "version %u.%u is spoken here, not %u.%u", VINE_TALK_MAJOR,
-                       VINE_TALK_MINOR, any.hello.major, any.hello.minor);
+        vine__why_say(why, "version %u.%u is spoken here, not %u.%u", VINE_TALK_MAJOR,
+                      VINE_TALK_MINOR, any.hello.major, any.hello.minor);
         error = -VINE_EVERSION;
         goto fail;
     }
     /* A later minor version may say more than we understand, never less. */
     if (any.head.size_bytes != message.size_bytes || message.size_bytes < shapes[type].size_bytes) {
-        (void)snprintf(why, why_size, "a message of type %u with %zu bytes instead of %u", type,
-                       message.size_bytes, shapes[type].size_bytes);
+        vine__why_say(why, "a message of type %u with %zu bytes instead of %u", type,
+                      message.size_bytes, shapes[type].size_bytes);
         goto fail;
     }
     if (message.fd_count != shapes[type].fd_count) {
-        (void)snprintf(why, why_size, "a message of type %u with %u descriptors instead of %u",
-                       type, message.fd_count, shapes[type].fd_count);
+        vine__why_say(why, "a message of type %u with %u descriptors instead of %u", type,
+                      message.fd_count, shapes[type].fd_count);
         goto fail;
     }
     if (type == VINE_TALK_REFUSE || type == VINE_TALK_BYE)

@@ -14,6 +14,7 @@
 
 #include "arch/peer/peer.h"
 #include "core/talk/talk_protocol.h"
+#include "core/talk/why.h"
 
 union vine__talk_any {
     struct vine_talk_head head;
@@ -38,8 +39,7 @@ VINE_MUST_CHECK int vine__talk_send(int socket_fd, const void *message, int fd,
  * -VINE_EPROTOCOL  not a message of ours, -VINE_EVERSION one of another major version; with a
  * sentence in `why`. */
 VINE_MUST_CHECK int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message,
-                                       int *ret_fd, uint64_t timeout_ns, char *why,
-                                       size_t why_size);
+                                       int *ret_fd, uint64_t timeout_ns, struct vine__why *why);
 
 /* Say why we end it, if the socket takes it at once. */
 void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char *text);

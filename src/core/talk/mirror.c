@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,7 +33,7 @@ int vine__mirror_place(struct vine__mirror *mirror, const void *memory, uint64_t
 }
 
 int vine__mirror_open(struct vine__mirror *mirror, int fd, uint64_t claimed_bytes,
-                      const uint8_t uuid[16], uint64_t bytes_max, char *why, size_t why_size)
+                      const uint8_t uuid[16], uint64_t bytes_max, struct vine__why *why)
 {
     struct vine_segment_options options;
     struct vine_segment_report report;
@@ -52,25 +51,25 @@ int vine__mirror_open(struct vine__mirror *mirror, int fd, uint64_t claimed_byte
     int error = vine_segment_from_fd(fd, &options, &segment, &report);
 
     if (error) {
-        (void)snprintf(why, why_size, "%s", report.why);
+        vine__why_say(why, "%s", report.why);
         return error;
     }
     vine_segment_facts(segment, &facts);
     if (memcmp(facts.identity, uuid, sizeof facts.identity) != 0) {
-        (void)snprintf(why, why_size, "the half belongs to another pipe than the message says");
+        vine__why_say(why, "the half belongs to another pipe than the message says");
         error = -VINE_EPROTOCOL;
         goto fail;
     }
     if (vine_segment_find(segment, VINE_SEGMENT_KIND_APPLICATION_HALF, &region, &region_bytes) &&
         vine_segment_find(segment, VINE_SEGMENT_KIND_APPLIANCE_HALF, &region, &region_bytes)) {
-        (void)snprintf(why, why_size, "the segment holds no half of a pipe");
+        vine__why_say(why, "the segment holds no half of a pipe");
         error = -VINE_EPROTOCOL;
         goto fail;
     }
     error = vine__mirror_place(mirror, region, region_bytes);
     if (error) {
-        (void)snprintf(why, why_size, "a half of %llu bytes has no room for its board",
-                       (unsigned long long)region_bytes);
+        vine__why_say(why, "a half of %llu bytes has no room for its board",
+                      (unsigned long long)region_bytes);
         goto fail;
     }
     mirror->segment = segment;

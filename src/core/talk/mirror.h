@@ -19,6 +19,7 @@
 #include "arch/memory/memory.h"
 #include "core/talk/quota.h"
 #include "core/talk/talk_layout.h"
+#include "core/talk/why.h"
 
 struct vine__mirror_extent {
     const unsigned char *base; /* NULL: not mapped, or not yet */
@@ -44,8 +45,8 @@ struct vine__mirror {
 /* Map the half behind `fd`, which stays the caller's. `uuid` is what its header has to say.
  * Returns 0 or a negative code with a sentence in `why`. */
 VINE_MUST_CHECK int vine__mirror_open(struct vine__mirror *mirror, int fd, uint64_t claimed_bytes,
-                                      const uint8_t uuid[16], uint64_t bytes_max, char *why,
-                                      size_t why_size);
+                                      const uint8_t uuid[16], uint64_t bytes_max,
+                                      struct vine__why *why);
 
 /* The same for a part of a named segment. */
 VINE_MUST_CHECK int vine__mirror_place(struct vine__mirror *mirror, const void *memory,

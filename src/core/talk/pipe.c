@@ -19,7 +19,6 @@
 #define CONNECT_TIMEOUT_NS (5 * VINE_NS_PER_SECOND)
 #define CALL_TIMEOUT_NS    (60 * VINE_NS_PER_SECOND)
 #define LOOK_NS            100000000 /* how often somebody sees whether the appliance lives */
-#define WHY_MAX            320
 
 static void write_log(const struct vine_pipe *pipe, enum vine_log_level level, const char *format,
                       ...) VINE_PRINTF(3, 4);
@@ -90,7 +89,7 @@ static struct vine_pipe *make_pipe(const struct vine_pipe_options *options)
 }
 
 static int reach(struct vine_pipe *pipe, const char *text, const struct vine_pipe_options *options,
-                 char *why, size_t why_size)
+                 struct vine__why *why)
 {
     struct vine__address address;
     const struct vine__handshake_wish wish = {
@@ -100,9 +99,8 @@ static int reach(struct vine_pipe *pipe, const char *text, const struct vine_pip
         .memory_max_bytes = options->memory_max_bytes,
         .timeout_ns = options->connect_timeout_ns,
         .why = why,
-        .why_size = why_size,
     };
-    const int error = vine__address_resolve(text, false, &address, why, why_size);
+    const int error = vine__address_resolve(text, false, &address, why);
 
     if (error)
         return error;
@@ -134,7 +132,7 @@ int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
                    struct vine_pipe **ret_pipe)
 {
     struct vine_pipe_options own;
-    char why[WHY_MAX] = "";
+    struct vine__why why = {""};
     int error = take_options(options, &own);
 
     if (error)
@@ -146,11 +144,11 @@ int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
         return -ENOMEM;
     error = vine__fork_guard_init(&pipe->generation);
     if (!error)
-        error = reach(pipe, address, &own, why, sizeof why);
+        error = reach(pipe, address, &own, &why);
     if (error) {
         write_log(pipe, VINE_LOG_ERROR, "cannot open a pipe to %s: %s",
                   address != NULL ? address : "the default appliance",
-                  why[0] != 0 ? why : vine_error_text(error));
+                  why.text[0] != 0 ? why.text : vine_error_text(error));
         pipe->generation = 0;
         vine_pipe_close(pipe);
         return error;
@@ -231,7 +229,7 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
 
 int vine__pipe_look(struct vine_pipe *pipe)
 {
-    char why[WHY_MAX] = "";
+    struct vine__why why = {""};
     int error = vine__pipe_check(pipe);
 
     if (error)
@@ -239,13 +237,13 @@ int vine__pipe_look(struct vine_pipe *pipe)
 
     /* Before the link: an appliance says on its board why, and then hangs up. */
     pthread_mutex_lock(&pipe->link_lock);
-    error = pipe->link.operations->receive(&pipe->link, why, sizeof why);
+    error = pipe->link.operations->receive(&pipe->link, &why);
     vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
     pthread_mutex_unlock(&pipe->link_lock);
     vine__store_relaxed_u64(&pipe->looked_ticks, vine__clock_ticks());
     if (error >= 0 && pipe->link.operations->peer_lost(&pipe->link)) {
         error = -VINE_EPEERLOST;
-        (void)snprintf(why, sizeof why, "its process has ended");
+        vine__why_say(&why, "its process has ended");
     }
 
     /* B6 pairs with B5. */
@@ -253,11 +251,11 @@ int vine__pipe_look(struct vine_pipe *pipe)
 
     if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
         error = closed > 1000 && closed <= VINE_EOVERFLOW ? -(int)closed : -VINE_ECLOSED;
-        (void)snprintf(why, sizeof why, "the appliance has closed it");
+        vine__why_say(&why, "the appliance has closed it");
     }
     if (error < 0) {
         /* What the link brought and we cannot take is the appliance's fault, and it is told. */
-        vine__pipe_break(pipe, error, error == -VINE_EPROTOCOL && closed == 0, why);
+        vine__pipe_break(pipe, error, error == -VINE_EPROTOCOL && closed == 0, why.text);
         return vine__pipe_check(pipe);
     }
     return 0;

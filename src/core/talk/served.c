@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A pipe's life on the appliance's side: opened, its channels opened, ended for a reason. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,8 +112,8 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
 
     if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
         slot_count > vine__ring_slots(pipe->agreement.tasks_max)) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u with %u slots for %u tasks", index,
-                       slot_count, pipe->agreement.tasks_max);
+        vine__why_say(&pipe->why, "channel %u with %u slots for %u tasks", index, slot_count,
+                      pipe->agreement.tasks_max);
         return -VINE_EPROTOCOL;
     }
 
@@ -127,14 +126,12 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     int error;
 
     if (extent >= VINE_TALK_EXTENTS_MAX) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "channel %u's ring in extent %u", index,
-                       extent);
+        vine__why_say(&pipe->why, "channel %u's ring in extent %u", index, extent);
         return -VINE_EPROTOCOL;
     }
     error = vine__served_resolve(pipe, &ring, &slots);
     if (error > 0)
-        (void)snprintf(pipe->why, sizeof pipe->why, "no memory is left for channel %u's ring",
-                       index);
+        vine__why_say(&pipe->why, "no memory is left for channel %u's ring", index);
     if (error)
         return error > 0 ? -error : error;
 
@@ -157,8 +154,8 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
                                         &ours->consumed.value);
     if (error) {
         if (error != VINE__HELD)
-            (void)snprintf(pipe->why, sizeof pipe->why, "channel %u cannot be opened: %s", index,
-                           vine_error_text(error));
+            vine__why_say(&pipe->why, "channel %u cannot be opened: %s", index,
+                          vine_error_text(error));
         if (channel != NULL)
             free(channel->lanes);
         free(channel);
@@ -190,8 +187,8 @@ int vine__served_open_channels(struct vine__served *pipe)
     const uint32_t count = vine__load_acquire_u32(&pipe->mirror.layout->board.channels.value);
 
     if (count < pipe->channel_count || count > pipe->agreement.channels_max) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "%u channels, after %u, of at most %u", count,
-                       pipe->channel_count, pipe->agreement.channels_max);
+        vine__why_say(&pipe->why, "%u channels, after %u, of at most %u", count,
+                      pipe->channel_count, pipe->agreement.channels_max);
         return -VINE_EPROTOCOL;
     }
     while (pipe->channel_count < count) {

@@ -7,7 +7,6 @@
  * with the reason in pipe->why).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +23,7 @@
 
 static int broken(struct vine__served *pipe, const char *what, unsigned long long value)
 {
-    (void)snprintf(pipe->why, sizeof pipe->why, "%s (%llu)", what, value);
+    vine__why_say(&pipe->why, "%s (%llu)", what, value);
     return -VINE_EPROTOCOL;
 }
 
@@ -37,7 +36,7 @@ int vine__served_resolve(struct vine__served *pipe, const struct vine_token *tok
         vine__mirror_find(mirror, token->extent, token->offset_units, token->length, ret_memory);
 
     if (error == -EAGAIN) {
-        error = pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+        error = pipe->link_to.operations->receive(&pipe->link_to, &pipe->why);
         if (error < 0)
             return error;
         is_more = error > 0;

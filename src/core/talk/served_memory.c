@@ -8,7 +8,6 @@
  * descriptor of an extent, and for that the kernel has no steps (60 ns a page).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <vine/error.h>
@@ -46,9 +45,9 @@ bool vine__served_grow(struct vine_appliance *appliance)
     if (pipe->mirror.growing != NULL) {
         error = vine__mirror_grow_step(&pipe->mirror, STEP_BYTES);
         if (error < 0) {
-            (void)snprintf(pipe->why, sizeof pipe->why, "extent %u cannot be taken: %s",
-                           pipe->mirror.growing_index, vine_error_text(error));
-            vine__loop_end_pipe(pipe, error, pipe->why);
+            vine__why_say(&pipe->why, "extent %u cannot be taken: %s", pipe->mirror.growing_index,
+                          vine_error_text(error));
+            vine__loop_end_pipe(pipe, error, pipe->why.text);
             return true;
         }
     } else if (pipe->half.growing != NULL) {

@@ -28,7 +28,7 @@ static const struct vine_half_layout *application_half(const struct vine_applian
 }
 
 /* Which device it is to be, and how large: its memory is there already. */
-static int choose_device(struct vine__address *address, char *why, size_t why_size)
+static int choose_device(struct vine__address *address, struct vine__why *why)
 {
     struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
     struct vine__memory *memory = NULL;
@@ -40,8 +40,8 @@ static int choose_device(struct vine__address *address, char *why, size_t why_si
     options.size_bytes = address->segment_bytes;
     options.offset_bytes = address->offset_bytes;
     options.exclusive = true;
-    options.why = why;
-    options.why_size = why_size;
+    options.why = why->text;
+    options.why_size = sizeof why->text;
 
     const int error = vine__memory_open(&options, &memory);
 
@@ -55,12 +55,12 @@ static int choose_device(struct vine__address *address, char *why, size_t why_si
     return 0;
 }
 
-int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_t why_size)
+int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why *why)
 {
     struct vine_segment_options options;
     struct vine_segment_report report;
     int error = appliance->address.backend == VINE_SEGMENT_IVSHMEM
-                    ? choose_device(&appliance->address, why, why_size)
+                    ? choose_device(&appliance->address, why)
                     : 0;
 
     if (error)
@@ -84,9 +84,9 @@ int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_
     options.regions[1].kind = VINE_SEGMENT_KIND_APPLIANCE_HALF;
     options.regions[1].size_bytes = half_bytes;
     if (half_bytes < VINE__HALF_BYTES) {
-        (void)snprintf(why, why_size, "%s: a named segment needs at least %u bytes, and has %llu",
-                       appliance->address.text, 2 * VINE__HALF_BYTES + VINE_SEGMENT_HEADER_BYTES,
-                       (unsigned long long)bytes);
+        vine__why_say(why, "%s: a named segment needs at least %u bytes, and has %llu",
+                      appliance->address.text, 2 * VINE__HALF_BYTES + VINE_SEGMENT_HEADER_BYTES,
+                      (unsigned long long)bytes);
         return -EINVAL;
     }
 
@@ -94,7 +94,7 @@ int vine__served_listen_named(struct vine_appliance *appliance, char *why, size_
     if (!error)
         error = vine_segment_publish(appliance->named);
     if (error)
-        (void)snprintf(why, why_size, "%s", report.why);
+        vine__why_say(why, "%s", report.why);
     return error == -EBUSY ? -EADDRINUSE : error;
 }
 
@@ -118,14 +118,13 @@ void vine__served_leave_named(struct vine_appliance *appliance)
 
 static void open_pipe(struct vine_appliance *appliance)
 {
-    char why[VINE__WHY_MAX] = "";
+    struct vine__why why = {""};
     const struct vine__grant grant = {
         .name = appliance->name,
         .channels_max = appliance->options.channels_max,
         .tasks_max = appliance->options.tasks_max,
         .generation = appliance->generation,
-        .why = why,
-        .why_size = sizeof why,
+        .why = &why,
     };
     struct vine__served *pipe = vine__served_create(appliance);
 
@@ -158,8 +157,7 @@ static void open_pipe(struct vine_appliance *appliance)
 static int look_at(struct vine__served *pipe, uint64_t now_ticks)
 {
     const uint32_t epoch = vine__load_relaxed_u32(&pipe->mirror.layout->board.epoch);
-    const int error =
-        pipe->link_to.operations->receive(&pipe->link_to, pipe->why, sizeof pipe->why);
+    const int error = pipe->link_to.operations->receive(&pipe->link_to, &pipe->why);
 
     if (error)
         return error;
@@ -169,7 +167,7 @@ static int look_at(struct vine__served *pipe, uint64_t now_ticks)
     pipe->looked_ticks = now_ticks;
     if (!pipe->link_to.operations->peer_lost(&pipe->link_to))
         return 0;
-    (void)snprintf(pipe->why, sizeof pipe->why, "its process has ended");
+    vine__why_say(&pipe->why, "its process has ended");
     return -VINE_EPEERLOST;
 }
 
@@ -179,7 +177,7 @@ void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_tick
     const int error = pipe != NULL ? look_at(pipe, now_ticks) : 0;
 
     if (error)
-        vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, pipe->why);
+        vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, pipe->why.text);
     vine__served_reap(appliance);
     /* Jobs of the last one write into the memory that the next one gets: it waits for their end. */
     if (appliance->pipe_count == 0 && !appliance->is_draining)

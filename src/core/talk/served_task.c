@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the submission ring to the completion ring, on the loop. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -343,9 +342,9 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     int error = 0;
 
     if (VINE__HOSTILE(channel->in_flight >= pipe->agreement.tasks_max)) {
-        (void)snprintf(pipe->why, sizeof pipe->why,
-                       "more tasks in flight on channel %u than the %u that were granted",
-                       channel_index, pipe->agreement.tasks_max);
+        vine__why_say(&pipe->why,
+                      "more tasks in flight on channel %u than the %u that were granted",
+                      channel_index, pipe->agreement.tasks_max);
         return -VINE_EPROTOCOL;
     }
     call = take_call(pipe);
@@ -413,8 +412,7 @@ static int take_release(struct vine__served *pipe, const struct vine_wire_submis
     const uint32_t count = VINE_WIRE_SHAPE_TOKENS(submission->shape);
 
     if (VINE__HOSTILE(count == 0 || count == VINE_WIRE_DESCRIPTOR)) {
-        (void)snprintf(pipe->why, sizeof pipe->why, "a release message of shape %u",
-                       submission->shape);
+        vine__why_say(&pipe->why, "a release message of shape %u", submission->shape);
         return -VINE_EPROTOCOL;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -424,9 +422,9 @@ static int take_release(struct vine__served *pipe, const struct vine_wire_submis
                sizeof token);
         token.type &= VINE_WIRE_TYPE_MASK;
         if (vine_box_free(pipe->half.book, &token) != 0) {
-            (void)snprintf(pipe->why, sizeof pipe->why,
-                           "a release of what is no result: extent %u, offset %u, generation %u",
-                           token.extent, token.offset_units, token.generation);
+            vine__why_say(&pipe->why,
+                          "a release of what is no result: extent %u, offset %u, generation %u",
+                          token.extent, token.offset_units, token.generation);
             return -VINE_ETOKEN;
         }
     }
@@ -453,8 +451,7 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
         pipe->seen_ticks = vine__clock_ticks(); /* what procedures do at an end may take long */
         return 0;
     default:
-        (void)snprintf(pipe->why, sizeof pipe->why, "a submission of the unknown kind %u",
-                       submission->kind);
+        vine__why_say(&pipe->why, "a submission of the unknown kind %u", submission->kind);
         return -VINE_EPROTOCOL;
     }
 }
@@ -466,8 +463,7 @@ int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel
     const int room = vine__spsc_reserve(&channel->completions, owed);
 
     if (room < 0) {
-        (void)snprintf(pipe->why, sizeof pipe->why,
-                       "an impossible position of the completions' consumer");
+        vine__why_say(&pipe->why, "an impossible position of the completions' consumer");
         return room;
     }
     return room == (int)owed && pipe->jobs_taken < pipe->jobs.count_max;
@@ -487,8 +483,8 @@ static int next_submission(struct vine__served *pipe, uint32_t index,
     const int error = vine__spsc_pop(&channel->submissions, ret_submission);
 
     if (VINE__UNLIKELY(error == -VINE_ECORRUPT))
-        (void)snprintf(pipe->why, sizeof pipe->why,
-                       "an impossible sequence number in the submissions of channel %u", index);
+        vine__why_say(&pipe->why, "an impossible sequence number in the submissions of channel %u",
+                      index);
     return error;
 }
 

@@ -259,7 +259,7 @@ static void more_tasks_in_flight_than_granted_break_the_pipe(void **state)
     for (int i = 0; i < 16; i++)
         (void)turn();
     assert_int_equal(raw_wait_closed(&greedy), VINE_EPROTOCOL);
-    assert_non_null(strstr(greedy.why, "granted"));
+    assert_non_null(strstr(greedy.why.text, "granted"));
     assert_int_equal(stepped_stats(&stepped).pipes_open, 1);
     stop();
 }

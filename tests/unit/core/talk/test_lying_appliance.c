@@ -25,7 +25,7 @@ static struct {
     struct vine_spsc_consumer submissions;
     struct vine_spsc_producer completions;
     struct vine_slot *slots;
-    char why[256];
+    struct vine__why why;
     const void *answer; /* to the next question */
     size_t answer_size;
     struct vine_pipe *pipe; /* the honest application's */
@@ -48,15 +48,14 @@ static void *shake_hands(void *unused)
         .tasks_max = 192,
         .memory_max_bytes = 16u << 20,
         .generation = 1,
-        .why = liar.why,
-        .why_size = sizeof liar.why,
+        .why = &liar.why,
     };
     union vine__talk_any message;
     int socket_fd = -1;
     int half_fd = -1;
 
     if (vine__peer_accept(liar.listener.fd, LIMIT, &socket_fd) != 0 ||
-        vine__talk_receive(socket_fd, &message, &half_fd, LIMIT, liar.why, sizeof liar.why) != 0 ||
+        vine__talk_receive(socket_fd, &message, &half_fd, LIMIT, &liar.why) != 0 ||
         vine__link_welcome(&liar.link, socket_fd, &message.hello, half_fd, &grant, &liar.half,
                            &liar.mirror, &liar.agreement) != 0)
         abort();
