@@ -101,7 +101,7 @@ struct vine_segment_options {
     bool populate;   /* touch all pages now */
     bool huge_pages; /* create: reserved ones or fail; from_fd: take them */
     bool write_combining; /* ivshmem: where the device offers it: see vine_segment_needs_fence() */
-    bool exclusive;       /* ivshmem: no other process of this machine may map the device so */
+    bool exclusive;       /* ivshmem: nobody else of this machine may map the device so */
     const char *sysfs_root; /* ivshmem; NULL is /sys */
     uint32_t region_count;  /* create: they follow the header in this order */
     struct vine_segment_region regions[VINE_SEGMENT_REGIONS_MAX];

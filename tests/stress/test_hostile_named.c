@@ -409,6 +409,7 @@ int main(void)
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_file),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_pci),
         NAMED(a_child_that_keeps_the_segment_keeps_nobody_out, setup_file),
+        NAMED(a_child_that_keeps_the_segment_keeps_nobody_out, setup_pci),
         NAMED(holes_in_both_halves_crash_nobody, setup_file),
     };
 

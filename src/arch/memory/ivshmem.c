@@ -199,10 +199,50 @@ static int open_bar(struct vine__memory *memory, const struct device *device,
     return 0;
 }
 
+/* Both kinds of lock can be had for reading alone, as these files are opened: who has one looks
+ * whether somebody else has one, too. */
+static int take_alone(int fd, int take, int look, off_t byte)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+
+    if (fcntl(fd, take, &lock) != 0)
+        return -errno;
+    lock.l_type = F_WRLCK;
+    if (fcntl(fd, look, &lock) != 0)
+        return -errno;
+    if (lock.l_type == F_UNLCK)
+        return 0;
+    lock = (struct flock){.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    (void)fcntl(fd, take, &lock);
+    return -EBUSY;
+}
+
+/* A guest's share of a link belongs to one process, and there to one handle. It takes two locks:
+ *   of the open `resource`, at the byte of the process's number: other handles of the process are
+ *      refused. Children of fork share it, and keep nobody out whose number is another;
+ *   of the folder, the process's: it ends with it, however it ends, and no child has it. It would
+ *      end, too, if the process closed any other descriptor of the folder, and so nobody opens it
+ *      but who has the first lock.
+ * Two who come at once would see each other and both leave: flock lets in one at a time. */
+static int lock_device(struct vine__memory *memory, const struct device *device)
+{
+    if (flock(memory->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+
+    int error = take_alone(memory->lock_fd, F_OFD_SETLK, F_OFD_GETLK, getpid());
+    if (error == 0) {
+        memory->folder_fd = open(device->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        error = memory->folder_fd < 0 ? -errno : take_alone(memory->folder_fd, F_SETLK, F_GETLK, 0);
+    }
+    (void)flock(memory->lock_fd, LOCK_UN);
+    return error;
+}
+
 static int open_device(struct vine__memory *memory, const struct device *device,
                        const struct vine__memory_options *options)
 {
     uint64_t bar_bytes = 0;
+    int error = 0;
     struct stat status;
 
     (void)snprintf(memory->label, sizeof(memory->label), "pci:%s", device->bdf);
@@ -216,12 +256,13 @@ static int open_device(struct vine__memory *memory, const struct device *device,
         return vine__memory_refuse(options, lock_fd, "device %s has no resource table",
                                    device->bdf);
     memory->lock_fd = lock_fd;
-    /* A guest's share of a link belongs to one process; the lock ends with it, however it ends. */
-    if (options->exclusive && flock(lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return vine__memory_refuse(options, errno == EWOULDBLOCK ? -EBUSY : -errno,
-                                   "device %s is used by another process", device->bdf);
+    if (options->exclusive)
+        error = lock_device(memory, device);
+    if (error != 0)
+        return vine__memory_refuse(options, error, "device %s is used already, or has no locks: %s",
+                                   device->bdf, vine_error_text(error));
 
-    int error = enable(device, options);
+    error = enable(device, options);
     if (error == 0)
         error = read_bar_size(lock_fd, device, options, &bar_bytes);
     if (error == 0)
@@ -247,14 +288,28 @@ static int open_device(struct vine__memory *memory, const struct device *device,
     return 0;
 }
 
+void vine__memory_unlock_device(struct vine__memory *memory)
+{
+    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+    if (memory->folder_fd >= 0)
+        (void)close(memory->folder_fd);
+    if (memory->lock_fd >= 0) {
+        /* A child of fork shares this lock: it must not end it, nor keep it by being alive. */
+        if (memory->pid == (uint64_t)getpid())
+            (void)fcntl(memory->lock_fd, F_OFD_SETLK, &all);
+        (void)close(memory->lock_fd);
+    }
+    memory->lock_fd = -1;
+    memory->folder_fd = -1;
+}
+
 static void close_device(struct vine__memory *memory)
 {
     if (memory->fd >= 0)
         (void)close(memory->fd);
-    if (memory->lock_fd >= 0)
-        (void)close(memory->lock_fd);
     memory->fd = -1;
-    memory->lock_fd = -1;
+    vine__memory_unlock_device(memory);
 }
 
 static int only_addresses(const struct dirent *entry)

@@ -179,12 +179,7 @@ void vine__memory_unref(struct vine__memory *memory)
         VINE_ASSERT(munmap(memory->reserved, (size_t)memory->reserved_bytes) == 0);
     if (memory->fd >= 0)
         (void)close(memory->fd);
-    if (memory->lock_fd >= 0) {
-        /* A child of fork shares the lock: it must not end it, nor keep it by being alive. */
-        if (memory->pid == (uint64_t)getpid())
-            (void)flock(memory->lock_fd, LOCK_UN);
-        (void)close(memory->lock_fd);
-    }
+    vine__memory_unlock_device(memory);
     memory->magic = MEMORY_MAGIC_DEAD;
     free(memory);
 }
@@ -324,6 +319,7 @@ static struct vine__memory *handle_create(enum vine__memory_backend backend)
     memory->fence = VINE__MEMORY_FENCE_NONE;
     memory->fd = -1;
     memory->lock_fd = -1;
+    memory->folder_fd = -1;
     memory->pid = (uint64_t)getpid();
     return memory;
 }

@@ -69,7 +69,7 @@ struct vine__memory_options {
     bool truncate;   /* create, posix and file: drop what is there, end the file with our range */
     bool populate;   /* touch every page now; a memfd always is, for its reader checks for holes */
     bool huge_pages; /* memfd and anonymous: from the reserved pool, all of them now, or fail */
-    bool exclusive;  /* ivshmem: -EBUSY if another process of this machine maps it exclusively */
+    bool exclusive;  /* ivshmem: -EBUSY if somebody else of this machine maps it exclusively */
     bool write_combining; /* ivshmem: map it so where the device offers that; who publishes in it
                            * sets vine__memory_publish_fence() before */
     /* memfd and from_fd: leave the allocation, or the search for holes, to vine__memory_step. Not

@@ -26,7 +26,8 @@ struct vine__memory {
     uint64_t page_bytes;
     uint64_t pid; /* the process that mapped it: a child must not unmap */
     int fd;       /* -1: none */
-    int lock_fd;  /* ivshmem: holds the lock of the device; -1: none */
+    int lock_fd;  /* ivshmem: hold the locks of the device; -1: none */
+    int folder_fd;
     bool is_writable;
     bool is_in_steps;     /* not all there yet: see vine__memory_step */
     uint64_t ready_bytes; /* that the steps have come to */
@@ -75,6 +76,9 @@ int vine__memory_memfd_seal(struct vine__memory *memory);
 
 /* The size of the file's pages if they are huge ones, else 0. */
 uint64_t vine__memory_huge_page_size(int fd);
+
+/* Give the locks of a device back, if there are any. */
+void vine__memory_unlock_device(struct vine__memory *memory);
 
 /* Sequence shared by posix and file: `memory->fd` and `memory->label` are set. */
 int vine__memory_check_owner(struct vine__memory *memory,

@@ -262,6 +262,78 @@ static void a_forked_child_neither_ends_the_lock_of_a_device_nor_keeps_it(void *
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+/* It has all descriptors of a process that was killed. */
+static void a_forked_child_that_outlives_its_parent_keeps_no_device(void **state)
+{
+    (void)state;
+    struct vine__memory *memory = NULL;
+    struct vine__memory_options options = device_options("00:05.0");
+    options.exclusive = true;
+    int ready[2];
+    int leash[2];
+    char byte;
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(leash, O_CLOEXEC), 0);
+    const pid_t parent = fork();
+    if (parent == 0) {
+        const int error = vine__memory_open(&options, &memory);
+        (void)close(leash[1]);
+        if (fork() == 0) {
+            (void)!write(ready[1], error == 0 ? "1" : "0", 1);
+            (void)!read(leash[0], &byte, 1);
+            (void)!write(ready[1], "e", 1);
+            _exit(0);
+        }
+        for (;;)
+            (void)pause();
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, '1');
+    assert_int_equal(vine__memory_open(&options, &memory), -EBUSY);
+    assert_int_equal(kill(parent, SIGKILL), 0);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    assert_int_equal(vine__memory_open(&options, &memory), 0);
+    /* It lived until now. */
+    (void)close(leash[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'e');
+    vine__memory_unref(memory);
+    (void)close(leash[0]);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+}
+
+static int open_in_a_child(const struct vine__memory_options *options)
+{
+    struct vine__memory *memory = NULL;
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(-vine__memory_open(options, &memory));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return -WEXITSTATUS(status);
+}
+
+/* The kernel ends a process's locks of a file when the process closes any descriptor of it. */
+static void nothing_that_a_process_opens_besides_ends_its_lock_of_a_device(void **state)
+{
+    (void)state;
+    struct vine__memory *memory = NULL;
+    struct vine__memory *other = NULL;
+    struct vine__memory_options options = device_options("00:05.0");
+    struct vine__memory_options shared = options;
+    options.exclusive = true;
+    assert_int_equal(vine__memory_open(&options, &memory), 0);
+    assert_int_equal(vine__memory_open(&options, &other), -EBUSY);
+    assert_int_equal(open_in_a_child(&options), -EBUSY);
+    assert_int_equal(vine__memory_open(&shared, &other), 0);
+    vine__memory_unref(other);
+    assert_int_equal(open_in_a_child(&options), -EBUSY);
+    vine__memory_unref(memory);
+    assert_int_equal(open_in_a_child(&options), 0);
+}
+
 static void two_trees_share_memory_as_two_guests_do(void **state)
 {
     (void)state;
@@ -301,6 +373,8 @@ int main(void)
         cmocka_unit_test(auto_takes_the_first_that_is_free),
         cmocka_unit_test(the_lock_of_a_device_ends_with_its_process),
         cmocka_unit_test(a_forked_child_neither_ends_the_lock_of_a_device_nor_keeps_it),
+        cmocka_unit_test(a_forked_child_that_outlives_its_parent_keeps_no_device),
+        cmocka_unit_test(nothing_that_a_process_opens_besides_ends_its_lock_of_a_device),
         cmocka_unit_test(two_trees_share_memory_as_two_guests_do),
     };
     return cmocka_run_group_tests(tests, make_tree, remove_tree);
