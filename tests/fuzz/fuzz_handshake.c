@@ -56,8 +56,11 @@ static void welcome(int socket_fd, const struct vine_talk_hello *hello, int half
     struct vine__half half;
     struct vine__mirror mirror;
     struct vine__agreement agreement;
-    const int error =
-        vine__link_welcome(&link, socket_fd, hello, half_fd, &grant, &half, &mirror, &agreement);
+    int error;
+
+    vine__link_init(&link, &half, &mirror);
+    link.socket_fd = socket_fd;
+    error = vine__link_welcome(&link, hello, half_fd, &grant, &agreement);
 
     if (error) {
         VINE_ASSERT(why.text[0] != 0);

@@ -49,8 +49,9 @@ void raw_appliance_accept(struct raw_appliance *raw)
 
 void raw_appliance_welcome(struct raw_appliance *raw)
 {
-    must(vine__link_welcome(&raw->link, raw->socket_fd, &raw->hello, raw->half_fd, &raw->grant,
-                            &raw->half, &raw->mirror, &raw->agreement),
+    vine__link_init(&raw->link, &raw->half, &raw->mirror);
+    raw->link.socket_fd = raw->socket_fd;
+    must(vine__link_welcome(&raw->link, &raw->hello, raw->half_fd, &raw->grant, &raw->agreement),
          "welcome");
     close(raw->half_fd);
     raw->socket_fd = -1;

@@ -15,6 +15,7 @@ static struct vine__handshake_wish raw_begin(struct raw_application *raw)
 {
     memset(raw, 0, sizeof *raw);
     raw->limit_ns = RAW_LIMIT_NS;
+    vine__link_init(&raw->link, &raw->half, &raw->mirror);
     return (struct vine__handshake_wish){
         .name = "raw",
         .timeout_ns = RAW_LIMIT_NS,
@@ -26,7 +27,7 @@ int raw_open(struct raw_application *raw, const char *path)
 {
     const struct vine__handshake_wish wish = raw_begin(raw);
 
-    return vine__link_connect(&raw->link, path, &wish, &raw->half, &raw->mirror, &raw->agreement);
+    return vine__link_connect(&raw->link, path, &wish, &raw->agreement);
 }
 
 int raw_attach(struct raw_application *raw, const char *address)
@@ -36,9 +37,7 @@ int raw_attach(struct raw_application *raw, const char *address)
     const struct vine__handshake_wish wish = raw_begin(raw);
     const int error = vine__address_resolve(address, false, &resolved, &raw->why);
 
-    return error ? error
-                 : vine__link_attach(&raw->link, &resolved, &wish, &raw->half, &raw->mirror,
-                                     &raw->agreement);
+    return error ? error : vine__link_attach(&raw->link, &resolved, &wish, &raw->agreement);
 }
 
 void raw_close(struct raw_application *raw)

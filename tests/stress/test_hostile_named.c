@@ -206,7 +206,8 @@ static void be_hostile(const struct fixture *fixture, unsigned *seed)
     uint64_t sizes[2];
 
     assert_int_equal(vine__address_resolve(fixture->address, false, &address, &why), 0);
-    assert_int_equal(vine__link_attach(&link, &address, &wish, &half, &mirror, &agreement), 0);
+    vine__link_init(&link, &half, &mirror);
+    assert_int_equal(vine__link_attach(&link, &address, &wish, &agreement), 0);
     assert_int_equal(
         vine_segment_find(link.named, VINE_SEGMENT_KIND_APPLICATION_HALF, &bases[0], &sizes[0]), 0);
     assert_int_equal(

@@ -123,8 +123,7 @@ static int shake_hands(struct vine__served *pipe)
         pipe->link_to.socket_fd = -1;
         return error;
     }
-    error = vine__link_welcome(&pipe->link_to, socket_fd, &message.hello, fd, &grant, &pipe->half,
-                               &pipe->mirror, &pipe->agreement);
+    error = vine__link_welcome(&pipe->link_to, &message.hello, fd, &grant, &pipe->agreement);
     close(fd);
     if (!error)
         error = vine__served_open(pipe);

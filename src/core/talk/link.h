@@ -13,6 +13,7 @@
 #define VINE_CORE_TALK_LINK_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/talk/address.h"
 #include "core/talk/half.h"
@@ -83,33 +84,47 @@ struct vine__grant {
     struct vine__why *why;
 };
 
-/* Application: connect to a socket and exchange halves. On success link, half, mirror and agreement
- * are filled (the link points to both). */
+/* A link of these two that is not made yet: they are empty, and may be closed from here on. */
+static inline void vine__link_init(struct vine__link *link, struct vine__half *half,
+                                   struct vine__mirror *mirror)
+{
+    memset(half, 0, sizeof *half);
+    memset(mirror, 0, sizeof *mirror);
+    *link = (struct vine__link){.half = half, .mirror = mirror, .socket_fd = -1, .pidfd = -1};
+}
+
+/* Each of these makes a link, its half and its mirror of one that was initialised. On failure all
+ * of it has been closed. */
+
+/* Application: connect to a socket and exchange halves. */
 VINE_MUST_CHECK int vine__link_connect(struct vine__link *link, const char *path,
                                        const struct vine__handshake_wish *wish,
-                                       struct vine__half *half, struct vine__mirror *mirror,
                                        struct vine__agreement *ret_agreement);
 
-/* Appliance: answer a HELLO that came over `socket_fd` with its half `half_fd` (which stays the
- * caller's). On success the link owns the socket; on failure the application has been refused. */
-VINE_MUST_CHECK int vine__link_welcome(struct vine__link *link, int socket_fd,
-                                       const struct vine_talk_hello *hello, int half_fd,
-                                       const struct vine__grant *grant, struct vine__half *half,
-                                       struct vine__mirror *mirror,
+/* Appliance: answer a HELLO that came over the link's socket with its half `half_fd` (which stays
+ * the caller's). On failure the application has been refused. */
+VINE_MUST_CHECK int vine__link_welcome(struct vine__link *link, const struct vine_talk_hello *hello,
+                                       int half_fd, const struct vine__grant *grant,
                                        struct vine__agreement *ret_agreement);
 
 /* Application: attach to a named segment and wait until its appliance has answered. */
 VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const struct vine__address *address,
                                       const struct vine__handshake_wish *wish,
-                                      struct vine__half *half, struct vine__mirror *mirror,
                                       struct vine__agreement *ret_agreement);
 
 /* Appliance: answer whoever holds the application's side of `named`, of which ours is the other.
  * Returns 0; -EAGAIN  nobody, or nobody else than the holder of claim `epoch_answered`. */
 VINE_MUST_CHECK int vine__link_answer(struct vine__link *link, struct vine_segment *named,
                                       uint32_t epoch_answered, const struct vine__grant *grant,
-                                      struct vine__half *half, struct vine__mirror *mirror,
                                       struct vine__agreement *ret_agreement);
+
+/* Close what was made of a link so far. */
+static inline void vine__link_undo(struct vine__link *link)
+{
+    vine__half_close(link->half);
+    vine__mirror_close(link->mirror);
+    link->operations->close(link);
+}
 
 static inline void vine__link_wake(struct vine__link *link)
 {

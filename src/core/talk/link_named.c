@@ -16,6 +16,7 @@
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"
 #include "core/talk/link.h"
+#include "core/talk/message.h"
 #include "utils/atomic.h"
 
 #define LOOK_NS 20000000 /* how often a waiting application looks whether the appliance lives */
@@ -62,15 +63,14 @@ static int receive(struct vine__link *link, struct vine__why *why)
     if (closed == 0)
         return 0;
     vine__why_say(why, "the other side closed the pipe");
-    return closed > 1000 && closed < 2000 ? -(int)closed : -VINE_ECLOSED;
+    return vine__error_from_wire(closed, -VINE_ECLOSED);
 }
 
 static void bye(struct vine__link *link, int error, const char *text)
 {
     (void)text;
     /* B5 pairs with B6. */
-    vine__store_release_u32(&link->half->layout->board.closed.value,
-                            error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED);
+    vine__store_release_u32(&link->half->layout->board.closed.value, vine__error_to_wire(error));
     wake(link);
 }
 
@@ -116,23 +116,19 @@ static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t 
     return error;
 }
 
-/* Until the appliance has answered our claim, or dies, or takes too long. */
-static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64_t timeout_ns)
+/* Lay our half out anew over what was there, and look at the other as it is. */
+static int lay_out(struct vine__link *link, void *const bases[2], const uint64_t sizes[2])
 {
-    const uint64_t start_ns = vine__clock_now_ns();
+    const int ours = link->side == VINE_SEGMENT_APPLICATION ? 0 : 1;
 
-    for (;;) {
-        const uint32_t seen = vine__load_acquire_u32(word); /* B8 pairs with B7 */
+    memset(bases[ours], 0, sizes[ours]);
 
-        if (seen == link->epoch)
-            return 0;
-        if (peer_lost(link))
-            return -VINE_EPEERLOST;
-        if (vine__clock_now_ns() - start_ns > timeout_ns)
-            return -ETIMEDOUT;
-        (void)!vine__futex_wait_or_look(word, seen, LOOK_NS);
-    }
+    const int error = vine__half_place(link->half, bases[ours], sizes[ours]);
+
+    return error ? error : vine__mirror_place(link->mirror, bases[!ours], sizes[!ours]);
 }
+
+/* ---- the application's side ----------------------------------------------------------------- */
 
 /* Who claims a side keeps a new appliance from making the segment anew, be it for a moment: that is
  * not for who merely tries whether there is one. Of `options`, side and protection are changed. */
@@ -162,28 +158,16 @@ static int look_for_appliance(struct vine_segment_options *options,
     return error;
 }
 
-int vine__link_attach(struct vine__link *link, const struct vine__address *address,
-                      const struct vine__handshake_wish *wish, struct vine__half *half,
-                      struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+/* Take the application's side, and with it a claim that is ours alone. */
+static int claim(struct vine__link *link, const struct vine__address *address,
+                 const struct vine__handshake_wish *wish)
 {
     struct vine_segment_options options;
     struct vine_segment_report report;
-    struct vine_segment_presence presence;
-    struct vine__agreement agreement = {0};
-    void *bases[2];
-    uint64_t sizes[2];
 
     vine__address_to_segment(address, &options);
     options.segment_bytes = 0;
     options.fingerprint = vine__half_fingerprint();
-    *link = (struct vine__link){
-        .operations = &operations,
-        .half = half,
-        .mirror = mirror,
-        .socket_fd = -1,
-        .pidfd = -1,
-        .side = VINE_SEGMENT_APPLICATION,
-    };
 
     int error = look_for_appliance(&options, address, wish);
 
@@ -196,63 +180,125 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
         vine__why_say(wish->why, "%s", report.why);
         return error == -ENOENT ? -VINE_ENOAPPLIANCE : error;
     }
-    error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
+    return 0;
+}
+
+/* Find both halves, and clear ours. */
+static int enter(struct vine__link *link, const struct vine__address *address,
+                 struct vine__why *why)
+{
+    struct vine_segment_presence presence;
+    void *bases[2];
+    uint64_t sizes[2];
+    int error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
+
     if (!error)
         error = find_halves(link->named, bases, sizes);
-    if (!error) {
-        memset(bases[0], 0, sizes[0]);
-        error = vine__half_place(half, bases[0], sizes[0]);
-    }
     if (!error)
-        error = vine__mirror_place(mirror, bases[1], sizes[1]);
+        error = lay_out(link, bases, sizes);
     if (error) {
-        vine__why_say(wish->why, "%s holds no pipe: %s", address->text, vine_error_text(error));
-        goto fail;
+        vine__why_say(why, "%s holds no pipe: %s", address->text, vine_error_text(error));
+        return error;
     }
     link->epoch = (uint32_t)presence.claims;
+    return 0;
+}
 
-    const uint32_t features = own_features(link->named);
-    const struct vine_board_layout *theirs = &mirror->layout->board;
+/* Until the appliance has answered our claim, or dies, or takes too long. */
+static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64_t timeout_ns)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
 
-    half->layout->board.features = features;
+    for (;;) {
+        const uint32_t seen = vine__load_acquire_u32(word); /* B8 pairs with B7 */
+
+        if (seen == link->epoch)
+            return 0;
+        if (peer_lost(link))
+            return -VINE_EPEERLOST;
+        if (vine__clock_now_ns() - start_ns > timeout_ns)
+            return -ETIMEDOUT;
+        (void)!vine__futex_wait_or_look(word, seen, LOOK_NS);
+    }
+}
+
+/* Show our claim, and wait for the answer to it. */
+static int greet(struct vine__link *link, const struct vine__address *address,
+                 const struct vine__handshake_wish *wish, uint32_t features)
+{
+    struct vine_board_layout *board = &link->half->layout->board;
+    int error;
+
+    board->features = features;
     /* B7 pairs with B8: our half is clean. */
-    vine__store_release_u32(&half->layout->board.epoch, link->epoch);
+    vine__store_release_u32(&board->epoch, link->epoch);
     wake(link);
-    error = wait_for_answer(link, &theirs->epoch, wish->timeout_ns);
-    if (error) {
+    error = wait_for_answer(link, &link->mirror->layout->board.epoch, wish->timeout_ns);
+    if (error)
         vine__why_say(wish->why, "the appliance in %s does not answer: %s", address->text,
                       vine_error_text(error));
-        goto fail_half;
-    }
-    agreement.channels_max = vine__load_relaxed_u32(&theirs->channels_max);
-    agreement.tasks_max = vine__load_relaxed_u32(&theirs->tasks_max);
-    agreement.stream =
-        (vine__load_relaxed_u32(&theirs->features) & features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
-    agreement.memory_max_bytes = sizes[0] + sizes[1];
+    return error;
+}
+
+/* What the appliance wrote on its board before it answered. */
+static int agree(const struct vine__link *link, uint32_t features, struct vine__why *why,
+                 struct vine__agreement *ret_agreement)
+{
+    const struct vine_board_layout *theirs = &link->mirror->layout->board;
+    const uint32_t common = vine__load_relaxed_u32(&theirs->features) & features;
+    const struct vine__agreement agreement = {
+        .channels_max = vine__load_relaxed_u32(&theirs->channels_max),
+        .tasks_max = vine__load_relaxed_u32(&theirs->tasks_max),
+        .memory_max_bytes = link->half->size_bytes + link->mirror->size_bytes,
+        .stream = (common & VINE_TALK_FEATURE_MEMBARRIER) != 0,
+    };
+
     if (agreement.channels_max == 0 || agreement.channels_max > VINE_TALK_CHANNELS_MAX ||
         agreement.tasks_max == 0 || agreement.tasks_max > VINE_SPSC_SLOTS_MAX / 2) {
-        vine__why_say(wish->why, "the appliance grants %u channels, %u tasks",
-                      agreement.channels_max, agreement.tasks_max);
-        error = -VINE_EPROTOCOL;
-        goto fail_half;
+        vine__why_say(why, "the appliance grants %u channels, %u tasks", agreement.channels_max,
+                      agreement.tasks_max);
+        return -VINE_EPROTOCOL;
+    }
+    *ret_agreement = agreement;
+    return 0;
+}
+
+int vine__link_attach(struct vine__link *link, const struct vine__address *address,
+                      const struct vine__handshake_wish *wish,
+                      struct vine__agreement *ret_agreement)
+{
+    struct vine_segment_presence presence;
+    struct vine__agreement agreement;
+
+    link->operations = &operations;
+    link->side = VINE_SEGMENT_APPLICATION;
+
+    int error = claim(link, address, wish);
+
+    if (!error)
+        error = enter(link, address, wish->why);
+    if (!error) {
+        const uint32_t features = own_features(link->named);
+
+        error = greet(link, address, wish, features);
+        if (!error)
+            error = agree(link, features, wish->why, &agreement);
+    }
+    if (error) {
+        vine__link_undo(link);
+        return error;
     }
     (void)!vine_segment_presence(link->named, VINE_SEGMENT_APPLIANCE, &presence);
     link->peer_pid = presence.pid;
     (void)snprintf(agreement.peer_name, sizeof agreement.peer_name, "pid %d", presence.pid);
     *ret_agreement = agreement;
     return 0;
-
-fail_half:
-    vine__half_close(half);
-    vine__mirror_close(mirror);
-fail:
-    close_link(link);
-    return error;
 }
 
+/* ---- the appliance's side ------------------------------------------------------------------- */
+
 int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint32_t epoch_answered,
-                      const struct vine__grant *grant, struct vine__half *half,
-                      struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+                      const struct vine__grant *grant, struct vine__agreement *ret_agreement)
 {
     struct vine_segment_presence presence;
     void *bases[2];
@@ -276,29 +322,19 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
     /* It says when its half is clean: B8 pairs with B7. */
     if (vine__load_acquire_u32(&theirs->board.epoch) != epoch)
         return -EAGAIN;
-    memset(bases[1], 0, sizes[1]);
-    error = vine__half_place(half, bases[1], sizes[1]);
-    if (error)
-        return error;
-    error = vine__mirror_place(mirror, bases[0], sizes[0]);
+    link->operations = &operations;
+    link->side = VINE_SEGMENT_APPLIANCE;
+    error = lay_out(link, bases, sizes);
     if (error) {
-        vine__half_close(half);
+        vine__link_undo(link);
         return error;
     }
-    *link = (struct vine__link){
-        .operations = &operations,
-        .half = half,
-        .mirror = mirror,
-        .socket_fd = -1,
-        .pidfd = -1,
-        .peer_pid = presence.pid,
-        .named = vine_segment_ref(named),
-        .side = VINE_SEGMENT_APPLIANCE,
-        .epoch = epoch,
-    };
+    link->named = vine_segment_ref(named);
+    link->peer_pid = presence.pid;
+    link->epoch = epoch;
 
     const uint32_t features = own_features(named);
-    struct vine_board_layout *board = &half->layout->board;
+    struct vine_board_layout *board = &link->half->layout->board;
 
     *ret_agreement = (struct vine__agreement){
         .channels_max = grant->channels_max,

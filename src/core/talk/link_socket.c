@@ -53,9 +53,7 @@ static int take(struct vine__link *link, const union vine__talk_any *message, in
     }
     case VINE_TALK_BYE:
         vine__why_say(why, "the other side closed the pipe: %s", message->reason.text);
-        return message->reason.error > 1000 && message->reason.error < 2000
-                   ? -(int)message->reason.error
-                   : -VINE_ECLOSED;
+        return vine__error_from_wire(message->reason.error, -VINE_ECLOSED);
     default:
         vine__why_say(why, "a message of type %u out of turn", message->head.type);
         return -VINE_EPROTOCOL;
@@ -155,15 +153,45 @@ static uint64_t own_features(void)
     return vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
 }
 
-/* The order has its reasons: who the peer is comes before our half, whose header names its user;
- * our half before HELLO, which carries it; and the answer is believed last, when its half has been
- * mapped and checked. Until then nothing of the peer's is kept, and any failure closes all of it.
- */
-int vine__link_connect(struct vine__link *link, const char *path,
-                       const struct vine__handshake_wish *wish, struct vine__half *half,
-                       struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+/* Our half, which tells the other side over the link what it grows by. */
+static int make_half(struct vine__link *link, const struct vine__half_options *options)
 {
-    struct vine__agreement agreement = {0};
+    const int error = vine__half_create(link->half, options);
+
+    if (error)
+        return error;
+    link->half->announce = announce_extent;
+    link->half->announce_context = link;
+    return 0;
+}
+
+/* ---- the application's side ----------------------------------------------------------------- */
+
+/* What goes there and comes back. */
+struct greeting {
+    struct vine_talk_hello hello;
+    union vine__talk_any answer;
+    int half_fd; /* that came with the answer; -1: none */
+};
+
+static int reach(struct vine__link *link, const char *path, const struct vine__handshake_wish *wish)
+{
+    const int error = vine__peer_connect(path, wish->timeout_ns, &link->socket_fd);
+
+    if (!error)
+        return 0;
+    link->socket_fd = -1;
+    if (error == -ENOENT || error == -ECONNREFUSED || error == -ENOTDIR) {
+        vine__why_say(wish->why, "no appliance listens at %s", path);
+        return -VINE_ENOAPPLIANCE;
+    }
+    vine__why_say(wish->why, "cannot connect to %s: %s", path, vine_error_text(error));
+    return error;
+}
+
+static int make_hello(struct vine__link *link, uint32_t peer_uid,
+                      const struct vine__handshake_wish *wish, struct vine_talk_hello *ret_hello)
+{
     struct vine_talk_hello hello = {
         .head = VINE__TALK_HEAD(VINE_TALK_HELLO, hello),
         .major = VINE_TALK_MAJOR,
@@ -172,38 +200,6 @@ int vine__link_connect(struct vine__link *link, const char *path,
         .tasks_max = wish->tasks_max,
         .memory_max_bytes = wish->memory_max_bytes,
     };
-    union vine__talk_any answer;
-    uint32_t peer_uid = 0;
-    int fd = -1;
-
-    *link = (struct vine__link){
-        .operations = &operations,
-        .half = half,
-        .mirror = mirror,
-        .socket_fd = -1,
-        .pidfd = -1,
-        .side = VINE_SEGMENT_APPLICATION,
-    };
-    wish->why->text[0] = 0;
-    (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
-
-    int error = vine__peer_connect(path, wish->timeout_ns, &link->socket_fd);
-
-    if (error) {
-        link->socket_fd = -1;
-        if (error == -ENOENT || error == -ECONNREFUSED || error == -ENOTDIR) {
-            vine__why_say(wish->why, "no appliance listens at %s", path);
-            return -VINE_ENOAPPLIANCE;
-        }
-        vine__why_say(wish->why, "cannot connect to %s: %s", path, vine_error_text(error));
-        return error;
-    }
-    error = know_peer(link, &peer_uid, wish->why);
-    if (!error)
-        error = vine__random_bytes(hello.uuid, sizeof hello.uuid);
-    if (error)
-        goto fail;
-
     const struct vine__half_options half_options = {
         .uuid = hello.uuid,
         .peer_uid = peer_uid,
@@ -212,108 +208,136 @@ int vine__link_connect(struct vine__link *link, const char *path,
         .bytes_max = VINE__HALF_BYTES,
         .why = wish->why,
     };
+    int error = vine__random_bytes(hello.uuid, sizeof hello.uuid);
 
-    error = vine__half_create(half, &half_options);
+    if (!error)
+        error = make_half(link, &half_options);
     if (error)
-        goto fail;
+        return error;
+    (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
     hello.features = own_features();
-    hello.half_bytes = half->size_bytes;
-    error =
-        vine__talk_send(link->socket_fd, &hello, vine_segment_fd(half->segment), wish->timeout_ns);
+    hello.half_bytes = link->half->size_bytes;
+    *ret_hello = hello;
+    return 0;
+}
+
+static int greet(struct vine__link *link, const char *path, const struct vine__handshake_wish *wish,
+                 struct greeting *greeting)
+{
+    int error = vine__talk_send(link->socket_fd, &greeting->hello,
+                                vine_segment_fd(link->half->segment), wish->timeout_ns);
+
     /* Who hung up before it was greeted may have said why. */
     if (!error || error == -VINE_EPEERLOST)
-        error = vine__talk_receive(link->socket_fd, &answer, &fd, wish->timeout_ns, wish->why);
-    if (error) {
-        if (error == -EAGAIN) {
-            vine__why_say(wish->why, "an appliance listens at %s but does not answer", path);
-            error = -ETIMEDOUT;
-        } else if (error == -VINE_EPEERLOST) {
-            vine__why_say(wish->why, "the appliance at %s hung up", path);
-        }
-        goto fail_half;
+        error = vine__talk_receive(link->socket_fd, &greeting->answer, &greeting->half_fd,
+                                   wish->timeout_ns, wish->why);
+    if (error == -EAGAIN) {
+        vine__why_say(wish->why, "an appliance listens at %s but does not answer", path);
+        return -ETIMEDOUT;
     }
-    if (answer.head.type == VINE_TALK_REFUSE) {
-        vine__why_say(wish->why, "the appliance refused the pipe: %s", answer.reason.text);
-        error = answer.reason.error > 1000 && answer.reason.error < 2000 ? -(int)answer.reason.error
-                                                                         : -VINE_EPROTOCOL;
-        goto fail_half;
-    }
-    if (answer.head.type != VINE_TALK_WELCOME) {
-        vine__why_say(wish->why, "message %u instead of a welcome", answer.head.type);
-        error = -VINE_EPROTOCOL;
-        goto fail_half;
-    }
+    if (error == -VINE_EPEERLOST)
+        vine__why_say(wish->why, "the appliance at %s hung up", path);
+    return error;
+}
 
-    const struct vine_talk_welcome *welcome = &answer.welcome;
+/* Whether the answer is a welcome, and one that can be. */
+static int check_answer(const union vine__talk_any *answer, struct vine__why *why)
+{
+    const struct vine_talk_welcome *welcome = &answer->welcome;
 
+    if (answer->head.type == VINE_TALK_REFUSE) {
+        vine__why_say(why, "the appliance refused the pipe: %s", answer->reason.text);
+        return vine__error_from_wire(answer->reason.error, -VINE_EPROTOCOL);
+    }
+    if (answer->head.type != VINE_TALK_WELCOME) {
+        vine__why_say(why, "message %u instead of a welcome", answer->head.type);
+        return -VINE_EPROTOCOL;
+    }
     if (welcome->minor > VINE_TALK_MINOR) {
-        vine__why_say(wish->why, "the appliance speaks version %u.%u, we %u.%u", welcome->major,
+        vine__why_say(why, "the appliance speaks version %u.%u, we %u.%u", welcome->major,
                       welcome->minor, VINE_TALK_MAJOR, VINE_TALK_MINOR);
-        error = -VINE_EVERSION;
-        goto fail_half;
+        return -VINE_EVERSION;
     }
     if (welcome->channels_max == 0 || welcome->channels_max > VINE_TALK_CHANNELS_MAX ||
         welcome->tasks_max == 0 || welcome->tasks_max > VINE_SPSC_SLOTS_MAX / 2 ||
         welcome->memory_max_bytes < 2 * VINE__HALF_BYTES) {
-        vine__why_say(wish->why,
-                      "the appliance grants the impossible: %u channels, %u tasks, %llu bytes",
+        vine__why_say(why, "the appliance grants the impossible: %u channels, %u tasks, %llu bytes",
                       welcome->channels_max, welcome->tasks_max,
                       (unsigned long long)welcome->memory_max_bytes);
-        error = -VINE_EPROTOCOL;
-        goto fail_half;
+        return -VINE_EPROTOCOL;
     }
-    error = vine__mirror_open(mirror, fd, welcome->half_bytes, hello.uuid,
-                              welcome->memory_max_bytes, wish->why);
-    if (error)
-        goto fail_half;
-    close(fd);
+    return 0;
+}
 
-    agreement.channels_max = welcome->channels_max;
-    agreement.tasks_max = welcome->tasks_max;
-    agreement.memory_max_bytes = welcome->memory_max_bytes;
-    agreement.generation = welcome->generation;
-    agreement.stream = (welcome->features & hello.features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
-    agreement.peer_uid = peer_uid;
+/* What a welcome that was found good says. */
+static struct vine__agreement agree(const struct greeting *greeting, uint32_t peer_uid)
+{
+    const struct vine_talk_welcome *welcome = &greeting->answer.welcome;
+    struct vine__agreement agreement = {
+        .channels_max = welcome->channels_max,
+        .tasks_max = welcome->tasks_max,
+        .memory_max_bytes = welcome->memory_max_bytes,
+        .generation = welcome->generation,
+        .stream =
+            (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_MEMBARRIER) != 0,
+        .peer_uid = peer_uid,
+    };
+
     memcpy(agreement.peer_name, welcome->name, sizeof agreement.peer_name);
     vine__talk_tame(agreement.peer_name, sizeof agreement.peer_name);
-    half->bytes_max = welcome->memory_max_bytes - mirror->size_bytes;
-    half->announce = announce_extent;
-    half->announce_context = link;
-    *ret_agreement = agreement;
-    return 0;
-
-fail_half:
-    if (fd >= 0)
-        close(fd);
-    vine__half_close(half);
-fail:
-    close_link(link);
-    return error;
+    return agreement;
 }
+
+/* The order has its reasons: who the peer is comes before our half, whose header names its user;
+ * our half before HELLO, which carries it; and the answer is believed last, when its half has been
+ * mapped and checked. Until then nothing of the peer's is kept, and any failure closes all of it.
+ */
+int vine__link_connect(struct vine__link *link, const char *path,
+                       const struct vine__handshake_wish *wish,
+                       struct vine__agreement *ret_agreement)
+{
+    struct greeting greeting = {.half_fd = -1};
+    const struct vine_talk_welcome *welcome = &greeting.answer.welcome;
+    uint32_t peer_uid = 0;
+
+    link->operations = &operations;
+    link->side = VINE_SEGMENT_APPLICATION;
+    wish->why->text[0] = 0;
+
+    int error = reach(link, path, wish);
+
+    if (!error)
+        error = know_peer(link, &peer_uid, wish->why);
+    if (!error)
+        error = make_hello(link, peer_uid, wish, &greeting.hello);
+    if (!error)
+        error = greet(link, path, wish, &greeting);
+    if (!error)
+        error = check_answer(&greeting.answer, wish->why);
+    if (!error)
+        error = vine__mirror_open(link->mirror, greeting.half_fd, welcome->half_bytes,
+                                  greeting.hello.uuid, welcome->memory_max_bytes, wish->why);
+    if (greeting.half_fd >= 0)
+        close(greeting.half_fd);
+    if (error) {
+        vine__link_undo(link);
+        return error;
+    }
+    link->half->bytes_max = welcome->memory_max_bytes - link->mirror->size_bytes;
+    *ret_agreement = agree(&greeting, peer_uid);
+    return 0;
+}
+
+/* ---- the appliance's side ------------------------------------------------------------------- */
 
 static uint32_t smaller_wish(uint32_t wish, uint32_t most)
 {
     return wish != 0 && wish < most ? wish : most;
 }
 
-/* The half that comes with a HELLO is looked through at once, so it is not large; its extents may
- * be. */
-static int open_half(struct vine__mirror *mirror, int fd, const struct vine_talk_hello *hello,
-                     const struct vine__agreement *agreement, const struct vine__grant *grant)
-{
-    const uint64_t bytes_max = agreement->memory_max_bytes - VINE__HALF_BYTES;
-    const int error =
-        vine__mirror_open(mirror, fd, hello->half_bytes, hello->uuid,
-                          vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST), grant->why);
-
-    if (!error)
-        mirror->bytes_max = bytes_max;
-    return error;
-}
-
-int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine_talk_hello *hello,
-                       int half_fd, const struct vine__grant *grant, struct vine__half *half,
-                       struct vine__mirror *mirror, struct vine__agreement *ret_agreement)
+/* What a hello wishes for, as far as we give it. */
+static struct vine__agreement grant_wish(const struct vine_talk_hello *hello,
+                                         const struct vine__grant *grant)
 {
     struct vine__agreement agreement = {
         .channels_max = smaller_wish(hello->channels_max, grant->channels_max),
@@ -321,74 +345,83 @@ int vine__link_welcome(struct vine__link *link, int socket_fd, const struct vine
         .memory_max_bytes = grant->memory_max_bytes,
         .generation = grant->generation,
     };
-    bool has_mirror = false;
 
     if (hello->memory_max_bytes != 0)
         agreement.memory_max_bytes = vine__min_u64(
             grant->memory_max_bytes, vine__max_u64(hello->memory_max_bytes, 2 * VINE__HALF_BYTES));
-    *link = (struct vine__link){
-        .operations = &operations,
-        .half = half,
-        .mirror = mirror,
-        .socket_fd = socket_fd,
-        .pidfd = -1,
-        .side = VINE_SEGMENT_APPLIANCE,
+    memcpy(agreement.peer_name, hello->name, sizeof agreement.peer_name);
+    vine__talk_tame(agreement.peer_name, sizeof agreement.peer_name);
+    return agreement;
+}
+
+/* The half that comes with a HELLO is looked through at once, so it is not large; its extents may
+ * be. */
+static int open_half(struct vine__mirror *mirror, int fd, const struct vine_talk_hello *hello,
+                     uint64_t memory_max_bytes, struct vine__why *why)
+{
+    const uint64_t bytes_max = memory_max_bytes - VINE__HALF_BYTES;
+    const int error = vine__mirror_open(mirror, fd, hello->half_bytes, hello->uuid,
+                                        vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST), why);
+
+    if (!error)
+        mirror->bytes_max = bytes_max;
+    return error;
+}
+
+static int send_welcome(struct vine__link *link, const struct vine_talk_hello *hello,
+                        const char *name, struct vine__agreement *agreement)
+{
+    struct vine_talk_welcome welcome = {
+        .head = VINE__TALK_HEAD(VINE_TALK_WELCOME, welcome),
+        .major = VINE_TALK_MAJOR,
+        .minor = (uint16_t)vine__min_u64(hello->minor, VINE_TALK_MINOR),
+        .channels_max = agreement->channels_max,
+        .tasks_max = agreement->tasks_max,
+        .memory_max_bytes = agreement->memory_max_bytes,
+        .features = own_features(),
+        .half_bytes = link->half->size_bytes,
+        .generation = agreement->generation,
     };
-    memset(half, 0, sizeof *half);
+
+    (void)snprintf(welcome.name, sizeof welcome.name, "%s", name);
+    agreement->stream = (welcome.features & hello->features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
+    return vine__talk_send(link->socket_fd, &welcome, vine_segment_fd(link->half->segment), 0);
+}
+
+int vine__link_welcome(struct vine__link *link, const struct vine_talk_hello *hello, int half_fd,
+                       const struct vine__grant *grant, struct vine__agreement *ret_agreement)
+{
+    struct vine__agreement agreement = grant_wish(hello, grant);
+
+    link->operations = &operations;
+    link->side = VINE_SEGMENT_APPLIANCE;
     grant->why->text[0] = 0;
 
     int error = know_peer(link, &agreement.peer_uid, grant->why);
 
     if (!error)
-        error = open_half(mirror, half_fd, hello, &agreement, grant);
-    if (error)
-        goto fail;
-    has_mirror = true;
+        error = open_half(link->mirror, half_fd, hello, agreement.memory_max_bytes, grant->why);
+    if (!error) {
+        const struct vine__half_options half_options = {
+            .uuid = hello->uuid,
+            .peer_uid = agreement.peer_uid,
+            .side = VINE_SEGMENT_APPLIANCE,
+            .generation = grant->generation,
+            .bytes_max = agreement.memory_max_bytes - link->mirror->size_bytes,
+            .why = grant->why,
+        };
 
-    const struct vine__half_options half_options = {
-        .uuid = hello->uuid,
-        .peer_uid = agreement.peer_uid,
-        .side = VINE_SEGMENT_APPLIANCE,
-        .generation = grant->generation,
-        .bytes_max = agreement.memory_max_bytes - mirror->size_bytes,
-        .why = grant->why,
-    };
-
-    error = vine__half_create(half, &half_options);
-    if (error)
-        goto fail;
-    half->announce = announce_extent;
-    half->announce_context = link;
-
-    struct vine_talk_welcome welcome = {
-        .head = VINE__TALK_HEAD(VINE_TALK_WELCOME, welcome),
-        .major = VINE_TALK_MAJOR,
-        .minor = (uint16_t)vine__min_u64(hello->minor, VINE_TALK_MINOR),
-        .channels_max = agreement.channels_max,
-        .tasks_max = agreement.tasks_max,
-        .memory_max_bytes = agreement.memory_max_bytes,
-        .features = own_features(),
-        .half_bytes = half->size_bytes,
-        .generation = grant->generation,
-    };
-
-    (void)snprintf(welcome.name, sizeof welcome.name, "%s", grant->name);
-    agreement.stream = (welcome.features & hello->features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
-    memcpy(agreement.peer_name, hello->name, sizeof agreement.peer_name);
-    vine__talk_tame(agreement.peer_name, sizeof agreement.peer_name);
-    error = vine__talk_send(socket_fd, &welcome, vine_segment_fd(half->segment), 0);
-    if (error)
-        goto fail;
+        error = make_half(link, &half_options);
+    }
+    if (!error)
+        error = send_welcome(link, hello, grant->name, &agreement);
+    if (error) {
+        if (grant->why->text[0] == 0)
+            vine__why_say(grant->why, "%s", vine_error_text(error));
+        vine__talk_send_reason(link->socket_fd, VINE_TALK_REFUSE, error, grant->why->text);
+        vine__link_undo(link);
+        return error;
+    }
     *ret_agreement = agreement;
     return 0;
-
-fail:
-    if (grant->why->text[0] == 0)
-        vine__why_say(grant->why, "%s", vine_error_text(error));
-    vine__talk_send_reason(socket_fd, VINE_TALK_REFUSE, error, grant->why->text);
-    vine__half_close(half);
-    if (has_mirror)
-        vine__mirror_close(mirror);
-    close_link(link);
-    return error;
 }

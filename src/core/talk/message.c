@@ -103,8 +103,7 @@ void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char 
         .head = VINE__TALK_HEAD(type, reason),
         .major = VINE_TALK_MAJOR,
         .minor = VINE_TALK_MINOR,
-        /* The wire carries Vine's own numbers alone. */
-        .error = error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED,
+        .error = vine__error_to_wire(error),
     };
 
     (void)snprintf(reason.text, sizeof reason.text, "%s", text);

@@ -12,6 +12,8 @@
 #ifndef VINE_CORE_TALK_MESSAGE_H
 #define VINE_CORE_TALK_MESSAGE_H
 
+#include <vine/error.h>
+
 #include "arch/peer/peer.h"
 #include "core/talk/talk_protocol.h"
 #include "core/talk/why.h"
@@ -40,6 +42,18 @@ VINE_MUST_CHECK int vine__talk_send(int socket_fd, const void *message, int fd,
  * sentence in `why`. */
 VINE_MUST_CHECK int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message,
                                        int *ret_fd, uint64_t timeout_ns, struct vine__why *why);
+
+/* The wire carries Vine's own numbers alone. */
+static inline uint32_t vine__error_to_wire(int error)
+{
+    return error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED;
+}
+
+/* What the other side named, or `otherwise` where that is no number of ours. */
+static inline int vine__error_from_wire(uint32_t error, int otherwise)
+{
+    return error > 1000 && error < 2000 ? -(int)error : otherwise;
+}
 
 /* Say why we end it, if the socket takes it at once. */
 void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char *text);

@@ -77,8 +77,7 @@ static struct vine_pipe *make_pipe(const struct vine_pipe_options *options)
     pipe->call_timeout_ns = options->call_timeout_ns;
     pipe->log = options->log;
     pipe->log_context = options->log_context;
-    pipe->link.socket_fd = -1;
-    pipe->link.pidfd = -1;
+    vine__link_init(&pipe->link, &pipe->half, &pipe->mirror);
     (void)pthread_mutex_init(&pipe->lock, NULL);
     (void)pthread_mutex_init(&pipe->link_lock, NULL);
     vine__store_init(&pipe->datas, sizeof(struct vine_data));
@@ -104,10 +103,9 @@ static int reach(struct vine_pipe *pipe, const char *text, const struct vine_pip
 
     if (error)
         return error;
-    return address.is_named ? vine__link_attach(&pipe->link, &address, &wish, &pipe->half,
-                                                &pipe->mirror, &pipe->agreement)
-                            : vine__link_connect(&pipe->link, address.text, &wish, &pipe->half,
-                                                 &pipe->mirror, &pipe->agreement);
+    return address.is_named
+               ? vine__link_attach(&pipe->link, &address, &wish, &pipe->agreement)
+               : vine__link_connect(&pipe->link, address.text, &wish, &pipe->agreement);
 }
 
 static void set_up(struct vine_pipe *pipe, const struct vine_pipe_options *options)

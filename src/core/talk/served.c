@@ -7,6 +7,7 @@
 #include <vine/error.h>
 
 #include "arch/wake/futex.h"
+#include "core/talk/message.h"
 #include "core/talk/served_internal.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
@@ -23,8 +24,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     pipe->appliance = appliance;
     pipe->number = ++appliance->pipe_numbers;
     appliance->pipe_count++;
-    pipe->link_to.socket_fd = -1;
-    pipe->link_to.pidfd = -1;
+    vine__link_init(&pipe->link_to, &pipe->half, &pipe->mirror);
     vine__list_init(&pipe->active);
     vine__list_init(&pipe->ready);
     vine__list_init(&pipe->ready_link);
@@ -239,10 +239,8 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
                          pipe, error, error != 0 ? why : NULL);
     count_end(pipe, error);
     if (pipe->state == VINE__SERVED_OPEN && error != 0) {
-        const uint32_t told = error <= -1000 ? (uint32_t)-error : (uint32_t)VINE_EFAILED;
-
         /* B5 pairs with B6: what was completed before counts. */
-        vine__store_release_u32(&pipe->half.layout->board.closed.value, told);
+        vine__store_release_u32(&pipe->half.layout->board.closed.value, vine__error_to_wire(error));
         if (error != -VINE_EPEERLOST)
             pipe->link_to.operations->bye(&pipe->link_to, error, why);
     }

@@ -132,7 +132,7 @@ static void open_pipe(struct vine_appliance *appliance)
         return;
 
     int error = vine__link_answer(&pipe->link_to, appliance->named, appliance->named_epoch, &grant,
-                                  &pipe->half, &pipe->mirror, &pipe->agreement);
+                                  &pipe->agreement);
 
     if (error == -EAGAIN) {
         vine__served_discard(pipe);

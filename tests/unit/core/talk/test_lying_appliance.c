@@ -55,9 +55,11 @@ static void *shake_hands(void *unused)
     int half_fd = -1;
 
     if (vine__peer_accept(liar.listener.fd, LIMIT, &socket_fd) != 0 ||
-        vine__talk_receive(socket_fd, &message, &half_fd, LIMIT, &liar.why) != 0 ||
-        vine__link_welcome(&liar.link, socket_fd, &message.hello, half_fd, &grant, &liar.half,
-                           &liar.mirror, &liar.agreement) != 0)
+        vine__talk_receive(socket_fd, &message, &half_fd, LIMIT, &liar.why) != 0)
+        abort();
+    vine__link_init(&liar.link, &liar.half, &liar.mirror);
+    liar.link.socket_fd = socket_fd;
+    if (vine__link_welcome(&liar.link, &message.hello, half_fd, &grant, &liar.agreement) != 0)
         abort();
     close(half_fd);
     return unused;
