@@ -183,8 +183,9 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_find(const struct vine__op_
     const uint32_t index = (uint32_t)id;
 
     /* O6 pairs with O5. */
-    return VINE__LIKELY(index < vine__load_acquire_u32(&cache->count)) ? vine__op_at(cache, index)
-                                                                       : NULL;
+    return VINE__HOSTILE(index >= vine__load_acquire_u32(&cache->count))
+               ? NULL
+               : vine__op_at(cache, index);
 }
 
 /* The pending operation that a completion names, now done, or NULL. The finder. */
@@ -208,17 +209,14 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete_alone(struct vine_
                                                                     uint64_t id, uint8_t kind)
 {
     const uint64_t expected = vine__op_word((uint32_t)(id >> 32), kind, VINE__OP_PENDING);
+    struct vine__operation *operation = vine__op_find(cache, id);
 
-    /* O6 pairs with O5, O2 with O1. */
-    if (VINE__HOSTILE((uint32_t)id >= vine__load_acquire_u32(&cache->count)) ||
-        VINE__HOSTILE(vine__load_acquire_u64(&vine__op_at(cache, (uint32_t)id)->word) !=
-                      expected)) {
+    /* O2 pairs with O1. */
+    if (VINE__HOSTILE(operation == NULL) ||
+        VINE__HOSTILE(vine__load_acquire_u64(&operation->word) != expected)) {
         vine__op_refuse(cache, id, kind);
         return NULL;
     }
-
-    struct vine__operation *operation = vine__op_at(cache, (uint32_t)id);
-
     vine__store_relaxed_u64(&operation->word, vine__op_word_as(expected, VINE__OP_DONE));
     return operation;
 }

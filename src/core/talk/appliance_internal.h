@@ -245,6 +245,8 @@ struct vine_appliance {
     uint32_t look;        /* its number */
     uint64_t memory_seen; /* by it, so far */
     uint64_t turn_ticks, events_ticks, active_ticks, backstop_ticks, spin_ticks;
+    uint64_t units_a_tick;        /* of 16 ns, as durations cross; 32 bits behind the point */
+    uint64_t longest_ticks;       /* what such a duration can tell */
     uint64_t heard_ticks;         /* when the descriptors were last asked */
     uint64_t looked_ticks;        /* when a look around was last finished */
     struct vine__scratch scratch; /* the loop's */
@@ -345,8 +347,9 @@ uint32_t vine__served_named_word(const struct vine_appliance *appliance);
 void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
                              uint32_t named_word, uint64_t timeout_ns);
 
-/* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why. */
-int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel *channel);
+/* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why.
+ * `room` is how many more tasks can be taken, at most `wanted`. */
+int vine__served_room(struct vine__served *pipe, struct vine__served_channel *channel, int wanted);
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
 void vine__served_complete(struct vine_call *call);
 void vine__served_flush(struct vine__served_channel *channel);
@@ -361,7 +364,12 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
 bool vine__jobs_complete(struct vine_appliance *appliance);
 
 /* job_order.c */
-bool vine__lane_is_idle(const struct vine__lane *lane);
+VINE__ALWAYS_INLINE bool vine__lane_is_idle(const struct vine__lane *lane)
+{
+    /* Acquire pairs with the release in vine__job_end_locked: what the lane's last job did is over.
+     * A lane that runs nothing has nobody waiting. */
+    return vine__load_acquire_u32(&lane->running) == 0;
+}
 /* Have its inputs copied at the pipe's expense while it runs. jobs_lock, unless it runs on the loop
  * without having been handed over. Returns 0 or -VINE_EQUOTA. */
 int vine__job_charge_copies(struct vine_call *call);

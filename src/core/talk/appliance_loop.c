@@ -41,6 +41,8 @@ void vine__loop_prepare(struct vine_appliance *appliance)
     appliance->active_ticks = vine__clock_ns_to_ticks(ACTIVE_NS);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(BACKSTOP_NS);
     appliance->spin_ticks = vine__clock_ns_to_ticks(appliance->options.spin_ns);
+    appliance->units_a_tick = vine__clock_ticks_to_ns(UINT64_C(1) << 32) / 16;
+    appliance->longest_ticks = UINT64_MAX / appliance->units_a_tick;
 }
 
 void vine__loop_activate(struct vine__served *pipe)
@@ -66,7 +68,7 @@ bool vine__loop_has_work(struct vine__served *pipe)
          * submission that waits. */
         if (pipe->channels[i]->is_held)
             continue;
-        if (ready < 0 || (ready > 0 && vine__served_has_room(pipe, pipe->channels[i]) != 0))
+        if (ready < 0 || (ready > 0 && vine__served_room(pipe, pipe->channels[i], 1) != 0))
             return true;
     }
     return false;

@@ -124,7 +124,7 @@ static int take_results(struct vine_task *task, const struct vine_wire_completio
     return error;
 }
 
-static void let_go(struct vine_task *task)
+static __attribute__((noinline)) void let_go(struct vine_task *task)
 {
     struct vine_pipe *pipe = task->channel->pipe;
 
@@ -147,7 +147,7 @@ static void let_go(struct vine_task *task)
     }
 }
 
-static void call_back(struct vine_task *task)
+static __attribute__((noinline)) void call_back(struct vine_task *task)
 {
     const struct vine_task *outer = vine__this_thread.called;
     uint32_t life = VINE__TASK_PENDING;
@@ -160,8 +160,8 @@ static void call_back(struct vine_task *task)
     vine__this_thread.called = outer;
 }
 
-static void end_task(struct vine__channel *channel, struct vine_task *task, int status,
-                     uint64_t now_ticks)
+VINE__ALWAYS_INLINE void end_task(struct vine__channel *channel, struct vine_task *task, int status,
+                                  uint64_t now_ticks)
 {
     task->status = status;
     task->ended_ticks = now_ticks;

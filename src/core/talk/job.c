@@ -133,11 +133,11 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
         error = -VINE_ECANCELED;
     else if (!error && call->session != NULL)
         error = enter_session(call->session);
-    if (!error)
+    if (!error && call->input_count > 0)
         error = copy_inputs(call, scratch);
     if (!error)
         error = definition->run(call);
-    if (call->session != NULL && error)
+    if (VINE__UNLIKELY(error) && call->session != NULL)
         vine__store_relaxed_u32(&call->session->is_failed, 1); /* for those behind it */
     call->status = error;
     call->end_ticks = vine__clock_ticks();

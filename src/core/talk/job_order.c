@@ -20,13 +20,6 @@
 #define CALL_OF(node)     VINE_CONTAINER_OF(node, struct vine_call, link)
 #define FOLLOWER_OF(node) VINE_CONTAINER_OF(node, struct vine_call, follower)
 
-bool vine__lane_is_idle(const struct vine__lane *lane)
-{
-    /* Acquire pairs with the release in vine__job_end_locked: what the lane's last job did is over.
-     * A lane that runs nothing has nobody waiting. */
-    return vine__load_acquire_u32(&lane->running) == 0;
-}
-
 bool vine__jobs_show(struct vine__served *pipe)
 {
     if (pipe->is_in_ready || vine__list_is_empty(&pipe->ready))

@@ -20,13 +20,15 @@
 /* Longer than this, and completions before it are not kept waiting. */
 #define SHORT_TICKS 4000
 
-/* Durations cross in units of 16 ns. */
-static uint32_t duration(uint64_t from_ticks, uint64_t to_ticks)
+/* In units of 16 ns, as durations cross. */
+static uint32_t duration(const struct vine_appliance *appliance, uint64_t from_ticks,
+                         uint64_t to_ticks)
 {
-    const uint64_t units =
-        to_ticks > from_ticks ? vine__clock_ticks_to_ns(to_ticks - from_ticks) / 16 : 0;
+    const uint64_t ticks = vine__elapsed(from_ticks, to_ticks);
 
-    return units < UINT32_MAX ? (uint32_t)units : UINT32_MAX;
+    return VINE__LIKELY(ticks < appliance->longest_ticks)
+               ? (uint32_t)(ticks * appliance->units_a_tick >> 32)
+               : UINT32_MAX;
 }
 
 static struct vine_wire_completion *next_completion(struct vine__served_channel *channel)
@@ -136,7 +138,7 @@ static void settle_outputs(struct vine_call *call, struct vine_token *tokens)
 }
 
 /* The call is nobody's any more. */
-static void give_up(struct vine_call *call)
+VINE__ALWAYS_INLINE void give_up(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
 
@@ -168,6 +170,7 @@ static void release_inputs(struct vine_call *call)
 
 static void write_completion(struct vine_call *call, struct vine__served_channel *channel)
 {
+    const struct vine_appliance *appliance = call->pipe->appliance;
     struct vine_wire_completion *completion = next_completion(channel);
     struct vine_token tokens[VINE_TASK_DATA_MAX];
     uint32_t token_count = call->output_count;
@@ -176,8 +179,8 @@ static void write_completion(struct vine_call *call, struct vine__served_channel
     completion->operation = call->wire_operation;
     completion->kind = VINE_WIRE_TASK;
     completion->reserved = 0;
-    completion->queued = duration(call->seen_ticks, call->start_ticks);
-    completion->run = duration(call->start_ticks, call->end_ticks);
+    completion->queued = duration(appliance, call->seen_ticks, call->start_ticks);
+    completion->run = duration(appliance, call->start_ticks, call->end_ticks);
     completion->status = 0;
     completion->shape = 0;
     if (call->status == 0) {
@@ -363,6 +366,8 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     call->canceled = 0;
     call->status = 0;
     call->has_after = false;
+    call->bytes = call->inline_bytes;
+    call->bytes_size = 0;
     call->input_count = 0;
     call->output_count = 0;
     call->result_size = 0;
@@ -373,7 +378,8 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         error = VINE_EPROCEDURE;
     else if (appliance->is_draining)
         error = VINE_EDRAINING;
-    if (!error)
+    /* There is little to decode where nothing is given and nothing is wanted. */
+    if (!error && (submission->shape | call->definition->argument_count) != 0)
         error = vine__served_decode(call, submission);
     if (error == VINE__HELD) {
         release_inputs(call);
@@ -456,17 +462,20 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
     }
 }
 
-/* Whether one more task can be taken: its completion has a slot, and there is a job for it. */
-int vine__served_has_room(struct vine__served *pipe, struct vine__served_channel *channel)
+/* Each has a slot for its completion, and a record. */
+int vine__served_room(struct vine__served *pipe, struct vine__served_channel *channel, int wanted)
 {
-    const uint32_t owed = channel->in_flight + channel->unpublished + 1;
-    const int room = vine__spsc_reserve(&channel->completions, owed);
+    const int owed = (int)(channel->in_flight + channel->unpublished);
+    const int jobs = (int)(pipe->jobs.count_max - pipe->jobs_taken);
+    const int room = vine__spsc_reserve(&channel->completions, (uint32_t)(owed + wanted));
 
     if (room < 0) {
         vine__why_say(&pipe->why, "an impossible position of the completions' consumer");
         return room;
     }
-    return room == (int)owed && pipe->jobs_taken < pipe->jobs.count_max;
+    if (room <= owed)
+        return 0;
+    return room - owed < jobs ? room - owed : jobs;
 }
 
 /* The next submission, as a private copy: one that was held, or one from the ring. */
@@ -501,14 +510,12 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
 {
     struct vine__served_channel *channel = pipe->channels[index];
     struct vine_wire_submission submission;
-    const int most = taken + BURST;
+    int room = vine__served_room(pipe, channel, BURST);
 
-    while (taken < most && !is_visit_over(pipe, start_ticks, taken)) {
-        int error = vine__served_has_room(pipe, channel);
+    /* Without room, the application owes us some. */
+    for (; room > 0 && !is_visit_over(pipe, start_ticks, taken); room--) {
+        int error = next_submission(pipe, index, &submission);
 
-        if (error == 0)
-            break; /* the application owes us room */
-        error = error < 0 ? error : next_submission(pipe, index, &submission);
         if (error == -EAGAIN)
             break;
         if (!error)
@@ -523,7 +530,7 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
         taken++;
     }
     vine__served_flush(channel);
-    return taken;
+    return room < 0 ? room : taken;
 }
 
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)

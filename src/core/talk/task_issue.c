@@ -116,8 +116,8 @@ static bool is_plain(const struct vine_task_options *options)
            options->bytes_size <= VINE_WIRE_BODY_BYTES;
 }
 
-static int check_plain(const struct vine_procedure *procedure,
-                       const struct vine_task_options *options)
+VINE__ALWAYS_INLINE int check_plain(const struct vine_procedure *procedure,
+                                    const struct vine_task_options *options)
 {
     if (options->input_count != procedure->input_count ||
         options->output_count != procedure->output_count)
@@ -446,8 +446,9 @@ static __attribute__((noinline)) int check_and_issue_full(struct vine__channel *
     return error;
 }
 
-static int issue_once(struct vine_pipe *pipe, const struct vine_procedure *procedure,
-                      const struct vine_task_options *options, struct vine_task **ret_task)
+VINE__ALWAYS_INLINE int issue_once(struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                                   const struct vine_task_options *options,
+                                   struct vine_task **ret_task)
 {
     struct vine__channel *channel = NULL;
     int error = vine__pipe_check(pipe);
