@@ -36,7 +36,6 @@ static const enum vine__memory_trust backend_trusts[] = {VINE__MEMORY_BACKENDS(B
 
 static struct vine__memory *handle_create(enum vine__memory_backend backend);
 static int check_options(const struct vine__memory_options *options);
-static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
 static int touch_pages(struct vine__memory *memory, const struct vine__memory_options *options);
 static int hand_out(struct vine__memory *memory, const struct vine__memory_options *options,
                     int error, struct vine__memory **ret_memory);
@@ -97,7 +96,7 @@ int vine__memory_open(const struct vine__memory_options *options, struct vine__m
 int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options,
                          struct vine__memory **ret_memory)
 {
-    int error = check_sealed(fd, claimed_bytes, options);
+    int error = vine__memory_check_fd(fd, claimed_bytes, options);
     if (error != 0)
         return error;
 
@@ -413,7 +412,8 @@ int vine__memory_map(struct vine__memory *memory, const struct vine__memory_opti
  *   take the seals off                                 seals cannot be taken off
  *   offer a file whose reads its file system answers   such files have no seals
  * GROW and SEAL are asked for as well: a peer that leaves them out is not one of ours. */
-static int check_sealed(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options)
+int vine__memory_check_fd(int fd, uint64_t claimed_bytes,
+                          const struct vine__memory_options *options)
 {
     const int seals_needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 

@@ -125,6 +125,11 @@ __attribute__((warn_unused_result)) int
 vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options,
                      struct vine__memory **ret_memory);
 
+/* The same checks without mapping it, for who keeps the descriptor to map it later: what is no
+ * memory is not kept. Pages of huge ones are checked as they are mapped. */
+__attribute__((warn_unused_result)) int
+vine__memory_check_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
+
 /* One step of what was made with `in_steps`: about `step_bytes` of it, a page at least. Who holds
  * the only reference; nobody uses the memory or its descriptor until it is ready.
  *

@@ -140,18 +140,25 @@ static void place(struct vine__mirror *mirror, uint32_t index, struct vine__memo
     mirror->size_bytes += mirror->extents[index].size_bytes;
 }
 
+static struct vine__memory_options options_for(const struct vine__mirror *mirror, uint64_t bytes)
+{
+    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+
+    options.backend = VINE__MEMORY_MEMFD;
+    options.in_steps = mirror->in_steps && bytes > AT_ONCE_BYTES;
+    return options;
+}
+
 static int map(struct vine__mirror *mirror, uint32_t index, int fd)
 {
     const uint64_t bytes = mirror->extents[index].size_bytes;
-    struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+    const struct vine__memory_options options = options_for(mirror, bytes);
     struct vine__memory *memory = NULL;
 
     if (mirror->growing != NULL)
         return -EINPROGRESS;
     if (mirror->quota != NULL && vine__quota_take(mirror->quota, bytes) != 0)
         return -VINE_EQUOTA;
-    options.backend = VINE__MEMORY_MEMFD;
-    options.in_steps = mirror->in_steps && bytes > AT_ONCE_BYTES;
 
     const int error = vine__memory_from_fd(fd, bytes, &options, &memory);
 
@@ -212,12 +219,19 @@ int vine__mirror_add(struct vine__mirror *mirror, uint32_t index, int fd, uint64
         return -VINE_EQUOTA;
     mirror->extents[index] = (struct vine__mirror_extent){.size_bytes = claimed_bytes, .fd = -1};
 
-    const int error = map(mirror, index, fd);
+    int error = map(mirror, index, fd);
 
-    if (error == -VINE_EQUOTA)
+    if (error == -VINE_EQUOTA) {
+        /* It is kept until there is room: it has to be memory, and not, say, the other end of our
+         * own socket, on which nobody would ever hang up. */
+        const struct vine__memory_options options = options_for(mirror, claimed_bytes);
+
+        error = vine__memory_check_fd(fd, claimed_bytes, &options);
         /* Without a descriptor for it there will be no room, ever. */
-        mirror->extents[index].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    else if (error && error != -EINPROGRESS)
+        if (!error)
+            mirror->extents[index].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
+    if (error && error != -EINPROGRESS)
         return error;
     mirror->told_bytes += claimed_bytes;
     /* X1 pairs with X2: the extent before the count that admits it. */

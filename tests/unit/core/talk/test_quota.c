@@ -321,6 +321,24 @@ static void bounds_of_an_extent_without_room_are_known(void **state)
     stop();
 }
 
+/* What is kept to be mapped later is memory: the other end of our socket would never hang up. */
+static void what_is_no_memory_is_not_kept_until_there_is_room(void **state)
+{
+    (void)state;
+    const struct vine_talk_extent extent = {
+        .head = VINE__TALK_HEAD(VINE_TALK_EXTENT, extent), .index = 1, .size_bytes = MIB};
+
+    start(1);
+    hold_all_but(MIB / 2);
+    assert_int_equal(vine__talk_send(raw.link.socket_fd, &extent, raw.link.socket_fd, 0), 0);
+    for (uint32_t i = 0; stepped_stats(&stepped).pipes_open > 0; i++) {
+        assert_true(i < TURNS);
+        stepped_turn(&stepped);
+    }
+    assert_int_equal(raw_wait_closed(&raw), VINE_EUNSEALED);
+    stop();
+}
+
 static void a_task_without_room_for_its_record_is_refused_alone(void **state)
 {
     (void)state;
@@ -469,6 +487,7 @@ int main(void)
         cmocka_unit_test(all_is_given_back_but_the_halves),
         cmocka_unit_test(an_extent_without_room_is_mapped_when_there_is_some),
         cmocka_unit_test(bounds_of_an_extent_without_room_are_known),
+        cmocka_unit_test(what_is_no_memory_is_not_kept_until_there_is_room),
         cmocka_unit_test(a_task_without_room_for_its_record_is_refused_alone),
         cmocka_unit_test(a_task_without_room_for_its_descriptor_is_refused_alone),
         cmocka_unit_test(copies_of_inputs_wait_for_each_other),
