@@ -137,7 +137,7 @@ enum vine_segment_presence_state {
 struct vine_segment_presence {
     enum vine_segment_presence_state state;
     int32_t pid;     /* 0: absent */
-    uint64_t claims; /* how often this side was claimed: another number, another holder */
+    uint64_t claims; /* how often this side was claimed: another number, another claim */
 };
 
 struct vine_segment;
@@ -202,8 +202,9 @@ VINE_API struct vine_segment *vine_segment_ref(struct vine_segment *segment);
 VINE_API void vine_segment_unref(struct vine_segment *segment);
 
 /* Take a side of a named segment, also from a holder that is dead. A holder of a writable handle
- * that has no side yet. Returns 0; -EBUSY  with report->holder_pid; -VINE_EINITIALIZING  it is
- * being replaced; -EROFS; -EINVAL; -VINE_EFORK. */
+ * that has no side yet; or that side: then the claim is counted anew, and who looks at the count
+ * sees all that was written before. Returns 0; -EBUSY  with report->holder_pid;
+ * -VINE_EINITIALIZING  it is being replaced; -EROFS; -EINVAL; -VINE_EFORK. */
 VINE_API VINE_MUST_CHECK int vine_segment_claim(struct vine_segment *segment,
                                                 enum vine_segment_side side,
                                                 struct vine_segment_report *report);

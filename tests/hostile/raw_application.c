@@ -47,7 +47,7 @@ void raw_close(struct raw_application *raw)
     vine__half_close(&raw->half);
 }
 
-static void wake(struct raw_application *raw)
+static void wake_appliance(struct raw_application *raw)
 {
     vine__fence_full();
     if (vine__load_relaxed_u32(&raw->mirror.layout->board.sleep_epoch.value) & 1)
@@ -75,7 +75,7 @@ int raw_open_channel(struct raw_application *raw)
     ours->wait_mode = VINE_WAIT_SLEEPY;
     vine__store_release_u32(&ours->state, 1);
     vine__store_release_u32(&raw->half.layout->board.channels.value, ++raw->channel_count);
-    wake(raw);
+    wake_appliance(raw);
     while (vine__load_acquire_u32(&theirs->state) != 1) {
         if (vine__clock_now_ns() - start_ns > raw->limit_ns ||
             vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0)
@@ -110,7 +110,7 @@ int raw_submit(struct raw_application *raw, uint32_t channel,
     const int error =
         vine_spsc_push(&raw->channels[channel].producer, submission, sizeof *submission);
 
-    wake(raw);
+    wake_appliance(raw);
     return error;
 }
 

@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,14 @@
 #include "hostile/raw_application.c"
 #include "hostile/words.h"
 #include "unit/arch/memory/fake_sysfs.h"
+
+/* The application's side of a segment, which may stall between its claim and what it does then. */
+static int find_late(const struct vine_segment *segment, enum vine_segment_kind kind,
+                     void **ret_base, uint64_t *ret_size_bytes);
+
+#define vine_segment_find find_late
+#include "core/talk/link_named.c"
+#undef vine_segment_find
 
 #define HANG_GUARD_SECONDS 100
 #define SEGMENT_BYTES      (2u << 20)
@@ -330,6 +339,89 @@ static void any_word_of_either_side_keeps_nobody_from_being_served(void **state)
     (void)alarm(0);
 }
 
+/* ---- what is left behind --------------------------------------------------------------------- */
+
+/* In the epoch of a half: the number of one of the claims that come next. */
+static void leave_epoch(const struct fixture *fixture, enum vine_segment_kind kind, uint32_t ahead)
+{
+    static struct raw_application bad;
+    struct vine_segment_presence presence;
+    struct vine_half_layout *half;
+    void *base = NULL;
+    uint64_t size_bytes = 0;
+
+    memset(&bad, 0, sizeof bad);
+    assert_int_equal(raw_attach(&bad, fixture->address), 0);
+    assert_int_equal(vine_segment_presence(bad.link.named, VINE_SEGMENT_APPLICATION, &presence), 0);
+    assert_int_equal(vine_segment_find(bad.link.named, kind, &base, &size_bytes), 0);
+    half = base;
+    vine__store_relaxed_u32(&half->board.epoch, (uint32_t)presence.claims + ahead);
+    if (kind == VINE_SEGMENT_KIND_APPLICATION_HALF)
+        vine__store_relaxed_u32(&half->board.channels.value, VINE_TALK_CHANNELS_MAX + 1);
+    raw_close(&bad);
+}
+
+static void what_the_last_one_left_is_taken_for_no_answer(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    const struct fixture *fixture = *state;
+    const struct vine_pipe_options options = {
+        .size_bytes = sizeof options,
+        .connect_timeout_ns = PATIENCE_NS,
+    };
+
+    (void)alarm(HANG_GUARD_SECONDS);
+    for (uint32_t ahead = 1; ahead <= 4; ahead++) {
+        struct vine_pipe *pipe = NULL;
+        int status = 0;
+
+        leave_epoch(fixture, VINE_SEGMENT_KIND_APPLIANCE_HALF, ahead);
+        assert_int_equal(kill(fixture->appliance, SIGSTOP), 0);
+        assert_int_equal(waitpid(fixture->appliance, &status, WUNTRACED), fixture->appliance);
+        assert_int_equal(vine_pipe_open(fixture->address, &options, &pipe), -ETIMEDOUT);
+        assert_int_equal(kill(fixture->appliance, SIGCONT), 0);
+        is_served(fixture);
+    }
+    (void)alarm(0);
+}
+
+static bool is_stalling;
+
+/* Until the appliance has answered the claim: it takes what the last one left for ours. */
+static int find_late(const struct vine_segment *segment, enum vine_segment_kind kind,
+                     void **ret_base, uint64_t *ret_size_bytes)
+{
+    struct vine_segment_presence presence;
+    void *base = NULL;
+    uint64_t size_bytes = 0;
+
+    assert_int_equal(vine_segment_presence(segment, VINE_SEGMENT_APPLICATION, &presence), 0);
+    assert_int_equal(
+        vine_segment_find(segment, VINE_SEGMENT_KIND_APPLIANCE_HALF, &base, &size_bytes), 0);
+
+    const struct vine_half_layout *theirs = base;
+
+    while (is_stalling && vine__load_acquire_u32(&theirs->board.epoch) != (uint32_t)presence.claims)
+        sched_yield();
+    is_stalling = false;
+    return vine_segment_find(segment, kind, ret_base, ret_size_bytes);
+}
+
+static void what_the_last_one_left_is_not_taken_for_the_next_one(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    const struct fixture *fixture = *state;
+
+    (void)alarm(HANG_GUARD_SECONDS);
+    for (int i = 0; i < 8; i++) {
+        leave_epoch(fixture, VINE_SEGMENT_KIND_APPLICATION_HALF, 1);
+        is_stalling = true;
+        is_served(fixture);
+        assert_false(is_stalling);
+    }
+    (void)alarm(0);
+}
+
 /* ---- what a file allows ---------------------------------------------------------------------- */
 
 /* An application that is served, with a channel, in a process of its own; what it does then is
@@ -409,6 +501,8 @@ int main(void)
         NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_pci),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_file),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_pci),
+        NAMED(what_the_last_one_left_is_taken_for_no_answer, setup_file),
+        NAMED(what_the_last_one_left_is_not_taken_for_the_next_one, setup_file),
         NAMED(a_child_that_keeps_the_segment_keeps_nobody_out, setup_file),
         NAMED(a_child_that_keeps_the_segment_keeps_nobody_out, setup_pci),
         NAMED(holes_in_both_halves_crash_nobody, setup_file),

@@ -102,6 +102,16 @@ int vine__segment_holder_take(struct vine__segment_holder *line, const struct vi
     return 0;
 }
 
+int vine__segment_holder_renew(struct vine__segment_holder *line, const struct vine__identity *self)
+{
+    /* Relaxed: only we change it from what we look for. */
+    if (vine__load_relaxed_u64(&line->word) != vine__segment_word(self))
+        return -EBUSY;
+    /* H1 pairs with H2: all that we did before the count. */
+    (void)vine__fetch_add_acq_rel_u64(&line->claims, 1);
+    return 0;
+}
+
 void vine__segment_holder_leave(struct vine__segment_holder *line,
                                 const struct vine__identity *self)
 {

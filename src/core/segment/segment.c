@@ -142,10 +142,13 @@ int vine_segment_claim(struct vine_segment *segment, enum vine_segment_side side
     if (!segment->is_writable)
         return vine__segment_refuse(&to, -EROFS, "is read-only");
     if ((side != VINE_SEGMENT_APPLICATION && side != VINE_SEGMENT_APPLIANCE) ||
-        segment->side != VINE_SEGMENT_NOBODY)
+        (segment->side != side && segment->side != VINE_SEGMENT_NOBODY))
         return vine__segment_refuse(&to, -EINVAL, "no side, or a second one, is claimed");
 
-    const int error = vine__segment_enter(segment->header, side, &segment->self, &to);
+    const int error = segment->side == side
+                          ? vine__segment_holder_renew(vine__segment_side_of(segment->header, side),
+                                                       &segment->self)
+                          : vine__segment_enter(segment->header, side, &segment->self, &to);
     if (error == 0)
         segment->side = side;
     return error;

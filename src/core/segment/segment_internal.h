@@ -121,6 +121,10 @@ VINE_MUST_CHECK int vine__segment_holder_take(struct vine__segment_holder *line,
                                               const struct vine__identity *self,
                                               struct vine__segment_holder_state *ret_before);
 
+/* Count a line of ours once more. Returns 0; -EBUSY  it is another's. */
+VINE_MUST_CHECK int vine__segment_holder_renew(struct vine__segment_holder *line,
+                                               const struct vine__identity *self);
+
 /* Give a line back, if it is still ours. */
 void vine__segment_holder_leave(struct vine__segment_holder *line,
                                 const struct vine__identity *self);

@@ -52,7 +52,7 @@ struct vine__segment_holder {
     uint64_t word;
     uint64_t
         scope; /* the holder's kernel and pid namespace; written after the word, 0 if unknown */
-    uint64_t claims; /* how often the word was taken; written by the holder */
+    uint64_t claims; /* how often the word was taken, and more; written by the holder */
     uint64_t reserved[5];
 };
 

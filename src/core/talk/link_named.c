@@ -4,7 +4,8 @@
  * lie in it, nothing grows, and a death is noticed by the attach word.
  *
  * Who claims the application's side raises its count of claims. The application clears its half,
- * writes that count into its board, and waits until the appliance has done the same with its own.
+ * counts its claim once more, writes that count into its board, and waits until the appliance has
+ * cleared its own half and done the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -183,25 +184,40 @@ static int claim(struct vine__link *link, const struct vine__address *address,
     return 0;
 }
 
+/* Our half is clear: count our claim anew, and see that nothing could be taken for its answer. Who
+ * was here before may have left any number in either half: with this one none is left. The
+ * appliance may have answered the count before, and finds out that it is over. */
+static int count_anew(struct vine__link *link, struct vine_half_layout *theirs)
+{
+    struct vine_segment_presence presence;
+    int error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
+
+    if (error)
+        return error;
+    /* Relaxed: the count is raised behind it. */
+    vine__store_relaxed_u32(&theirs->board.epoch, (uint32_t)presence.claims);
+    error = vine_segment_claim(link->named, VINE_SEGMENT_APPLICATION, NULL);
+    if (!error)
+        error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
+    link->epoch = (uint32_t)presence.claims;
+    return error;
+}
+
 /* Find both halves, and clear ours. */
 static int enter(struct vine__link *link, const struct vine__address *address,
                  struct vine__why *why)
 {
-    struct vine_segment_presence presence;
     void *bases[2];
     uint64_t sizes[2];
-    int error = vine_segment_presence(link->named, VINE_SEGMENT_APPLICATION, &presence);
+    int error = find_halves(link->named, bases, sizes);
 
     if (!error)
-        error = find_halves(link->named, bases, sizes);
-    if (!error)
         error = lay_out(link, bases, sizes);
-    if (error) {
+    if (!error)
+        error = count_anew(link, bases[1]);
+    if (error)
         vine__why_say(why, "%s holds no pipe: %s", address->text, vine_error_text(error));
-        return error;
-    }
-    link->epoch = (uint32_t)presence.claims;
-    return 0;
+    return error;
 }
 
 /* Until the appliance has answered our claim, or dies, or takes too long. */

@@ -302,6 +302,7 @@ static void both_halves_are_found_by_both_sides_and_lie_apart(void **state)
 static void sides_are_claimed_and_detached_one_at_a_time(void **state)
 {
     (void)state;
+    struct vine_segment_presence presence;
     struct vine_segment_options options = file_options(VINE_SEGMENT_NOBODY);
     struct vine_segment_report report;
     struct vine_segment *first = create_published(&options);
@@ -314,6 +315,11 @@ static void sides_are_claimed_and_detached_one_at_a_time(void **state)
     assert_int_equal(vine_segment_claim(reader, VINE_SEGMENT_APPLICATION, &report), -EROFS);
     assert_int_equal(vine_segment_claim(first, VINE_SEGMENT_NOBODY, &report), -EINVAL);
     assert_int_equal(vine_segment_claim(first, VINE_SEGMENT_APPLICATION, &report), 0);
+    assert_int_equal(vine_segment_presence(reader, VINE_SEGMENT_APPLICATION, &presence), 0);
+    assert_int_equal(vine_segment_claim(first, VINE_SEGMENT_APPLICATION, &report), 0);
+    const uint64_t claims_before = presence.claims;
+    assert_int_equal(vine_segment_presence(reader, VINE_SEGMENT_APPLICATION, &presence), 0);
+    assert_int_equal(presence.claims, claims_before + 1);
     assert_int_equal(vine_segment_claim(first, VINE_SEGMENT_APPLIANCE, &report), -EINVAL);
     assert_int_equal(vine_segment_claim(second, VINE_SEGMENT_APPLICATION, &report), -EBUSY);
     assert_int_equal(report.holder_pid, getpid());
