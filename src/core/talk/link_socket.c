@@ -288,6 +288,20 @@ static struct vine__agreement agree(const struct greeting *greeting, uint32_t pe
     return agreement;
 }
 
+static int open_welcomed(struct vine__mirror *mirror, const struct greeting *greeting,
+                         struct vine__why *why)
+{
+    const struct vine__mirror_options options = {
+        .fd = greeting->half_fd,
+        .claimed_bytes = greeting->answer.welcome.half_bytes,
+        .uuid = greeting->hello.uuid,
+        .bytes_max = greeting->answer.welcome.memory_max_bytes,
+        .why = why,
+    };
+
+    return vine__mirror_open(mirror, &options);
+}
+
 /* The order has its reasons: who the peer is comes before our half, whose header names its user;
  * our half before HELLO, which carries it; and the answer is believed last, when its half has been
  * mapped and checked. Until then nothing of the peer's is kept, and any failure closes all of it.
@@ -297,7 +311,6 @@ int vine__link_connect(struct vine__link *link, const char *path,
                        struct vine__agreement *ret_agreement)
 {
     struct greeting greeting = {.half_fd = -1};
-    const struct vine_talk_welcome *welcome = &greeting.answer.welcome;
     uint32_t peer_uid = 0;
 
     link->operations = &operations;
@@ -315,16 +328,15 @@ int vine__link_connect(struct vine__link *link, const char *path,
     if (!error)
         error = check_answer(&greeting.answer, wish->why);
     if (!error)
-        error = vine__mirror_open(link->mirror, greeting.half_fd, welcome->half_bytes,
-                                  greeting.hello.uuid, welcome->memory_max_bytes, wish->why);
+        error = open_welcomed(link->mirror, &greeting, wish->why);
     if (greeting.half_fd >= 0)
         close(greeting.half_fd);
     if (error) {
         vine__link_undo(link);
         return error;
     }
-    link->half->bytes_max = welcome->memory_max_bytes - link->mirror->size_bytes;
     *ret_agreement = agree(&greeting, peer_uid);
+    link->half->bytes_max = ret_agreement->memory_max_bytes - link->mirror->size_bytes;
     return 0;
 }
 
@@ -360,8 +372,14 @@ static int open_half(struct vine__mirror *mirror, int fd, const struct vine_talk
                      uint64_t memory_max_bytes, struct vine__why *why)
 {
     const uint64_t bytes_max = memory_max_bytes - VINE__HALF_BYTES;
-    const int error = vine__mirror_open(mirror, fd, hello->half_bytes, hello->uuid,
-                                        vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST), why);
+    const struct vine__mirror_options options = {
+        .fd = fd,
+        .claimed_bytes = hello->half_bytes,
+        .uuid = hello->uuid,
+        .bytes_max = vine__min_u64(bytes_max, VINE__HALF_BYTES_MOST),
+        .why = why,
+    };
+    const int error = vine__mirror_open(mirror, &options);
 
     if (!error)
         mirror->bytes_max = bytes_max;

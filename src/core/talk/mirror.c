@@ -32,50 +32,49 @@ int vine__mirror_place(struct vine__mirror *mirror, const void *memory, uint64_t
     return 0;
 }
 
-int vine__mirror_open(struct vine__mirror *mirror, int fd, uint64_t claimed_bytes,
-                      const uint8_t uuid[16], uint64_t bytes_max, struct vine__why *why)
+int vine__mirror_open(struct vine__mirror *mirror, const struct vine__mirror_options *options)
 {
-    struct vine_segment_options options;
+    struct vine_segment_options segment_options;
     struct vine_segment_report report;
     struct vine_segment_facts facts;
     struct vine_segment *segment = NULL;
     void *region = NULL;
     uint64_t region_bytes = 0;
 
-    vine_segment_options_init(&options);
-    options.backend = VINE_SEGMENT_MEMFD;
-    options.segment_bytes = claimed_bytes;
-    options.segment_max_bytes = bytes_max;
-    options.fingerprint = vine__half_fingerprint();
+    vine_segment_options_init(&segment_options);
+    segment_options.backend = VINE_SEGMENT_MEMFD;
+    segment_options.segment_bytes = options->claimed_bytes;
+    segment_options.segment_max_bytes = options->bytes_max;
+    segment_options.fingerprint = vine__half_fingerprint();
 
-    int error = vine_segment_from_fd(fd, &options, &segment, &report);
+    int error = vine_segment_from_fd(options->fd, &segment_options, &segment, &report);
 
     if (error) {
-        vine__why_say(why, "%s", report.why);
+        vine__why_say(options->why, "%s", report.why);
         return error;
     }
     vine_segment_facts(segment, &facts);
-    if (memcmp(facts.identity, uuid, sizeof facts.identity) != 0) {
-        vine__why_say(why, "the half belongs to another pipe than the message says");
+    if (memcmp(facts.identity, options->uuid, sizeof facts.identity) != 0) {
+        vine__why_say(options->why, "the half belongs to another pipe than the message says");
         error = -VINE_EPROTOCOL;
         goto fail;
     }
     if (vine_segment_find(segment, VINE_SEGMENT_KIND_APPLICATION_HALF, &region, &region_bytes) &&
         vine_segment_find(segment, VINE_SEGMENT_KIND_APPLIANCE_HALF, &region, &region_bytes)) {
-        vine__why_say(why, "the segment holds no half of a pipe");
+        vine__why_say(options->why, "the segment holds no half of a pipe");
         error = -VINE_EPROTOCOL;
         goto fail;
     }
     error = vine__mirror_place(mirror, region, region_bytes);
     if (error) {
-        vine__why_say(why, "a half of %llu bytes has no room for its board",
+        vine__why_say(options->why, "a half of %llu bytes has no room for its board",
                       (unsigned long long)region_bytes);
         goto fail;
     }
     mirror->segment = segment;
     mirror->size_bytes = vine_segment_size(segment);
     mirror->told_bytes = mirror->size_bytes;
-    mirror->bytes_max = bytes_max;
+    mirror->bytes_max = options->bytes_max;
     return 0;
 
 fail:

@@ -42,11 +42,17 @@ struct vine__mirror {
     struct vine__mirror_extent extents[VINE_TALK_EXTENTS_MAX];
 };
 
-/* Map the half behind `fd`, which stays the caller's. `uuid` is what its header has to say.
- * Returns 0 or a negative code with a sentence in `why`. */
-VINE_MUST_CHECK int vine__mirror_open(struct vine__mirror *mirror, int fd, uint64_t claimed_bytes,
-                                      const uint8_t uuid[16], uint64_t bytes_max,
-                                      struct vine__why *why);
+struct vine__mirror_options {
+    int fd; /* of the half; stays the caller's */
+    uint64_t claimed_bytes;
+    const uint8_t *uuid; /* 16 bytes: what its header has to say */
+    uint64_t bytes_max;
+    struct vine__why *why;
+};
+
+/* Map the other side's half. Returns 0 or a negative code with a sentence in `why`. */
+VINE_MUST_CHECK int vine__mirror_open(struct vine__mirror *mirror,
+                                      const struct vine__mirror_options *options);
 
 /* The same for a part of a named segment. */
 VINE_MUST_CHECK int vine__mirror_place(struct vine__mirror *mirror, const void *memory,

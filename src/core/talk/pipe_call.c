@@ -15,30 +15,31 @@ struct call {
     struct vine_task *task;
 };
 
-static int make_data(struct vine_pipe *pipe, const struct vine_procedure *procedure,
-                     const void *input, size_t input_size, size_t output_max, struct call *call)
+static int make_input(struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                      const void *input, size_t input_size, struct vine_data **ret_data)
 {
-    int error = 0;
+    int error;
 
-    if (procedure->input_count > 1 || procedure->output_count > 1 ||
-        (procedure->input_count == 0 && input_size > 0))
-        return -VINE_EARGUMENT;
-    if (procedure->input_count == 1) {
-        error = vine_data_create(pipe, procedure->inputs[0]->data_type, input_size, &call->input);
-        if (!error)
-            error = vine_data_write(call->input, 0, input, input_size);
-    }
-    if (!error && procedure->output_count == 1) {
-        const struct vine_argument *argument = procedure->outputs[0];
-        uint64_t room = output_max < argument->max ? output_max : argument->max;
+    if (procedure->input_count == 0)
+        return input_size > 0 ? -VINE_EARGUMENT : 0;
+    error = vine_data_create(pipe, procedure->inputs[0]->data_type, input_size, ret_data);
+    return error ? error : vine_data_write(*ret_data, 0, input, input_size);
+}
 
-        room -= room % vine__type_bytes(argument->data_type);
-        /* Less than the least is no room at all. */
-        if (room < argument->min)
-            return -VINE_EOVERFLOW;
-        error = vine_data_expect(pipe, argument->data_type, room, &call->output);
-    }
-    return error == -EINVAL ? -VINE_EARGUMENT : error;
+static int make_output(struct vine_pipe *pipe, const struct vine_procedure *procedure,
+                       size_t output_max, struct vine_data **ret_data)
+{
+    if (procedure->output_count == 0)
+        return 0;
+
+    const struct vine_argument *argument = procedure->outputs[0];
+    uint64_t room = output_max < argument->max ? output_max : argument->max;
+
+    room -= room % vine__type_bytes(argument->data_type);
+    /* Less than the least is no room at all. */
+    if (room < argument->min)
+        return -VINE_EOVERFLOW;
+    return vine_data_expect(pipe, argument->data_type, room, ret_data);
 }
 
 static int take_result(const struct call *call, void *output, size_t output_max, size_t *ret_size)
@@ -72,7 +73,13 @@ int vine_pipe_call(struct vine_pipe *pipe, const char *procedure_name, const voi
 
     if (error)
         return error;
-    error = make_data(pipe, procedure, input, input_size, output_max, &call);
+    if (procedure->input_count > 1 || procedure->output_count > 1)
+        return -VINE_EARGUMENT;
+    error = make_input(pipe, procedure, input, input_size, &call.input);
+    if (!error)
+        error = make_output(pipe, procedure, output_max, &call.output);
+    if (error == -EINVAL)
+        error = -VINE_EARGUMENT;
     if (!error) {
         const struct vine_task_options options = {
             .size_bytes = sizeof options,

@@ -51,9 +51,14 @@ struct vine_procedure vine__builtin_release = {
     .info = {.argument_count = 1, .arguments = {{.kind = VINE_BYTES, .max = sizeof(uint16_t)}}},
 };
 
-/* Ask, and copy the answer into memory that the caller frees. */
+/* A private copy of what the appliance answered. */
+struct answer {
+    unsigned char *bytes; /* for who asked to free */
+    size_t size;
+};
+
 static int ask(struct vine_pipe *pipe, struct vine_procedure *question, const char *bytes,
-               uint64_t room, unsigned char **ret_answer, size_t *ret_size)
+               uint64_t room, struct answer *ret_answer)
 {
     struct vine_data *data = NULL;
     int error = vine_data_expect(pipe, VINE_TYPE_BYTES, room, &data);
@@ -72,28 +77,26 @@ static int ask(struct vine_pipe *pipe, struct vine_procedure *question, const ch
     error = vine__task_run_builtin(pipe, question, &options);
     if (!error) {
         const size_t size = (size_t)vine_data_size(data);
-        unsigned char *answer = malloc(size + 1);
+        const struct answer answer = {malloc(size + 1), size};
 
-        error = answer == NULL ? -ENOMEM : vine_data_read(data, 0, answer, size);
-        if (error) {
-            free(answer);
-        } else {
+        error = answer.bytes == NULL ? -ENOMEM : vine_data_read(data, 0, answer.bytes, size);
+        if (error)
+            free(answer.bytes);
+        else
             *ret_answer = answer;
-            *ret_size = size;
-        }
     }
     vine_data_free(data);
     return error;
 }
 
 static int ask_for_list(struct vine_pipe *pipe, struct vine_procedure *question,
-                        unsigned char **ret_answer, size_t *ret_size)
+                        struct answer *ret_answer)
 {
     uint64_t room = LIST_BYTES;
     int error;
 
     do {
-        error = ask(pipe, question, NULL, room, ret_answer, ret_size);
+        error = ask(pipe, question, NULL, room, ret_answer);
         room *= 4;
     } while (error == -VINE_EOVERFLOW && room <= LIST_BYTES_MAX);
     return error;
@@ -194,8 +197,7 @@ int vine_procedure_get(struct vine_pipe *pipe, const char *name,
                        struct vine_procedure **ret_procedure)
 {
     const size_t length = strlen(name);
-    unsigned char *answer = NULL;
-    size_t size = 0;
+    struct answer answer;
     int error = vine__pipe_check(pipe);
 
     if (error)
@@ -211,13 +213,12 @@ int vine_procedure_get(struct vine_pipe *pipe, const char *name,
         *ret_procedure = known;
         return 0;
     }
-    error = ask(pipe, &vine__builtin_lookup, name, sizeof(struct vine_wire_description), &answer,
-                &size);
+    error = ask(pipe, &vine__builtin_lookup, name, sizeof(struct vine_wire_description), &answer);
     if (error)
         return error;
-    error = size != sizeof(struct vine_wire_description) ? -VINE_EPROTOCOL
-                                                         : learn(pipe, answer, &known);
-    free(answer);
+    error = answer.size != sizeof(struct vine_wire_description) ? -VINE_EPROTOCOL
+                                                                : learn(pipe, answer.bytes, &known);
+    free(answer.bytes);
     if (!error && strcmp(known->info.name, name) != 0)
         error = -VINE_EPROTOCOL;
     if (!error)
@@ -232,43 +233,41 @@ const struct vine_procedure_info *vine_procedure_describe(const struct vine_proc
 
 int vine_procedure_list(struct vine_pipe *pipe, struct vine_procedure **procedures, size_t count)
 {
-    unsigned char *answer = NULL;
-    size_t size = 0;
-    int error = ask_for_list(pipe, &vine__builtin_list_procedures, &answer, &size);
+    struct answer answer;
+    int error = ask_for_list(pipe, &vine__builtin_list_procedures, &answer);
 
     if (error)
         return error;
 
-    const size_t found = size / sizeof(struct vine_wire_description);
+    const size_t found = answer.size / sizeof(struct vine_wire_description);
 
-    if (size % sizeof(struct vine_wire_description) != 0)
+    if (answer.size % sizeof(struct vine_wire_description) != 0)
         error = -VINE_EPROTOCOL;
     for (size_t i = 0; i < found && !error; i++) {
         struct vine_procedure *procedure = NULL;
 
-        error = learn(pipe, answer + i * sizeof(struct vine_wire_description), &procedure);
+        error = learn(pipe, answer.bytes + i * sizeof(struct vine_wire_description), &procedure);
         if (!error && i < count)
             procedures[i] = procedure;
     }
-    free(answer);
+    free(answer.bytes);
     return error ? error : (int)found;
 }
 
 int vine_accelerator_list(struct vine_pipe *pipe, const char *type,
                           struct vine_accelerator_info *infos, size_t count)
 {
-    unsigned char *answer = NULL;
-    size_t size = 0;
+    struct answer answer;
     size_t found = 0;
-    const int error = ask_for_list(pipe, &vine__builtin_list_accelerators, &answer, &size);
+    const int error = ask_for_list(pipe, &vine__builtin_list_accelerators, &answer);
 
     if (error)
         return error;
-    for (size_t at = 0; size - at >= sizeof(struct vine_wire_accelerator);
+    for (size_t at = 0; answer.size - at >= sizeof(struct vine_wire_accelerator);
          at += sizeof(struct vine_wire_accelerator)) {
         struct vine_wire_accelerator wire;
 
-        memcpy(&wire, answer + at, sizeof wire);
+        memcpy(&wire, answer.bytes + at, sizeof wire);
         vine__talk_tame(wire.type, sizeof wire.type);
         vine__talk_tame(wire.name, sizeof wire.name);
         if (type != NULL && strcmp(type, wire.type) != 0)
@@ -285,6 +284,6 @@ int vine_accelerator_list(struct vine_pipe *pipe, const char *type,
         }
         found++;
     }
-    free(answer);
+    free(answer.bytes);
     return (int)found;
 }

@@ -99,16 +99,21 @@ int vine__served_open(struct vine__served *pipe)
     return 0;
 }
 
-/* Check what the application says of its channel, and make our end of it. */
-static int open_channel(struct vine__served *pipe, uint32_t index)
+/* The application's ring of a channel, as it was found good. */
+struct found_ring {
+    uint32_t slot_count;
+    uint64_t bytes;
+    const void *slots;
+};
+
+/* Check what the application says of its ring. */
+static int find_ring(struct vine__served *pipe, uint32_t index, struct found_ring *ret_ring)
 {
     const struct vine_channel_layout *theirs = &pipe->mirror.layout->channels[index];
-    struct vine_channel_layout *ours = &pipe->half.layout->channels[index];
     const uint32_t slot_count = vine__load_relaxed_u32(&theirs->slot_count);
     const uint32_t extent = vine__load_relaxed_u32(&theirs->ring_extent);
     const uint32_t offset = vine__load_relaxed_u32(&theirs->ring_offset_units);
-    const uint32_t wait_mode = vine__load_relaxed_u32(&theirs->wait_mode);
-    const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
+    struct found_ring ring = {slot_count, (uint64_t)slot_count * sizeof(struct vine_slot), NULL};
 
     if (!vine__is_power_of_two_u64(slot_count) || slot_count < VINE_SPSC_SLOTS_MIN ||
         slot_count > vine__ring_slots(pipe->agreement.tasks_max)) {
@@ -116,41 +121,48 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
                       pipe->agreement.tasks_max);
         return -VINE_EPROTOCOL;
     }
-
-    const struct vine_token ring = {
-        .extent = (uint16_t)extent,
-        .offset_units = offset,
-        .length = (uint32_t)ring_bytes,
-    };
-    const void *slots = NULL;
-    int error;
-
     if (extent >= VINE_TALK_EXTENTS_MAX) {
         vine__why_say(&pipe->why, "channel %u's ring in extent %u", index, extent);
         return -VINE_EPROTOCOL;
     }
-    error = vine__served_resolve(pipe, &ring, &slots);
+
+    const struct vine_token token = {
+        .extent = (uint16_t)extent,
+        .offset_units = offset,
+        .length = (uint32_t)ring.bytes,
+    };
+    const int error = vine__served_resolve(pipe, &token, &ring.slots);
+
     if (error > 0)
         vine__why_say(&pipe->why, "no memory is left for channel %u's ring", index);
     if (error)
         return error > 0 ? -error : error;
+    *ret_ring = ring;
+    return 0;
+}
 
+/* Our end of a channel: a ring of our own, and positions in both. */
+static int make_channel(struct vine__served *pipe, uint32_t index, const struct found_ring *ring,
+                        struct vine__served_channel **ret_channel)
+{
+    const struct vine_channel_layout *theirs = &pipe->mirror.layout->channels[index];
+    struct vine_channel_layout *ours = &pipe->half.layout->channels[index];
+    const uint32_t lane_count = pipe->appliance->options.accelerators_max;
     struct vine__served_channel *channel = calloc(1, sizeof *channel);
     struct vine__box box;
-
-    error = channel == NULL ? -ENOMEM : 0;
+    int error = channel == NULL ? -ENOMEM : 0;
 
     if (!error) {
-        channel->lanes = calloc(pipe->appliance->options.accelerators_max, sizeof *channel->lanes);
-        error = channel->lanes == NULL ? -ENOMEM : vine__half_alloc(&pipe->half, ring_bytes, &box);
+        channel->lanes = calloc(lane_count, sizeof *channel->lanes);
+        error = channel->lanes == NULL ? -ENOMEM : vine__half_alloc(&pipe->half, ring->bytes, &box);
     }
     if (!error) {
-        memset(box.memory, 0, ring_bytes);
-        error = vine_spsc_producer_init(&channel->completions, box.memory, slot_count,
+        memset(box.memory, 0, ring->bytes);
+        error = vine_spsc_producer_init(&channel->completions, box.memory, ring->slot_count,
                                         &theirs->consumed.value);
     }
     if (!error)
-        error = vine_spsc_consumer_init(&channel->submissions, slots, slot_count,
+        error = vine_spsc_consumer_init(&channel->submissions, ring->slots, ring->slot_count,
                                         &ours->consumed.value);
     if (error) {
         if (error != VINE__HELD)
@@ -162,18 +174,33 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
         return error;
     }
     /* Few, as granted: room or not. */
-    vine__quota_add(&pipe->quota, sizeof *channel + pipe->appliance->options.accelerators_max *
-                                                        sizeof *channel->lanes);
-    for (uint32_t i = 0; i < pipe->appliance->options.accelerators_max; i++)
+    vine__quota_add(&pipe->quota, sizeof *channel + lane_count * sizeof *channel->lanes);
+    for (uint32_t i = 0; i < lane_count; i++)
         vine__list_init(&channel->lanes[i].jobs);
-    channel->is_open = true;
-    channel->is_stream = wait_mode == VINE_WAIT_STREAM && pipe->agreement.stream;
     channel->peer_sleeping = &theirs->sleeping.value;
-    pipe->channels[index] = channel;
-
-    ours->slot_count = slot_count;
+    ours->slot_count = ring->slot_count;
     ours->ring_extent = box.extent;
     ours->ring_offset_units = box.offset_units;
+    *ret_channel = channel;
+    return 0;
+}
+
+static int open_channel(struct vine__served *pipe, uint32_t index)
+{
+    const struct vine_channel_layout *theirs = &pipe->mirror.layout->channels[index];
+    struct vine_channel_layout *ours = &pipe->half.layout->channels[index];
+    struct vine__served_channel *channel = NULL;
+    struct found_ring ring;
+    int error = find_ring(pipe, index, &ring);
+
+    if (!error)
+        error = make_channel(pipe, index, &ring, &channel);
+    if (error)
+        return error;
+    channel->is_stream =
+        vine__load_relaxed_u32(&theirs->wait_mode) == VINE_WAIT_STREAM && pipe->agreement.stream;
+    channel->is_open = true;
+    pipe->channels[index] = channel;
     ours->wait_mode = channel->is_stream ? VINE_WAIT_STREAM : VINE_WAIT_SLEEPY;
     /* B3 pairs with B4: the record before the state that shows it. */
     vine__store_release_u32(&ours->state, 1);

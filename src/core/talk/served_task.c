@@ -303,11 +303,26 @@ static bool may_run_now(struct vine_call *call)
     return is_short(call) && (call->input_count == 0 || vine__job_charge_copies(call) == 0);
 }
 
-static void run_now(struct vine_call *call)
+/* Run it on the loop. What is complete does not wait for whatever comes after a long one. */
+static void run_now(struct vine_call *call, uint16_t procedure)
 {
-    vine__job_run(call, &call->pipe->appliance->scratch);
-    if (VINE__UNLIKELY(call->copied_bytes > 0))
-        vine__job_give_copies(call);
+    struct vine__served *pipe = call->pipe;
+    struct vine__served_channel *channel = pipe->channels[call->channel];
+
+    if (call->is_builtin) {
+        call->status = vine__builtin_run(call, procedure);
+    } else {
+        vine__job_run(call, &pipe->appliance->scratch);
+        if (VINE__UNLIKELY(call->copied_bytes > 0))
+            vine__job_give_copies(call);
+    }
+    pipe->seen_ticks = call->end_ticks;
+
+    const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
+
+    vine__served_complete(call);
+    if (was_long)
+        vine__served_flush(channel);
 }
 
 /* A record for a task, or NULL. */
@@ -336,24 +351,15 @@ static int refuse(struct vine__served_channel *channel,
     return 0;
 }
 
-static int take_task(struct vine__served *pipe, uint32_t channel_index,
-                     const struct vine_wire_submission *submission, uint64_t now_ticks)
+/* The record of a task that has come, or NULL. */
+static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index,
+                               const struct vine_wire_submission *submission, uint64_t now_ticks)
 {
-    struct vine_appliance *appliance = pipe->appliance;
-    struct vine__served_channel *channel = pipe->channels[channel_index];
-    struct vine_call *call;
-    int error = 0;
+    struct vine_call *call = take_call(pipe);
 
-    if (VINE__HOSTILE(channel->in_flight >= pipe->agreement.tasks_max)) {
-        vine__why_say(&pipe->why,
-                      "more tasks in flight on channel %u than the %u that were granted",
-                      channel_index, pipe->agreement.tasks_max);
-        return -VINE_EPROTOCOL;
-    }
-    call = take_call(pipe);
     if (call == NULL)
-        return refuse(channel, submission, VINE_EQUOTA);
-    channel->in_flight++;
+        return NULL;
+    pipe->channels[channel_index]->in_flight++;
     pipe->jobs_taken++;
     call->pipe = pipe;
     call->session = NULL;
@@ -372,24 +378,50 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     call->output_count = 0;
     call->result_size = 0;
     call->seen_ticks = call->start_ticks = call->end_ticks = now_ticks;
-    call->definition = find_definition(appliance, submission->procedure);
+    call->definition = find_definition(pipe->appliance, submission->procedure);
     call->is_builtin = submission->procedure < VINE_WIRE_PROCEDURES_FROM;
+    return call;
+}
+
+/* Whether it may run, with all that it needs. Returns as vine__served_decode. */
+static int admit(struct vine_call *call, const struct vine_wire_submission *submission)
+{
+    int error = 0;
+
     if (call->definition == NULL)
-        error = VINE_EPROCEDURE;
-    else if (appliance->is_draining)
-        error = VINE_EDRAINING;
+        return VINE_EPROCEDURE;
+    if (call->pipe->appliance->is_draining)
+        return VINE_EDRAINING;
     /* There is little to decode where nothing is given and nothing is wanted. */
-    if (!error && (submission->shape | call->definition->argument_count) != 0)
+    if ((submission->shape | call->definition->argument_count) != 0)
         error = vine__served_decode(call, submission);
+    return error ? error : place(call, submission);
+}
+
+static int take_task(struct vine__served *pipe, uint32_t channel_index,
+                     const struct vine_wire_submission *submission, uint64_t now_ticks)
+{
+    struct vine__served_channel *channel = pipe->channels[channel_index];
+    struct vine_call *call;
+    int error;
+
+    if (VINE__HOSTILE(channel->in_flight >= pipe->agreement.tasks_max)) {
+        vine__why_say(&pipe->why,
+                      "more tasks in flight on channel %u than the %u that were granted",
+                      channel_index, pipe->agreement.tasks_max);
+        return -VINE_EPROTOCOL;
+    }
+    call = begin(pipe, channel_index, submission, now_ticks);
+    if (call == NULL)
+        return refuse(channel, submission, VINE_EQUOTA);
+    error = admit(call, submission);
     if (error == VINE__HELD) {
         release_inputs(call);
         drop_outputs(call);
         give_up(call);
         return error;
     }
-    if (!error)
-        error = place(call, submission);
-    if (!error && submission->procedure >= VINE_WIRE_PROCEDURES_FROM && !may_run_now(call)) {
+    if (!error && !call->is_builtin && !may_run_now(call)) {
         error = vine__job_submit(call);
         if (!error)
             return 0;
@@ -399,17 +431,7 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         vine__served_complete(call);
         return error < 0 ? error : 0;
     }
-    if (submission->procedure < VINE_WIRE_PROCEDURES_FROM)
-        call->status = vine__builtin_run(call, submission->procedure);
-    else
-        run_now(call);
-    pipe->seen_ticks = call->end_ticks;
-
-    const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
-
-    vine__served_complete(call);
-    if (was_long)
-        vine__served_flush(channel);
+    run_now(call, submission->procedure);
     return 0;
 }
 
