@@ -53,6 +53,11 @@ struct gunzip_input {
     size_t size, position;
 };
 
+struct gunzip_output {
+    uint8_t *bytes;
+    size_t room, made;
+};
+
 static pthread_once_t gunzip_once = PTHREAD_ONCE_INIT;
 static pthread_key_t gunzip_key; /* each thread's struct gunzip_state */
 static int gunzip_key_error;
@@ -145,25 +150,25 @@ static void gunzip_between(struct gunzip_state *state, struct gunzip_input *inpu
     }
 }
 
-/* Inflate at most a slice. `made` moves on. */
-static int gunzip_body(struct gunzip_state *state, struct gunzip_input *input, uint8_t *output,
-                       size_t room, size_t *made)
+/* Inflate at most a slice. */
+static int gunzip_body(struct gunzip_state *state, struct gunzip_input *input,
+                       struct gunzip_output *output)
 {
     struct inflate_state *inflate = &state->inflate;
-    const size_t left = room - *made;
+    const size_t left = output->room - output->made;
     const uint32_t slice = (uint32_t)(left > VINE_SLICE_BYTES ? VINE_SLICE_BYTES : left);
     const uint32_t offered = (uint32_t)(input->size - input->position);
     int result;
 
     inflate->next_in = (uint8_t *)(uintptr_t)(input->bytes + input->position); /* only read */
     inflate->avail_in = offered;
-    inflate->next_out = output + *made;
+    inflate->next_out = output->bytes + output->made;
     inflate->avail_out = slice;
     result = isal_inflate(inflate);
     if (result < 0)
         return -VINE_EDATA;
     input->position += offered - inflate->avail_in;
-    *made += slice - inflate->avail_out;
+    output->made += slice - inflate->avail_out;
     if (inflate->block_state == ISAL_BLOCK_FINISH)
         state->place = GUNZIP_BETWEEN;
     return 0;
@@ -171,10 +176,10 @@ static int gunzip_body(struct gunzip_state *state, struct gunzip_input *input, u
 
 /* Go on until the input is used up and nothing more comes, or the room is full. */
 static int gunzip_stream(struct vine_call *call, struct gunzip_state *state,
-                         struct gunzip_input *input, uint8_t *output, size_t room, size_t *made)
+                         struct gunzip_input *input, struct gunzip_output *output)
 {
     for (;;) {
-        const size_t position_before = input->position, made_before = *made;
+        const size_t position_before = input->position, made_before = output->made;
         int status = 0;
 
         if (state->place != GUNZIP_IN_BODY && input->position == input->size)
@@ -186,9 +191,9 @@ static int gunzip_stream(struct vine_call *call, struct gunzip_state *state,
             status = gunzip_header(state, input);
             break;
         case GUNZIP_IN_BODY:
-            status = gunzip_body(state, input, output, room, made);
+            status = gunzip_body(state, input, output);
             if (status == 0 && state->place == GUNZIP_IN_BODY &&
-                input->position == position_before && *made == made_before)
+                input->position == position_before && output->made == made_before)
                 return 0;
             break;
         case GUNZIP_BETWEEN:
@@ -220,11 +225,11 @@ static int gunzip(struct vine_call *call)
     void *call_state = vine_call_state(call);
     struct gunzip_state *state;
     struct gunzip_input input = {0};
-    size_t room, made = 0;
+    struct gunzip_output output = {0};
     uint64_t flags = 0;
     int status;
-    uint8_t *output = vine__output_of(call, GUNZIP_OUTPUT, &room);
 
+    output.bytes = vine__output_of(call, GUNZIP_OUTPUT, &output.room);
     input.bytes = vine_call_bytes(call, GUNZIP_INPUT, &input.size);
     if (call_state)
         state = VINE_STATE(struct gunzip_state, call_state);
@@ -232,11 +237,11 @@ static int gunzip(struct vine_call *call)
         state = gunzip_state_of_thread();
     if (!state)
         return -ENOMEM;
-    status = gunzip_stream(call, state, &input, output, room, &made);
+    status = gunzip_stream(call, state, &input, &output);
     if (status < 0)
         return status;
 
-    if (state->place == GUNZIP_IN_BODY && made == room)
+    if (state->place == GUNZIP_IN_BODY && output.made == output.room)
         flags |= VINE_EXPAND_MORE;
     if (gunzip_is_whole(state))
         flags |= VINE_EXPAND_ENDED;
@@ -248,7 +253,7 @@ static int gunzip(struct vine_call *call)
         if (!(flags & VINE_EXPAND_ENDED))
             return -VINE_EDATA;
     }
-    status = vine_call_output_size(call, GUNZIP_OUTPUT, made);
+    status = vine_call_output_size(call, GUNZIP_OUTPUT, output.made);
     return status < 0 ? status : vine__expand_result(call, input.position, flags);
 }
 

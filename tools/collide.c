@@ -97,68 +97,94 @@ static int add_directory(struct names *names, const struct recipe *recipe,
     return error;
 }
 
-static int tell(const char *path, const struct name *first, const struct name *second,
+/* The same relative path in several arguments. */
+struct places {
+    const char *path;
+    unsigned depth;
+    struct place *places;
+    size_t count;
+};
+
+static char *path_within(const struct places *places, const char *name)
+{
+    char *path = NULL;
+
+    return asprintf(&path, "%s%s%s", places->path, places->path[0] != '\0' ? "/" : "", name) < 0
+               ? NULL
+               : path;
+}
+
+static int tell(const struct places *places, const struct name *first, const struct name *second,
                 struct collision *ret_collision)
 {
     *ret_collision = (struct collision){.first = first->argument, .second = second->argument};
-    if (asprintf(&ret_collision->result, "%s%s%s", path, path[0] != '\0' ? "/" : "",
-                 first->result) < 0)
-        return -ENOMEM;
-    return 1;
+    ret_collision->result = path_within(places, first->result);
+    return ret_collision->result == NULL ? -ENOMEM : 1;
 }
 
-static int compare_places(const struct recipe *recipe, const struct place *places, size_t count,
-                          struct names *names, const char *path, unsigned depth,
-                          struct collision *ret_collision);
+static void close_places(struct places *places)
+{
+    while (places->count > 0)
+        close(places->places[--places->count].fd);
+    free(places->places);
+}
+
+/* Open what has this name in the argument's place. What cannot be opened is left to the run. */
+static int add_place(struct places *inner, const struct places *outer, const struct name *name)
+{
+    size_t k = 0;
+
+    while (k < outer->count && outer->places[k].argument != name->argument)
+        k++;
+    if (k == outer->count)
+        return 0;
+
+    const int fd =
+        openat(outer->places[k].fd, name->source, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd >= 0)
+        inner->places[inner->count++] = (struct place){fd, name->argument};
+    else if (errno == EMFILE || errno == ENFILE)
+        return -errno;
+    return 0;
+}
+
+static int compare_places(const struct recipe *recipe, const struct places *places,
+                          struct names *names, struct collision *ret_collision);
 
 /* `group` names: the same result in several arguments, all of them directories. */
-static int enter(const struct recipe *recipe, const struct place *places, size_t count,
-                 const struct name *group, size_t group_count, const char *path, unsigned depth,
-                 struct collision *ret_collision)
+static int enter(const struct recipe *recipe, const struct places *outer, const struct name *group,
+                 size_t group_count, struct collision *ret_collision)
 {
-    struct place *inner = calloc(group_count, sizeof(*inner));
+    char *path = path_within(outer, group[0].result);
+    struct places inner = {
+        .path = path,
+        .depth = outer->depth + 1,
+        .places = calloc(group_count, sizeof(*inner.places)),
+    };
     struct names names = {0};
-    char *inner_path = NULL;
-    size_t opened = 0;
-    int error = inner == NULL || asprintf(&inner_path, "%s%s%s", path, path[0] != '\0' ? "/" : "",
-                                          group[0].result) < 0
-                    ? -ENOMEM
-                    : 0;
+    int error = inner.places == NULL || path == NULL ? -ENOMEM : 0;
 
-    if (error == 0 && depth == DEPTH_MAX)
+    if (error == 0 && outer->depth == DEPTH_MAX)
         error = -ELOOP;
-    for (size_t i = 0; error == 0 && i < group_count; i++) {
-        for (size_t k = 0; k < count; k++) {
-            if (places[k].argument != group[i].argument)
-                continue;
-            const int fd = openat(places[k].fd, group[i].source,
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (fd >= 0)
-                inner[opened++] = (struct place){fd, places[k].argument};
-            else if (errno == EMFILE || errno == ENFILE)
-                error = -errno;
-            break;
-        }
-    }
-    if (error == 0 && opened > 1)
-        error = compare_places(recipe, inner, opened, &names, inner_path, depth + 1, ret_collision);
-    while (opened > 0)
-        close(inner[--opened].fd);
+    for (size_t i = 0; error == 0 && i < group_count; i++)
+        error = add_place(&inner, outer, &group[i]);
+    if (error == 0 && inner.count > 1)
+        error = compare_places(recipe, &inner, &names, ret_collision);
+    close_places(&inner);
     free_names(&names);
-    free(inner);
-    free(inner_path);
+    free(path);
     return error;
 }
 
 /* Compare what the places hold, and the names that are given beside. */
-static int compare_places(const struct recipe *recipe, const struct place *places, size_t count,
-                          struct names *names, const char *path, unsigned depth,
-                          struct collision *ret_collision)
+static int compare_places(const struct recipe *recipe, const struct places *places,
+                          struct names *names, struct collision *ret_collision)
 {
     int error = 0;
 
-    for (size_t i = 0; error == 0 && i < count; i++)
-        error = add_directory(names, recipe, &places[i]);
+    for (size_t i = 0; error == 0 && i < places->count; i++)
+        error = add_directory(names, recipe, &places->places[i]);
     if (error == 0 && names->count > 1)
         qsort(names->names, names->count, sizeof(*names->names), compare_names);
     for (size_t i = 0, end; error == 0 && i < names->count; i = end) {
@@ -176,9 +202,9 @@ static int compare_places(const struct recipe *recipe, const struct place *place
             const struct name *other = group;
             while (other->argument == group->argument)
                 other++;
-            error = tell(path, group, other, ret_collision);
+            error = tell(places, group, other, ret_collision);
         } else {
-            error = enter(recipe, places, count, group, end - i, path, depth, ret_collision);
+            error = enter(recipe, places, group, end - i, ret_collision);
         }
     }
     return error;
@@ -187,10 +213,12 @@ static int compare_places(const struct recipe *recipe, const struct place *place
 int collide_find(const struct recipe *recipe, char *const *arguments, size_t count,
                  struct collision *ret_collision)
 {
-    struct place *places = calloc(count > 0 ? count : 1, sizeof(*places));
+    struct places places = {
+        .path = "",
+        .places = calloc(count > 0 ? count : 1, sizeof(*places.places)),
+    };
     struct names names = {0};
-    size_t opened = 0;
-    int error = places == NULL ? -ENOMEM : 0;
+    int error = places.places == NULL ? -ENOMEM : 0;
 
     for (size_t i = 0; error == 0 && count > 1 && i < count; i++) {
         struct stat status;
@@ -199,7 +227,7 @@ int collide_find(const struct recipe *recipe, char *const *arguments, size_t cou
         if (S_ISDIR(status.st_mode)) {
             const int fd = open(arguments[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
             if (fd >= 0)
-                places[opened++] = (struct place){fd, i};
+                places.places[places.count++] = (struct place){fd, i};
             else if (errno == EMFILE || errno == ENFILE)
                 error = -errno;
         } else if (S_ISREG(status.st_mode)) {
@@ -209,10 +237,8 @@ int collide_find(const struct recipe *recipe, char *const *arguments, size_t cou
         }
     }
     if (error == 0 && count > 1)
-        error = compare_places(recipe, places, opened, &names, "", 0, ret_collision);
-    while (opened > 0)
-        close(places[--opened].fd);
+        error = compare_places(recipe, &places, &names, ret_collision);
+    close_places(&places);
     free_names(&names);
-    free(places);
     return error;
 }

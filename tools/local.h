@@ -40,11 +40,19 @@ struct local_opener;
 
 /* `ignores_garbage`: what follows the last gzip member may be anything, as for gzip itself. */
 struct local_opener *local_opener_create(const char *procedure, bool ignores_garbage);
-/* Takes from `input` (*ret_taken bytes) and fills `output` (*ret_made bytes). Returns 1 between
- * frames or members, where the input may end; 0 within one; a negative code for what is
- * malformed. */
-int local_open(struct local_opener *opener, const void *input, size_t size, size_t *ret_taken,
-               void *output, size_t room, size_t *ret_made);
+/* A piece of packed input, and where what is in it goes. */
+struct local_piece {
+    const unsigned char *input;
+    size_t size;
+    size_t taken; /* of it; told by local_open */
+    unsigned char *output;
+    size_t room;
+    size_t made; /* told by local_open */
+};
+
+/* Returns 1 between frames or members, where the input may end; 0 within one; a negative code for
+ * what is malformed. */
+int local_open(struct local_opener *opener, struct local_piece *piece);
 void local_opener_destroy(struct local_opener *opener);
 
 #endif

@@ -149,29 +149,27 @@ struct local_opener *local_opener_create(const char *procedure, bool ignores_gar
     return opener;
 }
 
-static int open_zstd(struct local_opener *opener, const void *input, size_t size, size_t *ret_taken,
-                     void *output, size_t room, size_t *ret_made)
+static int open_zstd(struct local_opener *opener, struct local_piece *piece)
 {
-    ZSTD_inBuffer in = {input, size, 0};
-    ZSTD_outBuffer out = {output, room, 0};
+    ZSTD_inBuffer in = {piece->input, piece->size, 0};
+    ZSTD_outBuffer out = {piece->output, piece->room, 0};
     const size_t left = ZSTD_decompressStream(opener->zstd, &out, &in);
 
     if (ZSTD_isError(left))
         return -VINE_EDATA;
-    *ret_taken = in.pos;
-    *ret_made = out.pos;
+    piece->taken = in.pos;
+    piece->made = out.pos;
     return left == 0;
 }
 
-static int open_gzip(struct local_opener *opener, const void *input, size_t size, size_t *ret_taken,
-                     void *output, size_t room, size_t *ret_made)
+static int open_gzip(struct local_opener *opener, struct local_piece *piece)
 {
     struct inflate_state *state = &opener->gzip;
 
-    if (opener->ignores_garbage && opener->had_member && !opener->is_within && size > 0 &&
-        *(const uint8_t *)input != 0x1f) {
-        *ret_taken = size;
-        *ret_made = 0;
+    if (opener->ignores_garbage && opener->had_member && !opener->is_within && piece->size > 0 &&
+        piece->input[0] != 0x1f) {
+        piece->taken = piece->size;
+        piece->made = 0;
         return 1;
     }
 
@@ -180,31 +178,30 @@ static int open_gzip(struct local_opener *opener, const void *input, size_t size
         state->crc_flag = ISAL_GZIP;
         opener->is_within = true;
     }
-    state->next_in = (uint8_t *)(uintptr_t)input; /* only read */
-    state->avail_in = (uint32_t)size;
-    state->next_out = output;
-    state->avail_out = (uint32_t)room;
+    state->next_in = (uint8_t *)(uintptr_t)piece->input; /* only read */
+    state->avail_in = (uint32_t)piece->size;
+    state->next_out = piece->output;
+    state->avail_out = (uint32_t)piece->room;
     if (isal_inflate(state) != ISAL_DECOMP_OK)
         return -VINE_EDATA;
-    *ret_taken = size - state->avail_in;
-    *ret_made = room - state->avail_out;
+    piece->taken = piece->size - state->avail_in;
+    piece->made = piece->room - state->avail_out;
     if (state->block_state == ISAL_BLOCK_FINISH)
         opener->is_within = false;
     opener->had_member |= !opener->is_within;
     return !opener->is_within;
 }
 
-int local_open(struct local_opener *opener, const void *input, size_t size, size_t *ret_taken,
-               void *output, size_t room, size_t *ret_made)
+int local_open(struct local_opener *opener, struct local_piece *piece)
 {
     switch (opener->kind) {
     case KIND_ZSTD:
-        return open_zstd(opener, input, size, ret_taken, output, room, ret_made);
+        return open_zstd(opener, piece);
     case KIND_GZIP:
-        return open_gzip(opener, input, size, ret_taken, output, room, ret_made);
+        return open_gzip(opener, piece);
     default:
-        *ret_taken = *ret_made = size < room ? size : room;
-        memcpy(output, input, *ret_made);
+        piece->taken = piece->made = piece->size < piece->room ? piece->size : piece->room;
+        memcpy(piece->output, piece->input, piece->made);
         return 1;
     }
 }

@@ -78,19 +78,23 @@ static int open_piece(struct verifier *verifier, size_t size)
 
     /* A full output may have more behind it, though all the input is taken. */
     while (at < size || (filled && !verifier->may_end)) {
-        size_t taken, made;
-        const int outcome = local_open(verifier->opener, verifier->input + at, size - at, &taken,
-                                       verifier->opened, VERIFY_BYTES, &made);
+        struct local_piece piece = {
+            .input = verifier->input + at,
+            .size = size - at,
+            .output = verifier->opened,
+            .room = VERIFY_BYTES,
+        };
+        const int outcome = local_open(verifier->opener, &piece);
         if (outcome < 0)
             return outcome;
-        const int error = compare_opened(verifier, made);
+        const int error = compare_opened(verifier, piece.made);
         if (error < 0)
             return error;
         verifier->may_end = outcome == 1;
-        filled = made == VERIFY_BYTES;
-        if (taken == 0 && made == 0)
+        filled = piece.made == VERIFY_BYTES;
+        if (piece.taken == 0 && piece.made == 0)
             return at < size ? -VINE_EDATA : 0;
-        at += taken;
+        at += piece.taken;
     }
     return 0;
 }
