@@ -107,6 +107,9 @@ static int shake_hands(struct vine__served *pipe)
     union vine__talk_any message;
     const int socket_fd = pipe->link_to.socket_fd;
     int fd = -1;
+
+    VINE_ASSERT(socket_fd >= 0);
+
     int error = vine__talk_receive(socket_fd, &message, &fd, 0, &pipe->why);
 
     if (error == -EAGAIN)
@@ -181,6 +184,7 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns)
 
 static void look_at(struct vine__served *pipe)
 {
+    VINE_ASSERT(pipe->link_to.operations != NULL);
     pipe->appliance->memory_seen += vine__quota_held(&pipe->quota);
     if (pipe->link_to.pidfd < 0 && pipe->link_to.operations->peer_lost(&pipe->link_to))
         vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "its process has ended");

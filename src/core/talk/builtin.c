@@ -162,6 +162,7 @@ static int release(struct vine_call *call)
 
 int vine__builtin_run(struct vine_call *call, uint16_t procedure)
 {
+    VINE_ASSERT(call->is_builtin && call->definition != NULL);
     switch (procedure) {
     case VINE_WIRE_LOOKUP:
         return lookup(call);

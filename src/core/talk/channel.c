@@ -155,6 +155,7 @@ static void keep(struct vine_pipe *pipe, const struct vine_wire_submission *mess
 {
     struct vine__kept_message *kept = vine__store_take(&pipe->messages);
 
+    VINE_ASSERT((pipe->kept_first == NULL) == (pipe->kept_last == NULL));
     if (kept == NULL)
         return;
     kept->message = *message;

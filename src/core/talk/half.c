@@ -247,6 +247,9 @@ static int add_memory(struct vine__half *half, struct vine__memory *memory)
 int vine__half_grow_step(struct vine__half *half, uint64_t step_bytes)
 {
     struct vine__memory *memory = half->growing;
+
+    VINE_ASSERT(memory != NULL);
+
     int error = vine__memory_step(memory, step_bytes);
 
     if (error > 0)

@@ -18,6 +18,7 @@
 #include "arch/wake/membarrier.h"
 #include "core/talk/link.h"
 #include "core/talk/message.h"
+#include "utils/assert.h"
 #include "utils/atomic.h"
 
 #define LOOK_NS 20000000 /* how often a waiting application looks whether the appliance lives */
@@ -49,6 +50,7 @@ static bool peer_lost(struct vine__link *link)
 {
     struct vine_segment_presence presence;
 
+    VINE_ASSERT(link->named != NULL);
     if (vine_segment_presence(link->named, other_side(link), &presence) != 0)
         return true;
     if (presence.state != VINE_SEGMENT_ALIVE)
@@ -122,6 +124,7 @@ static int lay_out(struct vine__link *link, void *const bases[2], const uint64_t
 {
     const int ours = link->side == VINE_SEGMENT_APPLICATION ? 0 : 1;
 
+    VINE_ASSERT(link->half->layout == NULL && link->mirror->layout == NULL);
     memset(bases[ours], 0, sizes[ours]);
 
     const int error = vine__half_place(link->half, bases[ours], sizes[ours]);
@@ -286,6 +289,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     struct vine_segment_presence presence;
     struct vine__agreement agreement;
 
+    VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLICATION;
 
@@ -338,6 +342,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
     /* It says when its half is clean: B8 pairs with B7. */
     if (vine__load_acquire_u32(&theirs->board.epoch) != epoch)
         return -EAGAIN;
+    VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLIANCE;
     error = lay_out(link, bases, sizes);

@@ -313,6 +313,7 @@ int vine__link_connect(struct vine__link *link, const char *path,
     struct greeting greeting = {.half_fd = -1};
     uint32_t peer_uid = 0;
 
+    VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLICATION;
     wish->why->text[0] = 0;
@@ -411,6 +412,8 @@ int vine__link_welcome(struct vine__link *link, const struct vine_talk_hello *he
 {
     struct vine__agreement agreement = grant_wish(hello, grant);
 
+    VINE_ASSERT(link->socket_fd >= 0);
+    VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLIANCE;
     grant->why->text[0] = 0;

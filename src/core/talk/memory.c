@@ -57,7 +57,10 @@ void vine__pipe_wait_for_memory(struct vine_pipe *pipe, uint32_t turn_seen)
         return;
     (void)vine__fetch_add_acq_rel_u32(&pipe->memory_waiters, 1);
     (void)!vine__futex_wait_private(&pipe->memory_turn, turn_seen, LOOK_NS);
-    (void)vine__fetch_sub_acq_rel_u32(&pipe->memory_waiters, 1);
+
+    const uint32_t waiters = vine__fetch_sub_acq_rel_u32(&pipe->memory_waiters, 1);
+
+    VINE_ASSERT(waiters > 0);
 }
 
 int vine__pipe_resolve(struct vine_pipe *pipe, const struct vine_token *token,

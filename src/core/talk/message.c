@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/talk/message.h"
+#include "utils/assert.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,11 +25,13 @@ int vine__talk_send(int socket_fd, const void *message, int fd, uint64_t timeout
 {
     const struct vine_talk_head *head = message;
 
+    VINE_ASSERT(head->magic == VINE_TALK_MAGIC && head->size_bytes <= VINE_TALK_MESSAGE);
     return vine__peer_send(socket_fd, message, head->size_bytes, &fd, fd >= 0, timeout_ns);
 }
 
 void vine__talk_tame(char *text, size_t size)
 {
+    VINE_ASSERT(size > 0);
     text[size - 1] = 0;
     for (char *at = text; *at; at++)
         if (*at < ' ' || *at > '~')

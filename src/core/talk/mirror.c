@@ -178,6 +178,7 @@ int vine__mirror_map(struct vine__mirror *mirror, uint32_t index)
 {
     struct vine__mirror_extent *extent = &mirror->extents[index];
 
+    VINE_ASSERT(index < mirror->extent_count);
     VINE_ASSERT(extent->base == NULL);
     if (mirror->growing != NULL)
         return -EINPROGRESS;
@@ -196,6 +197,9 @@ int vine__mirror_map(struct vine__mirror *mirror, uint32_t index)
 int vine__mirror_grow_step(struct vine__mirror *mirror, uint64_t step_bytes)
 {
     struct vine__memory *memory = mirror->growing;
+
+    VINE_ASSERT(memory != NULL);
+
     const int error = vine__memory_step(memory, step_bytes);
 
     if (error > 0)

@@ -61,6 +61,9 @@ static int ask(struct vine_pipe *pipe, struct vine_procedure *question, const ch
                uint64_t room, struct answer *ret_answer)
 {
     struct vine_data *data = NULL;
+
+    VINE_ASSERT(question->output_count == 1);
+
     int error = vine_data_expect(pipe, VINE_TYPE_BYTES, room, &data);
 
     if (error)

@@ -67,6 +67,8 @@ int vine__served_open(struct vine__served *pipe)
     const uint64_t tasks = (uint64_t)pipe->agreement.channels_max * pipe->agreement.tasks_max;
     const bool is_named = pipe->mirror.segment == NULL;
 
+    VINE_ASSERT(pipe->state == VINE__SERVED_HANDSHAKE);
+    VINE_ASSERT(pipe->appliance->stranger_count > 0);
     pipe->accelerators = calloc(options->accelerators_max, sizeof *pipe->accelerators);
     pipe->sessions = calloc(VINE_WIRE_SESSION_PLACES, sizeof(struct vine__session *));
     if (pipe->accelerators == NULL || pipe->sessions == NULL)
@@ -191,6 +193,9 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     struct vine_channel_layout *ours = &pipe->half.layout->channels[index];
     struct vine__served_channel *channel = NULL;
     struct found_ring ring;
+
+    VINE_ASSERT(pipe->channels[index] == NULL);
+
     int error = find_ring(pipe, index, &ring);
 
     if (!error)
@@ -233,10 +238,12 @@ static void count_end(struct vine__served *pipe, int error)
     struct vine_appliance *appliance = pipe->appliance;
 
     if (pipe->state == VINE__SERVED_HANDSHAKE) {
+        VINE_ASSERT(appliance->stranger_count > 0);
         appliance->stranger_count--;
         vine__count(&appliance->pipes_refused, 1);
         return;
     }
+    VINE_ASSERT(appliance->pipes_open > 0);
     vine__store_relaxed_u32(&appliance->pipes_open, appliance->pipes_open - 1);
     if (error == -VINE_EPEERLOST)
         vine__count(&appliance->pipes_lost, 1);

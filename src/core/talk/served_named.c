@@ -126,6 +126,9 @@ static void open_pipe(struct vine_appliance *appliance)
         .generation = appliance->generation,
         .why = &why,
     };
+
+    VINE_ASSERT(appliance->named != NULL && appliance->named_pipe == NULL);
+
     struct vine__served *pipe = vine__served_create(appliance);
 
     if (pipe == NULL)
@@ -203,6 +206,9 @@ void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_wo
                              uint32_t named_word, uint64_t timeout_ns)
 {
     const struct vine_half_layout *half = application_half(appliance);
+
+    VINE_ASSERT(half != NULL);
+
     int error = vine__futex_wait_two(&half->board.wake_count.value, named_word,
                                      &appliance->event_word, event_word, timeout_ns);
 

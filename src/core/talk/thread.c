@@ -93,6 +93,7 @@ static int find_channel(struct vine_pipe *pipe, struct vine__thread *self,
     struct vine__channel *idle = NULL;
     struct vine__channel *busy = NULL;
 
+    VINE_ASSERT(pipe->channels_max > 0 && pipe->channel_count <= pipe->channels_max);
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         struct vine__channel *channel = pipe->channels[i];
 
@@ -123,6 +124,7 @@ static int find_channel(struct vine_pipe *pipe, struct vine__thread *self,
     }
     if (pipe->channel_count <= own_max)
         return vine__channel_open(pipe, true, ret_channel);
+    VINE_ASSERT(pipe->channels[own_max]->is_shared);
     *ret_channel = pipe->channels[own_max];
     return 0;
 }
