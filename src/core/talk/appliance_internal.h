@@ -152,6 +152,7 @@ struct vine__served_channel {
     struct vine__table jobs;  /* by operation: those in flight that the loop did not run itself */
     /* A submission that was taken from the ring and cannot go on yet. Those behind it wait. */
     bool is_held;
+    uint32_t held_at; /* the pipe's changes when it was last tried */
     struct vine_wire_submission held;
 };
 
@@ -182,6 +183,7 @@ struct vine__served {
     uint64_t debt_ticks;   /* of the loop's time, more than its share */
     uint64_t seen_ticks;   /* the loop's clock, after what it last did for this pipe */
     uint32_t next_channel; /* with which the next visit begins */
+    uint32_t changes;      /* raised by whatever may let a submission that is held go on */
     uint64_t looked_ticks; /* named segments: when its process was last asked for */
     uint32_t sleep_epoch;
     struct vine__link link_to;

@@ -62,13 +62,13 @@ bool vine__loop_has_work(struct vine__served *pipe)
     if (vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
         return true;
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
-        const int ready = vine__spsc_ready(&pipe->channels[i]->submissions);
+        struct vine__served_channel *channel = pipe->channels[i];
+        const int ready = channel->is_held ? channel->held_at != pipe->changes
+                                           : vine__spsc_ready(&channel->submissions);
 
-        /* What cannot be taken, because its sender owes us room, is no work; nor what is behind a
-         * submission that waits. */
-        if (pipe->channels[i]->is_held)
-            continue;
-        if (ready < 0 || (ready > 0 && vine__served_room(pipe, pipe->channels[i], 1) != 0))
+        /* What cannot be taken, because its sender owes us room, is no work; nor is a submission
+         * that waits, and what is behind it. */
+        if (ready < 0 || (ready > 0 && vine__served_room(pipe, channel, 1) != 0))
             return true;
     }
     return false;

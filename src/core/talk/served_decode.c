@@ -40,6 +40,7 @@ int vine__served_resolve(struct vine__served *pipe, const struct vine_token *tok
         if (error < 0)
             return error;
         is_more = error > 0;
+        pipe->changes += is_more; /* held for it, it comes back for the rest */
         error = vine__mirror_find(mirror, token->extent, token->offset_units, token->length,
                                   ret_memory);
     }

@@ -58,6 +58,7 @@ bool vine__served_grow(struct vine_appliance *appliance)
     /* What was held may go on, and what came by the socket meanwhile may be read: one that was
      * about to fall asleep for want of anything to do stays awake for it. */
     if (error <= 0) {
+        pipe->changes++;
         vine__loop_activate(pipe);
         pipe->busy_ticks = vine__clock_ticks();
     }

@@ -500,13 +500,16 @@ int vine__served_room(struct vine__served *pipe, struct vine__served_channel *ch
     return room - owed < jobs ? room - owed : jobs;
 }
 
-/* The next submission, as a private copy: one that was held, or one from the ring. */
+/* The next submission, as a private copy: one that was held, if it may go on, or one from the
+ * ring. */
 static int next_submission(struct vine__served *pipe, uint32_t index,
                            struct vine_wire_submission *ret_submission)
 {
     struct vine__served_channel *channel = pipe->channels[index];
 
     if (VINE__UNLIKELY(channel->is_held)) {
+        if (channel->held_at == pipe->changes)
+            return -EAGAIN;
         *ret_submission = channel->held;
         return 0;
     }
@@ -536,6 +539,7 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
 
     /* Without room, the application owes us some. */
     for (; room > 0 && !is_visit_over(pipe, start_ticks, taken); room--) {
+        const uint32_t changes = pipe->changes;
         int error = next_submission(pipe, index, &submission);
 
         if (error == -EAGAIN)
@@ -544,11 +548,16 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
             error = take(pipe, index, &submission, start_ticks);
         channel->is_held = error == VINE__HELD;
         if (VINE__UNLIKELY(channel->is_held)) {
+            /* To try costs what to take costs. */
             channel->held = submission;
+            channel->held_at = changes;
+            pipe->seen_ticks = vine__clock_ticks();
+            taken++;
             break;
         }
         if (error)
             return error;
+        pipe->changes++; /* others come after it */
         taken++;
     }
     vine__served_flush(channel);
@@ -570,6 +579,7 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
         if (error)
             return error;
         taken += (int)(pipe->channel_count - before);
+        pipe->changes += pipe->channel_count - before;
     }
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         const uint32_t index = pipe->next_channel < pipe->channel_count ? pipe->next_channel : 0;

@@ -325,6 +325,77 @@ static void channels_that_wait_for_each_other_wait_in_peace(void **state)
     stop();
 }
 
+static struct vine__served_channel *greedy_channel(uint32_t index)
+{
+    return greedy_served()->channels[index];
+}
+
+/* Its descriptor is read again when it is tried: what stands there then is told by how it ends. */
+static void what_is_held_is_tried_again_when_something_has_changed_and_not_before(void **state)
+{
+    (void)state;
+    const uint32_t garbage = 0;
+    struct vine_token token;
+
+    start_timeless(3);
+    submit_after(0, 1, 0);
+    submit_after(1, 0, 0);
+    for (int i = 0; i < 8; i++)
+        (void)turn();
+    assert_true(greedy_channel(0)->is_held && greedy_channel(1)->is_held);
+    memcpy(&token, greedy_channel(0)->held.body + VINE_WIRE_BODY_BYTES - sizeof token,
+           sizeof token);
+    memcpy((unsigned char *)greedy.half.layout + 64 * (size_t)token.offset_units, &garbage,
+           sizeof garbage);
+    for (int i = 0; i < 8; i++)
+        (void)turn();
+    assert_int_equal(stepped_stats(&stepped).pipes_open, 2);
+    stepped_submit(&greedy, 2, stepped_task(NOOP, 1));
+    for (int i = 0; i < 2; i++)
+        (void)turn();
+    assert_int_equal(raw_wait_closed(&greedy), VINE_EPROTOCOL);
+    assert_int_equal(be_modest(), 0);
+    stop();
+}
+
+/* Channels that wait for each other, and one that goes on, so that each may be tried again. Where a
+ * share is but a tick, a visit ends with the first that was. */
+static void what_is_held_costs_its_pipe_what_it_takes_to_try(void **state)
+{
+    (void)state;
+    const uint32_t held = CHANNELS - 1;
+    bool was_tried[CHANNELS] = {false};
+
+    start_timeless(CHANNELS);
+    for (uint32_t i = 0; i < held; i++)
+        submit_after(i, (i + 1) % held, 0);
+    for (int i = 0; i < 8; i++)
+        (void)turn();
+    stepped.appliance->turn_ticks = 1;
+    stepped_submit(&greedy, held, stepped_task(NOOP, 1));
+    for (uint32_t visit = 0, tried = 0; tried < held; visit++) {
+        uint32_t tried_now = 0;
+
+        assert_true(visit < 4 * CHANNELS);
+        greedy_served()->debt_ticks = 0;
+        (void)turn();
+        for (uint32_t i = 0; i < held; i++) {
+            if (was_tried[i] || greedy_channel(i)->held_at != greedy_served()->changes)
+                continue;
+            was_tried[i] = true;
+            tried_now++;
+        }
+        assert_true(tried_now <= 1);
+        assert_true(tried_now == 0 || greedy_served()->debt_ticks > 1);
+        tried += tried_now;
+    }
+    for (uint32_t i = 0; i < held; i++)
+        assert_true(greedy_channel(i)->is_held);
+    stepped.appliance->turn_ticks = UINT64_MAX / 4;
+    assert_int_equal(be_modest(), 0);
+    stop();
+}
+
 static void an_operation_is_in_flight_once(void **state)
 {
     (void)state;
@@ -379,6 +450,8 @@ int main(void)
         cmocka_unit_test(more_tasks_in_flight_than_granted_break_the_pipe),
         cmocka_unit_test(a_task_is_taken_after_the_one_of_another_channel_that_it_comes_after),
         cmocka_unit_test(channels_that_wait_for_each_other_wait_in_peace),
+        cmocka_unit_test(what_is_held_is_tried_again_when_something_has_changed_and_not_before),
+        cmocka_unit_test(what_is_held_costs_its_pipe_what_it_takes_to_try),
         cmocka_unit_test(an_operation_is_in_flight_once),
         cmocka_unit_test(who_is_told_to_stop_in_its_turn_does_not_sleep_first),
     };
