@@ -258,9 +258,12 @@ static int open_device(struct vine__memory *memory, const struct device *device,
     memory->lock_fd = lock_fd;
     if (options->exclusive)
         error = lock_device(memory, device);
+    if (error == -EBUSY)
+        return vine__memory_refuse(options, error, "device %s is used by another process or handle",
+                                   device->bdf);
     if (error != 0)
-        return vine__memory_refuse(options, error, "device %s is used already, or has no locks: %s",
-                                   device->bdf, vine_error_text(error));
+        return vine__memory_refuse(options, error, "device %s cannot be locked: %s", device->bdf,
+                                   vine_error_text(error));
 
     error = enable(device, options);
     if (error == 0)
