@@ -15,7 +15,10 @@
  *
  * Caveats:  a segment does not survive fork: it is not mapped in a child, where calls return
  *           -VINE_EFORK. Pids are compared within one pid namespace of one kernel; holders from
- *           elsewhere count as alive until they detach. Removing a name does not end its use.
+ *           elsewhere count as alive until they detach. One from elsewhere that is stopped for 2 ms
+ *           in the middle of a claim counts as dead: it is refused when it goes on, unless it does
+ *           so at the very moment at which another one takes its place; then both have the side.
+ *           Removing a name does not end its use.
  */
 #ifndef VINE_SEGMENT_H
 #define VINE_SEGMENT_H

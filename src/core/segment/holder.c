@@ -91,7 +91,10 @@ int vine__segment_holder_take(struct vine__segment_holder *line, const struct vi
             break;
     }
     /* Whoever was too slow here may have been taken for dead. It must neither stay, nor put its
-     * scope in place of that of who took the line from it. H1 pairs with H2, so below. */
+     * scope in place of that of who took the line from it. Not excluded: a process of another scope
+     * that stalls here for SETTLE_NS and goes on just between our last look at it and our swap. It
+     * has then looked at its word before we changed it, and learns of us when it next claims (see
+     * vine__segment_holder_renew). H1 pairs with H2, so below. */
     uint64_t scope = ret_before->scope;
     const bool is_told = vine__compare_exchange_acq_rel_u64(&line->scope, &scope, self->scope);
     if (vine__load_acquire_u64(&line->word) != word)
