@@ -192,7 +192,7 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     const struct vine_channel_layout *theirs = &pipe->mirror.layout->channels[index];
     struct vine_channel_layout *ours = &pipe->half.layout->channels[index];
     struct vine__served_channel *channel = NULL;
-    struct found_ring ring;
+    struct found_ring ring = {0};
 
     VINE_ASSERT(pipe->channels[index] == NULL);
 
