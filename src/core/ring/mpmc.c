@@ -224,6 +224,8 @@ int vine_mpmc_push(struct vine_mpmc *queue, const void *bytes, size_t size)
     for (;;) {
         uint64_t position = vine__load_acquire_u64(tail); /* M4 pairs with M3 */
         struct vine_mpmc_slot *slot = &queue->slots[position & (queue->slot_count - 1)];
+
+        vine__prefetch_to_write(slot);
         /* M2 pairs with M1: the slot's last reader is done with it. */
         const uint64_t stamp = vine__load_acquire_u64(&slot->stamp);
 
@@ -346,9 +348,10 @@ int vine_mpmc_pop(struct vine_mpmc *queue, void *ret_bytes)
 
         switch (judge_pop(queue, slot, position, stamp)) {
         case TAKE:
+            vine__prefetch_to_write(slot);
             read_payload(slot, ret_bytes);
-            /* M1: the copy is finished before anybody writes there again. If the stamp is still
-             * what it was, nobody has meanwhile. */
+            /* M1 pairs with M2: the copy is finished before anybody writes there. If the stamp is
+             * still what it was, nobody has meanwhile. */
             if (!vine__compare_exchange_acq_rel_u64(
                     &slot->stamp, &stamp, stamp_of(position + queue->slot_count, VINE__MPMC_FREE)))
                 break;

@@ -372,6 +372,7 @@ VINE__ALWAYS_INLINE bool vine__lane_is_idle(const struct vine__lane *lane)
      * A lane that runs nothing has nobody waiting. */
     return vine__load_acquire_u32(&lane->running) == 0;
 }
+
 /* Have its inputs copied at the pipe's expense while it runs. jobs_lock, unless it runs on the loop
  * without having been handed over. Returns 0 or -VINE_EQUOTA. */
 int vine__job_charge_copies(struct vine_call *call);
