@@ -66,7 +66,6 @@ struct vine__memory_options {
     uint64_t size_bytes;   /* open: 0 takes all that lies behind the offset */
     uint64_t offset_bytes; /* into the file or BAR; memfd and anonymous: 0 */
     void *address_hint;
-    bool truncate;   /* create, posix and file: drop what is there, end the file with our range */
     bool populate;   /* touch every page now; a memfd always is, for its reader checks for holes */
     bool huge_pages; /* memfd and anonymous: from the reserved pool, all of them now, or fail */
     bool exclusive;  /* ivshmem: -EBUSY if somebody else of this machine maps it exclusively */
@@ -92,9 +91,9 @@ struct vine__memory;
 
 /* Create memory of at least size_bytes, all of it allocated, and map it writable. Any thread.
  *
- * Named memory that exists is opened and grown where it is too small, and keeps its content
- * (unless `truncate`); ivshmem opens its BAR, whose size is given. A memfd is sealed after it was
- * mapped, so that neither its size nor its pages change any more and nobody else can write it.
+ * Named memory that exists is opened and grown where it is too small, and keeps its content;
+ * ivshmem opens its BAR, whose size is given. A memfd is sealed after it was mapped, so that
+ * neither its size nor its pages change any more and nobody else can write it.
  *
  * Returns 0; -EINVAL  impossible options; -ENOMEM, -ENOSPC  not allocated, nothing is left behind;
  *         -EACCES  the file belongs to another user; -EEXIST, -EBUSY  as the options say;

@@ -39,8 +39,6 @@ int vine__memory_grow_named(struct vine__memory *memory, const struct vine__memo
     const uint64_t size_bytes = vine__round_up_u64(options->size_bytes, memory->page_bytes);
     const uint64_t end = options->offset_bytes + size_bytes;
 
-    if (options->truncate && ftruncate(memory->fd, 0) != 0)
-        return -errno;
     if (fstat(memory->fd, &status) != 0)
         return -errno;
     const uint64_t real_before = (uint64_t)status.st_size;

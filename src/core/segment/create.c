@@ -24,8 +24,8 @@ struct layout {
 
 static int plan(const struct vine_segment_options *options, const struct vine__segment_reporter *to,
                 struct layout *ret_layout);
-static int claim_named(struct vine__memory_options *options, struct vine_segment *segment,
-                       const struct vine__segment_reporter *to);
+static int claim_named(const struct vine__memory_options *options, bool truncate,
+                       struct vine_segment *segment, const struct vine__segment_reporter *to);
 static int write_header(struct vine_segment *segment, const struct vine_segment_options *options,
                         const struct layout *layout);
 
@@ -55,7 +55,7 @@ int vine_segment_create(const struct vine_segment_options *options,
         options->backend == VINE_SEGMENT_POSIX || options->backend == VINE_SEGMENT_FILE;
     memory_options.size_bytes = layout.bytes;
     if (is_named)
-        error = claim_named(&memory_options, segment, &to);
+        error = claim_named(&memory_options, options->truncate, segment, &to);
     else
         error = vine__memory_create(&memory_options, &segment->memory);
     if (error != 0)
@@ -174,8 +174,9 @@ static int plan(const struct vine_segment_options *options, const struct vine__s
     return 0;
 }
 
-/* Find named memory, or make it, with a header's room at least. */
-static int find_named(const struct vine__memory_options *options,
+/* Find named memory, or make it, with a header's room at least. What is too short grows and is
+ * never cut: since we looked at it, somebody may have made a segment there. */
+static int find_named(const struct vine__memory_options *options, bool truncate,
                       const struct vine__segment_reporter *to, struct vine__memory **ret_memory,
                       bool *ret_is_new)
 {
@@ -201,7 +202,7 @@ static int find_named(const struct vine__memory_options *options,
 
     if (vine__memory_size(memory) < VINE__SEGMENT_HEADER_BYTES) {
         vine__memory_unref(memory);
-        if (!options->truncate)
+        if (!truncate)
             return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
         error = vine__memory_create(options, &memory);
         if (error != 0)
@@ -234,15 +235,14 @@ static int wipe_foreign(struct vine__memory *memory, const struct vine__segment_
 
 /* Map named memory and begin to make a segment in it. What exists is looked at before it is grown,
  * so that a refusal leaves it alone. */
-static int claim_named(struct vine__memory_options *options, struct vine_segment *segment,
-                       const struct vine__segment_reporter *to)
+static int claim_named(const struct vine__memory_options *options, bool truncate,
+                       struct vine_segment *segment, const struct vine__segment_reporter *to)
 {
     struct vine__memory *found = NULL;
     struct vine__memory *memory = NULL;
-    const bool truncate = options->truncate;
     bool is_new = false;
 
-    int error = find_named(options, to, &found, &is_new);
+    int error = find_named(options, truncate, to, &found, &is_new);
     if (error != 0)
         return error;
     struct vine__segment_header *const header = vine__memory_base(found);
@@ -257,9 +257,7 @@ static int claim_named(struct vine__memory_options *options, struct vine_segment
         is_new || (vine__load_relaxed_u32(&header->name_flags) & VINE__SEGMENT_NAME_IS_MADE) != 0;
 
     /* The same file again, with as many bytes as the segment needs and no more. */
-    options->truncate = false;
     error = vine__memory_create(options, &memory);
-    options->truncate = truncate;
     if (error == 0 && !vine__segment_is_ours(vine__memory_base(memory), &segment->self)) {
         vine__memory_unref(memory);
         error = vine__segment_refuse(to, -EBUSY, "was replaced while we made it");

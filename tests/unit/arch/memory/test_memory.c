@@ -211,7 +211,7 @@ static void an_offset_names_the_place_in_the_file(void **state)
     assert_int_equal(vine__memory_remove(&options), 0);
 }
 
-static void truncate_drops_the_content_and_growing_keeps_it(void **state)
+static void growing_keeps_the_content(void **state)
 {
     (void)state;
     struct vine__memory_options options = named(VINE__MEMORY_FILE, PAGE);
@@ -219,10 +219,6 @@ static void truncate_drops_the_content_and_growing_keeps_it(void **state)
     put_file(file_path, "content");
     assert_int_equal(vine__memory_create(&options, &memory), 0);
     assert_memory_equal(vine__memory_base(memory), "content", 7);
-    vine__memory_unref(memory);
-    options.truncate = true;
-    assert_int_equal(vine__memory_create(&options, &memory), 0);
-    assert_int_equal(*(char *)vine__memory_base(memory), 0);
     vine__memory_unref(memory);
     assert_int_equal(vine__memory_remove(&options), 0);
 }
@@ -586,7 +582,7 @@ int main(void)
         cmocka_unit_test(a_creation_that_fails_leaves_no_name_and_no_bytes),
         cmocka_unit_test(named_memory_is_made_once_and_found_by_others),
         cmocka_unit_test(an_offset_names_the_place_in_the_file),
-        cmocka_unit_test(truncate_drops_the_content_and_growing_keeps_it),
+        cmocka_unit_test(growing_keeps_the_content),
         cmocka_unit_test(clear_zeroes_and_cut_ends_the_file),
         cmocka_unit_test(of_two_who_lock_the_second_is_told_that_it_is_busy),
         cmocka_unit_test(memory_is_zero_writable_aligned_and_of_whole_pages),
