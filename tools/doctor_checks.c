@@ -26,8 +26,7 @@
 #include "human.h"
 
 /* Newer than the headers of Debian 12; the numbers are the kernel's, for every architecture. */
-#define NUMBER_FUTEX_WAITV 449
-#define OPTION_PEERPIDFD   77
+#define OPTION_PEERPIDFD 77
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -100,20 +99,6 @@ static void look_at_memfd(struct doctor_finding *finding)
     }
     if (fd >= 0)
         close(fd);
-}
-
-static void look_at_waitv(struct doctor_finding *finding)
-{
-    /* Without arguments it is refused as wrong where it is known. */
-    if (syscall(NUMBER_FUTEX_WAITV, NULL, 0, 0, NULL, 0) < 0 && errno == ENOSYS) {
-        found(finding, DOCTOR_MISSING, "the kernel has none");
-        advise(finding, "a kernel from 5.16 on");
-    } else if (errno == EPERM) {
-        found(finding, DOCTOR_MISSING, "refused: %s", strerror(errno));
-        advise(finding, "a seccomp filter (container) that lets futex_waitv pass");
-    } else {
-        found(finding, DOCTOR_THERE, "one wait for two words");
-    }
 }
 
 static void look_at_membarrier(struct doctor_finding *finding)
@@ -354,8 +339,6 @@ const struct doctor_check doctor_checks[] = {
      DOCTOR_NOW},
     {"pidfd", "a peer's life is told by its process id and start time", look_at_pidfd, DOCTOR_NOW},
     {"membarrier", "wait mode sleepy: a fence for each task", look_at_membarrier, DOCTOR_NOW},
-    {"futex_waitv", "a wait for two words is a short one for one of them", look_at_waitv,
-     DOCTOR_NOW},
     {"huge pages", "ordinary pages", look_at_huge_pages, DOCTOR_NOW},
     {"map count", "fewer pipes at once", look_at_mappings, DOCTOR_NOW},
     {"descriptors", "fewer pipes at once", look_at_descriptors, DOCTOR_NOW},

@@ -14,13 +14,12 @@ row() {
     grep -A 2 "^$2 *$1 " told >about || { cat told; fail "$1 is not $2"; }
     [ "$2" = there ] || grep -q " $3" about || { cat about; fail "of $1 it does not say: $3"; }
 }
-all='io_uring pidfd peerpidfd membarrier futex_waitv memfd_flags populate'
+all='io_uring pidfd peerpidfd membarrier memfd_flags populate'
 for denied in '' --denied; do
     "$VINE_WITHOUT" $denied $all -- "$vine" doctor >told || fail "doctor: $?"
     row io_uring missing 'through epoll and plain calls'
     row pidfd missing 'told by its process id and start time'
     row membarrier missing 'wait mode sleepy'
-    row futex_waitv missing 'a short one for one of them'
     row 'memfd seals' there
 done
 "$VINE_WITHOUT" peerpidfd -- "$vine" doctor >told

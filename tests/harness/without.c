@@ -26,8 +26,7 @@
 #define ARCHITECTURE AUDIT_ARCH_AARCH64
 #endif
 
-#define FUTEX_WAITV 449 /* newer than the headers of Debian 12, as those below */
-#define PEERPIDFD   77
+#define PEERPIDFD   77             /* newer than the headers of Debian 12 */
 #define MEMFD_KNOWN (1u | 2u | 4u) /* CLOEXEC, ALLOW_SEALING, HUGETLB */
 
 enum test {
@@ -52,7 +51,6 @@ static const struct lack lacks[] = {
     {"pidfd", SYS_pidfd_open, ENOSYS, {{.test = ANY}}},
     {"peerpidfd", SYS_getsockopt, ENOPROTOOPT, {{1, IS, 1}, {2, IS, PEERPIDFD}}},
     {"membarrier", SYS_membarrier, ENOSYS, {{.test = ANY}}},
-    {"futex_waitv", FUTEX_WAITV, ENOSYS, {{.test = ANY}}},
     {"memfd", SYS_memfd_create, ENOSYS, {{.test = ANY}}},
     {"memfd_flags", SYS_memfd_create, EINVAL, {{1, HAS_BITS, ~MEMFD_KNOWN}}},
     {"seal_future_write", SYS_fcntl, EINVAL, {{1, IS, 1033}, {2, HAS_BITS, 0x10}}},

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <stdbool.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,27 +68,4 @@ int vine__futex_wake(const uint32_t *word, int count)
 int vine__futex_wake_private(const uint32_t *word, int count)
 {
     return wake(word, count, FUTEX_PRIVATE_FLAG);
-}
-
-int vine__futex_wait_two(const uint32_t *word_a, uint32_t expected_a, const uint32_t *word_b,
-                         uint32_t expected_b, uint64_t timeout_ns)
-{
-    VINE_ASSERT(vine__is_aligned_u64((uintptr_t)word_a, sizeof(*word_a)));
-    VINE_ASSERT(vine__is_aligned_u64((uintptr_t)word_b, sizeof(*word_b)));
-    struct futex_waitv waiters[2] = {
-        {.val = expected_a, .uaddr = (uintptr_t)word_a, .flags = FUTEX_32},
-        {.val = expected_b, .uaddr = (uintptr_t)word_b, .flags = FUTEX_32},
-    };
-    /* Unlike the others, this call takes a point in time. */
-    uint64_t deadline_ns;
-    bool forever = timeout_ns == VINE_FOREVER;
-    if (!forever)
-        forever = vine__add_overflows_u64(vine__clock_now_ns(), timeout_ns, &deadline_ns);
-    const struct timespec deadline = timespec_of(forever ? 0 : deadline_ns);
-    if (syscall(SYS_futex_waitv, waiters, 2, 0, forever ? NULL : &deadline, CLOCK_MONOTONIC) >= 0)
-        return 0;
-    if (errno == EAGAIN)
-        return 0;
-    /* Filters of containers older than the call answer EPERM. */
-    return errno == EPERM ? -ENOSYS : -errno;
 }

@@ -46,15 +46,4 @@ VINE_MUST_CHECK int vine__futex_wait_or_look(const uint32_t *word, uint32_t expe
 int vine__futex_wake(const uint32_t *word, int count);
 int vine__futex_wake_private(const uint32_t *word, int count);
 
-/*
- * Sleep while *word_a == expected_a and *word_b == expected_b; both shared. Any thread.
- *
- * Returns what vine__futex_wait returns;
- *         -ENOSYS       the kernel (before 5.16, or under a filter) has no futex_waitv: wait on one
- *                       of the words, for a bounded time.
- */
-VINE_MUST_CHECK int vine__futex_wait_two(const uint32_t *word_a, uint32_t expected_a,
-                                         const uint32_t *word_b, uint32_t expected_b,
-                                         uint64_t timeout_ns);
-
 #endif

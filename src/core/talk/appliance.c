@@ -288,8 +288,10 @@ void vine__appliance_wake(struct vine_appliance *appliance)
     vine__fence_full();
     if (vine__load_relaxed_u32(&appliance->is_asleep) == 0)
         return;
-    (void)vine__futex_wake(&appliance->event_word, 1);
-    (void)!vine__eventfd_signal(appliance->event_fd);
+    if (appliance->named != NULL)
+        vine__served_wake_named(appliance);
+    else
+        (void)!vine__eventfd_signal(appliance->event_fd);
 }
 
 void vine_appliance_stop(struct vine_appliance *appliance)

@@ -223,13 +223,14 @@ struct vine_appliance {
     struct vine__address address;
     struct vine__peer_listener listener;
     struct vine_segment *named;
+    uint32_t *named_word;            /* what a loop sleeps on that listens there */
     uint32_t named_epoch;            /* the claim of the application's side that was answered */
     struct vine__served *named_pipe; /* NULL: nobody is there */
     uint64_t generation;
     uint64_t table_seed; /* random: applications choose the keys */
     int epoll_fd;
     int event_fd;        /* wakes a loop that sleeps in epoll */
-    uint32_t event_word; /* the same for one that sleeps on futexes; raised by whoever wakes */
+    uint32_t event_word; /* raised by whoever wakes */
     uint32_t is_asleep;  /* atomic */
     uint32_t stops;      /* atomic: calls of vine_appliance_stop */
     bool is_draining;
@@ -348,6 +349,8 @@ void vine__served_answer_named(struct vine_appliance *appliance, uint64_t now_ti
 uint32_t vine__served_named_word(const struct vine_appliance *appliance);
 void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
                              uint32_t named_word, uint64_t timeout_ns);
+/* Wake a loop that sleeps there. Any thread; async-signal-safe. */
+void vine__served_wake_named(struct vine_appliance *appliance);
 
 /* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why.
  * `room` is how many more tasks can be taken, at most `wanted`. */

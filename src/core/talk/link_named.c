@@ -324,23 +324,22 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
     void *bases[2];
     uint64_t sizes[2];
 
-    int error = vine_segment_presence(named, VINE_SEGMENT_APPLICATION, &presence);
+    int error = find_halves(named, bases, sizes);
 
-    if (error)
-        return error;
-
-    const uint32_t epoch = (uint32_t)presence.claims;
-
-    if (presence.state != VINE_SEGMENT_ALIVE || epoch == epoch_answered)
-        return -EAGAIN;
-    error = find_halves(named, bases, sizes);
     if (error)
         return error;
 
     const struct vine_half_layout *theirs = bases[0];
+    /* It says when its half is clean: B8 pairs with B7. To ask who claims, and whether it lives,
+     * takes longer: that is for who says something new. */
+    const uint32_t epoch = vine__load_acquire_u32(&theirs->board.epoch);
 
-    /* It says when its half is clean: B8 pairs with B7. */
-    if (vine__load_acquire_u32(&theirs->board.epoch) != epoch)
+    if (epoch == epoch_answered)
+        return -EAGAIN;
+    error = vine_segment_presence(named, VINE_SEGMENT_APPLICATION, &presence);
+    if (error)
+        return error;
+    if (presence.state != VINE_SEGMENT_ALIVE || epoch != (uint32_t)presence.claims)
         return -EAGAIN;
     VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;

@@ -13,19 +13,7 @@
 #include "utils/bits.h"
 
 #define LOOK_NS 10000000 /* how often a busy appliance looks whether the application lives */
-#define POLL_NS 1000000  /* where the kernel cannot wait for both words at once */
-
-static const struct vine_half_layout *application_half(const struct vine_appliance *appliance)
-{
-    void *base = NULL;
-    uint64_t size_bytes = 0;
-
-    if (appliance->named == NULL ||
-        vine_segment_find(appliance->named, VINE_SEGMENT_KIND_APPLICATION_HALF, &base,
-                          &size_bytes) != 0)
-        return NULL;
-    return base;
-}
+#define POLL_NS 1000000  /* how often one that sleeps looks at memory that nobody can wait on */
 
 /* Which device it is to be, and how large: its memory is there already. */
 static int choose_device(struct vine__address *address, struct vine__why *why)
@@ -93,9 +81,19 @@ int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why
     error = vine_segment_create(&options, &appliance->named, &report);
     if (!error)
         error = vine_segment_publish(appliance->named);
-    if (error)
+    if (error) {
         vine__why_say(why, "%s", report.why);
-    return error == -EBUSY ? -EADDRINUSE : error;
+        return error == -EBUSY ? -EADDRINUSE : error;
+    }
+
+    void *base = NULL;
+    uint64_t size_bytes = 0;
+
+    error =
+        vine_segment_find(appliance->named, VINE_SEGMENT_KIND_APPLICATION_HALF, &base, &size_bytes);
+    VINE_ASSERT(error == 0 && size_bytes == half_bytes);
+    appliance->named_word = &((struct vine_half_layout *)base)->board.wake_count.value;
+    return 0;
 }
 
 void vine__served_leave_named(struct vine_appliance *appliance)
@@ -109,6 +107,7 @@ void vine__served_leave_named(struct vine_appliance *appliance)
     vine_segment_facts(appliance->named, &facts);
     vine_segment_unref(appliance->named);
     appliance->named = NULL;
+    appliance->named_word = NULL;
     vine__address_to_segment(&appliance->address, &options);
     options.side = VINE_SEGMENT_APPLIANCE;
     /* Who still uses it keeps it; an appliance that has taken our place keeps its name. */
@@ -194,28 +193,30 @@ void vine__served_answer_named(struct vine_appliance *appliance, uint64_t now_ti
         vine__loop_activate(appliance->named_pipe);
 }
 
+/* What an application raises to wake us, and we ourselves, too: so that one sleep on one word hears
+ * of both. It lies in the application's half; one that writes over it makes us hear late, by the
+ * longest sleep, of its own tasks and of our end. */
 uint32_t vine__served_named_word(const struct vine_appliance *appliance)
 {
-    const struct vine_half_layout *half = application_half(appliance);
-
-    /* Acquire pairs with the release in `wake` of link_named.c: looks come after it. */
-    return half == NULL ? 0 : vine__load_acquire_u32(&half->board.wake_count.value);
+    /* Acquire pairs with the releases in `wake` of link_named.c and in vine__served_wake_named:
+     * looks come after it. */
+    return appliance->named == NULL ? 0 : vine__load_acquire_u32(appliance->named_word);
 }
 
 void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
                              uint32_t named_word, uint64_t timeout_ns)
 {
-    const struct vine_half_layout *half = application_half(appliance);
+    int error = vine__futex_wait(appliance->named_word, named_word, timeout_ns);
 
-    VINE_ASSERT(half != NULL);
-
-    int error = vine__futex_wait_two(&half->board.wake_count.value, named_word,
-                                     &appliance->event_word, event_word, timeout_ns);
-
-    /* One of them, then; a device's memory is none that could be waited for. */
-    if (error == -ENOSYS)
-        error = vine__futex_wait(&half->board.wake_count.value, named_word, POLL_NS);
+    /* In the memory of a device nobody can be woken: be it by our own, at least. */
     if (error == -EFAULT)
         error = vine__futex_wait(&appliance->event_word, event_word, POLL_NS);
     (void)error;
+}
+
+void vine__served_wake_named(struct vine_appliance *appliance)
+{
+    (void)vine__fetch_add_acq_rel_u32(appliance->named_word, 1);
+    if (vine__futex_wake(appliance->named_word, 1) == -EFAULT)
+        (void)vine__futex_wake(&appliance->event_word, 1);
 }

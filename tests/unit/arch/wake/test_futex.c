@@ -124,48 +124,6 @@ static void a_process_that_maps_the_word_read_only_is_woken(void **state)
     close(fd);
 }
 
-struct two_words {
-    uint32_t a;
-    uint32_t b;
-    int error;
-};
-
-static void *sleep_on_two(void *shared)
-{
-    struct two_words *words = shared;
-    while (vine__load_acquire_u32(&words->a) == 1 && vine__load_acquire_u32(&words->b) == 1) {
-        words->error = vine__futex_wait_two(&words->a, 1, &words->b, 1, LONG_TIME);
-        if (words->error != 0 && words->error != -EINTR)
-            break;
-    }
-    return NULL;
-}
-
-static void waiting_for_two_words_ends_with_either_or_is_not_to_be_had(void **state)
-{
-    (void)state;
-    const uint32_t word = 1, other = 2;
-    const int error = vine__futex_wait_two(&word, 1, &other, 2, 0);
-    if (error == -ENOSYS) {
-        print_message("skipped: the kernel has no futex_waitv\n");
-        skip();
-    }
-    assert_int_equal(error, -ETIMEDOUT);
-    assert_int_equal(vine__futex_wait_two(&word, 2, &other, 2, VINE_FOREVER), 0);
-    assert_int_equal(vine__futex_wait_two(&word, 1, &other, 1, VINE_FOREVER), 0);
-    assert_int_equal(vine__futex_wait_two(&word, 1, &other, 2, 5 * MILLISECOND), -ETIMEDOUT);
-    for (int which = 0; which < 2; which++) {
-        struct two_words words = {.a = 1, .b = 1};
-        uint32_t *changed = which == 0 ? &words.a : &words.b;
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, sleep_on_two, &words), 0);
-        vine__store_release_u32(changed, 2);
-        assert_true(vine__futex_wake(changed, 1) >= 0);
-        pthread_join(thread, NULL);
-        assert_int_equal(words.error, 0);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,7 +133,6 @@ int main(void)
         cmocka_unit_test(waking_nobody_wakes_none),
         cmocka_unit_test(a_thread_is_woken),
         cmocka_unit_test(a_process_that_maps_the_word_read_only_is_woken),
-        cmocka_unit_test(waiting_for_two_words_ends_with_either_or_is_not_to_be_had),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

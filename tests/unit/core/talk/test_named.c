@@ -4,6 +4,7 @@
 
 #include "harness/emulator.h"
 
+#include "core/talk/appliance_internal.h"
 #include "core/talk/half.h"
 
 #include <sys/wait.h>
@@ -144,12 +145,55 @@ static void who_finds_no_appliance_claims_nothing(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* What a loop that falls asleep has read, and where it sleeps. */
+struct sleeper {
+    struct vine_appliance *appliance;
+    uint32_t event_word;
+    uint32_t named_word;
+};
+
+static void *sleep_until_woken(void *context)
+{
+    const struct sleeper *sleeper = context;
+
+    vine__served_wait_named(sleeper->appliance, sleeper->event_word, sleeper->named_word,
+                            VINE_FOREVER);
+    return NULL;
+}
+
+/* By the one word that the application raises, too, and without looking now and then. */
+static void an_appliance_that_sleeps_is_woken_by_itself(void **state)
+{
+    char folder[] = "/tmp/vine-named-XXXXXX";
+    char address[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(address, sizeof address, "file:%s/segment", folder);
+    for (int i = 0; i < 20; i++) {
+        struct sleeper sleeper = {NULL, 0, 0};
+        pthread_t thread;
+
+        assert_int_equal(vine_appliance_create(&appliance_options, &sleeper.appliance), 0);
+        assert_int_equal(vine_appliance_listen(sleeper.appliance, address), 0);
+        sleeper.event_word = vine__load_acquire_u32(&sleeper.appliance->event_word);
+        sleeper.named_word = vine__served_named_word(sleeper.appliance);
+        vine__store_relaxed_u32(&sleeper.appliance->is_asleep, 1);
+        assert_int_equal(pthread_create(&thread, NULL, sleep_until_woken, &sleeper), 0);
+        vine_appliance_stop(sleeper.appliance); /* now and then before it sleeps */
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        vine_appliance_destroy(sleeper.appliance);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_application_after_the_other_is_served),
         cmocka_unit_test(the_next_application_waits_for_the_jobs_of_the_last),
         cmocka_unit_test(who_finds_no_appliance_claims_nothing),
+        cmocka_unit_test(an_appliance_that_sleeps_is_woken_by_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
