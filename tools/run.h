@@ -161,6 +161,10 @@ void run_file_changed(struct run *run, struct file *file);
 /* run_file.c: tell of the files that have ended, in order, and free them. */
 void run_retire(struct run *run);
 
+/* run_file.c: the run ends before its time: tell also of those that have ended behind one that has
+ * not. Called once, last. */
+void run_tell_ended(struct run *run);
+
 /* run_file.c: forget a file that was not told of, with its half result. */
 void run_file_free(struct run *run, struct file *file);
 

@@ -321,10 +321,8 @@ static void finish(struct run *run, struct file *file)
     struct stat after, result;
     int error = verify(run, file);
 
-    if (error == -EINTR) { /* what stopped the run is told, not this */
-        file->outcome = FILE_FAILED;
+    if (error == -EINTR) /* the run stops, and this file is as unfinished as the others */
         return;
-    }
     if (fstat(file->fd, &after) < 0) {
         run_file_fail(run, file, NULL, -errno);
         return;
@@ -471,4 +469,11 @@ void run_retire(struct run *run)
         run->unretired--;
         run_file_free(run, file);
     }
+}
+
+void run_tell_ended(struct run *run)
+{
+    for (const struct file *file = run->first; file != NULL; file = file->next)
+        if (file->outcome != FILE_ACTIVE)
+            tell(run, file);
 }

@@ -184,12 +184,15 @@ int run_loop(struct run *run)
         if (stop_signal != 0) {
             message_progress("");
             drop_unsent(run);
+            run_tell_ended(run);
             return 128 + stop_signal;
         }
         if (run->lost < 0) {
             const int status = recover(run, &fruitless);
-            if (status != STATUS_DONE)
+            if (status != STATUS_DONE) {
+                run_tell_ended(run);
                 return status;
+            }
             continue;
         }
         if (run->is_fatal)

@@ -89,6 +89,43 @@ find out -name '*.zst' -print0 | xargs -0 zstd -q -t || fail "a half result"
 (cd src && sha256sum --quiet -c ../out/SHA256SUMS) || fail "sums after a loss"
 zstd -q -d -c out/large.zst | cmp - src/large || fail "a chunk is lost or doubled"
 
+# However it ends before its time, what it tells is what is there: also what was taken before an
+# appliance drained, and what had ended behind a file that had not.
+# tells STATUS: a run with that exit status has told of each result.
+tells() {
+    code=0
+    wait "$running" || code=$?
+    [ "$code" = "$1" ] || fail "status $code instead of $1: $(cat shown said)"
+    there=$(find out -name '*.zst' | wc -l)
+    [ "$(grep -c '"status":"done"' shown)" = "$there" ] || fail "$there results, not as many told of"
+    grep -q "\"done\":$there,.*\"exit_status\":$1}" shown || fail "$there results, and other counts"
+    no_leftovers out
+}
+begin() {
+    rm -rf out
+    "$vine" run zstd --level 19 --reconnect 0 --json -a "$address" src -o out \
+        >shown 2>said &
+    running=$!
+    until_true test -e out/a1.zst
+}
+mv src/large large
+head -c 5000000 large >src/0-first
+truncate -s 30G src/z-last
+stop
+serve --workers 2
+begin
+kill -TERM "$serving"
+tells 75
+wait "$serving" || fail "the appliance that drained ended with $?"
+[ -e out/0-first.zst ] || fail "what was taken before it drained is not there"
+serve --workers 2
+begin
+kill -INT "$running"
+tells 130
+said 'interrupted'
+rm src/0-first src/z-last
+mv large src/large
+
 # One that drains is as good as lost.
 rm -rf out
 "$vine" run zstd --level 19 --reconnect 100 -a "$address" src -o out 2>said &
