@@ -39,7 +39,7 @@ static inline struct stepped start_stepped(void (*body)(int which), int which)
 }
 
 /* On to where `request` of ptrace next stops it, or to its end. */
-static inline void step_on(struct stepped *child, int request)
+static inline void step_on(struct stepped *child, enum __ptrace_request request)
 {
     int status;
 

@@ -110,7 +110,7 @@ static void of_two_makers_one_makes_it_wherever_the_other_is_stopped(void **stat
 {
     (void)state;
     skip_if_emulated("traces nothing");
-    for (int found = 0; found < FOUND_COUNT; found++) {
+    for (enum found found = NOTHING; found < FOUND_COUNT; found++) {
         for (int truncates = 0; truncates < 4; truncates++) {
             const bool child_does = (truncates & 1) != 0;
             const bool we_do = (truncates & 2) != 0;
@@ -124,7 +124,7 @@ static void after_a_maker_that_died_anywhere_a_segment_can_be_made(void **state)
 {
     (void)state;
     skip_if_emulated("traces nothing");
-    for (int found = 0; found < FOUND_COUNT; found++) {
+    for (enum found found = NOTHING; found < FOUND_COUNT; found++) {
         bool has_ended = false;
         for (int stops = 0; !has_ended; stops++) {
             const struct stepped maker = start_maker(found, true, stops);
