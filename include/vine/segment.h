@@ -6,8 +6,7 @@
  *           and the side that it claimed. Handles are reference-counted.
  * Threads:  any, where a function does not say otherwise; claim, publish and detach of one handle
  *           are one thread's.
- * Blocking: creating allocates and clears every page; the rest never waits, but for 2 ms to tell
- *           who died while it entered from who is entering.
+ * Blocking: creating allocates and clears every page; the rest never waits.
  * Trust:    a one-way segment (memfd or ivshmem, one half) stands a hostile owner: its header is
  *           read once into private memory, checked there, and never read again, and no access to
  *           its mapping can fault. A segment with both halves is for parties of one user.
@@ -15,10 +14,7 @@
  *
  * Caveats:  a segment does not survive fork: it is not mapped in a child, where calls return
  *           -VINE_EFORK. Pids are compared within one pid namespace of one kernel; holders from
- *           elsewhere count as alive until they detach. One from elsewhere that is stopped for 2 ms
- *           in the middle of a claim counts as dead: it is refused when it goes on, unless it does
- *           so at the very moment at which another one takes its place; then both have the side.
- *           Removing a name does not end its use.
+ *           elsewhere count as alive until they detach. Removing a name does not end its use.
  */
 #ifndef VINE_SEGMENT_H
 #define VINE_SEGMENT_H

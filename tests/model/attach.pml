@@ -7,6 +7,8 @@
 /* spin-must-fail: -DBUG_USES_THE_FIRST_COPY */
 /* spin-must-fail: -DBUG_TAKES_THE_CLAIM_BY_STORE */
 /* spin-must-fail: -DBUG_TAKES_A_SIDE_BY_STORE */
+/* spin-must-fail: -DBUG_WRITES_THE_SCOPE_AFTER_THE_WORD */
+/* spin-must-fail: -DBUG_JUDGES_WHO_IS_FROM_ELSEWHERE */
 /* spin-must-fail: -DBUG_GIVES_UP_THE_CLAIM_FIRST */
 /* spin-must-fail: -DBUG_PUBLISHES_BEFORE_FORMATTING */
 /* spin-must-fail: -DBUG_PUBLISHES_AFTER_THE_CLAIM */
@@ -16,12 +18,14 @@
 /*
  * A named segment of core/segment (create.c, holder.c; docs/formats/segment.md), fresh or already
  * made: one who makes it and takes the appliance's side, one who does so, too, or enters as the
- * application, and one who enters on either side. One of them may die, at any step; then
- * another one makes the segment, undisturbed.
+ * application, and one who enters on either side. One of them may be of another pid namespace than
+ * the others, and one of them may die, at any step; then another one, of the namespace of who died,
+ * makes the segment, undisturbed. Anyone may be stopped anywhere, for as long as the others go on.
  *
  * Memory is weak: a store of the status, and what a compare-and-swap stores into a side, may stay
  * unseen by others' loads until the next release or fence of who stored it; a compare-and-swap
- * itself always works on the newest value. Whoever has died has stored everything.
+ * itself always works on the newest value. Whoever has died has stored everything. A name, word and
+ * scope, is stored at once, but its two words are read one after the other.
  *
  * Shown: no two living ones hold a side, or the claim; nobody makes the segment while another
  * living one makes it or uses it; nobody uses one that is not whole, or another than it checked;
@@ -34,8 +38,7 @@
  * until it leaves.
  *
  * Left out: the magic and foreign contents, the file's own life and name, and that a swap that
- * failed is tried again; and scopes, so also the wait for a scope that is not there yet, and the
- * second look at a word after its scope was written. Here nobody who lives is taken for dead.
+ * failed is tried again.
  */
 #define PARTIES   4
 #define LAST      3 /* makes the segment when all others have left or died */
@@ -44,6 +47,9 @@
 #endif
 #define NOBODY    0
 #define NAME(who) ((who) + 1)
+
+#define HERE      1
+#define ELSEWHERE 2
 
 #define APPLICATION 0
 #define APPLIANCE   1
@@ -66,6 +72,11 @@ byte status_of[PARTIES] = NOTHING; /* a store of the status in this one's buffer
 byte seen[2] = NOBODY;             /* what others' loads of a side find */
 byte stored_by[2] = NOBODY;        /* if that is old: the name of who stored the newest */
 
+byte scope_of[PARTIES] = HERE;
+#ifdef BUG_WRITES_THE_SCOPE_AFTER_THE_WORD
+bool is_scoped[2];
+#endif
+
 /* For the proof. */
 bool is_dead[PARTIES];
 bool is_done[PARTIES];
@@ -85,10 +96,20 @@ byte using[PARTIES] = NOTHING; /* a side */
 #define is_as_checked(me)                                                                          \
     (!others_make(me) && is_whole && generation == mine && status != CORRUPTED)
 
-#ifdef BUG_THE_DEAD_COUNT_AS_ALIVE
-#define is_alive(name) (name != NOBODY)
+/* Of a process of another namespace nothing is found, as of one that is dead. */
+#define is_found(me, name) (scope_of[me] == scope_of[name - 1] && !is_dead[name - 1])
+
+#if defined(BUG_THE_DEAD_COUNT_AS_ALIVE)
+#define is_alive(me, name, its_scope) (name != NOBODY)
+#elif defined(BUG_JUDGES_WHO_IS_FROM_ELSEWHERE)
+#define is_alive(me, name, its_scope) (name != NOBODY && is_found(me, name))
+#elif defined(BUG_WRITES_THE_SCOPE_AFTER_THE_WORD)
+/* Without one is who died before it wrote it, or is about to. */
+#define is_alive(me, name, its_scope)                                                              \
+    (name != NOBODY && ((its_scope != 0 && its_scope != scope_of[me]) || is_found(me, name)))
 #else
-#define is_alive(name) (name != NOBODY && !is_dead[name - 1])
+#define is_alive(me, name, its_scope)                                                              \
+    (name != NOBODY && (its_scope != scope_of[me] || is_found(me, name)))
 #endif
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -150,6 +171,22 @@ inline load_side(me, side, into)
     into = (stored_by[side] == NAME(me) -> sides[side] : seen[side])
 }
 
+/* What there is beside the word at this moment, which may be another's than a moment ago. */
+inline load_scope(me, side, into)
+{
+    d_step {
+        load_side(me, side, into);
+        if
+        :: into != NOBODY -> into = scope_of[into - 1]
+        :: else
+        fi
+#ifdef BUG_WRITES_THE_SCOPE_AFTER_THE_WORD
+        ;
+        into = (is_scoped[side] -> into : 0)
+#endif
+    }
+}
+
 /* Release and acquire: what was stored before is seen first, and whom it fails has seen why. */
 inline swap_side(me, side, from, to, ok)
 {
@@ -166,26 +203,76 @@ inline swap_side(me, side, from, to, ok)
 
 /* ---- holders --------------------------------------------------------------------------------- */
 
-/* A word and whether its process lives are looked at in one step: if that dies, or the word
+/* A scope and whether the word's process lives are looked at in one step: if that dies, or the name
  * changes, in between, the swap says so. */
 
-inline take_side(me, side, ok)
+/* Whether a side is free or its holder, `found`, is dead. */
+inline look_at_side(me, side, ok)
 {
     atomic {
         load_side(me, side, found);
-        ok = !is_alive(found)
+        ok = (found == NOBODY)
     };
+    if
+    :: found != NOBODY ->
+        atomic {
+            load_scope(me, side, its_scope);
+            ok = !is_alive(me, found, its_scope)
+        }
+    :: else
+    fi
+}
+
+inline look_at_claim(me, ok)
+{
+    atomic {
+        found = claim;
+        ok = (found == NOBODY)
+    };
+    if
+    :: found != NOBODY ->
+        d_step {
+            its_scope = (claim == NOBODY -> 0 : scope_of[claim - 1]);
+            ok = !is_alive(me, found, its_scope);
+            its_scope = 0
+        }
+    :: else
+    fi
+}
+
+/* Two words that were never a name are none that a swap could find. */
+#ifdef BUG_WRITES_THE_SCOPE_AFTER_THE_WORD
+#define is_name(name, its_scope) true
+#else
+#define is_name(name, its_scope) (name == NOBODY || scope_of[name - 1] == its_scope)
+#endif
+
+inline take_side(me, side, ok)
+{
+    look_at_side(me, side, ok);
     if
     :: ok ->
         atomic {
 #ifdef BUG_TAKES_A_SIDE_BY_STORE
             swap_side(me, side, sides[side], NAME(me), ok);
 #else
-            swap_side(me, side, found, NAME(me), ok);
+            if
+            :: is_name(found, its_scope) -> swap_side(me, side, found, NAME(me), ok)
+            :: else -> ok = false
+            fi;
 #endif
-            found = NOBODY
+            found = NOBODY;
+            its_scope = 0
         }
-    :: else -> found = NOBODY
+#ifdef BUG_WRITES_THE_SCOPE_AFTER_THE_WORD
+        ;
+        /* If its word is another's by then, it was taken for dead. */
+        d_step {
+            is_scoped[side] = is_scoped[side] || ok;
+            ok = ok && sides[side] == NAME(me)
+        }
+#endif
+    :: else -> found = NOBODY; its_scope = 0
     fi
 }
 
@@ -197,16 +284,16 @@ inline leave_side(me, side)
         mine = 0;
         swap_side(me, side, NAME(me), NOBODY, ok);
         assert(ok);
+#ifdef BUG_WRITES_THE_SCOPE_AFTER_THE_WORD
+        is_scoped[side] = false;
+#endif
         ok = false
     }
 }
 
 inline take_claim(me, ok)
 {
-    atomic {
-        found = claim;
-        ok = !is_alive(found)
-    };
+    look_at_claim(me, ok);
     if
     :: ok ->
         d_step {
@@ -242,20 +329,12 @@ inline leave_claim(me)
 
 inline look_for_the_living(me, ok)
 {
-    atomic {
-        load_side(me, APPLICATION, found);
-        ok = !is_alive(found);
-        found = NOBODY
-    };
+    look_at_side(me, APPLICATION, ok);
     if
-    :: ok ->
-        atomic {
-            load_side(me, APPLIANCE, found);
-            ok = !is_alive(found);
-            found = NOBODY
-        }
+    :: ok -> look_at_side(me, APPLIANCE, ok)
     :: else
-    fi
+    fi;
+    d_step { found = NOBODY; its_scope = 0 }
 }
 
 inline begin(me, ok)
@@ -368,6 +447,7 @@ inline use(me, side)
 proctype maker(byte me)
 {
     byte found = NOBODY;
+    byte its_scope = 0;
     byte before = 0;
     byte mine = 0;
     bool ok = false;
@@ -383,7 +463,7 @@ proctype maker(byte me)
     } unless {
         is_dead[me]
     };
-    d_step { found = NOBODY; before = 0; mine = 0; ok = false }
+    d_step { found = NOBODY; its_scope = 0; before = 0; mine = 0; ok = false }
 }
 
 /* ---- entering -------------------------------------------------------------------------------- */
@@ -392,9 +472,9 @@ proctype maker(byte me)
 inline diagnose(me)
 {
     mine = claims;
-    found = claim;
+    look_at_claim(me, ok);
     if
-    :: is_alive(found) -> skip /* it is being initialized: try again */
+    :: !ok -> skip /* it is being initialized: try again */
     :: else ->
         d_step {
             state = status;
@@ -419,6 +499,7 @@ inline diagnose(me)
 proctype entering(byte me; byte side)
 {
     byte found = NOBODY;
+    byte its_scope = 0;
     byte state = 0;
     byte mine = 0;
     bool ok = false;
@@ -468,7 +549,7 @@ proctype entering(byte me; byte side)
     } unless {
         is_dead[me]
     };
-    d_step { found = NOBODY; state = 0; mine = 0; ok = false; was_nobodys = false }
+    d_step { found = NOBODY; its_scope = 0; state = 0; mine = 0; ok = false; was_nobodys = false }
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -481,6 +562,7 @@ inline kill(who)
             (claim == NAME(who) || sides[0] == NAME(who) || sides[1] == NAME(who)) ->
             show_all(who);
             is_dead[who] = true;
+            scope_of[LAST] = scope_of[who];
             deaths++
     }
 }
@@ -502,6 +584,7 @@ end:
 init
 {
     byte found = NOBODY;
+    byte its_scope = 0;
     byte before = 0;
     byte mine = 0;
     bool ok = false;
@@ -520,6 +603,12 @@ init
         if
         :: status = INITIALIZED; is_whole = true; generation = 1
         :: status = FRESH
+        fi;
+        if
+        :: scope_of[0] = ELSEWHERE
+        :: scope_of[1] = ELSEWHERE
+        :: scope_of[2] = ELSEWHERE
+        :: skip
         fi;
         run death()
     };

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who makes a segment and who takes part in it: three words, each the name of a process, each
- * changed by compare-and-swap alone. No lock: whoever dies leaves a word that says so.
+ * Who makes a segment and who takes part in it: three lines, each with the name of a process, each
+ * changed by compare-and-swap alone. No lock: whoever dies leaves a name that says so.
+ *
+ * A name is two words, the word of pid and start time, and the scope in which that pid counts. They
+ * change together. Were the scope written behind the word, who is stopped in between, for however
+ * long, could be judged by a process of another scope, which knows nothing of it.
  *
  * A creator and somebody who enters agree without either waiting:
  *     creator:  claim; status = initializing; full fence; look at the sides; ...; publish
@@ -9,14 +13,13 @@
  * At least one of them sees the other's store. If the creator sees a living word it restores the
  * status and leaves; if the entering one sees `initializing` it takes its word back.
  *
- *   H1  release of a holder's word, scope or count   pairs with H2: looks at a holder never go
+ *   H1  release of a holder's name or count          pairs with H2: looks at a holder never go
  *   H2  acquire of them                              back, and what the last one did is over
  *   S1  release of the status                        pairs with A1: the claim before it, all
  *   A1  acquire of the status, here and in check.c   that it stands for after it
  */
 #include "core/segment/segment_internal.h"
 
-#include "arch/clock/clock.h"
 #include "arch/peer/process.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
@@ -28,9 +31,6 @@
 /* Someone who enters and finds a creator at work has its word there for a moment. */
 #define LOOKS_MAX 64
 
-/* Far longer than it takes to write a scope behind one's word. */
-#define SETTLE_NS UINT64_C(2000000)
-
 static int check_replaceable(const struct vine__segment_header *header,
                              const struct vine__segment_reporter *to, bool *ret_is_segment);
 static int look_for_the_living(struct vine__segment_header *header,
@@ -40,7 +40,9 @@ static int take_own_side(struct vine__segment_header *header, enum vine_segment_
                          const struct vine__identity *self,
                          const struct vine__segment_reporter *to);
 static int busy(const struct vine__segment_reporter *to, const char *what, int32_t pid);
-static bool is_settled(const struct vine__segment_holder *line, uint64_t word);
+static bool swap(struct vine__segment_holder *line, uint64_t word_before, uint64_t scope_before,
+                 uint64_t word, uint64_t scope);
+static bool is_of(const struct vine__segment_holder *line, const struct vine__identity *self);
 
 uint64_t vine__segment_word(const struct vine__identity *self)
 {
@@ -52,24 +54,24 @@ void vine__segment_holder_look(const struct vine__segment_holder *line,
                                const struct vine__identity *self,
                                struct vine__segment_holder_state *ret_state)
 {
-    /* H2 pairs with H1. */
+    /* H2 pairs with H1. One after the other they may be of two names, of which the first has just
+     * left: of it, we may then say what we like. Who takes the line swaps what it has judged. */
     const uint64_t word = vine__load_acquire_u64(&line->word);
     const uint64_t scope = vine__load_acquire_u64(&line->scope);
     const int32_t pid = (int32_t)(word & PID_MASK);
     struct vine__segment_holder_state state = {
         .word = word,
         .scope = scope,
+        /* H2 pairs with H1. */
         .claims = vine__load_acquire_u64(&line->claims),
         .pid = pid,
     };
 
-    /* Without a scope is who wrote the word a moment ago, of wherever, or died before it wrote it;
-     * and who does not know its own. */
-    const bool is_from_here = scope == 0 || scope == self->scope;
+    /* Of one from elsewhere we know nothing. */
     if (word == 0)
         state.state = VINE_SEGMENT_ABSENT;
-    else if (is_from_here && !vine__process_is_alive(pid, word >> VINE__SEGMENT_WORD_PID_BITS) &&
-             (scope != 0 || is_settled(line, word)))
+    else if (scope == self->scope &&
+             !vine__process_is_alive(pid, word >> VINE__SEGMENT_WORD_PID_BITS))
         state.state = VINE_SEGMENT_DEAD;
     else
         state.state = VINE_SEGMENT_ALIVE;
@@ -79,36 +81,22 @@ void vine__segment_holder_look(const struct vine__segment_holder *line,
 int vine__segment_holder_take(struct vine__segment_holder *line, const struct vine__identity *self,
                               struct vine__segment_holder_state *ret_before)
 {
-    const uint64_t word = vine__segment_word(self);
-
     for (unsigned int tries = 0;; tries++) {
         vine__segment_holder_look(line, self, ret_before);
         if (ret_before->state == VINE_SEGMENT_ALIVE || tries == LOOKS_MAX)
             return -EBUSY;
-        uint64_t expected = ret_before->word;
-        /* H1 pairs with H2. */
-        if (vine__compare_exchange_acq_rel_u64(&line->word, &expected, word))
+        /* From the very name that we have judged, or not at all. */
+        if (swap(line, ret_before->word, ret_before->scope, vine__segment_word(self), self->scope))
             break;
     }
-    /* Whoever was too slow here may have been taken for dead. It must neither stay, nor put its
-     * scope in place of that of who took the line from it. Not excluded: a process of another scope
-     * that stalls here for SETTLE_NS and goes on just between our last look at it and our swap. It
-     * has then looked at its word before we changed it, and learns of us when it next claims (see
-     * vine__segment_holder_renew). H1 pairs with H2, so below. */
-    uint64_t scope = ret_before->scope;
-    const bool is_told = vine__compare_exchange_acq_rel_u64(&line->scope, &scope, self->scope);
-    if (vine__load_acquire_u64(&line->word) != word)
-        return -EBUSY;
-    if (!is_told)
-        vine__store_release_u64(&line->scope, self->scope);
+    /* H1 pairs with H2. */
     (void)vine__fetch_add_acq_rel_u64(&line->claims, 1);
     return 0;
 }
 
 int vine__segment_holder_renew(struct vine__segment_holder *line, const struct vine__identity *self)
 {
-    /* Relaxed: only we change it from what we look for. */
-    if (vine__load_relaxed_u64(&line->word) != vine__segment_word(self))
+    if (!is_of(line, self))
         return -EBUSY;
     /* H1 pairs with H2: all that we did before the count. */
     (void)vine__fetch_add_acq_rel_u64(&line->claims, 1);
@@ -118,14 +106,8 @@ int vine__segment_holder_renew(struct vine__segment_holder *line, const struct v
 void vine__segment_holder_leave(struct vine__segment_holder *line,
                                 const struct vine__identity *self)
 {
-    uint64_t expected = vine__segment_word(self);
-
-    /* Relaxed: only we change it from what we look for. */
-    if (vine__load_relaxed_u64(&line->word) != expected)
-        return;
-    /* H1 pairs with H2: all that we did before both, the scope's end before the word's. */
-    vine__store_release_u64(&line->scope, 0);
-    (void)vine__compare_exchange_acq_rel_u64(&line->word, &expected, 0);
+    if (is_of(line, self))
+        (void)swap(line, vine__segment_word(self), self->scope, 0, 0);
 }
 
 int vine__segment_begin(struct vine__segment_header *header, enum vine_segment_side side,
@@ -181,8 +163,7 @@ void vine__segment_abandon(struct vine__segment_header *header, enum vine_segmen
 bool vine__segment_is_ours(const struct vine__segment_header *header,
                            const struct vine__identity *self)
 {
-    /* Relaxed: if it is ours, we wrote it. */
-    return vine__load_relaxed_u64(&header->claim.word) == vine__segment_word(self);
+    return is_of(&header->claim, self);
 }
 
 int vine__segment_diagnose(const struct vine__segment_header *header,
@@ -235,7 +216,7 @@ int vine__segment_check_unused(const struct vine__segment_header *header,
         if (i != 0 && side != VINE_SEGMENT_NOBODY && sides[i] != side)
             continue;
         vine__segment_holder_look(lines[i], self, &holder);
-        if (holder.state == VINE_SEGMENT_ALIVE && holder.word != vine__segment_word(self))
+        if (holder.state == VINE_SEGMENT_ALIVE && !is_of(lines[i], self))
             return busy(to, "is in use", holder.pid);
     }
     return 0;
@@ -319,17 +300,20 @@ static int busy(const struct vine__segment_reporter *to, const char *what, int32
     return vine__segment_refuse(to, -EBUSY, "%s, process %d", what, (int)pid);
 }
 
-/* Whether a word under no scope stays so for longer than who just wrote it takes to write more. */
-static bool is_settled(const struct vine__segment_holder *line, uint64_t word)
+/* Put one name in place of another. */
+static bool swap(struct vine__segment_holder *line, uint64_t word_before, uint64_t scope_before,
+                 uint64_t word, uint64_t scope)
 {
-    const uint64_t end_ns = vine__clock_now_ns() + SETTLE_NS;
+    const uint64_t before[2] = {word_before, scope_before};
+    const uint64_t after[2] = {word, scope};
 
-    do {
-        /* H2 pairs with H1. */
-        if (vine__load_acquire_u64(&line->word) != word ||
-            vine__load_acquire_u64(&line->scope) != 0)
-            return false;
-        vine__cpu_relax();
-    } while (vine__clock_now_ns() < end_ns);
-    return true;
+    /* H1 pairs with H2. */
+    return vine__compare_exchange_acq_rel_pair(&line->word, before, after);
+}
+
+/* Relaxed: if it is ours, we wrote it, and only we change it. */
+static bool is_of(const struct vine__segment_holder *line, const struct vine__identity *self)
+{
+    return vine__load_relaxed_u64(&line->word) == vine__segment_word(self) &&
+           vine__load_relaxed_u64(&line->scope) == self->scope;
 }

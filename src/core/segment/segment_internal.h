@@ -109,8 +109,7 @@ struct vine__segment_holder_state {
 /* The name of a process in an attach word; never 0. */
 uint64_t vine__segment_word(const struct vine__identity *self);
 
-/* Who holds a line, as seen from `self`. Takes 2 ms where a word has no scope and no process here
- * is of its name. */
+/* Who holds a line, as seen from `self`. */
 void vine__segment_holder_look(const struct vine__segment_holder *line,
                                const struct vine__identity *self,
                                struct vine__segment_holder_state *ret_state);

@@ -17,7 +17,7 @@
 #include "utils/assert.h"
 
 #define VINE__SEGMENT_MAGIC         UINT64_C(0x31474553454e4956) /* the bytes "VINESEG1" */
-#define VINE__SEGMENT_VERSION_MAJOR 1
+#define VINE__SEGMENT_VERSION_MAJOR 2 /* 1 wrote a holder's scope behind its word */
 #define VINE__SEGMENT_VERSION_MINOR 0
 #define VINE__SEGMENT_HEADER_BYTES  4096
 #define VINE__SEGMENT_LINE_BYTES    64
@@ -46,12 +46,12 @@
  * Zero is nobody. */
 #define VINE__SEGMENT_WORD_PID_BITS 22
 
-/* Written by compare-and-swap: from zero or from a process that is dead to oneself, and from
- * oneself to zero. A line of its own each. */
+/* Word and scope together name a process, and are written by one compare-and-swap of both: from
+ * zero or from a process that is dead to oneself, and from oneself to zero. A line of its own
+ * each. */
 struct vine__segment_holder {
-    uint64_t word;
-    uint64_t
-        scope; /* the holder's kernel and pid namespace; written after the word, 0 if unknown */
+    _Alignas(16) uint64_t word;
+    uint64_t scope;  /* the holder's kernel and pid namespace */
     uint64_t claims; /* how often the word was taken, and more; written by the holder */
     uint64_t reserved[5];
 };

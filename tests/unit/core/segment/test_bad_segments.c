@@ -93,10 +93,10 @@ static void another_major_version_is_refused_and_a_higher_minor_is_not(void **st
     assert_int_equal(facts.version_minor, VINE__SEGMENT_VERSION_MINOR);
     vine_segment_unref(segment);
 
-    POKE(version_major, 2);
+    POKE(version_major, 3);
     assert_int_equal(try_attach(VINE_SEGMENT_APPLICATION, &report), -VINE_EVERSION);
     char expected[VINE_SEGMENT_WHY_MAX];
-    (void)snprintf(expected, sizeof(expected), "segment %s: major version 2 at offset 8, this is 1",
+    (void)snprintf(expected, sizeof(expected), "segment %s: major version 3 at offset 8, this is 2",
                    segment_path);
     assert_string_equal(report.why, expected);
 }
@@ -184,6 +184,7 @@ static void a_maker_that_died_once_it_had_published_left_a_segment(void **state)
     dead.start_ticks++;
     header.magic = VINE__SEGMENT_MAGIC;
     header.claim.word = vine__segment_word(&dead);
+    header.claim.scope = dead.scope;
     header.status = VINE__SEGMENT_STATUS_INITIALIZED;
     assert_int_equal(vine__segment_diagnose(&header, &self, &to), -VINE_EINITIALIZING);
     header.status = VINE__SEGMENT_STATUS_INITIALIZING;
