@@ -3,7 +3,9 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +48,24 @@ static int run_both(struct vine_call *call)
     return fill(call, 1);
 }
 
+/* The physical limit of a copy on this side: both ends its own, of the same kinds of pages. */
+static int run_memcpy(struct vine_call *call)
+{
+    static unsigned char *shared_memory;
+    static unsigned char *private_memory;
+
+    (void)call;
+    if (private_memory == NULL) {
+        shared_memory = mmap(NULL, BENCH_LARGE_BYTES, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        private_memory = malloc(BENCH_LARGE_BYTES);
+        bench_require(shared_memory != MAP_FAILED && private_memory != NULL, "memory");
+    }
+    memcpy(private_memory, shared_memory, BENCH_LARGE_BYTES);
+    __asm__ volatile("" : : "r"(private_memory) : "memory");
+    return 0;
+}
+
 #define LARGEST (UINT64_C(64) << 20)
 
 static const struct vine_argument input = {"input", VINE_INPUT, VINE_TYPE_BYTES, 0, LARGEST};
@@ -65,6 +85,7 @@ static const struct vine_procedure_definition procedures[] = {
     PROCEDURE("noop", run_noop, NULL, 0, 0),
     PROCEDURE("read", run_noop, &input, 1, VINE_ARGUMENTS_SHARED),
     PROCEDURE("copy", run_noop, &input, 1, VINE_ARGUMENTS_COPIED),
+    PROCEDURE("memcpy", run_memcpy, NULL, 0, 0),
     PROCEDURE("fill", run_fill, &output, 1, 0),
     PROCEDURE("both", run_both, both, 2, VINE_ARGUMENTS_SHARED),
 };

@@ -17,7 +17,8 @@
 
 #include "bench.h"
 
-#define NOOPS_IN_FLIGHT 64u
+#define NOOPS_IN_FLIGHT   64u
+#define BENCH_LARGE_BYTES (1u << 20)
 
 struct bench_serving {
     pid_t pid;
@@ -34,6 +35,7 @@ struct bench_serving_options {
  *   noop                   nothing, at once
  *   read   input           reads nothing of it, in place
  *   copy   input           the same with a private copy of it
+ *   memcpy                 copies BENCH_LARGE_BYTES of its own
  *   fill   output          says that it has filled all of the room
  *   both   input, output   the same with both */
 void bench_serving_start(struct bench_serving *serving,
