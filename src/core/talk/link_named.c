@@ -119,13 +119,24 @@ static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t 
     return error;
 }
 
+/* Clear a half for a new owner, all but its wake word. Who sleeps on that may have read it a moment
+ * ago, and would not notice a wake that brought it back to the same number. */
+static void clear(unsigned char *base, uint64_t size_bytes)
+{
+    const size_t word = offsetof(struct vine_half_layout, board.wake_count.value);
+    const size_t rest = word + sizeof(uint32_t);
+
+    memset(base, 0, word);
+    memset(base + rest, 0, size_bytes - rest);
+}
+
 /* Lay our half out anew over what was there, and look at the other as it is. */
 static int lay_out(struct vine__link *link, void *const bases[2], const uint64_t sizes[2])
 {
     const int ours = link->side == VINE_SEGMENT_APPLICATION ? 0 : 1;
 
     VINE_ASSERT(link->half->layout == NULL && link->mirror->layout == NULL);
-    memset(bases[ours], 0, sizes[ours]);
+    clear(bases[ours], sizes[ours]);
 
     const int error = vine__half_place(link->half, bases[ours], sizes[ours]);
 

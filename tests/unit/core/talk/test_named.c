@@ -187,6 +187,28 @@ static void an_appliance_that_sleeps_is_woken_by_itself(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* Else it could come back to a number that who sleeps on it has read before. */
+static void the_wake_word_never_falls_whoever_comes(void **state)
+{
+    struct served served;
+
+    (void)state;
+    served_start_at(&served, "file:", &appliance_options, 1);
+
+    uint32_t *const word = served.appliance->named_word;
+    uint32_t seen = vine__fetch_add_acq_rel_u32(word, 1000) + 1000;
+
+    for (int i = 0; i < 3; i++) {
+        struct vine_pipe *const pipe = served_open(&served, NULL);
+        const uint32_t count = vine__load_acquire_u32(word);
+
+        assert_true(count > seen);
+        seen = count;
+        vine_pipe_close(pipe);
+    }
+    served_stop(&served);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(the_next_application_waits_for_the_jobs_of_the_last),
         cmocka_unit_test(who_finds_no_appliance_claims_nothing),
         cmocka_unit_test(an_appliance_that_sleeps_is_woken_by_itself),
+        cmocka_unit_test(the_wake_word_never_falls_whoever_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
