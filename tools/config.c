@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,17 +18,24 @@ struct config_values {
     bool json;
 };
 
+/* What a pipe bears whose memory is of this kind. The memory of a device could bear more: one half
+ * in each of two devices that their readers map read-only. Today both sides write one. */
+static bool stands_anybody(enum vine_segment_backend backend)
+{
+    return vine_segment_backend_trust(backend) == VINE_SEGMENT_HOSTILE_SAFE &&
+           backend != VINE_SEGMENT_IVSHMEM;
+}
+
 static const char *trust_text(enum vine_segment_backend backend)
 {
-    return vine_segment_backend_trust(backend) == VINE_SEGMENT_HOSTILE_SAFE
-               ? "the other side can be anybody"
-               : "for parties of one user";
+    if (backend == VINE_SEGMENT_IVSHMEM)
+        return "for parties of one user: both sides write one device";
+    return stands_anybody(backend) ? "the other side can be anybody" : "for parties of one user";
 }
 
 static const char *trust_name(enum vine_segment_backend backend)
 {
-    return vine_segment_backend_trust(backend) == VINE_SEGMENT_HOSTILE_SAFE ? "hostile-safe"
-                                                                            : "one-user";
+    return stands_anybody(backend) ? "hostile-safe" : "one-user";
 }
 
 /* Where a value comes from. */
@@ -59,11 +67,11 @@ static void print_text(const struct settings *settings)
         print_row(vinetalk_keys[i].key, entry != NULL ? entry->value : "-",
                   origin_of(entry, origin, sizeof(origin)));
     }
-    printf("\nsegments, and what their memory can bear\n");
+    printf("\nsegments, and whom a pipe over them can bear\n");
     for (int i = 0; i < VINE_SEGMENT_BACKEND_COUNT; i++)
         printf("  %-12s %s\n", vine_segment_backend_name((enum vine_segment_backend)i),
                trust_text((enum vine_segment_backend)i));
-    printf("  A named segment that carries both halves is for parties of one user, whatever holds "
+    printf("  A named segment carries both halves: it is for parties of one user, whatever holds "
            "it.\n");
 }
 
@@ -125,7 +133,7 @@ static const char *const config_description[] = {
     "layers are defaults, /etc/vine/vine.conf, $XDG_CONFIG_HOME/vine/vine.conf, "
     "~/.vinetalk, "
     "VINE_KEY in the environment, and options; the later wins.",
-    "Also shows which kinds of memory stand a hostile peer.",
+    "Also shows over which kinds of memory a pipe stands a hostile peer.",
     NULL,
 };
 
