@@ -47,16 +47,20 @@ int vine__peer_is_dead(int pidfd)
 }
 
 /* Field 22 of /proc/PID/stat. The second field is the program's name in parentheses, which may
- * hold blanks and parentheses: counting begins behind the last one. */
+ * hold blanks and parentheses: counting begins behind the last one. The state is that of the first
+ * thread, which may have ended while others run on; field 20 counts those, and it. */
 static int parse_stat(const char *text, uint64_t *ret_ticks)
 {
     const char *field = strrchr(text, ')');
     if (field == NULL || field[1] != ' ')
         return -EIO;
     field += 2; /* the third: the state */
-    if (*field == 'Z' || *field == 'X' || *field == 'x')
+    const bool is_zombie = *field == 'Z';
+    if (*field == 'X' || *field == 'x')
         return -ESRCH;
     for (int number = 3; number < 22; number++) {
+        if (number == 20 && is_zombie && strtoul(field, NULL, 10) <= 1)
+            return -ESRCH;
         field = strchr(field, ' ');
         if (field == NULL)
             return -EIO;

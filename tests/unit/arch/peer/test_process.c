@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/peer/process.h"
 #include "arch/peer/random.h"
+#include "harness/emulator.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,10 +12,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +85,54 @@ static void a_zombie_is_dead(void **state)
     assert_false(vine__process_is_alive(child, ticks));
 }
 
+static void *wait_for_ever(void *context)
+{
+    for (;;)
+        (void)pause();
+    return context;
+}
+
+static bool is_first_thread_a_zombie(pid_t pid)
+{
+    char path[32];
+    char text[512] = "";
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *const file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    (void)fclose(file);
+    return strstr(text, ") Z ") != NULL;
+}
+
+/* Its first thread may end by itself, and does so first now and then when all are killed. */
+static void a_process_lives_for_as_long_as_one_of_its_threads(void **state)
+{
+    (void)state;
+    skip_if_emulated("has the first thread end otherwise");
+    uint64_t before, after;
+    siginfo_t info;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pthread_t thread;
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (pthread_create(&thread, NULL, wait_for_ever, NULL) == 0)
+            (void)syscall(SYS_exit, 0);
+        _exit(1);
+    }
+    assert_int_equal(vine__process_start_time(child, &before), 0);
+    while (!is_first_thread_a_zombie(child))
+        (void)sched_yield();
+    assert_int_equal(vine__process_start_time(child, &after), 0);
+    assert_true(before == after);
+    assert_true(vine__process_is_alive(child, before));
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(vine__process_start_time(child, &after), -ESRCH);
+    assert_false(vine__process_is_alive(child, before));
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static void a_name_full_of_parentheses_does_not_confuse(void **state)
 {
     (void)state;
@@ -113,6 +165,7 @@ int main(void)
         cmocka_unit_test(a_pid_that_nobody_has_is_esrch),
         cmocka_unit_test(what_is_no_pidfd_is_an_error),
         cmocka_unit_test(a_zombie_is_dead),
+        cmocka_unit_test(a_process_lives_for_as_long_as_one_of_its_threads),
         cmocka_unit_test(a_name_full_of_parentheses_does_not_confuse),
         cmocka_unit_test(random_bytes_differ),
     };
