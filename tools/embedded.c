@@ -3,14 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "utils/tables.h"
 
 #include "message.h"
 #include "processors.h"
@@ -19,6 +23,59 @@
 
 #define READY_TIMEOUT_MS 10000
 #define STOP_TIMEOUT_MS  5000
+
+/* ---- its folder ------------------------------------------------------------------------------ */
+
+static int make_folder(struct embedded *embedded)
+{
+    const char *const places[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+
+    for (unsigned i = 0; i < VINE_ARRAY_COUNT(places); i++) {
+        if (places[i] == NULL || places[i][0] != '/')
+            continue;
+        const int length = snprintf(embedded->folder, sizeof(embedded->folder),
+                                    "%s/vine-embedded-XXXXXX", places[i]);
+        if ((size_t)length >= sizeof(embedded->folder) || mkdtemp(embedded->folder) == NULL)
+            continue;
+        snprintf(embedded->address, sizeof(embedded->address), "%s/socket", embedded->folder);
+        return STATUS_DONE;
+    }
+    embedded->folder[0] = '\0';
+    message_error("cannot make a folder for an appliance of one's own: %m");
+    return STATUS_FAILED;
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status;
+    (void)type;
+    (void)ftw;
+    (void)remove(path); /* the other process may have */
+    return 0;
+}
+
+/* Also what an appliance that was killed has left in it. */
+static void remove_folder(struct embedded *embedded)
+{
+    if (embedded->folder[0] != '\0')
+        (void)nftw(embedded->folder, remove_one, 4, FTW_DEPTH | FTW_PHYS);
+    embedded->folder[0] = '\0';
+}
+
+/* ---- its life -------------------------------------------------------------------------------- */
+
+/* What ends us waits from the making of the folder until there is somebody to take it away: in the
+ * child until it serves, in the parent until the child does. */
+static void hold_signals(sigset_t *ret_before)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGHUP);
+    sigprocmask(SIG_BLOCK, &held, ret_before);
+}
 
 /* The child: no more than an appliance. It does not hold the command's standard input and output
  * open, is out of reach of the terminal's Ctrl-C (the command handles that), and cannot outlive
@@ -70,12 +127,11 @@ static int wait_until_ready(struct embedded *embedded, int fd)
                                                                       : STATUS_NO_APPLIANCE;
 }
 
-int embedded_start(struct embedded *embedded, uint32_t workers)
+static int start(struct embedded *embedded, uint32_t workers)
 {
     const pid_t parent = getpid();
     int ends[2];
 
-    snprintf(embedded->address, sizeof(embedded->address), "embedded-%d", (int)parent);
     if (pipe2(ends, O_CLOEXEC) < 0) {
         message_error("cannot start an appliance: %m");
         return STATUS_FAILED;
@@ -86,6 +142,7 @@ int embedded_start(struct embedded *embedded, uint32_t workers)
     if (embedded->pid == 0) {
         close(ends[0]);
         const int status = child_main(embedded, workers, parent, ends[1]);
+        remove_folder(embedded);
         fflush(stderr);
         _exit(status);
     }
@@ -98,6 +155,18 @@ int embedded_start(struct embedded *embedded, uint32_t workers)
     }
     const int status = wait_until_ready(embedded, ends[0]);
     close(ends[0]);
+    return status;
+}
+
+int embedded_start(struct embedded *embedded, uint32_t workers)
+{
+    sigset_t before;
+
+    hold_signals(&before);
+    int status = make_folder(embedded);
+    if (status == STATUS_DONE)
+        status = start(embedded, workers);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 
@@ -133,4 +202,5 @@ void embedded_stop(struct embedded *embedded)
         if (wait_for_end(embedded, STOP_TIMEOUT_MS))
             embedded->pid = 0;
     }
+    remove_folder(embedded);
 }

@@ -85,6 +85,18 @@ static void set_handler(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
+/* Who started us may have held them back until we take them (embedded.c). */
+static void take_held_signals(void)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+}
+
 static void *worker_main(void *context)
 {
     struct server *server = context;
@@ -283,6 +295,7 @@ static int serve_until_stopped(struct server *server, const struct serve_options
     set_handler(SIGTERM, on_stop);
     set_handler(SIGINT, on_stop);
     set_handler(SIGHUP, on_hangup);
+    take_held_signals();
     int error = start(server, options);
     if (error == 0)
         say_ready(server, options);

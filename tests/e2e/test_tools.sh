@@ -42,7 +42,7 @@ done
 [ "$(nproc)" -gt 1 ] || sed -i '/"cache_line": {/,/}/d' shown
 if grep -q '"error"' shown; then cat shown; fail "a row failed"; fi
 grep -q '"in_place_bytes_copied": 0' shown || fail "bytes were copied in place"
-[ -z "$(ls "$XDG_RUNTIME_DIR/vine")" ] || fail "bench leaves a socket"
+[ -z "$(ls "$XDG_RUNTIME_DIR")" ] || fail "bench leaves a socket"
 
 mkdir -p tree/sub
 cp "$VINE_SOURCE_DIR"/include/vine/*.h tree
