@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "message.h"
 #include "status.h"
+
+static bool has_printed;
 
 static int print(json_t *value, size_t flags)
 {
@@ -15,6 +18,7 @@ static int print(json_t *value, size_t flags)
         return STATUS_FAILED;
     }
     flockfile(stdout);
+    has_printed = true;
     (void)json_dumpf(value, stdout, flags); /* stdout's error is looked at when all is printed */
     putchar('\n');
     funlockfile(stdout);
@@ -35,6 +39,18 @@ int json_print(json_t *value)
 int json_print_line(json_t *value)
 {
     return print(value, JSON_COMPACT | JSON_REAL_PRECISION(15));
+}
+
+void json_print_failure(int status)
+{
+    const char *error = message_last_error();
+
+    if (has_printed)
+        return;
+    json_t *object = json_object();
+    json_set_name(object, "error", error[0] != '\0' ? error : status_text(status));
+    json_object_set_new(object, "exit_status", json_integer(status));
+    (void)json_print_line(object);
 }
 
 /* Bytes of the UTF-8 character at `text`, control characters among them (JSON escapes them); 0 if

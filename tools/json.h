@@ -15,6 +15,9 @@ int json_print(json_t *value);
 /* The same on one line, which is not mixed with those of other threads. */
 int json_print_line(json_t *value);
 
+/* Where nothing was printed: that the command failed, with the last error that was told. */
+void json_print_failure(int status);
+
 /* A number of 64 bits; what JSON's readers have no integers for becomes a real one. */
 json_t *json_unsigned(uint64_t number);
 

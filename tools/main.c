@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "help.h"
+#include "json.h"
 #include "message.h"
 #include "options.h"
 #include "status.h"
@@ -28,7 +29,9 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
     struct arguments arguments;
     int status = STATUS_USAGE;
 
-    switch (options_parse(verb, argc, argv, &arguments)) {
+    const enum options_outcome outcome = options_parse(verb, argc, argv, &arguments);
+
+    switch (outcome) {
     case OPTIONS_HELP:
         help_print_verb(stdout, verb);
         status = STATUS_DONE;
@@ -39,6 +42,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
         status = verb->run(&arguments);
         break;
     }
+    if (status != STATUS_DONE && options_want_json(&arguments, outcome, argc, argv))
+        json_print_failure(status);
     options_free(&arguments);
     return status;
 }

@@ -134,11 +134,14 @@ static void print_overview(FILE *file)
         fputc('\n', file);
     }
     fputs(".SH JSON\n", file);
-    print_line(file, "",
-               "Every verb takes --json: data is JSON in UTF-8 on standard output then, messages "
-               "stay on standard error. `run` and `appliance` print an object a line, as things "
-               "happen. Where a name or a text is not UTF-8, the bytes that do not fit become "
-               "U+FFFD, and a member with _hex behind its name holds all of them.");
+    print_line(
+        file, "",
+        "Every verb takes --json: data is JSON in UTF-8 on standard output then, messages "
+        "stay on standard error. `run` and `appliance` print an object a line, as things "
+        "happen. A command that cannot begin prints one object in place of that: `error`, as "
+        "it is on standard error, and `exit_status`. Where a name or a text is not UTF-8, the "
+        "bytes that do not fit become "
+        "U+FFFD, and a member with _hex behind its name holds all of them.");
     fputs(".SH ENVIRONMENT\n", file);
     print_line(file, ".TP\n.B VINE_KEY\n",
                "a setting, for each key of CONFIGURATION in capitals: VINE_APPLIANCE, VINE_JOBS");

@@ -91,12 +91,25 @@ static void print(enum message_colour colour, const char *format, va_list argume
     fflush(stderr);
 }
 
+static _Thread_local char last_error[ESCAPED_MAX];
+
 void message_error(const char *format, ...)
 {
+    const int error = errno;
     va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(last_error, sizeof(last_error), format, arguments);
+    va_end(arguments);
+    errno = error;
     va_start(arguments, format);
     print(COLOUR_RED, format, arguments);
     va_end(arguments);
+}
+
+const char *message_last_error(void)
+{
+    return last_error;
 }
 
 void message_warning(const char *format, ...)

@@ -32,6 +32,9 @@ void message_error(const char *format, ...) VINE_PRINTF(1, 2);
 void message_warning(const char *format, ...) VINE_PRINTF(1, 2);
 void message_note(const char *format, ...) VINE_PRINTF(1, 2);
 
+/* The text of this thread's last error, or "". */
+const char *message_last_error(void);
+
 /* A vine_log_fn that shows errors and warnings, and the rest too if `*(bool *)context`. */
 void message_log(void *context, enum vine_log_level level, const char *text);
 

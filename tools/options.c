@@ -159,11 +159,11 @@ static bool parse_letters(struct parser *parser, const char *argument)
     return true;
 }
 
-/* Help is given whatever else is wrong with the line, as long as it is asked for before `--`. */
-static bool asks_for_help(int argc, char **argv)
+/* Whether a line that may be wrong has this before `--`. */
+static bool line_has(int argc, char **argv, const char *wanted)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (strcmp(argv[i], wanted) == 0)
             return true;
     return false;
 }
@@ -196,7 +196,8 @@ enum options_outcome options_parse(const struct verb *verb, int argc, char **arg
         message_error("out of memory");
         return OPTIONS_WRONG;
     }
-    if (asks_for_help(argc, argv))
+    /* Help is given whatever else is wrong with the line. */
+    if (line_has(argc, argv, "--help") || line_has(argc, argv, "-h"))
         return OPTIONS_HELP;
 
     bool only_operands = false;
@@ -212,6 +213,16 @@ enum options_outcome options_parse(const struct verb *verb, int argc, char **arg
             return OPTIONS_WRONG;
     }
     return check_operands(verb, ret_arguments) ? OPTIONS_PARSED : OPTIONS_WRONG;
+}
+
+bool options_want_json(const struct arguments *arguments, enum options_outcome outcome, int argc,
+                       char **argv)
+{
+    const struct option *json = find_by_name(arguments->verb, "json", 4);
+
+    if (outcome == OPTIONS_WRONG)
+        return line_has(argc, argv, "--json");
+    return json != NULL && (arguments->given & 1ULL << (json - arguments->verb->options)) != 0;
 }
 
 void options_free(struct arguments *arguments)

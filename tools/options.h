@@ -22,6 +22,10 @@ enum options_outcome {
 enum options_outcome options_parse(const struct verb *verb, int argc, char **argv,
                                    struct arguments *ret_arguments);
 
+/* Whether JSON is wanted; of a line that is wrong, whether it is asked for before `--`. */
+bool options_want_json(const struct arguments *arguments, enum options_outcome outcome, int argc,
+                       char **argv);
+
 void options_free(struct arguments *arguments);
 
 /* Set one value from its text, as the parser does; `said` is how messages call the option.

@@ -69,6 +69,8 @@ static void summarize(const struct run_verb *verb, int status)
     if (run->options.json) {
         json_t *object = progress_json(&run->progress);
         json_object_set_new(object, "summary", json_true());
+        if (status == STATUS_TRY_AGAIN) /* else the files say what went wrong */
+            json_set_name(object, "error", message_last_error());
         json_object_set_new(object, "exit_status", json_integer(status));
         json_print_line(object);
     }

@@ -5,6 +5,19 @@
 
 #include <vine/error.h>
 
+const char *status_text(int status)
+{
+    switch (status) {
+#define STATUS_TEXT(name, code, text)                                                              \
+    case name:                                                                                     \
+        return text;
+        STATUSES(STATUS_TEXT)
+#undef STATUS_TEXT
+    default:
+        return "";
+    }
+}
+
 int status_of_error(int error)
 {
     switch (error) {

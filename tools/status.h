@@ -25,6 +25,9 @@ enum status {
 #undef STATUS_VALUE
 };
 
+/* What it means; "" for one that is not of the table. */
+const char *status_text(int status);
+
 /* The exit code for an error of libvine while work was under way. */
 int status_of_error(int error);
 

@@ -99,6 +99,8 @@ tells() {
     there=$(find out -name '*.zst' | wc -l)
     [ "$(grep -c '"status":"done"' shown)" = "$there" ] || fail "$there results, not as many told of"
     grep -q "\"done\":$there,.*\"exit_status\":$1}" shown || fail "$there results, and other counts"
+    [ "$1" != 75 ] || grep -q '"error":"cannot open a pipe to .*,"exit_status"' shown ||
+        fail "it does not say what ended it: $(tail -n 1 shown)"
     no_leftovers out
 }
 begin() {

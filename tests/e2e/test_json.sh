@@ -26,6 +26,7 @@ printf 2 >"src/$newline"
 printf 3 >'src/quote"back\slash'
 printf 4 >"src/sub/grüße"
 ln -s nowhere src/link
+: >file
 mkfifo src/fifo
 
 expect 1 "$vine" run sha256 --json src missing >shown
@@ -40,6 +41,40 @@ expect 0 "$vine" run zstd --json --sums src -o out >shown
 expect 0 "$vine" run zstd --json --sums src -o out >again
 is_json shown '.[0].result_hex == "61ff622e7a7374"' '.[0].sha256 | length == 64'
 is_json again '[.[] | select(.status == "unchanged")] | length == 4' '.[-1].unchanged == 4'
+
+# Whatever cannot begin says why in one object, in each verb the same.
+# cannot_begin STATUS PATTERN VERB...: `vine VERB...` ends so, and its object says so.
+cannot_begin() {
+    status=$1 pattern=$2
+    shift 2
+    expect "$status" "$vine" "$@" >shown
+    is_json shown 'length == 1' ".[0] | (keys == [\"error\", \"exit_status\"]) and
+        .exit_status == $status and (.error | test(\"$pattern\"))"
+}
+for verb in procs bench 'run sha256 src'; do
+    cannot_begin 69 'no appliance listens at .*nobody' $verb --json -a "$scratch/nobody"
+    cannot_begin 2 'no option --nonsense' $verb --json --nonsense
+    cannot_begin 2 'no option --nonsense' $verb --nonsense --json
+done
+cannot_begin 2 'has no procedure nosuchproc' run --json nosuchproc src
+cannot_begin 2 'say where with -o OUT' run --json zstd src
+cannot_begin 2 'too few arguments' run sha256 --json
+cannot_begin 1 'cannot write to file/out' run --json zstd src -o file/out
+mkdir -p "$XDG_CONFIG_HOME/vine"
+printf 'jobs caf\351\n' >"$XDG_CONFIG_HOME/vine/vine.conf"
+for verb in procs bench config appliance 'run sha256 src'; do
+    expect 2 "$vine" $verb --json >shown
+    is_json shown 'length == 1' '.[0] | .exit_status == 2 and (.error | test("vine.conf:1: "))'
+done
+rm "$XDG_CONFIG_HOME/vine/vine.conf"
+# Only where it was asked for: neither an operand nor a value is an option.
+expect 2 "$vine" run --nonsense -- sha256 --json >shown
+[ ! -s shown ] || fail "JSON that nobody asked for"
+expect 2 "$vine" run nosuchproc src -o --json >shown
+[ ! -s shown ] || fail "JSON that nobody asked for"
+# What began has its summary, also where nothing could be done.
+expect 1 "$vine" run --json sha256 missing >shown
+is_json shown 'length == 2' '.[0].status == "failed"' '.[1].summary and .[1].exit_status == 1'
 
 # Settings and their origins with such names, too.
 printf 'listen caf\351\n' >"$newline/conf"
