@@ -32,7 +32,9 @@
 
 #include "core/ring/spsc_inline.h"
 #include "hostile/raw_appliance.c"
+#include "unit/arch/memory/fake_sysfs.h"
 
+#define DEVICE             "0000:00:04.0"
 #define HANG_GUARD_SECONDS 100
 #define SHORT_NS           100000000ULL   /* in which nothing comes that never comes */
 #define PROMPT_NS          1000000000ULL  /* in which a loss is told */
@@ -41,6 +43,7 @@
 struct fixture {
     char folder[64];
     char path[96];
+    char trees[2][FAKE_SYSFS_PATH_MAX]; /* of the appliance's devices, and of ours */
     pid_t appliance;
     int leash; /* what holds on to it lives until this is closed */
     struct vine_pipe *pipe;
@@ -59,6 +62,20 @@ static inline void stay(void)
     (void)!read(leash_end, &byte, 1);
 }
 
+/* Whatever the last appliance left behind. */
+static inline void clear_address(const struct fixture *fixture)
+{
+    char path[2 * FAKE_SYSFS_PATH_MAX];
+
+    if (strncmp(fixture->path, "pci:", 4) != 0) {
+        (void)unlink(strchr(fixture->path, '/'));
+        return;
+    }
+    (void)snprintf(path, sizeof path, "%s/bus/pci/devices/%s/resource2", fixture->trees[0], DEVICE);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(truncate(path, RAW_SEGMENT_BYTES), 0);
+}
+
 static inline void begin(struct fixture *fixture, play_fn play, const void *part)
 {
     int ready[2];
@@ -68,13 +85,14 @@ static inline void begin(struct fixture *fixture, play_fn play, const void *part
     (void)alarm(HANG_GUARD_SECONDS);
     assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
     assert_int_equal(pipe2(leash, O_CLOEXEC), 0);
-    (void)unlink(fixture->path);
+    clear_address(fixture);
     fixture->appliance = fork();
     assert_true(fixture->appliance >= 0);
     if (fixture->appliance == 0) {
         static struct raw_appliance raw;
 
         (void)alarm(0);
+        (void)setenv("VINE_SYSFS", fixture->trees[0], 1);
         close(leash[1]);
         leash_end = leash[0];
         raw_appliance_listen(&raw, fixture->path);
@@ -111,27 +129,42 @@ static inline void end(struct fixture *fixture)
     (void)alarm(0);
 }
 
-static inline int setup(void **state)
+/* Where the appliance listens: in the folder, or at a device. */
+static inline int setup_at(void **state, const char *address)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
     assert_non_null(fixture);
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-hostile-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
-    (void)snprintf(fixture->path, sizeof fixture->path, "%s/socket", fixture->folder);
+    (void)snprintf(fixture->path, sizeof fixture->path, address, fixture->folder);
+    assert_int_equal(fake_sysfs_pair(fixture->folder, DEVICE, RAW_SEGMENT_BYTES, fixture->trees),
+                     0);
+    (void)setenv("VINE_SYSFS", fixture->trees[1], 1);
     *state = fixture;
     return 0;
+}
+
+static inline int setup(void **state)
+{
+    return setup_at(state, "%s/socket");
+}
+
+static inline int setup_file(void **state)
+{
+    return setup_at(state, "file:%s/segment");
+}
+
+static inline int setup_pci(void **state)
+{
+    return setup_at(state, "pci:" DEVICE);
 }
 
 static inline int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    char lock[128];
 
-    (void)snprintf(lock, sizeof lock, "%s.lock", fixture->path);
-    (void)unlink(fixture->path);
-    (void)unlink(lock);
-    (void)rmdir(fixture->folder);
+    assert_int_equal(fake_sysfs_destroy(fixture->folder), 0);
     free(fixture);
     return 0;
 }
@@ -214,7 +247,10 @@ static inline void all_have_ended(struct fixture *fixture)
     assert_int_equal(stats.tasks_issued, stats.tasks_done + stats.tasks_failed + stats.tasks_lost);
 }
 
-/* An entry of the table of tests. */
+/* An entry of the table of tests; and two more, in a named segment and in a device's memory. */
 #define HOSTILE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define HOSTILE_NAMED(test)                                                                        \
+    cmocka_unit_test_setup_teardown(test, setup_file, teardown),                                   \
+        cmocka_unit_test_setup_teardown(test, setup_pci, teardown)
 
 #endif

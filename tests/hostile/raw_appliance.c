@@ -12,6 +12,7 @@
 #include "arch/clock/clock.h"
 #include "arch/wake/futex.h"
 #include "core/ring/spsc_inline.h"
+#include "core/talk/appliance_internal.h"
 
 static void must(int error, const char *what)
 {
@@ -19,6 +20,21 @@ static void must(int error, const char *what)
         return;
     (void)fprintf(stderr, "raw appliance: %s: %s\n", what, vine_error_text(error));
     _exit(3);
+}
+
+/* One of libvine's makes the segment, and is never turned. */
+static struct vine_segment *make_segment(const char *address)
+{
+    const struct vine_appliance_options options = {
+        .size_bytes = sizeof options,
+        .segment_bytes = RAW_SEGMENT_BYTES,
+        .segment_truncate = true,
+    };
+    struct vine_appliance *appliance = NULL;
+
+    must(vine_appliance_create(&options, &appliance), "create");
+    must(vine_appliance_listen(appliance, address), "listen");
+    return appliance->named;
 }
 
 void raw_appliance_listen(struct raw_appliance *raw, const char *path)
@@ -33,13 +49,18 @@ void raw_appliance_listen(struct raw_appliance *raw, const char *path)
         .generation = 1,
         .why = &raw->why,
     };
-    must(vine__peer_listen(&raw->listener, path, NULL), "listen");
+    if (strchr(path, ':') != NULL)
+        raw->named = make_segment(path);
+    else
+        must(vine__peer_listen(&raw->listener, path, NULL), "listen");
 }
 
 void raw_appliance_accept(struct raw_appliance *raw)
 {
     union vine__talk_any message;
 
+    if (raw->named != NULL)
+        return; /* it claims, and says no hello */
     must(vine__peer_accept(raw->listener.fd, RAW_APPLIANCE_NS, &raw->socket_fd), "accept");
     must(vine__talk_receive(raw->socket_fd, &message, &raw->half_fd, RAW_APPLIANCE_NS, &raw->why),
          "receive");
@@ -47,9 +68,34 @@ void raw_appliance_accept(struct raw_appliance *raw)
     raw->hello = message.hello;
 }
 
+static void look_at_clock(uint64_t start_ns)
+{
+    if (vine__clock_now_ns() - start_ns > RAW_APPLIANCE_NS)
+        must(-ETIMEDOUT, "the application does nothing");
+    (void)sched_yield();
+}
+
+static void answer_claim(struct raw_appliance *raw)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+    int error;
+
+    while ((error = vine__link_answer(&raw->link, raw->named, raw->epoch, &raw->grant,
+                                      &raw->agreement)) == -EAGAIN)
+        look_at_clock(start_ns);
+    must(error, "answer");
+    raw->epoch = raw->link.epoch;
+    vine__store_release_u32(&raw->half.layout->board.epoch, raw->epoch);
+    (void)vine__futex_wake(&raw->half.layout->board.epoch, INT32_MAX);
+}
+
 void raw_appliance_welcome(struct raw_appliance *raw)
 {
     vine__link_init(&raw->link, &raw->half, &raw->mirror);
+    if (raw->named != NULL) {
+        answer_claim(raw);
+        return;
+    }
     raw->link.socket_fd = raw->socket_fd;
     must(vine__link_welcome(&raw->link, &raw->hello, raw->half_fd, &raw->grant, &raw->agreement),
          "welcome");
@@ -59,16 +105,11 @@ void raw_appliance_welcome(struct raw_appliance *raw)
 
 void raw_appliance_hang_up(struct raw_appliance *raw)
 {
+    if (raw->named != NULL) /* where nobody hears of a hang-up */
+        raw->link.operations->bye(&raw->link, -VINE_EPEERLOST, "");
     raw->link.operations->close(&raw->link);
     vine__mirror_close(&raw->mirror);
     vine__half_close(&raw->half);
-}
-
-static void look_at_clock(uint64_t start_ns)
-{
-    if (vine__clock_now_ns() - start_ns > RAW_APPLIANCE_NS)
-        must(-ETIMEDOUT, "the application does nothing");
-    (void)sched_yield();
 }
 
 /* The application's first channel, once it is open. */

@@ -3,7 +3,7 @@
  * tests/hostile/raw_appliance.h - an appliance without libvine's manners: it shakes hands,
  * describes a procedure and then answers with whatever a test wants.
  *
- * Owns:     its half, ring, listener and socket.
+ * Owns:     its half, ring, listener and socket, or segment.
  * Threads:  one, of a process of its own.
  * Blocking: for RAW_APPLIANCE_NS at most, a hang guard; then the process ends.
  * Trust:    none is deserved.
@@ -24,11 +24,14 @@
 
 #define RAW_APPLIANCE_NS    60000000000ULL
 #define RAW_APPLIANCE_SLOTS 256u
+#define RAW_SEGMENT_BYTES   (2 * VINE__HALF_BYTES + VINE_SEGMENT_HEADER_BYTES) /* the least */
 #define RAW_PROCEDURE       VINE_WIRE_PROCEDURES_FROM
 
 struct raw_appliance {
     struct vine__peer_listener listener;
-    int socket_fd; /* of an application that has not been welcomed */
+    struct vine_segment *named; /* instead of a socket; its applications come by claims */
+    uint32_t epoch;             /* the claim that was answered */
+    int socket_fd;              /* of an application that has not been welcomed */
     int half_fd;
     struct vine_talk_hello hello;
     struct vine__link link;
@@ -45,8 +48,8 @@ struct raw_appliance {
 /* Whatever fails here ends the process with a line on stderr: nothing of it is what a test is
  * about.
  */
-void raw_appliance_listen(struct raw_appliance *raw, const char *path);
-void raw_appliance_accept(struct raw_appliance *raw); /* and read the hello */
+void raw_appliance_listen(struct raw_appliance *raw, const char *path); /* or file: or pci: */
+void raw_appliance_accept(struct raw_appliance *raw);                   /* and read the hello */
 void raw_appliance_welcome(struct raw_appliance *raw);
 void raw_appliance_hang_up(struct raw_appliance *raw);
 

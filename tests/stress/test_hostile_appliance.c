@@ -3,11 +3,13 @@
 /*
  * A hostile appliance against an ordinary application.
  *
- * Fault model: the appliance writes anything into its half at any moment, sends anything over its
- * socket, answers nothing, and stops half way. It lives in a process of its own; a crash of the
- * application, a wait longer than it should be, or a task that never ends is what fails a test.
+ * Fault model: the appliance writes anything into its half at any moment, and in a named segment
+ * into all of it; sends anything over its socket, answers nothing, and stops half way. It lives in
+ * a process of its own; a crash of the application, a wait longer than it should be, or a task that
+ * never ends is what fails a test.
  */
 #include "hostile/appliance_fixture.h"
+#include "hostile/words.h"
 
 /* ---- channels -------------------------------------------------------------------------------- */
 
@@ -459,7 +461,17 @@ struct chance {
 static void act_at_random(struct raw_appliance *raw, unsigned *seed)
 {
     struct vine_wire_submission submission = {.operation = (uint64_t)rand_r(seed)};
-    uint64_t *word = (uint64_t *)(void *)raw->half.layout +
+    void *half = raw->half.layout;
+    void *theirs = NULL;
+    uint64_t theirs_bytes = 0;
+
+    /* Of a named segment all can be written. */
+    if (raw->named != NULL && rand_r(seed) % 2 == 0 &&
+        vine_segment_find(raw->named, VINE_SEGMENT_KIND_APPLICATION_HALF, &theirs, &theirs_bytes) ==
+            0)
+        half = theirs;
+
+    uint64_t *word = (uint64_t *)half +
                      (unsigned)rand_r(seed) % ((VINE__HALF_BYTES - VINE_SEGMENT_HEADER_BYTES) / 8);
 
     switch (rand_r(seed) % 16) {
@@ -538,22 +550,91 @@ static void random_words_in_the_half_hurt_nobody(void **state)
     end(fixture);
 }
 
+/* ---- the header of a named segment ----------------------------------------------------------- */
+
+struct header_change {
+    const struct word *word;
+    size_t value;
+    unsigned *seed;
+};
+
+static void answer_with_another_header(struct raw_appliance *raw, const void *part)
+{
+    const struct header_change *change = part;
+    struct vine_wire_submission submission;
+    uint64_t values[WORD_VALUES];
+    void *header = vine_segment_base(raw->named);
+
+    raw_appliance_begin(raw);
+    raw_appliance_wait(raw);
+    word_values(word_get(header, change->word), change->word->bytes, change->seed, values);
+    word_put(header, change->word, values[change->value]);
+    for (;;) {
+        raw_appliance_take(raw, &submission);
+
+        const struct vine_token token = raw_appliance_token(raw, "hello", 6);
+        const struct vine_wire_completion completion = raw_appliance_good(&submission, &token);
+
+        raw_appliance_complete(raw, &completion);
+    }
+}
+
+/* It tells who lives. So a lie may make a loss of the pipe, or hide one; and no more than that. */
+static void any_word_of_the_header_hurts_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned seed = word_seed();
+    const size_t stride = getenv("VINE_TEST_LONG") ? 1 : 5; /* each value comes with some words */
+    unsigned answered = 0;
+
+    print_message("seed %u\n", seed);
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(header_words); i++)
+        for (size_t v = i % stride; v < WORD_VALUES; v += stride) {
+            const struct header_change change = {&header_words[i], v, &seed};
+
+            (void)rand_r(&seed); /* the appliance's is a copy */
+            begin(fixture, answer_with_another_header, &change);
+            open_echo(fixture);
+            for (int task = 0; task < 4; task++) {
+                struct job job;
+                int error = issue(fixture, &job);
+
+                if (task == 2)
+                    kill_appliance(fixture);
+                if (!error)
+                    error = vine_task_wait(job.task, task < 2 ? LATEST_NS : SHORT_NS / 20);
+                assert_true(error == 0 || error == -VINE_EPEERLOST || error == -VINE_ECLOSED ||
+                            (task >= 2 && error == -ETIMEDOUT));
+                answered += error == 0;
+                let_go(&job);
+            }
+            end(fixture);
+        }
+    assert_true(answered > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HOSTILE(impossible_channels_end_the_pipe),
+        HOSTILE_NAMED(impossible_channels_end_the_pipe),
         HOSTILE(impossible_welcomes_are_refused),
         HOSTILE(garbage_instead_of_a_welcome_is_refused),
         HOSTILE(who_answers_no_hello_is_not_waited_for),
         HOSTILE(bad_extents_end_the_pipe),
         HOSTILE(garbage_on_the_socket_ends_the_pipe),
         HOSTILE(no_answer_is_a_time_out_and_then_a_loss),
+        HOSTILE_NAMED(no_answer_is_a_time_out_and_then_a_loss),
         HOSTILE(a_hang_up_half_way_is_a_loss),
         HOSTILE(a_child_that_keeps_the_socket_hides_no_death),
         HOSTILE(a_death_before_the_first_answer_ends_the_question),
+        HOSTILE_NAMED(a_death_before_the_first_answer_ends_the_question),
         HOSTILE(wrong_descriptions_are_refused),
+        HOSTILE_NAMED(wrong_descriptions_are_refused),
         HOSTILE(texts_of_a_description_are_ended_and_printable),
         HOSTILE(random_words_in_the_half_hurt_nobody),
+        HOSTILE_NAMED(random_words_in_the_half_hurt_nobody),
+        HOSTILE_NAMED(any_word_of_the_header_hurts_nobody),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -211,7 +211,11 @@ static void put_token(struct vine_wire_completion *completion, const struct vine
     }
 
 TOKEN(token_far_out, token.offset_units = UINT32_MAX)
-TOKEN(token_over_the_end, token.offset_units = (VINE__HALF_BYTES - VINE_SEGMENT_HEADER_BYTES) / 64)
+/* The header of sealed memory counts as a part of it, and that of a named segment does not. */
+TOKEN(token_over_the_end,
+      token.offset_units = (VINE__HALF_BYTES -
+                            (raw->named != NULL ? 0 : VINE_SEGMENT_HEADER_BYTES)) /
+                           VINE_TALK_UNIT)
 TOKEN(token_of_unknown_extent, token.extent = 1)
 TOKEN(token_of_impossible_extent, token.extent = UINT16_MAX)
 TOKEN(token_of_other_type, token.type = VINE_TYPE_U64)
@@ -435,14 +439,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HOSTILE(forged_ids_are_refused_and_counted),
+        HOSTILE_NAMED(forged_ids_are_refused_and_counted),
         HOSTILE(impossible_statuses_are_failures_of_the_task_alone),
+        HOSTILE_NAMED(impossible_statuses_are_failures_of_the_task_alone),
         HOSTILE(impossible_shapes_end_the_pipe),
+        HOSTILE_NAMED(impossible_shapes_end_the_pipe),
         HOSTILE(impossible_tokens_end_the_pipe),
+        HOSTILE_NAMED(impossible_tokens_end_the_pipe),
         HOSTILE(descriptors_that_do_not_add_up_end_the_pipe),
+        HOSTILE_NAMED(descriptors_that_do_not_add_up_end_the_pipe),
         HOSTILE(impossible_sequence_numbers_end_the_pipe),
+        HOSTILE_NAMED(impossible_sequence_numbers_end_the_pipe),
         HOSTILE(duplicates_end_no_other_task),
+        HOSTILE_NAMED(duplicates_end_no_other_task),
         HOSTILE(a_flood_of_nobodys_completions_lengthens_no_wait),
+        HOSTILE_NAMED(a_flood_of_nobodys_completions_lengthens_no_wait),
         HOSTILE(impossible_positions_end_the_pipe),
+        HOSTILE_NAMED(impossible_positions_end_the_pipe),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -31,6 +31,7 @@
 #include <vine/error.h>
 
 #include "harness/emulator.h"
+#include "harness/procedures.h"
 #include "hostile/raw_application.c"
 #include "hostile/words.h"
 #include "unit/arch/memory/fake_sysfs.h"
@@ -57,6 +58,12 @@ struct fixture {
     char trees[2][FAKE_SYSFS_PATH_MAX]; /* empty: no devices */
     char address[112];
     pid_t appliance;
+    struct told *told; /* by the appliance's log, in memory that we share with it */
+};
+
+struct told {
+    uint32_t breaks;
+    char last[256];
 };
 
 static int run_answer(struct vine_call *call)
@@ -70,6 +77,10 @@ static const struct vine_argument arguments[] = {
     {"answer", VINE_RESULT, 0, 4, 4},
 };
 
+static const struct vine_argument input_arguments[] = {
+    {"input", VINE_INPUT, VINE_TYPE_BYTES, 0, UINT64_MAX},
+};
+
 static const struct vine_procedure_definition definition = {
     .size_bytes = sizeof definition,
     .name = "answer",
@@ -78,39 +89,46 @@ static const struct vine_procedure_definition definition = {
     .argument_count = 1,
 };
 
-static int serve(const char *address, int ready_fd)
+static const struct vine_procedure_definition takes_input = {
+    .size_bytes = sizeof takes_input,
+    .name = "input",
+    .run = run_noop,
+    .arguments = input_arguments,
+    .argument_count = 1,
+};
+
+#define PROCEDURE_INPUT (VINE_WIRE_PROCEDURES_FROM + 1)
+
+static void tell(void *context, enum vine_log_level level, const char *message)
+{
+    struct told *told = context;
+
+    if (level > VINE_LOG_WARNING)
+        return;
+    (void)snprintf(told->last, sizeof told->last, "%s", message);
+    (void)vine__fetch_add_acq_rel_u32(&told->breaks, 1);
+}
+
+static int serve(const char *address, struct told *told, int ready_fd)
 {
     const struct vine_appliance_options options = {
         .size_bytes = sizeof options,
         .segment_bytes = SEGMENT_BYTES,
+        .log = tell,
+        .log_context = told,
     };
     struct vine_appliance *appliance = NULL;
 
     if (vine_appliance_create(&options, &appliance) != 0)
         return 1;
-    if (vine_appliance_register(appliance, &definition) != 0)
+    if (vine_appliance_register(appliance, &definition) != 0 ||
+        vine_appliance_register(appliance, &takes_input) != 0)
         return 2;
     if (vine_appliance_listen(appliance, address) != 0)
         return 3;
     if (write(ready_fd, "", 1) != 1)
         return 4;
     return vine_appliance_serve(appliance) ? 5 : 0;
-}
-
-/* The appliance lives in the first tree, and we in the second. */
-static void make_trees(struct fixture *fixture)
-{
-    const struct fake_device device = {DEVICE, 0x1af4, 0x1110, SEGMENT_BYTES, SEGMENT_BYTES, 0, 1};
-
-    char folder[sizeof fixture->folder]; /* for all the compiler knows they could overlap */
-
-    memcpy(folder, fixture->folder, sizeof folder);
-    for (int i = 0; i < 2; i++) {
-        (void)snprintf(fixture->trees[i], sizeof fixture->trees[i], "%s/XXXXXX", folder);
-        assert_int_equal(fake_sysfs_create(fixture->trees[i]), 0);
-        assert_int_equal(fake_sysfs_add(fixture->trees[i], &device), 0);
-    }
-    assert_int_equal(fake_sysfs_share(fixture->trees[0], DEVICE, fixture->trees[1], DEVICE), 0);
 }
 
 static void begin(struct fixture *fixture)
@@ -124,7 +142,7 @@ static void begin(struct fixture *fixture)
     if (fixture->appliance == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)setenv("VINE_SYSFS", fixture->trees[0], 1);
-        _exit(serve(fixture->address, ready[1]));
+        _exit(serve(fixture->address, fixture->told, ready[1]));
     }
     (void)setenv("VINE_SYSFS", fixture->trees[1], 1);
     close(ready[1]);
@@ -140,11 +158,16 @@ static int setup(void **state, const char *kind)
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-named-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
     if (strcmp(kind, "pci:") == 0) {
-        make_trees(fixture);
+        /* The appliance lives in the first tree, and we in the second. */
+        assert_int_equal(fake_sysfs_pair(fixture->folder, DEVICE, SEGMENT_BYTES, fixture->trees),
+                         0);
         (void)snprintf(fixture->address, sizeof fixture->address, "pci:%s", DEVICE);
     } else {
         (void)snprintf(fixture->address, sizeof fixture->address, "file:%s/bar", fixture->folder);
     }
+    fixture->told = mmap(NULL, sizeof *fixture->told, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(fixture->told != MAP_FAILED);
     begin(fixture);
     *state = fixture;
     return 0;
@@ -170,6 +193,7 @@ static int teardown(void **state)
     assert_int_equal(waitpid(fixture->appliance, &status, 0), fixture->appliance);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(fake_sysfs_destroy(fixture->folder), 0);
+    (void)munmap(fixture->told, sizeof *fixture->told);
     free(fixture);
     return 0;
 }
@@ -246,6 +270,97 @@ static void random_words_in_both_halves_keep_nobody_from_being_served(void **sta
         be_hostile(fixture, &seed);
         is_served(fixture);
     }
+    (void)alarm(0);
+}
+
+/* ---- obvious breaks -------------------------------------------------------------------------- */
+
+static void number_a_slot_wrongly(struct raw_application *bad)
+{
+    vine__store_release_u64(&bad->channels[0].slots[0].sequence, 0xdead);
+    vine__link_wake(&bad->link);
+}
+
+static void name_what_lies_beyond(struct raw_application *bad)
+{
+    const struct vine_token token = {
+        .offset_units = SEGMENT_BYTES / VINE_TALK_UNIT, .length = 1, .type = VINE_TYPE_BYTES};
+    struct vine_wire_submission submission = {.operation = 1,
+                                              .procedure = PROCEDURE_INPUT,
+                                              .kind = VINE_WIRE_TASK,
+                                              .shape = VINE_WIRE_SHAPE(0, 1)};
+
+    memcpy(submission.body + VINE_WIRE_BODY_BYTES - sizeof token, &token, sizeof token);
+    assert_int_equal(raw_submit(bad, 0, &submission), 0);
+}
+
+static void give_back_what_was_never_given(struct raw_application *bad)
+{
+    const struct vine_token token = {
+        .offset_units = 64, .generation = 7, .length = 64, .type = VINE_TYPE_BYTES};
+    struct vine_wire_submission submission = {.kind = VINE_WIRE_RELEASE,
+                                              .shape = VINE_WIRE_SHAPE(0, 1)};
+
+    memcpy(submission.body + VINE_WIRE_BODY_BYTES - sizeof token, &token, sizeof token);
+    assert_int_equal(raw_submit(bad, 0, &submission), 0);
+}
+
+static void lay_a_ring_beyond(struct raw_application *bad)
+{
+    struct vine_channel_layout *record = &bad->half.layout->channels[1];
+
+    record->slot_count = RAW_SLOTS;
+    record->ring_offset_units = SEGMENT_BYTES / VINE_TALK_UNIT;
+    vine__store_release_u32(&record->state, 1);
+    vine__store_release_u32(&bad->half.layout->board.channels.value, 2);
+    vine__link_wake(&bad->link);
+}
+
+static void who_breaks_the_protocol_is_sent_away_with_a_reason(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    const struct fixture *fixture = *state;
+    static struct raw_application bad;
+    static const struct {
+        void (*act)(struct raw_application *bad);
+        uint32_t error;
+        const char *reason;
+    } breaks[] = {
+        {number_a_slot_wrongly, VINE_ECORRUPT, "sequence number in the submissions of channel 0"},
+        {name_what_lies_beyond, VINE_EPROTOCOL, "a token names memory beyond its extent"},
+        {give_back_what_was_never_given, VINE_ETOKEN, "a release of what is no result"},
+        {lay_a_ring_beyond, VINE_EPROTOCOL, "a token names memory beyond its extent"},
+    };
+
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(breaks); i++) {
+        const uint32_t told = vine__load_acquire_u32(&fixture->told->breaks);
+
+        (void)alarm(HANG_GUARD_SECONDS);
+        assert_int_equal(raw_attach(&bad, fixture->address), 0);
+        assert_int_equal(raw_open_channel(&bad), 0);
+        breaks[i].act(&bad);
+        while (vine__load_acquire_u32(&fixture->told->breaks) == told)
+            (void)sched_yield();
+        assert_non_null(strstr(fixture->told->last, breaks[i].reason));
+        while (vine__load_acquire_u32(&bad.mirror.layout->board.closed.value) == 0)
+            (void)sched_yield();
+        assert_int_equal(bad.mirror.layout->board.closed.value, breaks[i].error);
+        raw_close(&bad);
+        is_served(fixture);
+    }
+    (void)alarm(0);
+}
+
+/* It clears the half that the last one left, and maybe before the appliance has looked. */
+static void who_follows_another_at_once_breaks_nothing(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    const struct fixture *fixture = *state;
+
+    (void)alarm(HANG_GUARD_SECONDS);
+    for (int i = 0; i < 200; i++)
+        is_served(fixture);
+    assert_int_equal(vine__load_acquire_u32(&fixture->told->breaks), 0);
     (void)alarm(0);
 }
 
@@ -501,6 +616,9 @@ int main(void)
         NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_pci),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_file),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_pci),
+        NAMED(who_breaks_the_protocol_is_sent_away_with_a_reason, setup_file),
+        NAMED(who_breaks_the_protocol_is_sent_away_with_a_reason, setup_pci),
+        NAMED(who_follows_another_at_once_breaks_nothing, setup_file),
         NAMED(what_the_last_one_left_is_taken_for_no_answer, setup_file),
         NAMED(what_the_last_one_left_is_not_taken_for_the_next_one, setup_file),
         NAMED(a_child_that_keeps_the_segment_keeps_nobody_out, setup_file),

@@ -346,6 +346,8 @@ int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why
 void vine__served_leave_named(struct vine_appliance *appliance);
 void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_ticks);
 void vine__served_answer_named(struct vine_appliance *appliance, uint64_t now_ticks);
+/* Whether its application's half may be somebody else's by now, who cleared it. */
+bool vine__served_is_followed(struct vine__served *pipe);
 uint32_t vine__served_named_word(const struct vine_appliance *appliance);
 void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_word,
                              uint32_t named_word, uint64_t timeout_ns);

@@ -134,7 +134,9 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
         const int taken = vine__served_poll(pipe, now_ticks);
 
         vine__served_see_growth(pipe);
-        if (taken < 0) {
+        if (taken < 0 && vine__served_is_followed(pipe)) {
+            vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "another application has come");
+        } else if (taken < 0) {
             vine__loop_end_pipe(pipe, taken, pipe->why.text);
         } else if (taken > 0) {
             pipe->busy_ticks = vine__clock_ticks();

@@ -173,6 +173,12 @@ static int look_at(struct vine__served *pipe, uint64_t now_ticks)
     return -VINE_EPEERLOST;
 }
 
+bool vine__served_is_followed(struct vine__served *pipe)
+{
+    return pipe == pipe->appliance->named_pipe &&
+           pipe->link_to.operations->peer_lost(&pipe->link_to);
+}
+
 void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_ticks)
 {
     struct vine__served *pipe = appliance->named_pipe;

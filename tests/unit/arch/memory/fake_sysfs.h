@@ -112,6 +112,23 @@ static inline int fake_sysfs_share(const char *root, const char *bdf, const char
     return 0;
 }
 
+/* Two trees in a folder, each with a device at the same address, whose memory is one and the same:
+ * as two guests see it. */
+static inline int fake_sysfs_pair(const char *folder, const char *bdf, uint64_t bytes,
+                                  char trees[2][FAKE_SYSFS_PATH_MAX])
+{
+    const struct fake_device device = {bdf, 0x1af4, 0x1110, bytes, bytes, 0, 1};
+    int error = 0;
+
+    for (int i = 0; i < 2 && error == 0; i++) {
+        (void)snprintf(trees[i], FAKE_SYSFS_PATH_MAX, "%s/XXXXXX", folder);
+        error = fake_sysfs_create(trees[i]);
+        if (error == 0)
+            error = fake_sysfs_add(trees[i], &device);
+    }
+    return error ? error : fake_sysfs_share(trees[0], bdf, trees[1], bdf);
+}
+
 static inline int fake_sysfs_remove_one(const char *path, const struct stat *status, int type,
                                         struct FTW *walk)
 {
