@@ -15,6 +15,9 @@ DESTDIR ?=
 JOBS  := $(shell nproc 2>/dev/null || echo 2)
 build = scripts/build $(1) $(2) $(JOBS)
 
+# Under sudo nothing but what needs root is done as root: out/ stays its user's.
+as_caller := $(if $(SUDO_USER),sudo -H -u "$(SUDO_USER)" --)
+
 all: ## install what the build needs and build the release: out/release/vine
 	@scripts/packages build
 	@$(call build,release,all)
@@ -54,9 +57,10 @@ docs: ## draw the picture in README anew from docs/high_level.dot
 	@scripts/diagram
 
 install: ## headers, libraries, the command, man pages, completions (PREFIX=/usr/local, DESTDIR=)
-	@scripts/packages build
-	@$(call build,release,all)
+	@[ "$$(id -u)" = 0 ] && [ -x out/release/vine ] || \
+	    { scripts/packages build && $(as_caller) $(MAKE) all; }
 	@DESTDIR="$(DESTDIR)" cmake --install out/release --prefix "$(PREFIX)"
+	@chown --reference=out/release out/release/install_manifest.txt
 	@[ -n "$(DESTDIR)" ] || scripts/tell-loader
 
 clean: ## remove out/
