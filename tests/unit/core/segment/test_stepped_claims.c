@@ -149,7 +149,7 @@ static void who_dies_while_it_takes_a_line_is_replaced_by_its_like_and_no_other(
         assert_true(stops < STOPS_MAX);
         set_scene(NULL);
         struct stepped first = start_stepped(take, 0);
-        for (int i = 0; i < stops; i++)
+        for (int i = 0; i < stops && !first.has_ended; i++)
             step_to_a_change(&first);
         has_ended = first.has_ended;
         kill_stepped(&first);

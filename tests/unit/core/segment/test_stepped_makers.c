@@ -57,7 +57,7 @@ static struct stepped start_maker(enum found found, bool truncates, int stops)
 
     struct stepped maker = start_stepped(make, 0);
     assert_true(stops < STOPS_MAX);
-    for (int i = 0; i < stops; i++)
+    for (int i = 0; i < stops && !maker.has_ended; i++)
         step_on(&maker, PTRACE_SYSCALL);
     return maker;
 }
