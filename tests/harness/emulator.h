@@ -13,15 +13,23 @@
 
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <stdlib.h>
 
-/* Ends the running test as skipped in a build for another machine. `what` the emulator does. */
-static inline void skip_if_emulated(const char *what)
+/* Says in a build for another machine that something is skipped. `what` the emulator does. */
+static inline bool is_emulated(const char *what)
 {
     if (!getenv("VINE_TEST_EMULATED"))
-        return;
+        return false;
     print_message("skipped: the emulator %s\n", what);
-    skip();
+    return true;
+}
+
+/* Ends the running test as skipped there. */
+static inline void skip_if_emulated(const char *what)
+{
+    if (is_emulated(what))
+        skip();
 }
 
 #endif

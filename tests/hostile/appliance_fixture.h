@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "core/ring/spsc_inline.h"
+#include "harness/emulator.h"
 #include "hostile/raw_appliance.c"
 #include "unit/arch/memory/fake_sysfs.h"
 
@@ -247,7 +248,7 @@ static inline void all_have_ended(struct fixture *fixture)
     assert_int_equal(stats.tasks_issued, stats.tasks_done + stats.tasks_failed + stats.tasks_lost);
 }
 
-/* An entry of the table of tests; and two more, in a named segment and in a device's memory. */
+/* An entry of a table of tests; and two, in a named segment and in a device's memory. */
 #define HOSTILE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define HOSTILE_NAMED(test)                                                                        \
     cmocka_unit_test_setup_teardown(test, setup_file, teardown),                                   \

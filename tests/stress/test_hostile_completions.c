@@ -439,25 +439,32 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HOSTILE(forged_ids_are_refused_and_counted),
-        HOSTILE_NAMED(forged_ids_are_refused_and_counted),
         HOSTILE(impossible_statuses_are_failures_of_the_task_alone),
-        HOSTILE_NAMED(impossible_statuses_are_failures_of_the_task_alone),
         HOSTILE(impossible_shapes_end_the_pipe),
-        HOSTILE_NAMED(impossible_shapes_end_the_pipe),
         HOSTILE(impossible_tokens_end_the_pipe),
-        HOSTILE_NAMED(impossible_tokens_end_the_pipe),
         HOSTILE(descriptors_that_do_not_add_up_end_the_pipe),
-        HOSTILE_NAMED(descriptors_that_do_not_add_up_end_the_pipe),
         HOSTILE(impossible_sequence_numbers_end_the_pipe),
-        HOSTILE_NAMED(impossible_sequence_numbers_end_the_pipe),
         HOSTILE(duplicates_end_no_other_task),
-        HOSTILE_NAMED(duplicates_end_no_other_task),
         HOSTILE(a_flood_of_nobodys_completions_lengthens_no_wait),
-        HOSTILE_NAMED(a_flood_of_nobodys_completions_lengthens_no_wait),
         HOSTILE(impossible_positions_end_the_pipe),
+    };
+    const struct CMUnitTest named[] = {
+        HOSTILE_NAMED(forged_ids_are_refused_and_counted),
+        HOSTILE_NAMED(impossible_statuses_are_failures_of_the_task_alone),
+        HOSTILE_NAMED(impossible_shapes_end_the_pipe),
+        HOSTILE_NAMED(impossible_tokens_end_the_pipe),
+        HOSTILE_NAMED(descriptors_that_do_not_add_up_end_the_pipe),
+        HOSTILE_NAMED(impossible_sequence_numbers_end_the_pipe),
+        HOSTILE_NAMED(duplicates_end_no_other_task),
+        HOSTILE_NAMED(a_flood_of_nobodys_completions_lengthens_no_wait),
         HOSTILE_NAMED(impossible_positions_end_the_pipe),
     };
 
     signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    if (!is_emulated("tells a process another start time of itself than others see"))
+        failed += cmocka_run_group_tests(named, NULL, NULL);
+    return failed;
 }
