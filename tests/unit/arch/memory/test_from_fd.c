@@ -102,6 +102,7 @@ static void a_write_seal_is_no_substitute_for_future_write(void **state)
 static void a_hole_at_either_end_or_in_the_middle_is_refused(void **state)
 {
     (void)state;
+    skip_if_emulated("answers by itself what would show a hole");
     char why[256];
     for (uint64_t hole = 0; hole < 16; hole += 5) {
         const int fd = peer_memfd(BYTES, BYTES, 0);
@@ -120,6 +121,7 @@ static void a_hole_at_either_end_or_in_the_middle_is_refused(void **state)
 static void memory_that_was_never_allocated_is_refused(void **state)
 {
     (void)state;
+    skip_if_emulated("answers by itself what would show a hole");
     char why[256];
     const int fd = peer_memfd(BYTES, 0, SEALS_ALL);
     assert_int_equal(take(fd, BYTES, why), -VINE_EUNSEALED);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Creating, sharing and giving back memory, of every backend that needs no device. */
+#include "harness/emulator.h"
 #include "memory_tests.h"
 
 #include <pthread.h>
@@ -344,6 +345,7 @@ static void expect_guards(struct vine__memory *memory, unsigned int mapped_bytes
 static void each_mapping_lies_between_pages_that_nobody_may_touch(void **state)
 {
     (void)state;
+    skip_if_emulated("maps over what it may not replace");
     const enum vine__memory_backend backends[] = {VINE__MEMORY_MEMFD, VINE__MEMORY_ANONYMOUS,
                                                   VINE__MEMORY_POSIX, VINE__MEMORY_FILE};
     for (int i = 0; i < 4; i++) {

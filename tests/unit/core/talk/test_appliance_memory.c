@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An appliance whose memory grows, and whose applications' memory does, while it serves others: in
  * steps, one in each turn of the loop. Steps and bytes are counted here, and nothing is timed. */
+#include "harness/emulator.h"
 #include "harness/procedures.h"
 #include "hostile/stepped_appliance.h"
 
@@ -268,6 +269,7 @@ static int holey_memory(uint64_t bytes)
 static void a_hole_in_a_large_extent_breaks_the_pipe(void **state)
 {
     (void)state;
+    skip_if_emulated("answers by itself what would show a hole");
     const struct vine_talk_extent extent = {
         .head = VINE__TALK_HEAD(VINE_TALK_EXTENT, extent), .index = 1, .size_bytes = LARGE};
 
