@@ -20,6 +20,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 
 static uint64_t scope_of_self(void)
 {
+    static const char *const namespaces[] = {"/proc/self/ns/pid", "/proc/self/ns/time"};
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     char boot_id[64];
     struct stat status;
@@ -31,9 +32,11 @@ static uint64_t scope_of_self(void)
             hash = hash_bytes(hash, boot_id, (size_t)size);
         (void)close(fd);
     }
-    /* The inode of a namespace's file is the namespace's number. */
-    if (stat("/proc/self/ns/pid", &status) == 0)
-        hash = hash_bytes(hash, &status.st_ino, sizeof(status.st_ino));
+    /* Pids count in the one, start times in the other; the inode of a namespace's file is its
+     * number. */
+    for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
+        if (stat(namespaces[i], &status) == 0)
+            hash = hash_bytes(hash, &status.st_ino, sizeof(status.st_ino));
     return hash != 0 ? hash : 1;
 }
 

@@ -17,8 +17,8 @@ struct vine__identity {
     int32_t pid;
     uint32_t uid;         /* the effective one */
     uint64_t start_ticks; /* 0 where /proc cannot be read */
-    /* Of the running kernel and the pid namespace, never 0: a pid from another scope says nothing
-     * here, neither that its process lives nor that it is dead. */
+    /* Of the running kernel and the pid and time namespaces, never 0: a pid from another scope says
+     * nothing here, neither that its process lives nor that it is dead. */
     uint64_t scope;
 };
 

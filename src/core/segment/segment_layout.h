@@ -51,7 +51,7 @@
  * each. */
 struct vine__segment_holder {
     _Alignas(16) uint64_t word;
-    uint64_t scope;  /* the holder's kernel and pid namespace */
+    uint64_t scope;  /* the holder's kernel, pid and time namespace */
     uint64_t claims; /* how often the word was taken, and more; written by the holder */
     uint64_t reserved[5];
 };
