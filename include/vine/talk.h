@@ -171,7 +171,8 @@ struct vine_procedure_info {
  * Find a procedure by name; asks the appliance once and remembers. Any thread; blocks for a round
  * trip, at most the call time-out. The procedure lives as long as the pipe.
  *
- * Returns 0; -VINE_EPROCEDURE  there is none of this name; -ETIMEDOUT; or as vine_pipe_status.
+ * Returns 0; -VINE_EPROCEDURE  there is none of this name; -VINE_EQUOTA  the pipe remembers 4096
+ * already; -ETIMEDOUT; or as vine_pipe_status.
  */
 VINE_API VINE_MUST_CHECK int vine_procedure_get(struct vine_pipe *pipe, const char *name,
                                                 struct vine_procedure **ret_procedure);

@@ -243,7 +243,8 @@ struct vine_pipe {
     struct vine__kept_message *kept_first;
     struct vine__kept_message *kept_last;
     struct vine_accelerator *retiring;
-    struct vine_procedure *procedures;
+    struct vine_procedure *procedures; /* remembered for as long as the pipe lives */
+    uint32_t procedure_count;
     uint64_t accelerator_ids; /* a bit for each one in use */
     uint32_t session_places;  /* the one that was taken last; the next one follows it */
     bool is_session_used[VINE_WIRE_SESSION_PLACES]; /* by place; 0 is none */

@@ -15,6 +15,7 @@
 
 #define LIST_BYTES     (64u << 10) /* tried first */
 #define LIST_BYTES_MAX (1u << 20)  /* what the protocol takes */
+#define KNOWN_MAX      4096u       /* an appliance that thinks of new names has no end */
 
 #define ROOM                                                                                       \
     {                                                                                              \
@@ -164,7 +165,8 @@ static struct vine_procedure *find(struct vine_pipe *pipe, const char *name)
     return NULL;
 }
 
-/* Remember the procedure of one description; another thread may have been faster. */
+/* Remember the procedure of one description; another thread may have been faster. Returns 0;
+ * -VINE_EPROTOCOL; -VINE_EQUOTA  there are too many. */
 static int learn(struct vine_pipe *pipe, const unsigned char *at,
                  struct vine_procedure **ret_procedure)
 {
@@ -185,15 +187,17 @@ static int learn(struct vine_pipe *pipe, const unsigned char *at,
 
     struct vine_procedure *known = find(pipe, procedure->info.name);
 
-    if (known == NULL) {
+    if (known == NULL && pipe->procedure_count < KNOWN_MAX) {
         procedure->next = pipe->procedures;
         pipe->procedures = procedure;
+        pipe->procedure_count++;
+        known = procedure;
     }
     pthread_mutex_unlock(&pipe->lock);
-    if (known != NULL)
+    if (known != procedure)
         free(procedure);
-    *ret_procedure = known != NULL ? known : procedure;
-    return 0;
+    *ret_procedure = known;
+    return known != NULL ? 0 : -VINE_EQUOTA;
 }
 
 int vine_procedure_get(struct vine_pipe *pipe, const char *name,

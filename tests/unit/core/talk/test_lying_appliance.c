@@ -551,6 +551,28 @@ static void answers_that_describe_nothing_are_refused(void **state)
     assert_null(procedure);
 }
 
+static void an_appliance_cannot_think_of_new_names_without_end(void **state)
+{
+    (void)state;
+    struct vine_wire_description wire = description();
+    struct vine_procedure *procedure = NULL;
+    int known = 0;
+    int error = 0;
+
+    start();
+    while (error == 0 && known < 10000) {
+        (void)snprintf(wire.name, sizeof wire.name, "lie %d", known);
+        error = get_procedure(wire.name, &wire, sizeof wire, &procedure);
+        known += error == 0;
+    }
+    assert_int_equal(error, -VINE_EQUOTA);
+    assert_int_equal(known, 4096);
+    /* Those that are known stay so. */
+    assert_int_equal(vine_procedure_get(liar.pipe, "lie 0", &procedure), 0);
+    assert_int_equal(vine_pipe_status(liar.pipe), 0);
+    stop();
+}
+
 static void texts_are_tamed(void **state)
 {
     (void)state;
@@ -682,6 +704,7 @@ int main(void)
         cmocka_unit_test(an_impossible_position_breaks_the_pipe),
         cmocka_unit_test(an_impossible_channel_breaks_the_pipe),
         cmocka_unit_test(answers_that_describe_nothing_are_refused),
+        cmocka_unit_test(an_appliance_cannot_think_of_new_names_without_end),
         cmocka_unit_test(texts_are_tamed),
         cmocka_unit_test(a_reason_on_the_board_ends_the_pipe_with_it),
         cmocka_unit_test(a_farewell_ends_the_pipe_with_its_reason),
