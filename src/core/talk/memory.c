@@ -11,9 +11,6 @@
 /* Who waits for memory looks again so often: other threads may free without a task's end. */
 #define LOOK_NS 1000000
 
-/* Tries to read the link before an extent counts as unknown: messages come in batches. */
-#define RECEIVES 8
-
 int vine__pipe_alloc(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__box *ret_box)
 {
     if (size_bytes > pipe->half_max)
@@ -29,6 +26,12 @@ int vine__pipe_alloc(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__b
     const int error = vine__half_alloc(&pipe->half, size_bytes, ret_box);
 
     pthread_mutex_unlock(&pipe->lock);
+    /* Nobody takes a new extent: who has hung up may have said why. */
+    if (error == -VINE_EPEERLOST) {
+        const int reason = vine__pipe_look(pipe);
+
+        return reason ? reason : error;
+    }
     /* It is not larger than an empty pipe; and a link that takes no more extents now is full
      * too. */
     return error == -VINE_ETOOBIG || error == -EAGAIN ? -VINE_EQUOTA : error;
@@ -69,11 +72,15 @@ int vine__pipe_resolve(struct vine_pipe *pipe, const struct vine_token *token,
     bool is_unknown = false;
     const void *memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
                                               token->length, &is_unknown);
+    int error = 0;
 
-    /* The message of a new extent was sent before anything that names it. */
-    for (int i = 0; i < RECEIVES && is_unknown && vine__pipe_look(pipe) == 0; i++)
+    /* The message of a new extent was sent before anything that names it; whoever finds that the
+     * pipe is over has taken all that was sent. */
+    for (int i = 0; i < VINE__PIPE_RECEIVES && is_unknown && !error; i++) {
+        error = vine__pipe_look(pipe);
         memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
                                       token->length, &is_unknown);
+    }
     if (memory == NULL)
         return -VINE_ECORRUPT;
     *ret_memory = memory;

@@ -209,6 +209,11 @@ void vine_pipe_close(struct vine_pipe *pipe)
 
 /* ---- watching ------------------------------------------------------------------------------- */
 
+static const uint32_t *closed_word(const struct vine_pipe *pipe)
+{
+    return &pipe->mirror.layout->board.closed.value;
+}
+
 void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *why)
 {
     uint32_t status = 0;
@@ -225,27 +230,50 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
         pipe->link.operations->bye(&pipe->link, error, why);
 }
 
+/* What the appliance has closed or left says no more, and what it said before is all there: the
+ * extents that its last completions name. Returns as `receive`, and whether its process is gone. */
+static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost)
+{
+    const struct vine__link_operations *operations = pipe->link.operations;
+    bool is_lost = false;
+
+    pthread_mutex_lock(&pipe->link_lock);
+    int error = operations->receive(&pipe->link, why);
+
+    if (error >= 0) {
+        is_lost = operations->peer_lost(&pipe->link);
+
+        /* B6 pairs with B5. */
+        bool is_more = is_lost || vine__load_acquire_u32(closed_word(pipe)) != 0;
+
+        for (int i = 0; i < VINE__PIPE_RECEIVES && is_more; i++) {
+            error = operations->receive(&pipe->link, why);
+            is_more = error > 0;
+        }
+    }
+    vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
+    pthread_mutex_unlock(&pipe->link_lock);
+    *ret_is_lost = is_lost;
+    return error;
+}
+
 int vine__pipe_look(struct vine_pipe *pipe)
 {
     struct vine__why why = {""};
+    bool is_lost = false;
     int error = vine__pipe_check(pipe);
 
     if (error)
         return error;
-
-    /* Before the link: an appliance says on its board why, and then hangs up. */
-    pthread_mutex_lock(&pipe->link_lock);
-    error = pipe->link.operations->receive(&pipe->link, &why);
-    vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
-    pthread_mutex_unlock(&pipe->link_lock);
+    error = hear(pipe, &why, &is_lost);
     vine__store_relaxed_u64(&pipe->looked_ticks, vine__clock_ticks());
-    if (error >= 0 && pipe->link.operations->peer_lost(&pipe->link)) {
+    if (error >= 0 && is_lost) {
         error = -VINE_EPEERLOST;
         vine__why_say(&why, "its process has ended");
     }
 
-    /* B6 pairs with B5. */
-    const uint32_t closed = vine__load_acquire_u32(&pipe->mirror.layout->board.closed.value);
+    /* After the link: an appliance says on its board why, and then hangs up. B6 pairs with B5. */
+    const uint32_t closed = vine__load_acquire_u32(closed_word(pipe));
 
     if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
         error = closed > 1000 && closed <= VINE_EOVERFLOW ? -(int)closed : -VINE_ECLOSED;

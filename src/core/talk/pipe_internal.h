@@ -259,6 +259,9 @@ struct vine_pipe {
 
 /* ---- pipe.c --------------------------------------------------------------------------------- */
 
+/* So often somebody who needs what was sent before takes some of it: more than a socket holds. */
+#define VINE__PIPE_RECEIVES 64
+
 /* End the pipe for a reason, which is logged; the first one counts. `tell`: the appliance, too. */
 void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *why);
 

@@ -621,6 +621,50 @@ static void a_farewell_ends_the_pipe_with_its_reason(void **state)
     stop();
 }
 
+static void who_first_hears_of_it_by_growing_has_the_reason_too(void **state)
+{
+    (void)state;
+    struct vine_data *data = NULL;
+
+    start();
+    liar.link.operations->bye(&liar.link, -VINE_EDRAINING, "that is all");
+    liar.link.operations->close(&liar.link);
+    assert_int_equal(vine_data_create(liar.pipe, VINE_TYPE_U32, 2 * VINE__HALF_BYTES, &data),
+                     -VINE_EDRAINING);
+    stop();
+}
+
+/* Its extent lies in the socket behind more messages than are read in one go. */
+static void what_was_completed_before_a_farewell_counts(void **state)
+{
+    (void)state;
+    struct vine_wire_completion completion = {.kind = VINE_WIRE_TASK,
+                                              .shape = VINE_WIRE_SHAPE(0, 2)};
+    struct vine_wire_submission submission;
+    struct vine_box box;
+
+    start();
+    struct vine_task *task = issue(&submission);
+    for (int i = 0; i < 100; i++)
+        vine__link_wake(&liar.link);
+    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_U32, VINE__HALF_BYTES, &box), 0);
+    assert_int_not_equal(box.token.extent, 0);
+    memcpy(box.memory, "last", 4);
+    box.token.length = 64;
+    completion.operation = submission.operation;
+    memcpy(completion.body, &box.token, sizeof box.token);
+    memcpy(completion.body + sizeof box.token, &box.token, sizeof box.token);
+    complete(&completion);
+    vine__store_release_u32(&liar.half.layout->board.closed.value, VINE_EDRAINING);
+    liar.link.operations->bye(&liar.link, -VINE_EDRAINING, "that is all");
+    assert_int_equal(vine_pipe_status(liar.pipe), -VINE_EDRAINING);
+    assert_int_equal(vine_task_wait(task, LIMIT), 0);
+    assert_memory_equal(vine_data_view(outputs[0]), "last", 4);
+    assert_int_equal(vine_pipe_status(liar.pipe), -VINE_EDRAINING);
+    vine_task_free(task);
+    stop();
+}
+
 static void a_malformed_message_breaks_the_pipe(void **state)
 {
     (void)state;
@@ -708,6 +752,8 @@ int main(void)
         cmocka_unit_test(texts_are_tamed),
         cmocka_unit_test(a_reason_on_the_board_ends_the_pipe_with_it),
         cmocka_unit_test(a_farewell_ends_the_pipe_with_its_reason),
+        cmocka_unit_test(who_first_hears_of_it_by_growing_has_the_reason_too),
+        cmocka_unit_test(what_was_completed_before_a_farewell_counts),
         cmocka_unit_test(a_malformed_message_breaks_the_pipe),
         cmocka_unit_test(noise_is_survived),
     };
