@@ -100,6 +100,7 @@ VINE_API VINE_MUST_CHECK int vine_box_book_add_extent(struct vine_box_book *book
                                                       const struct vine_box_extent *extent,
                                                       struct vine_extent_index *ret_index);
 
+/* What the book holds at this moment. The caller's thread; never blocks. */
 VINE_API void vine_box_book_stats(const struct vine_box_book *book,
                                   struct vine_box_book_stats *ret_stats);
 

@@ -124,7 +124,8 @@ struct vine_waker {
 VINE_API enum vine_wait_mode vine_wait_mode_choose(enum vine_wait_mode wanted);
 
 /*
- * Prepare a sleeper. `line` is zeroed memory of our own half and is kept.
+ * Prepare a sleeper. `line` is zeroed memory of our own half and is kept. The caller's thread, as
+ * for all of a waiter that follows; never blocks.
  *
  * Returns 0; -EINVAL   a null or unaligned line, or an options struct of another size;
  *            -ENOSYS   STREAM where the kernel has no membarrier.
@@ -134,7 +135,8 @@ VINE_API VINE_MUST_CHECK int vine_waiter_init(struct vine_waiter *waiter,
                                               const struct vine_wait_options *options);
 
 /* Prepare who wakes the owner of `line`, which is the other side's and is kept. `mode` is the one
- * that both sides have agreed on. Returns 0, -EINVAL or -ENOSYS, as above. */
+ * that both sides have agreed on. The caller's thread, as for all of a waker that follows; never
+ * blocks. Returns 0, -EINVAL or -ENOSYS, as above. */
 VINE_API VINE_MUST_CHECK int vine_waker_init(struct vine_waker *waker,
                                              const struct vine_sleep_line *line,
                                              enum vine_wait_mode mode);
