@@ -97,7 +97,7 @@ void events_library(const struct vine_library_news *news)
     end(object);
 }
 
-void events_stopped(struct vine_appliance *appliance, int status)
+void events_stopped(struct vine_appliance *appliance, int error, const char *reason, int status)
 {
     struct vine_appliance_stats stats = {0};
     json_t *object = begin("stopped");
@@ -112,6 +112,7 @@ void events_stopped(struct vine_appliance *appliance, int status)
     json_object_set_new(object, "pipes_refused", json_unsigned(stats.pipes_refused));
     json_object_set_new(object, "pipes_lost", json_unsigned(stats.pipes_lost));
     json_object_set_new(object, "pipes_broken", json_unsigned(stats.pipes_broken));
+    set_reason(object, error, reason);
     json_object_set_new(object, "exit_status", json_integer(status));
     end(object);
 }

@@ -20,7 +20,8 @@ void events_appliance(void *context, const struct vine_appliance_event *event);
 /* The news of a vine_library_watcher. */
 void events_library(const struct vine_library_news *news);
 
-/* The last one, with what was done; `appliance` may be NULL: it never was. */
-void events_stopped(struct vine_appliance *appliance, int status);
+/* The last one, with what was done and, if `error` is one, why it ended: `reason`, or the text of
+ * the error where that is "". `appliance` may be NULL: it never was. */
+void events_stopped(struct vine_appliance *appliance, int error, const char *reason, int status);
 
 #endif

@@ -70,7 +70,9 @@ int main(int argc, char **argv)
     const struct verb *verb = verb_find(name);
     if (verb == NULL) {
         message_error("there is no verb '%s'; `vine help` lists them", message_escape(name));
-        return STATUS_USAGE;
+        if (options_line_has(argc - 1, argv + 1, "--json"))
+            json_print_failure(STATUS_USAGE);
+        return finish(STATUS_USAGE);
     }
     message_set_verb(verb->name);
     return finish(run_verb(verb, argc - 2, argv + 2));

@@ -159,8 +159,7 @@ static bool parse_letters(struct parser *parser, const char *argument)
     return true;
 }
 
-/* Whether a line that may be wrong has this before `--`. */
-static bool line_has(int argc, char **argv, const char *wanted)
+bool options_line_has(int argc, char **argv, const char *wanted)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], wanted) == 0)
@@ -197,7 +196,7 @@ enum options_outcome options_parse(const struct verb *verb, int argc, char **arg
         return OPTIONS_WRONG;
     }
     /* Help is given whatever else is wrong with the line. */
-    if (line_has(argc, argv, "--help") || line_has(argc, argv, "-h"))
+    if (options_line_has(argc, argv, "--help") || options_line_has(argc, argv, "-h"))
         return OPTIONS_HELP;
 
     bool only_operands = false;
@@ -221,7 +220,7 @@ bool options_want_json(const struct arguments *arguments, enum options_outcome o
     const struct option *json = find_by_name(arguments->verb, "json", 4);
 
     if (outcome == OPTIONS_WRONG)
-        return line_has(argc, argv, "--json");
+        return options_line_has(argc, argv, "--json");
     return json != NULL && (arguments->given & 1ULL << (json - arguments->verb->options)) != 0;
 }
 

@@ -22,6 +22,9 @@ enum options_outcome {
 enum options_outcome options_parse(const struct verb *verb, int argc, char **argv,
                                    struct arguments *ret_arguments);
 
+/* Whether a line that may be wrong has this before `--`. */
+bool options_line_has(int argc, char **argv, const char *wanted);
+
 /* Whether JSON is wanted; of a line that is wrong, whether it is asked for before `--`. */
 bool options_want_json(const struct arguments *arguments, enum options_outcome outcome, int argc,
                        char **argv);

@@ -339,7 +339,7 @@ int serve(const struct serve_options *options)
         error = serve_until_stopped(server, options, descriptors);
     const int status = status_of_serving(error);
     if (server->json)
-        events_stopped(server->appliance, status);
+        events_stopped(server->appliance, error, message_last_error(), status);
     destroy(server);
     return status;
 }

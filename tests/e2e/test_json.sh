@@ -59,6 +59,9 @@ done
 cannot_begin 2 'has no procedure nosuchproc' run --json nosuchproc src
 cannot_begin 2 'say where with -o OUT' run --json zstd src
 cannot_begin 2 'too few arguments' run sha256 --json
+cannot_begin 2 "no verb 'frob'" frob --json
+cannot_begin 2 "no verb '--json'" --json
+cannot_begin 2 "no verb '--json'" --json run sha256 src
 cannot_begin 1 'cannot write to file/out' run --json zstd src -o file/out
 mkdir -p "$XDG_CONFIG_HOME/vine"
 printf 'jobs caf\351\n' >"$XDG_CONFIG_HOME/vine/vine.conf"
@@ -69,6 +72,8 @@ done
 rm "$XDG_CONFIG_HOME/vine/vine.conf"
 # Only where it was asked for: neither an operand nor a value is an option.
 expect 2 "$vine" run --nonsense -- sha256 --json >shown
+[ ! -s shown ] || fail "JSON that nobody asked for"
+expect 2 "$vine" frob -- --json >shown
 [ ! -s shown ] || fail "JSON that nobody asked for"
 expect 2 "$vine" run nosuchproc src -o --json >shown
 [ ! -s shown ] || fail "JSON that nobody asked for"
@@ -134,7 +139,19 @@ is_json events 'all(has("event") and (.time | test("^[0-9-]{10}T[0-9:.]{12}Z$"))
     '[.[].event][-2:] == ["draining", "stopped"]' \
     '.[-1].exit_status == 0 and .[-1].tasks_done > 0'
 
-# One that cannot begin says so in the same way.
+# One that cannot begin says so in the same way, and why: what stands on standard error, too.
+# cannot_listen STATUS ERROR ADDRESS
+cannot_listen() {
+    expect "$1" "$vine" appliance --json --listen "$3" >events
+    is_json events 'length == 1' \
+        ".[0] | .event == \"stopped\" and .exit_status == $1 and .error == \"$2\""
+    jq -r '"vine appliance: " + .reason' events | cmp - said || fail "$3: $(cat events)"
+}
 : >file
-expect 1 "$vine" appliance --json --listen "$scratch/file/below" >events
-is_json events 'length == 1' '.[0].event == "stopped" and .[0].exit_status == 1'
+cannot_listen 1 ENOTDIR "$scratch/file/below"
+cannot_listen 1 ENOENT file:/nonexistent/x
+cannot_listen 2 VINE_ECONFIG vinetalk:
+cannot_listen 2 VINE_ECONFIG pci:nonsense
+serve
+cannot_listen 75 EADDRINUSE "$address"
+stop
