@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -106,17 +108,31 @@ static int child_main(const struct embedded *embedded, uint32_t workers, pid_t p
     return serve(&options);
 }
 
-/* Wait for the child's byte, or for its end. */
+/* What the child has told of why it cannot serve, to the parent, which has to say it as JSON. */
+static void pass_on_error(int fd)
+{
+    const char *why = message_last_error();
+
+    (void)!write(fd, why, strlen(why));
+}
+
+/* Wait for the child's empty line, or for why it ends, or for its end. */
 static int wait_until_ready(struct embedded *embedded, int fd)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    char byte;
+    char said[PIPE_BUF];
     int status = 0;
 
     const int count = poll(&ready, 1, READY_TIMEOUT_MS);
-    if (count > 0 && read(fd, &byte, 1) == 1)
+    const ssize_t size = count > 0 ? read(fd, said, sizeof(said) - 1) : 0;
+    if (size > 0 && said[0] == '\n')
         return STATUS_DONE;
-    if (count <= 0) {
+    if (size > 0) {
+        said[size] = '\0';
+        message_take_error(said);
+    } else if (count > 0) {
+        message_error("the embedded appliance has ended before it was ready");
+    } else {
         message_error("the embedded appliance does not get ready");
         kill(embedded->pid, SIGKILL);
     }
@@ -141,7 +157,10 @@ static int start(struct embedded *embedded, uint32_t workers)
     embedded->pid = fork();
     if (embedded->pid == 0) {
         close(ends[0]);
+        const int why_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, 0); /* serve closes the other one */
         const int status = child_main(embedded, workers, parent, ends[1]);
+        if (status != STATUS_DONE)
+            pass_on_error(why_fd);
         remove_folder(embedded);
         fflush(stderr);
         _exit(status);

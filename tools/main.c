@@ -53,6 +53,7 @@ int main(int argc, char **argv)
     /* A reader that went away is an error of fflush, which is told, not a silent death that would
      * leave temporary files behind. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* alike: a file or a memory object that may not grow further */
     message_init();
 
     const char *name = argc > 1 ? argv[1] : NULL;

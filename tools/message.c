@@ -112,6 +112,11 @@ const char *message_last_error(void)
     return last_error;
 }
 
+void message_take_error(const char *text)
+{
+    snprintf(last_error, sizeof(last_error), "%s", text);
+}
+
 void message_warning(const char *format, ...)
 {
     va_list arguments;

@@ -35,6 +35,9 @@ void message_note(const char *format, ...) VINE_PRINTF(1, 2);
 /* The text of this thread's last error, or "". */
 const char *message_last_error(void);
 
+/* An error that another process of ours has told already. */
+void message_take_error(const char *text);
+
 /* A vine_log_fn that shows errors and warnings, and the rest too if `*(bool *)context`. */
 void message_log(void *context, enum vine_log_level level, const char *text);
 

@@ -43,7 +43,6 @@ static void take_signals(void)
         if (numbers[i] != SIGHUP || before.sa_handler != SIG_IGN) /* nohup */
             sigaction(numbers[i], &action, NULL);
     }
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is an error of write */
 }
 
 /* Issue as much as there is room for. Returns whether anything was. */
