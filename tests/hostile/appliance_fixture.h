@@ -32,6 +32,7 @@
 
 #include "core/ring/spsc_inline.h"
 #include "harness/emulator.h"
+#include "harness/folder.h"
 #include "hostile/raw_appliance.c"
 #include "unit/arch/memory/fake_sysfs.h"
 
@@ -137,7 +138,7 @@ static inline int setup_at(void **state, const char *address)
 
     assert_non_null(fixture);
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-hostile-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    assert_int_equal(folder_make(fixture->folder), 0);
     (void)snprintf(fixture->path, sizeof fixture->path, address, fixture->folder);
     assert_int_equal(fake_sysfs_pair(fixture->folder, DEVICE, RAW_SEGMENT_BYTES, fixture->trees),
                      0);

@@ -36,6 +36,7 @@
 #include "arch/peer/peer.h"
 #include "core/ring/spsc_inline.h"
 #include "core/talk/message.h"
+#include "harness/folder.h"
 #include "harness/procedures.h"
 #include "hostile/raw_application.c"
 
@@ -204,7 +205,7 @@ static inline int setup(void **state)
 
     assert_non_null(fixture);
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-hostile-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    assert_int_equal(folder_make(fixture->folder), 0);
     (void)snprintf(fixture->path, sizeof fixture->path, "%s/socket", fixture->folder);
     fixture->appliance = fork();
     assert_true(fixture->appliance >= 0);

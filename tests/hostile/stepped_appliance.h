@@ -31,6 +31,7 @@
 #include "arch/clock/clock.h"
 #include "core/talk/appliance_internal.h"
 #include "core/talk/message.h"
+#include "harness/folder.h"
 #include "hostile/raw_application.c"
 
 struct stepped {
@@ -44,7 +45,7 @@ static inline void stepped_start(struct stepped *stepped,
 {
     memset(stepped, 0, sizeof *stepped);
     (void)snprintf(stepped->folder, sizeof stepped->folder, "/tmp/vine-stepped-XXXXXX");
-    assert_non_null(mkdtemp(stepped->folder));
+    assert_int_equal(folder_make(stepped->folder), 0);
     (void)snprintf(stepped->path, sizeof stepped->path, "%s/socket", stepped->folder);
     assert_int_equal(vine_appliance_create(options, &stepped->appliance), 0);
     assert_int_equal(vine_appliance_listen(stepped->appliance, stepped->path), 0);

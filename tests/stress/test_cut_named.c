@@ -30,6 +30,7 @@
 #include <vine/talk.h>
 
 #include "harness/emulator.h"
+#include "harness/folder.h"
 #include "harness/procedures.h"
 
 #define HANG_GUARD_SECONDS 100
@@ -146,7 +147,7 @@ static void cut_under(int (*act)(const char *address, int say_fd), off_t kept_by
     char socket_path[64];
 
     (void)alarm(HANG_GUARD_SECONDS);
-    assert_non_null(mkdtemp(folder));
+    assert_int_equal(folder_make(folder), 0);
     (void)snprintf(path, sizeof path, "%s/segment", folder);
     (void)snprintf(named, sizeof named, "file:%s", path);
     (void)snprintf(socket_path, sizeof socket_path, "%s/socket", folder);

@@ -31,6 +31,7 @@
 #include <vine/error.h>
 
 #include "harness/emulator.h"
+#include "harness/folder.h"
 #include "harness/procedures.h"
 #include "hostile/raw_application.c"
 #include "hostile/words.h"
@@ -156,7 +157,7 @@ static int setup(void **state, const char *kind)
 
     assert_non_null(fixture);
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-named-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    assert_int_equal(folder_make(fixture->folder), 0);
     if (strcmp(kind, "pci:") == 0) {
         /* The appliance lives in the first tree, and we in the second. */
         assert_int_equal(fake_sysfs_pair(fixture->folder, DEVICE, SEGMENT_BYTES, fixture->trees),

@@ -8,6 +8,7 @@
  * tasks all end, each as done, failed or lost, within a second in which the machine runs it; a
  * restarted appliance serves again.
  */
+#include "harness/folder.h"
 #include "stress/kill.h"
 
 #define SCENES  5  /* appliances that die at about the same time */
@@ -170,7 +171,7 @@ static int setup(void **state)
 {
     (void)state;
     (void)snprintf(folder, sizeof folder, "/tmp/vine-kill-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    assert_int_equal(folder_make(folder), 0);
     share_deaths(SCENES);
     deaths = death;
     go_to(0);

@@ -9,6 +9,7 @@
  * nothing stays, neither a descriptor or mapping in who survived nor a name when the last appliance
  * has gone.
  */
+#include "harness/folder.h"
 #include "stress/kill.h"
 
 #include <sys/mman.h>
@@ -24,7 +25,7 @@ static const char *kind; /* "file:" or "shm:" */
 static void make_address(void)
 {
     (void)snprintf(folder, sizeof folder, "/tmp/vine-kill-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    assert_int_equal(folder_make(folder), 0);
     if (strcmp(kind, "file:") == 0)
         (void)snprintf(path, sizeof path, "file:%s/segment", folder);
     else
