@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "message.h"
 #include "status.h"
+#include "utils/atomic.h"
 
-static bool has_printed;
+static uint32_t has_printed; /* by whichever thread */
 
 static int print(json_t *value, size_t flags)
 {
@@ -17,8 +17,8 @@ static int print(json_t *value, size_t flags)
         message_error("out of memory");
         return STATUS_FAILED;
     }
+    vine__store_relaxed_u32(&has_printed, 1);
     flockfile(stdout);
-    has_printed = true;
     (void)json_dumpf(value, stdout, flags); /* stdout's error is looked at when all is printed */
     putchar('\n');
     funlockfile(stdout);
@@ -45,7 +45,7 @@ void json_print_failure(int status)
 {
     const char *error = message_last_error();
 
-    if (has_printed)
+    if (vine__load_relaxed_u32(&has_printed) != 0)
         return;
     json_t *object = json_object();
     json_set_name(object, "error", error[0] != '\0' ? error : status_text(status));
