@@ -53,7 +53,7 @@ static int run_doctor(const struct arguments *arguments)
         there += check->time == DOCTOR_NOW && finding.verdict == DOCTOR_THERE;
         if (!values->json) {
             if (check->time == DOCTOR_LATER && doctor_checks[i - 1].time == DOCTOR_NOW)
-                printf("\nFor later: nothing of this version makes use of these.\n");
+                printf("\nNot counted: no pipe and no verb of this version makes use of these.\n");
             print_row(check, &finding);
             continue;
         }
@@ -85,7 +85,7 @@ static const char *const doctor_description[] = {
     "Looks for what Vine can make use of on this machine: what is there, what is missing, what "
     "that means, and the Debian package or the setting that brings it. What is missing does not "
     "make the command fail; without memfd seals, though, no pipe through a socket can be had. What "
-    "only later versions will use stands apart.",
+    "no pipe and no verb of this version makes use of stands apart and is not counted.",
     NULL,
 };
 

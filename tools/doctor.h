@@ -15,13 +15,13 @@ enum doctor_verdict {
 
 enum doctor_time {
     DOCTOR_NOW,
-    DOCTOR_LATER, /* nothing of this version makes use of it */
+    DOCTOR_LATER, /* no pipe and no verb of this version makes use of it */
 };
 
 struct doctor_finding {
     enum doctor_verdict verdict; /* DOCTOR_MISSING until a check says otherwise */
     char what[160];              /* what was found, in a few words */
-    char remedy[200];            /* what brings it, or "" */
+    char remedy[200];            /* what brings it; "" if it is there, or nothing does */
 };
 
 struct doctor_check {

@@ -13,7 +13,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/io_uring.h>
@@ -299,8 +301,10 @@ static void look_at_descriptors(struct doctor_finding *finding)
     found(finding, limit.rlim_cur >= DESCRIPTORS_WANTED ? DOCTOR_THERE : DOCTOR_PARTLY,
           "%llu open files, %llu at most", (unsigned long long)limit.rlim_cur,
           (unsigned long long)limit.rlim_max);
+    if (limit.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
     if (limit.rlim_max >= DESCRIPTORS_WANTED)
-        advise(finding, "ulimit -n %d", DESCRIPTORS_WANTED);
+        advise(finding, "ulimit -Sn %d", DESCRIPTORS_WANTED);
     else
         advise(finding, "LimitNOFILE=%d in the unit, or nofile in /etc/security/limits.conf",
                DESCRIPTORS_WANTED);
@@ -315,20 +319,38 @@ static void look_at_processors(struct doctor_finding *finding)
         advise(finding, "a second processor");
 }
 
+/* Where names live, and the folder that is made for them: as src/core/talk/address.c has it. */
 static void look_at_runtime_directory(struct doctor_finding *finding)
 {
-    const char *directory = getenv("XDG_RUNTIME_DIR");
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const bool is_set = runtime != NULL && runtime[0] == '/';
+    const bool is_root = geteuid() == 0;
+    const char *parent = is_set ? runtime : is_root ? "/run" : "/tmp";
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    struct stat status;
+    const int length = is_set || is_root ? snprintf(folder, sizeof(folder), "%s/vine", parent)
+                                         : snprintf(folder, sizeof(folder), "%s/vine-%u", parent,
+                                                    (unsigned)geteuid());
 
-    if (directory != NULL && directory[0] == '/') {
-        found(finding, access(directory, W_OK | X_OK) == 0 ? DOCTOR_THERE : DOCTOR_MISSING,
-              "XDG_RUNTIME_DIR is %.100s", directory);
-        advise(finding, "make it, or unset XDG_RUNTIME_DIR");
-    } else if (geteuid() == 0) {
-        found(finding, DOCTOR_THERE, "/run/vine, for root");
+    if ((size_t)length >= sizeof(folder)) {
+        found(finding, DOCTOR_MISSING, "XDG_RUNTIME_DIR is too long for a socket's path");
+        advise(finding, "a shorter one, or unset it");
+    } else if (lstat(folder, &status) == 0) {
+        if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & 0077) == 0 &&
+            access(folder, W_OK | X_OK) == 0) {
+            found(finding, DOCTOR_THERE, "names lie in %s", folder);
+        } else {
+            found(finding, DOCTOR_MISSING, "%s is not a folder that is yours alone", folder);
+            advise(finding, "chmod 700, if it is yours, or another XDG_RUNTIME_DIR");
+        }
+    } else if (errno == ENOENT && access(parent, W_OK | X_OK) == 0) {
+        found(finding, DOCTOR_THERE, "names will lie in %s", folder);
     } else {
-        found(finding, DOCTOR_PARTLY, "XDG_RUNTIME_DIR is not set: names lie in /tmp/vine-%u",
-              (unsigned)geteuid());
-        advise(finding, "a login session by systemd-logind (libpam-systemd)");
+        found(finding, DOCTOR_MISSING, "%s cannot be made: %s", folder, strerror(errno));
+        advise(finding,
+               is_set ? "make %s, or unset XDG_RUNTIME_DIR"
+                      : "a folder of yours alone as XDG_RUNTIME_DIR: %s will not do",
+               parent);
     }
 }
 
@@ -339,11 +361,12 @@ const struct doctor_check doctor_checks[] = {
      DOCTOR_NOW},
     {"pidfd", "a peer's life is told by its process id and start time", look_at_pidfd, DOCTOR_NOW},
     {"membarrier", "wait mode sleepy: a fence for each task", look_at_membarrier, DOCTOR_NOW},
-    {"huge pages", "ordinary pages", look_at_huge_pages, DOCTOR_NOW},
     {"map count", "fewer pipes at once", look_at_mappings, DOCTOR_NOW},
     {"descriptors", "fewer pipes at once", look_at_descriptors, DOCTOR_NOW},
     {"runtime directory", "appliances are found by path, not by name", look_at_runtime_directory,
      DOCTOR_NOW},
+    {"huge pages", "no vine_segment_create that asks for them; pipes lie on ordinary ones",
+     look_at_huge_pages, DOCTOR_LATER},
     {"io_uring", "files and sockets go through epoll and plain calls", look_at_io_uring,
      DOCTOR_LATER},
     {"protection keys", "later versions can guard heaps by them", look_at_protection_keys,
