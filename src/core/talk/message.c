@@ -109,7 +109,9 @@ void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char 
         .error = vine__error_to_wire(error),
     };
 
-    (void)snprintf(reason.text, sizeof reason.text, "%s", text);
+    /* Errno values do not cross, what they mean does. */
+    (void)snprintf(reason.text, sizeof reason.text, "%s",
+                   text[0] != 0 || error == 0 ? text : vine_error_text(error));
     /* Best effort: who does not read learns it from the hang-up. */
     (void)!vine__talk_send(socket_fd, &reason, -1, 0);
 }
