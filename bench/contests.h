@@ -13,7 +13,7 @@
 
 #include "duet.h"
 
-#include "utils/atomic.h"
+#include "arch/cpu/cpu.h"
 
 /* lead_NAME and follow_NAME for round trips. `send` and `receive` are expressions that see `duet`
  * and `message`, and are true once it is done. */

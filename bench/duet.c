@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "duet.h"
 
+#include "arch/cpu/cpu.h"
 #include "utils/atomic.h"
 
 #include <fcntl.h>

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdalign.h>
 
+#include "arch/cpu/cpu.h"
 #include "utils/atomic.h"
 
 #include "bench.h"

@@ -12,6 +12,7 @@
 #include "core/allocator/allocator_internal.h"
 
 #include "arch/clock/clock.h"
+#include "arch/cpu/cpu.h"
 #include "arch/peer/process.h"
 #include "arch/wake/futex.h"
 #include "utils/assert.h"

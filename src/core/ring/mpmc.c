@@ -30,6 +30,7 @@
 #include <vine/mpmc.h>
 
 #include "arch/clock/clock.h"
+#include "arch/cpu/cpu.h"
 #include "core/ring/mpmc_layout.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"

@@ -25,8 +25,8 @@
 #include <vine/wait.h>
 
 #include "arch/clock/clock.h"
+#include "arch/cpu/cpu.h"
 #include "arch/wake/yield.h"
-#include "utils/atomic.h"
 
 #define VINE__SPIN_YIELD_NS   4000  /* between two offers */
 #define VINE__SPIN_TAKEN_NS   1000  /* an offer that was taken; a declined one takes 0.3 us */

@@ -5,6 +5,7 @@
 #include "core/ring/wait_internal.h"
 
 #include "arch/clock/clock.h"
+#include "arch/cpu/cpu.h"
 #include "arch/wake/eventfd.h"
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"

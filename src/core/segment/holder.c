@@ -20,6 +20,7 @@
  */
 #include "core/segment/segment_internal.h"
 
+#include "arch/cpu/cpu.h"
 #include "arch/peer/process.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"

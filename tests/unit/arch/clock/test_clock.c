@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/clock/clock.h"
+#include "arch/cpu/cpu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one turn of an appliance's loop does at most, whoever floods it with what. Turns are counted
  * here, and nothing is timed. */
+#include "arch/cpu/cpu.h"
 #include "harness/emulator.h"
 #include "harness/procedures.h"
 #include "hostile/stepped_appliance.h"
