@@ -101,11 +101,6 @@ static inline uint32_t vine__lowest_bit_u64(uint64_t value)
     return (uint32_t)__builtin_ctzll(value);
 }
 
-static inline uint32_t vine__count_bits_u64(uint64_t value)
-{
-    return (uint32_t)__builtin_popcountll(value);
-}
-
 static inline uint64_t vine__min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

@@ -121,11 +121,6 @@ int vine__config_add_fallbacks(struct vine__config *config, const struct vine__c
 const struct vine__config_entry *vine__config_find(const struct vine__config *config,
                                                    const char *key);
 
-uint32_t vine__config_count(const struct vine__config *config);
-
-/* For iteration; index below vine__config_count(). Valid until something is added. */
-const struct vine__config_entry *vine__config_at(const struct vine__config *config, uint32_t index);
-
 /* Write "FILE:LINE", or the source alone, cut to fit. */
 void vine__config_origin(const struct vine__config_entry *entry, char *ret_text, size_t capacity);
 

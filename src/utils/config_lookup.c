@@ -15,17 +15,6 @@
 /* How much of a value a message repeats. */
 #define SHOWN_MAX 60
 
-uint32_t vine__config_count(const struct vine__config *config)
-{
-    return config->count;
-}
-
-const struct vine__config_entry *vine__config_at(const struct vine__config *config, uint32_t index)
-{
-    VINE_ASSERT(index < config->count);
-    return &config->entries[index];
-}
-
 void vine__config_origin(const struct vine__config_entry *entry, char *ret_text, size_t capacity)
 {
     VINE_ASSERT(capacity > 0);

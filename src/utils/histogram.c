@@ -18,19 +18,6 @@ void vine__histogram_init(struct vine__histogram *histogram)
     *histogram = (struct vine__histogram){0};
 }
 
-void vine__histogram_merge(struct vine__histogram *histogram, const struct vine__histogram *from)
-{
-    if (from->count == 0)
-        return;
-    if (histogram->count == 0 || from->min_ns < histogram->min_ns)
-        histogram->min_ns = from->min_ns;
-    histogram->max_ns = vine__max_u64(histogram->max_ns, from->max_ns);
-    histogram->count += from->count;
-    histogram->sum_ns += from->sum_ns;
-    for (uint32_t i = 0; i < VINE__HISTOGRAM_BUCKETS; i++)
-        histogram->buckets[i] += from->buckets[i];
-}
-
 uint64_t vine__histogram_percentile(const struct vine__histogram *histogram, uint32_t millionths)
 {
     VINE_ASSERT(millionths <= MILLION);
@@ -49,9 +36,4 @@ uint64_t vine__histogram_percentile(const struct vine__histogram *histogram, uin
             return vine__min_u64(upper_end(i), histogram->max_ns);
     }
     return histogram->max_ns; /* the last bucket is open upwards */
-}
-
-uint64_t vine__histogram_mean(const struct vine__histogram *histogram)
-{
-    return histogram->count == 0 ? 0 : histogram->sum_ns / histogram->count;
 }

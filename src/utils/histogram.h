@@ -3,11 +3,11 @@
  * utils/histogram.h - times in fixed memory, good enough for percentiles.
  *
  * Owns:     nothing: 9 KiB inside the caller's object.
- * Threads:  one recorder at a time; give each thread its own and merge.
+ * Threads:  one recorder at a time.
  * Blocking: never; recording takes a few ns.
  * Trust:    any value may be recorded.
  * Limits:   a percentile is at most 1/32 (3.1 %) above the true value; values from 2^40 ns
- *           (18 minutes) on count as that, but keep their place in the maximum and the mean.
+ *           (18 minutes) on count as that, but keep their place in the maximum.
  *
  * Below 32 each value has a bucket; from there each power of two is cut into 32 equal ones.
  */
@@ -27,8 +27,6 @@
 /* Zeroed is empty. Invariant: count is the sum of buckets. */
 struct vine__histogram {
     uint64_t count;
-    uint64_t sum_ns; /* wraps after 584 years of recorded time */
-    uint64_t min_ns; /* of all; meaningless while count is 0 */
     uint64_t max_ns;
     uint64_t buckets[VINE__HISTOGRAM_BUCKETS];
 };
@@ -46,34 +44,16 @@ static inline uint32_t vine__histogram_bucket_of(uint64_t value_ns)
 
 void vine__histogram_init(struct vine__histogram *histogram);
 
-static inline void vine__histogram_record_many(struct vine__histogram *histogram, uint64_t value_ns,
-                                               uint64_t times)
-{
-    if (times == 0)
-        return;
-    histogram->buckets[vine__histogram_bucket_of(value_ns)] += times;
-    if (histogram->count == 0 || value_ns < histogram->min_ns)
-        histogram->min_ns = value_ns;
-    if (value_ns > histogram->max_ns)
-        histogram->max_ns = value_ns;
-    histogram->count += times;
-    histogram->sum_ns += value_ns * times;
-}
-
 static inline void vine__histogram_record(struct vine__histogram *histogram, uint64_t value_ns)
 {
-    vine__histogram_record_many(histogram, value_ns, 1);
+    histogram->buckets[vine__histogram_bucket_of(value_ns)]++;
+    histogram->max_ns = vine__max_u64(histogram->max_ns, value_ns);
+    histogram->count++;
 }
-
-/* Add what `from` recorded. */
-void vine__histogram_merge(struct vine__histogram *histogram, const struct vine__histogram *from);
 
 /* A value that at least `millionths` of all recorded ones do not exceed: 500000 is the median,
  * 990000 p99, 1000000 the maximum. Never below the true one, never above the maximum. 0 if
  * nothing was recorded. */
 uint64_t vine__histogram_percentile(const struct vine__histogram *histogram, uint32_t millionths);
-
-/* Rounded down; 0 if nothing was recorded. */
-uint64_t vine__histogram_mean(const struct vine__histogram *histogram);
 
 #endif

@@ -54,11 +54,6 @@ static inline void vine__list_insert_after(struct vine__list *place, struct vine
     place->next = node;
 }
 
-static inline void vine__list_push_front(struct vine__list *head, struct vine__list *node)
-{
-    vine__list_insert_after(head, node);
-}
-
 static inline void vine__list_push_back(struct vine__list *head, struct vine__list *node)
 {
     vine__list_insert_after(head->prev, node);

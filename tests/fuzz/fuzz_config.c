@@ -53,8 +53,8 @@ static void write_and_read_again(const struct vine__config *config)
     size_t size;
     FILE *file = open_memstream(&text, &size);
     VINE_ASSERT(file != NULL);
-    for (uint32_t i = 0; i < vine__config_count(config); i++) {
-        const struct vine__config_entry *entry = vine__config_at(config, i);
+    for (uint32_t i = 0; i < config->count; i++) {
+        const struct vine__config_entry *entry = &config->entries[i];
         fprintf(file, "%s = %s\n", entry->key, entry->value);
     }
     VINE_ASSERT(fclose(file) == 0);
@@ -64,10 +64,10 @@ static void write_and_read_again(const struct vine__config *config)
     free(text);
     /* A line may have become longer than a line may be, or the file than a file. */
     if (error == 0) {
-        VINE_ASSERT(vine__config_count(&again) == vine__config_count(config));
-        for (uint32_t i = 0; i < vine__config_count(config); i++) {
-            const struct vine__config_entry *entry = vine__config_at(config, i);
-            const struct vine__config_entry *same = vine__config_at(&again, i);
+        VINE_ASSERT(again.count == config->count);
+        for (uint32_t i = 0; i < config->count; i++) {
+            const struct vine__config_entry *entry = &config->entries[i];
+            const struct vine__config_entry *same = &again.entries[i];
             VINE_ASSERT(strcmp(entry->key, same->key) == 0);
             VINE_ASSERT(strcmp(entry->value, same->value) == 0);
         }
@@ -85,18 +85,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     if (error != 0) {
         VINE_ASSERT(error == -VINE_ECONFIG || error == -ENOSPC);
         VINE_ASSERT(strncmp(reason.text, "input:", 6) == 0);
-        VINE_ASSERT(vine__config_count(&config) == 0);
+        VINE_ASSERT(config.count == 0);
     }
-    for (uint32_t i = 0; i < vine__config_count(&config); i++) {
-        check_entry(vine__config_at(&config, i));
-        read_values(&config, vine__config_at(&config, i)->key);
+    for (uint32_t i = 0; i < config.count; i++) {
+        check_entry(&config.entries[i]);
+        read_values(&config, config.entries[i].key);
     }
     if (error == 0) {
         write_and_read_again(&config);
         /* The second layer is the same bytes: it replaces all and adds nothing. */
-        const uint32_t count = vine__config_count(&config);
+        const uint32_t count = config.count;
         VINE_ASSERT(vine__config_add_memory(&config, "second", bytes, size_bytes, NULL) == 0);
-        VINE_ASSERT(vine__config_count(&config) == count);
+        VINE_ASSERT(config.count == count);
         (void)vine__config_check(&config, vinetalk_keys, VINETALK_KEY_COUNT,
                                  VINETALK_ARCHITECTURE_SHM, &reason);
     }

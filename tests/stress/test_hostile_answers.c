@@ -164,7 +164,7 @@ static void send_message(struct raw_appliance *raw, const struct change *change)
     apply(change, MESSAGE_HEAD, &extent);
     apply(change, MESSAGE_EXTENT, &extent);
     (void)!vine__peer_send(raw->link.socket_fd, &extent, sizeof extent, &fd, 1, 0);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
 }
 
 /* All that may be tried in it before the pipe is closed: nobody looks. */

@@ -551,7 +551,7 @@ static void send_message(struct fixture *fixture, void *message, size_t size,
         closed++;
     }
     raw_close(&fixture->bad);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     look_at_the_other(fixture);
 }
 

@@ -130,8 +130,3 @@ uint64_t vine__clock_ns_to_ticks(uint64_t time_ns)
 {
     return convert(time_ns, &ticks_per_ns);
 }
-
-const char *vine__clock_source_name(void)
-{
-    return source() == VINE__CLOCK_CYCLES ? VINE__CYCLES_NAME : "clock_gettime";
-}

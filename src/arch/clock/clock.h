@@ -67,7 +67,4 @@ uint64_t vine__clock_ns_to_ticks(uint64_t time_ns);
  * better it is known (2 ms: 50 ppm). Any thread, any number of times. */
 void vine__clock_calibrate(void);
 
-/* "tsc", "cntvct" or "clock_gettime", for people. Decides the source if need be. */
-const char *vine__clock_source_name(void);
-
 #endif

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VINE__CYCLES_NAME "cntvct"
-
 /* Not preceded by isb: earlier loads may still be on their way. */
 static inline __attribute__((always_inline)) uint64_t vine__cycles_read(void)
 {

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VINE__CYCLES_NAME "none"
-
 /* Never called, since the counter is not steady. */
 static inline uint64_t vine__cycles_read(void)
 {

@@ -63,7 +63,7 @@ int vine__memory_create(const struct vine__memory_options *options,
     if (error == 0 && ops->finish != NULL)
         error = ops->finish(memory, options);
     if (error != 0) {
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
         return error;
     }
 
@@ -139,7 +139,7 @@ static int hand_out(struct vine__memory *memory, const struct vine__memory_optio
     if (error == 0 && options->populate)
         error = touch_pages(memory, options);
     if (error != 0) {
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
         return error;
     }
     *ret_memory = memory;
@@ -157,21 +157,11 @@ int vine__memory_remove(const struct vine__memory_options *options)
     return backend_ops[options->backend]->remove(options);
 }
 
-struct vine__memory *vine__memory_ref(struct vine__memory *memory)
-{
-    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
-    const uint32_t before = vine__fetch_add_relaxed_u32(&memory->references, 1);
-    VINE_ASSERT(before > 0 && before < UINT32_MAX);
-    return memory;
-}
-
-void vine__memory_unref(struct vine__memory *memory)
+void vine__memory_close(struct vine__memory *memory)
 {
     if (memory == NULL)
         return;
     VINE_ASSERT(memory->magic == MEMORY_MAGIC);
-    if (vine__fetch_sub_acq_rel_u32(&memory->references, 1) != 1)
-        return;
 
     /* A child of fork does not have the mapping; something else may live at its address. */
     if (memory->reserved != NULL && memory->pid == (uint64_t)getpid())
@@ -191,21 +181,6 @@ void *vine__memory_base(const struct vine__memory *memory)
 uint64_t vine__memory_size(const struct vine__memory *memory)
 {
     return memory->size_bytes;
-}
-
-uint64_t vine__memory_page_size(const struct vine__memory *memory)
-{
-    return memory->page_bytes;
-}
-
-bool vine__memory_is_writable(const struct vine__memory *memory)
-{
-    return memory->is_writable;
-}
-
-enum vine__memory_backend vine__memory_backend_of(const struct vine__memory *memory)
-{
-    return memory->backend;
 }
 
 enum vine__memory_fence vine__memory_fence_of(const struct vine__memory *memory)
@@ -313,7 +288,6 @@ static struct vine__memory *handle_create(enum vine__memory_backend backend)
     if (memory == NULL)
         return NULL;
     memory->magic = MEMORY_MAGIC;
-    memory->references = 1;
     memory->backend = backend;
     memory->fence = VINE__MEMORY_FENCE_NONE;
     memory->fd = -1;

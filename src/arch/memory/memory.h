@@ -4,7 +4,7 @@
  *
  * Owns:     a handle owns its mapping, the guards around it (a page on either side that nobody may
  *           touch) and, if it created or opened it by name, its descriptor.
- * Threads:  any; handles are reference-counted, ref and unref from any thread.
+ * Threads:  any; who closes a handle sees to it that nobody uses it any more.
  * Blocking: creating allocates and zeroes every page, at once or in steps; otherwise as the file
  *           system does.
  * Trust:    a descriptor from a peer is checked before it is mapped (vine__memory_from_fd), so
@@ -129,8 +129,8 @@ vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_o
 __attribute__((warn_unused_result)) int
 vine__memory_check_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
 
-/* One step of what was made with `in_steps`: about `step_bytes` of it, a page at least. Who holds
- * the only reference; nobody uses the memory or its descriptor until it is ready.
+/* One step of what was made with `in_steps`: about `step_bytes` of it, a page at least. One
+ * thread; nobody uses the memory or its descriptor until it is ready.
  *
  * Returns 1  there is more to do;
  *         0  it is ready: all of it is allocated and sealed, or was found without holes;
@@ -139,8 +139,8 @@ __attribute__((warn_unused_result)) int vine__memory_step(struct vine__memory *m
                                                           uint64_t step_bytes);
 
 /* Unmap about `step_bytes` of memory that nobody uses any more, from its end; of ordinary pages
- * alone. Who holds the only reference, and does nothing with it afterwards but this and
- * vine__memory_unref. Returns whether more than that is left. */
+ * alone. Nothing is done with the handle afterwards but this and vine__memory_close. Returns
+ * whether more than that is left. */
 bool vine__memory_unmap_step(struct vine__memory *memory, uint64_t step_bytes);
 
 /* Remove the name of posix or file memory; who has it mapped keeps it. Any thread. Returns 0, or
@@ -148,19 +148,13 @@ bool vine__memory_unmap_step(struct vine__memory *memory, uint64_t step_bytes);
 __attribute__((warn_unused_result)) int
 vine__memory_remove(const struct vine__memory_options *options);
 
-/* One more holder. Any thread that has one. Returns `memory`. */
-struct vine__memory *vine__memory_ref(struct vine__memory *memory);
+/* Unmap, close and give the handle back. Any thread. NULL is fine. In a child of fork it leaves the
+ * addresses alone. */
+void vine__memory_close(struct vine__memory *memory);
 
-/* One holder less; the last one unmaps and closes. Any thread. NULL is fine. In a child of fork it
- * gives back the handle and the descriptor and leaves the addresses alone. */
-void vine__memory_unref(struct vine__memory *memory);
-
-/* All of these: any thread that holds a reference. */
+/* All of these: any thread, while the handle is open. */
 void *vine__memory_base(const struct vine__memory *memory);
 uint64_t vine__memory_size(const struct vine__memory *memory);
-uint64_t vine__memory_page_size(const struct vine__memory *memory);
-bool vine__memory_is_writable(const struct vine__memory *memory);
-enum vine__memory_backend vine__memory_backend_of(const struct vine__memory *memory);
 enum vine__memory_fence vine__memory_fence_of(const struct vine__memory *memory);
 
 /* What a person calls it: a path, a BDF, "memfd NAME". Valid as long as the handle. */

@@ -14,7 +14,6 @@
 
 struct vine__memory {
     uint32_t magic;
-    uint32_t references;
     enum vine__memory_backend backend;
     enum vine__memory_fence fence;
     void *base;            /* NULL until mapped */
@@ -60,7 +59,7 @@ vine__memory_refuse(const struct vine__memory_options *options, int error, const
 
 /* Map what the handle describes, and beyond either end a page that nobody may touch: who oversteps
  * faults there, instead of reading or writing what happens to lie beside. `flags` are further ones
- * of mmap. What is half done is undone by vine__memory_unref(). */
+ * of mmap. What is half done is undone by vine__memory_close(). */
 int vine__memory_map(struct vine__memory *memory, const struct vine__memory_options *options,
                      int flags);
 

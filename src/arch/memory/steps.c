@@ -7,7 +7,6 @@
 #include "arch/memory/memory_internal.h"
 
 #include "utils/assert.h"
-#include "utils/atomic.h"
 #include "utils/bits.h"
 
 #include <vine/error.h>
@@ -89,7 +88,6 @@ bool vine__memory_unmap_step(struct vine__memory *memory, uint64_t step_bytes)
     const uint64_t bytes = vine__round_down_u64(step_bytes, memory->page_bytes);
 
     VINE_ASSERT(bytes > 0);
-    VINE_ASSERT(vine__load_relaxed_u32(&memory->references) == 1);
     if (memory->pid != (uint64_t)getpid() || memory->reserved_bytes <= bytes)
         return false;
     memory->reserved_bytes -= bytes;

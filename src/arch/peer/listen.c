@@ -112,15 +112,6 @@ void vine__peer_listener_close(struct vine__peer_listener *listener)
     *listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
 }
 
-void vine__peer_listener_abandon(struct vine__peer_listener *listener)
-{
-    if (listener->fd >= 0)
-        close(listener->fd);
-    if (listener->lock_fd >= 0)
-        close(listener->lock_fd);
-    *listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
-}
-
 int vine__peer_accept(int listen_fd, uint64_t timeout_ns, int *ret_fd)
 {
     const uint64_t deadline_ns = vine__peer_deadline(timeout_ns);

@@ -127,11 +127,6 @@ int vine__peer_check(int fd)
     return value == SOCK_SEQPACKET ? 0 : -EPROTOTYPE;
 }
 
-int vine__peer_pair(int ret_fds[2])
-{
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) == 0 ? 0 : -errno;
-}
-
 /* What a descriptor says when nobody is at its other end, in Vine's words. */
 static int peer_error(int error)
 {

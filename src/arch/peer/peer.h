@@ -59,9 +59,6 @@ VINE_MUST_CHECK int vine__peer_listen(struct vine__peer_listener *listener, cons
  * open, or { .fd = -1, .lock_fd = -1 }. */
 void vine__peer_listener_close(struct vine__peer_listener *listener);
 
-/* Drop a listener's descriptors and leave the name alone: for a forked child. */
-void vine__peer_listener_abandon(struct vine__peer_listener *listener);
-
 /* Take the next connection; close-on-exec.
  * Returns 0 and the descriptor; -EAGAIN if nobody came in time; -EMFILE or another negative
  * error, after which the connection still waits: pause before you ask again. */
@@ -75,9 +72,6 @@ VINE_MUST_CHECK int vine__peer_connect(const char *path, uint64_t timeout_ns, in
 /* Whether `fd` is a Unix socket of the right type, for one that we were handed.
  * Returns 0, -ENOTSOCK, -EAFNOSUPPORT or -EPROTOTYPE. */
 VINE_MUST_CHECK int vine__peer_check(int fd);
-
-/* Two connected sockets; close-on-exec. Returns 0 or a negative error. */
-VINE_MUST_CHECK int vine__peer_pair(int ret_fds[2]);
 
 /*
  * Send one message of 1 byte or more with copies of `fd_count` descriptors.
@@ -126,8 +120,8 @@ struct vine__peer_credentials {
     gid_t gid;
 };
 
-/* Who connected (or listened), as the kernel noted it at that moment. For a vine__peer_pair, who
- * made the pair. Returns 0 or a negative error. */
+/* Who connected (or listened), as the kernel noted it at that moment. For a pair of sockets,
+ * who made it. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__peer_credentials(int fd, struct vine__peer_credentials *ret_credentials);
 
 /*

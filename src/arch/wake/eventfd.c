@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 int vine__eventfd_create(int *ret_fd)
@@ -63,19 +62,4 @@ int vine__eventfd_drain(int fd, uint64_t *ret_count)
         if (errno != EINTR)
             return -errno;
     }
-}
-
-int vine__eventfd_wait(int fd, uint64_t timeout_ns)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    const struct timespec timeout = {
-        .tv_sec = (time_t)(timeout_ns / VINE_NS_PER_SECOND),
-        .tv_nsec = (long)(timeout_ns % VINE_NS_PER_SECOND),
-    };
-    const int ready = ppoll(&poll_fd, 1, timeout_ns == VINE_FOREVER ? NULL : &timeout, NULL);
-    if (ready < 0)
-        return -errno;
-    if (ready == 0)
-        return -ETIMEDOUT;
-    return (poll_fd.revents & POLLIN) != 0 ? 0 : -EBADF;
 }

@@ -4,7 +4,7 @@
  *
  * Owns:     the descriptor is the caller's; close(2) ends it.
  * Threads:  any.
- * Blocking: vine__eventfd_wait, for at most its time-out; the others never, but see Caveats.
+ * Blocking: never, but see Caveats.
  * Trust:    draining is safe whatever another holder of the descriptor does. Signalling is for
  *           holders that trust each other.
  * Limits:   64-bit count.
@@ -31,9 +31,5 @@ VINE_MUST_CHECK int vine__eventfd_signal(int fd);
 /* Take the count and set it to 0. Any thread.
  * Returns 0 and the count; -EAGAIN if it is 0; another negative error. */
 VINE_MUST_CHECK int vine__eventfd_drain(int fd, uint64_t *ret_count);
-
-/* Sleep until the count is not 0; does not take it. Any thread.
- * Returns 0; -ETIMEDOUT; -EINTR; another negative error. */
-VINE_MUST_CHECK int vine__eventfd_wait(int fd, uint64_t timeout_ns);
 
 #endif

@@ -134,7 +134,7 @@ int vine_segment_remove(const struct vine_segment_options *options,
         error = vine__segment_check_unused(vine__memory_base(memory), options->side, &self, &to);
     if (error == 0)
         error = vine__memory_remove(&memory_options);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     return error;
 }
 
@@ -201,7 +201,7 @@ static int find_named(const struct vine__memory_options *options, bool truncate,
         return error;
 
     if (vine__memory_size(memory) < VINE__SEGMENT_HEADER_BYTES) {
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
         if (!truncate)
             return vine__segment_refuse(to, -VINE_EMAGIC, "holds something that is no segment");
         error = vine__memory_create(options, &memory);
@@ -259,19 +259,19 @@ static int claim_named(const struct vine__memory_options *options, bool truncate
     /* The same file again, with as many bytes as the segment needs and no more. */
     error = vine__memory_create(options, &memory);
     if (error == 0 && !vine__segment_is_ours(vine__memory_base(memory), &segment->self)) {
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
         error = vine__segment_refuse(to, -EBUSY, "was replaced while we made it");
     }
     if (error != 0) {
         vine__segment_abandon(header, segment->side, &segment->self);
         goto fail;
     }
-    vine__memory_unref(found);
+    vine__memory_close(found);
     segment->memory = memory;
     return 0;
 
 fail:
-    vine__memory_unref(found);
+    vine__memory_close(found);
     return error;
 }
 

@@ -124,7 +124,7 @@ void vine_segment_unref(struct vine_segment *segment)
         vine__segment_abandon(segment->header, segment->side, &segment->self);
     else if (segment->header != NULL)
         vine_segment_detach(segment);
-    vine__memory_unref(segment->memory);
+    vine__memory_close(segment->memory);
     segment->magic = SEGMENT_MAGIC_DEAD;
     free(segment);
 }

@@ -177,7 +177,7 @@ static void close_extent(struct vine__half *half, struct vine__half_extent *exte
     if (half->quota != NULL)
         vine__quota_give(half->quota, extent->books_bytes);
     vine_allocator_destroy(extent->allocator);
-    vine__memory_unref(extent->memory);
+    vine__memory_close(extent->memory);
 }
 
 bool vine__half_close_step(struct vine__half *half, uint64_t step_bytes)
@@ -205,7 +205,7 @@ void vine__half_close(struct vine__half *half)
                              (half->growing != NULL ? vine__memory_size(half->growing) : 0));
     for (uint32_t i = 0; i < half->extent_count; i++)
         close_extent(half, &half->extents[i]);
-    vine__memory_unref(half->growing);
+    vine__memory_close(half->growing);
     vine_box_book_destroy(half->book);
     vine_segment_unref(half->segment);
     memset(half, 0, sizeof *half);
@@ -235,7 +235,7 @@ static int add_memory(struct vine__half *half, struct vine__memory *memory)
         vine_allocator_destroy(extent.allocator);
         if (half->quota != NULL)
             vine__quota_give(half->quota, extent.size_bytes);
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
         return error;
     }
     charge_books(half, half->extent_count - 1);
@@ -260,7 +260,7 @@ int vine__half_grow_step(struct vine__half *half, uint64_t step_bytes)
     } else {
         if (half->quota != NULL)
             vine__quota_give(half->quota, vine__memory_size(memory));
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
     }
     half->growth_error = error;
     return error;
@@ -395,12 +395,4 @@ void vine__half_free(struct vine__half *half, const struct vine__box *box)
     const int error = vine_allocator_free(half->extents[box->extent].allocator, box->heap_offset);
 
     VINE_ASSERT(error == 0);
-}
-
-void vine__half_shrink(struct vine__half *half, struct vine__box *box, uint64_t size_bytes)
-{
-    const uint64_t kept = size_bytes ? size_bytes : 1;
-
-    if (vine_allocator_shrink(half->extents[box->extent].allocator, box->heap_offset, kept) == 0)
-        box->size_bytes = size_bytes;
 }

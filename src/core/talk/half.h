@@ -112,7 +112,4 @@ VINE_MUST_CHECK int vine__half_create_box(struct vine__half *half, uint16_t type
  * side was told; a negative code. */
 VINE_MUST_CHECK int vine__half_grow_step(struct vine__half *half, uint64_t step_bytes);
 
-/* Give the tail of a box back. */
-void vine__half_shrink(struct vine__half *half, struct vine__box *box, uint64_t size_bytes);
-
 #endif

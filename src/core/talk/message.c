@@ -8,7 +8,8 @@
 
 #include <vine/error.h>
 
-/* What a message of each type has to be. */
+/* What a message of each type has to be: one struct, received into zeroed room for the longest. No
+ * part of it says where another lies or how long that is, so no cursor is needed to stay within. */
 static const struct {
     uint16_t size_bytes;
     uint16_t fd_count;

@@ -96,7 +96,7 @@ static void give(struct vine__mirror *mirror, uint64_t bytes)
 
 static void close_extent(struct vine__mirror_extent *extent)
 {
-    vine__memory_unref(extent->memory);
+    vine__memory_close(extent->memory);
     if (extent->fd >= 0)
         close(extent->fd);
 }
@@ -125,7 +125,7 @@ void vine__mirror_close(struct vine__mirror *mirror)
     give(mirror, mirror->size_bytes);
     if (mirror->growing != NULL)
         give(mirror, mirror->extents[mirror->growing_index].size_bytes);
-    vine__memory_unref(mirror->growing);
+    vine__memory_close(mirror->growing);
     for (uint32_t i = 0; i < mirror->extent_count; i++)
         close_extent(&mirror->extents[i]);
     vine_segment_unref(mirror->segment);
@@ -210,7 +210,7 @@ int vine__mirror_grow_step(struct vine__mirror *mirror, uint64_t step_bytes)
         return 0;
     }
     give(mirror, mirror->extents[mirror->growing_index].size_bytes);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     return error;
 }
 

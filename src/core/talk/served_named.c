@@ -39,7 +39,7 @@ static int choose_device(struct vine__address *address, struct vine__why *why)
     (void)snprintf(address->text, sizeof address->text, "%s", vine__memory_label(memory));
     if (strcmp(address->name, "auto") == 0)
         (void)snprintf(address->name, sizeof address->name, "%s", address->text + strlen("pci:"));
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     return 0;
 }
 

@@ -51,7 +51,7 @@ static void nodes_come_in_the_order_in_which_they_were_put(void **state)
         if (i < 3)
             vine__list_push_back(&head, &things[i].link);
     }
-    vine__list_push_front(&head, &things[3].link);
+    vine__list_insert_after(&head, &things[3].link);
     vine__list_insert_after(&things[0].link, &things[4].link);
     const int expected[] = {3, 0, 4, 1, 2};
     size_t at = 0;

@@ -38,7 +38,7 @@ static int take_in_steps(int fd, uint64_t claimed_bytes)
         assert_true(steps <= claimed_bytes / (3 * PAGE));
         assert_true(error != 0 || vine__memory_fd(memory) == -1);
     }
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     assert_int_equal(count_fds(), open_fds);
     return error;
 }
@@ -53,7 +53,7 @@ static int take(int fd, uint64_t claimed_bytes, char why[256])
     options.size_max_bytes = UINT64_C(1) << 20;
     const int error = vine__memory_from_fd(fd, claimed_bytes, &options, &memory);
     assert_true((error == 0) == (memory != NULL));
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     assert_int_equal(take_in_steps(fd, claimed_bytes), error);
     return error;
 }
@@ -230,7 +230,7 @@ static void huge_pages_are_refused_unless_asked_for_and_then_must_all_exist(void
     assert_true(error == 0 || error == -VINE_EUNSEALED || error == -ENOMEM);
     if (error == 0)
         assert_int_equal(*(const unsigned char *)vine__memory_base(memory), 0);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     (void)close(fd);
 }
 
@@ -243,11 +243,10 @@ static void what_was_taken_is_read_only_and_needs_no_descriptor(void **state)
     assert_int_equal(vine__memory_from_fd(fd, BYTES, &options, &memory), 0);
     (void)close(fd);
     assert_int_equal(vine__memory_fd(memory), -1);
-    assert_false(vine__memory_is_writable(memory));
     assert_int_equal(vine__memory_size(memory), BYTES);
     assert_int_equal(mprotect(vine__memory_base(memory), PAGE, PROT_READ | PROT_WRITE), -1);
     assert_int_equal(*(const char *)vine__memory_base(memory), 'x');
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
 }
 
 static void the_owner_cannot_cut_punch_grow_or_unseal_what_was_taken(void **state)
@@ -272,9 +271,9 @@ static void the_owner_cannot_cut_punch_grow_or_unseal_what_was_taken(void **stat
     /* And it still writes through the mapping that it has. */
     *(char *)vine__memory_base(own) = 'z';
     assert_int_equal(*(const char *)vine__memory_base(taken), 'z');
-    vine__memory_unref(own);
+    vine__memory_close(own);
     assert_int_equal(*(const char *)vine__memory_base(taken), 'z');
-    vine__memory_unref(taken);
+    vine__memory_close(taken);
 }
 
 int main(void)

@@ -138,7 +138,7 @@ static void a_device_is_enabled_and_mapped_write_combining_if_asked_for_and_offe
     char text[4] = "";
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     assert_int_equal(vine__memory_fence_of(memory), VINE__MEMORY_FENCE_NONE);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     options.write_combining = true;
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     assert_int_equal(vine__memory_size(memory), BYTES);
@@ -149,16 +149,16 @@ static void a_device_is_enabled_and_mapped_write_combining_if_asked_for_and_offe
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(read(fd, text, 1) == 1 && text[0] == '1');
     (void)close(fd);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
 
     options = device_options("0000:00:05.0");
     options.write_combining = true;
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     assert_int_equal(vine__memory_fence_of(memory), VINE__MEMORY_FENCE_NONE);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     options = device_options("0001:7f:1f.7");
     assert_int_equal(vine__memory_open(&options, &memory), 0);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
 }
 
 static void a_device_is_found_by_the_path_of_its_memory_too(void **state)
@@ -173,7 +173,7 @@ static void a_device_is_found_by_the_path_of_its_memory_too(void **state)
     (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:00:05.0/resource2", root);
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     assert_string_equal(vine__memory_label(memory), "pci:0000:00:05.0");
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:%s", root, wrong[i]);
         assert_int_equal(vine__memory_open(&options, &memory), -VINE_ECONFIG);
@@ -198,12 +198,12 @@ static void auto_takes_the_first_that_is_free(void **state)
     assert_int_equal(vine__memory_open(&options, &third), 0);
     assert_string_equal(vine__memory_label(third), "pci:0001:7f:1f.7");
     assert_int_equal(vine__memory_open(&options, &fourth), -EBUSY);
-    vine__memory_unref(second);
+    vine__memory_close(second);
     assert_int_equal(vine__memory_open(&options, &fourth), 0);
     assert_string_equal(vine__memory_label(fourth), "pci:0000:00:05.0");
-    vine__memory_unref(first);
-    vine__memory_unref(third);
-    vine__memory_unref(fourth);
+    vine__memory_close(first);
+    vine__memory_close(third);
+    vine__memory_close(fourth);
 }
 
 static void the_lock_of_a_device_ends_with_its_process(void **state)
@@ -229,7 +229,7 @@ static void the_lock_of_a_device_ends_with_its_process(void **state)
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(vine__memory_open(&options, &memory), 0);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     (void)close(ready[0]);
     (void)close(ready[1]);
 }
@@ -244,7 +244,7 @@ static void a_forked_child_neither_ends_the_lock_of_a_device_nor_keeps_it(void *
     assert_int_equal(vine__memory_open(&options, &memory), 0);
     pid_t child = fork();
     if (child == 0) {
-        vine__memory_unref(memory);
+        vine__memory_close(memory);
         _exit(0);
     }
     assert_int_equal(waitpid(child, NULL, 0), child);
@@ -255,9 +255,9 @@ static void a_forked_child_neither_ends_the_lock_of_a_device_nor_keeps_it(void *
         for (;;)
             (void)pause();
     }
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     assert_int_equal(vine__memory_open(&options, &other), 0);
-    vine__memory_unref(other);
+    vine__memory_close(other);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
@@ -297,7 +297,7 @@ static void a_forked_child_that_outlives_its_parent_keeps_no_device(void **state
     (void)close(leash[1]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     assert_int_equal(byte, 'e');
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     (void)close(leash[0]);
     (void)close(ready[0]);
     (void)close(ready[1]);
@@ -328,9 +328,9 @@ static void nothing_that_a_process_opens_besides_ends_its_lock_of_a_device(void 
     assert_int_equal(vine__memory_open(&options, &other), -EBUSY);
     assert_int_equal(open_in_a_child(&options), -EBUSY);
     assert_int_equal(vine__memory_open(&shared, &other), 0);
-    vine__memory_unref(other);
+    vine__memory_close(other);
     assert_int_equal(open_in_a_child(&options), -EBUSY);
-    vine__memory_unref(memory);
+    vine__memory_close(memory);
     assert_int_equal(open_in_a_child(&options), 0);
 }
 
@@ -354,9 +354,8 @@ static void two_trees_share_memory_as_two_guests_do(void **state)
     assert_int_equal(vine__memory_open(&options, &there), 0);
     memcpy(vine__memory_base(here), "through the wall", 16);
     assert_memory_equal(vine__memory_base(there), "through the wall", 16);
-    assert_false(vine__memory_is_writable(there));
-    vine__memory_unref(here);
-    vine__memory_unref(there);
+    vine__memory_close(here);
+    vine__memory_close(there);
     assert_int_equal(fake_sysfs_destroy(other), 0);
 }
 

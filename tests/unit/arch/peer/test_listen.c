@@ -214,24 +214,6 @@ static void closing_leaves_a_name_that_is_not_ours_any_more(void **state)
     unlink(path);
 }
 
-static void a_child_that_abandons_the_listener_leaves_it_alone(void **state)
-{
-    (void)state;
-    struct vine__peer_listener listener;
-    assert_int_equal(vine__peer_listen(&listener, path, NULL), 0);
-    const pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        vine__peer_listener_abandon(&listener);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, NULL, 0), child);
-    int fd;
-    assert_int_equal(vine__peer_connect(path, LIMIT, &fd), 0);
-    close(fd);
-    vine__peer_listener_close(&listener);
-}
-
 static void nobody_to_accept_is_eagain(void **state)
 {
     (void)state;
@@ -357,7 +339,6 @@ int main(void)
         cmocka_unit_test(impossible_paths_are_refused),
         cmocka_unit_test(a_listener_of_another_type_is_told_from_ours),
         cmocka_unit_test(closing_leaves_a_name_that_is_not_ours_any_more),
-        cmocka_unit_test(a_child_that_abandons_the_listener_leaves_it_alone),
         cmocka_unit_test(nobody_to_accept_is_eagain),
         cmocka_unit_test(only_the_owner_may_connect),
         cmocka_unit_test(of_many_that_start_at_once_one_listens),

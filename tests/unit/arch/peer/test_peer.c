@@ -48,6 +48,11 @@ static int open_fd_count(void)
     return count;
 }
 
+static void make_pair(int ret_fds[2])
+{
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds), 0);
+}
+
 /* What a hostile peer sends: any number of descriptors, no check of ours in between. */
 static void send_raw(int fd, size_t size, int passed, size_t count)
 {
@@ -76,7 +81,7 @@ static void a_message_longer_than_the_buffer_is_refused_and_gone(void **state)
 {
     (void)state;
     int ends[2];
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     const int before = open_fd_count();
     struct vine__peer_message message = message_of(16, 2);
     send_raw(ends[0], 17, ends[0], 1);
@@ -97,7 +102,7 @@ static void more_descriptors_than_expected_are_refused_and_closed(void **state)
 {
     (void)state;
     int ends[2];
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     const int before = open_fd_count();
     const size_t counts[] = {1, 3, VINE__PEER_FDS_MAX, VINE__PEER_FDS_MAX + 1, 200, 253};
     const uint32_t maxima[] = {0, 2, VINE__PEER_FDS_MAX - 1, VINE__PEER_FDS_MAX, 1, 16};
@@ -117,7 +122,7 @@ static void descriptors_beyond_our_own_limit_are_emfile_and_none_leaks(void **st
     (void)state;
     int ends[2];
     struct rlimit old, low;
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     const int before = open_fd_count();
     struct vine__peer_message message = message_of(sizeof(buffer), 8);
     send_raw(ends[0], 10, ends[0], 8);
@@ -138,7 +143,7 @@ static void an_empty_message_is_taken_for_a_close_and_with_descriptors_for_a_bre
 {
     (void)state;
     int ends[2];
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     const int before = open_fd_count();
     struct vine__peer_message message = message_of(sizeof(buffer), 2);
     send_raw(ends[0], 0, -1, 0);
@@ -183,7 +188,7 @@ static void sending_nothing_or_too_much_is_refused(void **state)
     int ends[2];
     int fds[VINE__PEER_FDS_MAX + 1] = {0};
     static uint8_t huge[4 << 20];
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     assert_int_equal(vine__peer_send(ends[0], "", 0, NULL, 0, 0), -EINVAL);
     assert_int_equal(vine__peer_send(ends[0], "x", 1, fds, VINE__PEER_FDS_MAX + 1, 0), -EINVAL);
     assert_int_equal(vine__peer_send(ends[0], huge, sizeof(huge), NULL, 0, 0), -EMSGSIZE);
@@ -197,7 +202,7 @@ static void a_queue_that_nobody_reads_is_eagain_in_time(void **state)
 {
     (void)state;
     int ends[2];
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     int error = 0;
     int sent = 0;
     for (; error == 0 && sent < 1000000; sent++)
@@ -216,7 +221,7 @@ static void silence_is_eagain_in_time(void **state)
     (void)state;
     int ends[2];
     struct vine__peer_message message = message_of(sizeof(buffer), 0);
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     assert_int_equal(vine__peer_receive(ends[1], &message, 0), -EAGAIN);
     assert_int_equal(vine__peer_receive(ends[1], &message, SECOND / 100), -EAGAIN);
     close(ends[0]);
@@ -228,7 +233,7 @@ static void a_peer_that_closed_is_lost_after_its_last_message(void **state)
     (void)state;
     int ends[2];
     struct vine__peer_message message = message_of(sizeof(buffer), 0);
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     assert_int_equal(vine__peer_send(ends[0], "last", 4, NULL, 0, 0), 0);
     close(ends[0]);
     assert_int_equal(vine__peer_send(ends[1], "late", 4, NULL, 0, 0), -VINE_EPEERLOST);
@@ -239,7 +244,7 @@ static void a_peer_that_closed_is_lost_after_its_last_message(void **state)
     close(ends[1]);
 
     /* With something of ours unread, it is a reset. */
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     assert_int_equal(vine__peer_send(ends[1], "unread", 6, NULL, 0, 0), 0);
     close(ends[0]);
     assert_int_equal(vine__peer_receive(ends[1], &message, VINE_FOREVER), -VINE_EPEERLOST);
@@ -251,7 +256,7 @@ static void descriptors_arrive_in_order_and_closed_on_exec(void **state)
     (void)state;
     int ends[2];
     int fds[3];
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     for (int i = 0; i < 3; i++) {
         fds[i] = memfd_create("passed", 0);
         assert_int_equal(ftruncate(fds[i], (i + 1) * 100), 0);
@@ -304,7 +309,7 @@ static void a_signal_does_not_end_a_wait(void **state)
     struct interrupted shared = {.error = -1};
     struct sigaction action = {.sa_handler = handle_signal}, old;
     pthread_t thread;
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     assert_int_equal(sigaction(SIGUSR1, &action, &old), 0);
     assert_int_equal(pthread_barrier_init(&shared.ready, NULL, 2), 0);
     shared.fd = ends[1];
@@ -328,7 +333,7 @@ static void credentials_are_those_of_the_process_that_made_the_connection(void *
     (void)state;
     int ends[2];
     struct vine__peer_credentials credentials;
-    assert_int_equal(vine__peer_pair(ends), 0);
+    make_pair(ends);
     assert_int_equal(vine__peer_credentials(ends[0], &credentials), 0);
     assert_int_equal(credentials.pid, getpid());
     assert_int_equal(credentials.uid, geteuid());
