@@ -6,7 +6,7 @@
  *           its head; a node that is in no list points at itself, so that removing it twice is
  *           harmless and `vine__list_is_linked` can be asked.
  * Threads:  one at a time.
- * Blocking: never; all calls take constant time, `vine__list_count` excepted.
+ * Blocking: never; all calls take constant time.
  * Trust:    private memory only.
  * Limits:   none.
  *
@@ -81,15 +81,6 @@ static inline struct vine__list *vine__list_pop_front(struct vine__list *head)
     if (node != NULL)
         vine__list_remove(node);
     return node;
-}
-
-/* Walks the list. */
-static inline size_t vine__list_count(const struct vine__list *head)
-{
-    size_t count = 0;
-    for (const struct vine__list *node = head->next; node != head; node = node->next)
-        count++;
-    return count;
 }
 
 /* Visit each node from first to last; `node` may be removed (and freed) by the body, other nodes

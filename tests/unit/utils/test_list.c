@@ -21,7 +21,6 @@ static void an_empty_list_has_no_first_node(void **state)
     assert_true(vine__list_is_empty(&head));
     assert_null(vine__list_first(&head));
     assert_null(vine__list_pop_front(&head));
-    assert_int_equal(vine__list_count(&head), 0);
 }
 
 static void removing_twice_is_harmless(void **state)
@@ -61,7 +60,6 @@ static void nodes_come_in_the_order_in_which_they_were_put(void **state)
         at++;
     }
     assert_int_equal(at, 5);
-    assert_int_equal(vine__list_count(&head), 5);
     for (size_t i = 0; i < 5; i++) {
         struct vine__list *node = vine__list_pop_front(&head);
         assert_int_equal(VINE_LIST_OBJECT(node, struct thing, link)->number, expected[i]);
@@ -84,8 +82,9 @@ static void the_visited_node_may_be_removed(void **state)
         if (VINE_LIST_OBJECT(node, struct thing, link)->number % 2 == 0)
             vine__list_remove(node);
     }
-    assert_int_equal(vine__list_count(&head), 3);
-    assert_ptr_equal(vine__list_first(&head), &things[1].link);
+    for (int i = 1; i < 6; i += 2)
+        assert_ptr_equal(vine__list_pop_front(&head), &things[i].link);
+    assert_true(vine__list_is_empty(&head));
 }
 
 int main(void)
