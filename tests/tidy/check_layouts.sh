@@ -3,7 +3,7 @@
 # *_layout.h or *_protocol.h, and each of its fields but those that nobody looks at.
 
 check() {
-    for header in $(find src -name '*_layout.h' -o -name '*_protocol.h' | sort); do
+    for header in $(c_files src | grep -E '_(layout|protocol)\.h$'); do
         code "$header" | awk -v header="$header" '
             {
                 line = $0

@@ -3,9 +3,9 @@
 
 check() {
     find src include procedures tools examples tests bench scripts cmake Makefile CMakeLists.txt \
-        packages.list -type f \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.sh' -o -name '*.cmake' \
-        -o -name '*.awk' -o -name '*.pml' -o -name CMakeLists.txt -o -name Makefile \
-        -o -path 'scripts/*' -o -name packages.list \) 2>/dev/null | while read -r file; do
+        packages.list $builds -o -type f \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.sh' \
+        -o -name '*.cmake' -o -name '*.awk' -o -name '*.pml' -o -name CMakeLists.txt -o -name Makefile \
+        -o -path 'scripts/*' -o -name packages.list \) -print 2>/dev/null | while read -r file; do
         head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2\.0' ||
             echo "$file: no SPDX line"
     done

@@ -2,14 +2,11 @@
 # Links between our documents lead somewhere.
 
 check() {
-    find . -name '*.md' -not -path './out/*' -not -path './build/*' -not -path './.git/*' |
-        sed 's|^\./||' | while read -r document; do
-        folder=$(dirname "$document")
-        grep -oE '\]\([^)#: ]+[)#]' "$document" | sed 's/^](//; s/[)#]$//' | sort -u |
+    our_files | grep -z '\.md$' | xargs -0 -n 1 sh -c '
+        grep -oE "\]\([^)#: ]+[)#]" "$1" | sed "s/^](//; s/[)#]\$//" | sort -u |
             while read -r target; do
-                [ -e "$folder/$target" ] || echo "$document: $target is not there"
-            done
-    done
+                [ -e "$(dirname "$1")/$target" ] || echo "$1: $target is not there"
+            done' sh
 }
 
 plant() {
