@@ -15,15 +15,18 @@ foreach(module IN LISTS VINE_LIBRARY_MODULES)
 endforeach()
 
 # One ticks_*.c for each architecture. The compiler says which one it builds for, as clock.h hears
-# it: right for whoever builds for another machine, and with flags like -m32.
+# it: right for whoever builds for another machine.
 include(CheckSymbolExists)
-set(VINE_TICKS portable)
+set(VINE_TICKS)
 foreach(architecture x86_64 aarch64)
     check_symbol_exists("__${architecture}__" "stdint.h" VINE_FOR_${architecture})
     if(VINE_FOR_${architecture})
         set(VINE_TICKS ${architecture})
     endif()
 endforeach()
+if(NOT VINE_TICKS)
+    message(FATAL_ERROR "Vine is for x86-64 and aarch64; the compiler builds for another machine")
+endif()
 list(FILTER VINE_LIBRARY_SOURCES EXCLUDE REGEX "/arch/clock/ticks_")
 list(APPEND VINE_LIBRARY_SOURCES "${PROJECT_SOURCE_DIR}/src/arch/clock/ticks_${VINE_TICKS}.c")
 

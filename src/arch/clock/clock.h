@@ -14,8 +14,8 @@
  * that it is invariant and the kernel itself keeps time by it, cntvct on aarch64, else
  * CLOCK_MONOTONIC in nanoseconds. It is not ordered against the memory accesses around it.
  *
- * Which of ticks_x86_64, ticks_aarch64 and ticks_portable is in use follows from the compiler's
- * target: of the headers below, of the sources in cmake/VineSources.cmake.
+ * Which of ticks_x86_64 and ticks_aarch64 is in use follows from the compiler's target: of the
+ * headers below, of the sources in cmake/VineSources.cmake.
  */
 #ifndef VINE_ARCH_CLOCK_H
 #define VINE_ARCH_CLOCK_H
@@ -28,8 +28,6 @@
 #include "arch/clock/ticks_x86_64.h"
 #elif defined(__aarch64__)
 #include "arch/clock/ticks_aarch64.h"
-#else
-#include "arch/clock/ticks_portable.h"
 #endif
 
 enum vine__clock_source {
