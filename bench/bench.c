@@ -80,11 +80,14 @@ void bench_table_begin(const char *title, const char *note)
 
 void bench_table_row(const struct bench_row *row)
 {
-    const char *verdict = row->bar[0] == '\0' ? "" : row->is_met ? "met" : "**not met**";
+    const char *verdict = row->bar[0] == '\0' ? ""
+                          : row->is_open      ? "not judged"
+                          : row->is_met       ? "met"
+                                              : "**not met**";
 
     printf("| %s | %s | %s | %s | %s | %s |\n", row->what, row->measured, row->ratio, row->beside,
            row->bar, verdict);
-    if (row->bar[0] != '\0' && !row->is_met && missed_count < BENCH_ROWS_MAX)
+    if (row->bar[0] != '\0' && !row->is_met && !row->is_open && missed_count < BENCH_ROWS_MAX)
         missed[missed_count++] = *row;
 }
 

@@ -46,6 +46,7 @@ struct bench_row {
     char beside[BENCH_TEXT_MAX]; /* what the ratio is to */
     char bar[BENCH_TEXT_MAX];    /* empty: none */
     bool is_met;
+    bool is_open;      /* the bar cannot be judged on this machine as it is now */
     const char *limit; /* said below the table if the bar is not met; may be NULL */
 };
 

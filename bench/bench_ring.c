@@ -141,9 +141,9 @@ static struct duet_contest mpmc_trip =
 static const struct duet_contest index_trip =
     CONTEST("peer: cached indices", index, 20000, DUET_NS, &duet_mailbox, 0);
 
-static const struct duet_contest index_one =
+static struct duet_contest index_one =
     CONTEST("peer: cached indices, one by one", index_1, 320000, DUET_MILLIONS, NULL, 0);
-static const struct duet_contest index_many =
+static struct duet_contest index_many =
     CONTEST("peer: cached indices, 32 at a time", index_32, 1280000, DUET_MILLIONS, NULL, 0);
 static const struct duet_contest spsc_one =
     CONTEST("spsc, one by one", spsc_1, 320000, DUET_MILLIONS, &index_one, 1.5);
@@ -166,6 +166,8 @@ int main(int argc, char **argv)
                       "full in such a way that others can step over who stalls, and one takes it";
     spsc_many.limit = "one sequence number a slot to be written and looked at, near, where both "
                       "sides share one core's units";
+    index_one.is_line_bound = true;
+    index_many.is_line_bound = true;
     duet_play("Rings: round trips of 56 bytes", trips, rounds, open);
     duet_play("Rings: messages of 56 bytes in 64-byte slots", streams, rounds, open);
     return 0;

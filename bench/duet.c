@@ -112,6 +112,7 @@ const struct duet_contest duet_mailbox = {
     .follow = follow_mail,
     .count = 20000,
     .against = &duet_line,
+    .is_line_bound = true,
 };
 
 /* ---- the partner ----------------------------------------------------------------------------- */
@@ -243,10 +244,18 @@ static void format_value(char *text, const struct duet_contest *contest, double 
                    units[contest->unit]);
 }
 
-static void judge(struct bench_row *row, const struct duet_contest *contest, double value,
-                  double ratio, bool is_near)
+static const char *nearness(double line_ns)
 {
-    if (is_near && contest->bar_near > 0) {
+    if (line_ns < DUET_SHARED_NS)
+        return "shared, both are threads of one core, and nothing crosses: ratios to what is "
+               "limited by the line say nothing here";
+    return line_ns < DUET_NEAR_NS ? "near" : "far";
+}
+
+static void judge(struct bench_row *row, const struct duet_contest *contest, double value,
+                  double ratio, double line_ns)
+{
+    if (line_ns < DUET_NEAR_NS && contest->bar_near > 0) {
         (void)snprintf(row->bar, sizeof(row->bar), "at least %.0f M/s near", contest->bar_near);
         row->is_met = value >= contest->bar_near;
     } else if (contest->unit == DUET_NS) {
@@ -256,11 +265,13 @@ static void judge(struct bench_row *row, const struct duet_contest *contest, dou
         (void)snprintf(row->bar, sizeof(row->bar), "at least %.2f", contest->bar);
         row->is_met = ratio >= contest->bar;
     }
+    row->is_open =
+        line_ns < DUET_SHARED_NS && contest->bar_near == 0 && contest->against->is_line_bound;
     row->limit = contest->limit;
 }
 
 static void print_row(const struct duet_contest *contest, struct score *score, int rounds,
-                      bool is_near)
+                      double line_ns)
 {
     struct bench_row row = {.limit = NULL};
     const double value = bench_median(score->values, (size_t)rounds);
@@ -278,7 +289,7 @@ static void print_row(const struct duet_contest *contest, struct score *score, i
                        contest->is_per_trip ? "a round trip of the " : "", contest->against->name,
                        beside);
         if (contest->bar > 0)
-            judge(&row, contest, value, ratio, is_near);
+            judge(&row, contest, value, ratio, line_ns);
     }
     bench_table_row(&row);
 }
@@ -286,17 +297,16 @@ static void print_row(const struct duet_contest *contest, struct score *score, i
 static void print_table(const char *title, const struct duet_contest *const contests[], int rounds,
                         double *lines)
 {
-    char note[256];
+    char note[320];
     const double line_ns = bench_median(lines, (size_t)rounds);
 
     (void)snprintf(note, sizeof(note),
                    "Medians of %d rounds. A cache line takes %.0f ns to the other processor and "
                    "back (quartiles %.0f .. %.0f): %s.",
-                   rounds, line_ns, lines[rounds / 4], lines[rounds * 3 / 4],
-                   line_ns < DUET_NEAR_NS ? "near" : "far");
+                   rounds, line_ns, lines[rounds / 4], lines[rounds * 3 / 4], nearness(line_ns));
     bench_table_begin(title, note);
     for (size_t n = 0; contests[n] != NULL; n++)
-        print_row(contests[n], &scores[n], rounds, line_ns < DUET_NEAR_NS);
+        print_row(contests[n], &scores[n], rounds, line_ns);
     bench_table_end();
 }
 

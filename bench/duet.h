@@ -25,7 +25,8 @@ extern "C" {
 #define DUET_HALF_BYTES   (1U << 20)
 #define DUET_SHARED_BYTES (1U << 20)
 #define DUET_BYTES        56     /* what a message carries, unless its contest says otherwise */
-#define DUET_NEAR_NS      350    /* a line's round trip below this: the processors are siblings */
+#define DUET_SHARED_NS    60     /* a line's round trip below this: it stays where it is */
+#define DUET_NEAR_NS      350    /* below this: the processors are near each other */
 #define DUET_LARGE_BYTES  65536u /* the largest message */
 
 /* Offsets in each half. */
@@ -67,6 +68,8 @@ struct duet_contest {
     /* The ratio is to how often the reference, in ns, goes into a second, in millions: messages in
      * one round trip. */
     bool is_per_trip;
+    /* Limited by the line between two processors: no reference where they share a first cache. */
+    bool is_line_bound;
     const char *limit; /* what limits it, said if the bar is not met */
 };
 
