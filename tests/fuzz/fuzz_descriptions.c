@@ -209,6 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         is_sound(procedure);
         VINE_ASSERT(find(&pipe, procedure->info.name) == NULL);
         free(procedure);
+        pipe.procedure_count--;
     }
+    VINE_ASSERT(pipe.procedure_count == 0);
     return 0;
 }
