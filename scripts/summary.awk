@@ -12,7 +12,7 @@ BEGIN {
     ratio = there / here
     takes = sprintf("it takes %.2f times as long", ratio)
     if (there < 2 || here < 2)
-        meaning = "is too short to tell whether it pays: " takes ",\n    and less than 2 s"
+        meaning = "ends too soon to tell whether it pays: " takes ",\n    and less than 2 s"
     else if (ratio <= 1.05 && ratio >= 1 / 1.05)
         meaning = "neither pays nor costs: " takes
     else if (there <= here_worst && here <= there_worst)

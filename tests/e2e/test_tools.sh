@@ -109,5 +109,5 @@ concludes 3.2 3.9 4 4.1 'pays: it takes 0.80 times as long\.'
 # The worst of one side has to beat the best of the other, and noise is not given the time to.
 concludes 3.2 4 4 4.1 'cannot be told .* 0.80 times as long, but the runs contradict each other\.'
 concludes 4.4 4.5 4 4.4 'cannot be told .* 1.10 times as long, but the runs contradict each other\.'
-concludes 1.6 1.6 2 2 'is too short to tell .* 0.80 times as long, and less than 2 s\.'
-concludes 2.1 2.1 1.9 1.9 'is too short to tell'
+concludes 1.6 1.6 2 2 'ends too soon to tell .* 0.80 times as long, and less than 2 s\.'
+concludes 2.1 2.1 1.9 1.9 'ends too soon to tell'
