@@ -74,9 +74,12 @@ rm "$XDG_CONFIG_HOME/vine/vine.conf"
 expect 1 sh -c 'ulimit -n 8; exec "$@"' sh "$vine" run --json sha256 src >shown
 is_json shown 'length == 1' '.[0].error | test("Too many open files")'
 grep -qF "$(jq -r .error shown)" "$scratch/said" || fail "not on standard error: $(cat shown)"
-# What may not grow is an error, and no death by a signal.
-{ sh -c 'ulimit -f 0; exec "$@"' sh "$vine" run --json sha256 src 2>&1 || :; } | grep '^{' >shown
-is_json shown 'length == 1' '.[0] | .exit_status == 69 and (.error | test("File too large"))'
+# What may not grow is an error, and no death by a signal. ThreadSanitizer itself needs files that do.
+if [ "${VINE_SANITIZE:-}" != thread ]; then
+    { sh -c 'ulimit -f 0; exec "$@"' sh "$vine" run --json sha256 src 2>&1 || :; } |
+        grep '^{' >shown
+    is_json shown 'length == 1' '.[0] | .exit_status == 69 and (.error | test("File too large"))'
+fi
 # Only where it was asked for: neither an operand nor a value is an option.
 expect 2 "$vine" run --nonsense -- sha256 --json >shown
 [ ! -s shown ] || fail "JSON that nobody asked for"
