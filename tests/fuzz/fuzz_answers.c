@@ -6,18 +6,17 @@
  * in this process; a thread of the appliance's shakes hands and is over before the first step.
  * Whatever comes: every task ends once, what a result names can be read, no descriptor stays.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <vine/error.h>
 
 #include "core/talk/message.h"
 #include "core/talk/pipe_internal.h"
+#include "fuzz/other_side.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
 
@@ -86,25 +85,6 @@ static void *shake_hands(void *context)
     return NULL;
 }
 
-/* Its end of the first channel, which the application opens with its first task. */
-static void open_channel(struct fuzzed *fuzzed)
-{
-    const uint64_t bytes = SLOTS * sizeof(struct vine_slot);
-    struct vine_channel_layout *channel = &fuzzed->half.layout->channels[0];
-    struct vine__box box;
-    int error = vine__half_alloc(&fuzzed->half, bytes, &box);
-
-    VINE_ASSERT(error == 0);
-    memset(box.memory, 0, bytes);
-    channel->slot_count = SLOTS;
-    channel->ring_extent = box.extent;
-    channel->ring_offset_units = box.offset_units;
-    channel->state = 1;
-    error = vine_spsc_producer_init(&fuzzed->producer, box.memory, SLOTS,
-                                    &fuzzed->mirror.layout->channels[0].consumed.value);
-    VINE_ASSERT(error == 0);
-}
-
 static void begin(struct fuzzed *fuzzed)
 {
     const struct vine_pipe_options options = {
@@ -121,7 +101,9 @@ static void begin(struct fuzzed *fuzzed)
     error = vine_pipe_open(path, &options, &fuzzed->pipe);
     VINE_ASSERT(error == 0);
     (void)pthread_join(thread, NULL);
-    open_channel(fuzzed);
+    /* Its end of the first channel, which the application opens with its first task. */
+    other_side_open_channel(&fuzzed->half, SLOTS,
+                            &fuzzed->mirror.layout->channels[0].consumed.value, &fuzzed->producer);
 }
 
 /* ---- the application ------------------------------------------------------------------------- */
@@ -192,44 +174,6 @@ static void end(struct fuzzed *fuzzed)
 
 /* ---- the appliance's steps ------------------------------------------------------------------- */
 
-static void tell_of_extent(struct fuzzed *fuzzed, const uint8_t *bytes, uint32_t place)
-{
-    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
-    const int fd = memfd_create("fuzzed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    struct vine_talk_extent message = {
-        .head = VINE__TALK_HEAD(VINE_TALK_EXTENT, message),
-        .index = ++fuzzed->extents,
-        .size_bytes = (1 + place % EXTENT_PAGES) * 4096,
-    };
-
-    if (bytes[1] & 1)
-        (void)!ftruncate(fd, (off_t)message.size_bytes); /* a hole */
-    else
-        (void)!posix_fallocate(fd, 0, (off_t)message.size_bytes);
-    (void)fcntl(fd, F_ADD_SEALS, bytes[1] & 2 ? seals & ~F_SEAL_SHRINK : seals);
-    if (bytes[1] & 16)
-        memcpy(&message.index, bytes + 8, sizeof message.index);
-    if (bytes[1] & 32)
-        memcpy(&message.size_bytes, bytes + 16, sizeof message.size_bytes);
-    (void)!vine__talk_send(fuzzed->link.socket_fd, &message,
-                           bytes[1] & 64 ? fuzzed->link.socket_fd : fd, 0);
-    close(fd);
-}
-
-static void say_anything(struct fuzzed *fuzzed, const uint8_t *bytes)
-{
-    unsigned char message[112] = {0};
-    struct vine_talk_head head;
-
-    memcpy(message, bytes + 8, 56);
-    memcpy(&head, bytes + 8, sizeof head);
-    head.magic = VINE_TALK_MAGIC;
-    head.size_bytes %= sizeof message + 1;
-    memcpy(message, &head, sizeof head);
-    (void)!vine__peer_send(fuzzed->link.socket_fd, message, head.size_bytes,
-                           &fuzzed->link.socket_fd, bytes[1] % 2u, 0);
-}
-
 static void complete(struct fuzzed *fuzzed, const uint8_t *bytes, uint32_t at, bool is_good)
 {
     struct vine_wire_completion completion;
@@ -258,10 +202,11 @@ static void step(struct fuzzed *fuzzed, const uint8_t *bytes)
                sizeof(uint32_t));
         break;
     case 2:
-        say_anything(fuzzed, bytes);
+        other_side_say_anything(fuzzed->link.socket_fd, bytes);
         break;
     case 3:
-        tell_of_extent(fuzzed, bytes, place);
+        other_side_tell_of_extent(fuzzed->link.socket_fd, ++fuzzed->extents,
+                                  (1 + place % EXTENT_PAGES) * 4096, bytes);
         break;
     case 4:
         issue(fuzzed, at, place % MEMORY_BYTES);

@@ -6,10 +6,8 @@
  * of a message, a submission or a block. The loop turns after each. Whatever comes, what the pipe
  * holds is the sum that quota.h states, and no more than its bound.
  */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "arch/wake/epoll.h"
 #include "core/talk/appliance_internal.h"
 #include "core/talk/message.h"
+#include "fuzz/other_side.h"
 #include "harness/procedures.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
@@ -161,25 +160,6 @@ static bool turn(struct fuzzed *fuzzed)
     return is_busy;
 }
 
-static void open_channel(struct fuzzed *fuzzed)
-{
-    const uint64_t ring_bytes = SLOTS * sizeof(struct vine_slot);
-    struct vine_channel_layout *channel = &fuzzed->half.layout->channels[0];
-    struct vine__box box;
-    int error = vine__half_alloc(&fuzzed->half, ring_bytes, &box);
-
-    VINE_ASSERT(error == 0);
-    memset(box.memory, 0, ring_bytes);
-    channel->slot_count = SLOTS;
-    channel->ring_extent = box.extent;
-    channel->ring_offset_units = box.offset_units;
-    channel->state = 1;
-    fuzzed->half.layout->board.channels.value = 1;
-    error = vine_spsc_producer_init(&fuzzed->producer, box.memory, SLOTS,
-                                    &fuzzed->pipe->half.layout->channels[0].consumed.value);
-    VINE_ASSERT(error == 0);
-}
-
 /* An application's connection, as the loop takes it from its listener. */
 static void connect_them(struct fuzzed *fuzzed)
 {
@@ -235,7 +215,10 @@ static void begin(struct fuzzed *fuzzed)
         VINE_ASSERT(error == 0);
     }
     connect_them(fuzzed);
-    open_channel(fuzzed);
+    other_side_open_channel(&fuzzed->half, SLOTS,
+                            &fuzzed->pipe->half.layout->channels[0].consumed.value,
+                            &fuzzed->producer);
+    fuzzed->half.layout->board.channels.value = 1;
     (void)turn(fuzzed);
 }
 
@@ -251,57 +234,6 @@ static void end(struct fuzzed *fuzzed)
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
-
-/* What is sent as an extent: sealed memory, if none of the bits is set. */
-static int make_memory(uint8_t how, uint64_t size_bytes)
-{
-    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
-    const int fd = memfd_create("fuzzed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (how & 1)
-        (void)!ftruncate(fd, (off_t)size_bytes); /* a hole */
-    else
-        (void)!posix_fallocate(fd, 0, (off_t)size_bytes);
-    if (how & 4) /* one byte of it, far behind */
-        (void)!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                         (off_t)(size_bytes / 8192 * 4096), 4096);
-    (void)fcntl(fd, F_ADD_SEALS, how & 2 ? seals & ~F_SEAL_SHRINK : seals);
-    return fd;
-}
-
-static void tell_of_extent(struct fuzzed *fuzzed, const uint8_t *bytes, uint32_t place)
-{
-    const uint64_t size_bytes = (1 + place % EXTENT_PAGES) * 4096;
-    struct vine_talk_extent message = {
-        .head = VINE__TALK_HEAD(VINE_TALK_EXTENT, message),
-        .index = ++fuzzed->extents,
-        .size_bytes = size_bytes,
-    };
-    const int fd = make_memory(bytes[1], size_bytes);
-
-    if (bytes[1] & 16)
-        memcpy(&message.index, bytes + 8, sizeof message.index);
-    if (bytes[1] & 32)
-        memcpy(&message.size_bytes, bytes + 16, sizeof message.size_bytes);
-    (void)!vine__talk_send(fuzzed->socket_fd, &message, bytes[1] & 64 ? fuzzed->socket_fd : fd, 0);
-    close(fd);
-}
-
-static void say_anything(struct fuzzed *fuzzed, const uint8_t *bytes)
-{
-    struct vine_talk_head head;
-
-    memcpy(&head, bytes + 8, sizeof head);
-    head.magic = VINE_TALK_MAGIC;
-    head.size_bytes %= 57;
-
-    unsigned char message[56];
-
-    memcpy(message, bytes + 8, sizeof message);
-    memcpy(message, &head, sizeof head);
-    (void)!vine__peer_send(fuzzed->socket_fd, message, head.size_bytes, &fuzzed->socket_fd,
-                           bytes[1] % 2u, 0);
-}
 
 static void submit(struct fuzzed *fuzzed, const uint8_t *bytes, bool is_good)
 {
@@ -331,7 +263,7 @@ static void step(struct fuzzed *fuzzed, const uint8_t *bytes)
         fuzzed->half.layout->channels[0].consumed.value = place;
         break;
     case 2:
-        say_anything(fuzzed, bytes);
+        other_side_say_anything(fuzzed->socket_fd, bytes);
         break;
     case 3:
         submit(fuzzed, bytes, false);
@@ -341,7 +273,8 @@ static void step(struct fuzzed *fuzzed, const uint8_t *bytes)
             continue;
         break;
     case 5:
-        tell_of_extent(fuzzed, bytes, place);
+        other_side_tell_of_extent(fuzzed->socket_fd, ++fuzzed->extents,
+                                  (1 + place % EXTENT_PAGES) * 4096, bytes);
         break;
     default:
         submit(fuzzed, bytes, true);
