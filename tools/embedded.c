@@ -72,10 +72,7 @@ static void hold_signals(sigset_t *ret_before)
 {
     sigset_t held;
 
-    sigemptyset(&held);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGTERM);
-    sigaddset(&held, SIGHUP);
+    serve_signals(&held);
     sigprocmask(SIG_BLOCK, &held, ret_before);
 }
 

@@ -85,15 +85,23 @@ static void set_handler(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
-/* Who started us may have held them back until we take them (embedded.c). */
-static void take_held_signals(void)
+void serve_signals(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGINT);
+    sigaddset(ret_signals, SIGHUP);
+}
+
+/* Who started us may have held them back until now (embedded.c). */
+static void take_signals(void)
 {
     sigset_t ours;
 
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGHUP);
+    set_handler(SIGTERM, on_stop);
+    set_handler(SIGINT, on_stop);
+    set_handler(SIGHUP, on_hangup);
+    serve_signals(&ours);
     pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
@@ -292,10 +300,7 @@ static int serve_until_stopped(struct server *server, const struct serve_options
     drain_seconds = options->drain_seconds;
     stops = 0;
     set_handler(SIGALRM, on_stop);
-    set_handler(SIGTERM, on_stop);
-    set_handler(SIGINT, on_stop);
-    set_handler(SIGHUP, on_hangup);
-    take_held_signals();
+    take_signals();
     int error = start(server, options);
     if (error == 0)
         say_ready(server, options);

@@ -5,6 +5,7 @@
 #ifndef VINE_TOOLS_SERVE_H
 #define VINE_TOOLS_SERVE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ struct serve_options {
     bool is_verbose;
     bool json; /* an object for each event on stdout */
 };
+
+/* Those that serve() takes; who holds them back before a fork has them arrive then. */
+void serve_signals(sigset_t *ret_signals);
 
 /* Returns a status. Takes SIGTERM and SIGINT: the first drains, the second, or the end of the time
  * for draining, gives up what runs; what does not end within seconds of that ends the process with
