@@ -23,6 +23,7 @@
 
 #include <vine/base.h>
 
+#include "utils/runtime_folder.h"
 #include "utils/tables.h"
 
 #include "human.h"
@@ -319,23 +320,23 @@ static void look_at_processors(struct doctor_finding *finding)
         advise(finding, "a second processor");
 }
 
-/* Where names live, and the folder that is made for them: as src/core/talk/address.c has it. */
 static void look_at_runtime_directory(struct doctor_finding *finding)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    const bool is_set = runtime != NULL && runtime[0] == '/';
-    const bool is_root = geteuid() == 0;
-    const char *parent = is_set ? runtime : is_root ? "/run" : "/tmp";
     char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     struct stat status;
-    const int length = is_set || is_root ? snprintf(folder, sizeof(folder), "%s/vine", parent)
-                                         : snprintf(folder, sizeof(folder), "%s/vine-%u", parent,
-                                                    (unsigned)geteuid());
 
-    if ((size_t)length >= sizeof(folder)) {
+    if (vine__runtime_folder(folder, sizeof(folder)) != 0) {
         found(finding, DOCTOR_MISSING, "XDG_RUNTIME_DIR is too long for a socket's path");
         advise(finding, "a shorter one, or unset it");
-    } else if (lstat(folder, &status) == 0) {
+        return;
+    }
+
+    const int parent_length = (int)(strrchr(folder, '/') - folder);
+    char parent[sizeof(folder)];
+
+    snprintf(parent, sizeof(parent), "%.*s", parent_length, folder);
+    if (lstat(folder, &status) == 0) {
         if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & 0077) == 0 &&
             access(folder, W_OK | X_OK) == 0) {
             found(finding, DOCTOR_THERE, "names lie in %s", folder);
@@ -348,8 +349,9 @@ static void look_at_runtime_directory(struct doctor_finding *finding)
     } else {
         found(finding, DOCTOR_MISSING, "%s cannot be made: %s", folder, strerror(errno));
         advise(finding,
-               is_set ? "make %s, or unset XDG_RUNTIME_DIR"
-                      : "a folder of yours alone as XDG_RUNTIME_DIR: %s will not do",
+               runtime != NULL && runtime[0] == '/'
+                   ? "make %s, or unset XDG_RUNTIME_DIR"
+                   : "a folder of yours alone as XDG_RUNTIME_DIR: %s will not do",
                parent);
     }
 }

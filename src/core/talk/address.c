@@ -10,6 +10,7 @@
 #include <vine/error.h>
 
 #include "arch/peer/peer.h"
+#include "utils/runtime_folder.h"
 #include "utils/vinetalk_config.h"
 #include "utils/vinetalk_keys.h"
 
@@ -45,22 +46,13 @@ static int put(char *to, size_t size, const char *text, struct vine__why *why)
     return 0;
 }
 
-/* Where names live: $XDG_RUNTIME_DIR/vine, for root /run/vine, else /tmp/vine-UID; it has to be
- * ours alone. */
+/* Where names live has to be ours alone. */
 static int runtime_path(const char *name, bool listen, char *ret_path, size_t size,
                         struct vine__why *why)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
     char folder[VINE__PEER_PATH_BYTES];
-    int length;
 
-    if (runtime != NULL && runtime[0] == '/')
-        length = snprintf(folder, sizeof folder, "%s/vine", runtime);
-    else if (geteuid() == 0)
-        length = snprintf(folder, sizeof folder, "/run/vine");
-    else
-        length = snprintf(folder, sizeof folder, "/tmp/vine-%u", (unsigned)geteuid());
-    if (length < 0 || (size_t)length >= sizeof folder) {
+    if (vine__runtime_folder(folder, sizeof folder) != 0) {
         vine__why_say(why, "XDG_RUNTIME_DIR is too long for a socket's path");
         return -ENAMETOOLONG;
     }
@@ -75,7 +67,9 @@ static int runtime_path(const char *name, bool listen, char *ret_path, size_t si
             return error == -EPERM || error == -ELOOP ? -EACCES : error;
         }
     }
-    length = snprintf(ret_path, size, "%s/%s", folder, name);
+
+    const int length = snprintf(ret_path, size, "%s/%s", folder, name);
+
     if (length < 0 || (size_t)length >= VINE__PEER_PATH_BYTES) {
         vine__why_say(why, "%s/%.40s is too long for a socket's path", folder, name);
         return -ENAMETOOLONG;
