@@ -5,7 +5,7 @@
 command -v clang-format >/dev/null 2>&1 || skip "clang-format is not here (package: clang-format)"
 
 check() {
-    c_files src include procedures tools examples tests bench | xargs clang-format --dry-run 2>&1 |
+    c_files src include vmm procedures tools examples tests bench | xargs clang-format --dry-run 2>&1 |
         sed -n "s|^$root/||; /warning: code should be clang-formatted/p"
 }
 
