@@ -13,6 +13,7 @@
     X(config, "show each setting and where it comes from")                                         \
     X(doctor, "say what this machine can do, and what to install")                                 \
     X(bench, "measure what offloading costs on this machine")                                      \
+    X(bells, "let virtual machines ring one another")                                              \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")
 

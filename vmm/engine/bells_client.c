@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/engine/bells_client.h"
+
+#include "arch/peer/peer.h"
+
+#include <vine/error.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct answer {
+    struct vine_bells_answer head;
+    struct vine_bells_entry entries[VINE_BELLS_PEERS_MAX];
+};
+
+int vine__bells_connect(const char *path, int *ret_fd)
+{
+    return vine__peer_connect(path, VINE__BELLS_ANSWER_NS, ret_fd);
+}
+
+static int error_of(uint32_t outcome)
+{
+    switch (outcome) {
+#define OUTCOME_CASE(name, number, error)                                                          \
+    case name:                                                                                     \
+        return error;
+        VINE_BELLS_OUTCOMES(OUTCOME_CASE)
+#undef OUTCOME_CASE
+    default:
+        return -VINE_EPROTOCOL;
+    }
+}
+
+/* Ask, and take the answer; `ret_passed_fd` is NULL where none comes with it. */
+static int ask(int fd, struct vine_bells_request *request, struct answer *answer,
+               int *ret_passed_fd)
+{
+    struct vine__peer_message message = {
+        .bytes = answer, .capacity_bytes = sizeof(*answer), .fd_count_max = ret_passed_fd != NULL};
+
+    request->magic = VINE_BELLS_MAGIC;
+    request->version = VINE_BELLS_VERSION;
+    int error = vine__peer_send(fd, request, sizeof(*request), NULL, 0, VINE__BELLS_ANSWER_NS);
+    if (error == 0)
+        error = vine__peer_receive(fd, &message, VINE__BELLS_ANSWER_NS);
+    if (error != 0)
+        return error == -EAGAIN ? -ETIMEDOUT : error;
+
+    const uint64_t tail_bytes = message.size_bytes - sizeof(answer->head);
+    if (message.size_bytes < sizeof(answer->head) || answer->head.magic != VINE_BELLS_MAGIC ||
+        answer->head.version != VINE_BELLS_VERSION || answer->head.type != request->type ||
+        answer->head.count > VINE_BELLS_PEERS_MAX ||
+        tail_bytes != answer->head.count * sizeof(answer->entries[0]))
+        error = -VINE_EPROTOCOL;
+    else
+        error = error_of(answer->head.outcome);
+    if (error == 0 && ret_passed_fd != NULL && message.fd_count != 1)
+        error = -VINE_EPROTOCOL;
+    if (error != 0) {
+        vine__peer_message_close(&message);
+        return error;
+    }
+    if (ret_passed_fd != NULL)
+        *ret_passed_fd = message.fds[0];
+    return 0;
+}
+
+int vine__bells_add(int fd, const char *name, uint32_t vector_count, uint32_t *ret_id,
+                    int *ret_socket_fd)
+{
+    struct vine_bells_request request = {.type = VINE_BELLS_ADD, .count = vector_count};
+    struct answer answer;
+    const size_t length = strnlen(name, sizeof(request.name));
+
+    if (length >= sizeof(request.name))
+        return -EINVAL;
+    memcpy(request.name, name, length);
+    const int error = ask(fd, &request, &answer, ret_socket_fd);
+    if (error != 0)
+        return error == -VINE_EPROTOCOL ? -EINVAL : error;
+    *ret_id = answer.head.id;
+    return 0;
+}
+
+static int ask_about(int fd, uint16_t type, uint32_t id, uint32_t other)
+{
+    struct vine_bells_request request = {.type = type, .id = id, .other = other};
+    struct answer answer;
+
+    return ask(fd, &request, &answer, NULL);
+}
+
+int vine__bells_remove(int fd, uint32_t id)
+{
+    return ask_about(fd, VINE_BELLS_REMOVE, id, 0);
+}
+
+int vine__bells_allow(int fd, uint32_t id, uint32_t other)
+{
+    return ask_about(fd, VINE_BELLS_ALLOW, id, other);
+}
+
+int vine__bells_forbid(int fd, uint32_t id, uint32_t other)
+{
+    return ask_about(fd, VINE_BELLS_FORBID, id, other);
+}
+
+int vine__bells_event(int fd, uint32_t id, uint32_t vector, int *ret_event_fd)
+{
+    struct vine_bells_request request = {.type = VINE_BELLS_EVENT, .id = id, .count = vector};
+    struct answer answer;
+
+    return ask(fd, &request, &answer, ret_event_fd);
+}
+
+int vine__bells_list(int fd, struct vine_bells_entry ret_entries[VINE_BELLS_PEERS_MAX],
+                     uint32_t *ret_count)
+{
+    struct vine_bells_request request = {.type = VINE_BELLS_LIST};
+    struct answer answer;
+
+    const int error = ask(fd, &request, &answer, NULL);
+    if (error != 0)
+        return error;
+    for (uint32_t i = 0; i < answer.head.count; i++) {
+        ret_entries[i] = answer.entries[i];
+        ret_entries[i].name[VINE_BELLS_NAME_BYTES - 1] = '\0';
+    }
+    *ret_count = answer.head.count;
+    return 0;
+}
