@@ -5,7 +5,7 @@
 
 set(VINE_LIBRARY_MODULES
     utils
-    arch/clock arch/cpu arch/memory arch/peer arch/wake
+    arch/clock arch/cpu arch/guest arch/memory arch/peer arch/wake
     core/allocator core/bridge core/ring core/segment core/talk)
 
 set(VINE_LIBRARY_SOURCES)

@@ -101,6 +101,9 @@ struct vine_segment_options {
     bool huge_pages; /* create: reserved ones or fail; from_fd: take them */
     bool write_combining; /* ivshmem: where the device offers it: see vine_segment_needs_fence() */
     bool exclusive;       /* ivshmem: nobody else of this machine may map the device so */
+    /* ivshmem, create: nobody but the caller can write the device. What it holds is replaced,
+     * whoever it says it belongs to, and its regions keep what they held. */
+    bool sole_writer;
     const char *sysfs_root; /* ivshmem; NULL is /sys */
     uint32_t region_count;  /* create: they follow the header in this order */
     struct vine_segment_region regions[VINE_SEGMENT_REGIONS_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arch/guest/status_layout.h - what a host tells a guest of its links: the status page, the kernel's
- * command line, and where on the PCI bus each device stands.
+ * arch/guest/status_layout.h - what a host tells a guest of its links: the status page, the
+ * kernel's command line, and where on the PCI bus each device stands.
  *
  * The status page is the memory of one ivshmem device that the host alone writes and the guest can
  * only read. Each place is a link that the guest has, or may get while it runs. An entry is read

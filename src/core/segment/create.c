@@ -28,6 +28,7 @@ static int claim_named(const struct vine__memory_options *options, bool truncate
                        struct vine_segment *segment, const struct vine__segment_reporter *to);
 static int write_header(struct vine_segment *segment, const struct vine_segment_options *options,
                         const struct layout *layout);
+static int take_device(struct vine__memory *memory, const struct vine__segment_reporter *to);
 
 static void store_words(struct vine__segment_header *header,
                         const struct vine__segment_header *image, size_t from, size_t to);
@@ -62,7 +63,9 @@ int vine_segment_create(const struct vine_segment_options *options,
         goto fail;
 
     struct vine__segment_header *const header = vine__memory_base(segment->memory);
-    if (!is_named)
+    if (options->sole_writer)
+        error = take_device(segment->memory, &to);
+    if (error == 0 && !is_named)
         error = vine__segment_begin(header, segment->side, &segment->self, &to);
     if (error != 0)
         goto fail;
@@ -70,7 +73,7 @@ int vine_segment_create(const struct vine_segment_options *options,
     segment->is_being_made = true;
 
     /* Sealed and anonymous memory is new, and so it is zero. */
-    if (is_named || options->backend == VINE_SEGMENT_IVSHMEM) {
+    if (is_named || (options->backend == VINE_SEGMENT_IVSHMEM && !options->sole_writer)) {
         error = vine__memory_clear(segment->memory, VINE__SEGMENT_HEADER_BYTES);
         if (error == 0 && options->truncate)
             error = vine__memory_cut(segment->memory);
@@ -213,22 +216,43 @@ static int find_named(const struct vine__memory_options *options, bool truncate,
     return 0;
 }
 
+static void wipe_header(struct vine__memory *memory)
+{
+    uint64_t *const words = vine__memory_base(memory);
+
+    for (size_t i = 0; i < VINE__SEGMENT_HEADER_BYTES / sizeof(*words); i++)
+        /* Relaxed: who makes a segment here has the lock, too, or finds something foreign. */
+        vine__store_relaxed_u64(&words[i], 0);
+}
+
+/* Make a fresh header of a device that we alone write. Stores to one that its host lets us only
+ * read vanish. */
+static int take_device(struct vine__memory *memory, const struct vine__segment_reporter *to)
+{
+    uint64_t *const words = vine__memory_base(memory);
+
+    for (uint64_t seen = 1; seen <= 2; seen++) {
+        vine__store_relaxed_u64(&words[0], seen);
+        vine__fence_full();
+        if (vine__load_relaxed_u64(&words[0]) != seen)
+            return vine__segment_refuse(to, -EROFS, "is a device that this machine only reads");
+    }
+    wipe_header(memory);
+    return 0;
+}
+
 /* Make a fresh header of whatever lies there, unless that is a segment's. Under a lock, so that of
  * two who were told to, the second finds what the first one has made. */
 static int wipe_foreign(struct vine__memory *memory, const struct vine__segment_reporter *to)
 {
-    uint64_t *const words = vine__memory_base(memory);
     struct vine__segment_header copy;
 
     const int error = vine__memory_lock(memory);
     if (error != 0)
         return vine__segment_refuse(to, error, "is locked by another process");
     vine__segment_copy(vine__memory_base(memory), &copy);
-    if (!vine__segment_is_begun(&copy) && !vine__segment_is_fresh(&copy)) {
-        for (size_t i = 0; i < VINE__SEGMENT_HEADER_BYTES / sizeof(*words); i++)
-            /* Relaxed: who makes a segment here has the lock, too, or finds something foreign. */
-            vine__store_relaxed_u64(&words[i], 0);
-    }
+    if (!vine__segment_is_begun(&copy) && !vine__segment_is_fresh(&copy))
+        wipe_header(memory);
     vine__memory_unlock(memory);
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include <vine/error.h>
 
+#include "arch/guest/guest.h"
 #include "arch/peer/peer.h"
 #include "utils/runtime_folder.h"
 #include "utils/vinetalk_config.h"
@@ -44,6 +45,22 @@ static int put(char *to, size_t size, const char *text, struct vine__why *why)
     }
     memcpy(to, text, length + 1);
     return 0;
+}
+
+static int put_variable(char *to, size_t size, const char *variable, struct vine__why *why)
+{
+    const char *value = getenv(variable);
+
+    return value != NULL ? put(to, size, value, why) : 0;
+}
+
+/* Whether `pci:` names a link between machines and not a device: those have colons or slashes.
+ * `auto` is a link where the host has told us of any. */
+static bool names_link(const struct vine__address *address)
+{
+    if (strcmp(address->name, "auto") == 0)
+        return vine__guest_is_told(address->command_line[0] != 0 ? address->command_line : NULL);
+    return strpbrk(address->name, ":/") == NULL;
 }
 
 /* Where names live has to be ours alone. */
@@ -152,11 +169,13 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
     int error =
         address ? put(chosen, sizeof chosen, address, why) : configured(chosen, sizeof chosen, why);
 
-    const char *sysfs_root = getenv("VINE_SYSFS");
-
     memset(ret_address, 0, sizeof *ret_address);
-    if (!error && sysfs_root != NULL)
-        error = put(ret_address->sysfs_root, sizeof ret_address->sysfs_root, sysfs_root, why);
+    if (!error)
+        error = put_variable(ret_address->sysfs_root, sizeof ret_address->sysfs_root, "VINE_SYSFS",
+                             why);
+    if (!error)
+        error = put_variable(ret_address->command_line, sizeof ret_address->command_line,
+                             "VINE_CMDLINE", why);
     if (error)
         return error;
     if (chosen[0] == 0) {
@@ -172,9 +191,11 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
             vine__why_say(why, "the address `%s` names nothing", chosen);
             return -VINE_ECONFIG;
         }
-        ret_address->is_named = true;
         ret_address->backend = segments[i].backend;
         error = put(ret_address->name, sizeof ret_address->name, chosen + length, why);
+        ret_address->is_link =
+            ret_address->backend == VINE_SEGMENT_IVSHMEM && names_link(ret_address);
+        ret_address->is_named = !ret_address->is_link;
         return error ? error : put(ret_address->text, sizeof ret_address->text, chosen, why);
     }
     if (strncmp(chosen, FROM_FILE, strlen(FROM_FILE)) == 0) {

@@ -29,7 +29,9 @@ struct vine__address {
     uint64_t segment_bytes; /* 0: not stated */
     uint64_t offset_bytes;
     bool truncate;
-    char sysfs_root[512]; /* of devices: $VINE_SYSFS; empty: the usual one */
+    char sysfs_root[512];   /* of devices: $VINE_SYSFS; empty: the usual one */
+    char command_line[512]; /* the kernel's, as a file: $VINE_CMDLINE; empty: the usual one */
+    bool is_link;           /* a link between machines, by its name or `auto` */
 };
 
 /* Understand `address`; NULL: $VINE_APPLIANCE, the configuration's `appliance`, else `default`.

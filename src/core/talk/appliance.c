@@ -173,6 +173,7 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
     VINE_ASSERT(appliance->done_count == 0);
     vine__peer_listener_close(&appliance->listener);
     vine__served_leave_named(appliance);
+    vine__served_leave_links(appliance);
     if (appliance->epoll_fd >= 0)
         close(appliance->epoll_fd);
     if (appliance->event_fd >= 0)
@@ -250,12 +251,14 @@ int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
     pid_t holder = 0;
 
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    if (appliance->listener.fd >= 0 || appliance->named != NULL)
+    if (appliance->listener.fd >= 0 || appliance->named != NULL || appliance->places != NULL)
         return -EINVAL;
 
     int error = vine__address_resolve(address, true, &appliance->address, &why);
 
-    if (!error && appliance->address.is_named) {
+    if (!error && appliance->address.is_link) {
+        error = vine__served_listen_links(appliance, &why);
+    } else if (!error && appliance->address.is_named) {
         error = vine__served_listen_named(appliance, &why);
     } else if (!error) {
         error = vine__peer_listen(&appliance->listener, appliance->address.text, &holder);

@@ -27,6 +27,8 @@
  *   B6  the other: acquire of `closed`                            pairs with B5
  *   B7  either, in a named segment: release of `epoch`            pairs with B8: a clean half
  *   B8  the other: acquire of `epoch`                             pairs with B7
+ *   B9  either, in a device: release of `meeting`                 pairs with B10: a whole half
+ *   B10 the other: acquire of `meeting`                           pairs with B9
  */
 #ifndef VINE_CORE_TALK_APPLIANCE_INTERNAL_H
 #define VINE_CORE_TALK_APPLIANCE_INTERNAL_H
@@ -176,15 +178,16 @@ struct vine__served {
     struct vine__list active; /* those that are polled */
     enum vine__served_state state;
     bool is_active;
-    uint64_t number;       /* for the log */
-    uint64_t deadline_ns;  /* of the handshake */
-    uint32_t look;         /* the last look around that came to it */
-    uint64_t busy_ticks;   /* when it was last found busy */
-    uint64_t debt_ticks;   /* of the loop's time, more than its share */
-    uint64_t seen_ticks;   /* the loop's clock, after what it last did for this pipe */
-    uint32_t next_channel; /* with which the next visit begins */
-    uint32_t changes;      /* raised by whatever may let a submission that is held go on */
-    uint64_t looked_ticks; /* named segments: when its process was last asked for */
+    uint64_t number;             /* for the log */
+    uint64_t deadline_ns;        /* of the handshake */
+    uint32_t look;               /* the last look around that came to it */
+    uint64_t busy_ticks;         /* when it was last found busy */
+    uint64_t debt_ticks;         /* of the loop's time, more than its share */
+    uint64_t seen_ticks;         /* the loop's clock, after what it last did for this pipe */
+    uint32_t next_channel;       /* with which the next visit begins */
+    uint32_t changes;            /* raised by whatever may let a submission that is held go on */
+    uint64_t looked_ticks;       /* named segments: when its process was last asked for */
+    struct vine__served **place; /* links: where it stands in its place, until nothing is left */
     uint32_t sleep_epoch;
     struct vine__link link_to;
     struct vine__half half;
@@ -223,9 +226,11 @@ struct vine_appliance {
     struct vine__address address;
     struct vine__peer_listener listener;
     struct vine_segment *named;
-    uint32_t *named_word;            /* what a loop sleeps on that listens there */
-    uint32_t named_epoch;            /* the claim of the application's side that was answered */
-    struct vine__served *named_pipe; /* NULL: nobody is there */
+    uint32_t *named_word;               /* what a loop sleeps on that listens there */
+    uint32_t named_epoch;               /* the claim of the application's side that was answered */
+    struct vine__served *named_pipe;    /* NULL: nobody is there */
+    struct vine__served_places *places; /* links between machines; NULL: it listens elsewhere */
+    uint64_t busy_ticks;                /* when the loop last had something to do */
     uint64_t generation;
     uint64_t table_seed; /* random: applications choose the keys */
     int epoll_fd;
@@ -353,6 +358,15 @@ void vine__served_wait_named(struct vine_appliance *appliance, uint32_t event_wo
                              uint32_t named_word, uint64_t timeout_ns);
 /* Wake a loop that sleeps there. Any thread; async-signal-safe. */
 void vine__served_wake_named(struct vine_appliance *appliance);
+
+/* served_links.c: a pipe for each link between machines */
+struct vine__served_places;
+int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why *why);
+void vine__served_leave_links(struct vine_appliance *appliance);
+/* See what the host and the applications have changed. */
+void vine__served_look_links(struct vine_appliance *appliance);
+/* How long a loop that was idle for so long may sleep before it looks again. */
+uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns);
 
 /* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why.
  * `room` is how many more tasks can be taken, at most `wanted`. */

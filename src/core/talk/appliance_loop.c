@@ -34,6 +34,15 @@ static uint64_t backstop_ns(const struct vine_appliance *appliance)
     return appliance->named != NULL ? BACKSTOP_NAMED_NS : BACKSTOP_NS;
 }
 
+/* Where nobody can wake us, not long. */
+static uint64_t sleep_ns(const struct vine_appliance *appliance)
+{
+    if (appliance->places == NULL)
+        return BACKSTOP_NS;
+    return vine__served_nap_links(appliance, vine__clock_ticks_to_ns(vine__elapsed(
+                                                 appliance->busy_ticks, vine__clock_ticks())));
+}
+
 void vine__loop_prepare(struct vine_appliance *appliance)
 {
     appliance->turn_ticks = vine__clock_ns_to_ticks(TURN_NS);
@@ -158,6 +167,8 @@ static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
     /* Who came, left or told us to stop before that word was read has not woken us. */
     if (appliance->named != NULL)
         vine__served_look_named(appliance, vine__clock_ticks());
+    if (appliance->places != NULL)
+        vine__served_look_links(appliance);
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
     vine__fence_full();
     /* Relaxed: the fence stands between, and what they tell of is looked at anew. */
@@ -168,7 +179,7 @@ static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
         if (appliance->named != NULL)
             vine__served_wait_named(appliance, word, named_word, backstop_ns(appliance));
         else
-            (void)vine__events_hear(appliance, backstop_ns(appliance));
+            (void)vine__events_hear(appliance, sleep_ns(appliance));
     }
     vine__store_relaxed_u32(&appliance->is_asleep, 0);
 }
@@ -213,6 +224,8 @@ static bool hear(struct vine_appliance *appliance, uint64_t now_ticks)
 
     if (appliance->named != NULL)
         vine__served_answer_named(appliance, now_ticks);
+    if (appliance->places != NULL)
+        vine__served_look_links(appliance);
     if (now_ticks - appliance->looked_ticks > appliance->backstop_ticks) {
         is_more |= vine__events_look_around(appliance);
         if (!appliance->is_looking)
@@ -253,16 +266,16 @@ static bool drain(struct vine_appliance *appliance, uint32_t stops)
 
 int vine_appliance_serve(struct vine_appliance *appliance)
 {
-    uint64_t busy_ticks = vine__clock_ticks();
     struct vine_spinner spinner;
     struct vine__spin spin = {0};
     bool is_idle = false;
     bool may_spin = false;
 
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    if (appliance->listener.fd < 0 && appliance->named == NULL)
+    if (appliance->listener.fd < 0 && appliance->named == NULL && appliance->places == NULL)
         return -EINVAL;
     appliance->backstop_ticks = vine__clock_ns_to_ticks(backstop_ns(appliance));
+    appliance->busy_ticks = vine__clock_ticks();
     vine__spinner_init(&spinner);
     for (;;) {
         const uint64_t now_ticks = vine__clock_ticks();
@@ -275,13 +288,13 @@ int vine_appliance_serve(struct vine_appliance *appliance)
             if (is_idle)
                 vine__spin_found(&spinner, &spin);
             is_idle = false;
-            busy_ticks = now_ticks;
+            appliance->busy_ticks = now_ticks;
             continue;
         }
         if (!is_idle)
             may_spin = vine__spin_begin(&spinner, &spin, now_ticks);
         is_idle = true;
-        if (may_spin && now_ticks - busy_ticks < appliance->spin_ticks) {
+        if (may_spin && now_ticks - appliance->busy_ticks < appliance->spin_ticks) {
             may_spin = vine__spin_step(&spinner, &spin, now_ticks);
             continue;
         }

@@ -128,6 +128,29 @@ int vine__half_place(struct vine__half *half, void *memory, uint64_t size_bytes)
     return error;
 }
 
+/* Where it lies: in memory of our own, or in a device's. */
+static void choose_memory(const struct vine__half_options *options,
+                          struct vine_segment_options *segment_options)
+{
+    uint64_t bytes = VINE__HALF_BYTES;
+
+    if (options->device != NULL) {
+        /* Who is there is told by the host. A side would be given back when the memory is unmapped,
+         * and by then it may be the next one's. */
+        segment_options->backend = VINE_SEGMENT_IVSHMEM;
+        segment_options->name = options->device;
+        segment_options->sysfs_root = options->sysfs_root;
+        segment_options->sole_writer = true;
+        bytes = options->device_bytes;
+    } else {
+        segment_options->backend = VINE_SEGMENT_MEMFD;
+        segment_options->side = options->side;
+        segment_options->name =
+            options->side == VINE_SEGMENT_APPLICATION ? "vine-application" : "vine-appliance";
+    }
+    segment_options->regions[0].size_bytes = bytes - VINE_SEGMENT_HEADER_BYTES;
+}
+
 int vine__half_create(struct vine__half *half, const struct vine__half_options *options)
 {
     struct vine_segment_options segment_options;
@@ -140,22 +163,20 @@ int vine__half_create(struct vine__half *half, const struct vine__half_options *
     uint64_t region_bytes = 0;
 
     vine_segment_options_init(&segment_options);
-    segment_options.backend = VINE_SEGMENT_MEMFD;
-    segment_options.side = options->side;
-    segment_options.name =
-        options->side == VINE_SEGMENT_APPLICATION ? "vine-application" : "vine-appliance";
+    choose_memory(options, &segment_options);
     segment_options.fingerprint = vine__half_fingerprint();
     segment_options.generation = options->generation;
     segment_options.peer_uid = options->peer_uid;
     memcpy(segment_options.identity, options->uuid, sizeof segment_options.identity);
     segment_options.region_count = 1;
     segment_options.regions[0].kind = kind;
-    segment_options.regions[0].size_bytes = VINE__HALF_BYTES - VINE_SEGMENT_HEADER_BYTES;
 
     int error = vine_segment_create(&segment_options, &segment, &report);
 
     if (!error)
         error = vine_segment_find(segment, kind, &region, &region_bytes);
+    if (!error && options->device != NULL)
+        memset(region, 0, sizeof(struct vine_half_layout));
     if (!error)
         error = vine__half_place(half, region, region_bytes);
     if (!error)

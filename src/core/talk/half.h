@@ -70,6 +70,9 @@ struct vine__half_options {
     uint32_t side; /* enum vine_segment_side */
     uint64_t generation;
     uint64_t bytes_max;
+    const char *device; /* PCI address of memory that we alone write; NULL: a memfd */
+    uint64_t device_bytes;
+    const char *sysfs_root;
     struct vine__why *why;
 };
 
@@ -80,7 +83,8 @@ uint32_t vine__ring_slots(uint32_t tasks_max);
 /* The list of numbers that both sides' builds have to agree on. */
 uint64_t vine__half_fingerprint(void);
 
-/* Make a half in a sealed memfd. Returns 0 or a negative code; *half is then untouched. */
+/* Make a half in a sealed memfd, which grows, or in a device, of which it takes all. Returns 0 or a
+ * negative code; *half is then untouched. */
 VINE_MUST_CHECK int vine__half_create(struct vine__half *half,
                                       const struct vine__half_options *options);
 

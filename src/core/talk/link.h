@@ -3,7 +3,7 @@
  * core/talk/link.h - how two sides reach each other beside the shared memory: wake, announce
  * growth, say farewell, and learn of the other's death. One interface, a file for each way.
  *
- * Owns:     the socket and the pidfd, or the named segment.
+ * Owns:     the socket and the pidfd, or the named segment, or an end of a link of devices.
  * Threads:  vine__link_wake and vine__link_peer_lost on any; the others one at a time.
  * Blocking: never, but for vine__link_connect.
  * Trust:    messages are checked for size, type and fields; descriptors by who maps them.
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/talk/address.h"
+#include "core/talk/device_end.h"
 #include "core/talk/half.h"
 #include "core/talk/mirror.h"
 #include "core/talk/talk_protocol.h"
@@ -34,6 +35,9 @@ struct vine__link_operations {
     int (*receive)(struct vine__link *link, struct vine__why *why);
     /* Whether the peer's process has ended. */
     bool (*peer_lost)(struct vine__link *link);
+    /* Sleep until the other side may have woken us, or for a while that it may take that long to
+     * notice; `waited_ns` so far for the same. NULL: futexes reach it. Any thread. */
+    void (*rest)(struct vine__link *link, uint64_t waited_ns, uint64_t timeout_ns);
     /* Say why we close; nobody waits for an answer. */
     void (*bye)(struct vine__link *link, int error, const char *text);
     void (*close)(struct vine__link *link);
@@ -45,11 +49,17 @@ struct vine__link {
     struct vine__mirror *mirror; /* theirs */
     int socket_fd;               /* -1: none */
     int pidfd;                   /* -1: none */
-    int32_t peer_pid;            /* for people, and where there is no pidfd */
+    int32_t peer_pid; /* for people, and where there is no pidfd; 0: not of this machine */
     uint64_t peer_start_ticks;
-    struct vine_segment *named; /* NULL: sockets */
-    uint32_t epoch;             /* of a named segment: the application's claim */
-    uint32_t side;              /* enum vine_segment_side: which one we are */
+    struct vine_segment *named;   /* NULL: sockets */
+    uint32_t epoch;               /* of a named segment: the application's claim */
+    uint32_t side;                /* enum vine_segment_side: which one we are */
+    bool is_fixed;                /* the memory was there before: it does not grow, nor count */
+    struct vine__device_end *end; /* NULL: no devices */
+    struct vine__guest *guest;    /* what `end` goes by, if it is the link's own */
+    uint32_t changes;             /* of what the host says, when we last looked */
+    uint64_t meeting;             /* of devices: on both boards while the pipe lives */
+    uint64_t peer_generation;     /* of the other machine, when the pipe was made */
 };
 
 /* What the handshake agreed on. */
@@ -117,6 +127,22 @@ VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const struct vine
 VINE_MUST_CHECK int vine__link_answer(struct vine__link *link, struct vine_segment *named,
                                       uint32_t epoch_answered, const struct vine__grant *grant,
                                       struct vine__agreement *ret_agreement);
+
+/* Application: take an end of a link between machines, of the address's name, and wait until its
+ * appliance has answered. */
+VINE_MUST_CHECK int vine__link_meet(struct vine__link *link, const struct vine__address *address,
+                                    const struct vine__handshake_wish *wish,
+                                    struct vine__agreement *ret_agreement);
+
+/* Appliance: answer the application at the other end, unless it is the one of `answered`. The end
+ * stays the caller's. Returns 0, and then the caller says so by vine__link_welcome_device when all
+ * is ready; -EAGAIN  nobody is there, or nobody else; another error: it was refused. In the latter
+ * two *ret_meeting is whom not to answer again. */
+VINE_MUST_CHECK int vine__link_accept_device(struct vine__link *link, struct vine__device_end *end,
+                                             uint64_t answered, const struct vine__grant *grant,
+                                             struct vine__agreement *ret_agreement,
+                                             uint64_t *ret_meeting);
+void vine__link_welcome_device(struct vine__link *link);
 
 /* Close what was made of a link so far. */
 static inline void vine__link_undo(struct vine__link *link)

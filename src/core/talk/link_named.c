@@ -303,6 +303,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLICATION;
+    link->is_fixed = true;
 
     int error = claim(link, address, wish);
 
@@ -355,6 +356,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
     VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLIANCE;
+    link->is_fixed = true;
     error = lay_out(link, bases, sizes);
     if (error) {
         vine__link_undo(link);

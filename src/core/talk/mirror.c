@@ -32,6 +32,45 @@ int vine__mirror_place(struct vine__mirror *mirror, const void *memory, uint64_t
     return 0;
 }
 
+/* A half that takes all of a device, behind its header. */
+static int open_device(struct vine__mirror *mirror, const struct vine__mirror_options *options,
+                       struct vine_segment_options *segment_options)
+{
+    struct vine_segment_report report;
+    struct vine_segment *segment = NULL;
+    void *region = NULL;
+    uint64_t region_bytes = 0;
+
+    segment_options->backend = VINE_SEGMENT_IVSHMEM;
+    segment_options->name = options->device;
+    segment_options->sysfs_root = options->sysfs_root;
+    segment_options->read_only = true;
+
+    int error = vine_segment_attach(segment_options, &segment, &report);
+
+    if (error) {
+        vine__why_say(options->why, "%s", report.why);
+        return error;
+    }
+    if (vine_segment_find(segment, options->kind, &region, &region_bytes) != 0 ||
+        (unsigned char *)region !=
+            (unsigned char *)vine_segment_base(segment) + VINE_SEGMENT_HEADER_BYTES) {
+        vine__why_say(options->why, "device %s holds no half of the other side", options->device);
+        error = -VINE_EPROTOCOL;
+    }
+    if (!error)
+        error = vine__mirror_place(mirror, region, region_bytes);
+    if (error) {
+        vine_segment_unref(segment);
+        return error;
+    }
+    mirror->segment = segment;
+    mirror->size_bytes = vine_segment_size(segment);
+    mirror->told_bytes = mirror->size_bytes;
+    mirror->bytes_max = mirror->size_bytes;
+    return 0;
+}
+
 int vine__mirror_open(struct vine__mirror *mirror, const struct vine__mirror_options *options)
 {
     struct vine_segment_options segment_options;
@@ -42,10 +81,12 @@ int vine__mirror_open(struct vine__mirror *mirror, const struct vine__mirror_opt
     uint64_t region_bytes = 0;
 
     vine_segment_options_init(&segment_options);
+    segment_options.fingerprint = vine__half_fingerprint();
+    if (options->device != NULL)
+        return open_device(mirror, options, &segment_options);
     segment_options.backend = VINE_SEGMENT_MEMFD;
     segment_options.segment_bytes = options->claimed_bytes;
     segment_options.segment_max_bytes = options->bytes_max;
-    segment_options.fingerprint = vine__half_fingerprint();
 
     int error = vine_segment_from_fd(options->fd, &segment_options, &segment, &report);
 

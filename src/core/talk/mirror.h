@@ -47,6 +47,9 @@ struct vine__mirror_options {
     uint64_t claimed_bytes;
     const uint8_t *uuid; /* 16 bytes: what its header has to say */
     uint64_t bytes_max;
+    const char *device; /* PCI address of memory that we can only read; NULL: `fd`, `uuid` */
+    const char *sysfs_root;
+    enum vine_segment_kind kind; /* of a device: whose half it has to be */
     struct vine__why *why;
 };
 

@@ -103,6 +103,8 @@ static int reach(struct vine_pipe *pipe, const char *text, const struct vine_pip
 
     if (error)
         return error;
+    if (address.is_link)
+        return vine__link_meet(&pipe->link, &address, &wish, &pipe->agreement);
     return address.is_named
                ? vine__link_attach(&pipe->link, &address, &wish, &pipe->agreement)
                : vine__link_connect(&pipe->link, address.text, &wish, &pipe->agreement);

@@ -65,7 +65,7 @@ int vine__served_open(struct vine__served *pipe)
 {
     const struct vine_appliance_options *options = &pipe->appliance->options;
     const uint64_t tasks = (uint64_t)pipe->agreement.channels_max * pipe->agreement.tasks_max;
-    const bool is_named = pipe->mirror.segment == NULL;
+    const bool is_fixed = pipe->link_to.is_fixed;
 
     VINE_ASSERT(pipe->state == VINE__SERVED_HANDSHAKE);
     VINE_ASSERT(pipe->appliance->stranger_count > 0);
@@ -73,15 +73,16 @@ int vine__served_open(struct vine__served *pipe)
     pipe->sessions = calloc(VINE_WIRE_SESSION_PLACES, sizeof(struct vine__session *));
     if (pipe->accelerators == NULL || pipe->sessions == NULL)
         return -ENOMEM;
-    /* A named segment is the appliance's own, whoever comes to it: it does not count. */
+    /* A named segment is the appliance's own, whoever comes to it, and devices are the host's: they
+     * do not count. */
     pipe->quota.bytes_max =
-        is_named ? options->memory_max_bytes
+        is_fixed ? options->memory_max_bytes + pipe->half.size_bytes
                  : pipe->agreement.memory_max_bytes + vine__beside_halves(pipe->appliance);
     vine__quota_add(&pipe->quota, sizeof *pipe +
                                       options->accelerators_max * sizeof *pipe->accelerators +
                                       VINE_WIRE_SESSION_PLACES * sizeof(struct vine__session *));
     vine__half_charge(&pipe->half, &pipe->quota);
-    if (!is_named)
+    if (!is_fixed)
         vine__mirror_charge(&pipe->mirror, &pipe->quota);
     pipe->half.in_steps = true;
     pipe->mirror.in_steps = true;

@@ -132,6 +132,10 @@ bool vine__served_reap(struct vine_appliance *appliance)
     struct vine__served *pipe = PIPE_OF(first);
 
     strip(pipe);
+    /* The next one may come there: what is left is unmapped, and used by nobody. */
+    if (pipe->place != NULL)
+        *pipe->place = NULL;
+    pipe->place = NULL;
     if (hand_over(pipe)) {
         appliance->pipe_count--;
     } else {

@@ -175,7 +175,7 @@ static int look_at(struct vine__served *pipe, uint64_t now_ticks)
 
 bool vine__served_is_followed(struct vine__served *pipe)
 {
-    return pipe == pipe->appliance->named_pipe &&
+    return (pipe == pipe->appliance->named_pipe || pipe->place != NULL) &&
            pipe->link_to.operations->peer_lost(&pipe->link_to);
 }
 

@@ -39,10 +39,15 @@ struct vine_board_layout {
     struct vine_line_u32 channels;    /* channels that the owner has opened so far */
     struct vine_line_u32 closed;      /* 0, or the Vine error with which the owner closed */
     uint32_t epoch; /* named segments: which claim of the application's side this half belongs to */
-    uint32_t channels_max; /* named segments, the appliance's: what it grants */
-    uint32_t tasks_max;
-    uint32_t features; /* VINE_TALK_FEATURE_ */
-    uint32_t reserved[60];
+    uint32_t channels_max; /* segments and devices: the appliance's, what it grants */
+    uint32_t tasks_max;    /* devices: the application's, what it wishes for; 0: whatever it gets */
+    uint32_t features;     /* VINE_TALK_FEATURE_ */
+    uint64_t meeting; /* devices: a number that the application chooses, and the appliance answers
+                       * with; written last, with release; 0: none */
+    uint32_t version; /* devices: VINE_TALK_VERSION */
+    uint32_t reserved_1;
+    char name[32]; /* devices: what the owner calls itself */
+    uint32_t reserved[48];
 };
 
 /* A channel, as one side sees it: the ring that this side produces (submissions in the
@@ -185,6 +190,9 @@ VINE_FIELD(vine_board_layout, epoch, 256);
 VINE_FIELD(vine_board_layout, channels_max, 260);
 VINE_FIELD(vine_board_layout, tasks_max, 264);
 VINE_FIELD(vine_board_layout, features, 268);
+VINE_FIELD(vine_board_layout, meeting, 272);
+VINE_FIELD(vine_board_layout, version, 280);
+VINE_FIELD(vine_board_layout, name, 288);
 VINE_LAYOUT(vine_channel_layout, 192);
 VINE_FIELD(vine_channel_layout, state, 0);
 VINE_FIELD(vine_channel_layout, slot_count, 4);

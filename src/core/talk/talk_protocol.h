@@ -16,6 +16,7 @@
 #define VINE_TALK_MAGIC   0x4b4c4154u /* "TALK" */
 #define VINE_TALK_MAJOR   1
 #define VINE_TALK_MINOR   0
+#define VINE_TALK_VERSION ((uint32_t)VINE_TALK_MAJOR << 16 | VINE_TALK_MINOR)
 #define VINE_TALK_MESSAGE 256 /* no message is longer */
 
 /* A side that can fall asleep by membarrier and has registered for it. */

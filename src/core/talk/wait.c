@@ -119,15 +119,27 @@ static uint64_t at_most(uint64_t remaining_ticks, uint64_t limit_ns)
     return remaining_ns < limit_ns ? remaining_ns : limit_ns;
 }
 
+/* Until the other side changes `word`, or may have. */
+static void sleep_on_word(struct vine_pipe *pipe, const uint32_t *word, uint32_t old,
+                          uint64_t waited_ns, uint64_t timeout_ns)
+{
+    if (pipe->link.operations->rest != NULL)
+        pipe->link.operations->rest(&pipe->link, waited_ns, timeout_ns);
+    else
+        (void)!vine__futex_wait_or_look(word, old, timeout_ns);
+}
+
 /* The drainer sleeps until a completion may have come. */
-static void sleep_on_ring(struct vine__channel *channel, uint64_t timeout_ns)
+static void sleep_on_ring(struct vine__channel *channel, const struct wait *wait,
+                          uint64_t timeout_ns)
 {
     struct vine_pipe *pipe = channel->pipe;
     const uint32_t *state = &pipe->mirror.layout->channels[channel->index].state;
     struct vine_spsc_consumer *ring = &channel->completions;
+    const uint64_t waited_ns = vine__clock_ticks_to_ns(vine__clock_ticks() - wait->start_ticks);
 
     if (!channel->has_completions) {
-        (void)!vine__futex_wait_or_look(state, 0, timeout_ns);
+        sleep_on_word(pipe, state, 0, waited_ns, timeout_ns);
         return;
     }
     vine__spsc_consumer_publish(ring);
@@ -135,8 +147,8 @@ static void sleep_on_ring(struct vine__channel *channel, uint64_t timeout_ns)
     if (!channel->is_stream || vine__membarrier_all() != 0)
         vine__fence_full();
     if (vine__spsc_ready(ring) == 0 && vine__pipe_check(pipe) == 0)
-        (void)!vine__futex_wait_or_look(vine__spsc_next_word(ring), vine__spsc_old_word(ring),
-                                        timeout_ns);
+        sleep_on_word(pipe, vine__spsc_next_word(ring), vine__spsc_old_word(ring), waited_ns,
+                      timeout_ns);
     vine__store_relaxed_u32(&channel->ours->sleeping.value, 0);
 }
 
@@ -173,7 +185,7 @@ static void drain_until(struct vine__channel *channel, struct wait *wait)
             continue;
         if (now_ticks >= wait->deadline_ticks)
             return;
-        sleep_on_ring(channel,
+        sleep_on_ring(channel, wait,
                       at_most(wait->deadline_ticks == UINT64_MAX ? UINT64_MAX
                                                                  : wait->deadline_ticks - now_ticks,
                               BACKSTOP_NS));
@@ -321,7 +333,7 @@ static void sleep_a_while(struct vine_task *const *tasks, size_t count, const st
     if (vine__channel_try_drain(channel)) {
         /* The drainer before us may have ended one of them. */
         if (find_ended(tasks, count, &index, &only) == -EAGAIN)
-            sleep_on_ring(channel, at_most(remaining_ticks, only ? BACKSTOP_NS : SEVERAL_NS));
+            sleep_on_ring(channel, wait, at_most(remaining_ticks, only ? BACKSTOP_NS : SEVERAL_NS));
         vine__channel_stop_draining(channel);
         return;
     }

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An appliance that listens at links between machines: at one of them, or at all that its machine
+ * has or will get, one application at each at a time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "core/talk/appliance_internal.h"
+#include "utils/bits.h"
+
+/* Who is idle longer looks less often: a wake-up takes longer by a sixteenth of that at most. */
+#define NAP_LEAST_NS 50000
+#define NAP_MOST_NS  20000000
+
+struct vine__served_places {
+    struct vine__guest *guest;
+    uint32_t changes; /* of the status page, when the places were last gone through */
+    bool is_behind;   /* the host was writing then */
+    uint32_t count;
+    struct vine__served_place {
+        struct vine__device_end end; /* zeroed: closed */
+        bool is_open;
+        bool is_refused;           /* was not opened: tried again when the host changes something */
+        uint64_t answered;         /* the meeting that we answered last */
+        struct vine__served *pipe; /* NULL: nobody is there, and nothing of the last one is left */
+    } places[VINE_STATUS_LINKS_MAX];
+};
+
+static void open_place(struct vine_appliance *appliance, uint32_t index)
+{
+    struct vine__served_places *places = appliance->places;
+    struct vine__served_place *place = &places->places[index];
+    const char *root = appliance->address.sysfs_root;
+    struct vine__why why = {""};
+    const int error =
+        vine__device_end_open(&place->end, places->guest, root[0] != 0 ? root : NULL, index, &why);
+
+    if (error == 0) {
+        place->is_open = true;
+        place->is_refused = false;
+        place->answered = 0;
+        vine__appliance_log(appliance, VINE_LOG_INFO, "link %s: listening", place->end.link.name);
+        return;
+    }
+    /* Its devices may come a little later than what the host says of them. */
+    places->is_behind |= error == -EAGAIN || error == -ENODEV;
+    if (!place->is_refused && error != -EAGAIN && error != -ENODEV) {
+        vine__appliance_log(appliance, VINE_LOG_WARNING, "%s", why.text);
+        place->is_refused = true;
+    }
+}
+
+static void close_place(struct vine_appliance *appliance, struct vine__served_place *place,
+                        const char *why)
+{
+    if (place->pipe != NULL)
+        vine__loop_end_pipe(place->pipe, -VINE_EPEERLOST, why);
+    vine__appliance_log(appliance, VINE_LOG_INFO, "link %s: %s", place->end.link.name, why);
+    vine__device_end_close(&place->end);
+    place->is_open = false;
+}
+
+/* Open what has come, and close what has gone. */
+static void see_changes(struct vine_appliance *appliance)
+{
+    struct vine__served_places *places = appliance->places;
+    const uint32_t changes = vine__guest_changes(places->guest);
+    const char *name = appliance->address.name;
+
+    if (changes == places->changes && !places->is_behind)
+        return;
+    places->changes = changes;
+    places->is_behind = false;
+    for (uint32_t i = 0; i < places->count; i++) {
+        struct vine__served_place *place = &places->places[i];
+        struct vine__guest_link link;
+        const int error = vine__guest_link_at(places->guest, i, &link);
+        const bool is_there = error == 0 && link.end == VINE_STATUS_APPLIANCE &&
+                              (strcmp(name, "auto") == 0 || strcmp(name, link.name) == 0);
+
+        if (error == -EAGAIN) {
+            places->is_behind = true;
+            continue;
+        }
+        if (place->is_open && (!is_there || link.generation != place->end.link.generation))
+            close_place(appliance, place, "unplugged");
+        if (!place->is_open && is_there && place->pipe == NULL && !appliance->is_draining)
+            open_place(appliance, i);
+        else if (!place->is_open && is_there)
+            places->is_behind = true;
+    }
+}
+
+int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why *why)
+{
+    const struct vine__address *address = &appliance->address;
+    const struct vine__guest_options options = {
+        .sysfs_root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL,
+        .command_line = address->command_line[0] != 0 ? address->command_line : NULL,
+        .why = why->text,
+        .why_size = sizeof why->text,
+    };
+    struct vine__served_places *places = calloc(1, sizeof *places);
+
+    if (places == NULL)
+        return -ENOMEM;
+
+    const int error = vine__guest_open(&options, &places->guest);
+
+    if (error) {
+        free(places);
+        return error;
+    }
+    places->count = vine__guest_places(places->guest);
+    places->is_behind = true;
+    appliance->places = places;
+    see_changes(appliance);
+    return 0;
+}
+
+void vine__served_leave_links(struct vine_appliance *appliance)
+{
+    struct vine__served_places *places = appliance->places;
+
+    if (places == NULL)
+        return;
+    for (uint32_t i = 0; i < places->count; i++)
+        vine__device_end_close(&places->places[i].end);
+    vine__guest_close(places->guest);
+    free(places);
+    appliance->places = NULL;
+}
+
+/* Answer who has come to a place, if anybody has. */
+static void answer(struct vine_appliance *appliance, struct vine__served_place *place)
+{
+    struct vine__why why = {""};
+    const struct vine__grant grant = {
+        .name = appliance->name,
+        .channels_max = appliance->options.channels_max,
+        .tasks_max = appliance->options.tasks_max,
+        .generation = appliance->generation,
+        .why = &why,
+    };
+    const uint64_t meeting = vine__load_relaxed_u64(&vine__device_end_board(&place->end)->meeting);
+
+    if (VINE__LIKELY(meeting == 0 || meeting == place->answered))
+        return;
+
+    struct vine__served *pipe = vine__served_create(appliance);
+
+    if (pipe == NULL)
+        return;
+
+    int error = vine__link_accept_device(&pipe->link_to, &place->end, place->answered, &grant,
+                                         &pipe->agreement, &place->answered);
+
+    if (error == -EAGAIN) {
+        vine__served_discard(pipe);
+        return;
+    }
+    pipe->place = &place->pipe;
+    place->pipe = pipe;
+    if (!error)
+        error = vine__served_open(pipe);
+    if (error) {
+        vine__served_end(pipe, error, why.text[0] != 0 ? why.text : vine_error_text(error));
+        return;
+    }
+    vine__loop_activate(pipe);
+    vine__link_welcome_device(&pipe->link_to);
+}
+
+static void look_at(struct vine__served *pipe)
+{
+    int error = 0;
+
+    pipe->why.text[0] = 0;
+    if (pipe->state != VINE__SERVED_OPEN)
+        return;
+    error = pipe->link_to.operations->receive(&pipe->link_to, &pipe->why);
+    if (error == 0 && pipe->link_to.operations->peer_lost(&pipe->link_to)) {
+        vine__why_say(&pipe->why, "another process has taken its end of the link");
+        error = -VINE_EPEERLOST;
+    }
+    if (error)
+        vine__loop_end_pipe(pipe, error, pipe->why.text);
+    else if (!pipe->is_active && vine__loop_has_work(pipe))
+        vine__loop_activate(pipe);
+}
+
+void vine__served_look_links(struct vine_appliance *appliance)
+{
+    struct vine__served_places *places = appliance->places;
+
+    see_changes(appliance);
+    for (uint32_t i = 0; i < places->count; i++) {
+        struct vine__served_place *place = &places->places[i];
+
+        if (place->pipe != NULL)
+            look_at(place->pipe);
+        else if (place->is_open && !appliance->is_draining)
+            answer(appliance, place);
+    }
+}
+
+uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns)
+{
+    (void)appliance;
+    return vine__min_u64(vine__max_u64(idle_ns / 16, NAP_LEAST_NS), NAP_MOST_NS);
+}
