@@ -36,14 +36,16 @@ endif()
 find_package(Threads REQUIRED)
 
 # No strict aliasing: the same bytes of a segment are words to one side and a struct to the other.
-add_library(vine_flags INTERFACE)
-target_compile_options(vine_flags INTERFACE
+# `vine_code` is that without sanitizers, for what runs where they cannot.
+add_library(vine_code INTERFACE)
+target_compile_options(vine_code INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wvla
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
     $<$<BOOL:${VINE_WERROR}>:-Werror>
     -fvisibility=hidden -fno-plt -fno-common -fno-strict-aliasing)
-target_compile_definitions(vine_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
-target_link_libraries(vine_flags INTERFACE Threads::Threads)
+target_compile_definitions(vine_code INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
+add_library(vine_flags INTERFACE)
+target_link_libraries(vine_flags INTERFACE vine_code Threads::Threads)
 
 if(VINE_SANITIZE)
     target_compile_options(vine_flags INTERFACE

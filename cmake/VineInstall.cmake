@@ -15,6 +15,7 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/vine.pc"
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 if(TARGET vine)
     install(TARGETS vine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS vine-init RUNTIME DESTINATION lib/vine) # where the command looks for it
 endif()
 
 if(TARGET vine)

@@ -1,8 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What runs virtual machines, on the host: a plain library beside libvine, for the command and tests.
+# Plain libraries beside libvine, for the command and tests: what runs virtual machines, and what
+# makes what they boot from; and `vine-init`, the first process of a guest.
 
 file(GLOB VINE_ENGINE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/engine/*.c")
 add_library(vine_engine STATIC EXCLUDE_FROM_ALL ${VINE_ENGINE_SOURCES})
 target_include_directories(vine_engine PUBLIC "${PROJECT_SOURCE_DIR}" src include)
 target_link_libraries(vine_engine PRIVATE vine_flags PUBLIC libvine)
+
+if(NOT CMAKE_CROSSCOMPILING)
+    # It runs alone in a file system without libraries, and outside of every sanitizer.
+    add_executable(vine-init ${VINE_GUEST_SOURCES} "${PROJECT_SOURCE_DIR}/vmm/guest/init.c")
+    set_target_properties(vine-init PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+    target_include_directories(vine-init PRIVATE src)
+    target_link_libraries(vine-init PRIVATE vine_code)
+    target_link_options(vine-init PRIVATE -static -s)
+
+    # The same but for `main`, for tests.
+    add_library(vine_guest STATIC EXCLUDE_FROM_ALL ${VINE_GUEST_SOURCES})
+    target_include_directories(vine_guest PRIVATE src)
+    target_link_libraries(vine_guest PRIVATE vine_flags)
+
+    vine_find(liblz4)
+    if(vine_found_liblz4)
+        add_library(vine_image STATIC EXCLUDE_FROM_ALL ${VINE_IMAGE_SOURCES})
+        target_include_directories(vine_image PUBLIC "${PROJECT_SOURCE_DIR}" include src)
+        target_link_libraries(vine_image PUBLIC vine_pkg::liblz4 PRIVATE vine_flags)
+    endif()
+endif()

@@ -2,7 +2,7 @@
 #
 # The `vine` command, and the procedures that its appliance ships.
 
-set(vine_tool_modules jansson libzstd libisal libxxhash libcrypto libb2)
+set(vine_tool_modules jansson libzstd libisal libxxhash libcrypto libb2 liblz4)
 set(vine_tool_missing)
 foreach(module IN LISTS vine_tool_modules)
     vine_find(${module})
@@ -38,6 +38,9 @@ else()
         foreach(module IN LISTS vine_tool_modules)
             target_link_libraries(vine_tool_objects PUBLIC vine_pkg::${module})
         endforeach()
+        target_link_libraries(vine_tool_objects PUBLIC vine_image)
+        # `vine guest build` puts it into its guests.
+        add_dependencies(vine_tool_objects vine-init)
         target_compile_definitions(vine_tool_objects PRIVATE VINE_VERSION="${PROJECT_VERSION}")
     endif()
 
@@ -57,7 +60,7 @@ else()
         target_link_libraries(vine PRIVATE vine_flags
             -Wl,--whole-archive libvine -Wl,--no-whole-archive
             vine_pkg::jansson vine_pkg::libzstd vine_pkg::libisal vine_pkg::libxxhash
-            vine_pkg::libcrypto vine_pkg::libb2 m ${CMAKE_DL_LIBS})
+            vine_pkg::libcrypto vine_pkg::libb2 vine_image m ${CMAKE_DL_LIBS})
 
         # Man pages and completions come from the command's own tables: it writes them itself.
         set(share "${CMAKE_BINARY_DIR}/share")
@@ -65,15 +68,17 @@ else()
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS tools/commands.h)
         # Not by file(STRINGS): the backslash at a line's end would join it with the next one.
         file(READ tools/commands.h table)
-        string(REGEX MATCHALL "X\\([a-z]+, \"" verbs "${table}")
-        list(TRANSFORM verbs REPLACE "X\\(([a-z]+),.*" "\\1")
+        string(REGEX MATCHALL "X\\([a-z_]+, \"" verbs "${table}")
+        list(TRANSFORM verbs REPLACE "X\\(([a-z_]+),.*" "\\1")
         set(vine_documents "${share}/man1/vine.1")
         add_custom_command(OUTPUT "${share}/man1/vine.1" DEPENDS vine
             COMMAND vine help --man > "${share}/man1/vine.1")
         foreach(verb IN LISTS verbs)
-            list(APPEND vine_documents "${share}/man1/vine-${verb}.1")
-            add_custom_command(OUTPUT "${share}/man1/vine-${verb}.1" DEPENDS vine
-                COMMAND vine help --man ${verb} > "${share}/man1/vine-${verb}.1")
+            string(REPLACE "_" "-" page "${share}/man1/vine-${verb}.1")
+            string(REPLACE "_" ";" words "${verb}")
+            list(APPEND vine_documents "${page}")
+            add_custom_command(OUTPUT "${page}" DEPENDS vine
+                COMMAND vine help --man ${words} > "${page}")
         endforeach()
         foreach(shell bash zsh fish)
             list(APPEND vine_documents "${share}/vine.${shell}")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * commands.h - the table of verbs: X(name, summary). Each is a `const struct verb verb_NAME` in a
- * file of its own.
+ * file of its own. A verb may be two words, as the user says it; NAME has `_` between them then.
  */
 #ifndef VINE_TOOLS_COMMANDS_H
 #define VINE_TOOLS_COMMANDS_H
@@ -13,6 +13,7 @@
     X(config, "show each setting and where it comes from")                                         \
     X(doctor, "say what this machine can do, and what to install")                                 \
     X(bench, "measure what offloading costs on this machine")                                      \
+    X(guest_build, "make a kernel and a first file system for virtual machines")                   \
     X(bells, "let virtual machines ring one another")                                              \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")

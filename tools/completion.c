@@ -8,10 +8,50 @@
 
 static const char *const procedures = "zstd unzstd gzip gunzip copy sha256 blake2b crc32 xxh3";
 
+/* The first words, each once. */
 static void print_verbs(FILE *file)
 {
     for (size_t i = 0; i < verb_count; i++)
-        fprintf(file, "%s%s", i > 0 ? " " : "", verbs[i]->name);
+        if (verb_is_first(i))
+            fprintf(file, "%s%.*s", i > 0 ? " " : "", (int)strcspn(verbs[i]->name, " "),
+                    verbs[i]->name);
+}
+
+/* Print text with a word in place of each @. */
+static void print_replaced(FILE *file, const char *text, const char *word, size_t length)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '@')
+            fprintf(file, "%.*s", (int)length, word);
+        else
+            fputc(*text, file);
+    }
+}
+
+/* The second words of the verbs that begin as this one, if it is the first of them,
+ * between two texts. Returns whether it is. */
+static bool print_group(FILE *file, size_t index, const char *before, const char *behind)
+{
+    const char *const name = verbs[index]->name;
+    const size_t length = strcspn(name, " ");
+
+    if (!verb_is_first(index) || verb_second_word(verbs[index]) == NULL)
+        return false;
+    print_replaced(file, before, name, length);
+    for (size_t i = index; i < verb_count; i++)
+        if (strncmp(verbs[i]->name, name, length) == 0 && verbs[i]->name[length] == ' ')
+            fprintf(file, "%s%s", i > index ? " " : "", verb_second_word(verbs[i]));
+    print_replaced(file, behind, name, length);
+    return true;
+}
+
+/* The same name in a shell's pattern. */
+static void print_name(FILE *file, const struct verb *verb)
+{
+    const char *const second = verb_second_word(verb);
+
+    fprintf(file, "%.*s%s%s", (int)strcspn(verb->name, " "), verb->name,
+            second != NULL ? "\\ " : "", second != NULL ? second : "");
 }
 
 static void print_bash_values(FILE *file, const struct verb *verb)
@@ -21,9 +61,14 @@ static void print_bash_values(FILE *file, const struct verb *verb)
 
         if (option->kind == OPTION_FLAG)
             continue;
-        fprintf(file, "        %s:--%s", verb->name, option->name);
-        if (option->letter != 0)
-            fprintf(file, " | %s:-%c", verb->name, option->letter);
+        fputs("        ", file);
+        print_name(file, verb);
+        fprintf(file, ":--%s", option->name);
+        if (option->letter != 0) {
+            fputs(" | ", file);
+            print_name(file, verb);
+            fprintf(file, ":-%c", option->letter);
+        }
         fprintf(file, ") COMPREPLY=($(compgen %s -- \"$word\")); return ;;\n",
                 option->hint == COMPLETE_DIRECTORY ? "-d"
                 : option->hint == COMPLETE_FILE    ? "-f"
@@ -41,14 +86,21 @@ static void print_bash(FILE *file)
           "        COMPREPLY=($(compgen -W '",
           file);
     print_verbs(file);
-    fputs("' -- \"$word\"))\n        return\n    fi\n"
-          "    case $verb:${COMP_WORDS[COMP_CWORD-1]} in\n",
-          file);
+    fputs("' -- \"$word\"))\n        return\n    fi\n", file);
+    for (size_t i = 0; i < verb_count; i++)
+        print_group(file, i,
+                    "    if [ \"$verb\" = @ ]; then\n        if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+                    "            COMPREPLY=($(compgen -W '",
+                    "' -- \"$word\"))\n            return\n        fi\n"
+                    "        verb=\"@ ${COMP_WORDS[2]}\"\n    fi\n");
+    fputs("    case $verb:${COMP_WORDS[COMP_CWORD-1]} in\n", file);
     for (size_t i = 0; i < verb_count; i++)
         print_bash_values(file, verbs[i]);
     fputs("    esac\n    case $verb:$word in\n", file);
     for (size_t i = 0; i < verb_count; i++) {
-        fprintf(file, "        %s:-*) COMPREPLY=($(compgen -W '--help", verbs[i]->name);
+        fputs("        ", file);
+        print_name(file, verbs[i]);
+        fputs(":-*) COMPREPLY=($(compgen -W '--help", file);
         for (size_t k = 0; k < verbs[i]->option_count; k++)
             fprintf(file, " --%s", verbs[i]->options[k].name);
         fputs("' -- \"$word\")) ;;\n", file);
@@ -102,17 +154,27 @@ static void print_zsh(FILE *file)
           "    local -a verbs\n    verbs=(\n",
           file);
     for (size_t i = 0; i < verb_count; i++) {
-        fprintf(file, "        '%s:", verbs[i]->name);
-        print_zsh_text(file, verb_summary(verbs[i]));
+        if (!verb_is_first(i))
+            continue;
+        fprintf(file, "        '%.*s:", (int)strcspn(verbs[i]->name, " "), verbs[i]->name);
+        print_zsh_text(file,
+                       verb_second_word(verbs[i]) != NULL ? "more verbs" : verb_summary(verbs[i]));
         fputs("'\n", file);
     }
     fputs("    )\n    if (( CURRENT == 2 )); then\n        _describe verb verbs\n        return\n"
-          "    fi\n    local verb=${words[2]}\n    shift words\n    (( CURRENT-- ))\n"
-          "    case $verb in\n",
+          "    fi\n    local verb=${words[2]}\n    shift words\n    (( CURRENT-- ))\n",
           file);
+    for (size_t i = 0; i < verb_count; i++)
+        print_group(file, i,
+                    "    if [[ $verb == @ ]]; then\n        if (( CURRENT == 2 )); then\n"
+                    "            compadd ",
+                    "\n            return\n        fi\n        verb=\"@ ${words[2]}\"\n"
+                    "        shift words\n        (( CURRENT-- ))\n    fi\n");
+    fputs("    case $verb in\n", file);
     for (size_t i = 0; i < verb_count; i++) {
-        fprintf(file, "        %s)\n            _arguments '--help[show a summary]'",
-                verbs[i]->name);
+        fputs("        ", file);
+        print_name(file, verbs[i]);
+        fputs(")\n            _arguments '--help[show a summary]'", file);
         for (size_t k = 0; k < verbs[i]->option_count; k++)
             print_zsh_option(file, &verbs[i]->options[k]);
         if (verbs[i]->hint == COMPLETE_RUN)
@@ -138,8 +200,11 @@ static void print_fish_text(FILE *file, const char *text)
 
 static void print_fish_option(FILE *file, const struct verb *verb, const struct option *option)
 {
-    fprintf(file, "complete -c vine -n '__fish_seen_subcommand_from %s' -l %s", verb->name,
-            option->name);
+    fprintf(file, "complete -c vine -n '__fish_seen_subcommand_from %.*s",
+            (int)strcspn(verb->name, " "), verb->name);
+    if (verb_second_word(verb) != NULL)
+        fprintf(file, "; and __fish_seen_subcommand_from %s", verb_second_word(verb));
+    fprintf(file, "' -l %s", option->name);
     if (option->letter != 0)
         fprintf(file, " -s %c", option->letter);
     if (option->kind != OPTION_FLAG)
@@ -156,9 +221,14 @@ static void print_fish(FILE *file)
 {
     fputs("# fish completion for vine; made by `vine help --completion fish`\n", file);
     for (size_t i = 0; i < verb_count; i++) {
-        fprintf(file, "complete -c vine -f -n __fish_use_subcommand -a %s -d '", verbs[i]->name);
-        print_fish_text(file, verb_summary(verbs[i]));
+        if (!verb_is_first(i))
+            continue;
+        fprintf(file, "complete -c vine -f -n __fish_use_subcommand -a %.*s -d '",
+                (int)strcspn(verbs[i]->name, " "), verbs[i]->name);
+        print_fish_text(file,
+                        verb_second_word(verbs[i]) != NULL ? "more verbs" : verb_summary(verbs[i]));
         fputs("'\n", file);
+        print_group(file, i, "complete -c vine -f -n '__fish_seen_subcommand_from @' -a '", "'\n");
     }
     for (size_t i = 0; i < verb_count; i++)
         for (size_t k = 0; k < verbs[i]->option_count; k++)

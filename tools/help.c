@@ -91,6 +91,18 @@ void help_print_overview(FILE *file)
     fputs("\n`vine VERB --help` explains one; `vine run sha256 FILE` is a place to start.\n", file);
 }
 
+void help_print_group(FILE *file, const char *word)
+{
+    const size_t length = strlen(word);
+
+    fprintf(file, "usage: vine %s VERB [OPTION...] [ARGUMENT...]\n", word);
+    print_heading(file, "Verbs");
+    for (size_t i = 0; i < verb_count; i++)
+        if (strncmp(verbs[i]->name, word, length) == 0 && verbs[i]->name[length] == ' ')
+            print_row(file, verbs[i]->name, verb_summary(verbs[i]));
+    fprintf(file, "\n`vine %s VERB --help` explains one.\n", word);
+}
+
 const char *help_of_key(const struct vine__config_key *key, char ret_text[HELP_FACTS_MAX])
 {
     int length = 0;
@@ -180,10 +192,15 @@ static int run_help(const struct arguments *arguments)
     const struct verb *verb = NULL;
 
     if (arguments->operand_count > 0) {
-        verb = verb_find(arguments->operands[0]);
-        if (verb == NULL) {
+        int words;
+        verb = verb_find_words((int)arguments->operand_count, arguments->operands, &words);
+        if (verb == NULL && verb_is_group(arguments->operands[0])) {
+            help_print_group(stdout, arguments->operands[0]);
+            return STATUS_DONE;
+        }
+        if (verb == NULL || (size_t)words < arguments->operand_count) {
             message_error("there is no verb '%s'; `vine help` lists them",
-                          message_escape(arguments->operands[0]));
+                          message_escape(arguments->operands[verb != NULL ? words : 0]));
             return STATUS_USAGE;
         }
     }
@@ -222,7 +239,7 @@ const struct verb verb_help = {
     .options = help_options,
     .option_count = sizeof(help_options) / sizeof(help_options[0]),
     .values_size = sizeof(struct help_values),
-    .operands_max = 1,
+    .operands_max = 2,
     .hint = COMPLETE_VERB,
     .run = run_help,
 };

@@ -24,6 +24,10 @@ const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_
 bool help_has_address(const struct verb *verb);
 
 void help_print_overview(FILE *file);
+
+/* The verbs of two words that begin with this one. */
+void help_print_group(FILE *file, const char *word);
+
 void help_print_verb(FILE *file, const struct verb *verb);
 
 /* The tables behind all this on standard output: of the verb, or, for NULL, of the command. Returns

@@ -13,7 +13,8 @@ static json_t *describe_option(const struct option *option)
     static const char *const kinds[] = {[OPTION_FLAG] = "flag",
                                         [OPTION_TEXT] = "text",
                                         [OPTION_COUNT] = "count",
-                                        [OPTION_SIZE] = "size"};
+                                        [OPTION_SIZE] = "size",
+                                        [OPTION_LIST] = "list"};
     const char letter[] = {option->letter, '\0'};
     json_t *object = json_object();
 

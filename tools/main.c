@@ -68,7 +68,15 @@ int main(int argc, char **argv)
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
 
-    const struct verb *verb = verb_find(name);
+    int words = 1;
+    const struct verb *verb =
+        name == argv[1] ? verb_find_words(argc - 1, argv + 1, &words) : verb_find(name);
+    if (verb == NULL && verb_is_group(name)) {
+        const bool wants_help =
+            argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+        help_print_group(wants_help ? stdout : stderr, name);
+        return finish(wants_help ? STATUS_DONE : STATUS_USAGE);
+    }
     if (verb == NULL) {
         message_error("there is no verb '%s'; `vine help` lists them", message_escape(name));
         if (options_line_has(argc - 1, argv + 1, "--json"))
@@ -76,5 +84,5 @@ int main(int argc, char **argv)
         return finish(STATUS_USAGE);
     }
     message_set_verb(verb->name);
-    return finish(run_verb(verb, argc - 2, argv + 2));
+    return finish(run_verb(verb, argc - 1 - words, argv + 1 + words));
 }

@@ -66,11 +66,20 @@ static void print_option(FILE *file, const struct option *option)
     fputs(".\n", file);
 }
 
+/* A page's name has no blank. */
+static void name_page(const struct verb *verb, char ret_name[64])
+{
+    snprintf(ret_name, 64, "vine-%s", verb->name);
+    for (char *at = ret_name; *at != '\0'; at++)
+        if (*at == ' ')
+            *at = '-';
+}
+
 static void print_verb(FILE *file, const struct verb *verb)
 {
     char name[64];
 
-    snprintf(name, sizeof(name), "vine-%s", verb->name);
+    name_page(verb, name);
     print_title(file, name);
     fputs(".SH NAME\n", file);
     print_text(file, name);
@@ -99,7 +108,7 @@ static void print_verb(FILE *file, const struct verb *verb)
 
 static void print_overview(FILE *file)
 {
-    char facts[HELP_FACTS_MAX];
+    char facts[HELP_FACTS_MAX], name[64];
 
     print_title(file, "vine");
     fputs(".SH NAME\nvine \\- hand work to an appliance through shared memory\n"
@@ -150,8 +159,10 @@ static void print_overview(FILE *file)
     print_line(file, ".TP\n.B NO_COLOR\n", "if set, no colours, also on terminals");
     print_statuses(file);
     fputs(".SH SEE ALSO\n", file);
-    for (size_t i = 0; i < verb_count; i++)
-        fprintf(file, ".BR vine-%s (1)%s\n", verbs[i]->name, i + 1 < verb_count ? "," : "");
+    for (size_t i = 0; i < verb_count; i++) {
+        name_page(verbs[i], name);
+        fprintf(file, ".BR %s (1)%s\n", name, i + 1 < verb_count ? "," : "");
+    }
 }
 
 void manual_print(FILE *file, const struct verb *verb)

@@ -35,6 +35,19 @@ static const char *what_it_takes(const struct option *option, int error, char *t
     return text;
 }
 
+static bool add_to_list(struct option_list *list, const char *text)
+{
+    const char **texts = realloc(list->texts, (list->count + 1) * sizeof(texts[0]));
+
+    if (texts == NULL) {
+        message_error("out of memory");
+        return false;
+    }
+    list->texts = texts;
+    list->texts[list->count++] = text;
+    return true;
+}
+
 bool options_set(const struct option *option, const char *said, const char *text, void *values)
 {
     void *const place = (char *)values + option->offset;
@@ -46,7 +59,11 @@ bool options_set(const struct option *option, const char *said, const char *text
         *(bool *)place = true;
         break;
     case OPTION_TEXT:
-        *(const char **)place = text;
+    case OPTION_LIST:
+        if (option->kind == OPTION_TEXT)
+            *(const char **)place = text;
+        else if (!add_to_list(place, text))
+            return false;
         if (text[0] != '\0')
             break;
         message_error("%s %s is empty", said, option->value);
@@ -60,7 +77,7 @@ bool options_set(const struct option *option, const char *said, const char *text
         error = vine__parse_size(text, place);
         break;
     default:
-        VINE_ASSERT(option->kind <= OPTION_SIZE);
+        VINE_ASSERT(option->kind <= OPTION_LIST);
     }
     if (error == 0)
         return true;
@@ -226,6 +243,11 @@ bool options_want_json(const struct arguments *arguments, enum options_outcome o
 
 void options_free(struct arguments *arguments)
 {
+    for (size_t i = 0; arguments->values != NULL && i < arguments->verb->option_count; i++) {
+        const struct option *const option = &arguments->verb->options[i];
+        if (option->kind == OPTION_LIST)
+            free(((struct option_list *)((char *)arguments->values + option->offset))->texts);
+    }
     free(arguments->values);
     free(arguments->operands);
     *arguments = (struct arguments){0};

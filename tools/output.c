@@ -21,7 +21,7 @@ struct output_directory {
     char path[];
 };
 
-static int make_parents(const char *path)
+int output_make_folder(const char *path)
 {
     char *copy = strdup(path);
 
@@ -59,7 +59,7 @@ static bool try_tmpfile(int directory)
 int output_open(const char *path, struct output *ret_output)
 {
     struct output output = {.fd = -1};
-    int error = make_parents(path);
+    int error = output_make_folder(path);
 
     if (error == 0) {
         output.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -39,6 +39,9 @@ struct output_file {
     ino_t source_inode;
 };
 
+/* Make a directory, with its parents, where they are not there. Returns 0 or a negated errno. */
+int output_make_folder(const char *path);
+
 /* Make the directory, with its parents, if it is not there, and lock it against another run.
  * Returns 0; -EBUSY: another run works in it; a negated errno. */
 int output_open(const char *path, struct output *ret_output);

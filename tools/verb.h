@@ -15,6 +15,7 @@ enum option_kind {
     OPTION_TEXT,  /* const char * */
     OPTION_COUNT, /* uint64_t, decimal */
     OPTION_SIZE,  /* uint64_t bytes, with a unit */
+    OPTION_LIST,  /* struct option_list: may be given more than once */
 };
 
 /* What a shell may complete. */
@@ -24,6 +25,11 @@ enum completion_hint {
     COMPLETE_DIRECTORY,
     COMPLETE_VERB,
     COMPLETE_RUN, /* a procedure, then files */
+};
+
+struct option_list {
+    const char **texts;
+    size_t count;
 };
 
 struct option {
@@ -49,7 +55,7 @@ struct arguments {
 };
 
 struct verb {
-    const char *name;
+    const char *name;               /* one word, or two with a blank between them */
     const char *synopsis;           /* the operands; "" for none */
     const char *const *description; /* paragraphs, NULL-terminated */
     const char *const *examples;    /* pairs of command and what it does, NULL-terminated */
@@ -71,5 +77,17 @@ const char *verb_summary(const struct verb *verb);
 
 /* The verb of this name, or NULL. */
 const struct verb *verb_find(const char *name);
+
+/* The verb that the first one or two words are, or NULL; they are *ret_count. */
+const struct verb *verb_find_words(int argc, char **argv, int *ret_count);
+
+/* Of a verb of two words the second one, else NULL. */
+const char *verb_second_word(const struct verb *verb);
+
+/* Whether verbs of two words begin with this one. */
+bool verb_is_group(const char *word);
+
+/* Whether no verb before it in the table has its first word. */
+bool verb_is_first(size_t index);
 
 #endif

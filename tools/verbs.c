@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "utils/tables.h"
@@ -26,6 +27,49 @@ const struct verb *verb_find(const char *name)
         if (strcmp(verbs[i]->name, name) == 0)
             return verbs[i];
     return NULL;
+}
+
+const struct verb *verb_find_words(int argc, char **argv, int *ret_count)
+{
+    char name[64];
+
+    if (argc > 1 &&
+        (size_t)snprintf(name, sizeof(name), "%s %s", argv[0], argv[1]) < sizeof(name)) {
+        const struct verb *const verb = verb_find(name);
+        *ret_count = 2;
+        if (verb != NULL)
+            return verb;
+    }
+    *ret_count = 1;
+    return argc > 0 ? verb_find(argv[0]) : NULL;
+}
+
+const char *verb_second_word(const struct verb *verb)
+{
+    const char *const blank = strchr(verb->name, ' ');
+
+    return blank != NULL ? blank + 1 : NULL;
+}
+
+static bool begins_with_word(const struct verb *verb, const char *word, size_t length)
+{
+    return strcspn(verb->name, " ") == length && memcmp(verb->name, word, length) == 0;
+}
+
+bool verb_is_group(const char *word)
+{
+    for (size_t i = 0; i < verb_count; i++)
+        if (verb_second_word(verbs[i]) != NULL && begins_with_word(verbs[i], word, strlen(word)))
+            return true;
+    return false;
+}
+
+bool verb_is_first(size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (begins_with_word(verbs[i], verbs[index]->name, strcspn(verbs[index]->name, " ")))
+            return false;
+    return true;
 }
 
 const char *verb_summary(const struct verb *verb)

@@ -109,11 +109,11 @@ is_json shown '.[0].noop.median > 0' '.[0].one_at_a_time | IN("pays", "costs", "
 
 # Help is the tables, all of them.
 expect 0 "$vine" help --json >shown
-is_json shown '.[0].verbs | length == 8' \
+is_json shown '.[0].verbs | length == 10' \
     '.[0].settings[] | select(.key == "jobs") | .default == "64"' \
     '.[0].exit_statuses[] | select(.code == 69)'
-for verb in $(jq -r '.verbs[].name' shown); do
-    expect 0 "$vine" help "$verb" --json >one
+jq -r '.verbs[].name' shown | while IFS= read -r verb; do
+    expect 0 "$vine" help $verb --json >one
     is_json one ".[0].name == \"$verb\" and (.[0].options | any(.name == \"json\"))"
 done
 expect 2 "$vine" help --json --man

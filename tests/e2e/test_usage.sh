@@ -78,11 +78,11 @@ if [ -e /dev/full ]; then
 fi
 
 # Help, man pages and completions come from the same tables.
-for verb in run appliance procs config doctor bench help version; do
-    "$vine" "$verb" --help >shown || fail "$verb --help"
+for verb in run appliance procs config doctor bench "guest build" bells help version; do
+    "$vine" $verb --help >shown || fail "$verb --help"
     grep -q "usage: vine $verb" shown || fail "$verb --help has no usage"
-    "$vine" help "$verb" | cmp - shown || fail "vine help $verb is another"
-    "$vine" help --man "$verb" >page
+    "$vine" help $verb | cmp - shown || fail "vine help $verb is another"
+    "$vine" help --man $verb >page
     grep -q '^.SH OPTIONS' page || fail "no man page of $verb"
     for shell in bash zsh fish; do "$vine" help --completion $shell >complete.$shell; done
     for option in $(sed -n 's/^  *\(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' shown); do

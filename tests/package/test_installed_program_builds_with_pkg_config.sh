@@ -23,8 +23,10 @@ expect "$lib/pkgconfig/vine.pc"
 objdump -p "$lib/libvine.so" | grep -q 'SONAME *libvine\.so\.0$' || { echo "wrong soname"; exit 1; }
 if [ -n "${VINE_COMMAND:-}" ]; then
     expect bin/vine
+    expect lib/vine/vine-init
     expect share/man/man1/vine.1
-    for verb in $(bin/vine help | sed -n '/^Verbs/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+    for verb in $(bin/vine help | sed -n '/^Verbs/,/^$/s/^  \([a-z ]*[a-z]\)  .*/\1/p' |
+        tr ' ' -); do
         expect "share/man/man1/vine-$verb.1"
     done
     expect share/bash-completion/completions/vine
