@@ -4,9 +4,14 @@
 # makes what they boot from; and `vine-init`, the first process of a guest.
 
 file(GLOB VINE_ENGINE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/engine/*.c")
-add_library(vine_engine STATIC EXCLUDE_FROM_ALL ${VINE_ENGINE_SOURCES})
-target_include_directories(vine_engine PUBLIC "${PROJECT_SOURCE_DIR}" src include)
-target_link_libraries(vine_engine PRIVATE vine_flags PUBLIC libvine)
+vine_find(jansson)
+if(vine_found_jansson)
+    add_library(vine_engine STATIC EXCLUDE_FROM_ALL ${VINE_ENGINE_SOURCES})
+    target_include_directories(vine_engine PUBLIC "${PROJECT_SOURCE_DIR}" src include)
+    target_link_libraries(vine_engine PRIVATE vine_flags PUBLIC libvine vine_pkg::jansson)
+else()
+    vine_dropped("the engine of virtual machines" jansson)
+endif()
 
 if(NOT CMAKE_CROSSCOMPILING)
     # It runs alone in a file system without libraries, and outside of every sanitizer.

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/engine/child.h"
+
+#include "arch/peer/process.h"
+#include "utils/assert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- between fork and exec: nothing that could wait for a lock of another thread ------------- */
+
+static int set_signals(void)
+{
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL); /* not for SIGKILL, SIGSTOP and libc's own */
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int set_descriptors(const struct vine__child_options *options, int error_fd)
+{
+    /* Descriptors to keep lie above the standard three: vine__child_start has seen to that. */
+    if (!options->keeps_stdio) {
+        const int null_fd = open("/dev/null", O_RDWR);
+
+        if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)
+            return -1;
+    }
+    if (dup2(error_fd, 2) < 0)
+        return -1;
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        for (int fd = 3, end = (int)sysconf(_SC_OPEN_MAX); fd < end; fd++)
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    for (uint32_t i = 0; i < options->inherited_count; i++)
+        if (fcntl(options->inherited[i], F_SETFD, 0) != 0)
+            return -1;
+    return 0;
+}
+
+static int drop_rights(const struct vine__child_options *options)
+{
+    if (options->user_id == 0)
+        return 0;
+    if (setgroups(0, NULL) != 0 ||
+        setresgid(options->group_id, options->group_id, options->group_id) != 0)
+        return -1;
+    return setresuid(options->user_id, options->user_id, options->user_id);
+}
+
+__attribute__((noreturn)) static void become(const struct vine__child_options *options,
+                                             int error_fd, int answer_fd, pid_t parent)
+{
+    int error;
+
+    (void)setpgid(0, 0);
+    if (set_signals() == 0 && set_descriptors(options, error_fd) == 0 &&
+        drop_rights(options) == 0) {
+        /* After the change of user, which clears it; and if our parent is gone already, so are
+         * we. */
+        if (options->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent)
+            _exit(127);
+        (void)execvp(options->words[0], options->words);
+    }
+    error = errno;
+    (void)!write(answer_fd, &error, sizeof(error));
+    _exit(127);
+}
+
+/* ---- the parent ------------------------------------------------------------------------------ */
+
+static void close_both(const int ends[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            (void)close(ends[i]);
+}
+
+static int finish_start(struct vine__child *child, int answer_fd)
+{
+    int error = 0;
+    ssize_t size;
+
+    do {
+        size = read(answer_fd, &error, sizeof(error));
+    } while (size < 0 && errno == EINTR);
+    if (size == (ssize_t)sizeof(error)) {
+        (void)waitpid(child->pid, &child->status, 0);
+        child->pid = 0;
+        return -error;
+    }
+    error = vine__process_pidfd(child->pid, &child->pidfd);
+    if (error != 0) {
+        (void)kill(child->pid, SIGKILL);
+        (void)waitpid(child->pid, &child->status, 0);
+        child->pid = 0;
+    }
+    return error;
+}
+
+int vine__child_start(const struct vine__child_options *options, struct vine__child *ret_child)
+{
+    struct vine__child child = {.pidfd = -1, .error_fd = -1};
+    const pid_t parent = getpid();
+    int said[2] = {-1, -1};
+    int answer[2] = {-1, -1};
+    int error = 0;
+
+    VINE_ASSERT(options->inherited_count <= VINE__CHILD_INHERITED_MAX);
+    for (uint32_t i = 0; i < options->inherited_count; i++)
+        VINE_ASSERT(options->inherited[i] > 2);
+    if (pipe2(said, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0 ||
+        fcntl(said[0], F_SETFL, O_NONBLOCK) != 0)
+        error = -errno;
+    if (error == 0) {
+        child.pid = fork();
+        if (child.pid == 0)
+            become(options, said[1], answer[1], parent);
+        if (child.pid < 0)
+            error = -errno;
+    }
+    if (error == 0) {
+        (void)close(answer[1]);
+        answer[1] = -1;
+        error = finish_start(&child, answer[0]);
+    }
+    if (error == 0) {
+        child.error_fd = said[0];
+        said[0] = -1;
+        *ret_child = child;
+    }
+    close_both(said);
+    close_both(answer);
+    return error;
+}
+
+void vine__child_listen(struct vine__child *child)
+{
+    char bytes[512];
+
+    /* A bound, for it may talk faster than we listen. */
+    for (int turn = 0; child->error_fd >= 0 && turn < 64; turn++) {
+        const ssize_t size = read(child->error_fd, bytes, sizeof(bytes));
+
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size < 0 && errno == EAGAIN)
+            return;
+        if (size <= 0) {
+            (void)close(child->error_fd);
+            child->error_fd = -1;
+            return;
+        }
+        const size_t room = sizeof(child->words) - 1;
+        const size_t kept =
+            (size_t)size + child->words_size <= room ? child->words_size : room - (size_t)size;
+
+        memmove(child->words, child->words + child->words_size - kept, kept);
+        memcpy(child->words + kept, bytes, (size_t)size);
+        child->words_size = kept + (size_t)size;
+    }
+}
+
+const char *vine__child_last_words(struct vine__child *child)
+{
+    char *last = child->words;
+    size_t end = child->words_size;
+
+    while (end > 0 && (unsigned char)child->words[end - 1] <= ' ')
+        end--;
+    child->words_size = end;
+    child->words[end] = '\0';
+    for (size_t i = 0; i < end; i++) {
+        if (child->words[i] == '\n' || child->words[i] == '\0')
+            last = child->words + i + 1;
+        else if ((unsigned char)child->words[i] < ' ' || child->words[i] == 0x7f)
+            child->words[i] = '?';
+    }
+    return last;
+}
+
+bool vine__child_reap(struct vine__child *child)
+{
+    if (child->pid == 0 || child->has_ended)
+        return true;
+    const pid_t found = waitpid(child->pid, &child->status, WNOHANG);
+
+    if (found == 0 || (found < 0 && errno == EINTR))
+        return false;
+    if (found < 0)
+        child->status = -1;
+    child->has_ended = true;
+    return true;
+}
+
+void vine__child_signal(struct vine__child *child, int number)
+{
+    if (child->pid > 0 && !child->has_ended)
+        (void)kill(child->pid, number); /* it was not reaped, so that the pid is its own */
+}
+
+void vine__child_close(struct vine__child *child)
+{
+    if (child->pidfd >= 0)
+        (void)close(child->pidfd);
+    if (child->error_fd >= 0)
+        (void)close(child->error_fd);
+    *child = (struct vine__child){.pidfd = -1, .error_fd = -1};
+}

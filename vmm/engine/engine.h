@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/engine/engine.h - all of the engine: what runs virtual machines and links them.
+ *
+ *     description.h    what a machine is made of
+ *     machine.h        its life: start, pause, stop, and how it ended
+ *     link.h           memories between two machines, plugged while they run
+ *
+ * Below these, for tests and for who needs a part alone: arguments.h (QEMU's command line as a pure
+ * function), child.h, qmp.h, status.h, memory.h.
+ */
+#ifndef VINE_VMM_ENGINE_ENGINE_H
+#define VINE_VMM_ENGINE_ENGINE_H
+
+#include "vmm/engine/description.h"
+#include "vmm/engine/link.h"
+#include "vmm/engine/machine.h"
+
+#endif

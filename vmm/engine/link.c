@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/engine/link.h"
+
+#include "utils/assert.h"
+#include "vmm/engine/machine_internal.h"
+#include "vmm/engine/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct end {
+    struct vine__machine *machine; /* NULL: nobody's, or the host's */
+    uint32_t place;
+    bool is_host;
+    struct vine_status_side side;
+};
+
+struct vine__machine_link {
+    char name[VINE_STATUS_NAME_BYTES];
+    uint64_t size_bytes[2];
+    int fds[2]; /* by who writes there */
+    struct end ends[2];
+};
+
+int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
+                              struct vine__machine_link **ret_link)
+{
+    int error = 0;
+
+    if (!vine__machine_name_is_good(name, VINE_STATUS_NAME_BYTES) ||
+        !vine__machine_link_size_is_good(size_bytes[0]) ||
+        !vine__machine_link_size_is_good(size_bytes[1]))
+        return -EINVAL;
+    struct vine__machine_link *const link = calloc(1, sizeof(*link));
+
+    if (link == NULL)
+        return -ENOMEM;
+    memcpy(link->name, name, strlen(name));
+    for (int end = 0; end < 2; end++) {
+        link->fds[end] = -1;
+        link->size_bytes[end] = size_bytes[end];
+        link->ends[end].side.doorbell_peer = VINE_STATUS_NO_DOORBELL;
+    }
+    for (int end = 0; end < 2 && error == 0; end++)
+        error = vine__machine_memory_create(name, size_bytes[end], &link->fds[end]);
+    if (error != 0) {
+        vine__machine_link_close(link);
+        return error;
+    }
+    *ret_link = link;
+    return 0;
+}
+
+void vine__machine_link_close(struct vine__machine_link *link)
+{
+    if (link == NULL)
+        return;
+    for (int end = 0; end < 2; end++) {
+        vine__machine_link_detach(link, end);
+        /* On its way out: it goes on without us. */
+        if (link->ends[end].machine != NULL)
+            link->ends[end].machine->places[link->ends[end].place].link = NULL;
+    }
+    for (int end = 0; end < 2; end++)
+        if (link->fds[end] >= 0)
+            (void)close(link->fds[end]);
+    free(link);
+}
+
+/* ---- status pages ---------------------------------------------------------------------------- */
+
+static struct vine__place *place_of(const struct end *end)
+{
+    return end->machine != NULL ? &end->machine->places[end->place] : NULL;
+}
+
+static void copy_sides(struct vine__machine_link *link, struct vine_status_side sides[2])
+{
+    for (int i = 0; i < 2; i++) {
+        struct end *const end = &link->ends[i];
+
+        if (end->machine != NULL) {
+            end->side.doorbell_peer = end->machine->doorbell_peer;
+            end->side.doorbell_vector = VINE_STATUS_VECTOR_LINK(end->place);
+        }
+        sides[i] = end->side;
+    }
+}
+
+static void tell_page(struct vine__machine *machine)
+{
+    if (machine->options.on_page_change != NULL)
+        machine->options.on_page_change(machine->options.context, machine);
+}
+
+void vine__machine_link_publish(struct vine__machine_link *link)
+{
+    struct vine_status_side sides[2];
+
+    copy_sides(link, sides);
+    for (int i = 0; i < 2; i++) {
+        struct end *const end = &link->ends[i];
+
+        if (end->machine == NULL || !place_of(end)->is_plugged)
+            continue;
+        const uint32_t before = end->machine->status.changes;
+
+        vine__status_set_sides(&end->machine->status, end->place, sides);
+        if (end->machine->status.changes != before)
+            tell_page(end->machine);
+    }
+}
+
+void vine__machine_link_enter(struct vine__machine_link *link, enum vine_status_end own)
+{
+    struct end *const end = &link->ends[own];
+    struct vine_status_side sides[2];
+
+    if (place_of(end)->is_plugged)
+        return;
+    copy_sides(link, sides);
+    const struct vine__status_entry entry = {
+        .name = link->name,
+        .end = own,
+        .size_bytes = {link->size_bytes[0], link->size_bytes[1]},
+        .sides = sides,
+    };
+
+    place_of(end)->is_plugged = true;
+    vine__status_plug(&end->machine->status, end->place, &entry);
+    tell_page(end->machine);
+}
+
+static void leave_page(struct vine__machine_link *link, enum vine_status_end own)
+{
+    struct end *const end = &link->ends[own];
+
+    if (!place_of(end)->is_plugged)
+        return;
+    place_of(end)->is_plugged = false;
+    vine__status_unplug(&end->machine->status, end->place);
+    tell_page(end->machine);
+}
+
+void vine__machine_link_set_side(struct vine__machine_link *link, enum vine_status_end own,
+                                 enum vine_status_side_state state, enum vine_status_reason reason)
+{
+    link->ends[own].side.state = state;
+    link->ends[own].side.reason = reason;
+    vine__machine_link_publish(link);
+}
+
+void vine__machine_link_taken(struct vine__machine_link *link, enum vine_status_end own,
+                              enum vine_status_side_state state)
+{
+    link->ends[own].side.generation++;
+    vine__machine_link_set_side(link, own, state, VINE_STATUS_REASON_NONE);
+}
+
+/* ---- machines -------------------------------------------------------------------------------- */
+
+void vine__machine_link_fill_arguments(const struct vine__machine_link *link,
+                                       enum vine_status_end end,
+                                       struct vine__arguments_link *ret_arguments)
+{
+    *ret_arguments = (struct vine__arguments_link){
+        .name = link->name,
+        .end = end,
+        .fds = {link->fds[0], link->fds[1]},
+        .size_bytes = {link->size_bytes[0], link->size_bytes[1]},
+    };
+}
+
+static bool place_is_free(const struct vine__machine *machine, uint32_t place)
+{
+    const struct vine__place *const own = &machine->places[place];
+
+    /* One whose link was closed may still have its devices. */
+    return own->link == NULL && !own->is_going;
+}
+
+static int find_place(const struct vine__machine *machine, uint32_t wanted, uint32_t *ret_place)
+{
+    if (wanted != VINE__MACHINE_LINK_ANY_PLACE) {
+        if (wanted >= machine->description.links_max)
+            return -EINVAL;
+        *ret_place = wanted;
+        return place_is_free(machine, wanted) ? 0 : -EBUSY;
+    }
+    for (uint32_t place = 0; place < machine->description.links_max; place++)
+        if (place_is_free(machine, place)) {
+            *ret_place = place;
+            return 0;
+        }
+    return -ENOSPC;
+}
+
+int vine__machine_link_attach(struct vine__machine_link *link, enum vine_status_end own,
+                              struct vine__machine *machine, uint32_t place, uint32_t *ret_place)
+{
+    struct end *const end = &link->ends[own];
+    const bool is_off = vine__machine_state_of(machine) == VINE__MACHINE_OFF;
+    uint32_t found;
+    int error;
+
+    if (end->machine != NULL || end->is_host)
+        return -EBUSY;
+    if (link->size_bytes[0] > machine->description.link_bytes_max ||
+        link->size_bytes[1] > machine->description.link_bytes_max)
+        return machine->description.links_max == 0 ? -ENOSPC : -E2BIG;
+    if (!is_off && !vine__machine_is_up(machine))
+        return -EAGAIN;
+    error = find_place(machine, place, &found);
+    if (error != 0)
+        return error;
+    end->machine = machine;
+    end->place = found;
+    *place_of(end) = (struct vine__place){.link = link, .end = own};
+    if (is_off)
+        vine__machine_link_enter(link, own);
+    else
+        error = vine__plug_in(machine, found);
+    if (error != 0) {
+        *place_of(end) = (struct vine__place){0};
+        end->machine = NULL;
+        return error;
+    }
+    *ret_place = found;
+    return 0;
+}
+
+void vine__machine_link_let_go(struct vine__machine_link *link, enum vine_status_end own)
+{
+    struct end *const end = &link->ends[own];
+
+    leave_page(link, own);
+    *place_of(end) = (struct vine__place){0};
+    end->machine = NULL;
+    end->side.doorbell_peer = VINE_STATUS_NO_DOORBELL;
+    end->side.doorbell_vector = 0;
+    if (end->side.state != VINE_STATUS_ABSENT && end->side.state != VINE_STATUS_LOST) {
+        end->side.state = VINE_STATUS_LOST;
+        end->side.reason = VINE_STATUS_REASON_UNPLUGGED;
+    }
+    vine__machine_link_publish(link);
+}
+
+void vine__machine_link_detach(struct vine__machine_link *link, enum vine_status_end own)
+{
+    struct end *const end = &link->ends[own];
+
+    if (end->is_host) {
+        end->is_host = false;
+        if (end->side.state != VINE_STATUS_ABSENT)
+            vine__machine_link_set_side(link, own, VINE_STATUS_LOST, VINE_STATUS_REASON_UNPLUGGED);
+        return;
+    }
+    if (end->machine == NULL || place_of(end)->is_going)
+        return;
+    if (vine__machine_state_of(end->machine) == VINE__MACHINE_OFF) {
+        vine__machine_link_let_go(link, own);
+        return;
+    }
+    /* The guest is told first, so that it stops before its devices go. */
+    leave_page(link, own);
+    if (end->side.state != VINE_STATUS_ABSENT)
+        vine__machine_link_set_side(link, own, VINE_STATUS_LOST, VINE_STATUS_REASON_UNPLUGGED);
+    vine__plug_out(end->machine, end->place);
+}
+
+/* ---- the host -------------------------------------------------------------------------------- */
+
+int vine__machine_link_attach_host(struct vine__machine_link *link, enum vine_status_end own)
+{
+    struct end *const end = &link->ends[own];
+
+    if (end->machine != NULL || end->is_host)
+        return -EBUSY;
+    end->is_host = true;
+    vine__machine_link_taken(link, own, VINE_STATUS_ATTACHED);
+    return 0;
+}
+
+void vine__machine_link_set_host(struct vine__machine_link *link, enum vine_status_end own,
+                                 enum vine_status_side_state state, enum vine_status_reason reason)
+{
+    VINE_ASSERT(link->ends[own].is_host);
+    vine__machine_link_set_side(link, own, state, reason);
+}
+
+void vine__machine_link_set_host_doorbell(struct vine__machine_link *link, enum vine_status_end own,
+                                          uint32_t peer, uint32_t vector)
+{
+    VINE_ASSERT(link->ends[own].is_host);
+    link->ends[own].side.doorbell_peer = peer;
+    link->ends[own].side.doorbell_vector = vector;
+    vine__machine_link_publish(link);
+}
+
+int vine__machine_link_fd(const struct vine__machine_link *link, enum vine_status_end writer)
+{
+    return link->fds[writer];
+}
+
+struct vine_status_side vine__machine_link_side(const struct vine__machine_link *link,
+                                                enum vine_status_end end)
+{
+    return link->ends[end].side;
+}
+
+const char *vine__machine_link_name(const struct vine__machine_link *link)
+{
+    return link->name;
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/engine/machine_internal.h"
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "utils/assert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAGIC UINT32_C(0x4d414348)
+
+#define DEFAULT_START_NS   (10 * VINE_NS_PER_SECOND)
+#define DEFAULT_COMMAND_NS (10 * VINE_NS_PER_SECOND)
+#define DEFAULT_BUTTON_NS  (30 * VINE_NS_PER_SECOND)
+#define DEFAULT_QUIT_NS    (5 * VINE_NS_PER_SECOND)
+#define DEFAULT_UNPLUG_NS  (30 * VINE_NS_PER_SECOND)
+
+static void step_down(struct vine__machine *machine, enum vine__stopping stopping);
+
+static struct vine__machine *checked(struct vine__machine *machine)
+{
+    VINE_ASSERT(machine != NULL && machine->magic == MAGIC);
+    return machine;
+}
+
+/* ---- making and closing ---------------------------------------------------------------------- */
+
+static void set_default(uint64_t *time_ns, uint64_t default_ns)
+{
+    if (*time_ns == 0)
+        *time_ns = default_ns;
+}
+
+static int watch(int epoll_fd, int operation, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events};
+
+    return epoll_ctl(epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
+}
+
+static int open_machine(struct vine__machine *machine)
+{
+    machine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    machine->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (machine->epoll_fd < 0 || machine->timer_fd < 0)
+        return -errno;
+    const int error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->timer_fd, EPOLLIN);
+
+    return error != 0 || machine->description.links_max == 0
+               ? error
+               : vine__status_create(machine->description.links_max, &machine->status);
+}
+
+int vine__machine_create(const struct vine__machine_description *description,
+                         const struct vine__machine_options *options,
+                         struct vine__machine **ret_machine, char *why, size_t why_size)
+{
+    const struct vine__arguments_descriptors none = {.console_log = -1};
+    struct vine__arguments arguments;
+    /* Whether it can be started at all is known by now. */
+    int error = vine__arguments_build(description, &none, &arguments, why, why_size);
+
+    if (error != 0)
+        return error;
+    vine__arguments_fini(&arguments);
+    struct vine__machine *const machine = calloc(1, sizeof(*machine));
+
+    if (machine == NULL)
+        return -ENOMEM;
+    machine->magic = MAGIC;
+    machine->description = *description;
+    machine->options = *options;
+    set_default(&machine->options.start_timeout_ns, DEFAULT_START_NS);
+    set_default(&machine->options.command_timeout_ns, DEFAULT_COMMAND_NS);
+    set_default(&machine->options.button_timeout_ns, DEFAULT_BUTTON_NS);
+    set_default(&machine->options.quit_timeout_ns, DEFAULT_QUIT_NS);
+    set_default(&machine->options.unplug_timeout_ns, DEFAULT_UNPLUG_NS);
+    machine->epoll_fd = machine->timer_fd = machine->console_fd = machine->status.fd = -1;
+    machine->process = (struct vine__child){.pidfd = -1, .error_fd = -1};
+    machine->doorbell_peer = VINE_STATUS_NO_DOORBELL;
+    machine->stopping_deadline_ns = machine->lost_deadline_ns = VINE_FOREVER;
+    error = open_machine(machine);
+    if (error == 0) {
+        const int length = snprintf(machine->qmp_path, sizeof(machine->qmp_path), "%s/%s.qmp",
+                                    options->folder, description->name);
+
+        if (length < 0 || (size_t)length >= sizeof(machine->qmp_path)) {
+            (void)snprintf(why, why_size, "%s: the folder's path is too long for a socket",
+                           description->name);
+            error = -ENAMETOOLONG;
+        }
+    } else {
+        (void)snprintf(why, why_size, "%s: %s", description->name, vine_error_text(error));
+    }
+    if (error != 0) {
+        vine__machine_close(machine);
+        return error;
+    }
+    *ret_machine = machine;
+    return 0;
+}
+
+void vine__machine_close(struct vine__machine *machine)
+{
+    if (machine == NULL)
+        return;
+    (void)checked(machine);
+    if (machine->state != VINE__MACHINE_OFF) {
+        step_down(machine, VINE__STOPPING_KILL);
+        /* SIGKILL is not refused. */
+        while (machine->state != VINE__MACHINE_OFF) {
+            struct pollfd ended = {.fd = machine->process.pidfd, .events = POLLIN};
+
+            (void)poll(&ended, 1, -1);
+            vine__machine_process(machine);
+        }
+    }
+    for (uint32_t place = 0; place < machine->description.links_max; place++)
+        if (machine->places[place].link != NULL)
+            vine__machine_link_let_go(machine->places[place].link, machine->places[place].end);
+    vine__status_close(&machine->status);
+    if (machine->console_fd >= 0)
+        (void)close(machine->console_fd);
+    if (machine->timer_fd >= 0)
+        (void)close(machine->timer_fd);
+    if (machine->epoll_fd >= 0)
+        (void)close(machine->epoll_fd);
+    machine->magic = 0;
+    free(machine);
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+static int start_process(struct vine__machine *machine,
+                         const struct vine__arguments_descriptors *descriptors, char *why,
+                         size_t why_size)
+{
+    const struct vine__machine_description *const description = &machine->description;
+    struct vine__child_options options = {
+        .user_id = machine->options.user_id,
+        .group_id = machine->options.group_id,
+        .dies_with_us = machine->options.dies_with_us,
+        .keeps_stdio = description->console == VINE__CONSOLE_STDIO,
+    };
+    struct vine__arguments arguments;
+    int error = vine__arguments_build(description, descriptors, &arguments, why, why_size);
+
+    if (error != 0)
+        return error;
+    options.words = arguments.words;
+    options.inherited_count = vine__descriptors_list(descriptors, options.inherited);
+    error = vine__child_start(&options, &machine->process);
+    if (error != 0)
+        (void)snprintf(why, why_size, "%s: cannot run %s: %s", description->name,
+                       arguments.words[0], vine_error_text(error));
+    vine__arguments_fini(&arguments);
+    return error;
+}
+
+/* Everything of a start that lasts until its end. */
+static void forget_start(struct vine__machine *machine)
+{
+    vine__qmp_close(machine->qmp);
+    machine->qmp = NULL;
+    machine->qmp_polls_writes = false;
+    vine__child_close(&machine->process);
+    (void)unlink(machine->qmp_path);
+    if (machine->description.console == VINE__CONSOLE_SOCKET)
+        (void)unlink(machine->description.console_socket);
+    machine->stopping = VINE__STOPPING_NOT;
+    machine->stopping_deadline_ns = machine->lost_deadline_ns = VINE_FOREVER;
+    machine->shutdown_reason[0] = '\0';
+    machine->has_panicked = machine->has_run = machine->is_killed_for = false;
+    machine->resume_id = 0;
+}
+
+int vine__machine_start(struct vine__machine *machine, char *why, size_t why_size)
+{
+    struct vine__arguments_descriptors descriptors;
+    int control_fd = -1;
+    int console_fd = -1;
+
+    if (checked(machine)->state != VINE__MACHINE_OFF)
+        return -EBUSY;
+    if (why_size > 0)
+        why[0] = '\0';
+    int error =
+        vine__descriptors_open(machine, &descriptors, &control_fd, &console_fd, why, why_size);
+
+    if (error == 0)
+        error = start_process(machine, &descriptors, why, why_size);
+    vine__descriptors_close(&descriptors);
+    if (error == 0) {
+        error = vine__qmp_open(control_fd, vine__clock_now_ns() + machine->options.start_timeout_ns,
+                               &machine->qmp);
+        if (error == 0)
+            control_fd = -1;
+    }
+    if (error == 0)
+        error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->process.pidfd, EPOLLIN);
+    if (error == 0)
+        error = watch(machine->epoll_fd, EPOLL_CTL_ADD, vine__qmp_fd(machine->qmp), EPOLLIN);
+    if (error == 0)
+        error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->process.error_fd, EPOLLIN);
+    if (error != 0 && why_size > 0 && why[0] == '\0')
+        (void)snprintf(why, why_size, "%s: %s", machine->description.name, vine_error_text(error));
+    if (machine->console_fd >= 0)
+        (void)close(machine->console_fd);
+    machine->console_fd = console_fd;
+    if (error != 0) {
+        if (control_fd >= 0)
+            (void)close(control_fd);
+        vine__child_signal(&machine->process, SIGKILL);
+        if (machine->process.pid > 0)
+            (void)waitpid(machine->process.pid, NULL, 0);
+        forget_start(machine);
+        return error;
+    }
+    vine__plug_inherited(machine);
+    machine->state = VINE__MACHINE_STARTING;
+    machine->end = VINE__END_NONE;
+    machine->end_text[0] = '\0';
+    vine__machine_arm(machine);
+    return 0;
+}
+
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+/* The next rung of the ladder, and how long it may take. */
+static void step_down(struct vine__machine *machine, enum vine__stopping stopping)
+{
+    uint64_t id;
+    int error = 0;
+
+    machine->stopping = stopping;
+    if (stopping == VINE__STOPPING_BUTTON) {
+        machine->stopping_deadline_ns = vine__clock_now_ns() + machine->options.button_timeout_ns;
+        error = vine__machine_command(machine, "system_powerdown", NULL, -1, &id);
+    }
+    if (stopping == VINE__STOPPING_QUIT || error != 0) {
+        machine->stopping = VINE__STOPPING_QUIT;
+        machine->stopping_deadline_ns = vine__clock_now_ns() + machine->options.quit_timeout_ns;
+        error = vine__machine_command(machine, "quit", NULL, -1, &id);
+    }
+    if (stopping == VINE__STOPPING_KILL || error != 0) {
+        machine->stopping = VINE__STOPPING_KILL;
+        machine->stopping_deadline_ns = VINE_FOREVER;
+        vine__child_signal(&machine->process, SIGKILL);
+    }
+    vine__machine_arm(machine);
+}
+
+static int stop_from(struct vine__machine *machine, enum vine__stopping stopping)
+{
+    if (checked(machine)->state == VINE__MACHINE_OFF)
+        return -ESRCH;
+    if (machine->stopping < stopping)
+        step_down(machine, stopping);
+    return 0;
+}
+
+int vine__machine_stop(struct vine__machine *machine)
+{
+    return stop_from(machine, checked(machine)->state == VINE__MACHINE_RUNNING
+                                  ? VINE__STOPPING_BUTTON
+                                  : VINE__STOPPING_QUIT);
+}
+
+int vine__machine_quit(struct vine__machine *machine)
+{
+    return stop_from(machine, VINE__STOPPING_QUIT);
+}
+
+int vine__machine_kill(struct vine__machine *machine)
+{
+    return stop_from(machine, VINE__STOPPING_KILL);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+bool vine__machine_is_up(const struct vine__machine *machine)
+{
+    return machine->state >= VINE__MACHINE_RUNNING && machine->stopping == VINE__STOPPING_NOT &&
+           machine->qmp != NULL;
+}
+
+int vine__machine_command(struct vine__machine *machine, const char *command, json_t *arguments,
+                          int fd, uint64_t *ret_id)
+{
+    if (machine->qmp == NULL) {
+        json_decref(arguments);
+        return -VINE_EPEERLOST;
+    }
+    const int error =
+        vine__qmp_send(machine->qmp, command, arguments, fd,
+                       vine__clock_now_ns() + machine->options.command_timeout_ns, ret_id);
+
+    vine__machine_arm(machine);
+    return error;
+}
+
+static int command_running(struct vine__machine *machine, const char *command)
+{
+    uint64_t id;
+
+    if (checked(machine)->state < VINE__MACHINE_RUNNING)
+        return -ESRCH;
+    return machine->stopping != VINE__STOPPING_NOT
+               ? -EAGAIN
+               : vine__machine_command(machine, command, NULL, -1, &id);
+}
+
+int vine__machine_pause(struct vine__machine *machine)
+{
+    return command_running(machine, "stop");
+}
+
+int vine__machine_resume(struct vine__machine *machine)
+{
+    return command_running(machine, "cont");
+}
+
+static uint64_t earlier(uint64_t one_ns, uint64_t other_ns)
+{
+    return one_ns < other_ns ? one_ns : other_ns;
+}
+
+void vine__machine_arm(struct vine__machine *machine)
+{
+    uint64_t deadline_ns = earlier(machine->stopping_deadline_ns, machine->lost_deadline_ns);
+    struct itimerspec time = {0};
+
+    deadline_ns = earlier(deadline_ns, vine__plug_deadline_ns(machine));
+    if (machine->qmp != NULL) {
+        const bool wants_write = vine__qmp_wants_write(machine->qmp);
+
+        deadline_ns = earlier(deadline_ns, vine__qmp_deadline_ns(machine->qmp));
+        if (wants_write != machine->qmp_polls_writes &&
+            watch(machine->epoll_fd, EPOLL_CTL_MOD, vine__qmp_fd(machine->qmp),
+                  EPOLLIN | (wants_write ? EPOLLOUT : 0U)) == 0)
+            machine->qmp_polls_writes = wants_write;
+    }
+    if (deadline_ns != VINE_FOREVER && machine->state != VINE__MACHINE_OFF) {
+        time.it_value.tv_sec = (time_t)(deadline_ns / VINE_NS_PER_SECOND);
+        time.it_value.tv_nsec = (long)(deadline_ns % VINE_NS_PER_SECOND);
+    }
+    (void)timerfd_settime(machine->timer_fd, TFD_TIMER_ABSTIME, &time, NULL);
+}
+
+int vine__machine_fd(const struct vine__machine *machine)
+{
+    return machine->epoll_fd;
+}
+
+static void expire(struct vine__machine *machine)
+{
+    const uint64_t now_ns = vine__clock_now_ns();
+
+    if (now_ns >= machine->stopping_deadline_ns)
+        step_down(machine, machine->stopping + 1);
+    if (now_ns >= machine->lost_deadline_ns && !machine->is_killed_for) {
+        machine->is_killed_for = true;
+        machine->lost_deadline_ns = VINE_FOREVER;
+        (void)snprintf(machine->end_text, sizeof(machine->end_text),
+                       "QEMU closed its control socket and went on; it was killed");
+        vine__child_signal(&machine->process, SIGKILL);
+    }
+    vine__plug_expire(machine, now_ns);
+}
+
+void vine__machine_process(struct vine__machine *machine)
+{
+    uint64_t count;
+
+    (void)!read(checked(machine)->timer_fd, &count, sizeof(count));
+    if (machine->state == VINE__MACHINE_OFF)
+        return;
+    const bool has_ended = vine__child_reap(&machine->process);
+
+    vine__child_listen(&machine->process);
+    vine__machine_hear(machine);
+    if (has_ended) {
+        /* What it said before it ended says why; nobody else holds the socket's other end. */
+        for (int turn = 0; machine->qmp != NULL && turn < 1024; turn++)
+            vine__machine_hear(machine);
+        vine__machine_conclude(machine);
+        forget_start(machine);
+    } else {
+        expire(machine);
+    }
+    vine__machine_arm(machine);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+void vine__machine_tell(struct vine__machine *machine, enum vine__machine_event_kind kind,
+                        uint32_t place, const char *format, ...)
+{
+    va_list list;
+
+    if (machine->event_count == VINE__MACHINE_EVENTS_MAX) {
+        machine->event_first = (machine->event_first + 1) % VINE__MACHINE_EVENTS_MAX;
+        machine->event_count--;
+    }
+    struct vine__machine_event *const event =
+        &machine
+             ->events[(machine->event_first + machine->event_count++) % VINE__MACHINE_EVENTS_MAX];
+
+    event->kind = kind;
+    event->place = place;
+    va_start(list, format);
+    (void)vsnprintf(event->text, sizeof(event->text), format, list);
+    va_end(list);
+}
+
+bool vine__machine_next_event(struct vine__machine *machine, struct vine__machine_event *ret_event)
+{
+    if (checked(machine)->event_count == 0)
+        return false;
+    *ret_event = machine->events[machine->event_first];
+    machine->event_first = (machine->event_first + 1) % VINE__MACHINE_EVENTS_MAX;
+    machine->event_count--;
+    return true;
+}
+
+int vine__machine_wait_event(struct vine__machine *machine, uint64_t timeout_ns,
+                             struct vine__machine_event *ret_event)
+{
+    const uint64_t begin_ns = vine__clock_now_ns();
+
+    while (!vine__machine_next_event(machine, ret_event)) {
+        const uint64_t passed_ns = vine__clock_now_ns() - begin_ns;
+        struct pollfd ready = {.fd = machine->epoll_fd, .events = POLLIN};
+
+        if (passed_ns >= timeout_ns)
+            return -ETIMEDOUT;
+        const uint64_t left_ms = (timeout_ns - passed_ns) / 1000000 + 1;
+
+        (void)poll(&ready, 1, left_ms > INT32_MAX ? -1 : (int)left_ms);
+        vine__machine_process(machine);
+    }
+    return 0;
+}
+
+/* ---- what is known --------------------------------------------------------------------------- */
+
+enum vine__machine_state vine__machine_state_of(const struct vine__machine *machine)
+{
+    return machine->state;
+}
+
+enum vine__machine_end vine__machine_ended_by(const struct vine__machine *machine)
+{
+    return machine->end;
+}
+
+const char *vine__machine_end_word(enum vine__machine_end end)
+{
+    static const char *const words[] = {
+#define VINE__MACHINE_END_WORD(value, word) word,
+        VINE__MACHINE_ENDS(VINE__MACHINE_END_WORD)
+#undef VINE__MACHINE_END_WORD
+    };
+
+    VINE_ASSERT((size_t)end < sizeof(words) / sizeof(words[0]));
+    return words[end];
+}
+
+const char *vine__machine_end_text(const struct vine__machine *machine)
+{
+    return machine->state == VINE__MACHINE_OFF ? machine->end_text : "";
+}
+
+const char *vine__machine_name(const struct vine__machine *machine)
+{
+    return machine->description.name;
+}
+
+pid_t vine__machine_pid(const struct vine__machine *machine)
+{
+    return machine->process.pid;
+}
+
+int vine__machine_console_fd(const struct vine__machine *machine)
+{
+    return machine->console_fd;
+}
+
+void vine__machine_set_doorbell(struct vine__machine *machine, uint32_t peer)
+{
+    machine->doorbell_peer = peer;
+    if (machine->description.links_max == 0)
+        return;
+    vine__status_set_doorbell(&machine->status, peer);
+    for (uint32_t place = 0; place < machine->description.links_max; place++)
+        if (machine->places[place].link != NULL)
+            vine__machine_link_publish(machine->places[place].link);
+}
+
+uint64_t vine__machine_clock_khz(void)
+{
+    vine__clock_calibrate();
+    /* Nothing steady to count by, or what we count by is no time stamp counter. */
+    return vine__load_relaxed_u32(&vine__clock_source_word) == VINE__CLOCK_CYCLES
+               ? vine__clock_ns_to_ticks(1000000)
+               : 0;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What QEMU says of a machine, what that means for its links, and how it ended.
+ */
+#include "vmm/engine/machine_internal.h"
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Tell all ends that it holds how the machine is. */
+static void set_sides(struct vine__machine *machine, enum vine_status_side_state state,
+                      enum vine_status_reason reason)
+{
+    for (uint32_t i = 0; i < machine->description.links_max; i++) {
+        const struct vine__place *const place = &machine->places[i];
+
+        if (place->link != NULL && place->is_plugged)
+            vine__machine_link_set_side(place->link, place->end, state, reason);
+    }
+}
+
+static void take_links(struct vine__machine *machine, enum vine_status_side_state state)
+{
+    for (uint32_t i = 0; i < machine->description.links_max; i++) {
+        const struct vine__place *const place = &machine->places[i];
+
+        if (place->link != NULL && place->is_plugged)
+            vine__machine_link_taken(place->link, place->end, state);
+    }
+}
+
+static void kill_for(struct vine__machine *machine, const char *why)
+{
+    if (machine->is_killed_for)
+        return;
+    machine->is_killed_for = true;
+    (void)snprintf(machine->end_text, sizeof(machine->end_text), "%s; it was killed", why);
+    vine__child_signal(&machine->process, SIGKILL);
+}
+
+/* ---- its start ------------------------------------------------------------------------------- */
+
+static void is_up(struct vine__machine *machine, const char *what)
+{
+    machine->has_run = true;
+    vine__machine_tell(machine, VINE__MACHINE_STARTED, UINT32_MAX, "%s %s",
+                       machine->description.name, what);
+    vine__plug_resume(machine);
+}
+
+static void start_guest(struct vine__machine *machine)
+{
+    uint64_t id;
+
+    take_links(machine, machine->options.starts_paused ? VINE_STATUS_PAUSED : VINE_STATUS_ATTACHED);
+    if (machine->options.starts_paused) {
+        machine->state = VINE__MACHINE_PAUSED;
+        is_up(machine, "is up and stands still");
+        return;
+    }
+    if (machine->stopping == VINE__STOPPING_QUIT) {
+        /* It was told before it could hear. */
+        (void)!vine__machine_command(machine, "quit", NULL, -1, &id);
+        return;
+    }
+    if (vine__machine_command(machine, "cont", NULL, -1, &machine->resume_id) != 0)
+        kill_for(machine, "QEMU takes no commands");
+}
+
+static void started(struct vine__machine *machine, const struct vine__qmp_message *answer)
+{
+    if (answer->error != 0) {
+        kill_for(machine, "QEMU does not let its guest run");
+        return;
+    }
+    machine->state = VINE__MACHINE_RUNNING;
+    is_up(machine, "runs");
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static void paused(struct vine__machine *machine)
+{
+    /* An end has a pause before it, which is none. */
+    if (machine->state != VINE__MACHINE_RUNNING || machine->has_panicked ||
+        machine->shutdown_reason[0] != '\0')
+        return;
+    machine->state = VINE__MACHINE_PAUSED;
+    set_sides(machine, VINE_STATUS_PAUSED, VINE_STATUS_REASON_NONE);
+    vine__machine_tell(machine, VINE__MACHINE_PAUSES, UINT32_MAX, "%s stands still",
+                       machine->description.name);
+}
+
+static void resumed(struct vine__machine *machine)
+{
+    if (machine->state != VINE__MACHINE_PAUSED)
+        return;
+    machine->state = VINE__MACHINE_RUNNING;
+    set_sides(machine, VINE_STATUS_ATTACHED, VINE_STATUS_REASON_NONE);
+    vine__machine_tell(machine, VINE__MACHINE_RESUMES, UINT32_MAX, "%s goes on",
+                       machine->description.name);
+}
+
+static void reset(struct vine__machine *machine)
+{
+    if (!machine->has_run || machine->shutdown_reason[0] != '\0')
+        return;
+    set_sides(machine, VINE_STATUS_LOST, VINE_STATUS_REASON_RESET);
+    take_links(machine,
+               machine->state == VINE__MACHINE_PAUSED ? VINE_STATUS_PAUSED : VINE_STATUS_ATTACHED);
+    vine__machine_tell(machine, VINE__MACHINE_RESETS, UINT32_MAX, "%s starts anew",
+                       machine->description.name);
+}
+
+static void take_event(struct vine__machine *machine, const struct vine__qmp_message *message)
+{
+    const char *const name = message->name;
+    const char *const device = json_string_value(json_object_get(message->value, "device"));
+    const char *const reason = json_string_value(json_object_get(message->value, "reason"));
+
+    if (strcmp(name, "STOP") == 0)
+        paused(machine);
+    else if (strcmp(name, "RESUME") == 0)
+        resumed(machine);
+    else if (strcmp(name, "RESET") == 0)
+        reset(machine);
+    else if (strcmp(name, "SHUTDOWN") == 0)
+        (void)snprintf(machine->shutdown_reason, sizeof(machine->shutdown_reason), "%s",
+                       reason != NULL ? reason : "unknown");
+    else if (strcmp(name, "GUEST_PANICKED") == 0)
+        machine->has_panicked = true;
+    else if (strcmp(name, "POWERDOWN") == 0)
+        vine__machine_tell(machine, VINE__MACHINE_BUTTON, UINT32_MAX,
+                           "the power button of %s was pressed", machine->description.name);
+    else if (strcmp(name, "DEVICE_DELETED") == 0 && device != NULL)
+        vine__plug_deleted(machine, device);
+}
+
+static void take_answer(struct vine__machine *machine, const struct vine__qmp_message *message)
+{
+    if (message->id == machine->resume_id)
+        started(machine, message);
+    else if (!vine__plug_answered(machine, message) && message->error != 0)
+        vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX, "%s: QEMU says: %s",
+                           machine->description.name,
+                           message->error == -ETIMEDOUT ? "nothing, in all this time"
+                                                        : message->text);
+}
+
+/* No more is heard of it. */
+static void lose_control(struct vine__machine *machine, int error)
+{
+    char why[96];
+
+    vine__qmp_close(machine->qmp);
+    machine->qmp = NULL;
+    machine->qmp_polls_writes = false;
+    if (machine->process.has_ended)
+        return;
+    if (error == -VINE_EPEERLOST) {
+        /* It is about to end, as a rule. */
+        machine->lost_deadline_ns = vine__clock_now_ns() + machine->options.quit_timeout_ns;
+        return;
+    }
+    (void)snprintf(why, sizeof(why), "QEMU's control socket: %s",
+                   error == -ETIMEDOUT ? "no answer" : vine_error_text(error));
+    kill_for(machine, why);
+}
+
+void vine__machine_hear(struct vine__machine *machine)
+{
+    struct vine__qmp_message message;
+
+    if (machine->qmp == NULL)
+        return;
+    const int error = vine__qmp_process(machine->qmp, vine__clock_now_ns());
+
+    while (vine__qmp_next(machine->qmp, &message)) {
+        switch (message.kind) {
+        case VINE__QMP_READY:
+            start_guest(machine);
+            break;
+        case VINE__QMP_ANSWER:
+            take_answer(machine, &message);
+            break;
+        case VINE__QMP_EVENT:
+            take_event(machine, &message);
+            break;
+        }
+        vine__qmp_message_fini(&message);
+    }
+    if (error != 0)
+        lose_control(machine, error);
+}
+
+/* ---- its end --------------------------------------------------------------------------------- */
+
+static enum vine__machine_end decide(const struct vine__machine *machine)
+{
+    const int status = machine->process.status;
+    const char *const reason = machine->shutdown_reason;
+
+    if (machine->is_killed_for)
+        return machine->has_run ? VINE__END_CRASH : VINE__END_UNSTARTED;
+    if (machine->stopping == VINE__STOPPING_KILL && status != -1 && WIFSIGNALED(status) &&
+        WTERMSIG(status) == SIGKILL)
+        return VINE__END_KILLED;
+    if (machine->has_panicked || strcmp(reason, "guest-panic") == 0)
+        return VINE__END_PANIC;
+    if (status != -1 && (WIFSIGNALED(status) || WEXITSTATUS(status) != 0))
+        return machine->has_run ? VINE__END_CRASH : VINE__END_UNSTARTED;
+    if (strcmp(reason, "guest-reset") == 0)
+        return VINE__END_RESET;
+    if (strcmp(reason, "guest-shutdown") == 0)
+        return machine->stopping == VINE__STOPPING_NOT ? VINE__END_SHUTDOWN : VINE__END_STOPPED;
+    if (machine->stopping != VINE__STOPPING_NOT || strcmp(reason, "host-qmp-quit") == 0 ||
+        strcmp(reason, "host-signal") == 0)
+        return VINE__END_QUIT;
+    return machine->has_run ? VINE__END_CRASH : VINE__END_UNSTARTED;
+}
+
+static void describe_exit(struct vine__machine *machine, char *text, size_t size)
+{
+    const int status = machine->process.status;
+    const char *const words = vine__child_last_words(&machine->process);
+    int length;
+
+    if (status == -1)
+        length = snprintf(text, size, "QEMU ended, and somebody else has learned how");
+    else if (WIFSIGNALED(status))
+        length = snprintf(text, size, "QEMU was ended by signal %d (%s)", WTERMSIG(status),
+                          strsignal(WTERMSIG(status)));
+    else
+        length = snprintf(text, size, "QEMU ended with exit code %d", WEXITSTATUS(status));
+    if (length >= 0 && (size_t)length < size && words[0] != '\0')
+        (void)snprintf(text + length, size - (size_t)length, ": %s", words);
+}
+
+static const char *const sentences[] = {
+    [VINE__END_SHUTDOWN] = "the guest has powered off",
+    [VINE__END_STOPPED] = "the guest has powered off, as it was told",
+    [VINE__END_QUIT] = "it was ended without its guest's doing",
+    [VINE__END_KILLED] = "it was killed",
+    [VINE__END_RESET] = "the guest wants to be started anew",
+    [VINE__END_PANIC] = "the guest's kernel has panicked",
+};
+
+void vine__machine_conclude(struct vine__machine *machine)
+{
+    static const enum vine_status_reason reasons[] = {
+        [VINE__END_SHUTDOWN] = VINE_STATUS_REASON_SHUTDOWN,
+        [VINE__END_STOPPED] = VINE_STATUS_REASON_SHUTDOWN,
+        [VINE__END_QUIT] = VINE_STATUS_REASON_SHUTDOWN,
+        [VINE__END_KILLED] = VINE_STATUS_REASON_SHUTDOWN,
+        [VINE__END_RESET] = VINE_STATUS_REASON_RESET,
+        [VINE__END_PANIC] = VINE_STATUS_REASON_PANIC,
+        [VINE__END_CRASH] = VINE_STATUS_REASON_CRASH,
+        [VINE__END_UNSTARTED] = VINE_STATUS_REASON_CRASH,
+    };
+
+    machine->end = decide(machine);
+    if (machine->end == VINE__END_CRASH || machine->end == VINE__END_UNSTARTED) {
+        if (!machine->is_killed_for)
+            describe_exit(machine, machine->end_text, sizeof(machine->end_text));
+    } else {
+        (void)snprintf(machine->end_text, sizeof(machine->end_text), "%s", sentences[machine->end]);
+    }
+    for (uint32_t i = 0; i < machine->description.links_max; i++) {
+        const struct vine__place *const place = &machine->places[i];
+
+        /* An end that it never took stays as it was. */
+        if (place->link != NULL && place->is_plugged &&
+            vine__machine_link_side(place->link, place->end).state != VINE_STATUS_ABSENT &&
+            vine__machine_link_side(place->link, place->end).state != VINE_STATUS_LOST)
+            vine__machine_link_set_side(place->link, place->end, VINE_STATUS_LOST,
+                                        reasons[machine->end]);
+    }
+    machine->state = VINE__MACHINE_OFF;
+    vine__plug_forget(machine);
+    vine__machine_tell(machine, VINE__MACHINE_ENDED, UINT32_MAX, "%s: %s",
+                       machine->description.name, machine->end_text);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/engine/machine_internal.h - what a machine's files share: its life (machine.c), what QEMU
+ * says (machine_events.c), what is plugged into it (plug.c), and its links (link.c).
+ */
+#ifndef VINE_VMM_ENGINE_MACHINE_INTERNAL_H
+#define VINE_VMM_ENGINE_MACHINE_INTERNAL_H
+
+#include "vmm/engine/arguments.h"
+#include "vmm/engine/child.h"
+#include "vmm/engine/link.h"
+#include "vmm/engine/machine.h"
+#include "vmm/engine/qmp.h"
+#include "vmm/engine/status.h"
+
+/* One memory behind one root port, on its way in or out. Each step but FREE, PLUGGED and LEAVING
+ * awaits an answer. */
+enum vine__plug_step {
+    VINE__PLUG_FREE,
+    VINE__PLUG_ADDING_FD,
+    VINE__PLUG_ADDING_MEMORY,
+    VINE__PLUG_ADDING_DEVICE,
+    VINE__PLUG_PLUGGED,
+    VINE__PLUG_LETTING_GO, /* device_del was sent */
+    VINE__PLUG_LEAVING,    /* and heard; DEVICE_DELETED is to come */
+    VINE__PLUG_REMOVING_MEMORY,
+    VINE__PLUG_REMOVING_FD,
+};
+
+struct vine__plug {
+    enum vine__plug_step step;
+    uint64_t command_id;
+    uint64_t deadline_ns; /* of LEAVING */
+    json_int_t fdset;     /* -1: it was inherited */
+};
+
+struct vine__place {
+    struct vine__machine_link *link; /* NULL: free, unless its plugs are still on their way out */
+    enum vine_status_end end;
+    bool is_plugged;  /* both halves are there, or will be from the start: the page says so */
+    bool is_going;    /* whatever half is there, or comes to be, is taken out again */
+    bool was_refused; /* it is going since it could not be plugged, which was told */
+    struct vine__plug plugs[2];
+};
+
+/* How far the stopping has come. */
+enum vine__stopping {
+    VINE__STOPPING_NOT,
+    VINE__STOPPING_BUTTON,
+    VINE__STOPPING_QUIT,
+    VINE__STOPPING_KILL,
+};
+
+struct vine__machine {
+    uint32_t magic;
+    struct vine__machine_description description;
+    struct vine__machine_options options;
+    char qmp_path[108];
+
+    enum vine__machine_state state;
+    enum vine__machine_end end;
+    char end_text[VINE__MACHINE_TEXT_BYTES];
+
+    int epoll_fd;
+    int timer_fd;
+    int console_fd;
+    struct vine__child process;
+    struct vine__qmp *qmp; /* NULL: none, or lost */
+    bool qmp_polls_writes;
+
+    enum vine__stopping stopping;
+    uint64_t stopping_deadline_ns;
+    uint64_t resume_id; /* the first `cont`: its answer says that the machine has started */
+    char shutdown_reason[32];
+    bool has_panicked;
+    bool has_run;
+    bool is_killed_for;        /* it broke the protocol: end_text says how */
+    uint64_t lost_deadline_ns; /* it closed its control socket: it is to end by then */
+
+    struct vine__status status;
+    uint32_t doorbell_peer;
+    struct vine__place places[VINE_STATUS_LINKS_MAX];
+
+    struct vine__machine_event events[VINE__MACHINE_EVENTS_MAX]; /* a ring */
+    uint32_t event_first;
+    uint32_t event_count;
+};
+
+/* machine.c */
+VINE_PRINTF(4, 5)
+void vine__machine_tell(struct vine__machine *machine, enum vine__machine_event_kind kind,
+                        uint32_t place, const char *format, ...);
+VINE_MUST_CHECK int vine__machine_command(struct vine__machine *machine, const char *command,
+                                          json_t *arguments, int fd, uint64_t *ret_id);
+/* Set the timer anew, since some deadline has changed. */
+void vine__machine_arm(struct vine__machine *machine);
+bool vine__machine_is_up(const struct vine__machine *machine);
+
+/* descriptors.c: what QEMU inherits, and our own ends of its control socket and console. */
+VINE_MUST_CHECK int vine__descriptors_open(struct vine__machine *machine,
+                                           struct vine__arguments_descriptors *ret_descriptors,
+                                           int *ret_control_fd, int *ret_console_fd, char *why,
+                                           size_t why_size);
+void vine__descriptors_close(struct vine__arguments_descriptors *descriptors);
+uint32_t vine__descriptors_list(const struct vine__arguments_descriptors *descriptors,
+                                int ret_list[VINE__CHILD_INHERITED_MAX]);
+
+/* machine_events.c: read what QEMU has said, and see to it. */
+void vine__machine_hear(struct vine__machine *machine);
+/* The process is gone: say how, and tell its links. */
+void vine__machine_conclude(struct vine__machine *machine);
+
+/* plug.c */
+VINE_MUST_CHECK int vine__plug_in(struct vine__machine *machine, uint32_t place);
+void vine__plug_out(struct vine__machine *machine, uint32_t place);
+/* It was started: these were inherited. It is up: do what had to wait for that. */
+void vine__plug_inherited(struct vine__machine *machine);
+void vine__plug_resume(struct vine__machine *machine);
+/* Whether the answer was for a plug. */
+bool vine__plug_answered(struct vine__machine *machine, const struct vine__qmp_message *message);
+void vine__plug_deleted(struct vine__machine *machine, const char *device);
+void vine__plug_expire(struct vine__machine *machine, uint64_t now_ns);
+uint64_t vine__plug_deadline_ns(const struct vine__machine *machine);
+/* The machine is off: nothing is plugged, and what was on its way out is gone. */
+void vine__plug_forget(struct vine__machine *machine);
+
+/* link.c: what becomes of an end when its machine changes. */
+void vine__machine_link_fill_arguments(const struct vine__machine_link *link,
+                                       enum vine_status_end end,
+                                       struct vine__arguments_link *ret_arguments);
+/* The end was taken by its machine: a new generation, in this state. */
+void vine__machine_link_taken(struct vine__machine_link *link, enum vine_status_end end,
+                              enum vine_status_side_state state);
+void vine__machine_link_set_side(struct vine__machine_link *link, enum vine_status_end end,
+                                 enum vine_status_side_state state, enum vine_status_reason reason);
+/* Say in the page of the end's machine that the link is there. */
+void vine__machine_link_enter(struct vine__machine_link *link, enum vine_status_end end);
+/* The machine has let go of it, or could not take it: the end is free, and so is the place. */
+void vine__machine_link_let_go(struct vine__machine_link *link, enum vine_status_end end);
+/* Bring the pages of both ends up to date. */
+void vine__machine_link_publish(struct vine__machine_link *link);
+
+#endif

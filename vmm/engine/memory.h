@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/engine/memory.h - memory that machines share, made by the host.
+ *
+ * Owns:     the descriptor is the caller's, to be closed with close(2).
+ * Threads:  any.
+ * Blocking: creating allocates every page.
+ * Trust:    sealed against shrinking, growing and unsealing, so that no access of a QEMU or a host
+ *           process that maps it can fault. Not against further writers, as the memory of a pipe
+ *           is: QEMU maps it by itself, and anew after each start. Which guest may write is what
+ *           its QEMU maps; a guest that has taken its QEMU over may write both halves of its links.
+ * Limits:   sizes are powers of two, since they become a PCI BAR.
+ */
+#ifndef VINE_VMM_ENGINE_MEMORY_H
+#define VINE_VMM_ENGINE_MEMORY_H
+
+#include <vine/base.h>
+
+#include <stdint.h>
+
+/* Returns 0 and the descriptor, close-on-exec; -ENOMEM; or what the system said. */
+VINE_MUST_CHECK int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_fd);
+
+/* Map it to write. Returns 0, or what the system said. */
+VINE_MUST_CHECK int vine__machine_memory_map(int fd, uint64_t size_bytes, void **ret_base);
+void vine__machine_memory_unmap(void *base, uint64_t size_bytes);
+
+#endif
