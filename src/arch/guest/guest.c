@@ -48,14 +48,19 @@ static int read_line(const struct vine__guest_options *options, char *ret_line, 
     return error;
 }
 
+/* Where the status page is; an option that says nothing is none. */
+static bool find_page(const char *line, char *ret_bdf, size_t size)
+{
+    return vine__guest_option(line, VINE_GUEST_STATUS_OPTION, 0, ret_bdf, size) && ret_bdf[0] != 0;
+}
+
 bool vine__guest_is_told(const char *command_line)
 {
     const struct vine__guest_options options = {.command_line = command_line};
     char line[COMMAND_LINE_BYTES];
     char bdf[64];
 
-    return read_line(&options, line, sizeof line) == 0 &&
-           vine__guest_option(line, VINE_GUEST_STATUS_OPTION, 0, bdf, sizeof bdf);
+    return read_line(&options, line, sizeof line) == 0 && find_page(line, bdf, sizeof bdf);
 }
 
 static int map_page(struct vine__guest *guest, const char *bdf,
@@ -109,7 +114,7 @@ int vine__guest_open(const struct vine__guest_options *options, struct vine__gue
 
     if (error)
         return error;
-    if (!vine__guest_option(line, VINE_GUEST_STATUS_OPTION, 0, bdf, sizeof bdf))
+    if (!find_page(line, bdf, sizeof bdf))
         return refuse(options, -ENODEV,
                       "the kernel's command line names no status page (" VINE_GUEST_STATUS_OPTION
                       "DDDD:BB:DD.F)");
