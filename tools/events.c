@@ -47,13 +47,27 @@ static void set_reason(json_t *object, int error, const char *reason)
     json_set_name(object, "reason", reason[0] != '\0' ? reason : vine_error_text(error));
 }
 
-void events_listening(const struct vine_appliance *appliance, uint32_t worker_count)
+void events_listening(const struct vine_appliance *appliance, uint32_t worker_count,
+                      const char *behind)
 {
     json_t *object = begin("listening");
 
     json_set_name(object, "address", vine_appliance_address(appliance));
     json_object_set_new(object, "pid", json_integer(getpid()));
     json_object_set_new(object, "workers", json_integer(worker_count));
+    if (behind != NULL)
+        json_set_name(object, "appliance", behind);
+    end(object);
+}
+
+void events_behind(const char *behind, int error, const char *reason, uint32_t procedure_count)
+{
+    json_t *object = begin(error == 0 ? "appliance_back" : "appliance_lost");
+
+    json_set_name(object, "appliance", behind);
+    if (error == 0)
+        json_object_set_new(object, "procedures", json_integer(procedure_count));
+    set_reason(object, error, reason);
     end(object);
 }
 

@@ -12,7 +12,12 @@
 
 #include "library.h"
 
-void events_listening(const struct vine_appliance *appliance, uint32_t worker_count);
+/* `behind`: the address of the appliance that an agent hands tasks to, or NULL. */
+void events_listening(const struct vine_appliance *appliance, uint32_t worker_count,
+                      const char *behind);
+
+/* That one was lost, if `error` is one, or is back with so many procedures. */
+void events_behind(const char *behind, int error, const char *reason, uint32_t procedure_count);
 
 /* A vine_appliance_event_fn. */
 void events_appliance(void *context, const struct vine_appliance_event *event);

@@ -30,6 +30,8 @@
 struct server {
     struct vine_appliance *appliance;
     struct vine_library_set *libraries;
+    struct serve_source *source; /* or NULL */
+    bool is_behind_missing;      /* the source could not reach what it is the source of */
     bool is_verbose;
     bool is_embedded;
     bool json;
@@ -47,16 +49,16 @@ static int watch_fd = -1; /* eventfd: 1 look at the libraries again, WATCH_STOP 
 
 static unsigned drain_seconds;
 static sig_atomic_t stops;
+static char gone_text[96]; /* made before a handler needs it */
 
 /* A handler that never returns holds the loop or a worker for ever, and no thread can be taken away
  * from it: after the second limit the process ends without it. */
 static void on_stop(int number)
 {
-    static const char text[] = "vine appliance: what still runs does not end; gone without it\n";
     const int error = errno;
 
     if (number == SIGALRM && stops > 1) {
-        (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+        (void)!write(STDERR_FILENO, gone_text, strlen(gone_text));
         _exit(STATUS_FAILED);
     }
     vine_appliance_stop(signaled_appliance);
@@ -113,23 +115,34 @@ static void *worker_main(void *context)
     return NULL;
 }
 
-/* Waits for the directory to change, or for SIGHUP. */
+/* Look for news of procedures. Returns after how many milliseconds to look again, if nothing calls
+ * for it before; -1: never. */
+static int look(struct server *server)
+{
+    if (server->source != NULL)
+        return server->source->look(server->source);
+    vine_library_rescan(server->libraries);
+    /* Where the kernel gives no descriptor: once a second. */
+    return vine_library_fd(server->libraries) < 0 ? 1000 : -1;
+}
+
+/* Waits for the directory, or what else procedures come from, to change, or for SIGHUP. */
 static void *watcher_main(void *context)
 {
     struct server *server = context;
-    struct pollfd fds[2] = {{.fd = watch_fd, .events = POLLIN},
-                            {.fd = vine_library_fd(server->libraries), .events = POLLIN}};
+    const int fd = server->source != NULL ? server->source->fd : vine_library_fd(server->libraries);
+    struct pollfd fds[2] = {{.fd = watch_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    int wait_ms = look(server);
 
     for (;;) {
         uint64_t events = 0;
 
-        /* Where the kernel gives no descriptor (-1, which poll passes over): once a second. */
-        if (poll(fds, 2, fds[1].fd < 0 ? 1000 : -1) < 0 && errno != EINTR)
+        if (poll(fds, 2, wait_ms) < 0 && errno != EINTR) /* it passes over -1 */
             break;
         if (fds[0].revents != 0 && read(watch_fd, &events, sizeof(events)) == sizeof(events) &&
             events >= WATCH_STOP)
             break;
-        vine_library_rescan(server->libraries);
+        wait_ms = look(server);
     }
     return NULL;
 }
@@ -171,7 +184,7 @@ static int start(struct server *server, const struct serve_options *options)
         error = start_thread(&server->workers[server->worker_count], worker_main, server);
         server->worker_count += error == 0;
     }
-    if (error == 0 && server->libraries != NULL) {
+    if (error == 0 && (server->libraries != NULL || server->source != NULL)) {
         error = start_thread(&server->watcher, watcher_main, server);
         server->has_watcher = error == 0;
     }
@@ -195,16 +208,25 @@ static void tell_library(void *context, const struct vine_library_news *news)
         events_library(news);
 }
 
+static const char *called(const struct serve_options *options)
+{
+    return options->source != NULL ? options->source->verb : "appliance";
+}
+
 static void say_ready(const struct server *server, const struct serve_options *options)
 {
     if (!options->is_embedded) {
-        fprintf(stderr, "vine appliance: ready at %s (%u worker%s)\n",
-                vine_appliance_address(server->appliance), server->worker_count,
-                server->worker_count == 1 ? "" : "s");
+        const struct serve_source *source = server->source;
+
+        fprintf(stderr, "vine %s: ready at %s (%s%s%s%u worker%s)\n", called(options),
+                vine_appliance_address(server->appliance), source != NULL ? "for " : "",
+                source != NULL ? source->behind : "", source != NULL ? ", " : "",
+                server->worker_count, server->worker_count == 1 ? "" : "s");
         fflush(stderr);
     }
     if (server->json)
-        events_listening(server->appliance, server->worker_count);
+        events_listening(server->appliance, server->worker_count,
+                         server->source != NULL ? server->source->behind : NULL);
     if (options->ready_fd >= 0) {
         (void)!write(options->ready_fd, "\n", 1);
         close(options->ready_fd);
@@ -255,6 +277,8 @@ static int prepare(struct server *server, const struct serve_options *options)
         .log = message_log,
         .log_context = &server->is_verbose,
         .event = server->json ? events_appliance : NULL,
+        .running_max = server->source != NULL ? server->source->running_max : 0,
+        .sessions_max = server->source != NULL ? server->source->sessions_max : 0,
     };
     const struct vine_library_watcher watcher = {
         .log = log_library, .news = tell_library, .context = server};
@@ -264,7 +288,12 @@ static int prepare(struct server *server, const struct serve_options *options)
         message_error("cannot make an appliance: %s", vine_error_text(error));
         return error;
     }
-    error = register_all(server);
+    if (server->source != NULL) {
+        error = server->source->open(server->source, server->appliance);
+        server->is_behind_missing = error < 0;
+    } else {
+        error = register_all(server);
+    }
     if (error == 0 && options->libraries != NULL) {
         error =
             vine_library_open(options->libraries, server->appliance, &watcher, &server->libraries);
@@ -280,6 +309,8 @@ static void destroy(struct server *server)
 {
     vine_appliance_destroy(server->appliance);
     vine_library_close(server->libraries); /* the appliance uses their definitions to its end */
+    if (server->source != NULL)
+        server->source->close(server->source);
     if (watch_fd >= 0)
         close(watch_fd);
     watch_fd = -1;
@@ -299,6 +330,8 @@ static int serve_until_stopped(struct server *server, const struct serve_options
     signaled_appliance = server->appliance;
     drain_seconds = options->drain_seconds;
     stops = 0;
+    snprintf(gone_text, sizeof(gone_text),
+             "vine %s: what still runs does not end; gone without it\n", called(options));
     set_handler(SIGALRM, on_stop);
     take_signals();
     int error = start(server, options);
@@ -333,6 +366,7 @@ int serve(const struct serve_options *options)
         free(server);
         return STATUS_USAGE;
     }
+    server->source = options->source;
     server->is_verbose = options->is_verbose;
     server->is_embedded = options->is_embedded;
     server->json = options->json;
@@ -342,7 +376,8 @@ int serve(const struct serve_options *options)
     int error = prepare(server, options);
     if (error == 0)
         error = serve_until_stopped(server, options, descriptors);
-    const int status = status_of_serving(error);
+    const int status =
+        server->is_behind_missing ? status_of_connect(error) : status_of_serving(error);
     if (server->json)
         events_stopped(server->appliance, error, message_last_error(), status);
     destroy(server);

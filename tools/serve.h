@@ -9,10 +9,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vine_appliance;
+
+/* Where the procedures come from, if not from those that ship and from libraries. */
+struct serve_source {
+    const char *verb;   /* as messages call who serves */
+    const char *behind; /* the address of the appliance that does the work */
+    /* Offers them; called once, before anybody can connect. Returns 0, or a negative code after it
+     * was told. */
+    int (*open)(struct serve_source *source, struct vine_appliance *appliance);
+    /* Looks whether anything has changed, on a thread of its own: when `fd` is readable (it reads
+     * it), at SIGHUP, and after as many milliseconds as it returned last; -1: not by time. */
+    int (*look)(struct serve_source *source);
+    int fd;
+    /* After the appliance has ended. Also where open failed, or was never called. */
+    void (*close)(struct serve_source *source);
+    uint32_t running_max, sessions_max; /* of the appliance's options */
+};
+
 struct serve_options {
-    const char *address;   /* NULL: the default */
-    uint32_t workers;      /* 0: one less than there are processors, at least one */
-    const char *libraries; /* a directory of procedure libraries, or NULL */
+    const char *address;         /* NULL: the default */
+    uint32_t workers;            /* 0: one less than there are processors, at least one */
+    const char *libraries;       /* a directory of procedure libraries, or NULL */
+    struct serve_source *source; /* in place of what ships and of libraries, or NULL */
     unsigned
         drain_seconds; /* that running tasks have left after SIGTERM; 0: as long as they take */
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */

@@ -68,6 +68,9 @@ struct vine_appliance_options {
     void *log_context;
     vine_appliance_event_fn event; /* the same, for programs */
     void *event_context;
+    /* Tasks of one pipe that workers run at once, so that those which take long leave workers to
+     * other pipes; default: as many as there are workers. */
+    uint32_t running_max;
 };
 
 /* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */
@@ -84,6 +87,16 @@ VINE_API VINE_MUST_CHECK int vine_appliance_create(const struct vine_appliance_o
 VINE_API VINE_MUST_CHECK int
 vine_appliance_register(struct vine_appliance *appliance,
                         const struct vine_procedure_definition *definition);
+
+/*
+ * Offer a procedure no more: it is not told of, and its tasks end with -VINE_EPROCEDURE, but for
+ * those that were taken before. Its name keeps its place among the VINE_APPLIANCE_PROCEDURES_MAX,
+ * and may be registered again. Any thread, also while serving.
+ *
+ * Returns 0; -VINE_EPROCEDURE  there is none of this name.
+ */
+VINE_API VINE_MUST_CHECK int vine_appliance_withdraw(struct vine_appliance *appliance,
+                                                     const char *name);
 
 /*
  * Listen at `address` (as vine_pipe_open takes it; NULL the same default). Once, before serving. A
@@ -106,6 +119,11 @@ VINE_API VINE_MUST_CHECK int vine_appliance_serve(struct vine_appliance *applian
 /* Run jobs on the calling thread until the appliance has drained. Call it from as many threads as
  * shall work, before or while the loop serves. */
 VINE_API void vine_appliance_work(struct vine_appliance *appliance);
+
+/* Take no new pipes for a while: they are refused with `error`, a negative one of Vine's own, such
+ * as -VINE_ENOAPPLIANCE where what does the work is away. 0: take them again. Those that are open
+ * stay. Any thread; never blocks. */
+VINE_API void vine_appliance_suspend(struct vine_appliance *appliance, int error);
 
 /* Begin to drain: new pipes and tasks are refused with -VINE_EDRAINING, accepted tasks end. Called
  * again, gives up what still runs: waiting tasks are canceled, handlers that ask are told. A

@@ -29,6 +29,9 @@ enum vine_procedure_flags {
     VINE_ARGUMENTS_COPIED = 0,
     VINE_ARGUMENTS_SHARED = 1, /* zero-copy inputs: see Trust */
     VINE_PROCEDURE_SHORT = 2,  /* takes microseconds: run on the loop itself */
+    /* Shared with a handler that itself copies each input, once, before anything looks at it: so
+     * applications are told VINE_ARGUMENTS_COPIED. For handlers that pass tasks on. */
+    VINE_ARGUMENTS_COPIED_BY_HANDLER = 4 | VINE_ARGUMENTS_SHARED,
 };
 
 /* Returns 0, or a negative code with which the task ends: one of Vine's own, or an errno, which
@@ -86,6 +89,17 @@ VINE_API bool vine_call_is_last(const struct vine_call *call);
 /* Whether the result is no longer wanted (canceled, pipe lost). Long handlers ask now and then and
  * return -VINE_ECANCELED. */
 VINE_API bool vine_call_is_canceled(const struct vine_call *call);
+
+/* The definition that the task was checked against: of a handler that serves many, made while the
+ * program runs, it is the way to the struct that holds it. */
+VINE_API const struct vine_procedure_definition *vine_call_definition(const struct vine_call *call);
+
+/* All that travelled with the task itself, as it was sent: scalars (uint64_t each, in order; the
+ * last ones may be missing), then bytes. A private copy. Never NULL where *ret_size is not 0. */
+VINE_API const void *vine_call_task_bytes(const struct vine_call *call, size_t *ret_size);
+
+/* Whose task it is: the number of its pipe, as events tell it. */
+VINE_API uint64_t vine_call_pipe(const struct vine_call *call);
 
 /* Hold `bytes` more (or less: negative) of the pipe's quota for what the state allocated itself.
  * Returns 0; -VINE_EQUOTA. Given back when the session ends. */

@@ -92,6 +92,7 @@ static int take_options(struct vine_appliance *appliance,
     own->accelerators_max = or_default(own->accelerators_max, ACCELERATORS_MAX);
     own->sessions_max = or_default(own->sessions_max, SESSIONS_MAX);
     own->memory_max_bytes = or_default_u64(own->memory_max_bytes, MEMORY_MAX);
+    own->running_max = or_default(own->running_max, UINT32_MAX);
     own->spin_ns = or_default_u64(own->spin_ns, SPIN_NS);
     own->segment_bytes = or_default_u64(own->segment_bytes, SEGMENT_BYTES);
     if (own->channels_max > VINE_TALK_CHANNELS_MAX || own->tasks_max > TASKS_MOST ||
@@ -217,6 +218,16 @@ static bool is_definition(const struct vine_procedure_definition *definition)
     return data_count <= VINE_TASK_DATA_MAX;
 }
 
+/* The procedure of this name, or where a new one goes. procedures_lock is held. */
+static uint32_t place_of(const struct vine_appliance *appliance, const char *name)
+{
+    uint32_t at = 0;
+
+    while (at < appliance->procedure_count && strcmp(appliance->procedures[at]->name, name) != 0)
+        at++;
+    return at;
+}
+
 int vine_appliance_register(struct vine_appliance *appliance,
                             const struct vine_procedure_definition *definition)
 {
@@ -227,22 +238,34 @@ int vine_appliance_register(struct vine_appliance *appliance,
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     pthread_mutex_lock(&appliance->procedures_lock);
 
-    uint32_t at = 0;
+    const uint32_t at = place_of(appliance, definition->name);
 
-    while (at < appliance->procedure_count &&
-           strcmp(appliance->procedures[at]->name, definition->name) != 0)
-        at++;
     if (at == VINE_APPLIANCE_PROCEDURES_MAX) {
         error = -VINE_EQUOTA;
     } else {
         /* P1 pairs with P2: the definition before the pointer, the pointer before the count. */
         vine__store_release_pointer((void **)(uintptr_t)&appliance->procedures[at],
                                     (void *)(uintptr_t)definition);
+        vine__store_relaxed_u32(&appliance->withdrawn[at], 0);
         if (at == appliance->procedure_count)
             vine__store_release_u32(&appliance->procedure_count, at + 1);
     }
     pthread_mutex_unlock(&appliance->procedures_lock);
     return error;
+}
+
+int vine_appliance_withdraw(struct vine_appliance *appliance, const char *name)
+{
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
+    pthread_mutex_lock(&appliance->procedures_lock);
+
+    const uint32_t at = place_of(appliance, name);
+    const bool is_there = at < appliance->procedure_count && appliance->withdrawn[at] == 0;
+
+    if (is_there)
+        vine__store_relaxed_u32(&appliance->withdrawn[at], 1);
+    pthread_mutex_unlock(&appliance->procedures_lock);
+    return is_there ? 0 : -VINE_EPROCEDURE;
 }
 
 int vine_appliance_listen(struct vine_appliance *appliance, const char *address)
@@ -295,6 +318,13 @@ void vine__appliance_wake(struct vine_appliance *appliance)
         vine__served_wake_named(appliance);
     else
         (void)!vine__eventfd_signal(appliance->event_fd);
+}
+
+void vine_appliance_suspend(struct vine_appliance *appliance, int error)
+{
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
+    VINE_ASSERT(error == 0 || (error <= -1000 && error > -2000));
+    vine__store_relaxed_u32(&appliance->suspended, (uint32_t)-error);
 }
 
 void vine_appliance_stop(struct vine_appliance *appliance)

@@ -48,6 +48,15 @@ static void turn_deaf(struct vine_appliance *appliance, int error)
     appliance->is_deaf = true;
 }
 
+/* Before anything was said. */
+static void refuse(struct vine_appliance *appliance, int fd, int error, const char *reason)
+{
+    vine__talk_send_reason(fd, VINE_TALK_REFUSE, error, reason);
+    vine__count(&appliance->pipes_refused, 1);
+    vine__appliance_tell(appliance, VINE_APPLIANCE_PIPE_REFUSED, NULL, error, reason);
+    close(fd);
+}
+
 static void accept_pipes(struct vine_appliance *appliance)
 {
     for (int i = 0; i < EVENTS_AT_ONCE; i++) {
@@ -63,15 +72,18 @@ static void accept_pipes(struct vine_appliance *appliance)
         const uint32_t buried = vine__load_relaxed_u32(&appliance->buried_count);
         const bool is_full = appliance->pipe_count + buried >= appliance->options.pipes_max;
 
-        if (appliance->is_draining || is_full) {
-            vine__talk_send_reason(fd, VINE_TALK_REFUSE, is_full ? -VINE_EQUOTA : -VINE_EDRAINING,
-                                   is_full ? "it serves as many pipes as it may"
-                                           : "it is shutting down");
-            vine__count(&appliance->pipes_refused, 1);
-            vine__appliance_tell(appliance, VINE_APPLIANCE_PIPE_REFUSED, NULL,
-                                 is_full ? -VINE_EQUOTA : -VINE_EDRAINING,
-                                 is_full ? "as many pipes as there may be" : "draining");
-            close(fd);
+        const int suspended = -(int)vine__load_relaxed_u32(&appliance->suspended);
+
+        if (is_full) {
+            refuse(appliance, fd, -VINE_EQUOTA, "it serves as many pipes as it may");
+            continue;
+        }
+        if (appliance->is_draining) {
+            refuse(appliance, fd, -VINE_EDRAINING, "it is shutting down");
+            continue;
+        }
+        if (suspended) {
+            refuse(appliance, fd, suspended, "it takes no pipes at present");
             continue;
         }
 

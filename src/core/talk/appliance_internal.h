@@ -202,6 +202,7 @@ struct vine__served {
     struct vine__quota quota;
     struct vine__list growing; /* in the appliance's list, while memory of it is made or mapped */
     struct vine__op_cache jobs;
+    uint32_t running;        /* jobs that workers run now; jobs_lock */
     uint32_t copying;        /* jobs that run with private copies of their inputs; jobs_lock */
     uint32_t jobs_taken;     /* not ended */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
@@ -238,6 +239,7 @@ struct vine_appliance {
     uint32_t event_word; /* raised by whoever wakes */
     uint32_t is_asleep;  /* atomic */
     uint32_t stops;      /* atomic: calls of vine_appliance_stop */
+    uint32_t suspended;  /* atomic: the error with which new pipes are refused; 0: they are not */
     bool is_draining;
 
     struct vine__list pipes;     /* those that have been welcomed */
@@ -263,6 +265,7 @@ struct vine_appliance {
     pthread_mutex_t procedures_lock;
     uint32_t procedure_count;
     const struct vine_procedure_definition *procedures[VINE_APPLIANCE_PROCEDURES_MAX];
+    uint32_t withdrawn[VINE_APPLIANCE_PROCEDURES_MAX]; /* atomic: 1 where it is not offered */
 
     /* jobs */
     pthread_mutex_t jobs_lock; /* workers are few and their jobs long: a lock costs them nothing */
@@ -291,6 +294,16 @@ void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,
                           int error, const char *reason);
 void vine__appliance_wake(struct vine_appliance *appliance);
+
+/* The procedure in this place, below the count of them; NULL: withdrawn. */
+static inline const struct vine_procedure_definition *
+vine__procedure_at(const struct vine_appliance *appliance, uint32_t index)
+{
+    if (vine__load_relaxed_u32(&appliance->withdrawn[index]) != 0)
+        return NULL;
+    /* P2 pairs with P1. */
+    return vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[index]);
+}
 
 static inline void vine__count(uint64_t *counter, uint64_t more)
 {

@@ -55,6 +55,8 @@ static void describe(const struct vine_procedure_definition *definition, uint32_
                    definition->summary ? definition->summary : "");
     ret->id = (uint16_t)id;
     ret->flags = (uint16_t)(definition->flags & (VINE_ARGUMENTS_SHARED | VINE_PROCEDURE_SHORT));
+    if ((definition->flags & VINE_ARGUMENTS_COPIED_BY_HANDLER) == VINE_ARGUMENTS_COPIED_BY_HANDLER)
+        ret->flags &= (uint16_t)~VINE_ARGUMENTS_SHARED;
     if (definition->state_bytes > 0)
         ret->flags |= VINE_WIRE_HAS_SESSIONS;
     ret->argument_count = definition->argument_count;
@@ -89,11 +91,10 @@ static int list_procedures(struct vine_call *call, const char *name)
     const uint32_t count = vine__load_acquire_u32(&appliance->procedure_count);
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct vine_procedure_definition *definition =
-            vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[i]);
+        const struct vine_procedure_definition *definition = vine__procedure_at(appliance, i);
         struct vine_wire_description description;
 
-        if (name != NULL && strcmp(name, definition->name) != 0)
+        if (definition == NULL || (name != NULL && strcmp(name, definition->name) != 0))
             continue;
         describe(definition, VINE_WIRE_PROCEDURES_FROM + i, &description);
 

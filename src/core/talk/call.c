@@ -119,6 +119,22 @@ bool vine_call_is_canceled(const struct vine_call *call)
     return vine__load_relaxed_u32(&call->canceled) != 0;
 }
 
+const struct vine_procedure_definition *vine_call_definition(const struct vine_call *call)
+{
+    return call->definition;
+}
+
+const void *vine_call_task_bytes(const struct vine_call *call, size_t *ret_size)
+{
+    *ret_size = call->bytes_size;
+    return call->bytes;
+}
+
+uint64_t vine_call_pipe(const struct vine_call *call)
+{
+    return call->pipe->number;
+}
+
 int vine_call_charge(struct vine_call *call, int64_t bytes)
 {
     struct vine__quota *quota = &call->pipe->quota;

@@ -144,9 +144,9 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
     trim(scratch);
 }
 
-/* The next ready job, from each pipe in turn; NULL if there is none. One whose copies find no room
- * in its pipe's quota waits while others of the pipe run with copies of theirs, and fails if none
- * does. jobs_lock is held. */
+/* The next ready job, from each pipe in turn; NULL if there is none. A pipe of which as many run as
+ * may waits until one of them ends. One whose copies find no room in its pipe's quota waits while
+ * others of the pipe run with copies of theirs, and fails if none does. jobs_lock is held. */
 static struct vine_call *next_ready(struct vine_appliance *appliance)
 {
     struct vine__list *first;
@@ -154,14 +154,19 @@ static struct vine_call *next_ready(struct vine_appliance *appliance)
     while ((first = vine__list_pop_front(&appliance->ready_pipes)) != NULL) {
         struct vine__served *pipe = VINE_CONTAINER_OF(first, struct vine__served, ready_link);
         struct vine_call *call = CALL_OF(vine__list_first(&pipe->ready));
-        const int error = vine__job_charge_copies(call);
 
         pipe->is_in_ready = false;
+        if (pipe->running >= appliance->options.running_max)
+            continue; /* until the next one has ended */
+
+        const int error = vine__job_charge_copies(call);
+
         if (error && pipe->copying > 0)
             continue; /* until the next one that copies has ended */
         vine__list_remove(&call->link);
         call->status = error;
         call->job_state = VINE__JOB_RUNNING;
+        pipe->running++;
         pipe->copying += call->copied_bytes > 0;
         (void)vine__jobs_show(pipe);
         return call;
@@ -174,6 +179,7 @@ static void end_locked(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
 
+    pipe->running--;
     pipe->copying -= call->copied_bytes > 0;
     vine__job_give_copies(call);
     vine__job_end_locked(call);

@@ -247,7 +247,7 @@ static const struct vine_procedure_definition *find_definition(struct vine_appli
     /* P2 pairs with P1. */
     if (VINE__HOSTILE(index >= vine__load_acquire_u32(&appliance->procedure_count)))
         return NULL;
-    return vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[index]);
+    return vine__procedure_at(appliance, index);
 }
 
 /* Which tasks this one has to stay behind, and whether it is allowed at all. */
