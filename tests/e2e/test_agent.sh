@@ -157,9 +157,10 @@ VINE_TEST_HANGS=$scratch/hangs
 export VINE_TEST_HANGS
 appliance --workers 2 --procs procs
 await $agent agent-says 'is back' 3
-"$vine" run sha256 -a "$near" src/zeros >/dev/null 2>said &
+"$vine" run sha256 -a "$near" src/random-20 >/dev/null 2>said &
 running=$!
-until_true test -e hangs
+until_true sh -c 'test -e hangs || ! kill -0 "$0"' $running
+[ -e hangs ] || fail "it does not hang: $(cat said)"
 gone $running
 end $agent
 grep -q 'stopped; .* lost' agent-says || fail "no lost application is told of: $(cat agent-says)"
