@@ -23,7 +23,7 @@ if(NOT CMAKE_CROSSCOMPILING)
 
     # The same but for `main`, for tests.
     add_library(vine_guest STATIC EXCLUDE_FROM_ALL ${VINE_GUEST_SOURCES})
-    target_include_directories(vine_guest PRIVATE src)
+    target_include_directories(vine_guest PUBLIC "${PROJECT_SOURCE_DIR}" src)
     target_link_libraries(vine_guest PRIVATE vine_flags)
 
     vine_find(liblz4)

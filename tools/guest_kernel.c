@@ -12,6 +12,7 @@
 #include "vmm/image/tar.h"
 
 #include "guest_cache.h"
+#include "guest_kit.h"
 #include "guest_modules.h"
 #include "guest_package.h"
 #include "message.h"
@@ -27,18 +28,6 @@ struct contents {
     struct guest_module *modules;
     size_t module_count;
 };
-
-/* The package of a kernel that the one for the newest depends on. */
-static int find_newest(char *ret_name, size_t size)
-{
-    struct guest_package package;
-    const int status = guest_package_find(GUEST_KERNEL_PACKAGE, &package);
-
-    if (status != STATUS_DONE)
-        return status;
-    snprintf(ret_name, size, "%.*s", (int)strcspn(package.depends, " ,("), package.depends);
-    return STATUS_DONE;
-}
 
 static int damaged(const struct guest_package *package)
 {
@@ -156,20 +145,19 @@ int guest_kernel_get(const char *release, struct guest_kernel *ret_kernel)
     struct guest_kernel kernel = {0};
     struct guest_package package;
     struct guest_cache cache;
-    char name[128];
 
-    if (release != NULL)
-        snprintf(name, sizeof(name), "linux-image-%s", release);
-    else if (find_newest(name, sizeof(name)) != STATUS_DONE)
-        return STATUS_FAILED;
-    int status = guest_package_find(name, &package);
+    int status = guest_package_find(release != NULL ? release : GUEST_PACKAGE_RELEASE, &package);
     if (status == STATUS_DONE)
         status = guest_cache_open(&cache);
     if (status != STATUS_DONE)
         return status;
-    status = guest_package_get(&package, cache.folder);
-    if (status == STATUS_DONE)
-        status = unpack(&package, cache.folder, &kernel);
+    if (!guest_kit_load(&cache, &package, &kernel)) {
+        status = guest_package_get(&package, cache.folder);
+        if (status == STATUS_DONE)
+            status = unpack(&package, cache.folder, &kernel);
+        if (status == STATUS_DONE)
+            guest_kit_store(&cache, &package, &kernel);
+    }
     guest_cache_close(&cache);
     if (status != STATUS_DONE) {
         guest_kernel_free(&kernel);

@@ -3,7 +3,7 @@
  * guest_kernel.h - a kernel for guests, and its modules, out of Debian's package of it.
  *
  * Owns:     what lies in $XDG_CACHE_HOME/vine/guest (~/.cache without the variable): packages as
- *           they were downloaded.
+ *           they were downloaded, and what was taken out of the last one.
  * Blocking: downloads; waits for another build that works in the cache.
  * Trust:    apt, which checks signatures, says which package it is and what its SHA-256 is; a
  *           package that does not have it is not used.
@@ -15,8 +15,6 @@
 #include <stddef.h>
 
 #include "guest_files.h"
-
-#define GUEST_KERNEL_PACKAGE "linux-image-cloud-amd64" /* depends on the newest one */
 
 struct guest_kernel {
     char package[128];

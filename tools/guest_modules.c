@@ -78,7 +78,7 @@ static bool is_builtin(const struct order *order, const char *name)
  * module is entered twice. */
 static int choose(struct order *order, const char *text, size_t length)
 {
-    char name[64];
+    char name[64] = "";
     struct guest_module *module =
         guest_module_name(text, length, name) == 0 ? find(order, name) : NULL;
 

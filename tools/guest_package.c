@@ -19,6 +19,8 @@
 #include "subprocess.h"
 #include "sums.h"
 
+#define KERNELS "linux-image-"
+
 /* Run one of apt's programs. Returns a status; a program that is absent was told. */
 static int run(const char *const *argv, const char *folder, struct subprocess *ret_subprocess)
 {
@@ -32,13 +34,13 @@ static int run(const char *const *argv, const char *folder, struct subprocess *r
     return error < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-/* The value of `key: value` among lines, or "" . */
+/* The value of `key: value` in a paragraph, or "". */
 static void take_field(const char *text, const char *key, char *ret_value, size_t size)
 {
     const size_t length = strlen(key);
 
     ret_value[0] = '\0';
-    while (*text != '\0') {
+    while (*text != '\0' && *text != '\n') {
         const size_t line = strcspn(text, "\n");
         if (line > length + 1 && strncmp(text, key, length) == 0 && text[length] == ':') {
             const char *value = text + length + 1 + strspn(text + length + 1, " ");
@@ -49,33 +51,72 @@ static void take_field(const char *text, const char *key, char *ret_value, size_
     }
 }
 
-int guest_package_find(const char *name, struct guest_package *ret_package)
+/* The paragraph of a package among those that apt printed, or NULL. */
+static const char *find_paragraph(const char *text, const char *name)
 {
-    const char *const argv[] = {"apt-cache", "show", "--no-all-versions", name, NULL};
-    struct guest_package package = {0};
-    struct subprocess subprocess;
-    char size[32], path[sizeof(package.file)];
+    char found[128];
 
+    while (text != NULL && *text != '\0') {
+        text += strspn(text, "\n");
+        take_field(text, "Package", found, sizeof(found));
+        if (strcmp(found, name) == 0)
+            return text;
+        text = strstr(text, "\n\n");
+    }
+    return NULL;
+}
+
+/* Returns false if something is missing. */
+static bool read_paragraph(const char *text, struct guest_package *package)
+{
+    char size[32], path[sizeof(package->file)];
+
+    take_field(text, "Package", package->name, sizeof(package->name));
+    take_field(text, "Version", package->version, sizeof(package->version));
+    take_field(text, "SHA256", package->sha256, sizeof(package->sha256));
+    take_field(text, "Size", size, sizeof(size));
+    take_field(text, "Filename", path, sizeof(path));
+    const char *const slash = strrchr(path, '/');
+    snprintf(package->file, sizeof(package->file), "%s", slash != NULL ? slash + 1 : path);
+    return strlen(package->sha256) == 64 && package->file[0] != '\0' &&
+           vine__parse_unsigned(size, &package->size_bytes) == 0;
+}
+
+/* A package that stands for the newest kernel depends on that one alone. */
+static const char *follow(const char *all, const char *paragraph)
+{
+    char depends[256];
+
+    take_field(paragraph, "Depends", depends, sizeof(depends));
+    depends[strcspn(depends, " ,(")] = '\0';
+    return strncmp(depends, KERNELS, sizeof(KERNELS) - 1) == 0 ? find_paragraph(all, depends)
+                                                               : paragraph;
+}
+
+int guest_package_find(const char *release, struct guest_package *ret_package)
+{
+    char name[128], pattern[128];
+    struct subprocess subprocess;
+
+    snprintf(name, sizeof(name), KERNELS "%s", release);
+    /* What stands for the newest one, and that one, with one question: each takes apt a second
+     * where it keeps no cache. */
+    snprintf(pattern, sizeof(pattern), "%s",
+             strstr(release, GUEST_PACKAGE_RELEASE) != NULL ? KERNELS "*" GUEST_PACKAGE_RELEASE
+                                                            : name);
+    const char *const argv[] = {"apt-cache", "show", "--no-all-versions", pattern, NULL};
     if (run(argv, NULL, &subprocess) != STATUS_DONE)
         return STATUS_FAILED;
-    take_field(subprocess.output, "Package", package.name, sizeof(package.name));
-    take_field(subprocess.output, "Version", package.version, sizeof(package.version));
-    take_field(subprocess.output, "SHA256", package.sha256, sizeof(package.sha256));
-    take_field(subprocess.output, "Depends", package.depends, sizeof(package.depends));
-    take_field(subprocess.output, "Size", size, sizeof(size));
-    take_field(subprocess.output, "Filename", path, sizeof(path));
+    const char *paragraph = find_paragraph(subprocess.output, name);
+    if (paragraph != NULL)
+        paragraph = follow(subprocess.output, paragraph);
+    const bool found = paragraph != NULL && read_paragraph(paragraph, ret_package);
     subprocess_free(&subprocess);
-    const char *const slash = strrchr(path, '/');
-    snprintf(package.file, sizeof(package.file), "%s", slash != NULL ? slash + 1 : path);
-    if (strcmp(package.name, name) != 0 || strlen(package.sha256) != 64 ||
-        package.file[0] == '\0' || vine__parse_unsigned(size, &package.size_bytes) < 0) {
-        message_error("apt knows no package %s; `apt-get update`, as root, brings its lists up to "
-                      "date",
-                      message_escape(name));
-        return STATUS_FAILED;
-    }
-    *ret_package = package;
-    return STATUS_DONE;
+    if (found)
+        return STATUS_DONE;
+    message_error("apt knows no package %s; `apt-get update`, as root, brings its lists up to date",
+                  message_escape(name));
+    return STATUS_FAILED;
 }
 
 void guest_package_sum(const void *bytes, size_t size, char ret_text[65])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_package.h - a Debian package: what apt knows of it, and itself, downloaded once.
+ * guest_package.h - a kernel's Debian package: what apt knows of it, and itself, downloaded once.
  */
 #ifndef VINE_TOOLS_GUEST_PACKAGE_H
 #define VINE_TOOLS_GUEST_PACKAGE_H
@@ -14,11 +14,13 @@ struct guest_package {
     char file[256];  /* how it is called where it is kept */
     char sha256[65]; /* hexadecimal */
     uint64_t size_bytes;
-    char depends[512]; /* the beginning of this line */
 };
 
-/* Ask apt. Returns a status; what went wrong was told. */
-int guest_package_find(const char *name, struct guest_package *ret_package);
+#define GUEST_PACKAGE_RELEASE "cloud-amd64" /* stands for the newest one of its kind */
+
+/* Ask apt for the package of a kernel: `release` is such as 6.1.0-56-cloud-amd64, or one that
+ * stands for another. Returns a status; what went wrong was told. */
+int guest_package_find(const char *release, struct guest_package *ret_package);
 
 /* Have it in `folder`: it lies there with its sum already, or is downloaded. The folder is the
  * caller's alone meanwhile. Returns a status. */

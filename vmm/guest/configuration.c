@@ -16,6 +16,11 @@ static const struct keyword {
 #undef KEYWORD
 };
 
+const char *configuration_keyword(enum configuration_kind kind)
+{
+    return keywords[kind].name;
+}
+
 /* Take the next word off a line, in place: blanks end it, but not between quotes, where \" and \\
  * stand for a quote and a backslash. Returns false at the line's end, or with *ret_why. */
 static bool take_word(char **line, char **ret_word, const char **ret_why)

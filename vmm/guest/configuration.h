@@ -51,6 +51,8 @@ struct configuration {
     char *words[CONFIGURATION_WORDS_MAX];
 };
 
+const char *configuration_keyword(enum configuration_kind kind);
+
 /* Called for each line that is not understood, which is left out. */
 typedef void (*configuration_complain_fn)(void *context, unsigned number, const char *why);
 

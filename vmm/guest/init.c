@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -30,6 +31,7 @@
 #include "network.h"
 
 #define BUTTONS_MAX 8
+#define FILES_MAX   65536
 
 static struct configuration configuration;
 
@@ -116,7 +118,8 @@ static void tell(const struct configuration_line *line, int error)
     if (error == 0)
         return;
     errno = -error;
-    console_say("%s:%u: %m", CONFIGURATION_FILE, line->number);
+    console_say("%s:%u: %s %s: %m", CONFIGURATION_FILE, line->number,
+                configuration_keyword(line->kind), line->words[0]);
 }
 
 static void do_line(const struct configuration_line *line)
@@ -170,8 +173,10 @@ static void serve(int signals)
         if (polls[0].revents != 0)
             ended = take_signals(signals);
         for (size_t i = 1; i < poll_count; i++)
-            if (polls[i].revents != 0)
+            if (polls[i].revents == POLLIN)
                 ended |= button_was_pressed(&polls[i]);
+            else if (polls[i].revents != 0)
+                polls[i].fd = -1; /* the device is gone */
         children_look();
     }
 }
@@ -181,6 +186,8 @@ static void prepare_machine(void)
     struct timespec since_boot;
 
     umask(022);
+    /* Each pipe takes descriptors; 1,024 is what a kernel begins with. */
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = FILES_MAX, .rlim_max = FILES_MAX});
     mounts_make_system();
     console_open();
     clock_gettime(CLOCK_BOOTTIME, &since_boot);
