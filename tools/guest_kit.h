@@ -3,11 +3,11 @@
  * guest_kit.h - what was taken out of a kernel's package, kept beside it, so that the next build
  * need not unpack it again.
  *
- * One file, kept/kit, in the cache: a line, and behind it the archive of the modules and the kernel.
+ * One file, kept/kit, in the cache: a line, and behind it the modules' archive and the kernel.
  *
  *   vine-guest-kit 1 KEY MODULES IMAGE e|b SUM
  *
- * KEY is the SHA-256 of the package's own, and of the table of the modules that were wanted; MODULES
+ * KEY is the SHA-256 of the package's own, and of the table of modules that were wanted; MODULES
  * and IMAGE are sizes; e: the kernel was unpacked; SUM is the SHA-256 of what follows the line.
  */
 #ifndef VINE_TOOLS_GUEST_KIT_H
