@@ -37,7 +37,10 @@ int raw_attach(struct raw_application *raw, const char *address)
     const struct vine__handshake_wish wish = raw_begin(raw);
     const int error = vine__address_resolve(address, false, &resolved, &raw->why);
 
-    return error ? error : vine__link_attach(&raw->link, &resolved, &wish, &raw->agreement);
+    if (error)
+        return error;
+    return resolved.is_link ? vine__link_meet(&raw->link, &resolved, &wish, &raw->agreement)
+                            : vine__link_attach(&raw->link, &resolved, &wish, &raw->agreement);
 }
 
 void raw_close(struct raw_application *raw)

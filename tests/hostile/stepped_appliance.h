@@ -40,21 +40,32 @@ struct stepped {
     char path[64];
 };
 
+/* At an address of the test's. */
+static inline void stepped_start_at(struct stepped *stepped, const char *address,
+                                    const struct vine_appliance_options *options)
+{
+    (void)snprintf(stepped->path, sizeof stepped->path, "%s", address);
+    assert_int_equal(vine_appliance_create(options, &stepped->appliance), 0);
+    assert_int_equal(vine_appliance_listen(stepped->appliance, stepped->path), 0);
+}
+
 static inline void stepped_start(struct stepped *stepped,
                                  const struct vine_appliance_options *options)
 {
+    char path[sizeof stepped->path];
+
     memset(stepped, 0, sizeof *stepped);
     (void)snprintf(stepped->folder, sizeof stepped->folder, "/tmp/vine-stepped-XXXXXX");
     assert_int_equal(folder_make(stepped->folder), 0);
-    (void)snprintf(stepped->path, sizeof stepped->path, "%s/socket", stepped->folder);
-    assert_int_equal(vine_appliance_create(options, &stepped->appliance), 0);
-    assert_int_equal(vine_appliance_listen(stepped->appliance, stepped->path), 0);
+    (void)snprintf(path, sizeof path, "%s/socket", stepped->folder);
+    stepped_start_at(stepped, path, options);
 }
 
 static inline void stepped_stop(struct stepped *stepped)
 {
     vine_appliance_destroy(stepped->appliance);
-    (void)rmdir(stepped->folder);
+    if (stepped->folder[0] != 0)
+        (void)rmdir(stepped->folder);
 }
 
 /* One turn, which asks the descriptors too. */

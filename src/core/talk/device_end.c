@@ -8,6 +8,7 @@
 #include <vine/segment.h>
 
 #include "core/talk/half.h"
+#include "utils/atomic.h"
 
 static enum vine_status_end other(enum vine_status_end end)
 {
@@ -22,7 +23,7 @@ static int map(struct vine__device_end *end, enum vine_status_end writer, const 
     struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
 
     options.backend = VINE__MEMORY_IVSHMEM;
-    options.protection = VINE__MEMORY_READ;
+    options.protection = is_ours ? VINE__MEMORY_READ_WRITE : VINE__MEMORY_READ;
     options.name = bdf;
     options.sysfs_root = end->sysfs_root;
     options.exclusive = is_ours;
@@ -92,12 +93,27 @@ void vine__device_end_close(struct vine__device_end *end)
     memset(end, 0, sizeof *end);
 }
 
-const struct vine_board_layout *vine__device_end_board(const struct vine__device_end *end)
+static struct vine_board_layout *board_in(struct vine__memory *memory)
 {
-    const unsigned char *base = vine__memory_base(end->their_memory);
-    const struct vine_half_layout *layout = (const void *)(base + VINE_SEGMENT_HEADER_BYTES);
+    unsigned char *base = vine__memory_base(memory);
+    struct vine_half_layout *layout = (void *)(base + VINE_SEGMENT_HEADER_BYTES);
 
     return &layout->board;
+}
+
+uint64_t vine__device_end_succeed(struct vine__device_end *end)
+{
+    struct vine_board_layout *ours = board_in(end->our_memory);
+    const uint64_t meeting = vine__load_relaxed_u64(&ours->meeting);
+
+    /* B9 pairs with B10: nothing is there to be seen. */
+    vine__store_release_u64(&ours->meeting, 0);
+    return meeting;
+}
+
+const struct vine_board_layout *vine__device_end_board(const struct vine__device_end *end)
+{
+    return board_in(end->their_memory);
 }
 
 int vine__device_end_peer(const struct vine__device_end *end, uint64_t seen,
@@ -110,9 +126,8 @@ int vine__device_end_peer(const struct vine__device_end *end, uint64_t seen,
     if (why == NULL)
         why = &unread;
     if (error == -EAGAIN) {
-        /* It is being written: what it said before holds until it says something else. */
-        *ret_peer = end->link.ends[other(end->link.end)];
-        return 0;
+        vine__why_say(why, "the host is writing what it says of link %s", end->link.name);
+        return error;
     }
     if (error) {
         vine__why_say(why, "link %s was unplugged", end->link.name);

@@ -24,7 +24,7 @@ struct vine__device_end {
     struct vine__guest_link link;    /* when it was opened */
     char ours[VINE__GUEST_BDF_BYTES];
     char theirs[VINE__GUEST_BDF_BYTES];
-    struct vine__memory *our_memory;   /* locked; written through the half's own mapping */
+    struct vine__memory *our_memory;   /* locked; a half has a mapping of its own */
     struct vine__memory *their_memory; /* for looks at their board */
 };
 
@@ -38,12 +38,17 @@ VINE_MUST_CHECK int vine__device_end_open(struct vine__device_end *end,
 /* Accepts a zeroed one. */
 void vine__device_end_close(struct vine__device_end *end);
 
+/* What an earlier process of this machine answered last on our board, 0: nobody; which says no
+ * more from here on, so that who still has a pipe to it learns that it is gone. */
+uint64_t vine__device_end_succeed(struct vine__device_end *end);
+
 /* The other machine's board. Everything in it may change at any moment. */
 const struct vine_board_layout *vine__device_end_board(const struct vine__device_end *end);
 
 /* How the other machine is, as the host says now. `seen` is its generation when the pipe was made,
- * 0 before there is one. Returns 0; -VINE_EPEERLOST  it is not there, or is another than `seen`, or
- * the link is another than was opened; with a sentence in `why` (may be NULL). */
+ * 0 before there is one. Returns 0; -EAGAIN  the host is writing: what it said last holds until it
+ * says something else; -VINE_EPEERLOST  it is not there, or is another than `seen`, or the link is
+ * another than was opened; with a sentence in `why` (may be NULL). */
 VINE_MUST_CHECK int vine__device_end_peer(const struct vine__device_end *end, uint64_t seen,
                                           struct vine__guest_end *ret_peer, struct vine__why *why);
 

@@ -8,6 +8,7 @@
 
 #include "core/talk/talk_protocol.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 #include "utils/bits.h"
 
 uint32_t vine__ring_slots(uint32_t tasks_max)
@@ -151,6 +152,15 @@ static void choose_memory(const struct vine__half_options *options,
     segment_options->regions[0].size_bytes = bytes - VINE_SEGMENT_HEADER_BYTES;
 }
 
+/* Whoever still reads what our predecessor left finds that its meeting is over before it finds
+ * anything that makes no sense. */
+static void clear_board(struct vine_half_layout *layout)
+{
+    vine__store_relaxed_u64(&layout->board.meeting, 0);
+    vine__fence_full();
+    memset(layout, 0, sizeof *layout);
+}
+
 int vine__half_create(struct vine__half *half, const struct vine__half_options *options)
 {
     struct vine_segment_options segment_options;
@@ -176,7 +186,7 @@ int vine__half_create(struct vine__half *half, const struct vine__half_options *
     if (!error)
         error = vine_segment_find(segment, kind, &region, &region_bytes);
     if (!error && options->device != NULL)
-        memset(region, 0, sizeof(struct vine_half_layout));
+        clear_board(region);
     if (!error)
         error = vine__half_place(half, region, region_bytes);
     if (!error)

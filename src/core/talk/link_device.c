@@ -59,7 +59,7 @@ static int hear_host(struct vine__link *link, struct vine__why *why)
 
     if (!error)
         link->changes = changes;
-    return error;
+    return error == -EAGAIN ? 0 : error;
 }
 
 static int receive(struct vine__link *link, struct vine__why *why)
@@ -78,13 +78,18 @@ static int receive(struct vine__link *link, struct vine__why *why)
     return vine__error_from_wire(closed, -VINE_ECLOSED);
 }
 
-static void rest(struct vine__link *link, uint64_t waited_ns, uint64_t timeout_ns)
+static void nap(uint64_t waited_ns, uint64_t timeout_ns)
 {
     const uint32_t nobodys = 0;
     const uint64_t nap_ns = vine__min_u64(vine__max_u64(waited_ns / 8, NAP_LEAST_NS), NAP_MOST_NS);
 
-    (void)link;
     (void)!vine__futex_wait_private(&nobodys, 0, vine__min_u64(nap_ns, timeout_ns));
+}
+
+static void rest(struct vine__link *link, uint64_t waited_ns, uint64_t timeout_ns)
+{
+    (void)link;
+    nap(waited_ns, timeout_ns);
 }
 
 static void bye(struct vine__link *link, int error, const char *text)
@@ -177,35 +182,54 @@ static bool is_version_known(const struct vine_board_layout *theirs, struct vine
 
 /* ---- the application's side ----------------------------------------------------------------- */
 
-/* Whether the link in `place` is one that the address asks for. */
-static bool is_wanted(const struct vine__guest *guest, uint32_t place, const char *name)
+/* Take the end in `place`, if somebody is at the other one. */
+static int take_end_at(struct vine__link *link, const char *sysfs_root, uint32_t place,
+                       struct vine__why *why)
 {
-    struct vine__guest_link link;
+    struct vine__guest_end peer;
+    int error;
 
-    return vine__guest_link_at(guest, place, &link) == 0 && link.end == VINE_STATUS_APPLICATION &&
-           (strcmp(name, "auto") == 0 || strcmp(name, link.name) == 0);
+    link->changes = vine__guest_changes(link->guest);
+    error = vine__device_end_open(link->end, link->guest, sysfs_root, place, why);
+    if (error)
+        return error;
+    error = vine__device_end_peer(link->end, 0, &peer, why);
+    if (error) {
+        vine__device_end_close(link->end);
+        return error == -VINE_EPEERLOST ? -VINE_ENOAPPLIANCE : error;
+    }
+    link->peer_generation = peer.generation;
+    return 0;
 }
 
-/* The first link of that name, or the first at all, whose end is free. */
+/* The first link of that name, or the first at all, whose end is free. -EAGAIN  the host is writing
+ * what it says of one that may be it. */
 static int take_end(struct vine__link *link, const struct vine__address *address,
                     struct vine__why *why)
 {
     const char *root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL;
+    const bool is_any = strcmp(address->name, "auto") == 0;
+    bool is_behind = false;
     int error = -VINE_ENOAPPLIANCE;
 
     vine__why_say(why,
-                  strcmp(address->name, "auto") == 0
-                      ? "this machine has no link to an appliance"
-                      : "this machine has no link %s to an appliance",
+                  is_any ? "this machine has no link to an appliance"
+                         : "this machine has no link %s to an appliance",
                   address->name);
     for (uint32_t i = 0; i < vine__guest_places(link->guest); i++) {
-        if (!is_wanted(link->guest, i, address->name))
+        struct vine__guest_link told;
+        const int unread = vine__guest_link_at(link->guest, i, &told);
+
+        is_behind |= unread == -EAGAIN;
+        if (unread || told.end != VINE_STATUS_APPLICATION ||
+            (!is_any && strcmp(address->name, told.name) != 0))
             continue;
-        error = vine__device_end_open(link->end, link->guest, root, i, why);
+        error = take_end_at(link, root, i, why);
         if (error == 0)
             return 0;
+        is_behind |= error == -EAGAIN;
     }
-    return error;
+    return is_behind ? -EAGAIN : error;
 }
 
 static uint64_t choose_meeting(const struct vine_board_layout *theirs)
@@ -239,7 +263,7 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
         const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
         const int error = vine__device_end_peer(link->end, link->peer_generation, &peer, wish->why);
 
-        if (error)
+        if (error && error != -EAGAIN)
             return error;
         if (waited_ns > wish->timeout_ns) {
             vine__why_say(wish->why, "no appliance answers at the other end of link %s",
@@ -282,17 +306,17 @@ static int agree(const struct vine__link *link, struct vine__why *why,
     return 0;
 }
 
-/* Take an end, if somebody is at the other one. */
+/* Find the host's page and take an end. */
 static int approach(struct vine__link *link, const struct vine__address *address,
-                    struct vine__why *why)
+                    const struct vine__handshake_wish *wish)
 {
     const struct vine__guest_options options = {
         .sysfs_root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL,
         .command_line = address->command_line[0] != 0 ? address->command_line : NULL,
-        .why = why->text,
-        .why_size = sizeof why->text,
+        .why = wish->why->text,
+        .why_size = sizeof wish->why->text,
     };
-    struct vine__guest_end peer;
+    const uint64_t start_ns = vine__clock_now_ns();
     int error = vine__guest_open(&options, &link->guest);
 
     if (error)
@@ -300,15 +324,16 @@ static int approach(struct vine__link *link, const struct vine__address *address
     link->end = calloc(1, sizeof *link->end);
     if (link->end == NULL)
         return -ENOMEM;
-    link->changes = vine__guest_changes(link->guest);
-    error = take_end(link, address, why);
-    if (!error) {
-        error = vine__device_end_peer(link->end, 0, &peer, why);
-        if (error == -VINE_EPEERLOST)
-            error = -VINE_ENOAPPLIANCE;
+    while ((error = take_end(link, address, wish->why)) == -EAGAIN) {
+        const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
+
+        if (waited_ns > wish->timeout_ns) {
+            vine__why_say(wish->why, "the host does not end to write what it says of this "
+                                     "machine's links");
+            return -ETIMEDOUT;
+        }
+        nap(waited_ns, wish->timeout_ns);
     }
-    if (!error)
-        link->peer_generation = peer.generation;
     return error;
 }
 
@@ -320,7 +345,7 @@ int vine__link_meet(struct vine__link *link, const struct vine__address *address
     link->side = VINE_SEGMENT_APPLICATION;
     link->is_fixed = true;
 
-    int error = approach(link, address, wish->why);
+    int error = approach(link, address, wish);
 
     if (!error)
         error = make_half(link, 1, wish->why);
@@ -330,8 +355,12 @@ int vine__link_meet(struct vine__link *link, const struct vine__address *address
         error = open_mirror(link, wish->why);
     if (!error)
         error = agree(link, wish->why, ret_agreement);
-    if (error)
+    if (error) {
+        /* Nobody is there any more who could be answered, or served. */
+        if (link->half->layout != NULL)
+            bye(link, error, wish->why->text);
         vine__link_undo(link);
+    }
     return error;
 }
 
@@ -377,6 +406,11 @@ int vine__link_accept_device(struct vine__link *link, struct vine__device_end *e
     *ret_meeting = answered;
     if (meeting == 0 || meeting == answered || vine__device_end_peer(end, 0, &peer, NULL) != 0)
         return -EAGAIN;
+    /* Who gave up, or had a pipe to an appliance before us and closed it. */
+    if (vine__load_relaxed_u32(&vine__device_end_board(end)->closed.value) != 0) {
+        *ret_meeting = meeting;
+        return -EAGAIN;
+    }
     VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLIANCE;

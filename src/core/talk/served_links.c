@@ -17,6 +17,9 @@
 #define NAP_LEAST_NS 50000
 #define NAP_MOST_NS  20000000
 
+/* How often a place is tried that cannot be opened yet. */
+#define AGAIN_NS 1000000
+
 struct vine__served_places {
     struct vine__guest *guest;
     uint32_t changes; /* of the status page, when the places were last gone through */
@@ -26,7 +29,8 @@ struct vine__served_places {
         struct vine__device_end end; /* zeroed: closed */
         bool is_open;
         bool is_refused;           /* was not opened: tried again when the host changes something */
-        uint64_t answered;         /* the meeting that we answered last */
+        uint64_t again_ns;         /* or then, if that may help */
+        uint64_t answered;         /* the meeting that we, or who was here before, answered last */
         struct vine__served *pipe; /* NULL: nobody is there, and nothing of the last one is left */
     } places[VINE_STATUS_LINKS_MAX];
 };
@@ -43,12 +47,16 @@ static void open_place(struct vine_appliance *appliance, uint32_t index)
     if (error == 0) {
         place->is_open = true;
         place->is_refused = false;
-        place->answered = 0;
+        place->answered = vine__device_end_succeed(&place->end);
         vine__appliance_log(appliance, VINE_LOG_INFO, "link %s: listening", place->end.link.name);
         return;
     }
-    /* Its devices may come a little later than what the host says of them. */
-    places->is_behind |= error == -EAGAIN || error == -ENODEV;
+    /* Its devices may come a little later than what the host says of them, and whoever has them may
+     * go. To ask takes as long as some tasks. */
+    if (error == -EAGAIN || error == -ENODEV || error == -EBUSY) {
+        places->is_behind = true;
+        place->again_ns = error == -EAGAIN ? 0 : vine__clock_now_ns() + AGAIN_NS;
+    }
     if (!place->is_refused && error != -EAGAIN && error != -ENODEV) {
         vine__appliance_log(appliance, VINE_LOG_WARNING, "%s", why.text);
         place->is_refused = true;
@@ -72,7 +80,9 @@ static void see_changes(struct vine_appliance *appliance)
     const uint32_t changes = vine__guest_changes(places->guest);
     const char *name = appliance->address.name;
 
-    if (changes == places->changes && !places->is_behind)
+    const bool is_new = changes != places->changes;
+
+    if (!is_new && !places->is_behind)
         return;
     places->changes = changes;
     places->is_behind = false;
@@ -89,7 +99,8 @@ static void see_changes(struct vine_appliance *appliance)
         }
         if (place->is_open && (!is_there || link.generation != place->end.link.generation))
             close_place(appliance, place, "unplugged");
-        if (!place->is_open && is_there && place->pipe == NULL && !appliance->is_draining)
+        if (!place->is_open && is_there && place->pipe == NULL && !appliance->is_draining &&
+            (is_new || vine__clock_now_ns() >= place->again_ns))
             open_place(appliance, i);
         else if (!place->is_open && is_there)
             places->is_behind = true;

@@ -318,14 +318,11 @@ static inline void served_wait_for_workers(struct vine_appliance *appliance, uin
     } while (stats.workers < count);
 }
 
-/* `kind`: "" for a socket, "file:" for a named segment. */
-static inline void served_start_at(struct served *served, const char *kind,
-                                   const struct vine_appliance_options *options, int workers)
+/* At an address of the test's. */
+static inline void served_start_address(struct served *served, const char *address,
+                                        const struct vine_appliance_options *options, int workers)
 {
-    memset(served, 0, sizeof *served);
-    (void)snprintf(served->folder, sizeof served->folder, "/tmp/vine-test-XXXXXX");
-    assert_non_null(mkdtemp(served->folder));
-    (void)snprintf(served->path, sizeof served->path, "%s%s/socket", kind, served->folder);
+    (void)snprintf(served->path, sizeof served->path, "%s", address);
     assert_int_equal(vine_appliance_create(options, &served->appliance), 0);
     for (size_t i = 0; i < SERVED_PROCEDURES; i++)
         assert_int_equal(vine_appliance_register(served->appliance, &served_procedures[i]), 0);
@@ -337,6 +334,19 @@ static inline void served_start_at(struct served *served, const char *kind,
     served_wait_for_workers(served->appliance, (uint32_t)workers);
     assert_int_equal(pthread_create(&served->loop, NULL, served_loop, served->appliance), 0);
     gate_set(false);
+}
+
+/* `kind`: "" for a socket, "file:" for a named segment. */
+static inline void served_start_at(struct served *served, const char *kind,
+                                   const struct vine_appliance_options *options, int workers)
+{
+    char path[sizeof served->path];
+
+    memset(served, 0, sizeof *served);
+    (void)snprintf(served->folder, sizeof served->folder, "/tmp/vine-test-XXXXXX");
+    assert_non_null(mkdtemp(served->folder));
+    (void)snprintf(path, sizeof path, "%s%s/socket", kind, served->folder);
+    served_start_address(served, path, options, workers);
 }
 
 static inline void served_start(struct served *served, const struct vine_appliance_options *options,
@@ -353,6 +363,8 @@ static inline void served_stop(struct served *served)
         assert_int_equal(pthread_join(served->workers[i], NULL), 0);
     assert_int_equal(pthread_join(served->loop, NULL), 0);
     vine_appliance_destroy(served->appliance);
+    if (served->folder[0] == 0)
+        return;
     (void)unlink(served->path);
     char lock[80];
     (void)snprintf(lock, sizeof lock, "%s.lock", served->path);
