@@ -15,6 +15,9 @@
     X(doctor, "say what this machine can do, and what to install")                                 \
     X(bench, "measure what offloading costs on this machine")                                      \
     X(guest_build, "make a kernel and a first file system for virtual machines")                   \
+    X(guest_run, "start virtual machines and link them")                                           \
+    X(guest_bench, "measure a link beside other ways to another virtual machine")                  \
+    X(guest_echo, "answer what `vine guest bench` measures a link beside")                         \
     X(bells, "let virtual machines ring one another")                                              \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")

@@ -27,12 +27,16 @@
 #include "arch/clock/clock.h"
 #include "arch/cpu/cpu.h"
 #include "arch/wake/yield.h"
+#include "utils/bits.h"
 
-#define VINE__SPIN_YIELD_NS   4000  /* between two offers */
-#define VINE__SPIN_TAKEN_NS   1000  /* an offer that was taken; a declined one takes 0.3 us */
-#define VINE__SPIN_CROWDED_NS 20000 /* one that was taken by strangers */
-#define VINE__SPIN_CALM       64    /* waits that do not spin after that */
-#define VINE__SPIN_TOGETHER   64    /* waits that begin with an offer */
+#define VINE__SPIN_YIELD_NS    4000  /* between two offers */
+#define VINE__SPIN_TAKEN_NS    1000  /* an offer that was taken; a declined one takes 0.3 us */
+#define VINE__SPIN_CROWDED_NS  20000 /* one that was taken by strangers */
+#define VINE__SPIN_DECLINED_NS 300
+#define VINE__SPIN_SLOWEST     10 /* times that, in a machine that another one translates */
+#define VINE__SPIN_TRIES       4
+#define VINE__SPIN_CALM        64 /* waits that do not spin after that */
+#define VINE__SPIN_TOGETHER    64 /* waits that begin with an offer */
 
 /* One wait. */
 struct vine__spin {
@@ -40,12 +44,29 @@ struct vine__spin {
     uint64_t offered_ticks; /* how long the last offer took; 0: none yet, or a look since */
 };
 
+/* How many times as long as usual an offer takes here that is declined, in hundredths. */
+static inline uint64_t vine__spinner_slowness(void)
+{
+    const uint64_t usual_ticks = vine__max_u64(1, vine__clock_ns_to_ticks(VINE__SPIN_DECLINED_NS));
+    uint64_t least_ticks = VINE__SPIN_SLOWEST * usual_ticks;
+
+    for (int i = 0; i < VINE__SPIN_TRIES; i++) {
+        const uint64_t before_ticks = vine__clock_ticks();
+
+        vine__yield();
+        least_ticks = vine__min_u64(least_ticks, vine__clock_ticks() - before_ticks);
+    }
+    return vine__max_u64(100, 100 * least_ticks / usual_ticks);
+}
+
 static inline void vine__spinner_init(struct vine_spinner *spinner)
 {
+    const uint64_t slowness = vine__spinner_slowness();
+
     *spinner = (struct vine_spinner){
-        .yield_ticks = vine__clock_ns_to_ticks(VINE__SPIN_YIELD_NS),
-        .taken_ticks = vine__clock_ns_to_ticks(VINE__SPIN_TAKEN_NS),
-        .crowded_ticks = vine__clock_ns_to_ticks(VINE__SPIN_CROWDED_NS),
+        .yield_ticks = vine__clock_ns_to_ticks(VINE__SPIN_YIELD_NS * slowness / 100),
+        .taken_ticks = vine__clock_ns_to_ticks(VINE__SPIN_TAKEN_NS * slowness / 100),
+        .crowded_ticks = vine__clock_ns_to_ticks(VINE__SPIN_CROWDED_NS * slowness / 100),
     };
 }
 

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_bench.c - `vine guest bench`: a link between two virtual machines beside the other ways
+ * from one to the other, and beside the bare memory of a link.
+ *
+ * All rows are measured in turn, several rounds, so that a machine that changes its mind changes it
+ * for all alike.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <vine/error.h>
+#include <vine/talk.h>
+
+#include "arch/cpu/cpu.h"
+#include "utils/atomic.h"
+#include "utils/tables.h"
+
+#include "connect.h"
+#include "guest_wire.h"
+#include "human.h"
+#include "json.h"
+#include "message.h"
+#include "settings.h"
+#include "status.h"
+#include "times.h"
+#include "verb.h"
+
+#define SMALL_BYTES 64
+#define LARGE_BYTES (1U << 20)
+#define ROUNDS      5
+#define P50         500000
+#define P99         990000
+#define LINE_BATCH  10 /* round trips between looks at the clock */
+
+struct bench_values {
+    const char *appliance;
+    const char *tcp, *serial, *link;
+    uint64_t seconds;
+    bool json;
+};
+
+struct bench {
+    struct vine_pipe *pipe;
+    struct vine_procedure *noop, *copy;
+    struct vine_data *there, *back;
+    struct guest_lines lines;
+    int tcp_fd, serial_fd;
+    uint64_t trips; /* over the bare lines, so far */
+    struct times *times;
+    unsigned char *bytes, *other; /* LARGE_BYTES each */
+};
+
+typedef int (*trip_fn)(struct bench *bench);
+
+static int trip_line(struct bench *bench)
+{
+    const uint64_t deadline_ns = human_now_ns() + VINE_NS_PER_SECOND;
+
+    for (int i = 0; i < LINE_BATCH; i++) {
+        vine__store_release_u64(bench->lines.there, ++bench->trips);
+        for (uint64_t looks = 0; vine__load_acquire_u64(bench->lines.back) != bench->trips;
+             looks++) {
+            if (looks % 4096 == 4095 && human_now_ns() > deadline_ns)
+                return -ETIMEDOUT;
+            vine__cpu_relax();
+        }
+    }
+    return 0;
+}
+
+static int trip_noop(struct bench *bench)
+{
+    const struct vine_task_options options = {
+        .size_bytes = sizeof(options), .bytes = bench->bytes, .bytes_size = SMALL_BYTES};
+
+    return vine_task_run(bench->pipe, bench->noop, &options, VINE_NS_PER_SECOND, NULL, NULL);
+}
+
+static int trip_tcp_small(struct bench *bench)
+{
+    return guest_wire_trip(bench->tcp_fd, bench->bytes, bench->other, SMALL_BYTES);
+}
+
+static int trip_serial_small(struct bench *bench)
+{
+    return guest_wire_trip(bench->serial_fd, bench->bytes, bench->other, SMALL_BYTES);
+}
+
+/* What is there is made there and used there: the far side alone copies. */
+static int trip_in_place(struct bench *bench)
+{
+    const struct vine_task_options options = {.size_bytes = sizeof(options),
+                                              .inputs = &bench->there,
+                                              .input_count = 1,
+                                              .outputs = &bench->back,
+                                              .output_count = 1};
+    const int error =
+        vine_task_run(bench->pipe, bench->copy, &options, VINE_NS_PER_SECOND, NULL, NULL);
+    const unsigned char *const result = error == 0 ? vine_data_view(bench->back) : NULL;
+
+    return error != 0 ? error : result[LARGE_BYTES - 1] == bench->bytes[LARGE_BYTES - 1] ? 0 : -EIO;
+}
+
+static int trip_copied(struct bench *bench)
+{
+    int error = vine_data_write(bench->there, 0, bench->bytes, LARGE_BYTES);
+
+    if (error == 0)
+        error = trip_in_place(bench);
+    return error != 0 ? error : vine_data_read(bench->back, 0, bench->other, LARGE_BYTES);
+}
+
+static int trip_tcp_large(struct bench *bench)
+{
+    return guest_wire_trip(bench->tcp_fd, bench->bytes, bench->other, LARGE_BYTES);
+}
+
+static int trip_serial_large(struct bench *bench)
+{
+    return guest_wire_trip(bench->serial_fd, bench->bytes, bench->other, LARGE_BYTES);
+}
+
+enum {
+    ROW_LINE,
+    ROW_NOOP,
+    ROW_TCP_SMALL,
+    ROW_SERIAL_SMALL,
+    ROW_IN_PLACE,
+    ROW_COPIED,
+    ROW_TCP_LARGE,
+    ROW_SERIAL_LARGE,
+    ROW_COUNT,
+};
+
+static const struct row {
+    const char *key, *text;
+    trip_fn trip;
+    uint32_t per_trip; /* round trips in one call */
+    bool is_large;
+    int base; /* of the rows beside it */
+} rows[ROW_COUNT] = {
+    [ROW_LINE] = {"line", "a line of the link's bare memory", trip_line, LINE_BATCH, false,
+                  ROW_NOOP},
+    [ROW_NOOP] = {"noop", "a task over Vine", trip_noop, 1, false, ROW_NOOP},
+    [ROW_TCP_SMALL] = {"tcp", "TCP over virtio-net", trip_tcp_small, 1, false, ROW_NOOP},
+    [ROW_SERIAL_SMALL] = {"serial", "virtio-serial", trip_serial_small, 1, false, ROW_NOOP},
+    [ROW_IN_PLACE] = {"in_place", "over Vine, in place", trip_in_place, 1, true, ROW_IN_PLACE},
+    [ROW_COPIED] = {"copied", "over Vine, copied in and out", trip_copied, 1, true, ROW_IN_PLACE},
+    [ROW_TCP_LARGE] = {"tcp_large", "TCP over virtio-net", trip_tcp_large, 1, true, ROW_IN_PLACE},
+    [ROW_SERIAL_LARGE] = {"serial_large", "virtio-serial", trip_serial_large, 1, true,
+                          ROW_IN_PLACE},
+};
+
+struct results {
+    bool is_measured[ROW_COUNT];
+    int errors[ROW_COUNT];
+    double ns[ROW_COUNT][ROUNDS]; /* of a round trip */
+    double p99[ROW_COUNT][ROUNDS];
+};
+
+static int compare(const void *one, const void *other)
+{
+    const double a = *(const double *)one, b = *(const double *)other;
+
+    return (a > b) - (a < b);
+}
+
+static double median(const double values[ROUNDS])
+{
+    double sorted[ROUNDS];
+
+    memcpy(sorted, values, sizeof(sorted));
+    qsort(sorted, ROUNDS, sizeof(sorted[0]), compare);
+    return sorted[ROUNDS / 2];
+}
+
+static bool is_wanted(const struct bench *bench, unsigned row)
+{
+    switch (row) {
+    case ROW_LINE:
+        return bench->lines.there != NULL;
+    case ROW_TCP_SMALL:
+    case ROW_TCP_LARGE:
+        return bench->tcp_fd >= 0;
+    case ROW_SERIAL_SMALL:
+    case ROW_SERIAL_LARGE:
+        return bench->serial_fd >= 0;
+    default:
+        return true;
+    }
+}
+
+static int measure(struct bench *bench, const struct row *row, uint64_t budget_ns, double *ret_ns,
+                   double *ret_p99)
+{
+    int error = row->trip(bench); /* not counted: it wakes whoever slept */
+    const uint64_t begin = human_now_ns();
+    uint64_t before = begin, now;
+
+    times_clear(bench->times);
+    do {
+        if (error == 0)
+            error = row->trip(bench);
+        now = human_now_ns();
+        times_record(bench->times, (now - before) / row->per_trip);
+        before = now;
+    } while (error == 0 && now - begin < budget_ns);
+    *ret_ns = (double)times_percentile(bench->times, P50);
+    *ret_p99 = (double)times_percentile(bench->times, P99);
+    return error;
+}
+
+static void measure_all(struct bench *bench, uint64_t seconds, struct results *results)
+{
+    const uint64_t budget_ns = seconds * VINE_NS_PER_SECOND / ROUNDS / ROW_COUNT;
+
+    for (unsigned round = 0; round < ROUNDS; round++)
+        for (unsigned i = 0; i < ROW_COUNT; i++) {
+            if (!is_wanted(bench, i) || results->errors[i] != 0)
+                continue;
+            results->is_measured[i] = true;
+            results->errors[i] = measure(bench, &rows[i], budget_ns, &results->ns[i][round],
+                                         &results->p99[i][round]);
+        }
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static double ratio(const struct results *results, unsigned row)
+{
+    const double base = median(results->ns[rows[row].base]);
+
+    return base > 0 ? median(results->ns[row]) / base : 0;
+}
+
+static void print_row(const struct results *results, unsigned row)
+{
+    const double ns = median(results->ns[row]);
+    char value[HUMAN_MAX], p99[HUMAN_MAX], rate[HUMAN_MAX];
+
+    printf("  %-34s", rows[row].text);
+    if (results->errors[row] != 0) {
+        printf("%s\n", vine_error_text(results->errors[row]));
+        return;
+    }
+    if (rows[row].is_large)
+        printf("%9s/s  ", human_bytes((uint64_t)(2.0 * LARGE_BYTES * 1e9 / ns), rate));
+    printf("%10s", human_ns((uint64_t)ns, value));
+    if (!rows[row].is_large)
+        printf("  p99 %-9s", human_ns((uint64_t)median(results->p99[row]), p99));
+    if ((int)row == rows[row].base)
+        printf("\n");
+    else
+        printf("  %.1f x\n", ratio(results, row));
+}
+
+static void print_all(const struct results *results)
+{
+    bool is_large = false;
+
+    printf("64 bytes there and back, medians of %d rounds\n", ROUNDS);
+    for (unsigned i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].is_large && !is_large)
+            printf("1 MiB there and back, which is 2 MiB\n");
+        is_large = rows[i].is_large;
+        if (results->is_measured[i])
+            print_row(results, i);
+    }
+}
+
+static int print_json(const struct results *results)
+{
+    json_t *object = json_object();
+
+    for (unsigned i = 0; i < ROW_COUNT; i++) {
+        json_t *row = json_object();
+
+        if (!results->is_measured[i]) {
+            json_decref(row);
+            continue;
+        }
+        if (results->errors[i] != 0)
+            json_object_set_new(row, "error", json_string(vine_error_text(results->errors[i])));
+        json_object_set_new(row, "ns", json_real(median(results->ns[i])));
+        json_object_set_new(row, "p99_ns", json_real(median(results->p99[i])));
+        if (rows[i].is_large)
+            json_object_set_new(row, "bytes_per_second",
+                                json_real(2.0 * LARGE_BYTES * 1e9 / median(results->ns[i])));
+        json_object_set_new(object, rows[i].key, row);
+    }
+    return json_print_line(object);
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+static int open_wires(const struct bench_values *values, struct bench *bench)
+{
+    if (values->link != NULL && guest_lines_open(values->link, &bench->lines) != STATUS_DONE)
+        return STATUS_FAILED;
+    if (bench->lines.there != NULL)
+        bench->trips = vine__load_relaxed_u64(bench->lines.back);
+    if (values->tcp != NULL) {
+        bench->tcp_fd = guest_wire_connect(values->tcp);
+        if (bench->tcp_fd < 0)
+            message_error("cannot connect to %s: %s", message_escape(values->tcp),
+                          vine_error_text(bench->tcp_fd));
+    }
+    if (values->serial != NULL) {
+        bench->serial_fd = guest_wire_serial(values->serial);
+        if (bench->serial_fd < 0)
+            message_error("no serial port %s: %s", message_escape(values->serial),
+                          vine_error_text(bench->serial_fd));
+    }
+    return (values->tcp != NULL && bench->tcp_fd < 0) ||
+                   (values->serial != NULL && bench->serial_fd < 0)
+               ? STATUS_FAILED
+               : STATUS_DONE;
+}
+
+static int get_ready(struct bench *bench)
+{
+    int error = 0;
+
+    bench->times = calloc(1, sizeof(*bench->times));
+    bench->bytes = malloc(LARGE_BYTES);
+    bench->other = malloc(LARGE_BYTES);
+    if (bench->times == NULL || bench->bytes == NULL || bench->other == NULL)
+        error = -ENOMEM;
+    for (size_t i = 0; error == 0 && i < LARGE_BYTES; i++)
+        bench->bytes[i] = (unsigned char)(i * 31 + i / 256);
+    if (error == 0)
+        error = vine_procedure_get(bench->pipe, "noop", &bench->noop);
+    if (error == 0)
+        error = vine_procedure_get(bench->pipe, "copy", &bench->copy);
+    if (error == 0)
+        error = vine_data_create(bench->pipe, VINE_TYPE_BYTES, LARGE_BYTES, &bench->there);
+    if (error == 0)
+        error = vine_data_write(bench->there, 0, bench->bytes, LARGE_BYTES);
+    if (error == 0)
+        error = vine_data_expect(bench->pipe, VINE_TYPE_BYTES, LARGE_BYTES, &bench->back);
+    if (error == 0)
+        return STATUS_DONE;
+    message_error("cannot begin: %s", vine_error_text(error));
+    return status_of_error(error);
+}
+
+static int measure_and_tell(const struct bench_values *values, struct bench *bench)
+{
+    struct results results = {0};
+    int status = get_ready(bench);
+
+    if (status == STATUS_DONE)
+        status = open_wires(values, bench);
+    if (status != STATUS_DONE)
+        return status;
+    measure_all(bench, values->seconds, &results);
+    for (unsigned i = 0; i < ROW_COUNT; i++)
+        if (results.errors[i] != 0)
+            status = STATUS_FAILED;
+    if (values->json)
+        (void)print_json(&results);
+    else
+        print_all(&results);
+    return status;
+}
+
+static int run_bench(const struct arguments *arguments)
+{
+    struct bench_values *values = arguments->values;
+    struct bench bench = {.tcp_fd = -1, .serial_fd = -1};
+    struct settings settings;
+    int status = settings_load(&settings, arguments);
+
+    if (status != STATUS_DONE)
+        return status;
+    struct connection connection = {.address = settings_address(&settings), .workers = 1};
+
+    if (values->seconds == 0)
+        values->seconds = 8;
+    status = connection_open(&connection, &bench.pipe);
+    if (status == STATUS_DONE)
+        status = measure_and_tell(values, &bench);
+    vine_data_free(bench.there);
+    vine_data_free(bench.back);
+    vine_pipe_close(bench.pipe);
+    connection_close(&connection);
+    guest_lines_close(&bench.lines);
+    if (bench.tcp_fd >= 0)
+        (void)close(bench.tcp_fd);
+    if (bench.serial_fd >= 0)
+        (void)close(bench.serial_fd);
+    free(bench.times);
+    free(bench.bytes);
+    free(bench.other);
+    settings_free(&settings);
+    return status;
+}
+
+#define VALUE(field) .offset = offsetof(struct bench_values, field)
+
+static const struct option bench_options[] = {
+    {.name = "appliance",
+     .letter = 'a',
+     .kind = OPTION_TEXT,
+     VALUE(appliance),
+     .value = "ADDRESS",
+     .key = "appliance",
+     .help = "the appliance, such as pci:auto"},
+    {.name = "tcp",
+     .kind = OPTION_TEXT,
+     VALUE(tcp),
+     .value = "HOST:PORT",
+     .help = "beside TCP to a `vine guest echo` there"},
+    {.name = "serial",
+     .kind = OPTION_TEXT,
+     VALUE(serial),
+     .value = "NAME",
+     .help = "beside the virtio-serial port of this name"},
+    {.name = "link",
+     .kind = OPTION_TEXT,
+     VALUE(link),
+     .value = "NAME",
+     .help = "beside the bare memory of this link"},
+    {.name = "seconds",
+     .kind = OPTION_COUNT,
+     VALUE(seconds),
+     .value = "N",
+     .min = 1,
+     .max = 3600,
+     .help = "how long to measure (8)"},
+    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+};
+
+#undef VALUE
+
+static const char *const bench_description[] = {
+    "Measures what it takes to send 64 bytes and 1 MiB to another virtual machine and have as many "
+    "back: by a task over Vine, in place and copied, and beside whatever else is named, at whose "
+    "other end `vine guest echo` answers.",
+    NULL,
+};
+
+const struct verb verb_guest_bench = {
+    .name = "guest bench",
+    .synopsis = "",
+    .description = bench_description,
+    .options = bench_options,
+    .option_count = sizeof(bench_options) / sizeof(bench_options[0]),
+    .values_size = sizeof(struct bench_values),
+    .run = run_bench,
+};

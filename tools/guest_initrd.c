@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+
+#include "vmm/image/cpio.h"
+
+#include "guest_initrd.h"
+#include "message.h"
+#include "status.h"
+
+#define FILE_MAX (UINT64_C(1) << 30)
+
+/* A whole file; for free(). */
+static int read_file(const char *path, void **ret_bytes, size_t *ret_size, mode_t *ret_mode)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    char *bytes = NULL;
+    size_t size = 0;
+    ssize_t got = 1;
+
+    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
+        (uint64_t)status.st_size > FILE_MAX) {
+        message_error("cannot read %s: %s", message_escape(path),
+                      fd < 0 ? vine_error_text(-errno) : "it is no file, or too large");
+        if (fd >= 0)
+            (void)close(fd);
+        return STATUS_FAILED;
+    }
+    bytes = malloc((size_t)status.st_size + 1);
+    while (bytes != NULL && size < (size_t)status.st_size && got > 0) {
+        got = read(fd, bytes + size, (size_t)status.st_size - size);
+        size += got > 0 ? (size_t)got : 0;
+    }
+    if (bytes == NULL || got < 0) {
+        message_error("cannot read %s: %m", message_escape(path));
+        free(bytes);
+        bytes = NULL;
+    }
+    (void)close(fd);
+    *ret_bytes = bytes;
+    *ret_size = size;
+    *ret_mode = status.st_mode;
+    return bytes != NULL ? STATUS_DONE : STATUS_FAILED;
+}
+
+/* The lines of /etc/vine/init.conf. */
+static char *join_lines(const struct guest_plan_machine *machine)
+{
+    size_t size = 1;
+    char *text;
+
+    for (uint32_t i = 0; i < machine->init_count; i++)
+        size += strlen(machine->init[i]) + 1;
+    text = malloc(size);
+    if (text == NULL)
+        return NULL;
+    size = 0;
+    for (uint32_t i = 0; i < machine->init_count; i++) {
+        const size_t length = strlen(machine->init[i]);
+
+        memcpy(text + size, machine->init[i], length);
+        size += length;
+        text[size++] = '\n';
+    }
+    text[size] = '\0';
+    return text;
+}
+
+static int pack(const struct guest_plan_machine *machine, struct cpio_entry *entries, char *init,
+                void **ret_bytes, size_t *ret_size)
+{
+    const struct cpio_entry *bad = NULL;
+    size_t count = 0;
+    int status = STATUS_DONE;
+
+    if (machine->init_count > 0)
+        entries[count++] =
+            (struct cpio_entry){"etc/vine/init.conf", S_IFREG | 0644, init, strlen(init)};
+    for (uint32_t i = 0; i < machine->file_count && status == STATUS_DONE; i++) {
+        struct cpio_entry *entry = &entries[count];
+        void *bytes = NULL;
+
+        status = read_file(machine->files[i].source, &bytes, &entry->size, &entry->mode);
+        if (status != STATUS_DONE)
+            break;
+        entry->path = machine->files[i].path;
+        entry->bytes = bytes;
+        count++;
+    }
+    if (status == STATUS_DONE) {
+        const int error = cpio_make(entries, count, ret_bytes, ret_size, &bad);
+
+        if (error != 0) {
+            message_error("machine %s: %s: %s", machine->name,
+                          bad != NULL ? message_escape(bad->path) : "its files",
+                          vine_error_text(error));
+            status = error == -ENOMEM ? STATUS_FAILED : STATUS_USAGE;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].bytes != init)
+            free((void *)(uintptr_t)entries[i].bytes);
+    return status;
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        const ssize_t put = write(fd, bytes, size);
+
+        if (put < 0 && errno != EINTR)
+            return false;
+        bytes += put > 0 ? put : 0;
+        size -= put > 0 ? (size_t)put : 0;
+    }
+    return true;
+}
+
+/* One behind the other, the kernel unpacks both. */
+static int write_both(const char *path, const void *base, size_t base_size, const void *own,
+                      size_t own_size)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const bool is_written =
+        fd >= 0 && write_all(fd, base, base_size) && write_all(fd, own, own_size);
+
+    if (!is_written)
+        message_error("cannot write %s: %m", path);
+    if (fd >= 0)
+        (void)close(fd);
+    return is_written ? STATUS_DONE : STATUS_FAILED;
+}
+
+int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_machine *machine,
+                      const char *folder, char **ret_path)
+{
+    struct cpio_entry *entries = calloc(machine->file_count + 1, sizeof(*entries));
+    char *init = join_lines(machine), *path = NULL;
+    void *own = NULL, *base = NULL;
+    size_t own_size = 0, base_size = 0;
+    mode_t mode;
+    int status = STATUS_FAILED;
+
+    if (entries == NULL || init == NULL ||
+        asprintf(&path, "%s/%s.initrd", folder, machine->name) < 0) {
+        message_error("out of memory");
+        path = NULL;
+    } else {
+        status = pack(machine, entries, init, &own, &own_size);
+    }
+    if (status == STATUS_DONE)
+        status = read_file(plan->initrd, &base, &base_size, &mode);
+    *ret_path = path;
+    if (status == STATUS_DONE)
+        status = write_both(path, base, base_size, own, own_size);
+    free(base);
+    free(own);
+    free(init);
+    free(entries);
+    return status;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_initrd.h - the first file system of one machine: what `vine guest build` made, and behind
+ * it an archive with what its plan says.
+ */
+#ifndef VINE_TOOLS_GUEST_INITRD_H
+#define VINE_TOOLS_GUEST_INITRD_H
+
+#include "guest_plan.h"
+
+/* Make it in `folder`. Says what goes wrong. Returns a status and the path, for free(). */
+int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_machine *machine,
+                      const char *folder, char **ret_path);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_plan.h - what `vine guest run` is to start, read from a JSON file (docs/formats/guest.md)
+ * and checked.
+ */
+#ifndef VINE_TOOLS_GUEST_PLAN_H
+#define VINE_TOOLS_GUEST_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/engine/description.h"
+
+#define GUEST_PLAN_MACHINES_MAX 8
+#define GUEST_PLAN_LINKS_MAX    VINE_STATUS_LINKS_MAX
+
+struct guest_plan_file {
+    const char *path;   /* in the guest, without a slash before it */
+    const char *source; /* here */
+};
+
+struct guest_plan_machine {
+    const char *name;
+    uint64_t memory_bytes;
+    uint32_t processors;
+    struct vine__machine_disk disks[VINE__MACHINE_DISKS_MAX];
+    uint32_t disk_count;
+    const char **kernel_options;
+    uint32_t kernel_option_count;
+    const char **init; /* lines of /etc/vine/init.conf; count 0: what the initrd has */
+    uint32_t init_count;
+    struct guest_plan_file *files;
+    uint32_t file_count;
+    bool ends_all; /* when it has ended, the others are stopped */
+};
+
+struct guest_plan_link {
+    const char *name;
+    uint32_t machines[2]; /* by enum vine_status_end */
+    uint64_t size_bytes[2];
+};
+
+struct guest_plan {
+    char *folder; /* of the file: relative paths start there */
+    const char *kernel, *initrd;
+    struct guest_plan_machine machines[GUEST_PLAN_MACHINES_MAX];
+    uint32_t machine_count;
+    struct guest_plan_link links[GUEST_PLAN_LINKS_MAX];
+    uint32_t link_count;
+    uint32_t links_max;      /* places of each machine */
+    uint64_t link_bytes_max; /* of the largest half that may come */
+    bool network, serial;    /* between the first two machines */
+    struct json_t *root;     /* what strings lie in, and those that were made of them */
+    void **held;
+    uint32_t held_count;
+};
+
+/* Read and check the file; `guest` (may be NULL) is the folder of kernel and initrd where it names
+ * none. Says what is wrong, and where. Returns a status; the plan is for guest_plan_free. */
+int guest_plan_read(const char *path, const char *guest, struct guest_plan *ret_plan);
+void guest_plan_free(struct guest_plan *plan);
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_run.c - `vine guest run`: start the machines of a file, link them, show what they say, and
+ * stop them properly.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <vine/error.h>
+
+#include "vmm/engine/engine.h"
+
+#include "guest_console.h"
+#include "guest_initrd.h"
+#include "guest_plan.h"
+#include "json.h"
+#include "message.h"
+#include "status.h"
+#include "verb.h"
+
+struct run_values {
+    const char *guest;
+    bool quiet, json;
+};
+
+/* A machine of the run. */
+struct guest {
+    const struct guest_plan_machine *plan;
+    struct vine__machine *machine; /* NULL: not made */
+    char *initrd;
+    struct vine__machine_description description;
+    struct guest_console console;
+    bool is_started; /* told to start */
+    bool has_ended;
+};
+
+struct run {
+    const struct run_values *values;
+    struct guest_plan plan;
+    char folder[64]; /* our own, for sockets and initrds */
+    struct guest guests[GUEST_PLAN_MACHINES_MAX];
+    struct vine__machine_link *links[GUEST_PLAN_LINKS_MAX];
+    char network[96], serial[96]; /* sockets between the two machines */
+    int signal_fd;
+    uint32_t stops; /* signals that we got */
+    bool is_stopping;
+    int status;
+};
+
+static void fail(struct run *run, int status)
+{
+    if (run->status == STATUS_DONE)
+        run->status = status;
+}
+
+static void tell(const struct run *run, const struct guest *guest, const char *event,
+                 const char *text)
+{
+    if (run->values->json) {
+        json_t *object = json_object();
+
+        json_object_set_new(object, "event", json_string(event));
+        json_set_name(object, "machine", guest->plan->name);
+        if (text[0] != '\0')
+            json_set_name(object, "text", text);
+        (void)json_print_line(object);
+    } else if (!run->values->quiet) {
+        message_note("%s: %s%s%s", guest->plan->name, event, text[0] != '\0' ? ": " : "", text);
+    }
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+static int make_folder(struct run *run)
+{
+    const char *parent = getenv("TMPDIR");
+
+    if ((size_t)snprintf(run->folder, sizeof(run->folder), "%s/vine-guest-XXXXXX",
+                         parent != NULL && strlen(parent) < 32 ? parent : "/tmp") >=
+            sizeof(run->folder) ||
+        mkdtemp(run->folder) == NULL) {
+        message_error("cannot make a folder: %m");
+        run->folder[0] = '\0';
+        return STATUS_FAILED;
+    }
+    snprintf(run->network, sizeof(run->network), "%s/network", run->folder);
+    snprintf(run->serial, sizeof(run->serial), "%s/serial", run->folder);
+    return STATUS_DONE;
+}
+
+static int make_machine(struct run *run, uint32_t index)
+{
+    struct guest *guest = &run->guests[index];
+    const struct guest_plan_machine *plan = &run->plan.machines[index];
+    const struct vine__machine_options options = {.folder = run->folder, .dies_with_us = true};
+    char why[VINE__MACHINE_TEXT_BYTES] = "";
+    const int status = guest_initrd_make(&run->plan, plan, run->folder, &guest->initrd);
+
+    guest->plan = plan;
+    if (status != STATUS_DONE)
+        return status;
+    guest->description = (struct vine__machine_description){
+        .name = plan->name,
+        .memory_bytes = plan->memory_bytes,
+        .cpu_count = plan->processors,
+        .accelerator = VINE__ACCELERATOR_TCG,
+        .kernel = run->plan.kernel,
+        .initrd = guest->initrd,
+        .kernel_options = plan->kernel_options,
+        .kernel_option_count = plan->kernel_option_count,
+        .clock_khz = vine__machine_clock_khz(),
+        .disks = plan->disks,
+        .disk_count = plan->disk_count,
+        .console = VINE__CONSOLE_PIPE,
+        .links_max = run->plan.links_max,
+        .link_bytes_max = run->plan.link_bytes_max,
+    };
+    if (run->plan.network) {
+        guest->description.network =
+            index == 0 ? VINE__NETWORK_STREAM_LISTEN : VINE__NETWORK_STREAM_CONNECT;
+        guest->description.network_socket = run->network;
+    }
+    if (run->plan.serial) {
+        guest->description.serial_socket = run->serial;
+        guest->description.serial_connects = index != 0;
+    }
+
+    const int error =
+        vine__machine_create(&guest->description, &options, &guest->machine, why, sizeof(why));
+
+    if (error == 0)
+        return STATUS_DONE;
+    message_error("machine %s: %s", plan->name, why[0] != '\0' ? why : vine_error_text(error));
+    return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+}
+
+static int make_link(struct run *run, uint32_t index)
+{
+    const struct guest_plan_link *plan = &run->plan.links[index];
+    int error = vine__machine_link_create(plan->name, plan->size_bytes, &run->links[index]);
+
+    for (int end = 0; end < 2 && error == 0; end++)
+        error = vine__machine_link_attach(run->links[index], (enum vine_status_end)end,
+                                          run->guests[plan->machines[end]].machine,
+                                          VINE__MACHINE_LINK_ANY_PLACE, &(uint32_t){0});
+    if (error == 0)
+        return STATUS_DONE;
+    message_error("link %s: %s", plan->name, vine_error_text(error));
+    return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+}
+
+static int make_all(struct run *run)
+{
+    int status = make_folder(run);
+
+    for (uint32_t i = 0; i < run->plan.machine_count && status == STATUS_DONE; i++)
+        status = make_machine(run, i);
+    for (uint32_t i = 0; i < run->plan.link_count && status == STATUS_DONE; i++)
+        status = make_link(run, i);
+    return status;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static void start(struct run *run, struct guest *guest)
+{
+    char why[VINE__MACHINE_TEXT_BYTES] = "";
+    const int error = vine__machine_start(guest->machine, why, sizeof(why));
+
+    guest->is_started = true;
+    if (error == 0)
+        return;
+    guest->has_ended = true;
+    message_error("machine %s does not start: %s", guest->plan->name,
+                  why[0] != '\0' ? why : vine_error_text(error));
+    fail(run, STATUS_FAILED);
+}
+
+/* Those that one after another connects to are up before it. */
+static void start_next(struct run *run)
+{
+    for (uint32_t i = 0; i < run->plan.machine_count && !run->is_stopping; i++)
+        if (!run->guests[i].is_started) {
+            start(run, &run->guests[i]);
+            return;
+        }
+}
+
+/* Once properly; whoever asks again wants it now. */
+static void stop_all(struct run *run, bool now)
+{
+    run->is_stopping = true;
+    for (uint32_t i = 0; i < run->plan.machine_count; i++) {
+        struct guest *guest = &run->guests[i];
+
+        if (!guest->is_started || guest->has_ended)
+            continue;
+        (void)!(now ? vine__machine_quit(guest->machine) : vine__machine_stop(guest->machine));
+    }
+}
+
+static void end(struct run *run, struct guest *guest, const char *text)
+{
+    const enum vine__machine_end how = vine__machine_ended_by(guest->machine);
+
+    guest_console_end(&guest->console);
+    guest->has_ended = true;
+    tell(run, guest, "ended", text);
+    if (how != VINE__END_SHUTDOWN && how != VINE__END_STOPPED) {
+        message_error("machine %s: %s", guest->plan->name, text);
+        fail(run, STATUS_FAILED);
+        stop_all(run, false);
+    }
+    if (guest->plan->ends_all)
+        stop_all(run, false);
+}
+
+static void hear(struct run *run, struct guest *guest)
+{
+    static const char *const words[] = {
+        [VINE__MACHINE_STARTED] = "started",     [VINE__MACHINE_PAUSES] = "paused",
+        [VINE__MACHINE_RESUMES] = "resumed",     [VINE__MACHINE_BUTTON] = "told to power off",
+        [VINE__MACHINE_RESETS] = "reset",        [VINE__MACHINE_PLUGGED] = "plugged",
+        [VINE__MACHINE_UNPLUGGED] = "unplugged", [VINE__MACHINE_REFUSED] = "refused",
+    };
+    struct vine__machine_event event;
+
+    vine__machine_process(guest->machine);
+    while (vine__machine_next_event(guest->machine, &event)) {
+        if (event.kind == VINE__MACHINE_ENDED)
+            end(run, guest, event.text);
+        else
+            tell(run, guest, words[event.kind],
+                 event.kind == VINE__MACHINE_REFUSED ? event.text : "");
+        if (event.kind == VINE__MACHINE_STARTED)
+            start_next(run);
+    }
+}
+
+static void take_signal(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    if (read(run->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    run->stops++;
+    if (run->stops == 1 && !run->values->quiet)
+        message_note("stopping; again to stop at once");
+    fail(run, info.ssi_signo == SIGINT    ? STATUS_INTERRUPTED
+              : info.ssi_signo == SIGTERM ? 128 + SIGTERM
+                                          : 128 + SIGHUP);
+    stop_all(run, run->stops > 1);
+}
+
+/* Until all have ended. */
+static void serve(struct run *run)
+{
+    start_next(run);
+    for (;;) {
+        struct pollfd fds[1 + 2 * GUEST_PLAN_MACHINES_MAX];
+        nfds_t count = 0;
+        uint32_t alive = 0;
+
+        fds[count++] = (struct pollfd){.fd = run->signal_fd, .events = POLLIN};
+        for (uint32_t i = 0; i < run->plan.machine_count; i++) {
+            const struct guest *guest = &run->guests[i];
+            const bool is_alive = guest->is_started && !guest->has_ended;
+
+            alive += is_alive;
+            fds[count++] = (struct pollfd){
+                .fd = is_alive ? vine__machine_fd(guest->machine) : -1,
+                .events = POLLIN,
+            };
+            fds[count++] = (struct pollfd){
+                .fd = is_alive ? vine__machine_console_fd(guest->machine) : -1,
+                .events = POLLIN,
+            };
+        }
+        if (alive == 0)
+            return;
+        if (poll(fds, count, -1) < 0 && errno != EINTR)
+            return;
+        if (fds[0].revents != 0)
+            take_signal(run);
+        for (uint32_t i = 0; i < run->plan.machine_count; i++) {
+            struct guest *guest = &run->guests[i];
+
+            if (fds[2 + 2 * i].revents != 0)
+                guest_console_read(&guest->console, fds[2 + 2 * i].fd);
+            if (fds[1 + 2 * i].revents != 0)
+                hear(run, guest);
+        }
+    }
+}
+
+/* Signals are read where machines are polled, so that none comes in between. */
+static int catch_signals(struct run *run)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    run->signal_fd = -1;
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) == 0)
+        run->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (run->signal_fd >= 0)
+        return STATUS_DONE;
+    message_error("cannot wait for signals: %m");
+    return STATUS_FAILED;
+}
+
+static void give_back(struct run *run)
+{
+    for (uint32_t i = 0; i < run->plan.machine_count; i++) {
+        struct guest *guest = &run->guests[i];
+
+        vine__machine_close(guest->machine);
+        if (guest->initrd != NULL)
+            (void)unlink(guest->initrd);
+        free(guest->initrd);
+    }
+    for (uint32_t i = 0; i < run->plan.link_count; i++)
+        vine__machine_link_close(run->links[i]);
+    (void)unlink(run->network);
+    (void)unlink(run->serial);
+    if (run->folder[0] != '\0' && rmdir(run->folder) != 0)
+        message_warning("%s is left behind: %m", run->folder);
+    if (run->signal_fd >= 0)
+        (void)close(run->signal_fd);
+    guest_plan_free(&run->plan);
+}
+
+static int run_guests(const struct arguments *arguments)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    int status;
+
+    if (run == NULL) {
+        message_error("out of memory");
+        return STATUS_FAILED;
+    }
+    run->values = arguments->values;
+    status = guest_plan_read(arguments->operands[0], run->values->guest, &run->plan);
+    if (status != STATUS_DONE) {
+        free(run);
+        return status;
+    }
+    status = catch_signals(run);
+    for (uint32_t i = 0; i < run->plan.machine_count; i++)
+        guest_console_init(&run->guests[i].console, run->plan.machines[i].name,
+                           run->plan.machine_count > 1, run->values->json);
+    if (status == STATUS_DONE)
+        status = make_all(run);
+    if (status == STATUS_DONE) {
+        serve(run);
+        status = run->status;
+    }
+    give_back(run);
+    free(run);
+    return status;
+}
+
+#define VALUE(field) .offset = offsetof(struct run_values, field)
+
+static const struct option run_options[] = {
+    {.name = "guest",
+     .letter = 'g',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_DIRECTORY,
+     VALUE(guest),
+     .value = "DIR",
+     .help = "where `vine guest build` put kernel and initrd, instead of what the file says"},
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = OPTION_FLAG,
+     VALUE(quiet),
+     .help = "show what the machines say, and errors, alone"},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     VALUE(json),
+     .help = "print an object a line for each event and each line of a console"},
+};
+
+#undef VALUE
+
+static const char *const run_description[] = {
+    "Starts the virtual machines of a JSON file, links them, and shows what their consoles say, "
+    "each "
+    "line behind the name of its machine.",
+    "It ends when all machines have ended. Interrupted or told to end, it presses their power "
+    "buttons, "
+    "and waits; told again, it stops them at once. Nothing is left behind.",
+    NULL,
+};
+
+static const char *const run_examples[] = {
+    "vine guest build -o guest && vine guest run pair.json --guest guest",
+    "an application and an appliance, each in a machine of its own",
+    NULL,
+};
+
+const struct verb verb_guest_run = {
+    .name = "guest run",
+    .synopsis = "FILE",
+    .description = run_description,
+    .examples = run_examples,
+    .options = run_options,
+    .option_count = sizeof(run_options) / sizeof(run_options[0]),
+    .values_size = sizeof(struct run_values),
+    .operands_min = 1,
+    .operands_max = 1,
+    .hint = COMPLETE_FILE,
+    .run = run_guests,
+};
