@@ -18,7 +18,7 @@
     X(guest_run, "start virtual machines and link them")                                           \
     X(guest_bench, "measure a link beside other ways to another virtual machine")                  \
     X(guest_echo, "answer what `vine guest bench` measures a link beside")                         \
-    X(bells, "let virtual machines ring one another")                                              \
+    X(guest_bells, "let virtual machines ring one another")                                        \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")
 

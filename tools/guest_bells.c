@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bells.c - the verb `bells`: doorbells between virtual machines, as a process of its own.
+ * guest_bells.c - `vine guest bells`: doorbells between virtual machines, as a process of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -179,8 +179,8 @@ static const char *const bells_description[] = {
     NULL,
 };
 
-const struct verb verb_bells = {
-    .name = "bells",
+const struct verb verb_guest_bells = {
+    .name = "guest bells",
     .synopsis = "",
     .description = bells_description,
     .options = bells_options,
