@@ -254,8 +254,9 @@ static void those_who_are_allowed_ring_one_another(void **state)
     hear_and_forget(fds[0], b, true);
     hear_and_forget(fds[1], a, true);
     assert_int_equal(count_peers(fixture), 3); /* an answer comes after what was told before it */
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         assert_silent(fds[i]);
+    for (int i = 0; i < 3; i++) {
         (void)close(fds[i]);
         (void)close(own[i]);
     }
