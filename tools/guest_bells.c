@@ -10,11 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
 #include "vmm/engine/bells.h"
 
+#include "json.h"
 #include "message.h"
 #include "status.h"
 #include "verb.h"
@@ -28,6 +31,7 @@ struct bells_values {
     const char *socket;
     uint64_t linger;
     bool detach;
+    bool json;
 };
 
 static volatile sig_atomic_t stops;
@@ -74,6 +78,21 @@ static int serve(struct vine__bells *bells, uint64_t linger_ns)
     return error;
 }
 
+/* It listens, and this is who. */
+static int tell(const struct bells_values *values, pid_t pid)
+{
+    json_t *object;
+
+    if (!values->json)
+        return 0;
+    object = json_object();
+    json_set_name(object, "socket", values->socket);
+    (void)json_object_set_new(object, "pid", json_unsigned((uint64_t)pid));
+    if (json_print(object) != STATUS_DONE || fflush(stdout) != 0)
+        return -EIO;
+    return 0;
+}
+
 static int open_and_serve(const struct bells_values *values, int say_fd)
 {
     const struct vine__bells_options options = {.path = values->socket};
@@ -86,6 +105,8 @@ static int open_and_serve(const struct bells_values *values, int say_fd)
     if (say_fd >= 0) {
         (void)!write(say_fd, &error, sizeof(error));
         (void)close(say_fd);
+    } else if (error == 0) {
+        error = tell(values, getpid());
     }
     if (error == 0)
         error = serve(bells, values->linger * VINE_NS_PER_SECOND);
@@ -129,7 +150,7 @@ static int detach(const struct bells_values *values)
     (void)close(said[0]);
     if (pid > 0 && error != 0)
         (void)waitpid(pid, NULL, 0);
-    return error;
+    return error == 0 ? tell(values, pid) : error;
 }
 
 static int run_bells(const struct arguments *arguments)
@@ -167,6 +188,10 @@ static const struct option bells_options[] = {
      .value = "SECONDS",
      .help = "end when for so long no machine and no client was there; 0, or if nothing says: "
              "serve until told to stop"},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     VALUE(json),
+     .help = "print, as JSON, where it listens and its process, as soon as it does"},
 };
 
 #undef VALUE
