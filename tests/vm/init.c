@@ -232,7 +232,7 @@ int main(void)
     }
     if (what != NULL && strncmp(what, "test.do=panic", 13) == 0) {
         load("pvpanic");
-        load("pvpanic-mmio");
+        load("pvpanic-pci");
         return 0; /* the end of the first process is one */
     }
     if (what != NULL && strncmp(what, "test.do=links", 13) == 0)

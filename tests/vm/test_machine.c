@@ -151,11 +151,6 @@ static void a_guest_that_powers_off_by_itself_has_shut_down(void **state)
     (void)expect(&run, VINE__MACHINE_STARTED);
     expect_end(&run, VINE__END_SHUTDOWN);
     assert_non_null(strstr(run.said, "user space"));
-
-    /* And again. */
-    start(&run);
-    (void)expect(&run, VINE__MACHINE_STARTED);
-    expect_end(&run, VINE__END_SHUTDOWN);
     vine__machine_close(run.machine);
 }
 

@@ -17,6 +17,7 @@
 #define DISK_FIRST_SLOT 4
 #define NETWORK_SLOT    12
 #define SERIAL_SLOT     13
+#define PANIC_SLOT      14
 
 /* Ours before any other number of QEMU's file descriptor sets. */
 #define FDSET_CONSOLE_LOG 1
@@ -308,8 +309,9 @@ static void add_control(struct vine__arguments *arguments,
         add(arguments, "stdio,id=console,signal=off%s", log);
     if (machine->console != VINE__CONSOLE_NONE)
         add_option(arguments, "-serial", "chardev:console");
-    /* Through which the guest's kernel says that it panics (modules pvpanic, pvpanic-mmio). */
-    add_option(arguments, "-device", "pvpanic");
+    /* Through which the guest's kernel says that it panics (module pvpanic-pci). */
+    add(arguments, "-device");
+    add(arguments, "pvpanic-pci,addr=%02x.0", PANIC_SLOT);
 }
 
 static void add_disks(struct vine__arguments *arguments,

@@ -5,6 +5,7 @@
  *     description.h    what a machine is made of
  *     machine.h        its life: start, pause, stop, and how it ended
  *     link.h           memories between two machines, plugged while they run
+ *     probe.h          which accelerator boots a guest here
  *
  * Below these, for tests and for who needs a part alone: arguments.h (QEMU's command line as a pure
  * function), child.h, qmp.h, status.h, memory.h.
@@ -15,5 +16,6 @@
 #include "vmm/engine/description.h"
 #include "vmm/engine/link.h"
 #include "vmm/engine/machine.h"
+#include "vmm/engine/probe.h"
 
 #endif

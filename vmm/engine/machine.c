@@ -354,7 +354,8 @@ void vine__machine_arm(struct vine__machine *machine)
     }
     if (deadline_ns != VINE_FOREVER && machine->state != VINE__MACHINE_OFF) {
         time.it_value.tv_sec = (time_t)(deadline_ns / VINE_NS_PER_SECOND);
-        time.it_value.tv_nsec = (long)(deadline_ns % VINE_NS_PER_SECOND);
+        /* All zeros would be no time at all. */
+        time.it_value.tv_nsec = (long)(deadline_ns % VINE_NS_PER_SECOND) + (deadline_ns == 0);
     }
     (void)timerfd_settime(machine->timer_fd, TFD_TIMER_ABSTIME, &time, NULL);
 }

@@ -37,9 +37,9 @@ struct vine__plug {
 struct vine__place {
     struct vine__machine_link *link; /* NULL: free, unless its plugs are still on their way out */
     enum vine_status_end end;
-    bool is_plugged;  /* both halves are there, or will be from the start: the page says so */
-    bool is_going;    /* whatever half is there, or comes to be, is taken out again */
-    bool was_refused; /* it is going since it could not be plugged, which was told */
+    bool is_plugged;   /* both halves are there, or will be from the start: the page says so */
+    bool is_going;     /* whatever half is there, or comes to be, is taken out again */
+    char refusal[256]; /* why it is going before it was there; "": it was taken away */
     struct vine__plug plugs[2];
 };
 

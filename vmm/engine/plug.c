@@ -50,9 +50,10 @@ static void settle(struct vine__machine *machine, uint32_t place)
         return; /* that was the last of it */
     if (both_are(own, VINE__PLUG_FREE)) {
         struct vine__machine_link *const link = own->link;
-        const bool was_refused = own->was_refused;
 
-        if (!was_refused)
+        if (own->refusal[0] != '\0')
+            refuse(machine, place, "cannot be plugged", own->refusal);
+        else
             vine__machine_tell(machine, VINE__MACHINE_UNPLUGGED, place, "%s: link %s is unplugged",
                                machine->description.name,
                                link != NULL ? vine__machine_link_name(link) : "that was closed");
@@ -206,6 +207,14 @@ static void step_back(struct vine__machine *machine, uint32_t place, uint32_t ha
 
 /* ---- what comes back ------------------------------------------------------------------------- */
 
+/* It is told when what is there has gone: then the place and the end are free. */
+static void give_up(struct vine__place *place, const char *why)
+{
+    if (!place->is_going)
+        (void)snprintf(place->refusal, sizeof(place->refusal), "%s", why);
+    place->is_going = true;
+}
+
 static const char *words_of(const struct vine__qmp_message *message)
 {
     return message->error == -ETIMEDOUT ? "QEMU does not answer" : message->text;
@@ -223,10 +232,8 @@ static void failed(struct vine__machine *machine, uint32_t place, uint32_t half,
         refuse(machine, place, "does not come off", words_of(message));
         return;
     }
-    if (plug->step < VINE__PLUG_PLUGGED && !own->was_refused) {
-        refuse(machine, place, "cannot be plugged", words_of(message));
-        own->was_refused = own->is_going = true;
-    }
+    if (plug->step < VINE__PLUG_PLUGGED)
+        give_up(own, words_of(message));
     step_back(machine, place, half);
     if (own->is_going)
         settle(machine, place);
@@ -357,8 +364,7 @@ int vine__plug_in(struct vine__machine *machine, uint32_t place)
         if (error != 0) {
             /* The first half is on its way: it goes back when it comes, and this is no failure
              * yet. */
-            machine->places[place].was_refused = machine->places[place].is_going = true;
-            refuse(machine, place, "cannot be plugged", vine_error_text(error));
+            give_up(&machine->places[place], vine_error_text(error));
             error = 0;
         }
     }
@@ -401,7 +407,7 @@ void vine__plug_forget(struct vine__machine *machine)
             vine__machine_link_enter(link, place->end);
             continue;
         }
-        if (is_going && !place->was_refused)
+        if (is_going && place->refusal[0] == '\0')
             vine__machine_tell(machine, VINE__MACHINE_UNPLUGGED, i, "%s: link %s is unplugged",
                                machine->description.name,
                                link != NULL ? vine__machine_link_name(link) : "that was closed");

@@ -44,6 +44,7 @@ struct vine__qmp {
     uint32_t message_count;
     char *line; /* what came of the next one */
     size_t line_bytes;
+    bool has_lines; /* whole ones may be there, which found no room as messages */
 };
 
 int vine__qmp_open(int fd, uint64_t deadline_ns, struct vine__qmp **ret_qmp)
@@ -115,6 +116,8 @@ uint64_t vine__qmp_deadline_ns(const struct vine__qmp *qmp)
 
     if (qmp->state == BROKEN)
         return VINE_FOREVER;
+    if (qmp->has_lines)
+        return 0; /* now: the socket may have nothing more to say */
     if (qmp->state != READY)
         deadline_ns = qmp->greeting_deadline_ns;
     for (uint32_t i = 0; i < qmp->command_count; i++)
@@ -372,6 +375,7 @@ int vine__qmp_process(struct vine__qmp *qmp, uint64_t now_ns)
         return qmp->error;
     int error = read_lines(qmp);
 
+    qmp->has_lines = qmp->message_count == VINE__QMP_MESSAGES_MAX;
     if (error == 0) {
         error = write_commands(qmp);
         if (error == -VINE_EPEERLOST)

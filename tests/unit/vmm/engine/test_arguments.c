@@ -63,7 +63,7 @@ static void the_smallest_machine_is_said_word_by_word(void **state)
            "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny "
            "-machine q35 -accel tcg,thread=multi -cpu max -smp 1 -m 128 "
            "-chardev socket,id=qmp,fd=10,server=on,wait=off -mon chardev=qmp,mode=control "
-           "-device pvpanic "
+           "-device pvpanic-pci,addr=0e.0 "
            "-kernel /boot/vmlinuz -append panic=-1 cryptomgr.notests");
 }
 
@@ -108,7 +108,7 @@ static void a_machine_with_disks_console_and_doorbell_is_said_word_by_word(void 
            "-chardev socket,id=qmp,fd=10,server=on,wait=off -mon chardev=qmp,mode=control "
            "-add-fd fd=12,set=1 "
            "-chardev socket,id=console,fd=11,server=on,wait=off,logfile=/dev/fdset/1,logappend=on "
-           "-serial chardev:console -device pvpanic "
+           "-serial chardev:console -device pvpanic-pci,addr=0e.0 "
            "-add-fd fd=14,set=2 -blockdev driver=file,filename=/dev/fdset/2,node-name=file0,"
            "locking=off,read-only=on -blockdev driver=raw,file=file0,node-name=disk0,read-only=on "
            "-device virtio-blk-pci,drive=disk0,addr=04.0,serial=data "
@@ -146,7 +146,8 @@ static void what_links_are_measured_against_is_said_word_by_word(void **state)
     machine.serial_socket = "/s";
     text = joined(&machine, &none);
     assert_non_null(strstr(
-        text, " -chardev stdio,id=console,signal=off -serial chardev:console -device pvpanic "
+        text, " -chardev stdio,id=console,signal=off -serial chardev:console -device "
+              "pvpanic-pci,addr=0e.0 "
               "-netdev dgram,id=net,local.type=unix,local.path=/a,,b,remote.type=unix,"
               "remote.path=/c -device virtio-net-pci,netdev=net,addr=0c.0 "
               "-chardev socket,id=serial,path=/s,server=on,wait=off "

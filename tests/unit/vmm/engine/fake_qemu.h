@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_qemu.h - the test's own program as a QEMU: it is told by its machine's name what to be like.
+ *
+ * Owns:     nothing.
+ * Threads:  one.
+ * Blocking: on its control socket.
+ * Trust:    the test's own.
+ * Limits:   the part of the protocol that the engine speaks.
+ *
+ *     good        does as it is told
+ *     exits       ends at once, saying why
+ *     silent      never greets
+ *     garbled     greets with nonsense
+ *     late        runs, and then talks nonsense
+ *     closer      runs, closes its control socket, and stays
+ *     crashes     runs, and then dies of a signal
+ *     panics      its guest does
+ *     resets      its guest starts anew, within the same process, and then wants another one
+ *     deaf        its guest does not hear the button
+ *     stuck       neither does it hear anything else after it has run
+ *     refuses     has no room for the second memory of place 1
+ *     keeps       its guest does not let go of a device
+ *     leaks       as good, but if it has inherited what is not its own, it ends
+ *     boots       as good, and its guest says that it is there
+ */
+#ifndef VINE_TESTS_FAKE_QEMU_H
+#define VINE_TESTS_FAKE_QEMU_H
+
+#include <dirent.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char *fake_name;
+static int fake_qmp = -1;
+static int fake_console = -1;
+static int fake_received = -1; /* the descriptor that came last */
+
+static bool fake_is(const char *name)
+{
+    return strcmp(fake_name, name) == 0;
+}
+
+static void fake_say(const char *text)
+{
+    (void)!write(fake_qmp, text, strlen(text));
+    (void)!write(fake_qmp, "\r\n", 2);
+}
+
+/* How many descriptors beyond those that the command line names. */
+static int fake_count_strangers(int argc, char **argv)
+{
+    DIR *const folder = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    int count = 0;
+
+    while ((entry = readdir(folder)) != NULL) {
+        const int fd = (int)strtol(entry->d_name, NULL, 10);
+        char texts[2][64];
+        bool is_named = fd <= 2 || fd == dirfd(folder);
+
+        (void)snprintf(texts[0], sizeof(texts[0]), "fd=%d,", fd);
+        (void)snprintf(texts[1], sizeof(texts[1]), "/proc/self/fd/%d,", fd);
+        for (int i = 1; i < argc; i++)
+            is_named =
+                is_named || strstr(argv[i], texts[0]) != NULL || strstr(argv[i], texts[1]) != NULL;
+        count += !is_named;
+    }
+    (void)closedir(folder);
+    return count;
+}
+
+static void fake_stay(void)
+{
+    for (;;)
+        (void)poll(NULL, 0, -1);
+}
+
+static void fake_end(const char *reason)
+{
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), "{\"event\": \"SHUTDOWN\", \"data\": {\"reason\": \"%s\"}}",
+                   reason);
+    fake_say(text);
+    exit(0);
+}
+
+/* The guest runs now. */
+static void fake_run(void)
+{
+    if (fake_is("late"))
+        fake_say("I am not QEMU");
+    if (fake_is("closer"))
+        (void)close(fake_qmp);
+    if (fake_is("closer") || fake_is("stuck"))
+        fake_stay();
+    if (fake_is("crashes"))
+        (void)raise(SIGSEGV);
+    if (fake_is("panics")) {
+        fake_say("{\"event\": \"GUEST_PANICKED\", \"data\": {\"action\": \"poweroff\"}}");
+        fake_say("{\"event\": \"STOP\"}");
+        fake_end("guest-panic");
+    }
+    if (fake_is("resets")) {
+        fake_say(
+            "{\"event\": \"RESET\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}");
+        fake_end("guest-reset");
+    }
+    if (fake_console >= 0)
+        (void)!write(fake_console, "vine-init: here I am\n", 21);
+}
+
+static void fake_answer(json_int_t id, const char *returned)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof(text), "{\"return\": %s, \"id\": %d}", returned, (int)id);
+    fake_say(text);
+}
+
+static void fake_obey(const json_t *command)
+{
+    const char *const what = json_string_value(json_object_get(command, "execute"));
+    const json_t *const arguments = json_object_get(command, "arguments");
+    const char *const name = json_string_value(json_object_get(arguments, "id"));
+    const json_int_t id = json_integer_value(json_object_get(command, "id"));
+    char text[256];
+
+    if (strcmp(what, "object-add") == 0 && fake_is("refuses") && strcmp(name, "memory1b") == 0) {
+        (void)snprintf(
+            text, sizeof(text),
+            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\"}, \"id\": %d}",
+            (int)id);
+        fake_say(text);
+        return;
+    }
+    if (strcmp(what, "add-fd") == 0) {
+        (void)snprintf(text, sizeof(text), "{\"fd\": %d, \"fdset-id\": %d}", fake_received,
+                       fake_received);
+        if (fake_received < 0)
+            exit(8);
+        fake_received = -1;
+        fake_answer(id, text);
+        return;
+    }
+    if (strcmp(what, "cont") == 0)
+        fake_say("{\"event\": \"RESUME\"}");
+    if (strcmp(what, "stop") == 0)
+        fake_say("{\"event\": \"STOP\"}");
+    fake_answer(id, "{}");
+    if (strcmp(what, "cont") == 0)
+        fake_run();
+    if (strcmp(what, "system_powerdown") == 0) {
+        fake_say("{\"event\": \"POWERDOWN\"}");
+        if (!fake_is("deaf"))
+            fake_end("guest-shutdown");
+    }
+    if (strcmp(what, "quit") == 0)
+        fake_end("host-qmp-quit");
+    if (strcmp(what, "device_del") == 0 && !fake_is("keeps")) {
+        (void)snprintf(text, sizeof(text),
+                       "{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"%s\"}}", name);
+        fake_say(text);
+    }
+}
+
+/* One byte a call: a descriptor comes with the first byte of its command. */
+static bool fake_read(char *ret_byte)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec iov = {ret_byte, 1};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+
+    if (recvmsg(fake_qmp, &message, 0) != 1)
+        return false;
+    if (message.msg_controllen > 0 && control.header.cmsg_type == SCM_RIGHTS)
+        memcpy(&fake_received, CMSG_DATA(&control.header), sizeof(fake_received));
+    return true;
+}
+
+__attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
+{
+    char line[4096];
+    size_t size = 0;
+
+    fake_name = argv[2];
+    if (strncmp(fake_name, "probe", 5) == 0)
+        fake_name = getenv("FAKE_PROBED");
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "socket,id=qmp,fd=", 17) == 0)
+            fake_qmp = (int)strtol(argv[i] + 17, NULL, 10);
+        if (strncmp(argv[i], "fd=", 3) == 0 && strstr(argv[i], ",set=1") != NULL)
+            fake_console = (int)strtol(argv[i] + 3, NULL, 10);
+    }
+    if (fake_is("exits")) {
+        fprintf(stderr, "first\nno such\tprocessor\n\n");
+        exit(1);
+    }
+    if (fake_is("leaks") && fake_count_strangers(argc, argv) != 0)
+        exit(9);
+    if (fake_is("silent"))
+        fake_stay();
+    fake_qmp = accept(fake_qmp, NULL, NULL);
+    fake_say(fake_is("garbled") ? "hello" : "{\"QMP\": {}}");
+    while (size < sizeof(line) && fake_read(&line[size])) {
+        if (line[size++] != '\n')
+            continue;
+        json_t *const command = json_loadb(line, size, 0, NULL);
+
+        if (command == NULL)
+            exit(7);
+        fake_obey(command);
+        json_decref(command);
+        size = 0;
+    }
+    exit(6); /* whoever controls it has gone */
+}
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/engine/probe.h"
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "vmm/engine/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_TIMEOUT_NS (10 * VINE_NS_PER_SECOND)
+#define KEY_BYTES          512
+#define LINE_BYTES         (KEY_BYTES + VINE__PROBE_TEXT_BYTES + 16)
+#define SAID_BYTES         512
+#define BOOT_ID_FILE       "/proc/sys/kernel/random/boot_id"
+#define QEMU               "qemu-system-x86_64"
+
+/* ---- what an answer is for ------------------------------------------------------------------- */
+
+/* A file as it is now: another one, or another content, is another answer. */
+static int add_file(char key[KEY_BYTES], const char *path)
+{
+    const size_t length = strlen(key);
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return -errno;
+    (void)snprintf(key + length, KEY_BYTES - length, " %llx:%llx:%llx:%llx.%lx",
+                   (unsigned long long)status.st_dev, (unsigned long long)status.st_ino,
+                   (unsigned long long)status.st_size, (unsigned long long)status.st_mtim.tv_sec,
+                   (unsigned long)status.st_mtim.tv_nsec);
+    return 0;
+}
+
+/* As execvp finds it. */
+static int add_program(char key[KEY_BYTES], const char *name)
+{
+    const char *folders = getenv("PATH");
+    char path[4096];
+
+    if (strchr(name, '/') != NULL)
+        return add_file(key, name);
+    if (folders == NULL)
+        folders = "/usr/local/bin:/bin:/usr/bin";
+    for (const char *folder = folders; folder != NULL;) {
+        const char *const end = strchrnul(folder, ':');
+        const int length = snprintf(path, sizeof(path), "%.*s/%s", (int)(end - folder),
+                                    end != folder ? folder : ".", name);
+
+        if (length > 0 && (size_t)length < sizeof(path) && access(path, X_OK) == 0)
+            return add_file(key, path);
+        folder = *end != '\0' ? end + 1 : NULL;
+    }
+    return -ENOENT;
+}
+
+/* Returns 0 if there is a key, under which an answer can be kept. */
+static int make_key(const struct vine__probe_options *options, char key[KEY_BYTES])
+{
+    const struct vine__machine_description *const description = options->description;
+    const int fd = open(BOOT_ID_FILE, O_RDONLY | O_CLOEXEC);
+    ssize_t size;
+
+    if (fd < 0)
+        return -errno;
+    size = read(fd, key, 64);
+    (void)close(fd);
+    if (size < 1)
+        return -EIO;
+    key[size] = '\0';
+    key[strcspn(key, " \n")] = '\0';
+    /* Whether a user may use KVM is a part of the question. */
+    (void)snprintf(key + strlen(key), KEY_BYTES - strlen(key), " %u",
+                   (unsigned)(options->user_id != 0 ? options->user_id : geteuid()));
+    int error = add_program(key, description->qemu != NULL ? description->qemu : QEMU);
+
+    if (error == 0)
+        error = add_file(key, description->kernel);
+    if (error == 0 && description->initrd != NULL)
+        error = add_file(key, description->initrd);
+    return error;
+}
+
+/* ---- what is remembered: KEY|ACCELERATOR|WHY, a line each, the latest first ------------------ */
+
+static FILE *open_answers(const char *folder, const char *ending, const char *mode)
+{
+    char path[4096];
+    const int length = snprintf(path, sizeof(path), "%s/accelerators%s", folder, ending);
+
+    return length > 0 && (size_t)length < sizeof(path) ? fopen(path, mode) : NULL;
+}
+
+static bool recall(const char *folder, const char *key, enum vine__accelerator *ret_accelerator,
+                   char ret_why[VINE__PROBE_TEXT_BYTES])
+{
+    FILE *const file = open_answers(folder, "", "re");
+    const size_t length = strlen(key);
+    bool is_found = false;
+    char line[LINE_BYTES];
+
+    while (file != NULL && !is_found && fgets(line, sizeof(line), file) != NULL) {
+        const char *const word = line + length + 1;
+
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, key, length) != 0 || line[length] != '|')
+            continue;
+        is_found = true;
+        if (strncmp(word, "kvm|", 4) == 0)
+            *ret_accelerator = VINE__ACCELERATOR_KVM;
+        else if (strncmp(word, "tcg|", 4) == 0)
+            *ret_accelerator = VINE__ACCELERATOR_TCG;
+        else
+            is_found = false;
+        if (is_found)
+            (void)snprintf(ret_why, VINE__PROBE_TEXT_BYTES, "%s", word + 4);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    return is_found;
+}
+
+/* The file is replaced as a whole. Whatever fails, the next one who asks boots again. */
+static void remember(const char *folder, const char *key, enum vine__accelerator accelerator,
+                     const char *why)
+{
+    FILE *const before = open_answers(folder, "", "re");
+    FILE *const file = open_answers(folder, ".new", "we");
+    char line[LINE_BYTES];
+    char from[4096];
+    char to[4096];
+
+    if (file != NULL)
+        (void)fprintf(file, "%s|%s|%s\n", key, accelerator == VINE__ACCELERATOR_KVM ? "kvm" : "tcg",
+                      why);
+    for (int i = 1; file != NULL && before != NULL && i < VINE__PROBE_ANSWERS_MAX &&
+                    fgets(line, sizeof(line), before) != NULL;
+         i++)
+        if (strncmp(line, key, strlen(key)) != 0)
+            (void)fputs(line, file);
+    if (before != NULL)
+        (void)fclose(before);
+    (void)snprintf(from, sizeof(from), "%s/accelerators.new", folder);
+    (void)snprintf(to, sizeof(to), "%s/accelerators", folder);
+    if (file != NULL && fclose(file) == 0)
+        (void)rename(from, to);
+}
+
+/* ---- booting --------------------------------------------------------------------------------- */
+
+struct console {
+    char said[SAID_BYTES]; /* the end of what it said: as long as what is looked for */
+    size_t size;
+};
+
+/* Read what is there. Returns whether the text was among it. */
+static bool console_says(struct console *console, int fd, const char *text)
+{
+    /* A bound: somebody may talk without end. */
+    for (int turn = 0; turn < 64; turn++) {
+        const size_t length = strlen(text);
+        const ssize_t size =
+            read(fd, console->said + console->size, sizeof(console->said) - 1 - console->size);
+
+        if (size <= 0)
+            return false;
+        console->size += (size_t)size;
+        if (memmem(console->said, console->size, text, length) != NULL)
+            return true;
+        const size_t kept = console->size < length ? console->size : length;
+
+        memmove(console->said, console->said + console->size - kept, kept);
+        console->size = kept;
+    }
+    return false;
+}
+
+/* Returns 1 if user space has spoken, 0 if the time is over, or how the machine has ended: a
+ * negative number. */
+static int watch(struct vine__machine *machine, const char *text, uint64_t deadline_ns)
+{
+    struct console console = {0};
+
+    for (;;) {
+        const uint64_t now_ns = vine__clock_now_ns();
+        struct pollfd fds[] = {
+            {.fd = vine__machine_fd(machine), .events = POLLIN},
+            {.fd = vine__machine_console_fd(machine), .events = POLLIN},
+        };
+
+        if (console_says(&console, fds[1].fd, text))
+            return 1;
+        if (vine__machine_state_of(machine) == VINE__MACHINE_OFF)
+            return -1;
+        if (now_ns >= deadline_ns)
+            return 0;
+        const uint64_t left_ms = (deadline_ns - now_ns) / 1000000 + 1;
+
+        (void)poll(fds, 2, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX);
+        vine__machine_process(machine);
+    }
+}
+
+static struct vine__machine_description
+describe(const struct vine__machine_description *description, char name[VINE__MACHINE_NAME_BYTES])
+{
+    (void)snprintf(name, VINE__MACHINE_NAME_BYTES, "probe-%d", (int)getpid());
+    return (struct vine__machine_description){
+        .name = name,
+        .qemu = description->qemu,
+        .memory_bytes = description->memory_bytes,
+        .cpu_count = description->cpu_count,
+        .accelerator = VINE__ACCELERATOR_KVM,
+        .kernel = description->kernel,
+        .initrd = description->initrd,
+        .console = VINE__CONSOLE_PIPE,
+        .no_sandbox = description->no_sandbox,
+    };
+}
+
+/* Returns whether it was a real try: whose answer may be kept. */
+static bool boot(const struct vine__probe_options *options, enum vine__accelerator *ret_accelerator,
+                 char *why, size_t why_size)
+{
+    char name[VINE__MACHINE_NAME_BYTES];
+    const struct vine__machine_description description = describe(options->description, name);
+    const uint64_t timeout_ns = options->timeout_ns != 0 ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
+    const uint64_t begin_ns = vine__clock_now_ns();
+    const struct vine__machine_options machine_options = {
+        .folder = options->folder,
+        .user_id = options->user_id,
+        .group_id = options->group_id,
+        .dies_with_us = true,
+        .start_timeout_ns = timeout_ns,
+    };
+    struct vine__machine *machine = NULL;
+    int error = vine__machine_create(&description, &machine_options, &machine, why, why_size);
+
+    if (error == 0)
+        error = vine__machine_start(machine, why, why_size);
+    if (error != 0) {
+        vine__machine_close(machine);
+        return false;
+    }
+    const int answer = watch(machine, options->said != NULL ? options->said : VINE__PROBE_SAID,
+                             begin_ns + timeout_ns);
+    const unsigned long long passed_ms = (vine__clock_now_ns() - begin_ns) / 1000000;
+
+    if (answer > 0) {
+        *ret_accelerator = VINE__ACCELERATOR_KVM;
+        (void)snprintf(why, why_size, "KVM boots this guest: in %llu.%03llu s", passed_ms / 1000,
+                       passed_ms % 1000);
+    } else if (answer == 0) {
+        (void)snprintf(why, why_size,
+                       "KVM does not boot this guest: nothing came of its user space in %llu s",
+                       passed_ms / 1000);
+    } else {
+        (void)snprintf(why, why_size, "KVM does not boot this guest: %s",
+                       vine__machine_end_text(machine));
+    }
+    vine__machine_close(machine);
+    return true;
+}
+
+enum vine__accelerator vine__probe_accelerator(const struct vine__probe_options *options,
+                                               char ret_why[VINE__PROBE_TEXT_BYTES])
+{
+    const char *const device = options->device != NULL ? options->device : "/dev/kvm";
+    enum vine__accelerator accelerator = VINE__ACCELERATOR_TCG;
+    char why[VINE__MACHINE_TEXT_BYTES] = "it cannot be tried";
+    char key[KEY_BYTES];
+    const int fd = open(device, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0) {
+        (void)snprintf(ret_why, VINE__PROBE_TEXT_BYTES, "%s cannot be opened: %s", device,
+                       vine_error_text(errno));
+        return accelerator;
+    }
+    (void)close(fd);
+    const bool has_key = make_key(options, key) == 0;
+
+    if (has_key && !options->asks_anew && recall(options->folder, key, &accelerator, ret_why))
+        return accelerator;
+    const bool was_tried = boot(options, &accelerator, why, sizeof(why));
+
+    (void)snprintf(ret_why, VINE__PROBE_TEXT_BYTES, "%.*s", VINE__PROBE_TEXT_BYTES - 1, why);
+    if (has_key && was_tried)
+        remember(options->folder, key, accelerator, ret_why);
+    return accelerator;
+}
