@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 # The demo's tree, the fuzzers' seconds, and where to install.
 DIR     ?= /usr/include
+MODE    ?= vm
 SECONDS ?= 60
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -22,10 +23,10 @@ all: ## install what the build needs and build the release: out/release/vine
 	@scripts/packages build
 	@$(call build,release,all)
 
-demo: ## compress and hash a real tree over shared memory (DIR=/usr/include), and check it
+demo: ## compress and hash a real tree between two VMs (DIR=/usr/include, MODE=process), and check it
 	@scripts/packages build demo
 	@$(call build,release,all)
-	@scripts/demo "$(DIR)"
+	@MODE="$(MODE)" scripts/demo "$(DIR)"
 
 test: ## build and run the tests, in minutes
 	@scripts/packages build test

@@ -14,28 +14,49 @@ void guest_console_init(struct guest_console *console, const char *name, bool is
     *console = (struct guest_console){.name = name, .is_named = is_named, .json = json};
 }
 
+/* A line that was drawn over is progress: of no use in a record, and the last one on a terminal. */
+static void draw_over(struct guest_console *console)
+{
+    static const char erase[] = "\033[K";
+    char text[256];
+
+    console->line[console->size] = '\0';
+    if (console->size >= sizeof(erase) - 1 &&
+        strcmp(console->line + console->size - (sizeof(erase) - 1), erase) == 0)
+        console->line[console->size - (sizeof(erase) - 1)] = '\0';
+    console->size = 0;
+    if (console->json || console->line[0] == '\0')
+        return;
+    snprintf(text, sizeof(text), "%s | %s", console->name, message_escape(console->line));
+    message_progress(text);
+}
+
 /* A guest may say anything: what is not printable is no command to the terminal. */
 static void print_line(struct guest_console *console)
 {
+    static const char erase[] = "\033[K";
     const int fd = fileno(stdout);
+    const char *text = console->line;
 
-    while (console->size > 0 && console->line[console->size - 1] == '\r')
-        console->size--;
     console->line[console->size] = '\0';
     console->size = 0;
+    /* What was drawn before it is taken away first. */
+    if (strncmp(text, erase, sizeof(erase) - 1) == 0)
+        text += sizeof(erase) - 1;
+    message_progress("");
     if (console->json) {
         json_t *object = json_object();
 
         json_object_set_new(object, "event", json_string("line"));
         json_set_name(object, "machine", console->name);
-        json_set_name(object, "text", console->line);
+        json_set_name(object, "text", text);
         (void)json_print_line(object);
         return;
     }
     if (console->is_named)
         printf("%s%s |%s ", message_colour_of(fd, COLOUR_DIM), console->name,
                message_colour_of(fd, COLOUR_PLAIN));
-    printf("%s\n", message_escape(console->line));
+    printf("%s\n", message_escape(text));
     fflush(stdout);
 }
 
@@ -45,6 +66,14 @@ void guest_console_read(struct guest_console *console, int fd)
     const ssize_t got = read(fd, bytes, sizeof(bytes));
 
     for (ssize_t i = 0; i < got; i++) {
+        /* Many are sent where one is meant. */
+        if (console->is_returned && bytes[i] != '\n' && bytes[i] != '\r')
+            draw_over(console);
+        if (bytes[i] == '\r') {
+            console->is_returned = true;
+            continue;
+        }
+        console->is_returned = false;
         if (bytes[i] == '\n' || console->size == sizeof(console->line) - 1)
             print_line(console);
         if (bytes[i] != '\n' && bytes[i] != '\0')

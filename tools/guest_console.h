@@ -14,6 +14,7 @@ struct guest_console {
     const char *name;
     bool is_named; /* before each line */
     bool json;
+    bool is_returned; /* to the beginning of its line, which is what was drawn there so far */
     size_t size;
     char line[GUEST_CONSOLE_LINE];
 };

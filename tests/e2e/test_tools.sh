@@ -90,7 +90,7 @@ mkdir -p tree/sub
 cp "$VINE_SOURCE_DIR"/include/vine/*.h tree
 head -c 2000000 /dev/urandom >tree/sub/random
 VINE=$vine DEMO_OUT=$scratch/demo DEMO_SECONDS=1 \
-    sh "$VINE_SOURCE_DIR/scripts/demo" tree >shown 2>said ||
+    sh "$VINE_SOURCE_DIR/scripts/demo-process" tree >shown 2>said ||
     { cat shown; fail "the demo: $?"; }
 grep -q 'zstd -d' shown || fail "the demo does not say that zstd -d was content"
 grep -q 'sha256sum -c' shown || fail "the demo does not say that sha256sum -c was content"
