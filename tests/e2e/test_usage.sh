@@ -45,7 +45,7 @@ expect 2 "$vine" help frobnicate
 expect 2 "$vine" help --completion tcsh
 
 # An address of no meaning is the user's mistake, and no appliance that is missing.
-for wrong in pci:zz: vinetalk:/nope vinetalk:/tmp odd:thing; do
+for wrong in pci:zz vinetalk:/nope vinetalk:/tmp odd:thing; do
     expect 2 "$vine" procs -a "$wrong"
     expect 2 "$vine" appliance --listen "$wrong"
 done

@@ -54,13 +54,12 @@ static int put_variable(char *to, size_t size, const char *variable, struct vine
     return value != NULL ? put(to, size, value, why) : 0;
 }
 
-/* Whether `pci:` names a link between machines and not a device: those have colons or slashes.
- * `auto` is a link where the host has told us of any. */
+/* Whether `pci:` names a link between machines, where the host has told us of any, and not a device:
+ * those have colons or slashes. */
 static bool names_link(const struct vine__address *address)
 {
-    if (strcmp(address->name, "auto") == 0)
-        return vine__guest_is_told(address->command_line[0] != 0 ? address->command_line : NULL);
-    return strpbrk(address->name, ":/") == NULL;
+    return strpbrk(address->name, ":/") == NULL &&
+           vine__guest_is_told(address->command_line[0] != 0 ? address->command_line : NULL);
 }
 
 /* Where names live has to be ours alone. */
