@@ -12,6 +12,8 @@ expect 1 "$vine" guest build -o refused --add /nowhere/at/all
 said 'cannot read /nowhere/at/all'
 expect 1 "$vine" guest build -o refused --add "$scratch"
 said 'Is a directory'
+expect 1 env PATH=/nowhere "$vine" guest build -o refused
+said 'apt-cache is not here'
 expect 2 "$vine" guest
 said 'guest build'
 expect 2 "$vine" guest frob
