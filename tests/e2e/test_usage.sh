@@ -113,7 +113,11 @@ if command -v bash >/dev/null; then
     bash -c '. ./complete.bash; COMP_WORDS=(vine ru); COMP_CWORD=1; _vine
         [ "${COMPREPLY[*]}" = run ] || exit 1
         COMP_WORDS=(vine run --su); COMP_CWORD=2; _vine
-        [ "${COMPREPLY[*]}" = --sums ]' || fail "bash completes something else"
+        [ "${COMPREPLY[*]}" = --sums ] || exit 1
+        COMP_WORDS=(vine guest bui); COMP_CWORD=2; _vine
+        [ "${COMPREPLY[*]}" = build ] || exit 1
+        COMP_WORDS=(vine guest build --ker); COMP_CWORD=3; _vine
+        [ "${COMPREPLY[*]}" = --kernel ]' || fail "bash completes something else"
 fi
 "$vine" --version >shown
 grep -q '^vine [0-9]' shown || fail "--version"

@@ -16,6 +16,7 @@ struct values {
     bool flag, other;
     const char *text;
     uint64_t count, few, size;
+    struct option_list list;
 };
 
 static const struct option table[] = {
@@ -38,6 +39,11 @@ static const struct option table[] = {
      .offset = offsetof(struct values, few),
      .value = "N"},
     {.name = "size", .kind = OPTION_SIZE, .offset = offsetof(struct values, size), .value = "SIZE"},
+    {.name = "list",
+     .letter = 'l',
+     .kind = OPTION_LIST,
+     .offset = offsetof(struct values, list),
+     .value = "WORD"},
 };
 
 static const struct verb verb = {
@@ -200,6 +206,24 @@ static void every_verb_has_a_table_without_doubles(void **state)
     }
 }
 
+static void a_list_has_all_in_their_order(void **state)
+{
+    char *argv[] = {"-l", "one", "--list=two", "operand", "-lone", NULL};
+    char *empty[] = {"-l", "one", "--list=", "operand", NULL};
+    struct arguments arguments;
+
+    (void)state;
+    assert_int_equal(parse(&arguments, argv), OPTIONS_PARSED);
+    const struct values *values = arguments.values;
+    assert_int_equal(values->list.count, 3);
+    assert_string_equal(values->list.texts[0], "one");
+    assert_string_equal(values->list.texts[1], "two");
+    assert_string_equal(values->list.texts[2], "one");
+    options_free(&arguments);
+    assert_int_equal(parse(&arguments, empty), OPTIONS_WRONG);
+    options_free(&arguments);
+}
+
 static void what_does_not_print_is_shown_in_octal(void **state)
 {
     (void)state;
@@ -235,6 +259,7 @@ int main(void)
         cmocka_unit_test(too_few_and_too_many_operands_are_refused),
         cmocka_unit_test(every_form_of_an_option_is_understood),
         cmocka_unit_test(the_last_of_two_wins),
+        cmocka_unit_test(a_list_has_all_in_their_order),
         cmocka_unit_test(behind_two_dashes_all_are_operands),
         cmocka_unit_test(a_single_dash_is_an_operand),
         cmocka_unit_test(help_is_given_whatever_else_is_wrong),
