@@ -3,7 +3,7 @@
 # with ("C1 pairs with P2"), or that it pairs with nothing, and why.
 
 check() {
-    for file in $(c_files src); do
+    for file in $(c_files src vmm); do
         [ "$file" = src/utils/atomic.h ] || awk '
             tolower($0) ~ /pair/ { named = NR }
             /vine__(load_acquire|store_release|compare_exchange|exchange)_/ && \

@@ -5,7 +5,7 @@
 command -v clang-tidy >/dev/null 2>&1 || skip "clang-tidy is not here (package: clang-tidy)"
 
 check() {
-    flags="-std=gnu17 -D_GNU_SOURCE= -DVINE_VERSION=\"0\" -I$root/include -I$root/src -I$root/tools -I$root/procedures"
+    flags="-std=gnu17 -D_GNU_SOURCE= -DVINE_VERSION=\"0\" -I$root/include -I$root/src -I$root/tools -I$root/procedures -I$root"
     c_files ${only:-src vmm procedures tools} | grep '\.c$' |
         xargs -P "$(nproc)" -n 8 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags 2>/dev/null' \
             sh "$flags" | grep -E ': (warning|error): ' | sed "s|^$root/||" | sort -u

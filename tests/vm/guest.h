@@ -2,7 +2,8 @@
 /*
  * tests/vm/guest.h - a kernel and an initrd to boot in a test, or a reason why there are none.
  *
- * Owns:     a folder of the test's own; the kernel lies in the build's folder and is kept there.
+ * Owns:     a folder of the test's own, which any user may read; the kernel comes from the build's
+ *           folder and is kept there.
  * Threads:  call it before any is started.
  * Blocking: while apt-get fetches a kernel, the first time.
  * Trust:    the test's own.
@@ -19,7 +20,7 @@
 
 struct guest {
     char folder[64];
-    char kernel[256];
+    char kernel[128];
     char initrd[128];
 };
 
@@ -36,15 +37,17 @@ static inline int guest_prepare(struct guest *guest)
         printf("no VINE_SOURCE_DIR and so on, or no folder\n");
         return 77;
     }
-    (void)snprintf(guest->kernel, sizeof(guest->kernel), "%s/vm/vmlinuz", build);
+    (void)snprintf(guest->kernel, sizeof(guest->kernel), "%s/vmlinuz", guest->folder);
     (void)snprintf(guest->initrd, sizeof(guest->initrd), "%s/initrd", guest->folder);
     (void)snprintf(
         command, sizeof(command),
-        "'%s/tests/vm/fetch' '%s/vm' || exit; mkdir '%s/root' && cd '%s/root' || exit 1; mkdir dev "
+        "'%s/tests/vm/fetch' '%s/vm' || exit; chmod 755 '%s'; cp '%s/vm/vmlinuz' '%s' || exit 1; "
+        "mkdir '%s/root' && cd '%s/root' || exit 1; mkdir dev "
         "proc sys; cp '%s'/vm/*.ko . && '%s' -std=gnu17 -D_GNU_SOURCE -O1 -static -I '%s/src' "
         "-I '%s/include' -o init '%s/tests/vm/init.c' && find . | cpio -o -H newc --quiet "
-        "-R 0:0 >../initrd",
-        source, build, guest->folder, guest->folder, build, compiler, source, source, source);
+        "-R 0:0 >../initrd; chmod 644 ../initrd ../vmlinuz",
+        source, build, guest->folder, build, guest->folder, guest->folder, guest->folder, build,
+        compiler, source, source, source);
     const int status = system(command);
 
     if (status == 0)

@@ -14,6 +14,9 @@
 /* Ticks of Debian's kernel a second: loops_per_jiffy follows from them and the clock's rate. */
 #define GUEST_HZ 250
 
+/* The kernel cuts off what is beyond. */
+#define COMMAND_LINE_MAX 2047
+
 #define DISK_FIRST_SLOT 4
 #define NETWORK_SLOT    12
 #define SERIAL_SLOT     13
@@ -457,10 +460,12 @@ static void add_kernel(struct vine__arguments *arguments,
 
     /* A panic ends the machine, instead of a silence that nobody can tell from work. */
     append(arguments, "%spanic=-1", has_console ? "console=ttyS0 " : "");
-    if (machine->clock_khz > 0)
-        append(arguments, "tsc_early_khz=%llu lpj=%llu no_timer_check",
-               (unsigned long long)machine->clock_khz,
-               (unsigned long long)(machine->clock_khz * 1000 / GUEST_HZ));
+    if (machine->clock_khz > 0) {
+        const unsigned long long clock_khz = machine->clock_khz;
+
+        append(arguments, "tsc_early_khz=%llu lpj=%llu no_timer_check", clock_khz,
+               clock_khz * 1000 / GUEST_HZ);
+    }
     append(arguments, "cryptomgr.notests");
     if (machine->doorbell_socket != NULL)
         append(arguments, "intel_iommu=on");
@@ -507,6 +512,11 @@ int vine__arguments_build(const struct vine__machine_description *description,
     if (arguments.is_out_of_memory) {
         vine__arguments_fini(&arguments);
         return -ENOMEM;
+    }
+    if (strlen(arguments.command_line) > COMMAND_LINE_MAX) {
+        vine__arguments_fini(&arguments);
+        return refuse(why, why_size, "%s: the kernel's command line has more than %d bytes",
+                      description->name, COMMAND_LINE_MAX);
     }
     *ret_arguments = arguments;
     return 0;

@@ -6,8 +6,8 @@
 #include "vmm/engine/memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 struct end {
@@ -37,7 +37,7 @@ int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
 
     if (link == NULL)
         return -ENOMEM;
-    memcpy(link->name, name, strlen(name));
+    (void)snprintf(link->name, sizeof(link->name), "%s", name);
     for (int end = 0; end < 2; end++) {
         link->fds[end] = -1;
         link->size_bytes[end] = size_bytes[end];

@@ -41,6 +41,7 @@
 static const char *fake_name;
 static int fake_qmp = -1;
 static int fake_console = -1;
+static int fake_fd_count;
 static int fake_received = -1; /* the descriptor that came last */
 
 static bool fake_is(const char *name)
@@ -103,7 +104,7 @@ static void fake_run(void)
     if (fake_is("closer") || fake_is("stuck"))
         fake_stay();
     if (fake_is("crashes"))
-        (void)raise(SIGSEGV);
+        (void)raise(SIGKILL);
     if (fake_is("panics")) {
         fake_say("{\"event\": \"GUEST_PANICKED\", \"data\": {\"action\": \"poweroff\"}}");
         fake_say("{\"event\": \"STOP\"}");
@@ -126,6 +127,42 @@ static void fake_answer(json_int_t id, const char *returned)
     fake_say(text);
 }
 
+/* What is there: memories, and the devices that use them. Whoever adds one twice, or takes away
+ * what is used or is not there, has lost count: no QEMU would do that. */
+static char fake_there[16][32];
+
+static bool fake_find(const char *name, bool adds, bool removes)
+{
+    for (int i = 0; i < 16; i++)
+        if (strcmp(fake_there[i], name) == 0) {
+            if (removes)
+                fake_there[i][0] = '\0';
+            return true;
+        }
+    for (int i = 0; adds && i < 16; i++)
+        if (fake_there[i][0] == '\0') {
+            (void)snprintf(fake_there[i], sizeof(fake_there[i]), "%s", name);
+            break;
+        }
+    return false;
+}
+
+static void fake_count(const char *what, const char *name)
+{
+    char user[32];
+
+    if (strcmp(what, "object-add") == 0 || strcmp(what, "device_add") == 0)
+        if (fake_find(name, true, false))
+            exit(5);
+    if (strcmp(what, "device_del") == 0 && !fake_find(name, false, !fake_is("keeps")))
+        exit(5);
+    if (strcmp(what, "object-del") != 0)
+        return;
+    (void)snprintf(user, sizeof(user), "link%s", name + strlen("memory"));
+    if (fake_find(user, false, false) || !fake_find(name, false, true))
+        exit(5);
+}
+
 static void fake_obey(const json_t *command)
 {
     const char *const what = json_string_value(json_object_get(command, "execute"));
@@ -142,6 +179,15 @@ static void fake_obey(const json_t *command)
         fake_say(text);
         return;
     }
+    fake_count(what, name);
+    if (strcmp(what, "remove-fd") == 0) {
+        fake_fd_count--;
+        if (close((int)json_integer_value(json_object_get(arguments, "fdset-id"))) != 0)
+            exit(5);
+    }
+    /* No test has more than one link on its way. */
+    if (strcmp(what, "add-fd") == 0 && ++fake_fd_count > 2 && !fake_is("keeps"))
+        exit(5);
     if (strcmp(what, "add-fd") == 0) {
         (void)snprintf(text, sizeof(text), "{\"fd\": %d, \"fdset-id\": %d}", fake_received,
                        fake_received);

@@ -242,6 +242,22 @@ static void a_kernel_option_of_two_words_is_refused(void **state)
     refuse(&machine, &none);
 }
 
+static void a_command_line_that_the_kernel_would_cut_off_is_refused(void **state)
+{
+    struct vine__machine_description machine = smallest;
+    char large[2048];
+    const char *const one[] = {large};
+
+    (void)state;
+    memset(large, 'a', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    machine.kernel_options = one;
+    machine.kernel_option_count = 1;
+    refuse(&machine, &none);
+    large[1900] = '\0';
+    free(joined(&machine, &none));
+}
+
 static void a_serial_number_that_could_be_an_option_is_refused(void **state)
 {
     static const struct vine__machine_disk disk = {.path = "/d",
@@ -295,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_name_that_could_say_more_than_itself_is_refused),
         cmocka_unit_test(impossible_sizes_and_counts_are_refused),
         cmocka_unit_test(a_kernel_option_of_two_words_is_refused),
+        cmocka_unit_test(a_command_line_that_the_kernel_would_cut_off_is_refused),
         cmocka_unit_test(a_serial_number_that_could_be_an_option_is_refused),
         cmocka_unit_test(links_that_do_not_fit_their_ports_are_refused),
     };

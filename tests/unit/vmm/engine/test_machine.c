@@ -160,7 +160,7 @@ static void a_crash_is_told_with_its_signal(void **state)
     struct vine__machine *const machine = begin("crashes", DEFAULTS);
 
     (void)state;
-    expect_end(machine, VINE__END_CRASH, "signal 11");
+    expect_end(machine, VINE__END_CRASH, "signal 9");
     vine__machine_close(machine);
 }
 
@@ -221,6 +221,7 @@ static void closing_kills_and_leaves_nothing(void **state)
     (void)state;
     (void)snprintf(path, sizeof(path), "%s/stuck.qmp", folder);
     assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(getpgid(pid), pid);
     vine__machine_close(machine);
     assert_int_equal(kill(pid, 0), -1);
     assert_int_equal(access(path, F_OK), -1);
