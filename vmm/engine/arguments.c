@@ -131,11 +131,10 @@ static int check_devices(const struct vine__machine_description *machine, char *
         return refuse(why, size, "%s: the network's peer has no path", machine->name);
     if (machine->serial_socket != NULL && !path_is_good(machine->serial_socket))
         return refuse(why, size, "%s: the serial port's socket has no path", machine->name);
-    if (machine->doorbell_socket == NULL)
-        return 0;
-    if (!path_is_good(machine->doorbell_socket))
+    if (machine->doorbell_socket != NULL && !path_is_good(machine->doorbell_socket))
         return refuse(why, size, "%s: the doorbell's socket has no path", machine->name);
-    if (machine->doorbell_vectors < 1 || machine->doorbell_vectors > VINE__MACHINE_VECTORS_MAX)
+    if (machine->doorbell_vectors > VINE__MACHINE_VECTORS_MAX ||
+        (machine->doorbell_socket != NULL && machine->doorbell_vectors == 0))
         return refuse(why, size, "%s: a doorbell has 1 to %d vectors", machine->name,
                       VINE__MACHINE_VECTORS_MAX);
     return 0;
@@ -275,7 +274,7 @@ static void add_base(struct vine__arguments *arguments,
                    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     /* Interrupts are remapped by our vIOMMU, so that KVM's own chip may be one half of it only. */
     add_option(arguments, "-machine",
-               is_kvm && machine->doorbell_socket != NULL ? "q35,kernel-irqchip=split" : "q35");
+               is_kvm && machine->doorbell_vectors > 0 ? "q35,kernel-irqchip=split" : "q35");
     add_option(arguments, "-accel", is_kvm ? "kvm" : "tcg,thread=multi");
     add_option(arguments, "-cpu", is_kvm ? "host" : "max");
     add(arguments, "-smp");
@@ -283,7 +282,7 @@ static void add_base(struct vine__arguments *arguments,
     add(arguments, "-m");
     add(arguments, "%llu", (unsigned long long)(machine->memory_bytes / MIB));
     /* Before any other device: those that come earlier would not be behind it. */
-    if (machine->doorbell_socket != NULL)
+    if (machine->doorbell_vectors > 0)
         add_option(arguments, "-device", "intel-iommu,intremap=on");
 }
 
@@ -441,9 +440,9 @@ static void add_links(struct vine__arguments *arguments,
         add(arguments, "-device");
         add(arguments, "ivshmem-plain,memdev=status,addr=%02x.0", VINE_GUEST_STATUS_SLOT);
     }
-    if (machine->doorbell_socket != NULL) {
+    if (machine->doorbell_vectors > 0) {
         add(arguments, "-chardev");
-        add_path(arguments, "socket,id=doorbell,path=PATH", machine->doorbell_socket);
+        add(arguments, "socket,id=doorbell,fd=%d", descriptors->doorbell);
         add(arguments, "-device");
         add(arguments, "ivshmem-doorbell,chardev=doorbell,vectors=%u,addr=%02x.0",
             machine->doorbell_vectors, VINE_GUEST_DOORBELL_SLOT);
@@ -467,11 +466,11 @@ static void add_kernel(struct vine__arguments *arguments,
                clock_khz * 1000 / GUEST_HZ);
     }
     append(arguments, "cryptomgr.notests");
-    if (machine->doorbell_socket != NULL)
+    if (machine->doorbell_vectors > 0)
         append(arguments, "intel_iommu=on");
     if (machine->links_max > 0)
         append(arguments, VINE_GUEST_STATUS_OPTION "0000:00:%02x.0", VINE_GUEST_STATUS_SLOT);
-    if (machine->doorbell_socket != NULL)
+    if (machine->doorbell_vectors > 0)
         append(arguments, VINE_GUEST_DOORBELL_OPTION "0000:00:%02x.0", VINE_GUEST_DOORBELL_SLOT);
     for (uint32_t place = 0; place < machine->links_max; place++) {
         const struct vine__arguments_link *const link = &descriptors->links[place];

@@ -35,6 +35,7 @@ struct vine__arguments_descriptors {
     int console;     /* the same; of VINE__CONSOLE_SOCKET */
     int console_log; /* -1: none */
     int status;      /* if there are links */
+    int doorbell;    /* connected to the server, if there is one */
     int disks[VINE__MACHINE_DISKS_MAX];
     struct vine__arguments_link links[VINE_STATUS_LINKS_MAX];
 };

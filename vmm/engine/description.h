@@ -80,12 +80,13 @@ struct vine__machine_description {
     uint32_t links_max;
     uint64_t link_bytes_max; /* a power of two */
 
-    /* The socket of an ivshmem server; NULL: no doorbell. Brings a vIOMMU, without which no program
-     * of the guest could be woken. */
+    /* 0: no doorbell. It brings a vIOMMU, without which no program of the guest could be woken. Its
+     * server is connected at each start, if this is a path, or was by the caller:
+     * vine__machine_give_doorbell. */
     const char *doorbell_socket;
     uint32_t doorbell_vectors;
 
-    /* What links are measured against. */
+    /* What links are measured against. QEMU opens these by itself, as whoever it runs as. */
     enum vine__machine_network network;
     const char *network_socket;
     const char *network_peer;  /* of DGRAM */

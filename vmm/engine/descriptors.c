@@ -128,6 +128,15 @@ static int open_all(struct vine__machine *machine, struct vine__arguments_descri
         *ret_what = description->console_log != NULL ? description->console_log : "its console";
         error = open_console(description, descriptors, ret_console_fd);
     }
+    if (error == 0 && description->doorbell_socket != NULL) {
+        *ret_what = description->doorbell_socket;
+        error = connect_to(description->doorbell_socket, &descriptors->doorbell);
+    } else if (error == 0 && description->doorbell_vectors > 0) {
+        *ret_what = "its doorbell";
+        descriptors->doorbell = machine->doorbell_fd; /* for this start */
+        machine->doorbell_fd = -1;
+        error = descriptors->doorbell >= 0 ? 0 : -ENOTCONN;
+    }
     for (uint32_t i = 0; error == 0 && i < description->disk_count; i++) {
         *ret_what = description->disks[i].path != NULL ? description->disks[i].path : "";
         error = open_file(*ret_what, description->disks[i].is_read_only ? O_RDONLY : O_RDWR,
@@ -142,8 +151,8 @@ int vine__descriptors_open(struct vine__machine *machine,
 {
     const char *what;
 
-    *ret_descriptors =
-        (struct vine__arguments_descriptors){.qmp = -1, .console = -1, .console_log = -1};
+    *ret_descriptors = (struct vine__arguments_descriptors){
+        .qmp = -1, .console = -1, .console_log = -1, .doorbell = -1};
     ret_descriptors->status = machine->status.fd;
     for (int i = 0; i < VINE__MACHINE_DISKS_MAX; i++)
         ret_descriptors->disks[i] = -1;
@@ -164,10 +173,10 @@ uint32_t vine__descriptors_list(const struct vine__arguments_descriptors *descri
                                 int ret_list[VINE__CHILD_INHERITED_MAX])
 {
     const int single[] = {descriptors->qmp, descriptors->console, descriptors->console_log,
-                          descriptors->status};
+                          descriptors->status, descriptors->doorbell};
     uint32_t count = 0;
 
-    VINE_STATIC_ASSERT(4 + VINE__MACHINE_DISKS_MAX + 2 * VINE_STATUS_LINKS_MAX <=
+    VINE_STATIC_ASSERT(5 + VINE__MACHINE_DISKS_MAX + 2 * VINE_STATUS_LINKS_MAX <=
                            VINE__CHILD_INHERITED_MAX,
                        "all of them fit");
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
@@ -185,7 +194,8 @@ uint32_t vine__descriptors_list(const struct vine__arguments_descriptors *descri
 void vine__descriptors_close(struct vine__arguments_descriptors *descriptors)
 {
     /* Status and links belong to the machine, and to the links. */
-    int *const single[] = {&descriptors->qmp, &descriptors->console, &descriptors->console_log};
+    int *const single[] = {&descriptors->qmp, &descriptors->console, &descriptors->console_log,
+                           &descriptors->doorbell};
 
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
         if (*single[i] >= 0)

@@ -88,6 +88,7 @@ int vine__machine_create(const struct vine__machine_description *description,
     set_default(&machine->options.quit_timeout_ns, DEFAULT_QUIT_NS);
     set_default(&machine->options.unplug_timeout_ns, DEFAULT_UNPLUG_NS);
     machine->epoll_fd = machine->timer_fd = machine->console_fd = machine->status.fd = -1;
+    machine->doorbell_fd = -1;
     machine->process = (struct vine__child){.pidfd = -1, .error_fd = -1};
     machine->doorbell_peer = VINE_STATUS_NO_DOORBELL;
     machine->stopping_deadline_ns = machine->lost_deadline_ns = VINE_FOREVER;
@@ -133,6 +134,8 @@ void vine__machine_close(struct vine__machine *machine)
     vine__status_close(&machine->status);
     if (machine->console_fd >= 0)
         (void)close(machine->console_fd);
+    if (machine->doorbell_fd >= 0)
+        (void)close(machine->doorbell_fd);
     if (machine->timer_fd >= 0)
         (void)close(machine->timer_fd);
     if (machine->epoll_fd >= 0)
@@ -508,6 +511,13 @@ void vine__machine_set_doorbell(struct vine__machine *machine, uint32_t peer)
     for (uint32_t place = 0; place < machine->description.links_max; place++)
         if (machine->places[place].link != NULL)
             vine__machine_link_publish(machine->places[place].link);
+}
+
+void vine__machine_give_doorbell(struct vine__machine *machine, int fd)
+{
+    if (machine->doorbell_fd >= 0)
+        (void)close(machine->doorbell_fd);
+    machine->doorbell_fd = fd;
 }
 
 uint64_t vine__machine_clock_khz(void)

@@ -161,6 +161,10 @@ int vine__machine_console_fd(const struct vine__machine *machine);
 /* Tell the guest its own number at the doorbells, and those at the other ends of its links. */
 void vine__machine_set_doorbell(struct vine__machine *machine, uint32_t peer);
 
+/* Hand over a connection to the server of doorbells, for the next start; the descriptor is the
+ * machine's from now on. */
+void vine__machine_give_doorbell(struct vine__machine *machine, int fd);
+
 /* The rate of this machine's time stamp counter, for a description. 0: not known. */
 uint64_t vine__machine_clock_khz(void);
 

@@ -79,6 +79,7 @@ struct vine__machine {
 
     struct vine__status status;
     uint32_t doorbell_peer;
+    int doorbell_fd; /* for the next start; -1: none */
     struct vine__place places[VINE_STATUS_LINKS_MAX];
 
     struct vine__machine_event events[VINE__MACHINE_EVENTS_MAX]; /* a ring */

@@ -69,9 +69,12 @@ static int fake_count_strangers(int argc, char **argv)
 
         (void)snprintf(texts[0], sizeof(texts[0]), "fd=%d,", fd);
         (void)snprintf(texts[1], sizeof(texts[1]), "/proc/self/fd/%d,", fd);
-        for (int i = 1; i < argc; i++)
-            is_named =
-                is_named || strstr(argv[i], texts[0]) != NULL || strstr(argv[i], texts[1]) != NULL;
+        for (int i = 1; i < argc; i++) {
+            char word[1024];
+
+            (void)snprintf(word, sizeof(word), "%s,", argv[i]);
+            is_named = is_named || strstr(word, texts[0]) != NULL || strstr(word, texts[1]) != NULL;
+        }
         count += !is_named;
     }
     (void)closedir(folder);

@@ -75,8 +75,12 @@ static void a_machine_with_disks_console_and_doorbell_is_said_word_by_word(void 
     };
     static const char *const options[] = {"quiet", "vine.run=/a"};
     struct vine__machine_description machine = smallest;
-    struct vine__arguments_descriptors descriptors = {
-        .qmp = 10, .console = 11, .console_log = 12, .status = 13, .disks = {14, 15}};
+    struct vine__arguments_descriptors descriptors = {.qmp = 10,
+                                                      .console = 11,
+                                                      .console_log = 12,
+                                                      .status = 13,
+                                                      .doorbell = 16,
+                                                      .disks = {14, 15}};
 
     (void)state;
     machine.qemu = "/usr/bin/qemu";
@@ -117,7 +121,7 @@ static void a_machine_with_disks_console_and_doorbell_is_said_word_by_word(void 
            "read-only=off -device virtio-blk-pci,drive=disk1,addr=05.0 "
            "-object memory-backend-file,id=status,share=on,mem-path=/proc/self/fd/13,size=16384,"
            "readonly=on -device ivshmem-plain,memdev=status,addr=02.0 "
-           "-chardev socket,id=doorbell,path=/run/bells,,1 "
+           "-chardev socket,id=doorbell,fd=16 "
            "-device ivshmem-doorbell,chardev=doorbell,vectors=2,addr=03.0 "
            "-device pcie-root-port,id=port0a,bus=pcie.0,addr=10.0,multifunction=on,chassis=1,"
            "slot=1,pref64-reserve=134217728,io-reserve=0 "
@@ -229,6 +233,7 @@ static void impossible_sizes_and_counts_are_refused(void **state)
     REFUSE(console, VINE__CONSOLE_SOCKET);
     REFUSE(network, VINE__NETWORK_DGRAM);
     REFUSE(doorbell_socket, "/without/vectors");
+    REFUSE(doorbell_vectors, VINE__MACHINE_VECTORS_MAX + 1);
 }
 
 static void a_kernel_option_of_two_words_is_refused(void **state)

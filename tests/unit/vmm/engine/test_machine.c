@@ -239,6 +239,38 @@ static void nothing_is_inherited_that_is_not_its_own(void **state)
     vine__machine_close(machine);
 }
 
+static void a_doorbell_is_handed_over_for_one_start(void **state)
+{
+    const struct vine__machine_description description = {
+        .name = "leaks",
+        .qemu = "/proc/self/exe",
+        .memory_bytes = 128 * MIB,
+        .cpu_count = 1,
+        .kernel = "/none",
+        .doorbell_vectors = 2,
+    };
+    const struct vine__machine_options options = {.folder = folder};
+    struct vine__machine *machine;
+    char why[256] = "";
+    char byte;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(vine__machine_create(&description, &options, &machine, why, sizeof(why)), 0);
+    assert_int_equal(vine__machine_start(machine, why, sizeof(why)), -ENOTCONN);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    vine__machine_give_doorbell(machine, ends[1]);
+    start(machine);
+    (void)expect(machine, VINE__MACHINE_STARTED);
+    assert_int_equal(vine__machine_kill(machine), 0);
+    expect_end(machine, VINE__END_KILLED, "");
+    /* Nobody holds it any more. */
+    assert_int_equal(read(ends[0], &byte, 1), 0);
+    assert_int_equal(close(ends[0]), 0);
+    assert_int_equal(vine__machine_start(machine, why, sizeof(why)), -ENOTCONN);
+    vine__machine_close(machine);
+}
+
 static void one_that_is_told_to_starts_paused(void **state)
 {
     struct vine__machine *const machine =
@@ -553,6 +585,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_is_not_up_yet_can_be_stopped),
         cmocka_unit_test(closing_kills_and_leaves_nothing),
         cmocka_unit_test(nothing_is_inherited_that_is_not_its_own),
+        cmocka_unit_test(a_doorbell_is_handed_over_for_one_start),
         cmocka_unit_test(one_that_is_told_to_starts_paused),
         cmocka_unit_test(both_pages_tell_how_either_side_is),
         cmocka_unit_test(a_reset_is_a_loss_and_another_generation),
