@@ -312,16 +312,18 @@ static inline void fake_write_page(struct fake_host *host, int machine)
 
 static inline void fake_start(struct fake_host *host)
 {
+    char folder[] = "/tmp/vine-machines-XXXXXX";
+
     memset(host, 0, sizeof *host);
-    (void)snprintf(host->folder, sizeof host->folder, "/tmp/vine-machines-XXXXXX");
-    assert_int_equal(folder_make(host->folder), 0);
+    assert_int_equal(folder_make(folder), 0);
+    memcpy(host->folder, folder, sizeof folder);
     for (int i = 0; i < 2; i++) {
         struct fake_machine *machine = &host->machines[i];
         char path[FAKE_SYSFS_PATH_MAX];
 
-        (void)snprintf(machine->sysfs, sizeof machine->sysfs, "%s/XXXXXX", host->folder);
+        (void)snprintf(machine->sysfs, sizeof machine->sysfs, "%s/XXXXXX", folder);
         assert_int_equal(fake_sysfs_create(machine->sysfs), 0);
-        (void)snprintf(path, sizeof path, "%s/status%d", host->folder, i);
+        (void)snprintf(path, sizeof path, "%s/status%d", folder, i);
         machine->page = fake_make_memory(path, VINE_STATUS_PAGE_BYTES);
         fake_add_device(host, i, FAKE_STATUS_BDF, path, VINE_STATUS_PAGE_BYTES);
         (void)snprintf(machine->command_line, sizeof machine->command_line, "%s/cmdline%d",
