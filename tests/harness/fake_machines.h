@@ -326,8 +326,8 @@ static inline void fake_start(struct fake_host *host)
         (void)snprintf(path, sizeof path, "%s/status%d", folder, i);
         machine->page = fake_make_memory(path, VINE_STATUS_PAGE_BYTES);
         fake_add_device(host, i, FAKE_STATUS_BDF, path, VINE_STATUS_PAGE_BYTES);
-        (void)snprintf(machine->command_line, sizeof machine->command_line, "%s/cmdline%d",
-                       host->folder, i);
+        (void)snprintf(machine->command_line, sizeof machine->command_line, "%s/cmdline%d", folder,
+                       i);
         fake_set_command_line(host, i,
                               "console=ttyS0 " VINE_GUEST_STATUS_OPTION FAKE_STATUS_BDF "\n");
         fake_write_page(host, i);

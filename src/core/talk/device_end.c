@@ -106,8 +106,9 @@ uint64_t vine__device_end_succeed(struct vine__device_end *end)
     struct vine_board_layout *ours = board_in(end->our_memory);
     const uint64_t meeting = vine__load_relaxed_u64(&ours->meeting);
 
-    /* B9 pairs with B10: nothing is there to be seen. */
-    vine__store_release_u64(&ours->meeting, 0);
+    /* B5 pairs with B6: what it completed before counts. */
+    if (meeting != 0 && vine__load_relaxed_u32(&ours->closed.value) == 0)
+        vine__store_release_u32(&ours->closed.value, VINE_EPEERLOST);
     return meeting;
 }
 

@@ -38,8 +38,8 @@ VINE_MUST_CHECK int vine__device_end_open(struct vine__device_end *end,
 /* Accepts a zeroed one. */
 void vine__device_end_close(struct vine__device_end *end);
 
-/* What an earlier process of this machine answered last on our board, 0: nobody; which says no
- * more from here on, so that who still has a pipe to it learns that it is gone. */
+/* What an earlier process of this machine answered last on our board, 0: nobody. Who still has a
+ * pipe to it is told that it is gone; the number stays for whoever comes after us. */
 uint64_t vine__device_end_succeed(struct vine__device_end *end);
 
 /* The other machine's board. Everything in it may change at any moment. */

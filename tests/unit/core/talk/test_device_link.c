@@ -128,7 +128,7 @@ static void wait_until_closed(struct linked *linked, uint32_t count)
 {
     while (vine__load_acquire_u32(&linked->closed) < count)
         sched_yield();
-    assert_int_equal(linked->closed, count);
+    assert_int_equal(vine__load_acquire_u32(&linked->closed), count);
 }
 
 /* As a process that is killed: nothing is said any more. */
@@ -348,7 +348,7 @@ static void an_application_that_gave_up_is_not_answered_later(void **state)
     for (uint32_t i = 1; i <= 3; i++) {
         vine_pipe_close(open_pipe(linked, "pci:zap"));
         wait_until_closed(linked, i);
-        assert_int_equal(linked->opened, i);
+        assert_int_equal(vine__load_acquire_u32(&linked->opened), i);
     }
     vine_pipe_close(open_pipe(linked, "pci:zip"));
     wait_until_closed(linked, 4);
@@ -358,7 +358,7 @@ static void an_application_that_gave_up_is_not_answered_later(void **state)
     for (uint32_t i = 5; i <= 7; i++) {
         vine_pipe_close(open_pipe(linked, "pci:zap"));
         wait_until_closed(linked, i);
-        assert_int_equal(linked->opened, i);
+        assert_int_equal(vine__load_acquire_u32(&linked->opened), i);
     }
     served_stop(&linked->served);
 }
@@ -392,6 +392,34 @@ static void an_appliance_that_vanishes_and_comes_back_is_another(void **state)
         vine_pipe_close(pipe);
     }
     vine_pipe_close(open_pipe(linked, "pci:zip"));
+    served_stop(&linked->served);
+}
+
+/* Nor does the one after that, if nobody has looked meanwhile. */
+static void an_appliance_knows_whom_those_before_it_have_answered(void **state)
+{
+    struct linked *linked = *state;
+    struct vine_pipe *pipe;
+    struct vine_pipe *other;
+
+    fake_plug(&linked->host, 1, "zap");
+    start_appliance(linked);
+    pipe = open_pipe(linked, "pci:zip");
+    for (int i = 0; i < 3; i++) {
+        served_stop(&linked->served);
+        if (i == 0)
+            vine__store_release_u32(&fake_half(&linked->host, 0, 1)->board.closed.value, 0);
+        start_appliance(linked);
+        /* Once this one is served, the other place has been looked at. */
+        other = open_pipe(linked, "pci:zap");
+        works(other);
+        vine_pipe_close(other);
+    }
+    wait_until_over(pipe, -VINE_EPEERLOST);
+    vine_pipe_close(pipe);
+    pipe = open_pipe(linked, "pci:zip");
+    works(pipe);
+    vine_pipe_close(pipe);
     served_stop(&linked->served);
 }
 
@@ -505,7 +533,7 @@ static void a_machine_that_pauses_keeps_its_pipe(void **state)
         fake_say(&linked->host, 0, end, VINE_STATUS_ATTACHED, VINE_STATUS_REASON_NONE);
         works(pipe);
     }
-    assert_int_equal(linked->closed, 0);
+    assert_int_equal(vine__load_acquire_u32(&linked->closed), 0);
     vine_pipe_close(pipe);
     served_stop(&linked->served);
 }
@@ -663,6 +691,7 @@ int main(void)
         LINKED(an_application_that_gave_up_is_not_answered_later),
         LINKED(an_appliance_that_shuts_down_says_so),
         LINKED(an_appliance_that_vanishes_and_comes_back_is_another),
+        LINKED(an_appliance_knows_whom_those_before_it_have_answered),
         LINKED(whoever_waits_when_an_appliance_comes_back_is_answered),
         LINKED(an_application_is_told_that_the_other_machine_is_lost),
         LINKED(an_application_is_told_that_the_other_machine_has_started_anew),
