@@ -16,14 +16,9 @@
 #ifndef VINE_TESTS_HARNESS_FAKE_MACHINES_H
 #define VINE_TESTS_HARNESS_FAKE_MACHINES_H
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +30,7 @@
 #include "core/talk/talk_layout.h"
 #include "harness/folder.h"
 #include "unit/arch/memory/fake_sysfs.h"
+#include "utils/assert.h"
 #include "utils/atomic.h"
 
 #define FAKE_LINKS      4
@@ -61,6 +57,12 @@ struct fake_host {
         struct vine_status_side ends[2];
     } links[FAKE_LINKS];
 };
+
+/* What the machine under the test refuses ends it. */
+static inline void fake_must(bool is_so)
+{
+    VINE_ASSERT(is_so);
+}
 
 static inline uint32_t fake_place(int machine, uint32_t link)
 {
@@ -178,10 +180,10 @@ static inline void fake_add_device(const struct fake_host *host, int machine, co
     const struct fake_device device = {bdf, 0x1af4, 0x1110, bytes, 0, 0, 0};
     char path[2 * FAKE_SYSFS_PATH_MAX];
 
-    assert_int_equal(fake_sysfs_add(root, &device), 0);
+    fake_must(fake_sysfs_add(root, &device) == 0);
     (void)snprintf(path, sizeof path, "%s/bus/pci/devices/%s/resource2", root, bdf);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(link(memory, path), 0);
+    fake_must(unlink(path) == 0);
+    fake_must(link(memory, path) == 0);
 }
 
 static inline void *fake_make_memory(const char *path, uint64_t bytes)
@@ -190,12 +192,12 @@ static inline void *fake_make_memory(const char *path, uint64_t bytes)
 
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+    fake_must(fd >= 0);
+    fake_must(ftruncate(fd, (off_t)bytes) == 0);
 
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-    assert_true(memory != MAP_FAILED);
+    fake_must(memory != MAP_FAILED);
     (void)close(fd);
     return memory;
 }
@@ -224,9 +226,9 @@ static inline void fake_add_devices(const struct fake_host *host, int machine, u
 
         fake_bdf(machine, link, writer, bdf);
         fake_port(host, machine, link, writer, path);
-        assert_int_equal(mkdir(path, 0700), 0);
+        fake_must(mkdir(path, 0700) == 0);
         (void)snprintf(below, sizeof below, "%s/%s", path, bdf);
-        assert_int_equal(mkdir(below, 0700), 0);
+        fake_must(mkdir(below, 0700) == 0);
         fake_memory_path(host, link, writer, path);
         fake_add_device(host, machine, bdf, path, FAKE_HALF_BYTES);
     }
@@ -240,7 +242,7 @@ static inline void fake_plug(struct fake_host *host, uint32_t link, const char *
 {
     struct fake_link *known = &host->links[link];
 
-    assert_false(known->is_plugged);
+    fake_must(!known->is_plugged);
     for (int writer = 0; writer < 2; writer++) {
         char path[FAKE_SYSFS_PATH_MAX];
 
@@ -284,8 +286,8 @@ static inline struct vine_half_layout *fake_half(const struct fake_host *host, u
 /* From here on this process opens and listens as a process of that machine. */
 static inline void fake_use(const struct fake_host *host, int machine)
 {
-    assert_int_equal(setenv("VINE_SYSFS", host->machines[machine].sysfs, 1), 0);
-    assert_int_equal(setenv("VINE_CMDLINE", host->machines[machine].command_line, 1), 0);
+    fake_must(setenv("VINE_SYSFS", host->machines[machine].sysfs, 1) == 0);
+    fake_must(setenv("VINE_CMDLINE", host->machines[machine].command_line, 1) == 0);
 }
 
 static inline void fake_set_command_line(const struct fake_host *host, int machine,
@@ -293,9 +295,9 @@ static inline void fake_set_command_line(const struct fake_host *host, int machi
 {
     FILE *file = fopen(host->machines[machine].command_line, "w");
 
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    fake_must(file != NULL);
+    fake_must(fputs(text, file) >= 0);
+    fake_must(fclose(file) == 0);
 }
 
 /* The magic comes last. */
@@ -315,14 +317,14 @@ static inline void fake_start(struct fake_host *host)
     char folder[] = "/tmp/vine-machines-XXXXXX";
 
     memset(host, 0, sizeof *host);
-    assert_int_equal(folder_make(folder), 0);
+    fake_must(folder_make(folder) == 0);
     memcpy(host->folder, folder, sizeof folder);
     for (int i = 0; i < 2; i++) {
         struct fake_machine *machine = &host->machines[i];
         char path[FAKE_SYSFS_PATH_MAX];
 
         (void)snprintf(machine->sysfs, sizeof machine->sysfs, "%s/XXXXXX", folder);
-        assert_int_equal(fake_sysfs_create(machine->sysfs), 0);
+        fake_must(fake_sysfs_create(machine->sysfs) == 0);
         (void)snprintf(path, sizeof path, "%s/status%d", folder, i);
         machine->page = fake_make_memory(path, VINE_STATUS_PAGE_BYTES);
         fake_add_device(host, i, FAKE_STATUS_BDF, path, VINE_STATUS_PAGE_BYTES);

@@ -25,6 +25,13 @@
  *
  * VINE_TEST_SEED gives the seed, which is printed; the same one makes the same steps.
  */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "harness/fake_machines.h"
 
 #include <dirent.h>
@@ -44,9 +51,9 @@
 #define JOBS        8
 #define DATA_MAX    3000u
 #define AWAIT_TURNS 2000u
-#define STEPS       8000u
-#define RUNS        4u
-#define RUNS_LONG   300u
+#define STEPS       6000u
+#define RUNS        2u
+#define RUNS_LONG   400u
 
 struct job {
     struct vine_task *task; /* NULL: free */
