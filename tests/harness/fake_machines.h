@@ -16,6 +16,7 @@
 #ifndef VINE_TESTS_HARNESS_FAKE_MACHINES_H
 #define VINE_TESTS_HARNESS_FAKE_MACHINES_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -86,14 +87,20 @@ static inline void fake_tear(struct fake_host *host, int machine, uint32_t link)
     vine__fence_full();
 }
 
+static inline void fake_raise_changes(struct fake_host *host, int machine)
+{
+    struct vine_status_page *page = host->machines[machine].page;
+
+    vine__store_release_u32(&page->changes, page->changes + 1);
+}
+
 static inline void fake_mend(struct fake_host *host, int machine, uint32_t link)
 {
     struct vine_status_link *entry = fake_entry(host, machine, link);
-    struct vine_status_page *page = host->machines[machine].page;
 
     if ((entry->sequence & 1) != 0)
         vine__store_release_u32(&entry->sequence, entry->sequence + 1);
-    vine__store_release_u32(&page->changes, page->changes + 1);
+    fake_raise_changes(host, machine);
 }
 
 /* Word by word, as it is read: behind the sequence. */
@@ -334,6 +341,24 @@ static inline void fake_start(struct fake_host *host)
                               "console=ttyS0 " VINE_GUEST_STATUS_OPTION FAKE_STATUS_BDF "\n");
         fake_write_page(host, i);
     }
+}
+
+/* What this process holds: mappings of files of this host, and descriptors. */
+static inline uint32_t fake_count_held(const struct fake_host *host)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    DIR *folder = opendir("/proc/self/fd");
+    char line[1024];
+    uint32_t count = 0;
+
+    fake_must(maps != NULL && folder != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        count += strstr(line, host->folder) != NULL;
+    while (readdir(folder) != NULL)
+        count++;
+    (void)fclose(maps);
+    (void)closedir(folder);
+    return count;
 }
 
 static inline void fake_stop(struct fake_host *host)

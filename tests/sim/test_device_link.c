@@ -34,7 +34,6 @@
 
 #include "harness/fake_machines.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
@@ -455,11 +454,7 @@ static bool is_there(uint32_t link, int end)
 /* Any entry of the applications' machine may become the one that is looked for. */
 static bool is_page_torn(void)
 {
-    bool is = false;
-
-    for (uint32_t i = 0; i < FAKE_LINKS; i++)
-        is |= world.is_torn[0][i];
-    return is;
+    return world.is_torn[0][0] || world.is_torn[0][1] || world.is_torn[0][2] || world.is_torn[0][3];
 }
 
 static void open_pipe(uint32_t link)
@@ -546,12 +541,10 @@ static void plug(uint32_t link)
 
 static void tear(uint32_t link, int machine)
 {
-    struct vine_status_page *page = world.host.machines[machine].page;
-
     fake_tear(&world.host, machine, link);
     world.is_torn[machine][link] = true;
     if (chance(2))
-        vine__store_release_u32(&page->changes, page->changes + 1);
+        fake_raise_changes(&world.host, machine);
 }
 
 static void mend(uint32_t link, int machine)
@@ -627,25 +620,6 @@ static void turn_until_nobody_is_served(void)
     }
 }
 
-/* Mappings of files of this host, and descriptors. */
-static uint32_t count_held(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    DIR *folder = opendir("/proc/self/fd");
-    char line[1024];
-    uint32_t count = 0;
-
-    assert_non_null(maps);
-    assert_non_null(folder);
-    while (fgets(line, sizeof line, maps) != NULL)
-        count += strstr(line, world.host.folder) != NULL;
-    while (readdir(folder) != NULL)
-        count++;
-    assert_int_equal(fclose(maps), 0);
-    assert_int_equal(closedir(folder), 0);
-    return count;
-}
-
 /* All goes on, all tasks end, and nothing is left of them; all pipes end, and nothing is left. */
 static void settle(void)
 {
@@ -688,8 +662,8 @@ static void settle(void)
     for (uint32_t i = 0; i < FAKE_LINKS; i++)
         fake_say(&world.host, i, 0, VINE_STATUS_LOST, VINE_STATUS_REASON_CRASH);
     turn_until_nobody_is_served();
-    assert_true(world.settled == 0 || count_held() == held);
-    held = count_held();
+    assert_true(world.settled == 0 || fake_count_held(&world.host) == held);
+    held = fake_count_held(&world.host);
     for (uint32_t i = 0; i < FAKE_LINKS; i++) {
         fake_take_end(&world.host, i, 0);
         open_pipe(i);

@@ -3,8 +3,6 @@
  * machines are made of files; the appliance is on threads of this process. */
 #include "served.h"
 
-#include <dirent.h>
-
 #include "core/talk/pipe_internal.h"
 #include "harness/fake_machines.h"
 
@@ -546,10 +544,8 @@ static void a_page_that_is_written_all_the_while_ends_no_pipe(void **state)
     start_appliance(linked);
     pipe = open_pipe(linked, "pci:zip");
     for (int machine = 0; machine < 2; machine++) {
-        struct vine_status_page *page = linked->host.machines[machine].page;
-
         fake_tear(&linked->host, machine, 0);
-        vine__store_release_u32(&page->changes, page->changes + 1);
+        fake_raise_changes(&linked->host, machine);
     }
     for (int i = 0; i < 10; i++) {
         assert_int_equal(vine_pipe_status(pipe), 0);
@@ -582,32 +578,6 @@ static void a_link_that_is_unplugged_ends_on_both_sides(void **state)
     served_stop(&linked->served);
 }
 
-static uint32_t count_entries(const char *path)
-{
-    DIR *folder = opendir(path);
-    uint32_t count = 0;
-
-    assert_non_null(folder);
-    while (readdir(folder) != NULL)
-        count++;
-    assert_int_equal(closedir(folder), 0);
-    return count;
-}
-
-/* Mappings of files of this host, and descriptors. */
-static uint32_t count_held(const struct linked *linked)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[1024];
-    uint32_t count = 0;
-
-    assert_non_null(maps);
-    while (fgets(line, sizeof line, maps) != NULL)
-        count += strstr(line, linked->host.folder) != NULL;
-    assert_int_equal(fclose(maps), 0);
-    return count + count_entries("/proc/self/fd");
-}
-
 static void a_link_is_plugged_and_unplugged_while_the_appliance_runs(void **state)
 {
     struct linked *linked = *state;
@@ -631,12 +601,12 @@ static void a_link_is_plugged_and_unplugged_while_the_appliance_runs(void **stat
     works(healthy);
     vine_pipe_close(healthy);
     served_stop(&linked->served);
-    held = count_held(linked);
+    held = fake_count_held(&linked->host);
     /* Nothing of it is left: as much as when nobody had come yet. */
     start_appliance(linked);
     vine_pipe_close(open_pipe(linked, "pci:zip"));
     served_stop(&linked->served);
-    assert_int_equal(count_held(linked), held);
+    assert_int_equal(fake_count_held(&linked->host), held);
     assert_true(held < 3 * 20);
 }
 
