@@ -95,18 +95,13 @@ static const struct vine_argument echo_arguments[] = {
     {"out", VINE_OUTPUT, VINE_TYPE_BYTES, 0, DATA_MAX},
 };
 
+#define ECHO                                                                                       \
+    .size_bytes = sizeof(struct vine_procedure_definition), .run = run_echo,                       \
+    .arguments = echo_arguments, .argument_count = 2
+
 static const struct vine_procedure_definition procedures[2] = {
-    {.size_bytes = sizeof procedures[0],
-     .name = "echo_short",
-     .flags = VINE_PROCEDURE_SHORT,
-     .run = run_echo,
-     .arguments = echo_arguments,
-     .argument_count = 2},
-    {.size_bytes = sizeof procedures[0],
-     .name = "echo",
-     .run = run_echo,
-     .arguments = echo_arguments,
-     .argument_count = 2},
+    {ECHO, .name = "echo_short", .flags = VINE_PROCEDURE_SHORT},
+    {ECHO, .name = "echo"},
 };
 
 /* splitmix64 */
@@ -378,7 +373,7 @@ static void leave(uint32_t link, bool is_killed)
         return;
     /* One that is killed says nothing any more. */
     if (is_killed)
-        vine__pipe_break(application->pipe, -VINE_EPEERLOST, false, "as if killed");
+        vine__pipe_break(application->pipe, -VINE_EPEERLOST, false, "killed");
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job *job = &application->jobs[i];
 
