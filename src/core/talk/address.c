@@ -54,8 +54,8 @@ static int put_variable(char *to, size_t size, const char *variable, struct vine
     return value != NULL ? put(to, size, value, why) : 0;
 }
 
-/* Whether `pci:` names a link between machines, where the host has told us of any, and not a device:
- * those have colons or slashes. */
+/* Whether `pci:` names a link between machines, where the host has told us of any, and not a
+ * device: those have colons or slashes. */
 static bool names_link(const struct vine__address *address)
 {
     return strpbrk(address->name, ":/") == NULL &&
