@@ -150,6 +150,8 @@ struct vine__served_channel {
     struct vine_spsc_consumer submissions;
     struct vine_spsc_producer completions;
     const uint32_t *peer_sleeping;
+    struct vine__link *rung;  /* a sleeper there is rung for by it; NULL: by futex */
+    uint32_t rung_for;        /* the sleep that it was rung for last */
     struct vine__lane *lanes; /* one for each virtual accelerator */
     struct vine__table jobs;  /* by operation: those in flight that the loop did not run itself */
     /* A submission that was taken from the ring and cannot go on yet. Those behind it wait. */
@@ -378,6 +380,8 @@ int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why
 void vine__served_leave_links(struct vine_appliance *appliance);
 /* See what the host and the applications have changed. */
 void vine__served_look_links(struct vine_appliance *appliance);
+/* Somebody has rung. */
+void vine__served_hear_links(struct vine_appliance *appliance);
 /* How long a loop that was idle for so long may sleep before it looks again. */
 uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns);
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/talk/address.h"
+#include "core/talk/bell.h"
 #include "core/talk/device_end.h"
 #include "core/talk/half.h"
 #include "core/talk/mirror.h"
@@ -35,9 +36,9 @@ struct vine__link_operations {
     int (*receive)(struct vine__link *link, struct vine__why *why);
     /* Whether the peer's process has ended. */
     bool (*peer_lost)(struct vine__link *link);
-    /* Sleep until the other side may have woken us, or for a while that it may take that long to
-     * notice; `waited_ns` so far for the same. NULL: futexes reach it. Any thread. */
-    void (*rest)(struct vine__link *link, uint64_t waited_ns, uint64_t timeout_ns);
+    /* Sleep until the other side may have woken us since vine__link_rings, or, where it cannot, for
+     * a part of what was waited so far. NULL: futexes reach it. Any thread. */
+    void (*rest)(struct vine__link *link, uint32_t rings, uint64_t waited_ns, uint64_t timeout_ns);
     /* Say why we close; nobody waits for an answer. */
     void (*bye)(struct vine__link *link, int error, const char *text);
     void (*close)(struct vine__link *link);
@@ -57,9 +58,12 @@ struct vine__link {
     bool is_fixed;                /* the memory was there before: it does not grow, nor count */
     struct vine__device_end *end; /* NULL: no devices */
     struct vine__guest *guest;    /* what `end` goes by, if it is the link's own */
-    uint32_t changes;             /* of what the host says, when we last looked */
-    uint64_t meeting;             /* of devices: on both boards while the pipe lives */
-    uint64_t peer_generation;     /* of the other machine, when the pipe was made */
+    struct vine__bell *bell;      /* of devices: the link's own or the appliance's */
+    struct vine__bell own_bell;
+    uint64_t peer_bell;       /* atomic: whom to ring there, and with which vector */
+    uint32_t changes;         /* of what the host says, when we last looked */
+    uint64_t meeting;         /* of devices: on both boards while the pipe lives */
+    uint64_t peer_generation; /* of the other machine, when the pipe was made */
 };
 
 /* What the handshake agreed on. */
@@ -135,7 +139,7 @@ VINE_MUST_CHECK int vine__link_meet(struct vine__link *link, const struct vine__
                                     struct vine__agreement *ret_agreement);
 
 /* Appliance: answer the application at the other end, unless it is the one of `answered`. The end
- * stays the caller's. Returns 0, and then the caller says so by vine__link_welcome_device when all
+ * stays the caller's, as the link's `bell` does, which it sets before. Returns 0, and then the caller says so by vine__link_welcome_device when all
  * is ready; -EAGAIN  nobody is there, or nobody else; another error: it was refused. In the latter
  * two *ret_meeting is whom not to answer again. */
 VINE_MUST_CHECK int vine__link_accept_device(struct vine__link *link, struct vine__device_end *end,
@@ -144,12 +148,21 @@ VINE_MUST_CHECK int vine__link_accept_device(struct vine__link *link, struct vin
                                              uint64_t *ret_meeting);
 void vine__link_welcome_device(struct vine__link *link);
 
+/* Whether the other side of a device rings whoever sleeps, as it says. */
+bool vine__link_peer_rings(const struct vine__link *link);
+
 /* Close what was made of a link so far. */
 static inline void vine__link_undo(struct vine__link *link)
 {
     vine__half_close(link->half);
     vine__mirror_close(link->mirror);
     link->operations->close(link);
+}
+
+/* Taken before the last look that comes before a rest. */
+static inline uint32_t vine__link_rings(const struct vine__link *link)
+{
+    return link->bell != NULL ? vine__bell_rings(link->bell) : 0;
 }
 
 static inline void vine__link_wake(struct vine__link *link)

@@ -26,10 +26,20 @@
 /* Who waits longer looks less often: a wait becomes longer by an eighth at most. */
 #define NAP_LEAST_NS 20000
 #define NAP_MOST_NS  2000000
+#define LOOK_NS      20000000 /* how often who waits for an answer sees whether one can come */
 
 static void wake(struct vine__link *link)
 {
-    (void)link;
+    /* Relaxed: the number alone is used. */
+    const uint64_t peer = vine__load_relaxed_u64(&link->peer_bell);
+
+    vine__bell_ring(link->bell, (uint32_t)(peer >> 32), (uint32_t)peer);
+}
+
+static void know_peer(struct vine__link *link, const struct vine__guest_end *peer)
+{
+    vine__store_relaxed_u64(&link->peer_bell,
+                            (uint64_t)peer->doorbell_peer << 32 | peer->doorbell_vector);
 }
 
 static int announce(struct vine__link *link, uint32_t index, const struct vine__half_extent *extent)
@@ -57,8 +67,10 @@ static int hear_host(struct vine__link *link, struct vine__why *why)
 
     const int error = vine__device_end_peer(link->end, link->peer_generation, &peer, why);
 
-    if (!error)
+    if (!error) {
         link->changes = changes;
+        know_peer(link, &peer);
+    }
     return error == -EAGAIN ? 0 : error;
 }
 
@@ -86,10 +98,21 @@ static void nap(uint64_t waited_ns, uint64_t timeout_ns)
     (void)!vine__futex_wait_private(&nobodys, 0, vine__min_u64(nap_ns, timeout_ns));
 }
 
-static void rest(struct vine__link *link, uint64_t waited_ns, uint64_t timeout_ns)
+bool vine__link_peer_rings(const struct vine__link *link)
 {
-    (void)link;
-    nap(waited_ns, timeout_ns);
+    /* Relaxed: who says so falsely is served late. */
+    return (vine__load_relaxed_u32(&vine__device_end_board(link->end)->features) &
+            VINE_TALK_FEATURE_RINGS) != 0;
+}
+
+static void rest(struct vine__link *link, uint32_t rings, uint64_t waited_ns, uint64_t timeout_ns)
+{
+    const struct vine__guest_link *told = &link->end->link;
+
+    if (vine__bell_is_there(link->bell) && vine__link_peer_rings(link))
+        vine__bell_rest(link->bell, told->ends[told->end].doorbell_vector, rings, timeout_ns);
+    else
+        nap(waited_ns, timeout_ns);
 }
 
 static void bye(struct vine__link *link, int error, const char *text)
@@ -105,6 +128,7 @@ static void close_link(struct vine__link *link)
 {
     if (link->guest == NULL)
         return;
+    vine__bell_close(&link->own_bell);
     if (link->end != NULL)
         vine__device_end_close(link->end);
     free(link->end);
@@ -180,6 +204,11 @@ static bool is_version_known(const struct vine_board_layout *theirs, struct vine
     return false;
 }
 
+static uint32_t own_features(const struct vine__link *link)
+{
+    return vine__bell_is_there(link->bell) ? VINE_TALK_FEATURE_RINGS : 0;
+}
+
 /* ---- the application's side ----------------------------------------------------------------- */
 
 /* Take the end in `place`, if somebody is at the other one. */
@@ -251,6 +280,7 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
     struct vine__guest_end peer;
 
     ours->version = VINE_TALK_VERSION;
+    ours->features = own_features(link);
     ours->channels_max = wish->channels_max;
     ours->tasks_max = wish->tasks_max;
     (void)snprintf(ours->name, sizeof ours->name, "%s", wish->name);
@@ -258,21 +288,27 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
     /* B9 pairs with B10: all of our half before the number. */
     vine__store_release_u64(&ours->meeting, link->meeting);
     wake(link);
-    /* B10 pairs with B9. */
-    while (vine__load_acquire_u64(&theirs->meeting) != link->meeting) {
+    for (;;) {
+        const uint32_t rings = vine__link_rings(link);
         const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
+
+        /* B10 pairs with B9. */
+        if (vine__load_acquire_u64(&theirs->meeting) == link->meeting)
+            return 0;
+
         const int error = vine__device_end_peer(link->end, link->peer_generation, &peer, wish->why);
 
         if (error && error != -EAGAIN)
             return error;
+        if (!error)
+            know_peer(link, &peer);
         if (waited_ns > wish->timeout_ns) {
             vine__why_say(wish->why, "no appliance answers at the other end of link %s",
                           link->end->link.name);
             return -ETIMEDOUT;
         }
-        link->operations->rest(link, waited_ns, wish->timeout_ns);
+        link->operations->rest(link, rings, waited_ns, vine__min_u64(wish->timeout_ns, LOOK_NS));
     }
-    return 0;
 }
 
 /* What the appliance wrote on its board before it answered. */
@@ -334,6 +370,15 @@ static int approach(struct vine__link *link, const struct vine__address *address
         }
         nap(waited_ns, wish->timeout_ns);
     }
+    if (!error) {
+        struct vine__guest_end peer;
+        struct vine__why unread;
+
+        /* Without one we look by ourselves. */
+        vine__bell_open(&link->own_bell, link->guest, options.sysfs_root, &unread);
+        if (vine__device_end_peer(link->end, link->peer_generation, &peer, NULL) == 0)
+            know_peer(link, &peer);
+    }
     return error;
 }
 
@@ -344,6 +389,7 @@ int vine__link_meet(struct vine__link *link, const struct vine__address *address
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLICATION;
     link->is_fixed = true;
+    link->bell = &link->own_bell;
 
     int error = approach(link, address, wish);
 
@@ -419,6 +465,7 @@ int vine__link_accept_device(struct vine__link *link, struct vine__device_end *e
     link->changes = changes;
     link->meeting = meeting;
     link->peer_generation = peer.generation;
+    know_peer(link, &peer);
     *ret_meeting = meeting;
 
     int error = make_half(link, grant->generation, grant->why);
@@ -431,6 +478,7 @@ int vine__link_accept_device(struct vine__link *link, struct vine__device_end *e
     struct vine_board_layout *ours = &link->half->layout->board;
 
     ours->version = VINE_TALK_VERSION;
+    ours->features = own_features(link);
     (void)snprintf(ours->name, sizeof ours->name, "%s", grant->name);
     error = look_at_caller(link, grant, ret_agreement);
     if (error) {

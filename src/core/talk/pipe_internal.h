@@ -125,6 +125,7 @@ struct vine__channel {
     /* The drainer's: whoever set `drain`. */
     uint32_t drain __attribute__((aligned(VINE_CACHE_LINE))); /* 1 while somebody drains */
     bool has_completions; /* the appliance has opened its ring; `completions` is valid */
+    uint32_t sleeps;      /* of the drainer: another number each time, and never 0 */
     struct vine_spsc_consumer completions;
     uint64_t ended; /* atomic for readers: of those issued */
     uint64_t done;

@@ -181,6 +181,7 @@ static int make_channel(struct vine__served *pipe, uint32_t index, const struct 
     for (uint32_t i = 0; i < lane_count; i++)
         vine__list_init(&channel->lanes[i].jobs);
     channel->peer_sleeping = &theirs->sleeping.value;
+    channel->rung = pipe->link_to.operations->rest != NULL ? &pipe->link_to : NULL;
     ours->slot_count = ring->slot_count;
     ours->ring_extent = box.extent;
     ours->ring_offset_units = box.offset_units;
@@ -210,7 +211,10 @@ static int open_channel(struct vine__served *pipe, uint32_t index)
     ours->wait_mode = channel->is_stream ? VINE_WAIT_STREAM : VINE_WAIT_SLEEPY;
     /* B3 pairs with B4: the record before the state that shows it. */
     vine__store_release_u32(&ours->state, 1);
-    (void)!vine__futex_wake(&ours->state, INT32_MAX);
+    if (channel->rung != NULL)
+        vine__link_wake(channel->rung);
+    else
+        (void)!vine__futex_wake(&ours->state, INT32_MAX);
     return 0;
 }
 

@@ -10,18 +10,21 @@
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
+#include "arch/wake/epoll.h"
 #include "core/talk/appliance_internal.h"
 #include "utils/bits.h"
 
 /* Who is idle longer looks less often: a wake-up takes longer by a sixteenth of that at most. */
 #define NAP_LEAST_NS 50000
 #define NAP_MOST_NS  20000000
+#define BACKSTOP_NS  100000000 /* where we are rung for */
 
 /* How often a place is tried that cannot be opened yet. */
 #define AGAIN_NS 1000000
 
 struct vine__served_places {
     struct vine__guest *guest;
+    struct vine__bell bell;
     uint32_t changes; /* of the status page, when the places were last gone through */
     bool is_behind;   /* the host was writing then */
     uint32_t count;
@@ -107,6 +110,34 @@ static void see_changes(struct vine_appliance *appliance)
     }
 }
 
+/* Whoever has something for us rings; where that cannot be we look now and then. */
+static void listen_to_bell(struct vine_appliance *appliance)
+{
+    struct vine__served_places *places = appliance->places;
+    const char *root = appliance->address.sysfs_root;
+    struct vine__why why = {""};
+    uint32_t count = 0;
+
+    vine__bell_open(&places->bell, places->guest, root[0] != 0 ? root : NULL, &why);
+    if (vine__bell_is_there(&places->bell))
+        count = vine__doorbell_vector_count(places->bell.doorbell);
+    for (uint32_t i = 0; i < count; i++)
+        if (vine__epoll_add(appliance->epoll_fd, vine__doorbell_fd(places->bell.doorbell, i),
+                            places) != 0)
+            vine__why_say(&why, "its vector %u cannot be watched", i);
+    vine__appliance_log(appliance, VINE_LOG_INFO, "links: %s%s",
+                        count > 0 ? "woken by doorbells" : "looked at now and then: ", why.text);
+}
+
+void vine__served_hear_links(struct vine_appliance *appliance)
+{
+    struct vine__doorbell *doorbell = appliance->places->bell.doorbell;
+
+    for (uint32_t i = 0; i < vine__doorbell_vector_count(doorbell); i++)
+        (void)!vine__doorbell_drain(doorbell, i);
+    vine__served_look_links(appliance);
+}
+
 int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why *why)
 {
     const struct vine__address *address = &appliance->address;
@@ -130,6 +161,7 @@ int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why
     places->count = vine__guest_places(places->guest);
     places->is_behind = true;
     appliance->places = places;
+    listen_to_bell(appliance);
     see_changes(appliance);
     return 0;
 }
@@ -142,6 +174,7 @@ void vine__served_leave_links(struct vine_appliance *appliance)
         return;
     for (uint32_t i = 0; i < places->count; i++)
         vine__device_end_close(&places->places[i].end);
+    vine__bell_close(&places->bell);
     vine__guest_close(places->guest);
     free(places);
     appliance->places = NULL;
@@ -167,6 +200,8 @@ static void answer(struct vine_appliance *appliance, struct vine__served_place *
 
     if (pipe == NULL)
         return;
+
+    pipe->link_to.bell = &appliance->places->bell;
 
     int error = vine__link_accept_device(&pipe->link_to, &place->end, place->answered, &grant,
                                          &pipe->agreement, &place->answered);
@@ -220,8 +255,24 @@ void vine__served_look_links(struct vine_appliance *appliance)
     }
 }
 
+/* Whether all that have a pipe ring. Who comes anew and cannot is heard at the backstop. */
+static bool all_ring(const struct vine__served_places *places)
+{
+    if (!vine__bell_is_there(&places->bell))
+        return false;
+    for (uint32_t i = 0; i < places->count; i++) {
+        const struct vine__served *pipe = places->places[i].pipe;
+
+        if (pipe != NULL && pipe->state == VINE__SERVED_OPEN &&
+            !vine__link_peer_rings(&pipe->link_to))
+            return false;
+    }
+    return true;
+}
+
 uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns)
 {
-    (void)appliance;
+    if (all_ring(appliance->places))
+        return BACKSTOP_NS;
     return vine__min_u64(vine__max_u64(idle_ns / 16, NAP_LEAST_NS), NAP_MOST_NS);
 }

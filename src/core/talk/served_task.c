@@ -52,8 +52,16 @@ void vine__served_flush(struct vine__served_channel *channel)
         vine__compiler_barrier();
     else
         vine__fence_full();
-    if (VINE__UNLIKELY(vine__load_relaxed_u32(channel->peer_sleeping) != 0))
+
+    const uint32_t sleeping = vine__load_relaxed_u32(channel->peer_sleeping);
+
+    if (VINE__LIKELY(sleeping == 0))
+        return;
+    if (channel->rung == NULL)
         (void)!vine__futex_wake((const uint32_t *)(const void *)&first->sequence, 1);
+    else if (sleeping != channel->rung_for)
+        vine__link_wake(channel->rung);
+    channel->rung_for = sleeping;
 }
 
 /* Of boxes of our own half, which nobody else can name while their task has not ended: none of it

@@ -60,7 +60,8 @@ struct vine_channel_layout {
     uint32_t wait_mode; /* enum vine_wait_mode, chosen by the application */
     uint32_t reserved[11];
     struct vine_line_u64 consumed; /* position in the ring that this side consumes */
-    struct vine_line_u32 sleeping; /* 1 while this side sleeps on the next slot it consumes */
+    /* Not 0 while this side sleeps on the next slot it consumes: another number for each sleep. */
+    struct vine_line_u32 sleeping;
 };
 
 struct vine_half_layout {

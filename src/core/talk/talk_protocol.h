@@ -21,6 +21,8 @@
 
 /* A side that can fall asleep by membarrier and has registered for it. */
 #define VINE_TALK_FEATURE_MEMBARRIER 1u
+/* Of devices: a side that has a doorbell, so that it rings whoever sleeps. */
+#define VINE_TALK_FEATURE_RINGS 2u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */

@@ -119,37 +119,35 @@ static uint64_t at_most(uint64_t remaining_ticks, uint64_t limit_ns)
     return remaining_ns < limit_ns ? remaining_ns : limit_ns;
 }
 
-/* Until the other side changes `word`, or may have. */
-static void sleep_on_word(struct vine_pipe *pipe, const uint32_t *word, uint32_t old,
-                          uint64_t waited_ns, uint64_t timeout_ns)
-{
-    if (pipe->link.operations->rest != NULL)
-        pipe->link.operations->rest(&pipe->link, waited_ns, timeout_ns);
-    else
-        (void)!vine__futex_wait_or_look(word, old, timeout_ns);
-}
-
 /* The drainer sleeps until a completion may have come. */
 static void sleep_on_ring(struct vine__channel *channel, const struct wait *wait,
                           uint64_t timeout_ns)
 {
     struct vine_pipe *pipe = channel->pipe;
-    const uint32_t *state = &pipe->mirror.layout->channels[channel->index].state;
-    struct vine_spsc_consumer *ring = &channel->completions;
+    const struct vine__link_operations *operations = pipe->link.operations;
     const uint64_t waited_ns = vine__clock_ticks_to_ns(vine__clock_ticks() - wait->start_ticks);
+    const uint32_t rings = vine__link_rings(&pipe->link);
+    struct vine_spsc_consumer *ring = &channel->completions;
+    const uint32_t *word = &pipe->mirror.layout->channels[channel->index].state;
+    uint32_t old = 0;
 
-    if (!channel->has_completions) {
-        sleep_on_word(pipe, state, 0, waited_ns, timeout_ns);
-        return;
+    if (channel->has_completions) {
+        vine__spsc_consumer_publish(ring);
+        channel->sleeps = (channel->sleeps + 2) | 1;
+        vine__store_relaxed_u32(&channel->ours->sleeping.value, channel->sleeps);
+        if (!channel->is_stream || vine__membarrier_all() != 0)
+            vine__fence_full();
+        word = vine__spsc_next_word(ring);
+        old = vine__spsc_old_word(ring);
     }
-    vine__spsc_consumer_publish(ring);
-    vine__store_relaxed_u32(&channel->ours->sleeping.value, 1);
-    if (!channel->is_stream || vine__membarrier_all() != 0)
-        vine__fence_full();
-    if (vine__spsc_ready(ring) == 0 && vine__pipe_check(pipe) == 0)
-        sleep_on_word(pipe, vine__spsc_next_word(ring), vine__spsc_old_word(ring), waited_ns,
-                      timeout_ns);
-    vine__store_relaxed_u32(&channel->ours->sleeping.value, 0);
+    if (!channel->has_completions || (vine__spsc_ready(ring) == 0 && vine__pipe_check(pipe) == 0)) {
+        if (operations->rest != NULL)
+            operations->rest(&pipe->link, rings, waited_ns, timeout_ns);
+        else
+            (void)!vine__futex_wait_or_look(word, old, timeout_ns);
+    }
+    if (channel->has_completions)
+        vine__store_relaxed_u32(&channel->ours->sleeping.value, 0);
 }
 
 /* The caller drains. Returns when the wait is over, or its time, or the pipe is. */
