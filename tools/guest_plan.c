@@ -342,8 +342,8 @@ static uint32_t least_places(const struct guest_plan *plan)
 
 static void read_root(struct reader *reader, json_t *root, const char *guest)
 {
-    static const char *const keys[] = {"guest",     "kernel",  "initrd", "machines", "links",
-                                       "links_max", "network", "serial", NULL};
+    static const char *const keys[] = {"guest",     "kernel",  "initrd", "machines",  "links",
+                                       "links_max", "network", "serial", "doorbells", NULL};
     struct guest_plan *plan = reader->plan;
     char *whole = NULL;
 
@@ -371,6 +371,9 @@ static void read_root(struct reader *reader, json_t *root, const char *guest)
         plan->link_bytes_max = LINK_BYTES;
     plan->network = read_flag(reader, root, "network", false);
     plan->serial = read_flag(reader, root, "serial", false);
+    plan->doorbells = read_flag(reader, root, "doorbells", plan->links_max > 0);
+    if (plan->doorbells && plan->links_max == 0)
+        wrong(reader, "\"doorbells\" are for links, and there is no place for any");
     if ((plan->network || plan->serial) && plan->machine_count != 2)
         wrong(reader, "\"network\" and \"serial\" are between two machines");
 }

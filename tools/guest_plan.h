@@ -50,7 +50,8 @@ struct guest_plan {
     uint32_t links_max;      /* places of each machine */
     uint64_t link_bytes_max; /* of the largest half that may come */
     bool network, serial;    /* between the first two machines */
-    struct json_t *root;     /* what strings lie in, and those that were made of them */
+    bool doorbells;
+    struct json_t *root; /* what strings lie in, and those that were made of them */
     void **held;
     uint32_t held_count;
 };

@@ -18,11 +18,13 @@
 
 #include <vine/error.h>
 
+#include "arch/wake/eventfd.h"
 #include "vmm/engine/engine.h"
 
 #include "guest_console.h"
 #include "guest_initrd.h"
 #include "guest_plan.h"
+#include "guest_rings.h"
 #include "json.h"
 #include "message.h"
 #include "status.h"
@@ -50,6 +52,7 @@ struct run {
     char folder[64]; /* our own, for sockets and initrds */
     struct guest guests[GUEST_PLAN_MACHINES_MAX];
     struct vine__machine_link *links[GUEST_PLAN_LINKS_MAX];
+    struct guest_rings rings;
     char network[96], serial[96]; /* sockets between the two machines */
     int signal_fd;
     uint32_t stops; /* signals that we got */
@@ -98,11 +101,22 @@ static int make_folder(struct run *run)
     return STATUS_DONE;
 }
 
+/* What its host has to say of its links is new: whoever sleeps there is woken. */
+static void ring(void *context, struct vine__machine *machine)
+{
+    const struct run *run = context;
+
+    for (uint32_t i = 0; i < run->plan.machine_count; i++)
+        if (run->guests[i].machine == machine && run->rings.changes_fds[i] >= 0)
+            (void)!vine__eventfd_signal(run->rings.changes_fds[i]);
+}
+
 static int make_machine(struct run *run, uint32_t index)
 {
     struct guest *guest = &run->guests[index];
     const struct guest_plan_machine *plan = &run->plan.machines[index];
-    const struct vine__machine_options options = {.folder = run->folder, .dies_with_us = true};
+    const struct vine__machine_options options = {
+        .folder = run->folder, .dies_with_us = true, .on_page_change = ring, .context = run};
     char why[VINE__MACHINE_TEXT_BYTES] = "";
     const int status = guest_initrd_make(&run->plan, plan, run->folder, &guest->initrd);
 
@@ -124,6 +138,7 @@ static int make_machine(struct run *run, uint32_t index)
         .console = VINE__CONSOLE_PIPE,
         .links_max = run->plan.links_max,
         .link_bytes_max = run->plan.link_bytes_max,
+        .doorbell_vectors = run->plan.doorbells ? VINE_STATUS_VECTOR_LINK(run->plan.links_max) : 0,
     };
     if (run->plan.network) {
         guest->description.network =
@@ -139,7 +154,8 @@ static int make_machine(struct run *run, uint32_t index)
         vine__machine_create(&guest->description, &options, &guest->machine, why, sizeof(why));
 
     if (error == 0)
-        return STATUS_DONE;
+        return run->plan.doorbells ? guest_rings_add(&run->rings, &run->plan, index, guest->machine)
+                                   : STATUS_DONE;
     message_error("machine %s: %s", plan->name, why[0] != '\0' ? why : vine_error_text(error));
     return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 }
@@ -154,7 +170,7 @@ static int make_link(struct run *run, uint32_t index)
                                           run->guests[plan->machines[end]].machine,
                                           VINE__MACHINE_LINK_ANY_PLACE, &(uint32_t){0});
     if (error == 0)
-        return STATUS_DONE;
+        return run->plan.doorbells ? guest_rings_allow(&run->rings, plan) : STATUS_DONE;
     message_error("link %s: %s", plan->name, vine_error_text(error));
     return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 }
@@ -163,6 +179,8 @@ static int make_all(struct run *run)
 {
     int status = make_folder(run);
 
+    if (status == STATUS_DONE && run->plan.doorbells)
+        status = guest_rings_open(&run->rings, run->folder);
     for (uint32_t i = 0; i < run->plan.machine_count && status == STATUS_DONE; i++)
         status = make_machine(run, i);
     for (uint32_t i = 0; i < run->plan.link_count && status == STATUS_DONE; i++)
@@ -333,6 +351,7 @@ static void give_back(struct run *run)
     }
     for (uint32_t i = 0; i < run->plan.link_count; i++)
         vine__machine_link_close(run->links[i]);
+    guest_rings_close(&run->rings);
     (void)unlink(run->network);
     (void)unlink(run->serial);
     if (run->folder[0] != '\0' && rmdir(run->folder) != 0)
@@ -352,6 +371,7 @@ static int run_guests(const struct arguments *arguments)
         return STATUS_FAILED;
     }
     run->values = arguments->values;
+    guest_rings_init(&run->rings);
     status = guest_plan_read(arguments->operands[0], run->values->guest, &run->plan);
     if (status != STATUS_DONE) {
         free(run);

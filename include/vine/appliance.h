@@ -61,7 +61,9 @@ struct vine_appliance_options {
      * results' books, sessions, records of tasks, copies of inputs while they run. At least 512
      * KiB; default 256 MiB. */
     uint64_t memory_max_bytes;
-    uint64_t spin_ns;       /* longest spin before the loop sleeps; default 50,000; 1: never */
+    /* Longest spin before the loop sleeps; 1: never; default 50,000, and 500,000 at links between
+     * machines. */
+    uint64_t spin_ns;
     uint64_t segment_bytes; /* of a named segment; default 16 MiB */
     bool segment_truncate;  /* make a named segment anew, if nobody uses it */
     vine_log_fn log;

@@ -53,8 +53,9 @@ struct vine_pipe_options {
     uint32_t channels_max;     /* threads with a channel of their own; default the appliance's */
     uint32_t tasks_max;        /* in flight a channel; default the appliance's */
     enum vine_wait_mode wait_mode;
-    bool throttle;               /* wait where -EAGAIN or -VINE_EQUOTA would be returned */
-    uint64_t spin_ns;            /* longest spin before a sleep; default 50,000; 1: never spin */
+    bool throttle; /* wait where -EAGAIN or -VINE_EQUOTA would be returned */
+    /* Longest spin before a sleep; 1: never; default 50,000, and 500,000 between machines. */
+    uint64_t spin_ns;
     uint64_t connect_timeout_ns; /* default 5 s */
     uint64_t call_timeout_ns;    /* of calls that wait and are given no time-out of their own: they
                                   * return -ETIMEDOUT; default 60 s; VINE_FOREVER: none */

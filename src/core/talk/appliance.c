@@ -23,7 +23,6 @@
 #define ACCELERATORS_MAX 64
 #define SESSIONS_MAX     255
 #define MEMORY_MAX       (256ULL << 20)
-#define SPIN_NS          50000
 #define SEGMENT_BYTES    (16ULL << 20)
 
 void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_level level,
@@ -93,7 +92,6 @@ static int take_options(struct vine_appliance *appliance,
     own->sessions_max = or_default(own->sessions_max, SESSIONS_MAX);
     own->memory_max_bytes = or_default_u64(own->memory_max_bytes, MEMORY_MAX);
     own->running_max = or_default(own->running_max, UINT32_MAX);
-    own->spin_ns = or_default_u64(own->spin_ns, SPIN_NS);
     own->segment_bytes = or_default_u64(own->segment_bytes, SEGMENT_BYTES);
     if (own->channels_max > VINE_TALK_CHANNELS_MAX || own->tasks_max > TASKS_MOST ||
         own->accelerators_max > UINT16_MAX || own->sessions_max >= VINE_WIRE_SESSION_PLACES ||

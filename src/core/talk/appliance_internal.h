@@ -314,6 +314,8 @@ static inline void vine__count(uint64_t *counter, uint64_t more)
 
 /* appliance_loop.c */
 void vine__loop_prepare(struct vine_appliance *appliance);
+/* How long to look before sleeping, unless the options say so. */
+void vine__loop_set_spin(struct vine_appliance *appliance, uint64_t preset_ns);
 /* One turn: visit the active pipes, complete what workers ended, hear what came. Returns whether
  * anything was done or is left to do. */
 bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks);

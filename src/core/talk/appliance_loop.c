@@ -43,13 +43,20 @@ static uint64_t sleep_ns(const struct vine_appliance *appliance)
                                                  appliance->busy_ticks, vine__clock_ticks())));
 }
 
+void vine__loop_set_spin(struct vine_appliance *appliance, uint64_t preset_ns)
+{
+    const uint64_t wish_ns = appliance->options.spin_ns;
+
+    appliance->spin_ticks = vine__clock_ns_to_ticks(wish_ns != 0 ? wish_ns : preset_ns);
+}
+
 void vine__loop_prepare(struct vine_appliance *appliance)
 {
     appliance->turn_ticks = vine__clock_ns_to_ticks(TURN_NS);
     appliance->events_ticks = vine__clock_ns_to_ticks(EVENTS_EVERY_NS);
     appliance->active_ticks = vine__clock_ns_to_ticks(ACTIVE_NS);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(BACKSTOP_NS);
-    appliance->spin_ticks = vine__clock_ns_to_ticks(appliance->options.spin_ns);
+    vine__loop_set_spin(appliance, VINE__SPIN_NS);
     appliance->units_a_tick = vine__clock_ticks_to_ns(UINT64_C(1) << 32) / 16;
     appliance->longest_ticks = UINT64_MAX / appliance->units_a_tick;
 }

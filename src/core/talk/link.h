@@ -79,6 +79,10 @@ struct vine__agreement {
 
 #define VINE__UID_UNKNOWN UINT32_MAX
 
+/* As long as a sleep and its end may take, so long it is worth to look instead. */
+#define VINE__SPIN_NS        50000
+#define VINE__SPIN_DEVICE_NS 500000 /* between machines: two interrupts */
+
 struct vine__handshake_wish {
     const char *name;
     uint32_t channels_max;

@@ -15,7 +15,6 @@
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
 
-#define SPIN_NS            50000
 #define CONNECT_TIMEOUT_NS (5 * VINE_NS_PER_SECOND)
 #define CALL_TIMEOUT_NS    (60 * VINE_NS_PER_SECOND)
 #define LOOK_NS            100000000 /* how often somebody sees whether the appliance lives */
@@ -51,8 +50,6 @@ static int take_options(const struct vine_pipe_options *options, struct vine_pip
     }
     if (own->name == NULL)
         own->name = program_invocation_short_name;
-    if (own->spin_ns == 0)
-        own->spin_ns = SPIN_NS;
     if (own->connect_timeout_ns == 0)
         own->connect_timeout_ns = CONNECT_TIMEOUT_NS;
     if (own->call_timeout_ns == 0)
@@ -123,7 +120,10 @@ static void set_up(struct vine_pipe *pipe, const struct vine_pipe_options *optio
     pipe->half_max = pipe->half.bytes_max;
     pipe->mirror_bytes = pipe->mirror.size_bytes;
     vine__clock_calibrate();
-    pipe->spin_ticks_max = vine__clock_ns_to_ticks(options->spin_ns);
+    pipe->spin_ticks_max =
+        vine__clock_ns_to_ticks(options->spin_ns != 0                 ? options->spin_ns
+                                : pipe->link.operations->rest != NULL ? VINE__SPIN_DEVICE_NS
+                                                                      : VINE__SPIN_NS);
     pipe->look_ticks = vine__clock_ns_to_ticks(LOOK_NS);
     pipe->looked_ticks = vine__clock_ticks();
 }

@@ -161,6 +161,7 @@ int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why
     places->count = vine__guest_places(places->guest);
     places->is_behind = true;
     appliance->places = places;
+    vine__loop_set_spin(appliance, VINE__SPIN_DEVICE_NS);
     listen_to_bell(appliance);
     see_changes(appliance);
     return 0;

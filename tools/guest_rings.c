@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <vine/error.h>
+
+#include "vmm/engine/bells_client.h"
+
+#include "guest_rings.h"
+#include "message.h"
+#include "status.h"
+#include "subprocess.h"
+
+#define END_MS 2000 /* a server that has nobody left ends at once */
+
+void guest_rings_init(struct guest_rings *rings)
+{
+    *rings = (struct guest_rings){.control_fd = -1};
+    for (uint32_t i = 0; i < GUEST_PLAN_MACHINES_MAX; i++)
+        rings->changes_fds[i] = -1;
+}
+
+static int say(const char *what, int error)
+{
+    if (error == 0)
+        return STATUS_DONE;
+    message_error("doorbells: %s: %s", what, vine_error_text(error));
+    return STATUS_FAILED;
+}
+
+/* A process of its own, which outlives us if we are killed. */
+static int start_server(struct guest_rings *rings)
+{
+    const char *const argv[] = {"/proc/self/exe", "guest", "bells",    "--detach",    "--json",
+                                "--linger",       "2",     "--socket", rings->socket, NULL};
+    struct subprocess subprocess;
+    json_t *said;
+    const int error = subprocess_run(argv, NULL, &subprocess);
+
+    if (error != 0)
+        return say("no server", error);
+    said = json_loads(subprocess.output, 0, NULL);
+    rings->server = (pid_t)json_integer_value(json_object_get(said, "pid"));
+    json_decref(said);
+    if (rings->server <= 0)
+        message_error("doorbells: no server: %s", message_escape(subprocess.said));
+    subprocess_free(&subprocess);
+    return rings->server > 0 ? STATUS_DONE : STATUS_FAILED;
+}
+
+int guest_rings_open(struct guest_rings *rings, const char *folder)
+{
+    int status;
+
+    snprintf(rings->socket, sizeof(rings->socket), "%s/bells", folder);
+    status = start_server(rings);
+    return status == STATUS_DONE ? say("cannot connect to their server",
+                                       vine__bells_connect(rings->socket, &rings->control_fd))
+                                 : status;
+}
+
+int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
+                    struct vine__machine *machine)
+{
+    int socket_fd = -1;
+    int error =
+        vine__bells_add(rings->control_fd, plan->machines[index].name,
+                        VINE_STATUS_VECTOR_LINK(plan->links_max), &rings->ids[index], &socket_fd);
+
+    if (error == 0) {
+        vine__machine_set_doorbell(machine, rings->ids[index]);
+        vine__machine_give_doorbell(machine, socket_fd);
+    }
+    if (error == 0)
+        error = vine__bells_event(rings->control_fd, rings->ids[index], VINE_STATUS_VECTOR_CHANGES,
+                                  &rings->changes_fds[index]);
+    return say(plan->machines[index].name, error);
+}
+
+int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link)
+{
+    return say(link->name, vine__bells_allow(rings->control_fd, rings->ids[link->machines[0]],
+                                             rings->ids[link->machines[1]]));
+}
+
+void guest_rings_close(struct guest_rings *rings)
+{
+    for (uint32_t i = 0; i < GUEST_PLAN_MACHINES_MAX; i++)
+        if (rings->changes_fds[i] >= 0)
+            (void)close(rings->changes_fds[i]);
+    if (rings->control_fd >= 0)
+        (void)close(rings->control_fd);
+    if (rings->server > 0)
+        (void)kill(rings->server, SIGTERM);
+    /* It takes its socket's name away, and it is no child of ours. */
+    for (int i = 0; i < END_MS / 10 && rings->server > 0 && access(rings->socket, F_OK) == 0; i++)
+        (void)poll(NULL, 0, 10);
+    guest_rings_init(rings);
+}

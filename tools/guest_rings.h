@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_rings.h - the doorbells of one run: a server of bells, a peer of it for each machine, and who
+ * may ring whom.
+ */
+#ifndef VINE_TOOLS_GUEST_RINGS_H
+#define VINE_TOOLS_GUEST_RINGS_H
+
+#include "vmm/engine/engine.h"
+
+#include "guest_plan.h"
+
+struct guest_rings {
+    int control_fd; /* -1: there are none */
+    pid_t server;
+    char socket[96];
+    uint32_t ids[GUEST_PLAN_MACHINES_MAX];
+    int changes_fds[GUEST_PLAN_MACHINES_MAX]; /* rung when a machine's status page has changed */
+};
+
+/* There are none yet. */
+void guest_rings_init(struct guest_rings *rings);
+
+/* Start the server in `folder`, and connect to it. Says what goes wrong. Returns a status. */
+int guest_rings_open(struct guest_rings *rings, const char *folder);
+
+/* Give machine `index` of the plan its doorbell. Returns a status. */
+int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
+                    struct vine__machine *machine);
+
+/* Let the machines ring each other that a link is between. Returns a status. */
+int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link);
+
+/* End the server, and wait for its end. */
+void guest_rings_close(struct guest_rings *rings);
+
+#endif
