@@ -33,13 +33,24 @@ static bool kernel_trusts_the_counter(void)
     return false;
 }
 
+/* Leaf 0x80000007, EDX bit 8: whatever the processor does to save power, the counter goes on. */
+static bool is_invariant(void)
+{
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(0x80000007U, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1U << 8)) != 0;
+}
+
+/* Leaf 1, ECX bit 31: a hypervisor's processor, which saves no power. One that translates does not
+ * say that its counter is invariant. */
+static bool is_a_guest(void)
+{
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(1U, &eax, &ebx, &ecx, &edx) != 0 && (ecx & (1U << 31)) != 0;
+}
+
 bool vine__cycles_are_steady(void)
 {
-    /* Leaf 0x80000007, EDX bit 8: invariant TSC. */
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    if (!__get_cpuid(0x80000007U, &eax, &ebx, &ecx, &edx) || (edx & (1U << 8)) == 0)
-        return false;
-    return kernel_trusts_the_counter();
+    return (is_invariant() || is_a_guest()) && kernel_trusts_the_counter();
 }
 
 uint64_t vine__cycles_hz(void)

@@ -53,7 +53,9 @@ void vine__loop_set_spin(struct vine_appliance *appliance, uint64_t preset_ns)
 void vine__loop_prepare(struct vine_appliance *appliance)
 {
     appliance->turn_ticks = vine__clock_ns_to_ticks(TURN_NS);
-    appliance->events_ticks = vine__clock_ns_to_ticks(EVENTS_EVERY_NS);
+    /* To ask them is a system call, as is an offer of the processor. */
+    appliance->events_ticks =
+        vine__clock_ns_to_ticks(EVENTS_EVERY_NS * vine__spinner_slowness() / 100);
     appliance->active_ticks = vine__clock_ns_to_ticks(ACTIVE_NS);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(BACKSTOP_NS);
     vine__loop_set_spin(appliance, VINE__SPIN_NS);
