@@ -140,9 +140,9 @@ static void turn(void)
     (void)vine__loop_turn(appliance, vine__clock_ticks());
 }
 
-static void rest(struct vine__link *link, uint64_t waited_ns, uint64_t timeout_ns)
+static void rest(struct vine__link *link, uint32_t rings, uint64_t waited_ns, uint64_t timeout_ns)
 {
-    (void)link, (void)waited_ns, (void)timeout_ns;
+    (void)link, (void)rings, (void)waited_ns, (void)timeout_ns;
     turn();
 }
 
