@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest_rings.h - the doorbells of one run: a server of bells, a peer of it for each machine, and who
- * may ring whom.
+ * guest_rings.h - the doorbells of one run: a server of bells, a peer of it for each machine, and
+ * who may ring whom.
  */
 #ifndef VINE_TOOLS_GUEST_RINGS_H
 #define VINE_TOOLS_GUEST_RINGS_H

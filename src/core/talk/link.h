@@ -143,9 +143,10 @@ VINE_MUST_CHECK int vine__link_meet(struct vine__link *link, const struct vine__
                                     struct vine__agreement *ret_agreement);
 
 /* Appliance: answer the application at the other end, unless it is the one of `answered`. The end
- * stays the caller's, as the link's `bell` does, which it sets before. Returns 0, and then the caller says so by vine__link_welcome_device when all
- * is ready; -EAGAIN  nobody is there, or nobody else; another error: it was refused. In the latter
- * two *ret_meeting is whom not to answer again. */
+ * stays the caller's, as the link's `bell` does, which it sets before. Returns 0, and then the
+ * caller says so by vine__link_welcome_device when all is ready; -EAGAIN  nobody is there, or
+ * nobody else; another error: it was refused. In the latter two *ret_meeting is whom not to answer
+ * again. */
 VINE_MUST_CHECK int vine__link_accept_device(struct vine__link *link, struct vine__device_end *end,
                                              uint64_t answered, const struct vine__grant *grant,
                                              struct vine__agreement *ret_agreement,
