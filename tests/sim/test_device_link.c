@@ -474,6 +474,7 @@ static void open_pipe(uint32_t link)
     open_answered(&opening);
     assert_int_equal(opening.result, 0);
     application->pipe = opening.pipe;
+    application->is_faulted = false;
     application->operations = *opening.pipe->link.operations;
     application->operations.rest = rest;
     opening.pipe->link.operations = &application->operations;
@@ -649,8 +650,9 @@ static void settle(void)
             assert_int_equal(now.theirs, application->held.theirs);
             assert_int_equal(now.quota, application->held.quota);
         }
-        /* What befell it has ended it, unless it was none of its own fault. */
-        (void)poll(i);
+        /* And whatever has befallen it has ended it. */
+        if (application->pipe != NULL && application->is_faulted)
+            assert_int_not_equal(vine_pipe_status(application->pipe), 0);
         leave(i, chance(2));
     }
     /* Whoever was killed is followed by nobody: the host says it. */
