@@ -3,6 +3,9 @@
  * machines are made of files; the appliance is on threads of this process. */
 #include "served.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "core/talk/pipe_internal.h"
 #include "harness/fake_machines.h"
 
@@ -211,7 +214,7 @@ static void both_sides_know_how_the_other_calls_itself(void **state)
     served_stop(&linked->served);
 }
 
-static void an_end_belongs_to_one_handle_and_one_process(void **state)
+static void an_end_belongs_to_one_handle(void **state)
 {
     struct linked *linked = *state;
     struct vine_pipe *second = NULL;
@@ -227,6 +230,44 @@ static void an_end_belongs_to_one_handle_and_one_process(void **state)
     works(pipe);
     vine_pipe_close(pipe);
     served_stop(&linked->served);
+}
+
+/* Until it ends, however it ends. The child is there before any thread is. */
+static void an_end_belongs_to_one_process_until_that_is_killed(void **state)
+{
+    struct linked *linked = *state;
+    struct vine_pipe *pipe = NULL;
+    int begin[2];
+    int ready[2];
+    char byte = 0;
+
+    assert_int_equal(pipe2(begin, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+
+    const pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (read(begin[0], &byte, 1) == 1 && open_at(linked, "pci:zip", LIMIT, &pipe) == 0 &&
+            write(ready[1], "", 1) == 1)
+            (void)pause();
+        _exit(1);
+    }
+    (void)close(ready[1]);
+    start_appliance(linked);
+    assert_int_equal(write(begin[1], "", 1), 1);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(open_at(linked, "pci:zip", LIMIT, &pipe), -EBUSY);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    pipe = open_pipe(linked, "pci:zip");
+    works(pipe);
+    vine_pipe_close(pipe);
+    wait_until_closed(linked, 2);
+    served_stop(&linked->served);
+    (void)close(ready[0]);
+    (void)close(begin[0]);
+    (void)close(begin[1]);
 }
 
 /* What a link lacks is looked for at the next one. */
@@ -651,7 +692,8 @@ int main(void)
         LINKED(a_pipe_opens_by_the_links_name_and_without),
         LINKED(an_appliance_of_one_link_leaves_the_others_alone),
         LINKED(both_sides_know_how_the_other_calls_itself),
-        LINKED(an_end_belongs_to_one_handle_and_one_process),
+        LINKED(an_end_belongs_to_one_handle),
+        LINKED(an_end_belongs_to_one_process_until_that_is_killed),
         LINKED(auto_finds_the_link_that_has_an_appliance),
         LINKED(nobody_is_waited_for_where_the_host_says_that_nobody_is),
         LINKED(a_host_that_writes_all_the_while_is_waited_for),
