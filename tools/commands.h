@@ -16,6 +16,7 @@
     X(bench, "measure what offloading costs on this machine")                                      \
     X(guest_build, "make a kernel and a first file system for virtual machines")                   \
     X(guest_run, "start virtual machines and link them")                                           \
+    X(guest_ctl, "control virtual machines that run: links, pauses, ends")                         \
     X(guest_bench, "measure a link beside other ways to another virtual machine")                  \
     X(guest_echo, "answer what `vine guest bench` measures a link beside")                         \
     X(guest_bells, "let virtual machines ring one another")                                        \

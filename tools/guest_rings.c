@@ -64,28 +64,61 @@ int guest_rings_open(struct guest_rings *rings, const char *folder)
                                  : status;
 }
 
-int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
-                    struct vine__machine *machine)
+static int add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
+               struct vine__machine *machine)
 {
     int socket_fd = -1;
     int error =
         vine__bells_add(rings->control_fd, plan->machines[index].name,
                         VINE_STATUS_VECTOR_LINK(plan->links_max), &rings->ids[index], &socket_fd);
 
-    if (error == 0) {
-        vine__machine_set_doorbell(machine, rings->ids[index]);
-        vine__machine_give_doorbell(machine, socket_fd);
+    if (error != 0)
+        return error;
+    vine__machine_set_doorbell(machine, rings->ids[index]);
+    vine__machine_give_doorbell(machine, socket_fd);
+    if (rings->changes_fds[index] >= 0)
+        (void)close(rings->changes_fds[index]);
+    rings->changes_fds[index] = -1;
+    return vine__bells_event(rings->control_fd, rings->ids[index], VINE_STATUS_VECTOR_CHANGES,
+                             &rings->changes_fds[index]);
+}
+
+int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
+                    struct vine__machine *machine)
+{
+    return say(plan->machines[index].name, add(rings, plan, index, machine));
+}
+
+int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
+                      struct vine__machine *machine)
+{
+    int error;
+
+    if (rings->control_fd < 0)
+        return 0;
+    error = vine__bells_remove(rings->control_fd, rings->ids[index]);
+    if (error == -VINE_EPEERLOST) {
+        /* Machines that run keep the bells that they have; those that start have new ones, and the
+         * two kinds do not reach one another: they look now and then. */
+        (void)close(rings->control_fd);
+        rings->control_fd = -1;
+        message_warning("the server of doorbells has ended: another one is started");
+        if (start_server(rings) != STATUS_DONE)
+            return error;
+        error = vine__bells_connect(rings->socket, &rings->control_fd);
     }
-    if (error == 0)
-        error = vine__bells_event(rings->control_fd, rings->ids[index], VINE_STATUS_VECTOR_CHANGES,
-                                  &rings->changes_fds[index]);
-    return say(plan->machines[index].name, error);
+    return error == 0 || error == -ENOENT ? add(rings, plan, index, machine) : error;
 }
 
 int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link)
 {
-    return say(link->name, vine__bells_allow(rings->control_fd, rings->ids[link->machines[0]],
-                                             rings->ids[link->machines[1]]));
+    const int error = rings->control_fd < 0
+                          ? 0
+                          : vine__bells_allow(rings->control_fd, rings->ids[link->machines[0]],
+                                              rings->ids[link->machines[1]]);
+
+    /* One that has ended, or is at a server that has. */
+    return error == -ENOENT || error == -VINE_EPEERLOST ? 0 : error;
 }
 
 void guest_rings_close(struct guest_rings *rings)

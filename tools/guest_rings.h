@@ -28,7 +28,12 @@ int guest_rings_open(struct guest_rings *rings, const char *folder);
 int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
                     struct vine__machine *machine);
 
-/* Let the machines ring each other that a link is between. Returns a status. */
+/* The machine has ended, and with it its doorbell: another one for its next start. Who may ring it
+ * has to be said anew. Returns 0 or a negative error. */
+int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
+                      struct vine__machine *machine);
+
+/* Let the machines ring each other that a link is between. Returns 0 or a negative error. */
 int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link);
 
 /* End the server, and wait for its end. */

@@ -21,44 +21,13 @@
 #include "arch/wake/eventfd.h"
 #include "vmm/engine/engine.h"
 
-#include "guest_console.h"
 #include "guest_initrd.h"
-#include "guest_plan.h"
-#include "guest_rings.h"
+#include "guest_links.h"
+#include "guest_run.h"
 #include "json.h"
 #include "message.h"
 #include "status.h"
 #include "verb.h"
-
-struct run_values {
-    const char *guest;
-    bool quiet, json;
-};
-
-/* A machine of the run. */
-struct guest {
-    const struct guest_plan_machine *plan;
-    struct vine__machine *machine; /* NULL: not made */
-    char *initrd;
-    struct vine__machine_description description;
-    struct guest_console console;
-    bool is_started; /* told to start */
-    bool has_ended;
-};
-
-struct run {
-    const struct run_values *values;
-    struct guest_plan plan;
-    char folder[64]; /* our own, for sockets and initrds */
-    struct guest guests[GUEST_PLAN_MACHINES_MAX];
-    struct vine__machine_link *links[GUEST_PLAN_LINKS_MAX];
-    struct guest_rings rings;
-    char network[96], serial[96]; /* sockets between the two machines */
-    int signal_fd;
-    uint32_t stops; /* signals that we got */
-    bool is_stopping;
-    int status;
-};
 
 static void fail(struct run *run, int status)
 {
@@ -163,14 +132,10 @@ static int make_machine(struct run *run, uint32_t index)
 static int make_link(struct run *run, uint32_t index)
 {
     const struct guest_plan_link *plan = &run->plan.links[index];
-    int error = vine__machine_link_create(plan->name, plan->size_bytes, &run->links[index]);
+    const int error = guest_links_add(run, plan);
 
-    for (int end = 0; end < 2 && error == 0; end++)
-        error = vine__machine_link_attach(run->links[index], (enum vine_status_end)end,
-                                          run->guests[plan->machines[end]].machine,
-                                          VINE__MACHINE_LINK_ANY_PLACE, &(uint32_t){0});
     if (error == 0)
-        return run->plan.doorbells ? guest_rings_allow(&run->rings, plan) : STATUS_DONE;
+        return STATUS_DONE;
     message_error("link %s: %s", plan->name, vine_error_text(error));
     return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 }
@@ -185,6 +150,8 @@ static int make_all(struct run *run)
         status = make_machine(run, i);
     for (uint32_t i = 0; i < run->plan.link_count && status == STATUS_DONE; i++)
         status = make_link(run, i);
+    if (status == STATUS_DONE && run->values->control != NULL)
+        status = guest_control_open(run->values->control, &run->control);
     return status;
 }
 
@@ -196,12 +163,32 @@ static void start(struct run *run, struct guest *guest)
     const int error = vine__machine_start(guest->machine, why, sizeof(why));
 
     guest->is_started = true;
+    guest->has_ended = error != 0;
     if (error == 0)
         return;
-    guest->has_ended = true;
     message_error("machine %s does not start: %s", guest->plan->name,
                   why[0] != '\0' ? why : vine_error_text(error));
-    fail(run, STATUS_FAILED);
+    if (run->control == NULL)
+        fail(run, STATUS_FAILED);
+}
+
+const char *guest_run_start(struct run *run, struct guest *guest)
+{
+    const uint32_t index = (uint32_t)(guest - run->guests);
+    int error;
+
+    if (run->is_stopping)
+        return "all of it is being stopped";
+    if (guest->is_started && !guest->has_ended)
+        return "it runs";
+    error =
+        guest->is_started ? guest_rings_renew(&run->rings, &run->plan, index, guest->machine) : 0;
+    if (error == 0)
+        error = guest_links_allow(run, index);
+    if (error != 0)
+        return vine_error_text(error);
+    start(run, guest);
+    return guest->has_ended ? message_last_error() : NULL;
 }
 
 /* Those that one after another connects to are up before it. */
@@ -227,6 +214,12 @@ static void stop_all(struct run *run, bool now)
     }
 }
 
+void guest_run_end(struct run *run)
+{
+    stop_all(run, run->is_stopping);
+}
+
+/* Where somebody controls the run, how a machine ends is theirs to judge. */
 static void end(struct run *run, struct guest *guest, const char *text)
 {
     const enum vine__machine_end how = vine__machine_ended_by(guest->machine);
@@ -234,13 +227,23 @@ static void end(struct run *run, struct guest *guest, const char *text)
     guest_console_end(&guest->console);
     guest->has_ended = true;
     tell(run, guest, "ended", text);
-    if (how != VINE__END_SHUTDOWN && how != VINE__END_STOPPED) {
+    if (run->control == NULL && how != VINE__END_SHUTDOWN && how != VINE__END_STOPPED) {
         message_error("machine %s: %s", guest->plan->name, text);
         fail(run, STATUS_FAILED);
         stop_all(run, false);
     }
     if (guest->plan->ends_all)
         stop_all(run, false);
+}
+
+/* It has let go of a link, or never had it. */
+static void note_gone(struct run *run, const struct guest *guest,
+                      const struct vine__machine_event *event)
+{
+    if (event->kind == VINE__MACHINE_UNPLUGGED ||
+        (event->kind == VINE__MACHINE_REFUSED && event->place != UINT32_MAX))
+        guest_links_gone(run, (uint32_t)(guest - run->guests), event->place,
+                         event->kind == VINE__MACHINE_REFUSED);
 }
 
 static void hear(struct run *run, struct guest *guest)
@@ -259,7 +262,9 @@ static void hear(struct run *run, struct guest *guest)
             end(run, guest, event.text);
         else
             tell(run, guest, words[event.kind],
-                 event.kind == VINE__MACHINE_REFUSED ? event.text : "");
+                 event.place != UINT32_MAX || event.kind == VINE__MACHINE_REFUSED ? event.text
+                                                                                  : "");
+        note_gone(run, guest, &event);
         if (event.kind == VINE__MACHINE_STARTED)
             start_next(run);
     }
@@ -285,11 +290,12 @@ static void serve(struct run *run)
 {
     start_next(run);
     for (;;) {
-        struct pollfd fds[1 + 2 * GUEST_PLAN_MACHINES_MAX];
+        struct pollfd fds[2 + 2 * GUEST_PLAN_MACHINES_MAX];
         nfds_t count = 0;
         uint32_t alive = 0;
 
         fds[count++] = (struct pollfd){.fd = run->signal_fd, .events = POLLIN};
+        fds[count++] = (struct pollfd){.fd = guest_control_fd(run->control), .events = POLLIN};
         for (uint32_t i = 0; i < run->plan.machine_count; i++) {
             const struct guest *guest = &run->guests[i];
             const bool is_alive = guest->is_started && !guest->has_ended;
@@ -304,7 +310,7 @@ static void serve(struct run *run)
                 .events = POLLIN,
             };
         }
-        if (alive == 0)
+        if (alive == 0 && (run->control == NULL || run->is_stopping))
             return;
         if (poll(fds, count, -1) < 0 && errno != EINTR)
             return;
@@ -313,11 +319,13 @@ static void serve(struct run *run)
         for (uint32_t i = 0; i < run->plan.machine_count; i++) {
             struct guest *guest = &run->guests[i];
 
+            if (fds[3 + 2 * i].revents != 0)
+                guest_console_read(&guest->console, fds[3 + 2 * i].fd);
             if (fds[2 + 2 * i].revents != 0)
-                guest_console_read(&guest->console, fds[2 + 2 * i].fd);
-            if (fds[1 + 2 * i].revents != 0)
                 hear(run, guest);
         }
+        if (fds[1].revents != 0)
+            guest_control_serve(run->control, run);
     }
 }
 
@@ -349,8 +357,8 @@ static void give_back(struct run *run)
             (void)unlink(guest->initrd);
         free(guest->initrd);
     }
-    for (uint32_t i = 0; i < run->plan.link_count; i++)
-        vine__machine_link_close(run->links[i]);
+    guest_links_close(run);
+    guest_control_close(run->control);
     guest_rings_close(&run->rings);
     (void)unlink(run->network);
     (void)unlink(run->serial);
@@ -402,6 +410,14 @@ static const struct option run_options[] = {
      VALUE(guest),
      .value = "DIR",
      .help = "where `vine guest build` put kernel and initrd, instead of what the file says"},
+    {.name = "control",
+     .letter = 'c',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(control),
+     .value = "PATH",
+     .help =
+         "listen here for `vine guest ctl`, of root and this user, and go on until told to end"},
     {.name = "quiet",
      .letter = 'q',
      .kind = OPTION_FLAG,
@@ -419,7 +435,9 @@ static const char *const run_description[] = {
     "Starts the virtual machines of a JSON file, links them, and shows what their consoles say, "
     "each "
     "line behind the name of its machine.",
-    "It ends when all machines have ended. Interrupted or told to end, it presses their power "
+    "It ends when all machines have ended; with --control it goes on then, since each can be "
+    "started anew, and how one ends is no failure of its own. Interrupted or told to end, it "
+    "presses their power "
     "buttons, "
     "and waits; told again, it stops them at once. Nothing is left behind.",
     NULL,

@@ -78,7 +78,7 @@ if [ -e /dev/full ]; then
 fi
 
 # Help, man pages and completions come from the same tables.
-for verb in run appliance procs config doctor bench "guest build" "guest bells" help version; do
+for verb in run appliance procs config doctor bench "guest build" "guest run" "guest ctl" "guest bells" help version; do
     "$vine" $verb --help >shown || fail "$verb --help"
     grep -q "usage: vine $verb" shown || fail "$verb --help has no usage"
     "$vine" help $verb | cmp - shown || fail "vine help $verb is another"
