@@ -12,6 +12,7 @@ struct appliance_values {
     uint64_t workers;
     const char *procs;
     uint64_t drain;
+    uint64_t spin_ns;
     bool verbose;
     bool json;
 };
@@ -55,6 +56,14 @@ static const struct option appliance_options[] = {
      .kind = OPTION_FLAG,
      VALUE(verbose),
      .help = "tell of each pipe, and of each library that is loaded"},
+    {.name = "spin",
+     .kind = OPTION_COUNT,
+     VALUE(spin_ns),
+     .value = "NS",
+     .min = 1,
+     .max = 1000000000,
+     .help = "look for so many nanoseconds for the next task before sleeping; 1: sleep at once; "
+             "50000, or 500000 at links, if nothing says"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),
@@ -80,6 +89,7 @@ static int run_appliance(const struct arguments *arguments)
         .libraries = libraries,
         .drain_seconds = (unsigned)settings_number(&settings, "drain"),
         .ready_fd = -1,
+        .spin_ns = values->spin_ns,
         .is_verbose = values->verbose,
         .json = values->json,
     };

@@ -41,6 +41,7 @@ static int try_open(const struct connection *connection, struct vine_pipe **ret_
     const struct vine_pipe_options options = {
         .size_bytes = sizeof(options),
         .name = "vine",
+        .spin_ns = connection->spin_ns,
         .log = keep_reason,
         .log_context = &attempt,
     };

@@ -13,6 +13,7 @@ struct connection {
     const char *address; /* the named one, or NULL: an embedded one */
     struct embedded embedded;
     bool is_verbose;
+    uint64_t spin_ns; /* longest look before a sleep; 0: the library's own */
     uint32_t workers; /* of an embedded one; 0: as many as there are processors */
 };
 

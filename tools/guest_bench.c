@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include <vine/error.h>
+#include <vine/spsc.h>
 #include <vine/talk.h>
 
 #include "arch/cpu/cpu.h"
@@ -37,12 +38,14 @@
 #define P50         500000
 #define P99         990000
 #define LINE_BATCH  10 /* round trips between looks at the clock */
+#define CODE_SLOTS  64
+#define CODE_BATCH  1000
 
 struct bench_values {
     const char *appliance;
-    const char *tcp, *serial, *link;
+    const char *tcp, *serial, *link, *bell;
     uint64_t seconds;
-    bool json;
+    bool asleep, json;
 };
 
 struct bench {
@@ -50,6 +53,13 @@ struct bench {
     struct vine_procedure *noop, *copy;
     struct vine_data *there, *back;
     struct guest_lines lines;
+    struct guest_bell bell;
+    struct code {
+        struct vine_slot slots[CODE_SLOTS];
+        _Alignas(VINE_CACHE_LINE) uint64_t consumed;
+        struct vine_spsc_producer producer;
+        struct vine_spsc_consumer consumer;
+    } * code;
     int tcp_fd, serial_fd;
     uint64_t trips; /* over the bare lines, so far */
     struct times *times;
@@ -72,6 +82,31 @@ static int trip_line(struct bench *bench)
         }
     }
     return 0;
+}
+
+/* Code of ours that nobody else has a part in: how fast this machine runs it. */
+static int trip_code(struct bench *bench)
+{
+    struct code *code = bench->code;
+    char message[VINE_SPSC_BYTES];
+    int error = 0;
+
+    for (int i = 0; i < CODE_BATCH && error >= 0; i++) {
+        error = vine_spsc_push(&code->producer, bench->bytes, sizeof(message));
+        if (error == 0)
+            error = vine_spsc_pop(&code->consumer, message);
+    }
+    return error < 0 ? error : 0;
+}
+
+/* Both sides sleep, and are woken by interrupts. */
+static int trip_bell(struct bench *bench)
+{
+    const struct guest_bell *bell = &bench->bell;
+    const int error = vine__doorbell_ring(bell->doorbell, bell->peer, bell->peer_vector);
+
+    return error != 0 ? error
+                      : vine__doorbell_wait(bell->doorbell, bell->vector, VINE_NS_PER_SECOND);
 }
 
 static int trip_noop(struct bench *bench)
@@ -127,6 +162,8 @@ static int trip_serial_large(struct bench *bench)
 }
 
 enum {
+    ROW_CODE,
+    ROW_BELL,
     ROW_LINE,
     ROW_NOOP,
     ROW_TCP_SMALL,
@@ -145,6 +182,9 @@ static const struct row {
     bool is_large;
     int base; /* of the rows beside it */
 } rows[ROW_COUNT] = {
+    [ROW_CODE] = {"code", "a message pushed and popped here", trip_code, CODE_BATCH, false,
+                  ROW_NOOP},
+    [ROW_BELL] = {"bell", "a doorbell, both asleep", trip_bell, 1, false, ROW_NOOP},
     [ROW_LINE] = {"line", "a line of the link's bare memory", trip_line, LINE_BATCH, false,
                   ROW_NOOP},
     [ROW_NOOP] = {"noop", "a task over Vine", trip_noop, 1, false, ROW_NOOP},
@@ -182,7 +222,11 @@ static double median(const double values[ROUNDS])
 
 static bool is_wanted(const struct bench *bench, unsigned row)
 {
+    if (bench->pipe == NULL)
+        return row == ROW_BELL;
     switch (row) {
+    case ROW_BELL:
+        return false;
     case ROW_LINE:
         return bench->lines.there != NULL;
     case ROW_TCP_SMALL:
@@ -323,17 +367,34 @@ static int open_wires(const struct bench_values *values, struct bench *bench)
                : STATUS_DONE;
 }
 
+static int make_code(struct bench *bench)
+{
+    struct code *code = aligned_alloc(VINE_CACHE_LINE, sizeof(*code));
+    int error;
+
+    if (code == NULL)
+        return -ENOMEM;
+    memset(code, 0, sizeof(*code));
+    bench->code = code;
+    error = vine_spsc_producer_init(&code->producer, code->slots, CODE_SLOTS, &code->consumed);
+    return error != 0
+               ? error
+               : vine_spsc_consumer_init(&code->consumer, code->slots, CODE_SLOTS, &code->consumed);
+}
+
 static int get_ready(struct bench *bench)
 {
-    int error = 0;
+    int error = make_code(bench);
 
     bench->times = calloc(1, sizeof(*bench->times));
     bench->bytes = malloc(LARGE_BYTES);
     bench->other = malloc(LARGE_BYTES);
-    if (bench->times == NULL || bench->bytes == NULL || bench->other == NULL)
+    if (error == 0 && (bench->times == NULL || bench->bytes == NULL || bench->other == NULL))
         error = -ENOMEM;
     for (size_t i = 0; error == 0 && i < LARGE_BYTES; i++)
         bench->bytes[i] = (unsigned char)(i * 31 + i / 256);
+    if (error == 0 && bench->pipe == NULL)
+        return STATUS_DONE;
     if (error == 0)
         error = vine_procedure_get(bench->pipe, "noop", &bench->noop);
     if (error == 0)
@@ -379,11 +440,15 @@ static int run_bench(const struct arguments *arguments)
 
     if (status != STATUS_DONE)
         return status;
-    struct connection connection = {.address = settings_address(&settings), .workers = 1};
+    struct connection connection = {
+        .address = settings_address(&settings), .workers = 1, .spin_ns = values->asleep ? 1 : 0};
 
     if (values->seconds == 0)
         values->seconds = 8;
-    status = connection_open(&connection, &bench.pipe);
+    if (values->bell != NULL)
+        status = guest_bell_open(values->bell, &bench.bell);
+    else
+        status = connection_open(&connection, &bench.pipe);
     if (status == STATUS_DONE)
         status = measure_and_tell(values, &bench);
     vine_data_free(bench.there);
@@ -391,6 +456,8 @@ static int run_bench(const struct arguments *arguments)
     vine_pipe_close(bench.pipe);
     connection_close(&connection);
     guest_lines_close(&bench.lines);
+    guest_bell_close(&bench.bell);
+    free(bench.code);
     if (bench.tcp_fd >= 0)
         (void)close(bench.tcp_fd);
     if (bench.serial_fd >= 0)
@@ -427,6 +494,15 @@ static const struct option bench_options[] = {
      VALUE(link),
      .value = "NAME",
      .help = "beside the bare memory of this link"},
+    {.name = "bell",
+     .kind = OPTION_TEXT,
+     VALUE(bell),
+     .value = "NAME",
+     .help = "measure the doorbells of this link, and nothing else"},
+    {.name = "asleep",
+     .kind = OPTION_FLAG,
+     VALUE(asleep),
+     .help = "sleep at once instead of looking for a while"},
     {.name = "seconds",
      .kind = OPTION_COUNT,
      VALUE(seconds),

@@ -27,11 +27,13 @@
 #include "verb.h"
 
 #define MESSAGE_MAX (16U << 20)
+#define RUNG_NS     VINE_NS_PER_SECOND  /* a doorbell that is silent for so long is left */
+#define UNRUNG_MAX  60                  /* of these, for the first ring */
 #define AWAKE_NS    UINT64_C(100000000) /* a line that moves is watched for so long */
 
 struct echo_values {
     uint64_t tcp_port;
-    const char *serial, *link;
+    const char *serial, *link, *bell;
     bool json;
 };
 
@@ -114,6 +116,31 @@ static void *serve_lines(void *context)
     }
 }
 
+/* A doorbell belongs to one process: we leave it to an appliance when its time is over. */
+static int serve_bell(const char *name)
+{
+    struct guest_bell bell;
+    int error = 0;
+    bool was_rung = false;
+
+    if (guest_bell_open(name, &bell) != STATUS_DONE)
+        return STATUS_FAILED;
+    for (int silent = 0; error == 0 && silent < (was_rung ? 1 : UNRUNG_MAX);) {
+        error = vine__doorbell_wait(bell.doorbell, bell.vector, RUNG_NS);
+        if (error == -EAGAIN) {
+            silent++;
+            error = 0;
+            continue;
+        }
+        was_rung = true;
+        silent = 0;
+        if (error == 0)
+            error = vine__doorbell_ring(bell.doorbell, bell.peer, bell.peer_vector);
+    }
+    guest_bell_close(&bell);
+    return error == 0 ? STATUS_DONE : STATUS_FAILED;
+}
+
 static int echo(const struct arguments *arguments)
 {
     const struct echo_values *values = arguments->values;
@@ -129,8 +156,10 @@ static int echo(const struct arguments *arguments)
         if (servers[i] != NULL &&
             pthread_create(&threads[count], NULL, servers[i], arguments->values) == 0)
             count++;
+    if (count == 0 && values->bell != NULL)
+        return serve_bell(values->bell);
     if (count == 0) {
-        message_error("nothing to answer at: --tcp, --serial or --link");
+        message_error("nothing to answer at: --tcp, --serial, --link or --bell");
         return STATUS_USAGE;
     }
     if (values->json) {
@@ -164,6 +193,11 @@ static const struct option echo_options[] = {
      VALUE(link),
      .value = "NAME",
      .help = "answer in the bare memory of this link, in which no appliance listens"},
+    {.name = "bell",
+     .kind = OPTION_TEXT,
+     VALUE(bell),
+     .value = "NAME",
+     .help = "ring back at this link's doorbell, and end when it is silent; without the others"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),

@@ -160,37 +160,52 @@ static int map(const struct vine__guest *guest, const struct vine__guest_link *l
     return vine__memory_open(&options, ret_memory);
 }
 
+static enum vine_status_end other(enum vine_status_end end)
+{
+    return end == VINE_STATUS_APPLIANCE ? VINE_STATUS_APPLICATION : VINE_STATUS_APPLIANCE;
+}
+
+/* The link of this name, as the host tells of it. */
+static int find_link(const char *name, struct vine__guest **ret_guest,
+                     struct vine__guest_link *ret_link, char *why, size_t why_size)
+{
+    const struct vine__guest_options options = {.why = why, .why_size = why_size};
+    int error = vine__guest_open(&options, ret_guest);
+
+    if (error != 0) {
+        *ret_guest = NULL;
+        return error;
+    }
+    for (uint32_t i = 0; i < vine__guest_places(*ret_guest); i++)
+        if (vine__guest_link_at(*ret_guest, i, ret_link) == 0 && strcmp(ret_link->name, name) == 0)
+            return 0;
+    snprintf(why, why_size, "this machine has no such link");
+    return -ENOENT;
+}
+
+static int refuse(const char *name, const char *why, int error)
+{
+    message_error("link %s: %s", message_escape(name),
+                  why[0] != '\0' ? why : vine_error_text(error));
+    return STATUS_FAILED;
+}
+
 int guest_lines_open(const char *name, struct guest_lines *ret_lines)
 {
     char why[256] = "";
-    const struct vine__guest_options options = {.why = why, .why_size = sizeof(why)};
     struct vine__guest *guest = NULL;
+    struct vine__guest_link link;
     struct guest_lines lines = {0};
-    int error = vine__guest_open(&options, &guest);
+    int error = find_link(name, &guest, &link, why, sizeof(why));
 
-    for (uint32_t i = 0; error == 0 && lines.theirs == NULL; i++) {
-        struct vine__guest_link link;
-
-        if (i == vine__guest_places(guest)) {
-            snprintf(why, sizeof(why), "this machine has no such link");
-            error = -ENOENT;
-            break;
-        }
-        if (vine__guest_link_at(guest, i, &link) != 0 || strcmp(link.name, name) != 0)
-            continue;
+    if (error == 0)
         error = map(guest, &link, link.end, why, sizeof(why), &lines.ours);
-        if (error == 0)
-            error = map(guest, &link,
-                        link.end == VINE_STATUS_APPLIANCE ? VINE_STATUS_APPLICATION
-                                                          : VINE_STATUS_APPLIANCE,
-                        why, sizeof(why), &lines.theirs);
-    }
+    if (error == 0)
+        error = map(guest, &link, other(link.end), why, sizeof(why), &lines.theirs);
     vine__guest_close(guest);
     if (error != 0) {
-        message_error("link %s: %s", message_escape(name),
-                      why[0] != '\0' ? why : vine_error_text(error));
         guest_lines_close(&lines);
-        return STATUS_FAILED;
+        return refuse(name, why, error);
     }
     lines.there = vine__memory_base(lines.ours);
     lines.back = vine__memory_base(lines.theirs);
@@ -203,4 +218,34 @@ void guest_lines_close(struct guest_lines *lines)
     vine__memory_close(lines->theirs);
     vine__memory_close(lines->ours);
     *lines = (struct guest_lines){0};
+}
+
+int guest_bell_open(const char *name, struct guest_bell *ret_bell)
+{
+    char why[256] = "", bdf[VINE__GUEST_BDF_BYTES];
+    struct vine__guest *guest = NULL;
+    struct vine__guest_link link;
+    const struct vine__doorbell_options options = {.bdf = bdf, .socket_fd = -1, .ret_why = why};
+    uint32_t self;
+    int error = find_link(name, &guest, &link, why, sizeof(why));
+
+    if (error == 0)
+        error = vine__guest_doorbell(guest, bdf, &self);
+    vine__guest_close(guest);
+    if (error == 0)
+        error = vine__doorbell_open(&ret_bell->doorbell, &options);
+    if (error != 0) {
+        ret_bell->doorbell = NULL;
+        return refuse(name, why, error);
+    }
+    ret_bell->vector = link.ends[link.end].doorbell_vector;
+    ret_bell->peer = link.ends[other(link.end)].doorbell_peer;
+    ret_bell->peer_vector = link.ends[other(link.end)].doorbell_vector;
+    return STATUS_DONE;
+}
+
+void guest_bell_close(struct guest_bell *bell)
+{
+    vine__doorbell_close(bell->doorbell);
+    bell->doorbell = NULL;
 }

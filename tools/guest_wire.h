@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "arch/memory/memory.h"
+#include "arch/wake/doorbell.h"
 
 /* Bytes of a stream to a port, by address and by name. Return a descriptor or a negated errno. */
 int guest_wire_connect(const char *address); /* ADDRESS:PORT */
@@ -33,5 +34,16 @@ struct guest_lines {
 /* Open this machine's end of the link. Says what is wrong. Returns a status. */
 int guest_lines_open(const char *name, struct guest_lines *ret_lines);
 void guest_lines_close(struct guest_lines *lines);
+
+/* The doorbells of a link, without a pipe: this machine's, and whom to ring at the other end. */
+struct guest_bell {
+    struct vine__doorbell *doorbell;
+    uint32_t vector; /* of ours, that the other end rings */
+    uint32_t peer, peer_vector;
+};
+
+/* The same for them. */
+int guest_bell_open(const char *name, struct guest_bell *ret_bell);
+void guest_bell_close(struct guest_bell *bell);
 
 #endif

@@ -33,6 +33,7 @@ struct server {
     struct serve_source *source; /* or NULL */
     bool is_behind_missing;      /* the source could not reach what it is the source of */
     bool is_verbose;
+    uint64_t spin_ns;
     bool is_embedded;
     bool json;
     uint32_t worker_count;
@@ -274,6 +275,7 @@ static int prepare(struct server *server, const struct serve_options *options)
     const struct vine_appliance_options appliance_options = {
         .size_bytes = sizeof(appliance_options),
         .pipes_max = PIPES,
+        .spin_ns = server->spin_ns,
         .log = message_log,
         .log_context = &server->is_verbose,
         .event = server->json ? events_appliance : NULL,
@@ -368,6 +370,7 @@ int serve(const struct serve_options *options)
     }
     server->source = options->source;
     server->is_verbose = options->is_verbose;
+    server->spin_ns = options->spin_ns;
     server->is_embedded = options->is_embedded;
     server->json = options->json;
     const uint64_t descriptors = descriptors_raise();

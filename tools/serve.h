@@ -35,6 +35,7 @@ struct serve_options {
     unsigned
         drain_seconds; /* that running tasks have left after SIGTERM; 0: as long as they take */
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */
+    uint64_t spin_ns;  /* longest look before a sleep; 0: the library's own */
     bool is_embedded;  /* says nothing but what went wrong */
     bool is_verbose;
     bool json; /* an object for each event on stdout */
