@@ -1,0 +1,174 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# A link between two virtual machines: polling and asleep, beside its bare memory and its bare
+# doorbell, TCP over virtio-net and virtio-serial; what an idle pair costs; how long a boot takes.
+# Everything is measured VINE_BENCH_ROUNDS (3) times in turns, and a ratio is the median of theirs.
+#
+# Guests whose code is translated run it slower by a factor, f: of the same code of ours, a message
+# pushed and popped by one thread, there and here.
+set -eu
+cd "$(dirname "$0")/.."
+vine=${VINE_BENCH_DIR:-out/release/bench}/../vine
+rounds=${VINE_BENCH_ROUNDS:-3}
+guest=out/bench-guest
+work=$(mktemp -d)
+running=
+finish() {
+    code=$?
+    trap '' INT TERM
+    [ -z "$running" ] || { kill -TERM "$running" 2>/dev/null || :; wait "$running" 2>/dev/null || :; }
+    rm -rf "$work"
+    exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+for program in qemu-system-x86_64 jq; do
+    command -v "$program" >/dev/null || { echo "Left out: there is no $program."; exit 0; }
+done
+"$vine" guest build --quiet -o "$guest" >/dev/null || { echo "Left out: no guest can be built."; exit 0; }
+
+# plan NAME LINES-OF-ZIP LINES-OF-APP OPTIONS: two machines, linked twice.
+plan() {
+    cat >"$work/$1.json" <<END
+{ "machines": [
+    {"name": "zip", "kernel_options": ["quiet"], "init": [$2]},
+    {"name": "app", "kernel_options": ["quiet"], "ends_all": true, "init": [$3]}],
+  "links": [{"name": "zip", "application": "app", "appliance": "zip", "size": "16M"},
+            {"name": "bare", "application": "app", "appliance": "zip", "size": "1M"}]$4 }
+END
+}
+bench='/usr/bin/vine guest bench --json --appliance pci:zip'
+plan polling '"net eth0 10.0.0.2/24", "start echo /usr/bin/vine guest echo --tcp 5000 --serial vine.serial --link bare", "keep appliance /usr/bin/vine appliance --listen pci:zip"' \
+    "\"net eth0 10.0.0.1/24\", \"run bench $bench --seconds 10 --tcp 10.0.0.2:5000 --serial vine.serial --link bare\", \"poweroff\"" \
+    ', "network": true, "serial": true'
+plan asleep '"run bell /usr/bin/vine guest echo --bell zip", "keep appliance /usr/bin/vine appliance --listen pci:zip --spin 1"' \
+    "\"run bell /usr/bin/vine guest bench --json --bell zip --seconds 8\", \"run bench $bench --asleep --seconds 8\", \"poweroff\"" ''
+plan idle '"keep appliance /usr/bin/vine appliance --listen pci:zip"' \
+    '"start agent /usr/bin/vine agent --appliance pci:zip"' ''
+plan still '"hostname zip"' '"hostname app"' ''
+cat >"$work/one.json" <<END
+{ "machines": [{"name": "one", "kernel_options": ["quiet"], "init": ["poweroff"]}] }
+END
+
+# guests PLAN: run it to its end; each line of JSON that the application's machine prints.
+guests() {
+    "$vine" guest run --quiet --json --guest "$guest" "$work/$1.json" |
+        jq -c 'select(.machine == "app" and .event == "line") | .text | select(startswith("{")) | fromjson'
+}
+
+# busy PLAN: processor time, in hundredths of a second, that its machines use in ten seconds when
+# nothing happens.
+busy() {
+    "$vine" guest run --quiet --json --guest "$guest" "$work/$1.json" >"$work/said" &
+    running=$!
+    for second in $(seq 90); do
+        [ "$(grep -c 'the kernel was up' "$work/said")" -lt 2 ] || break
+        sleep 1
+    done
+    sleep 8
+    spent() {
+        for pid in $(pgrep -P "$running"); do
+            sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
+        done | awk '{ ticks += $12 + $13 } END { print ticks }'
+    }
+    before=$(spent)
+    sleep 10
+    after=$(spent)
+    kill -TERM "$running"
+    wait "$running" || :
+    running=
+    echo $((after - before))
+}
+
+# up COMMAND...: milliseconds until a guest's first process speaks.
+up() {
+    start=$(date +%s%N)
+    "$@" 2>/dev/null </dev/null | while IFS= read -r line; do
+        case $line in
+        *'the kernel was up'*) echo $((($(date +%s%N) - start) / 1000000)); cat >/dev/null ;;
+        esac
+    done
+}
+by_hand() {
+    up qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -machine q35 \
+        -accel tcg,thread=multi -cpu max -smp 1 -m 256 -device pvpanic-pci -serial stdio \
+        -kernel "$guest/vmlinux" -initrd "$work/one.initrd" \
+        -append "console=ttyS0 panic=-1 $timing cryptomgr.notests quiet"
+}
+# The same initrd and the same options as our own machine has.
+printf 'poweroff\n' >"$work/init.conf"
+mkdir -p "$work/root/etc/vine"
+cp "$work/init.conf" "$work/root/etc/vine/init.conf"
+{
+    cat "$guest/initrd.img"
+    (cd "$work/root" && find . | sort | cpio -o -H newc --quiet)
+} >"$work/one.initrd"
+khz=$(awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)
+timing="tsc_early_khz=$khz lpj=$((khz * 4)) no_timer_check"
+
+: >"$work/results"
+for round in $(seq "$rounds"); do
+    here=$("$vine" guest bench --json --seconds 3)
+    line=$("$vine" bench --json --seconds 2 | jq '.cache_line.median')
+    polling=$(guests polling)
+    asleep=$(guests asleep | jq -s -c 'add')
+    own=$(up "$vine" guest run --quiet --guest "$guest" "$work/one.json")
+    hand=$(by_hand)
+    jq -n -c --argjson here "$here" --argjson line "${line:-0}" --argjson there "$polling" \
+        --argjson asleep "${asleep:-null}" --argjson own "$own" --argjson hand "$hand" \
+        '{$here, $line, $there, $asleep, $own, $hand}' >>"$work/results"
+done
+still=$(busy still)
+idle=$(busy idle)
+
+echo '| what | measured | ratio | to | bar | |'
+echo '|---|---:|---:|---|---|---|'
+jq -s -r --argjson still "$still" --argjson idle "$idle" '
+    def median: sort | .[length / 2 | floor];
+    def us: . / 10 | round / 100 | tostring + " us";
+    def rate: . / 1e7 | round / 100 | tostring + " GB/s";
+    def fixed: . * 100 | round / 100 | tostring;
+    def verdict(ok): if ok then "met" else "**not met**" end;
+    def row(what; measured; ratio; to; bar; ok):
+        "| \(what) | \(measured) | \(ratio) | \(to) | \(bar) | \(if ok == null then "" else verdict(ok) end) |";
+    (map(.there.code.ns / .here.code.ns) | median) as $f |
+    (map(.there.line.ns) | median) as $bare |
+    (map(.here.noop.ns - .line) | median) as $ours |
+    (map(.there.noop.ns) | median) as $noop |
+    (map(.there.noop.ns / (.there.line.ns +
+        .there.code.ns / .here.code.ns * ([.here.noop.ns - .line, 1] | max))) | median) as $polling |
+    row("a line of the bare memory there and back"; $bare | us; ""; ""; ""; null),
+    row("a message pushed and popped by one thread in a guest"; map(.there.code.ns) | median | us;
+        $f | fixed; "f: the same here"; ""; null),
+    row("no-op task here, less the line here"; $ours | us; ""; ""; ""; null),
+    row("no-op task between machines, polling"; $noop | us; $polling | fixed;
+        "the bare line + f x (task - line here)"; "1.2"; $polling <= 1.2),
+    row("a doorbell there and back"; map(.asleep.bell.ns) | median | us; ""; ""; ""; null),
+    (map(.asleep.noop.ns / .asleep.bell.ns) | median) as $slept |
+    row("no-op task, both asleep"; map(.asleep.noop.ns) | median | us; $slept | fixed; "a doorbell";
+        "1.2"; $slept <= 1.2),
+    (map(.there.tcp.ns / .there.noop.ns) | median) as $tcp |
+    row("64 B over TCP"; map(.there.tcp.ns) | median | us; $tcp | fixed; "a task, polling"; "at least 50";
+        $tcp >= 50),
+    row("64 B over virtio-serial"; map(.there.serial.ns) | median | us;
+        map(.there.serial.ns / .there.noop.ns) | median | fixed; "a task, polling"; ""; null),
+    (map(.there.in_place.bytes_per_second / .there.tcp_large.bytes_per_second) | median) as $place |
+    row("1 MiB there and back, in place"; map(.there.in_place.bytes_per_second) | median | rate;
+        $place | fixed; "over TCP"; "at least 10"; $place >= 10),
+    (map(.there.copied.bytes_per_second / .there.tcp_large.bytes_per_second) | median) as $copied |
+    row("1 MiB, copied in and out"; map(.there.copied.bytes_per_second) | median | rate;
+        $copied | fixed; "over TCP"; "at least 4"; $copied >= 4),
+    row("1 MiB over virtio-serial"; map(.there.serial_large.bytes_per_second) | median | rate; ""; ""; "";
+        null),
+    (map(.own - .hand) | median) as $more |
+    row("fork to user space"; (map(.own) | median | tostring) + " ms";
+        ($more | tostring) + " ms more"; "the same QEMU by hand"; "50 ms"; $more <= 50),
+    (($idle - $still) / 10) as $cost |
+    row("an idle pair, of one processor"; ($idle / 10 | fixed) + " %"; ($cost | fixed) + " % more";
+        "the same machines without Vine"; "0.5 %"; $cost <= 0.5)
+' "$work/results"
+echo
+jq -s -r 'map("\(.there.noop.ns / 1000 | floor) us") | "- no-op tasks of the rounds: " + join(", ")' "$work/results"
