@@ -111,15 +111,15 @@ timing="tsc_early_khz=$khz lpj=$((khz * 4)) no_timer_check"
 
 : >"$work/results"
 for round in $(seq "$rounds"); do
-    here=$("$vine" guest bench --json --seconds 3)
-    line=$("$vine" bench --json --seconds 2 | jq '.cache_line.median')
+    here=$("$vine" guest bench --json --seconds 2)
+    task=$("$vine" bench --json --seconds 3 | jq -c '{line: .cache_line.median, noop: .noop.median}')
     polling=$(guests polling)
     asleep=$(guests asleep | jq -s -c 'add')
     own=$(up "$vine" guest run --quiet --guest "$guest" "$work/one.json")
     hand=$(by_hand)
-    jq -n -c --argjson here "$here" --argjson line "${line:-0}" --argjson there "$polling" \
+    jq -n -c --argjson here "$here" --argjson task "$task" --argjson there "$polling" \
         --argjson asleep "${asleep:-null}" --argjson own "$own" --argjson hand "$hand" \
-        '{$here, $line, $there, $asleep, $own, $hand}' >>"$work/results"
+        '{$here, $task, $there, $asleep, $own, $hand}' >>"$work/results"
 done
 still=$(busy still)
 idle=$(busy idle)
@@ -136,10 +136,10 @@ jq -s -r --argjson still "$still" --argjson idle "$idle" '
         "| \(what) | \(measured) | \(ratio) | \(to) | \(bar) | \(if ok == null then "" else verdict(ok) end) |";
     (map(.there.code.ns / .here.code.ns) | median) as $f |
     (map(.there.line.ns) | median) as $bare |
-    (map(.here.noop.ns - .line) | median) as $ours |
+    (map(.task.noop - .task.line) | median) as $ours |
     (map(.there.noop.ns) | median) as $noop |
     (map(.there.noop.ns / (.there.line.ns +
-        .there.code.ns / .here.code.ns * ([.here.noop.ns - .line, 1] | max))) | median) as $polling |
+        .there.code.ns / .here.code.ns * ([.task.noop - .task.line, 1] | max))) | median) as $polling |
     row("a line of the bare memory there and back"; $bare | us; ""; ""; ""; null),
     row("a message pushed and popped by one thread in a guest"; map(.there.code.ns) | median | us;
         $f | fixed; "f: the same here"; ""; null),

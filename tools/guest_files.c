@@ -150,7 +150,7 @@ static int add_libraries(struct guest_files *files, const char *source)
         message_error("cannot run %s: %s", LOADER, vine_error_text(error));
         return STATUS_FAILED;
     }
-    int status = add_library(files, LOADER, LOADER + 1);
+    int status = add_library(files, LOADER, &LOADER[1]);
     if (subprocess.status != 0) {
         message_error("%s", message_escape(subprocess.said));
         status = STATUS_FAILED;

@@ -58,7 +58,7 @@ void vine__machine_link_close(struct vine__machine_link *link)
     if (link == NULL)
         return;
     for (int end = 0; end < 2; end++) {
-        vine__machine_link_detach(link, end);
+        vine__machine_link_detach(link, (enum vine_status_end)end);
         /* On its way out: it goes on without us. */
         if (link->ends[end].machine != NULL)
             link->ends[end].machine->places[link->ends[end].place].link = NULL;

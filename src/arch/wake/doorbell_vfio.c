@@ -249,10 +249,13 @@ static int enable(const struct vine__doorbell *doorbell)
 static int connect_vectors(struct vine__doorbell *doorbell, const struct place *place)
 {
     struct vfio_irq_info info = {.argsz = sizeof(info), .index = VFIO_PCI_MSIX_IRQ_INDEX};
-    struct {
+    /* A head with descriptors behind it. */
+    union {
         struct vfio_irq_set head;
-        int32_t fds[VINE__DOORBELL_VECTORS_MAX];
+        unsigned char
+            bytes[sizeof(struct vfio_irq_set) + VINE__DOORBELL_VECTORS_MAX * sizeof(int32_t)];
     } set;
+    int32_t fds[VINE__DOORBELL_VECTORS_MAX];
 
     if (ioctl(doorbell->device_fd, VFIO_DEVICE_GET_IRQ_INFO, &info) != 0)
         return -errno;
@@ -266,13 +269,14 @@ static int connect_vectors(struct vine__doorbell *doorbell, const struct place *
         const int error = vine__eventfd_create(&doorbell->events[i]);
         if (error != 0)
             return error;
-        set.fds[i] = doorbell->events[i];
+        fds[i] = doorbell->events[i];
     }
     set.head =
-        (struct vfio_irq_set){.argsz = (uint32_t)(sizeof(set.head) + count * sizeof(set.fds[0])),
+        (struct vfio_irq_set){.argsz = (uint32_t)(sizeof(set.head) + count * sizeof(fds[0])),
                               .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
                               .index = VFIO_PCI_MSIX_IRQ_INDEX,
                               .count = count};
+    memcpy(set.bytes + sizeof(set.head), fds, count * sizeof(fds[0]));
     if (ioctl(doorbell->device_fd, VFIO_DEVICE_SET_IRQS, &set) < 0)
         return -errno;
     doorbell->vector_count = count;
