@@ -13,6 +13,7 @@ struct appliance_values {
     const char *procs;
     uint64_t drain;
     uint64_t spin_ns;
+    bool progress;
     bool verbose;
     bool json;
 };
@@ -51,6 +52,10 @@ static const struct option appliance_options[] = {
      .value = "SECONDS",
      .key = "drain",
      .help = "give up what still runs so long after SIGTERM; 0: never"},
+    {.name = "progress",
+     .kind = OPTION_FLAG,
+     VALUE(progress),
+     .help = "show pipes, tasks and the last second's MB/s at the bottom of a terminal"},
     {.name = "verbose",
      .letter = 'v',
      .kind = OPTION_FLAG,
@@ -90,6 +95,7 @@ static int run_appliance(const struct arguments *arguments)
         .drain_seconds = (unsigned)settings_number(&settings, "drain"),
         .ready_fd = -1,
         .spin_ns = values->spin_ns,
+        .shows_progress = values->progress,
         .is_verbose = values->verbose,
         .json = values->json,
     };

@@ -9,11 +9,6 @@
 #include "json.h"
 #include "message.h"
 
-void guest_console_init(struct guest_console *console, const char *name, bool is_named, bool json)
-{
-    *console = (struct guest_console){.name = name, .is_named = is_named, .json = json};
-}
-
 /* A line that was drawn over is progress: of no use in a record, and the last one on a terminal. */
 static void draw_over(struct guest_console *console)
 {
@@ -28,7 +23,7 @@ static void draw_over(struct guest_console *console)
     if (console->json || console->line[0] == '\0')
         return;
     snprintf(text, sizeof(text), "%s | %s", console->name, message_escape(console->line));
-    message_progress(text);
+    message_progress_line(console->index, text);
 }
 
 /* A guest may say anything: what is not printable is no command to the terminal. */
@@ -40,10 +35,14 @@ static void print_line(struct guest_console *console)
 
     console->line[console->size] = '\0';
     console->size = 0;
-    /* What was drawn before it is taken away first. */
-    if (strncmp(text, erase, sizeof(erase) - 1) == 0)
-        text += sizeof(erase) - 1;
-    message_progress("");
+    /* What was drawn, and ends by erasing the rest of its line, is no part of what follows it. */
+    for (const char *at = text; (at = strstr(at, erase)) != NULL; text = at)
+        at += sizeof(erase) - 1;
+    message_progress_line(console->index, "");
+    if (console->log != NULL) {
+        fprintf(console->log, "%s | %s\n", console->name, message_escape(text));
+        fflush(console->log);
+    }
     if (console->json) {
         json_t *object = json_object();
 

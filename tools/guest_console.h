@@ -7,19 +7,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define GUEST_CONSOLE_LINE 4096 /* longer ones are cut into several */
 
 struct guest_console {
     const char *name;
-    bool is_named; /* before each line */
+    unsigned index; /* of its machine, and of its line at the bottom of a terminal */
+    FILE *log;      /* NULL, or what has its lines too; the caller's */
+    bool is_named;  /* before each line */
     bool json;
     bool is_returned; /* to the beginning of its line, which is what was drawn there so far */
     size_t size;
     char line[GUEST_CONSOLE_LINE];
 };
-
-void guest_console_init(struct guest_console *console, const char *name, bool is_named, bool json);
 
 /* Read what is there, and print the lines that are whole. */
 void guest_console_read(struct guest_console *console, int fd);

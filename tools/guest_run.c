@@ -347,6 +347,17 @@ static int catch_signals(struct run *run)
     return STATUS_FAILED;
 }
 
+static int open_log(struct run *run)
+{
+    if (run->values->log == NULL)
+        return STATUS_DONE;
+    run->log = fopen(run->values->log, "we");
+    if (run->log != NULL)
+        return STATUS_DONE;
+    message_error("%s: %m", message_escape(run->values->log));
+    return STATUS_FAILED;
+}
+
 static void give_back(struct run *run)
 {
     for (uint32_t i = 0; i < run->plan.machine_count; i++) {
@@ -360,6 +371,8 @@ static void give_back(struct run *run)
     guest_links_close(run);
     guest_control_close(run->control);
     guest_rings_close(&run->rings);
+    if (run->log != NULL && fclose(run->log) != 0)
+        message_error("%s: %m", message_escape(run->values->log));
     (void)unlink(run->network);
     (void)unlink(run->serial);
     if (run->folder[0] != '\0' && rmdir(run->folder) != 0)
@@ -386,9 +399,16 @@ static int run_guests(const struct arguments *arguments)
         return status;
     }
     status = catch_signals(run);
+    if (status == STATUS_DONE)
+        status = open_log(run);
     for (uint32_t i = 0; i < run->plan.machine_count; i++)
-        guest_console_init(&run->guests[i].console, run->plan.machines[i].name,
-                           run->plan.machine_count > 1, run->values->json);
+        run->guests[i].console = (struct guest_console){
+            .name = run->plan.machines[i].name,
+            .index = i,
+            .log = run->log,
+            .is_named = run->plan.machine_count > 1,
+            .json = run->values->json,
+        };
     if (status == STATUS_DONE)
         status = make_all(run);
     if (status == STATUS_DONE) {
@@ -418,6 +438,12 @@ static const struct option run_options[] = {
      .value = "PATH",
      .help =
          "listen here for `vine guest ctl`, of root and this user, and go on until told to end"},
+    {.name = "log",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(log),
+     .value = "FILE",
+     .help = "write what the machines say into this file too"},
     {.name = "quiet",
      .letter = 'q',
      .kind = OPTION_FLAG,

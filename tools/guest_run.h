@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "vmm/engine/engine.h"
 
@@ -17,7 +18,7 @@
 
 struct run_values {
     const char *guest;
-    const char *control;
+    const char *control, *log;
     bool quiet, json;
 };
 
@@ -51,6 +52,7 @@ struct run {
     struct guest_rings rings;
     struct guest_control *control; /* NULL: nobody controls us */
     char network[96], serial[96];  /* sockets between the two machines */
+    FILE *log;                     /* or NULL */
     int signal_fd;
     uint32_t stops; /* signals that we got */
     bool is_stopping;

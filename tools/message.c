@@ -20,7 +20,8 @@ static struct {
     bool quiet;
     bool colours[3]; /* by descriptor */
     bool is_terminal;
-    bool progress_shown;
+    char *progress[MESSAGE_PROGRESS_LINES]; /* NULL: not one of those that are shown */
+    unsigned progress_shown;                /* so many lines stand on the terminal */
 } state;
 
 static bool has_colours(int fd)
@@ -63,9 +64,11 @@ const char *message_colour_of(int fd, enum message_colour colour)
 
 static void clear_progress(void)
 {
-    if (state.progress_shown)
+    if (state.progress_shown > 1)
+        fprintf(stderr, "\r\033[%uA\033[J", state.progress_shown - 1);
+    else if (state.progress_shown == 1)
         fputs("\r\033[K", stderr);
-    state.progress_shown = false;
+    state.progress_shown = 0;
 }
 
 static void print(enum message_colour colour, const char *format, va_list arguments)
@@ -86,9 +89,11 @@ static void print(enum message_colour colour, const char *format, va_list argume
         length = sizeof(line) - 2;
     line[length] = '\n';
     line[length + 1] = '\0';
+    flockfile(stderr); /* whoever shows progress may be another thread */
     clear_progress();
     fputs(line, stderr);
     fflush(stderr);
+    funlockfile(stderr);
 }
 
 static _Thread_local char last_error[ESCAPED_MAX];
@@ -149,19 +154,39 @@ void message_log(void *context, enum vine_log_level level, const char *text)
 
 void message_progress(const char *text)
 {
-    struct winsize size = {0};
+    message_progress_line(0, text);
+}
 
+/* Each line in place of the one that stood there. */
+static void draw_progress(void)
+{
+    struct winsize size = {0};
+    const unsigned shown = state.progress_shown;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        size.ws_col = 80;
+    if (shown > 1)
+        fprintf(stderr, "\033[%uA", shown - 1);
+    state.progress_shown = 0;
+    for (unsigned i = 0; i < MESSAGE_PROGRESS_LINES; i++)
+        if (state.progress[i] != NULL)
+            fprintf(stderr, "%s\r%.*s\033[K", state.progress_shown++ > 0 ? "\n" : "",
+                    size.ws_col - 1, state.progress[i]);
+}
+
+void message_progress_line(unsigned index, const char *text)
+{
     if (!state.is_terminal)
         return;
-    if (text[0] == '\0') {
+    flockfile(stderr);
+    free(state.progress[index]);
+    state.progress[index] = text[0] != '\0' ? strdup(text) : NULL;
+    if (state.progress[index] != NULL)
+        draw_progress();
+    else
         clear_progress();
-    } else {
-        if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-            size.ws_col = 80;
-        fprintf(stderr, "\r%.*s\033[K", size.ws_col - 1, text);
-        state.progress_shown = true;
-    }
     fflush(stderr);
+    funlockfile(stderr);
 }
 
 size_t message_utf8_length(const char *text)

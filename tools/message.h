@@ -48,6 +48,12 @@ const char *message_colour_of(int fd, enum message_colour colour);
  * away. Not longer than the terminal is wide. Only where stderr is a terminal. */
 void message_progress(const char *text);
 
+/* The same of several lines, one below another, of which `index` is one. "" takes this one away,
+ * and all off the terminal, so that something else can be written there: those that are left come
+ * back with the next update of any. */
+#define MESSAGE_PROGRESS_LINES 8
+void message_progress_line(unsigned index, const char *text);
+
 /* The name as it may be shown: bytes that are not printable UTF-8 become \ooo, a backslash stays.
  * Valid until the eighth next call; cut, with "...", beyond 4,000 bytes. */
 const char *message_escape(const char *name);

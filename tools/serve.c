@@ -21,6 +21,7 @@
 #include "library.h"
 #include "message.h"
 #include "processors.h"
+#include "serve_progress.h"
 #include "status.h"
 
 #define WORKERS_MAX  1024
@@ -40,6 +41,7 @@ struct server {
     pthread_t workers[WORKERS_MAX];
     pthread_t watcher;
     bool has_watcher;
+    struct serve_progress progress;
 };
 
 /* What the signal handlers reach: one appliance at a time. Set before they are, and while they are
@@ -189,6 +191,8 @@ static int start(struct server *server, const struct serve_options *options)
         error = start_thread(&server->watcher, watcher_main, server);
         server->has_watcher = error == 0;
     }
+    if (error == 0 && options->shows_progress)
+        error = serve_progress_begin(&server->progress, server->appliance);
     if (error < 0)
         message_error("cannot start a thread: %s", strerror(-error));
     return error;
@@ -244,6 +248,7 @@ static void stop_threads(struct server *server)
         (void)!write(watch_fd, &stop, sizeof(stop));
         pthread_join(server->watcher, NULL);
     }
+    serve_progress_end(&server->progress);
 }
 
 /* Append ", 3 pipes lost", unless there are none. */

@@ -38,7 +38,8 @@ struct serve_options {
     uint64_t spin_ns;  /* longest look before a sleep; 0: the library's own */
     bool is_embedded;  /* says nothing but what went wrong */
     bool is_verbose;
-    bool json; /* an object for each event on stdout */
+    bool shows_progress; /* on a terminal */
+    bool json;           /* an object for each event on stdout */
 };
 
 /* Those that serve() takes; who holds them back before a fork has them arrive then. */

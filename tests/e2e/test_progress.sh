@@ -22,3 +22,19 @@ if grep -q '.\{80\}' lines; then cat lines; fail "the line is wider than a termi
 grep -q 'MB/s\|GB/s' said && grep -q '; synced in [0-9]' said || fail "syncing is not told"
 "$vine" run zstd --json -q -o again large >shown || fail "vine run --json: $?"
 grep -q '"sync_seconds":[0-9.]*[1-9]' shown || fail "syncing is not in the summary"
+
+# An appliance shows what it does, if it is told to and on a terminal alone.
+cat >show <<END
+'$vine' appliance --progress --listen ./shown.sock &
+until [ -S ./shown.sock ]; do sleep 0.05; done
+'$vine' run sha256 --quiet --appliance ./shown.sock large >/dev/null 2>said
+until tr '\r' '\n' <typed | grep -q '600 tasks.* 0 tasks at work'; do sleep 0.05; done
+kill -TERM \$!
+wait \$!
+END
+NO_COLOR=1 TERM=xterm timeout 60 script -qefc 'sh ./show' typed >/dev/null </dev/null ||
+    fail "vine appliance --progress: $?"
+tr '\r' '\n' <typed | sed -n 's/\x1b\[K.*//p' | grep 'at work' >lines
+grep -qvx "[01] pipes\{0,1\} [0-9]* tasks $number/${number}MB/s in/out [0-9]* tasks\{0,1\} at work" lines &&
+    { cat lines; fail "the appliance's line does not tell what it should"; }
+grep -q . lines || fail "the appliance shows nothing"
