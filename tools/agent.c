@@ -19,6 +19,7 @@ struct agent_values {
     const char *listen;
     uint64_t workers;
     bool wait;
+    bool watch;
     uint64_t drain;
     bool verbose;
     bool json;
@@ -55,6 +56,11 @@ static const struct option agent_options[] = {
      .kind = OPTION_FLAG,
      VALUE(wait),
      .help = "where there is no appliance yet, wait for it"},
+    {.name = "watch",
+     .kind = OPTION_FLAG,
+     VALUE(watch),
+     .help = "serve nobody: watch the processes of this machine that have a link, and tell the "
+             "other end of one that dies"},
     {.name = "drain",
      .kind = OPTION_COUNT,
      VALUE(drain),
@@ -81,8 +87,11 @@ static int run_agent(const struct arguments *arguments)
     const uint32_t workers = values->workers != 0 ? (uint32_t)values->workers : WORKERS;
     struct settings settings;
     struct agent *agent;
-    int status = settings_load(&settings, arguments);
+    int status;
 
+    if (values->watch)
+        return agent_watch(values->verbose, values->json);
+    status = settings_load(&settings, arguments);
     if (status != STATUS_DONE)
         return status;
     agent = malloc(sizeof(*agent));
@@ -119,6 +128,9 @@ static const char *const agent_description[] = {
     "Where the appliance is lost, tasks end with VINE_EPEERLOST and new pipes are refused until it "
     "is back, for which the agent tries again and again. Open pipes stay, and find the procedures "
     "that it has then. Signals are those of `vine appliance`.",
+    "With --watch it has no pipe and serves nobody: it tells the other machines of processes of "
+    "this one that were killed while they had an end of a link, which nobody else can see. One of "
+    "them is enough for a machine, and the first process of a guest starts it.",
     NULL,
 };
 

@@ -64,6 +64,10 @@ int forward_run(struct vine_call *call);
 void forward_end(void *state);
 size_t forward_state_bytes(void);
 
+/* agent_watch.c: look after the ends of links that processes of this machine have, until a signal
+ * ends us. Returns a status. */
+int agent_watch(bool is_verbose, bool json);
+
 /* agent_link.c: a serve_source. */
 void agent_init(struct agent *agent, const char *address);
 

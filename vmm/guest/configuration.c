@@ -75,6 +75,10 @@ static const char *check(const struct configuration_line *line)
         return line->words[1][0] != '/' ? "a program is named by its whole path" : NULL;
     case LINE_MOUNT:
         return line->words[1][0] != '/' ? "a directory is named by its whole path" : NULL;
+    case LINE_WATCH:
+        return strcmp(line->words[0], "yes") != 0 && strcmp(line->words[0], "no") != 0
+                   ? keyword->usage
+                   : NULL;
     case LINE_HOSTNAME:
     case LINE_NET:
     case LINE_POWEROFF:

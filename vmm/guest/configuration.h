@@ -29,6 +29,7 @@
     X(LINE_RUN, "run", 2, CONFIGURATION_ANY, "run NAME PROGRAM [ARGUMENT...]")                     \
     X(LINE_START, "start", 2, CONFIGURATION_ANY, "start NAME PROGRAM [ARGUMENT...]")               \
     X(LINE_KEEP, "keep", 2, CONFIGURATION_ANY, "keep NAME PROGRAM [ARGUMENT...]")                  \
+    X(LINE_WATCH, "watch", 1, 1, "watch yes|no")                                                   \
     X(LINE_POWEROFF, "poweroff", 0, 0, "poweroff")
 
 enum configuration_kind {

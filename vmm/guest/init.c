@@ -29,6 +29,7 @@
 #include "modules.h"
 #include "mounts.h"
 #include "network.h"
+#include "watch.h"
 
 #define BUTTONS_MAX 8
 #define FILES_MAX   65536
@@ -148,6 +149,8 @@ static void do_line(const struct configuration_line *line)
     case LINE_KEEP:
         children_start(words[0], words + 1, CHILD_KEEP);
         break;
+    case LINE_WATCH:
+        break; /* heeded before the first line */
     case LINE_POWEROFF:
         break; /* its loop's business */
     }
@@ -213,6 +216,7 @@ int main(void)
     const int signals = prepare_signals();
     prepare_machine();
     read_configuration();
+    watch_start(&configuration);
     serve(signals);
     console_say("powering off");
     children_end();

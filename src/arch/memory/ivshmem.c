@@ -238,6 +238,49 @@ static int lock_device(struct vine__memory *memory, const struct device *device)
     return error;
 }
 
+/* Whether the lock of this process stands in the open `resource`. */
+static bool is_ours(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = getpid(), .l_len = 1};
+
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+int vine__memory_holder(const struct vine__memory_options *options, int32_t *ret_pid)
+{
+    const char *const root = options->sysfs_root != NULL ? options->sysfs_root : "/sys";
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+    struct device device;
+    int error = 0;
+
+    if (!parse_bdf(options->name, device.bdf))
+        return -VINE_ECONFIG;
+    if ((size_t)snprintf(device.path, sizeof(device.path), "%s/bus/pci/devices/%s", root,
+                         device.bdf) >= sizeof(device.path))
+        return -ENAMETOOLONG;
+    int fd = open_below(&device, "resource", O_RDONLY);
+    if (fd < 0)
+        return fd == -ENOENT ? -ENODEV : fd;
+    /* To open the folder and close it again would end our own lock of it. */
+    const bool is_own = is_ours(fd);
+    (void)close(fd);
+    if (is_own) {
+        *ret_pid = getpid();
+        return 0;
+    }
+    fd = open(device.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fcntl(fd, F_GETLK, &lock) != 0)
+        error = -errno;
+    else if (lock.l_type == F_UNLCK)
+        error = -ENOENT;
+    else
+        *ret_pid = lock.l_pid > 0 ? lock.l_pid : 0;
+    (void)close(fd);
+    return error;
+}
+
 static int open_device(struct vine__memory *memory, const struct device *device,
                        const struct vine__memory_options *options)
 {

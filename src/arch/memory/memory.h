@@ -148,6 +148,12 @@ bool vine__memory_unmap_step(struct vine__memory *memory, uint64_t step_bytes);
 __attribute__((warn_unused_result)) int
 vine__memory_remove(const struct vine__memory_options *options);
 
+/* Which process of this machine has a device exclusively; of the options, the name (an address) and
+ * sysfs_root. Any thread. Returns 0 and its pid, 0 if we cannot see it; -ENOENT  nobody has it;
+ * -ENODEV; -VINE_ECONFIG  no address; or what the system said. */
+__attribute__((warn_unused_result)) int
+vine__memory_holder(const struct vine__memory_options *options, int32_t *ret_pid);
+
 /* Unmap, close and give the handle back. Any thread. NULL is fine. In a child of fork it leaves the
  * addresses alone. */
 void vine__memory_close(struct vine__memory *memory);

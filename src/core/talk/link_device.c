@@ -27,6 +27,7 @@
 #define NAP_LEAST_NS 20000
 #define NAP_MOST_NS  2000000
 #define LOOK_NS      20000000 /* how often who waits for an answer sees whether one can come */
+#define BUSY_NS      50000000 /* a warden has the end of who died for less than that */
 
 static void wake(struct vine__link *link)
 {
@@ -86,7 +87,8 @@ static int receive(struct vine__link *link, struct vine__why *why)
                       link->end->link.name);
         return -VINE_EPEERLOST;
     }
-    vine__why_say(why, "the other side closed the pipe");
+    vine__why_say(why, closed == VINE_EPEERLOST ? "the process at the other end has died"
+                                                : "the other side closed the pipe");
     return vine__error_from_wire(closed, -VINE_ECLOSED);
 }
 
@@ -360,9 +362,11 @@ static int approach(struct vine__link *link, const struct vine__address *address
     link->end = calloc(1, sizeof *link->end);
     if (link->end == NULL)
         return -ENOMEM;
-    while ((error = take_end(link, address, wish->why)) == -EAGAIN) {
+    while ((error = take_end(link, address, wish->why)) == -EAGAIN || error == -EBUSY) {
         const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
 
+        if (error == -EBUSY && waited_ns > vine__min_u64(BUSY_NS, wish->timeout_ns))
+            return error;
         if (waited_ns > wish->timeout_ns) {
             vine__why_say(wish->why, "the host does not end to write what it says of this "
                                      "machine's links");

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes that have a link and are killed: who is told, and of what nobody is. Both machines are
+ * made of files; whoever dies is a process of its own. */
+#include "unit/core/talk/served.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "core/talk/pipe_internal.h"
+#include "core/warden/warden.h"
+#include "harness/fake_machines.h"
+
+static struct fake_host host;
+
+static void keep_quiet(void *context, enum vine_log_level level, const char *message)
+{
+    (void)context, (void)level, (void)message;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    fake_start(&host);
+    fake_plug(&host, 0, "zip");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fake_stop(&host);
+    return 0;
+}
+
+static struct vine__warden *open_warden(int machine)
+{
+    const struct vine__warden_options options = {
+        .sysfs_root = host.machines[machine].sysfs,
+        .command_line = host.machines[machine].command_line,
+    };
+    struct vine__warden *warden = NULL;
+
+    assert_int_equal(vine__warden_open(&options, &warden), 0);
+    return warden;
+}
+
+static uint32_t look(struct vine__warden *warden, struct vine__warden_finding *ret_finding)
+{
+    struct vine__warden_finding findings[VINE_STATUS_LINKS_MAX];
+    const uint32_t count = vine__warden_look(warden, findings, VINE_STATUS_LINKS_MAX);
+
+    if (count > 0)
+        *ret_finding = findings[0];
+    return count;
+}
+
+static struct vine_pipe *open_pipe(void)
+{
+    const struct vine_pipe_options options = {
+        .size_bytes = sizeof options, .connect_timeout_ns = LIMIT, .log = keep_quiet};
+    struct vine_pipe *pipe = NULL;
+
+    fake_use(&host, 0);
+    assert_int_equal(vine_pipe_open("pci:zip", &options, &pipe), 0);
+    return pipe;
+}
+
+static void serve_forever(struct served *served)
+{
+    const struct vine_appliance_options options = {.size_bytes = sizeof options, .log = keep_quiet};
+
+    fake_use(&host, 1);
+    served_start_address(served, "pci:auto", &options, 1);
+}
+
+/* A process that does its part, says so, and waits for its end; it leaves none of its words. */
+static pid_t start(void (*part)(void))
+{
+    int ends[2];
+    char byte;
+    pid_t pid;
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        part();
+        (void)!write(ends[1], "", 1);
+        for (;;)
+            (void)pause();
+    }
+    (void)close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    (void)close(ends[0]);
+    return pid;
+}
+
+static void kill_it(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void be_appliance(void)
+{
+    static struct served served;
+
+    serve_forever(&served);
+}
+
+static void be_application(void)
+{
+    (void)open_pipe();
+}
+
+static void an_application_is_told_of_an_appliance_that_was_killed(void **state)
+{
+    struct vine__warden_finding finding;
+    struct vine__warden *warden;
+    const pid_t pid = start(be_appliance);
+    struct vine_pipe *pipe = open_pipe();
+
+    (void)state;
+    warden = open_warden(1);
+    assert_int_equal(look(warden, &finding), 0);
+    assert_int_equal(vine_pipe_status(pipe), 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    /* It is not reaped yet: its end is enough. */
+    vine__warden_wait(warden, LIMIT);
+    assert_int_equal(look(warden, &finding), 1);
+    assert_string_equal(finding.link, "zip");
+    assert_int_equal(finding.pid, pid);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    while (vine_pipe_status(pipe) == 0)
+        sched_yield();
+    assert_int_equal(vine_pipe_status(pipe), -VINE_EPEERLOST);
+    assert_int_equal(look(warden, &finding), 0);
+    vine_pipe_close(pipe);
+    vine__warden_close(warden);
+}
+
+static uint32_t closed;
+
+static void count_closed(void *context, const struct vine_appliance_event *event)
+{
+    (void)context;
+    if (event->kind == VINE_APPLIANCE_PIPE_CLOSED)
+        vine__store_release_u32(&closed, vine__load_relaxed_u32(&closed) + 1);
+}
+
+static void an_appliance_is_told_of_an_application_that_was_killed(void **state)
+{
+    const struct vine_appliance_options options = {
+        .size_bytes = sizeof options, .log = keep_quiet, .event = count_closed};
+    struct vine__warden *warden = open_warden(0);
+    struct vine__warden_finding finding;
+    struct vine_appliance_stats stats;
+    struct served served;
+    int ends[2];
+    pid_t pid;
+    char byte;
+
+    (void)state;
+    closed = 0;
+    /* Threads do not come along: the process is there before the appliance's are. */
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        be_application();
+        (void)!write(ends[1], "", 1);
+        for (;;)
+            (void)pause();
+    }
+    fake_use(&host, 1);
+    served_start_address(&served, "pci:auto", &options, 1);
+    (void)close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    (void)close(ends[0]);
+    assert_int_equal(look(warden, &finding), 0);
+    kill_it(pid);
+    assert_int_equal(vine__load_acquire_u32(&closed), 0);
+    vine__warden_wait(warden, LIMIT);
+    assert_int_equal(look(warden, &finding), 1);
+    assert_int_equal(finding.pid, pid);
+    while (vine__load_acquire_u32(&closed) == 0)
+        sched_yield();
+    vine_appliance_get_stats(served.appliance, &stats);
+    assert_int_equal(stats.pipes_lost, 1);
+    served_stop(&served);
+    vine__warden_close(warden);
+}
+
+static void who_came_and_went_between_two_looks_is_told_of_too(void **state)
+{
+    struct vine__warden *warden = open_warden(1);
+    struct vine__warden_finding finding;
+    struct vine_pipe *pipe;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(look(warden, &finding), 0);
+    pid = start(be_appliance);
+    pipe = open_pipe();
+    kill_it(pid);
+    assert_int_equal(look(warden, &finding), 1);
+    assert_int_equal(finding.pid, 0);
+    while (vine_pipe_status(pipe) == 0)
+        sched_yield();
+    assert_int_equal(vine_pipe_status(pipe), -VINE_EPEERLOST);
+    vine_pipe_close(pipe);
+    vine__warden_close(warden);
+}
+
+static void who_said_farewell_is_not_told_of_again(void **state)
+{
+    struct vine__warden *warden = open_warden(0);
+    struct vine__warden_finding finding;
+    const pid_t pid = start(be_appliance);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        vine_pipe_close(open_pipe());
+        assert_int_equal(look(warden, &finding), 0);
+    }
+    assert_int_equal(fake_half(&host, 0, 0)->board.closed.value, VINE_ECLOSED);
+    kill_it(pid);
+    vine__warden_close(warden);
+}
+
+/* Of what others have written there, nothing is read as a board, and nothing is changed. */
+static void memory_that_holds_no_half_is_left_alone(void **state)
+{
+    struct vine__warden *warden = open_warden(0);
+    struct vine__warden_finding finding;
+    unsigned char *memory = host.links[0].memory[0];
+
+    (void)state;
+    memset(memory, 0xa5, FAKE_HALF_BYTES);
+    fake_half(&host, 0, 0)->board.closed.value = 0;
+    assert_int_equal(look(warden, &finding), 0);
+    assert_int_equal(fake_half(&host, 0, 0)->board.closed.value, 0);
+    for (size_t i = 0; i < VINE_SEGMENT_HEADER_BYTES; i++)
+        assert_int_equal(memory[i], 0xa5);
+    vine__warden_close(warden);
+}
+
+/* The lock is the process's, but not its child's, which the kernel gives nothing back for. */
+static void a_child_of_the_dead_keeps_no_end(void **state)
+{
+    struct vine__warden *warden = open_warden(1);
+    struct vine__warden_finding finding;
+    int ends[2];
+    pid_t child = 0;
+    pid_t pid;
+    struct vine_pipe *pipe;
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        be_appliance();
+        child = fork();
+        if (child != 0)
+            (void)!write(ends[1], &child, sizeof child);
+        for (;;)
+            (void)pause();
+    }
+    assert_int_equal(read(ends[0], &child, sizeof child), sizeof child);
+    pipe = open_pipe();
+    assert_int_equal(look(warden, &finding), 0);
+    kill_it(pid);
+    vine__warden_wait(warden, LIMIT);
+    assert_int_equal(look(warden, &finding), 1);
+    while (vine_pipe_status(pipe) == 0)
+        sched_yield();
+    vine_pipe_close(pipe);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    vine__warden_close(warden);
+}
+
+static void links_come_and_go_and_nothing_is_kept(void **state)
+{
+    struct vine__warden *warden = open_warden(1);
+    struct vine__warden_finding finding;
+    const uint32_t held = fake_count_held(&host);
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        const pid_t pid = start(be_appliance);
+
+        assert_int_equal(look(warden, &finding), 0);
+        fake_unplug(&host, 0);
+        assert_int_equal(look(warden, &finding), 0);
+        assert_int_equal(fake_count_held(&host), held);
+        kill_it(pid);
+        fake_plug(&host, 0, "zip");
+    }
+    assert_int_equal(look(warden, &finding), 0);
+    vine__warden_close(warden);
+}
+
+static void a_machine_without_links_has_nothing_to_watch(void **state)
+{
+    const struct vine__warden_options options = {
+        .sysfs_root = host.machines[0].sysfs,
+        .command_line = host.machines[0].command_line,
+    };
+    struct vine__warden *warden = NULL;
+
+    (void)state;
+    fake_set_command_line(&host, 0, "quiet");
+    assert_int_equal(vine__warden_open(&options, &warden), -ENODEV);
+    vine__warden_close(NULL);
+}
+
+#define WATCHED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WATCHED(an_application_is_told_of_an_appliance_that_was_killed),
+        WATCHED(an_appliance_is_told_of_an_application_that_was_killed),
+        WATCHED(who_came_and_went_between_two_looks_is_told_of_too),
+        WATCHED(who_said_farewell_is_not_told_of_again),
+        WATCHED(memory_that_holds_no_half_is_left_alone),
+        WATCHED(a_child_of_the_dead_keeps_no_end),
+        WATCHED(links_come_and_go_and_nothing_is_kept),
+        WATCHED(a_machine_without_links_has_nothing_to_watch),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
