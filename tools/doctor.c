@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "doctor.h"
+#include "doctor_links.h"
 #include "json.h"
 #include "message.h"
 #include "status.h"
@@ -20,7 +21,7 @@ static const char *verdict_name(enum doctor_verdict verdict)
     return verdict == DOCTOR_THERE ? "there" : verdict == DOCTOR_PARTLY ? "partly" : "missing";
 }
 
-static void print_row(const struct doctor_check *check, const struct doctor_finding *finding)
+static void print_row(const char *name, const char *without, const struct doctor_finding *finding)
 {
     static const enum message_colour colours[] = {[DOCTOR_THERE] = COLOUR_GREEN,
                                                   [DOCTOR_PARTLY] = COLOUR_YELLOW,
@@ -28,14 +29,43 @@ static void print_row(const struct doctor_check *check, const struct doctor_find
     const int fd = fileno(stdout);
 
     printf("%s%-8s%s %-18s %s\n", message_colour_of(fd, colours[finding->verdict]),
-           verdict_name(finding->verdict), message_colour_of(fd, COLOUR_PLAIN), check->name,
+           verdict_name(finding->verdict), message_colour_of(fd, COLOUR_PLAIN), name,
            finding->what);
     if (finding->verdict == DOCTOR_THERE)
         return;
-    printf("%27s %s%s%s\n", "", message_colour_of(fd, COLOUR_DIM), check->without,
+    printf("%27s %s%s%s\n", "", message_colour_of(fd, COLOUR_DIM), without,
            message_colour_of(fd, COLOUR_PLAIN));
     if (finding->remedy[0] != '\0')
         printf("%27s -> %s\n", "", finding->remedy);
+}
+
+static void add_row(json_t *array, const char *name, const char *without, bool is_for_later,
+                    const struct doctor_finding *finding)
+{
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:b}", "name", name, "state", verdict_name(finding->verdict),
+                  "without", without, "for_later", is_for_later);
+
+    json_set_name(row, "found", finding->what);
+    if (finding->remedy[0] != '\0')
+        json_set_name(row, "remedy", finding->remedy);
+    json_array_append_new(array, row);
+}
+
+/* What the host of this machine has told it of, if it has one that did. */
+static void show_links(json_t *array)
+{
+    static struct doctor_row rows[DOCTOR_LINK_ROWS_MAX];
+    const size_t count = doctor_links(rows);
+
+    if (count > 0 && array == NULL)
+        printf("\nLinks to other machines:\n");
+    for (size_t i = 0; i < count; i++) {
+        if (array == NULL)
+            print_row(rows[i].name, rows[i].without, &rows[i].finding);
+        else
+            add_row(array, rows[i].name, rows[i].without, false, &rows[i].finding);
+    }
 }
 
 static int run_doctor(const struct arguments *arguments)
@@ -51,20 +81,15 @@ static int run_doctor(const struct arguments *arguments)
         check->look(&finding);
         wanted += check->time == DOCTOR_NOW;
         there += check->time == DOCTOR_NOW && finding.verdict == DOCTOR_THERE;
-        if (!values->json) {
-            if (check->time == DOCTOR_LATER && doctor_checks[i - 1].time == DOCTOR_NOW)
-                printf("\nNot counted: no pipe and no verb of this version makes use of these.\n");
-            print_row(check, &finding);
+        if (values->json) {
+            add_row(array, check->name, check->without, check->time == DOCTOR_LATER, &finding);
             continue;
         }
-        json_t *row = json_pack("{s:s, s:s, s:s, s:b}", "name", check->name, "state",
-                                verdict_name(finding.verdict), "without", check->without,
-                                "for_later", check->time == DOCTOR_LATER);
-        json_set_name(row, "found", finding.what);
-        if (finding.remedy[0] != '\0')
-            json_set_name(row, "remedy", finding.remedy);
-        json_array_append_new(array, row);
+        if (check->time == DOCTOR_LATER && doctor_checks[i - 1].time == DOCTOR_NOW)
+            printf("\nNot counted: no pipe and no verb of this version makes use of these.\n");
+        print_row(check->name, check->without, &finding);
     }
+    show_links(array);
     if (values->json)
         return json_print(array);
     printf(
@@ -86,6 +111,9 @@ static const char *const doctor_description[] = {
     "that means, and the Debian package or the setting that brings it. What is missing does not "
     "make the command fail; without memfd seals, though, no pipe through a socket can be had. What "
     "no pipe and no verb of this version makes use of stands apart and is not counted.",
+    "In a virtual machine whose host has told it of links it shows each: which end is here, how "
+    "the "
+    "other machine is, how large both halves are, which process has the end; and the doorbell.",
     NULL,
 };
 

@@ -245,6 +245,21 @@ static void look_at_qemu(struct doctor_finding *finding)
     }
 }
 
+/* What `vine guest build` takes a kernel's package with. */
+static void look_at_packages(struct doctor_finding *finding)
+{
+    static const char *const programs[] = {"apt-cache", "apt-get", "dpkg-deb"};
+    char path[256];
+
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(programs); i++)
+        if (!is_program_there(programs[i], path, sizeof(path))) {
+            found(finding, DOCTOR_MISSING, "no %s", programs[i]);
+            advise(finding, "a Debian, or kernel and initrd of your own");
+            return;
+        }
+    found(finding, DOCTOR_THERE, "apt and dpkg-deb: `vine guest build` finds a kernel");
+}
+
 static unsigned count_entries(const char *directory, const char *ending)
 {
     DIR *entries = opendir(directory);
@@ -367,14 +382,16 @@ const struct doctor_check doctor_checks[] = {
     {"descriptors", "fewer pipes at once", look_at_descriptors, DOCTOR_NOW},
     {"runtime directory", "appliances are found by path, not by name", look_at_runtime_directory,
      DOCTOR_NOW},
+    {"QEMU", "no `vine guest run`: no virtual machines", look_at_qemu, DOCTOR_NOW},
+    {"apt", "no `vine guest build`: nothing that virtual machines boot from", look_at_packages,
+     DOCTOR_NOW},
     {"huge pages", "no vine_segment_create that asks for them; pipes lie on ordinary ones",
      look_at_huge_pages, DOCTOR_LATER},
     {"io_uring", "files and sockets go through epoll and plain calls", look_at_io_uring,
      DOCTOR_LATER},
     {"protection keys", "later versions can guard heaps by them", look_at_protection_keys,
      DOCTOR_LATER},
-    {"KVM", "later versions run virtual machines by it", look_at_kvm, DOCTOR_LATER},
-    {"QEMU", "later versions run virtual machines by it", look_at_qemu, DOCTOR_LATER},
+    {"KVM", "`vine guest run` has QEMU translate, with KVM or without", look_at_kvm, DOCTOR_LATER},
     {"OpenCL", "accelerators are of type cpu alone, for now", look_at_opencl, DOCTOR_LATER},
 };
 const size_t doctor_check_count = VINE_ARRAY_COUNT(doctor_checks);

@@ -2,7 +2,8 @@
 # test: timeout=300
 #
 # In two machines that live on, a process that has an end of a link is killed: an application, and
-# then an appliance. The other end is told, and whoever comes next takes the end.
+# then an appliance. The other end is told, and whoever comes next takes the end. The doctor says
+# who has it.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
 needs_guests sleep
@@ -28,6 +29,7 @@ until vine procs --appliance pci:zip >/dev/null; do sleep 0.1; done
 vine agent --verbose --wait --appliance pci:zip --listen /run/one 2>/run/said &
 victim=$!
 until [ -S /run/one ]; do sleep 0.1; done
+vine doctor
 echo killing the application
 kill -9 $victim
 vine agent --verbose --wait --appliance pci:zip --listen /run/two &
@@ -55,6 +57,9 @@ awaits() {
         command sleep 0.1
     done
 }
+awaits 'app | there    link zip  .*application here, 1 MiB; appliance there, .*attached; process [0-9]* (vine)'
+awaits 'app | there    doorbell  .*rings for process [0-9]* (vine)'
+awaits 'app | there    link go  .*nobody has it'
 awaits 'app | killing the application'
 awaits 'zip | .*closed: .*the process at the other end has died'
 awaits 'app | .*link zip: .*has died, and the other end is told'
