@@ -121,6 +121,18 @@ int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *l
     return error == -ENOENT || error == -VINE_EPEERLOST ? 0 : error;
 }
 
+/* One that was killed leaves them. */
+static void remove_names(const struct guest_rings *rings)
+{
+    char lock[sizeof(rings->socket) + sizeof(".lock")];
+
+    if (rings->socket[0] == '\0')
+        return;
+    (void)snprintf(lock, sizeof(lock), "%s.lock", rings->socket);
+    (void)unlink(rings->socket);
+    (void)unlink(lock);
+}
+
 void guest_rings_close(struct guest_rings *rings)
 {
     for (uint32_t i = 0; i < GUEST_PLAN_MACHINES_MAX; i++)
@@ -131,7 +143,10 @@ void guest_rings_close(struct guest_rings *rings)
     if (rings->server > 0)
         (void)kill(rings->server, SIGTERM);
     /* It takes its socket's name away, and it is no child of ours. */
-    for (int i = 0; i < END_MS / 10 && rings->server > 0 && access(rings->socket, F_OK) == 0; i++)
+    for (int i = 0; i < END_MS / 10 && rings->server > 0 && access(rings->socket, F_OK) == 0 &&
+                    kill(rings->server, 0) == 0;
+         i++)
         (void)poll(NULL, 0, 10);
+    remove_names(rings);
     guest_rings_init(rings);
 }

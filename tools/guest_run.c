@@ -392,6 +392,8 @@ static int run_guests(const struct arguments *arguments)
         return STATUS_FAILED;
     }
     run->values = arguments->values;
+    /* Whoever reads it wants each line when it is said. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     guest_rings_init(&run->rings);
     status = guest_plan_read(arguments->operands[0], run->values->guest, &run->plan);
     if (status != STATUS_DONE) {

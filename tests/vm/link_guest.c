@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the guests of test_links.c run beside the command: a static program that plays one part.
+ *
+ *   load ADDRESS            an application that never ends: random data through `copy`, compared
+ *                           byte by byte; when its pipe is lost it says so, and comes back
+ *   killed ADDRESS COUNT    such applications one after another, each killed in the midst of it
+ *   poke                    write into all that this machine can only read
+ *   hostile ADDRESS ROUNDS  random words in an application's half, random submissions
+ *   killer PROGRAM MS       kill who runs it, again and again
+ *   watch PROGRAM           memory and descriptors of those who run it, once a second
+ *   panic                   wait a second, and end the kernel
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vine/error.h>
+#include <vine/talk.h>
+
+#include "arch/clock/clock.h"
+#include "arch/guest/guest.h"
+#include "core/talk/talk_protocol.h"
+#include "hostile/raw_application.c"
+
+#define BLOCK_BYTES  (256u << 10)
+#define BLOCKS       8 /* in flight */
+#define TELL_BLOCKS  64
+#define MS           UINT64_C(1000000)
+#define COUNT_MAX    1000
+#define WATCHED_MAX  16
+#define HOSTILE_TURN 200
+
+static unsigned seed = 1;
+static const char *label = ""; /* the address */
+
+/* One write is one line of the console, whoever else writes there. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    char line[256];
+    va_list list;
+
+    va_start(list, format);
+    int length = vsnprintf(line, sizeof line - 1, format, list);
+    va_end(list);
+    if (length > (int)sizeof line - 2)
+        length = sizeof line - 2;
+    line[length++] = '\n';
+    (void)!write(STDOUT_FILENO, line, (size_t)length);
+}
+
+static void nap_ms(unsigned ms)
+{
+    (void)poll(NULL, 0, (int)ms);
+}
+
+/* ---- an application -------------------------------------------------------------------------- */
+
+struct block {
+    struct vine_data *input, *output;
+    struct vine_task *task;
+};
+
+static void fill(uint64_t *words, size_t count)
+{
+    uint64_t word = (uint64_t)rand_r(&seed) << 32 | (unsigned)rand_r(&seed);
+
+    for (size_t i = 0; i < count; i++) {
+        word = word * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        words[i] = word;
+    }
+}
+
+static int issue(struct vine_pipe *pipe, struct vine_procedure *copy, struct block *block)
+{
+    int error = 0;
+
+    if (block->input == NULL)
+        error = vine_data_create(pipe, VINE_TYPE_BYTES, BLOCK_BYTES, &block->input);
+    if (error == 0)
+        error = vine_data_expect(pipe, VINE_TYPE_BYTES, BLOCK_BYTES, &block->output);
+    if (error != 0)
+        return error;
+
+    const struct vine_task_options options = {
+        .size_bytes = sizeof options,
+        .inputs = &block->input,
+        .input_count = 1,
+        .outputs = &block->output,
+        .output_count = 1,
+    };
+
+    fill(vine_data_map(block->input), BLOCK_BYTES / sizeof(uint64_t));
+    return vine_task_issue(pipe, copy, &options, &block->task);
+}
+
+static int collect(struct block *block)
+{
+    const int error = vine_task_wait(block->task, VINE_FOREVER);
+
+    vine_task_free(block->task);
+    block->task = NULL;
+    if (error == 0 &&
+        (vine_data_size(block->output) != BLOCK_BYTES ||
+         memcmp(vine_data_view(block->output), vine_data_map(block->input), BLOCK_BYTES) != 0)) {
+        say("load %s: WRONG", label);
+        exit(3);
+    }
+    vine_data_free(block->output);
+    block->output = NULL;
+    return error;
+}
+
+/* Until the pipe is lost. `on_served` once the first block is right. */
+static int use(const char *address, uint64_t *count, void (*on_served)(uint64_t begin_ns))
+{
+    const uint64_t begin_ns = vine__clock_now_ns();
+    const struct vine_pipe_options options = {.size_bytes = sizeof options,
+                                              .connect_timeout_ns = 60000 * MS,
+                                              .call_timeout_ns = VINE_FOREVER};
+    struct block blocks[BLOCKS] = {0};
+    struct vine_pipe *pipe = NULL;
+    struct vine_procedure *copy = NULL;
+    int error = vine_pipe_open(address, &options, &pipe);
+
+    if (error == 0)
+        error = vine_procedure_get(pipe, "copy", &copy);
+    for (uint64_t i = 0; error == 0; i++) {
+        struct block *const block = &blocks[i % BLOCKS];
+
+        if (block->task != NULL)
+            error = collect(block);
+        if (error == 0)
+            error = issue(pipe, copy, block);
+        if (error != 0 || i + 1 < BLOCKS)
+            continue;
+        if (i + 1 == BLOCKS) {
+            error = collect(&blocks[0]);
+            if (error == 0)
+                on_served(begin_ns);
+        }
+        if (++*count % TELL_BLOCKS == 0)
+            say("load %s: %llu good", label, (unsigned long long)*count);
+    }
+    vine_pipe_close(pipe);
+    return error;
+}
+
+static void say_served(uint64_t begin_ns)
+{
+    say("load %s: served after %llu ms", label,
+        (unsigned long long)((vine__clock_now_ns() - begin_ns) / MS));
+}
+
+static _Noreturn void load(const char *address)
+{
+    int last_error = 0;
+
+    for (uint64_t count = 0;;) {
+        const uint64_t before = count;
+        const int error = use(address, &count, say_served);
+
+        if (count != before || error != last_error)
+            say("load %s: lost: %s", label, vine_error_text(error));
+        last_error = error;
+        nap_ms(20);
+    }
+}
+
+/* ---- applications that are killed ------------------------------------------------------------ */
+
+static int served_fd;
+
+static void tell_served(uint64_t begin_ns)
+{
+    const uint64_t passed_ns = vine__clock_now_ns() - begin_ns;
+
+    (void)!write(served_fd, &passed_ns, sizeof passed_ns);
+}
+
+static int by_size(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+static int killed(const char *address, unsigned count)
+{
+    static uint64_t served_ns[COUNT_MAX];
+
+    for (unsigned i = 0; i < count && i < COUNT_MAX; i++) {
+        int fds[2], status;
+        uint64_t blocks = 0;
+
+        if (pipe2(fds, O_CLOEXEC) != 0)
+            return 1;
+        seed += 7;
+        const pid_t pid = fork();
+
+        if (pid == 0) {
+            served_fd = fds[1];
+            while (use(address, &blocks, tell_served) == -EBUSY)
+                nap_ms(1);
+            _exit(1);
+        }
+        (void)close(fds[1]);
+        if (read(fds[0], &served_ns[i], sizeof served_ns[i]) != (ssize_t)sizeof served_ns[i]) {
+            say("killed: number %u was never served", i);
+            return 1;
+        }
+        (void)close(fds[0]);
+        nap_ms((unsigned)rand_r(&seed) % 60);
+        say("killed: number %u", i);
+        (void)kill(pid, SIGKILL);
+        if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status)) {
+            say("killed: number %u ended by itself", i);
+            return 1;
+        }
+    }
+    qsort(served_ns, count, sizeof served_ns[0], by_size);
+    say("killed: %u, the next one served after %llu ms, at most %llu ms", count,
+        (unsigned long long)(served_ns[count / 2] / MS),
+        (unsigned long long)(served_ns[count - 1] / MS));
+    return 0;
+}
+
+/* ---- writes that must not reach -------------------------------------------------------------- */
+
+static sigjmp_buf faulted;
+
+static void on_fault(int number)
+{
+    (void)number;
+    siglongjmp(faulted, 1);
+}
+
+/* Write over the memory of a device, and look what came of it. */
+static void poke_device(const char *what, const char *bdf)
+{
+    static volatile unsigned written, stuck, faults;
+    char path[96];
+    struct stat status;
+
+    (void)snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/resource2", bdf);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        say("poke: %s: %s: %s", what, bdf, strerror(errno));
+        return;
+    }
+    uint64_t *const words =
+        mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    (void)close(fd);
+    if (words == MAP_FAILED) {
+        say("poke: %s: %s: no mapping: %s", what, bdf, strerror(errno));
+        return;
+    }
+    written = stuck = faults = 0;
+    /* Every word of the first pages, where boards and entries lie, and one of each page beyond. */
+    for (size_t i = 0; i < (size_t)status.st_size / 8; i += i < 4096 ? 1 : 512) {
+        const uint64_t mark = UINT64_C(0xbadbadbad0000000) | i;
+
+        written++;
+        if (sigsetjmp(faulted, 1) != 0) {
+            faults++;
+            continue;
+        }
+        vine__store_relaxed_u64(&words[i], mark);
+        stuck += vine__load_relaxed_u64(&words[i]) == mark;
+    }
+    (void)munmap(words, (size_t)status.st_size);
+    say("poke: %s: %u words, %u faults, %u changed", what, written, faults, stuck);
+}
+
+static int poke(void)
+{
+    const struct vine__guest_options options = {0};
+    struct vine__guest *guest;
+    char bdf[VINE__GUEST_BDF_BYTES], line[4096] = "", status[64];
+    const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+    int error = vine__guest_open(&options, &guest);
+
+    if (error != 0 || fd < 0 || read(fd, line, sizeof line - 1) <= 0)
+        return 1;
+    (void)close(fd);
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+    if (vine__guest_option(line, VINE_GUEST_STATUS_OPTION, 0, status, sizeof status))
+        poke_device("status page", status);
+    for (uint32_t place = 0; place < vine__guest_places(guest); place++) {
+        struct vine__guest_link link;
+
+        if (vine__guest_link_at(guest, place, &link) != 0)
+            continue;
+        error = vine__guest_device(guest, place,
+                                   link.end == VINE_STATUS_APPLIANCE ? VINE_STATUS_APPLICATION
+                                                                     : VINE_STATUS_APPLIANCE,
+                                   bdf);
+        if (error == 0)
+            poke_device(link.name, bdf);
+    }
+    vine__guest_close(guest);
+    say("poke: done");
+    return 0;
+}
+
+/* ---- an application without manners ---------------------------------------------------------- */
+
+static void be_hostile(struct raw_application *bad)
+{
+    for (unsigned i = 0; i < HOSTILE_TURN; i++) {
+        struct vine_wire_submission submission = {.kind = (uint8_t)(rand_r(&seed) % 20)};
+        unsigned char *const bytes = (unsigned char *)&submission;
+        uint64_t *const word =
+            (uint64_t *)(void *)bad->half.layout + (unsigned)rand_r(&seed) % (120 * 1024 / 8);
+
+        for (int n = 0; n < 4; n++)
+            bytes[8 + (unsigned)rand_r(&seed) % (sizeof submission - 8)] =
+                (unsigned char)rand_r(&seed);
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            vine__store_relaxed_u64(word, (uint64_t)rand_r(&seed));
+            break;
+        case 1:
+            vine__store_relaxed_u64(word, UINT64_MAX << (rand_r(&seed) % 64));
+            break;
+        default:
+            (void)raw_submit(bad, 0, &submission);
+            break;
+        }
+    }
+    vine__link_wake(&bad->link);
+}
+
+static int hostile(const char *address, unsigned rounds)
+{
+    static struct raw_application bad;
+    unsigned met = 0, opened = 0;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        if (raw_attach(&bad, address) != 0) {
+            nap_ms(5);
+            continue;
+        }
+        met++;
+        bad.limit_ns = 2000 * MS;
+        if (raw_open_channel(&bad) == 0) {
+            opened++;
+            be_hostile(&bad);
+        }
+        raw_close(&bad);
+    }
+    say("hostile: %u rounds, %u met, %u opened", rounds, met, opened);
+    return 0;
+}
+
+/* ---- looking at an appliance ----------------------------------------------------------------- */
+
+static unsigned long read_number(const char *path, const char *key)
+{
+    char text[4096];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    const char *at;
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (size <= 0)
+        return 0;
+    text[size] = 0;
+    at = strstr(text, key);
+    return at != NULL ? strtoul(at + strlen(key), NULL, 10) : 0;
+}
+
+static unsigned count_files(const char *path)
+{
+    unsigned count = 0;
+    DIR *folder = opendir(path);
+
+    while (folder != NULL && readdir(folder) != NULL)
+        count++;
+    if (folder != NULL)
+        (void)closedir(folder);
+    return count;
+}
+
+static bool runs(const char *pid, const char *program)
+{
+    char path[64], text[256] = "";
+    const int fd =
+        (snprintf(path, sizeof path, "/proc/%.20s/cmdline", pid), open(path, O_RDONLY | O_CLOEXEC));
+
+    if (fd < 0)
+        return false;
+    const ssize_t size = read(fd, text, sizeof text - 1);
+
+    (void)close(fd);
+    return size > 0 && memmem(text, (size_t)size, program, strlen(program)) != NULL &&
+           memmem(text, (size_t)size, "/link", 5) == NULL;
+}
+
+static _Noreturn void watch(const char *program)
+{
+    for (;;) {
+        const struct dirent *entry;
+        DIR *folder = opendir("/proc");
+
+        while (folder != NULL && (entry = readdir(folder)) != NULL) {
+            char path[64];
+
+            if (!isdigit((unsigned char)entry->d_name[0]) || !runs(entry->d_name, program))
+                continue;
+            (void)snprintf(path, sizeof path, "/proc/%.20s/status", entry->d_name);
+            const unsigned long anonymous = read_number(path, "RssAnon:");
+            const unsigned long mapped = read_number(path, "VmSize:");
+
+            (void)snprintf(path, sizeof path, "/proc/%.20s/fd", entry->d_name);
+            say("watch: pid %s anonymous %lu mapped %lu files %u", entry->d_name, anonymous, mapped,
+                count_files(path));
+        }
+        if (folder != NULL)
+            (void)closedir(folder);
+        nap_ms(1000);
+    }
+}
+
+static _Noreturn void killer(const char *program, unsigned ms)
+{
+    for (unsigned count = 0;; count++) {
+        const struct dirent *entry;
+        DIR *folder = opendir("/proc");
+
+        nap_ms(ms);
+        while (folder != NULL && (entry = readdir(folder)) != NULL) {
+            if (!isdigit((unsigned char)entry->d_name[0]) || !runs(entry->d_name, program))
+                continue;
+            say("killer: number %u", count);
+            (void)kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
+        }
+        if (folder != NULL)
+            (void)closedir(folder);
+    }
+}
+
+static int panic(void)
+{
+    nap_ms(1000);
+
+    const int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+
+    return fd >= 0 && write(fd, "c", 1) == 1 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *const what = argc > 1 ? argv[1] : "";
+    const char *const address = argc > 2 ? argv[2] : "";
+    const unsigned count = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 1;
+
+    label = address;
+    seed = (unsigned)vine__clock_now_ns();
+    if (strcmp(what, "load") == 0)
+        load(address);
+    if (strcmp(what, "killed") == 0)
+        return killed(address, count);
+    if (strcmp(what, "poke") == 0)
+        return poke();
+    if (strcmp(what, "hostile") == 0)
+        return hostile(address, count);
+    if (strcmp(what, "watch") == 0)
+        watch(address);
+    if (strcmp(what, "killer") == 0)
+        killer(address, count);
+    if (strcmp(what, "panic") == 0)
+        return panic();
+    return 2;
+}
