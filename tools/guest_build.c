@@ -98,10 +98,31 @@ static int gather(const struct build_values *values, struct guest_files *files)
     return status;
 }
 
+/* A file that is there with these bytes stays as it is: what is known of it holds on. */
+static bool is_the_same(const struct output *output, const char *name, const void *bytes,
+                        size_t size)
+{
+    char path[4096];
+    void *before = NULL;
+    size_t size_before = 0;
+    mode_t mode;
+    bool is_same = false;
+
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", output->path, name) < sizeof(path) &&
+        guest_files_read(path, &before, &size_before, &mode) == 0)
+        is_same = size == size_before && memcmp(bytes, before, size) == 0;
+    free(before);
+    return is_same;
+}
+
 static int write_file(struct output *output, const char *name, const void *bytes, size_t size)
 {
     struct output_file file;
     struct stat status;
+
+    if (is_the_same(output, name, bytes, size))
+        return STATUS_DONE;
+
     int error = output_begin(output, name, 0666, NULL, &file);
 
     if (error == 0) {
@@ -225,7 +246,7 @@ static int run_build(const struct arguments *arguments)
         status = write_all(&output, &kernel, &files, &made);
     if (status == STATUS_DONE && values->json)
         status = tell_json(directory, &kernel, &made);
-    else if (status == STATUS_DONE)
+    else if (status == STATUS_DONE && !values->quiet)
         tell(directory, &kernel, &made);
     guest_kernel_free(&kernel);
     guest_files_free(&files);

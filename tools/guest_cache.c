@@ -28,7 +28,14 @@ static int wait_for_others(int fd)
     return 0;
 }
 
-int guest_cache_open(struct guest_cache *ret_cache)
+static int refuse(const char *folder, int error)
+{
+    message_error("cannot keep downloads in %s: %s", message_escape(folder),
+                  vine_error_text(error));
+    return STATUS_FAILED;
+}
+
+int guest_cache_find(char ret_folder[GUEST_CACHE_FOLDER_BYTES])
 {
     const char *const cache = getenv("XDG_CACHE_HOME"), *const home = getenv("HOME");
     const bool has_cache = cache != NULL && cache[0] == '/';
@@ -37,19 +44,24 @@ int guest_cache_open(struct guest_cache *ret_cache)
         message_error("neither XDG_CACHE_HOME nor HOME says where downloads are kept");
         return STATUS_FAILED;
     }
-    const int length = snprintf(ret_cache->folder, sizeof(ret_cache->folder), "%s%s/vine/guest",
+    const int length = snprintf(ret_folder, GUEST_CACHE_FOLDER_BYTES, "%s%s/vine/guest",
                                 has_cache ? cache : home, has_cache ? "" : "/.cache");
-    int error = (size_t)length >= sizeof(ret_cache->folder) ? -ENAMETOOLONG
-                                                            : output_make_folder(ret_cache->folder);
-    if (error == 0) {
-        ret_cache->fd = open(ret_cache->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        error = ret_cache->fd < 0 ? -errno : wait_for_others(ret_cache->fd);
-    }
-    if (error == 0)
-        return STATUS_DONE;
-    message_error("cannot keep downloads in %s: %s", message_escape(ret_cache->folder),
-                  vine_error_text(error));
-    return STATUS_FAILED;
+    const int error =
+        length >= GUEST_CACHE_FOLDER_BYTES ? -ENAMETOOLONG : output_make_folder(ret_folder);
+
+    return error == 0 ? STATUS_DONE : refuse(ret_folder, error);
+}
+
+int guest_cache_open(struct guest_cache *ret_cache)
+{
+    const int status = guest_cache_find(ret_cache->folder);
+    int error;
+
+    if (status != STATUS_DONE)
+        return status;
+    ret_cache->fd = open(ret_cache->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    error = ret_cache->fd < 0 ? -errno : wait_for_others(ret_cache->fd);
+    return error == 0 ? STATUS_DONE : refuse(ret_cache->folder, error);
 }
 
 void guest_cache_close(struct guest_cache *cache)

@@ -167,3 +167,19 @@ int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_mac
     free(entries);
     return status;
 }
+
+int guest_initrd_copy(const char *from, const char *to)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    mode_t mode;
+    int status = read_file(from, &bytes, &size, &mode);
+
+    if (status == STATUS_DONE)
+        status = write_both(to, bytes, size, NULL, 0);
+    free(bytes);
+    if (status != STATUS_DONE || chmod(to, 0444) == 0)
+        return status;
+    message_error("cannot have everybody read %s: %m", to);
+    return STATUS_FAILED;
+}

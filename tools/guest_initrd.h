@@ -12,4 +12,7 @@
 int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_machine *machine,
                       const char *folder, char **ret_path);
 
+/* Copy a file, as one that everybody may read. Says what goes wrong. Returns a status. */
+int guest_initrd_copy(const char *from, const char *to);
+
 #endif

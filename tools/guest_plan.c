@@ -9,6 +9,7 @@
 
 #include "utils/bits.h"
 #include "utils/config.h"
+#include "utils/tables.h"
 
 #include "guest_plan.h"
 #include "message.h"
@@ -22,6 +23,7 @@ struct reader {
     const char *path;
     char at[128];
     struct guest_plan *plan;
+    bool is_quiet; /* kernels say nothing of themselves, unless they are told to */
     bool is_wrong;
 };
 
@@ -225,6 +227,7 @@ static void read_machine(struct reader *reader, json_t *object, struct guest_pla
 {
     static const char *const keys[] = {"name", "memory", "processors", "disks", "kernel_options",
                                        "init", "files",  "ends_all",   NULL};
+    static const char *quiet[] = {"quiet"};
 
     machine->name = read_text(reader, object, "name", NULL);
     if (machine->name != NULL)
@@ -234,6 +237,10 @@ static void read_machine(struct reader *reader, json_t *object, struct guest_pla
     machine->processors = read_count(reader, object, "processors", 1, VINE__MACHINE_CPUS_MAX);
     machine->kernel_options =
         read_texts(reader, object, "kernel_options", &machine->kernel_option_count);
+    if (machine->kernel_options == NULL && reader->is_quiet) {
+        machine->kernel_options = quiet;
+        machine->kernel_option_count = VINE_ARRAY_COUNT(quiet);
+    }
     machine->init = read_texts(reader, object, "init", &machine->init_count);
     machine->ends_all = read_flag(reader, object, "ends_all", false);
     read_disks(reader, object, machine);
@@ -340,25 +347,40 @@ static uint32_t least_places(const struct guest_plan *plan)
     return most;
 }
 
+static enum guest_plan_accelerator read_accelerator(struct reader *reader, json_t *root)
+{
+    static const char *const words[] = {
+        [GUEST_PLAN_AUTO] = "auto", [GUEST_PLAN_KVM] = "kvm", [GUEST_PLAN_TCG] = "tcg"};
+    const char *const word = read_text(reader, root, "accelerator", words[GUEST_PLAN_AUTO]);
+
+    for (unsigned i = 0; word != NULL && i < VINE_ARRAY_COUNT(words); i++)
+        if (strcmp(word, words[i]) == 0)
+            return (enum guest_plan_accelerator)i;
+    wrong(reader, "\"accelerator\" is none of auto, kvm and tcg");
+    return GUEST_PLAN_AUTO;
+}
+
 static void read_root(struct reader *reader, json_t *root, const char *guest)
 {
-    static const char *const keys[] = {"guest",     "kernel",  "initrd", "machines",  "links",
-                                       "links_max", "network", "serial", "doorbells", NULL};
+    static const char *const keys[] = {"guest",     "kernel",      "initrd",  "machines",
+                                       "links",     "links_max",   "network", "serial",
+                                       "doorbells", "accelerator", NULL};
     struct guest_plan *plan = reader->plan;
     char *whole = NULL;
 
     expect_keys(reader, root, keys);
     if (guest == NULL)
-        guest = resolve(reader, read_text(reader, root, "guest", "."));
+        guest = resolve(reader, read_text(reader, root, "guest", ""));
+    if (guest == NULL)
+        guest = plan->folder;
     plan->kernel = resolve(reader, read_text(reader, root, "kernel", ""));
     plan->initrd = resolve(reader, read_text(reader, root, "initrd", ""));
+    plan->is_foreign = plan->initrd != NULL;
+    plan->accelerator = read_accelerator(reader, root);
     if (plan->kernel == NULL)
-        plan->kernel = hold(
-            reader, asprintf(&whole, "%s/vmlinux", guest != NULL ? guest : "") < 0 ? NULL : whole);
+        plan->kernel = hold(reader, asprintf(&whole, "%s/vmlinux", guest) < 0 ? NULL : whole);
     if (plan->initrd == NULL)
-        plan->initrd =
-            hold(reader,
-                 asprintf(&whole, "%s/initrd.img", guest != NULL ? guest : "") < 0 ? NULL : whole);
+        plan->initrd = hold(reader, asprintf(&whole, "%s/initrd.img", guest) < 0 ? NULL : whole);
     read_machines(reader, root);
     read_links(reader, root);
     stand_at(reader, "%s", "");
@@ -378,9 +400,10 @@ static void read_root(struct reader *reader, json_t *root, const char *guest)
         wrong(reader, "\"network\" and \"serial\" are between two machines");
 }
 
-int guest_plan_read(const char *path, const char *guest, struct guest_plan *ret_plan)
+int guest_plan_read(const char *path, const struct guest_plan_options *options,
+                    struct guest_plan *ret_plan)
 {
-    struct reader reader = {.path = path, .plan = ret_plan};
+    struct reader reader = {.path = path, .plan = ret_plan, .is_quiet = !options->is_verbose};
     json_error_t error;
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 
@@ -401,7 +424,7 @@ int guest_plan_read(const char *path, const char *guest, struct guest_plan *ret_
     if (ret_plan->folder == NULL || !json_is_object(root))
         wrong(&reader, "this is no JSON object");
     else
-        read_root(&reader, root, guest);
+        read_root(&reader, root, options->guest);
     /* Strings of the plan are the root's. */
     ret_plan->root = root;
     if (!reader.is_wrong)

@@ -40,9 +40,17 @@ struct guest_plan_link {
     uint64_t size_bytes[2];
 };
 
+enum guest_plan_accelerator {
+    GUEST_PLAN_AUTO, /* KVM where it boots the guest */
+    GUEST_PLAN_KVM,
+    GUEST_PLAN_TCG,
+};
+
 struct guest_plan {
     char *folder; /* of the file: relative paths start there */
     const char *kernel, *initrd;
+    bool is_foreign; /* the initrd may be any: its init need not be ours */
+    enum guest_plan_accelerator accelerator;
     struct guest_plan_machine machines[GUEST_PLAN_MACHINES_MAX];
     uint32_t machine_count;
     struct guest_plan_link links[GUEST_PLAN_LINKS_MAX];
@@ -56,9 +64,15 @@ struct guest_plan {
     uint32_t held_count;
 };
 
-/* Read and check the file; `guest` (may be NULL) is the folder of kernel and initrd where it names
- * none. Says what is wrong, and where. Returns a status; the plan is for guest_plan_free. */
-int guest_plan_read(const char *path, const char *guest, struct guest_plan *ret_plan);
+struct guest_plan_options {
+    const char *guest; /* the folder of kernel and initrd, before what the file says; may be NULL */
+    bool is_verbose;   /* kernels say what they do, unless the file gives them options */
+};
+
+/* Read and check the file. Says what is wrong, and where. Returns a status; the plan is for
+ * guest_plan_free. */
+int guest_plan_read(const char *path, const struct guest_plan_options *options,
+                    struct guest_plan *ret_plan);
 void guest_plan_free(struct guest_plan *plan);
 
 #endif

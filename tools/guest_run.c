@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -21,6 +23,7 @@
 #include "arch/wake/eventfd.h"
 #include "vmm/engine/engine.h"
 
+#include "guest_accelerator.h"
 #include "guest_initrd.h"
 #include "guest_links.h"
 #include "guest_run.h"
@@ -28,6 +31,8 @@
 #include "message.h"
 #include "status.h"
 #include "verb.h"
+
+#define NOBODY 65534
 
 static void fail(struct run *run, int status)
 {
@@ -65,8 +70,80 @@ static int make_folder(struct run *run)
         run->folder[0] = '\0';
         return STATUS_FAILED;
     }
-    snprintf(run->network, sizeof(run->network), "%s/network", run->folder);
-    snprintf(run->serial, sizeof(run->serial), "%s/serial", run->folder);
+    snprintf(run->theirs, sizeof(run->theirs), "%s/qemu", run->folder);
+    snprintf(run->network, sizeof(run->network), "%s/network", run->theirs);
+    snprintf(run->serial, sizeof(run->serial), "%s/serial", run->theirs);
+    if (mkdir(run->theirs, 0700) == 0)
+        return STATUS_DONE;
+    message_error("cannot make %s: %m", run->theirs);
+    return STATUS_FAILED;
+}
+
+/* Whether somebody else can use our folder: those above it may be closed. */
+static bool can_reach(const char *folder, uid_t user_id, gid_t group_id)
+{
+    const pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0)
+        _exit(setgroups(0, NULL) != 0 || setresgid(group_id, group_id, group_id) != 0 ||
+              setresuid(user_id, user_id, user_id) != 0 || access(folder, X_OK) != 0);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status == 0;
+}
+
+/* Root's QEMU is nobody's: it gets what it needs open, a folder for what it makes itself, and files
+ * that it can read. */
+static int become_nobody(struct run *run)
+{
+    struct stat device;
+    int status;
+
+    if (geteuid() != 0)
+        return STATUS_DONE;
+    if (chmod(run->folder, 0711) == 0 && !can_reach(run->folder, NOBODY, NOBODY)) {
+        message_warning("QEMU runs as root, since user %d cannot reach %s", NOBODY, run->folder);
+        return STATUS_DONE;
+    }
+    run->user_id = run->group_id = NOBODY;
+    if (stat("/dev/kvm", &device) == 0 && (device.st_mode & S_IRWXO) != S_IRWXO)
+        run->group_id = device.st_gid;
+    snprintf(run->kernel, sizeof(run->kernel), "%s/kernel", run->folder);
+    if (chown(run->theirs, run->user_id, run->group_id) != 0) {
+        message_error("%s cannot be given to user %d: %m", run->theirs, NOBODY);
+        return STATUS_FAILED;
+    }
+    status = guest_initrd_copy(run->plan.kernel, run->kernel);
+    run->plan.kernel = status == STATUS_DONE ? run->kernel : run->plan.kernel;
+    return status;
+}
+
+/* KVM only where it has booted this guest, which not every machine with a /dev/kvm does. Of a guest
+ * that is not of our making, nothing can be told: whoever asks for KVM there gets it. */
+static int choose_accelerator(struct run *run)
+{
+    const enum guest_plan_accelerator wanted = run->plan.accelerator;
+    char why[VINE__PROBE_TEXT_BYTES] =
+        "whether KVM boots it is not known of a guest that `vine guest build` did not make";
+    int status = STATUS_DONE;
+
+    run->accelerator = VINE__ACCELERATOR_TCG;
+    if (wanted == GUEST_PLAN_TCG)
+        return STATUS_DONE;
+    if (!run->plan.is_foreign)
+        status = guest_accelerator_ask(run->plan.kernel, run->plan.initrd, run->signal_fd,
+                                       &run->accelerator, why);
+    else if (wanted == GUEST_PLAN_KVM)
+        run->accelerator = VINE__ACCELERATOR_KVM;
+    if (status != STATUS_DONE || run->accelerator == VINE__ACCELERATOR_KVM)
+        return status;
+    if (wanted == GUEST_PLAN_KVM) {
+        message_error("\"accelerator\" is kvm, but %s", why);
+        return STATUS_FAILED;
+    }
+    if (!run->values->quiet && !run->values->json)
+        message_note("by QEMU's translation, tcg: %s", why);
     return STATUS_DONE;
 }
 
@@ -85,18 +162,28 @@ static int make_machine(struct run *run, uint32_t index)
     struct guest *guest = &run->guests[index];
     const struct guest_plan_machine *plan = &run->plan.machines[index];
     const struct vine__machine_options options = {
-        .folder = run->folder, .dies_with_us = true, .on_page_change = ring, .context = run};
+        .folder = run->folder,
+        .user_id = run->user_id,
+        .group_id = run->group_id,
+        .dies_with_us = true,
+        .on_page_change = ring,
+        .context = run,
+    };
     char why[VINE__MACHINE_TEXT_BYTES] = "";
     const int status = guest_initrd_make(&run->plan, plan, run->folder, &guest->initrd);
 
     guest->plan = plan;
     if (status != STATUS_DONE)
         return status;
+    if (run->user_id != 0 && chown(guest->initrd, run->user_id, run->group_id) != 0) {
+        message_error("%s cannot be given to user %d: %m", guest->initrd, NOBODY);
+        return STATUS_FAILED;
+    }
     guest->description = (struct vine__machine_description){
         .name = plan->name,
         .memory_bytes = plan->memory_bytes,
         .cpu_count = plan->processors,
-        .accelerator = VINE__ACCELERATOR_TCG,
+        .accelerator = run->accelerator,
         .kernel = run->plan.kernel,
         .initrd = guest->initrd,
         .kernel_options = plan->kernel_options,
@@ -144,6 +231,10 @@ static int make_all(struct run *run)
 {
     int status = make_folder(run);
 
+    if (status == STATUS_DONE)
+        status = choose_accelerator(run);
+    if (status == STATUS_DONE)
+        status = become_nobody(run);
     if (status == STATUS_DONE && run->plan.doorbells)
         status = guest_rings_open(&run->rings, run->folder);
     for (uint32_t i = 0; i < run->plan.machine_count && status == STATUS_DONE; i++)
@@ -375,6 +466,10 @@ static void give_back(struct run *run)
         message_error("%s: %m", message_escape(run->values->log));
     (void)unlink(run->network);
     (void)unlink(run->serial);
+    if (run->kernel[0] != '\0')
+        (void)unlink(run->kernel);
+    if (run->theirs[0] != '\0')
+        (void)rmdir(run->theirs);
     if (run->folder[0] != '\0' && rmdir(run->folder) != 0)
         message_warning("%s is left behind: %m", run->folder);
     if (run->signal_fd >= 0)
@@ -394,8 +489,11 @@ static int run_guests(const struct arguments *arguments)
     run->values = arguments->values;
     /* Whoever reads it wants each line when it is said. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    const struct guest_plan_options options = {.guest = run->values->guest,
+                                               .is_verbose = run->values->verbose};
+
     guest_rings_init(&run->rings);
-    status = guest_plan_read(arguments->operands[0], run->values->guest, &run->plan);
+    status = guest_plan_read(arguments->operands[0], &options, &run->plan);
     if (status != STATUS_DONE) {
         free(run);
         return status;
@@ -451,6 +549,11 @@ static const struct option run_options[] = {
      .kind = OPTION_FLAG,
      VALUE(quiet),
      .help = "show what the machines say, and errors, alone"},
+    {.name = "verbose",
+     .letter = 'v',
+     .kind = OPTION_FLAG,
+     VALUE(verbose),
+     .help = "have kernels say what they do, where the file gives them no options"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),

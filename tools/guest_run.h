@@ -19,7 +19,7 @@
 struct run_values {
     const char *guest;
     const char *control, *log;
-    bool quiet, json;
+    bool quiet, verbose, json;
 };
 
 /* A machine of the run. */
@@ -47,6 +47,11 @@ struct run {
     const struct run_values *values;
     struct guest_plan plan;
     char folder[64]; /* our own, for sockets and initrds */
+    char theirs[80]; /* in it, for sockets that QEMU makes: its user's */
+    char kernel[80]; /* a copy of the kernel that its user can read, or "" */
+    enum vine__accelerator accelerator;
+    uid_t user_id; /* of QEMU; 0: ours */
+    gid_t group_id;
     struct guest guests[GUEST_PLAN_MACHINES_MAX];
     struct guest_link links[GUEST_PLAN_LINKS_MAX];
     struct guest_rings rings;

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=400
+#
+# `vine guest run`: what a file cannot mean is said, with the place; a linked pair does its work; and
+# whoever is interrupted leaves nothing behind.
+. "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+TMPDIR=$scratch/runs
+export TMPDIR
+mkdir "$TMPDIR"
+
+# refuses TEXT PLAN: a file with this in it starts nothing, and TEXT says why.
+refuses() {
+    echo "$2" >plan.json
+    expect 2 "$vine" guest run plan.json
+    said "$1"
+}
+refuses 'plan.json:1:5: ' '{frob}'
+refuses 'this is no JSON object' '[]'
+refuses '"machines" is no list of 1 to 8 machines' '{}'
+refuses '"machines" is no list of 1 to 8 machines' '{"machines": []}'
+refuses 'machine 1: "name" is missing' '{"machines": [{}]}'
+refuses 'machine 1: "name" is no text' '{"machines": [{"name": 7}]}'
+refuses '"machine" is not known here' '{"machine": []}'
+refuses 'machine a: "memroy" is not known here' '{"machines": [{"name": "a", "memroy": "1G"}]}'
+refuses 'machine a: "memory" is no size' '{"machines": [{"name": "a", "memory": "lots"}]}'
+refuses 'machine a: "processors" is no number' '{"machines": [{"name": "a", "processors": "1"}]}'
+refuses 'machine a: "init" is no list of texts' '{"machines": [{"name": "a", "init": "run"}]}'
+refuses 'machine a: "init" has an entry that is no line' '{"machines": [{"name": "a", "init": [1]}]}'
+refuses 'machine a: "disks" is no list' '{"machines": [{"name": "a", "disks": {}}]}'
+refuses 'machine a: "file" is missing' '{"machines": [{"name": "a", "disks": [{}]}]}'
+refuses 'machine a: "files" is no object' '{"machines": [{"name": "a", "files": []}]}'
+refuses 'machine a: "ends_all" is neither' '{"machines": [{"name": "a", "ends_all": 1}]}'
+refuses 'machine a: there are two' '{"machines": [{"name": "a"}, {"name": "a"}]}'
+refuses '"accelerator" is none of' '{"machines": [{"name": "a"}], "accelerator": "xen"}'
+refuses '"network" and "serial" are between two' '{"machines": [{"name": "a"}], "network": true}'
+refuses '"doorbells" are for links' '{"machines": [{"name": "a"}], "doorbells": true}'
+two='"machines": [{"name": "a"}, {"name": "b"}]'
+refuses 'link 1: "name" is missing' "{$two, \"links\": [{}]}"
+refuses 'there is no machine c' \
+    "{$two, \"links\": [{\"name\": \"l\", \"application\": \"c\", \"appliance\": \"b\"}]}"
+refuses 'both ends are the same' \
+    "{$two, \"links\": [{\"name\": \"l\", \"application\": \"a\", \"appliance\": \"a\"}]}"
+refuses 'is a power of two' "{$two, \"links\": [{\"name\": \"l\", \"application\": \"a\",
+    \"appliance\": \"b\", \"size\": 5000}]}"
+refuses '"links_max" is 0' "{$two, \"links_max\": 0, \"links\": [{\"name\": \"l\",
+    \"application\": \"a\", \"appliance\": \"b\"}]}"
+expect 2 "$vine" guest run missing.json
+said 'missing.json'
+
+# What a plan names must be there.
+echo '{"accelerator": "tcg", "machines": [{"name": "a"}]}' >plan.json
+expect 1 "$vine" guest run plan.json
+said './[a-z.]*: No such file'
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
+
+needs_guests
+chmod 711 "$scratch" "$TMPDIR"
+build_guest guest --quiet
+[ -s built ] && fail "--quiet says: $(cat built)"
+echo '{"guest": "guest", "accelerator": "tcg", "machines": [{"name": "a", "disks": [{"file": "no"}]}]}' \
+    >plan.json
+expect 1 "$vine" guest run plan.json
+said 'no: No such file'
+echo '{"guest": "guest", "accelerator": "tcg", "machines": [{"name": "a"}]}' >plan.json
+expect 1 env PATH=/nowhere "$vine" guest run plan.json
+said 'does not start'
+
+# The same bytes leave a guest as it is.
+before=$(stat -c '%i %y' guest/*)
+build_guest guest --quiet
+[ "$before" = "$(stat -c '%i %y' guest/*)" ] || fail "a guest that is the same was written anew"
+
+cat >pair.json <<'END'
+{
+  "guest": "guest", "accelerator": "tcg",
+  "machines": [
+    {"name": "zip", "init": ["keep appliance /usr/bin/vine appliance --listen pci:auto"]},
+    {"name": "app", "ends_all": true, "files": {"/etc/hello": "hello"},
+     "init": ["run sums /usr/bin/vine run sha256 --appliance pci:auto /etc/hello", "poweroff"]}
+  ],
+  "links": [{"name": "zip", "application": "app", "appliance": "zip", "size": "16M"}]
+}
+END
+echo hello >hello
+chmod 700 "$scratch" # QEMU of root is then root's, which is told
+"$vine" guest run --quiet --log log pair.json >shown 2>said || fail "vine guest run: $?"
+[ "$(id -u)" != 0 ] || grep -q 'QEMU runs as root, since' said || fail "nobody reaches everything"
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
+chmod 711 "$scratch"
+"$vine" guest run --log log pair.json >shown 2>said || fail "vine guest run: $?"
+for line in "app | $(sha256sum hello | cut -d' ' -f1)  /etc/hello" 'app | vine-init: sums ended with 0' \
+    'zip | vine appliance: ready at pci:auto' 'zip | vine-init: appliance ended with 0'; do
+    grep -qF "$line" shown || { cat shown; fail "the consoles lack '$line'"; }
+    grep -qF "$line" log || { cat log; fail "the log lacks '$line'"; }
+done
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
+
+# Interrupted twice, when a guest is up and when it is not.
+for when in started 'kernel was up'; do
+    : >shown
+    "$vine" guest run --json pair.json >shown 2>said &
+    run=$!
+    until grep -q "$when" shown; do
+        kill -0 "$run" || fail "it ended"
+        command sleep 0.05
+    done
+    machines=$(pgrep -P "$run" || :)
+    [ -n "$machines" ] || fail "there is no QEMU"
+    kill -TERM "$run"
+    until grep -q 'told to power off\|"ended"' shown; do command sleep 0.05; done
+    kill -TERM "$run"
+    code=0
+    wait "$run" || code=$?
+    [ "$code" = 143 ] || fail "ended with $code"
+    for machine in $machines; do
+        kill -0 "$machine" 2>/dev/null && fail "QEMU still runs"
+    done
+    [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
+done
