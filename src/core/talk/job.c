@@ -204,10 +204,12 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
 }
 
 /* No sleep relies on its waker alone: a signal can be lost (glibc bug 25847, mended in 2.41), and
- * then a job would wait for the next one that becomes ready. jobs_lock is held. */
+ * then a job would wait for the next one that becomes ready. About once a second one of the
+ * workers looks. jobs_lock is held. */
 static void wait_for_job(struct vine_appliance *appliance)
 {
-    const uint64_t until_ns = vine__clock_now_ns() + VINE_NS_PER_SECOND;
+    const uint64_t until_ns = vine__clock_now_ns() +
+                              VINE_NS_PER_SECOND * vine__load_relaxed_u32(&appliance->worker_count);
     const struct timespec until = {
         .tv_sec = (time_t)(until_ns / VINE_NS_PER_SECOND),
         .tv_nsec = (long)(until_ns % VINE_NS_PER_SECOND),

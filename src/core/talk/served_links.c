@@ -17,7 +17,7 @@
 /* Who is idle longer looks less often: a wake-up takes longer by a sixteenth of that at most. */
 #define NAP_LEAST_NS 50000
 #define NAP_MOST_NS  20000000
-#define BACKSTOP_NS  100000000 /* where we are rung for */
+#define BACKSTOP_NS  500000000 /* where we are rung for */
 
 /* How often a place is tried that cannot be opened yet. */
 #define AGAIN_NS 1000000
