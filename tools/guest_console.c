@@ -20,7 +20,7 @@ static void draw_over(struct guest_console *console)
         strcmp(console->line + console->size - (sizeof(erase) - 1), erase) == 0)
         console->line[console->size - (sizeof(erase) - 1)] = '\0';
     console->size = 0;
-    if (console->json || console->line[0] == '\0')
+    if (console->json || console->is_attached || console->is_hidden || console->line[0] == '\0')
         return;
     snprintf(text, sizeof(text), "%s | %s", console->name, message_escape(console->line));
     message_progress_line(console->index, text);
@@ -43,6 +43,8 @@ static void print_line(struct guest_console *console)
         fprintf(console->log, "%s | %s\n", console->name, message_escape(text));
         fflush(console->log);
     }
+    if (console->is_attached || console->is_hidden)
+        return;
     if (console->json) {
         json_t *object = json_object();
 
@@ -63,6 +65,11 @@ void guest_console_read(struct guest_console *console, int fd)
 {
     char bytes[4096];
     const ssize_t got = read(fd, bytes, sizeof(bytes));
+
+    if (got > 0 && console->is_attached) {
+        (void)fwrite(bytes, 1, (size_t)got, stdout);
+        fflush(stdout);
+    }
 
     for (ssize_t i = 0; i < got; i++) {
         /* Many are sent where one is meant. */

@@ -17,6 +17,8 @@ struct guest_console {
     FILE *log;      /* NULL, or what has its lines too; the caller's */
     bool is_named;  /* before each line */
     bool json;
+    bool is_attached; /* its bytes go to standard output as they are; lines go to the log */
+    bool is_hidden;   /* behind one that is: for the log alone */
     bool is_returned; /* to the beginning of its line, which is what was drawn there so far */
     size_t size;
     char line[GUEST_CONSOLE_LINE];

@@ -73,6 +73,7 @@ static int make_folder(struct run *run)
     snprintf(run->theirs, sizeof(run->theirs), "%s/qemu", run->folder);
     snprintf(run->network, sizeof(run->network), "%s/network", run->theirs);
     snprintf(run->serial, sizeof(run->serial), "%s/serial", run->theirs);
+    snprintf(run->console, sizeof(run->console), "%s/console", run->folder);
     if (mkdir(run->theirs, 0700) == 0)
         return STATUS_DONE;
     message_error("cannot make %s: %m", run->theirs);
@@ -172,6 +173,9 @@ static int make_machine(struct run *run, uint32_t index)
     char why[VINE__MACHINE_TEXT_BYTES] = "";
     const int status = guest_initrd_make(&run->plan, plan, run->folder, &guest->initrd);
 
+    const bool is_attached =
+        run->values->console != NULL && strcmp(run->values->console, plan->name) == 0;
+
     guest->plan = plan;
     if (status != STATUS_DONE)
         return status;
@@ -191,7 +195,8 @@ static int make_machine(struct run *run, uint32_t index)
         .clock_khz = vine__machine_clock_khz(),
         .disks = plan->disks,
         .disk_count = plan->disk_count,
-        .console = VINE__CONSOLE_PIPE,
+        .console = is_attached ? VINE__CONSOLE_SOCKET : VINE__CONSOLE_PIPE,
+        .console_socket = is_attached ? run->console : NULL,
         .links_max = run->plan.links_max,
         .link_bytes_max = run->plan.link_bytes_max,
         .doorbell_vectors = run->plan.doorbells ? VINE_STATUS_VECTOR_LINK(run->plan.links_max) : 0,
@@ -248,6 +253,26 @@ static int make_all(struct run *run)
 
 /* ---- running -------------------------------------------------------------------------------- */
 
+/* One machine's console is the terminal; what the others say would be in its way. */
+static void attach(struct run *run, struct guest *guest)
+{
+    if (guest_attach_begin(&run->attach, run->console) != STATUS_DONE) {
+        fail(run, STATUS_FAILED);
+        return;
+    }
+    for (uint32_t i = 0; i < run->plan.machine_count; i++)
+        run->guests[i].console.is_hidden = &run->guests[i] != guest;
+    guest->console.is_attached = true;
+}
+
+/* Lines of all of them again. */
+static void detach(struct run *run)
+{
+    guest_attach_leave(&run->attach);
+    for (uint32_t i = 0; i < run->plan.machine_count; i++)
+        run->guests[i].console.is_hidden = run->guests[i].console.is_attached = false;
+}
+
 static void start(struct run *run, struct guest *guest)
 {
     char why[VINE__MACHINE_TEXT_BYTES] = "";
@@ -255,8 +280,11 @@ static void start(struct run *run, struct guest *guest)
 
     guest->is_started = true;
     guest->has_ended = error != 0;
-    if (error == 0)
+    if (error == 0) {
+        if (guest->description.console == VINE__CONSOLE_SOCKET)
+            attach(run, guest);
         return;
+    }
     message_error("machine %s does not start: %s", guest->plan->name,
                   why[0] != '\0' ? why : vine_error_text(error));
     if (run->control == NULL)
@@ -317,6 +345,10 @@ static void end(struct run *run, struct guest *guest, const char *text)
 
     guest_console_end(&guest->console);
     guest->has_ended = true;
+    if (guest->description.console == VINE__CONSOLE_SOCKET) {
+        detach(run);
+        guest_attach_end(&run->attach);
+    }
     tell(run, guest, "ended", text);
     if (run->control == NULL && how != VINE__END_SHUTDOWN && how != VINE__END_STOPPED) {
         message_error("machine %s: %s", guest->plan->name, text);
@@ -381,7 +413,7 @@ static void serve(struct run *run)
 {
     start_next(run);
     for (;;) {
-        struct pollfd fds[2 + 2 * GUEST_PLAN_MACHINES_MAX];
+        struct pollfd fds[3 + 2 * GUEST_PLAN_MACHINES_MAX];
         nfds_t count = 0;
         uint32_t alive = 0;
 
@@ -400,7 +432,10 @@ static void serve(struct run *run)
                 .fd = is_alive ? vine__machine_console_fd(guest->machine) : -1,
                 .events = POLLIN,
             };
+            if (is_alive && guest->description.console == VINE__CONSOLE_SOCKET)
+                fds[count - 1] = guest_attach_console(&run->attach);
         }
+        fds[count++] = guest_attach_input(&run->attach);
         if (alive == 0 && (run->control == NULL || run->is_stopping))
             return;
         if (poll(fds, count, -1) < 0 && errno != EINTR)
@@ -410,10 +445,17 @@ static void serve(struct run *run)
         for (uint32_t i = 0; i < run->plan.machine_count; i++) {
             struct guest *guest = &run->guests[i];
 
-            if (fds[3 + 2 * i].revents != 0)
+            if ((fds[3 + 2 * i].revents & POLLOUT) != 0)
+                guest_attach_send(&run->attach);
+            if ((fds[3 + 2 * i].revents & ~POLLOUT) != 0)
                 guest_console_read(&guest->console, fds[3 + 2 * i].fd);
             if (fds[2 + 2 * i].revents != 0)
                 hear(run, guest);
+        }
+        if (fds[count - 1].revents != 0) {
+            guest_attach_take(&run->attach);
+            if (!run->attach.shows)
+                detach(run);
         }
         if (fds[1].revents != 0)
             guest_control_serve(run->control, run);
@@ -459,6 +501,7 @@ static void give_back(struct run *run)
             (void)unlink(guest->initrd);
         free(guest->initrd);
     }
+    guest_attach_end(&run->attach);
     guest_links_close(run);
     guest_control_close(run->control);
     guest_rings_close(&run->rings);
@@ -477,6 +520,21 @@ static void give_back(struct run *run)
     guest_plan_free(&run->plan);
 }
 
+static int check_console(const struct run *run)
+{
+    const char *const name = run->values->console;
+
+    if (name == NULL)
+        return STATUS_DONE;
+    for (uint32_t i = 0; i < run->plan.machine_count; i++)
+        if (strcmp(run->plan.machines[i].name, name) == 0 && !run->values->json)
+            return STATUS_DONE;
+    message_error(run->values->json ? "--console %s and --json do not go together"
+                                    : "--console: there is no machine %s",
+                  message_escape(name));
+    return STATUS_USAGE;
+}
+
 static int run_guests(const struct arguments *arguments)
 {
     struct run *run = calloc(1, sizeof(*run));
@@ -487,6 +545,7 @@ static int run_guests(const struct arguments *arguments)
         return STATUS_FAILED;
     }
     run->values = arguments->values;
+    run->attach.fd = -1;
     /* Whoever reads it wants each line when it is said. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     const struct guest_plan_options options = {.guest = run->values->guest,
@@ -495,6 +554,12 @@ static int run_guests(const struct arguments *arguments)
     guest_rings_init(&run->rings);
     status = guest_plan_read(arguments->operands[0], &options, &run->plan);
     if (status != STATUS_DONE) {
+        free(run);
+        return status;
+    }
+    status = check_console(run);
+    if (status != STATUS_DONE) {
+        guest_plan_free(&run->plan);
         free(run);
         return status;
     }
@@ -538,6 +603,11 @@ static const struct option run_options[] = {
      .value = "PATH",
      .help =
          "listen here for `vine guest ctl`, of root and this user, and go on until told to end"},
+    {.name = "console",
+     .kind = OPTION_TEXT,
+     VALUE(console),
+     .value = "NAME",
+     .help = "be the console of this machine, with what is typed; Ctrl-] leaves it"},
     {.name = "log",
      .kind = OPTION_TEXT,
      .hint = COMPLETE_FILE,

@@ -11,6 +11,7 @@
 
 #include "vmm/engine/engine.h"
 
+#include "guest_attach.h"
 #include "guest_console.h"
 #include "guest_control.h"
 #include "guest_plan.h"
@@ -18,7 +19,7 @@
 
 struct run_values {
     const char *guest;
-    const char *control, *log;
+    const char *control, *log, *console;
     bool quiet, verbose, json;
 };
 
@@ -46,8 +47,10 @@ struct guest_link {
 struct run {
     const struct run_values *values;
     struct guest_plan plan;
-    char folder[64]; /* our own, for sockets and initrds */
-    char theirs[80]; /* in it, for sockets that QEMU makes: its user's */
+    char folder[64];  /* our own, for sockets and initrds */
+    char theirs[80];  /* in it, for sockets that QEMU makes: its user's */
+    char console[80]; /* of the machine that the terminal is attached to, or "" */
+    struct guest_attach attach;
     char kernel[80]; /* a copy of the kernel that its user can read, or "" */
     enum vine__accelerator accelerator;
     uid_t user_id; /* of QEMU; 0: ours */

@@ -96,6 +96,37 @@ for line in "app | $(sha256sum hello | cut -d' ' -f1)  /etc/hello" 'app | vine-i
 done
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
 
+# One machine's console is ours, both ways; those of the others are in the log.
+expect 2 "$vine" guest run --console nobody pair.json
+said 'there is no machine nobody'
+expect 2 "$vine" guest run --console app --json pair.json
+said 'do not go together'
+build_guest with_shell --quiet --add /bin/sh:/usr/bin/sh
+cat >talk.json <<'END'
+{
+  "guest": "with_shell", "accelerator": "tcg",
+  "machines": [
+    {"name": "talks", "ends_all": true,
+     "init": ["run talk /usr/bin/sh -c \"echo ready; read line; echo heard $line\"", "poweroff"]},
+    {"name": "other", "init": ["run it /usr/bin/vine version"]}
+  ]
+}
+END
+mkfifo typed
+"$vine" guest run --console talks --log log talk.json <typed >shown 2>said &
+run=$!
+exec 7>typed
+until grep -q ready shown; do
+    kill -0 "$run" || fail "vine guest run --console ended"
+    command sleep 0.05
+done
+echo hello >&7
+exec 7>&-
+wait "$run" || fail "vine guest run --console: $?"
+grep -q '^heard hello' shown || { cat shown; fail "the guest did not hear what was typed"; }
+grep -q '^talks | heard hello' log || { cat log; fail "the log lacks what the console said"; }
+if sed '/talk ended/,$d' shown | grep -q '^other'; then cat shown; fail "another machine talks in between"; fi
+
 # Interrupted twice, when a guest is up and when it is not.
 for when in started 'kernel was up'; do
     : >shown
