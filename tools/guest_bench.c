@@ -183,9 +183,9 @@ static const struct row {
     bool is_large;
     bool is_ours; /* Vine's: beside it stands how much faster it is than the others */
 } rows[ROW_COUNT] = {
-    [ROW_CODE] = {"code", "(a message, in one place)", trip_code, CODE_BATCH, false, false},
+    [ROW_CODE] = {"code", "a message within one machine", trip_code, CODE_BATCH, false, false},
     [ROW_BELL] = {"bell", "a doorbell, both asleep", trip_bell, 1, false, false},
-    [ROW_LINE] = {"line", "a line of bare memory", trip_line, LINE_BATCH, false, false},
+    [ROW_LINE] = {"line", "a line of the bare memory", trip_line, LINE_BATCH, false, false},
     [ROW_NOOP] = {"noop", "a task over Vine", trip_noop, 1, false, true},
     [ROW_TCP_SMALL] = {"tcp", "TCP over virtio-net", trip_tcp_small, 1, false, false},
     [ROW_SERIAL_SMALL] = {"serial", "virtio-serial", trip_serial_small, 1, false, false},
