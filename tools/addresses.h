@@ -15,6 +15,8 @@
     X("shm:NAME", "a segment in POSIX shared memory, for parties of one user")                     \
     X("pci:BDF", "the memory of that PCI device, such as pci:0000:00:04.0, in a virtual machine")  \
     X("pci:auto", "the first such device that no other process of this machine uses")              \
+    X("link:PATH",                                                                                 \
+      "an end of a link to a virtual machine, which `vine guest run` hands out there")             \
     X("vinetalk:", "the segment that the configuration describes: shm_file, shm_size and so on")   \
     X("vinetalk:FILE", "the segment that this configuration file alone describes")
 

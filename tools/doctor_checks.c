@@ -204,7 +204,7 @@ static void look_at_protection_keys(struct doctor_finding *finding)
 static void look_at_kvm(struct doctor_finding *finding)
 {
     if (access("/dev/kvm", R_OK | W_OK) == 0) {
-        found(finding, DOCTOR_THERE, "/dev/kvm can be opened");
+        found(finding, DOCTOR_THERE, "/dev/kvm can be opened; `vine guest run` tries it");
     } else if (errno == ENOENT) {
         found(finding, DOCTOR_MISSING, "no /dev/kvm");
         advise(finding, "a machine with virtualization (nested, if this is a VM): modprobe kvm");
@@ -383,6 +383,8 @@ const struct doctor_check doctor_checks[] = {
     {"runtime directory", "appliances are found by path, not by name", look_at_runtime_directory,
      DOCTOR_NOW},
     {"QEMU", "no `vine guest run`: no virtual machines", look_at_qemu, DOCTOR_NOW},
+    {"KVM", "QEMU translates what virtual machines do, which takes several times as long",
+     look_at_kvm, DOCTOR_NOW},
     {"apt", "no `vine guest build`: nothing that virtual machines boot from", look_at_packages,
      DOCTOR_NOW},
     {"huge pages", "no vine_segment_create that asks for them; pipes lie on ordinary ones",
@@ -391,7 +393,6 @@ const struct doctor_check doctor_checks[] = {
      DOCTOR_LATER},
     {"protection keys", "later versions can guard heaps by them", look_at_protection_keys,
      DOCTOR_LATER},
-    {"KVM", "`vine guest run` has QEMU translate, with KVM or without", look_at_kvm, DOCTOR_LATER},
     {"OpenCL", "accelerators are of type cpu alone, for now", look_at_opencl, DOCTOR_LATER},
 };
 const size_t doctor_check_count = VINE_ARRAY_COUNT(doctor_checks);

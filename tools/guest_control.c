@@ -72,10 +72,12 @@ static json_t *describe_end(const struct run *run, const struct guest_link *link
 {
     const struct vine_status_side side = vine__machine_link_side(link->link, end);
 
+    const uint32_t machine = link->plan.machines[end];
+
     return json_pack("{s:s, s:s, s:I}", "machine",
-                     run->plan.machines[link->plan.machines[end]].name, "state",
-                     vine__guest_state_name((enum vine_status_side_state)side.state), "generation",
-                     (json_int_t)side.generation);
+                     machine == GUEST_PLAN_HOST ? "host" : run->plan.machines[machine].name,
+                     "state", vine__guest_state_name((enum vine_status_side_state)side.state),
+                     "generation", (json_int_t)side.generation);
 }
 
 static json_t *list_links(const struct run *run)

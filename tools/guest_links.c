@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guest_host.h"
 #include "guest_links.h"
 
 static struct guest_link *find(struct run *run, const char *name)
@@ -23,12 +24,16 @@ static struct guest_link *find_free(struct run *run)
 
 static void close_link(struct guest_link *link)
 {
+    guest_host_close(link->host);
     vine__machine_link_close(link->link);
     *link = (struct guest_link){0};
 }
 
 static int attach(struct run *run, struct guest_link *link, enum vine_status_end end)
 {
+    if (link->plan.machines[end] == GUEST_PLAN_HOST)
+        return guest_host_open(run, link, end);
+
     const int error =
         vine__machine_link_attach(link->link, end, run->guests[link->plan.machines[end]].machine,
                                   VINE__MACHINE_LINK_ANY_PLACE, &link->places[end]);
@@ -70,6 +75,13 @@ int guest_links_remove(struct run *run, const char *name)
         return -ENOENT;
     link->is_going = true;
     for (int end = 0; end < 2; end++) {
+        if (link->plan.machines[end] == GUEST_PLAN_HOST) {
+            guest_host_close(link->host);
+            link->host = NULL;
+            vine__machine_link_detach(link->link, (enum vine_status_end)end);
+            continue;
+        }
+
         const struct guest *const guest = &run->guests[link->plan.machines[end]];
 
         /* One that is off lets go at once, and says nothing. */
@@ -116,7 +128,8 @@ int guest_links_allow(struct run *run, uint32_t index)
 
         if (link->link != NULL &&
             (link->plan.machines[0] == index || link->plan.machines[1] == index))
-            error = guest_rings_allow(&run->rings, &link->plan);
+            error = link->host != NULL ? guest_host_allow(link->host)
+                                       : guest_rings_allow(&run->rings, &link->plan);
     }
     return error;
 }

@@ -16,6 +16,7 @@
 #include "status.h"
 
 #define MEMORY_BYTES (UINT64_C(256) << 20)
+#define HOST         "host"
 #define LINK_BYTES   (UINT64_C(64) << 20)
 
 /* Where in the file we are, and whether something was wrong: the first thing is told. */
@@ -245,6 +246,8 @@ static void read_machine(struct reader *reader, json_t *object, struct guest_pla
     machine->ends_all = read_flag(reader, object, "ends_all", false);
     read_disks(reader, object, machine);
     read_files(reader, object, machine);
+    if (machine->name != NULL && strcmp(machine->name, HOST) == 0)
+        wrong(reader, "this name stands for a process of this machine");
     for (uint32_t i = 0; machine->name != NULL && i < reader->plan->machine_count; i++)
         if (strcmp(reader->plan->machines[i].name, machine->name) == 0)
             wrong(reader, "there are two of this name");
@@ -254,6 +257,8 @@ static uint32_t find_machine(struct reader *reader, json_t *object, const char *
 {
     const char *name = read_text(reader, object, key, NULL);
 
+    if (name != NULL && strcmp(name, HOST) == 0)
+        return GUEST_PLAN_HOST;
     for (uint32_t i = 0; name != NULL && i < reader->plan->machine_count; i++)
         if (strcmp(reader->plan->machines[i].name, name) == 0)
             return i;
@@ -265,7 +270,8 @@ static uint32_t find_machine(struct reader *reader, json_t *object, const char *
 static void read_link(struct reader *reader, json_t *object, struct guest_plan_link *link)
 {
     static const char *const keys[] = {
-        "name", "application", "appliance", "size", "application_size", "appliance_size", NULL};
+        "name",           "application", "appliance", "size", "application_size",
+        "appliance_size", "socket",      NULL};
 
     link->name = read_text(reader, object, "name", NULL);
     if (link->name != NULL)
@@ -275,6 +281,10 @@ static void read_link(struct reader *reader, json_t *object, struct guest_plan_l
     link->machines[VINE_STATUS_APPLIANCE] = find_machine(reader, object, "appliance");
     if (!reader->is_wrong && link->machines[0] == link->machines[1])
         wrong(reader, "both ends are the same machine");
+    link->socket = resolve(reader, read_text(reader, object, "socket", ""));
+    if (link->socket != NULL && link->machines[0] != GUEST_PLAN_HOST &&
+        link->machines[1] != GUEST_PLAN_HOST)
+        wrong(reader, "\"socket\" is for a process of the \"" HOST "\", and both are machines");
 
     const uint64_t bytes = read_size(reader, object, "size", LINK_BYTES);
 
@@ -340,6 +350,9 @@ static uint32_t least_places(const struct guest_plan *plan)
 
     for (uint32_t i = 0; i < plan->link_count; i++)
         for (int end = 0; end < 2; end++) {
+            if (plan->links[i].machines[end] == GUEST_PLAN_HOST)
+                continue;
+
             const uint32_t count = ++counts[plan->links[i].machines[end]];
 
             most = count > most ? count : most;

@@ -12,6 +12,7 @@
 #include "vmm/engine/description.h"
 
 #define GUEST_PLAN_MACHINES_MAX 8
+#define GUEST_PLAN_HOST         UINT32_MAX /* a process of this machine instead of one of ours */
 #define GUEST_PLAN_LINKS_MAX    VINE_STATUS_LINKS_MAX
 
 struct guest_plan_file {
@@ -36,7 +37,8 @@ struct guest_plan_machine {
 
 struct guest_plan_link {
     const char *name;
-    uint32_t machines[2]; /* by enum vine_status_end */
+    uint32_t machines[2]; /* by enum vine_status_end; one of them may be GUEST_PLAN_HOST */
+    const char *socket;   /* where that process gets its end; NULL: in the run's folder */
     uint64_t size_bytes[2];
 };
 

@@ -24,6 +24,7 @@
 #include "vmm/engine/engine.h"
 
 #include "guest_accelerator.h"
+#include "guest_host.h"
 #include "guest_initrd.h"
 #include "guest_links.h"
 #include "guest_run.h"
@@ -413,12 +414,13 @@ static void serve(struct run *run)
 {
     start_next(run);
     for (;;) {
-        struct pollfd fds[3 + 2 * GUEST_PLAN_MACHINES_MAX];
+        struct pollfd fds[4 + 2 * GUEST_PLAN_MACHINES_MAX];
         nfds_t count = 0;
         uint32_t alive = 0;
 
         fds[count++] = (struct pollfd){.fd = run->signal_fd, .events = POLLIN};
         fds[count++] = (struct pollfd){.fd = guest_control_fd(run->control), .events = POLLIN};
+        fds[count++] = (struct pollfd){.fd = run->hosts_fd, .events = POLLIN};
         for (uint32_t i = 0; i < run->plan.machine_count; i++) {
             const struct guest *guest = &run->guests[i];
             const bool is_alive = guest->is_started && !guest->has_ended;
@@ -445,11 +447,11 @@ static void serve(struct run *run)
         for (uint32_t i = 0; i < run->plan.machine_count; i++) {
             struct guest *guest = &run->guests[i];
 
-            if ((fds[3 + 2 * i].revents & POLLOUT) != 0)
+            if ((fds[4 + 2 * i].revents & POLLOUT) != 0)
                 guest_attach_send(&run->attach);
-            if ((fds[3 + 2 * i].revents & ~POLLOUT) != 0)
-                guest_console_read(&guest->console, fds[3 + 2 * i].fd);
-            if (fds[2 + 2 * i].revents != 0)
+            if ((fds[4 + 2 * i].revents & ~POLLOUT) != 0)
+                guest_console_read(&guest->console, fds[4 + 2 * i].fd);
+            if (fds[3 + 2 * i].revents != 0)
                 hear(run, guest);
         }
         if (fds[count - 1].revents != 0) {
@@ -459,6 +461,8 @@ static void serve(struct run *run)
         }
         if (fds[1].revents != 0)
             guest_control_serve(run->control, run);
+        if (fds[2].revents != 0)
+            guest_host_serve(run);
     }
 }
 
@@ -517,6 +521,8 @@ static void give_back(struct run *run)
         message_warning("%s is left behind: %m", run->folder);
     if (run->signal_fd >= 0)
         (void)close(run->signal_fd);
+    if (run->hosts_fd >= 0)
+        (void)close(run->hosts_fd);
     guest_plan_free(&run->plan);
 }
 
@@ -551,6 +557,7 @@ static int run_guests(const struct arguments *arguments)
     const struct guest_plan_options options = {.guest = run->values->guest,
                                                .is_verbose = run->values->verbose};
 
+    run->hosts_fd = -1;
     guest_rings_init(&run->rings);
     status = guest_plan_read(arguments->operands[0], &options, &run->plan);
     if (status != STATUS_DONE) {

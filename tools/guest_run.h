@@ -39,6 +39,7 @@ struct guest_link {
     struct vine__machine_link *link; /* NULL: the place is free */
     struct guest_plan_link plan;     /* its name is `name` */
     char name[VINE_STATUS_NAME_BYTES];
+    struct guest_host *host; /* of the end that is a process of this machine's; or NULL */
     uint32_t places[2];
     bool is_held[2]; /* that machine has its end, or has not let go of it yet */
     bool is_going;
@@ -62,6 +63,7 @@ struct run {
     char network[96], serial[96];  /* sockets between the two machines */
     FILE *log;                     /* or NULL */
     int signal_fd;
+    int hosts_fd;   /* where processes that have ends are heard; -1: none may */
     uint32_t stops; /* signals that we got */
     bool is_stopping;
     int status;

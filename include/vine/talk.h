@@ -69,8 +69,9 @@ struct vine_pipe_options {
  *
  * An address is a socket's PATH (it has a '/'), a NAME under the runtime directory
  * ($XDG_RUNTIME_DIR/vine, for root /run/vine, else /tmp/vine-UID), `file:PATH` or `shm:NAME` for a
- * named segment, `pci:BDF` or `pci:auto` in a VM, or `vinetalk:[FILE]` for what the configuration
- * file (~/.vinetalk) says. NULL: $VINE_APPLIANCE, else the configured one, else the name `default`.
+ * named segment, `pci:BDF`, `pci:NAME` or `pci:auto` in a VM, `link:PATH` for an end of a link to a
+ * VM that this machine runs, or `vinetalk:[FILE]` for what the configuration file (~/.vinetalk)
+ * says. NULL: $VINE_APPLIANCE, else the configured one, else the name `default`.
  *
  * Returns 0                   *ret_pipe is open;
  *         -VINE_ENOAPPLIANCE  nobody listens there (no file, or a stale one);

@@ -14,6 +14,7 @@ struct end {
     struct vine__machine *machine; /* NULL: nobody's, or the host's */
     uint32_t place;
     bool is_host;
+    struct vine__status page; /* of the host's process, which has this link alone; in place 0 */
     struct vine_status_side side;
 };
 
@@ -42,6 +43,7 @@ int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
         link->fds[end] = -1;
         link->size_bytes[end] = size_bytes[end];
         link->ends[end].side.doorbell_peer = VINE_STATUS_NO_DOORBELL;
+        link->ends[end].page.fd = -1;
     }
     for (int end = 0; end < 2 && error == 0; end++)
         error = vine__machine_memory_create(name, size_bytes[end], &link->fds[end]);
@@ -103,6 +105,8 @@ void vine__machine_link_publish(struct vine__machine_link *link)
     for (int i = 0; i < 2; i++) {
         struct end *const end = &link->ends[i];
 
+        if (end->is_host)
+            vine__status_set_sides(&end->page, 0, sides);
         if (end->machine == NULL || !place_of(end)->is_plugged)
             continue;
         const uint32_t before = end->machine->status.changes;
@@ -253,6 +257,9 @@ void vine__machine_link_detach(struct vine__machine_link *link, enum vine_status
 
     if (end->is_host) {
         end->is_host = false;
+        /* Who has the page mapped keeps it, and sees this. */
+        vine__status_unplug(&end->page, 0);
+        vine__status_close(&end->page);
         if (end->side.state != VINE_STATUS_ABSENT)
             vine__machine_link_set_side(link, own, VINE_STATUS_LOST, VINE_STATUS_REASON_UNPLUGGED);
         return;
@@ -278,6 +285,20 @@ int vine__machine_link_attach_host(struct vine__machine_link *link, enum vine_st
 
     if (end->machine != NULL || end->is_host)
         return -EBUSY;
+
+    struct vine_status_side sides[2];
+    const struct vine__status_entry entry = {
+        .name = link->name,
+        .end = own,
+        .size_bytes = {link->size_bytes[0], link->size_bytes[1]},
+        .sides = sides,
+    };
+    const int error = vine__status_create(1, &end->page);
+
+    if (error != 0)
+        return error;
+    copy_sides(link, sides);
+    vine__status_plug(&end->page, 0, &entry);
     end->is_host = true;
     vine__machine_link_taken(link, own, VINE_STATUS_ATTACHED);
     return 0;
@@ -286,8 +307,14 @@ int vine__machine_link_attach_host(struct vine__machine_link *link, enum vine_st
 void vine__machine_link_set_host(struct vine__machine_link *link, enum vine_status_end own,
                                  enum vine_status_side_state state, enum vine_status_reason reason)
 {
+    const enum vine_status_side_state before = link->ends[own].side.state;
+
     VINE_ASSERT(link->ends[own].is_host);
-    vine__machine_link_set_side(link, own, state, reason);
+    if (state == VINE_STATUS_ATTACHED &&
+        (before == VINE_STATUS_ABSENT || before == VINE_STATUS_LOST))
+        vine__machine_link_taken(link, own, state);
+    else
+        vine__machine_link_set_side(link, own, state, reason);
 }
 
 void vine__machine_link_set_host_doorbell(struct vine__machine_link *link, enum vine_status_end own,
@@ -297,6 +324,12 @@ void vine__machine_link_set_host_doorbell(struct vine__machine_link *link, enum 
     link->ends[own].side.doorbell_peer = peer;
     link->ends[own].side.doorbell_vector = vector;
     vine__machine_link_publish(link);
+}
+
+int vine__machine_link_host_page(const struct vine__machine_link *link, enum vine_status_end own)
+{
+    VINE_ASSERT(link->ends[own].is_host);
+    return link->ends[own].page.fd;
 }
 
 int vine__machine_link_fd(const struct vine__machine_link *link, enum vine_status_end writer)

@@ -54,11 +54,16 @@ VINE_MUST_CHECK int vine__machine_link_attach(struct vine__machine_link *link,
 void vine__machine_link_detach(struct vine__machine_link *link, enum vine_status_end end);
 
 /* A process of the host is one end: it has the descriptors, and whoever watches it says how it is.
- * Returns 0; -EBUSY  the end is taken. */
+ * It has a status page as a machine has, in whose place 0 the link is. A process that takes the end
+ * of one that is lost, or absent, is another generation of it.
+ * Returns 0; -EBUSY  the end is taken; -ENOMEM; or what the system said. */
 VINE_MUST_CHECK int vine__machine_link_attach_host(struct vine__machine_link *link,
                                                    enum vine_status_end end);
 void vine__machine_link_set_host(struct vine__machine_link *link, enum vine_status_end end,
                                  enum vine_status_side_state state, enum vine_status_reason reason);
+
+/* The status page of the host's end; the link's. */
+int vine__machine_link_host_page(const struct vine__machine_link *link, enum vine_status_end end);
 
 /* Whom to ring at an end that is the host's, and with which vector. */
 void vine__machine_link_set_host_doorbell(struct vine__machine_link *link, enum vine_status_end end,

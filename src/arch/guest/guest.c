@@ -19,8 +19,8 @@
 #define COMMAND_LINE_BYTES 8192
 #define ENTRIES_MAX        256 /* of a port's folder */
 
-__attribute__((format(printf, 3, 4))) static int refuse(const struct vine__guest_options *options,
-                                                        int error, const char *format, ...)
+int vine__guest_refuse(const struct vine__guest_options *options, int error, const char *format,
+                       ...)
 {
     va_list arguments;
 
@@ -38,7 +38,8 @@ static int read_line(const struct vine__guest_options *options, char *ret_line, 
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return refuse(options, -errno, "%s cannot be read: %s", path, vine_error_text(-errno));
+        return vine__guest_refuse(options, -errno, "%s cannot be read: %s", path,
+                                  vine_error_text(-errno));
 
     const ssize_t got = read(fd, ret_line, size - 1);
     const int error = got < 0 ? -errno : 0;
@@ -94,19 +95,21 @@ static int check_page(struct vine__guest *guest, const char *bdf,
     const uint32_t places = (uint32_t)(version_and_places >> 32);
 
     if (magic != VINE_STATUS_MAGIC)
-        return refuse(options, -VINE_EMAGIC, "device %s holds no status page", bdf);
+        return vine__guest_refuse(options, -VINE_EMAGIC, "device %s holds no status page", bdf);
     if (major != VINE_STATUS_VERSION_MAJOR)
-        return refuse(options, -VINE_EVERSION,
-                      "the status page of device %s has version %u, and we know %d", bdf, major,
-                      VINE_STATUS_VERSION_MAJOR);
+        return vine__guest_refuse(options, -VINE_EVERSION,
+                                  "the status page of device %s has version %u, and we know %d",
+                                  bdf, major, VINE_STATUS_VERSION_MAJOR);
     if (places > VINE_STATUS_LINKS_MAX)
-        return refuse(options, -VINE_ECORRUPT, "the status page of device %s has %u places of %d",
-                      bdf, places, VINE_STATUS_LINKS_MAX);
+        return vine__guest_refuse(options, -VINE_ECORRUPT,
+                                  "the status page of device %s has %u places of %d", bdf, places,
+                                  VINE_STATUS_LINKS_MAX);
     guest->places = places;
     return 0;
 }
 
-int vine__guest_open(const struct vine__guest_options *options, struct vine__guest **ret_guest)
+/* As the kernel's command line says. */
+static int find_guest(struct vine__guest *guest, const struct vine__guest_options *options)
 {
     char line[COMMAND_LINE_BYTES];
     char bdf[64];
@@ -115,14 +118,9 @@ int vine__guest_open(const struct vine__guest_options *options, struct vine__gue
     if (error)
         return error;
     if (!find_page(line, bdf, sizeof bdf))
-        return refuse(options, -ENODEV,
-                      "the kernel's command line names no status page (" VINE_GUEST_STATUS_OPTION
-                      "DDDD:BB:DD.F)");
-
-    struct vine__guest *guest = calloc(1, sizeof *guest);
-
-    if (guest == NULL)
-        return -ENOMEM;
+        return vine__guest_refuse(options, -ENODEV,
+                                  "the kernel's command line names no status "
+                                  "page (" VINE_GUEST_STATUS_OPTION "DDDD:BB:DD.F)");
 
     const int length = snprintf(guest->sysfs_root, sizeof guest->sysfs_root, "%s",
                                 options->sysfs_root != NULL ? options->sysfs_root : "/sys");
@@ -131,8 +129,33 @@ int vine__guest_open(const struct vine__guest_options *options, struct vine__gue
                              sizeof guest->doorbell);
     error =
         (size_t)length < sizeof guest->sysfs_root ? map_page(guest, bdf, options) : -ENAMETOOLONG;
-    if (!error)
-        error = check_page(guest, bdf, options);
+    return error ? error : check_page(guest, bdf, options);
+}
+
+static int find_host(struct vine__guest *guest, const struct vine__guest_options *options)
+{
+    char name[VINE__GUEST_BDF_BYTES];
+    int error = vine__guest_take_host(guest, options);
+
+    if (error)
+        return error;
+    (void)snprintf(name, sizeof name, "fd:%d", guest->given_fds[VINE_HOST_END_PAGE]);
+    error = map_page(guest, name, options);
+    return error ? error : check_page(guest, name, options);
+}
+
+int vine__guest_open(const struct vine__guest_options *options, struct vine__guest **ret_guest)
+{
+    struct vine__guest *guest = calloc(1, sizeof *guest);
+
+    if (guest == NULL)
+        return -ENOMEM;
+    guest->socket_fd = -1;
+    memset(guest->given_fds, 0xff, sizeof guest->given_fds);
+
+    const int error =
+        options->socket != NULL ? find_host(guest, options) : find_guest(guest, options);
+
     if (error) {
         vine__guest_close(guest);
         return error;
@@ -146,6 +169,7 @@ void vine__guest_close(struct vine__guest *guest)
     if (guest == NULL)
         return;
     vine__memory_close(guest->memory);
+    vine__guest_leave_host(guest);
     free(guest);
 }
 
@@ -170,6 +194,8 @@ int vine__guest_device(const struct vine__guest *guest, uint32_t place, enum vin
 
     if (place >= guest->places)
         return -ENODEV;
+    if (guest->socket_fd >= 0)
+        return vine__guest_host_device(guest, place, writer, ret_bdf);
     (void)snprintf(path, sizeof path, "%s/bus/pci/devices/0000:00:%02x.%x", guest->sysfs_root,
                    VINE_GUEST_PORT_SLOT(place),
                    VINE_GUEST_PORT_FUNCTION(place, writer == VINE_STATUS_APPLIANCE ? 1U : 0U));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arch/guest/guest.h - what a virtual machine is told of its links by its host.
+ * arch/guest/guest.h - what a virtual machine is told of its links by its host; or a process of the
+ * host, which has one link, of that end of it.
  *
- * Owns:     a mapping of the status page, which the host alone can write.
+ * Owns:     a mapping of the status page, which the host alone can write; of a process of the host
+ *           the end itself, and the descriptors that came with it.
  * Threads:  any; a handle has no state but that mapping.
  * Blocking: never; opening reads files of the kernel.
  * Trust:    the host decides over this machine's memory anyway; what it wrote is checked all the
@@ -24,6 +26,7 @@
 struct vine__guest;
 
 struct vine__guest_options {
+    const char *socket;       /* where a process of the host gets an end; NULL: this is a guest */
     const char *sysfs_root;   /* NULL: /sys */
     const char *command_line; /* the path of the kernel's; NULL: /proc/cmdline */
     char *why;                /* on failure a sentence lands here; NULL if nobody reads it */
@@ -48,8 +51,10 @@ struct vine__guest_link {
     struct vine__guest_end ends[2];
 };
 
-/* Find the status page of this machine. Returns 0; -ENODEV  it was told of none: it is no guest, or
- * one without links; -VINE_EMAGIC, -VINE_EVERSION, -VINE_ETRUNCATED  it is none that we know;
+/* Find the status page of this machine, or ask for an end at `socket`. Returns 0;
+ * -VINE_ENOAPPLIANCE  nobody hands one out there; -EBUSY  another process has it; -ETIMEDOUT;
+ * -VINE_EPROTOCOL; -ENODEV  this machine was told of none: it is no guest, or one without links;
+ * -VINE_EMAGIC, -VINE_EVERSION, -VINE_ETRUNCATED  it is none that we know;
  * -EACCES or what the system said. */
 __attribute__((warn_unused_result)) int vine__guest_open(const struct vine__guest_options *options,
                                                          struct vine__guest **ret_guest);
@@ -73,7 +78,8 @@ __attribute__((warn_unused_result)) int vine__guest_link_at(const struct vine__g
                                                             uint32_t place,
                                                             struct vine__guest_link *ret_link);
 
-/* The device behind the port of that place whose memory `writer` writes, as it is named on the bus.
+/* The device behind the port of that place whose memory `writer` writes, as it is named on the bus;
+ * of a process of the host a descriptor, by a name that arch/memory takes for a device's.
  * Returns 0; -ENODEV  it is not there (yet). */
 __attribute__((warn_unused_result)) int vine__guest_device(const struct vine__guest *guest,
                                                            uint32_t place,
@@ -84,6 +90,11 @@ __attribute__((warn_unused_result)) int vine__guest_device(const struct vine__gu
 __attribute__((warn_unused_result)) int vine__guest_doorbell(const struct vine__guest *guest,
                                                              char ret_bdf[VINE__GUEST_BDF_BYTES],
                                                              uint32_t *ret_peer);
+
+/* Of a process of the host: the socket of its doorbell, the caller's from here on, and how many
+ * vectors it has there. Returns 0; -ENODEV  it has none. */
+__attribute__((warn_unused_result)) int
+vine__guest_bells(const struct vine__guest *guest, int *ret_socket_fd, uint32_t *ret_vector_count);
 
 /* The value of the first option of the kernel's command line that begins with `option` ("vine.x="),
  * or behind the `index`-th of them. Returns whether there is one; it is cut off at `size`. */

@@ -14,6 +14,7 @@
 #include <limits.h>
 
 #include "arch/guest/guest.h"
+#include "arch/guest/host_protocol.h"
 #include "arch/memory/memory.h"
 
 struct vine__guest {
@@ -22,6 +23,24 @@ struct vine__guest {
     uint32_t places; /* checked, private */
     char sysfs_root[PATH_MAX / 4];
     char doorbell[VINE__GUEST_BDF_BYTES]; /* empty: none */
+    /* Of a process of the host. */
+    int socket_fd; /* as long as it is open the end is ours; -1: a guest */
+    int given_fds[VINE_HOST_END_DESCRIPTORS]; /* -1: none */
+    uint32_t given_place;
+    uint32_t given_vectors;
 };
+
+/* Write the reason for a failure and return `error`. */
+__attribute__((format(printf, 3, 4))) int
+vine__guest_refuse(const struct vine__guest_options *options, int error, const char *format, ...);
+
+/* A process of the host: ask at `options->socket` for an end. On failure what came is in the guest,
+ * to be given back by vine__guest_leave_host. */
+int vine__guest_take_host(struct vine__guest *guest, const struct vine__guest_options *options);
+void vine__guest_leave_host(struct vine__guest *guest);
+
+/* What its memory is called, as vine__guest_device. */
+int vine__guest_host_device(const struct vine__guest *guest, uint32_t place,
+                            enum vine_status_end writer, char ret_name[VINE__GUEST_BDF_BYTES]);
 
 #endif

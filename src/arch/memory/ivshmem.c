@@ -29,6 +29,7 @@
 #define DEVICE_IVSHMEM 0x1110U
 #define BAR_INDEX      2
 #define BDF_BYTES      sizeof("0000:00:00.0")
+#define GIVEN          "fd:"
 #define DEVICES_MAX    4096 /* of a folder that is looked through for "auto" */
 
 struct device {
@@ -417,6 +418,44 @@ static int open_path(struct vine__memory *memory, const struct vine__memory_opti
     return open_device(memory, &device, options);
 }
 
+/* "fd:N": what whoever runs the other end's machine handed to a process of the host, to which it
+ * gives the end alone. It is sealed, so that nobody cuts it off under us. */
+static int open_given(struct vine__memory *memory, const struct vine__memory_options *options)
+{
+    struct stat status;
+    uint64_t number = 0;
+    const char *const end = take_number(options->name + sizeof(GIVEN) - 1, &number);
+
+    if (end == NULL || *end != '\0' || number > INT_MAX)
+        return vine__memory_refuse(options, -VINE_ECONFIG, "'%s' is no descriptor", options->name);
+    memory->fd = fcntl((int)number, F_DUPFD_CLOEXEC, 0);
+    if (memory->fd < 0 || fstat(memory->fd, &status) != 0)
+        return vine__memory_refuse(options, -errno, "descriptor %d: %s", (int)number,
+                                   vine_error_text(-errno));
+
+    const int seals = fcntl(memory->fd, F_GET_SEALS);
+
+    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+        return vine__memory_refuse(options, -VINE_EUNSEALED,
+                                   "descriptor %d can be cut off: it is not sealed", (int)number);
+    if ((uint64_t)status.st_size <= options->offset_bytes ||
+        !vine__range_is_within_u64(options->offset_bytes, options->size_bytes,
+                                   (uint64_t)status.st_size))
+        return vine__memory_refuse(options, -VINE_ETRUNCATED,
+                                   "descriptor %d has %llu bytes, and %llu at offset %llu are "
+                                   "asked for",
+                                   (int)number, (unsigned long long)status.st_size,
+                                   (unsigned long long)options->size_bytes,
+                                   (unsigned long long)options->offset_bytes);
+    (void)snprintf(memory->label, sizeof(memory->label), "descriptor %d", (int)number);
+    memory->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    memory->offset_bytes = options->offset_bytes;
+    memory->size_bytes = options->size_bytes != 0
+                             ? options->size_bytes
+                             : (uint64_t)status.st_size - options->offset_bytes;
+    return 0;
+}
+
 static int open_memory(struct vine__memory *memory, const struct vine__memory_options *options)
 {
     char folder[PATH_MAX - NAME_MAX];
@@ -425,6 +464,8 @@ static int open_memory(struct vine__memory *memory, const struct vine__memory_op
 
     if ((size_t)snprintf(folder, sizeof(folder), "%s/bus/pci/devices", root) >= sizeof(folder))
         return -ENAMETOOLONG;
+    if (strncmp(options->name, GIVEN, sizeof(GIVEN) - 1) == 0)
+        return open_given(memory, options);
     if (strchr(options->name, '/') != NULL)
         return open_path(memory, options);
     if (strcmp(options->name, "auto") == 0)

@@ -60,8 +60,8 @@ struct vine__memory_options {
     enum vine__memory_backend backend;
     enum vine__memory_protection protection; /* of an open; who creates may write */
     /* memfd: what /proc shows; posix: the name, with or without its slash; file: a path; ivshmem:
-     * DDDD:BB:DD.F, BB:DD.F, the path of the device's resource2, or "auto", the first device that
-     * is free; anonymous: unused. */
+     * DDDD:BB:DD.F, BB:DD.F, the path of the device's resource2, "auto", the first device that is
+     * free, or "fd:N", memory of another machine's device, as handed to us; anonymous: unused. */
     const char *name;
     uint64_t size_bytes;   /* open: 0 takes all that lies behind the offset */
     uint64_t offset_bytes; /* into the file or BAR; memfd and anonymous: 0 */

@@ -3,8 +3,8 @@
  * arch/wake/doorbell.h - waking another virtual machine, and being woken by it.
  *
  * Owns:     the device or the socket, and an eventfd for each vector of one's own.
- * Threads:  any may ring, wait for and drain a vector; a doorbell on a socket is rung and updated
- *           by one thread at a time.
+ * Threads:  any may ring, wait for and drain a vector, and update; opening and closing one. On a
+ *           socket those that ring wait for each other, for the length of a system call.
  * Blocking: vine__doorbell_wait for its time-out; open while the kernel binds a driver, or until
  *           a server has said what it has to say.
  * Trust:    whoever may ring us may do so at any time and for nothing: a ring says that there is

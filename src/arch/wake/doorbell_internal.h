@@ -7,6 +7,7 @@
 
 #include "arch/wake/doorbell.h"
 
+#include <pthread.h>
 #include <stdint.h>
 
 struct vine__doorbell_ops {
@@ -41,6 +42,7 @@ struct vine__doorbell {
     int partial_fd;         /* its descriptor; -1: none yet */
     uint8_t partial[8];
     struct vine__doorbell_peer *peers;
+    pthread_mutex_t lock; /* of the peers, and of what is said of them */
 };
 
 extern const struct vine__doorbell_ops vine__doorbell_vfio_ops;

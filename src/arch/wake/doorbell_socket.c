@@ -161,7 +161,7 @@ static int receive(struct vine__doorbell *doorbell)
     return 0;
 }
 
-static int update(struct vine__doorbell *doorbell)
+static int take_news(struct vine__doorbell *doorbell)
 {
     for (uint32_t i = 0; i < MESSAGES_PER_UPDATE; i++) {
         int64_t message;
@@ -181,6 +181,14 @@ static int update(struct vine__doorbell *doorbell)
     return 0;
 }
 
+static int update(struct vine__doorbell *doorbell)
+{
+    (void)pthread_mutex_lock(&doorbell->lock);
+    const int error = take_news(doorbell);
+    (void)pthread_mutex_unlock(&doorbell->lock);
+    return error;
+}
+
 /* Until all has been said that a server says first. */
 static int open_socket(struct vine__doorbell *doorbell,
                        const struct vine__doorbell_options *options)
@@ -194,6 +202,7 @@ static int open_socket(struct vine__doorbell *doorbell,
     if (doorbell->peers == NULL)
         return -ENOMEM;
     doorbell->socket_fd = options->socket_fd;
+    (void)pthread_mutex_init(&doorbell->lock, NULL);
     (void)vine__add_overflows_u64(vine__clock_now_ns(), options->timeout_ns, &deadline_ns);
     for (;;) {
         const int error = update(doorbell);
@@ -219,15 +228,19 @@ static int open_socket(struct vine__doorbell *doorbell,
 
 static int ring(struct vine__doorbell *doorbell, uint32_t id, uint32_t vector)
 {
+    int error = -ENOENT;
+
+    (void)pthread_mutex_lock(&doorbell->lock);
     const struct vine__doorbell_peer *peer = find_peer(doorbell, id);
 
     if (peer == NULL || vector >= peer->event_count) {
-        (void)update(doorbell); /* it may have joined since; if not, that is said below */
+        (void)take_news(doorbell); /* it may have joined since; if not, that is said below */
         peer = find_peer(doorbell, id);
     }
-    if (peer == NULL || vector >= peer->event_count)
-        return -ENOENT;
-    return vine__eventfd_signal(peer->events[vector]);
+    if (peer != NULL && vector < peer->event_count)
+        error = vine__eventfd_signal(peer->events[vector]);
+    (void)pthread_mutex_unlock(&doorbell->lock);
+    return error;
 }
 
 static void close_socket(struct vine__doorbell *doorbell)

@@ -16,6 +16,7 @@
 #include "utils/vinetalk_keys.h"
 
 #define FROM_FILE "vinetalk:"
+#define FROM_HOST "link:"
 
 static const struct {
     const char *prefix;
@@ -197,6 +198,17 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
         ret_address->is_named = !ret_address->is_link;
         return error ? error : put(ret_address->text, sizeof ret_address->text, chosen, why);
     }
+    if (strncmp(chosen, FROM_HOST, strlen(FROM_HOST)) == 0) {
+        ret_address->is_link = true;
+        (void)snprintf(ret_address->name, sizeof ret_address->name, "auto");
+        error =
+            put(ret_address->socket, sizeof ret_address->socket, chosen + strlen(FROM_HOST), why);
+        if (!error && ret_address->socket[0] == 0) {
+            vine__why_say(why, "the address `%s` names nothing", chosen);
+            error = -VINE_ECONFIG;
+        }
+        return error ? error : put(ret_address->text, sizeof ret_address->text, chosen, why);
+    }
     if (strncmp(chosen, FROM_FILE, strlen(FROM_FILE)) == 0) {
         ret_address->is_named = true;
         error = from_file(chosen + strlen(FROM_FILE), ret_address, why);
@@ -215,7 +227,7 @@ int vine__address_resolve(const char *address, bool listen, struct vine__address
     if (strchr(chosen, ':') != NULL) {
         vine__why_say(why,
                       "the address `%.60s` has a prefix that is none of file:, shm:, pci:, "
-                      "vinetalk:",
+                      "link:, vinetalk:",
                       chosen);
         return -VINE_ECONFIG;
     }

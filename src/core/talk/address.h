@@ -32,6 +32,7 @@ struct vine__address {
     char sysfs_root[512];   /* of devices: $VINE_SYSFS; empty: the usual one */
     char command_line[512]; /* the kernel's, as a file: $VINE_CMDLINE; empty: the usual one */
     bool is_link;           /* a link between machines, by its name or `auto` */
+    char socket[108];       /* where a process of the host gets its end; empty: this is a guest */
 };
 
 /* Understand `address`; NULL: $VINE_APPLIANCE, the configuration's `appliance`, else `default`.

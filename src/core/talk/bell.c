@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/talk/bell.h"
 
+#include <unistd.h>
+
 #include <vine/error.h>
 
 #include "arch/wake/futex.h"
 #include "utils/atomic.h"
+
+#define SERVER_NS (2 * VINE_NS_PER_SECOND) /* for what a server of bells says first */
 
 void vine__bell_open(struct vine__bell *bell, const struct vine__guest *guest,
                      const char *sysfs_root, struct vine__why *why)
 {
     char bdf[VINE__GUEST_BDF_BYTES];
     char said[VINE__DOORBELL_WHY_BYTES] = "";
-    const struct vine__doorbell_options options = {
-        .bdf = bdf,
+    struct vine__doorbell_options options = {
         .socket_fd = -1,
+        .timeout_ns = SERVER_NS,
         .sysfs_root = sysfs_root,
         .ret_why = said,
     };
@@ -21,8 +25,12 @@ void vine__bell_open(struct vine__bell *bell, const struct vine__guest *guest,
 
     *bell = (struct vine__bell){0};
 
-    int error = vine__guest_doorbell(guest, bdf, &self);
+    int error = vine__guest_bells(guest, &options.socket_fd, &options.vector_count);
 
+    if (error) {
+        options.bdf = bdf;
+        error = vine__guest_doorbell(guest, bdf, &self);
+    }
     if (error) {
         vine__why_say(why, "this machine has no doorbell");
         return;
@@ -30,6 +38,8 @@ void vine__bell_open(struct vine__bell *bell, const struct vine__guest *guest,
     error = vine__doorbell_open(&bell->doorbell, &options);
     if (error) {
         bell->doorbell = NULL;
+        if (options.socket_fd >= 0)
+            (void)close(options.socket_fd);
         vine__why_say(why, "the doorbell is of no use: %s",
                       said[0] != 0 ? said : vine_error_text(error));
     }

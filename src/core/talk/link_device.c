@@ -349,6 +349,7 @@ static int approach(struct vine__link *link, const struct vine__address *address
                     const struct vine__handshake_wish *wish)
 {
     const struct vine__guest_options options = {
+        .socket = address->socket[0] != 0 ? address->socket : NULL,
         .sysfs_root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL,
         .command_line = address->command_line[0] != 0 ? address->command_line : NULL,
         .why = wish->why->text,

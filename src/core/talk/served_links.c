@@ -142,6 +142,7 @@ int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why
 {
     const struct vine__address *address = &appliance->address;
     const struct vine__guest_options options = {
+        .socket = address->socket[0] != 0 ? address->socket : NULL,
         .sysfs_root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL,
         .command_line = address->command_line[0] != 0 ? address->command_line : NULL,
         .why = why->text,

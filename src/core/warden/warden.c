@@ -146,6 +146,7 @@ static bool look_at(struct vine__warden *warden, uint32_t place, struct vine__gu
     char bdf[VINE__GUEST_BDF_BYTES];
     struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
     int32_t pid = 0;
+    bool lives;
     const int error = vine__guest_link_at(warden->guest, place, ret_link);
 
     if (error == -EAGAIN)
@@ -162,8 +163,10 @@ static bool look_at(struct vine__warden *warden, uint32_t place, struct vine__gu
         watch(warden, end, pid);
         return false;
     case -ENOENT:
+        /* One that lives has let go of it without a word, as when the other side is gone. */
+        lives = end->pidfd >= 0 && vine__peer_is_dead(end->pidfd) == 0;
         unwatch(warden, end);
-        return bury(warden, ret_link, bdf);
+        return bury(warden, ret_link, bdf) && !lives;
     default:
         return false;
     }

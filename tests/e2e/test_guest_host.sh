@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=300
+#
+# A process of the host is an end of a link to a virtual machine: as the application, and as the
+# appliance. One at a time has it; its leaving and its death are told to the machine.
+. "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+needs_guests sha256sum
+
+cat >plan.json <<'END'
+{"guest": "guest", "machines": [{"name": "host"}]}
+END
+expect 2 "$vine" guest run plan.json
+said 'this name stands for a process'
+cat >plan.json <<'END'
+{"guest": "guest", "machines": [{"name": "vm"}],
+ "links": [{"name": "zip", "application": "host", "appliance": "host"}]}
+END
+expect 2 "$vine" guest run plan.json
+said 'both ends are the same machine'
+
+build_guest guest
+cat >plan.json <<'END'
+{"guest": "guest",
+ "machines": [
+  {"name": "vm", "kernel_options": ["quiet"],
+   "init": ["start appliance /usr/bin/vine appliance --verbose --listen pci:there",
+            "start agent /usr/bin/vine agent --wait --appliance pci:back --listen /run/agent"]}],
+ "links": [
+  {"name": "there", "application": "host", "appliance": "vm", "size": "4M", "socket": "there"},
+  {"name": "back", "application": "vm", "appliance": "host", "size": "4M", "socket": "back"}]}
+END
+timeout 240 "$vine" guest run plan.json >console 2>&1 &
+machines=$!
+awaits() {
+    until grep -q -e "$1" console; do
+        kill -0 "$machines" 2>/dev/null || { sed 's/^/  /' console; fail "no '$1'"; }
+        command sleep 0.1
+    done
+}
+awaits 'ready at pci:there'
+
+# An application here.
+head -c 300000 /dev/urandom >data
+"$vine" run sha256 --quiet --appliance link:there data >sum
+[ "$(cut -d' ' -f1 <sum)" = "$(sha256sum data | cut -d' ' -f1)" ] || fail "another sum: $(cat sum)"
+awaits 'link there: its process has left'
+
+# One that stays keeps others out, and is told of when it is killed.
+"$vine" agent --appliance link:there --listen "$scratch/near" 2>agent &
+serving=$!
+until grep -q 'ready at' agent; do
+    kill -0 "$serving" || fail "no agent: $(cat agent)"
+    command sleep 0.1
+done
+expect 75 "$vine" procs --appliance link:there
+said 'another process has the link'
+kill -KILL "$serving"
+awaits 'link there: its process has died'
+awaits 'pipe 2 .*closed: .*the machine at the other end of link there is lost'
+serving=
+"$vine" procs --appliance link:there | grep -q '^sha256' || fail "the end is not free again"
+
+# An appliance here.
+"$vine" appliance --listen link:back 2>appliance &
+serving=$!
+awaits 'vine agent: ready at /run/agent'
+kill -KILL "$serving"
+serving=
+awaits 'lost the appliance at pci:back'
+
+kill -TERM "$machines"
+code=0
+wait "$machines" || code=$?
+[ "$code" = 143 ] || fail "vine guest run ended with $code"
+[ -z "$(ls there* back* 2>/dev/null)" ] || fail "sockets are left behind"
+expect 69 "$vine" procs --appliance link:there
+said 'nobody hands out a link'
