@@ -70,7 +70,7 @@ busy() {
     done
     sleep 8
     spent() {
-        for pid in $(pgrep -P "$running"); do
+        for pid in $(cat "/proc/$running/task/$running/children"); do
             sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
         done | awk '{ ticks += $12 + $13 } END { print ticks }'
     }
