@@ -192,7 +192,7 @@ static int open_bar(struct vine__memory *memory, const struct device *device,
     else if (memory->fd == -ENOENT)
         memory->fd = open_below(device, "resource2", flags);
     if (memory->fd < 0) {
-        const int error = memory->fd;
+        const int error = memory->fd != -ENOENT ? memory->fd : -ENODEV;
         memory->fd = -1;
         return vine__memory_refuse(options, error, "device %s: cannot open its memory: %s",
                                    device->bdf, vine_error_text(error));
@@ -309,11 +309,13 @@ static int open_device(struct vine__memory *memory, const struct device *device,
         return vine__memory_refuse(options, error, "device %s cannot be locked: %s", device->bdf,
                                    vine_error_text(error));
 
-    error = enable(device, options);
+    /* A kernel shows a device that is being plugged before it has given it addresses, and the file
+     * of its memory then: until that is there, nothing else of it is ready either. */
+    error = open_bar(memory, device, options);
+    if (error == 0)
+        error = enable(device, options);
     if (error == 0)
         error = read_bar_size(lock_fd, device, options, &bar_bytes);
-    if (error == 0)
-        error = open_bar(memory, device, options);
     if (error != 0)
         return error;
     if (fstat(memory->fd, &status) != 0)

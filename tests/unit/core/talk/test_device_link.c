@@ -330,6 +330,41 @@ static void devices_that_are_smaller_than_the_host_says_are_refused(void **state
     assert_int_equal(open_at(linked, "pci:zip", LIMIT, &pipe), -ENODEV);
 }
 
+/* Take the device of the appliance's half away from a machine but for its folder, or give it back. */
+static void hide_device(struct linked *linked, int machine, bool is_hidden)
+{
+    static const char *const files[] = {"resource2", "enable"};
+    char bdf[16];
+
+    fake_bdf(machine, 0, 1, bdf);
+    for (size_t i = 0; i < 2; i++) {
+        char path[2 * FAKE_SYSFS_PATH_MAX], away[2 * FAKE_SYSFS_PATH_MAX + 8];
+
+        (void)snprintf(path, sizeof path, "%s/bus/pci/devices/%s/%s",
+                       linked->host.machines[machine].sysfs, bdf, files[i]);
+        (void)snprintf(away, sizeof away, "%s.later", path);
+        assert_int_equal(is_hidden ? rename(path, away) : rename(away, path), 0);
+    }
+}
+
+static void a_device_whose_memory_comes_later_is_opened_then(void **state)
+{
+    struct linked *linked = *state;
+    struct vine_pipe *pipe = NULL;
+
+    /* A kernel shows a device that is plugged first, gives it addresses, and shows its memory. */
+    hide_device(linked, 0, true);
+    assert_int_equal(open_at(linked, "pci:zip", LIMIT, &pipe), -ENODEV);
+    hide_device(linked, 0, false);
+    hide_device(linked, 1, true);
+    start_appliance(linked);
+    hide_device(linked, 1, false);
+    pipe = open_pipe(linked, "pci:zip");
+    works(pipe);
+    vine_pipe_close(pipe);
+    served_stop(&linked->served);
+}
+
 /* ---- one after the other --------------------------------------------------------------------- */
 
 static void one_application_after_the_other_is_served(void **state)
@@ -698,6 +733,7 @@ int main(void)
         LINKED(nobody_is_waited_for_where_the_host_says_that_nobody_is),
         LINKED(a_host_that_writes_all_the_while_is_waited_for),
         LINKED(devices_that_are_smaller_than_the_host_says_are_refused),
+        LINKED(a_device_whose_memory_comes_later_is_opened_then),
         LINKED(one_application_after_the_other_is_served),
         LINKED(an_application_that_vanishes_is_followed),
         LINKED(an_application_that_gave_up_is_not_answered_later),
