@@ -9,7 +9,7 @@
  *   hostile ADDRESS ROUNDS  random words in an application's half, random submissions
  *   killer PROGRAM MS       kill who runs it, again and again
  *   watch PROGRAM           memory and descriptors of those who run it, once a second
- *   panic                   wait a second, and end the kernel
+ *   panic                   wait for four seconds, and end the kernel
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -229,6 +229,9 @@ static int killed(const char *address, unsigned count)
             say("killed: number %u ended by itself", i);
             return 1;
         }
+        /* The next one comes at once, or when it must be known that this one is dead. */
+        if (i % 2 == 0)
+            nap_ms(1500);
     }
     qsort(served_ns, count, sizeof served_ns[0], by_size);
     say("killed: %u, the next one served after %llu ms, at most %llu ms", count,
@@ -458,7 +461,7 @@ static _Noreturn void killer(const char *program, unsigned ms)
 
 static int panic(void)
 {
-    nap_ms(1000);
+    nap_ms(4000);
 
     const int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
 

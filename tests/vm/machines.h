@@ -82,11 +82,13 @@ static inline bool is_long(void)
 
 static inline void machines_print(const struct machines *run)
 {
-    const size_t from = run->count > 150 ? run->count - 150 : 0;
+    const size_t from = run->count > 2000 ? run->count - 2000 : 0;
 
     for (size_t i = from; i < run->count; i++)
-        print_message("%8.3f %s %s %s\n", (double)(run->lines[i].ns - run->lines[0].ns) / 1e9,
-                      run->lines[i].machine, run->lines[i].event, run->lines[i].text);
+        if (strstr(run->lines[i].text, "good") == NULL &&
+            strstr(run->lines[i].text, "watch") == NULL)
+            print_message("%8.3f %s %s %s\n", (double)(run->lines[i].ns - run->lines[0].ns) / 1e9,
+                          run->lines[i].machine, run->lines[i].event, run->lines[i].text);
 }
 
 /* ---- its life -------------------------------------------------------------------------------- */

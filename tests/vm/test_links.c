@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=engine timeout=400 long=1800 */
+/*
+ * Links between real machines that come and go, stand still, are slow, or are not what they seem.
+ *
+ * Fault model: a machine that stands still or gets a tenth of its time; links that are plugged and
+ * unplugged under load; a status page that its writer has left half written, or that says what
+ * cannot be; memory that a machine can only read and writes to all the same; an application that
+ * writes anything into its half; a kernel that panics. `zip` serves, `app` and `two` have
+ * applications that compare every byte.
+ */
+#include <dirent.h>
+#include <sys/mman.h>
+
+#include "arch/guest/status_layout.h"
+#include "utils/atomic.h"
+#include "vm/machines.h"
+
+static struct machines run;
+
+static const char plan[] =
+    "'links_max': 4, 'machines': ["
+    "{'name': 'zip', @, 'init': ['keep appliance /usr/bin/vine appliance --listen pci:auto -v']},"
+    "{'name': 'app', @, 'init': ['start load /link load pci:one']},"
+    "{'name': 'two', @, 'init': ['start load /link load pci:two', "
+    "'start more /link load pci:more']},"
+    "{'name': 'ill', @, 'init': ['run poke /link poke', 'run hostile /link hostile pci:ill %u', "
+    "'start load /link load pci:ill', 'run panic /link panic']}],"
+    "'links': [{'name': 'one', 'application': 'app', 'appliance': 'zip', 'size': '16M'},"
+    "{'name': 'two', 'application': 'two', 'appliance': 'zip', 'size': '16M'},"
+    "{'name': 'ill', 'application': 'ill', 'appliance': 'zip', 'size': '16M'}]}";
+
+static int set_up(void **state)
+{
+    char text[sizeof(plan) + 16];
+
+    (void)state;
+    (void)snprintf(text, sizeof(text), plan, is_long() ? 2000 : 60);
+    machines_start(&run, text);
+    (void)expect_line(&run, 0, "app", "pci:one: served");
+    (void)expect_line(&run, 0, "two", "pci:two: served");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    refuse_line(&run, 0, "app", "WRONG");
+    refuse_line(&run, 0, "two", "WRONG");
+    refuse_line(&run, 0, "zip", "appliance ended");
+    refuse_line(&run, 0, "zip", "appliance was ended");
+    machines_end(&run);
+    return 0;
+}
+
+static void both_go_on(size_t from)
+{
+    (void)expect_lines(&run, from, "app", "load pci:one: ", 2);
+    (void)expect_lines(&run, from, "two", "load pci:two: ", 2);
+}
+
+static void nobody_was_lost(size_t from)
+{
+    refuse_line(&run, from, "app", "pci:one: lost");
+    refuse_line(&run, from, "two", "pci:two: lost");
+}
+
+/* ---- one that is hostile --------------------------------------------------------------------- */
+
+/* All memory of the run, as its host sees it. */
+static void no_poke_has_reached(void)
+{
+    char path[96], name[96];
+    unsigned looked = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)run.pid, fd);
+        const ssize_t length = readlink(path, name, sizeof(name) - 1);
+
+        if (length <= 0 || strncmp(name, "/memfd:", 7) != 0)
+            continue;
+        const int memory_fd = open(path, O_RDONLY | O_CLOEXEC);
+        const off_t size = lseek(memory_fd, 0, SEEK_END);
+        const uint64_t *const words = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, memory_fd, 0);
+
+        assert_ptr_not_equal(words, MAP_FAILED);
+        for (size_t i = 0; i < (size_t)size / 8; i++)
+            if ((vine__load_relaxed_u64(&words[i]) ^ i) == UINT64_C(0xbadbadbad0000000))
+                fail_msg("word %zu of %s was written", i, name);
+        (void)munmap((void *)(uintptr_t)words, (size_t)size);
+        (void)close(memory_fd);
+        looked++;
+    }
+    /* Two of each link, and a page of each machine. */
+    assert_int_equal(looked, 2 * 3 + 4);
+}
+
+static void a_hostile_machine_hurts_its_own_link_alone(void **state)
+{
+    size_t at;
+
+    (void)state;
+    at = expect_line(&run, 0, "ill", "poke: done");
+    for (size_t i = 0; i < at; i++)
+        if (line_is(&run.lines[i], "ill", "line", "poke: ")) {
+            print_message("%s\n", run.lines[i].text);
+            assert_non_null(strstr(run.lines[i].text, " 0 changed"));
+        }
+    (void)expect_line(&run, 0, "ill", "poke: status page");
+    (void)expect_line(&run, 0, "ill", "poke: ill");
+    no_poke_has_reached();
+    at = expect_line(&run, at, "ill", "hostile: ");
+    print_message("%s\n", run.lines[at].text);
+    refuse_line(&run, 0, "ill", " 0 opened");
+    nobody_was_lost(0);
+    both_go_on(at);
+}
+
+static void a_panic_is_told_to_the_other_end(void **state)
+{
+    struct times told = {0};
+    size_t at = expect_line(&run, 0, "ill", "pci:ill: served");
+
+    (void)state;
+    at = expect_line(&run, at, "ill", "Kernel panic");
+    times_add(&told, run.lines[expect_line(&run, at, "zip", "its kernel has panicked")].ns -
+                         run.lines[at].ns);
+    times_print(&told, "panics; the appliance is told after");
+    at = expect_event(&run, at, "ill", "ended", "panicked");
+    both_go_on(at);
+    nobody_was_lost(0);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void who_stands_still_goes_on_where_it_was(void **state)
+{
+    static const char *const machines[] = {"app", "zip"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char words[32];
+        const size_t from = run.count;
+
+        (void)snprintf(words, sizeof(words), "pause %s", machines[i]);
+        tell(&run, words);
+        size_t at = expect_event(&run, from, machines[i], "paused", "");
+
+        /* The other application does not wait for it. */
+        if (i == 0)
+            (void)expect_lines(&run, at, "two", "good", 3);
+        else
+            for (int second = 0; second < 2; second++)
+                machines_hear(&run, VINE_NS_PER_SECOND);
+        (void)snprintf(words, sizeof(words), "resume %s", machines[i]);
+        at = run.count;
+        tell(&run, words);
+        at = expect_event(&run, at, machines[i], "resumed", "");
+        both_go_on(at);
+        nobody_was_lost(from);
+    }
+}
+
+/* Of each 50 ms the process gets 5. */
+static void slow_down(pid_t pid, uint64_t duration_ns)
+{
+    const uint64_t begin_ns = vine__clock_now_ns();
+
+    while (vine__clock_now_ns() - begin_ns < duration_ns) {
+        assert_int_equal(kill(pid, SIGSTOP), 0);
+        (void)poll(NULL, 0, 45);
+        assert_int_equal(kill(pid, SIGCONT), 0);
+        (void)poll(NULL, 0, 5);
+        machines_hear(&run, 0);
+    }
+}
+
+static void a_tenth_of_the_speed_is_slow_and_nothing_else(void **state)
+{
+    static const char *const machines[] = {"app", "zip"};
+    const uint64_t duration_ns = (is_long() ? 30 : 3) * VINE_NS_PER_SECOND;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const size_t from = run.count;
+
+        slow_down(pid_of(&run, machines[i]), duration_ns);
+        both_go_on(run.count);
+        nobody_was_lost(from);
+    }
+}
+
+/* ---- the status page ------------------------------------------------------------------------- */
+
+/* The page of machine `index`, as its host sees it: we write it in the host's place. */
+static struct vine_status_page *map_page(uint32_t index)
+{
+    char path[96], name[96];
+    struct vine_status_page *page = MAP_FAILED;
+    uint32_t found = 0;
+
+    for (int fd = 0; fd < 256 && page == MAP_FAILED; fd++) {
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)run.pid, fd);
+        const ssize_t size = readlink(path, name, sizeof(name) - 1);
+
+        if (size <= 0)
+            continue;
+        name[size] = '\0';
+        if (strstr(name, "memfd:vine-status") == NULL || found++ != index)
+            continue;
+        const int page_fd = open(path, O_RDWR | O_CLOEXEC);
+
+        assert_true(page_fd >= 0);
+        page = mmap(NULL, VINE_STATUS_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
+        (void)close(page_fd);
+    }
+    assert_ptr_not_equal(page, MAP_FAILED);
+    return page;
+}
+
+/* Everybody looks again. */
+static void raise_changes(struct vine_status_page *page)
+{
+    vine__store_release_u32(&page->changes, vine__load_relaxed_u32(&page->changes) + 1);
+}
+
+static void a_page_that_is_left_half_written_is_waited_for(void **state)
+{
+    const size_t from = run.count;
+
+    (void)state;
+    for (uint32_t machine = 0; machine < 2; machine++) {
+        struct vine_status_page *const page = map_page(machine);
+        struct vine_status_link *const entry = &page->links[0];
+        const uint32_t sequence = vine__load_relaxed_u32(&entry->sequence);
+        const struct vine_status_link whole = *entry;
+
+        vine__store_release_u32(&entry->sequence, sequence + 1);
+        memset(entry->sides, 0xee, sizeof(entry->sides));
+        entry->generation = 77;
+        entry->is_plugged = 0;
+        raise_changes(page);
+        both_go_on(run.count);
+        both_go_on(run.count);
+        *entry = whole;
+        vine__store_release_u32(&entry->sequence, sequence + 2);
+        raise_changes(page);
+        both_go_on(run.count);
+        (void)munmap(page, VINE_STATUS_PAGE_BYTES);
+    }
+    nobody_was_lost(from);
+}
+
+static void a_page_that_says_what_cannot_be_costs_that_link_alone(void **state)
+{
+    struct vine_status_page *const page = map_page(1);
+    struct vine_status_link *const entry = &page->links[0];
+    const uint32_t sequence = vine__load_relaxed_u32(&entry->sequence);
+    const struct vine_status_link whole = *entry;
+    const size_t from = run.count;
+
+    (void)state;
+    vine__store_release_u32(&entry->sequence, sequence + 1);
+    entry->sides[VINE_STATUS_APPLIANCE].state = 0x7fffffff;
+    vine__store_release_u32(&entry->sequence, sequence + 2);
+    raise_changes(page);
+    size_t at = expect_line(&run, from, "app", "pci:one: lost");
+
+    /* And a link that is smaller than it is said to be is none. */
+    vine__store_release_u32(&entry->sequence, sequence + 3);
+    entry->sides[VINE_STATUS_APPLIANCE] = whole.sides[VINE_STATUS_APPLIANCE];
+    entry->size_bytes[VINE_STATUS_APPLICATION] *= 4;
+    vine__store_release_u32(&entry->sequence, sequence + 4);
+    raise_changes(page);
+    at = expect_line(&run, at + 1, "app", "pci:one: lost: ");
+    print_message("%s\n", run.lines[at].text);
+
+    vine__store_release_u32(&entry->sequence, sequence + 5);
+    *entry = whole;
+    vine__store_release_u32(&entry->sequence, sequence + 6);
+    raise_changes(page);
+    (void)expect_line(&run, at, "app", "pci:one: served");
+    both_go_on(at);
+    refuse_line(&run, from, "two", "pci:two: lost");
+    (void)munmap(page, VINE_STATUS_PAGE_BYTES);
+}
+
+/* ---- links that come and go ------------------------------------------------------------------ */
+
+static void links_are_plugged_while_another_is_served(void **state)
+{
+    const unsigned rounds = is_long() ? 20 : 2;
+    struct times served = {0}, told = {0};
+    const size_t begin = run.count;
+
+    (void)state;
+    for (unsigned i = 0; i < rounds; i++) {
+        const size_t from = run.count;
+        const uint64_t plugged_ns = vine__clock_now_ns();
+
+        tell(&run, "plug more two zip 8M");
+        times_add(&served,
+                  run.lines[expect_line(&run, from, "two", "pci:more: served")].ns - plugged_ns);
+        const size_t at = run.count;
+        const uint64_t unplugged_ns = vine__clock_now_ns();
+
+        tell(&run, "unplug more");
+        times_add(&told,
+                  run.lines[expect_line(&run, at, "two", "pci:more: lost")].ns - unplugged_ns);
+        (void)expect_event(&run, at, "two", "unplugged", "more");
+        (void)expect_event(&run, at, "zip", "unplugged", "more");
+    }
+    times_print(&served, "links plugged; an application is served after");
+    times_print(&told, "... and told of an unplug after");
+    nobody_was_lost(begin);
+    both_go_on(run.count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hostile_machine_hurts_its_own_link_alone),
+        cmocka_unit_test(a_panic_is_told_to_the_other_end),
+        cmocka_unit_test(who_stands_still_goes_on_where_it_was),
+        cmocka_unit_test(a_tenth_of_the_speed_is_slow_and_nothing_else),
+        cmocka_unit_test(a_page_that_is_left_half_written_is_waited_for),
+        cmocka_unit_test(a_page_that_says_what_cannot_be_costs_that_link_alone),
+        cmocka_unit_test(links_are_plugged_while_another_is_served),
+    };
+    const int status = machines_prepare();
+
+    return status != 0 ? status : cmocka_run_group_tests(tests, set_up, tear_down);
+}
