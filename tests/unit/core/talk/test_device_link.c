@@ -330,7 +330,8 @@ static void devices_that_are_smaller_than_the_host_says_are_refused(void **state
     assert_int_equal(open_at(linked, "pci:zip", LIMIT, &pipe), -ENODEV);
 }
 
-/* Take the device of the appliance's half away from a machine but for its folder, or give it back. */
+/* Take the device of the appliance's half away from a machine but for its folder, or bring it
+ * back. */
 static void hide_device(struct linked *linked, int machine, bool is_hidden)
 {
     static const char *const files[] = {"resource2", "enable"};
