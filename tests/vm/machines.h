@@ -35,7 +35,7 @@
 #include "harness/folder.h"
 
 #define GUARD_NS  (90 * VINE_NS_PER_SECOND)
-#define LINES_MAX 20000
+#define LINES_MAX 200000
 #define MS        UINT64_C(1000000)
 
 struct line {
