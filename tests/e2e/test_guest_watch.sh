@@ -61,7 +61,7 @@ awaits 'app | there    link zip  .*application here, 1 MiB; appliance there, .*a
 awaits 'app | there    doorbell  .*rings for process [0-9]* (vine)'
 awaits 'app | there    link go  .*nobody has it'
 awaits 'app | killing the application'
-awaits 'zip | .*closed: .*the process at the other end has died'
+awaits 'zip | .*closed: the other side is gone: .*'
 awaits 'app | .*link zip: .*has died, and the other end is told'
 awaits 'app | .*ready at /run/two'
 awaits 'zip | killing the appliance'
