@@ -19,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAGIC UINT32_C(0x4d414348)
+#define PRESS_AGAIN_NS (2 * VINE_NS_PER_SECOND)
+#define MAGIC          UINT32_C(0x4d414348)
 
 #define DEFAULT_START_NS   (10 * VINE_NS_PER_SECOND)
 #define DEFAULT_COMMAND_NS (10 * VINE_NS_PER_SECOND)
@@ -186,6 +187,7 @@ static void forget_start(struct vine__machine *machine)
     machine->stopping_deadline_ns = machine->lost_deadline_ns = VINE_FOREVER;
     machine->shutdown_reason[0] = '\0';
     machine->has_panicked = machine->has_run = machine->is_killed_for = false;
+    machine->was_pressed = false;
     machine->resume_id = 0;
 }
 
@@ -241,6 +243,16 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
 
 /* ---- stopping -------------------------------------------------------------------------------- */
 
+/* Press the power button. A kernel that is still coming up does not hear it: so it is pressed again
+ * and again, and one that has heard it is told nothing new. */
+static int press(struct vine__machine *machine)
+{
+    uint64_t id;
+
+    machine->press_again_ns = vine__clock_now_ns() + PRESS_AGAIN_NS;
+    return vine__machine_command(machine, "system_powerdown", NULL, -1, &id);
+}
+
 /* The next rung of the ladder, and how long it may take. */
 static void step_down(struct vine__machine *machine, enum vine__stopping stopping)
 {
@@ -250,7 +262,7 @@ static void step_down(struct vine__machine *machine, enum vine__stopping stoppin
     machine->stopping = stopping;
     if (stopping == VINE__STOPPING_BUTTON) {
         machine->stopping_deadline_ns = vine__clock_now_ns() + machine->options.button_timeout_ns;
-        error = vine__machine_command(machine, "system_powerdown", NULL, -1, &id);
+        error = press(machine);
     }
     if (stopping == VINE__STOPPING_QUIT || error != 0) {
         machine->stopping = VINE__STOPPING_QUIT;
@@ -345,6 +357,8 @@ void vine__machine_arm(struct vine__machine *machine)
     uint64_t deadline_ns = earlier(machine->stopping_deadline_ns, machine->lost_deadline_ns);
     struct itimerspec time = {0};
 
+    if (machine->stopping == VINE__STOPPING_BUTTON)
+        deadline_ns = earlier(deadline_ns, machine->press_again_ns);
     deadline_ns = earlier(deadline_ns, vine__plug_deadline_ns(machine));
     if (machine->qmp != NULL) {
         const bool wants_write = vine__qmp_wants_write(machine->qmp);
@@ -374,6 +388,8 @@ static void expire(struct vine__machine *machine)
 
     if (now_ns >= machine->stopping_deadline_ns)
         step_down(machine, machine->stopping + 1);
+    else if (machine->stopping == VINE__STOPPING_BUTTON && now_ns >= machine->press_again_ns)
+        (void)!press(machine); /* whether it can be said again: the deadline stands */
     if (now_ns >= machine->lost_deadline_ns && !machine->is_killed_for) {
         machine->is_killed_for = true;
         machine->lost_deadline_ns = VINE_FOREVER;

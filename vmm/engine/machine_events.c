@@ -119,6 +119,15 @@ static void reset(struct vine__machine *machine)
                        machine->description.name);
 }
 
+/* Once, however often it is pressed. */
+static void tell_of_button(struct vine__machine *machine)
+{
+    if (!machine->was_pressed)
+        vine__machine_tell(machine, VINE__MACHINE_BUTTON, UINT32_MAX,
+                           "the power button of %s was pressed", machine->description.name);
+    machine->was_pressed = true;
+}
+
 static void take_event(struct vine__machine *machine, const struct vine__qmp_message *message)
 {
     const char *const name = message->name;
@@ -137,8 +146,7 @@ static void take_event(struct vine__machine *machine, const struct vine__qmp_mes
     else if (strcmp(name, "GUEST_PANICKED") == 0)
         machine->has_panicked = true;
     else if (strcmp(name, "POWERDOWN") == 0)
-        vine__machine_tell(machine, VINE__MACHINE_BUTTON, UINT32_MAX,
-                           "the power button of %s was pressed", machine->description.name);
+        tell_of_button(machine);
     else if (strcmp(name, "DEVICE_DELETED") == 0 && device != NULL)
         vine__plug_deleted(machine, device);
 }

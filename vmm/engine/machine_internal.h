@@ -70,6 +70,8 @@ struct vine__machine {
 
     enum vine__stopping stopping;
     uint64_t stopping_deadline_ns;
+    uint64_t press_again_ns; /* while it is told by the button */
+    bool was_pressed;
     uint64_t resume_id; /* the first `cont`: its answer says that the machine has started */
     char shutdown_reason[32];
     bool has_panicked;
