@@ -31,6 +31,10 @@ static void resolve(const char *text)
         return;
     }
     VINE_ASSERT(address.text[0] != 0);
+    if (address.is_link) {
+        VINE_ASSERT(address.name[0] != 0);
+        return;
+    }
     if (!address.is_named) {
         VINE_ASSERT(strchr(address.text, '/') != NULL);
         return;
