@@ -36,6 +36,7 @@
 #define PIPES    100
 #define WATCH_NS VINE_NS_PER_SECOND
 #define MOST_NS  (WATCH_NS / 20)
+#define WATCHES  5
 
 static char folder[] = "/tmp/vine-idle-XXXXXX";
 static char path[64];
@@ -164,17 +165,22 @@ static void watch(int pipe_count)
     /* What a last task leaves behind is spun for, for a moment: let it pass. */
     assert_int_equal(vine_task_wait(task, VINE_NS_PER_SECOND / 4), -ETIMEDOUT);
 
-    const uint64_t theirs_ns = now_ns(appliance_clock);
-    const uint64_t ours_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t theirs_used_ns = WATCH_NS;
+    uint64_t ours_used_ns = WATCH_NS;
 
-    assert_int_equal(vine_task_wait(task, WATCH_NS), -ETIMEDOUT);
+    /* Whoever spins does so in each of them; a virtual machine that is stopped for a moment is
+     * charged for it in one. */
+    for (int i = 0; i < WATCHES && (theirs_used_ns >= MOST_NS || ours_used_ns >= MOST_NS); i++) {
+        const uint64_t theirs_ns = now_ns(appliance_clock);
+        const uint64_t ours_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 
-    const uint64_t theirs_used_ns = now_ns(appliance_clock) - theirs_ns;
-    const uint64_t ours_used_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - ours_ns;
-
-    print_message("in a second: appliance %llu us, application %llu us\n",
-                  (unsigned long long)theirs_used_ns / 1000,
-                  (unsigned long long)ours_used_ns / 1000);
+        assert_int_equal(vine_task_wait(task, WATCH_NS), -ETIMEDOUT);
+        theirs_used_ns = now_ns(appliance_clock) - theirs_ns;
+        ours_used_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - ours_ns;
+        print_message("in a second: appliance %llu us, application %llu us\n",
+                      (unsigned long long)theirs_used_ns / 1000,
+                      (unsigned long long)ours_used_ns / 1000);
+    }
     assert_true(theirs_used_ns < MOST_NS);
     assert_true(ours_used_ns < MOST_NS);
     close(leash[1]);
