@@ -13,6 +13,8 @@ else()
     vine_dropped("the engine of virtual machines" jansson)
 endif()
 
+# Of what a guest is told, init reads the kernel's command line alone.
+list(APPEND VINE_GUEST_SOURCES "${PROJECT_SOURCE_DIR}/src/arch/guest/command_line.c")
 if(NOT CMAKE_CROSSCOMPILING)
     # It runs alone in a file system without libraries, and outside of every sanitizer.
     add_executable(vine-init ${VINE_GUEST_SOURCES} "${PROJECT_SOURCE_DIR}/vmm/guest/init.c")

@@ -11,44 +11,20 @@
 
 #include "vmm/image/cpio.h"
 
+#include "guest_files.h"
 #include "guest_initrd.h"
 #include "message.h"
 #include "status.h"
 
-#define FILE_MAX (UINT64_C(1) << 30)
-
-/* A whole file; for free(). */
 static int read_file(const char *path, void **ret_bytes, size_t *ret_size, mode_t *ret_mode)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    char *bytes = NULL;
-    size_t size = 0;
-    ssize_t got = 1;
+    const int error = guest_files_read(path, ret_bytes, ret_size, ret_mode);
 
-    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-        (uint64_t)status.st_size > FILE_MAX) {
-        message_error("cannot read %s: %s", message_escape(path),
-                      fd < 0 ? vine_error_text(-errno) : "it is no file, or too large");
-        if (fd >= 0)
-            (void)close(fd);
-        return STATUS_FAILED;
-    }
-    bytes = malloc((size_t)status.st_size + 1);
-    while (bytes != NULL && size < (size_t)status.st_size && got > 0) {
-        got = read(fd, bytes + size, (size_t)status.st_size - size);
-        size += got > 0 ? (size_t)got : 0;
-    }
-    if (bytes == NULL || got < 0) {
-        message_error("cannot read %s: %m", message_escape(path));
-        free(bytes);
-        bytes = NULL;
-    }
-    (void)close(fd);
-    *ret_bytes = bytes;
-    *ret_size = size;
-    *ret_mode = status.st_mode;
-    return bytes != NULL ? STATUS_DONE : STATUS_FAILED;
+    if (error == 0)
+        return STATUS_DONE;
+    message_error("cannot read %s: %s", message_escape(path),
+                  error == -EINVAL ? "it is no file" : vine_error_text(error));
+    return STATUS_FAILED;
 }
 
 /* The lines of /etc/vine/init.conf. */

@@ -7,42 +7,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/guest/guest.h"
+#include "utils/pci_address.h"
+
 #include "console.h"
 #include "modules.h"
 
-#define OPTION       "vine.doorbell="
 #define DEVICE_BYTES 16
-
-static bool is_device(const char *text, size_t length)
-{
-    static const char shape[] = "xxxx:xx:xx.x";
-
-    if (length != sizeof(shape) - 1)
-        return false;
-    for (size_t i = 0; i < length; i++)
-        if (shape[i] == 'x' ? strchr("0123456789abcdef", text[i]) == NULL : text[i] != shape[i])
-            return false;
-    return true;
-}
 
 bool doorbell_find(const char *command_line, char *ret_device, size_t size)
 {
-    while (*command_line != '\0') {
-        command_line += strspn(command_line, " \n");
-        const size_t length = strcspn(command_line, " \n");
-        const char *value = command_line + sizeof(OPTION) - 1;
+    char device[DEVICE_BYTES];
 
-        if (strncmp(command_line, OPTION, sizeof(OPTION) - 1) == 0) {
-            const size_t value_length = length - (sizeof(OPTION) - 1);
-            if (value_length >= size || !is_device(value, value_length))
-                return false;
-            memcpy(ret_device, value, value_length);
-            ret_device[value_length] = '\0';
-            return true;
-        }
-        command_line += length;
-    }
-    return false;
+    if (!vine__guest_option(command_line, VINE_GUEST_DOORBELL_OPTION, 0, device, sizeof(device)) ||
+        !vine__is_pci_address(device) || strlen(device) >= size)
+        return false;
+    memcpy(ret_device, device, strlen(device) + 1);
+    return true;
 }
 
 static bool write_text(const char *path, const char *text)

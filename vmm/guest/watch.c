@@ -5,24 +5,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/guest/guest.h"
+
 #include "children.h"
 
-#define OPTION  "vine.status="
 #define PROGRAM "/usr/bin/vine"
 
 static char *argv[] = {PROGRAM, "agent", "--watch", NULL};
 
 bool watch_is_told(const char *command_line)
 {
-    while (*command_line != '\0') {
-        command_line += strspn(command_line, " \n");
-        const size_t length = strcspn(command_line, " \n");
+    char device[16];
 
-        if (length > sizeof(OPTION) - 1 && strncmp(command_line, OPTION, sizeof(OPTION) - 1) == 0)
-            return true;
-        command_line += length;
-    }
-    return false;
+    return vine__guest_option(command_line, VINE_GUEST_STATUS_OPTION, 0, device, sizeof(device)) &&
+           device[0] != '\0';
 }
 
 void watch_start(const struct configuration *configuration)

@@ -15,6 +15,7 @@
 #include <vine/error.h>
 
 #include "utils/atomic.h"
+#include "utils/pci_address.h"
 
 #define COMMAND_LINE_BYTES 8192
 #define ENTRIES_MAX        256 /* of a port's folder */
@@ -173,19 +174,6 @@ void vine__guest_close(struct vine__guest *guest)
     free(guest);
 }
 
-/* DDDD:BB:DD.F in digits of sysfs. */
-static bool is_bdf(const char *name)
-{
-    static const char form[] = "xxxx:xx:xx.x";
-
-    if (strlen(name) != sizeof form - 1)
-        return false;
-    for (size_t i = 0; i < sizeof form - 1; i++)
-        if (form[i] == 'x' ? strchr("0123456789abcdef", name[i]) == NULL : name[i] != form[i])
-            return false;
-    return true;
-}
-
 int vine__guest_device(const struct vine__guest *guest, uint32_t place, enum vine_status_end writer,
                        char ret_bdf[VINE__GUEST_BDF_BYTES])
 {
@@ -210,7 +198,7 @@ int vine__guest_device(const struct vine__guest *guest, uint32_t place, enum vin
         if (entry == NULL)
             break;
         /* A port has one device, its slot 0. */
-        if (is_bdf(entry->d_name)) {
+        if (vine__is_pci_address(entry->d_name)) {
             memcpy(ret_bdf, entry->d_name, VINE__GUEST_BDF_BYTES);
             error = 0;
         }

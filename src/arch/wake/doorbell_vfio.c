@@ -10,10 +10,10 @@
 
 #include "arch/wake/eventfd.h"
 #include "arch/wake/ivshmem_protocol.h"
+#include "utils/pci_address.h"
 
 #include <vine/error.h>
 
-#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -90,22 +90,11 @@ static bool file_says(const struct place *place, const char *format, const char 
     return size > 0 && strncmp(found, text, strlen(text)) == 0;
 }
 
-/* DDDD:BB:DD.F and nothing else: it becomes part of a path. */
-static bool bdf_is_good(const char *bdf)
-{
-    static const char pattern[] = "xxxx:xx:xx.x";
-
-    for (size_t i = 0; i < sizeof(pattern); i++)
-        if (pattern[i] == 'x' ? !isxdigit((unsigned char)bdf[i]) : bdf[i] != pattern[i])
-            return false;
-    return true;
-}
-
 static int find_group(const struct place *place, char ret_group[NAME_MAX])
 {
     const char *const bdf = place->options->bdf;
 
-    if (!bdf_is_good(bdf))
+    if (!vine__is_pci_address(bdf))
         return vine__doorbell_refuse(place->options, -EINVAL,
                                      "'%.32s' is no PCI address (DDDD:BB:DD.F)", bdf);
     if (!file_says(place, "bus/pci/devices/%s/vendor", VENDOR_REDHAT) ||

@@ -58,6 +58,11 @@ void vine__bell_ring(const struct vine__bell *bell, uint32_t peer, uint32_t vect
         (void)!vine__doorbell_ring(bell->doorbell, peer, vector);
 }
 
+bool vine__bell_hears(const struct vine__bell *bell, uint32_t vector)
+{
+    return bell->doorbell != NULL && vector < vine__doorbell_vector_count(bell->doorbell);
+}
+
 uint32_t vine__bell_rings(const struct vine__bell *bell)
 {
     return vine__load_acquire_u32(&bell->rings); /* W2 pairs with W1 */
@@ -74,8 +79,6 @@ void vine__bell_rest(struct vine__bell *bell, uint32_t vector, uint32_t rings, u
 {
     uint32_t nobody = 0;
 
-    if (vine__doorbell_vector_count(bell->doorbell) <= vector)
-        return;
     /* W4 pairs with W3. */
     if (!vine__compare_exchange_acq_rel_u32(&bell->listening, &nobody, 1)) {
         (void)!vine__futex_wait_private(&bell->rings, rings, timeout_ns);

@@ -48,7 +48,10 @@ void vine__bell_ring(const struct vine__bell *bell, uint32_t peer, uint32_t vect
 /* To be taken before the last look. */
 uint32_t vine__bell_rings(const struct vine__bell *bell);
 
-/* Until `vector` is rung, or was since `rings` was taken. */
+/* Whether others can ring us by this vector, which the host named. */
+bool vine__bell_hears(const struct vine__bell *bell, uint32_t vector);
+
+/* Until `vector`, which is one that we hear, is rung, or was since `rings` was taken. */
 void vine__bell_rest(struct vine__bell *bell, uint32_t vector, uint32_t rings, uint64_t timeout_ns);
 
 #endif

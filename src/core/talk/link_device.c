@@ -110,9 +110,10 @@ bool vine__link_peer_rings(const struct vine__link *link)
 static void rest(struct vine__link *link, uint32_t rings, uint64_t waited_ns, uint64_t timeout_ns)
 {
     const struct vine__guest_link *told = &link->end->link;
+    const uint32_t vector = told->ends[told->end].doorbell_vector;
 
-    if (vine__bell_is_there(link->bell) && vine__link_peer_rings(link))
-        vine__bell_rest(link->bell, told->ends[told->end].doorbell_vector, rings, timeout_ns);
+    if (vine__bell_hears(link->bell, vector) && vine__link_peer_rings(link))
+        vine__bell_rest(link->bell, vector, rings, timeout_ns);
     else
         nap(waited_ns, timeout_ns);
 }

@@ -20,7 +20,7 @@
 #define BACKSTOP_NS  500000000 /* where we are rung for */
 
 /* How often a place is tried that cannot be opened yet. */
-#define AGAIN_NS 1000000
+#define AGAIN_NS 20000000
 
 struct vine__served_places {
     struct vine__guest *guest;
