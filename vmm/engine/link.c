@@ -185,19 +185,27 @@ static bool place_is_free(const struct vine__machine *machine, uint32_t place)
     return own->link == NULL && !own->is_going;
 }
 
-static int find_place(const struct vine__machine *machine, uint32_t wanted, uint32_t *ret_place)
+/* A place comes again as late as can be: a process of the guest that kept the memory of a device
+ * which has gone finds there what is plugged in the same place after it. */
+static int find_place(struct vine__machine *machine, uint32_t wanted, uint32_t *ret_place)
 {
+    const uint32_t count = machine->description.links_max;
+
     if (wanted != VINE__MACHINE_LINK_ANY_PLACE) {
-        if (wanted >= machine->description.links_max)
+        if (wanted >= count)
             return -EINVAL;
         *ret_place = wanted;
         return place_is_free(machine, wanted) ? 0 : -EBUSY;
     }
-    for (uint32_t place = 0; place < machine->description.links_max; place++)
-        if (place_is_free(machine, place)) {
-            *ret_place = place;
-            return 0;
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t place = (machine->next_place + i) % count;
+
+        if (!place_is_free(machine, place))
+            continue;
+        machine->next_place = place + 1;
+        *ret_place = place;
+        return 0;
+    }
     return -ENOSPC;
 }
 

@@ -83,6 +83,7 @@ struct vine__machine {
     uint32_t doorbell_peer;
     int doorbell_fd; /* for the next start; -1: none */
     struct vine__place places[VINE_STATUS_LINKS_MAX];
+    uint32_t next_place; /* from where on a free one is looked for */
 
     struct vine__machine_event events[VINE__MACHINE_EVENTS_MAX]; /* a ring */
     uint32_t event_first;

@@ -309,6 +309,19 @@ bool vine__plug_answered(struct vine__machine *machine, const struct vine__qmp_m
     return false;
 }
 
+/* A guest can take a device out without having been asked: a link with one half is none. */
+static void taken_out(struct vine__machine *machine, uint32_t place, uint32_t half)
+{
+    struct vine__place *const own = &machine->places[place];
+
+    own->plugs[half].step = VINE__PLUG_LEAVING;
+    own->plugs[half].deadline_ns = VINE_FOREVER;
+    if (own->link != NULL)
+        vine__machine_link_detach(own->link, own->end);
+    own->is_going = true;
+    step_back(machine, place, half);
+}
+
 void vine__plug_deleted(struct vine__machine *machine, const char *device)
 {
     char id[VINE__ARGUMENTS_ID_BYTES];
@@ -322,6 +335,8 @@ void vine__plug_deleted(struct vine__machine *machine, const char *device)
                 continue;
             if (step == VINE__PLUG_LETTING_GO || step == VINE__PLUG_LEAVING)
                 step_back(machine, place, half);
+            if (step == VINE__PLUG_PLUGGED)
+                taken_out(machine, place, half);
             return;
         }
 }

@@ -205,6 +205,10 @@ static void fake_obey(const json_t *command)
     if (strcmp(what, "stop") == 0)
         fake_say("{\"event\": \"STOP\"}");
     fake_answer(id, "{}");
+    if (strcmp(what, "device_add") == 0 && fake_is("ejects") && strcmp(name, "link0b") == 0) {
+        (void)fake_find(name, false, true);
+        fake_say("{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"link0b\"}}");
+    }
     if (strcmp(what, "cont") == 0)
         fake_run();
     if (strcmp(what, "system_powerdown") == 0) {

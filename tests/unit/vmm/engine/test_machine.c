@@ -413,9 +413,7 @@ static void a_link_is_plugged_and_unplugged_while_its_machine_runs(void **state)
     assert_int_equal(vine__machine_link_attach_host(link, APPLICATION), 0);
     assert_int_equal(vine__machine_link_attach_host(link, APPLICATION), -EBUSY);
     for (uint64_t round = 1; round <= 3; round++) {
-        assert_int_equal(vine__machine_link_attach(link, APPLIANCE, machine,
-                                                   VINE__MACHINE_LINK_ANY_PLACE, &place),
-                         0);
+        assert_int_equal(vine__machine_link_attach(link, APPLIANCE, machine, 0, &place), 0);
         assert_int_equal(vine__machine_link_attach(link, APPLIANCE, machine,
                                                    VINE__MACHINE_LINK_ANY_PLACE, &place),
                          -EBUSY);
@@ -480,6 +478,42 @@ static void a_guest_that_does_not_let_go_is_told_of(void **state)
     assert_int_equal(place, 1);
     vine__machine_close(machine);
     vine__machine_link_close(other);
+}
+
+static void a_guest_that_takes_a_device_out_by_itself_has_lost_the_link(void **state)
+{
+    struct vine__machine *const machine = begin("ejects", DEFAULTS);
+    struct vine__machine_link *const link = make_link("hot");
+    uint32_t place;
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(vine__machine_link_attach(link, APPLIANCE, machine, 0, &place), 0);
+        (void)expect(machine, VINE__MACHINE_PLUGGED);
+        (void)expect(machine, VINE__MACHINE_UNPLUGGED);
+        assert_int_equal(entry(machine, 0)->is_plugged, 0);
+        assert_int_equal(vine__machine_link_side(link, APPLIANCE).state, VINE_STATUS_LOST);
+    }
+    vine__machine_close(machine);
+    vine__machine_link_close(link);
+}
+
+static void a_place_is_given_again_as_late_as_can_be(void **state)
+{
+    struct vine__machine *const machine = make("good", DEFAULTS);
+    struct vine__machine_link *const link = make_link("any");
+    uint32_t place;
+
+    (void)state;
+    for (uint32_t round = 0; round < 5; round++) {
+        assert_int_equal(vine__machine_link_attach(link, APPLIANCE, machine,
+                                                   VINE__MACHINE_LINK_ANY_PLACE, &place),
+                         0);
+        assert_int_equal(place, round % 2);
+        vine__machine_link_detach(link, APPLIANCE);
+    }
+    vine__machine_close(machine);
+    vine__machine_link_close(link);
 }
 
 static void a_link_that_is_taken_away_during_the_start_goes_when_it_can(void **state)
@@ -592,6 +626,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_link_is_plugged_and_unplugged_while_its_machine_runs),
         cmocka_unit_test(what_cannot_be_plugged_leaves_nothing_behind),
         cmocka_unit_test(a_guest_that_does_not_let_go_is_told_of),
+        cmocka_unit_test(a_guest_that_takes_a_device_out_by_itself_has_lost_the_link),
+        cmocka_unit_test(a_place_is_given_again_as_late_as_can_be),
         cmocka_unit_test(a_link_that_is_taken_away_during_the_start_goes_when_it_can),
         cmocka_unit_test(places_and_sizes_have_limits),
         cmocka_unit_test(kvm_is_believed_only_when_user_space_spoke),
