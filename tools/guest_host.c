@@ -34,7 +34,6 @@ struct guest_host {
     int client_fd; /* of who has the end; -1: nobody */
     int pidfd;     /* its process; -1: not to be had, and its hang-up has to do */
     int32_t pid;
-    uint32_t bell; /* its number at the doorbells; VINE_STATUS_NO_DOORBELL */
 };
 
 static void tell(const struct guest_host *host, const char *event, const char *text)
@@ -54,12 +53,18 @@ static void tell(const struct guest_host *host, const char *event, const char *t
 
 /* ---- the doorbell ---------------------------------------------------------------------------- */
 
+/* Its process's number at the doorbells. */
+static uint32_t *bell_of(struct guest_host *host)
+{
+    return &host->run->rings.host_ids[host->link - host->run->links];
+}
+
 int guest_host_allow(struct guest_host *host)
 {
     const struct guest_rings *rings = &host->run->rings;
-    const int error = rings->control_fd < 0 || host->bell == VINE_STATUS_NO_DOORBELL
+    const int error = rings->control_fd < 0
                           ? 0
-                          : vine__bells_allow(rings->control_fd, host->bell,
+                          : vine__bells_allow(rings->control_fd, *bell_of(host),
                                               rings->ids[host->link->plan.machines[1 - host->end]]);
 
     return error == -ENOENT || error == -VINE_EPEERLOST ? 0 : error;
@@ -74,24 +79,20 @@ static int add_bell(struct guest_host *host)
 
     snprintf(name, sizeof(name), "host-%u", (unsigned)(host->link - host->run->links));
     if (control_fd < 0 ||
-        vine__bells_add(control_fd, name, VECTORS, &host->bell, &socket_fd) != 0) {
-        host->bell = VINE_STATUS_NO_DOORBELL;
+        vine__bells_add(control_fd, name, VECTORS, bell_of(host), &socket_fd) != 0)
         return -1;
-    }
     if (guest_host_allow(host) != 0)
         message_warning("link %s: no doorbell for its process", host->link->name);
-    vine__machine_link_set_host_doorbell(host->link->link, host->end, host->bell,
+    vine__machine_link_set_host_doorbell(host->link->link, host->end, *bell_of(host),
                                          VINE_STATUS_VECTOR_LINK(0));
     return socket_fd;
 }
 
 static void remove_bell(struct guest_host *host)
 {
-    if (host->bell == VINE_STATUS_NO_DOORBELL)
-        return;
     vine__machine_link_set_host_doorbell(host->link->link, host->end, VINE_STATUS_NO_DOORBELL, 0);
-    (void)!vine__bells_remove(host->run->rings.control_fd, host->bell);
-    host->bell = VINE_STATUS_NO_DOORBELL;
+    (void)!vine__bells_remove(host->run->rings.control_fd, *bell_of(host));
+    *bell_of(host) = VINE_STATUS_NO_DOORBELL;
 }
 
 /* ---- giving and taking ----------------------------------------------------------------------- */
@@ -270,8 +271,7 @@ int guest_host_open(struct run *run, struct guest_link *link, enum vine_status_e
                                 .end = end,
                                 .listener = {.fd = -1, .lock_fd = -1},
                                 .client_fd = -1,
-                                .pidfd = -1,
-                                .bell = VINE_STATUS_NO_DOORBELL};
+                                .pidfd = -1};
     error = vine__machine_link_attach_host(link->link, end);
     if (error == 0) {
         /* Nobody is there yet. */

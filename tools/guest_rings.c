@@ -3,12 +3,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include <vine/error.h>
 
+#include "arch/peer/process.h"
 #include "vmm/engine/bells_client.h"
 
 #include "guest_rings.h"
@@ -18,9 +21,16 @@
 
 #define END_MS 2000 /* a server that has nobody left ends at once */
 
+static void forget_ids(struct guest_rings *rings)
+{
+    memset(rings->ids, 0xff, sizeof(rings->ids));
+    memset(rings->host_ids, 0xff, sizeof(rings->host_ids));
+}
+
 void guest_rings_init(struct guest_rings *rings)
 {
-    *rings = (struct guest_rings){.control_fd = -1};
+    *rings = (struct guest_rings){.control_fd = -1, .server_pidfd = -1};
+    forget_ids(rings);
     for (uint32_t i = 0; i < GUEST_PLAN_MACHINES_MAX; i++)
         rings->changes_fds[i] = -1;
 }
@@ -50,6 +60,11 @@ static int start_server(struct guest_rings *rings)
     if (rings->server <= 0)
         message_error("doorbells: no server: %s", message_escape(subprocess.said));
     subprocess_free(&subprocess);
+    /* Without one it ends by itself when nobody wants anything of it any more. */
+    if (rings->server_pidfd >= 0)
+        (void)close(rings->server_pidfd);
+    if (vine__process_pidfd(rings->server, &rings->server_pidfd) != 0)
+        rings->server_pidfd = -1;
     return rings->server > 0 ? STATUS_DONE : STATUS_FAILED;
 }
 
@@ -102,6 +117,7 @@ int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, 
          * two kinds do not reach one another: they look now and then. */
         (void)close(rings->control_fd);
         rings->control_fd = -1;
+        forget_ids(rings);
         message_warning("the server of doorbells has ended: another one is started");
         if (start_server(rings) != STATUS_DONE)
             return error;
@@ -141,13 +157,13 @@ void guest_rings_close(struct guest_rings *rings)
             (void)close(rings->changes_fds[i]);
     if (rings->control_fd >= 0)
         (void)close(rings->control_fd);
-    if (rings->server > 0)
-        (void)kill(rings->server, SIGTERM);
-    /* It takes its socket's name away, and it is no child of ours. */
-    for (int i = 0; i < END_MS / 10 && rings->server > 0 && access(rings->socket, F_OK) == 0 &&
-                    kill(rings->server, 0) == 0;
-         i++)
-        (void)poll(NULL, 0, 10);
+    if (rings->server_pidfd >= 0) {
+        struct pollfd ended = {.fd = rings->server_pidfd, .events = POLLIN};
+
+        if (pidfd_send_signal(rings->server_pidfd, SIGTERM, NULL, 0) == 0)
+            (void)poll(&ended, 1, END_MS);
+        (void)close(rings->server_pidfd);
+    }
     remove_names(rings);
     guest_rings_init(rings);
 }

@@ -12,9 +12,13 @@
 
 struct guest_rings {
     int control_fd; /* -1: there are none */
-    pid_t server;
+    pid_t server;   /* for people: it is no child of ours, and its number may be another's by now */
+    int server_pidfd; /* -1: none */
     char socket[96];
+    /* Numbers at this server, of machines and of processes that have a link's end; a server that
+     * was started anew knows of none. VINE_STATUS_NO_DOORBELL, which is nobody's. */
     uint32_t ids[GUEST_PLAN_MACHINES_MAX];
+    uint32_t host_ids[GUEST_PLAN_LINKS_MAX];
     int changes_fds[GUEST_PLAN_MACHINES_MAX]; /* rung when a machine's status page has changed */
 };
 

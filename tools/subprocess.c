@@ -35,7 +35,7 @@ static int start(const char *const *argv, const char *directory, int output, int
     char **environment = plain_environment();
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t defaults;
+    sigset_t defaults, none;
     pid_t pid = 0;
 
     if (environment == NULL)
@@ -46,7 +46,9 @@ static int start(const char *const *argv, const char *directory, int output, int
     sigaddset(&defaults, SIGPIPE); /* which we ignore */
     sigaddset(&defaults, SIGXFSZ);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    sigemptyset(&none); /* what we block, and read from a signalfd, ends it */
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
