@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,12 +62,14 @@ static void print_line(struct guest_console *console)
     fflush(stdout);
 }
 
-void guest_console_read(struct guest_console *console, int fd)
+bool guest_console_read(struct guest_console *console, int fd)
 {
     char bytes[4096];
     const ssize_t got = read(fd, bytes, sizeof(bytes));
 
-    if (got > 0 && console->is_attached) {
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (console->is_attached) {
         (void)fwrite(bytes, 1, (size_t)got, stdout);
         fflush(stdout);
     }
@@ -85,6 +88,7 @@ void guest_console_read(struct guest_console *console, int fd)
         if (bytes[i] != '\n' && bytes[i] != '\0')
             console->line[console->size++] = bytes[i];
     }
+    return true;
 }
 
 void guest_console_end(struct guest_console *console)

@@ -19,13 +19,15 @@ struct guest_console {
     bool json;
     bool is_attached; /* its bytes go to standard output as they are; lines go to the log */
     bool is_hidden;   /* behind one that is: for the log alone */
+    bool is_over;     /* nothing comes any more */
     bool is_returned; /* to the beginning of its line, which is what was drawn there so far */
     size_t size;
     char line[GUEST_CONSOLE_LINE];
 };
 
-/* Read what is there, and print the lines that are whole. */
-void guest_console_read(struct guest_console *console, int fd);
+/* Read what is there, and print the lines that are whole. Returns false at its end: QEMU has closed
+ * it, and more will not come. */
+bool guest_console_read(struct guest_console *console, int fd);
 
 /* It says no more: print what is there of its last line. */
 void guest_console_end(struct guest_console *console);

@@ -25,7 +25,8 @@
 
 int guest_files_read(const char *source, void **ret_bytes, size_t *ret_size, mode_t *ret_mode)
 {
-    const int fd = open(source, O_RDONLY | O_CLOEXEC);
+    /* What is no file may keep who opens it waiting. */
+    const int fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     char *bytes = NULL;
     size_t done = 0;

@@ -281,6 +281,7 @@ static void start(struct run *run, struct guest *guest)
 
     guest->is_started = true;
     guest->has_ended = error != 0;
+    guest->console.is_over = false;
     if (error == 0) {
         if (guest->description.console == VINE__CONSOLE_SOCKET)
             attach(run, guest);
@@ -431,10 +432,12 @@ static void serve(struct run *run)
                 .events = POLLIN,
             };
             fds[count++] = (struct pollfd){
-                .fd = is_alive ? vine__machine_console_fd(guest->machine) : -1,
+                .fd = is_alive && !guest->console.is_over ? vine__machine_console_fd(guest->machine)
+                                                          : -1,
                 .events = POLLIN,
             };
-            if (is_alive && guest->description.console == VINE__CONSOLE_SOCKET)
+            if (is_alive && !guest->console.is_over &&
+                guest->description.console == VINE__CONSOLE_SOCKET)
                 fds[count - 1] = guest_attach_console(&run->attach);
         }
         fds[count++] = guest_attach_input(&run->attach);
@@ -450,7 +453,7 @@ static void serve(struct run *run)
             if ((fds[4 + 2 * i].revents & POLLOUT) != 0)
                 guest_attach_send(&run->attach);
             if ((fds[4 + 2 * i].revents & ~POLLOUT) != 0)
-                guest_console_read(&guest->console, fds[4 + 2 * i].fd);
+                guest->console.is_over = !guest_console_read(&guest->console, fds[4 + 2 * i].fd);
             if (fds[3 + 2 * i].revents != 0)
                 hear(run, guest);
         }

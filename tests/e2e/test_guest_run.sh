@@ -66,6 +66,36 @@ echo '{"guest": "guest", "accelerator": "tcg", "machines": [{"name": "a"}]}' >pl
 expect 1 env PATH=/nowhere "$vine" guest run plan.json
 said 'does not start'
 
+# Nobody is waited for who might write into it.
+mkfifo fifo
+echo '{"guest": "guest", "accelerator": "tcg", "machines": [{"name": "a", "files": {"a": "fifo"}}]}' \
+    >plan.json
+expect 1 timeout 60 "$vine" guest run plan.json
+said 'fifo: it is no file'
+echo '{"guest": "guest", "accelerator": "tcg",
+    "machines": [{"name": "a", "disks": [{"file": "fifo", "read_only": true}]}]}' >plan.json
+expect 1 timeout 60 "$vine" guest run plan.json
+
+# A QEMU that closes its console and goes on costs nothing.
+mkdir closing
+cat >closing/qemu-system-x86_64 <<'END'
+#!/bin/bash
+for word in "$@"; do
+    case $word in fd=*,set=1) fd=${word#fd=} fd=${fd%%,*} ;; esac
+done
+exec {fd}>&-
+sleep 3
+END
+chmod -R a+rx closing
+echo '{"guest": "guest", "accelerator": "tcg", "machines": [{"name": "a"}]}' >plan.json
+(
+    env PATH="$scratch/closing:$PATH" "$vine" guest run plan.json >shown 2>said || :
+    times >used
+)
+awk 'NR == 2 { split($1, user, "[ms]"); split($2, kernel, "[ms]")
+    exit !(user[1] * 60 + user[2] + kernel[1] * 60 + kernel[2] < 1) }' used ||
+    fail "to wait for QEMU takes $(cat used)"
+
 # The same bytes leave a guest as it is.
 before=$(stat -c '%i %y' guest/*)
 build_guest guest --quiet

@@ -182,7 +182,7 @@ const char *vine__child_last_words(struct vine__child *child)
     for (size_t i = 0; i < end; i++) {
         if (child->words[i] == '\n' || child->words[i] == '\0')
             last = child->words + i + 1;
-        else if ((unsigned char)child->words[i] < ' ' || child->words[i] == 0x7f)
+        else if (child->words[i] < ' ' || child->words[i] > '~')
             child->words[i] = '?';
     }
     return last;

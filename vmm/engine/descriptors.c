@@ -139,7 +139,9 @@ static int open_all(struct vine__machine *machine, struct vine__arguments_descri
     }
     for (uint32_t i = 0; error == 0 && i < description->disk_count; i++) {
         *ret_what = description->disks[i].path != NULL ? description->disks[i].path : "";
-        error = open_file(*ret_what, description->disks[i].is_read_only ? O_RDONLY : O_RDWR,
+        /* What is no disk may keep who opens it waiting. */
+        error = open_file(*ret_what,
+                          (description->disks[i].is_read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK,
                           &descriptors->disks[i]);
     }
     return error;

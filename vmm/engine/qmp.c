@@ -154,12 +154,13 @@ static struct vine__qmp_message *add_message(struct vine__qmp *qmp, enum vine__q
     return &qmp->messages[at];
 }
 
-/* A text of QEMU's, cut off where it is too long, and printable. */
+/* A text of QEMU's, cut off where it is too long, and printable: one that was taken over may say
+ * anything, and characters of several bytes may be cut in two. */
 static void copy_text(char *to, size_t size, const char *from)
 {
     (void)snprintf(to, size, "%s", from != NULL ? from : "");
     for (; *to != '\0'; to++)
-        if ((unsigned char)*to < ' ' || *to == 0x7f)
+        if (*to < ' ' || *to > '~')
             *to = ' ';
 }
 

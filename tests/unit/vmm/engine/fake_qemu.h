@@ -177,7 +177,7 @@ static void fake_obey(const json_t *command)
     if (strcmp(what, "object-add") == 0 && fake_is("refuses") && strcmp(name, "memory1b") == 0) {
         (void)snprintf(
             text, sizeof(text),
-            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\"}, \"id\": %d}",
+            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\\u009b\"}, \"id\": %d}",
             (int)id);
         fake_say(text);
         return;
@@ -260,7 +260,7 @@ __attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
             fake_console = (int)strtol(argv[i] + 3, NULL, 10);
     }
     if (fake_is("exits")) {
-        fprintf(stderr, "first\nno such\tprocessor\n\n");
+        fprintf(stderr, "first\nno such\tprocessor\xc2\x9b\xff\n\n");
         exit(1);
     }
     if (fake_is("leaks") && fake_count_strangers(argc, argv) != 0)
