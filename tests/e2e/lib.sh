@@ -8,9 +8,23 @@ scratch=$(mktemp -d)
 address=$scratch/vine.sock
 serving=
 
+# What a test has to undo besides; it may define its own.
+undo() { :; }
+
+# What still runs would keep the output of the test open. Machines need a moment to stop.
 finish() {
     code=$?
-    [ -z "$serving" ] || kill -KILL "$serving" 2>/dev/null || :
+    undo
+    jobs -p >"$scratch/jobs"
+    # Words, to be split.
+    # shellcheck disable=SC2046
+    set -- $(cat "$scratch/jobs")
+    [ $# = 0 ] || kill -TERM "$@" 2>/dev/null || :
+    for _ in $(seq 50); do
+        [ $# != 0 ] && kill -0 "$@" 2>/dev/null || break
+        command sleep 0.1
+    done
+    [ $# = 0 ] || kill -KILL "$@" 2>/dev/null || :
     chmod -R u+rwx "$scratch" 2>/dev/null || :
     rm -rf "$scratch"
     exit "$code"

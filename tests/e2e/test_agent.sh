@@ -17,7 +17,9 @@ await() {
     grep -q -e "$3" "$2" || fail "$(cat "$2")"
 }
 
+# What the last one said is not what this one says.
 agent() {
+    rm -f agent-says
     "$vine" agent --appliance "$far" --listen "$near" "$@" >events 2>agent-says &
     agent=$!
     await $agent agent-says ready
@@ -25,6 +27,7 @@ agent() {
 
 # The appliance, whose events tell what reaches it.
 appliance() {
+    rm -f far-says
     "$vine" appliance --listen "$far" --json "$@" >far-events 2>far-says &
     serving=$!
     await $serving far-says ready
@@ -42,12 +45,6 @@ gone() {
     kill -KILL "$1"
     wait "$1" 2>/dev/null || :
 }
-
-leave() {
-    [ -z "$agent" ] || kill -KILL "$agent" 2>/dev/null || :
-    finish
-}
-trap leave EXIT
 
 mkdir src
 for i in $(seq 20); do head -c $((i * 5000)) /dev/urandom >"src/random-$i"; done
@@ -180,8 +177,11 @@ wait $running || code=$?
 [ "$code" = 0 ] || fail "status $code after the agent came back: $(cat said)"
 (cd src && sha256sum --quiet -c ../again/SHA256SUMS) || fail "sums after the agent was lost"
 
-# It drains: what it has taken ends.
-"$vine" run zstd --level 19 --reconnect 0 --json -a "$near" -o drained src >shown 2>said &
+# It drains: what it has taken ends, and of what is too much for a moment the rest is not taken.
+mkdir more
+seq 8000000 >more/numbers
+"$vine" run zstd --level 19 --chunk 256K --reconnect 0 --json -a "$near" -o drained src more \
+    >shown 2>said &
 running=$!
 until_true sh -c 'ls drained/*.zst'
 end $agent

@@ -62,7 +62,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 other=54321
 become_other
-trap 'rmdir "/tmp/vine-$other"; finish' EXIT
+undo() { rmdir "/tmp/vine-$other"; }
 mkdir -p "/tmp/vine-$other"
 chown -R $other "$HOME"
 unset XDG_RUNTIME_DIR TMPDIR

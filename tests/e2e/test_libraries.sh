@@ -22,6 +22,7 @@ offers() {
 
 # expect_refusal FILE WORDS: an appliance that finds it says why it does not take it.
 expect_refusal() {
+    rm -f refused
     "$vine" appliance --listen "$address" --procs "${1%/*}" 2>refused &
     serving=$!
     until_true grep -q ' ready at ' refused
