@@ -19,6 +19,10 @@
 #define NAP_MOST_NS  20000000
 #define BACKSTOP_NS  500000000 /* where we are rung for */
 
+/* So many looks at a place lie between two answers there: who writes one meeting after the other
+ * would have the loop lay out halves, which takes as long as thousands of tasks, and nothing else. */
+#define LOOKS_BETWEEN 200
+
 /* How often a place is tried that cannot be opened yet. */
 #define AGAIN_NS 20000000
 
@@ -27,12 +31,14 @@ struct vine__served_places {
     struct vine__bell bell;
     uint32_t changes; /* of the status page, when the places were last gone through */
     bool is_behind;   /* the host was writing then */
+    bool is_owing; /* somebody has come to a place again so soon that it is to be looked at soon */
     uint32_t count;
     struct vine__served_place {
         struct vine__device_end end; /* zeroed: closed */
         bool is_open;
         bool is_refused;           /* was not opened: tried again when the host changes something */
         uint64_t again_ns;         /* or then, if that may help */
+        uint32_t looks;            /* that have to pass until the next answer */
         uint64_t answered;         /* the meeting that we, or who was here before, answered last */
         struct vine__served *pipe; /* NULL: nobody is there, and nothing of the last one is left */
     } places[VINE_STATUS_LINKS_MAX];
@@ -197,6 +203,10 @@ static void answer(struct vine_appliance *appliance, struct vine__served_place *
 
     if (VINE__LIKELY(meeting == 0 || meeting == place->answered))
         return;
+    if (place->looks > 0) {
+        appliance->places->is_owing = true;
+        return;
+    }
 
     struct vine__served *pipe = vine__served_create(appliance);
 
@@ -212,6 +222,7 @@ static void answer(struct vine_appliance *appliance, struct vine__served_place *
         vine__served_discard(pipe);
         return;
     }
+    place->looks = LOOKS_BETWEEN;
     pipe->place = &place->pipe;
     place->pipe = pipe;
     if (!error)
@@ -247,9 +258,12 @@ void vine__served_look_links(struct vine_appliance *appliance)
     struct vine__served_places *places = appliance->places;
 
     see_changes(appliance);
+    places->is_owing = false;
     for (uint32_t i = 0; i < places->count; i++) {
         struct vine__served_place *place = &places->places[i];
 
+        if (place->looks > 0)
+            place->looks--;
         if (place->pipe != NULL)
             look_at(place->pipe);
         else if (place->is_open && !appliance->is_draining)
@@ -274,6 +288,8 @@ static bool all_ring(const struct vine__served_places *places)
 
 uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns)
 {
+    if (appliance->places->is_owing)
+        return 0;
     if (all_ring(appliance->places))
         return BACKSTOP_NS;
     return vine__min_u64(vine__max_u64(idle_ns / 16, NAP_LEAST_NS), NAP_MOST_NS);

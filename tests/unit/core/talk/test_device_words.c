@@ -161,6 +161,29 @@ static void a_meeting_that_changes_again_and_again_is_answered_each_time(void **
     ends_and_is_followed(words, "many meetings");
 }
 
+/* To answer takes as long as thousands of tasks, and the others have a right to that time. */
+static void a_meeting_that_changes_all_the_while_is_answered_now_and_then(void **state)
+{
+    struct words *words = *state;
+    const struct vine_board_layout *theirs = &fake_half(&words->host, 0, 1)->board;
+    uint64_t last = 0;
+    uint32_t answers = 0;
+
+    open_zip(words);
+    for (uint64_t i = 1; i <= 2000; i++) {
+        vine__store_release_u64(&words->zip.half.layout->board.meeting, i);
+        stepped_turn(&words->stepped);
+        const uint64_t answered = vine__load_acquire_u64(&theirs->meeting);
+
+        answers += answered != last;
+        last = answered;
+    }
+    assert_in_range(answers, 2, 20);
+    pings(words, &words->zap);
+    vine__store_release_u64(&words->zip.half.layout->board.meeting, 0);
+    ends_and_is_followed(words, "many meetings");
+}
+
 static void an_impossible_farewell_is_a_farewell(void **state)
 {
     static const uint32_t numbers[] = {1, 22, 999, 1000, 1999, 2000, 1u << 31, UINT32_MAX};
@@ -473,6 +496,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORDS(a_meeting_that_changes_ends_the_pipe),
         WORDS(a_meeting_that_changes_again_and_again_is_answered_each_time),
+        WORDS(a_meeting_that_changes_all_the_while_is_answered_now_and_then),
         WORDS(an_impossible_farewell_is_a_farewell),
         WORDS(impossible_channels_end_the_pipe),
         WORDS(tokens_outside_the_device_end_the_pipe),
