@@ -20,7 +20,8 @@
 #define BACKSTOP_NS  500000000 /* where we are rung for */
 
 /* So many looks at a place lie between two answers there: who writes one meeting after the other
- * would have the loop lay out halves, which takes as long as thousands of tasks, and nothing else. */
+ * would have the loop lay out halves, which takes as long as thousands of tasks, and nothing
+ * else. */
 #define LOOKS_BETWEEN 200
 
 /* How often a place is tried that cannot be opened yet. */
