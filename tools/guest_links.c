@@ -22,6 +22,23 @@ static struct guest_link *find_free(struct run *run)
     return NULL;
 }
 
+static bool is_between(const struct guest_link *link, const uint32_t machines[2])
+{
+    return link->link != NULL && !link->is_going &&
+           ((link->plan.machines[0] == machines[0] && link->plan.machines[1] == machines[1]) ||
+            (link->plan.machines[0] == machines[1] && link->plan.machines[1] == machines[0]));
+}
+
+/* Machines ring each other as long as a link is between them that is not on its way out: what its
+ * guests have to do then, the host rings for. */
+static void forbid_unlinked(struct run *run, const struct guest_plan_link *plan)
+{
+    for (uint32_t i = 0; i < GUEST_PLAN_LINKS_MAX; i++)
+        if (is_between(&run->links[i], plan->machines))
+            return;
+    guest_rings_forbid(&run->rings, plan);
+}
+
 static void close_link(struct guest_link *link)
 {
     guest_host_close(link->host);
@@ -62,8 +79,10 @@ int guest_links_add(struct run *run, const struct guest_plan_link *plan)
         error = attach(run, link, VINE_STATUS_APPLIANCE);
     if (error == 0)
         error = attach(run, link, VINE_STATUS_APPLICATION);
-    if (error != 0)
+    if (error != 0) {
         close_link(link);
+        forbid_unlinked(run, plan);
+    }
     return error;
 }
 
@@ -74,6 +93,7 @@ int guest_links_remove(struct run *run, const char *name)
     if (link == NULL)
         return -ENOENT;
     link->is_going = true;
+    forbid_unlinked(run, &link->plan);
     for (int end = 0; end < 2; end++) {
         if (link->plan.machines[end] == GUEST_PLAN_HOST) {
             guest_host_close(link->host);
@@ -126,7 +146,7 @@ int guest_links_allow(struct run *run, uint32_t index)
     for (uint32_t i = 0; i < GUEST_PLAN_LINKS_MAX && error == 0; i++) {
         const struct guest_link *const link = &run->links[i];
 
-        if (link->link != NULL &&
+        if (link->link != NULL && !link->is_going &&
             (link->plan.machines[0] == index || link->plan.machines[1] == index))
             error = link->host != NULL ? guest_host_allow(link->host)
                                        : guest_rings_allow(&run->rings, &link->plan);

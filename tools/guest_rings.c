@@ -126,16 +126,28 @@ int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, 
     return error == 0 || error == -ENOENT ? add(rings, plan, index, machine) : error;
 }
 
-int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link)
+/* Of a process its bell is given and taken with its end: guest_host.c. */
+static int say_of_pair(struct guest_rings *rings, const struct guest_plan_link *link,
+                       int (*request)(int fd, uint32_t id, uint32_t other))
 {
     const int error = rings->control_fd < 0 || link->machines[0] == GUEST_PLAN_HOST ||
                               link->machines[1] == GUEST_PLAN_HOST
                           ? 0
-                          : vine__bells_allow(rings->control_fd, rings->ids[link->machines[0]],
-                                              rings->ids[link->machines[1]]);
+                          : request(rings->control_fd, rings->ids[link->machines[0]],
+                                    rings->ids[link->machines[1]]);
 
     /* One that has ended, or is at a server that has. */
     return error == -ENOENT || error == -VINE_EPEERLOST ? 0 : error;
+}
+
+int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link)
+{
+    return say_of_pair(rings, link, vine__bells_allow);
+}
+
+void guest_rings_forbid(struct guest_rings *rings, const struct guest_plan_link *link)
+{
+    (void)!say_of_pair(rings, link, vine__bells_forbid);
 }
 
 /* One that was killed leaves them. */

@@ -40,6 +40,10 @@ int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, 
 /* Let the machines ring each other that a link is between. Returns 0 or a negative error. */
 int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link);
 
+/* Let them ring each other no more: no link is between them now. It does not matter to whoever has
+ * taken the link away whether that fails: a bell means no more than that somebody may look. */
+void guest_rings_forbid(struct guest_rings *rings, const struct guest_plan_link *link);
+
 /* End the server, and wait for its end. */
 void guest_rings_close(struct guest_rings *rings);
 
