@@ -114,6 +114,10 @@ static const char *plug(struct run *run, const char *const *words, size_t count)
         plan.machines[end] = (uint32_t)(guests[end] - run->guests);
         plan.size_bytes[end] = bytes;
     }
+    const char *const lack = guest_links_lack(plan.size_bytes[0] + plan.size_bytes[1]);
+
+    if (lack != NULL)
+        return lack;
     error = guest_links_add(run, &plan);
     return error == 0         ? NULL
            : error == -EEXIST ? "there is a link of this name"

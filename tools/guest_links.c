@@ -3,8 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/engine/memory.h"
+
 #include "guest_host.h"
 #include "guest_links.h"
+#include "human.h"
 
 static struct guest_link *find(struct run *run, const char *name)
 {
@@ -20,6 +23,19 @@ static struct guest_link *find_free(struct run *run)
         if (run->links[i].link == NULL)
             return &run->links[i];
     return NULL;
+}
+
+const char *guest_links_lack(uint64_t bytes)
+{
+    static char text[160];
+    const uint64_t available = vine__machine_memory_available("");
+    char wanted[HUMAN_MAX], there[HUMAN_MAX];
+
+    if (bytes <= available)
+        return NULL;
+    snprintf(text, sizeof(text), "%s of memory are wanted, and %s are available",
+             human_binary(bytes, wanted), human_binary(available, there));
+    return text;
 }
 
 static bool is_between(const struct guest_link *link, const uint32_t machines[2])

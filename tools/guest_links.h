@@ -7,8 +7,12 @@
 
 #include "guest_run.h"
 
+/* Whether links of so many bytes, both halves of each, can be filled. Returns NULL, or why not,
+ * until the next call. */
+const char *guest_links_lack(uint64_t bytes);
+
 /* Make a link between two machines; those that run get it plugged in. Returns 0; -EEXIST  there is
- * one of this name; -ENOSPC; -EINVAL; or what the engine and the doorbells said. */
+ * one of this name; -ENOSPC; -ENOMEM; -EINVAL; or what the engine and the doorbells said. */
 int guest_links_add(struct run *run, const struct guest_plan_link *plan);
 
 /* Take a link from both its machines. Those that run are asked to let go of it, and what is left of

@@ -233,10 +233,27 @@ static int make_link(struct run *run, uint32_t index)
     return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 }
 
+/* All links at once, before anything is made: each alone might fit. */
+static int check_memory(const struct run *run)
+{
+    const char *why;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < run->plan.link_count; i++)
+        bytes += run->plan.links[i].size_bytes[0] + run->plan.links[i].size_bytes[1];
+    why = guest_links_lack(bytes);
+    if (why == NULL)
+        return STATUS_DONE;
+    message_error("the links do not fit: %s", why);
+    return STATUS_FAILED;
+}
+
 static int make_all(struct run *run)
 {
-    int status = make_folder(run);
+    int status = check_memory(run);
 
+    if (status == STATUS_DONE)
+        status = make_folder(run);
     if (status == STATUS_DONE)
         status = choose_accelerator(run);
     if (status == STATUS_DONE)

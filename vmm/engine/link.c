@@ -34,6 +34,8 @@ int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
         !vine__machine_link_size_is_good(size_bytes[0]) ||
         !vine__machine_link_size_is_good(size_bytes[1]))
         return -EINVAL;
+    if (size_bytes[0] + size_bytes[1] > vine__machine_memory_available(""))
+        return -ENOMEM;
     struct vine__machine_link *const link = calloc(1, sizeof(*link));
 
     if (link == NULL)

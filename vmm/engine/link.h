@@ -25,7 +25,8 @@ struct vine__machine;
 #define VINE__MACHINE_LINK_ANY_PLACE UINT32_MAX
 
 /* Make the memories of a link. `size_bytes[end]` is of what that end writes.
- * Returns 0; -EINVAL  a bad name or size; -ENOMEM; or what the system said. */
+ * Returns 0; -EINVAL  a bad name or size; -ENOMEM  also if vine__machine_memory_available
+ * is less, and nothing was filled; or what the system said. */
 VINE_MUST_CHECK int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
                                               struct vine__machine_link **ret_link);
 

@@ -21,6 +21,11 @@
 /* Returns 0 and the descriptor, close-on-exec; -ENOMEM; or what the system said. */
 VINE_MUST_CHECK int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_fd);
 
+/* How many bytes can be filled before the kernel ends somebody to get them: what it deems
+ * available, or is left to our control group and those above it, by the files below `root` ("":
+ * this machine's). Swap does not count. UINT64_MAX: nothing says. */
+uint64_t vine__machine_memory_available(const char *root);
+
 /* Map it to write. Returns 0, or what the system said. */
 VINE_MUST_CHECK int vine__machine_memory_map(int fd, uint64_t size_bytes, void **ret_base);
 void vine__machine_memory_unmap(void *base, uint64_t size_bytes);

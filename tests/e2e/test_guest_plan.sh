@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `vine guest run`, before anything is started: what a file cannot mean, or this machine does not
+# have, is said, with the place.
+. "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
+TMPDIR=$scratch/runs
+export TMPDIR
+mkdir "$TMPDIR"
+
+# refuses TEXT PLAN: a file with this in it starts nothing, and TEXT says why.
+refuses() {
+    echo "$2" >plan.json
+    expect 2 "$vine" guest run plan.json
+    said "$1"
+}
+refuses 'plan.json:1:5: ' '{frob}'
+refuses 'this is no JSON object' '[]'
+refuses '"machines" is no list of 1 to 8 machines' '{}'
+refuses '"machines" is no list of 1 to 8 machines' '{"machines": []}'
+refuses 'machine 1: "name" is missing' '{"machines": [{}]}'
+refuses 'machine 1: "name" is no text' '{"machines": [{"name": 7}]}'
+refuses '"machine" is not known here' '{"machine": []}'
+refuses 'machine a: "memroy" is not known here' '{"machines": [{"name": "a", "memroy": "1G"}]}'
+refuses 'machine a: "memory" is no size' '{"machines": [{"name": "a", "memory": "lots"}]}'
+refuses 'machine a: "processors" is no number' '{"machines": [{"name": "a", "processors": "1"}]}'
+refuses 'machine a: "init" is no list of texts' '{"machines": [{"name": "a", "init": "run"}]}'
+refuses 'machine a: "init" has an entry that is no line' '{"machines": [{"name": "a", "init": [1]}]}'
+refuses 'machine a: "disks" is no list' '{"machines": [{"name": "a", "disks": {}}]}'
+refuses 'machine a: "file" is missing' '{"machines": [{"name": "a", "disks": [{}]}]}'
+refuses 'machine a: "files" is no object' '{"machines": [{"name": "a", "files": []}]}'
+refuses 'machine a: "ends_all" is neither' '{"machines": [{"name": "a", "ends_all": 1}]}'
+refuses 'machine a: there are two' '{"machines": [{"name": "a"}, {"name": "a"}]}'
+refuses '"accelerator" is none of' '{"machines": [{"name": "a"}], "accelerator": "xen"}'
+refuses '"network" and "serial" are between two' '{"machines": [{"name": "a"}], "network": true}'
+refuses '"doorbells" are for links' '{"machines": [{"name": "a"}], "doorbells": true}'
+two='"machines": [{"name": "a"}, {"name": "b"}]'
+refuses 'link 1: "name" is missing' "{$two, \"links\": [{}]}"
+refuses 'there is no machine c' \
+    "{$two, \"links\": [{\"name\": \"l\", \"application\": \"c\", \"appliance\": \"b\"}]}"
+refuses 'both ends are the same' \
+    "{$two, \"links\": [{\"name\": \"l\", \"application\": \"a\", \"appliance\": \"a\"}]}"
+refuses 'is a power of two' "{$two, \"links\": [{\"name\": \"l\", \"application\": \"a\",
+    \"appliance\": \"b\", \"size\": 5000}]}"
+refuses '"links_max" is 0' "{$two, \"links_max\": 0, \"links\": [{\"name\": \"l\",
+    \"application\": \"a\", \"appliance\": \"b\"}]}"
+expect 2 "$vine" guest run missing.json
+said 'missing.json'
+
+# Memory that is not there is not filled until somebody is killed for it: each of these links alone
+# might fit.
+{
+    echo '{"machines": [{"name": "a"}, {"name": "b"}], "links": ['
+    for i in $(seq 32); do
+        [ "$i" = 1 ] || echo ,
+        echo "{\"name\": \"$i\", \"application\": \"a\", \"appliance\": \"b\", \"size\": \"64G\"}"
+    done
+    echo ']}'
+} >plan.json
+expect 1 "$vine" guest run plan.json
+said 'the links do not fit: 4.* TiB of memory are wanted, and [0-9.]* GiB are available'
+
+# What a plan names must be there.
+echo '{"accelerator": "tcg", "machines": [{"name": "a"}]}' >plan.json
+expect 1 "$vine" guest run plan.json
+said './[a-z.]*: No such file'
+[ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
