@@ -8,7 +8,8 @@
  *   poke                    write into all that this machine can only read
  *   hostile ADDRESS ROUNDS  random words in an application's half, random submissions
  *   killer PROGRAM MS       kill who runs it, again and again
- *   watch PROGRAM           memory and descriptors of those who run it, once a second
+ *   watch PROGRAM           memory, mappings of files and descriptors of those who run it, once a
+ *                           second
  *   panic                   wait for four seconds, and end the kernel
  */
 #include <ctype.h>
@@ -401,6 +402,19 @@ static unsigned count_files(const char *path)
     return count;
 }
 
+static unsigned count_mapped_files(const char *path)
+{
+    char line[512];
+    unsigned count = 0;
+    FILE *const maps = fopen(path, "re");
+
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+        count += strchr(line, '/') != NULL;
+    if (maps != NULL)
+        (void)fclose(maps);
+    return count;
+}
+
 static bool runs(const char *pid, const char *program)
 {
     char path[64], text[256] = "";
@@ -429,11 +443,14 @@ static _Noreturn void watch(const char *program)
                 continue;
             (void)snprintf(path, sizeof path, "/proc/%.20s/status", entry->d_name);
             const unsigned long anonymous = read_number(path, "RssAnon:");
-            const unsigned long mapped = read_number(path, "VmSize:");
+            const unsigned long room = read_number(path, "VmSize:");
+
+            (void)snprintf(path, sizeof path, "/proc/%.20s/maps", entry->d_name);
+            const unsigned mapped = count_mapped_files(path);
 
             (void)snprintf(path, sizeof path, "/proc/%.20s/fd", entry->d_name);
-            say("watch: pid %s anonymous %lu mapped %lu files %u", entry->d_name, anonymous, mapped,
-                count_files(path));
+            say("watch: pid %s anonymous %lu room %lu mapped %u files %u", entry->d_name, anonymous,
+                room, mapped, count_files(path));
         }
         if (folder != NULL)
             (void)closedir(folder);

@@ -337,4 +337,16 @@ static inline void times_print(struct times *times, const char *what)
                       (double)times->ns[times->count - 1] / 1e6);
 }
 
+/* Who survives is told within a second. A host that stands still may have single ones wait for
+ * longer, but not so long that a time-out must have been what ended it; and where there are many,
+ * their median tells of us and not of the host. */
+static inline void times_judge(struct times *times, const char *what)
+{
+    times_print(times, what);
+    assert_true(times->count > 0);
+    assert_in_range(times->ns[times->count - 1] / MS, 0, 10000);
+    if (is_long())
+        assert_in_range(times->ns[times->count / 2] / MS, 0, 1000);
+}
+
 #endif
