@@ -244,11 +244,14 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
 /* ---- stopping -------------------------------------------------------------------------------- */
 
 /* Press the power button. A kernel that is still coming up does not hear it: so it is pressed again
- * and again, and one that has heard it is told nothing new. */
+ * and again, and one that has heard it is told nothing new. One that stands still hears nothing: it
+ * goes on first. */
 static int press(struct vine__machine *machine)
 {
     uint64_t id;
 
+    if (machine->state == VINE__MACHINE_PAUSED)
+        (void)!vine__machine_command(machine, "cont", NULL, -1, &id);
     machine->press_again_ns = vine__clock_now_ns() + PRESS_AGAIN_NS;
     return vine__machine_command(machine, "system_powerdown", NULL, -1, &id);
 }
@@ -288,7 +291,7 @@ static int stop_from(struct vine__machine *machine, enum vine__stopping stopping
 
 int vine__machine_stop(struct vine__machine *machine)
 {
-    return stop_from(machine, checked(machine)->state == VINE__MACHINE_RUNNING
+    return stop_from(machine, checked(machine)->state >= VINE__MACHINE_RUNNING
                                   ? VINE__STOPPING_BUTTON
                                   : VINE__STOPPING_QUIT);
 }

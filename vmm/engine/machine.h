@@ -124,8 +124,9 @@ VINE_MUST_CHECK int vine__machine_start(struct vine__machine *machine, char *why
 VINE_MUST_CHECK int vine__machine_pause(struct vine__machine *machine);
 VINE_MUST_CHECK int vine__machine_resume(struct vine__machine *machine);
 
-/* End it: the power button; if the guest does not power off in time, quit; if QEMU does not, kill.
- * A machine that is paused or not up yet is told to quit at once. VINE__MACHINE_ENDED follows.
+/* End it: the power button, for which one that is paused goes on; if the guest does not power off
+ * in time, quit; if QEMU does not, kill. One that is not up yet is told to quit at once.
+ * VINE__MACHINE_ENDED follows.
  * Returns 0, also if it is being stopped already; -ESRCH  it is off. */
 VINE_MUST_CHECK int vine__machine_stop(struct vine__machine *machine);
 

@@ -93,6 +93,7 @@ static void paused(struct vine__machine *machine)
         machine->shutdown_reason[0] != '\0')
         return;
     machine->state = VINE__MACHINE_PAUSED;
+    machine->press_again_ns = 0; /* it may not have heard the button before it stood still */
     set_sides(machine, VINE_STATUS_PAUSED, VINE_STATUS_REASON_NONE);
     vine__machine_tell(machine, VINE__MACHINE_PAUSES, UINT32_MAX, "%s stands still",
                        machine->description.name);

@@ -41,6 +41,7 @@
 static const char *fake_name;
 static int fake_qmp = -1;
 static int fake_console = -1;
+static bool fake_stands = true; /* its guest hears nothing */
 static int fake_fd_count;
 static int fake_received = -1; /* the descriptor that came last */
 
@@ -200,6 +201,8 @@ static void fake_obey(const json_t *command)
         fake_answer(id, text);
         return;
     }
+    if (strcmp(what, "cont") == 0 || strcmp(what, "stop") == 0)
+        fake_stands = strcmp(what, "stop") == 0;
     if (strcmp(what, "cont") == 0)
         fake_say("{\"event\": \"RESUME\"}");
     if (strcmp(what, "stop") == 0)
@@ -213,7 +216,7 @@ static void fake_obey(const json_t *command)
         fake_run();
     if (strcmp(what, "system_powerdown") == 0) {
         fake_say("{\"event\": \"POWERDOWN\"}");
-        if (!fake_is("deaf"))
+        if (!fake_is("deaf") && !fake_stands)
             fake_end("guest-shutdown");
     }
     if (strcmp(what, "quit") == 0)

@@ -287,6 +287,36 @@ static void one_that_is_told_to_starts_paused(void **state)
     vine__machine_close(machine);
 }
 
+static void one_that_stands_still_goes_on_to_hear_the_button(void **state)
+{
+    struct vine__machine *const machine = begin("good", DEFAULTS);
+
+    (void)state;
+    assert_int_equal(vine__machine_pause(machine), 0);
+    (void)expect(machine, VINE__MACHINE_PAUSES);
+    assert_int_equal(vine__machine_stop(machine), 0);
+    (void)expect(machine, VINE__MACHINE_RESUMES);
+    (void)expect(machine, VINE__MACHINE_BUTTON);
+    expect_end(machine, VINE__END_STOPPED, "");
+    vine__machine_close(machine);
+}
+
+/* QEMU has been told to, and has not said so yet. */
+static void one_that_is_about_to_stand_still_hears_the_button_too(void **state)
+{
+    struct vine__machine *const machine = begin("good", DEFAULTS);
+    struct vine__machine_event event;
+
+    (void)state;
+    assert_int_equal(vine__machine_pause(machine), 0);
+    assert_int_equal(vine__machine_stop(machine), 0);
+    do
+        assert_int_equal(vine__machine_wait_event(machine, GUARD_NS, &event), 0);
+    while (event.kind != VINE__MACHINE_ENDED);
+    assert_int_equal(vine__machine_ended_by(machine), VINE__END_STOPPED);
+    vine__machine_close(machine);
+}
+
 /* ---- links ----------------------------------------------------------------------------------- */
 
 static struct vine__machine_link *make_link(const char *name)
@@ -622,6 +652,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(nothing_is_inherited_that_is_not_its_own),
         cmocka_unit_test(a_doorbell_is_handed_over_for_one_start),
         cmocka_unit_test(one_that_is_told_to_starts_paused),
+        cmocka_unit_test(one_that_stands_still_goes_on_to_hear_the_button),
+        cmocka_unit_test(one_that_is_about_to_stand_still_hears_the_button_too),
         cmocka_unit_test(both_pages_tell_how_either_side_is),
         cmocka_unit_test(a_reset_is_a_loss_and_another_generation),
         cmocka_unit_test(a_link_is_plugged_and_unplugged_while_its_machine_runs),
