@@ -23,6 +23,13 @@ int vine__epoll_add(int epoll_fd, int fd, void *context)
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
+int vine__epoll_add_signal(int epoll_fd, int event_fd, void *context)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = context};
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &event) == 0 ? 0 : -errno;
+}
+
 void vine__epoll_remove(int epoll_fd, int fd)
 {
     (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);

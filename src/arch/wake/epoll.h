@@ -28,6 +28,9 @@ VINE_MUST_CHECK int vine__epoll_create(int *ret_fd);
 VINE_MUST_CHECK int vine__epoll_add(int epoll_fd, int fd, void *context);
 void vine__epoll_remove(int epoll_fd, int fd);
 
+/* As vine__epoll_add, of an eventfd that is never read: each time that it is signalled is told. */
+VINE_MUST_CHECK int vine__epoll_add_signal(int epoll_fd, int event_fd, void *context);
+
 /* Returns how many events came, 0 after the time-out or a signal, or a negative error. */
 VINE_MUST_CHECK int vine__epoll_wait(int epoll_fd, struct vine__epoll_event *ret_events, int count,
                                      uint64_t timeout_ns);

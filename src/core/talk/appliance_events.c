@@ -189,7 +189,7 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns)
         else if (events[i].context == &appliance->listener)
             accept_pipes(appliance);
         else if (appliance->places != NULL && events[i].context == appliance->places)
-            vine__served_hear_links(appliance);
+            vine__served_look_links(appliance);
         else
             hear(events[i].context);
     }

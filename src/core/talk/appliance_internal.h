@@ -382,8 +382,6 @@ int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why
 void vine__served_leave_links(struct vine_appliance *appliance);
 /* See what the host and the applications have changed. */
 void vine__served_look_links(struct vine_appliance *appliance);
-/* Somebody has rung. */
-void vine__served_hear_links(struct vine_appliance *appliance);
 /* How long a loop that was idle for so long may sleep before it looks again. */
 uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns);
 

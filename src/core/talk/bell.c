@@ -72,7 +72,19 @@ static void wake_all(struct vine__bell *bell)
 {
     (void)vine__fetch_add_acq_rel_u32(&bell->rings, 1); /* W1 pairs with W2 */
     vine__store_release_u32(&bell->listening, 0);       /* W3 pairs with W4 */
-    (void)vine__futex_wake_private(&bell->rings, INT32_MAX);
+    /* Who is not counted yet finds the other count of rings. */
+    vine__fence_full();
+    if (vine__load_relaxed_u32(&bell->resting) > 0)
+        (void)vine__futex_wake_private(&bell->rings, INT32_MAX);
+}
+
+static void rest_behind(struct vine__bell *bell, uint32_t rings, uint64_t timeout_ns)
+{
+    (void)vine__fetch_add_acq_rel_u32(&bell->resting, 1);
+    /* As in wake_all. The kernel looks at the count before we sleep. */
+    vine__fence_full();
+    (void)!vine__futex_wait_private(&bell->rings, rings, timeout_ns);
+    (void)vine__fetch_sub_acq_rel_u32(&bell->resting, 1);
 }
 
 void vine__bell_rest(struct vine__bell *bell, uint32_t vector, uint32_t rings, uint64_t timeout_ns)
@@ -81,7 +93,7 @@ void vine__bell_rest(struct vine__bell *bell, uint32_t vector, uint32_t rings, u
 
     /* W4 pairs with W3. */
     if (!vine__compare_exchange_acq_rel_u32(&bell->listening, &nobody, 1)) {
-        (void)!vine__futex_wait_private(&bell->rings, rings, timeout_ns);
+        rest_behind(bell, rings, timeout_ns);
         return;
     }
     /* Who listened before us may have taken what was meant for us. */

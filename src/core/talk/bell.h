@@ -30,6 +30,7 @@ struct vine__bell {
     struct vine__doorbell *doorbell; /* NULL: nobody can ring us, nor we them */
     uint32_t listening;              /* atomic: whether a thread does */
     uint32_t rings;                  /* atomic */
+    uint32_t resting;                /* atomic: how many threads wait for that one */
 };
 
 /* Open it, if this machine has one and no other process of it has it open: `why` says why not. */

@@ -129,20 +129,11 @@ static void listen_to_bell(struct vine_appliance *appliance)
     if (vine__bell_is_there(&places->bell))
         count = vine__doorbell_vector_count(places->bell.doorbell);
     for (uint32_t i = 0; i < count; i++)
-        if (vine__epoll_add(appliance->epoll_fd, vine__doorbell_fd(places->bell.doorbell, i),
-                            places) != 0)
+        if (vine__epoll_add_signal(appliance->epoll_fd, vine__doorbell_fd(places->bell.doorbell, i),
+                                   places) != 0)
             vine__why_say(&why, "its vector %u cannot be watched", i);
     vine__appliance_log(appliance, VINE_LOG_INFO, "links: %s%s",
                         count > 0 ? "woken by doorbells" : "looked at now and then: ", why.text);
-}
-
-void vine__served_hear_links(struct vine_appliance *appliance)
-{
-    struct vine__doorbell *doorbell = appliance->places->bell.doorbell;
-
-    for (uint32_t i = 0; i < vine__doorbell_vector_count(doorbell); i++)
-        (void)!vine__doorbell_drain(doorbell, i);
-    vine__served_look_links(appliance);
 }
 
 int vine__served_listen_links(struct vine_appliance *appliance, struct vine__why *why)
