@@ -22,7 +22,8 @@
  * How long to spin is learned: a sleep that turned out shorter than the longest spin doubles the
  * budget, a longer one halves it, and it never falls below 1 us. After 4 us the spinner offers its
  * processor to others every 4 us; if one of them took it for more than 20 us, there are more
- * spinners than processors, and the next 64 waits sleep at once.
+ * spinners than processors, and the next wait sleeps at once; each time that this happens again
+ * twice as many do, 64 at most, and after each spin that finds what it looks for half as many.
  *
  * Caveats:  a side that only pushes or pops, without vine_wake_*, leaves a sleeper to its backstop.
  */
@@ -79,6 +80,7 @@ struct vine_spinner {
     uint64_t crowded_ticks;
     uint64_t crowded;  /* waits that were given up to strangers */
     uint32_t calm;     /* waits that do not spin, because of one of those */
+    uint32_t penance;  /* how many the next one of those will be, less one */
     uint32_t together; /* waits that begin with an offer of the processor */
 };
 

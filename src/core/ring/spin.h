@@ -16,6 +16,9 @@
  *   taken for a moment, and then it is there   the other side shares the processor: the next waits
  *                                              begin with an offer, so that both take turns
  *   taken for long, and it is not there        strangers want it: sleep, and so for some waits
+ *
+ * For how many is learned too. To be taken from for long once means little: a timer's work, or, in
+ * a machine whose host has others to serve, a moment without a processor at all.
  */
 #ifndef VINE_CORE_RING_SPIN_H
 #define VINE_CORE_RING_SPIN_H
@@ -35,8 +38,8 @@
 #define VINE__SPIN_DECLINED_NS 300
 #define VINE__SPIN_SLOWEST     10 /* times that, in a machine that another one translates */
 #define VINE__SPIN_TRIES       4
-#define VINE__SPIN_CALM        64 /* waits that do not spin after that */
-#define VINE__SPIN_TOGETHER    64 /* waits that begin with an offer */
+#define VINE__SPIN_CALM        64U /* waits that do not spin after that, at most */
+#define VINE__SPIN_TOGETHER    64  /* waits that begin with an offer */
 
 /* One wait. */
 struct vine__spin {
@@ -92,7 +95,9 @@ static inline bool vine__spin_step(struct vine_spinner *spinner, struct vine__sp
 {
     if (spin->offered_ticks > spinner->crowded_ticks) {
         spinner->crowded++;
-        spinner->calm = VINE__SPIN_CALM;
+        spinner->calm = spinner->penance + 1;
+        spinner->penance =
+            2 * spinner->calm < VINE__SPIN_CALM ? 2 * spinner->calm - 1 : VINE__SPIN_CALM - 1;
         spinner->together = 0;
         return false;
     }
@@ -115,6 +120,7 @@ static inline bool vine__spin_step(struct vine_spinner *spinner, struct vine__sp
 /* A look has found what was waited for, or a part of it. */
 static inline void vine__spin_found(struct vine_spinner *spinner, struct vine__spin *spin)
 {
+    spinner->penance /= 2;
     if (spin->offered_ticks > spinner->crowded_ticks)
         spinner->together = 0;
     else if (spin->offered_ticks > spinner->taken_ticks)

@@ -100,19 +100,42 @@ static void who_shares_its_processor_begins_with_an_offer(void **state)
 static void a_processor_that_strangers_want_is_left_to_them_for_some_waits(void **state)
 {
     (void)state;
+    static const unsigned calm[] = {1, 2, 4, 8, 16, 32, 64, 64};
     struct vine_spinner spinner = make(LONG);
     struct vine__spin spin;
 
-    assert_true(vine__spin_begin(&spinner, &spin, now));
-    assert_true(look(&spinner, &spin, 1000) < 1000);
-    assert_int_equal(offers, 1);
-    assert_int_equal(spinner.crowded, 1);
-    for (unsigned wait = 0; wait < VINE__SPIN_CALM; wait++)
-        assert_false(vine__spin_begin(&spinner, &spin, now));
+    for (unsigned times = 1; times <= 8; times++) {
+        assert_true(vine__spin_begin(&spinner, &spin, now));
+        assert_true(look(&spinner, &spin, 1000) < 1000);
+        assert_int_equal(offers, times);
+        assert_int_equal(spinner.crowded, times);
+        for (unsigned wait = 0; wait < calm[times - 1]; wait++)
+            assert_false(vine__spin_begin(&spinner, &spin, now));
+    }
     others_run = DECLINED;
     assert_true(vine__spin_begin(&spinner, &spin, now));
     assert_int_equal(look(&spinner, &spin, 1000), 1000);
-    assert_int_equal(spinner.crowded, 1);
+    assert_int_equal(spinner.crowded, 8);
+}
+
+static void to_be_taken_from_now_and_then_costs_a_wait(void **state)
+{
+    (void)state;
+    struct vine_spinner spinner = make(DECLINED);
+    struct vine__spin spin;
+
+    for (unsigned times = 0; times < 100; times++) {
+        others_run = LONG;
+        assert_true(vine__spin_begin(&spinner, &spin, now));
+        assert_true(look(&spinner, &spin, 1000) < 1000);
+        assert_false(vine__spin_begin(&spinner, &spin, now));
+        others_run = DECLINED;
+        for (unsigned wait = 0; wait < 10; wait++) {
+            assert_true(vine__spin_begin(&spinner, &spin, now));
+            assert_int_equal(look(&spinner, &spin, 10), 10);
+            vine__spin_found(&spinner, &spin);
+        }
+    }
 }
 
 static void what_comes_while_others_run_for_long_is_no_reason_to_change(void **state)
@@ -137,6 +160,7 @@ int main(void)
         cmocka_unit_test(who_is_alone_spins_on_and_offers_now_and_then),
         cmocka_unit_test(who_shares_its_processor_begins_with_an_offer),
         cmocka_unit_test(a_processor_that_strangers_want_is_left_to_them_for_some_waits),
+        cmocka_unit_test(to_be_taken_from_now_and_then_costs_a_wait),
         cmocka_unit_test(what_comes_while_others_run_for_long_is_no_reason_to_change),
     };
 
