@@ -27,9 +27,9 @@
 #include "verb.h"
 
 #define MESSAGE_MAX (16U << 20)
-#define RUNG_NS     VINE_NS_PER_SECOND  /* a doorbell that is silent for so long is left */
-#define UNRUNG_MAX  60                  /* of these, for the first ring */
-#define AWAKE_NS    UINT64_C(100000000) /* a line that moves is watched for so long */
+#define RUNG_NS     (2 * VINE_NS_PER_SECOND) /* a doorbell that is silent for so long is left */
+#define UNRUNG_MAX  60                       /* of these, for the first ring */
+#define AWAKE_NS    UINT64_C(100000000)      /* a line that moves is watched for so long */
 
 struct echo_values {
     uint64_t tcp_port;
