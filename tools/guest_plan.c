@@ -7,8 +7,11 @@
 
 #include <jansson.h>
 
+#include "vmm/engine/arguments.h"
+
 #include "utils/bits.h"
 #include "utils/config.h"
+#include "utils/name.h"
 #include "utils/tables.h"
 
 #include "guest_plan.h"
@@ -277,6 +280,8 @@ static void read_link(struct reader *reader, json_t *object, struct guest_plan_l
     if (link->name != NULL)
         stand_at(reader, "link %s", message_escape(link->name));
     expect_keys(reader, object, keys);
+    if (!vine__is_name(link->name, VINE_STATUS_NAME_BYTES))
+        wrong(reader, "a link's name is 1 to %d " VINE__NAME_RULE, VINE_STATUS_NAME_BYTES - 1);
     link->machines[VINE_STATUS_APPLICATION] = find_machine(reader, object, "application");
     link->machines[VINE_STATUS_APPLIANCE] = find_machine(reader, object, "appliance");
     if (!reader->is_wrong && link->machines[0] == link->machines[1])
@@ -292,8 +297,8 @@ static void read_link(struct reader *reader, json_t *object, struct guest_plan_l
         read_size(reader, object, "application_size", bytes);
     link->size_bytes[VINE_STATUS_APPLIANCE] = read_size(reader, object, "appliance_size", bytes);
     for (int i = 0; i < 2; i++) {
-        if (!vine__is_power_of_two_u64(link->size_bytes[i]))
-            wrong(reader, "the memory of a device is a power of two");
+        if (!vine__machine_link_size_is_good(link->size_bytes[i]))
+            wrong(reader, "a half of a link is a power of two, from 4 KiB to 64 GiB");
         reader->plan->link_bytes_max =
             vine__max_u64(reader->plan->link_bytes_max, link->size_bytes[i]);
     }
@@ -373,6 +378,47 @@ static enum guest_plan_accelerator read_accelerator(struct reader *reader, json_
     return GUEST_PLAN_AUTO;
 }
 
+void guest_plan_describe(const struct guest_plan *plan, uint32_t index,
+                         struct vine__machine_description *ret_description)
+{
+    const struct guest_plan_machine *const machine = &plan->machines[index];
+
+    *ret_description = (struct vine__machine_description){
+        .name = machine->name,
+        .memory_bytes = machine->memory_bytes,
+        .cpu_count = machine->processors,
+        .kernel = plan->kernel,
+        .initrd = plan->initrd,
+        .kernel_options = machine->kernel_options,
+        .kernel_option_count = machine->kernel_option_count,
+        .disks = machine->disks,
+        .disk_count = machine->disk_count,
+        .links_max = plan->links_max,
+        .link_bytes_max = plan->link_bytes_max,
+        .doorbell_vectors = plan->doorbells ? VINE_STATUS_VECTOR_LINK(plan->links_max) : 0,
+    };
+}
+
+/* Whether QEMU could be told of each machine: the engine's own judgement. */
+static void check_machines(struct reader *reader)
+{
+    const struct guest_plan *const plan = reader->plan;
+
+    for (uint32_t i = 0; i < plan->machine_count && !reader->is_wrong; i++) {
+        const struct vine__arguments_descriptors none = {.console_log = -1};
+        struct vine__machine_description description;
+        struct vine__arguments arguments;
+        char why[256] = "out of memory";
+
+        stand_at(reader, "machine %s", message_escape(plan->machines[i].name));
+        guest_plan_describe(plan, i, &description);
+        if (vine__arguments_build(&description, &none, &arguments, why, sizeof(why)) != 0)
+            wrong(reader, "%s", why);
+        else
+            vine__arguments_fini(&arguments);
+    }
+}
+
 static void read_root(struct reader *reader, json_t *root, const char *guest)
 {
     static const char *const keys[] = {"guest",     "kernel",      "initrd",  "machines",
@@ -411,6 +457,7 @@ static void read_root(struct reader *reader, json_t *root, const char *guest)
         wrong(reader, "\"doorbells\" are for links, and there is no place for any");
     if ((plan->network || plan->serial) && plan->machine_count != 2)
         wrong(reader, "\"network\" and \"serial\" are between two machines");
+    check_machines(reader);
 }
 
 int guest_plan_read(const char *path, const struct guest_plan_options *options,

@@ -75,6 +75,11 @@ struct guest_plan_options {
  * guest_plan_free. */
 int guest_plan_read(const char *path, const struct guest_plan_options *options,
                     struct guest_plan *ret_plan);
+
+/* What the plan says of a machine, for the engine; whoever runs it adds the rest. */
+void guest_plan_describe(const struct guest_plan *plan, uint32_t index,
+                         struct vine__machine_description *ret_description);
+
 void guest_plan_free(struct guest_plan *plan);
 
 #endif

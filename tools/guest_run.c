@@ -184,24 +184,12 @@ static int make_machine(struct run *run, uint32_t index)
         message_error("%s cannot be given to user %d: %m", guest->initrd, NOBODY);
         return STATUS_FAILED;
     }
-    guest->description = (struct vine__machine_description){
-        .name = plan->name,
-        .memory_bytes = plan->memory_bytes,
-        .cpu_count = plan->processors,
-        .accelerator = run->accelerator,
-        .kernel = run->plan.kernel,
-        .initrd = guest->initrd,
-        .kernel_options = plan->kernel_options,
-        .kernel_option_count = plan->kernel_option_count,
-        .clock_khz = vine__machine_clock_khz(),
-        .disks = plan->disks,
-        .disk_count = plan->disk_count,
-        .console = is_attached ? VINE__CONSOLE_SOCKET : VINE__CONSOLE_PIPE,
-        .console_socket = is_attached ? run->console : NULL,
-        .links_max = run->plan.links_max,
-        .link_bytes_max = run->plan.link_bytes_max,
-        .doorbell_vectors = run->plan.doorbells ? VINE_STATUS_VECTOR_LINK(run->plan.links_max) : 0,
-    };
+    guest_plan_describe(&run->plan, index, &guest->description);
+    guest->description.accelerator = run->accelerator;
+    guest->description.initrd = guest->initrd;
+    guest->description.clock_khz = vine__machine_clock_khz();
+    guest->description.console = is_attached ? VINE__CONSOLE_SOCKET : VINE__CONSOLE_PIPE;
+    guest->description.console_socket = is_attached ? run->console : NULL;
     if (run->plan.network) {
         guest->description.network =
             index == 0 ? VINE__NETWORK_STREAM_LISTEN : VINE__NETWORK_STREAM_CONNECT;

@@ -64,13 +64,13 @@ for refused in 'frob' 'pause' 'pause nobody' 'plug zip app zip' 'plug more app a
     expect 1 "$vine" guest ctl control $refused
 done
 ctl plug more app zip 4M
-has 2 'plugged: .*link more is plugged'
+has 2 ': plugged: link more$'
 expect 1 "$vine" guest ctl control plug another app zip 4M
 said 'no place left'
 ctl --json ls | jq -e '.links | map(select(.name == "more").appliance.state) == ["attached"]' \
     >/dev/null || fail "$(ctl --json ls)"
 ctl unplug more
-has 2 'unplugged: .*link more is unplugged'
+has 2 ': unplugged: link more$'
 ctl ls | grep -q more && fail "more is still there"
 ctl pause zip
 has 1 'zip: paused'
@@ -95,7 +95,7 @@ if [ "$(id -u)" = 0 ]; then
     (become_other && expect 1 $as "$vine" guest ctl "$scratch/control" ls) || fail "anybody may ask"
 fi
 ctl stop app
-has 1 'app: ended: .*as it was told'
+has 1 'app: ended: the guest has powered off, as it was told'
 ctl end
 code=0
 wait "$serving" || code=$?

@@ -43,6 +43,20 @@ refuses 'is a power of two' "{$two, \"links\": [{\"name\": \"l\", \"application\
     \"appliance\": \"b\", \"size\": 5000}]}"
 refuses '"links_max" is 0' "{$two, \"links_max\": 0, \"links\": [{\"name\": \"l\",
     \"application\": \"a\", \"appliance\": \"b\"}]}"
+# What the engine would refuse is told here, with the file, and before anything is tried.
+names='is 1 to 31 '
+refuses "plan.json: machine a b: a machine's name $names" '{"machines": [{"name": "a b"}]}'
+refuses 'plan.json: machine a: memory is whole MiB, at least 128' \
+    '{"machines": [{"name": "a", "memory": "64M"}]}'
+refuses 'plan.json: machine a: 1 to 255 processors' '{"machines": [{"name": "a", "processors": 0}]}'
+refuses 'plan.json: machine b: an option of the kernel is one word' \
+    '{"machines": [{"name": "a"}, {"name": "b", "kernel_options": ["a b"]}]}'
+refuses "plan.json: machine a: a disk's serial is 1 to 20" \
+    '{"machines": [{"name": "a", "disks": [{"file": "f", "name": "a b"}]}]}'
+refuses "plan.json: link l l: a link's name $names" \
+    "{$two, \"links\": [{\"name\": \"l l\", \"application\": \"a\", \"appliance\": \"b\"}]}"
+refuses 'plan.json: link l: a half of a link is a power of two, from 4 KiB' "{$two, \"links\": [{
+    \"name\": \"l\", \"application\": \"a\", \"appliance\": \"b\", \"size\": \"64\"}]}"
 expect 2 "$vine" guest run missing.json
 said 'missing.json'
 

@@ -2,6 +2,7 @@
 #include "vmm/engine/arguments.h"
 
 #include "utils/assert.h"
+#include "utils/name.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -29,24 +30,6 @@
 VINE_STATIC_ASSERT(DISK_FIRST_SLOT + VINE__MACHINE_DISKS_MAX <= NETWORK_SLOT, "each its own slot");
 
 /* ---- what may be said ------------------------------------------------------------------------ */
-
-static bool is_name_character(char character)
-{
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-           (character >= '0' && character <= '9') || character == '.' || character == '_' ||
-           character == '-';
-}
-
-bool vine__machine_name_is_good(const char *name, size_t size)
-{
-    size_t length = 0;
-
-    if (name == NULL)
-        return false;
-    while (is_name_character(name[length]) && length < size)
-        length++;
-    return length > 0 && length < size && name[length] == '\0';
-}
 
 bool vine__machine_link_size_is_good(uint64_t size_bytes)
 {
@@ -88,55 +71,52 @@ VINE_PRINTF(3, 4) static int refuse(char *why, size_t why_size, const char *form
 
 static int check_machine(const struct vine__machine_description *machine, char *why, size_t size)
 {
-    if (!vine__machine_name_is_good(machine->name, VINE__MACHINE_NAME_BYTES))
+    if (!vine__is_name(machine->name, VINE__MACHINE_NAME_BYTES))
         return refuse(why, size, "a machine's name is 1 to %d of A-Z a-z 0-9 . _ -",
                       VINE__MACHINE_NAME_BYTES - 1);
     if (machine->memory_bytes < VINE__MACHINE_MEMORY_MIN ||
         machine->memory_bytes > VINE__MACHINE_MEMORY_MAX || machine->memory_bytes % MIB != 0)
-        return refuse(why, size, "%s: memory is whole MiB, at least %llu of them", machine->name,
+        return refuse(why, size, "memory is whole MiB, at least %llu of them",
                       (unsigned long long)(VINE__MACHINE_MEMORY_MIN / MIB));
     if (machine->cpu_count < 1 || machine->cpu_count > VINE__MACHINE_CPUS_MAX)
-        return refuse(why, size, "%s: 1 to %d processors", machine->name, VINE__MACHINE_CPUS_MAX);
+        return refuse(why, size, "1 to %d processors", VINE__MACHINE_CPUS_MAX);
     if (machine->accelerator != VINE__ACCELERATOR_TCG &&
         machine->accelerator != VINE__ACCELERATOR_KVM)
-        return refuse(why, size, "%s: no such accelerator", machine->name);
+        return refuse(why, size, "no such accelerator");
     if (machine->qemu != NULL && !path_is_good(machine->qemu))
-        return refuse(why, size, "%s: no program is named so", machine->name);
+        return refuse(why, size, "no program is named so");
     if (!path_is_good(machine->kernel))
-        return refuse(why, size, "%s: a kernel is wanting", machine->name);
+        return refuse(why, size, "a kernel is wanting");
     if (machine->initrd != NULL && !path_is_good(machine->initrd))
-        return refuse(why, size, "%s: no initrd is named so", machine->name);
+        return refuse(why, size, "no initrd is named so");
     for (uint32_t i = 0; i < machine->kernel_option_count; i++)
         if (!word_is_good(machine->kernel_options[i]))
-            return refuse(why, size, "%s: an option of the kernel is one word", machine->name);
+            return refuse(why, size, "an option of the kernel is one word");
     return 0;
 }
 
 static int check_devices(const struct vine__machine_description *machine, char *why, size_t size)
 {
     if (machine->disk_count > VINE__MACHINE_DISKS_MAX)
-        return refuse(why, size, "%s: at most %d disks", machine->name, VINE__MACHINE_DISKS_MAX);
+        return refuse(why, size, "at most %d disks", VINE__MACHINE_DISKS_MAX);
     for (uint32_t i = 0; i < machine->disk_count; i++)
-        if (machine->disks[i].serial != NULL &&
-            !vine__machine_name_is_good(machine->disks[i].serial, 21))
-            return refuse(why, size, "%s: a disk's serial is 1 to 20 of A-Z a-z 0-9 . _ -",
-                          machine->name);
+        if (machine->disks[i].serial != NULL && !vine__is_name(machine->disks[i].serial, 21))
+            return refuse(why, size, "a disk's serial is 1 to 20 of A-Z a-z 0-9 . _ -");
     if (machine->console == VINE__CONSOLE_SOCKET && !path_is_good(machine->console_socket))
-        return refuse(why, size, "%s: the console's socket has no path", machine->name);
+        return refuse(why, size, "the console's socket has no path");
     if (machine->console == VINE__CONSOLE_LOG && !path_is_good(machine->console_log))
-        return refuse(why, size, "%s: the console's log has no path", machine->name);
+        return refuse(why, size, "the console's log has no path");
     if (machine->network != VINE__NETWORK_NONE && !path_is_good(machine->network_socket))
-        return refuse(why, size, "%s: the network's socket has no path", machine->name);
+        return refuse(why, size, "the network's socket has no path");
     if (machine->network == VINE__NETWORK_DGRAM && !path_is_good(machine->network_peer))
-        return refuse(why, size, "%s: the network's peer has no path", machine->name);
+        return refuse(why, size, "the network's peer has no path");
     if (machine->serial_socket != NULL && !path_is_good(machine->serial_socket))
-        return refuse(why, size, "%s: the serial port's socket has no path", machine->name);
+        return refuse(why, size, "the serial port's socket has no path");
     if (machine->doorbell_socket != NULL && !path_is_good(machine->doorbell_socket))
-        return refuse(why, size, "%s: the doorbell's socket has no path", machine->name);
+        return refuse(why, size, "the doorbell's socket has no path");
     if (machine->doorbell_vectors > VINE__MACHINE_VECTORS_MAX ||
         (machine->doorbell_socket != NULL && machine->doorbell_vectors == 0))
-        return refuse(why, size, "%s: a doorbell has 1 to %d vectors", machine->name,
-                      VINE__MACHINE_VECTORS_MAX);
+        return refuse(why, size, "a doorbell has 1 to %d vectors", VINE__MACHINE_VECTORS_MAX);
     return 0;
 }
 
@@ -145,27 +125,26 @@ static int check_links(const struct vine__machine_description *machine,
                        size_t size)
 {
     if (machine->links_max > VINE_STATUS_LINKS_MAX)
-        return refuse(why, size, "%s: at most %d links", machine->name, VINE_STATUS_LINKS_MAX);
+        return refuse(why, size, "at most %d links", VINE_STATUS_LINKS_MAX);
     if (machine->links_max > 0 && !vine__machine_link_size_is_good(machine->link_bytes_max))
-        return refuse(why, size, "%s: a half of a link is a power of two, from %llu bytes on",
-                      machine->name, (unsigned long long)VINE__MACHINE_LINK_BYTES_MIN);
+        return refuse(why, size, "a half of a link is a power of two, from %llu bytes on",
+                      (unsigned long long)VINE__MACHINE_LINK_BYTES_MIN);
     for (uint32_t place = 0; place < VINE_STATUS_LINKS_MAX; place++) {
         const struct vine__arguments_link *const link = &descriptors->links[place];
 
         if (link->name == NULL)
             continue;
         if (place >= machine->links_max)
-            return refuse(why, size, "%s: place %u of %u is none", machine->name, place,
-                          machine->links_max);
-        if (!vine__machine_name_is_good(link->name, VINE_STATUS_NAME_BYTES))
+            return refuse(why, size, "place %u of %u is none", place, machine->links_max);
+        if (!vine__is_name(link->name, VINE_STATUS_NAME_BYTES))
             return refuse(why, size, "a link's name is 1 to %d of A-Z a-z 0-9 . _ -",
                           VINE_STATUS_NAME_BYTES - 1);
         for (uint32_t half = 0; half < 2; half++)
             if (!vine__machine_link_size_is_good(link->size_bytes[half]) ||
                 link->size_bytes[half] > machine->link_bytes_max)
                 return refuse(why, size,
-                              "%s: link %s is larger than the ports allow, or no power of two",
-                              machine->name, link->name);
+                              "link %s is larger than the ports allow, or no power of two",
+                              link->name);
     }
     return 0;
 }
@@ -514,8 +493,8 @@ int vine__arguments_build(const struct vine__machine_description *description,
     }
     if (strlen(arguments.command_line) > COMMAND_LINE_MAX) {
         vine__arguments_fini(&arguments);
-        return refuse(why, why_size, "%s: the kernel's command line has more than %d bytes",
-                      description->name, COMMAND_LINE_MAX);
+        return refuse(why, why_size, "the kernel's command line has more than %d bytes",
+                      COMMAND_LINE_MAX);
     }
     *ret_arguments = arguments;
     return 0;

@@ -5,7 +5,7 @@
  * Owns:     a struct vine__arguments its strings, on the heap, until vine__arguments_fini.
  * Threads:  any.
  * Blocking: never; touches no file.
- * Trust:    whatever the description says is checked: a name is [A-Za-z0-9._-]+, a path has no
+ * Trust:    whatever the description says is checked: a name is one (utils/name.h), a path has no
  *           control characters and its commas are doubled as QEMU wants them, a kernel option is
  *           one word. Descriptors are our own.
  * Limits:   those of vmm/engine/description.h.
@@ -54,16 +54,14 @@ struct vine__arguments {
  * The machine starts halted (-S): who starts it tells the truth in its status page, then lets it
  * go.
  *
- * Returns 0; -EINVAL  and a sentence in `why`: the description is impossible; -ENOMEM.
+ * Returns 0; -EINVAL  and a sentence in `why`: the description is impossible; -ENOMEM. The sentence
+ * does not name the machine, here and wherever the engine says why.
  */
 VINE_MUST_CHECK int vine__arguments_build(const struct vine__machine_description *description,
                                           const struct vine__arguments_descriptors *descriptors,
                                           struct vine__arguments *ret_arguments, char *why,
                                           size_t why_size);
 void vine__arguments_fini(struct vine__arguments *arguments);
-
-/* Whether `name` may name a machine, a link or a disk: [A-Za-z0-9._-], up to size - 1 of them. */
-bool vine__machine_name_is_good(const char *name, size_t size);
 
 /* Whether a link's memory may be that large: a power of two between the limits. */
 bool vine__machine_link_size_is_good(uint64_t size_bytes);

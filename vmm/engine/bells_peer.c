@@ -4,6 +4,7 @@
 #include "arch/clock/clock.h"
 #include "arch/wake/eventfd.h"
 #include "utils/assert.h"
+#include "utils/name.h"
 
 #include <vine/error.h>
 
@@ -105,15 +106,6 @@ static void close_all(struct vine__bells_peer *peer)
         close_fd(&peer->events[i]);
 }
 
-static bool name_is_good(const char *name)
-{
-    const size_t length = strnlen(name, VINE_BELLS_NAME_BYTES);
-
-    return length > 0 && length < VINE_BELLS_NAME_BYTES &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               length;
-}
-
 uint32_t vine__bells_peer_add(struct vine__bells *bells, const struct vine_bells_request *request,
                               struct vine__bells_peer **ret_peer, int *ret_fd)
 {
@@ -121,7 +113,7 @@ uint32_t vine__bells_peer_add(struct vine__bells *bells, const struct vine_bells
     uint32_t id;
     int fd = -1;
 
-    if (!name_is_good(request->name) || request->count == 0 ||
+    if (!vine__is_name(request->name, VINE_BELLS_NAME_BYTES) || request->count == 0 ||
         request->count > VINE_BELLS_VECTORS_MAX)
         return VINE_BELLS_MALFORMED;
     for (uint32_t i = VINE_BELLS_PEERS_MAX; i-- > 0;) {

@@ -166,8 +166,7 @@ int vine__descriptors_open(struct vine__machine *machine,
     const int error = open_all(machine, ret_descriptors, ret_control_fd, ret_console_fd, &what);
 
     if (error != 0)
-        (void)snprintf(why, why_size, "%s: cannot open %s: %s", machine->description.name, what,
-                       vine_error_text(error));
+        (void)snprintf(why, why_size, "cannot open %s: %s", what, vine_error_text(error));
     return error;
 }
 

@@ -2,6 +2,7 @@
 #include "vmm/engine/link.h"
 
 #include "utils/assert.h"
+#include "utils/name.h"
 #include "vmm/engine/machine_internal.h"
 #include "vmm/engine/memory.h"
 
@@ -30,7 +31,7 @@ int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
 {
     int error = 0;
 
-    if (!vine__machine_name_is_good(name, VINE_STATUS_NAME_BYTES) ||
+    if (!vine__is_name(name, VINE_STATUS_NAME_BYTES) ||
         !vine__machine_link_size_is_good(size_bytes[0]) ||
         !vine__machine_link_size_is_good(size_bytes[1]))
         return -EINVAL;

@@ -99,12 +99,11 @@ int vine__machine_create(const struct vine__machine_description *description,
                                     options->folder, description->name);
 
         if (length < 0 || (size_t)length >= sizeof(machine->qmp_path)) {
-            (void)snprintf(why, why_size, "%s: the folder's path is too long for a socket",
-                           description->name);
+            (void)snprintf(why, why_size, "the folder's path is too long for a socket");
             error = -ENAMETOOLONG;
         }
     } else {
-        (void)snprintf(why, why_size, "%s: %s", description->name, vine_error_text(error));
+        (void)snprintf(why, why_size, "%s", vine_error_text(error));
     }
     if (error != 0) {
         vine__machine_close(machine);
@@ -167,8 +166,8 @@ static int start_process(struct vine__machine *machine,
     options.inherited_count = vine__descriptors_list(descriptors, options.inherited);
     error = vine__child_start(&options, &machine->process);
     if (error != 0)
-        (void)snprintf(why, why_size, "%s: cannot run %s: %s", description->name,
-                       arguments.words[0], vine_error_text(error));
+        (void)snprintf(why, why_size, "cannot run %s: %s", arguments.words[0],
+                       vine_error_text(error));
     vine__arguments_fini(&arguments);
     return error;
 }
@@ -220,7 +219,7 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
     if (error == 0)
         error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->process.error_fd, EPOLLIN);
     if (error != 0 && why_size > 0 && why[0] == '\0')
-        (void)snprintf(why, why_size, "%s: %s", machine->description.name, vine_error_text(error));
+        (void)snprintf(why, why_size, "%s", vine_error_text(error));
     if (machine->console_fd >= 0)
         (void)close(machine->console_fd);
     machine->console_fd = console_fd;

@@ -100,7 +100,7 @@ enum vine__machine_event_kind {
 struct vine__machine_event {
     enum vine__machine_event_kind kind;
     uint32_t place;                      /* of a link; UINT32_MAX: none */
-    char text[VINE__MACHINE_TEXT_BYTES]; /* one sentence for a person */
+    char text[VINE__MACHINE_TEXT_BYTES]; /* for a person, without the machine's name */
 };
 
 /* Make a machine that is off. Returns 0; -EINVAL and a sentence in `why`; -ENOMEM; or what the

@@ -50,8 +50,7 @@ static void kill_for(struct vine__machine *machine, const char *why)
 static void is_up(struct vine__machine *machine, const char *what)
 {
     machine->has_run = true;
-    vine__machine_tell(machine, VINE__MACHINE_STARTED, UINT32_MAX, "%s %s",
-                       machine->description.name, what);
+    vine__machine_tell(machine, VINE__MACHINE_STARTED, UINT32_MAX, "%s", what);
     vine__plug_resume(machine);
 }
 
@@ -62,7 +61,7 @@ static void start_guest(struct vine__machine *machine)
     take_links(machine, machine->options.starts_paused ? VINE_STATUS_PAUSED : VINE_STATUS_ATTACHED);
     if (machine->options.starts_paused) {
         machine->state = VINE__MACHINE_PAUSED;
-        is_up(machine, "is up and stands still");
+        is_up(machine, "it is up and stands still");
         return;
     }
     if (machine->stopping == VINE__STOPPING_QUIT) {
@@ -81,7 +80,7 @@ static void started(struct vine__machine *machine, const struct vine__qmp_messag
         return;
     }
     machine->state = VINE__MACHINE_RUNNING;
-    is_up(machine, "runs");
+    is_up(machine, "it runs");
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -95,8 +94,7 @@ static void paused(struct vine__machine *machine)
     machine->state = VINE__MACHINE_PAUSED;
     machine->press_again_ns = 0; /* it may not have heard the button before it stood still */
     set_sides(machine, VINE_STATUS_PAUSED, VINE_STATUS_REASON_NONE);
-    vine__machine_tell(machine, VINE__MACHINE_PAUSES, UINT32_MAX, "%s stands still",
-                       machine->description.name);
+    vine__machine_tell(machine, VINE__MACHINE_PAUSES, UINT32_MAX, "it stands still");
 }
 
 static void resumed(struct vine__machine *machine)
@@ -105,8 +103,7 @@ static void resumed(struct vine__machine *machine)
         return;
     machine->state = VINE__MACHINE_RUNNING;
     set_sides(machine, VINE_STATUS_ATTACHED, VINE_STATUS_REASON_NONE);
-    vine__machine_tell(machine, VINE__MACHINE_RESUMES, UINT32_MAX, "%s goes on",
-                       machine->description.name);
+    vine__machine_tell(machine, VINE__MACHINE_RESUMES, UINT32_MAX, "it goes on");
 }
 
 static void reset(struct vine__machine *machine)
@@ -116,8 +113,7 @@ static void reset(struct vine__machine *machine)
     set_sides(machine, VINE_STATUS_LOST, VINE_STATUS_REASON_RESET);
     take_links(machine,
                machine->state == VINE__MACHINE_PAUSED ? VINE_STATUS_PAUSED : VINE_STATUS_ATTACHED);
-    vine__machine_tell(machine, VINE__MACHINE_RESETS, UINT32_MAX, "%s starts anew",
-                       machine->description.name);
+    vine__machine_tell(machine, VINE__MACHINE_RESETS, UINT32_MAX, "it starts anew");
 }
 
 /* Once, however often it is pressed. */
@@ -125,7 +121,7 @@ static void tell_of_button(struct vine__machine *machine)
 {
     if (!machine->was_pressed)
         vine__machine_tell(machine, VINE__MACHINE_BUTTON, UINT32_MAX,
-                           "the power button of %s was pressed", machine->description.name);
+                           "its power button was pressed");
     machine->was_pressed = true;
 }
 
@@ -157,8 +153,7 @@ static void take_answer(struct vine__machine *machine, const struct vine__qmp_me
     if (message->id == machine->resume_id)
         started(machine, message);
     else if (!vine__plug_answered(machine, message) && message->error != 0)
-        vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX, "%s: QEMU says: %s",
-                           machine->description.name,
+        vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX, "QEMU says: %s",
                            message->error == -ETIMEDOUT ? "nothing, in all this time"
                                                         : message->text);
 }
@@ -255,7 +250,7 @@ static void describe_exit(struct vine__machine *machine, char *text, size_t size
 static const char *const sentences[] = {
     [VINE__END_SHUTDOWN] = "the guest has powered off",
     [VINE__END_STOPPED] = "the guest has powered off, as it was told",
-    [VINE__END_QUIT] = "it was ended without its guest's doing",
+    [VINE__END_QUIT] = "QEMU was stopped; its guest had not powered off",
     [VINE__END_KILLED] = "it was killed",
     [VINE__END_RESET] = "the guest wants to be started anew",
     [VINE__END_PANIC] = "the guest's kernel has panicked",
@@ -293,6 +288,5 @@ void vine__machine_conclude(struct vine__machine *machine)
     }
     machine->state = VINE__MACHINE_OFF;
     vine__plug_forget(machine);
-    vine__machine_tell(machine, VINE__MACHINE_ENDED, UINT32_MAX, "%s: %s",
-                       machine->description.name, machine->end_text);
+    vine__machine_tell(machine, VINE__MACHINE_ENDED, UINT32_MAX, "%s", machine->end_text);
 }

@@ -36,9 +36,9 @@ static void refuse(struct vine__machine *machine, uint32_t place, const char *wh
 {
     const struct vine__place *const own = &machine->places[place];
 
-    vine__machine_tell(
-        machine, VINE__MACHINE_REFUSED, place, "%s: link %s %s: %s", machine->description.name,
-        own->link != NULL ? vine__machine_link_name(own->link) : "that was closed", what, why);
+    vine__machine_tell(machine, VINE__MACHINE_REFUSED, place, "link %s %s: %s",
+                       own->link != NULL ? vine__machine_link_name(own->link) : "that was closed",
+                       what, why);
 }
 
 /* A half has come to rest, in or out. */
@@ -54,8 +54,7 @@ static void settle(struct vine__machine *machine, uint32_t place)
         if (own->refusal[0] != '\0')
             refuse(machine, place, "cannot be plugged", own->refusal);
         else
-            vine__machine_tell(machine, VINE__MACHINE_UNPLUGGED, place, "%s: link %s is unplugged",
-                               machine->description.name,
+            vine__machine_tell(machine, VINE__MACHINE_UNPLUGGED, place, "link %s",
                                link != NULL ? vine__machine_link_name(link) : "that was closed");
         if (link != NULL)
             vine__machine_link_let_go(link, own->end);
@@ -73,8 +72,8 @@ static void settle(struct vine__machine *machine, uint32_t place)
                                  machine->state == VINE__MACHINE_PAUSED ? VINE_STATUS_PAUSED
                                                                         : VINE_STATUS_ATTACHED);
         vine__machine_link_enter(own->link, own->end);
-        vine__machine_tell(machine, VINE__MACHINE_PLUGGED, place, "%s: link %s is plugged",
-                           machine->description.name, vine__machine_link_name(own->link));
+        vine__machine_tell(machine, VINE__MACHINE_PLUGGED, place, "link %s",
+                           vine__machine_link_name(own->link));
     }
 }
 
@@ -423,8 +422,7 @@ void vine__plug_forget(struct vine__machine *machine)
             continue;
         }
         if (is_going && place->refusal[0] == '\0')
-            vine__machine_tell(machine, VINE__MACHINE_UNPLUGGED, i, "%s: link %s is unplugged",
-                               machine->description.name,
+            vine__machine_tell(machine, VINE__MACHINE_UNPLUGGED, i, "link %s",
                                link != NULL ? vine__machine_link_name(link) : "that was closed");
         if (link != NULL)
             vine__machine_link_let_go(link, place->end);

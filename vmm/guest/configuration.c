@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "utils/name.h"
 #include "utils/tables.h"
 
 static const struct keyword {
@@ -48,15 +49,6 @@ static bool take_word(char **line, char **ret_word, const char **ret_why)
     return !quoted;
 }
 
-static bool is_name(const char *text)
-{
-    const size_t length = strlen(text);
-
-    return length > 0 && length < CONFIGURATION_NAME_MAX &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-               length;
-}
-
 static const char *check(const struct configuration_line *line)
 {
     const struct keyword *const keyword = &keywords[line->kind];
@@ -70,7 +62,7 @@ static const char *check(const struct configuration_line *line)
     case LINE_RUN:
     case LINE_START:
     case LINE_KEEP:
-        if (!is_name(line->words[0]))
+        if (!vine__is_name(line->words[0], CONFIGURATION_NAME_MAX))
             return "a program's name has 1 to 31 letters, digits, dots, underscores and dashes";
         return line->words[1][0] != '/' ? "a program is named by its whole path" : NULL;
     case LINE_MOUNT:

@@ -8,6 +8,7 @@
 #include <vine/error.h>
 
 #include "utils/atomic.h"
+#include "utils/name.h"
 
 /* The host writes an entry in less than a microsecond, unless it loses its processor meanwhile. */
 #define TRIES_MAX 64
@@ -61,15 +62,6 @@ static int read_entry(const struct vine_status_link *shared, struct vine_status_
     return -EAGAIN;
 }
 
-static bool is_name(const char *name)
-{
-    const size_t length = strnlen(name, VINE_STATUS_NAME_BYTES);
-
-    return length > 0 && length < VINE_STATUS_NAME_BYTES &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               length;
-}
-
 int vine__guest_link_at(const struct vine__guest *guest, uint32_t place,
                         struct vine__guest_link *ret_link)
 {
@@ -85,7 +77,8 @@ int vine__guest_link_at(const struct vine__guest *guest, uint32_t place,
         return error;
     if (entry.is_plugged == 0)
         return -ENOENT;
-    if (entry.is_plugged != 1 || entry.end > VINE_STATUS_APPLIANCE || !is_name(entry.name))
+    if (entry.is_plugged != 1 || entry.end > VINE_STATUS_APPLIANCE ||
+        !vine__is_name(entry.name, sizeof entry.name))
         return -VINE_ECORRUPT;
     link.end = (enum vine_status_end)entry.end;
     link.generation = entry.generation;
