@@ -11,6 +11,8 @@
  *   watch PROGRAM           memory, mappings of files and descriptors of those who run it, once a
  *                           second
  *   panic                   wait for four seconds, and end the kernel
+ *   hold NAME               map both devices of a link, and never let go of them
+ *   eject NAME              take the devices of a link out of this machine, without being asked
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -485,6 +487,119 @@ static int panic(void)
     return fd >= 0 && write(fd, "c", 1) == 1 ? 0 : 1;
 }
 
+/* ---- who does not let go --------------------------------------------------------------------- */
+
+/* Wait for a link of this name. */
+static struct vine__guest_link find_link(struct vine__guest **ret_guest, const char *name)
+{
+    const struct vine__guest_options options = {0};
+    struct vine__guest_link link;
+
+    if (vine__guest_open(&options, ret_guest) != 0)
+        exit(1);
+    for (uint32_t place = 0;; place = (place + 1) % vine__guest_places(*ret_guest)) {
+        if (vine__guest_link_at(*ret_guest, place, &link) == 0 && strcmp(link.name, name) == 0)
+            return link;
+        nap_ms(5);
+    }
+}
+
+static uint64_t *map_device(const char *bdf)
+{
+    char path[96];
+    uint64_t *words;
+
+    (void)snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/resource2", bdf);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    return words;
+}
+
+/* What is seen there: a word, or a fault. */
+static void look(uint64_t *words, bool writes, char ret_text[24])
+{
+    if (sigsetjmp(faulted, 1) != 0) {
+        (void)snprintf(ret_text, 24, "fault");
+        return;
+    }
+    if (writes)
+        vine__store_relaxed_u64(&words[500], 1);
+    (void)snprintf(ret_text, 24, "%016llx", (unsigned long long)vine__load_relaxed_u64(words));
+}
+
+static _Noreturn void hold(const char *name)
+{
+    struct vine__guest *guest;
+    const struct vine__guest_link link = find_link(&guest, name);
+    static uint64_t *words[2];
+    static char last[2][24];
+    char bdf[VINE__GUEST_BDF_BYTES];
+
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+    for (int end = 0; end < 2; end++) {
+        while (vine__guest_device(guest, link.place, (enum vine_status_end)end, bdf) != 0 ||
+               (words[end] = map_device(bdf)) == MAP_FAILED)
+            nap_ms(5);
+    }
+    say("hold %s: mapped", name);
+    for (;;) {
+        for (int end = 0; end < 2; end++) {
+            char text[24];
+
+            look(words[end], end == (int)link.end, text);
+            if (strcmp(text, last[end]) != 0)
+                say("hold %s: %d sees %s", name, end, text);
+            memcpy(last[end], text, sizeof text);
+        }
+        nap_ms(10);
+    }
+}
+
+/* Write `text` into a file below the folder of a slot, or read from it. */
+static bool slot_file(const char *slot, const char *file, const char *text, char ret_text[32])
+{
+    char path[320];
+
+    (void)snprintf(path, sizeof path, "/sys/bus/pci/slots/%s/%s", slot, file);
+    const int fd = open(path, (text != NULL ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    const ssize_t size = fd < 0         ? -1
+                         : text != NULL ? write(fd, text, strlen(text))
+                                        : read(fd, ret_text, 31);
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (text == NULL)
+        ret_text[size > 0 ? size : 0] = 0;
+    return size > 0;
+}
+
+static int eject(const char *name)
+{
+    struct vine__guest *guest;
+    const struct vine__guest_link link = find_link(&guest, name);
+    char bdf[VINE__GUEST_BDF_BYTES], address[32];
+
+    nap_ms(2000);
+    for (int end = 0; end < 2; end++) {
+        const struct dirent *entry;
+        DIR *folder = opendir("/sys/bus/pci/slots");
+
+        if (vine__guest_device(guest, link.place, (enum vine_status_end)end, bdf) != 0)
+            return 1;
+        while (folder != NULL && (entry = readdir(folder)) != NULL)
+            if (slot_file(entry->d_name, "address", NULL, address) &&
+                strncmp(address, bdf, sizeof "0000:00:00" - 1) == 0)
+                say("eject %s: slot %s of %s: %s", name, entry->d_name, bdf,
+                    slot_file(entry->d_name, "power", "0", address) ? "done" : strerror(errno));
+        if (folder != NULL)
+            (void)closedir(folder);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *const what = argc > 1 ? argv[1] : "";
@@ -507,5 +622,9 @@ int main(int argc, char **argv)
         killer(address, count);
     if (strcmp(what, "panic") == 0)
         return panic();
+    if (strcmp(what, "hold") == 0)
+        hold(address);
+    if (strcmp(what, "eject") == 0)
+        return eject(address);
     return 2;
 }

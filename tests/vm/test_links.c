@@ -5,7 +5,8 @@
  *
  * Fault model: a machine that stands still or gets a tenth of its time; links that are plugged and
  * unplugged under load; a status page that its writer has left half written, or that says what
- * cannot be; memory that a machine can only read and writes to all the same; an application that
+ * cannot be; memory that a machine can only read and writes to all the same; a process that keeps
+ * the memory of a link that is gone; a machine that takes its own devices out; an application that
  * writes anything into its half; a kernel that panics. `zip` serves, `app` and `two` have
  * applications that compare every byte.
  */
@@ -23,7 +24,8 @@ static const char plan[] =
     "{'name': 'zip', @, 'init': ['keep appliance /usr/bin/vine appliance --listen pci:auto -v']},"
     "{'name': 'app', @, 'init': ['start load /link load pci:one']},"
     "{'name': 'two', @, 'init': ['start load /link load pci:two', "
-    "'start more /link load pci:more']},"
+    "'start more /link load pci:more', 'start hold /link hold held', "
+    "'start eject /link eject thrown']},"
     "{'name': 'ill', @, 'init': ['run poke /link poke', 'run hostile /link hostile pci:ill %u', "
     "'start load /link load pci:ill', 'run panic /link panic']}],"
     "'links': [{'name': 'one', 'application': 'app', 'appliance': 'zip', 'size': '16M'},"
@@ -317,6 +319,58 @@ static void links_are_plugged_while_another_is_served(void **state)
     both_go_on(run.count);
 }
 
+/* ---- who keeps what is gone, and who throws away what is there ------------------------------- */
+
+/* A kernel leaves a process the mapping of a device that is gone: it sees zeros there, or what is
+ * plugged in the same place after it. */
+static void memory_that_is_kept_holds_up_no_unplug_and_shows_nothing_of_the_next_link(void **state)
+{
+    const size_t from = run.count;
+
+    (void)state;
+    tell(&run, "plug held two zip 8M");
+    (void)expect_line(&run, from, "two", "hold held: mapped");
+    const size_t at = run.count;
+
+    tell(&run, "unplug held");
+    (void)expect_event(&run, at, "two", "unplugged", "held");
+    (void)expect_event(&run, at, "zip", "unplugged", "held");
+    (void)expect_line(&run, at, "two", "hold held: 0 sees 0000000000000000");
+    const size_t again = run.count;
+
+    tell(&run, "plug more two zip 8M");
+    (void)expect_line(&run, again, "two", "pci:more: served");
+    tell(&run, "unplug more");
+    (void)expect_event(&run, again, "two", "unplugged", "more");
+    (void)expect_event(&run, again, "zip", "unplugged", "more");
+    refuse_line(&run, again, "two", "hold held: ");
+    both_go_on(run.count);
+}
+
+static void a_machine_that_takes_its_own_devices_out_loses_that_link_alone(void **state)
+{
+    const unsigned rounds = 2;
+    const size_t begin = run.count;
+
+    (void)state;
+    tell(&run, "plug thrown two zip 8M");
+    (void)expect_event(&run, begin, "two", "unplugged", "thrown");
+    (void)expect_event(&run, begin, "zip", "unplugged", "thrown");
+    /* And nothing of it is left. */
+    for (unsigned i = 0; i < rounds; i++) {
+        const size_t from = run.count;
+
+        tell(&run, "plug thrown two zip 8M");
+        (void)expect_event(&run, from, "two", "plugged", "thrown");
+        (void)expect_event(&run, from, "zip", "plugged", "thrown");
+        tell(&run, "unplug thrown");
+        (void)expect_event(&run, from, "two", "unplugged", "thrown");
+        (void)expect_event(&run, from, "zip", "unplugged", "thrown");
+    }
+    nobody_was_lost(begin);
+    both_go_on(run.count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +381,8 @@ int main(void)
         cmocka_unit_test(a_page_that_is_left_half_written_is_waited_for),
         cmocka_unit_test(a_page_that_says_what_cannot_be_costs_that_link_alone),
         cmocka_unit_test(links_are_plugged_while_another_is_served),
+        cmocka_unit_test(memory_that_is_kept_holds_up_no_unplug_and_shows_nothing_of_the_next_link),
+        cmocka_unit_test(a_machine_that_takes_its_own_devices_out_loses_that_link_alone),
     };
     const int status = machines_prepare();
 
