@@ -34,7 +34,7 @@
 #include "arch/peer/peer.h"
 #include "harness/folder.h"
 
-#define GUARD_NS  (90 * VINE_NS_PER_SECOND)
+#define GUARD_NS  (300 * VINE_NS_PER_SECOND)
 #define LINES_MAX 200000
 #define MS        UINT64_C(1000000)
 
