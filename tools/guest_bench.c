@@ -43,9 +43,11 @@
 #define CODE_BATCH  1000
 #define RINGS_MAX   30
 
+#define AGENT_SECONDS 60
+
 struct bench_values {
     const char *appliance;
-    const char *tcp, *serial, *link, *bell, *data;
+    const char *agent, *tcp, *serial, *link, *bell, *data;
     uint64_t seconds;
     bool asleep, json;
 };
@@ -53,6 +55,8 @@ struct bench_values {
 struct bench {
     struct vine_pipe *pipe;
     struct vine_procedure *noop, *copy;
+    struct vine_pipe *shared; /* to an agent that passes tasks on */
+    struct vine_procedure *shared_noop;
     struct vine_data *there, *back;
     struct guest_lines lines;
     struct guest_bell bell;
@@ -115,12 +119,22 @@ static int trip_bell(struct bench *bench)
     return error;
 }
 
-static int trip_noop(struct bench *bench)
+static int run_noop(struct vine_pipe *pipe, struct vine_procedure *noop, const void *bytes)
 {
     const struct vine_task_options options = {
-        .size_bytes = sizeof(options), .bytes = bench->bytes, .bytes_size = SMALL_BYTES};
+        .size_bytes = sizeof(options), .bytes = bytes, .bytes_size = SMALL_BYTES};
 
-    return vine_task_run(bench->pipe, bench->noop, &options, VINE_NS_PER_SECOND, NULL, NULL);
+    return vine_task_run(pipe, noop, &options, VINE_NS_PER_SECOND, NULL, NULL);
+}
+
+static int trip_noop(struct bench *bench)
+{
+    return run_noop(bench->pipe, bench->noop, bench->bytes);
+}
+
+static int trip_agent(struct bench *bench)
+{
+    return run_noop(bench->shared, bench->shared_noop, bench->bytes);
 }
 
 static int trip_tcp_small(struct bench *bench)
@@ -172,6 +186,7 @@ enum {
     ROW_BELL,
     ROW_LINE,
     ROW_NOOP,
+    ROW_AGENT,
     ROW_TCP_SMALL,
     ROW_SERIAL_SMALL,
     ROW_IN_PLACE,
@@ -192,6 +207,7 @@ static const struct row {
     [ROW_BELL] = {"bell", "a doorbell, both asleep", trip_bell, 1, false, false},
     [ROW_LINE] = {"line", "a line of the bare memory", trip_line, LINE_BATCH, false, false},
     [ROW_NOOP] = {"noop", "a task over Vine", trip_noop, 1, false, true},
+    [ROW_AGENT] = {"agent", "... through this guest's agent", trip_agent, 1, false, true},
     [ROW_TCP_SMALL] = {"tcp", "TCP over virtio-net", trip_tcp_small, 1, false, false},
     [ROW_SERIAL_SMALL] = {"serial", "virtio-serial", trip_serial_small, 1, false, false},
     [ROW_IN_PLACE] = {"in_place", "over Vine, in place", trip_in_place, 1, true, true},
@@ -232,6 +248,8 @@ static bool is_wanted(const struct bench *bench, unsigned row)
         return false;
     case ROW_LINE:
         return bench->lines.there != NULL;
+    case ROW_AGENT:
+        return bench->shared != NULL;
     case ROW_TCP_SMALL:
     case ROW_TCP_LARGE:
         return bench->tcp_fd >= 0;
@@ -449,6 +467,8 @@ static int get_ready(struct bench *bench, const char *data)
         error = vine_procedure_get(bench->pipe, "noop", &bench->noop);
     if (error == 0)
         error = vine_procedure_get(bench->pipe, "copy", &bench->copy);
+    if (error == 0 && bench->shared != NULL)
+        error = vine_procedure_get(bench->shared, "noop", &bench->shared_noop);
     if (error == 0)
         error = vine_data_create(bench->pipe, VINE_TYPE_BYTES, LARGE_BYTES, &bench->there);
     if (error == 0)
@@ -492,6 +512,7 @@ static int run_bench(const struct arguments *arguments)
         return status;
     struct connection connection = {
         .address = settings_address(&settings), .workers = 1, .spin_ns = values->asleep ? 1 : 0};
+    struct connection shared = {.address = values->agent, .spin_ns = connection.spin_ns};
 
     if (values->seconds == 0)
         values->seconds = 8;
@@ -499,11 +520,15 @@ static int run_bench(const struct arguments *arguments)
         status = guest_bell_open(values->bell, &bench.bell);
     else
         status = connection_open(&connection, &bench.pipe);
+    /* An agent that this machine starts may not be there yet. */
+    if (status == STATUS_DONE && shared.address != NULL)
+        status = connection_reopen(&shared, AGENT_SECONDS, &bench.shared);
     if (status == STATUS_DONE)
         status = measure_and_tell(values, &bench);
     vine_data_free(bench.there);
     vine_data_free(bench.back);
     vine_pipe_close(bench.pipe);
+    vine_pipe_close(bench.shared);
     connection_close(&connection);
     guest_lines_close(&bench.lines);
     guest_bell_close(&bench.bell);
@@ -529,6 +554,12 @@ static const struct option bench_options[] = {
      .value = "ADDRESS",
      .key = "appliance",
      .help = "the appliance, such as pci:auto"},
+    {.name = "agent",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(agent),
+     .value = "ADDRESS",
+     .help = "beside a task through this `vine agent`, which has another link to it"},
     {.name = "tcp",
      .kind = OPTION_TEXT,
      VALUE(tcp),
