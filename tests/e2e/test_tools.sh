@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # test: timeout=180 serial
 #
-# vine doctor, vine bench, and the demo as `make demo` runs it, on a small tree.
+# vine doctor, vine bench, and the demo between two processes, on a small tree.
 . "$(dirname "$0")/lib.sh"
 
 # It tells of everything and never fails, whatever is missing; so with nothing to be found.
