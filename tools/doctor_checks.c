@@ -26,6 +26,7 @@
 #include "utils/runtime_folder.h"
 #include "utils/tables.h"
 
+#include "guest_accelerator.h"
 #include "human.h"
 
 /* Newer than the headers of Debian 12; the numbers are the kernel's, for every architecture. */
@@ -203,7 +204,15 @@ static void look_at_protection_keys(struct doctor_finding *finding)
 
 static void look_at_kvm(struct doctor_finding *finding)
 {
-    if (access("/dev/kvm", R_OK | W_OK) == 0) {
+    enum vine__accelerator accelerator;
+    char why[VINE__PROBE_TEXT_BYTES];
+
+    if (access("/dev/kvm", R_OK | W_OK) == 0 && guest_accelerator_latest(&accelerator, why)) {
+        found(finding, accelerator == VINE__ACCELERATOR_KVM ? DOCTOR_THERE : DOCTOR_PARTLY, "%s",
+              why);
+        advise(finding, "vine guest run --probe asks anew; answers are kept in vine/guest/"
+                        "accelerators below $XDG_CACHE_HOME or ~/.cache");
+    } else if (access("/dev/kvm", R_OK | W_OK) == 0) {
         found(finding, DOCTOR_THERE, "/dev/kvm can be opened; `vine guest run` tries it");
     } else if (errno == ENOENT) {
         found(finding, DOCTOR_MISSING, "no /dev/kvm");

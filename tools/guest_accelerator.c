@@ -24,19 +24,20 @@ struct answer {
     char why[VINE__PROBE_TEXT_BYTES];
 };
 
-_Noreturn static void child_main(const char *kernel, const char *initrd, const char *folder,
-                                 pid_t parent, int fd)
+_Noreturn static void child_main(const struct guest_accelerator_question *question,
+                                 const char *folder, pid_t parent, int fd)
 {
     const struct vine__machine_description description = {
         .memory_bytes = MEMORY_BYTES,
         .cpu_count = 1,
-        .kernel = kernel,
-        .initrd = initrd,
+        .kernel = question->kernel,
+        .initrd = question->initrd,
     };
     const struct vine__probe_options options = {
         .description = &description,
         .folder = folder,
         .timeout_ns = TIMEOUT_NS,
+        .asks_anew = question->asks_anew,
     };
     struct answer answer = {0};
 
@@ -74,7 +75,7 @@ static void clean_up(const char *folder, pid_t pid)
     (void)unlink(path);
 }
 
-int guest_accelerator_ask(const char *kernel, const char *initrd, int stop_fd,
+int guest_accelerator_ask(const struct guest_accelerator_question *question,
                           enum vine__accelerator *ret_accelerator,
                           char ret_why[VINE__PROBE_TEXT_BYTES])
 {
@@ -93,9 +94,9 @@ int guest_accelerator_ask(const char *kernel, const char *initrd, int stop_fd,
     const pid_t pid = fork();
 
     if (pid == 0)
-        child_main(kernel, initrd, folder, self, ends[1]);
+        child_main(question, folder, self, ends[1]);
     (void)close(ends[1]);
-    status = pid > 0 ? wait_for(ends[0], stop_fd, &answer) : STATUS_FAILED;
+    status = pid > 0 ? wait_for(ends[0], question->stop_fd, &answer) : STATUS_FAILED;
     (void)close(ends[0]);
     if (pid > 0 && status != STATUS_DONE)
         (void)kill(pid, SIGKILL);
@@ -108,4 +109,12 @@ int guest_accelerator_ask(const char *kernel, const char *initrd, int stop_fd,
     *ret_accelerator = answer.accelerator;
     snprintf(ret_why, VINE__PROBE_TEXT_BYTES, "%s", answer.why);
     return status;
+}
+
+bool guest_accelerator_latest(enum vine__accelerator *ret_accelerator,
+                              char ret_why[VINE__PROBE_TEXT_BYTES])
+{
+    char folder[GUEST_CACHE_FOLDER_BYTES];
+
+    return guest_cache_name(folder) == 0 && vine__probe_latest(folder, ret_accelerator, ret_why);
 }

@@ -10,10 +10,20 @@
 
 #include "vmm/engine/probe.h"
 
-/* Says that it takes a while, where it does. `ret_why` is a sentence. Whoever makes `stop_fd`
- * readable wants no answer any more. Returns a status: STATUS_INTERRUPTED if that came to pass. */
-int guest_accelerator_ask(const char *kernel, const char *initrd, int stop_fd,
+struct guest_accelerator_question {
+    const char *kernel, *initrd;
+    int stop_fd;    /* whoever makes it readable wants no answer any more */
+    bool asks_anew; /* whatever is remembered */
+};
+
+/* Says that it takes a while, where it does. `ret_why` is a sentence. Returns a status:
+ * STATUS_INTERRUPTED if `stop_fd` became readable. */
+int guest_accelerator_ask(const struct guest_accelerator_question *question,
                           enum vine__accelerator *ret_accelerator,
                           char ret_why[VINE__PROBE_TEXT_BYTES]);
+
+/* The latest answer that is remembered, of whatever guest. Returns whether there is one. */
+bool guest_accelerator_latest(enum vine__accelerator *ret_accelerator,
+                              char ret_why[VINE__PROBE_TEXT_BYTES]);
 
 #endif

@@ -35,20 +35,29 @@ static int refuse(const char *folder, int error)
     return STATUS_FAILED;
 }
 
-int guest_cache_find(char ret_folder[GUEST_CACHE_FOLDER_BYTES])
+int guest_cache_name(char ret_folder[GUEST_CACHE_FOLDER_BYTES])
 {
     const char *const cache = getenv("XDG_CACHE_HOME"), *const home = getenv("HOME");
     const bool has_cache = cache != NULL && cache[0] == '/';
 
-    if (!has_cache && (home == NULL || home[0] != '/')) {
+    if (!has_cache && (home == NULL || home[0] != '/'))
+        return -ENOENT;
+    return snprintf(ret_folder, GUEST_CACHE_FOLDER_BYTES, "%s%s/vine/guest",
+                    has_cache ? cache : home, has_cache ? "" : "/.cache") < GUEST_CACHE_FOLDER_BYTES
+               ? 0
+               : -ENAMETOOLONG;
+}
+
+int guest_cache_find(char ret_folder[GUEST_CACHE_FOLDER_BYTES])
+{
+    int error = guest_cache_name(ret_folder);
+
+    if (error == -ENOENT) {
         message_error("neither XDG_CACHE_HOME nor HOME says where downloads are kept");
         return STATUS_FAILED;
     }
-    const int length = snprintf(ret_folder, GUEST_CACHE_FOLDER_BYTES, "%s%s/vine/guest",
-                                has_cache ? cache : home, has_cache ? "" : "/.cache");
-    const int error =
-        length >= GUEST_CACHE_FOLDER_BYTES ? -ENAMETOOLONG : output_make_folder(ret_folder);
-
+    if (error == 0)
+        error = output_make_folder(ret_folder);
     return error == 0 ? STATUS_DONE : refuse(ret_folder, error);
 }
 

@@ -13,6 +13,9 @@ struct guest_cache {
     char folder[GUEST_CACHE_FOLDER_BYTES];
 };
 
+/* Where it is, or would be. Returns 0; -ENOENT  nothing says; -ENAMETOOLONG. */
+int guest_cache_name(char ret_folder[GUEST_CACHE_FOLDER_BYTES]);
+
 /* Make it, if it is not there. Returns a status. */
 int guest_cache_find(char ret_folder[GUEST_CACHE_FOLDER_BYTES]);
 

@@ -133,9 +133,15 @@ static int choose_accelerator(struct run *run)
     run->accelerator = VINE__ACCELERATOR_TCG;
     if (wanted == GUEST_PLAN_TCG)
         return STATUS_DONE;
+    const struct guest_accelerator_question question = {
+        .kernel = run->plan.kernel,
+        .initrd = run->plan.initrd,
+        .stop_fd = run->signal_fd,
+        .asks_anew = run->values->probe,
+    };
+
     if (!run->plan.is_foreign)
-        status = guest_accelerator_ask(run->plan.kernel, run->plan.initrd, run->signal_fd,
-                                       &run->accelerator, why);
+        status = guest_accelerator_ask(&question, &run->accelerator, why);
     else if (wanted == GUEST_PLAN_KVM)
         run->accelerator = VINE__ACCELERATOR_KVM;
     if (status != STATUS_DONE || run->accelerator == VINE__ACCELERATOR_KVM)
@@ -145,7 +151,8 @@ static int choose_accelerator(struct run *run)
         return STATUS_FAILED;
     }
     if (!run->values->quiet && !run->values->json)
-        message_note("by QEMU's translation, tcg: %s", why);
+        message_note("QEMU translates (tcg), which is slower and works everywhere: %s%s", why,
+                     run->plan.is_foreign ? "" : "; --probe asks anew");
     return STATUS_DONE;
 }
 
@@ -236,10 +243,33 @@ static int check_memory(const struct run *run)
     return STATUS_FAILED;
 }
 
+/* What it boots from is there: QEMU would say so too, and it would look as if KVM were at fault. */
+static int check_guest(const struct run *run)
+{
+    const char *const paths[] = {run->plan.kernel, run->plan.initrd};
+
+    for (size_t i = 0; i < 2; i++) {
+        const int fd = open(paths[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd < 0) {
+            message_error("%s: %s%s", message_escape(paths[i]), vine_error_text(-errno),
+                          errno == ENOENT
+                              ? "; `vine guest build -o DIR` makes a guest, and \"guest\" "
+                                "in the file, or --guest DIR, says where it is"
+                              : "");
+            return STATUS_FAILED;
+        }
+        (void)close(fd);
+    }
+    return STATUS_DONE;
+}
+
 static int make_all(struct run *run)
 {
     int status = check_memory(run);
 
+    if (status == STATUS_DONE)
+        status = check_guest(run);
     if (status == STATUS_DONE)
         status = make_folder(run);
     if (status == STATUS_DONE)
@@ -629,6 +659,10 @@ static const struct option run_options[] = {
      VALUE(log),
      .value = "FILE",
      .help = "write what the machines say into this file too"},
+    {.name = "probe",
+     .kind = OPTION_FLAG,
+     VALUE(probe),
+     .help = "try anew whether KVM boots this guest, whatever is remembered of it"},
     {.name = "quiet",
      .letter = 'q',
      .kind = OPTION_FLAG,

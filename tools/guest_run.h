@@ -20,7 +20,7 @@
 struct run_values {
     const char *guest;
     const char *control, *log, *console;
-    bool quiet, verbose, json;
+    bool quiet, verbose, json, probe;
 };
 
 /* A machine of the run. */

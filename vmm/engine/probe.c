@@ -13,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_NS (10 * VINE_NS_PER_SECOND)
 #define KEY_BYTES          512
-#define LINE_BYTES         (KEY_BYTES + VINE__PROBE_TEXT_BYTES + 16)
+#define LINE_BYTES         (KEY_BYTES + VINE__PROBE_TEXT_BYTES + 40)
 #define SAID_BYTES         512
 #define BOOT_ID_FILE       "/proc/sys/kernel/random/boot_id"
 #define QEMU               "qemu-system-x86_64"
@@ -61,10 +62,9 @@ static int add_program(char key[KEY_BYTES], const char *name)
     return -ENOENT;
 }
 
-/* Returns 0 if there is a key, under which an answer can be kept. */
-static int make_key(const struct vine__probe_options *options, char key[KEY_BYTES])
+/* This boot of the machine, and who asks: whether a user may use KVM is a part of the question. */
+static int begin_key(uid_t user_id, char key[KEY_BYTES])
 {
-    const struct vine__machine_description *const description = options->description;
     const int fd = open(BOOT_ID_FILE, O_RDONLY | O_CLOEXEC);
     ssize_t size;
 
@@ -76,11 +76,19 @@ static int make_key(const struct vine__probe_options *options, char key[KEY_BYTE
         return -EIO;
     key[size] = '\0';
     key[strcspn(key, " \n")] = '\0';
-    /* Whether a user may use KVM is a part of the question. */
-    (void)snprintf(key + strlen(key), KEY_BYTES - strlen(key), " %u",
-                   (unsigned)(options->user_id != 0 ? options->user_id : geteuid()));
-    int error = add_program(key, description->qemu != NULL ? description->qemu : QEMU);
+    (void)snprintf(key + strlen(key), KEY_BYTES - strlen(key), " %u ",
+                   (unsigned)(user_id != 0 ? user_id : geteuid()));
+    return 0;
+}
 
+/* Returns 0 if there is a key, under which an answer can be kept. */
+static int make_key(const struct vine__probe_options *options, char key[KEY_BYTES])
+{
+    const struct vine__machine_description *const description = options->description;
+    int error = begin_key(options->user_id, key);
+
+    if (error == 0)
+        error = add_program(key, description->qemu != NULL ? description->qemu : QEMU);
     if (error == 0)
         error = add_file(key, description->kernel);
     if (error == 0 && description->initrd != NULL)
@@ -88,7 +96,7 @@ static int make_key(const struct vine__probe_options *options, char key[KEY_BYTE
     return error;
 }
 
-/* ---- what is remembered: KEY|ACCELERATOR|WHY, a line each, the latest first ------------------ */
+/* ---- what is remembered: KEY|ACCELERATOR|SECONDS|WHY, a line each, the latest first ---------- */
 
 static FILE *open_answers(const char *folder, const char *ending, const char *mode)
 {
@@ -98,8 +106,29 @@ static FILE *open_answers(const char *folder, const char *ending, const char *mo
     return length > 0 && (size_t)length < sizeof(path) ? fopen(path, mode) : NULL;
 }
 
-static bool recall(const char *folder, const char *key, enum vine__accelerator *ret_accelerator,
-                   char ret_why[VINE__PROBE_TEXT_BYTES])
+/* What is behind the key. Returns whether it makes sense. */
+static bool read_answer(const char *text, enum vine__accelerator *ret_accelerator,
+                        char ret_why[VINE__PROBE_TEXT_BYTES])
+{
+    const bool is_kvm = strncmp(text, "kvm|", 4) == 0;
+    const time_t now = time(NULL);
+    char *why;
+
+    if (!is_kvm && strncmp(text, "tcg|", 4) != 0)
+        return false;
+    const long long then = strtoll(text + 4, &why, 10);
+
+    if (*why != '|')
+        return false;
+    *ret_accelerator = is_kvm ? VINE__ACCELERATOR_KVM : VINE__ACCELERATOR_TCG;
+    (void)snprintf(ret_why, VINE__PROBE_TEXT_BYTES, "%.*s (remembered for %lld min)",
+                   VINE__PROBE_TEXT_BYTES - 48, why + 1, now > then ? (now - then) / 60 : 0LL);
+    return true;
+}
+
+/* The first answer whose key begins with `key`, and if `is_whole` is nothing more. */
+static bool recall(const char *folder, const char *key, bool is_whole,
+                   enum vine__accelerator *ret_accelerator, char ret_why[VINE__PROBE_TEXT_BYTES])
 {
     FILE *const file = open_answers(folder, "", "re");
     const size_t length = strlen(key);
@@ -107,20 +136,11 @@ static bool recall(const char *folder, const char *key, enum vine__accelerator *
     char line[LINE_BYTES];
 
     while (file != NULL && !is_found && fgets(line, sizeof(line), file) != NULL) {
-        const char *const word = line + length + 1;
+        const char *const bar = strchr(line, '|');
 
         line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, key, length) != 0 || line[length] != '|')
-            continue;
-        is_found = true;
-        if (strncmp(word, "kvm|", 4) == 0)
-            *ret_accelerator = VINE__ACCELERATOR_KVM;
-        else if (strncmp(word, "tcg|", 4) == 0)
-            *ret_accelerator = VINE__ACCELERATOR_TCG;
-        else
-            is_found = false;
-        if (is_found)
-            (void)snprintf(ret_why, VINE__PROBE_TEXT_BYTES, "%s", word + 4);
+        if (bar != NULL && strncmp(line, key, length) == 0 && (!is_whole || bar == line + length))
+            is_found = read_answer(bar + 1, ret_accelerator, ret_why);
     }
     if (file != NULL)
         (void)fclose(file);
@@ -138,7 +158,8 @@ static void remember(const char *folder, const char *key, enum vine__accelerator
     char to[4096];
 
     if (file != NULL)
-        (void)fprintf(file, "%s|%s|%s\n", key, accelerator == VINE__ACCELERATOR_KVM ? "kvm" : "tcg",
+        (void)fprintf(file, "%s|%s|%lld|%s\n", key,
+                      accelerator == VINE__ACCELERATOR_KVM ? "kvm" : "tcg", (long long)time(NULL),
                       why);
     for (int i = 1; file != NULL && before != NULL && i < VINE__PROBE_ANSWERS_MAX &&
                     fgets(line, sizeof(line), before) != NULL;
@@ -286,7 +307,7 @@ enum vine__accelerator vine__probe_accelerator(const struct vine__probe_options 
     (void)close(fd);
     const bool has_key = make_key(options, key) == 0;
 
-    if (has_key && !options->asks_anew && recall(options->folder, key, &accelerator, ret_why))
+    if (has_key && !options->asks_anew && recall(options->folder, key, true, &accelerator, ret_why))
         return accelerator;
     const bool was_tried = boot(options, &accelerator, why, sizeof(why));
 
@@ -294,4 +315,12 @@ enum vine__accelerator vine__probe_accelerator(const struct vine__probe_options 
     if (has_key && was_tried)
         remember(options->folder, key, accelerator, ret_why);
     return accelerator;
+}
+
+bool vine__probe_latest(const char *folder, enum vine__accelerator *ret_accelerator,
+                        char ret_why[VINE__PROBE_TEXT_BYTES])
+{
+    char key[KEY_BYTES];
+
+    return begin_key(0, key) == 0 && recall(folder, key, false, ret_accelerator, ret_why);
 }

@@ -46,4 +46,9 @@ struct vine__probe_options {
 enum vine__accelerator vine__probe_accelerator(const struct vine__probe_options *options,
                                                char ret_why[VINE__PROBE_TEXT_BYTES]);
 
+/* The latest answer that is remembered of this boot to this user, whatever guest it was for. Boots
+ * nothing. Returns whether there is one. */
+bool vine__probe_latest(const char *folder, enum vine__accelerator *ret_accelerator,
+                        char ret_why[VINE__PROBE_TEXT_BYTES]);
+
 #endif

@@ -616,9 +616,11 @@ static enum vine__accelerator probe(const char *qemu_is, const char *device, boo
 
 static void kvm_is_believed_only_when_user_space_spoke(void **state)
 {
+    enum vine__accelerator accelerator;
     char why[VINE__PROBE_TEXT_BYTES];
 
     (void)state;
+    assert_false(vine__probe_latest(folder, &accelerator, why));
     assert_int_equal(probe("boots", "/nowhere/kvm", false, why), VINE__ACCELERATOR_TCG);
     assert_non_null(strstr(why, "/nowhere/kvm cannot be opened"));
     /* Hangs, as where a guest does not boot: and that is remembered. */
@@ -626,6 +628,11 @@ static void kvm_is_believed_only_when_user_space_spoke(void **state)
     assert_non_null(strstr(why, "nothing came of its user space"));
     assert_int_equal(probe("boots", "/dev/null", false, why), VINE__ACCELERATOR_TCG);
     assert_non_null(strstr(why, "nothing came of its user space"));
+    assert_non_null(strstr(why, "remembered for 0 min"));
+    /* Which whoever boots nothing sees too. */
+    assert_true(vine__probe_latest(folder, &accelerator, why));
+    assert_int_equal(accelerator, VINE__ACCELERATOR_TCG);
+    assert_non_null(strstr(why, "remembered for 0 min"));
     /* Until somebody wants to know. */
     assert_int_equal(probe("boots", "/dev/null", true, why), VINE__ACCELERATOR_KVM);
     assert_non_null(strstr(why, "KVM boots this guest"));
