@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=600
+# test: timeout=1200
 #
 # The demo between two virtual machines, as `make demo` runs it, on a small tree: what comes out is
 # looked at here, too. It does not end well if something is missing; and one Ctrl-C stops it properly.

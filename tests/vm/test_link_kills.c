@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine timeout=600 long=3600 */
+/* test: links=engine timeout=1200 long=5400 */
 /*
  * What is killed under load at a link between machines, and what the others notice of it.
  *

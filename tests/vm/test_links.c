@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine timeout=400 long=1800 */
+/* test: links=engine timeout=1200 long=3600 */
 /*
  * Links between real machines that come and go, stand still, are slow, or are not what they seem.
  *
