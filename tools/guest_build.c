@@ -4,6 +4,7 @@
  * `vine` runs. The same packages and programs make the same bytes.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,34 @@ static int open_output(const char *path, struct output *ret_output)
     return error == -EBUSY ? STATUS_TRY_AGAIN : STATUS_FAILED;
 }
 
+/* ---- being interrupted ----------------------------------------------------------------------- */
+
+static const char *made_folder; /* that was not there before us; NULL: none */
+
+/* An empty one is of no use to anybody. */
+static void on_end(int number)
+{
+    if (made_folder != NULL)
+        (void)rmdir(made_folder);
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+static void watch_ends(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction action;
+
+        /* Whoever is told to ignore one goes on to. */
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL) {
+            action.sa_handler = on_end;
+            (void)sigaction(numbers[i], &action, NULL);
+        }
+    }
+}
+
 static int run_build(const struct arguments *arguments)
 {
     const struct build_values *values = arguments->values;
@@ -235,6 +264,10 @@ static int run_build(const struct arguments *arguments)
     struct output output;
 
     message_set_quiet(values->quiet);
+    if (access(directory, F_OK) != 0) {
+        made_folder = directory;
+        watch_ends();
+    }
     int status = open_output(directory, &output);
     if (status != STATUS_DONE)
         return status;
@@ -251,6 +284,8 @@ static int run_build(const struct arguments *arguments)
     guest_kernel_free(&kernel);
     guest_files_free(&files);
     output_close(&output);
+    if (status != STATUS_DONE && made_folder != NULL)
+        (void)rmdir(made_folder);
     return status;
 }
 

@@ -24,6 +24,7 @@
 #include "vmm/engine/engine.h"
 
 #include "guest_accelerator.h"
+#include "guest_folder.h"
 #include "guest_host.h"
 #include "guest_initrd.h"
 #include "guest_links.h"
@@ -61,16 +62,10 @@ static void tell(const struct run *run, const struct guest *guest, const char *e
 
 static int make_folder(struct run *run)
 {
-    const char *parent = getenv("TMPDIR");
+    const int status = guest_folder_make(run->folder, &run->folder_fd);
 
-    if ((size_t)snprintf(run->folder, sizeof(run->folder), "%s/vine-guest-XXXXXX",
-                         parent != NULL && strlen(parent) < 32 ? parent : "/tmp") >=
-            sizeof(run->folder) ||
-        mkdtemp(run->folder) == NULL) {
-        message_error("cannot make a folder: %m");
-        run->folder[0] = '\0';
-        return STATUS_FAILED;
-    }
+    if (status != STATUS_DONE)
+        return status;
     snprintf(run->theirs, sizeof(run->theirs), "%s/qemu", run->folder);
     snprintf(run->network, sizeof(run->network), "%s/network", run->theirs);
     snprintf(run->serial, sizeof(run->serial), "%s/serial", run->theirs);
@@ -557,6 +552,8 @@ static void give_back(struct run *run)
         (void)rmdir(run->theirs);
     if (run->folder[0] != '\0' && rmdir(run->folder) != 0)
         message_warning("%s is left behind: %m", run->folder);
+    if (run->folder_fd >= 0)
+        (void)close(run->folder_fd);
     if (run->signal_fd >= 0)
         (void)close(run->signal_fd);
     if (run->hosts_fd >= 0)
@@ -595,7 +592,7 @@ static int run_guests(const struct arguments *arguments)
     const struct guest_plan_options options = {.guest = run->values->guest,
                                                .is_verbose = run->values->verbose};
 
-    run->hosts_fd = -1;
+    run->hosts_fd = run->folder_fd = -1;
     guest_rings_init(&run->rings);
     status = guest_plan_read(arguments->operands[0], &options, &run->plan);
     if (status != STATUS_DONE) {

@@ -14,6 +14,7 @@
 #include "guest_attach.h"
 #include "guest_console.h"
 #include "guest_control.h"
+#include "guest_folder.h"
 #include "guest_plan.h"
 #include "guest_rings.h"
 
@@ -48,20 +49,21 @@ struct guest_link {
 struct run {
     const struct run_values *values;
     struct guest_plan plan;
-    char folder[64];  /* our own, for sockets and initrds */
-    char theirs[80];  /* in it, for sockets that QEMU makes: its user's */
-    char console[80]; /* of the machine that the terminal is attached to, or "" */
+    char folder[GUEST_FOLDER_BYTES]; /* our own, for sockets and initrds */
+    int folder_fd;                   /* its lock */
+    char theirs[96];                 /* in it, for sockets that QEMU makes: its user's */
+    char console[96];                /* of the machine that the terminal is attached to, or "" */
     struct guest_attach attach;
-    char kernel[80]; /* a copy of the kernel that its user can read, or "" */
+    char kernel[96]; /* a copy of the kernel that its user can read, or "" */
     enum vine__accelerator accelerator;
     uid_t user_id; /* of QEMU; 0: ours */
     gid_t group_id;
     struct guest guests[GUEST_PLAN_MACHINES_MAX];
     struct guest_link links[GUEST_PLAN_LINKS_MAX];
     struct guest_rings rings;
-    struct guest_control *control; /* NULL: nobody controls us */
-    char network[96], serial[96];  /* sockets between the two machines */
-    FILE *log;                     /* or NULL */
+    struct guest_control *control;  /* NULL: nobody controls us */
+    char network[112], serial[112]; /* sockets between the two machines */
+    FILE *log;                      /* or NULL */
     int signal_fd;
     int hosts_fd;   /* where processes that have ends are heard; -1: none may */
     uint32_t stops; /* signals that we got */

@@ -82,3 +82,32 @@ touch vmlinux
 expect 1 "$vine" guest run plan.json
 said './initrd.img: No such file'
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
+
+# What is left of a run that was killed goes with the next one's start, and nothing else.
+mkdir -p "$TMPDIR/vine-guest-dead01/qemu" "$TMPDIR/vine-guest-alive1" "$TMPDIR/other"
+touch "$TMPDIR/vine-guest-dead01/initrd" "$TMPDIR/vine-guest-dead01/qemu/network" vmlinux initrd.img
+ln -s "$TMPDIR/other" "$TMPDIR/vine-guest-dead01/elsewhere"
+ln -s other "$TMPDIR/vine-guest-linked"
+touch "$TMPDIR/other/kept"
+exec 7<"$TMPDIR/vine-guest-alive1"
+flock 7
+echo '{"accelerator": "tcg", "machines": [{"name": "a", "disks": [{"file": "none"}]}]}' >plan.json
+expect 1 "$vine" guest run plan.json
+[ "$(cd "$TMPDIR" && echo *)" = 'other vine-guest-alive1 vine-guest-linked' ] ||
+    fail "left: $(ls -A "$TMPDIR")"
+[ -e "$TMPDIR/other/kept" ] || fail "what a link leads to is gone"
+exec 7<&-
+
+# A folder for it may be as long as sockets allow; another one is told.
+long=/tmp/$(printf '%047d' 0)
+expect 1 env TMPDIR="$long" "$vine" guest run plan.json
+said "cannot make a folder in $long"
+expect 1 env TMPDIR="${long}0" "$vine" guest run plan.json
+said 'TMPDIR has more than 52 bytes'
+
+# A build that came to nothing leaves no folder that was not there before.
+expect 1 "$vine" guest build -o made --kernel none
+[ ! -e made ] || fail "an empty folder is left"
+mkdir there
+expect 1 "$vine" guest build -o there --kernel none
+[ -d there ] || fail "a folder that was there is gone"
