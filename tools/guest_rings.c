@@ -72,6 +72,8 @@ int guest_rings_open(struct guest_rings *rings, const char *folder)
 {
     int status;
 
+    if (say("cannot ring without waiting", vine__signaller_open(&rings->signaller)) != STATUS_DONE)
+        return STATUS_FAILED;
     snprintf(rings->socket, sizeof(rings->socket), "%s/bells", folder);
     status = start_server(rings);
     return status == STATUS_DONE ? say("cannot connect to their server",
@@ -177,5 +179,6 @@ void guest_rings_close(struct guest_rings *rings)
         (void)close(rings->server_pidfd);
     }
     remove_names(rings);
+    vine__signaller_close(&rings->signaller);
     guest_rings_init(rings);
 }

@@ -6,6 +6,7 @@
 #ifndef VINE_TOOLS_GUEST_RINGS_H
 #define VINE_TOOLS_GUEST_RINGS_H
 
+#include "arch/wake/signaller.h"
 #include "vmm/engine/engine.h"
 
 #include "guest_plan.h"
@@ -20,6 +21,7 @@ struct guest_rings {
     uint32_t ids[GUEST_PLAN_MACHINES_MAX];
     uint32_t host_ids[GUEST_PLAN_LINKS_MAX];
     int changes_fds[GUEST_PLAN_MACHINES_MAX]; /* rung when a machine's status page has changed */
+    struct vine__signaller signaller; /* by this: QEMU, which the guest may rule, has them */
 };
 
 /* There are none yet. */

@@ -20,7 +20,6 @@
 
 #include <vine/error.h>
 
-#include "arch/wake/eventfd.h"
 #include "vmm/engine/engine.h"
 
 #include "guest_accelerator.h"
@@ -158,7 +157,7 @@ static void ring(void *context, struct vine__machine *machine)
 
     for (uint32_t i = 0; i < run->plan.machine_count; i++)
         if (run->guests[i].machine == machine && run->rings.changes_fds[i] >= 0)
-            (void)!vine__eventfd_signal(run->rings.changes_fds[i]);
+            (void)!vine__signaller_signal(&run->rings.signaller, run->rings.changes_fds[i]);
 }
 
 static int make_machine(struct run *run, uint32_t index)

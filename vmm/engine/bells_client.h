@@ -42,7 +42,7 @@ VINE_MUST_CHECK int vine__bells_remove(int fd, uint32_t id);
 VINE_MUST_CHECK int vine__bells_allow(int fd, uint32_t id, uint32_t other);
 VINE_MUST_CHECK int vine__bells_forbid(int fd, uint32_t id, uint32_t other);
 
-/* The eventfd by which the host itself rings a vector: vine__eventfd_signal. */
+/* The eventfd by which the host itself rings a vector. QEMU has it too: vine__signaller_signal. */
 VINE_MUST_CHECK int vine__bells_event(int fd, uint32_t id, uint32_t vector, int *ret_event_fd);
 
 /* All peers. */

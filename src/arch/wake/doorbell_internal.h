@@ -6,6 +6,7 @@
 #define VINE_ARCH_WAKE_DOORBELL_INTERNAL_H
 
 #include "arch/wake/doorbell.h"
+#include "arch/wake/signaller.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct vine__doorbell {
     uint32_t partial_bytes; /* of the message that is on its way */
     int partial_fd;         /* its descriptor; -1: none yet */
     uint8_t partial[8];
+    struct vine__signaller signaller;
     struct vine__doorbell_peer *peers;
     pthread_mutex_t lock; /* of the peers, and of what is said of them */
 };

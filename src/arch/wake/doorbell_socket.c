@@ -5,7 +5,6 @@
 #include "arch/wake/doorbell_internal.h"
 
 #include "arch/clock/clock.h"
-#include "arch/wake/eventfd.h"
 #include "arch/wake/ivshmem_protocol.h"
 #include "utils/bits.h"
 
@@ -201,6 +200,11 @@ static int open_socket(struct vine__doorbell *doorbell,
     doorbell->peers = calloc(VINE__DOORBELL_PEERS_MAX, sizeof(*doorbell->peers));
     if (doorbell->peers == NULL)
         return -ENOMEM;
+    /* QEMU has what we ring its guest by, and a guest may have broken out into it. */
+    const int unsafe = vine__signaller_open(&doorbell->signaller);
+    if (unsafe != 0)
+        return vine__doorbell_refuse(options, unsafe, "nobody can be rung without waiting: %s",
+                                     vine_error_text(unsafe));
     doorbell->socket_fd = options->socket_fd;
     (void)pthread_mutex_init(&doorbell->lock, NULL);
     (void)vine__add_overflows_u64(vine__clock_now_ns(), options->timeout_ns, &deadline_ns);
@@ -238,7 +242,7 @@ static int ring(struct vine__doorbell *doorbell, uint32_t id, uint32_t vector)
         peer = find_peer(doorbell, id);
     }
     if (peer != NULL && vector < peer->event_count)
-        error = vine__eventfd_signal(peer->events[vector]);
+        error = vine__signaller_signal(&doorbell->signaller, peer->events[vector]);
     (void)pthread_mutex_unlock(&doorbell->lock);
     return error;
 }
@@ -249,6 +253,7 @@ static void close_socket(struct vine__doorbell *doorbell)
         for (uint32_t i = 0; i < VINE__DOORBELL_PEERS_MAX; i++)
             forget_peer(&doorbell->peers[i]);
     free(doorbell->peers);
+    vine__signaller_close(&doorbell->signaller);
     close_fd(&doorbell->partial_fd);
     close_fd(&doorbell->socket_fd);
 }

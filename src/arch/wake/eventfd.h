@@ -10,8 +10,8 @@
  * Limits:   64-bit count.
  *
  * Caveats:  whoever shares an eventfd can clear its O_NONBLOCK and fill its counter; a write would
- *           then sleep for ever. Towards a hostile peer, wake by futex or by a datagram
- *           (vine__peer_send), never by an eventfd that it can touch.
+ *           then sleep for ever. Towards a hostile peer, wake by futex, by a datagram
+ *           (vine__peer_send) or as arch/wake/signaller.h does.
  */
 #ifndef VINE_ARCH_WAKE_EVENTFD_H
 #define VINE_ARCH_WAKE_EVENTFD_H
