@@ -59,8 +59,7 @@ guests() {
         jq -c 'select(.machine == "app" and .event == "line") | .text | select(startswith("{")) | fromjson'
 }
 
-# busy PLAN: processor time, in hundredths of a second, that its machines use in ten seconds when
-# nothing happens.
+# busy PLAN: processor time, in microseconds a second, that its machines use when nothing happens.
 busy() {
     "$vine" guest run --quiet --json --guest "$guest" "$work/$1.json" >"$work/said" &
     running=$!
@@ -68,19 +67,19 @@ busy() {
         [ "$(grep -c 'the kernel was up' "$work/said")" -lt 2 ] || break
         sleep 1
     done
-    sleep 8
+    sleep 10
     spent() {
         for pid in $(cat "/proc/$running/task/$running/children"); do
-            sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
-        done | awk '{ ticks += $12 + $13 } END { print ticks }'
+            cat "/proc/$pid"/task/*/schedstat 2>/dev/null
+        done | awk '{ ns += $1 } END { printf "%d", ns / 1000 }'
     }
     before=$(spent)
-    sleep 10
+    sleep 20
     after=$(spent)
     kill -TERM "$running"
     wait "$running" || :
     running=
-    echo $((after - before))
+    echo $(((after - before) / 20))
 }
 
 # up COMMAND...: milliseconds until a guest's first process speaks.
@@ -119,14 +118,13 @@ for round in $(seq "$rounds"); do
     hand=$(by_hand)
     jq -n -c --argjson here "$here" --argjson task "$task" --argjson there "$polling" \
         --argjson asleep "${asleep:-null}" --argjson own "$own" --argjson hand "$hand" \
-        '{$here, $task, $there, $asleep, $own, $hand}' >>"$work/results"
+        --argjson still "$(busy still)" --argjson idle "$(busy idle)" \
+        '{$here, $task, $there, $asleep, $own, $hand, $still, $idle}' >>"$work/results"
 done
-still=$(busy still)
-idle=$(busy idle)
 
 echo '| what | measured | ratio | to | bar | |'
 echo '|---|---:|---:|---|---|---|'
-jq -s -r --argjson still "$still" --argjson idle "$idle" '
+jq -s -r '
     def median: sort | .[length / 2 | floor];
     def us: . / 10 | round / 100 | tostring + " us";
     def rate: . / 1e7 | round / 100 | tostring + " GB/s";
@@ -166,9 +164,11 @@ jq -s -r --argjson still "$still" --argjson idle "$idle" '
     (map(.own - .hand) | median) as $more |
     row("fork to user space"; (map(.own) | median | tostring) + " ms";
         ($more | tostring) + " ms more"; "the same QEMU by hand"; "50 ms"; $more <= 50),
-    (($idle - $still) / 10) as $cost |
-    row("an idle pair, of one processor"; ($idle / 10 | fixed) + " %"; ($cost | fixed) + " % more";
+    (map((.idle - .still) / 10000) | median) as $cost |
+    row("an idle pair, of one processor"; (map(.idle / 10000) | median | fixed) + " %";
+        ($cost | fixed) + " % more";
         "the same machines without Vine"; "0.5 %"; $cost <= 0.5)
 ' "$work/results"
 echo
 jq -s -r 'map("\(.there.noop.ns / 1000 | floor) us") | "- no-op tasks of the rounds: " + join(", ")' "$work/results"
+jq -s -r 'map("\((.idle - .still) / 100 | round / 100) %") | "- an idle pair more, in the rounds: " + join(", ")' "$work/results"
