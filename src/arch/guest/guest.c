@@ -88,7 +88,7 @@ static int map_page(struct vine__guest *guest, const char *bdf,
 static int check_page(struct vine__guest *guest, const char *bdf,
                       const struct vine__guest_options *options)
 {
-    /* Acquire pairs with the host's release of the magic, which it writes last. */
+    /* G1 pairs with H1: the host writes the magic last. */
     const uint64_t magic = vine__load_acquire_u64(&guest->page->magic);
     const uint64_t version_and_places =
         vine__load_relaxed_u64((const uint64_t *)(const void *)&guest->page->version_major);

@@ -2,11 +2,12 @@
 /*
  * arch/guest/guest_internal.h - what the files of this folder share.
  *
- * The memory order, between the host (vmm/engine/status.c) and a guest:
- *   H1  host: release of an entry's sequence      pairs with H2: the entry
- *   H2  guest: acquire of the sequence            pairs with H1
- *   H3  host: release of the page's `changes`     pairs with H4: the entries that changed
- *   H4  guest: acquire of `changes`               pairs with H3
+ * The memory order, between the host, H (vmm/engine/status.c), and a guest, G:
+ *   H1  release of the magic                   pairs with G1, its acquire: the page's head
+ *   H2  fence behind the odd sequence          pairs with G3, the fence before the second look at
+ *                                              it: who copied anything newer sees that it changed
+ *   H3  release of the even sequence           pairs with G2, the first look, an acquire: the entry
+ *   H4  release of the page's `changes`        pairs with G4, its acquire: the entries that changed
  */
 #ifndef VINE_ARCH_GUEST_GUEST_INTERNAL_H
 #define VINE_ARCH_GUEST_GUEST_INTERNAL_H

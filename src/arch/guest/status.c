@@ -48,13 +48,13 @@ static void copy_words(const struct vine_status_link *shared, struct vine_status
 static int read_entry(const struct vine_status_link *shared, struct vine_status_link *ret_copy)
 {
     for (int i = 0; i < TRIES_MAX; i++) {
-        /* H2 pairs with H1: of an even number, all that was written before it. */
+        /* G2 pairs with H3: of an even number, all that was written before it. */
         const uint32_t before = vine__load_acquire_u32(&shared->sequence);
 
         if ((before & 1) != 0)
             continue;
         copy_words(shared, ret_copy);
-        /* Between the copy and the second look. */
+        /* G3 pairs with H2: between the copy and the second look. */
         vine__fence_full();
         if (vine__load_relaxed_u32(&shared->sequence) == before)
             return 0;
@@ -103,7 +103,7 @@ int vine__guest_link_at(const struct vine__guest *guest, uint32_t place,
 
 uint32_t vine__guest_changes(const struct vine__guest *guest)
 {
-    /* H4 pairs with H3: the entries that changed before it. */
+    /* G4 pairs with H4: the entries that changed before it. */
     return vine__load_acquire_u32(&guest->page->changes);
 }
 
