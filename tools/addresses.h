@@ -14,6 +14,7 @@
     X("file:PATH", "a segment in a file, for parties of one user")                                 \
     X("shm:NAME", "a segment in POSIX shared memory, for parties of one user")                     \
     X("pci:BDF", "the memory of that PCI device, such as pci:0000:00:04.0, in a virtual machine")  \
+    X("pci:NAME", "the link of that name, in a virtual machine of `vine guest run`")               \
     X("pci:auto", "the first such device that no other process of this machine uses")              \
     X("link:PATH",                                                                                 \
       "an end of a link to a virtual machine, which `vine guest run` hands out there")             \

@@ -213,7 +213,8 @@ size_t doctor_links(struct doctor_row ret_rows[DOCTOR_LINK_ROWS_MAX])
         if (vine__guest_link_at(guest, i, &link) == 0)
             look_at_link(guest, &link, root, &ret_rows[count++]);
     }
-    say(page, DOCTOR_THERE, "%zu links in %u places", count - 2, vine__guest_places(guest));
+    say(page, DOCTOR_THERE, "%zu link%s in %u place%s", count - 2, count == 3 ? "" : "s",
+        vine__guest_places(guest), vine__guest_places(guest) == 1 ? "" : "s");
     vine__guest_close(guest);
     return count;
 }

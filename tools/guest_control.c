@@ -13,7 +13,9 @@
 #include "arch/wake/epoll.h"
 #include "utils/bits.h"
 #include "utils/config.h"
+#include "utils/name.h"
 #include "utils/tables.h"
+#include "vmm/engine/arguments.h"
 
 #include "guest_links.h"
 #include "guest_run.h"
@@ -108,8 +110,11 @@ static const char *plug(struct run *run, const char *const *words, size_t count)
         return "there is no such machine";
     if (guests[0] == guests[1])
         return "both ends are the same machine";
-    if (count > 4 && vine__parse_size(words[4], &bytes) != 0)
-        return "the size is none, such as 64M";
+    if (!vine__is_name(words[1], VINE_STATUS_NAME_BYTES))
+        return "a link's name is 1 to 31 " VINE__NAME_RULE;
+    if (count > 4 &&
+        (vine__parse_size(words[4], &bytes) != 0 || !vine__machine_link_size_is_good(bytes)))
+        return "a half of a link is a power of two, from 4K to 64G";
     for (int end = 0; end < 2; end++) {
         plan.machines[end] = (uint32_t)(guests[end] - run->guests);
         plan.size_bytes[end] = bytes;
@@ -123,7 +128,6 @@ static const char *plug(struct run *run, const char *const *words, size_t count)
            : error == -EEXIST ? "there is a link of this name"
            : error == -ENOSPC ? "a machine has no place left (links_max)"
            : error == -E2BIG  ? "the machines' places are for smaller links"
-           : error == -EINVAL ? "this is no name, or no size, of a link"
                               : vine_error_text(error);
 }
 
@@ -165,9 +169,22 @@ static const char *control_guest(struct run *run, const char *verb, const char *
 static const struct request {
     const char *name;
     size_t least, most; /* words, with its own */
+    const char *wrong;  /* said where there are others */
 } requests[] = {
-    {"ls", 1, 1},   {"plug", 4, 5},  {"unplug", 2, 2}, {"pause", 2, 2}, {"resume", 2, 2},
-    {"stop", 2, 2}, {"start", 2, 2}, {"kill", 2, 2},   {"end", 1, 1},
+#define REQUEST(name, least, most, words)                                                          \
+    {                                                                                              \
+        name, least, most, "it is: " name words                                                    \
+    }
+    REQUEST("ls", 1, 1, ""),
+    REQUEST("plug", 4, 5, " NAME APPLICATION APPLIANCE [SIZE]"),
+    REQUEST("unplug", 2, 2, " NAME"),
+    REQUEST("pause", 2, 2, " MACHINE"),
+    REQUEST("resume", 2, 2, " MACHINE"),
+    REQUEST("stop", 2, 2, " MACHINE"),
+    REQUEST("start", 2, 2, " MACHINE"),
+    REQUEST("kill", 2, 2, " MACHINE"),
+    REQUEST("end", 1, 1, ""),
+#undef REQUEST
 };
 
 static json_t *answer(struct run *run, const char *const *words, size_t count)
@@ -181,7 +198,7 @@ static json_t *answer(struct run *run, const char *const *words, size_t count)
     if (request == NULL)
         why = "there is no such request: ls, plug, unplug, pause, resume, stop, start, kill, end";
     else if (count < request->least || count > request->most)
-        why = "too many words, or too few";
+        why = request->wrong;
     else if (strcmp(words[0], "ls") == 0)
         return json_pack("{s:o, s:o, s:i}", "machines", list_machines(run), "links",
                          list_links(run), "bells", (int)run->rings.server);

@@ -129,11 +129,16 @@ static const struct option ctl_options[] = {
 
 static const char *const ctl_description[] = {
     "Tells the `vine guest run --control PATH` of this user what to do. VERB is one of:",
-    "ls - the machines and links as they are; plug NAME APPLICATION APPLIANCE [SIZE] - a new link "
-    "between two machines, each half of this size; unplug NAME; pause MACHINE; resume MACHINE; "
-    "stop "
-    "MACHINE - press its power button, quit if that is of no use; kill MACHINE - at once; start "
-    "MACHINE - anew, after it has ended; end - stop all machines and end.",
+    "ls - the machines and links as they are",
+    "plug NAME APPLICATION APPLIANCE [SIZE] - a new link between two machines, each half of this "
+    "size (64M)",
+    "unplug NAME - take a link from both its machines",
+    "pause MACHINE - stand still",
+    "resume MACHINE - go on",
+    "stop MACHINE - press its power button; quit if that is of no use",
+    "kill MACHINE - at once",
+    "start MACHINE - anew, after it has ended",
+    "end - stop all machines, and end",
     "The answer comes at once, whatever a machine does. What has come of it is among the events of "
     "the run, and in ls.",
     NULL,

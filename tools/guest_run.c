@@ -686,11 +686,16 @@ static const char *const run_description[] = {
     "presses their power "
     "buttons, "
     "and waits; told again, it stops them at once. Nothing is left behind.",
+    "A file has \"machines\", each with a \"name\" and lines of \"init\", and \"links\", each with "
+    "a "
+    "\"name\" and the machines that are its \"application\" and \"appliance\": examples/pair.json "
+    "is "
+    "one, and docs/formats/guest.md has all of it.",
     NULL,
 };
 
 static const char *const run_examples[] = {
-    "vine guest build -o guest && vine guest run pair.json --guest guest",
+    "vine guest build -o guest && vine guest run examples/pair.json --guest guest",
     "an application and an appliance, each in a machine of its own",
     NULL,
 };

@@ -63,6 +63,10 @@ for refused in 'frob' 'pause' 'pause nobody' 'plug zip app zip' 'plug more app a
     # shellcheck disable=SC2086
     expect 1 "$vine" guest ctl control $refused
 done
+expect 1 "$vine" guest ctl control plug 'a b' app zip
+said "a link's name is"
+expect 1 "$vine" guest ctl control plug more app
+said 'it is: plug NAME APPLICATION APPLIANCE'
 ctl plug more app zip 4M
 has 2 ': plugged: link more$'
 expect 1 "$vine" guest ctl control plug another app zip 4M

@@ -83,6 +83,12 @@ expect 1 "$vine" guest run plan.json
 said './initrd.img: No such file'
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
 
+# The example is one; help and guides name it.
+expect 1 "$vine" guest run "$VINE_SOURCE_DIR/examples/pair.json" --guest nowhere
+said 'nowhere/vmlinux: No such file'
+"$vine" guest run --help >shown
+grep -q 'examples/pair.json' shown || fail "help names no example"
+
 # What is left of a run that was killed goes with the next one's start, and nothing else.
 mkdir -p "$TMPDIR/vine-guest-dead01/qemu" "$TMPDIR/vine-guest-alive1" "$TMPDIR/other"
 touch "$TMPDIR/vine-guest-dead01/initrd" "$TMPDIR/vine-guest-dead01/qemu/network" vmlinux initrd.img
