@@ -152,16 +152,19 @@ __attribute__((unused)) static void harness_range(const char *file, int line, ui
 static int harness_run_one(const struct CMUnitTest *test, void *group_state)
 {
     void *volatile state = test->initial_state ? test->initial_state : group_state;
+    volatile int stage = 0; /* set-up, test, tear-down: one that fails is not begun again */
     void *shown = state;
-    if (test->setup_func && test->setup_func(&shown) != 0)
-        return HARNESS_FAILED;
-    state = shown;
     const int outcome = setjmp(harness_end);
     if (outcome == HARNESS_RUNNING) {
-        shown = state;
+        if (test->setup_func && test->setup_func(&shown) != 0)
+            return HARNESS_FAILED;
+        state = shown;
+        stage = 1;
         test->test_func(&shown);
         state = shown;
     }
+    if (stage++ != 1)
+        return HARNESS_FAILED;
     shown = state;
     if (test->teardown_func && test->teardown_func(&shown) != 0)
         return HARNESS_FAILED;

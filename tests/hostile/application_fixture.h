@@ -3,7 +3,7 @@
  * tests/hostile/application_fixture.h - an ordinary appliance that serves a well-behaved
  * application and, beside it, one that plays a part.
  *
- * Owns:     the appliance's process and both applications' pipes.
+ * Owns:     the appliance's process, if it is of this machine, and both applications' pipes.
  * Threads:  one.
  * Blocking: for hang guards at most.
  * Trust:    `bad` deserves none.
@@ -37,71 +37,47 @@
 #include "core/ring/spsc_inline.h"
 #include "core/talk/message.h"
 #include "harness/folder.h"
-#include "harness/procedures.h"
 #include "hostile/raw_application.c"
-
-#define PROCEDURE_NOOP  VINE_WIRE_PROCEDURES_FROM
-#define PROCEDURE_ECHO  (VINE_WIRE_PROCEDURES_FROM + 1)
-#define PROCEDURE_COUNT (VINE_WIRE_PROCEDURES_FROM + 2)
-#define PROCEDURE_ENDS  (VINE_WIRE_PROCEDURES_FROM + 3)
+#include "plugins/hostile.c"
 
 struct fixture {
     char folder[64];
     char path[96];
-    pid_t appliance;
+    pid_t appliance;             /* 0: another machine's */
     struct raw_application good; /* what must go on working */
     struct raw_application bad;
     bool leaves_bad_open;
 };
 
-static inline int run_count(struct vine_call *call)
-{
-    uint64_t *count = vine_call_state(call);
+/* What the appliance calls them. */
+static struct {
+    uint16_t noop, echo, count, ends;
+} procedures;
 
-    /* None without a session. */
-    if (count == NULL)
-        return -VINE_ESESSION;
-    ++*count;
-    return vine_call_result(call, count, sizeof *count);
+/* The same program is run in a virtual machine, against the appliance of another one: these name
+ * the links of the one that plays a part and of the well-behaved one. No socket is there, memory
+ * does not grow, and the reason for a loss is a number. */
+static inline const char *link_of_bad(void)
+{
+    return getenv("VINE_TEST_LINK_BAD");
 }
 
-static const struct vine_argument ends_arguments[] = {
-    {"input", VINE_INPUT, VINE_TYPE_BYTES, 0, UINT64_MAX},
-    {"ends", VINE_RESULT, 0, 2, 2},
-};
+static inline bool is_at_link(void)
+{
+    return link_of_bad() != NULL;
+}
 
-static const struct vine_argument count_arguments[] = {
-    {"count", VINE_RESULT, 0, 8, 8},
-};
+static inline void skip_at_link(void)
+{
+    if (is_at_link())
+        skip();
+}
 
-static const struct vine_argument echo_arguments[] = {
-    {"input", VINE_INPUT, VINE_TYPE_BYTES, 0, 65536},
-    {"output", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 65536},
-};
-
-static const struct vine_procedure_definition definitions[] = {
-    {.size_bytes = sizeof definitions[0],
-     .name = "noop",
-     .run = run_noop,
-     .flags = VINE_PROCEDURE_SHORT},
-    {.size_bytes = sizeof definitions[0],
-     .name = "echo",
-     .run = run_echo,
-     .arguments = echo_arguments,
-     .argument_count = 2},
-    {.size_bytes = sizeof definitions[0],
-     .name = "count",
-     .run = run_count,
-     .arguments = count_arguments,
-     .argument_count = 1,
-     .state_bytes = sizeof(uint64_t)},
-    {.size_bytes = sizeof definitions[0],
-     .name = "ends",
-     .run = run_ends,
-     .flags = VINE_ARGUMENTS_SHARED,
-     .arguments = ends_arguments,
-     .argument_count = 2},
-};
+static const struct vine_procedure_definition noop_definition = {.size_bytes =
+                                                                     sizeof noop_definition,
+                                                                 .name = "noop",
+                                                                 .run = run_noop,
+                                                                 .flags = VINE_PROCEDURE_SHORT};
 
 static struct vine_appliance *served;
 
@@ -129,8 +105,11 @@ static inline int serve(const char *path)
     if (vine_appliance_create(&options, &served) != 0)
         return 1;
     signal(SIGTERM, stop);
-    for (size_t i = 0; i < sizeof definitions / sizeof definitions[0]; i++)
-        if (vine_appliance_register(served, &definitions[i]) != 0)
+    if (vine_appliance_register(served, &noop_definition) != 0)
+        return 2;
+    for (const struct vine_procedure_definition *const *each = vine_procedure_library.begin;
+         each < vine_procedure_library.end; each++)
+        if (vine_appliance_register(served, *each) != 0)
             return 2;
     if (vine_appliance_listen(served, path) != 0)
         return 3;
@@ -166,7 +145,7 @@ static inline void good_is_served(struct fixture *fixture)
     static uint64_t number; /* another one each time */
     struct raw_application *good = &fixture->good;
     const uint64_t words[2] = {number, ~number};
-    struct vine_wire_submission submission = task(PROCEDURE_ECHO);
+    struct vine_wire_submission submission = task(procedures.echo);
     struct vine_wire_submission release = {.kind = VINE_WIRE_RELEASE};
     struct vine_wire_completion completion;
     struct vine_token result;
@@ -199,11 +178,58 @@ static inline void good_is_served(struct fixture *fixture)
     number++;
 }
 
-static inline int setup(void **state)
+/* Its number, as the appliance tells it. */
+static inline uint16_t find_procedure(struct raw_application *good, const char *name)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct vine_wire_submission submission = task(VINE_WIRE_LOOKUP);
+    struct vine_wire_submission release = {.kind = VINE_WIRE_RELEASE};
+    const struct vine_token token = expect_token(sizeof(struct vine_wire_description));
+    const struct vine_wire_description *description;
+    struct vine_wire_completion completion;
+    struct vine_token result;
 
-    assert_non_null(fixture);
+    put_tokens(&submission, &token, 1);
+    submission.shape = VINE_WIRE_SHAPE(strlen(name), 1);
+    memcpy(submission.body, name, strlen(name));
+    assert_int_equal(raw_submit(good, 0, &submission), 0);
+    assert_int_equal(raw_complete(good, 0, &completion), 0);
+    assert_int_equal(completion.status, 0);
+    memcpy(&result, completion.body + VINE_RESULT_MAX - sizeof result, sizeof result);
+    description = vine__mirror_resolve(&good->mirror, result.extent, result.offset_units,
+                                       sizeof *description, NULL);
+    assert_non_null(description);
+
+    const uint16_t number = (uint16_t)description->id;
+
+    put_tokens(&release, &result, 1);
+    assert_int_equal(raw_submit(good, 0, &release), 0);
+    return number;
+}
+
+static inline void attach(struct raw_application *raw, const char *link)
+{
+    int error;
+
+    /* Who watches over the links of this machine may have it for a moment. */
+    do
+        error = raw_attach(raw, link);
+    while (error == -EBUSY);
+    assert_int_equal(error, 0);
+}
+
+/* Fork an appliance for it, if there is none. */
+static inline void reach_appliance(struct fixture *fixture)
+{
+    int error = -VINE_ENOAPPLIANCE;
+
+    if (is_at_link()) {
+        /* One of a process's links has the doorbell, and the first one gets it: the one that will
+         * come again and again. */
+        attach(&fixture->bad, link_of_bad());
+        attach(&fixture->good, getenv("VINE_TEST_LINK_GOOD"));
+        raw_close(&fixture->bad);
+        return;
+    }
     (void)snprintf(fixture->folder, sizeof fixture->folder, "/tmp/vine-hostile-XXXXXX");
     assert_int_equal(folder_make(fixture->folder), 0);
     (void)snprintf(fixture->path, sizeof fixture->path, "%s/socket", fixture->folder);
@@ -213,15 +239,24 @@ static inline int setup(void **state)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(serve(fixture->path));
     }
-
-    int error = -VINE_ENOAPPLIANCE;
-
     while (error == -VINE_ENOAPPLIANCE) {
         assert_int_equal(waitpid(fixture->appliance, NULL, WNOHANG), 0);
         error = raw_open(&fixture->good, fixture->path);
     }
     assert_int_equal(error, 0);
+}
+
+static inline int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    assert_non_null(fixture);
+    reach_appliance(fixture);
     assert_int_equal(raw_open_channel(&fixture->good), 0);
+    procedures.noop = find_procedure(&fixture->good, "noop");
+    procedures.echo = find_procedure(&fixture->good, "echo");
+    procedures.count = find_procedure(&fixture->good, "count");
+    procedures.ends = find_procedure(&fixture->good, "ends");
     *state = fixture;
     return 0;
 }
@@ -235,21 +270,32 @@ static inline int teardown(void **state)
      * order. */
     good_is_served(fixture);
     raw_close(&fixture->good);
-    assert_int_equal(kill(fixture->appliance, SIGTERM), 0);
-    assert_int_equal(waitpid(fixture->appliance, &status, 0), fixture->appliance);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    if (fixture->appliance > 0) {
+        assert_int_equal(kill(fixture->appliance, SIGTERM), 0);
+        assert_int_equal(waitpid(fixture->appliance, &status, 0), fixture->appliance);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        (void)unlink(fixture->path);
+        (void)rmdir(fixture->folder);
+    }
     if (fixture->leaves_bad_open)
         raw_close(&fixture->bad);
-    (void)unlink(fixture->path);
-    (void)rmdir(fixture->folder);
     free(fixture);
     return 0;
 }
 
+/* Without a channel. */
+static inline void join_bad(struct fixture *fixture)
+{
+    if (is_at_link())
+        attach(&fixture->bad, link_of_bad());
+    else
+        assert_int_equal(raw_open(&fixture->bad, fixture->path), 0);
+}
+
 static inline void open_bad(struct fixture *fixture)
 {
-    assert_int_equal(raw_open(&fixture->bad, fixture->path), 0);
+    join_bad(fixture);
     assert_int_equal(raw_open_channel(&fixture->bad), 0);
 }
 

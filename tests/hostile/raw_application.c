@@ -117,12 +117,21 @@ int raw_submit(struct raw_application *raw, uint32_t channel,
     return error;
 }
 
+/* At a link nobody answers who said on its own board that it has closed. */
+static bool has_left(const struct raw_application *raw)
+{
+    return raw->link.end != NULL &&
+           vine__load_relaxed_u32(&raw->half.layout->board.closed.value) != 0;
+}
+
 /* Whether the appliance has closed the pipe: it says so on its board, unless we asked for it, and
- * hangs up. */
-static bool is_closed(const struct raw_application *raw)
+ * hangs up, or answers somebody else. */
+static bool is_closed(struct raw_application *raw)
 {
     struct pollfd poll_fd = {.fd = raw->link.socket_fd, .events = POLLRDHUP};
 
+    if (raw->link.end != NULL && (has_left(raw) || raw->link.operations->peer_lost(&raw->link)))
+        return true;
     return vine__load_relaxed_u32(&raw->mirror.layout->board.closed.value) != 0 ||
            (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP)) != 0);
 }
@@ -146,8 +155,29 @@ int raw_complete(struct raw_application *raw, uint32_t channel,
     }
 }
 
+/* Where no message comes. */
+static int wait_closed_on_board(struct raw_application *raw)
+{
+    const uint64_t start_ns = vine__clock_now_ns();
+
+    while (vine__clock_now_ns() - start_ns < raw->limit_ns) {
+        const int error = raw->link.operations->receive(&raw->link, &raw->why);
+
+        if (error < 0)
+            return -error;
+        if (has_left(raw))
+            return VINE_ECLOSED;
+        if (raw->link.operations->peer_lost(&raw->link))
+            return VINE_EPEERLOST;
+        (void)sched_yield();
+    }
+    return 0;
+}
+
 int raw_wait_closed(struct raw_application *raw)
 {
+    if (raw->link.socket_fd < 0)
+        return wait_closed_on_board(raw);
     for (;;) {
         union vine__talk_any message;
         int fd = -1;

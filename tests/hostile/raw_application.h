@@ -41,7 +41,7 @@ struct raw_application {
 
 /* 0 or a negative code of vine__link_connect. */
 int raw_open(struct raw_application *raw, const char *path);
-/* The same at a named segment or a link, at which raw_wait_closed() has nothing to wait for. */
+/* The same at a named segment or a link. */
 int raw_attach(struct raw_application *raw, const char *address);
 void raw_close(struct raw_application *raw);
 

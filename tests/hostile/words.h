@@ -17,6 +17,7 @@
 #include <vine/box.h>
 #include <vine/spsc.h>
 
+#include "arch/clock/clock.h"
 #include "core/segment/segment_layout.h"
 #include "core/talk/talk_layout.h"
 #include "core/talk/talk_protocol.h"
@@ -87,6 +88,10 @@ static const struct word board_words[] = {
     WORD(vine_board_layout, channels_max),
     WORD(vine_board_layout, tasks_max),
     WORD(vine_board_layout, features),
+    WORD(vine_board_layout, meeting),
+    WORD(vine_board_layout, version),
+    PART(vine_board_layout, name, 0),
+    PART(vine_board_layout, name, 24),
     WORD(vine_board_layout, reserved[0]),
 };
 
@@ -241,7 +246,9 @@ static inline unsigned word_seed(void)
 {
     const char *text = getenv("VINE_TEST_SEED");
 
-    return text != NULL ? (unsigned)strtoul(text, NULL, 0) : (unsigned)getpid();
+    /* The first programs of a machine have the same process id each time. */
+    return text != NULL ? (unsigned)strtoul(text, NULL, 0)
+                        : (unsigned)getpid() ^ (unsigned)vine__clock_now_ns();
 }
 
 #endif

@@ -9,21 +9,26 @@
  */
 #include "hostile/application_fixture.h"
 
-#define EXTENTS 2u /* the half itself, and one that it grew by */
-#define UNIT    ((uint32_t)VINE_TALK_UNIT)
-#define TAIL    65536u
+#define UNIT ((uint32_t)VINE_TALK_UNIT)
+#define TAIL 65536u
 
 /* 2^32 bytes, in units: what a sum of 32 bits forgets. */
 #define WRAP_UNITS (UINT32_C(1) << 26)
+
+/* The half itself, and one that it grew by. */
+static uint32_t extent_count(void)
+{
+    return is_at_link() ? 1 : 2;
+}
 
 /* The last TAIL bytes of each extent are allocated and nobody's, for tests to write into. */
 static void open_grown(struct fixture *fixture)
 {
     struct raw_application *bad = &fixture->bad;
-    const uint64_t sizes[EXTENTS] = {TAIL, 2 * VINE__HALF_BYTES};
+    const uint64_t sizes[2] = {TAIL, 2 * VINE__HALF_BYTES};
 
-    assert_int_equal(raw_open(bad, fixture->path), 0);
-    for (uint32_t extent = 0; extent < EXTENTS; extent++) {
+    join_bad(fixture);
+    for (uint32_t extent = 0; extent < extent_count(); extent++) {
         struct vine__box box;
 
         assert_int_equal(vine__half_alloc(&bad->half, sizes[extent], &box), 0);
@@ -69,7 +74,7 @@ static void data_that_ends_with_its_extent_is_taken_whole(void **state)
     struct fixture *fixture = *state;
 
     open_grown(fixture);
-    for (uint32_t extent = 0; extent < EXTENTS; extent++) {
+    for (uint32_t extent = 0; extent < extent_count(); extent++) {
         const uint32_t size = size_of(fixture, extent);
         const uint32_t lengths[] = {1, UNIT - 1, UNIT, 4096, TAIL};
         unsigned char *end = memory_of(fixture, extent) + size;
@@ -83,12 +88,12 @@ static void data_that_ends_with_its_extent_is_taken_whole(void **state)
             struct vine_wire_completion completion;
             struct vine_token result;
 
-            submit(fixture, PROCEDURE_ENDS, echo, 1);
+            submit(fixture, procedures.ends, echo, 1);
             assert_int_equal(raw_complete(&fixture->bad, 0, &completion), 0);
             assert_int_equal(completion.status, 0);
             assert_int_equal(completion.body[0], 7);
             assert_int_equal(completion.body[1], 9);
-            submit(fixture, PROCEDURE_ECHO, echo, 2);
+            submit(fixture, procedures.echo, echo, 2);
             assert_int_equal(raw_complete(&fixture->bad, 0, &completion), 0);
             assert_int_equal(completion.status, 0);
             memcpy(&result, completion.body + VINE_RESULT_MAX - sizeof result, sizeof result);
@@ -112,7 +117,7 @@ static void data_that_ends_with_its_extent_is_taken_whole(void **state)
         const struct vine_token nothing = token_at(extent, size / UNIT, 0);
         struct vine_wire_completion completion;
 
-        submit(fixture, PROCEDURE_ENDS, &nothing, 1);
+        submit(fixture, procedures.ends, &nothing, 1);
         assert_int_equal(raw_complete(&fixture->bad, 0, &completion), 0);
         assert_int_equal(completion.status, 0);
     }
@@ -123,7 +128,7 @@ static void data_that_ends_beyond_its_extent_closes_the_pipe(void **state)
 {
     struct fixture *fixture = *state;
 
-    for (uint32_t extent = 0; extent < EXTENTS; extent++) {
+    for (uint32_t extent = 0; extent < extent_count(); extent++) {
         open_grown(fixture);
 
         const uint32_t size = size_of(fixture, extent);
@@ -146,8 +151,8 @@ static void data_that_ends_beyond_its_extent_closes_the_pipe(void **state)
             token_at(extent, UINT32_MAX, 0),
             token_at(extent, UINT32_MAX, UNIT),
             token_at(extent, UINT32_MAX, UINT32_MAX),
-            token_at(EXTENTS, 0, 1),
-            token_at(EXTENTS, 0, 0),
+            token_at(extent_count(), 0, 1),
+            token_at(extent_count(), 0, 0),
             token_at(VINE_TALK_EXTENTS_MAX, 0, 1),
             token_at(UINT16_MAX, 0, 1),
         };
@@ -155,7 +160,7 @@ static void data_that_ends_beyond_its_extent_closes_the_pipe(void **state)
         raw_close(&fixture->bad);
         for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
             open_grown(fixture);
-            submit(fixture, PROCEDURE_ENDS, &beyond[i], 1);
+            submit(fixture, procedures.ends, &beyond[i], 1);
             closed_with(fixture, VINE_EPROTOCOL);
         }
     }
@@ -165,20 +170,21 @@ static void data_that_ends_beyond_its_extent_closes_the_pipe(void **state)
 static void borders_of_the_appliances_half_are_names_of_nothing(void **state)
 {
     struct fixture *fixture = *state;
-    const uint32_t units = (VINE__HALF_BYTES - VINE_SEGMENT_HEADER_BYTES) / UNIT;
+    open_bad(fixture);
+
+    const uint32_t units = (uint32_t)fixture->bad.mirror.extents[0].size_bytes / UNIT;
     const struct vine_token names[] = {
         token_at(0, 0, UNIT),  token_at(0, units - 1, UNIT),  token_at(0, units - 1, 65536),
         token_at(0, units, 1), token_at(0, WRAP_UNITS, 1),    token_at(0, UINT32_MAX, UNIT),
         token_at(1, 0, UNIT),  token_at(UINT16_MAX, 0, UNIT), token_at(0, UINT32_MAX, UINT32_MAX),
     };
 
-    open_bad(fixture);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct vine_token token = names[i];
         struct vine_wire_completion completion;
 
         token.type |= VINE_WIRE_TYPE_THEIRS;
-        submit(fixture, PROCEDURE_ENDS, &token, 1);
+        submit(fixture, procedures.ends, &token, 1);
         assert_int_equal(raw_complete(&fixture->bad, 0, &completion), 0);
         assert_int_equal(completion.status, VINE_ETOKEN);
     }
@@ -212,7 +218,7 @@ static void put_descriptor(const struct fixture *fixture, uint32_t extent, uint3
 
 static void submit_descriptor(struct fixture *fixture, struct vine_token token)
 {
-    struct vine_wire_submission submission = task(PROCEDURE_ENDS);
+    struct vine_wire_submission submission = task(procedures.ends);
 
     put_tokens(&submission, &token, 1);
     submission.shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
@@ -223,7 +229,7 @@ static void a_descriptor_ends_with_its_extent_and_not_beyond(void **state)
 {
     struct fixture *fixture = *state;
 
-    for (uint32_t extent = 0; extent < EXTENTS; extent++) {
+    for (uint32_t extent = 0; extent < extent_count(); extent++) {
         struct vine_wire_completion completion;
 
         open_grown(fixture);
@@ -247,7 +253,7 @@ static void a_descriptor_ends_with_its_extent_and_not_beyond(void **state)
             token_at(extent, WRAP_UNITS, UNIT),
             token_at(extent, UINT32_MAX, UNIT),
             token_at(extent, size_of(fixture, 0) / UNIT * 8, UNIT),
-            token_at(EXTENTS, 0, UNIT),
+            token_at(extent_count(), 0, UNIT),
         };
 
         for (size_t i = 0; i < sizeof wild / sizeof wild[0]; i++) {
@@ -280,10 +286,10 @@ static void a_ring_ends_with_its_extent_and_not_beyond(void **state)
 {
     struct fixture *fixture = *state;
 
-    for (uint32_t extent = 0; extent < EXTENTS; extent++) {
+    for (uint32_t extent = 0; extent < extent_count(); extent++) {
         for (uint32_t slots = 2; slots <= RAW_SLOTS; slots *= 8) {
             const uint32_t bytes = slots * (uint32_t)sizeof(struct vine_slot);
-            struct vine_wire_submission noop = task(PROCEDURE_NOOP);
+            struct vine_wire_submission noop = task(procedures.noop);
             struct raw_application *bad = &fixture->bad;
             struct raw_channel *channel = &bad->channels[1];
 
@@ -324,7 +330,7 @@ static void a_ring_ends_with_its_extent_and_not_beyond(void **state)
                 uint32_t extent;
                 uint32_t offset_units;
             } beyond[] = {{extent, at + 1},          {extent, at + slots}, {extent, at + slots - 1},
-                          {extent, WRAP_UNITS + at}, {extent, UINT32_MAX}, {EXTENTS, 0},
+                          {extent, WRAP_UNITS + at}, {extent, UINT32_MAX}, {extent_count(), 0},
                           {UINT32_C(1) << 16, at}};
 
             for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {

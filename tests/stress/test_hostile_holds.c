@@ -132,7 +132,7 @@ static void a_child_that_keeps_all_of_a_dead_application_keeps_nothing_alive(voi
 
     if (parent == 0) {
         static struct raw_application raw;
-        struct vine_wire_submission submission = task(PROCEDURE_NOOP);
+        struct vine_wire_submission submission = task(procedures.noop);
 
         if (raw_open(&raw, fixture->path) != 0 || raw_open_channel(&raw) != 0)
             _exit(1);

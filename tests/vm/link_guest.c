@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the guests of test_links.c run beside the command: a static program that plays one part.
+ * What the guests of tests/vm run beside the command: a static program that plays one part.
  *
  *   load ADDRESS            an application that never ends: random data through `copy`, compared
  *                           byte by byte; when its pipe is lost it says so, and comes back
  *   killed ADDRESS COUNT    such applications one after another, each killed in the midst of it
  *   poke                    write into all that this machine can only read
- *   hostile ADDRESS ROUNDS  random words in an application's half, random submissions
  *   killer PROGRAM MS       kill who runs it, again and again
  *   watch PROGRAM           memory, mappings of files and descriptors of those who run it, once a
  *                           second
@@ -35,16 +34,13 @@
 
 #include "arch/clock/clock.h"
 #include "arch/guest/guest.h"
-#include "core/talk/talk_protocol.h"
-#include "hostile/raw_application.c"
 
-#define BLOCK_BYTES  (256u << 10)
-#define BLOCKS       8 /* in flight */
-#define TELL_BLOCKS  64
-#define MS           UINT64_C(1000000)
-#define COUNT_MAX    1000
-#define WATCHED_MAX  16
-#define HOSTILE_TURN 200
+#define BLOCK_BYTES (256u << 10)
+#define BLOCKS      8 /* in flight */
+#define TELL_BLOCKS 64
+#define MS          UINT64_C(1000000)
+#define COUNT_MAX   1000
+#define WATCHED_MAX 16
 
 static unsigned seed = 1;
 static const char *label = ""; /* the address */
@@ -324,56 +320,6 @@ static int poke(void)
     return 0;
 }
 
-/* ---- an application without manners ---------------------------------------------------------- */
-
-static void be_hostile(struct raw_application *bad)
-{
-    for (unsigned i = 0; i < HOSTILE_TURN; i++) {
-        struct vine_wire_submission submission = {.kind = (uint8_t)(rand_r(&seed) % 20)};
-        unsigned char *const bytes = (unsigned char *)&submission;
-        uint64_t *const word =
-            (uint64_t *)(void *)bad->half.layout + (unsigned)rand_r(&seed) % (120 * 1024 / 8);
-
-        for (int n = 0; n < 4; n++)
-            bytes[8 + (unsigned)rand_r(&seed) % (sizeof submission - 8)] =
-                (unsigned char)rand_r(&seed);
-        switch (rand_r(&seed) % 4) {
-        case 0:
-            vine__store_relaxed_u64(word, (uint64_t)rand_r(&seed));
-            break;
-        case 1:
-            vine__store_relaxed_u64(word, UINT64_MAX << (rand_r(&seed) % 64));
-            break;
-        default:
-            (void)raw_submit(bad, 0, &submission);
-            break;
-        }
-    }
-    vine__link_wake(&bad->link);
-}
-
-static int hostile(const char *address, unsigned rounds)
-{
-    static struct raw_application bad;
-    unsigned met = 0, opened = 0;
-
-    for (unsigned round = 0; round < rounds; round++) {
-        if (raw_attach(&bad, address) != 0) {
-            nap_ms(5);
-            continue;
-        }
-        met++;
-        bad.limit_ns = 2000 * MS;
-        if (raw_open_channel(&bad) == 0) {
-            opened++;
-            be_hostile(&bad);
-        }
-        raw_close(&bad);
-    }
-    say("hostile: %u rounds, %u met, %u opened", rounds, met, opened);
-    return 0;
-}
-
 /* ---- looking at an appliance ----------------------------------------------------------------- */
 
 static unsigned long read_number(const char *path, const char *key)
@@ -614,8 +560,6 @@ int main(int argc, char **argv)
         return killed(address, count);
     if (strcmp(what, "poke") == 0)
         return poke();
-    if (strcmp(what, "hostile") == 0)
-        return hostile(address, count);
     if (strcmp(what, "watch") == 0)
         watch(address);
     if (strcmp(what, "killer") == 0)
