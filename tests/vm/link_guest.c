@@ -5,6 +5,8 @@
  *   load ADDRESS            an application that never ends: random data through `copy`, compared
  *                           byte by byte; when its pipe is lost it says so, and comes back
  *   killed ADDRESS COUNT    such applications one after another, each killed in the midst of it
+ *   agent ADDRESS           such applications and one with an endless task at an agent; two of them
+ *                           are killed, and then the agent
  *   poke                    write into all that this machine can only read
  *   killer PROGRAM MS       kill who runs it, again and again
  *   watch PROGRAM           memory, mappings of files and descriptors of those who run it, once a
@@ -163,15 +165,15 @@ static void say_served(uint64_t begin_ns)
         (unsigned long long)((vine__clock_now_ns() - begin_ns) / MS));
 }
 
-static _Noreturn void load(const char *address)
+static _Noreturn void load(const char *address, uint64_t *count)
 {
     int last_error = 0;
 
-    for (uint64_t count = 0;;) {
-        const uint64_t before = count;
-        const int error = use(address, &count, say_served);
+    for (;;) {
+        const uint64_t before = *count;
+        const int error = use(address, count, say_served);
 
-        if (count != before || error != last_error)
+        if (*count != before || error != last_error)
             say("load %s: lost: %s", label, vine_error_text(error));
         last_error = error;
         nap_ms(20);
@@ -237,6 +239,123 @@ static int killed(const char *address, unsigned count)
         (unsigned long long)(served_ns[count / 2] / MS),
         (unsigned long long)(served_ns[count - 1] / MS));
     return 0;
+}
+
+/* ---- several of them, through an agent ------------------------------------------------------- */
+
+#define LOADS 3
+
+static uint64_t *blocks_of; /* good ones of each load(), in memory that all share */
+
+static pid_t start_load(const char *address, unsigned index)
+{
+    static const char *const names[LOADS] = {"one", "two", "three"};
+
+    seed += 7;
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        label = names[index];
+        load(address, &blocks_of[index]);
+    }
+    return pid;
+}
+
+static void await_blocks(unsigned index, uint64_t more)
+{
+    const uint64_t before = vine__load_relaxed_u64(&blocks_of[index]);
+
+    while (vine__load_relaxed_u64(&blocks_of[index]) < before + more)
+        nap_ms(5);
+}
+
+/* So many endless tasks run at the far side. Tasks of one thread and pipe run one after the other:
+ * this is another pipe. */
+static int await_endless(const char *address, uint64_t count)
+{
+    struct vine_pipe *pipe = NULL;
+    uint64_t running = count + 1;
+    int error = vine_pipe_open(address, NULL, &pipe);
+
+    while (error == 0 && running != count) {
+        error = vine_pipe_call(pipe, "running", NULL, 0, &running, sizeof running, NULL);
+        nap_ms(5);
+    }
+    vine_pipe_close(pipe);
+    return error;
+}
+
+/* An application with a task that never ends by itself. Returns when it runs at the far side. */
+static pid_t start_endless(const char *address)
+{
+    const struct vine_task_options options = {.size_bytes = sizeof options};
+    int fds[2];
+    char byte;
+
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return -1;
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        struct vine_procedure *endless = NULL;
+        struct vine_pipe *pipe = NULL;
+        struct vine_task *task = NULL;
+        int error;
+
+        while (vine_pipe_open(address, NULL, &pipe) != 0)
+            nap_ms(20);
+        error = vine_procedure_get(pipe, "endless", &endless);
+        if (error == 0)
+            error = vine_task_issue(pipe, endless, &options, &task);
+        if (error == 0)
+            error = await_endless(address, 1);
+        if (error == 0 && write(fds[1], "", 1) == 1)
+            error = vine_task_wait(task, VINE_FOREVER);
+        say("endless: %s", vine_error_text(error));
+        _exit(1);
+    }
+    (void)close(fds[1]);
+    const bool runs_there = read(fds[0], &byte, 1) == 1;
+
+    (void)close(fds[0]);
+    return runs_there ? pid : -1;
+}
+
+static void kill_one(pid_t pid, const char *name)
+{
+    say("agent: %s is killed", name);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void kill_all(const char *program, unsigned number);
+
+/* Each is killed while the others work. */
+static int through_agent(const char *address)
+{
+    pid_t loads[LOADS];
+
+    blocks_of = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (blocks_of == MAP_FAILED)
+        return 1;
+    const pid_t endless = start_endless(address);
+
+    if (endless < 0)
+        return 1;
+    for (unsigned i = 0; i < LOADS; i++)
+        loads[i] = start_load(address, i);
+    for (unsigned i = 0; i < LOADS; i++)
+        await_blocks(i, 2 * BLOCKS);
+    kill_one(endless, "endless");
+    if (await_endless(address, 0) != 0)
+        return 1;
+    kill_one(loads[2], "three");
+    for (unsigned i = 0; i < 2; i++)
+        await_blocks(i, 4 * BLOCKS);
+    say("agent: it is killed itself");
+    kill_all(address, 0);
+    (void)waitpid(loads[0], NULL, 0);
+    return 1;
 }
 
 /* ---- writes that must not reach -------------------------------------------------------------- */
@@ -406,21 +525,25 @@ static _Noreturn void watch(const char *program)
     }
 }
 
+static void kill_all(const char *program, unsigned number)
+{
+    const struct dirent *entry;
+    DIR *folder = opendir("/proc");
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL)
+        if (isdigit((unsigned char)entry->d_name[0]) && runs(entry->d_name, program)) {
+            say("killer: number %u", number);
+            (void)kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
+        }
+    if (folder != NULL)
+        (void)closedir(folder);
+}
+
 static _Noreturn void killer(const char *program, unsigned ms)
 {
     for (unsigned count = 0;; count++) {
-        const struct dirent *entry;
-        DIR *folder = opendir("/proc");
-
         nap_ms(ms);
-        while (folder != NULL && (entry = readdir(folder)) != NULL) {
-            if (!isdigit((unsigned char)entry->d_name[0]) || !runs(entry->d_name, program))
-                continue;
-            say("killer: number %u", count);
-            (void)kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
-        }
-        if (folder != NULL)
-            (void)closedir(folder);
+        kill_all(program, count);
     }
 }
 
@@ -548,6 +671,7 @@ static int eject(const char *name)
 
 int main(int argc, char **argv)
 {
+    uint64_t blocks = 0;
     const char *const what = argc > 1 ? argv[1] : "";
     const char *const address = argc > 2 ? argv[2] : "";
     const unsigned count = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 1;
@@ -555,7 +679,9 @@ int main(int argc, char **argv)
     label = address;
     seed = (unsigned)vine__clock_now_ns();
     if (strcmp(what, "load") == 0)
-        load(address);
+        load(address, &blocks);
+    if (strcmp(what, "agent") == 0)
+        return through_agent(address);
     if (strcmp(what, "killed") == 0)
         return killed(address, count);
     if (strcmp(what, "poke") == 0)
