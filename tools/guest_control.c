@@ -77,7 +77,8 @@ static json_t *describe_end(const struct run *run, const struct guest_link *link
     const uint32_t machine = link->plan.machines[end];
 
     return json_pack("{s:s, s:s, s:I}", "machine",
-                     machine == GUEST_PLAN_HOST ? "host" : run->plan.machines[machine].name,
+                     machine == GUEST_PLAN_HOST ? GUEST_PLAN_HOST_NAME
+                                                : run->plan.machines[machine].name,
                      "state", vine__guest_state_name((enum vine_status_side_state)side.state),
                      "generation", (json_int_t)side.generation);
 }
@@ -99,26 +100,36 @@ static json_t *list_links(const struct run *run)
     return array;
 }
 
+/* A machine, or a process of this one. */
+static bool find_end(struct run *run, const char *name, uint32_t *ret_machine)
+{
+    const struct guest *const guest = find_guest(run, name);
+
+    if (guest == NULL && strcmp(name, GUEST_PLAN_HOST_NAME) != 0)
+        return false;
+    *ret_machine = guest != NULL ? (uint32_t)(guest - run->guests) : GUEST_PLAN_HOST;
+    return true;
+}
+
 static const char *plug(struct run *run, const char *const *words, size_t count)
 {
-    const struct guest *const guests[2] = {find_guest(run, words[2]), find_guest(run, words[3])};
     struct guest_plan_link plan = {.name = words[1], .size_bytes = {LINK_BYTES, LINK_BYTES}};
     uint64_t bytes = vine__min_u64(LINK_BYTES, run->plan.link_bytes_max);
     int error;
 
-    if (guests[0] == NULL || guests[1] == NULL)
+    if (!find_end(run, words[2], &plan.machines[VINE_STATUS_APPLICATION]) ||
+        !find_end(run, words[3], &plan.machines[VINE_STATUS_APPLIANCE]))
         return "there is no such machine";
-    if (guests[0] == guests[1])
+    if (plan.machines[0] == plan.machines[1])
         return "both ends are the same machine";
     if (!vine__is_name(words[1], VINE_STATUS_NAME_BYTES))
         return "a link's name is 1 to 31 " VINE__NAME_RULE;
     if (count > 4 &&
         (vine__parse_size(words[4], &bytes) != 0 || !vine__machine_link_size_is_good(bytes)))
         return "a half of a link is a power of two, from 4K to 64G";
-    for (int end = 0; end < 2; end++) {
-        plan.machines[end] = (uint32_t)(guests[end] - run->guests);
+    for (int end = 0; end < 2; end++)
         plan.size_bytes[end] = bytes;
-    }
+
     const char *const lack = guest_links_lack(plan.size_bytes[0] + plan.size_bytes[1]);
 
     if (lack != NULL)

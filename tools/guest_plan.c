@@ -19,7 +19,6 @@
 #include "status.h"
 
 #define MEMORY_BYTES (UINT64_C(256) << 20)
-#define HOST         "host"
 #define LINK_BYTES   (UINT64_C(64) << 20)
 
 /* Where in the file we are, and whether something was wrong: the first thing is told. */
@@ -249,7 +248,7 @@ static void read_machine(struct reader *reader, json_t *object, struct guest_pla
     machine->ends_all = read_flag(reader, object, "ends_all", false);
     read_disks(reader, object, machine);
     read_files(reader, object, machine);
-    if (machine->name != NULL && strcmp(machine->name, HOST) == 0)
+    if (machine->name != NULL && strcmp(machine->name, GUEST_PLAN_HOST_NAME) == 0)
         wrong(reader, "this name stands for a process of this machine");
     for (uint32_t i = 0; machine->name != NULL && i < reader->plan->machine_count; i++)
         if (strcmp(reader->plan->machines[i].name, machine->name) == 0)
@@ -260,7 +259,7 @@ static uint32_t find_machine(struct reader *reader, json_t *object, const char *
 {
     const char *name = read_text(reader, object, key, NULL);
 
-    if (name != NULL && strcmp(name, HOST) == 0)
+    if (name != NULL && strcmp(name, GUEST_PLAN_HOST_NAME) == 0)
         return GUEST_PLAN_HOST;
     for (uint32_t i = 0; name != NULL && i < reader->plan->machine_count; i++)
         if (strcmp(reader->plan->machines[i].name, name) == 0)
@@ -289,7 +288,8 @@ static void read_link(struct reader *reader, json_t *object, struct guest_plan_l
     link->socket = resolve(reader, read_text(reader, object, "socket", ""));
     if (link->socket != NULL && link->machines[0] != GUEST_PLAN_HOST &&
         link->machines[1] != GUEST_PLAN_HOST)
-        wrong(reader, "\"socket\" is for a process of the \"" HOST "\", and both are machines");
+        wrong(reader, "\"socket\" is for a process of the \"" GUEST_PLAN_HOST_NAME
+                      "\", and both are machines");
 
     const uint64_t bytes = read_size(reader, object, "size", LINK_BYTES);
 

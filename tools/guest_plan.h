@@ -13,6 +13,7 @@
 
 #define GUEST_PLAN_MACHINES_MAX 8
 #define GUEST_PLAN_HOST         UINT32_MAX /* a process of this machine instead of one of ours */
+#define GUEST_PLAN_HOST_NAME    "host"
 #define GUEST_PLAN_LINKS_MAX    VINE_STATUS_LINKS_MAX
 
 struct guest_plan_file {

@@ -21,16 +21,16 @@ said 'both ends are the same machine'
 
 build_guest guest
 cat >plan.json <<'END'
-{"guest": "guest",
+{"guest": "guest", "links_max": 3,
  "machines": [
   {"name": "vm", "kernel_options": ["quiet"],
-   "init": ["start appliance /usr/bin/vine appliance --verbose --listen pci:there",
+   "init": ["start appliance /usr/bin/vine appliance --verbose --listen pci:auto",
             "start agent /usr/bin/vine agent --wait --appliance pci:back --listen /run/agent"]}],
  "links": [
   {"name": "there", "application": "host", "appliance": "vm", "size": "4M", "socket": "there"},
   {"name": "back", "application": "vm", "appliance": "host", "size": "4M", "socket": "back"}]}
 END
-timeout 240 "$vine" guest run plan.json >console 2>&1 &
+timeout 240 "$vine" guest run --control ctl plan.json >console 2>&1 &
 machines=$!
 awaits() {
     until grep -q -e "$1" console; do
@@ -38,7 +38,7 @@ awaits() {
         command sleep 0.1
     done
 }
-awaits 'ready at pci:there'
+awaits 'ready at pci:auto'
 
 # An application here.
 head -c 300000 /dev/urandom >data
@@ -68,6 +68,23 @@ awaits 'vine agent: ready at /run/agent'
 kill -KILL "$serving"
 serving=
 awaits 'lost the appliance at pci:back'
+
+# One that is plugged while the machine runs, taken, and unplugged under who has it.
+expect 1 "$vine" guest ctl ctl plug more host host 4M
+said 'both ends are the same machine'
+expect 1 "$vine" guest ctl ctl plug more hosts vm 4M
+said 'there is no such machine'
+"$vine" guest ctl ctl plug more host vm 4M
+awaits 'link more: for a process of this machine: '
+more=$(sed -n 's/.*link more: for a process of this machine: //p' console)
+awaits 'vine appliance: link more: listening'
+"$vine" run sha256 --quiet --appliance "link:$more" data >sum
+[ "$(cut -d' ' -f1 <sum)" = "$(sha256sum data | cut -d' ' -f1)" ] || fail "another sum: $(cat sum)"
+"$vine" guest ctl ctl ls | grep -q 'more .*host' || fail "$("$vine" guest ctl ctl ls)"
+"$vine" guest ctl ctl unplug more
+awaits 'vine appliance: link more: unplugged'
+[ ! -e "$more" ] || fail "its socket is left behind"
+expect 69 "$vine" procs --appliance "link:$more"
 
 kill -TERM "$machines"
 code=0
