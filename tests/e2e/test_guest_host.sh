@@ -2,7 +2,8 @@
 # test: timeout=300
 #
 # A process of the host is an end of a link to a virtual machine: as the application, and as the
-# appliance. One at a time has it; its leaving and its death are told to the machine.
+# appliance. One at a time has it; its leaving and its death are told to the machine. And a QEMU
+# whose devices are smaller than the status page says: the machine has no such link, and the others.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
 needs_guests sha256sum
@@ -20,17 +21,35 @@ expect 2 "$vine" guest run plan.json
 said 'both ends are the same machine'
 
 build_guest guest
+mkdir bin
+cat >bin/qemu-system-x86_64 <<END
+#!/bin/sh
+for word; do
+    shift
+    case \$word in
+    *,size=2097152*) word=\${word%,size=*},size=1048576\${word#*,size=2097152} ;;
+    esac
+    set -- "\$@" "\$word"
+done
+exec "$(command -v qemu-system-x86_64)" "\$@"
+END
+# QEMU's user is another one.
+chmod 755 bin bin/qemu-system-x86_64
+chmod 711 "$scratch"
 cat >plan.json <<'END'
-{"guest": "guest", "links_max": 3,
+{"guest": "guest", "accelerator": "tcg", "links_max": 5,
  "machines": [
   {"name": "vm", "kernel_options": ["quiet"],
    "init": ["start appliance /usr/bin/vine appliance --verbose --listen pci:auto",
+            "start small /usr/bin/vine procs --appliance pci:small",
             "start agent /usr/bin/vine agent --wait --appliance pci:back --listen /run/agent"]}],
  "links": [
+  {"name": "small", "application": "vm", "appliance": "host", "size": "2M", "socket": "back-small"},
+  {"name": "short", "application": "host", "appliance": "vm", "size": "2M", "socket": "there-short"},
   {"name": "there", "application": "host", "appliance": "vm", "size": "4M", "socket": "there"},
   {"name": "back", "application": "vm", "appliance": "host", "size": "4M", "socket": "back"}]}
 END
-timeout 240 "$vine" guest run --control ctl plan.json >console 2>&1 &
+PATH=$scratch/bin:$PATH timeout 240 "$vine" guest run --control ctl plan.json >console 2>&1 &
 machines=$!
 awaits() {
     until grep -q -e "$1" console; do
@@ -39,6 +58,8 @@ awaits() {
     done
 }
 awaits 'ready at pci:auto'
+awaits 'pci:small: link small: device .* has 1048576 bytes, the host speaks of 2097152'
+awaits 'link short: device .* has 1048576 bytes, the host speaks of 2097152'
 
 # An application here.
 head -c 300000 /dev/urandom >data
