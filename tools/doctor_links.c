@@ -94,6 +94,26 @@ static void look_at_link(const struct vine__guest *guest, const struct vine__gue
                            : vine_error_text(error));
 }
 
+/* A link that the machine started with, NAME,END,PLACE, and that the host does not tell of now.
+ * Returns whether it is one. */
+static bool is_missed(const struct vine__guest *guest, char *told, struct doctor_row *row)
+{
+    struct vine__guest_link link;
+    char *const end = strchr(told, ','), *const place = end != NULL ? strchr(end + 1, ',') : NULL;
+
+    if (place == NULL)
+        return false;
+    *end = '\0';
+    for (uint32_t i = 0; i < vine__guest_places(guest); i++)
+        if (vine__guest_link_at(guest, i, &link) == 0 && strcmp(link.name, told) == 0)
+            return false;
+    snprintf(row->name, sizeof(row->name), "link %.40s", told);
+    row->without = LINK_MISSING;
+    say(row, DOCTOR_PARTLY, "was in place %.8s when this machine started; unplugged since",
+        place + 1);
+    return true;
+}
+
 /* ---- the doorbell ---------------------------------------------------------------------------- */
 
 /* Whether a process has this file open. */
@@ -215,6 +235,13 @@ size_t doctor_links(struct doctor_row ret_rows[DOCTOR_LINK_ROWS_MAX])
     }
     say(page, DOCTOR_THERE, "%zu link%s in %u place%s", count - 2, count == 3 ? "" : "s",
         vine__guest_places(guest), vine__guest_places(guest) == 1 ? "" : "s");
+    for (uint32_t i = 0; count < DOCTOR_LINK_ROWS_MAX; i++) {
+        char told[96];
+
+        if (!vine__guest_started_with(line, i, told, sizeof(told)))
+            break;
+        count += is_missed(guest, told, &ret_rows[count]);
+    }
     vine__guest_close(guest);
     return count;
 }

@@ -13,7 +13,8 @@ struct doctor_row {
     struct doctor_finding finding;
 };
 
-#define DOCTOR_LINK_ROWS_MAX 34 /* the status page, the doorbell, and a link in each place */
+/* The status page, the doorbell, and for each place a link that is there and one that was. */
+#define DOCTOR_LINK_ROWS_MAX 66
 
 /* Rows about the links of this machine; none if its host has told it of none. */
 size_t doctor_links(struct doctor_row ret_rows[DOCTOR_LINK_ROWS_MAX]);

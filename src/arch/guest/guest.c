@@ -65,6 +65,16 @@ bool vine__guest_is_told(const char *command_line)
     return read_line(&options, line, sizeof line) == 0 && find_page(line, bdf, sizeof bdf);
 }
 
+bool vine__guest_started_with(const char *command_line, uint32_t index, char *ret_value,
+                              size_t size)
+{
+    const struct vine__guest_options options = {.command_line = command_line};
+    char line[COMMAND_LINE_BYTES];
+
+    return read_line(&options, line, sizeof line) == 0 &&
+           vine__guest_option(line, VINE_GUEST_LINK_OPTION, index, ret_value, size);
+}
+
 static int map_page(struct vine__guest *guest, const char *bdf,
                     const struct vine__guest_options *options)
 {

@@ -62,6 +62,11 @@ __attribute__((warn_unused_result)) int vine__guest_open(const struct vine__gues
 /* Whether the kernel's command line, a file (NULL: /proc/cmdline), names a status page. */
 bool vine__guest_is_told(const char *command_line);
 
+/* What the kernel's command line, a file (NULL: /proc/cmdline), says of the `index`-th link that
+ * was there from the start: NAME,END,PLACE. Returns whether there is one. */
+bool vine__guest_started_with(const char *command_line, uint32_t index, char *ret_value,
+                              size_t size);
+
 /* NULL is fine. */
 void vine__guest_close(struct vine__guest *guest);
 
