@@ -21,7 +21,11 @@ finish() {
     set -- $(cat "$scratch/jobs")
     [ $# = 0 ] || kill -TERM "$@" 2>/dev/null || :
     for _ in $(seq 50); do
-        [ $# != 0 ] && kill -0 "$@" 2>/dev/null || break
+        alive=
+        for pid; do
+            if kill -0 "$pid" 2>/dev/null; then alive=yes; fi
+        done
+        [ -n "$alive" ] || break
         command sleep 0.1
     done
     [ $# = 0 ] || kill -KILL "$@" 2>/dev/null || :
