@@ -290,7 +290,6 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
     link->meeting = choose_meeting(theirs);
     /* B9 pairs with B10: all of our half before the number. */
     vine__store_release_u64(&ours->meeting, link->meeting);
-    wake(link);
     for (;;) {
         const uint32_t rings = vine__link_rings(link);
         const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
@@ -305,6 +304,8 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
             return error;
         if (!error)
             know_peer(link, &peer);
+        /* Each time: we may have learned only now whom to ring. */
+        wake(link);
         if (waited_ns > wish->timeout_ns) {
             vine__why_say(wish->why, "no appliance answers at the other end of link %s",
                           link->end->link.name);
