@@ -44,8 +44,8 @@ bench='/usr/bin/vine guest bench --json --appliance pci:zip'
 plan polling '"net eth0 10.0.0.2/24", "start echo /usr/bin/vine guest echo --tcp 5000 --serial vine.serial --link bare", "keep appliance /usr/bin/vine appliance --listen pci:zip"' \
     "\"net eth0 10.0.0.1/24\", \"run bench $bench --seconds 10 --tcp 10.0.0.2:5000 --serial vine.serial --link bare\", \"poweroff\"" \
     ', "network": true, "serial": true'
-plan asleep '"run bell /usr/bin/vine guest echo --bell zip", "keep appliance /usr/bin/vine appliance --listen pci:zip --spin 1"' \
-    "\"run bell /usr/bin/vine guest bench --json --bell zip --seconds 8\", \"run bench $bench --asleep --seconds 8\", \"poweroff\"" ''
+plan asleep '"run bell /usr/bin/vine guest echo --bell bare", "keep appliance /usr/bin/vine appliance --listen pci:zip --spin 1"' \
+    "\"run bell /usr/bin/vine guest bench --json --bell bare --seconds 8\", \"run bench $bench --asleep --seconds 8\", \"poweroff\"" ''
 plan idle '"keep appliance /usr/bin/vine appliance --listen pci:zip"' \
     '"start agent /usr/bin/vine agent --appliance pci:zip"' ''
 plan still '"hostname zip"' '"hostname app"' ''
