@@ -11,10 +11,15 @@
 #include "arch/memory/memory.h"
 #include "arch/peer/process.h"
 #include "arch/wake/epoll.h"
+#include "arch/wake/futex.h"
 #include "core/talk/device_end.h"
 #include "core/talk/mirror.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
+
+/* How long a process that has let go of a link may take to have died. */
+#define DYING_NS    1000000
+#define DYING_LOOKS 50
 
 struct watched {
     int32_t pid; /* who has the end, or had it last; 0: unknown */
@@ -139,6 +144,19 @@ static bool bury(const struct vine__warden *warden, const struct vine__guest_lin
     return is_open;
 }
 
+/* Whether a process lives on. One that dies has let go of all it had a moment before. */
+static bool lives_on(int pidfd)
+{
+    const uint32_t nobodys = 0;
+
+    for (int i = 0; i < DYING_LOOKS; i++) {
+        if (vine__peer_is_dead(pidfd) != 0)
+            return false;
+        (void)!vine__futex_wait_private(&nobodys, 0, DYING_NS);
+    }
+    return true;
+}
+
 /* Returns whether the process that had this end has died. */
 static bool look_at(struct vine__warden *warden, uint32_t place, struct vine__guest_link *ret_link)
 {
@@ -146,7 +164,7 @@ static bool look_at(struct vine__warden *warden, uint32_t place, struct vine__gu
     char bdf[VINE__GUEST_BDF_BYTES];
     struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
     int32_t pid = 0;
-    bool lives;
+    bool is_told, is_death;
     const int error = vine__guest_link_at(warden->guest, place, ret_link);
 
     if (error == -EAGAIN)
@@ -163,10 +181,11 @@ static bool look_at(struct vine__warden *warden, uint32_t place, struct vine__gu
         watch(warden, end, pid);
         return false;
     case -ENOENT:
+        is_told = bury(warden, ret_link, bdf);
         /* One that lives has let go of it without a word, as when the other side is gone. */
-        lives = end->pidfd >= 0 && vine__peer_is_dead(end->pidfd) == 0;
+        is_death = is_told && (end->pidfd < 0 || !lives_on(end->pidfd));
         unwatch(warden, end);
-        return bury(warden, ret_link, bdf) && !lives;
+        return is_death;
     default:
         return false;
     }
