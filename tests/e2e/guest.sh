@@ -67,3 +67,11 @@ has_ended() {
     sed 's/^/  console: /' "$folder/console" >"$scratch/console"
     [ "$code" = 0 ] || { cat "$scratch/console"; fail "QEMU ended with $code: $(cat "$folder/qemu")"; }
 }
+
+# awaits PATTERN: wait until it is in the file `console`, where the run $machines writes.
+awaits() {
+    until grep -q -e "$1" console; do
+        kill -0 "$machines" 2>/dev/null || { sed 's/^/  /' console; fail "no '$1'"; }
+        command sleep 0.1
+    done
+}

@@ -51,12 +51,6 @@ cat >plan.json <<'END'
 END
 PATH=$scratch/bin:$PATH timeout 240 "$vine" guest run --control ctl plan.json >console 2>&1 &
 machines=$!
-awaits() {
-    until grep -q -e "$1" console; do
-        kill -0 "$machines" 2>/dev/null || { sed 's/^/  /' console; fail "no '$1'"; }
-        command sleep 0.1
-    done
-}
 awaits 'ready at pci:auto'
 awaits 'pci:small: link small: device .* has 1048576 bytes, the host speaks of 2097152'
 awaits 'link short: device .* has 1048576 bytes, the host speaks of 2097152'

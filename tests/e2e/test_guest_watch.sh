@@ -49,14 +49,6 @@ cat >plan.json <<'END'
 END
 timeout 240 "$vine" guest run plan.json >console 2>&1 &
 machines=$!
-
-# awaits PATTERN: a line of the consoles.
-awaits() {
-    until grep -q -e "$1" console; do
-        kill -0 "$machines" 2>/dev/null || { sed 's/^/  /' console; fail "no '$1'"; }
-        command sleep 0.1
-    done
-}
 awaits 'app | there    link zip  .*application here, 1 MiB; appliance there, .*attached; process [0-9]* (vine)'
 awaits 'app | there    doorbell  .*rings for process [0-9]* (vine)'
 awaits 'app | there    link go  .*nobody has it'
