@@ -133,7 +133,8 @@ int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_mac
         status = pack(machine, entries, init, &own, &own_size);
     }
     if (status == STATUS_DONE)
-        status = read_file(plan->initrd, &base, &base_size, &mode);
+        status = read_file(machine->initrd != NULL ? machine->initrd : plan->initrd, &base,
+                           &base_size, &mode);
     *ret_path = path;
     if (status == STATUS_DONE)
         status = write_both(path, base, base_size, own, own_size);

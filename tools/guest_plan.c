@@ -228,8 +228,9 @@ static void read_files(struct reader *reader, json_t *object, struct guest_plan_
 
 static void read_machine(struct reader *reader, json_t *object, struct guest_plan_machine *machine)
 {
-    static const char *const keys[] = {"name", "memory", "processors", "disks", "kernel_options",
-                                       "init", "files",  "ends_all",   NULL};
+    static const char *const keys[] = {"name",           "memory",   "processors", "disks",
+                                       "kernel",         "initrd",   "init",       "files",
+                                       "kernel_options", "ends_all", NULL};
     static const char *quiet[] = {"quiet"};
 
     machine->name = read_text(reader, object, "name", NULL);
@@ -244,6 +245,10 @@ static void read_machine(struct reader *reader, json_t *object, struct guest_pla
         machine->kernel_options = quiet;
         machine->kernel_option_count = VINE_ARRAY_COUNT(quiet);
     }
+    machine->kernel = resolve(reader, read_text(reader, object, "kernel", ""));
+    machine->initrd = resolve(reader, read_text(reader, object, "initrd", ""));
+    if (machine->kernel != NULL || machine->initrd != NULL)
+        reader->plan->is_foreign = true;
     machine->init = read_texts(reader, object, "init", &machine->init_count);
     machine->ends_all = read_flag(reader, object, "ends_all", false);
     read_disks(reader, object, machine);
@@ -387,8 +392,8 @@ void guest_plan_describe(const struct guest_plan *plan, uint32_t index,
         .name = machine->name,
         .memory_bytes = machine->memory_bytes,
         .cpu_count = machine->processors,
-        .kernel = plan->kernel,
-        .initrd = plan->initrd,
+        .kernel = machine->kernel != NULL ? machine->kernel : plan->kernel,
+        .initrd = machine->initrd != NULL ? machine->initrd : plan->initrd,
         .kernel_options = machine->kernel_options,
         .kernel_option_count = machine->kernel_option_count,
         .disks = machine->disks,

@@ -31,6 +31,7 @@ struct guest_plan_machine {
     uint32_t kernel_option_count;
     const char **init; /* lines of /etc/vine/init.conf; count 0: what the initrd has */
     uint32_t init_count;
+    const char *kernel, *initrd; /* of its own; NULL: the plan's */
     struct guest_plan_file *files;
     uint32_t file_count;
     bool ends_all; /* when it has ended, the others are stopped */
@@ -52,7 +53,7 @@ enum guest_plan_accelerator {
 struct guest_plan {
     char *folder; /* of the file: relative paths start there */
     const char *kernel, *initrd;
-    bool is_foreign; /* the initrd may be any: its init need not be ours */
+    bool is_foreign; /* some initrd may be any: its init need not be ours */
     enum guest_plan_accelerator accelerator;
     struct guest_plan_machine machines[GUEST_PLAN_MACHINES_MAX];
     uint32_t machine_count;

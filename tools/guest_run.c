@@ -94,7 +94,6 @@ static bool can_reach(const char *folder, uid_t user_id, gid_t group_id)
 static int become_nobody(struct run *run)
 {
     struct stat device;
-    int status;
 
     if (geteuid() != 0)
         return STATUS_DONE;
@@ -105,14 +104,10 @@ static int become_nobody(struct run *run)
     run->user_id = run->group_id = NOBODY;
     if (stat("/dev/kvm", &device) == 0 && (device.st_mode & S_IRWXO) != S_IRWXO)
         run->group_id = device.st_gid;
-    snprintf(run->kernel, sizeof(run->kernel), "%s/kernel", run->folder);
-    if (chown(run->theirs, run->user_id, run->group_id) != 0) {
-        message_error("%s cannot be given to user %d: %m", run->theirs, NOBODY);
-        return STATUS_FAILED;
-    }
-    status = guest_initrd_copy(run->plan.kernel, run->kernel);
-    run->plan.kernel = status == STATUS_DONE ? run->kernel : run->plan.kernel;
-    return status;
+    if (chown(run->theirs, run->user_id, run->group_id) == 0)
+        return STATUS_DONE;
+    message_error("%s cannot be given to user %d: %m", run->theirs, NOBODY);
+    return STATUS_FAILED;
 }
 
 /* KVM only where it has booted this guest, which not every machine with a /dev/kvm does. Of a guest
@@ -160,6 +155,50 @@ static void ring(void *context, struct vine__machine *machine)
             (void)!vine__signaller_signal(&run->rings.signaller, run->rings.changes_fds[i]);
 }
 
+/* What QEMU's user may not reach is copied; machines that boot the same kernel share the copy. */
+static int copy_kernel(struct run *run, uint32_t index)
+{
+    struct guest *guest = &run->guests[index];
+    const char *const kernel = guest->description.kernel;
+
+    for (uint32_t i = 0; i < index; i++) {
+        struct vine__machine_description other;
+
+        guest_plan_describe(&run->plan, i, &other);
+        if (strcmp(other.kernel, kernel) == 0) {
+            guest->description.kernel = run->guests[i].description.kernel;
+            return STATUS_DONE;
+        }
+    }
+    if (asprintf(&guest->kernel, "%s/%s.kernel", run->folder, run->plan.machines[index].name) < 0) {
+        guest->kernel = NULL;
+        message_error("out of memory");
+        return STATUS_FAILED;
+    }
+    guest->description.kernel = guest->kernel;
+    return guest_initrd_copy(kernel, guest->kernel);
+}
+
+/* What a machine boots from. */
+static int make_boot(struct run *run, uint32_t index)
+{
+    struct guest *guest = &run->guests[index];
+    const int status =
+        guest_initrd_make(&run->plan, &run->plan.machines[index], run->folder, &guest->initrd);
+
+    if (status != STATUS_DONE)
+        return status;
+    guest_plan_describe(&run->plan, index, &guest->description);
+    guest->description.initrd = guest->initrd;
+    if (run->user_id == 0)
+        return STATUS_DONE;
+    if (chown(guest->initrd, run->user_id, run->group_id) != 0) {
+        message_error("%s cannot be given to user %d: %m", guest->initrd, NOBODY);
+        return STATUS_FAILED;
+    }
+    return copy_kernel(run, index);
+}
+
 static int make_machine(struct run *run, uint32_t index)
 {
     struct guest *guest = &run->guests[index];
@@ -173,21 +212,14 @@ static int make_machine(struct run *run, uint32_t index)
         .context = run,
     };
     char why[VINE__MACHINE_TEXT_BYTES] = "";
-    const int status = guest_initrd_make(&run->plan, plan, run->folder, &guest->initrd);
-
+    const int status = make_boot(run, index);
     const bool is_attached =
         run->values->console != NULL && strcmp(run->values->console, plan->name) == 0;
 
     guest->plan = plan;
     if (status != STATUS_DONE)
         return status;
-    if (run->user_id != 0 && chown(guest->initrd, run->user_id, run->group_id) != 0) {
-        message_error("%s cannot be given to user %d: %m", guest->initrd, NOBODY);
-        return STATUS_FAILED;
-    }
-    guest_plan_describe(&run->plan, index, &guest->description);
     guest->description.accelerator = run->accelerator;
-    guest->description.initrd = guest->initrd;
     guest->description.clock_khz = vine__machine_clock_khz();
     guest->description.console = is_attached ? VINE__CONSOLE_SOCKET : VINE__CONSOLE_PIPE;
     guest->description.console_socket = is_attached ? run->console : NULL;
@@ -240,13 +272,15 @@ static int check_memory(const struct run *run)
 /* What it boots from is there: QEMU would say so too, and it would look as if KVM were at fault. */
 static int check_guest(const struct run *run)
 {
-    const char *const paths[] = {run->plan.kernel, run->plan.initrd};
+    for (uint32_t i = 0; i < 2 * run->plan.machine_count; i++) {
+        struct vine__machine_description description;
 
-    for (size_t i = 0; i < 2; i++) {
-        const int fd = open(paths[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        guest_plan_describe(&run->plan, i / 2, &description);
+        const char *const path = i % 2 == 0 ? description.kernel : description.initrd;
+        const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
         if (fd < 0) {
-            message_error("%s: %s%s", message_escape(paths[i]), vine_error_text(-errno),
+            message_error("%s: %s%s", message_escape(path), vine_error_text(-errno),
                           errno == ENOENT
                               ? "; `vine guest build -o DIR` makes a guest, and \"guest\" "
                                 "in the file, or --guest DIR, says where it is"
@@ -535,7 +569,10 @@ static void give_back(struct run *run)
         vine__machine_close(guest->machine);
         if (guest->initrd != NULL)
             (void)unlink(guest->initrd);
+        if (guest->kernel != NULL)
+            (void)unlink(guest->kernel);
         free(guest->initrd);
+        free(guest->kernel);
     }
     guest_attach_end(&run->attach);
     guest_links_close(run);
@@ -545,8 +582,6 @@ static void give_back(struct run *run)
         message_error("%s: %m", message_escape(run->values->log));
     (void)unlink(run->network);
     (void)unlink(run->serial);
-    if (run->kernel[0] != '\0')
-        (void)unlink(run->kernel);
     if (run->theirs[0] != '\0')
         (void)rmdir(run->theirs);
     if (run->folder[0] != '\0' && rmdir(run->folder) != 0)

@@ -28,7 +28,7 @@ struct run_values {
 struct guest {
     const struct guest_plan_machine *plan;
     struct vine__machine *machine; /* NULL: not made */
-    char *initrd;
+    char *kernel, *initrd;         /* what is made for it in the run's folder; or NULL */
     struct vine__machine_description description;
     struct guest_console console;
     bool is_started; /* told to start */
@@ -54,7 +54,6 @@ struct run {
     char theirs[96];                 /* in it, for sockets that QEMU makes: its user's */
     char console[96];                /* of the machine that the terminal is attached to, or "" */
     struct guest_attach attach;
-    char kernel[96]; /* a copy of the kernel that its user can read, or "" */
     enum vine__accelerator accelerator;
     uid_t user_id; /* of QEMU; 0: ours */
     gid_t group_id;

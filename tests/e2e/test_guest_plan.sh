@@ -23,6 +23,7 @@ refuses '"machine" is not known here' '{"machine": []}'
 refuses 'machine a: "memroy" is not known here' '{"machines": [{"name": "a", "memroy": "1G"}]}'
 refuses 'machine a: "memory" is no size' '{"machines": [{"name": "a", "memory": "lots"}]}'
 refuses 'machine a: "processors" is no number' '{"machines": [{"name": "a", "processors": "1"}]}'
+refuses 'machine a: "kernel" is no text' '{"machines": [{"name": "a", "kernel": 6}]}'
 refuses 'machine a: "init" is no list of texts' '{"machines": [{"name": "a", "init": "run"}]}'
 refuses 'machine a: "init" has an entry that is no line' '{"machines": [{"name": "a", "init": [1]}]}'
 refuses 'machine a: "disks" is no list' '{"machines": [{"name": "a", "disks": {}}]}'
@@ -81,6 +82,13 @@ grep -q KVM said && fail "blames KVM: $(cat said)"
 touch vmlinux
 expect 1 "$vine" guest run plan.json
 said './initrd.img: No such file'
+# A machine may have its own; nobody asks then for what no machine boots.
+echo '{"machines": [{"name": "a", "kernel": "none"}]}' >plan.json
+expect 1 "$vine" guest run plan.json
+said './none: No such file'
+echo '{"guest": "nowhere", "machines": [{"name": "a", "kernel": "vmlinux", "initrd": "none"}]}' >plan.json
+expect 1 "$vine" guest run plan.json
+said './none: No such file'
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
 
 # The example is one; help and guides name it.

@@ -80,7 +80,8 @@ for line in "app | $(sha256sum hello | cut -d' ' -f1)  /etc/hello" 'app | vine-i
 done
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
 
-# One machine's console is ours, both ways; those of the others are in the log.
+# One machine's console is ours, both ways; those of the others are in the log. It boots something of
+# its own.
 expect 2 "$vine" guest run --console nobody pair.json
 said 'there is no machine nobody'
 expect 2 "$vine" guest run --console app --json pair.json
@@ -88,9 +89,10 @@ said 'do not go together'
 build_guest with_shell --quiet --add /bin/sh:/usr/bin/sh
 cat >talk.json <<'END'
 {
-  "guest": "with_shell", "accelerator": "tcg",
+  "guest": "guest", "accelerator": "tcg",
   "machines": [
     {"name": "talks", "ends_all": true,
+     "kernel": "with_shell/vmlinux", "initrd": "with_shell/initrd.img",
      "init": ["run talk /usr/bin/sh -c \"echo ready; read line; echo heard $line\"", "poweroff"]},
     {"name": "other", "init": ["run it /usr/bin/vine version"]}
   ]
