@@ -16,6 +16,8 @@
 #include "message.h"
 #include "status.h"
 
+#define WORD_BYTES 4 /* of an archive, to which its parts are aligned */
+
 static int read_file(const char *path, void **ret_bytes, size_t *ret_size, mode_t *ret_mode)
 {
     const int error = guest_files_read(path, ret_bytes, ret_size, ret_mode);
@@ -100,13 +102,15 @@ static bool write_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-/* One behind the other, the kernel unpacks both. */
+/* One behind the other, the kernel unpacks both; it looks for the second where a word begins, which
+ * a compressed first one need not end at. */
 static int write_both(const char *path, const void *base, size_t base_size, const void *own,
                       size_t own_size)
 {
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    const bool is_written =
-        fd >= 0 && write_all(fd, base, base_size) && write_all(fd, own, own_size);
+    const bool is_written = fd >= 0 && write_all(fd, base, base_size) &&
+                            (own_size == 0 || write_all(fd, "\0\0\0", -base_size % WORD_BYTES)) &&
+                            write_all(fd, own, own_size);
 
     if (!is_written)
         message_error("cannot write %s: %m", path);
