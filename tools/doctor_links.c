@@ -193,7 +193,8 @@ static void look_at_doorbell(const struct vine__guest *guest, const char *root,
     snprintf(file, sizeof(file), "/dev/vfio/%s", group);
     if (driver[0] == '\0') {
         say(row, DOCTOR_PARTLY, "device %s, without a driver", bdf);
-        snprintf(row->finding.remedy, sizeof(row->finding.remedy), "modprobe vfio-pci");
+        snprintf(row->finding.remedy, sizeof(row->finding.remedy),
+                 "vfio-pci bound to it, as the service in docs/guides/guest.md does");
     } else if (access(file, R_OK | W_OK) != 0) {
         say(row, DOCTOR_MISSING, "%s: %s", file, strerror(errno));
     } else {
