@@ -47,6 +47,7 @@ static int run(struct vine_pipe *pipe)
 
         for (uint64_t i = 0; i < size; i++)
             count += result[i] == 'v';
+        error = vine_data_check(output); /* it was there all the while */
         vine_pipe_get_stats(pipe, &after);
         printf("%llu of %u bytes came back, %llu were copied on our side\n",
                (unsigned long long)count, SIZE,

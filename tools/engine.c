@@ -64,6 +64,13 @@ int engine_wait(struct engine *engine, uint64_t timeout_ns)
     return engine->operations->wait(engine, timeout_ns);
 }
 
+int engine_check(const struct work *work)
+{
+    const struct engine_operations *const operations = work->engine->operations;
+
+    return operations->check != NULL ? operations->check(work) : 0;
+}
+
 struct work *engine_next_done(struct engine *engine)
 {
     struct work *work = engine->done;

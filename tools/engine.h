@@ -73,6 +73,7 @@ struct engine_operations {
     void (*session_close)(struct engine *engine, struct engine_session *session);
     int (*issue)(struct engine *engine, struct work *work);
     int (*wait)(struct engine *engine, uint64_t timeout_ns);
+    int (*check)(const struct work *work); /* NULL: its memory cannot go */
     void (*work_free)(struct engine *engine, struct work *work);
     void (*stop)(struct engine *engine); /* what is under way ends here, whatever comes of it */
     void (*destroy)(struct engine *engine);
@@ -104,6 +105,9 @@ int engine_issue(struct engine *engine, struct work *work);
 /* Wait until some work has ended, at most so long. Returns 0, or an error of the pipe (then all
  * work under way ends with an error as well). */
 int engine_wait(struct engine *engine, uint64_t timeout_ns);
+
+/* After its output was used: 0, or -VINE_EPEERLOST: it was not there to the end. */
+int engine_check(const struct work *work);
 
 /* Take work that has ended, or NULL. */
 struct work *engine_next_done(struct engine *engine);

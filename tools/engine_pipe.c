@@ -101,6 +101,11 @@ static void task_ended(struct vine_task *task, int status, void *context)
     engine_finish(work->engine, work);
 }
 
+static int check(const struct work *work)
+{
+    return work->data != NULL ? vine_data_check(work->data) : 0;
+}
+
 static int issue(struct engine *engine, struct work *work)
 {
     struct engine_pipe *pipe = pipe_of(engine);
@@ -192,6 +197,7 @@ static const struct engine_operations operations = {
     .session_close = session_close,
     .issue = issue,
     .wait = wait,
+    .check = check,
     .work_free = work_free,
     .stop = stop,
     .destroy = destroy,

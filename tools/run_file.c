@@ -126,15 +126,55 @@ void run_file_rewind(struct run *run, struct file *file, bool from_the_start)
 
 /* ---- results --------------------------------------------------------------------------------- */
 
+bool run_is_loss(int status)
+{
+    switch (status) {
+    case -VINE_EPEERLOST:
+    case -VINE_ECORRUPT:
+    case -VINE_EPROTOCOL:
+    case -VINE_ECLOSED:
+    case -VINE_EDRAINING:
+    case -VINE_EFORK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void take_failure(struct run *run, struct file *file, int status)
+{
+    if (status == -VINE_ESESSION && file->restarts < SESSION_RESTARTS_MAX) {
+        file->restarts++;
+        file->wants_restart = true;
+    } else if (run_is_loss(status)) {
+        if (run->lost == 0)
+            run->lost = status;
+        file->wants_restart = true;
+    } else if (status == -VINE_EQUOTA && run->memory_max > run->options.chunk_bytes) {
+        run->memory_max /= 2; /* the appliance's half is smaller than we thought */
+        file->wants_restart = true;
+    } else {
+        run_file_fail(run, file, NULL, status);
+    }
+}
+
 static void write_result(struct run *run, struct file *file, const struct work *work)
 {
     /* An empty file's result may be empty, and its memory NULL. */
-    const int error = work->output_size > 0 ? output_write(&file->output, work->output,
-                                                           work->output_size, file->output_size)
-                                            : 0;
+    int error = work->output_size > 0 ? output_write(&file->output, work->output, work->output_size,
+                                                     file->output_size)
+                                      : 0;
 
     if (error < 0) {
         fail_result(run, file, error);
+        return;
+    }
+    error = engine_check(work);
+    if (error < 0) {
+        if (ftruncate(file->output.fd, (off_t)file->output_size) < 0)
+            fail_result(run, file, -errno);
+        else
+            take_failure(run, file, error);
         return;
     }
     file->output_size += work->output_size;
@@ -229,38 +269,6 @@ static void take_sum(struct run *run, struct file *file, struct work *work)
         run_file_fail(run, file, "its hash has an impossible length", 0);
     }
     run_work_free(run, work);
-}
-
-bool run_is_loss(int status)
-{
-    switch (status) {
-    case -VINE_EPEERLOST:
-    case -VINE_ECORRUPT:
-    case -VINE_EPROTOCOL:
-    case -VINE_ECLOSED:
-    case -VINE_EDRAINING:
-    case -VINE_EFORK:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void take_failure(struct run *run, struct file *file, int status)
-{
-    if (status == -VINE_ESESSION && file->restarts < SESSION_RESTARTS_MAX) {
-        file->restarts++;
-        file->wants_restart = true;
-    } else if (run_is_loss(status)) {
-        if (run->lost == 0)
-            run->lost = status;
-        file->wants_restart = true;
-    } else if (status == -VINE_EQUOTA && run->memory_max > run->options.chunk_bytes) {
-        run->memory_max /= 2; /* the appliance's half is smaller than we thought */
-        file->wants_restart = true;
-    } else {
-        run_file_fail(run, file, NULL, status);
-    }
 }
 
 void run_file_take(struct run *run, struct work *work)

@@ -283,7 +283,8 @@ VINE_API void vine_data_free(struct vine_data *data);
 VINE_API uint64_t vine_data_size(const struct vine_data *data);
 
 /* Copy bytes into our data or out of any data. Any thread; never blocks.
- * Returns 0; -EINVAL  beyond its size, or written to a result. */
+ * Returns 0; -EINVAL  beyond its size, or written to a result; -VINE_EPEERLOST  read, while the
+ *         link to another machine was unplugged: they are not the data's. */
 VINE_API VINE_MUST_CHECK int vine_data_write(struct vine_data *data, uint64_t offset,
                                              const void *bytes, size_t size);
 VINE_API VINE_MUST_CHECK int vine_data_read(const struct vine_data *data, uint64_t offset,
@@ -296,6 +297,15 @@ VINE_API void *vine_data_map(struct vine_data *data);
 /* The memory itself for reading, of own data and of results; NULL before a result is there. What
  * lies in the appliance's half can change at any moment. Any thread. */
 VINE_API const void *vine_data_view(const struct vine_data *data);
+
+/*
+ * Whether what was read in place until now counts: ask after reading. A link to another machine
+ * that is unplugged takes its memory with it, and who still looks there sees zeros. vine_data_read
+ * asks by itself. Any thread; never blocks.
+ *
+ * Returns 0; -VINE_EPEERLOST  the memory may not have been there.
+ */
+VINE_API VINE_MUST_CHECK int vine_data_check(const struct vine_data *data);
 
 /* Set how many of the allocated bytes the next tasks shall see, at most what was allocated. Any
  * thread. Returns 0; -EINVAL  more than that, no multiple of the element, or a result. */

@@ -129,6 +129,12 @@ VINE__ALWAYS_INLINE void vine__fence_full(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* No load moves from before it to after it. */
+VINE__ALWAYS_INLINE void vine__fence_acquire(void)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
 /* The compiler moves nothing over it; the processor may. Enough where membarrier makes the
  * other side's full fence for both. */
 VINE__ALWAYS_INLINE void vine__compiler_barrier(void)

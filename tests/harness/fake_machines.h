@@ -281,6 +281,12 @@ static inline void fake_unplug(struct fake_host *host, uint32_t link)
         fake_remove_devices(host, machine, link);
 }
 
+/* As it is read where its device was taken out: unplugged before, or by the machine itself. */
+static inline void fake_vanish(const struct fake_host *host, uint32_t link, int writer)
+{
+    memset(host->links[link].memory[writer], 0, FAKE_HALF_BYTES);
+}
+
 /* What lies in a half: for whoever writes there what no library does. */
 static inline struct vine_half_layout *fake_half(const struct fake_host *host, uint32_t link,
                                                  int writer)

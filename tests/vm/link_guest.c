@@ -109,13 +109,16 @@ static int issue(struct vine_pipe *pipe, struct vine_procedure *copy, struct blo
 
 static int collect(struct block *block)
 {
-    const int error = vine_task_wait(block->task, VINE_FOREVER);
+    int error = vine_task_wait(block->task, VINE_FOREVER);
+    const bool is_right =
+        error == 0 && vine_data_size(block->output) == BLOCK_BYTES &&
+        memcmp(vine_data_view(block->output), vine_data_map(block->input), BLOCK_BYTES) == 0;
 
     vine_task_free(block->task);
     block->task = NULL;
-    if (error == 0 &&
-        (vine_data_size(block->output) != BLOCK_BYTES ||
-         memcmp(vine_data_view(block->output), vine_data_map(block->input), BLOCK_BYTES) != 0)) {
+    if (error == 0)
+        error = vine_data_check(block->output);
+    if (error == 0 && !is_right) {
         say("load %s: WRONG", label);
         exit(3);
     }

@@ -151,6 +151,10 @@ static inline void machines_take_line(struct machines *run, const char *text, si
     (void)snprintf(line->text, sizeof(line->text), "%s", words[2] != NULL ? words[2] : "");
     json_decref(object);
     run->count++;
+    if (strstr(line->text, "WRONG") != NULL) {
+        machines_print(run);
+        fail_msg("%s said '%s'", line->machine, line->text);
+    }
 }
 
 /* Read what has been said, waiting for it for so long at most. */

@@ -131,10 +131,6 @@ static void have_not_grown(const struct uses *before)
 
 static void nothing_is_wrong(void)
 {
-    static const char *const machines[] = {"app", "two"};
-
-    for (size_t i = 0; i < 2; i++)
-        refuse_line(&run, 0, machines[i], "WRONG");
     refuse_line(&run, 0, "zip", "appliance was ended by signal 6");
     refuse_line(&run, 0, "zip", "appliance was ended by signal 11");
 }
@@ -316,7 +312,6 @@ static void killed_applications_of_a_living_machine_leave_room_for_the_next(void
     assert_int_equal(use_of_appliance().pid, before.appliance.pid);
     /* As many as were killed, so that none was taken for another's. */
     refuse_line(outer, closed, "zip", "closed: ");
-    refuse_line(outer, 0, "app", "WRONG");
     machines_end(outer);
 }
 
@@ -348,7 +343,6 @@ static void a_killed_appliance_of_a_living_machine_is_followed_by_the_next(void 
     times_judge(&told, "kills of an appliance in a machine that lives; told after");
     times_print(&again, "... and served by the next one after");
     have_not_grown(&before);
-    refuse_line(&run, 0, "app", "WRONG");
     machines_end(&run);
 }
 

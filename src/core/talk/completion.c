@@ -202,7 +202,11 @@ static int complete(struct vine__channel *channel, const struct vine_wire_comple
                      : -VINE_EFAILED;
     else if ((completion->shape | task->output_count) != 0)
         error = take_results(task, completion);
-    if (VINE__UNLIKELY(error)) {
+    if (VINE__UNLIKELY(!vine__link_held(&channel->pipe->link))) {
+        error = -VINE_EPEERLOST;
+        vine__pipe_break(channel->pipe, error, false, "its link was unplugged");
+        status = error;
+    } else if (VINE__UNLIKELY(error)) {
         vine__pipe_break(channel->pipe, error, true, "a completion with impossible results");
         status = error;
     }

@@ -192,7 +192,15 @@ int vine_data_read(const struct vine_data *data, uint64_t offset, void *bytes, s
     if (size > 0)
         memcpy(bytes, (const unsigned char *)data->memory + offset, size);
     (void)vine__fetch_add_relaxed_u64(&data->pipe->bytes_copied, size);
-    return 0;
+    return vine__link_held(&data->pipe->link) ? 0 : -VINE_EPEERLOST;
+}
+
+int vine_data_check(const struct vine_data *data)
+{
+    if (vine__forked(data->pipe->generation))
+        return -VINE_EFORK;
+    VINE_ASSERT(data->magic == VINE__DATA_MAGIC);
+    return vine__link_held(&data->pipe->link) ? 0 : -VINE_EPEERLOST;
 }
 
 void *vine_data_map(struct vine_data *data)

@@ -61,7 +61,7 @@ struct vine__link {
     struct vine__bell *bell;      /* of devices: the link's own or the appliance's */
     struct vine__bell own_bell;
     uint64_t peer_bell;       /* atomic: whom to ring there, and with which vector */
-    uint32_t changes;         /* of what the host says, when we last looked */
+    uint32_t changes;         /* atomic: of what the host says, when we last looked */
     uint64_t meeting;         /* of devices: on both boards while the pipe lives */
     uint64_t peer_generation; /* of the other machine, when the pipe was made */
 };
@@ -155,6 +155,15 @@ void vine__link_welcome_device(struct vine__link *link);
 
 /* Whether the other side of a device rings whoever sleeps, as it says. */
 bool vine__link_peer_rings(const struct vine__link *link);
+
+/* Whether the memory was there until now: what was read of it is what lay in it. Only a device's
+ * can go, and its host says so before. Any thread; never blocks. */
+VINE_MUST_CHECK bool vine__link_device_held(const struct vine__link *link);
+
+VINE_MUST_CHECK static inline bool vine__link_held(const struct vine__link *link)
+{
+    return VINE__LIKELY(link->end == NULL) || vine__link_device_held(link);
+}
 
 /* Close what was made of a link so far. */
 static inline void vine__link_undo(struct vine__link *link)

@@ -63,16 +63,42 @@ static int hear_host(struct vine__link *link, struct vine__why *why)
     const uint32_t changes = vine__guest_changes(link->end->guest);
     struct vine__guest_end peer;
 
-    if (VINE__LIKELY(changes == link->changes))
+    if (VINE__LIKELY(changes == vine__load_relaxed_u32(&link->changes)))
         return 0;
 
     const int error = vine__device_end_peer(link->end, link->peer_generation, &peer, why);
 
     if (!error) {
-        link->changes = changes;
+        vine__store_relaxed_u32(&link->changes, changes);
         know_peer(link, &peer);
     }
     return error == -EAGAIN ? 0 : error;
+}
+
+/* A device that was taken out of a machine reads as zeros there, so a completion, or what the
+ * appliance made it of, may be none. The host takes the first device of a link out after it has
+ * told both machines: what was read before a look that finds nothing said of it is sound. */
+bool vine__link_device_held(const struct vine__link *link)
+{
+    struct vine__guest_link told;
+
+    vine__fence_acquire();
+    if (VINE__LIKELY(vine__guest_changes(link->end->guest) ==
+                     vine__load_relaxed_u32(&link->changes)))
+        return true;
+
+    const int error = vine__guest_link_at(link->end->guest, link->end->link.place, &told);
+
+    if (error == -EAGAIN)
+        return true; /* in the middle of a sentence: devices go behind its end */
+    if (error || told.generation != link->end->link.generation)
+        return false;
+
+    const struct vine__guest_end *peer =
+        &told.ends[told.end == VINE_STATUS_APPLICATION ? VINE_STATUS_APPLIANCE
+                                                       : VINE_STATUS_APPLICATION];
+
+    return peer->state != VINE_STATUS_LOST || peer->reason != VINE_STATUS_REASON_UNPLUGGED;
 }
 
 static int receive(struct vine__link *link, struct vine__why *why)

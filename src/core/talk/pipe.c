@@ -220,6 +220,12 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
 {
     uint32_t status = 0;
 
+    /* What is wrong with memory that is gone, nobody wrote. */
+    if (error != -VINE_EPEERLOST && !vine__link_held(&pipe->link)) {
+        error = -VINE_EPEERLOST;
+        why = "its link was unplugged";
+        tell = false;
+    }
     /* An errno of the link means that it is of no use any more. */
     if (error > -1000)
         error = -VINE_EPEERLOST;
