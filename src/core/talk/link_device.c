@@ -391,10 +391,14 @@ static int approach(struct vine__link *link, const struct vine__address *address
     link->end = calloc(1, sizeof *link->end);
     if (link->end == NULL)
         return -ENOMEM;
-    while ((error = take_end(link, address, wish->why)) == -EAGAIN || error == -EBUSY) {
+    while ((error = take_end(link, address, wish->why)) == -EAGAIN || error == -EBUSY ||
+           error == -ENODEV) {
         const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
 
         if (error == -EBUSY && waited_ns > vine__min_u64(BUSY_NS, wish->timeout_ns))
+            return error;
+        /* A kernel may be on the way to find them: the host speaks of a link as it plugs it. */
+        if (error == -ENODEV && waited_ns > wish->timeout_ns)
             return error;
         if (waited_ns > wish->timeout_ns) {
             vine__why_say(wish->why, "the host does not end to write what it says of this "

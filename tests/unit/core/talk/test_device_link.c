@@ -9,6 +9,9 @@
 #include "core/talk/pipe_internal.h"
 #include "harness/fake_machines.h"
 
+#include <poll.h>
+#include <pthread.h>
+
 #define TURNED_BYTES 100000u
 
 struct linked {
@@ -327,7 +330,7 @@ static void devices_that_are_smaller_than_the_host_says_are_refused(void **state
         fake_tell(&linked->host, 0);
     }
     fake_remove_devices(&linked->host, 0, 0);
-    assert_int_equal(open_at(linked, "pci:zip", LIMIT, &pipe), -ENODEV);
+    assert_int_equal(open_at(linked, "pci:zip", SECOND / 50, &pipe), -ENODEV);
 }
 
 /* Take the device of the appliance's half away from a machine but for its folder, or bring it
@@ -348,19 +351,28 @@ static void hide_device(struct linked *linked, int machine, bool is_hidden)
     }
 }
 
-static void a_device_whose_memory_comes_later_is_opened_then(void **state)
+static void *find_device(void *linked)
+{
+    (void)poll(NULL, 0, 20);
+    hide_device(linked, 0, false);
+    return NULL;
+}
+
+static void a_device_whose_memory_comes_later_is_waited_for(void **state)
 {
     struct linked *linked = *state;
     struct vine_pipe *pipe = NULL;
+    pthread_t thread;
 
     /* A kernel shows a device that is plugged first, gives it addresses, and shows its memory. */
     hide_device(linked, 0, true);
-    assert_int_equal(open_at(linked, "pci:zip", LIMIT, &pipe), -ENODEV);
-    hide_device(linked, 0, false);
+    assert_int_equal(open_at(linked, "pci:zip", SECOND / 50, &pipe), -ENODEV);
     hide_device(linked, 1, true);
     start_appliance(linked);
     hide_device(linked, 1, false);
+    assert_int_equal(pthread_create(&thread, NULL, find_device, linked), 0);
     pipe = open_pipe(linked, "pci:zip");
+    assert_int_equal(pthread_join(thread, NULL), 0);
     works(pipe);
     vine_pipe_close(pipe);
     served_stop(&linked->served);
@@ -734,7 +746,7 @@ int main(void)
         LINKED(nobody_is_waited_for_where_the_host_says_that_nobody_is),
         LINKED(a_host_that_writes_all_the_while_is_waited_for),
         LINKED(devices_that_are_smaller_than_the_host_says_are_refused),
-        LINKED(a_device_whose_memory_comes_later_is_opened_then),
+        LINKED(a_device_whose_memory_comes_later_is_waited_for),
         LINKED(one_application_after_the_other_is_served),
         LINKED(an_application_that_vanishes_is_followed),
         LINKED(an_application_that_gave_up_is_not_answered_later),
