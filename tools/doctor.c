@@ -72,20 +72,23 @@ static int run_doctor(const struct arguments *arguments)
 {
     const struct doctor_values *values = arguments->values;
     json_t *array = values->json ? json_array() : NULL;
+    const bool is_guest = doctor_is_guest();
     unsigned wanted = 0, there = 0;
 
     for (size_t i = 0; i < doctor_check_count; i++) {
         const struct doctor_check *check = &doctor_checks[i];
         struct doctor_finding finding = {.verdict = DOCTOR_MISSING};
 
+        if (is_guest && check->time == DOCTOR_HOST)
+            continue;
         check->look(&finding);
-        wanted += check->time == DOCTOR_NOW;
-        there += check->time == DOCTOR_NOW && finding.verdict == DOCTOR_THERE;
+        wanted += check->time != DOCTOR_LATER;
+        there += check->time != DOCTOR_LATER && finding.verdict == DOCTOR_THERE;
         if (values->json) {
             add_row(array, check->name, check->without, check->time == DOCTOR_LATER, &finding);
             continue;
         }
-        if (check->time == DOCTOR_LATER && doctor_checks[i - 1].time == DOCTOR_NOW)
+        if (check->time == DOCTOR_LATER && doctor_checks[i - 1].time != DOCTOR_LATER)
             printf("\nNot counted: no pipe and no verb of this version makes use of these.\n");
         print_row(check->name, check->without, &finding);
     }
@@ -112,8 +115,8 @@ static const char *const doctor_description[] = {
     "make the command fail; without memfd seals, though, no pipe through a socket can be had. What "
     "no pipe and no verb of this version makes use of stands apart and is not counted.",
     "In a virtual machine whose host has told it of links it shows each: which end is here, how "
-    "the "
-    "other machine is, how large both halves are, which process has the end; and the doorbell.",
+    "the other machine is, how large both halves are, which process has the end; and the doorbell. "
+    "What it takes to run virtual machines is not looked for there.",
     NULL,
 };
 

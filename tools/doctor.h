@@ -15,6 +15,7 @@ enum doctor_verdict {
 
 enum doctor_time {
     DOCTOR_NOW,
+    DOCTOR_HOST,  /* for running virtual machines: in one that has links nobody wants it */
     DOCTOR_LATER, /* no pipe and no verb of this version makes use of it */
 };
 

@@ -205,6 +205,11 @@ static void look_at_doorbell(const struct vine__guest *guest, const char *root,
     }
 }
 
+bool doctor_is_guest(void)
+{
+    return vine__guest_is_told(getenv("VINE_CMDLINE"));
+}
+
 size_t doctor_links(struct doctor_row ret_rows[DOCTOR_LINK_ROWS_MAX])
 {
     const char *const root = getenv("VINE_SYSFS"), *const line = getenv("VINE_CMDLINE");
@@ -214,7 +219,7 @@ size_t doctor_links(struct doctor_row ret_rows[DOCTOR_LINK_ROWS_MAX])
     struct vine__guest *guest = NULL;
     size_t count = 0;
 
-    if (!vine__guest_is_told(line))
+    if (!doctor_is_guest())
         return 0;
     memset(ret_rows, 0, DOCTOR_LINK_ROWS_MAX * sizeof(*ret_rows));
 

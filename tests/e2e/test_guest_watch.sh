@@ -53,6 +53,7 @@ awaits 'app | there    link zip  .*application here, 1 MiB; appliance there, .*a
 awaits 'app | there    doorbell  .*rings for process [0-9]* (vine)'
 awaits 'app | there    link go  .*nobody has it'
 awaits 'app | killing the application'
+! grep -E '^app \| (there|partly|missing) +(QEMU|KVM|apt) ' console || fail "what its host does is missed"
 # Who watches tells it, or who comes next, whoever looks first.
 awaits 'zip | .*closed: the other side is gone: .*'
 awaits 'app | .*ready at /run/two'
