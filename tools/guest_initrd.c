@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,21 +103,49 @@ static bool write_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-/* One behind the other, the kernel unpacks both; it looks for the second where a word begins, which
- * a compressed first one need not end at. */
-static int write_both(const char *path, const void *base, size_t base_size, const void *own,
-                      size_t own_size)
+/* Whoever waits for a machine waits for this: none of it comes here. */
+static int append_file(int to_fd, const char *from, uint64_t *ret_size)
 {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    const bool is_written = fd >= 0 && write_all(fd, base, base_size) &&
-                            (own_size == 0 || write_all(fd, "\0\0\0", -base_size % WORD_BYTES)) &&
-                            write_all(fd, own, own_size);
+    const int fd = open(from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct stat file;
+    ssize_t sent = -1;
 
-    if (!is_written)
-        message_error("cannot write %s: %m", path);
+    if (fd < 0 || fstat(fd, &file) != 0) {
+        message_error("cannot read %s: %m", message_escape(from));
+    } else if (!S_ISREG(file.st_mode)) {
+        message_error("cannot read %s: it is no file", message_escape(from));
+    } else {
+        for (*ret_size = 0; (sent = sendfile(to_fd, fd, NULL, 1U << 30)) > 0;)
+            *ret_size += (uint64_t)sent;
+        if (sent < 0)
+            message_error("cannot copy %s: %m", message_escape(from));
+    }
     if (fd >= 0)
         (void)close(fd);
-    return is_written ? STATUS_DONE : STATUS_FAILED;
+    return sent == 0 ? STATUS_DONE : STATUS_FAILED;
+}
+
+/* One behind the other, the kernel unpacks both; it looks for the second where a word begins, which
+ * a compressed first one need not end at. */
+static int write_both(const char *path, const char *base, const void *own, size_t own_size)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    uint64_t base_size = 0;
+    int status;
+
+    if (fd < 0) {
+        message_error("cannot write %s: %m", path);
+        return STATUS_FAILED;
+    }
+    status = append_file(fd, base, &base_size);
+    if (status == STATUS_DONE &&
+        ((own_size > 0 && !write_all(fd, "\0\0\0", -base_size % WORD_BYTES)) ||
+         !write_all(fd, own, own_size))) {
+        message_error("cannot write %s: %m", path);
+        status = STATUS_FAILED;
+    }
+    (void)close(fd);
+    return status;
 }
 
 int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_machine *machine,
@@ -124,9 +153,8 @@ int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_mac
 {
     struct cpio_entry *entries = calloc(machine->file_count + 1, sizeof(*entries));
     char *init = join_lines(machine), *path = NULL;
-    void *own = NULL, *base = NULL;
-    size_t own_size = 0, base_size = 0;
-    mode_t mode;
+    void *own = NULL;
+    size_t own_size = 0;
     int status = STATUS_FAILED;
 
     if (entries == NULL || init == NULL ||
@@ -136,13 +164,10 @@ int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_mac
     } else {
         status = pack(machine, entries, init, &own, &own_size);
     }
-    if (status == STATUS_DONE)
-        status = read_file(machine->initrd != NULL ? machine->initrd : plan->initrd, &base,
-                           &base_size, &mode);
     *ret_path = path;
     if (status == STATUS_DONE)
-        status = write_both(path, base, base_size, own, own_size);
-    free(base);
+        status = write_both(path, machine->initrd != NULL ? machine->initrd : plan->initrd, own,
+                            own_size);
     free(own);
     free(init);
     free(entries);
@@ -151,14 +176,8 @@ int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_mac
 
 int guest_initrd_copy(const char *from, const char *to)
 {
-    void *bytes = NULL;
-    size_t size = 0;
-    mode_t mode;
-    int status = read_file(from, &bytes, &size, &mode);
+    const int status = write_both(to, from, NULL, 0);
 
-    if (status == STATUS_DONE)
-        status = write_both(to, bytes, size, NULL, 0);
-    free(bytes);
     if (status != STATUS_DONE || chmod(to, 0444) == 0)
         return status;
     message_error("cannot have everybody read %s: %m", to);

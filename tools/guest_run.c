@@ -75,15 +75,15 @@ static int make_folder(struct run *run)
     return STATUS_FAILED;
 }
 
-/* Whether somebody else can use our folder: those above it may be closed. */
-static bool can_reach(const char *folder, uid_t user_id, gid_t group_id)
+/* Whether somebody else can use what is there: folders above it may be closed. */
+static bool can_reach(const char *path, int how, uid_t user_id, gid_t group_id)
 {
     const pid_t pid = fork();
     int status = -1;
 
     if (pid == 0)
         _exit(setgroups(0, NULL) != 0 || setresgid(group_id, group_id, group_id) != 0 ||
-              setresuid(user_id, user_id, user_id) != 0 || access(folder, X_OK) != 0);
+              setresuid(user_id, user_id, user_id) != 0 || access(path, how) != 0);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     return status == 0;
@@ -97,7 +97,7 @@ static int become_nobody(struct run *run)
 
     if (geteuid() != 0)
         return STATUS_DONE;
-    if (chmod(run->folder, 0711) == 0 && !can_reach(run->folder, NOBODY, NOBODY)) {
+    if (chmod(run->folder, 0711) == 0 && !can_reach(run->folder, X_OK, NOBODY, NOBODY)) {
         message_warning("QEMU runs as root, since user %d cannot reach %s", NOBODY, run->folder);
         return STATUS_DONE;
     }
@@ -155,12 +155,14 @@ static void ring(void *context, struct vine__machine *machine)
             (void)!vine__signaller_signal(&run->rings.signaller, run->rings.changes_fds[i]);
 }
 
-/* What QEMU's user may not reach is copied; machines that boot the same kernel share the copy. */
+/* What QEMU's user cannot read is copied; machines that boot the same kernel share the copy. */
 static int copy_kernel(struct run *run, uint32_t index)
 {
     struct guest *guest = &run->guests[index];
     const char *const kernel = guest->description.kernel;
 
+    if (can_reach(kernel, R_OK, run->user_id, run->group_id))
+        return STATUS_DONE;
     for (uint32_t i = 0; i < index; i++) {
         struct vine__machine_description other;
 

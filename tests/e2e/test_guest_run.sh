@@ -72,7 +72,9 @@ chmod 700 "$scratch" # QEMU of root is then root's, which is told
 [ "$(id -u)" != 0 ] || grep -q 'QEMU runs as root, since' said || fail "nobody reaches everything"
 [ -z "$(ls -A "$TMPDIR")" ] || fail "left behind: $(ls -A "$TMPDIR")"
 chmod 711 "$scratch"
+chmod 600 guest/vmlinux # QEMU's user gets a copy
 "$vine" guest run --log log pair.json >shown 2>said || fail "vine guest run: $?"
+chmod 644 guest/vmlinux
 for line in "app | $(sha256sum hello | cut -d' ' -f1)  /etc/hello" 'app | vine-init: sums ended with 0' \
     'zip | vine appliance: ready at pci:auto' 'zip | vine-init: appliance ended with 0'; do
     grep -qF "$line" shown || { cat shown; fail "the consoles lack '$line'"; }
