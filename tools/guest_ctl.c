@@ -130,8 +130,8 @@ static const struct option ctl_options[] = {
 static const char *const ctl_description[] = {
     "Tells the `vine guest run --control PATH` of this user what to do. VERB is one of:",
     "ls - the machines and links as they are",
-    "plug NAME APPLICATION APPLIANCE [SIZE] - a new link between two machines, or a machine and "
-    "host, a process of this one, at the socket that the run tells; each half of this size (64M)",
+    ("plug NAME APPLICATION APPLIANCE [SIZE] - a new link between two machines, or a machine and "
+     "host, a process of this one, at the socket that the run tells; each half of this size (64M)"),
     "unplug NAME - take a link from both its machines",
     "pause MACHINE - stand still",
     "resume MACHINE - go on",

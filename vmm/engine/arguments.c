@@ -398,7 +398,7 @@ static void add_place(struct vine__arguments *arguments,
             "pcie-root-port,id=%s,bus=pcie.0,addr=%02x.%u%s,chassis=%u,slot=%u,"
             "pref64-reserve=%llu,io-reserve=0",
             port, slot, function, function == 0 ? ",multifunction=on" : "", 1 + 2 * place + half,
-            1 + 2 * place + half, (unsigned long long)(2 * machine->link_bytes_max));
+            1 + 2 * place + half, 2 * (unsigned long long)machine->link_bytes_max);
     }
     for (uint32_t half = 0; half < 2 && link->name != NULL; half++) {
         vine__arguments_link_id(place, half, "port", port);

@@ -45,11 +45,18 @@ static _Noreturn void power_off(void)
         pause();
 }
 
-/* A bug of ours: without this the kernel would panic, and leave disks as they are. */
+/* A bug of ours: without this the kernel would panic, and leave disks as they are. Nothing but
+ * system calls: what else is broken is not known. */
 static void on_fault(int signal_number)
 {
-    console_say("init itself failed by signal %d", signal_number);
-    power_off();
+    char text[] = "vine-init: init itself failed by signal 00\n";
+
+    text[sizeof(text) - 4] = (char)('0' + signal_number / 10 % 10);
+    text[sizeof(text) - 3] = (char)('0' + signal_number % 10);
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    sync();                     /* NOLINT(bugprone-signal-handler): POSIX does not list it */
+    (void)reboot(RB_POWER_OFF); /* NOLINT(bugprone-signal-handler): nor this one */
+    _exit(EXIT_FAILURE);
 }
 
 /* Returns a descriptor that is readable when one of our signals has come, or -1. */

@@ -96,7 +96,7 @@ static int write_parents(struct writer *writer, const char *path, const struct c
 
         if (strncmp(before, path, length) == 0 && before[length] == '/')
             continue;
-        if (strncmp(before, path, length) == 0 && before[length] == '\0') {
+        if (previous != NULL && strncmp(before, path, length) == 0 && before[length] == '\0') {
             if (!S_ISDIR(previous->mode))
                 return -ENOTDIR;
             continue;
