@@ -261,12 +261,13 @@ static int take_end_at(struct vine__link *link, const char *sysfs_root, uint32_t
 }
 
 /* The first link of that name, or the first at all, whose end is free. -EAGAIN  the host is writing
- * what it says of one that may be it. */
+ * what it says of one that may be it; -ENODEV  the devices of one are not there yet. */
 static int take_end(struct vine__link *link, const struct vine__address *address,
                     struct vine__why *why)
 {
     const char *root = address->sysfs_root[0] != 0 ? address->sysfs_root : NULL;
     const bool is_any = strcmp(address->name, "auto") == 0;
+    struct vine__why coming = {""};
     bool is_behind = false;
     int error = -VINE_ENOAPPLIANCE;
 
@@ -286,8 +287,13 @@ static int take_end(struct vine__link *link, const struct vine__address *address
         if (error == 0)
             return 0;
         is_behind |= error == -EAGAIN;
+        if (error == -ENODEV)
+            coming = *why;
     }
-    return is_behind ? -EAGAIN : error;
+    if (is_behind || coming.text[0] == '\0')
+        return is_behind ? -EAGAIN : error;
+    *why = coming;
+    return -ENODEV;
 }
 
 static uint64_t choose_meeting(const struct vine_board_layout *theirs)
