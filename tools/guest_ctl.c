@@ -139,8 +139,9 @@ static const char *const ctl_description[] = {
     "kill MACHINE - at once",
     "start MACHINE - anew, after it has ended",
     "end - stop all machines, and end",
-    "The answer comes at once, whatever a machine does. What has come of it is among the events of "
-    "the run, and in ls.",
+    ("The answer comes at once, whatever a machine does. What has come of it is among the events "
+     "of "
+     "the run, and in ls."),
     NULL,
 };
 

@@ -279,17 +279,26 @@ static int check_guest(const struct run *run)
 
         guest_plan_describe(&run->plan, i / 2, &description);
         const char *const path = i % 2 == 0 ? description.kernel : description.initrd;
+        const char *const own =
+            i % 2 == 0 ? run->plan.machines[i / 2].kernel : run->plan.machines[i / 2].initrd;
         const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        struct stat file;
 
         if (fd < 0) {
             message_error("%s: %s%s", message_escape(path), vine_error_text(-errno),
-                          errno == ENOENT
+                          errno == ENOENT && own == NULL
                               ? "; `vine guest build -o DIR` makes a guest, and \"guest\" "
                                 "in the file, or --guest DIR, says where it is"
                               : "");
             return STATUS_FAILED;
         }
+        const bool is_file = fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+
         (void)close(fd);
+        if (!is_file) {
+            message_error("%s: it is no file", message_escape(path));
+            return STATUS_FAILED;
+        }
     }
     return STATUS_DONE;
 }
