@@ -39,6 +39,7 @@ struct vine__guest_end {
     uint64_t generation;
     uint32_t doorbell_peer; /* VINE_STATUS_NO_DOORBELL */
     uint32_t doorbell_vector;
+    uint32_t sequence; /* of the entry that said so */
 };
 
 /* A link as its entry said at one moment. */
@@ -82,6 +83,9 @@ uint32_t vine__guest_places(const struct vine__guest *guest);
 __attribute__((warn_unused_result)) int vine__guest_link_at(const struct vine__guest *guest,
                                                             uint32_t place,
                                                             struct vine__guest_link *ret_link);
+
+/* The number of an entry's sentence: odd while the host writes it. */
+uint32_t vine__guest_sequence(const struct vine__guest *guest, uint32_t place);
 
 /* The device behind the port of that place whose memory `writer` writes, as it is named on the bus;
  * of a process of the host a descriptor, by a name that arch/memory takes for a device's.

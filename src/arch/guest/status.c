@@ -95,6 +95,7 @@ int vine__guest_link_at(const struct vine__guest *guest, uint32_t place,
             .generation = side->generation,
             .doorbell_peer = side->doorbell_peer,
             .doorbell_vector = side->doorbell_vector,
+            .sequence = entry.sequence,
         };
     }
     *ret_link = link;
@@ -105,6 +106,12 @@ uint32_t vine__guest_changes(const struct vine__guest *guest)
 {
     /* G4 pairs with H4: the entries that changed before it. */
     return vine__load_acquire_u32(&guest->page->changes);
+}
+
+uint32_t vine__guest_sequence(const struct vine__guest *guest, uint32_t place)
+{
+    /* Relaxed: the number alone is used. */
+    return vine__load_relaxed_u32(&guest->page->links[place].sequence);
 }
 
 uint32_t vine__guest_places(const struct vine__guest *guest)

@@ -62,6 +62,7 @@ struct vine__link {
     struct vine__bell own_bell;
     uint64_t peer_bell;       /* atomic: whom to ring there, and with which vector */
     uint32_t changes;         /* atomic: of what the host says, when we last looked */
+    uint32_t sequence;        /* atomic: of its sentence that we heard last */
     uint64_t meeting;         /* of devices: on both boards while the pipe lives */
     uint64_t peer_generation; /* of the other machine, when the pipe was made */
 };

@@ -24,10 +24,11 @@
 #include "utils/bits.h"
 
 /* Who waits longer looks less often: a wait becomes longer by an eighth at most. */
-#define NAP_LEAST_NS 20000
-#define NAP_MOST_NS  2000000
-#define LOOK_NS      20000000 /* how often who waits for an answer sees whether one can come */
-#define BUSY_NS      50000000 /* a warden has the end of who died for less than that */
+#define NAP_LEAST_NS   20000
+#define NAP_MOST_NS    2000000
+#define LOOK_NS        20000000 /* how often who waits for an answer sees whether one can come */
+#define SENTENCE_LOOKS 1000
+#define BUSY_NS        50000000 /* a warden has the end of who died for less than that */
 
 static void wake(struct vine__link *link)
 {
@@ -41,6 +42,7 @@ static void know_peer(struct vine__link *link, const struct vine__guest_end *pee
 {
     vine__store_relaxed_u64(&link->peer_bell,
                             (uint64_t)peer->doorbell_peer << 32 | peer->doorbell_vector);
+    vine__store_relaxed_u32(&link->sequence, peer->sequence);
 }
 
 static int announce(struct vine__link *link, uint32_t index, const struct vine__half_extent *extent)
@@ -80,17 +82,21 @@ static int hear_host(struct vine__link *link, struct vine__why *why)
  * told both machines: what was read before a look that finds nothing said of it is sound. */
 bool vine__link_device_held(const struct vine__link *link)
 {
+    const uint32_t place = link->end->link.place;
     struct vine__guest_link told;
+    int error;
 
     vine__fence_acquire();
     if (VINE__LIKELY(vine__guest_changes(link->end->guest) ==
                      vine__load_relaxed_u32(&link->changes)))
         return true;
 
-    const int error = vine__guest_link_at(link->end->guest, link->end->link.place, &told);
-
-    if (error == -EAGAIN)
-        return true; /* in the middle of a sentence: devices go behind its end */
+    /* In the middle of the first sentence since we heard it: devices go behind its end. In the
+     * middle of a later one it has to end, or nobody knows what the one before was. */
+    for (int i = 0; (error = vine__guest_link_at(link->end->guest, place, &told)) == -EAGAIN; i++)
+        if (i == SENTENCE_LOOKS || vine__guest_sequence(link->end->guest, place) ==
+                                       vine__load_relaxed_u32(&link->sequence) + 1)
+            return i < SENTENCE_LOOKS;
     if (error || told.generation != link->end->link.generation)
         return false;
 
@@ -257,6 +263,7 @@ static int take_end_at(struct vine__link *link, const char *sysfs_root, uint32_t
         return error == -VINE_EPEERLOST ? -VINE_ENOAPPLIANCE : error;
     }
     link->peer_generation = peer.generation;
+    know_peer(link, &peer);
     return 0;
 }
 
