@@ -421,13 +421,10 @@ static int approach(struct vine__link *link, const struct vine__address *address
         nap(waited_ns, wish->timeout_ns);
     }
     if (!error) {
-        struct vine__guest_end peer;
         struct vine__why unread;
 
         /* Without one we look by ourselves. */
         vine__bell_open(&link->own_bell, link->guest, options.sysfs_root, &unread);
-        if (vine__device_end_peer(link->end, link->peer_generation, &peer, NULL) == 0)
-            know_peer(link, &peer);
     }
     return error;
 }
