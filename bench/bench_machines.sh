@@ -46,7 +46,7 @@ plan polling '"net eth0 10.0.0.2/24", "start echo /usr/bin/vine guest echo --tcp
     "\"net eth0 10.0.0.1/24\", \"run bench $bench --seconds 10 --tcp 10.0.0.2:5000 --serial vine.serial --link bare\", \"poweroff\"" \
     ', "network": true, "serial": true'
 plan asleep '"run bell /usr/bin/vine guest echo --bell bare", "keep appliance /usr/bin/vine appliance --listen pci:zip --spin 1"' \
-    "\"run bell /usr/bin/vine guest bench --json --bell bare --seconds 8\", \"run bench $bench --asleep --seconds 8\", \"poweroff\"" ''
+    "\"run bell /usr/bin/vine guest bench --json --bell bare --seconds 4\", \"run bench $bench --asleep --seconds 4\", \"poweroff\"" ''
 plan idle '"keep appliance /usr/bin/vine appliance --listen pci:zip"' \
     '"start agent /usr/bin/vine agent --appliance pci:zip"' ''
 plan still '"hostname zip"' '"hostname app"' ''
@@ -130,10 +130,11 @@ for round in $(seq "$rounds"); do
     here "$work/here"
     polling=$(guests polling)
     here "$work/here"
-    asleep=$(guests asleep | jq -s -c 'add')
+    # A bell and a task cannot be measured at once, since either owns the doorbell: in short turns.
+    asleep=$(for turn in 1 2 3; do guests asleep | jq -s -c 'add'; done | jq -s -c .)
     boots "$work/boots"
     jq -n -c --slurpfile here "$work/here" --argjson there "$polling" \
-        --argjson asleep "${asleep:-null}" --slurpfile boots "$work/boots" \
+        --argjson asleep "$asleep" --slurpfile boots "$work/boots" \
         --argjson still "$(busy still)" --argjson idle "$(busy idle)" \
         'def median: sort | .[length / 2 | floor];
          {here: {code: ($here | map(.code // empty) | median), ours: ($here | map(.ours // empty) | median)},
@@ -162,9 +163,9 @@ jq -s -r '
     row("no-op task here, less the line here"; $ours | us; ""; ""; ""; null),
     row("no-op task between machines, polling"; $noop | us; $polling | fixed;
         "the bare line + f x (task - line here)"; "1.2"; $polling <= 1.2),
-    row("a doorbell there and back"; map(.asleep.bell.ns) | median | us; ""; ""; ""; null),
-    (map(.asleep.noop.ns / .asleep.bell.ns) | median) as $slept |
-    row("no-op task, both asleep"; map(.asleep.noop.ns) | median | us; $slept | fixed; "a doorbell";
+    row("a doorbell there and back"; map(.asleep[].bell.ns) | median | us; ""; ""; ""; null),
+    (map(.asleep[] | .noop.ns / .bell.ns) | median) as $slept |
+    row("no-op task, both asleep"; map(.asleep[].noop.ns) | median | us; $slept | fixed; "a doorbell";
         "1.2"; $slept <= 1.2),
     (map(.there.tcp.ns / .there.noop.ns) | median) as $tcp |
     row("64 B over TCP"; map(.there.tcp.ns) | median | us; $tcp | fixed; "a task, polling"; "at least 50";
