@@ -77,6 +77,7 @@ grep -q "through this guest's agent  *\([0-9]\|.*timed out\)" shown ||
 
 # A terminal's Ctrl-C goes to all of its foreground. What a shell starts in the background does not
 # hear it.
+: >shown # what the first one showed is not what is waited for
 env --default-signal=INT setsid sh "$VINE_SOURCE_DIR/scripts/demo" tree >shown 2>said &
 demo=$!
 until grep -q '^app | vine-init: the kernel was up' shown; do
