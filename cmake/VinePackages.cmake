@@ -68,7 +68,7 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE
 function(vine_dropped what)
     set(packages)
     foreach(line IN LISTS vine_package_lines)
-        string(REGEX MATCH "^[a-z]+ +([^ ]+) +([^ ]+)" line "${line}")
+        string(REGEX MATCH "^[a-z-]+ +([^ ]+) +([^ ]+)" line "${line}")
         if("${CMAKE_MATCH_2}" IN_LIST ARGN)
             list(APPEND packages ${CMAKE_MATCH_1})
         endif()

@@ -16,7 +16,7 @@ check() {
         grep -qF "\`$package\`" 3rdparty/README.md ||
             echo "3rdparty/README.md: nothing on $package"
         case $group in
-        build|test|check|demo|bench|docs) ;;
+        build|test|check|demo|demo-vm|bench|docs) ;;
         *) echo "packages.list: unknown group $group" ;;
         esac
     done
