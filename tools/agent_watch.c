@@ -14,10 +14,6 @@
 #include "message.h"
 #include "status.h"
 
-/* Whom we have seen with a link tells of its end by itself; who has come since, or comes and goes
- * in between, is found at the next look. */
-#define LOOK_NS (VINE_NS_PER_SECOND / 4)
-
 static volatile sig_atomic_t is_told_to_end;
 
 static void end(int number)
@@ -70,7 +66,7 @@ int agent_watch(bool is_verbose, bool json)
 
         for (uint32_t i = 0; i < count; i++)
             tell(&findings[i], json);
-        vine__warden_wait(warden, LOOK_NS);
+        vine__warden_wait(warden, vine__warden_pause_ns(warden));
     }
     vine__warden_close(warden);
     return STATUS_DONE;

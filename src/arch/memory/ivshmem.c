@@ -247,18 +247,51 @@ static bool is_ours(int fd)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-int vine__memory_holder(const struct vine__memory_options *options, int32_t *ret_pid)
+static int name_device(struct device *device, const struct vine__memory_options *options)
 {
     const char *const root = options->sysfs_root != NULL ? options->sysfs_root : "/sys";
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
-    struct device device;
-    int error = 0;
 
-    if (!parse_bdf(options->name, device.bdf))
+    if (!parse_bdf(options->name, device->bdf))
         return -VINE_ECONFIG;
-    if ((size_t)snprintf(device.path, sizeof(device.path), "%s/bus/pci/devices/%s", root,
-                         device.bdf) >= sizeof(device.path))
-        return -ENAMETOOLONG;
+    return (size_t)snprintf(device->path, sizeof(device->path), "%s/bus/pci/devices/%s", root,
+                            device->bdf) < sizeof(device->path)
+               ? 0
+               : -ENAMETOOLONG;
+}
+
+int vine__memory_open_folder(const struct vine__memory_options *options, int *ret_fd)
+{
+    struct device device;
+    const int error = name_device(&device, options);
+
+    if (error != 0)
+        return error;
+    const int fd = open(device.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -ENODEV : -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+int vine__memory_holder_in(int folder_fd, int32_t *ret_pid)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+
+    if (fcntl(folder_fd, F_GETLK, &lock) != 0)
+        return -errno;
+    if (lock.l_type == F_UNLCK)
+        return -ENOENT;
+    *ret_pid = lock.l_pid > 0 ? lock.l_pid : 0;
+    return 0;
+}
+
+int vine__memory_holder(const struct vine__memory_options *options, int32_t *ret_pid)
+{
+    struct device device;
+    int error = name_device(&device, options);
+
+    if (error != 0)
+        return error;
     int fd = open_below(&device, "resource", O_RDONLY);
     if (fd < 0)
         return fd == -ENOENT ? -ENODEV : fd;
@@ -269,15 +302,10 @@ int vine__memory_holder(const struct vine__memory_options *options, int32_t *ret
         *ret_pid = getpid();
         return 0;
     }
-    fd = open(device.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fcntl(fd, F_GETLK, &lock) != 0)
-        error = -errno;
-    else if (lock.l_type == F_UNLCK)
-        error = -ENOENT;
-    else
-        *ret_pid = lock.l_pid > 0 ? lock.l_pid : 0;
+    error = vine__memory_open_folder(options, &fd);
+    if (error != 0)
+        return error;
+    error = vine__memory_holder_in(fd, ret_pid);
     (void)close(fd);
     return error;
 }

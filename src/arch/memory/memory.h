@@ -154,6 +154,13 @@ vine__memory_remove(const struct vine__memory_options *options);
 __attribute__((warn_unused_result)) int
 vine__memory_holder(const struct vine__memory_options *options, int32_t *ret_pid);
 
+/* The same for who asks again and again: the folder of a device, to be closed by close(2), and who
+ * has the device then, by one system call. For a process that does not have the device itself: it
+ * is told that nobody has it, and loses it when it closes the folder. */
+__attribute__((warn_unused_result)) int
+vine__memory_open_folder(const struct vine__memory_options *options, int *ret_fd);
+__attribute__((warn_unused_result)) int vine__memory_holder_in(int folder_fd, int32_t *ret_pid);
+
 /* Unmap, close and give the handle back. Any thread. NULL is fine. In a child of fork it leaves the
  * addresses alone. */
 void vine__memory_close(struct vine__memory *memory);

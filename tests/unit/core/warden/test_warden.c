@@ -4,6 +4,7 @@
 #include "unit/core/talk/served.h"
 
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 
 #include "core/talk/pipe_internal.h"
@@ -282,6 +283,111 @@ static void a_child_of_the_dead_keeps_no_end(void **state)
     vine__warden_close(warden);
 }
 
+/* A descriptor that tells of who opens the memory that machine 0 writes: who maps it anew. */
+static int tell_of_opens(void)
+{
+    char path[512];
+    const int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+    assert_true(fd >= 0);
+    fake_memory_path(&host, 0, VINE_STATUS_APPLICATION, path);
+    assert_true(inotify_add_watch(fd, path, IN_OPEN) >= 0);
+    return fd;
+}
+
+/* Whether somebody did since this was asked last. */
+static bool were_opened(int fd)
+{
+    struct inotify_event events[64];
+
+    return read(fd, events, sizeof events) > 0;
+}
+
+/* A machine that rests is looked at four times a second, and to map a device costs it milliseconds
+ * where its code is translated. */
+static void looks_at_an_end_that_nobody_has_map_nothing_anew(void **state)
+{
+    struct vine__warden *warden = open_warden(0);
+    struct vine__warden_finding finding;
+    const int opens = tell_of_opens();
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(look(warden, &finding), 0);
+    assert_true(were_opened(opens));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(look(warden, &finding), 0);
+    assert_false(were_opened(opens));
+
+    /* After a farewell, too. */
+    pid = start(be_appliance);
+    vine_pipe_close(open_pipe());
+    assert_true(were_opened(opens));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(look(warden, &finding), 0);
+    assert_false(were_opened(opens));
+    kill_it(pid);
+
+    /* What is no half is looked at as one once. */
+    memset(host.links[0].memory[0], 0xa5, FAKE_HALF_BYTES);
+    fake_half(&host, 0, 0)->board.closed.value = 0;
+    assert_int_equal(look(warden, &finding), 0);
+    assert_true(were_opened(opens));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(look(warden, &finding), 0);
+    assert_false(were_opened(opens));
+    (void)close(opens);
+    vine__warden_close(warden);
+}
+
+/* Where nobody comes and goes there are fewer looks, and they are as many again when somebody does. */
+static void a_machine_that_rests_is_looked_at_less_often(void **state)
+{
+    struct vine__warden *warden = open_warden(1);
+    struct vine__warden_finding finding;
+    const uint64_t pause_ns = vine__warden_pause_ns(warden);
+    pid_t pid;
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(look(warden, &finding), 0);
+    assert_true(vine__warden_pause_ns(warden) > pause_ns);
+    assert_true(vine__warden_pause_ns(warden) <= VINE_NS_PER_SECOND);
+    pid = start(be_appliance);
+    assert_int_equal(look(warden, &finding), 0);
+    assert_int_equal(vine__warden_pause_ns(warden), pause_ns);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(look(warden, &finding), 0);
+    assert_true(vine__warden_pause_ns(warden) > pause_ns);
+    kill_it(pid);
+    assert_int_equal(look(warden, &finding), 0);
+    assert_int_equal(vine__warden_pause_ns(warden), pause_ns);
+    vine__warden_close(warden);
+}
+
+/* What is kept of a look is not taken for the next link's. */
+static void a_link_that_is_plugged_anew_is_mapped_anew(void **state)
+{
+    struct vine__warden *warden = open_warden(1);
+    struct vine__warden_finding finding;
+    struct vine_pipe *pipe;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(look(warden, &finding), 0);
+    fake_unplug(&host, 0);
+    fake_plug(&host, 0, "zip");
+    pid = start(be_appliance);
+    pipe = open_pipe();
+    kill_it(pid);
+    assert_int_equal(look(warden, &finding), 1);
+    while (vine_pipe_status(pipe) == 0)
+        sched_yield();
+    assert_int_equal(vine_pipe_status(pipe), -VINE_EPEERLOST);
+    vine_pipe_close(pipe);
+    vine__warden_close(warden);
+}
+
 static void links_come_and_go_and_nothing_is_kept(void **state)
 {
     struct vine__warden *warden = open_warden(1);
@@ -328,6 +434,9 @@ int main(void)
         WATCHED(who_said_farewell_is_not_told_of_again),
         WATCHED(memory_that_holds_no_half_is_left_alone),
         WATCHED(a_child_of_the_dead_keeps_no_end),
+        WATCHED(looks_at_an_end_that_nobody_has_map_nothing_anew),
+        WATCHED(a_machine_that_rests_is_looked_at_less_often),
+        WATCHED(a_link_that_is_plugged_anew_is_mapped_anew),
         WATCHED(links_come_and_go_and_nothing_is_kept),
         WATCHED(a_machine_without_links_has_nothing_to_watch),
     };
