@@ -137,7 +137,8 @@ static const char *plug(struct run *run, const char *const *words, size_t count)
     error = guest_links_add(run, &plan);
     return error == 0         ? NULL
            : error == -EEXIST ? "there is a link of this name"
-           : error == -ENOSPC ? "a machine has no place left (links_max)"
+           : error == -ENOSPC ? "a machine has no place left: more links need a restart of it with "
+                                "a larger links_max"
            : error == -E2BIG  ? "the machines' places are for smaller links"
                               : vine_error_text(error);
 }

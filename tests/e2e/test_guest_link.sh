@@ -70,7 +70,7 @@ said 'it is: plug NAME APPLICATION APPLIANCE'
 ctl plug more app zip 4M
 has 2 ': plugged: link more$'
 expect 1 "$vine" guest ctl control plug another app zip 4M
-said 'no place left'
+said 'no place left: more links need a restart of it with a larger links_max'
 ctl --json ls | jq -e '.links | map(select(.name == "more").appliance.state) == ["attached"]' \
     >/dev/null || fail "$(ctl --json ls)"
 ctl unplug more
