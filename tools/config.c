@@ -13,13 +13,16 @@
 #include "status.h"
 #include "verb.h"
 
+/* What stands beside the backends: two devices for one pipe. */
+#define LINK "link"
+
 struct config_values {
     const char *appliance;
     bool json;
 };
 
-/* What a pipe bears whose memory is of this kind. The memory of a device could bear more: one half
- * in each of two devices that their readers map read-only. Today both sides write one. */
+/* What a pipe bears whose memory is of this kind. A device by itself is one memory that both sides
+ * write; a link is two of them, each of which its reader can only read: it has a row of its own. */
 static bool stands_anybody(enum vine_segment_backend backend)
 {
     return vine_segment_backend_trust(backend) == VINE_SEGMENT_HOSTILE_SAFE &&
@@ -29,7 +32,7 @@ static bool stands_anybody(enum vine_segment_backend backend)
 static const char *trust_text(enum vine_segment_backend backend)
 {
     if (backend == VINE_SEGMENT_IVSHMEM)
-        return "for parties of one user: both sides write one device";
+        return "for parties of one user: one shared device, which both sides write";
     return stands_anybody(backend) ? "the other side can be anybody" : "for parties of one user";
 }
 
@@ -71,6 +74,9 @@ static void print_text(const struct settings *settings)
     for (int i = 0; i < VINE_SEGMENT_BACKEND_COUNT; i++)
         printf("  %-12s %s\n", vine_segment_backend_name((enum vine_segment_backend)i),
                trust_text((enum vine_segment_backend)i));
+    printf("  %-12s %s\n", LINK,
+           "the other side can be anybody: two devices, each written by one side");
+    printf("  A link is pci:NAME in a virtual machine, link:PATH in a process of its host.\n");
     printf("  A named segment carries both halves: it is for parties of one user, whatever holds "
            "it.\n");
 }
@@ -95,6 +101,7 @@ static int print_json(const struct settings *settings)
     for (int i = 0; i < VINE_SEGMENT_BACKEND_COUNT; i++)
         json_object_set_new(segments, vine_segment_backend_name((enum vine_segment_backend)i),
                             json_string(trust_name((enum vine_segment_backend)i)));
+    json_object_set_new(segments, LINK, json_string("hostile-safe"));
     return json_print(json_pack("{s:o, s:o}", "settings", keys, "segments", segments));
 }
 

@@ -30,11 +30,14 @@ grep -q '^appliance *from-option *--appliance$' shown || fail "an option does no
 "$vine" config --json >shown
 grep -q '"origin": "$VINE_APPLIANCE"' shown || fail "no origin in JSON"
 grep -q '"memfd": "hostile-safe"' shown || fail "no trust class in JSON"
-# A device could bear more than the pipes of today, which have both sides write it.
+# One device is written by both sides; a link is two, and each side writes one of them.
 grep -q '"ivshmem": "one-user"' shown || fail "JSON says too much of ivshmem"
+grep -q '"link": "hostile-safe"' shown || fail "JSON says nothing of links"
 "$vine" config >shown
 grep -q '^  memfd  *the other side can be anybody$' shown || fail "no trust class in text"
-grep -q '^  ivshmem  *for parties of one user: ' shown || fail "the text says too much of ivshmem"
+grep -q '^  ivshmem  *for parties of one user: one shared device' shown ||
+    fail "the text says too much of ivshmem"
+grep -q '^  link  *the other side can be anybody: two devices' shown || fail "the text has no link"
 unset VINE_APPLIANCE
 rm "$HOME/.vinetalk"
 
