@@ -340,7 +340,7 @@ static void looks_at_an_end_that_nobody_has_map_nothing_anew(void **state)
     vine__warden_close(warden);
 }
 
-/* Where nobody comes and goes there are fewer looks, and they are as many again when somebody does. */
+/* Where nobody comes and goes there are fewer looks, and as many again when somebody does. */
 static void a_machine_that_rests_is_looked_at_less_often(void **state)
 {
     struct vine__warden *warden = open_warden(1);
