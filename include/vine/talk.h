@@ -76,8 +76,8 @@ struct vine_pipe_options {
  * Returns 0                   *ret_pipe is open;
  *         -VINE_ENOAPPLIANCE  nobody listens there (no file, or a stale one);
  *         -ETIMEDOUT          somebody does, but does not answer;
- *         -ENODEV             there is no such device; of a link whose devices are missing for good,
- *                             after the connect time-out;
+ *         -ENODEV             there is no such device; of a link whose devices are missing for
+ *                             good, after the connect time-out;
  *         -EACCES             we may not connect, or the runtime directory is not ours alone;
  *         -EBUSY              a named segment that another application uses;
  *         -VINE_EVERSION, -VINE_EFINGERPRINT, -VINE_EPROTOCOL, -VINE_EUNSEALED, -VINE_ETRUNCATED,
