@@ -15,6 +15,17 @@ foreach(module IN LISTS VINE_LIBRARY_MODULES)
     list(APPEND VINE_LIBRARY_SOURCES ${found})
 endforeach()
 
+# libvine-runtime, on top of it.
+set(VINE_RUNTIME_MODULES
+    arch/poll arch/topology
+    core/arena core/file core/launch core/metrics core/network core/reactor core/sync core/timer)
+
+set(VINE_RUNTIME_SOURCES)
+foreach(module IN LISTS VINE_RUNTIME_MODULES)
+    file(GLOB found CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${module}/*.c")
+    list(APPEND VINE_RUNTIME_SOURCES ${found})
+endforeach()
+
 # One ticks_*.c for each architecture. The compiler says which one it builds for, as clock.h hears
 # it: right for whoever builds for another machine.
 include(CheckSymbolExists)

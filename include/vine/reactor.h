@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/reactor.h - a core's loop: work, scheduling groups, calls to other cores.
+ *
+ * Owns:     one loop a core, pinned to its processor; nothing of it is shared. Work and calls are
+ *           the caller's memory, linked into queues while they are on their way.
+ * Threads:  all of this is for the thread of a reactor, whose own core it concerns, but for
+ *           vine_alien_*, which are for every other thread.
+ * Blocking: never: who blocks a core blocks all that runs there, and the stall detector says so.
+ * Trust:    all cores are one process and trust each other.
+ * Limits:   VINE_CORES_MAX cores, VINE_GROUPS_MAX scheduling groups.
+ *
+ * A turn of the loop, in this order, which is part of the interface:
+ *
+ *   1. the ends of operations of the kernel (files, sockets, signals, who woke us)
+ *   2. messages of the other cores: replies, then calls
+ *   3. calls of threads that are no reactor
+ *   4. timers that are due
+ *   5. work, group by group by their shares, until the quota of the turn is used or none is left
+ *   6. messages to other cores and operations for the kernel go out
+ *
+ * Functions are called from 5 alone, each by itself from the top of the loop: never within the
+ * call that registered it. A turn that found nothing to do polls on for a while that the loop
+ * learns, and then sleeps until something comes; an idle core costs nothing.
+ */
+#ifndef VINE_REACTOR_H
+#define VINE_REACTOR_H
+
+#include <stdbool.h>
+
+#include <vine/base.h>
+
+VINE_BEGIN_DECLARATIONS
+
+#define VINE_CORES_MAX  256
+#define VINE_GROUPS_MAX 32
+#define VINE_SHARES_MAX 1000
+
+/* The calling thread's core, 0 .. vine_core_count() - 1. Reactors only. */
+VINE_API uint32_t vine_core(void);
+VINE_API uint32_t vine_core_count(void);
+
+/* Whether the calling thread is a reactor's. */
+VINE_API bool vine_on_reactor(void);
+
+/* ---- work ----------------------------------------------------------------------------------- */
+
+struct vine_work;
+typedef void (*vine_work_fn)(struct vine_work *work);
+
+/* A function to be called once. Its fields are here so that it can be embedded; private. */
+struct vine_work {
+    struct vine_work *next;
+    vine_work_fn fn;
+    uint8_t group;
+    bool is_posted;
+};
+
+/* Prepare work that runs in the scheduling group of whoever calls this. */
+VINE_API void vine_work_init(struct vine_work *work, vine_work_fn fn);
+
+/* Call its function later in this turn, or in another one, on this core: after all that was posted
+ * to its group before. Work that is posted already stays where it is. Never fails. */
+VINE_API void vine_work_post(struct vine_work *work);
+
+/* Whether the running function has used its part of the turn: a long one posts itself again. */
+VINE_API bool vine_need_preempt(void);
+
+/* ---- scheduling groups ---------------------------------------------------------------------- */
+
+/* The same number on all cores; each core divides its own time. Group 0 is everybody's default. */
+struct vine_group {
+    uint8_t id;
+};
+
+/*
+ * Make a group whose work gets time in proportion to its shares (1 .. VINE_SHARES_MAX; the default
+ * group has 100) among the groups of the same parent that have work. `parent` is the default group,
+ * which is beside its children then, or a group made with VINE_GROUP_HOLDS, which has no work of
+ * its own and divides what it gets among its children: one nested level.
+ * `name` is copied. Core 0 only; other cores know the group from the next turn.
+ *
+ * Returns 0, -EINVAL, or -ENOSPC: there are VINE_GROUPS_MAX.
+ */
+#define VINE_GROUP_HOLDS 1U
+VINE_API VINE_MUST_CHECK int vine_group_create(const char *name, uint32_t shares,
+                                               struct vine_group parent, uint32_t flags,
+                                               struct vine_group *ret_group);
+
+/* The group of what runs now. */
+VINE_API struct vine_group vine_group_current(void);
+
+/* Have `work` run in `group`. Before it is posted. */
+VINE_API void vine_work_set_group(struct vine_work *work, struct vine_group group);
+
+/* ---- calls to other cores ------------------------------------------------------------------- */
+
+struct vine_call;
+
+/* Runs on the other core, in the group of the caller. What it returns is the reply, unless it has
+ * taken the call by vine_call_defer. */
+typedef int64_t (*vine_call_fn)(void *argument);
+typedef void (*vine_call_done_fn)(struct vine_call *call);
+
+/* One call on its way. Private fields. */
+struct vine_call {
+    struct vine_work work; /* how its end runs here */
+    vine_call_fn fn;
+    void *argument;
+    vine_call_done_fn done;
+    int64_t result;
+    uint32_t core; /* where it runs */
+    uint32_t origin;
+};
+
+/*
+ * Have `fn(argument)` called on `core` (this one is allowed, and the same), and then `done` here,
+ * in the group of the caller, with vine_call_result. `call` is used until then. Calls from one core
+ * to another begin in order. Never fails: what exceeds the bound of calls in flight waits here.
+ */
+VINE_API void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *argument,
+                        vine_call_done_fn done);
+
+static inline int64_t vine_call_result(const struct vine_call *call)
+{
+    return call->result;
+}
+
+/*
+ * The same for those who want no reply, without memory of their own.
+ *
+ * Returns 0, -EINVAL: no such core, or -EAGAIN: this core has VINE_SUBMITS_MAX of them on their
+ *         way, of which some will have ended in a later turn.
+ */
+#define VINE_SUBMITS_MAX 4096
+VINE_API VINE_MUST_CHECK int vine_submit_to(uint32_t core, vine_call_fn fn, void *argument);
+
+/* A call that is answered later: what the running function of a call takes to answer by itself. */
+struct vine_reply {
+    struct vine_call *call;
+    uint32_t origin;
+};
+
+/* Take the running call: what its function returns does not matter then. Once a call. */
+VINE_API struct vine_reply vine_call_defer(void);
+
+/* Answer it, on the core that took it. Once. */
+VINE_API void vine_call_reply(struct vine_reply reply, int64_t result);
+
+/* ---- from threads that are no reactor -------------------------------------------------------- */
+
+/* Have `fn(argument)` called on `core`; its result is lost. Any thread, but not a signal handler.
+ * Returns 0, -EINVAL, -ENOMEM, or -ESHUTDOWN: the reactors have stopped. */
+VINE_API VINE_MUST_CHECK int vine_alien_submit_to(uint32_t core, vine_call_fn fn, void *argument);
+
+/* The same, and wait for its reply. Threads that are no reactor only. Returns 0 or as above. */
+VINE_API VINE_MUST_CHECK int vine_alien_call(uint32_t core, vine_call_fn fn, void *argument,
+                                             int64_t *ret_result);
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* Stop all reactors; vine_main returns `code`. Any core; the first one counts. What was registered
+ * by vine_at_stop is called first, in the reverse order, on its own core. */
+VINE_API void vine_stop(int code);
+
+struct vine_stopper;
+/* Begins to stop what it stands for, and calls vine_stopper_done when that is over. */
+typedef void (*vine_stopper_fn)(struct vine_stopper *stopper);
+
+struct vine_stopper {
+    struct vine_work work;
+    struct vine_stopper *next;
+    vine_stopper_fn fn;
+    uint32_t core;
+};
+
+VINE_API void vine_at_stop(struct vine_stopper *stopper, vine_stopper_fn fn);
+VINE_API void vine_stopper_done(struct vine_stopper *stopper);
+
+VINE_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/timer.h - time on a reactor: clocks, and functions to be called at a time.
+ *
+ * Owns:     nothing: timers are the caller's, and linked into their core's wheel while armed.
+ * Threads:  a timer belongs to the core that armed it; only that core may touch it.
+ * Blocking: never.
+ * Trust:    not concerned.
+ * Limits:   any number of timers. Arming and cancelling take constant time. A timer is never early;
+ *           how late it is depends on its clock and on what the core does meanwhile.
+ */
+#ifndef VINE_TIMER_H
+#define VINE_TIMER_H
+
+#include <stdbool.h>
+
+#include <vine/base.h>
+
+VINE_BEGIN_DECLARATIONS
+
+enum vine_clock {
+    VINE_CLOCK_STEADY, /* CLOCK_MONOTONIC: timers are due to the microsecond */
+    VINE_CLOCK_COARSE, /* the same, as it was when the loop's turn began: reading it costs a load,
+                          and its timers are due to 10 ms; for time-outs, of which there are many
+                          and few expire */
+    VINE_CLOCK_MANUAL, /* moves when vine_clock_advance says so: for tests */
+    VINE_CLOCK_COUNT,
+};
+
+struct vine_timer;
+
+/* Called once the timer is not armed any more (or armed for its next period). It may arm, cancel
+ * or free the timer. */
+typedef void (*vine_timer_fn)(struct vine_timer *timer);
+
+/* Its fields are here so that it can be embedded; they are private. */
+struct vine_timer {
+    struct vine_timer *next, **link; /* in a slot of the wheel; `link` is NULL: not armed */
+    vine_timer_fn fn;
+    uint64_t due_ns;
+    uint64_t period_ns; /* 0: once */
+    uint8_t clock;
+    uint8_t group; /* the scheduling group in which it runs */
+    uint16_t slot;
+};
+
+/* Nanoseconds of this clock, as the calling core sees it. Any clock's zero is arbitrary. */
+VINE_API uint64_t vine_clock_now(enum vine_clock clock);
+
+/* Move the calling core's manual clock. Timers that are due by then run in the next turns. */
+VINE_API void vine_clock_advance(uint64_t by_ns);
+
+/* Prepare a timer, not armed. `fn` will run in the scheduling group of whoever calls this. */
+VINE_API void vine_timer_init(struct vine_timer *timer, enum vine_clock clock, vine_timer_fn fn);
+
+/* Arm it anew, whether it is armed or not: at a time of its clock, once; after a delay, once; or
+ * after each period (which is at least 1 ns) until it is cancelled. A period that was missed as a
+ * whole is left out. */
+VINE_API void vine_timer_arm_at(struct vine_timer *timer, uint64_t due_ns);
+VINE_API void vine_timer_arm_after(struct vine_timer *timer, uint64_t delay_ns);
+VINE_API void vine_timer_arm_every(struct vine_timer *timer, uint64_t period_ns);
+
+/* Returns whether it was armed. Its function is not called any more. */
+VINE_API bool vine_timer_cancel(struct vine_timer *timer);
+
+static inline bool vine_timer_is_armed(const struct vine_timer *timer)
+{
+    return timer->link != NULL;
+}
+
+VINE_END_DECLARATIONS
+
+#endif
