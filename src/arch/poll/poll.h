@@ -10,10 +10,20 @@
  * Limits:   any number of operations; 2^31 - 1 bytes each.
  *
  * An operation is begun by vine__poller_begin and ends exactly once (one that is `is_multishot`:
- * once for each event and a last time without VINE__POLL_MORE), within vine__poller_poll or
- * vine__poller_sleep, by a call of its function, which may begin it or others anew. Never within
- * the call that began it. Cancelling asks the kernel to hurry: the end comes all the same, with
- * -ECANCELED or with what was done before.
+ * once for each event and a last time without VINE__POLL_MORE), within vine__poller_poll,
+ * vine__poller_sleep or vine__poller_destroy, by a call of its function, which may begin it or
+ * others anew. Never within the call that began it. Cancelling asks the kernel to hurry: the end
+ * comes all the same, with -ECANCELED or with what was done before. The last call for an operation
+ * is the last that the poller knows of it: its memory may be freed there.
+ *
+ * A function does not poll, sleep or destroy its poller; it may flush it.
+ *
+ * Caveats:  descriptors should be blocking ones: some kernels end operations on others with
+ *           -EAGAIN. What is closed with an operation pending stays open for that operation under
+ *           io_uring, and ends it with -ECANCELED under epoll: cancel first. A write to a pipe
+ *           that nobody reads raises SIGPIPE (a send does not). A VINE__POLL_CALL, and under epoll
+ *           an operation on a file, cannot be cancelled while it runs, only while it waits. A child
+ *           after fork cannot use the poller.
  *
  * Backends: `uring` (io_uring by liburing), `epoll` (readiness, and a few threads for files, where
  * io_uring is not to be had), `sim` (a simulated kernel that a test owns).
@@ -53,8 +63,9 @@ enum vine__poll_kind {
     VINE__POLL_CONNECT,     /* fd address address_size */
     VINE__POLL_RECEIVE,     /* fd bytes size flags; or multishot into provided buffers: `buffers` */
     VINE__POLL_SEND,        /* fd bytes size flags */
-    VINE__POLL_SEND_ZERO_COPY,  /* the same; VINE__POLL_MORE with the result, then an end when the
-                                  kernel has let go of the bytes */
+    VINE__POLL_SEND_ZERO_COPY, /* the same; VINE__POLL_MORE with the result, be it an error, then an
+                                   end with 0 when the kernel has let go of the bytes; or the result
+                                   alone, where it never took them */
     VINE__POLL_RECEIVE_MESSAGE, /* fd message flags */
     VINE__POLL_SEND_MESSAGE,    /* fd message flags */
     VINE__POLL_SHUTDOWN,        /* fd flags: SHUT_RD ... */
@@ -68,13 +79,16 @@ enum vine__poll_kind {
 #define VINE__POLL_DATA_ONLY 1U
 
 /* How an operation ended. */
-#define VINE__POLL_MORE   1U /* this was not the end */
-#define VINE__POLL_BUFFER 2U /* `buffer` names the provided buffer that holds what came */
+#define VINE__POLL_MORE 1U /* this was not the end */
+#define VINE__POLL_BUFFER                                                                          \
+    2U /* `buffer` names the provided buffer that holds what came: it is the
+                              * function's now, to be released */
 
 typedef void (*vine__poll_fn)(struct vine__operation *operation, int32_t result, uint32_t flags);
 typedef int32_t (*vine__poll_call_fn)(void *context);
 
-/* Zeroed, then filled by who begins it; not touched by its owner until it has ended. */
+/* Zeroed, then filled by who begins it; not touched by its owner until it has ended. It can be begun
+ * again then as it is. */
 struct vine__operation {
     vine__poll_fn fn;
     struct vine__operation *next; /* the poller's: those that wait for room */
@@ -105,7 +119,8 @@ struct vine__operation {
         void *context; /* of `call` */
     };
     int to_fd;
-    void *backend; /* the poller's */
+    int32_t result; /* the poller's, as is what follows */
+    void *backend;
 };
 
 enum vine__poll_backend {
@@ -117,7 +132,8 @@ enum vine__poll_backend {
 struct vine__poller_options {
     uint8_t backend;      /* enum vine__poll_backend */
     uint32_t queue_depth; /* operations given to the kernel at once; 0: 256 */
-    char *ret_why;        /* [VINE__POLL_WHY_BYTES] or NULL: why not io_uring, where that is so */
+    char *ret_why;        /* [VINE__POLL_WHY_BYTES] or NULL: why not io_uring, a sentence; "" where
+                           * it is io_uring */
 };
 
 #define VINE__POLL_WHY_BYTES 160
@@ -126,7 +142,9 @@ struct vine__poller_options {
 VINE_MUST_CHECK int vine__poller_create(struct vine__poller **ret_poller,
                                         const struct vine__poller_options *options);
 
-/* What has not ended is cancelled, and waited for. NULL is allowed. */
+/* What has not ended is cancelled and waited for; functions are called as ever, and what they begin
+ * ends with -ECANCELED: who is told that should begin nothing. Provided buffers that are left go
+ * with it. NULL is allowed. */
 void vine__poller_destroy(struct vine__poller *poller);
 
 /* "io_uring", "epoll" or "sim". */
@@ -150,15 +168,18 @@ bool vine__poller_flush(struct vine__poller *poller);
 uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max);
 
 /* As vine__poller_poll; if nothing has ended wait until something has, the poller is woken, or
- * `timeout_ns` is over (VINE_FOREVER: none). */
+ * `timeout_ns` is over (VINE_FOREVER: none). A signal may end it early. */
 uint32_t vine__poller_sleep(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns);
 
 /* End a sleep that is going on, or the next one. Any thread; async-signal-safe. */
 void vine__poller_wake(struct vine__poller *poller);
 
 /* Buffers that the kernel chooses from when something comes: `count` (a power of two, at most
- * 32768) of `size_bytes`. An operation that
- * finds none ends with -ENOBUFS. */
+ * VINE__POLL_BUFFERS_MAX) of `size_bytes`, at most VINE__POLL_GROUPS_MAX times. An operation that
+ * finds none ends with -ENOBUFS. Destroying: after what receives into them has ended. */
+#define VINE__POLL_BUFFERS_MAX 32768U
+#define VINE__POLL_GROUPS_MAX  64U
+
 VINE_MUST_CHECK int vine__poller_buffers_create(struct vine__poller *poller, uint32_t count,
                                                 uint32_t size_bytes,
                                                 struct vine__poll_buffers **ret_buffers);
@@ -169,7 +190,8 @@ unsigned char *vine__poll_buffer(const struct vine__poll_buffers *buffers, uint1
 void vine__poll_buffer_release(struct vine__poll_buffers *buffers, uint16_t index);
 
 /* Files and buffers that the kernel keeps hold of, so that operations on them cost less. A backend
- * that cannot answers -ENOSYS, and operations go on by descriptor and address. */
+ * that cannot answers -ENOSYS, and operations go on by descriptor and address. Buffers are
+ * registered once, all of them. -ENFILE: there is no place for another file. */
 VINE_MUST_CHECK int vine__poller_register_file(struct vine__poller *poller, int fd,
                                                uint32_t *ret_index);
 void vine__poller_unregister_file(struct vine__poller *poller, uint32_t index);
