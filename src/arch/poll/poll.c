@@ -30,9 +30,11 @@ int vine__poller_create(struct vine__poller **ret_poller,
         return -EINVAL;
     if (options->backend == VINE__POLL_BACKEND_EPOLL) {
         (void)snprintf(why, sizeof(why), "epoll was asked for");
-        error = -ENOSYS;
+        error = vine__poll_epoll_create(ret_poller);
     } else {
         error = vine__poll_uring_create(ret_poller, depth, why);
+        if (error != 0 && options->backend == VINE__POLL_BACKEND_ANY)
+            error = vine__poll_epoll_create(ret_poller);
     }
     if (options->ret_why != NULL)
         memcpy(options->ret_why, why, sizeof(why));

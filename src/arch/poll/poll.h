@@ -87,8 +87,8 @@ enum vine__poll_kind {
 typedef void (*vine__poll_fn)(struct vine__operation *operation, int32_t result, uint32_t flags);
 typedef int32_t (*vine__poll_call_fn)(void *context);
 
-/* Zeroed, then filled by who begins it; not touched by its owner until it has ended. It can be begun
- * again then as it is. */
+/* Zeroed, then filled by who begins it; not touched by its owner until it has ended. It can be
+ * begun again then as it is. */
 struct vine__operation {
     vine__poll_fn fn;
     struct vine__operation *next; /* the poller's: those that wait for room */

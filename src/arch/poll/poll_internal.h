@@ -183,8 +183,9 @@ void vine__poll_buffers_untake(struct vine__poll_buffers *buffers);
 /* ---- backends -------------------------------------------------------------------------------- */
 
 int vine__poll_uring_create(struct vine__poller **ret_poller, uint32_t queue_depth, char *ret_why);
+int vine__poll_epoll_create(struct vine__poller **ret_poller);
 
-/* What backends start with, and end with. */
+/* What those start with, and end with. */
 int vine__poll_init(struct vine__poller *poller, const struct vine__poll_backend_table *backend);
 void vine__poll_fini(struct vine__poller *poller);
 
