@@ -116,7 +116,8 @@ static bool is_datagram(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM;
 }
 
-/* Send or receive. With MSG_WAITALL on a stream until all of it has gone or come: `result` counts. */
+/* Send or receive; with MSG_WAITALL on a stream until all of it has gone or come, which `result`
+ * counts. */
 static int32_t try_stream(struct vine__operation *operation)
 {
     const bool is_receive = operation->kind == VINE__POLL_RECEIVE;
