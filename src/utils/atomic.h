@@ -110,6 +110,11 @@ VINE__ALWAYS_INLINE void vine__store_release_pointer(void **word, void *value)
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+VINE__ALWAYS_INLINE void *vine__exchange_acq_rel_pointer(void **word, void *value)
+{
+    return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL);
+}
+
 VINE__ALWAYS_INLINE bool vine__compare_exchange_acq_rel_pointer(void **word, void **expected,
                                                                 void *desired)
 {
