@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/runtime.h - a program on reactors: its main function, its options, and all the rest.
+ *
+ * Owns:     everything between vine_main's call and its return: threads, memory, reactors.
+ * Threads:  vine_main is called once, by the thread that becomes core 0.
+ * Blocking: vine_main returns when the reactors have stopped.
+ * Trust:    the command line is the user's: what is wrong in it is named, with what would be right.
+ * Limits:   VINE_CORES_MAX cores.
+ */
+#ifndef VINE_RUNTIME_H
+#define VINE_RUNTIME_H
+
+#include <vine/base.h>
+#include <vine/error.h>
+#include <vine/reactor.h>
+#include <vine/timer.h>
+
+VINE_BEGIN_DECLARATIONS
+
+/* What an option of a program takes, and what becomes of it. */
+enum vine_option_kind {
+    VINE_OPTION_FLAG,         /* nothing; a bool becomes true. "--name=0" takes it back */
+    VINE_OPTION_COUNT,        /* a whole number, decimal or 0x...: uint64_t */
+    VINE_OPTION_SIZE,         /* bytes, "512M": uint64_t */
+    VINE_OPTION_MILLISECONDS, /* "0.5": uint64_t, in nanoseconds */
+    VINE_OPTION_TEXT,         /* anything: const char *, which points into argv */
+    VINE_OPTION_KIND_COUNT,
+};
+
+/* An option of the program's own, "--NAME VALUE" or "--NAME=VALUE". */
+struct vine_option {
+    const char *name; /* without dashes; none of the runtime's */
+    enum vine_option_kind kind;
+    void *value;          /* where it goes, of the type that its kind says; untouched if nobody
+                             gives one and there is no fallback */
+    const char *shown;    /* what --help calls the value, "PORT"; NULL: by its kind */
+    const char *fallback; /* the value if nobody gives one, as a user would write it, or NULL */
+    const char *least;    /* of numbers, the same way; NULL: no limit */
+    const char *greatest;
+    const char *help; /* one sentence without a full stop */
+};
+
+/* What a program says of itself. Zeroed fields say nothing. */
+struct vine_options {
+    size_t size_bytes; /* sizeof(struct vine_options) */
+    const char *name;  /* NULL: from argv[0] */
+    const char *summary;
+    const char *version;
+    const char *operands;              /* how --help calls what is no option: "FILE..." */
+    const struct vine_option *options; /* its own, `option_count` of them */
+    size_t option_count;
+    const char *const *defaults; /* values that it wishes for options of the runtime or its own, as
+                                    "--smp=2", with NULL behind the last; the command line wins */
+};
+
+/* What app_main returns if it has only begun something. */
+#define VINE_MAIN_GOES_ON (-1)
+
+/*
+ * Lay out this machine as the options say, start a reactor on each of its cores, and call
+ * `app_main` on core 0 once all are up. It gets the operands, what on the command line is no
+ * option, as its argv (argv[0] stays). If it returns an exit code (0 or more), the reactors stop
+ * with it; if VINE_MAIN_GOES_ON, they run until somebody calls vine_stop. All options are in
+ * docs/guides/runtime.md, and in what --help prints. `options` may be NULL.
+ *
+ * The program's main thread, once.
+ *
+ * Returns the exit code: of app_main or vine_stop; 0 after --help, --version and --topology; 2
+ *         after options that are wrong or that this machine does not bear, each told on standard
+ *         error; 1 if something else could not be had, told the same way.
+ */
+VINE_API VINE_MUST_CHECK int vine_main(int argc, char **argv, const struct vine_options *options,
+                                       int (*app_main)(int argc, char **argv));
+
+VINE_END_DECLARATIONS
+
+#endif
