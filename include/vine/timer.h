@@ -33,15 +33,19 @@ struct vine_timer;
  * or free the timer. */
 typedef void (*vine_timer_fn)(struct vine_timer *timer);
 
-/* Its fields are here so that it can be embedded; they are private. */
+struct vine_timer_node {
+    struct vine_timer_node *next, *prev; /* in a slot of the wheel; `prev` is NULL: not armed */
+};
+
+/* Its fields are here so that it can be embedded; they are private. What arming and cancelling
+ * touch comes first, so that it mostly lies in one cache line. */
 struct vine_timer {
-    struct vine_timer *next, **link; /* in a slot of the wheel; `link` is NULL: not armed */
-    vine_timer_fn fn;
+    struct vine_timer_node node;
     uint64_t due_ns;
+    vine_timer_fn fn;
     uint64_t period_ns; /* 0: once */
     uint8_t clock;
     uint8_t group; /* the scheduling group in which it runs */
-    uint16_t slot;
 };
 
 /* Nanoseconds of this clock, as the calling core sees it. Any clock's zero is arbitrary. */
@@ -65,7 +69,7 @@ VINE_API bool vine_timer_cancel(struct vine_timer *timer);
 
 static inline bool vine_timer_is_armed(const struct vine_timer *timer)
 {
-    return timer->link != NULL;
+    return timer->node.prev != NULL;
 }
 
 VINE_END_DECLARATIONS

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* needs: runtime */
+/*
+ * Arming and cancelling timers while a million are armed: the wheel of the reactors, a binary heap
+ * as event loops have it (a timer knows its place in it), and as the physical limit two cache lines
+ * of the same memory, written at random. All play the same sequence, in turns.
+ *
+ *   bench_timer [ROUNDS]    11 without
+ */
+#include "bench.h"
+
+#include "core/timer/wheel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define TIMERS     1000000u
+#define PAIRS      1000000u
+#define ROUNDS_MAX 99
+#define RANGE_NS   (600 * VINE_NS_PER_SECOND) /* how far ahead the timers are */
+#define HUGE_PAGE  (UINT64_C(2) << 20)
+#define BAR_NS     20.0
+
+/* What a user's object would hold. */
+struct item {
+    struct vine_timer timer;
+    uint64_t heap_due_ns; /* the heap's timer, and where that is in it */
+    uint32_t place;
+    uint32_t touched;
+};
+
+static struct vine__wheel wheel;
+static struct item *items;
+static uint32_t order[PAIRS];  /* which timer a pair is about */
+static uint64_t due_ns[PAIRS]; /* when it is due */
+static uint64_t base_ns;
+
+static uint64_t next_random(void)
+{
+    static uint64_t state = 88172645463325252u;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+/* ---- a binary heap --------------------------------------------------------------------------- */
+
+static struct item *heap[TIMERS + 1];
+static uint32_t heap_count;
+
+static void put(uint32_t place, struct item *item)
+{
+    heap[place] = item;
+    item->place = place;
+}
+
+static void sift(uint32_t place, struct item *item)
+{
+    while (place > 1 && heap[place / 2]->heap_due_ns > item->heap_due_ns) {
+        put(place, heap[place / 2]);
+        place /= 2;
+    }
+    for (uint32_t child = 2 * place; child <= heap_count; child = 2 * place) {
+        if (child < heap_count && heap[child + 1]->heap_due_ns < heap[child]->heap_due_ns)
+            child++;
+        if (heap[child]->heap_due_ns >= item->heap_due_ns)
+            break;
+        put(place, heap[child]);
+        place = child;
+    }
+    put(place, item);
+}
+
+static void heap_arm(struct item *item, uint64_t at_ns)
+{
+    item->heap_due_ns = at_ns;
+    sift(++heap_count, item);
+}
+
+static void heap_cancel(struct item *item)
+{
+    struct item *last = heap[heap_count--];
+
+    if (last != item)
+        sift(item->place, last);
+}
+
+/* ---- the contests ---------------------------------------------------------------------------- */
+
+static void wheel_pairs(void)
+{
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        struct item *item = &items[order[n]];
+
+        (void)vine__wheel_cancel(&wheel, &item->timer);
+        vine__wheel_arm(&wheel, &item->timer, due_ns[n]);
+    }
+}
+
+/* One that is armed and cancelled at once, as a time-out that nearly never comes. */
+static void wheel_hot_pairs(void)
+{
+    static struct vine_timer timer;
+
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        vine__wheel_arm(&wheel, &timer, due_ns[n]);
+        (void)vine__wheel_cancel(&wheel, &timer);
+    }
+}
+
+/* Each is armed a little later than it is: what an idle time-out does when something came. */
+static void wheel_moves(void)
+{
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        struct vine_timer *timer = &items[order[n]].timer;
+
+        vine__wheel_arm(&wheel, timer, timer->due_ns + 1000);
+    }
+}
+
+static void heap_pairs(void)
+{
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        heap_cancel(&items[order[n]]);
+        heap_arm(&items[order[n]], due_ns[n]);
+    }
+}
+
+static void touch_two(void)
+{
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        items[order[n]].touched++;
+        items[order[PAIRS - 1 - n]].touched++;
+    }
+}
+
+struct contest {
+    const char *name;
+    void (*play)(void);
+    bool has_bar;
+    double ns[ROUNDS_MAX];
+};
+
+enum { LIMIT, WHEEL, HOT, MOVE, HEAP, CONTESTS };
+static struct contest contests[CONTESTS] = {
+    [LIMIT] = {.name = "two random cache lines, written", .play = touch_two},
+    [WHEEL] = {.name = "wheel: cancel and arm, any of them", .play = wheel_pairs, .has_bar = true},
+    [HOT] = {.name = "wheel: arm and cancel, one more", .play = wheel_hot_pairs, .has_bar = true},
+    [MOVE] = {.name = "wheel: armed for later, any of them", .play = wheel_moves},
+    [HEAP] = {.name = "binary heap: cancel and arm, any of them", .play = heap_pairs},
+};
+
+static double play(void (*contest)(void))
+{
+    const uint64_t begin_ns = bench_now_ns();
+
+    contest();
+    return (double)(bench_now_ns() - begin_ns) / PAIRS;
+}
+
+static void arm_all(bool is_huge)
+{
+    const size_t size = (TIMERS * sizeof(struct item) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    char *memory =
+        mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    bench_require(memory != MAP_FAILED, "memory");
+    memory += -(uintptr_t)memory & (HUGE_PAGE - 1);
+    (void)madvise(memory, size, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    items = (struct item *)(void *)memory;
+    memset(items, 0, TIMERS * sizeof(*items));
+    base_ns = bench_now_ns();
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        order[n] = (uint32_t)(next_random() % TIMERS);
+        due_ns[n] = base_ns + next_random() % RANGE_NS;
+    }
+    vine__wheel_init(&wheel, 1024, base_ns);
+    heap_count = 0;
+    for (uint32_t n = 0; n < TIMERS; n++) {
+        const uint64_t at_ns = base_ns + next_random() % RANGE_NS;
+
+        vine__wheel_arm(&wheel, &items[n].timer, at_ns);
+        heap_arm(&items[n], at_ns);
+    }
+}
+
+static void print(const struct contest *contest, uint32_t rounds)
+{
+    struct bench_row row = {
+        .limit = "cache misses: a pair writes the timer and its two neighbours, and the first that "
+                 "comes of them waits for the timer's"};
+    double ratios[ROUNDS_MAX];
+    double sorted[ROUNDS_MAX];
+
+    for (uint32_t n = 0; n < rounds; n++)
+        ratios[n] = contest->ns[n] / contests[LIMIT].ns[n];
+    memcpy(sorted, contest->ns, sizeof(sorted));
+
+    const double ns = bench_median(sorted, rounds);
+
+    (void)snprintf(row.what, sizeof(row.what), "%s", contest->name);
+    (void)snprintf(row.measured, sizeof(row.measured), "%.1f ns", ns);
+    if (contest != &contests[LIMIT]) {
+        (void)snprintf(row.ratio, sizeof(row.ratio), "%.2f", bench_median(ratios, rounds));
+        (void)snprintf(row.beside, sizeof(row.beside), "two cache lines");
+    }
+    if (contest->has_bar) {
+        (void)snprintf(row.bar, sizeof(row.bar), "at most %.0f ns", BAR_NS);
+        row.is_met = ns <= BAR_NS;
+    }
+    bench_table_row(&row);
+}
+
+static void run(bool is_huge, uint32_t rounds)
+{
+    char note[512];
+
+    arm_all(is_huge);
+    for (uint32_t round = 0; round <= rounds; round++)
+        for (size_t n = 0; n < CONTESTS; n++)
+            contests[n].ns[round > 0 ? round - 1 : 0] = play(contests[n].play);
+    (void)snprintf(note, sizeof(note),
+                   "%u timers are armed at random in the next %llu s, each in %zu bytes, in %s "
+                   "pages. Medians of %u interleaved rounds of %u pairs.",
+                   TIMERS, (unsigned long long)(RANGE_NS / VINE_NS_PER_SECOND), sizeof(struct item),
+                   is_huge ? "huge" : "small", rounds, PAIRS);
+    bench_table_begin(is_huge ? "Timers, huge pages" : "Timers", note);
+    for (size_t n = 0; n < CONTESTS; n++)
+        print(&contests[n], rounds);
+    bench_table_end();
+}
+
+int main(int argument_count, char **arguments)
+{
+    const char *asked = argument_count > 1 ? arguments[1] : getenv("VINE_BENCH_ROUNDS");
+    const long rounds_asked = asked != NULL ? strtol(asked, NULL, 10) : 11;
+    const uint32_t rounds = (uint32_t)rounds_asked;
+
+    bench_require(rounds_asked >= 1 && rounds_asked <= ROUNDS_MAX, "rounds");
+    bench_pin(1);
+    run(false, rounds);
+    run(true, rounds);
+    return 0;
+}
