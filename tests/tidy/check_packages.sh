@@ -8,7 +8,8 @@ check() {
         sed -n 's/^set(vine_tool_modules \(.*\))/\1/p' cmake/VineTool.cmake | tr ' ' '\n'
         grep -rhoE '^/\* (needs|test): .*\*/' tests bench | tr ' ' '\n' |
             sed -n 's/^links=//p' | grep -vxE 'procedures|tools|engine|image|guest|runtime'
-        grep -rhoE '^/\* needs: .*\*/' bench | sed 's|^/\* needs: *||; s| *\*/$||' | tr ' ' '\n'
+        grep -rhoE '^/\* needs: .*\*/' bench | sed 's|^/\* needs: *||; s| *\*/$||' | tr ' ' '\n' |
+            grep -vx runtime
     } | sed '/^$/d' | sort -u | while read -r name; do
         grep -qxF -- "$name" "$scratch/provided" || echo "packages.list: no line provides $name"
     done

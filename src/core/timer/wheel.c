@@ -147,7 +147,7 @@ uint64_t vine__wheel_next_ns(const struct vine__wheel *wheel)
     }
     if (seen > LOOK_MAX)
         tick = span.begin;
-    /* Those that were armed for later wait for the end of their slot, and other slots begin there. */
+    /* Those that were armed for later wait for their slot's end: where it ends, others begin. */
     tick = vine__max_u64(vine__min_u64(tick, span.last), span.begin);
     return tick > UINT64_MAX >> wheel->shift ? VINE_FOREVER : tick << wheel->shift;
 }

@@ -13,10 +13,10 @@
  * Time is counted in ticks of the resolution; a timer's tick is its time, rounded up, so that it is
  * never early. The wheel has a position `at`, a tick. A tick is eight digits of eight bits; a timer
  * lies on the level of the highest digit in which its tick differs from `at`, in the slot that this
- * digit says (G. Varghese, T. Lauck: Hashed and Hierarchical Timing Wheels, 1987, scheme 7; that
- * the level follows from the differing digit leaves no slot for two turns of a level). So all timers
- * of a level are due before all those of the next, and the first slot of the lowest level that has
- * any is always the next one:
+ * digit says (G. Varghese, T. Lauck: Hashed and Hierarchical Timing Wheels, 1987, scheme 7; as the
+ * level follows from the differing digit, no slot is for two turns of its level). So all timers of
+ * a level are due before all those of the next, and the first slot of the lowest level that has any
+ * is always the next one:
  *
  *     begin(slot) <= tick(timer), for each timer in a slot
  *     at == begin(open); at <= begin(slot) for all others that are not empty, with equality on the
