@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/thread/thread.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void *begin(void *context)
+{
+    const struct vine__thread *const thread = context;
+
+    thread->fn(thread->context);
+    return NULL;
+}
+
+int vine__thread_start(struct vine__thread *thread, const char *name, void (*fn)(void *context),
+                       void *context)
+{
+    char short_name[16];
+
+    thread->fn = fn;
+    thread->context = context;
+    const int error = pthread_create(&thread->id, NULL, begin, thread);
+
+    if (error != 0)
+        return -error;
+    (void)snprintf(short_name, sizeof(short_name), "%s", name);
+    (void)pthread_setname_np(thread->id, short_name);
+    return 0;
+}
+
+void vine__thread_join(struct vine__thread *thread)
+{
+    (void)pthread_join(thread->id, NULL);
+}
+
+int vine__thread_pin(uint32_t processor)
+{
+    cpu_set_t *set;
+    size_t size_bytes;
+    int error;
+
+    if (processor >= VINE__THREAD_PROCESSORS_MAX)
+        return -EINVAL;
+    set = CPU_ALLOC(VINE__THREAD_PROCESSORS_MAX);
+    if (set == NULL)
+        return -ENOMEM;
+    size_bytes = CPU_ALLOC_SIZE(VINE__THREAD_PROCESSORS_MAX);
+    CPU_ZERO_S(size_bytes, set);
+    CPU_SET_S(processor, size_bytes, set);
+    error = pthread_setaffinity_np(pthread_self(), size_bytes, set);
+    CPU_FREE(set);
+    return -error;
+}
+
+uint32_t vine__thread_number(void)
+{
+    return (uint32_t)gettid();
+}
+
+uint32_t vine__thread_processor(void)
+{
+    const int processor = sched_getcpu();
+
+    return processor < 0 ? VINE__THREAD_ANYWHERE : (uint32_t)processor;
+}

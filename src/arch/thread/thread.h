@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arch/thread/thread.h - threads on processors of their own, and signals that interrupt none.
+ *
+ * Owns:     nothing; a thread is its starter's to join.
+ * Threads:  any.
+ * Blocking: vine__thread_join.
+ * Trust:    not concerned.
+ * Limits:   processors below VINE__THREAD_PROCESSORS_MAX.
+ */
+#ifndef VINE_ARCH_THREAD_THREAD_H
+#define VINE_ARCH_THREAD_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vine/base.h>
+
+#define VINE__THREAD_PROCESSORS_MAX 4096
+#define VINE__THREAD_ANYWHERE       UINT32_MAX
+
+struct vine__thread {
+    pthread_t id;
+    void (*fn)(void *context);
+    void *context;
+};
+
+/* Start a thread with the signal mask of the caller; `thread` is used until it is joined. `name` is
+ * what `top -H` shows, cut to 15 bytes. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__thread_start(struct vine__thread *thread, const char *name,
+                                       void (*fn)(void *context), void *context);
+void vine__thread_join(struct vine__thread *thread);
+
+/* Let the calling thread run on this processor alone. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__thread_pin(uint32_t processor);
+
+/* The kernel's number of the calling thread, and the processor that it runs on now. */
+uint32_t vine__thread_number(void);
+uint32_t vine__thread_processor(void);
+
+/*
+ * Signals as events: all but those that tell of a fault of the code itself (SIGSEGV, SIGBUS,
+ * SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS), those of a shell's job control, of profilers, and what
+ * cannot be had.
+ */
+bool vine__signal_is_event(int number);
+
+/* Keep them from the calling thread and from those that it starts. */
+void vine__signals_block(void);
+
+/* A descriptor from which vine__signals_read takes those of `signals` (numbers, `count` of them)
+ * that came for the process. Non-blocking. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__signals_open(const int *signals, uint32_t count, int *ret_fd);
+
+/* Returns 0, or -EAGAIN: none has come. */
+VINE_MUST_CHECK int vine__signals_read(int fd, int *ret_signal);
+
+/* End the process as this signal does where nobody handles it. */
+__attribute__((noreturn)) void vine__signals_die_of(int number);
+
+#endif
