@@ -132,13 +132,13 @@ static inline int64_t vine_call_result(const struct vine_call *call)
  * Returns 0, -EINVAL: no such core, or -EAGAIN: this core has VINE_SUBMITS_MAX of them on their
  *         way, of which some will have ended in a later turn.
  */
-#define VINE_SUBMITS_MAX 4096
+#define VINE_SUBMITS_MAX 1024
 VINE_API VINE_MUST_CHECK int vine_submit_to(uint32_t core, vine_call_fn fn, void *argument);
 
 /* A call that is answered later: what the running function of a call takes to answer by itself. */
+struct vine__incoming;
 struct vine_reply {
-    struct vine_call *call;
-    uint32_t origin;
+    struct vine__incoming *incoming; /* private */
 };
 
 /* Take the running call: what its function returns does not matter then. Once a call. */

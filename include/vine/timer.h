@@ -46,6 +46,7 @@ struct vine_timer {
     uint64_t period_ns; /* 0: once */
     uint8_t clock;
     uint8_t group; /* the scheduling group in which it runs */
+    bool is_due;   /* its time has come, and it waits for its turn */
 };
 
 /* Nanoseconds of this clock, as the calling core sees it. Any clock's zero is arbitrary. */

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The turn of the loop, in the order that vine/reactor.h promises, and the sleep between turns.
+ */
+#include "core/reactor/reactor_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/clock/clock.h"
+#include "utils/atomic.h"
+#include "utils/bits.h"
+
+#define POLLED_AT_ONCE 256
+#define QUOTA_NS       500000
+#define BACKLOG_MAX    1000
+#define STOP_LIMIT_NS  (10 * VINE_NS_PER_SECOND)
+#define CLOCK_EVERY_NS 50000 /* the coarse clock is never older when a turn begins */
+#define IDLE_SHARED_NS 20000 /* looking around where processors are others' too */
+
+_Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
+
+uint32_t vine_core(void)
+{
+    return vine__reactor_here()->core;
+}
+
+uint32_t vine_core_count(void)
+{
+    return vine__reactor_here()->mesh->options.core_count;
+}
+
+bool vine_on_reactor(void)
+{
+    return vine__self != NULL;
+}
+
+struct vine__reactor *vine__reactor_self(void)
+{
+    return vine__self;
+}
+
+struct vine__poller *vine__reactor_poller(void)
+{
+    return vine__reactor_here()->poller;
+}
+
+struct vine__reactor *vine__reactor_enter(struct vine__reactor *reactor)
+{
+    struct vine__reactor *const before = vine__self;
+
+    vine__self = reactor;
+    return before;
+}
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+
+uint64_t vine__reactor_clock_ns(const struct vine__reactor *reactor)
+{
+    return reactor->clock_ns != NULL ? *reactor->clock_ns : vine__clock_now_ns();
+}
+
+/* Reading the clock takes as long as the rest of an idle turn: it is read if timers go by it. */
+static void see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
+{
+    if (now_ticks - reactor->clock_ticks < reactor->clock_every_ticks &&
+        !vine__timers_are_exact(reactor) && reactor->clock_ns == NULL)
+        return;
+    reactor->now_ns = vine__reactor_clock_ns(reactor);
+    reactor->clock_ticks = now_ticks;
+}
+
+static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
+{
+    bool is_busy = false;
+
+    see_the_time(reactor, now_ticks);
+    reactor->counts.turns++;
+    /* Who cannot keep up takes nothing new. */
+    if (VINE__LIKELY(reactor->backlog <= reactor->mesh->options.backlog_max)) {
+        const uint32_t ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
+
+        reactor->counts.completions += ended;
+        is_busy = ended > 0;
+        is_busy |= vine__calls_take(reactor);
+        is_busy |= vine__aliens_take(reactor);
+    }
+    is_busy |= vine__timers_take(reactor);
+    is_busy |= vine__work_run(reactor);
+    vine__calls_wake_others(reactor);
+    return is_busy;
+}
+
+bool vine__reactor_step(struct vine__reactor *reactor)
+{
+    struct vine__reactor *const before = vine__reactor_enter(reactor);
+    const bool is_busy = turn(reactor, vine__clock_ticks());
+
+    (void)vine__reactor_enter(before);
+    return is_busy;
+}
+
+/* ---- sleep ----------------------------------------------------------------------------------- */
+
+static uint64_t sleep_limit_ns(struct vine__reactor *reactor)
+{
+    const uint64_t next_ns = vine__timers_next_ns(reactor);
+    const uint64_t now_ns = vine__reactor_clock_ns(reactor);
+
+    if (next_ns == VINE_FOREVER)
+        return VINE_FOREVER;
+    return next_ns > now_ns ? next_ns - now_ns : 0;
+}
+
+uint64_t vine__reactor_idle_until(struct vine__reactor *reactor)
+{
+    if (reactor->active != 0 || vine__calls_are_there(reactor) || vine__aliens_are_there(reactor))
+        return vine__reactor_clock_ns(reactor);
+    return vine__timers_next_ns(reactor);
+}
+
+static void fall_asleep(struct vine__reactor *reactor)
+{
+    uint32_t *const is_asleep = &reactor->mesh->inboxes[reactor->core].is_asleep;
+
+    vine__store_relaxed_u32(is_asleep, 1);
+    vine__fence_full(); /* R2 pairs with R1 */
+    if (!vine__calls_are_there(reactor) && !vine__aliens_are_there(reactor) &&
+        !vine__reactor_has_stopped(reactor)) {
+        const uint64_t limit_ns = sleep_limit_ns(reactor);
+        const uint64_t before_ticks = vine__clock_ticks();
+
+        reactor->counts.completions +=
+            vine__poller_sleep(reactor->poller, POLLED_AT_ONCE, limit_ns);
+        reactor->counts.sleeps++;
+        reactor->slept_ticks += vine__clock_ticks() - before_ticks;
+        reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
+    }
+    vine__store_relaxed_u32(is_asleep, 0);
+}
+
+/* Nothing was there. Look around for a while that depends on what became of it the last times. */
+static void idle(struct vine__reactor *reactor, uint64_t now_ticks)
+{
+    reactor->counts.idle_turns++;
+    if (reactor->mesh->options.is_polled)
+        return;
+    if (!reactor->is_idle) {
+        reactor->is_idle = true;
+        reactor->idle_since_ticks = now_ticks;
+        reactor->may_spin = vine__spin_begin(&reactor->spinner, &reactor->spin, now_ticks);
+    }
+    if (reactor->may_spin && now_ticks - reactor->idle_since_ticks < reactor->idle_poll_ticks) {
+        reactor->may_spin = vine__spin_step(&reactor->spinner, &reactor->spin, now_ticks);
+        return;
+    }
+    fall_asleep(reactor);
+    reactor->is_idle = false;
+}
+
+bool vine__reactor_has_stopped(const struct vine__reactor *reactor)
+{
+    /* R6 pairs with R5. */
+    return vine__load_acquire_u32(&reactor->mesh->has_stopped) != 0;
+}
+
+void vine__reactor_run(struct vine__reactor *reactor)
+{
+    struct vine__reactor *const before = vine__reactor_enter(reactor);
+
+    reactor->started_ticks = vine__clock_ticks();
+    while (!vine__reactor_has_stopped(reactor)) {
+        const uint64_t now_ticks = vine__clock_ticks();
+
+        if (!turn(reactor, now_ticks)) {
+            idle(reactor, now_ticks);
+        } else if (reactor->is_idle) {
+            vine__spin_found(&reactor->spinner, &reactor->spin);
+            reactor->is_idle = false;
+        }
+    }
+    (void)vine__reactor_enter(before);
+}
+
+/* ---- set-up ---------------------------------------------------------------------------------- */
+
+int vine__mesh_create(struct vine__mesh **ret_mesh, const struct vine__mesh_options *options)
+{
+    const size_t count = options->core_count;
+    struct vine__mesh *mesh;
+
+    if (count == 0 || count > VINE_CORES_MAX)
+        return -EINVAL;
+    mesh = calloc(1, sizeof(*mesh));
+    if (mesh == NULL)
+        return -ENOMEM;
+    mesh->options = *options;
+    if (mesh->options.task_quota_ns == 0)
+        mesh->options.task_quota_ns = QUOTA_NS;
+    if (mesh->options.backlog_max == 0)
+        mesh->options.backlog_max = BACKLOG_MAX;
+    if (mesh->options.stop_limit_ns == 0)
+        mesh->options.stop_limit_ns = STOP_LIMIT_NS;
+    if (mesh->options.is_shared)
+        mesh->options.idle_poll_ns = vine__min_u64(mesh->options.idle_poll_ns, IDLE_SHARED_NS);
+    mesh->pairs = aligned_alloc(VINE_CACHE_LINE, count * count * sizeof(*mesh->pairs));
+    mesh->inboxes = aligned_alloc(VINE_CACHE_LINE, count * sizeof(*mesh->inboxes));
+    if (mesh->pairs == NULL || mesh->inboxes == NULL) {
+        vine__mesh_destroy(mesh);
+        return -ENOMEM;
+    }
+    memset(mesh->pairs, 0, count * count * sizeof(*mesh->pairs));
+    memset(mesh->inboxes, 0, count * sizeof(*mesh->inboxes));
+    vine__group_init_mesh(mesh);
+    *ret_mesh = mesh;
+    return 0;
+}
+
+void vine__mesh_destroy(struct vine__mesh *mesh)
+{
+    if (mesh == NULL)
+        return;
+    free(mesh->pairs);
+    free(mesh->inboxes);
+    free(mesh);
+}
+
+int vine__mesh_exit_code(const struct vine__mesh *mesh)
+{
+    return mesh->exit_code;
+}
+
+int vine__reactor_create(struct vine__reactor **ret_reactor, struct vine__mesh *mesh, uint32_t core,
+                         struct vine__poller *poller)
+{
+    const struct vine__mesh_options *const options = &mesh->options;
+    struct vine__reactor *const reactor = calloc(1, sizeof(*reactor));
+
+    VINE_ASSERT(core < options->core_count && mesh->reactors[core] == NULL);
+    if (reactor == NULL) {
+        vine__poller_destroy(poller);
+        return -ENOMEM;
+    }
+    reactor->magic = VINE__REACTOR_MAGIC;
+    reactor->mesh = mesh;
+    reactor->poller = poller;
+    reactor->core = core;
+    reactor->clock_ns = options->clock_ns;
+    reactor->quota_ticks = options->clock_ns != NULL
+                               ? options->task_quota_ns
+                               : vine__clock_ns_to_ticks(options->task_quota_ns);
+    reactor->idle_poll_ticks = vine__clock_ns_to_ticks(options->idle_poll_ns);
+    reactor->clock_every_ticks = vine__clock_ns_to_ticks(CLOCK_EVERY_NS);
+    reactor->random = options->shuffle_seed != 0 ? options->shuffle_seed + core : 0;
+    reactor->group = 0;
+    vine__spinner_init(&reactor->spinner);
+    vine__timers_init(reactor);
+    vine__work_init_groups(reactor);
+    const int error = vine__calls_init(reactor);
+
+    if (error != 0) {
+        vine__reactor_destroy(reactor);
+        return error;
+    }
+    mesh->reactors[core] = reactor;
+    *ret_reactor = reactor;
+    return 0;
+}
+
+void vine__reactor_destroy(struct vine__reactor *reactor)
+{
+    if (reactor == NULL)
+        return;
+    VINE_ASSERT(reactor->magic == VINE__REACTOR_MAGIC);
+    vine__aliens_refuse(reactor);
+    vine__poller_destroy(reactor->poller);
+    vine__calls_fini(reactor);
+    reactor->mesh->reactors[reactor->core] = NULL;
+    reactor->magic = 0;
+    if (vine__self == reactor)
+        vine__self = NULL;
+    free(reactor);
+}
+
+void vine__reactor_get_counts(const struct vine__reactor *reactor,
+                              struct vine__reactor_counts *ret_counts)
+{
+    const uint64_t now_ticks = vine__clock_ticks();
+
+    *ret_counts = reactor->counts;
+    ret_counts->slept_ns = vine__clock_ticks_to_ns(reactor->slept_ticks);
+    ret_counts->awake_ns =
+        vine__clock_ticks_to_ns(now_ticks - reactor->started_ticks - reactor->slept_ticks);
+    ret_counts->backlog = reactor->backlog;
+}

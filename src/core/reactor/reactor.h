@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/reactor/reactor.h - reactors as those see them who start, step and extend them.
+ *
+ * Owns:     a mesh: the rings between its reactors and what they know of each other. Each reactor
+ *           has a poller, wheels and queues of its own.
+ * Threads:  a mesh is made by one thread; then each reactor is made, run and destroyed by its own,
+ *           or all of them by one thread that steps them in turns.
+ * Blocking: vine__reactor_run.
+ * Trust:    all cores are one process.
+ * Limits:   those of vine/reactor.h.
+ */
+#ifndef VINE_CORE_REACTOR_REACTOR_H
+#define VINE_CORE_REACTOR_REACTOR_H
+
+#include <stdbool.h>
+
+#include <vine/reactor.h>
+
+#include "arch/poll/poll.h"
+
+struct vine__mesh;
+struct vine__reactor;
+
+struct vine__mesh_options {
+    uint32_t core_count;
+    bool is_polled;           /* never sleep */
+    bool is_shared;           /* processors are others' too: spin for a moment at most */
+    uint64_t idle_poll_ns;    /* how long an idle core looks around at most */
+    uint64_t task_quota_ns;   /* what work may use of a turn; 0: 500 us */
+    uint32_t backlog_max;     /* runnable work beyond which nothing new is taken; 0: 1000 */
+    uint64_t shuffle_seed;    /* not 0: work runs in an order of its own choice (tests) */
+    uint64_t stop_limit_ns;   /* for all stoppers together; 0: 10 s */
+    const uint64_t *clock_ns; /* a test's steady clock; NULL: the machine's */
+};
+
+/* Returns 0, -EINVAL or -ENOMEM. */
+VINE_MUST_CHECK int vine__mesh_create(struct vine__mesh **ret_mesh,
+                                      const struct vine__mesh_options *options);
+/* Once all its reactors are destroyed. */
+void vine__mesh_destroy(struct vine__mesh *mesh);
+
+/* What vine_stop was told; 0 without it. */
+int vine__mesh_exit_code(const struct vine__mesh *mesh);
+
+/* Whether the limit was over before all that was to stop had stopped. */
+bool vine__mesh_was_cut_short(const struct vine__mesh *mesh);
+
+/* Where threads that are no reactor send their calls, from now on; NULL: nowhere. Waits for those
+ * that are at it. */
+void vine__mesh_open_to_aliens(struct vine__mesh *mesh);
+
+/* Make the reactor of `core` on the calling thread, which it belongs to from then on. The poller is
+ * the reactor's then, in any case. */
+VINE_MUST_CHECK int vine__reactor_create(struct vine__reactor **ret_reactor,
+                                         struct vine__mesh *mesh, uint32_t core,
+                                         struct vine__poller *poller);
+void vine__reactor_destroy(struct vine__reactor *reactor);
+
+/* Turn until the mesh has stopped. */
+void vine__reactor_run(struct vine__reactor *reactor);
+
+/* One turn, as this reactor, on the calling thread. Returns whether there was anything to do. For
+ * who steps several in one thread. */
+bool vine__reactor_step(struct vine__reactor *reactor);
+
+/* Until when a reactor that has nothing to do may sleep, in nanoseconds of the steady clock; now,
+ * if something is there; VINE_FOREVER. */
+uint64_t vine__reactor_idle_until(struct vine__reactor *reactor);
+
+/* Become this reactor for what is called next, or none: returns who it was. Tests. */
+struct vine__reactor *vine__reactor_enter(struct vine__reactor *reactor);
+
+bool vine__reactor_has_stopped(const struct vine__reactor *reactor);
+
+/* The calling thread's reactor, and its poller. */
+struct vine__reactor *vine__reactor_self(void);
+struct vine__poller *vine__reactor_poller(void);
+
+/* Hand `operation` to the kernel: its function is called in turn step 1, and only posts work. */
+static inline void vine__reactor_begin(struct vine__operation *operation)
+{
+    vine__poller_begin(vine__reactor_poller(), operation);
+}
+
+/* What a reactor has counted since it was made. */
+struct vine__reactor_counts {
+    uint64_t turns, idle_turns, sleeps;
+    uint64_t works, timers, completions;
+    uint64_t calls_sent, calls_served, replies, wakes_sent;
+    uint64_t awake_ns, slept_ns; /* since it runs */
+    uint64_t backlog, backlog_most;
+};
+void vine__reactor_get_counts(const struct vine__reactor *reactor,
+                              struct vine__reactor_counts *ret_counts);
+
+#endif
