@@ -14,6 +14,7 @@
 #include <vine/base.h>
 #include <vine/error.h>
 #include <vine/reactor.h>
+#include <vine/signal.h>
 #include <vine/timer.h>
 
 VINE_BEGIN_DECLARATIONS

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/launch/signals.h"
+
+#include <vine/reactor.h>
+#include <vine/signal.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "arch/thread/thread.h"
+#include "core/reactor/reactor.h"
+#include "utils/assert.h"
+
+#define SIGNALS_MAX 65
+
+/* A process has one set of signals, and its runtime one place for them: core 0's memory. */
+static struct signals {
+    struct vine__operation ready;
+    struct vine_work work;
+    struct vine_signal_handler *handlers;
+    struct vine_signal_handler *next; /* to be called next, where one forgets another */
+    int fd;
+    bool is_open;
+    bool is_stopping;
+} signals = {.fd = -1};
+
+int vine_signal_handle(struct vine_signal_handler *handler, int number, vine_signal_fn fn)
+{
+    VINE_ASSERT(vine_core() == 0);
+    if (!vine__signal_is_event(number) || fn == NULL)
+        return -EINVAL;
+    *handler = (struct vine_signal_handler){.next = signals.handlers, .fn = fn, .number = number};
+    signals.handlers = handler;
+    return 0;
+}
+
+void vine_signal_forget(struct vine_signal_handler *handler)
+{
+    VINE_ASSERT(vine_core() == 0);
+    if (signals.next == handler)
+        signals.next = handler->next;
+    for (struct vine_signal_handler **link = &signals.handlers; *link != NULL;
+         link = &(*link)->next) {
+        if (*link == handler) {
+            *link = handler->next;
+            return;
+        }
+    }
+}
+
+/* What happens if the program does not say otherwise. */
+static void handle_by_default(int number)
+{
+    if (number != SIGINT && number != SIGTERM)
+        return;
+    if (signals.is_stopping)
+        vine__signals_die_of(number); /* whoever says it twice means it */
+    signals.is_stopping = true;
+    vine_stop(0);
+}
+
+static void handle(int number)
+{
+    bool is_handled = false;
+
+    for (struct vine_signal_handler *handler = signals.handlers; handler != NULL;
+         handler = signals.next) {
+        signals.next = handler->next;
+        if (handler->number != number)
+            continue;
+        is_handled = true;
+        handler->fn(handler);
+    }
+    signals.next = NULL;
+    if (!is_handled)
+        handle_by_default(number);
+}
+
+static void take(struct vine_work *work)
+{
+    int number;
+
+    (void)work;
+    for (int i = 0; i < SIGNALS_MAX && vine__signals_read(signals.fd, &number) == 0; i++)
+        handle(number);
+    if (signals.is_open)
+        vine__reactor_begin(&signals.ready);
+}
+
+static void hear(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    (void)operation;
+    (void)flags;
+    if (result >= 0 && signals.is_open)
+        vine_work_post(&signals.work);
+}
+
+int vine__launch_signals_open(void)
+{
+    int numbers[SIGNALS_MAX];
+    uint32_t count = 0;
+
+    for (int number = 1; number < SIGNALS_MAX; number++)
+        if (vine__signal_is_event(number))
+            numbers[count++] = number;
+    const int error = vine__signals_open(numbers, count, &signals.fd);
+
+    if (error != 0)
+        return error;
+    signals.is_open = true;
+    signals.is_stopping = false;
+    vine_work_init(&signals.work, take);
+    signals.ready = (struct vine__operation){
+        .fn = hear, .kind = VINE__POLL_READY, .fd = signals.fd, .flags = POLLIN};
+    vine__reactor_begin(&signals.ready);
+    return 0;
+}
+
+void vine__launch_signals_close(void)
+{
+    signals.is_open = false;
+}
+
+void vine__launch_signals_fini(void)
+{
+    if (signals.fd >= 0)
+        (void)close(signals.fd);
+    signals.fd = -1;
+    signals.handlers = NULL;
+}
