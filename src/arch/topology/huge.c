@@ -11,11 +11,11 @@
 static bool read_count(const char *root, const char *folder, uint64_t page_bytes, const char *name,
                        uint64_t *ret_count)
 {
-    char path[VINE__SOURCE_BYTES];
+    char path[2 * VINE__SOURCE_BYTES];
+    const int length = snprintf(path, sizeof(path), "%s/hugepages-%llukB/%s", folder,
+                                (unsigned long long)(page_bytes / 1024), name);
 
-    snprintf(path, sizeof(path), "%s/hugepages-%llukB/%s", folder,
-             (unsigned long long)(page_bytes / 1024), name);
-    return vine__proc_read_number(root, path, ret_count) == 0;
+    return length < (int)sizeof(path) && vine__proc_read_number(root, path, ret_count) == 0;
 }
 
 void vine__topology_count_huge_pages(struct vine__topology *topology, const char *root)
