@@ -48,6 +48,7 @@ struct lack {
 
 static const struct lack lacks[] = {
     {"io_uring", SYS_io_uring_setup, ENOSYS, {{.test = ANY}}},
+    {"io_uring_memory", SYS_io_uring_setup, ENOMEM, {{.test = ANY}}},
     {"pidfd", SYS_pidfd_open, ENOSYS, {{.test = ANY}}},
     {"peerpidfd", SYS_getsockopt, ENOPROTOOPT, {{1, IS, 1}, {2, IS, PEERPIDFD}}},
     {"membarrier", SYS_membarrier, ENOSYS, {{.test = ANY}}},

@@ -40,7 +40,7 @@ struct watched {
 };
 
 /* The group's: which backend its tests are for. */
-static uint8_t tested_backend;
+__attribute__((unused)) static uint8_t tested_backend;
 static uint32_t ends_count;
 
 __attribute__((unused)) static void watched_fn(struct vine__operation *operation, int32_t result,
@@ -122,14 +122,14 @@ __attribute__((unused)) static uint32_t count_descriptors(void)
     return count;
 }
 
-static int leave_to_uring(void **state)
+__attribute__((unused)) static int leave_to_uring(void **state)
 {
     (void)state;
     tested_backend = VINE__POLL_BACKEND_URING;
     return 0;
 }
 
-static int leave_to_epoll(void **state)
+__attribute__((unused)) static int leave_to_epoll(void **state)
 {
     (void)state;
     tested_backend = VINE__POLL_BACKEND_EPOLL;
