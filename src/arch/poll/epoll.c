@@ -325,16 +325,21 @@ static uint32_t epoll_poll(struct vine__poller *poller, uint32_t count_max)
     return hand_out(epoll, count_max);
 }
 
-static uint32_t epoll_wait_for(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns)
+static uint32_t epoll_wait_for(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns,
+                               bool *ret_is_over)
 {
     struct vine__epoll *epoll = epoll_of(poller);
-    const uint32_t count = epoll_poll(poller, count_max);
+    uint32_t count = epoll_poll(poller, count_max);
 
-    if (vine__poll_take_wake(poller) || count > 0)
+    *ret_is_over = vine__poll_take_wake(poller);
+    if (*ret_is_over || count > 0)
         return count;
-    gather(epoll, has_something(epoll) || epoll->fresh.first != NULL ? 0 : timeout_ns);
-    (void)vine__poll_take_wake(poller);
-    return hand_out(epoll, count_max);
+    const bool is_quiet = !has_something(epoll) && epoll->fresh.first == NULL;
+
+    gather(epoll, is_quiet ? timeout_ns : 0);
+    count = hand_out(epoll, count_max);
+    *ret_is_over = vine__poll_take_wake(poller);
+    return count;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/poll/poll.h"
 
+#include "arch/clock/clock.h"
 #include "arch/poll/poll_internal.h"
-#include "arch/wake/eventfd.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -108,10 +108,26 @@ uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max)
 
 uint32_t vine__poller_sleep(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns)
 {
+    const bool is_timed = timeout_ns != 0 && timeout_ns != VINE_FOREVER;
+    const uint64_t start_ns = is_timed ? vine__clock_now_ns() : 0;
+    uint64_t left_ns = timeout_ns;
+    bool is_over = false;
+    uint32_t count;
+
     VINE_ASSERT(!poller->is_handing_out);
     poller->is_handing_out = true;
-    const uint32_t count = poller->backend->wait(poller, count_max, timeout_ns);
+    /* What ends a wait in the kernel may be nothing to us: the signal of a worker or a waker whose
+     * news we had before it, or an interruption, of which io_uring makes some of its own. */
+    for (;;) {
+        count = poller->backend->wait(poller, count_max, left_ns, &is_over);
+        if (count > 0 || is_over || left_ns == 0)
+            break;
+        if (is_timed) {
+            const uint64_t slept_ns = vine__clock_now_ns() - start_ns;
 
+            left_ns = slept_ns < timeout_ns ? timeout_ns - slept_ns : 0;
+        }
+    }
     poller->is_handing_out = false;
     return count;
 }

@@ -168,7 +168,8 @@ bool vine__poller_flush(struct vine__poller *poller);
 uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max);
 
 /* As vine__poller_poll; if nothing has ended wait until something has, the poller is woken, or
- * `timeout_ns` is over (VINE_FOREVER: none). A signal may end it early. */
+ * `timeout_ns` is over (VINE_FOREVER: none). A signal does not end it, but its handler may
+ * wake. */
 uint32_t vine__poller_sleep(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns);
 
 /* End a sleep that is going on, or the next one. Any thread; async-signal-safe. */

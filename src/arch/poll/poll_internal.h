@@ -46,7 +46,9 @@ struct vine__poll_backend_table {
     void (*cancel)(struct vine__poller *poller, struct vine__operation *operation);
     bool (*flush)(struct vine__poller *poller);
     uint32_t (*poll)(struct vine__poller *poller, uint32_t count_max);
-    uint32_t (*wait)(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns);
+    /* Sets *ret_is_over where the sleep is to end though nothing has ended. */
+    uint32_t (*wait)(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns,
+                     bool *ret_is_over);
     void (*cancel_all)(struct vine__poller *poller); /* again and again until nothing is pending */
     void (*destroy)(struct vine__poller *poller);
     int (*buffers_register)(struct vine__poller *poller, struct vine__poll_buffers *buffers);

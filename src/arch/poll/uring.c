@@ -118,10 +118,11 @@ static int enter(struct vine__uring *uring, uint32_t count, uint32_t wait_count,
 
 /*
  * Hand over all that there is. With `wait_count` wait for that many completions, unless something
- * could not be handed over: then there are completions to be taken first, or no memory.
+ * could not be handed over: then there are completions to be taken first, or no memory. Returns what
+ * the kernel said last.
  */
-static void submit(struct vine__uring *uring, uint32_t wait_count, uint32_t flags,
-                   struct __kernel_timespec *timeout)
+static int submit(struct vine__uring *uring, uint32_t wait_count, uint32_t flags,
+                  struct __kernel_timespec *timeout)
 {
     for (;;) {
         if (VINE__UNLIKELY(has_backlog(uring)))
@@ -134,11 +135,11 @@ static void submit(struct vine__uring *uring, uint32_t wait_count, uint32_t flag
         /* Pairs with the kernel's acquire of the tail: the entries before their position. */
         vine__store_release_u32(uring->ring.sq.ktail, uring->ring.sq.sqe_tail);
         if (count == 0 && wait_now == 0 && flags == 0)
-            return;
+            return 0;
         const int taken = enter(uring, count, wait_now, flags, timeout);
 
         if (is_last || taken <= 0)
-            return;
+            return taken;
     }
 }
 
@@ -179,7 +180,7 @@ static bool uring_flush(struct vine__poller *poller)
 
     if (unsubmitted(uring) == 0 && !has_backlog(uring))
         return false;
-    submit(uring, 0, 0, NULL);
+    (void)submit(uring, 0, 0, NULL);
     return true;
 }
 
@@ -260,27 +261,30 @@ static uint32_t uring_poll(struct vine__poller *poller, uint32_t count_max)
     struct vine__uring *uring = uring_of(poller);
 
     if (unsubmitted(uring) != 0 || has_backlog(uring))
-        submit(uring, 0, IORING_ENTER_GETEVENTS, NULL);
+        (void)submit(uring, 0, IORING_ENTER_GETEVENTS, NULL);
     else if (!has_completions(uring) && (vine__load_relaxed_u32(uring->ring.sq.kflags) &
                                          (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0)
         (void)enter(uring, 0, 0, IORING_ENTER_GETEVENTS, NULL);
     return hand_out(uring, count_max);
 }
 
-static uint32_t uring_wait(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns)
+static uint32_t uring_wait(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns,
+                           bool *ret_is_over)
 {
     struct vine__uring *uring = uring_of(poller);
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / VINE_NS_PER_SECOND),
                                         .tv_nsec = (int64_t)(timeout_ns % VINE_NS_PER_SECOND)};
 
-    if (vine__poll_take_wake(poller) || timeout_ns == 0 || poller->ended.first != NULL ||
-        has_completions(uring) || vine__load_relaxed_u32(&poller->has_done) != 0)
+    *ret_is_over = vine__poll_take_wake(poller);
+    if (*ret_is_over || timeout_ns == 0 || poller->ended.first != NULL || has_completions(uring) ||
+        vine__load_relaxed_u32(&poller->has_done) != 0)
         return uring_poll(poller, count_max);
-    submit(uring, 1, IORING_ENTER_GETEVENTS, timeout_ns == VINE_FOREVER ? NULL : &timeout);
-
+    const int result =
+        submit(uring, 1, IORING_ENTER_GETEVENTS, timeout_ns == VINE_FOREVER ? NULL : &timeout);
     const uint32_t count = hand_out(uring, count_max);
 
-    (void)vine__poll_take_wake(poller);
+    *ret_is_over =
+        vine__poll_take_wake(poller) || (result < 0 && result != -EINTR && result != -ETIME);
     return count;
 }
 

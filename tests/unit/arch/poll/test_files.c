@@ -7,6 +7,7 @@
 #include <linux/memfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -357,7 +358,10 @@ static void calls_beyond_the_workers_wait_and_can_be_cancelled(void **state)
     for (uint32_t i = 0; i < 19; i++)
         assert_in_range(wait_for(poller, &calls[i]), 'a', 's');
     vine__poller_destroy(poller);
-    assert_int_equal(count_threads(), threads);
+    /* The kernel has a joined thread in its list for a moment more; a worker that is left stays there
+     * until the test's time is over. */
+    while (count_threads() > threads)
+        sched_yield();
     close(gate.ends[0]);
     close(gate.ends[1]);
 }
