@@ -1,107 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of core/sync share: as much of a reactor as they need, in the test's own hands. Its
- * turns are called by the test, and its clock is the test's.
+ * What the tests of core/sync share: one core, whose turns and clock are the test's, and those who
+ * wait there.
  */
 #ifndef VINE_TESTS_SYNC_TESTS_H
 #define VINE_TESTS_SYNC_TESTS_H
 
-#include "core/timer/wheel.h"
+#include "harness/stepped.h"
 
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include <vine/error.h>
 #include <vine/waiting.h>
 
-static struct vine__wheel test_wheel;
-static uint64_t test_now_ns;
-static struct vine_work *test_first_work, **test_last_work;
+static struct stepped world;
+static bool world_is_open;
 
-void vine_work_init(struct vine_work *work, vine_work_fn fn)
+static inline int stop_core(void **state)
 {
-    *work = (struct vine_work){.fn = fn};
-}
-
-void vine_work_post(struct vine_work *work)
-{
-    if (work->is_posted)
-        return;
-    work->is_posted = true;
-    work->next = NULL;
-    *test_last_work = work;
-    test_last_work = &work->next;
-}
-
-void vine_timer_init(struct vine_timer *timer, enum vine_clock clock, vine_timer_fn fn)
-{
-    assert_int_equal(clock, VINE_CLOCK_COARSE);
-    *timer = (struct vine_timer){.fn = fn, .clock = (uint8_t)clock};
-}
-
-void vine_timer_arm_at(struct vine_timer *timer, uint64_t due_ns)
-{
-    vine__wheel_arm(&test_wheel, timer, due_ns);
-}
-
-bool vine_timer_cancel(struct vine_timer *timer)
-{
-    return vine__wheel_cancel(&test_wheel, timer);
+    (void)state;
+    if (world_is_open)
+        stepped_close(&world);
+    world_is_open = false;
+    return 0;
 }
 
 static inline void start_core(void)
 {
-    test_now_ns = 1000;
-    vine__wheel_init(&test_wheel, 1, test_now_ns);
-    test_last_work = &test_first_work;
-    test_first_work = NULL;
+    (void)stop_core(NULL);
+    stepped_open(&world, 1, 1, NULL);
+    world_is_open = true;
 }
 
 static inline uint64_t now_ns(void)
 {
-    return test_now_ns;
+    return world.clock_ns;
 }
 
 /* Turn until nothing is left to do, `by_ns` later. */
 static inline void run_core(uint64_t by_ns)
 {
-    struct vine_timer *timer = NULL;
-
-    test_now_ns += by_ns;
-    do {
-        timer = vine__wheel_pop_due(&test_wheel, test_now_ns);
-        if (timer != NULL)
-            timer->fn(timer);
-        while (test_first_work != NULL) {
-            struct vine_work *work = test_first_work;
-
-            test_first_work = work->next;
-            if (test_first_work == NULL)
-                test_last_work = &test_first_work;
-            work->is_posted = false;
-            work->fn(work);
-        }
-    } while (timer != NULL);
+    world.clock_ns += by_ns;
+    stepped_settle(&world);
+    (void)vine__reactor_enter(world.reactors[0]);
 }
 
 /* Nothing is armed or on its way any more. */
 static inline bool core_is_idle(void)
 {
-    return test_first_work == NULL && vine__wheel_next_ns(&test_wheel) == VINE_FOREVER;
+    return vine__reactor_idle_until(world.reactors[0]) == VINE_FOREVER;
 }
 
 /* ---- those who wait -------------------------------------------------------------------------- */
 
 /* By how much a deadline may be late: the resolution of the clock. */
-#define DEADLINE_SLACK_NS 1
+#define DEADLINE_SLACK_NS 10000000
 
 #define GUESTS 8
 
@@ -154,6 +112,7 @@ static inline bool fails_an_assertion(void (*fn)(void))
     if (pid == 0) {
         (void)signal(SIGABRT, SIG_DFL);
         (void)close(STDERR_FILENO);
+        world_is_open = false; /* it is the parent's */
         fn();
         _exit(0);
     }

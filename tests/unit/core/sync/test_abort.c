@@ -104,5 +104,5 @@ int main(void)
         cmocka_unit_test(all_subscribers_are_called_once_in_their_order_and_not_at_once),
         cmocka_unit_test(who_unsubscribed_is_not_called),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, stop_core);
 }

@@ -92,5 +92,5 @@ int main(void)
         cmocka_unit_test(a_signal_that_nobody_waits_for_is_lost),
         cmocka_unit_test(a_signal_is_for_the_first_and_a_broadcast_for_all),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, stop_core);
 }

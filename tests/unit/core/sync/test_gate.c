@@ -115,5 +115,5 @@ int main(void)
         cmocka_unit_test(closing_an_empty_gate_ends_but_not_at_once),
         cmocka_unit_test(who_gave_up_waiting_may_wait_again),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, stop_core);
 }

@@ -236,5 +236,5 @@ int main(void)
         cmocka_unit_test(an_item_of_one_who_gave_up_is_not_taken_in),
         cmocka_unit_test(many_items_keep_their_order),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, stop_core);
 }

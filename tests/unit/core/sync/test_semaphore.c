@@ -196,5 +196,5 @@ int main(void)
         cmocka_unit_test(whoever_leaves_from_the_middle_leaves_the_order_of_the_others),
         cmocka_unit_test(no_units_are_had_at_once_unless_somebody_waits),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, stop_core);
 }

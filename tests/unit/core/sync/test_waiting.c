@@ -252,5 +252,5 @@ int main(void)
         cmocka_unit_test(the_first_end_is_the_only_one),
         cmocka_unit_test(a_function_may_wait_again),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, stop_core);
 }
