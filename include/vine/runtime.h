@@ -6,7 +6,7 @@
  * Threads:  vine_main is called once, by the thread that becomes core 0.
  * Blocking: vine_main returns when the reactors have stopped.
  * Trust:    the command line is the user's: what is wrong in it is named, with what would be right.
- * Limits:   VINE_CORES_MAX cores.
+ * Limits:   as many cores as --smp takes.
  */
 #ifndef VINE_RUNTIME_H
 #define VINE_RUNTIME_H

@@ -17,7 +17,7 @@
 #define VINE_CORE_LAUNCH_LAUNCH_OPTIONS_H
 
 #define VINE__LAUNCH_OPTIONS(X)                                                                    \
-    X(smp, "smp", COUNT, "N", "(all that may be used)", NULL, "1", "256",                          \
+    X(smp, "smp", COUNT, "N", "(all that may be used)", NULL, "1", "64",                           \
       "how many cores there are, each a thread on a processor of its own")                         \
     X(cpuset, "cpuset", CPUS, "LIST", "(all that may be used)", NULL, NULL, NULL,                  \
       "the processors that are used, as 0-3,8")                                                    \
@@ -30,12 +30,12 @@
       "a mount of hugetlbfs, of whose pages all cores' memory is made")                            \
     X(lock_memory, "lock-memory", SWITCH, "0|1", "0", NULL, NULL, NULL,                            \
       "whether all memory is kept from being swapped out")                                         \
-    X(num_io_queues, "num-io-queues", COUNT, "N", "(one a core)", NULL, "1", "256",                \
+    X(num_io_queues, "num-io-queues", COUNT, "N", "(one a core)", NULL, "1", "64",                 \
       "how many cores have a queue of file operations; others submit through a neighbour")         \
     X(max_io_requests, "max-io-requests", COUNT, "N", "(128 for each I/O queue)", NULL, "1",       \
       "1048576", "how many file operations are handed to the kernel at once, by all queues")       \
-    X(topology, "topology", PATH, "FILE|TEXT", NULL, NULL, NULL, NULL,                             \
-      "show the start on another machine, without starting: a file of hwloc's XML, or hwloc's "    \
+    X(topology, "topology", MACHINE, "FILE|TEXT", NULL, NULL, NULL, NULL,                          \
+      "show the start on another machine, without starting: as a file that lstopo wrote, or in "   \
       "words, as 'pack:2 [numa(memory=64GB)] core:16 pu:2'")                                       \
     X(explain_start, "explain-start", FLAG, NULL, NULL, "1", NULL, NULL,                           \
       "print the start step by step, with what was found and decided")                             \

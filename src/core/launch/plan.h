@@ -6,7 +6,7 @@
  * Threads:  any, since nothing changes it.
  * Blocking: never: it is computed from a topology and options, and asks the machine nothing.
  * Trust:    the options are the user's: what the machine does not bear is told, all of it at once.
- * Limits:   VINE_CORES_MAX cores.
+ * Limits:   VINE__PLAN_CORES_MAX cores.
  *
  * Processors. Those that may be used are those that the machine has, the process's mask has and its
  * cgroup has, and of these those of --cpuset. Of them as many as there are cores are chosen: first
@@ -30,11 +30,13 @@
 #include <stdint.h>
 
 #include "arch/topology/topology.h"
+#include "core/arena/arena.h"
 #include "core/launch/options.h"
 
-#define VINE__PLAN_CORE_BYTES_MIN (UINT64_C(32) << 20) /* what a core's arena can begin with */
-#define VINE__PLAN_UNIT_BYTES     (UINT64_C(2) << 20)  /* memory is handed out in these */
-#define VINE__PLAN_WHY_BYTES      256
+/* A core's arena is made of whole ones of these, and of whole huge pages. */
+#define VINE__PLAN_UNIT_BYTES VINE__ARENA_STEP_BYTES
+#define VINE__PLAN_CORES_MAX  VINE__ARENAS_MAX /* which are fewer than reactors could be */
+#define VINE__PLAN_WHY_BYTES  256
 
 /* A part of a core's memory. */
 struct vine__plan_piece {
@@ -67,7 +69,7 @@ struct vine__plan {
     uint64_t bound_bytes;           /* the lesser of both; 0: nobody says */
     uint64_t reserve_bytes;
     uint64_t memory_bytes; /* of all cores */
-    uint64_t unit_bytes; /* what all parts of memory are multiples of: of huge pages, their size */
+    uint64_t unit_bytes;   /* what all parts of memory are multiples of */
     bool is_huge;
     bool is_locked;
     struct vine__plan_piece *pieces;

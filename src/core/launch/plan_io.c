@@ -12,6 +12,7 @@ void vine__plan_count_queues(struct vine__planner *planner)
     struct vine__plan *const plan = planner->plan;
     uint64_t count = plan->core_count;
 
+    VINE_ASSERT(count > 0);
     if (vine__is_asked(queues) && queues->number > plan->core_count)
         vine__mistakes_add(planner->mistakes,
                            "--num-io-queues %llu: there %s %u core%s; right would be at most %u",
@@ -28,6 +29,7 @@ void vine__plan_count_queues(struct vine__planner *planner)
                                (unsigned long long)count);
         count = requests->number;
     }
+    VINE_ASSERT(count > 0); /* of requests that are asked for, too, there is at least one */
     plan->io_queue_count = (uint32_t)count;
     plan->io_requests_max =
         vine__is_asked(requests) ? (uint32_t)(requests->number / count) : REQUESTS_EACH;

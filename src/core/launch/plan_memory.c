@@ -123,7 +123,7 @@ static void sum_huge(struct vine__planner *planner)
     const struct vine__launch_value *const asked = &planner->options->memory;
     struct vine__plan *const plan = planner->plan;
     const char *const path = planner->options->hugepages.text;
-    char size[VINE__BYTES_TEXT], have[VINE__BYTES_TEXT];
+    char size[VINE__BYTES_TEXT], have[VINE__BYTES_TEXT], each[VINE__BYTES_TEXT];
 
     if (huge->error != 0) {
         tell_no_huge_pages(planner);
@@ -131,28 +131,31 @@ static void sum_huge(struct vine__planner *planner)
         return;
     }
     plan->is_huge = true;
-    plan->unit_bytes = huge->page_bytes;
+    plan->unit_bytes = VINE__PLAN_UNIT_BYTES;
+    if (huge->page_bytes > plan->unit_bytes) /* both are powers of two */
+        plan->unit_bytes = huge->page_bytes;
 
     const uint64_t free_bytes = huge->free_count * huge->page_bytes;
     const uint64_t wanted_bytes = vine__is_asked(asked)
                                       ? bytes_of(asked, plan->bound_bytes)
-                                      : (uint64_t)plan->core_count * huge->page_bytes;
+                                      : (uint64_t)plan->core_count * plan->unit_bytes;
     const uint64_t wanted_count = (wanted_bytes + huge->page_bytes - 1) / huge->page_bytes;
 
     plan->memory_bytes = vine__is_asked(asked) ? wanted_bytes : free_bytes;
     vine__bytes_text(huge->page_bytes, size);
     vine__bytes_text(free_bytes, have);
+    vine__bytes_text(plan->unit_bytes, each);
     if (wanted_count <= huge->free_count)
         return;
     vine__mistakes_add(planner->mistakes,
-                       "--hugepages %s: %llu pages of %s are needed%s%s, and %llu are free, %s "
+                       "--hugepages %s: %llu pages of %s are needed%s%s%s, and %llu are free, %s "
                        "(%s); right would be at least %llu free ones, as by writing to "
                        "nr_hugepages there%s",
                        path, (unsigned long long)wanted_count, size,
-                       vine__is_asked(asked) ? " for --memory " : ", one a core",
-                       vine__is_asked(asked) ? asked->text : "",
-                       (unsigned long long)huge->free_count, have, huge->source,
-                       (unsigned long long)wanted_count,
+                       vine__is_asked(asked) ? " for --memory " : ", ",
+                       vine__is_asked(asked) ? asked->text : each,
+                       vine__is_asked(asked) ? "" : " a core", (unsigned long long)huge->free_count,
+                       have, huge->source, (unsigned long long)wanted_count,
                        vine__is_asked(asked) ? ", or less --memory" : "");
     plan->memory_bytes = free_bytes;
 }
@@ -188,15 +191,13 @@ static void check_lock(struct vine__planner *planner)
 static void fit_cores(struct vine__planner *planner)
 {
     struct vine__plan *const plan = planner->plan;
-    const uint64_t least =
-        plan->is_huge ? plan->unit_bytes : floor_to(VINE__PLAN_CORE_BYTES_MIN, plan->unit_bytes);
-    const uint64_t fitting = plan->memory_bytes / least;
+    const uint64_t fitting = plan->memory_bytes / plan->unit_bytes;
     char have[VINE__BYTES_TEXT], each[VINE__BYTES_TEXT];
 
     if (fitting >= plan->core_count || planner->mistakes->count > 0)
         return;
     vine__bytes_text(plan->memory_bytes, have);
-    vine__bytes_text(least, each);
+    vine__bytes_text(plan->unit_bytes, each);
     if (fitting > 0 && !vine__is_asked(&planner->options->smp) &&
         !vine__is_asked(&planner->options->cpuset)) {
         snprintf(plan->cores_why, sizeof(plan->cores_why),

@@ -105,8 +105,8 @@ static void count_by_itself(struct vine__planner *planner, uint32_t usable_count
                  (unsigned long long)(time->value / 1000),
                  (unsigned long long)(time->value % 1000 / 10), time->source);
     }
-    if (count > VINE_CORES_MAX) {
-        count = VINE_CORES_MAX;
+    if (count > VINE__PLAN_CORES_MAX) {
+        count = VINE__PLAN_CORES_MAX;
         snprintf(plan->cores_why, sizeof(plan->cores_why), "%u of %u: there can be no more", count,
                  usable_count);
     }
@@ -121,7 +121,8 @@ void vine__plan_count_cores(struct vine__planner *planner)
     uint32_t usable_count;
     char list[VINE__CPUS_TEXT_BYTES];
 
-    VINE_STATIC_ASSERT(VINE_CORES_MAX == 256, "as the table of options says of --smp");
+    VINE_STATIC_ASSERT(VINE__PLAN_CORES_MAX == 64, "as the table of options says of --smp");
+    VINE_STATIC_ASSERT(VINE__PLAN_CORES_MAX <= VINE_CORES_MAX, "each core is a reactor");
     plan->is_pinned = options->thread_affinity.number != 0 &&
                       (!is_shared || vine__is_asked(&options->thread_affinity));
     plan->idle_poll_ns =
@@ -211,6 +212,7 @@ void vine__plan_choose_processors(struct vine__planner *planner)
     const uint32_t count = plan->core_count < usable_count ? plan->core_count : usable_count;
     uint32_t core = 0;
 
+    VINE_ASSERT(count > 0);
     rank(planner);
     for (uint32_t i = 0; i < count; i++)
         choose_next(planner);

@@ -248,10 +248,10 @@ static void where_memory_is_short_and_nobody_asked_there_are_fewer_cores(void **
 static void there_are_no_more_cores_than_there_can_be(void **state)
 {
     (void)state;
-    planning_make(&planning, machine("pack:4 [numa(memory=512GB)] core:64 pu:2"), "");
+    planning_make(&planning, machine("pack:4 [numa(memory=512GB)] core:16 pu:2"), "");
     check();
-    assert_int_equal(planning.plan->core_count, VINE_CORES_MAX);
-    for (uint32_t i = 0; i < VINE_CORES_MAX; i++) /* one of each core */
+    assert_int_equal(planning.plan->core_count, VINE__PLAN_CORES_MAX);
+    for (uint32_t i = 0; i < VINE__PLAN_CORES_MAX; i++) /* one of each core */
         assert_int_equal(planning.plan->cores[i].cpu, 2 * i);
     planning_end(&planning);
 }
@@ -279,8 +279,8 @@ static void huge_pages_are_taken_as_they_lie_on_the_nodes(void **state)
     topology->huge.page_bytes = 2 * MIB;
     topology->huge.free_count = 512;
     topology->nodes[0].huge_page_count = topology->nodes[1].huge_page_count = 256;
-    planning_make(&planning, topology, "--hugepages /h --memory 100M --lock-memory 1");
-    assert_int_equal(planning.plan->memory_bytes, 96 * MIB);
+    planning_make(&planning, topology, "--hugepages /h --memory 300M --lock-memory 1");
+    assert_int_equal(planning.plan->memory_bytes, 256 * MIB);
     assert_true(planning.plan->is_locked);
     planning_end(&planning);
 }

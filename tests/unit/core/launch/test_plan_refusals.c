@@ -161,9 +161,9 @@ static void too_few_huge_pages_are_refused_with_how_many_it_takes(void **state)
                     "--hugepages /h: 512 pages of 2 MiB are needed for --memory 1G, and 10 are "
                     "free, 20 MiB (/sys/huge)",
                     "at least 512 free ones", "nr_hugepages", "or less --memory", NULL);
-    planning_refuse(huge(0), "--hugepages /h", "4 pages of 2 MiB are needed, one a core",
+    planning_refuse(huge(0), "--hugepages /h", "64 pages of 2 MiB are needed, 32 MiB a core",
                     "0 are free", NULL);
-    planning_refuse(huge(3), "--hugepages /h --smp 4", "4 pages", "3 are free", NULL);
+    planning_refuse(huge(63), "--hugepages /h --smp 4", "64 pages", "63 are free", NULL);
 }
 
 static void memory_that_may_not_be_locked_is_told(void **state)
@@ -192,8 +192,8 @@ static void queues_that_do_not_fit_are_refused(void **state)
 static void all_that_is_wrong_is_told_at_once(void **state)
 {
     (void)state;
-    planning_refuse(four(), "--cpuset 9 --smp 77 --memory 1T --num-io-queues 99", "--cpuset 9",
-                    "--smp 77", "--memory 1T", "--num-io-queues 99", NULL);
+    planning_refuse(four(), "--cpuset 9 --smp 60 --memory 1T --num-io-queues 61", "--cpuset 9",
+                    "--smp 60", "--memory 1T", "--num-io-queues 61", NULL);
 }
 
 int main(void)
