@@ -121,19 +121,16 @@ void vine__launch_manual(const struct vine_options *program, const char *name,
                          const struct vine__lines *lines)
 {
     const uint32_t count = vine__option_rows(program);
-    char escaped[VINE__LINE_BYTES];
+    char escaped[VINE__RIGHT_BYTES], summary[VINE__LINE_BYTES / 2];
 
     escape(name, escaped, sizeof(escaped));
     vine__lines_add(lines, ".TH \"%s\" 1 \"\" \"%s\"", escaped,
                     program != NULL && program->version != NULL ? program->version : "");
     vine__lines_add(lines, ".SH NAME");
-    vine__lines_add(lines, "%s", escaped);
-    if (program != NULL && program->summary != NULL) {
-        escape(program->summary, escaped, sizeof(escaped));
-        vine__lines_add(lines, "\\- %s", escaped);
-    }
+    escape(program != NULL && program->summary != NULL ? program->summary : "a program on reactors",
+           summary, sizeof(summary));
+    vine__lines_add(lines, "%s \\- %s", escaped, summary);
     vine__lines_add(lines, ".SH SYNOPSIS");
-    escape(name, escaped, sizeof(escaped));
     vine__lines_add(lines, ".B %s", escaped);
     vine__lines_add(lines, "[\\fIOPTION\\fR...]");
     if (program != NULL && program->operands != NULL)

@@ -25,9 +25,10 @@ enum vine__option_kind {
     VINE_OPTION_MICROSECONDS,                    /* in nanoseconds */
     VINE_OPTION_PORTION,                         /* bytes, or thousandths of a percent */
     VINE_OPTION_PATH,
-    VINE_OPTION_CPUS,   /* text that is a list of processors */
-    VINE_OPTION_CHOICE, /* which of the words, from 0 */
-    VINE_OPTION_LEVELS, /* into `levels` */
+    VINE_OPTION_MACHINE, /* text that describes one */
+    VINE_OPTION_CPUS,    /* text that is a list of processors */
+    VINE_OPTION_CHOICE,  /* which of the words, from 0 */
+    VINE_OPTION_LEVELS,  /* into `levels` */
 };
 
 enum vine__launch_option {

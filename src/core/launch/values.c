@@ -129,6 +129,7 @@ static int parse(const struct vine__option_row *row, const char *text,
         ret_value->number = find_word(row->shown, text, strlen(text));
         return ret_value->number == UINT32_MAX ? -EINVAL : 0;
     case VINE_OPTION_PATH:
+    case VINE_OPTION_MACHINE:
     case VINE_OPTION_LEVELS:
         return text[0] == '\0' ? -EINVAL : 0;
     default:
@@ -184,6 +185,7 @@ void vine__option_describe(const struct vine__option_row *row, char ret_right[VI
         [VINE_OPTION_MICROSECONDS] = "microseconds, as 200",
         [VINE_OPTION_PORTION] = "a size, as 512M or 4G, or a part, as 25%",
         [VINE_OPTION_PATH] = "a path",
+        [VINE_OPTION_MACHINE] = "a file of hwloc's XML, or hwloc's words",
         [VINE_OPTION_CPUS] = "a list of processors, as 0-3,8",
         [VINE_OPTION_CHOICE] = "",
         [VINE_OPTION_LEVELS] = "MODULE=LEVEL, the level one of error, warning, info or debug",
