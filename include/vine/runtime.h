@@ -11,11 +11,17 @@
 #ifndef VINE_RUNTIME_H
 #define VINE_RUNTIME_H
 
+#include <vine/abort.h>
 #include <vine/base.h>
+#include <vine/condition.h>
 #include <vine/error.h>
+#include <vine/gate.h>
+#include <vine/queue.h>
 #include <vine/reactor.h>
+#include <vine/semaphore.h>
 #include <vine/signal.h>
 #include <vine/timer.h>
+#include <vine/waiting.h>
 
 VINE_BEGIN_DECLARATIONS
 
