@@ -30,12 +30,11 @@ enum started {
 struct member {
     struct vine__thread thread;
     struct crew *crew;
-    const struct vine__crew_seat *seat;
+    const struct vine__plan_core *seat;
     struct vine__arena *arena;
     struct vine__reactor *reactor;
     struct vine__poller *poller;
     uint32_t core;
-    uint32_t number; /* the kernel's, of its thread */
     bool is_started;
     int error;
     char why[VINE__CREW_WHY_BYTES];
@@ -67,20 +66,6 @@ VINE_PRINTF(3, 4) static void fail(struct member *member, int error, const char 
     vine__store_release_u32(&member->crew->has_failed, 1); /* S1 pairs with S2 */
 }
 
-VINE_PRINTF(3, 4)
-static void tell(const struct crew *crew, const char *name, const char *format, ...)
-{
-    char text[VINE__CREW_WHY_BYTES];
-    va_list arguments;
-
-    if (crew->options->step == NULL)
-        return;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    crew->options->step(crew->options->context, name, text);
-}
-
 /* All are here. Returns whether nobody has failed before. */
 static bool meet(struct crew *crew)
 {
@@ -93,13 +78,12 @@ static bool meet(struct crew *crew)
 
 static void take_seat(struct member *member)
 {
-    const struct vine__crew_seat *const seat = member->seat;
-    int error = seat->is_pinned ? vine__thread_pin(seat->processor) : 0;
+    const struct vine__plan_core *const seat = member->seat;
+    int error = member->crew->options->plan->is_pinned ? vine__thread_pin(seat->cpu) : 0;
 
-    member->number = vine__thread_number();
     if (error != 0) {
         fail(member, error, "core %u: its thread cannot be bound to processor %u: %s", member->core,
-             seat->processor, vine_error_text(error));
+             seat->cpu, vine_error_text(error));
         return;
     }
     error = vine__arena_attach(member->arena);
@@ -110,8 +94,15 @@ static void take_seat(struct member *member)
 
 static void construct(struct member *member)
 {
-    const struct vine__poller_options options = {.backend = member->crew->options->backend,
-                                                 .ret_why = member->poll_why};
+    static const uint8_t backends[] = {
+        [VINE__LAUNCH_BACKEND_AUTO] = VINE__POLL_BACKEND_ANY,
+        [VINE__LAUNCH_BACKEND_URING] = VINE__POLL_BACKEND_URING,
+        [VINE__LAUNCH_BACKEND_EPOLL] = VINE__POLL_BACKEND_EPOLL,
+    };
+    const struct vine__poller_options options = {
+        .backend = backends[member->crew->options->options->reactor_backend.number],
+        .ret_why = member->poll_why,
+    };
     int error = vine__poller_create(&member->poller, &options);
 
     if (error != 0) {
@@ -130,7 +121,7 @@ static void run_main(struct vine_work *work)
     const struct vine__crew_options *const options = crew_of_process->options;
 
     (void)work;
-    const int code = options->app_main(options->argc, options->argv);
+    const int code = options->app_main(options->options->argc, options->options->argv);
 
     if (code != VINE_MAIN_GOES_ON)
         vine_stop(code);
@@ -160,41 +151,52 @@ static void leave(struct member *member)
         vine__arena_detach();
 }
 
-static void tell_constructed(const struct crew *crew)
+/* Who tells is core 0, and of what all have done. */
+static void tell_queues(const struct crew *crew)
 {
-    const struct member *const member = &crew->members[0];
+    const struct vine__lines *const lines = crew->options->lines;
+    const struct member *const first = &crew->members[0];
 
-    if (member->error != 0)
-        return;
-    if (member->poll_why[0] != '\0')
-        tell(crew, "poller", "%s: %s", vine__poller_name(member->poller), member->poll_why);
-    else
-        tell(crew, "poller", "%s", vine__poller_name(member->poller));
+    vine__explain_step(lines, VINE__STEP_CONSTRUCTED, "all %u", crew->count);
+    vine__explain_step(lines, VINE__STEP_QUEUES_STARTED, "by %s%s%s",
+                       vine__poller_name(first->poller), first->poll_why[0] != '\0' ? ": " : "",
+                       first->poll_why);
+    for (uint32_t core = 0; core < crew->count; core++)
+        if (crew->members[core].seat->io_core != core)
+            vine__explain_more(lines, "core %u submits file operations through core %u", core,
+                               crew->members[core].seat->io_core);
 }
 
 static void live(struct member *member)
 {
     struct crew *const crew = member->crew;
+    const struct vine__lines *const lines = crew->options->lines;
     const bool is_first = member->core == 0;
+    bool is_well;
 
     take_seat(member);
-    if (is_first)
-        tell(crew, "barrier", "reactors registered");
-    if (meet(crew))
+    is_well = meet(crew);
+    if (is_well && is_first) {
+        vine__explain_step(lines, VINE__STEP_REGISTERED, "all %u", crew->count);
+        vine__explain_step(lines, VINE__STEP_MESSAGE_QUEUES, "%u, one for each ordered pair",
+                           crew->count * crew->count);
+    }
+    if (is_well)
         construct(member);
-    if (is_first)
-        tell_constructed(crew);
-    if (meet(crew)) {
-        if (is_first) {
-            tell(crew, "barrier", "message queues constructed: %u", crew->count * crew->count);
-            begin_main(member);
-        }
+    is_well = meet(crew);
+    if (is_well && is_first) {
+        tell_queues(crew);
+        begin_main(member);
     }
-    if (meet(crew)) {
-        if (is_first)
-            tell(crew, "loop", "running on %u cores", crew->count);
+    is_well = meet(crew);
+    if (is_well && is_first) {
+        vine__explain_step(lines, VINE__STEP_INITED, "all %u", crew->count);
+        vine__explain_step(lines, VINE__STEP_NETWORK, "posix: the kernel's");
+        vine__explain_step(lines, VINE__STEP_RUNNING, "on %u core%s", crew->count,
+                           crew->count == 1 ? "" : "s");
+    }
+    if (is_well)
         vine__reactor_run(member->reactor);
-    }
     if (is_first) {
         vine__mesh_open_to_aliens(NULL);
         vine__launch_signals_close();
@@ -223,16 +225,18 @@ static void live_as_thread(void *context)
 static int create_arena(struct member *member, char *ret_why)
 {
     const struct vine__crew_options *const wish = member->crew->options;
+    const struct vine__plan *const plan = wish->plan;
     const uint64_t size_bytes =
         vine__round_down_u64(member->seat->memory_bytes, VINE__ARENA_STEP_BYTES);
     const struct vine__arena_options options = {
         .size_bytes = size_bytes,
-        .node = member->seat->node,
-        .huge_page_folder = wish->huge_page_folder,
-        .huge_pages = wish->huge_page_folder != NULL,
-        .lock = wish->is_locked,
+        .node = wish->topology->node_count > 1
+                    ? (int)wish->topology->nodes[member->seat->node].os_index
+                    : VINE__ARENA_NODE_ANY,
+        .huge_page_folder = plan->is_huge ? wish->options->hugepages.text : NULL,
+        .lock = plan->is_locked,
         .exclusive = true,
-        .abort_on_exhaustion = wish->aborts_on_exhaustion,
+        .abort_on_exhaustion = wish->options->abort_on_bad_alloc.number != 0,
     };
     const char *what = NULL;
     const int error = vine__arena_create(&options, &member->arena, &what);
@@ -246,29 +250,30 @@ static int create_arena(struct member *member, char *ret_why)
 
 static int init(struct crew *crew, char *ret_why)
 {
-    const struct vine__crew_options *const options = crew->options;
+    const struct vine__launch_options *const options = crew->options->options;
     const struct vine__mesh_options mesh_options = {
         .core_count = crew->count,
-        .is_polled = options->is_polled,
-        .is_shared = options->is_shared,
-        .idle_poll_ns = options->idle_poll_ns,
-        .task_quota_ns = options->task_quota_ns,
-        .backlog_max = options->backlog_max,
+        .is_polled = options->poll_mode.number != 0,
+        .is_shared = options->overprovisioned.number != 0,
+        .idle_poll_ns = crew->options->plan->idle_poll_ns,
+        .task_quota_ns = options->task_quota.number,
+        .backlog_max = (uint32_t)options->max_task_backlog.number,
     };
     int error = vine__mesh_create(&crew->mesh, &mesh_options);
 
-    crew->members = calloc(crew->count, sizeof(*crew->members));
-    if (error != 0 || crew->members == NULL) {
-        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "%u cores: %s", crew->count,
-                       vine_error_text(error != 0 ? error : -ENOMEM));
-        return error != 0 ? error : -ENOMEM;
+    if (error == 0) {
+        crew->members = calloc(crew->count, sizeof(*crew->members));
+        error = crew->members != NULL ? 0 : -ENOMEM;
     }
+    if (error != 0)
+        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "%u cores: %s", crew->count,
+                       vine_error_text(error));
     for (uint32_t core = 0; core < crew->count && error == 0; core++) {
         struct member *const member = &crew->members[core];
 
         member->crew = crew;
         member->core = core;
-        member->seat = &options->seats[core];
+        member->seat = &crew->options->plan->cores[core];
         error = create_arena(member, ret_why);
     }
     return error;
@@ -319,7 +324,7 @@ static void destroy(struct crew *crew)
 int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool *ret_is_cut_short,
                    char ret_why[VINE__CREW_WHY_BYTES])
 {
-    struct crew crew = {.options = options, .count = options->seat_count};
+    struct crew crew = {.options = options, .count = options->plan->core_count};
     int error = init(&crew, ret_why);
 
     if (error != 0) {
@@ -327,7 +332,12 @@ int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool
         return error;
     }
     crew_of_process = &crew;
-    tell(&crew, "threads", "%u beside this one", crew.count - 1);
+    vine__explain_step(options->lines, VINE__STEP_MAIN_THREAD, "thread %u, on processor %u",
+                       vine__thread_number(), vine__thread_processor());
+    vine__signals_block();
+    vine__explain_step(options->lines, VINE__STEP_SIGNALS_BLOCKED,
+                       "all but those of faults, job control and profilers");
+    vine__explain_step(options->lines, VINE__STEP_THREADS, "%u beside this one", crew.count - 1);
     error = start_threads(&crew, ret_why);
     if (error == 0)
         live(&crew.members[0]);

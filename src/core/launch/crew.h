@@ -21,35 +21,18 @@
 
 #include <vine/base.h>
 
+#include "core/launch/explain.h"
+#include "core/launch/options.h"
+#include "core/launch/plan.h"
+
 #define VINE__CREW_WHY_BYTES 320
 
-struct vine__crew_seat {
-    uint32_t processor; /* the kernel's number */
-    bool is_pinned;
-    int node; /* whose memory, or VINE__ARENA_NODE_ANY */
-    uint64_t memory_bytes;
-};
-
-/* Told on core 0's thread, in order, each before the next begins. */
-typedef void (*vine__crew_step_fn)(void *context, const char *name, const char *text);
-
 struct vine__crew_options {
-    const struct vine__crew_seat *seats;
-    uint32_t seat_count;
-    const char *huge_page_folder; /* NULL: none */
-    bool is_locked;
-    bool aborts_on_exhaustion;
-    bool is_polled;
-    bool is_shared;
-    uint64_t idle_poll_ns;
-    uint64_t task_quota_ns;
-    uint32_t backlog_max;
-    uint8_t backend; /* enum vine__poll_backend */
-    vine__crew_step_fn step;
-    void *context;
+    const struct vine__plan *plan;
+    const struct vine__topology *topology;
+    const struct vine__launch_options *options;
+    const struct vine__lines *lines; /* get the steps, from MAIN_THREAD on */
     int (*app_main)(int argc, char **argv);
-    int argc;
-    char **argv;
 };
 
 /*
