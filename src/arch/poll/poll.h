@@ -55,7 +55,8 @@ enum vine__poll_kind {
     VINE__POLL_TRUNCATE,    /* fd offset: the new length */
     VINE__POLL_OPEN,        /* fd (folder or AT_FDCWD) path flags mode; ends with a descriptor */
     VINE__POLL_CLOSE,       /* fd */
-    VINE__POLL_STAT,        /* fd path flags statx: statx with STATX_BASIC_STATS */
+    VINE__POLL_STAT,        /* fd path flags status: statx; mode: what to ask for
+                             * beyond STATX_BASIC_STATS */
     VINE__POLL_RENAME,      /* fd path to_fd to_path flags */
     VINE__POLL_UNLINK,      /* fd path flags (AT_REMOVEDIR) */
     VINE__POLL_MAKE_FOLDER, /* fd path mode */

@@ -45,8 +45,8 @@ static int run_file(const struct vine__operation *operation)
     case VINE__POLL_CLOSE:
         return close(operation->fd);
     case VINE__POLL_STAT:
-        return statx(operation->fd, operation->path, (int)operation->flags, STATX_BASIC_STATS,
-                     operation->status);
+        return statx(operation->fd, operation->path, (int)operation->flags,
+                     STATX_BASIC_STATS | operation->mode, operation->status);
     case VINE__POLL_RENAME:
         return renameat2(operation->fd, operation->path, operation->to_fd, operation->to_path,
                          operation->flags);

@@ -71,7 +71,7 @@ static void prepare_file(struct io_uring_sqe *sqe, const struct vine__operation 
         break;
     case VINE__POLL_STAT:
         io_uring_prep_statx(sqe, operation->fd, operation->path, (int)operation->flags,
-                            STATX_BASIC_STATS, operation->status);
+                            STATX_BASIC_STATS | operation->mode, operation->status);
         break;
     case VINE__POLL_RENAME:
         io_uring_prep_renameat(sqe, operation->fd, operation->path, operation->to_fd,
