@@ -15,6 +15,7 @@
 #include <vine/base.h>
 #include <vine/condition.h>
 #include <vine/error.h>
+#include <vine/file.h>
 #include <vine/gate.h>
 #include <vine/queue.h>
 #include <vine/reactor.h>
