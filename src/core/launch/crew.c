@@ -15,6 +15,7 @@
 #include "arch/thread/thread.h"
 #include "arch/wake/futex.h"
 #include "core/arena/arena.h"
+#include "core/file/file.h"
 #include "core/launch/signals.h"
 #include "core/reactor/reactor.h"
 #include "utils/atomic.h"
@@ -92,6 +93,23 @@ static void take_seat(struct member *member)
              vine_error_text(error));
 }
 
+/* What files need; a core without an I/O queue uses its neighbour's. */
+static void start_files(struct member *member)
+{
+    const bool has_queue = member->seat->io_core == member->core;
+    const struct vine__file_options options = {
+        .requests_max = has_queue ? member->crew->options->plan->io_requests_max : 0,
+    };
+    struct vine__reactor *const before = vine__reactor_enter(member->reactor);
+    const int error = vine__file_start(&options);
+
+    if (error != 0)
+        fail(member, error, "core %u: no I/O queue: %s", member->core, vine_error_text(error));
+    else if (!has_queue)
+        vine__io_queue_assign(member->seat->io_core);
+    (void)vine__reactor_enter(before);
+}
+
 static void construct(struct member *member)
 {
     static const uint8_t backends[] = {
@@ -114,6 +132,8 @@ static void construct(struct member *member)
         vine__reactor_create(&member->reactor, member->crew->mesh, member->core, member->poller);
     if (error != 0)
         fail(member, error, "core %u: no reactor: %s", member->core, vine_error_text(error));
+    else
+        start_files(member);
 }
 
 static void run_main(struct vine_work *work)
@@ -146,6 +166,7 @@ static void leave(struct member *member)
     struct vine__reactor *const before = vine__reactor_enter(member->reactor);
 
     vine__reactor_destroy(member->reactor);
+    vine__file_end(member->core);
     (void)vine__reactor_enter(before == member->reactor ? NULL : before);
     if (vine__arena_current() == member->arena)
         vine__arena_detach();
