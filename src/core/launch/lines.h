@@ -35,7 +35,7 @@ void vine__lines_wrap(const struct vine__lines *lines, const char *first, uint32
                       uint32_t width, const char *text);
 
 /* Bytes as a person reads them: "512 MiB", "23.54 GiB", cut off behind hundredths. */
-#define VINE__BYTES_TEXT 24
+#define VINE__BYTES_TEXT 40
 const char *vine__bytes_text(uint64_t bytes, char ret_text[VINE__BYTES_TEXT]);
 
 #endif

@@ -88,7 +88,7 @@ static int make(struct vine__planner *planner)
         vine__plan_choose_processors(planner);
         vine__plan_divide_memory(planner);
         vine__plan_assign_queues(planner);
-        VINE_ASSERT_SLOW(is_sound(planner->plan, planner->topology));
+        VINE_ASSERT(is_sound(planner->plan, planner->topology));
     }
     free_scratch(&planner->scratch);
     return error;

@@ -40,7 +40,7 @@ static int try(const struct vine_options *program, char **words)
 static void take(const struct vine_options *program, char **words)
 {
     if (try(program, words) != 0)
-        fail_msg("%s: %s", words[0], mistakes.text);
+        fail_msg("%s: %s", words[0] != NULL ? words[0] : "no options", mistakes.text);
 }
 
 #define TAKE(program, ...) take(program, (char *[]){__VA_ARGS__, NULL})
