@@ -17,7 +17,7 @@ endforeach()
 
 # libvine-runtime, on top of it.
 set(VINE_RUNTIME_MODULES
-    arch/poll arch/reservation arch/storage arch/thread arch/topology
+    arch/net arch/poll arch/reservation arch/storage arch/thread arch/topology
     core/arena core/file core/launch core/metrics core/network core/reactor core/sync core/timer)
 
 set(VINE_RUNTIME_SOURCES)

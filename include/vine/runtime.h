@@ -17,6 +17,7 @@
 #include <vine/error.h>
 #include <vine/file.h>
 #include <vine/gate.h>
+#include <vine/network.h>
 #include <vine/queue.h>
 #include <vine/reactor.h>
 #include <vine/semaphore.h>

@@ -26,6 +26,9 @@ struct stepped {
     uint64_t random;
 };
 
+/* enum vine__poll_backend of those that are opened. */
+__attribute__((unused)) static uint8_t stepped_backend = VINE__POLL_BACKEND_ANY;
+
 static inline uint64_t stepped_random(struct stepped *stepped)
 {
     stepped->random ^= stepped->random << 13;
@@ -45,7 +48,8 @@ static inline void stepped_open(struct stepped *stepped, uint32_t count, uint64_
     wish.clock_ns = &stepped->clock_ns;
     assert_int_equal(vine__mesh_create(&stepped->mesh, &wish), 0);
     for (uint32_t core = 0; core < count; core++) {
-        const struct vine__poller_options poller_options = {.queue_depth = 32};
+        const struct vine__poller_options poller_options = {.backend = stepped_backend,
+                                                            .queue_depth = 32};
         struct vine__poller *poller;
 
         assert_int_equal(vine__poller_create(&poller, &poller_options), 0);

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/network.h - sockets of reactors: listeners, connections, datagrams.
+ *
+ * Owns:     connections, listeners and datagram sockets, until they are closed, and the buffers
+ *           into which a core receives. Operations (struct vine_receive, vine_send ...) are the
+ *           caller's memory, zeroed before their first use, and in use until their function is
+ *           called.
+ * Threads:  reactors only. A connection or datagram socket belongs to the core that got it; a
+ *           listener to the core that made it.
+ * Blocking: never. A function is called from the top of the loop, in the scheduling group of
+ *           whoever began the operation, and never within the call that began it.
+ * Trust:    bytes and descriptors are the peer's and not looked at; what a peer does ends in an
+ *           error of an operation and nowhere else.
+ * Limits:   one vine_receive at a time on a connection, any number of sends. Of what came and was
+ *           not asked for a core holds VINE_RECEIVE_AHEAD buffers a connection or so; the rest
+ *           waits in the kernel, and then with the peer.
+ *
+ * The stack below (`--network-stack`) is the kernel's; nothing here depends on which one it is.
+ *
+ * Deadlines are times of VINE_CLOCK_COARSE, 0: none. What is over then ends with -ETIMEDOUT.
+ *
+ * When the reactors stop, all operations end with -ECANCELED, and later ones with -VINE_ECLOSED;
+ * connections are closed by their owners all the same.
+ */
+#ifndef VINE_NETWORK_H
+#define VINE_NETWORK_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <vine/base.h>
+#include <vine/reactor.h>
+#include <vine/timer.h>
+
+VINE_BEGIN_DECLARATIONS
+
+struct vine_connection;
+struct vine_listener;
+
+#define VINE_RECEIVE_AHEAD 4
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* Of IPv4, IPv6 or a Unix socket (also one without a name: `size_bytes` says how much there is). */
+struct vine_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ip4;
+        struct sockaddr_in6 ip6;
+        struct sockaddr_un local;
+    };
+    uint32_t size_bytes;
+};
+
+/* Room for any address as text: a name of 108 bytes, each as "\x00". */
+#define VINE_ADDRESS_TEXT_BYTES 448
+
+/*
+ * Read "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80" (the number of the interface), "unix:PATH" or
+ * "unix:@NAME" (abstract). No names of hosts: looking them up takes time. Any thread.
+ *
+ * Returns 0; -EINVAL: it is none of these; -ENAMETOOLONG.
+ */
+VINE_API VINE_MUST_CHECK int vine_address_parse(const char *text, struct vine_address *ret_address);
+
+/* Write it the same way; bytes that do not print become "\xNN", no address "-". Any thread. */
+VINE_API void vine_address_print(const struct vine_address *address,
+                                 char text[VINE_ADDRESS_TEXT_BYTES]);
+
+/* The port, or 0 where there is none. Any thread. */
+VINE_API uint16_t vine_address_port(const struct vine_address *address);
+
+/* ---- listeners ------------------------------------------------------------------------------ */
+
+/* How connections come to cores. */
+enum vine_balance {
+    VINE_BALANCE_REUSE_PORT, /* each core listens, and the kernel chooses by a hash. Unix sockets
+                                cannot: they are distributed */
+    VINE_BALANCE_DISTRIBUTE, /* one core listens, and gives each to the core with the fewest */
+    VINE_BALANCE_HERE,       /* all stay with the core that listens */
+};
+
+/* Zeroed fields are the defaults. */
+struct vine_listen_options {
+    size_t size_bytes;         /* sizeof(struct vine_listen_options) */
+    uint8_t balance;           /* enum vine_balance */
+    bool gathers_small_writes; /* Nagle's algorithm, which is off otherwise */
+    bool is_ip6_only;          /* else "[::]:80" is for IPv4, too */
+    uint32_t backlog;          /* connections that nobody has accepted yet; 0: 4096 */
+    uint32_t keepalive_s;      /* ask a silent peer after so many seconds; 0: never */
+    uint32_t mode;             /* of a Unix socket's name; 0: 0600 */
+    uint32_t receive_bytes;    /* the kernel's buffers of each connection; 0: as it likes */
+    uint32_t send_bytes;
+};
+
+/* A connection has come: on the core that owns it from now on, which closes it in the end. */
+typedef void (*vine_accept_fn)(struct vine_connection *connection, void *context);
+
+/*
+ * Listen. `fn` is called with `context` for each connection that comes, on whichever core. When
+ * descriptors or memory run out, accepting rests for VINE_ACCEPT_REST_NS, and those who connect
+ * wait. A Unix socket's name that nobody listens at any more is taken over; it is removed by
+ * vine_listener_close.
+ *
+ * Returns 0; -EADDRINUSE (also: another program has this port with SO_REUSEPORT); -EINVAL;
+ *         -ENOMEM; what socket, bind and listen say.
+ */
+#define VINE_ACCEPT_REST_NS (50 * 1000 * 1000ULL)
+VINE_API VINE_MUST_CHECK int vine_listen(const struct vine_address *address,
+                                         const struct vine_listen_options *options,
+                                         vine_accept_fn fn, void *context,
+                                         struct vine_listener **ret_listener);
+
+/* Where it listens: with the port that the kernel chose, if it was asked for 0. */
+VINE_API const struct vine_address *vine_listener_address(const struct vine_listener *listener);
+
+/* Stop. `done`, unless it is NULL, is posted when no core accepts for it any more: `fn` is not
+ * called after that. Connections are not concerned. The core that made it; once. */
+VINE_API void vine_listener_close(struct vine_listener *listener, struct vine_work *done);
+
+/* ---- connecting ----------------------------------------------------------------------------- */
+
+struct vine_connect;
+typedef void (*vine_connect_fn)(struct vine_connect *connect);
+
+struct vine_connect {
+    /* Told when the function is called: 0 and a connection, or a negative error. */
+    int error;
+    struct vine_connection *connection;
+    /* Wished for before. */
+    uint64_t deadline_ns;
+    bool gathers_small_writes;
+    uint32_t keepalive_s;
+    uint32_t receive_bytes, send_bytes; /* as in struct vine_listen_options */
+    const struct vine_address *from;    /* the own address, or NULL; used in the call only */
+
+    vine_connect_fn fn; /* what follows is private */
+    struct vine_connection *begun;
+    struct vine_address address;
+    struct vine_work work;
+    struct vine_timer timer;
+    int wish;
+    bool has_ended;
+};
+
+/* Connect to a TCP or Unix address, which is copied. */
+VINE_API void vine_connect(struct vine_connect *connect, const struct vine_address *address,
+                           vine_connect_fn fn);
+
+/* Have it end soon, with -ECANCELED unless it has succeeded. */
+VINE_API void vine_connect_cancel(struct vine_connect *connect);
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+struct vine_receive;
+typedef void (*vine_receive_fn)(struct vine_receive *receive);
+
+struct vine_receive {
+    /* Told when the function is called. */
+    const unsigned char *bytes; /* what came */
+    int64_t size;               /* how much; 0: the peer has ended; or a negative error */
+    uint32_t descriptor_count;  /* of vine_receive_descriptors */
+    /* Wished for before. */
+    uint64_t deadline_ns;
+
+    vine_receive_fn fn; /* what follows is private */
+    struct vine_connection *connection;
+    unsigned char *into;
+    int *descriptors;
+    uint32_t into_bytes;
+    uint32_t descriptors_max;
+    int wish;
+    bool has_ended;
+    struct vine_work work;
+    struct vine_timer timer;
+};
+
+/*
+ * Ask for what comes next. `receive->bytes` is a view into a buffer of the core's, valid until the
+ * next receive of this connection begins or it is closed.
+ *
+ * Ends with the size; 0 at the end of the stream, again and again; -ECONNRESET and the like;
+ * -ETIMEDOUT; -ECANCELED; -VINE_ECLOSED.
+ */
+VINE_API void vine_receive(struct vine_connection *connection, struct vine_receive *receive,
+                           vine_receive_fn fn);
+
+/* The same into memory of the caller: at least one byte, at most `size` (which is not 0). */
+VINE_API void vine_receive_into(struct vine_connection *connection, struct vine_receive *receive,
+                                void *bytes, size_t size, vine_receive_fn fn);
+
+/* Have it end soon, with -ECANCELED unless something has come. */
+VINE_API void vine_receive_cancel(struct vine_receive *receive);
+
+struct vine_send;
+typedef void (*vine_send_fn)(struct vine_send *send);
+
+struct vine_send {
+    /* Told when the function is called. */
+    int error;   /* 0: all is sent; or a negative error */
+    size_t sent; /* how many bytes the stack took; all, if there is no error */
+    /* Wished for before. */
+    uint64_t deadline_ns;
+
+    vine_send_fn fn; /* what follows is private */
+    struct vine_connection *connection;
+    struct vine_send *next;
+    union {
+        const unsigned char *bytes;
+        const struct iovec *vector;
+    };
+    const int *descriptors;
+    size_t size;           /* all of it */
+    uint32_t vector_count; /* 0: `bytes` */
+    uint8_t descriptor_count;
+    uint8_t kind;
+    uint8_t parts; /* of it that the kernel still has */
+    bool has_begun, has_ended;
+    int wish;
+    struct vine_work work;
+    struct vine_timer timer;
+};
+
+/*
+ * Send `size` bytes, which stay as they are until the function is called. Sends go out in the
+ * order in which they began.
+ *
+ * Ends with 0: the stack has taken all; -ECONNRESET, -EPIPE and the like; -ETIMEDOUT; -ECANCELED;
+ * -VINE_ECLOSED. If it was sent in part then nothing can follow it: those behind it, and later
+ * ones, end with -EPIPE.
+ */
+VINE_API void vine_send(struct vine_connection *connection, struct vine_send *send,
+                        const void *bytes, size_t size, vine_send_fn fn);
+
+/* The same for `count` pieces, at most VINE_SEND_PIECES_MAX; the vector stays as it is, too. */
+#define VINE_SEND_PIECES_MAX 1024
+VINE_API void vine_send_vector(struct vine_connection *connection, struct vine_send *send,
+                               const struct iovec *vector, uint32_t count, vine_send_fn fn);
+
+/* Have it end soon, with -ECANCELED unless it is sent. */
+VINE_API void vine_send_cancel(struct vine_send *send);
+
+/* Behind all sends until now: tell the peer that nothing follows. It may go on sending. */
+VINE_API void vine_shutdown_send(struct vine_connection *connection, struct vine_send *send,
+                                 vine_send_fn fn);
+
+/*
+ * Close. Operations that have not ended do so with -ECANCELED (their functions are called later);
+ * what the kernel has taken is still delivered. `done`, unless it is NULL, is posted when all
+ * functions have been called and the kernel has let go of everything. Once; the connection is gone
+ * for its owner.
+ */
+VINE_API void vine_connection_close(struct vine_connection *connection, struct vine_work *done);
+
+/* The address of the peer, or our own. Returns 0, or -ENOTCONN and the like. */
+VINE_API VINE_MUST_CHECK int vine_connection_get_peer(struct vine_connection *connection,
+                                                      struct vine_address *ret_address);
+VINE_API VINE_MUST_CHECK int vine_connection_get_address(struct vine_connection *connection,
+                                                         struct vine_address *ret_address);
+
+/* ---- what a core has seen -------------------------------------------------------------------- */
+
+struct vine_network_counts {
+    uint64_t connections; /* that are not closed */
+    uint64_t accepted;
+    uint64_t accept_rests; /* how often accepting rested for want of descriptors or memory */
+    uint64_t connected;
+    uint64_t received_bytes, sent_bytes;
+    uint64_t held_back;      /* how often a connection was not received from: nobody asked */
+    uint64_t buffers;        /* into which this core receives */
+    uint64_t buffers_used;   /* of these, with something in them */
+    uint64_t buffers_missed; /* how often there was none */
+    uint64_t zero_copy_sends;
+};
+
+/* Of the calling core. */
+VINE_API void vine_network_get_counts(struct vine_network_counts *ret_counts);
+
+VINE_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arch/net/socket.h - sockets of the kernel: made, set up and asked; what moves bytes is arch/poll.
+ *
+ * Owns:     descriptors are the caller's. They are close-on-exec, and blocking ones, as arch/poll
+ *           wants them.
+ * Threads:  any.
+ * Blocking: never: nothing here waits for a peer.
+ * Trust:    addresses that the kernel tells are cut to the room that there is.
+ * Limits:   none of its own.
+ */
+#ifndef VINE_ARCH_NET_SOCKET_H
+#define VINE_ARCH_NET_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <vine/base.h>
+
+struct vine__socket_options {
+    bool gathers_small_writes; /* TCP: Nagle's algorithm stays on */
+    bool is_ip6_only;
+    uint32_t keepalive_s;               /* 0: off */
+    uint32_t receive_bytes, send_bytes; /* 0: the kernel's own */
+};
+
+/* Make one of the address family, SOCK_STREAM or SOCK_DGRAM, set up. What is no matter of the
+ * family is left out. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__socket_create(int family, int type,
+                                        const struct vine__socket_options *options, int *ret_fd);
+
+/* Bind it, taking over a port of which old connections linger. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__socket_bind(int fd, const struct sockaddr *address, socklen_t size_bytes);
+
+/* Let others bind to the same port, and take part in what comes there. Whoever does so after it
+ * has bound has been told of others who had the port. */
+VINE_MUST_CHECK int vine__socket_share_port(int fd);
+
+VINE_MUST_CHECK int vine__socket_listen(int fd, int backlog);
+
+/*
+ * Bind to the name of a Unix socket (`mode`: of a name in a folder). A name at which nobody listens
+ * any more is taken over. Two who do so at the same moment may both believe that they have it.
+ *
+ * Returns 0; -EADDRINUSE: somebody listens, or it is no socket; or another negative error.
+ */
+VINE_MUST_CHECK int vine__socket_bind_local(int fd, const struct sockaddr *address,
+                                            socklen_t size_bytes, uint32_t mode);
+
+/* Remove the name to which `fd` is bound, if it still is that socket's. */
+void vine__socket_unlink(const struct sockaddr *address, uint64_t device, uint64_t inode);
+
+/* Which file a name is; both 0: none. */
+void vine__socket_identify(const struct sockaddr *address, uint64_t *ret_device,
+                           uint64_t *ret_inode);
+
+/* Connect a datagram socket: only that peer's come then. */
+VINE_MUST_CHECK int vine__socket_connect_datagrams(int fd, const struct sockaddr *address,
+                                                   socklen_t size_bytes);
+
+/* `how` is SHUT_RD, SHUT_WR or SHUT_RDWR. */
+VINE_MUST_CHECK int vine__socket_shutdown(int fd, int how);
+
+/* Whose it is. `room_bytes` at `ret_address`, of which `*ret_size_bytes` are used. */
+VINE_MUST_CHECK int vine__socket_get_address(int fd, struct sockaddr *ret_address,
+                                             socklen_t room_bytes, uint32_t *ret_size_bytes);
+VINE_MUST_CHECK int vine__socket_get_peer(int fd, struct sockaddr *ret_address,
+                                          socklen_t room_bytes, uint32_t *ret_size_bytes);
+
+/* Close it at once. */
+void vine__socket_close(int fd);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections as their owners see them: operations are prepared here, handed to the stack or layer
+ * below, and their functions called when it has ended them.
+ *
+ * A connection's memory lives until its owner has closed it, the stack has let go of it, and the
+ * functions of all its operations have been called.
+ */
+#include "core/network/network_internal.h"
+
+#include <errno.h>
+
+#include "utils/atomic.h"
+#include "utils/container_of.h"
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void vine__connection_init(struct vine_connection *connection, struct vine__network *network,
+                           const struct vine__connection_ops *ops, bool is_counted)
+{
+    connection->ops = ops;
+    connection->network = network;
+    vine__list_push_back(&network->connections, &connection->link);
+    network->counts.connections++;
+    if (!is_counted)
+        (void)vine__fetch_add_relaxed_u64(&vine__network_loads[network->core].connections, 1);
+}
+
+void vine__connection_look(struct vine_connection *connection)
+{
+    struct vine__network *const network = connection->network;
+    struct vine_work *const closed = connection->closed;
+
+    if (connection->users != 0 || connection->reader != NULL || !connection->has_let_go ||
+        !connection->is_closed)
+        return;
+    vine__list_remove(&connection->link);
+    network->counts.connections--;
+    (void)vine__fetch_add_relaxed_u64(&vine__network_loads[network->core].connections, UINT64_MAX);
+    connection->ops->free(connection);
+    if (closed != NULL)
+        vine_work_post(closed);
+    vine__network_look(network);
+}
+
+void vine__connection_let_go(struct vine_connection *connection)
+{
+    VINE_ASSERT(connection->is_aborted && !connection->has_let_go);
+    connection->has_let_go = true;
+    if (connection->is_closed)
+        vine__connection_look(connection);
+    else
+        vine__network_look(connection->network);
+}
+
+void vine__connection_abort(struct vine_connection *connection)
+{
+    struct vine_receive *const reader = connection->reader;
+
+    if (connection->is_aborted)
+        return;
+    connection->is_aborted = true;
+    /* Its function has not seen the view, which goes now. */
+    if (reader != NULL && reader->has_ended && reader->into == NULL) {
+        reader->bytes = NULL;
+        reader->size = -ECANCELED;
+    }
+    connection->ops->end_all(connection);
+}
+
+void vine_connection_close(struct vine_connection *connection, struct vine_work *done)
+{
+    VINE_ASSERT(!connection->is_closed);
+    connection->is_closed = true;
+    connection->closed = done;
+    /* The stack tells of the end in a later turn, unless it has done so. */
+    const bool has_let_go = connection->has_let_go;
+
+    vine__connection_abort(connection);
+    if (has_let_go)
+        vine__connection_look(connection);
+}
+
+void vine__connection_drop(struct vine_connection *connection)
+{
+    vine_connection_close(connection, NULL);
+}
+
+int vine_connection_get_peer(struct vine_connection *connection, struct vine_address *ret_address)
+{
+    return connection->ops->get_address(connection, true, ret_address);
+}
+
+int vine_connection_get_address(struct vine_connection *connection,
+                                struct vine_address *ret_address)
+{
+    return connection->ops->get_address(connection, false, ret_address);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+static void call_receive(struct vine_work *work)
+{
+    struct vine_receive *const receive = VINE_CONTAINER_OF(work, struct vine_receive, work);
+    struct vine_connection *const connection = receive->connection;
+
+    if (VINE__UNLIKELY(receive->deadline_ns != 0))
+        (void)vine_timer_cancel(&receive->timer);
+    connection->reader = NULL;
+    if (VINE__UNLIKELY(connection->is_closed))
+        vine__connection_look(connection);
+    receive->fn(receive);
+}
+
+static void end_receive_soon(struct vine_receive *receive, int wish)
+{
+    if (receive->has_ended)
+        return;
+    receive->wish = wish;
+    receive->connection->ops->receive_cancel(receive->connection, receive);
+}
+
+static void time_out_receive(struct vine_timer *timer)
+{
+    end_receive_soon(VINE_CONTAINER_OF(timer, struct vine_receive, timer), -ETIMEDOUT);
+}
+
+void vine_receive_cancel(struct vine_receive *receive)
+{
+    end_receive_soon(receive, -ECANCELED);
+}
+
+static void begin_receive(struct vine_connection *connection, struct vine_receive *receive,
+                          vine_receive_fn fn)
+{
+    VINE_ASSERT(!connection->is_closed && connection->reader == NULL);
+    receive->fn = fn;
+    receive->connection = connection;
+    receive->descriptor_count = 0;
+    receive->wish = 0;
+    receive->has_ended = false;
+    vine_work_init(&receive->work, call_receive);
+    connection->reader = receive;
+    if (VINE__UNLIKELY(connection->is_aborted)) {
+        vine_timer_init(&receive->timer, VINE_CLOCK_COARSE, time_out_receive);
+        vine__receive_end(receive, NULL, -VINE_ECLOSED);
+        return;
+    }
+    if (VINE__UNLIKELY(receive->deadline_ns != 0)) {
+        vine_timer_init(&receive->timer, VINE_CLOCK_COARSE, time_out_receive);
+        vine_timer_arm_at(&receive->timer, receive->deadline_ns);
+    }
+    connection->ops->receive(connection, receive);
+}
+
+void vine_receive(struct vine_connection *connection, struct vine_receive *receive,
+                  vine_receive_fn fn)
+{
+    receive->into = NULL;
+    receive->descriptors = NULL;
+    begin_receive(connection, receive, fn);
+}
+
+void vine_receive_into(struct vine_connection *connection, struct vine_receive *receive,
+                       void *bytes, size_t size, vine_receive_fn fn)
+{
+    VINE_ASSERT(bytes != NULL && size != 0);
+    receive->into = bytes;
+    receive->into_bytes = size < INT32_MAX ? (uint32_t)size : INT32_MAX;
+    receive->descriptors = NULL;
+    begin_receive(connection, receive, fn);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static void call_send(struct vine_work *work)
+{
+    struct vine_send *const send = VINE_CONTAINER_OF(work, struct vine_send, work);
+    struct vine_connection *const connection = send->connection;
+
+    if (VINE__UNLIKELY(send->deadline_ns != 0))
+        (void)vine_timer_cancel(&send->timer);
+    connection->users--;
+    if (VINE__UNLIKELY(connection->is_closed))
+        vine__connection_look(connection);
+    send->fn(send);
+}
+
+static void end_send_soon(struct vine_send *send, int wish)
+{
+    if (send->has_ended || send->wish != 0)
+        return;
+    send->wish = wish;
+    send->connection->ops->send_cancel(send->connection, send);
+}
+
+static void time_out_send(struct vine_timer *timer)
+{
+    end_send_soon(VINE_CONTAINER_OF(timer, struct vine_send, timer), -ETIMEDOUT);
+}
+
+void vine_send_cancel(struct vine_send *send)
+{
+    end_send_soon(send, -ECANCELED);
+}
+
+/* What is sent has been filled in. */
+static void begin_send(struct vine_connection *connection, struct vine_send *send,
+                       enum vine__send_kind kind, vine_send_fn fn)
+{
+    VINE_ASSERT(!connection->is_closed);
+    send->error = 0;
+    send->sent = 0;
+    send->fn = fn;
+    send->connection = connection;
+    send->next = NULL;
+    send->kind = (uint8_t)kind;
+    send->parts = 0;
+    send->has_begun = false;
+    send->has_ended = false;
+    send->wish = 0;
+    vine_work_init(&send->work, call_send);
+    connection->users++;
+    if (VINE__UNLIKELY(connection->is_aborted)) {
+        vine_timer_init(&send->timer, VINE_CLOCK_COARSE, time_out_send);
+        vine__send_end(send, -VINE_ECLOSED);
+        return;
+    }
+    if (VINE__UNLIKELY(send->deadline_ns != 0)) {
+        vine_timer_init(&send->timer, VINE_CLOCK_COARSE, time_out_send);
+        vine_timer_arm_at(&send->timer, send->deadline_ns);
+    }
+    connection->ops->send(connection, send);
+}
+
+void vine_send(struct vine_connection *connection, struct vine_send *send, const void *bytes,
+               size_t size, vine_send_fn fn)
+{
+    send->bytes = bytes;
+    send->size = size;
+    send->vector_count = 0;
+    send->descriptor_count = 0;
+    begin_send(connection, send, VINE__SEND_BYTES, fn);
+}
+
+void vine_send_vector(struct vine_connection *connection, struct vine_send *send,
+                      const struct iovec *vector, uint32_t count, vine_send_fn fn)
+{
+    VINE_ASSERT(count <= VINE_SEND_PIECES_MAX);
+    send->vector = vector;
+    send->vector_count = count;
+    send->size = 0;
+    for (uint32_t i = 0; i < count; i++)
+        send->size += vector[i].iov_len;
+    send->descriptor_count = 0;
+    begin_send(connection, send, VINE__SEND_VECTOR, fn);
+}
+
+void vine_shutdown_send(struct vine_connection *connection, struct vine_send *send, vine_send_fn fn)
+{
+    send->bytes = NULL;
+    send->size = 0;
+    send->vector_count = 0;
+    send->descriptor_count = 0;
+    begin_send(connection, send, VINE__SEND_SHUTDOWN, fn);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/network/posix_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int posix_start(struct vine__network *network)
+{
+    struct posix_pool *const pool = calloc(1, sizeof(*pool));
+
+    if (pool == NULL)
+        return -ENOMEM;
+    const int error = vine__posix_pool_open(pool, network);
+
+    if (error != 0) {
+        free(pool);
+        return error;
+    }
+    network->state = pool;
+    return 0;
+}
+
+static void posix_stop(struct vine__network *network)
+{
+    vine__posix_pool_close(network->state);
+    free(network->state);
+    network->state = NULL;
+}
+
+static uint64_t posix_buffers_used(const struct vine__network *network)
+{
+    return ((const struct posix_pool *)network->state)->used;
+}
+
+const struct vine__network_stack vine__posix_stack = {
+    .name = "posix",
+    .start = posix_start,
+    .stop = posix_stop,
+    .buffers_used = posix_buffers_used,
+    .listen = vine__posix_listen,
+    .unlisten = vine__posix_unlisten,
+    .part_drop = vine__posix_part_drop,
+    .accept_begin = vine__posix_accept_begin,
+    .accept_end = vine__posix_accept_end,
+    .connect = vine__posix_connect,
+    .connect_cancel = vine__posix_connect_cancel,
+};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/network/posix_internal.h - the stack of the kernel: sockets, moved by arch/poll.
+ *
+ * Receiving: one multishot operation a connection, which fills buffers of the core's pool as data
+ * comes. What nobody has asked for is held, and beyond a few buffers the operation is cancelled:
+ * the rest stays in the socket. It is begun anew when all that was held has been read. An idle
+ * connection holds no buffer.
+ *
+ * Sending: one operation at a time, so that sends go out in order. A large one is handed over
+ * without a copy; the next may begin while the kernel still has its bytes.
+ */
+#ifndef VINE_CORE_NETWORK_POSIX_INTERNAL_H
+#define VINE_CORE_NETWORK_POSIX_INTERNAL_H
+
+#include "core/network/network_internal.h"
+
+/* ---- the pool -------------------------------------------------------------------------------- */
+
+/* An odd number of cache lines, so that the beginnings of buffers fall into different sets of the
+ * caches. */
+#define POSIX_BUFFER_BYTES  (127 * VINE_CACHE_LINE)
+#define POSIX_BUFFERS_FIRST 512U
+#define POSIX_EXTENTS_MAX   6U /* each as large as all before: 512 << 5 buffers, 127 MiB */
+#define POSIX_BUFFERS_MAX   (POSIX_BUFFERS_FIRST << (POSIX_EXTENTS_MAX - 1))
+#define POSIX_NO_BUFFER     UINT32_MAX
+
+/* Of a buffer that is not the kernel's: how much lies in it, and which one is next there. */
+struct posix_held {
+    uint32_t size;
+    uint32_t next;
+};
+
+struct posix_extent {
+    struct vine__poll_buffers *buffers;
+    struct posix_held *held;
+    uint32_t count;
+    uint32_t used; /* that are not the kernel's */
+};
+
+/*
+ * A core's buffers. It grows by extents when all are held. Buffers are named by extent and index.
+ *
+ *     used = sum over extents of used = sum over connections of what they hold
+ */
+struct posix_pool {
+    struct vine__network *network;
+    struct posix_extent extents[POSIX_EXTENTS_MAX];
+    uint32_t extent_count;
+    uint32_t used;
+    struct vine__list waiting; /* connections that a reader waits for and that found none */
+};
+
+VINE_MUST_CHECK int vine__posix_pool_open(struct posix_pool *pool, struct vine__network *network);
+void vine__posix_pool_close(struct posix_pool *pool);
+
+/* An extent of which the kernel has buffers; or -ENOBUFS: all are held. */
+VINE_MUST_CHECK int vine__posix_pool_choose(struct posix_pool *pool, uint32_t *ret_extent);
+
+static inline struct posix_held *vine__posix_held(const struct posix_pool *pool, uint32_t buffer)
+{
+    return &pool->extents[buffer >> 16].held[buffer & 0xffff];
+}
+
+static inline const unsigned char *vine__posix_bytes(const struct posix_pool *pool, uint32_t buffer)
+{
+    return vine__poll_buffer(pool->extents[buffer >> 16].buffers, (uint16_t)buffer);
+}
+
+/* The kernel has filled one. Returns its name. */
+static inline uint32_t vine__posix_taken(struct posix_pool *pool, uint32_t extent, uint16_t index,
+                                         uint32_t size)
+{
+    struct posix_held *const held = &pool->extents[extent].held[index];
+
+    pool->extents[extent].used++;
+    pool->used++;
+    held->size = size;
+    held->next = POSIX_NO_BUFFER;
+    return extent << 16 | index;
+}
+
+/* Give it back to the kernel. Connections that wait for one begin to receive. */
+void vine__posix_release(struct posix_pool *pool, uint32_t buffer);
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+enum posix_receiving {
+    POSIX_RECEIVES_NOT,
+    POSIX_RECEIVES_AHEAD, /* multishot, into buffers of the pool */
+    POSIX_RECEIVES_INTO,  /* once, into memory of the reader's */
+};
+
+struct posix_connection {
+    struct vine_connection base;
+    struct posix_pool *pool;
+    int fd;
+    uint8_t receiving;  /* enum posix_receiving: what the kernel does */
+    bool is_cancelling; /* it has been asked to stop that */
+    bool is_sending;    /* `send` is the kernel's */
+    bool is_broken;     /* a send ended half way: nothing can follow it */
+    bool is_closing;    /* the descriptor */
+    bool has_end;       /* of the stream: `end` is 0 or an error */
+    bool is_local;      /* a Unix socket */
+    int32_t end;
+    uint32_t extent;                /* from which it receives */
+    uint32_t held_first, held_last; /* buffers that have not been read, POSIX_NO_BUFFER: none */
+    uint32_t held_count;
+    uint32_t held_offset;      /* what has been read of the first */
+    uint32_t view;             /* the buffer that its owner looks at */
+    uint32_t copies_out;       /* sends without copies that the kernel still has */
+    struct vine__list waiting; /* in the pool's */
+    struct vine_send *send_first, *send_last;
+    struct vine_connect *connect;  /* while it connects */
+    struct posix_message *message; /* of a send that is in pieces */
+    struct vine__operation receive;
+    struct vine__operation send;
+};
+
+extern const struct vine__connection_ops vine__posix_connection_ops;
+
+/* Take over `fd`, which is closed in any case. `is_counted`: as in vine__connection_init. Returns
+ * NULL if there is no memory. */
+struct posix_connection *vine__posix_connection_create(struct vine__network *network, int fd,
+                                                       bool is_local, bool is_counted);
+
+/* Close the descriptor if it is aborted and nothing is the kernel's any more. */
+void vine__posix_connection_look(struct posix_connection *connection);
+
+void vine__posix_connect(struct vine__network *network, struct vine_connect *connect);
+void vine__posix_connect_cancel(struct vine_connect *connect);
+
+/* posix_receive.c */
+void vine__posix_receive(struct vine_connection *base, struct vine_receive *receive);
+void vine__posix_receive_cancel(struct vine_connection *base, struct vine_receive *receive);
+void vine__posix_receive_abort(struct posix_connection *connection);
+void vine__posix_receive_fini(struct posix_connection *connection);
+/* The pool has a buffer again. */
+void vine__posix_receive_resume(struct posix_connection *connection);
+
+/* posix_send.c */
+void vine__posix_send(struct vine_connection *base, struct vine_send *send);
+void vine__posix_send_cancel(struct vine_connection *base, struct vine_send *send);
+void vine__posix_send_abort(struct posix_connection *connection);
+void vine__posix_send_fini(struct posix_connection *connection);
+
+/* posix_listener.c */
+int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_options *options);
+void vine__posix_unlisten(struct vine_listener *listener);
+void vine__posix_part_drop(struct vine__listener_part *part);
+void vine__posix_accept_begin(struct vine__listener_part *part);
+void vine__posix_accept_end(struct vine__listener_part *part);
+
+static inline struct posix_connection *vine__posix_of(struct vine_connection *base)
+{
+    return VINE_CONTAINER_OF(base, struct posix_connection, base);
+}
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listening on the kernel's sockets: a socket for each part that accepts, all of the same port.
+ */
+#include "core/network/posix_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "arch/net/socket.h"
+#include "utils/container_of.h"
+
+#define BACKLOG_DEFAULT 4096
+#define MODE_DEFAULT    0600
+
+struct posix_part {
+    struct vine__listener_part *part;
+    int fd;
+    bool is_accepting; /* `accept` is the kernel's */
+    uint32_t handed;   /* connections on their way to other cores */
+    struct vine_timer rest;
+    struct vine__operation accept;
+};
+
+struct posix_listener {
+    uint64_t device, inode; /* of a Unix socket's name */
+    struct posix_part parts[];
+};
+
+/* A connection on its way to another core. */
+struct posix_handed {
+    struct vine_call call;
+    struct posix_part *from;
+    struct vine__listener_part *part; /* there */
+    int fd;
+    bool is_local;
+};
+
+static void on_accepted(struct vine__operation *operation, int32_t result, uint32_t flags);
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+/* The first of a listener is bound as if it were to be the only one: so whoever has the port is
+ * found out. The others share it. */
+static int open_part(struct vine_listener *listener, const struct vine_listen_options *options,
+                     bool is_first, int *ret_fd)
+{
+    const struct vine__socket_options wish = {
+        .gathers_small_writes = options->gathers_small_writes,
+        .is_ip6_only = options->is_ip6_only,
+        .keepalive_s = options->keepalive_s,
+        .receive_bytes = options->receive_bytes,
+        .send_bytes = options->send_bytes,
+    };
+    const struct sockaddr *const address = &listener->address.any;
+    const uint32_t size_bytes = listener->address.size_bytes;
+    const bool is_shared = listener->balance == VINE_BALANCE_REUSE_PORT;
+    int fd;
+    int error = vine__socket_create(address->sa_family, SOCK_STREAM, &wish, &fd);
+
+    if (error != 0)
+        return error;
+    if (!is_first)
+        error = vine__socket_share_port(fd);
+    if (error == 0 && address->sa_family == AF_UNIX)
+        error = vine__socket_bind_local(fd, address, size_bytes,
+                                        options->mode != 0 ? options->mode : MODE_DEFAULT);
+    else if (error == 0)
+        error = vine__socket_bind(fd, address, size_bytes);
+    if (error == 0 && is_first && is_shared)
+        error = vine__socket_share_port(fd);
+    if (error == 0)
+        error = vine__socket_listen(fd, options->backlog != 0 ? (int)options->backlog
+                                                              : BACKLOG_DEFAULT);
+    if (error == 0 && is_first)
+        error =
+            vine__socket_get_address(fd, &listener->address.any, sizeof(listener->address.local),
+                                     &listener->address.size_bytes);
+    if (error != 0)
+        vine__socket_close(fd);
+    else
+        *ret_fd = fd;
+    return error;
+}
+
+void vine__posix_unlisten(struct vine_listener *listener)
+{
+    struct posix_listener *const posix = listener->state;
+
+    for (uint32_t i = 0; i < listener->part_count; i++)
+        if (posix->parts[i].fd >= 0)
+            vine__socket_close(posix->parts[i].fd);
+    if (listener->address.any.sa_family == AF_UNIX)
+        vine__socket_unlink(&listener->address.any, posix->device, posix->inode);
+    free(posix);
+    listener->state = NULL;
+}
+
+int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_options *options)
+{
+    struct posix_listener *const posix =
+        calloc(1, sizeof(*posix) + listener->part_count * sizeof(posix->parts[0]));
+    bool is_first = true;
+
+    if (posix == NULL)
+        return -ENOMEM;
+    if (options->backlog > INT32_MAX) {
+        free(posix);
+        return -EINVAL;
+    }
+    listener->state = posix;
+    for (uint32_t i = 0; i < listener->part_count; i++)
+        posix->parts[i].fd = -1;
+    for (uint32_t i = 0; i < listener->part_count; i++) {
+        struct vine__listener_part *const part = &listener->parts[i];
+        int error;
+
+        if (listener->balance != VINE_BALANCE_REUSE_PORT && part->core != listener->network->core)
+            continue;
+        error = open_part(listener, options, is_first, &posix->parts[i].fd);
+        if (error != 0) {
+            vine__posix_unlisten(listener);
+            return error;
+        }
+        posix->parts[i].part = part;
+        part->state = &posix->parts[i];
+        part->accepts = true;
+        is_first = false;
+    }
+    if (listener->address.any.sa_family == AF_UNIX)
+        vine__socket_identify(&listener->address.any, &posix->device, &posix->inode);
+    return 0;
+}
+
+void vine__posix_part_drop(struct vine__listener_part *part)
+{
+    struct posix_part *const posix = part->state;
+
+    vine__socket_close(posix->fd);
+    posix->fd = -1;
+}
+
+/* ---- connections that have come -------------------------------------------------------------- */
+
+/* Make a connection of it, on the core whose it will be. Returns 0 or a negative error. */
+static int arrive(struct vine__listener_part *part, int fd, bool is_local)
+{
+    struct vine__network *network;
+    int error = vine__network_here(&network);
+
+    if (error != 0) {
+        vine__socket_close(fd);
+        return error;
+    }
+    struct posix_connection *const connection =
+        vine__posix_connection_create(network, fd, is_local, true);
+
+    if (connection == NULL)
+        return -ENOMEM;
+    part->network = network;
+    vine__listener_arrived(part, &connection->base);
+    return 0;
+}
+
+static int64_t arrive_there(void *argument)
+{
+    const struct posix_handed *const handed = argument;
+
+    return arrive(handed->part, handed->fd, handed->is_local);
+}
+
+static void look_at_end(struct posix_part *posix)
+{
+    if (posix->part->is_ending && !posix->is_accepting && posix->handed == 0)
+        vine__listener_part_ended(posix->part);
+}
+
+static void see_handed(struct vine_call *call)
+{
+    struct posix_handed *const handed = VINE_CONTAINER_OF(call, struct posix_handed, call);
+    struct posix_part *const posix = handed->from;
+
+    if (vine_call_result(call) != 0)
+        vine__listener_unchoose(handed->part->core);
+    posix->handed--;
+    free(handed);
+    look_at_end(posix);
+}
+
+static int hand_over(struct posix_part *posix, uint32_t core, int fd, bool is_local)
+{
+    struct posix_handed *const handed = malloc(sizeof(*handed));
+
+    if (handed == NULL) {
+        vine__socket_close(fd);
+        return -ENOMEM;
+    }
+    handed->from = posix;
+    handed->part = &posix->part->listener->parts[core];
+    handed->fd = fd;
+    handed->is_local = is_local;
+    posix->handed++;
+    vine_call(&handed->call, core, arrive_there, handed, see_handed);
+    return 0;
+}
+
+static void take(struct posix_part *posix, int fd)
+{
+    struct vine__listener_part *const part = posix->part;
+    const bool is_local = part->listener->address.any.sa_family == AF_UNIX;
+
+    if (part->is_ending) {
+        vine__socket_close(fd);
+        return;
+    }
+    const uint32_t core = vine__listener_choose(part);
+    const int error =
+        core == part->core ? arrive(part, fd, is_local) : hand_over(posix, core, fd, is_local);
+
+    if (error != 0)
+        vine__listener_unchoose(core);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------- */
+
+static void begin(struct posix_part *posix)
+{
+    posix->accept = (struct vine__operation){
+        .fn = on_accepted,
+        .kind = VINE__POLL_ACCEPT,
+        .is_multishot = true,
+        .fd = posix->fd,
+        .flags = SOCK_CLOEXEC,
+    };
+    posix->is_accepting = true;
+    vine__poller_begin(posix->part->network->poller, &posix->accept);
+}
+
+static void on_accepted(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    struct posix_part *const posix = VINE_CONTAINER_OF(operation, struct posix_part, accept);
+    struct vine__network *const network = posix->part->network;
+
+    if (result >= 0)
+        take(posix, result);
+    if ((flags & VINE__POLL_MORE) != 0)
+        return;
+    posix->is_accepting = false;
+    if (posix->part->is_ending) {
+        look_at_end(posix);
+    } else if (result >= 0 || result == -ECONNABORTED || result == -EPROTO) {
+        begin(posix); /* one that has gone before it was accepted is no reason to rest */
+    } else {
+        /* Descriptors or memory have run out, or something else may pass. Who connects waits. */
+        network->counts.accept_rests++;
+        vine_timer_arm_after(&posix->rest, VINE_ACCEPT_REST_NS);
+    }
+}
+
+static void go_on(struct vine_timer *timer)
+{
+    begin(VINE_CONTAINER_OF(timer, struct posix_part, rest));
+}
+
+void vine__posix_accept_begin(struct vine__listener_part *part)
+{
+    struct posix_part *const posix = part->state;
+
+    vine_timer_init(&posix->rest, VINE_CLOCK_COARSE, go_on);
+    begin(posix);
+}
+
+void vine__posix_accept_end(struct vine__listener_part *part)
+{
+    struct posix_part *const posix = part->state;
+
+    (void)vine_timer_cancel(&posix->rest);
+    if (posix->is_accepting)
+        vine__poller_cancel(part->network->poller, &posix->accept);
+    else
+        look_at_end(posix);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending on the kernel's sockets: a queue, of which the first one is the kernel's. Who is cut off
+ * half way leaves a stream that nothing can follow.
+ */
+#include "core/network/posix_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/net/socket.h"
+#include "utils/atomic.h"
+#include "utils/bits.h"
+#include "utils/container_of.h"
+
+/* The kernel goes on by itself after a part. */
+#define SEND_FLAGS     (MSG_NOSIGNAL | MSG_WAITALL)
+#define AT_ONCE_MAX    (1U << 30)
+#define PIECES_AT_ONCE 16U
+
+struct posix_message {
+    struct msghdr header;
+    struct iovec pieces[PIECES_AT_ONCE];
+};
+
+static void begin_next(struct posix_connection *connection);
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
+static void take_first(struct posix_connection *connection)
+{
+    connection->send_first = connection->send_first->next;
+    if (connection->send_first == NULL)
+        connection->send_last = NULL;
+}
+
+static void end_first(struct posix_connection *connection, int error)
+{
+    struct vine_send *const send = connection->send_first;
+
+    take_first(connection);
+    if (VINE__UNLIKELY(error != 0 && send->sent != 0))
+        connection->is_broken = true;
+    vine__send_end(send, error);
+}
+
+static void on_sent(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    struct posix_connection *const connection =
+        VINE_CONTAINER_OF(operation, struct posix_connection, send);
+    struct vine_send *const send = connection->send_first;
+
+    (void)flags;
+    connection->is_sending = false;
+    if (VINE__LIKELY(result >= 0)) {
+        send->sent += (uint32_t)result;
+        connection->base.network->counts.sent_bytes += (uint32_t)result;
+        if (VINE__LIKELY(send->sent == send->size))
+            end_first(connection, 0);
+        else if (send->wish != 0)
+            end_first(connection, send->wish);
+        else if (result == 0)
+            end_first(connection, -EIO); /* no progress is no way to go on */
+    } else if (send->wish != 0) {
+        end_first(connection, result == -ECANCELED ? send->wish : result);
+    } else if (result != -EINTR && result != -EAGAIN) {
+        end_first(connection, result);
+    }
+    if (VINE__UNLIKELY(connection->base.is_aborted))
+        vine__posix_connection_look(connection);
+    else if (connection->send_first != NULL)
+        begin_next(connection);
+}
+
+/* ---- beginnings ------------------------------------------------------------------------------ */
+
+static void begin_bytes(struct posix_connection *connection, const struct vine_send *send)
+{
+    struct vine__operation *const operation = &connection->send;
+
+    operation->kind = VINE__POLL_SEND;
+    operation->flags = SEND_FLAGS;
+    operation->bytes = (void *)(uintptr_t)(send->bytes + send->sent);
+    operation->size = (uint32_t)vine__min_u64(send->size - send->sent, AT_ONCE_MAX);
+}
+
+/* The next pieces, from where the last ones ended: the first may have gone out in part. */
+static uint32_t gather(const struct vine_send *send, struct iovec *pieces)
+{
+    size_t skip = send->sent;
+    size_t left = AT_ONCE_MAX;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < send->vector_count && count < PIECES_AT_ONCE && left > 0; i++) {
+        const struct iovec *const piece = &send->vector[i];
+
+        if (skip >= piece->iov_len) {
+            skip -= piece->iov_len;
+            continue;
+        }
+        pieces[count].iov_base = (unsigned char *)piece->iov_base + skip;
+        pieces[count].iov_len = (size_t)vine__min_u64(piece->iov_len - skip, left);
+        left -= pieces[count].iov_len;
+        skip = 0;
+        count++;
+    }
+    return count;
+}
+
+static int begin_pieces(struct posix_connection *connection, const struct vine_send *send)
+{
+    struct vine__operation *const operation = &connection->send;
+    struct posix_message *message = connection->message;
+
+    if (message == NULL) {
+        message = malloc(sizeof(*message));
+        if (message == NULL)
+            return -ENOMEM;
+        connection->message = message;
+    }
+    memset(&message->header, 0, sizeof(message->header));
+    message->header.msg_iov = message->pieces;
+    message->header.msg_iovlen = gather(send, message->pieces);
+    operation->kind = VINE__POLL_SEND_MESSAGE;
+    operation->flags = SEND_FLAGS;
+    operation->message = &message->header;
+    return 0;
+}
+
+/* Returns 1: the kernel has it, or how it has ended. */
+static int begin_first(struct posix_connection *connection)
+{
+    struct vine_send *const send = connection->send_first;
+    struct vine__operation *const operation = &connection->send;
+    int error = 0;
+
+    if (VINE__UNLIKELY(connection->is_broken))
+        return -EPIPE;
+    if (VINE__UNLIKELY(send->kind == VINE__SEND_SHUTDOWN))
+        return vine__socket_shutdown(connection->fd, SHUT_WR);
+    if (VINE__UNLIKELY(send->size == 0))
+        return 0;
+    if (VINE__LIKELY(send->kind == VINE__SEND_BYTES))
+        begin_bytes(connection, send);
+    else
+        error = begin_pieces(connection, send);
+    if (error != 0)
+        return error;
+    operation->fn = on_sent;
+    operation->fd = connection->fd;
+    connection->is_sending = true;
+    vine__poller_begin(connection->base.network->poller, operation);
+    return 1;
+}
+
+static void begin_next(struct posix_connection *connection)
+{
+    while (connection->send_first != NULL) {
+        const int error = begin_first(connection);
+
+        if (error > 0)
+            return;
+        end_first(connection, error);
+    }
+}
+
+/* ---- as the connection is asked -------------------------------------------------------------- */
+
+void vine__posix_send(struct vine_connection *base, struct vine_send *send)
+{
+    struct posix_connection *const connection = vine__posix_of(base);
+
+    if (connection->send_first == NULL) {
+        connection->send_first = send;
+        connection->send_last = send;
+        begin_next(connection);
+    } else {
+        connection->send_last->next = send;
+        connection->send_last = send;
+    }
+}
+
+static void remove_waiting(struct posix_connection *connection, struct vine_send *send)
+{
+    struct vine_send *before = connection->send_first;
+
+    while (before->next != send)
+        before = before->next;
+    before->next = send->next;
+    if (connection->send_last == send)
+        connection->send_last = before;
+}
+
+void vine__posix_send_cancel(struct vine_connection *base, struct vine_send *send)
+{
+    struct posix_connection *const connection = vine__posix_of(base);
+
+    if (connection->send_first == send) {
+        vine__poller_cancel(base->network->poller, &connection->send);
+    } else {
+        remove_waiting(connection, send);
+        vine__send_end(send, send->wish);
+    }
+}
+
+void vine__posix_send_abort(struct posix_connection *connection)
+{
+    struct vine_send *const first = connection->send_first;
+
+    if (first == NULL)
+        return;
+    for (struct vine_send *send = first->next, *next; send != NULL; send = next) {
+        next = send->next;
+        vine__send_end(send, -ECANCELED);
+    }
+    first->next = NULL;
+    connection->send_last = first;
+    /* It is the kernel's: the first of a queue has always begun. */
+    if (first->wish == 0) {
+        first->wish = -ECANCELED;
+        vine__poller_cancel(connection->base.network->poller, &connection->send);
+    }
+}
+
+void vine__posix_send_fini(struct posix_connection *connection)
+{
+    free(connection->message);
+    connection->message = NULL;
+}
