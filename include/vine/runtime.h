@@ -21,6 +21,7 @@
 #include <vine/queue.h>
 #include <vine/reactor.h>
 #include <vine/semaphore.h>
+#include <vine/sharded.h>
 #include <vine/signal.h>
 #include <vine/timer.h>
 #include <vine/waiting.h>
