@@ -16,7 +16,7 @@
 
 VINE_BEGIN_DECLARATIONS
 
-/* ---- a function on every core ------------------------------------------------------------------ */
+/* ---- a function on every core ---------------------------------------------------------------- */
 
 struct vine_map_reduce;
 typedef int64_t (*vine_reduce_fn)(int64_t so_far, int64_t value);
@@ -42,7 +42,7 @@ VINE_API void vine_map_reduce(struct vine_map_reduce *map_reduce, struct vine_ca
 VINE_API int64_t vine_reduce_sum(int64_t so_far, int64_t value);
 VINE_API int64_t vine_reduce_error(int64_t so_far, int64_t value);
 
-/* ---- a service on every core ------------------------------------------------------------------- */
+/* ---- a service on every core ----------------------------------------------------------------- */
 
 struct vine_sharded;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A service on every core. All that is shared is the table of places: a place's instance is written
- * and read by its own core alone, and its result by the core that starts and stops, while no call is
- * on its way. Between those the calls' messages keep the order.
+ * and read by its own core alone, and the rest of it by the core that starts and stops, while no
+ * call is on its way. Between those the calls' messages keep the order.
  */
 #include <vine/sharded.h>
 

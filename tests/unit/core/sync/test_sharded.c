@@ -13,6 +13,19 @@
 
 #define CORES 4
 
+/* Sanitizers end a program that asks for too much memory, unless they are told to refuse it. */
+VINE_API const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+VINE_API const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
 static struct stepped world;
 
 static int open_world(void **state)
