@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# `cmake --install`: headers, both libraries, pkg-config file, command, man pages, completions.
+# `cmake --install`: headers, libraries, pkg-config file, command, man pages, completions.
 include(GNUInstallDirs)
 
 # The pkg-config file finds the prefix from where it lies itself, so that a tree can be moved.
@@ -13,6 +13,13 @@ install(TARGETS libvine_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/vine DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/vine.pc"
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TARGET vine_runtime)
+    configure_file(cmake/vine-runtime.pc.in vine-runtime.pc @ONLY)
+    install(TARGETS vine_runtime ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(TARGETS vine_runtime_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/vine-runtime.pc"
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 if(TARGET vine)
     install(TARGETS vine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     install(TARGETS vine-init RUNTIME DESTINATION lib/vine) # where the command looks for it

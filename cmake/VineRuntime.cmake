@@ -20,9 +20,6 @@ if(missing)
     return()
 endif()
 
-if(NOT VINE_RUNTIME_SOURCES)
-    return()
-endif()
 add_library(vine_runtime_objects OBJECT ${VINE_RUNTIME_SOURCES})
 set_target_properties(vine_runtime_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_include_directories(vine_runtime_objects PUBLIC include PRIVATE src)
@@ -32,3 +29,15 @@ add_library(vine_runtime STATIC $<TARGET_OBJECTS:vine_runtime_objects>)
 set_target_properties(vine_runtime PROPERTIES OUTPUT_NAME vine-runtime PREFIX lib LINKER_LANGUAGE C)
 target_include_directories(vine_runtime PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
 target_link_libraries(vine_runtime PUBLIC libvine ${vine_runtime_libraries})
+
+# The shared one has libvine in it: the runtime uses what libvine.so hides.
+add_library(vine_runtime_shared SHARED
+    $<TARGET_OBJECTS:vine_runtime_objects> $<TARGET_OBJECTS:vine_objects>)
+set_target_properties(vine_runtime_shared PROPERTIES
+    OUTPUT_NAME vine-runtime PREFIX lib LINKER_LANGUAGE C
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+    LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/vine-runtime.map")
+target_include_directories(vine_runtime_shared PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+target_link_options(vine_runtime_shared PRIVATE
+    "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/vine-runtime.map" ${VINE_SHARED_LINK_OPTIONS})
+target_link_libraries(vine_runtime_shared PRIVATE vine_flags ${vine_runtime_libraries})

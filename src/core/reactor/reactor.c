@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "arch/clock/clock.h"
+#include "core/arena/arena.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
 
@@ -86,8 +87,11 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
         is_busy |= vine__calls_take(reactor);
         is_busy |= vine__aliens_take(reactor);
     }
+    /* Blocks of ours that other cores have freed are no reason to stay awake. */
+    (void)vine__arena_take_home();
     is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
+    (void)vine__arena_flush_remote();
     vine__calls_wake_others(reactor);
     return is_busy;
 }
