@@ -79,6 +79,7 @@ static void count_anew(struct vine__arena *arena)
     vine__store_relaxed_u64(&arena->failures, 0);
     vine__store_relaxed_u64(&arena->used_bytes, 0);
     vine__store_relaxed_u64(&arena->peak_bytes, 0);
+    vine__store_relaxed_u64(&arena->touched_bytes, 0);
 }
 
 static int make(const struct vine__arena_options *options, struct vine__arena **ret_arena,
@@ -237,7 +238,7 @@ void vine__arena_detach(void)
         return;
     (void)vine__arena_flush_remote();
     vine__arena_take_all(arena);
-    vine__arena_look(arena);
+    vine__arena_measure();
     thread->arena = NULL;
     thread->place = 0;
     thread->heap = NULL;

@@ -60,14 +60,15 @@ struct vine__arena_options {
 /* Counted from the arena's creation. Another thread than the owner sees them a little late. */
 struct vine__arena_stats {
     uint64_t reserved_bytes;
-    uint64_t used_bytes;    /* in the owner's blocks, as it last counted; not those of one before */
-    uint64_t peak_bytes;    /* the most that `used_bytes` was when somebody looked */
-    uint64_t touched_bytes; /* pages that were ever needed: the most that it took. Locked: all */
     uint64_t allocations;
     uint64_t frees;                 /* of its blocks by its owner, those that came home included */
     uint64_t remote_frees_sent;     /* blocks of others that its owner has freed */
     uint64_t remote_frees_received; /* blocks of its own that came home */
     uint64_t failures;              /* allocations that the arena had no room for */
+    /* As vine__arena_measure last found them, or 0. */
+    uint64_t used_bytes;    /* in the owner's blocks; not in those of an owner before */
+    uint64_t peak_bytes;    /* the most that `used_bytes` ever was then */
+    uint64_t touched_bytes; /* of pages that were ever needed: what it took at most. Locked: all */
 };
 
 /* ---- an arena's life ------------------------------------------------------------------------- */
@@ -140,9 +141,13 @@ uint32_t vine__arena_take_home(void);
 
 /* ---- what a person or a test asks ------------------------------------------------------------ */
 
-/* Any thread; the owner, or any while nobody is attached, counts used bytes by a walk over its
- * pages. */
-void vine__arena_get_stats(struct vine__arena *arena, struct vine__arena_stats *ret_stats);
+/* Any thread; reads a few words. */
+void vine__arena_get_stats(const struct vine__arena *arena, struct vine__arena_stats *ret_stats);
+
+/* Count what the calling thread's arena has in use, by a walk over its pages, its own and the
+ * kernel's: a millisecond for each GiB that is touched. So each minute, perhaps, and not each turn.
+ * Who detaches does it too, and a dump, and an arena that is exhausted. Nothing without an arena. */
+void vine__arena_measure(void);
 
 /* Takes one line of a dump, without a newline, valid during the call. */
 typedef void (*vine__arena_line_fn)(void *context, const char *line);

@@ -77,6 +77,7 @@ struct vine__arena {
     uint64_t failures;
     uint64_t used_bytes; /* when it was last counted */
     uint64_t peak_bytes;
+    uint64_t touched_bytes;
     uint64_t unsent;     /* a bit for each arena whose blocks wait in a batch, by place - 1 */
     uint64_t unfinished; /* a bit for each ring with more than a turn's worth */
     void *rest;          /* of the stack, taken and not freed yet */
@@ -133,9 +134,6 @@ bool vine__arena_fails_now(void);
 /* home.c: free a block of another's arena, `place`; all that lies there for an arena. */
 void vine__arena_send(struct vine__arena_thread *thread, uint32_t place, void *block);
 void vine__arena_take_all(struct vine__arena *arena);
-
-/* stats.c: count what is used, by the owner. */
-void vine__arena_look(struct vine__arena *arena);
 
 /* blocks.c: an allocation of this thread has found no room in `heap`, as in vine__block_alloc.
  * First, whether something came home, so that it is worth another try; then it is counted and told,

@@ -87,7 +87,9 @@ void *vine__arena_give_up(struct vine__arena_thread *thread, mi_heap_t *heap, si
 
     if (heap != NULL) {
         vine__arena_count(&arena->failures, 1);
-        vine__arena_look(arena);
+        /* Who goes on asking does not have all pages walked over each time. */
+        if ((arena->failures & (arena->failures - 1)) == 0)
+            vine__arena_measure();
         if (arena->exhausted != NULL)
             arena->exhausted(arena->exhausted_context, arena, size);
         VINE_ASSERT(!arena->abort_on_exhaustion);

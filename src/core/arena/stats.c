@@ -35,31 +35,33 @@ static bool add_used(const mi_heap_t *heap, const mi_heap_area_t *area, void *bl
     return true;
 }
 
-void vine__arena_look(struct vine__arena *arena)
+void vine__arena_measure(void)
 {
+    struct vine__arena *const arena = vine__arena_thread.arena;
     uint64_t used_bytes = 0;
 
+    if (arena == NULL)
+        return;
     (void)mi_heap_visit_blocks(arena->heap, false, add_used, &used_bytes);
     vine__store_relaxed_u64(&arena->used_bytes, used_bytes);
     if (used_bytes > vine__load_relaxed_u64(&arena->peak_bytes))
         vine__store_relaxed_u64(&arena->peak_bytes, used_bytes);
+    vine__store_relaxed_u64(&arena->touched_bytes, vine__reservation_touched(&arena->reservation));
 }
 
-void vine__arena_get_stats(struct vine__arena *arena, struct vine__arena_stats *ret_stats)
+void vine__arena_get_stats(const struct vine__arena *arena, struct vine__arena_stats *ret_stats)
 {
     VINE_ASSERT(arena->magic == VINE__ARENA_MAGIC);
-    if (arena == vine__arena_thread.arena)
-        vine__arena_look(arena);
     *ret_stats = (struct vine__arena_stats){
         .reserved_bytes = arena->reservation.size_bytes,
-        .used_bytes = vine__load_relaxed_u64(&arena->used_bytes),
-        .peak_bytes = vine__load_relaxed_u64(&arena->peak_bytes),
-        .touched_bytes = vine__reservation_touched(&arena->reservation),
         .allocations = vine__load_relaxed_u64(&arena->allocations),
         .frees = vine__load_relaxed_u64(&arena->frees),
         .remote_frees_sent = vine__load_relaxed_u64(&arena->sent),
         .remote_frees_received = vine__load_relaxed_u64(&arena->received),
         .failures = vine__load_relaxed_u64(&arena->failures),
+        .used_bytes = vine__load_relaxed_u64(&arena->used_bytes),
+        .peak_bytes = vine__load_relaxed_u64(&arena->peak_bytes),
+        .touched_bytes = vine__load_relaxed_u64(&arena->touched_bytes),
     };
 }
 
@@ -116,6 +118,8 @@ void vine__arena_dump(struct vine__arena *arena, vine__arena_line_fn line, void 
     struct vine__arena_stats stats;
     const bool is_owner = arena == vine__arena_thread.arena;
 
+    if (is_owner)
+        vine__arena_measure();
     vine__arena_get_stats(arena, &stats);
     (void)snprintf(text, sizeof(text),
                    "arena %" PRIu32 ": reserved %" PRIu64 " bytes, used %" PRIu64

@@ -49,6 +49,7 @@ static struct vine__arena_stats stats_of(struct vine__arena *arena)
 {
     struct vine__arena_stats stats;
 
+    vine__arena_measure();
     vine__arena_get_stats(arena, &stats);
     return stats;
 }
