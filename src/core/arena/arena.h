@@ -36,7 +36,8 @@
 struct vine__arena;
 
 /* An allocation has failed because the arena is full. Called on its core, before NULL is returned.
- * It may free blocks and dump the arena, which changes nothing for this allocation. */
+ * It may free blocks and dump the arena, which changes nothing for this allocation. It is not
+ * called for what fails within it. */
 typedef void (*vine__arena_exhausted_fn)(void *context, struct vine__arena *arena, size_t size);
 
 /* Zero is the default of every field but the node. */
@@ -146,7 +147,7 @@ void vine__arena_get_stats(const struct vine__arena *arena, struct vine__arena_s
 
 /* Count what the calling thread's arena has in use, by a walk over its pages, its own and the
  * kernel's: a millisecond for each GiB that is touched. So each minute, perhaps, and not each turn.
- * Who detaches does it too, and a dump, and an arena that is exhausted. Nothing without an arena. */
+ * Who detaches does it too, and a dump, and an arena that is full. Nothing without an arena. */
 void vine__arena_measure(void);
 
 /* Takes one line of a dump, without a newline, valid during the call. */

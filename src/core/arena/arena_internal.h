@@ -102,6 +102,7 @@ struct vine__arena_thread {
     uint64_t fail_left;        /* allocations until one has to fail; 0: none has to */
     uint64_t number;           /* from 1, one for each thread ever; 0: never attached */
     uint32_t place;            /* the arena's; 0: none */
+    bool is_telling;           /* that the arena is full: no second time from within */
 };
 
 extern _Thread_local struct vine__arena_thread vine__arena_thread

@@ -90,8 +90,11 @@ void *vine__arena_give_up(struct vine__arena_thread *thread, mi_heap_t *heap, si
         /* Who goes on asking does not have all pages walked over each time. */
         if ((arena->failures & (arena->failures - 1)) == 0)
             vine__arena_measure();
-        if (arena->exhausted != NULL)
+        if (arena->exhausted != NULL && !thread->is_telling) {
+            thread->is_telling = true;
             arena->exhausted(arena->exhausted_context, arena, size);
+            thread->is_telling = false;
+        }
         VINE_ASSERT(!arena->abort_on_exhaustion);
     }
     errno = ENOMEM;

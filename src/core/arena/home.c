@@ -23,6 +23,7 @@ static void push(struct vine__arena *home, void *block)
 {
     void *top = vine__load_relaxed_pointer(&home->stack);
 
+    VINE_ASSERT_SLOW(mi_usable_size(block) >= sizeof(top));
     do {
         memcpy(block, &top, sizeof(top));
         /* R5 pairs with H5: the link, and whatever else was written to the block. */

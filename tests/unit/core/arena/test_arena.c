@@ -156,6 +156,8 @@ static void note_exhausted(void *context, struct vine__arena *arena, size_t size
     seen->arena = arena;
     seen->size = size;
     seen->count++;
+    /* Who tells of it may want memory for that, and is not told of it once more. */
+    assert_null(vine__arena_alloc(100 * MIB));
 }
 
 static void a_full_arena_refuses_and_is_of_use_again_when_blocks_are_freed(void **state)

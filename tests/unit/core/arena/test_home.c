@@ -202,6 +202,32 @@ static void a_thread_without_an_arena_sends_home_at_once(void **state)
     tell(&other, LEAVE, NULL, 0);
 }
 
+static void a_small_aligned_block_on_its_way_home_does_no_harm_to_its_neighbours(void **state)
+{
+    enum { COUNT = 3000 };
+    static void *gone[COUNT];
+    static unsigned char *kept[COUNT];
+    struct other other;
+
+    (void)state;
+    other_start(&other, false);
+    for (size_t alignment = 8; alignment <= 4096; alignment *= 2) {
+        for (int n = 0; n < COUNT; n++) {
+            gone[n] = vine__arena_alloc_aligned(alignment, (size_t)n % 3);
+            kept[n] = vine__arena_alloc_aligned(alignment, 1);
+            memset(kept[n], n & 255, vine__arena_usable(kept[n]));
+        }
+        tell(&other, FREE, gone, COUNT);
+        for (int n = 0; n < COUNT; n++)
+            for (size_t at = 0; at < vine__arena_usable(kept[n]); at++)
+                assert_int_equal(kept[n][at], n & 255);
+        assert_true(take_home_all() >= COUNT);
+        for (int n = 0; n < COUNT; n++)
+            vine__arena_free(kept[n]);
+    }
+    tell(&other, LEAVE, NULL, 0);
+}
+
 static void whatever_nobody_takes_is_kept_and_a_turn_takes_a_part_of_it(void **state)
 {
     static void *blocks[BLOCKS_MAX];
@@ -448,6 +474,7 @@ int main(void)
         EACH(less_than_a_batch_goes_home_when_it_is_flushed),
         EACH(a_whole_batch_goes_home_by_itself),
         EACH(a_thread_without_an_arena_sends_home_at_once),
+        EACH(a_small_aligned_block_on_its_way_home_does_no_harm_to_its_neighbours),
         EACH(whatever_nobody_takes_is_kept_and_a_turn_takes_a_part_of_it),
         EACH(a_full_arena_finds_room_in_what_came_home),
         EACH(blocks_of_an_arena_that_nobody_has_are_freed_at_once),
