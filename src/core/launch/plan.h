@@ -21,7 +21,7 @@
  *
  * I/O queues. They are spread over nodes by how many cores they have, and over the cores of a node;
  * a core without one submits through the nearest core before it on its node that has one, or, on a
- * node without any, through one of the closest node.
+ * node without any, through one of the nearest node before it that has.
  */
 #ifndef VINE_CORE_LAUNCH_PLAN_H
 #define VINE_CORE_LAUNCH_PLAN_H

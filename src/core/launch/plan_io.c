@@ -50,30 +50,44 @@ static uint32_t poorest_node(const struct vine__planner *planner)
     return poorest;
 }
 
-/* Who has a queue for a core of a node that has none: of the cores with one on the closest node
- * that of which the fewest make use, by `users`. */
-static uint32_t find_far(const struct vine__planner *planner, uint32_t node)
+/* How many queues each node has. Where there are fewer than nodes, groups of neighbours have one
+ * each, on the first of them; else each node has some by the number of its cores. */
+static void share_queues(struct vine__planner *planner)
+{
+    const uint32_t queue_count = planner->plan->io_queue_count;
+    const uint32_t *const cores = planner->scratch.on_node;
+    uint32_t *const queued = planner->scratch.queued;
+    uint32_t node_count = 0, place = 0, given = 0;
+
+    for (uint32_t i = 0; i < planner->topology->node_count; i++)
+        node_count += cores[i] > 0;
+    for (uint32_t i = 0; queue_count < node_count && i < planner->topology->node_count; i++) {
+        /* Of the nodes with cores number i of k belongs to queue number i * m / k of m. */
+        if (cores[i] == 0 || (uint64_t)place++ * queue_count / node_count < given)
+            continue;
+        queued[i] = 1;
+        given++;
+    }
+    for (; given < queue_count; given++) {
+        const uint32_t node = poorest_node(planner);
+
+        VINE_ASSERT(node != VINE__TOPOLOGY_NONE);
+        queued[node]++;
+    }
+}
+
+/* Who has the queue for cores of a node that has none: a core of the nearest node before it that
+ * has one. The first node with cores has. */
+static uint32_t find_before(const struct vine__planner *planner, uint32_t node)
 {
     const struct vine__plan *const plan = planner->plan;
-    uint32_t best = VINE__TOPOLOGY_NONE, best_far = 0, best_users = 0;
 
-    for (uint32_t i = 0; i < plan->core_count; i++) {
-        const uint32_t there = plan->cores[i].node;
-        const uint32_t far = there > node ? there - node : node - there;
-        uint32_t users = 0;
-
-        if (planner->scratch.queued[there] == 0 || plan->cores[i].io_core != i)
-            continue;
-        for (uint32_t j = 0; j < plan->core_count; j++)
-            users += plan->cores[j].io_core == i;
-        if (best == VINE__TOPOLOGY_NONE || far < best_far ||
-            (far == best_far && users < best_users)) {
-            best = i;
-            best_far = far;
-            best_users = users;
-        }
-    }
-    return best;
+    while (planner->scratch.queued[node] == 0)
+        node--;
+    for (uint32_t i = 0; i < plan->core_count; i++)
+        if (plan->cores[i].node == node)
+            return plan->cores[i].io_core;
+    return 0;
 }
 
 void vine__plan_assign_queues(struct vine__planner *planner)
@@ -85,12 +99,7 @@ void vine__plan_assign_queues(struct vine__planner *planner)
         cores[i] = 0;
     for (uint32_t i = 0; i < plan->core_count; i++)
         cores[plan->cores[i].node]++;
-    for (uint32_t i = 0; i < plan->io_queue_count; i++) {
-        const uint32_t node = poorest_node(planner);
-
-        VINE_ASSERT(node != VINE__TOPOLOGY_NONE);
-        queued[node]++;
-    }
+    share_queues(planner);
     /* On each node core number j of k belongs to queue number j * m / k of m, whose first core has
      * it. Cores of one node need not be neighbours by number. */
     for (uint32_t i = 0; i < plan->core_count; i++) {
@@ -110,5 +119,5 @@ void vine__plan_assign_queues(struct vine__planner *planner)
     }
     for (uint32_t i = 0; i < plan->core_count; i++)
         if (queued[plan->cores[i].node] == 0)
-            plan->cores[i].io_core = find_far(planner, plan->cores[i].node);
+            plan->cores[i].io_core = find_before(planner, plan->cores[i].node);
 }

@@ -176,6 +176,7 @@ static void a_container_sees_its_part_of_the_tree(void **state)
 
     /* The path lies beyond what is mounted: what can be seen counts, and nothing beside it. */
     fake_root_write("/proc/self/cgroup", "0::/../outside\n");
+    fake_root_write("/proc/self/mountinfo", MOUNT_V2);
     fake_root_write("/sys/fs/outside/memory.max", "1\n");
     topology = look(NULL);
     assert_int_equal(topology->fact_count, 2);
@@ -183,6 +184,9 @@ static void a_container_sees_its_part_of_the_tree(void **state)
     vine__topology_destroy(topology);
 
     fake_root_write("/proc/self/cgroup", "0::/docker/abcdef\n");
+    fake_root_write("/proc/self/mountinfo",
+                    "31 23 0:28 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n");
+    fake_root_write("/sys/fs/cgroupdef/memory.max", "2\n");
     topology = look(NULL);
     assert_int_equal(topology->fact_count, 2);
     vine__topology_destroy(topology);

@@ -308,15 +308,22 @@ static void queues_are_spread_over_nodes_and_neighbours_share_them(void **state)
     planning_end(&planning);
 }
 
-static void a_node_without_a_queue_submits_to_the_closest_one(void **state)
+static void where_queues_are_fewer_than_nodes_neighbours_share_one(void **state)
 {
-    static const uint32_t expected[] = {0, 0, 2, 2, 2, 2};
+    static const uint32_t expected[] = {0, 0, 0, 0, 4, 4};
 
     (void)state;
     planning_make(&planning, machine("numa:3(memory=8GB) core:2 pu:1"), "--num-io-queues 2");
     check();
     for (uint32_t i = 0; i < 6; i++)
         assert_int_equal(planning.plan->cores[i].io_core, expected[i]);
+    planning_end(&planning);
+    planning_make(&planning, machine("numa:8(memory=8GB) core:1 pu:1"),
+                  "--num-io-queues 3 --cpuset 1-7");
+    check();
+    static const uint32_t seven[] = {0, 0, 0, 3, 3, 5, 5};
+    for (uint32_t i = 0; i < 7; i++)
+        assert_int_equal(planning.plan->cores[i].io_core, seven[i]);
     planning_end(&planning);
     /* Fewer requests than cores: as many queues as there are requests. */
     planning_make(&planning, machine("numa:1(memory=8GB) core:4 pu:1"), "--max-io-requests 2");
@@ -358,7 +365,7 @@ int main(void)
         cmocka_unit_test(there_are_no_more_cores_than_there_can_be),
         cmocka_unit_test(huge_pages_are_taken_as_they_lie_on_the_nodes),
         cmocka_unit_test(queues_are_spread_over_nodes_and_neighbours_share_them),
-        cmocka_unit_test(a_node_without_a_queue_submits_to_the_closest_one),
+        cmocka_unit_test(where_queues_are_fewer_than_nodes_neighbours_share_one),
         cmocka_unit_test(this_machine_has_a_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
