@@ -118,8 +118,8 @@ static int enter(struct vine__uring *uring, uint32_t count, uint32_t wait_count,
 
 /*
  * Hand over all that there is. With `wait_count` wait for that many completions, unless something
- * could not be handed over: then there are completions to be taken first, or no memory. Returns what
- * the kernel said last.
+ * could not be handed over: then there are completions to be taken first, or no memory. Returns
+ * what the kernel said last.
  */
 static int submit(struct vine__uring *uring, uint32_t wait_count, uint32_t flags,
                   struct __kernel_timespec *timeout)

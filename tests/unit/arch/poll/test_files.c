@@ -358,7 +358,7 @@ static void calls_beyond_the_workers_wait_and_can_be_cancelled(void **state)
     for (uint32_t i = 0; i < 19; i++)
         assert_in_range(wait_for(poller, &calls[i]), 'a', 's');
     vine__poller_destroy(poller);
-    /* The kernel has a joined thread in its list for a moment more; a worker that is left stays there
+    /* The kernel lists a joined thread for a moment more; a worker that is left would stay there
      * until the test's time is over. */
     while (count_threads() > threads)
         sched_yield();
