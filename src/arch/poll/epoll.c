@@ -166,7 +166,7 @@ static void epoll_cancel(struct vine__poller *poller, struct vine__operation *op
 
     VINE_ASSERT(error == 0);
     vine__watch_remove(epoll, watch, operation);
-    vine__poll_ended(poller, operation, vine__epoll_cancelled(operation));
+    vine__poll_ended(poller, operation, vine__poll_cancelled(operation));
 }
 
 static void epoll_cancel_all(struct vine__poller *poller)

@@ -77,7 +77,4 @@ void vine__watches_fini(struct vine__epoll *epoll);
  * with it; or VINE__EPOLL_NOT_NOW. */
 int32_t vine__epoll_try(struct vine__operation *operation, uint32_t *ret_flags);
 
-/* What it has when it is cancelled as it waits: what was done, or -ECANCELED. */
-int32_t vine__epoll_cancelled(const struct vine__operation *operation);
-
 #endif

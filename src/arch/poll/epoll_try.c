@@ -219,12 +219,3 @@ int32_t vine__epoll_try(struct vine__operation *operation, uint32_t *ret_flags)
         *ret_flags = VINE__POLL_MORE;
     return result;
 }
-
-int32_t vine__epoll_cancelled(const struct vine__operation *operation)
-{
-    const bool has_count = operation->kind == VINE__POLL_SEND ||
-                           operation->kind == VINE__POLL_SEND_ZERO_COPY ||
-                           operation->kind == VINE__POLL_RECEIVE;
-
-    return has_count && operation->result > 0 ? operation->result : -ECANCELED;
-}

@@ -171,6 +171,15 @@ bool vine__poll_fifo_remove(struct vine__poll_fifo *fifo, struct vine__operation
     return true;
 }
 
+int32_t vine__poll_cancelled(const struct vine__operation *operation)
+{
+    const bool has_count = operation->kind == VINE__POLL_SEND ||
+                           operation->kind == VINE__POLL_SEND_ZERO_COPY ||
+                           operation->kind == VINE__POLL_RECEIVE;
+
+    return has_count && operation->result > 0 ? operation->result : -ECANCELED;
+}
+
 uint32_t vine__poll_hand_out_ended(struct vine__poller *poller, uint32_t count_max)
 {
     /* What functions add comes behind this one, and has to wait for the next poll. It may be freed

@@ -27,8 +27,8 @@
  *
  * Backends: `uring` (io_uring by liburing; a few threads for VINE__POLL_CALL and, before Linux 6.9,
  * VINE__POLL_TRUNCATE), `epoll` (readiness, and those threads for files, where io_uring is not to
- * be had), `sim` (sim.h: a simulated kernel that a test owns). MSG_WAITALL is kept by all of them for
- * VINE__POLL_SEND and VINE__POLL_RECEIVE alone; a connect to a Unix socket whose backlog is full
+ * be had), `sim` (sim.h: a simulated kernel that a test owns). All of them keep MSG_WAITALL for
+ * VINE__POLL_SEND and VINE__POLL_RECEIVE alone. A connect to a Unix socket whose backlog is full
  * waits under io_uring and ends with -EAGAIN under epoll.
  */
 #ifndef VINE_ARCH_POLL_POLL_H

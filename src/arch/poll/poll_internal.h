@@ -141,13 +141,17 @@ static inline void vine__poll_hand_out(struct vine__poller *poller,
 /* Hand out at most `count_max` of `ended`, of those that are there now. Returns how many. */
 uint32_t vine__poll_hand_out_ended(struct vine__poller *poller, uint32_t count_max);
 
+/* What an operation has that is cancelled as it waits, where `result` counts what was done of it:
+ * that, or -ECANCELED. */
+int32_t vine__poll_cancelled(const struct vine__operation *operation);
+
 /* Whether a wake has come; it is taken. Asked by the sleeps of the backends. */
 bool vine__poll_take_wake(struct vine__poller *poller);
 
 /* End the system call in which the poller's thread sleeps, or its next one. Any thread. */
 static inline void vine__poll_signal(const struct vine__poller *poller)
 {
-    const int error = vine__eventfd_signal(poller->wake_fd);
+    const int error = poller->wake_fd < 0 ? 0 : vine__eventfd_signal(poller->wake_fd);
 
     VINE_ASSERT(error == 0);
 }
