@@ -152,6 +152,7 @@ struct vine__reactor {
 
     /* The turn that runs. */
     uint64_t quota_end_ticks;
+    uint64_t worked_ticks; /* when work ended last */
     uint64_t quota_ticks;
     uint64_t random; /* of the shuffle; 0: none */
     uint8_t group;   /* of what runs */

@@ -187,6 +187,7 @@ bool vine__work_run(struct vine__reactor *reactor)
             id = choose(reactor, group_of(reactor, id)->active);
         now_ticks = run_group(reactor, id, now_ticks);
     } while (reactor->active != 0 && (int64_t)(now_ticks - reactor->quota_end_ticks) < 0);
+    reactor->worked_ticks = now_ticks;
     return true;
 }
 
