@@ -129,7 +129,8 @@ static void fall_asleep(struct vine__reactor *reactor)
 {
     uint32_t *const is_asleep = &reactor->mesh->inboxes[reactor->core].is_asleep;
 
-    vine__store_relaxed_u32(is_asleep, 1);
+    /* Exchanges alone change the word, and they have no pair: messages are what is ordered. */
+    (void)vine__exchange_acq_rel_u32(is_asleep, 1);
     vine__fence_full(); /* R2 pairs with R1 */
     if (!vine__calls_are_there(reactor) && !vine__aliens_are_there(reactor) &&
         !vine__reactor_has_stopped(reactor)) {
@@ -142,7 +143,7 @@ static void fall_asleep(struct vine__reactor *reactor)
         reactor->slept_ticks += vine__clock_ticks() - before_ticks;
         reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
     }
-    vine__store_relaxed_u32(is_asleep, 0);
+    (void)vine__exchange_acq_rel_u32(is_asleep, 0); /* as above: no pair */
 }
 
 /* Nothing was there. Look around for a while that depends on what became of it the last times. */
