@@ -13,6 +13,9 @@ fail() {
     exit 1
 }
 
+"$examples/who" --overprovisioned --smp=3 >shown 2>said || fail "who: $?"
+grep -qx 'core 2 answered' shown || fail "who: $(cat shown)"
+
 # More cores than this machine may have: they share processors then.
 "$examples/core_ping" --overprovisioned --smp=3 --count=500 >shown 2>said || fail "core_ping: $?"
 [ "$(grep -c '^core [12]: 500 calls, [0-9]* ns each$' shown)" = 2 ] || fail "not all cores were called"
