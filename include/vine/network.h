@@ -147,7 +147,8 @@ struct vine_connect {
     bool has_ended;
 };
 
-/* Connect to a TCP or Unix address, which is copied. */
+/* Connect to a TCP or Unix address, which is copied. Without io_uring a Unix socket whose queue is
+ * full answers -EAGAIN at once; with it, that is waited for. */
 VINE_API void vine_connect(struct vine_connect *connect, const struct vine_address *address,
                            vine_connect_fn fn);
 

@@ -65,8 +65,10 @@ enum vine__poll_kind {
     VINE__POLL_MAKE_FOLDER, /* fd path mode */
     VINE__POLL_ACCEPT,      /* fd flags; ends with a descriptor; may be multishot */
     VINE__POLL_CONNECT,     /* fd address address_size */
-    VINE__POLL_RECEIVE,     /* fd bytes size flags; or multishot into provided buffers: `buffers` */
-    VINE__POLL_SEND,        /* fd bytes size flags */
+    VINE__POLL_RECEIVE, /* fd bytes size flags; or multishot into provided buffers: `buffers`, and
+                                `size`: it ends by itself after so many bytes, where the kernel
+                                knows how; 0: it goes on */
+    VINE__POLL_SEND,    /* fd bytes size flags */
     VINE__POLL_SEND_ZERO_COPY, /* the same; VINE__POLL_MORE with the result, be it an error, then an
                                    end with 0 when the kernel has let go of the bytes; or the result
                                    alone, where it never took them */

@@ -91,7 +91,7 @@ static void fill(struct vine__uring *uring)
             break;
         (void)vine__poll_fifo_pop(&uring->waiting);
         operation->state = VINE__POLL_STATE_KERNEL;
-        vine__uring_prepare(sqe, operation);
+        vine__uring_prepare(sqe, operation, uring->abilities.has_receive_limit);
     }
 }
 
@@ -147,8 +147,9 @@ static void uring_begin(struct vine__poller *poller, struct vine__operation *ope
 {
     struct vine__uring *uring = uring_of(poller);
 
-    if (VINE__UNLIKELY(operation->kind == VINE__POLL_CALL ||
-                       (operation->kind == VINE__POLL_TRUNCATE && !uring->has_truncate))) {
+    if (VINE__UNLIKELY(
+            operation->kind == VINE__POLL_CALL ||
+            (operation->kind == VINE__POLL_TRUNCATE && !uring->abilities.has_truncate))) {
         vine__workers_begin(poller, operation);
         return;
     }
@@ -160,7 +161,7 @@ static void uring_begin(struct vine__poller *poller, struct vine__operation *ope
         return;
     }
     operation->state = VINE__POLL_STATE_KERNEL;
-    vine__uring_prepare(sqe, operation);
+    vine__uring_prepare(sqe, operation, uring->abilities.has_receive_limit);
 }
 
 static void uring_cancel(struct vine__poller *poller, struct vine__operation *operation)
@@ -337,7 +338,7 @@ int vine__poll_uring_create(struct vine__poller **ret_poller, uint32_t queue_dep
     if (uring == NULL)
         return -ENOMEM;
     memset(uring, 0, sizeof(*uring));
-    int error = vine__uring_setup(&uring->ring, queue_depth, &uring->has_truncate, ret_why);
+    int error = vine__uring_setup(&uring->ring, queue_depth, &uring->abilities, ret_why);
 
     if (error != 0) {
         free(uring);

@@ -13,6 +13,12 @@
 #define VINE__URING_NOBODY 0U
 #define VINE__URING_WAKE   1U
 
+/* What not every kernel has that is new enough for the rest. */
+struct vine__uring_abilities {
+    bool has_truncate;
+    bool has_receive_limit; /* of multishot receives: Linux 6.17 */
+};
+
 struct vine__uring {
     struct vine__poller poller;
     struct io_uring ring;
@@ -20,14 +26,15 @@ struct vine__uring {
     struct vine__operation *cancels; /* the kernel is to be asked for their end as soon as there is
                                         room: linked both ways, by `next` and `backend` */
     bool is_wake_armed;
-    bool has_truncate;
+    struct vine__uring_abilities abilities;
     uint32_t file_count;      /* places for files; 0: none are registered yet */
     uint32_t file_free_count; /* how many of `files_free` */
     uint32_t *files_free;     /* places that are free */
 };
 
 /* Write the submission of an operation that the kernel has one for. */
-void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation *operation);
+void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation *operation,
+                         bool has_receive_limit);
 
 int vine__uring_buffers_register(struct vine__poller *poller, struct vine__poll_buffers *buffers);
 void vine__uring_buffers_unregister(struct vine__poller *poller,
@@ -41,7 +48,7 @@ int vine__uring_register_buffers(struct vine__poller *poller, const struct iovec
 void vine__uring_files_fini(struct vine__uring *uring);
 
 /* Make the ring with the best set-up that this kernel knows. Leaves `ring` alone on failure. */
-int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth, bool *ret_has_truncate,
-                      char *ret_why);
+int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth,
+                      struct vine__uring_abilities *ret_abilities, char *ret_why);
 
 #endif

@@ -24,7 +24,8 @@ static void set_data(struct io_uring_sqe *sqe, uint8_t plain, uint8_t fixed,
         sqe->buf_index = (uint16_t)(operation->buffer_index - 1);
 }
 
-static void prepare_receive(struct io_uring_sqe *sqe, const struct vine__operation *operation)
+static void prepare_receive(struct io_uring_sqe *sqe, const struct vine__operation *operation,
+                            bool has_receive_limit)
 {
     if (!operation->is_multishot) {
         set(sqe, IORING_OP_RECV, operation, operation->bytes, operation->size, 0);
@@ -33,6 +34,8 @@ static void prepare_receive(struct io_uring_sqe *sqe, const struct vine__operati
         sqe->ioprio = IORING_RECV_MULTISHOT;
         sqe->flags = IOSQE_BUFFER_SELECT;
         sqe->buf_group = operation->buffers->group;
+        if (has_receive_limit)
+            sqe->file_index = operation->size; /* `optlen`, newer than the headers */
     }
     sqe->msg_flags = operation->flags;
 }
@@ -87,7 +90,8 @@ static void prepare_file(struct io_uring_sqe *sqe, const struct vine__operation 
     }
 }
 
-void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation *operation)
+void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation *operation,
+                         bool has_receive_limit)
 {
     switch (operation->kind) {
     case VINE__POLL_READ:
@@ -112,7 +116,7 @@ void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation 
         set(sqe, IORING_OP_CONNECT, operation, operation->address, 0, operation->size);
         break;
     case VINE__POLL_RECEIVE:
-        prepare_receive(sqe, operation);
+        prepare_receive(sqe, operation, has_receive_limit);
         break;
     case VINE__POLL_SEND:
         set(sqe, IORING_OP_SEND, operation, operation->bytes, operation->size, 0);

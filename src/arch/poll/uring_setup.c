@@ -79,8 +79,26 @@ static void explain(int error, char *ret_why)
                        -error);
 }
 
+/* A kernel that does not know the limit refuses it, and one that does, our descriptor. */
+static bool probe_receive_limit(struct io_uring *ring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    struct io_uring_cqe *cqe;
+
+    io_uring_prep_rw(IORING_OP_RECV, sqe, -1, NULL, 0, 0);
+    sqe->ioprio = IORING_RECV_MULTISHOT;
+    sqe->flags = IOSQE_BUFFER_SELECT;
+    sqe->file_index = 1; /* `optlen`, newer than the headers */
+    if (io_uring_submit_and_wait(ring, 1) < 0 || io_uring_wait_cqe(ring, &cqe) != 0)
+        return false;
+    const bool is_known = cqe->res == -EBADF;
+
+    io_uring_cqe_seen(ring, cqe);
+    return is_known;
+}
+
 /* Whether the kernel has all that we need, and what of the rest. */
-static int probe(struct io_uring *ring, bool *ret_has_truncate)
+static int probe(struct io_uring *ring, struct vine__uring_abilities *ret_abilities)
 {
     struct io_uring_probe *found = io_uring_get_probe_ring(ring);
     bool is_enough = found != NULL && (ring->features & FEATURES_NEEDED) == FEATURES_NEEDED;
@@ -88,13 +106,15 @@ static int probe(struct io_uring *ring, bool *ret_has_truncate)
     for (size_t i = 0; is_enough && i < sizeof(operations_needed); i++)
         is_enough = io_uring_opcode_supported(found, operations_needed[i]) != 0;
     if (is_enough)
-        *ret_has_truncate = io_uring_opcode_supported(found, OP_FTRUNCATE) != 0;
+        *ret_abilities = (struct vine__uring_abilities){
+            .has_truncate = io_uring_opcode_supported(found, OP_FTRUNCATE) != 0,
+            .has_receive_limit = probe_receive_limit(ring)};
     io_uring_free_probe(found);
     return is_enough ? 0 : -ENOSYS;
 }
 
-int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth, bool *ret_has_truncate,
-                      char *ret_why)
+int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth,
+                      struct vine__uring_abilities *ret_abilities, char *ret_why)
 {
     struct io_uring made;
     int error = -EINVAL;
@@ -110,7 +130,7 @@ int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth, bool *ret_has
         explain(error, ret_why);
         return error;
     }
-    error = probe(&made, ret_has_truncate);
+    error = probe(&made, ret_abilities);
     if (error != 0) {
         (void)snprintf(ret_why, VINE__POLL_WHY_BYTES,
                        "this kernel's io_uring is older than that of Linux 6.0");

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/network/network.h"
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+size_t vine__network_connection_bytes(void)
+{
+    return sizeof(struct posix_connection);
+}
 
 static int posix_start(struct vine__network *network)
 {

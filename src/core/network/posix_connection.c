@@ -120,7 +120,7 @@ static void on_connected(struct vine__operation *operation, int32_t result, uint
         vine__posix_connection_look(connection);
         return;
     }
-    if (result == -ECANCELED && connect->wish != 0)
+    if ((result == -ECANCELED || result == -EINTR) && connect->wish != 0)
         result = connect->wish;
     vine__connect_end(connect, result, NULL);
     vine__posix_connection_look(connection);

@@ -12,6 +12,9 @@
 #include "utils/bits.h"
 #include "utils/container_of.h"
 
+/* The kernel may fill many buffers before it hears that it shall stop: it does so by itself. */
+#define RECEIVE_AHEAD_BYTES (VINE_RECEIVE_AHEAD * POSIX_BUFFER_BYTES)
+
 /* Beyond this many buffers in use nobody holds more than the one that came unasked. */
 #define SCARCE (POSIX_BUFFERS_MAX / 2)
 
@@ -34,6 +37,7 @@ static void begin_ahead(struct posix_connection *connection)
     operation->is_multishot = true;
     operation->fd = connection->fd;
     operation->flags = 0;
+    operation->size = RECEIVE_AHEAD_BYTES;
     operation->buffers = connection->pool->extents[connection->extent].buffers;
     connection->receiving = POSIX_RECEIVES_AHEAD;
     vine__poller_begin(connection->base.network->poller, operation);
@@ -175,7 +179,6 @@ static void hold_back(struct posix_connection *connection)
 
     if (connection->held_count < most || connection->is_cancelling)
         return;
-    connection->base.network->counts.held_back++;
     cancel(connection);
 }
 
@@ -201,6 +204,8 @@ static void on_received_ahead(struct vine__operation *operation, int32_t result,
     if (VINE__UNLIKELY((flags & VINE__POLL_MORE) == 0)) {
         connection->receiving = POSIX_RECEIVES_NOT;
         connection->is_cancelling = false;
+        if (connection->held_first != POSIX_NO_BUFFER && connection->base.reader == NULL)
+            connection->base.network->counts.held_back++;
         if (connection->base.is_aborted) {
             vine__posix_connection_look(connection);
             return;

@@ -63,7 +63,7 @@ static void on_sent(struct vine__operation *operation, int32_t result, uint32_t 
         else if (result == 0)
             end_first(connection, -EIO); /* no progress is no way to go on */
     } else if (send->wish != 0) {
-        end_first(connection, result == -ECANCELED ? send->wish : result);
+        end_first(connection, result == -ECANCELED || result == -EINTR ? send->wish : result);
     } else if (result != -EINTR && result != -EAGAIN) {
         end_first(connection, result);
     }

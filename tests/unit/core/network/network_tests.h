@@ -12,6 +12,7 @@
 #include <vine/network.h>
 
 #include "arch/clock/clock.h"
+#include "core/network/network.h"
 #include "utils/container_of.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 /* Guards against a hang: no test waits that long when all is well. */
-#define HANG_NS (60 * VINE_NS_PER_SECOND)
+#define HANG_NS (20 * VINE_NS_PER_SECOND)
 
 static struct stepped stepped;
 
