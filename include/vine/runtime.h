@@ -16,6 +16,7 @@
 #include <vine/condition.h>
 #include <vine/error.h>
 #include <vine/file.h>
+#include <vine/file_stream.h>
 #include <vine/gate.h>
 #include <vine/network.h>
 #include <vine/queue.h>
