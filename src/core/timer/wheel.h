@@ -90,25 +90,29 @@ void vine__wheel_slot_emptied(struct vine__wheel *wheel, const struct vine_timer
 /* UINT64_MAX: never. */
 VINE__ALWAYS_INLINE uint64_t vine__wheel_tick(const struct vine__wheel *wheel, uint64_t due_ns)
 {
-    if (__builtin_expect(due_ns >= UINT64_MAX - wheel->round_up_ns, 0))
+    uint64_t rounded_ns;
+
+    if (__builtin_expect(__builtin_add_overflow(due_ns, wheel->round_up_ns, &rounded_ns), 0))
         return UINT64_MAX;
-    return (due_ns + wheel->round_up_ns) >> wheel->shift;
+    return rounded_ns >> wheel->shift;
 }
 
 VINE__ALWAYS_INLINE struct vine_timer_node *vine__wheel_slot_of(struct vine__wheel *wheel,
                                                                 uint64_t due_ns)
 {
-    uint64_t tick = vine__wheel_tick(wheel, due_ns);
+    uint64_t rounded_ns;
 
-    if (__builtin_expect(tick == UINT64_MAX, 0))
+    if (__builtin_expect(__builtin_add_overflow(due_ns, wheel->round_up_ns, &rounded_ns), 0))
         return &wheel->slots[VINE__WHEEL_LEVELS * VINE__WHEEL_SLOTS];
+
+    uint64_t tick = rounded_ns >> wheel->shift;
+
     tick = tick < wheel->at ? wheel->at : tick;
 
     /* How far the lowest bit of the highest differing digit is up: level * 8. */
-    const uint32_t up = (63U - (uint32_t)__builtin_clzll((tick ^ wheel->at) | 1)) & 56U;
+    const uint32_t up = (63U ^ (uint32_t)__builtin_clzll((tick ^ wheel->at) | 1)) & 56U;
 
-    return &wheel->slots[up * (VINE__WHEEL_SLOTS / VINE__WHEEL_DIGIT_BITS) +
-                         ((tick >> up) & (VINE__WHEEL_SLOTS - 1))];
+    return &wheel->slots[up * (VINE__WHEEL_SLOTS / VINE__WHEEL_DIGIT_BITS) + (uint8_t)(tick >> up)];
 }
 
 /* Put a timer, whose time is set, behind those of its slot. */
