@@ -263,6 +263,88 @@ VINE_API VINE_MUST_CHECK int vine_connection_get_peer(struct vine_connection *co
 VINE_API VINE_MUST_CHECK int vine_connection_get_address(struct vine_connection *connection,
                                                          struct vine_address *ret_address);
 
+/* ---- descriptors over Unix sockets ----------------------------------------------------------- */
+
+#define VINE_DESCRIPTORS_MAX 16
+
+/*
+ * Send descriptors with at least one byte. They stay the caller's, who keeps them open until the
+ * function is called. Ends as vine_send does, or with -EOPNOTSUPP: it is no Unix socket, or -EINVAL:
+ * no byte, or more than VINE_DESCRIPTORS_MAX.
+ */
+VINE_API void vine_send_descriptors(struct vine_connection *connection, struct vine_send *send,
+                                    const void *bytes, size_t size, const int *descriptors,
+                                    uint32_t count, vine_send_fn fn);
+
+/*
+ * As vine_receive_into, with up to `count_max` descriptors (1 .. VINE_DESCRIPTORS_MAX), close-on-exec
+ * and the caller's from then on: `receive->descriptor_count`, perhaps 0. Other receives drop
+ * descriptors, so that a peer cannot fill our table: where some may come use this one alone.
+ * -EMSGSIZE: more came than there was room for (or than this process may open). None is kept, and
+ * the bytes are lost: close the connection.
+ */
+VINE_API void vine_receive_descriptors(struct vine_connection *connection,
+                                       struct vine_receive *receive, void *bytes, size_t size,
+                                       int *descriptors, uint32_t count_max, vine_receive_fn fn);
+
+/* ---- datagrams ------------------------------------------------------------------------------- */
+
+/* A UDP socket. */
+struct vine_udp;
+
+struct vine_udp_options {
+    size_t size_bytes; /* sizeof(struct vine_udp_options) */
+    bool is_ip6_only;
+    uint32_t receive_bytes, send_bytes; /* the kernel's buffers; 0: as it likes */
+};
+
+struct vine_datagram;
+typedef void (*vine_datagram_fn)(struct vine_datagram *datagram);
+
+/* One on its way, in either direction. */
+struct vine_datagram {
+    /* Told when the function is called. */
+    int64_t size;                /* bytes, perhaps 0; or a negative error */
+    struct vine_address address; /* who sent it */
+    bool is_cut;                 /* there was more than there was room for, which is lost */
+    /* Wished for before. */
+    uint64_t deadline_ns;
+
+    vine_datagram_fn fn; /* what follows is private */
+    struct vine_udp *udp;
+    void *bytes;
+    size_t room_bytes;
+    void *state;
+    int wish;
+    bool is_receive, has_ended;
+    struct vine_work work;
+    struct vine_timer timer;
+};
+
+/* Open one at `address` (port 0: the kernel chooses). Returns 0 or a negative error. */
+VINE_API VINE_MUST_CHECK int vine_udp_open(const struct vine_address *address,
+                                           const struct vine_udp_options *options,
+                                           struct vine_udp **ret_udp);
+VINE_API const struct vine_address *vine_udp_address(const struct vine_udp *udp);
+
+/* Have one peer: only what that one sends comes, and the address of a send may be NULL. That nobody
+ * is there may be told then, as -ECONNREFUSED. Returns 0 or a negative error. */
+VINE_API VINE_MUST_CHECK int vine_udp_connect(struct vine_udp *udp,
+                                              const struct vine_address *peer);
+
+/* Any number of each may be on their way; which of several receives gets what comes first is not
+ * said. `bytes` are in use until the function is called; `to` is copied. */
+VINE_API void vine_udp_receive(struct vine_udp *udp, struct vine_datagram *datagram, void *bytes,
+                               size_t size, vine_datagram_fn fn);
+VINE_API void vine_udp_send(struct vine_udp *udp, struct vine_datagram *datagram, const void *bytes,
+                            size_t size, const struct vine_address *to, vine_datagram_fn fn);
+
+/* Have it end soon, with -ECANCELED unless it is over. */
+VINE_API void vine_datagram_cancel(struct vine_datagram *datagram);
+
+/* As vine_connection_close. */
+VINE_API void vine_udp_close(struct vine_udp *udp, struct vine_work *done);
+
 /* ---- what a core has seen -------------------------------------------------------------------- */
 
 struct vine_network_counts {

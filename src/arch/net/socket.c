@@ -75,6 +75,11 @@ int vine__socket_bind(int fd, const struct sockaddr *address, socklen_t size_byt
     return bind(fd, address, size_bytes) == 0 ? 0 : -errno;
 }
 
+int vine__socket_bind_datagrams(int fd, const struct sockaddr *address, socklen_t size_bytes)
+{
+    return bind(fd, address, size_bytes) == 0 ? 0 : -errno;
+}
+
 int vine__socket_share_port(int fd)
 {
     return set(fd, SOL_SOCKET, SO_REUSEPORT, 1);

@@ -33,6 +33,10 @@ VINE_MUST_CHECK int vine__socket_create(int family, int type,
 /* Bind it, taking over a port of which old connections linger. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__socket_bind(int fd, const struct sockaddr *address, socklen_t size_bytes);
 
+/* The same for datagrams: a port belongs to one socket. */
+VINE_MUST_CHECK int vine__socket_bind_datagrams(int fd, const struct sockaddr *address,
+                                                socklen_t size_bytes);
+
 /* Let others bind to the same port, and take part in what comes there. Whoever does so after it
  * has bound has been told of others who had the port. */
 VINE_MUST_CHECK int vine__socket_share_port(int fd);

@@ -171,6 +171,19 @@ void vine_receive_into(struct vine_connection *connection, struct vine_receive *
     begin_receive(connection, receive, fn);
 }
 
+void vine_receive_descriptors(struct vine_connection *connection, struct vine_receive *receive,
+                              void *bytes, size_t size, int *descriptors, uint32_t count_max,
+                              vine_receive_fn fn)
+{
+    VINE_ASSERT(bytes != NULL && size != 0);
+    VINE_ASSERT(count_max != 0 && count_max <= VINE_DESCRIPTORS_MAX);
+    receive->into = bytes;
+    receive->into_bytes = size < INT32_MAX ? (uint32_t)size : INT32_MAX;
+    receive->descriptors = descriptors;
+    receive->descriptors_max = count_max;
+    begin_receive(connection, receive, fn);
+}
+
 /* ---- sending --------------------------------------------------------------------------------- */
 
 static void call_send(struct vine_work *work)
@@ -263,4 +276,17 @@ void vine_shutdown_send(struct vine_connection *connection, struct vine_send *se
     send->vector_count = 0;
     send->descriptor_count = 0;
     begin_send(connection, send, VINE__SEND_SHUTDOWN, fn);
+}
+
+void vine_send_descriptors(struct vine_connection *connection, struct vine_send *send,
+                           const void *bytes, size_t size, const int *descriptors, uint32_t count,
+                           vine_send_fn fn)
+{
+    send->bytes = bytes;
+    send->size = size;
+    send->vector_count = 0;
+    send->descriptors = descriptors;
+    send->descriptor_count =
+        (uint8_t)(count <= VINE_DESCRIPTORS_MAX ? count : VINE_DESCRIPTORS_MAX + 1);
+    begin_send(connection, send, VINE__SEND_DESCRIPTORS, fn);
 }

@@ -22,7 +22,7 @@ static struct slot {
 static bool is_empty(struct vine__network *network)
 {
     return vine__list_is_empty(&network->connections) && vine__list_is_empty(&network->listeners) &&
-           vine__list_is_empty(&network->parts) && vine__list_is_empty(&network->datagrams);
+           vine__list_is_empty(&network->parts) && vine__list_is_empty(&network->udps);
 }
 
 /* Whether the kernel has something of this core's. */
@@ -38,6 +38,11 @@ static bool has_let_go(struct vine__network *network)
     VINE_LIST_FOR_EACH(node, &network->listeners)
     {
         if (!VINE_LIST_OBJECT(node, struct vine_listener, link)->has_ended)
+            return false;
+    }
+    VINE_LIST_FOR_EACH(node, &network->udps)
+    {
+        if (!VINE_LIST_OBJECT(node, struct vine_udp, link)->has_let_go)
             return false;
     }
     return true;
@@ -71,6 +76,10 @@ static void stop(struct vine_stopper *stopper)
     {
         vine__connection_abort(VINE_LIST_OBJECT(node, struct vine_connection, link));
     }
+    VINE_LIST_FOR_EACH(node, &network->udps)
+    {
+        vine__udp_abort(VINE_LIST_OBJECT(node, struct vine_udp, link));
+    }
     vine__network_look(network);
 }
 
@@ -86,7 +95,7 @@ static int start(struct vine__network **ret_network)
     vine__list_init(&network->connections);
     vine__list_init(&network->listeners);
     vine__list_init(&network->parts);
-    vine__list_init(&network->datagrams);
+    vine__list_init(&network->udps);
     const int error = network->stack->start(network);
 
     if (error != 0) {

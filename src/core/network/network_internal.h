@@ -48,6 +48,11 @@ struct vine__network_stack {
     void (*connect)(struct vine__network *network, struct vine_connect *connect);
     /* Have one that has not ended end soon, with `connect->wish`. */
     void (*connect_cancel)(struct vine_connect *connect);
+
+    /* Open a socket for datagrams, with its `ops`, at `udp->address`. `ret_udp` is initialized by
+     * vine__udp_init. */
+    int (*udp_open)(struct vine__network *network, const struct vine_address *address,
+                    const struct vine_udp_options *options, struct vine_udp **ret_udp);
 };
 
 extern const struct vine__network_stack vine__posix_stack;
@@ -63,7 +68,7 @@ struct vine__network {
     struct vine__list connections; /* by `link` */
     struct vine__list listeners;   /* made here, by `link` */
     struct vine__list parts;       /* of listeners, which have not ended, by `link` */
-    struct vine__list datagrams;   /* datagram sockets */
+    struct vine__list udps;        /* by `link` */
     struct vine_network_counts counts;
 };
 
@@ -150,12 +155,48 @@ enum vine__send_kind {
     VINE__SEND_BYTES,
     VINE__SEND_VECTOR,
     VINE__SEND_SHUTDOWN,
+    VINE__SEND_DESCRIPTORS, /* with `bytes` */
 };
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 /* `error` or a connection. */
 void vine__connect_end(struct vine_connect *connect, int error, struct vine_connection *connection);
+
+/* ---- datagrams ------------------------------------------------------------------------------- */
+
+struct vine__udp_ops {
+    int (*connect)(struct vine_udp *udp, const struct vine_address *peer);
+    void (*receive)(struct vine_udp *udp, struct vine_datagram *datagram);
+    void (*send)(struct vine_udp *udp, struct vine_datagram *datagram, bool has_address);
+    void (*cancel)(struct vine_udp *udp, struct vine_datagram *datagram);
+    /* As that of a connection, then vine__udp_let_go. */
+    void (*end_all)(struct vine_udp *udp);
+    void (*free)(struct vine_udp *udp);
+};
+
+struct vine_udp {
+    const struct vine__udp_ops *ops;
+    struct vine__network *network;
+    struct vine__list link;
+    struct vine_address address;
+    struct vine_work *closed;
+    uint32_t users; /* datagrams whose functions have not been called */
+    bool is_aborted, is_closed, has_let_go;
+};
+
+void vine__udp_init(struct vine_udp *udp, struct vine__network *network,
+                    const struct vine__udp_ops *ops);
+void vine__udp_abort(struct vine_udp *udp);
+void vine__udp_let_go(struct vine_udp *udp);
+
+static inline void vine__datagram_end(struct vine_datagram *datagram, int64_t size)
+{
+    VINE_ASSERT_SLOW(!datagram->has_ended);
+    datagram->size = size;
+    datagram->has_ended = true;
+    vine_work_post(&datagram->work);
+}
 
 /* ---- listeners ------------------------------------------------------------------------------- */
 

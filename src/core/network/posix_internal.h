@@ -83,6 +83,30 @@ static inline uint32_t vine__posix_taken(struct posix_pool *pool, uint32_t exten
 /* Give it back to the kernel. Connections that wait for one begin to receive. */
 void vine__posix_release(struct posix_pool *pool, uint32_t buffer);
 
+/* ---- messages -------------------------------------------------------------------------------- */
+
+#define POSIX_PIECES_AT_ONCE 16U
+
+/* What the kernel takes in more than one piece, or gives with descriptors. */
+struct posix_message {
+    struct msghdr header;
+    struct iovec pieces[POSIX_PIECES_AT_ONCE];
+    _Alignas(struct cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int) * VINE_DESCRIPTORS_MAX)];
+};
+
+/* The one at `*message`, which is made if need be, without pieces. Returns NULL: no memory. */
+struct posix_message *vine__posix_message(struct posix_message **message);
+
+/* Have it carry descriptors, at most VINE_DESCRIPTORS_MAX. */
+void vine__posix_message_put(struct posix_message *message, const int *descriptors, uint32_t count);
+
+/* Give it room for so many. */
+void vine__posix_message_expect(struct posix_message *message, uint32_t count_max);
+
+/* Take those that came. Returns their number, or -EMSGSIZE: there were more, and none is open. */
+int vine__posix_message_take(struct posix_message *message, int *ret_descriptors,
+                             uint32_t count_max);
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 enum posix_receiving {
@@ -111,8 +135,9 @@ struct posix_connection {
     uint32_t copies_out;       /* sends without copies that the kernel still has */
     struct vine__list waiting; /* in the pool's */
     struct vine_send *send_first, *send_last;
-    struct vine_connect *connect;  /* while it connects */
-    struct posix_message *message; /* of a send that is in pieces */
+    struct vine_connect *connect;   /* while it connects */
+    struct posix_message *message;  /* of a send in pieces or with descriptors */
+    struct posix_message *incoming; /* of a receive with descriptors */
     struct vine__operation receive;
     struct vine__operation send;
 };
@@ -150,6 +175,10 @@ void vine__posix_unlisten(struct vine_listener *listener);
 void vine__posix_part_drop(struct vine__listener_part *part);
 void vine__posix_accept_begin(struct vine__listener_part *part);
 void vine__posix_accept_end(struct vine__listener_part *part);
+
+/* posix_udp.c */
+int vine__posix_udp_open(struct vine__network *network, const struct vine_address *address,
+                         const struct vine_udp_options *options, struct vine_udp **ret_udp);
 
 static inline struct posix_connection *vine__posix_of(struct vine_connection *base)
 {

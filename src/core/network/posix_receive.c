@@ -6,6 +6,7 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "utils/atomic.h"
@@ -43,17 +44,39 @@ static void begin_ahead(struct posix_connection *connection)
     vine__poller_begin(connection->base.network->poller, operation);
 }
 
-static void begin_into(struct posix_connection *connection, const struct vine_receive *reader)
+static int expect_descriptors(struct posix_connection *connection,
+                              const struct vine_receive *reader)
+{
+    struct vine__operation *const operation = &connection->receive;
+    struct posix_message *const message = vine__posix_message(&connection->incoming);
+
+    if (message == NULL)
+        return -ENOMEM;
+    message->pieces[0] = (struct iovec){.iov_base = reader->into, .iov_len = reader->into_bytes};
+    message->header.msg_iovlen = 1;
+    vine__posix_message_expect(message, reader->descriptors_max);
+    operation->kind = VINE__POLL_RECEIVE_MESSAGE;
+    operation->flags = MSG_CMSG_CLOEXEC;
+    operation->message = &message->header;
+    return 0;
+}
+
+static void begin_into(struct posix_connection *connection, struct vine_receive *reader)
 {
     struct vine__operation *const operation = &connection->receive;
 
     operation->fn = on_received_into;
-    operation->kind = VINE__POLL_RECEIVE;
     operation->is_multishot = false;
     operation->fd = connection->fd;
-    operation->flags = 0;
-    operation->bytes = reader->into;
-    operation->size = reader->into_bytes;
+    if (reader->descriptors == NULL) {
+        operation->kind = VINE__POLL_RECEIVE;
+        operation->flags = 0;
+        operation->bytes = reader->into;
+        operation->size = reader->into_bytes;
+    } else if (expect_descriptors(connection, reader) != 0) {
+        vine__receive_end(reader, NULL, -ENOMEM);
+        return;
+    }
     connection->receiving = POSIX_RECEIVES_INTO;
     vine__poller_begin(connection->base.network->poller, operation);
 }
@@ -216,6 +239,18 @@ static void on_received_ahead(struct vine__operation *operation, int32_t result,
         hold_back(connection);
 }
 
+static int32_t take_descriptors(struct posix_connection *connection, struct vine_receive *reader,
+                                int32_t result)
+{
+    const int count = vine__posix_message_take(connection->incoming, reader->descriptors,
+                                               reader->descriptors_max);
+
+    if (count < 0)
+        return count;
+    reader->descriptor_count = (uint32_t)count;
+    return result;
+}
+
 static void on_received_into(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
     struct posix_connection *const connection =
@@ -230,7 +265,9 @@ static void on_received_into(struct vine__operation *operation, int32_t result, 
         see_end(connection, result);
     connection->receiving = POSIX_RECEIVES_NOT;
     connection->is_cancelling = false;
-    if (result > 0)
+    if (result > 0 && reader->descriptors != NULL)
+        result = take_descriptors(connection, reader, result);
+    if (result > 0 || result == -EMSGSIZE)
         vine__receive_end(reader, reader->into, result);
     else if (reader->wish != 0)
         vine__receive_end(reader, NULL, reader->wish);
@@ -292,4 +329,6 @@ void vine__posix_receive_fini(struct posix_connection *connection)
     end_view(connection);
     while (connection->held_first != POSIX_NO_BUFFER)
         vine__posix_release(connection->pool, take_held(connection));
+    free(connection->incoming);
+    connection->incoming = NULL;
 }

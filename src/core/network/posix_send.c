@@ -15,14 +15,8 @@
 #include "utils/container_of.h"
 
 /* The kernel goes on by itself after a part. */
-#define SEND_FLAGS     (MSG_NOSIGNAL | MSG_WAITALL)
-#define AT_ONCE_MAX    (1U << 30)
-#define PIECES_AT_ONCE 16U
-
-struct posix_message {
-    struct msghdr header;
-    struct iovec pieces[PIECES_AT_ONCE];
-};
+#define SEND_FLAGS  (MSG_NOSIGNAL | MSG_WAITALL)
+#define AT_ONCE_MAX (1U << 30)
 
 static void begin_next(struct posix_connection *connection);
 
@@ -92,7 +86,7 @@ static uint32_t gather(const struct vine_send *send, struct iovec *pieces)
     size_t left = AT_ONCE_MAX;
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < send->vector_count && count < PIECES_AT_ONCE && left > 0; i++) {
+    for (uint32_t i = 0; i < send->vector_count && count < POSIX_PIECES_AT_ONCE && left > 0; i++) {
         const struct iovec *const piece = &send->vector[i];
 
         if (skip >= piece->iov_len) {
@@ -108,24 +102,33 @@ static uint32_t gather(const struct vine_send *send, struct iovec *pieces)
     return count;
 }
 
-static int begin_pieces(struct posix_connection *connection, const struct vine_send *send)
+static int begin_message(struct posix_connection *connection, const struct vine_send *send)
 {
     struct vine__operation *const operation = &connection->send;
-    struct posix_message *message = connection->message;
+    struct posix_message *const message = vine__posix_message(&connection->message);
 
-    if (message == NULL) {
-        message = malloc(sizeof(*message));
-        if (message == NULL)
-            return -ENOMEM;
-        connection->message = message;
+    if (message == NULL)
+        return -ENOMEM;
+    if (send->kind == VINE__SEND_VECTOR) {
+        message->header.msg_iovlen = gather(send, message->pieces);
+    } else {
+        message->pieces[0] = (struct iovec){.iov_base = (void *)(uintptr_t)send->bytes,
+                                            .iov_len = vine__min_u64(send->size, AT_ONCE_MAX)};
+        message->header.msg_iovlen = 1;
+        vine__posix_message_put(message, send->descriptors, send->descriptor_count);
     }
-    memset(&message->header, 0, sizeof(message->header));
-    message->header.msg_iov = message->pieces;
-    message->header.msg_iovlen = gather(send, message->pieces);
     operation->kind = VINE__POLL_SEND_MESSAGE;
     operation->flags = SEND_FLAGS;
     operation->message = &message->header;
     return 0;
+}
+
+static int check_descriptors(const struct posix_connection *connection,
+                             const struct vine_send *send)
+{
+    if (!connection->is_local)
+        return -EOPNOTSUPP;
+    return send->size == 0 || send->descriptor_count > VINE_DESCRIPTORS_MAX ? -EINVAL : 0;
 }
 
 /* Returns 1: the kernel has it, or how it has ended. */
@@ -139,12 +142,16 @@ static int begin_first(struct posix_connection *connection)
         return -EPIPE;
     if (VINE__UNLIKELY(send->kind == VINE__SEND_SHUTDOWN))
         return vine__socket_shutdown(connection->fd, SHUT_WR);
-    if (VINE__UNLIKELY(send->size == 0))
-        return 0;
-    if (VINE__LIKELY(send->kind == VINE__SEND_BYTES))
+    if (VINE__UNLIKELY(send->kind == VINE__SEND_DESCRIPTORS))
+        error = check_descriptors(connection, send);
+    if (VINE__UNLIKELY(error != 0 || send->size == 0))
+        return error;
+    /* Descriptors go with the first byte. */
+    if (VINE__LIKELY(send->kind == VINE__SEND_BYTES ||
+                     (send->kind == VINE__SEND_DESCRIPTORS && send->sent != 0)))
         begin_bytes(connection, send);
     else
-        error = begin_pieces(connection, send);
+        error = begin_message(connection, send);
     if (error != 0)
         return error;
     operation->fn = on_sent;
