@@ -54,7 +54,7 @@ static int32_t try_transfer(const struct vine__operation *operation)
         operation->kind == VINE__POLL_READV || operation->kind == VINE__POLL_WRITEV;
     const struct iovec *vector = is_vector ? operation->vector : &whole;
     const int count = is_vector ? (int)operation->size : 1;
-    int flags;
+    int flags = 0;
     ssize_t result = transfer(operation, vector, count, RWF_NOWAIT);
 
     if (result >= 0 || errno != EOPNOTSUPP)
@@ -89,7 +89,7 @@ static int32_t try_connect(struct vine__operation *operation)
     struct pollfd ready = {.fd = operation->fd, .events = POLLOUT};
     socklen_t size = sizeof(int);
     int error;
-    int flags;
+    int flags = 0;
 
     if (operation->result == 0) {
         error = leave_blocking(operation->fd, &flags);

@@ -34,11 +34,12 @@ static int add_chunk(struct vine__epoll *epoll, uint32_t chunk)
 {
     if (chunk >= epoll->chunk_count) {
         const uint32_t count = (chunk + 1) * 2;
-        struct vine__watch **chunks = realloc(epoll->chunks, count * sizeof(*chunks));
+        struct vine__watch **chunks = realloc(epoll->chunks, count * sizeof(struct vine__watch *));
 
         if (chunks == NULL)
             return -ENOMEM;
-        memset(chunks + epoll->chunk_count, 0, (count - epoll->chunk_count) * sizeof(*chunks));
+        memset(chunks + epoll->chunk_count, 0,
+               (count - epoll->chunk_count) * sizeof(struct vine__watch *));
         epoll->chunks = chunks;
         epoll->chunk_count = count;
     }

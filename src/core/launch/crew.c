@@ -251,7 +251,8 @@ static int create_arena(struct member *member, char *ret_why)
         vine__round_down_u64(member->seat->memory_bytes, VINE__ARENA_STEP_BYTES);
     const struct vine__arena_options options = {
         .size_bytes = size_bytes,
-        .node = wish->topology->node_count > 1
+        /* What its own node has not, others have. */
+        .node = wish->topology->node_count > 1 && member->seat->piece_count == 1
                     ? (int)wish->topology->nodes[member->seat->node].os_index
                     : VINE__ARENA_NODE_ANY,
         .huge_page_folder = plan->is_huge ? wish->options->hugepages.text : NULL,

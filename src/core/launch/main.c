@@ -82,7 +82,7 @@ static int make_plan(struct start *start)
     if (error != 0) {
         if (options->topology.text == NULL)
             return tell_failure(start, reason.text);
-        vine__mistakes_add(&mistakes, "--topology %s: %s", options->topology.text, reason.text);
+        vine__mistakes_add(&mistakes, "--topology %s", reason.text);
         return tell_mistakes(start, &mistakes);
     }
     error = vine__plan_create(&start->plan, start->topology, options, &mistakes);

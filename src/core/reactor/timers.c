@@ -141,7 +141,7 @@ bool vine__timers_take(struct vine__reactor *reactor)
     uint32_t taken = 0;
 
     /* What is due to the microsecond is late by this turn at most: the clock was read in it. */
-    for (uint8_t clock = 0; clock < VINE_CLOCK_COUNT; clock++) {
+    for (uint32_t clock = 0; clock < VINE_CLOCK_COUNT; clock++) {
         struct vine__wheel *const wheel = &reactor->wheels[clock];
         const uint64_t now_ns = clock == VINE_CLOCK_MANUAL ? reactor->manual_ns : reactor->now_ns;
         struct vine_timer *timer;
