@@ -136,9 +136,16 @@ static void call_due(struct vine_work *work)
     }
 }
 
+/* A pop that found nothing may have moved so many that are not due yet that it goes on later. */
+static bool is_moving(const struct vine__wheel *wheel)
+{
+    return wheel->open != NULL;
+}
+
 bool vine__timers_take(struct vine__reactor *reactor)
 {
     uint32_t taken = 0;
+    bool is_busy = false;
 
     /* What is due to the microsecond is late by this turn at most: the clock was read in it. */
     for (uint32_t clock = 0; clock < VINE_CLOCK_COUNT; clock++) {
@@ -150,8 +157,9 @@ bool vine__timers_take(struct vine__reactor *reactor)
             put_due(reactor, timer);
             taken++;
         }
+        is_busy |= is_moving(wheel);
     }
-    return taken > 0;
+    return is_busy || taken > 0;
 }
 
 bool vine__timers_are_exact(const struct vine__reactor *reactor)

@@ -2,6 +2,7 @@
 /* test: links=runtime timeout=60 */
 #include "harness/stepped.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <vine/timer.h>
@@ -167,6 +168,28 @@ static void the_manual_clock_moves_when_it_is_told_to(void **state)
     assert_int_equal(bell.rings, 1);
 }
 
+#define CROWD 20000
+
+/* More than are looked at in a turn, in slots that are opened by and by. */
+static void a_crowd_of_timers_is_called_to_the_last(void **state)
+{
+    struct bell *const crowd = calloc(CROWD, sizeof(*crowd));
+    int rings = 0;
+
+    (void)state;
+    assert_non_null(crowd);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        vine_timer_init(&crowd[i].timer, i % 2 != 0 ? VINE_CLOCK_MANUAL : VINE_CLOCK_COARSE, ring);
+        vine_timer_arm_after(&crowd[i].timer, 60 * VINE_NS_PER_SECOND + i * MS);
+    }
+    vine_clock_advance(3600 * VINE_NS_PER_SECOND);
+    pass(3600 * VINE_NS_PER_SECOND);
+    for (uint32_t i = 0; i < CROWD; i++)
+        rings += crowd[i].rings;
+    assert_int_equal(rings, CROWD);
+    free(crowd);
+}
+
 static void an_idle_core_may_sleep_until_its_next_timer(void **state)
 {
     struct bell bell = {0};
@@ -194,6 +217,7 @@ int main(void)
         TEST(a_period_that_was_missed_is_left_out),
         TEST(a_timer_may_arm_itself),
         TEST(the_manual_clock_moves_when_it_is_told_to),
+        TEST(a_crowd_of_timers_is_called_to_the_last),
         TEST(an_idle_core_may_sleep_until_its_next_timer),
     };
 
