@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/metrics/metrics.h - metrics as those see them who start and end a core.
+ *
+ * Owns:     a core's list of metrics.
+ * Threads:  that core's.
+ * Blocking: never.
+ * Trust:    not concerned.
+ * Limits:   none.
+ */
+#ifndef VINE_CORE_METRICS_METRICS_H
+#define VINE_CORE_METRICS_METRICS_H
+
+#include <stdint.h>
+
+#include <vine/metrics.h>
+
+/* Forget all metrics that `core` still has. When its reactor has gone. */
+void vine__metrics_end(uint32_t core);
+
+#endif
