@@ -18,6 +18,7 @@
 #include <vine/file.h>
 #include <vine/file_stream.h>
 #include <vine/gate.h>
+#include <vine/log.h>
 #include <vine/metrics.h>
 #include <vine/network.h>
 #include <vine/queue.h>

@@ -37,6 +37,14 @@ uint64_t vine__clock_now_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+uint64_t vine__clock_wall_ns(void)
+{
+    struct timespec now;
+    const int failed = clock_gettime(CLOCK_REALTIME, &now);
+    VINE_ASSERT(failed == 0);
+    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
 /* Both clocks at one moment: the reading of CLOCK_MONOTONIC that took the fewest cycles. */
 static void sample(uint64_t *ret_ticks, uint64_t *ret_ns)
 {

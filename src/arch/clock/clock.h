@@ -42,6 +42,10 @@ extern uint32_t vine__clock_source_word;
 /* Nanoseconds of CLOCK_MONOTONIC. Any thread. */
 uint64_t vine__clock_now_ns(void);
 
+/* Nanoseconds since 1970, as the machine's user has set them: to be told, and for nothing else. Any
+ * thread. */
+uint64_t vine__clock_wall_ns(void);
+
 /* What vine__clock_ticks() does where no counter is in use, or none was chosen yet. */
 uint64_t vine__clock_ticks_slow(void);
 

@@ -15,8 +15,8 @@ bool vine__signal_is_event(int number)
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (number == others[i])
             return false;
-    /* Between them are two that belong to libc. */
-    return (number >= 1 && number < __SIGRTMIN) || (number >= SIGRTMIN && number <= SIGRTMAX);
+    /* Between them are two that belong to libc; the last one interrupts threads. */
+    return (number >= 1 && number < __SIGRTMIN) || (number >= SIGRTMIN && number < SIGRTMAX);
 }
 
 void vine__signals_block(void)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 static void *begin(void *context)
@@ -35,6 +36,21 @@ void vine__thread_join(struct vine__thread *thread)
     (void)pthread_join(thread->id, NULL);
 }
 
+pthread_t vine__thread_self(void)
+{
+    return pthread_self();
+}
+
+uint64_t vine__thread_used_ns(pthread_t id)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(id, &clock) != 0 || clock_gettime(clock, &used) != 0)
+        return 0;
+    return (uint64_t)used.tv_sec * VINE_NS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
 int vine__thread_pin(uint32_t processor)
 {
     cpu_set_t *set;
@@ -52,6 +68,22 @@ int vine__thread_pin(uint32_t processor)
     error = pthread_setaffinity_np(pthread_self(), size_bytes, set);
     CPU_FREE(set);
     return -error;
+}
+
+int vine__thread_get_places(struct vine__thread_places *ret_places)
+{
+    struct vine__thread_places places = {0};
+    const int error = pthread_getaffinity_np(pthread_self(), sizeof(places), (cpu_set_t *)&places);
+
+    if (error == 0)
+        *ret_places = places;
+    return -error;
+}
+
+void vine__thread_use_places(const struct vine__thread_places *places)
+{
+    /* Without them a thread runs where it was made, which is no harm. */
+    (void)pthread_setaffinity_np(pthread_self(), sizeof(*places), (const cpu_set_t *)places);
 }
 
 uint32_t vine__thread_number(void)

@@ -35,14 +35,36 @@ void vine__thread_join(struct vine__thread *thread);
 /* Let the calling thread run on this processor alone. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__thread_pin(uint32_t processor);
 
+/* Where a thread may run: noted, and taken over by another one, which may have inherited less. */
+struct vine__thread_places {
+    uint64_t processors[VINE__THREAD_PROCESSORS_MAX / 64];
+};
+VINE_MUST_CHECK int vine__thread_get_places(struct vine__thread_places *ret_places);
+void vine__thread_use_places(const struct vine__thread_places *places);
+
 /* The kernel's number of the calling thread, and the processor that it runs on now. */
 uint32_t vine__thread_number(void);
 uint32_t vine__thread_processor(void);
 
+/* How long a thread that has not been joined has used a processor. Any thread. */
+uint64_t vine__thread_used_ns(pthread_t id);
+pthread_t vine__thread_self(void);
+
+/*
+ * To interrupt a thread where it is: `fn` is called there, within whatever it does, with the third
+ * argument of a signal's handler, each time that vine__interrupt is called; calls that come before
+ * the first was heard are one. By the last real-time signal, SIGRTMAX, which is no event. Once for
+ * the process and for good, since one may still be on its way to a thread that does not run.
+ * Returns 0 or a negative error.
+ */
+typedef void (*vine__interrupt_fn)(void *context);
+VINE_MUST_CHECK int vine__interrupts_open(vine__interrupt_fn fn);
+VINE_MUST_CHECK int vine__interrupt(pthread_t id);
+
 /*
  * Signals as events: all but those that tell of a fault of the code itself (SIGSEGV, SIGBUS,
- * SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS), those of a shell's job control, of profilers, and what
- * cannot be had.
+ * SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS), those of a shell's job control, of profilers, that by
+ * which threads are interrupted, and what cannot be had.
  */
 bool vine__signal_is_event(int number);
 

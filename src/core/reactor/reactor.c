@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "arch/clock/clock.h"
+#include "arch/wake/eventfd.h"
 #include "core/arena/arena.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
@@ -77,7 +78,8 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
     bool is_busy = false;
 
     see_the_time(reactor, now_ticks);
-    reactor->counts.turns++;
+    /* Relaxed: who watches only sees whether it grows. */
+    vine__store_relaxed_u64(&reactor->counts.turns, reactor->counts.turns + 1);
     /* Who cannot keep up takes nothing new. */
     if (VINE__LIKELY(reactor->backlog <= reactor->mesh->options.backlog_max)) {
         const uint32_t ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
@@ -125,6 +127,21 @@ uint64_t vine__reactor_idle_until(struct vine__reactor *reactor)
     return vine__timers_next_ns(reactor);
 }
 
+/* Whoever watches has to hear of it, if he sleeps because all reactors did. */
+static void be_awake(struct vine__reactor *reactor)
+{
+    struct vine__watcher_bell *const bell = reactor->mesh->bell;
+
+    vine__store_relaxed_u32(&reactor->is_awake, 1);
+    if (bell == NULL)
+        return;
+    vine__fence_full(); /* W1 pairs with W2 */
+    /* The exchange pairs with nothing: it decides which of several makes the system call. */
+    if (vine__load_relaxed_u32(&bell->is_asleep) != 0 &&
+        vine__exchange_acq_rel_u32(&bell->is_asleep, 0) != 0)
+        (void)!vine__eventfd_signal(bell->fd);
+}
+
 static void fall_asleep(struct vine__reactor *reactor)
 {
     uint32_t *const is_asleep = &reactor->mesh->inboxes[reactor->core].is_asleep;
@@ -137,8 +154,10 @@ static void fall_asleep(struct vine__reactor *reactor)
         const uint64_t limit_ns = sleep_limit_ns(reactor);
         const uint64_t before_ticks = vine__clock_ticks();
 
+        vine__store_relaxed_u32(&reactor->is_awake, 0);
         reactor->counts.completions +=
             vine__poller_sleep(reactor->poller, POLLED_AT_ONCE, limit_ns);
+        be_awake(reactor);
         reactor->counts.sleeps++;
         reactor->slept_ticks += vine__clock_ticks() - before_ticks;
         reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
@@ -178,6 +197,7 @@ void vine__reactor_run(struct vine__reactor *reactor)
     uint64_t now_ticks = vine__clock_ticks();
 
     reactor->started_ticks = now_ticks;
+    be_awake(reactor);
     while (!vine__reactor_has_stopped(reactor)) {
         const uint64_t works = reactor->counts.works;
 
@@ -192,6 +212,7 @@ void vine__reactor_run(struct vine__reactor *reactor)
                         ? reactor->worked_ticks
                         : vine__clock_ticks();
     }
+    vine__store_relaxed_u32(&reactor->is_awake, 0);
     (void)vine__reactor_enter(before);
 }
 

@@ -94,4 +94,55 @@ struct vine__reactor_counts {
 void vine__reactor_get_counts(const struct vine__reactor *reactor,
                               struct vine__reactor_counts *ret_counts);
 
+/* What a scheduling group has had on a core. On that core. */
+struct vine__group_counts {
+    const char *name;
+    uint64_t used_ns; /* its children's included */
+    uint64_t works;
+    uint32_t shares;
+    uint32_t parent;
+    bool holds;
+};
+/* How many groups the core has met: they have the numbers below this. */
+uint32_t vine__reactor_group_count(const struct vine__reactor *reactor);
+void vine__reactor_get_group(const struct vine__reactor *reactor, uint32_t id,
+                             struct vine__group_counts *ret_counts);
+
+/* ---- to be looked at (core/watch) ------------------------------------------------------------ */
+
+/* What any thread may see of a reactor, a little late. */
+struct vine__reactor_pulse {
+    uint64_t turns;
+    bool is_awake; /* it runs and does not sleep: the number of its turns has to grow */
+};
+struct vine__reactor_pulse vine__reactor_see(const struct vine__reactor *reactor);
+
+/* What the calling thread's reactor is doing. Async-signal-safe. Returns whether it has one. */
+struct vine__reactor_glance {
+    uint32_t core;
+    uint32_t group;
+    uint64_t turns;
+    uint64_t backlog;
+    const char *group_name;
+};
+bool vine__reactor_look(struct vine__reactor_glance *ret_glance);
+
+/* Somebody who watches reactors, and sleeps while all of them do. Whoever wakes signals `fd` (an
+ * eventfd) if `is_asleep` is 1, and makes it 0. The watcher stores 1, makes a full fence (W2), and
+ * then looks at all reactors once more. */
+struct vine__watcher_bell {
+    uint32_t is_asleep; /* atomic */
+    int fd;
+};
+/* Before its reactors run, or after; NULL: nobody. */
+void vine__mesh_set_bell(struct vine__mesh *mesh, struct vine__watcher_bell *bell);
+
+/* Takes one line of a description, without a newline, valid during the call. */
+typedef void (*vine__reactor_line_fn)(void *context, const char *line);
+
+/* Describe what a reactor has done and what it has to do, on its own core. Long queues are counted
+ * up to a limit. */
+void vine__reactor_describe(const struct vine__reactor *reactor, vine__reactor_line_fn line,
+                            void *context);
+
 #endif

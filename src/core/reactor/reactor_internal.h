@@ -14,6 +14,8 @@
  *   R8  the reactor: acq_rel of it                  pairs with R7
  *   R9  the reactor: release of an alien's `ended`  pairs with R10: its result
  *   R10 the alien: acquire of it                    pairs with R9
+ *   W1  who wakes: full fence after `is_awake`      pairs with W2 (core/watch): of one who wakes
+ *                                                   and a watcher who sleeps one sees the other
  *
  * Messages themselves are a matter of core/ring.
  */
@@ -132,11 +134,12 @@ struct vine__mesh {
     struct vine__reactor *reactors[VINE_CORES_MAX];
     struct vine__inbox *inboxes;
     struct vine__group_record groups[VINE_GROUPS_MAX];
-    uint32_t group_count; /* atomic: R3 */
-    uint32_t has_stopped; /* atomic: R5 */
-    int exit_code;        /* core 0's until then */
-    bool is_stopping;     /* core 0's, and so is what follows */
-    bool is_cut_short;    /* the limit was over before all was stopped */
+    uint32_t group_count;            /* atomic: R3 */
+    uint32_t has_stopped;            /* atomic: R5 */
+    struct vine__watcher_bell *bell; /* or NULL */
+    int exit_code;                   /* core 0's until then */
+    bool is_stopping;                /* core 0's, and so is what follows */
+    bool is_cut_short;               /* the limit was over before all was stopped */
     uint32_t cores_stopping;
     struct vine_call stop_calls[VINE_CORES_MAX];
     struct vine_timer stop_limit;
@@ -180,6 +183,7 @@ struct vine__reactor {
     uint64_t clock_every_ticks;
 
     /* Sleep. */
+    uint32_t is_awake; /* atomic: for whoever watches, as is counts.turns */
     uint64_t started_ticks, slept_ticks;
     struct vine_spinner spinner;
     struct vine__spin spin;

@@ -184,6 +184,20 @@ static bool is_slot_valid(const struct vine__wheel *wheel, size_t index)
     return true;
 }
 
+uint64_t vine__wheel_count(const struct vine__wheel *wheel, uint64_t most)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < sizeof(wheel->slots) / sizeof(wheel->slots[0]); i++) {
+        const struct vine_timer_node *const slot = &wheel->slots[i];
+
+        for (const struct vine_timer_node *node = slot->next; node != slot && count < most;
+             node = node->next)
+            count++;
+    }
+    return count;
+}
+
 bool vine__wheel_validate(const struct vine__wheel *wheel)
 {
     uint32_t levels = 0;

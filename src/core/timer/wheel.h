@@ -80,6 +80,9 @@ struct vine_timer *vine__wheel_pop_due(struct vine__wheel *wheel, uint64_t now_n
  * for each level. */
 uint64_t vine__wheel_next_ns(const struct vine__wheel *wheel);
 
+/* How many timers are armed; not beyond `most`, at which it stops walking. */
+uint64_t vine__wheel_count(const struct vine__wheel *wheel, uint64_t most);
+
 /* Whether all that is said above holds. Walks all timers. */
 bool vine__wheel_validate(const struct vine__wheel *wheel);
 

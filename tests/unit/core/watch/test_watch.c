@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=120 */
+/*
+ * Reactors in threads of their own, and who watches them. What blocks a core goes on until it was
+ * told, so that no time has to be guessed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <vine/timer.h>
+
+#include "core/log/log.h"
+#include "core/watch/watch.h"
+#include "utils/atomic.h"
+
+#define CORES 2
+#define MS    1000000ULL
+
+static struct vine__mesh *mesh;
+static struct vine__watched cores[CORES];
+static pthread_t threads[CORES];
+static pthread_barrier_t barrier;
+static struct vine__watch *watch;
+static int (*first_fn)(void); /* on core 0 */
+
+/* ---- what was logged ------------------------------------------------------------------------- */
+
+/* Lines come from the watcher's thread alone. */
+static struct {
+    char text[1 << 20]; /* a line each, behind its module and a colon; read when it has ended */
+    size_t length;
+    const char *awaited; /* set before anything runs */
+    uint32_t awaited_count;
+    uint32_t has_come; /* atomic: pairs with nothing but itself; the word is all that is awaited */
+    int wake_fd;       /* a byte goes there then; -1: none */
+} told;
+
+static void keep(void *context, const char *module, enum vine_log_level level, const char *line)
+{
+    const size_t room = sizeof(told.text) - told.length;
+    const int length = snprintf(told.text + told.length, room, "%s:%s\n", module, line);
+
+    (void)context;
+    (void)level;
+    if (length > 0 && (size_t)length < room)
+        told.length += (size_t)length;
+    if (strstr(line, told.awaited) == NULL || --told.awaited_count > 0)
+        return;
+    told.awaited_count = UINT32_MAX;
+    vine__store_release_u32(&told.has_come, 1);
+    if (told.wake_fd >= 0)
+        (void)!write(told.wake_fd, "x", 1);
+}
+
+static const struct vine_log_target target = {.fn = keep};
+
+static void await(const char *what, uint32_t times)
+{
+    memset(&told, 0, sizeof(told));
+    told.awaited = what;
+    told.awaited_count = times;
+    told.wake_fd = -1;
+}
+
+static uint32_t count_told(const char *what)
+{
+    uint32_t count = 0;
+
+    for (const char *at = told.text; (at = strstr(at, what)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* ---- reactors -------------------------------------------------------------------------------- */
+
+static struct vine_work first;
+
+static void run_first(struct vine_work *work)
+{
+    (void)work;
+    if (first_fn() == 0)
+        vine_stop(0);
+}
+
+static void *run(void *context)
+{
+    const uint32_t core = (uint32_t)(uintptr_t)context;
+    const struct vine__poller_options options = {.queue_depth = 32};
+    struct vine__poller *poller;
+
+    if (vine__poller_create(&poller, &options) != 0 ||
+        vine__reactor_create(&cores[core].reactor, mesh, core, poller) != 0)
+        abort();
+    (void)pthread_barrier_wait(&barrier);
+    (void)pthread_barrier_wait(&barrier); /* the watcher is there */
+    if (core == 0) {
+        (void)vine__reactor_enter(cores[0].reactor);
+        vine_work_init(&first, run_first);
+        vine_work_post(&first);
+    }
+    vine__reactor_run(cores[core].reactor);
+    (void)pthread_barrier_wait(&barrier);
+    (void)pthread_barrier_wait(&barrier); /* the watcher is gone */
+    vine__reactor_destroy(cores[core].reactor);
+    return NULL;
+}
+
+/* Start cores and their watcher, have `fn` called on core 0, and return when all has stopped. */
+static void run_watched(int (*fn)(void), struct vine__watch_options options)
+{
+    const struct vine__mesh_options mesh_options = {.core_count = CORES, .is_shared = true};
+
+    first_fn = fn;
+    vine_log_direct(&target);
+    assert_int_equal(vine__mesh_create(&mesh, &mesh_options), 0);
+    (void)pthread_barrier_init(&barrier, NULL, CORES + 1);
+    for (uintptr_t core = 0; core < CORES; core++) {
+        assert_int_equal(pthread_create(&threads[core], NULL, run, (void *)core), 0);
+        cores[core].thread = threads[core];
+    }
+    (void)pthread_barrier_wait(&barrier);
+    options.mesh = mesh;
+    options.cores = cores;
+    options.core_count = CORES;
+    assert_int_equal(vine__watch_start(&watch, &options), 0);
+    vine__mesh_open_to_aliens(mesh);
+    (void)pthread_barrier_wait(&barrier);
+    (void)pthread_barrier_wait(&barrier);
+    vine__mesh_open_to_aliens(NULL);
+    vine__watch_stop(watch);
+    (void)pthread_barrier_wait(&barrier);
+    for (uint32_t core = 0; core < CORES; core++)
+        (void)pthread_join(threads[core], NULL);
+    vine__watch_destroy(watch);
+    (void)pthread_barrier_destroy(&barrier);
+    vine__mesh_destroy(mesh);
+    vine_log_direct(NULL);
+}
+
+/* ---- what blocks ----------------------------------------------------------------------------- */
+
+/* Its name is looked for. The clock is read for sanitizers, which let a signal in where a function
+ * of libc is called. */
+__attribute__((noinline)) static int64_t burn_until_told(void *argument)
+{
+    struct timespec now;
+
+    (void)argument;
+    while (vine__load_acquire_u32(&told.has_come) == 0)
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return 0;
+}
+
+static int pipe_ends[2];
+
+__attribute__((noinline)) static int64_t read_until_told(void *argument)
+{
+    char byte;
+
+    (void)argument;
+    (void)!read(pipe_ends[0], &byte, 1);
+    return 0;
+}
+
+static struct vine_call call;
+
+static void stop_when_called(struct vine_call *ended)
+{
+    (void)ended;
+    vine_stop(0);
+}
+
+static int have_core_1_burn(void)
+{
+    vine_call(&call, 1, burn_until_told, NULL, stop_when_called);
+    return 1;
+}
+
+static int have_core_1_read(void)
+{
+    vine_call(&call, 1, read_until_told, NULL, stop_when_called);
+    return 1;
+}
+
+static void what_blocks_a_core_is_named(void **state)
+{
+    (void)state;
+    await("burn_until_told", 1);
+    run_watched(have_core_1_burn, (struct vine__watch_options){.blocked_ns = 5 * MS});
+    assert_non_null(strstr(told.text, "stall:core 1 has been blocked for "));
+    assert_non_null(strstr(told.text, ", in group main, "));
+    /* A core that sleeps meanwhile is none that is blocked. */
+    assert_null(strstr(told.text, "core 0"));
+}
+
+static void a_system_call_that_waits_blocks_a_core_too(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_ends), 0);
+    await("read_until_told", 1);
+    told.wake_fd = pipe_ends[1];
+    run_watched(have_core_1_read, (struct vine__watch_options){.blocked_ns = 5 * MS});
+    assert_int_equal(count_told("stall:core 1 has been blocked for "), 1);
+    (void)close(pipe_ends[0]);
+    (void)close(pipe_ends[1]);
+}
+
+/* Blocked for times that double, so that there are few reports of a long time. */
+static void a_core_that_stays_blocked_is_told_ever_more_seldom(void **state)
+{
+    const char *at;
+    unsigned long long before_ms = 0;
+
+    (void)state;
+    await("burn_until_told", 4);
+    run_watched(have_core_1_burn,
+                (struct vine__watch_options){.blocked_ns = 5 * MS,
+                                             .reports_at_most = 100,
+                                             .reports_every_ns = 3600 * VINE_NS_PER_SECOND});
+    assert_true(count_told("stall:core 1 has been blocked for ") >= 4);
+    at = told.text;
+    for (unsigned long long limit_ms = 5; limit_ms <= 40; limit_ms *= 2) {
+        unsigned long long ms = 0;
+
+        at = strstr(at, "blocked for ");
+        assert_non_null(at);
+        assert_int_equal(sscanf(at, "blocked for %llu ms", &ms), 1);
+        assert_true(ms >= limit_ms && ms >= before_ms);
+        before_ms = ms;
+        at++;
+    }
+}
+
+static void reports_have_a_limit_and_those_left_out_are_counted(void **state)
+{
+    (void)state;
+    await("further reports are left out", 1);
+    run_watched(have_core_1_burn,
+                (struct vine__watch_options){.blocked_ns = 2 * MS,
+                                             .reports_at_most = 2,
+                                             .reports_every_ns = 3600 * VINE_NS_PER_SECOND});
+    assert_int_equal(count_told("stall:core 1 has been blocked for "), 2);
+    assert_int_equal(count_told("further reports"), 1);
+    /* Told at the end at the latest: one, or more if it took us long to see that. */
+    assert_int_equal(count_told(" left out\n"), 1);
+}
+
+static struct vine_timer timer;
+
+static void burn_here(struct vine_timer *ended)
+{
+    (void)ended;
+    (void)burn_until_told(NULL);
+    vine_stop(0);
+}
+
+static int burn_after_a_long_sleep(void)
+{
+    vine_timer_init(&timer, VINE_CLOCK_COARSE, burn_here);
+    vine_timer_arm_after(&timer, 400 * MS);
+    return 1;
+}
+
+static void a_watcher_who_sleeps_is_woken(void **state)
+{
+    (void)state;
+    await("burn_until_told", 1);
+    run_watched(burn_after_a_long_sleep, (struct vine__watch_options){.blocked_ns = 5 * MS});
+    assert_non_null(strstr(told.text, "stall:core 0 has been blocked for "));
+}
+
+/* ---- the state of all ------------------------------------------------------------------------ */
+
+static int block_signal(void **state)
+{
+    sigset_t set;
+
+    (void)state;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR1);
+    return pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void stop_as_told(struct vine_timer *every)
+{
+    if (vine__load_acquire_u32(&told.has_come) == 0)
+        return;
+    (void)vine_timer_cancel(every);
+    vine_stop(0);
+}
+
+static int ask_while_idle(void)
+{
+    vine_timer_init(&timer, VINE_CLOCK_COARSE, stop_as_told);
+    vine_timer_arm_every(&timer, 10 * MS);
+    return kill(getpid(), SIGUSR1) == 0;
+}
+
+static int ask_while_core_1_burns(void)
+{
+    vine_call(&call, 1, burn_until_told, NULL, stop_when_called);
+    return kill(getpid(), SIGUSR1) == 0;
+}
+
+static void idle_cores_describe_themselves(void **state)
+{
+    (void)state;
+    await("calls: ", CORES);
+    run_watched(ask_while_idle, (struct vine__watch_options){.signal = SIGUSR1});
+    assert_non_null(strstr(told.text, "state:core 0:\nstate:turns "));
+    assert_non_null(strstr(told.text, "state:core 1:\nstate:turns "));
+    assert_int_equal(count_told("state:group 0 main: 100 shares, "), CORES);
+    assert_non_null(strstr(told.text, "state:timers: 1 armed on the coarse clock\n"));
+    assert_int_equal(count_told("stall:"), 0);
+}
+
+static void a_core_that_is_blocked_is_described_from_outside(void **state)
+{
+    (void)state;
+    await("burn_until_told", 1);
+    run_watched(ask_while_core_1_burns, (struct vine__watch_options){.signal = SIGUSR1});
+    assert_non_null(strstr(told.text, "state:core 0:\nstate:turns "));
+    assert_non_null(strstr(told.text, "state:calls to core 1: 1 of "));
+    assert_non_null(strstr(told.text, "state:core 1: blocked in turn "));
+}
+
+static uint32_t taken;
+
+static bool take(void)
+{
+    taken++;
+    vine__store_release_u32(&told.has_come, 1);
+    return true;
+}
+
+static void who_sees_to_the_signal_is_left_to_it(void **state)
+{
+    (void)state;
+    await("nothing", 1);
+    run_watched(ask_while_idle, (struct vine__watch_options){.signal = SIGUSR1, .is_taken = take});
+    assert_int_equal(taken, 1);
+    assert_string_equal(told.text, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_blocks_a_core_is_named),
+        cmocka_unit_test(a_system_call_that_waits_blocks_a_core_too),
+        cmocka_unit_test(a_core_that_stays_blocked_is_told_ever_more_seldom),
+        cmocka_unit_test(reports_have_a_limit_and_those_left_out_are_counted),
+        cmocka_unit_test(a_watcher_who_sleeps_is_woken),
+        cmocka_unit_test(idle_cores_describe_themselves),
+        cmocka_unit_test(a_core_that_is_blocked_is_described_from_outside),
+        cmocka_unit_test(who_sees_to_the_signal_is_left_to_it),
+    };
+
+    return cmocka_run_group_tests(tests, block_signal, NULL);
+}
