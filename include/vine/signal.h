@@ -10,7 +10,11 @@
  * Limits:   signals that come faster than they are taken count once, as ever.
  *
  * Without a handler SIGINT and SIGTERM stop the reactors with the exit code 0, and a second one of
- * either ends the process at once; SIGHUP, SIGPIPE, SIGUSR1 and the like do nothing.
+ * either ends the process at once; SIGHUP, SIGPIPE and the like do nothing. SIGUSR1 has
+ * the state of all cores written to standard error, of those that are blocked as well.
+ *
+ * Caveats:  SIGRTMAX is the runtime's own: it interrupts a core that is blocked, to find out where.
+ *           A system call in which the core waits may end with EINTR by that.
  */
 #ifndef VINE_SIGNAL_H
 #define VINE_SIGNAL_H
@@ -33,8 +37,8 @@ struct vine_signal_handler {
  * Have `fn` called on core 0 each time that this signal has come, in place of what happens without;
  * of several handlers of a signal each is called.
  *
- * Returns 0, or -EINVAL: no signal, or none that is an event (SIGKILL, SIGSTOP, those of faults, of
- *         a shell's job control, and of profilers).
+ * Returns 0, or -EINVAL: no signal, or none that is an event (SIGKILL, SIGSTOP, SIGRTMAX, those of
+ *         faults, of a shell's job control, and of profilers).
  */
 VINE_API VINE_MUST_CHECK int vine_signal_handle(struct vine_signal_handler *handler, int number,
                                                 vine_signal_fn fn);

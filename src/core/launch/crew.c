@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,11 @@
 #include "arch/wake/futex.h"
 #include "core/arena/arena.h"
 #include "core/file/file.h"
+#include "core/launch/own_metrics.h"
 #include "core/launch/signals.h"
+#include "core/metrics/metrics.h"
 #include "core/reactor/reactor.h"
+#include "core/watch/watch.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
 
@@ -35,6 +39,7 @@ struct member {
     struct vine__arena *arena;
     struct vine__reactor *reactor;
     struct vine__poller *poller;
+    struct vine__own_metrics *metrics;
     uint32_t core;
     bool is_started;
     int error;
@@ -51,6 +56,8 @@ struct crew {
     uint32_t has_failed; /* atomic: S1 */
     uint32_t started;    /* atomic: enum started */
     struct vine_work main_work;
+    struct vine__thread_places places; /* of the main thread, before it is core 0's */
+    struct vine__watch *watch;
 };
 
 /* Of this process: app_main is a plain function, and begins as work of core 0. */
@@ -91,6 +98,16 @@ static void take_seat(struct member *member)
     if (error != 0)
         fail(member, error, "core %u: its memory cannot be used: %s", member->core,
              vine_error_text(error));
+}
+
+static void start_metrics(struct member *member)
+{
+    struct vine__reactor *const before = vine__reactor_enter(member->reactor);
+    const int error = vine__own_metrics_start(&member->metrics, member->arena);
+
+    if (error != 0)
+        fail(member, error, "core %u: no metrics: %s", member->core, vine_error_text(error));
+    (void)vine__reactor_enter(before);
 }
 
 /* What files need; a core without an I/O queue uses its neighbour's. */
@@ -134,6 +151,8 @@ static void construct(struct member *member)
         fail(member, error, "core %u: no reactor: %s", member->core, vine_error_text(error));
     else
         start_files(member);
+    if (error == 0)
+        start_metrics(member);
 }
 
 static void run_main(struct vine_work *work)
@@ -147,6 +166,33 @@ static void run_main(struct vine_work *work)
         vine_stop(code);
 }
 
+/* All reactors have been made, and none runs. */
+static void start_watch(struct member *member)
+{
+    struct crew *const crew = member->crew;
+    struct vine__watched cores[VINE_CORES_MAX];
+    const struct vine__watch_options options = {
+        .mesh = crew->mesh,
+        .cores = cores,
+        .core_count = crew->count,
+        .places = &crew->places,
+        .blocked_ns = crew->options->options->blocked_notify.number,
+        .signal = SIGUSR1,
+        .is_taken = vine__launch_signals_take_user,
+    };
+
+    for (uint32_t core = 0; core < crew->count; core++)
+        cores[core] = (struct vine__watched){
+            .reactor = crew->members[core].reactor,
+            .thread = core == 0 ? vine__thread_self() : crew->members[core].thread.id,
+            .arena = crew->members[core].arena,
+        };
+    const int error = vine__watch_start(&crew->watch, &options);
+
+    if (error != 0)
+        fail(member, error, "nobody can watch the cores: %s", vine_error_text(error));
+}
+
 static void begin_main(struct member *member)
 {
     (void)vine__reactor_enter(member->reactor);
@@ -157,6 +203,7 @@ static void begin_main(struct member *member)
         return;
     }
     vine__mesh_open_to_aliens(member->crew->mesh);
+    start_watch(member);
     vine_work_init(&member->crew->main_work, run_main);
     vine_work_post(&member->crew->main_work);
 }
@@ -167,6 +214,8 @@ static void leave(struct member *member)
 
     vine__reactor_destroy(member->reactor);
     vine__file_end(member->core);
+    vine__metrics_end(member->core);
+    vine__own_metrics_free(member->metrics);
     (void)vine__reactor_enter(before == member->reactor ? NULL : before);
     if (vine__arena_current() == member->arena)
         vine__arena_detach();
@@ -221,6 +270,7 @@ static void live(struct member *member)
     if (is_first) {
         vine__mesh_open_to_aliens(NULL);
         vine__launch_signals_close();
+        vine__watch_stop(crew->watch);
     }
     (void)meet(crew);
     leave(member);
@@ -347,7 +397,13 @@ int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool
                    char ret_why[VINE__CREW_WHY_BYTES])
 {
     struct crew crew = {.options = options, .count = options->plan->core_count};
-    int error = init(&crew, ret_why);
+    int error = vine__thread_get_places(&crew.places);
+
+    if (error != 0)
+        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "where this thread may run: %s",
+                       vine_error_text(error));
+    else
+        error = init(&crew, ret_why);
 
     if (error != 0) {
         destroy(&crew);
@@ -366,6 +422,7 @@ int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool
     for (uint32_t core = 1; core < crew.count; core++)
         if (crew.members[core].is_started)
             vine__thread_join(&crew.members[core].thread);
+    vine__watch_destroy(crew.watch);
     (void)pthread_barrier_destroy(&crew.barrier);
     if (error == 0)
         error = first_error(&crew, ret_why);

@@ -13,6 +13,7 @@
 #include "core/launch/explain.h"
 #include "core/launch/options.h"
 #include "core/launch/plan.h"
+#include "core/log/log.h"
 #include "utils/config.h"
 
 #define EXIT_FAILED 1
@@ -96,6 +97,24 @@ static int make_plan(struct start *start)
     return error != 0 ? tell_mistakes(start, &mistakes) : -1;
 }
 
+static int set_levels(const struct vine__launch_options *options)
+{
+    int error;
+
+    vine__log_reset_levels();
+    error = vine_log_set_level(NULL, (enum vine_log_level)options->default_log_level.number);
+    for (uint32_t i = 0; error == 0 && i < options->level_count; i++) {
+        const struct vine__level *const level = &options->levels[i];
+        char module[VINE_LOG_MODULE_BYTES] = "";
+
+        if (level->length >= sizeof(module))
+            return -EINVAL;
+        memcpy(module, level->module, level->length);
+        error = vine_log_set_level(module, level->level);
+    }
+    return error;
+}
+
 static int run(const struct start *start, int (*app_main)(int argc, char **argv))
 {
     const struct vine__crew_options crew_options = {
@@ -109,8 +128,11 @@ static int run(const struct start *start, int (*app_main)(int argc, char **argv)
     bool is_cut_short = false;
     int code = 0;
 
+    if (set_levels(&start->options) != 0)
+        return tell_failure(start, "--logger-log-level: a module's name is too long");
     if (vine__crew_run(&crew_options, &code, &is_cut_short, why) != 0)
         return tell_failure(start, why);
+    vine__log_tell_lost();
     if (is_cut_short)
         (void)fprintf(stderr, "%s: something did not stop in time, and was left\n",
                       start->program.name);

@@ -12,6 +12,7 @@
 #include "arch/thread/thread.h"
 #include "core/reactor/reactor.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
 #define SIGNALS_MAX 65
 
@@ -24,7 +25,14 @@ static struct signals {
     int fd;
     bool is_open;
     bool is_stopping;
+    uint32_t user_handlers; /* atomic, in no order with anything: those of SIGUSR1 */
 } signals = {.fd = -1};
+
+static void count_user_handler(const struct vine_signal_handler *handler, int by)
+{
+    if (handler->number == SIGUSR1)
+        vine__store_relaxed_u32(&signals.user_handlers, signals.user_handlers + (uint32_t)by);
+}
 
 int vine_signal_handle(struct vine_signal_handler *handler, int number, vine_signal_fn fn)
 {
@@ -33,6 +41,7 @@ int vine_signal_handle(struct vine_signal_handler *handler, int number, vine_sig
         return -EINVAL;
     *handler = (struct vine_signal_handler){.next = signals.handlers, .fn = fn, .number = number};
     signals.handlers = handler;
+    count_user_handler(handler, 1);
     return 0;
 }
 
@@ -45,6 +54,7 @@ void vine_signal_forget(struct vine_signal_handler *handler)
          link = &(*link)->next) {
         if (*link == handler) {
             *link = handler->next;
+            count_user_handler(handler, -1);
             return;
         }
     }
@@ -89,6 +99,19 @@ static void take(struct vine_work *work)
         vine__reactor_begin(&signals.ready);
 }
 
+static int64_t handle_user(void *nothing)
+{
+    (void)nothing;
+    handle(SIGUSR1);
+    return 0;
+}
+
+bool vine__launch_signals_take_user(void)
+{
+    return vine__load_relaxed_u32(&signals.user_handlers) > 0 &&
+           vine_alien_submit_to(0, handle_user, NULL) == 0;
+}
+
 static void hear(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
     (void)operation;
@@ -103,7 +126,7 @@ int vine__launch_signals_open(void)
     uint32_t count = 0;
 
     for (int number = 1; number < SIGNALS_MAX; number++)
-        if (vine__signal_is_event(number))
+        if (vine__signal_is_event(number) && number != SIGUSR1)
             numbers[count++] = number;
     const int error = vine__signals_open(numbers, count, &signals.fd);
 
@@ -129,4 +152,5 @@ void vine__launch_signals_fini(void)
         (void)close(signals.fd);
     signals.fd = -1;
     signals.handlers = NULL;
+    signals.user_handlers = 0;
 }
