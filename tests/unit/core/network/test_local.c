@@ -26,6 +26,14 @@ static uint32_t open_descriptors(void)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+/* Who asks whether somebody lives there has been a client for a moment. */
+static void close_all(struct arrivals *arrivals)
+{
+    close_listener(arrivals);
+    for (uint32_t i = 0; i < arrivals->count; i++)
+        close_connection(arrivals->connections[i]);
+}
+
 static void a_name_of_a_living_listener_is_refused(void **state)
 {
     char text[VINE_ADDRESS_TEXT_BYTES];
@@ -39,11 +47,11 @@ static void a_name_of_a_living_listener_is_refused(void **state)
     listen_at(&arrivals, text, VINE_BALANCE_REUSE_PORT);
     address = address_of(text);
     assert_int_equal(vine_listen(&address, NULL, keep_arrival, NULL, &second), -EADDRINUSE);
-    close_listener(&arrivals);
+    close_all(&arrivals);
     address = address_of(ABSTRACT);
     listen_at(&arrivals, ABSTRACT, VINE_BALANCE_HERE);
     assert_int_equal(vine_listen(&address, NULL, keep_arrival, NULL, &second), -EADDRINUSE);
-    close_listener(&arrivals);
+    close_all(&arrivals);
     close_cores();
 }
 
