@@ -4,7 +4,7 @@
 # and in builds for another machine.
 set(missing)
 set(vine_runtime_libraries)
-foreach(name liburing hwloc mimalloc libcrypto)
+foreach(name liburing hwloc mimalloc libssl libcrypto)
     vine_find(${name})
     if(vine_found_${name})
         list(APPEND vine_runtime_libraries vine_pkg::${name})

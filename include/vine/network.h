@@ -269,16 +269,16 @@ VINE_API VINE_MUST_CHECK int vine_connection_get_address(struct vine_connection 
 
 /*
  * Send descriptors with at least one byte. They stay the caller's, who keeps them open until the
- * function is called. Ends as vine_send does, or with -EOPNOTSUPP: it is no Unix socket, or -EINVAL:
- * no byte, or more than VINE_DESCRIPTORS_MAX.
+ * function is called. Ends as vine_send does, or with -EOPNOTSUPP: it is no Unix socket, or with
+ * -EINVAL: no byte, or more than VINE_DESCRIPTORS_MAX.
  */
 VINE_API void vine_send_descriptors(struct vine_connection *connection, struct vine_send *send,
                                     const void *bytes, size_t size, const int *descriptors,
                                     uint32_t count, vine_send_fn fn);
 
 /*
- * As vine_receive_into, with up to `count_max` descriptors (1 .. VINE_DESCRIPTORS_MAX), close-on-exec
- * and the caller's from then on: `receive->descriptor_count`, perhaps 0. Other receives drop
+ * As vine_receive_into, with up to `count_max` descriptors (1 .. VINE_DESCRIPTORS_MAX), which are
+ * close-on-exec and the caller's from then on: `receive->descriptor_count`, perhaps 0. Other receives drop
  * descriptors, so that a peer cannot fill our table: where some may come use this one alone.
  * -EMSGSIZE: more came than there was room for (or than this process may open). None is kept, and
  * the bytes are lost: close the connection.

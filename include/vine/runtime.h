@@ -27,6 +27,7 @@
 #include <vine/sharded.h>
 #include <vine/signal.h>
 #include <vine/timer.h>
+#include <vine/tls.h>
 #include <vine/waiting.h>
 
 VINE_BEGIN_DECLARATIONS

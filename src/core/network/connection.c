@@ -21,6 +21,8 @@ void vine__connection_init(struct vine_connection *connection, struct vine__netw
     connection->ops = ops;
     connection->network = network;
     vine__list_push_back(&network->connections, &connection->link);
+    if (connection->is_layer)
+        return;
     network->counts.connections++;
     if (!is_counted)
         (void)vine__fetch_add_relaxed_u64(&vine__network_loads[network->core].connections, 1);
@@ -35,8 +37,10 @@ void vine__connection_look(struct vine_connection *connection)
         !connection->is_closed)
         return;
     vine__list_remove(&connection->link);
-    network->counts.connections--;
-    (void)vine__fetch_add_relaxed_u64(&vine__network_loads[network->core].connections, UINT64_MAX);
+    if (!connection->is_layer) {
+        network->counts.connections--;
+        vine__listener_unchoose(network->core);
+    }
     connection->ops->free(connection);
     if (closed != NULL)
         vine_work_post(closed);

@@ -112,6 +112,7 @@ struct vine_connection {
     struct vine_work work;            /* its arrival */
     struct vine__listener_part *part; /* until it has arrived */
     uint32_t users;                   /* sends whose functions have not been called */
+    bool is_layer;                    /* it is on another one, which is counted */
     bool is_aborted;                  /* nothing new begins */
     bool is_closed;                   /* by its owner */
     bool has_let_go;                  /* the stack has nothing of it any more */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/network/tls_internal.h - the layer's own.
+ *
+ * OpenSSL reads from the view of what came below (`in`) and writes into memory (`out`), which is
+ * then sent below, both by a BIO of ours; neither has memory while a connection is idle. Nothing is
+ * received below unless somebody waits for it.
+ */
+#ifndef VINE_CORE_NETWORK_TLS_INTERNAL_H
+#define VINE_CORE_NETWORK_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+#include <vine/tls.h>
+
+#include "core/network/network_internal.h"
+
+#define TLS_SESSIONS 8U
+
+/* A session that a client may resume. */
+struct tls_session {
+    char name[256];
+    SSL_SESSION *session;
+};
+
+struct vine_tls {
+    SSL_CTX *context;
+    bool is_server;
+    bool is_unverified;
+    bool refuses_other_names;
+    bool has_no_tickets;
+    char *authorities;        /* for the next context */
+    unsigned char *protocols; /* as they go over the wire */
+    uint32_t protocols_bytes;
+    vine_tls_choose_fn choose;
+    void *choose_context;
+    uint32_t references; /* by connections, whose callbacks look here, and by its owner */
+    uint32_t next_session;
+    struct tls_session sessions[TLS_SESSIONS];
+};
+
+void vine__tls_unref(struct vine_tls *tls);
+
+/* The session that is remembered for `name`, or NULL. */
+SSL_SESSION *vine__tls_session(struct vine_tls *tls, const char *name);
+void vine__tls_remember(struct vine_tls *tls, const char *name, SSL_SESSION *session);
+
+#define TLS_OUT_MAX   (64 * 1024U) /* so much is made at once, or a record more */
+#define TLS_PLAIN_MAX (16 * 1024U) /* a record's */
+
+struct tls_connection {
+    struct vine_connection base;
+    struct vine_connection *below;
+    struct vine_tls *tls;
+    SSL *ssl;
+    struct vine_tls_start *start; /* while it shakes hands */
+    char *name;                   /* of a server */
+
+    const unsigned char *in; /* what is left of the view */
+    size_t in_size;
+    bool is_receiving;    /* below */
+    bool has_below_ended; /* nothing more comes from there: `below_end` */
+    int below_end;
+
+    unsigned char *out;
+    size_t out_size, out_room;
+    unsigned char *flight; /* what is being sent below */
+    bool is_sending;       /* it is */
+    bool has_failed;       /* `failure`: of the session, for good */
+    bool has_ended;        /* the peer has said farewell */
+    bool is_leaving;       /* it is closed, and our farewell goes out */
+    bool is_gone;          /* below has been closed */
+    bool has_farewell;     /* ours is said: nothing can be sent */
+    bool is_shutting;      /* below */
+    int failure;
+
+    unsigned char *plain; /* what the reader looks at */
+
+    struct vine_send *send_first, *send_last;
+    struct vine_send *current; /* the first that is not encrypted as a whole */
+    size_t current_done;       /* how much of it is */
+
+    struct vine_receive receive;
+    struct vine_send send;
+    struct vine_send shutdown;
+    struct vine_work closed; /* below */
+};
+
+/* Have OpenSSL read and write there. Returns 0 or -ENOMEM. */
+int vine__tls_attach(struct tls_connection *connection);
+
+#endif
