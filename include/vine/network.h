@@ -278,9 +278,9 @@ VINE_API void vine_send_descriptors(struct vine_connection *connection, struct v
 
 /*
  * As vine_receive_into, with up to `count_max` descriptors (1 .. VINE_DESCRIPTORS_MAX), which are
- * close-on-exec and the caller's from then on: `receive->descriptor_count`, perhaps 0. Other receives drop
- * descriptors, so that a peer cannot fill our table: where some may come use this one alone.
- * -EMSGSIZE: more came than there was room for (or than this process may open). None is kept, and
+ * close-on-exec and the caller's from then on: `receive->descriptor_count`, perhaps 0. Other
+ * receives drop descriptors, so that a peer cannot fill our table: where some may come use this
+ * one alone. -EMSGSIZE: more came than there was room for (or than this process may open). None is kept, and
  * the bytes are lost: close the connection.
  */
 VINE_API void vine_receive_descriptors(struct vine_connection *connection,

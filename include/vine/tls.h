@@ -23,9 +23,9 @@ VINE_BEGIN_DECLARATIONS
 
 struct vine_tls;
 
-/* Whose certificate a client is shown that asks for `name`; NULL: the default one. Called in the
- * middle of a handshake: it may look things up, and begin nothing. */
-typedef struct vine_tls *(*vine_tls_choose_fn)(void *context, const char *name);
+/* Whose certificate a client is shown that asks for `name`: 0 and that one, or -ENOENT: there is
+ * none for it. Called in the middle of a handshake: it may look things up, and begin nothing. */
+typedef int (*vine_tls_choose_fn)(void *context, const char *name, struct vine_tls **ret_tls);
 
 /* Zeroed fields are the defaults. All texts are read in the call and not kept. */
 struct vine_tls_options {
@@ -47,7 +47,7 @@ struct vine_tls_options {
 
     vine_tls_choose_fn choose; /* a server's */
     void *choose_context;
-    bool refuses_other_names; /* those for which `choose` returns NULL */
+    bool refuses_other_names; /* those for which `choose` has none; else it is the default one */
     bool has_no_tickets;      /* sessions are not resumed */
 };
 
@@ -72,9 +72,9 @@ typedef void (*vine_tls_start_fn)(struct vine_tls_start *start);
 /* A handshake. */
 struct vine_tls_start {
     /* Told when the function is called. */
-    int error; /* 0; -EKEYREJECTED: the peer's certificate is not trusted or not of that name; -EPROTO:
-                  the peer does not speak as it should, or refuses us; -ETIMEDOUT; -ECANCELED; or
-                  the error of the connection below */
+    int error; /* 0; -EKEYREJECTED: the peer's certificate is not trusted or not of that name;
+                  -EPROTO: the peer does not speak as it should, or refuses us; -ETIMEDOUT;
+                  -ECANCELED; or the error of the connection below */
     struct vine_connection *connection; /* NULL: the one below has been closed, too */
     char why[VINE_TLS_WHY_BYTES];       /* a few words for people, where there are any */
     /* Wished for before. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Certificates and what goes with them. A context of OpenSSL's is made anew for another certificate;
+ * Certificates and what goes with them. A context of OpenSSL's is made anew for another one;
  * handshakes keep the one with which they began.
  */
 #include "core/network/tls_internal.h"
@@ -91,16 +91,15 @@ static int trust(SSL_CTX *context, const char *text)
     return count > 0 ? 0 : -EINVAL;
 }
 
-/* ---- callbacks of handshakes ------------------------------------------------------------------ */
+/* ---- callbacks of handshakes ----------------------------------------------------------------- */
 
 static int choose_by_name(SSL *ssl, int *ret_alert, void *context)
 {
     const struct vine_tls *const tls = context;
     const char *const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    const struct vine_tls *const chosen =
-        name == NULL ? NULL : tls->choose(tls->choose_context, name);
+    struct vine_tls *chosen;
 
-    if (chosen != NULL)
+    if (name != NULL && tls->choose(tls->choose_context, name, &chosen) == 0)
         return SSL_set_SSL_CTX(ssl, chosen->context) != NULL ? SSL_TLSEXT_ERR_OK
                                                              : SSL_TLSEXT_ERR_ALERT_FATAL;
     if (!tls->refuses_other_names)

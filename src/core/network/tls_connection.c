@@ -202,7 +202,7 @@ static void receive_below(struct tls_connection *connection)
     vine_receive(connection->below, &connection->receive, on_received);
 }
 
-/* ---- what OpenSSL does ------------------------------------------------------------------------ */
+/* ---- what OpenSSL does ----------------------------------------------------------------------- */
 
 static void shake_hands(struct tls_connection *connection)
 {

@@ -462,11 +462,14 @@ static void the_reactors_stop_with_sessions_and_handshakes_open(void **state)
     close(fd);
 }
 
-/* ---- what is negotiated ----------------------------------------------------------------------- */
+/* ---- what is negotiated ---------------------------------------------------------------------- */
 
-static struct vine_tls *choose_other(void *context, const char *name)
+static int choose_other(void *context, const char *name, struct vine_tls **ret_tls)
 {
-    return strcmp(name, "other.test") == 0 ? context : NULL;
+    if (strcmp(name, "other.test") != 0)
+        return -ENOENT;
+    *ret_tls = context;
+    return 0;
 }
 
 static void the_name_chooses_the_certificate(void **state)
