@@ -57,6 +57,7 @@ struct vine__file_core {
     bool has_queue;
     struct vine__poller *poller;
     struct vine__io_queue queue;
+    uint32_t begun; /* requests given to the poller */
     struct vine__file_pool pool;
     struct vine__io_batch out;      /* requests, to the neighbour */
     struct vine__io_batch cancels;  /* of those, to the neighbour */

@@ -7,6 +7,11 @@
 
 #include "utils/atomic.h"
 
+/* So many requests go to the kernel at once. All of a turn in one go would take less of the
+ * processor (a fifth, measured at depth 32), but the kernel holds a batch back until it is whole,
+ * and the device has nothing to do meanwhile (7 to 9 % fewer reads in a second). */
+#define FLUSH_EVERY 4
+
 /* One set of reactors at a time; each core writes its own. */
 static struct vine__file_core *cores[VINE_CORES_MAX];
 
@@ -150,6 +155,8 @@ static void submit(struct vine__io_queue *queue, struct vine_io_request *request
     struct vine__file_core *const core = VINE_CONTAINER_OF(queue, struct vine__file_core, queue);
 
     vine__poller_begin(core->poller, vine__io_operation(request));
+    if (++core->begun % FLUSH_EVERY == 0)
+        (void)vine__poller_flush(core->poller);
 }
 
 void vine__io_take(struct vine__file_core *core, struct vine_io_request *request)
