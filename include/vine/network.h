@@ -219,8 +219,7 @@ struct vine_send {
     uint32_t vector_count; /* 0: `bytes` */
     uint8_t descriptor_count;
     uint8_t kind;
-    uint8_t parts; /* of it that the kernel still has */
-    bool has_begun, has_ended;
+    bool has_ended;
     int wish;
     struct vine_work work;
     struct vine_timer timer;
@@ -280,7 +279,9 @@ VINE_API void vine_send_descriptors(struct vine_connection *connection, struct v
  * As vine_receive_into, with up to `count_max` descriptors (1 .. VINE_DESCRIPTORS_MAX), which are
  * close-on-exec and the caller's from then on: `receive->descriptor_count`, perhaps 0. Other
  * receives drop descriptors, so that a peer cannot fill our table: where some may come use this
- * one alone. -EMSGSIZE: more came than there was room for (or than this process may open). None is kept, and
+ * one alone.
+ *
+ * -EMSGSIZE: more came than there was room for (or than this process may open). None is kept, and
  * the bytes are lost: close the connection.
  */
 VINE_API void vine_receive_descriptors(struct vine_connection *connection,
@@ -357,7 +358,6 @@ struct vine_network_counts {
     uint64_t buffers;        /* into which this core receives */
     uint64_t buffers_used;   /* of these, with something in them */
     uint64_t buffers_missed; /* how often there was none */
-    uint64_t zero_copy_sends;
 };
 
 /* Of the calling core. */

@@ -232,8 +232,6 @@ static void begin_send(struct vine_connection *connection, struct vine_send *sen
     send->connection = connection;
     send->next = NULL;
     send->kind = (uint8_t)kind;
-    send->parts = 0;
-    send->has_begun = false;
     send->has_ended = false;
     send->wish = 0;
     vine_work_init(&send->work, call_send);

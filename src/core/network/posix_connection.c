@@ -25,7 +25,7 @@ static void on_closed(struct vine__operation *operation, int32_t result, uint32_
 void vine__posix_connection_look(struct posix_connection *connection)
 {
     if (!connection->base.is_aborted || connection->is_closing || connection->is_sending ||
-        connection->copies_out != 0 || connection->receiving != POSIX_RECEIVES_NOT)
+        connection->receiving != POSIX_RECEIVES_NOT)
         return;
     connection->is_closing = true;
     /* Not before: a view may be what is being sent. */

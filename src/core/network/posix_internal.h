@@ -7,8 +7,8 @@
  * the rest stays in the socket. It is begun anew when all that was held has been read. An idle
  * connection holds no buffer.
  *
- * Sending: one operation at a time, so that sends go out in order. A large one is handed over
- * without a copy; the next may begin while the kernel still has its bytes.
+ * Sending: one operation at a time, so that sends go out in order. They are copied:
+ * decision 21.
  */
 #ifndef VINE_CORE_NETWORK_POSIX_INTERNAL_H
 #define VINE_CORE_NETWORK_POSIX_INTERNAL_H
@@ -132,7 +132,6 @@ struct posix_connection {
     uint32_t held_count;
     uint32_t held_offset;      /* what has been read of the first */
     uint32_t view;             /* the buffer that its owner looks at */
-    uint32_t copies_out;       /* sends without copies that the kernel still has */
     struct vine__list waiting; /* in the pool's */
     struct vine_send *send_first, *send_last;
     struct vine_connect *connect;   /* while it connects */
