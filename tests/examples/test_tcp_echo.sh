@@ -26,10 +26,11 @@ refused 192.0.2.1:7007
 refused "unix:$scratch/no/such/folder"
 
 for backend in io_uring epoll; do
+    rm -f shown said # of the last one
     "$examples/tcp_echo" --overprovisioned --smp=2 --listen=127.0.0.1:0 \
         --reactor-backend=$backend >shown 2>said &
     serving=$!
-    until grep -q '^listening at' shown; do
+    until grep -qs '^listening at .* cores$' shown; do
         kill -0 "$serving" 2>/dev/null || fail "it has ended"
         command sleep 0.05
     done
