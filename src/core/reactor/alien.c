@@ -115,11 +115,29 @@ static void end(struct vine__alien *alien)
     (void)vine__futex_wake_private(word, 1);
 }
 
+/* Those that are taken are known, as the reactor may stop before they have ended. */
+static void keep_taken(struct vine__reactor *reactor, struct vine__alien *alien)
+{
+    alien->next = reactor->aliens;
+    alien->link = &reactor->aliens;
+    if (alien->next != NULL)
+        alien->next->link = &alien->next;
+    reactor->aliens = alien;
+}
+
+static void forget_taken(struct vine__alien *alien)
+{
+    *alien->link = alien->next;
+    if (alien->next != NULL)
+        alien->next->link = alien->link;
+}
+
 static void end_served(struct vine_call *call)
 {
     struct vine__alien *const alien = VINE_CONTAINER_OF(call, struct vine__alien, call);
 
     alien->result = vine_call_result(call);
+    forget_taken(alien);
     end(alien);
 }
 
@@ -155,19 +173,27 @@ bool vine__aliens_take(struct vine__reactor *reactor)
     for (struct vine__alien *alien = take_all(reactor); alien != NULL;) {
         struct vine__alien *const next = alien->next;
 
+        keep_taken(reactor, alien);
         vine_call(&alien->call, reactor->core, alien->fn, alien->argument, end_served);
         alien = next;
     }
     return true;
 }
 
-void vine__aliens_refuse(struct vine__reactor *reactor)
+static void refuse(struct vine__alien *alien)
 {
-    for (struct vine__alien *alien = take_all(reactor); alien != NULL;) {
+    while (alien != NULL) {
         struct vine__alien *const next = alien->next;
 
         alien->error = -ESHUTDOWN;
         end(alien);
         alien = next;
     }
+}
+
+void vine__aliens_refuse(struct vine__reactor *reactor)
+{
+    refuse(take_all(reactor));
+    refuse(reactor->aliens);
+    reactor->aliens = NULL;
 }

@@ -113,6 +113,7 @@ struct vine__group {
 
 struct vine__alien {
     struct vine__alien *next;
+    struct vine__alien **link; /* what points to it, once it is taken */
     struct vine_call call;
     vine_call_fn fn;
     void *argument;
@@ -172,6 +173,7 @@ struct vine__reactor {
     struct vine__link_to *links;        /* [core_count] */
     uint64_t told[VINE_CORES_MAX / 64]; /* cores to which something was sent in this turn */
     struct vine_call *submits;          /* free ones, by work.next */
+    struct vine__alien *aliens;         /* taken, and not ended */
     struct vine_call *submits_memory;
 
     /* Time. */

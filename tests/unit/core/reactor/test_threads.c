@@ -48,6 +48,8 @@ static void *run(void *context)
         vine_work_post(&first);
     }
     vine__reactor_run(reactors[core]);
+    if (core == 0)
+        vine__mesh_open_to_aliens(NULL); /* none is on its way to a reactor that goes */
     (void)pthread_barrier_wait(&barrier);
     vine__reactor_destroy(reactors[core]);
     return NULL;
@@ -74,7 +76,6 @@ static int join(void)
     int code;
 
     (void)pthread_barrier_wait(&barrier);
-    vine__mesh_open_to_aliens(NULL);
     for (uint32_t core = 0; core < CORES; core++)
         (void)pthread_join(threads[core].id, NULL);
     (void)pthread_barrier_destroy(&barrier);
@@ -205,12 +206,44 @@ static void threads_that_are_no_reactor_call_and_wait(void **state)
     assert_int_equal(vine_alien_call(0, count_up, NULL, &result), -ESHUTDOWN);
 }
 
+/* Takes the call, never answers, and has all stop. */
+static int64_t never_answer(void *argument)
+{
+    (void)argument;
+    (void)vine_call_defer();
+    vine_stop(8);
+    return 0;
+}
+
+static void *call_who_never_answers(void *ret_error)
+{
+    int64_t result = 0;
+
+    *(int *)ret_error = vine_alien_call(1, never_answer, NULL, &result);
+    return NULL;
+}
+
+static void who_waits_for_an_answer_hears_that_all_have_stopped(void **state)
+{
+    const struct vine__mesh_options options = {.idle_poll_ns = 0};
+    pthread_t alien;
+    int error = 0;
+
+    (void)state;
+    start(NULL, &options);
+    assert_int_equal(pthread_create(&alien, NULL, call_who_never_answers, &error), 0);
+    assert_int_equal(join(), 8);
+    (void)pthread_join(alien, NULL);
+    assert_int_equal(error, -ESHUTDOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_among_running_cores_all_end),
         cmocka_unit_test(and_so_they_do_when_everybody_sleeps_at_once),
         cmocka_unit_test(threads_that_are_no_reactor_call_and_wait),
+        cmocka_unit_test(who_waits_for_an_answer_hears_that_all_have_stopped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
