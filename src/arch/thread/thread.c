@@ -2,8 +2,12 @@
 #include "arch/thread/thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +53,42 @@ uint64_t vine__thread_used_ns(pthread_t id)
     if (pthread_getcpuclockid(id, &clock) != 0 || clock_gettime(clock, &used) != 0)
         return 0;
     return (uint64_t)used.tv_sec * VINE_NS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
+/* The beginning of a file of the kernel's about a thread; "" if there is none. */
+static void read_about(uint32_t number, const char *name, char *ret_text, size_t size_bytes)
+{
+    char path[64];
+    ssize_t length = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%" PRIu32 "/%s", number, name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        length = read(fd, ret_text, size_bytes - 1);
+        (void)close(fd);
+    }
+    ret_text[length > 0 ? length : 0] = '\0';
+}
+
+uint64_t vine__thread_waited_ns(uint32_t number)
+{
+    char text[96]; /* time on a processor, time waiting for one, how often it got one */
+    char *end = text;
+
+    read_about(number, "schedstat", text, sizeof(text));
+    (void)strtoull(text, &end, 10);
+    return strtoull(end, NULL, 10);
+}
+
+bool vine__thread_is_runnable(uint32_t number)
+{
+    char text[128]; /* number, name in parentheses, which may have some itself, and state */
+
+    read_about(number, "stat", text, sizeof(text));
+    const char *const end = strrchr(text, ')');
+
+    return end != NULL && strncmp(end, ") R", 3) == 0;
 }
 
 int vine__thread_pin(uint32_t processor)

@@ -50,6 +50,13 @@ uint32_t vine__thread_processor(void);
 uint64_t vine__thread_used_ns(pthread_t id);
 pthread_t vine__thread_self(void);
 
+/* How long a thread of this process, by the kernel's number, could have run and had no processor; a
+ * wait that is going on is counted when it is over. 0: the kernel does not say. */
+uint64_t vine__thread_waited_ns(uint32_t number);
+
+/* Whether it runs now, or waits for a processor: not whether it sleeps in the kernel. */
+bool vine__thread_is_runnable(uint32_t number);
+
 /*
  * To interrupt a thread where it is: `fn` is called there, within whatever it does, with the third
  * argument of a signal's handler, each time that vine__interrupt is called; calls that come before

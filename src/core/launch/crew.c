@@ -41,6 +41,7 @@ struct member {
     struct vine__poller *poller;
     struct vine__own_metrics *metrics;
     uint32_t core;
+    uint32_t number; /* of its thread, by the kernel */
     bool is_started;
     int error;
     char why[VINE__CREW_WHY_BYTES];
@@ -185,6 +186,7 @@ static void start_watch(struct member *member)
         cores[core] = (struct vine__watched){
             .reactor = crew->members[core].reactor,
             .thread = core == 0 ? vine__thread_self() : crew->members[core].thread.id,
+            .number = crew->members[core].number,
             .arena = crew->members[core].arena,
         };
     const int error = vine__watch_start(&crew->watch, &options);
@@ -244,6 +246,7 @@ static void live(struct member *member)
     const bool is_first = member->core == 0;
     bool is_well;
 
+    member->number = vine__thread_number();
     take_seat(member);
     is_well = meet(crew);
     if (is_well && is_first) {

@@ -3,6 +3,7 @@
 #include "core/watch/watch_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "arch/clock/clock.h"
 #include "core/log/log.h"
@@ -17,6 +18,7 @@ static void begin(struct vine__watch_core *core, uint64_t turns, uint64_t blocke
     core->turns = turns;
     core->since_ns = now_ns;
     core->report_at_ns = blocked_ns;
+    core->check_at_ns = 0;
     core->is_suspect = false;
     core->is_reported = false;
 }
@@ -67,33 +69,69 @@ static void see_period(const struct vine__watch *watch, struct vine__watch_core 
     core->reports = 0;
 }
 
-static void report(struct vine__watch *watch, struct vine__watch_core *core, uint64_t now_ns)
-{
-    const uint64_t blocked_ms = (now_ns - core->since_ns) / NS_PER_MS;
-    /* Both are of the time since it was first seen not to turn. */
-    const uint64_t used_ms = (vine__thread_used_ns(core->what.thread) - core->used_ns) / NS_PER_MS;
+/* What a stall that goes on is made of. */
+struct stall {
+    uint64_t blocked_ns; /* without the wait for a processor */
+    uint64_t used_ns;
+    uint64_t waited_ns;
+    bool is_seen; /* its thread has said where it is */
+};
 
-    core->report_at_ns *= 2;
-    core->is_reported = true;
-    if (!vine_log_is_on(MODULE, VINE_LOG_WARNING) || !may_report(watch, core))
-        return;
-    if (!vine__look_at(core)) {
-        vine_log(MODULE, VINE_LOG_WARNING,
-                 "core %" PRIu32 " has been blocked for %" PRIu64 " ms, %" PRIu64
-                 " of them on a processor; its thread does not answer",
-                 core->core, blocked_ms, used_ms);
-        return;
+/* Look at a core that seems to be blocked. Returns whether it has been, for long enough. */
+static bool is_blocked(struct vine__watch_core *core, struct stall *ret_stall)
+{
+    const bool is_seen = vine__look_at(core);
+    const uint64_t now_ns = vine__clock_now_ns();
+    const uint64_t all_ns = now_ns - core->since_ns;
+    struct stall stall = {.is_seen = is_seen};
+
+    if (is_seen && core->glance.turns != core->turns)
+        return false; /* it is over */
+    if (!is_seen && vine__thread_is_runnable(core->what.number)) {
+        core->check_at_ns = now_ns + core->report_at_ns; /* it gets no processor at all */
+        return false;
     }
-    if (core->glance.turns != core->turns) {
-        core->reports--; /* it was over before we could look */
-        core->is_reported = false;
-        return;
+    /* Who has answered runs, so that all of its waiting is counted. */
+    stall.waited_ns =
+        vine__min_u64(vine__thread_waited_ns(core->what.number) - core->waited_ns, all_ns);
+    stall.used_ns = vine__thread_used_ns(core->what.thread) - core->used_ns;
+    stall.blocked_ns = all_ns - stall.waited_ns;
+    if (stall.blocked_ns < core->report_at_ns) {
+        core->check_at_ns = now_ns + core->report_at_ns - stall.blocked_ns;
+        return false;
     }
+    *ret_stall = stall;
+    return true;
+}
+
+static void tell(struct vine__watch *watch, const struct vine__watch_core *core,
+                 const struct stall *stall)
+{
+    char what[128] = "; its thread does not answer";
+
+    if (stall->is_seen)
+        (void)snprintf(what, sizeof(what), ", in group %s, with %" PRIu64 " more to do, in",
+                       core->glance.group_name, core->glance.backlog);
     vine_log(MODULE, VINE_LOG_WARNING,
              "core %" PRIu32 " has been blocked for %" PRIu64 " ms, %" PRIu64
-             " of them on a processor, in group %s, with %" PRIu64 " more to do, in",
-             core->core, blocked_ms, used_ms, core->glance.group_name, core->glance.backlog);
-    vine__look_tell(watch, core, VINE_LOG_WARNING, MODULE);
+             " of them on a processor; it waited %" PRIu64 " ms more for one%s",
+             core->core, stall->blocked_ns / NS_PER_MS, stall->used_ns / NS_PER_MS,
+             stall->waited_ns / NS_PER_MS, what);
+    if (stall->is_seen)
+        vine__look_tell(watch, core, VINE_LOG_WARNING, MODULE);
+}
+
+static void report(struct vine__watch *watch, struct vine__watch_core *core)
+{
+    struct stall stall;
+
+    if (!vine_log_is_on(MODULE, VINE_LOG_WARNING) || !is_blocked(core, &stall))
+        return;
+    core->report_at_ns *= 2;
+    if (!may_report(watch, core))
+        return;
+    core->is_reported = true;
+    tell(watch, core, &stall);
 }
 
 /* Returns whether it is awake, or has been since the last time. */
@@ -105,8 +143,7 @@ static bool look(struct vine__watch *watch, struct vine__watch_core *core, uint6
     see_period(watch, core, now_ns);
     if (has_turned || !pulse.is_awake) {
         if (core->is_reported)
-            vine_log(MODULE, VINE_LOG_INFO,
-                     "core %" PRIu32 " goes on; it was blocked for about %" PRIu64 " ms",
+            vine_log(MODULE, VINE_LOG_INFO, "core %" PRIu32 " goes on, after about %" PRIu64 " ms",
                      core->core, (now_ns - core->since_ns) / NS_PER_MS);
         begin(core, pulse.turns, watch->options.blocked_ns, now_ns);
         return has_turned || pulse.is_awake;
@@ -114,9 +151,10 @@ static bool look(struct vine__watch *watch, struct vine__watch_core *core, uint6
     if (!core->is_suspect) {
         core->is_suspect = true;
         core->used_ns = vine__thread_used_ns(core->what.thread);
+        core->waited_ns = vine__thread_waited_ns(core->what.number);
     }
-    if (now_ns - core->since_ns >= core->report_at_ns)
-        report(watch, core, now_ns);
+    if (now_ns - core->since_ns >= core->report_at_ns && now_ns >= core->check_at_ns)
+        report(watch, core);
     return true;
 }
 

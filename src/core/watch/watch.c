@@ -16,6 +16,7 @@
 #define PERIOD_MOST_NS   1000000000ULL
 #define IDLE_NS          100000000ULL /* all cores have slept that long: then the watcher sleeps */
 #define LATE_NS          200000000ULL
+#define STARVED_EVERY_NS 1000000000ULL
 #define REPORTS_AT_MOST  5
 #define REPORTS_EVERY_NS (60 * VINE_NS_PER_SECOND)
 
@@ -30,14 +31,30 @@ static void take_signals(struct vine__watch *watch)
         vine__watch_tell_state(watch);
 }
 
-/* Returns whether the time was over long ago: we did not run, stopped by a debugger or a shell, or
- * for want of a processor. */
+/* Whether it took us so long for another reason than the want of a processor: all of us were
+ * stopped, by a debugger or a shell. */
+static bool were_stopped(struct vine__watch *watch, uint64_t late_ns, uint64_t now_ns)
+{
+    uint64_t starved_ns = watch->starved_ns;
+
+    if (late_ns <= LATE_NS && now_ns - watch->starved_at_ns < STARVED_EVERY_NS)
+        return false;
+    watch->starved_ns = vine__thread_waited_ns(watch->number);
+    watch->starved_at_ns = now_ns;
+    starved_ns = vine__min_u64(watch->starved_ns - starved_ns, late_ns);
+    return late_ns - starved_ns > LATE_NS;
+}
+
+/* Returns whether all were stopped meanwhile. */
 static bool wait_for(struct vine__watch *watch, uint64_t timeout_ns)
 {
     const uint64_t before_ns = vine__clock_now_ns();
     struct vine__epoll_event events[2];
     const int count = vine__epoll_wait(watch->epoll_fd, events, 2, timeout_ns);
-    const uint64_t waited_ns = vine__clock_now_ns() - before_ns;
+    const uint64_t now_ns = vine__clock_now_ns();
+    const uint64_t took_ns = now_ns - before_ns;
+    const bool is_anew =
+        were_stopped(watch, took_ns > timeout_ns ? took_ns - timeout_ns : 0, now_ns);
     uint64_t rung;
 
     for (int i = 0; i < count; i++) {
@@ -46,7 +63,7 @@ static bool wait_for(struct vine__watch *watch, uint64_t timeout_ns)
         else
             (void)!vine__eventfd_drain(watch->bell.fd, &rung);
     }
-    return waited_ns > timeout_ns && waited_ns - timeout_ns > LATE_NS;
+    return is_anew;
 }
 
 /* Nobody has been awake for a while. Returns whether that is still so, and we may sleep until the
@@ -68,18 +85,18 @@ static void watch_cores(struct vine__watch *watch)
     /* E2 pairs with E1. */
     while (vine__load_acquire_u32(&watch->has_ended) == 0) {
         const uint64_t now_ns = vine__clock_now_ns();
-        bool is_late = false;
+        bool were_all_stopped = false;
 
         if (vine__watch_look_round(watch, now_ns))
             awake_ns = now_ns;
         if (now_ns - awake_ns >= IDLE_NS && may_sleep(watch, now_ns)) {
-            is_late = wait_for(watch, VINE_FOREVER);
+            were_all_stopped = wait_for(watch, VINE_FOREVER);
             awake_ns = vine__clock_now_ns();
         } else {
-            is_late = wait_for(watch, period_ns);
+            were_all_stopped = wait_for(watch, period_ns);
         }
         vine__store_relaxed_u32(&watch->bell.is_asleep, 0);
-        if (is_late) /* the cores may not have run either */
+        if (were_all_stopped) /* the cores have not run either */
             vine__watch_begin_anew(watch, vine__clock_now_ns());
     }
     vine__watch_end_reports(watch);
@@ -89,6 +106,7 @@ static void run(void *context)
 {
     struct vine__watch *const watch = context;
 
+    watch->number = vine__thread_number();
     if (watch->options.places != NULL)
         vine__thread_use_places(watch->options.places);
     if (watch->options.blocked_ns > 0) {

@@ -9,6 +9,9 @@
  * Trust:    not concerned.
  * Limits:   VINE__WATCH_FRAMES of a core's stack.
  *
+ * A core is blocked while a turn runs, or waits in a system call. The time in which it only waits
+ * for a processor that others have is told, and does not count.
+ *
  * Why a thread, and not a timer for each core: a timer on a thread's own processor time sees no
  * system call that waits, which is what mostly blocks a core, and one on the steady clock has to be
  * armed and disarmed around each sleep or it wakes who sleeps. A thread costs the cores nothing: a
@@ -34,6 +37,7 @@ struct vine__watch;
 struct vine__watched {
     struct vine__reactor *reactor; /* made, and not run yet */
     pthread_t thread;              /* that runs it */
+    uint32_t number;               /* of that thread, by the kernel */
     struct vine__arena *arena;     /* NULL: nothing is told of it */
 };
 

@@ -61,9 +61,11 @@ struct vine__watch_core {
     /* The watcher's own. */
     uint64_t turns;        /* as they were last seen */
     uint64_t since_ns;     /* since when they are that many */
-    uint64_t used_ns;      /* processor time of the thread when that was first seen */
+    uint64_t used_ns;      /* the thread's time on a processor when that was first seen */
+    uint64_t waited_ns;    /* and waiting for one */
     uint64_t report_at_ns; /* the next report is due when it has been blocked that long */
-    bool is_suspect;       /* `used_ns` was taken */
+    uint64_t check_at_ns;  /* before, it cannot have been */
+    bool is_suspect;       /* the two times were taken */
     bool is_reported;
     uint64_t period_ns; /* when the period began in which these were counted */
     uint32_t reports;
@@ -75,6 +77,9 @@ struct vine__watch {
     struct vine__watch_core *cores;
     struct vine__symbolizer *symbolizer;
     struct vine__thread thread;
+    uint32_t number;        /* of that thread, by the kernel; its own, as is what follows */
+    uint64_t starved_ns;    /* how long it had waited for a processor */
+    uint64_t starved_at_ns; /* when that was looked up */
     struct vine__watcher_bell bell;
     int signal_fd;
     int epoll_fd;
