@@ -26,6 +26,14 @@ for backend in io_uring epoll; do
         >shown 2>said || fail "core_ping by $backend: $?"
 done
 
+# Each answer of the store is what it has to be; by one core, by more than there are, on one key.
+for how in '--smp=1' '--overprovisioned --smp=3 --in-flight=200' \
+    '--overprovisioned --smp=2 --keys=1 --seed=9' '--overprovisioned --smp=2 --reactor-backend=epoll'; do
+    "$examples/sharded_kv" --operations=3000 $how >shown 2>said || fail "sharded_kv $how: $?"
+    grep -q '^[0-9]*000 operations, [0-9]* hits, 0 wrong, [0-9]* operations/s$' shown ||
+        fail "sharded_kv $how: $(cat shown)"
+done
+
 # Each step of the start, once and in its order; and none without being asked.
 [ ! -s said ] || fail "it talks of its start without being asked"
 "$examples/core_ping" --overprovisioned --smp=2 --count=1 --explain-start >shown 2>said ||
@@ -52,6 +60,28 @@ refused --cpuset --cpuset=4000
 refused --memory --memory=900T
 refused --hugepages --hugepages=/tmp
 refused --count --count=none
+
+# What cores do is told when somebody asks: while they serve, and under load.
+ask_state() {
+    "$examples/sharded_kv" --overprovisioned --smp=2 --explain-start "$@" >shown 2>said &
+    serving=$!
+    until grep -q 'loop running' said; do
+        kill -0 "$serving" 2>/dev/null || fail "sharded_kv $* has ended"
+        command sleep 0.05
+    done
+    kill -s USR1 "$serving"
+    until [ "$(grep -c ' state: core [01]:' said)" = 2 ] && grep -q 'group 0 main: ' said; do
+        kill -0 "$serving" 2>/dev/null || fail "sharded_kv $* was ended by SIGUSR1"
+        command sleep 0.05
+    done
+    kill -s TERM "$serving"
+    code=0
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || fail "sharded_kv $* ended with $code"
+}
+ask_state --listen="unix:$scratch/kv.sock"
+ask_state --operations=1000000000000
 
 # Ctrl-C ends it well.
 "$examples/core_ping" --overprovisioned --smp=2 --count=1000000000 --explain-start >shown 2>said &
