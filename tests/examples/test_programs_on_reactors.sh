@@ -35,7 +35,7 @@ for how in '--smp=1' '--overprovisioned --smp=3 --in-flight=200' \
 done
 
 # Each step of the start, once and in its order; and none without being asked.
-[ ! -s said ] || fail "it talks of its start without being asked"
+! grep -q '^ *[0-9]*\. ' said || fail "it talks of its start without being asked"
 "$examples/core_ping" --overprovisioned --smp=2 --count=1 --explain-start >shown 2>said ||
     fail "core_ping --explain-start: $?"
 sed -n 's/^ *[0-9]*\. \([^:]*\):.*/\1/p' said >steps

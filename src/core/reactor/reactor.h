@@ -87,7 +87,7 @@ static inline void vine__reactor_begin(struct vine__operation *operation)
 struct vine__reactor_counts {
     uint64_t turns, idle_turns, sleeps;
     uint64_t works, timers, completions;
-    uint64_t calls_sent, calls_served, replies, wakes_sent;
+    uint64_t calls_sent, calls_served, replies;
     uint64_t awake_ns, slept_ns; /* since it runs */
     uint64_t backlog, backlog_most;
 };

@@ -104,7 +104,6 @@ struct vine__group {
     uint64_t ticks;
     uint64_t works;
     uint32_t active; /* a holder: which children have work */
-    uint32_t count;  /* of its work */
     uint8_t parent;
     bool holds;
     struct vine_timer_node due; /* a ring of timers whose time has come */
