@@ -48,7 +48,7 @@ plan polling '"net eth0 10.0.0.2/24", "start echo /usr/bin/vine guest echo --tcp
 plan asleep '"run bell /usr/bin/vine guest echo --bell bare", "keep appliance /usr/bin/vine appliance --listen pci:zip --spin 1"' \
     "\"run bell /usr/bin/vine guest bench --json --bell bare --seconds 4\", \"run bench $bench --asleep --seconds 4\", \"poweroff\"" ''
 plan idle '"keep appliance /usr/bin/vine appliance --listen pci:zip"' \
-    '"start agent /usr/bin/vine agent --appliance pci:zip"' ''
+    '"start agent /usr/bin/vine agent --wait --appliance pci:zip"' ''
 plan still '"watch no"' '"watch no"' ''
 cat >"$work/one.json" <<END
 { "machines": [{"name": "one", "kernel_options": ["quiet"], "init": ["poweroff"]}] }
