@@ -27,7 +27,7 @@ demo: ## compress and hash a real tree between two VMs (DIR=/usr/include, MODE=p
 	@scripts/packages build demo
 	@[ "$(MODE)" = process ] || scripts/packages demo-vm || \
 	    echo "demo: going on without the packages that virtual machines need" >&2
-	@$(call build,release,all)
+	@$(call build,release,vine)
 	@MODE="$(MODE)" scripts/demo "$(DIR)"
 
 test: ## build and run the tests, in minutes

@@ -63,14 +63,14 @@ says() {
 
 WITHOUT=qemu-system-x86
 export WITHOUT
-MODE=process demo "build release all $(nproc)" 'demo-process /tree'
+MODE=process demo "build release vine $(nproc)" 'demo-process /tree'
 [ ! -s said ] || fail "says something"
-MODE='' demo "build release all $(nproc)" 'demo-process /tree'
+MODE='' demo "build release vine $(nproc)" 'demo-process /tree'
 says 'no qemu-system-x86 to be had'
 says 'without the packages that virtual machines need'
 says 'there is no qemu-system-x86_64: between two processes instead'
 WITHOUT=
-MODE='' demo 'installs qemu-system-x86' 'installs e2fsprogs' "build release all $(nproc)" \
+MODE='' demo 'installs qemu-system-x86' 'installs e2fsprogs' "build release vine $(nproc)" \
     'demo-vm /tree'
 [ ! -s said ] || fail "says something"
 
