@@ -63,6 +63,7 @@ refused --count --count=none
 
 # What cores do is told when somebody asks: while they serve, and under load.
 ask_state() {
+    : >said # what the one before said is not what is waited for
     "$examples/sharded_kv" --overprovisioned --smp=2 --explain-start "$@" >shown 2>said &
     serving=$!
     until grep -q 'loop running' said; do
@@ -84,6 +85,7 @@ ask_state --listen="unix:$scratch/kv.sock"
 ask_state --operations=1000000000000
 
 # Ctrl-C ends it well.
+: >said
 "$examples/core_ping" --overprovisioned --smp=2 --count=1000000000 --explain-start >shown 2>said &
 serving=$!
 until grep -q 'loop running' said; do
