@@ -20,9 +20,9 @@ VINE_BEGIN_DECLARATIONS
 
 enum vine_clock {
     VINE_CLOCK_STEADY, /* CLOCK_MONOTONIC: timers are due to the microsecond */
-    VINE_CLOCK_COARSE, /* the same, as it was when the loop's turn began: reading it costs a load,
-                          and its timers are due to 10 ms; for time-outs, of which there are many
-                          and few expire */
+    VINE_CLOCK_COARSE, /* the same, as it was 50 us before the loop's turn began at the earliest:
+                          reading it costs a load, and its timers are due to 10 ms; for time-outs,
+                          of which there are many and few expire */
     VINE_CLOCK_MANUAL, /* moves when vine_clock_advance says so: for tests */
     VINE_CLOCK_COUNT,
 };

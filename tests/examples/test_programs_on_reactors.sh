@@ -61,39 +61,40 @@ refused --memory --memory=900T
 refused --hugepages --hugepages=/tmp
 refused --count --count=none
 
-# What cores do is told when somebody asks: while they serve, and under load.
-ask_state() {
+# begin PROGRAM ARGUMENT...: start it, and wait until its loop runs.
+begin() {
     : >said # what the one before said is not what is waited for
-    "$examples/sharded_kv" --overprovisioned --smp=2 --explain-start "$@" >shown 2>said &
+    program=$1
+    shift
+    "$examples/$program" --overprovisioned --smp=2 --explain-start "$@" >shown 2>said &
     serving=$!
     until grep -q 'loop running' said; do
-        kill -0 "$serving" 2>/dev/null || fail "sharded_kv $* has ended"
+        kill -0 "$serving" 2>/dev/null || fail "$program $* has ended"
         command sleep 0.05
     done
+}
+
+# end_well WHAT: as Ctrl-C and a service manager do.
+end_well() {
+    kill -s TERM "$serving"
+    code=0
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || fail "$1 ended with $code"
+}
+
+# What cores do is told when somebody asks: while they serve, and under load.
+ask_state() {
+    begin sharded_kv "$@"
     kill -s USR1 "$serving"
     until [ "$(grep -c ' state: core [01]:' said)" = 2 ] && grep -q 'group 0 main: ' said; do
         kill -0 "$serving" 2>/dev/null || fail "sharded_kv $* was ended by SIGUSR1"
         command sleep 0.05
     done
-    kill -s TERM "$serving"
-    code=0
-    wait "$serving" || code=$?
-    serving=
-    [ "$code" = 0 ] || fail "sharded_kv $* ended with $code"
+    end_well "sharded_kv $*"
 }
 ask_state --listen="unix:$scratch/kv.sock"
 ask_state --operations=1000000000000
 
-# Ctrl-C ends it well.
-: >said
-"$examples/core_ping" --overprovisioned --smp=2 --count=1000000000 --explain-start >shown 2>said &
-serving=$!
-until grep -q 'loop running' said; do
-    kill -0 "$serving" 2>/dev/null || fail "it has ended"
-    command sleep 0.05
-done
-kill -s TERM "$serving"
-code=0
-wait "$serving" || code=$?
-serving=
-[ "$code" = 0 ] || fail "it ended with $code"
+begin core_ping --count=1000000000
+end_well core_ping

@@ -200,8 +200,7 @@ bool vine__calls_take(struct vine__reactor *reactor)
     bool is_busy = false;
 
     for (uint32_t core = 0; core < core_count; core++)
-        if (vine__spsc_ready(&reactor->links[core].in) > 0)
-            is_busy |= take_from(reactor, core);
+        is_busy |= take_from(reactor, core);
     return is_busy;
 }
 

@@ -12,12 +12,11 @@
 
 #define DEFAULT_SHARES 100
 
-int vine__group_init_mesh(struct vine__mesh *mesh)
+void vine__group_init_mesh(struct vine__mesh *mesh)
 {
     mesh->groups[0] = (struct vine__group_record){.name = "main", .shares = DEFAULT_SHARES};
     /* R3 pairs with R4. */
     vine__store_release_u32(&mesh->group_count, 1);
-    return 0;
 }
 
 static void meet(struct vine__reactor *reactor, uint32_t id)

@@ -226,7 +226,7 @@ bool vine__work_run(struct vine__reactor *reactor);
 void vine__work_post_to(struct vine__reactor *reactor, struct vine_work *work);
 /* group.c: the group of this number, which may have been made since. */
 struct vine__group *vine__group_find(struct vine__reactor *reactor, uint8_t id);
-int vine__group_init_mesh(struct vine__mesh *mesh);
+void vine__group_init_mesh(struct vine__mesh *mesh);
 
 /* call.c */
 int vine__calls_init(struct vine__reactor *reactor);

@@ -59,8 +59,10 @@ static void too_little_memory_to_lock_is_told_as_such(void **state)
     (void)state;
     char line[256];
 
-    if (ask("io_uring_memory", "any", line, sizeof(line)) != 0)
+    if (ask("io_uring_memory", "any", line, sizeof(line)) != 0) {
+        print_message("skipped: no filters of system calls here\n");
         skip();
+    }
     assert_non_null(strstr(line, "epoll: io_uring gets no memory: RLIMIT_MEMLOCK is "));
 }
 
@@ -85,8 +87,10 @@ static void io_uring_has_no_why(void **state)
     struct vine__poller *poller = NULL;
     char why[VINE__POLL_WHY_BYTES] = "?";
 
-    if (!has_uring())
+    if (!has_uring()) {
+        print_message("skipped: this kernel has no io_uring\n");
         skip();
+    }
     assert_int_equal(vine__poller_create(&poller, &(struct vine__poller_options){.ret_why = why}),
                      0);
     assert_string_equal(vine__poller_name(poller), "io_uring");
