@@ -14,7 +14,7 @@
 #include "events.h"
 #include "message.h"
 
-#define LOOK_MS            500
+#define LOOK_MS            1000
 #define RETRY_MS_MIN       100
 #define RETRY_MS_MAX       5000
 #define CONNECT_TIMEOUT_NS VINE_NS_PER_SECOND

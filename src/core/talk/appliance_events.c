@@ -215,6 +215,7 @@ bool vine__events_look_around(struct vine_appliance *appliance)
         appliance->is_looking = true;
         appliance->look++;
         appliance->memory_seen = 0;
+        vine__jobs_remind(appliance);
     }
     if (appliance->is_deaf && appliance->listener.fd >= 0)
         appliance->is_deaf =

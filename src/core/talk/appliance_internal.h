@@ -400,6 +400,8 @@ const struct vine_procedure_definition *vine__builtin_definition(uint16_t proced
 void vine__job_run(struct vine_call *call, struct vine__scratch *scratch);
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch);
 bool vine__jobs_complete(struct vine_appliance *appliance);
+/* The loop, each second in which it is awake: workers that were not woken for what waits are. */
+void vine__jobs_remind(struct vine_appliance *appliance);
 
 /* job_order.c */
 VINE__ALWAYS_INLINE bool vine__lane_is_idle(const struct vine__lane *lane)

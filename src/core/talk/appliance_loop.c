@@ -24,7 +24,8 @@
 #define EVENTS_EVERY_NS   20000              /* a busy loop looks at its descriptors */
 #define TURN_NS           50000              /* a pipe's share of a turn */
 #define ACTIVE_NS         2000000            /* an idle pipe is polled for so long */
-#define BACKSTOP_NS       VINE_NS_PER_SECOND /* no sleep is longer */
+#define BACKSTOP_NS       VINE_NS_PER_SECOND /* no sleep is longer while anybody is there */
+#define BACKSTOP_ALONE_NS (10 * BACKSTOP_NS) /* where there is nobody whose death could be missed */
 #define BACKSTOP_NAMED_NS 100000000          /* where nobody tells of a death */
 
 #define PIPE_OF(node) VINE_CONTAINER_OF(node, struct vine__served, link)
@@ -34,11 +35,17 @@ static uint64_t backstop_ns(const struct vine_appliance *appliance)
     return appliance->named != NULL ? BACKSTOP_NAMED_NS : BACKSTOP_NS;
 }
 
-/* Where nobody can wake us, not long. */
+static bool is_alone(const struct vine_appliance *appliance)
+{
+    return appliance->pipe_count == 0 && vine__list_is_empty(&appliance->strangers) &&
+           !appliance->is_deaf && appliance->tasks_taken == 0;
+}
+
+/* Where nobody can wake us, not long. Each look wakes a processor, or a whole machine. */
 static uint64_t sleep_ns(const struct vine_appliance *appliance)
 {
     if (appliance->places == NULL)
-        return BACKSTOP_NS;
+        return is_alone(appliance) ? BACKSTOP_ALONE_NS : BACKSTOP_NS;
     return vine__served_nap_links(appliance, vine__clock_ticks_to_ns(vine__elapsed(
                                                  appliance->busy_ticks, vine__clock_ticks())));
 }

@@ -23,6 +23,7 @@
 
 #define DONE_AT_ONCE 64         /* jobs that the loop completes in one turn */
 #define SCRATCH_KEPT (4u << 20) /* bytes that a thread keeps between tasks */
+#define IDLE_LOOK_NS (10 * VINE_NS_PER_SECOND)
 
 #define CALL_OF(node) VINE_CONTAINER_OF(node, struct vine_call, link)
 
@@ -203,13 +204,21 @@ bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *s
     return true;
 }
 
-/* No sleep relies on its waker alone: a signal can be lost (glibc bug 25847, mended in 2.41), and
- * then a job would wait for the next one that becomes ready. About once a second one of the
- * workers looks. jobs_lock is held. */
+void vine__jobs_remind(struct vine_appliance *appliance)
+{
+    pthread_mutex_lock(&appliance->jobs_lock);
+    if (!vine__list_is_empty(&appliance->ready_pipes) || !vine__list_is_empty(&appliance->buried))
+        pthread_cond_broadcast(&appliance->jobs_ready);
+    pthread_mutex_unlock(&appliance->jobs_lock);
+}
+
+/* No sleep relies on its waker alone: a signal can be lost (glibc bug 25847, mended in 2.41). While
+ * there is something to do the loop reminds us; of the end, and where no loop runs, one of the
+ * workers learns by itself. Each look wakes a processor, or a machine. jobs_lock is held. */
 static void wait_for_job(struct vine_appliance *appliance)
 {
-    const uint64_t until_ns = vine__clock_now_ns() +
-                              VINE_NS_PER_SECOND * vine__load_relaxed_u32(&appliance->worker_count);
+    const uint64_t until_ns =
+        vine__clock_now_ns() + IDLE_LOOK_NS * vine__load_relaxed_u32(&appliance->worker_count);
     const struct timespec until = {
         .tv_sec = (time_t)(until_ns / VINE_NS_PER_SECOND),
         .tv_nsec = (long)(until_ns % VINE_NS_PER_SECOND),

@@ -18,6 +18,10 @@
 #define NAP_LEAST_NS 50000
 #define NAP_MOST_NS  20000000
 #define BACKSTOP_NS  500000000 /* where we are rung for */
+/* For a process that dies nobody rings, and it is told within a second all the same. To wake a
+ * machine for a look costs its host more than all that an idle appliance does otherwise. */
+#define RESTING_NS     VINE_NS_PER_SECOND
+#define RESTS_AFTER_NS (10 * VINE_NS_PER_SECOND)
 
 /* So many looks at a place lie between two answers there: who writes one meeting after the other
  * would have the loop lay out halves, which takes as long as thousands of tasks, and nothing
@@ -283,6 +287,6 @@ uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t
     if (appliance->places->is_owing)
         return 0;
     if (all_ring(appliance->places))
-        return BACKSTOP_NS;
+        return idle_ns > RESTS_AFTER_NS ? RESTING_NS : BACKSTOP_NS;
     return vine__min_u64(vine__max_u64(idle_ns / 16, NAP_LEAST_NS), NAP_MOST_NS);
 }
