@@ -24,7 +24,9 @@ VINE_BEGIN_DECLARATIONS
 struct vine_tls;
 
 /* Whose certificate a client is shown that asks for `name`: 0 and that one, or -ENOENT: there is
- * none for it. Called in the middle of a handshake: it may look things up, and begin nothing. */
+ * none for it. All else of that one holds, too: whom it trusts to vouch for clients, its protocols,
+ * its tickets. It may be destroyed later. Called in the middle of a handshake: it may look things
+ * up, and begin nothing. */
 typedef int (*vine_tls_choose_fn)(void *context, const char *name, struct vine_tls **ret_tls);
 
 /* Zeroed fields are the defaults. All texts are read in the call and not kept. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -75,6 +76,7 @@ static int use_key(SSL_CTX *context, const char *text)
     return is_good ? 0 : -EINVAL;
 }
 
+/* A server tells clients their names, so that they find the certificate that is meant. */
 static int trust(SSL_CTX *context, const char *text)
 {
     X509_STORE *const store = SSL_CTX_get_cert_store(context);
@@ -83,7 +85,8 @@ static int trust(SSL_CTX *context, const char *text)
     uint32_t count = 0;
 
     while (bio != NULL && (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
-        count += X509_STORE_add_cert(store, certificate) == 1;
+        count += X509_STORE_add_cert(store, certificate) == 1 &&
+                 SSL_CTX_add_client_CA(context, certificate) == 1;
         X509_free(certificate);
     }
     BIO_free(bio);
@@ -93,15 +96,44 @@ static int trust(SSL_CTX *context, const char *text)
 
 /* ---- callbacks of handshakes ----------------------------------------------------------------- */
 
+/* OpenSSL takes over the certificate of the chosen one, and not whether it asks clients for theirs.
+ * Nor does it look at the name before it resumes a session: one that was agreed with somebody who
+ * trusts others, or who does not ask, is no proof of who the client is. */
+static bool take_over(SSL *ssl, const struct vine_tls *tls, const struct vine_tls *chosen)
+{
+    const bool trusts_others = memcmp(chosen->id, tls->id, sizeof(tls->id)) != 0;
+    SSL_SESSION *const session = SSL_get_session(ssl);
+
+    if (trusts_others &&
+        (SSL_session_reused(ssl) || session == NULL ||
+         SSL_SESSION_set1_id_context(session, chosen->id, sizeof(chosen->id)) != 1))
+        return false;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(chosen->context), NULL);
+    if (chosen->has_no_tickets) {
+        SSL_set_options(ssl, SSL_OP_NO_TICKET);
+        (void)SSL_set_num_tickets(ssl, 0);
+    }
+    return SSL_set_SSL_CTX(ssl, chosen->context) != NULL;
+}
+
 static int choose_by_name(SSL *ssl, int *ret_alert, void *context)
 {
     const struct vine_tls *const tls = context;
+    struct tls_connection *const connection = SSL_get_app_data(ssl);
     const char *const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     struct vine_tls *chosen;
 
-    if (name != NULL && tls->choose(tls->choose_context, name, &chosen) == 0)
-        return SSL_set_SSL_CTX(ssl, chosen->context) != NULL ? SSL_TLSEXT_ERR_OK
-                                                             : SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (name != NULL && tls->choose(tls->choose_context, name, &chosen) == 0) {
+        /* Its callbacks look at it, and its owner may destroy it meanwhile. */
+        chosen->references++;
+        if (connection->chosen != NULL)
+            vine__tls_unref(connection->chosen);
+        connection->chosen = chosen;
+        if (take_over(ssl, tls, chosen))
+            return SSL_TLSEXT_ERR_OK;
+        *ret_alert = SSL_AD_ACCESS_DENIED;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
     if (!tls->refuses_other_names)
         return SSL_TLSEXT_ERR_NOACK;
     *ret_alert = SSL_AD_UNRECOGNIZED_NAME;
@@ -137,12 +169,10 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 
 static int set_up_server(const struct vine_tls *tls, SSL_CTX *context)
 {
-    static const unsigned char id[] = "vine";
-
     (void)pthread_once(&ticket_key_once, make_ticket_key);
     if (!has_ticket_key ||
         SSL_CTX_set_tlsext_ticket_keys(context, ticket_key, sizeof(ticket_key)) != 1 ||
-        SSL_CTX_set_session_id_context(context, id, sizeof(id) - 1) != 1)
+        SSL_CTX_set_session_id_context(context, tls->id, sizeof(tls->id)) != 1)
         return -ENOMEM;
     SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets remember */
@@ -232,6 +262,15 @@ static int set_protocols(struct vine_tls *tls, const char *const *protocols)
     return 0;
 }
 
+/* Tickets are sealed with one key on all cores and for all servers of a process. */
+static int set_id(struct vine_tls *tls)
+{
+    const char *const text = tls->authorities != NULL ? tls->authorities : "";
+
+    VINE_STATIC_ASSERT(TLS_ID_BYTES <= SSL_MAX_SID_CTX_LENGTH, "what OpenSSL compares");
+    return EVP_Digest(text, strlen(text), tls->id, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 void vine__tls_unref(struct vine_tls *tls)
@@ -276,6 +315,8 @@ int vine_tls_create(const struct vine_tls_options *options, struct vine_tls **re
     tls->choose_context = wish.choose_context;
     if (wish.authorities != NULL && (tls->authorities = strdup(wish.authorities)) == NULL)
         error = -ENOMEM;
+    if (error == 0)
+        error = set_id(tls);
     if (error == 0 && wish.protocols != NULL)
         error = set_protocols(tls, wish.protocols);
     if (error == 0)

@@ -503,6 +503,8 @@ static void tls_free(struct vine_connection *base)
 
     SSL_free(connection->ssl);
     vine__tls_unref(connection->tls);
+    if (connection->chosen != NULL)
+        vine__tls_unref(connection->chosen);
     free(connection->name);
     free(connection->out);
     free(connection->flight);

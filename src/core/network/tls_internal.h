@@ -15,6 +15,7 @@
 #include "core/network/network_internal.h"
 
 #define TLS_SESSIONS 8U
+#define TLS_ID_BYTES 32U
 
 /* A session that a client may resume. */
 struct tls_session {
@@ -28,8 +29,9 @@ struct vine_tls {
     bool is_unverified;
     bool refuses_other_names;
     bool has_no_tickets;
-    char *authorities;        /* for the next context */
-    unsigned char *protocols; /* as they go over the wire */
+    char *authorities;              /* for the next context */
+    unsigned char id[TLS_ID_BYTES]; /* of whom it trusts: sessions are resumed among the same */
+    unsigned char *protocols;       /* as they go over the wire */
     uint32_t protocols_bytes;
     vine_tls_choose_fn choose;
     void *choose_context;
@@ -51,6 +53,7 @@ struct tls_connection {
     struct vine_connection base;
     struct vine_connection *below;
     struct vine_tls *tls;
+    struct vine_tls *chosen; /* by the name that the client asks for, or NULL */
     SSL *ssl;
     struct vine_tls_start *start; /* while it shakes hands */
     char *name;                   /* of a server */

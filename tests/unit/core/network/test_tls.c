@@ -6,6 +6,7 @@
 #include <vine/tls.h>
 
 #include "certificates.h"
+#include "core/network/tls_internal.h"
 
 #define TCP    "127.0.0.1:0"
 #define SECOND VINE_NS_PER_SECOND
@@ -507,6 +508,108 @@ static void the_name_chooses_the_certificate(void **state)
     close_cores();
 }
 
+/* A server that asks nobody, where `strict`'s name is to be had. */
+static struct vine_tls *host_of(struct vine_tls *strict)
+{
+    const struct vine_tls_options options = {.size_bytes = sizeof(options),
+                                             .is_server = true,
+                                             .certificate = leaf.certificate,
+                                             .key = leaf.key,
+                                             .choose = choose_other,
+                                             .choose_context = strict};
+    struct vine_tls *tls = NULL;
+
+    assert_int_equal(vine_tls_create(&options, &tls), 0);
+    return tls;
+}
+
+static struct vine_tls *strict_server(const struct leaf *shown)
+{
+    const struct vine_tls_options options = {.size_bytes = sizeof(options),
+                                             .is_server = true,
+                                             .certificate = shown->certificate,
+                                             .key = shown->key,
+                                             .authorities = authority.pem};
+    struct vine_tls *tls = NULL;
+
+    assert_int_equal(vine_tls_create(&options, &tls), 0);
+    return tls;
+}
+
+/* Greet, and let the tickets come. */
+static void take_tickets(struct vine_tls *server, struct vine_tls *client, const char *name)
+{
+    struct received received;
+    struct session session;
+
+    greet_well(&session, server, client, name);
+    assert_int_equal(send_all(session.server.start.connection, "x", 1), 0);
+    assert_int_equal(receive_one(session.client.start.connection, &received), 1);
+    part(&session);
+}
+
+/* What a client does that offers the session of one name to another. */
+static void take_session_along(struct vine_tls *client, const char *from, const char *to)
+{
+    SSL_SESSION *const session = vine__tls_session(client, from);
+
+    assert_non_null(session);
+    assert_int_equal(SSL_SESSION_up_ref(session), 1);
+    vine__tls_remember(client, to, session);
+}
+
+static void a_name_that_asks_for_certificates_does_so_behind_one_that_does_not(void **state)
+{
+    const struct vine_tls_options known = {.size_bytes = sizeof(known),
+                                           .certificate = leaf.certificate,
+                                           .key = leaf.key,
+                                           .authorities = authority.pem};
+    struct vine_tls *const strict = strict_server(&other);
+    struct vine_tls *const server = host_of(strict);
+    struct vine_tls *const without = client_that_trusts(authority.pem);
+    struct vine_tls *with;
+    struct session session;
+
+    (void)state;
+    assert_int_equal(vine_tls_create(&known, &with), 0);
+    open_cores(1);
+    greet(&session, server, without, "other.test");
+    assert_int_not_equal(session.server.start.error, 0);
+    part(&session);
+    take_tickets(server, without, "server.test");
+    take_session_along(without, "server.test", "other.test");
+    greet(&session, server, without, "other.test");
+    assert_int_not_equal(session.server.start.error, 0);
+    part(&session);
+    take_tickets(server, with, "other.test");
+    greet_well(&session, server, with, "other.test");
+    part(&session);
+    vine_tls_destroy(server);
+    vine_tls_destroy(strict);
+    vine_tls_destroy(with);
+    vine_tls_destroy(without);
+    close_cores();
+}
+
+static void a_session_of_a_server_that_does_not_ask_is_no_proof_to_one_that_does(void **state)
+{
+    struct vine_tls *const open = server_of(&leaf);
+    struct vine_tls *const strict = strict_server(&leaf);
+    struct vine_tls *const client = client_that_trusts(authority.pem);
+    struct session session;
+
+    (void)state;
+    open_cores(1);
+    take_tickets(open, client, "server.test");
+    greet(&session, strict, client, "server.test");
+    assert_int_not_equal(session.server.start.error, 0);
+    part(&session);
+    vine_tls_destroy(open);
+    vine_tls_destroy(strict);
+    vine_tls_destroy(client);
+    close_cores();
+}
+
 static void a_certificate_is_reloaded_under_connections(void **state)
 {
     struct vine_tls *const server = server_of(&leaf);
@@ -608,6 +711,8 @@ int main(void)
         cmocka_unit_test(operations_end_when_the_connection_is_closed_or_their_time_is_over),
         cmocka_unit_test(the_reactors_stop_with_sessions_and_handshakes_open),
         cmocka_unit_test(the_name_chooses_the_certificate),
+        cmocka_unit_test(a_name_that_asks_for_certificates_does_so_behind_one_that_does_not),
+        cmocka_unit_test(a_session_of_a_server_that_does_not_ask_is_no_proof_to_one_that_does),
         cmocka_unit_test(a_certificate_is_reloaded_under_connections),
         cmocka_unit_test(a_session_is_resumed),
         cmocka_unit_test(protocols_are_agreed_upon_or_refused),
