@@ -2,8 +2,11 @@
 /* needs: runtime */
 /*
  * Arming and cancelling timers while a million are armed: the wheel of the reactors, a binary heap
- * as event loops have it (a timer knows its place in it), and as the physical limit two cache lines
- * of the same memory, written at random. They play in turns.
+ * as event loops have it (a timer knows its place in it, where its time stands), and as the
+ * physical limit two cache lines of the same memory, written at random. They play in turns.
+ *
+ * Cancelling takes a timer out of the wheel, so that its memory could be freed; stopping leaves it
+ * where it lies, for later: what that costs the wheel, once in a time-out, is a contest of its own.
  *
  *   bench_timer [ROUNDS]    11 without
  */
@@ -20,19 +23,22 @@
 #define PAIRS      1000000u
 #define ROUNDS_MAX 99
 #define RANGE_NS   (600 * VINE_NS_PER_SECOND) /* how far ahead the timers are */
+#define STEPS      10000u                     /* in which time goes on by that */
 #define HUGE_PAGE  (UINT64_C(2) << 20)
 #define BAR_NS     20.0
 
 /* What a user's object would hold. */
 struct item {
     struct vine_timer timer;
-    uint64_t heap_due_ns; /* the heap's timer, and where that is in it */
-    uint32_t place;
+    uint32_t place; /* the heap's timer: where it is in it */
     uint32_t touched;
 };
 
 static struct vine__wheel wheel;
+static struct vine__wheel lazy_wheel;
 static struct item *items;     /* TIMERS that are armed, and as many that are not */
+static struct item *lazy;      /* as many in the other wheel, which are never taken out */
+static uint64_t lazy_now_ns;   /* the clock of that one, which goes on */
 static uint32_t order[PAIRS];  /* which timer a pair is about */
 static uint64_t due_ns[PAIRS]; /* when it is due */
 static uint64_t base_ns;
@@ -49,43 +55,47 @@ static uint64_t next_random(void)
 
 /* ---- a binary heap --------------------------------------------------------------------------- */
 
-static struct item *heap[TIMERS + 1];
+struct entry {
+    uint64_t due_ns;
+    struct item *item;
+};
+
+static struct entry heap[TIMERS + 1];
 static uint32_t heap_count;
 
-static void put(uint32_t place, struct item *item)
+static void put(uint32_t place, struct entry entry)
 {
-    heap[place] = item;
-    item->place = place;
+    heap[place] = entry;
+    entry.item->place = place;
 }
 
-static void sift(uint32_t place, struct item *item)
+static void sift(uint32_t place, struct entry entry)
 {
-    while (place > 1 && heap[place / 2]->heap_due_ns > item->heap_due_ns) {
+    while (place > 1 && heap[place / 2].due_ns > entry.due_ns) {
         put(place, heap[place / 2]);
         place /= 2;
     }
     for (uint32_t child = 2 * place; child <= heap_count; child = 2 * place) {
-        if (child < heap_count && heap[child + 1]->heap_due_ns < heap[child]->heap_due_ns)
+        if (child < heap_count && heap[child + 1].due_ns < heap[child].due_ns)
             child++;
-        if (heap[child]->heap_due_ns >= item->heap_due_ns)
+        if (heap[child].due_ns >= entry.due_ns)
             break;
         put(place, heap[child]);
         place = child;
     }
-    put(place, item);
+    put(place, entry);
 }
 
 static void heap_arm(struct item *item, uint64_t at_ns)
 {
-    item->heap_due_ns = at_ns;
-    sift(++heap_count, item);
+    sift(++heap_count, (struct entry){at_ns, item});
 }
 
 static void heap_cancel(struct item *item)
 {
-    struct item *last = heap[heap_count--];
+    const struct entry last = heap[heap_count--];
 
-    if (last != item)
+    if (last.item != item)
         sift(item->place, last);
 }
 
@@ -133,6 +143,39 @@ static void wheel_moves(void)
     }
 }
 
+/* Each for as far ahead as all: what a connection has, request by request. */
+static void stop_pairs(void)
+{
+    for (uint32_t n = 0; n < PAIRS; n++) {
+        struct vine_timer *timer = &lazy[order[n]].timer;
+
+        (void)vine__wheel_stop(timer);
+        vine__wheel_arm(&lazy_wheel, timer, lazy_now_ns + RANGE_NS);
+    }
+}
+
+/* All have been stopped, and armed for after the time that passes now. */
+static void put_all_off(void)
+{
+    for (uint32_t n = 0; n < TIMERS; n++) {
+        struct vine_timer *timer = &lazy[n].timer;
+
+        (void)vine__wheel_stop(timer);
+        vine__wheel_arm(&lazy_wheel, timer, lazy_now_ns + RANGE_NS + (due_ns[n] - base_ns));
+    }
+}
+
+static void file_all_anew(void)
+{
+    for (uint32_t step = 0; step < STEPS; step++) {
+        lazy_now_ns += RANGE_NS / STEPS;
+        do
+            while (vine__wheel_pop_due(&lazy_wheel, lazy_now_ns) != NULL)
+                continue;
+        while (vine__wheel_next_ns(&lazy_wheel) <= lazy_now_ns);
+    }
+}
+
 static void heap_pairs(void)
 {
     for (uint32_t n = 0; n < PAIRS; n++) {
@@ -151,15 +194,26 @@ static void touch_two(void)
 
 struct contest {
     const char *name;
+    const char *limit; /* NULL: that of most */
+    void (*prepare)(void);
     void (*play)(void);
     bool has_bar;
     double ns[ROUNDS_MAX];
 };
 
-enum { LIMIT, WHEEL, IDLE, HOT, MOVE, HEAP, CONTESTS };
+enum { LIMIT, WHEEL, STOP, LATER, IDLE, HOT, MOVE, HEAP, CONTESTS };
 static struct contest contests[CONTESTS] = {
     [LIMIT] = {.name = "two random cache lines, written", .play = touch_two},
     [WHEEL] = {.name = "wheel: cancel and arm, any of them", .play = wheel_pairs, .has_bar = true},
+    [STOP] = {.name = "wheel: stop and arm for later, any of them",
+              .limit = "a cache miss, the timer's",
+              .play = stop_pairs,
+              .has_bar = true},
+    [LATER] = {.name = "wheel: what stays to be done for each of these, once in a time-out",
+               .limit = "cache misses, one after the other: which timer is next, the one before "
+                        "it says",
+               .prepare = put_all_off,
+               .play = file_all_anew},
     [IDLE] = {.name = "wheel: arm and cancel, any of the others",
               .play = wheel_idle_pairs,
               .has_bar = true},
@@ -180,19 +234,21 @@ static void draw(void)
     }
 }
 
-static double play(void (*contest)(void))
+static double play(const struct contest *contest)
 {
     draw();
+    if (contest->prepare != NULL)
+        contest->prepare();
 
     const uint64_t begin_ns = bench_now_ns();
 
-    contest();
+    contest->play();
     return (double)(bench_now_ns() - begin_ns) / PAIRS;
 }
 
 static void arm_all(bool is_huge)
 {
-    const size_t size = (2 * TIMERS * sizeof(struct item) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    const size_t size = (3 * TIMERS * sizeof(struct item) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
     char *memory =
         mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -200,14 +256,18 @@ static void arm_all(bool is_huge)
     memory += -(uintptr_t)memory & (HUGE_PAGE - 1);
     (void)madvise(memory, size, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     items = (struct item *)(void *)memory;
-    memset(items, 0, 2 * TIMERS * sizeof(*items));
+    lazy = items + 2 * TIMERS;
+    memset(items, 0, 3 * TIMERS * sizeof(*items));
     base_ns = bench_now_ns();
+    lazy_now_ns = base_ns;
     vine__wheel_init(&wheel, 1024, base_ns);
+    vine__wheel_init(&lazy_wheel, 1024, base_ns);
     heap_count = 0;
     for (uint32_t n = 0; n < TIMERS; n++) {
         const uint64_t at_ns = base_ns + next_random() % RANGE_NS;
 
         vine__wheel_arm(&wheel, &items[n].timer, at_ns);
+        vine__wheel_arm(&lazy_wheel, &lazy[n].timer, at_ns);
         heap_arm(&items[n], at_ns);
     }
 }
@@ -215,8 +275,10 @@ static void arm_all(bool is_huge)
 static void print(const struct contest *contest, uint32_t rounds)
 {
     struct bench_row row = {
-        .limit = "cache misses: a pair writes the timer and its two neighbours, and the first that "
-                 "comes of them waits for the timer's"};
+        .limit = contest->limit != NULL
+                     ? contest->limit
+                     : "cache misses: a pair writes the timer and its two neighbours, and the "
+                       "first that comes of them waits for the timer's"};
     double ratios[ROUNDS_MAX];
     double sorted[ROUNDS_MAX];
 
@@ -246,7 +308,7 @@ static void run(bool is_huge, uint32_t rounds)
     arm_all(is_huge);
     for (uint32_t round = 0; round <= rounds; round++)
         for (size_t n = 0; n < CONTESTS; n++)
-            contests[n].ns[round > 0 ? round - 1 : 0] = play(contests[n].play);
+            contests[n].ns[round > 0 ? round - 1 : 0] = play(&contests[n]);
     (void)snprintf(note, sizeof(note),
                    "%u timers are armed at random in the next %llu s, and as many others are not, "
                    "each in %zu bytes, in %s pages. Medians of %u interleaved rounds of %u pairs.",

@@ -177,7 +177,6 @@ struct vine_receive {
     int wish;
     bool has_ended;
     struct vine_work work;
-    struct vine_timer timer;
 };
 
 /*

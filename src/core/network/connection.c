@@ -36,6 +36,7 @@ void vine__connection_look(struct vine_connection *connection)
     if (connection->users != 0 || connection->reader != NULL || !connection->has_let_go ||
         !connection->is_closed)
         return;
+    (void)vine_timer_cancel(&connection->reader_timer);
     vine__list_remove(&connection->link);
     if (!connection->is_layer) {
         network->counts.connections--;
@@ -103,13 +104,18 @@ int vine_connection_get_address(struct vine_connection *connection,
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
+/* A connection waits for what comes again and again, mostly with one among many others that have a
+ * deadline, too: so the timer is the connection's, and is stopped, not cancelled, which touches
+ * nobody else's. A send is mostly over at once, before the neighbours of its timer are out of the
+ * cache; and there may be several. Theirs are their own. */
+
 static void call_receive(struct vine_work *work)
 {
     struct vine_receive *const receive = VINE_CONTAINER_OF(work, struct vine_receive, work);
     struct vine_connection *const connection = receive->connection;
 
     if (VINE__UNLIKELY(receive->deadline_ns != 0))
-        (void)vine_timer_cancel(&receive->timer);
+        (void)vine_timer_stop(&connection->reader_timer);
     connection->reader = NULL;
     if (VINE__UNLIKELY(connection->is_closed))
         vine__connection_look(connection);
@@ -126,7 +132,11 @@ static void end_receive_soon(struct vine_receive *receive, int wish)
 
 static void time_out_receive(struct vine_timer *timer)
 {
-    end_receive_soon(VINE_CONTAINER_OF(timer, struct vine_receive, timer), -ETIMEDOUT);
+    struct vine_connection *const connection =
+        VINE_CONTAINER_OF(timer, struct vine_connection, reader_timer);
+
+    VINE_ASSERT(connection->reader != NULL); /* else it would have been stopped */
+    end_receive_soon(connection->reader, -ETIMEDOUT);
 }
 
 void vine_receive_cancel(struct vine_receive *receive)
@@ -146,13 +156,15 @@ static void begin_receive(struct vine_connection *connection, struct vine_receiv
     vine_work_init(&receive->work, call_receive);
     connection->reader = receive;
     if (VINE__UNLIKELY(connection->is_aborted)) {
-        vine_timer_init(&receive->timer, VINE_CLOCK_COARSE, time_out_receive);
         vine__receive_end(receive, NULL, -VINE_ECLOSED);
         return;
     }
     if (VINE__UNLIKELY(receive->deadline_ns != 0)) {
-        vine_timer_init(&receive->timer, VINE_CLOCK_COARSE, time_out_receive);
-        vine_timer_arm_at(&receive->timer, receive->deadline_ns);
+        struct vine_timer *const timer = &connection->reader_timer;
+
+        if (timer->fn == NULL)
+            vine_timer_init(timer, VINE_CLOCK_COARSE, time_out_receive);
+        vine_timer_arm_at(timer, receive->deadline_ns);
     }
     connection->ops->receive(connection, receive);
 }

@@ -107,9 +107,10 @@ struct vine_connection {
     const struct vine__connection_ops *ops;
     struct vine__network *network;
     struct vine__list link;
-    struct vine_receive *reader;      /* whose function has not been called */
-    struct vine_work *closed;         /* the owner's */
-    struct vine_work work;            /* its arrival */
+    struct vine_receive *reader;    /* whose function has not been called */
+    struct vine_timer reader_timer; /* of its deadline; stopped by each, and cancelled at the end */
+    struct vine_work *closed;       /* the owner's */
+    struct vine_work work;          /* its arrival */
     struct vine__listener_part *part; /* until it has arrived */
     uint32_t users;                   /* sends whose functions have not been called */
     bool is_layer;                    /* it is on another one, which is counted */

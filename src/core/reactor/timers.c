@@ -46,6 +46,7 @@ static void take_out(struct vine_timer *timer)
     timer->node.next->prev = timer->node.prev;
     timer->node.prev = NULL;
     timer->is_due = false;
+    timer->is_armed = false;
 }
 
 static void arm(struct vine_timer *timer, uint64_t due_ns, uint64_t period_ns)
@@ -91,11 +92,20 @@ bool vine_timer_cancel(struct vine_timer *timer)
     return true;
 }
 
+bool vine_timer_stop(struct vine_timer *timer)
+{
+    if (!timer->is_due)
+        return vine__wheel_stop(timer);
+    take_out(timer);
+    return true;
+}
+
 static void put_due(struct vine__reactor *reactor, struct vine_timer *timer)
 {
     struct vine__group *const group = vine__group_find(reactor, timer->group);
 
     timer->is_due = true;
+    timer->is_armed = true;
     timer->node.next = &group->due;
     timer->node.prev = group->due.prev;
     group->due.prev->next = &timer->node;

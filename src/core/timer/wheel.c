@@ -120,8 +120,12 @@ struct vine_timer *vine__wheel_pop_due(struct vine__wheel *wheel, uint64_t now_n
         struct vine_timer *timer = timer_of(wheel->open->next);
 
         vine__wheel_unlink(wheel, timer);
-        if (vine__wheel_tick(wheel, timer->due_ns) <= wheel->at)
+        if (!timer->is_armed)
+            continue; /* stopped, and not armed since: here it goes */
+        if (vine__wheel_tick(wheel, timer->due_ns) <= wheel->at) {
+            timer->is_armed = false;
             return timer;
+        }
         vine__wheel_link(wheel, timer);
     }
     return NULL;
@@ -142,12 +146,14 @@ uint64_t vine__wheel_next_ns(const struct vine__wheel *wheel)
     const struct vine_timer_node *slot = &wheel->slots[index];
 
     for (struct vine_timer_node *node = slot->next; node != slot && seen <= LOOK_MAX; seen++) {
-        tick = vine__min_u64(tick, vine__wheel_tick(wheel, timer_of(node)->due_ns));
+        if (timer_of(node)->is_armed)
+            tick = vine__min_u64(tick, vine__wheel_tick(wheel, timer_of(node)->due_ns));
         node = node->next;
     }
     if (seen > LOOK_MAX)
         tick = span.begin;
-    /* Those that were armed for later wait for their slot's end: where it ends, others begin. */
+    /* Those that were armed for later, or stopped, wait for their slot's end: where it ends, others
+     * begin. */
     tick = vine__max_u64(vine__min_u64(tick, span.last), span.begin);
     return tick > UINT64_MAX >> wheel->shift ? VINE_FOREVER : tick << wheel->shift;
 }
@@ -179,7 +185,7 @@ static bool is_slot_valid(const struct vine__wheel *wheel, size_t index)
     if (begin == wheel->at)
         return index < VINE__WHEEL_SLOTS || slot == wheel->open;
     for (struct vine_timer_node *node = slot->next; node != slot; node = node->next)
-        if (vine__wheel_tick(wheel, timer_of(node)->due_ns) < begin)
+        if (vine__wheel_tick(wheel, timer_of(node)->filed_ns) < begin)
             return false;
     return true;
 }
@@ -187,13 +193,15 @@ static bool is_slot_valid(const struct vine__wheel *wheel, size_t index)
 uint64_t vine__wheel_count(const struct vine__wheel *wheel, uint64_t most)
 {
     uint64_t count = 0;
+    uint64_t seen = 0;
 
     for (size_t i = 0; i < sizeof(wheel->slots) / sizeof(wheel->slots[0]); i++) {
         const struct vine_timer_node *const slot = &wheel->slots[i];
 
-        for (const struct vine_timer_node *node = slot->next; node != slot && count < most;
-             node = node->next)
-            count++;
+        for (struct vine_timer_node *node = slot->next; node != slot && seen < most; seen++) {
+            count += timer_of(node)->is_armed;
+            node = node->next;
+        }
     }
     return count;
 }

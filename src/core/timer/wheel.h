@@ -2,10 +2,11 @@
 /*
  * core/timer/wheel.h - the timers of one clock, by when they are due.
  *
- * Owns:     the slots. Timers are the caller's, linked into a slot while they are armed.
+ * Owns:     the slots. Timers are the caller's, linked into a slot from arming on until they are
+ *           cancelled or popped.
  * Threads:  one.
- * Blocking: never. Arming and cancelling take constant time. A pop goes on with at most
- *           VINE__WHEEL_MOVES_MAX timers that are not due yet, and says NULL when it has.
+ * Blocking: never. Arming, stopping and cancelling take constant time. A pop goes on with at most
+ *           VINE__WHEEL_MOVES_MAX timers that are not due, and says NULL when it has.
  * Trust:    private memory alone.
  * Limits:   any number of timers, at any time of a clock's 64 bits. VINE_FOREVER, and what lies in
  *           the last unit of the resolution before it, is never.
@@ -18,7 +19,7 @@
  * a level are due before all those of the next, and the first slot of the lowest level that has any
  * is always the next one:
  *
- *     begin(slot) <= tick(timer), for each timer in a slot
+ *     begin(slot) <= tick(filed) <= tick(due), for each timer in a slot
  *     at == begin(open); at <= begin(slot) for all others that are not empty, with equality on the
  *                        lowest level alone: what was armed for the past
  *
@@ -26,10 +27,13 @@
  * to where their lower digits say. This is done by and by, so that a slot with a million timers
  * delays what is due behind it and nothing else.
  *
- * A timer that is armed for later than it was stays in its slot, and goes on from there when that
- * is opened: moving a time-out before it expires, again and again, touches the timer alone. What
- * cancelling costs is cache misses, of the timer and its two neighbours: they are written and not
- * read, so that nobody waits for them, and nothing else of them or of the slot is looked at.
+ * A timer is filed for a time, and is due then or later. Arming it for any time from there on
+ * leaves it in its slot, from which it goes on when that is opened; so does stopping it: then it
+ * goes when the slot is opened, unless it was armed anew. So a time-out that is moved, or stopped
+ * and armed, again and again, touches the timer alone, is filed once, however often that was, and
+ * costs the wheel one look in the time that it is ahead. What cancelling costs is cache misses, of
+ * the timer and its two neighbours: they are written and not read, so that nobody waits for them,
+ * and nothing else of them or of the slot is looked at.
  */
 #ifndef VINE_CORE_TIMER_WHEEL_H
 #define VINE_CORE_TIMER_WHEEL_H
@@ -77,10 +81,10 @@ struct vine_timer *vine__wheel_pop_due(struct vine__wheel *wheel, uint64_t now_n
 /* A time before which no timer is due, to sleep until: VINE_FOREVER if there is none. It is in the
  * past where popping has work left. With few timers in the next slot it is the time of the first of
  * them, to the resolution; with many, or where one has been armed for later, the loop may wake once
- * for each level. */
+ * for each level, and where all of them were stopped, once for all of them. */
 uint64_t vine__wheel_next_ns(const struct vine__wheel *wheel);
 
-/* How many timers are armed; not beyond `most`, at which it stops walking. */
+/* How many timers are armed; it stops walking when it has seen `most`, armed or stopped. */
 uint64_t vine__wheel_count(const struct vine__wheel *wheel, uint64_t most);
 
 /* Whether all that is said above holds. Walks all timers. */
@@ -118,12 +122,13 @@ VINE__ALWAYS_INLINE struct vine_timer_node *vine__wheel_slot_of(struct vine__whe
     return &wheel->slots[up * (VINE__WHEEL_SLOTS / VINE__WHEEL_DIGIT_BITS) + (uint8_t)(tick >> up)];
 }
 
-/* Put a timer, whose time is set, behind those of its slot. */
+/* Put a timer, whose time is set, behind those of its slot: it is filed for that time. */
 VINE__ALWAYS_INLINE void vine__wheel_link(struct vine__wheel *wheel, struct vine_timer *timer)
 {
     struct vine_timer_node *slot = vine__wheel_slot_of(wheel, timer->due_ns);
     struct vine_timer_node *last = slot->prev;
 
+    timer->filed_ns = timer->due_ns;
     timer->node.next = slot;
     timer->node.prev = last;
     last->next = &timer->node;
@@ -146,14 +151,13 @@ VINE__ALWAYS_INLINE void vine__wheel_unlink(struct vine__wheel *wheel, struct vi
         vine__wheel_slot_emptied(wheel, next);
 }
 
-/* Arm a timer, whether it is armed in this wheel or not. */
+/* Arm a timer, whether it lies in this wheel or in none. */
 VINE__ALWAYS_INLINE void vine__wheel_arm(struct vine__wheel *wheel, struct vine_timer *timer,
                                          uint64_t due_ns)
 {
+    timer->is_armed = true;
     if (timer->node.prev != NULL) {
-        const bool is_later = due_ns >= timer->due_ns;
-
-        if (is_later) {
+        if (due_ns >= timer->filed_ns) {
             timer->due_ns = due_ns;
             return;
         }
@@ -163,13 +167,24 @@ VINE__ALWAYS_INLINE void vine__wheel_arm(struct vine__wheel *wheel, struct vine_
     vine__wheel_link(wheel, timer);
 }
 
-/* Returns whether it was armed. */
+/* Take it out. Returns whether it was armed. */
 VINE__ALWAYS_INLINE bool vine__wheel_cancel(struct vine__wheel *wheel, struct vine_timer *timer)
 {
-    if (timer->node.prev == NULL)
-        return false;
-    vine__wheel_unlink(wheel, timer);
-    return true;
+    const bool was_armed = timer->is_armed;
+
+    timer->is_armed = false;
+    if (timer->node.prev != NULL)
+        vine__wheel_unlink(wheel, timer);
+    return was_armed;
+}
+
+/* Leave it where it lies, and nothing comes of it. Returns whether it was armed. */
+VINE__ALWAYS_INLINE bool vine__wheel_stop(struct vine_timer *timer)
+{
+    const bool was_armed = timer->is_armed;
+
+    timer->is_armed = false;
+    return was_armed;
 }
 
 #endif

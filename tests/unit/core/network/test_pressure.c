@@ -156,6 +156,39 @@ static void a_receive_ends_at_its_deadline_and_not_before(void **state)
     close_cores();
 }
 
+static void each_of_many_receives_has_its_own_deadline(void **state)
+{
+    struct pair pair;
+
+    (void)state;
+    open_cores(1);
+    open_pair(&pair, TCP);
+    for (uint64_t n = 0; n < 100; n++) {
+        /* Its memory is its owner's again as soon as it has ended. */
+        struct received *const received = calloc(1, sizeof(*received));
+        const uint64_t within_ns = (1 + n * 5 % 8) * SECOND;
+        const bool is_in_time = n % 10 != 9;
+
+        assert_non_null(received);
+        if (n % 7 != 3)
+            received->receive.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + within_ns;
+        vine_receive(pair.server, &received->receive, on_received);
+        stepped.clock_ns += within_ns - SECOND / 2;
+        step_often();
+        assert_int_equal(received->calls, 0);
+        if (is_in_time || received->receive.deadline_ns == 0)
+            assert_int_equal(send_all(pair.client, "x", 1), 0);
+        else
+            stepped.clock_ns += SECOND;
+        until(received->calls == 1);
+        assert_int_equal(received->size,
+                         is_in_time || received->receive.deadline_ns == 0 ? 1 : -ETIMEDOUT);
+        free(received);
+    }
+    close_pair(&pair);
+    close_cores();
+}
+
 static void a_send_to_a_peer_that_never_reads_ends_at_its_deadline(void **state)
 {
     const size_t size = 32 << 20;
@@ -266,6 +299,7 @@ int main(void)
         cmocka_unit_test(what_is_held_is_not_more_for_many_connections),
         cmocka_unit_test(an_idle_connection_takes_less_than_a_kibibyte),
         cmocka_unit_test(a_receive_ends_at_its_deadline_and_not_before),
+        cmocka_unit_test(each_of_many_receives_has_its_own_deadline),
         cmocka_unit_test(a_send_to_a_peer_that_never_reads_ends_at_its_deadline),
         cmocka_unit_test(a_connect_that_nobody_answers_ends_at_its_deadline),
         cmocka_unit_test(the_reactors_stop_while_a_connect_waits),

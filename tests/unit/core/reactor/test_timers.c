@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <vine/timer.h>
 
@@ -152,6 +153,200 @@ static void a_timer_may_arm_itself(void **state)
     assert_int_equal(bell.rings, 10);
 }
 
+static void stop_rival(struct vine_timer *timer)
+{
+    ring(timer);
+    assert_true(vine_timer_stop(&rival.timer));
+    assert_false(vine_timer_is_armed(&rival.timer));
+}
+
+static void a_timer_that_is_due_can_be_stopped(void **state)
+{
+    struct bell bell = {0};
+
+    (void)state;
+    rival = (struct bell){0};
+    vine_timer_init(&bell.timer, VINE_CLOCK_STEADY, stop_rival);
+    vine_timer_init(&rival.timer, VINE_CLOCK_STEADY, ring);
+    vine_timer_arm_after(&bell.timer, MS);
+    vine_timer_arm_after(&rival.timer, 2 * MS);
+    pass(100 * MS);
+    assert_int_equal(bell.rings, 1);
+    assert_int_equal(rival.rings, 0);
+    vine_timer_arm_after(&rival.timer, 2 * MS);
+    pass(100 * MS);
+    assert_int_equal(rival.rings, 1);
+}
+
+static void a_period_ends_when_it_is_stopped(void **state)
+{
+    struct bell bell = {0};
+
+    (void)state;
+    vine_timer_init(&bell.timer, VINE_CLOCK_COARSE, ring);
+    vine_timer_arm_every(&bell.timer, 50 * MS);
+    for (int i = 0; i < 10; i++)
+        pass(50 * MS);
+    assert_true(bell.rings >= 4);
+    assert_true(vine_timer_stop(&bell.timer));
+    assert_false(vine_timer_stop(&bell.timer));
+    const int rings = bell.rings;
+
+    pass(1000 * MS);
+    assert_int_equal(bell.rings, rings);
+    assert_false(vine_timer_cancel(&bell.timer));
+}
+
+/* As a connection has them: each request arms its time-out, and all but the last are in time. */
+static void a_time_out_of_many_requests_rings_for_the_one_that_is_late(void **state)
+{
+    struct bell bell = {0};
+
+    (void)state;
+    vine_timer_init(&bell.timer, VINE_CLOCK_COARSE, ring);
+    for (int request = 0; request < 1000; request++) {
+        vine_timer_arm_after(&bell.timer, (unsigned int)(20 + request % 7 * 100) * MS);
+        pass((unsigned int)(request % 9) * MS);
+        assert_true(vine_timer_stop(&bell.timer));
+        pass((unsigned int)(request % 11) * 10 * MS);
+    }
+    assert_int_equal(bell.rings, 0);
+    vine_timer_arm_after(&bell.timer, 700 * MS);
+    pass(699 * MS);
+    assert_int_equal(bell.rings, 0);
+    pass(20 * MS);
+    assert_int_equal(bell.rings, 1);
+}
+
+static void an_idle_core_sleeps_for_ever_when_its_stopped_timer_has_gone(void **state)
+{
+    struct bell bell = {0};
+    uint32_t wakes = 0;
+
+    (void)state;
+    vine_timer_init(&bell.timer, VINE_CLOCK_COARSE, ring);
+    vine_timer_arm_after(&bell.timer, 60 * VINE_NS_PER_SECOND);
+    vine_timer_arm_after(&bell.timer, 3600 * VINE_NS_PER_SECOND);
+    assert_true(vine_timer_stop(&bell.timer));
+    for (uint64_t until_ns; wakes < 100; wakes++) {
+        stepped_settle(&world);
+        until_ns = vine__reactor_idle_until(world.reactors[0]);
+        if (until_ns == VINE_FOREVER)
+            break;
+        assert_true(until_ns > world.clock_ns);
+        world.clock_ns = until_ns;
+    }
+    assert_true(wakes <= 1);
+    memset(&bell, 0xff, sizeof(bell)); /* nothing looks at it any more */
+    pass(7200 * VINE_NS_PER_SECOND);
+}
+
+/* ---- any order ------------------------------------------------------------------------------- */
+
+#define BELLS 48
+#define STEPS 40000
+
+/* What a plain list knows of each. */
+struct expected {
+    struct bell *bell; /* anew after it was cancelled, as its memory is its owner's then */
+    uint64_t due_ns;   /* of its clock; VINE_FOREVER: not armed */
+    int rings;
+};
+
+static uint64_t clock_slack_ns(enum vine_clock clock)
+{
+    return clock == VINE_CLOCK_COARSE ? (uint64_t)(10 * MS) : 1024; /* as vine/timer.h says */
+}
+
+static void make_bell(struct expected *expected, enum vine_clock clock)
+{
+    expected->bell = calloc(1, sizeof(*expected->bell));
+    assert_non_null(expected->bell);
+    vine_timer_init(&expected->bell->timer, clock, ring);
+    expected->due_ns = VINE_FOREVER;
+    expected->rings = 0;
+}
+
+static void change_bell(struct expected *expected, enum vine_clock clock)
+{
+    struct vine_timer *const timer = &expected->bell->timer;
+    const bool is_armed = expected->due_ns != VINE_FOREVER;
+    const uint64_t now_ns = vine_clock_now(clock);
+    const uint64_t range_ns = UINT64_C(1) << (10 + stepped_random(&world) % 30);
+
+    switch (stepped_random(&world) % 6) {
+    case 0:
+        assert_int_equal(vine_timer_cancel(timer), is_armed);
+        free(expected->bell);
+        make_bell(expected, clock);
+        break;
+    case 1:
+    case 2:
+        assert_int_equal(vine_timer_stop(timer), is_armed);
+        expected->due_ns = VINE_FOREVER;
+        break;
+    case 3:
+        expected->due_ns = stepped_random(&world) % (now_ns + 1);
+        vine_timer_arm_at(timer, expected->due_ns);
+        break;
+    default: /* put off or brought forward, whether it is armed or not */
+        expected->due_ns = now_ns + stepped_random(&world) % range_ns;
+        vine_timer_arm_at(timer, expected->due_ns);
+    }
+}
+
+static void expect_bell(struct expected *expected, enum vine_clock clock)
+{
+    const uint64_t now_ns = vine_clock_now(clock);
+    const bool is_early = expected->bell->rings > expected->rings && expected->due_ns > now_ns;
+    const bool is_late =
+        expected->due_ns < now_ns && now_ns - expected->due_ns > 2 * clock_slack_ns(clock);
+
+    assert_false(is_early);
+    if (expected->bell->rings > expected->rings) {
+        assert_int_equal(expected->bell->rings, expected->rings + 1);
+        expected->rings++;
+        expected->due_ns = VINE_FOREVER;
+    } else {
+        assert_false(is_late);
+    }
+    assert_int_equal(vine_timer_is_armed(&expected->bell->timer), expected->due_ns != VINE_FOREVER);
+}
+
+static void random_changes_ring_as_a_plain_list_says(void **state)
+{
+    static struct expected expected[BELLS];
+    const char *const given = getenv("VINE_TEST_SEED");
+    uint64_t rings = 0;
+
+    (void)state;
+    world.random = (given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL)) | 1;
+    print_message("VINE_TEST_SEED=%llu\n", (unsigned long long)world.random);
+    for (uint32_t i = 0; i < BELLS; i++)
+        make_bell(&expected[i], (enum vine_clock)(i % VINE_CLOCK_COUNT));
+    for (uint32_t step = 0; step < STEPS; step++) {
+        const uint32_t i = (uint32_t)(stepped_random(&world) % BELLS);
+        const uint64_t by_ns = stepped_random(&world) % (uint64_t)(20 * MS);
+
+        change_bell(&expected[i], (enum vine_clock)(i % VINE_CLOCK_COUNT));
+        if (stepped_random(&world) % 4 != 0)
+            continue;
+        vine_clock_advance(by_ns);
+        pass(by_ns);
+        for (uint32_t n = 0; n < BELLS; n++) {
+            const int before = expected[n].rings;
+
+            expect_bell(&expected[n], (enum vine_clock)(n % VINE_CLOCK_COUNT));
+            rings += (uint64_t)(expected[n].rings - before);
+        }
+    }
+    assert_true(rings > STEPS / 40);
+    for (uint32_t i = 0; i < BELLS; i++) {
+        (void)vine_timer_cancel(&expected[i].bell->timer);
+        free(expected[i].bell);
+    }
+}
+
 static void the_manual_clock_moves_when_it_is_told_to(void **state)
 {
     struct bell bell = {0};
@@ -216,6 +411,11 @@ int main(void)
         TEST(a_timer_that_is_due_can_be_cancelled),
         TEST(a_period_that_was_missed_is_left_out),
         TEST(a_timer_may_arm_itself),
+        TEST(a_timer_that_is_due_can_be_stopped),
+        TEST(a_period_ends_when_it_is_stopped),
+        TEST(a_time_out_of_many_requests_rings_for_the_one_that_is_late),
+        TEST(an_idle_core_sleeps_for_ever_when_its_stopped_timer_has_gone),
+        TEST(random_changes_ring_as_a_plain_list_says),
         TEST(the_manual_clock_moves_when_it_is_told_to),
         TEST(a_crowd_of_timers_is_called_to_the_last),
         TEST(an_idle_core_may_sleep_until_its_next_timer),

@@ -61,6 +61,77 @@ static void cancelling_what_is_not_armed_says_so(void **state)
     assert_null(pop(1 << 20));
 }
 
+static void stopping_what_is_not_armed_says_so(void **state)
+{
+    (void)state;
+    start(1024, 0);
+    assert_false(vine__wheel_stop(&timers[0]));
+    vine__wheel_arm(&wheel, &timers[0], 5000);
+    assert_true(vine__wheel_stop(&timers[0]));
+    assert_false(vine_timer_is_armed(&timers[0]));
+    assert_false(vine__wheel_stop(&timers[0]));
+    assert_false(vine__wheel_cancel(&wheel, &timers[0]));
+    assert_true(vine__wheel_next_ns(&wheel) == VINE_FOREVER);
+}
+
+static void a_stopped_timer_does_not_come(void **state)
+{
+    (void)state;
+    start(1, 0);
+    for (size_t n = 0; n < 20; n++)
+        vine__wheel_arm(&wheel, &timers[n], 1000 + n);
+    for (size_t n = 0; n < 20; n += 2)
+        assert_true(vine__wheel_stop(&timers[n]));
+    assert_int_equal(vine__wheel_count(&wheel, 100), 10);
+    for (size_t n = 1; n < 20; n += 2)
+        assert_ptr_equal(pop(UINT64_MAX), &timers[n]);
+    assert_null(pop(UINT64_MAX));
+    assert_true(vine__wheel_next_ns(&wheel) == VINE_FOREVER);
+}
+
+static void a_stopped_timer_may_be_armed_for_any_time(void **state)
+{
+    static const uint64_t times_ns[] = {1,    999,   1000,    1001,       70000,
+                                        5000, 99999, 1 << 30, UINT64_MAX, 2000};
+    (void)state;
+
+    for (size_t n = 0; n < sizeof(times_ns) / sizeof(times_ns[0]); n++) {
+        for (size_t before = 0; before < 2; before++) {
+            start(1, 0);
+            vine__wheel_arm(&wheel, &timers[0], 1000);
+            if (before == 1)
+                vine__wheel_arm(&wheel, &timers[0], 80000); /* put off, and lies where it lay */
+            assert_true(vine__wheel_stop(&timers[0]));
+            vine__wheel_arm(&wheel, &timers[0], times_ns[n]);
+            assert_true(vine_timer_is_armed(&timers[0]));
+            assert_null(pop(times_ns[n] - 1));
+            assert_true(times_ns[n] == UINT64_MAX || pop(times_ns[n]) == &timers[0]);
+        }
+    }
+}
+
+/* What the two verbs are there for. */
+static void stopping_and_arming_for_later_touches_the_timer_alone(void **state)
+{
+    static struct vine__wheel wheel_before;
+    static struct vine_timer before[TIMERS];
+    (void)state;
+
+    start(1024, 0);
+    for (size_t n = 0; n < TIMERS; n++)
+        vine__wheel_arm(&wheel, &timers[n], (5000 + n) << 20);
+    memcpy(&wheel_before, &wheel, sizeof(wheel));
+    memcpy(before, timers, sizeof(timers));
+    for (uint64_t round = 0; round < 100; round++) {
+        assert_true(vine__wheel_stop(&timers[7]));
+        vine__wheel_arm(&wheel, &timers[7], (5100 + round * 17 % 50) << 20);
+    }
+    assert_true(vine__wheel_validate(&wheel));
+    timers[7] = before[7];
+    assert_memory_equal(&wheel_before, &wheel, sizeof(wheel));
+    assert_memory_equal(before, timers, sizeof(timers));
+}
+
 static void what_was_popped_is_not_armed(void **state)
 {
     (void)state;
@@ -268,6 +339,53 @@ static void many_timers_an_hour_ahead_wake_once_a_level_before(void **state)
     assert_true(wakes_before_due(due_ns + 1023) < VINE__WHEEL_LEVELS);
 }
 
+/* How often an idle loop wakes until it may sleep for ever; nothing is due meanwhile. */
+static uint32_t wakes_in_vain(void)
+{
+    for (uint32_t wakes = 0;; wakes++) {
+        const uint64_t next_ns = vine__wheel_next_ns(&wheel);
+
+        if (next_ns == VINE_FOREVER)
+            return wakes;
+        assert_null(vine__wheel_pop_due(&wheel, next_ns));
+    }
+}
+
+static void a_stopped_timer_wakes_an_idle_loop_once_at_most(void **state)
+{
+    (void)state;
+    for (size_t count = 1; count <= 200; count = count * 3 + 1) {
+        start(1024, 0);
+        for (size_t n = 0; n < count; n++) {
+            vine__wheel_arm(&wheel, &timers[n], (n + 1) * n * 7919 * 1024);
+            vine__wheel_arm(&wheel, &timers[n], 3600 * VINE_NS_PER_SECOND);
+            assert_true(vine__wheel_stop(&timers[n]));
+        }
+        assert_true(wakes_in_vain() <= count);
+    }
+}
+
+static void a_stopped_timer_does_not_make_an_armed_one_late(void **state)
+{
+    (void)state;
+    start(1024, 0);
+    vine__wheel_arm(&wheel, &timers[0], 3000000);
+    vine__wheel_arm(&wheel, &timers[1], 3000100);
+    assert_true(vine__wheel_stop(&timers[0]));
+    assert_int_equal(wakes_before_due(3000100 + 1023), 0);
+}
+
+static void a_timer_of_ten_thousand_requests_wakes_an_idle_loop_as_one_of_one(void **state)
+{
+    (void)state;
+    start(1024, 0);
+    for (uint64_t request = 0; request < 10000; request++) {
+        vine__wheel_arm(&wheel, &timers[0], (30000 + request) << 20);
+        assert_true(vine__wheel_stop(&timers[0]));
+    }
+    assert_true(wakes_in_vain() <= 1);
+}
+
 static void a_slot_of_many_is_opened_by_and_by(void **state)
 {
     size_t count = 0;
@@ -343,6 +461,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_wheel_has_nothing_due_and_nothing_to_wait_for),
         cmocka_unit_test(cancelling_what_is_not_armed_says_so),
+        cmocka_unit_test(stopping_what_is_not_armed_says_so),
+        cmocka_unit_test(a_stopped_timer_does_not_come),
+        cmocka_unit_test(a_stopped_timer_may_be_armed_for_any_time),
+        cmocka_unit_test(stopping_and_arming_for_later_touches_the_timer_alone),
         cmocka_unit_test(what_was_popped_is_not_armed),
         cmocka_unit_test(a_timer_is_due_at_its_time_and_not_before),
         cmocka_unit_test(what_is_due_in_the_past_is_due_now),
@@ -356,6 +478,9 @@ int main(void)
         cmocka_unit_test(a_move_to_later_does_not_hide_what_is_due_before),
         cmocka_unit_test(one_timer_an_hour_ahead_wakes_nobody_before),
         cmocka_unit_test(many_timers_an_hour_ahead_wake_once_a_level_before),
+        cmocka_unit_test(a_stopped_timer_wakes_an_idle_loop_once_at_most),
+        cmocka_unit_test(a_stopped_timer_does_not_make_an_armed_one_late),
+        cmocka_unit_test(a_timer_of_ten_thousand_requests_wakes_an_idle_loop_as_one_of_one),
         cmocka_unit_test(a_slot_of_many_is_opened_by_and_by),
         cmocka_unit_test(others_may_be_armed_and_cancelled_between_two_that_are_due),
         cmocka_unit_test(all_of_an_open_slot_may_be_cancelled),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=120 */
 /*
- * The timer wheel against an array that is searched: random arming, moving, cancelling and
- * advancing, from one printed seed (VINE_TEST_SEED repeats one). What is popped is itself a
- * callback: it arms and cancels others. And a million timers at once.
+ * The timer wheel against an array that is searched: random arming, putting off, bringing forward,
+ * stopping, cancelling and advancing, from one printed seed (VINE_TEST_SEED repeats one). What is
+ * popped is itself a callback: it arms and cancels others. And a million timers at once.
  */
 #include "core/timer/wheel.h"
 
@@ -84,7 +84,7 @@ static uint64_t tick_of(uint64_t due_ns)
 {
     const uint64_t unit = UINT64_C(1) << shift;
 
-    return due_ns >= UINT64_MAX - (unit - 1) ? UINT64_MAX : due_ns / unit + (due_ns % unit != 0);
+    return due_ns > UINT64_MAX - (unit - 1) ? UINT64_MAX : due_ns / unit + (due_ns % unit != 0);
 }
 
 /* When it has to be popped, as a tick. */
@@ -95,9 +95,19 @@ static uint64_t turn_of(const struct known *one)
     return tick < one->floor_tick ? one->floor_tick : tick;
 }
 
+static uint64_t random_move(uint64_t from_ns)
+{
+    const uint64_t by_ns = next_random() % (UINT64_C(1) << (next_random() % 44));
+
+    if (next_random() % 2 == 0)
+        return from_ns > by_ns ? from_ns - by_ns : 0;
+    return from_ns < UINT64_MAX - by_ns ? from_ns + by_ns : UINT64_MAX;
+}
+
 static void arm(struct known *one)
 {
-    one->due_ns = random_due();
+    /* Also a stopped one has a time, from which the next is put off or brought forward. */
+    one->due_ns = next_random() % 2 == 0 ? random_due() : random_move(one->due_ns);
     one->is_armed = true;
     one->floor_tick = reached_tick;
     vine__wheel_arm(&wheel, &one->timer, one->due_ns);
@@ -111,14 +121,43 @@ static void cancel(struct known *one)
     one->is_armed = false;
 }
 
+static void stop(struct known *one)
+{
+    assert_int_equal(vine__wheel_stop(&one->timer), one->is_armed);
+    assert_false(vine_timer_is_armed(&one->timer));
+    one->is_armed = false;
+}
+
+/* The memory of one that was cancelled is the caller's. */
+static void free_and_make(struct known *one)
+{
+    cancel(one);
+    memset(&one->timer, 0xa5, sizeof(one->timer));
+    memset(&one->timer, 0, sizeof(one->timer));
+}
+
 static void change_one(void)
 {
     struct known *one = &known[next_random() % TIMERS];
+    const uint64_t pick = next_random() % 8;
 
-    if (next_random() % 3 == 0)
+    if (pick == 0)
         cancel(one);
+    else if (pick == 1)
+        free_and_make(one);
+    else if (pick < 4)
+        stop(one);
     else
         arm(one);
+}
+
+static uint64_t armed_count(void)
+{
+    uint64_t count = 0;
+
+    for (size_t n = 0; n < TIMERS; n++)
+        count += known[n].is_armed;
+    return count;
 }
 
 static uint64_t first_turn(void)
@@ -201,8 +240,10 @@ static void run_oracle(uint64_t resolution_ns, uint64_t from_ns)
             advance();
         else
             change_one();
-        if (step % 64 == 0)
+        if (step % 64 == 0) {
             assert_true(vine__wheel_validate(&wheel));
+            assert_true(vine__wheel_count(&wheel, UINT64_MAX) == armed_count());
+        }
     }
     assert_true(popped - popped_before > STEPS / 10);
 }
@@ -234,14 +275,17 @@ static void a_million_timers_come_each_at_its_time(void **state)
     vine__wheel_init(&wheel, 1024, begin_ns);
     for (size_t n = 0; n < MILLION; n++)
         vine__wheel_arm(&wheel, &timers[n], begin_ns + next_random() % range_ns);
-    for (size_t n = 0; n < MILLION; n++) /* each third is cancelled, each third is moved */
-        if (n % 3 == 0)
-            assert_true(vine__wheel_cancel(&wheel, &timers[next_random() % MILLION]) || true);
+    for (size_t n = 0; n < MILLION; n++) /* a sixth is cancelled, or stopped, or moved */
+        if (n % 6 == 0)
+            (void)vine__wheel_cancel(&wheel, &timers[next_random() % MILLION]);
+        else if (n % 6 == 3)
+            (void)vine__wheel_stop(&timers[next_random() % MILLION]);
         else if (n % 3 == 1)
             vine__wheel_arm(&wheel, &timers[n], begin_ns + next_random() % range_ns);
     for (size_t n = 0; n < MILLION; n++)
         armed += vine_timer_is_armed(&timers[n]);
     assert_true(armed > MILLION / 2);
+    assert_true(vine__wheel_count(&wheel, 2 * MILLION) == armed);
     assert_true(vine__wheel_validate(&wheel));
     while (time_ns < begin_ns + range_ns + 1024) {
         const uint64_t before_ns = time_ns;
