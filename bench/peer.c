@@ -20,12 +20,18 @@ static bool find(const char *program, char *path, size_t size)
            access(path, X_OK) == 0;
 }
 
-bool bench_peer_start(struct bench_peer *peer, const char *program, const char *argument)
+#define ARGUMENTS_MAX 16
+
+bool bench_peer_start_on(struct bench_peer *peer, const char *program,
+                         const char *const arguments[], int which)
 {
     char path[8192];
+    char *all[ARGUMENTS_MAX] = {path};
     int to[2];
     int from[2];
 
+    for (int i = 0; i < ARGUMENTS_MAX - 2 && arguments[i] != NULL; i++)
+        all[i + 1] = (char *)(uintptr_t)arguments[i];
     *peer = (struct bench_peer){.pid = 0};
     if (!find(program, path, sizeof(path)))
         return false;
@@ -36,7 +42,9 @@ bool bench_peer_start(struct bench_peer *peer, const char *program, const char *
     if (peer->pid == 0) {
         (void)dup2(to[0], STDIN_FILENO);
         (void)dup2(from[1], STDOUT_FILENO);
-        (void)execl(path, program, argument, (char *)NULL);
+        if (which >= 0)
+            bench_pin(which);
+        (void)execv(path, all);
         _exit(127);
     }
     (void)close(to[0]);
@@ -45,6 +53,13 @@ bool bench_peer_start(struct bench_peer *peer, const char *program, const char *
     peer->from = fdopen(from[0], "r");
     bench_require(peer->to != NULL && peer->from != NULL, "fdopen");
     return true;
+}
+
+bool bench_peer_start(struct bench_peer *peer, const char *program, const char *argument)
+{
+    const char *const arguments[] = {argument, NULL};
+
+    return bench_peer_start_on(peer, program, arguments, -1);
 }
 
 void bench_peer_stop(struct bench_peer *peer)

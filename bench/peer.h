@@ -24,6 +24,11 @@ struct bench_peer {
 /* Start `program`: a path, or the name of one that lies beside ours. `argument` may be NULL.
  * Returns whether it is there. */
 bool bench_peer_start(struct bench_peer *peer, const char *program, const char *argument);
+
+/* The same with all of its arguments, the last one NULL, on a processor: as bench_pin has it, or
+ * -1, any. */
+bool bench_peer_start_on(struct bench_peer *peer, const char *program,
+                         const char *const arguments[], int which);
 void bench_peer_stop(struct bench_peer *peer);
 
 #endif
