@@ -347,16 +347,28 @@ VINE_API void vine_udp_close(struct vine_udp *udp, struct vine_work *done);
 
 /* ---- what a core has seen -------------------------------------------------------------------- */
 
+/* As metrics (vine/metrics.h) they are vine_network_NAME_total, or without that end where they go
+ * up and down, and vine_tls_NAME_total. */
 struct vine_network_counts {
     uint64_t connections; /* that are not closed */
     uint64_t accepted;
     uint64_t accept_rests; /* how often accepting rested for want of descriptors or memory */
-    uint64_t connected;
+    uint64_t refused;      /* that came, and nobody got: no memory, or the end of the listener */
+    uint64_t connected;    /* by us */
+    uint64_t connect_failures; /* whatever the reason, but for cancelling */
     uint64_t received_bytes, sent_bytes;
+    uint64_t receives, sends;             /* of the kernel, in which these came and went */
+    uint64_t receive_errors, send_errors; /* as it told them; the end of a stream is none */
+    uint64_t datagrams_received, datagrams_sent;
+    uint64_t deadlines;      /* that passed, of any operation */
     uint64_t held_back;      /* how often a connection was not received from: nobody asked */
     uint64_t buffers;        /* into which this core receives */
     uint64_t buffers_used;   /* of these, with something in them */
     uint64_t buffers_missed; /* how often there was none */
+    uint64_t tls_handshakes; /* that succeeded, on either side */
+    uint64_t tls_resumed;    /* of these, without a key exchange of their own */
+    uint64_t tls_refusals;   /* handshakes that failed, whatever the reason, but for cancelling */
+    uint64_t tls_failures;   /* sessions that failed after their handshake */
 };
 
 /* Of the calling core. */

@@ -24,7 +24,11 @@ static void end_soon(struct vine_connect *connect, int wish)
 
 static void time_out(struct vine_timer *timer)
 {
-    end_soon(VINE_CONTAINER_OF(timer, struct vine_connect, timer), -ETIMEDOUT);
+    struct vine_connect *const connect = VINE_CONTAINER_OF(timer, struct vine_connect, timer);
+
+    if (!connect->has_ended && connect->wish == 0)
+        connect->begun->network->counts.deadlines++;
+    end_soon(connect, -ETIMEDOUT);
 }
 
 void vine_connect_cancel(struct vine_connect *connect)
@@ -61,6 +65,8 @@ void vine_connect(struct vine_connect *connect, const struct vine_address *addre
         return;
     }
     network->stack->connect(network, connect);
+    /* What is refused at once; else the stack tells of it. */
+    network->counts.connect_failures += connect->has_ended && connect->error != 0;
     if (!connect->has_ended && connect->deadline_ns != 0)
         vine_timer_arm_at(&connect->timer, connect->deadline_ns);
 }

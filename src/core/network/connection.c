@@ -136,6 +136,7 @@ static void time_out_receive(struct vine_timer *timer)
         VINE_CONTAINER_OF(timer, struct vine_connection, reader_timer);
 
     VINE_ASSERT(connection->reader != NULL); /* else it would have been stopped */
+    connection->network->counts.deadlines += !connection->reader->has_ended;
     end_receive_soon(connection->reader, -ETIMEDOUT);
 }
 
@@ -225,7 +226,10 @@ static void end_send_soon(struct vine_send *send, int wish)
 
 static void time_out_send(struct vine_timer *timer)
 {
-    end_send_soon(VINE_CONTAINER_OF(timer, struct vine_send, timer), -ETIMEDOUT);
+    struct vine_send *const send = VINE_CONTAINER_OF(timer, struct vine_send, timer);
+
+    send->connection->network->counts.deadlines += !send->has_ended && send->wish == 0;
+    end_send_soon(send, -ETIMEDOUT);
 }
 
 void vine_send_cancel(struct vine_send *send)

@@ -79,11 +79,12 @@ static void tell_arrival(struct vine_work *work)
 
 void vine__listener_arrived(struct vine__listener_part *part, struct vine_connection *connection)
 {
-    connection->network->counts.accepted++;
     if (connection->network->is_stopping) {
+        connection->network->counts.refused++;
         vine__connection_drop(connection);
         return;
     }
+    connection->network->counts.accepted++;
     part->arriving++;
     connection->part = part;
     vine_work_init(&connection->work, tell_arrival);

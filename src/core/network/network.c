@@ -54,6 +54,7 @@ void vine__network_look(struct vine__network *network)
         return;
     if (!network->has_stopped && has_let_go(network)) {
         network->has_stopped = true;
+        vine__network_metrics_stop(network);
         network->stack->stop(network);
         slots[network->core].network = NULL;
         vine_stopper_done(&slots[network->core].stopper);
@@ -96,9 +97,15 @@ static int start(struct vine__network **ret_network)
     vine__list_init(&network->listeners);
     vine__list_init(&network->parts);
     vine__list_init(&network->udps);
-    const int error = network->stack->start(network);
+    int error = network->stack->start(network);
 
     if (error != 0) {
+        free(network);
+        return error;
+    }
+    error = vine__network_metrics_start(network);
+    if (error != 0) {
+        network->stack->stop(network);
         free(network);
         return error;
     }

@@ -13,6 +13,7 @@
 #define VINE_CORE_NETWORK_NETWORK_INTERNAL_H
 
 #include <vine/error.h>
+#include <vine/metrics.h>
 #include <vine/network.h>
 
 #include "core/reactor/reactor.h"
@@ -59,6 +60,8 @@ extern const struct vine__network_stack vine__posix_stack;
 
 /* ---- a core's part --------------------------------------------------------------------------- */
 
+#define VINE__NETWORK_METRICS 23U
+
 struct vine__network {
     const struct vine__network_stack *stack;
     void *state; /* the stack's */
@@ -70,11 +73,17 @@ struct vine__network {
     struct vine__list parts;       /* of listeners, which have not ended, by `link` */
     struct vine__list udps;        /* by `link` */
     struct vine_network_counts counts;
+    struct vine_metric metrics[VINE__NETWORK_METRICS];
 };
 
 /* The calling core's, which is started if need be. Returns 0, -ENOMEM, -VINE_ECLOSED: the reactors
  * are stopping; or what the stack says. */
 VINE_MUST_CHECK int vine__network_here(struct vine__network **ret_network);
+
+/* network_metrics.c: make its counts known as metrics of its core. Returns 0 or an error, and then
+ * none is. */
+VINE_MUST_CHECK int vine__network_metrics_start(struct vine__network *network);
+void vine__network_metrics_stop(struct vine__network *network);
 
 /* Some object of a core has ended: perhaps it is what the end waits for. */
 void vine__network_look(struct vine__network *network);

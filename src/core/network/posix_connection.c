@@ -122,6 +122,7 @@ static void on_connected(struct vine__operation *operation, int32_t result, uint
     }
     if ((result == -ECANCELED || result == -EINTR) && connect->wish != 0)
         result = connect->wish;
+    connection->base.network->counts.connect_failures += result != -ECANCELED;
     vine__connect_end(connect, result, NULL);
     vine__posix_connection_look(connection);
     vine__connection_drop(&connection->base);

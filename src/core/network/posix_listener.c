@@ -180,8 +180,10 @@ static void see_handed(struct vine_call *call)
     struct posix_handed *const handed = VINE_CONTAINER_OF(call, struct posix_handed, call);
     struct posix_part *const posix = handed->from;
 
-    if (vine_call_result(call) != 0)
+    if (vine_call_result(call) != 0) {
+        posix->part->network->counts.refused++;
         vine__listener_unchoose(handed->part->core);
+    }
     posix->handed--;
     free(handed);
     look_at_end(posix);
@@ -210,6 +212,7 @@ static void take(struct posix_part *posix, int fd)
     const bool is_local = part->listener->address.any.sa_family == AF_UNIX;
 
     if (part->is_ending) {
+        part->network->counts.refused++;
         vine__socket_close(fd);
         return;
     }
@@ -217,8 +220,10 @@ static void take(struct posix_part *posix, int fd)
     const int error =
         core == part->core ? arrive(part, fd, is_local) : hand_over(posix, core, fd, is_local);
 
-    if (error != 0)
+    if (error != 0) {
+        part->network->counts.refused++;
         vine__listener_unchoose(core);
+    }
 }
 
 /* ---- accepting ------------------------------------------------------------------------------- */

@@ -182,6 +182,14 @@ static void serve(struct posix_connection *connection)
         begin_ahead(connection);
 }
 
+static void count(struct posix_connection *connection, int32_t result)
+{
+    struct vine_network_counts *const counts = &connection->base.network->counts;
+
+    counts->received_bytes += (uint32_t)result;
+    counts->receives++;
+}
+
 static void see_end(struct posix_connection *connection, int32_t result)
 {
     /* What we have asked for, and what passes, is no end. */
@@ -192,6 +200,7 @@ static void see_end(struct posix_connection *connection, int32_t result)
     else if (result <= 0 && result != -EINTR && result != -EAGAIN) {
         connection->has_end = true;
         connection->end = result;
+        connection->base.network->counts.receive_errors += result < 0;
     }
 }
 
@@ -221,7 +230,7 @@ static void on_received_ahead(struct vine__operation *operation, int32_t result,
             vine__posix_release(pool, buffer);
     }
     if (VINE__LIKELY(result > 0))
-        connection->base.network->counts.received_bytes += (uint32_t)result;
+        count(connection, result);
     else
         see_end(connection, result);
     if (VINE__UNLIKELY((flags & VINE__POLL_MORE) == 0)) {
@@ -260,7 +269,7 @@ static void on_received_into(struct vine__operation *operation, int32_t result, 
     (void)flags;
     VINE_ASSERT(reader != NULL && reader->into != NULL && !reader->has_ended);
     if (result > 0)
-        connection->base.network->counts.received_bytes += (uint32_t)result;
+        count(connection, result);
     else
         see_end(connection, result);
     connection->receiving = POSIX_RECEIVES_NOT;

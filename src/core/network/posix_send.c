@@ -43,13 +43,15 @@ static void on_sent(struct vine__operation *operation, int32_t result, uint32_t 
 {
     struct posix_connection *const connection =
         VINE_CONTAINER_OF(operation, struct posix_connection, send);
+    struct vine_network_counts *const counts = &connection->base.network->counts;
     struct vine_send *const send = connection->send_first;
 
     (void)flags;
     connection->is_sending = false;
     if (VINE__LIKELY(result >= 0)) {
         send->sent += (uint32_t)result;
-        connection->base.network->counts.sent_bytes += (uint32_t)result;
+        counts->sent_bytes += (uint32_t)result;
+        counts->sends++;
         if (VINE__LIKELY(send->sent == send->size))
             end_first(connection, 0);
         else if (send->wish != 0)
@@ -59,6 +61,7 @@ static void on_sent(struct vine__operation *operation, int32_t result, uint32_t 
     } else if (send->wish != 0) {
         end_first(connection, result == -ECANCELED || result == -EINTR ? send->wish : result);
     } else if (result != -EINTR && result != -EAGAIN) {
+        counts->send_errors++;
         end_first(connection, result);
     }
     if (VINE__UNLIKELY(connection->base.is_aborted))

@@ -105,6 +105,8 @@ static void on_ended(struct vine__operation *operation, int32_t result, uint32_t
         datagram->address.size_bytes = flight->header.msg_namelen;
         datagram->is_cut = (flight->header.msg_flags & MSG_TRUNC) != 0;
     }
+    udp->base.network->counts.datagrams_received += datagram->is_receive && result >= 0;
+    udp->base.network->counts.datagrams_sent += !datagram->is_receive && result >= 0;
     if ((result == -ECANCELED || result == -EINTR) && datagram->wish != 0)
         result = datagram->wish;
     vine__datagram_end(datagram, result);

@@ -60,8 +60,14 @@ static void fail(struct tls_connection *connection, int error)
 {
     struct vine_receive *const reader = connection->base.reader;
 
+    struct vine_network_counts *const counts = &connection->base.network->counts;
+
     if (connection->has_failed)
         return;
+    if (connection->start == NULL)
+        counts->tls_failures++;
+    else if (error != -ECANCELED)
+        counts->tls_refusals++;
     connection->has_failed = true;
     connection->failure = error;
     end_sends(connection, error);
@@ -210,6 +216,9 @@ static void shake_hands(struct tls_connection *connection)
     const int result = SSL_do_handshake(connection->ssl);
 
     if (result == 1) {
+        connection->base.network->counts.tls_handshakes++;
+        connection->base.network->counts.tls_resumed +=
+            SSL_session_reused(connection->ssl) == 1 ? 1 : 0;
         end_start(connection, 0);
         return;
     }
@@ -541,7 +550,11 @@ static void end_soon(struct vine_tls_start *start, int error)
 
 static void time_out(struct vine_timer *timer)
 {
-    end_soon(VINE_CONTAINER_OF(timer, struct vine_tls_start, timer), -ETIMEDOUT);
+    struct vine_tls_start *const start = VINE_CONTAINER_OF(timer, struct vine_tls_start, timer);
+
+    if (!start->has_ended)
+        start->begun->network->counts.deadlines++;
+    end_soon(start, -ETIMEDOUT);
 }
 
 void vine_tls_cancel(struct vine_tls_start *start)

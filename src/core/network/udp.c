@@ -116,7 +116,10 @@ static void end_soon(struct vine_datagram *datagram, int wish)
 
 static void time_out(struct vine_timer *timer)
 {
-    end_soon(VINE_CONTAINER_OF(timer, struct vine_datagram, timer), -ETIMEDOUT);
+    struct vine_datagram *const datagram = VINE_CONTAINER_OF(timer, struct vine_datagram, timer);
+
+    datagram->udp->network->counts.deadlines += !datagram->has_ended && datagram->wish == 0;
+    end_soon(datagram, -ETIMEDOUT);
 }
 
 void vine_datagram_cancel(struct vine_datagram *datagram)

@@ -248,6 +248,7 @@ static void a_peer_that_speaks_something_else_is_refused(void **state)
 static void a_handshake_ends_at_its_deadline_and_by_cancelling(void **state)
 {
     struct vine_tls *const server = server_of(&leaf);
+    struct vine_network_counts counts;
     struct started started = {.calls = 0};
     struct arrivals arrivals;
 
@@ -272,6 +273,9 @@ static void a_handshake_ends_at_its_deadline_and_by_cancelling(void **state)
     assert_int_equal(started.calls, 0);
     until(started.calls == 1);
     assert_int_equal(started.start.error, -ECANCELED);
+    vine_network_get_counts(&counts);
+    assert_int_equal(counts.deadlines, 1);
+    assert_int_equal(counts.tls_refusals, 1); /* who cancels has refused nobody */
     vine_tls_cancel(&started.start);
     close(fd);
     close(second);
@@ -374,6 +378,7 @@ static void a_stream_that_is_cut_is_told_from_one_that_ends(void **state)
     struct received received;
     struct session session;
     struct sent end = {.calls = 0};
+    struct vine_network_counts counts;
 
     (void)state;
     open_cores(1);
@@ -383,6 +388,8 @@ static void a_stream_that_is_cut_is_told_from_one_that_ends(void **state)
     until(end.calls == 1);
     assert_int_equal(receive_one(session.server.start.connection, &received), -ECONNABORTED);
     assert_int_equal(receive_one(session.server.start.connection, &received), -ECONNABORTED);
+    vine_network_get_counts(&counts);
+    assert_int_equal(counts.tls_failures, 1);
     assert_int_equal(send_all(session.server.start.connection, "x", 1), -EPIPE);
     part(&session);
     /* Closing says farewell. */
@@ -640,6 +647,7 @@ static void a_session_is_resumed(void **state)
     struct vine_tls *const server = server_of(&leaf);
     struct vine_tls *const elsewhere = server_of(&leaf); /* as on another core */
     struct vine_tls *const client = client_that_trusts(authority.pem);
+    struct vine_network_counts counts;
     struct received received;
     struct session session;
 
@@ -654,6 +662,11 @@ static void a_session_is_resumed(void **state)
         assert_int_equal(receive_one(session.client.start.connection, &received), 1);
         part(&session);
     }
+    vine_network_get_counts(&counts);
+    assert_int_equal(counts.tls_handshakes, 6); /* both sides are here */
+    assert_int_equal(counts.tls_resumed, 4);
+    assert_int_equal(counts.tls_refusals, 0);
+    assert_int_equal(counts.tls_failures, 0);
     vine_tls_destroy(server);
     vine_tls_destroy(elsewhere);
     vine_tls_destroy(client);
