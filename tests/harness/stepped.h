@@ -81,6 +81,8 @@ static inline void stepped_settle(struct stepped *stepped)
         const uint32_t core = (uint32_t)(stepped_random(stepped) % stepped->count);
 
         assert_true(i < STEPPED_TURNS_MAX);
+        if ((stepped_random(stepped) & 256) != 0 && vine__reactor_peek(stepped->reactors[core]))
+            busy = ~UINT64_C(0);
         busy &= (UINT64_C(1) << stepped->count) - 1;
         if (stepped_step(stepped, core))
             busy = (UINT64_C(1) << stepped->count) - 1;

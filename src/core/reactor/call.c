@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls to other cores and their replies: one ring for each ordered pair, of which
- * reactor_internal.h proves that it is never full. A message goes out at once, so that the other
+ * Calls to other cores and their replies. One that has no other before it travels alone (line.h);
+ * all others go by rings, one for each ordered pair, of which reactor_internal.h proves that it is
+ * never full. A message goes out at once, so that the other
  * side sees it as early as can be; whether it has to be woken is looked at once a turn.
  */
+#include "core/reactor/line.h"
 #include "core/reactor/reactor_internal.h"
 
 #include <errno.h>
@@ -14,7 +16,16 @@
 #include "utils/bits.h"
 #include "utils/container_of.h"
 
+#define LOOKS        64 /* at all cores, between two turns of one that is idle */
+#define LOOKS_A_TICK 8  /* between two at the clock, which takes as long as a few */
+
 VINE_STATIC_ASSERT(sizeof(struct message) <= VINE_SPSC_BYTES, "a message is a slot");
+
+/* Whoever sleeps there is woken at the end of the turn. */
+static void tell(struct vine__reactor *reactor, uint32_t core)
+{
+    reactor->told[core / 64] |= UINT64_C(1) << core % 64;
+}
 
 static void send_message(struct vine__reactor *reactor, uint32_t core,
                          const struct message *message)
@@ -22,7 +33,7 @@ static void send_message(struct vine__reactor *reactor, uint32_t core,
     const int error = vine__spsc_push(&reactor->links[core].out, message, sizeof(*message));
 
     VINE_ASSERT(error == 0); /* FLIGHT_MAX says why */
-    reactor->told[core / 64] |= UINT64_C(1) << core % 64;
+    tell(reactor, core);
 }
 
 static void send_call(struct vine__reactor *reactor, struct vine_call *call)
@@ -33,6 +44,22 @@ static void send_call(struct vine__reactor *reactor, struct vine_call *call)
     reactor->links[call->core].in_flight++;
     reactor->counts.calls_sent++;
     send_message(reactor, call->core, &message);
+}
+
+/* No other one of ours is on its way there: it has a line for itself. */
+static void send_alone(struct vine__reactor *reactor, struct vine__link_to *link,
+                       struct vine_call *call)
+{
+    struct message *const message = &link->asked.line->message;
+
+    message->call = call;
+    message->fn = call->fn;
+    message->argument = call->argument;
+    message->group = call->work.group;
+    vine__line_give(&link->asked);
+    link->in_flight = 1;
+    reactor->counts.calls_sent++;
+    tell(reactor, call->core);
 }
 
 static struct vine_call *call_of(struct vine_work *work)
@@ -63,6 +90,10 @@ void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *arg
         .core = core,
         .origin = reactor->core,
     };
+    if (link->in_flight == 0) {
+        send_alone(reactor, link, call);
+        return;
+    }
     if (link->in_flight < FLIGHT_MAX && link->waiting_first == NULL) {
         send_call(reactor, call);
         return;
@@ -104,9 +135,15 @@ static void reply(struct vine__reactor *reactor, struct vine__incoming *incoming
     const struct message message = {.call = incoming->call, .result = result};
     const uint32_t origin = incoming->origin;
 
+    reactor->counts.calls_served++;
+    if (incoming->is_alone) {
+        link->asking.line->message.result = result;
+        vine__line_give(&link->asking);
+        tell(reactor, origin);
+        return;
+    }
     incoming->next_free = link->free_incoming;
     link->free_incoming = incoming;
-    reactor->counts.calls_served++;
     send_message(reactor, origin, &message);
 }
 
@@ -140,58 +177,95 @@ void vine_call_reply(struct vine_reply answer, int64_t result)
 
 /* ---- what comes ------------------------------------------------------------------------------ */
 
-static void take_reply(struct vine__reactor *reactor, struct vine__link_to *link,
-                       const struct message *message)
+/* A reply: its end is what is to run. */
+static struct vine_work *accept_reply(struct vine__reactor *reactor, struct vine__link_to *link,
+                                      const struct message *message)
 {
     struct vine_call *const call = message->call;
+    struct vine_call *const next = link->waiting_first;
 
     link->in_flight--;
     reactor->counts.replies++;
     call->result = message->result;
-    /* `fn` of a stopped call may be NULL; its end is the caller's all the same. */
-    vine__work_post_to(reactor, &call->work);
-    if (link->waiting_first != NULL) {
-        struct vine_call *const next = link->waiting_first;
-
+    if (VINE__UNLIKELY(next != NULL)) {
         link->waiting_first = next->work.next != NULL ? call_of(next->work.next) : NULL;
         next->work.next = NULL;
         send_call(reactor, next);
     }
+    return &call->work;
 }
 
-static void take_call(struct vine__reactor *reactor, struct vine__link_to *link, uint32_t origin,
-                      const struct message *message)
+static struct vine_work *accept_call(struct vine__incoming *incoming, uint32_t origin,
+                                     const struct message *message)
 {
-    struct vine__incoming *const incoming = link->free_incoming;
-
-    VINE_ASSERT(incoming != NULL); /* there are as many as calls in flight */
-    link->free_incoming = incoming->next_free;
     incoming->work = (struct vine_work){.fn = serve, .group = message->group};
     incoming->call = message->call;
     incoming->fn = message->fn;
     incoming->argument = message->argument;
     incoming->origin = origin;
-    vine__work_post_to(reactor, &incoming->work);
+    return &incoming->work;
+}
+
+/* The next message of a ring. */
+static struct vine_work *accept_next(struct vine__reactor *reactor, struct vine__link_to *link,
+                                     uint32_t origin)
+{
+    const struct message *const message = (const void *)vine__spsc_next(&link->in)->payload;
+    struct vine__incoming *const incoming = link->free_incoming;
+    struct vine_work *work;
+
+    if (message->fn == NULL) {
+        work = accept_reply(reactor, link, message);
+    } else {
+        VINE_ASSERT(incoming != NULL); /* there are as many as calls in flight */
+        link->free_incoming = incoming->next_free;
+        work = accept_call(incoming, origin, message);
+    }
+    vine__spsc_advance(&link->in);
+    return work;
+}
+
+/* What is in a line: a reply to us or a call of theirs. */
+static struct vine_work *accept_alone(struct vine__reactor *reactor, struct vine__line_end *end,
+                                      uint32_t origin)
+{
+    struct vine__link_to *const link = &reactor->links[origin];
+    const struct message *const message = &end->line->message;
+    struct vine_work *const work = end == &link->asked ? accept_reply(reactor, link, message)
+                                                       : accept_call(&link->alone, origin, message);
+
+    vine__line_take(end);
+    return work;
+}
+
+static uint32_t take_alone(struct vine__reactor *reactor, struct vine__line_end *end,
+                           uint32_t origin)
+{
+    if (!vine__line_is_there(end))
+        return 0;
+    vine__work_post_to(reactor, accept_alone(reactor, end, origin));
+    return 1;
 }
 
 /* At most what can lie in a ring, so that one core cannot keep us from the others. */
 static bool take_from(struct vine__reactor *reactor, uint32_t origin)
 {
     struct vine__link_to *const link = &reactor->links[origin];
-    union {
-        struct message message;
-        unsigned char bytes[VINE_SPSC_BYTES];
-    } slot;
+    const bool is_in_ring = vine__spsc_ready(&link->in) > 0;
     uint32_t taken = 0;
 
-    while (taken < RING_SLOTS && vine__spsc_pop(&link->in, slot.bytes) == 0) {
-        if (slot.message.fn == NULL)
-            take_reply(reactor, link, &slot.message);
-        else
-            take_call(reactor, link, origin, &slot.message);
-        taken++;
+    if (!vine__line_is_left_alone(&link->asking) || is_in_ring)
+        taken += take_alone(reactor, &link->asking, origin);
+    if (!vine__line_is_left_alone(&link->asked))
+        taken += take_alone(reactor, &link->asked, origin);
+    if (!is_in_ring) {
+        vine__spsc_consumer_publish(&link->in);
+        return taken > 0;
     }
-    return taken > 0;
+    do
+        vine__work_post_to(reactor, accept_next(reactor, link, origin));
+    while (++taken < RING_SLOTS && vine__spsc_ready(&link->in) > 0);
+    return true;
 }
 
 bool vine__calls_take(struct vine__reactor *reactor)
@@ -204,15 +278,69 @@ bool vine__calls_take(struct vine__reactor *reactor)
     return is_busy;
 }
 
+/* ---- between two turns of an idle core -------------------------------------------------------- */
+
+/* Nothing is before it: it runs as if it had been posted and chosen. What is counted comes after
+ * what the other side waits for. */
+static void run_alone(struct vine__reactor *reactor, struct vine__line_end *end, uint32_t origin,
+                      uint64_t now_ticks)
+{
+    struct vine_work *const work = accept_alone(reactor, end, origin);
+    const uint8_t group = work->group;
+
+    VINE_ASSERT(!vine__group_find(reactor, group)->holds);
+    reactor->group = group;
+    reactor->quota_end_ticks = now_ticks + reactor->quota_ticks;
+    work->fn(work);
+    vine__work_ran_one(reactor, group, now_ticks);
+    end->is_left_alone = end->is_waiting;
+}
+
+static bool look_at(struct vine__reactor *reactor, uint32_t core, uint64_t now_ticks)
+{
+    struct vine__link_to *const link = &reactor->links[core];
+
+    if (vine__line_look(&link->asked))
+        run_alone(reactor, &link->asked, core, now_ticks);
+    else if (vine__line_look(&link->asking))
+        run_alone(reactor, &link->asking, core, now_ticks);
+    else if (vine__spsc_ready(&link->in) > 0)
+        (void)take_from(reactor, core);
+    else
+        return false;
+    return true;
+}
+
+bool vine__calls_look(struct vine__reactor *reactor)
+{
+    const uint32_t core_count = reactor->mesh->options.core_count;
+    uint64_t now_ticks = 0;
+
+    VINE_ASSERT(reactor->active == 0);
+    if (VINE__UNLIKELY(reactor->random != 0)) /* what is shuffled has to be posted */
+        return vine__calls_take(reactor);
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        if (i % LOOKS_A_TICK == 0)
+            now_ticks = vine__reactor_ticks(reactor);
+        for (uint32_t core = 0; core < core_count; core++)
+            if (look_at(reactor, core, now_ticks))
+                return true;
+    }
+    return false;
+}
+
 bool vine__calls_are_there(struct vine__reactor *reactor)
 {
     const uint32_t core_count = reactor->mesh->options.core_count;
 
     for (uint32_t core = 0; core < core_count; core++) {
-        if (vine__spsc_ready(&reactor->links[core].in) > 0)
+        struct vine__link_to *const link = &reactor->links[core];
+
+        if (vine__spsc_ready(&link->in) > 0 || vine__line_is_there(&link->asked) ||
+            vine__line_is_there(&link->asking))
             return true;
         /* Who sleeps keeps nothing back. */
-        vine__spsc_consumer_publish(&reactor->links[core].in);
+        vine__spsc_consumer_publish(&link->in);
     }
     return false;
 }
@@ -258,6 +386,10 @@ static int init_link(struct vine__reactor *reactor, uint32_t core)
 
     if (error == 0)
         error = vine_spsc_consumer_init(&link->in, in->slots, RING_SLOTS, &in->consumed);
+    link->asked.line = &out->line;
+    link->asking.line = &in->line;
+    link->asking.is_waiting = true;
+    link->alone.is_alone = true;
     for (uint32_t i = 0; i < FLIGHT_MAX; i++) {
         link->incoming[i].next_free = link->free_incoming;
         link->free_incoming = &link->incoming[i];
@@ -287,6 +419,7 @@ int vine__calls_init(struct vine__reactor *reactor)
 
 void vine__calls_fini(struct vine__reactor *reactor)
 {
+
     free(reactor->links);
     free(reactor->submits_memory);
 }

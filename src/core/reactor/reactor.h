@@ -64,6 +64,10 @@ void vine__reactor_run(struct vine__reactor *reactor);
  * who steps several in one thread. */
 bool vine__reactor_step(struct vine__reactor *reactor);
 
+/* The same for what a core without work does between two turns: it looks for calls and replies that
+ * travel alone, and runs one. */
+bool vine__reactor_peek(struct vine__reactor *reactor);
+
 /* Until when a reactor that has nothing to do may sleep, in nanoseconds of the steady clock; now,
  * if something is there; VINE_FOREVER. */
 uint64_t vine__reactor_idle_until(struct vine__reactor *reactor);

@@ -14,6 +14,8 @@
  *   R8  the reactor: acq_rel of it                  pairs with R7
  *   R9  the reactor: release of an alien's `ended`  pairs with R10: its result
  *   R10 the alien: acquire of it                    pairs with R9
+ *   R11 who writes a line: release of its number    pairs with R12: the call, or the result
+ *   R12 who waits for it: acquire of it             pairs with R11
  *   W1  who wakes: full fence after `is_awake`      pairs with W2 (core/watch): of one who wakes
  *                                                   and a watcher who sleeps one sees the other
  *
@@ -35,7 +37,7 @@
 #define VINE__REACTOR_MAGIC 0x72656163746f7221ULL
 
 /*
- * Calls of one core to another that have no reply yet. In the ring from A to B lie at most that
+ * Calls of one core to another that have no reply yet. One of them may travel alone, in a line. In the ring from A to B lie at most that
  * many calls of A's, and as many replies of A's to calls of B's; a quarter of the ring may have
  * been read and not be given back yet:
  *
@@ -58,6 +60,24 @@ struct message {
     uint8_t group;
 };
 
+/*
+ * A call that travels alone, and its reply: line.h. Both sides write it, in turns.
+ */
+struct vine__line {
+    _Alignas(VINE_CACHE_LINE) uint64_t number; /* atomic: R11; odd: a call, even: its reply */
+    struct message message;
+};
+VINE_STATIC_ASSERT(sizeof(struct vine__line) == VINE_CACHE_LINE, "it moves at once");
+
+/* One side of it. */
+struct vine__line_end {
+    struct vine__line *line;
+    uint64_t number;    /* the last one that we have written or taken */
+    bool is_waiting;    /* for the next one; else it is ours to write */
+    bool is_left_alone; /* for a turn */
+    bool is_due;        /* after that: it is likely to be there */
+};
+
 /* A call of another core, here. */
 struct vine__incoming {
     struct vine_work work;
@@ -66,6 +86,7 @@ struct vine__incoming {
     void *argument;
     uint32_t origin;
     bool is_deferred;
+    bool is_alone; /* it came in a line, and so goes its reply */
     struct vine__incoming *next_free;
 };
 
@@ -73,16 +94,20 @@ struct vine__incoming {
 struct vine__link_to {
     struct vine_spsc_producer out;
     struct vine_spsc_consumer in;
+    struct vine__line_end asked;     /* a call of ours */
+    struct vine__line_end asking;    /* a call of theirs */
     uint32_t in_flight;              /* calls of ours without a reply */
     struct vine_call *waiting_first; /* calls that exceed FLIGHT_MAX, by work.next */
     struct vine_call *waiting_last;
     struct vine__incoming *free_incoming;
+    struct vine__incoming alone; /* the one in `asking` */
     struct vine__incoming incoming[FLIGHT_MAX];
 };
 
-/* The ring from one core to another. */
+/* From one core to another: the ring, and the line of a call that travels alone. */
 struct vine__pair {
     struct vine_slot slots[RING_SLOTS];
+    struct vine__line line;
     _Alignas(VINE_CACHE_LINE) uint64_t consumed;
 };
 
@@ -223,6 +248,7 @@ static inline uint64_t vine__reactor_ticks(const struct vine__reactor *reactor)
 /* work.c */
 void vine__work_init_groups(struct vine__reactor *reactor);
 bool vine__work_run(struct vine__reactor *reactor);
+void vine__work_ran_one(struct vine__reactor *reactor, uint8_t id, uint64_t start_ticks);
 void vine__work_post_to(struct vine__reactor *reactor, struct vine_work *work);
 /* group.c: the group of this number, which may have been made since. */
 struct vine__group *vine__group_find(struct vine__reactor *reactor, uint8_t id);
@@ -232,6 +258,7 @@ void vine__group_init_mesh(struct vine__mesh *mesh);
 int vine__calls_init(struct vine__reactor *reactor);
 void vine__calls_fini(struct vine__reactor *reactor);
 bool vine__calls_take(struct vine__reactor *reactor);
+bool vine__calls_look(struct vine__reactor *reactor); /* it has no work */
 bool vine__calls_are_there(struct vine__reactor *reactor);
 void vine__calls_wake_others(struct vine__reactor *reactor);
 

@@ -39,6 +39,17 @@ static void activate(struct vine__reactor *reactor, uint32_t id)
     }
 }
 
+/* The same for work that never was in a queue. */
+static void catch_up(struct vine__reactor *reactor, uint32_t id)
+{
+    struct vine__group *const group = group_of(reactor, id);
+    const struct vine__group *const parent = group_of(reactor, group->parent);
+
+    group->used = later(group->used, parent->holds ? parent->floor : reactor->floor);
+    if (parent->holds)
+        catch_up(reactor, group->parent);
+}
+
 static void deactivate(struct vine__reactor *reactor, uint32_t id)
 {
     struct vine__group *const group = group_of(reactor, id);
@@ -168,6 +179,17 @@ static uint64_t run_group(struct vine__reactor *reactor, uint32_t id, uint64_t s
     reactor->counts.works += count;
     charge(reactor, id, now_ticks - start_ticks);
     return now_ticks;
+}
+
+/* Charge a function that has run without having been in a queue, as if it had been. */
+void vine__work_ran_one(struct vine__reactor *reactor, uint8_t id, uint64_t start_ticks)
+{
+    reactor->group = 0;
+    reactor->worked_ticks = vine__reactor_ticks(reactor);
+    group_of(reactor, id)->works++;
+    reactor->counts.works++;
+    catch_up(reactor, id);
+    charge(reactor, id, reactor->worked_ticks - start_ticks);
 }
 
 bool vine__work_run(struct vine__reactor *reactor)

@@ -144,6 +144,83 @@ static void who_is_called_may_call(void **state)
     assert_int_equal(nested[1].ended_on, 1);
 }
 
+/* ---- calls that travel alone ----------------------------------------------------------------- */
+
+static void an_idle_core_serves_a_call_between_two_turns(void **state)
+{
+    struct asked asked = {.number = 8};
+
+    (void)state;
+    assert_false(vine__reactor_peek(world.reactors[1]));
+    vine_call(&asked.call, 1, answer, &asked, see_end);
+    assert_true(vine__reactor_peek(world.reactors[1]));
+    assert_int_equal(asked.ran_on, 1);
+    assert_false(asked.has_ended);
+    assert_true(vine__reactor_peek(world.reactors[0]));
+    assert_true(asked.has_ended);
+    assert_false(vine__reactor_peek(world.reactors[0]));
+}
+
+static void the_call_that_travels_alone_comes_before_those_in_the_ring(void **state)
+{
+    struct asked asked[3];
+
+    (void)state;
+    expected = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        asked[i] = (struct asked){.number = i};
+        vine_call(&asked[i].call, 1, expect_in_order, &asked[i], see_end);
+    }
+    assert_true(vine__reactor_peek(world.reactors[1]));
+    assert_int_equal(expected, 1);
+    assert_true(stepped_step(&world, 1));
+    assert_int_equal(expected, 3);
+    stepped_settle(&world);
+    assert_int_equal(ended_count, 3);
+}
+
+static struct asked again;
+static bool has_work;
+
+static void see_end_and_ask_again(struct vine_call *call)
+{
+    see_end(call);
+    again = (struct asked){.number = 9};
+    vine_call(&again.call, 1, answer, &again, see_end);
+}
+
+static void go_on(struct vine_work *work)
+{
+    world.clock_ns += 1000000; /* a quota */
+    if (has_work)
+        vine_work_post(work);
+}
+
+/* An idle core leaves the line alone when it has written it; one that is busy since looks again. */
+static void a_core_that_is_busy_gets_a_reply_that_travels_alone(void **state)
+{
+    struct asked asked = {.number = 3};
+    struct vine_work work;
+
+    (void)state;
+    vine_call(&asked.call, 1, answer, &asked, see_end_and_ask_again);
+    assert_true(vine__reactor_peek(world.reactors[1]));
+    assert_true(vine__reactor_peek(world.reactors[0]));
+    assert_true(asked.has_ended);
+    has_work = true;
+    vine_work_init(&work, go_on);
+    vine_work_post(&work);
+    (void)stepped_step(&world, 1);
+    (void)stepped_step(&world, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_false(vine__reactor_peek(world.reactors[0]));
+        (void)stepped_step(&world, 0);
+    }
+    assert_true(again.has_ended);
+    has_work = false;
+    stepped_settle(&world);
+}
+
 /* ---- replies that come later ----------------------------------------------------------------- */
 
 static struct vine_reply kept;
@@ -245,6 +322,9 @@ int main(void)
         TEST(calls_of_one_core_to_another_begin_in_order),
         TEST(nobody_waits_for_ever_when_all_call_all),
         TEST(who_is_called_may_call),
+        TEST(an_idle_core_serves_a_call_between_two_turns),
+        TEST(the_call_that_travels_alone_comes_before_those_in_the_ring),
+        TEST(a_core_that_is_busy_gets_a_reply_that_travels_alone),
         TEST(a_reply_may_come_later),
         TEST(a_call_runs_in_the_group_of_its_caller),
     };
