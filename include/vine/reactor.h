@@ -14,16 +14,16 @@
  *
  *   1. the ends of operations of the kernel (files, sockets, signals, who woke us)
  *   2. messages of the other cores: replies, and calls, those of each core in their order
- *   3. calls of threads that are no reactor
+ *   3. calls of threads that are no reactor, and objects that come home (vine/foreign.h)
  *   4. timers that are due
  *   5. work, group by group by their shares, until the quota of the turn is used or none is left
  *   6. messages to other cores and operations for the kernel go out
  *
  * Functions are called from 5 alone, each by itself from the top of the loop: never within the
  * call that registered it. Between two turns that found nothing to do a core looks for messages a
- * few times more, for 2 and 5 alone: what such a look finds may run at once, since nothing is before
- * it, and then there is a whole turn. A turn that found nothing to do polls on for a while that the loop
- * learns, and then sleeps until something comes; an idle core costs nothing.
+ * few times more, for 2 and 5 alone: what such a look finds may run at once, as nothing is before
+ * it, and then there is a whole turn. A core that finds nothing to do polls on for a while that the
+ * loop learns, and then sleeps until something comes; an idle core costs nothing.
  */
 #ifndef VINE_REACTOR_H
 #define VINE_REACTOR_H

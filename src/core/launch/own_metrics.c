@@ -70,6 +70,8 @@ static const struct row loop_rows[] = {
     COUNT("vine_reactor_calls_sent_total", counts.calls_sent, "Calls to other cores and oneself."),
     COUNT("vine_reactor_calls_served_total", counts.calls_served,
           "Calls of other cores and oneself that were answered."),
+    COUNT("vine_reactor_foreign_destroyed_total", counts.foreign_destroyed,
+          "Objects of the core that other cores had, and that came home."),
     COUNT("vine_reactor_replies_total", counts.replies, "Answers to calls that came back."),
     LEVEL("vine_reactor_backlog", backlog, "Functions that wait to be called."),
     LEVEL("vine_reactor_operations_pending", pending, "Operations that are with the kernel."),

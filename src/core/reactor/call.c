@@ -278,7 +278,7 @@ bool vine__calls_take(struct vine__reactor *reactor)
     return is_busy;
 }
 
-/* ---- between two turns of an idle core -------------------------------------------------------- */
+/* ---- between two turns of an idle core ------------------------------------------------------- */
 
 /* Nothing is before it: it runs as if it had been posted and chosen. What is counted comes after
  * what the other side waits for. */

@@ -88,12 +88,14 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
         is_busy = ended > 0;
         is_busy |= vine__calls_take(reactor);
         is_busy |= vine__aliens_take(reactor);
+        is_busy |= vine__foreign_take(reactor);
     }
     /* Blocks of ours that other cores have freed are no reason to stay awake. */
     (void)vine__arena_take_home();
     is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
     (void)vine__arena_flush_remote();
+    is_busy |= vine__foreign_send(reactor);
     if (!reactor->mesh->options.is_polled) /* else nobody sleeps */
         vine__calls_wake_others(reactor);
     return is_busy;
@@ -114,6 +116,7 @@ static bool peek(struct vine__reactor *reactor)
 {
     if (!vine__calls_look(reactor))
         return false;
+    (void)vine__foreign_send(reactor);
     if (!reactor->mesh->options.is_polled)
         vine__calls_wake_others(reactor);
     return true;
@@ -142,7 +145,8 @@ static uint64_t sleep_limit_ns(struct vine__reactor *reactor)
 
 uint64_t vine__reactor_idle_until(struct vine__reactor *reactor)
 {
-    if (reactor->active != 0 || vine__calls_are_there(reactor) || vine__aliens_are_there(reactor))
+    if (reactor->active != 0 || vine__calls_are_there(reactor) || vine__aliens_are_there(reactor) ||
+        vine__foreign_are_there(reactor))
         return vine__reactor_clock_ns(reactor);
     return vine__timers_next_ns(reactor);
 }
@@ -170,7 +174,7 @@ static void fall_asleep(struct vine__reactor *reactor)
     (void)vine__exchange_acq_rel_u32(is_asleep, 1);
     vine__fence_full(); /* R2 pairs with R1 */
     if (!vine__calls_are_there(reactor) && !vine__aliens_are_there(reactor) &&
-        !vine__reactor_has_stopped(reactor)) {
+        !vine__foreign_are_there(reactor) && !vine__reactor_has_stopped(reactor)) {
         const uint64_t limit_ns = sleep_limit_ns(reactor);
         const uint64_t before_ticks = vine__clock_ticks();
 
@@ -259,12 +263,13 @@ int vine__mesh_create(struct vine__mesh **ret_mesh, const struct vine__mesh_opti
         mesh->options.idle_poll_ns = vine__min_u64(mesh->options.idle_poll_ns, IDLE_SHARED_NS);
     mesh->pairs = aligned_alloc(VINE_CACHE_LINE, count * count * sizeof(*mesh->pairs));
     mesh->inboxes = aligned_alloc(VINE_CACHE_LINE, count * sizeof(*mesh->inboxes));
+    if (mesh->inboxes != NULL)
+        memset(mesh->inboxes, 0, count * sizeof(*mesh->inboxes));
     if (mesh->pairs == NULL || mesh->inboxes == NULL) {
         vine__mesh_destroy(mesh);
         return -ENOMEM;
     }
     memset(mesh->pairs, 0, count * count * sizeof(*mesh->pairs));
-    memset(mesh->inboxes, 0, count * sizeof(*mesh->inboxes));
     vine__group_init_mesh(mesh);
     *ret_mesh = mesh;
     return 0;
@@ -274,6 +279,8 @@ void vine__mesh_destroy(struct vine__mesh *mesh)
 {
     if (mesh == NULL)
         return;
+    if (mesh->inboxes != NULL)
+        vine__foreign_end_mesh(mesh);
     free(mesh->pairs);
     free(mesh->inboxes);
     free(mesh);
@@ -310,6 +317,7 @@ int vine__reactor_create(struct vine__reactor **ret_reactor, struct vine__mesh *
     vine__spinner_init(&reactor->spinner);
     vine__timers_init(reactor);
     vine__work_init_groups(reactor);
+    vine__foreign_init(reactor);
     const int error = vine__calls_init(reactor);
 
     if (error != 0) {
@@ -331,6 +339,7 @@ void vine__reactor_destroy(struct vine__reactor *reactor)
     struct vine__reactor *const before = vine__reactor_enter(reactor);
 
     vine__poller_destroy(reactor->poller);
+    vine__foreign_fini(reactor);
     (void)vine__reactor_enter(before != reactor ? before : NULL);
     vine__calls_fini(reactor);
     reactor->mesh->reactors[reactor->core] = NULL;

@@ -92,6 +92,7 @@ struct vine__reactor_counts {
     uint64_t turns, idle_turns, sleeps;
     uint64_t works, timers, completions;
     uint64_t calls_sent, calls_served, replies;
+    uint64_t foreign_destroyed;  /* objects of this core, once they were released */
     uint64_t awake_ns, slept_ns; /* since it runs */
     uint64_t backlog, backlog_most;
 };

@@ -16,6 +16,8 @@
  *   R10 the alien: acquire of it                    pairs with R9
  *   R11 who writes a line: release of its number    pairs with R12: the call, or the result
  *   R12 who waits for it: acquire of it             pairs with R11
+ *   R13 who sends objects home: acq_rel of their list   pairs with R14: what was done before
+ *   R14 their home: acq_rel of it                   pairs with R13
  *   W1  who wakes: full fence after `is_awake`      pairs with W2 (core/watch): of one who wakes
  *                                                   and a watcher who sleeps one sees the other
  *
@@ -26,6 +28,7 @@
 
 #include "core/reactor/reactor.h"
 
+#include <vine/foreign.h>
 #include <vine/spsc.h>
 #include <vine/timer.h>
 
@@ -37,9 +40,9 @@
 #define VINE__REACTOR_MAGIC 0x72656163746f7221ULL
 
 /*
- * Calls of one core to another that have no reply yet. One of them may travel alone, in a line. In the ring from A to B lie at most that
- * many calls of A's, and as many replies of A's to calls of B's; a quarter of the ring may have
- * been read and not be given back yet:
+ * Calls of one core to another that have no reply yet. One of them may travel alone, in a line. In
+ * the ring from A to B lie at most that many calls of A's, and as many replies of A's to calls of
+ * B's; a quarter of the ring may have been read and not be given back yet:
  *
  *     2 * FLIGHT_MAX + RING_SLOTS / 4 <= RING_SLOTS
  *
@@ -90,6 +93,11 @@ struct vine__incoming {
     struct vine__incoming *next_free;
 };
 
+/* Foreign objects that go home at the end of the turn. */
+struct vine__lot {
+    struct vine_foreign *first, *last;
+};
+
 /* What one core has to do with another one. Written by that core alone, but for `consumed`. */
 struct vine__link_to {
     struct vine_spsc_producer out;
@@ -99,6 +107,7 @@ struct vine__link_to {
     uint32_t in_flight;              /* calls of ours without a reply */
     struct vine_call *waiting_first; /* calls that exceed FLIGHT_MAX, by work.next */
     struct vine_call *waiting_last;
+    struct vine__lot leaving;
     struct vine__incoming *free_incoming;
     struct vine__incoming alone; /* the one in `asking` */
     struct vine__incoming incoming[FLIGHT_MAX];
@@ -151,6 +160,7 @@ struct vine__alien {
 struct vine__inbox {
     _Alignas(VINE_CACHE_LINE) uint32_t is_asleep; /* written by its core; taken by who wakes it */
     _Alignas(VINE_CACHE_LINE) void *aliens;       /* newest first */
+    void *foreigners;                             /* objects of ours that others have released */
 };
 
 struct vine__mesh {
@@ -199,6 +209,12 @@ struct vine__reactor {
     struct vine_call *submits;          /* free ones, by work.next */
     struct vine__alien *aliens;         /* taken, and not ended */
     struct vine_call *submits_memory;
+
+    /* Foreign objects: those released here, by home, and ours that others have released. */
+    uint64_t leaving[VINE_CORES_MAX / 64]; /* homes of some */
+    bool has_leaving;
+    struct vine_foreign *came_home;
+    struct vine_work destroying;
 
     /* Time. */
     struct vine__wheel wheels[VINE_CLOCK_COUNT];
@@ -266,6 +282,14 @@ void vine__calls_wake_others(struct vine__reactor *reactor);
 bool vine__aliens_take(struct vine__reactor *reactor);
 bool vine__aliens_are_there(const struct vine__reactor *reactor);
 void vine__aliens_refuse(struct vine__reactor *reactor);
+
+/* foreign.c */
+void vine__foreign_init(struct vine__reactor *reactor);
+void vine__foreign_fini(struct vine__reactor *reactor); /* as this reactor; it runs no more */
+bool vine__foreign_take(struct vine__reactor *reactor);
+bool vine__foreign_are_there(const struct vine__reactor *reactor);
+bool vine__foreign_send(struct vine__reactor *reactor);
+void vine__foreign_end_mesh(struct vine__mesh *mesh); /* of which no reactor is left */
 
 /* Wake it if it sleeps. After a full fence. */
 void vine__wake_core(struct vine__mesh *mesh, uint32_t core);

@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <vine/foreign.h>
+
 #include "core/reactor/reactor.h"
 #include "utils/atomic.h"
 #include "utils/container_of.h"
@@ -141,6 +143,60 @@ static void and_so_they_do_when_everybody_sleeps_at_once(void **state)
     assert_int_equal(results, (uint64_t)CALLS * (CALLS + 1) / 2 + CALLS);
 }
 
+/* ---- foreign objects ------------------------------------------------------------------------- */
+
+#define OBJECTS 3000
+
+struct object {
+    struct vine_foreign foreign;
+    struct vine_call call;
+};
+
+static struct object objects[OBJECTS];
+static uint32_t objects_destroyed, objects_destroyed_elsewhere;
+
+static void destroy_object(struct vine_foreign *foreign)
+{
+    (void)foreign;
+    objects_destroyed++;
+    objects_destroyed_elsewhere += vine_core() != 0;
+    if (objects_destroyed == OBJECTS)
+        vine_stop(7);
+}
+
+static int64_t release_object(void *argument)
+{
+    struct object *const object = argument;
+
+    vine_foreign_release(&object->foreign);
+    return 0;
+}
+
+static void see_released(struct vine_call *call)
+{
+    (void)call;
+}
+
+static void hand_out_objects(struct vine_work *work)
+{
+    (void)work;
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        vine_foreign_init(&objects[i].foreign, destroy_object);
+        vine_call(&objects[i].call, i % CORES, release_object, &objects[i], see_released);
+    }
+}
+
+static void objects_come_home_from_running_cores(void **state)
+{
+    const struct vine__mesh_options options = {.idle_poll_ns = 0};
+
+    (void)state;
+    start(hand_out_objects, &options);
+    assert_int_equal(join(), 7);
+    assert_int_equal(objects_destroyed, OBJECTS);
+    assert_int_equal(objects_destroyed_elsewhere, 0);
+}
+
 /* ---- aliens ---------------------------------------------------------------------------------- */
 
 static uint64_t counted[CORES];
@@ -242,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_among_running_cores_all_end),
         cmocka_unit_test(and_so_they_do_when_everybody_sleeps_at_once),
+        cmocka_unit_test(objects_come_home_from_running_cores),
         cmocka_unit_test(threads_that_are_no_reactor_call_and_wait),
         cmocka_unit_test(who_waits_for_an_answer_hears_that_all_have_stopped),
     };

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=60 */
+#include "harness/stepped.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vine/foreign.h>
+
+#include "utils/container_of.h"
+
+#define CORES 4
+#define MANY  1000
+
+struct object {
+    struct vine_foreign foreign;
+    uint64_t number;
+    struct object *inner; /* released by its destructor */
+};
+
+static struct stepped world;
+static uint32_t destroyed[CORES]; /* by home */
+static uint64_t sum;
+
+static int set_up(void **state)
+{
+    (void)state;
+    sum = 0;
+    for (uint32_t core = 0; core < CORES; core++)
+        destroyed[core] = 0;
+    stepped_open(&world, CORES, 7, NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stepped_close(&world);
+    return 0;
+}
+
+static void destroy(struct vine_foreign *foreign)
+{
+    struct object *const object = VINE_CONTAINER_OF(foreign, struct object, foreign);
+
+    assert_int_equal(vine_core(), vine_foreign_home(foreign));
+    destroyed[vine_core()]++;
+    sum += object->number;
+    if (object->inner != NULL)
+        vine_foreign_release(&object->inner->foreign);
+    free(object);
+}
+
+static struct object *make_at(uint32_t home, uint64_t number)
+{
+    struct vine__reactor *const before = vine__reactor_enter(world.reactors[home]);
+    struct object *const object = calloc(1, sizeof(*object));
+
+    assert_non_null(object);
+    object->number = number;
+    vine_foreign_init(&object->foreign, destroy);
+    (void)vine__reactor_enter(before);
+    return object;
+}
+
+static void release_at(uint32_t core, struct object *object)
+{
+    struct vine__reactor *const before = vine__reactor_enter(world.reactors[core]);
+
+    vine_foreign_release(&object->foreign);
+    (void)vine__reactor_enter(before);
+}
+
+/* ---- what must not be done ------------------------------------------------------------------- */
+
+static void destroy_nothing(struct vine_foreign *foreign)
+{
+    (void)foreign;
+}
+
+static void releasing_twice(void)
+{
+    static struct vine_foreign foreign;
+
+    vine_foreign_init(&foreign, destroy_nothing);
+    vine_foreign_release(&foreign);
+    vine_foreign_release(&foreign);
+}
+
+static void ending_it_on_another_core(void)
+{
+    static struct vine_foreign foreign;
+
+    vine_foreign_init(&foreign, destroy_nothing);
+    (void)vine__reactor_enter(world.reactors[1]);
+    vine_foreign_fini(&foreign);
+}
+
+static void ending_what_was_released(void)
+{
+    static struct vine_foreign foreign;
+
+    vine_foreign_init(&foreign, destroy_nothing);
+    vine_foreign_release(&foreign);
+    vine_foreign_fini(&foreign);
+}
+
+static void releasing_on_no_core(void)
+{
+    static struct vine_foreign foreign;
+
+    vine_foreign_init(&foreign, destroy_nothing);
+    (void)vine__reactor_enter(NULL);
+    vine_foreign_release(&foreign);
+}
+
+/* In a child, as it ends the process. */
+static bool fails_an_assertion(void (*fn)(void))
+{
+    int status = 0;
+    const pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)close(STDERR_FILENO);
+        fn();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void what_must_not_be_done_fails_an_assertion(void **state)
+{
+    (void)state;
+    assert_true(fails_an_assertion(releasing_twice));
+    assert_true(fails_an_assertion(ending_it_on_another_core));
+    assert_true(fails_an_assertion(ending_what_was_released));
+    assert_true(fails_an_assertion(releasing_on_no_core));
+}
+
+/* ---- going home ------------------------------------------------------------------------------ */
+
+static void an_object_is_destroyed_at_home_and_never_within_its_release(void **state)
+{
+    (void)state;
+    for (uint32_t home = 0; home < CORES; home++)
+        for (uint32_t core = 0; core < CORES; core++) {
+            struct object *const object = make_at(home, 1);
+
+            destroyed[home] = 0;
+            release_at(core, object);
+            assert_int_equal(destroyed[home], 0);
+            stepped_settle(&world);
+            assert_int_equal(destroyed[home], 1);
+        }
+    assert_int_equal(sum, CORES * CORES);
+}
+
+static void one_that_is_not_released_is_ended_at_home(void **state)
+{
+    struct object *const object = make_at(0, 1);
+
+    (void)state;
+    vine_foreign_fini(&object->foreign);
+    free(object);
+    stepped_settle(&world);
+    assert_int_equal(destroyed[0], 0);
+}
+
+/* Where each is read in between: by a call, like any other argument. */
+static int64_t read_it(void *argument)
+{
+    struct object *const object = argument;
+    const int64_t number = (int64_t)object->number;
+
+    vine_foreign_release(&object->foreign);
+    return number;
+}
+
+static int64_t numbers;
+
+static void see_number(struct vine_call *call)
+{
+    numbers += vine_call_result(call);
+}
+
+static void one_is_read_elsewhere_and_comes_home(void **state)
+{
+    struct vine_call calls[CORES];
+
+    (void)state;
+    numbers = 0;
+    for (uint32_t core = 0; core < CORES; core++)
+        vine_call(&calls[core], core, read_it, make_at(0, core + 1), see_number);
+    stepped_settle(&world);
+    assert_int_equal(numbers, 1 + 2 + 3 + 4);
+    assert_int_equal(sum, numbers);
+    assert_int_equal(destroyed[0], CORES);
+}
+
+/* Any number, in whatever order the cores run, and more than are destroyed in one turn. */
+static void all_that_are_released_come_home(void **state)
+{
+    uint64_t made = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < MANY; i++) {
+        release_at((uint32_t)(stepped_random(&world) % CORES), make_at(i % CORES, i));
+        made += i;
+        if (stepped_random(&world) % 8 == 0)
+            (void)stepped_step(&world, (uint32_t)(stepped_random(&world) % CORES));
+    }
+    stepped_settle(&world);
+    assert_int_equal(sum, made);
+    for (uint32_t core = 0; core < CORES; core++)
+        assert_int_equal(destroyed[core], MANY / CORES);
+}
+
+static void a_destructor_releases_what_its_object_had(void **state)
+{
+    struct object *const outer = make_at(1, 1);
+
+    (void)state;
+    outer->inner = make_at(2, 2);
+    outer->inner->inner = make_at(1, 4);
+    release_at(3, outer);
+    stepped_settle(&world);
+    assert_int_equal(sum, 7);
+    assert_int_equal(destroyed[1], 2);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void destroy_wherever(struct vine_foreign *foreign)
+{
+    struct object *const object = VINE_CONTAINER_OF(foreign, struct object, foreign);
+
+    sum += object->number;
+    if (object->inner != NULL && vine_on_reactor())
+        vine_foreign_release(&object->inner->foreign);
+    free(object);
+}
+
+/* Core 0 goes first: what the others still have of it is destroyed when the last has gone. */
+static void what_is_on_its_way_at_the_end_is_destroyed(void **state)
+{
+    uint64_t made = 0;
+
+    (void)state;
+    for (uint32_t home = 0; home < CORES; home++)
+        for (uint32_t core = 0; core < CORES; core++) {
+            struct object *const object = make_at(home, 1 + made);
+
+            object->foreign.destroy = destroy_wherever;
+            release_at(core, object);
+            made++;
+        }
+    stepped_close(&world);
+    assert_int_equal(sum, made * (made + 1) / 2);
+    stepped_open(&world, CORES, 7, NULL);
+}
+
+/* What the destructor of one releases as its home goes. */
+static void and_so_is_what_those_release(void **state)
+{
+    struct object *const outer = make_at(1, 1);
+
+    (void)state;
+    outer->inner = make_at(3, 2);
+    outer->inner->foreign.destroy = destroy_wherever;
+    outer->foreign.destroy = destroy_wherever;
+    release_at(1, outer);
+    stepped_close(&world);
+    assert_int_equal(sum, 3);
+    stepped_open(&world, CORES, 7, NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_must_not_be_done_fails_an_assertion),
+        TEST(an_object_is_destroyed_at_home_and_never_within_its_release),
+        TEST(one_that_is_not_released_is_ended_at_home),
+        TEST(one_is_read_elsewhere_and_comes_home),
+        TEST(all_that_are_released_come_home),
+        TEST(a_destructor_releases_what_its_object_had),
+        TEST(what_is_on_its_way_at_the_end_is_destroyed),
+        TEST(and_so_is_what_those_release),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
