@@ -13,10 +13,12 @@
 
 #include <vine/abort.h>
 #include <vine/base.h>
+#include <vine/call_limit.h>
 #include <vine/condition.h>
 #include <vine/error.h>
 #include <vine/file.h>
 #include <vine/file_stream.h>
+#include <vine/foreign.h>
 #include <vine/gate.h>
 #include <vine/log.h>
 #include <vine/metrics.h>
