@@ -15,6 +15,7 @@
  *
  *     sharded_kv --listen=127.0.0.1:7008
  */
+#include <vine/hash_table.h>
 #include <vine/runtime.h>
 
 #include <errno.h>
@@ -35,17 +36,15 @@ static uint64_t hash(uint64_t key)
 
 /* ---- a core's part of the store -------------------------------------------------------------- */
 
-#define BUCKETS 65536
-
 struct entry {
-    struct entry *next;
+    struct vine_hash_node node;
     uint64_t key, value;
 };
 
 /* Only its core touches it: there is no lock, and nothing atomic. */
 struct shard {
-    struct entry **buckets;
-    int64_t entries;
+    struct vine_hash_table entries;
+    int64_t entry_count;
     uint64_t served;
     struct vine_metric entries_metric, served_metric;
 };
@@ -67,18 +66,28 @@ struct request {
     uint64_t value; /* to be set, or found */
 };
 
-static int64_t set(struct shard *shard, struct entry **place, const struct request *request)
+static bool has_key(const struct vine_hash_node *node, const void *key)
 {
-    if (*place == NULL) {
-        *place = malloc(sizeof(**place)); /* from the memory of this core */
-        if (*place == NULL)
-            return -1;
-        **place = (struct entry){.key = request->key, .value = request->value};
-        shard->entries++;
-        return 0;
-    }
-    (*place)->value = request->value;
-    return 1;
+    return ((const struct entry *)node)->key == *(const uint64_t *)key;
+}
+
+static int64_t add(struct shard *shard, const struct request *request)
+{
+    struct entry *const entry = malloc(sizeof(*entry)); /* from the memory of this core */
+
+    if (entry == NULL)
+        return -1;
+    *entry = (struct entry){.key = request->key, .value = request->value};
+    vine_hash_table_insert(&shard->entries, &entry->node, hash(request->key));
+    shard->entry_count++;
+    return 0;
+}
+
+static void drop(struct shard *shard, struct entry *entry)
+{
+    vine_hash_table_remove(&shard->entries, &entry->node);
+    free(entry);
+    shard->entry_count--;
 }
 
 /* On the owner. Returns 1: the key was there; 0: it was not; -1: there is no memory. */
@@ -89,23 +98,18 @@ static int64_t serve(void *argument)
 
     if (shard == NULL)
         return -1; /* the program ends */
-    struct entry **place = &shard->buckets[(hash(request->key) >> 8) % BUCKETS];
+    struct entry *const entry = (struct entry *)vine_hash_table_find(
+        &shard->entries, hash(request->key), has_key, &request->key);
 
-    while (*place != NULL && (*place)->key != request->key)
-        place = &(*place)->next;
     shard->served++;
+    if (entry == NULL)
+        return request->verb == SET ? add(shard, request) : 0;
     if (request->verb == SET)
-        return set(shard, place, request);
-    if (*place == NULL)
-        return 0;
-    request->value = (*place)->value;
-    if (request->verb == DELETE) {
-        struct entry *const entry = *place;
-
-        *place = entry->next;
-        free(entry);
-        shard->entries--;
-    }
+        entry->value = request->value;
+    else
+        request->value = entry->value;
+    if (request->verb == DELETE)
+        drop(shard, entry);
     return 1;
 }
 
@@ -132,7 +136,7 @@ static int register_metrics(struct shard *shard)
     description.help = "Keys that this core has.";
     description.kind = VINE_METRIC_GAUGE;
     description.count = NULL;
-    description.level = &shard->entries;
+    description.level = &shard->entry_count;
     return vine_metric_register(&shard->entries_metric, &description);
 }
 
@@ -141,26 +145,22 @@ static void start_shard(void *instance, void *argument, struct vine_reply reply)
     struct shard *const shard = instance;
 
     (void)argument;
-    shard->buckets = calloc(BUCKETS, sizeof(struct entry *));
-    vine_call_reply(reply, shard->buckets != NULL ? register_metrics(shard) : -ENOMEM);
+    vine_hash_table_init(&shard->entries, NULL);
+    vine_call_reply(reply, register_metrics(shard));
 }
 
 static void stop_shard(void *instance, void *argument, struct vine_reply reply)
 {
     struct shard *const shard = instance;
+    struct vine_hash_cursor cursor = {0};
+    struct vine_hash_node *node;
 
     (void)argument;
     vine_metric_unregister(&shard->entries_metric);
     vine_metric_unregister(&shard->served_metric);
-    for (uint32_t i = 0; shard->buckets != NULL && i < BUCKETS; i++) {
-        while (shard->buckets[i] != NULL) {
-            struct entry *const entry = shard->buckets[i];
-
-            shard->buckets[i] = entry->next;
-            free(entry);
-        }
-    }
-    free(shard->buckets);
+    while ((node = vine_hash_table_next(&shard->entries, &cursor)) != NULL)
+        drop(shard, (struct entry *)node);
+    vine_hash_table_fini(&shard->entries);
     vine_call_reply(reply, 0);
 }
 

@@ -18,9 +18,12 @@
 #include <vine/bridge.h>
 #include <vine/channel.h>
 #include <vine/error.h>
+#include <vine/fifo.h>
+#include <vine/hash_table.h>
 #include <vine/mpmc.h>
 #include <vine/procedure.h>
 #include <vine/segment.h>
+#include <vine/set.h>
 #include <vine/spsc.h>
 #include <vine/talk.h>
 #include <vine/wait.h>
