@@ -300,6 +300,8 @@ static bool look_at(struct vine__reactor *reactor, uint32_t core, uint64_t now_t
 {
     struct vine__link_to *const link = &reactor->links[core];
 
+    if (core == reactor->core && link->in_flight == 0)
+        return false;
     if (vine__line_look(&link->asked))
         run_alone(reactor, &link->asked, core, now_ticks);
     else if (vine__line_look(&link->asking))
