@@ -50,14 +50,13 @@ void vine__looks_close(void)
 
 bool vine__look_at(struct vine__watch_core *core)
 {
-    const uint64_t until_ns = vine__clock_now_ns() + ANSWER_WITHIN_NS;
+    uint64_t until_ns = vine__clock_now_ns() + ANSWER_WITHIN_NS;
     uint32_t word = VINE__LOOK_ASKED;
 
     vine__store_release_u32(&core->look, VINE__LOOK_ASKED); /* K1 pairs with K2 */
-    if (vine__interrupt(core->what.thread) != 0) {
-        vine__store_relaxed_u32(&core->look, VINE__LOOK_IDLE);
-        return false;
-    }
+    /* An interruption of before, which comes only now, may answer all the same. */
+    if (vine__interrupt(core->what.thread) != 0)
+        until_ns = 0;
     /* K4 pairs with K3. */
     while ((word = vine__load_acquire_u32(&core->look)) != VINE__LOOK_TAKEN) {
         const uint64_t now_ns = vine__clock_now_ns();
