@@ -120,12 +120,13 @@ static void on_received(struct vine_receive *receive)
     go_on(connection);
 }
 
-/* Those before `current` are on their way to the peer. */
+/* Those before `current` are on their way to the peer; if there is none that is current, then all. */
 static void end_sent(struct tls_connection *connection)
 {
     while (connection->send_first != connection->current) {
         struct vine_send *const send = connection->send_first;
 
+        VINE_ASSERT(send != NULL); /* the current one is in the list */
         connection->send_first = send->next;
         if (connection->send_first == NULL)
             connection->send_last = NULL;
