@@ -113,6 +113,14 @@ static int64_t serve(void *argument)
     return 1;
 }
 
+/* A core's requests of clients that are on their way, in lines of its own: the store may not end
+ * before they have. */
+static struct asking {
+    _Alignas(VINE_CACHE_LINE) struct vine_gate gate;
+    struct vine_waiting waiting;
+    struct vine_reply reply;
+} asking[VINE_CORES_MAX];
+
 static void send_request(struct request *request, vine_call_done_fn done)
 {
     const uint32_t owner = (uint32_t)(hash(request->key) % vine_core_count());
@@ -145,6 +153,7 @@ static void start_shard(void *instance, void *argument, struct vine_reply reply)
     struct shard *const shard = instance;
 
     (void)argument;
+    vine_gate_init(&asking[vine_core()].gate);
     vine_hash_table_init(&shard->entries, NULL);
     vine_call_reply(reply, register_metrics(shard));
 }
@@ -339,6 +348,8 @@ struct client {
 static struct vine_listener *listener;
 static struct vine_stopper store_stopper, listener_stopper;
 static struct vine_work listener_closed;
+static struct vine_map_reduce all_asking;
+static struct vine_call asking_calls[VINE_CORES_MAX];
 
 static void take_line(struct client *client);
 
@@ -373,6 +384,7 @@ static void see_result(struct vine_call *call)
     const int64_t result = vine_call_result(call);
     char text[32];
 
+    vine_gate_leave(&asking[vine_core()].gate);
     if (result < 0)
         answer(client, "ERROR there is no room");
     else if (client->request.verb == SET)
@@ -394,8 +406,9 @@ static bool read_number(char **rest, uint64_t *ret_number)
 
     if (word == NULL || *word < '0' || *word > '9')
         return false;
+    errno = 0;
     *ret_number = strtoull(word, &end, 10);
-    return *end == '\0';
+    return *end == '\0' && errno == 0;
 }
 
 static bool read_request(char *line, struct request *request)
@@ -410,6 +423,17 @@ static bool read_request(char *line, struct request *request)
     request->verb = (enum verb)verb;
     return verb < VERB_COUNT && read_number(&rest, &request->key) &&
            (verb != SET || read_number(&rest, &request->value)) && rest == NULL;
+}
+
+/* `line` is a string, and `length` what came of it: a zero byte within belongs to no request. */
+static void take_request(struct client *client, size_t length)
+{
+    if (strlen(client->line) != length || !read_request(client->line, &client->request))
+        answer(client, "ERROR what is it? SET KEY VALUE, GET KEY, DEL KEY");
+    else if (vine_gate_enter(&asking[vine_core()].gate) != 0)
+        close_client(client); /* the store is about to stop */
+    else
+        send_request(&client->request, see_result);
 }
 
 static void see_bytes(struct vine_receive *receive)
@@ -436,10 +460,7 @@ static void take_line(struct client *client)
     } else {
         *end = '\0';
         client->line_bytes = (size_t)(end - client->line) + 1;
-        if (read_request(client->line, &client->request))
-            send_request(&client->request, see_result);
-        else
-            answer(client, "ERROR what is it? SET KEY VALUE, GET KEY, DEL KEY");
+        take_request(client, client->line_bytes - 1);
     }
 }
 
@@ -476,11 +497,36 @@ static void see_store_stopped(struct vine_sharded *sharded, void *argument)
     vine_stopper_done(&store_stopper);
 }
 
-/* What was begun first is stopped last. */
+static void see_asked(struct vine_waiting *waiting)
+{
+    (void)waiting;
+    vine_call_reply(asking[vine_core()].reply, 0);
+}
+
+/* On each core. Answered when all that its clients asked for has come. */
+static int64_t end_asking(void *nothing)
+{
+    struct asking *const here = &asking[vine_core()];
+
+    (void)nothing;
+    here->reply = vine_call_defer();
+    vine_waiting_init(&here->waiting, see_asked);
+    vine_gate_close(&here->gate, &here->waiting);
+    return 0;
+}
+
+static void see_all_asked(struct vine_map_reduce *ended)
+{
+    (void)ended;
+    vine_sharded_stop(store, see_store_stopped);
+}
+
+/* What was begun first is stopped last. Clients that stay are closed when they ask again. */
 static void stop_store(struct vine_stopper *stopper)
 {
     (void)stopper;
-    vine_sharded_stop(store, see_store_stopped);
+    all_asking = (struct vine_map_reduce){.map = end_asking, .done = see_all_asked};
+    vine_map_reduce(&all_asking, asking_calls);
 }
 
 static int start_listening(void)

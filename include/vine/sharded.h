@@ -71,7 +71,9 @@ VINE_API void vine_sharded_destroy(struct vine_sharded *sharded);
  * have started are stopped before; vine_sharded_result says why. It must not run. */
 VINE_API void vine_sharded_start(struct vine_sharded *sharded, vine_sharded_done_fn done);
 
-/* Stop all and free them, whether stopping succeeds or not, and call `done` here. It must run. */
+/* Stop all and free them, whether stopping succeeds or not, and call `done` here. It must run. All
+ * are stopped at once: calls to the instances of other cores have to be over before, for which each
+ * core has a gate (vine/gate.h) through which they go. */
 VINE_API void vine_sharded_stop(struct vine_sharded *sharded, vine_sharded_done_fn done);
 
 /* Of the last start or stop: 0, or the error of the first core that had one. -ENOMEM: there was no
