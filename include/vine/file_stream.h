@@ -14,7 +14,8 @@
  *
  * Caveats:  who writes to what is being read ahead may be read or not. What an output stream has
  *           taken is in the file when a flush or the close has ended without an error, and on the
- *           device after a vine_file_sync.
+ *           device after a vine_file_sync. What has no places, as a pipe, is read and written where
+ *           it stands: a stream uses one buffer of it then, and has to begin at 0.
  */
 #ifndef VINE_FILE_STREAM_H
 #define VINE_FILE_STREAM_H
@@ -51,6 +52,7 @@ struct vine_file_stream_buffer {
     unsigned char *bytes;
     uint64_t offset;
     size_t fill; /* bytes that are wanted of it, or handed over in it */
+    size_t done; /* of those, written where there are no places */
     bool is_under_way;
     bool is_core; /* one of the core's, known to the kernel */
 };
@@ -77,6 +79,7 @@ struct vine_input_stream {
     bool is_held;  /* the caller has a view of the first buffer */
     bool is_asked; /* a call waits for its end */
     bool is_closing;
+    bool has_places;
 };
 
 /* Private fields. */
@@ -98,13 +101,14 @@ struct vine_output_stream {
     bool is_asked; /* a call waits for its end */
     bool is_ended; /* which has come and is still to be told */
     bool is_flushing, is_closing;
+    bool has_places;
 };
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /*
  * Open a stream over a file that is open for reading. Nothing is read yet.
- * Returns 0, -EINVAL or -ENOMEM.
+ * Returns 0, -EINVAL, -ENOMEM, or -ESPIPE: it has no places, and the stream is to begin at one.
  */
 VINE_API VINE_MUST_CHECK int vine_input_stream_open(struct vine_input_stream *stream,
                                                     struct vine_file *file,
@@ -134,7 +138,7 @@ VINE_API void vine_input_stream_close(struct vine_input_stream *stream, vine_inp
 /*
  * Open a stream over a file that is open for writing; for reading, too, if it is for direct I/O and
  * the stream does not begin at a whole block, or is flushed within one.
- * Returns 0, -EINVAL or -ENOMEM.
+ * Returns 0, -EINVAL, -ENOMEM, or -ESPIPE: as above.
  */
 VINE_API VINE_MUST_CHECK int
 vine_output_stream_open(struct vine_output_stream *stream, struct vine_file *file,

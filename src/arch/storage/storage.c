@@ -49,6 +49,11 @@ uint32_t vine__storage_block_bytes(int fd)
     return vine__is_power_of_two_u64(bytes) ? bytes : VINE__STORAGE_ALIGN_DEFAULT;
 }
 
+bool vine__storage_has_places(int fd)
+{
+    return lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE;
+}
+
 int32_t vine__storage_list(int fd, void *buffer, size_t size, bool from_start)
 {
     if (from_start && lseek(fd, 0, SEEK_SET) < 0)

@@ -25,6 +25,10 @@
  * say so of the file itself. */
 uint32_t vine__storage_block_bytes(int fd);
 
+/* Whether what is open has places that can be read and written in any order: a pipe, a socket or a
+ * terminal has none. Does not wait. */
+bool vine__storage_has_places(int fd);
+
 /* Fill `buffer` with the next entries of an open folder, in the kernel's layout. Returns bytes, 0
  * at the end, or a negative error. */
 VINE_MUST_CHECK int32_t vine__storage_list(int fd, void *buffer, size_t size, bool from_start);

@@ -36,7 +36,7 @@ static void read_ahead(struct vine_input_stream *stream)
         /* Of a device whole blocks, of which the rest is left out. */
         vine_file_read(&buffer->op, stream->file, buffer->bytes,
                        vine__min_u64(capacity, vine__round_up_u64(buffer->fill, align)),
-                       buffer->offset);
+                       stream->has_places ? buffer->offset : VINE_FILE_STREAM);
     }
 }
 
@@ -53,10 +53,12 @@ static void give(struct vine_input_stream *stream)
         const uint64_t count = vine__min_u64(vine_file_count(&buffer->op), buffer->fill);
         const int64_t result = vine_file_result(&buffer->op);
 
-        if (result < 0 || count < buffer->fill) {
+        if (result < 0 || count == 0 || (stream->has_places && count < buffer->fill)) {
             stream->has_last = true;
             stream->last = result < 0 ? result : 0;
         }
+        if (!stream->has_places)
+            stream->offset = buffer->offset + count; /* it gives what it has, and not all */
         stream->result = count > 0 ? (int64_t)count : stream->last;
         stream->view = count > 0 ? buffer->bytes : NULL;
         stream->is_held = true;
@@ -104,9 +106,10 @@ int vine_input_stream_open(struct vine_input_stream *stream, struct vine_file *f
                            const struct vine_file_stream_options *options)
 {
     struct vine_file_stream_options chosen;
-    int error = vine__stream_choose(options, &chosen);
+    bool has_places = true;
+    int error = vine__stream_choose(options, file, &chosen, &has_places);
 
-    *stream = (struct vine_input_stream){.file = file};
+    *stream = (struct vine_input_stream){.file = file, .has_places = has_places};
     if (error == 0)
         error = vine__stream_make_buffers(&chosen, stream, file, see_read, &stream->buffers);
     if (error != 0)

@@ -22,7 +22,9 @@ static void write_buffer(struct vine_output_stream *stream, struct vine_file_str
 {
     buffer->is_under_way = true;
     stream->under_way++;
-    vine_file_write(&buffer->op, stream->file, buffer->bytes, buffer->fill, buffer->offset);
+    vine_file_write(&buffer->op, stream->file, buffer->bytes + buffer->done,
+                    buffer->fill - buffer->done,
+                    stream->has_places ? buffer->offset : VINE_FILE_STREAM);
 }
 
 /* Copy what a write hands over, as far as there are buffers. */
@@ -110,14 +112,24 @@ static void see_written(struct vine_file_op *op)
 {
     struct vine_file_stream_buffer *const buffer = vine__stream_buffer(op);
     struct vine_output_stream *const stream = buffer->stream;
+    int64_t result = vine_file_result(op);
 
     buffer->is_under_way = false;
     stream->under_way--;
+    if (!stream->has_places && result >= 0) {
+        buffer->done += (size_t)result;
+        if (result > 0 && buffer->done < buffer->fill) {
+            write_buffer(stream, buffer);
+            return;
+        }
+        result = buffer->done < buffer->fill ? -EIO : 0;
+    }
+    buffer->done = 0;
     /* One that is not full is being flushed, and filled further then. */
     if (buffer->fill == vine__stream_capacity(stream->buffer_bytes, buffer->offset))
         buffer->fill = 0;
-    if (vine_file_result(op) < 0 && stream->error == 0)
-        stream->error = vine_file_result(op);
+    if (result < 0 && stream->error == 0)
+        stream->error = result;
     if (stream->is_asked && !stream->is_ended && go_on(stream))
         end_call(stream);
 }
@@ -126,9 +138,10 @@ int vine_output_stream_open(struct vine_output_stream *stream, struct vine_file 
                             const struct vine_file_stream_options *options)
 {
     struct vine_file_stream_options chosen;
-    int error = vine__stream_choose(options, &chosen);
+    bool has_places = true;
+    int error = vine__stream_choose(options, file, &chosen, &has_places);
 
-    *stream = (struct vine_output_stream){.file = file};
+    *stream = (struct vine_output_stream){.file = file, .has_places = has_places};
     if (error == 0)
         error = vine__stream_make_buffers(&chosen, stream, file, see_written, &stream->buffers);
     if (error != 0)

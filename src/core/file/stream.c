@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/storage/storage.h"
 #include "core/file/file_internal.h"
 #include "utils/bits.h"
 
@@ -12,8 +13,10 @@
 #define BUFFER_COUNT_DEFAULT 4
 
 int vine__stream_choose(const struct vine_file_stream_options *options,
-                        struct vine_file_stream_options *ret_options)
+                        const struct vine_file *file, struct vine_file_stream_options *ret_options,
+                        bool *ret_has_places)
 {
+    const bool has_places = vine__storage_has_places(file->fd);
     struct vine_file_stream_options chosen = {.size_bytes = sizeof(chosen)};
 
     if (options != NULL) {
@@ -29,8 +32,14 @@ int vine__stream_choose(const struct vine_file_stream_options *options,
         chosen.buffer_count > VINE_FILE_STREAM_BUFFERS_MAX || chosen.offset > INT64_MAX ||
         chosen.length > INT64_MAX - chosen.offset)
         return -EINVAL;
+    if (!has_places && chosen.offset > 0)
+        return -ESPIPE;
+    /* Of several requests that are under way nothing says which one is served first. */
+    if (!has_places)
+        chosen.buffer_count = 1;
     chosen.buffer_bytes = vine__round_up_u64(chosen.buffer_bytes, VINE__FILE_BUFFER_ALIGN);
     *ret_options = chosen;
+    *ret_has_places = has_places;
     return 0;
 }
 

@@ -7,9 +7,11 @@
 
 #include <vine/file_stream.h>
 
-/* Options with their defaults. Returns 0 or -EINVAL. */
+/* Options with their defaults, and whether the file has places. Returns 0, -EINVAL or -ESPIPE. */
 VINE_MUST_CHECK int vine__stream_choose(const struct vine_file_stream_options *options,
-                                        struct vine_file_stream_options *ret_options);
+                                        const struct vine_file *file,
+                                        struct vine_file_stream_options *ret_options,
+                                        bool *ret_has_places);
 
 /* Buffers for `stream`, whose operations end with `fn`: of the core, where that serves. Returns 0
  * or -ENOMEM. */

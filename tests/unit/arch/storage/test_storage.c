@@ -30,6 +30,25 @@ static void what_is_no_file_has_the_alignment_that_suits_any(void **state)
     (void)close(ends[1]);
 }
 
+static void files_and_devices_have_places_and_pipes_have_none(void **state)
+{
+    (void)state;
+    FILE *const file = tmpfile();
+    const int device = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_false(vine__storage_has_places(ends[0]));
+    assert_false(vine__storage_has_places(ends[1]));
+    assert_true(vine__storage_has_places(device));
+    assert_non_null(file);
+    assert_true(vine__storage_has_places(fileno(file)));
+    (void)fclose(file);
+    (void)close(device);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void direct_io_goes_by_the_block_of_the_device(void **state)
 {
     (void)state;
@@ -98,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_file_has_the_alignment_that_suits_any),
+        cmocka_unit_test(files_and_devices_have_places_and_pipes_have_none),
         cmocka_unit_test(direct_io_goes_by_the_block_of_the_device),
         cmocka_unit_test(listing_what_is_no_folder_is_refused),
         cmocka_unit_test(entries_that_are_no_entries_end_the_list),

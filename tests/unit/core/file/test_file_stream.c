@@ -64,6 +64,15 @@ static void open_file(struct vine_file *file, int flags)
     assert_int_equal(result, 0);
 }
 
+static void open_pipe(struct vine_file *ret_reader, struct vine_file *ret_writer)
+{
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    vine_file_adopt(ret_reader, ends[0]);
+    vine_file_adopt(ret_writer, ends[1]);
+}
+
 static void note_input(struct vine_input_stream *stream)
 {
     (void)stream;
@@ -129,6 +138,21 @@ static void impossible_options_are_refused(void **state)
         assert_int_equal(vine_output_stream_open(&output, &file, &wrong[i]), -EINVAL);
     }
     close_file(&file);
+}
+
+static void what_has_no_places_is_streamed_from_where_it_stands(void **state)
+{
+    (void)state;
+    const struct vine_file_stream_options options = {.size_bytes = sizeof(options), .offset = 1};
+    struct vine_input_stream input;
+    struct vine_output_stream output;
+    struct vine_file reader, writer;
+
+    open_pipe(&reader, &writer);
+    assert_int_equal(vine_input_stream_open(&input, &reader, &options), -ESPIPE);
+    assert_int_equal(vine_output_stream_open(&output, &writer, &options), -ESPIPE);
+    close_file(&writer);
+    close_file(&reader);
 }
 
 static void an_error_of_reading_comes_again_and_again(void **state)
@@ -376,12 +400,89 @@ static void a_write_waits_when_all_buffers_are_on_their_way(void **state)
     close_file(&file);
 }
 
+/* ---- what has no places ---------------------------------------------------------------------- */
+
+static bool is_written;
+
+static void note_written(struct vine_output_stream *stream)
+{
+    (void)stream;
+    is_written = true;
+}
+
+/* More than it holds, so that it takes a part of what is written, and gives what it has. */
+static void all_that_goes_into_a_pipe_comes_out_in_its_order(void **state)
+{
+    (void)state;
+    const struct vine_file_stream_options writing = {
+        .size_bytes = sizeof(writing), .buffer_bytes = 200000, .buffer_count = 4};
+    const struct vine_file_stream_options reading = {
+        .size_bytes = sizeof(reading), .buffer_bytes = 8192, .buffer_count = 4};
+    struct vine_input_stream input;
+    struct vine_output_stream output;
+    struct vine_file reader, writer;
+    uint64_t found = 0;
+
+    open_pipe(&reader, &writer);
+    assert_int_equal(vine_input_stream_open(&input, &reader, &reading), 0);
+    assert_int_equal(vine_output_stream_open(&output, &writer, &writing), 0);
+    /* A short read is not the end of it. */
+    assert_int_equal(write_bytes(&output, bytes, 5), 0);
+    assert_int_equal(flush(&output), 0);
+    assert_int_equal(next(&input), 5);
+    is_written = false;
+    vine_output_stream_write(&output, bytes, sizeof(bytes), note_written);
+    while (!is_written) {
+        const int64_t result = next(&input);
+
+        assert_true(result > 0 && found + (uint64_t)result <= sizeof(bytes));
+        assert_memory_equal(vine_input_stream_bytes(&input), bytes + found, (size_t)result);
+        found += (uint64_t)result;
+    }
+    is_written = false;
+    vine_output_stream_close(&output, note_written);
+    while (found < sizeof(bytes)) {
+        const int64_t result = next(&input);
+
+        assert_true(result > 0 && found + (uint64_t)result <= sizeof(bytes));
+        assert_memory_equal(vine_input_stream_bytes(&input), bytes + found, (size_t)result);
+        found += (uint64_t)result;
+    }
+    world_run_until(&is_written);
+    assert_int_equal(vine_output_stream_result(&output), 0);
+    close_file(&writer);
+    assert_int_equal(next(&input), 0);
+    WAIT_FOR(vine_input_stream_close(&input, note_input));
+    close_file(&reader);
+}
+
+static void a_stream_over_a_pipe_ends_at_its_length(void **state)
+{
+    (void)state;
+    const struct vine_file_stream_options options = {.size_bytes = sizeof(options), .length = 7};
+    struct vine_input_stream input;
+    struct vine_file reader, writer;
+
+    open_pipe(&reader, &writer);
+    assert_int_equal(vine_input_stream_open(&input, &reader, &options), 0);
+    assert_int_equal(AWAIT(vine_file_write, &writer, bytes, 5, VINE_FILE_STREAM), 5);
+    assert_int_equal(next(&input), 5);
+    assert_int_equal(AWAIT(vine_file_write, &writer, bytes + 5, 5, VINE_FILE_STREAM), 5);
+    assert_int_equal(next(&input), 2);
+    assert_memory_equal(vine_input_stream_bytes(&input), bytes + 5, 2);
+    assert_int_equal(next(&input), 0);
+    WAIT_FOR(vine_input_stream_close(&input, note_input));
+    close_file(&writer);
+    close_file(&reader);
+}
+
 #define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
 
 int main(void)
 {
     const struct CMUnitTest streams[] = {
         IN_A_WORLD(impossible_options_are_refused),
+        IN_A_WORLD(what_has_no_places_is_streamed_from_where_it_stands),
         IN_A_WORLD(an_error_of_reading_comes_again_and_again),
         IN_A_WORLD(the_first_error_of_writing_is_told_by_all_that_follows),
         IN_A_WORLD(a_stream_is_the_files_bytes),
@@ -390,6 +491,8 @@ int main(void)
         IN_A_WORLD(what_is_handed_over_is_in_the_file_after_a_flush),
         IN_A_WORLD(each_call_ends_once),
         IN_A_WORLD(a_write_waits_when_all_buffers_are_on_their_way),
+        IN_A_WORLD(all_that_goes_into_a_pipe_comes_out_in_its_order),
+        IN_A_WORLD(a_stream_over_a_pipe_ends_at_its_length),
     };
 
     random_state = choose_seed();
