@@ -10,7 +10,8 @@
  * Limits:   signals that come faster than they are taken count once, as ever.
  *
  * Without a handler SIGINT and SIGTERM stop the reactors with the exit code 0, and a second one of
- * either ends the process at once; SIGHUP, SIGPIPE and the like do nothing. SIGUSR1 has
+ * either ends the process at once, as does one that comes when the loops have ended and what they
+ * began has not; SIGHUP, SIGPIPE and the like do nothing. SIGUSR1 has
  * the state of all cores written to standard error, of those that are blocked as well.
  *
  * Caveats:  SIGRTMAX is the runtime's own: it interrupts a core that is blocked, to find out where.

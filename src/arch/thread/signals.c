@@ -59,14 +59,19 @@ int vine__signals_read(int fd, int *ret_signal)
     return 0;
 }
 
-void vine__signals_die_of(int number)
+void vine__signal_let_through(int number)
 {
     sigset_t set;
 
     (void)sigemptyset(&set);
     (void)sigaddset(&set, number);
-    (void)signal(number, SIG_DFL);
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void vine__signals_die_of(int number)
+{
+    (void)signal(number, SIG_DFL);
+    vine__signal_let_through(number);
     (void)raise(number);
     _exit(128 + number);
 }

@@ -85,6 +85,9 @@ VINE_MUST_CHECK int vine__signals_open(const int *signals, uint32_t count, int *
 /* Returns 0, or -EAGAIN: none has come. */
 VINE_MUST_CHECK int vine__signals_read(int fd, int *ret_signal);
 
+/* From now on the calling thread gets this signal as if it had never been blocked. */
+void vine__signal_let_through(int number);
+
 /* End the process as this signal does where nobody handles it. */
 __attribute__((noreturn)) void vine__signals_die_of(int number);
 

@@ -141,9 +141,33 @@ int vine__launch_signals_open(void)
     return 0;
 }
 
+static bool is_handled(int number)
+{
+    for (const struct vine_signal_handler *handler = signals.handlers; handler != NULL;
+         handler = handler->next)
+        if (handler->number == number)
+            return true;
+    return false;
+}
+
+/* The loop is over and takes no signal any more, but what it began may hold up the end. */
 void vine__launch_signals_close(void)
 {
+    static const int stopping[] = {SIGINT, SIGTERM};
+    int number;
+
+    if (!signals.is_open)
+        return;
     signals.is_open = false;
+    for (int i = 0; i < SIGNALS_MAX && vine__signals_read(signals.fd, &number) == 0; i++)
+        if (!is_handled(number) && (number == SIGINT || number == SIGTERM)) {
+            if (signals.is_stopping)
+                vine__signals_die_of(number);
+            signals.is_stopping = true;
+        }
+    for (size_t i = 0; i < sizeof(stopping) / sizeof(stopping[0]); i++)
+        if (!is_handled(stopping[i]))
+            vine__signal_let_through(stopping[i]);
 }
 
 void vine__launch_signals_fini(void)
