@@ -120,7 +120,7 @@ static void on_received(struct vine_receive *receive)
     go_on(connection);
 }
 
-/* Those before `current` are on their way to the peer; if there is none that is current, then all. */
+/* Those before `current` are on their way to the peer; all, if none is current. */
 static void end_sent(struct tls_connection *connection)
 {
     while (connection->send_first != connection->current) {
