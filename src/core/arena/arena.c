@@ -12,6 +12,9 @@ _Thread_local struct vine__arena_thread vine__arena_thread
 uint8_t vine__arena_places[VINE__ARENA_PARTS];
 struct vine__arena *vine__arenas[VINE__ARENAS_MAX + 1];
 
+/* What libc keeps of a function that is to be called: four words. */
+#define LIBC_NOTE_BYTES (4 * sizeof(void *))
+
 /* Of this module's: creating is one thread's, so they need no order among themselves. */
 static uint32_t place_count;
 static uint32_t attached_count; /* by any thread */
@@ -178,13 +181,30 @@ static void detach_at_end(void *unused)
     vine__arena_detach();
 }
 
+/* libc ends the process if it cannot have the memory for this. So it is seen to that there is some:
+ * a block of that size which has just been freed is the next one of the thread's. */
+static bool detach_with_thread(struct vine__arena_thread *thread)
+{
+    void *const room = malloc(LIBC_NOTE_BYTES);
+
+    if (room == NULL)
+        return false;
+    free(room);
+    thread->is_spared = true;
+
+    const int error = __cxa_thread_atexit_impl(detach_at_end, NULL, &__dso_handle);
+
+    thread->is_spared = false;
+    return error == 0;
+}
+
 /* A heap in the arena. It is the thread's until the thread ends, when mimalloc lets go of it: to
  * delete it before would add what is left of its pages to the thread's other heap, which would then
  * hand out memory of the arena as if it were nobody's. So who comes back finds its own. */
 static mi_heap_t *heap_in(struct vine__arena *arena, struct vine__arena_thread *thread)
 {
     if (thread->number == 0) {
-        if (__cxa_thread_atexit_impl(detach_at_end, NULL, &__dso_handle) != 0)
+        if (!detach_with_thread(thread))
             return NULL;
         thread->number = vine__fetch_add_relaxed_u64(&thread_count, 1) + 1;
     }

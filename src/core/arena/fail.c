@@ -37,6 +37,8 @@ bool vine__arena_fails_now(void)
     struct vine__arena_thread *const thread = &vine__arena_thread;
     bool fails = thread->fail_left == 1;
 
+    if (thread->is_spared)
+        return false;
     if (thread->fail_left > 0)
         thread->fail_left--;
     fails |= fails_of_all();

@@ -81,6 +81,8 @@ static int make_plan(struct start *start)
     int error = vine__topology_create(&start->topology, &topology_options, &reason);
 
     if (error != 0) {
+        if (reason.text[0] == '\0')
+            return tell_failure(start, "no memory for what the machine is made of");
         if (options->topology.text == NULL)
             return tell_failure(start, reason.text);
         vine__mistakes_add(&mistakes, "--topology %s", reason.text);
