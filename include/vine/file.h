@@ -66,8 +66,9 @@ struct vine_file {
 struct vine_io_request {
     struct vine_io_request *next, **link;
     struct vine_io_request *next_cancel;
-    void *core;    /* whose queue it is in */
-    uint32_t size; /* bytes, which its class pays for */
+    void *core;         /* whose queue it is in */
+    uint64_t queued_ns; /* when it began to wait in its class */
+    uint32_t size;      /* bytes, which its class pays for */
     uint32_t origin;
     int32_t result;
     uint8_t io_class;
@@ -259,6 +260,7 @@ VINE_API bool vine_file_list_next(const void *buffer, size_t size, size_t *posit
  * VINE_SHARES_MAX; the default class has 100) among those that have requests waiting; what counts
  * are bytes, and so many more for each request. Devices are as busy as --max-io-requests lets them
  * be. Core 0 only; other cores know the class from the next turn.
+ * Its metrics (vine_file_..., with a label `class`) go by its name, which is copied, up to 31 bytes.
  *
  * Returns 0, -EINVAL, or -ENOSPC: there are VINE_IO_CLASSES_MAX.
  */

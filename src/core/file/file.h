@@ -36,6 +36,10 @@ void vine__io_queue_assign(uint32_t core);
 /* The calling core's own queue, or NULL. */
 struct vine__io_queue *vine__io_queue_own(void);
 
+/* Have the calling core's files counted and measured, by class, in its metrics, until those end,
+ * which is before vine__file_end. Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__file_metrics_start(void);
+
 /* Give back what `core` has. When its reactor has gone, or has no operation under way. */
 void vine__file_end(uint32_t core);
 

@@ -50,6 +50,11 @@ struct vine__io_batch {
     bool is_away;
 };
 
+/* Of the operations of a class that this core began, when they have ended. */
+struct vine__file_counts {
+    uint64_t operations, errors, read_bytes, written_bytes;
+};
+
 struct vine__file_core {
     uint32_t core;
     uint32_t core_count;
@@ -59,9 +64,12 @@ struct vine__file_core {
     struct vine__io_queue queue;
     uint32_t begun; /* requests given to the poller */
     struct vine__file_pool pool;
-    struct vine__io_batch out;      /* requests, to the neighbour */
-    struct vine__io_batch cancels;  /* of those, to the neighbour */
-    struct vine__io_batch *returns; /* [core_count] requests of others that have ended */
+    struct vine__file_counts counts[VINE_IO_CLASSES_MAX];
+    struct vine_metrics_refresh refresh; /* looks for classes that are new */
+    uint32_t told;                       /* a bit for each class that has metrics */
+    struct vine__io_batch out;           /* requests, to the neighbour */
+    struct vine__io_batch cancels;       /* of those, to the neighbour */
+    struct vine__io_batch *returns;      /* [core_count] requests of others that have ended */
 };
 
 VINE_STATIC_ASSERT(sizeof(struct vine__operation) <=
@@ -113,6 +121,11 @@ void vine__io_send_back(struct vine__file_core *core, struct vine_io_request *re
 void vine__io_take(struct vine__file_core *core, struct vine_io_request *request);
 void vine__io_cancel(struct vine__file_core *core, struct vine_io_request *request);
 void vine__io_arrive(struct vine_io_request *request);
+
+/* ---- counts.c -------------------------------------------------------------------------------- */
+
+/* An operation has ended, with its result and its count. */
+void vine__file_count(struct vine__file_core *core, const struct vine_file_op *op);
 
 /* ---- hold.c: writes that run alone ----------------------------------------------------------- */
 

@@ -76,6 +76,7 @@ void vine__file_post(struct vine_file_op *op)
 void vine__file_finish(struct vine_file_op *op, int64_t result)
 {
     op->result = result;
+    vine__file_count(vine__file_here(), op);
     vine__file_bounce_release(op);
     if (op->file != NULL) {
         vine__file_let_go(op);
@@ -314,6 +315,7 @@ void vine__file_end(uint32_t id)
     if (core == NULL)
         return;
     vine__file_pool_fini(&core->pool);
+    vine__io_queue_fini(&core->queue);
     free(core->returns);
     free(core);
     cores[id] = NULL;

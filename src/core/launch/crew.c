@@ -104,8 +104,10 @@ static void take_seat(struct member *member)
 static void start_metrics(struct member *member)
 {
     struct vine__reactor *const before = vine__reactor_enter(member->reactor);
-    const int error = vine__own_metrics_start(&member->metrics, member->arena);
+    int error = vine__own_metrics_start(&member->metrics, member->arena);
 
+    if (error == 0)
+        error = vine__file_metrics_start();
     if (error != 0)
         fail(member, error, "core %u: no metrics: %s", member->core, vine_error_text(error));
     (void)vine__reactor_enter(before);
@@ -152,7 +154,7 @@ static void construct(struct member *member)
         fail(member, error, "core %u: no reactor: %s", member->core, vine_error_text(error));
     else
         start_files(member);
-    if (error == 0)
+    if (member->error == 0)
         start_metrics(member);
 }
 
@@ -215,8 +217,8 @@ static void leave(struct member *member)
     struct vine__reactor *const before = vine__reactor_enter(member->reactor);
 
     vine__reactor_destroy(member->reactor);
-    vine__file_end(member->core);
     vine__metrics_end(member->core);
+    vine__file_end(member->core);
     vine__own_metrics_free(member->metrics);
     (void)vine__reactor_enter(before == member->reactor ? NULL : before);
     if (vine__arena_current() == member->arena)

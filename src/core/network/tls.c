@@ -46,6 +46,30 @@ static BIO *open_text(const char *text)
     return length > INT32_MAX ? NULL : BIO_new_mem_buf(text, (int)length);
 }
 
+/* What has gone wrong since the errors were cleared, and clears them: -ENOMEM, -EINVAL, or 0 if a
+ * text has just come to its end, which is an error to OpenSSL. */
+static int why_it_ended(void)
+{
+    int error = 0;
+
+    for (unsigned long code = ERR_get_error(); code != 0; code = ERR_get_error()) {
+        if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+            error = -ENOMEM;
+        else if (error == 0 &&
+                 (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE))
+            error = -EINVAL;
+    }
+    return error;
+}
+
+/* The same where something is missing that has to be there. */
+static int why_it_is_missing(void)
+{
+    const int error = why_it_ended();
+
+    return error != 0 ? error : -EINVAL;
+}
+
 static int use_certificate(SSL_CTX *context, const char *text)
 {
     BIO *const bio = open_text(text);
@@ -58,8 +82,7 @@ static int use_certificate(SSL_CTX *context, const char *text)
         X509_free(certificate);
     }
     BIO_free(bio);
-    ERR_clear_error(); /* the end of the text is one */
-    return is_good ? 0 : -EINVAL;
+    return is_good ? why_it_ended() : why_it_is_missing();
 }
 
 static int use_key(SSL_CTX *context, const char *text)
@@ -72,8 +95,10 @@ static int use_key(SSL_CTX *context, const char *text)
 
     EVP_PKEY_free(key);
     BIO_free(bio);
+    if (!is_good)
+        return why_it_is_missing();
     ERR_clear_error();
-    return is_good ? 0 : -EINVAL;
+    return 0;
 }
 
 /* A server tells clients their names, so that they find the certificate that is meant. */
@@ -82,16 +107,17 @@ static int trust(SSL_CTX *context, const char *text)
     X509_STORE *const store = SSL_CTX_get_cert_store(context);
     BIO *const bio = open_text(text);
     X509 *certificate;
+    bool is_good = bio != NULL;
     uint32_t count = 0;
 
-    while (bio != NULL && (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
-        count += X509_STORE_add_cert(store, certificate) == 1 &&
-                 SSL_CTX_add_client_CA(context, certificate) == 1;
+    while (is_good && (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+        is_good = X509_STORE_add_cert(store, certificate) == 1 &&
+                  SSL_CTX_add_client_CA(context, certificate) == 1;
         X509_free(certificate);
+        count += is_good;
     }
     BIO_free(bio);
-    ERR_clear_error();
-    return count > 0 ? 0 : -EINVAL;
+    return is_good && count > 0 ? why_it_ended() : why_it_is_missing();
 }
 
 /* ---- callbacks of handshakes ----------------------------------------------------------------- */
@@ -193,7 +219,7 @@ static int set_up_client(const struct vine_tls *tls, SSL_CTX *context)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     if (!tls->is_unverified && tls->authorities == NULL &&
         SSL_CTX_set_default_verify_paths(context) != 1)
-        return -EINVAL;
+        return why_it_is_missing();
     SSL_CTX_set_session_cache_mode(context,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
     SSL_CTX_sess_set_new_cb(context, keep_session);
@@ -206,8 +232,11 @@ static int set_up_client(const struct vine_tls *tls, SSL_CTX *context)
 static int make_context(const struct vine_tls *tls, const char *certificate, const char *key,
                         SSL_CTX **ret_context)
 {
-    SSL_CTX *const context = SSL_CTX_new(TLS_method());
     int error = 0;
+
+    ERR_clear_error();
+
+    SSL_CTX *const context = SSL_CTX_new(TLS_method());
 
     if (context == NULL)
         return -ENOMEM;

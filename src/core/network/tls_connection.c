@@ -569,7 +569,7 @@ static int expect_name(struct tls_connection *connection, const char *name)
     X509_VERIFY_PARAM *const parameters = SSL_get0_param(connection->ssl);
     SSL_SESSION *const session = vine__tls_session(connection->tls, name);
 
-    if (strlen(name) > TLSEXT_MAXLEN_host_name)
+    if (name[0] == '\0' || strlen(name) > TLSEXT_MAXLEN_host_name)
         return -EINVAL;
     connection->name = strdup(name);
     if (connection->name == NULL)
@@ -578,7 +578,7 @@ static int expect_name(struct tls_connection *connection, const char *name)
     if (X509_VERIFY_PARAM_set1_ip_asc(parameters, name) != 1) {
         if (X509_VERIFY_PARAM_set1_host(parameters, name, 0) != 1 ||
             SSL_set_tlsext_host_name(connection->ssl, name) != 1)
-            return -EINVAL;
+            return -ENOMEM; /* its length does */
     }
     if (session != NULL && !connection->tls->has_no_tickets)
         (void)SSL_set_session(connection->ssl, session);
@@ -594,12 +594,12 @@ static struct tls_connection *create(struct vine_tls *tls, struct vine_connectio
     connection->below = below;
     connection->tls = tls;
     connection->ssl = SSL_new(tls->context);
-    if (connection->ssl == NULL || vine__tls_attach(connection) != 0) {
+    if (connection->ssl == NULL || SSL_set_app_data(connection->ssl, connection) != 1 ||
+        vine__tls_attach(connection) != 0) {
         SSL_free(connection->ssl);
         free(connection);
         return NULL;
     }
-    SSL_set_app_data(connection->ssl, connection);
     tls->references++;
     connection->base.is_layer = true;
     vine__connection_init(&connection->base, below->network, &tls_ops, false);

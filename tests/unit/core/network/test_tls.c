@@ -111,6 +111,7 @@ static void texts_that_are_no_certificates_are_refused(void **state)
 {
     struct vine_tls_options options = {.size_bytes = sizeof(options), .is_server = true};
     struct vine_tls *tls = NULL;
+    char damaged[2 * PEM_BYTES];
 
     (void)state;
     assert_int_equal(vine_tls_create(&options, &tls), -EINVAL);
@@ -123,7 +124,13 @@ static void texts_that_are_no_certificates_are_refused(void **state)
     options.key = leaf.key;
     options.certificate = "";
     assert_int_equal(vine_tls_create(&options, &tls), -EINVAL);
+    (void)snprintf(damaged, sizeof(damaged), "%s%s", leaf.certificate, authority.pem);
+    damaged[strlen(leaf.certificate) + 100] = '!'; /* within the second one */
+    options.certificate = damaged;
+    assert_int_equal(vine_tls_create(&options, &tls), -EINVAL);
     options.certificate = leaf.certificate;
+    options.authorities = damaged; /* nor is half of those whom one trusts enough */
+    assert_int_equal(vine_tls_create(&options, &tls), -EINVAL);
     options.authorities = "nobody";
     assert_int_equal(vine_tls_create(&options, &tls), -EINVAL);
     options.authorities = NULL;
