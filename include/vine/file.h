@@ -259,8 +259,8 @@ VINE_API bool vine_file_list_next(const void *buffer, size_t size, size_t *posit
  * Make a class whose requests get of a busy device in proportion to its shares (1 ..
  * VINE_SHARES_MAX; the default class has 100) among those that have requests waiting; what counts
  * are bytes, and so many more for each request. Devices are as busy as --max-io-requests lets them
- * be. Core 0 only; other cores know the class from the next turn.
- * Its metrics (vine_file_..., with a label `class`) go by its name, which is copied, up to 31 bytes.
+ * be. Its metrics (vine_file_..., label `class`) go by its name, of which 31 bytes are copied.
+ * Core 0 only; other cores know the class from the next turn.
  *
  * Returns 0, -EINVAL, or -ENOSPC: there are VINE_IO_CLASSES_MAX.
  */

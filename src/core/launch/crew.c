@@ -19,6 +19,7 @@
 #include "core/file/file.h"
 #include "core/launch/own_metrics.h"
 #include "core/launch/signals.h"
+#include "core/log/log.h"
 #include "core/metrics/metrics.h"
 #include "core/reactor/reactor.h"
 #include "core/watch/watch.h"
@@ -298,6 +299,32 @@ static void live_as_thread(void *context)
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
+static void tell_line(void *context, const char *line)
+{
+    (void)context;
+    vine__log_more("memory", VINE_LOG_ERROR, "%s", line);
+}
+
+/* Within an allocation on the core, for which there is no room. Who goes on asking is told of ever
+ * more seldom. */
+static void tell_exhausted(void *context, struct vine__arena *arena, size_t size)
+{
+    const struct member *const member = context;
+    const bool is_end = member->crew->options->options->abort_on_bad_alloc.number != 0;
+    struct vine__arena_stats stats;
+
+    vine__arena_get_stats(arena, &stats);
+    if (!is_end && (stats.failures & (stats.failures - 1)) != 0)
+        return;
+    vine_log("memory", VINE_LOG_ERROR,
+             "no room for %zu bytes: %llu of %llu bytes are used, and it is the %llu. time%s", size,
+             (unsigned long long)stats.used_bytes, (unsigned long long)stats.reserved_bytes,
+             (unsigned long long)stats.failures,
+             is_end ? "; the program ends (--abort-on-bad-alloc)" : "");
+    if (is_end)
+        vine__arena_dump(arena, tell_line, NULL);
+}
+
 static int create_arena(struct member *member, char *ret_why)
 {
     const struct vine__crew_options *const wish = member->crew->options;
@@ -314,6 +341,8 @@ static int create_arena(struct member *member, char *ret_why)
         .lock = plan->is_locked,
         .exclusive = true,
         .abort_on_exhaustion = wish->options->abort_on_bad_alloc.number != 0,
+        .exhausted = tell_exhausted,
+        .exhausted_context = member,
     };
     const char *what = NULL;
     const int error = vine__arena_create(&options, &member->arena, &what);

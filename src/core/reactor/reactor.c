@@ -18,8 +18,10 @@
 #define QUOTA_NS       500000
 #define BACKLOG_MAX    1000
 #define STOP_LIMIT_NS  (10 * VINE_NS_PER_SECOND)
-#define CLOCK_EVERY_NS 50000 /* the coarse clock is never older when a turn begins */
-#define IDLE_SHARED_NS 20000 /* looking around where processors are others' too */
+#define CLOCK_EVERY_NS 50000     /* the coarse clock is never older when a turn begins */
+#define LATE_NS        10000000  /* how much later than it would a loop may come back */
+#define HEAR_NS        100000000 /* how long it then hears before it looks at the time */
+#define IDLE_SHARED_NS 20000     /* looking around where processors are others' too */
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
 
@@ -71,10 +73,28 @@ static void see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
         return;
     reactor->now_ns = vine__reactor_clock_ns(reactor);
     reactor->clock_ticks = now_ticks;
+    if (VINE__UNLIKELY(reactor->now_ns > reactor->back_by_ns &&
+                       reactor->now_ns - reactor->back_by_ns > LATE_NS))
+        reactor->hears_until_ns = reactor->now_ns + HEAR_NS;
+    reactor->back_by_ns = reactor->now_ns;
+}
+
+/* Whether timers have to wait. After a while in which nobody looked, be it that the process was
+ * stopped, deadlines have passed of which the kernel has what they wait for. `ended` operations
+ * were found in this turn. */
+static bool hears_first(struct vine__reactor *reactor, uint32_t ended)
+{
+    if (VINE__LIKELY(reactor->hears_until_ns == 0))
+        return false;
+    if (ended > 0 && reactor->now_ns < reactor->hears_until_ns)
+        return true;
+    reactor->hears_until_ns = 0;
+    return false;
 }
 
 static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
 {
+    uint32_t ended = 0;
     bool is_busy = false;
 
     see_the_time(reactor, now_ticks);
@@ -82,8 +102,7 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
     vine__store_relaxed_u64(&reactor->counts.turns, reactor->counts.turns + 1);
     /* Who cannot keep up takes nothing new. */
     if (VINE__LIKELY(reactor->backlog <= reactor->mesh->options.backlog_max)) {
-        const uint32_t ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
-
+        ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
         reactor->counts.completions += ended;
         is_busy = ended > 0;
         is_busy |= vine__calls_take(reactor);
@@ -92,7 +111,8 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
     }
     /* Blocks of ours that other cores have freed are no reason to stay awake. */
     (void)vine__arena_take_home();
-    is_busy |= vine__timers_take(reactor);
+    if (!hears_first(reactor, ended))
+        is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
     (void)vine__arena_flush_remote();
     is_busy |= vine__foreign_send(reactor);
@@ -138,6 +158,7 @@ static uint64_t sleep_limit_ns(struct vine__reactor *reactor)
     const uint64_t next_ns = vine__timers_next_ns(reactor);
     const uint64_t now_ns = vine__reactor_clock_ns(reactor);
 
+    reactor->back_by_ns = vine__max_u64(next_ns, now_ns);
     if (next_ns == VINE_FOREVER)
         return VINE_FOREVER;
     return next_ns > now_ns ? next_ns - now_ns : 0;

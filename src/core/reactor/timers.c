@@ -197,6 +197,7 @@ void vine__timers_init(struct vine__reactor *reactor)
     const uint64_t now_ns = vine__reactor_clock_ns(reactor);
 
     reactor->now_ns = now_ns;
+    reactor->back_by_ns = now_ns;
     vine__wheel_init(&reactor->wheels[VINE_CLOCK_STEADY], STEADY_NS, now_ns);
     vine__wheel_init(&reactor->wheels[VINE_CLOCK_COARSE], COARSE_NS, now_ns);
     vine__wheel_init(&reactor->wheels[VINE_CLOCK_MANUAL], STEADY_NS, 0);
