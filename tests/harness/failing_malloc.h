@@ -49,6 +49,13 @@ __attribute__((visibility("default"))) const char *__lsan_default_suppressions(v
     return "leak:ld-linux\n";
 }
 
+/* Nor that liburing gives memory back, which another thread may get: its calls go past libc. */
+const char *__tsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void)
+{
+    return "race:arch/poll/uring\nrace:liburing\n";
+}
+
 FAILING_MALLOC void *malloc(size_t size)
 {
     return FAILING_MALLOC_FAILS_NOW ? NULL : __interceptor_malloc(size);

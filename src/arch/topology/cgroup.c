@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the groups allow that this process is in: cgroup v2, alone or beside v1. See topology.h.
+ * What the groups allow that this process is in: cgroup v2, and of v1, which may be there beside
+ * it, the tree that limits memory. See topology.h.
  *
  * A limit of any group above counts as well, so the way goes up to where the tree is mounted; what
  * lies above that cannot be seen, as in a container, and need not be: its files show what came of
@@ -15,16 +16,48 @@
 
 #include "utils/config.h"
 
-/* The path behind "0::" in /proc/self/cgroup; cuts it off in place. NULL: there is none. */
-static char *find_own_path(char *text)
+/* A tree of groups, as it is called in files of the kernel. */
+struct tree {
+    const char *controller; /* v1: which; "": v2 */
+    const char *type;       /* in mountinfo */
+};
+
+static const struct tree unified = {.controller = "", .type = "cgroup2"};
+static const struct tree v1_memory = {.controller = "memory", .type = "cgroup"};
+
+/* Whether `word` is one of `list`, "a,b,c", which ends where `ends` has one of its bytes. */
+static bool is_among(const char *list, const char *ends, const char *word)
+{
+    const size_t length = strlen(word);
+
+    for (;;) {
+        const size_t next = strcspn(list, ends);
+
+        if (next == length && memcmp(list, word, length) == 0)
+            return true;
+        if (list[next] != ',')
+            return false;
+        list += next + 1;
+    }
+}
+
+/* The path in /proc/self/cgroup, whose lines are ID:CONTROLLERS:PATH; cuts it off in place. NULL:
+ * there is none. */
+static char *find_own_path(const struct tree *tree, char *text)
 {
     for (char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
-        if (strncmp(line, "0::", 3) == 0) {
-            line += 3;
-            line[strcspn(line, "\n")] = '\0';
-            return line;
-        }
+
+        char *const list = line + strspn(line, "0123456789");
+
+        if (list == line || *list != ':' || !is_among(list + 1, ",:\n", tree->controller))
+            continue;
+        line = list + 1 + strcspn(list + 1, ":\n");
+        if (*line != ':')
+            continue;
+        line++;
+        line[strcspn(line, "\n")] = '\0';
+        return line;
     }
     return NULL;
 }
@@ -46,19 +79,31 @@ static void unescape(char *text)
     *to = '\0';
 }
 
+/* Whether "TYPE SOURCE OPTIONS" is the tree's. Of v1 the options say which controllers it has. */
+static bool is_of(const struct tree *tree, const char *mount)
+{
+    const size_t length = strlen(tree->type);
+    const char *options;
+
+    if (strncmp(mount, tree->type, length) != 0 || mount[length] != ' ')
+        return false;
+    options = strrchr(mount, ' ') + 1;
+    return tree->controller[0] == '\0' || is_among(options, ", \n", tree->controller);
+}
+
 /* Which part of the tree is mounted where. `text` is mountinfo, which is cut in place:
  * ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS */
-static bool find_mount(char *text, char **ret_root, char **ret_point)
+static bool find_mount(const struct tree *tree, char *text, char **ret_root, char **ret_point)
 {
     char *rest = NULL;
 
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         char *words = NULL, *fields[5];
-        char *const type = strstr(line, " - ");
+        char *const behind = strstr(line, " - ");
         uint32_t count = 0;
 
-        if (type == NULL || strncmp(type, " - cgroup2 ", 11) != 0)
+        if (behind == NULL || !is_of(tree, behind + 3))
             continue;
         for (char *word = strtok_r(line, " ", &words); word != NULL && count < 5;
              word = strtok_r(NULL, " ", &words))
@@ -86,20 +131,20 @@ static const char *below(const char *path, const char *root)
 }
 
 /* Where this process stands, as a path, and how much of it is the mount's. */
-static bool find_group(const char *root, char *scratch, char ret_group[PATH_MAX],
-                       size_t *ret_top_length)
+static bool find_group(const struct tree *tree, const char *root, char *scratch,
+                       char ret_group[PATH_MAX], size_t *ret_top_length)
 {
     char own[PATH_MAX];
     char *path, *mounted, *point;
 
     if (vine__proc_read(root, "/proc/self/cgroup", scratch, VINE__PROC_FILE_BYTES) < 0)
         return false;
-    path = find_own_path(scratch);
+    path = find_own_path(tree, scratch);
     if (path == NULL || path[0] != '/' || strlen(path) >= sizeof(own))
         return false;
     memcpy(own, path, strlen(path) + 1);
     if (vine__proc_read(root, "/proc/self/mountinfo", scratch, VINE__PROC_FILE_BYTES) < 0 ||
-        !find_mount(scratch, &mounted, &point) || point[0] != '/')
+        !find_mount(tree, scratch, &mounted, &point) || point[0] != '/')
         return false;
     *ret_top_length = strcmp(point, "/") == 0 ? 0 : strlen(point);
 
@@ -132,18 +177,49 @@ static void add_time_limit(struct vine__topology *topology, char *text, const ch
         vine__topology_add_fact(topology, VINE__FACT_TIME_LIMIT, quota * 1000 / period, source);
 }
 
-void vine__topology_find_group(struct vine__topology *topology, const char *root, char *scratch)
+/* Cut off the last part of a group's path. Returns false: there is none above. */
+static bool go_up(char *group, size_t top_length)
+{
+    char *const slash = strrchr(group, '/');
+
+    if (slash == NULL || (size_t)(slash - group) < top_length)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+static void add_memory_limit(struct vine__topology *topology, const char *text, const char *source)
+{
+    uint64_t bytes;
+
+    /* "max" is no number; v1 has one so large that nobody has as much, less what makes whole pages
+     * of it. */
+    if (vine__parse_unsigned(text, &bytes) == 0 && bytes < UINT64_C(1) << 62)
+        vine__topology_add_fact(topology, VINE__FACT_MEMORY_LIMIT, bytes, source);
+}
+
+static void find_v1_memory(struct vine__topology *topology, const char *root, char *scratch)
+{
+    char group[PATH_MAX], source[PATH_MAX];
+    size_t top_length;
+
+    if (!find_group(&v1_memory, root, scratch, group, &top_length))
+        return;
+    do
+        if (read_of(root, group, "memory.limit_in_bytes", scratch, source))
+            add_memory_limit(topology, scratch, source);
+    while (go_up(group, top_length));
+}
+
+static void find_unified(struct vine__topology *topology, const char *root, char *scratch)
 {
     struct vine__cpus_fact *const cpus = &topology->group;
     char group[PATH_MAX], source[PATH_MAX];
     size_t top_length;
-    uint64_t bytes;
 
-    if (!find_group(root, scratch, group, &top_length))
+    if (!find_group(&unified, root, scratch, group, &top_length))
         return;
-    for (;;) {
-        char *slash;
-
+    do {
         if (!cpus->is_known && read_of(root, group, "cpuset.cpus.effective", scratch, source) &&
             scratch[0] != '\0' && vine__cpus_parse(scratch, &cpus->cpus) == 0) {
             cpus->is_known = true;
@@ -152,12 +228,13 @@ void vine__topology_find_group(struct vine__topology *topology, const char *root
         }
         if (read_of(root, group, "cpu.max", scratch, source))
             add_time_limit(topology, scratch, source);
-        if (read_of(root, group, "memory.max", scratch, source) &&
-            vine__parse_unsigned(scratch, &bytes) == 0)
-            vine__topology_add_fact(topology, VINE__FACT_MEMORY_LIMIT, bytes, source);
-        slash = strrchr(group, '/');
-        if (slash == NULL || (size_t)(slash - group) < top_length)
-            return;
-        *slash = '\0';
-    }
+        if (read_of(root, group, "memory.max", scratch, source))
+            add_memory_limit(topology, scratch, source);
+    } while (go_up(group, top_length));
+}
+
+void vine__topology_find_group(struct vine__topology *topology, const char *root, char *scratch)
+{
+    find_unified(topology, root, scratch);
+    find_v1_memory(topology, root, scratch);
 }

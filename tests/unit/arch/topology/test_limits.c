@@ -192,20 +192,31 @@ static void a_container_sees_its_part_of_the_tree(void **state)
     vine__topology_destroy(topology);
 }
 
-static void groups_of_version_1_beside_are_passed_over(void **state)
+static void of_groups_of_version_1_beside_those_of_memory_count(void **state)
 {
     (void)state;
-    fake_root_write("/proc/self/cgroup", "4:memory:/x\n3:cpuset:/\n0::/y\n");
+    fake_root_write("/proc/self/cgroup", "4:hugetlb,memory:/x/z\n3:cpuset,cpu:/x\n0::/y\n");
     fake_root_write("/proc/self/mountinfo",
-                    "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+                    "34 31 0:31 / /sys/fs/cgroup/no rw - cgroup cgroup rw,memoryless,cpuset\n"
+                    "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,hugetlb,memory\n"
                     "41 31 0:38 / /sys/fs/cgroup/a\\040b rw - cgroup2 cgroup2 rw\n");
     fake_root_write("/sys/fs/cgroup/memory/x/memory.max", "1\n");
+    fake_root_write("/sys/fs/cgroup/no/x/z/memory.limit_in_bytes", "2\n");
+    fake_root_write("/sys/fs/cgroup/no/x/cpuset.cpus.effective", "7\n");
     fake_root_write("/sys/fs/cgroup/a b/y/memory.max", "7000\n");
+    /* What means no limit there; and one of the group above. */
+    fake_root_write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    fake_root_write("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "6000\n");
+    fake_root_write("/sys/fs/cgroup/memory/x/z/memory.limit_in_bytes", "8000\n");
 
     struct vine__topology *const topology = look(NULL);
 
-    assert_int_equal(topology->fact_count, 2);
-    assert_int_equal(vine__topology_least(topology, VINE__FACT_MEMORY_LIMIT)->value, 7000);
+    assert_int_equal(topology->fact_count, 4);
+    assert_false(topology->group.is_known);
+    assert_int_equal(find(topology, VINE__FACT_MEMORY_LIMIT, "/a b/y/memory.max")->value, 7000);
+    assert_int_equal(find(topology, VINE__FACT_MEMORY_LIMIT, "/x/z/memory.limit_in_bytes")->value,
+                     8000);
+    assert_int_equal(vine__topology_least(topology, VINE__FACT_MEMORY_LIMIT)->value, 6000);
     vine__topology_destroy(topology);
 }
 
@@ -292,7 +303,7 @@ int main(void)
         IN_A_TREE(mask_memory_and_limits_come_from_proc),
         IN_A_TREE(limits_of_all_groups_above_count),
         IN_A_TREE(a_container_sees_its_part_of_the_tree),
-        IN_A_TREE(groups_of_version_1_beside_are_passed_over),
+        IN_A_TREE(of_groups_of_version_1_beside_those_of_memory_count),
         IN_A_TREE(a_tree_of_groups_that_is_too_deep_keeps_the_least_limit),
         IN_A_TREE(a_path_that_is_no_mount_of_huge_pages_says_why),
         IN_A_TREE(huge_pages_are_counted_by_machine_and_node),
