@@ -6,12 +6,12 @@
  * (descriptors are registered, sends that succeed have no completion), so that the server is what
  * limits the rate.
  *
- *     peer_echo_load PORT COUNT echo|http SERVER_PID MILLISECONDS
+ *     peer_echo_load PORT COUNT echo|http SERVER_PID MILLISECONDS [REQUESTS]
  *     peer_echo_load PORT COUNT echo|http SERVER_PID idle
  *
  * The first one measures for so long and prints the rate, the processor time that the server and
- * the load took of each request, and percentiles of the time until the answer. The second one
- * prints what the connections cost in memory of the server's process when each has had an answer
+ * the load took of each request, and percentiles of the time until the answer. With REQUESTS so many
+ * are on their way at a time, on connections that take turns. The second one prints what the connections cost in memory of the server's process when each has had an answer
  * and nothing is on its way.
  */
 #include "bench.h"
@@ -46,6 +46,7 @@
 struct client {
     uint64_t sent_ticks;
     uint32_t got; /* bytes of the answer */
+    bool is_waiting;
 };
 
 static struct io_uring ring;
@@ -171,6 +172,18 @@ static void begin_request(uint32_t which)
     io_uring_sqe_set_data64(sqe, which | SEND);
     clients[which].sent_ticks = vine__clock_ticks();
     clients[which].got = 0;
+    clients[which].is_waiting = true;
+}
+
+/* On the connection whose turn it is, of those that wait for nothing. */
+static void begin_next(void)
+{
+    static uint32_t turn;
+
+    while (clients[turn].is_waiting)
+        turn = turn + 1 < count ? turn + 1 : 0;
+    begin_request(turn);
+    turn = turn + 1 < count ? turn + 1 : 0;
 }
 
 static void give_back(uint32_t buffer)
@@ -253,10 +266,11 @@ static uint32_t turn(bool goes_on)
         if (which == UINT32_MAX)
             continue;
         done++;
+        clients[which].is_waiting = false;
         vine__histogram_record(
             &times, vine__clock_ticks_to_ns(vine__clock_ticks() - clients[which].sent_ticks));
         if (goes_on)
-            begin_request(which);
+            begin_next();
     }
     io_uring_cq_advance(&ring, ready);
     answers += done;
@@ -271,14 +285,14 @@ static void turn_for(uint64_t span_ns)
         (void)turn(true);
 }
 
-static void measure(uint64_t span_ns)
+static void measure(uint64_t span_ns, uint32_t requests)
 {
     clockid_t clock;
 
     bench_require(clock_getcpuclockid(server, &clock) == 0, "clock_getcpuclockid");
     connect_all(0, count);
-    for (uint32_t i = 0; i < count; i++) {
-        begin_request(i);
+    for (uint32_t i = 0; i < requests; i++) {
+        begin_next();
         if (i % AT_ONCE == 0)
             (void)turn(true);
     }
@@ -328,13 +342,17 @@ static void weigh(void)
 
 int main(int argument_count, char **arguments)
 {
-    bench_require(argument_count == 6, "PORT COUNT KIND PID TIME");
+    bench_require(argument_count == 6 || argument_count == 7, "PORT COUNT KIND PID TIME");
     port = (uint32_t)strtoul(arguments[1], NULL, 10);
     count = (uint32_t)strtoul(arguments[2], NULL, 10);
     server = (pid_t)strtol(arguments[4], NULL, 10);
     bench_require(port != 0 && count != 0 && server != 0, "PORT COUNT KIND PID TIME");
     request = strcmp(arguments[3], "http") == 0 ? HTTP_REQUEST : calloc(1, ECHO_BYTES);
     request_bytes = request[0] == '\0' ? ECHO_BYTES : sizeof(HTTP_REQUEST) - 1;
+    const uint32_t requests =
+        argument_count == 7 ? (uint32_t)strtoul(arguments[6], NULL, 10) : count;
+
+    bench_require(requests > 0 && requests <= count, "REQUESTS");
     bench_pin(1);
     vine__clock_calibrate();
     answer_bytes = learn_answer();
@@ -342,6 +360,6 @@ int main(int argument_count, char **arguments)
     if (strcmp(arguments[5], "idle") == 0)
         weigh();
     else
-        measure(strtoull(arguments[5], NULL, 10) * 1000000ULL);
+        measure(strtoull(arguments[5], NULL, 10) * 1000000ULL, requests);
     return 0;
 }

@@ -14,6 +14,29 @@ static size_t round_up_to_pages(size_t size_bytes)
     return (size_bytes + page_bytes - 1) / page_bytes * page_bytes;
 }
 
+#define HUGE_BYTES ((size_t)2 << 20)
+
+/* The kernel fills the buffers in turn, so that each is of another page than the last: large ones
+ * spare a miss of the translations for each receive. Where the kernel has none to give they are
+ * ordinary ones. Returns MAP_FAILED: no memory. */
+static void *map(size_t size_bytes)
+{
+    const size_t spare_bytes = size_bytes >= HUGE_BYTES ? HUGE_BYTES : 0;
+    unsigned char *const bytes = mmap(NULL, size_bytes + spare_bytes, PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (bytes == MAP_FAILED || spare_bytes == 0)
+        return bytes;
+    const size_t skip_bytes = -(size_t)(uintptr_t)bytes & (HUGE_BYTES - 1);
+
+    if (skip_bytes > 0)
+        (void)munmap(bytes, skip_bytes);
+    if (skip_bytes < spare_bytes)
+        (void)munmap(bytes + skip_bytes + size_bytes, spare_bytes - skip_bytes);
+    (void)madvise(bytes + skip_bytes, size_bytes, MADV_HUGEPAGE);
+    return bytes + skip_bytes;
+}
+
 int vine__poller_buffers_create(struct vine__poller *poller, uint32_t count, uint32_t size_bytes,
                                 struct vine__poll_buffers **ret_buffers)
 {
@@ -34,8 +57,7 @@ int vine__poller_buffers_create(struct vine__poller *poller, uint32_t count, uin
     /* The kernel wants the ring at the start of a page. */
     const size_t ring_bytes = round_up_to_pages(count * sizeof(struct io_uring_buf));
     const size_t mapping_bytes = ring_bytes + round_up_to_pages((size_t)count * size_bytes);
-    void *mapping =
-        mmap(NULL, mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *mapping = map(mapping_bytes);
     if (mapping == MAP_FAILED) {
         free(buffers);
         return -ENOMEM;
