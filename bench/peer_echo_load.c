@@ -10,9 +10,10 @@
  *     peer_echo_load PORT COUNT echo|http SERVER_PID idle
  *
  * The first one measures for so long and prints the rate, the processor time that the server and
- * the load took of each request, and percentiles of the time until the answer. With REQUESTS so many
- * are on their way at a time, on connections that take turns. The second one prints what the connections cost in memory of the server's process when each has had an answer
- * and nothing is on its way.
+ * the load took of each request, and percentiles of the time until the answer. With REQUESTS so
+ * many are on their way at a time, on connections that take turns. The second one prints what the
+ * connections cost in memory of the server's process when each has had an answer and nothing is on
+ * its way.
  */
 #include "bench.h"
 
