@@ -51,7 +51,8 @@ VINE_API bool vine_on_reactor(void);
 struct vine_work;
 typedef void (*vine_work_fn)(struct vine_work *work);
 
-/* A function to be called once. Its fields are here so that it can be embedded; private. */
+/* A function to be called once. Its fields are here so that it can be embedded; private. It is in
+ * use from when it is posted until its function is called, which may post it again, or free it. */
 struct vine_work {
     struct vine_work *next;
     vine_work_fn fn;
@@ -59,14 +60,15 @@ struct vine_work {
     bool is_posted;
 };
 
-/* Prepare work that runs in the scheduling group of whoever calls this. */
+/* Prepare work that runs in the scheduling group of whoever calls this. Not while it is posted. */
 VINE_API void vine_work_init(struct vine_work *work, vine_work_fn fn);
 
 /* Call its function later in this turn, or in another one, on this core: after all that was posted
  * to its group before. Work that is posted already stays where it is. Never fails. */
 VINE_API void vine_work_post(struct vine_work *work);
 
-/* Whether the running function has used its part of the turn: a long one posts itself again. */
+/* Whether the running function has used its part of the turn (--task-quota-ms): a long one returns
+ * then, and posts itself again before to go on later. */
 VINE_API bool vine_need_preempt(void);
 
 /* ---- scheduling groups ---------------------------------------------------------------------- */
@@ -162,22 +164,38 @@ VINE_API VINE_MUST_CHECK int vine_alien_call(uint32_t core, vine_call_fn fn, voi
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* Stop all reactors; vine_main returns `code`. Any core; the first one counts. What was registered
- * by vine_at_stop is called first, in the reverse order, on its own core. */
+/*
+ * Stop all reactors; vine_main returns `code`. Any core; the first one counts. Returns at once:
+ * before the loops end, what was registered by vine_at_stop is called.
+ *
+ *   1. core 0's, one after the other, the last one first. All cores work as ever meanwhile, so that
+ *      a program registers there what it has on all of them
+ *   2. core 0's network ends: what is under way with it, with -ECANCELED
+ *   3. the same on all other cores, beside each other
+ *   4. the loops return, wherever they are: what is still under way is never called
+ *
+ * All of it together has 10 seconds; what takes longer is left, which vine_main tells.
+ */
 VINE_API void vine_stop(int code);
 
 struct vine_stopper;
-/* Begins to stop what it stands for, and calls vine_stopper_done when that is over. */
+/* Begins to stop what it stands for, and sees to it that vine_stopper_done is called once, at once
+ * or later, when that is over. */
 typedef void (*vine_stopper_fn)(struct vine_stopper *stopper);
 
+/* Private fields. */
 struct vine_stopper {
     struct vine_work work;
     struct vine_stopper *next;
     vine_stopper_fn fn;
-    uint32_t core;
+    bool is_last;
 };
 
+/* Have `fn` called on this core when the reactors stop. `stopper` is in use until then, for good if
+ * nobody stops. One that is registered when this core has called all of its own is not called. */
 VINE_API void vine_at_stop(struct vine_stopper *stopper, vine_stopper_fn fn);
+
+/* It has stopped: the next one is called. The core of the stopper. */
 VINE_API void vine_stopper_done(struct vine_stopper *stopper);
 
 VINE_END_DECLARATIONS

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A core's part of the network: it starts with the first listener or connection there, and stops
- * with the reactors, when all that it has made has let go of the kernel.
+ * with the reactors, after all that the program stops on this core, when all that it has made has
+ * let go of the kernel.
  */
 #include "core/network/network_internal.h"
 
@@ -99,6 +100,10 @@ static int start(struct vine__network **ret_network)
     vine__list_init(&network->udps);
     int error = network->stack->start(network);
 
+    if (error == 0 && !vine__at_stop_last(&slots[network->core].stopper, stop)) {
+        network->stack->stop(network);
+        error = -VINE_ECLOSED;
+    }
     if (error != 0) {
         free(network);
         return error;
@@ -110,7 +115,6 @@ static int start(struct vine__network **ret_network)
         return error;
     }
     slots[network->core].network = network;
-    vine_at_stop(&slots[network->core].stopper, stop);
     *ret_network = network;
     return 0;
 }

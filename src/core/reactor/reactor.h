@@ -77,6 +77,10 @@ struct vine__reactor *vine__reactor_enter(struct vine__reactor *reactor);
 
 bool vine__reactor_has_stopped(const struct vine__reactor *reactor);
 
+/* As vine_at_stop, but for what others here rest on: it is called after all that they register,
+ * also later. Returns false: this core has stopped, and `fn` is not called. */
+VINE_MUST_CHECK bool vine__at_stop_last(struct vine_stopper *stopper, vine_stopper_fn fn);
+
 /* The calling thread's reactor, and its poller. */
 struct vine__reactor *vine__reactor_self(void);
 struct vine__poller *vine__reactor_poller(void);

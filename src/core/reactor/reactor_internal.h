@@ -240,6 +240,7 @@ struct vine__reactor {
     struct vine_reply stop_reply;
     struct vine_call stop_call;
     bool has_asked_to_stop;
+    bool has_called_stoppers; /* nothing starts any more that others rest on */
 
     struct vine__reactor_counts counts;
 };

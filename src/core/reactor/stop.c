@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end. Core 0 decides on it; each core calls what was registered there, the last one first, one
- * after the other; when all cores have, or after a limit, the loops return.
+ * The end. Core 0 decides on it, and is the first to call what was registered there, the last one
+ * first, one after the other: what it stops may be on all cores, which still work as ever. The
+ * others follow, beside each other. When all have, or after a limit, the loops return.
  */
 #include "core/reactor/reactor_internal.h"
 
@@ -25,26 +26,17 @@ static void give_up(struct vine_timer *timer)
     finish(mesh);
 }
 
-static void see_stopped_core(struct vine_call *call)
-{
-    struct vine__mesh *const mesh = vine__reactor_here()->mesh;
-
-    (void)call;
-    if (--mesh->cores_stopping > 0 || mesh->is_cut_short)
-        return;
-    (void)vine_timer_cancel(&mesh->stop_limit);
-    finish(mesh);
-}
-
 static void stop_next(struct vine__reactor *reactor)
 {
     struct vine_stopper *const stopper = reactor->stoppers;
 
     if (stopper == NULL) {
+        reactor->has_called_stoppers = true;
         vine_call_reply(reactor->stop_reply, 0);
         return;
     }
     reactor->stoppers = stopper->next;
+    reactor->has_called_stoppers |= stopper->is_last;
     stopper->fn(stopper);
 }
 
@@ -58,6 +50,23 @@ static int64_t stop_core(void *nothing)
     return 0;
 }
 
+static void see_stopped_core(struct vine_call *call)
+{
+    struct vine__mesh *const mesh = vine__reactor_here()->mesh;
+    const uint32_t core_count = mesh->options.core_count;
+
+    if (mesh->is_cut_short)
+        return;
+    if (call == &mesh->stop_calls[0]) {
+        for (uint32_t core = 1; core < core_count; core++)
+            vine_call(&mesh->stop_calls[core], core, stop_core, NULL, see_stopped_core);
+    }
+    if (--mesh->cores_stopping > 0)
+        return;
+    (void)vine_timer_cancel(&mesh->stop_limit);
+    finish(mesh);
+}
+
 static int64_t begin_to_stop(void *code)
 {
     struct vine__mesh *const mesh = vine__reactor_here()->mesh;
@@ -69,8 +78,7 @@ static int64_t begin_to_stop(void *code)
     mesh->cores_stopping = mesh->options.core_count;
     vine_timer_init(&mesh->stop_limit, VINE_CLOCK_COARSE, give_up);
     vine_timer_arm_after(&mesh->stop_limit, mesh->options.stop_limit_ns);
-    for (uint32_t core = 0; core < mesh->options.core_count; core++)
-        vine_call(&mesh->stop_calls[core], core, stop_core, NULL, see_stopped_core);
+    vine_call(&mesh->stop_calls[0], 0, stop_core, NULL, see_stopped_core);
     return 0;
 }
 
@@ -107,6 +115,21 @@ void vine_at_stop(struct vine_stopper *stopper, vine_stopper_fn fn)
     *stopper = (struct vine_stopper){.fn = fn, .next = reactor->stoppers};
     vine_work_init(&stopper->work, go_on);
     reactor->stoppers = stopper;
+}
+
+bool vine__at_stop_last(struct vine_stopper *stopper, vine_stopper_fn fn)
+{
+    struct vine__reactor *const reactor = vine__reactor_here();
+    struct vine_stopper **link = &reactor->stoppers;
+
+    if (reactor->has_called_stoppers)
+        return false;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *stopper = (struct vine_stopper){.fn = fn, .is_last = true};
+    vine_work_init(&stopper->work, go_on);
+    *link = stopper;
+    return true;
 }
 
 void vine_stopper_done(struct vine_stopper *stopper)

@@ -114,6 +114,50 @@ static void a_service_may_take_its_time(void **state)
     assert_true(all_have_stopped());
 }
 
+static void what_core_0_has_stops_before_the_others_begin(void **state)
+{
+    struct service first = {.number = 0};
+    struct service others[CORES];
+
+    (void)state;
+    for (uint32_t core = 1; core < CORES; core++) {
+        (void)vine__reactor_enter(world.reactors[core]);
+        others[core].number = (int)core;
+        vine_at_stop(&others[core].stopper, stop_service);
+    }
+    vine_stop(0);
+    (void)vine__reactor_enter(world.reactors[0]);
+    vine_at_stop(&first.stopper, stop_slowly);
+    stepped_settle(&world);
+    assert_int_equal(order_count, 0);
+    (void)vine__reactor_enter(world.reactors[0]);
+    vine_stopper_done(slow);
+    stepped_settle(&world);
+    assert_int_equal(order_count, CORES - 1);
+    assert_true(all_have_stopped());
+}
+
+static void what_others_rest_on_stops_after_all_of_them(void **state)
+{
+    struct service services[3];
+
+    (void)state;
+    services[0].number = 0;
+    vine_at_stop(&services[0].stopper, stop_service);
+    services[1].number = 1;
+    assert_true(vine__at_stop_last(&services[1].stopper, stop_service));
+    services[2].number = 2;
+    vine_at_stop(&services[2].stopper, stop_service);
+    vine_stop(0);
+    stepped_settle(&world);
+    assert_int_equal(order_count, 3);
+    assert_int_equal(order[0], 2);
+    assert_int_equal(order[1], 0);
+    assert_int_equal(order[2], 1);
+    (void)vine__reactor_enter(world.reactors[0]);
+    assert_false(vine__at_stop_last(&services[1].stopper, stop_service));
+}
+
 static void a_service_that_never_stops_is_left_after_the_limit(void **state)
 {
     struct service never = {.number = 1};
@@ -138,6 +182,8 @@ int main(void)
         TEST(the_first_to_stop_counts),
         TEST(services_stop_in_the_reverse_order_of_their_start),
         TEST(a_service_may_take_its_time),
+        TEST(what_core_0_has_stops_before_the_others_begin),
+        TEST(what_others_rest_on_stops_after_all_of_them),
         TEST(a_service_that_never_stops_is_left_after_the_limit),
     };
 
