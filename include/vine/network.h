@@ -18,10 +18,15 @@
  *
  * The stack below (`--network-stack`) is the kernel's; nothing here depends on which one it is.
  *
- * Deadlines are times of VINE_CLOCK_COARSE, 0: none. What is over then ends with -ETIMEDOUT.
+ * Deadlines are times (no durations) of VINE_CLOCK_COARSE, in nanoseconds; 0 or VINE_FOREVER: none.
+ * What is not over then ends with -ETIMEDOUT.
  *
- * When the reactors stop, all operations end with -ECANCELED, and later ones with -VINE_ECLOSED;
- * connections are closed by their owners all the same.
+ * Each operation ends once, by its function, also where it was cancelled or its connection closed;
+ * its memory is in use until then. To cancel one that is not under way does nothing.
+ *
+ * When the reactors stop, after all that the program has registered by vine_at_stop on the same
+ * core, all operations end with -ECANCELED, and later ones with -VINE_ECLOSED; connections are
+ * closed by their owners all the same.
  */
 #ifndef VINE_NETWORK_H
 #define VINE_NETWORK_H
@@ -97,7 +102,8 @@ struct vine_listen_options {
     uint32_t send_bytes;
 };
 
-/* A connection has come: on the core that owns it from now on, which closes it in the end. */
+/* A connection has come: on the core that owns it from now on, which closes it in the end.
+ * `context` is the same on all cores, so that what they would write does not belong there. */
 typedef void (*vine_accept_fn)(struct vine_connection *connection, void *context);
 
 /*
@@ -115,11 +121,12 @@ VINE_API VINE_MUST_CHECK int vine_listen(const struct vine_address *address,
                                          vine_accept_fn fn, void *context,
                                          struct vine_listener **ret_listener);
 
-/* Where it listens: with the port that the kernel chose, if it was asked for 0. */
+/* Where it listens, until it is closed: with the port that the kernel chose if that was 0. */
 VINE_API const struct vine_address *vine_listener_address(const struct vine_listener *listener);
 
 /* Stop. `done`, unless it is NULL, is posted when no core accepts for it any more: `fn` is not
- * called after that. Connections are not concerned. The core that made it; once. */
+ * called after that, but may be until then. Connections are not concerned. The core that made it;
+ * once, also if the reactors have stopped it. */
 VINE_API void vine_listener_close(struct vine_listener *listener, struct vine_work *done);
 
 /* ---- connecting ----------------------------------------------------------------------------- */
@@ -248,10 +255,10 @@ VINE_API void vine_shutdown_send(struct vine_connection *connection, struct vine
                                  vine_send_fn fn);
 
 /*
- * Close. Operations that have not ended do so with -ECANCELED (their functions are called later);
- * what the kernel has taken is still delivered. `done`, unless it is NULL, is posted when all
- * functions have been called and the kernel has let go of everything. Once; the connection is gone
- * for its owner.
+ * Close. Operations that have not ended do so with -ECANCELED: their functions are called later,
+ * and their memory is in use until then. What the kernel has taken is still delivered. `done`,
+ * unless it is NULL, is posted when all functions have been called and the kernel has let go of
+ * everything. Once; the connection is gone for its owner.
  */
 VINE_API void vine_connection_close(struct vine_connection *connection, struct vine_work *done);
 

@@ -62,19 +62,22 @@ struct vine_waiting {
     uint8_t state;
 };
 
-/* Prepare it. `fn` will run in the scheduling group of whoever calls this. */
+/* Prepare it, while it is idle. `fn` will run in the scheduling group of whoever calls this, and
+ * may wait again, or free it. */
 VINE_API void vine_waiting_init(struct vine_waiting *waiting, vine_waiting_fn fn);
 
-/* Give the next wait, and no other, a deadline: a time of VINE_CLOCK_COARSE, or VINE_FOREVER. */
+/* Give the next wait, and no other, a deadline: a time (no duration) of VINE_CLOCK_COARSE, in
+ * nanoseconds; 0 or VINE_FOREVER: none. While it is idle. */
 VINE_API void vine_waiting_set_deadline(struct vine_waiting *waiting, uint64_t deadline_ns);
 
-/* End the next wait, and no other, when `source` is requested, or at once where it was. It takes
- * nothing then. */
+/* End the next wait, and no other, when `source`, one of this core, is requested, or at once where
+ * it was. It takes nothing then. While it is idle; the source stays until the wait has ended. */
 VINE_API void vine_waiting_set_abort(struct vine_waiting *waiting,
                                      struct vine_abort_source *source);
 
-/* End its wait with -ECANCELED. Returns whether it waited: false where it has another result
- * already, with which its function is about to be called, and where it is idle. */
+/* End its wait with -ECANCELED, of which its function is told later: until then it is in use.
+ * Returns whether it waited: false where it has another result already, with which its function is
+ * about to be called, and where it is idle. */
 VINE_API bool vine_waiting_cancel(struct vine_waiting *waiting);
 
 /* How its last wait ended. */

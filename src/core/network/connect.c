@@ -16,7 +16,7 @@ static void call_connect(struct vine_work *work)
 
 static void end_soon(struct vine_connect *connect, int wish)
 {
-    if (connect->has_ended || connect->wish != 0)
+    if (connect->begun == NULL || connect->has_ended || connect->wish != 0)
         return;
     connect->wish = wish;
     connect->begun->network->stack->connect_cancel(connect);

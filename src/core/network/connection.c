@@ -124,7 +124,7 @@ static void call_receive(struct vine_work *work)
 
 static void end_receive_soon(struct vine_receive *receive, int wish)
 {
-    if (receive->has_ended)
+    if (receive->connection == NULL || receive->has_ended)
         return;
     receive->wish = wish;
     receive->connection->ops->receive_cancel(receive->connection, receive);
@@ -218,7 +218,7 @@ static void call_send(struct vine_work *work)
 
 static void end_send_soon(struct vine_send *send, int wish)
 {
-    if (send->has_ended || send->wish != 0)
+    if (send->connection == NULL || send->has_ended || send->wish != 0)
         return;
     send->wish = wish;
     send->connection->ops->send_cancel(send->connection, send);

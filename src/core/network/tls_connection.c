@@ -545,7 +545,7 @@ static void call_start(struct vine_work *work)
 
 static void end_soon(struct vine_tls_start *start, int error)
 {
-    if (!start->has_ended)
+    if (start->begun != NULL && !start->has_ended)
         fail(tls_of(start->begun), error);
 }
 

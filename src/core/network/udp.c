@@ -108,7 +108,7 @@ static void call(struct vine_work *work)
 
 static void end_soon(struct vine_datagram *datagram, int wish)
 {
-    if (datagram->has_ended || datagram->wish != 0)
+    if (datagram->udp == NULL || datagram->has_ended || datagram->wish != 0)
         return;
     datagram->wish = wish;
     datagram->udp->ops->cancel(datagram->udp, datagram);

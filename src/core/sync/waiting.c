@@ -88,7 +88,7 @@ void vine_waiting_init(struct vine_waiting *waiting, vine_waiting_fn fn)
 void vine_waiting_set_deadline(struct vine_waiting *waiting, uint64_t deadline_ns)
 {
     VINE_ASSERT(waiting->state == VINE_WAITING_IDLE);
-    waiting->deadline_ns = deadline_ns;
+    waiting->deadline_ns = deadline_ns != 0 ? deadline_ns : VINE_FOREVER;
 }
 
 void vine_waiting_set_abort(struct vine_waiting *waiting, struct vine_abort_source *source)

@@ -3,6 +3,8 @@
 /* Connections of one core with itself and with plain sockets, stepped in one thread. */
 #include "network_tests.h"
 
+#include <vine/tls.h>
+
 #define TCP "127.0.0.1:0"
 
 /* ---- refusals -------------------------------------------------------------------------------- */
@@ -81,6 +83,62 @@ static void what_follows_an_end_of_the_reactors_is_closed(void **state)
     vine_connection_close(pair.client, NULL);
     vine_connection_close(pair.server, NULL);
     vine_listener_close(pair.arrivals.listener, NULL);
+    stepped_close(&stepped);
+}
+
+/* Who has never begun something may give it up: at its own end it need not know. */
+static void what_is_not_under_way_is_left_alone_by_a_cancel(void **state)
+{
+    struct connected connected = {.calls = 0};
+    struct received received = {.calls = 0};
+    struct sent sent = {.calls = 0};
+    struct vine_datagram datagram = {.size = 0};
+    struct vine_tls_start start = {.error = 0};
+
+    (void)state;
+    open_cores(1);
+    vine_connect_cancel(&connected.connect);
+    vine_receive_cancel(&received.receive);
+    vine_send_cancel(&sent.send);
+    vine_datagram_cancel(&datagram);
+    vine_tls_cancel(&start);
+    step_often();
+    assert_int_equal(connected.calls + received.calls + sent.calls, 0);
+    close_cores();
+}
+
+static struct pair of_stopper;
+static struct sent at_stop;
+
+static void use_the_network(struct vine_stopper *stopper)
+{
+    (void)stopper;
+    vine_send(of_stopper.server, &at_stop.send, "x", 1, on_sent);
+}
+
+/* Whichever was first: a service may be registered before it uses the network. */
+static void the_network_ends_after_what_the_program_stops(void **state)
+{
+    struct received received = {.calls = 0};
+    struct vine_stopper stopper;
+
+    (void)state;
+    at_stop = (struct sent){.calls = 0};
+    open_cores(1);
+    vine_at_stop(&stopper, use_the_network);
+    open_pair(&of_stopper, TCP);
+    vine_receive(of_stopper.client, &received.receive, on_received);
+    vine_stop(0);
+    until(at_stop.calls == 1 && received.calls == 1);
+    assert_int_equal(at_stop.error, 0);
+    assert_int_equal(received.size, 1);
+    step_often();
+    assert_false(vine__reactor_has_stopped(stepped.reactors[0]));
+    vine_stopper_done(&stopper);
+    until(vine__reactor_has_stopped(stepped.reactors[0]));
+    vine_connection_close(of_stopper.client, NULL);
+    vine_connection_close(of_stopper.server, NULL);
+    vine_listener_close(of_stopper.arrivals.listener, NULL);
     stepped_close(&stepped);
 }
 
@@ -552,6 +610,8 @@ int main(void)
         cmocka_unit_test(connecting_to_no_kind_of_address_is_refused),
         cmocka_unit_test(a_connect_that_is_cancelled_ends),
         cmocka_unit_test(what_follows_an_end_of_the_reactors_is_closed),
+        cmocka_unit_test(what_is_not_under_way_is_left_alone_by_a_cancel),
+        cmocka_unit_test(the_network_ends_after_what_the_program_stops),
         cmocka_unit_test(bytes_come_as_they_were_sent),
         cmocka_unit_test(no_function_is_called_within_the_call_that_registered_it),
         cmocka_unit_test(memory_of_the_reader_is_filled_from_what_is_held_and_from_the_kernel),

@@ -105,6 +105,26 @@ static void a_deadline_that_has_passed_ends_it_but_not_at_once(void **state)
     vine_condition_fini(&condition);
 }
 
+static void neither_0_nor_forever_is_a_deadline(void **state)
+{
+    struct vine_condition condition;
+    (void)state;
+
+    start_guests();
+    vine_condition_init(&condition);
+    vine_waiting_set_deadline(&guests[0].waiting, 0);
+    vine_condition_wait(&condition, &guests[0].waiting);
+    vine_waiting_set_deadline(&guests[1].waiting, VINE_FOREVER);
+    vine_condition_wait(&condition, &guests[1].waiting);
+    run_core(DEADLINE_SLACK_NS + 1);
+    assert_int_equal(guests[0].calls + guests[1].calls, 0);
+    assert_true(core_is_idle());
+    vine_condition_broadcast(&condition);
+    run_core(0);
+    assert_int_equal(guests[0].calls + guests[1].calls, 2);
+    vine_condition_fini(&condition);
+}
+
 static void a_deadline_that_did_not_come_leaves_no_timer(void **state)
 {
     struct vine_condition condition;
@@ -246,6 +266,7 @@ int main(void)
         cmocka_unit_test(cancelling_who_does_not_wait_says_so),
         cmocka_unit_test(a_deadline_ends_it_and_not_before),
         cmocka_unit_test(a_deadline_that_has_passed_ends_it_but_not_at_once),
+        cmocka_unit_test(neither_0_nor_forever_is_a_deadline),
         cmocka_unit_test(a_deadline_that_did_not_come_leaves_no_timer),
         cmocka_unit_test(a_deadline_is_for_one_wait),
         cmocka_unit_test(a_request_ends_all_that_wait_with_its_source),
