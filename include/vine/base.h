@@ -35,6 +35,11 @@
  * distance. */
 #define VINE_CACHE_LINE 64
 
+/* The `type` whose field `member` is at `pointer`: from what a callback is given to the object that
+ * it is a part of. A pointer to another type than the field's draws a warning. */
+#define VINE_CONTAINER_OF(pointer, type, member)                                                   \
+    ((type *)(void *)((char *)(1 ? (pointer) : &((type *)0)->member) - offsetof(type, member)))
+
 #define VINE_NS_PER_SECOND 1000000000ULL
 
 /* A time-out that never ends. Waits end all the same when the other side is lost. */

@@ -20,6 +20,7 @@
 #include <vine/file_stream.h>
 #include <vine/foreign.h>
 #include <vine/gate.h>
+#include <vine/list.h>
 #include <vine/log.h>
 #include <vine/metrics.h>
 #include <vine/network.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "utils/list.h"
+#include <vine/list.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,48 +10,48 @@
 
 struct thing {
     int number;
-    struct vine__list link;
+    struct vine_list link;
 };
 
 static void an_empty_list_has_no_first_node(void **state)
 {
     (void)state;
-    struct vine__list head;
-    vine__list_init(&head);
-    assert_true(vine__list_is_empty(&head));
-    assert_null(vine__list_first(&head));
-    assert_null(vine__list_pop_front(&head));
+    struct vine_list head;
+    vine_list_init(&head);
+    assert_true(vine_list_is_empty(&head));
+    assert_null(vine_list_first(&head));
+    assert_null(vine_list_pop_front(&head));
 }
 
 static void removing_twice_is_harmless(void **state)
 {
     (void)state;
-    struct vine__list head;
+    struct vine_list head;
     struct thing thing = {.number = 1};
-    vine__list_init(&head);
-    vine__list_init(&thing.link);
-    assert_false(vine__list_is_linked(&thing.link));
-    vine__list_remove(&thing.link);
-    vine__list_push_back(&head, &thing.link);
-    assert_true(vine__list_is_linked(&thing.link));
-    vine__list_remove(&thing.link);
-    vine__list_remove(&thing.link);
-    assert_true(vine__list_is_empty(&head));
+    vine_list_init(&head);
+    vine_list_init(&thing.link);
+    assert_false(vine_list_is_linked(&thing.link));
+    vine_list_remove(&thing.link);
+    vine_list_push_back(&head, &thing.link);
+    assert_true(vine_list_is_linked(&thing.link));
+    vine_list_remove(&thing.link);
+    vine_list_remove(&thing.link);
+    assert_true(vine_list_is_empty(&head));
 }
 
 static void nodes_come_in_the_order_in_which_they_were_put(void **state)
 {
     (void)state;
-    struct vine__list head;
+    struct vine_list head;
     struct thing things[5];
-    vine__list_init(&head);
+    vine_list_init(&head);
     for (int i = 0; i < 5; i++) {
         things[i].number = i;
         if (i < 3)
-            vine__list_push_back(&head, &things[i].link);
+            vine_list_push_back(&head, &things[i].link);
     }
-    vine__list_insert_after(&head, &things[3].link);
-    vine__list_insert_after(&things[0].link, &things[4].link);
+    vine_list_insert_after(&head, &things[3].link);
+    vine_list_insert_after(&things[0].link, &things[4].link);
     const int expected[] = {3, 0, 4, 1, 2};
     size_t at = 0;
     VINE_LIST_FOR_EACH(node, &head)
@@ -61,30 +61,30 @@ static void nodes_come_in_the_order_in_which_they_were_put(void **state)
     }
     assert_int_equal(at, 5);
     for (size_t i = 0; i < 5; i++) {
-        struct vine__list *node = vine__list_pop_front(&head);
+        struct vine_list *node = vine_list_pop_front(&head);
         assert_int_equal(VINE_LIST_OBJECT(node, struct thing, link)->number, expected[i]);
     }
-    assert_true(vine__list_is_empty(&head));
+    assert_true(vine_list_is_empty(&head));
 }
 
 static void the_visited_node_may_be_removed(void **state)
 {
     (void)state;
-    struct vine__list head;
+    struct vine_list head;
     struct thing things[6];
-    vine__list_init(&head);
+    vine_list_init(&head);
     for (int i = 0; i < 6; i++) {
         things[i].number = i;
-        vine__list_push_back(&head, &things[i].link);
+        vine_list_push_back(&head, &things[i].link);
     }
     VINE_LIST_FOR_EACH(node, &head)
     {
         if (VINE_LIST_OBJECT(node, struct thing, link)->number % 2 == 0)
-            vine__list_remove(node);
+            vine_list_remove(node);
     }
     for (int i = 1; i < 6; i += 2)
-        assert_ptr_equal(vine__list_pop_front(&head), &things[i].link);
-    assert_true(vine__list_is_empty(&head));
+        assert_ptr_equal(vine_list_pop_front(&head), &things[i].link);
+    assert_true(vine_list_is_empty(&head));
 }
 
 int main(void)
