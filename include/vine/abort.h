@@ -63,8 +63,10 @@ VINE_API VINE_MUST_CHECK int vine_abort_subscribe(struct vine_abort_source *sour
                                                   struct vine_abort_subscription *subscription,
                                                   vine_abort_fn fn);
 
-/* Returns whether it was subscribed, and its function will not be called: false, where a request
- * came first, and the function has been called or is about to be. */
+/* Returns true: it was subscribed, its function will not be called, and its memory is the caller's.
+ * False: a request came first. Its function has been called, or is about to be, and then the memory
+ * is in use until it is: who frees it has to know which. (vine_waiting_set_abort has no such case,
+ * and a list of those who can be told, vine/list.h, neither.) */
 VINE_API bool vine_abort_unsubscribe(struct vine_abort_subscription *subscription);
 
 VINE_END_DECLARATIONS

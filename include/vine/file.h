@@ -27,7 +27,8 @@
  *     through the same struct vine_file. Another one, or another process, that writes to the same
  *     block at the same time may lose. A tail that is no whole block is written as one and cut off
  *     after; who reads at that moment, or after a crash between, sees zeroes behind it.
- *   - A file is closed when none of its operations is under way.
+ *   - Close a file when none of its operations is under way, and before the reactors stop (see
+ *     vine_at_stop): an operation that is under way when the loops end is never told of.
  */
 #ifndef VINE_FILE_H
 #define VINE_FILE_H
@@ -104,7 +105,8 @@ struct vine_file_op {
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
-/* Prepare an operation. `fn` will run in the scheduling group of whoever calls this. */
+/* Prepare an operation, while it is not under way. `fn` will run in the scheduling group of whoever
+ * calls this. It goes in the default class. */
 VINE_API void vine_file_op_init(struct vine_file_op *op, vine_file_fn fn);
 
 /* Have its reads and writes go as `io_class`. Not while it is under way. */
@@ -138,7 +140,8 @@ VINE_API void vine_file_cancel(struct vine_file_op *op);
 VINE_API void vine_file_open(struct vine_file_op *op, struct vine_file *file,
                              struct vine_file *folder, const char *path, int flags, uint32_t mode);
 
-/* Make a file of a descriptor, which is the file's then. It should be a blocking one. */
+/* Make a file of a descriptor, which is the file's then, on the calling core. It should be a
+ * blocking one. */
 VINE_API void vine_file_adopt(struct vine_file *file, int fd);
 
 /* Ends with 0, or the error that close(2) tells: the file is closed in any case. */
@@ -191,7 +194,11 @@ VINE_API void vine_file_sync(struct vine_file_op *op, struct vine_file *file, ui
  * writes in it cost less. Returns NULL if this core has none left, or no memory.
  */
 VINE_API void *vine_file_buffer_get(void);
+
+/* Give it back: the core that got it, when no operation uses it. */
 VINE_API void vine_file_buffer_put(void *buffer);
+
+/* Of each buffer, in bytes. */
 VINE_API size_t vine_file_buffer_size(void);
 
 /* ---- names ----------------------------------------------------------------------------------- */

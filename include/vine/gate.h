@@ -29,6 +29,8 @@ VINE_API void vine_gate_fini(struct vine_gate *gate);
 
 /* Returns 0: the caller is inside until it calls vine_gate_leave, or -VINE_ECLOSED. */
 VINE_API VINE_MUST_CHECK int vine_gate_enter(struct vine_gate *gate);
+
+/* Once for each time that somebody entered. */
 VINE_API void vine_gate_leave(struct vine_gate *gate);
 
 /* Let nobody in any more, and have `waiting` called when the last has left. It stays closed if

@@ -46,20 +46,23 @@ VINE_API int64_t vine_reduce_error(int64_t so_far, int64_t value);
 
 struct vine_sharded;
 
-/* Begins to start or to stop the instance of this core, and sees to it that vine_call_reply is
- * called once, at once or later, with 0 or a negative error. */
+/* Begins to start or to stop the instance of this core, on this core, and sees to it that
+ * vine_call_reply is called once, at once or later, with 0 or a negative error. A start that fails
+ * has given back by then what it had taken: that instance is not stopped, but freed. */
 typedef void (*vine_sharded_fn)(void *instance, void *argument, struct vine_reply reply);
 typedef void (*vine_sharded_done_fn)(struct vine_sharded *sharded, void *argument);
 
 struct vine_sharded_options {
     size_t size_bytes;     /* sizeof this */
-    size_t instance_bytes; /* of an instance, which is zeroed before it is started */
+    size_t instance_bytes; /* of an instance, which is zeroed before it is started, and has cache
+                              lines of its own */
     vine_sharded_fn start; /* NULL: there is nothing to do */
     vine_sharded_fn stop;  /* the same */
-    void *argument;        /* of all functions here */
+    void *argument;        /* of all functions here; the same on all cores */
 };
 
-/* Returns 0, -EINVAL, or -ENOMEM. There are no instances yet. */
+/* Make a service without instances; `options` are copied. Any core, which is the service's from now
+ * on. Returns 0, -EINVAL, or -ENOMEM. */
 VINE_API VINE_MUST_CHECK int vine_sharded_create(struct vine_sharded **ret_sharded,
                                                  const struct vine_sharded_options *options);
 
@@ -68,20 +71,22 @@ VINE_API VINE_MUST_CHECK int vine_sharded_create(struct vine_sharded **ret_shard
 VINE_API void vine_sharded_destroy(struct vine_sharded *sharded);
 
 /* Make and start an instance on each core, and call `done` here. If that fails on one, those that
- * have started are stopped before; vine_sharded_result says why. It must not run. */
+ * have started are stopped before; vine_sharded_result says why. It must not run. The core that
+ * made it. */
 VINE_API void vine_sharded_start(struct vine_sharded *sharded, vine_sharded_done_fn done);
 
-/* Stop all and free them, whether stopping succeeds or not, and call `done` here. It must run. All
- * are stopped at once: calls to the instances of other cores have to be over before, for which each
- * core has a gate (vine/gate.h) through which they go. */
+/* Stop all, beside each other; when all have stopped, well or not, free them, and call `done` here.
+ * So the instance of a core that has stopped is still there for those that call from others which
+ * have not; the calls that a core makes have to be over when its own stop is, for which it has a
+ * gate (vine/gate.h). It must run, and is stopped once. The core that made it. */
 VINE_API void vine_sharded_stop(struct vine_sharded *sharded, vine_sharded_done_fn done);
 
 /* Of the last start or stop: 0, or the error of the first core that had one. -ENOMEM: there was no
  * memory for an instance. */
 VINE_API int vine_sharded_result(const struct vine_sharded *sharded);
 
-/* The calling core's instance; NULL where there is none. Any core, from when it is being started to
- * when it has been stopped. */
+/* The calling core's instance; NULL where there is none. Any core: there is one from when it is
+ * being started to when all cores have stopped theirs. */
 VINE_API void *vine_sharded_local(const struct vine_sharded *sharded);
 
 VINE_END_DECLARATIONS

@@ -27,7 +27,7 @@ VINE_BEGIN_DECLARATIONS
 struct vine_signal_handler;
 typedef void (*vine_signal_fn)(struct vine_signal_handler *handler);
 
-/* Private fields. */
+/* Private fields. In use while it is registered. */
 struct vine_signal_handler {
     struct vine_signal_handler *next;
     vine_signal_fn fn;
@@ -36,13 +36,16 @@ struct vine_signal_handler {
 
 /*
  * Have `fn` called on core 0 each time that this signal has come, in place of what happens without;
- * of several handlers of a signal each is called.
+ * of several handlers of a signal each is called. Who takes SIGTERM or SIGINT so calls vine_stop
+ * when it is time. It may register, and forget itself or others. Core 0 only.
  *
  * Returns 0, or -EINVAL: no signal, or none that is an event (SIGKILL, SIGSTOP, SIGRTMAX, those of
  *         faults, of a shell's job control, and of profilers).
  */
 VINE_API VINE_MUST_CHECK int vine_signal_handle(struct vine_signal_handler *handler, int number,
                                                 vine_signal_fn fn);
+
+/* Call it no more; without a handler a signal does what it did before. Core 0 only. */
 VINE_API void vine_signal_forget(struct vine_signal_handler *handler);
 
 VINE_END_DECLARATIONS
