@@ -16,10 +16,12 @@
 #include <vine/call_limit.h>
 #include <vine/condition.h>
 #include <vine/error.h>
+#include <vine/fifo.h>
 #include <vine/file.h>
 #include <vine/file_stream.h>
 #include <vine/foreign.h>
 #include <vine/gate.h>
+#include <vine/hash_table.h>
 #include <vine/list.h>
 #include <vine/log.h>
 #include <vine/metrics.h>
@@ -27,6 +29,7 @@
 #include <vine/queue.h>
 #include <vine/reactor.h>
 #include <vine/semaphore.h>
+#include <vine/set.h>
 #include <vine/sharded.h>
 #include <vine/signal.h>
 #include <vine/timer.h>
