@@ -37,10 +37,14 @@ static void look_at_part(struct vine__listener_part *part)
 
     if (!part->is_ending || part->arriving != 0 || (part->has_begun && !part->has_ended))
         return;
+    /* One that was only given connections is not among what the network waits for: it may have
+     * gone. */
+    const bool is_waited_for = part->has_begun;
+
     vine__list_remove(&part->link);
     /* The listener may be freed from now on. */
     vine_call_reply(part->reply, 0);
-    if (network != NULL)
+    if (is_waited_for)
         vine__network_look(network);
 }
 

@@ -254,6 +254,29 @@ static void the_reactors_stop_with_listeners_and_connections_open(void **state)
 /* ---- without descriptors --------------------------------------------------------------------- */
 
 /* Of the limit the kernel takes note as accepting begins, in the first step. */
+/* A core that was given its connections has nothing to wait for, and forgets its part of the
+ * network before the listener of another core has ended there. */
+static void a_core_stops_before_the_listener_that_gave_it_connections(void **state)
+{
+    static struct arrivals arrivals;
+    int fds[4];
+
+    (void)state;
+    open_cores(2);
+    listen_at(&arrivals, TCP, VINE_BALANCE_DISTRIBUTE);
+    for (uint32_t i = 0; i < 4; i++)
+        fds[i] = connect_plainly(&arrivals);
+    for (uint32_t i = 0; i < 4; i++) {
+        close_arrival(&arrivals, i);
+        close(fds[i]);
+    }
+    step_often();
+    vine_stop(0);
+    until(vine__reactor_has_stopped(stepped.reactors[0]));
+    vine_listener_close(arrivals.listener, NULL);
+    stepped_close(&stepped);
+}
+
 static void allow_no_descriptor(struct rlimit *ret_before)
 {
     const int next = dup(STDERR_FILENO);
@@ -336,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_connection_of_another_core_echoes_there),
         cmocka_unit_test(nothing_arrives_after_a_listener_has_closed),
         cmocka_unit_test(the_reactors_stop_with_listeners_and_connections_open),
+        cmocka_unit_test(a_core_stops_before_the_listener_that_gave_it_connections),
         cmocka_unit_test(accepting_rests_without_descriptors_and_goes_on),
         cmocka_unit_test(a_listener_that_rests_can_be_closed),
     };
