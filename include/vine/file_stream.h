@@ -78,6 +78,7 @@ struct vine_input_stream {
     bool has_last; /* the end, or an error, was seen */
     bool is_held;  /* the caller has a view of the first buffer */
     bool is_asked; /* a call waits for its end */
+    bool is_ended; /* which has come and is still to be told */
     bool is_closing;
     bool has_places;
 };

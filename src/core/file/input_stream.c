@@ -68,7 +68,15 @@ static void give(struct vine_input_stream *stream)
 static void end_call(struct vine_input_stream *stream)
 {
     stream->is_asked = false;
+    stream->is_ended = false;
     stream->fn(stream);
+}
+
+/* Not within the call that began it; what is read meanwhile does not end it once more. */
+static void post_end(struct vine_input_stream *stream)
+{
+    stream->is_ended = true;
+    vine_work_post(&stream->work);
 }
 
 static void end_posted(struct vine_work *work)
@@ -96,7 +104,7 @@ static void see_read(struct vine_file_op *op)
             return;
         end_closing(stream);
         end_call(stream);
-    } else if (stream->is_asked && buffer == buffer_at(stream, 0)) {
+    } else if (stream->is_asked && !stream->is_ended && buffer == buffer_at(stream, 0)) {
         give(stream);
         end_call(stream);
     }
@@ -153,7 +161,7 @@ void vine_input_stream_next(struct vine_input_stream *stream, vine_input_stream_
         stream->in_time = 0;
     }
     give(stream);
-    vine_work_post(&stream->work);
+    post_end(stream);
 }
 
 void vine_input_stream_close(struct vine_input_stream *stream, vine_input_stream_fn fn)
@@ -168,5 +176,5 @@ void vine_input_stream_close(struct vine_input_stream *stream, vine_input_stream
     if (stream->under_way > 0)
         return;
     end_closing(stream);
-    vine_work_post(&stream->work);
+    post_end(stream);
 }

@@ -269,6 +269,38 @@ static void who_waits_is_read_ahead_further(void **state)
     close_file(&file);
 }
 
+static void ask_again(struct vine_input_stream *stream)
+{
+    assert_int_equal(vine_input_stream_result(stream), 10);
+    vine_input_stream_next(stream, note_input);
+}
+
+/* Both reads, of the last bytes and of what is beyond them, have ended before the first is told. */
+static void the_end_is_told_once_though_more_was_read_ahead(void **state)
+{
+    const struct vine_file_stream_options options = {
+        .size_bytes = sizeof(options), .buffer_bytes = 4096, .buffer_count = 4};
+    struct vine_input_stream stream;
+    struct vine_file file;
+
+    (void)state;
+    open_file(&file, 0);
+    assert_int_equal(AWAIT(vine_file_write, &file, bytes, 4096 + 10, 0), 4096 + 10);
+    assert_int_equal(vine_input_stream_open(&stream, &file, &options), 0);
+    assert_int_equal(next(&stream), 4096);
+    is_done = false;
+    calls = 0;
+    vine_input_stream_next(&stream, ask_again);
+    while (vine__poller_pending(world.pollers[0]) > 0)
+        (void)vine__poller_sleep(world.pollers[0], 256, 1000000);
+    for (uint32_t i = 0; i < 10; i++)
+        world_turn();
+    assert_int_equal(calls, 1);
+    assert_int_equal(vine_input_stream_result(&stream), 0);
+    WAIT_FOR(vine_input_stream_close(&stream, note_input));
+    close_file(&file);
+}
+
 static void closing_gives_up_what_is_being_read_ahead(void **state)
 {
     (void)state;
@@ -487,6 +519,7 @@ int main(void)
         IN_A_WORLD(the_first_error_of_writing_is_told_by_all_that_follows),
         IN_A_WORLD(a_stream_is_the_files_bytes),
         IN_A_WORLD(who_waits_is_read_ahead_further),
+        IN_A_WORLD(the_end_is_told_once_though_more_was_read_ahead),
         IN_A_WORLD(closing_gives_up_what_is_being_read_ahead),
         IN_A_WORLD(what_is_handed_over_is_in_the_file_after_a_flush),
         IN_A_WORLD(each_call_ends_once),
