@@ -121,15 +121,6 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
     return is_busy;
 }
 
-bool vine__reactor_step(struct vine__reactor *reactor)
-{
-    struct vine__reactor *const before = vine__reactor_enter(reactor);
-    const bool is_busy = turn(reactor, vine__clock_ticks());
-
-    (void)vine__reactor_enter(before);
-    return is_busy;
-}
-
 /* Between two turns of a core that has nothing to do: a few looks at what comes most often. What
  * they find runs at once, as it would in a turn, since nothing is before it. */
 static bool peek(struct vine__reactor *reactor)
@@ -187,27 +178,62 @@ static void be_awake(struct vine__reactor *reactor)
         (void)!vine__eventfd_signal(bell->fd);
 }
 
+/* Tell the others, and look whether something came before they knew. Returns whether it may sleep;
+ * get_up comes after in any case. */
+static bool lie_down(struct vine__reactor *reactor)
+{
+    /* Exchanges alone change the word, and they have no pair: messages are what is ordered. */
+    (void)vine__exchange_acq_rel_u32(&reactor->mesh->inboxes[reactor->core].is_asleep, 1);
+    vine__fence_full(); /* R2 pairs with R1 */
+    return !vine__calls_are_there(reactor) && !vine__aliens_are_there(reactor) &&
+           !vine__foreign_are_there(reactor) && !vine__reactor_has_stopped(reactor);
+}
+
+static void get_up(struct vine__reactor *reactor)
+{
+    /* As in lie_down: no pair. */
+    (void)vine__exchange_acq_rel_u32(&reactor->mesh->inboxes[reactor->core].is_asleep, 0);
+}
+
+static void sleep_in_poller(struct vine__reactor *reactor)
+{
+    reactor->counts.completions +=
+        vine__poller_sleep(reactor->poller, POLLED_AT_ONCE, sleep_limit_ns(reactor));
+    reactor->counts.sleeps++;
+}
+
 static void fall_asleep(struct vine__reactor *reactor)
 {
-    uint32_t *const is_asleep = &reactor->mesh->inboxes[reactor->core].is_asleep;
-
-    /* Exchanges alone change the word, and they have no pair: messages are what is ordered. */
-    (void)vine__exchange_acq_rel_u32(is_asleep, 1);
-    vine__fence_full(); /* R2 pairs with R1 */
-    if (!vine__calls_are_there(reactor) && !vine__aliens_are_there(reactor) &&
-        !vine__foreign_are_there(reactor) && !vine__reactor_has_stopped(reactor)) {
-        const uint64_t limit_ns = sleep_limit_ns(reactor);
+    if (lie_down(reactor)) {
         const uint64_t before_ticks = vine__clock_ticks();
 
         vine__store_relaxed_u32(&reactor->is_awake, 0);
-        reactor->counts.completions +=
-            vine__poller_sleep(reactor->poller, POLLED_AT_ONCE, limit_ns);
+        sleep_in_poller(reactor);
         be_awake(reactor);
-        reactor->counts.sleeps++;
         reactor->slept_ticks += vine__clock_ticks() - before_ticks;
         reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
     }
-    (void)vine__exchange_acq_rel_u32(is_asleep, 0); /* as above: no pair */
+    get_up(reactor);
+}
+
+bool vine__reactor_step(struct vine__reactor *reactor)
+{
+    struct vine__reactor *const before = vine__reactor_enter(reactor);
+
+    get_up(reactor); /* if it dozed */
+    const bool is_busy = turn(reactor, vine__clock_ticks());
+
+    (void)vine__reactor_enter(before);
+    return is_busy;
+}
+
+void vine__reactor_doze(struct vine__reactor *reactor)
+{
+    struct vine__reactor *const before = vine__reactor_enter(reactor);
+
+    if (lie_down(reactor))
+        sleep_in_poller(reactor);
+    (void)vine__reactor_enter(before);
 }
 
 /* Nothing was there. Look around for a while that depends on what became of it the last times. */

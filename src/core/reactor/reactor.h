@@ -68,6 +68,11 @@ bool vine__reactor_step(struct vine__reactor *reactor);
  * travel alone, and runs one. */
 bool vine__reactor_peek(struct vine__reactor *reactor);
 
+/* Fall asleep as vine__reactor_run does, for who steps reactors over pollers whose sleep returns at
+ * once (arch/poll/sim.h says until when it would last): to the other cores it sleeps, and they wake
+ * its poller, until it is stepped again. */
+void vine__reactor_doze(struct vine__reactor *reactor);
+
 /* Until when a reactor that has nothing to do may sleep, in nanoseconds of the steady clock; now,
  * if something is there; VINE_FOREVER. */
 uint64_t vine__reactor_idle_until(struct vine__reactor *reactor);
