@@ -66,8 +66,17 @@ VINE_MUST_CHECK int vine__poller_create_sim(struct vine__poller **ret_poller,
  * to act. */
 uint64_t vine__sim_sleeps_until(const struct vine__poller *poller);
 
-/* End an operation that the test has taken; its function is called by the next poll. */
+/* End an operation that the test has taken; its function is called by the next poll. The field
+ * `backend` of one that is taken is the test's. */
 void vine__sim_end(struct vine__poller *poller, struct vine__operation *operation, int32_t result);
+
+/* The same with flags. With VINE__POLL_MORE it is not the end: several may be told before a poll.
+ * With VINE__POLL_BUFFER what came lies in `buffer` of those that vine__sim_take_buffer gave, which
+ * returns false if there is none. */
+void vine__sim_tell(struct vine__poller *poller, struct vine__operation *operation, int32_t result,
+                    uint32_t flags, uint16_t buffer);
+bool vine__sim_take_buffer(const struct vine__operation *operation, uint16_t *ret_buffer,
+                           unsigned char **ret_bytes, uint32_t *ret_size_bytes);
 
 /* Two ends of a stream, both ways or one (read end first). */
 VINE_MUST_CHECK int vine__sim_socketpair(struct vine__sim *sim, int ret_fds[2]);

@@ -60,12 +60,22 @@ struct vine__sim_descriptor {
     struct vine__sim_pair *backlog; /* [VINE__SIM_BACKLOG], connections not yet accepted */
 };
 
+/* What the test has told of an operation that it took. */
+struct vine__sim_news {
+    struct vine__sim_news *next;
+    struct vine__operation *operation;
+    int32_t result;
+    uint32_t flags;
+    uint16_t buffer;
+};
+
 struct vine__sim_poller {
     struct vine__poller poller;
     struct vine__sim *sim;
     struct vine__sim_poller *next; /* of the simulation */
     struct vine__poll_fifo held;   /* begun and not ended; `backend` holds when it is to be tried */
     struct vine__poll_fifo taken;  /* the same, of the test's own */
+    struct vine__sim_news *news_first, **news_last;
     struct vine__operation *cursor; /* of `held`: the next that a poll looks at */
     uint64_t sleep_until_ns;
 };

@@ -129,12 +129,61 @@ static bool is_taken(const struct vine__sim_poller *own, const struct vine__oper
     return at != NULL;
 }
 
+void vine__sim_tell(struct vine__poller *poller, struct vine__operation *operation, int32_t result,
+                    uint32_t flags, uint16_t buffer)
+{
+    struct vine__sim_poller *own = sim_of(poller);
+    struct vine__sim_news *news = malloc(sizeof(*news));
+
+    VINE_ASSERT(news != NULL); /* a simulation has no other way to tell */
+    if ((flags & VINE__POLL_MORE) == 0) {
+        const bool was_taken = vine__poll_fifo_remove(&own->taken, operation);
+
+        VINE_ASSERT(was_taken);
+        operation->state = VINE__POLL_STATE_ENDED;
+    }
+    *news = (struct vine__sim_news){
+        .operation = operation, .result = result, .flags = flags, .buffer = buffer};
+    *own->news_last = news;
+    own->news_last = &news->next;
+}
+
 void vine__sim_end(struct vine__poller *poller, struct vine__operation *operation, int32_t result)
 {
-    const bool was_taken = vine__poll_fifo_remove(&sim_of(poller)->taken, operation);
+    vine__sim_tell(poller, operation, result, 0, 0);
+}
 
-    VINE_ASSERT(was_taken);
-    vine__poll_ended(poller, operation, result);
+bool vine__sim_take_buffer(const struct vine__operation *operation, uint16_t *ret_buffer,
+                           unsigned char **ret_bytes, uint32_t *ret_size_bytes)
+{
+    if (!vine__poll_buffers_take(operation->buffers, ret_buffer))
+        return false;
+    *ret_bytes = vine__poll_buffer(operation->buffers, *ret_buffer);
+    *ret_size_bytes = operation->buffers->size_bytes;
+    return true;
+}
+
+/* What is told meanwhile waits for the next poll. */
+static uint32_t hand_out_news(struct vine__sim_poller *own, uint32_t count_max)
+{
+    struct vine__sim_news **const end = own->news_last;
+    uint32_t count = 0;
+
+    while (own->news_first != NULL && count < count_max) {
+        const struct vine__sim_news news = *own->news_first;
+        const bool is_last = &own->news_first->next == end;
+
+        free(own->news_first);
+        own->news_first = news.next;
+        if (news.next == NULL)
+            own->news_last = &own->news_first;
+        news.operation->buffer = news.buffer;
+        vine__poll_hand_out(&own->poller, news.operation, news.result, news.flags);
+        count++;
+        if (is_last)
+            break;
+    }
+    return count;
 }
 
 static void sim_cancel(struct vine__poller *poller, struct vine__operation *operation)
@@ -241,6 +290,7 @@ static uint32_t sim_poll(struct vine__poller *poller, uint32_t count_max)
     uint32_t length = 0;
     uint32_t count = vine__poll_hand_out_ended(poller, count_max);
 
+    count += hand_out_news(own, count_max - count);
     for (const struct vine__operation *at = own->held.first; at != NULL; at = at->next)
         length++;
     own->cursor = own->held.first;
@@ -274,7 +324,8 @@ uint64_t vine__sim_sleeps_until(const struct vine__poller *poller)
     const struct vine__sim_poller *own = (const void *)poller; /* its first field */
     uint64_t until_ns = own->sleep_until_ns;
 
-    if (vine__load_relaxed_u32(&poller->is_woken) != 0 || poller->ended.first != NULL)
+    if (vine__load_relaxed_u32(&poller->is_woken) != 0 || poller->ended.first != NULL ||
+        own->news_first != NULL)
         return own->sim->now_ns;
     for (const struct vine__operation *at = own->held.first; at != NULL; at = at->next)
         if (due_of(at) < until_ns)
@@ -319,6 +370,7 @@ int vine__poller_create_sim(struct vine__poller **ret_poller, struct vine__sim *
     own->poller.wake_fd = -1;
     own->sim = sim;
     own->sleep_until_ns = sim->now_ns;
+    own->news_last = &own->news_first;
     while (*at != NULL)
         at = &(*at)->next;
     *at = own;
