@@ -146,7 +146,9 @@ struct vine_reply {
     struct vine__incoming *incoming; /* private */
 };
 
-/* Take the running call: what its function returns does not matter then. Once a call. */
+/* Take the running call: what its function returns does not matter then. Once a call. It counts
+ * among those that may be in flight until it is answered, and the others wait: who needs a call to
+ * the same core to answer does not take as many as may be in flight (64). */
 VINE_API struct vine_reply vine_call_defer(void);
 
 /* Answer it, on the core that took it. Once. */
