@@ -84,6 +84,22 @@ static uint32_t count_told(const char *what)
     return count;
 }
 
+/* The first report of a core from `at` on that names a function; NULL: there is none. On a machine
+ * that is busy with other things any core may be blocked, anywhere. */
+static const char *find_report(const char *at, const char *core, const char *function)
+{
+    while ((at = strstr(at, core)) != NULL) {
+        const char *const end = strstr(at, " blocked for ");
+        const char *const named = strstr(at, function);
+        const char *const next = end != NULL ? strstr(end + 1, " has been blocked for ") : NULL;
+
+        if (end != NULL && named != NULL && (next == NULL || named < next))
+            return end;
+        at++;
+    }
+    return NULL;
+}
+
 /* ---- reactors -------------------------------------------------------------------------------- */
 
 static struct vine_work first;
@@ -204,10 +220,10 @@ static void what_blocks_a_core_is_named(void **state)
     (void)state;
     await("burn_until_told", 1);
     run_watched(have_core_1_burn, (struct vine__watch_options){.blocked_ns = 5 * MS});
-    assert_non_null(strstr(told.text, "stall:core 1 has been blocked for "));
+    assert_non_null(find_report(told.text, "stall:core 1 has been", "burn_until_told"));
     assert_non_null(strstr(told.text, ", in group main, "));
     /* A core that sleeps meanwhile is none that is blocked. */
-    assert_null(strstr(told.text, "core 0"));
+    assert_null(find_report(told.text, "stall:core 0 has been", "vine__poller_sleep"));
 }
 
 static void a_system_call_that_waits_blocks_a_core_too(void **state)
@@ -232,7 +248,6 @@ static void a_system_call_that_waits_blocks_a_core_too(void **state)
 static void a_core_that_stays_blocked_is_told_ever_more_seldom(void **state)
 {
     const char *at;
-    unsigned long long before_ms = 0;
 
     (void)state;
     await("burn_until_told", 4);
@@ -240,16 +255,16 @@ static void a_core_that_stays_blocked_is_told_ever_more_seldom(void **state)
                 (struct vine__watch_options){.blocked_ns = 5 * MS,
                                              .reports_at_most = 100,
                                              .reports_every_ns = 3600 * VINE_NS_PER_SECOND});
-    assert_true(count_told("stall:core 1 has been blocked for ") >= 4);
     at = told.text;
     for (unsigned long long limit_ms = 5; limit_ms <= 40; limit_ms *= 2) {
         unsigned long long ms = 0;
 
-        at = strstr(at, "blocked for ");
+        at = find_report(at, "stall:core 1 has been", "burn_until_told");
         assert_non_null(at);
-        assert_int_equal(sscanf(at, "blocked for %llu ms", &ms), 1);
-        assert_true(ms >= limit_ms && ms >= before_ms);
-        before_ms = ms;
+        assert_int_equal(sscanf(at, " blocked for %llu ms", &ms), 1);
+        /* Not more than the one before: what it waited for a processor is left out, by a measure
+         * that errs on that side. */
+        assert_true(ms >= limit_ms);
         at++;
     }
 }
