@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # libvine-runtime: reactors, on top of libvine. It is left out where a library that it needs is absent
-# and in builds for another machine.
+# and in builds for another machine (cmake/aarch64.cmake says why).
 set(missing)
 set(vine_runtime_libraries)
 foreach(name liburing hwloc mimalloc libssl libcrypto)
