@@ -100,15 +100,16 @@ static int start(struct vine__network **ret_network)
     vine__list_init(&network->udps);
     int error = network->stack->start(network);
 
-    if (error == 0 && !vine__at_stop_last(&slots[network->core].stopper, stop)) {
-        network->stack->stop(network);
-        error = -VINE_ECLOSED;
-    }
     if (error != 0) {
         free(network);
         return error;
     }
     error = vine__network_metrics_start(network);
+    /* Last: what is registered to be stopped cannot be taken back. */
+    if (error == 0 && !vine__at_stop_last(&slots[network->core].stopper, stop)) {
+        vine__network_metrics_stop(network);
+        error = -VINE_ECLOSED;
+    }
     if (error != 0) {
         network->stack->stop(network);
         free(network);

@@ -227,6 +227,34 @@ static void metrics_go_with_the_network(void **state)
     }
 }
 
+/* Its metrics cannot be had, as somebody has one of that name; later they can. */
+static void a_network_that_could_not_be_started_is_not_stopped_and_starts_another_time(void **state)
+{
+    static const uint64_t nothing;
+    const struct vine_metric_description description = {.name = "vine_network_accepted_total",
+                                                        .help = "Somebody's.",
+                                                        .kind = VINE_METRIC_COUNTER,
+                                                        .count = &nothing};
+    const struct vine_address address = address_of(TCP);
+    struct vine_listener *listener = NULL;
+    struct vine_metric metric = {0};
+    struct pair pair;
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        open_cores(1);
+        assert_int_equal(vine_metric_register(&metric, &description), 0);
+        assert_int_equal(vine_listen(&address, NULL, keep_arrival, NULL, &listener), -EEXIST);
+        assert_null(listener);
+        vine_metric_unregister(&metric);
+        if (i > 0) {
+            open_pair(&pair, TCP);
+            close_pair(&pair);
+        }
+        close_cores();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +265,8 @@ int main(void)
         cmocka_unit_test(bytes_and_operations_are_counted_on_both_ends),
         cmocka_unit_test(counts_are_told_as_metrics_of_their_core),
         cmocka_unit_test(metrics_go_with_the_network),
+        cmocka_unit_test(
+            a_network_that_could_not_be_started_is_not_stopped_and_starts_another_time),
     };
 
     return run_by_both(tests);
