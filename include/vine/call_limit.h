@@ -32,13 +32,13 @@ typedef void (*vine_limited_call_fn)(struct vine_limited_call *call);
 /* One call, from when it is made to when its end is called. Private fields. */
 struct vine_limited_call {
     struct vine_call call;
-    struct vine_work start;
     struct vine_call_limit *limit;
     struct vine_limited_call *next;
     vine_call_fn fn;
     void *argument;
     vine_limited_call_fn done;
     uint32_t core;
+    struct vine_group group;
 };
 
 /*

@@ -76,3 +76,12 @@ struct vine_group vine_group_current(void)
 {
     return (struct vine_group){.id = vine__reactor_here()->group};
 }
+
+struct vine_group vine__group_enter(struct vine_group group)
+{
+    struct vine__reactor *const reactor = vine__reactor_here();
+    const struct vine_group before = {.id = reactor->group};
+
+    reactor->group = group.id;
+    return before;
+}

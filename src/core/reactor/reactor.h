@@ -80,6 +80,9 @@ uint64_t vine__reactor_idle_until(struct vine__reactor *reactor);
 /* Become this reactor for what is called next, or none: returns who it was. Tests. */
 struct vine__reactor *vine__reactor_enter(struct vine__reactor *reactor);
 
+/* Be in this group for what is made next, within a running function: returns which one it was. */
+struct vine_group vine__group_enter(struct vine_group group);
+
 bool vine__reactor_has_stopped(const struct vine__reactor *reactor);
 
 /* As vine_at_stop, but for what others here rest on: it is called after all that they register,

@@ -8,16 +8,18 @@
 #include <vine/gate.h>
 #include <vine/metrics.h>
 
+#include "core/reactor/reactor.h"
 #include "utils/assert.h"
 #include "utils/container_of.h"
 
 /*
- * Calls to one core. Who leaves gives its place to the first who waits, so that nobody overtakes:
+ * Calls to one core. Who leaves gives its place to the first who waits, which goes at once, so that
+ * nobody overtakes:
  *
  *     in_flight <= in_flight_max, and in_flight == in_flight_max while anybody waits
  */
 struct road {
-    uint32_t in_flight; /* places that are taken, by calls that are about to begin too */
+    uint32_t in_flight;
     struct vine_limited_call *first, *last;
 };
 
@@ -115,7 +117,18 @@ void vine_call_limit_get_counts(const struct vine_call_limit *limit,
 
 /* ---- a call ---------------------------------------------------------------------------------- */
 
-/* The first who waits has the place of one that has ended. It begins in its own group. */
+static void end(struct vine_call *call);
+
+/* In its own group, whoever's end it is that makes room. */
+static void start(struct vine_limited_call *limited)
+{
+    const struct vine_group before = vine__group_enter(limited->group);
+
+    vine_call(&limited->call, limited->core, limited->fn, limited->argument, end);
+    (void)vine__group_enter(before);
+}
+
+/* The first who waits has the place of one that has ended. */
 static void pass_on(struct vine_call_limit *limit, struct road *road)
 {
     struct vine_limited_call *const next = road->first;
@@ -127,7 +140,7 @@ static void pass_on(struct vine_call_limit *limit, struct road *road)
     }
     road->first = next->next;
     limit->counts.waiting--;
-    vine_work_post(&next->start);
+    start(next);
 }
 
 static void end(struct vine_call *call)
@@ -139,14 +152,6 @@ static void end(struct vine_call *call)
     pass_on(limit, &limit->roads[limited->core]);
     vine_gate_leave(&limit->gate); /* who waits for that is called later, when this has returned */
     limited->done(limited);
-}
-
-static void start(struct vine_work *work)
-{
-    struct vine_limited_call *const limited =
-        VINE_CONTAINER_OF(work, struct vine_limited_call, start);
-
-    vine_call(&limited->call, limited->core, limited->fn, limited->argument, end);
 }
 
 static int make(struct vine_limited_call *call, bool may_wait)
@@ -165,11 +170,11 @@ static int make(struct vine_limited_call *call, bool may_wait)
     error = vine_gate_enter(&limit->gate);
     VINE_ASSERT(error == 0);
     limit->counts.calls++;
-    vine_work_init(&call->start, start);
+    call->group = vine_group_current();
     if (!is_full) {
         road->in_flight++;
         limit->counts.in_flight++;
-        start(&call->start);
+        start(call);
         return 0;
     }
     if (road->first == NULL)

@@ -176,6 +176,33 @@ static void no_more_are_on_their_way_and_all_begin_in_their_order(void **state)
     }
 }
 
+static void ask_as_the_second_ends(struct vine_limited_call *call)
+{
+    see_end(call);
+    if (ended == 2)
+        ask(3, 1);
+}
+
+/* Two end in one turn: one leaves its place to who waits, the other one makes a new call. */
+static void who_waits_is_not_overtaken_by_who_comes_as_places_are_left(void **state)
+{
+    (void)state;
+    assert_int_equal(vine_call_limit_create(&limit, NULL, 2), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        asked[i].number = i;
+        assert_int_equal(vine_limited_call(limit, &asked[i].call, 1, keep, &asked[i],
+                                           i < 2 ? ask_as_the_second_ends : see_end),
+                         0);
+    }
+    stepped_settle(&world);
+    answer_all();
+    stepped_settle(&world);
+    answer_all();
+    stepped_settle(&world);
+    assert_int_equal(next_number, 4);
+    assert_int_equal(ended, 4);
+}
+
 static struct vine_group group_seen[2];
 
 static int64_t see_group(void *argument)
@@ -410,6 +437,7 @@ int main(void)
         TEST(a_limit_that_is_none_is_refused),
         TEST(who_does_not_want_to_wait_is_told),
         TEST(no_more_are_on_their_way_and_all_begin_in_their_order),
+        TEST(who_waits_is_not_overtaken_by_who_comes_as_places_are_left),
         TEST(one_that_waited_runs_in_the_group_of_its_caller),
         TEST(limits_that_nest_in_one_order_never_wait_for_ever),
         TEST(closing_waits_for_all_that_were_taken_and_takes_no_more),
