@@ -73,8 +73,10 @@ static void see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
         return;
     reactor->now_ns = vine__reactor_clock_ns(reactor);
     reactor->clock_ticks = now_ticks;
+    /* Who hears already does not begin anew: a loop whose every turn is late has timers, too. */
     if (VINE__UNLIKELY(reactor->now_ns > reactor->back_by_ns &&
-                       reactor->now_ns - reactor->back_by_ns > LATE_NS))
+                       reactor->now_ns - reactor->back_by_ns > LATE_NS) &&
+        reactor->hears_until_ns == 0)
         reactor->hears_until_ns = reactor->now_ns + HEAR_NS;
     reactor->back_by_ns = reactor->now_ns;
 }

@@ -2,9 +2,11 @@
 /* test: links=runtime timeout=60 */
 #include "harness/stepped.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <vine/timer.h>
 
@@ -241,6 +243,67 @@ static void an_idle_core_sleeps_for_ever_when_its_stopped_timer_has_gone(void **
     pass(7200 * VINE_NS_PER_SECOND);
 }
 
+/* ---- loops that come back late --------------------------------------------------------------- */
+
+struct clock_hand {
+    struct vine__operation operation;
+    struct vine_work work;
+    bool is_over;
+    unsigned char byte;
+};
+
+static void begin_again(struct vine_work *work)
+{
+    struct clock_hand *const hand = VINE_CONTAINER_OF(work, struct clock_hand, work);
+
+    if (!hand->is_over)
+        vine__reactor_begin(&hand->operation);
+}
+
+static void on_read(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    (void)flags;
+    (void)result;
+    vine_work_post(&VINE_CONTAINER_OF(operation, struct clock_hand, operation)->work);
+}
+
+/* A server whose requests take longer than a loop may be away, and never end to come. */
+static void timers_ring_though_every_turn_is_late_and_has_ends_of_operations(void **state)
+{
+    struct bell bell = {0};
+    static struct clock_hand hand;
+    const int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    struct vine__reactor_counts counts;
+
+    (void)state;
+    assert_true(fd >= 0);
+    hand.is_over = false;
+    hand.operation = (struct vine__operation){
+        .fn = on_read, .kind = VINE__POLL_READ, .fd = fd, .bytes = &hand.byte, .size = 1};
+    vine_work_init(&hand.work, begin_again);
+    vine_work_post(&hand.work);
+    vine_timer_init(&bell.timer, VINE_CLOCK_COARSE, ring);
+    vine_timer_arm_after(&bell.timer, 30 * MS);
+    for (uint64_t late = 0; late < 50; late++) {
+        uint64_t ended;
+
+        world.clock_ns += 20 * MS;
+        vine__reactor_get_counts(world.reactors[0], &counts);
+        ended = counts.completions;
+        for (uint32_t turns = 0; counts.completions == ended && turns < STEPPED_TURNS_MAX;
+             turns++) {
+            (void)stepped_step(&world, 0);
+            vine__reactor_get_counts(world.reactors[0], &counts);
+        }
+        assert_true(counts.completions > ended);
+    }
+    assert_int_equal(bell.rings, 1);
+    assert_true(bell.rang_ns < 300 * MS);
+    hand.is_over = true;
+    stepped_settle(&world);
+    assert_int_equal(close(fd), 0);
+}
+
 /* ---- any order ------------------------------------------------------------------------------- */
 
 #define BELLS 48
@@ -414,6 +477,7 @@ int main(void)
         TEST(a_timer_that_is_due_can_be_stopped),
         TEST(a_period_ends_when_it_is_stopped),
         TEST(a_time_out_of_many_requests_rings_for_the_one_that_is_late),
+        TEST(timers_ring_though_every_turn_is_late_and_has_ends_of_operations),
         TEST(an_idle_core_sleeps_for_ever_when_its_stopped_timer_has_gone),
         TEST(random_changes_ring_as_a_plain_list_says),
         TEST(the_manual_clock_moves_when_it_is_told_to),
