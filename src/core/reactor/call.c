@@ -254,17 +254,19 @@ static bool take_from(struct vine__reactor *reactor, uint32_t origin)
     const bool is_in_ring = vine__spsc_ready(&link->in) > 0;
     uint32_t taken = 0;
 
-    if (!vine__line_is_left_alone(&link->asking) || is_in_ring)
-        taken += take_alone(reactor, &link->asking, origin);
     if (!vine__line_is_left_alone(&link->asked))
         taken += take_alone(reactor, &link->asked, origin);
+    if (!vine__line_is_left_alone(&link->asking) && !is_in_ring)
+        taken += take_alone(reactor, &link->asking, origin);
     if (!is_in_ring) {
         vine__spsc_consumer_publish(&link->in);
         return taken > 0;
     }
-    do
+    do {
+        /* A line that was empty above may have been written since, before what is found here. */
+        taken += take_alone(reactor, &link->asking, origin);
         vine__work_post_to(reactor, accept_next(reactor, link, origin));
-    while (++taken < RING_SLOTS && vine__spsc_ready(&link->in) > 0);
+    } while (++taken < RING_SLOTS && vine__spsc_ready(&link->in) > 0);
     return true;
 }
 
