@@ -16,8 +16,8 @@
  * The end: what was released while the loops run is destroyed, at the latest when its home's loop
  * has returned and those of all others have: by its home's thread, where nothing is called any more
  * that a destructor posts, arms or sends, but others that it releases are destroyed as well. Of
- * these, what belongs to a core that is gone is destroyed by whoever ends the last one. What nobody
- * has released stays as it is.
+ * these, what belongs to a core that is gone is destroyed by whoever ends the last one, who is no
+ * reactor, and may release others and free memory there. What nobody has released stays as it is.
  */
 #ifndef VINE_FOREIGN_H
 #define VINE_FOREIGN_H

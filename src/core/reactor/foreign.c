@@ -29,11 +29,27 @@ void vine_foreign_fini(struct vine_foreign *foreign)
     foreign->state = STATE_ENDED;
 }
 
+/* Of the thread that ends a mesh whose reactors have gone, where destructors release others. */
+static _Thread_local struct vine_foreign *released_at_end;
+static _Thread_local bool is_ending;
+
+static void release_at_end(struct vine_foreign *foreign)
+{
+    VINE_ASSERT(is_ending); /* else the caller's thread is no reactor */
+    foreign->state = STATE_RELEASED;
+    foreign->next = released_at_end;
+    released_at_end = foreign;
+}
+
 void vine_foreign_release(struct vine_foreign *foreign)
 {
-    struct vine__reactor *const reactor = vine__reactor_here();
+    struct vine__reactor *const reactor = vine__reactor_self();
 
     VINE_ASSERT(foreign->state == STATE_HELD);
+    if (VINE__UNLIKELY(reactor == NULL)) {
+        release_at_end(foreign);
+        return;
+    }
     struct vine__lot *const lot = &reactor->links[foreign->home].leaving;
 
     foreign->state = STATE_RELEASED;
@@ -136,7 +152,16 @@ void vine__foreign_fini(struct vine__reactor *reactor)
 
 void vine__foreign_end_mesh(struct vine__mesh *mesh)
 {
+    is_ending = true;
     for (uint32_t home = 0; home < mesh->options.core_count; home++)
         for (struct vine_foreign *at = take_all(mesh, home); at != NULL;)
             at = destroy(at);
+    while (released_at_end != NULL) {
+        struct vine_foreign *const first = released_at_end;
+
+        released_at_end = NULL;
+        for (struct vine_foreign *at = first; at != NULL;)
+            at = destroy(at);
+    }
+    is_ending = false;
 }

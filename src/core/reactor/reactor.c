@@ -384,11 +384,12 @@ void vine__reactor_destroy(struct vine__reactor *reactor)
         return;
     VINE_ASSERT(reactor->magic == VINE__REACTOR_MAGIC);
     vine__aliens_refuse(reactor);
-    /* What ends now still posts its work here, where nobody calls it any more. */
+    /* What ends now still posts its work here, where nobody calls it any more. Destructors may
+     * begin operations, as of a file that they close: the poller is there until they have. */
     struct vine__reactor *const before = vine__reactor_enter(reactor);
 
-    vine__poller_destroy(reactor->poller);
     vine__foreign_fini(reactor);
+    vine__poller_destroy(reactor->poller);
     (void)vine__reactor_enter(before != reactor ? before : NULL);
     vine__calls_fini(reactor);
     reactor->mesh->reactors[reactor->core] = NULL;

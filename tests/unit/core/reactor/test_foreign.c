@@ -240,7 +240,7 @@ static void destroy_wherever(struct vine_foreign *foreign)
     struct object *const object = VINE_CONTAINER_OF(foreign, struct object, foreign);
 
     sum += object->number;
-    if (object->inner != NULL && vine_on_reactor())
+    if (object->inner != NULL)
         vine_foreign_release(&object->inner->foreign);
     free(object);
 }
@@ -279,6 +279,57 @@ static void and_so_is_what_those_release(void **state)
     stepped_open(&world, CORES, 7, NULL);
 }
 
+/* By then nobody is a reactor any more. */
+static void and_what_those_release_that_have_outlived_their_core(void **state)
+{
+    struct object *const outer = make_at(2, 1);
+
+    (void)state;
+    outer->inner = make_at(0, 2); /* goes before 2 does */
+    outer->inner->inner = make_at(1, 4);
+    outer->inner->inner->inner = make_at(3, 8);
+    for (struct object *object = outer; object != NULL; object = object->inner)
+        object->foreign.destroy = destroy_wherever;
+    release_at(2, outer);
+    stepped_close(&world);
+    assert_int_equal(sum, 15);
+    stepped_open(&world, CORES, 7, NULL);
+}
+
+static struct vine__operation closing;
+static uint32_t closings;
+
+static void on_closed(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    (void)operation;
+    (void)result;
+    (void)flags;
+    closings++;
+}
+
+/* As one does whose object has a file. */
+static void close_and_destroy(struct vine_foreign *foreign)
+{
+    closing = (struct vine__operation){
+        .fn = on_closed, .kind = VINE__POLL_CLOSE, .fd = dup(STDERR_FILENO)};
+    vine__reactor_begin(&closing);
+    destroy_wherever(foreign);
+}
+
+static void a_destructor_begins_operations_at_the_end_too(void **state)
+{
+    struct object *const object = make_at(1, 1);
+
+    (void)state;
+    closings = 0;
+    object->foreign.destroy = close_and_destroy;
+    release_at(1, object);
+    stepped_close(&world);
+    assert_int_equal(sum, 1);
+    assert_int_equal(closings, 1);
+    stepped_open(&world, CORES, 7, NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -291,6 +342,8 @@ int main(void)
         TEST(a_destructor_releases_what_its_object_had),
         TEST(what_is_on_its_way_at_the_end_is_destroyed),
         TEST(and_so_is_what_those_release),
+        TEST(and_what_those_release_that_have_outlived_their_core),
+        TEST(a_destructor_begins_operations_at_the_end_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
