@@ -147,19 +147,28 @@ static int choose_by_name(SSL *ssl, int *ret_alert, void *context)
     const struct vine_tls *const tls = context;
     struct tls_connection *const connection = SSL_get_app_data(ssl);
     const char *const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    struct vine_tls *chosen;
+    struct vine_tls *chosen = NULL;
 
-    if (name != NULL && tls->choose(tls->choose_context, name, &chosen) == 0) {
+    if (name != NULL && tls->choose(tls->choose_context, name, &chosen) != 0)
+        chosen = NULL;
+    /* Who is asked for another hello may not change its name (RFC 8446, 4.1.2): what was taken over
+     * for the first one would go on to hold. */
+    if (connection->has_chosen && chosen != connection->chosen) {
+        *ret_alert = SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    if (chosen != NULL) {
         /* Its callbacks look at it, and its owner may destroy it meanwhile. */
-        chosen->references++;
-        if (connection->chosen != NULL)
-            vine__tls_unref(connection->chosen);
+        if (!connection->has_chosen)
+            chosen->references++;
+        connection->has_chosen = true;
         connection->chosen = chosen;
         if (take_over(ssl, tls, chosen))
             return SSL_TLSEXT_ERR_OK;
         *ret_alert = SSL_AD_ACCESS_DENIED;
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
+    connection->has_chosen = true;
     if (!tls->refuses_other_names)
         return SSL_TLSEXT_ERR_NOACK;
     *ret_alert = SSL_AD_UNRECOGNIZED_NAME;

@@ -54,6 +54,7 @@ struct tls_connection {
     struct vine_connection *below;
     struct vine_tls *tls;
     struct vine_tls *chosen; /* by the name that the client asks for, or NULL */
+    bool has_chosen;         /* it has been looked for */
     SSL *ssl;
     struct vine_tls_start *start; /* while it shakes hands */
     char *name;                   /* of a server */
