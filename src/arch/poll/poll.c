@@ -96,6 +96,11 @@ bool vine__poller_flush(struct vine__poller *poller)
     return poller->backend->flush(poller);
 }
 
+bool vine__poller_has_news(const struct vine__poller *poller)
+{
+    return poller->backend->has_news != NULL && poller->backend->has_news(poller);
+}
+
 uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max)
 {
     VINE_ASSERT(!poller->is_handing_out);

@@ -169,6 +169,10 @@ uint32_t vine__poller_pending(const struct vine__poller *poller);
 /* Tell the kernel of what was begun. Returns whether it was told of anything. */
 bool vine__poller_flush(struct vine__poller *poller);
 
+/* Whether a poll is known to find something, at the price of a look at memory: where that cannot be
+ * seen without asking the kernel, it says no. */
+bool vine__poller_has_news(const struct vine__poller *poller);
+
 /* Flush, and call the functions of at most `count_max` operations that have ended. Returns how
  * many. */
 uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max);

@@ -45,6 +45,7 @@ struct vine__poll_backend_table {
     void (*begin)(struct vine__poller *poller, struct vine__operation *operation);
     void (*cancel)(struct vine__poller *poller, struct vine__operation *operation);
     bool (*flush)(struct vine__poller *poller);
+    bool (*has_news)(const struct vine__poller *poller); /* NULL: never known */
     uint32_t (*poll)(struct vine__poller *poller, uint32_t count_max);
     /* Sets *ret_is_over where the sleep is to end though nothing has ended. */
     uint32_t (*wait)(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns,

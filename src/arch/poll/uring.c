@@ -257,14 +257,27 @@ static uint32_t hand_out(struct vine__uring *uring, uint32_t count_max)
     return count + take(uring, count_max - count);
 }
 
+/* Completions that the kernel will bring when it is entered. */
+static bool is_called_for(const struct vine__uring *uring)
+{
+    return (vine__load_relaxed_u32(uring->ring.sq.kflags) &
+            (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+static bool uring_has_news(const struct vine__poller *poller)
+{
+    const struct vine__uring *uring = VINE_CONTAINER_OF(poller, const struct vine__uring, poller);
+
+    return has_completions(uring) || is_called_for(uring);
+}
+
 static uint32_t uring_poll(struct vine__poller *poller, uint32_t count_max)
 {
     struct vine__uring *uring = uring_of(poller);
 
     if (unsubmitted(uring) != 0 || has_backlog(uring))
         (void)submit(uring, 0, IORING_ENTER_GETEVENTS, NULL);
-    else if (!has_completions(uring) && (vine__load_relaxed_u32(uring->ring.sq.kflags) &
-                                         (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0)
+    else if (!has_completions(uring) && is_called_for(uring))
         (void)enter(uring, 0, 0, IORING_ENTER_GETEVENTS, NULL);
     return hand_out(uring, count_max);
 }
@@ -320,6 +333,7 @@ static const struct vine__poll_backend_table uring_table = {
     .begin = uring_begin,
     .cancel = uring_cancel,
     .flush = uring_flush,
+    .has_news = uring_has_news,
     .poll = uring_poll,
     .wait = uring_wait,
     .cancel_all = uring_cancel_all,

@@ -16,8 +16,8 @@
 #include "utils/bits.h"
 #include "utils/container_of.h"
 
-#define LOOKS        64 /* at all cores, between two turns of one that is idle */
-#define LOOKS_A_TICK 8  /* between two at the clock, which takes as long as a few */
+#define LOOKS        128 /* at other cores' calls, between two turns of one that is idle */
+#define LOOKS_A_TICK 8   /* at each, between two at the clock and at the kernel */
 
 VINE_STATIC_ASSERT(sizeof(struct message) <= VINE_SPSC_BYTES, "a message is a slot");
 
@@ -323,9 +323,14 @@ bool vine__calls_look(struct vine__reactor *reactor)
     VINE_ASSERT(reactor->active == 0);
     if (VINE__UNLIKELY(reactor->random != 0)) /* what is shuffled has to be posted */
         return vine__calls_take(reactor);
-    for (uint32_t i = 0; i < LOOKS; i++) {
-        if (i % LOOKS_A_TICK == 0)
+    if (core_count == 1) /* its calls to itself are of its own turns */
+        return false;
+    for (uint32_t i = 0; i < LOOKS / core_count || i == 0; i++) {
+        if (i % LOOKS_A_TICK == 0) {
+            if (vine__poller_has_news(reactor->poller))
+                return false;
             now_ticks = vine__reactor_ticks(reactor);
+        }
         for (uint32_t core = 0; core < core_count; core++)
             if (look_at(reactor, core, now_ticks))
                 return true;
