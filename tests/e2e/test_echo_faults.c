@@ -619,6 +619,69 @@ static void who_finds_no_descriptor_is_served_when_one_comes_back(void **state)
     end_well();
 }
 
+/* ---- many ------------------------------------------------------------------------------------ */
+
+#define MANY 10000
+
+/* What client `i` sends in a round, and gets back. */
+static uint64_t token_of(int round, uint32_t i)
+{
+    return ((uint64_t)round << 32 | i) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* All at once: each has one on its way before the first is read. */
+static void exchange_tokens(const int *fds, int round)
+{
+    for (uint32_t i = 0; i < MANY; i++) {
+        const uint64_t token = token_of(round, i);
+
+        assert_int_equal(send(fds[i], &token, sizeof(token), MSG_NOSIGNAL), sizeof(token));
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint64_t token = 0;
+
+        assert_int_equal(recv(fds[i], &token, sizeof(token), MSG_WAITALL), sizeof(token));
+        assert_int_equal(token, token_of(round, i));
+    }
+}
+
+/* Without the minute in which the kernel keeps what was closed in good order. */
+static void hang_up(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    (void)close(fd);
+}
+
+static void ten_thousand_clients_are_served_at_once_and_leave_nothing_behind(void **state)
+{
+    static int fds[MANY];
+    struct rlimit limit;
+    uint32_t before;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < MANY + 256) {
+        print_message("left out: a process may have %llu descriptors here\n",
+                      (unsigned long long)limit.rlim_max);
+        skip();
+    }
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    start_at("tcp_echo", "127.0.0.1:0", limit.rlim_max);
+    before = descriptors_of(server.pid);
+    for (uint32_t i = 0; i < MANY; i++)
+        fds[i] = must_dial();
+    for (int round = 0; round < 3; round++)
+        exchange_tokens(fds, round);
+    assert_true(descriptors_of(server.pid) >= before + MANY);
+    for (uint32_t i = 0; i < MANY; i++)
+        hang_up(fds[i]);
+    wait_for(descriptors_of(server.pid) <= before);
+    end_well();
+}
+
 /* ---- the tests ------------------------------------------------------------------------------- */
 
 #define TEST(test) cmocka_unit_test_teardown(test, teardown)
@@ -633,6 +696,7 @@ int main(void)
         TEST(clients_of_a_server_that_is_killed_are_told_and_the_next_one_takes_its_port),
         TEST(a_store_that_was_stopped_answers_all_that_was_asked),
         TEST(who_finds_no_descriptor_is_served_when_one_comes_back),
+        TEST(ten_thousand_clients_are_served_at_once_and_leave_nothing_behind),
     };
     char path[512];
     int failed;
