@@ -59,11 +59,13 @@ static void send_back(struct vine_receive *receive)
 {
     struct client *const client = client_of(receive, offsetof(struct client, receive));
 
-    if (receive->size <= 0) /* the end, or an error */
+    if (receive->size <= 0) { /* the end, or an error */
         close_client(client);
-    else
-        vine_send(client->connection, &client->send, receive->bytes, (size_t)receive->size,
-                  see_sent);
+        return;
+    }
+    /* Who takes nothing keeps a buffer of the core's from all others. */
+    client->send.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + SILENT_NS;
+    vine_send(client->connection, &client->send, receive->bytes, (size_t)receive->size, see_sent);
 }
 
 /* On the core to which the client belongs from now on. */
