@@ -32,7 +32,7 @@
  * With POLLS nobody sleeps, so that more calls can be looked at: a core goes on when there is
  * something in its ring.
  *
- * Left out: the line in which a call travels that has no other before it (R11, R12, line.h).
+ * Left out: the line in which a call travels that has no other before it: lines.pml.
  *
  * Shown: no push finds its ring full, so that nobody waits for room, and no two cores for each
  * other; a message is read after it was written, and its place written after it was read; each call

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spin: -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 | -m100000 -w22 */
+/* spin: -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -DMEMLIM=900 | -m100000 -w22 */
 /* spin-also: -DMESSAGES=3 -DSENDERS=1 */
 /* spin-must-fail: -DBUG_NO_SENDER_FENCE */
 /* spin-must-fail: -DBUG_NO_SLEEPER_FENCE */
@@ -7,16 +7,21 @@
 /* spin-must-fail: -DBUG_WAKES_BEFORE_IT_SENDS */
 /*
  * A core that goes to sleep and those who send to it (src/core/reactor: R1, R2): none sleeps while
- * there is a message for it. Each sender has a ring of its own, here the count of what it has
- * pushed. Over memory.pmh, which lets loads be as late as C11 does; the system calls of sleep and
- * wake are one bell, and order nothing here, though they do in truth.
+ * there is a message for it. A message is whatever lie_down looks for: a call or a reply in a ring
+ * or in a line, a call of an alien, objects that come home, and the end. All are one store or
+ * exchange before the sender's fence, and looked for behind the sleeper's; so each sender has a
+ * word of its own here, the count of what it has sent. Over memory.pmh, which lets loads be as late
+ * as C11 does; the system calls of sleep and wake are one bell, and order nothing here, though they
+ * do in truth.
  */
 #ifndef SENDERS
 #define SENDERS 2
 #endif
 #ifndef MESSAGES
-#define MESSAGES 2
+#define MESSAGES 2 /* of the first sender; the second one has one */
 #endif
+#define SENT_BY(sender) ((sender) == 0 -> MESSAGES : 1)
+#define all_is_taken    (taken[0] == MESSAGES && taken[SENDERS - 1] == SENT_BY(SENDERS - 1))
 
 #define THREADS  (SENDERS + 1)
 #define WORDS    (SENDERS + 1)
@@ -28,7 +33,7 @@
 #include "memory.pmh"
 
 #define SLEEPER SENDERS
-#define ASLEEP  SENDERS /* the word; those below are rings */
+#define ASLEEP  SENDERS /* the word; those below are messages */
 
 bool bell = false;
 byte taken[SENDERS];
@@ -62,7 +67,7 @@ proctype sender(byte me)
     byte found = 0;
 
     do
-    :: count < MESSAGES ->
+    :: count < SENT_BY(me) ->
         count++;
 #ifdef BUG_WAKES_BEFORE_IT_SENDS
         wake(me, found);
@@ -75,7 +80,7 @@ proctype sender(byte me)
     od
 }
 
-/* Whether any ring has something. */
+/* Whether anything is there. */
 inline look(found, is_there)
 {
     is_there = false;
@@ -101,14 +106,14 @@ proctype sleeper()
     bool is_there = false;
 
     do
-    :: (taken[0] == MESSAGES) && (taken[SENDERS - 1] == MESSAGES) -> break
+    :: all_is_taken -> break
     :: else ->
         consume(0, found);
 #if SENDERS > 1
         consume(1, found);
 #endif
         if
-        :: (taken[0] == MESSAGES) && (taken[SENDERS - 1] == MESSAGES) -> break
+        :: all_is_taken -> break
         :: else
         fi;
 #ifdef BUG_LOOKS_BEFORE_IT_SAYS_SO

@@ -143,6 +143,96 @@ static void and_so_they_do_when_everybody_sleeps_at_once(void **state)
     assert_int_equal(results, (uint64_t)CALLS * (CALLS + 1) / 2 + CALLS);
 }
 
+/* ---- order ----------------------------------------------------------------------------------- */
+
+#define BURST  3 /* the first one travels alone, and the replies to the others by the ring */
+#define BURSTS 40000
+
+/* What two cores ask of each other. */
+struct asker {
+    struct vine_call calls[BURST];
+    uint64_t asked;
+    uint32_t away;
+    /* The other core's. */
+    uint64_t begun, out_of_order;
+};
+
+static struct asker askers[2];
+static struct vine_call starts[2];
+static uint32_t askers_ended; /* core 0's */
+
+static int64_t begin_next(void *number)
+{
+    struct asker *const asker = &askers[1 - vine_core()];
+
+    asker->out_of_order += (uint64_t)(uintptr_t)number != asker->begun;
+    asker->begun++;
+    return 0;
+}
+
+static int64_t end_asker(void *argument)
+{
+    (void)argument;
+    if (++askers_ended == 2)
+        vine_stop(9);
+    return 0;
+}
+
+static void ask_burst(struct asker *asker);
+
+static void see_begun(struct vine_call *call)
+{
+    struct asker *const asker = &askers[vine_core()];
+
+    (void)call;
+    if (--asker->away > 0)
+        return;
+    if (asker->asked < BURSTS * BURST)
+        ask_burst(asker);
+    else
+        assert_int_equal(vine_submit_to(0, end_asker, NULL), 0);
+}
+
+static void ask_burst(struct asker *asker)
+{
+    asker->away = BURST;
+    for (uint32_t i = 0; i < BURST; i++)
+        vine_call(&asker->calls[i], 1 - vine_core(), begin_next, (void *)(uintptr_t)asker->asked++,
+                  see_begun);
+}
+
+static int64_t begin_to_ask(void *argument)
+{
+    (void)argument;
+    ask_burst(&askers[vine_core()]);
+    return 0;
+}
+
+static void see_begun_to_ask(struct vine_call *call)
+{
+    (void)call;
+}
+
+static void have_both_ask(struct vine_work *work)
+{
+    (void)work;
+    for (uint32_t core = 0; core < 2; core++)
+        vine_call(&starts[core], core, begin_to_ask, NULL, see_begun_to_ask);
+}
+
+static void calls_begin_in_order_while_replies_go_the_same_way(void **state)
+{
+    const struct vine__mesh_options options = {.is_shared = true, .idle_poll_ns = 100000};
+
+    (void)state;
+    start(have_both_ask, &options);
+    assert_int_equal(join(), 9);
+    for (uint32_t core = 0; core < 2; core++) {
+        assert_int_equal(askers[core].begun, BURSTS * BURST);
+        assert_int_equal(askers[core].out_of_order, 0);
+    }
+}
+
 /* ---- foreign objects ------------------------------------------------------------------------- */
 
 #define OBJECTS 3000
@@ -298,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_among_running_cores_all_end),
         cmocka_unit_test(and_so_they_do_when_everybody_sleeps_at_once),
+        cmocka_unit_test(calls_begin_in_order_while_replies_go_the_same_way),
         cmocka_unit_test(objects_come_home_from_running_cores),
         cmocka_unit_test(threads_that_are_no_reactor_call_and_wait),
         cmocka_unit_test(who_waits_for_an_answer_hears_that_all_have_stopped),
