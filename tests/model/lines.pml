@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spin: -DSAFETY -DCOLLAPSE -DVECTORSZ=4096 -DMEMLIM=900 | -m100000 -w20 */
 /* spin-also: -DCALLS_0=2 -DCALLS_1=0 */
+/* spin-also: -DPOLLS -DCALLS_0=2 -DCALLS_1=2 */
 /* spin-also: -DPOLLS -DCALLS_0=4 -DCALLS_1=0 */
 /* spin-must-fail: -DPOLLS -DBUG_R11_RELAXED */
 /* spin-must-fail: -DPOLLS -DBUG_R12_RELAXED */
