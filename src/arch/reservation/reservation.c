@@ -13,13 +13,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define NODES_MAX   1024
-#define WORD_BITS   64
-#define BYTES_MAX   (UINT64_C(1) << 47)
-#define HUGETLBFS   0x958458f6U /* HUGETLBFS_MAGIC of <linux/magic.h> */
-#define POLICY_BIND 2           /* MPOL_BIND of <numaif.h>, which would need libnuma's package */
-#define NAME_BYTES  512
-#define NAME_TRIES  100
+#define NODES_MAX        1024
+#define WORD_BITS        64
+#define BYTES_MAX        (UINT64_C(1) << 47)
+#define HUGETLBFS        0x958458f6U /* HUGETLBFS_MAGIC of <linux/magic.h> */
+#define POLICY_PREFERRED 1 /* MPOL_PREFERRED of <numaif.h>, which would need libnuma's package */
+#define POLICY_BIND      2 /* MPOL_BIND */
+#define NAME_BYTES       512
+#define NAME_TRIES       100
 
 static int refuse(int error, const char *what, const char **ret_what)
 {
@@ -39,6 +40,20 @@ static int check(const struct vine__reservation_options *options, const char **r
         return refuse(-EINVAL, "its alignment is no power of two, or less than a page", ret_what);
     if (options->node < VINE__RESERVATION_NODE_ANY || options->node >= NODES_MAX)
         return refuse(-EINVAL, "there is no NUMA node of that number", ret_what);
+
+    uint64_t left_bytes = options->size_bytes;
+
+    for (uint32_t i = 0; i < options->piece_count; i++) {
+        const struct vine__reservation_piece *const piece = &options->pieces[i];
+
+        if (piece->node < 0 || piece->node >= NODES_MAX)
+            return refuse(-EINVAL, "there is no NUMA node of that number", ret_what);
+        if (piece->size_bytes == 0 || piece->size_bytes > left_bytes ||
+            piece->size_bytes % page_bytes != 0)
+            return refuse(-EINVAL, "its pieces are not whole pages, or more than all of it",
+                          ret_what);
+        left_bytes -= piece->size_bytes;
+    }
     return 0;
 }
 
@@ -149,21 +164,40 @@ static int map(struct vine__reservation *reservation,
     return 0;
 }
 
-static int bind(const struct vine__reservation *reservation, int node, const char **ret_what)
+static int set_policy(unsigned char *from, uint64_t size_bytes, int policy, int node,
+                      const char **ret_what)
 {
     uint64_t nodes[NODES_MAX / WORD_BITS] = {0};
 
-    if (node == VINE__RESERVATION_NODE_ANY)
-        return 0;
     nodes[node / WORD_BITS] |= UINT64_C(1) << (node % WORD_BITS);
     /* The kernel counts one bit less than it is told. */
-    if (syscall(SYS_mbind, reservation->base, reservation->size_bytes, POLICY_BIND, nodes,
-                NODES_MAX + 1, 0) == 0)
+    if (syscall(SYS_mbind, from, size_bytes, policy, nodes, NODES_MAX + 1, 0) == 0)
         return 0;
     if (errno == EPERM)
         return refuse(-EPERM, "a container's filter forbids binding memory to a NUMA node",
                       ret_what);
     return refuse(-errno, "there is no NUMA node of that number for this process", ret_what);
+}
+
+/* Before any page is there. Pieces are a wish, since how much a node has left changes: what one of
+ * them lacks comes from another one, where a node alone is an order. */
+static int bind(const struct vine__reservation *reservation,
+                const struct vine__reservation_options *options, const char **ret_what)
+{
+    unsigned char *from = reservation->base;
+    int error = 0;
+
+    if (options->piece_count == 0)
+        return options->node == VINE__RESERVATION_NODE_ANY
+                   ? 0
+                   : set_policy(from, reservation->size_bytes, POLICY_BIND, options->node,
+                                ret_what);
+    for (uint32_t i = 0; i < options->piece_count && error == 0; i++) {
+        error = set_policy(from, options->pieces[i].size_bytes, POLICY_PREFERRED,
+                           options->pieces[i].node, ret_what);
+        from += options->pieces[i].size_bytes;
+    }
+    return error;
 }
 
 static int lock(const struct vine__reservation *reservation, const char **ret_what)
@@ -189,7 +223,7 @@ int vine__reservation_open(const struct vine__reservation_options *options,
     if (error == 0)
         error = map(&reservation, options, ret_what);
     if (error == 0)
-        error = bind(&reservation, options->node, ret_what);
+        error = bind(&reservation, options, ret_what);
     if (error == 0 && options->lock)
         error = lock(&reservation, ret_what);
     if (error != 0) {

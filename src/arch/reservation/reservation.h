@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arch/reservation/reservation.h - one long range of this process's own memory, on one node.
+ * arch/reservation/reservation.h - one long range of this process's own memory, on one node, or
+ * piece by piece on several.
  *
  * Owns:     the addresses from `base` on: `size_bytes` that may be used, and behind them, up to the
  *           next multiple of the alignment, addresses that nobody may touch.
@@ -22,10 +23,19 @@
 
 #define VINE__RESERVATION_NODE_ANY (-1)
 
+/* A stretch of it, and the node from which its pages come while that has any. */
+struct vine__reservation_piece {
+    int node;
+    uint64_t size_bytes; /* whole pages, of the kind that it is made of */
+};
+
 struct vine__reservation_options {
     uint64_t size_bytes;
-    uint64_t alignment_bytes;     /* of the base: a power of two, a page at least */
-    int node;                     /* where all pages come from, or VINE__RESERVATION_NODE_ANY */
+    uint64_t alignment_bytes; /* of the base: a power of two, a page at least */
+    int node;                 /* where all pages come from, or VINE__RESERVATION_NODE_ANY */
+    /* Instead of `node`: from the first byte on. What lies behind the last one is of any node. */
+    const struct vine__reservation_piece *pieces;
+    uint32_t piece_count;
     bool huge_pages;              /* from the kernel's pool of its usual size of huge pages */
     const char *huge_page_folder; /* or from this hugetlbfs mount, in its size; NULL: no */
     bool lock;                    /* never paged out; all of it is there at once */

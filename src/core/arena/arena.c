@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 _Thread_local struct vine__arena_thread vine__arena_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -29,11 +30,22 @@ extern void *__dso_handle __attribute__((visibility("hidden")));
 
 /* ---- made and unmade ------------------------------------------------------------------------- */
 
+static bool has_pieces(const struct vine__arena *arena, const struct vine__arena_options *options)
+{
+    if (arena->piece_count != options->piece_count)
+        return false;
+    for (uint32_t i = 0; i < arena->piece_count; i++)
+        if (arena->pieces[i].node != options->pieces[i].node ||
+            arena->pieces[i].size_bytes != options->pieces[i].size_bytes)
+            return false;
+    return true;
+}
+
 static bool fits(const struct vine__arena *arena, const struct vine__arena_options *options)
 {
     return arena->is_destroyed && arena->reservation.size_bytes == options->size_bytes &&
            arena->node == options->node && arena->exclusive == options->exclusive &&
-           arena->lock == options->lock &&
+           arena->lock == options->lock && has_pieces(arena, options) &&
            arena->huge_pages == (options->huge_pages || options->huge_page_folder != NULL);
 }
 
@@ -65,6 +77,8 @@ static bool give_to_mimalloc(struct vine__arena *arena)
 static void set_options(struct vine__arena *arena, const struct vine__arena_options *options)
 {
     arena->node = options->node;
+    memcpy(arena->pieces, options->pieces, sizeof(arena->pieces));
+    arena->piece_count = options->piece_count;
     arena->huge_pages = options->huge_pages || options->huge_page_folder != NULL;
     arena->lock = options->lock;
     arena->exclusive = options->exclusive;
@@ -92,6 +106,8 @@ static int make(const struct vine__arena_options *options, struct vine__arena **
         .size_bytes = options->size_bytes,
         .alignment_bytes = VINE__ARENA_PART_BYTES,
         .node = options->node,
+        .pieces = options->pieces,
+        .piece_count = options->piece_count,
         .huge_pages = options->huge_pages,
         .huge_page_folder = options->huge_page_folder,
         .lock = options->lock,

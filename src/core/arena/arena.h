@@ -28,10 +28,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/reservation/reservation.h"
+
 #define VINE__ARENAS_MAX       64                   /* mimalloc 2.0 takes no more */
 #define VINE__ARENA_STEP_BYTES (UINT64_C(32) << 20) /* what mimalloc takes memory by */
 #define VINE__ARENA_BYTES_MAX  (UINT64_C(1) << 42)
 #define VINE__ARENA_NODE_ANY   (-1)
+#define VINE__ARENA_PIECES_MAX 8
 
 struct vine__arena;
 
@@ -42,8 +45,11 @@ typedef void (*vine__arena_exhausted_fn)(void *context, struct vine__arena *aren
 
 /* Zero is the default of every field but the node. */
 struct vine__arena_options {
-    uint64_t size_bytes;          /* a multiple of VINE__ARENA_STEP_BYTES */
-    int node;                     /* or VINE__ARENA_NODE_ANY */
+    uint64_t size_bytes; /* a multiple of VINE__ARENA_STEP_BYTES */
+    int node;            /* or VINE__ARENA_NODE_ANY */
+    /* Instead of one node: what comes from which, if it can be had there. */
+    struct vine__reservation_piece pieces[VINE__ARENA_PIECES_MAX];
+    uint32_t piece_count;
     bool huge_pages;              /* from the kernel's pool */
     const char *huge_page_folder; /* or from this mount of hugetlbfs; NULL: no */
     bool lock;                    /* never paged out */
@@ -77,7 +83,7 @@ struct vine__arena_stats {
 /* Create an arena to which nobody is attached. Any thread; no two at once.
  *
  * Returns 0; on failure `*ret_what`, if it is not NULL, says what failed and what would help:
- *         -EINVAL   a size that is none; -ENOSPC  there are VINE__ARENAS_MAX already;
+ *         -EINVAL   a size or pieces that are none; -ENOSPC  there are VINE__ARENAS_MAX already;
  *         or what vine__reservation_open returns. */
 __attribute__((warn_unused_result)) int
 vine__arena_create(const struct vine__arena_options *options, struct vine__arena **ret_arena,

@@ -56,6 +56,8 @@ struct vine__arena {
     bool is_destroyed;    /* waits for one of its kind to be created */
     int mimalloc_id;
     int node;
+    struct vine__reservation_piece pieces[VINE__ARENA_PIECES_MAX];
+    uint32_t piece_count;
     bool huge_pages;
     bool lock;
     bool exclusive;

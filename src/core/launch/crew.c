@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arch/poll/poll.h"
 #include "arch/thread/thread.h"
@@ -86,14 +87,18 @@ static bool meet(struct crew *crew)
 
 /* ---- one core -------------------------------------------------------------------------------- */
 
+#define UNBOUND "core %u: its thread cannot be bound to processor %u: %s"
+
 static void take_seat(struct member *member)
 {
     const struct vine__plan_core *const seat = member->seat;
-    int error = member->crew->options->plan->is_pinned ? vine__thread_pin(seat->cpu) : 0;
+    /* That of core 0 has been since before it told where it is. */
+    int error = member->crew->options->plan->is_pinned && member->core != 0
+                    ? vine__thread_pin(seat->cpu)
+                    : 0;
 
     if (error != 0) {
-        fail(member, error, "core %u: its thread cannot be bound to processor %u: %s", member->core,
-             seat->cpu, vine_error_text(error));
+        fail(member, error, UNBOUND, member->core, seat->cpu, vine_error_text(error));
         return;
     }
     error = vine__arena_attach(member->arena);
@@ -331,12 +336,11 @@ static int create_arena(struct member *member, char *ret_why)
     const struct vine__plan *const plan = wish->plan;
     const uint64_t size_bytes =
         vine__round_down_u64(member->seat->memory_bytes, VINE__ARENA_STEP_BYTES);
-    const struct vine__arena_options options = {
+    const struct vine__plan_place place = vine__plan_place(wish->topology, member->seat);
+    struct vine__arena_options options = {
         .size_bytes = size_bytes,
-        /* What its own node has not, others have. */
-        .node = wish->topology->node_count > 1 && member->seat->piece_count == 1
-                    ? (int)wish->topology->nodes[member->seat->node].os_index
-                    : VINE__ARENA_NODE_ANY,
+        .node = place.node,
+        .piece_count = place.piece_count,
         .huge_page_folder = plan->is_huge ? wish->options->hugepages.text : NULL,
         .lock = plan->is_locked,
         .exclusive = true,
@@ -345,6 +349,9 @@ static int create_arena(struct member *member, char *ret_why)
         .exhausted_context = member,
     };
     const char *what = NULL;
+
+    memcpy(options.pieces, place.pieces, sizeof(options.pieces));
+
     const int error = vine__arena_create(&options, &member->arena, &what);
 
     if (error != 0)
@@ -427,6 +434,18 @@ static void destroy(struct crew *crew)
     vine__mesh_destroy(crew->mesh);
 }
 
+/* Before it makes the arenas: pages of locked ones are there at once, and where nobody says from
+ * which node, from that of the processor on which it runs. */
+static int pin_main_thread(const struct vine__crew_options *options, char *ret_why)
+{
+    const uint32_t cpu = options->plan->cores[0].cpu;
+    const int error = options->plan->is_pinned ? vine__thread_pin(cpu) : 0;
+
+    if (error != 0)
+        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, UNBOUND, 0U, cpu, vine_error_text(error));
+    return error;
+}
+
 int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool *ret_is_cut_short,
                    char ret_why[VINE__CREW_WHY_BYTES])
 {
@@ -437,6 +456,8 @@ int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool
         (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "where this thread may run: %s",
                        vine_error_text(error));
     else
+        error = pin_main_thread(options, ret_why);
+    if (error == 0)
         error = init(&crew, ret_why);
 
     if (error != 0) {

@@ -54,6 +54,14 @@ struct vine__plan_core {
     uint32_t piece_count;                  /* at least 1 */
 };
 
+/* From which nodes a core's memory is asked, by the kernel's numbers: all of it from one, or
+ * piece by piece; with neither from where its thread runs. */
+struct vine__plan_place {
+    int node; /* or VINE__ARENA_NODE_ANY */
+    struct vine__reservation_piece pieces[VINE__ARENA_PIECES_MAX];
+    uint32_t piece_count; /* 0, or at least 2 */
+};
+
 struct vine__plan {
     struct vine__plan_core *cores;
     uint32_t core_count;
@@ -86,6 +94,11 @@ VINE_MUST_CHECK int vine__plan_create(struct vine__plan **ret_plan,
                                       const struct vine__topology *topology,
                                       const struct vine__launch_options *options,
                                       struct vine__mistakes *ret_mistakes);
+
+/* Where the memory of `core` lies: its pieces say so and not its processor, whose node may have
+ * none. Of more pieces than an arena knows, those behind the last are left to the kernel. */
+struct vine__plan_place vine__plan_place(const struct vine__topology *topology,
+                                         const struct vine__plan_core *core);
 
 /* NULL is allowed. */
 void vine__plan_destroy(struct vine__plan *plan);

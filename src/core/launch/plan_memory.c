@@ -290,6 +290,25 @@ static void take_elsewhere(struct vine__planner *planner, struct vine__plan_core
     take(planner, core, core->node, each - core->memory_bytes);
 }
 
+struct vine__plan_place vine__plan_place(const struct vine__topology *topology,
+                                         const struct vine__plan_core *core)
+{
+    struct vine__plan_place place = {.node = VINE__ARENA_NODE_ANY};
+
+    if (topology->node_count < 2)
+        return place;
+    if (core->piece_count == 1) {
+        place.node = (int)topology->nodes[core->pieces[0].node].os_index;
+        return place;
+    }
+    for (uint32_t i = 0; i < core->piece_count && i < VINE__ARENA_PIECES_MAX; i++)
+        place.pieces[place.piece_count++] = (struct vine__reservation_piece){
+            .node = (int)topology->nodes[core->pieces[i].node].os_index,
+            .size_bytes = core->pieces[i].bytes,
+        };
+    return place;
+}
+
 void vine__plan_divide_memory(struct vine__planner *planner)
 {
     struct vine__plan *const plan = planner->plan;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -211,6 +212,69 @@ static void memory_is_bound_to_a_node_that_is_there(void **state)
     vine__reservation_close(&reservation);
 }
 
+static void pieces_that_cannot_be_are_refused(void **state)
+{
+    static const struct vine__reservation_piece bad[][2] = {
+        {{.node = -1, .size_bytes = 2 * MIB}, {.node = 0, .size_bytes = 2 * MIB}},
+        {{.node = 0, .size_bytes = 2 * MIB}, {.node = 1 << 20, .size_bytes = 2 * MIB}},
+        {{.node = 0, .size_bytes = 0}, {.node = 0, .size_bytes = 2 * MIB}},
+        {{.node = 0, .size_bytes = 100}, {.node = 0, .size_bytes = 2 * MIB}},
+        {{.node = 0, .size_bytes = 4 * MIB}, {.node = 0, .size_bytes = 2 * MIB}},
+    };
+    struct vine__reservation_options options = plain();
+    struct vine__reservation reservation;
+
+    (void)state;
+    options.piece_count = 2;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *what = NULL;
+
+        options.pieces = bad[i];
+        assert_int_equal(vine__reservation_open(&options, &reservation, &what), -EINVAL);
+        assert_non_null(what);
+    }
+}
+
+/* Which node the kernel prefers there; -1: it knows no policy of it. */
+static int preferred_at(unsigned char *address)
+{
+    uint64_t nodes[16] = {0};
+    int policy = -1;
+
+    if (syscall(SYS_get_mempolicy, &policy, nodes, 8 * sizeof(nodes), address, 2 /* at it */) != 0)
+        return -1;
+    return policy == 1 /* preferred */ && nodes[0] == 1 ? 0 : -1;
+}
+
+static void pieces_are_preferred_from_their_nodes_and_the_rest_from_any(void **state)
+{
+    static const struct vine__reservation_piece pieces[] = {{.node = 0, .size_bytes = MIB},
+                                                            {.node = 0, .size_bytes = 2 * MIB}};
+    struct vine__reservation_options options = plain();
+    struct vine__reservation reservation;
+
+    (void)state;
+    if (access("/sys/devices/system/node/node0", F_OK) != 0) {
+        print_message("skipped: this kernel knows no nodes\n");
+        skip();
+    }
+    options.pieces = pieces;
+    options.piece_count = 2;
+
+    const int error = vine__reservation_open(&options, &reservation, NULL);
+
+    if (error == -EPERM) {
+        print_message("skipped: a container's filter forbids binding\n");
+        skip();
+    }
+    assert_int_equal(error, 0);
+    memset(reservation.base, 1, reservation.size_bytes);
+    assert_int_equal(preferred_at(reservation.base), 0);
+    assert_int_equal(preferred_at(reservation.base + 3 * MIB - 1), 0);
+    assert_int_equal(preferred_at(reservation.base + 3 * MIB), -1);
+    vine__reservation_close(&reservation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +287,8 @@ int main(void)
         cmocka_unit_test(pages_that_were_touched_are_counted),
         cmocka_unit_test(what_is_locked_is_all_there),
         cmocka_unit_test(memory_is_bound_to_a_node_that_is_there),
+        cmocka_unit_test(pieces_that_cannot_be_are_refused),
+        cmocka_unit_test(pieces_are_preferred_from_their_nodes_and_the_rest_from_any),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* test: links=runtime timeout=60 */
 /* Which processors, memory and queues a machine's cores get. */
 #include <errno.h>
+#include <hwloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,6 +151,106 @@ static void memory_that_a_node_lacks_comes_from_the_other(void **state)
         assert_int_equal(core->pieces[1].bytes, 4096 * MIB);
     }
     assert_int_equal(planning.plan->cores[2].piece_count, 1);
+    /* So it is asked of the kernel, by its own numbers. */
+    topology->nodes[1].os_index = 5;
+    const struct vine__plan_place mixed = vine__plan_place(topology, &planning.plan->cores[1]);
+    const struct vine__plan_place own = vine__plan_place(topology, &planning.plan->cores[2]);
+
+    assert_int_equal(mixed.node, VINE__ARENA_NODE_ANY);
+    assert_int_equal(mixed.piece_count, 2);
+    assert_int_equal(mixed.pieces[0].node, 0);
+    assert_int_equal(mixed.pieces[0].size_bytes, 4096 * MIB);
+    assert_int_equal(mixed.pieces[1].node, 5);
+    assert_int_equal(mixed.pieces[1].size_bytes, 4096 * MIB);
+    assert_int_equal(own.node, 5);
+    assert_int_equal(own.piece_count, 0);
+    planning_end(&planning);
+}
+
+static void of_more_pieces_than_an_arena_knows_the_last_are_anybodys(void **state)
+{
+    struct vine__topology *const topology = machine("numa:10(memory=1GiB) core:1 pu:1");
+
+    (void)state;
+    planning_make(&planning, topology, "--smp 1 --reserve-memory 0");
+    check();
+    assert_int_equal(planning.plan->cores[0].piece_count, 10);
+    const struct vine__plan_place place = vine__plan_place(topology, &planning.plan->cores[0]);
+
+    assert_int_equal(place.piece_count, VINE__ARENA_PIECES_MAX);
+    assert_int_equal(place.node, VINE__ARENA_NODE_ANY);
+    planning_end(&planning);
+}
+
+static void on_a_machine_of_one_node_nothing_is_bound(void **state)
+{
+    (void)state;
+    planning_make(&planning, machine("numa:1(memory=4GiB) core:2 pu:1"), "");
+    const struct vine__plan_place place =
+        vine__plan_place(planning.topology, &planning.plan->cores[1]);
+
+    assert_int_equal(place.node, VINE__ARENA_NODE_ANY);
+    assert_int_equal(place.piece_count, 0);
+    planning_end(&planning);
+}
+
+/* Two sockets of 40 and 24 cores with 64 and 192 GiB, as lstopo would write it. */
+static void write_uneven_machine(const char *path)
+{
+    hwloc_topology_t topology;
+    hwloc_bitmap_t kept = hwloc_bitmap_alloc();
+
+    assert_int_equal(hwloc_topology_init(&topology), 0);
+    assert_int_equal(
+        hwloc_topology_set_synthetic(topology, "pack:2 [numa(memory=64GiB)] core:40 pu:1"), 0);
+    assert_int_equal(hwloc_topology_load(topology), 0);
+    hwloc_bitmap_set_range(kept, 0, 63);
+    assert_int_equal(hwloc_topology_restrict(topology, kept, 0), 0);
+    for (unsigned int i = 0; i < 2; i++) {
+        const hwloc_obj_t node = hwloc_get_obj_by_type(topology, HWLOC_OBJ_NUMANODE, i);
+
+        assert_non_null(node);
+        node->attr->numanode.local_memory = (i == 0 ? 64U : 192U) * 1024 * MIB;
+    }
+    assert_int_equal(hwloc_topology_export_xml(topology, path, 0), 0);
+    hwloc_topology_destroy(topology);
+    hwloc_bitmap_free(kept);
+}
+
+static void two_uneven_sockets_of_64_cores_share_evenly(void **state)
+{
+    char path[1024];
+    uint64_t from[2] = {0, 0};
+    uint32_t queues[2] = {0, 0};
+
+    (void)state;
+    assert_true(snprintf(path, sizeof(path), "%s/uneven.xml", fake_root) < (int)sizeof(path));
+    write_uneven_machine(path);
+    planning_make(&planning, machine(path), "--num-io-queues 16");
+    check();
+    assert_int_equal(planning.plan->core_count, 64);
+    assert_int_equal(planning.plan->bound_bytes, 256 * 1024 * MIB);
+    for (uint32_t i = 0; i < 64; i++) {
+        const struct vine__plan_core *const core = &planning.plan->cores[i];
+
+        assert_int_equal(core->cpu, i);
+        assert_int_equal(core->node, i < 40 ? 0 : 1);
+        /* 93 % of 256 GiB by 64, in units of 32 MiB. */
+        assert_int_equal(core->memory_bytes, 3808 * MIB);
+        assert_int_equal(core->pieces[0].node, core->node);
+        assert_int_equal(core->piece_count, i < 40 ? 2 : 1);
+        for (uint32_t j = 0; j < core->piece_count; j++)
+            from[core->pieces[j].node] += core->pieces[j].bytes;
+        if (i < 40) /* what the node has for 40 of them, and the rest is the other's */
+            assert_in_range(core->pieces[0].bytes, 1504 * MIB, 1536 * MIB);
+        queues[core->node] += core->io_core == i;
+        assert_int_equal(planning.plan->cores[core->io_core].node, core->node);
+    }
+    assert_true(from[0] <= 64 * 1024 * MIB && from[1] <= 192 * 1024 * MIB);
+    assert_int_equal(queues[0], 10);
+    assert_int_equal(queues[1], 6);
+    assert_int_equal(vine__plan_place(planning.topology, &planning.plan->cores[0]).piece_count, 2);
+    assert_int_equal(vine__plan_place(planning.topology, &planning.plan->cores[63]).node, 1);
     planning_end(&planning);
 }
 
@@ -164,6 +265,13 @@ static void a_node_without_memory_or_without_processors_is_no_obstacle(void **st
     check();
     assert_int_equal(planning.plan->cores[2].node, 1);
     assert_int_not_equal(planning.plan->cores[2].pieces[0].node, 1);
+    for (uint32_t i = 2; i < 4; i++) { /* nor is the kernel asked for what is not there */
+        const struct vine__plan_place place = vine__plan_place(topology, &planning.plan->cores[i]);
+
+        assert_int_not_equal(place.node, 1);
+        for (uint32_t j = 0; j < place.piece_count; j++)
+            assert_int_not_equal(place.pieces[j].node, 1);
+    }
     planning_end(&planning);
 
     topology = machine("numa:2(memory=4GiB) core:1 pu:1");
@@ -356,6 +464,10 @@ int main(void)
         cmocka_unit_test(caches_get_equal_parts_within_a_node),
         cmocka_unit_test(one_core_has_everything),
         cmocka_unit_test(memory_that_a_node_lacks_comes_from_the_other),
+        cmocka_unit_test(of_more_pieces_than_an_arena_knows_the_last_are_anybodys),
+        cmocka_unit_test(on_a_machine_of_one_node_nothing_is_bound),
+        cmocka_unit_test_setup_teardown(two_uneven_sockets_of_64_cores_share_evenly, fake_root_make,
+                                        fake_root_remove),
         cmocka_unit_test(a_node_without_memory_or_without_processors_is_no_obstacle),
         cmocka_unit_test_setup_teardown(the_least_limit_counts_and_the_kernels_total,
                                         fake_root_make, fake_root_remove),

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=120 */
+/* Programs that start as their options say, on this machine or on what hwloc takes for it; each is
+ * a child of fork, of which is looked at what it writes and how it ends. */
+#include <vine/runtime.h>
+
+#include <hwloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "harness/fake_root.h"
+
+#define HANG_S     60
+#define TEXT_BYTES 65536
+
+static char said[TEXT_BYTES];
+
+static int end_at_once(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return 0;
+}
+
+/* Returns the exit code; `said` is what it wrote. */
+static int start(int (*app_main)(int argc, char **argv), char **argv)
+{
+    int ends[2], status, argc = 0;
+    size_t length = 0;
+    ssize_t got;
+
+    while (argv[argc] != NULL)
+        argc++;
+    assert_int_equal(pipe(ends), 0);
+
+    const pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)alarm(HANG_S);
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)dup2(ends[1], STDERR_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        exit(vine_main(argc, argv, NULL, app_main));
+    }
+    (void)close(ends[1]);
+    while ((got = read(ends[0], said + length, sizeof(said) - 1 - length)) > 0)
+        length += (size_t)got;
+    said[length] = '\0';
+    (void)close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+#define START(app_main, ...) start(app_main, (char *[]){"program", __VA_ARGS__, NULL})
+
+static void has(const char *what)
+{
+    if (strstr(said, what) == NULL)
+        fail_msg("'%s' is not in:\n%s", what, said);
+}
+
+/* As this one is, if it has two processors, but that a second node has one of them and no memory. */
+static void write_machine_with_a_node_without_memory(const char *path)
+{
+    hwloc_topology_t topology;
+
+    assert_int_equal(hwloc_topology_init(&topology), 0);
+    assert_int_equal(hwloc_topology_set_synthetic(topology, "numa:2(memory=1GiB) core:1 pu:1"), 0);
+    assert_int_equal(hwloc_topology_load(topology), 0);
+    hwloc_get_obj_by_type(topology, HWLOC_OBJ_NUMANODE, 1)->attr->numanode.local_memory = 0;
+    assert_int_equal(hwloc_topology_export_xml(topology, path, 0), 0);
+    hwloc_topology_destroy(topology);
+}
+
+static void a_machine_with_a_node_without_memory_starts(void **state)
+{
+    char path[1024];
+
+    (void)state;
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || access("/sys/devices/system/node/node1", F_OK) == 0) {
+        print_message("skipped: this machine has one processor, or a second node\n");
+        skip();
+    }
+    assert_true(snprintf(path, sizeof(path), "%s/machine.xml", fake_root) < (int)sizeof(path));
+    write_machine_with_a_node_without_memory(path);
+    assert_int_equal(setenv("HWLOC_XMLFILE", path, 1), 0);
+    assert_int_equal(setenv("HWLOC_THISSYSTEM", "1", 1), 0);
+
+    const int code = START(end_at_once, "--explain-start", "--memory=64M");
+
+    assert_int_equal(unsetenv("HWLOC_XMLFILE"), 0);
+    assert_int_equal(unsetenv("HWLOC_THISSYSTEM"), 0);
+    if (strstr(said, "may not be used") != NULL || strstr(said, "filter forbids") != NULL) {
+        print_message("skipped: %s\n", said);
+        skip();
+    }
+    if (code != 0)
+        fail_msg("it ended with %d:\n%s", code, said);
+    has("32 MiB of node 0\n"); /* the core of node 1 */
+}
+
+static void the_main_thread_says_where_it_is_bound(void **state)
+{
+    char expected[64];
+    unsigned int cpu;
+
+    (void)state;
+    assert_int_equal(START(end_at_once, "--explain-start", "--smp=1", "--memory=32M"), 0);
+    const char *const chosen = strstr(said, "chosen ");
+
+    assert_non_null(chosen);
+    assert_int_equal(sscanf(chosen, "chosen %u", &cpu), 1);
+    assert_true(snprintf(expected, sizeof(expected), ", on processor %u\n", cpu) > 0);
+    has(expected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_machine_with_a_node_without_memory_starts, fake_root_make,
+                                        fake_root_remove),
+        cmocka_unit_test(the_main_thread_says_where_it_is_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
