@@ -40,7 +40,8 @@ done
     fail "core_ping --explain-start: $?"
 sed -n 's/^ *[0-9]*\. \([^:]*\):.*/\1/p' said >steps
 printf '%s\n' signals affinity processors memory 'huge pages' 'lock memory' 'I/O queues' allocation \
-    'main thread' 'signals blocked' threads barrier 'message queues' barrier 'queues started' \
+    'main thread' 'signals blocked' threads barrier 'message queues' 'low-resolution clock' barrier \
+    'queues started' \
     barrier network 'loop running' | diff - steps >&2 || fail "other steps"
 
 # What cannot be is refused by its name, and nothing has begun.

@@ -22,6 +22,7 @@
 #include "core/launch/signals.h"
 #include "core/log/log.h"
 #include "core/metrics/metrics.h"
+#include "core/network/network.h"
 #include "core/reactor/reactor.h"
 #include "core/watch/watch.h"
 #include "utils/atomic.h"
@@ -237,6 +238,8 @@ static void tell_queues(const struct crew *crew)
     const struct vine__lines *const lines = crew->options->lines;
     const struct member *const first = &crew->members[0];
 
+    vine__explain_step(lines, VINE__STEP_CLOCK, "%u, %s", crew->count,
+                       vine__step_text(VINE__STEP_CLOCK));
     vine__explain_step(lines, VINE__STEP_CONSTRUCTED, "all %u", crew->count);
     vine__explain_step(lines, VINE__STEP_QUEUES_STARTED, "by %s%s%s",
                        vine__poller_name(first->poller), first->poll_why[0] != '\0' ? ": " : "",
@@ -272,7 +275,9 @@ static void live(struct member *member)
     is_well = meet(crew);
     if (is_well && is_first) {
         vine__explain_step(lines, VINE__STEP_INITED, "all %u", crew->count);
-        vine__explain_step(lines, VINE__STEP_NETWORK, "posix: the kernel's");
+        vine__explain_step(lines, VINE__STEP_NETWORK,
+                           "%s; it starts on a core with what is first opened there",
+                           vine__network_stack_text());
         vine__explain_step(lines, VINE__STEP_RUNNING, "on %u core%s", crew->count,
                            crew->count == 1 ? "" : "s");
     }
@@ -446,11 +451,27 @@ static int pin_main_thread(const struct vine__crew_options *options, char *ret_w
     return error;
 }
 
+/* What is of the whole process, before any core is there. */
+static int choose(const struct vine__crew_options *options, char *ret_why)
+{
+    const char *const stack = options->options->network_stack.text;
+    const int error = vine__network_choose_stack(stack);
+
+    if (error != 0)
+        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "--network-stack %s: there is no such one",
+                       stack);
+    return error;
+}
+
 int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool *ret_is_cut_short,
                    char ret_why[VINE__CREW_WHY_BYTES])
 {
     struct crew crew = {.options = options, .count = options->plan->core_count};
-    int error = vine__thread_get_places(&crew.places);
+    int error = choose(options, ret_why);
+
+    if (error != 0)
+        return error;
+    error = vine__thread_get_places(&crew.places);
 
     if (error != 0)
         (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "where this thread may run: %s",

@@ -20,7 +20,10 @@
 
 /* X(step, name, what happens in it) */
 #define VINE__STEPS(X)                                                                             \
-    X(SIGNALS, "signals", "the signals that end the program, or ask for its state, become events") \
+    X(SIGNALS, "signals",                                                                          \
+      "SIGINT and SIGTERM stop the program and SIGUSR1 asks for its state, unless it handles "     \
+      "them itself; SIGRTMAX asks a core that is blocked where it is; all others are the "         \
+      "program's")                                                                                 \
     X(AFFINITY, "affinity", "whether threads are bound to processors")                             \
     X(PROCESSORS, "processors", "which there are, which may be used, and which are chosen")        \
     X(MEMORY, "memory", "how much there is by each source, and how much the cores get")            \
@@ -31,12 +34,14 @@
     X(MAIN_THREAD, "main thread", "the thread of main becomes core 0")                             \
     X(SIGNALS_BLOCKED, "signals blocked", "no thread but that of core 0 is interrupted")           \
     X(THREADS, "threads", "one is made for each other core, and takes its memory")                 \
-    X(REGISTERED, "barrier: reactors registered", "each thread has made its reactor")              \
+    X(REGISTERED, "barrier: reactors registered", "each thread has its processor and memory")      \
     X(MESSAGE_QUEUES, "message queues", "one is made for each ordered pair of cores")              \
+    X(CLOCK, "low-resolution clock",                                                               \
+      "read as a core's reactor is made, and then as its loop turns")                              \
     X(CONSTRUCTED, "barrier: queues constructed", "each core can be written to by all others")     \
     X(QUEUES_STARTED, "queues started", "each core listens, and knows whose I/O queue it uses")    \
     X(INITED, "barrier: inited", "each core is ready to work")                                     \
-    X(NETWORK, "network", "the network stack starts on each core")                                 \
+    X(NETWORK, "network", "whose it is; it starts on a core with what is first opened there")      \
     X(RUNNING, "loop running", "the program's main function is called on core 0")
 
 enum vine__step {

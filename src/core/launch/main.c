@@ -162,8 +162,8 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
     }
     if (start->options.explain_start.number != 0)
         start->lines = (struct vine__lines){.fn = print_line, .context = stderr};
-    vine__explain_step(&start->lines, VINE__STEP_SIGNALS,
-                       "SIGINT and SIGTERM stop the program, and all others are the program's");
+    vine__explain_step(&start->lines, VINE__STEP_SIGNALS, "%s",
+                       vine__step_text(VINE__STEP_SIGNALS));
     const int code = make_plan(start);
 
     return code >= 0 ? code : run(start, app_main);

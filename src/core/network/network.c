@@ -91,7 +91,7 @@ static int start(struct vine__network **ret_network)
 
     if (network == NULL)
         return -ENOMEM;
-    network->stack = &vine__posix_stack;
+    network->stack = vine__network_stack();
     network->poller = vine__reactor_poller();
     network->core = vine_core();
     vine__list_init(&network->connections);

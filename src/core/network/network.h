@@ -13,7 +13,16 @@
 
 #include <stddef.h>
 
+#include <vine/base.h>
+
 /* What a connection of the kernel's stack takes of memory while it is idle. */
 size_t vine__network_connection_bytes(void);
+
+/* Which stack the network is of from now on, by its name; of nobody's choice, the kernel's. Before
+ * any core has a network. Returns 0; -ENOENT: there is none of that name. */
+VINE_MUST_CHECK int vine__network_choose_stack(const char *name);
+
+/* The one that was chosen, for a person: "posix: the kernel's". */
+const char *vine__network_stack_text(void);
 
 #endif

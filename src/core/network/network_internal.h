@@ -27,6 +27,7 @@ struct vine__listener_part;
 
 struct vine__network_stack {
     const char *name;
+    const char *text; /* for a person: whose it is, behind its name */
 
     /* A core begins, and ends: with no connection or listener left. Sets `network->state`. */
     int (*start)(struct vine__network *network);
@@ -57,6 +58,9 @@ struct vine__network_stack {
 };
 
 extern const struct vine__network_stack vine__posix_stack;
+
+/* stacks.c: the one that was chosen. */
+const struct vine__network_stack *vine__network_stack(void);
 
 /* ---- a core's part --------------------------------------------------------------------------- */
 

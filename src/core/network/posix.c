@@ -40,6 +40,7 @@ static uint64_t posix_buffers_used(const struct vine__network *network)
 
 const struct vine__network_stack vine__posix_stack = {
     .name = "posix",
+    .text = "posix: the kernel's",
     .start = posix_start,
     .stop = posix_stop,
     .buffers_used = posix_buffers_used,

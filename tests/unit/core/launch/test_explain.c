@@ -134,7 +134,7 @@ static void another_machine_is_shown_with_all_steps_and_nothing_starts(void **st
         snprintf(row, sizeof(row), "\n    %5u  %9u  %9u  ", i, i, i / 32);
         has(row);
     }
-    has("18. loop running: not done, as nothing starts");
+    has("19. loop running: not done, as nothing starts");
     planning_end(&planning);
 }
 

@@ -70,7 +70,7 @@ static void has(const char *what)
         fail_msg("'%s' is not in:\n%s", what, said);
 }
 
-/* As this one is, if it has two processors, but that a second node has one of them and no memory. */
+/* This one, if it has two processors; but the second one is of a node without memory. */
 static void write_machine_with_a_node_without_memory(const char *path)
 {
     hwloc_topology_t topology;
@@ -125,11 +125,27 @@ static void the_main_thread_says_where_it_is_bound(void **state)
     has(expected);
 }
 
+static void the_steps_say_what_becomes_of_signals_and_of_the_network(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        START(end_at_once, "--explain-start", "--smp=1", "--memory=32M", "--network-stack=posix"),
+        0);
+    has(" 1. signals: SIGINT and SIGTERM stop the program and SIGUSR1 asks for its state, "
+        "unless it handles them itself; SIGRTMAX asks a core");
+    has("14. low-resolution clock: 1, read as");
+    has("18. network: posix: the kernel's; it starts on a core with what is first opened there\n");
+    assert_int_equal(START(end_at_once, "--network-stack=vhost"), 2);
+    has("--network-stack");
+    has("posix");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_machine_with_a_node_without_memory_starts, fake_root_make,
                                         fake_root_remove),
+        cmocka_unit_test(the_steps_say_what_becomes_of_signals_and_of_the_network),
         cmocka_unit_test(the_main_thread_says_where_it_is_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
