@@ -85,18 +85,19 @@ static void watch_cores(struct vine__watch *watch)
     /* E2 pairs with E1. */
     while (vine__load_acquire_u32(&watch->has_ended) == 0) {
         const uint64_t now_ns = vine__clock_now_ns();
-        bool were_all_stopped = false;
+        bool is_anew = false;
 
         if (vine__watch_look_round(watch, now_ns))
             awake_ns = now_ns;
         if (now_ns - awake_ns >= IDLE_NS && may_sleep(watch, now_ns)) {
-            were_all_stopped = wait_for(watch, VINE_FOREVER);
+            (void)wait_for(watch, VINE_FOREVER);
             awake_ns = vine__clock_now_ns();
+            is_anew = true; /* they have slept until just now, which is no time blocked */
         } else {
-            were_all_stopped = wait_for(watch, period_ns);
+            is_anew = wait_for(watch, period_ns); /* stopped, the cores have not run either */
         }
         vine__store_relaxed_u32(&watch->bell.is_asleep, 0);
-        if (were_all_stopped) /* the cores have not run either */
+        if (is_anew)
             vine__watch_begin_anew(watch, vine__clock_now_ns());
     }
     vine__watch_end_reports(watch);

@@ -104,7 +104,7 @@ void vine__watch_tell_state(struct vine__watch *watch);
 
 /* stall.c: look at all cores. Returns whether any is awake, or has been since the last time. */
 bool vine__watch_look_round(struct vine__watch *watch, uint64_t now_ns);
-/* Begin anew: the watcher itself did not run for a while. */
+/* Begin anew: the watcher itself did not run for a while, or slept. */
 void vine__watch_begin_anew(struct vine__watch *watch, uint64_t now_ns);
 /* Tell what is left to be told. */
 void vine__watch_end_reports(struct vine__watch *watch);
