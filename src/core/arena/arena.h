@@ -153,7 +153,8 @@ void vine__arena_get_stats(const struct vine__arena *arena, struct vine__arena_s
 
 /* Count what the calling thread's arena has in use, by a walk over its pages, its own and the
  * kernel's: a millisecond for each GiB that is touched. So each minute, perhaps, and not each turn.
- * Who detaches does it too, and a dump, and an arena that is full. Nothing without an arena. */
+ * A collection of metrics does it, each minute at most; who detaches does, and a dump, and an arena
+ * that is full. Nothing without an arena. */
 void vine__arena_measure(void);
 
 /* Takes one line of a dump, without a newline, valid during the call. */

@@ -2,8 +2,10 @@
 #include "core/launch/own_metrics.h"
 
 #include <vine/metrics.h>
+#include <vine/timer.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -11,7 +13,8 @@
 #include "core/arena/arena.h"
 #include "core/reactor/reactor.h"
 
-#define SECONDS 1e-9 /* of nanoseconds */
+#define SECONDS          1e-9 /* of nanoseconds */
+#define MEASURE_EVERY_NS (60 * VINE_NS_PER_SECOND)
 
 struct group {
     struct vine_metric seconds, works;
@@ -24,6 +27,8 @@ struct vine__own_metrics {
     struct vine__reactor_counts counts;
     int64_t backlog, pending;
     struct vine__arena_stats stats;
+    bool is_measured;
+    uint64_t measured_ns; /* when its memory was walked over last */
     int64_t reserved_bytes, used_bytes, touched_bytes;
     uint32_t group_count;
     struct group groups[VINE_GROUPS_MAX];
@@ -79,8 +84,10 @@ static const struct row loop_rows[] = {
 
 static const struct row arena_rows[] = {
     BYTES("vine_arena_reserved_bytes", reserved_bytes, "Memory that the core has."),
-    BYTES("vine_arena_used_bytes", used_bytes, "Memory that is in blocks in use."),
-    BYTES("vine_arena_touched_bytes", touched_bytes, "Memory that was ever in use."),
+    BYTES("vine_arena_used_bytes", used_bytes,
+          "Memory that is in blocks in use, measured each minute at most."),
+    BYTES("vine_arena_touched_bytes", touched_bytes,
+          "Memory that was ever in use, measured each minute at most."),
     COUNT("vine_arena_allocations_total", stats.allocations, "Blocks that were allocated."),
     COUNT("vine_arena_frees_total", stats.frees, "Blocks of the core that were freed."),
     COUNT("vine_arena_remote_frees_sent_total", stats.remote_frees_sent,
@@ -159,6 +166,18 @@ static int see_groups(struct vine__own_metrics *own)
     return error;
 }
 
+/* A walk over the core's memory, of a millisecond for each GiB: not with each collection. */
+static void measure_arena(struct vine__own_metrics *own)
+{
+    const uint64_t now_ns = vine_clock_now(VINE_CLOCK_COARSE);
+
+    if (own->is_measured && now_ns - own->measured_ns < MEASURE_EVERY_NS)
+        return;
+    vine__arena_measure();
+    own->is_measured = true;
+    own->measured_ns = now_ns;
+}
+
 static void refresh(void *context)
 {
     struct vine__own_metrics *const own = context;
@@ -169,6 +188,7 @@ static void refresh(void *context)
     (void)see_groups(own);
     if (own->arena == NULL)
         return;
+    measure_arena(own);
     vine__arena_get_stats(own->arena, &own->stats);
     own->reserved_bytes = (int64_t)own->stats.reserved_bytes;
     own->used_bytes = (int64_t)own->stats.used_bytes;
