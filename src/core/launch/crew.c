@@ -372,7 +372,6 @@ static int init(struct crew *crew, char *ret_why)
     const struct vine__mesh_options mesh_options = {
         .core_count = crew->count,
         .is_polled = options->poll_mode.number != 0,
-        .is_shared = options->overprovisioned.number != 0,
         .idle_poll_ns = crew->options->plan->idle_poll_ns,
         .task_quota_ns = options->task_quota.number,
         .backlog_max = (uint32_t)options->max_task_backlog.number,

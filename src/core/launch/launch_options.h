@@ -45,7 +45,8 @@
       "share the processors with others: more cores than processors are allowed, threads are not " \
       "bound, and an idle core sleeps at once; each unless said otherwise")                        \
     X(poll_mode, "poll-mode", FLAG, NULL, NULL, "1", NULL, NULL,                                   \
-      "never sleep: an idle core polls on, at the cost of its processor")                          \
+      "never sleep: an idle core polls on, at the cost of its processor; not with "                \
+      "--overprovisioned")                                                                         \
     X(idle_poll_time, "idle-poll-time-us", MICROSECONDS, "US", "200", NULL, "0", "1000000",        \
       "how long an idle core polls at most before it sleeps; less where that does not pay")        \
     X(task_quota, "task-quota-ms", MILLISECONDS, "MS", "0.5", NULL, "0.01", "1000",                \

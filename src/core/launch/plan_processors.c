@@ -127,6 +127,11 @@ void vine__plan_count_cores(struct vine__planner *planner)
                       (!is_shared || vine__is_asked(&options->thread_affinity));
     plan->idle_poll_ns =
         is_shared && !vine__is_asked(&options->idle_poll_time) ? 0 : options->idle_poll_time.number;
+    if (is_shared && options->poll_mode.number != 0)
+        vine__mistakes_add(planner->mistakes,
+                           "--poll-mode: a core that never sleeps leaves its processor to nobody, "
+                           "and --overprovisioned shares it; right would be one of the two, or "
+                           "--overprovisioned with a time by --idle-poll-time-us");
     find_usable(planner);
     usable_count = vine__cpus_count(&plan->usable);
     if (!vine__is_asked(&options->smp)) {

@@ -21,7 +21,6 @@
 #define CLOCK_EVERY_NS 50000     /* the coarse clock is never older when a turn begins */
 #define LATE_NS        10000000  /* how much later than it would a loop may come back */
 #define HEAR_NS        100000000 /* how long it then hears before it looks at the time */
-#define IDLE_SHARED_NS 20000     /* looking around where processors are others' too */
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
 
@@ -308,8 +307,6 @@ int vine__mesh_create(struct vine__mesh **ret_mesh, const struct vine__mesh_opti
         mesh->options.backlog_max = BACKLOG_MAX;
     if (mesh->options.stop_limit_ns == 0)
         mesh->options.stop_limit_ns = STOP_LIMIT_NS;
-    if (mesh->options.is_shared)
-        mesh->options.idle_poll_ns = vine__min_u64(mesh->options.idle_poll_ns, IDLE_SHARED_NS);
     mesh->pairs = aligned_alloc(VINE_CACHE_LINE, count * count * sizeof(*mesh->pairs));
     mesh->inboxes = aligned_alloc(VINE_CACHE_LINE, count * sizeof(*mesh->inboxes));
     if (mesh->inboxes != NULL)

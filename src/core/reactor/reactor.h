@@ -25,7 +25,6 @@ struct vine__reactor;
 struct vine__mesh_options {
     uint32_t core_count;
     bool is_polled;           /* never sleep */
-    bool is_shared;           /* processors are others' too: spin for a moment at most */
     uint64_t idle_poll_ns;    /* how long an idle core looks around at most */
     uint64_t task_quota_ns;   /* what work may use of a turn; 0: 500 us */
     uint32_t backlog_max;     /* runnable work beyond which nothing new is taken; 0: 1000 */

@@ -189,6 +189,20 @@ static void queues_that_do_not_fit_are_refused(void **state)
                     "--max-io-requests 2: there are 3 I/O queues", "at least 3", NULL);
 }
 
+static void cores_that_never_sleep_and_share_processors_are_refused(void **state)
+{
+    struct planning planning;
+
+    (void)state;
+    planning_refuse(four(), "--poll-mode --overprovisioned",
+                    "--poll-mode: a core that never sleeps", "right would be one of the two",
+                    "--idle-poll-time-us", NULL);
+    planning_make(&planning, four(), "--poll-mode --overprovisioned=0");
+    planning_end(&planning);
+    planning_make(&planning, four(), "--poll-mode=0 --overprovisioned");
+    planning_end(&planning);
+}
+
 static void all_that_is_wrong_is_told_at_once(void **state)
 {
     (void)state;
@@ -210,6 +224,7 @@ int main(void)
         cmocka_unit_test(too_few_huge_pages_are_refused_with_how_many_it_takes),
         cmocka_unit_test(memory_that_may_not_be_locked_is_told),
         cmocka_unit_test(queues_that_do_not_fit_are_refused),
+        cmocka_unit_test(cores_that_never_sleep_and_share_processors_are_refused),
         cmocka_unit_test(all_that_is_wrong_is_told_at_once),
     };
     return cmocka_run_group_tests(tests, fake_root_make, fake_root_remove);

@@ -192,7 +192,7 @@ static int be_clients(uint32_t count)
 
 static void serve(uint8_t balance)
 {
-    const struct vine__mesh_options options = {.core_count = CORES, .is_shared = true};
+    const struct vine__mesh_options options = {.core_count = CORES};
     struct thread threads[CORES];
     pthread_barrier_t barrier;
     int status;

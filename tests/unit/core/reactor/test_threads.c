@@ -121,7 +121,7 @@ static void make_calls(struct vine_work *work)
 
 static void calls_among_running_cores_all_end(void **state)
 {
-    const struct vine__mesh_options options = {.is_shared = true, .idle_poll_ns = 100000};
+    const struct vine__mesh_options options = {.idle_poll_ns = 20000};
 
     (void)state;
     calls_made = calls_ended = results = 0;
@@ -222,7 +222,7 @@ static void have_both_ask(struct vine_work *work)
 
 static void calls_begin_in_order_while_replies_go_the_same_way(void **state)
 {
-    const struct vine__mesh_options options = {.is_shared = true, .idle_poll_ns = 100000};
+    const struct vine__mesh_options options = {.idle_poll_ns = 20000};
 
     (void)state;
     start(have_both_ask, &options);

@@ -412,8 +412,7 @@ static void *run_core(void *context)
 
 static void two_cores_that_run_end_all_calls(void **state)
 {
-    const struct vine__mesh_options options = {
-        .core_count = RUN_CORES, .is_shared = true, .idle_poll_ns = 100000};
+    const struct vine__mesh_options options = {.core_count = RUN_CORES, .idle_poll_ns = 20000};
     pthread_t threads[RUN_CORES];
 
     (void)state;

@@ -141,7 +141,7 @@ static void *run(void *context)
 /* Start cores and their watcher, have `fn` called on core 0, and return when all has stopped. */
 static void run_watched(int (*fn)(void), struct vine__watch_options options)
 {
-    const struct vine__mesh_options mesh_options = {.core_count = CORES, .is_shared = true};
+    const struct vine__mesh_options mesh_options = {.core_count = CORES};
 
     first_fn = fn;
     vine_log_direct(&target);
