@@ -450,16 +450,30 @@ static int pin_main_thread(const struct vine__crew_options *options, char *ret_w
     return error;
 }
 
+static int choose_malloc(const struct vine__launch_value *wish, char *ret_why)
+{
+    const int error = vine__arena_use_for_malloc(wish->number == VINE__LAUNCH_MALLOC_CORE);
+
+    /* Nobody has asked for what cannot be had: another malloc is as good. */
+    if (error == 0 || (error == -EOPNOTSUPP && !vine__is_asked(wish)))
+        return 0;
+    (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "--malloc %s: %s", wish->text,
+                   error == -EOPNOTSUPP ? "malloc is another library's, as a sanitizer's; right "
+                                          "would be --malloc process"
+                                        : vine_error_text(error));
+    return error;
+}
+
 /* What is of the whole process, before any core is there. */
 static int choose(const struct vine__crew_options *options, char *ret_why)
 {
     const char *const stack = options->options->network_stack.text;
-    const int error = vine__network_choose_stack(stack);
+    int error = vine__network_choose_stack(stack);
 
     if (error != 0)
         (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "--network-stack %s: there is no such one",
                        stack);
-    return error;
+    return error != 0 ? error : choose_malloc(&options->options->malloc, ret_why);
 }
 
 int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool *ret_is_cut_short,

@@ -59,6 +59,8 @@
       "whose network is used: the kernel's")                                                       \
     X(reactor_backend, "reactor-backend", CHOICE, "auto|io_uring|epoll", "auto", NULL, NULL, NULL, \
       "how operations are handed to the kernel; auto: by io_uring where it is to be had")          \
+    X(malloc, "malloc", CHOICE, "core|process", "core", NULL, NULL, NULL,                          \
+      "whose memory malloc gives on a core: the core's own, or the process's, beside it")          \
     X(abort_on_bad_alloc, "abort-on-bad-alloc", FLAG, NULL, NULL, "1", NULL, NULL,                 \
       "end the program with a core dump when a core's memory is used up, not with an error")       \
     X(default_log_level, "default-log-level", CHOICE, "error|warning|info|debug", "info", NULL,    \

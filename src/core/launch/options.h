@@ -45,6 +45,12 @@ enum vine__launch_backend {
     VINE__LAUNCH_BACKEND_EPOLL,
 };
 
+/* --malloc, in the order of its words. */
+enum vine__launch_malloc {
+    VINE__LAUNCH_MALLOC_CORE,
+    VINE__LAUNCH_MALLOC_PROCESS,
+};
+
 /* --help, in the order of its words. */
 enum vine__launch_help {
     VINE__LAUNCH_HELP_TEXT,

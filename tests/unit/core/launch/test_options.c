@@ -89,6 +89,7 @@ static void every_bad_value_is_named_with_what_would_be_right(void **state)
         {"--network-stack=native", "posix"},
         {"--reactor-backend=aio", "auto, io_uring or epoll"},
         {"--reactor-backend=io_uring|epoll", "auto, io_uring or epoll"},
+        {"--malloc=mimalloc", "core or process"},
         {"--abort-on-bad-alloc=no", "0 or 1, or no value"},
         {"--default-log-level=loud", "error, warning, info or debug"},
         {"--logger-log-level=file", "MODULE=LEVEL, the level one of error, warning, info or debug"},

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "core/arena/arena.h"
 #include "harness/fake_root.h"
 
 #define HANG_S     60
@@ -125,6 +126,37 @@ static void the_main_thread_says_where_it_is_bound(void **state)
     has(expected);
 }
 
+/* Exits with 0: malloc gives the core's memory; 10: the process's. */
+static int tell_whose_malloc_is(int argc, char **argv)
+{
+    void *volatile block = malloc(100);
+    const bool is_own = vine__arena_of(block) != NULL;
+
+    (void)argc;
+    (void)argv;
+    free(block);
+    return is_own ? 0 : 10;
+}
+
+static void malloc_gives_the_cores_memory_or_the_processs(void **state)
+{
+    (void)state;
+    assert_int_equal(START(tell_whose_malloc_is, "--smp=1", "--memory=32M", "--malloc=nobody"), 2);
+    has("core or process");
+    assert_int_equal(START(tell_whose_malloc_is, "--smp=1", "--memory=32M", "--malloc=process"),
+                     10);
+    if (vine__arena_is_used_for_malloc()) {
+        assert_int_equal(START(tell_whose_malloc_is, "--smp=1", "--memory=32M"), 0);
+        assert_int_equal(START(tell_whose_malloc_is, "--smp=1", "--memory=32M", "--malloc=core"),
+                         0);
+    } else { /* a sanitizer's */
+        assert_int_equal(START(tell_whose_malloc_is, "--smp=1", "--memory=32M"), 10);
+        assert_int_equal(START(tell_whose_malloc_is, "--smp=1", "--memory=32M", "--malloc=core"),
+                         1);
+        has("--malloc core: malloc is another library's");
+    }
+}
+
 static void the_steps_say_what_becomes_of_signals_and_of_the_network(void **state)
 {
     (void)state;
@@ -145,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_machine_with_a_node_without_memory_starts, fake_root_make,
                                         fake_root_remove),
+        cmocka_unit_test(malloc_gives_the_cores_memory_or_the_processs),
         cmocka_unit_test(the_steps_say_what_becomes_of_signals_and_of_the_network),
         cmocka_unit_test(the_main_thread_says_where_it_is_bound),
     };
