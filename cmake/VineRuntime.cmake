@@ -24,6 +24,9 @@ add_library(vine_runtime_objects OBJECT ${VINE_RUNTIME_SOURCES})
 set_target_properties(vine_runtime_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_include_directories(vine_runtime_objects PUBLIC include PRIVATE src)
 target_link_libraries(vine_runtime_objects PRIVATE vine_flags ${vine_runtime_libraries})
+# What --version of a program without a version of its own prints.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/core/launch/main.c" PROPERTIES
+    COMPILE_DEFINITIONS "VINE_VERSION=\"${PROJECT_VERSION}\"")
 
 add_library(vine_runtime STATIC $<TARGET_OBJECTS:vine_runtime_objects>)
 set_target_properties(vine_runtime PROPERTIES OUTPUT_NAME vine-runtime PREFIX lib LINKER_LANGUAGE C)

@@ -66,7 +66,7 @@ struct vine_options {
     size_t size_bytes; /* sizeof(struct vine_options) */
     const char *name;  /* NULL: from argv[0] */
     const char *summary;
-    const char *version;
+    const char *version;               /* NULL: --version prints the library's */
     const char *operands;              /* how --help calls what is no option: "FILE..." */
     const struct vine_option *options; /* its own, `option_count` of them */
     size_t option_count;

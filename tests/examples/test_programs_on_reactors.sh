@@ -15,6 +15,8 @@ fail() {
 
 "$examples/who" --overprovisioned --smp=3 >shown 2>said || fail "who: $?"
 grep -qx 'core 2 answered' shown || fail "who: $(cat shown)"
+"$examples/who" --version >shown 2>said || fail "who --version: $?"
+grep -Eqx 'who \(vine [0-9]+\.[0-9]+\.[0-9]+\)' shown || fail "who --version: $(cat shown)"
 
 # More cores than this machine may have: they share processors then.
 "$examples/core_ping" --overprovisioned --smp=3 --count=500 >shown 2>said || fail "core_ping: $?"

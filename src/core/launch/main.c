@@ -69,6 +69,14 @@ static void print_help(const struct start *start)
     }
 }
 
+static void print_version(const struct vine_options *program)
+{
+    if (program->version != NULL)
+        (void)printf("%s %s\n", program->name, program->version);
+    else
+        (void)printf("%s (vine %s)\n", program->name, VINE_VERSION);
+}
+
 /* Returns an exit code, or -1: there is a plan. */
 static int make_plan(struct start *start)
 {
@@ -156,8 +164,7 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
         return 0;
     }
     if (start->options.version.number != 0) {
-        (void)printf("%s %s\n", start->program.name,
-                     start->program.version != NULL ? start->program.version : "");
+        print_version(&start->program);
         return 0;
     }
     if (start->options.explain_start.number != 0)
