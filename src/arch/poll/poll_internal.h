@@ -89,11 +89,6 @@ struct vine__poll_buffers {
     uint16_t head; /* how many were taken, where it is not the kernel that takes */
 };
 
-static inline bool vine__poll_fifo_is_empty(const struct vine__poll_fifo *fifo)
-{
-    return fifo->first == NULL;
-}
-
 static inline void vine__poll_fifo_push(struct vine__poll_fifo *fifo,
                                         struct vine__operation *operation)
 {

@@ -22,9 +22,6 @@ struct vine__file_options {
     uint32_t buffer_bytes; /* of each, a multiple of a page; 0: 128 KiB */
 };
 
-/* What --max-io-requests is without a word of it. */
-#define VINE__FILE_REQUESTS_DEFAULT 256
-
 /* Make what this core needs for files. On its reactor, before the first operation there; core 0's
  * before any other's uses a class. Returns 0, -EINVAL or -ENOMEM. */
 VINE_MUST_CHECK int vine__file_start(const struct vine__file_options *options);

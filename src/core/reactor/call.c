@@ -2,8 +2,8 @@
 /*
  * Calls to other cores and their replies. One that has no other before it travels alone (line.h);
  * all others go by rings, one for each ordered pair, of which reactor_internal.h proves that it is
- * never full. A message goes out at once, so that the other
- * side sees it as early as can be; whether it has to be woken is looked at once a turn.
+ * never full. A message goes out at once, so that the other side sees it as early as can be;
+ * whether it has to be woken is looked at once a turn.
  */
 #include "core/reactor/line.h"
 #include "core/reactor/reactor_internal.h"
