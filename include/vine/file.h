@@ -5,9 +5,11 @@
  * Owns:     a file owns its descriptor; a core owns buffers for direct I/O. Files, operations and
  *           what they read or write are the caller's memory.
  * Threads:  a file belongs to the core that opened it, and so do operations on it.
- * Blocking: never. What would wait is the kernel's, by io_uring where it is to be had. Listing a
- *           folder is no operation of io_uring's: a worker thread of the core does it, as it does,
- *           where there is no io_uring, all that is here.
+ * Blocking: never. What would wait is the kernel's, by io_uring where it is to be had. What is no
+ *           operation of io_uring's a worker thread of the core does: listing a folder; truncating,
+ *           before Linux 6.9; and, for O_DIRECT, asking the device for its blocks where the kernel
+ *           does not tell a file's alignment (STATX_DIOALIGN). Where there is no io_uring, workers
+ *           do all that is here.
  * Trust:    paths and flags go to the kernel as they are; contents are not looked at.
  * Limits:   offsets below 2^63; 1,024 parts of a vector; as many operations as wanted.
  *

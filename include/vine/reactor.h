@@ -8,7 +8,8 @@
  *           vine_alien_*, which are for every other thread.
  * Blocking: never: who blocks a core blocks all that runs there, and the stall detector says so.
  * Trust:    all cores are one process and trust each other.
- * Limits:   VINE_CORES_MAX cores, VINE_GROUPS_MAX scheduling groups.
+ * Limits:   VINE_CORES_MAX cores; vine_main starts 64 at most, since each has an arena of memory,
+ *           and mimalloc has no more of them. VINE_GROUPS_MAX scheduling groups.
  *
  * A turn of the loop, in this order, which is part of the interface:
  *
@@ -83,7 +84,8 @@ struct vine_group {
  * group has 100) among the groups of the same parent that have work. `parent` is the default group,
  * which is beside its children then, or a group made with VINE_GROUP_HOLDS, which has no work of
  * its own and divides what it gets among its children: one nested level.
- * `name` is copied. Core 0 only; other cores know the group from the next turn.
+ * `name` is copied, 31 bytes of it at most. Core 0 only; other cores know the group from the next
+ * turn.
  *
  * Returns 0, -EINVAL, or -ENOSPC: there are VINE_GROUPS_MAX.
  */
