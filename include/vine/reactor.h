@@ -65,7 +65,8 @@ struct vine_work {
 VINE_API void vine_work_init(struct vine_work *work, vine_work_fn fn);
 
 /* Call its function later in this turn, or in another one, on this core: after all that was posted
- * to its group before. Work that is posted already stays where it is. Never fails. */
+ * to its group before, unless work is shuffled (--shuffle-seed), as it is by itself in debug
+ * builds. Work that is posted already stays where it is. Never fails. */
 VINE_API void vine_work_post(struct vine_work *work);
 
 /* Whether the running function has used its part of the turn (--task-quota-ms): a long one returns

@@ -24,8 +24,10 @@ __attribute__((noreturn, cold, noinline)) void vine__assert_failed(const char *c
 /* Debug builds only: conditions that may walk a structure. Release builds still compile it, so
  * that it cannot rot and its variables count as used. */
 #ifdef NDEBUG
+#define VINE_BUILD_IS_DEBUG         0
 #define VINE_ASSERT_SLOW(condition) ((void)sizeof(!(condition)))
 #else
+#define VINE_BUILD_IS_DEBUG         1
 #define VINE_ASSERT_SLOW(condition) VINE_ASSERT(condition)
 #endif
 

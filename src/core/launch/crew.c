@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/peer/random.h"
 #include "arch/poll/poll.h"
 #include "arch/thread/thread.h"
 #include "arch/wake/futex.h"
@@ -25,6 +26,7 @@
 #include "core/network/network.h"
 #include "core/reactor/reactor.h"
 #include "core/watch/watch.h"
+#include "utils/assert.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
 
@@ -62,6 +64,7 @@ struct crew {
     struct vine_work main_work;
     struct vine__thread_places places; /* of the main thread, before it is core 0's */
     struct vine__watch *watch;
+    uint32_t shuffle_seed; /* 0: work runs in order */
 };
 
 /* Of this process: app_main is a plain function, and begins as work of core 0. */
@@ -170,6 +173,9 @@ static void run_main(struct vine_work *work)
     const struct vine__crew_options *const options = crew_of_process->options;
 
     (void)work;
+    if (crew_of_process->shuffle_seed != 0)
+        vine_log("launch", VINE_LOG_DEBUG, "work is shuffled: --shuffle-seed %u",
+                 crew_of_process->shuffle_seed);
     const int code = options->app_main(options->options->argc, options->options->argv);
 
     if (code != VINE_MAIN_GOES_ON)
@@ -280,6 +286,8 @@ static void live(struct member *member)
                            vine__network_stack_text());
         vine__explain_step(lines, VINE__STEP_RUNNING, "on %u core%s", crew->count,
                            crew->count == 1 ? "" : "s");
+        if (crew->shuffle_seed != 0)
+            vine__explain_more(lines, "%-10s --shuffle-seed %u", "shuffled", crew->shuffle_seed);
     }
     if (is_well)
         vine__reactor_run(member->reactor);
@@ -375,6 +383,7 @@ static int init(struct crew *crew, char *ret_why)
         .idle_poll_ns = crew->options->plan->idle_poll_ns,
         .task_quota_ns = options->task_quota.number,
         .backlog_max = (uint32_t)options->max_task_backlog.number,
+        .shuffle_seed = crew->shuffle_seed,
     };
     int error = vine__mesh_create(&crew->mesh, &mesh_options);
 
@@ -464,6 +473,18 @@ static int choose_malloc(const struct vine__launch_value *wish, char *ret_why)
     return error;
 }
 
+/* In debug builds nobody may rely on an order that nobody has promised. */
+static uint32_t choose_seed(const struct vine__launch_value *wish)
+{
+    uint32_t seed = 0;
+
+    if (vine__is_asked(wish))
+        return (uint32_t)wish->number;
+    if (!VINE_BUILD_IS_DEBUG || vine__random_bytes(&seed, sizeof(seed)) != 0)
+        return 0;
+    return seed != 0 ? seed : 1;
+}
+
 /* What is of the whole process, before any core is there. */
 static int choose(const struct vine__crew_options *options, char *ret_why)
 {
@@ -479,7 +500,11 @@ static int choose(const struct vine__crew_options *options, char *ret_why)
 int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool *ret_is_cut_short,
                    char ret_why[VINE__CREW_WHY_BYTES])
 {
-    struct crew crew = {.options = options, .count = options->plan->core_count};
+    struct crew crew = {
+        .options = options,
+        .count = options->plan->core_count,
+        .shuffle_seed = choose_seed(&options->options->shuffle_seed),
+    };
     int error = choose(options, ret_why);
 
     if (error != 0)

@@ -55,6 +55,10 @@
       "how long a core may be blocked before that is told with a backtrace; 0: never")             \
     X(max_task_backlog, "max-task-backlog", COUNT, "N", "1000", NULL, "1", "1000000000",           \
       "how much work may wait on a core before what brings more is held back")                     \
+    X(shuffle_seed, "shuffle-seed", COUNT, "N", "(0; in debug builds a random number)", NULL, "0", \
+      "4294967295",                                                                                \
+      "run a core's work in an order of this number's choice, which finds who relies on another "  \
+      "one; 0: in order")                                                                          \
     X(network_stack, "network-stack", CHOICE, "posix", "posix", NULL, NULL, NULL,                  \
       "whose network is used: the kernel's")                                                       \
     X(reactor_backend, "reactor-backend", CHOICE, "auto|io_uring|epoll", "auto", NULL, NULL, NULL, \

@@ -243,7 +243,7 @@ static uint32_t take_alone(struct vine__reactor *reactor, struct vine__line_end 
 {
     if (!vine__line_is_there(end))
         return 0;
-    vine__work_post_to(reactor, accept_alone(reactor, end, origin));
+    vine__work_post_in_order(reactor, accept_alone(reactor, end, origin));
     return 1;
 }
 
@@ -265,7 +265,7 @@ static bool take_from(struct vine__reactor *reactor, uint32_t origin)
     do {
         /* A line that was empty above may have been written since, before what is found here. */
         taken += take_alone(reactor, &link->asking, origin);
-        vine__work_post_to(reactor, accept_next(reactor, link, origin));
+        vine__work_post_in_order(reactor, accept_next(reactor, link, origin));
     } while (++taken < RING_SLOTS && vine__spsc_ready(&link->in) > 0);
     return true;
 }

@@ -28,7 +28,7 @@ struct vine__mesh_options {
     uint64_t idle_poll_ns;    /* how long an idle core looks around at most */
     uint64_t task_quota_ns;   /* what work may use of a turn; 0: 500 us */
     uint32_t backlog_max;     /* runnable work beyond which nothing new is taken; 0: 1000 */
-    uint64_t shuffle_seed;    /* not 0: work runs in an order of its own choice (tests) */
+    uint64_t shuffle_seed;    /* not 0: work runs in an order of its choice */
     uint64_t stop_limit_ns;   /* for all stoppers together; 0: 10 s */
     const uint64_t *clock_ns; /* a test's steady clock; NULL: the machine's */
 };

@@ -269,6 +269,9 @@ void vine__work_init_groups(struct vine__reactor *reactor);
 bool vine__work_run(struct vine__reactor *reactor);
 void vine__work_ran_one(struct vine__reactor *reactor, uint8_t id, uint64_t start_ticks);
 void vine__work_post_to(struct vine__reactor *reactor, struct vine_work *work);
+
+/* The same, behind all that came so before, with a shuffle too: calls of a core to another one. */
+void vine__work_post_in_order(struct vine__reactor *reactor, struct vine_work *work);
 /* group.c: the group of this number, which may have been made since. */
 struct vine__group *vine__group_find(struct vine__reactor *reactor, uint8_t id);
 void vine__group_init_mesh(struct vine__mesh *mesh);

@@ -72,7 +72,7 @@ static uint64_t xorshift(uint64_t *state)
     return *state;
 }
 
-void vine__work_post_to(struct vine__reactor *reactor, struct vine_work *work)
+static inline void post(struct vine__reactor *reactor, struct vine_work *work, bool goes_first)
 {
     struct vine__group *const group = vine__group_find(reactor, work->group);
 
@@ -86,14 +86,26 @@ void vine__work_post_to(struct vine__reactor *reactor, struct vine_work *work)
         group->first = work;
         group->last = work;
         activate(reactor, work->group);
-    } else if (VINE__UNLIKELY(reactor->random != 0) && (xorshift(&reactor->random) & 1) != 0) {
-        /* Nobody may count on more than a test can show. */
+    } else if (VINE__UNLIKELY(goes_first)) {
         work->next = group->first;
         group->first = work;
     } else {
         group->last->next = work;
         group->last = work;
     }
+}
+
+/* Nobody may count on an order that he was not promised. */
+void vine__work_post_to(struct vine__reactor *reactor, struct vine_work *work)
+{
+    post(reactor, work,
+         VINE__UNLIKELY(reactor->random != 0) && (xorshift(&reactor->random) & 1) != 0);
+}
+
+/* What goes first overtakes all of these alike, so that they keep their order. */
+void vine__work_post_in_order(struct vine__reactor *reactor, struct vine_work *work)
+{
+    post(reactor, work, false);
 }
 
 void vine_work_init(struct vine_work *work, vine_work_fn fn)

@@ -86,6 +86,7 @@ static void every_bad_value_is_named_with_what_would_be_right(void **state)
         {"--task-quota-ms=0.5ms", "milliseconds, as 0.5"},
         {"--blocked-reactor-notify-ms=99999999999999999999", "milliseconds, as 0.5"},
         {"--max-task-backlog=0", "a whole number, 1 to 1000000000"},
+        {"--shuffle-seed=4294967296", "a whole number, 0 to 4294967295"},
         {"--network-stack=native", "posix"},
         {"--reactor-backend=aio", "auto, io_uring or epoll"},
         {"--reactor-backend=io_uring|epoll", "auto, io_uring or epoll"},

@@ -2,6 +2,7 @@
 /* test: links=runtime timeout=120 */
 /* Programs that start as their options say, on this machine or on what hwloc takes for it; each is
  * a child of fork, of which is looked at what it writes and how it ends. */
+#include <vine/reactor.h>
 #include <vine/runtime.h>
 
 #include <hwloc.h>
@@ -19,6 +20,7 @@
 
 #include "core/arena/arena.h"
 #include "harness/fake_root.h"
+#include "utils/assert.h"
 
 #define HANG_S     60
 #define TEXT_BYTES 65536
@@ -157,6 +159,61 @@ static void malloc_gives_the_cores_memory_or_the_processs(void **state)
     }
 }
 
+#define WORKS 64
+
+static struct vine_work works[WORKS];
+static uint32_t works_done;
+static bool is_in_order;
+
+static void run_one(struct vine_work *work)
+{
+    is_in_order &= work == &works[works_done];
+    if (++works_done == WORKS)
+        vine_stop(is_in_order ? 0 : 11);
+}
+
+/* Exits with 0: work ran as it came; 11: all of it ran, in another order. */
+static int post_many(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    is_in_order = true;
+    for (uint32_t i = 0; i < WORKS; i++) {
+        vine_work_init(&works[i], run_one);
+        vine_work_post(&works[i]);
+    }
+    return VINE_MAIN_GOES_ON;
+}
+
+static void work_is_shuffled_by_a_seed_that_is_told_and_without_one_it_is_not(void **state)
+{
+    (void)state;
+    assert_int_equal(START(post_many, "--smp=1", "--memory=32M", "--shuffle-seed=0",
+                           "--explain-start", "--default-log-level=debug"),
+                     0);
+    assert_null(strstr(said, "--shuffle-seed"));
+    assert_int_equal(START(post_many, "--smp=1", "--memory=32M", "--shuffle-seed=42",
+                           "--explain-start", "--default-log-level=debug"),
+                     11);
+    has("\n    shuffled   --shuffle-seed 42\n");
+    has("launch: work is shuffled: --shuffle-seed 42\n");
+}
+
+static void in_debug_builds_alone_work_is_shuffled_by_itself(void **state)
+{
+    unsigned int seed = 0;
+
+    (void)state;
+    assert_int_equal(START(post_many, "--smp=1", "--memory=32M", "--explain-start"),
+                     VINE_BUILD_IS_DEBUG ? 11 : 0);
+    const char *const told = strstr(said, "--shuffle-seed ");
+
+    assert_int_equal(told != NULL, VINE_BUILD_IS_DEBUG);
+    if (told != NULL)
+        assert_int_equal(sscanf(told, "--shuffle-seed %u\n", &seed), 1);
+    assert_int_equal(seed != 0, VINE_BUILD_IS_DEBUG);
+}
+
 static void the_steps_say_what_becomes_of_signals_and_of_the_network(void **state)
 {
     (void)state;
@@ -178,6 +235,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_machine_with_a_node_without_memory_starts, fake_root_make,
                                         fake_root_remove),
         cmocka_unit_test(malloc_gives_the_cores_memory_or_the_processs),
+        cmocka_unit_test(work_is_shuffled_by_a_seed_that_is_told_and_without_one_it_is_not),
+        cmocka_unit_test(in_debug_builds_alone_work_is_shuffled_by_itself),
         cmocka_unit_test(the_steps_say_what_becomes_of_signals_and_of_the_network),
         cmocka_unit_test(the_main_thread_says_where_it_is_bound),
     };

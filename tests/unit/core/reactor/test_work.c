@@ -169,6 +169,36 @@ static void with_a_seed_work_runs_in_another_order_and_all_of_it(void **state)
     assert_false(is_in_order);
 }
 
+static int64_t write_down_call(void *number)
+{
+    noted[noted_count++] = *(int *)number;
+    return 0;
+}
+
+static void see_end_of_call(struct vine_call *call)
+{
+    (void)call;
+}
+
+static void with_a_seed_calls_from_one_core_to_another_still_begin_in_order(void **state)
+{
+    const struct vine__mesh_options options = {.shuffle_seed = 42};
+    struct vine_call calls[MANY];
+    int numbers[MANY];
+
+    (void)state;
+    stepped_close(&world);
+    stepped_open(&world, 1, 1, &options);
+    for (int i = 0; i < MANY; i++) {
+        numbers[i] = i;
+        vine_call(&calls[i], 0, write_down_call, &numbers[i], see_end_of_call);
+    }
+    stepped_settle(&world);
+    assert_int_equal(noted_count, MANY);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(noted[i], i);
+}
+
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 static struct vine_group group_of(const char *name, uint32_t shares, struct vine_group parent,
@@ -328,6 +358,7 @@ int main(void)
         TEST(a_turn_ends_though_work_does_not),
         TEST(work_is_told_when_its_part_of_the_turn_is_used),
         TEST(with_a_seed_work_runs_in_another_order_and_all_of_it),
+        TEST(with_a_seed_calls_from_one_core_to_another_still_begin_in_order),
         TEST(groups_that_cannot_be_are_refused),
         TEST(groups_get_time_by_their_shares),
         TEST(a_nested_level_divides_what_its_holder_gets),
