@@ -20,7 +20,8 @@
 #define STOP_LIMIT_NS  (10 * VINE_NS_PER_SECOND)
 #define CLOCK_EVERY_NS 50000     /* the coarse clock is never older when a turn begins */
 #define LATE_NS        10000000  /* how much later than it would a loop may come back */
-#define HEAR_NS        100000000 /* how long it then hears before it looks at the time */
+#define HEAR_NS        100000000 /* how long it then hears before it looks at the time, and */
+#define HEAR_TURNS     8 /* in how many turns at least: whoever was stopped gets little time */
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
 
@@ -64,6 +65,19 @@ uint64_t vine__reactor_clock_ns(const struct vine__reactor *reactor)
     return reactor->clock_ns != NULL ? *reactor->clock_ns : vine__clock_now_ns();
 }
 
+/* Who hears already begins anew only if much more time is lost, and once: a loop whose every turn
+ * is late has timers, too. */
+static void hear_first(struct vine__reactor *reactor, uint64_t late_ns)
+{
+    const bool hears = reactor->hears_until_ns != 0;
+
+    if (hears && (late_ns <= HEAR_NS || reactor->hears_anew))
+        return;
+    reactor->hears_anew = hears;
+    reactor->hears_until_ns = reactor->now_ns + HEAR_NS;
+    reactor->turns_to_hear = HEAR_TURNS;
+}
+
 /* Reading the clock takes as long as the rest of an idle turn: it is read if timers go by it. */
 static void see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
 {
@@ -72,29 +86,31 @@ static void see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
         return;
     reactor->now_ns = vine__reactor_clock_ns(reactor);
     reactor->clock_ticks = now_ticks;
-    /* Who hears already does not begin anew: a loop whose every turn is late has timers, too. */
     if (VINE__UNLIKELY(reactor->now_ns > reactor->back_by_ns &&
-                       reactor->now_ns - reactor->back_by_ns > LATE_NS) &&
-        reactor->hears_until_ns == 0)
-        reactor->hears_until_ns = reactor->now_ns + HEAR_NS;
+                       reactor->now_ns - reactor->back_by_ns > LATE_NS))
+        hear_first(reactor, reactor->now_ns - reactor->back_by_ns);
     reactor->back_by_ns = reactor->now_ns;
 }
 
 /* Whether timers have to wait. After a while in which nobody looked, be it that the process was
- * stopped, deadlines have passed of which the kernel has what they wait for. `ended` operations
- * were found in this turn. */
-static bool hears_first(struct vine__reactor *reactor, uint32_t ended)
+ * stopped, deadlines have passed of which the kernel has what they wait for. `has_more`: operations
+ * have ended in this turn, or were not asked for. */
+static bool hears_first(struct vine__reactor *reactor, bool has_more)
 {
     if (VINE__LIKELY(reactor->hears_until_ns == 0))
         return false;
-    if (ended > 0 && reactor->now_ns < reactor->hears_until_ns)
+    if (has_more && (reactor->turns_to_hear > 0 || reactor->now_ns < reactor->hears_until_ns)) {
+        reactor->turns_to_hear -= reactor->turns_to_hear > 0;
         return true;
+    }
     reactor->hears_until_ns = 0;
+    reactor->hears_anew = false;
     return false;
 }
 
 static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
 {
+    const bool keeps_up = reactor->backlog <= reactor->mesh->options.backlog_max;
     uint32_t ended = 0;
     bool is_busy = false;
 
@@ -102,7 +118,7 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
     /* Relaxed: who watches only sees whether it grows. */
     vine__store_relaxed_u64(&reactor->counts.turns, reactor->counts.turns + 1);
     /* Who cannot keep up takes nothing new. */
-    if (VINE__LIKELY(reactor->backlog <= reactor->mesh->options.backlog_max)) {
+    if (VINE__LIKELY(keeps_up)) {
         ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
         reactor->counts.completions += ended;
         is_busy = ended > 0;
@@ -112,7 +128,7 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
     }
     /* Blocks of ours that other cores have freed are no reason to stay awake. */
     (void)vine__arena_take_home();
-    if (!hears_first(reactor, ended))
+    if (!hears_first(reactor, ended > 0 || !keeps_up))
         is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
     (void)vine__arena_flush_remote();
