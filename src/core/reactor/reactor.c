@@ -18,10 +18,9 @@
 #define QUOTA_NS       500000
 #define BACKLOG_MAX    1000
 #define STOP_LIMIT_NS  (10 * VINE_NS_PER_SECOND)
-#define CLOCK_EVERY_NS 50000     /* the coarse clock is never older when a turn begins */
-#define LATE_NS        10000000  /* how much later than it would a loop may come back */
-#define HEAR_NS        100000000 /* how long it then hears before it looks at the time, and */
-#define HEAR_TURNS     8 /* in how many turns at least: whoever was stopped gets little time */
+#define CLOCK_EVERY_NS 50000    /* the coarse clock is never older when a turn begins */
+#define HEARD_MAX      16384    /* ends of operations, in a turn of a loop that has been away */
+#define LATE_NS        10000000 /* how much later than it would a loop may come back */
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
 
@@ -65,71 +64,56 @@ uint64_t vine__reactor_clock_ns(const struct vine__reactor *reactor)
     return reactor->clock_ns != NULL ? *reactor->clock_ns : vine__clock_now_ns();
 }
 
-/* Who hears already begins anew only if much more time is lost, and once: a loop whose every turn
- * is late has timers, too. */
-static void hear_first(struct vine__reactor *reactor, uint64_t late_ns)
+/* Reading the clock takes as long as the rest of an idle turn: it is read if timers go by it.
+ * Returns whether the loop has been away, be it that a function blocked it or that the process was
+ * stopped. */
+static bool see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
 {
-    const bool hears = reactor->hears_until_ns != 0;
+    bool was_away;
 
-    if (hears && (late_ns <= HEAR_NS || reactor->hears_anew))
-        return;
-    reactor->hears_anew = hears;
-    reactor->hears_until_ns = reactor->now_ns + HEAR_NS;
-    reactor->turns_to_hear = HEAR_TURNS;
-}
-
-/* Reading the clock takes as long as the rest of an idle turn: it is read if timers go by it. */
-static void see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
-{
     if (now_ticks - reactor->clock_ticks < reactor->clock_every_ticks &&
         !vine__timers_are_exact(reactor) && reactor->clock_ns == NULL)
-        return;
+        return false;
     reactor->now_ns = vine__reactor_clock_ns(reactor);
     reactor->clock_ticks = now_ticks;
-    if (VINE__UNLIKELY(reactor->now_ns > reactor->back_by_ns &&
-                       reactor->now_ns - reactor->back_by_ns > LATE_NS))
-        hear_first(reactor, reactor->now_ns - reactor->back_by_ns);
+    was_away =
+        reactor->now_ns > reactor->back_by_ns && reactor->now_ns - reactor->back_by_ns > LATE_NS;
     reactor->back_by_ns = reactor->now_ns;
+    return was_away;
 }
 
-/* Whether timers have to wait. After a while in which nobody looked, be it that the process was
- * stopped, deadlines have passed of which the kernel has what they wait for. `has_more`: operations
- * have ended in this turn, or were not asked for. */
-static bool hears_first(struct vine__reactor *reactor, bool has_more)
+/* Take the ends of operations. Who has been away takes all that the kernel has: deadlines have
+ * passed meanwhile of which what they waited for had come. Returns how many there were. */
+static uint32_t hear(struct vine__reactor *reactor, bool was_away)
 {
-    if (VINE__LIKELY(reactor->hears_until_ns == 0))
-        return false;
-    if (has_more && (reactor->turns_to_hear > 0 || reactor->now_ns < reactor->hears_until_ns)) {
-        reactor->turns_to_hear -= reactor->turns_to_hear > 0;
-        return true;
+    uint32_t ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
+
+    for (uint32_t more = ended; VINE__UNLIKELY(was_away) && more > 0 && ended < HEARD_MAX;) {
+        more = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
+        ended += more;
     }
-    reactor->hears_until_ns = 0;
-    reactor->hears_anew = false;
-    return false;
+    reactor->counts.completions += ended;
+    return ended;
 }
 
 static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
 {
-    const bool keeps_up = reactor->backlog <= reactor->mesh->options.backlog_max;
-    uint32_t ended = 0;
+    const bool was_away = see_the_time(reactor, now_ticks);
+    const uint64_t backlog_max = reactor->mesh->options.backlog_max + (was_away ? HEARD_MAX : 0);
     bool is_busy = false;
 
-    see_the_time(reactor, now_ticks);
     /* Relaxed: who watches only sees whether it grows. */
     vine__store_relaxed_u64(&reactor->counts.turns, reactor->counts.turns + 1);
     /* Who cannot keep up takes nothing new. */
-    if (VINE__LIKELY(keeps_up)) {
-        ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
-        reactor->counts.completions += ended;
-        is_busy = ended > 0;
+    if (VINE__LIKELY(reactor->backlog <= backlog_max)) {
+        is_busy = hear(reactor, was_away) > 0;
         is_busy |= vine__calls_take(reactor);
         is_busy |= vine__aliens_take(reactor);
         is_busy |= vine__foreign_take(reactor);
     }
     /* Blocks of ours that other cores have freed are no reason to stay awake. */
     (void)vine__arena_take_home();
-    if (!hears_first(reactor, ended > 0 || !keeps_up))
-        is_busy |= vine__timers_take(reactor);
+    is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
     (void)vine__arena_flush_remote();
     is_busy |= vine__foreign_send(reactor);

@@ -223,10 +223,7 @@ struct vine__reactor {
 
     uint64_t clock_ticks; /* when now_ns was read */
     uint64_t clock_every_ticks;
-    uint64_t back_by_ns;     /* when the clock would be read anew at the latest */
-    uint64_t hears_until_ns; /* it came back late: until then what has ended goes before timers */
-    uint32_t turns_to_hear;  /* and in so many turns at least */
-    bool hears_anew;         /* and that for the second time, since it came back late again */
+    uint64_t back_by_ns; /* when the clock would be read anew at the latest */
 
     /* Sleep. */
     uint32_t is_awake; /* atomic: for whoever watches, as is counts.turns */
