@@ -663,7 +663,7 @@ static void ten_thousand_clients_are_served_at_once_and_leave_nothing_behind(voi
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_max < MANY + 256) {
-        print_message("left out: a process may have %llu descriptors here\n",
+        print_message("skipped: a process may have %llu descriptors here\n",
                       (unsigned long long)limit.rlim_max);
         skip();
     }

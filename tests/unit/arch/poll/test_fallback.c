@@ -32,7 +32,7 @@ static void expect(const char *lacking, const char *backend, const char *expecte
     char line[256];
 
     if (ask(lacking, backend, line, sizeof(line)) != 0) {
-        print_message("no filters of system calls here\n");
+        print_message("skipped: no filters of system calls here\n");
         skip();
     }
     assert_string_equal(line, expected);

@@ -96,7 +96,7 @@ static void more_huge_pages_than_there_are_are_refused(void **state)
     options.size_bytes = 64 * PART;
     options.huge_pages = true;
     if (vine__reservation_open(&options, &reservation, NULL) == 0) {
-        print_message("this machine has that many\n");
+        print_message("skipped: this machine has that many\n");
         vine__reservation_close(&reservation);
         skip();
     }
