@@ -102,12 +102,13 @@ static uint32_t fewest_connections(struct vine_listener *listener)
     uint64_t fewest = UINT64_MAX;
 
     for (uint32_t i = 0; i < listener->part_count; i++) {
-        const uint32_t core = listener->parts[(listener->turn + i) % listener->part_count].core;
-        const uint64_t load = vine__load_relaxed_u64(&vine__network_loads[core].connections);
+        const struct vine__listener_part *const part =
+            &listener->parts[(listener->turn + i) % listener->part_count];
+        const uint64_t load = vine__load_relaxed_u64(&vine__network_loads[part->core].connections);
 
-        if (load < fewest) {
+        if (load < fewest && !part->takes_none) {
             fewest = load;
-            chosen = core;
+            chosen = part->core;
         }
     }
     listener->turn++; /* among equals the next one */

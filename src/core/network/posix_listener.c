@@ -142,14 +142,16 @@ void vine__posix_part_drop(struct vine__listener_part *part)
 
 /* ---- connections that have come -------------------------------------------------------------- */
 
-/* Make a connection of it, on the core whose it will be. Returns 0 or a negative error. */
+/* Make a connection of it, on the core whose it will be. Returns 0; -VINE_ECLOSED: this core stops,
+ * and the descriptor is still the caller's; or another error, with which it is closed. */
 static int arrive(struct vine__listener_part *part, int fd, bool is_local)
 {
     struct vine__network *network;
-    int error = vine__network_here(&network);
+    const int error = vine__network_here(&network);
 
     if (error != 0) {
-        vine__socket_close(fd);
+        if (error != -VINE_ECLOSED)
+            vine__socket_close(fd);
         return error;
     }
     struct posix_connection *const connection =
@@ -175,17 +177,27 @@ static void look_at_end(struct posix_part *posix)
         vine__listener_part_ended(posix->part);
 }
 
+static void take(struct posix_part *posix, int fd);
+
+/* Cores stop one after the other, and one that has no connection any more would be the first to be
+ * chosen. Whose core stops is chosen no more, and what came back from there goes elsewhere. */
 static void see_handed(struct vine_call *call)
 {
     struct posix_handed *const handed = VINE_CONTAINER_OF(call, struct posix_handed, call);
     struct posix_part *const posix = handed->from;
+    const int64_t result = vine_call_result(call);
+    const int fd = handed->fd;
 
-    if (vine_call_result(call) != 0) {
-        posix->part->network->counts.refused++;
+    if (result != 0)
         vine__listener_unchoose(handed->part->core);
-    }
+    if (result == -VINE_ECLOSED)
+        handed->part->takes_none = true;
+    else if (result != 0)
+        posix->part->network->counts.refused++;
     posix->handed--;
     free(handed);
+    if (result == -VINE_ECLOSED)
+        take(posix, fd);
     look_at_end(posix);
 }
 
@@ -220,6 +232,8 @@ static void take(struct posix_part *posix, int fd)
     const int error =
         core == part->core ? arrive(part, fd, is_local) : hand_over(posix, core, fd, is_local);
 
+    if (error == -VINE_ECLOSED)
+        vine__socket_close(fd);
     if (error != 0) {
         part->network->counts.refused++;
         vine__listener_unchoose(core);

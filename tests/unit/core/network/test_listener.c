@@ -251,9 +251,6 @@ static void the_reactors_stop_with_listeners_and_connections_open(void **state)
     stepped_close(&stepped);
 }
 
-/* ---- without descriptors --------------------------------------------------------------------- */
-
-/* Of the limit the kernel takes note as accepting begins, in the first step. */
 /* A core that was given its connections has nothing to wait for, and forgets its part of the
  * network before the listener of another core has ended there. */
 static void a_core_stops_before_the_listener_that_gave_it_connections(void **state)
@@ -277,6 +274,110 @@ static void a_core_stops_before_the_listener_that_gave_it_connections(void **sta
     stepped_close(&stepped);
 }
 
+/* The reactors stop, but for what is registered here. */
+static struct vine_stopper held_stoppers[STEPPED_CORES_MAX];
+static uint32_t held_count;
+
+static void keep_from_stopping(struct vine_stopper *stopper)
+{
+    (void)stopper;
+    held_count++;
+}
+
+static void hold_core(uint32_t core)
+{
+    (void)vine__reactor_enter(stepped.reactors[core]);
+    vine_at_stop(&held_stoppers[core], keep_from_stopping);
+    (void)vine__reactor_enter(stepped.reactors[0]);
+}
+
+static void let_core_stop(uint32_t core)
+{
+    (void)vine__reactor_enter(stepped.reactors[core]);
+    vine_stopper_done(&held_stoppers[core]);
+    (void)vine__reactor_enter(stepped.reactors[0]);
+}
+
+static uint64_t refused_on(uint32_t core)
+{
+    struct vine_network_counts counts;
+
+    (void)vine__reactor_enter(stepped.reactors[core]);
+    vine_network_get_counts(&counts);
+    (void)vine__reactor_enter(stepped.reactors[0]);
+    return counts.refused;
+}
+
+/* Core 1 listens. `late` cores, 1 and perhaps 2, still work when all others have stopped; whether
+ * those had a network before. */
+static void connections_come_while_cores_stop(uint32_t late, bool has_used_all)
+{
+    enum { BEFORE = 6, AFTER = 6 };
+    static struct arrivals arrivals;
+    uint32_t on_core[3] = {0, 0, 0};
+    int fds[BEFORE + AFTER];
+    uint32_t count = 0;
+
+    open_cores(3);
+    held_count = 0;
+    hold_core(1);
+    if (late == 2)
+        hold_core(2);
+    (void)vine__reactor_enter(stepped.reactors[1]);
+    listen_at(&arrivals, TCP, VINE_BALANCE_DISTRIBUTE);
+    (void)vine__reactor_enter(stepped.reactors[0]);
+    if (has_used_all) {
+        for (; count < BEFORE; count++)
+            fds[count] = connect_plainly(&arrivals);
+    }
+    vine_stop(0);
+    until(held_count == late);
+    step_often(); /* the others stop wholly */
+    const uint32_t before = count;
+
+    for (; count < before + AFTER; count++) {
+        fds[count] = connect_plainly(&arrivals);
+        on_core[arrivals.cores[count]]++;
+    }
+    assert_int_equal(on_core[0], 0);
+    assert_int_equal(on_core[1] + on_core[2], AFTER);
+    assert_true(late == 2 ? on_core[2] > 0 : on_core[2] == 0);
+    assert_int_equal(refused_on(1), 0);
+    for (uint32_t i = 0; i < count; i++) {
+        close_arrival(&arrivals, i);
+        close(fds[i]);
+    }
+    for (uint32_t core = 1; core <= late; core++)
+        let_core_stop(core);
+    until(vine__reactor_has_stopped(stepped.reactors[0]));
+    assert_false(vine__mesh_was_cut_short(stepped.mesh));
+    (void)vine__reactor_enter(stepped.reactors[1]);
+    vine_listener_close(arrivals.listener, NULL);
+    stepped_close(&stepped);
+}
+
+static void a_core_that_has_stopped_is_given_no_connection(void **state)
+{
+    (void)state;
+    connections_come_while_cores_stop(2, true);
+}
+
+static void a_core_that_stopped_before_its_first_connection_is_given_none(void **state)
+{
+    (void)state;
+    connections_come_while_cores_stop(2, false);
+}
+
+static void connections_stay_when_all_other_cores_have_stopped(void **state)
+{
+    (void)state;
+    connections_come_while_cores_stop(1, true);
+    connections_come_while_cores_stop(1, false);
+}
+
+/* ---- without descriptors --------------------------------------------------------------------- */
+
+/* Of the limit the kernel takes note as accepting begins, in the first step. */
 static void allow_no_descriptor(struct rlimit *ret_before)
 {
     const int next = dup(STDERR_FILENO);
@@ -360,6 +461,9 @@ int main(void)
         cmocka_unit_test(nothing_arrives_after_a_listener_has_closed),
         cmocka_unit_test(the_reactors_stop_with_listeners_and_connections_open),
         cmocka_unit_test(a_core_stops_before_the_listener_that_gave_it_connections),
+        cmocka_unit_test(a_core_that_has_stopped_is_given_no_connection),
+        cmocka_unit_test(a_core_that_stopped_before_its_first_connection_is_given_none),
+        cmocka_unit_test(connections_stay_when_all_other_cores_have_stopped),
         cmocka_unit_test(accepting_rests_without_descriptors_and_goes_on),
         cmocka_unit_test(a_listener_that_rests_can_be_closed),
     };
