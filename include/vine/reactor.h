@@ -126,6 +126,7 @@ struct vine_call {
  * Have `fn(argument)` called on `core` (this one is allowed, and the same), and then `done` here,
  * in the group of the caller, with vine_call_result. `call` is used until then. Calls from one core
  * to another begin in order. Never fails: what exceeds the bound of calls in flight waits here.
+ * Neither function is NULL: vine_submit_to is for those who want no reply.
  */
 VINE_API void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *argument,
                         vine_call_done_fn done);
@@ -195,13 +196,15 @@ struct vine_stopper {
     struct vine_stopper *next;
     vine_stopper_fn fn;
     bool is_last;
+    bool is_stopping; /* its function has been called, and it is not done */
 };
 
 /* Have `fn` called on this core when the reactors stop. `stopper` is in use until then, for good if
  * nobody stops. One that is registered when this core has called all of its own is not called. */
 VINE_API void vine_at_stop(struct vine_stopper *stopper, vine_stopper_fn fn);
 
-/* It has stopped: the next one is called. The core of the stopper. */
+/* It has stopped: the next one is called. The core of the stopper, once; to say so twice, or before
+ * its function was called, fails an assertion. */
 VINE_API void vine_stopper_done(struct vine_stopper *stopper);
 
 VINE_END_DECLARATIONS

@@ -179,6 +179,8 @@ static void see_taken(struct vine_call *call)
 int vine_metrics_collect(enum vine_metrics_form form, const struct vine_metrics_sink *sink)
 {
     const uint32_t core_count = vine_core_count();
+
+    VINE_ASSERT(sink->text != NULL && sink->done != NULL);
     struct collection *const collection =
         calloc(1, sizeof(*collection) + core_count * sizeof(collection->cores[0]));
 

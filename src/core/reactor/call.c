@@ -79,7 +79,7 @@ void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *arg
 {
     struct vine__reactor *const reactor = vine__reactor_here();
 
-    VINE_ASSERT(core < reactor->mesh->options.core_count && fn != NULL);
+    VINE_ASSERT(core < reactor->mesh->options.core_count && fn != NULL && done != NULL);
     struct vine__link_to *const link = &reactor->links[core];
 
     *call = (struct vine_call){

@@ -37,6 +37,7 @@ static void stop_next(struct vine__reactor *reactor)
     }
     reactor->stoppers = stopper->next;
     reactor->has_called_stoppers |= stopper->is_last;
+    stopper->is_stopping = true;
     stopper->fn(stopper);
 }
 
@@ -112,6 +113,7 @@ void vine_at_stop(struct vine_stopper *stopper, vine_stopper_fn fn)
 {
     struct vine__reactor *const reactor = vine__reactor_here();
 
+    VINE_ASSERT(fn != NULL);
     *stopper = (struct vine_stopper){.fn = fn, .next = reactor->stoppers};
     vine_work_init(&stopper->work, go_on);
     reactor->stoppers = stopper;
@@ -134,5 +136,7 @@ bool vine__at_stop_last(struct vine_stopper *stopper, vine_stopper_fn fn)
 
 void vine_stopper_done(struct vine_stopper *stopper)
 {
+    VINE_ASSERT(stopper->is_stopping); /* else the ones behind it would be called too early */
+    stopper->is_stopping = false;
     vine_work_post(&stopper->work);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=60 */
+#include "harness/assertion.h"
 #include "harness/stepped.h"
 
 #include <errno.h>
@@ -274,6 +275,25 @@ static void what_cannot_be_submitted_is_refused(void **state)
     assert_int_equal(submitted, VINE_SUBMITS_MAX + 1);
 }
 
+static struct vine_call endless;
+
+static void calling_without_an_end(void)
+{
+    vine_call(&endless, 1, count_up, NULL, NULL);
+}
+
+static void calling_nothing(void)
+{
+    vine_call(&endless, 1, NULL, NULL, see_end);
+}
+
+static void a_call_without_both_functions_fails_an_assertion_at_once(void **state)
+{
+    (void)state;
+    assert_true(child_fails_an_assertion(calling_without_an_end));
+    assert_true(child_fails_an_assertion(calling_nothing));
+}
+
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 static struct vine_group seen;
@@ -318,6 +338,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_cannot_be_submitted_is_refused),
+        TEST(a_call_without_both_functions_fails_an_assertion_at_once),
         TEST(a_call_runs_there_and_ends_here),
         TEST(calls_of_one_core_to_another_begin_in_order),
         TEST(nobody_waits_for_ever_when_all_call_all),

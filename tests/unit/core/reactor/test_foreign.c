@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=60 */
+#include "harness/assertion.h"
 #include "harness/stepped.h"
 
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <vine/foreign.h>
 
@@ -116,30 +114,13 @@ static void releasing_on_no_core(void)
     vine_foreign_release(&foreign);
 }
 
-/* In a child, as it ends the process. */
-static bool fails_an_assertion(void (*fn)(void))
-{
-    int status = 0;
-    const pid_t pid = fork();
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        (void)signal(SIGABRT, SIG_DFL);
-        (void)close(STDERR_FILENO);
-        fn();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
-
 static void what_must_not_be_done_fails_an_assertion(void **state)
 {
     (void)state;
-    assert_true(fails_an_assertion(releasing_twice));
-    assert_true(fails_an_assertion(ending_it_on_another_core));
-    assert_true(fails_an_assertion(ending_what_was_released));
-    assert_true(fails_an_assertion(releasing_on_no_core));
+    assert_true(child_fails_an_assertion(releasing_twice));
+    assert_true(child_fails_an_assertion(ending_it_on_another_core));
+    assert_true(child_fails_an_assertion(ending_what_was_released));
+    assert_true(child_fails_an_assertion(releasing_on_no_core));
 }
 
 /* ---- going home ------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=60 */
+#include "harness/assertion.h"
 #include "harness/stepped.h"
 
 #include "utils/container_of.h"
@@ -114,6 +115,40 @@ static void a_service_may_take_its_time(void **state)
     assert_true(all_have_stopped());
 }
 
+static void ending_what_was_slow(void)
+{
+    vine_stopper_done(slow);
+}
+
+static void ending_what_was_slow_twice(void)
+{
+    vine_stopper_done(slow);
+    vine_stopper_done(slow);
+}
+
+static void what_has_stopped_says_so_once_and_not_before_it_was_asked(void **state)
+{
+    struct service quick = {.number = 1};
+    struct service late = {.number = 2};
+
+    (void)state;
+    vine_at_stop(&quick.stopper, stop_service);
+    vine_at_stop(&late.stopper, stop_slowly);
+    slow = &late.stopper;
+    assert_true(child_fails_an_assertion(ending_what_was_slow));
+    vine_stop(0);
+    stepped_settle(&world);
+    (void)vine__reactor_enter(world.reactors[0]);
+    assert_true(child_fails_an_assertion(ending_what_was_slow_twice));
+    vine_stopper_done(slow);
+    assert_true(child_fails_an_assertion(ending_what_was_slow));
+    stepped_settle(&world);
+    (void)vine__reactor_enter(world.reactors[0]);
+    assert_true(child_fails_an_assertion(ending_what_was_slow));
+    assert_int_equal(order_count, 1);
+    assert_true(all_have_stopped());
+}
+
 static void what_core_0_has_stops_before_the_others_begin(void **state)
 {
     struct service first = {.number = 0};
@@ -182,6 +217,7 @@ int main(void)
         TEST(the_first_to_stop_counts),
         TEST(services_stop_in_the_reverse_order_of_their_start),
         TEST(a_service_may_take_its_time),
+        TEST(what_has_stopped_says_so_once_and_not_before_it_was_asked),
         TEST(what_core_0_has_stops_before_the_others_begin),
         TEST(what_others_rest_on_stops_after_all_of_them),
         TEST(a_service_that_never_stops_is_left_after_the_limit),

@@ -6,14 +6,12 @@
 #ifndef VINE_TESTS_SYNC_TESTS_H
 #define VINE_TESTS_SYNC_TESTS_H
 
+#include "harness/assertion.h"
 #include "harness/stepped.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <vine/error.h>
 #include <vine/waiting.h>
@@ -102,22 +100,16 @@ static inline void start_guests(void)
 
 /* ---- what must not be done ------------------------------------------------------------------- */
 
-/* Whether `fn` fails an assertion of ours. In a child, as it ends the process. */
+/* Whether `fn`, which may start a core, fails an assertion of ours. */
 static inline bool fails_an_assertion(void (*fn)(void))
 {
-    int status = 0;
-    const pid_t pid = fork();
+    const bool was_open = world_is_open;
 
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        (void)signal(SIGABRT, SIG_DFL);
-        (void)close(STDERR_FILENO);
-        world_is_open = false; /* it is the parent's */
-        fn();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    world_is_open = false; /* the child does not close what is its parent's */
+    const bool fails = child_fails_an_assertion(fn);
+
+    world_is_open = was_open;
+    return fails;
 }
 
 #endif
