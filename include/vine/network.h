@@ -19,7 +19,8 @@
  * The stack below (`--network-stack`) is the kernel's; nothing here depends on which one it is.
  *
  * Deadlines are times (no durations) of VINE_CLOCK_COARSE, in nanoseconds; 0 or VINE_FOREVER: none.
- * What is not over then ends with -ETIMEDOUT.
+ * What is not over then ends with -ETIMEDOUT. Each is read as its operation begins: to write it
+ * later is for the next one.
  *
  * Each operation ends once, by its function, also where it was cancelled or its connection closed;
  * its memory is in use until then. To cancel one that is not under way does nothing.
@@ -183,6 +184,7 @@ struct vine_receive {
     uint32_t descriptors_max;
     int wish;
     bool has_ended;
+    bool has_deadline;
     struct vine_work work;
 };
 
@@ -226,6 +228,7 @@ struct vine_send {
     uint8_t descriptor_count;
     uint8_t kind;
     bool has_ended;
+    bool has_deadline;
     int wish;
     struct vine_work work;
     struct vine_timer timer;
@@ -323,7 +326,7 @@ struct vine_datagram {
     size_t room_bytes;
     void *state;
     int wish;
-    bool is_receive, has_ended;
+    bool is_receive, has_ended, has_deadline;
     struct vine_work work;
     struct vine_timer timer;
 };

@@ -114,7 +114,7 @@ static void call_receive(struct vine_work *work)
     struct vine_receive *const receive = VINE_CONTAINER_OF(work, struct vine_receive, work);
     struct vine_connection *const connection = receive->connection;
 
-    if (VINE__UNLIKELY(receive->deadline_ns != 0))
+    if (VINE__UNLIKELY(receive->has_deadline))
         (void)vine_timer_stop(&connection->reader_timer);
     connection->reader = NULL;
     if (VINE__UNLIKELY(connection->is_closed))
@@ -154,13 +154,14 @@ static void begin_receive(struct vine_connection *connection, struct vine_receiv
     receive->descriptor_count = 0;
     receive->wish = 0;
     receive->has_ended = false;
+    receive->has_deadline = receive->deadline_ns != 0 && !connection->is_aborted;
     vine_work_init(&receive->work, call_receive);
     connection->reader = receive;
     if (VINE__UNLIKELY(connection->is_aborted)) {
         vine__receive_end(receive, NULL, -VINE_ECLOSED);
         return;
     }
-    if (VINE__UNLIKELY(receive->deadline_ns != 0)) {
+    if (VINE__UNLIKELY(receive->has_deadline)) {
         struct vine_timer *const timer = &connection->reader_timer;
 
         if (timer->fn == NULL)
@@ -208,7 +209,7 @@ static void call_send(struct vine_work *work)
     struct vine_send *const send = VINE_CONTAINER_OF(work, struct vine_send, work);
     struct vine_connection *const connection = send->connection;
 
-    if (VINE__UNLIKELY(send->deadline_ns != 0))
+    if (VINE__UNLIKELY(send->has_deadline))
         (void)vine_timer_cancel(&send->timer);
     connection->users--;
     if (VINE__UNLIKELY(connection->is_closed))
@@ -249,15 +250,15 @@ static void begin_send(struct vine_connection *connection, struct vine_send *sen
     send->next = NULL;
     send->kind = (uint8_t)kind;
     send->has_ended = false;
+    send->has_deadline = send->deadline_ns != 0 && !connection->is_aborted;
     send->wish = 0;
     vine_work_init(&send->work, call_send);
     connection->users++;
     if (VINE__UNLIKELY(connection->is_aborted)) {
-        vine_timer_init(&send->timer, VINE_CLOCK_COARSE, time_out_send);
         vine__send_end(send, -VINE_ECLOSED);
         return;
     }
-    if (VINE__UNLIKELY(send->deadline_ns != 0)) {
+    if (VINE__UNLIKELY(send->has_deadline)) {
         vine_timer_init(&send->timer, VINE_CLOCK_COARSE, time_out_send);
         vine_timer_arm_at(&send->timer, send->deadline_ns);
     }

@@ -99,7 +99,7 @@ static void call(struct vine_work *work)
     struct vine_datagram *const datagram = VINE_CONTAINER_OF(work, struct vine_datagram, work);
     struct vine_udp *const udp = datagram->udp;
 
-    if (datagram->deadline_ns != 0)
+    if (datagram->has_deadline)
         (void)vine_timer_cancel(&datagram->timer);
     udp->users--;
     look(udp);
@@ -139,13 +139,13 @@ static void prepare(struct vine_udp *udp, struct vine_datagram *datagram, bool i
     datagram->wish = 0;
     datagram->is_receive = is_receive;
     datagram->has_ended = false;
+    datagram->has_deadline = datagram->deadline_ns != 0 && !udp->is_aborted;
     vine_work_init(&datagram->work, call);
     udp->users++;
-    if (datagram->deadline_ns == 0)
+    if (!datagram->has_deadline)
         return;
     vine_timer_init(&datagram->timer, VINE_CLOCK_COARSE, time_out);
-    if (!udp->is_aborted)
-        vine_timer_arm_at(&datagram->timer, datagram->deadline_ns);
+    vine_timer_arm_at(&datagram->timer, datagram->deadline_ns);
 }
 
 void vine_udp_receive(struct vine_udp *udp, struct vine_datagram *datagram, void *bytes,

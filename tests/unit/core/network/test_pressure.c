@@ -189,6 +189,83 @@ static void each_of_many_receives_has_its_own_deadline(void **state)
     close_cores();
 }
 
+/* What its owner writes while it is under way is for the next one. */
+static void a_deadline_is_read_as_the_operation_begins(void **state)
+{
+    struct received *const received = calloc(1, sizeof(*received));
+    struct pair pair;
+
+    (void)state;
+    assert_non_null(received);
+    open_cores(1);
+    open_pair(&pair, TCP);
+    /* The one that it began with counts ... */
+    received->receive.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + 5 * SECOND;
+    vine_receive(pair.server, &received->receive, on_received);
+    received->receive.deadline_ns = 0;
+    stepped.clock_ns += 6 * SECOND;
+    until(received->calls == 1);
+    assert_int_equal(received->size, -ETIMEDOUT);
+    /* ... and leaves nothing behind ... */
+    received->receive.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + 5 * SECOND;
+    vine_receive(pair.server, &received->receive, on_received);
+    received->receive.deadline_ns = 0;
+    assert_int_equal(send_all(pair.client, "now", 3), 0);
+    until(received->calls == 2);
+    assert_int_equal(received->size, 3);
+    stepped.clock_ns += 10 * SECOND;
+    step_often();
+    /* ... and one that it did not begin with does not. */
+    vine_receive(pair.server, &received->receive, on_received);
+    received->receive.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + SECOND;
+    stepped.clock_ns += 10 * SECOND;
+    step_often();
+    assert_int_equal(received->calls, 2);
+    assert_int_equal(send_all(pair.client, "then", 4), 0);
+    until(received->calls == 3);
+    assert_int_equal(received->size, 4);
+    free(received);
+    close_pair(&pair);
+    close_cores();
+}
+
+static void a_deadline_of_a_send_is_read_as_it_begins(void **state)
+{
+    const size_t size = 32 << 20;
+    unsigned char *const bytes = calloc(1, size);
+    struct sent *const first = calloc(1, sizeof(*first));
+    struct sent second = {.calls = 0};
+    struct arrivals arrivals;
+
+    (void)state;
+    assert_true(bytes != NULL && first != NULL);
+    open_cores(1);
+    listen_at(&arrivals, TCP, VINE_BALANCE_HERE);
+    const int fd = connect_plainly(&arrivals);
+
+    first->send.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + 20 * SECOND;
+    vine_send(arrivals.connections[0], &first->send, "x", 1, on_sent);
+    first->send.deadline_ns = 0;
+    until(first->calls == 1);
+    assert_int_equal(first->error, 0);
+    memset(first, 0xa5, sizeof(*first)); /* it is ours */
+    second.send.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + 30 * SECOND;
+    vine_send(arrivals.connections[0], &second.send, bytes, size, on_sent);
+    second.send.deadline_ns = 0;
+    stepped.clock_ns += 25 * SECOND;
+    step_often();
+    assert_int_equal(second.calls, 0);
+    stepped.clock_ns += 10 * SECOND;
+    until(second.calls == 1);
+    assert_int_equal(second.error, -ETIMEDOUT);
+    close_connection(arrivals.connections[0]);
+    close_listener(&arrivals);
+    close_cores();
+    close(fd);
+    free(first);
+    free(bytes);
+}
+
 static void a_send_to_a_peer_that_never_reads_ends_at_its_deadline(void **state)
 {
     const size_t size = 32 << 20;
@@ -300,6 +377,8 @@ int main(void)
         cmocka_unit_test(an_idle_connection_takes_less_than_a_kibibyte),
         cmocka_unit_test(a_receive_ends_at_its_deadline_and_not_before),
         cmocka_unit_test(each_of_many_receives_has_its_own_deadline),
+        cmocka_unit_test(a_deadline_is_read_as_the_operation_begins),
+        cmocka_unit_test(a_deadline_of_a_send_is_read_as_it_begins),
         cmocka_unit_test(a_send_to_a_peer_that_never_reads_ends_at_its_deadline),
         cmocka_unit_test(a_connect_that_nobody_answers_ends_at_its_deadline),
         cmocka_unit_test(the_reactors_stop_while_a_connect_waits),

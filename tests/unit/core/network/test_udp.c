@@ -218,6 +218,35 @@ static void a_receive_ends_by_deadline_cancelling_and_closing(void **state)
     close_cores();
 }
 
+static void a_deadline_is_read_as_the_operation_begins(void **state)
+{
+    struct flown *const flown = calloc(1, sizeof(*flown));
+    struct vine_udp *udp;
+
+    (void)state;
+    assert_non_null(flown);
+    open_cores(1);
+    udp = open_at(LOCAL);
+    flown->datagram.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + VINE_NS_PER_SECOND;
+    vine_udp_receive(udp, &flown->datagram, flown->bytes, sizeof(flown->bytes), on_flown);
+    flown->datagram.deadline_ns = 0;
+    stepped.clock_ns += 2 * VINE_NS_PER_SECOND;
+    until(flown->calls == 1);
+    assert_int_equal(flown->datagram.size, -ETIMEDOUT);
+    flown->datagram.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + VINE_NS_PER_SECOND;
+    vine_udp_receive(udp, &flown->datagram, flown->bytes, sizeof(flown->bytes), on_flown);
+    flown->datagram.deadline_ns = 0;
+    assert_int_equal(send_one(udp, "now", 3, vine_udp_address(udp)), 3);
+    until(flown->calls == 2);
+    assert_int_equal(flown->datagram.size, 3);
+    memset(flown, 0xa5, sizeof(*flown)); /* it is ours */
+    stepped.clock_ns += 2 * VINE_NS_PER_SECOND;
+    step_often();
+    free(flown);
+    close_udp(udp);
+    close_cores();
+}
+
 static void the_reactors_stop_with_datagrams_on_their_way(void **state)
 {
     struct flown flown, later;
@@ -247,6 +276,7 @@ int main(void)
         cmocka_unit_test(one_that_is_larger_than_its_room_is_cut_and_says_so),
         cmocka_unit_test(many_receives_wait_at_once),
         cmocka_unit_test(a_connected_socket_hears_that_nobody_is_there),
+        cmocka_unit_test(a_deadline_is_read_as_the_operation_begins),
         cmocka_unit_test(a_receive_ends_by_deadline_cancelling_and_closing),
         cmocka_unit_test(the_reactors_stop_with_datagrams_on_their_way),
     };
