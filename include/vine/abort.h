@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include <vine/reactor.h>
+#include <vine/timer.h>
 
 VINE_BEGIN_DECLARATIONS
 
@@ -35,7 +36,7 @@ typedef void (*vine_abort_fn)(struct vine_abort_subscription *subscription);
 /* Private fields. */
 struct vine_abort_subscription {
     struct vine_abort_node node;
-    struct vine_work work;
+    struct vine_timer call; /* which can be taken back */
     vine_abort_fn fn;
 };
 
@@ -44,8 +45,8 @@ VINE_API void vine_abort_source_init(struct vine_abort_source *source);
 /* Nobody may be subscribed any more, or wait with it. */
 VINE_API void vine_abort_source_fini(struct vine_abort_source *source);
 
-/* Post the functions of all who are subscribed, in the order in which they came, and end whatever
- * waits with this source, with -ECANCELED. The second request and later ones do nothing. */
+/* Have the functions of all who are subscribed called, in the order in which they came, and end
+ * whatever waits with this source, with -ECANCELED. Later requests do nothing. */
 VINE_API void vine_abort_request(struct vine_abort_source *source);
 
 static inline bool vine_abort_is_requested(const struct vine_abort_source *source)
@@ -54,8 +55,8 @@ static inline bool vine_abort_is_requested(const struct vine_abort_source *sourc
 }
 
 /*
- * Have `fn` called once, by vine_work_post, when it is requested, in the scheduling group of the
- * caller. `subscription` is used until then, or until it is unsubscribed.
+ * Have `fn` called once when it is requested, later and never within the request, in the scheduling
+ * group of the caller. `subscription` is used until then, or until it is unsubscribed.
  *
  * Returns 0, or -ECANCELED: it has been requested before, and `fn` will not be called.
  */
@@ -63,10 +64,9 @@ VINE_API VINE_MUST_CHECK int vine_abort_subscribe(struct vine_abort_source *sour
                                                   struct vine_abort_subscription *subscription,
                                                   vine_abort_fn fn);
 
-/* Returns true: it was subscribed, its function will not be called, and its memory is the caller's.
- * False: a request came first. Its function has been called, or is about to be, and then the memory
- * is in use until it is: who frees it has to know which. (vine_waiting_set_abort has no such case,
- * and a list of those who can be told, vine/list.h, neither.) */
+/* Its function will not be called any more, also where the request has come already, and its memory
+ * is the caller's. Returns whether that changed anything: false where its function was called, or
+ * is the one that asks, or vine_abort_subscribe said that it never would be. */
 VINE_API bool vine_abort_unsubscribe(struct vine_abort_subscription *subscription);
 
 VINE_END_DECLARATIONS

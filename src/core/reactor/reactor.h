@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include <vine/reactor.h>
+#include <vine/timer.h>
 
 #include "arch/poll/poll.h"
 
@@ -81,6 +82,10 @@ struct vine__reactor *vine__reactor_enter(struct vine__reactor *reactor);
 
 /* Be in this group for what is made next, within a running function: returns which one it was. */
 struct vine_group vine__group_enter(struct vine_group group);
+
+/* Have the function of a timer that lies in no wheel called as if its time had come: soon, behind
+ * those of its group whose time has, unless it is cancelled before. */
+void vine__timer_call(struct vine_timer *timer);
 
 bool vine__reactor_has_stopped(const struct vine__reactor *reactor);
 

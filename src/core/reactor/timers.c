@@ -113,6 +113,13 @@ static void put_due(struct vine__reactor *reactor, struct vine_timer *timer)
     vine__work_post_to(reactor, &group->timers);
 }
 
+void vine__timer_call(struct vine_timer *timer)
+{
+    VINE_ASSERT(!timer->is_due && timer->node.prev == NULL);
+    timer->period_ns = 0;
+    put_due(vine__reactor_here(), timer);
+}
+
 static void arm_next(struct vine__reactor *reactor, struct vine_timer *timer)
 {
     const uint64_t now_ns = now_of(reactor, timer->clock);
@@ -137,7 +144,6 @@ static void call_due(struct vine_work *work)
         take_out(timer);
         if (timer->period_ns != 0)
             arm_next(reactor, timer);
-        reactor->counts.timers++;
         timer->fn(timer);
         if (vine_need_preempt()) {
             vine_work_post(work);
@@ -169,6 +175,7 @@ bool vine__timers_take(struct vine__reactor *reactor)
         }
         is_busy |= is_moving(wheel);
     }
+    reactor->counts.timers += taken;
     return is_busy || taken > 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <vine/abort.h>
 
+#include "core/reactor/reactor.h"
 #include "core/sync/waiting_internal.h"
 #include "utils/assert.h"
 #include "utils/container_of.h"
@@ -56,15 +57,15 @@ void vine_abort_request(struct vine_abort_source *source)
     }
 }
 
-static void post(struct vine_abort_node *node)
+static void call_soon(struct vine_abort_node *node)
 {
-    vine_work_post(&VINE_CONTAINER_OF(node, struct vine_abort_subscription, node)->work);
+    vine__timer_call(&VINE_CONTAINER_OF(node, struct vine_abort_subscription, node)->call);
 }
 
-static void call(struct vine_work *work)
+static void call(struct vine_timer *timer)
 {
     struct vine_abort_subscription *subscription =
-        VINE_CONTAINER_OF(work, struct vine_abort_subscription, work);
+        VINE_CONTAINER_OF(timer, struct vine_abort_subscription, call);
 
     subscription->fn(subscription);
 }
@@ -72,12 +73,13 @@ static void call(struct vine_work *work)
 int vine_abort_subscribe(struct vine_abort_source *source,
                          struct vine_abort_subscription *subscription, vine_abort_fn fn)
 {
-    *subscription = (struct vine_abort_subscription){.node.fn = post, .fn = fn};
-    vine_work_init(&subscription->work, call);
+    VINE_ASSERT(fn != NULL);
+    *subscription = (struct vine_abort_subscription){.node.fn = call_soon, .fn = fn};
+    vine_timer_init(&subscription->call, VINE_CLOCK_COARSE, call);
     return vine__abort_add(source, &subscription->node);
 }
 
 bool vine_abort_unsubscribe(struct vine_abort_subscription *subscription)
 {
-    return vine__abort_remove(&subscription->node);
+    return vine__abort_remove(&subscription->node) || vine_timer_cancel(&subscription->call);
 }
