@@ -38,6 +38,12 @@ static size_t place_of(uint64_t hash, uint8_t bits)
     return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
 }
 
+/* Of an array of buckets, each a pointer to its chain. */
+static size_t bytes_of(uint8_t bits)
+{
+    return sizeof(struct vine_hash_node *) << bits;
+}
+
 static struct vine_hash_node **bucket_of(const struct vine_hash_table *table, uint64_t hash)
 {
     if (table->former != NULL) {
@@ -52,7 +58,7 @@ static struct vine_hash_node **bucket_of(const struct vine_hash_table *table, ui
 static void give_back(struct vine_hash_table *table, struct vine_hash_node **buckets, uint8_t bits)
 {
     if (buckets != table->first)
-        table->memory.put(table->memory.context, buckets, sizeof(*buckets) << bits);
+        table->memory.put(table->memory.context, buckets, bytes_of(bits));
 }
 
 void vine_hash_table_init(struct vine_hash_table *table, const struct vine_hash_memory *memory)
@@ -109,7 +115,7 @@ static void grow(struct vine_hash_table *table)
         return;
 
     struct vine_hash_node **const larger =
-        table->memory.get(table->memory.context, sizeof(*larger) << (table->bits + 1));
+        table->memory.get(table->memory.context, bytes_of((uint8_t)(table->bits + 1)));
 
     if (larger == NULL)
         return;

@@ -11,7 +11,8 @@
 
 static const char *const names[] = {VINE__STEPS(VINE_TABLE_SECOND_COMMA)};
 
-#define STEP_TEXT(step, name, text) text,
+/* In parentheses: one text, of however many literals. */
+#define STEP_TEXT(step, name, text) (text),
 static const char *const texts[] = {VINE__STEPS(STEP_TEXT)};
 
 const char *vine__step_name(enum vine__step step)

@@ -142,6 +142,7 @@ VINE__ALWAYS_INLINE void vine__wheel_unlink(struct vine__wheel *wheel, struct vi
     struct vine_timer_node *next = timer->node.next;
     struct vine_timer_node *prev = timer->node.prev;
 
+    VINE_ASSERT_SLOW(prev != NULL); /* it lies in a wheel */
     VINE_ASSERT_SLOW(next->prev == &timer->node);
     VINE_ASSERT_SLOW(prev->next == &timer->node);
     prev->next = next;
