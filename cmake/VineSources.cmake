@@ -17,8 +17,8 @@ endforeach()
 
 # libvine-runtime, on top of it.
 set(VINE_RUNTIME_MODULES
-    arch/backtrace arch/console arch/net arch/poll arch/reservation arch/storage arch/thread arch/topology
-    core/arena core/file core/launch core/log core/metrics core/network core/reactor core/sync
+    arch/backtrace arch/console arch/guard arch/net arch/poll arch/reservation arch/storage arch/thread arch/topology
+    core/arena core/file core/heap core/launch core/log core/metrics core/network core/reactor core/sync
     core/timer core/watch)
 
 set(VINE_RUNTIME_SOURCES)
@@ -34,7 +34,7 @@ if(VINE_SANITIZE)
 endif()
 list(FILTER VINE_RUNTIME_SOURCES EXCLUDE REGEX "/core/arena/${left_out}\\.c$")
 
-# One ticks_*.c and one context_*.c for each architecture. The compiler says which one it builds for, as clock.h hears
+# One ticks_*.c, one context_*.c and one switch_*.c for each architecture. The compiler says which one it builds for, as clock.h hears
 # it: right for whoever builds for another machine.
 include(CheckSymbolExists)
 set(VINE_TICKS)
@@ -47,9 +47,10 @@ endforeach()
 if(NOT VINE_TICKS)
     message(FATAL_ERROR "Vine is for x86-64 and aarch64; the compiler builds for another machine")
 endif()
-list(FILTER VINE_RUNTIME_SOURCES EXCLUDE REGEX "/arch/backtrace/context_")
+list(FILTER VINE_RUNTIME_SOURCES EXCLUDE REGEX "/arch/(backtrace/context|guard/switch)_")
 list(APPEND VINE_RUNTIME_SOURCES
-    "${PROJECT_SOURCE_DIR}/src/arch/backtrace/context_${VINE_TICKS}.c")
+    "${PROJECT_SOURCE_DIR}/src/arch/backtrace/context_${VINE_TICKS}.c"
+    "${PROJECT_SOURCE_DIR}/src/arch/guard/switch_${VINE_TICKS}.c")
 list(FILTER VINE_LIBRARY_SOURCES EXCLUDE REGEX "/arch/clock/ticks_")
 list(APPEND VINE_LIBRARY_SOURCES "${PROJECT_SOURCE_DIR}/src/arch/clock/ticks_${VINE_TICKS}.c")
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which guard the process has, and painting. */
+#include "arch/guard/guard_internal.h"
+
+#include "utils/assert.h"
+#include "utils/atomic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define STACK_BYTES (UINT64_C(256) << 10)
+
+struct vine__guard_state vine__guard = {
+    .kind = VINE__GUARD_NONE, .colour_count = 1, .keys = {.runtime = -1, .record = -1}};
+uint32_t vine__guard_rights_outside;
+
+const char *vine__guard_name(enum vine__guard_kind kind)
+{
+    static const char *const names[] = {"none", "mprotect", "pku", "best"};
+
+    VINE_ASSERT((size_t)kind < sizeof(names) / sizeof(names[0]));
+    return names[kind];
+}
+
+enum vine__guard_kind vine__guard_kind(void)
+{
+    return vine__guard.kind;
+}
+
+uint32_t vine__guard_colour_count(void)
+{
+    return vine__guard.colour_count;
+}
+
+int vine__guard_choose(const struct vine__guard_options *options,
+                       char ret_why[VINE__GUARD_WHY_BYTES])
+{
+    struct vine__guard_state *const state = &vine__guard;
+    char why[VINE__GUARD_WHY_BYTES] = "";
+
+    /* N2 (acquire) pairs with N1: who took part does so no more. */
+    if (vine__load_acquire_u32(&state->thread_count) != 0)
+        return -EBUSY;
+
+    struct vine__guard_keys keys = {.runtime = -1, .record = -1};
+    enum vine__guard_kind kind = options->wanted;
+
+    if (kind == VINE__GUARD_PKU || kind == VINE__GUARD_BEST) {
+        const int error = vine__guard_pku_open(&keys, options->has_rings, why);
+
+        if (error != 0 && kind == VINE__GUARD_PKU) {
+            memcpy(ret_why, why, sizeof(why));
+            return error;
+        }
+        kind = error == 0 ? VINE__GUARD_PKU : VINE__GUARD_MPROTECT;
+    }
+
+    const int error = vine__guard_faults_open();
+
+    if (error != 0) {
+        vine__guard_pku_close(&keys);
+        return error;
+    }
+    vine__guard_pku_close(&state->keys);
+    state->kind = kind;
+    state->keys = keys;
+    state->colour_count = kind == VINE__GUARD_PKU ? keys.colour_count : 1;
+    state->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    state->stack_bytes = options->stack_bytes != 0 ? options->stack_bytes : STACK_BYTES;
+    state->stack_bytes = (state->stack_bytes + state->page_bytes - 1) & ~(state->page_bytes - 1);
+    state->has_markers = vine__guard_markers_exist();
+    if (kind == VINE__GUARD_PKU)
+        vine__guard_pku_take(&keys);
+    memcpy(ret_why, why, sizeof(why));
+    return 0;
+}
+
+static int paint(void *start, size_t size_bytes, int key)
+{
+    if (vine__guard.kind != VINE__GUARD_PKU)
+        return 0;
+    return vine__guard_pku_protect(start, size_bytes, PROT_READ | PROT_WRITE, key);
+}
+
+int vine__guard_paint(void *start, size_t size_bytes, uint32_t colour)
+{
+    VINE_ASSERT(colour < vine__guard.colour_count);
+    return paint(start, size_bytes, vine__guard.keys.colours[colour]);
+}
+
+int vine__guard_paint_runtime(void *start, size_t size_bytes)
+{
+    return paint(start, size_bytes, vine__guard.keys.runtime);
+}
+
+int vine__guard_paint_record(void *start, size_t size_bytes)
+{
+    return paint(start, size_bytes, vine__guard.keys.record);
+}
