@@ -22,6 +22,8 @@
 #include <vine/foreign.h>
 #include <vine/gate.h>
 #include <vine/hash_table.h>
+#include <vine/http.h>
+#include <vine/http_writer.h>
 #include <vine/list.h>
 #include <vine/log.h>
 #include <vine/metrics.h>
