@@ -2,8 +2,8 @@
 /*
  * arch/guard/guard.h - running a function with the rights of one heap, and surviving its faults.
  *
- * Owns:     for each thread that takes part a scratch stack, an alternate stack for signals and what
- *           it knows of the heap that runs; for the process the handlers of SIGSEGV, SIGBUS, SIGFPE
+ * Owns:     for each thread that takes part a scratch stack, an alternate stack for signals and
+ *           what it knows of the heap that runs; for the process the handlers of SIGSEGV, SIGBUS, SIGFPE
  *           and SIGILL and, with `pku`, protection keys.
  * Threads:  chosen once, before others; then each thread for itself.
  * Blocking: never; some calls are system calls, and say so.
@@ -102,8 +102,9 @@ void vine__guard_take_rights(void);
 
 /* What a run has the rights to: outside of the heap, in the runtime's memory. */
 struct vine__guard_region {
-    unsigned char *start; /* a page's */
+    unsigned char *start; /* of its slot, a page's */
     size_t size_bytes;    /* that may be touched now, whole pages; the gate raises it */
+    size_t slot_bytes;    /* addresses that it has */
     uint32_t colour;
     bool is_open; /* mprotect: it is accessible between runs, too */
 };
@@ -154,8 +155,9 @@ void vine__guard_pages_release(void *start, size_t size_bytes);
 uint32_t vine__guard_pages_mappings(void);
 uint64_t vine__guard_pages_mappings_max(void); /* of the process: vm.max_map_count */
 
-/* Give a slot of such addresses its colour, with no page of it accessible. Returns 0 or -ENOMEM. */
-VINE_MUST_CHECK int vine__guard_pages_prepare(void *start, size_t size_bytes, uint32_t colour);
+/* Make a region of such addresses: its start, slot and colour are set. No page of it may be touched
+ * yet. `number`: of the slot, among its neighbours. Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__guard_pages_prepare(struct vine__guard_region *region, uint32_t number);
 
 /* Make a region larger, by pages that are zero. It is open, or closed and stays so. Returns 0 or
  * -ENOMEM. */

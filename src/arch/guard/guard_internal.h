@@ -66,10 +66,10 @@ extern _Thread_local struct vine__guard_thread *vine__guard_current
 /* ---- switch_*.c: by architecture ------------------------------------------------------------- */
 
 /*
- * Note the stack pointer in `*outside_sp`, call `fn` on the stack that ends at `stack_end`, and come
- * back by what the calling thread's vine__guard_current has noted: nothing that ran inside is
- * believed. The second one writes the rights register on both ways. Returns 0, or 1: it came back by
- * vine__guard_context_abandon.
+ * Note the stack pointer in `*outside_sp`, call `fn` on the stack that ends at `stack_end`, and
+ * come back by what the calling thread's vine__guard_current has noted: nothing that ran inside is
+ * believed. The second one writes the rights register on both ways. Returns 0, or 1: it came back
+ * by vine__guard_context_abandon.
  */
 int vine__guard_switch(void **outside_sp, void (*fn)(void *), void *argument, void *stack_end);
 int vine__guard_switch_rights(void **outside_sp, void (*fn)(void *), void *argument,

@@ -5,26 +5,6 @@
 #include "utils/assert.h"
 
 #include <errno.h>
-#include <sys/mman.h>
-
-int vine__guard_open(struct vine__guard_region *region)
-{
-    if (vine__guard.kind != VINE__GUARD_MPROTECT || region->is_open)
-        return 0;
-    if (mprotect(region->start, region->size_bytes, PROT_READ | PROT_WRITE) != 0)
-        return -errno;
-    region->is_open = true;
-    return 0;
-}
-
-void vine__guard_close(struct vine__guard_region *region)
-{
-    if (!region->is_open)
-        return;
-    /* It is a mapping of its own, so that none more is needed. */
-    VINE_ASSERT(mprotect(region->start, region->size_bytes, PROT_NONE) == 0);
-    region->is_open = false;
-}
 
 int vine__guard_run(struct vine__guard_region *region, void (*fn)(void *), void *argument,
                     struct vine__guard_fault *ret_fault)

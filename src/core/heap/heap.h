@@ -6,9 +6,9 @@
  * Owns:     a pool owns one reservation of addresses, and what it knows of each slot.
  * Threads:  a pool is one core's; what is said of the inside is for who runs there.
  * Blocking: never; taking a heap, growing it and giving it back may be system calls.
- * Trust:    what lies in a heap may be written by its service at any moment. `struct vine__heap` and
- *           the pool are outside and are believed; the head, inside, is not: nothing outside follows
- *           it, and vine__heap_validate bears whatever it finds.
+ * Trust:    what lies in a heap may be written by its service at any moment. `struct vine__heap`
+ *           and the pool are outside and are believed; the head, inside, is not: nothing outside
+ *           follows it, and vine__heap_validate bears whatever it finds.
  * Limits:   slots of a page to VINE__HEAP_BYTES_MAX; as many as half of vm.max_map_count carries.
  *
  * A slot's pages beyond those that were grown cannot be touched, whatever guards the heap: an
@@ -108,14 +108,14 @@ struct vine__heap_head {
     uint32_t refused_pages;            /* and how many pages that would have taken */
 };
 
-/* Make an empty heap's head, with `head_bytes` for it and what its owner keeps behind it, who has to
- * see to the rest of these. Outside, and open; before anything runs in it. Returns the head;
+/* Make an empty heap's head, with `head_bytes` for it and what its owner keeps behind it, who has
+ * to see to the rest of these. Outside, and open; before anything runs in it. Returns the head;
  * NULL: the heap, as large as it is now, is too small for it. */
 struct vine__heap_head *vine__heap_init(struct vine__heap *heap, size_t head_bytes);
 
 /*
- * Memory that goes in the order opposite to that in which it came: `push`, and `release` of all that
- * was pushed since `mark`. And memory that stays until it is freed. All of it at a multiple of 16
+ * Memory that goes in the order opposite to that in which it came: `push`, and `release` of all
+ * that was pushed since `mark`. And memory that stays until it is freed. All of it at a multiple of 16
  * bytes. Inside; outside only while nothing has run in the heap yet, which does not grow then.
  *
  * Return NULL when there is no more: vine__heap_explain says what there would have to be.
@@ -129,8 +129,8 @@ void *vine__heap_alloc(struct vine__heap_head *head, size_t size_bytes); /* it i
 void *vine__heap_alloc_raw(struct vine__heap_head *head, size_t size_bytes);
 void vine__heap_free(struct vine__heap_head *head, void *memory); /* NULL is allowed */
 
-/* "heap of N pages: M bytes more would need K pages, and L are allowed", of the last time that there
- * was no more; "" if there was always enough. Inside or outside. */
+/* "heap of N pages: M bytes more would need K pages, and L are allowed", of the last time that
+ * there was no more; "" if there was always enough. Inside or outside. */
 void vine__heap_explain(const struct vine__heap_head *head, char ret_text[VINE__HEAP_WHY_BYTES]);
 
 /*

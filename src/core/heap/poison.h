@@ -12,6 +12,9 @@
 #endif
 #endif
 
+/* For who looks at whatever stands in a heap, in use or not. */
+#define VINE__HEAP_UNSEEN __attribute__((no_sanitize("address")))
+
 #if defined(VINE__HEAP_ASAN)
 #include <sanitizer/asan_interface.h>
 #define VINE__HEAP_HIDE(start, size_bytes) __asan_poison_memory_region((start), (size_bytes))

@@ -173,14 +173,18 @@ static int prepare(struct vine__heap_pool *pool, uint32_t colour, uint32_t *ret_
 {
     const uint32_t number = pool->prepared_of[colour] * pool->colour_count + colour;
     struct slot *const slot = &pool->slots[number];
-    unsigned char *const start = pool->start + number * pool->stride_bytes;
-    const int error = vine__guard_pages_prepare(start, pool->stride_bytes, colour);
+    struct vine__guard_region region = {
+        .start = pool->start + number * pool->stride_bytes,
+        .slot_bytes = pool->stride_bytes,
+        .colour = colour,
+    };
+    const int error = vine__guard_pages_prepare(&region, number);
 
     if (error != 0)
         return error;
     pool->prepared_of[colour]++;
     slot->heap = (struct vine__heap){
-        .region = {.start = start, .colour = colour},
+        .region = region,
         .limit_bytes = pool->heap_bytes,
         .slot = number,
         .pool = pool,

@@ -2,6 +2,8 @@
 /* Looking at a heap in which anything may stand: each word is read once, checked, and then used. */
 #include "core/heap/heap_internal.h"
 
+#include "core/heap/poison.h"
+#include "utils/atomic.h"
 #include "utils/hostile.h"
 
 #include <string.h>
@@ -14,14 +16,23 @@ struct look {
     uint32_t end; /* the place of the last header */
 };
 
+VINE__HEAP_UNSEEN static uint32_t read_word(const struct look *look, uint32_t place)
+{
+    return vine__load_relaxed_u32((const uint32_t *)(const void *)(look->base + place));
+}
+
 /* A header; and links, where there are any. */
 static struct vine__heap_block read_block(const struct look *look, uint32_t place)
 {
-    struct vine__heap_block block = {0};
+    struct vine__heap_block block = {
+        .size = read_word(look, place),
+        .before = read_word(look, place + 4),
+    };
 
-    memcpy(&block, look->base + place, HEADER);
-    if ((block.size & USED) == 0 && look->end - place >= sizeof(block))
-        memcpy(&block.next, look->base + place + HEADER, sizeof(block) - HEADER);
+    if ((block.size & USED) == 0 && look->end - place >= sizeof(block)) {
+        block.next = read_word(look, place + 8);
+        block.previous = read_word(look, place + 12);
+    }
     return block;
 }
 
@@ -104,18 +115,16 @@ static bool segments_agree(const struct look *look, const struct vine__heap_head
 
         const struct vine__heap_block block = read_block(look, place);
         const uint32_t size = block.size & ~FLAGS;
-        struct vine__heap_segment segment;
 
         if (VINE__HOSTILE((block.size & FLAGS) != (USED | SEGMENT) || size > look->end - place ||
                           top % GRAIN != 0 || top < place || top > place + size))
             return false;
         if (place == look->first)
             return n + 1 == segment_count;
-        if (VINE__HOSTILE(size < HEADER + sizeof(segment)))
+        if (VINE__HOSTILE(size < HEADER + sizeof(struct vine__heap_segment)))
             return false;
-        memcpy(&segment, look->base + place + HEADER, sizeof(segment));
-        place = segment.before;
-        top = segment.top;
+        top = read_word(look, place + HEADER + 4);
+        place = read_word(look, place + HEADER);
     }
     return false;
 }

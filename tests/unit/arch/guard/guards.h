@@ -29,8 +29,8 @@
 #define SERVICE                                                                                    \
     __attribute__((section("test_service"), noinline,                                              \
                    no_sanitize("address", "thread", "undefined")))
-extern const char __start_test_service[] __attribute__((visibility("hidden")));
-extern const char __stop_test_service[] __attribute__((visibility("hidden")));
+extern const char __start_test_service[] __attribute__((weak, visibility("hidden")));
+extern const char __stop_test_service[] __attribute__((weak, visibility("hidden")));
 
 /* AddressSanitizer tells of some faults before they are any, and ends the program. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -83,19 +83,19 @@ static inline void guard_each(void (*test)(void))
 /* A region of so many pages, and the forbidden one behind it. */
 static inline struct vine__guard_region region_make(uint32_t pages, uint32_t colour)
 {
-    struct vine__guard_region region = {.colour = colour};
+    struct vine__guard_region region = {.colour = colour, .slot_bytes = (pages + 1) * PAGE};
     void *start;
 
-    assert_int_equal(vine__guard_pages_reserve((pages + 1) * PAGE, &start), 0);
-    assert_int_equal(vine__guard_pages_prepare(start, (pages + 1) * PAGE, colour), 0);
+    assert_int_equal(vine__guard_pages_reserve(region.slot_bytes, &start), 0);
     region.start = start;
+    assert_int_equal(vine__guard_pages_prepare(&region, 0), 0);
     assert_int_equal(vine__guard_pages_grow(&region, pages * PAGE), 0);
     return region;
 }
 
 static inline void region_release(struct vine__guard_region *region)
 {
-    vine__guard_pages_release(region->start, region->size_bytes + PAGE);
+    vine__guard_pages_release(region->start, region->slot_bytes);
 }
 
 #endif
