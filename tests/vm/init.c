@@ -7,6 +7,7 @@
  *     button    powers off when the button is pressed
  *     panic     makes the kernel panic
  *     reset     reboots
+ *     programs  runs each program of /tests, one after the other, says how it ended, and powers off
  *     links     says what the status page says, and takes part in what it finds plugged: it counts
  *               in the first word of its own half, says what it reads in the other one, and tries
  *               to write there
@@ -24,6 +25,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arch/guest/status_layout.h"
@@ -71,6 +73,34 @@ static void wait_for_button(void)
                 event.type == EV_KEY && event.code == KEY_POWER)
                 return;
     }
+}
+
+/* ---- programs -------------------------------------------------------------------------------- */
+
+static void run_program(const char *name)
+{
+    char path[288];
+    int status = -1;
+    const pid_t child = fork();
+
+    if (child == 0) {
+        (void)snprintf(path, sizeof(path), "/tests/%s", name);
+        (void)execl(path, name, NULL);
+        _exit(127);
+    }
+    (void)waitpid(child, &status, 0);
+    printf("%s ended with %d\n", name, status);
+}
+
+static void run_programs(void)
+{
+    const struct dirent *entry;
+    DIR *const folder = opendir("/tests");
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL)
+        if (entry->d_name[0] != '.')
+            run_program(entry->d_name);
+    printf("all have ended\n");
 }
 
 /* ---- links ----------------------------------------------------------------------------------- */
@@ -234,6 +264,10 @@ int main(void)
         load("pvpanic");
         load("pvpanic-pci");
         return 0; /* the end of the first process is one */
+    }
+    if (what != NULL && strncmp(what, "test.do=programs", 16) == 0) {
+        run_programs();
+        (void)reboot(RB_POWER_OFF);
     }
     if (what != NULL && strncmp(what, "test.do=links", 13) == 0)
         serve_links();

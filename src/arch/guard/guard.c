@@ -6,7 +6,6 @@
 #include "utils/atomic.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,26 +44,28 @@ int vine__guard_choose(const struct vine__guard_options *options,
     if (vine__load_acquire_u32(&state->thread_count) != 0)
         return -EBUSY;
 
-    struct vine__guard_keys keys = {.runtime = -1, .record = -1};
+    /* Keys that we have already are those that we want, if any. */
+    struct vine__guard_keys keys = state->keys;
     enum vine__guard_kind kind = options->wanted;
+    int error = 0;
 
     if (kind == VINE__GUARD_PKU || kind == VINE__GUARD_BEST) {
-        const int error = vine__guard_pku_open(&keys, options->has_rings, why);
-
+        if (keys.colour_count == 0)
+            error = vine__guard_pku_open(&keys, options->has_rings, why);
         if (error != 0 && kind == VINE__GUARD_PKU) {
             memcpy(ret_why, why, sizeof(why));
             return error;
         }
         kind = error == 0 ? VINE__GUARD_PKU : VINE__GUARD_MPROTECT;
     }
-
-    const int error = vine__guard_faults_open();
-
+    error = vine__guard_faults_open();
     if (error != 0) {
-        vine__guard_pku_close(&keys);
+        if (state->keys.colour_count == 0)
+            vine__guard_pku_close(&keys);
         return error;
     }
-    vine__guard_pku_close(&state->keys);
+    if (kind != VINE__GUARD_PKU)
+        vine__guard_pku_close(&keys);
     state->kind = kind;
     state->keys = keys;
     state->colour_count = kind == VINE__GUARD_PKU ? keys.colour_count : 1;

@@ -3,8 +3,8 @@
  * arch/guard/guard.h - running a function with the rights of one heap, and surviving its faults.
  *
  * Owns:     for each thread that takes part a scratch stack, an alternate stack for signals and
- *           what it knows of the heap that runs; for the process the handlers of SIGSEGV, SIGBUS, SIGFPE
- *           and SIGILL and, with `pku`, protection keys.
+ *           what it knows of the heap that runs; for the process the handlers of SIGSEGV, SIGBUS,
+ *           SIGFPE and SIGILL and, with `pku`, protection keys.
  * Threads:  chosen once, before others; then each thread for itself.
  * Blocking: never; some calls are system calls, and say so.
  * Trust:    what runs inside may write anything where it has the rights, overflow its stack, fault,

@@ -6,9 +6,10 @@
  * mapping, whatever it grows to, and growing takes no lock that faults of other threads wait for.
  * Elsewhere it is a mapping of its own without rights, and a slot is two.
  *
- * Under `mprotect` a slot that is closed has no rights at all, and its marks are there all the same.
- * It is opened whole, and kept a mapping of its own by a flag that its neighbours do not have and
- * that changes nothing: to split mappings and to join them again costs as much as all the rest.
+ * Under `mprotect` a slot that is closed has no rights at all, and its marks are there all the
+ * same. It is opened whole, and kept a mapping of its own by a flag that its neighbours do not
+ * have and that changes nothing: to split mappings and to join them again costs as much as all the
+ * rest.
  */
 #include "arch/guard/guard_internal.h"
 
@@ -105,7 +106,7 @@ int vine__guard_pages_prepare(struct vine__guard_region *region, uint32_t number
     return error;
 }
 
-/* Whether pages have to be given their rights, or lose them, when they begin or cease to be used. */
+/* Whether pages are given their rights when they begin to be used, and lose them afterwards. */
 static bool has_rights_by_page(const struct vine__guard_region *region)
 {
     return !vine__guard.has_markers &&

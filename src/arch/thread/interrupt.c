@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/thread/thread.h"
 
+#include "arch/guard/guard.h"
+
 #include <errno.h>
 #include <signal.h>
 
@@ -8,6 +10,9 @@ static vine__interrupt_fn on_interrupt; /* set before the handler is there */
 
 static void handle(int number, siginfo_t *info, void *context)
 {
+    /* First: the rights of what was interrupted may be those of one heap. */
+    vine__guard_take_rights();
+
     const int error_before = errno;
 
     (void)number;

@@ -115,8 +115,9 @@ struct vine__heap_head *vine__heap_init(struct vine__heap *heap, size_t head_byt
 
 /*
  * Memory that goes in the order opposite to that in which it came: `push`, and `release` of all
- * that was pushed since `mark`. And memory that stays until it is freed. All of it at a multiple of 16
- * bytes. Inside; outside only while nothing has run in the heap yet, which does not grow then.
+ * that was pushed since `mark`. And memory that stays until it is freed. All of it at a multiple
+ * of 16 bytes. Inside; outside only while nothing has run in the heap yet, which does not grow
+ * then.
  *
  * Return NULL when there is no more: vine__heap_explain says what there would have to be.
  */

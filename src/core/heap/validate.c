@@ -41,11 +41,6 @@ static bool is_place(const struct look *look, uint32_t place)
     return place >= look->first && place <= look->end && place % GRAIN == HEADER;
 }
 
-static uint32_t class_of(uint32_t size)
-{
-    return 31U - (uint32_t)__builtin_clz(size) - 4U;
-}
-
 /* Sizes forward and backward agree. Counts free blocks and segments. */
 static bool blocks_agree(const struct look *look, uint32_t *ret_free_count,
                          uint32_t *ret_segment_count)
