@@ -18,8 +18,9 @@ endforeach()
 # libvine-runtime, on top of it.
 set(VINE_RUNTIME_MODULES
     arch/backtrace arch/console arch/guard arch/net arch/poll arch/reservation arch/storage arch/thread arch/topology
-    core/arena core/file core/heap core/http core/launch core/log core/metrics core/network core/reactor core/sync
-    core/timer core/watch)
+    core/arena core/file core/heap core/http core/launch core/log core/metrics core/network
+    core/process core/reactor core/service core/socket core/state core/sync core/timer
+    core/vectoring core/watch)
 
 set(VINE_RUNTIME_SOURCES)
 foreach(module IN LISTS VINE_RUNTIME_MODULES)

@@ -11,10 +11,14 @@
 #ifndef VINE_UTILS_ASSERT_H
 #define VINE_UTILS_ASSERT_H
 
-/* Write one line to standard error and abort. Any thread; the only place of the libraries that
- * prints. */
+/* Write one line to standard error and abort. Any thread; this and the next are the only places
+ * of the libraries that print. */
 __attribute__((noreturn, cold, noinline)) void vine__assert_failed(const char *condition,
                                                                    const char *file, int line);
+
+/* Write `text`, which ends with a newline, to standard error, for who goes on to fail otherwise.
+ * Any thread; no lock, no memory. */
+__attribute__((cold, noinline)) void vine__assert_say(const char *text);
 
 /* Always on: cheap conditions, in every build. */
 #define VINE_ASSERT(condition)                                                                     \

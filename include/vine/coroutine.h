@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/coroutine.h - all that coroutines are written with.
+ *
+ * Owns:     nothing; it includes the headers that do.
+ * Threads:  as each of them says.
+ * Blocking: as each of them says.
+ * Trust:    as each of them says.
+ * Limits:   C only.
+ */
+#ifndef VINE_COROUTINE_H
+#define VINE_COROUTINE_H
+
+#include <vine/error.h>
+#include <vine/heap.h>
+#include <vine/service.h>
+#include <vine/socket.h>
+#include <vine/state.h>
+
+#endif

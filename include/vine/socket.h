@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/socket.h - reading and writing as coroutines do it: what looks blocking, and is not.
+ *
+ * Owns:     sockets, which are their micro-process's.
+ * Threads:  coroutines, for sockets of their own micro-process.
+ * Blocking: the coroutine alone, and until its deadline (vine_deadline) at the latest.
+ * Trust:    what comes is whatever a peer sends, and is not looked at.
+ * Limits:   one coroutine at a time reads from a socket, and one writes.
+ *
+ * Each operation works on the coroutine's standard input and output, `that->socket`, which for the
+ * first one of a connection is that connection; or, as vine_..._on, on the socket that it names.
+ * What fails is raised: -ETIMEDOUT after the deadline, -EPIPE and -ECONNRESET when the peer is
+ * gone. The end of what a peer sends is no error: 0 is read.
+ *
+ * What is written goes out when the micro-process blocks, all of it at once.
+ */
+#ifndef VINE_SOCKET_H
+#define VINE_SOCKET_H
+
+#include <vine/state.h>
+
+VINE_BEGIN_DECLARATIONS
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* What blocks from now on in this coroutine, and in what it calls or starts, ends so many
+ * nanoseconds from now; VINE_FOREVER: never. */
+#define vine_deadline(duration_ns) vine__deadline(that, (duration_ns))
+
+/* Steady time in nanoseconds, as of when the micro-process was last given its turn. */
+#define vine_now() vine__now(that)
+
+#define vine_sleep(duration_ns)                                                                    \
+    do {                                                                                           \
+        vine__sleep(that, (duration_ns));                                                          \
+        vine__suspend("vine_sleep");                                                               \
+    } while (0)
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* Read what there is, at least a byte and at most `size_bytes`; 0 at the end. `bytes` is memory of
+ * the heap. */
+#define vine_read(length_lvalue, bytes, size_bytes)                                                \
+    vine_read_on(that->socket, length_lvalue, bytes, size_bytes)
+#define vine_read_on(socket_pointer, length_lvalue, bytes, size_bytes)                             \
+    do {                                                                                           \
+        vine__read_begin(that, (socket_pointer), (bytes), (size_bytes));                           \
+        vine__until("vine_read", vine__read(that));                                                \
+        (length_lvalue) = (ssize_t)that->result;                                                   \
+    } while (0)
+
+/* Read exactly so many; fewer only at the end. */
+#define vine_read_all(length_lvalue, bytes, size_bytes)                                            \
+    vine_read_all_on(that->socket, length_lvalue, bytes, size_bytes)
+#define vine_read_all_on(socket_pointer, length_lvalue, bytes, size_bytes)                         \
+    do {                                                                                           \
+        vine__read_begin(that, (socket_pointer), (bytes), (size_bytes));                           \
+        vine__until("vine_read_all", vine__read_all(that));                                        \
+        (length_lvalue) = (ssize_t)that->result;                                                   \
+    } while (0)
+
+/* Read a line with its newline, of which at most size_bytes - 1 bytes at a time; a zero follows it.
+ * 0 at the end. */
+#define vine_readline(length_lvalue, text, size_bytes)                                             \
+    vine_readline_on(that->socket, length_lvalue, text, size_bytes)
+#define vine_readline_on(socket_pointer, length_lvalue, text, size_bytes)                          \
+    do {                                                                                           \
+        vine__read_begin(that, (socket_pointer), (text), (size_bytes));                            \
+        vine__until("vine_readline", vine__readline(that));                                        \
+        (length_lvalue) = (ssize_t)that->result;                                                   \
+    } while (0)
+
+/*
+ * Look at what has come without copying it: `bytes_lvalue` points to `length_lvalue` bytes in one
+ * piece, at least `least` unless the end comes before; valid until this socket is read or looked at
+ * again. vine_skip takes bytes away from the front. At most VINE_LOOK_MAX bytes; -EMSGSIZE is
+ * raised where more is wanted.
+ */
+#define VINE_LOOK_MAX 16384
+#define vine_look(length_lvalue, bytes_lvalue, least)                                              \
+    vine_look_on(that->socket, length_lvalue, bytes_lvalue, least)
+#define vine_look_on(socket_pointer, length_lvalue, bytes_lvalue, least)                           \
+    do {                                                                                           \
+        vine__read_begin(that, (socket_pointer), NULL, (least));                                   \
+        vine__until("vine_look", vine__look(that));                                                \
+        (length_lvalue) = (size_t)that->result;                                                    \
+        (bytes_lvalue) = that->operand;                                                            \
+    } while (0)
+#define vine_skip(size_bytes)                    vine_skip_on(that->socket, size_bytes)
+#define vine_skip_on(socket_pointer, size_bytes) vine__skip(that, (socket_pointer), (size_bytes))
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* Write all of it. `bytes` is memory of the heap, or does not change. */
+#define vine_write(bytes, size_bytes) vine_write_on(that->socket, bytes, size_bytes)
+#define vine_write_on(socket_pointer, bytes, size_bytes)                                           \
+    do {                                                                                           \
+        vine__write_begin(that, (socket_pointer), (bytes), (size_bytes));                          \
+        vine__until("vine_write", vine__write(that));                                              \
+    } while (0)
+
+/* As printf. */
+#define vine_writef(...) vine_writef_on(that->socket, __VA_ARGS__)
+#define vine_writef_on(socket_pointer, ...)                                                        \
+    do {                                                                                           \
+        vine__writef(that, (socket_pointer), __VA_ARGS__);                                         \
+        vine__until("vine_writef", vine__write(that));                                             \
+    } while (0)
+
+/* Let what was written go out when the micro-process blocks next, as it would by itself; here is
+ * raised what became of earlier bytes. */
+#define vine_flush() vine_flush_on(that->socket)
+#define vine_flush_on(socket_pointer)                                                              \
+    do {                                                                                           \
+        vine__flush(that, (socket_pointer));                                                       \
+        if (__builtin_expect(that->error != 0, 0))                                                 \
+            vine__go_out();                                                                        \
+    } while (0)
+
+/* Wait until the kernel has taken all that was written. */
+#define vine_drain() vine_drain_on(that->socket)
+#define vine_drain_on(socket_pointer)                                                              \
+    do {                                                                                           \
+        vine__drain(that, (socket_pointer));                                                       \
+        vine__suspend("vine_drain");                                                               \
+    } while (0)
+
+/* Nothing more will be written: behind what was, the peer is told. */
+#define vine_close_output() vine_close_output_on(that->socket)
+#define vine_close_output_on(socket_pointer)                                                       \
+    do {                                                                                           \
+        vine__close_output(that, (socket_pointer));                                                \
+        vine__suspend("vine_close_output");                                                        \
+    } while (0)
+
+/* ---- what stands behind them; private -------------------------------------------------------- */
+
+VINE_API void vine__deadline(struct vine_coroutine *that, uint64_t duration_ns);
+VINE_API uint64_t vine__now(const struct vine_coroutine *that);
+VINE_API void vine__sleep(struct vine_coroutine *that, uint64_t duration_ns);
+VINE_API void vine__read_begin(struct vine_coroutine *that, struct vine_socket *socket, void *bytes,
+                               size_t size_bytes);
+VINE_API bool vine__read(struct vine_coroutine *that);
+VINE_API bool vine__read_all(struct vine_coroutine *that);
+VINE_API bool vine__readline(struct vine_coroutine *that);
+VINE_API bool vine__look(struct vine_coroutine *that);
+VINE_API void vine__skip(struct vine_coroutine *that, struct vine_socket *socket,
+                         size_t size_bytes);
+VINE_API void vine__write_begin(struct vine_coroutine *that, struct vine_socket *socket,
+                                const void *bytes, size_t size_bytes);
+VINE_API bool vine__write(struct vine_coroutine *that);
+VINE_API void vine__writef(struct vine_coroutine *that, struct vine_socket *socket,
+                           const char *format, ...) VINE_PRINTF(3, 4);
+VINE_API void vine__flush(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API void vine__drain(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API void vine__close_output(struct vine_coroutine *that, struct vine_socket *socket);
+
+VINE_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/state.h - coroutines: functions that may block, as straight-line C.
+ *
+ * Owns:     nothing here; a coroutine, its frame and what it allocates lie in the heap of its
+ *           micro-process, and go with it.
+ * Threads:  a micro-process runs on one core, and one of its coroutines at a time.
+ * Blocking: what is written vine_...() in a coroutine may block it, and it alone.
+ * Trust:    the state of a coroutine is a number in its frame, checked against a table of where its
+ *           function may go on; there is no address of code in a heap.
+ * Limits:   VINE_COROUTINE_DEPTH_MAX calls within each other.
+ *
+ *     VINE_COROUTINE(count)
+ *     {
+ *         struct { int i; } *self;
+ *
+ *         vine_begin();
+ *         for (self->i = 0; self->i < 3; self->i++)
+ *             vine_sleep(VINE_NS_PER_SECOND);
+ *         vine_end();
+ *     }
+ *
+ * `that` is the running coroutine, `self` its state: a structure declared first, zeroed when the
+ * coroutine begins. A local variable does not live across an operation that may block; where one
+ * would, the compiler says that it may be used uninitialized, and that is an error. Operations are
+ * statements: they may stand in any statement, a switch included, several on one line, and in
+ * macros, which are operations of a user's own then. What they take is evaluated once, before they
+ * block; what they give is assigned after it.
+ *
+ * What fails is raised: it goes to the coroutine's vine_catch, then its vine_finally, then to who
+ * called it or made it, and ends the micro-process where nobody caught it.
+ *
+ * Caveats:  in a file that includes this, a name that vine/reactor.h or vine/network.h has as well
+ *           (vine_call, vine_send, vine_connect) followed by "(" is the coroutine's operation; the
+ *           function is (vine_send)(...). C only: the operations are GNU C (gcc, clang).
+ */
+#ifndef VINE_STATE_H
+#define VINE_STATE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <vine/base.h>
+#include <vine/network.h>
+#include <vine/reactor.h>
+
+VINE_BEGIN_DECLARATIONS
+
+#define VINE_COROUTINE_DEPTH_MAX 64
+
+struct vine_coroutine;
+struct vine_socket;
+struct vine__inside;
+struct vine__module;
+
+typedef void (*vine_coroutine_fn)(struct vine_coroutine *that);
+
+/* ---- what the macros write down; private ----------------------------------------------------- */
+
+/* A coroutine's function, in the section vine_coroutines of its program or library. */
+struct vine_coroutine_type {
+    vine_coroutine_fn fn;
+    const char *name;
+    const char *file;
+    struct vine__module *module;
+};
+
+enum vine__point_kind { VINE__POINT_BLOCK, VINE__POINT_CATCH, VINE__POINT_FINALLY };
+
+/* A place where a function may go on, in the section vine_points. `base` is the beginning of its
+ * function's body, by which points are told from those of others. */
+struct vine__point {
+    const void *label;
+    const void *base;
+    const char *operation;
+    uint32_t line;
+    uint32_t kind; /* enum vine__point_kind */
+};
+
+/* A program or library that has coroutines. */
+struct vine__module {
+    const struct vine_coroutine_type *types, *types_end;
+    const struct vine__point *points, *points_end;
+    const char *text, *text_end; /* of its coroutines */
+    uint32_t number;             /* from 1; 0: it is not known yet */
+};
+
+enum vine__coroutine_status {
+    VINE__COROUTINE_RUNNING, /* or waits for its turn */
+    VINE__COROUTINE_YIELDED,
+    VINE__COROUTINE_BLOCKED,
+    VINE__COROUTINE_LEFT,  /* its function has ended; perhaps its children have not */
+    VINE__COROUTINE_ENDED, /* all of it, and somebody may ask how */
+};
+
+enum vine__coroutine_phase {
+    VINE__PHASE_BODY,
+    VINE__PHASE_CAUGHT,
+    VINE__PHASE_FINALLY,
+};
+
+/* What a blocked coroutine asks of who is outside of its heap. */
+struct vine__ask {
+    struct vine__ask *next; /* of those that nobody has taken yet */
+    uint32_t number;        /* by which its end is told from that of an earlier one */
+    uint16_t kind;          /* enum vine__ask_kind */
+    uint16_t socket;        /* its place */
+    uint64_t a, b;
+    uint64_t deadline_ns;
+};
+
+/* Its fields are here because macros go by them; private, but for vine_* below. */
+struct vine_coroutine {
+    uint32_t state; /* a number of vine_points, from 1; 0: it has not begun */
+    uint16_t type;  /* a number of its module's vine_coroutines */
+    uint8_t module;
+    uint8_t status; /* enum vine__coroutine_status */
+    uint8_t phase;  /* enum vine__coroutine_phase */
+    uint8_t depth;
+    bool is_queued;   /* it runs, or will */
+    bool is_awaited;  /* by its parent, which has called or joins it */
+    bool is_called;   /* by vine_call */
+    bool is_detached; /* nobody has a handle */
+    bool is_cancelled;
+    bool is_played;
+    int error;   /* raised, and nobody has dealt with it */
+    int pending; /* what was raised before vine_finally, or 0 */
+    void *frame;
+    void *argument;
+    struct vine__inside *inside;
+    struct vine_socket *socket; /* its standard input and output */
+    struct vine_coroutine *next;
+    struct vine_coroutine **waits; /* where it is known as one that waits, or NULL */
+    struct vine_coroutine *parent, *children, *sibling;
+    uint64_t deadline_ns; /* of operations from now on, or 0 */
+    int64_t result;       /* of the operation that has ended */
+    void *operand;        /* of the operation under way, whose these words are */
+    uint64_t operand_size;
+    uint64_t operand_at;
+    struct vine_socket *on;     /* the socket of the operation under way */
+    struct vine__block *blocks; /* of vine_alloc */
+    struct vine__ask ask;
+};
+
+extern const struct vine_coroutine_type __start_vine_coroutines[]
+    __attribute__((weak, visibility("hidden")));
+extern const struct vine_coroutine_type __stop_vine_coroutines[]
+    __attribute__((weak, visibility("hidden")));
+extern const struct vine__point __start_vine_points[] __attribute__((weak, visibility("hidden")));
+extern const struct vine__point __stop_vine_points[] __attribute__((weak, visibility("hidden")));
+
+extern const char __start_vine_service_text[] __attribute__((weak, visibility("hidden")));
+extern const char __stop_vine_service_text[] __attribute__((weak, visibility("hidden")));
+
+/* One of each program or library, however many files include this. */
+VINE_API void vine__module_add(struct vine__module *module);
+struct vine__module vine__module __attribute__((weak, visibility("hidden")));
+
+__attribute__((weak, visibility("hidden"), constructor)) void vine__module_begin(void)
+{
+    vine__module.types = __start_vine_coroutines;
+    vine__module.types_end = __stop_vine_coroutines;
+    vine__module.points = __start_vine_points;
+    vine__module.points_end = __stop_vine_points;
+    vine__module.text = __start_vine_service_text;
+    vine__module.text_end = __stop_vine_service_text;
+    vine__module_add(&vine__module);
+}
+
+VINE_API void *vine__frame(struct vine_coroutine *that, size_t size_bytes);
+VINE_API const void *vine__resume(const struct vine_coroutine *that,
+                                  const struct vine__point *points,
+                                  const struct vine__point *points_end, const void *base);
+/* Where what was raised goes, or NULL: out. */
+VINE_API const void *vine__unwind(struct vine_coroutine *that, const struct vine__point *points,
+                                  const struct vine__point *points_end, const void *base);
+VINE_API int vine__caught(struct vine_coroutine *that);
+VINE_API void vine__finally(struct vine_coroutine *that);
+VINE_API void vine__leave(struct vine_coroutine *that);
+VINE_API void vine__raise(struct vine_coroutine *that, int error);
+
+#ifdef __clang__
+#define VINE__COROUTINE_CHECKS _Pragma("clang diagnostic error \"-Wuninitialized\"")
+#define VINE__NO_CLONES        __attribute__((noinline))
+#else
+#define VINE__COROUTINE_CHECKS                                                                     \
+    _Pragma("GCC diagnostic error \"-Wuninitialized\"")                                            \
+        _Pragma("GCC diagnostic error \"-Wmaybe-uninitialized\"")
+#define VINE__NO_CLONES __attribute__((noinline, noclone))
+#endif
+
+#define VINE__POINT __attribute__((section("vine_points"), used, aligned(32)))
+
+/* Leave, by what is raised or to the end. */
+#define vine__go_out()                                                                             \
+    do {                                                                                           \
+        const void *const vine__out =                                                              \
+            vine__unwind(that, __start_vine_points, __stop_vine_points, &&vine__base);             \
+        if (vine__out == NULL) {                                                                   \
+            vine__leave(that);                                                                     \
+            return;                                                                                \
+        }                                                                                          \
+        goto *vine__out;                                                                           \
+    } while (0)
+
+/* Return to the scheduler, and go on here. The coroutine's status says when. */
+#define vine__suspend(operation_name)                                                              \
+    do {                                                                                           \
+        __label__ vine__here;                                                                      \
+        static const struct vine__point vine__point VINE__POINT = {                                \
+            &&vine__here, &&vine__base, operation_name, __LINE__, VINE__POINT_BLOCK};              \
+        that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
+        return;                                                                                    \
+    vine__here:                                                                                    \
+        if (__builtin_expect(that->error != 0, 0))                                                 \
+            vine__go_out();                                                                        \
+    } while (0)
+
+/* Block until `ready`, an expression of that one operation, says yes. It has prepared then what
+ * wakes the coroutine. */
+#define vine__until(operation_name, ready)                                                         \
+    do {                                                                                           \
+        while (!(ready))                                                                           \
+            vine__suspend(operation_name);                                                         \
+        if (__builtin_expect(that->error != 0, 0))                                                 \
+            vine__go_out();                                                                        \
+    } while (0)
+
+/* ---- a coroutine ---------------------------------------------------------------------------- */
+
+/* For functions that coroutines call, in a program that is linked with the runtime: a fault there
+ * counts as the coroutine's own, as one in the coroutine itself does. Of a library that is loaded
+ * as a service (vine serve PLUGIN.so) all code counts so. Such a function holds no lock, and calls
+ * no malloc, at a place that may fault. */
+#define VINE_SERVICE_CODE __attribute__((section("vine_service_text")))
+
+/* Define a coroutine. It can be started by this and, after VINE_COROUTINE_DECLARE, other files. */
+#define VINE_COROUTINE(name)                                                                       \
+    VINE_COROUTINE_DECLARE(name);                                                                  \
+    const struct vine_coroutine_type vine__type_##name                                             \
+        __attribute__((section("vine_coroutines"), used, aligned(32))) = {name, #name, __FILE__,   \
+                                                                          &vine__module};          \
+    VINE__COROUTINE_CHECKS VINE__NO_CLONES VINE_SERVICE_CODE void name(struct vine_coroutine *that)
+
+#define VINE_COROUTINE_DECLARE(name)                                                               \
+    void name(struct vine_coroutine *that);                                                        \
+    extern const struct vine_coroutine_type vine__type_##name
+
+/* The body lies between these two. */
+#define vine_begin()                                                                               \
+    self = vine__frame(that, sizeof *self);                                                        \
+    if (__builtin_expect(self == NULL, 0))                                                         \
+        return;                                                                                    \
+    if (that->state != 0)                                                                          \
+        goto *vine__resume(that, __start_vine_points, __stop_vine_points, &&vine__base);           \
+    vine__base:                                                                                    \
+    if (__builtin_expect(that->error != 0, 0))                                                     \
+        vine__go_out();                                                                            \
+    {
+
+#define vine_end()                                                                                 \
+    }                                                                                              \
+    vine__leave(that);                                                                             \
+    return
+
+/* What it was started with. */
+#define vine_argument() (that->argument)
+
+/* ---- one after the other --------------------------------------------------------------------- */
+
+/* Let the others run that are ready. */
+#define vine_yield()                                                                               \
+    do {                                                                                           \
+        that->status = VINE__COROUTINE_YIELDED;                                                    \
+        vine__suspend("vine_yield");                                                               \
+    } while (0)
+
+/* Run another coroutine to its end. What it raises is raised here. */
+#define vine_call(name, argument_pointer)                                                          \
+    do {                                                                                           \
+        vine__call(that, &vine__type_##name, (argument_pointer));                                  \
+        vine__until("vine_call", vine__called(that));                                              \
+    } while (0)
+
+/* Have another one run beside this one, from the next time that this one blocks. `ret_handle`, a
+ * struct vine_coroutine *, is for vine_join, vine_cancel and vine_play, until it is joined. A child
+ * ends before its parent does: a parent that comes to its end waits for its children; if it was
+ * left by an error, they are cancelled first. */
+#define vine_child(name, argument_pointer, ret_handle)                                             \
+    do {                                                                                           \
+        (ret_handle) = vine__child(that, &vine__type_##name, (argument_pointer), false);           \
+        if (__builtin_expect(that->error != 0, 0))                                                 \
+            vine__go_out();                                                                        \
+    } while (0)
+
+/* The same without a handle: it is gone when it ends. What it raises is raised in the parent, where
+ * that one blocks next. */
+#define vine_start(name, argument_pointer)                                                         \
+    do {                                                                                           \
+        (void)vine__child(that, &vine__type_##name, (argument_pointer), true);                     \
+        if (__builtin_expect(that->error != 0, 0))                                                 \
+            vine__go_out();                                                                        \
+    } while (0)
+
+/* Wait for the end of a child. What it raised is raised here, but for -ECANCELED of who was
+ * cancelled from here. */
+#define vine_join(handle)                                                                          \
+    do {                                                                                           \
+        vine__join(that, (handle));                                                                \
+        vine__until("vine_join", vine__joined(that));                                              \
+    } while (0)
+
+/* Have a coroutine of the same micro-process leave by -ECANCELED where it blocks, by its
+ * vine_catch and vine_finally. Does not wait for it. */
+#define vine_cancel(handle) vine__cancel(that, (handle))
+
+/* Stop until another coroutine plays this one; at once, if it has done so since. */
+#define vine_pause()      vine__until("vine_pause", vine__paused(that))
+#define vine_play(handle) vine__play(that, (handle))
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+/* Leave with an error, a negative number. */
+#define vine_raise(error_number)                                                                   \
+    do {                                                                                           \
+        vine__raise(that, (error_number));                                                         \
+        vine__go_out();                                                                            \
+    } while (0)
+
+/* Leave without one. */
+#define vine_return()                                                                              \
+    do {                                                                                           \
+        vine__go_out();                                                                            \
+    } while (0)
+
+/* A block for what is raised before it; then it goes on behind the block. One a coroutine. */
+#define vine_catch(error_lvalue)                                                                   \
+    static const struct vine__point vine__catch_point VINE__POINT = {                              \
+        &&vine__catch, &&vine__base, "vine_catch", __LINE__, VINE__POINT_CATCH};                   \
+    if (0)                                                                                         \
+    vine__catch:                                                                                   \
+        if (((error_lvalue) = vine__caught(that)), 1)
+
+/* A block at the end, which runs whether or not something was raised, also when the coroutine is
+ * cancelled; what was raised goes on at vine_end. One a coroutine. */
+#define vine_finally()                                                                             \
+    static const struct vine__point vine__finally_point VINE__POINT = {                            \
+        &&vine__finally, &&vine__base, "vine_finally", __LINE__, VINE__POINT_FINALLY};             \
+    vine__finally:                                                                                 \
+    vine__finally(that);
+
+/* ---- what stands behind them; private -------------------------------------------------------- */
+
+VINE_API void vine__call(struct vine_coroutine *that, const struct vine_coroutine_type *type,
+                         void *argument);
+VINE_API bool vine__called(struct vine_coroutine *that);
+VINE_API struct vine_coroutine *vine__child(struct vine_coroutine *that,
+                                            const struct vine_coroutine_type *type, void *argument,
+                                            bool is_detached);
+VINE_API void vine__join(struct vine_coroutine *that, struct vine_coroutine *child);
+VINE_API bool vine__joined(struct vine_coroutine *that);
+VINE_API void vine__cancel(struct vine_coroutine *that, struct vine_coroutine *other);
+VINE_API bool vine__paused(struct vine_coroutine *that);
+VINE_API void vine__play(struct vine_coroutine *that, struct vine_coroutine *other);
+
+VINE_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/process/asks.c - what coroutines ask for, begun outside; and its ends, brought in.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/process/process_internal.h"
+#include "utils/assert.h"
+
+#define ASKS_MAX 4096U /* of one run: a longer list has a circle */
+
+/* ---- sleepers -------------------------------------------------------------------------------- */
+
+static void set_timer(struct vine__process *process)
+{
+    if (process->sleepers == NULL)
+        (void)vine_timer_stop(&process->timer);
+    else
+        vine_timer_arm_at(&process->timer, process->sleepers->due_ns);
+}
+
+static int add_sleeper(struct vine__process *process, struct asker asker, uint64_t due_ns,
+                       int result)
+{
+    struct sleeper *const sleeper = malloc(sizeof(*sleeper));
+    struct sleeper **link = &process->sleepers;
+
+    if (sleeper == NULL)
+        return -ENOMEM;
+    *sleeper = (struct sleeper){.due_ns = due_ns, .asker = asker, .result = result};
+    while (*link != NULL && (*link)->due_ns <= due_ns)
+        link = &(*link)->next;
+    sleeper->next = *link;
+    *link = sleeper;
+    if (process->sleepers == sleeper)
+        set_timer(process);
+    return 0;
+}
+
+void vine__process_forget_sleepers(struct vine__process *process)
+{
+    while (process->sleepers != NULL) {
+        struct sleeper *const sleeper = process->sleepers;
+
+        process->sleepers = sleeper->next;
+        free(sleeper);
+    }
+    (void)vine_timer_cancel(&process->timer);
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+static bool put(struct vine__record *record, struct vine__item item)
+{
+    if (record->item_count == VINE__ITEMS_MAX)
+        return false;
+    record->items[record->item_count++] = item;
+    return true;
+}
+
+static bool put_ask(struct vine__record *record, struct asker *asker, int64_t result)
+{
+    if (!put(record, (struct vine__item){.kind = VINE__ITEM_ASK,
+                                         .place = asker->place,
+                                         .number = asker->number,
+                                         .result = result}))
+        return false;
+    asker->is_set = false;
+    return true;
+}
+
+static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
+{
+    struct vine_socket *const socket =
+        (void *)(outlet->process->heap->region.start + outlet->place);
+
+    if (outlet->is_gone) {
+        socket->out = (struct vine__outgoing){.error = outlet->error};
+        outlet->is_gone = false;
+    }
+    if (outlet->has_received) {
+        if (!put(record, (struct vine__item){.kind = VINE__ITEM_RECEIVED,
+                                             .place = outlet->place,
+                                             .result = outlet->received,
+                                             .bytes = outlet->bytes,
+                                             .is_end = outlet->has_end}))
+            return false;
+        outlet->has_received = false;
+    }
+    if (outlet->room.is_set && (outlet->written == NULL || outlet->error != 0) &&
+        !put_ask(record, &outlet->room, outlet->error))
+        return false;
+    if (outlet->sent.is_set &&
+        (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&
+        !put_ask(record, &outlet->sent, outlet->error))
+        return false;
+    return true;
+}
+
+static bool bring_sleepers(struct vine__process *process, struct vine__record *record)
+{
+    bool fits = true;
+
+    if (process->sleepers == NULL || process->sleepers->due_ns > record->now_ns)
+        return true;
+    while (process->sleepers != NULL && process->sleepers->due_ns <= record->now_ns) {
+        struct sleeper *const sleeper = process->sleepers;
+
+        fits = put_ask(record, &sleeper->asker, sleeper->result);
+        if (!fits)
+            break;
+        process->sleepers = sleeper->next;
+        free(sleeper);
+    }
+    set_timer(process);
+    return fits;
+}
+
+bool vine__process_bring(struct vine__process *process, struct vine__record *record)
+{
+    struct blocks *const blocks = &process->core->blocks[process->heap->region.colour];
+
+    record->now_ns = vine_clock_now(VINE_CLOCK_COARSE);
+    record->process = process->number;
+    record->item_count = 0;
+    for (uint32_t i = 0; i < VINE__LENT_MAX; i++) {
+        if (blocks->lent[i] == NULL)
+            blocks->lent[i] = vine__block_take(blocks);
+        record->lent[i] = blocks->lent[i];
+    }
+    if (process->raise != 0) {
+        (void)put(record, (struct vine__item){.kind = VINE__ITEM_RAISE, .result = process->raise});
+        process->raise = 0;
+    }
+    if (process->cancel != 0) {
+        (void)put(record,
+                  (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = process->cancel});
+        process->cancel = 0;
+    }
+    return bring_outlet(&process->io, record) && bring_sleepers(process, record);
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+/* One ask, which is a copy. Returns 0 or -VINE_ECORRUPT. */
+static int begin(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
+{
+    struct outlet *const outlet = &process->io;
+
+    if (ask->kind != VINE__ASK_SLEEP && (ask->socket != 0 || outlet->connection == NULL))
+        return -VINE_ECORRUPT;
+    if (ask->kind != VINE__ASK_SLEEP && ask->kind != VINE__ASK_RECEIVE && ask->deadline_ns != 0 &&
+        add_sleeper(process, asker, ask->deadline_ns, -ETIMEDOUT) != 0)
+        return -VINE_ECORRUPT;
+    switch (ask->kind) {
+    case VINE__ASK_SLEEP:
+        return add_sleeper(process, asker, ask->a, 0) == 0 ? 0 : -VINE_ECORRUPT;
+    case VINE__ASK_RECEIVE:
+        if (outlet->is_receiving || outlet->has_received || ask->a > VINE_LOOK_MAX)
+            return -VINE_ECORRUPT;
+        vine__outlet_receive(outlet, (uint32_t)ask->a, ask->deadline_ns);
+        return 0;
+    case VINE__ASK_ROOM:
+        outlet->room = asker;
+        return 0;
+    case VINE__ASK_NO_MORE:
+        outlet->is_shutting = true;
+        outlet->sent = asker;
+        return 0;
+    case VINE__ASK_SENT:
+        outlet->sent = asker;
+        return 0;
+    default:
+        return -VINE_ECORRUPT;
+    }
+}
+
+int vine__process_take_asks(struct vine__process *process)
+{
+    const unsigned char *const start = process->heap->region.start;
+    const size_t size = process->heap->region.size_bytes;
+    const struct vine__ask *at = process->inside->asks;
+
+    process->inside->asks = NULL;
+    for (uint32_t i = 0; at != NULL; i++) {
+        /* Of the coroutine that it is a part of; it wraps where it lies before the heap. */
+        const uintptr_t place =
+            (uintptr_t)at - offsetof(struct vine_coroutine, ask) - (uintptr_t)start;
+        struct vine__ask ask;
+
+        if (i == ASKS_MAX || place > size - sizeof(struct vine_coroutine) ||
+            place % _Alignof(struct vine_coroutine) != 0)
+            return -VINE_ECORRUPT;
+        memcpy(&ask, at, sizeof(ask));
+
+        const struct asker asker = {.place = (uint32_t)place, .number = ask.number, .is_set = true};
+
+        if (begin(process, &ask, asker) != 0)
+            return -VINE_ECORRUPT;
+        at = ask.next;
+    }
+    vine__outlet_send(&process->io);
+    /* What could be answered at once is, in a run of its own. */
+    if ((process->io.room.is_set && process->io.written == NULL) ||
+        (process->io.sent.is_set && !process->io.is_sending && process->io.written == NULL))
+        vine_work_post(&process->work);
+    return 0;
+}

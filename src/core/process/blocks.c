@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/process/blocks.c - memory of a core that those inside use too: the dispatch record, which
+ * they read, and blocks of their colour, which they write into. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/process/process_internal.h"
+
+#define BLOCKS_AT_ONCE 64U
+
+/* ---- the record ------------------------------------------------------------------------------ */
+
+int vine__record_create(struct processes *core)
+{
+    const struct vine__reservation_options options = {
+        .size_bytes = (sizeof(struct vine__record) + VINE__PAGE_BYTES - 1) / VINE__PAGE_BYTES *
+                      VINE__PAGE_BYTES,
+        .alignment_bytes = VINE__PAGE_BYTES,
+        .node = VINE__RESERVATION_NODE_ANY,
+    };
+    int error = vine__reservation_open(&options, &core->record_memory, NULL);
+
+    if (error != 0)
+        return error;
+    core->record = (struct vine__record *)(void *)core->record_memory.base;
+    return vine__guard_paint_record(core->record_memory.base, core->record_memory.size_bytes);
+}
+
+void vine__record_destroy(struct processes *core)
+{
+    vine__reservation_close(&core->record_memory);
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+/* Some more of them, which lie side by side. */
+struct chunk {
+    struct chunk *next;
+    struct vine__reservation memory;
+};
+
+static int grow(struct blocks *blocks)
+{
+    const struct vine__reservation_options options = {
+        .size_bytes = (uint64_t)BLOCKS_AT_ONCE * VINE__BLOCK_BYTES,
+        .alignment_bytes = VINE__PAGE_BYTES,
+        .node = VINE__RESERVATION_NODE_ANY,
+    };
+    struct chunk *const chunk = calloc(1, sizeof(*chunk));
+    unsigned char **const free_list =
+        realloc(blocks->free, (blocks->count + BLOCKS_AT_ONCE) * sizeof(*free_list));
+
+    if (free_list != NULL)
+        blocks->free = free_list;
+    if (chunk == NULL || free_list == NULL ||
+        vine__reservation_open(&options, &chunk->memory, NULL) != 0) {
+        free(chunk);
+        return -ENOMEM;
+    }
+    if (vine__guard_paint(chunk->memory.base, chunk->memory.size_bytes, blocks->colour) != 0) {
+        vine__reservation_close(&chunk->memory);
+        free(chunk);
+        return -ENOMEM;
+    }
+    chunk->next = blocks->chunks;
+    blocks->chunks = chunk;
+    /* The lowest is taken first. */
+    for (uint32_t i = BLOCKS_AT_ONCE; i-- > 0;)
+        blocks->free[blocks->free_count++] = chunk->memory.base + (size_t)i * VINE__BLOCK_BYTES;
+    blocks->count += BLOCKS_AT_ONCE;
+    return 0;
+}
+
+unsigned char *vine__block_take(struct blocks *blocks)
+{
+    if (blocks->free_count == 0 && grow(blocks) != 0)
+        return NULL;
+    return blocks->free[--blocks->free_count];
+}
+
+void vine__block_give(struct blocks *blocks, unsigned char *block)
+{
+    blocks->free[blocks->free_count++] = block;
+}
+
+void vine__blocks_fini(struct blocks *blocks)
+{
+    while (blocks->chunks != NULL) {
+        struct chunk *const chunk = blocks->chunks;
+
+        blocks->chunks = chunk->next;
+        vine__reservation_close(&chunk->memory);
+        free(chunk);
+    }
+    free(blocks->free);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/process/dispatch.c - a run of a micro-process: in with what has ended, out with
+ * what is asked.
+ */
+
+#include <string.h>
+
+#include "core/process/process_internal.h"
+#include "utils/assert.h"
+#include "utils/atomic.h"
+
+#define FAULTS_MAX 16U /* one after the other, before it is given up */
+
+/* ---- inside ---------------------------------------------------------------------------------- */
+
+struct run {
+    struct inside *inside;
+    const struct vine__record *record;
+};
+
+VINE__INSIDE static void run_inside(void *argument)
+{
+    const struct run run = *(const struct run *)argument;
+    struct vine__inside *const base = &run.inside->base;
+
+    vine__inside_begin(base, run.record);
+    for (uint32_t i = 0; i < run.record->item_count; i++) {
+        const struct vine__item *const item = &run.record->items[i];
+
+        if (item->kind == VINE__ITEM_RECEIVED)
+            vine__socket_received((void *)((unsigned char *)run.inside + item->place), item);
+        else
+            vine__inside_take(base, item);
+    }
+    vine__inside_drain(base);
+}
+
+/* ---- outside --------------------------------------------------------------------------------- */
+
+/* What the inside wrote to a socket, and begin to send it. */
+static int take_written(struct vine__process *process)
+{
+    struct inside *const inside = (struct inside *)process->inside;
+    struct vine_socket *const socket = &inside->io;
+
+    inside->base.dirty = NULL;
+    if (!socket->is_dirty)
+        return 0;
+
+    const uint32_t block = socket->block;
+    const uint32_t size = socket->out.size;
+
+    socket->is_dirty = false;
+    socket->block = 0;
+    return vine__outlet_written(&process->io, block, size);
+}
+
+static void describe(const struct vine__process *process, struct vine__process_end *end)
+{
+    const struct vine_coroutine *that = process->inside->current;
+    struct vine_coroutine copy;
+
+    if (that == NULL)
+        that = process->inside->first;
+
+    const uintptr_t at = (uintptr_t)that - (uintptr_t)process->heap->region.start;
+
+    if (at > process->heap->region.size_bytes - sizeof(copy) ||
+        process->heap->region.size_bytes < sizeof(copy) ||
+        at % _Alignof(struct vine_coroutine) != 0)
+        return;
+    memcpy(&copy, that, sizeof(copy));
+    end->type = vine__type_of(copy.module, copy.type);
+    end->point = vine__point_of(copy.module, copy.state);
+}
+
+/* Returns whether it goes on, with the fault as an error in it. */
+static bool take_fault(struct vine__process *process, const struct vine__guard_fault *fault)
+{
+    struct vine__process_end end = {.error = -EFAULT, .is_fault = true, .fault = *fault};
+
+    describe(process, &end);
+    process->fault_count++;
+    if (process->fault_count < FAULTS_MAX) {
+        process->last_fault = end;
+        process->raise = -EFAULT;
+        return true;
+    }
+    vine__process_end(process, &end, true);
+    return false;
+}
+
+static void ended(struct vine__process *process)
+{
+    struct vine__process_end end = {.error = process->inside->error};
+
+    if (end.error == -EFAULT && process->last_fault.is_fault)
+        end = process->last_fault;
+    vine__process_end(process, &end, false);
+}
+
+void vine__process_dispatch(struct vine__process *process)
+{
+    struct vine__record *const record = process->core->record;
+    struct inside *const inside = (struct inside *)process->inside;
+    struct run run = {.inside = inside, .record = record};
+    struct vine__guard_fault fault;
+    bool again;
+    int error;
+
+    if (process->has_ended)
+        return;
+    if (vine__guard_open(&process->heap->region) != 0) {
+        vine_work_post(&process->work);
+        return;
+    }
+    do {
+        again = !vine__process_bring(process, record);
+        error = vine__guard_run(&process->heap->region, run_inside, &run, &fault);
+        if (error == -EFAULT) {
+            if (!take_fault(process, &fault))
+                return;
+            again = true;
+        } else if (!again) {
+            process->fault_count = 0;
+        }
+        if (take_written(process) != 0 || vine__process_take_asks(process) != 0) {
+            const struct vine__process_end end = {.error = -VINE_ECORRUPT};
+
+            vine__process_end(process, &end, true);
+            return;
+        }
+    } while (again);
+    if (inside->base.has_ended) {
+        ended(process);
+        return;
+    }
+    if (inside->base.is_spent)
+        vine_work_post(&process->work);
+    vine__guard_close(&process->heap->region);
+}

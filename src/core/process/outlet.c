@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/process/outlet.c - the outside of a socket: what its connection receives and sends. */
+
+#include <string.h>
+
+#include "core/process/process_internal.h"
+#include "utils/assert.h"
+
+static struct blocks *blocks_of(const struct outlet *outlet)
+{
+    return &outlet->process->core->blocks[outlet->process->colour];
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+static void received(struct vine_receive *receive)
+{
+    struct outlet *const outlet = VINE_CONTAINER_OF(receive, struct outlet, receive);
+    struct vine__process *const process = outlet->process;
+
+    outlet->is_receiving = false;
+    if (process->has_ended)
+        return;
+    outlet->has_received = true;
+    outlet->has_end = receive->size == 0;
+    if (receive->size < 0) {
+        outlet->received = receive->size;
+        outlet->bytes = NULL;
+    } else if (outlet->kept > 0) {
+        outlet->received = receive->size + outlet->kept;
+        outlet->bytes = outlet->gathered;
+    } else {
+        outlet->received = receive->size;
+        outlet->bytes = receive->bytes;
+    }
+    vine__process_dispatch(process);
+}
+
+void vine__outlet_receive(struct outlet *outlet, uint32_t kept, uint64_t deadline_ns)
+{
+    outlet->receive.deadline_ns = deadline_ns;
+    if (kept == 0) {
+        if (outlet->gathered != NULL)
+            vine__block_give(blocks_of(outlet), outlet->gathered);
+        outlet->gathered = NULL;
+        outlet->kept = 0;
+        outlet->is_receiving = true;
+        vine_receive(outlet->connection, &outlet->receive, received);
+        return;
+    }
+
+    /* `bytes` and `received` are what the inside was given last. */
+    const uint32_t had =
+        outlet->bytes != NULL && outlet->received > 0 ? (uint32_t)outlet->received : 0;
+
+    if (outlet->gathered == NULL) {
+        unsigned char *const block = vine__block_take(blocks_of(outlet));
+
+        if (kept <= had && block != NULL)
+            memcpy(block, outlet->bytes + (had - kept), kept);
+        outlet->gathered = block;
+    } else if (kept <= had) {
+        memmove(outlet->gathered, outlet->bytes + (had - kept), kept);
+    }
+    if (kept > had || kept >= VINE__BLOCK_BYTES || outlet->gathered == NULL) {
+        outlet->has_received = true;
+        outlet->received = -EMSGSIZE;
+        outlet->bytes = NULL;
+        vine_work_post(&outlet->process->work);
+        return;
+    }
+    outlet->kept = kept;
+    outlet->is_receiving = true;
+    vine_receive_into(outlet->connection, &outlet->receive, outlet->gathered + kept,
+                      VINE__BLOCK_BYTES - kept, received);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size)
+{
+    struct blocks *const blocks = blocks_of(outlet);
+
+    if (size > VINE__BLOCK_BYTES || block > VINE__LENT_MAX)
+        return -VINE_ECORRUPT;
+    if (block != 0) {
+        if (outlet->written != NULL || blocks->lent[block - 1] == NULL)
+            return -VINE_ECORRUPT;
+        outlet->written = blocks->lent[block - 1];
+        outlet->written_size = 0;
+        blocks->lent[block - 1] = NULL;
+    }
+    if (outlet->written == NULL || size < outlet->written_size)
+        return -VINE_ECORRUPT;
+    outlet->written_size = size;
+    return 0;
+}
+
+static void look_at_end(struct outlet *outlet);
+
+static void sent(struct vine_send *send)
+{
+    struct outlet *const outlet = VINE_CONTAINER_OF(send, struct outlet, send);
+    struct vine__process *const process = outlet->process;
+
+    outlet->is_sending = false;
+    if (outlet->sending != NULL)
+        vine__block_give(blocks_of(outlet), outlet->sending);
+    outlet->sending = NULL;
+    if (send->error != 0) {
+        outlet->error = send->error;
+        outlet->is_gone = true;
+    }
+    vine__outlet_send(outlet);
+    if (process->has_ended)
+        look_at_end(outlet);
+    else if (outlet->room.is_set || outlet->sent.is_set)
+        vine__process_dispatch(process);
+}
+
+void vine__outlet_send(struct outlet *outlet)
+{
+    if (outlet->is_sending || outlet->connection == NULL)
+        return;
+    if (outlet->written != NULL) {
+        unsigned char *const block = outlet->written;
+
+        outlet->written = NULL;
+        outlet->is_gone = true;
+        if (outlet->error != 0 || outlet->written_size == 0) {
+            vine__block_give(blocks_of(outlet), block);
+        } else {
+            outlet->is_sending = true;
+            outlet->sending = block;
+            vine_send(outlet->connection, &outlet->send, block, outlet->written_size, sent);
+            return;
+        }
+    }
+    if (outlet->is_shutting && outlet->error == 0) {
+        outlet->is_shutting = false;
+        outlet->is_sending = true;
+        vine_shutdown_send(outlet->connection, &outlet->send, sent);
+    }
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* The micro-process has ended: once all is sent, close. */
+static void look_at_end(struct outlet *outlet)
+{
+    if (outlet->is_sending || outlet->connection == NULL)
+        return;
+
+    struct vine_connection *const connection = outlet->connection;
+
+    outlet->connection = NULL;
+    vine_connection_close(connection, &outlet->process->closed);
+}
+
+void vine__outlet_close(struct outlet *outlet, bool at_once)
+{
+    if (outlet->connection == NULL) {
+        vine_work_post(&outlet->process->closed);
+        return;
+    }
+    if (at_once) {
+        struct vine_connection *const connection = outlet->connection;
+
+        outlet->connection = NULL;
+        vine_connection_close(connection, &outlet->process->closed);
+        return;
+    }
+    look_at_end(outlet);
+}
+
+void vine__outlet_fini(struct outlet *outlet)
+{
+    struct blocks *const blocks = blocks_of(outlet);
+
+    if (outlet->gathered != NULL)
+        vine__block_give(blocks, outlet->gathered);
+    if (outlet->written != NULL)
+        vine__block_give(blocks, outlet->written);
+    if (outlet->sending != NULL)
+        vine__block_give(blocks, outlet->sending);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/process/process.c - micro-processes of a core: how they begin, and how they end. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "core/process/process_internal.h"
+#include "utils/assert.h"
+
+#define COUNT_MAX 16384U
+
+static _Thread_local struct processes *here;
+
+/* ---- a core ---------------------------------------------------------------------------------- */
+
+static void let_go(struct processes *core)
+{
+    if (!core->is_stopping || core->count > 0)
+        return;
+    vine__heap_pool_destroy(core->heaps);
+    for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
+        vine__blocks_fini(&core->blocks[i]);
+    vine__record_destroy(core);
+    vine__guard_thread_stop();
+    here = NULL;
+    vine_stopper_done(&core->stopper);
+    free(core);
+}
+
+static void stop(struct vine_stopper *stopper)
+{
+    struct processes *const core = VINE_CONTAINER_OF(stopper, struct processes, stopper);
+
+    core->is_stopping = true;
+    VINE_LIST_FOR_EACH(node, &core->all)
+    {
+        struct vine__process *const process = VINE_LIST_OBJECT(node, struct vine__process, link);
+
+        process->cancel = -ECANCELED;
+        if (!process->has_ended)
+            vine_work_post(&process->work);
+    }
+    let_go(core);
+}
+
+int vine__processes_prepare(void)
+{
+    static uint32_t added; /* of the modules */
+    int error = 0;
+
+    while (error == 0 && added < vine__module_count()) {
+        const struct vine__module *const module = vine__module_at(added + 1);
+
+        if (module->text != module->text_end)
+            error = vine__guard_add_text(module->text, module->text_end);
+        added++;
+    }
+    return error;
+}
+
+int vine__processes_start(const struct vine__processes_options *options)
+{
+    const struct vine__heap_pool_options heaps = {
+        .heap_bytes = options->heap_bytes,
+        .count_max = options->count_max != 0 ? options->count_max : COUNT_MAX,
+        .pool_count = vine_core_count(),
+    };
+    struct processes *core;
+    int error;
+
+    if (here != NULL)
+        return here->is_stopping ? -VINE_ECLOSED : 0;
+    core = calloc(1, sizeof(*core));
+    if (core == NULL)
+        return -ENOMEM;
+    vine__list_init(&core->all);
+    error = vine__guard_thread_start();
+    if (error != 0)
+        goto fail;
+    error = vine__record_create(core);
+    if (error != 0)
+        goto fail_record;
+    core->record->quota = VINE__QUOTA;
+    core->record->lent_bytes = VINE__BLOCK_BYTES;
+    for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
+        core->blocks[i].colour = i;
+    error = vine__heap_pool_create(&heaps, &core->heaps);
+    if (error != 0)
+        goto fail_record;
+    here = core;
+    vine_at_stop(&core->stopper, stop);
+    return 0;
+fail_record:
+    vine__record_destroy(core);
+    vine__guard_thread_stop();
+fail:
+    free(core);
+    return error;
+}
+
+uint32_t vine__process_count(void)
+{
+    return here != NULL ? here->count : 0;
+}
+
+/* ---- a micro-process ------------------------------------------------------------------------- */
+
+static void run(struct vine_work *work)
+{
+    vine__process_dispatch(VINE_CONTAINER_OF(work, struct vine__process, work));
+}
+
+static void time_has_come(struct vine_timer *timer)
+{
+    vine__process_dispatch(VINE_CONTAINER_OF(timer, struct vine__process, timer));
+}
+
+/* The kernel has nothing of it any more. */
+static void closed(struct vine_work *work)
+{
+    struct vine__process *const process = VINE_CONTAINER_OF(work, struct vine__process, closed);
+    struct processes *const core = process->core;
+
+    if (process->work.is_posted) {
+        vine_work_post(work); /* behind that one */
+        return;
+    }
+    vine__outlet_fini(&process->io);
+    vine__list_remove(&process->link);
+    core->count--;
+    free(process);
+    let_go(core);
+}
+
+static int init_inside(struct vine__process *process)
+{
+    struct inside *const inside = (struct inside *)vine__inside_init(
+        process->heap, sizeof(struct inside), process->options.type, process->options.argument);
+
+    if (inside == NULL)
+        return -ENOMEM;
+    vine__socket_init(&inside->io, 0);
+    process->inside = &inside->base;
+    process->io.place = (uint32_t)((unsigned char *)&inside->io - process->heap->region.start);
+    if (process->io.connection != NULL)
+        inside->base.first->socket = &inside->io;
+    vine__guard_close(&process->heap->region);
+    return 0;
+}
+
+int vine__process_start(struct vine_connection *connection,
+                        const struct vine__process_options *options)
+{
+    struct vine__process *const process =
+        here != NULL && !here->is_stopping ? calloc(1, sizeof(*process)) : NULL;
+    int error = -ENOMEM;
+
+    if (process == NULL)
+        goto fail;
+    process->core = here;
+    process->options = *options;
+    process->io.process = process;
+    process->io.connection = connection;
+    process->number = ++here->last_number;
+    error = vine__heap_take(here->heaps, VINE__HEAP_ANY_COLOUR, &process->heap);
+    if (error != 0)
+        goto fail;
+    process->colour = process->heap->region.colour;
+    error = init_inside(process);
+    if (error != 0) {
+        vine__heap_give(process->heap);
+        goto fail;
+    }
+    vine_work_init(&process->work, run);
+    vine_work_init(&process->closed, closed);
+    vine_timer_init(&process->timer, VINE_CLOCK_COARSE, time_has_come);
+    vine__list_push_back(&here->all, &process->link);
+    here->count++;
+    vine_work_post(&process->work);
+    return 0;
+fail:
+    free(process);
+    if (connection != NULL)
+        vine_connection_close(connection, NULL);
+    return error;
+}
+
+void vine__process_end(struct vine__process *process, const struct vine__process_end *end,
+                       bool at_once)
+{
+    VINE_ASSERT(!process->has_ended);
+    process->has_ended = true;
+    vine__process_forget_sleepers(process);
+    vine__heap_give(process->heap);
+    process->heap = NULL;
+    process->inside = NULL;
+    vine__outlet_close(&process->io, at_once);
+    if (process->options.ended != NULL)
+        process->options.ended(process->options.context, end);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/process/process.h - micro-processes as those see them who start them.
+ *
+ * Owns:     for each core its heaps, its blocks to write into and its micro-processes; of each the
+ *           connection it was given.
+ * Threads:  a micro-process is its core's.
+ * Blocking: never.
+ * Trust:    what lies in a heap is believed of nothing: it is read once and checked, and who writes
+ *           nonsense there is ended, alone.
+ * Limits:   heaps, by memory mappings (core/heap); each operation's own.
+ */
+#ifndef VINE_CORE_PROCESS_PROCESS_H
+#define VINE_CORE_PROCESS_PROCESS_H
+
+#include <vine/network.h>
+#include <vine/state.h>
+
+#include "arch/guard/guard.h"
+
+struct vine__process;
+
+/* How one ended. */
+struct vine__process_end {
+    int error;                      /* what it raised at last, or 0 */
+    bool is_fault;                  /* `fault` is what ended it */
+    struct vine__guard_fault fault; /* and these, where it was */
+    const struct vine_coroutine_type *type;
+    const struct vine__point *point; /* the last that it came to, or NULL */
+};
+
+typedef void (*vine__process_ended_fn)(void *context, const struct vine__process_end *end);
+
+struct vine__process_options {
+    const struct vine_coroutine_type *type;
+    void *argument;               /* which coroutines can read: not in a heap or the runtime's */
+    vine__process_ended_fn ended; /* may be NULL; the micro-process is gone when it is called */
+    void *context;
+};
+
+struct vine__processes_options {
+    uint32_t heap_bytes; /* the greatest; 0: 64 KiB */
+    uint32_t count_max;  /* 0: 16384 */
+};
+
+/* Know all coroutines that there are by now: faults in their text are theirs. Before they run; core
+ * 0. Returns 0 or -ENOSPC. */
+VINE_MUST_CHECK int vine__processes_prepare(void);
+
+/* The calling core begins to have micro-processes. Again: nothing. Returns 0 or a negative error:
+ * -VINE_ECLOSED: it stops. */
+VINE_MUST_CHECK int vine__processes_start(const struct vine__processes_options *options);
+
+/*
+ * Start a micro-process on this core with `connection` as its standard input and output, which is
+ * its own in any case (NULL: none). It runs from a later turn.
+ *
+ * Returns 0; -EAGAIN or -ENOMEM: there is no heap. */
+VINE_MUST_CHECK int vine__process_start(struct vine_connection *connection,
+                                        const struct vine__process_options *options);
+
+/* How many there are on this core. */
+uint32_t vine__process_count(void);
+
+#endif

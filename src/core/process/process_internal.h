@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/process/process_internal.h - what is known of a micro-process outside of its heap.
+ *
+ * An operation goes: a coroutine asks, within a run; after the run its ask is copied, checked and
+ * begun here; its end is kept here until the next run brings it in as an item of the record.
+ */
+#ifndef VINE_CORE_PROCESS_PROCESS_INTERNAL_H
+#define VINE_CORE_PROCESS_PROCESS_INTERNAL_H
+
+#include <vine/error.h>
+#include <vine/timer.h>
+
+#include "arch/reservation/reservation.h"
+#include "core/heap/heap.h"
+#include "core/process/process.h"
+#include "core/socket/socket.h"
+#include "core/state/state.h"
+#include "utils/assert.h"
+#include "utils/list.h"
+
+#define VINE__BLOCK_BYTES 16384U /* to write into */
+#define VINE__PAGE_BYTES  4096U
+#define VINE__QUOTA       1024U /* how often coroutines go on in a run */
+
+VINE_STATIC_ASSERT(VINE__BLOCK_BYTES >= VINE_LOOK_MAX, "what is looked at fits into a block");
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+struct chunk;
+
+/* Of one colour on one core. */
+struct blocks {
+    unsigned char **free; /* `free_count` of them */
+    uint32_t free_count, count;
+    uint32_t colour;
+    struct chunk *chunks;
+    unsigned char *lent[VINE__LENT_MAX]; /* what the next run may take */
+};
+
+/* A block, or NULL: no memory. */
+unsigned char *vine__block_take(struct blocks *blocks);
+void vine__block_give(struct blocks *blocks, unsigned char *block);
+void vine__blocks_fini(struct blocks *blocks);
+
+/* ---- a core ---------------------------------------------------------------------------------- */
+
+struct processes {
+    struct vine__record *record;
+    struct vine__reservation record_memory;
+    struct vine__heap_pool *heaps;
+    struct vine__list all; /* by `link` */
+    uint32_t count;
+    bool is_stopping;
+    struct vine_stopper stopper;
+    struct blocks blocks[VINE__GUARD_COLOURS_MAX];
+    uint64_t last_number;
+};
+
+/* Returns 0 or a negative error. */
+int vine__record_create(struct processes *core);
+void vine__record_destroy(struct processes *core);
+
+/* ---- a micro-process ------------------------------------------------------------------------- */
+
+/* A coroutine that waits: where it is, and the number of what it asked. */
+struct asker {
+    uint32_t place;
+    uint32_t number;
+    bool is_set;
+};
+
+/* The outside of a socket. */
+struct outlet {
+    struct vine__process *process;
+    struct vine_connection *connection;
+    uint32_t place; /* of the inside, in the heap */
+    bool is_receiving;
+    bool has_received; /* for the next run */
+    bool is_sending;
+    bool is_gone;     /* its block is: the inside has to be told */
+    bool is_shutting; /* the output is to end */
+    bool has_end;
+    int64_t received; /* bytes, those that were kept included; or an error */
+    const unsigned char *bytes;
+    unsigned char *gathered; /* the block in which bytes are that had to be in one piece */
+    uint32_t kept;           /* of what was there before */
+    unsigned char *sending;  /* the kernel's */
+    unsigned char *written;  /* which the inside writes on, until it is sent */
+    uint32_t written_size;
+    int error;               /* of sending */
+    struct asker room, sent; /* who waits for that */
+    struct vine_receive receive;
+    struct vine_send send;
+};
+
+/* A coroutine that waits for a time. */
+struct sleeper {
+    struct sleeper *next;
+    uint64_t due_ns;
+    struct asker asker;
+    int result;
+};
+
+struct vine__process {
+    struct vine__heap *heap;
+    struct vine__inside *inside; /* in the heap: not to be believed */
+    struct processes *core;
+    struct vine__list link;
+    uint64_t number;
+    uint32_t colour;
+    struct vine__process_options options;
+    struct vine_work work; /* its next run */
+    struct vine_timer timer;
+    struct sleeper *sleepers; /* the first that is due comes first */
+    struct outlet io;
+    struct vine_work closed;
+    uint32_t fault_count; /* without a run that ended well */
+    struct vine__process_end last_fault;
+    int raise; /* for the next run, or 0 */
+    int cancel;
+    bool has_ended;
+};
+
+/* What lies in the heap's head for us. */
+struct inside {
+    struct vine__inside base;
+    struct vine_socket io;
+};
+
+/* dispatch.c: run it now. It may be gone then. */
+void vine__process_dispatch(struct vine__process *process);
+
+/* asks.c: begin what its coroutines ask for, after a run. Returns 0 or -VINE_ECORRUPT. */
+int vine__process_take_asks(struct vine__process *process);
+
+/* Put into the record what is to be brought in. Returns whether that was all. */
+bool vine__process_bring(struct vine__process *process, struct vine__record *record);
+void vine__process_forget_sleepers(struct vine__process *process);
+
+/* outlet.c */
+void vine__outlet_receive(struct outlet *outlet, uint32_t kept, uint64_t deadline_ns);
+/* The inside has written: `block` of those lent, from 1, or 0: on. Returns 0 or -VINE_ECORRUPT. */
+int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);
+void vine__outlet_send(struct outlet *outlet);
+/* Everything that was written is sent, and then it is closed. `process->closed` is posted. */
+void vine__outlet_close(struct outlet *outlet, bool at_once);
+void vine__outlet_fini(struct outlet *outlet);
+
+/* process.c: it has ended. */
+void vine__process_end(struct vine__process *process, const struct vine__process_end *end,
+                       bool at_once);
+
+#endif

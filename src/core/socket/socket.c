@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/socket/socket.c - operations of coroutines on sockets, inside. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <vine/heap.h>
+
+#include "core/socket/socket.h"
+#include "utils/atomic.h"
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+VINE__INSIDE uint64_t vine__now(const struct vine_coroutine *that)
+{
+    return that->inside->record->now_ns;
+}
+
+VINE__INSIDE static uint64_t after(const struct vine_coroutine *that, uint64_t duration_ns)
+{
+    const uint64_t now = vine__now(that);
+
+    return duration_ns > VINE_FOREVER - now ? VINE_FOREVER : now + duration_ns;
+}
+
+VINE__INSIDE void vine__deadline(struct vine_coroutine *that, uint64_t duration_ns)
+{
+    const uint64_t at = after(that, duration_ns);
+
+    that->deadline_ns = at == VINE_FOREVER ? 0 : at;
+}
+
+VINE__INSIDE void vine__sleep(struct vine_coroutine *that, uint64_t duration_ns)
+{
+    vine__ask(that, VINE__ASK_SLEEP, 0, after(that, duration_ns), 0);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+VINE__INSIDE void vine__read_begin(struct vine_coroutine *that, struct vine_socket *socket,
+                                   void *bytes, size_t size_bytes)
+{
+    if (socket == NULL)
+        vine__misuse(that, "it has no socket");
+    if (socket->reader != NULL)
+        vine__misuse(that, "another coroutine reads from its socket");
+    that->on = socket;
+    that->operand = bytes;
+    that->operand_size = size_bytes;
+    that->operand_at = 0;
+}
+
+/* Nothing is there, or not enough: at the end of all, or ask for more, of which `kept` bytes that
+ * are there stay in front. Returns whether it is over. */
+VINE__INSIDE static bool want(struct vine_coroutine *that, struct vine_socket *socket,
+                              uint32_t kept)
+{
+    if (socket->in.error != 0) {
+        that->error = socket->in.error;
+        return true;
+    }
+    if (socket->in.is_end)
+        return true;
+    socket->reader = that;
+    that->waits = &socket->reader;
+    if (socket->is_receiving) {
+        vine__block(that);
+    } else {
+        socket->is_receiving = true;
+        vine__ask(that, VINE__ASK_RECEIVE, socket->place, kept, 0);
+    }
+    return false;
+}
+
+VINE__INSIDE bool vine__read(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->on;
+
+    that->result = (int64_t)vine__incoming_take(&socket->in, that->operand, that->operand_size);
+    return that->result > 0 || that->operand_size == 0 || want(that, socket, 0);
+}
+
+VINE__INSIDE bool vine__read_all(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->on;
+
+    that->operand_at +=
+        vine__incoming_take(&socket->in, (unsigned char *)that->operand + that->operand_at,
+                            that->operand_size - that->operand_at);
+    that->result = (int64_t)that->operand_at;
+    return that->operand_at == that->operand_size || want(that, socket, 0);
+}
+
+VINE__INSIDE bool vine__readline(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->on;
+    char *const text = that->operand;
+    bool is_line = false;
+
+    if (that->operand_size == 0)
+        vine__misuse(that, "vine_readline into nothing");
+
+    const size_t room = that->operand_size - 1;
+
+    that->operand_at += vine__incoming_line(&socket->in, text + that->operand_at,
+                                            room - that->operand_at, &is_line);
+    if (!is_line && that->operand_at < room && !want(that, socket, 0))
+        return false;
+    text[that->operand_at] = '\0';
+    that->result = (int64_t)that->operand_at;
+    return true;
+}
+
+VINE__INSIDE bool vine__look(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->on;
+    const uint32_t left = vine__incoming_left(&socket->in);
+
+    if (that->operand_size > VINE_LOOK_MAX) {
+        vine__raise(that, -EMSGSIZE);
+        return true;
+    }
+    if (left < that->operand_size || left == 0) {
+        if (!want(that, socket, left))
+            return false;
+    }
+    that->operand = (void *)(uintptr_t)(socket->in.bytes + socket->in.at);
+    that->result = left;
+    return true;
+}
+
+VINE__INSIDE void vine__skip(struct vine_coroutine *that, struct vine_socket *socket,
+                             size_t size_bytes)
+{
+    if (size_bytes > vine__incoming_left(&socket->in))
+        vine__misuse(that, "vine_skip of more than there is");
+    socket->in.at += (uint32_t)size_bytes;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+VINE__INSIDE void vine__write_begin(struct vine_coroutine *that, struct vine_socket *socket,
+                                    const void *bytes, size_t size_bytes)
+{
+    if (socket == NULL)
+        vine__misuse(that, "it has no socket");
+    if (socket->writer != NULL)
+        vine__misuse(that, "another coroutine writes to its socket");
+    that->on = socket;
+    that->operand = (void *)(uintptr_t)bytes;
+    that->operand_size = size_bytes;
+    that->operand_at = 0;
+}
+
+/* A block to write into, if it has none. Returns whether there is room. */
+VINE__INSIDE static bool has_room(struct vine__inside *inside, struct vine_socket *socket)
+{
+    if (socket->out.bytes == NULL) {
+        if (inside->lent_used == VINE__LENT_MAX)
+            return false;
+        socket->out.bytes = inside->record->lent[inside->lent_used++];
+        socket->out.room = inside->record->lent_bytes;
+        socket->out.size = 0;
+        socket->block = (uint8_t)inside->lent_used;
+    }
+    if (!socket->is_dirty) {
+        socket->is_dirty = true;
+        socket->dirty = inside->dirty;
+        inside->dirty = socket;
+    }
+    return socket->out.size < socket->out.room;
+}
+
+VINE__INSIDE bool vine__write(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->on;
+
+    while (that->operand_at < that->operand_size) {
+        if (VINE__UNLIKELY(socket->out.error != 0)) {
+            that->error = socket->out.error;
+            return true;
+        }
+        if (!has_room(that->inside, socket)) {
+            socket->writer = that;
+            that->waits = &socket->writer;
+            vine__ask(that, VINE__ASK_ROOM, socket->place, 0, 0);
+            return false;
+        }
+        that->operand_at += vine__outgoing_put(
+            &socket->out, (const unsigned char *)that->operand + that->operand_at,
+            that->operand_size - that->operand_at);
+    }
+    return true;
+}
+
+VINE__INSIDE void vine__writef(struct vine_coroutine *that, struct vine_socket *socket,
+                               const char *format, ...)
+{
+    va_list list, again;
+    char *text = NULL;
+    int length;
+
+    vine__write_begin(that, socket, NULL, 0);
+    va_start(list, format);
+    va_copy(again, list);
+    if (has_room(that->inside, socket)) {
+        const uint32_t room = socket->out.room - socket->out.size;
+
+        length = vsnprintf((char *)socket->out.bytes + socket->out.size, room, format, list);
+        if (length >= 0 && (uint32_t)length < room) {
+            socket->out.size += (uint32_t)length;
+            goto out;
+        }
+    } else {
+        length = vsnprintf(NULL, 0, format, list);
+    }
+    if (length < 0) {
+        vine__raise(that, -EINVAL);
+        goto out;
+    }
+    text = vine__alloc(that, (size_t)length + 1);
+    if (text != NULL) {
+        (void)vsnprintf(text, (size_t)length + 1, format, again);
+        vine__write_begin(that, socket, text, (size_t)length);
+    }
+out:
+    va_end(again);
+    va_end(list);
+}
+
+VINE__INSIDE void vine__flush(struct vine_coroutine *that, struct vine_socket *socket)
+{
+    if (socket == NULL)
+        vine__misuse(that, "it has no socket");
+    that->error = socket->out.error;
+}
+
+VINE__INSIDE void vine__drain(struct vine_coroutine *that, struct vine_socket *socket)
+{
+    vine__write_begin(that, socket, NULL, 0);
+    vine__ask(that, VINE__ASK_SENT, socket->place, 0, 0);
+}
+
+VINE__INSIDE void vine__close_output(struct vine_coroutine *that, struct vine_socket *socket)
+{
+    vine__write_begin(that, socket, NULL, 0);
+    vine__ask(that, VINE__ASK_NO_MORE, socket->place, 0, 0);
+}
+
+/* ---- what a run brings ----------------------------------------------------------------------- */
+
+VINE__INSIDE void vine__socket_received(struct vine_socket *socket, const struct vine__item *item)
+{
+    struct vine_coroutine *const reader = socket->reader;
+
+    socket->is_receiving = false;
+    if (item->bytes != NULL) {
+        socket->in.bytes = item->bytes;
+        socket->in.at = 0;
+        socket->in.size = (uint32_t)item->result;
+    }
+    if (item->is_end)
+        socket->in.is_end = true;
+    if (item->result < 0 && item->result != -ETIMEDOUT)
+        socket->in.error = (int)item->result;
+    if (reader == NULL)
+        return;
+    if (item->result < 0)
+        reader->error = (int)item->result;
+    vine__wake(reader, item->result);
+}

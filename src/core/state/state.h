@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/state/state.h - what lies at the beginning of a heap, and the scheduler that runs in it.
+ *
+ * Owns:     a heap's head, its coroutines and their queues.
+ * Threads:  one at a time, who runs in that heap.
+ * Blocking: never: a run ends when no coroutine can go on.
+ * Trust:    all of this runs inside, with the heap's rights alone, and believes what lies there: it
+ *           is its own. Whoever is outside reads `asks`, `dirty` and the words of the end once, and
+ *           checks them.
+ * Limits:   VINE__ITEMS_MAX ends of operations a run.
+ *
+ * Outside and inside talk by two lists: the dispatch record, which those inside can read alone,
+ * brings the ends of operations; `asks` and `dirty` tell what coroutines wait for.
+ */
+#ifndef VINE_CORE_STATE_STATE_H
+#define VINE_CORE_STATE_STATE_H
+
+#include <vine/state.h>
+
+#include "core/heap/heap.h"
+#include "utils/inside.h"
+
+/* ---- what goes in ---------------------------------------------------------------------------- */
+
+enum vine__item_kind {
+    VINE__ITEM_ASK,      /* an ask has ended: `place` is its coroutine, `number` the ask's */
+    VINE__ITEM_RECEIVED, /* on a socket: `place` is it; result: bytes, 0 the end, or an error */
+    VINE__ITEM_RAISE,    /* `result` is raised in the coroutine that ran last */
+    VINE__ITEM_CANCEL,   /* the first coroutine is cancelled, with `result` */
+};
+
+struct vine__item {
+    uint32_t place; /* offset in the heap */
+    uint32_t kind;  /* enum vine__item_kind */
+    uint32_t number;
+    int64_t result;
+    const unsigned char *bytes; /* of what came; NULL: what was there stays */
+    bool is_end;                /* nothing follows it */
+};
+
+#define VINE__ITEMS_MAX 32U
+#define VINE__LENT_MAX  4U
+
+/* The dispatch record: one a core, written outside and read inside. */
+struct vine__record {
+    uint64_t now_ns;
+    uint64_t process; /* its number */
+    uint32_t quota;   /* how often coroutines may go on in this run */
+    uint32_t item_count;
+    struct vine__item items[VINE__ITEMS_MAX];
+    /* Blocks of the heap's colour that a socket may take to write into. */
+    unsigned char *lent[VINE__LENT_MAX];
+    uint32_t lent_bytes;
+};
+
+/* ---- what comes out -------------------------------------------------------------------------- */
+
+enum vine__ask_kind {
+    VINE__ASK_NOTHING,
+    VINE__ASK_SLEEP,   /* until `deadline_ns` */
+    VINE__ASK_RECEIVE, /* more on `socket`; a: bytes there that stay in front of it */
+    VINE__ASK_ROOM,    /* to write on `socket` */
+    VINE__ASK_SENT,    /* until all written to `socket` is the kernel's */
+    VINE__ASK_NO_MORE, /* behind that: tell the peer that nothing follows */
+    VINE__ASK_HANG_UP, /* close `socket` */
+    VINE__ASK_PARK,
+    VINE__ASK_KIND_COUNT,
+};
+
+/* A heap's head. */
+struct vine__inside {
+    struct vine__heap_head heap;
+    const struct vine__record *record; /* of the run that goes on */
+    struct vine_coroutine *run_first, *run_last;
+    struct vine_coroutine *current;
+    struct vine_coroutine *first;  /* which the micro-process began with; ends last */
+    struct vine__ask *asks;        /* the latest first */
+    struct vine_socket *dirty;     /* sockets with something to send */
+    struct vine__block *top_block; /* of the stack */
+    uint32_t coroutine_count;
+    uint32_t lent_used; /* of the record's blocks, in this run */
+    int32_t error;      /* with which the first coroutine ended */
+    uint8_t has_ended;
+    uint8_t is_spent; /* the quota is: the run queue is not empty */
+};
+
+/* ---- for who makes a micro-process, outside and before it runs ------------------------------- */
+
+/* The heap begins, `inside_bytes` for this and what its owner keeps behind it, with a first
+ * coroutine that is ready. Returns NULL: it is too small. */
+struct vine__inside *vine__inside_init(struct vine__heap *heap, size_t inside_bytes,
+                                       const struct vine_coroutine_type *type, void *argument);
+
+/* ---- inside ---------------------------------------------------------------------------------- */
+
+/* A run begins, by this record. */
+void vine__inside_begin(struct vine__inside *inside, const struct vine__record *record);
+
+/* Take in what the record brings: VINE__ITEM_ASK, _RAISE and _CANCEL. */
+void vine__inside_take(struct vine__inside *inside, const struct vine__item *item);
+
+/* Run coroutines until none can go on or the quota is used. */
+void vine__inside_drain(struct vine__inside *inside);
+
+/* How the coroutine that runs blocks: its operation has prepared what wakes it. */
+static inline void vine__block(struct vine_coroutine *that)
+{
+    that->status = VINE__COROUTINE_BLOCKED;
+}
+
+/* It is ready. Nothing if it is queued already. */
+void vine__wake(struct vine_coroutine *that, int64_t result);
+
+/* Block, and tell outside what for. Answered by an item with its number. */
+void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kind, uint16_t socket, uint64_t a,
+               uint64_t b);
+
+/* Whether a coroutine is blocked at what it asked for last. */
+static inline bool vine__is_asking(const struct vine_coroutine *that)
+{
+    return that->status == VINE__COROUTINE_BLOCKED && that->ask.kind != VINE__ASK_NOTHING;
+}
+
+/* What is wrong with the service's own code, as an assertion: coroutine, file, line and this
+ * sentence on standard error, and a trap, which ends the micro-process. */
+__attribute__((noreturn, cold)) void vine__misuse(const struct vine_coroutine *that,
+                                                  const char *what);
+
+/* ---- any side -------------------------------------------------------------------------------- */
+
+/* The coroutine's type, or NULL if it is no known one. */
+const struct vine_coroutine_type *vine__type_of(uint32_t module, uint32_t type);
+
+/* The modules that are known, from 1 to what this returns; and one of them. They stay. */
+uint32_t vine__module_count(void);
+const struct vine__module *vine__module_at(uint32_t number);
+
+/* Where it stands, or NULL: it has not begun, or its number is none. */
+const struct vine__point *vine__point_of(uint32_t module, uint32_t state);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/state/state_internal.h - between the scheduler and those who make, join and end
+ * coroutines. */
+#ifndef VINE_CORE_STATE_STATE_INTERNAL_H
+#define VINE_CORE_STATE_STATE_INTERNAL_H
+
+#include "core/state/state.h"
+#include "utils/atomic.h"
+
+/* NULL: no memory. It is not queued. */
+struct vine_coroutine *vine__coroutine_create(struct vine__inside *inside,
+                                              const struct vine_coroutine_type *type,
+                                              void *argument, struct vine_coroutine *parent);
+
+/* Its turn is next. */
+void vine__queue_first(struct vine__inside *inside, struct vine_coroutine *that);
+
+/* Its function has ended: so has it, unless it has children, for which it waits then. */
+void vine__coroutine_left(struct vine_coroutine *that);
+
+/* Raise `error` where it blocks, whoever asked for that. */
+void vine__cancel_from_outside(struct vine_coroutine *that, int error);
+
+/* memory.c: give back what it has of vine_alloc. */
+void vine__blocks_free(struct vine_coroutine *that);
+
+#endif

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=120
+#
+# A service of coroutines: clients at once, lines in pieces and longer than its room, one without a
+# newline, and its end with clients that wait.
+. "$VINE_SOURCE_DIR/tests/examples/serving.sh"
+cd "$scratch"
+[ -x "$examples/line_numbers" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
+
+begin() {
+    rm -f says
+    mkfifo says
+    "$@" >says 2>said &
+    serving=$!
+    exec 3<says
+    IFS= read -r line <&3 || { cat said; fail "it ended before it was ready: $*"; }
+    port=${line#listening at 127.0.0.1:}
+    port=${port%% *}
+}
+
+end() {
+    bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; kill -TERM $serving; cat <&3" # waits for ever
+    code=0
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || { cat said; fail "$1: ended with $code"; }
+    [ ! -s said ] || { cat said; fail "$1: said something"; }
+}
+
+seq 1 3000 >lines
+awk '{ print NR ": " $0 }' lines >expected
+for how in '--smp=1' '--smp=2' '--smp=2 --reactor-backend=epoll'; do
+    begin "$examples/line_numbers" --overprovisioned $how --listen=127.0.0.1:0
+    # Files whose lines come in many pieces, by many clients.
+    bash -c "
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+            (exec 3<>/dev/tcp/127.0.0.1/$port
+             cat lines >&3 &
+             head -n 3000 <&3 | cmp - expected) &
+            clients=\"\$clients \$!\"
+        done
+        for client in \$clients; do wait \$client || exit 1; done" || fail "$how: clients"
+    # What is longer than its room comes as two.
+    bash -c "exec 3<>/dev/tcp/127.0.0.1/$port
+        printf '%01100d\n' 7 >&3; IFS= read -r line <&3
+        [ \"\$(printf %s \"\$line\" | wc -c)\" = 1106 ]" || fail "$how: a line that is too long"
+    end "$how"
+done
