@@ -44,6 +44,13 @@ extern const char __stop_test_service[] __attribute__((weak, visibility("hidden"
 #define HAS_ASAN 0
 #endif
 
+static inline bool is_sanitized(void)
+{
+    const char *const sanitizers = getenv("VINE_SANITIZE");
+
+    return sanitizers != NULL && *sanitizers != '\0';
+}
+
 static const enum vine__guard_kind guard_kinds[] = {VINE__GUARD_NONE, VINE__GUARD_MPROTECT,
                                                     VINE__GUARD_PKU};
 

@@ -394,8 +394,6 @@ static void the_gate_is_closed_where_nothing_runs(void **state)
 
 int main(int argument_count, char **arguments)
 {
-    /* What sanitizers put in the place of libc's functions is no leaf. */
-    const bool is_sanitized = getenv("VINE_SANITIZE") != NULL && *getenv("VINE_SANITIZE") != '\0';
     const struct CMUnitTest leaf_tests[] = {
         cmocka_unit_test(a_fault_in_a_leaf_is_its_callers),
     };
@@ -414,7 +412,8 @@ int main(int argument_count, char **arguments)
 
     if (argument_count > 1)
         return cmocka_run_group_tests(leaf_tests, NULL, NULL);
-    if (is_sanitized)
+    /* What sanitizers put in the place of libc's functions is no leaf. */
+    if (is_sanitized())
         print_message("skipped: libc's functions and signals are a sanitizer's\n");
     else
         failed = cmocka_run_group_tests(leaf_tests, NULL, NULL) +

@@ -3,6 +3,9 @@
 /* Runs and their faults, with each guard that this machine has. */
 #include "unit/arch/guard/guards.h"
 
+#include "arch/backtrace/backtrace.h"
+#include "arch/thread/thread.h"
+
 #include <errno.h>
 #include <fenv.h>
 #include <signal.h>
@@ -76,6 +79,13 @@ SERVICE static void spoil_registers(void *address)
                      :
                      :
                      : "rbx", "r12", "r13", "r14", "r15", "memory");
+}
+
+/* Interrupted on its way, and then writes where it has no rights. */
+SERVICE static void be_interrupted(void *address)
+{
+    (void)raise(SIGRTMAX);
+    *(volatile uint64_t *)address = 7;
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -223,6 +233,50 @@ static void registers_are_as_before_whatever_a_run_did(void **state)
     guard_each(check_registers);
 }
 
+static uint64_t *closed; /* the runtime's */
+static void *frames[32];
+static uint32_t frame_count;
+
+static void note_interrupt(void *context)
+{
+    *closed += 1;
+    frame_count = vine__backtrace_take(frames, 32, context);
+}
+
+static void check_interrupts(void)
+{
+    uint32_t in_run_count = 0;
+
+    vine__backtrace_prepare();
+    assert_int_equal(vine__interrupts_open(note_interrupt), 0);
+    closed = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(closed, MAP_FAILED);
+    assert_int_equal(vine__guard_paint_runtime(closed, PAGE), 0);
+    region = region_make(1, 0);
+    frame_count = 0;
+    assert_int_equal(run(be_interrupted, region.start), 0);
+    assert_int_equal(*closed, 1);
+    assert_int_equal(run(be_interrupted, region.start + PAGE), -EFAULT);
+    assert_ptr_equal(fault.address, region.start + PAGE);
+    assert_int_equal(*closed, 2);
+    /* What runs under protection keys has not got the handler's rights. */
+    assert_int_equal(run(be_interrupted, closed),
+                     vine__guard_kind() == VINE__GUARD_PKU ? -EFAULT : 0);
+    /* Who looks sees the way out of the run. */
+    for (uint32_t n = 0; n < frame_count; n++)
+        in_run_count += (uintptr_t)frames[n] - (uintptr_t)vine__guard_run < 512;
+    if (!is_sanitized())
+        assert_true(in_run_count > 0);
+    region_release(&region);
+    (void)munmap(closed, PAGE);
+}
+
+static void who_interrupts_a_run_has_the_runtimes_rights_and_sees_all_of_its_stack(void **state)
+{
+    (void)state;
+    guard_each(check_interrupts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_too_short_ends_a_run),
         cmocka_unit_test(a_call_of_what_is_no_code_is_its_callers),
         cmocka_unit_test(an_overflow_of_the_stack_is_told_as_such),
+        cmocka_unit_test(who_interrupts_a_run_has_the_runtimes_rights_and_sees_all_of_its_stack),
         cmocka_unit_test(registers_are_as_before_whatever_a_run_did),
     };
 
