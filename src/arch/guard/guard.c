@@ -97,6 +97,26 @@ int vine__guard_paint_runtime(void *start, size_t size_bytes)
     return paint(start, size_bytes, vine__guard.keys.runtime);
 }
 
+int vine__guard_memory_map(size_t size_bytes, void **ret_start)
+{
+    void *const start =
+        mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (start == MAP_FAILED)
+        return -errno;
+    if (vine__guard_paint_runtime(start, size_bytes) != 0) {
+        (void)munmap(start, size_bytes);
+        return -ENOMEM;
+    }
+    *ret_start = start;
+    return 0;
+}
+
+void vine__guard_memory_unmap(void *start, size_t size_bytes)
+{
+    VINE_ASSERT(munmap(start, size_bytes) == 0);
+}
+
 int vine__guard_paint_record(void *start, size_t size_bytes)
 {
     return paint(start, size_bytes, vine__guard.keys.record);

@@ -88,6 +88,11 @@ VINE_MUST_CHECK int vine__guard_paint(void *start, size_t size_bytes, uint32_t c
 VINE_MUST_CHECK int vine__guard_paint_runtime(void *start, size_t size_bytes);
 VINE_MUST_CHECK int vine__guard_paint_record(void *start, size_t size_bytes);
 
+/* Memory of the runtime's own, with its key, and zero: for what must be believed. Whole pages.
+ * Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__guard_memory_map(size_t size_bytes, void **ret_start);
+void vine__guard_memory_unmap(void *start, size_t size_bytes);
+
 /* ---- a thread -------------------------------------------------------------------------------- */
 
 /* The calling thread takes part, or does no more. Returns 0 or a negative error. */

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,7 +39,9 @@ enum refusal {
     REFUSED_KERNEL,
 };
 
+/* In memory of the runtime's own: what is here is believed. */
 struct vine__heap_pool {
+    size_t own_bytes; /* of this, with its slots */
     unsigned char *start;
     size_t reserved_bytes;
     size_t stride_bytes; /* from slot to slot */
@@ -89,21 +90,24 @@ int vine__heap_pool_create(const struct vine__heap_pool_options *options,
     const uint32_t slots = (taken_max + taken_max / 4 + 2 * colours - 1) / colours * colours;
     /* Where neighbours have the same colour, a page that nobody may touch is between them. */
     const size_t stride_bytes = (size_t)heap_bytes + (colours > 1 ? 0 : page_bytes);
-    struct vine__heap_pool *const pool =
-        calloc(1, sizeof(*pool) + (size_t)slots * sizeof(pool->slots[0]));
-    void *start;
+    const size_t own_bytes = (size_t)vine__round_up_u64(
+        sizeof(struct vine__heap_pool) + (uint64_t)slots * sizeof(struct slot), page_bytes);
+    void *own, *start;
+    int error = vine__guard_memory_map(own_bytes, &own);
 
-    if (pool == NULL)
-        return -ENOMEM;
-    pool->reserved_bytes = stride_bytes * slots;
-
-    const int error = vine__guard_pages_reserve(pool->reserved_bytes, &start);
-
+    if (error != 0)
+        return error;
+    error = vine__guard_pages_reserve(stride_bytes * slots, &start);
     if (error != 0) {
-        free(pool);
+        vine__guard_memory_unmap(own, own_bytes);
         return error;
     }
+
+    struct vine__heap_pool *const pool = own;
+
+    pool->own_bytes = own_bytes;
     pool->start = start;
+    pool->reserved_bytes = stride_bytes * slots;
     pool->stride_bytes = stride_bytes;
     pool->page_bytes = page_bytes;
     pool->heap_bytes = heap_bytes;
@@ -126,7 +130,7 @@ void vine__heap_pool_destroy(struct vine__heap_pool *pool)
     VINE_ASSERT(pool->taken_count == 0);
     VINE__HEAP_SHOW(pool->start, pool->reserved_bytes);
     vine__guard_pages_release(pool->start, pool->reserved_bytes);
-    free(pool);
+    vine__guard_memory_unmap(pool, pool->own_bytes);
 }
 
 void vine__heap_pool_look(const struct vine__heap_pool *pool,
