@@ -50,8 +50,11 @@ static int add_programs(void)
     (void)snprintf(command + size, sizeof(command) - size,
                    " && for file in $(ldd tests/* | grep -o '/[^ ]*' | grep -v : | sort -u); do "
                    "mkdir -p \".${file%%/*}\" && cp -L \"$file\" \".$file\" || exit; done && "
+                   /* What libc loads when somebody wants to know where a thread is. */
+                   "cp -L \"$('%s' -print-file-name=libgcc_s.so.1)\" "
+                   "\"$(dirname \"$(find . -name libc.so.6)\")\" && "
                    "find . | cpio -o -H newc --quiet -R 0:0 >>'%s'",
-                   guest.initrd);
+                   getenv("VINE_C_COMPILER"), guest.initrd);
     if (system(command) == 0)
         return 0;
     printf("cannot put the programs into a guest\n");
