@@ -20,7 +20,8 @@ set(VINE_RUNTIME_MODULES
     arch/backtrace arch/console arch/guard arch/net arch/poll arch/reservation arch/storage arch/thread arch/topology
     core/arena core/file core/heap core/http core/launch core/log core/metrics core/network
     core/process core/reactor core/service core/socket core/state core/sync core/timer
-    core/vectoring core/watch)
+    core/vectoring core/watch
+    core/resp)
 
 set(VINE_RUNTIME_SOURCES)
 foreach(module IN LISTS VINE_RUNTIME_MODULES)

@@ -30,6 +30,7 @@
 #include <vine/network.h>
 #include <vine/queue.h>
 #include <vine/reactor.h>
+#include <vine/resp.h>
 #include <vine/semaphore.h>
 #include <vine/set.h>
 #include <vine/sharded.h>
