@@ -24,6 +24,7 @@
 #include <vine/hash_table.h>
 #include <vine/http.h>
 #include <vine/http_writer.h>
+#include <vine/keyspace.h>
 #include <vine/list.h>
 #include <vine/log.h>
 #include <vine/metrics.h>
