@@ -21,7 +21,7 @@ set(VINE_RUNTIME_MODULES
     core/arena core/file core/heap core/http core/launch core/log core/metrics core/network
     core/process core/reactor core/service core/socket core/state core/sync core/timer
     core/vectoring core/watch
-    core/keyspace core/resp)
+    core/keyspace core/resp core/resp_server)
 
 set(VINE_RUNTIME_SOURCES)
 foreach(module IN LISTS VINE_RUNTIME_MODULES)

@@ -32,6 +32,7 @@
 #include <vine/queue.h>
 #include <vine/reactor.h>
 #include <vine/resp.h>
+#include <vine/resp_server.h>
 #include <vine/semaphore.h>
 #include <vine/set.h>
 #include <vine/sharded.h>
