@@ -39,15 +39,6 @@ static void epoll_begin(struct vine__poller *poller, struct vine__operation *ope
     vine__poll_fifo_push(&epoll_of(poller)->fresh, operation);
 }
 
-/* The last end of one that is told twice. */
-static void end_with(struct vine__epoll *epoll, struct vine__operation *operation, int32_t result,
-                     uint32_t flags)
-{
-    vine__poll_ended(&epoll->poller, operation, result);
-    if ((flags & VINE__POLL_MORE) != 0)
-        operation->state = VINE__POLL_STATE_ENDED_MORE;
-}
-
 static void start_on_watch(struct vine__epoll *epoll, struct vine__operation *operation)
 {
     struct vine__watch *watch;
@@ -73,7 +64,7 @@ static void start_on_watch(struct vine__epoll *epoll, struct vine__operation *op
         const int32_t result = vine__epoll_try(operation, &flags);
 
         if (result != VINE__EPOLL_NOT_NOW) {
-            end_with(epoll, operation, result, flags);
+            vine__poll_ended(&epoll->poller, operation, result);
             return;
         }
     }
@@ -130,7 +121,6 @@ static void start(struct vine__epoll *epoll, struct vine__operation *operation)
     case VINE__POLL_CONNECT:
     case VINE__POLL_RECEIVE:
     case VINE__POLL_SEND:
-    case VINE__POLL_SEND_ZERO_COPY:
     case VINE__POLL_RECEIVE_MESSAGE:
     case VINE__POLL_SEND_MESSAGE:
     case VINE__POLL_READY:
@@ -207,12 +197,8 @@ static void gather(struct vine__epoll *epoll, uint64_t timeout_ns)
 static void tell(struct vine__epoll *epoll, struct vine__watch *watch,
                  struct vine__operation *operation, int32_t result, uint32_t flags)
 {
-    const bool stays = operation->is_multishot && (flags & VINE__POLL_MORE) != 0;
-
-    if (!stays)
+    if ((flags & VINE__POLL_MORE) == 0)
         vine__watch_remove(epoll, watch, operation);
-    if (!stays && (flags & VINE__POLL_MORE) != 0)
-        vine__poll_ended(&epoll->poller, operation, 0); /* the end of a send without copies */
     vine__poll_hand_out(&epoll->poller, operation, result, flags);
 }
 

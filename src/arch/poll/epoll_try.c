@@ -201,11 +201,6 @@ int32_t vine__epoll_try(struct vine__operation *operation, uint32_t *ret_flags)
         return try_stream(operation);
     case VINE__POLL_SEND:
         return try_stream(operation);
-    case VINE__POLL_SEND_ZERO_COPY:
-        result = try_stream(operation);
-        if (result >= 0)
-            *ret_flags = VINE__POLL_MORE;
-        return result;
     case VINE__POLL_RECEIVE_MESSAGE:
     case VINE__POLL_SEND_MESSAGE:
         return try_message(operation);

@@ -178,9 +178,8 @@ bool vine__poll_fifo_remove(struct vine__poll_fifo *fifo, struct vine__operation
 
 int32_t vine__poll_cancelled(const struct vine__operation *operation)
 {
-    const bool has_count = operation->kind == VINE__POLL_SEND ||
-                           operation->kind == VINE__POLL_SEND_ZERO_COPY ||
-                           operation->kind == VINE__POLL_RECEIVE;
+    const bool has_count =
+        operation->kind == VINE__POLL_SEND || operation->kind == VINE__POLL_RECEIVE;
 
     return has_count && operation->result > 0 ? operation->result : -ECANCELED;
 }
@@ -198,15 +197,9 @@ uint32_t vine__poll_hand_out_ended(struct vine__poller *poller, uint32_t count_m
         if (operation == NULL)
             break;
         const bool is_last = operation == last;
-        const int32_t result = operation->result;
 
         count++;
-        if (operation->state == VINE__POLL_STATE_ENDED_MORE) {
-            vine__poll_ended(poller, operation, 0);
-            vine__poll_hand_out(poller, operation, result, VINE__POLL_MORE);
-        } else {
-            vine__poll_hand_out(poller, operation, result, 0);
-        }
+        vine__poll_hand_out(poller, operation, operation->result, 0);
         if (is_last)
             break;
     }

@@ -69,9 +69,6 @@ enum vine__poll_kind {
                                 `size`: it ends by itself after so many bytes, where the kernel
                                 knows how; 0: it goes on */
     VINE__POLL_SEND,    /* fd bytes size flags */
-    VINE__POLL_SEND_ZERO_COPY, /* the same; VINE__POLL_MORE with the result, be it an error, then an
-                                   end with 0 when the kernel has let go of the bytes; or the result
-                                   alone, where it never took them */
     VINE__POLL_RECEIVE_MESSAGE, /* fd message flags */
     VINE__POLL_SEND_MESSAGE,    /* fd message flags */
     VINE__POLL_SHUTDOWN,        /* fd flags: SHUT_RD ... */

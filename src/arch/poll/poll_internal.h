@@ -26,7 +26,6 @@ enum vine__poll_state {
     VINE__POLL_STATE_CANCELLING, /* the same, and in the list of those that the kernel is still to
                                    be asked to cancel */
     VINE__POLL_STATE_WORKER,     /* queued for a worker, or with one */
-    VINE__POLL_STATE_ENDED_MORE, /* in `ended`; another end comes after it */
     VINE__POLL_STATE_ENDED,      /* in `ended` */
 };
 

@@ -268,12 +268,10 @@ static uint32_t serve(struct vine__sim_poller *own, struct vine__operation *oper
         set_due(operation, NEVER);
         return 0;
     }
-    if ((flags & VINE__POLL_MORE) == 0 || !operation->is_multishot)
+    if ((flags & VINE__POLL_MORE) == 0)
         remove_held(own, operation);
     else if (operation->kind == VINE__POLL_READY)
         set_due(operation, NEVER); /* the next change is the next event */
-    if ((flags & VINE__POLL_MORE) != 0 && !operation->is_multishot)
-        vine__poll_ended(&own->poller, operation, 0); /* the end of a send without copies */
     vine__poll_hand_out(&own->poller, operation, result, flags);
     return 1;
 }

@@ -345,7 +345,6 @@ static int32_t try_transfer(struct vine__sim *sim, struct vine__operation *opera
 {
     struct vine__sim_flow *in = descriptor->flows.in;
     struct vine__sim_flow *out = descriptor->flows.out;
-    int32_t result;
 
     switch (operation->kind) {
     case VINE__POLL_READ:
@@ -356,11 +355,6 @@ static int32_t try_transfer(struct vine__sim *sim, struct vine__operation *opera
     case VINE__POLL_WRITE:
     case VINE__POLL_SEND:
         return move_bytes(sim, out, false, operation);
-    case VINE__POLL_SEND_ZERO_COPY:
-        result = move_bytes(sim, out, false, operation);
-        if (result >= 0)
-            *ret_flags = VINE__POLL_MORE;
-        return result;
     case VINE__POLL_READV:
         return move_vector(sim, in, true, operation->vector, operation->size);
     case VINE__POLL_WRITEV:

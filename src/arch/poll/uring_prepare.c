@@ -40,17 +40,6 @@ static void prepare_receive(struct io_uring_sqe *sqe, const struct vine__operati
     sqe->msg_flags = operation->flags;
 }
 
-static void prepare_send_zero_copy(struct io_uring_sqe *sqe,
-                                   const struct vine__operation *operation)
-{
-    set(sqe, IORING_OP_SEND_ZC, operation, operation->bytes, operation->size, 0);
-    sqe->msg_flags = operation->flags;
-    if (operation->buffer_index != 0) {
-        sqe->ioprio = IORING_RECVSEND_FIXED_BUF;
-        sqe->buf_index = (uint16_t)(operation->buffer_index - 1);
-    }
-}
-
 static void prepare_file(struct io_uring_sqe *sqe, const struct vine__operation *operation)
 {
     switch (operation->kind) {
@@ -121,9 +110,6 @@ void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation 
     case VINE__POLL_SEND:
         set(sqe, IORING_OP_SEND, operation, operation->bytes, operation->size, 0);
         sqe->msg_flags = operation->flags;
-        break;
-    case VINE__POLL_SEND_ZERO_COPY:
-        prepare_send_zero_copy(sqe, operation);
         break;
     case VINE__POLL_RECEIVE_MESSAGE:
         io_uring_prep_recvmsg(sqe, operation->fd, operation->message, operation->flags);

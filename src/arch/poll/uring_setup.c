@@ -29,8 +29,8 @@ static const uint32_t flag_sets[] = {
     0,
 };
 
-/* The newest of what we use; who has it has multishot receive and buffer rings, too, of which
- * nothing can be asked. */
+/* What we use, and as the last the newest of Linux 6.0, which we do not: who has it has multishot
+ * receive and buffer rings, too, of which nothing can be asked. */
 static const uint8_t operations_needed[] = {
     IORING_OP_READ,         IORING_OP_WRITE,     IORING_OP_READV,    IORING_OP_WRITEV,
     IORING_OP_FSYNC,        IORING_OP_FALLOCATE, IORING_OP_OPENAT,   IORING_OP_CLOSE,

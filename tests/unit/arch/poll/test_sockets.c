@@ -65,8 +65,7 @@ static void descriptors_that_are_none_are_ebadf(void **state)
         VINE__POLL_SEND,         VINE__POLL_READY,
         VINE__POLL_CONNECT,      VINE__POLL_RECEIVE_MESSAGE,
         VINE__POLL_SEND_MESSAGE, VINE__POLL_SHUTDOWN,
-        VINE__POLL_READV,        VINE__POLL_SEND_ZERO_COPY,
-        VINE__POLL_TRUNCATE,
+        VINE__POLL_READV,        VINE__POLL_TRUNCATE,
     };
 
     for (size_t i = 0; i < sizeof(kinds); i++) {
@@ -324,35 +323,6 @@ static void a_receive_of_all_waits_for_all_of_it(void **state)
     vine__poller_destroy(poller);
 }
 
-static void a_send_without_copies_ends_twice(void **state)
-{
-    (void)state;
-    struct vine__poller *poller = poller_create();
-    int pair[2];
-    static char bytes[100000];
-    size_t taken = 0;
-
-    tcp_pair(pair);
-    struct watched send =
-        WATCHED(VINE__POLL_SEND_ZERO_COPY, .fd = pair[0], .bytes = bytes, .size = sizeof(bytes));
-
-    vine__poller_begin(poller, &send.operation);
-    wait_for_calls(poller, &send, 1);
-    assert_true(send.results[0] > 0);
-    assert_int_equal(send.flags[0], VINE__POLL_MORE);
-    while (taken < (size_t)send.results[0]) {
-        const ssize_t size = read(pair[1], bytes, sizeof(bytes));
-
-        assert_true(size > 0);
-        taken += (size_t)size;
-    }
-    assert_int_equal(wait_for(poller, &send), 0);
-    assert_int_equal(send.calls, 2);
-    close(pair[0]);
-    close(pair[1]);
-    vine__poller_destroy(poller);
-}
-
 static void descriptors_pass_with_messages(void **state)
 {
     (void)state;
@@ -493,7 +463,6 @@ int main(void)
         cmocka_unit_test(a_reset_by_the_peer_is_told_to_who_receives),
         cmocka_unit_test(receive_send_and_readiness_of_one_descriptor_are_apart),
         cmocka_unit_test(a_receive_of_all_waits_for_all_of_it),
-        cmocka_unit_test(a_send_without_copies_ends_twice),
         cmocka_unit_test(descriptors_pass_with_messages),
         cmocka_unit_test(a_multishot_readiness_tells_of_each_event),
         cmocka_unit_test(reads_and_writes_of_pipes_wait_for_the_other_end),
