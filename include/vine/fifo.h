@@ -4,10 +4,10 @@
  *
  * Owns:     nothing: nodes are fields of the caller's objects.
  * Threads:  one at a time.
- * Blocking: never; all calls take constant time.
+ * Blocking: never; all calls take constant time but vine_fifo_remove, which walks.
  * Trust:    private memory only.
- * Limits:   a node is in one queue at a time, and leaves it at the front alone: vine/list.h is for
- *           what leaves from the middle. vine/queue.h is a bounded queue that one can wait at.
+ * Limits:   a node is in one queue at a time, and mostly leaves it at the front: vine/list.h is for
+ *           what often leaves from the middle. vine/queue.h is a bounded queue to wait at.
  *
  * Zeroed memory is an empty queue.
  */
@@ -78,6 +78,27 @@ static inline struct vine_fifo_node *vine_fifo_pop(struct vine_fifo *fifo)
     if (fifo->first == NULL)
         fifo->last = NULL;
     return node;
+}
+
+/* Take a node out, wherever it is. Walks from the front. Returns whether it was there. */
+static inline bool vine_fifo_remove(struct vine_fifo *fifo, struct vine_fifo_node *node)
+{
+    struct vine_fifo_node *before = NULL;
+    struct vine_fifo_node *at = fifo->first;
+
+    while (at != NULL && at != node) {
+        before = at;
+        at = at->next;
+    }
+    if (at == NULL)
+        return false;
+    if (before == NULL)
+        fifo->first = at->next;
+    else
+        before->next = at->next;
+    if (fifo->last == at)
+        fifo->last = before;
+    return true;
 }
 
 /* Put all nodes of `from`, which is empty then, behind those of `fifo`. */

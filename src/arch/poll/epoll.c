@@ -36,7 +36,7 @@ static void epoll_begin(struct vine__poller *poller, struct vine__operation *ope
 {
     operation->state = VINE__POLL_STATE_WAITING;
     operation->result = 0;
-    vine__poll_fifo_push(&epoll_of(poller)->fresh, operation);
+    vine_fifo_push(&epoll_of(poller)->fresh, &operation->node);
 }
 
 static void start_on_watch(struct vine__epoll *epoll, struct vine__operation *operation)
@@ -60,7 +60,7 @@ static void start_on_watch(struct vine__epoll *epoll, struct vine__operation *op
             vine__watch_is_due(epoll, watch, queue_events[queue]);
         return;
     }
-    if (queue == VINE__WATCH_READY || watch->queues[queue].first == NULL) {
+    if (queue == VINE__WATCH_READY || vine_fifo_is_empty(&watch->queues[queue])) {
         const int32_t result = vine__epoll_try(operation, &flags);
 
         if (result != VINE__EPOLL_NOT_NOW) {
@@ -139,11 +139,11 @@ static void start(struct vine__epoll *epoll, struct vine__operation *operation)
 static bool epoll_flush(struct vine__poller *poller)
 {
     struct vine__epoll *epoll = epoll_of(poller);
-    const bool is_any = epoll->fresh.first != NULL;
+    const bool is_any = !vine_fifo_is_empty(&epoll->fresh);
     struct vine__operation *operation;
 
     /* Nothing is begun by what this calls. */
-    while ((operation = vine__poll_fifo_pop(&epoll->fresh)) != NULL)
+    while ((operation = vine__poll_pop(&epoll->fresh)) != NULL)
         start(epoll, operation);
     return is_any;
 }
@@ -163,8 +163,10 @@ static void epoll_cancel_all(struct vine__poller *poller)
 {
     struct vine__epoll *epoll = epoll_of(poller);
 
-    for (struct vine__operation *at = epoll->fresh.first; at != NULL; at = at->next)
+    VINE__POLL_FOR_EACH(at, &epoll->fresh)
+    {
         at->state = VINE__POLL_STATE_CANCELLED;
+    }
     for (uint32_t i = 0; i < epoll->chunk_count; i++)
         for (uint32_t k = 0; epoll->chunks[i] != NULL && k < VINE__WATCHES_PER_CHUNK; k++)
             vine__watch_end_all(epoll, &epoll->chunks[i][k], -ECANCELED);
@@ -210,8 +212,8 @@ static uint32_t serve_queue(struct vine__epoll *epoll, struct vine__watch *watch
     uint32_t count = 0;
     uint32_t flags;
 
-    while (watch->queues[queue].first != NULL) {
-        struct vine__operation *operation = watch->queues[queue].first;
+    while (!vine_fifo_is_empty(&watch->queues[queue])) {
+        struct vine__operation *operation = vine__poll_first(&watch->queues[queue]);
 
         if (count == count_max) {
             vine__watch_is_due(epoll, watch, queue_events[queue]);
@@ -232,15 +234,17 @@ static uint32_t serve_queue(struct vine__epoll *epoll, struct vine__watch *watch
 static uint32_t serve_ready(struct vine__epoll *epoll, struct vine__watch *watch, uint32_t events,
                             uint32_t count_max)
 {
-    struct vine__poll_fifo *queue = &watch->queues[VINE__WATCH_READY];
+    struct vine_fifo *queue = &watch->queues[VINE__WATCH_READY];
     uint32_t length = 0;
     uint32_t count = 0;
     uint32_t flags;
 
-    for (const struct vine__operation *at = queue->first; at != NULL; at = at->next)
+    VINE__POLL_FOR_EACH(at, queue)
+    {
         length++;
-    for (; length > 0 && queue->first != NULL; length--) {
-        struct vine__operation *operation = queue->first;
+    }
+    for (; length > 0 && !vine_fifo_is_empty(queue); length--) {
+        struct vine__operation *operation = vine__poll_first(queue);
 
         if (count == count_max) {
             vine__watch_is_due(epoll, watch, events);
@@ -249,8 +253,8 @@ static uint32_t serve_ready(struct vine__epoll *epoll, struct vine__watch *watch
         const bool is_asked = (events & (operation->flags | EPOLLERR | EPOLLHUP)) != 0;
         const int32_t result = is_asked ? vine__epoll_try(operation, &flags) : VINE__EPOLL_NOT_NOW;
 
-        (void)vine__poll_fifo_pop(queue);
-        vine__poll_fifo_push(queue, operation);
+        (void)vine_fifo_pop(queue);
+        vine_fifo_push(queue, &operation->node);
         if (result != VINE__EPOLL_NOT_NOW) {
             count++;
             tell(epoll, watch, operation, result, flags);
@@ -297,7 +301,7 @@ static uint32_t hand_out(struct vine__epoll *epoll, uint32_t count_max)
 
 static bool has_something(const struct vine__epoll *epoll)
 {
-    return epoll->due != NULL || epoll->poller.ended.first != NULL ||
+    return epoll->due != NULL || !vine_fifo_is_empty(&epoll->poller.ended) ||
            vine__load_relaxed_u32(&epoll->poller.has_done) != 0;
 }
 
@@ -320,7 +324,7 @@ static uint32_t epoll_wait_for(struct vine__poller *poller, uint32_t count_max, 
     *ret_is_over = vine__poll_take_wake(poller);
     if (*ret_is_over || count > 0)
         return count;
-    const bool is_quiet = !has_something(epoll) && epoll->fresh.first == NULL;
+    const bool is_quiet = !has_something(epoll) && vine_fifo_is_empty(&epoll->fresh);
 
     gather(epoll, is_quiet ? timeout_ns : 0);
     count = hand_out(epoll, count_max);

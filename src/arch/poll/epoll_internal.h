@@ -28,7 +28,7 @@ struct vine__watch {
     uint32_t events; /* that have come and were not acted upon */
     bool is_due;     /* in `due` */
     bool is_added;   /* epoll may know of the descriptor; not so if it was closed meanwhile */
-    struct vine__poll_fifo queues[VINE__WATCH_QUEUES];
+    struct vine_fifo queues[VINE__WATCH_QUEUES];
 };
 
 #define VINE__WATCHES_PER_CHUNK 64U
@@ -36,8 +36,8 @@ struct vine__watch {
 struct vine__epoll {
     struct vine__poller poller;
     int epoll_fd;
-    struct vine__poll_fifo fresh; /* begun, and not yet looked at */
-    struct vine__watch *due;      /* with something to try, in order */
+    struct vine_fifo fresh;  /* begun, and not yet looked at */
+    struct vine__watch *due; /* with something to try, in order */
     struct vine__watch *due_last;
     uint32_t queued_count;
     uint32_t chunk_count;

@@ -74,22 +74,22 @@ void vine__watch_push(struct vine__epoll *epoll, struct vine__watch *watch,
                       struct vine__operation *operation)
 {
     operation->state = VINE__POLL_STATE_KERNEL;
-    vine__poll_fifo_push(&watch->queues[vine__watch_queue_of(operation)], operation);
+    vine_fifo_push(&watch->queues[vine__watch_queue_of(operation)], &operation->node);
     epoll->queued_count++;
 }
 
 static bool is_idle(const struct vine__watch *watch)
 {
-    return watch->queues[VINE__WATCH_IN].first == NULL &&
-           watch->queues[VINE__WATCH_OUT].first == NULL &&
-           watch->queues[VINE__WATCH_READY].first == NULL;
+    return vine_fifo_is_empty(&watch->queues[VINE__WATCH_IN]) &&
+           vine_fifo_is_empty(&watch->queues[VINE__WATCH_OUT]) &&
+           vine_fifo_is_empty(&watch->queues[VINE__WATCH_READY]);
 }
 
 void vine__watch_remove(struct vine__epoll *epoll, struct vine__watch *watch,
                         struct vine__operation *operation)
 {
     const bool was_there =
-        vine__poll_fifo_remove(&watch->queues[vine__watch_queue_of(operation)], operation);
+        vine_fifo_remove(&watch->queues[vine__watch_queue_of(operation)], &operation->node);
 
     VINE_ASSERT(was_there);
     epoll->queued_count--;
@@ -104,13 +104,14 @@ static uint32_t wanted(const struct vine__watch *watch)
 {
     uint32_t events = 0;
 
-    if (watch->queues[VINE__WATCH_IN].first != NULL)
+    if (!vine_fifo_is_empty(&watch->queues[VINE__WATCH_IN]))
         events |= EPOLLIN | EPOLLRDHUP;
-    if (watch->queues[VINE__WATCH_OUT].first != NULL)
+    if (!vine_fifo_is_empty(&watch->queues[VINE__WATCH_OUT]))
         events |= EPOLLOUT;
-    for (const struct vine__operation *at = watch->queues[VINE__WATCH_READY].first; at != NULL;
-         at = at->next)
+    VINE__POLL_FOR_EACH(at, &watch->queues[VINE__WATCH_READY])
+    {
         events |= at->flags;
+    }
     return events;
 }
 
@@ -155,8 +156,8 @@ void vine__watch_is_due(struct vine__epoll *epoll, struct vine__watch *watch, ui
 void vine__watch_end_all(struct vine__epoll *epoll, struct vine__watch *watch, int error)
 {
     for (uint32_t i = 0; i < VINE__WATCH_QUEUES; i++)
-        while (watch->queues[i].first != NULL) {
-            struct vine__operation *operation = watch->queues[i].first;
+        while (!vine_fifo_is_empty(&watch->queues[i])) {
+            struct vine__operation *operation = vine__poll_first(&watch->queues[i]);
 
             vine__watch_remove(epoll, watch, operation);
             vine__poll_ended(&epoll->poller, operation, error);

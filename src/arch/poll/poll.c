@@ -156,26 +156,6 @@ bool vine__poll_take_wake(struct vine__poller *poller)
     return vine__exchange_acq_rel_u32(&poller->is_woken, 0) != 0;
 }
 
-bool vine__poll_fifo_remove(struct vine__poll_fifo *fifo, struct vine__operation *operation)
-{
-    struct vine__operation *before = NULL;
-    struct vine__operation *at = fifo->first;
-
-    while (at != NULL && at != operation) {
-        before = at;
-        at = at->next;
-    }
-    if (at == NULL)
-        return false;
-    if (before == NULL)
-        fifo->first = at->next;
-    else
-        before->next = at->next;
-    if (fifo->last == at)
-        fifo->last = before;
-    return true;
-}
-
 int32_t vine__poll_cancelled(const struct vine__operation *operation)
 {
     const bool has_count =
@@ -186,23 +166,21 @@ int32_t vine__poll_cancelled(const struct vine__operation *operation)
 
 uint32_t vine__poll_hand_out_ended(struct vine__poller *poller, uint32_t count_max)
 {
-    /* What functions add comes behind this one, and has to wait for the next poll. It may be freed
-     * by its function: it is compared, and never looked into. */
-    const struct vine__operation *last = poller->ended.last;
+    struct vine_fifo now = poller->ended;
     uint32_t count = 0;
 
+    /* What functions add has to wait for the next poll. */
+    vine_fifo_init(&poller->ended);
     while (count < count_max) {
-        struct vine__operation *operation = vine__poll_fifo_pop(&poller->ended);
+        struct vine__operation *operation = vine__poll_pop(&now);
 
         if (operation == NULL)
-            break;
-        const bool is_last = operation == last;
-
+            return count;
         count++;
         vine__poll_hand_out(poller, operation, operation->result, 0);
-        if (is_last)
-            break;
     }
+    vine_fifo_append(&now, &poller->ended);
+    poller->ended = now;
     return count;
 }
 

@@ -42,6 +42,7 @@
 #include <sys/uio.h>
 
 #include <vine/base.h>
+#include <vine/fifo.h>
 
 struct statx;
 struct vine__poller;
@@ -94,8 +95,8 @@ typedef int32_t (*vine__poll_call_fn)(void *context);
  * begun again then as it is. */
 struct vine__operation {
     vine__poll_fn fn;
-    struct vine__operation *next; /* the poller's: those that wait for room */
-    uint8_t kind;                 /* enum vine__poll_kind */
+    struct vine_fifo_node node; /* the poller's: in the queue where it waits */
+    uint8_t kind;               /* enum vine__poll_kind */
     bool is_multishot;
     bool is_fixed;         /* `fd` is what vine__poller_register_file gave */
     uint8_t state;         /* the poller's */

@@ -29,12 +29,6 @@ enum vine__poll_state {
     VINE__POLL_STATE_ENDED,      /* in `ended` */
 };
 
-/* A queue through the operations' `next`. */
-struct vine__poll_fifo {
-    struct vine__operation *first;
-    struct vine__operation *last;
-};
-
 struct vine__poll_workers;
 struct io_uring_buf_ring;
 
@@ -65,7 +59,7 @@ struct vine__poller {
     bool is_closing;
     bool is_handing_out; /* a function is being called */
     int wake_fd;         /* an eventfd; -1 where a backend has none */
-    struct vine__poll_fifo ended;
+    struct vine_fifo ended;
     struct vine__poll_workers *workers; /* NULL until the first is needed */
     struct vine__poll_buffers *groups[VINE__POLL_GROUPS_MAX];
 
@@ -88,28 +82,38 @@ struct vine__poll_buffers {
     uint16_t head; /* how many were taken, where it is not the kernel that takes */
 };
 
-static inline void vine__poll_fifo_push(struct vine__poll_fifo *fifo,
-                                        struct vine__operation *operation)
+/* The operation of a node, which is not NULL. */
+static inline struct vine__operation *vine__poll_operation(struct vine_fifo_node *node)
 {
-    operation->next = NULL;
-    if (fifo->first == NULL)
-        fifo->first = operation;
-    else
-        fifo->last->next = operation;
-    fifo->last = operation;
+    return VINE_CONTAINER_OF(node, struct vine__operation, node);
 }
 
-static inline struct vine__operation *vine__poll_fifo_pop(struct vine__poll_fifo *fifo)
+/* The operations of a queue, one after the other; NULL behind the last. */
+static inline struct vine__operation *vine__poll_first(const struct vine_fifo *fifo)
 {
-    struct vine__operation *operation = fifo->first;
+    struct vine_fifo_node *node = vine_fifo_first(fifo);
 
-    if (operation != NULL)
-        fifo->first = operation->next;
-    return operation;
+    return node == NULL ? NULL : vine__poll_operation(node);
 }
 
-/* Take one out of the middle; walks the queue. Returns whether it was there. */
-bool vine__poll_fifo_remove(struct vine__poll_fifo *fifo, struct vine__operation *operation);
+static inline struct vine__operation *vine__poll_next(const struct vine__operation *operation)
+{
+    struct vine_fifo_node *node = operation->node.next;
+
+    return node == NULL ? NULL : vine__poll_operation(node);
+}
+
+#define VINE__POLL_FOR_EACH(operation, fifo)                                                       \
+    for (struct vine__operation *operation = vine__poll_first(fifo); (operation) != NULL;          \
+         (operation) = vine__poll_next(operation))
+
+/* The first of them, taken out, or NULL. */
+static inline struct vine__operation *vine__poll_pop(struct vine_fifo *fifo)
+{
+    struct vine_fifo_node *node = vine_fifo_pop(fifo);
+
+    return node == NULL ? NULL : vine__poll_operation(node);
+}
 
 /* It has ended, and is to be handed out by the next poll. */
 static inline void vine__poll_ended(struct vine__poller *poller, struct vine__operation *operation,
@@ -117,7 +121,7 @@ static inline void vine__poll_ended(struct vine__poller *poller, struct vine__op
 {
     operation->result = result;
     operation->state = VINE__POLL_STATE_ENDED;
-    vine__poll_fifo_push(&poller->ended, operation);
+    vine_fifo_push(&poller->ended, &operation->node);
 }
 
 /* Call its function. Without VINE__POLL_MORE this is the end: the operation is its owner's again,

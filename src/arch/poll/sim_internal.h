@@ -73,8 +73,8 @@ struct vine__sim_poller {
     struct vine__poller poller;
     struct vine__sim *sim;
     struct vine__sim_poller *next; /* of the simulation */
-    struct vine__poll_fifo held;   /* begun and not ended; `backend` holds when it is to be tried */
-    struct vine__poll_fifo taken;  /* the same, of the test's own */
+    struct vine_fifo held;         /* begun and not ended; `backend` holds when it is to be tried */
+    struct vine_fifo taken;        /* the same, of the test's own */
     struct vine__sim_news *news_first, **news_last;
     struct vine__operation *cursor; /* of `held`: the next that a poll looks at */
     uint64_t sleep_until_ns;

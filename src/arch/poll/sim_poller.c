@@ -34,7 +34,8 @@ static void retry_if(struct vine__sim *sim, const struct vine__sim_flow *flow,
                      const struct vine__sim_descriptor *descriptor)
 {
     for (struct vine__sim_poller *own = sim->pollers; own != NULL; own = own->next)
-        for (struct vine__operation *at = own->held.first; at != NULL; at = at->next) {
+        VINE__POLL_FOR_EACH(at, &own->held)
+        {
             const struct vine__sim_descriptor *its =
                 due_of(at) == NEVER ? vine__sim_find(sim, at->fd) : NULL;
 
@@ -59,9 +60,11 @@ void vine__sim_descriptor_changed(struct vine__sim *sim,
 void vine__sim_descriptor_ends(struct vine__sim *sim, int fd)
 {
     for (struct vine__sim_poller *own = sim->pollers; own != NULL; own = own->next)
-        for (struct vine__operation *at = own->held.first; at != NULL; at = at->next)
+        VINE__POLL_FOR_EACH(at, &own->held)
+        {
             if (at->fd == fd)
                 set_due(at, sim->now_ns);
+        }
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -84,9 +87,13 @@ static struct vine__operation *earlier(const struct vine__sim_poller *own,
 {
     struct vine__operation *found = NULL;
 
-    for (struct vine__operation *at = own->held.first; at != NULL && at != operation; at = at->next)
+    VINE__POLL_FOR_EACH(at, &own->held)
+    {
+        if (at == operation)
+            break;
         if (is_same_way(own->sim, at, operation))
             found = at;
+    }
     return found;
 }
 
@@ -98,34 +105,36 @@ static void sim_begin(struct vine__poller *poller, struct vine__operation *opera
     operation->result = 0;
     operation->state = VINE__POLL_STATE_KERNEL;
     if (options->begin != NULL && options->begin(options->context, poller, operation)) {
-        vine__poll_fifo_push(&own->taken, operation);
+        vine_fifo_push(&own->taken, &operation->node);
         return;
     }
     set_due(operation, vine__sim_after_latency(own->sim));
-    vine__poll_fifo_push(&own->held, operation);
+    vine_fifo_push(&own->held, &operation->node);
 }
 
 /* Out of the queue; who was kept waiting by it alone is tried again. */
 static void remove_held(struct vine__sim_poller *own, struct vine__operation *operation)
 {
     if (own->cursor == operation)
-        own->cursor = operation->next;
-    const bool was_held = vine__poll_fifo_remove(&own->held, operation);
+        own->cursor = vine__poll_next(operation);
+    const bool was_held = vine_fifo_remove(&own->held, &operation->node);
 
     VINE_ASSERT(was_held);
-    for (struct vine__operation *at = own->held.first; at != NULL; at = at->next)
+    VINE__POLL_FOR_EACH(at, &own->held)
+    {
         if (due_of(at) == NEVER && is_same_way(own->sim, operation, at)) {
             set_due(at, own->sim->now_ns);
             break;
         }
+    }
 }
 
 static bool is_taken(const struct vine__sim_poller *own, const struct vine__operation *operation)
 {
-    const struct vine__operation *at = own->taken.first;
+    const struct vine__operation *at = vine__poll_first(&own->taken);
 
     while (at != NULL && at != operation)
-        at = at->next;
+        at = vine__poll_next(at);
     return at != NULL;
 }
 
@@ -137,7 +146,7 @@ void vine__sim_tell(struct vine__poller *poller, struct vine__operation *operati
 
     VINE_ASSERT(news != NULL); /* a simulation has no other way to tell */
     if ((flags & VINE__POLL_MORE) == 0) {
-        const bool was_taken = vine__poll_fifo_remove(&own->taken, operation);
+        const bool was_taken = vine_fifo_remove(&own->taken, &operation->node);
 
         VINE_ASSERT(was_taken);
         operation->state = VINE__POLL_STATE_ENDED;
@@ -206,13 +215,13 @@ static void sim_cancel_all(struct vine__poller *poller)
 {
     struct vine__sim_poller *own = sim_of(poller);
 
-    while (own->held.first != NULL)
-        sim_cancel(poller, own->held.first);
-    while (own->taken.first != NULL) {
-        struct vine__operation *operation = own->taken.first;
+    while (!vine_fifo_is_empty(&own->held))
+        sim_cancel(poller, vine__poll_first(&own->held));
+    while (!vine_fifo_is_empty(&own->taken)) {
+        struct vine__operation *operation = vine__poll_first(&own->taken);
 
         sim_cancel(poller, operation);
-        if (own->taken.first == operation)
+        if (vine__poll_first(&own->taken) == operation)
             vine__sim_end(poller, operation, -ECANCELED);
     }
 }
@@ -289,13 +298,15 @@ static uint32_t sim_poll(struct vine__poller *poller, uint32_t count_max)
     uint32_t count = vine__poll_hand_out_ended(poller, count_max);
 
     count += hand_out_news(own, count_max - count);
-    for (const struct vine__operation *at = own->held.first; at != NULL; at = at->next)
+    VINE__POLL_FOR_EACH(at, &own->held)
+    {
         length++;
-    own->cursor = own->held.first;
+    }
+    own->cursor = vine__poll_first(&own->held);
     for (; own->cursor != NULL && length > 0 && count < count_max; length--) {
         struct vine__operation *operation = own->cursor;
 
-        own->cursor = operation->next;
+        own->cursor = vine__poll_next(operation);
         if (due_of(operation) <= own->sim->now_ns)
             count += serve(own, operation);
     }
@@ -322,12 +333,14 @@ uint64_t vine__sim_sleeps_until(const struct vine__poller *poller)
     const struct vine__sim_poller *own = (const void *)poller; /* its first field */
     uint64_t until_ns = own->sleep_until_ns;
 
-    if (vine__load_relaxed_u32(&poller->is_woken) != 0 || poller->ended.first != NULL ||
+    if (vine__load_relaxed_u32(&poller->is_woken) != 0 || !vine_fifo_is_empty(&poller->ended) ||
         own->news_first != NULL)
         return own->sim->now_ns;
-    for (const struct vine__operation *at = own->held.first; at != NULL; at = at->next)
+    VINE__POLL_FOR_EACH(at, &own->held)
+    {
         if (due_of(at) < until_ns)
             until_ns = due_of(at);
+    }
     return until_ns < own->sim->now_ns ? own->sim->now_ns : until_ns;
 }
 

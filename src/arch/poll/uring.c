@@ -27,7 +27,7 @@ static struct vine__uring *uring_of(struct vine__poller *poller)
 
 static bool has_backlog(const struct vine__uring *uring)
 {
-    return uring->waiting.first != NULL || uring->cancels != NULL || !uring->is_wake_armed;
+    return !vine_fifo_is_empty(&uring->waiting) || uring->cancels != NULL || !uring->is_wake_armed;
 }
 
 static void prepare_cancel(struct io_uring_sqe *sqe, const struct vine__operation *operation)
@@ -41,7 +41,7 @@ static void add_to_cancels(struct vine__uring *uring, struct vine__operation *op
 {
     operation->state = VINE__POLL_STATE_CANCELLING;
     operation->backend = NULL;
-    operation->next = uring->cancels;
+    operation->node.next = uring->cancels != NULL ? &uring->cancels->node : NULL;
     if (uring->cancels != NULL)
         uring->cancels->backend = operation;
     uring->cancels = operation;
@@ -50,13 +50,14 @@ static void add_to_cancels(struct vine__uring *uring, struct vine__operation *op
 static void remove_from_cancels(struct vine__uring *uring, struct vine__operation *operation)
 {
     struct vine__operation *before = operation->backend;
+    struct vine__operation *after = vine__poll_next(operation);
 
     if (before == NULL)
-        uring->cancels = operation->next;
+        uring->cancels = after;
     else
-        before->next = operation->next;
-    if (operation->next != NULL)
-        operation->next->backend = before;
+        before->node.next = operation->node.next;
+    if (after != NULL)
+        after->backend = before;
     operation->state = VINE__POLL_STATE_KERNEL;
 }
 
@@ -77,19 +78,19 @@ static void fill(struct vine__uring *uring)
         prepare_cancel(sqe, operation);
     }
     for (;;) {
-        struct vine__operation *operation = uring->waiting.first;
+        struct vine__operation *operation = vine__poll_first(&uring->waiting);
 
         if (operation == NULL)
             break;
         if (operation->state == VINE__POLL_STATE_CANCELLED) {
-            (void)vine__poll_fifo_pop(&uring->waiting);
+            (void)vine_fifo_pop(&uring->waiting);
             vine__poll_ended(&uring->poller, operation, -ECANCELED);
             continue;
         }
         sqe = io_uring_get_sqe(&uring->ring);
         if (sqe == NULL)
             break;
-        (void)vine__poll_fifo_pop(&uring->waiting);
+        (void)vine_fifo_pop(&uring->waiting);
         operation->state = VINE__POLL_STATE_KERNEL;
         vine__uring_prepare(sqe, operation, uring->abilities.has_receive_limit);
     }
@@ -128,9 +129,10 @@ static int submit(struct vine__uring *uring, uint32_t wait_count, uint32_t flags
         if (VINE__UNLIKELY(has_backlog(uring)))
             fill(uring);
         const uint32_t count = unsubmitted(uring);
-        const bool is_last = uring->waiting.first == NULL && uring->cancels == NULL;
+        const bool is_last = vine_fifo_is_empty(&uring->waiting) && uring->cancels == NULL;
         /* What was cancelled as it waited has ended just now: nothing to wait for. */
-        const uint32_t wait_now = is_last && uring->poller.ended.first == NULL ? wait_count : 0;
+        const uint32_t wait_now =
+            is_last && vine_fifo_is_empty(&uring->poller.ended) ? wait_count : 0;
 
         /* Pairs with the kernel's acquire of the tail: the entries before their position. */
         vine__store_release_u32(uring->ring.sq.ktail, uring->ring.sq.sqe_tail);
@@ -153,11 +155,12 @@ static void uring_begin(struct vine__poller *poller, struct vine__operation *ope
         vine__workers_begin(poller, operation);
         return;
     }
-    struct io_uring_sqe *sqe = uring->waiting.first == NULL ? io_uring_get_sqe(&uring->ring) : NULL;
+    struct io_uring_sqe *sqe =
+        vine_fifo_is_empty(&uring->waiting) ? io_uring_get_sqe(&uring->ring) : NULL;
 
     if (VINE__UNLIKELY(sqe == NULL)) {
         operation->state = VINE__POLL_STATE_WAITING;
-        vine__poll_fifo_push(&uring->waiting, operation);
+        vine_fifo_push(&uring->waiting, &operation->node);
         return;
     }
     operation->state = VINE__POLL_STATE_KERNEL;
@@ -252,7 +255,7 @@ static uint32_t hand_out(struct vine__uring *uring, uint32_t count_max)
 
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&poller->has_done) != 0))
         vine__workers_collect(poller);
-    if (VINE__UNLIKELY(poller->ended.first != NULL))
+    if (VINE__UNLIKELY(!vine_fifo_is_empty(&poller->ended)))
         count = vine__poll_hand_out_ended(poller, count_max);
     return count + take(uring, count_max - count);
 }
@@ -290,8 +293,8 @@ static uint32_t uring_wait(struct vine__poller *poller, uint32_t count_max, uint
                                         .tv_nsec = (int64_t)(timeout_ns % VINE_NS_PER_SECOND)};
 
     *ret_is_over = vine__poll_take_wake(poller);
-    if (*ret_is_over || timeout_ns == 0 || poller->ended.first != NULL || has_completions(uring) ||
-        vine__load_relaxed_u32(&poller->has_done) != 0)
+    if (*ret_is_over || timeout_ns == 0 || !vine_fifo_is_empty(&poller->ended) ||
+        has_completions(uring) || vine__load_relaxed_u32(&poller->has_done) != 0)
         return uring_poll(poller, count_max);
     const int result =
         submit(uring, 1, IORING_ENTER_GETEVENTS, timeout_ns == VINE_FOREVER ? NULL : &timeout);
@@ -308,8 +311,10 @@ static void uring_cancel_all(struct vine__poller *poller)
 {
     struct vine__uring *uring = uring_of(poller);
 
-    for (struct vine__operation *at = uring->waiting.first; at != NULL; at = at->next)
+    VINE__POLL_FOR_EACH(at, &uring->waiting)
+    {
         at->state = VINE__POLL_STATE_CANCELLED;
+    }
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
 
     if (sqe == NULL)

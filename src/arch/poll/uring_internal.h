@@ -22,7 +22,7 @@ struct vine__uring_abilities {
 struct vine__uring {
     struct vine__poller poller;
     struct io_uring ring;
-    struct vine__poll_fifo waiting;  /* for room in the submission queue, in order */
+    struct vine_fifo waiting;        /* for room in the submission queue, in order */
     struct vine__operation *cancels; /* the kernel is to be asked for their end as soon as there is
                                         room: linked both ways, by `next` and `backend` */
     bool is_wake_armed;

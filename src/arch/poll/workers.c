@@ -23,8 +23,8 @@ struct vine__poll_workers {
     struct vine__poller *poller;
     pthread_mutex_t lock;
     pthread_cond_t has_work;
-    struct vine__poll_fifo queue; /* under the lock, as is all that follows */
-    struct vine__poll_fifo done;
+    struct vine_fifo queue; /* under the lock, as is all that follows */
+    struct vine_fifo done;
     uint32_t queued;
     uint32_t idle;
     bool is_ending;
@@ -39,12 +39,12 @@ static void *worker_main(void *argument)
 
     (void)pthread_mutex_lock(&workers->lock);
     for (;;) {
-        while (workers->queue.first == NULL && !workers->is_ending) {
+        while (vine_fifo_is_empty(&workers->queue) && !workers->is_ending) {
             workers->idle++;
             (void)pthread_cond_wait(&workers->has_work, &workers->lock);
             workers->idle--;
         }
-        struct vine__operation *operation = vine__poll_fifo_pop(&workers->queue);
+        struct vine__operation *operation = vine__poll_pop(&workers->queue);
 
         if (operation == NULL)
             break;
@@ -52,7 +52,7 @@ static void *worker_main(void *argument)
         (void)pthread_mutex_unlock(&workers->lock);
         operation->result = vine__poll_run(operation);
         (void)pthread_mutex_lock(&workers->lock);
-        vine__poll_fifo_push(&workers->done, operation);
+        vine_fifo_push(&workers->done, &operation->node);
         vine__store_relaxed_u32(&poller->has_done, 1);
         /* Under the lock: the poller cannot go before this call is over. */
         vine__poll_signal(poller);
@@ -108,7 +108,7 @@ void vine__workers_begin(struct vine__poller *poller, struct vine__operation *op
     }
     operation->state = VINE__POLL_STATE_WORKER;
     (void)pthread_mutex_lock(&workers->lock);
-    vine__poll_fifo_push(&workers->queue, operation);
+    vine_fifo_push(&workers->queue, &operation->node);
     const bool are_enough = ++workers->queued <= workers->idle;
 
     (void)pthread_cond_signal(&workers->has_work);
@@ -120,7 +120,7 @@ void vine__workers_begin(struct vine__poller *poller, struct vine__operation *op
 
     if (error == 0 || workers->thread_count > 0)
         return; /* those that there are will come to it */
-    (void)vine__poll_fifo_remove(&workers->queue, operation);
+    (void)vine_fifo_remove(&workers->queue, &operation->node);
     workers->queued--;
     vine__poll_ended(poller, operation, error);
 }
@@ -130,7 +130,7 @@ void vine__workers_cancel(struct vine__poller *poller, struct vine__operation *o
     struct vine__poll_workers *workers = poller->workers;
 
     (void)pthread_mutex_lock(&workers->lock);
-    const bool is_queued = vine__poll_fifo_remove(&workers->queue, operation);
+    const bool is_queued = vine_fifo_remove(&workers->queue, &operation->node);
 
     if (is_queued)
         workers->queued--;
@@ -142,32 +142,32 @@ void vine__workers_cancel(struct vine__poller *poller, struct vine__operation *o
 void vine__workers_cancel_all(struct vine__poller *poller)
 {
     struct vine__poll_workers *workers = poller->workers;
-    struct vine__poll_fifo queue;
+    struct vine_fifo queue;
     struct vine__operation *operation;
 
     if (workers == NULL)
         return;
     (void)pthread_mutex_lock(&workers->lock);
     queue = workers->queue;
-    workers->queue.first = NULL;
+    vine_fifo_init(&workers->queue);
     workers->queued = 0;
     (void)pthread_mutex_unlock(&workers->lock);
-    while ((operation = vine__poll_fifo_pop(&queue)) != NULL)
+    while ((operation = vine__poll_pop(&queue)) != NULL)
         vine__poll_ended(poller, operation, -ECANCELED);
 }
 
 void vine__workers_collect(struct vine__poller *poller)
 {
     struct vine__poll_workers *workers = poller->workers;
-    struct vine__poll_fifo done;
+    struct vine_fifo done;
     struct vine__operation *operation;
 
     (void)pthread_mutex_lock(&workers->lock);
     done = workers->done;
-    workers->done.first = NULL;
+    vine_fifo_init(&workers->done);
     vine__store_relaxed_u32(&poller->has_done, 0);
     (void)pthread_mutex_unlock(&workers->lock);
-    while ((operation = vine__poll_fifo_pop(&done)) != NULL)
+    while ((operation = vine__poll_pop(&done)) != NULL)
         vine__poll_ended(poller, operation, operation->result);
 }
 
