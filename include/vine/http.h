@@ -266,9 +266,10 @@ VINE_API void vine_http_request_init(struct vine_http_request *request,
                                      size_t head_max);
 
 /*
- * Read the head at the start of `bytes`. Where more is wanted, call it again with the same bytes and
- * further ones behind them (they may have moved): what was read is not read again. Nothing is
- * copied. The body begins behind the head. Who owns the request.
+ * Read the head at the start of `bytes`. Where more is wanted, call it again with the same bytes
+ * and further ones behind them (they may have moved): whole lines are not read again. Nothing is
+ * copied. The body begins behind the head. A refusal comes when its line has ended, at the latest.
+ * Who owns the request.
  *
  * Returns the size of the head: all of it was there, and the request is filled in;
  *         0                     more bytes are wanted;
@@ -341,10 +342,10 @@ VINE_API void vine_http_body_keep_trailers(struct vine_http_body *body,
                                            struct vine_http_field *fields, size_t field_max);
 
 /*
- * Take the next piece of a body from what came. `ret_used` bytes are done with; what is behind them
- * is given again, with more, at the next call. Data is not copied: `ret_data` lies in `bytes`; it is
- * empty but with VINE_HTTP_DATA. Only trailers have to be in one piece, so that whoever calls needs
- * room for VINE_HTTP_TRAILERS_MAX bytes of them. Whoever owns the body.
+ * Take the next piece of a body from what came. `ret_used` bytes are done with; what is behind
+ * them is given again, with more, at the next call. Data is not copied: `ret_data` lies in `bytes`;
+ * it is empty but with VINE_HTTP_DATA. Only trailers have to be in one piece, so that whoever calls
+ * needs room for VINE_HTTP_TRAILERS_MAX bytes of them. Whoever owns the body.
  *
  * Returns enum vine_http_progress; -VINE_EPROTOCOL: refused, as body->refusal says, and the
  * connection is of no further use.

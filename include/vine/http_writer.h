@@ -61,6 +61,10 @@ VINE_API const char *vine_http_status_text(unsigned status);
 /* "HTTP/1.1 404 Not Found\r\n"; the status has three digits. */
 VINE_API void vine_http_write_status(struct vine_http_writer *writer, unsigned status);
 
+/* The same with words of one's own. */
+VINE_API void vine_http_write_status_reason(struct vine_http_writer *writer, unsigned status,
+                                            struct vine_http_slice reason);
+
 /* "METHOD TARGET HTTP/1.1\r\n". */
 VINE_API void vine_http_write_request_line(struct vine_http_writer *writer,
                                            struct vine_http_slice method,

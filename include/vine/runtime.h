@@ -23,6 +23,9 @@
 #include <vine/gate.h>
 #include <vine/hash_table.h>
 #include <vine/http.h>
+#include <vine/http_proxy.h>
+#include <vine/http_resource.h>
+#include <vine/http_router.h>
 #include <vine/http_writer.h>
 #include <vine/keyspace.h>
 #include <vine/list.h>

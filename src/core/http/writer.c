@@ -75,7 +75,8 @@ VINE__INSIDE int vine_http_writer_result(const struct vine_http_writer *writer)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-VINE__INSIDE void vine_http_write_status(struct vine_http_writer *writer, unsigned status)
+VINE__INSIDE void vine_http_write_status_reason(struct vine_http_writer *writer, unsigned status,
+                                                struct vine_http_slice reason)
 {
     char digits[NUMBER_MAX];
 
@@ -85,8 +86,13 @@ VINE__INSIDE void vine_http_write_status(struct vine_http_writer *writer, unsign
 
     vine_http_write_bytes(writer, number.text, number.size);
     vine_http_write_bytes(writer, " ", 1);
-    write_text(writer, vine_http_status_text(status));
+    write_checked(writer, reason, VINE__HTTP_VALUE);
     vine_http_write_end(writer);
+}
+
+VINE__INSIDE void vine_http_write_status(struct vine_http_writer *writer, unsigned status)
+{
+    vine_http_write_status_reason(writer, status, vine_http_slice(vine_http_status_text(status)));
 }
 
 VINE__INSIDE void vine_http_write_request_line(struct vine_http_writer *writer,
