@@ -200,11 +200,19 @@ VINE__INSIDE static size_t literal_size(struct vine_http_slice text)
     return 0;
 }
 
+/* At most 65535; zeros in front are counted among its five digits. */
 VINE__INSIDE static bool is_port(struct vine_http_slice text)
 {
-    uint64_t port;
+    unsigned port = 0;
 
-    return text.size == 0 || (text.size <= 5 && vine__http_number(text, &port) && port <= 65535);
+    if (text.size > 5)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (!vine__http_is_digit(text.text[i]))
+            return false;
+        port = port * 10 + (unsigned)(text.text[i] - '0');
+    }
+    return port <= 65535;
 }
 
 VINE__INSIDE bool vine__http_is_authority(struct vine_http_slice text, bool wants_port)
@@ -216,12 +224,18 @@ VINE__INSIDE bool vine__http_is_authority(struct vine_http_slice text, bool want
         if (at == 0)
             return false;
     } else {
-        for (; at < text.size && text.text[at] != ':'; at++) {
-            if (vine__http_is_class(text.text[at], VINE__HTTP_HOST))
+        while (at < text.size) {
+            /* The ':' is of no host's name. */
+            if (vine__http_is_class(text.text[at], VINE__HTTP_HOST)) {
+                at++;
                 continue;
+            }
+            if (text.text[at] == ':')
+                break;
             if (text.text[at] != '%' || text.size - at < 3 ||
                 vine__http_hex(text.text[at + 1]) > 15 || vine__http_hex(text.text[at + 2]) > 15)
                 return false;
+            at += 3;
         }
     }
     if (at == text.size)
