@@ -123,7 +123,7 @@ struct vine_http_state {
     bool exists;                 /* there is a representation, for "*" */
 };
 
-/* Room for an entity tag of a file: three numbers in hexadecimal digits, and what is around them. */
+/* Room for an entity tag of a file: three numbers in hexadecimal digits, dashes, quotes, W/. */
 #define VINE_HTTP_ETAG_BYTES 56
 
 /*
@@ -153,8 +153,8 @@ struct vine_http_range {
 /*
  * Which parts of `content_size` bytes a GET asks for, when vine_http_condition said 0: Range, where
  * If-Range does not forbid it. Parts that overlap or touch are put together; the order is the
- * request's. What is no valid range, of another unit, or wants more than `range_max` parts gets all.
- * Any thread.
+ * request's. What is no valid range, is of another unit, or wants more than `range_max` parts gets
+ * all. Any thread.
  *
  * Returns 200: all of it; 206: the parts in `ranges`, of which there are `ret_count`;
  *         416: none of them is there; answer with vine_http_write_unsatisfied.

@@ -24,8 +24,8 @@ VINE_BEGIN_DECLARATIONS
 #define VINE_HTTP_ANY_METHODS ((uint16_t)((1U << VINE_HTTP_METHOD_COUNT) - 1))
 
 /*
- * One route. A pattern begins with '/'. A part that begins with ':' stands for any one part of a path
- * that is not empty, a last part that begins with '*' for all that is left, also nothing; what
+ * One route. A pattern begins with '/'. A part that begins with ':' stands for any one part of a
+ * path that is not empty, a last part that begins with '*' for all that is left, also nothing; what
  * follows the ':' or '*' is its name. All else stands for itself, escaped or not. GET answers HEAD.
  */
 struct vine_http_route {
@@ -42,8 +42,8 @@ struct vine_http_match {
 };
 
 /*
- * Find the first route for a method and a path, which is without its query; the one of "http://host"
- * counts as "/". Any thread.
+ * Find the first route for a method and a path, which is without its query; an empty one, as of
+ * "http://host", counts as "/". Any thread.
  *
  * Returns 200: ret_match->route is it;
  *         404: no pattern is like this path;

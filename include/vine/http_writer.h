@@ -146,8 +146,8 @@ struct vine_http_ready {
 };
 
 /*
- * Make an answer that is sent over and over, in `memory`, which stays in use: to requests of HTTP/1.1
- * that keep their connection and are no HEAD.
+ * Make an answer that is sent over and over, in `memory`, which stays in use: to requests of
+ * HTTP/1.1 that keep their connection and are no HEAD.
  *
  * Returns 0; -ENOSPC; -EINVAL: a content type that must not be written.
  */

@@ -103,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         feed(&pieces, bytes, size, true);
     if (size > 0)
         assert_same(&whole, &pieces);
-    (void)vine_http_body_closed(&whole.body);
+    VINE_ASSERT((vine_http_body_closed(&whole.body) == 0) ==
+                (whole.result == VINE_HTTP_END || (whole.result >= 0 && (how & 3) == 3)));
     return 0;
 }

@@ -32,23 +32,11 @@ static unsigned route(struct vine_http_match *match, enum vine_http_method metho
 
 static void what_no_pattern_is_like_is_not_found(void **state)
 {
-    static const char *const paths[] = {"/user",
-                                        "/userss",
-                                        "/users/",
-                                        "/users//posts/",
-                                        "/users/1/posts",
-                                        "/users/1/posts/",
-                                        "/users/1/2",
-                                        "/Users",
-                                        "//users",
-                                        "/users/1/posts/2/3",
-                                        "/file",
-                                        "/files",
-                                        "/user%",
-                                        "/user%7",
-                                        "/users%2f1",
-                                        "/us\xff"
-                                        "ers"};
+    static const char *const paths[] = {
+        "/user",           "/userss",    "/users/", "/users//posts/", "/users/1/posts",
+        "/users/1/posts/", "/users/1/2", "/Users",  "//users",        "/users/1/posts/2/3",
+        "/file",           "/files",     "/user%",  "/user%7",        "/users%2f1",
+        "/us\xffrs"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(paths); i++) {
