@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime */
 /*
- * Bodies of HTTP/1.1. The first byte says how long the pieces are in which the rest comes, the second
- * how the body ends and whether trailers are kept: in pieces it comes to the same data, trailers,
- * end or refusal as in one.
+ * Bodies of HTTP/1.1. The first byte says how long the pieces are in which the rest comes, the
+ * second how the body ends and whether trailers are kept: in pieces it comes to the same data,
+ * trailers, end or refusal as in one.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime */
 /*
- * Requests of HTTP/1.1. The first byte says where the rest is cut in two: read in pieces it comes to
- * the same as in one. What is taken is asked all that a server asks, and passed on: what a gateway
- * writes of it is read as a request with the same framing, whatever the first one was.
+ * Requests of HTTP/1.1. The first byte says where the rest is cut in two: read in pieces it comes
+ * to the same as in one. What is taken is asked all that a server asks, and passed on: what a
+ * gateway writes of it is read as a request with the same framing, whatever the first one was.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -149,8 +149,8 @@ VINE__INSIDE static inline int keep(struct vine_http_head *head,
     return 0;
 }
 
-/* The line at `line`, which is not the empty one. Returns 1, and where the next one begins; 0: it is
- * not whole; -VINE_EPROTOCOL. */
+/* The line at `line`, which is not the empty one. Returns 1, and where the next one begins; 0: it
+ * is not whole; -VINE_EPROTOCOL. */
 VINE__INSIDE static inline int read_line(struct vine_http_head *head, const char *line,
                                          const char *end, const char **ret_next)
 {

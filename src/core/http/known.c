@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Known fields by name. One place of a table for each, by the size and the two ends of its name: the
- * factors were searched for so that no two share one. Who adds a field searches again; a test finds
- * each.
+ * Known fields by name. One place of a table for each, by the size and the two ends of its name:
+ * the factors were searched for so that no two share one. Who adds a field searches again; a test
+ * finds each.
  */
 #include "http_internal.h"
 

@@ -8,8 +8,8 @@
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
-/* Digits at the start of a slice, of which they are taken; what is too large is the greatest. Returns
- * whether there were any. */
+/* Digits at the start of a slice, of which they are taken; what is too large is the greatest.
+ * Returns whether there were any. */
 VINE__INSIDE static bool take_number(struct vine_http_slice *text, uint64_t *ret_number)
 {
     uint64_t number = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * request_tests.h - reading a request as a whole, in two pieces at each place, and byte by byte, with
- * the same result.
+ * request_tests.h - reading a request as a whole, in two pieces at each place, and byte by byte,
+ * with the same result.
  */
 #ifndef VINE_TESTS_REQUEST_TESTS_H
 #define VINE_TESTS_REQUEST_TESTS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=60 */
 /*
- * Bodies, by the words of RFC 9112 6 to 8. Each is read as a whole, in two pieces at each place, and
- * byte by byte, with the same result.
+ * Bodies, by the words of RFC 9112 6 to 8. Each is read as a whole, in two pieces at each place,
+ * and byte by byte, with the same result.
  */
 #include "http_tests.h"
 
@@ -29,7 +29,7 @@ static void begin(struct result *result, enum vine_http_framing framing, uint64_
     result->value = VINE_HTTP_MORE;
 }
 
-/* Give it what is behind that which it has used, until it wants more, of memory of just that size. */
+/* Give it what it has not used yet, in memory of just that size, until it wants more. */
 static void feed(struct result *result, const char *bytes, size_t size)
 {
     char *const copy = exactly(bytes + result->used, size - result->used);

@@ -183,8 +183,8 @@ static void lines_and_heads_beyond_their_bounds_are_refused(void **state)
     struct result result;
 
     (void)state;
-    /* 9112 3: "a server that receives a method longer than any that it implements SHOULD respond with
-     * a 501". */
+    /* 9112 3: "a server that receives a method longer than any that it implements SHOULD respond
+     * with a 501". */
     memset(text, 'A', sizeof(text));
     parse(&result, text, 200);
     assert_int_equal(result.request.head.refusal.status, 501);
@@ -410,8 +410,8 @@ static void an_expectation_counts_where_a_body_follows(void **state)
     } rows[] = {
         {"PUT / HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", true},
         {"PUT / HTTP/1.1\r\n" H "Expect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n", true},
-        /* 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST
-         * ignore that expectation." */
+        /* 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request
+         * MUST ignore that expectation." */
         {"PUT / HTTP/1.0\r\n" H "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", false},
         {"PUT / HTTP/1.0\r\n" H "Expect: cake\r\nContent-Length: 5\r\n\r\n", false},
         /* "A server MAY omit sending a 100 response if ... the framing indicates that there is no

@@ -116,7 +116,7 @@ static void names_that_are_others_make_no_framing(void **state)
 
 /* ---- chance ---------------------------------------------------------------------------------- */
 
-/* Bytes of messages changed, doubled, dropped: whatever comes of it comes whichever way it is cut. */
+/* Bytes are changed, doubled, dropped: whatever comes of it comes whichever way it is cut. */
 static void mutated_requests_are_read_the_same_way_however_they_come(void **state)
 {
     static const char start[] = "POST /a/b?c HTTP/1.1\r\nHost: a:80\r\nContent-Length: "
