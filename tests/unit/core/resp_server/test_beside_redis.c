@@ -17,11 +17,15 @@
 
 #include "unit/core/resp_server/random_commands.h"
 
-#define COMMANDS  20000
-#define BATCH     50
-#define HANG_MS   30000 /* a guard */
-#define NEAR_S    60    /* clocks of two processes, read one after the other */
-#define VERSION   "v=7.0."
+#define COMMANDS 20000
+#define BATCH    50
+#define HANG_MS  30000 /* a guard */
+#define NEAR_S   60    /* clocks of two processes, read one after the other */
+#define VERSION  "v=7.0."
+/* Its checker is the server under another name, and comes without a service that would be started
+ * where the package of that is installed. */
+#define PROGRAM   "redis-check-rdb"
+#define PACKAGE   "redis-tools"
 #define REDIS     "redis-server"
 #define THE_MARK  "$8\r\nthe mark\r\n"
 #define MARK_SENT "*2\r\n$4\r\nECHO\r\n" THE_MARK
@@ -35,8 +39,8 @@ static struct {
 
 /* ---- redis ----------------------------------------------------------------------------------- */
 
-/* Start a program, whose standard output is *ret_output. */
-static pid_t start_program(char *const arguments[], int *ret_output)
+/* Start the server, with its standard output at *ret_output. */
+static pid_t start_server(char *const arguments[], int *ret_output)
 {
     int ends[2];
     pid_t pid;
@@ -47,7 +51,7 @@ static pid_t start_program(char *const arguments[], int *ret_output)
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)dup2(ends[1], STDOUT_FILENO);
-        (void)execvp(arguments[0], arguments);
+        (void)execvp(PROGRAM, arguments);
         _exit(127);
     }
     (void)close(ends[1]);
@@ -82,7 +86,7 @@ static bool is_that_version(void)
 {
     char *arguments[] = {REDIS, "--version", NULL};
     int output;
-    const pid_t pid = start_program(arguments, &output);
+    const pid_t pid = start_server(arguments, &output);
     const bool is_it = read_until(output, VERSION);
 
     (void)close(output);
@@ -103,7 +107,7 @@ static int start_redis(void **state)
     char *arguments[] = {REDIS, "--port", "0",          "--unixsocket", redis.socket, "--save",
                          "",    "--dir",  redis.folder, "--appendonly", "no",         NULL};
 
-    redis.pid = start_program(arguments, &output);
+    redis.pid = start_server(arguments, &output);
     assert_true(read_until(output, "eady to accept connections"));
     return 0;
 }
@@ -124,7 +128,7 @@ static void skip_without_redis(void)
 {
     if (redis.pid != 0)
         return;
-    print_message("no " REDIS " of version 7.0 (package: " REDIS ")\n");
+    print_message("no " REDIS " of version 7.0 (package: " PACKAGE ")\n");
     skip();
 }
 
