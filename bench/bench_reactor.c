@@ -2,7 +2,8 @@
 /* needs: runtime */
 /*
  * A call from one core to another and its reply, beside the cache line that has to go there and
- * back, and, when both sleep, beside two eventfds; and what idle cores cost.
+ * back, and, when both sleep, beside two eventfds; and what idle cores cost. How often the kernel
+ * put both to sleep is counted: a trip for which one of them was awake is another one.
  */
 #include "bench.h"
 
@@ -24,6 +25,8 @@
 #define ROUNDS       15
 #define TRIPS        200000
 #define SLEEPY_TRIPS 5000
+#define SLEEPS_LEAST 1.95
+#define PAUSE_NS     20000 /* before a call to a sleeper: until it has lain down */
 #define IDLE_NS      2000000000ULL
 #define CORES        2
 
@@ -32,6 +35,7 @@ struct side {
     int which;
     uint64_t trips;
     uint64_t spent_ns;
+    uint64_t slept; /* how often the kernel has put it to sleep */
 };
 
 static struct {
@@ -69,6 +73,25 @@ static void *play_line(void *context)
     return NULL;
 }
 
+static uint64_t times_slept(void)
+{
+    struct rusage usage;
+
+    bench_require(getrusage(RUSAGE_THREAD, &usage) == 0, "getrusage");
+    return (uint64_t)usage.ru_nvcsw;
+}
+
+static uint64_t begin_after_pause(void)
+{
+    const uint64_t from_ns = bench_now_ns() + PAUSE_NS;
+    uint64_t now_ns;
+
+    do
+        now_ns = bench_now_ns();
+    while (now_ns < from_ns);
+    return now_ns;
+}
+
 static void *play_eventfd(void *context)
 {
     struct side *const side = context;
@@ -78,9 +101,11 @@ static void *play_eventfd(void *context)
 
     bench_pin(side->which);
     (void)pthread_barrier_wait(&shared.barrier);
-    const uint64_t start_ns = bench_now_ns();
+    const uint64_t slept = times_slept();
 
     for (uint64_t trip = 0; trip < side->trips; trip++) {
+        const uint64_t start_ns = side->which == 0 ? begin_after_pause() : 0;
+
         if (side->which == 0) {
             count = 1;
             bench_require(write(out, &count, sizeof(count)) == sizeof(count), "eventfd");
@@ -89,9 +114,11 @@ static void *play_eventfd(void *context)
         if (side->which == 1) {
             count = 1;
             bench_require(write(out, &count, sizeof(count)) == sizeof(count), "eventfd");
+        } else {
+            side->spent_ns += bench_now_ns() - start_ns;
         }
     }
-    side->spent_ns = bench_now_ns() - start_ns;
+    side->slept = times_slept() - slept;
     return NULL;
 }
 
@@ -101,6 +128,9 @@ static struct {
     struct vine_call call;
     struct vine_work work;
     uint64_t left;
+    bool is_sleepy;
+    uint64_t start_ns; /* of a trip, if sleepy */
+    uint64_t spent_ns;
 } caller;
 
 static int64_t answer(void *argument)
@@ -109,19 +139,30 @@ static int64_t answer(void *argument)
     return 1;
 }
 
+static void call_again(struct vine_call *call);
+
+static void call_once(void)
+{
+    if (caller.is_sleepy)
+        caller.start_ns = begin_after_pause();
+    vine_call(&caller.call, 1, answer, NULL, call_again);
+}
+
 static void call_again(struct vine_call *call)
 {
     (void)call;
+    if (caller.is_sleepy)
+        caller.spent_ns += bench_now_ns() - caller.start_ns;
     if (--caller.left == 0)
         vine_stop(0);
     else
-        vine_call(&caller.call, 1, answer, NULL, call_again);
+        call_once();
 }
 
 static void call_first(struct vine_work *work)
 {
     (void)work;
-    vine_call(&caller.call, 1, answer, NULL, call_again);
+    call_once();
 }
 
 static void *play_reactor(void *context)
@@ -137,15 +178,18 @@ static void *play_reactor(void *context)
                 "reactor");
     (void)pthread_barrier_wait(&shared.barrier);
     const uint64_t start_ns = bench_now_ns();
+    const uint64_t slept = times_slept();
 
     if (side->which == 0 && side->trips > 0) {
         caller.left = side->trips;
+        caller.spent_ns = 0;
         (void)vine__reactor_enter(reactor);
         vine_work_init(&caller.work, call_first);
         vine_work_post(&caller.work);
     }
     vine__reactor_run(reactor);
-    side->spent_ns = bench_now_ns() - start_ns;
+    side->spent_ns = caller.is_sleepy ? caller.spent_ns : bench_now_ns() - start_ns;
+    side->slept = times_slept() - slept;
     (void)pthread_barrier_wait(&shared.barrier);
     vine__reactor_destroy(reactor);
     return NULL;
@@ -153,7 +197,7 @@ static void *play_reactor(void *context)
 
 /* ---- contests -------------------------------------------------------------------------------- */
 
-static double play(void *(*fn)(void *), uint64_t trips)
+static double play(void *(*fn)(void *), uint64_t trips, double *ret_slept)
 {
     struct side sides[CORES] = {{.which = 0, .trips = trips}, {.which = 1, .trips = trips}};
 
@@ -164,15 +208,18 @@ static double play(void *(*fn)(void *), uint64_t trips)
     for (int i = 0; i < CORES; i++)
         (void)pthread_join(sides[i].thread, NULL);
     (void)pthread_barrier_destroy(&shared.barrier);
+    if (ret_slept != NULL)
+        *ret_slept = (double)(sides[0].slept + sides[1].slept) / (double)trips;
     return (double)sides[0].spent_ns / (double)trips;
 }
 
-static double play_calls(bool is_polled, uint64_t trips)
+static double play_calls(bool is_polled, uint64_t trips, double *ret_slept)
 {
     const struct vine__mesh_options options = {.core_count = CORES, .is_polled = is_polled};
 
     bench_check(vine__mesh_create(&shared.mesh, &options), "mesh");
-    const double ns = play(play_reactor, trips);
+    caller.is_sleepy = !is_polled;
+    const double ns = play(play_reactor, trips, ret_slept);
 
     vine__mesh_destroy(shared.mesh);
     return ns;
@@ -244,17 +291,21 @@ int main(void)
 {
     double line[ROUNDS], polled[ROUNDS], polled_ratio[ROUNDS];
     double eventfds[ROUNDS], asleep[ROUNDS], asleep_ratio[ROUNDS];
+    double eventfds_slept[ROUNDS], slept[ROUNDS];
+    struct bench_row sleeps = {.what =
+                                   "the same: times that the kernel put a core to sleep, a trip",
+                               .bar = "2, so that it is one"};
     struct bench_row idle = {.what = "two idle cores, of one", .bar = "below 0.5 %"};
 
     shared.there = eventfd(0, EFD_CLOEXEC);
     shared.back = eventfd(0, EFD_CLOEXEC);
     for (int i = 0; i < ROUNDS; i++) {
-        line[i] = play(play_line, TRIPS);
-        polled[i] = play_calls(true, TRIPS);
-        polled_ratio[i] = 2 * polled[i] / (line[i] + play(play_line, TRIPS));
-        eventfds[i] = play(play_eventfd, SLEEPY_TRIPS);
-        asleep[i] = play_calls(false, SLEEPY_TRIPS);
-        asleep_ratio[i] = 2 * asleep[i] / (eventfds[i] + play(play_eventfd, SLEEPY_TRIPS));
+        line[i] = play(play_line, TRIPS, NULL);
+        polled[i] = play_calls(true, TRIPS, NULL);
+        polled_ratio[i] = 2 * polled[i] / (line[i] + play(play_line, TRIPS, NULL));
+        eventfds[i] = play(play_eventfd, SLEEPY_TRIPS, &eventfds_slept[i]);
+        asleep[i] = play_calls(false, SLEEPY_TRIPS, &slept[i]);
+        asleep_ratio[i] = 2 * asleep[i] / (eventfds[i] + play(play_eventfd, SLEEPY_TRIPS, NULL));
     }
     const double portion = 100 * idle_portion();
 
@@ -264,6 +315,11 @@ int main(void)
     row("call and reply, both polling", polled, polled_ratio, "cache line", 1.3);
     row("two eventfds, to and fro", eventfds, NULL, NULL, 0);
     row("call and reply, both asleep", asleep, asleep_ratio, "two eventfds", 1.1);
+    sleeps.is_met = bench_median(slept, ROUNDS) >= SLEEPS_LEAST;
+    (void)snprintf(sleeps.measured, sizeof(sleeps.measured), "%.2f", slept[ROUNDS / 2]);
+    (void)snprintf(sleeps.beside, sizeof(sleeps.beside), "two eventfds: %.2f",
+                   bench_median(eventfds_slept, ROUNDS));
+    bench_table_row(&sleeps);
     (void)snprintf(idle.measured, sizeof(idle.measured), "%.3f %%", portion);
     idle.is_met = portion < 0.5;
     bench_table_row(&idle);
