@@ -14,8 +14,8 @@
  * A turn of the loop, in this order, which is part of the interface:
  *
  *   1. the ends of operations of the kernel (files, sockets, signals, who woke us): some hundreds
- *      at most, and where the loop was away, blocked or stopped for 10 ms or more, all of them, so
- *      that what came meanwhile is not late
+ *      at most, and where the loop was away, blocked or stopped for 10 ms or more, once all of
+ *      them, so that what came meanwhile is not late
  *   2. messages of the other cores: replies, and calls, those of each core in their order
  *   3. calls of threads that are no reactor, and objects that come home (vine/foreign.h)
  *   4. timers that are due

@@ -304,6 +304,45 @@ static void timers_ring_though_every_turn_is_late_and_has_ends_of_operations(voi
     assert_int_equal(close(fd), 0);
 }
 
+#define ENDS 600 /* more than a turn takes of a loop that was not away */
+
+static void take_long(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    (void)operation;
+    (void)flags;
+    assert_int_equal(result, 0);
+    world.clock_ns += MS / 10;
+}
+
+/* How many of ENDS operations end in one turn. Each end takes a while. */
+static uint64_t ends_of_a_turn(void)
+{
+    static struct vine__operation operations[ENDS];
+    struct vine__reactor_counts before;
+    struct vine__reactor_counts after;
+
+    for (size_t i = 0; i < ENDS; i++) {
+        operations[i] = (struct vine__operation){.fn = take_long, .kind = VINE__POLL_NOTHING};
+        vine__reactor_begin(&operations[i]);
+    }
+    vine__reactor_get_counts(world.reactors[0], &before);
+    (void)stepped_step(&world, 0);
+    vine__reactor_get_counts(world.reactors[0], &after);
+    return after.completions - before.completions;
+}
+
+static void a_loop_that_was_away_takes_all_ends_once_though_that_takes_long(void **state)
+{
+    (void)state;
+    stepped_settle(&world);
+    world.clock_ns += 20 * MS;
+    assert_int_equal(ends_of_a_turn(), ENDS);
+    assert_true(ends_of_a_turn() < ENDS);
+    stepped_settle(&world);
+    world.clock_ns += 20 * MS;
+    assert_int_equal(ends_of_a_turn(), ENDS);
+}
+
 /* ---- any order ------------------------------------------------------------------------------- */
 
 #define BELLS 48
@@ -478,6 +517,7 @@ int main(void)
         TEST(a_period_ends_when_it_is_stopped),
         TEST(a_time_out_of_many_requests_rings_for_the_one_that_is_late),
         TEST(timers_ring_though_every_turn_is_late_and_has_ends_of_operations),
+        TEST(a_loop_that_was_away_takes_all_ends_once_though_that_takes_long),
         TEST(an_idle_core_sleeps_for_ever_when_its_stopped_timer_has_gone),
         TEST(random_changes_ring_as_a_plain_list_says),
         TEST(the_manual_clock_moves_when_it_is_told_to),
