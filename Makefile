@@ -53,7 +53,7 @@ fuzz: ## run every fuzzer for SECONDS=60
 
 fmt: ## lay all C and C++ out as .clang-format says
 	@scripts/packages build test
-	@git ls-files -z '*.c' '*.h' '*.cpp' | xargs -0 clang-format -i
+	@git ls-files -z '*.c' '*.h' '*.cpp' | xargs -0 scripts/lay-out
 
 docs: ## draw the picture in README anew from docs/high_level.dot
 	@scripts/packages docs

@@ -20,6 +20,9 @@ if(TARGET vine_runtime)
     install(FILES "${CMAKE_CURRENT_BINARY_DIR}/vine-runtime.pc"
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endif()
+if(TARGET vine-serve)
+    install(TARGETS vine-serve RUNTIME DESTINATION lib/vine) # where the command looks for it
+endif()
 if(TARGET vine)
     install(TARGETS vine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     install(TARGETS vine-init RUNTIME DESTINATION lib/vine) # where the command looks for it

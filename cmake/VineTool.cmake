@@ -41,6 +41,9 @@ else()
         target_link_libraries(vine_tool_objects PUBLIC vine_image)
         # `vine guest build` puts it into its guests.
         add_dependencies(vine_tool_objects vine-init)
+        if(TARGET vine-serve)
+            add_dependencies(vine_tool_objects vine-serve) # which `vine serve` becomes
+        endif()
         target_compile_definitions(vine_tool_objects PRIVATE VINE_VERSION="${PROJECT_VERSION}")
     endif()
 

@@ -65,7 +65,7 @@ struct bench {
         _Alignas(VINE_CACHE_LINE) uint64_t consumed;
         struct vine_spsc_producer producer;
         struct vine_spsc_consumer consumer;
-    } * code;
+    } *code;
     int tcp_fd, serial_fd;
     uint64_t trips; /* over the bare lines, so far */
     struct times *times;

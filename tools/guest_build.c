@@ -23,6 +23,7 @@
 #include "json.h"
 #include "message.h"
 #include "output.h"
+#include "own.h"
 #include "status.h"
 #include "verb.h"
 
@@ -42,26 +43,6 @@ struct made {
     uint64_t kernel_bytes, initrd_bytes;
     char kernel_sha256[65], initrd_sha256[65];
 };
-
-/* A file that was built or installed with this command: NAME beside it, or in ../lib/vine. */
-static int find_own(const char *name, char *ret_path, size_t size)
-{
-    static const char *const places[] = {"", "../lib/vine/"};
-    char command[4096];
-    const ssize_t length = readlink("/proc/self/exe", command, sizeof(command) - 1);
-
-    if (length > 0) {
-        command[length] = '\0';
-        char *const slash = strrchr(command, '/');
-        slash[1] = '\0';
-        for (size_t i = 0; i < VINE_ARRAY_COUNT(places); i++)
-            if ((size_t)snprintf(ret_path, size, "%s%s%s", command, places[i], name) < size &&
-                access(ret_path, R_OK) == 0)
-                return STATUS_DONE;
-    }
-    message_error("%s is neither beside this command nor in ../lib/vine from there", name);
-    return STATUS_FAILED;
-}
 
 /* FILE[:PATH], where PATH is that in the guest. */
 static int add_asked_for(struct guest_files *files, const char *text)
@@ -86,7 +67,7 @@ static int add_asked_for(struct guest_files *files, const char *text)
 static int gather(const struct build_values *values, struct guest_files *files)
 {
     char init[4096], self[64];
-    int status = find_own("vine-init", init, sizeof(init));
+    int status = own_find("vine-init", init, sizeof(init));
 
     /* This very command, even if its file was replaced meanwhile; the loader is another process. */
     snprintf(self, sizeof(self), "/proc/%d/exe", (int)getpid());

@@ -66,6 +66,9 @@ struct verb {
     size_t operands_max; /* SIZE_MAX: any number */
     uint8_t hint;        /* enum completion_hint, of the operands */
     int (*run)(const struct arguments *arguments);
+    /* Or instead: the program that the command becomes, which gets all arguments as they are. It
+     * lies beside the command, or in ../lib/vine from there. */
+    const char *program;
 };
 
 /* All of them, in the order of commands.h. */

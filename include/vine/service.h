@@ -14,6 +14,7 @@
 
 #include <vine/network.h>
 #include <vine/state.h>
+#include <vine/tls.h>
 
 VINE_BEGIN_DECLARATIONS
 
@@ -28,10 +29,24 @@ struct vine_service {
 /* Declare one whose connections run the coroutine `name`, defined before in this file. What follows
  * are fields: VINE_SERVICE(echo, .summary = "send back what comes"). */
 #define VINE_SERVICE(name_, ...)                                                                   \
-    const struct vine_service vine_service_##name_ = {.size_bytes = sizeof(struct vine_service),   \
-                                                      .name = #name_,                              \
-                                                      .coroutine = &vine__type_##name_,            \
-                                                      __VA_ARGS__}
+    VINE_API const struct vine_service vine_service_##name_ = {.size_bytes =                       \
+                                                                   sizeof(struct vine_service),    \
+                                                               .name = #name_,                     \
+                                                               .coroutine = &vine__type_##name_,   \
+                                                               __VA_ARGS__}
+
+/*
+ * Load a library with a service: the one that VINE_SERVICE declares there under the file's own name
+ * (`chat.so`: chat). It stays loaded. A fault anywhere in its code counts as its coroutines' own.
+ * Before services start; core 0, or before vine_main.
+ *
+ * Returns 0; -ENOEXEC: it cannot be loaded, or has no such service, and `why` has a sentence; or
+ *         -ENOSPC.
+ */
+#define VINE_SERVICE_WHY_BYTES 512
+VINE_API VINE_MUST_CHECK int vine_service_load(const char *path,
+                                               const struct vine_service **ret_service,
+                                               char why[VINE_SERVICE_WHY_BYTES]);
 
 /* What guards micro-processes from each other. */
 enum vine_isolation {
@@ -47,7 +62,9 @@ struct vine_service_options {
     uint8_t isolation;    /* enum vine_isolation; one for all services of the program */
     uint32_t heap_bytes;  /* the greatest heap; 0: 64 KiB */
     uint32_t connections; /* at most, on each core; 0: 16384 */
-    void *argument;       /* of its coroutines */
+    const void *argument; /* of its coroutines, who read it: no memory of a heap */
+    struct vine_tls *tls; /* speak TLS with clients; it stays. NULL: do not */
+    uint64_t tls_ns;      /* in which a client has to finish its handshake; 0: 10 seconds */
 };
 
 struct vine_running;

@@ -73,9 +73,9 @@ VINE_BEGIN_DECLARATIONS
 
 /*
  * Look at what has come without copying it: `bytes_lvalue` points to `length_lvalue` bytes in one
- * piece, at least `least` unless the end comes before; valid until this socket is read or looked at
- * again. vine_skip takes bytes away from the front. At most VINE_LOOK_MAX bytes; -EMSGSIZE is
- * raised where more is wanted.
+ * piece, at least `least` unless the end comes before (0: what there is, without blocking); valid
+ * until this socket is read or looked at again. vine_skip takes bytes away from the front. At most
+ * VINE_LOOK_MAX bytes; -EMSGSIZE is raised where more is wanted.
  */
 #define VINE_LOOK_MAX 16384
 #define vine_look(length_lvalue, bytes_lvalue, least)                                              \
@@ -107,6 +107,20 @@ VINE_BEGIN_DECLARATIONS
         vine__writef(that, (socket_pointer), __VA_ARGS__);                                         \
         vine__until("vine_writef", vine__write(that));                                             \
     } while (0)
+
+/* Room to write into without a copy: at least `least` bytes (at most VINE_LOOK_MAX), of which
+ * vine_wrote says how many were written, from the front. Valid until the coroutine blocks. */
+#define vine_room(size_lvalue, pointer_lvalue, least)                                              \
+    vine_room_on(that->socket, size_lvalue, pointer_lvalue, least)
+#define vine_room_on(socket_pointer, size_lvalue, pointer_lvalue, least)                           \
+    do {                                                                                           \
+        vine__write_begin(that, (socket_pointer), NULL, (least));                                  \
+        vine__until("vine_room", vine__room(that));                                                \
+        (size_lvalue) = (size_t)that->result;                                                      \
+        (pointer_lvalue) = that->operand;                                                          \
+    } while (0)
+#define vine_wrote(size_bytes)                    vine_wrote_on(that->socket, size_bytes)
+#define vine_wrote_on(socket_pointer, size_bytes) vine__wrote(that, (socket_pointer), (size_bytes))
 
 /* Let what was written go out when the micro-process blocks next, as it would by itself; here is
  * raised what became of earlier bytes. */
@@ -150,6 +164,9 @@ VINE_API void vine__skip(struct vine_coroutine *that, struct vine_socket *socket
 VINE_API void vine__write_begin(struct vine_coroutine *that, struct vine_socket *socket,
                                 const void *bytes, size_t size_bytes);
 VINE_API bool vine__write(struct vine_coroutine *that);
+VINE_API bool vine__room(struct vine_coroutine *that);
+VINE_API void vine__wrote(struct vine_coroutine *that, struct vine_socket *socket,
+                          size_t size_bytes);
 VINE_API void vine__writef(struct vine_coroutine *that, struct vine_socket *socket,
                            const char *format, ...) VINE_PRINTF(3, 4);
 VINE_API void vine__flush(struct vine_coroutine *that, struct vine_socket *socket);

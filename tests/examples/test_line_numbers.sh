@@ -5,7 +5,7 @@
 # newline, and its end with clients that wait.
 . "$VINE_SOURCE_DIR/tests/examples/serving.sh"
 cd "$scratch"
-[ -x "$examples/line_numbers" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
 command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
 
 begin() {
@@ -15,7 +15,7 @@ begin() {
     serving=$!
     exec 3<says
     IFS= read -r line <&3 || { cat said; fail "it ended before it was ready: $*"; }
-    port=${line#listening at 127.0.0.1:}
+    port=${line#line_numbers: listening at 127.0.0.1:}
     port=${port%% *}
 }
 
@@ -31,7 +31,7 @@ end() {
 seq 1 3000 >lines
 awk '{ print NR ": " $0 }' lines >expected
 for how in '--smp=1' '--smp=2' '--smp=2 --reactor-backend=epoll'; do
-    begin "$examples/line_numbers" --overprovisioned $how --listen=127.0.0.1:0
+    begin "$VINE_BUILD_DIR/vine-serve" "$examples/line_numbers.so" --overprovisioned $how --listen=127.0.0.1:0
     # Files whose lines come in many pieces, by many clients.
     bash -c "
         for i in 1 2 3 4 5 6 7 8 9 10; do

@@ -27,7 +27,7 @@ static struct report {
     uint64_t runs, steps;
     uint64_t hashes[2 * TRACE_SEEDS];
     char broken[256];
-} * report;
+} *report;
 
 /* Of all cores, which are one thread. NULL: malloc is a sanitizer's, which finds leaks itself. */
 static struct vine__arena *arena;

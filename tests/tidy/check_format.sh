@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # test: timeout=300
-# All C and C++ is laid out as .clang-format says.
+# All C and C++ is laid out as .clang-format says; but for `} *self;`, where clang-format 14 takes the
+# star for a product (scripts/lay-out).
 
 command -v clang-format >/dev/null 2>&1 || skip "clang-format is not here (package: clang-format)"
 
 check() {
-    c_files src include vmm procedures tools examples tests bench | xargs clang-format --dry-run 2>&1 |
-        sed -n "s|^$root/||; /warning: code should be clang-formatted/p"
+    c_files src include vmm procedures services tools examples tests bench |
+        xargs "$root/scripts/lay-out" --check | sed "s|^$root/||"
 }
 
 plant() {
     printf 'int  f( void );\n' >src/utils/planted.c
-    expected='src/utils/planted.c:1:'
+    expected='src/utils/planted.c: not laid out'
 }

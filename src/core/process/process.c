@@ -137,7 +137,8 @@ static void closed(struct vine_work *work)
 static int init_inside(struct vine__process *process)
 {
     struct inside *const inside = (struct inside *)vine__inside_init(
-        process->heap, sizeof(struct inside), process->options.type, process->options.argument);
+        process->heap, sizeof(struct inside), process->options.type,
+        (void *)(uintptr_t)process->options.argument);
 
     if (inside == NULL)
         return -ENOMEM;

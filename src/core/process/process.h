@@ -33,7 +33,7 @@ typedef void (*vine__process_ended_fn)(void *context, const struct vine__process
 
 struct vine__process_options {
     const struct vine_coroutine_type *type;
-    void *argument;               /* which coroutines can read: not in a heap or the runtime's */
+    const void *argument;         /* which coroutines can read: not in a heap or the runtime's */
     vine__process_ended_fn ended; /* may be NULL; the micro-process is gone when it is called */
     void *context;
 };

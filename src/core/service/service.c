@@ -14,12 +14,19 @@
 #include "utils/assert.h"
 
 struct vine_running {
+    struct vine_running *next;
     const struct vine_service *service;
     struct vine_service_options options;
     struct vine_listener *listener;
     struct vine_stopper stopper;
     struct vine_work closed;
 };
+
+#define TLS_NS (10 * VINE_NS_PER_SECOND)
+
+/* All that were started, on core 0. They stay: the end of the reactors uses them to its last
+ * turn. */
+static struct vine_running *all;
 
 static char why[VINE__GUARD_WHY_BYTES];
 
@@ -57,25 +64,15 @@ static void ended(void *context, const struct vine__process_end *end)
                  (unsigned long)end->fault.address);
 }
 
-static void accepted(struct vine_connection *connection, void *context)
+/* The connection becomes a micro-process, or is closed. */
+static void start(struct vine_running *running, struct vine_connection *connection)
 {
-    struct vine_running *const running = context;
-    const struct vine__processes_options processes = {
-        .heap_bytes = running->options.heap_bytes,
-        .count_max = running->options.connections,
-    };
     const struct vine__process_options options = {
         .type = running->service->coroutine,
         .argument = running->options.argument,
         .ended = ended,
         .context = running,
     };
-
-    if (vine__processes_start(&processes) != 0) {
-        vine_connection_close(connection, NULL);
-        return;
-    }
-
     const int error = vine__process_start(connection, &options);
 
     if (error != 0)
@@ -83,12 +80,54 @@ static void accepted(struct vine_connection *connection, void *context)
                  running->service->name, vine_error_text(error));
 }
 
+/* A client that we greet. */
+struct greeting {
+    struct vine_running *running;
+    struct vine_tls_start start;
+};
+
+static void greeted(struct vine_tls_start *handshake)
+{
+    struct greeting *const greeting = VINE_CONTAINER_OF(handshake, struct greeting, start);
+
+    if (handshake->error == 0)
+        start(greeting->running, handshake->connection);
+    free(greeting);
+}
+
+static void accepted(struct vine_connection *connection, void *context)
+{
+    struct vine_running *const running = context;
+    const struct vine__processes_options processes = {
+        .heap_bytes = running->options.heap_bytes,
+        .count_max = running->options.connections,
+    };
+
+    if (vine__processes_start(&processes) != 0) {
+        vine_connection_close(connection, NULL);
+        return;
+    }
+    if (running->options.tls == NULL) {
+        start(running, connection);
+        return;
+    }
+
+    struct greeting *const greeting = calloc(1, sizeof(*greeting));
+
+    if (greeting == NULL) {
+        vine_connection_close(connection, NULL);
+        return;
+    }
+    greeting->running = running;
+    greeting->start.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + running->options.tls_ns;
+    vine_tls_accept(running->options.tls, &greeting->start, connection, greeted);
+}
+
 static void see_closed(struct vine_work *work)
 {
     struct vine_running *const running = VINE_CONTAINER_OF(work, struct vine_running, closed);
 
     vine_stopper_done(&running->stopper);
-    free(running);
 }
 
 static void stop(struct vine_stopper *stopper)
@@ -109,6 +148,8 @@ int vine_service_start(const struct vine_service *service, const struct vine_add
         return -ENOMEM;
     running->service = service;
     running->options = *options;
+    if (running->options.tls_ns == 0)
+        running->options.tls_ns = TLS_NS;
     running->options.listen.size_bytes = sizeof(running->options.listen);
     error = choose_guard(options->isolation);
     if (error == 0)
@@ -120,6 +161,8 @@ int vine_service_start(const struct vine_service *service, const struct vine_add
         free(running);
         return error;
     }
+    running->next = all;
+    all = running;
     vine_work_init(&running->closed, see_closed);
     vine_at_stop(&running->stopper, stop);
     *ret_running = running;

@@ -121,10 +121,8 @@ VINE__INSIDE bool vine__look(struct vine_coroutine *that)
         vine__raise(that, -EMSGSIZE);
         return true;
     }
-    if (left < that->operand_size || left == 0) {
-        if (!want(that, socket, left))
-            return false;
-    }
+    if (left < that->operand_size && !want(that, socket, left))
+        return false;
     that->operand = (void *)(uintptr_t)(socket->in.bytes + socket->in.at);
     that->result = left;
     return true;
@@ -192,6 +190,38 @@ VINE__INSIDE bool vine__write(struct vine_coroutine *that)
             that->operand_size - that->operand_at);
     }
     return true;
+}
+
+VINE__INSIDE bool vine__room(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->on;
+
+    if (VINE__UNLIKELY(socket->out.error != 0)) {
+        that->error = socket->out.error;
+        return true;
+    }
+    if (has_room(that->inside, socket) &&
+        socket->out.room - socket->out.size >= that->operand_size) {
+        that->operand = socket->out.bytes + socket->out.size;
+        that->result = socket->out.room - socket->out.size;
+        return true;
+    }
+    if (that->operand_size > VINE_LOOK_MAX) {
+        vine__raise(that, -EMSGSIZE);
+        return true;
+    }
+    socket->writer = that;
+    that->waits = &socket->writer;
+    vine__ask(that, VINE__ASK_ROOM, socket->place, 0, 0);
+    return false;
+}
+
+VINE__INSIDE void vine__wrote(struct vine_coroutine *that, struct vine_socket *socket,
+                              size_t size_bytes)
+{
+    if (size_bytes > socket->out.room - socket->out.size)
+        vine__misuse(that, "vine_wrote of more than there was room for");
+    socket->out.size += (uint32_t)size_bytes;
 }
 
 VINE__INSIDE void vine__writef(struct vine_coroutine *that, struct vine_socket *socket,

@@ -83,7 +83,7 @@ VINE_COROUTINE(in_a_switch)
     struct {
         int i;
         char text[2];
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->i = 0; self->i < 4; self->i++) {
@@ -117,7 +117,7 @@ VINE_COROUTINE(large)
 {
     struct {
         char bytes[1 << 20];
-    } * self;
+    } *self;
 
     vine_begin();
     say(self->bytes);
@@ -141,7 +141,7 @@ VINE_COROUTINE(speaker)
 {
     struct {
         int i;
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->i = 0; self->i < 3; self->i++) {
@@ -155,7 +155,7 @@ VINE_COROUTINE(chorus)
 {
     struct {
         struct vine_coroutine *a, *b;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(speaker, "a", self->a);
@@ -182,7 +182,7 @@ VINE_COROUTINE(parent_first)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     self->nothing = 1;
@@ -205,7 +205,7 @@ VINE_COROUTINE(failing)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     self->nothing = 1;
@@ -223,7 +223,7 @@ VINE_COROUTINE(catching)
 {
     struct {
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_call(failing, NULL);
@@ -255,7 +255,7 @@ VINE_COROUTINE(waiting)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     self->nothing = 1;
@@ -275,7 +275,7 @@ VINE_COROUTINE(cancelling)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(waiting, NULL, self->child);
@@ -300,7 +300,7 @@ VINE_COROUTINE(unlucky_parent)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     self->nothing = 1;
@@ -326,7 +326,7 @@ VINE_COROUTINE(allocating)
     struct {
         char *a, *b, *c;
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_alloc(self->a, 100);

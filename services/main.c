@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * services/main.c - vine-serve: a program on reactors that runs one of the services, or a library's.
+ * `vine serve` becomes it.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/runtime.h>
+
+#include "services.h"
+
+#define FILE_BYTES_MAX (1U << 20) /* of a certificate or a key */
+
+static struct service_wishes wishes;
+
+/* As the command line has them. */
+static struct {
+    const char *listen;
+    const char *tls;
+    const char *isolate;
+    uint64_t heap_bytes;
+    uint64_t connections;
+} chosen;
+
+static const struct vine_service *const shipped[] = {
+    &vine_service_echo,
+    &vine_service_http,
+};
+
+static int fail(const char *what, const char *why)
+{
+    fprintf(stderr, "vine serve: %s: %s\n", what, why);
+    return 1;
+}
+
+/* ---- what to serve ---------------------------------------------------------------------------- */
+
+static const struct vine_service *find(const char *name)
+{
+    const struct vine_service *service = NULL;
+    char why[VINE_SERVICE_WHY_BYTES];
+
+    for (size_t i = 0; i < sizeof(shipped) / sizeof(shipped[0]); i++)
+        if (strcmp(shipped[i]->name, name) == 0)
+            return shipped[i];
+    if (strchr(name, '/') == NULL && strchr(name, '.') == NULL)
+        fail(name, "no such service; there are echo and http, and PLUGIN.so for one of your own");
+    else if (vine_service_load(name, &service, why) != 0)
+        fail(name, why);
+    return service;
+}
+
+static bool read_isolation(uint8_t *ret_isolation)
+{
+    static const char *const names[] = {
+        [VINE_ISOLATE_BEST] = "best",
+        [VINE_ISOLATE_PKU] = "pku",
+        [VINE_ISOLATE_MPROTECT] = "mprotect",
+        [VINE_ISOLATE_NONE] = "none",
+    };
+
+    for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(chosen.isolate, names[i]) == 0) {
+            *ret_isolation = i;
+            return true;
+        }
+    return false;
+}
+
+/* ---- TLS -------------------------------------------------------------------------------------- */
+
+/* All of a file, with a zero behind it, to be freed; or NULL, and errno. */
+static char *read_file(const char *path)
+{
+    FILE *const file = fopen(path, "re");
+    char *const text = malloc(FILE_BYTES_MAX);
+
+    if (file == NULL || text == NULL) {
+        free(text);
+        if (file != NULL)
+            fclose(file);
+        return NULL;
+    }
+
+    const size_t size = fread(text, 1, FILE_BYTES_MAX - 1, file);
+    const bool is_read = ferror(file) == 0;
+
+    fclose(file);
+    text[size] = '\0';
+    if (!is_read) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* "CERTIFICATE,KEY", two files. Returns 0, or tells what is wrong. */
+static int make_tls(struct vine_tls **ret_tls)
+{
+    const char *const comma = strchr(chosen.tls, ',');
+    char *path = comma != NULL ? strndup(chosen.tls, (size_t)(comma - chosen.tls)) : NULL;
+    struct vine_tls_options options = {.size_bytes = sizeof(options), .is_server = true};
+    char *certificate = NULL, *key = NULL;
+    int error = -EINVAL;
+
+    if (path == NULL)
+        return fail(chosen.tls, "give --tls two files, CERTIFICATE,KEY");
+    certificate = read_file(path);
+    if (certificate == NULL)
+        error = fail(path, strerror(errno));
+    key = certificate != NULL ? read_file(comma + 1) : NULL;
+    if (certificate != NULL && key == NULL)
+        error = fail(comma + 1, strerror(errno));
+    if (key != NULL) {
+        options.certificate = certificate;
+        options.key = key;
+        error = vine_tls_create(&options, ret_tls);
+        if (error != 0)
+            (void)fail(chosen.tls, "no certificate and key that belong together");
+    }
+    free(path);
+    free(certificate);
+    free(key);
+    return error;
+}
+
+/* ---- serving ---------------------------------------------------------------------------------- */
+
+static int serve(int argc, char **argv)
+{
+    struct vine_service_options options = {
+        .size_bytes = sizeof(options),
+        .heap_bytes = (uint32_t)chosen.heap_bytes,
+        .connections = (uint32_t)chosen.connections,
+        .argument = &wishes,
+    };
+    char text[VINE_ADDRESS_TEXT_BYTES];
+    const struct vine_service *service;
+    struct vine_address address;
+    struct vine_running *running;
+    int error;
+
+    if (argc != 2)
+        return fail("SERVICE", "name one: echo, http or PLUGIN.so");
+    if (!read_isolation(&options.isolation))
+        return fail(chosen.isolate, "--isolate is best, pku, mprotect or none");
+    service = find(argv[1]);
+    if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
+        return 1;
+    error = vine_address_parse(chosen.listen, &address);
+    if (error != 0)
+        return fail(chosen.listen, "no address: HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME");
+    error = vine_service_start(service, &address, &options, &running);
+    if (error == -EOPNOTSUPP)
+        return fail(chosen.isolate, vine_isolation_why());
+    if (error != 0)
+        return fail(chosen.listen, vine_error_text(error));
+    vine_address_print(vine_service_address(running), text);
+    printf("%s: listening at %s%s on %u cores, isolation %s\n", service->name, text,
+           options.tls != NULL ? " (TLS)" : "", vine_core_count(), vine_isolation_name());
+    if (vine_isolation_why()[0] != '\0')
+        printf("isolation: %s\n", vine_isolation_why());
+    fflush(stdout);
+    return VINE_MAIN_GOES_ON;
+}
+
+int main(int argc, char **argv)
+{
+    const struct vine_option own[] = {
+        {.name = "listen",
+         .kind = VINE_OPTION_TEXT,
+         .value = &chosen.listen,
+         .shown = "ADDRESS",
+         .fallback = "127.0.0.1:8080",
+         .help = "where to listen: HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME"},
+        {.name = "tls",
+         .kind = VINE_OPTION_TEXT,
+         .value = &chosen.tls,
+         .shown = "CERTIFICATE,KEY",
+         .help = "speak TLS, with these files (PEM)"},
+        {.name = "isolate",
+         .kind = VINE_OPTION_TEXT,
+         .value = &chosen.isolate,
+         .shown = "HOW",
+         .fallback = "best",
+         .help = "what keeps connections from each other: pku, mprotect, none; best: the first of "
+                 "these that this machine has"},
+        {.name = "heap",
+         .kind = VINE_OPTION_SIZE,
+         .value = &chosen.heap_bytes,
+         .fallback = "64K",
+         .least = "4K",
+         .greatest = "8M",
+         .help = "what a connection's heap grows to at most, a power of two"},
+        {.name = "connections",
+         .kind = VINE_OPTION_COUNT,
+         .value = &chosen.connections,
+         .fallback = "16384",
+         .least = "1",
+         .greatest = "1000000",
+         .help = "connections of each core at most"},
+        {.name = "hello",
+         .kind = VINE_OPTION_FLAG,
+         .value = &wishes.hello,
+         .help = "http: answer \"hello\" to everything, for measuring"},
+        {.name = "header-timeout",
+         .kind = VINE_OPTION_MILLISECONDS,
+         .value = &wishes.header_ns,
+         .fallback = "10000",
+         .least = "1",
+         .help = "http: in which a request's head has to come"},
+        {.name = "body-timeout",
+         .kind = VINE_OPTION_MILLISECONDS,
+         .value = &wishes.body_ns,
+         .fallback = "30000",
+         .least = "1",
+         .help = "http: in which more of a body has to come"},
+        {.name = "idle-timeout",
+         .kind = VINE_OPTION_MILLISECONDS,
+         .value = &wishes.idle_ns,
+         .fallback = "60000",
+         .least = "1",
+         .help = "http: how long a connection is kept without a request"},
+    };
+    const struct vine_options options = {
+        .size_bytes = sizeof(options),
+        .name = "vine serve",
+        .summary =
+            "Give each connection a coroutine in a heap of its own: echo, http or PLUGIN.so.",
+        .operands = "SERVICE",
+        .options = own,
+        .option_count = sizeof(own) / sizeof(own[0]),
+    };
+
+    return vine_main(argc, argv, &options, serve);
+}

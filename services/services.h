@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * services/services.h - the services that come with Vine, and what their command line says to them.
+ *
+ * Owns:     nothing; each service is one file.
+ * Threads:  the wishes are set before the services start, and read by all cores.
+ * Blocking: as coroutines do.
+ * Trust:    clients are believed of nothing.
+ * Limits:   of each service.
+ */
+#ifndef SERVICES_SERVICES_H
+#define SERVICES_SERVICES_H
+
+#include <vine/coroutine.h>
+
+/* What the user wishes, in memory that all coroutines can read. */
+struct service_wishes {
+    bool hello;         /* http: "hello", whatever is asked for */
+    uint64_t header_ns; /* in which a request's head has to come */
+    uint64_t body_ns;   /* in which more of a body has to come */
+    uint64_t idle_ns;   /* between two requests */
+};
+
+extern const struct vine_service vine_service_echo;
+extern const struct vine_service vine_service_http;
+extern const struct vine_service vine_service_resp;
+
+#endif

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=120
+#
+# `vine serve` as its user meets it: HTTP by curl, plain and by TLS, and what it refuses to start.
+set -eu
+scratch=$(mktemp -d)
+serving=
+finish() {
+    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
+    rm -rf "$scratch"
+}
+trap finish EXIT
+cd "$scratch"
+vine=$VINE_BUILD_DIR/vine
+[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+begin() {
+    rm -f says
+    mkfifo says
+    "$vine" serve "$@" --overprovisioned --listen 127.0.0.1:0 >says 2>said &
+    serving=$!
+    exec 3<says
+    IFS= read -r line <&3 || { cat said; fail "it ended before it was ready: $*"; }
+    port=${line#*listening at 127.0.0.1:}
+    port=${port%% *}
+}
+
+end() {
+    code=0
+    kill -TERM "$serving"
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || { cat said; fail "ended with $code"; }
+    [ ! -s said ] || { cat said; fail "said something"; }
+}
+
+# code PATH [CURL OPTIONS]: the status of the answer, and its body in `body`.
+code() {
+    path=$1
+    shift
+    curl -s -o body -w '%{http_code}' "$@" "http://127.0.0.1:$port$path" || fail "curl $path: $?"
+}
+
+refused() {
+    code=0
+    "$vine" serve "$@" --overprovisioned --smp 1 --listen 127.0.0.1:0 >shown 2>said || code=$?
+    [ "$code" = 1 ] || fail "vine serve $*: ended with $code"
+    [ -s said ] || fail "vine serve $*: does not say why"
+}
+refused
+refused nothing
+refused ./nothing.so
+refused http --isolate walls
+refused http --tls nothing
+refused http --tls nothing,nothing
+refused echo echo
+
+head -c 3000000 /dev/zero >large
+for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
+    '--smp 1 --reactor-backend epoll'; do
+    begin http --hello $how
+    [ "$(code /)" = 200 ] || fail "$how: /"
+    [ "$(cat body)" = hello ] || fail "$how: no hello"
+    [ "$(code /a/b?c=d -d 'a body')" = 200 ] || fail "$how: a body"
+    [ "$(code /large -T large)" = 200 ] || fail "$how: a large body"
+    [ "$(code /chunks -T - -H 'Transfer-Encoding: chunked' <large)" = 200 ] || fail "$how: chunks"
+    [ "$(code "/$(printf '%03000d' 0)")" = 200 ] || fail "$how: a long path"
+    [ "$(code "/$(printf '%020000d' 0)")" = 414 ] || fail "$how: too long a path"
+    [ "$(code / -H "X: $(printf '%020000d' 0)")" = 431 ] || fail "$how: too long a field"
+    [ "$(code / -H 'Content-Length: -1')" = 400 ] || fail "$how: a length below nothing"
+    [ "$(code / -I)" = 200 ] || fail "$how: HEAD"
+    # Several on one connection.
+    curl -s "http://127.0.0.1:$port/[1-50]" >body || fail "$how: fifty"
+    [ "$(wc -c <body)" = 250 ] || fail "$how: fifty answers"
+    end
+done
+begin http --smp 1
+[ "$(code /)" = 404 ] || fail "no 404"
+end
+
+command -v openssl >/dev/null || exit 0
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 2 \
+    -subj /CN=localhost 2>/dev/null
+begin http --hello --smp 1 --tls certificate,key
+[ "$(curl -sk "https://127.0.0.1:$port/")" = hello ] || fail "TLS"
+end
+refused http --tls key,certificate

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.c - `vine serve`, which is a program of its own (docs/decisions/0025). */
+#include "verb.h"
+
+static const char *const serve_description[] = {
+    "Listens, and gives each connection a coroutine in a heap of its own, on reactors. SERVICE is "
+    "`echo`, `http`, or a library with one of your own (PLUGIN.so), as VINE_SERVICE declares it in "
+    "vine/service.h.",
+    "What keeps connections from each other is said by --isolate, and shown at the start.",
+    "It becomes the program vine-serve, whose options, those of the reactors included, `vine serve "
+    "--help` prints.",
+    NULL,
+};
+
+static const char *const serve_examples[] = {
+    "vine serve http --hello --listen 127.0.0.1:8080 --smp 1",
+    "answer \"hello\" to each request",
+    "vine serve echo --listen unix:./echo.sock --isolate mprotect",
+    "send back what comes, each client in pages that nobody else can read",
+    NULL,
+};
+
+const struct verb verb_serve = {
+    .name = "serve",
+    .synopsis = "SERVICE",
+    .description = serve_description,
+    .examples = serve_examples,
+    .program = "vine-serve",
+};
