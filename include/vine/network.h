@@ -85,7 +85,8 @@ VINE_API uint16_t vine_address_port(const struct vine_address *address);
 /* How connections come to cores. */
 enum vine_balance {
     VINE_BALANCE_REUSE_PORT, /* each core listens, and the kernel chooses by a hash. Unix sockets
-                                cannot: they are distributed */
+                                cannot: they are distributed. Of a descriptor that was given each
+                                core accepts: who waits longest for a connection gets it */
     VINE_BALANCE_DISTRIBUTE, /* one core listens, and gives each to the core with the fewest */
     VINE_BALANCE_HERE,       /* all stay with the core that listens */
 };
@@ -122,11 +123,27 @@ VINE_API VINE_MUST_CHECK int vine_listen(const struct vine_address *address,
                                          vine_accept_fn fn, void *context,
                                          struct vine_listener **ret_listener);
 
+/*
+ * The same on a socket that listens already and that somebody else has made: a supervisor
+ * (vine/supervise.h), or systemd. Other processes may accept from it, too: a connection goes to one
+ * that waits for it. The descriptor is the listener's, which closes it; a Unix socket's name stays.
+ * Of the options `is_ip6_only` and `mode` have come too late, and a backlog of 0 is left as it is.
+ *
+ * Returns 0, or a negative error, and then the descriptor stays the caller's: -EBADF, -ENOTSOCK;
+ *         -EINVAL: it does not listen, or of the options; -EAFNOSUPPORT: neither TCP nor a Unix
+ *         socket for streams; -ENOMEM.
+ */
+VINE_API VINE_MUST_CHECK int vine_listen_descriptor(int fd,
+                                                    const struct vine_listen_options *options,
+                                                    vine_accept_fn fn, void *context,
+                                                    struct vine_listener **ret_listener);
+
 /* Where it listens, until it is closed: with the port that the kernel chose if that was 0. */
 VINE_API const struct vine_address *vine_listener_address(const struct vine_listener *listener);
 
 /* Stop. `done`, unless it is NULL, is posted when no core accepts for it any more: `fn` is not
- * called after that, but may be until then. Connections are not concerned. The core that made it;
+ * called after that, but may be until then, for those who have connected before: they are not
+ * reset, unless the reactors stop. Connections are not concerned. The core that made it;
  * once, also if the reactors have stopped it. */
 VINE_API void vine_listener_close(struct vine_listener *listener, struct vine_work *done);
 

@@ -121,7 +121,7 @@ static int32_t try_connect(struct world_socket *socket, struct world_request *re
     return 0;
 }
 
-static int32_t accept_one(struct world_socket *listener)
+int32_t world_socket_accept(struct world_socket *listener)
 {
     if (listener->backlog_count == 0)
         return WORLD_NOT_NOW;
@@ -139,7 +139,7 @@ static int32_t accept_one(struct world_socket *listener)
 static int32_t try_accept(struct world_socket *listener, struct world_request *request)
 {
     for (;;) {
-        const int32_t fd = accept_one(listener);
+        const int32_t fd = world_socket_accept(listener);
 
         if (fd < 0 || !request->operation->is_multishot || world_chance(20) == 0)
             return fd;

@@ -90,6 +90,9 @@ void world_socket_changed(struct world_socket *socket);
 /* What an operation came to, or that it has to wait. */
 #define WORLD_NOT_NOW INT32_MIN
 
+/* The descriptor of the first that came to a listener. */
+int32_t world_socket_accept(struct world_socket *listener);
+
 /* Two ends of a connection; `there` belongs to nobody yet. */
 void world_stream_pair(struct world_socket *here, struct world_socket *there);
 void world_stream_shut(struct world_socket *socket);

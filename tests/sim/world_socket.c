@@ -92,6 +92,22 @@ int vine__socket_listen(int fd, int backlog)
     return socket->backlog == NULL ? -ENOMEM : 0;
 }
 
+int vine__socket_adopt_listener(int fd, const struct vine__socket_options *options)
+{
+    (void)options;
+    return socket_at(fd)->kind == WORLD_SOCKET_LISTENS ? 0 : -EINVAL;
+}
+
+int vine__socket_accept_now(int fd, int *ret_fd)
+{
+    const int32_t accepted = world_socket_accept(socket_at(fd));
+
+    if (accepted < 0)
+        return accepted == WORLD_NOT_NOW ? -EAGAIN : accepted;
+    *ret_fd = accepted;
+    return 0;
+}
+
 int vine__socket_bind_local(int fd, const struct sockaddr *address, socklen_t size_bytes,
                             uint32_t mode)
 {

@@ -2,6 +2,8 @@
 #include "arch/net/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -88,6 +90,71 @@ int vine__socket_share_port(int fd)
 int vine__socket_listen(int fd, int backlog)
 {
     return listen(fd, backlog) == 0 ? 0 : -errno;
+}
+
+static int get(int fd, int name, int *ret_value)
+{
+    socklen_t size_bytes = sizeof(*ret_value);
+
+    return getsockopt(fd, SOL_SOCKET, name, ret_value, &size_bytes) == 0 ? 0 : -errno;
+}
+
+int vine__socket_adopt_listener(int fd, const struct vine__socket_options *options)
+{
+    int family = 0, type = 0, protocol = 0, listens = 0;
+    int error = get(fd, SO_DOMAIN, &family);
+
+    if (error == 0)
+        error = get(fd, SO_TYPE, &type);
+    if (error == 0)
+        error = get(fd, SO_PROTOCOL, &protocol);
+    if (error == 0)
+        error = get(fd, SO_ACCEPTCONN, &listens);
+    if (error != 0)
+        return error;
+    if (type != SOCK_STREAM || (family != AF_UNIX && protocol != IPPROTO_TCP))
+        return -EAFNOSUPPORT;
+    if (listens == 0)
+        return -EINVAL;
+    /* Of one that is bound already it cannot be set. */
+    error = set_up(fd, family == AF_INET6 ? AF_INET : family, type, options);
+    if (error != 0)
+        return error;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+int vine__socket_accept_now(int fd, int *ret_fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0))
+        return -errno;
+    const int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+    if (accepted < 0)
+        return -errno;
+    *ret_fd = accepted;
+    return 0;
+}
+
+void vine__socket_refuse_more(int fd)
+{
+    /* The byte of a TCP header that has SYN in it: such a packet is dropped, and all others are
+     * kept, so that those whose handshake is under way end it. A socket that was only shut down
+     * would reset those in its queue. */
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog filter = {.len = 4, .filter = program};
+    int family = AF_UNIX;
+
+    if (get(fd, SO_DOMAIN, &family) == 0 && family == AF_UNIX)
+        (void)shutdown(fd, SHUT_RD);
+    else
+        (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
 /* ---- names of Unix sockets ------------------------------------------------------------------- */

@@ -44,6 +44,24 @@ VINE_MUST_CHECK int vine__socket_share_port(int fd);
 VINE_MUST_CHECK int vine__socket_listen(int fd, int backlog);
 
 /*
+ * Take over a socket that somebody else has made and that listens, perhaps with other processes: it
+ * becomes close-on-exec and is set up as `options` say, of which `is_ip6_only` is not looked at.
+ *
+ * Returns 0; -EBADF; -ENOTSOCK; -EINVAL: it does not listen; -EAFNOSUPPORT: it is no socket of TCP,
+ *         nor a Unix socket for streams; or another negative error.
+ */
+VINE_MUST_CHECK int vine__socket_adopt_listener(int fd, const struct vine__socket_options *options);
+
+/* Accept one that has come, without waiting: the listener is non-blocking from now on. Returns 0;
+ * -EAGAIN: there is none; or another negative error. */
+VINE_MUST_CHECK int vine__socket_accept_now(int fd, int *ret_fd);
+
+/* Let nobody else connect, by whichever process's descriptor; who has connected can still be
+ * accepted. Of a Unix socket others are refused at once; of TCP their requests are not heard, until
+ * the socket is closed. */
+void vine__socket_refuse_more(int fd);
+
+/*
  * Bind to the name of a Unix socket (`mode`: of a name in a folder). A name at which nobody listens
  * any more is taken over. Two who do so at the same moment may both believe that they have it.
  *

@@ -232,15 +232,11 @@ static void begin_parts(struct vine_listener *listener)
     }
 }
 
-int vine_listen(const struct vine_address *address, const struct vine_listen_options *options,
-                vine_accept_fn fn, void *context, struct vine_listener **ret_listener)
+static int read_options(const struct vine_listen_options *options,
+                        struct vine_listen_options *ret_wish)
 {
     struct vine_listen_options wish = {0};
-    struct vine__network *network;
-    int error = vine__network_here(&network);
 
-    if (error != 0)
-        return error;
     if (options != NULL) {
         if (options->size_bytes < sizeof(size_t) || options->size_bytes > sizeof(wish))
             return -EINVAL;
@@ -248,20 +244,22 @@ int vine_listen(const struct vine_address *address, const struct vine_listen_opt
     }
     if (wish.balance > VINE_BALANCE_HERE)
         return -EINVAL;
-    if (wish.balance == VINE_BALANCE_REUSE_PORT && address->any.sa_family == AF_UNIX)
-        wish.balance = VINE_BALANCE_DISTRIBUTE;
-    const uint32_t count = wish.balance == VINE_BALANCE_HERE ? 1 : vine_core_count();
+    *ret_wish = wish;
+    return 0;
+}
+
+static struct vine_listener *create(struct vine__network *network, uint8_t balance)
+{
+    const uint32_t count = balance == VINE_BALANCE_HERE ? 1 : vine_core_count();
     struct vine_listener *const listener =
         calloc(1, sizeof(*listener) + count * sizeof(listener->parts[0]));
 
     if (listener == NULL)
-        return -ENOMEM;
+        return NULL;
     listener->network = network;
-    listener->address = *address;
-    listener->fn = fn;
-    listener->context = context;
+    listener->given = -1;
     listener->group = vine_group_current();
-    listener->balance = wish.balance;
+    listener->balance = balance;
     listener->part_count = count;
     listener->parts_left = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -269,7 +267,16 @@ int vine_listen(const struct vine_address *address, const struct vine_listen_opt
         listener->parts[i].core = count == 1 ? network->core : i;
         vine__list_init(&listener->parts[i].link);
     }
-    error = network->stack->listen(listener, &wish);
+    return listener;
+}
+
+/* With an address or a descriptor. Frees the listener if it comes to nothing. */
+static int begin(struct vine_listener *listener, const struct vine_listen_options *wish,
+                 struct vine_listener **ret_listener)
+{
+    struct vine__network *const network = listener->network;
+    const int error = network->stack->listen(listener, wish);
+
     if (error != 0) {
         free(listener);
         return error;
@@ -278,4 +285,51 @@ int vine_listen(const struct vine_address *address, const struct vine_listen_opt
     begin_parts(listener);
     *ret_listener = listener;
     return 0;
+}
+
+int vine_listen(const struct vine_address *address, const struct vine_listen_options *options,
+                vine_accept_fn fn, void *context, struct vine_listener **ret_listener)
+{
+    struct vine_listen_options wish;
+    struct vine__network *network;
+    int error = vine__network_here(&network);
+
+    if (error == 0)
+        error = read_options(options, &wish);
+    if (error != 0)
+        return error;
+    if (wish.balance == VINE_BALANCE_REUSE_PORT && address->any.sa_family == AF_UNIX)
+        wish.balance = VINE_BALANCE_DISTRIBUTE;
+    struct vine_listener *const listener = create(network, wish.balance);
+
+    if (listener == NULL)
+        return -ENOMEM;
+    listener->address = *address;
+    listener->fn = fn;
+    listener->context = context;
+    return begin(listener, &wish, ret_listener);
+}
+
+int vine_listen_descriptor(int fd, const struct vine_listen_options *options, vine_accept_fn fn,
+                           void *context, struct vine_listener **ret_listener)
+{
+    struct vine_listen_options wish;
+    struct vine__network *network;
+    int error = vine__network_here(&network);
+
+    if (error == 0)
+        error = read_options(options, &wish);
+    if (error != 0)
+        return error;
+    /* What only an address has. */
+    if (fd < 0 || wish.is_ip6_only || wish.mode != 0)
+        return fd < 0 ? -EBADF : -EINVAL;
+    struct vine_listener *const listener = create(network, wish.balance);
+
+    if (listener == NULL)
+        return -ENOMEM;
+    listener->given = fd;
+    listener->fn = fn;
+    listener->context = context;
+    return begin(listener, &wish, ret_listener);
 }

@@ -34,8 +34,9 @@ struct vine__network_stack {
     void (*stop)(struct vine__network *network);
     uint64_t (*buffers_used)(const struct vine__network *network);
 
-    /* Begin to listen on `listener->address`, which becomes where it does; on the core that asks.
-     * Parts that shall accept get their `state` and `accepts`. */
+    /* Begin to listen on `listener->address`, which becomes where it does, or by the descriptor
+     * `listener->given`, which is the stack's if that succeeds; on the core that asks. Parts that
+     * shall accept get their `state` and `accepts`. */
     int (*listen)(struct vine_listener *listener, const struct vine_listen_options *options);
     /* The other way, when no part accepts. Also of a listener that is half open. */
     void (*unlisten)(struct vine_listener *listener);
@@ -239,6 +240,7 @@ struct vine_listener {
     void *context;
     struct vine_group group;
     uint8_t balance;
+    int given;      /* a descriptor that listens already, for all parts together; -1: none */
     bool is_closed; /* by its owner */
     bool is_ending, has_ended;
     struct vine_work *closed;

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listening on the kernel's sockets: a socket for each part that accepts, all of the same port.
+ * Listening on the kernel's sockets: a socket for each part that accepts, all of the same port; or
+ * one that was given to us, from which all of them accept, and other processes perhaps.
+ *
+ * Of a socket that several accept from each accepts one at a time. With a multishot operation it
+ * would stay first in the kernel's queue of those who wait, and get nearly all that come; so it
+ * goes to the end of the queue each time, and who is busy is not in it.
  */
 #include "core/network/posix_internal.h"
 
@@ -13,11 +18,18 @@
 #define BACKLOG_DEFAULT 4096
 #define MODE_DEFAULT    0600
 
+/* Of those that have come when a part ends: so many are taken in all, and at once. */
+#define QUEUED_MAX     BACKLOG_DEFAULT
+#define QUEUED_AT_ONCE 64U
+
 struct posix_part {
     struct vine__listener_part *part;
     int fd;
     bool is_accepting; /* `accept` is the kernel's */
+    bool takes_queued; /* `queue_work` will */
     uint32_t handed;   /* connections on their way to other cores */
+    uint32_t queue_count;
+    struct vine_work queue_work;
     struct vine_timer rest;
     struct vine__operation accept;
 };
@@ -87,20 +99,86 @@ void vine__posix_unlisten(struct vine_listener *listener)
 {
     struct posix_listener *const posix = listener->state;
 
-    for (uint32_t i = 0; i < listener->part_count; i++)
+    for (uint32_t i = 0; i < listener->part_count && listener->given < 0; i++)
         if (posix->parts[i].fd >= 0)
             vine__socket_close(posix->parts[i].fd);
-    if (listener->address.any.sa_family == AF_UNIX)
+    if (listener->given >= 0)
+        vine__socket_close(listener->given);
+    else if (listener->address.any.sa_family == AF_UNIX)
         vine__socket_unlink(&listener->address.any, posix->device, posix->inode);
     free(posix);
     listener->state = NULL;
+}
+
+/* Parts that accept: each, or that of the core which made the listener. */
+static bool accepts(const struct vine_listener *listener, uint32_t index)
+{
+    return listener->balance == VINE_BALANCE_REUSE_PORT ||
+           listener->parts[index].core == listener->network->core;
+}
+
+static void set_part(struct vine_listener *listener, uint32_t index)
+{
+    struct posix_listener *const posix = listener->state;
+    struct vine__listener_part *const part = &listener->parts[index];
+
+    posix->parts[index].part = part;
+    part->state = &posix->parts[index];
+    part->accepts = true;
+}
+
+static int open_parts(struct vine_listener *listener, const struct vine_listen_options *options)
+{
+    struct posix_listener *const posix = listener->state;
+    bool is_first = true;
+
+    for (uint32_t i = 0; i < listener->part_count; i++) {
+        if (!accepts(listener, i))
+            continue;
+        const int error = open_part(listener, options, is_first, &posix->parts[i].fd);
+
+        if (error != 0)
+            return error;
+        set_part(listener, i);
+        is_first = false;
+    }
+    if (listener->address.any.sa_family == AF_UNIX)
+        vine__socket_identify(&listener->address.any, &posix->device, &posix->inode);
+    return 0;
+}
+
+static int adopt(struct vine_listener *listener, const struct vine_listen_options *options)
+{
+    struct posix_listener *const posix = listener->state;
+    const struct vine__socket_options wish = {
+        .gathers_small_writes = options->gathers_small_writes,
+        .keepalive_s = options->keepalive_s,
+        .receive_bytes = options->receive_bytes,
+        .send_bytes = options->send_bytes,
+    };
+    int error = vine__socket_adopt_listener(listener->given, &wish);
+
+    if (error == 0 && options->backlog != 0)
+        error = vine__socket_listen(listener->given, (int)options->backlog);
+    if (error == 0)
+        error = vine__socket_get_address(listener->given, &listener->address.any,
+                                         sizeof(listener->address.local),
+                                         &listener->address.size_bytes);
+    for (uint32_t i = 0; error == 0 && i < listener->part_count; i++) {
+        if (!accepts(listener, i))
+            continue;
+        posix->parts[i].fd = listener->given;
+        set_part(listener, i);
+    }
+    if (error != 0)
+        listener->given = -1; /* it stays the caller's */
+    return error;
 }
 
 int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_options *options)
 {
     struct posix_listener *const posix =
         calloc(1, sizeof(*posix) + listener->part_count * sizeof(posix->parts[0]));
-    bool is_first = true;
 
     if (posix == NULL)
         return -ENOMEM;
@@ -111,32 +189,20 @@ int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_
     listener->state = posix;
     for (uint32_t i = 0; i < listener->part_count; i++)
         posix->parts[i].fd = -1;
-    for (uint32_t i = 0; i < listener->part_count; i++) {
-        struct vine__listener_part *const part = &listener->parts[i];
-        int error;
+    const int error =
+        listener->given >= 0 ? adopt(listener, options) : open_parts(listener, options);
 
-        if (listener->balance != VINE_BALANCE_REUSE_PORT && part->core != listener->network->core)
-            continue;
-        error = open_part(listener, options, is_first, &posix->parts[i].fd);
-        if (error != 0) {
-            vine__posix_unlisten(listener);
-            return error;
-        }
-        posix->parts[i].part = part;
-        part->state = &posix->parts[i];
-        part->accepts = true;
-        is_first = false;
-    }
-    if (listener->address.any.sa_family == AF_UNIX)
-        vine__socket_identify(&listener->address.any, &posix->device, &posix->inode);
-    return 0;
+    if (error != 0)
+        vine__posix_unlisten(listener);
+    return error;
 }
 
 void vine__posix_part_drop(struct vine__listener_part *part)
 {
     struct posix_part *const posix = part->state;
 
-    vine__socket_close(posix->fd);
+    if (part->listener->given < 0)
+        vine__socket_close(posix->fd);
     posix->fd = -1;
 }
 
@@ -173,7 +239,8 @@ static int64_t arrive_there(void *argument)
 
 static void look_at_end(struct posix_part *posix)
 {
-    if (posix->part->is_ending && !posix->is_accepting && posix->handed == 0)
+    if (posix->part->is_ending && !posix->is_accepting && !posix->takes_queued &&
+        posix->handed == 0)
         vine__listener_part_ended(posix->part);
 }
 
@@ -223,11 +290,6 @@ static void take(struct posix_part *posix, int fd)
     struct vine__listener_part *const part = posix->part;
     const bool is_local = part->listener->address.any.sa_family == AF_UNIX;
 
-    if (part->is_ending) {
-        part->network->counts.refused++;
-        vine__socket_close(fd);
-        return;
-    }
     const uint32_t core = vine__listener_choose(part);
     const int error =
         core == part->core ? arrive(part, fd, is_local) : hand_over(posix, core, fd, is_local);
@@ -247,12 +309,50 @@ static void begin(struct posix_part *posix)
     posix->accept = (struct vine__operation){
         .fn = on_accepted,
         .kind = VINE__POLL_ACCEPT,
-        .is_multishot = true,
+        .is_multishot = posix->part->listener->given < 0,
         .fd = posix->fd,
         .flags = SOCK_CLOEXEC,
     };
     posix->is_accepting = true;
     vine__poller_begin(posix->part->network->poller, &posix->accept);
+}
+
+/* One that has gone before it was accepted is no reason to rest. */
+static bool may_accept_again(int result)
+{
+    return result >= 0 || result == -ECONNABORTED || result == -EPROTO;
+}
+
+/*
+ * Who has connected before the end is not to be reset with the socket: those are taken that are
+ * there, unless the reactors stop and nobody would look after them.
+ */
+static void take_queued(struct vine_work *work)
+{
+    struct posix_part *const posix = VINE_CONTAINER_OF(work, struct posix_part, queue_work);
+    bool is_over = posix->part->network->is_stopping;
+
+    for (uint32_t i = 0; i < QUEUED_AT_ONCE && !is_over; i++) {
+        int fd;
+        const int error = vine__socket_accept_now(posix->fd, &fd);
+
+        if (error == 0)
+            take(posix, fd);
+        is_over = ++posix->queue_count == QUEUED_MAX || !may_accept_again(error);
+    }
+    if (!is_over) {
+        vine_work_post(work);
+        return;
+    }
+    posix->takes_queued = false;
+    look_at_end(posix);
+}
+
+static void take_queued_soon(struct posix_part *posix)
+{
+    posix->takes_queued = true;
+    vine_work_init(&posix->queue_work, take_queued);
+    vine_work_post(&posix->queue_work);
 }
 
 static void on_accepted(struct vine__operation *operation, int32_t result, uint32_t flags)
@@ -266,9 +366,9 @@ static void on_accepted(struct vine__operation *operation, int32_t result, uint3
         return;
     posix->is_accepting = false;
     if (posix->part->is_ending) {
-        look_at_end(posix);
-    } else if (result >= 0 || result == -ECONNABORTED || result == -EPROTO) {
-        begin(posix); /* one that has gone before it was accepted is no reason to rest */
+        take_queued_soon(posix);
+    } else if (may_accept_again(result)) {
+        begin(posix);
     } else {
         /* Descriptors or memory have run out, or something else may pass. Who connects waits. */
         network->counts.accept_rests++;
@@ -297,5 +397,5 @@ void vine__posix_accept_end(struct vine__listener_part *part)
     if (posix->is_accepting)
         vine__poller_cancel(part->network->poller, &posix->accept);
     else
-        look_at_end(posix);
+        take_queued_soon(posix);
 }
