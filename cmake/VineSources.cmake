@@ -17,9 +17,10 @@ endforeach()
 
 # libvine-runtime, on top of it.
 set(VINE_RUNTIME_MODULES
-    arch/backtrace arch/console arch/guard arch/net arch/poll arch/reservation arch/storage arch/thread arch/topology
+    arch/backtrace arch/console arch/guard arch/net arch/poll arch/process arch/reservation
+    arch/storage arch/thread arch/topology
     core/arena core/file core/heap core/http core/launch core/log core/metrics core/network
-    core/process core/reactor core/service core/socket core/state core/sync core/timer
+    core/process core/reactor core/service core/socket core/state core/supervise core/sync core/timer
     core/vectoring core/watch
     core/keyspace core/resp core/resp_server)
 

@@ -40,6 +40,7 @@
 #include <vine/set.h>
 #include <vine/sharded.h>
 #include <vine/signal.h>
+#include <vine/supervise.h>
 #include <vine/timer.h>
 #include <vine/tls.h>
 #include <vine/waiting.h>
@@ -53,6 +54,8 @@ enum vine_option_kind {
     VINE_OPTION_SIZE,         /* bytes, "512M": uint64_t */
     VINE_OPTION_MILLISECONDS, /* "0.5": uint64_t, in nanoseconds */
     VINE_OPTION_TEXT,         /* anything: const char *, which points into argv */
+    VINE_OPTION_TEXTS, /* the same, any number of times: struct vine_texts, which stays as it is
+                                 until vine_main returns. With none there is the fallback */
     VINE_OPTION_KIND_COUNT,
 };
 
@@ -80,10 +83,14 @@ struct vine_options {
     size_t option_count;
     const char *const *defaults; /* values that it wishes for options of the runtime or its own, as
                                     "--smp=2", with NULL behind the last; the command line wins */
+    /* Called with the whole command line once that has been read and is right, before anything is
+     * looked at, taken or started; or NULL. What it returns is the exit code, unless it is
+     * VINE_MAIN_GOES_ON. The place of vine_supervise. */
+    int (*before)(int argc, char **argv);
 };
 
 /* What app_main returns if it has only begun something. */
-#define VINE_MAIN_GOES_ON (-1)
+#define VINE_MAIN_GOES_ON VINE_SUPERVISE_GOES_ON
 
 /*
  * Lay out this machine as the options say, start a reactor on each of its cores, and call

@@ -22,14 +22,17 @@ static void hear(void *context, const char *line)
     VINE_ASSERT(strlen(line) < VINE__LINE_BYTES);
 }
 
+static struct vine_texts texts;
+
 static const struct vine_option own[] = {
     {.name = "port", .kind = VINE_OPTION_COUNT, .greatest = "65535", .help = "where to listen"},
     {.name = "chunk", .kind = VINE_OPTION_SIZE, .help = "how much at once"},
     {.name = "name", .kind = VINE_OPTION_TEXT, .help = "who it is"},
+    {.name = "listen", .kind = VINE_OPTION_TEXTS, .value = &texts, .help = "where"},
 };
 
 static const struct vine_options program = {
-    .size_bytes = sizeof(program), .name = "fuzzed", .options = own, .option_count = 3};
+    .size_bytes = sizeof(program), .name = "fuzzed", .options = own, .option_count = 4};
 
 static struct vine__topology *machine(void)
 {

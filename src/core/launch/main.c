@@ -138,8 +138,6 @@ static int run(const struct start *start, int (*app_main)(int argc, char **argv)
     bool is_cut_short = false;
     int code = 0;
 
-    if (set_levels(&start->options) != 0)
-        return tell_failure(start, "--logger-log-level: a module's name is too long");
     if (vine__crew_run(&crew_options, &code, &is_cut_short, why) != 0)
         return tell_failure(start, why);
     vine__log_tell_lost();
@@ -166,6 +164,18 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
     if (start->options.version.number != 0) {
         print_version(&start->program);
         return 0;
+    }
+    if (set_levels(&start->options) != 0)
+        return tell_failure(start, "--logger-log-level: a module's name is too long");
+    if (start->program.before != NULL && start->options.topology.text == NULL) {
+        const int code = start->program.before(argc, argv);
+
+        if (code != VINE_MAIN_GOES_ON)
+            return code;
+    }
+    if (vine_supervised() != NULL) {
+        start->options.process_index = vine_supervised()->index;
+        start->options.process_count = vine_supervised()->process_count;
     }
     if (start->options.explain_start.number != 0)
         start->lines = (struct vine__lines){.fn = print_line, .context = stderr};

@@ -10,10 +10,19 @@
 
 #include "core/launch/options_internal.h"
 
+/* One of an option that may be given more than once. */
+struct given {
+    uint32_t index;
+    enum vine__origin origin;
+    const char *text;
+};
+
 struct parser {
     const struct vine_options *program;
     struct vine__launch_options *options;
     struct vine__launch_value *own; /* of the program's rows */
+    struct given *given;            /* there is room for one of each word and each fallback */
+    uint32_t given_count;
     struct vine__mistakes *mistakes;
     enum vine__origin origin;
 };
@@ -68,6 +77,8 @@ static void take_value(struct parser *parser, uint32_t index, const char *text)
         return;
     }
     value->origin = (uint8_t)parser->origin;
+    if (row.kind == VINE_OPTION_TEXTS)
+        parser->given[parser->given_count++] = (struct given){index, parser->origin, text};
     if (row.kind != VINE_OPTION_LEVELS)
         return;
     switch (vine__option_add_levels(parser->options, text)) {
@@ -181,9 +192,24 @@ static void take_fallbacks(struct parser *parser)
     }
 }
 
+/* Those of who counts most. Returns where the next ones go. */
+static const char **store_texts(const struct parser *parser, uint32_t index, uint8_t origin,
+                                struct vine_texts *ret_texts, const char **place)
+{
+    const char **const first = place;
+
+    for (uint32_t i = 0; i < parser->given_count; i++)
+        if (parser->given[i].index == index && parser->given[i].origin == origin)
+            *place++ = parser->given[i].text;
+    *ret_texts = (struct vine_texts){.texts = first, .count = (size_t)(place - first)};
+    return place;
+}
+
 /* Hand the program what it asked for. */
 static void store_own(const struct parser *parser)
 {
+    const char **place = parser->options->texts;
+
     for (uint32_t i = 0; parser->program != NULL && i < parser->program->option_count; i++) {
         const struct vine_option *const option = &parser->program->options[i];
         const struct vine__launch_value *const value = &parser->own[i];
@@ -194,9 +220,21 @@ static void store_own(const struct parser *parser)
             *(bool *)option->value = value->number != 0;
         else if (option->kind == VINE_OPTION_TEXT)
             *(const char **)option->value = value->text;
+        else if (option->kind == VINE_OPTION_TEXTS)
+            place =
+                store_texts(parser, VINE__LAUNCH_COUNT + i, value->origin, option->value, place);
         else
             *(uint64_t *)option->value = value->number;
     }
+}
+
+static size_t count_defaults(const struct vine_options *program)
+{
+    size_t count = 0;
+
+    while (program != NULL && program->defaults != NULL && program->defaults[count] != NULL)
+        count++;
+    return count;
 }
 
 struct vine_options vine__launch_program(const struct vine_options *program, const char *argv0)
@@ -223,15 +261,20 @@ int vine__launch_options_init(struct vine__launch_options *ret_options,
 {
     static char no_name[] = "vine";
     const size_t own_count = program == NULL ? 0 : program->option_count;
+    const size_t words_max = (size_t)(argc > 0 ? argc : 1) + own_count + count_defaults(program);
     struct vine__launch_options options = {0};
     struct vine__mistakes mistakes = {0};
     struct parser parser = {.program = program, .options = &options, .mistakes = &mistakes};
 
     options.argv = calloc((size_t)(argc > 0 ? argc : 1) + 1, sizeof(options.argv[0]));
+    options.texts = calloc(words_max, sizeof(options.texts[0]));
     parser.own = calloc(own_count + 1, sizeof(parser.own[0]));
-    if (options.argv == NULL || parser.own == NULL) {
-        free(options.argv);
+    parser.given = calloc(words_max, sizeof(parser.given[0]));
+    if (options.argv == NULL || options.texts == NULL || parser.own == NULL ||
+        parser.given == NULL) {
+        vine__launch_options_fini(&options);
         free(parser.own);
+        free(parser.given);
         return -ENOMEM;
     }
     options.argv[options.argc++] = argc > 0 ? argv[0] : no_name;
@@ -240,8 +283,9 @@ int vine__launch_options_init(struct vine__launch_options *ret_options,
     if (mistakes.count == 0)
         store_own(&parser);
     free(parser.own);
+    free(parser.given);
     if (mistakes.count > 0) {
-        free(options.argv);
+        vine__launch_options_fini(&options);
         *ret_mistakes = mistakes;
         return -EINVAL;
     }
@@ -252,6 +296,7 @@ int vine__launch_options_init(struct vine__launch_options *ret_options,
 void vine__launch_options_fini(struct vine__launch_options *options)
 {
     free(options->argv);
+    free(options->texts);
     *options = (struct vine__launch_options){0};
 }
 

@@ -2,7 +2,8 @@
 /*
  * core/launch/options.h - the command line of a program on reactors, read and explained.
  *
- * Owns:     the list of operands and the values of the program's options; texts stay argv's.
+ * Owns:     the lists of operands and of texts, and the values of the program's options; texts stay
+ *           argv's.
  * Threads:  one at a time.
  * Blocking: never.
  * Trust:    the command line may be anything. What is wrong in it is told, all of it at once.
@@ -97,8 +98,12 @@ struct vine__launch_options {
     };
     struct vine__level levels[VINE__LEVELS_MAX]; /* a later one of a module wins */
     uint32_t level_count;
-    int argc;    /* the operands, behind argv[0] */
-    char **argv; /* ended with NULL */
+    int argc;           /* the operands, behind argv[0] */
+    char **argv;        /* ended with NULL */
+    const char **texts; /* of the program's options that may be given more than once */
+    /* Of how many processes that share processors and memory this is which one; a count of 0 or 1:
+     * it has all to itself. No part of the command line. */
+    uint32_t process_index, process_count;
 };
 
 /* Everything that is wrong, a line each; what does not fit is left out. */

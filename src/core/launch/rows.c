@@ -29,8 +29,9 @@ uint32_t vine__option_rows(const struct vine_options *program)
 struct vine__option_row vine__option_row(const struct vine_options *program, uint32_t index)
 {
     static const char *const shown[] = {
-        [VINE_OPTION_FLAG] = NULL,         [VINE_OPTION_COUNT] = "N",   [VINE_OPTION_SIZE] = "SIZE",
-        [VINE_OPTION_MILLISECONDS] = "MS", [VINE_OPTION_TEXT] = "TEXT",
+        [VINE_OPTION_FLAG] = NULL,   [VINE_OPTION_COUNT] = "N",
+        [VINE_OPTION_SIZE] = "SIZE", [VINE_OPTION_MILLISECONDS] = "MS",
+        [VINE_OPTION_TEXT] = "TEXT", [VINE_OPTION_TEXTS] = "TEXT",
     };
 
     VINE_ASSERT(index < vine__option_rows(program));

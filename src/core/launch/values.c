@@ -181,6 +181,7 @@ void vine__option_describe(const struct vine__option_row *row, char ret_right[VI
         [VINE_OPTION_SIZE] = "a size, as 512M",
         [VINE_OPTION_MILLISECONDS] = "milliseconds, as 0.5",
         [VINE_OPTION_TEXT] = "any text",
+        [VINE_OPTION_TEXTS] = "any text",
         [VINE_OPTION_SWITCH] = "0 or 1",
         [VINE_OPTION_MICROSECONDS] = "microseconds, as 200",
         [VINE_OPTION_PORTION] = "a size, as 512M or 4G, or a part, as 25%",

@@ -264,6 +264,7 @@ static void levels_of_modules_are_found_and_the_last_one_counts(void **state)
 static bool own_flag;
 static uint64_t own_port, own_size, own_pause;
 static const char *own_text;
+static struct vine_texts own_texts, own_others;
 
 static const struct vine_option own[] = {
     {.name = "chatty", .kind = VINE_OPTION_FLAG, .value = &own_flag, .help = "say more"},
@@ -282,6 +283,12 @@ static const struct vine_option own[] = {
      .greatest = "10",
      .help = "between two"},
     {.name = "name", .kind = VINE_OPTION_TEXT, .value = &own_text, .help = "who it is"},
+    {.name = "at", .kind = VINE_OPTION_TEXTS, .value = &own_texts, .help = "where"},
+    {.name = "other",
+     .kind = VINE_OPTION_TEXTS,
+     .value = &own_others,
+     .fallback = "nobody",
+     .help = "who else"},
 };
 
 static const struct vine_options program = {
@@ -297,6 +304,7 @@ static void reset_own(void)
     own_flag = false;
     own_port = own_size = own_pause = 77;
     own_text = "untouched";
+    own_texts = own_others = (struct vine_texts){0};
 }
 
 static void a_programs_own_options_are_refused_as_the_others_and_nothing_is_stored(void **state)
@@ -333,6 +341,38 @@ static void a_programs_own_options_are_stored_by_their_kinds(void **state)
     assert_int_equal(own_pause, 250000);
     assert_string_equal(own_text, "");
     assert_int_equal(options.argc, 2);
+    vine__launch_options_fini(&options);
+}
+
+static void an_option_of_texts_may_be_given_any_number_of_times(void **state)
+{
+    struct vine_options wishing = program;
+
+    (void)state;
+    reset_own();
+    TAKE(&program, NULL);
+    assert_int_equal(own_texts.count, 0);
+    assert_int_equal(own_others.count, 1);
+    assert_string_equal(own_others.texts[0], "nobody");
+    vine__launch_options_fini(&options);
+    TAKE(&program, "--at=one", "--other", "a", "--at", "two", "--at=", "--other=b");
+    assert_int_equal(own_texts.count, 3);
+    assert_string_equal(own_texts.texts[0], "one");
+    assert_string_equal(own_texts.texts[1], "two");
+    assert_string_equal(own_texts.texts[2], "");
+    assert_int_equal(own_others.count, 2);
+    assert_string_equal(own_others.texts[0], "a");
+    assert_string_equal(own_others.texts[1], "b");
+    vine__launch_options_fini(&options);
+    /* Those of the program stay as long as the command line has none. */
+    wishing.defaults = (const char *const[]){"--other=x", "--other=y", NULL};
+    TAKE(&wishing, NULL);
+    assert_int_equal(own_others.count, 2);
+    assert_string_equal(own_others.texts[1], "y");
+    vine__launch_options_fini(&options);
+    TAKE(&wishing, "--other=z");
+    assert_int_equal(own_others.count, 1);
+    assert_string_equal(own_others.texts[0], "z");
     vine__launch_options_fini(&options);
 }
 
@@ -417,6 +457,7 @@ int main(void)
         cmocka_unit_test(levels_of_modules_are_found_and_the_last_one_counts),
         cmocka_unit_test(a_programs_own_options_are_refused_as_the_others_and_nothing_is_stored),
         cmocka_unit_test(a_programs_own_options_are_stored_by_their_kinds),
+        cmocka_unit_test(an_option_of_texts_may_be_given_any_number_of_times),
         cmocka_unit_test(what_a_program_wishes_gives_way_to_the_command_line),
         cmocka_unit_test(a_wrong_wish_is_told_as_the_programs),
         cmocka_unit_test(a_program_of_another_version_is_read_as_far_as_it_goes),

@@ -35,7 +35,8 @@ static int end_at_once(int argc, char **argv)
 }
 
 /* Returns the exit code; `said` is what it wrote. */
-static int start(int (*app_main)(int argc, char **argv), char **argv)
+static int start_as(const struct vine_options *program, int (*app_main)(int argc, char **argv),
+                    char **argv)
 {
     int ends[2], status, argc = 0;
     size_t length = 0;
@@ -54,7 +55,7 @@ static int start(int (*app_main)(int argc, char **argv), char **argv)
         (void)dup2(ends[1], STDERR_FILENO);
         (void)close(ends[0]);
         (void)close(ends[1]);
-        exit(vine_main(argc, argv, NULL, app_main));
+        exit(vine_main(argc, argv, program, app_main));
     }
     (void)close(ends[1]);
     while ((got = read(ends[0], said + length, sizeof(said) - 1 - length)) > 0)
@@ -65,7 +66,7 @@ static int start(int (*app_main)(int argc, char **argv), char **argv)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define START(app_main, ...) start(app_main, (char *[]){"program", __VA_ARGS__, NULL})
+#define START(app_main, ...) start_as(NULL, app_main, (char *[]){"program", __VA_ARGS__, NULL})
 
 static void has(const char *what)
 {
@@ -111,6 +112,47 @@ static void a_machine_with_a_node_without_memory_starts(void **state)
     if (code != 0)
         fail_msg("it ended with %d:\n%s", code, said);
     has("32 MiB of node 0\n"); /* the core of node 1 */
+}
+
+/* Ends with what its first operand says, or goes on. */
+static int look_before(int argc, char **argv)
+{
+    (void)fprintf(stderr, "before: %d words, the last is %s\n", argc, argv[argc - 1]);
+    return strcmp(argv[argc - 1], "5") == 0 ? 5 : VINE_MAIN_GOES_ON;
+}
+
+static int end_with_operands(int argc, char **argv)
+{
+    (void)argv;
+    return 20 + argc;
+}
+
+static void who_looks_before_the_start_may_end_it(void **state)
+{
+    const struct vine_options program = {
+        .size_bytes = sizeof(program), .name = "program", .before = look_before};
+
+    (void)state;
+    assert_int_equal(start_as(&program, end_with_operands,
+                              (char *[]){"program", "--memory=64M", "--explain-start", "5", NULL}),
+                     5);
+    has("before: 4 words, the last is 5\n");
+    assert_null(strstr(said, "signals"));
+    assert_int_equal(
+        start_as(&program, end_with_operands, (char *[]){"program", "--memory=64M", "6", NULL}),
+        22);
+    has("before: 3 words, the last is 6\n");
+    /* Not if the command line is wrong, and not if nothing is to be started. */
+    assert_int_equal(
+        start_as(&program, end_with_operands, (char *[]){"program", "--nonsense", "5", NULL}), 2);
+    assert_null(strstr(said, "before: "));
+    assert_int_equal(
+        start_as(&program, end_with_operands, (char *[]){"program", "--help", "5", NULL}), 0);
+    assert_null(strstr(said, "before: "));
+    assert_int_equal(start_as(&program, end_with_operands,
+                              (char *[]){"program", "--topology=core:2 pu:1", "5", NULL}),
+                     0);
+    assert_null(strstr(said, "before: "));
 }
 
 static void the_main_thread_says_where_it_is_bound(void **state)
@@ -238,6 +280,7 @@ int main(void)
         cmocka_unit_test(work_is_shuffled_by_a_seed_that_is_told_and_without_one_it_is_not),
         cmocka_unit_test(in_debug_builds_alone_work_is_shuffled_by_itself),
         cmocka_unit_test(the_steps_say_what_becomes_of_signals_and_of_the_network),
+        cmocka_unit_test(who_looks_before_the_start_may_end_it),
         cmocka_unit_test(the_main_thread_says_where_it_is_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
