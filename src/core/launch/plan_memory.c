@@ -25,6 +25,14 @@ static uint64_t bytes_of(const struct vine__launch_value *value, uint64_t whole)
     return value->is_percent ? scale(whole, value->number, UINT64_C(100) * 1000) : value->number;
 }
 
+/* The part of this process, of those that serve side by side. */
+static uint64_t part_of(const struct vine__planner *planner, uint64_t bytes)
+{
+    const uint32_t count = planner->options->process_count;
+
+    return count > 1 ? bytes / count : bytes;
+}
+
 static void find_bound(struct vine__planner *planner)
 {
     const struct vine__topology *const topology = planner->topology;
@@ -136,8 +144,9 @@ static void sum_huge(struct vine__planner *planner)
         plan->unit_bytes = huge->page_bytes;
 
     const uint64_t free_bytes = huge->free_count * huge->page_bytes;
+    /* What others have taken of theirs by now is not free, so of itself this has all that is. */
     const uint64_t wanted_bytes = vine__is_asked(asked)
-                                      ? bytes_of(asked, plan->bound_bytes)
+                                      ? part_of(planner, bytes_of(asked, plan->bound_bytes))
                                       : (uint64_t)plan->core_count * plan->unit_bytes;
     const uint64_t wanted_count = (wanted_bytes + huge->page_bytes - 1) / huge->page_bytes;
 
@@ -221,6 +230,8 @@ void vine__plan_sum_memory(struct vine__planner *planner)
         sum_huge(planner);
     else
         sum_ordinary(planner);
+    if (!planner->plan->is_huge)
+        planner->plan->memory_bytes = part_of(planner, planner->plan->memory_bytes);
     check_lock(planner);
     fit_cores(planner);
 }

@@ -49,6 +49,40 @@ static void tell_outside(const struct vine__topology *topology, struct vine__cpu
                   ret_text);
 }
 
+/* Where several processes serve side by side each has a part of the processors, in the topology's
+ * order, so that siblings and neighbours stay together; where there are fewer processors than
+ * processes, one that others have, too. */
+static void take_part(struct vine__planner *planner)
+{
+    const struct vine__topology *const topology = planner->topology;
+    const uint32_t index = planner->options->process_index;
+    const uint32_t count = planner->options->process_count;
+    struct vine__plan *const plan = planner->plan;
+    const uint32_t usable_count = vine__cpus_count(&plan->usable);
+    struct vine__cpus part = {0};
+    uint32_t seen = 0;
+
+    if (count < 2 || usable_count == 0)
+        return;
+    uint32_t first = (uint32_t)((uint64_t)usable_count * index / count);
+    uint32_t end = (uint32_t)((uint64_t)usable_count * (index + 1) / count);
+
+    if (first == end) {
+        first = index % usable_count;
+        end = first + 1;
+    }
+    for (uint32_t i = 0; i < topology->processor_count; i++) {
+        const uint32_t cpu = topology->processors[i].cpu;
+
+        if (!vine__cpus_has(&plan->usable, cpu))
+            continue;
+        if (seen >= first && seen < end)
+            vine__cpus_add(&part, cpu);
+        seen++;
+    }
+    plan->usable = part;
+}
+
 static void find_usable(struct vine__planner *planner)
 {
     const struct vine__topology *const topology = planner->topology;
@@ -93,13 +127,18 @@ static void count_by_itself(struct vine__planner *planner, uint32_t usable_count
     const struct vine__fact *const time =
         vine__topology_least(planner->topology, VINE__FACT_TIME_LIMIT);
     const bool is_chosen = vine__is_asked(&planner->options->cpuset);
+    const uint32_t processes =
+        planner->options->process_count > 1 ? planner->options->process_count : 1;
     struct vine__plan *const plan = planner->plan;
     uint32_t count = usable_count;
 
-    snprintf(plan->cores_why, sizeof(plan->cores_why), "%s",
-             is_chosen ? "all of --cpuset" : "all that may be used");
-    if (time != NULL && !is_chosen && time->value / 1000 < count) {
-        count = time->value < 1000 ? 1 : (uint32_t)(time->value / 1000);
+    snprintf(plan->cores_why, sizeof(plan->cores_why), "%s%s",
+             is_chosen ? "all of --cpuset" : "all that may be used",
+             processes > 1 ? ", divided among the processes" : "");
+    if (time != NULL && !is_chosen && time->value / 1000 / processes < count) {
+        count = time->value < UINT64_C(1000) * processes
+                    ? 1
+                    : (uint32_t)(time->value / 1000 / processes);
         snprintf(plan->cores_why, sizeof(plan->cores_why),
                  "%u of %u: time is limited to that of %llu.%02llu (%.150s)", count, usable_count,
                  (unsigned long long)(time->value / 1000),
@@ -133,6 +172,7 @@ void vine__plan_count_cores(struct vine__planner *planner)
                            "and --overprovisioned shares it; right would be one of the two, or "
                            "--overprovisioned with a time by --idle-poll-time-us");
     find_usable(planner);
+    take_part(planner);
     usable_count = vine__cpus_count(&plan->usable);
     if (!vine__is_asked(&options->smp)) {
         count_by_itself(planner, usable_count);

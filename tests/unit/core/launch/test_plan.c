@@ -353,6 +353,58 @@ static void where_memory_is_short_and_nobody_asked_there_are_fewer_cores(void **
     planning_end(&planning);
 }
 
+/* The plan of one of `count` processes. */
+static void plan_process(const char *text, const char *line, uint32_t index, uint32_t count)
+{
+    memset(&planning, 0, sizeof(planning));
+    planning.topology = machine(text);
+    planning_read(&planning, line);
+    planning.options.process_index = index;
+    planning.options.process_count = count;
+    if (vine__plan_create(&planning.plan, planning.topology, &planning.options,
+                          &planning.mistakes) != 0)
+        fail_msg("%s: %s", line, planning.mistakes.text);
+    check();
+}
+
+static void processes_that_serve_side_by_side_divide_processors_and_memory(void **state)
+{
+    static const char text[] = "numa:2(memory=8GiB) core:3 pu:1";
+    uint64_t all, sum = 0;
+
+    (void)state;
+    plan_process(text, "", 0, 1);
+    all = planning.plan->memory_bytes;
+    planning_end(&planning);
+    /* A node for each, and half of what there is. */
+    plan_process(text, "", 0, 2);
+    planning_expect_cpus(&planning, "0 1 2");
+    assert_int_equal(planning.plan->memory_bytes, all / 2);
+    planning_end(&planning);
+    plan_process(text, "", 1, 2);
+    planning_expect_cpus(&planning, "3 4 5");
+    planning_end(&planning);
+    /* What the user says is divided, too, but for the number of cores. */
+    for (uint32_t i = 0; i < 2; i++) {
+        plan_process(text, "--cpuset=1,4-5 --memory=1G --smp=1", i, 2);
+        planning_expect_cpus(&planning, i == 0 ? "1" : "4");
+        assert_int_equal(planning.plan->memory_bytes, UINT64_C(512) << 20);
+        planning_end(&planning);
+    }
+    /* Every processor is somebody's, and with more processes than those somebody has it, too. */
+    for (uint32_t i = 0; i < 4; i++) {
+        plan_process(text, "", i, 4);
+        sum += planning.plan->core_count;
+        planning_end(&planning);
+    }
+    assert_int_equal(sum, 6);
+    for (uint32_t i = 0; i < 8; i++) {
+        plan_process(text, "", i, 8);
+        assert_int_equal(planning.plan->core_count, 1);
+        planning_end(&planning);
+    }
+}
+
 static void there_are_no_more_cores_than_there_can_be(void **state)
 {
     (void)state;
@@ -474,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(mask_and_group_say_which_processors_may_be_used,
                                         fake_root_make, fake_root_remove),
         cmocka_unit_test(where_memory_is_short_and_nobody_asked_there_are_fewer_cores),
+        cmocka_unit_test(processes_that_serve_side_by_side_divide_processors_and_memory),
         cmocka_unit_test(there_are_no_more_cores_than_there_can_be),
         cmocka_unit_test(huge_pages_are_taken_as_they_lie_on_the_nodes),
         cmocka_unit_test(queues_are_spread_over_nodes_and_neighbours_share_them),
