@@ -28,6 +28,7 @@ static struct {
 static const struct vine_service *const shipped[] = {
     &vine_service_echo,
     &vine_service_http,
+    &vine_service_resp,
 };
 
 static int fail(const char *what, const char *why)
@@ -47,7 +48,8 @@ static const struct vine_service *find(const char *name)
         if (strcmp(shipped[i]->name, name) == 0)
             return shipped[i];
     if (strchr(name, '/') == NULL && strchr(name, '.') == NULL)
-        fail(name, "no such service; there are echo and http, and PLUGIN.so for one of your own");
+        fail(name,
+             "no such service; there are echo, http and resp, and PLUGIN.so for one of your own");
     else if (vine_service_load(name, &service, why) != 0)
         fail(name, why);
     return service;
@@ -144,7 +146,7 @@ static int serve(int argc, char **argv)
     int error;
 
     if (argc != 2)
-        return fail("SERVICE", "name one: echo, http or PLUGIN.so");
+        return fail("SERVICE", "name one: echo, http, resp or PLUGIN.so");
     if (!read_isolation(&options.isolation))
         return fail(chosen.isolate, "--isolate is best, pku, mprotect or none");
     service = find(argv[1]);
@@ -229,7 +231,7 @@ int main(int argc, char **argv)
         .size_bytes = sizeof(options),
         .name = "vine serve",
         .summary =
-            "Give each connection a coroutine in a heap of its own: echo, http or PLUGIN.so.",
+            "Give each connection a coroutine in a heap of its own: echo, http, resp or PLUGIN.so.",
         .operands = "SERVICE",
         .options = own,
         .option_count = sizeof(own) / sizeof(own[0]),

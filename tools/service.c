@@ -4,7 +4,8 @@
 
 static const char *const serve_description[] = {
     "Listens, and gives each connection a coroutine in a heap of its own, on reactors. SERVICE is "
-    "`echo`, `http`, or a library with one of your own (PLUGIN.so), as VINE_SERVICE declares it in "
+    "`echo`, `http`, `resp` (keys and values, by Redis' protocol), or a library with one of your "
+    "own (PLUGIN.so), as VINE_SERVICE declares it in "
     "vine/service.h.",
     "What keeps connections from each other is said by --isolate, and shown at the start.",
     "It becomes the program vine-serve, whose options, those of the reactors included, `vine serve "

@@ -24,6 +24,8 @@ struct vine_service {
     const char *name;
     const char *summary; /* one sentence */
     const struct vine_coroutine_type *coroutine;
+    int (*begin)(void);  /* called once on core 0 before it serves: 0, or why it cannot */
+    bool is_on_one_core; /* all its connections share what only one core may touch: core 0 */
 };
 
 /* Declare one whose connections run the coroutine `name`, defined before in this file. What follows

@@ -154,6 +154,10 @@ int vine_service_start(const struct vine_service *service, const struct vine_add
     error = choose_guard(options->isolation);
     if (error == 0)
         error = vine__processes_prepare();
+    if (error == 0 && service->begin != NULL)
+        error = service->begin();
+    if (service->is_on_one_core)
+        running->options.listen.balance = VINE_BALANCE_HERE;
     if (error == 0)
         error =
             vine_listen(address, &running->options.listen, accepted, running, &running->listener);

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=120
+#
+# `vine serve resp` by redis-cli: what clients of Redis see.
+set -eu
+scratch=$(mktemp -d)
+serving=
+finish() {
+    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
+    rm -rf "$scratch"
+}
+trap finish EXIT
+cd "$scratch"
+[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+command -v redis-cli >/dev/null || { echo "skipped: no redis-cli"; exit 77; }
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+# ask WANTED WORD...: a command, and its answer on one line.
+ask() {
+    wanted=$1
+    shift
+    got=$(redis-cli -p "$port" "$@" | tr '\n' ' ')
+    [ "${got% }" = "$wanted" ] || fail "$*: '$got' and not '$wanted'"
+}
+
+for how in '--isolate none' '--isolate mprotect' '--reactor-backend epoll'; do
+    rm -f says
+    mkfifo says
+    "$VINE_BUILD_DIR/vine" serve resp --overprovisioned --smp 1 $how --listen 127.0.0.1:0 \
+        >says 2>said &
+    serving=$!
+    exec 3<says
+    IFS= read -r line <&3 || { cat said; fail "it ended before it was ready"; }
+    port=${line#*listening at 127.0.0.1:}
+    port=${port%% *}
+    ask PONG PING
+    ask OK SET key value
+    ask value GET key
+    ask 1 INCR count
+    ask 2 INCR count
+    ask OK MSET a 1 b 2
+    ask '1 2 ' MGET a b none
+    ask 1 EXPIRE a 100
+    ask 100 TTL a
+    ask 2 DEL a b
+    ask 0 EXISTS a
+    ask hi ECHO hi
+    case $(redis-cli -p "$port" NONSENSE) in ERR*) ;; *) fail "nonsense is no error" ;; esac
+    # Many commands at once, their replies in order.
+    for i in 1 2 3 4 5 6 7 8 9; do echo "SET k$i $i"; echo "GET k$i"; done >commands
+    redis-cli -p "$port" <commands | grep -v OK | tr '\n' ' ' >got
+    [ "$(cat got)" = '1 2 3 4 5 6 7 8 9 ' ] || fail "$how: several: $(cat got)"
+    ask "$(printf '%010000d' 7)" ECHO "$(printf '%010000d' 7)"
+    kill -TERM "$serving"
+    code=0
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || { cat said; fail "$how: ended with $code"; }
+    [ ! -s said ] || { cat said; fail "$how: said something"; }
+done
