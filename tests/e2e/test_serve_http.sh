@@ -23,7 +23,7 @@ fail() {
 begin() {
     rm -f says
     mkfifo says
-    "$vine" serve "$@" --overprovisioned --listen 127.0.0.1:0 >says 2>said &
+    "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --listen 127.0.0.1:0 >says 2>said &
     serving=$!
     exec 3<says
     IFS= read -r line <&3 || { cat said; fail "it ended before it was ready: $*"; }
@@ -49,7 +49,7 @@ code() {
 
 refused() {
     code=0
-    "$vine" serve "$@" --overprovisioned --smp 1 --listen 127.0.0.1:0 >shown 2>said || code=$?
+    "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --smp 1 --listen 127.0.0.1:0 >shown 2>said || code=$?
     [ "$code" = 1 ] || fail "vine serve $*: ended with $code"
     [ -s said ] || fail "vine serve $*: does not say why"
 }

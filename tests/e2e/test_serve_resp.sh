@@ -30,7 +30,7 @@ ask() {
 for how in '--isolate none' '--isolate mprotect' '--reactor-backend epoll'; do
     rm -f says
     mkfifo says
-    "$VINE_BUILD_DIR/vine" serve resp --overprovisioned --smp 1 $how --listen 127.0.0.1:0 \
+    "$VINE_BUILD_DIR/vine" serve resp --overprovisioned --blocked-reactor-notify-ms 10000 --smp 1 $how --listen 127.0.0.1:0 \
         >says 2>said &
     serving=$!
     exec 3<says

@@ -31,7 +31,7 @@ end() {
 seq 1 3000 >lines
 awk '{ print NR ": " $0 }' lines >expected
 for how in '--smp=1' '--smp=2' '--smp=2 --reactor-backend=epoll'; do
-    begin "$VINE_BUILD_DIR/vine-serve" "$examples/line_numbers.so" --overprovisioned $how --listen=127.0.0.1:0
+    begin "$VINE_BUILD_DIR/vine-serve" "$examples/line_numbers.so" --overprovisioned --blocked-reactor-notify-ms 10000 $how --listen=127.0.0.1:0
     # Files whose lines come in many pieces, by many clients.
     bash -c "
         for i in 1 2 3 4 5 6 7 8 9 10; do

@@ -13,6 +13,9 @@
 
 static _Thread_local struct processes *here;
 
+/* Each its core's. Not in what is freed at the end: the loop looks at them after that. */
+static struct vine_stopper stoppers[VINE_CORES_MAX];
+
 /* ---- a core ---------------------------------------------------------------------------------- */
 
 static void let_go(struct processes *core)
@@ -25,14 +28,15 @@ static void let_go(struct processes *core)
     vine__record_destroy(core);
     vine__guard_thread_stop();
     here = NULL;
-    vine_stopper_done(&core->stopper);
+    vine_stopper_done(&stoppers[vine_core()]);
     free(core);
 }
 
 static void stop(struct vine_stopper *stopper)
 {
-    struct processes *const core = VINE_CONTAINER_OF(stopper, struct processes, stopper);
+    struct processes *const core = here;
 
+    (void)stopper;
     core->is_stopping = true;
     VINE_LIST_FOR_EACH(node, &core->all)
     {
@@ -90,7 +94,7 @@ int vine__processes_start(const struct vine__processes_options *options)
     if (error != 0)
         goto fail_record;
     here = core;
-    vine_at_stop(&core->stopper, stop);
+    vine_at_stop(&stoppers[vine_core()], stop);
     return 0;
 fail_record:
     vine__record_destroy(core);

@@ -52,7 +52,6 @@ struct processes {
     struct vine__list all; /* by `link` */
     uint32_t count;
     bool is_stopping;
-    struct vine_stopper stopper;
     struct blocks blocks[VINE__GUARD_COLOURS_MAX];
     uint64_t last_number;
 };

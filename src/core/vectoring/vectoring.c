@@ -11,6 +11,8 @@ VINE__INSIDE size_t vine__incoming_take(struct vine__incoming *incoming, void *b
 
     if (size > left)
         size = left;
+    if (size == 0)
+        return 0;
     memcpy(bytes, incoming->bytes + incoming->at, size);
     incoming->at += (uint32_t)size;
     return size;
@@ -22,10 +24,13 @@ VINE__INSIDE size_t vine__incoming_line(struct vine__incoming *incoming, char *t
     const uint32_t left = vine__incoming_left(incoming);
     const unsigned char *const from = incoming->bytes + incoming->at;
 
+    *ret_is_line = false;
     if (size > left)
         size = left;
+    if (size == 0)
+        return 0;
 
-    const unsigned char *const newline = size > 0 ? memchr(from, '\n', size) : NULL;
+    const unsigned char *const newline = memchr(from, '\n', size);
 
     *ret_is_line = newline != NULL;
     if (newline != NULL)
