@@ -9,7 +9,7 @@
 #define COMMANDS(X)                                                                                \
     X(run, "run a procedure on files and directories, by an appliance")                            \
     X(appliance, "serve procedures until told to stop")                                            \
-    X(serve, "give each connection a coroutine: echo, http, resp, or a service of yours")            \
+    X(serve, "give each connection a coroutine: echo, http, resp, or your own")                    \
     X(agent, "share one pipe to an appliance among applications")                                  \
     X(procs, "list what an appliance offers")                                                      \
     X(config, "show each setting and where it comes from")                                         \
