@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <vine/runtime.h>
+#include <vine/supervise.h>
 
 #include "services.h"
 
@@ -18,7 +19,7 @@ static struct service_wishes wishes;
 
 /* As the command line has them. */
 static struct {
-    const char *listen;
+    struct vine_supervise_options supervise;
     const char *tls;
     const char *isolate;
     uint64_t heap_bytes;
@@ -131,6 +132,34 @@ static int make_tls(struct vine_tls **ret_tls)
 
 /* ---- serving ---------------------------------------------------------------------------------- */
 
+/* At each of the supervisor's sockets. */
+static int serve_all(const struct vine_service *service, const struct vine_service_options *options)
+{
+    const struct vine_supervised *const supervised = vine_supervised();
+
+    for (uint32_t i = 0; i < supervised->listener_count; i++) {
+        char text[VINE_ADDRESS_TEXT_BYTES];
+        struct vine_running *running;
+        const int error =
+            vine_service_start_at(service, supervised->listeners[i].fd, options, &running);
+
+        if (error == -EOPNOTSUPP)
+            return fail(chosen.isolate, vine_isolation_why());
+        if (error != 0)
+            return fail(service->name, vine_error_text(error));
+        if (supervised->index != 0)
+            continue;
+        vine_address_print(vine_service_address(running), text);
+        printf("%s: listening at %s%s on %u cores, isolation %s\n", service->name, text,
+               options->tls != NULL ? " (TLS)" : "", vine_core_count(), vine_isolation_name());
+    }
+    if (supervised->index == 0 && vine_isolation_why()[0] != '\0')
+        printf("isolation: %s\n", vine_isolation_why());
+    fflush(stdout);
+    vine_supervised_ready();
+    return VINE_MAIN_GOES_ON;
+}
+
 static int serve(int argc, char **argv)
 {
     struct vine_service_options options = {
@@ -139,50 +168,34 @@ static int serve(int argc, char **argv)
         .connections = (uint32_t)chosen.connections,
         .argument = &wishes,
     };
-    char text[VINE_ADDRESS_TEXT_BYTES];
     const struct vine_service *service;
-    struct vine_address address;
-    struct vine_running *running;
-    int error;
 
     if (argc != 2)
-        return fail("SERVICE", "name one: echo, http, resp or PLUGIN.so");
+        return 2 * fail("SERVICE", "name one: echo, http, resp or PLUGIN.so");
     if (!read_isolation(&options.isolation))
-        return fail(chosen.isolate, "--isolate is best, pku, mprotect or none");
+        return 2 * fail(chosen.isolate, "--isolate is best, pku, mprotect or none");
     service = find(argv[1]);
     if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
-        return 1;
-    error = vine_address_parse(chosen.listen, &address);
-    if (error != 0)
-        return fail(chosen.listen, "no address: HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME");
-    error = vine_service_start(service, &address, &options, &running);
-    if (error == -EOPNOTSUPP)
-        return fail(chosen.isolate, vine_isolation_why());
-    if (error != 0)
-        return fail(chosen.listen, vine_error_text(error));
-    vine_address_print(vine_service_address(running), text);
-    printf("%s: listening at %s%s on %u cores, isolation %s\n", service->name, text,
-           options.tls != NULL ? " (TLS)" : "", vine_core_count(), vine_isolation_name());
-    if (vine_isolation_why()[0] != '\0')
-        printf("isolation: %s\n", vine_isolation_why());
-    fflush(stdout);
-    return VINE_MAIN_GOES_ON;
+        return 2;
+    return serve_all(service, &options);
+}
+
+/* Become the supervisor, or go on as one of its processes. */
+static int supervise(int argc, char **argv)
+{
+    chosen.supervise.size_bytes = sizeof(chosen.supervise);
+    chosen.supervise.listen_default = "127.0.0.1:8080";
+    return vine_supervise(argc, argv, &chosen.supervise);
 }
 
 int main(int argc, char **argv)
 {
     const struct vine_option own[] = {
-        {.name = "listen",
-         .kind = VINE_OPTION_TEXT,
-         .value = &chosen.listen,
-         .shown = "ADDRESS",
-         .fallback = "127.0.0.1:8080",
-         .help = "where to listen: HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME"},
-        {.name = "tls",
-         .kind = VINE_OPTION_TEXT,
-         .value = &chosen.tls,
-         .shown = "CERTIFICATE,KEY",
-         .help = "speak TLS, with these files (PEM)"},
+        VINE_SUPERVISE_OPTIONS(chosen.supervise){.name = "tls",
+                                                 .kind = VINE_OPTION_TEXT,
+                                                 .value = &chosen.tls,
+                                                 .shown = "CERTIFICATE,KEY",
+                                                 .help = "speak TLS, with these files (PEM)"},
         {.name = "isolate",
          .kind = VINE_OPTION_TEXT,
          .value = &chosen.isolate,
@@ -235,6 +248,7 @@ int main(int argc, char **argv)
         .operands = "SERVICE",
         .options = own,
         .option_count = sizeof(own) / sizeof(own[0]),
+        .before = supervise,
     };
 
     return vine_main(argc, argv, &options, serve);

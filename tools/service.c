@@ -8,6 +8,10 @@ static const char *const serve_description[] = {
     "own (PLUGIN.so), as VINE_SERVICE declares it in "
     "vine/service.h.",
     "What keeps connections from each other is said by --isolate, and shown at the start.",
+    "A supervisor keeps the sockets and starts --processes of them, and another one for one that "
+    "dies, at once. SIGTERM: all requests that were accepted are answered. SIGHUP: one process "
+    "after "
+    "the other is exchanged. It takes sockets from systemd, and tells it when it is ready.",
     "It becomes the program vine-serve, whose options, those of the reactors included, `vine serve "
     "--help` prints.",
     NULL,

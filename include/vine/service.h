@@ -24,7 +24,7 @@ struct vine_service {
     const char *name;
     const char *summary; /* one sentence */
     const struct vine_coroutine_type *coroutine;
-    int (*begin)(void);  /* called once on core 0 before it serves: 0, or why it cannot */
+    int (*begin)(void);  /* called on core 0 before it is first served: 0, or why it cannot */
     bool is_on_one_core; /* all its connections share what only one core may touch: core 0 */
 };
 
@@ -81,6 +81,12 @@ VINE_API VINE_MUST_CHECK int vine_service_start(const struct vine_service *servi
                                                 const struct vine_address *address,
                                                 const struct vine_service_options *options,
                                                 struct vine_running **ret_running);
+
+/* The same at a socket that listens, as a supervisor passes it on (vine/supervise.h). It is the
+ * service's if this succeeds. */
+VINE_API VINE_MUST_CHECK int vine_service_start_at(const struct vine_service *service, int fd,
+                                                   const struct vine_service_options *options,
+                                                   struct vine_running **ret_running);
 
 /* Where it listens. */
 VINE_API const struct vine_address *vine_service_address(const struct vine_running *running);

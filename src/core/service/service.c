@@ -137,9 +137,26 @@ static void stop(struct vine_stopper *stopper)
     vine_listener_close(running->listener, &running->closed);
 }
 
-int vine_service_start(const struct vine_service *service, const struct vine_address *address,
-                       const struct vine_service_options *options,
-                       struct vine_running **ret_running)
+/* Listen at the address, or at a socket that does so already. */
+static int listen_at(struct vine_running *running, const struct vine_address *address, int fd)
+{
+    if (address != NULL)
+        return vine_listen(address, &running->options.listen, accepted, running,
+                           &running->listener);
+    return vine_listen_descriptor(fd, &running->options.listen, accepted, running,
+                                  &running->listener);
+}
+
+static bool has_begun(const struct vine_service *service)
+{
+    for (const struct vine_running *running = all; running != NULL; running = running->next)
+        if (running->service == service)
+            return true;
+    return false;
+}
+
+static int begin(const struct vine_service *service, const struct vine_address *address, int fd,
+                 const struct vine_service_options *options, struct vine_running **ret_running)
 {
     struct vine_running *const running = calloc(1, sizeof(*running));
     int error;
@@ -151,16 +168,15 @@ int vine_service_start(const struct vine_service *service, const struct vine_add
     if (running->options.tls_ns == 0)
         running->options.tls_ns = TLS_NS;
     running->options.listen.size_bytes = sizeof(running->options.listen);
-    error = choose_guard(options->isolation);
-    if (error == 0)
-        error = vine__processes_prepare();
-    if (error == 0 && service->begin != NULL)
-        error = service->begin();
     if (service->is_on_one_core)
         running->options.listen.balance = VINE_BALANCE_HERE;
+    error = all == NULL ? choose_guard(options->isolation) : 0;
     if (error == 0)
-        error =
-            vine_listen(address, &running->options.listen, accepted, running, &running->listener);
+        error = vine__processes_prepare();
+    if (error == 0 && service->begin != NULL && !has_begun(service))
+        error = service->begin();
+    if (error == 0)
+        error = listen_at(running, address, fd);
     if (error != 0) {
         free(running);
         return error;
@@ -171,6 +187,20 @@ int vine_service_start(const struct vine_service *service, const struct vine_add
     vine_at_stop(&running->stopper, stop);
     *ret_running = running;
     return 0;
+}
+
+int vine_service_start(const struct vine_service *service, const struct vine_address *address,
+                       const struct vine_service_options *options,
+                       struct vine_running **ret_running)
+{
+    return begin(service, address, -1, options, ret_running);
+}
+
+int vine_service_start_at(const struct vine_service *service, int fd,
+                          const struct vine_service_options *options,
+                          struct vine_running **ret_running)
+{
+    return begin(service, NULL, fd, options, ret_running);
 }
 
 const struct vine_address *vine_service_address(const struct vine_running *running)

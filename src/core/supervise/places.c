@@ -65,7 +65,7 @@ static void stop(struct supervisor *supervisor, int code, uint64_t now_ns)
         struct process *const process = VINE_LIST_OBJECT(node, struct process, link);
 
         if (!process->is_leaving && !process->has_ended)
-            vine__process_leave(process, now_ns, supervisor->options.drain_ns);
+            vine__member_leave(process, now_ns, supervisor->options.drain_ns);
     }
 }
 
@@ -78,9 +78,9 @@ static void hasten(struct supervisor *supervisor, uint64_t now_ns)
         if (process->has_ended)
             continue;
         if (supervisor->is_hastened)
-            vine__process_kill(process);
+            vine__member_kill(process);
         else
-            vine__process_leave(process, now_ns, HASTE_NS);
+            vine__member_leave(process, now_ns, HASTE_NS);
     }
     supervisor->is_hastened = true;
 }
@@ -131,7 +131,7 @@ void vine__places_fill(struct supervisor *supervisor, uint64_t now_ns)
 
         if (place->current != NULL || now_ns < place->start_ns)
             continue;
-        if (vine__process_start(supervisor, place) != 0) {
+        if (vine__member_start(supervisor, place) != 0) {
             if (place->failures < AT_ONCE_MAX)
                 place->failures = AT_ONCE_MAX - 1; /* what is lacking needs a while to be there */
             fail_to_start(supervisor, place, false, now_ns);
@@ -159,12 +159,12 @@ static void roll(struct supervisor *supervisor, uint64_t now_ns)
     if (current != NULL && !current->is_ready) {
         /* It does not serve yet, and is of the program that was there before. */
         current->is_leaving = true;
-        vine__process_kill(current);
+        vine__member_kill(current);
         place->current = NULL;
     }
     if (place->current == NULL)
         place->start_ns = now_ns;
-    if (vine__process_start(supervisor, place) != 0)
+    if (vine__member_start(supervisor, place) != 0)
         end_rolling(supervisor, "given up, the old processes stay", now_ns);
 }
 
@@ -218,8 +218,8 @@ void vine__places_see_ready(struct supervisor *supervisor, struct process *proce
                  (int)process->spawned.pid, MS(now_ns - process->started_ns));
     place->ended_ns = 0;
     if (before != NULL) {
-        vine__process_log(VINE_LOG_INFO, before, "has been replaced, and finishes what it has");
-        vine__process_leave(before, now_ns, supervisor->options.drain_ns);
+        vine__member_log(VINE_LOG_INFO, before, "has been replaced, and finishes what it has");
+        vine__member_leave(before, now_ns, supervisor->options.drain_ns);
     }
     tell_status(supervisor);
     if (place->index == supervisor->rolling)

@@ -171,7 +171,7 @@ static void undo(struct process *process)
     free(process);
 }
 
-int vine__process_start(struct supervisor *supervisor, struct place *place)
+int vine__member_start(struct supervisor *supervisor, struct place *place)
 {
     struct process *const process = calloc(1, sizeof(*process));
     int error = process == NULL ? -ENOMEM : 0;
@@ -238,7 +238,7 @@ static bool take_bytes(struct process *process, const char *bytes, size_t size)
     return is_ready_now;
 }
 
-bool vine__process_hear(struct supervisor *supervisor, struct process *process)
+bool vine__member_hear(struct supervisor *supervisor, struct process *process)
 {
     bool is_ready_now = false;
     char bytes[1024];
@@ -261,13 +261,13 @@ bool vine__process_hear(struct supervisor *supervisor, struct process *process)
 
 /* ---- what is said of it, and its end --------------------------------------------------------- */
 
-void vine__process_log(enum vine_log_level level, const struct process *process, const char *what)
+void vine__member_log(enum vine_log_level level, const struct process *process, const char *what)
 {
     vine_log(SUPERVISE_LOG, level, "process %u (pid %d) %s", process->place->index,
              (int)process->spawned.pid, what);
 }
 
-void vine__process_leave(struct process *process, uint64_t now_ns, uint64_t patience_ns)
+void vine__member_leave(struct process *process, uint64_t now_ns, uint64_t patience_ns)
 {
     const bool has_less = process->is_leaving && process->deadline_ns < now_ns + patience_ns;
 
@@ -277,14 +277,14 @@ void vine__process_leave(struct process *process, uint64_t now_ns, uint64_t pati
         process->deadline_ns = now_ns + patience_ns;
 }
 
-void vine__process_kill(struct process *process)
+void vine__member_kill(struct process *process)
 {
     process->is_killed = true;
     process->deadline_ns = VINE_FOREVER;
     vine__spawned_signal(&process->spawned, SIGKILL);
 }
 
-void vine__process_free(struct supervisor *supervisor, struct process *process)
+void vine__member_free(struct supervisor *supervisor, struct process *process)
 {
     vine__list_remove(&process->link);
     supervisor->process_count--;

@@ -28,7 +28,7 @@ static void look_at_life(struct supervisor *supervisor, struct process *process,
 
     if (process->has_ended || !vine__spawned_reap(&process->spawned, &status))
         return;
-    if (vine__process_hear(supervisor, process)) /* its last words are there by now */
+    if (vine__member_hear(supervisor, process)) /* its last words are there by now */
         vine__places_see_ready(supervisor, process, now_ns);
     vine__epoll_remove(supervisor->epoll_fd, process->spawned.pidfd);
     process->has_ended = true;
@@ -40,10 +40,10 @@ static void look_at_deadline(struct process *process, uint64_t now_ns)
     if (process->has_ended || now_ns < process->deadline_ns)
         return;
     if (process->is_leaving)
-        vine__process_log(VINE_LOG_WARNING, process, "takes too long to end, and is killed");
+        vine__member_log(VINE_LOG_WARNING, process, "takes too long to end, and is killed");
     else
-        vine__process_log(VINE_LOG_ERROR, process, "takes too long to be ready, and is killed");
-    vine__process_kill(process);
+        vine__member_log(VINE_LOG_ERROR, process, "takes too long to be ready, and is killed");
+    vine__member_kill(process);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -86,7 +86,7 @@ static void take_event(struct supervisor *supervisor, const struct watched *watc
             take_signal(supervisor, number, now_ns);
         break;
     case WATCHED_STATUS:
-        if (!watched->process->has_ended && vine__process_hear(supervisor, watched->process))
+        if (!watched->process->has_ended && vine__member_hear(supervisor, watched->process))
             vine__places_see_ready(supervisor, watched->process, now_ns);
         break;
     case WATCHED_LIFE:
@@ -130,7 +130,7 @@ static void free_ended(struct supervisor *supervisor)
 
         next = node->next;
         if (process->has_ended)
-            vine__process_free(supervisor, process);
+            vine__member_free(supervisor, process);
     }
 }
 

@@ -149,21 +149,21 @@ struct supervisor {
 
 /* Start a process for a place, as its `coming` or, where that has none, its `current`. Returns 0 or
  * a negative error, which was told. */
-VINE_MUST_CHECK int vine__process_start(struct supervisor *supervisor, struct place *place);
+VINE_MUST_CHECK int vine__member_start(struct supervisor *supervisor, struct place *place);
 
 /* Have it end: SIGTERM, and after `patience_ns` SIGKILL. */
-void vine__process_leave(struct process *process, uint64_t now_ns, uint64_t patience_ns);
+void vine__member_leave(struct process *process, uint64_t now_ns, uint64_t patience_ns);
 
-void vine__process_kill(struct process *process);
+void vine__member_kill(struct process *process);
 
 /* Read what it says. Returns whether it has become ready by that. */
-bool vine__process_hear(struct supervisor *supervisor, struct process *process);
+bool vine__member_hear(struct supervisor *supervisor, struct process *process);
 
 /* "process 1 (pid 123) WHAT", in the log. */
-void vine__process_log(enum vine_log_level level, const struct process *process, const char *what);
+void vine__member_log(enum vine_log_level level, const struct process *process, const char *what);
 
 /* Free one that was reaped. */
-void vine__process_free(struct supervisor *supervisor, struct process *process);
+void vine__member_free(struct supervisor *supervisor, struct process *process);
 
 /* ---- places.c -------------------------------------------------------------------------------- */
 
