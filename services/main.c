@@ -65,9 +65,9 @@ static bool read_isolation(uint8_t *ret_isolation)
         [VINE_ISOLATE_NONE] = "none",
     };
 
-    for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(chosen.isolate, names[i]) == 0) {
-            *ret_isolation = i;
+            *ret_isolation = (uint8_t)i;
             return true;
         }
     return false;
