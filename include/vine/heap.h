@@ -23,23 +23,15 @@ VINE_BEGIN_DECLARATIONS
 /* `pointer_lvalue` becomes `size_bytes` of zeroed memory, aligned for anything. Raises -ENOMEM: the
  * heap is as large as it may be; vine_heap_explain says what there would have to be. */
 #define vine_alloc(pointer_lvalue, size_bytes)                                                     \
-    do {                                                                                           \
-        (pointer_lvalue) = vine__alloc(that, (size_bytes));                                        \
-        if (__builtin_expect(that->error != 0, 0))                                                 \
-            vine__go_out();                                                                        \
-    } while (0)
+    vine__do_at("vine_alloc", (pointer_lvalue) = vine__alloc(that, (size_bytes)))
 
-/* Give it back. NULL is allowed. */
-#define vine_free(pointer) vine__free(that, (pointer))
+/* Give it back: the coroutine that has taken it. NULL is allowed. */
+#define vine_free(pointer) vine__do_at("vine_free", vine__free(that, (pointer)))
 
 /* The same for memory that stays until it is freed, or the micro-process ends. */
 #define vine_keep(pointer_lvalue, size_bytes)                                                      \
-    do {                                                                                           \
-        (pointer_lvalue) = vine__keep(that, (size_bytes));                                         \
-        if (__builtin_expect(that->error != 0, 0))                                                 \
-            vine__go_out();                                                                        \
-    } while (0)
-#define vine_unkeep(pointer) vine__unkeep(that, (pointer))
+    vine__do_at("vine_keep", (pointer_lvalue) = vine__keep(that, (size_bytes)))
+#define vine_unkeep(pointer) vine__do_at("vine_unkeep", vine__unkeep(that, (pointer)))
 
 /* What the heap was short of, the last time: "heap of N pages: M bytes more would need K pages, and
  * L are allowed". */

@@ -31,11 +31,7 @@ VINE_BEGIN_DECLARATIONS
 /* Steady time in nanoseconds, as of when the micro-process was last given its turn. */
 #define vine_now() vine__now(that)
 
-#define vine_sleep(duration_ns)                                                                    \
-    do {                                                                                           \
-        vine__sleep(that, (duration_ns));                                                          \
-        vine__suspend("vine_sleep");                                                               \
-    } while (0)
+#define vine_sleep(duration_ns) vine__block_at("vine_sleep", vine__sleep(that, (duration_ns)))
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -45,8 +41,9 @@ VINE_BEGIN_DECLARATIONS
     vine_read_on(that->socket, length_lvalue, bytes, size_bytes)
 #define vine_read_on(socket_pointer, length_lvalue, bytes, size_bytes)                             \
     do {                                                                                           \
-        vine__read_begin(that, (socket_pointer), (bytes), (size_bytes));                           \
-        vine__until("vine_read", vine__read(that));                                                \
+        vine__operation("vine_read",                                                               \
+                        vine__read_begin(that, (socket_pointer), (bytes), (size_bytes)),           \
+                        vine__read(that));                                                         \
         (length_lvalue) = (ssize_t)that->result;                                                   \
     } while (0)
 
@@ -55,8 +52,9 @@ VINE_BEGIN_DECLARATIONS
     vine_read_all_on(that->socket, length_lvalue, bytes, size_bytes)
 #define vine_read_all_on(socket_pointer, length_lvalue, bytes, size_bytes)                         \
     do {                                                                                           \
-        vine__read_begin(that, (socket_pointer), (bytes), (size_bytes));                           \
-        vine__until("vine_read_all", vine__read_all(that));                                        \
+        vine__operation("vine_read_all",                                                           \
+                        vine__read_begin(that, (socket_pointer), (bytes), (size_bytes)),           \
+                        vine__read_all(that));                                                     \
         (length_lvalue) = (ssize_t)that->result;                                                   \
     } while (0)
 
@@ -66,8 +64,9 @@ VINE_BEGIN_DECLARATIONS
     vine_readline_on(that->socket, length_lvalue, text, size_bytes)
 #define vine_readline_on(socket_pointer, length_lvalue, text, size_bytes)                          \
     do {                                                                                           \
-        vine__read_begin(that, (socket_pointer), (text), (size_bytes));                            \
-        vine__until("vine_readline", vine__readline(that));                                        \
+        vine__operation("vine_readline",                                                           \
+                        vine__read_begin(that, (socket_pointer), (text), (size_bytes)),            \
+                        vine__readline(that));                                                     \
         (length_lvalue) = (ssize_t)that->result;                                                   \
     } while (0)
 
@@ -82,13 +81,14 @@ VINE_BEGIN_DECLARATIONS
     vine_look_on(that->socket, length_lvalue, bytes_lvalue, least)
 #define vine_look_on(socket_pointer, length_lvalue, bytes_lvalue, least)                           \
     do {                                                                                           \
-        vine__read_begin(that, (socket_pointer), NULL, (least));                                   \
-        vine__until("vine_look", vine__look(that));                                                \
+        vine__operation("vine_look", vine__read_begin(that, (socket_pointer), NULL, (least)),      \
+                        vine__look(that));                                                         \
         (length_lvalue) = (size_t)that->result;                                                    \
         (bytes_lvalue) = that->operand;                                                            \
     } while (0)
-#define vine_skip(size_bytes)                    vine_skip_on(that->socket, size_bytes)
-#define vine_skip_on(socket_pointer, size_bytes) vine__skip(that, (socket_pointer), (size_bytes))
+#define vine_skip(size_bytes) vine_skip_on(that->socket, size_bytes)
+#define vine_skip_on(socket_pointer, size_bytes)                                                   \
+    vine__do_at("vine_skip", vine__skip(that, (socket_pointer), (size_bytes)))
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
@@ -96,16 +96,17 @@ VINE_BEGIN_DECLARATIONS
 #define vine_write(bytes, size_bytes) vine_write_on(that->socket, bytes, size_bytes)
 #define vine_write_on(socket_pointer, bytes, size_bytes)                                           \
     do {                                                                                           \
-        vine__write_begin(that, (socket_pointer), (bytes), (size_bytes));                          \
-        vine__until("vine_write", vine__write(that));                                              \
+        vine__operation("vine_write",                                                              \
+                        vine__write_begin(that, (socket_pointer), (bytes), (size_bytes)),          \
+                        vine__write(that));                                                        \
     } while (0)
 
 /* As printf. */
 #define vine_writef(...) vine_writef_on(that->socket, __VA_ARGS__)
 #define vine_writef_on(socket_pointer, ...)                                                        \
     do {                                                                                           \
-        vine__writef(that, (socket_pointer), __VA_ARGS__);                                         \
-        vine__until("vine_writef", vine__write(that));                                             \
+        vine__operation("vine_writef", vine__writef(that, (socket_pointer), __VA_ARGS__),          \
+                        vine__write(that));                                                        \
     } while (0)
 
 /* Room to write into without a copy: at least `least` bytes (at most VINE_LOOK_MAX), of which
@@ -124,29 +125,19 @@ VINE_BEGIN_DECLARATIONS
 
 /* Let what was written go out when the micro-process blocks next, as it would by itself; here is
  * raised what became of earlier bytes. */
-#define vine_flush() vine_flush_on(that->socket)
-#define vine_flush_on(socket_pointer)                                                              \
-    do {                                                                                           \
-        vine__flush(that, (socket_pointer));                                                       \
-        if (__builtin_expect(that->error != 0, 0))                                                 \
-            vine__go_out();                                                                        \
-    } while (0)
+#define vine_flush()                  vine_flush_on(that->socket)
+#define vine_flush_on(socket_pointer) vine__do_at("vine_flush", vine__flush(that, (socket_pointer)))
 
 /* Wait until the kernel has taken all that was written. */
 #define vine_drain() vine_drain_on(that->socket)
 #define vine_drain_on(socket_pointer)                                                              \
-    do {                                                                                           \
-        vine__drain(that, (socket_pointer));                                                       \
-        vine__suspend("vine_drain");                                                               \
-    } while (0)
+    vine__operation("vine_drain", vine__drain(that, (socket_pointer)), vine__drained(that))
 
 /* Nothing more will be written: behind what was, the peer is told. */
 #define vine_close_output() vine_close_output_on(that->socket)
 #define vine_close_output_on(socket_pointer)                                                       \
-    do {                                                                                           \
-        vine__close_output(that, (socket_pointer));                                                \
-        vine__suspend("vine_close_output");                                                        \
-    } while (0)
+    vine__operation("vine_close_output", vine__close_output(that, (socket_pointer)),               \
+                    vine__drained(that))
 
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
@@ -171,6 +162,7 @@ VINE_API void vine__writef(struct vine_coroutine *that, struct vine_socket *sock
                            const char *format, ...) VINE_PRINTF(3, 4);
 VINE_API void vine__flush(struct vine_coroutine *that, struct vine_socket *socket);
 VINE_API void vine__drain(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API bool vine__drained(struct vine_coroutine *that);
 VINE_API void vine__close_output(struct vine_coroutine *that, struct vine_socket *socket);
 
 VINE_END_DECLARATIONS

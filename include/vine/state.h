@@ -107,7 +107,24 @@ struct vine__ask {
     uint16_t kind;          /* enum vine__ask_kind */
     uint16_t socket;        /* its place */
     uint64_t a, b;
-    uint64_t deadline_ns;
+    struct vine__ask *previous;
+    uint64_t run; /* in which it was asked; later it is not in the list */
+    bool *sign;   /* cleared if it is taken back in that run, or NULL */
+};
+
+/* Coroutines that wait for the same, the first one first, by `next`. */
+struct vine__waiters {
+    struct vine_coroutine *first, *last;
+};
+
+/* What is to be told when a coroutine ends: `*count` is one less then, and who waits is woken, with
+ * `error` if there is one. */
+struct vine__at_end {
+    struct vine__at_end *next;
+    uint32_t *count; /* or NULL */
+    struct vine__waiters *waiters;
+    int error;
+    bool is_early; /* when its function ends, whether or not its children have */
 };
 
 /* Its fields are here because macros go by them; private, but for vine_* below. */
@@ -118,28 +135,40 @@ struct vine_coroutine {
     uint8_t status; /* enum vine__coroutine_status */
     uint8_t phase;  /* enum vine__coroutine_phase */
     uint8_t depth;
-    bool is_queued;   /* it runs, or will */
-    bool is_awaited;  /* by its parent, which has called or joins it */
-    bool is_called;   /* by vine_call */
-    bool is_detached; /* nobody has a handle */
+    bool is_queued;    /* it runs, or will */
+    bool is_called;    /* by vine_call */
+    bool is_detached;  /* nobody has a handle */
+    bool is_responder; /* cancelled when its parent leaves */
     bool is_cancelled;
     bool is_played;
-    int error;   /* raised, and nobody has dealt with it */
-    int pending; /* what was raised before vine_finally, or 0 */
+    bool is_paused;     /* it is blocked in vine_pause */
+    bool has_cancelled; /* its children, as it has left by an error */
+    uint32_t magic;     /* while it is one */
+    int error;          /* raised, and nobody has dealt with it */
+    int pending;        /* what was raised before vine_finally, or 0 */
     void *frame;
     void *argument;
     struct vine__inside *inside;
-    struct vine_socket *socket; /* its standard input and output */
-    struct vine_coroutine *next;
+    struct vine_socket *socket;    /* its standard input and output */
+    struct vine_coroutine *next;   /* in the run queue, or of those that wait */
     struct vine_coroutine **waits; /* where it is known as one that waits, or NULL */
-    struct vine_coroutine *parent, *children, *sibling;
-    uint64_t deadline_ns; /* of operations from now on, or 0 */
-    int64_t result;       /* of the operation that has ended */
-    void *operand;        /* of the operation under way, whose these words are */
+    struct vine__waiters *queue;   /* the same, among others */
+    struct vine_coroutine *parent, *children, *sibling, *elder;
+    struct vine_coroutine *awaited;         /* the child that it has called or joins */
+    uint64_t deadline_ns;                   /* of operations from now on, or 0 */
+    uint64_t due_ns;                        /* when it is woken at the latest, or 0 */
+    struct vine_coroutine *later, *earlier; /* of those that are due */
+    int due_error;                          /* with which it is woken then */
+    int64_t result;                         /* of the operation that has ended */
+    void *operand;                          /* of the operation under way, whose these words are */
     uint64_t operand_size;
     uint64_t operand_at;
     struct vine_socket *on;     /* the socket of the operation under way */
     struct vine__block *blocks; /* of vine_alloc */
+    struct vine__owned *owned;  /* what goes with it */
+    struct vine__at_end *at_end;
+    struct vine__mailbox *mailbox; /* once somebody has sent to it, or it waits for that */
+    struct vine__message *message; /* that it sends */
     struct vine__ask ask;
 };
 
@@ -169,9 +198,7 @@ __attribute__((weak, visibility("hidden"), constructor)) void vine__module_begin
 }
 
 VINE_API void *vine__frame(struct vine_coroutine *that, size_t size_bytes);
-VINE_API const void *vine__resume(const struct vine_coroutine *that,
-                                  const struct vine__point *points,
-                                  const struct vine__point *points_end, const void *base);
+VINE_API __attribute__((noreturn, cold)) void vine__lost(const struct vine_coroutine *that);
 /* Where what was raised goes, or NULL: out. */
 VINE_API const void *vine__unwind(struct vine_coroutine *that, const struct vine__point *points,
                                   const struct vine__point *points_end, const void *base);
@@ -179,6 +206,18 @@ VINE_API int vine__caught(struct vine_coroutine *that);
 VINE_API void vine__finally(struct vine_coroutine *that);
 VINE_API void vine__leave(struct vine_coroutine *that);
 VINE_API void vine__raise(struct vine_coroutine *that, int error);
+
+/* In the coroutine's own text, as each time that it goes on comes here. */
+__attribute__((always_inline)) static inline const void *
+vine__resume(const struct vine_coroutine *that, const struct vine__point *points,
+             const struct vine__point *points_end, const void *base)
+{
+    const uint32_t place = that->state - 1;
+
+    if (__builtin_expect(place >= (uint32_t)(points_end - points) || points[place].base != base, 0))
+        vine__lost(that);
+    return points[place].label;
+}
 
 #ifdef __clang__
 #define VINE__COROUTINE_CHECKS _Pragma("clang diagnostic error \"-Wuninitialized\"")
@@ -204,28 +243,45 @@ VINE_API void vine__raise(struct vine_coroutine *that, int error);
         goto *vine__out;                                                                           \
     } while (0)
 
-/* Return to the scheduler, and go on here. The coroutine's status says when. */
-#define vine__suspend(operation_name)                                                              \
+/* An operation: `begin`, and then blocked until `ready` says yes, which has prepared what wakes the
+ * coroutine when it says no. Where it stands is known before it begins, for what it may have to
+ * say of its use, and for who looks at a fault. */
+#define vine__operation(operation_name, begin, ready)                                              \
     do {                                                                                           \
         __label__ vine__here;                                                                      \
         static const struct vine__point vine__point VINE__POINT = {                                \
             &&vine__here, &&vine__base, operation_name, __LINE__, VINE__POINT_BLOCK};              \
         that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
+        begin;                                                                                     \
+        while (!(ready)) {                                                                         \
+            return;                                                                                \
+        vine__here:                                                                                \
+            if (__builtin_expect(that->error != 0, 0))                                             \
+                break;                                                                             \
+        }                                                                                          \
+        if (__builtin_expect(that->error != 0, 0))                                                 \
+            vine__go_out();                                                                        \
+    } while (0)
+
+/* One that blocks once, whatever wakes it. The coroutine's status says when it goes on. */
+#define vine__block_at(operation_name, begin)                                                      \
+    do {                                                                                           \
+        __label__ vine__here;                                                                      \
+        static const struct vine__point vine__point VINE__POINT = {                                \
+            &&vine__here, &&vine__base, operation_name, __LINE__, VINE__POINT_BLOCK};              \
+        that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
+        begin;                                                                                     \
         return;                                                                                    \
     vine__here:                                                                                    \
         if (__builtin_expect(that->error != 0, 0))                                                 \
             vine__go_out();                                                                        \
     } while (0)
 
-/* Block until `ready`, an expression of that one operation, says yes. It has prepared then what
- * wakes the coroutine. */
-#define vine__until(operation_name, ready)                                                         \
-    do {                                                                                           \
-        while (!(ready))                                                                           \
-            vine__suspend(operation_name);                                                         \
-        if (__builtin_expect(that->error != 0, 0))                                                 \
-            vine__go_out();                                                                        \
-    } while (0)
+/* And one that never blocks. */
+#define vine__do_at(operation_name, begin) vine__operation(operation_name, begin, true)
+
+#define vine__suspend(operation_name)      vine__block_at(operation_name, (void)0)
+#define vine__until(operation_name, ready) vine__operation(operation_name, (void)0, ready)
 
 /* ---- a coroutine ---------------------------------------------------------------------------- */
 
@@ -249,9 +305,12 @@ VINE_API void vine__raise(struct vine_coroutine *that, int error);
 
 /* The body lies between these two. */
 #define vine_begin()                                                                               \
-    self = vine__frame(that, sizeof *self);                                                        \
-    if (__builtin_expect(self == NULL, 0))                                                         \
-        return;                                                                                    \
+    self = that->frame;                                                                            \
+    if (__builtin_expect(self == NULL, 0)) {                                                       \
+        self = vine__frame(that, sizeof *self);                                                    \
+        if (self == NULL)                                                                          \
+            return;                                                                                \
+    }                                                                                              \
     if (that->state != 0)                                                                          \
         goto *vine__resume(that, __start_vine_points, __stop_vine_points, &&vine__base);           \
     vine__base:                                                                                    \
@@ -270,61 +329,60 @@ VINE_API void vine__raise(struct vine_coroutine *that, int error);
 /* ---- one after the other --------------------------------------------------------------------- */
 
 /* Let the others run that are ready. */
-#define vine_yield()                                                                               \
-    do {                                                                                           \
-        that->status = VINE__COROUTINE_YIELDED;                                                    \
-        vine__suspend("vine_yield");                                                               \
-    } while (0)
+#define vine_yield() vine__block_at("vine_yield", that->status = VINE__COROUTINE_YIELDED)
 
-/* Run another coroutine to its end. What it raises is raised here. */
+/* Run another coroutine to its end. What it raises is raised here. Its deadlines do not go beyond
+ * the one that is in force here. */
 #define vine_call(name, argument_pointer)                                                          \
-    do {                                                                                           \
-        vine__call(that, &vine__type_##name, (argument_pointer));                                  \
-        vine__until("vine_call", vine__called(that));                                              \
-    } while (0)
+    vine__operation("vine_call", vine__call(that, &vine__type_##name, (argument_pointer)),         \
+                    vine__called(that))
 
 /* Have another one run beside this one, from the next time that this one blocks. `ret_handle`, a
  * struct vine_coroutine *, is for vine_join, vine_cancel and vine_play, until it is joined. A child
  * ends before its parent does: a parent that comes to its end waits for its children; if it was
- * left by an error, they are cancelled first. */
+ * left by an error, or one of them ends by one then, they are cancelled first. */
 #define vine_child(name, argument_pointer, ret_handle)                                             \
-    do {                                                                                           \
-        (ret_handle) = vine__child(that, &vine__type_##name, (argument_pointer), false);           \
-        if (__builtin_expect(that->error != 0, 0))                                                 \
-            vine__go_out();                                                                        \
-    } while (0)
+    vine__do_at("vine_child", (ret_handle) = vine__child(that, &vine__type_##name,                 \
+                                                         (argument_pointer), VINE__CHILD_JOINED))
 
 /* The same without a handle: it is gone when it ends. What it raises is raised in the parent, where
  * that one blocks next. */
 #define vine_start(name, argument_pointer)                                                         \
-    do {                                                                                           \
-        (void)vine__child(that, &vine__type_##name, (argument_pointer), true);                     \
-        if (__builtin_expect(that->error != 0, 0))                                                 \
-            vine__go_out();                                                                        \
-    } while (0)
+    vine__do_at("vine_start", (void)vine__child(that, &vine__type_##name, (argument_pointer),      \
+                                                VINE__CHILD_DETACHED))
+
+/* The same for one that is there to be asked (vine/future.h): when its parent comes to its end, it
+ * is cancelled in any case. */
+#define vine_responder(name, argument_pointer, ret_handle)                                         \
+    vine__do_at("vine_responder",                                                                  \
+                (ret_handle) = vine__child(that, &vine__type_##name, (argument_pointer),           \
+                                           VINE__CHILD_RESPONDER))
 
 /* Wait for the end of a child. What it raised is raised here, but for -ECANCELED of who was
- * cancelled from here. */
+ * cancelled by vine_cancel. The handle is gone then. */
 #define vine_join(handle)                                                                          \
-    do {                                                                                           \
-        vine__join(that, (handle));                                                                \
-        vine__until("vine_join", vine__joined(that));                                              \
-    } while (0)
+    vine__operation("vine_join", vine__join(that, (handle)), vine__joined(that))
 
 /* Have a coroutine of the same micro-process leave by -ECANCELED where it blocks, by its
- * vine_catch and vine_finally. Does not wait for it. */
-#define vine_cancel(handle) vine__cancel(that, (handle))
+ * vine_catch and vine_finally. Does not wait for it. Who is in vine_finally goes on there. Who has
+ * not begun has these run all the same. */
+#define vine_cancel(handle) vine__do_at("vine_cancel", vine__cancel(that, (handle)))
 
 /* Stop until another coroutine plays this one; at once, if it has done so since. */
 #define vine_pause()      vine__until("vine_pause", vine__paused(that))
-#define vine_play(handle) vine__play(that, (handle))
+#define vine_play(handle) vine__do_at("vine_play", vine__play(that, (handle)))
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
 /* Leave with an error, a negative number. */
 #define vine_raise(error_number)                                                                   \
     do {                                                                                           \
+        __label__ vine__here;                                                                      \
+        static const struct vine__point vine__point VINE__POINT = {                                \
+            &&vine__here, &&vine__base, "vine_raise", __LINE__, VINE__POINT_BLOCK};                \
+        that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
         vine__raise(that, (error_number));                                                         \
+    vine__here:                                                                                    \
         vine__go_out();                                                                            \
     } while (0)
 
@@ -334,7 +392,8 @@ VINE_API void vine__raise(struct vine_coroutine *that, int error);
         vine__go_out();                                                                            \
     } while (0)
 
-/* A block for what is raised before it; then it goes on behind the block. One a coroutine. */
+/* A block for what is raised before it; then it goes on behind the block. One a coroutine, and once:
+ * what is raised from there on is not caught again. */
 #define vine_catch(error_lvalue)                                                                   \
     static const struct vine__point vine__catch_point VINE__POINT = {                              \
         &&vine__catch, &&vine__base, "vine_catch", __LINE__, VINE__POINT_CATCH};                   \
@@ -352,12 +411,14 @@ VINE_API void vine__raise(struct vine_coroutine *that, int error);
 
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
+enum vine__child_kind { VINE__CHILD_JOINED, VINE__CHILD_DETACHED, VINE__CHILD_RESPONDER };
+
 VINE_API void vine__call(struct vine_coroutine *that, const struct vine_coroutine_type *type,
                          void *argument);
 VINE_API bool vine__called(struct vine_coroutine *that);
 VINE_API struct vine_coroutine *vine__child(struct vine_coroutine *that,
                                             const struct vine_coroutine_type *type, void *argument,
-                                            bool is_detached);
+                                            enum vine__child_kind kind);
 VINE_API void vine__join(struct vine_coroutine *that, struct vine_coroutine *child);
 VINE_API bool vine__joined(struct vine_coroutine *that);
 VINE_API void vine__cancel(struct vine_coroutine *that, struct vine_coroutine *other);

@@ -3,7 +3,6 @@
  * core/process/asks.c - what coroutines ask for, begun outside; and its ends, brought in.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/process/process_internal.h"
@@ -11,43 +10,20 @@
 
 #define ASKS_MAX 4096U /* of one run: a longer list has a circle */
 
-/* ---- sleepers -------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
+/* When the next run has to be, as the inside says. */
 static void set_timer(struct vine__process *process)
 {
-    if (process->sleepers == NULL)
+    const uint64_t due_ns = process->inside->due_ns;
+
+    if (due_ns == process->due_ns)
+        return;
+    process->due_ns = due_ns;
+    if (due_ns == 0)
         (void)vine_timer_stop(&process->timer);
     else
-        vine_timer_arm_at(&process->timer, process->sleepers->due_ns);
-}
-
-static int add_sleeper(struct vine__process *process, struct asker asker, uint64_t due_ns,
-                       int result)
-{
-    struct sleeper *const sleeper = malloc(sizeof(*sleeper));
-    struct sleeper **link = &process->sleepers;
-
-    if (sleeper == NULL)
-        return -ENOMEM;
-    *sleeper = (struct sleeper){.due_ns = due_ns, .asker = asker, .result = result};
-    while (*link != NULL && (*link)->due_ns <= due_ns)
-        link = &(*link)->next;
-    sleeper->next = *link;
-    *link = sleeper;
-    if (process->sleepers == sleeper)
-        set_timer(process);
-    return 0;
-}
-
-void vine__process_forget_sleepers(struct vine__process *process)
-{
-    while (process->sleepers != NULL) {
-        struct sleeper *const sleeper = process->sleepers;
-
-        process->sleepers = sleeper->next;
-        free(sleeper);
-    }
-    (void)vine_timer_cancel(&process->timer);
+        vine_timer_arm_at(&process->timer, due_ns);
 }
 
 /* ---- in -------------------------------------------------------------------------------------- */
@@ -85,6 +61,7 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
                                              .place = outlet->place,
                                              .result = outlet->received,
                                              .bytes = outlet->bytes,
+                                             .is_more = outlet->kept > 0,
                                              .is_end = outlet->has_end}))
             return false;
         outlet->has_received = false;
@@ -97,25 +74,6 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
         !put_ask(record, &outlet->sent, outlet->error))
         return false;
     return true;
-}
-
-static bool bring_sleepers(struct vine__process *process, struct vine__record *record)
-{
-    bool fits = true;
-
-    if (process->sleepers == NULL || process->sleepers->due_ns > record->now_ns)
-        return true;
-    while (process->sleepers != NULL && process->sleepers->due_ns <= record->now_ns) {
-        struct sleeper *const sleeper = process->sleepers;
-
-        fits = put_ask(record, &sleeper->asker, sleeper->result);
-        if (!fits)
-            break;
-        process->sleepers = sleeper->next;
-        free(sleeper);
-    }
-    set_timer(process);
-    return fits;
 }
 
 bool vine__process_bring(struct vine__process *process, struct vine__record *record)
@@ -139,7 +97,7 @@ bool vine__process_bring(struct vine__process *process, struct vine__record *rec
                   (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = process->cancel});
         process->cancel = 0;
     }
-    return bring_outlet(&process->io, record) && bring_sleepers(process, record);
+    return bring_outlet(&process->io, record);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -149,18 +107,13 @@ static int begin(struct vine__process *process, const struct vine__ask *ask, str
 {
     struct outlet *const outlet = &process->io;
 
-    if (ask->kind != VINE__ASK_SLEEP && (ask->socket != 0 || outlet->connection == NULL))
-        return -VINE_ECORRUPT;
-    if (ask->kind != VINE__ASK_SLEEP && ask->kind != VINE__ASK_RECEIVE && ask->deadline_ns != 0 &&
-        add_sleeper(process, asker, ask->deadline_ns, -ETIMEDOUT) != 0)
+    if (ask->socket != 0 || outlet->connection == NULL)
         return -VINE_ECORRUPT;
     switch (ask->kind) {
-    case VINE__ASK_SLEEP:
-        return add_sleeper(process, asker, ask->a, 0) == 0 ? 0 : -VINE_ECORRUPT;
     case VINE__ASK_RECEIVE:
         if (outlet->is_receiving || outlet->has_received || ask->a > VINE_LOOK_MAX)
             return -VINE_ECORRUPT;
-        vine__outlet_receive(outlet, (uint32_t)ask->a, ask->deadline_ns);
+        vine__outlet_receive(outlet, (uint32_t)ask->a);
         return 0;
     case VINE__ASK_ROOM:
         outlet->room = asker;
@@ -201,6 +154,7 @@ int vine__process_take_asks(struct vine__process *process)
             return -VINE_ECORRUPT;
         at = ask.next;
     }
+    set_timer(process);
     vine__outlet_send(&process->io);
     /* What could be answered at once is, in a run of its own. */
     if ((process->io.room.is_set && process->io.written == NULL) ||

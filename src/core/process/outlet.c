@@ -23,53 +23,64 @@ static void received(struct vine_receive *receive)
         return;
     outlet->has_received = true;
     outlet->has_end = receive->size == 0;
-    if (receive->size < 0) {
-        outlet->received = receive->size;
-        outlet->bytes = NULL;
-    } else if (outlet->kept > 0) {
-        outlet->received = receive->size + outlet->kept;
-        outlet->bytes = outlet->gathered;
-    } else {
-        outlet->received = receive->size;
-        outlet->bytes = receive->bytes;
+    outlet->received = receive->size;
+    outlet->bytes = NULL;
+    if (receive->size > 0) {
+        outlet->received += outlet->kept;
+        outlet->bytes = outlet->kept > 0 ? outlet->gathered : receive->bytes;
+        outlet->view = outlet->bytes;
+        outlet->view_size = (uint32_t)outlet->received;
     }
     vine__process_dispatch(process);
 }
 
-void vine__outlet_receive(struct outlet *outlet, uint32_t kept, uint64_t deadline_ns)
+/* What the inside keeps has to lie in front of what comes: in a block of our own. */
+static int gather(struct outlet *outlet, uint32_t kept)
 {
-    outlet->receive.deadline_ns = deadline_ns;
+    struct vine_socket *const socket =
+        (void *)(outlet->process->heap->region.start + outlet->place);
+    const unsigned char *const from = outlet->view + outlet->view_size - kept;
+
+    if (kept > outlet->view_size || kept >= VINE__BLOCK_BYTES)
+        return -EMSGSIZE;
+    if (outlet->gathered == NULL)
+        outlet->gathered = vine__block_take(blocks_of(outlet));
+    if (outlet->gathered == NULL)
+        return -ENOMEM;
+    memmove(outlet->gathered, from, kept);
+    outlet->view = outlet->gathered;
+    outlet->view_size = kept;
+    /* It may go on reading that before more has come. */
+    socket->in.bytes = outlet->gathered;
+    socket->in.at = 0;
+    socket->in.size = kept;
+    return 0;
+}
+
+void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
+{
+    outlet->receive.deadline_ns = 0; /* the inside knows its deadlines */
+    outlet->kept = kept;
     if (kept == 0) {
         if (outlet->gathered != NULL)
             vine__block_give(blocks_of(outlet), outlet->gathered);
         outlet->gathered = NULL;
-        outlet->kept = 0;
+        outlet->view = NULL;
+        outlet->view_size = 0;
         outlet->is_receiving = true;
         vine_receive(outlet->connection, &outlet->receive, received);
         return;
     }
 
-    /* `bytes` and `received` are what the inside was given last. */
-    const uint32_t had =
-        outlet->bytes != NULL && outlet->received > 0 ? (uint32_t)outlet->received : 0;
+    const int error = gather(outlet, kept);
 
-    if (outlet->gathered == NULL) {
-        unsigned char *const block = vine__block_take(blocks_of(outlet));
-
-        if (kept <= had && block != NULL)
-            memcpy(block, outlet->bytes + (had - kept), kept);
-        outlet->gathered = block;
-    } else if (kept <= had) {
-        memmove(outlet->gathered, outlet->bytes + (had - kept), kept);
-    }
-    if (kept > had || kept >= VINE__BLOCK_BYTES || outlet->gathered == NULL) {
+    if (error != 0) {
         outlet->has_received = true;
-        outlet->received = -EMSGSIZE;
+        outlet->received = error;
         outlet->bytes = NULL;
         vine_work_post(&outlet->process->work);
         return;
     }
-    outlet->kept = kept;
     outlet->is_receiving = true;
     vine_receive_into(outlet->connection, &outlet->receive, outlet->gathered + kept,
                       VINE__BLOCK_BYTES - kept, received);

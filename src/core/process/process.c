@@ -118,7 +118,10 @@ static void run(struct vine_work *work)
 
 static void time_has_come(struct vine_timer *timer)
 {
-    vine__process_dispatch(VINE_CONTAINER_OF(timer, struct vine__process, timer));
+    struct vine__process *const process = VINE_CONTAINER_OF(timer, struct vine__process, timer);
+
+    process->due_ns = 0;
+    vine__process_dispatch(process);
 }
 
 /* The kernel has nothing of it any more. */
@@ -197,7 +200,7 @@ void vine__process_end(struct vine__process *process, const struct vine__process
 {
     VINE_ASSERT(!process->has_ended);
     process->has_ended = true;
-    vine__process_forget_sleepers(process);
+    (void)vine_timer_cancel(&process->timer);
     vine__heap_give(process->heap);
     process->heap = NULL;
     process->inside = NULL;

@@ -80,8 +80,10 @@ struct outlet {
     bool is_gone;     /* its block is: the inside has to be told */
     bool is_shutting; /* the output is to end */
     bool has_end;
-    int64_t received; /* bytes, those that were kept included; or an error */
-    const unsigned char *bytes;
+    int64_t received;           /* bytes, those that were kept included; or an error */
+    const unsigned char *bytes; /* received; NULL: none */
+    const unsigned char *view;  /* what the inside has to read */
+    uint32_t view_size;
     unsigned char *gathered; /* the block in which bytes are that had to be in one piece */
     uint32_t kept;           /* of what was there before */
     unsigned char *sending;  /* the kernel's */
@@ -91,14 +93,6 @@ struct outlet {
     struct asker room, sent; /* who waits for that */
     struct vine_receive receive;
     struct vine_send send;
-};
-
-/* A coroutine that waits for a time. */
-struct sleeper {
-    struct sleeper *next;
-    uint64_t due_ns;
-    struct asker asker;
-    int result;
 };
 
 struct vine__process {
@@ -111,7 +105,7 @@ struct vine__process {
     struct vine__process_options options;
     struct vine_work work; /* its next run */
     struct vine_timer timer;
-    struct sleeper *sleepers; /* the first that is due comes first */
+    uint64_t due_ns; /* for which the timer is armed, or 0 */
     struct outlet io;
     struct vine_work closed;
     uint32_t fault_count; /* without a run that ended well */
@@ -135,10 +129,9 @@ int vine__process_take_asks(struct vine__process *process);
 
 /* Put into the record what is to be brought in. Returns whether that was all. */
 bool vine__process_bring(struct vine__process *process, struct vine__record *record);
-void vine__process_forget_sleepers(struct vine__process *process);
 
 /* outlet.c */
-void vine__outlet_receive(struct outlet *outlet, uint32_t kept, uint64_t deadline_ns);
+void vine__outlet_receive(struct outlet *outlet, uint32_t kept);
 /* The inside has written: `block` of those lent, from 1, or 0: on. Returns 0 or -VINE_ECORRUPT. */
 int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);
 void vine__outlet_send(struct outlet *outlet);

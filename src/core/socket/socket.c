@@ -29,11 +29,21 @@ VINE__INSIDE void vine__deadline(struct vine_coroutine *that, uint64_t duration_
     const uint64_t at = after(that, duration_ns);
 
     that->deadline_ns = at == VINE_FOREVER ? 0 : at;
+    /* Who calls waits for this one, and wants to be back by its own. */
+    if (that->is_called && that->parent->deadline_ns != 0 &&
+        (that->deadline_ns == 0 || that->deadline_ns > that->parent->deadline_ns))
+        that->deadline_ns = that->parent->deadline_ns;
 }
 
 VINE__INSIDE void vine__sleep(struct vine_coroutine *that, uint64_t duration_ns)
 {
-    vine__ask(that, VINE__ASK_SLEEP, 0, after(that, duration_ns), 0);
+    const uint64_t at = after(that, duration_ns);
+
+    that->status = VINE__COROUTINE_BLOCKED;
+    if (that->deadline_ns != 0 && that->deadline_ns < at)
+        vine__due(that, that->deadline_ns, -ETIMEDOUT);
+    else if (at != VINE_FOREVER)
+        vine__due(that, at, 0);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -68,7 +78,7 @@ VINE__INSIDE static bool want(struct vine_coroutine *that, struct vine_socket *s
         vine__block(that);
     } else {
         socket->is_receiving = true;
-        vine__ask(that, VINE__ASK_RECEIVE, socket->place, kept, 0);
+        vine__ask(that, VINE__ASK_RECEIVE, socket->place, kept, &socket->is_receiving);
     }
     return false;
 }
@@ -182,7 +192,7 @@ VINE__INSIDE bool vine__write(struct vine_coroutine *that)
         if (!has_room(that->inside, socket)) {
             socket->writer = that;
             that->waits = &socket->writer;
-            vine__ask(that, VINE__ASK_ROOM, socket->place, 0, 0);
+            vine__ask(that, VINE__ASK_ROOM, socket->place, 0, NULL);
             return false;
         }
         that->operand_at += vine__outgoing_put(
@@ -269,13 +279,21 @@ VINE__INSIDE void vine__flush(struct vine_coroutine *that, struct vine_socket *s
 VINE__INSIDE void vine__drain(struct vine_coroutine *that, struct vine_socket *socket)
 {
     vine__write_begin(that, socket, NULL, 0);
-    vine__ask(that, VINE__ASK_SENT, socket->place, 0, 0);
+    that->operand_size = VINE__ASK_SENT;
 }
 
 VINE__INSIDE void vine__close_output(struct vine_coroutine *that, struct vine_socket *socket)
 {
     vine__write_begin(that, socket, NULL, 0);
-    vine__ask(that, VINE__ASK_NO_MORE, socket->place, 0, 0);
+    that->operand_size = VINE__ASK_NO_MORE;
+}
+
+VINE__INSIDE bool vine__drained(struct vine_coroutine *that)
+{
+    if (that->operand_at++ > 0)
+        return true; /* it was asked for, and answered */
+    vine__ask(that, (enum vine__ask_kind)that->operand_size, that->on->place, 0, NULL);
+    return false;
 }
 
 /* ---- what a run brings ----------------------------------------------------------------------- */
@@ -287,12 +305,13 @@ VINE__INSIDE void vine__socket_received(struct vine_socket *socket, const struct
     socket->is_receiving = false;
     if (item->bytes != NULL) {
         socket->in.bytes = item->bytes;
-        socket->in.at = 0;
+        if (!item->is_more)
+            socket->in.at = 0;
         socket->in.size = (uint32_t)item->result;
     }
     if (item->is_end)
         socket->in.is_end = true;
-    if (item->result < 0 && item->result != -ETIMEDOUT)
+    if (item->result < 0)
         socket->in.error = (int)item->result;
     if (reader == NULL)
         return;

@@ -5,6 +5,9 @@
  * A child ends before its parent does. Who has left its function and has children waits for them,
  * as one that is blocked; the last of them ends it. What a child raised and nobody joins it for
  * goes to its parent.
+ *
+ * Who has called a coroutine stands still until that one has ended: what is raised in it meanwhile
+ * is raised in the one that it has called, or, if that is leaving, behind its end.
  */
 
 #include "core/state/state_internal.h"
@@ -32,23 +35,23 @@ VINE__INSIDE void vine__call(struct vine_coroutine *that, const struct vine_coro
 {
     struct vine_coroutine *const child = make(that, type, argument);
 
-    that->operand = child;
+    that->awaited = child;
     if (child == NULL)
         return;
-    child->is_awaited = true;
     child->is_called = true;
     vine__queue_first(that->inside, child);
 }
 
 VINE__INSIDE struct vine_coroutine *vine__child(struct vine_coroutine *that,
                                                 const struct vine_coroutine_type *type,
-                                                void *argument, bool is_detached)
+                                                void *argument, enum vine__child_kind kind)
 {
     struct vine_coroutine *const child = make(that, type, argument);
 
     if (child == NULL)
         return NULL;
-    child->is_detached = is_detached;
+    child->is_detached = kind == VINE__CHILD_DETACHED;
+    child->is_responder = kind == VINE__CHILD_RESPONDER;
     child->status = VINE__COROUTINE_BLOCKED;
     vine__wake(child, 0);
     return child;
@@ -58,32 +61,38 @@ VINE__INSIDE struct vine_coroutine *vine__child(struct vine_coroutine *that,
 
 VINE__INSIDE static void forget(struct vine_coroutine *child)
 {
-    struct vine_coroutine **link = &child->parent->children;
-
-    while (*link != child)
-        link = &(*link)->sibling;
-    *link = child->sibling;
+    if (child->sibling != NULL)
+        child->sibling->elder = child->elder;
+    if (child->elder != NULL)
+        child->elder->sibling = child->sibling;
+    else
+        child->parent->children = child->sibling;
     child->inside->coroutine_count--;
+    child->magic = 0;
     vine__heap_free(&child->inside->heap, child);
+}
+
+/* What others are told of its end: who was cancelled has left by that as it was to. */
+VINE__INSIDE static int error_of(const struct vine_coroutine *child)
+{
+    return child->is_cancelled && child->error == -ECANCELED ? 0 : child->error;
 }
 
 /* An error that nobody waits for. */
 VINE__INSIDE static void pass_on(struct vine_coroutine *parent, int error)
 {
-    if (parent->error == 0)
-        vine__cancel_from_outside(parent, error);
+    /* In its vine_finally it goes on, and ends by this. */
+    if (!vine__cancel_from_outside(parent, error) && parent->pending == 0)
+        parent->pending = error;
 }
 
-VINE__INSIDE static void cancel_children(struct vine_coroutine *that)
+VINE__INSIDE static void cancel_child(struct vine_coroutine *child)
 {
-    for (struct vine_coroutine *child = that->children; child != NULL; child = child->sibling)
-        if (child->status != VINE__COROUTINE_ENDED) {
-            child->is_cancelled = true;
-            vine__cancel_from_outside(child, -ECANCELED);
-        }
+    child->is_cancelled = true;
+    (void)vine__cancel_from_outside(child, -ECANCELED);
 }
 
-/* Forget children that have ended. Returns whether there are others. */
+/* Forget children that have ended, with their errors. Returns whether there are others. */
 VINE__INSIDE static bool has_living_children(struct vine_coroutine *that)
 {
     struct vine_coroutine *next;
@@ -95,11 +104,18 @@ VINE__INSIDE static bool has_living_children(struct vine_coroutine *that)
             has = true;
             continue;
         }
-        if (child->error != 0 && !child->is_cancelled && that->error == 0)
-            that->error = child->error;
+        if (that->error == 0)
+            that->error = error_of(child);
         forget(child);
     }
     return has;
+}
+
+VINE__INSIDE static void wake_parent(struct vine_coroutine *parent)
+{
+    vine__unblock(parent);
+    parent->status = VINE__COROUTINE_RUNNING;
+    vine__queue_first(parent->inside, parent);
 }
 
 VINE__INSIDE static void end(struct vine_coroutine *that)
@@ -109,6 +125,8 @@ VINE__INSIDE static void end(struct vine_coroutine *that)
 
     that->status = VINE__COROUTINE_ENDED;
     inside->current = NULL;
+    vine__at_end_tell(that, false);
+    vine__owned_free(that);
     vine__blocks_free(that);
     vine__heap_free(&inside->heap, that->frame);
     that->frame = NULL;
@@ -117,11 +135,17 @@ VINE__INSIDE static void end(struct vine_coroutine *that)
         inside->error = that->error;
         return;
     }
-    if (that->is_awaited) {
-        if (parent->status == VINE__COROUTINE_BLOCKED && !parent->is_queued) {
-            parent->status = VINE__COROUTINE_RUNNING;
-            vine__queue_first(inside, parent);
-        }
+    if (that->is_called) {
+        const int error = that->error;
+
+        forget(that);
+        if (parent->error == 0)
+            parent->error = error;
+        wake_parent(parent);
+        return;
+    }
+    if (parent->awaited == that) {
+        wake_parent(parent);
         return;
     }
     if (parent->status == VINE__COROUTINE_LEFT) {
@@ -131,7 +155,7 @@ VINE__INSIDE static void end(struct vine_coroutine *that)
     if (!that->is_detached)
         return;
 
-    const int error = that->is_cancelled ? 0 : that->error;
+    const int error = error_of(that);
 
     forget(that);
     if (error != 0)
@@ -140,87 +164,97 @@ VINE__INSIDE static void end(struct vine_coroutine *that)
 
 VINE__INSIDE void vine__coroutine_left(struct vine_coroutine *that)
 {
-    if (that->children != NULL) {
-        if (that->error != 0)
-            cancel_children(that);
-        if (has_living_children(that))
-            return; /* the last of them comes here again */
+    vine__at_end_tell(that, true);
+    if (that->children != NULL && has_living_children(that)) {
+        const bool all = that->error != 0 && !that->has_cancelled;
+
+        that->has_cancelled |= all;
+        for (struct vine_coroutine *child = that->children; child != NULL; child = child->sibling)
+            if (all || (child->is_responder && !child->is_cancelled))
+                cancel_child(child);
+        return; /* the last of them comes here again */
     }
     end(that);
 }
 
 /* ---- waiting for it -------------------------------------------------------------------------- */
 
-/* The child at `operand` has ended: what it raised is raised here. */
-VINE__INSIDE static bool take_end(struct vine_coroutine *that)
-{
-    struct vine_coroutine *const child = that->operand;
-
-    if (child->status != VINE__COROUTINE_ENDED) {
-        vine__block(that);
-        return false;
-    }
-    if (child->error != 0 && !(child->is_cancelled && child->error == -ECANCELED))
-        that->error = child->error;
-    that->operand = NULL;
-    forget(child);
-    return true;
-}
-
 VINE__INSIDE bool vine__called(struct vine_coroutine *that)
 {
-    return that->operand == NULL || take_end(that);
+    if (that->awaited == NULL)
+        return true;
+    that->status = VINE__COROUTINE_BLOCKED; /* deadlines are those of who was called */
+    return false;
+}
+
+/* A handle of one that is gone points to what the heap has given back. */
+VINE__INSIDE __attribute__((no_sanitize("address"), noinline)) static bool
+has_magic(const struct vine_coroutine *that)
+{
+    return that->magic == VINE__COROUTINE_MAGIC;
+}
+
+VINE__INSIDE bool vine__is_there(struct vine_coroutine *that, const struct vine_coroutine *other,
+                                 const char *operation)
+{
+    const uintptr_t place = (uintptr_t)other - (uintptr_t)that->inside;
+
+    if (place > that->inside->heap.size_bytes - sizeof(*other) ||
+        place % _Alignof(struct vine_coroutine) != 0 || !has_magic(other))
+        vine__misuse(that, "%s of what is no coroutine of its own, or is none any more", operation);
+    return other->status < VINE__COROUTINE_LEFT;
 }
 
 VINE__INSIDE void vine__join(struct vine_coroutine *that, struct vine_coroutine *child)
 {
-    if (child == NULL || child->parent != that || child->is_detached)
+    (void)vine__is_there(that, child, "vine_join");
+    if (child->parent != that || child->is_detached)
         vine__misuse(that, "vine_join of what is no child of it with a handle");
-    child->is_awaited = true;
     that->operand = child;
 }
 
 VINE__INSIDE bool vine__joined(struct vine_coroutine *that)
 {
-    return take_end(that);
+    struct vine_coroutine *const child = that->operand;
+
+    if (child->status != VINE__COROUTINE_ENDED) {
+        that->awaited = child;
+        vine__block(that);
+        return false;
+    }
+    that->error = error_of(child);
+    that->operand = NULL;
+    forget(child);
+    return true;
 }
 
 /* ---- from beside ----------------------------------------------------------------------------- */
 
-/* The child that it has called and waits for. */
-VINE__INSIDE static struct vine_coroutine *called_child(struct vine_coroutine *that)
-{
-    for (struct vine_coroutine *child = that->children; child != NULL; child = child->sibling)
-        if (child->is_called && child->status != VINE__COROUTINE_ENDED)
-            return child;
-    return NULL;
-}
-
-VINE__INSIDE void vine__cancel_from_outside(struct vine_coroutine *that, int error)
+VINE__INSIDE bool vine__cancel_from_outside(struct vine_coroutine *that, int error)
 {
     if (that->status >= VINE__COROUTINE_LEFT || that->phase == VINE__PHASE_FINALLY)
-        return; /* it goes anyway */
+        return false;
 
-    struct vine_coroutine *const called = called_child(that);
+    struct vine_coroutine *const awaited = that->awaited;
+    const bool calls = awaited != NULL && awaited->is_called;
 
-    if (called != NULL) {
-        /* What it has called ends first, and raises here what this is about. */
-        vine__cancel_from_outside(called, error);
-        return;
-    }
+    /* What it has called ends first, and raises here what this is about. */
+    if (calls && vine__cancel_from_outside(awaited, error))
+        return true;
     if (that->error == 0)
         that->error = error;
-    vine__wake(that, error);
+    if (!calls)
+        vine__wake(that, error);
+    return true;
 }
 
 VINE__INSIDE void vine__cancel(struct vine_coroutine *that, struct vine_coroutine *other)
 {
-    if (other == NULL || other->inside != that->inside)
-        vine__misuse(that, "vine_cancel of what is no coroutine of it");
+    (void)vine__is_there(that, other, "vine_cancel");
     if (other->status == VINE__COROUTINE_ENDED)
         return;
     other->is_cancelled = true;
-    vine__cancel_from_outside(other, -ECANCELED);
+    (void)vine__cancel_from_outside(other, -ECANCELED);
 }
 
 VINE__INSIDE bool vine__paused(struct vine_coroutine *that)
@@ -229,14 +263,48 @@ VINE__INSIDE bool vine__paused(struct vine_coroutine *that)
         that->is_played = false;
         return true;
     }
+    that->is_paused = true;
     vine__block(that);
     return false;
 }
 
 VINE__INSIDE void vine__play(struct vine_coroutine *that, struct vine_coroutine *other)
 {
-    if (other == NULL || other->inside != that->inside)
-        vine__misuse(that, "vine_play of what is no coroutine of it");
+    (void)vine__is_there(that, other, "vine_play");
     other->is_played = true;
-    vine__wake(other, 0);
+    if (other->is_paused)
+        vine__wake(other, 0);
+}
+
+/* ---- who is told of its end ------------------------------------------------------------------ */
+
+VINE__INSIDE void vine__at_end_add(struct vine_coroutine *that, struct vine__at_end *at_end)
+{
+    at_end->next = that->at_end;
+    that->at_end = at_end;
+}
+
+VINE__INSIDE void vine__at_end_remove(struct vine_coroutine *that, struct vine__at_end *at_end)
+{
+    struct vine__at_end **link = &that->at_end;
+
+    while (*link != NULL && *link != at_end)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = at_end->next;
+}
+
+VINE__INSIDE void vine__at_end_tell(struct vine_coroutine *that, bool is_early)
+{
+    struct vine__at_end *next;
+
+    for (struct vine__at_end *at_end = that->at_end; at_end != NULL; at_end = next) {
+        next = at_end->next;
+        if (is_early && !at_end->is_early)
+            continue;
+        if (at_end->count != NULL)
+            (*at_end->count)--;
+        vine__wake_all(at_end->waiters, at_end->error);
+        vine__at_end_remove(that, at_end);
+    }
 }

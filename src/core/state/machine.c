@@ -2,15 +2,15 @@
 /* core/state/machine.c - what the macros of a coroutine call: where it goes on, and where it goes
  * when something is raised. */
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/state/state.h"
 #include "utils/assert.h"
 
 VINE__INSIDE void *vine__frame(struct vine_coroutine *that, size_t size_bytes)
 {
-    if (that->frame != NULL)
-        return that->frame;
     that->frame = vine__heap_alloc(&that->inside->heap, size_bytes > 0 ? size_bytes : 1);
     if (that->frame == NULL) {
         vine__raise(that, -ENOMEM);
@@ -19,15 +19,9 @@ VINE__INSIDE void *vine__frame(struct vine_coroutine *that, size_t size_bytes)
     return that->frame;
 }
 
-VINE__INSIDE const void *vine__resume(const struct vine_coroutine *that,
-                                      const struct vine__point *points,
-                                      const struct vine__point *points_end, const void *base)
+VINE__INSIDE void vine__lost(const struct vine_coroutine *that)
 {
-    const uint32_t place = that->state - 1;
-
-    if (place >= (uint32_t)(points_end - points) || points[place].base != base)
-        vine__misuse(that, "its state is overwritten");
-    return points[place].label;
+    vine__misuse(that, "its state is overwritten");
 }
 
 /* Rare, and so a walk: errors are raised seldom, and tables are short. */
@@ -87,14 +81,22 @@ VINE__INSIDE void vine__raise(struct vine_coroutine *that, int error)
 
 #define MISUSE_BYTES 256
 
-VINE__INSIDE void vine__misuse(const struct vine_coroutine *that, const char *what)
+VINE__INSIDE void vine__misuse(const struct vine_coroutine *that, const char *format, ...)
 {
     const struct vine_coroutine_type *const type = vine__type_of(that->module, that->type);
     const struct vine__point *const point = vine__point_of(that->module, that->state);
     char text[MISUSE_BYTES];
+    int length =
+        snprintf(text, sizeof text, "%s:%u: coroutine %s: ", type != NULL ? type->file : "?",
+                 point != NULL ? point->line : 0, type != NULL ? type->name : "?");
+    va_list list;
 
-    (void)snprintf(text, sizeof text, "%s:%u: coroutine %s: %s\n", type != NULL ? type->file : "?",
-                   point != NULL ? point->line : 0, type != NULL ? type->name : "?", what);
+    if (length < 0 || length > MISUSE_BYTES - 2)
+        length = 0;
+    va_start(list, format);
+    (void)vsnprintf(text + length, sizeof text - 1 - (size_t)length, format, list);
+    va_end(list);
+    strcat(text, "\n");
     vine__assert_say(text);
     __builtin_trap();
 }

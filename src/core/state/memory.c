@@ -81,6 +81,66 @@ VINE__INSIDE void vine__blocks_free(struct vine_coroutine *that)
     shrink(that->inside);
 }
 
+/* ---- what goes with a coroutine ------------------------------------------------------------- */
+
+struct vine__owned {
+    struct vine__owned *next, *previous;
+};
+
+VINE__INSIDE static void own(struct vine_coroutine *that, struct vine__owned *owned)
+{
+    owned->previous = NULL;
+    owned->next = that->owned;
+    if (owned->next != NULL)
+        owned->next->previous = owned;
+    that->owned = owned;
+}
+
+VINE__INSIDE static struct vine__owned *let_go(struct vine_coroutine *that, void *memory)
+{
+    struct vine__owned *const owned = (struct vine__owned *)memory - 1;
+
+    if (owned->next != NULL)
+        owned->next->previous = owned->previous;
+    if (owned->previous != NULL)
+        owned->previous->next = owned->next;
+    else
+        that->owned = owned->next;
+    return owned;
+}
+
+VINE__INSIDE void *vine__own(struct vine_coroutine *that, size_t size_bytes)
+{
+    struct vine__owned *const owned =
+        size_bytes <= VINE__HEAP_BYTES_MAX
+            ? vine__heap_alloc(&that->inside->heap, sizeof(*owned) + size_bytes)
+            : NULL;
+
+    if (owned == NULL)
+        return NULL;
+    own(that, owned);
+    return owned + 1;
+}
+
+VINE__INSIDE void vine__disown(struct vine_coroutine *that, void *memory)
+{
+    if (memory != NULL)
+        vine__heap_free(&that->inside->heap, let_go(that, memory));
+}
+
+VINE__INSIDE void vine__pass(struct vine_coroutine *from, struct vine_coroutine *to, void *memory)
+{
+    own(to, let_go(from, memory));
+}
+
+VINE__INSIDE void vine__owned_free(struct vine_coroutine *that)
+{
+    while (that->owned != NULL)
+        vine__disown(that, that->owned + 1);
+}
+
+/* ---- what stays ------------------------------------------------------------------------------ */
+
 VINE__INSIDE void *vine__keep(struct vine_coroutine *that, size_t size_bytes)
 {
     void *const memory = vine__heap_alloc(&that->inside->heap, size_bytes);

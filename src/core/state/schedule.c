@@ -32,22 +32,147 @@ VINE__INSIDE void vine__queue_first(struct vine__inside *inside, struct vine_cor
         inside->run_last = that;
 }
 
-VINE__INSIDE void vine__wake(struct vine_coroutine *that, int64_t result)
+/* ---- those that wait ------------------------------------------------------------------------- */
+
+VINE__INSIDE static void leave_queue(struct vine_coroutine *that)
 {
-    if (that->is_queued || that->status != VINE__COROUTINE_BLOCKED)
+    struct vine__waiters *const waiters = that->queue;
+    struct vine_coroutine *before = NULL;
+
+    if (waiters->first == that) {
+        waiters->first = that->next;
+    } else {
+        before = waiters->first;
+        while (before->next != that)
+            before = before->next;
+        before->next = that->next;
+    }
+    if (waiters->last == that)
+        waiters->last = before;
+    that->queue = NULL;
+}
+
+/* Nobody is told of it who has not been told yet. */
+VINE__INSIDE static void take_back(struct vine_coroutine *that)
+{
+    struct vine__ask *const ask = &that->ask;
+
+    ask->kind = VINE__ASK_NOTHING;
+    if (ask->run != that->inside->run)
         return;
-    that->result = result;
-    that->status = VINE__COROUTINE_RUNNING;
-    that->ask.kind = VINE__ASK_NOTHING;
+    if (ask->next != NULL)
+        ask->next->previous = ask->previous;
+    if (ask->previous != NULL)
+        ask->previous->next = ask->next;
+    else
+        that->inside->asks = ask->next;
+    if (ask->sign != NULL)
+        *ask->sign = false;
+}
+
+VINE__INSIDE static void not_due(struct vine_coroutine *that)
+{
+    struct vine__inside *const inside = that->inside;
+
+    if (that->earlier != NULL)
+        that->earlier->later = that->later;
+    else
+        inside->due_first = that->later;
+    if (that->later != NULL)
+        that->later->earlier = that->earlier;
+    else
+        inside->due_last = that->earlier;
+    that->due_ns = 0;
+}
+
+VINE__INSIDE void vine__due(struct vine_coroutine *that, uint64_t due_ns, int error)
+{
+    struct vine__inside *const inside = that->inside;
+    struct vine_coroutine *before = inside->due_last;
+
+    while (before != NULL && before->due_ns > due_ns)
+        before = before->earlier;
+    that->due_ns = due_ns;
+    that->due_error = error;
+    that->earlier = before;
+    that->later = before != NULL ? before->later : inside->due_first;
+    if (before != NULL)
+        before->later = that;
+    else
+        inside->due_first = that;
+    if (that->later != NULL)
+        that->later->earlier = that;
+    else
+        inside->due_last = that;
+}
+
+VINE__INSIDE void vine__unblock(struct vine_coroutine *that)
+{
+    that->awaited = NULL;
+    that->is_paused = false;
+    if (that->ask.kind != VINE__ASK_NOTHING)
+        take_back(that);
     if (that->waits != NULL) {
         *that->waits = NULL;
         that->waits = NULL;
     }
+    if (that->queue != NULL)
+        leave_queue(that);
+    if (that->due_ns != 0)
+        not_due(that);
+}
+
+VINE__INSIDE void vine__wake(struct vine_coroutine *that, int64_t result)
+{
+    if (that->is_queued || that->status != VINE__COROUTINE_BLOCKED)
+        return;
+    vine__unblock(that);
+    that->result = result;
+    that->status = VINE__COROUTINE_RUNNING;
     push_last(that->inside, that);
 }
 
+VINE__INSIDE void vine__wait(struct vine_coroutine *that, struct vine__waiters *waiters)
+{
+    that->next = NULL;
+    if (waiters->last != NULL)
+        waiters->last->next = that;
+    else
+        waiters->first = that;
+    waiters->last = that;
+    that->queue = waiters;
+    vine__block(that);
+}
+
+VINE__INSIDE void vine__wake_first(struct vine__waiters *waiters, int64_t result)
+{
+    if (waiters->first != NULL)
+        vine__wake(waiters->first, result);
+}
+
+VINE__INSIDE void vine__wake_all(struct vine__waiters *waiters, int error)
+{
+    while (waiters->first != NULL) {
+        if (error != 0)
+            waiters->first->error = error;
+        vine__wake(waiters->first, error);
+    }
+}
+
+/* Those whose time has come. */
+VINE__INSIDE static void wake_due(struct vine__inside *inside)
+{
+    while (inside->due_first != NULL && inside->due_first->due_ns <= inside->record->now_ns) {
+        struct vine_coroutine *const that = inside->due_first;
+
+        if (that->error == 0)
+            that->error = that->due_error;
+        vine__wake(that, that->due_error);
+    }
+}
+
 VINE__INSIDE void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kind, uint16_t socket,
-                            uint64_t a, uint64_t b)
+                            uint64_t a, bool *sign)
 {
     struct vine__inside *const inside = that->inside;
     struct vine__ask *const ask = &that->ask;
@@ -56,12 +181,18 @@ VINE__INSIDE void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kin
     ask->kind = (uint16_t)kind;
     ask->socket = socket;
     ask->a = a;
-    ask->b = b;
-    ask->deadline_ns = that->deadline_ns;
+    ask->b = 0;
+    ask->sign = sign;
+    ask->run = inside->run;
+    ask->previous = NULL;
     ask->next = inside->asks;
+    if (ask->next != NULL)
+        ask->next->previous = ask;
     inside->asks = ask;
     vine__block(that);
 }
+
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 VINE__INSIDE struct vine_coroutine *vine__coroutine_create(struct vine__inside *inside,
                                                            const struct vine_coroutine_type *type,
@@ -72,6 +203,7 @@ VINE__INSIDE struct vine_coroutine *vine__coroutine_create(struct vine__inside *
 
     if (that == NULL)
         return NULL;
+    that->magic = VINE__COROUTINE_MAGIC;
     that->module = (uint8_t)type->module->number;
     that->type = (uint16_t)(type - type->module->types);
     that->argument = argument;
@@ -83,6 +215,8 @@ VINE__INSIDE struct vine_coroutine *vine__coroutine_create(struct vine__inside *
         that->socket = parent->socket;
         that->deadline_ns = parent->deadline_ns;
         that->sibling = parent->children;
+        if (that->sibling != NULL)
+            that->sibling->elder = that;
         parent->children = that;
     }
     return that;
@@ -108,8 +242,27 @@ VINE__INSIDE void vine__inside_begin(struct vine__inside *inside, const struct v
 {
     inside->record = record;
     inside->asks = NULL;
+    inside->run++;
     inside->lent_used = 0;
     inside->is_spent = false;
+}
+
+/* The run before was left in the middle of something: by whom is known, and not where. */
+VINE__INSIDE static void raise_in_current(struct vine__inside *inside, int error)
+{
+    struct vine_coroutine *const that = inside->current;
+
+    if (that == NULL || that->status >= VINE__COROUTINE_LEFT) {
+        inside->has_ended = true;
+        inside->error = error;
+        return;
+    }
+    that->error = error;
+    if (that->is_queued)
+        return;
+    vine__unblock(that);
+    that->status = VINE__COROUTINE_RUNNING;
+    vine__queue_first(inside, that);
 }
 
 VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vine__item *item)
@@ -127,35 +280,25 @@ VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vi
         }
         break;
     case VINE__ITEM_RAISE:
-        that = inside->current;
-        if (that == NULL)
-            that = inside->first;
-        that->error = (int)item->result;
-        if (!that->is_queued)
-            vine__queue_first(inside, that);
-        that->status = VINE__COROUTINE_RUNNING;
+        raise_in_current(inside, (int)item->result);
         break;
     default:
-        vine__cancel_from_outside(inside->first, (int)item->result);
+        (void)vine__cancel_from_outside(inside->first, (int)item->result);
         break;
     }
 }
 
 /* What a run of its function left. */
-VINE__INSIDE static void look_at(struct vine__inside *inside, struct vine_coroutine *that)
+VINE__INSIDE static void look_at(struct vine_coroutine *that)
 {
     switch (that->status) {
-    case VINE__COROUTINE_YIELDED:
-        that->status = VINE__COROUTINE_RUNNING;
-        push_last(inside, that);
-        break;
     case VINE__COROUTINE_BLOCKED:
         break;
     case VINE__COROUTINE_LEFT:
         vine__coroutine_left(that);
         break;
     default:
-        vine__misuse(that, "its function returned, which vine_return() does");
+        vine__misuse(that, "its function returned by return: vine_return() is what does that");
     }
 }
 
@@ -163,7 +306,8 @@ VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
 {
     uint32_t quota = inside->record->quota;
 
-    while (inside->run_first != NULL) {
+    wake_due(inside);
+    while (inside->run_first != NULL && !inside->has_ended) {
         struct vine_coroutine *const that = inside->run_first;
 
         if (quota-- == 0) {
@@ -181,7 +325,13 @@ VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
         if (VINE__UNLIKELY(type == NULL))
             vine__misuse(that, "its type is overwritten");
         type->fn(that);
-        look_at(inside, that);
+        if (that->status == VINE__COROUTINE_YIELDED) {
+            that->status = VINE__COROUTINE_RUNNING;
+            push_last(inside, that);
+        } else {
+            look_at(that);
+        }
     }
     inside->current = NULL;
+    inside->due_ns = inside->due_first != NULL ? inside->due_first->due_ns : 0;
 }

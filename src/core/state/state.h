@@ -8,7 +8,8 @@
  * Trust:    all of this runs inside, with the heap's rights alone, and believes what lies there: it
  *           is its own. Whoever is outside reads `asks`, `dirty` and the words of the end once, and
  *           checks them.
- * Limits:   VINE__ITEMS_MAX ends of operations a run.
+ * Limits:   VINE__ITEMS_MAX ends of operations a run. Who waits for a time is in one list by time,
+ *           which is quick where deadlines come in order or are the same, as they mostly are.
  *
  * Outside and inside talk by two lists: the dispatch record, which those inside can read alone,
  * brings the ends of operations; `asks` and `dirty` tell what coroutines wait for.
@@ -31,6 +32,7 @@ enum vine__item_kind {
 };
 
 struct vine__item {
+    bool is_more;   /* bytes: they follow what was there, which lies in front of them */
     uint32_t place; /* offset in the heap */
     uint32_t kind;  /* enum vine__item_kind */
     uint32_t number;
@@ -58,7 +60,6 @@ struct vine__record {
 
 enum vine__ask_kind {
     VINE__ASK_NOTHING,
-    VINE__ASK_SLEEP,   /* until `deadline_ns` */
     VINE__ASK_RECEIVE, /* more on `socket`; a: bytes there that stay in front of it */
     VINE__ASK_ROOM,    /* to write on `socket` */
     VINE__ASK_SENT,    /* until all written to `socket` is the kernel's */
@@ -74,8 +75,11 @@ struct vine__inside {
     const struct vine__record *record; /* of the run that goes on */
     struct vine_coroutine *run_first, *run_last;
     struct vine_coroutine *current;
-    struct vine_coroutine *first;  /* which the micro-process began with; ends last */
-    struct vine__ask *asks;        /* the latest first */
+    struct vine_coroutine *first; /* which the micro-process began with; ends last */
+    struct vine__ask *asks;       /* the latest first */
+    struct vine_coroutine *due_first, *due_last;
+    uint64_t due_ns;               /* after a run: when the next one has to be, or 0 */
+    uint64_t run;                  /* its number */
     struct vine_socket *dirty;     /* sockets with something to send */
     struct vine__block *top_block; /* of the stack */
     uint32_t coroutine_count;
@@ -103,18 +107,45 @@ void vine__inside_take(struct vine__inside *inside, const struct vine__item *ite
 /* Run coroutines until none can go on or the quota is used. */
 void vine__inside_drain(struct vine__inside *inside);
 
-/* How the coroutine that runs blocks: its operation has prepared what wakes it. */
+/* It is woken at that time at the latest, with `error`. It blocks. */
+void vine__due(struct vine_coroutine *that, uint64_t due_ns, int error);
+
+/* How the coroutine that runs blocks: its operation has prepared what wakes it. Its deadline does
+ * so in any case, with -ETIMEDOUT. */
 static inline void vine__block(struct vine_coroutine *that)
 {
     that->status = VINE__COROUTINE_BLOCKED;
+    if (that->deadline_ns != 0)
+        vine__due(that, that->deadline_ns, -ETIMEDOUT);
 }
 
 /* It is ready. Nothing if it is queued already. */
 void vine__wake(struct vine_coroutine *that, int64_t result);
 
-/* Block, and tell outside what for. Answered by an item with its number. */
+/* Block as the last of those that wait there; wake the first of them, and all of them with `error`
+ * raised in each, or 0. */
+void vine__wait(struct vine_coroutine *that, struct vine__waiters *waiters);
+void vine__wake_first(struct vine__waiters *waiters, int64_t result);
+void vine__wake_all(struct vine__waiters *waiters, int error);
+
+/* Block, and tell outside what for. Answered by an item with its number. `sign`, which may be NULL,
+ * is cleared if nobody has heard of it when the coroutine goes on. */
 void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kind, uint16_t socket, uint64_t a,
-               uint64_t b);
+               bool *sign);
+
+/* Memory that goes with a coroutine, or before by vine__disown. NULL: there is none. */
+void *vine__own(struct vine_coroutine *that, size_t size_bytes);
+void vine__disown(struct vine_coroutine *that, void *memory);
+void vine__pass(struct vine_coroutine *from, struct vine_coroutine *to, void *memory);
+
+/* `at_end` lies in memory that goes with the coroutine, or stays longer. */
+void vine__at_end_add(struct vine_coroutine *that, struct vine__at_end *at_end);
+void vine__at_end_remove(struct vine_coroutine *that, struct vine__at_end *at_end);
+
+/* Whether this is a coroutine of the same heap, and its function has not ended. One that is none
+ * any more is a misuse of `operation`. */
+bool vine__is_there(struct vine_coroutine *that, const struct vine_coroutine *other,
+                    const char *operation);
 
 /* Whether a coroutine is blocked at what it asked for last. */
 static inline bool vine__is_asking(const struct vine_coroutine *that)
@@ -122,10 +153,10 @@ static inline bool vine__is_asking(const struct vine_coroutine *that)
     return that->status == VINE__COROUTINE_BLOCKED && that->ask.kind != VINE__ASK_NOTHING;
 }
 
-/* What is wrong with the service's own code, as an assertion: coroutine, file, line and this
+/* What is wrong with the service's own code, as an assertion: file, line, coroutine and this
  * sentence on standard error, and a trap, which ends the micro-process. */
 __attribute__((noreturn, cold)) void vine__misuse(const struct vine_coroutine *that,
-                                                  const char *what);
+                                                  const char *format, ...) VINE_PRINTF(2, 3);
 
 /* ---- any side -------------------------------------------------------------------------------- */
 

@@ -18,10 +18,19 @@ void vine__queue_first(struct vine__inside *inside, struct vine_coroutine *that)
 /* Its function has ended: so has it, unless it has children, for which it waits then. */
 void vine__coroutine_left(struct vine_coroutine *that);
 
-/* Raise `error` where it blocks, whoever asked for that. */
-void vine__cancel_from_outside(struct vine_coroutine *that, int error);
+/* Raise `error` where it blocks, whoever asked for that. Returns false: it is leaving anyway. */
+bool vine__cancel_from_outside(struct vine_coroutine *that, int error);
 
-/* memory.c: give back what it has of vine_alloc. */
+/* memory.c: give back what it has of vine_alloc, and what goes with it. */
 void vine__blocks_free(struct vine_coroutine *that);
+void vine__owned_free(struct vine_coroutine *that);
+
+/* It is not one that waits any more, wherever it was known as that. */
+void vine__unblock(struct vine_coroutine *that);
+
+/* Tell who waits for its end; for the end of its function alone, or of all. */
+void vine__at_end_tell(struct vine_coroutine *that, bool is_early);
+
+#define VINE__COROUTINE_MAGIC 0x56636f72U
 
 #endif

@@ -2,79 +2,7 @@
 /* test: links=runtime timeout=60 */
 /* Coroutines of one heap, run by hand: their order, their families, and what they raise. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <vine/heap.h>
-#include <vine/state.h>
-
-#include "arch/guard/guard.h"
-#include "core/heap/heap.h"
-#include "core/state/state.h"
-
-/* What coroutines say here, letter by letter. */
-static char said[256];
-
-static void say(const char *text)
-{
-    strncat(said, text, sizeof(said) - strlen(said) - 1);
-}
-
-static struct vine__heap_pool *pool;
-static struct vine__heap *heap;
-static struct vine__inside *inside;
-
-static int start(void **state)
-{
-    const struct vine__guard_options guard = {.wanted = VINE__GUARD_NONE};
-    const struct vine__heap_pool_options options = {.count_max = 4};
-    char why[VINE__GUARD_WHY_BYTES];
-
-    (void)state;
-    if (vine__guard_choose(&guard, why) != 0 || vine__guard_thread_start() != 0)
-        return -1;
-    return vine__heap_pool_create(&options, &pool);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    vine__heap_pool_destroy(pool);
-    vine__guard_thread_stop();
-    return 0;
-}
-
-static void drain(void *argument)
-{
-    vine__inside_begin(inside, argument);
-    vine__inside_drain(inside);
-}
-
-/* Run a coroutine as the first of a heap until nothing is ready. */
-static void begin(const struct vine_coroutine_type *type, void *argument)
-{
-    static struct vine__record record = {.quota = 1000};
-    struct vine__guard_fault fault;
-
-    said[0] = '\0';
-    assert_int_equal(vine__heap_take(pool, VINE__HEAP_ANY_COLOUR, &heap), 0);
-    inside = vine__inside_init(heap, sizeof(struct vine__inside), type, argument);
-    assert_non_null(inside);
-    assert_int_equal(vine__guard_run(&heap->region, drain, &record, &fault), 0);
-}
-
-static void end(int error)
-{
-    assert_true(inside->has_ended);
-    assert_int_equal(inside->error, error);
-    assert_int_equal(vine__heap_validate(&inside->heap, heap->region.size_bytes), 0);
-    vine__heap_give(heap);
-}
+#include "by_hand.h"
 
 /* ---- one ------------------------------------------------------------------------------------ */
 
@@ -365,5 +293,5 @@ int main(void)
         cmocka_unit_test(memory_goes_back_in_any_order),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
