@@ -12,6 +12,7 @@
 #define VINE_COROUTINE_H
 
 #include <vine/error.h>
+#include <vine/future.h>
 #include <vine/heap.h>
 #include <vine/service.h>
 #include <vine/socket.h>

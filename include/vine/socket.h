@@ -13,6 +13,9 @@
  * What fails is raised: -ETIMEDOUT after the deadline, -EPIPE and -ECONNRESET when the peer is
  * gone. The end of what a peer sends is no error: 0 is read.
  *
+ * A socket is a connection, a pipe between coroutines of the same micro-process, or joins the one's
+ * input with the other's output: all operations are the same.
+ *
  * What is written goes out when the micro-process blocks, all of it at once.
  */
 #ifndef VINE_SOCKET_H
@@ -73,8 +76,8 @@ VINE_BEGIN_DECLARATIONS
 /*
  * Look at what has come without copying it: `bytes_lvalue` points to `length_lvalue` bytes in one
  * piece, at least `least` unless the end comes before (0: what there is, without blocking); valid
- * until this socket is read or looked at again. vine_skip takes bytes away from the front. At most
- * VINE_LOOK_MAX bytes; -EMSGSIZE is raised where more is wanted.
+ * until this socket is read or looked at again. vine_skip takes bytes away from the front, which
+ * are not valid then. At most VINE_LOOK_MAX bytes; -EMSGSIZE is raised where more is wanted.
  */
 #define VINE_LOOK_MAX 16384
 #define vine_look(length_lvalue, bytes_lvalue, least)                                              \
@@ -115,13 +118,14 @@ VINE_BEGIN_DECLARATIONS
     vine_room_on(that->socket, size_lvalue, pointer_lvalue, least)
 #define vine_room_on(socket_pointer, size_lvalue, pointer_lvalue, least)                           \
     do {                                                                                           \
-        vine__write_begin(that, (socket_pointer), NULL, (least));                                  \
-        vine__until("vine_room", vine__room(that));                                                \
+        vine__operation("vine_room", vine__write_begin(that, (socket_pointer), NULL, (least)),     \
+                        vine__room(that));                                                         \
         (size_lvalue) = (size_t)that->result;                                                      \
         (pointer_lvalue) = that->operand;                                                          \
     } while (0)
-#define vine_wrote(size_bytes)                    vine_wrote_on(that->socket, size_bytes)
-#define vine_wrote_on(socket_pointer, size_bytes) vine__wrote(that, (socket_pointer), (size_bytes))
+#define vine_wrote(size_bytes) vine_wrote_on(that->socket, size_bytes)
+#define vine_wrote_on(socket_pointer, size_bytes)                                                  \
+    vine__do_at("vine_wrote", vine__wrote(that, (socket_pointer), (size_bytes)))
 
 /* Let what was written go out when the micro-process blocks next, as it would by itself; here is
  * raised what became of earlier bytes. */
@@ -138,6 +142,37 @@ VINE_BEGIN_DECLARATIONS
 #define vine_close_output_on(socket_pointer)                                                       \
     vine__operation("vine_close_output", vine__close_output(that, (socket_pointer)),               \
                     vine__drained(that))
+
+/* Nothing more will be read: what comes is thrown away, and coroutines that write get -EPIPE. */
+#define vine_close_input() vine_close_input_on(that->socket)
+#define vine_close_input_on(socket_pointer)                                                        \
+    vine__do_at("vine_close_input", vine__close_input(that, (socket_pointer)))
+
+/* ---- between coroutines ---------------------------------------------------------------------- */
+
+#define VINE_PIPE_BYTES 4096 /* that nobody has read yet, and then the writer waits */
+
+/* A pipe: what one coroutine writes to it is read from it by another. It goes with the coroutine
+ * that has made it. Raises -ENOMEM. */
+#define vine_pipe(ret_socket) vine__do_at("vine_pipe", (ret_socket) = vine__pipe(that))
+
+/* Two ends: what is written to the one is read from the other. */
+#define vine_pair(ret_one, ret_other)                                                              \
+    do {                                                                                           \
+        vine__do_at("vine_pair", (ret_one) = vine__pair(that));                                    \
+        (ret_other) = (struct vine_socket *)that->operand;                                         \
+    } while (0)
+
+/* A child, as by vine_child, with an input and an output of its own. Of a pipe that is given to
+ * children so, the input ends when the last of those who write has ended, and who writes gets
+ * -EPIPE when the last of those who read has. Of `a | b | c`, b is
+ *
+ *     vine_child_on(b, NULL, self->a_to_b, self->b_to_c, self->b);
+ */
+#define vine_child_on(name, argument_pointer, input_socket, output_socket, ret_handle)             \
+    vine__do_at("vine_child_on",                                                                   \
+                (ret_handle) = vine__child_on(that, &vine__type_##name, (argument_pointer),        \
+                                              (input_socket), (output_socket)))
 
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
@@ -162,6 +197,13 @@ VINE_API void vine__writef(struct vine_coroutine *that, struct vine_socket *sock
                            const char *format, ...) VINE_PRINTF(3, 4);
 VINE_API void vine__flush(struct vine_coroutine *that, struct vine_socket *socket);
 VINE_API void vine__drain(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API void vine__close_input(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API struct vine_socket *vine__pipe(struct vine_coroutine *that);
+VINE_API struct vine_socket *vine__pair(struct vine_coroutine *that);
+VINE_API struct vine_coroutine *vine__child_on(struct vine_coroutine *that,
+                                               const struct vine_coroutine_type *type,
+                                               void *argument, struct vine_socket *input,
+                                               struct vine_socket *output);
 VINE_API bool vine__drained(struct vine_coroutine *that);
 VINE_API void vine__close_output(struct vine_coroutine *that, struct vine_socket *socket);
 

@@ -31,7 +31,7 @@
  * called it or made it, and ends the micro-process where nobody caught it.
  *
  * Caveats:  in a file that includes this, a name that vine/reactor.h or vine/network.h has as well
- *           (vine_call, vine_send, vine_connect) followed by "(" is the coroutine's operation; the
+ *           (vine_call, vine_send, vine_listen) followed by "(" is the coroutine's operation; the
  *           function is (vine_send)(...). C only: the operations are GNU C (gcc, clang).
  */
 #ifndef VINE_STATE_H
@@ -169,6 +169,7 @@ struct vine_coroutine {
     struct vine__at_end *at_end;
     struct vine__mailbox *mailbox; /* once somebody has sent to it, or it waits for that */
     struct vine__message *message; /* that it sends */
+    void *scratch;                 /* of the operation under way */
     struct vine__ask ask;
 };
 
@@ -392,8 +393,8 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
         vine__go_out();                                                                            \
     } while (0)
 
-/* A block for what is raised before it; then it goes on behind the block. One a coroutine, and once:
- * what is raised from there on is not caught again. */
+/* A block for what is raised before it; then it goes on behind the block. One a coroutine, and
+ * once: what is raised from there on is not caught again. */
 #define vine_catch(error_lvalue)                                                                   \
     static const struct vine__point vine__catch_point VINE__POINT = {                              \
         &&vine__catch, &&vine__base, "vine_catch", __LINE__, VINE__POINT_CATCH};                   \

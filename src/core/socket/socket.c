@@ -53,7 +53,9 @@ VINE__INSIDE void vine__read_begin(struct vine_coroutine *that, struct vine_sock
 {
     if (socket == NULL)
         vine__misuse(that, "it has no socket");
-    if (socket->reader != NULL)
+    if (socket->source != NULL)
+        socket = socket->source;
+    if (socket->input != NULL ? socket->input->reading.first != NULL : socket->reader != NULL)
         vine__misuse(that, "another coroutine reads from its socket");
     that->on = socket;
     that->operand = bytes;
@@ -87,6 +89,8 @@ VINE__INSIDE bool vine__read(struct vine_coroutine *that)
 {
     struct vine_socket *const socket = that->on;
 
+    if (socket->input != NULL)
+        return vine__pipe_read(that);
     that->result = (int64_t)vine__incoming_take(&socket->in, that->operand, that->operand_size);
     return that->result > 0 || that->operand_size == 0 || want(that, socket, 0);
 }
@@ -95,6 +99,8 @@ VINE__INSIDE bool vine__read_all(struct vine_coroutine *that)
 {
     struct vine_socket *const socket = that->on;
 
+    if (socket->input != NULL)
+        return vine__pipe_read_all(that);
     that->operand_at +=
         vine__incoming_take(&socket->in, (unsigned char *)that->operand + that->operand_at,
                             that->operand_size - that->operand_at);
@@ -110,6 +116,8 @@ VINE__INSIDE bool vine__readline(struct vine_coroutine *that)
 
     if (that->operand_size == 0)
         vine__misuse(that, "vine_readline into nothing");
+    if (socket->input != NULL)
+        return vine__pipe_readline(that);
 
     const size_t room = that->operand_size - 1;
 
@@ -131,6 +139,8 @@ VINE__INSIDE bool vine__look(struct vine_coroutine *that)
         vine__raise(that, -EMSGSIZE);
         return true;
     }
+    if (socket->input != NULL)
+        return vine__pipe_look(that);
     if (left < that->operand_size && !want(that, socket, left))
         return false;
     that->operand = (void *)(uintptr_t)(socket->in.bytes + socket->in.at);
@@ -141,6 +151,14 @@ VINE__INSIDE bool vine__look(struct vine_coroutine *that)
 VINE__INSIDE void vine__skip(struct vine_coroutine *that, struct vine_socket *socket,
                              size_t size_bytes)
 {
+    if (socket == NULL)
+        vine__misuse(that, "it has no socket");
+    if (socket->source != NULL)
+        socket = socket->source;
+    if (socket->input != NULL) {
+        vine__pipe_skip(that, socket->input, size_bytes);
+        return;
+    }
     if (size_bytes > vine__incoming_left(&socket->in))
         vine__misuse(that, "vine_skip of more than there is");
     socket->in.at += (uint32_t)size_bytes;
@@ -153,8 +171,12 @@ VINE__INSIDE void vine__write_begin(struct vine_coroutine *that, struct vine_soc
 {
     if (socket == NULL)
         vine__misuse(that, "it has no socket");
-    if (socket->writer != NULL)
+    if (socket->sink != NULL)
+        socket = socket->sink;
+    if (socket->output != NULL ? socket->output->writing.first != NULL : socket->writer != NULL)
         vine__misuse(that, "another coroutine writes to its socket");
+    vine__disown(that, that->scratch);
+    that->scratch = NULL;
     that->on = socket;
     that->operand = (void *)(uintptr_t)bytes;
     that->operand_size = size_bytes;
@@ -184,6 +206,8 @@ VINE__INSIDE bool vine__write(struct vine_coroutine *that)
 {
     struct vine_socket *const socket = that->on;
 
+    if (socket->output != NULL)
+        return vine__pipe_write(that);
     while (that->operand_at < that->operand_size) {
         if (VINE__UNLIKELY(socket->out.error != 0)) {
             that->error = socket->out.error;
@@ -206,11 +230,13 @@ VINE__INSIDE bool vine__room(struct vine_coroutine *that)
 {
     struct vine_socket *const socket = that->on;
 
+    if (socket->output != NULL && that->operand_size <= VINE_LOOK_MAX)
+        return vine__pipe_room(that);
     if (VINE__UNLIKELY(socket->out.error != 0)) {
         that->error = socket->out.error;
         return true;
     }
-    if (has_room(that->inside, socket) &&
+    if (socket->output == NULL && has_room(that->inside, socket) &&
         socket->out.room - socket->out.size >= that->operand_size) {
         that->operand = socket->out.bytes + socket->out.size;
         that->result = socket->out.room - socket->out.size;
@@ -222,13 +248,21 @@ VINE__INSIDE bool vine__room(struct vine_coroutine *that)
     }
     socket->writer = that;
     that->waits = &socket->writer;
-    vine__ask(that, VINE__ASK_ROOM, socket->place, 0, 0);
+    vine__ask(that, VINE__ASK_ROOM, socket->place, 0, NULL);
     return false;
 }
 
 VINE__INSIDE void vine__wrote(struct vine_coroutine *that, struct vine_socket *socket,
                               size_t size_bytes)
 {
+    if (socket == NULL)
+        vine__misuse(that, "it has no socket");
+    if (socket->sink != NULL)
+        socket = socket->sink;
+    if (socket->output != NULL) {
+        vine__pipe_wrote(that, socket->output, size_bytes);
+        return;
+    }
     if (size_bytes > socket->out.room - socket->out.size)
         vine__misuse(that, "vine_wrote of more than there was room for");
     socket->out.size += (uint32_t)size_bytes;
@@ -242,9 +276,10 @@ VINE__INSIDE void vine__writef(struct vine_coroutine *that, struct vine_socket *
     int length;
 
     vine__write_begin(that, socket, NULL, 0);
+    socket = that->on;
     va_start(list, format);
     va_copy(again, list);
-    if (has_room(that->inside, socket)) {
+    if (socket->output == NULL && has_room(that->inside, socket)) {
         const uint32_t room = socket->out.room - socket->out.size;
 
         length = vsnprintf((char *)socket->out.bytes + socket->out.size, room, format, list);
@@ -259,11 +294,15 @@ VINE__INSIDE void vine__writef(struct vine_coroutine *that, struct vine_socket *
         vine__raise(that, -EINVAL);
         goto out;
     }
-    text = vine__alloc(that, (size_t)length + 1);
-    if (text != NULL) {
-        (void)vsnprintf(text, (size_t)length + 1, format, again);
-        vine__write_begin(that, socket, text, (size_t)length);
+    text = vine__own(that, (size_t)length + 1);
+    if (text == NULL) {
+        vine__raise(that, -ENOMEM);
+        goto out;
     }
+    (void)vsnprintf(text, (size_t)length + 1, format, again);
+    that->scratch = text;
+    that->operand = text;
+    that->operand_size = (size_t)length;
 out:
     va_end(again);
     va_end(list);
@@ -273,7 +312,9 @@ VINE__INSIDE void vine__flush(struct vine_coroutine *that, struct vine_socket *s
 {
     if (socket == NULL)
         vine__misuse(that, "it has no socket");
-    that->error = socket->out.error;
+    if (socket->sink != NULL)
+        socket = socket->sink;
+    that->error = socket->output != NULL ? vine__pipe_error(socket->output) : socket->out.error;
 }
 
 VINE__INSIDE void vine__drain(struct vine_coroutine *that, struct vine_socket *socket)
@@ -286,10 +327,26 @@ VINE__INSIDE void vine__close_output(struct vine_coroutine *that, struct vine_so
 {
     vine__write_begin(that, socket, NULL, 0);
     that->operand_size = VINE__ASK_NO_MORE;
+    if (that->on->output != NULL)
+        vine__pipe_shut(that->on->output);
+}
+
+VINE__INSIDE void vine__close_input(struct vine_coroutine *that, struct vine_socket *socket)
+{
+    vine__read_begin(that, socket, NULL, 0);
+    socket = that->on;
+    if (socket->input != NULL) {
+        vine__pipe_close_input(socket->input);
+        return;
+    }
+    socket->in.is_end = true;
+    socket->in.at = socket->in.size;
 }
 
 VINE__INSIDE bool vine__drained(struct vine_coroutine *that)
 {
+    if (that->on->output != NULL)
+        return that->operand_size == VINE__ASK_NO_MORE || vine__pipe_drained(that);
     if (that->operand_at++ > 0)
         return true; /* it was asked for, and answered */
     vine__ask(that, (enum vine__ask_kind)that->operand_size, that->on->place, 0, NULL);

@@ -2,6 +2,9 @@
 /*
  * core/socket/socket.h - a socket as it lies in a heap, and what a run brings it.
  *
+ * A socket is the inside of a descriptor; or it joins two directions, each of which is a pipe to
+ * other coroutines or that of a descriptor.
+ *
  * Owns:     the inside of sockets.
  * Threads:  who runs in the heap; vine__socket_init outside, before anything runs.
  * Blocking: never.
@@ -27,12 +30,44 @@ struct vine_socket {
     uint8_t block;             /* which of the record's blocks it has taken in this run, from 1 */
     bool is_dirty;
     bool is_receiving; /* outside has been asked for more */
+    /* Where it reads from and writes to: pipes, or else descriptors' sockets, NULL: this one. */
+    struct vine__pipe *input, *output;
+    struct vine_socket *source, *sink;
+};
+
+/* Bytes from coroutines to others of the same heap. */
+struct vine__pipe {
+    struct vine__ring ring;
+    uint32_t room_max;
+    bool is_shut;     /* nothing more is written */
+    bool is_deaf;     /* nothing more is read */
+    bool has_readers; /* children were given it as their input, */
+    bool has_writers; /* or output, of which there are so many: */
+    uint32_t readers, writers;
+    struct vine__waiters reading, writing;
+    struct vine_coroutine *owner; /* with whom it goes */
+    unsigned char *looked_at;     /* memory that it had before, or NULL */
+    bool is_looked_at;
 };
 
 static inline void vine__socket_init(struct vine_socket *socket, uint16_t place)
 {
     *socket = (struct vine_socket){.place = place};
 }
+
+/* pipe.c: the operations of socket.c where the socket's input or output is a pipe. */
+bool vine__pipe_read(struct vine_coroutine *that);
+bool vine__pipe_read_all(struct vine_coroutine *that);
+bool vine__pipe_readline(struct vine_coroutine *that);
+bool vine__pipe_look(struct vine_coroutine *that);
+void vine__pipe_skip(struct vine_coroutine *that, struct vine__pipe *pipe, size_t size_bytes);
+bool vine__pipe_write(struct vine_coroutine *that);
+bool vine__pipe_room(struct vine_coroutine *that);
+void vine__pipe_wrote(struct vine_coroutine *that, struct vine__pipe *pipe, size_t size_bytes);
+bool vine__pipe_drained(struct vine_coroutine *that);
+int vine__pipe_error(const struct vine__pipe *pipe);
+void vine__pipe_shut(struct vine__pipe *pipe);
+void vine__pipe_close_input(struct vine__pipe *pipe);
 
 /* VINE__ITEM_RECEIVED. Inside. */
 void vine__socket_received(struct vine_socket *socket, const struct vine__item *item);

@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/state/state.h"
 #include "utils/assert.h"
@@ -85,18 +84,15 @@ VINE__INSIDE void vine__misuse(const struct vine_coroutine *that, const char *fo
 {
     const struct vine_coroutine_type *const type = vine__type_of(that->module, that->type);
     const struct vine__point *const point = vine__point_of(that->module, that->state);
-    char text[MISUSE_BYTES];
-    int length =
-        snprintf(text, sizeof text, "%s:%u: coroutine %s: ", type != NULL ? type->file : "?",
-                 point != NULL ? point->line : 0, type != NULL ? type->name : "?");
+    char why[MISUSE_BYTES];
+    char text[2 * MISUSE_BYTES];
     va_list list;
 
-    if (length < 0 || length > MISUSE_BYTES - 2)
-        length = 0;
     va_start(list, format);
-    (void)vsnprintf(text + length, sizeof text - 1 - (size_t)length, format, list);
+    (void)vsnprintf(why, sizeof why, format, list);
     va_end(list);
-    strcat(text, "\n");
+    (void)snprintf(text, sizeof text, "%s:%u: coroutine %s: %s\n", type != NULL ? type->file : "?",
+                   point != NULL ? point->line : 0, type != NULL ? type->name : "?", why);
     vine__assert_say(text);
     __builtin_trap();
 }

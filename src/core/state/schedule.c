@@ -132,8 +132,10 @@ VINE__INSIDE void vine__wake(struct vine_coroutine *that, int64_t result)
     push_last(that->inside, that);
 }
 
-VINE__INSIDE void vine__wait(struct vine_coroutine *that, struct vine__waiters *waiters)
+VINE__INSIDE void vine__wait_there(struct vine_coroutine *that, struct vine__waiters *waiters)
 {
+    if (that->queue != NULL)
+        leave_queue(that);
     that->next = NULL;
     if (waiters->last != NULL)
         waiters->last->next = that;
@@ -141,6 +143,11 @@ VINE__INSIDE void vine__wait(struct vine_coroutine *that, struct vine__waiters *
         waiters->first = that;
     waiters->last = that;
     that->queue = waiters;
+}
+
+VINE__INSIDE void vine__wait(struct vine_coroutine *that, struct vine__waiters *waiters)
+{
+    vine__wait_there(that, waiters);
     vine__block(that);
 }
 

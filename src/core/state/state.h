@@ -125,6 +125,7 @@ void vine__wake(struct vine_coroutine *that, int64_t result);
 /* Block as the last of those that wait there; wake the first of them, and all of them with `error`
  * raised in each, or 0. */
 void vine__wait(struct vine_coroutine *that, struct vine__waiters *waiters);
+void vine__wait_there(struct vine_coroutine *that, struct vine__waiters *waiters); /* it waits */
 void vine__wake_first(struct vine__waiters *waiters, int64_t result);
 void vine__wake_all(struct vine__waiters *waiters, int error);
 
