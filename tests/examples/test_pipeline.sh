@@ -5,7 +5,7 @@
 # comes until it ends, too.
 . "$VINE_SOURCE_DIR/tests/examples/serving.sh"
 cd "$scratch"
-[ -x "$examples/pipeline" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
 command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
 
 seq 1 3000 | sed 's/$/ line  /; s/^\([0-9]*00\) /\1\n   \n/' >lines
@@ -13,11 +13,11 @@ awk '{ sub(/[ \t]+$/, "") } $0 != "" { print ++n ": " toupper($0) }' lines >expe
 for how in '--smp=1' '--smp=2 --reactor-backend=epoll'; do
     rm -f says
     mkfifo says
-    "$examples/pipeline" --overprovisioned $how --listen=127.0.0.1:0 >says 2>said &
+    "$VINE_BUILD_DIR/vine-serve" "$examples/pipeline.so" --overprovisioned $how --listen=127.0.0.1:0 >says 2>said &
     serving=$!
     exec 3<says
     IFS= read -r line <&3 || { cat said; fail "it ended before it was ready: $how"; }
-    port=${line#listening at 127.0.0.1:}
+    port=${line#pipeline: listening at 127.0.0.1:}
     port=${port%% *}
     wanted=$(wc -l <expected)
     bash -c "

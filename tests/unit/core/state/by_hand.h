@@ -48,7 +48,7 @@ static struct vine__record by_hand; /* the dispatch record */
 static void prepare(void)
 {
     const struct vine__guard_options guard = {.wanted = VINE__GUARD_NONE};
-    const struct vine__heap_pool_options options = {.count_max = 4, .heap_bytes = 1 << 18};
+    const struct vine__heap_pool_options options = {.count_max = 4, .heap_bytes = 1 << 20};
     char why[VINE__GUARD_WHY_BYTES];
 
     assert_int_equal(vine__guard_choose(&guard, why), 0);
@@ -92,11 +92,19 @@ __attribute__((unused)) static uint32_t run_at(uint64_t now_ns)
 static uint32_t begin(const struct vine_coroutine_type *type, void *argument)
 {
     said[0] = '\0';
-    by_hand = (struct vine__record){.quota = 100000, .now_ns = 1000};
+    by_hand = (struct vine__record){.quota = 1000000, .now_ns = 1000};
     prepare();
     inside = vine__inside_init(heap, sizeof(struct vine__inside), type, argument);
     assert_non_null(inside);
     return run_on();
+}
+
+/* Whatever there is goes. */
+static void give_up(void)
+{
+    vine__heap_give(heap);
+    vine__heap_pool_destroy(pool);
+    vine__guard_thread_stop();
 }
 
 /* It has ended, with this error; everything was given back. */
@@ -107,9 +115,7 @@ static void end(int error)
     assert_int_equal(inside->coroutine_count, 1);
     assert_null(inside->due_first);
     assert_int_equal(vine__heap_validate(&inside->heap, heap->region.size_bytes), 0);
-    vine__heap_give(heap);
-    vine__heap_pool_destroy(pool);
-    vine__guard_thread_stop();
+    give_up();
 }
 
 /* What is said on standard error meanwhile goes here. */
