@@ -132,7 +132,8 @@ VINE_BEGIN_DECLARATIONS
 #define vine_flush()                  vine_flush_on(that->socket)
 #define vine_flush_on(socket_pointer) vine__do_at("vine_flush", vine__flush(that, (socket_pointer)))
 
-/* Wait until the kernel has taken all that was written. */
+/* Wait until the kernel has taken all that was written; of a pipe, until its reader has, or waits
+ * for more. */
 #define vine_drain() vine_drain_on(that->socket)
 #define vine_drain_on(socket_pointer)                                                              \
     vine__operation("vine_drain", vine__drain(that, (socket_pointer)), vine__drained(that))

@@ -15,14 +15,14 @@
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-VINE__INSIDE static void give_back(struct vine__pipe *pipe)
+VINE__INSIDE static void give_back(struct vine__flow *pipe)
 {
     vine__disown(pipe->owner, pipe->ring.bytes);
     pipe->ring = (struct vine__ring){0};
 }
 
 /* What was looked at is not any more. */
-VINE__INSIDE static void look_away(struct vine__pipe *pipe)
+VINE__INSIDE static void look_away(struct vine__flow *pipe)
 {
     vine__disown(pipe->owner, pipe->looked_at);
     pipe->looked_at = NULL;
@@ -30,7 +30,7 @@ VINE__INSIDE static void look_away(struct vine__pipe *pipe)
 }
 
 /* Returns whether it has so much room now. */
-VINE__INSIDE static bool move(struct vine__pipe *pipe, uint32_t room)
+VINE__INSIDE static bool move(struct vine__flow *pipe, uint32_t room)
 {
     unsigned char *const was = pipe->ring.bytes;
     unsigned char *const bytes = vine__own(pipe->owner, room);
@@ -47,31 +47,32 @@ VINE__INSIDE static bool move(struct vine__pipe *pipe, uint32_t room)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-VINE__INSIDE static bool is_at_end(const struct vine__pipe *pipe)
+VINE__INSIDE static bool is_at_end(const struct vine__flow *pipe)
 {
     return pipe->is_shut || pipe->is_deaf || (pipe->has_writers && pipe->writers == 0);
 }
 
+/* Something was taken. */
+VINE__INSIDE static void took(struct vine__flow *pipe)
+{
+    vine__wake_first(&pipe->writing, 0);
+}
+
 /* There is not enough. Returns whether it is over. */
-VINE__INSIDE static bool want(struct vine_coroutine *that, struct vine__pipe *pipe)
+VINE__INSIDE static bool want(struct vine_coroutine *that, struct vine__flow *pipe)
 {
     if (pipe->ring.size == 0)
         give_back(pipe);
     if (is_at_end(pipe))
         return true;
     vine__wait(that, &pipe->reading);
+    took(pipe); /* there is room, and who drains has not to wait for one that waits */
     return false;
 }
 
-/* Something was taken. */
-VINE__INSIDE static void took(struct vine__pipe *pipe)
+VINE__INSIDE bool vine__flow_read(struct vine_coroutine *that)
 {
-    vine__wake_first(&pipe->writing, 0);
-}
-
-VINE__INSIDE bool vine__pipe_read(struct vine_coroutine *that)
-{
-    struct vine__pipe *const pipe = that->on->input;
+    struct vine__flow *const pipe = that->on->input;
 
     look_away(pipe);
     that->result = (int64_t)vine__ring_take(&pipe->ring, that->operand, that->operand_size);
@@ -81,9 +82,9 @@ VINE__INSIDE bool vine__pipe_read(struct vine_coroutine *that)
     return true;
 }
 
-VINE__INSIDE bool vine__pipe_read_all(struct vine_coroutine *that)
+VINE__INSIDE bool vine__flow_read_all(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = that->on->input;
+    struct vine__flow *const pipe = that->on->input;
     const size_t size =
         vine__ring_take(&pipe->ring, (unsigned char *)that->operand + that->operand_at,
                         that->operand_size - that->operand_at);
@@ -96,9 +97,9 @@ VINE__INSIDE bool vine__pipe_read_all(struct vine_coroutine *that)
     return that->operand_at == that->operand_size || want(that, pipe);
 }
 
-VINE__INSIDE bool vine__pipe_readline(struct vine_coroutine *that)
+VINE__INSIDE bool vine__flow_readline(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = that->on->input;
+    struct vine__flow *const pipe = that->on->input;
     char *const text = that->operand;
     const size_t room = that->operand_size - 1;
     bool is_line = false;
@@ -116,19 +117,16 @@ VINE__INSIDE bool vine__pipe_readline(struct vine_coroutine *that)
     return true;
 }
 
-VINE__INSIDE bool vine__pipe_look(struct vine_coroutine *that)
+VINE__INSIDE bool vine__flow_look(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = that->on->input;
+    struct vine__flow *const pipe = that->on->input;
     struct vine__ring *const ring = &pipe->ring;
 
     look_away(pipe);
     while (pipe->room_max < that->operand_size)
         pipe->room_max *= 2;
-    if (ring->size < that->operand_size) {
-        took(pipe); /* there may be more room now */
-        if (!want(that, pipe))
-            return false;
-    }
+    if (ring->size < that->operand_size && !want(that, pipe))
+        return false;
     if (ring->at + ring->size > ring->room && !move(pipe, ring->room)) {
         vine__raise(that, -ENOMEM);
         return true;
@@ -139,7 +137,7 @@ VINE__INSIDE bool vine__pipe_look(struct vine_coroutine *that)
     return true;
 }
 
-VINE__INSIDE void vine__pipe_skip(struct vine_coroutine *that, struct vine__pipe *pipe,
+VINE__INSIDE void vine__flow_skip(struct vine_coroutine *that, struct vine__flow *pipe,
                                   size_t size_bytes)
 {
     if (size_bytes > pipe->ring.size)
@@ -150,7 +148,7 @@ VINE__INSIDE void vine__pipe_skip(struct vine_coroutine *that, struct vine__pipe
     took(pipe);
 }
 
-VINE__INSIDE void vine__pipe_close_input(struct vine__pipe *pipe)
+VINE__INSIDE void vine__flow_close_input(struct vine__flow *pipe)
 {
     pipe->is_deaf = true;
     look_away(pipe);
@@ -160,13 +158,13 @@ VINE__INSIDE void vine__pipe_close_input(struct vine__pipe *pipe)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-VINE__INSIDE int vine__pipe_error(const struct vine__pipe *pipe)
+VINE__INSIDE int vine__flow_error(const struct vine__flow *pipe)
 {
     return pipe->is_shut || pipe->is_deaf || (pipe->has_readers && pipe->readers == 0) ? -EPIPE : 0;
 }
 
 /* Room for `size` bytes, or some of them. Returns false: there is none. */
-VINE__INSIDE static bool has_room(struct vine__pipe *pipe, size_t size)
+VINE__INSIDE static bool has_room(struct vine__flow *pipe, size_t size)
 {
     const uint32_t wanted =
         pipe->ring.size + (uint32_t)(size < pipe->room_max ? size : pipe->room_max);
@@ -179,14 +177,14 @@ VINE__INSIDE static bool has_room(struct vine__pipe *pipe, size_t size)
     return pipe->ring.size < pipe->ring.room;
 }
 
-VINE__INSIDE bool vine__pipe_write(struct vine_coroutine *that)
+VINE__INSIDE bool vine__flow_write(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = that->on->output;
+    struct vine__flow *const pipe = that->on->output;
 
     while (that->operand_at < that->operand_size) {
         const size_t left = that->operand_size - that->operand_at;
 
-        that->error = vine__pipe_error(pipe);
+        that->error = vine__flow_error(pipe);
         if (that->error != 0)
             return true;
         if (!has_room(pipe, left)) {
@@ -212,13 +210,13 @@ VINE__INSIDE static uint32_t piece(const struct vine__ring *ring)
     return end < ring->room ? ring->room - end : ring->room - ring->size;
 }
 
-VINE__INSIDE bool vine__pipe_room(struct vine_coroutine *that)
+VINE__INSIDE bool vine__flow_room(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = that->on->output;
+    struct vine__flow *const pipe = that->on->output;
     struct vine__ring *const ring = &pipe->ring;
     const uint32_t least = that->operand_size > 0 ? (uint32_t)that->operand_size : 1;
 
-    that->error = vine__pipe_error(pipe);
+    that->error = vine__flow_error(pipe);
     if (that->error != 0)
         return true;
     while (pipe->room_max < least)
@@ -237,7 +235,7 @@ VINE__INSIDE bool vine__pipe_room(struct vine_coroutine *that)
     return true;
 }
 
-VINE__INSIDE void vine__pipe_wrote(struct vine_coroutine *that, struct vine__pipe *pipe,
+VINE__INSIDE void vine__flow_wrote(struct vine_coroutine *that, struct vine__flow *pipe,
                                    size_t size_bytes)
 {
     if (size_bytes > pipe->ring.room - pipe->ring.size)
@@ -247,11 +245,11 @@ VINE__INSIDE void vine__pipe_wrote(struct vine_coroutine *that, struct vine__pip
         vine__wake_first(&pipe->reading, 0);
 }
 
-VINE__INSIDE bool vine__pipe_drained(struct vine_coroutine *that)
+VINE__INSIDE bool vine__flow_drained(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = that->on->output;
+    struct vine__flow *const pipe = that->on->output;
 
-    if (pipe->ring.size == 0)
+    if (pipe->ring.size == 0 || pipe->reading.first != NULL)
         return true;
     if (pipe->is_deaf || (pipe->has_readers && pipe->readers == 0)) {
         that->error = -EPIPE;
@@ -261,7 +259,7 @@ VINE__INSIDE bool vine__pipe_drained(struct vine_coroutine *that)
     return false;
 }
 
-VINE__INSIDE void vine__pipe_shut(struct vine__pipe *pipe)
+VINE__INSIDE void vine__flow_shut(struct vine__flow *pipe)
 {
     pipe->is_shut = true;
     vine__wake_all(&pipe->reading, 0);
@@ -270,11 +268,11 @@ VINE__INSIDE void vine__pipe_shut(struct vine__pipe *pipe)
 /* ---- making ---------------------------------------------------------------------------------- */
 
 /* A socket and, behind it, so many pipes. NULL: -ENOMEM is raised. */
-VINE__INSIDE static struct vine__pipe *make(struct vine_coroutine *that, uint32_t sockets,
+VINE__INSIDE static struct vine__flow *make(struct vine_coroutine *that, uint32_t sockets,
                                             uint32_t pipes)
 {
-    struct vine__pipe *const pipe =
-        vine__own(that, pipes * sizeof(struct vine__pipe) + sockets * sizeof(struct vine_socket));
+    struct vine__flow *const pipe =
+        vine__own(that, pipes * sizeof(struct vine__flow) + sockets * sizeof(struct vine_socket));
 
     if (pipe == NULL) {
         vine__raise(that, -ENOMEM);
@@ -289,7 +287,7 @@ VINE__INSIDE static struct vine__pipe *make(struct vine_coroutine *that, uint32_
 
 VINE__INSIDE struct vine_socket *vine__pipe(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipe = make(that, 1, 1);
+    struct vine__flow *const pipe = make(that, 1, 1);
 
     if (pipe == NULL)
         return NULL;
@@ -303,7 +301,7 @@ VINE__INSIDE struct vine_socket *vine__pipe(struct vine_coroutine *that)
 
 VINE__INSIDE struct vine_socket *vine__pair(struct vine_coroutine *that)
 {
-    struct vine__pipe *const pipes = make(that, 2, 2);
+    struct vine__flow *const pipes = make(that, 2, 2);
 
     if (pipes == NULL)
         return NULL;
@@ -327,8 +325,8 @@ struct joint {
 VINE__INSIDE static void join(struct vine_coroutine *child, struct joint *joint,
                               struct vine_socket *input, struct vine_socket *output)
 {
-    struct vine__pipe *const in = input->input;
-    struct vine__pipe *const out = output->output;
+    struct vine__flow *const in = input->input;
+    struct vine__flow *const out = output->output;
 
     joint->socket.input = in;
     joint->socket.output = out;

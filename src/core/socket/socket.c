@@ -90,7 +90,7 @@ VINE__INSIDE bool vine__read(struct vine_coroutine *that)
     struct vine_socket *const socket = that->on;
 
     if (socket->input != NULL)
-        return vine__pipe_read(that);
+        return vine__flow_read(that);
     that->result = (int64_t)vine__incoming_take(&socket->in, that->operand, that->operand_size);
     return that->result > 0 || that->operand_size == 0 || want(that, socket, 0);
 }
@@ -100,7 +100,7 @@ VINE__INSIDE bool vine__read_all(struct vine_coroutine *that)
     struct vine_socket *const socket = that->on;
 
     if (socket->input != NULL)
-        return vine__pipe_read_all(that);
+        return vine__flow_read_all(that);
     that->operand_at +=
         vine__incoming_take(&socket->in, (unsigned char *)that->operand + that->operand_at,
                             that->operand_size - that->operand_at);
@@ -117,7 +117,7 @@ VINE__INSIDE bool vine__readline(struct vine_coroutine *that)
     if (that->operand_size == 0)
         vine__misuse(that, "vine_readline into nothing");
     if (socket->input != NULL)
-        return vine__pipe_readline(that);
+        return vine__flow_readline(that);
 
     const size_t room = that->operand_size - 1;
 
@@ -140,7 +140,7 @@ VINE__INSIDE bool vine__look(struct vine_coroutine *that)
         return true;
     }
     if (socket->input != NULL)
-        return vine__pipe_look(that);
+        return vine__flow_look(that);
     if (left < that->operand_size && !want(that, socket, left))
         return false;
     that->operand = (void *)(uintptr_t)(socket->in.bytes + socket->in.at);
@@ -156,7 +156,7 @@ VINE__INSIDE void vine__skip(struct vine_coroutine *that, struct vine_socket *so
     if (socket->source != NULL)
         socket = socket->source;
     if (socket->input != NULL) {
-        vine__pipe_skip(that, socket->input, size_bytes);
+        vine__flow_skip(that, socket->input, size_bytes);
         return;
     }
     if (size_bytes > vine__incoming_left(&socket->in))
@@ -207,7 +207,7 @@ VINE__INSIDE bool vine__write(struct vine_coroutine *that)
     struct vine_socket *const socket = that->on;
 
     if (socket->output != NULL)
-        return vine__pipe_write(that);
+        return vine__flow_write(that);
     while (that->operand_at < that->operand_size) {
         if (VINE__UNLIKELY(socket->out.error != 0)) {
             that->error = socket->out.error;
@@ -231,7 +231,7 @@ VINE__INSIDE bool vine__room(struct vine_coroutine *that)
     struct vine_socket *const socket = that->on;
 
     if (socket->output != NULL && that->operand_size <= VINE_LOOK_MAX)
-        return vine__pipe_room(that);
+        return vine__flow_room(that);
     if (VINE__UNLIKELY(socket->out.error != 0)) {
         that->error = socket->out.error;
         return true;
@@ -260,7 +260,7 @@ VINE__INSIDE void vine__wrote(struct vine_coroutine *that, struct vine_socket *s
     if (socket->sink != NULL)
         socket = socket->sink;
     if (socket->output != NULL) {
-        vine__pipe_wrote(that, socket->output, size_bytes);
+        vine__flow_wrote(that, socket->output, size_bytes);
         return;
     }
     if (size_bytes > socket->out.room - socket->out.size)
@@ -314,7 +314,7 @@ VINE__INSIDE void vine__flush(struct vine_coroutine *that, struct vine_socket *s
         vine__misuse(that, "it has no socket");
     if (socket->sink != NULL)
         socket = socket->sink;
-    that->error = socket->output != NULL ? vine__pipe_error(socket->output) : socket->out.error;
+    that->error = socket->output != NULL ? vine__flow_error(socket->output) : socket->out.error;
 }
 
 VINE__INSIDE void vine__drain(struct vine_coroutine *that, struct vine_socket *socket)
@@ -328,7 +328,7 @@ VINE__INSIDE void vine__close_output(struct vine_coroutine *that, struct vine_so
     vine__write_begin(that, socket, NULL, 0);
     that->operand_size = VINE__ASK_NO_MORE;
     if (that->on->output != NULL)
-        vine__pipe_shut(that->on->output);
+        vine__flow_shut(that->on->output);
 }
 
 VINE__INSIDE void vine__close_input(struct vine_coroutine *that, struct vine_socket *socket)
@@ -336,7 +336,7 @@ VINE__INSIDE void vine__close_input(struct vine_coroutine *that, struct vine_soc
     vine__read_begin(that, socket, NULL, 0);
     socket = that->on;
     if (socket->input != NULL) {
-        vine__pipe_close_input(socket->input);
+        vine__flow_close_input(socket->input);
         return;
     }
     socket->in.is_end = true;
@@ -346,7 +346,7 @@ VINE__INSIDE void vine__close_input(struct vine_coroutine *that, struct vine_soc
 VINE__INSIDE bool vine__drained(struct vine_coroutine *that)
 {
     if (that->on->output != NULL)
-        return that->operand_size == VINE__ASK_NO_MORE || vine__pipe_drained(that);
+        return that->operand_size == VINE__ASK_NO_MORE || vine__flow_drained(that);
     if (that->operand_at++ > 0)
         return true; /* it was asked for, and answered */
     vine__ask(that, (enum vine__ask_kind)that->operand_size, that->on->place, 0, NULL);

@@ -31,12 +31,12 @@ struct vine_socket {
     bool is_dirty;
     bool is_receiving; /* outside has been asked for more */
     /* Where it reads from and writes to: pipes, or else descriptors' sockets, NULL: this one. */
-    struct vine__pipe *input, *output;
+    struct vine__flow *input, *output;
     struct vine_socket *source, *sink;
 };
 
 /* Bytes from coroutines to others of the same heap. */
-struct vine__pipe {
+struct vine__flow {
     struct vine__ring ring;
     uint32_t room_max;
     bool is_shut;     /* nothing more is written */
@@ -56,18 +56,18 @@ static inline void vine__socket_init(struct vine_socket *socket, uint16_t place)
 }
 
 /* pipe.c: the operations of socket.c where the socket's input or output is a pipe. */
-bool vine__pipe_read(struct vine_coroutine *that);
-bool vine__pipe_read_all(struct vine_coroutine *that);
-bool vine__pipe_readline(struct vine_coroutine *that);
-bool vine__pipe_look(struct vine_coroutine *that);
-void vine__pipe_skip(struct vine_coroutine *that, struct vine__pipe *pipe, size_t size_bytes);
-bool vine__pipe_write(struct vine_coroutine *that);
-bool vine__pipe_room(struct vine_coroutine *that);
-void vine__pipe_wrote(struct vine_coroutine *that, struct vine__pipe *pipe, size_t size_bytes);
-bool vine__pipe_drained(struct vine_coroutine *that);
-int vine__pipe_error(const struct vine__pipe *pipe);
-void vine__pipe_shut(struct vine__pipe *pipe);
-void vine__pipe_close_input(struct vine__pipe *pipe);
+bool vine__flow_read(struct vine_coroutine *that);
+bool vine__flow_read_all(struct vine_coroutine *that);
+bool vine__flow_readline(struct vine_coroutine *that);
+bool vine__flow_look(struct vine_coroutine *that);
+void vine__flow_skip(struct vine_coroutine *that, struct vine__flow *pipe, size_t size_bytes);
+bool vine__flow_write(struct vine_coroutine *that);
+bool vine__flow_room(struct vine_coroutine *that);
+void vine__flow_wrote(struct vine_coroutine *that, struct vine__flow *pipe, size_t size_bytes);
+bool vine__flow_drained(struct vine_coroutine *that);
+int vine__flow_error(const struct vine__flow *pipe);
+void vine__flow_shut(struct vine__flow *pipe);
+void vine__flow_close_input(struct vine__flow *pipe);
 
 /* VINE__ITEM_RECEIVED. Inside. */
 void vine__socket_received(struct vine_socket *socket, const struct vine__item *item);

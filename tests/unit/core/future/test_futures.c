@@ -17,7 +17,7 @@ VINE_COROUTINE(awaits)
     struct {
         char *text;
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_future_await(vine_argument(), self->text);
@@ -34,7 +34,7 @@ VINE_COROUTINE(sets)
     struct {
         struct vine_future future;
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_future_init(&self->future);
@@ -62,7 +62,7 @@ VINE_COROUTINE(fails)
 {
     struct {
         struct vine_future future;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_future_init(&self->future);
@@ -92,7 +92,7 @@ VINE_COROUTINE(sets_twice)
 {
     struct {
         struct vine_future future;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_future_init(&self->future);
@@ -108,7 +108,7 @@ VINE_COROUTINE(sends_many)
     struct {
         int i;
         struct point point;
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->i = 1; self->i <= VINE_MAILBOX_MAX + 2; self->i++) {
@@ -125,7 +125,7 @@ VINE_COROUTINE(receives)
         struct vine_coroutine *child;
         struct point point;
         int i;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(sends_many, that, self->child);
@@ -157,7 +157,7 @@ VINE_COROUTINE(receives_first)
     struct {
         struct vine_coroutine *child;
         int number;
-    } * self;
+    } *self;
 
     vine_begin();
     if (vine_argument() == NULL) {
@@ -184,7 +184,7 @@ VINE_COROUTINE(ends_soon)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_yield();
@@ -197,7 +197,7 @@ VINE_COROUTINE(sends_to_the_dead)
     struct {
         struct vine_coroutine *child;
         int i, error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(ends_soon, NULL, self->child);
@@ -243,7 +243,7 @@ VINE_COROUTINE(waits_in_time)
         struct vine_future future;
         char *text;
         int i, error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(awaits, &self->future, self->child);
@@ -297,7 +297,7 @@ VINE_COROUTINE(sends_to_itself)
 {
     struct {
         int i, error;
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->i = 0;; self->i++)
@@ -327,7 +327,7 @@ VINE_COROUTINE(adds)
     struct {
         struct point point;
         int sum;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;) {
@@ -352,7 +352,7 @@ VINE_COROUTINE(asks)
     struct {
         struct point point;
         int sum, error;
-    } * self;
+    } *self;
 
     vine_begin();
     self->point = (struct point){1, 2};
@@ -372,7 +372,7 @@ VINE_COROUTINE(has_an_adder)
 {
     struct {
         struct vine_coroutine *adder, *a, *b;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_responder(adds, NULL, self->adder);
@@ -410,7 +410,7 @@ VINE_COROUTINE(takes_another_type)
 {
     struct {
         float number;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_send(that, int, 1);
@@ -422,7 +422,7 @@ VINE_COROUTINE(listens_for_another_type)
 {
     struct {
         struct point point;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_listen(struct point, self->point);
@@ -433,7 +433,7 @@ VINE_COROUTINE(responds_with_another_type)
 {
     struct {
         int number;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_listen(int, self->number);
@@ -446,7 +446,7 @@ VINE_COROUTINE(asks_with_int)
     struct {
         struct vine_coroutine *child;
         long number;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(listens_for_another_type, NULL, self->child);
@@ -459,7 +459,7 @@ VINE_COROUTINE(asks_for_long)
     struct {
         struct vine_coroutine *child;
         long number;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(responds_with_another_type, NULL, self->child);
@@ -471,7 +471,7 @@ VINE_COROUTINE(responds_unasked)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_respond(int, 1);
@@ -482,7 +482,7 @@ VINE_COROUTINE(sends_to_nobody)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_send(NULL, int, 1);

@@ -46,7 +46,7 @@ VINE_COROUTINE(cancels_a_call)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(calls_one_that_pauses, "1", self->child);
@@ -70,7 +70,7 @@ VINE_COROUTINE(cancels_before_it_begins)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(pauses, "1", self->child);
@@ -114,7 +114,7 @@ VINE_COROUTINE(joins_and_catches)
     struct {
         struct vine_coroutine *child;
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(pauses, "1", self->child);
@@ -134,7 +134,7 @@ VINE_COROUTINE(cancels_who_joins)
 {
     struct {
         struct vine_coroutine *middle, *inner;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(joins_and_catches, &self->inner, self->middle);
@@ -165,7 +165,7 @@ VINE_COROUTINE(joins)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(pauses, "1", self->child);
@@ -178,7 +178,7 @@ VINE_COROUTINE(cancels_one_that_joins)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(joins, NULL, self->child);
@@ -204,7 +204,7 @@ VINE_COROUTINE(sleeps_twice)
 {
     struct {
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_sleep(1000);
@@ -221,7 +221,7 @@ VINE_COROUTINE(cancels_who_sleeps)
 {
     struct {
         struct vine_coroutine *a, *b;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(sleeps_twice, NULL, self->a);
@@ -251,7 +251,7 @@ VINE_COROUTINE(raises_in_catch)
 {
     struct {
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_raise(-EIO);
@@ -303,7 +303,7 @@ VINE_COROUTINE(returns)
 {
     struct {
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     if (vine_argument() == NULL)
@@ -407,7 +407,7 @@ VINE_COROUTINE(calls_while_one_fails)
 {
     struct {
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_start(fails, NULL);
@@ -435,7 +435,7 @@ VINE_COROUTINE(joins_late)
     struct {
         struct vine_coroutine *good, *bad;
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(slow_finally, NULL, self->good);
@@ -466,7 +466,7 @@ VINE_COROUTINE(joins_nobody)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(fails, NULL, self->child);
@@ -518,7 +518,7 @@ VINE_COROUTINE(has_a_responder)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_responder(waits_to_be_asked, NULL, self->child);
@@ -552,7 +552,7 @@ VINE_COROUTINE(has_a_deadline)
     struct {
         struct vine_coroutine *child;
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(pauses, "1", self->child);
@@ -616,7 +616,7 @@ VINE_COROUTINE(joins_twice)
 {
     struct {
         struct vine_coroutine *child;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_child(returns, NULL, self->child);
@@ -686,7 +686,7 @@ VINE_COROUTINE(frees_what_is_not_its)
 {
     struct {
         int nothing;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_yield();
@@ -701,7 +701,7 @@ VINE_COROUTINE(reads_without_a_socket)
     struct {
         char text[8];
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_yield();
@@ -743,7 +743,7 @@ VINE_COROUTINE(survives_misuse)
     struct {
         struct vine_coroutine *child;
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_call(joins_none, NULL);
