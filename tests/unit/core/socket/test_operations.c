@@ -148,7 +148,8 @@ VINE_COROUTINE(reads)
             self->length = self->looked > 0 ? 1 + (ssize_t)roll((uint32_t)self->looked) : 0;
             if (self->length > (ssize_t)sizeof self->text)
                 self->length = sizeof self->text;
-            memcpy(self->text, self->there, (size_t)self->length);
+            if (self->length > 0)
+                memcpy(self->text, self->there, (size_t)self->length);
             vine_skip_on(FROM, (size_t)self->length);
             break;
         }
@@ -297,7 +298,8 @@ static void take_asks(void)
             assert_false(out.receives);
             out.receives = true;
             out.kept = (uint32_t)ask->a;
-            memmove(out.bytes, reader->in.bytes + reader->in.at, out.kept);
+            if (out.kept > 0)
+                memmove(out.bytes, reader->in.bytes + reader->in.at, out.kept);
             reader->in.bytes = out.bytes;
             reader->in.at = 0;
             reader->in.size = out.kept;
