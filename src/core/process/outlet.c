@@ -39,7 +39,6 @@ static int gather(struct outlet *outlet, uint32_t kept)
 {
     struct vine_socket *const socket =
         (void *)(outlet->process->heap->region.start + outlet->place);
-    const unsigned char *const from = outlet->view + outlet->view_size - kept;
 
     if (kept > outlet->view_size || kept >= VINE__BLOCK_BYTES)
         return -EMSGSIZE;
@@ -47,7 +46,7 @@ static int gather(struct outlet *outlet, uint32_t kept)
         outlet->gathered = vine__block_take(blocks_of(outlet));
     if (outlet->gathered == NULL)
         return -ENOMEM;
-    memmove(outlet->gathered, from, kept);
+    memmove(outlet->gathered, outlet->view + outlet->view_size - kept, kept);
     outlet->view = outlet->gathered;
     outlet->view_size = kept;
     /* It may go on reading that before more has come. */
