@@ -288,6 +288,22 @@ VINE_API VINE_MUST_CHECK int vine_connection_get_peer(struct vine_connection *co
 VINE_API VINE_MUST_CHECK int vine_connection_get_address(struct vine_connection *connection,
                                                          struct vine_address *ret_address);
 
+/*
+ * Have descriptors that this process was given be a connection, as a program that inetd starts has:
+ * a socket (the same one as both), or pipes, terminals and files, one to read from and one to write
+ * to. They are the connection's from then on, as copies that are blocking and close-on-exec: the
+ * numbers are free again, and where they were 0, 1 or 2 there is /dev/null. To tell that nothing
+ * follows, a pipe or a file is closed; nothing can tell a terminal's reader. What nobody reads is
+ * -EPIPE; SIGPIPE is blocked on this core. Descriptors cannot travel over two (-EOPNOTSUPP), and
+ * neither has an address.
+ *
+ * Returns 0; -EBADF: one is none, or cannot be read from or written to; -EINVAL: a socket that
+ *         listens or carries messages, or a folder; -ENOMEM, -EMFILE. Then the caller keeps both,
+ *         but for -ENOMEM, which closes them.
+ */
+VINE_API VINE_MUST_CHECK int vine_connection_adopt(int fd_in, int fd_out,
+                                                   struct vine_connection **ret_connection);
+
 /* ---- descriptors over Unix sockets ----------------------------------------------------------- */
 
 #define VINE_DESCRIPTORS_MAX 16

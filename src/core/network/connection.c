@@ -28,6 +28,14 @@ void vine__connection_init(struct vine_connection *connection, struct vine__netw
         (void)vine__fetch_add_relaxed_u64(&vine__network_loads[network->core].connections, 1);
 }
 
+int vine_connection_adopt(int fd_in, int fd_out, struct vine_connection **ret_connection)
+{
+    struct vine__network *network;
+    const int error = vine__network_here(&network);
+
+    return error != 0 ? error : network->stack->adopt(network, fd_in, fd_out, ret_connection);
+}
+
 void vine__connection_look(struct vine_connection *connection)
 {
     struct vine__network *const network = connection->network;

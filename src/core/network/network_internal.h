@@ -52,6 +52,10 @@ struct vine__network_stack {
     /* Have one that has not ended end soon, with `connect->wish`. */
     void (*connect_cancel)(struct vine_connect *connect);
 
+    /* As vine_connection_adopt. */
+    int (*adopt)(struct vine__network *network, int fd_in, int fd_out,
+                 struct vine_connection **ret_connection);
+
     /* Open a socket for datagrams, with its `ops`, at `udp->address`. `ret_udp` is initialized by
      * vine__udp_init. */
     int (*udp_open)(struct vine__network *network, const struct vine_address *address,

@@ -51,5 +51,6 @@ const struct vine__network_stack vine__posix_stack = {
     .accept_end = vine__posix_accept_end,
     .connect = vine__posix_connect,
     .connect_cancel = vine__posix_connect_cancel,
+    .adopt = vine__posix_adopt,
     .udp_open = vine__posix_udp_open,
 };

@@ -175,6 +175,10 @@ void vine__posix_part_drop(struct vine__listener_part *part);
 void vine__posix_accept_begin(struct vine__listener_part *part);
 void vine__posix_accept_end(struct vine__listener_part *part);
 
+/* posix_stream.c */
+int vine__posix_adopt(struct vine__network *network, int fd_in, int fd_out,
+                      struct vine_connection **ret_connection);
+
 /* posix_udp.c */
 int vine__posix_udp_open(struct vine__network *network, const struct vine_address *address,
                          const struct vine_udp_options *options, struct vine_udp **ret_udp);
