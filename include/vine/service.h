@@ -67,6 +67,7 @@ struct vine_service_options {
     const void *argument; /* of its coroutines, who read it: no memory of a heap */
     struct vine_tls *tls; /* speak TLS with clients; it stays. NULL: do not */
     uint64_t tls_ns;      /* in which a client has to finish its handshake; 0: 10 seconds */
+    uint64_t drain_ns;    /* for what goes on when the reactors stop; 0: 3 seconds */
 };
 
 struct vine_running;
@@ -87,6 +88,23 @@ VINE_API VINE_MUST_CHECK int vine_service_start(const struct vine_service *servi
 VINE_API VINE_MUST_CHECK int vine_service_start_at(const struct vine_service *service, int fd,
                                                    const struct vine_service_options *options,
                                                    struct vine_running **ret_running);
+
+typedef void (*vine_service_done_fn)(void *context, int error);
+
+/*
+ * Run a service for one connection that is there already, as a program that inetd starts does: of
+ * vine_connection_adopt, say. It is the service's in any case. Of the options `listen` means
+ * nothing. `done`, unless it is NULL, is called with `context` when that one has ended, its
+ * connection is closed and all that it wrote is the kernel's: `error` is what it raised, or 0. Core
+ * 0; what else runs on it goes on, and who wants to end the program calls vine_stop in `done`.
+ *
+ * Returns 0; what vine_service_start returns; -ENOMEM, -EAGAIN: there is no heap. `done` is not
+ *         called then.
+ */
+VINE_API VINE_MUST_CHECK int vine_service_run_here(const struct vine_service *service,
+                                                   struct vine_connection *connection,
+                                                   const struct vine_service_options *options,
+                                                   vine_service_done_fn done, void *context);
 
 /* Where it listens. */
 VINE_API const struct vine_address *vine_service_address(const struct vine_running *running);

@@ -6,6 +6,7 @@
  * A connection's memory lives until its owner has closed it, the stack has let go of it, and the
  * functions of all its operations have been called.
  */
+#include "core/network/network.h"
 #include "core/network/network_internal.h"
 
 #include <errno.h>
@@ -34,6 +35,11 @@ int vine_connection_adopt(int fd_in, int fd_out, struct vine_connection **ret_co
     const int error = vine__network_here(&network);
 
     return error != 0 ? error : network->stack->adopt(network, fd_in, fd_out, ret_connection);
+}
+
+bool vine__connection_may_reset(const struct vine_connection *connection)
+{
+    return !connection->never_resets;
 }
 
 void vine__connection_look(struct vine_connection *connection)

@@ -11,12 +11,18 @@
 #ifndef VINE_CORE_NETWORK_NETWORK_H
 #define VINE_CORE_NETWORK_NETWORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <vine/base.h>
 
+struct vine_connection;
+
 /* What a connection of the kernel's stack takes of memory while it is idle. */
 size_t vine__network_connection_bytes(void);
+
+/* Whether to close it with something unread may cost the peer what it was sent last. */
+bool vine__connection_may_reset(const struct vine_connection *connection);
 
 /* Which stack the network is of from now on, by its name; of nobody's choice, the kernel's. Before
  * any core has a network. Returns 0; -ENOENT: there is none of that name. */

@@ -132,6 +132,7 @@ struct vine_connection {
     struct vine__listener_part *part; /* until it has arrived */
     uint32_t users;                   /* sends whose functions have not been called */
     bool is_layer;                    /* it is on another one, which is counted */
+    bool never_resets;                /* what was sent arrives, though something is unread */
     bool is_aborted;                  /* nothing new begins */
     bool is_closed;                   /* by its owner */
     bool has_let_go;                  /* the stack has nothing of it any more */

@@ -430,6 +430,7 @@ int vine__posix_adopt(struct vine__network *network, int fd_in, int fd_out,
         return -ENOMEM;
     }
     connection->stream = stream;
+    connection->base.never_resets = true;
     vine__connection_init(&connection->base, network, &stream_ops, false);
     *ret_connection = &connection->base;
     return 0;

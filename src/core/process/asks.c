@@ -47,6 +47,12 @@ static bool put_ask(struct vine__record *record, struct asker *asker, int64_t re
     return true;
 }
 
+/* Who has no room for want of a block, and finds none either now, is told so. */
+static int lack(const struct vine__record *record)
+{
+    return record->lent[0] == NULL ? -ENOMEM : 0;
+}
+
 static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
 {
     struct vine_socket *const socket =
@@ -67,7 +73,7 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
         outlet->has_received = false;
     }
     if (outlet->room.is_set && (outlet->written == NULL || outlet->error != 0) &&
-        !put_ask(record, &outlet->room, outlet->error))
+        !put_ask(record, &outlet->room, outlet->error != 0 ? outlet->error : lack(record)))
         return false;
     if (outlet->sent.is_set &&
         (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&

@@ -122,6 +122,11 @@ void vine__process_dispatch(struct vine__process *process)
             if (!take_fault(process, &fault))
                 return;
             again = true;
+        } else if (error != 0) {
+            const struct vine__process_end end = {.error = error};
+
+            vine__process_end(process, &end, true);
+            return;
         } else if (!again) {
             process->fault_count = 0;
         }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
 
@@ -10,6 +11,8 @@ static struct blocks *blocks_of(const struct outlet *outlet)
 {
     return &outlet->process->core->blocks[outlet->process->colour];
 }
+
+static void look_at_end(struct outlet *outlet);
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
@@ -19,8 +22,14 @@ static void received(struct vine_receive *receive)
     struct vine__process *const process = outlet->process;
 
     outlet->is_receiving = false;
-    if (process->has_ended)
+    if (process->has_ended) {
+        outlet->has_end |= receive->size <= 0;
+        outlet->lingered += receive->size > 0 ? (uint32_t)receive->size : 0;
+        look_at_end(outlet);
         return;
+    }
+    outlet->has_news |= receive->size > 0;
+    outlet->was_idle = false;
     outlet->has_received = true;
     outlet->has_end = receive->size == 0;
     outlet->received = receive->size;
@@ -106,8 +115,6 @@ int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size)
     return 0;
 }
 
-static void look_at_end(struct outlet *outlet);
-
 static void sent(struct vine_send *send)
 {
     struct outlet *const outlet = VINE_CONTAINER_OF(send, struct outlet, send);
@@ -141,6 +148,7 @@ void vine__outlet_send(struct outlet *outlet)
             vine__block_give(blocks_of(outlet), block);
         } else {
             outlet->is_sending = true;
+            outlet->has_news = false;
             outlet->sending = block;
             vine_send(outlet->connection, &outlet->send, block, outlet->written_size, sent);
             return;
@@ -155,32 +163,67 @@ void vine__outlet_send(struct outlet *outlet)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* The micro-process has ended: once all is sent, close. */
-static void look_at_end(struct outlet *outlet)
-{
-    if (outlet->is_sending || outlet->connection == NULL)
-        return;
+#define SEND_NS      (30 * VINE_NS_PER_SECOND) /* for what was written last */
+#define LINGER_NS    (2 * VINE_NS_PER_SECOND)
+#define LINGER_BYTES (256 * 1024U)
 
+static void close_now(struct outlet *outlet)
+{
     struct vine_connection *const connection = outlet->connection;
 
+    if (connection == NULL)
+        return;
     outlet->connection = NULL;
     vine_connection_close(connection, &outlet->process->closed);
+}
+
+/*
+ * The micro-process has ended: once all is sent, close. A socket that is closed with something
+ * unread is reset, and the peer may lose what it was sent: so the peer is told that nothing follows
+ * and is listened to until it has ended, too, for a while.
+ */
+static void look_at_end(struct outlet *outlet)
+{
+    struct vine__process *const process = outlet->process;
+
+    if (outlet->is_sending || outlet->connection == NULL)
+        return;
+    if (outlet->error != 0 || outlet->has_end || outlet->lingered > LINGER_BYTES ||
+        !vine__connection_may_reset(outlet->connection)) {
+        close_now(outlet);
+    } else if (!outlet->is_lingering) {
+        outlet->is_lingering = true;
+        vine_timer_arm_after(&process->timer, LINGER_NS);
+        outlet->is_sending = true;
+        vine_shutdown_send(outlet->connection, &outlet->send, sent);
+    } else if (!outlet->is_receiving) {
+        outlet->is_receiving = true;
+        outlet->receive.deadline_ns = 0;
+        vine_receive(outlet->connection, &outlet->receive, received);
+    }
 }
 
 void vine__outlet_close(struct outlet *outlet, bool at_once)
 {
     if (outlet->connection == NULL) {
         vine_work_post(&outlet->process->closed);
-        return;
+    } else if (at_once) {
+        close_now(outlet);
+    } else {
+        vine_timer_arm_after(&outlet->process->timer, SEND_NS);
+        look_at_end(outlet);
     }
-    if (at_once) {
-        struct vine_connection *const connection = outlet->connection;
+}
 
-        outlet->connection = NULL;
-        vine_connection_close(connection, &outlet->process->closed);
-        return;
-    }
-    look_at_end(outlet);
+void vine__outlet_hurry(struct outlet *outlet)
+{
+    close_now(outlet);
+}
+
+bool vine__outlet_is_idle(const struct outlet *outlet)
+{
+    return outlet->is_receiving && outlet->kept == 0 && !outlet->has_news && !outlet->is_sending &&
+           outlet->written == NULL;
 }
 
 void vine__outlet_fini(struct outlet *outlet)

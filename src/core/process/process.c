@@ -10,6 +10,7 @@
 #include "utils/assert.h"
 
 #define COUNT_MAX 16384U
+#define DRAIN_NS  (3 * VINE_NS_PER_SECOND)
 
 static _Thread_local struct processes *here;
 
@@ -22,6 +23,7 @@ static void let_go(struct processes *core)
 {
     if (!core->is_stopping || core->count > 0)
         return;
+    vine__processes_drained(core);
     vine__heap_pool_destroy(core->heaps);
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         vine__blocks_fini(&core->blocks[i]);
@@ -32,20 +34,25 @@ static void let_go(struct processes *core)
     free(core);
 }
 
+static int64_t drain_here(void *nothing)
+{
+    (void)nothing;
+    if (here != NULL)
+        vine__processes_drain(here);
+    return 0;
+}
+
 static void stop(struct vine_stopper *stopper)
 {
     struct processes *const core = here;
 
     (void)stopper;
     core->is_stopping = true;
-    VINE_LIST_FOR_EACH(node, &core->all)
-    {
-        struct vine__process *const process = VINE_LIST_OBJECT(node, struct vine__process, link);
-
-        process->cancel = -ECANCELED;
-        if (!process->has_ended)
-            vine_work_post(&process->work);
-    }
+    vine__processes_drain(core);
+    /* The others begin now, and not only when this core is done; at the latest then, though. */
+    for (uint32_t other = 1; vine_core() == 0 && other < vine_core_count(); other++)
+        if (vine_submit_to(other, drain_here, NULL) != 0)
+            break;
     let_go(core);
 }
 
@@ -86,6 +93,7 @@ int vine__processes_start(const struct vine__processes_options *options)
     error = vine__record_create(core);
     if (error != 0)
         goto fail_record;
+    core->drain_ns = options->drain_ns != 0 ? options->drain_ns : DRAIN_NS;
     core->record->quota = VINE__QUOTA;
     core->record->lent_bytes = VINE__BLOCK_BYTES;
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
@@ -121,7 +129,10 @@ static void time_has_come(struct vine_timer *timer)
     struct vine__process *const process = VINE_CONTAINER_OF(timer, struct vine__process, timer);
 
     process->due_ns = 0;
-    vine__process_dispatch(process);
+    if (process->has_ended)
+        vine__outlet_hurry(&process->io);
+    else
+        vine__process_dispatch(process);
 }
 
 /* The kernel has nothing of it any more. */
@@ -129,15 +140,20 @@ static void closed(struct vine_work *work)
 {
     struct vine__process *const process = VINE_CONTAINER_OF(work, struct vine__process, closed);
     struct processes *const core = process->core;
+    const vine__process_gone_fn gone = process->options.gone;
+    void *const context = process->options.context;
 
     if (process->work.is_posted) {
         vine_work_post(work); /* behind that one */
         return;
     }
+    (void)vine_timer_cancel(&process->timer);
     vine__outlet_fini(&process->io);
     vine__list_remove(&process->link);
     core->count--;
     free(process);
+    if (gone != NULL)
+        gone(context);
     let_go(core);
 }
 

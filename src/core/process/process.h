@@ -30,17 +30,20 @@ struct vine__process_end {
 };
 
 typedef void (*vine__process_ended_fn)(void *context, const struct vine__process_end *end);
+typedef void (*vine__process_gone_fn)(void *context);
 
 struct vine__process_options {
     const struct vine_coroutine_type *type;
     const void *argument;         /* which coroutines can read: not in a heap or the runtime's */
     vine__process_ended_fn ended; /* may be NULL; the micro-process is gone when it is called */
+    vine__process_gone_fn gone;   /* after that: its connection is closed. May be NULL */
     void *context;
 };
 
 struct vine__processes_options {
     uint32_t heap_bytes; /* the greatest; 0: 64 KiB */
     uint32_t count_max;  /* 0: 16384 */
+    uint64_t drain_ns;   /* for what goes on when the reactors stop; 0: 3 seconds */
 };
 
 /* Know all coroutines that there are by now: faults in their text are theirs. Before they run; core

@@ -51,7 +51,11 @@ struct processes {
     struct vine__heap_pool *heaps;
     struct vine__list all; /* by `link` */
     uint32_t count;
-    bool is_stopping;
+    bool is_draining; /* those that wait for nothing end */
+    bool is_stopping; /* and so does all of this when there is none left */
+    uint64_t drain_ns;
+    uint64_t drain_until_ns;
+    struct vine_timer drain_timer;
     struct blocks blocks[VINE__GUARD_COLOURS_MAX];
     uint64_t last_number;
 };
@@ -80,6 +84,10 @@ struct outlet {
     bool is_gone;     /* its block is: the inside has to be told */
     bool is_shutting; /* the output is to end */
     bool has_end;
+    bool has_news;              /* something has come since it has sent */
+    bool was_idle;              /* when it was looked at last, while the core drains */
+    bool is_lingering;          /* all is sent; what still comes is thrown away */
+    uint32_t lingered;          /* bytes of that */
     int64_t received;           /* bytes, those that were kept included; or an error */
     const unsigned char *bytes; /* received; NULL: none */
     const unsigned char *view;  /* what the inside has to read */
@@ -137,7 +145,15 @@ int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);
 void vine__outlet_send(struct outlet *outlet);
 /* Everything that was written is sent, and then it is closed. `process->closed` is posted. */
 void vine__outlet_close(struct outlet *outlet, bool at_once);
+/* The micro-process has ended, and this takes too long. */
+void vine__outlet_hurry(struct outlet *outlet);
+/* It has answered all that came, and waits for more. */
+bool vine__outlet_is_idle(const struct outlet *outlet);
 void vine__outlet_fini(struct outlet *outlet);
+
+/* drain.c: begin; and all of that is over, whether or not it has begun. */
+void vine__processes_drain(struct processes *core);
+void vine__processes_drained(struct processes *core);
 
 /* process.c: it has ended. */
 void vine__process_end(struct vine__process *process, const struct vine__process_end *end,

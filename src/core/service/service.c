@@ -11,6 +11,7 @@
 
 #include "arch/guard/guard.h"
 #include "core/process/process.h"
+#include "core/service/service_internal.h"
 #include "utils/assert.h"
 
 struct vine_running {
@@ -40,7 +41,7 @@ const char *vine_isolation_why(void)
     return why;
 }
 
-static int choose_guard(uint8_t isolation)
+int vine__service_prepare(const struct vine_service_options *options)
 {
     static const enum vine__guard_kind kinds[] = {
         [VINE_ISOLATE_BEST] = VINE__GUARD_BEST,
@@ -48,20 +49,35 @@ static int choose_guard(uint8_t isolation)
         [VINE_ISOLATE_MPROTECT] = VINE__GUARD_MPROTECT,
         [VINE_ISOLATE_NONE] = VINE__GUARD_NONE,
     };
-    const struct vine__guard_options options = {.wanted = kinds[isolation]};
+    const struct vine__guard_options guard = {.wanted = kinds[options->isolation]};
+    const struct vine__processes_options processes = {
+        .heap_bytes = options->heap_bytes,
+        .count_max = options->connections,
+        .drain_ns = options->drain_ns,
+    };
+    int error = vine__guard_choose(&guard, why);
 
-    return vine__guard_choose(&options, why);
+    /* An earlier service has chosen. */
+    if (error == 0 || error == -EBUSY)
+        error = vine__processes_prepare();
+    /* Before the listener is known to those who stop: what it was given is drained behind it. */
+    return error != 0 ? error : vine__processes_start(&processes);
+}
+
+void vine__service_tell(const struct vine_service *service, const struct vine__process_end *end)
+{
+    if (end->is_fault)
+        vine_log("service", VINE_LOG_ERROR, "%s: coroutine %s, line %u: signal %d at address %#lx",
+                 service->name, end->type != NULL ? end->type->name : "?",
+                 end->point != NULL ? end->point->line : 0, end->fault.signal,
+                 (unsigned long)end->fault.address);
 }
 
 static void ended(void *context, const struct vine__process_end *end)
 {
     const struct vine_running *const running = context;
 
-    if (end->is_fault)
-        vine_log("service", VINE_LOG_ERROR, "%s: coroutine %s, line %u: signal %d at address %#lx",
-                 running->service->name, end->type != NULL ? end->type->name : "?",
-                 end->point != NULL ? end->point->line : 0, end->fault.signal,
-                 (unsigned long)end->fault.address);
+    vine__service_tell(running->service, end);
 }
 
 /* The connection becomes a micro-process, or is closed. */
@@ -101,6 +117,7 @@ static void accepted(struct vine_connection *connection, void *context)
     const struct vine__processes_options processes = {
         .heap_bytes = running->options.heap_bytes,
         .count_max = running->options.connections,
+        .drain_ns = running->options.drain_ns,
     };
 
     if (vine__processes_start(&processes) != 0) {
@@ -170,9 +187,7 @@ static int begin(const struct vine_service *service, const struct vine_address *
     running->options.listen.size_bytes = sizeof(running->options.listen);
     if (service->is_on_one_core)
         running->options.listen.balance = VINE_BALANCE_HERE;
-    error = all == NULL ? choose_guard(options->isolation) : 0;
-    if (error == 0)
-        error = vine__processes_prepare();
+    error = vine__service_prepare(options);
     if (error == 0 && service->begin != NULL && !has_begun(service))
         error = service->begin();
     if (error == 0)

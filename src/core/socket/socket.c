@@ -17,6 +17,11 @@ VINE__INSIDE uint64_t vine__now(const struct vine_coroutine *that)
     return that->inside->record->now_ns;
 }
 
+VINE__INSIDE bool vine__is_draining(const struct vine_coroutine *that)
+{
+    return that->inside->record->is_draining;
+}
+
 VINE__INSIDE static uint64_t after(const struct vine_coroutine *that, uint64_t duration_ns)
 {
     const uint64_t now = vine__now(that);
@@ -187,7 +192,7 @@ VINE__INSIDE void vine__write_begin(struct vine_coroutine *that, struct vine_soc
 VINE__INSIDE static bool has_room(struct vine__inside *inside, struct vine_socket *socket)
 {
     if (socket->out.bytes == NULL) {
-        if (inside->lent_used == VINE__LENT_MAX)
+        if (inside->lent_used == VINE__LENT_MAX || inside->record->lent[inside->lent_used] == NULL)
             return false;
         socket->out.bytes = inside->record->lent[inside->lent_used++];
         socket->out.room = inside->record->lent_bytes;
@@ -277,6 +282,10 @@ VINE__INSIDE void vine__writef(struct vine_coroutine *that, struct vine_socket *
 
     vine__write_begin(that, socket, NULL, 0);
     socket = that->on;
+    if (socket->output == NULL && socket->out.error != 0) {
+        vine__raise(that, socket->out.error);
+        return;
+    }
     va_start(list, format);
     va_copy(again, list);
     if (socket->output == NULL && has_room(that->inside, socket)) {
@@ -349,6 +358,8 @@ VINE__INSIDE bool vine__drained(struct vine_coroutine *that)
         return that->operand_size == VINE__ASK_NO_MORE || vine__flow_drained(that);
     if (that->operand_at++ > 0)
         return true; /* it was asked for, and answered */
+    that->on->writer = that;
+    that->waits = &that->on->writer;
     vine__ask(that, (enum vine__ask_kind)that->operand_size, that->on->place, 0, NULL);
     return false;
 }

@@ -54,6 +54,7 @@ struct vine__record {
     /* Blocks of the heap's colour that a socket may take to write into. */
     unsigned char *lent[VINE__LENT_MAX];
     uint32_t lent_bytes;
+    bool is_draining; /* the service stops: what waits for nothing ends */
 };
 
 /* ---- what comes out -------------------------------------------------------------------------- */

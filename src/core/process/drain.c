@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/process/drain.c - how the micro-processes of a core end when the reactors stop.
+ *
+ * Whose connection waits for a first byte is cancelled soon; who is in the middle of something has
+ * the drain time, then is cancelled, too; and who does not end then is ended. What a peer has sent
+ * already was accepted, though nobody may have read it yet: so a connection counts as waiting when
+ * it was found so twice.
+ */
+
+#include "core/process/process_internal.h"
+
+#define LOOK_NS (20 * 1000 * 1000ULL)
+#define KILL_NS (1 * VINE_NS_PER_SECOND) /* after the drain time */
+
+static void cancel(struct vine__process *process)
+{
+    process->cancel = -ECANCELED;
+    vine_work_post(&process->work);
+}
+
+static void kill(struct vine__process *process)
+{
+    const struct vine__process_end end = {.error = -ECANCELED};
+
+    if (process->has_ended)
+        vine__outlet_hurry(&process->io);
+    else
+        vine__process_end(process, &end, true);
+}
+
+static void look_at(struct vine__process *process)
+{
+    if (process->has_ended)
+        return;
+    if (vine__outlet_is_idle(&process->io) && process->io.was_idle)
+        cancel(process);
+    process->io.was_idle = vine__outlet_is_idle(&process->io);
+}
+
+static void look(struct vine_timer *timer)
+{
+    struct processes *const core = VINE_CONTAINER_OF(timer, struct processes, drain_timer);
+    const uint64_t now_ns = vine_clock_now(VINE_CLOCK_COARSE);
+
+    VINE_LIST_FOR_EACH(node, &core->all)
+    {
+        struct vine__process *const process = VINE_LIST_OBJECT(node, struct vine__process, link);
+
+        if (now_ns >= core->drain_until_ns + KILL_NS)
+            kill(process);
+        else if (now_ns < core->drain_until_ns)
+            look_at(process);
+        else if (!process->has_ended)
+            cancel(process);
+    }
+    vine_timer_arm_after(&core->drain_timer, LOOK_NS);
+}
+
+void vine__processes_drain(struct processes *core)
+{
+    if (core->is_draining)
+        return;
+    core->is_draining = true;
+    core->record->is_draining = true;
+    core->drain_until_ns = vine_clock_now(VINE_CLOCK_COARSE) + core->drain_ns;
+    vine_timer_init(&core->drain_timer, VINE_CLOCK_COARSE, look);
+    vine_timer_arm_after(&core->drain_timer, LOOK_NS);
+}
+
+void vine__processes_drained(struct processes *core)
+{
+    if (core->is_draining)
+        (void)vine_timer_cancel(&core->drain_timer);
+}

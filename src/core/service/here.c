@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/service/here.c - a service for one connection that is there already. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/service/service_internal.h"
+
+struct here {
+    const struct vine_service *service;
+    vine_service_done_fn done;
+    void *context;
+    int error;
+};
+
+static void ended(void *context, const struct vine__process_end *end)
+{
+    struct here *const here = context;
+
+    here->error = end->error;
+    vine__service_tell(here->service, end);
+}
+
+static void gone(void *context)
+{
+    const struct here here = *(const struct here *)context;
+
+    free(context);
+    if (here.done != NULL)
+        here.done(here.context, here.error);
+}
+
+int vine_service_run_here(const struct vine_service *service, struct vine_connection *connection,
+                          const struct vine_service_options *options, vine_service_done_fn done,
+                          void *context)
+{
+    struct here *const here = calloc(1, sizeof(*here));
+    const struct vine__process_options process = {
+        .type = service->coroutine,
+        .argument = options->argument,
+        .ended = ended,
+        .gone = gone,
+        .context = here,
+    };
+    int error = here == NULL ? -ENOMEM : vine__service_prepare(options);
+
+    if (error != 0) {
+        vine_connection_close(connection, NULL);
+        free(here);
+        return error;
+    }
+    *here = (struct here){.service = service, .done = done, .context = context};
+    error = vine__process_start(connection, &process);
+    if (error != 0)
+        free(here);
+    return error;
+}

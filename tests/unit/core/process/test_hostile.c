@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=60 */
+/* Services that write nonsense where those outside look: each is ended, alone, while another one
+ * beside it goes on. */
+#include "process_tests.h"
+
+#include "core/process/process_internal.h"
+#include "core/socket/socket.h"
+#include "core/state/state.h"
+
+/* Repeats bytes, whoever dies beside it. */
+VINE_COROUTINE(echoing)
+{
+    struct {
+        char bytes[64];
+        ssize_t length;
+    } * self;
+
+    vine_begin();
+    for (;;) {
+        vine_read(self->length, self->bytes, sizeof self->bytes);
+        if (self->length == 0)
+            break;
+        vine_write(self->bytes, (size_t)self->length);
+    }
+    vine_end();
+}
+
+/* What each does to its own heap, once a byte has come. */
+typedef void (*deed_fn)(struct vine_coroutine *that);
+
+struct deed {
+    deed_fn fn;
+};
+
+VINE_COROUTINE(hostile)
+{
+    struct {
+        char bytes[8];
+        ssize_t length;
+    } * self;
+
+    vine_begin();
+    vine_read(self->length, self->bytes, sizeof self->bytes);
+    ((const struct deed *)vine_argument())->fn(that);
+    /* As an operation blocks, but for what it would write down. */
+    that->status = VINE__COROUTINE_BLOCKED;
+    vine__suspend("hostile");
+    vine_end();
+}
+
+VINE_SERVICE_CODE static void asks_beyond_the_heap(struct vine_coroutine *that)
+{
+    that->inside->asks = (void *)0x1000;
+}
+
+VINE_SERVICE_CODE static void asks_between_two_words(struct vine_coroutine *that)
+{
+    that->inside->asks = (void *)((char *)&that->ask + 1);
+}
+
+VINE_SERVICE_CODE static void asks_at_the_very_end(struct vine_coroutine *that)
+{
+    that->inside->asks = (void *)((char *)that->inside + 4096 - 8);
+}
+
+VINE_SERVICE_CODE static void asks_the_runtime_s_memory(struct vine_coroutine *that)
+{
+    that->inside->asks = (void *)(uintptr_t)that->inside->record;
+}
+
+static void ask(struct vine_coroutine *that, uint16_t kind, uint16_t socket,
+                uint64_t a) VINE_SERVICE_CODE;
+static void ask(struct vine_coroutine *that, uint16_t kind, uint16_t socket, uint64_t a)
+{
+    that->ask.kind = kind;
+    that->ask.socket = socket;
+    that->ask.a = a;
+    that->ask.next = NULL;
+    that->inside->asks = &that->ask;
+    that->ask.run = 0;
+}
+
+VINE_SERVICE_CODE static void asks_what_there_is_not(struct vine_coroutine *that)
+{
+    ask(that, 4711, 0, 0);
+}
+
+VINE_SERVICE_CODE static void asks_of_no_socket(struct vine_coroutine *that)
+{
+    ask(that, VINE__ASK_ROOM, 77, 0);
+}
+
+VINE_SERVICE_CODE static void keeps_more_than_a_block(struct vine_coroutine *that)
+{
+    ask(that, VINE__ASK_RECEIVE, 0, UINT64_MAX);
+}
+
+VINE_SERVICE_CODE static void asks_in_a_circle(struct vine_coroutine *that)
+{
+    ask(that, VINE__ASK_SENT, 0, 0);
+    that->ask.next = &that->ask;
+}
+
+static struct vine_socket *dirty(struct vine_coroutine *that) VINE_SERVICE_CODE;
+static struct vine_socket *dirty(struct vine_coroutine *that)
+{
+    that->socket->is_dirty = true;
+    return that->socket;
+}
+
+VINE_SERVICE_CODE static void writes_more_than_a_block(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = dirty(that);
+
+    socket->block = 1;
+    socket->out.size = UINT32_MAX;
+}
+
+VINE_SERVICE_CODE static void writes_into_no_block(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = dirty(that);
+
+    socket->block = 0;
+    socket->out.size = 8;
+}
+
+VINE_SERVICE_CODE static void takes_a_block_that_was_not_lent(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = dirty(that);
+
+    socket->block = 200;
+    socket->out.size = 8;
+}
+
+VINE_SERVICE_CODE static void overwrites_its_head(struct vine_coroutine *that)
+{
+    memset(that->inside, 0xA5, sizeof(*that->inside));
+}
+
+VINE_SERVICE_CODE static void overwrites_its_socket(struct vine_coroutine *that)
+{
+    memset(that->socket, 0xFF, sizeof(*that->socket));
+}
+
+/* The other one still answers, and whatever was done is over. */
+static void do_it(deed_fn fn, bool may_fault)
+{
+    struct deed deed = {fn};
+    struct one good, bad;
+
+    open_processes();
+    start_one(&good, &vine__type_echoing, NULL);
+    start_one(&bad, &vine__type_hostile, &deed);
+    say_to(&good, "before");
+    expect(&good, "before");
+    assert_int_equal(bad.ends, 0);
+    say_to(&bad, "x");
+    until(bad.goings == 1);
+    assert_int_equal(bad.ends, 1);
+    if (!may_fault || !bad.end.is_fault)
+        assert_int_equal(bad.end.error, -VINE_ECORRUPT);
+    say_to(&good, "after");
+    expect(&good, "after");
+    close(bad.fd);
+    finish_one(&good, 0);
+    close_cores();
+}
+
+static void lists_of_asks_that_are_none_end_it(void **state)
+{
+    (void)state;
+    do_it(asks_beyond_the_heap, false);
+    do_it(asks_between_two_words, false);
+    do_it(asks_at_the_very_end, false);
+    do_it(asks_the_runtime_s_memory, false);
+    do_it(asks_in_a_circle, false);
+}
+
+static void asks_that_make_no_sense_end_it(void **state)
+{
+    (void)state;
+    do_it(asks_what_there_is_not, false);
+    do_it(asks_of_no_socket, false);
+    do_it(keeps_more_than_a_block, false);
+}
+
+static void lies_about_what_was_written_end_it(void **state)
+{
+    (void)state;
+    do_it(writes_more_than_a_block, false);
+    do_it(writes_into_no_block, false);
+    do_it(takes_a_block_that_was_not_lent, false);
+}
+
+static void who_destroys_its_own_head_faults_alone(void **state)
+{
+    (void)state;
+    do_it(overwrites_its_head, true);
+    do_it(overwrites_its_socket, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_of_asks_that_are_none_end_it),
+        cmocka_unit_test(asks_that_make_no_sense_end_it),
+        cmocka_unit_test(lies_about_what_was_written_end_it),
+        cmocka_unit_test(who_destroys_its_own_head_faults_alone),
+    };
+
+    return run_by_all_guards(tests);
+}
