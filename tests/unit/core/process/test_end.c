@@ -12,7 +12,7 @@ VINE_COROUTINE(answering)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -26,7 +26,7 @@ VINE_COROUTINE(slow)
     struct {
         char text[16];
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;) {
@@ -46,7 +46,7 @@ VINE_COROUTINE(stubborn)
         char byte;
         int error;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -63,7 +63,7 @@ VINE_COROUTINE(flooding)
 {
     struct {
         int i;
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->i = 0; self->i < 1000; self->i++)
@@ -77,7 +77,7 @@ VINE_COROUTINE(formatting)
 {
     struct {
         int i;
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->i = 0; self->i < 200; self->i++)

@@ -14,7 +14,7 @@ VINE_COROUTINE(echoing)
     struct {
         char bytes[64];
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;) {
@@ -38,7 +38,7 @@ VINE_COROUTINE(hostile)
     struct {
         char bytes[8];
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, self->bytes, sizeof self->bytes);
@@ -195,7 +195,13 @@ static void lies_about_what_was_written_end_it(void **state)
 
 static void who_destroys_its_own_head_faults_alone(void **state)
 {
+    const char *const sanitizers = getenv("VINE_SANITIZE");
+
     (void)state;
+    if (sanitizers != NULL && *sanitizers != '\0') {
+        print_message("skipped: a sanitizer looks at wild pointers before they are followed\n");
+        return;
+    }
     do_it(overwrites_its_head, true);
     do_it(overwrites_its_socket, true);
 }

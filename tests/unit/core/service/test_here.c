@@ -11,7 +11,7 @@ VINE_COROUTINE(numbering)
         int line;
         char text[64];
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     for (self->line = 1;; self->line++) {
