@@ -179,6 +179,17 @@ VINE_BEGIN_DECLARATIONS
                 (ret_handle) = vine__child_on(that, &vine__type_##name, (argument_pointer),        \
                                               (input_socket), (output_socket)))
 
+/* ---- between requests ------------------------------------------------------------------------ */
+
+/*
+ * Wait for more without holding anything: the heap goes back, and the first byte begins the first
+ * coroutine anew, with all of its state zero. The first coroutine alone, without others and with
+ * nothing of vine_alloc or vine_keep. At its deadline, or when the peer ends, the connection is
+ * closed. Returns, and nothing has happened, where something is there already or must be seen to:
+ * so it stands at the end of a loop that serves one request at a time.
+ */
+#define vine_park() vine__operation("vine_park", vine__park(that), vine__parked(that))
+
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
 VINE_API void vine__deadline(struct vine_coroutine *that, uint64_t duration_ns);
@@ -210,6 +221,8 @@ VINE_API struct vine_coroutine *vine__child_on(struct vine_coroutine *that,
                                                const struct vine_coroutine_type *type,
                                                void *argument, struct vine_socket *input,
                                                struct vine_socket *output);
+VINE_API void vine__park(struct vine_coroutine *that);
+VINE_API bool vine__parked(struct vine_coroutine *that);
 VINE_API bool vine__drained(struct vine_coroutine *that);
 VINE_API void vine__close_output(struct vine_coroutine *that, struct vine_socket *socket);
 

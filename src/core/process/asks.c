@@ -79,6 +79,9 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
         (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&
         !put_ask(record, &outlet->sent, outlet->error))
         return false;
+    /* Something else has come first: it goes on, and may park again. */
+    if (outlet->parker.is_set && !put_ask(record, &outlet->parker, 0))
+        return false;
     return true;
 }
 
@@ -131,6 +134,10 @@ static int begin(struct vine__process *process, const struct vine__ask *ask, str
     case VINE__ASK_SENT:
         outlet->sent = asker;
         return 0;
+    case VINE__ASK_PARK:
+        outlet->parker = asker;
+        outlet->park_until_ns = ask->a;
+        return 0;
     default:
         return -VINE_ECORRUPT;
     }
@@ -164,7 +171,8 @@ int vine__process_take_asks(struct vine__process *process)
     vine__outlet_send(&process->io);
     /* What could be answered at once is, in a run of its own. */
     if ((process->io.room.is_set && process->io.written == NULL) ||
-        (process->io.sent.is_set && !process->io.is_sending && process->io.written == NULL))
+        ((process->io.sent.is_set || process->io.parker.is_set) && !process->io.is_sending &&
+         process->io.written == NULL))
         vine_work_post(&process->work);
     return 0;
 }

@@ -109,7 +109,7 @@ void vine__process_dispatch(struct vine__process *process)
     bool again;
     int error;
 
-    if (process->has_ended)
+    if (process->has_ended || (process->io.parker.is_set && vine__process_park(process)))
         return;
     if (vine__guard_open(&process->heap->region) != 0) {
         vine_work_post(&process->work);

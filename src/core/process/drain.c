@@ -54,6 +54,7 @@ static void look(struct vine_timer *timer)
         else if (!process->has_ended)
             cancel(process);
     }
+    vine__parked_look(core);
     vine_timer_arm_after(&core->drain_timer, LOOK_NS);
 }
 

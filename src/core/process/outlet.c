@@ -131,7 +131,7 @@ static void sent(struct vine_send *send)
     vine__outlet_send(outlet);
     if (process->has_ended)
         look_at_end(outlet);
-    else if (outlet->room.is_set || outlet->sent.is_set)
+    else if (outlet->room.is_set || outlet->sent.is_set || outlet->parker.is_set)
         vine__process_dispatch(process);
 }
 

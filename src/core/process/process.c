@@ -19,9 +19,9 @@ static struct vine_stopper stoppers[VINE_CORES_MAX];
 
 /* ---- a core ---------------------------------------------------------------------------------- */
 
-static void let_go(struct processes *core)
+void vine__processes_let_go(struct processes *core)
 {
-    if (!core->is_stopping || core->count > 0)
+    if (!core->is_stopping || core->count > 0 || core->parked_count > 0)
         return;
     vine__processes_drained(core);
     vine__heap_pool_destroy(core->heaps);
@@ -53,7 +53,7 @@ static void stop(struct vine_stopper *stopper)
     for (uint32_t other = 1; vine_core() == 0 && other < vine_core_count(); other++)
         if (vine_submit_to(other, drain_here, NULL) != 0)
             break;
-    let_go(core);
+    vine__processes_let_go(core);
 }
 
 int vine__processes_prepare(void)
@@ -87,6 +87,7 @@ int vine__processes_start(const struct vine__processes_options *options)
     if (core == NULL)
         return -ENOMEM;
     vine__list_init(&core->all);
+    vine__list_init(&core->parked);
     error = vine__guard_thread_start();
     if (error != 0)
         goto fail;
@@ -154,7 +155,7 @@ static void closed(struct vine_work *work)
     free(process);
     if (gone != NULL)
         gone(context);
-    let_go(core);
+    vine__processes_let_go(core);
 }
 
 static int init_inside(struct vine__process *process)
@@ -174,21 +175,32 @@ static int init_inside(struct vine__process *process)
     return 0;
 }
 
-int vine__process_start(struct vine_connection *connection,
-                        const struct vine__process_options *options)
+/* In the place of what a parked connection has received. */
+static void take_received(struct outlet *outlet, const struct vine_receive *receive)
 {
-    struct vine__process *const process =
-        here != NULL && !here->is_stopping ? calloc(1, sizeof(*process)) : NULL;
+    outlet->has_received = true;
+    outlet->has_news = true;
+    outlet->received = receive->size;
+    outlet->bytes = receive->bytes;
+    outlet->view = receive->bytes;
+    outlet->view_size = (uint32_t)receive->size;
+}
+
+int vine__process_begin(struct processes *core, struct vine_connection *connection,
+                        const struct vine__process_options *options, uint32_t colour,
+                        const struct vine_receive *receive)
+{
+    struct vine__process *const process = calloc(1, sizeof(*process));
     int error = -ENOMEM;
 
     if (process == NULL)
         goto fail;
-    process->core = here;
+    process->core = core;
     process->options = *options;
     process->io.process = process;
     process->io.connection = connection;
-    process->number = ++here->last_number;
-    error = vine__heap_take(here->heaps, VINE__HEAP_ANY_COLOUR, &process->heap);
+    process->number = ++core->last_number;
+    error = vine__heap_take(core->heaps, colour, &process->heap);
     if (error != 0)
         goto fail;
     process->colour = process->heap->region.colour;
@@ -197,18 +209,31 @@ int vine__process_start(struct vine_connection *connection,
         vine__heap_give(process->heap);
         goto fail;
     }
+    if (receive != NULL)
+        take_received(&process->io, receive);
     vine_work_init(&process->work, run);
     vine_work_init(&process->closed, closed);
     vine_timer_init(&process->timer, VINE_CLOCK_COARSE, time_has_come);
-    vine__list_push_back(&here->all, &process->link);
-    here->count++;
+    vine__list_push_back(&core->all, &process->link);
+    core->count++;
     vine_work_post(&process->work);
     return 0;
 fail:
     free(process);
-    if (connection != NULL)
+    if (connection != NULL && receive == NULL)
         vine_connection_close(connection, NULL);
     return error;
+}
+
+int vine__process_start(struct vine_connection *connection,
+                        const struct vine__process_options *options)
+{
+    if (here == NULL || here->is_stopping) {
+        if (connection != NULL)
+            vine_connection_close(connection, NULL);
+        return -ENOMEM;
+    }
+    return vine__process_begin(here, connection, options, VINE__HEAP_ANY_COLOUR, NULL);
 }
 
 void vine__process_end(struct vine__process *process, const struct vine__process_end *end,

@@ -49,7 +49,9 @@ struct processes {
     struct vine__record *record;
     struct vine__reservation record_memory;
     struct vine__heap_pool *heaps;
-    struct vine__list all; /* by `link` */
+    struct vine__list all;    /* by `link` */
+    struct vine__list parked; /* connections without a micro-process, by `link` */
+    uint32_t parked_count;
     uint32_t count;
     bool is_draining; /* those that wait for nothing end */
     bool is_stopping; /* and so does all of this when there is none left */
@@ -99,6 +101,8 @@ struct outlet {
     uint32_t written_size;
     int error;               /* of sending */
     struct asker room, sent; /* who waits for that */
+    struct asker parker;     /* who would go, and its deadline */
+    uint64_t park_until_ns;
     struct vine_receive receive;
     struct vine_send send;
 };
@@ -150,6 +154,22 @@ void vine__outlet_hurry(struct outlet *outlet);
 /* It has answered all that came, and waits for more. */
 bool vine__outlet_is_idle(const struct outlet *outlet);
 void vine__outlet_fini(struct outlet *outlet);
+
+/*
+ * park.c: let the micro-process go and its connection wait alone, if all is sent and nothing has
+ * come: it is gone then. Returns whether it is.
+ */
+bool vine__process_park(struct vine__process *process);
+/* The core drains: no first byte is waited for any more, or only until the next look. */
+void vine__parked_look(struct processes *core);
+
+/* process.c: a connection of `process` begins. `receive` has ended with its first bytes; or is
+ * NULL, and the connection is closed if this fails. */
+int vine__process_begin(struct processes *core, struct vine_connection *connection,
+                        const struct vine__process_options *options, uint32_t colour,
+                        const struct vine_receive *receive);
+/* The core has nothing of a micro-process or parked connection any more. */
+void vine__processes_let_go(struct processes *core);
 
 /* drain.c: begin; and all of that is over, whether or not it has begun. */
 void vine__processes_drain(struct processes *core);

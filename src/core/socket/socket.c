@@ -364,6 +364,33 @@ VINE__INSIDE bool vine__drained(struct vine_coroutine *that)
     return false;
 }
 
+/* ---- between requests ------------------------------------------------------------------------ */
+
+VINE__INSIDE void vine__park(struct vine_coroutine *that)
+{
+    struct vine_socket *const socket = that->socket;
+
+    if (that != that->inside->first || that->inside->coroutine_count != 1)
+        vine__misuse(that, "vine_park with other coroutines");
+    if (that->blocks != NULL || that->owned != NULL)
+        vine__misuse(that, "vine_park with memory of its own");
+    if (socket == NULL || socket->output != NULL)
+        vine__misuse(that, "vine_park without a connection");
+    that->on = socket;
+    that->operand_at = 0;
+}
+
+VINE__INSIDE bool vine__parked(struct vine_coroutine *that)
+{
+    const struct vine_socket *const socket = that->on;
+
+    if (that->operand_at++ > 0 || vine__incoming_left(&socket->in) > 0 || socket->in.is_end ||
+        socket->in.error != 0)
+        return true;
+    vine__ask(that, VINE__ASK_PARK, socket->place, that->deadline_ns, NULL);
+    return false;
+}
+
 /* ---- what a run brings ----------------------------------------------------------------------- */
 
 VINE__INSIDE void vine__socket_received(struct vine_socket *socket, const struct vine__item *item)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=60 */
+/* Connections that hold nothing between requests. */
+#include "process_tests.h"
+
+#include "core/network/network.h"
+
+/* Counts the lines that it has answered since it began. */
+VINE_COROUTINE(counting)
+{
+    struct {
+        int line;
+        char text[64];
+        ssize_t length;
+    } *self;
+
+    vine_begin();
+    vine_deadline(5 * VINE_NS_PER_SECOND);
+    for (self->line = 1;; self->line++) {
+        vine_readline(self->length, self->text, sizeof self->text);
+        if (self->length == 0)
+            break;
+        vine_writef("%d%s", self->line, self->text);
+        vine_park();
+    }
+    vine_end();
+}
+
+static void advance(uint64_t ns)
+{
+    for (uint64_t end = stepped.clock_ns + ns; stepped.clock_ns < end;) {
+        stepped.clock_ns += 10 * 1000 * 1000;
+        step_all();
+        step_all();
+    }
+}
+
+static void until_parked(struct one *one)
+{
+    until(vine__process_count() == 0);
+    assert_int_equal(one->ends, 0);
+}
+
+static void the_first_byte_begins_it_anew(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_counting, NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        say_to(&one, "a\n");
+        expect(&one, "1a\n");
+        until_parked(&one);
+    }
+    finish_one(&one, 0);
+    close_cores();
+}
+
+static void what_is_there_already_is_served_before(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_counting, NULL);
+    say_to(&one, "a\nb\nc\n");
+    expect(&one, "1a\n2b\n3c\n");
+    until_parked(&one);
+    say_to(&one, "d\n");
+    expect(&one, "1d\n");
+    finish_one(&one, 0);
+    close_cores();
+}
+
+static void a_parked_one_has_its_deadline(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_counting, NULL);
+    say_to(&one, "a\n");
+    expect(&one, "1a\n");
+    until_parked(&one);
+    advance(6 * VINE_NS_PER_SECOND);
+    until(one.goings == 1);
+    finish_one(&one, -ETIMEDOUT);
+    close_cores();
+}
+
+static void parked_ones_are_closed_when_the_core_stops(void **state)
+{
+    struct one one, late;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_counting, NULL);
+    start_one(&late, &vine__type_counting, NULL);
+    say_to(&one, "a\n");
+    say_to(&late, "a\n");
+    expect(&one, "1a\n");
+    expect(&late, "1a\n");
+    until_parked(&one);
+    vine_stop(0);
+    say_to(&late, "b\n"); /* it has come, and is answered */
+    advance(VINE_NS_PER_SECOND / 2);
+    expect(&late, "1b\n");
+    assert_int_equal(one.goings, 1);
+    assert_int_equal(one.end.error, -ECANCELED);
+    close(one.fd);
+    close(late.fd);
+    close_cores();
+    assert_int_equal(late.goings, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_byte_begins_it_anew),
+        cmocka_unit_test(what_is_there_already_is_served_before),
+        cmocka_unit_test(a_parked_one_has_its_deadline),
+        cmocka_unit_test(parked_ones_are_closed_when_the_core_stops),
+    };
+
+    return run_by_all_guards(tests);
+}
