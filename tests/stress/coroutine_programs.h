@@ -25,6 +25,7 @@
 #define EVENTS_MAX  20000U
 #define CANCELS_MAX 4U
 #define MESSAGES    (VINE_MAILBOX_MAX + BORN_MAX)
+#define MANY        (VINE_MAILBOX_MAX + 4U)
 
 enum step_kind {
     STEP_SAY,
@@ -43,6 +44,8 @@ enum step_kind {
     STEP_DEADLINE,
     STEP_SEND,
     STEP_RECV,
+    STEP_SEND_MANY,
+    STEP_RECV_MANY,
     STEP_WRITE,
     STEP_READ,
     STEP_CLOSE,
@@ -134,7 +137,7 @@ struct row {
     int due_error;
     int mail[MESSAGES];
     uint32_t mail_count;
-    uint32_t written;
+    uint32_t written; /* bytes, or messages of many */
     int sends;
 };
 
@@ -421,6 +424,27 @@ static inline enum outcome ref_recv(int who)
     return WENT_ON;
 }
 
+/* One message after the other. */
+static inline enum outcome ref_many(int who, const struct step *step)
+{
+    struct row *const row = &ref.rows[who];
+
+    if (!row->goes_on) {
+        row->written = 0;
+    } else if (step->kind == STEP_SEND_MANY) {
+        row->goes_on = false; /* it was taken */
+        row->written++;
+    }
+    for (; row->written < MANY; row->written++) {
+        const enum outcome outcome =
+            step->kind == STEP_SEND_MANY ? ref_send(who, step) : ref_recv(who);
+
+        if (outcome != WENT_ON)
+            return outcome;
+    }
+    return WENT_ON;
+}
+
 static inline enum outcome ref_write(int who, const struct step *step)
 {
     struct row *const row = &ref.rows[who];
@@ -559,6 +583,9 @@ static inline enum outcome ref_step(int who, const struct step *step)
         return ref_send(who, step);
     case STEP_RECV:
         return ref_recv(who);
+    case STEP_SEND_MANY:
+    case STEP_RECV_MANY:
+        return ref_many(who, step);
     case STEP_WRITE:
         return ref_write(who, step);
     case STEP_READ:

@@ -29,10 +29,10 @@ static uint32_t roll(uint32_t below)
 
 static struct step random_step(uint32_t function)
 {
-    static const uint8_t often[] = {STEP_SAY,   STEP_YIELD, STEP_CHILD, STEP_CHILD, STEP_JOIN,
-                                    STEP_CALL,  STEP_SEND,  STEP_RECV,  STEP_WRITE, STEP_READ,
-                                    STEP_SLEEP, STEP_PAUSE, STEP_PLAY,  STEP_SEND,  STEP_YIELD,
-                                    STEP_ALLOC, STEP_ALLOC, STEP_FREE};
+    static const uint8_t often[] = {
+        STEP_SAY,   STEP_YIELD, STEP_CHILD, STEP_CHILD, STEP_JOIN,      STEP_CALL,     STEP_SEND,
+        STEP_RECV,  STEP_WRITE, STEP_READ,  STEP_SLEEP, STEP_PAUSE,     STEP_PLAY,     STEP_SEND,
+        STEP_YIELD, STEP_ALLOC, STEP_ALLOC, STEP_FREE,  STEP_SEND_MANY, STEP_RECV_MANY};
     struct step step = {
         .kind = roll(3) < 2 ? often[roll(sizeof often)] : (uint8_t)roll(STEP_KINDS),
         .slot = (uint8_t)roll(SLOTS + 1),
@@ -109,7 +109,7 @@ struct self {
     struct birth *child;
     void *memory[SLOTS + 1];
     struct step step;
-    uint32_t i;
+    uint32_t i, many;
     int value, error;
     ssize_t length;
     char bytes[2500];
@@ -189,6 +189,17 @@ static const struct vine_coroutine_type *type_of(uint32_t function);
         case STEP_RECV:                                                                            \
             vine_recv(int, self->value);                                                           \
             NOTE(STEP_RECV, self->value);                                                          \
+            break;                                                                                 \
+        case STEP_SEND_MANY:                                                                       \
+            for (self->many = 0; self->many < MANY; self->many++)                                  \
+                if (self->slots[self->step.slot] != NULL)                                          \
+                    vine_send(self->slots[self->step.slot], int, (int)self->step.number);          \
+            break;                                                                                 \
+        case STEP_RECV_MANY:                                                                       \
+            for (self->many = 0; self->many < MANY; self->many++) {                                \
+                vine_recv(int, self->value);                                                       \
+                NOTE(STEP_RECV, self->value);                                                      \
+            }                                                                                      \
             break;                                                                                 \
         case STEP_WRITE:                                                                           \
             if (shared->output->writing.first == NULL)                                             \
