@@ -46,6 +46,8 @@ static json_t *describe_verb(const struct verb *verb)
          example += 2)
         json_array_append_new(examples,
                               json_pack("{s:s, s:s}", "command", example[0], "does", example[1]));
+    if (verb->program != NULL)
+        json_object_set_new(object, "program", json_string(verb->program));
     json_object_set_new(object, "description", paragraphs);
     json_object_set_new(object, "options", options);
     json_object_set_new(object, "examples", examples);
