@@ -4,6 +4,7 @@
  * what is asked.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/process/process_internal.h"
@@ -83,7 +84,10 @@ static bool take_fault(struct vine__process *process, const struct vine__guard_f
     describe(process, &end);
     process->fault_count++;
     if (process->fault_count < FAULTS_MAX) {
-        process->last_fault = end;
+        if (process->last_fault == NULL)
+            process->last_fault = malloc(sizeof(*process->last_fault));
+        if (process->last_fault != NULL)
+            *process->last_fault = end;
         process->raise = -EFAULT;
         return true;
     }
@@ -95,8 +99,8 @@ static void ended(struct vine__process *process)
 {
     struct vine__process_end end = {.error = process->inside->error};
 
-    if (end.error == -EFAULT && process->last_fault.is_fault)
-        end = process->last_fault;
+    if (end.error == -EFAULT && process->last_fault != NULL)
+        end = *process->last_fault;
     vine__process_end(process, &end, false);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/process/outlet.c - the outside of a socket: what its connection receives and sends. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/network/network.h"
@@ -115,17 +116,47 @@ int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size)
     return 0;
 }
 
+/* Most connections send nothing most of the time. */
+static struct sender *take_sender(struct outlet *outlet)
+{
+    struct processes *const core = outlet->process->core;
+    struct sender *sender = core->senders;
+
+    if (sender != NULL)
+        core->senders = sender->next;
+    else
+        sender = calloc(1, sizeof(*sender));
+    if (sender != NULL)
+        sender->outlet = outlet;
+    return sender;
+}
+
+void vine__senders_fini(struct processes *core)
+{
+    while (core->senders != NULL) {
+        struct sender *const sender = core->senders;
+
+        core->senders = sender->next;
+        free(sender);
+    }
+}
+
 static void sent(struct vine_send *send)
 {
-    struct outlet *const outlet = VINE_CONTAINER_OF(send, struct outlet, send);
+    struct sender *const sender = VINE_CONTAINER_OF(send, struct sender, send);
+    struct outlet *const outlet = sender->outlet;
     struct vine__process *const process = outlet->process;
+    const int error = send->error;
+
+    sender->next = process->core->senders;
+    process->core->senders = sender;
 
     outlet->is_sending = false;
     if (outlet->sending != NULL)
         vine__block_give(blocks_of(outlet), outlet->sending);
     outlet->sending = NULL;
-    if (send->error != 0) {
-        outlet->error = send->error;
+    if (error != 0) {
+        outlet->error = error;
         outlet->is_gone = true;
     }
     vine__outlet_send(outlet);
@@ -135,30 +166,48 @@ static void sent(struct vine_send *send)
         vine__process_dispatch(process);
 }
 
+/* Nothing can be sent: there is no memory. */
+static struct sender *sender_of(struct outlet *outlet)
+{
+    struct sender *const sender = take_sender(outlet);
+
+    outlet->is_sending = sender != NULL;
+    if (sender == NULL)
+        outlet->error = -ENOMEM;
+    return sender;
+}
+
+static void send_written(struct outlet *outlet)
+{
+    unsigned char *const block = outlet->written;
+    struct sender *const sender =
+        outlet->error == 0 && outlet->written_size != 0 ? sender_of(outlet) : NULL;
+
+    outlet->written = NULL;
+    outlet->is_gone = true;
+    if (sender == NULL) {
+        vine__block_give(blocks_of(outlet), block);
+        return;
+    }
+    outlet->has_news = false;
+    outlet->sending = block;
+    vine_send(outlet->connection, &sender->send, block, outlet->written_size, sent);
+}
+
 void vine__outlet_send(struct outlet *outlet)
 {
+    struct sender *sender;
+
     if (outlet->is_sending || outlet->connection == NULL)
         return;
-    if (outlet->written != NULL) {
-        unsigned char *const block = outlet->written;
-
-        outlet->written = NULL;
-        outlet->is_gone = true;
-        if (outlet->error != 0 || outlet->written_size == 0) {
-            vine__block_give(blocks_of(outlet), block);
-        } else {
-            outlet->is_sending = true;
-            outlet->has_news = false;
-            outlet->sending = block;
-            vine_send(outlet->connection, &outlet->send, block, outlet->written_size, sent);
-            return;
-        }
-    }
-    if (outlet->is_shutting && outlet->error == 0) {
-        outlet->is_shutting = false;
-        outlet->is_sending = true;
-        vine_shutdown_send(outlet->connection, &outlet->send, sent);
-    }
+    if (outlet->written != NULL)
+        send_written(outlet);
+    if (outlet->is_sending || !outlet->is_shutting || outlet->error != 0)
+        return;
+    outlet->is_shutting = false;
+    sender = sender_of(outlet);
+    if (sender != NULL)
+        vine_shutdown_send(outlet->connection, &sender->send, sent);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -185,6 +234,7 @@ static void close_now(struct outlet *outlet)
 static void look_at_end(struct outlet *outlet)
 {
     struct vine__process *const process = outlet->process;
+    struct sender *sender;
 
     if (outlet->is_sending || outlet->connection == NULL)
         return;
@@ -194,8 +244,11 @@ static void look_at_end(struct outlet *outlet)
     } else if (!outlet->is_lingering) {
         outlet->is_lingering = true;
         vine_timer_arm_after(&process->timer, LINGER_NS);
-        outlet->is_sending = true;
-        vine_shutdown_send(outlet->connection, &outlet->send, sent);
+        sender = sender_of(outlet);
+        if (sender == NULL)
+            close_now(outlet);
+        else
+            vine_shutdown_send(outlet->connection, &sender->send, sent);
     } else if (!outlet->is_receiving) {
         outlet->is_receiving = true;
         outlet->receive.deadline_ns = 0;

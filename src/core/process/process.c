@@ -27,6 +27,7 @@ void vine__processes_let_go(struct processes *core)
     vine__heap_pool_destroy(core->heaps);
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         vine__blocks_fini(&core->blocks[i]);
+    vine__senders_fini(core);
     vine__record_destroy(core);
     vine__guard_thread_stop();
     here = NULL;
@@ -150,6 +151,7 @@ static void closed(struct vine_work *work)
     }
     (void)vine_timer_cancel(&process->timer);
     vine__outlet_fini(&process->io);
+    free(process->last_fault);
     vine__list_remove(&process->link);
     core->count--;
     free(process);

@@ -28,6 +28,7 @@ VINE_STATIC_ASSERT(VINE__BLOCK_BYTES >= VINE_LOOK_MAX, "what is looked at fits i
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
 struct chunk;
+struct sender;
 
 /* Of one colour on one core. */
 struct blocks {
@@ -60,6 +61,7 @@ struct processes {
     struct vine_timer drain_timer;
     struct blocks blocks[VINE__GUARD_COLOURS_MAX];
     uint64_t last_number;
+    struct sender *senders; /* that nobody has; as many as there ever were at once */
 };
 
 /* Returns 0 or a negative error. */
@@ -104,7 +106,13 @@ struct outlet {
     struct asker parker;     /* who would go, and its deadline */
     uint64_t park_until_ns;
     struct vine_receive receive;
+};
+
+/* A send of an outlet: there is one only while it goes on. */
+struct sender {
     struct vine_send send;
+    struct outlet *outlet; /* or of those that nobody has: */
+    struct sender *next;
 };
 
 struct vine__process {
@@ -120,12 +128,16 @@ struct vine__process {
     uint64_t due_ns; /* for which the timer is armed, or 0 */
     struct outlet io;
     struct vine_work closed;
-    uint32_t fault_count; /* without a run that ended well */
-    struct vine__process_end last_fault;
-    int raise; /* for the next run, or 0 */
+    uint32_t fault_count;                 /* without a run that ended well */
+    struct vine__process_end *last_fault; /* or NULL: there was none */
+    int raise;                            /* for the next run, or 0 */
     int cancel;
     bool has_ended;
 };
+
+/* Beside a page, a blocked one has this, what is known of its heap, and its connection. */
+VINE_STATIC_ASSERT(sizeof(struct vine__process) + sizeof(struct vine__heap) <= 552,
+                   "a blocked micro-process is small");
 
 /* What lies in the heap's head for us. */
 struct inside {
@@ -154,6 +166,7 @@ void vine__outlet_hurry(struct outlet *outlet);
 /* It has answered all that came, and waits for more. */
 bool vine__outlet_is_idle(const struct outlet *outlet);
 void vine__outlet_fini(struct outlet *outlet);
+void vine__senders_fini(struct processes *core);
 
 /*
  * park.c: let the micro-process go and its connection wait alone, if all is sent and nothing has

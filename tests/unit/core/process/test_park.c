@@ -73,6 +73,13 @@ static void what_is_there_already_is_served_before(void **state)
     close_cores();
 }
 
+static void a_connection_that_is_parked_is_small(void **state)
+{
+    (void)state;
+    /* The record is at most 184 bytes: park.c says so. */
+    assert_true(vine__network_connection_bytes() + 184 <= 600);
+}
+
 static void a_parked_one_has_its_deadline(void **state)
 {
     struct one one;
@@ -119,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_byte_begins_it_anew),
         cmocka_unit_test(what_is_there_already_is_served_before),
+        cmocka_unit_test(a_connection_that_is_parked_is_small),
         cmocka_unit_test(a_parked_one_has_its_deadline),
         cmocka_unit_test(parked_ones_are_closed_when_the_core_stops),
     };
