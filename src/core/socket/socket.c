@@ -207,12 +207,10 @@ VINE__INSIDE static bool has_room(struct vine__inside *inside, struct vine_socke
     return socket->out.size < socket->out.room;
 }
 
-VINE__INSIDE bool vine__write(struct vine_coroutine *that)
+VINE__INSIDE static bool write_out(struct vine_coroutine *that)
 {
     struct vine_socket *const socket = that->on;
 
-    if (socket->output != NULL)
-        return vine__flow_write(that);
     while (that->operand_at < that->operand_size) {
         if (VINE__UNLIKELY(socket->out.error != 0)) {
             that->error = socket->out.error;
@@ -229,6 +227,17 @@ VINE__INSIDE bool vine__write(struct vine_coroutine *that)
             that->operand_size - that->operand_at);
     }
     return true;
+}
+
+VINE__INSIDE bool vine__write(struct vine_coroutine *that)
+{
+    const bool is_over = that->on->output != NULL ? vine__flow_write(that) : write_out(that);
+
+    if (is_over && that->scratch != NULL) {
+        vine__disown(that, that->scratch);
+        that->scratch = NULL;
+    }
+    return is_over;
 }
 
 VINE__INSIDE bool vine__room(struct vine_coroutine *that)

@@ -160,12 +160,56 @@ static void who_sleeps_is_woken_in_time_again_and_again(void **state)
     close_all(&pair);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+#define LONG_BYTES 40000 /* more than what there is room for at once */
+
+static int begun;
+
+VINE_COROUTINE(writes_at_length_and_parks)
+{
+    struct {
+        char text[2];
+        ssize_t length;
+    } *self;
+
+    vine_begin();
+    if (++begun == 1) {
+        vine_writef("%*d", LONG_BYTES, 7);
+        vine_park();
+    }
+    vine_read(self->length, self->text, 1);
+    vine_end();
+}
+
+static void a_long_text_leaves_nothing_behind_that_parking_minds(void **state)
+{
+    struct received received = {.calls = 0};
+    struct pair pair;
+    int64_t came = 0;
+
+    (void)state;
+    begun = 0;
+    open_all(&pair, "127.0.0.1:0");
+    begin(pair.server, &vine__type_writes_at_length_and_parks);
+    while (came < LONG_BYTES)
+        came += receive_one(pair.client, &received);
+    assert_int_equal(came, LONG_BYTES);
+    step_often();
+    assert_int_equal(send_all(pair.client, "x", 1), 0);
+    until(ended_count == 1);
+    assert_int_equal(first_error, 0);
+    close_connection(pair.client);
+    close_all(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_by_all_operations),
         cmocka_unit_test(what_a_look_in_vain_has_seen_can_be_read_and_more_follows),
         cmocka_unit_test(who_sleeps_is_woken_in_time_again_and_again),
+        cmocka_unit_test(a_long_text_leaves_nothing_behind_that_parking_minds),
     };
 
     return run_by_both(tests);
