@@ -85,6 +85,21 @@ VINE_COROUTINE(formatting)
     vine_end();
 }
 
+/* Little by little, for ever. */
+VINE_COROUTINE(talking)
+{
+    struct {
+        int i;
+    } *self;
+
+    vine_begin();
+    for (self->i = 0;; self->i++) {
+        vine_writef("%d\n", self->i);
+        vine_yield();
+    }
+    vine_end();
+}
+
 static void advance(uint64_t ns)
 {
     for (uint64_t end = stepped.clock_ns + ns; stepped.clock_ns < end;) {
@@ -147,6 +162,21 @@ static void text_is_written_as_long_as_there_is_somebody(void **state)
     until(one.goings == 1);
     finish_one(&one, -EPIPE);
     free(bytes);
+    close_cores();
+}
+
+static void who_talks_to_nobody_is_told(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_talking, NULL);
+    expect(&one, "0\n1\n2\n");
+    close(one.fd);
+    one.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    until(one.goings == 1);
+    finish_one(&one, -EPIPE);
     close_cores();
 }
 
@@ -235,6 +265,7 @@ int main(void)
         cmocka_unit_test(an_answer_arrives_though_the_request_is_not_read),
         cmocka_unit_test(who_never_ends_is_not_listened_to_for_ever),
         cmocka_unit_test(text_is_written_as_long_as_there_is_somebody),
+        cmocka_unit_test(who_talks_to_nobody_is_told),
         cmocka_unit_test(who_is_idle_ends_at_once_when_the_core_stops),
         cmocka_unit_test(who_has_a_request_answers_it_when_the_core_stops),
         cmocka_unit_test(who_does_not_end_is_ended_when_the_core_stops),
