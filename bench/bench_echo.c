@@ -11,6 +11,7 @@
  * the others are compared with.
  */
 #include "bench.h"
+#include "loopback.h"
 #include "peer.h"
 
 #include <arpa/inet.h>
@@ -94,39 +95,18 @@ static void write_nginx_configuration(uint32_t port)
     bench_require(fclose(file) == 0, path);
 }
 
-static struct sockaddr_in loopback(uint32_t port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-static uint32_t find_port(void)
-{
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof(address);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    bench_require(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-                      getsockname(fd, (struct sockaddr *)&address, &size) == 0,
-                  "a port");
-    (void)close(fd);
-    return ntohs(address.sin_port);
-}
-
 /* It says nothing when it listens. */
 static void wait_for(uint32_t port)
 {
-    const struct sockaddr_in address = loopback(port);
     const struct timespec moment = {.tv_nsec = 10000000};
 
     for (int tries = 0; tries < TRIES_MAX; tries++) {
-        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const bool is_there = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+        const int fd = loopback_connect(port);
 
-        (void)close(fd);
-        if (is_there)
+        if (fd >= 0) {
+            (void)close(fd);
             return;
+        }
         (void)nanosleep(&moment, NULL);
     }
     bench_require(false, "nginx does not listen");
@@ -144,7 +124,7 @@ static uint32_t start(enum server which, struct bench_peer *peer)
     (void)snprintf(path, sizeof(path), "%s%s%s", servers[which].program[0] == '/' ? "" : beside_us,
                    servers[which].program[0] == '/' ? "" : "/", servers[which].program);
     if (which == NGINX) {
-        const uint32_t port = find_port();
+        const uint32_t port = loopback_find_port();
 
         write_nginx_configuration(port);
         if (!bench_peer_start_on(peer, path, nginx, 0))

@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include "bench.h"
+#include "loopback.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -166,37 +167,26 @@ static void read_reason(struct server *server, int status)
 
 /* ---- its process ----------------------------------------------------------------------------- */
 
-static struct sockaddr_in loopback(uint32_t port)
+/* Whether it answers, be it that it does not understand: a supervisor's socket accepts before
+ * anybody serves there. */
+static bool answers(uint32_t port)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
+    static const char question[] = "PING\r\n\r\n";
+    const struct timeval patience = {.tv_usec = 200000};
+    const int fd = loopback_connect(port);
+    char byte;
+    bool is_there;
 
-static uint32_t find_port(void)
-{
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof(address);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    bench_require(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-                      getsockname(fd, (struct sockaddr *)&address, &size) == 0,
-                  "a port");
-    (void)close(fd);
-    return ntohs(address.sin_port);
-}
-
-static bool accepts(uint32_t port)
-{
-    const struct sockaddr_in address = loopback(port);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool is_there = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-
+    if (fd < 0)
+        return false;
+    is_there = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+               send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) > 0 &&
+               recv(fd, &byte, 1, 0) >= 0;
     (void)close(fd);
     return is_there;
 }
 
-static bool wait_until_it_accepts(struct server *server)
+static bool wait_until_it_answers(struct server *server)
 {
     int status;
 
@@ -206,11 +196,11 @@ static bool wait_until_it_accepts(struct server *server)
             server->pid = 0;
             return false;
         }
-        if (accepts(server->port))
+        if (answers(server->port))
             return true;
         (void)nanosleep(&moment, NULL);
     }
-    (void)snprintf(server->reason, sizeof(server->reason), "it does not listen");
+    (void)snprintf(server->reason, sizeof(server->reason), "it does not answer");
     return false;
 }
 
@@ -255,8 +245,8 @@ bool server_start(struct server *server, const struct server_kind *kind, uint32_
     char program[PATH_MAX];
     struct words words;
 
-    *server =
-        (struct server){.kind = kind, .port = find_port(), .folder = "/tmp/vine-bench-XXXXXX"};
+    *server = (struct server){
+        .kind = kind, .port = loopback_find_port(), .folder = "/tmp/vine-bench-XXXXXX"};
     set_words(&words, server, processes);
     expand(&words, kind->program, program, sizeof(program));
     if (access(program, X_OK) != 0) {
@@ -268,7 +258,7 @@ bool server_start(struct server *server, const struct server_kind *kind, uint32_
     set_words(&words, server, processes);
     write_files(server, &words);
     start_process(server, &words, program);
-    if (wait_until_it_accepts(server))
+    if (wait_until_it_answers(server))
         return true;
     server_stop(server);
     return false;

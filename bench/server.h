@@ -5,12 +5,12 @@
  *
  * Owns:     the process, its group, and a folder of its own under /tmp.
  * Threads:  one.
- * Blocking: server_start until it accepts connections or has ended; server_stop until it has ended.
+ * Blocking: server_start until it answers or has ended; server_stop until it has ended.
  * Trust:    all are programs that whoever runs the benchmark has installed.
  * Limits:   a server listens on the loopback, at a port that it is told, on the first processor.
  *
  * What a server is not here for is a line that is printed, not an error: its program is missing, or
- * it ended before it accepted anything, with the last line of what it said.
+ * it ended before it answered anything, with the last line of what it said.
  */
 #ifndef VINE_BENCH_SERVER_H
 #define VINE_BENCH_SERVER_H
