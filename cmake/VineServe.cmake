@@ -15,6 +15,7 @@ target_link_libraries(vine-serve PRIVATE vine_flags
     -Wl,--whole-archive $<TARGET_FILE:vine_runtime> $<TARGET_FILE:libvine> -Wl,--no-whole-archive
     ${vine_runtime_libraries})
 target_include_directories(vine-serve PRIVATE include)
+target_compile_definitions(vine-serve PRIVATE VINE_VERSION="${PROJECT_VERSION}")
 add_dependencies(vine-serve vine_runtime libvine)
 set_property(TARGET vine-serve APPEND PROPERTY
     LINK_DEPENDS $<TARGET_FILE:vine_runtime> $<TARGET_FILE:libvine>)

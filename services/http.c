@@ -15,8 +15,8 @@
 
 #define HEAD_MAX   16000
 #define FIELDS_MAX 64
-#define ROOM_MIN   1024 /* for an answer without a body, or a small one */
-#define LINGER_NS  (2 * VINE_NS_PER_SECOND)
+#define ROOM_MIN   1024                     /* for an answer without a body, or a small one */
+#define ANSWER_NS  (2 * VINE_NS_PER_SECOND) /* for the last one, that of an error */
 
 struct http {
     const struct service_wishes *wishes;
@@ -100,6 +100,7 @@ VINE_COROUTINE(http)
     vine_begin();
     self->wishes = vine_argument();
     do {
+        self->head_size = 0;
         vine_http_request_init(&self->request, self->fields, FIELDS_MAX, HEAD_MAX);
         vine_deadline(self->wishes->idle_ns);
         self->wanted = 1;
@@ -133,10 +134,10 @@ VINE_COROUTINE(http)
     vine_catch(self->error)
     {
         /* Who was silent between two requests hears nothing. */
-        if (self->error == -ETIMEDOUT && self->wanted == 1)
+        if (self->error == -ETIMEDOUT && self->head_size == 0 && self->wanted == 1)
             vine_return();
         self->head_size = 0;
-        vine_deadline(LINGER_NS);
+        vine_deadline(ANSWER_NS);
         vine_room(self->room_size, self->room, ROOM_MIN);
         vine_wrote(refuse(self,
                           self->error == -ETIMEDOUT        ? 408
@@ -144,15 +145,7 @@ VINE_COROUTINE(http)
                                                            : 500,
                           NULL));
     }
-    /* What the client has still under way would have the kernel reset the connection, and with it
-     * the answer. */
-    vine_close_output();
-    vine_deadline(LINGER_NS);
-    do {
-        vine_look(self->size, self->bytes, 1);
-        vine_skip(self->size);
-    } while (self->size > 0);
     vine_end();
 }
 
-VINE_SERVICE(http, .summary = "HTTP/1.1: \"hello\" (--hello), or files (--root)");
+VINE_SERVICE(http, .summary = "HTTP/1.1: \"hello\" (--hello), or 404");

@@ -38,6 +38,13 @@ static int fail(const char *what, const char *why)
     return 1;
 }
 
+/* The same of the command line, which has an exit code of its own. */
+static int refuse(const char *what, const char *why)
+{
+    (void)fail(what, why);
+    return 2;
+}
+
 /* ---- what to serve ---------------------------------------------------------------------------- */
 
 static const struct vine_service *find(const char *name)
@@ -171,9 +178,9 @@ static int serve(int argc, char **argv)
     const struct vine_service *service;
 
     if (argc != 2)
-        return 2 * fail("SERVICE", "name one: echo, http, resp or PLUGIN.so");
+        return refuse("SERVICE", "name one: echo, http, resp or PLUGIN.so");
     if (!read_isolation(&options.isolation))
-        return 2 * fail(chosen.isolate, "--isolate is best, pku, mprotect or none");
+        return refuse(chosen.isolate, "--isolate is best, pku, mprotect or none");
     service = find(argv[1]);
     if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
         return 2;

@@ -27,7 +27,7 @@ static const struct vine_resp_limits limits = {
     .command_bytes_max = VINE_LOOK_MAX - 1,
 };
 
-static struct vine_resp_server server = {.version = "0.1.0"};
+static struct vine_resp_server server = {.version = VINE_VERSION};
 static struct vine_timer clock_timer;
 
 VINE_SERVICE_CODE static void tell_time(void)

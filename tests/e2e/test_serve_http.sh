@@ -13,6 +13,7 @@ trap finish EXIT
 cd "$scratch"
 vine=$VINE_BUILD_DIR/vine
 [ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
 command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
 
 fail() {
@@ -80,6 +81,18 @@ for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     [ "$(wc -c <body)" = 250 ] || fail "$how: fifty answers"
     end
 done
+# Who does not go on with what it has begun is told so, and who has begun nothing is not.
+begin http --hello --smp 1 --header-timeout 100 --body-timeout 100 --idle-timeout 100
+[ "$(code / -H 'Content-Length: 10' -d abc)" = 408 ] || fail "half a body"
+for half in '' 'GET / HT'; do
+    bash -c "exec 4<>/dev/tcp/127.0.0.1/$port; printf '%s' '$half' >&4; head -n 1 <&4" >got
+    case $half:$(cat got) in
+    : | *:*408*) ;;
+    *) fail "'$half' is answered with: $(cat got)" ;;
+    esac
+done
+end
+
 # A process that is killed: the next request is answered by another one, or by the one in its place.
 begin http --hello --smp 1 --processes 2
 kill -KILL "$(sed -n 's/.*process 0 (pid \([0-9]*\)) serves.*/\1/p' said)"
