@@ -106,7 +106,7 @@ struct vine__ask {
     uint32_t number;        /* by which its end is told from that of an earlier one */
     uint16_t kind;          /* enum vine__ask_kind */
     uint16_t socket;        /* its place */
-    uint64_t a, b;
+    uint64_t a;             /* as its kind says */
     struct vine__ask *previous;
     uint64_t run; /* in which it was asked; later it is not in the list */
     bool *sign;   /* cleared if it is taken back in that run, or NULL */

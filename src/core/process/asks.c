@@ -55,8 +55,7 @@ static int lack(const struct vine__record *record)
 
 static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
 {
-    struct vine_socket *const socket =
-        (void *)(outlet->process->heap->region.start + outlet->place);
+    struct vine_socket *const socket = vine__outlet_inside(outlet);
 
     if (outlet->is_gone) {
         socket->out = (struct vine__outgoing){.error = outlet->error};
@@ -90,7 +89,6 @@ bool vine__process_bring(struct vine__process *process, struct vine__record *rec
     struct blocks *const blocks = &process->core->blocks[process->heap->region.colour];
 
     record->now_ns = vine_clock_now(VINE_CLOCK_COARSE);
-    record->process = process->number;
     record->item_count = 0;
     for (uint32_t i = 0; i < VINE__LENT_MAX; i++) {
         if (blocks->lent[i] == NULL)

@@ -45,7 +45,6 @@ static int take_written(struct vine__process *process)
     struct inside *const inside = (struct inside *)process->inside;
     struct vine_socket *const socket = &inside->io;
 
-    inside->base.dirty = NULL;
     if (!socket->is_dirty)
         return 0;
 

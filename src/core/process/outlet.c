@@ -15,7 +15,28 @@ static struct blocks *blocks_of(const struct outlet *outlet)
 
 static void look_at_end(struct outlet *outlet);
 
+struct vine_socket *vine__outlet_inside(const struct outlet *outlet)
+{
+    return (void *)(outlet->process->heap->region.start + outlet->place);
+}
+
 /* ---- receiving ------------------------------------------------------------------------------- */
+
+void vine__outlet_came(struct outlet *outlet, const unsigned char *bytes, int64_t size)
+{
+    outlet->has_received = true;
+    outlet->has_end = size == 0;
+    outlet->has_news |= size > 0;
+    outlet->was_idle = false;
+    outlet->received = size;
+    outlet->bytes = NULL;
+    if (size > 0) {
+        outlet->received += outlet->kept;
+        outlet->bytes = outlet->kept > 0 ? outlet->gathered : bytes;
+        outlet->view = outlet->bytes;
+        outlet->view_size = (uint32_t)outlet->received;
+    }
+}
 
 static void received(struct vine_receive *receive)
 {
@@ -29,26 +50,14 @@ static void received(struct vine_receive *receive)
         look_at_end(outlet);
         return;
     }
-    outlet->has_news |= receive->size > 0;
-    outlet->was_idle = false;
-    outlet->has_received = true;
-    outlet->has_end = receive->size == 0;
-    outlet->received = receive->size;
-    outlet->bytes = NULL;
-    if (receive->size > 0) {
-        outlet->received += outlet->kept;
-        outlet->bytes = outlet->kept > 0 ? outlet->gathered : receive->bytes;
-        outlet->view = outlet->bytes;
-        outlet->view_size = (uint32_t)outlet->received;
-    }
+    vine__outlet_came(outlet, receive->bytes, receive->size);
     vine__process_dispatch(process);
 }
 
 /* What the inside keeps has to lie in front of what comes: in a block of our own. */
 static int gather(struct outlet *outlet, uint32_t kept)
 {
-    struct vine_socket *const socket =
-        (void *)(outlet->process->heap->region.start + outlet->place);
+    struct vine_socket *const socket = vine__outlet_inside(outlet);
 
     if (kept > outlet->view_size || kept >= VINE__BLOCK_BYTES)
         return -EMSGSIZE;
@@ -68,7 +77,6 @@ static int gather(struct outlet *outlet, uint32_t kept)
 
 void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
 {
-    outlet->receive.deadline_ns = 0; /* the inside knows its deadlines */
     outlet->kept = kept;
     if (kept == 0) {
         if (outlet->gathered != NULL)
@@ -216,7 +224,7 @@ void vine__outlet_send(struct outlet *outlet)
 #define LINGER_NS    (2 * VINE_NS_PER_SECOND)
 #define LINGER_BYTES (256 * 1024U)
 
-static void close_now(struct outlet *outlet)
+void vine__outlet_hurry(struct outlet *outlet)
 {
     struct vine_connection *const connection = outlet->connection;
 
@@ -240,18 +248,17 @@ static void look_at_end(struct outlet *outlet)
         return;
     if (outlet->error != 0 || outlet->has_end || outlet->lingered > LINGER_BYTES ||
         !vine__connection_may_reset(outlet->connection)) {
-        close_now(outlet);
+        vine__outlet_hurry(outlet);
     } else if (!outlet->is_lingering) {
         outlet->is_lingering = true;
         vine_timer_arm_after(&process->timer, LINGER_NS);
         sender = sender_of(outlet);
         if (sender == NULL)
-            close_now(outlet);
+            vine__outlet_hurry(outlet);
         else
             vine_shutdown_send(outlet->connection, &sender->send, sent);
     } else if (!outlet->is_receiving) {
         outlet->is_receiving = true;
-        outlet->receive.deadline_ns = 0;
         vine_receive(outlet->connection, &outlet->receive, received);
     }
 }
@@ -261,16 +268,11 @@ void vine__outlet_close(struct outlet *outlet, bool at_once)
     if (outlet->connection == NULL) {
         vine_work_post(&outlet->process->closed);
     } else if (at_once) {
-        close_now(outlet);
+        vine__outlet_hurry(outlet);
     } else {
         vine_timer_arm_after(&outlet->process->timer, SEND_NS);
         look_at_end(outlet);
     }
-}
-
-void vine__outlet_hurry(struct outlet *outlet)
-{
-    close_now(outlet);
 }
 
 bool vine__outlet_is_idle(const struct outlet *outlet)

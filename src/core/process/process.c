@@ -177,17 +177,6 @@ static int init_inside(struct vine__process *process)
     return 0;
 }
 
-/* In the place of what a parked connection has received. */
-static void take_received(struct outlet *outlet, const struct vine_receive *receive)
-{
-    outlet->has_received = true;
-    outlet->has_news = true;
-    outlet->received = receive->size;
-    outlet->bytes = receive->bytes;
-    outlet->view = receive->bytes;
-    outlet->view_size = (uint32_t)receive->size;
-}
-
 int vine__process_begin(struct processes *core, struct vine_connection *connection,
                         const struct vine__process_options *options, uint32_t colour,
                         const struct vine_receive *receive)
@@ -201,7 +190,6 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
     process->options = *options;
     process->io.process = process;
     process->io.connection = connection;
-    process->number = ++core->last_number;
     error = vine__heap_take(core->heaps, colour, &process->heap);
     if (error != 0)
         goto fail;
@@ -212,7 +200,7 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
         goto fail;
     }
     if (receive != NULL)
-        take_received(&process->io, receive);
+        vine__outlet_came(&process->io, receive->bytes, receive->size);
     vine_work_init(&process->work, run);
     vine_work_init(&process->closed, closed);
     vine_timer_init(&process->timer, VINE_CLOCK_COARSE, time_has_come);

@@ -60,7 +60,6 @@ struct processes {
     uint64_t drain_until_ns;
     struct vine_timer drain_timer;
     struct blocks blocks[VINE__GUARD_COLOURS_MAX];
-    uint64_t last_number;
     struct sender *senders; /* that nobody has; as many as there ever were at once */
 };
 
@@ -120,7 +119,6 @@ struct vine__process {
     struct vine__inside *inside; /* in the heap: not to be believed */
     struct processes *core;
     struct vine__list link;
-    uint64_t number;
     uint32_t colour;
     struct vine__process_options options;
     struct vine_work work; /* its next run */
@@ -136,7 +134,7 @@ struct vine__process {
 };
 
 /* Beside a page, a blocked one has this, what is known of its heap, and its connection. */
-VINE_STATIC_ASSERT(sizeof(struct vine__process) + sizeof(struct vine__heap) <= 552,
+VINE_STATIC_ASSERT(sizeof(struct vine__process) + sizeof(struct vine__heap) <= 544,
                    "a blocked micro-process is small");
 
 /* What lies in the heap's head for us. */
@@ -154,7 +152,10 @@ int vine__process_take_asks(struct vine__process *process);
 /* Put into the record what is to be brought in. Returns whether that was all. */
 bool vine__process_bring(struct vine__process *process, struct vine__record *record);
 
-/* outlet.c */
+/* outlet.c: the inside, which is not to be believed. */
+struct vine_socket *vine__outlet_inside(const struct outlet *outlet);
+/* So much was received, or 0 or an error: for the next run. */
+void vine__outlet_came(struct outlet *outlet, const unsigned char *bytes, int64_t size);
 void vine__outlet_receive(struct outlet *outlet, uint32_t kept);
 /* The inside has written: `block` of those lent, from 1, or 0: on. Returns 0 or -VINE_ECORRUPT. */
 int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);

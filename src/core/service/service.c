@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <vine/error.h>
 #include <vine/log.h>
 
 #include "arch/guard/guard.h"
 #include "core/process/process.h"
+#include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
 #include "utils/assert.h"
 
@@ -41,6 +43,18 @@ const char *vine_isolation_why(void)
     return why;
 }
 
+/* The calling core has micro-processes from now on. */
+static int start_core(const struct vine_service_options *options)
+{
+    const struct vine__processes_options processes = {
+        .heap_bytes = options->heap_bytes,
+        .count_max = options->connections,
+        .drain_ns = options->drain_ns,
+    };
+
+    return vine__processes_start(&processes);
+}
+
 int vine__service_prepare(const struct vine_service_options *options)
 {
     static const enum vine__guard_kind kinds[] = {
@@ -49,11 +63,9 @@ int vine__service_prepare(const struct vine_service_options *options)
         [VINE_ISOLATE_MPROTECT] = VINE__GUARD_MPROTECT,
         [VINE_ISOLATE_NONE] = VINE__GUARD_NONE,
     };
-    const struct vine__guard_options guard = {.wanted = kinds[options->isolation]};
-    const struct vine__processes_options processes = {
-        .heap_bytes = options->heap_bytes,
-        .count_max = options->connections,
-        .drain_ns = options->drain_ns,
+    const struct vine__guard_options guard = {
+        .wanted = kinds[options->isolation],
+        .has_rings = strcmp(vine__poller_name(vine__reactor_poller()), "io_uring") == 0,
     };
     int error = vine__guard_choose(&guard, why);
 
@@ -61,7 +73,7 @@ int vine__service_prepare(const struct vine_service_options *options)
     if (error == 0 || error == -EBUSY)
         error = vine__processes_prepare();
     /* Before the listener is known to those who stop: what it was given is drained behind it. */
-    return error != 0 ? error : vine__processes_start(&processes);
+    return error != 0 ? error : start_core(options);
 }
 
 void vine__service_tell(const struct vine_service *service, const struct vine__process_end *end)
@@ -114,13 +126,8 @@ static void greeted(struct vine_tls_start *handshake)
 static void accepted(struct vine_connection *connection, void *context)
 {
     struct vine_running *const running = context;
-    const struct vine__processes_options processes = {
-        .heap_bytes = running->options.heap_bytes,
-        .count_max = running->options.connections,
-        .drain_ns = running->options.drain_ns,
-    };
 
-    if (vine__processes_start(&processes) != 0) {
+    if (start_core(&running->options) != 0) {
         vine_connection_close(connection, NULL);
         return;
     }

@@ -199,12 +199,15 @@ VINE__INSIDE static bool has_room(struct vine__inside *inside, struct vine_socke
         socket->out.size = 0;
         socket->block = (uint8_t)inside->lent_used;
     }
-    if (!socket->is_dirty) {
-        socket->is_dirty = true;
-        socket->dirty = inside->dirty;
-        inside->dirty = socket;
-    }
+    socket->is_dirty = true;
     return socket->out.size < socket->out.room;
+}
+
+VINE__INSIDE static void want_room(struct vine_coroutine *that, struct vine_socket *socket)
+{
+    socket->writer = that;
+    that->waits = &socket->writer;
+    vine__ask(that, VINE__ASK_ROOM, socket->place, 0, NULL);
 }
 
 VINE__INSIDE static bool write_out(struct vine_coroutine *that)
@@ -217,9 +220,7 @@ VINE__INSIDE static bool write_out(struct vine_coroutine *that)
             return true;
         }
         if (!has_room(that->inside, socket)) {
-            socket->writer = that;
-            that->waits = &socket->writer;
-            vine__ask(that, VINE__ASK_ROOM, socket->place, 0, NULL);
+            want_room(that, socket);
             return false;
         }
         that->operand_at += vine__outgoing_put(
@@ -244,26 +245,24 @@ VINE__INSIDE bool vine__room(struct vine_coroutine *that)
 {
     struct vine_socket *const socket = that->on;
 
-    if (socket->output != NULL && that->operand_size <= VINE_LOOK_MAX)
+    if (that->operand_size > VINE_LOOK_MAX) {
+        vine__raise(that, -EMSGSIZE);
+        return true;
+    }
+    if (socket->output != NULL)
         return vine__flow_room(that);
     if (VINE__UNLIKELY(socket->out.error != 0)) {
         that->error = socket->out.error;
         return true;
     }
-    if (socket->output == NULL && has_room(that->inside, socket) &&
-        socket->out.room - socket->out.size >= that->operand_size) {
-        that->operand = socket->out.bytes + socket->out.size;
-        that->result = socket->out.room - socket->out.size;
-        return true;
+    if (!has_room(that->inside, socket) ||
+        socket->out.room - socket->out.size < that->operand_size) {
+        want_room(that, socket);
+        return false;
     }
-    if (that->operand_size > VINE_LOOK_MAX) {
-        vine__raise(that, -EMSGSIZE);
-        return true;
-    }
-    socket->writer = that;
-    that->waits = &socket->writer;
-    vine__ask(that, VINE__ASK_ROOM, socket->place, 0, NULL);
-    return false;
+    that->operand = socket->out.bytes + socket->out.size;
+    that->result = socket->out.room - socket->out.size;
+    return true;
 }
 
 VINE__INSIDE void vine__wrote(struct vine_coroutine *that, struct vine_socket *socket,

@@ -25,10 +25,9 @@ struct vine_socket {
     struct vine__outgoing out;
     struct vine_coroutine *reader; /* who is blocked */
     struct vine_coroutine *writer;
-    struct vine_socket *dirty; /* the next one that is */
-    uint16_t place;            /* among those of the process */
-    uint8_t block;             /* which of the record's blocks it has taken in this run, from 1 */
-    bool is_dirty;
+    uint16_t place;    /* among those of the process */
+    uint8_t block;     /* which of the record's blocks it has taken in this run, from 1 */
+    bool is_dirty;     /* something was written to it in this run */
     bool is_receiving; /* outside has been asked for more */
     /* Where it reads from and writes to: pipes, or else descriptors' sockets, NULL: this one. */
     struct vine__flow *input, *output;

@@ -188,7 +188,6 @@ VINE__INSIDE void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kin
     ask->kind = (uint16_t)kind;
     ask->socket = socket;
     ask->a = a;
-    ask->b = 0;
     ask->sign = sign;
     ask->run = inside->run;
     ask->previous = NULL;

@@ -6,13 +6,13 @@
  * Threads:  one at a time, who runs in that heap.
  * Blocking: never: a run ends when no coroutine can go on.
  * Trust:    all of this runs inside, with the heap's rights alone, and believes what lies there: it
- *           is its own. Whoever is outside reads `asks`, `dirty` and the words of the end once, and
- *           checks them.
+ *           is its own. Whoever is outside reads `asks` and the words of the end once, and checks
+ *           them.
  * Limits:   VINE__ITEMS_MAX ends of operations a run. Who waits for a time is in one list by time,
  *           which is quick where deadlines come in order or are the same, as they mostly are.
  *
- * Outside and inside talk by two lists: the dispatch record, which those inside can read alone,
- * brings the ends of operations; `asks` and `dirty` tell what coroutines wait for.
+ * Outside and inside talk by two lists. The dispatch record, which those inside can read alone,
+ * brings the ends of operations; `asks` tell what coroutines wait for.
  */
 #ifndef VINE_CORE_STATE_STATE_H
 #define VINE_CORE_STATE_STATE_H
@@ -47,8 +47,7 @@ struct vine__item {
 /* The dispatch record: one a core, written outside and read inside. */
 struct vine__record {
     uint64_t now_ns;
-    uint64_t process; /* its number */
-    uint32_t quota;   /* how often coroutines may go on in this run */
+    uint32_t quota; /* how often coroutines may go on in this run */
     uint32_t item_count;
     struct vine__item items[VINE__ITEMS_MAX];
     /* Blocks of the heap's colour that a socket may take to write into. */
@@ -65,9 +64,7 @@ enum vine__ask_kind {
     VINE__ASK_ROOM,    /* to write on `socket` */
     VINE__ASK_SENT,    /* until all written to `socket` is the kernel's */
     VINE__ASK_NO_MORE, /* behind that: tell the peer that nothing follows */
-    VINE__ASK_HANG_UP, /* close `socket` */
-    VINE__ASK_PARK,
-    VINE__ASK_KIND_COUNT,
+    VINE__ASK_PARK,    /* let the micro-process go until more comes, or a: its deadline */
 };
 
 /* A heap's head. */
@@ -81,7 +78,6 @@ struct vine__inside {
     struct vine_coroutine *due_first, *due_last;
     uint64_t due_ns;               /* after a run: when the next one has to be, or 0 */
     uint64_t run;                  /* its number */
-    struct vine_socket *dirty;     /* sockets with something to send */
     struct vine__block *top_block; /* of the stack */
     uint32_t coroutine_count;
     uint32_t lent_used; /* of the record's blocks, in this run */

@@ -107,6 +107,16 @@ static inline void expect_end(struct one *one)
     assert_int_equal(size, 0);
 }
 
+/* Time passes, and cores see it go. */
+static inline void advance(uint64_t ns)
+{
+    for (uint64_t end = stepped.clock_ns + ns; stepped.clock_ns < end;) {
+        stepped.clock_ns += 10 * 1000 * 1000;
+        step_all();
+        step_all();
+    }
+}
+
 static inline int use_mprotect(void **state)
 {
     (void)state;

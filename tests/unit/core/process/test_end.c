@@ -100,15 +100,6 @@ VINE_COROUTINE(talking)
     vine_end();
 }
 
-static void advance(uint64_t ns)
-{
-    for (uint64_t end = stepped.clock_ns + ns; stepped.clock_ns < end;) {
-        stepped.clock_ns += 10 * 1000 * 1000;
-        step_all();
-        step_all();
-    }
-}
-
 static void an_answer_arrives_though_the_request_is_not_read(void **state)
 {
     char bytes[1000] = "";

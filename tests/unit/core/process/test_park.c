@@ -26,15 +26,6 @@ VINE_COROUTINE(counting)
     vine_end();
 }
 
-static void advance(uint64_t ns)
-{
-    for (uint64_t end = stepped.clock_ns + ns; stepped.clock_ns < end;) {
-        stepped.clock_ns += 10 * 1000 * 1000;
-        step_all();
-        step_all();
-    }
-}
-
 static void until_parked(struct one *one)
 {
     until(vine__process_count() == 0);

@@ -147,7 +147,6 @@ static void take_asks(void)
         writer->is_dirty = false;
         writer->block = 0;
     }
-    inside->dirty = NULL;
     for (const struct vine__ask *ask = inside->asks; ask != NULL; ask = ask->next) {
         const struct vine__item item = {.kind = VINE__ITEM_ASK,
                                         .number = ask->number,
