@@ -4,9 +4,11 @@
  * `vine serve` becomes it.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vine/runtime.h>
 #include <vine/supervise.h>
@@ -24,6 +26,7 @@ static struct {
     const char *isolate;
     uint64_t heap_bytes;
     uint64_t connections;
+    bool stdio;
 } chosen;
 
 static const struct vine_service *const shipped[] = {
@@ -32,7 +35,7 @@ static const struct vine_service *const shipped[] = {
     &vine_service_resp,
 };
 
-static int fail(const char *what, const char *why)
+int serve_fail(const char *what, const char *why)
 {
     fprintf(stderr, "vine serve: %s: %s\n", what, why);
     return 1;
@@ -41,7 +44,7 @@ static int fail(const char *what, const char *why)
 /* The same of the command line, which has an exit code of its own. */
 static int refuse(const char *what, const char *why)
 {
-    (void)fail(what, why);
+    (void)serve_fail(what, why);
     return 2;
 }
 
@@ -56,10 +59,11 @@ static const struct vine_service *find(const char *name)
         if (strcmp(shipped[i]->name, name) == 0)
             return shipped[i];
     if (strchr(name, '/') == NULL && strchr(name, '.') == NULL)
-        fail(name,
-             "no such service; there are echo, http and resp, and PLUGIN.so for one of your own");
+        serve_fail(
+            name,
+            "no such service; there are echo, http and resp, and PLUGIN.so for one of your own");
     else if (vine_service_load(name, &service, why) != 0)
-        fail(name, why);
+        serve_fail(name, why);
     return service;
 }
 
@@ -117,19 +121,19 @@ static int make_tls(struct vine_tls **ret_tls)
     int error = -EINVAL;
 
     if (path == NULL)
-        return fail(chosen.tls, "give --tls two files, CERTIFICATE,KEY");
+        return serve_fail(chosen.tls, "give --tls two files, CERTIFICATE,KEY");
     certificate = read_file(path);
     if (certificate == NULL)
-        error = fail(path, strerror(errno));
+        error = serve_fail(path, strerror(errno));
     key = certificate != NULL ? read_file(comma + 1) : NULL;
     if (certificate != NULL && key == NULL)
-        error = fail(comma + 1, strerror(errno));
+        error = serve_fail(comma + 1, strerror(errno));
     if (key != NULL) {
         options.certificate = certificate;
         options.key = key;
         error = vine_tls_create(&options, ret_tls);
         if (error != 0)
-            (void)fail(chosen.tls, "no certificate and key that belong together");
+            (void)serve_fail(chosen.tls, "no certificate and key that belong together");
     }
     free(path);
     free(certificate);
@@ -151,9 +155,9 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
             vine_service_start_at(service, supervised->listeners[i].fd, options, &running);
 
         if (error == -EOPNOTSUPP)
-            return fail(chosen.isolate, vine_isolation_why());
+            return serve_fail(chosen.isolate, vine_isolation_why());
         if (error != 0)
-            return fail(service->name, vine_error_text(error));
+            return serve_fail(service->name, vine_error_text(error));
         if (supervised->index != 0)
             continue;
         vine_address_print(vine_service_address(running), text);
@@ -165,6 +169,22 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
     fflush(stdout);
     vine_supervised_ready();
     return VINE_MAIN_GOES_ON;
+}
+
+/* What is for many connections says nothing of this one. Returns 0, or tells what is wrong. */
+static int check_stdio(void)
+{
+    if (chosen.supervise.listen.count != 0)
+        return refuse("--stdio", "there is one connection, and nothing to --listen at");
+    if (chosen.supervise.process_count > 1)
+        return refuse("--stdio", "there is one connection, and one process for it");
+    if (chosen.tls != NULL)
+        return refuse("--stdio", "does not speak TLS; with --listen it does");
+    /* Before something of our own has these numbers. */
+    for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            return refuse(fd == STDIN_FILENO ? "standard input" : "standard output", "is not open");
+    return 0;
 }
 
 static int serve(int argc, char **argv)
@@ -184,15 +204,28 @@ static int serve(int argc, char **argv)
     service = find(argv[1]);
     if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
         return 2;
-    return serve_all(service, &options);
+    return chosen.stdio ? serve_stdio(service, &options) : serve_all(service, &options);
 }
 
-/* Become the supervisor, or go on as one of its processes. */
+/* Become the supervisor, or go on as one of its processes; or do without, for one connection. */
 static int supervise(int argc, char **argv)
 {
+    if (chosen.stdio)
+        return check_stdio() != 0 ? 2 : VINE_MAIN_GOES_ON;
     chosen.supervise.size_bytes = sizeof(chosen.supervise);
     chosen.supervise.listen_default = "127.0.0.1:8080";
     return vine_supervise(argc, argv, &chosen.supervise);
+}
+
+/* One connection needs one core, unless more are asked for. */
+static const char *const *defaults_of(int argc, char **argv)
+{
+    static const char *const alone[] = {"--smp=1", NULL};
+
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--stdio") == 0)
+            return alone;
+    return NULL;
 }
 
 int main(int argc, char **argv)
@@ -203,6 +236,10 @@ int main(int argc, char **argv)
                                                  .value = &chosen.tls,
                                                  .shown = "CERTIFICATE,KEY",
                                                  .help = "speak TLS, with these files (PEM)"},
+        {.name = "stdio",
+         .kind = VINE_OPTION_FLAG,
+         .value = &chosen.stdio,
+         .help = "serve one connection, standard input and output, as a program that inetd starts"},
         {.name = "isolate",
          .kind = VINE_OPTION_TEXT,
          .value = &chosen.isolate,
@@ -255,6 +292,7 @@ int main(int argc, char **argv)
         .operands = "SERVICE",
         .options = own,
         .option_count = sizeof(own) / sizeof(own[0]),
+        .defaults = defaults_of(argc, argv),
         .before = supervise,
     };
 

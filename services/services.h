@@ -21,6 +21,13 @@ struct service_wishes {
     uint64_t idle_ns;   /* between two requests */
 };
 
+/* Tell what is wrong, on standard error. Returns 1. */
+int serve_fail(const char *what, const char *why);
+
+/* Serve standard input and output; the program ends when that one has ended. As an app_main of
+ * vine_main returns. */
+int serve_stdio(const struct vine_service *service, const struct vine_service_options *options);
+
 extern const struct vine_service vine_service_echo;
 extern const struct vine_service vine_service_http;
 extern const struct vine_service vine_service_resp;

@@ -12,6 +12,11 @@ static const char *const serve_description[] = {
     "dies, at once. SIGTERM: all requests that were accepted are answered. SIGHUP: one process "
     "after "
     "the other is exchanged. It takes sockets from systemd, and tells it when it is ready.",
+    "With --stdio it serves one connection, standard input and output, without a supervisor, and "
+    "ends "
+    "with it: 0, or 1 if it was left by an error. These may be pipes, files, a terminal or a "
+    "socket, "
+    "and nothing else is written to them.",
     "It becomes the program vine-serve, whose options, those of the reactors included, `vine serve "
     "--help` prints.",
     NULL,
@@ -22,6 +27,8 @@ static const char *const serve_examples[] = {
     "answer \"hello\" to each request",
     "vine serve echo --listen unix:./echo.sock --isolate mprotect",
     "send back what comes, each client in pages that nobody else can read",
+    "ls | vine serve ./line_numbers.so --stdio",
+    "run a service for one client, as inetd would or in a pipeline",
     NULL,
 };
 

@@ -42,7 +42,7 @@ int vine_service_run_here(const struct vine_service *service, struct vine_connec
         .gone = gone,
         .context = here,
     };
-    int error = here == NULL ? -ENOMEM : vine__service_prepare(options);
+    int error = here == NULL ? -ENOMEM : vine__service_prepare(service, options);
 
     if (error != 0) {
         vine_connection_close(connection, NULL);

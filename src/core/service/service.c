@@ -25,7 +25,8 @@ struct vine_running {
     struct vine_work closed;
 };
 
-#define TLS_NS (10 * VINE_NS_PER_SECOND)
+#define TLS_NS    (10 * VINE_NS_PER_SECOND)
+#define BEGUN_MAX 64U /* services with something to begin */
 
 /* All that were started, on core 0. They stay: the end of the reactors uses them to its last
  * turn. */
@@ -55,7 +56,29 @@ static int start_core(const struct vine_service_options *options)
     return vine__processes_start(&processes);
 }
 
-int vine__service_prepare(const struct vine_service_options *options)
+/* Once, whatever it runs for: core 0. Those that have begun are few, and stay. */
+static int begin_once(const struct vine_service *service)
+{
+    static const struct vine_service *begun[BEGUN_MAX];
+    uint32_t at = 0;
+    int error;
+
+    if (service->begin == NULL)
+        return 0;
+    while (at < BEGUN_MAX && begun[at] != NULL && begun[at] != service)
+        at++;
+    if (at == BEGUN_MAX)
+        return -ENOSPC;
+    if (begun[at] == service)
+        return 0;
+    error = service->begin();
+    if (error == 0)
+        begun[at] = service;
+    return error;
+}
+
+int vine__service_prepare(const struct vine_service *service,
+                          const struct vine_service_options *options)
 {
     static const enum vine__guard_kind kinds[] = {
         [VINE_ISOLATE_BEST] = VINE__GUARD_BEST,
@@ -73,7 +96,9 @@ int vine__service_prepare(const struct vine_service_options *options)
     if (error == 0 || error == -EBUSY)
         error = vine__processes_prepare();
     /* Before the listener is known to those who stop: what it was given is drained behind it. */
-    return error != 0 ? error : start_core(options);
+    if (error == 0)
+        error = start_core(options);
+    return error != 0 ? error : begin_once(service);
 }
 
 void vine__service_tell(const struct vine_service *service, const struct vine__process_end *end)
@@ -171,14 +196,6 @@ static int listen_at(struct vine_running *running, const struct vine_address *ad
                                   &running->listener);
 }
 
-static bool has_begun(const struct vine_service *service)
-{
-    for (const struct vine_running *running = all; running != NULL; running = running->next)
-        if (running->service == service)
-            return true;
-    return false;
-}
-
 static int begin(const struct vine_service *service, const struct vine_address *address, int fd,
                  const struct vine_service_options *options, struct vine_running **ret_running)
 {
@@ -194,9 +211,7 @@ static int begin(const struct vine_service *service, const struct vine_address *
     running->options.listen.size_bytes = sizeof(running->options.listen);
     if (service->is_on_one_core)
         running->options.listen.balance = VINE_BALANCE_HERE;
-    error = vine__service_prepare(options);
-    if (error == 0 && service->begin != NULL && !has_begun(service))
-        error = service->begin();
+    error = vine__service_prepare(service, options);
     if (error == 0)
         error = listen_at(running, address, fd);
     if (error != 0) {
