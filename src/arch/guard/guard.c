@@ -88,6 +88,8 @@ static int paint(void *start, size_t size_bytes, int key)
 
 int vine__guard_paint(void *start, size_t size_bytes, uint32_t colour)
 {
+    if (vine__guard.kind != VINE__GUARD_PKU)
+        return 0;
     VINE_ASSERT(colour < vine__guard.colour_count);
     return paint(start, size_bytes, vine__guard.keys.colours[colour]);
 }
@@ -97,19 +99,31 @@ int vine__guard_paint_runtime(void *start, size_t size_bytes)
     return paint(start, size_bytes, vine__guard.keys.runtime);
 }
 
-int vine__guard_memory_map(size_t size_bytes, void **ret_start)
+static int map(size_t size_bytes, int key, void **ret_start)
 {
     void *const start =
         mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (start == MAP_FAILED)
         return -errno;
-    if (vine__guard_paint_runtime(start, size_bytes) != 0) {
+    if (paint(start, size_bytes, key) != 0) {
         (void)munmap(start, size_bytes);
         return -ENOMEM;
     }
     *ret_start = start;
     return 0;
+}
+
+int vine__guard_memory_map(size_t size_bytes, void **ret_start)
+{
+    return map(size_bytes, vine__guard.keys.runtime, ret_start);
+}
+
+int vine__guard_memory_map_coloured(size_t size_bytes, uint32_t colour, void **ret_start)
+{
+    const bool has_keys = vine__guard.kind == VINE__GUARD_PKU;
+
+    return map(size_bytes, has_keys ? vine__guard.keys.colours[colour] : -1, ret_start);
 }
 
 void vine__guard_memory_unmap(void *start, size_t size_bytes)

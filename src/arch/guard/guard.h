@@ -91,6 +91,9 @@ VINE_MUST_CHECK int vine__guard_paint_record(void *start, size_t size_bytes);
 /* Memory of the runtime's own, with its key, and zero: for what must be believed. Whole pages.
  * Returns 0 or -ENOMEM. */
 VINE_MUST_CHECK int vine__guard_memory_map(size_t size_bytes, void **ret_start);
+/* And memory of a colour. */
+VINE_MUST_CHECK int vine__guard_memory_map_coloured(size_t size_bytes, uint32_t colour,
+                                                    void **ret_start);
 void vine__guard_memory_unmap(void *start, size_t size_bytes);
 
 /* ---- a thread -------------------------------------------------------------------------------- */

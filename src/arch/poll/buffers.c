@@ -103,6 +103,23 @@ unsigned char *vine__poll_buffer(const struct vine__poll_buffers *buffers, uint1
     return buffers->bytes + (size_t)index * buffers->size_bytes;
 }
 
+unsigned char *vine__poll_buffers_ring(const struct vine__poll_buffers *buffers,
+                                       size_t *ret_size_bytes)
+{
+    *ret_size_bytes = (size_t)(buffers->bytes - (unsigned char *)buffers->ring);
+    return (unsigned char *)buffers->ring;
+}
+
+unsigned char *vine__poll_buffers_bytes(const struct vine__poll_buffers *buffers,
+                                        size_t *ret_size_bytes)
+{
+    size_t ring_bytes;
+
+    (void)vine__poll_buffers_ring(buffers, &ring_bytes);
+    *ret_size_bytes = buffers->mapping_bytes - ring_bytes;
+    return buffers->bytes;
+}
+
 void vine__poll_buffer_release(struct vine__poll_buffers *buffers, uint16_t index)
 {
     struct io_uring_buf *slot = &buffers->ring->bufs[buffers->tail & (buffers->count - 1)];

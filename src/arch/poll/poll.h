@@ -195,6 +195,13 @@ VINE_MUST_CHECK int vine__poller_buffers_create(struct vine__poller *poller, uin
 void vine__poller_buffers_destroy(struct vine__poller *poller, struct vine__poll_buffers *buffers);
 unsigned char *vine__poll_buffer(const struct vine__poll_buffers *buffers, uint16_t index);
 
+/* Where they are in memory: whole pages of the ring by which they are given back, and of the buffers
+ * behind it. */
+unsigned char *vine__poll_buffers_ring(const struct vine__poll_buffers *buffers,
+                                       size_t *ret_size_bytes);
+unsigned char *vine__poll_buffers_bytes(const struct vine__poll_buffers *buffers,
+                                        size_t *ret_size_bytes);
+
 /* Give it back to be filled again. */
 void vine__poll_buffer_release(struct vine__poll_buffers *buffers, uint16_t index);
 

@@ -6,10 +6,12 @@
  * A connection's memory lives until its owner has closed it, the stack has let go of it, and the
  * functions of all its operations have been called.
  */
+#include "arch/guard/guard.h"
 #include "core/network/network.h"
 #include "core/network/network_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "utils/atomic.h"
 #include "utils/container_of.h"
@@ -21,6 +23,7 @@ void vine__connection_init(struct vine_connection *connection, struct vine__netw
 {
     connection->ops = ops;
     connection->network = network;
+    connection->colour = VINE__CONNECTION_UNCOLOURED;
     vine__list_push_back(&network->connections, &connection->link);
     if (connection->is_layer)
         return;
@@ -35,6 +38,33 @@ int vine_connection_adopt(int fd_in, int fd_out, struct vine_connection **ret_co
     const int error = vine__network_here(&network);
 
     return error != 0 ? error : network->stack->adopt(network, fd_in, fd_out, ret_connection);
+}
+
+void vine__connection_paint(struct vine_connection *connection, uint32_t colour)
+{
+    VINE_ASSERT(colour < VINE__GUARD_COLOURS_MAX && connection->reader == NULL);
+    connection->colour = (uint8_t)colour;
+    if (connection->ops->paint != NULL)
+        connection->ops->paint(connection);
+}
+
+unsigned char *vine__view_take(const struct vine_connection *connection, size_t size_bytes)
+{
+    void *view = NULL;
+
+    if (connection->colour == VINE__CONNECTION_UNCOLOURED)
+        return malloc(size_bytes);
+    return vine__guard_memory_map_coloured(size_bytes, connection->colour, &view) == 0 ? view
+                                                                                       : NULL;
+}
+
+void vine__view_give(const struct vine_connection *connection, unsigned char *view,
+                     size_t size_bytes)
+{
+    if (connection->colour == VINE__CONNECTION_UNCOLOURED)
+        free(view);
+    else if (view != NULL)
+        vine__guard_memory_unmap(view, size_bytes);
 }
 
 bool vine__connection_may_reset(const struct vine_connection *connection)

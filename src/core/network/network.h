@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <vine/base.h>
 
@@ -23,6 +24,13 @@ size_t vine__network_connection_bytes(void);
 
 /* Whether to close it with something unread may cost the peer what it was sent last. */
 bool vine__connection_may_reset(const struct vine_connection *connection);
+
+/* The same memory for all that is neither a heap's nor read in one. */
+#define VINE__CONNECTION_UNCOLOURED UINT8_MAX
+
+/* What it receives from now on lies in memory of this colour (arch/guard/guard.h), so that who runs
+ * in a heap of that colour can read it. Before anything is received. */
+void vine__connection_paint(struct vine_connection *connection, uint32_t colour);
 
 /* Which stack the network is of from now on, by its name; of nobody's choice, the kernel's. Before
  * any core has a network. Returns 0; -ENOENT: there is none of that name. */

@@ -111,6 +111,8 @@ struct vine__connection_ops {
     void (*receive)(struct vine_connection *connection, struct vine_receive *receive);
     /* Have one that has not ended end soon, with `wish`. */
     void (*receive_cancel)(struct vine_connection *connection, struct vine_receive *receive);
+    /* `connection->colour` has been set, before anything is received. NULL: the stack looks there. */
+    void (*paint)(struct vine_connection *connection);
     void (*send)(struct vine_connection *connection, struct vine_send *send);
     void (*send_cancel)(struct vine_connection *connection, struct vine_send *send);
     /* End all operations with -ECANCELED, let go of everything, then vine__connection_let_go.
@@ -136,6 +138,7 @@ struct vine_connection {
     bool is_aborted;                  /* nothing new begins */
     bool is_closed;                   /* by its owner */
     bool has_let_go;                  /* the stack has nothing of it any more */
+    uint8_t colour;                   /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
 };
 
 /* A stack's connection begins: in place, zeroed but for what the stack wrote. `is_counted`: the
@@ -150,6 +153,11 @@ void vine__connection_drop(struct vine_connection *connection);
 void vine__connection_abort(struct vine_connection *connection);
 
 void vine__connection_let_go(struct vine_connection *connection);
+
+/* Memory for what it receives, of its colour, in whole pages; or NULL: no memory. And back. */
+unsigned char *vine__view_take(const struct vine_connection *connection, size_t size_bytes);
+void vine__view_give(const struct vine_connection *connection, unsigned char *view,
+                     size_t size_bytes);
 
 /* Free it if it is over for all sides. It may be gone then. */
 void vine__connection_look(struct vine_connection *connection);

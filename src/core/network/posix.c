@@ -12,30 +12,30 @@ size_t vine__network_connection_bytes(void)
 
 static int posix_start(struct vine__network *network)
 {
-    struct posix_pool *const pool = calloc(1, sizeof(*pool));
+    struct posix_pools *const pools = calloc(1, sizeof(*pools));
 
-    if (pool == NULL)
+    if (pools == NULL)
         return -ENOMEM;
-    const int error = vine__posix_pool_open(pool, network);
+    const int error = vine__posix_pools_open(pools, network);
 
     if (error != 0) {
-        free(pool);
+        free(pools);
         return error;
     }
-    network->state = pool;
+    network->state = pools;
     return 0;
 }
 
 static void posix_stop(struct vine__network *network)
 {
-    vine__posix_pool_close(network->state);
+    vine__posix_pools_close(network->state);
     free(network->state);
     network->state = NULL;
 }
 
 static uint64_t posix_buffers_used(const struct vine__network *network)
 {
-    return ((const struct posix_pool *)network->state)->used;
+    return vine__posix_pools_used(network->state);
 }
 
 const struct vine__network_stack vine__posix_stack = {

@@ -77,6 +77,7 @@ static int posix_get_address(struct vine_connection *base, bool is_peer,
 const struct vine__connection_ops vine__posix_connection_ops = {
     .receive = vine__posix_receive,
     .receive_cancel = vine__posix_receive_cancel,
+    .paint = vine__posix_paint,
     .send = vine__posix_send,
     .send_cancel = vine__posix_send_cancel,
     .end_all = posix_end_all,
@@ -95,7 +96,7 @@ struct posix_connection *vine__posix_connection_create(struct vine__network *net
         vine__socket_close(fd);
         return NULL;
     }
-    connection->pool = network->state;
+    connection->pool = &((struct posix_pools *)network->state)->plain;
     connection->fd = fd;
     connection->is_local = is_local;
     connection->held_first = POSIX_NO_BUFFER;

@@ -13,6 +13,8 @@
 #ifndef VINE_CORE_NETWORK_POSIX_INTERNAL_H
 #define VINE_CORE_NETWORK_POSIX_INTERNAL_H
 
+#include "arch/guard/guard.h"
+#include "core/network/network.h"
 #include "core/network/network_internal.h"
 
 /* ---- the pool -------------------------------------------------------------------------------- */
@@ -24,6 +26,15 @@
 #define POSIX_EXTENTS_MAX   6U /* each as large as all before: 512 << 5 buffers, 127 MiB */
 #define POSIX_BUFFERS_MAX   (POSIX_BUFFERS_FIRST << (POSIX_EXTENTS_MAX - 1))
 #define POSIX_NO_BUFFER     UINT32_MAX
+
+/* Of each colour, where heaps have them: 128 << 3 buffers, 8 MiB, so that all together are about as
+ * many as those of a core that has none. */
+#define POSIX_COLOUR_FIRST   128U
+#define POSIX_COLOUR_EXTENTS 4U
+
+VINE_STATIC_ASSERT(POSIX_EXTENTS_MAX + VINE__GUARD_COLOURS_MAX * POSIX_COLOUR_EXTENTS <=
+                       VINE__POLL_GROUPS_MAX,
+                   "each extent is a group of the poller's");
 
 /* Of a buffer that is not the kernel's: how much lies in it, and which one is next there. */
 struct posix_held {
@@ -39,22 +50,37 @@ struct posix_extent {
 };
 
 /*
- * A core's buffers. It grows by extents when all are held. Buffers are named by extent and index.
+ * A core's buffers of one colour. It grows by extents when all are held. Buffers are named by
+ * extent and index.
  *
  *     used = sum over extents of used = sum over connections of what they hold
  */
 struct posix_pool {
     struct vine__network *network;
     struct posix_extent extents[POSIX_EXTENTS_MAX];
-    uint32_t extent_count;
+    uint32_t extent_count, extents_max;
+    uint32_t first; /* how many buffers the first extent has */
     uint32_t used;
+    uint8_t colour;            /* or VINE__CONNECTION_UNCOLOURED */
     struct vine__list waiting; /* connections that a reader waits for and that found none */
 };
 
-VINE_MUST_CHECK int vine__posix_pool_open(struct posix_pool *pool, struct vine__network *network);
-void vine__posix_pool_close(struct posix_pool *pool);
+/* Of a core: those that have no colour, and those of each, which have no extent until somebody
+ * receives there. */
+struct posix_pools {
+    bool is_closed; /* `plain` has the runtime's key */
+    struct posix_pool plain;
+    struct posix_pool coloured[VINE__GUARD_COLOURS_MAX];
+};
 
-/* An extent of which the kernel has buffers; or -ENOBUFS: all are held. */
+VINE_MUST_CHECK int vine__posix_pools_open(struct posix_pools *pools,
+                                           struct vine__network *network);
+void vine__posix_pools_close(struct posix_pools *pools);
+
+uint64_t vine__posix_pools_used(const struct posix_pools *pools);
+void vine__posix_paint(struct vine_connection *base);
+
+/* An extent of which the kernel has buffers; or -ENOBUFS: all are held; -ENOMEM: there are none. */
 VINE_MUST_CHECK int vine__posix_pool_choose(struct posix_pool *pool, uint32_t *ret_extent);
 
 static inline struct posix_held *vine__posix_held(const struct posix_pool *pool, uint32_t buffer)

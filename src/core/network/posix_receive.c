@@ -16,9 +16,6 @@
 /* The kernel may fill many buffers before it hears that it shall stop: it does so by itself. */
 #define RECEIVE_AHEAD_BYTES (VINE_RECEIVE_AHEAD * POSIX_BUFFER_BYTES)
 
-/* Beyond this many buffers in use nobody holds more than the one that came unasked. */
-#define SCARCE (POSIX_BUFFERS_MAX / 2)
-
 static void on_received_ahead(struct vine__operation *operation, int32_t result, uint32_t flags);
 static void on_received_into(struct vine__operation *operation, int32_t result, uint32_t flags);
 
@@ -27,8 +24,13 @@ static void on_received_into(struct vine__operation *operation, int32_t result, 
 static void begin_ahead(struct posix_connection *connection)
 {
     struct vine__operation *const operation = &connection->receive;
+    const int error = vine__posix_pool_choose(connection->pool, &connection->extent);
 
-    if (vine__posix_pool_choose(connection->pool, &connection->extent) != 0) {
+    if (error == -ENOMEM) { /* there is none that would ever come back */
+        vine__receive_end(connection->base.reader, NULL, error);
+        return;
+    }
+    if (error != 0) {
         if (!vine__list_is_linked(&connection->waiting))
             vine__list_push_back(&connection->pool->waiting, &connection->waiting);
         return;
@@ -207,7 +209,10 @@ static void see_end(struct posix_connection *connection, int32_t result)
 /* Nobody has asked for what is held. */
 static void hold_back(struct posix_connection *connection)
 {
-    const uint32_t most = connection->pool->used < SCARCE ? VINE_RECEIVE_AHEAD : 1;
+    const struct posix_pool *const pool = connection->pool;
+    const uint32_t scarce = pool->first << (pool->extents_max - 1) >> 1;
+    /* Beyond this many buffers in use nobody holds more than the one that came unasked. */
+    const uint32_t most = pool->used < scarce ? VINE_RECEIVE_AHEAD : 1;
 
     if (connection->held_count < most || connection->is_cancelling)
         return;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arch/net/socket.h"
 #include "arch/net/stream.h"
@@ -27,6 +28,8 @@ struct stream_connection {
     bool is_closing;
     int32_t end;
     unsigned char *view; /* what its owner looks at; from the first receive on */
+    unsigned char *raw;  /* of one with a colour, what the kernel reads into, */
+    unsigned char *out;  /* and writes from */
     struct vine_send *send_first, *send_last;
     struct vine__operation read;
     struct vine__operation write;
@@ -43,6 +46,21 @@ static struct vine__poller *poller_of(const struct stream_connection *connection
 }
 
 static void look(struct stream_connection *connection);
+
+/* A thread of the kernel's may do what a descriptor cannot do without waiting, and such a thread has
+ * no rights to what has a colour. */
+static bool is_copied(const struct stream_connection *connection)
+{
+    return connection->base.colour != VINE__CONNECTION_UNCOLOURED;
+}
+
+/* `*place`, which is made if need be. Returns NULL: no memory. */
+static unsigned char *copy_at(unsigned char **place)
+{
+    if (*place == NULL)
+        *place = malloc(VIEW_BYTES);
+    return *place;
+}
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
@@ -62,7 +80,11 @@ static void on_read(struct vine__operation *operation, int32_t result, uint32_t 
     if (result > 0) {
         counts->received_bytes += (uint32_t)result;
         counts->receives++;
-        vine__receive_end(reader, reader->into != NULL ? reader->into : connection->view, result);
+        unsigned char *const bytes = reader->into != NULL ? reader->into : connection->view;
+
+        if (is_copied(connection))
+            memcpy(bytes, connection->raw, (size_t)result);
+        vine__receive_end(reader, bytes, result);
     } else if (reader->wish != 0 &&
                (result == -ECANCELED || result == -EINTR || result == -EAGAIN)) {
         vine__receive_end(reader, NULL, reader->wish);
@@ -80,14 +102,20 @@ static void on_read(struct vine__operation *operation, int32_t result, uint32_t 
 static void begin_read(struct stream_connection *connection)
 {
     const struct vine_receive *const reader = connection->base.reader;
+    unsigned char *bytes = reader->into != NULL ? reader->into : connection->view;
+    uint32_t size = reader->into != NULL ? reader->into_bytes : VIEW_BYTES;
 
+    if (is_copied(connection)) {
+        bytes = connection->raw;
+        size = (uint32_t)vine__min_u64(size, VIEW_BYTES);
+    }
     connection->is_reading = true;
     connection->read = (struct vine__operation){
         .fn = on_read,
         .kind = VINE__POLL_READ,
         .fd = connection->stream.in,
-        .bytes = reader->into != NULL ? reader->into : connection->view,
-        .size = reader->into != NULL ? reader->into_bytes : VIEW_BYTES,
+        .bytes = bytes,
+        .size = size,
         .offset = VINE__POLL_STREAM,
     };
     vine__poller_begin(poller_of(connection), &connection->read);
@@ -105,12 +133,12 @@ static void stream_receive(struct vine_connection *base, struct vine_receive *re
         vine__receive_end(receive, NULL, -EOPNOTSUPP);
         return;
     }
-    if (receive->into == NULL && connection->view == NULL) {
-        connection->view = malloc(VIEW_BYTES);
-        if (connection->view == NULL) {
-            vine__receive_end(receive, NULL, -ENOMEM);
-            return;
-        }
+    if (receive->into == NULL && connection->view == NULL)
+        connection->view = vine__view_take(base, VIEW_BYTES);
+    if ((receive->into == NULL && connection->view == NULL) ||
+        (is_copied(connection) && copy_at(&connection->raw) == NULL)) {
+        vine__receive_end(receive, NULL, -ENOMEM);
+        return;
     }
     begin_read(connection);
 }
@@ -237,8 +265,15 @@ static int begin_first(struct stream_connection *connection)
     if (send->size == 0)
         return 0;
 
-    const struct iovec piece = piece_of(send);
+    struct iovec piece = piece_of(send);
 
+    if (is_copied(connection) && !connection->stream.is_out_socket) {
+        if (copy_at(&connection->out) == NULL)
+            return -ENOMEM;
+        piece.iov_len = vine__min_u64(piece.iov_len, VIEW_BYTES);
+        memcpy(connection->out, piece.iov_base, piece.iov_len);
+        piece.iov_base = connection->out;
+    }
     connection->is_writing = true;
     connection->write = (struct vine__operation){
         .fn = on_written,
@@ -384,7 +419,9 @@ static void stream_free(struct vine_connection *base)
 {
     struct stream_connection *const connection = stream_of(base);
 
-    free(connection->view);
+    vine__view_give(base, connection->view, VIEW_BYTES);
+    free(connection->raw);
+    free(connection->out);
     free(connection);
 }
 

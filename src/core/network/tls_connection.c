@@ -332,7 +332,7 @@ static void decrypt(struct tls_connection *connection)
         return;
     }
     if (reader->into == NULL && connection->plain == NULL)
-        connection->plain = malloc(TLS_PLAIN_MAX);
+        connection->plain = vine__view_take(&connection->base, TLS_PLAIN_MAX);
     unsigned char *const room = reader->into != NULL ? reader->into : connection->plain;
 
     if (room == NULL) {
@@ -347,7 +347,8 @@ static void decrypt(struct tls_connection *connection)
         vine__receive_end(reader, room, (int64_t)size);
         return;
     }
-    free(connection->plain); /* who waits needs none */
+    /* Who waits needs none. */
+    vine__view_give(&connection->base, connection->plain, TLS_PLAIN_MAX);
     connection->plain = NULL;
     if (SSL_get_error(connection->ssl, result) == SSL_ERROR_ZERO_RETURN) {
         connection->has_ended = true;
@@ -518,7 +519,7 @@ static void tls_free(struct vine_connection *base)
     free(connection->name);
     free(connection->out);
     free(connection->flight);
-    free(connection->plain);
+    vine__view_give(&connection->base, connection->plain, TLS_PLAIN_MAX);
     free(connection);
 }
 

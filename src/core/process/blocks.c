@@ -14,22 +14,22 @@
 int vine__record_create(struct processes *core)
 {
     const struct vine__reservation_options options = {
-        .size_bytes = (sizeof(struct vine__record) + VINE__PAGE_BYTES - 1) / VINE__PAGE_BYTES *
-                      VINE__PAGE_BYTES,
+        .size_bytes =
+            (sizeof(struct page) + VINE__PAGE_BYTES - 1) / VINE__PAGE_BYTES * VINE__PAGE_BYTES,
         .alignment_bytes = VINE__PAGE_BYTES,
         .node = VINE__RESERVATION_NODE_ANY,
     };
-    int error = vine__reservation_open(&options, &core->record_memory, NULL);
+    int error = vine__reservation_open(&options, &core->page_memory, NULL);
 
     if (error != 0)
         return error;
-    core->record = (struct vine__record *)(void *)core->record_memory.base;
-    return vine__guard_paint_record(core->record_memory.base, core->record_memory.size_bytes);
+    core->page = (struct page *)(void *)core->page_memory.base;
+    return vine__guard_paint_record(core->page_memory.base, core->page_memory.size_bytes);
 }
 
 void vine__record_destroy(struct processes *core)
 {
-    vine__reservation_close(&core->record_memory);
+    vine__reservation_close(&core->page_memory);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */

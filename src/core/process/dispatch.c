@@ -15,22 +15,17 @@
 
 /* ---- inside ---------------------------------------------------------------------------------- */
 
-struct run {
-    struct inside *inside;
-    const struct vine__record *record;
-};
-
 VINE__INSIDE static void run_inside(void *argument)
 {
-    const struct run run = *(const struct run *)argument;
-    struct vine__inside *const base = &run.inside->base;
+    const struct page *const page = argument;
+    struct vine__inside *const base = &page->inside->base;
 
-    vine__inside_begin(base, run.record);
-    for (uint32_t i = 0; i < run.record->item_count; i++) {
-        const struct vine__item *const item = &run.record->items[i];
+    vine__inside_begin(base, &page->record);
+    for (uint32_t i = 0; i < page->record.item_count; i++) {
+        const struct vine__item *const item = &page->record.items[i];
 
         if (item->kind == VINE__ITEM_RECEIVED)
-            vine__socket_received((void *)((unsigned char *)run.inside + item->place), item);
+            vine__socket_received((void *)((unsigned char *)page->inside + item->place), item);
         else
             vine__inside_take(base, item);
     }
@@ -105,9 +100,8 @@ static void ended(struct vine__process *process)
 
 void vine__process_dispatch(struct vine__process *process)
 {
-    struct vine__record *const record = process->core->record;
+    struct page *const page = process->core->page;
     struct inside *const inside = (struct inside *)process->inside;
-    struct run run = {.inside = inside, .record = record};
     struct vine__guard_fault fault;
     bool again;
     int error;
@@ -119,8 +113,9 @@ void vine__process_dispatch(struct vine__process *process)
         return;
     }
     do {
-        again = !vine__process_bring(process, record);
-        error = vine__guard_run(&process->heap->region, run_inside, &run, &fault);
+        again = !vine__process_bring(process, &page->record);
+        page->inside = inside;
+        error = vine__guard_run(&process->heap->region, run_inside, page, &fault);
         if (error == -EFAULT) {
             if (!take_fault(process, &fault))
                 return;

@@ -63,7 +63,7 @@ void vine__processes_drain(struct processes *core)
     if (core->is_draining)
         return;
     core->is_draining = true;
-    core->record->is_draining = true;
+    core->page->record.is_draining = true;
     core->drain_until_ns = vine_clock_now(VINE_CLOCK_COARSE) + core->drain_ns;
     vine_timer_init(&core->drain_timer, VINE_CLOCK_COARSE, look);
     vine_timer_arm_after(&core->drain_timer, LOOK_NS);

@@ -6,6 +6,7 @@
 
 #include <vine/error.h>
 
+#include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
 
@@ -96,8 +97,8 @@ int vine__processes_start(const struct vine__processes_options *options)
     if (error != 0)
         goto fail_record;
     core->drain_ns = options->drain_ns != 0 ? options->drain_ns : DRAIN_NS;
-    core->record->quota = VINE__QUOTA;
-    core->record->lent_bytes = VINE__BLOCK_BYTES;
+    core->page->record.quota = VINE__QUOTA;
+    core->page->record.lent_bytes = VINE__BLOCK_BYTES;
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         core->blocks[i].colour = i;
     error = vine__heap_pool_create(&heaps, &core->heaps);
@@ -160,6 +161,12 @@ static void closed(struct vine_work *work)
     vine__processes_let_go(core);
 }
 
+void vine__process_paint(const struct vine__process *process, struct vine_connection *connection)
+{
+    if (vine__guard_colour_count() > 1)
+        vine__connection_paint(connection, process->colour);
+}
+
 static int init_inside(struct vine__process *process)
 {
     struct inside *const inside = (struct inside *)vine__inside_init(
@@ -194,6 +201,8 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
     if (error != 0)
         goto fail;
     process->colour = process->heap->region.colour;
+    if (connection != NULL && receive == NULL)
+        vine__process_paint(process, connection);
     error = init_inside(process);
     if (error != 0) {
         vine__heap_give(process->heap);

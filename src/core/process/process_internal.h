@@ -29,6 +29,7 @@ VINE_STATIC_ASSERT(VINE__BLOCK_BYTES >= VINE_LOOK_MAX, "what is looked at fits i
 
 struct chunk;
 struct sender;
+struct inside;
 
 /* Of one colour on one core. */
 struct blocks {
@@ -46,9 +47,15 @@ void vine__blocks_fini(struct blocks *blocks);
 
 /* ---- a core ---------------------------------------------------------------------------------- */
 
+/* What those inside read and do not write. The stack of who calls them is closed to them. */
+struct page {
+    struct vine__record record;
+    struct inside *inside; /* that runs */
+};
+
 struct processes {
-    struct vine__record *record;
-    struct vine__reservation record_memory;
+    struct page *page;
+    struct vine__reservation page_memory;
     struct vine__heap_pool *heaps;
     struct vine__list all;    /* by `link` */
     struct vine__list parked; /* connections without a micro-process, by `link` */
@@ -184,6 +191,10 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
                         const struct vine_receive *receive);
 /* The core has nothing of a micro-process or parked connection any more. */
 void vine__processes_let_go(struct processes *core);
+
+/* process.c: what a connection of it receives from now on lies where its coroutines can read it.
+ * Before anything is received there. */
+void vine__process_paint(const struct vine__process *process, struct vine_connection *connection);
 
 /* drain.c: begin; and all of that is over, whether or not it has begun. */
 void vine__processes_drain(struct processes *core);
