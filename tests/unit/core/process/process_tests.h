@@ -124,9 +124,32 @@ static inline int use_mprotect(void **state)
     return 0;
 }
 
+static inline int use_pku(void **state)
+{
+    (void)state;
+    guard_kind = VINE__GUARD_PKU;
+    stepped_backend = VINE__POLL_BACKEND_ANY;
+    return 0;
+}
+
+/* Whether this machine has it; it is said if not. */
+static inline bool has_pku(void)
+{
+    const struct vine__guard_options options = {.wanted = VINE__GUARD_PKU, .has_rings = true};
+    char why[VINE__GUARD_WHY_BYTES];
+    const int error = vine__guard_choose(&options, why);
+
+    if (error != 0)
+        print_message("[  SKIPPED ] pku: %s\n", why);
+    return error == 0;
+}
+
 #define run_by_all_guards(tests)                                                                   \
     (cmocka_run_group_tests_name("none", tests, NULL, NULL) +                                      \
      cmocka_run_group_tests_name("mprotect", tests, use_mprotect, NULL) +                          \
-     cmocka_run_group_tests_name("mprotect, by epoll", tests, use_epoll, NULL))
+     cmocka_run_group_tests_name("mprotect, by epoll", tests, use_epoll, NULL) +                   \
+     (has_pku() ? cmocka_run_group_tests_name("pku", tests, use_pku, NULL) +                       \
+                      cmocka_run_group_tests_name("pku, by epoll", tests, use_epoll, NULL)         \
+                : 0))
 
 #endif
