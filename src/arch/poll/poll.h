@@ -195,8 +195,8 @@ VINE_MUST_CHECK int vine__poller_buffers_create(struct vine__poller *poller, uin
 void vine__poller_buffers_destroy(struct vine__poller *poller, struct vine__poll_buffers *buffers);
 unsigned char *vine__poll_buffer(const struct vine__poll_buffers *buffers, uint16_t index);
 
-/* Where they are in memory: whole pages of the ring by which they are given back, and of the buffers
- * behind it. */
+/* Where they are in memory: whole pages of the ring by which they are given back, and of the
+ * buffers behind it. */
 unsigned char *vine__poll_buffers_ring(const struct vine__poll_buffers *buffers,
                                        size_t *ret_size_bytes);
 unsigned char *vine__poll_buffers_bytes(const struct vine__poll_buffers *buffers,

@@ -111,7 +111,7 @@ struct vine__connection_ops {
     void (*receive)(struct vine_connection *connection, struct vine_receive *receive);
     /* Have one that has not ended end soon, with `wish`. */
     void (*receive_cancel)(struct vine_connection *connection, struct vine_receive *receive);
-    /* `connection->colour` has been set, before anything is received. NULL: the stack looks there. */
+    /* `connection->colour` has been set, and nothing received. NULL: nothing is to be done. */
     void (*paint)(struct vine_connection *connection);
     void (*send)(struct vine_connection *connection, struct vine_send *send);
     void (*send_cancel)(struct vine_connection *connection, struct vine_send *send);

@@ -47,8 +47,8 @@ static struct vine__poller *poller_of(const struct stream_connection *connection
 
 static void look(struct stream_connection *connection);
 
-/* A thread of the kernel's may do what a descriptor cannot do without waiting, and such a thread has
- * no rights to what has a colour. */
+/* A thread of the kernel's may do what a descriptor cannot do without waiting, and such a thread
+ * has no rights to what has a colour. */
 static bool is_copied(const struct stream_connection *connection)
 {
     return connection->base.colour != VINE__CONNECTION_UNCOLOURED;
