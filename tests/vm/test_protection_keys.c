@@ -64,13 +64,15 @@ static int add_programs(void)
     return 1;
 }
 
-static void hear(struct vine__machine *machine)
+/* Returns whether there was anything. */
+static bool hear(struct vine__machine *machine)
 {
     const ssize_t size =
         read(vine__machine_console_fd(machine), said + said_size, sizeof(said) - 1 - said_size);
 
     if (size > 0)
         said_size += (size_t)size;
+    return size > 0;
 }
 
 /* Boot it, and wait until it is off. */
@@ -105,11 +107,14 @@ static void run_guest(void)
         if (vine__clock_now_ns() - begin_ns > GUARD_NS)
             fail_msg("nothing comes any more; it said:\n%s", said);
         (void)poll(fds, 2, 1000);
-        hear(machine);
+        (void)hear(machine);
         vine__machine_process(machine);
         while (vine__machine_next_event(machine, &event))
             continue;
     } while (vine__machine_state_of(machine) != VINE__MACHINE_OFF);
+    /* What it said last may still be on its way. */
+    while (hear(machine))
+        continue;
     vine__machine_close(machine);
 }
 
@@ -119,7 +124,7 @@ static void what_is_tested_here_holds_with_protection_keys(void **state)
 
     (void)state;
     run_guest();
-    print_message("%s\n", said);
+    (void)puts(said); /* too long for a message of cmocka */
     for (size_t i = 0; i < PROGRAM_COUNT; i++) {
         (void)snprintf(words, sizeof(words), "%s ended with 0", programs[i]);
         if (strstr(said, words) == NULL)

@@ -8,7 +8,9 @@
 
 #include "arch/guard/guard.h"
 
-#define TCP   "127.0.0.1:0"
+#include <sys/mman.h>
+
+#define LOCAL "unix:@vine-test-colours"
 #define BYTES (100 * 1024U)
 
 static unsigned char pattern[BYTES];
@@ -30,7 +32,7 @@ static void colours_have_buffers_of_their_own_from_the_first_byte_on(void **stat
 
     (void)state;
     open_cores(1);
-    listen_at(&arrivals, TCP, VINE_BALANCE_HERE);
+    listen_at(&arrivals, LOCAL, VINE_BALANCE_HERE);
     for (uint32_t i = 0; i < 3; i++)
         fds[i] = connect_plainly(&arrivals);
     before = counts_now();
@@ -76,7 +78,7 @@ static void what_one_colour_holds_is_bounded_and_nobody_waits_for_ever(void **st
 
     (void)state;
     open_cores(1);
-    listen_at(&arrivals, TCP, VINE_BALANCE_HERE);
+    listen_at(&arrivals, LOCAL, VINE_BALANCE_HERE);
     memset(received, 0, sizeof(received));
     before = counts_now();
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -126,7 +128,7 @@ static unsigned char *coloured_copy(uint32_t colour)
 
 static void a_file_with_a_colour_is_read_and_written_whole(void **state)
 {
-    FILE *const in = tmpfile(), *const out = tmpfile();
+    const int in = memfd_create("in", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC);
     struct vine_connection *connection;
     struct received received;
     static unsigned char all[BYTES];
@@ -134,10 +136,8 @@ static void a_file_with_a_colour_is_read_and_written_whole(void **state)
 
     (void)state;
     open_cores(1);
-    assert_int_equal(fwrite(pattern, 1, BYTES, in), BYTES);
-    assert_int_equal(fflush(in), 0);
-    assert_int_equal(fseek(in, 0, SEEK_SET), 0);
-    assert_int_equal(vine_connection_adopt(dup(fileno(in)), dup(fileno(out)), &connection), 0);
+    assert_int_equal(pwrite(in, pattern, BYTES, 0), BYTES);
+    assert_int_equal(vine_connection_adopt(in, dup(out), &connection), 0);
     vine__connection_paint(connection, 0);
     while (done < BYTES) {
         const int64_t size = receive_one(connection, &received);
@@ -153,12 +153,11 @@ static void a_file_with_a_colour_is_read_and_written_whole(void **state)
 
     assert_int_equal(send_all(connection, block, BYTES), 0);
     memset(all, 0, sizeof(all));
-    assert_int_equal(pread(fileno(out), all, BYTES, 0), BYTES);
+    assert_int_equal(pread(out, all, BYTES, 0), BYTES);
     assert_memory_equal(all, pattern, BYTES);
     vine__guard_memory_unmap(block, BYTES);
     close_connection(connection);
-    (void)fclose(in);
-    (void)fclose(out);
+    close(out);
     close_cores();
 }
 
