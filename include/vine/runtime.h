@@ -30,6 +30,7 @@
 #include <vine/keyspace.h>
 #include <vine/list.h>
 #include <vine/log.h>
+#include <vine/lookup.h>
 #include <vine/metrics.h>
 #include <vine/network.h>
 #include <vine/queue.h>

@@ -153,6 +153,28 @@ VINE_BEGIN_DECLARATIONS
 #define vine_close_input_on(socket_pointer)                                                        \
     vine__do_at("vine_close_input", vine__close_input(that, (socket_pointer)))
 
+/* ---- further connections --------------------------------------------------------------------- */
+
+/*
+ * Connect to "127.0.0.1:80", "[::1]:80", "unix:PATH", "unix:@NAME" or, by name, "host:80": names
+ * are looked up by a thread beside, and their addresses tried in turn. The socket goes with the
+ * coroutine that has made it: then, or by vine_close, what was written is still sent, and it is
+ * closed. Raises what the kernel says, as -ECONNREFUSED; -ETIMEDOUT after the deadline; -ENOENT: no
+ * host has that name; -EAGAIN: it cannot be looked up now; -EINVAL, -ENAMETOOLONG: it is no
+ * address; -EMFILE: the micro-process has as many as it may; -ENOMEM.
+ */
+#define vine_connect(ret_socket, address_text)                                                     \
+    do {                                                                                           \
+        vine__operation("vine_connect", vine__connect(that, (address_text)),                       \
+                        vine__connected(that));                                                    \
+        (ret_socket) = that->on;                                                                   \
+    } while (0)
+
+/* Be done with a socket. One of vine_connect is gone: who still waits for it gets -ECANCELED. Of
+ * others both directions end, as by vine_close_input and vine_close_output. */
+#define vine_close(socket_pointer)                                                                 \
+    vine__operation("vine_close", vine__close(that, (socket_pointer)), vine__closed(that))
+
 /* ---- between coroutines ---------------------------------------------------------------------- */
 
 #define VINE_PIPE_BYTES 4096 /* that nobody has read yet, and then the writer waits */
@@ -221,6 +243,10 @@ VINE_API struct vine_coroutine *vine__child_on(struct vine_coroutine *that,
                                                const struct vine_coroutine_type *type,
                                                void *argument, struct vine_socket *input,
                                                struct vine_socket *output);
+VINE_API void vine__connect(struct vine_coroutine *that, const char *address_text);
+VINE_API bool vine__connected(struct vine_coroutine *that);
+VINE_API void vine__close(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API bool vine__closed(struct vine_coroutine *that);
 VINE_API void vine__park(struct vine_coroutine *that);
 VINE_API bool vine__parked(struct vine_coroutine *that);
 VINE_API bool vine__drained(struct vine_coroutine *that);

@@ -124,7 +124,9 @@ struct vine__at_end {
     uint32_t *count; /* or NULL */
     struct vine__waiters *waiters;
     int error;
-    bool is_early; /* when its function ends, whether or not its children have */
+    bool is_early;  /* when its function ends, whether or not its children have */
+    bool is_beyond; /* it is something outside, too, which goes then: */
+    uint16_t place; /* which */
 };
 
 /* Its fields are here because macros go by them; private, but for vine_* below. */

@@ -7,6 +7,7 @@
 
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
 #define ASKS_MAX 4096U /* of one run: a longer list has a circle */
 
@@ -84,6 +85,22 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
     return true;
 }
 
+static bool bring_furthers(struct vine__process *process, struct vine__record *record)
+{
+    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
+        struct further *const further = process->furthers->at[place];
+
+        if (further == NULL)
+            continue;
+        if (further->has_answer && !put_ask(record, &further->asker, further->answer))
+            return false;
+        further->has_answer = false;
+        if (further->outlet.connection != NULL && !bring_outlet(&further->outlet, record))
+            return false;
+    }
+    return true;
+}
+
 bool vine__process_bring(struct vine__process *process, struct vine__record *record)
 {
     struct blocks *const blocks = &process->core->blocks[process->heap->region.colour];
@@ -104,17 +121,30 @@ bool vine__process_bring(struct vine__process *process, struct vine__record *rec
                   (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = process->cancel});
         process->cancel = 0;
     }
-    return bring_outlet(&process->io, record);
+    return bring_outlet(&process->io, record) &&
+           (VINE__LIKELY(process->furthers == NULL) || bring_furthers(process, record));
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-/* One ask, which is a copy. Returns 0 or -VINE_ECORRUPT. */
+static struct outlet *outlet_at(struct vine__process *process, uint32_t place)
+{
+    struct further *further;
+
+    if (VINE__LIKELY(place == 0))
+        return &process->io;
+    further = vine__further_at(process, place);
+    return further != NULL ? &further->outlet : NULL;
+}
+
+/* One ask, which is a copy. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int begin(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
 {
-    struct outlet *const outlet = &process->io;
+    struct outlet *const outlet = outlet_at(process, ask->socket);
 
-    if (ask->socket != 0 || outlet->connection == NULL)
+    if (VINE__UNLIKELY(ask->kind >= VINE__ASK_BEYOND))
+        return vine__further_begin(process, ask, asker);
+    if (outlet == NULL || outlet->connection == NULL)
         return -VINE_ECORRUPT;
     switch (ask->kind) {
     case VINE__ASK_RECEIVE:
@@ -133,12 +163,24 @@ static int begin(struct vine__process *process, const struct vine__ask *ask, str
         outlet->sent = asker;
         return 0;
     case VINE__ASK_PARK:
+        if (ask->socket != 0)
+            return -VINE_ECORRUPT;
         outlet->parker = asker;
         outlet->park_until_ns = ask->a;
         return 0;
     default:
         return -VINE_ECORRUPT;
     }
+}
+
+static void send_and_look(struct outlet *outlet)
+{
+    vine__outlet_send(outlet);
+    /* What could be answered at once is, in a run of its own. */
+    if ((outlet->room.is_set && outlet->written == NULL) ||
+        ((outlet->sent.is_set || outlet->parker.is_set) && !outlet->is_sending &&
+         outlet->written == NULL))
+        vine_work_post(&outlet->process->work);
 }
 
 int vine__process_take_asks(struct vine__process *process)
@@ -161,16 +203,18 @@ int vine__process_take_asks(struct vine__process *process)
 
         const struct asker asker = {.place = (uint32_t)place, .number = ask.number, .is_set = true};
 
-        if (begin(process, &ask, asker) != 0)
-            return -VINE_ECORRUPT;
+        const int error = begin(process, &ask, asker);
+
+        if (error != 0)
+            return error;
         at = ask.next;
     }
     set_timer(process);
-    vine__outlet_send(&process->io);
-    /* What could be answered at once is, in a run of its own. */
-    if ((process->io.room.is_set && process->io.written == NULL) ||
-        ((process->io.sent.is_set || process->io.parker.is_set) && !process->io.is_sending &&
-         process->io.written == NULL))
-        vine_work_post(&process->work);
+    send_and_look(&process->io);
+    if (VINE__LIKELY(process->furthers == NULL))
+        return 0;
+    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++)
+        if (process->furthers->at[place] != NULL)
+            send_and_look(&process->furthers->at[place]->outlet);
     return 0;
 }

@@ -34,12 +34,9 @@ VINE__INSIDE static void run_inside(void *argument)
 
 /* ---- outside --------------------------------------------------------------------------------- */
 
-/* What the inside wrote to a socket, and begin to send it. */
-static int take_written(struct vine__process *process)
+/* What the inside wrote to a socket. */
+static int take_from(struct outlet *outlet, struct vine_socket *socket)
 {
-    struct inside *const inside = (struct inside *)process->inside;
-    struct vine_socket *const socket = &inside->io;
-
     if (!socket->is_dirty)
         return 0;
 
@@ -48,7 +45,35 @@ static int take_written(struct vine__process *process)
 
     socket->is_dirty = false;
     socket->block = 0;
-    return vine__outlet_written(&process->io, block, size);
+    return vine__outlet_written(outlet, block, size);
+}
+
+static int take_written(struct vine__process *process)
+{
+    struct inside *const inside = (struct inside *)process->inside;
+    int error = take_from(&process->io, &inside->io);
+
+    if (VINE__LIKELY(process->furthers == NULL))
+        return error;
+    for (uint32_t place = 1; place < VINE__PLACES_MAX && error == 0; place++) {
+        struct further *const further = process->furthers->at[place];
+
+        if (further != NULL && further->outlet.connection != NULL)
+            error = take_from(&further->outlet, vine__outlet_inside(&further->outlet));
+    }
+    return error;
+}
+
+/* What a run left for those outside. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
+static int take_out(struct vine__process *process)
+{
+    int error = take_written(process);
+
+    if (error == 0)
+        error = vine__process_take_asks(process);
+    if (error == 0 && VINE__UNLIKELY(process->inside->leaving != NULL))
+        error = vine__furthers_let_go(process);
+    return error;
 }
 
 static void describe(const struct vine__process *process, struct vine__process_end *end)
@@ -128,8 +153,9 @@ void vine__process_dispatch(struct vine__process *process)
         } else if (!again) {
             process->fault_count = 0;
         }
-        if (take_written(process) != 0 || vine__process_take_asks(process) != 0) {
-            const struct vine__process_end end = {.error = -VINE_ECORRUPT};
+        error = take_out(process);
+        if (VINE__UNLIKELY(error != 0)) {
+            const struct vine__process_end end = {.error = error};
 
             vine__process_end(process, &end, true);
             return;

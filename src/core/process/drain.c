@@ -23,10 +23,12 @@ static void kill(struct vine__process *process)
 {
     const struct vine__process_end end = {.error = -ECANCELED};
 
-    if (process->has_ended)
+    if (process->has_ended) {
+        vine__furthers_hurry(process);
         vine__outlet_hurry(&process->io);
-    else
+    } else {
         vine__process_end(process, &end, true);
+    }
 }
 
 static void look_at(struct vine__process *process)

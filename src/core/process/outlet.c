@@ -44,7 +44,7 @@ static void received(struct vine_receive *receive)
     struct vine__process *const process = outlet->process;
 
     outlet->is_receiving = false;
-    if (process->has_ended) {
+    if (outlet->is_over) {
         outlet->has_end |= receive->size <= 0;
         outlet->lingered += receive->size > 0 ? (uint32_t)receive->size : 0;
         look_at_end(outlet);
@@ -168,7 +168,7 @@ static void sent(struct vine_send *send)
         outlet->is_gone = true;
     }
     vine__outlet_send(outlet);
-    if (process->has_ended)
+    if (outlet->is_over)
         look_at_end(outlet);
     else if (outlet->room.is_set || outlet->sent.is_set || outlet->parker.is_set)
         vine__process_dispatch(process);
@@ -224,6 +224,21 @@ void vine__outlet_send(struct outlet *outlet)
 #define LINGER_NS    (2 * VINE_NS_PER_SECOND)
 #define LINGER_BYTES (256 * 1024U)
 
+/* That of the micro-process has these with it. */
+static struct vine_timer *timer_of(struct outlet *outlet)
+{
+    struct vine__process *const process = outlet->process;
+
+    return outlet == &process->io ? &process->timer : &vine__further_of(outlet)->timer;
+}
+
+static struct vine_work *closed_of(struct outlet *outlet)
+{
+    struct vine__process *const process = outlet->process;
+
+    return outlet == &process->io ? &process->closed : &vine__further_of(outlet)->closed;
+}
+
 void vine__outlet_hurry(struct outlet *outlet)
 {
     struct vine_connection *const connection = outlet->connection;
@@ -231,7 +246,7 @@ void vine__outlet_hurry(struct outlet *outlet)
     if (connection == NULL)
         return;
     outlet->connection = NULL;
-    vine_connection_close(connection, &outlet->process->closed);
+    vine_connection_close(connection, closed_of(outlet));
 }
 
 /*
@@ -241,7 +256,6 @@ void vine__outlet_hurry(struct outlet *outlet)
  */
 static void look_at_end(struct outlet *outlet)
 {
-    struct vine__process *const process = outlet->process;
     struct sender *sender;
 
     if (outlet->is_sending || outlet->connection == NULL)
@@ -251,7 +265,7 @@ static void look_at_end(struct outlet *outlet)
         vine__outlet_hurry(outlet);
     } else if (!outlet->is_lingering) {
         outlet->is_lingering = true;
-        vine_timer_arm_after(&process->timer, LINGER_NS);
+        vine_timer_arm_after(timer_of(outlet), LINGER_NS);
         sender = sender_of(outlet);
         if (sender == NULL)
             vine__outlet_hurry(outlet);
@@ -265,12 +279,13 @@ static void look_at_end(struct outlet *outlet)
 
 void vine__outlet_close(struct outlet *outlet, bool at_once)
 {
+    outlet->is_over = true;
     if (outlet->connection == NULL) {
-        vine_work_post(&outlet->process->closed);
+        vine_work_post(closed_of(outlet));
     } else if (at_once) {
         vine__outlet_hurry(outlet);
     } else {
-        vine_timer_arm_after(&outlet->process->timer, SEND_NS);
+        vine_timer_arm_after(timer_of(outlet), SEND_NS);
         look_at_end(outlet);
     }
 }

@@ -83,7 +83,7 @@ bool vine__process_park(struct vine__process *process)
 
     if (outlet->is_sending || outlet->written != NULL || outlet->error != 0 ||
         outlet->is_receiving || outlet->has_received || outlet->has_end || process->cancel != 0 ||
-        process->raise != 0)
+        process->raise != 0 || !vine__furthers_are_none(process))
         return false;
     parked = calloc(1, sizeof(*parked));
     if (parked == NULL)

@@ -10,8 +10,9 @@
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
 
-#define COUNT_MAX 16384U
-#define DRAIN_NS  (3 * VINE_NS_PER_SECOND)
+#define COUNT_MAX   16384U
+#define SOCKETS_MAX 16U
+#define DRAIN_NS    (3 * VINE_NS_PER_SECOND)
 
 static _Thread_local struct processes *here;
 
@@ -99,6 +100,9 @@ int vine__processes_start(const struct vine__processes_options *options)
     core->drain_ns = options->drain_ns != 0 ? options->drain_ns : DRAIN_NS;
     core->page->record.quota = VINE__QUOTA;
     core->page->record.lent_bytes = VINE__BLOCK_BYTES;
+    core->page->record.places_max = options->sockets_max != 0 ? options->sockets_max : SOCKETS_MAX;
+    if (core->page->record.places_max >= VINE__PLACES_MAX)
+        core->page->record.places_max = VINE__PLACES_MAX - 1;
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         core->blocks[i].colour = i;
     error = vine__heap_pool_create(&heaps, &core->heaps);
@@ -150,8 +154,12 @@ static void closed(struct vine_work *work)
         vine_work_post(work); /* behind that one */
         return;
     }
+    process->is_closed = true;
+    if (!vine__furthers_are_closed(process))
+        return; /* the last of them comes here again */
     (void)vine_timer_cancel(&process->timer);
     vine__outlet_fini(&process->io);
+    free(process->furthers);
     free(process->last_fault);
     vine__list_remove(&process->link);
     core->count--;
@@ -244,6 +252,7 @@ void vine__process_end(struct vine__process *process, const struct vine__process
     vine__heap_give(process->heap);
     process->heap = NULL;
     process->inside = NULL;
+    vine__furthers_close(process, at_once);
     vine__outlet_close(&process->io, at_once);
     if (process->options.ended != NULL)
         process->options.ended(process->options.context, end);

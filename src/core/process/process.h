@@ -41,9 +41,10 @@ struct vine__process_options {
 };
 
 struct vine__processes_options {
-    uint32_t heap_bytes; /* the greatest; 0: 64 KiB */
-    uint32_t count_max;  /* 0: 16384 */
-    uint64_t drain_ns;   /* for what goes on when the reactors stop; 0: 3 seconds */
+    uint32_t heap_bytes;  /* the greatest; 0: 64 KiB */
+    uint32_t count_max;   /* 0: 16384 */
+    uint32_t sockets_max; /* of each, beside its connection; 0: 16, at most 63 */
+    uint64_t drain_ns;    /* for what goes on when the reactors stop; 0: 3 seconds */
 };
 
 /* Know all coroutines that there are by now: faults in their text are theirs. Before they run; core

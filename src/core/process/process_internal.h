@@ -17,6 +17,7 @@
 #include "core/socket/socket.h"
 #include "core/state/state.h"
 #include "utils/assert.h"
+#include "utils/container_of.h"
 #include "utils/list.h"
 
 #define VINE__BLOCK_BYTES 16384U /* to write into */
@@ -96,20 +97,21 @@ struct outlet {
     bool has_end;
     bool has_news;              /* something has come since it has sent */
     bool was_idle;              /* when it was looked at last, while the core drains */
+    bool is_over;               /* nobody inside has it any more */
     bool is_lingering;          /* all is sent; what still comes is thrown away */
     uint32_t lingered;          /* bytes of that */
+    uint32_t kept;              /* of what came, what was there before */
     int64_t received;           /* bytes, those that were kept included; or an error */
     const unsigned char *bytes; /* received; NULL: none */
     const unsigned char *view;  /* what the inside has to read */
-    uint32_t view_size;
-    unsigned char *gathered; /* the block in which bytes are that had to be in one piece */
-    uint32_t kept;           /* of what was there before */
-    unsigned char *sending;  /* the kernel's */
-    unsigned char *written;  /* which the inside writes on, until it is sent */
+    unsigned char *gathered;    /* the block in which bytes are that had to be in one piece */
+    unsigned char *sending;     /* the kernel's */
+    unsigned char *written;     /* which the inside writes on, until it is sent */
     uint32_t written_size;
     int error;               /* of sending */
     struct asker room, sent; /* who waits for that */
     struct asker parker;     /* who would go, and its deadline */
+    uint32_t view_size;
     uint64_t park_until_ns;
     struct vine_receive receive;
 };
@@ -127,17 +129,19 @@ struct vine__process {
     struct processes *core;
     struct vine__list link;
     uint32_t colour;
+    uint32_t fault_count; /* without a run that ended well */
     struct vine__process_options options;
     struct vine_work work; /* its next run */
     struct vine_timer timer;
     uint64_t due_ns; /* for which the timer is armed, or 0 */
     struct outlet io;
+    struct furthers *furthers; /* NULL: none yet */
     struct vine_work closed;
-    uint32_t fault_count;                 /* without a run that ended well */
     struct vine__process_end *last_fault; /* or NULL: there was none */
     int raise;                            /* for the next run, or 0 */
     int cancel;
     bool has_ended;
+    bool is_closed; /* and its connection is */
 };
 
 /* Beside a page, a blocked one has this, what is known of its heap, and its connection. */
@@ -150,10 +154,63 @@ struct inside {
     struct vine_socket io;
 };
 
+/* ---- further sockets ------------------------------------------------------------------------- */
+
+struct connecting;
+
+/* What a micro-process has beside its connection, at a place that its inside chose. */
+struct further {
+    struct outlet outlet;
+    struct vine__list link;
+    struct vine_work closed;
+    struct vine_timer timer;
+    uint16_t place;
+    bool has_answer; /* for the asker: */
+    int64_t answer;
+    struct asker asker;            /* who waits for it to be there */
+    struct connecting *connecting; /* while it does, or NULL */
+};
+
+struct furthers {
+    struct vine__list all;                /* by `link`, those that are being closed among them */
+    struct further *at[VINE__PLACES_MAX]; /* those that somebody inside has, or NULL */
+};
+
+static inline struct further *vine__further_of(struct outlet *outlet)
+{
+    return VINE_CONTAINER_OF(outlet, struct further, outlet);
+}
+
+/* further.c: which one, or NULL. */
+static inline struct further *vine__further_at(const struct vine__process *process, uint32_t place)
+{
+    return process->furthers != NULL && place < VINE__PLACES_MAX ? process->furthers->at[place]
+                                                                 : NULL;
+}
+
+/* Begin what is asked for. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
+int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
+                        struct asker asker);
+/* It connects: to an address, or to a name that is looked up. */
+void vine__further_connect(struct further *further, const char *text);
+/* How it has ended: `connection`, or an error. The micro-process runs then. */
+void vine__further_connected(struct further *further, int error,
+                             struct vine_connection *connection);
+/* Nobody waits for that any more. */
+void vine__connecting_leave(struct connecting *connecting);
+/* Nobody inside has these any more, as it says. Returns 0 or -VINE_ECORRUPT. */
+int vine__furthers_let_go(struct vine__process *process);
+/* The micro-process has ended. */
+void vine__furthers_close(struct vine__process *process, bool at_once);
+void vine__furthers_hurry(struct vine__process *process);
+/* Whether those inside have none; and whether nothing is left of any. */
+bool vine__furthers_are_none(const struct vine__process *process);
+bool vine__furthers_are_closed(const struct vine__process *process);
+
 /* dispatch.c: run it now. It may be gone then. */
 void vine__process_dispatch(struct vine__process *process);
 
-/* asks.c: begin what its coroutines ask for, after a run. Returns 0 or -VINE_ECORRUPT. */
+/* asks.c: begin what its coroutines ask for, after a run. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 int vine__process_take_asks(struct vine__process *process);
 
 /* Put into the record what is to be brought in. Returns whether that was all. */

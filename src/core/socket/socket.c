@@ -380,8 +380,8 @@ VINE__INSIDE void vine__park(struct vine_coroutine *that)
 
     if (that != that->inside->first || that->inside->coroutine_count != 1)
         vine__misuse(that, "vine_park with other coroutines");
-    if (that->blocks != NULL || that->owned != NULL)
-        vine__misuse(that, "vine_park with memory of its own");
+    if (that->blocks != NULL || that->owned != NULL || that->at_end != NULL)
+        vine__misuse(that, "vine_park with memory or sockets of its own");
     if (socket == NULL || socket->output != NULL)
         vine__misuse(that, "vine_park without a connection");
     that->on = socket;

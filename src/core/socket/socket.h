@@ -34,6 +34,15 @@ struct vine_socket {
     struct vine_socket *source, *sink;
 };
 
+/* One of the outside, beside that which the micro-process began with. */
+struct vine__further {
+    struct vine__beyond beyond;
+    struct vine_socket socket; /* its place is set once it is connected */
+    char text[];               /* what the ask is about, with a zero; outside reads it once */
+};
+
+#define VINE__FURTHER_TEXT_MAX 320U /* with the zero */
+
 /* Bytes from coroutines to others of the same heap. */
 struct vine__flow {
     struct vine__ring ring;

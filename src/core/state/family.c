@@ -304,6 +304,10 @@ VINE__INSIDE void vine__at_end_tell(struct vine_coroutine *that, bool is_early)
             continue;
         if (at_end->count != NULL)
             (*at_end->count)--;
+        if (at_end->is_beyond) {
+            vine__beyond_leave((struct vine__beyond *)at_end);
+            continue;
+        }
         vine__wake_all(at_end->waiters, at_end->error);
         vine__at_end_remove(that, at_end);
     }

@@ -56,8 +56,11 @@ VINE__INSIDE static void leave_queue(struct vine_coroutine *that)
 VINE__INSIDE static void take_back(struct vine_coroutine *that)
 {
     struct vine__ask *const ask = &that->ask;
+    const bool is_beyond = ask->kind >= VINE__ASK_BEYOND;
 
     ask->kind = VINE__ASK_NOTHING;
+    if (VINE__UNLIKELY(is_beyond))
+        vine__beyond_leave((struct vine__beyond *)(uintptr_t)ask->a);
     if (ask->run != that->inside->run)
         return;
     if (ask->next != NULL)
@@ -249,6 +252,8 @@ VINE__INSIDE void vine__inside_begin(struct vine__inside *inside, const struct v
     inside->record = record;
     inside->asks = NULL;
     inside->run++;
+    if (VINE__UNLIKELY(inside->leaving != NULL))
+        vine__beyond_free(inside);
     inside->lent_used = 0;
     inside->is_spent = false;
 }
@@ -282,6 +287,8 @@ VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vi
         if (that->ask.number == item->number && vine__is_asking(that)) {
             if (item->result < 0)
                 that->error = (int)item->result;
+            else if (that->ask.kind >= VINE__ASK_BEYOND)
+                that->ask.kind = VINE__ASK_NOTHING; /* it has what it asked for */
             vine__wake(that, item->result);
         }
         break;

@@ -53,7 +53,8 @@ struct vine__record {
     /* Blocks of the heap's colour that a socket may take to write into. */
     unsigned char *lent[VINE__LENT_MAX];
     uint32_t lent_bytes;
-    bool is_draining; /* the service stops: what waits for nothing ends */
+    uint32_t places_max; /* that a micro-process may have beside its connection */
+    bool is_draining;    /* the service stops: what waits for nothing ends */
 };
 
 /* ---- what comes out -------------------------------------------------------------------------- */
@@ -65,7 +66,20 @@ enum vine__ask_kind {
     VINE__ASK_SENT,    /* until all written to `socket` is the kernel's */
     VINE__ASK_NO_MORE, /* behind that: tell the peer that nothing follows */
     VINE__ASK_PARK,    /* let the micro-process go until more comes, or a: its deadline */
+    /* From here on something new is outside, `a` is where it is known in the heap, a struct
+     * vine__beyond, and who asks has it if all goes well. It goes if nobody waits any more. */
+    VINE__ASK_BEYOND,
+    VINE__ASK_CONNECT = VINE__ASK_BEYOND, /* a socket */
 };
+
+/* What of a coroutine is outside: how it begins in the heap. Memory of the heap, which goes in the
+ * run after the one in which outside was told that nobody has it any more. */
+struct vine__beyond {
+    struct vine__at_end at_end;
+    struct vine_coroutine *owner;
+};
+
+#define VINE__PLACES_MAX 64U /* 0 is the connection that the micro-process began with */
 
 /* A heap's head. */
 struct vine__inside {
@@ -75,6 +89,8 @@ struct vine__inside {
     struct vine_coroutine *current;
     struct vine_coroutine *first; /* which the micro-process began with; ends last */
     struct vine__ask *asks;       /* the latest first */
+    struct vine__at_end *leaving; /* of struct vine__beyond: what outside is told to let go */
+    uint64_t places;              /* that are used, a bit each */
     struct vine_coroutine *due_first, *due_last;
     uint64_t due_ns;               /* after a run: when the next one has to be, or 0 */
     uint64_t run;                  /* its number */
@@ -135,6 +151,12 @@ void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kind, uint16_t s
 void *vine__own(struct vine_coroutine *that, size_t size_bytes);
 void vine__disown(struct vine_coroutine *that, void *memory);
 void vine__pass(struct vine_coroutine *from, struct vine_coroutine *to, void *memory);
+
+/* A place outside, and so many bytes that begin with a struct vine__beyond. NULL: -ENOMEM, or
+ * -EMFILE, is raised. */
+struct vine__beyond *vine__beyond_create(struct vine_coroutine *that, size_t size_bytes);
+/* Nobody has it any more. */
+void vine__beyond_leave(struct vine__beyond *beyond);
 
 /* `at_end` lies in memory that goes with the coroutine, or stays longer. */
 void vine__at_end_add(struct vine_coroutine *that, struct vine__at_end *at_end);

@@ -28,6 +28,9 @@ void vine__owned_free(struct vine_coroutine *that);
 /* It is not one that waits any more, wherever it was known as that. */
 void vine__unblock(struct vine_coroutine *that);
 
+/* beyond.c: outside has been told of those that left. */
+void vine__beyond_free(struct vine__inside *inside);
+
 /* Tell who waits for its end; for the end of its function alone, or of all. */
 void vine__at_end_tell(struct vine_coroutine *that, bool is_early);
 

@@ -102,6 +102,71 @@ VINE_SERVICE_CODE static void asks_in_a_circle(struct vine_coroutine *that)
     that->ask.next = &that->ask;
 }
 
+/* What a socket of the outside would begin with, and nothing that is right by itself. */
+static struct vine__further *wish(struct vine_coroutine *that, uint16_t kind,
+                                  uint16_t place) VINE_SERVICE_CODE;
+static struct vine__further *wish(struct vine_coroutine *that, uint16_t kind, uint16_t place)
+{
+    struct vine__further *const further =
+        vine__heap_alloc(&that->inside->heap, sizeof(*further) + 512);
+
+    further->beyond.at_end.place = place;
+    memcpy(further->text, "unix:@vine-nobody", 18);
+    ask(that, kind, 0, (uintptr_t)further);
+    return further;
+}
+
+VINE_SERVICE_CODE static void wishes_beyond_the_heap(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_CONNECT, 1);
+    that->ask.a = 0x1000;
+}
+
+VINE_SERVICE_CODE static void wishes_at_the_very_end(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_CONNECT, 1);
+    that->ask.a = (uintptr_t)that->inside + 4096 - 8;
+}
+
+VINE_SERVICE_CODE static void wishes_between_two_words(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_CONNECT, 1);
+    that->ask.a++;
+}
+
+VINE_SERVICE_CODE static void wishes_the_place_of_its_connection(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_CONNECT, 0);
+}
+
+VINE_SERVICE_CODE static void wishes_a_place_that_there_is_not(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_CONNECT, 17);
+}
+
+VINE_SERVICE_CODE static void wishes_by_a_text_without_an_end(struct vine_coroutine *that)
+{
+    memset(wish(that, VINE__ASK_CONNECT, 1)->text, 'a', 512);
+}
+
+VINE_SERVICE_CODE static void wishes_what_there_is_not(struct vine_coroutine *that)
+{
+    (void)wish(that, UINT16_MAX, 1);
+}
+
+VINE_SERVICE_CODE static void lets_go_beyond_the_heap(struct vine_coroutine *that)
+{
+    that->inside->leaving = (void *)0x1000;
+}
+
+VINE_SERVICE_CODE static void lets_go_in_a_circle(struct vine_coroutine *that)
+{
+    struct vine__further *const further = wish(that, VINE__ASK_SENT, 3);
+
+    further->beyond.at_end.next = &further->beyond.at_end;
+    that->inside->leaving = &further->beyond.at_end;
+}
+
 static struct vine_socket *dirty(struct vine_coroutine *that) VINE_SERVICE_CODE;
 static struct vine_socket *dirty(struct vine_coroutine *that)
 {
@@ -185,6 +250,20 @@ static void asks_that_make_no_sense_end_it(void **state)
     do_it(keeps_more_than_a_block, false);
 }
 
+static void wishes_that_make_no_sense_end_it(void **state)
+{
+    (void)state;
+    do_it(wishes_beyond_the_heap, false);
+    do_it(wishes_at_the_very_end, false);
+    do_it(wishes_between_two_words, false);
+    do_it(wishes_the_place_of_its_connection, false);
+    do_it(wishes_a_place_that_there_is_not, false);
+    do_it(wishes_by_a_text_without_an_end, false);
+    do_it(wishes_what_there_is_not, false);
+    do_it(lets_go_beyond_the_heap, false);
+    do_it(lets_go_in_a_circle, false);
+}
+
 static void lies_about_what_was_written_end_it(void **state)
 {
     (void)state;
@@ -211,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_asks_that_are_none_end_it),
         cmocka_unit_test(asks_that_make_no_sense_end_it),
+        cmocka_unit_test(wishes_that_make_no_sense_end_it),
         cmocka_unit_test(lies_about_what_was_written_end_it),
         cmocka_unit_test(who_destroys_its_own_head_faults_alone),
     };

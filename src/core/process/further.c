@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/process/further.c - what a micro-process has beside its connection: how that begins, and how
+ * it ends. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/process/process_internal.h"
+#include "utils/assert.h"
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static void closed(struct vine_work *work);
+
+/* The longest that is waited for what is still to be sent. */
+static void time_has_come(struct vine_timer *timer)
+{
+    vine__outlet_hurry(&VINE_CONTAINER_OF(timer, struct further, timer)->outlet);
+}
+
+static struct furthers *furthers_of(struct vine__process *process)
+{
+    if (process->furthers == NULL) {
+        process->furthers = calloc(1, sizeof(*process->furthers));
+        if (process->furthers != NULL)
+            vine__list_init(&process->furthers->all);
+    }
+    return process->furthers;
+}
+
+static struct further *create(struct vine__process *process, uint32_t place, struct asker asker)
+{
+    struct furthers *const furthers = furthers_of(process);
+    struct further *const further = furthers != NULL ? calloc(1, sizeof(*further)) : NULL;
+
+    if (further == NULL)
+        return NULL;
+    further->outlet.process = process;
+    further->place = (uint16_t)place;
+    further->asker = asker;
+    vine_work_init(&further->closed, closed);
+    vine_timer_init(&further->timer, VINE_CLOCK_COARSE, time_has_come);
+    vine__list_push_back(&furthers->all, &further->link);
+    furthers->at[place] = further;
+    return further;
+}
+
+/* Where something of the heap's is that is to be read, `*ret_at` from its start, and its place.
+ * Returns 0 or -VINE_ECORRUPT. */
+static int find(const struct vine__process *process, const struct vine__ask *ask, size_t bytes,
+                uint64_t *ret_at, uint32_t *ret_place)
+{
+    const unsigned char *const start = process->heap->region.start;
+    const uint64_t at = ask->a - (uintptr_t)start; /* wraps where it lies before the heap */
+    struct vine__beyond beyond;
+
+    if (at > process->heap->region.size_bytes - bytes || at % _Alignof(struct vine__further) != 0)
+        return -VINE_ECORRUPT;
+    memcpy(&beyond, start + at, sizeof(beyond));
+
+    const uint32_t place = beyond.at_end.place;
+
+    if (place == 0 || place > process->core->page->record.places_max ||
+        vine__further_at(process, place) != NULL)
+        return -VINE_ECORRUPT;
+    *ret_at = at;
+    *ret_place = place;
+    return 0;
+}
+
+/* A copy of the text behind it. Returns 0 or -VINE_ECORRUPT: it does not end. */
+static int copy_text(const struct vine__process *process, uint64_t at,
+                     char ret_text[VINE__FURTHER_TEXT_MAX])
+{
+    const size_t room = process->heap->region.size_bytes - at;
+    const unsigned char *const text = process->heap->region.start + at;
+
+    for (size_t i = 0; i < VINE__FURTHER_TEXT_MAX && i < room; i++) {
+        ret_text[i] = (char)text[i];
+        if (ret_text[i] == '\0')
+            return 0;
+    }
+    return -VINE_ECORRUPT;
+}
+
+int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
+                        struct asker asker)
+{
+    char text[VINE__FURTHER_TEXT_MAX];
+    struct further *further;
+    uint32_t place;
+    uint64_t at;
+
+    if (find(process, ask, sizeof(struct vine__further), &at, &place) != 0 ||
+        ask->kind != VINE__ASK_CONNECT ||
+        copy_text(process, at + sizeof(struct vine__further), text) != 0)
+        return -VINE_ECORRUPT;
+    further = create(process, place, asker);
+    if (further == NULL)
+        return -ENOMEM;
+    further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
+    vine__further_connect(further, text);
+    return 0;
+}
+
+void vine__further_connected(struct further *further, int error, struct vine_connection *connection)
+{
+    struct vine__process *const process = further->outlet.process;
+
+    further->connecting = NULL;
+    further->outlet.connection = connection;
+    further->answer = error;
+    further->has_answer = true;
+    vine__process_dispatch(process);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* The kernel has nothing of it any more. */
+static void closed(struct vine_work *work)
+{
+    struct further *const further = VINE_CONTAINER_OF(work, struct further, closed);
+    struct vine__process *const process = further->outlet.process;
+
+    (void)vine_timer_cancel(&further->timer);
+    vine__outlet_fini(&further->outlet);
+    vine__list_remove(&further->link);
+    free(further);
+    if (process->is_closed && vine__furthers_are_closed(process))
+        vine_work_post(&process->closed);
+}
+
+static void leave(struct further *further, bool at_once)
+{
+    further->outlet.process->furthers->at[further->place] = NULL;
+    if (further->connecting != NULL)
+        vine__connecting_leave(further->connecting);
+    further->connecting = NULL;
+    vine__outlet_close(&further->outlet, at_once);
+}
+
+int vine__furthers_let_go(struct vine__process *process)
+{
+    const unsigned char *const start = process->heap->region.start;
+    const size_t size = process->heap->region.size_bytes;
+    const struct vine__at_end *next = process->inside->leaving;
+
+    for (uint32_t i = 0; next != NULL; i++) {
+        const uintptr_t at = (uintptr_t)next - (uintptr_t)start;
+        struct vine__at_end left;
+        struct further *further;
+
+        if (i == VINE__PLACES_MAX || at > size - sizeof(left) || at % _Alignof(struct vine__at_end))
+            return -VINE_ECORRUPT;
+        memcpy(&left, next, sizeof(left));
+        /* One that was left in the run in which it was asked for has never begun. */
+        further = vine__further_at(process, left.place);
+        if (further != NULL)
+            leave(further, false);
+        next = left.next;
+    }
+    return 0;
+}
+
+void vine__furthers_close(struct vine__process *process, bool at_once)
+{
+    for (uint32_t place = 1; process->furthers != NULL && place < VINE__PLACES_MAX; place++)
+        if (process->furthers->at[place] != NULL)
+            leave(process->furthers->at[place], at_once);
+}
+
+void vine__furthers_hurry(struct vine__process *process)
+{
+    if (process->furthers == NULL)
+        return;
+    VINE_LIST_FOR_EACH(node, &process->furthers->all)
+    {
+        struct further *const further = VINE_LIST_OBJECT(node, struct further, link);
+
+        vine__outlet_hurry(&further->outlet);
+    }
+}
+
+bool vine__furthers_are_none(const struct vine__process *process)
+{
+    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++)
+        if (vine__further_at(process, place) != NULL)
+            return false;
+    return true;
+}
+
+bool vine__furthers_are_closed(const struct vine__process *process)
+{
+    return process->furthers == NULL || vine__list_is_empty(&process->furthers->all);
+}
