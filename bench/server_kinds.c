@@ -4,6 +4,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define VINE_PROGRAM "{beside}/../vine"
 #define VINE_LISTEN  "--listen", "127.0.0.1:{port}", "--smp", "1"
+#define CRASH_PATH   "/crash"
+#define VINE_CRASH   "--crash", CRASH_PATH
 #define BUN_PROGRAM  "{beside}/bun/node_modules/@oven/bun-linux-x64/bin/bun"
 #define FROM_US      "this tree: make"
 #define FROM_BENCH   "this tree, where liburing is: make bench"
@@ -73,19 +75,22 @@ static const struct server_kind hello[] = {
      .from = FROM_US,
      .program = VINE_PROGRAM,
      .arguments = {"serve", "http", "--hello", VINE_LISTEN, "--isolate", "none", "--processes",
-                   "{processes}"},
-     .has_processes = true},
+                   "{processes}", VINE_CRASH},
+     .has_processes = true,
+     .crash_path = CRASH_PATH},
     {.name = "ours, pku",
      .side = SERVER_OURS_GUARDED,
      .from = FROM_US,
      .program = VINE_PROGRAM,
-     .arguments = {"serve", "http", "--hello", VINE_LISTEN, "--isolate", "pku"},
+     .arguments = {"serve", "http", "--hello", VINE_LISTEN, "--isolate", "pku", VINE_CRASH},
+     .crash_path = CRASH_PATH,
      .bars = {1.06, 1.06, 1.08}},
     {.name = "ours, mprotect",
      .side = SERVER_OURS_GUARDED,
      .from = FROM_US,
      .program = VINE_PROGRAM,
-     .arguments = {"serve", "http", "--hello", VINE_LISTEN, "--isolate", "mprotect"},
+     .arguments = {"serve", "http", "--hello", VINE_LISTEN, "--isolate", "mprotect", VINE_CRASH},
+     .crash_path = CRASH_PATH,
      .bars = {2.5, 2.5, 2.5}},
 };
 

@@ -27,6 +27,7 @@ static struct {
     uint64_t heap_bytes;
     uint64_t connections;
     bool stdio;
+    uint64_t run_ns;
 } chosen;
 
 static const struct vine_service *const shipped[] = {
@@ -193,6 +194,7 @@ static int serve(int argc, char **argv)
         .size_bytes = sizeof(options),
         .heap_bytes = (uint32_t)chosen.heap_bytes,
         .connections = (uint32_t)chosen.connections,
+        .run_ns = chosen.run_ns != 0 ? chosen.run_ns : VINE_FOREVER,
         .argument = &wishes,
     };
     const struct vine_service *service;
@@ -261,10 +263,24 @@ int main(int argc, char **argv)
          .least = "1",
          .greatest = "1000000",
          .help = "connections of each core at most"},
+        {.name = "run-limit",
+         .kind = VINE_OPTION_MILLISECONDS,
+         .value = &chosen.run_ns,
+         .fallback = "1000",
+         .least = "0",
+         .help = "processor time that a connection may use without waiting for anything; who uses "
+                 "more is ended as by a fault; 0: no limit"},
         {.name = "hello",
          .kind = VINE_OPTION_FLAG,
          .value = &wishes.hello,
          .help = "http: answer \"hello\" to everything, for measuring"},
+        {.name = "crash",
+         .kind = VINE_OPTION_TEXT,
+         .value = &wishes.crash,
+         .shown = "PATH",
+         .help =
+             "http: a path that makes the coroutine which answers it fault, for trying out what "
+             "happens then"},
         {.name = "header-timeout",
          .kind = VINE_OPTION_MILLISECONDS,
          .value = &wishes.header_ns,

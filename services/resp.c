@@ -141,4 +141,4 @@ VINE_COROUTINE(resp)
 }
 
 VINE_SERVICE(resp, .summary = "keys and values in memory, by Redis' protocol", .begin = begin,
-             .is_on_one_core = true);
+             .is_on_one_core = true, .farewell = "-ERR internal error\r\n");

@@ -26,6 +26,9 @@ struct vine_service {
     const struct vine_coroutine_type *coroutine;
     int (*begin)(void);  /* called on core 0 before it is first served: 0, or why it cannot */
     bool is_on_one_core; /* all its connections share what only one core may touch: core 0 */
+    /* What a client is sent that has asked for something when its micro-process ends by a fault or
+     * an error that it did not catch, if nothing of an answer was written. NULL: nothing. */
+    const char *farewell;
 };
 
 /* Declare one whose connections run the coroutine `name`, defined before in this file. What follows
@@ -68,6 +71,9 @@ struct vine_service_options {
     struct vine_tls *tls; /* speak TLS with clients; it stays. NULL: do not */
     uint64_t tls_ns;      /* in which a client has to finish its handshake; 0: 10 seconds */
     uint64_t drain_ns;    /* for what goes on when the reactors stop; 0: 3 seconds */
+    uint64_t run_ns;      /* processor time of a coroutine between two of its operations that wait;
+                             who uses more is ended as by a fault. One for all services of the
+                             program; 0: 1 second; VINE_FOREVER: no limit */
 };
 
 struct vine_running;

@@ -21,6 +21,7 @@ static const char *const signal_names[] = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGIL
 #define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
 
 static struct sigaction before[SIGNAL_COUNT]; /* ours were installed */
+static vine__guard_ending_fn ending;          /* or NULL */
 
 /* ---- the end of the process ------------------------------------------------------------------ */
 
@@ -46,26 +47,54 @@ static char *put_hex(char *at, const char *end, uintptr_t value)
     return at;
 }
 
-/* On standard error, for nobody else can be asked to any more. */
-static void tell(size_t index, const siginfo_t *info, const ucontext_t *context)
+void vine__guard_at_end(vine__guard_ending_fn fn)
+{
+    ending = fn;
+}
+
+const char *vine__guard_signal_name(int number)
+{
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (signals[i] == number)
+            return signal_names[i];
+    return number == SIGXCPU ? "SIGXCPU" : "a signal";
+}
+
+/* On standard error, for nobody else can be asked to any more; and to who wants to know. */
+void vine__guard_tell_end(const struct vine__guard_fault *fault, bool is_inside, const char *why)
 {
     char line[LINE_BYTES];
     const char *const end = line + sizeof(line) - 1;
     char *at = put_text(line, end, "vine: ");
 
-    at = put_text(at, end, signal_names[index]);
+    at = put_text(at, end, vine__guard_signal_name(fault->signal));
     at = put_text(at, end, " at ");
-    at = put_hex(at, end, vine__guard_context_pc(context));
+    at = put_hex(at, end, fault->pc);
     at = put_text(at, end, ", address ");
-    at = put_hex(at, end, (uintptr_t)info->si_addr);
-    at = put_text(at, end, ": not in a service's own code, so the process ends\n");
+    at = put_hex(at, end, fault->address);
+    at = put_text(at, end, ": ");
+    at = put_text(at, end, why);
+    at = put_text(at, end, ", so the process ends\n");
     (void)!write(STDERR_FILENO, line, (size_t)(at - line));
+    if (ending != NULL)
+        ending(fault, is_inside);
+}
+
+static struct vine__guard_fault describe(const siginfo_t *info, const ucontext_t *context)
+{
+    return (struct vine__guard_fault){
+        .signal = info->si_signo,
+        .code = info->si_code,
+        .address = (uintptr_t)info->si_addr,
+        .pc = vine__guard_context_pc(context),
+    };
 }
 
 /* It goes to who handled it before us, or to the kernel, which ends the process when the handler
  * returns: by the same instruction, or by the signal anew where somebody sent it. */
-static void pass_on(int number, siginfo_t *info, void *context)
+static void pass_on(int number, siginfo_t *info, void *context, bool is_inside)
 {
+    const struct vine__guard_fault fault = describe(info, context);
     const struct sigaction fallback = {.sa_handler = SIG_DFL};
     size_t index = 0;
 
@@ -84,7 +113,7 @@ static void pass_on(int number, siginfo_t *info, void *context)
     }
     if (action->sa_handler == SIG_IGN && info->si_code <= 0)
         return;
-    tell(index, info, context);
+    vine__guard_tell_end(&fault, is_inside, "not in a service's own code");
     (void)sigaction(number, &fallback, NULL);
     if (info->si_code <= 0)
         (void)raise(number);
@@ -99,11 +128,15 @@ static bool stack_has(const struct vine__guard_thread *thread, uintptr_t address
 }
 
 /* Who called a leaf, or jumped to where no code is, is the one that tells. */
-static bool is_contained(const struct vine__guard_thread *thread, const ucontext_t *context)
+bool vine__guard_is_contained(const struct vine__guard_thread *thread, const ucontext_t *context,
+                              bool is_strict)
 {
+    bool (*const has)(uintptr_t) = is_strict ? vine__guard_text_is_added : vine__guard_text_has;
     const uintptr_t pc = vine__guard_context_pc(context);
 
-    if (vine__guard_text_has(pc))
+    if (thread->is_outside)
+        return false;
+    if (has(pc))
         return true;
     if (!vine__guard_leaf_has(pc) && !vine__guard_context_is_fetch(context))
         return false;
@@ -112,7 +145,14 @@ static bool is_contained(const struct vine__guard_thread *thread, const ucontext
 
     const uintptr_t caller = vine__guard_context_return(context);
 
-    return vine__guard_text_has(caller) || vine__guard_switch_has(caller);
+    return has(caller) || vine__guard_switch_has(caller);
+}
+
+void vine__guard_abandon(struct vine__guard_thread *thread, const struct vine__guard_fault *fault,
+                         ucontext_t *context)
+{
+    thread->fault = *fault;
+    vine__guard_context_abandon(context);
 }
 
 static void handle(int number, siginfo_t *info, void *context)
@@ -123,25 +163,20 @@ static void handle(int number, siginfo_t *info, void *context)
     struct vine__guard_thread *const thread = vine__guard_current;
     const int error_before = errno;
 
+    const bool is_inside = thread != NULL && thread->region != NULL;
+
     /* A signal that somebody sent is no fault, wherever it came in. */
-    if (info->si_code <= 0 || thread == NULL || thread->region == NULL ||
-        !is_contained(thread, context)) {
-        pass_on(number, info, context);
+    if (info->si_code <= 0 || !is_inside || !vine__guard_is_contained(thread, context, false)) {
+        pass_on(number, info, context, is_inside);
         errno = error_before;
         return;
     }
 
-    const uintptr_t address = (uintptr_t)info->si_addr;
+    struct vine__guard_fault fault = describe(info, context);
 
-    thread->fault = (struct vine__guard_fault){
-        .signal = number,
-        .code = info->si_code,
-        .address = address,
-        .pc = vine__guard_context_pc(context),
-        .is_stack_overflow = number == SIGSEGV &&
-                             (uintptr_t)thread->stack - 1 - address < VINE__GUARD_STACK_GUARD_BYTES,
-    };
-    vine__guard_context_abandon(context);
+    fault.is_stack_overflow = number == SIGSEGV && (uintptr_t)thread->stack - 1 - fault.address <
+                                                       VINE__GUARD_STACK_GUARD_BYTES;
+    vine__guard_abandon(thread, &fault, context);
     errno = error_before;
 }
 

@@ -72,6 +72,7 @@ int vine__guard_choose(const struct vine__guard_options *options,
     state->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     state->stack_bytes = options->stack_bytes != 0 ? options->stack_bytes : STACK_BYTES;
     state->stack_bytes = (state->stack_bytes + state->page_bytes - 1) & ~(state->page_bytes - 1);
+    state->run_ns = options->run_ns;
     state->has_markers = vine__guard_markers_exist();
     if (kind == VINE__GUARD_PKU)
         vine__guard_pku_take(&keys);

@@ -2,9 +2,10 @@
 /*
  * arch/guard/guard.h - running a function with the rights of one heap, and surviving its faults.
  *
- * Owns:     for each thread that takes part a scratch stack, an alternate stack for signals and
- *           what it knows of the heap that runs; for the process the handlers of SIGSEGV, SIGBUS,
- *           SIGFPE and SIGILL and, with `pku`, protection keys.
+ * Owns:     for each thread that takes part a scratch stack, an alternate stack for signals,
+ *           what it knows of the heap that runs and, if runs have a limit, a timer; for the
+ *           process the handlers of SIGSEGV, SIGBUS, SIGFPE and SIGILL, with a limit that of
+ *           SIGVTALRM, too, and, with `pku`, protection keys.
  * Threads:  chosen once, before others; then each thread for itself.
  * Blocking: never; some calls are system calls, and say so.
  * Trust:    what runs inside may write anything where it has the rights, overflow its stack, fault,
@@ -54,6 +55,7 @@ struct vine__guard_options {
      * thread within its own calls, for elsewhere another heap's rights may be in force. */
     bool has_rings;
     size_t stack_bytes; /* of a thread's scratch stack; 0: 256 KiB */
+    uint64_t run_ns;    /* how long a run may use a processor, at least a jiffy; 0: for ever */
 };
 
 /*
@@ -70,6 +72,18 @@ VINE_MUST_CHECK int vine__guard_choose(const struct vine__guard_options *options
 enum vine__guard_kind vine__guard_kind(void);
 uint32_t vine__guard_colour_count(void); /* at least 1 */
 const char *vine__guard_name(enum vine__guard_kind kind);
+
+/*
+ * Who is told of a fault that is going to end the process: `fault` is it, `is_inside` whether it
+ * came in a run. Called in the handler of the signal, with the runtime's rights: it may do what
+ * such a handler may. NULL: nobody. Before threads take part.
+ */
+struct vine__guard_fault;
+typedef void (*vine__guard_ending_fn)(const struct vine__guard_fault *fault, bool is_inside);
+void vine__guard_at_end(vine__guard_ending_fn fn);
+
+/* "SIGSEGV" for its number, of those that a fault may have; "a signal" for others. */
+const char *vine__guard_signal_name(int number);
 
 /* Text whose faults are the service's own: they end a run, and not the process. What is listed
  * without being asked for are the functions of utils/inside.h. Before such text runs, one thread at
@@ -118,9 +132,9 @@ struct vine__guard_region {
 };
 
 struct vine__guard_fault {
-    int signal;        /* SIGSEGV, SIGBUS, SIGFPE or SIGILL */
+    int signal;        /* SIGSEGV, SIGBUS, SIGFPE or SIGILL; SIGXCPU: it ran for too long */
     int code;          /* si_code */
-    uintptr_t address; /* that was accessed; of the instruction for SIGFPE and SIGILL */
+    uintptr_t address; /* that was accessed; of the instruction for SIGFPE, SIGILL and SIGXCPU */
     uintptr_t pc;      /* where the code was */
     bool is_stack_overflow;
 };
@@ -134,7 +148,8 @@ struct vine__guard_fault {
  *         -EFAULT   it faulted in listed text, and was abandoned where it was: `*ret_fault`;
  *         -ENOMEM   mprotect: the process has too many mappings; `fn` was not called.
  * A fault in other text (within malloc, say, whose lock a jump out would leave held) goes to who
- * handled that signal before, or else ends the process with a line that says so.
+ * handled that signal before, or else ends the process with a line that says so. A run that takes
+ * too long is abandoned when it is next seen in listed text; if it never is, the process ends.
  */
 VINE_MUST_CHECK int vine__guard_run(struct vine__guard_region *region, void (*fn)(void *),
                                     void *argument, struct vine__guard_fault *ret_fault);

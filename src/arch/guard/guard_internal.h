@@ -16,6 +16,8 @@
 #include "arch/guard/fiber.h"
 #include "arch/guard/guard.h"
 
+#include <signal.h>
+#include <time.h>
 #include <ucontext.h>
 
 /* Protection keys; a negative one: none. */
@@ -33,6 +35,7 @@ struct vine__guard_state {
     uint32_t thread_count; /* atomic: N1, N2 */
     size_t stack_bytes;
     size_t page_bytes;
+    uint64_t run_ns;  /* that a run may use a processor; 0: there is no limit */
     bool has_markers; /* pages are forbidden by marks in the page table, not by mappings */
     struct vine__guard_keys keys;
     uint32_t rights[VINE__GUARD_COLOURS_MAX]; /* pku: the register's value inside, by colour */
@@ -54,6 +57,15 @@ struct vine__guard_thread {
     size_t mapping_bytes;
     void *signal_stack_before; /* the alternate stack that there was; NULL: none */
     size_t signal_stack_before_bytes;
+    uint64_t run_count; /* that have begun */
+    bool is_outside;    /* the one that goes on has come out by the gate */
+    struct vine__guard_overrun {
+        timer_t timer;
+        bool has_timer;
+        bool is_fast;       /* it looks more often than as a rule */
+        uint64_t run_count; /* the run that was seen at the last tick */
+        uint32_t ticks;     /* at how many it was */
+    } overrun;
 };
 
 /* Of the calling thread; NULL: it takes no part. In the block that every thread has from its start,
@@ -100,10 +112,28 @@ void vine__guard_rights_write(uint32_t rights);
 /* Handle the four signals, unless we do so already. Returns 0 or a negative error. */
 int vine__guard_faults_open(void);
 
+/* Whether what runs there may be abandoned: it is in listed text, or in a leaf that was called from
+ * such. `is_strict`: not in text of the runtime's own. Async-signal-safe, as are these. */
+bool vine__guard_is_contained(const struct vine__guard_thread *thread, const ucontext_t *context,
+                              bool is_strict);
+/* Note it, and have the handler return out of the run. */
+void vine__guard_abandon(struct vine__guard_thread *thread, const struct vine__guard_fault *fault,
+                         ucontext_t *context);
+/* The process ends by `fault`: say so on standard error, as `why`, and to who wants to know. */
+void vine__guard_tell_end(const struct vine__guard_fault *fault, bool is_inside, const char *why);
+
 /* Is an address in listed text, or in a listed leaf. Async-signal-safe. */
 bool vine__guard_text_has(uintptr_t address);
+/* The same without the runtime's own text. */
+bool vine__guard_text_is_added(uintptr_t address);
 bool vine__guard_leaf_has(uintptr_t address);
 void vine__guard_leaves_open(void);
+
+/* ---- overrun.c ------------------------------------------------------------------------------- */
+
+/* The calling thread's runs have a limit from now on, and no more. Returns 0 or a negative error. */
+int vine__guard_overrun_start(struct vine__guard_thread *thread);
+void vine__guard_overrun_stop(struct vine__guard_thread *thread);
 
 /* ---- pages.c --------------------------------------------------------------------------------- */
 

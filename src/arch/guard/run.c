@@ -20,6 +20,7 @@ int vine__guard_run(struct vine__guard_region *region, void (*fn)(void *), void 
             return error;
     }
     thread->region = region;
+    thread->run_count++;
     vine__fiber_enter(thread->fiber, &fn, &argument);
     if (vine__guard.kind == VINE__GUARD_PKU)
         is_abandoned =
@@ -47,9 +48,15 @@ int vine__guard_gate(int (*fn)(struct vine__guard_region *region, uintptr_t argu
     vine__guard_take_rights();
 
     struct vine__guard_region *const region = thread->region;
-    const int result = region != NULL ? fn(region, argument) : -EPERM;
+    if (region == NULL)
+        return -EPERM;
+    thread->is_outside = true;
 
-    if (region != NULL && vine__guard.kind == VINE__GUARD_PKU)
+    const int result = fn(region, argument);
+
+    thread->is_outside = false;
+
+    if (vine__guard.kind == VINE__GUARD_PKU)
         vine__guard_rights_write(vine__guard.rights[region->colour]);
     return result;
 }

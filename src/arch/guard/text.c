@@ -33,16 +33,20 @@ int vine__guard_add_text(const void *start, const void *end)
     return 0;
 }
 
-bool vine__guard_text_has(uintptr_t address)
+bool vine__guard_text_is_added(uintptr_t address)
 {
     /* T2 (acquire) pairs with T1: the ranges that are counted are there. */
     const uint32_t count = vine__load_acquire_u32(&text_count);
 
-    if (address - (uintptr_t)__start_vine_inside <
-        (uintptr_t)__stop_vine_inside - (uintptr_t)__start_vine_inside)
-        return true;
     for (uint32_t i = 0; i < count; i++)
         if (address - texts[i].start < texts[i].end - texts[i].start)
             return true;
     return false;
+}
+
+bool vine__guard_text_has(uintptr_t address)
+{
+    return address - (uintptr_t)__start_vine_inside <
+               (uintptr_t)__stop_vine_inside - (uintptr_t)__start_vine_inside ||
+           vine__guard_text_is_added(address);
 }

@@ -53,6 +53,16 @@ static int allow(unsigned char *start, size_t size_bytes)
     return mprotect(start, size_bytes, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
 }
 
+static void give_signal_stack_back(const struct vine__guard_thread *thread)
+{
+    stack_t before = {.ss_flags = SS_DISABLE};
+
+    if (thread->signal_stack_before != NULL)
+        before = (stack_t){.ss_sp = thread->signal_stack_before,
+                           .ss_size = thread->signal_stack_before_bytes};
+    VINE_ASSERT(sigaltstack(&before, NULL) == 0);
+}
+
 int vine__guard_thread_start(void)
 {
     const size_t page_bytes = vine__guard.page_bytes;
@@ -97,6 +107,14 @@ int vine__guard_thread_start(void)
     thread->fiber->stack_bytes = (size_t)(thread->stack_end - stack);
     vine__fiber_init(thread->fiber);
     vine__guard_current = thread;
+    error = vine__guard_overrun_start(thread);
+    if (error != 0) {
+        vine__guard_current = NULL;
+        vine__fiber_fini(thread->fiber);
+        give_signal_stack_back(thread);
+        (void)munmap(all, all_bytes);
+        return error;
+    }
     /* N1 (acquire and release) pairs with N2: whoever chooses anew sees us. */
     (void)vine__fetch_add_acq_rel_u32(&vine__guard.thread_count, 1);
     return 0;
@@ -105,15 +123,12 @@ int vine__guard_thread_start(void)
 void vine__guard_thread_stop(void)
 {
     struct vine__guard_thread *const thread = vine__guard_current;
-    stack_t before = {.ss_flags = SS_DISABLE};
 
     if (thread == NULL)
         return;
     VINE_ASSERT(thread->region == NULL);
-    if (thread->signal_stack_before != NULL)
-        before = (stack_t){.ss_sp = thread->signal_stack_before,
-                           .ss_size = thread->signal_stack_before_bytes};
-    VINE_ASSERT(sigaltstack(&before, NULL) == 0);
+    vine__guard_overrun_stop(thread);
+    give_signal_stack_back(thread);
     vine__fiber_fini(thread->fiber);
     vine__guard_current = NULL;
     VINE_ASSERT(munmap(thread->mapping, thread->mapping_bytes) == 0);

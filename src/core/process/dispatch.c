@@ -4,14 +4,9 @@
  * what is asked.
  */
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
-
-#define FAULTS_MAX 16U /* one after the other, before it is given up */
 
 /* ---- inside ---------------------------------------------------------------------------------- */
 
@@ -76,53 +71,6 @@ static int take_out(struct vine__process *process)
     return error;
 }
 
-static void describe(const struct vine__process *process, struct vine__process_end *end)
-{
-    const struct vine_coroutine *that = process->inside->current;
-    struct vine_coroutine copy;
-
-    if (that == NULL)
-        that = process->inside->first;
-
-    const uintptr_t at = (uintptr_t)that - (uintptr_t)process->heap->region.start;
-
-    if (at > process->heap->region.size_bytes - sizeof(copy) ||
-        process->heap->region.size_bytes < sizeof(copy) ||
-        at % _Alignof(struct vine_coroutine) != 0)
-        return;
-    memcpy(&copy, that, sizeof(copy));
-    end->type = vine__type_of(copy.module, copy.type);
-    end->point = vine__point_of(copy.module, copy.state);
-}
-
-/* Returns whether it goes on, with the fault as an error in it. */
-static bool take_fault(struct vine__process *process, const struct vine__guard_fault *fault)
-{
-    struct vine__process_end end = {.error = -EFAULT, .is_fault = true, .fault = *fault};
-
-    describe(process, &end);
-    process->fault_count++;
-    if (process->fault_count < FAULTS_MAX) {
-        if (process->last_fault == NULL)
-            process->last_fault = malloc(sizeof(*process->last_fault));
-        if (process->last_fault != NULL)
-            *process->last_fault = end;
-        process->raise = -EFAULT;
-        return true;
-    }
-    vine__process_end(process, &end, true);
-    return false;
-}
-
-static void ended(struct vine__process *process)
-{
-    struct vine__process_end end = {.error = process->inside->error};
-
-    if (end.error == -EFAULT && process->last_fault != NULL)
-        end = *process->last_fault;
-    vine__process_end(process, &end, false);
-}
-
 void vine__process_dispatch(struct vine__process *process)
 {
     struct page *const page = process->core->page;
@@ -137,32 +85,29 @@ void vine__process_dispatch(struct vine__process *process)
         vine_work_post(&process->work);
         return;
     }
+    process->core->running = process;
     do {
         again = !vine__process_bring(process, &page->record);
         page->inside = inside;
         error = vine__guard_run(&process->heap->region, run_inside, page, &fault);
         if (error == -EFAULT) {
-            if (!take_fault(process, &fault))
+            if (!vine__process_take_fault(process, &fault))
                 return;
             again = true;
         } else if (error != 0) {
-            const struct vine__process_end end = {.error = error};
-
-            vine__process_end(process, &end, true);
+            vine__process_take_mistake(process, error);
             return;
         } else if (!again) {
             process->fault_count = 0;
         }
         error = take_out(process);
         if (VINE__UNLIKELY(error != 0)) {
-            const struct vine__process_end end = {.error = error};
-
-            vine__process_end(process, &end, true);
+            vine__process_take_mistake(process, error);
             return;
         }
     } while (again);
     if (inside->base.has_ended) {
-        ended(process);
+        vine__process_take_end(process);
         return;
     }
     if (inside->base.is_spent)

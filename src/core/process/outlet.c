@@ -277,6 +277,20 @@ static void look_at_end(struct outlet *outlet)
     }
 }
 
+bool vine__outlet_farewell(struct outlet *outlet, const char *text)
+{
+    struct sender *sender;
+
+    /* What was begun to be written may be half of an answer. */
+    if (outlet->connection == NULL || !outlet->has_news || outlet->is_sending ||
+        outlet->written != NULL || outlet->error != 0)
+        return false;
+    sender = sender_of(outlet);
+    if (sender != NULL)
+        vine_send(outlet->connection, &sender->send, text, strlen(text), sent);
+    return sender != NULL;
+}
+
 void vine__outlet_close(struct outlet *outlet, bool at_once)
 {
     outlet->is_over = true;

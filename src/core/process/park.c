@@ -12,7 +12,6 @@
 
 struct parked {
     struct vine__list link;
-    struct processes *core;
     struct vine_connection *connection;
     struct vine__process_options options;
     uint32_t colour;
@@ -30,14 +29,14 @@ VINE_STATIC_ASSERT(sizeof(struct parked) <= 184, "a parked connection is small")
 static void forget(struct parked *parked)
 {
     vine__list_remove(&parked->link);
-    parked->core->parked_count--;
+    vine__processes_here()->parked_count--;
     free(parked);
 }
 
 static void closed(struct vine_work *work)
 {
     struct parked *const parked = VINE_CONTAINER_OF(work, struct parked, closed);
-    struct processes *const core = parked->core;
+    struct processes *const core = vine__processes_here();
     const vine__process_gone_fn gone = parked->options.gone;
     void *const context = parked->options.context;
 
@@ -68,8 +67,8 @@ static void received(struct vine_receive *receive)
         end(parked, (int)receive->size);
         return;
     }
-    error = vine__process_begin(parked->core, parked->connection, &parked->options, parked->colour,
-                                receive);
+    error = vine__process_begin(vine__processes_here(), parked->connection, &parked->options,
+                                parked->colour, receive);
     if (error != 0)
         end(parked, error);
     else
@@ -88,7 +87,6 @@ bool vine__process_park(struct vine__process *process)
     parked = calloc(1, sizeof(*parked));
     if (parked == NULL)
         return false;
-    parked->core = process->core;
     parked->connection = outlet->connection;
     parked->options = process->options;
     parked->colour = process->colour;

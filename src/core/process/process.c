@@ -119,6 +119,19 @@ fail:
     return error;
 }
 
+struct processes *vine__processes_here(void)
+{
+    return here;
+}
+
+const struct vine__process_kind *vine__process_running(struct vine__process_end *ret_end)
+{
+    if (here == NULL || here->running == NULL)
+        return NULL;
+    vine__process_describe(here->running, ret_end);
+    return here->running->options.kind;
+}
+
 uint32_t vine__process_count(void)
 {
     return here != NULL ? here->count : 0;

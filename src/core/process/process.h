@@ -29,11 +29,23 @@ struct vine__process_end {
     const struct vine__point *point; /* the last that it came to, or NULL */
 };
 
+/* What all micro-processes of a service have in common, in memory that stays. Fields may be NULL. */
+struct vine__process_kind {
+    const char *name;
+    /* What a peer is sent that has asked for something and whose micro-process ended by a fault or
+     * an error without an answer. */
+    const char *farewell;
+    /* Of each fault, also of one that the micro-process lives through; and of an error that nobody
+     * has taken. Called before `ended`. */
+    void (*crashed)(const struct vine__process_kind *kind, const struct vine__process_end *end);
+};
+
 typedef void (*vine__process_ended_fn)(void *context, const struct vine__process_end *end);
 typedef void (*vine__process_gone_fn)(void *context);
 
 struct vine__process_options {
     const struct vine_coroutine_type *type;
+    const struct vine__process_kind *kind; /* or NULL */
     const void *argument;         /* which coroutines can read: not in a heap or the runtime's */
     vine__process_ended_fn ended; /* may be NULL; the micro-process is gone when it is called */
     vine__process_gone_fn gone;   /* after that: its connection is closed. May be NULL */
@@ -65,5 +77,9 @@ VINE_MUST_CHECK int vine__process_start(struct vine_connection *connection,
 
 /* How many there are on this core. */
 uint32_t vine__process_count(void);
+
+/* What runs on this core, or ran last: where it is, if it can be found out, and its kind, or NULL.
+ * For handlers of signals: `ret_end` is told of no fault. */
+const struct vine__process_kind *vine__process_running(struct vine__process_end *ret_end);
 
 #endif

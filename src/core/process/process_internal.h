@@ -68,8 +68,12 @@ struct processes {
     uint64_t drain_until_ns;
     struct vine_timer drain_timer;
     struct blocks blocks[VINE__GUARD_COLOURS_MAX];
-    struct sender *senders; /* that nobody has; as many as there ever were at once */
+    struct sender *senders;        /* that nobody has; as many as there ever were at once */
+    struct vine__process *running; /* or the last that ran, which may be gone */
 };
+
+/* The calling core's. */
+struct processes *vine__processes_here(void);
 
 /* Returns 0 or a negative error. */
 int vine__record_create(struct processes *core);
@@ -142,6 +146,7 @@ struct vine__process {
     int cancel;
     bool has_ended;
     bool is_closed; /* and its connection is */
+    bool has_overrun; /* once; the second time is its end */
 };
 
 /* Beside a page, a blocked one has this, what is known of its heap, and its connection. */
@@ -207,6 +212,15 @@ void vine__furthers_hurry(struct vine__process *process);
 bool vine__furthers_are_none(const struct vine__process *process);
 bool vine__furthers_are_closed(const struct vine__process *process);
 
+/* crash.c: where it is, if what lies in its open heap says so. */
+void vine__process_describe(const struct vine__process *process, struct vine__process_end *end);
+/* It has faulted in a run. Returns whether it goes on, with that as an error in it. */
+bool vine__process_take_fault(struct vine__process *process, const struct vine__guard_fault *fault);
+/* It has ended by itself: by a fault or an error, or well. */
+void vine__process_take_end(struct vine__process *process);
+/* It wrote nonsense, or cannot run. */
+void vine__process_take_mistake(struct vine__process *process, int error);
+
 /* dispatch.c: run it now. It may be gone then. */
 void vine__process_dispatch(struct vine__process *process);
 
@@ -226,6 +240,9 @@ int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);
 void vine__outlet_send(struct outlet *outlet);
 /* Everything that was written is sent, and then it is closed. `process->closed` is posted. */
 void vine__outlet_close(struct outlet *outlet, bool at_once);
+/* It ends without having answered: this is sent in place of that, where nothing else was begun.
+ * Returns whether it is. */
+bool vine__outlet_farewell(struct outlet *outlet, const char *text);
 /* The micro-process has ended, and this takes too long. */
 void vine__outlet_hurry(struct outlet *outlet);
 /* It has answered all that came, and waits for more. */

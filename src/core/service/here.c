@@ -7,7 +7,7 @@
 #include "core/service/service_internal.h"
 
 struct here {
-    const struct vine_service *service;
+    struct vine__service_kind kind;
     vine_service_done_fn done;
     void *context;
     int error;
@@ -18,7 +18,6 @@ static void ended(void *context, const struct vine__process_end *end)
     struct here *const here = context;
 
     here->error = end->error;
-    vine__service_tell(here->service, end);
 }
 
 static void gone(void *context)
@@ -37,6 +36,7 @@ int vine_service_run_here(const struct vine_service *service, struct vine_connec
     struct here *const here = calloc(1, sizeof(*here));
     const struct vine__process_options process = {
         .type = service->coroutine,
+        .kind = here != NULL ? &here->kind.base : NULL,
         .argument = options->argument,
         .ended = ended,
         .gone = gone,
@@ -49,7 +49,8 @@ int vine_service_run_here(const struct vine_service *service, struct vine_connec
         free(here);
         return error;
     }
-    *here = (struct here){.service = service, .done = done, .context = context};
+    *here = (struct here){.done = done, .context = context};
+    vine__service_kind_init(&here->kind, service);
     error = vine__process_start(connection, &process);
     if (error != 0)
         free(here);

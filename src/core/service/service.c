@@ -18,7 +18,7 @@
 
 struct vine_running {
     struct vine_running *next;
-    const struct vine_service *service;
+    struct vine__service_kind kind;
     struct vine_service_options options;
     struct vine_listener *listener;
     struct vine_stopper stopper;
@@ -26,6 +26,7 @@ struct vine_running {
 };
 
 #define TLS_NS    (10 * VINE_NS_PER_SECOND)
+#define RUN_NS    VINE_NS_PER_SECOND
 #define BEGUN_MAX 64U /* services with something to begin */
 
 /* All that were started, on core 0. They stay: the end of the reactors uses them to its last
@@ -89,9 +90,13 @@ int vine__service_prepare(const struct vine_service *service,
     const struct vine__guard_options guard = {
         .wanted = kinds[options->isolation],
         .has_rings = strcmp(vine__poller_name(vine__reactor_poller()), "io_uring") == 0,
+        .run_ns = options->run_ns == 0              ? RUN_NS
+                  : options->run_ns == VINE_FOREVER ? 0
+                                                    : options->run_ns,
     };
     int error = vine__guard_choose(&guard, why);
 
+    vine__service_tell_ends();
     /* An earlier service has chosen. */
     if (error == 0 || error == -EBUSY)
         error = vine__processes_prepare();
@@ -101,36 +106,19 @@ int vine__service_prepare(const struct vine_service *service,
     return error != 0 ? error : begin_once(service);
 }
 
-void vine__service_tell(const struct vine_service *service, const struct vine__process_end *end)
-{
-    if (end->is_fault)
-        vine_log("service", VINE_LOG_ERROR, "%s: coroutine %s, line %u: signal %d at address %#lx",
-                 service->name, end->type != NULL ? end->type->name : "?",
-                 end->point != NULL ? end->point->line : 0, end->fault.signal,
-                 (unsigned long)end->fault.address);
-}
-
-static void ended(void *context, const struct vine__process_end *end)
-{
-    const struct vine_running *const running = context;
-
-    vine__service_tell(running->service, end);
-}
-
 /* The connection becomes a micro-process, or is closed. */
 static void start(struct vine_running *running, struct vine_connection *connection)
 {
     const struct vine__process_options options = {
-        .type = running->service->coroutine,
+        .type = running->kind.service->coroutine,
+        .kind = &running->kind.base,
         .argument = running->options.argument,
-        .ended = ended,
-        .context = running,
     };
     const int error = vine__process_start(connection, &options);
 
     if (error != 0)
         vine_log("service", VINE_LOG_WARNING, "%s: a connection is refused: %s",
-                 running->service->name, vine_error_text(error));
+                 running->kind.service->name, vine_error_text(error));
 }
 
 /* A client that we greet. */
@@ -204,7 +192,7 @@ static int begin(const struct vine_service *service, const struct vine_address *
 
     if (running == NULL)
         return -ENOMEM;
-    running->service = service;
+    vine__service_kind_init(&running->kind, service);
     running->options = *options;
     if (running->options.tls_ns == 0)
         running->options.tls_ns = TLS_NS;

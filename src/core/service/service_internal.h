@@ -12,7 +12,14 @@
 VINE_MUST_CHECK int vine__service_prepare(const struct vine_service *service,
                                           const struct vine_service_options *options);
 
-/* What is to be told of an end. */
-void vine__service_tell(const struct vine_service *service, const struct vine__process_end *end);
+/* What micro-processes of a service have in common. */
+struct vine__service_kind {
+    struct vine__process_kind base;
+    const struct vine_service *service;
+};
+void vine__service_kind_init(struct vine__service_kind *kind, const struct vine_service *service);
+
+/* crash.c: this process may end by a fault, and says what it did then. */
+void vine__service_tell_ends(void);
 
 #endif

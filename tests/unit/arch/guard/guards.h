@@ -54,11 +54,14 @@ static inline bool is_sanitized(void)
 static const enum vine__guard_kind guard_kinds[] = {VINE__GUARD_NONE, VINE__GUARD_MPROTECT,
                                                     VINE__GUARD_PKU};
 
+/* Of runs; 0: none. */
+static uint64_t guard_run_ns;
+
 /* Choose a guard, and take part. Returns whether it can be had. */
 static inline bool guard_begin(enum vine__guard_kind kind)
 {
     char why[VINE__GUARD_WHY_BYTES] = "";
-    const struct vine__guard_options options = {.wanted = kind};
+    const struct vine__guard_options options = {.wanted = kind, .run_ns = guard_run_ns};
     const int error = vine__guard_choose(&options, why);
 
     if (error != 0) {

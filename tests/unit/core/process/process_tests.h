@@ -12,6 +12,7 @@
 #include "core/process/process.h"
 
 static enum vine__guard_kind guard_kind;
+static uint64_t guard_run_ns; /* that a run may take; 0: for ever */
 
 /* One micro-process and its peer. */
 struct one {
@@ -22,7 +23,7 @@ struct one {
 
 static inline void open_processes(void)
 {
-    const struct vine__guard_options guard = {.wanted = guard_kind};
+    const struct vine__guard_options guard = {.wanted = guard_kind, .run_ns = guard_run_ns};
     const struct vine__processes_options options = {.count_max = 64};
     char why[VINE__GUARD_WHY_BYTES];
 
@@ -45,11 +46,15 @@ static inline void see_going(void *context)
     ((struct one *)context)->goings++;
 }
 
-static inline void start_one(struct one *one, const struct vine_coroutine_type *type,
-                             void *argument)
+static inline void start_one_of_a_kind(struct one *one, const struct vine_coroutine_type *type,
+                                       void *argument, const struct vine__process_kind *kind)
 {
-    const struct vine__process_options options = {
-        .type = type, .argument = argument, .ended = see_end, .gone = see_going, .context = one};
+    const struct vine__process_options options = {.type = type,
+                                                  .kind = kind,
+                                                  .argument = argument,
+                                                  .ended = see_end,
+                                                  .gone = see_going,
+                                                  .context = one};
     struct vine_connection *connection;
     int pair[2];
 
@@ -59,6 +64,12 @@ static inline void start_one(struct one *one, const struct vine_coroutine_type *
     assert_int_equal(vine_connection_adopt(pair[0], pair[0], &connection), 0);
     assert_int_equal(vine__process_start(connection, &options), 0);
     one->fd = pair[1];
+}
+
+static inline void start_one(struct one *one, const struct vine_coroutine_type *type,
+                             void *argument)
+{
+    start_one_of_a_kind(one, type, argument, NULL);
 }
 
 /* It has ended, whoever began that. */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/process/crash.c - micro-processes that fail: by a fault, which is raised in them, by an error
+ * that nobody takes, or by writing nonsense where we read.
+ */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/process/process_internal.h"
+
+#define FAULTS_MAX 16U /* one after the other, before it is given up */
+
+void vine__process_describe(const struct vine__process *process, struct vine__process_end *end)
+{
+    const struct vine_coroutine *that;
+    struct vine_coroutine copy;
+
+    if (process->inside == NULL)
+        return;
+    that = process->inside->current;
+    if (that == NULL)
+        that = process->inside->first;
+
+    const uintptr_t at = (uintptr_t)that - (uintptr_t)process->heap->region.start;
+
+    if (at > process->heap->region.size_bytes - sizeof(copy) ||
+        process->heap->region.size_bytes < sizeof(copy) ||
+        at % _Alignof(struct vine_coroutine) != 0)
+        return;
+    memcpy(&copy, that, sizeof(copy));
+    end->type = vine__type_of(copy.module, copy.type);
+    end->point = vine__point_of(copy.module, copy.state);
+}
+
+static void tell(const struct vine__process *process, const struct vine__process_end *end)
+{
+    const struct vine__process_kind *const kind = process->options.kind;
+
+    if (kind != NULL && kind->crashed != NULL)
+        kind->crashed(kind, end);
+}
+
+/* Nobody in there can say anything any more. */
+static bool says_farewell(struct vine__process *process)
+{
+    const struct vine__process_kind *const kind = process->options.kind;
+
+    return kind != NULL && kind->farewell != NULL &&
+           vine__outlet_farewell(&process->io, kind->farewell);
+}
+
+bool vine__process_take_fault(struct vine__process *process, const struct vine__guard_fault *fault)
+{
+    const bool is_overrun = fault->signal == SIGXCPU;
+    const bool is_last =
+        ++process->fault_count == FAULTS_MAX || (is_overrun && process->has_overrun);
+    struct vine__process_end end = {.error = -EFAULT, .is_fault = true, .fault = *fault};
+
+    process->has_overrun |= is_overrun;
+    vine__process_describe(process, &end);
+    tell(process, &end);
+    if (is_last) {
+        vine__process_end(process, &end, !says_farewell(process));
+        return false;
+    }
+    if (process->last_fault == NULL)
+        process->last_fault = malloc(sizeof(*process->last_fault));
+    if (process->last_fault != NULL)
+        *process->last_fault = end;
+    process->raise = -EFAULT;
+    return true;
+}
+
+/* Whether an error is its own doing, and not what a peer or the end of the service brought. */
+static bool is_own(int error)
+{
+    return error != 0 && error != -ECANCELED && error != -ETIMEDOUT && error != -EPIPE &&
+           error != -ECONNRESET && error != -VINE_ECLOSED;
+}
+
+void vine__process_take_end(struct vine__process *process)
+{
+    struct vine__process_end end = {.error = process->inside->error};
+
+    if (end.error == -EFAULT && process->last_fault != NULL) {
+        end = *process->last_fault; /* which was told */
+    } else if (is_own(end.error)) {
+        vine__process_describe(process, &end);
+        tell(process, &end);
+    }
+    if (is_own(end.error))
+        (void)says_farewell(process);
+    vine__process_end(process, &end, false);
+}
+
+void vine__process_take_mistake(struct vine__process *process, int error)
+{
+    struct vine__process_end end = {.error = error};
+
+    if (error == -VINE_ECORRUPT)
+        vine__process_describe(process, &end);
+    tell(process, &end);
+    vine__process_end(process, &end, !says_farewell(process));
+}
