@@ -131,7 +131,7 @@ void vine__guard_leaves_open(void);
 
 /* ---- overrun.c ------------------------------------------------------------------------------- */
 
-/* The calling thread's runs have a limit from now on, and no more. Returns 0 or a negative error. */
+/* The calling thread's runs have a limit from now on, and no more. Returns 0 or an error. */
 int vine__guard_overrun_start(struct vine__guard_thread *thread);
 void vine__guard_overrun_stop(struct vine__guard_thread *thread);
 

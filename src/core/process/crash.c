@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/process/crash.c - micro-processes that fail: by a fault, which is raised in them, by an error
- * that nobody takes, or by writing nonsense where we read.
+ * core/process/crash.c - micro-processes that fail: by a fault, which is raised in them, by an
+ * error that nobody takes, or by writing nonsense where we read.
  */
 
 #include <signal.h>

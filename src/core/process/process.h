@@ -29,7 +29,7 @@ struct vine__process_end {
     const struct vine__point *point; /* the last that it came to, or NULL */
 };
 
-/* What all micro-processes of a service have in common, in memory that stays. Fields may be NULL. */
+/* What all micro-processes of a service have in common, in memory that stays. All may be NULL. */
 struct vine__process_kind {
     const char *name;
     /* What a peer is sent that has asked for something and whose micro-process ended by a fault or
