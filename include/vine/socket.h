@@ -153,6 +153,26 @@ VINE_BEGIN_DECLARATIONS
 #define vine_close_input_on(socket_pointer)                                                        \
     vine__do_at("vine_close_input", vine__close_input(that, (socket_pointer)))
 
+/* ---- from one to another --------------------------------------------------------------------- */
+
+/*
+ * Move so many bytes from one socket to another, as they come, and no more than the reader takes:
+ * fewer only at the end of what is read. From one connection to another they do not come into the
+ * heap. `moved_lvalue`: how many; where something is raised, some may have been moved as well.
+ */
+#define vine_splice(moved_lvalue, from_socket, to_socket, size_bytes)                              \
+    do {                                                                                           \
+        vine__operation("vine_splice",                                                             \
+                        vine__splice(that, (from_socket), (to_socket), (size_bytes)),              \
+                        vine__spliced(that));                                                      \
+        (moved_lvalue) = (uint64_t)that->result;                                                   \
+    } while (0)
+
+/* The same for all that comes, up to the end; which is not told to who reads. */
+#define vine_forward(from_socket, to_socket)                                                       \
+    vine__operation("vine_forward", vine__splice(that, (from_socket), (to_socket), INT64_MAX),     \
+                    vine__spliced(that))
+
 /* ---- further connections --------------------------------------------------------------------- */
 
 /*
@@ -243,6 +263,9 @@ VINE_API struct vine_coroutine *vine__child_on(struct vine_coroutine *that,
                                                const struct vine_coroutine_type *type,
                                                void *argument, struct vine_socket *input,
                                                struct vine_socket *output);
+VINE_API void vine__splice(struct vine_coroutine *that, struct vine_socket *from,
+                           struct vine_socket *to, uint64_t size_bytes);
+VINE_API bool vine__spliced(struct vine_coroutine *that);
 VINE_API void vine__connect(struct vine_coroutine *that, const char *address_text);
 VINE_API bool vine__connected(struct vine_coroutine *that);
 VINE_API void vine__close(struct vine_coroutine *that, struct vine_socket *socket);

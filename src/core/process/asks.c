@@ -85,17 +85,28 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
     return true;
 }
 
+/* Before what comes on sockets, which is for who asks next. */
+static bool bring_answers(struct vine__process *process, struct vine__record *record)
+{
+    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
+        struct further *const further = process->furthers->at[place];
+
+        if (further == NULL || !further->has_answer)
+            continue;
+        if (!put_ask(record, &further->asker, further->answer))
+            return false;
+        further->has_answer = false;
+    }
+    return true;
+}
+
 static bool bring_furthers(struct vine__process *process, struct vine__record *record)
 {
     for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
         struct further *const further = process->furthers->at[place];
 
-        if (further == NULL)
-            continue;
-        if (further->has_answer && !put_ask(record, &further->asker, further->answer))
-            return false;
-        further->has_answer = false;
-        if (further->outlet.connection != NULL && !bring_outlet(&further->outlet, record))
+        if (further != NULL && further->outlet.connection != NULL &&
+            !bring_outlet(&further->outlet, record))
             return false;
     }
     return true;
@@ -121,13 +132,15 @@ bool vine__process_bring(struct vine__process *process, struct vine__record *rec
                   (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = process->cancel});
         process->cancel = 0;
     }
-    return bring_outlet(&process->io, record) &&
-           (VINE__LIKELY(process->furthers == NULL) || bring_furthers(process, record));
+    if (VINE__LIKELY(process->furthers == NULL))
+        return bring_outlet(&process->io, record);
+    return bring_answers(process, record) && bring_outlet(&process->io, record) &&
+           bring_furthers(process, record);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-static struct outlet *outlet_at(struct vine__process *process, uint32_t place)
+struct outlet *vine__outlet_at(struct vine__process *process, uint32_t place)
 {
     struct further *further;
 
@@ -140,7 +153,7 @@ static struct outlet *outlet_at(struct vine__process *process, uint32_t place)
 /* One ask, which is a copy. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int begin(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
 {
-    struct outlet *const outlet = outlet_at(process, ask->socket);
+    struct outlet *const outlet = vine__outlet_at(process, ask->socket);
 
     if (VINE__UNLIKELY(ask->kind >= VINE__ASK_BEYOND))
         return vine__further_begin(process, ask, asker);
@@ -148,6 +161,10 @@ static int begin(struct vine__process *process, const struct vine__ask *ask, str
         return -VINE_ECORRUPT;
     switch (ask->kind) {
     case VINE__ASK_RECEIVE:
+        if (outlet->is_spliced && ask->a == 0) {
+            outlet->is_wanted = true; /* behind what is on its way */
+            return 0;
+        }
         if (outlet->is_receiving || outlet->has_received || ask->a > VINE_LOOK_MAX)
             return -VINE_ECORRUPT;
         vine__outlet_receive(outlet, (uint32_t)ask->a);

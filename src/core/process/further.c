@@ -22,8 +22,10 @@ static struct furthers *furthers_of(struct vine__process *process)
 {
     if (process->furthers == NULL) {
         process->furthers = calloc(1, sizeof(*process->furthers));
-        if (process->furthers != NULL)
+        if (process->furthers != NULL) {
             vine__list_init(&process->furthers->all);
+            vine__list_init(&process->furthers->splicings);
+        }
     }
     return process->furthers;
 }
@@ -83,8 +85,8 @@ static int copy_text(const struct vine__process *process, uint64_t at,
     return -VINE_ECORRUPT;
 }
 
-int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
-                        struct asker asker)
+static int connect_to(struct vine__process *process, const struct vine__ask *ask,
+                      struct asker asker)
 {
     char text[VINE__FURTHER_TEXT_MAX];
     struct further *further;
@@ -92,7 +94,6 @@ int vine__further_begin(struct vine__process *process, const struct vine__ask *a
     uint64_t at;
 
     if (find(process, ask, sizeof(struct vine__further), &at, &place) != 0 ||
-        ask->kind != VINE__ASK_CONNECT ||
         copy_text(process, at + sizeof(struct vine__further), text) != 0)
         return -VINE_ECORRUPT;
     further = create(process, place, asker);
@@ -101,6 +102,41 @@ int vine__further_begin(struct vine__process *process, const struct vine__ask *a
     further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
     vine__further_connect(further, text);
     return 0;
+}
+
+static int splice(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
+{
+    struct outlet *const from = vine__outlet_at(process, ask->socket);
+    struct vine__splicing wish;
+    struct further *further;
+    struct outlet *to;
+    uint32_t place;
+    uint64_t at;
+
+    if (find(process, ask, sizeof(wish), &at, &place) != 0)
+        return -VINE_ECORRUPT;
+    memcpy(&wish, process->heap->region.start + at, sizeof(wish));
+    to = vine__outlet_at(process, wish.to);
+    if (from == NULL || from->connection == NULL || to == NULL || to->connection == NULL)
+        return -VINE_ECORRUPT;
+    further = create(process, place, asker);
+    if (further == NULL)
+        return -ENOMEM;
+    vine__splice_begin(further, from, to, wish.bytes);
+    return 0;
+}
+
+int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
+                        struct asker asker)
+{
+    switch (ask->kind) {
+    case VINE__ASK_CONNECT:
+        return connect_to(process, ask, asker);
+    case VINE__ASK_SPLICE:
+        return splice(process, ask, asker);
+    default:
+        return -VINE_ECORRUPT;
+    }
 }
 
 void vine__further_connected(struct further *further, int error, struct vine_connection *connection)
@@ -136,6 +172,9 @@ static void leave(struct further *further, bool at_once)
     if (further->connecting != NULL)
         vine__connecting_leave(further->connecting);
     further->connecting = NULL;
+    if (further->splicing != NULL)
+        vine__splicing_leave(further->splicing);
+    further->splicing = NULL;
     vine__outlet_close(&further->outlet, at_once);
 }
 

@@ -7,6 +7,7 @@
 #include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
 static struct blocks *blocks_of(const struct outlet *outlet)
 {
@@ -38,6 +39,13 @@ void vine__outlet_came(struct outlet *outlet, const unsigned char *bytes, int64_
     }
 }
 
+void vine__outlet_lingered(struct outlet *outlet, int64_t size)
+{
+    outlet->has_end |= size <= 0;
+    outlet->lingered += size > 0 ? (uint32_t)size : 0;
+    look_at_end(outlet);
+}
+
 static void received(struct vine_receive *receive)
 {
     struct outlet *const outlet = VINE_CONTAINER_OF(receive, struct outlet, receive);
@@ -45,9 +53,7 @@ static void received(struct vine_receive *receive)
 
     outlet->is_receiving = false;
     if (outlet->is_over) {
-        outlet->has_end |= receive->size <= 0;
-        outlet->lingered += receive->size > 0 ? (uint32_t)receive->size : 0;
-        look_at_end(outlet);
+        vine__outlet_lingered(outlet, receive->size);
         return;
     }
     vine__outlet_came(outlet, receive->bytes, receive->size);
@@ -75,19 +81,26 @@ static int gather(struct outlet *outlet, uint32_t kept)
     return 0;
 }
 
+void vine__outlet_let_view_go(struct outlet *outlet)
+{
+    if (outlet->gathered != NULL)
+        vine__block_give(blocks_of(outlet), outlet->gathered);
+    outlet->gathered = NULL;
+    outlet->view = NULL;
+    outlet->view_size = 0;
+    outlet->kept = 0;
+}
+
 void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
 {
-    outlet->kept = kept;
     if (kept == 0) {
-        if (outlet->gathered != NULL)
-            vine__block_give(blocks_of(outlet), outlet->gathered);
-        outlet->gathered = NULL;
-        outlet->view = NULL;
-        outlet->view_size = 0;
+        vine__outlet_let_view_go(outlet);
         outlet->is_receiving = true;
         vine_receive(outlet->connection, &outlet->receive, received);
         return;
     }
+
+    outlet->kept = kept;
 
     const int error = gather(outlet, kept);
 
@@ -101,6 +114,16 @@ void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
     outlet->is_receiving = true;
     vine_receive_into(outlet->connection, &outlet->receive, outlet->gathered + kept,
                       VINE__BLOCK_BYTES - kept, received);
+}
+
+void vine__outlet_spliced(struct outlet *outlet)
+{
+    const bool is_wanted = outlet->is_wanted;
+
+    outlet->is_spliced = false;
+    outlet->is_wanted = false;
+    if (is_wanted && !outlet->has_received && !outlet->is_over)
+        vine__outlet_receive(outlet, 0);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -149,6 +172,17 @@ void vine__senders_fini(struct processes *core)
     }
 }
 
+void vine__outlet_sent(struct outlet *outlet)
+{
+    vine__outlet_send(outlet);
+    if (VINE__UNLIKELY(outlet->process->furthers != NULL))
+        vine__splicings_look(outlet);
+    if (outlet->is_over)
+        look_at_end(outlet);
+    else if (outlet->room.is_set || outlet->sent.is_set || outlet->parker.is_set)
+        vine__process_dispatch(outlet->process);
+}
+
 static void sent(struct vine_send *send)
 {
     struct sender *const sender = VINE_CONTAINER_OF(send, struct sender, send);
@@ -167,11 +201,7 @@ static void sent(struct vine_send *send)
         outlet->error = error;
         outlet->is_gone = true;
     }
-    vine__outlet_send(outlet);
-    if (outlet->is_over)
-        look_at_end(outlet);
-    else if (outlet->room.is_set || outlet->sent.is_set || outlet->parker.is_set)
-        vine__process_dispatch(process);
+    vine__outlet_sent(outlet);
 }
 
 /* Nothing can be sent: there is no memory. */
@@ -294,6 +324,8 @@ bool vine__outlet_farewell(struct outlet *outlet, const char *text)
 void vine__outlet_close(struct outlet *outlet, bool at_once)
 {
     outlet->is_over = true;
+    if (VINE__UNLIKELY(outlet->process->furthers != NULL))
+        vine__splicings_look(outlet);
     if (outlet->connection == NULL) {
         vine_work_post(closed_of(outlet));
     } else if (at_once) {

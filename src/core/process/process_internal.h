@@ -101,6 +101,8 @@ struct outlet {
     bool has_end;
     bool has_news;              /* something has come since it has sent */
     bool was_idle;              /* when it was looked at last, while the core drains */
+    bool is_spliced;            /* what comes goes elsewhere */
+    bool is_wanted;             /* and the inside has asked for what follows */
     bool is_over;               /* nobody inside has it any more */
     bool is_lingering;          /* all is sent; what still comes is thrown away */
     uint32_t lingered;          /* bytes of that */
@@ -145,7 +147,7 @@ struct vine__process {
     int raise;                            /* for the next run, or 0 */
     int cancel;
     bool has_ended;
-    bool is_closed; /* and its connection is */
+    bool is_closed;   /* and its connection is */
     bool has_overrun; /* once; the second time is its end */
 };
 
@@ -174,9 +176,11 @@ struct further {
     int64_t answer;
     struct asker asker;            /* who waits for it to be there */
     struct connecting *connecting; /* while it does, or NULL */
+    struct splicing *splicing;     /* the same */
 };
 
 struct furthers {
+    struct vine__list splicings;          /* all of them */
     struct vine__list all;                /* by `link`, those that are being closed among them */
     struct further *at[VINE__PLACES_MAX]; /* those that somebody inside has, or NULL */
 };
@@ -192,6 +196,17 @@ static inline struct further *vine__further_at(const struct vine__process *proce
     return process->furthers != NULL && place < VINE__PLACES_MAX ? process->furthers->at[place]
                                                                  : NULL;
 }
+
+/* asks.c: an outlet by its place, or NULL. */
+struct outlet *vine__outlet_at(struct vine__process *process, uint32_t place);
+
+/* splice.c: move bytes, at most so many. `further` has the place, and is told. */
+void vine__splice_begin(struct further *further, struct outlet *from, struct outlet *to,
+                        uint64_t bytes);
+/* Nobody waits for it any more. */
+void vine__splicing_leave(struct splicing *splicing);
+/* Something may have changed for those who wait to send to it. It closes, if it is over. */
+void vine__splicings_look(struct outlet *outlet);
 
 /* Begin what is asked for. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
@@ -235,6 +250,13 @@ struct vine_socket *vine__outlet_inside(const struct outlet *outlet);
 /* So much was received, or 0 or an error: for the next run. */
 void vine__outlet_came(struct outlet *outlet, const unsigned char *bytes, int64_t size);
 void vine__outlet_receive(struct outlet *outlet, uint32_t kept);
+/* The inside has read all that came. */
+void vine__outlet_let_view_go(struct outlet *outlet);
+/* It was spliced, and is not any more. */
+void vine__outlet_spliced(struct outlet *outlet);
+/* What a splice has received, or sent, has ended: an outlet that is over goes on with its end. */
+void vine__outlet_lingered(struct outlet *outlet, int64_t size);
+void vine__outlet_sent(struct outlet *outlet);
 /* The inside has written: `block` of those lent, from 1, or 0: on. Returns 0 or -VINE_ECORRUPT. */
 int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);
 void vine__outlet_send(struct outlet *outlet);

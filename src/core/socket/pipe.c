@@ -59,7 +59,7 @@ VINE__INSIDE static void took(struct vine__flow *pipe)
 }
 
 /* There is not enough. Returns whether it is over. */
-VINE__INSIDE static bool want(struct vine_coroutine *that, struct vine__flow *pipe)
+VINE__INSIDE bool vine__flow_want(struct vine_coroutine *that, struct vine__flow *pipe)
 {
     if (pipe->ring.size == 0)
         give_back(pipe);
@@ -77,7 +77,7 @@ VINE__INSIDE bool vine__flow_read(struct vine_coroutine *that)
     look_away(pipe);
     that->result = (int64_t)vine__ring_take(&pipe->ring, that->operand, that->operand_size);
     if (that->result == 0)
-        return that->operand_size == 0 || want(that, pipe);
+        return that->operand_size == 0 || vine__flow_want(that, pipe);
     took(pipe);
     return true;
 }
@@ -94,7 +94,7 @@ VINE__INSIDE bool vine__flow_read_all(struct vine_coroutine *that)
     that->result = (int64_t)that->operand_at;
     if (size > 0)
         took(pipe);
-    return that->operand_at == that->operand_size || want(that, pipe);
+    return that->operand_at == that->operand_size || vine__flow_want(that, pipe);
 }
 
 VINE__INSIDE bool vine__flow_readline(struct vine_coroutine *that)
@@ -110,7 +110,7 @@ VINE__INSIDE bool vine__flow_readline(struct vine_coroutine *that)
     that->operand_at += size;
     if (size > 0)
         took(pipe);
-    if (!is_line && that->operand_at < room && !want(that, pipe))
+    if (!is_line && that->operand_at < room && !vine__flow_want(that, pipe))
         return false;
     text[that->operand_at] = '\0';
     that->result = (int64_t)that->operand_at;
@@ -125,7 +125,7 @@ VINE__INSIDE bool vine__flow_look(struct vine_coroutine *that)
     look_away(pipe);
     while (pipe->room_max < that->operand_size)
         pipe->room_max *= 2;
-    if (ring->size < that->operand_size && !want(that, pipe))
+    if (ring->size < that->operand_size && !vine__flow_want(that, pipe))
         return false;
     if (ring->at + ring->size > ring->room && !move(pipe, ring->room)) {
         vine__raise(that, -ENOMEM);
@@ -135,6 +135,15 @@ VINE__INSIDE bool vine__flow_look(struct vine_coroutine *that)
     that->operand = ring->bytes + ring->at;
     that->result = ring->size;
     return true;
+}
+
+VINE__INSIDE uint32_t vine__flow_peek(struct vine__flow *pipe, const unsigned char **ret_bytes)
+{
+    const struct vine__ring *const ring = &pipe->ring;
+
+    look_away(pipe);
+    *ret_bytes = ring->bytes + ring->at;
+    return ring->at + ring->size > ring->room ? ring->room - ring->at : ring->size;
 }
 
 VINE__INSIDE void vine__flow_skip(struct vine_coroutine *that, struct vine__flow *pipe,
@@ -177,27 +186,36 @@ VINE__INSIDE static bool has_room(struct vine__flow *pipe, size_t size)
     return pipe->ring.size < pipe->ring.room;
 }
 
+VINE__INSIDE uint32_t vine__flow_put(struct vine_coroutine *that, struct vine__flow *pipe,
+                                     const unsigned char *bytes, size_t size_bytes)
+{
+    uint32_t size;
+
+    that->error = vine__flow_error(pipe);
+    if (that->error != 0)
+        return 0;
+    if (!has_room(pipe, size_bytes)) {
+        if (pipe->ring.size == 0)
+            vine__raise(that, -ENOMEM);
+        else
+            vine__wait(that, &pipe->writing);
+        return 0;
+    }
+    size = (uint32_t)vine__ring_put(&pipe->ring, bytes, size_bytes);
+    vine__wake_first(&pipe->reading, 0);
+    return size;
+}
+
 VINE__INSIDE bool vine__flow_write(struct vine_coroutine *that)
 {
-    struct vine__flow *const pipe = that->on->output;
-
     while (that->operand_at < that->operand_size) {
-        const size_t left = that->operand_size - that->operand_at;
+        const uint32_t size = vine__flow_put(
+            that, that->on->output, (const unsigned char *)that->operand + that->operand_at,
+            that->operand_size - that->operand_at);
 
-        that->error = vine__flow_error(pipe);
-        if (that->error != 0)
-            return true;
-        if (!has_room(pipe, left)) {
-            if (pipe->ring.size == 0) {
-                vine__raise(that, -ENOMEM);
-                return true;
-            }
-            vine__wait(that, &pipe->writing);
-            return false;
-        }
-        that->operand_at += vine__ring_put(
-            &pipe->ring, (const unsigned char *)that->operand + that->operand_at, left);
-        vine__wake_first(&pipe->reading, 0);
+        if (size == 0)
+            return that->error != 0;
+        that->operand_at += size;
     }
     return true;
 }

@@ -70,8 +70,8 @@ VINE__INSIDE void vine__read_begin(struct vine_coroutine *that, struct vine_sock
 
 /* Nothing is there, or not enough: at the end of all, or ask for more, of which `kept` bytes that
  * are there stay in front. Returns whether it is over. */
-VINE__INSIDE static bool want(struct vine_coroutine *that, struct vine_socket *socket,
-                              uint32_t kept)
+VINE__INSIDE bool vine__socket_want(struct vine_coroutine *that, struct vine_socket *socket,
+                                    uint32_t kept)
 {
     if (socket->in.error != 0) {
         that->error = socket->in.error;
@@ -97,7 +97,7 @@ VINE__INSIDE bool vine__read(struct vine_coroutine *that)
     if (socket->input != NULL)
         return vine__flow_read(that);
     that->result = (int64_t)vine__incoming_take(&socket->in, that->operand, that->operand_size);
-    return that->result > 0 || that->operand_size == 0 || want(that, socket, 0);
+    return that->result > 0 || that->operand_size == 0 || vine__socket_want(that, socket, 0);
 }
 
 VINE__INSIDE bool vine__read_all(struct vine_coroutine *that)
@@ -110,7 +110,7 @@ VINE__INSIDE bool vine__read_all(struct vine_coroutine *that)
         vine__incoming_take(&socket->in, (unsigned char *)that->operand + that->operand_at,
                             that->operand_size - that->operand_at);
     that->result = (int64_t)that->operand_at;
-    return that->operand_at == that->operand_size || want(that, socket, 0);
+    return that->operand_at == that->operand_size || vine__socket_want(that, socket, 0);
 }
 
 VINE__INSIDE bool vine__readline(struct vine_coroutine *that)
@@ -128,7 +128,7 @@ VINE__INSIDE bool vine__readline(struct vine_coroutine *that)
 
     that->operand_at += vine__incoming_line(&socket->in, text + that->operand_at,
                                             room - that->operand_at, &is_line);
-    if (!is_line && that->operand_at < room && !want(that, socket, 0))
+    if (!is_line && that->operand_at < room && !vine__socket_want(that, socket, 0))
         return false;
     text[that->operand_at] = '\0';
     that->result = (int64_t)that->operand_at;
@@ -146,7 +146,7 @@ VINE__INSIDE bool vine__look(struct vine_coroutine *that)
     }
     if (socket->input != NULL)
         return vine__flow_look(that);
-    if (left < that->operand_size && !want(that, socket, left))
+    if (left < that->operand_size && !vine__socket_want(that, socket, left))
         return false;
     that->operand = (void *)(uintptr_t)(socket->in.bytes + socket->in.at);
     that->result = left;
@@ -210,22 +210,30 @@ VINE__INSIDE static void want_room(struct vine_coroutine *that, struct vine_sock
     vine__ask(that, VINE__ASK_ROOM, socket->place, 0, NULL);
 }
 
+VINE__INSIDE uint32_t vine__socket_put(struct vine_coroutine *that, struct vine_socket *socket,
+                                       const unsigned char *bytes, size_t size_bytes)
+{
+    if (VINE__UNLIKELY(socket->out.error != 0)) {
+        that->error = socket->out.error;
+        return 0;
+    }
+    if (!has_room(that->inside, socket)) {
+        want_room(that, socket);
+        return 0;
+    }
+    return (uint32_t)vine__outgoing_put(&socket->out, bytes, size_bytes);
+}
+
 VINE__INSIDE static bool write_out(struct vine_coroutine *that)
 {
-    struct vine_socket *const socket = that->on;
-
     while (that->operand_at < that->operand_size) {
-        if (VINE__UNLIKELY(socket->out.error != 0)) {
-            that->error = socket->out.error;
-            return true;
-        }
-        if (!has_room(that->inside, socket)) {
-            want_room(that, socket);
-            return false;
-        }
-        that->operand_at += vine__outgoing_put(
-            &socket->out, (const unsigned char *)that->operand + that->operand_at,
+        const uint32_t size = vine__socket_put(
+            that, that->on, (const unsigned char *)that->operand + that->operand_at,
             that->operand_size - that->operand_at);
+
+        if (size == 0)
+            return that->error != 0;
+        that->operand_at += size;
     }
     return true;
 }

@@ -41,6 +41,13 @@ struct vine__further {
     char text[];               /* what the ask is about, with a zero; outside reads it once */
 };
 
+/* What outside is asked to move from one of its sockets to another. */
+struct vine__splicing {
+    struct vine__beyond beyond;
+    uint64_t bytes;
+    uint16_t to; /* its place */
+};
+
 #define VINE__FURTHER_TEXT_MAX 320U /* with the zero */
 
 /* Bytes from coroutines to others of the same heap. */
@@ -62,6 +69,19 @@ static inline void vine__socket_init(struct vine_socket *socket, uint16_t place)
 {
     *socket = (struct vine_socket){.place = place};
 }
+
+/* socket.c: block until more has come, of which `kept` bytes that are there stay in front; returns
+ * true if nothing will. And write what there is room for: how many bytes, or 0, and then it blocks,
+ * or has an error. */
+bool vine__socket_want(struct vine_coroutine *that, struct vine_socket *socket, uint32_t kept);
+uint32_t vine__socket_put(struct vine_coroutine *that, struct vine_socket *socket,
+                          const unsigned char *bytes, size_t size_bytes);
+
+/* pipe.c: the same, and what is there in one piece. */
+bool vine__flow_want(struct vine_coroutine *that, struct vine__flow *pipe);
+uint32_t vine__flow_put(struct vine_coroutine *that, struct vine__flow *pipe,
+                        const unsigned char *bytes, size_t size_bytes);
+uint32_t vine__flow_peek(struct vine__flow *pipe, const unsigned char **ret_bytes);
 
 /* pipe.c: the operations of socket.c where the socket's input or output is a pipe. */
 bool vine__flow_read(struct vine_coroutine *that);

@@ -46,6 +46,8 @@ VINE__INSIDE void vine__beyond_leave(struct vine__beyond *beyond)
         return; /* it has left already */
     vine__at_end_remove(beyond->owner, &beyond->at_end);
     beyond->at_end.is_beyond = false;
+    if (beyond->waits != NULL)
+        *beyond->waits = NULL;
     beyond->at_end.next = inside->leaving;
     inside->leaving = &beyond->at_end;
 }

@@ -287,7 +287,7 @@ VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vi
         if (that->ask.number == item->number && vine__is_asking(that)) {
             if (item->result < 0)
                 that->error = (int)item->result;
-            else if (that->ask.kind >= VINE__ASK_BEYOND)
+            else if (that->ask.kind >= VINE__ASK_BEYOND && that->ask.kind < VINE__ASK_PASSING)
                 that->ask.kind = VINE__ASK_NOTHING; /* it has what it asked for */
             vine__wake(that, item->result);
         }

@@ -70,6 +70,9 @@ enum vine__ask_kind {
      * vine__beyond, and who asks has it if all goes well. It goes if nobody waits any more. */
     VINE__ASK_BEYOND,
     VINE__ASK_CONNECT = VINE__ASK_BEYOND, /* a socket */
+    /* And from here on it goes at the end of what was asked in any case. */
+    VINE__ASK_PASSING,
+    VINE__ASK_SPLICE = VINE__ASK_PASSING, /* of `socket`; ends with how many bytes */
 };
 
 /* What of a coroutine is outside: how it begins in the heap. Memory of the heap, which goes in the
@@ -77,6 +80,7 @@ enum vine__ask_kind {
 struct vine__beyond {
     struct vine__at_end at_end;
     struct vine_coroutine *owner;
+    struct vine_coroutine **waits; /* where the owner is known as one that waits, too, or NULL */
 };
 
 #define VINE__PLACES_MAX 64U /* 0 is the connection that the micro-process began with */

@@ -118,6 +118,34 @@ static inline void expect_end(struct one *one)
     assert_int_equal(size, 0);
 }
 
+/* A socket of the test's own to which micro-processes connect. */
+struct server {
+    int fd;
+    char address[64];
+};
+
+static inline void serve_at(struct server *server, int backlog)
+{
+    struct sockaddr_in ip = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof ip;
+
+    server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(server->fd >= 0);
+    assert_int_equal(bind(server->fd, (struct sockaddr *)&ip, sizeof ip), 0);
+    if (backlog >= 0)
+        assert_int_equal(listen(server->fd, backlog), 0);
+    assert_int_equal(getsockname(server->fd, (struct sockaddr *)&ip, &size), 0);
+    (void)snprintf(server->address, sizeof server->address, "127.0.0.1:%u", ntohs(ip.sin_port));
+}
+
+static inline struct one accepted_by(const struct server *server)
+{
+    struct one one = {.fd = -1};
+
+    until((one.fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0);
+    return one;
+}
+
 /* Time passes, and cores see it go. */
 static inline void advance(uint64_t ns)
 {

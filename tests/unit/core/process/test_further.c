@@ -3,35 +3,6 @@
 /* Sockets of the outside that a micro-process asks for: connecting, and how such a socket ends. */
 #include "process_tests.h"
 
-/* ---- the test's own ends --------------------------------------------------------------------- */
-
-struct server {
-    int fd;
-    char address[64];
-};
-
-static void serve_at(struct server *server, int backlog)
-{
-    struct sockaddr_in ip = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof ip;
-
-    server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_true(server->fd >= 0);
-    assert_int_equal(bind(server->fd, (struct sockaddr *)&ip, sizeof ip), 0);
-    if (backlog >= 0)
-        assert_int_equal(listen(server->fd, backlog), 0);
-    assert_int_equal(getsockname(server->fd, (struct sockaddr *)&ip, &size), 0);
-    (void)snprintf(server->address, sizeof server->address, "127.0.0.1:%u", ntohs(ip.sin_port));
-}
-
-static struct one accepted_by(const struct server *server)
-{
-    struct one one = {.fd = -1};
-
-    until((one.fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0);
-    return one;
-}
-
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 /* Asks another one, and tells what that answered. */

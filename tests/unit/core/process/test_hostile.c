@@ -154,6 +154,31 @@ VINE_SERVICE_CODE static void wishes_what_there_is_not(struct vine_coroutine *th
     (void)wish(that, UINT16_MAX, 1);
 }
 
+/* As that of what outside is to move. */
+VINE_SERVICE_CODE static void splice_wish(struct vine_coroutine *that, uint16_t from, uint16_t to)
+{
+    struct vine__splicing *const splicing = (void *)wish(that, VINE__ASK_SPLICE, 1);
+
+    that->ask.socket = from;
+    splicing->bytes = UINT64_MAX;
+    splicing->to = to;
+}
+
+VINE_SERVICE_CODE static void splices_from_nowhere(struct vine_coroutine *that)
+{
+    splice_wish(that, 5, 0);
+}
+
+VINE_SERVICE_CODE static void splices_to_nowhere(struct vine_coroutine *that)
+{
+    splice_wish(that, 0, 5);
+}
+
+VINE_SERVICE_CODE static void splices_to_itself(struct vine_coroutine *that)
+{
+    splice_wish(that, 0, 1);
+}
+
 VINE_SERVICE_CODE static void lets_go_beyond_the_heap(struct vine_coroutine *that)
 {
     that->inside->leaving = (void *)0x1000;
@@ -260,6 +285,9 @@ static void wishes_that_make_no_sense_end_it(void **state)
     do_it(wishes_a_place_that_there_is_not, false);
     do_it(wishes_by_a_text_without_an_end, false);
     do_it(wishes_what_there_is_not, false);
+    do_it(splices_from_nowhere, false);
+    do_it(splices_to_nowhere, false);
+    do_it(splices_to_itself, false);
     do_it(lets_go_beyond_the_heap, false);
     do_it(lets_go_in_a_circle, false);
 }
