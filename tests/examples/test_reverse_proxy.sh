@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=120
+#
+# A reverse proxy before a server that answers in each framing: bodies of all sizes come through in
+# both directions, errors of the origin become answers, and clients at once do not meet.
+. "$VINE_SOURCE_DIR/tests/examples/serving.sh"
+cd "$scratch"
+[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
+
+behind=
+leave() {
+    [ -z "$behind" ] || kill "$behind" 2>/dev/null || :
+    finish
+}
+trap leave EXIT
+
+# begin NAME LIBRARY OPTION...: serve, and `port`.
+begin() {
+    name=$1
+    library=$2
+    shift 2
+    mkfifo "$name"
+    "$VINE_BUILD_DIR/vine-serve" "$library" --overprovisioned --blocked-reactor-notify-ms 10000 "$@" \
+        --listen=127.0.0.1:0 >"$name" 2>"$name.said" &
+    started=$!
+    exec 4<"$name"
+    IFS= read -r line <&4 || { cat "$name.said"; fail "$name ended before it was ready"; }
+    port=${line#*listening at 127.0.0.1:}
+    port=${port%% *}
+}
+
+end() {
+    code=0
+    kill -TERM "$2"
+    wait "$2" || code=$?
+    [ "$code" = 0 ] || { cat "$1.said"; fail "$1 ended with $code"; }
+    ! grep -q -v ' info ' "$1.said" || { cat "$1.said"; fail "$1 said something"; }
+}
+
+# get EXPECTED-STATUS PATH [CURL OPTION...]: what comes is in `got`.
+get() {
+    expected=$1
+    path=$2
+    shift 2
+    status=$(curl -s -o got -w '%{http_code}' --max-time 60 "$@" "http://127.0.0.1:$port$path") || :
+    [ "$status" = "$expected" ] || { cat proxy.said; fail "$path: $status instead of $expected"; }
+}
+
+line=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+yes "$line" | tr -d '\n' | head -c 5000000 >all || :
+bytes() {
+    head -c "$1" all
+}
+
+unset ORIGIN
+if "$VINE_BUILD_DIR/vine-serve" "$examples/reverse_proxy.so" --overprovisioned --smp=1 --listen=127.0.0.1:0 >refused 2>&1; then
+    fail "began without an origin"
+fi
+
+for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll'; do
+    rm -f origin proxy
+    begin origin "$VINE_BUILD_DIR/tests/plugins/origin.so" $how
+    behind=$started
+    ORIGIN=localhost:$port
+    export ORIGIN
+    begin proxy "$examples/reverse_proxy.so" $how
+    serving=$started
+    for size in 0 1 1000 100000 5000000; do
+        bytes "$size" >expected
+        get 200 "/length/$size"
+        cmp got expected || fail "$how: /length/$size"
+        get 200 "/close/$size"
+        cmp got expected || fail "$how: /close/$size"
+        get 200 "/length/$size" -H 'Expect: 100-continue' --data-binary @expected
+        cmp got expected || fail "$how: what follows a body"
+        sum=$(od -An -v -tu1 -w1 expected | awk '{ sum += $1 } END { print sum + 0 }')
+        echo "$size bytes, sum $sum" >summary
+        get 200 /body --data-binary @expected
+        cmp got summary || fail "$how: a body of $size bytes"
+        get 200 /body -H 'Transfer-Encoding: chunked' --data-binary @expected
+        cmp got summary || fail "$how: a body of $size bytes in chunks"
+        get 200 /body -0 --data-binary @expected
+        cmp got summary || fail "$how: a body of $size bytes, HTTP/1.0"
+    done
+    get 200 /chunked/70000
+    { printf 012; bytes 70000; } >expected
+    cmp got expected || fail "$how: chunks"
+    get 200 /chunked/70000 -0
+    cmp got expected || fail "$how: chunks become a stream for HTTP/1.0"
+    get 200 /hints
+    [ "$(cat got)" = done ] || fail "$how: behind what is interim"
+    get 502 /nonsense
+    curl -s -o got --max-time 60 "http://127.0.0.1:$port/half/100000" && fail "$how: half of it is all"
+    curl -s -o got --max-time 1 "http://127.0.0.1:$port/silent" && fail "$how: silence is an answer"
+    get 400 / -X CONNECT --request-target 'no authority'
+    # One connection, several requests; and several at once.
+    url=http://127.0.0.1:$port
+    connects=$(curl -s -o one -o two -o three -w '%{num_connects}\n' "$url/length/10" "$url/chunked/10" \
+        "$url/length/200000" | awk '{ sum += $1 } END { print sum }')
+    [ "$connects" = 1 ] || fail "$how: $connects connections for three requests"
+    bytes 200000 | cmp - three || fail "$how: the third on a connection"
+    clients=
+    for i in 1 2 3 4 5 6 7 8; do
+        curl -s "$url/length/500000" -o "client.$i" &
+        clients="$clients $!"
+    done
+    for client in $clients; do wait "$client" || fail "$how: a client at once with others"; done
+    bytes 500000 >expected
+    for i in 1 2 3 4 5 6 7 8; do
+        cmp "client.$i" expected || fail "$how: clients at once"
+    done
+    end origin "$behind"
+    behind=
+    get 502 /length/1
+    end proxy "$serving"
+    serving=
+done
