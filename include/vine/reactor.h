@@ -13,12 +13,13 @@
  *
  * A turn of the loop, in this order, which is part of the interface:
  *
- *   1. the ends of operations of the kernel (files, sockets, signals, who woke us): some hundreds
- *      at most, and where the loop was away, blocked or stopped for 10 ms or more, once all of
- *      them, so that what came meanwhile is not late
+ *   1. the ends of operations of the kernel (files, sockets, signals, who woke us), some hundreds
+ *      at most
  *   2. messages of the other cores: replies, and calls, those of each core in their order
  *   3. calls of threads that are no reactor, and objects that come home (vine/foreign.h)
- *   4. timers that are due
+ *   4. timers that are due; where the loop was away, blocked or stopped for 10 ms or more, not
+ *      before the turn that finds no more ends, or has heard 16,384 of them: what came meanwhile is
+ *      not late
  *   5. work, group by group by their shares, until the quota of the turn is used or none is left
  *   6. messages to other cores and operations for the kernel go out
  *

@@ -190,9 +190,14 @@ static bool uring_flush(struct vine__poller *poller)
 
 /* ---- completions ----------------------------------------------------------------------------- */
 
+static uint32_t completions(const struct vine__uring *uring)
+{
+    return vine__load_relaxed_u32(uring->ring.cq.ktail) - *uring->ring.cq.khead;
+}
+
 static bool has_completions(const struct vine__uring *uring)
 {
-    return vine__load_relaxed_u32(uring->ring.cq.ktail) != *uring->ring.cq.khead;
+    return completions(uring) != 0;
 }
 
 /* A completion that is nobody's. */
@@ -243,6 +248,7 @@ static uint32_t take(struct vine__uring *uring, uint32_t count_max)
         vine__poll_hand_out(&uring->poller, operation, result,
                             (flags & IORING_CQE_F_MORE) >> 1 | (flags & IORING_CQE_F_BUFFER) << 1);
     }
+    uring->heard_since_asked += count;
     /* Pairs with the kernel's acquire of the head: we have read what lies before it. */
     vine__store_release_u32(queue->khead, head);
     return count;
@@ -274,12 +280,25 @@ static bool uring_has_news(const struct vine__poller *poller)
     return has_completions(uring) || is_called_for(uring);
 }
 
+/* Each time that it is asked the kernel adds some; and in a queue that is full receives end that go
+ * on otherwise, only to be begun anew, which makes it fuller. So who has much to hear asks for more
+ * when it has heard as much as the queue holds. */
+static bool may_ask(struct vine__uring *uring)
+{
+    const uint32_t room = uring->ring.cq.ring_entries;
+
+    if (VINE__UNLIKELY(completions(uring) >= room / 4 && uring->heard_since_asked < room))
+        return false;
+    uring->heard_since_asked = 0;
+    return true;
+}
+
 static uint32_t uring_poll(struct vine__poller *poller, uint32_t count_max)
 {
     struct vine__uring *uring = uring_of(poller);
 
     if (unsubmitted(uring) != 0 || has_backlog(uring))
-        (void)submit(uring, 0, IORING_ENTER_GETEVENTS, NULL);
+        (void)submit(uring, 0, may_ask(uring) ? IORING_ENTER_GETEVENTS : 0, NULL);
     else if (!has_completions(uring) && is_called_for(uring))
         (void)enter(uring, 0, 0, IORING_ENTER_GETEVENTS, NULL);
     return hand_out(uring, count_max);

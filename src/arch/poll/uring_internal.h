@@ -26,6 +26,7 @@ struct vine__uring {
     struct vine__operation *cancels; /* the kernel is to be asked for their end as soon as there is
                                         room: linked both ways, by `next` and `backend` */
     bool is_wake_armed;
+    uint32_t heard_since_asked; /* completions, since the kernel was asked for more of them */
     struct vine__uring_abilities abilities;
     uint32_t file_count;      /* places for files; 0: none are registered yet */
     uint32_t file_free_count; /* how many of `files_free` */

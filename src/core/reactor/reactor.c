@@ -19,7 +19,7 @@
 #define BACKLOG_MAX    1000
 #define STOP_LIMIT_NS  (10 * VINE_NS_PER_SECOND)
 #define CLOCK_EVERY_NS 50000    /* the coarse clock is never older when a turn begins */
-#define HEARD_MAX      16384    /* ends of operations, in a turn of a loop that has been away */
+#define HEARD_MAX      16384    /* ends of operations that go before timers, where it was away */
 #define LATE_NS        10000000 /* how much later than it would a loop may come back */
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
@@ -82,46 +82,52 @@ static bool see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
     return was_away;
 }
 
-/* Take the ends of operations. Who has been away takes all that the kernel has: deadlines have
- * passed meanwhile of which what they waited for had come. That may take long by itself, and is no
- * time away: else a loop with thousands of connections that has been away once would take the ends
- * of all of them in each turn from then on, and find none of their memory in the caches after it.
+/* Take ends of operations, some hundreds at most. Of a loop that was away, deadlines have passed
+ * meanwhile of which what they waited for had come: all that the kernel has goes before its timers.
+ * That takes many turns where it is thousands. All at once they would have memory of the kernel's,
+ * and buffers of ours, in use that no cache holds, and the loop would be away with them again.
  * Returns how many there were. */
-static uint32_t hear(struct vine__reactor *reactor, bool was_away)
+static uint32_t hear(struct vine__reactor *reactor)
 {
-    uint32_t ended = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
+    uint32_t ended = 0;
+    uint32_t more;
 
-    for (uint32_t more = ended; VINE__UNLIKELY(was_away) && more > 0 && ended < HEARD_MAX;) {
-        more = vine__poller_poll(reactor->poller, POLLED_AT_ONCE);
+    do {
+        more = vine__poller_poll(reactor->poller, POLLED_AT_ONCE - ended);
         ended += more;
-    }
-    if (VINE__UNLIKELY(was_away))
-        reactor->back_by_ns = vine__reactor_clock_ns(reactor);
+    } while (VINE__UNLIKELY(reactor->to_hear > 0) && more > 0 && ended < POLLED_AT_ONCE);
+    if (VINE__UNLIKELY(reactor->to_hear > 0))
+        reactor->to_hear = more > 0 && reactor->to_hear > ended ? reactor->to_hear - ended : 0;
     reactor->counts.completions += ended;
     return ended;
 }
 
 static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
 {
-    const bool was_away = see_the_time(reactor, now_ticks);
-    const uint64_t backlog_max = reactor->mesh->options.backlog_max + (was_away ? HEARD_MAX : 0);
     bool is_busy = false;
+
+    if (VINE__UNLIKELY(see_the_time(reactor, now_ticks)) && reactor->to_hear == 0)
+        reactor->to_hear = HEARD_MAX;
+    const uint64_t backlog_max =
+        reactor->mesh->options.backlog_max + (reactor->to_hear > 0 ? HEARD_MAX : 0);
 
     /* Relaxed: who watches only sees whether it grows. */
     vine__store_relaxed_u64(&reactor->counts.turns, reactor->counts.turns + 1);
     /* Who cannot keep up takes nothing new. */
     if (VINE__LIKELY(reactor->backlog <= backlog_max)) {
-        is_busy = hear(reactor, was_away) > 0;
+        is_busy = hear(reactor) > 0;
         is_busy |= vine__calls_take(reactor);
         is_busy |= vine__aliens_take(reactor);
         is_busy |= vine__foreign_take(reactor);
     } else {
         /* What its work begins goes out all the same. */
         (void)vine__poller_flush(reactor->poller);
+        reactor->to_hear = 0; /* nor do timers wait for what it does not take */
     }
     /* Blocks of ours that other cores have freed are no reason to stay awake. */
     (void)vine__arena_take_home();
-    is_busy |= vine__timers_take(reactor);
+    if (VINE__LIKELY(reactor->to_hear == 0))
+        is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
     (void)vine__arena_flush_remote();
     is_busy |= vine__foreign_send(reactor);

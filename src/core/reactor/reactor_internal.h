@@ -224,6 +224,7 @@ struct vine__reactor {
     uint64_t clock_ticks; /* when now_ns was read */
     uint64_t clock_every_ticks;
     uint64_t back_by_ns; /* when the clock would be read anew at the latest */
+    uint32_t to_hear;    /* it was away: so many ends of operations at most go before timers */
 
     /* Sleep. */
     uint32_t is_awake; /* atomic: for whoever watches, as is counts.turns */

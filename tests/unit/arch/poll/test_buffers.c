@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "arch/clock/clock.h"
+
 /* ---- provided buffers ---------------------------------------------------------------------- */
 
 static void buffers_of_odd_number_or_of_no_size_are_refused(void **state)
@@ -151,6 +153,80 @@ static void several_receive_into_one_group(void **state)
     vine__poller_destroy(poller);
 }
 
+#define CROWD       200 /* more than the completion queue of a poller of CROWD_DEPTH has room for */
+#define CROWD_DEPTH 4
+
+struct crowd {
+    struct watched receives[CROWD];
+    int pairs[CROWD][2];
+    struct watched reads[CROWD_DEPTH / 2];
+    unsigned char byte;
+};
+
+static void crowd_begin(struct crowd *crowd, struct vine__poller *poller, int fd)
+{
+    struct vine__poll_buffers *buffers;
+
+    assert_int_equal(vine__poller_buffers_create(poller, 256, 8, &buffers), 0);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, crowd->pairs[i]), 0);
+        crowd->receives[i] = WATCHED(VINE__POLL_RECEIVE, .fd = crowd->pairs[i][0],
+                                     .is_multishot = true, .buffers = buffers);
+        vine__poller_begin(poller, &crowd->receives[i].operation);
+    }
+    for (uint32_t i = 0; i < CROWD_DEPTH / 2; i++) {
+        crowd->reads[i] = WATCHED(VINE__POLL_READ, .fd = fd, .bytes = &crowd->byte, .size = 1);
+        vine__poller_begin(poller, &crowd->reads[i].operation);
+    }
+}
+
+static uint32_t crowd_calls(const struct crowd *crowd)
+{
+    uint32_t calls = 0;
+
+    for (uint32_t i = 0; i < CROWD; i++)
+        calls += crowd->receives[i].calls;
+    return calls;
+}
+
+/* Receives that end would have to be begun anew, which brings more ends. */
+static void no_receive_ends_because_its_owner_takes_few_ends_at_a_time(void **state)
+{
+    (void)state;
+    struct vine__poller *const poller = poller_with_depth(CROWD_DEPTH);
+    struct crowd *const crowd = calloc(1, sizeof(*crowd));
+    const int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;
+
+    assert_non_null(crowd);
+    assert_true(fd >= 0);
+    crowd_begin(crowd, poller, fd);
+    assert_true(vine__poller_poll(poller, CROWD_DEPTH) <= CROWD_DEPTH);
+    for (uint32_t i = 0; i < CROWD; i++)
+        assert_int_equal(write(crowd->pairs[i][1], "x", 1), 1);
+    while (crowd_calls(crowd) < CROWD) {
+        assert_true(vine__poller_poll(poller, CROWD_DEPTH) <= CROWD_DEPTH);
+        for (uint32_t i = 0; i < CROWD_DEPTH / 2; i++) {
+            if (!crowd->reads[i].is_over)
+                continue;
+            crowd->reads[i].is_over = false;
+            vine__poller_begin(poller, &crowd->reads[i].operation);
+        }
+        assert_true(vine__clock_now_ns() < hang_ns);
+    }
+    for (uint32_t i = 0; i < CROWD; i++) {
+        assert_int_equal(crowd->receives[i].calls, 1);
+        assert_int_equal(crowd->receives[i].flags[0], VINE__POLL_MORE | VINE__POLL_BUFFER);
+    }
+    vine__poller_destroy(poller);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        close(crowd->pairs[i][0]);
+        close(crowd->pairs[i][1]);
+    }
+    close(fd);
+    free(crowd);
+}
+
 /* ---- registered files and buffers ----------------------------------------------------------- */
 
 static void registered_files_serve_operations_or_are_enosys(void **state)
@@ -244,6 +320,7 @@ int main(void)
             where_no_buffer_is_left_a_receive_ends_with_enobufs_and_goes_on_with_new_ones),
         cmocka_unit_test(buffers_go_round_many_times_and_the_end_has_none),
         cmocka_unit_test(several_receive_into_one_group),
+        cmocka_unit_test(no_receive_ends_because_its_owner_takes_few_ends_at_a_time),
         cmocka_unit_test(registered_files_serve_operations_or_are_enosys),
         cmocka_unit_test(a_destroyed_poller_keeps_no_registered_file_open),
         cmocka_unit_test(registered_buffers_serve_operations_or_are_enosys),

@@ -5,13 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#include <vine/timer.h>
 
 #include "utils/container_of.h"
 
 #define BACKLOG_MAX 4
 #define ENDLESS     (4 * BACKLOG_MAX)
 #define TURNS       20
+#define CROWD       20000  /* beyond what a loop that was away may have to do, and still hear */
 #define WORK_NS     100000 /* some of them use what a turn may */
 
 struct endless {
@@ -119,12 +123,49 @@ static void what_a_core_begins_goes_out_though_it_cannot_keep_up(void **state)
     assert_int_equal(byte, 7);
 }
 
+struct bell {
+    struct vine_timer timer;
+    bool has_rung;
+};
+
+static void ring(struct vine_timer *timer)
+{
+    VINE_CONTAINER_OF(timer, struct bell, timer)->has_rung = true;
+}
+
+/* Timers of who was away wait for the ends of operations, and these for its work. */
+static void timers_ring_in_a_core_that_was_away_and_cannot_keep_up(void **state)
+{
+    struct endless *const crowd = calloc(CROWD, sizeof(*crowd));
+    struct bell bell = {.has_rung = false};
+
+    (void)state;
+    assert_non_null(crowd);
+    for (int i = 0; i < CROWD; i++) {
+        vine_work_init(&crowd[i].work, go_on);
+        vine_work_post(&crowd[i].work);
+    }
+    vine_timer_init(&bell.timer, VINE_CLOCK_COARSE, ring);
+    vine_timer_arm_after(&bell.timer, VINE_NS_PER_SECOND / 2);
+    world.clock_ns += VINE_NS_PER_SECOND;
+    for (int i = 0; i < CROWD && !bell.has_rung; i++)
+        assert_true(stepped_step(&world, 0));
+    assert_true(bell.has_rung);
+    for (int i = 0; i < CROWD; i++)
+        crowd[i].is_over = true;
+    for (int i = 0; i < ENDLESS; i++)
+        all[i].is_over = true;
+    stepped_settle(&world);
+    free(crowd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_core_that_cannot_keep_up_takes_no_ends_of_operations),
         TEST(what_a_core_begins_goes_out_though_it_cannot_keep_up),
+        TEST(timers_ring_in_a_core_that_was_away_and_cannot_keep_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
