@@ -162,8 +162,9 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
         if (supervised->index != 0)
             continue;
         vine_address_print(vine_service_address(running), text);
-        printf("%s: listening at %s%s on %u cores, isolation %s\n", service->name, text,
-               options->tls != NULL ? " (TLS)" : "", vine_core_count(), vine_isolation_name());
+        printf("%s: listening at %s%s on %s%u cores, isolation %s\n", service->name, text,
+               options->tls != NULL ? " (TLS)" : "", service->is_on_one_core ? "the first of " : "",
+               vine_core_count(), vine_isolation_name());
     }
     if (supervised->index == 0 && vine_isolation_why()[0] != '\0')
         printf("isolation: %s\n", vine_isolation_why());
@@ -206,6 +207,8 @@ static int serve(int argc, char **argv)
     service = find(argv[1]);
     if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
         return 2;
+    if (service->is_on_one_core && !chosen.stdio && vine_supervised()->process_count > 1)
+        return refuse(service->name, "its connections share memory of one process: --processes 1");
     return chosen.stdio ? serve_stdio(service, &options) : serve_all(service, &options);
 }
 
@@ -270,6 +273,11 @@ int main(int argc, char **argv)
          .least = "0",
          .help = "processor time that a connection may use without waiting for anything; who uses "
                  "more is ended as by a fault; 0: no limit"},
+        {.name = "max-memory",
+         .kind = VINE_OPTION_SIZE,
+         .value = &wishes.memory_bytes,
+         .fallback = "0",
+         .help = "resp: what all keys and values take at most; 0: as much as there is"},
         {.name = "hello",
          .kind = VINE_OPTION_FLAG,
          .value = &wishes.hello,

@@ -2,143 +2,119 @@
 /*
  * services/resp.c - keys and values in memory, by Redis' protocol (docs/guides/resp.md).
  *
- * All connections share one keyspace, and so are on one core. Replies to commands that came
- * together go out together.
+ * A connection takes commands apart in a heap of its own, and asks the store, which all share and
+ * which is outside, to execute them. Replies to commands that came together go out together. What
+ * is larger than what can be looked at goes to the store as it comes.
  */
 
-#include <string.h>
-#include <sys/random.h>
-#include <time.h>
-
-#include <vine/keyspace.h>
+#include <vine/coroutine.h>
 #include <vine/resp.h>
 #include <vine/resp_server.h>
-#include <vine/timer.h>
 
+#include "resp_store.h"
 #include "services.h"
 
-#define ARGUMENTS      32 /* without memory of their own */
-#define EXPIRE_AT_ONCE 1000
+#define PAYLOAD_MIN 4096
 
 static const struct vine_resp_limits limits = {
-    .arguments_max = 1024,
-    .bulk_bytes_max = VINE_LOOK_MAX - 1024,
-    .inline_bytes_max = VINE_LOOK_MAX - 1024,
-    .command_bytes_max = VINE_LOOK_MAX - 1,
+    .arguments_max = VINE_RESP_ARGUMENTS_MAX,
+    .bulk_bytes_max = VINE_RESP_BULK_BYTES_MAX,
+    .inline_bytes_max = VINE_LOOK_MAX - 2,
+    .command_bytes_max = UINT32_MAX, /* what there is of it is taken when it becomes too much */
+    .payload_bytes_min = PAYLOAD_MIN,
 };
 
-static struct vine_resp_server server = {.version = VINE_VERSION};
-static struct vine_timer clock_timer;
-
-VINE_SERVICE_CODE static void tell_time(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    vine_keyspace_set_time(server.keyspace,
-                           (int64_t)now.tv_sec * 1000 + (int64_t)now.tv_nsec / 1000000);
-}
-
-/* What nobody asks for any more goes, too. */
-static void expire(struct vine_timer *timer)
-{
-    (void)timer;
-    tell_time();
-    (void)vine_keyspace_expire(server.keyspace, EXPIRE_AT_ONCE);
-}
-
-static int begin(void)
-{
-    struct vine_keyspace_options options = {.size_bytes = sizeof(options)};
-    int error = -EIO;
-
-    if (getrandom(options.hash_key, sizeof(options.hash_key), 0) == sizeof(options.hash_key))
-        error = vine_keyspace_create(&options, &server.keyspace);
-    if (error != 0)
-        return error;
-    tell_time();
-    server.started_ms = vine_keyspace_time(server.keyspace);
-    vine_timer_init(&clock_timer, VINE_CLOCK_COARSE, expire);
-    vine_timer_arm_every(&clock_timer, VINE_NS_PER_SECOND / 10);
-    return 0;
-}
+/* Ask the store, which answers at once. */
+#define ask(function, count, pointer, size)                                                        \
+    do {                                                                                           \
+        self->asked.argument_count = (count);                                                      \
+        self->asked.bytes = (pointer);                                                             \
+        self->asked.size_bytes = (uint32_t)(size);                                                 \
+        vine_outside(self->result, function, &self->asked, sizeof(self->asked));                   \
+        if (self->result < 0)                                                                      \
+            vine_raise((int)self->result);                                                         \
+    } while (0)
 
 VINE_COROUTINE(resp)
 {
     struct {
         char *bytes, *room;
-        size_t size, used, wanted, room_size;
+        size_t size, used, least, room_size;
+        size_t payload, part; /* what is missing of a large argument; what is there of that */
+        int64_t result;
+        int error;
         enum vine_resp_status status;
-        int result, error;
-        struct vine_resp_argument *arguments;
-        uint32_t argument_room;
+        struct resp_asked asked;
         struct vine_resp_parser parser;
-        struct vine_resp_session session;
-        struct vine_resp_writer writer;
-        struct vine_resp_argument few[ARGUMENTS];
+        struct vine_resp_argument arguments[RESP_ARGUMENTS_MAX];
         char problem[VINE_RESP_PROBLEM_BYTES];
-    } *self;
+    } * self;
 
     vine_begin();
-    server.connections++;
-    server.connections_taken++;
-    vine_resp_session_init(&self->session, &server);
-    self->arguments = self->few;
-    self->argument_room = ARGUMENTS;
-    vine_resp_parser_init(&self->parser, &limits, self->arguments, self->argument_room);
-    self->wanted = 1;
+    vine_resp_parser_init(&self->parser, &limits, self->arguments, RESP_ARGUMENTS_MAX);
+    self->asked.arguments = self->arguments;
+    self->least = 1;
     for (;;) {
-        vine_look(self->size, self->bytes, self->wanted);
-        if (self->size < self->wanted)
+        vine_look(self->size, self->bytes, self->least);
+        if (self->size < self->least)
             vine_return();
-        tell_time();
         self->used = 0;
         for (;;) {
+            if (self->payload > 0) {
+                self->part = self->size - self->used;
+                if (self->part > self->payload)
+                    self->part = self->payload;
+                ask(resp_put_payload, 0, self->bytes + self->used, self->part);
+                self->used += self->part;
+                self->payload -= self->part;
+                self->least = 1;
+                if (self->payload > 0)
+                    break;
+            }
             self->status =
                 vine_resp_parse(&self->parser, self->bytes + self->used, self->size - self->used);
-            if (self->status == VINE_RESP_ROOM) {
-                /* The old room goes when the connection does. */
-                self->argument_room *= 4;
-                vine_alloc(self->arguments, self->argument_room * sizeof(*self->arguments));
-                memcpy(self->arguments, self->parser.arguments,
-                       self->argument_room / 4 * sizeof(*self->arguments));
-                vine_resp_parser_set_room(&self->parser, self->arguments, self->argument_room);
+            if (self->status == VINE_RESP_COMPLETE) {
+                do {
+                    vine_room(self->room_size, self->room, VINE_RESP_ROOM_MIN);
+                    ask(resp_execute, self->parser.argument_count, self->room, self->room_size);
+                    vine_wrote(self->result & RESP_WRITTEN);
+                } while (self->result & RESP_GOES_ON);
+                if (self->result & RESP_CLOSES)
+                    vine_return();
+                self->used += self->parser.consumed_bytes;
                 continue;
             }
-            if (self->status != VINE_RESP_COMPLETE)
-                break;
-            do {
-                vine_room(self->room_size, self->room, VINE_RESP_ROOM_MIN);
-                vine_resp_writer_init(&self->writer, self->room, self->room_size,
-                                      self->session.protocol);
-                self->result = vine_resp_execute(&self->session, self->parser.arguments,
-                                                 self->parser.argument_count, &self->writer);
-                vine_wrote(self->writer.size_bytes);
-            } while (self->result == -ENOBUFS);
-            self->used += self->parser.consumed_bytes;
-            if (self->session.is_closing)
+            if (self->status == VINE_RESP_BROKEN) {
+                (void)vine_resp_parser_problem(&self->parser, self->problem);
+                vine_writef("-ERR %s\r\n", self->problem);
                 vine_return();
+            }
+            self->least = self->size - self->used + self->parser.more_bytes;
+            if (self->status == VINE_RESP_MORE && self->least <= VINE_LOOK_MAX)
+                break;
+            /* It is too much to be looked at, or has too many arguments: they go ahead. */
+            vine_resp_parser_cut(&self->parser, self->bytes + self->used);
+            ask(resp_take, self->parser.cut_count, NULL, 0);
+            self->used += self->parser.consumed_bytes;
+            self->payload = self->parser.payload_bytes;
+            if (self->payload > 0)
+                ask(resp_take_payload, 0, NULL, self->payload);
+            self->least -= self->parser.consumed_bytes;
+            if (self->least > VINE_LOOK_MAX)
+                self->least = VINE_LOOK_MAX;
+            if (self->status == VINE_RESP_MORE)
+                break;
         }
         vine_skip(self->used);
-        if (self->status == VINE_RESP_BROKEN) {
-            (void)vine_resp_parser_problem(&self->parser, self->problem);
-            vine_writef("-ERR %s\r\n", self->problem);
-            vine_return();
-        }
-        self->wanted = self->size - self->used + self->parser.more_bytes;
     }
     vine_catch(self->error)
     {
         if (self->error == -EFAULT || self->error == -ENOMEM)
             vine_writef("-ERR %s\r\n", self->error == -ENOMEM ? "out of memory" : "internal error");
     }
-    vine_finally()
-    {
-        server.connections--;
-        vine_resp_session_fini(&self->session, self->parser.arguments, self->parser.argument_count);
-    }
     vine_end();
 }
 
-VINE_SERVICE(resp, .summary = "keys and values in memory, by Redis' protocol", .begin = begin,
-             .is_on_one_core = true, .farewell = "-ERR internal error\r\n");
+VINE_SERVICE(resp, .summary = "keys and values in memory, by Redis' protocol",
+             .begin = resp_store_begin, .is_on_one_core = true,
+             .farewell = "-ERR internal error\r\n");

@@ -14,6 +14,7 @@
 #include <vine/error.h>
 #include <vine/future.h>
 #include <vine/heap.h>
+#include <vine/outside.h>
 #include <vine/service.h>
 #include <vine/socket.h>
 #include <vine/state.h>

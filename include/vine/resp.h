@@ -29,7 +29,7 @@ VINE_BEGIN_DECLARATIONS
 enum vine_resp_status {
     VINE_RESP_COMPLETE, /* what was asked for is there, and took `consumed_bytes` */
     VINE_RESP_MORE,     /* call again with the same bytes and at least `more_bytes` behind them */
-    VINE_RESP_ROOM,     /* there is no room for another argument; see vine_resp_parser_set_room */
+    VINE_RESP_ROOM,     /* no room for another argument: _set_room, or vine_resp_parser_cut */
     VINE_RESP_PAYLOAD,  /* a large bulk: its bytes are the caller's to take, from where they come */
     VINE_RESP_BROKEN,   /* the other side broke the protocol; the stream is of no use any more */
 };
@@ -39,9 +39,7 @@ enum vine_resp_status {
 struct vine_resp_argument {
     const char *bytes; /* nothing ends them but their size */
     uint32_t size_bytes;
-    uint32_t is_outside; /* it was taken by the caller, who said where it lies; else it lies within
-                            the bytes that were parsed */
-    void *owner;         /* what the caller said with it; NULL of others */
+    void *owner; /* of whoever has them; a parser writes NULL */
 };
 
 /* What a command may have. Constant while a parser uses it. */
@@ -50,7 +48,7 @@ struct vine_resp_limits {
     uint32_t bulk_bytes_max;    /* one argument */
     uint32_t inline_bytes_max;  /* a command that is a line of words */
     uint32_t command_bytes_max; /* what lies in the caller's buffer at once: all of a command but
-                                   the payload of large bulks */
+                                   what was cut off */
     uint32_t payload_bytes_min; /* bulks from here on are large: VINE_RESP_PAYLOAD; 0: none is */
 };
 
@@ -70,9 +68,11 @@ struct vine_resp_parser {
     char got; /* ...to here */
 
     struct vine_resp_argument *arguments; /* of the command, once it is complete */
-    uint32_t argument_count;              /* 0: an empty line, which nobody answers */
-    size_t consumed_bytes;                /* by VINE_RESP_COMPLETE */
-    size_t more_bytes;                    /* by VINE_RESP_MORE */
+    uint32_t argument_count;              /* 0, and none was cut: nobody answers an empty line */
+    uint32_t cut_count;                   /* by vine_resp_parser_cut, as is the next one */
+    uint32_t payload_bytes;
+    size_t consumed_bytes; /* by VINE_RESP_COMPLETE and vine_resp_parser_cut */
+    size_t more_bytes;     /* by VINE_RESP_MORE */
 };
 
 /* Begin, with room for `argument_room` arguments, 1 or more. Limits and room stay the caller's, and
@@ -91,7 +91,7 @@ VINE_API void vine_resp_parser_init(struct vine_resp_parser *parser,
  *
  * Returns VINE_RESP_COMPLETE  arguments lie in these bytes, for as long as those stay;
  *         VINE_RESP_MORE, VINE_RESP_ROOM, VINE_RESP_BROKEN as said above;
- *         VINE_RESP_PAYLOAD   see vine_resp_parser_payload.
+ *         VINE_RESP_PAYLOAD   see vine_resp_parser_cut.
  */
 VINE_API VINE_MUST_CHECK enum vine_resp_status vine_resp_parse(struct vine_resp_parser *parser,
                                                                char *bytes, size_t size_bytes);
@@ -103,24 +103,15 @@ VINE_API void vine_resp_parser_set_room(struct vine_resp_parser *parser,
                                         struct vine_resp_argument *arguments,
                                         uint32_t argument_room);
 
-/* A large bulk, after VINE_RESP_PAYLOAD. */
-struct vine_resp_payload {
-    size_t at;           /* its first byte among those that were parsed, or just behind them */
-    uint32_t size_bytes; /* without what ends it */
-    uint32_t index;      /* it is this argument; those before it can be asked for */
-};
-
-VINE_API struct vine_resp_payload vine_resp_parser_payload(const struct vine_resp_parser *parser);
-
-/* One of the arguments before a payload, while the bytes that were parsed last are where they were:
- * `bytes` is their beginning. */
-VINE_API struct vine_resp_argument vine_resp_parser_argument(const struct vine_resp_parser *parser,
-                                                             const char *bytes, uint32_t index);
-
-/* The caller has taken a payload out of the stream: the next call goes on with bytes in which what
- * follows it stands at `at`, and the argument will be `bytes` and `owner`. */
-VINE_API void vine_resp_parser_payload_taken(struct vine_resp_parser *parser, const char *bytes,
-                                             void *owner);
+/*
+ * After VINE_RESP_ROOM, _MORE or _PAYLOAD: take what there is of a command, so that it need not lie
+ * in one piece. `bytes` are those that were parsed. The first `cut_count` of `arguments` are read
+ * there now, before the next call; the first `consumed_bytes` are of no use then, and the next call
+ * goes on with what follows them. Of VINE_RESP_PAYLOAD that is the payload: one more argument,
+ * `payload_bytes` of it, which are the caller's to take out of the stream; the next call goes on
+ * behind them. When the command is complete, its arguments are those that were not cut.
+ */
+VINE_API void vine_resp_parser_cut(struct vine_resp_parser *parser, const char *bytes);
 
 /* What was wrong, as an error's text, "Protocol error: invalid bulk length"; after
  * VINE_RESP_BROKEN. Returns its size, without the NUL. */

@@ -2,7 +2,8 @@
 /*
  * vine/resp_server.h - the commands of a server of keys and values that speaks RESP.
  *
- * Owns:     nothing but what a command holds of the keyspace while its reply is under way.
+ * Owns:     what a session keeps of a command that comes, or is answered, in parts: entries of the
+ *           keyspace and some memory from malloc, until the command is over.
  * Threads:  one: that of the keyspace. A core has its own server, with a session a connection.
  * Blocking: never. A reply that is larger than the room for it is written piece by piece.
  * Trust:    commands may be anything; an answer to what is wrong is an error of the protocol.
@@ -17,6 +18,9 @@
  *             send(&writer); // and vine_resp_writer_drain
  *         bytes += parser.consumed_bytes, size -= parser.consumed_bytes;
  *     }
+ *
+ * Parser and session need not be of one mind, or in one place: a session believes nothing of what a
+ * parser says but where bytes are.
  */
 #ifndef VINE_RESP_SERVER_H
 #define VINE_RESP_SERVER_H
@@ -54,52 +58,56 @@ struct vine_resp_session {
     uint8_t protocol;                /* 2 until the client wants 3 */
     bool is_closing; /* nothing more is to be read: send what was written, and close */
 
-    bool is_refused; /* private, from here on: no memory for a payload of this command */
+    bool is_refused; /* private, from here on: no memory for an argument of this command */
+    bool is_whole;   /* all of it is among what is kept */
     uint8_t row;     /* of the command that is under way, counted from 1 */
     uint32_t next;   /* how far its reply has come: elements, and bytes or parts of the next one */
     uint64_t sent;
     struct vine_keyspace_entry *held;
+    struct vine_resp_argument *kept; /* arguments that do not lie with the caller, */
+    uint32_t kept_count, kept_room;
+    char *kept_bytes; /* and what they consist of, if that is not entries' */
 };
 
 VINE_API void vine_resp_session_init(struct vine_resp_session *session,
                                      struct vine_resp_server *server);
 
-/* Between two commands this is nothing. The connection ends while a command comes or is under way:
- * its arguments, also those that came before a payload that does not come, are let go. */
-VINE_API void vine_resp_session_fini(struct vine_resp_session *session,
-                                     struct vine_resp_argument *arguments, uint32_t argument_count);
+/* The connection has ended. Between two commands this is nothing; what is kept of one that has not
+ * come whole, or is under way, is let go. */
+VINE_API void vine_resp_session_fini(struct vine_resp_session *session);
 
 /* An empty writer has to have this much room. */
 #define VINE_RESP_ROOM_MIN 2048
 
 /*
  * Execute a command and write its reply, behind what the writer has. What a command does is done at
- * once, when its reply begins; the reply tells how it was then.
- *
- * The arguments stay where they are until it is complete; their owners are NULL, or entries of
- * vine_resp_prepare_payload, which are let go then.
+ * once, when its reply begins; the reply tells how it was then. The arguments are those that were
+ * not taken before.
  *
  * Returns 0         the reply is complete; look at `is_closing`;
  *         -ENOBUFS  send what was written, drain the writer, and call again with the same command.
+ *                   Its arguments need not be where they were, if vine_resp_is_executing.
  */
 VINE_API VINE_MUST_CHECK int vine_resp_execute(struct vine_resp_session *session,
                                                struct vine_resp_argument *arguments,
                                                uint32_t argument_count,
                                                struct vine_resp_writer *writer);
 
-/*
- * After VINE_RESP_PAYLOAD: memory for the payload, which becomes the value of a key without being
- * copied where the command is one that sets it. `bytes` are those that were parsed. Write the
- * payload to vine_keyspace_prepared_value, and give that and the entry to
- * vine_resp_parser_payload_taken.
- *
- * Returns 0 and an entry; -ENOMEM: throw the payload away, and say that NULL was taken, owned by
- *         NULL: the command will be answered with an error.
- */
-VINE_API VINE_MUST_CHECK int vine_resp_prepare_payload(struct vine_resp_session *session,
-                                                       const struct vine_resp_parser *parser,
-                                                       const char *bytes,
-                                                       struct vine_keyspace_entry **ret_entry);
+/* Whether a command's reply is under way. */
+static inline bool vine_resp_is_executing(const struct vine_resp_session *session)
+{
+    return session->row != 0;
+}
+
+/* Arguments of a command that has not come whole, behind those that were taken already: they are
+ * copied, as what they are to the command, a key's value say. Without memory for that the command
+ * will be answered with an error. */
+VINE_API void vine_resp_take(struct vine_resp_session *session,
+                             const struct vine_resp_argument *arguments, uint32_t argument_count);
+
+/* The same for one of which no more is there than its size. Returns where it is to be written
+ * before the command is executed; NULL: throw it away. */
+VINE_API char *vine_resp_take_payload(struct vine_resp_session *session, uint32_t size_bytes);
 
 VINE_END_DECLARATIONS
 

@@ -47,11 +47,9 @@ static void note(struct outcome *outcome, const struct vine_resp_parser *parser,
 
         VINE_ASSERT(argument->size_bytes <= parser->limits->bulk_bytes_max ||
                     argument->size_bytes <= parser->limits->inline_bytes_max);
-        VINE_ASSERT(argument->is_outside ||
-                    (argument->bytes >= bytes &&
-                     argument->bytes + argument->size_bytes <= bytes + parser->consumed_bytes));
-        if (argument->bytes != NULL)
-            mix(&outcome->hash, argument->bytes, argument->size_bytes);
+        VINE_ASSERT(argument->bytes >= bytes &&
+                    argument->bytes + argument->size_bytes <= bytes + parser->consumed_bytes);
+        mix(&outcome->hash, argument->bytes, argument->size_bytes);
     }
 }
 
@@ -132,44 +130,50 @@ static void read_replies(struct server *server, struct vine_resp_writer *writer)
     memmove(server->unread, server->unread + at, server->unread_size);
 }
 
-/* Take the whole payload, which may be cut off. Returns whether all of it was there. */
-static bool take_payload(struct server *server, char *bytes, size_t *size)
+/* Take what there is of a command, and a payload behind it. Returns whether all of that was
+ * there. */
+static bool take_part(struct server *server, char **bytes, size_t *size)
 {
-    const struct vine_resp_payload payload = vine_resp_parser_payload(&server->parser);
-    const size_t after = payload.at + payload.size_bytes;
-    struct vine_keyspace_entry *entry = NULL;
+    struct vine_resp_parser *const parser = &server->parser;
     char *value = NULL;
 
-    VINE_ASSERT(payload.at <= *size);
-    if (*size < after)
+    vine_resp_parser_cut(parser, *bytes);
+    VINE_ASSERT(parser->consumed_bytes <= *size);
+    for (uint32_t n = 0; n < parser->cut_count; n++)
+        VINE_ASSERT(parser->arguments[n].bytes >= *bytes &&
+                    parser->arguments[n].bytes + parser->arguments[n].size_bytes <= *bytes + *size);
+    vine_resp_take(&server->session, parser->arguments, parser->cut_count);
+    if (parser->payload_bytes > 0)
+        value = vine_resp_take_payload(&server->session, parser->payload_bytes);
+    if (*size - parser->consumed_bytes < parser->payload_bytes)
         return false;
-    if (vine_resp_prepare_payload(&server->session, &server->parser, bytes, &entry) == 0) {
-        value = vine_keyspace_prepared_value(entry);
-        memcpy(value, bytes + payload.at, payload.size_bytes);
-    } else {
-        entry = NULL;
-    }
-    memmove(bytes + payload.at, bytes + after, *size - after);
-    *size -= payload.size_bytes;
-    vine_resp_parser_payload_taken(&server->parser, value, entry);
+    if (value != NULL)
+        memcpy(value, *bytes + parser->consumed_bytes, parser->payload_bytes);
+    *bytes += parser->consumed_bytes + parser->payload_bytes;
+    *size -= parser->consumed_bytes + parser->payload_bytes;
     return true;
 }
 
-static void execute_all(struct server *server, char *bytes, size_t size,
+/* `ahead`: so much is looked at of a command before what there is of it is taken. */
+static void execute_all(struct server *server, char *bytes, size_t size, size_t ahead,
                         struct vine_resp_writer *writer)
 {
     int64_t now_ms = 1000000;
+    size_t seen = size < ahead ? size : ahead;
 
     while (!server->session.is_closing) {
-        const enum vine_resp_status status = vine_resp_parse(&server->parser, bytes, size);
+        const enum vine_resp_status status = vine_resp_parse(&server->parser, bytes, seen);
+        const char *const was = bytes;
 
-        if (status == VINE_RESP_PAYLOAD) {
-            if (!take_payload(server, bytes, &size))
+        if (status == VINE_RESP_BROKEN || (status == VINE_RESP_MORE && seen == size))
+            return;
+        if (status != VINE_RESP_COMPLETE) {
+            if (!take_part(server, &bytes, &size))
                 return;
+            seen = seen < (size_t)(bytes - was) ? 0 : seen - (size_t)(bytes - was);
+            seen = size - seen < ahead ? size : seen + ahead;
             continue;
         }
-        if (status != VINE_RESP_COMPLETE)
-            return;
         while (vine_resp_execute(&server->session, server->arguments, server->parser.argument_count,
                                  writer) == -ENOBUFS) {
             VINE_ASSERT(writer->size_bytes > 0);
@@ -178,10 +182,12 @@ static void execute_all(struct server *server, char *bytes, size_t size,
         vine_keyspace_set_time(server->shared.keyspace, now_ms += 500);
         bytes += server->parser.consumed_bytes;
         size -= server->parser.consumed_bytes;
+        seen -= server->parser.consumed_bytes;
+        seen = seen < ahead ? (size < ahead ? size : ahead) : seen;
     }
 }
 
-static void serve(const uint8_t *stream, size_t size, size_t room,
+static void serve(const uint8_t *stream, size_t size, size_t room, uint32_t argument_room,
                   const struct vine_resp_limits *limits)
 {
     static const struct vine_resp_reply_limits reply_limits = {
@@ -196,16 +202,16 @@ static void serve(const uint8_t *stream, size_t size, size_t room,
     VINE_ASSERT(copy != NULL && answers != NULL);
     VINE_ASSERT(vine_keyspace_create(&options, &server.shared.keyspace) == 0);
     memcpy(copy, stream, size);
-    vine_resp_parser_init(&server.parser, limits, server.arguments, ARGUMENTS_MAX);
+    vine_resp_parser_init(&server.parser, limits, server.arguments, argument_room);
     vine_resp_reply_parser_init(&server.replies, &reply_limits);
     vine_resp_session_init(&server.session, &server.shared);
     vine_resp_writer_init(&writer, answers, room, 2);
-    execute_all(&server, copy, size, &writer);
+    execute_all(&server, copy, size, 1 + room % 97, &writer);
     read_replies(&server, &writer);
     VINE_ASSERT(server.unread_size == 0);
     vine_keyspace_stats(server.shared.keyspace, &stats);
     VINE_ASSERT(stats.bytes <= MEMORY_BYTES);
-    vine_resp_session_fini(&server.session, server.arguments, server.parser.argument_count);
+    vine_resp_session_fini(&server.session);
     vine_keyspace_destroy(server.shared.keyspace);
     free(server.unread);
     free(answers);
@@ -227,6 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     VINE_ASSERT(whole.hash == pieces.hash && whole.commands == pieces.commands);
     VINE_ASSERT(whole.consumed == pieces.consumed && whole.is_broken == pieces.is_broken);
     limits.payload_bytes_min = bytes[3] % 16;
-    serve(bytes + CHOICES, size_bytes - CHOICES, VINE_RESP_ROOM_MIN + bytes[3], &limits);
+    serve(bytes + CHOICES, size_bytes - CHOICES, VINE_RESP_ROOM_MIN + bytes[3],
+          1 + bytes[2] % ARGUMENTS_MAX, &limits);
     return 0;
 }

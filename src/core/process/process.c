@@ -221,7 +221,7 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
     error = vine__heap_take(core->heaps, colour, &process->heap);
     if (error != 0)
         goto fail;
-    process->colour = process->heap->region.colour;
+    process->colour = (uint8_t)process->heap->region.colour;
     if (connection != NULL && receive == NULL)
         vine__process_paint(process, connection);
     error = init_inside(process);
@@ -265,6 +265,7 @@ void vine__process_end(struct vine__process *process, const struct vine__process
     vine__heap_give(process->heap);
     process->heap = NULL;
     process->inside = NULL;
+    vine__outside_end(process);
     vine__furthers_close(process, at_once);
     vine__outlet_close(&process->io, at_once);
     if (process->options.ended != NULL)

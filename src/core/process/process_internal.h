@@ -134,8 +134,6 @@ struct vine__process {
     struct vine__inside *inside; /* in the heap: not to be believed */
     struct processes *core;
     struct vine__list link;
-    uint32_t colour;
-    uint32_t fault_count; /* without a run that ended well */
     struct vine__process_options options;
     struct vine_work work; /* its next run */
     struct vine_timer timer;
@@ -143,9 +141,12 @@ struct vine__process {
     struct outlet io;
     struct furthers *furthers; /* NULL: none yet */
     struct vine_work closed;
+    struct vine_kept *kept;               /* by the service, outside; or NULL */
     struct vine__process_end *last_fault; /* or NULL: there was none */
     int raise;                            /* for the next run, or 0 */
     int cancel;
+    uint8_t colour;
+    uint8_t fault_count; /* without a run that ended well */
     bool has_ended;
     bool is_closed;   /* and its connection is */
     bool has_overrun; /* once; the second time is its end */
@@ -295,6 +296,9 @@ void vine__process_paint(const struct vine__process *process, struct vine_connec
 /* drain.c: begin; and all of that is over, whether or not it has begun. */
 void vine__processes_drain(struct processes *core);
 void vine__processes_drained(struct processes *core);
+
+/* outside.c: it has ended, so that nothing is kept for it. */
+void vine__outside_end(struct vine__process *process);
 
 /* process.c: it has ended. */
 void vine__process_end(struct vine__process *process, const struct vine__process_end *end,

@@ -2,7 +2,10 @@
 /*
  * Commands: an array of bulks, or a line of words. While a command comes, its arguments are known
  * by their offsets, since the bytes may move between two calls; they become pointers when it is
- * complete. Nothing is looked at twice but a head that has not come whole, of a few bytes.
+ * complete, or cut. Nothing is looked at twice but a head that has not come whole, of a few bytes.
+ *
+ *     expected == arguments of the command that were not cut, those that are still to come included;
+ *                 of a line, how many more there may be
  */
 #include <string.h>
 
@@ -46,15 +49,17 @@ static enum vine_resp_status more(struct vine_resp_parser *parser, size_t more_b
     return VINE_RESP_MORE;
 }
 
+/* Offsets become pointers. */
+static void point(struct vine_resp_parser *parser, const char *bytes)
+{
+    for (uint32_t n = 0; n < parser->argument_count; n++)
+        parser->arguments[n].bytes = bytes + (uintptr_t)parser->arguments[n].bytes;
+}
+
 /* All arguments have come. */
 static enum vine_resp_status complete(struct vine_resp_parser *parser, const char *bytes, size_t at)
 {
-    for (uint32_t n = 0; n < parser->argument_count; n++) {
-        struct vine_resp_argument *const argument = &parser->arguments[n];
-
-        if (!argument->is_outside)
-            argument->bytes = bytes + (uintptr_t)argument->bytes;
-    }
+    point(parser, bytes);
     parser->stage = STAGE_START;
     parser->consumed_bytes = at;
     return VINE_RESP_COMPLETE;
@@ -156,7 +161,7 @@ static enum vine_resp_status parse_words(struct vine_resp_parser *parser, char *
         parser->at = at;
         if (at == end)
             return complete(parser, bytes, bytes[end] == '\r' ? end + 2 : end + 1);
-        if (parser->argument_count == parser->limits->arguments_max)
+        if (parser->argument_count == parser->expected)
             return broken(parser, VINE__RESP_PROBLEM_INLINE_COUNT);
         if (parser->argument_count == parser->argument_room)
             return VINE_RESP_ROOM;
@@ -296,6 +301,7 @@ static enum vine_resp_status parse_start(struct vine_resp_parser *parser, char *
         return more(parser, 1);
     if (bytes[0] != '*') {
         parser->stage = STAGE_LINE;
+        parser->expected = parser->limits->arguments_max;
         return parse_line(parser, bytes, size);
     }
     taken = vine__resp_head(bytes + 1, size - 1, &count);
@@ -339,37 +345,24 @@ void vine_resp_parser_set_room(struct vine_resp_parser *parser,
     parser->argument_room = argument_room;
 }
 
-struct vine_resp_payload vine_resp_parser_payload(const struct vine_resp_parser *parser)
+void vine_resp_parser_cut(struct vine_resp_parser *parser, const char *bytes)
 {
-    VINE_ASSERT(parser->stage == STAGE_PAYLOAD);
-    return (struct vine_resp_payload){
-        .at = parser->at,
-        .size_bytes = parser->bulk_size_bytes,
-        .index = parser->argument_count,
-    };
-}
+    /* Of a line whose end has not come, nothing was taken apart. */
+    const size_t taken = parser->stage == STAGE_LINE ? 0 : parser->at;
 
-struct vine_resp_argument vine_resp_parser_argument(const struct vine_resp_parser *parser,
-                                                    const char *bytes, uint32_t index)
-{
-    struct vine_resp_argument argument;
-
-    VINE_ASSERT(parser->stage == STAGE_PAYLOAD && index < parser->argument_count);
-    argument = parser->arguments[index];
-    if (!argument.is_outside)
-        argument.bytes = bytes + (uintptr_t)argument.bytes;
-    return argument;
-}
-
-void vine_resp_parser_payload_taken(struct vine_resp_parser *parser, const char *bytes, void *owner)
-{
-    VINE_ASSERT(parser->stage == STAGE_PAYLOAD);
-    parser->arguments[parser->argument_count++] = (struct vine_resp_argument){
-        .bytes = bytes,
-        .size_bytes = parser->bulk_size_bytes,
-        .is_outside = true,
-        .owner = owner,
-    };
+    point(parser, bytes);
+    parser->cut_count = parser->argument_count;
+    parser->consumed_bytes = taken;
+    parser->payload_bytes = 0;
+    parser->expected -= parser->argument_count;
+    parser->argument_count = 0;
+    parser->at -= taken;
+    if (parser->stage == STAGE_WORDS)
+        parser->bulk_size_bytes -= (uint32_t)taken;
+    if (parser->stage != STAGE_PAYLOAD)
+        return;
+    parser->payload_bytes = parser->bulk_size_bytes;
+    parser->expected--;
     parser->stage = STAGE_TAIL;
 }
 

@@ -58,7 +58,7 @@ static int start_core(const struct vine_service_options *options)
 }
 
 /* Once, whatever it runs for: core 0. Those that have begun are few, and stay. */
-static int begin_once(const struct vine_service *service)
+static int begin_once(const struct vine_service *service, const void *argument)
 {
     static const struct vine_service *begun[BEGUN_MAX];
     uint32_t at = 0;
@@ -72,7 +72,7 @@ static int begin_once(const struct vine_service *service)
         return -ENOSPC;
     if (begun[at] == service)
         return 0;
-    error = service->begin();
+    error = service->begin(argument);
     if (error == 0)
         begun[at] = service;
     return error;
@@ -103,7 +103,7 @@ int vine__service_prepare(const struct vine_service *service,
     /* Before the listener is known to those who stop: what it was given is drained behind it. */
     if (error == 0)
         error = start_core(options);
-    return error != 0 ? error : begin_once(service);
+    return error != 0 ? error : begin_once(service, options->argument);
 }
 
 /* The connection becomes a micro-process, or is closed. */

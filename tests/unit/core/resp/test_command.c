@@ -309,113 +309,167 @@ static void room_is_asked_for_when_arguments_come(void **state)
     }
 }
 
-/* ---- payloads -------------------------------------------------------------------------------- */
+/* ---- commands in parts ----------------------------------------------------------------------- */
 
 #define PAYLOAD_MIN 10
 
-/* A caller that takes payloads out of a stream that comes in pieces of `piece` bytes. What it has
- * not consumed stands at the beginning of `buffer`. */
+/* A caller that takes what there is of a command whenever there is not all of it, from a stream that
+ * comes in pieces. What it has not consumed stands at the beginning of `buffer`. */
 struct caller {
     struct vine_resp_parser parser;
     struct vine_resp_argument arguments[ARGUMENTS_MAX];
     char buffer[512];
     size_t size;
-    char payloads[4][BULK_MAX];
-    size_t payload_count;
-    size_t missing; /* of the payload at hand */
+    char taken[8][BULK_MAX];
+    size_t sizes[8];
+    size_t count;
+    size_t missing; /* of the payload at hand, which is the last of these */
 };
+
+static void consume(struct caller *caller, size_t size)
+{
+    caller->size -= size;
+    memmove(caller->buffer, caller->buffer + size, caller->size);
+}
+
+static void take(struct caller *caller, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++) {
+        const struct vine_resp_argument *const argument = &caller->arguments[n];
+
+        assert_true(argument->bytes >= caller->buffer &&
+                    argument->bytes + argument->size_bytes <= caller->buffer + caller->size);
+        memcpy(caller->taken[caller->count], argument->bytes, argument->size_bytes);
+        caller->sizes[caller->count++] = argument->size_bytes;
+    }
+}
+
+static void cut(struct caller *caller)
+{
+    vine_resp_parser_cut(&caller->parser, caller->buffer);
+    take(caller, caller->parser.cut_count);
+    consume(caller, caller->parser.consumed_bytes);
+    caller->missing = caller->parser.payload_bytes;
+    if (caller->missing > 0)
+        caller->sizes[caller->count++] = caller->missing;
+}
 
 static void take_payload(struct caller *caller)
 {
-    const struct vine_resp_payload payload = vine_resp_parser_payload(&caller->parser);
-    char *const taken = caller->payloads[caller->payload_count];
-    const size_t had = payload.size_bytes - caller->missing;
-    const size_t there = caller->size - payload.at;
-    const size_t now = there < caller->missing ? there : caller->missing;
+    const size_t now = caller->size < caller->missing ? caller->size : caller->missing;
+    const size_t last = caller->count - 1;
 
-    memcpy(taken + had, caller->buffer + payload.at, now);
-    memmove(caller->buffer + payload.at, caller->buffer + payload.at + now, there - now);
-    caller->size -= now;
+    memcpy(caller->taken[last] + caller->sizes[last] - caller->missing, caller->buffer, now);
+    consume(caller, now);
     caller->missing -= now;
-    if (caller->missing == 0) {
-        vine_resp_parser_payload_taken(&caller->parser, taken, &caller->payload_count);
-        caller->payload_count++;
-    }
 }
 
-static bool parse_with_payloads(struct caller *caller)
+/* Returns whether a command is complete. */
+static bool parse_in_parts(struct caller *caller)
 {
-    enum vine_resp_status status = vine_resp_parse(&caller->parser, caller->buffer, caller->size);
+    enum vine_resp_status status;
 
-    while (status == VINE_RESP_PAYLOAD) {
-        if (caller->missing == 0)
-            caller->missing = vine_resp_parser_payload(&caller->parser).size_bytes;
-        take_payload(caller);
+    for (;;) {
+        if (caller->missing > 0)
+            take_payload(caller);
         if (caller->missing > 0)
             return false;
         status = vine_resp_parse(&caller->parser, caller->buffer, caller->size);
+        assert_int_not_equal(status, VINE_RESP_BROKEN);
+        if (status == VINE_RESP_COMPLETE)
+            break;
+        cut(caller);
+        if (status == VINE_RESP_MORE)
+            return false;
     }
-    assert_int_not_equal(status, VINE_RESP_BROKEN);
-    return status == VINE_RESP_COMPLETE;
+    take(caller, caller->parser.argument_count);
+    consume(caller, caller->parser.consumed_bytes);
+    return true;
 }
 
-static void large_bulks_are_the_callers_to_take(void **state)
+static void commands_can_be_taken_as_they_come(void **state)
 {
-    static const char stream[] = "*4\r\n$4\r\nMSET\r\n$9\r\nnot large\r\n$10\r\n0123456789\r\n"
-                                 "$26\r\nabcdefghijklmnopqrstuvwxyz\r\n";
+    static const struct {
+        const char *stream;
+        uint32_t bytes_max;
+    } commands[] = {
+        {"*4\r\n$4\r\nMSET\r\n$9\r\nnot large\r\n$10\r\n0123456789\r\n"
+         "$26\r\nabcdefghijklmnopqrstuvwxyz\r\n",
+         50}, /* its payloads do not count */
+        {"MSET \"not large\" '0123456789' abcdefghijklmnopqrstuvwxyz\r\n", 100},
+    };
+    static const char *const words[] = {"MSET", "not large", "0123456789",
+                                        "abcdefghijklmnopqrstuvwxyz"};
     struct vine_resp_limits large = limits;
     (void)state;
 
     large.payload_bytes_min = PAYLOAD_MIN;
-    large.command_bytes_max = 50; /* its payloads do not count */
-    for (size_t piece = 1; piece < sizeof(stream); piece++) {
-        struct caller caller = {.size = 0};
-        bool is_complete = false;
+    for (size_t n = 0; n < 2; n++)
+        for (size_t piece = 1; piece <= strlen(commands[n].stream); piece++)
+            for (uint32_t room = 1; room <= 4; room++) {
+                const size_t size = strlen(commands[n].stream);
+                struct caller caller = {.size = 0};
+                bool is_complete = false;
 
-        vine_resp_parser_init(&caller.parser, &large, caller.arguments, ARGUMENTS_MAX);
-        for (size_t at = 0; at < sizeof(stream) - 1; at += piece) {
-            const size_t left = sizeof(stream) - 1 - at;
-            const size_t now = left < piece ? left : piece;
+                large.command_bytes_max = commands[n].bytes_max;
+                large.inline_bytes_max = commands[n].bytes_max;
+                vine_resp_parser_init(&caller.parser, &large, caller.arguments, room);
+                for (size_t at = 0; at < size; at += piece) {
+                    const size_t now = size - at < piece ? size - at : piece;
 
-            assert_false(is_complete);
-            memcpy(caller.buffer + caller.size, stream + at, now);
-            caller.size += now;
-            is_complete = parse_with_payloads(&caller);
-        }
-        assert_true(is_complete);
-        assert_int_equal(caller.parser.consumed_bytes, caller.size);
-        assert_int_equal(caller.parser.argument_count, 4);
-        assert_memory_equal(caller.arguments[0].bytes, "MSET", 4);
-        assert_memory_equal(caller.arguments[1].bytes, "not large", 9);
-        assert_false(caller.arguments[1].is_outside);
-        assert_null(caller.arguments[1].owner);
-        assert_int_equal(caller.arguments[2].size_bytes, 10);
-        assert_true(caller.arguments[2].is_outside);
-        assert_ptr_equal(caller.arguments[2].owner, &caller.payload_count);
-        assert_memory_equal(caller.arguments[2].bytes, "0123456789", 10);
-        assert_memory_equal(caller.arguments[3].bytes, "abcdefghijklmnopqrstuvwxyz", 26);
-    }
+                    assert_false(is_complete);
+                    memcpy(caller.buffer + caller.size, commands[n].stream + at, now);
+                    caller.size += now;
+                    is_complete = parse_in_parts(&caller);
+                }
+                assert_true(is_complete);
+                assert_int_equal(caller.size, 0);
+                assert_int_equal(caller.count, 4);
+                for (size_t word = 0; word < 4; word++) {
+                    assert_int_equal(caller.sizes[word], strlen(words[word]));
+                    assert_memory_equal(caller.taken[word], words[word], strlen(words[word]));
+                }
+            }
 }
 
-static void what_came_before_a_payload_can_be_asked_for(void **state)
+static void what_was_cut_counts_among_the_arguments(void **state)
+{
+    struct vine_resp_limits few = limits;
+    struct caller caller = {.size = 0};
+    (void)state;
+
+    few.arguments_max = 3;
+    vine_resp_parser_init(&caller.parser, &few, caller.arguments, 2);
+    caller.size = (size_t)snprintf(caller.buffer, sizeof(caller.buffer), "a b c d\r\n");
+    assert_int_equal(vine_resp_parse(&caller.parser, caller.buffer, caller.size), VINE_RESP_ROOM);
+    cut(&caller);
+    assert_int_equal(caller.count, 2);
+    assert_int_equal(vine_resp_parse(&caller.parser, caller.buffer, caller.size), VINE_RESP_BROKEN);
+}
+
+static void a_payload_is_told_until_it_is_cut(void **state)
 {
     char stream[] = "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$10\r\n";
     struct vine_resp_limits large = limits;
     struct vine_resp_argument arguments[ARGUMENTS_MAX];
     struct vine_resp_parser parser;
-    struct vine_resp_payload payload;
     (void)state;
 
     large.payload_bytes_min = PAYLOAD_MIN;
     vine_resp_parser_init(&parser, &large, arguments, ARGUMENTS_MAX);
     assert_int_equal(vine_resp_parse(&parser, stream, sizeof(stream) - 1), VINE_RESP_PAYLOAD);
     assert_int_equal(vine_resp_parse(&parser, stream, sizeof(stream) - 1), VINE_RESP_PAYLOAD);
-    payload = vine_resp_parser_payload(&parser);
-    assert_int_equal(payload.at, sizeof(stream) - 1);
-    assert_int_equal(payload.size_bytes, 10);
-    assert_int_equal(payload.index, 2);
-    assert_ptr_equal(vine_resp_parser_argument(&parser, stream, 1).bytes, stream + 17);
-    assert_int_equal(vine_resp_parser_argument(&parser, stream, 1).size_bytes, 3);
+    vine_resp_parser_cut(&parser, stream);
+    assert_int_equal(parser.consumed_bytes, sizeof(stream) - 1);
+    assert_int_equal(parser.payload_bytes, 10);
+    assert_int_equal(parser.cut_count, 2);
+    assert_ptr_equal(arguments[1].bytes, stream + 17);
+    assert_int_equal(arguments[1].size_bytes, 3);
+    assert_int_equal(vine_resp_parse(&parser, stream, 0), VINE_RESP_MORE);
+    assert_int_equal(parser.more_bytes, 2);
+    vine_resp_parser_cut(&parser, stream);
+    assert_int_equal(parser.consumed_bytes, 0);
+    assert_int_equal(parser.payload_bytes, 0);
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */
@@ -480,8 +534,9 @@ int main(void)
         cmocka_unit_test(with_less_than_was_asked_for_no_command_is_complete),
         cmocka_unit_test(a_broken_stream_stays_broken),
         cmocka_unit_test(room_is_asked_for_when_arguments_come),
-        cmocka_unit_test(large_bulks_are_the_callers_to_take),
-        cmocka_unit_test(what_came_before_a_payload_can_be_asked_for),
+        cmocka_unit_test(commands_can_be_taken_as_they_come),
+        cmocka_unit_test(what_was_cut_counts_among_the_arguments),
+        cmocka_unit_test(a_payload_is_told_until_it_is_cut),
         cmocka_unit_test(numbers_are_read_as_redis_reads_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

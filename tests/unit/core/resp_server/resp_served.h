@@ -40,9 +40,9 @@ struct served_connection {
     struct vine_resp_session session;
     char *input;
     size_t input_bytes;
-    struct vine_keyspace_entry *payload;
-    uint32_t payload_missing; /* of the payload at hand */
-    bool has_payload;
+    char *payload; /* where the one at hand goes, or NULL: away */
+    uint32_t payload_bytes, payload_missing;
+    bool splits;       /* commands are cut wherever there is too little of them */
     size_t room_bytes; /* of the writer */
     char *output;      /* all that was answered, with a NUL behind it */
     size_t output_bytes;
@@ -94,10 +94,7 @@ static inline void served_connect(struct served_connection *connection)
 
 static inline void served_disconnect(struct served_connection *connection)
 {
-    if (connection->payload != NULL)
-        vine_keyspace_release(served.keyspace, connection->payload);
-    vine_resp_session_fini(&connection->session, connection->arguments,
-                           connection->parser.argument_count);
+    vine_resp_session_fini(&connection->session);
     free(connection->arguments);
     free(connection->input);
     free(connection->output);
@@ -123,36 +120,38 @@ static inline void served_grow(struct served_connection *connection)
     vine_resp_parser_set_room(&connection->parser, connection->arguments, room);
 }
 
+static inline void served_consume(struct served_connection *connection, size_t size)
+{
+    connection->input_bytes -= size;
+    memmove(connection->input, connection->input + size, connection->input_bytes);
+}
+
+/* Cut off what there is of a command, and begin to take a payload if that is what comes. */
+static inline void served_cut(struct served_connection *connection)
+{
+    struct vine_resp_parser *const parser = &connection->parser;
+
+    vine_resp_parser_cut(parser, connection->input);
+    vine_resp_take(&connection->session, parser->arguments, parser->cut_count);
+    served_consume(connection, parser->consumed_bytes);
+    if (parser->payload_bytes == 0)
+        return;
+    connection->payload = vine_resp_take_payload(&connection->session, parser->payload_bytes);
+    connection->payload_bytes = parser->payload_bytes;
+    connection->payload_missing = parser->payload_bytes;
+}
+
 /* Take what there is of a payload out of the input. Returns whether it is whole. */
 static inline bool served_take(struct served_connection *connection)
 {
-    const struct vine_resp_payload payload = vine_resp_parser_payload(&connection->parser);
-    char *value = NULL;
-    size_t had, there, now;
+    const uint32_t missing = connection->payload_missing;
+    const size_t now = connection->input_bytes < missing ? connection->input_bytes : missing;
 
-    if (!connection->has_payload) {
-        connection->has_payload = true;
-        connection->payload_missing = payload.size_bytes;
-        if (vine_resp_prepare_payload(&connection->session, &connection->parser, connection->input,
-                                      &connection->payload) != 0)
-            connection->payload = NULL;
-    }
-    if (connection->payload != NULL)
-        value = vine_keyspace_prepared_value(connection->payload);
-    had = payload.size_bytes - connection->payload_missing;
-    there = connection->input_bytes - payload.at;
-    now = there < connection->payload_missing ? there : connection->payload_missing;
-    if (value != NULL && now > 0)
-        memcpy(value + had, connection->input + payload.at, now);
-    memmove(connection->input + payload.at, connection->input + payload.at + now, there - now);
-    connection->input_bytes -= now;
+    if (connection->payload != NULL && now > 0)
+        memcpy(connection->payload + connection->payload_bytes - missing, connection->input, now);
+    served_consume(connection, now);
     connection->payload_missing -= (uint32_t)now;
-    if (connection->payload_missing > 0)
-        return false;
-    vine_resp_parser_payload_taken(&connection->parser, value, connection->payload);
-    connection->payload = NULL;
-    connection->has_payload = false;
-    return true;
+    return connection->payload_missing == 0;
 }
 
 /* Between the pieces of a reply, for tests that have others change something meanwhile. */
@@ -181,21 +180,22 @@ static inline void served_send(struct served_connection *connection, const char 
     memcpy(connection->input + connection->input_bytes, bytes, size);
     connection->input_bytes += size;
     vine_resp_writer_init(&writer, room, connection->room_bytes, 2);
-    while (goes_on && !connection->session.is_closing) {
+    while (goes_on && !connection->session.is_closing && served_take(connection)) {
         char text[VINE_RESP_PROBLEM_BYTES + 4] = "ERR ";
 
         switch (vine_resp_parse(&connection->parser, connection->input, connection->input_bytes)) {
         case VINE_RESP_COMPLETE:
             served_execute(connection, &writer);
-            connection->input_bytes -= connection->parser.consumed_bytes;
-            memmove(connection->input, connection->input + connection->parser.consumed_bytes,
-                    connection->input_bytes);
+            served_consume(connection, connection->parser.consumed_bytes);
             break;
         case VINE_RESP_ROOM:
-            served_grow(connection);
+            if (connection->splits)
+                served_cut(connection);
+            else
+                served_grow(connection);
             break;
         case VINE_RESP_PAYLOAD:
-            goes_on = served_take(connection);
+            served_cut(connection);
             break;
         case VINE_RESP_BROKEN:
             (void)vine_resp_parser_problem(&connection->parser, text + 4);
@@ -205,6 +205,8 @@ static inline void served_send(struct served_connection *connection, const char 
             goes_on = false;
             break;
         default:
+            if (connection->splits)
+                served_cut(connection);
             goes_on = false;
         }
     }

@@ -353,7 +353,7 @@ static void send_in_pieces(struct served_connection *connection, const char *byt
     }
 }
 
-static void run(uint32_t payload_bytes_min)
+static void run(uint32_t payload_bytes_min, bool splits)
 {
     static char bytes[RANDOM_COMMAND_MAX];
     struct served_connection connection;
@@ -361,6 +361,7 @@ static void run(uint32_t payload_bytes_min)
     served_start(0);
     served_connect(&connection);
     connection.limits.payload_bytes_min = payload_bytes_min;
+    connection.splits = splits;
     memset(pairs, 0, sizeof(pairs));
     by_chance.now_ms = SERVED_NOW_MS;
     for (int n = 0; n < COMMANDS / 3; n++) {
@@ -387,15 +388,23 @@ static void random_commands_do_what_a_list_does(void **state)
 {
     (void)state;
     by_chance.seed = 5;
-    run(0);
+    run(0, false);
 }
 
 static void so_they_do_where_values_come_as_payloads(void **state)
 {
     (void)state;
     by_chance.seed = 6;
-    run(100);
-    run(1);
+    run(100, false);
+    run(1, false);
+}
+
+static void so_they_do_where_they_come_in_parts(void **state)
+{
+    (void)state;
+    by_chance.seed = 7;
+    run(0, true);
+    run(50, true);
 }
 
 int main(void)
@@ -403,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_commands_do_what_a_list_does),
         cmocka_unit_test(so_they_do_where_values_come_as_payloads),
+        cmocka_unit_test(so_they_do_where_they_come_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,7 +154,8 @@ static void a_pipeline_is_answered_at_once(void **state)
 
 static void a_payload_becomes_the_value_where_it_lies(void **state)
 {
-    struct vine_keyspace_entry *payload;
+    const struct vine_keyspace_entry *entry;
+    const char *payload;
     size_t size;
     (void)state;
 
@@ -166,8 +167,9 @@ static void a_payload_becomes_the_value_where_it_lies(void **state)
     served_send(&one, large, LARGE_BYTES);
     send_text(&one, "\r\n");
     assert_string_equal(one.output, "+OK\r\n");
-    assert_ptr_equal(vine_keyspace_find(served.keyspace, "a", 1), payload);
-    assert_memory_equal(vine_keyspace_value(payload, &size), large, LARGE_BYTES);
+    entry = vine_keyspace_find(served.keyspace, "a", 1);
+    assert_ptr_equal(vine_keyspace_value(entry, &size), payload);
+    assert_memory_equal(payload, large, LARGE_BYTES);
     assert_int_equal(size, LARGE_BYTES);
     end();
 }
@@ -186,6 +188,28 @@ static void large_keys_and_texts_are_payloads_too(void **state)
     send_text(&one, "*2\r\n$4\r\necho\r\n$4\r\ntext\r\n");
     assert_string_equal(one.output, "+OK\r\n$3\r\nbox\r\n+OK\r\n*2\r\n$1\r\nb\r\n$4\r\nwide\r\n"
                                     "$4\r\ntext\r\n");
+    end();
+}
+
+static void a_command_may_come_in_any_parts(void **state)
+{
+    char command[2000];
+    size_t size = 0;
+    (void)state;
+
+    begin(0);
+    one.splits = true; /* with room for four arguments, and all of it sent byte by byte */
+    size += (size_t)snprintf(command, sizeof(command), "*41\r\n$4\r\nMSET\r\n");
+    for (int n = 0; n < 20; n++)
+        size += (size_t)snprintf(command + size, sizeof(command) - size,
+                                 "$3\r\nk%02d\r\n$2\r\n%02d\r\n", n, n);
+    size +=
+        (size_t)snprintf(command + size, sizeof(command) - size,
+                         "mget k00 \"k13\" none k07 k08 'k19'\r\nexists k01 k02 k03 k04 k05\r\n");
+    for (size_t n = 0; n < size; n++)
+        served_send(&one, command + n, 1);
+    assert_string_equal(one.output, "+OK\r\n*6\r\n$2\r\n00\r\n$2\r\n13\r\n$-1\r\n$2\r\n07\r\n"
+                                    "$2\r\n08\r\n$2\r\n19\r\n:5\r\n");
     end();
 }
 
@@ -252,6 +276,50 @@ static void what_malloc_refuses_is_answered_and_changes_nothing(void **state)
     }
 }
 
+static void large_names_are_unknown_or_without_memory(void **state)
+{
+    (void)state;
+
+    for (uint64_t bytes_max = 0; bytes_max <= 6000; bytes_max += 6000) {
+        begin(bytes_max);
+        one.limits.payload_bytes_min = 100;
+        one.output_bytes = 0;
+        send_text(&one, "*2\r\n$10000\r\n");
+        served_send(&one, large, LARGE_BYTES);
+        send_text(&one, "\r\n$1\r\na\r\n");
+        if (bytes_max == 0)
+            assert_memory_equal(one.output, "-ERR unknown command 'vvv", 25);
+        else
+            assert_string_equal(one.output, REFUSED);
+        assert_string_equal(served_ask(&one, "ping"), "+PONG\r\n");
+        end();
+    }
+}
+
+/* What is kept of a command between two parts of its answer is malloc's, two blocks. */
+static void half_an_answer_without_memory_for_the_rest_is_the_last(void **state)
+{
+    (void)state;
+
+    for (uint64_t nth = 1; nth <= 3; nth++) {
+        struct vine_resp_writer writer;
+        char bytes[VINE_RESP_ROOM_MIN], line[] = "mget a none a\r\n";
+        int result;
+
+        begin(0);
+        set_large("a");
+        vine_resp_writer_init(&writer, bytes, sizeof(bytes), 2);
+        assert_int_equal(vine_resp_parse(&one.parser, line, strlen(line)), VINE_RESP_COMPLETE);
+        vine__arena_fail_nth(nth);
+        result = vine_resp_execute(&one.session, one.arguments, one.parser.argument_count, &writer);
+        vine__arena_fail_nth(0);
+        assert_int_equal(result, nth <= 2 ? 0 : -ENOBUFS);
+        assert_int_equal(one.session.is_closing, nth <= 2);
+        assert_int_equal(vine_resp_is_executing(&one.session), nth > 2);
+        end();
+    }
+}
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 static void a_connection_may_end_within_a_command(void **state)
@@ -281,6 +349,9 @@ int main(void)
         cmocka_unit_test(a_pipeline_is_answered_at_once),
         cmocka_unit_test(a_payload_becomes_the_value_where_it_lies),
         cmocka_unit_test(large_keys_and_texts_are_payloads_too),
+        cmocka_unit_test(a_command_may_come_in_any_parts),
+        cmocka_unit_test(large_names_are_unknown_or_without_memory),
+        cmocka_unit_test(half_an_answer_without_memory_for_the_rest_is_the_last),
         cmocka_unit_test(beyond_the_bound_nothing_changes),
         cmocka_unit_test(what_malloc_refuses_is_answered_and_changes_nothing),
         cmocka_unit_test(a_connection_may_end_within_a_command),
