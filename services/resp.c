@@ -53,6 +53,7 @@ VINE_COROUTINE(resp)
     vine_begin();
     vine_resp_parser_init(&self->parser, &limits, self->arguments, RESP_ARGUMENTS_MAX);
     self->asked.arguments = self->arguments;
+    ask(resp_take, 0, NULL, 0); /* here we are */
     self->least = 1;
     for (;;) {
         vine_look(self->size, self->bytes, self->least);

@@ -55,6 +55,26 @@ for how in '--isolate none' '--isolate mprotect' '--reactor-backend epoll'; do
     redis-cli -p "$port" <commands | grep -v OK | tr '\n' ' ' >got
     [ "$(cat got)" = '1 2 3 4 5 6 7 8 9 ' ] || fail "$how: several: $(cat got)"
     ask "$(printf '%010000d' 7)" ECHO "$(printf '%010000d' 7)"
+    # More than a heap has room for, as one argument and as many.
+    head -c 3000000 /dev/zero | tr '\0' x >large
+    [ "$(redis-cli -p "$port" -x SET large <large)" = OK ] || fail "$how: no large value"
+    redis-cli -p "$port" GET large | tr -d '\n' | cmp - large || fail "$how: another large value"
+    # Protocol 3, and what a client asks when it begins.
+    [ "$(redis-cli -3 -p "$port" HELLO | head -n 1)" = 'server vine' ] ||
+        fail "$how: $(redis-cli -3 -p "$port" HELLO)"
+    redis-cli -p "$port" COMMAND DOCS get mset | grep -q 'The value of a key' || fail "no docs"
+    [ "$(redis-cli -p "$port" COMMAND | grep -c '^[a-z]*$')" -gt 20 ] || fail "no commands"
+    # All at once, as for filling a server.
+    awk 'BEGIN { for (i = 0; i < 20000; i++)
+        printf "*3\r\n$3\r\nSET\r\n$%d\r\nmany%d\r\n$%d\r\n%d\r\n", 4 + length(i), i, length(i), i }' >many
+    redis-cli -p "$port" --pipe <many | grep -q 'errors: 0, replies: 20000' || fail "$how: --pipe"
+    ask '0 19999 ' MGET many0 many19999 none
+    for depth in 1 16; do
+        redis-benchmark -p "$port" -P "$depth" -n 4000 -r 100 -q -t set,get,ping_mbulk,incr,mset \
+            </dev/null >rates 2>&1 || { cat rates; fail "$how: redis-benchmark"; }
+        [ "$(tr '\r' '\n' <rates | grep -c '^[A-Z_(].* requests per second')" = 5 ] || { cat rates; fail "$how: rates"; }
+        ! grep -qi 'error' rates || { cat rates; fail "$how: errors of redis-benchmark"; }
+    done
     kill -TERM "$serving"
     code=0
     wait "$serving" || code=$?

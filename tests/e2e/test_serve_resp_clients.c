@@ -9,6 +9,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <vine/resp.h>
 
@@ -58,8 +59,10 @@ static void stop(void)
 static int open_all(void **state)
 {
     large = malloc(LARGE_BYTES);
-    for (uint32_t n = 0; large != NULL && n < LARGE_BYTES; n++)
-        large[n] = (char)(n * UINT32_C(2654435761) >> 24);
+    for (uint32_t n = 0, state_now = 1; large != NULL && n < LARGE_BYTES; n++) {
+        state_now = state_now * 1664525 + 1013904223;
+        large[n] = (char)(state_now >> 24);
+    }
     return logged_open(state) != 0 || large == NULL;
 }
 
@@ -150,16 +153,17 @@ static void values_are_larger_than_heaps(void **state)
     start(NULL);
     context = connect_hiredis();
     for (size_t n = 0; n < count; n++) {
+        /* hiredis reads when all is written, and what is not read holds up what is executed. */
         assert_int_equal(redisAppendCommand(context, "SET k%d %b", (int)n, large, sizes[n]),
                          REDIS_OK);
         assert_int_equal(redisAppendCommand(context, "GET k%d", (int)n), REDIS_OK);
+        expect_bytes(context, REDIS_REPLY_STATUS, "OK", 2);
+        expect_bytes(context, REDIS_REPLY_STRING, large, sizes[n]);
         assert_int_equal(redisAppendCommand(context, "ECHO %b", large, sizes[n]), REDIS_OK);
+        expect_bytes(context, REDIS_REPLY_STRING, large, sizes[n]);
         assert_int_equal(redisAppendCommand(context, "SET %b x", large, sizes[n]), REDIS_OK);
         assert_int_equal(redisAppendCommand(context, "MGET k%d %b", (int)n, large, sizes[n]),
                          REDIS_OK);
-        expect_bytes(context, REDIS_REPLY_STATUS, "OK", 2);
-        expect_bytes(context, REDIS_REPLY_STRING, large, sizes[n]);
-        expect_bytes(context, REDIS_REPLY_STRING, large, sizes[n]);
         expect_bytes(context, REDIS_REPLY_STATUS, "OK", 2);
         reply = next_reply(context);
         assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
@@ -285,8 +289,10 @@ static int connect_plain(void)
 {
     const struct timeval hang = {.tv_sec = HANG_MS / 1000};
     const int fd = try_connect(&address);
+    const int one = 1;
 
     assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &hang, sizeof(hang)), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &hang, sizeof(hang)), 0);
     return fd;
@@ -469,23 +475,19 @@ static void who_wants_protocol_3_is_told_in_it(void **state)
 
 static void who_sends_bytes_one_by_one_holds_up_nobody(void **state)
 {
-    static const char command[] = "*3\r\n$3\r\nSET\r\n$4\r\nslow\r\n$5000\r\n";
+    static const char head[] = "*3\r\n$3\r\nSET\r\n$4\r\nslow\r\n$5000\r\n";
+    char command[sizeof(head) - 1 + 5002];
     int slow, quick;
     (void)state;
 
+    memcpy(command, head, sizeof(head) - 1);
+    memcpy(command + sizeof(head) - 1, large, 5000);
+    memcpy(command + sizeof(command) - 2, "\r\n", 2);
     start(NULL);
     slow = connect_plain();
     quick = connect_plain();
-    for (size_t n = 0; n < sizeof(command) - 1 + 5002; n++) {
-        const char *const byte = n < sizeof(command) - 1          ? &command[n]
-                                 : n < sizeof(command) - 1 + 5000 ? &large[n]
-                                                                  : &"\r\n"[n % 2];
-
-        if (n == sizeof(command) - 1 + 5000)
-            byte = "\r";
-        else if (n == sizeof(command) - 1 + 5001)
-            byte = "\n";
-        send_all(slow, byte, 1);
+    for (size_t n = 0; n < sizeof(command); n++) {
+        send_all(slow, &command[n], 1);
         if (n % 100 == 0) {
             send_line(quick, "PING");
             receive(quick, "+PONG\r\n");
@@ -515,7 +517,8 @@ static uint64_t resident(void)
 
 static void who_never_reads_costs_no_memory(void **state)
 {
-    char head[64], end[3] = "";
+    uint32_t count = 0, large_count = 0;
+    char head[64], end[2];
     uint64_t before;
     int greedy, other;
     char *value;
@@ -538,19 +541,26 @@ static void who_never_reads_costs_no_memory(void **state)
     }
     if (before < 100 * 1024) /* a sanitizer's is what it is */
         assert_true(resident() < before + (30 << 10));
-    /* Its value goes while it is told of it. */
+    /* Its value goes while it is told of it: it is told whole what it was told at all. */
     send_line(other, "DEL a");
     receive(other, ":1\r\n");
-    (void)snprintf(head, sizeof(head), "$%d\r\n", LARGE_BYTES);
-    receive(greedy, head);
     value = malloc(LARGE_BYTES);
     assert_non_null(value);
-    receive_all(greedy, value, LARGE_BYTES);
-    assert_memory_equal(value, large, LARGE_BYTES);
-    receive_all(greedy, end, 2);
+    (void)snprintf(head, sizeof(head), "$%d\r\n", LARGE_BYTES);
+    for (bool is_there = true; count < 100; count++) {
+        receive_all(greedy, end, 2);
+        if (end[1] == '-')
+            is_there = false;
+        receive(greedy, is_there ? head + 2 : "1\r\n");
+        if (!is_there)
+            continue;
+        receive_all(greedy, value, LARGE_BYTES);
+        assert_memory_equal(value, large, LARGE_BYTES);
+        receive(greedy, "\r\n");
+        large_count++;
+    }
+    assert_in_range(large_count, 1, 20); /* in what the kernel keeps of a connection */
     free(value);
-    for (int n = 1; n < 100; n++)
-        receive(greedy, "$-1\r\n");
     (void)close(greedy);
     (void)close(other);
     stop();
@@ -575,7 +585,8 @@ static void who_goes_in_the_middle_leaves_nothing(void **state)
         (void)close(fd);
     }
     /* A guard against hangs is the test's own time. */
-    while (tells(other, "connected_clients") != 1)
+    while (tells(other, "total_connections_received") != 21 ||
+           tells(other, "connected_clients") != 1)
         continue;
     assert_int_equal(tells(other, "used_memory"), before);
     send_line(other, "MGET a b");
