@@ -309,10 +309,15 @@ static void send_all(int fd, const char *bytes, size_t size)
     }
 }
 
+static void send_text(int fd, const char *text)
+{
+    send_all(fd, text, strlen(text));
+}
+
 static void send_line(int fd, const char *line)
 {
-    send_all(fd, line, strlen(line));
-    send_all(fd, "\r\n", 2);
+    send_text(fd, line);
+    send_text(fd, "\r\n");
 }
 
 static void receive_all(int fd, char *bytes, size_t size)
@@ -395,7 +400,7 @@ static void who_half_closes_is_answered_first(void **state)
     fd = connect_plain();
     send_line(fd, "GET a");
     send_line(fd, "INCR a");
-    send_all(fd, "*2\r\n$4\r\nECHO\r\n$10000\r\nabc", 26);
+    send_text(fd, "*2\r\n$4\r\nECHO\r\n$10000\r\nabc");
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
     receive(fd, "$1\r\n1\r\n:2\r\n");
     receive_end(fd);
@@ -422,7 +427,7 @@ static void what_breaks_the_protocol_is_told_why(void **state)
         const int fd = connect_plain();
 
         send_line(fd, "PING");
-        send_all(fd, wrong[n].sent, strlen(wrong[n].sent));
+        send_text(fd, wrong[n].sent);
         receive(fd, "+PONG\r\n");
         receive(fd, wrong[n].told);
         receive_end(fd);
@@ -528,9 +533,9 @@ static void who_never_reads_costs_no_memory(void **state)
     greedy = connect_plain();
     other = connect_plain();
     (void)snprintf(head, sizeof(head), "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n", LARGE_BYTES);
-    send_all(other, head, strlen(head));
+    send_text(other, head);
     send_all(other, large, LARGE_BYTES);
-    send_all(other, "\r\n", 2);
+    send_text(other, "\r\n");
     receive(other, "+OK\r\n");
     before = resident();
     for (int n = 0; n < 100; n++) /* 300 MiB */
@@ -580,7 +585,7 @@ static void who_goes_in_the_middle_leaves_nothing(void **state)
     for (int n = 0; n < 20; n++) {
         const int fd = connect_plain();
 
-        send_all(fd, "*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$1\r\n5\r\n$1\r\nb\r\n$100000\r\n", 49);
+        send_text(fd, "*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$1\r\n5\r\n$1\r\nb\r\n$100000\r\n");
         send_all(fd, large, (size_t)n * 4000);
         (void)close(fd);
     }
@@ -606,9 +611,9 @@ static void the_bound_on_memory_is_kept_and_told(void **state)
     send_line(fd, "SET a 1");
     receive(fd, "+OK\r\n");
     (void)snprintf(head, sizeof(head), "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n", LARGE_BYTES);
-    send_all(fd, head, strlen(head));
+    send_text(fd, head);
     send_all(fd, large, LARGE_BYTES);
-    send_all(fd, "\r\n", 2);
+    send_text(fd, "\r\n");
     receive(fd, "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
     send_line(fd, "GET a");
     receive(fd, "$1\r\n1\r\n");

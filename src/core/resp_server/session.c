@@ -272,8 +272,10 @@ static bool keep(struct vine__resp_run *run)
         size += run->arguments[n].size_bytes;
     session->kept = calloc(run->argument_count, sizeof(*session->kept));
     session->kept_bytes = malloc(size + 1);
-    if (session->kept == NULL || session->kept_bytes == NULL)
+    if (session->kept == NULL || session->kept_bytes == NULL) {
+        forget_kept(session);
         return false;
+    }
     to = session->kept_bytes;
     for (uint32_t n = 0; n < run->argument_count; n++) {
         struct vine_resp_argument *const argument = &run->arguments[n];
