@@ -13,15 +13,32 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PING "*1\r\n$4\r\nPING\r\n"
+/* A value of 64 bytes. */
+#define SET                                                                                        \
+    "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$64\r\n"                                        \
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
+
+static const struct {
+    const char *what, *request, *before;
+} commands[] = {
+    {"ping", "*1\r\n$4\r\nPING\r\n", NULL},
+    {"set", SET, NULL},
+    {"get", "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n", SET},
+};
 
 void asking_set(struct asking *asking, const char *what)
 {
-    const int size = strcmp(what, "ping") == 0
-                         ? snprintf(asking->request, sizeof(asking->request), "%s", PING)
-                         : snprintf(asking->request, sizeof(asking->request),
-                                    "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", what);
+    int size = 0;
 
+    asking->before = NULL;
+    for (size_t n = 0; n < sizeof(commands) / sizeof(commands[0]); n++)
+        if (strcmp(what, commands[n].what) == 0) {
+            asking->before = commands[n].before;
+            size = snprintf(asking->request, sizeof(asking->request), "%s", commands[n].request);
+        }
+    if (size == 0)
+        size = snprintf(asking->request, sizeof(asking->request),
+                        "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", what);
     bench_require(size > 0 && size < (int)sizeof(asking->request), "the request");
     asking->request_bytes = (uint32_t)size;
 }
@@ -53,8 +70,12 @@ static uint32_t length_of(const char *answer)
 {
     const char *const end = strstr(answer, answer[0] == 'H' ? "\r\n\r\n" : "\r\n");
 
-    if (end == NULL || answer[0] != 'H')
-        return end == NULL ? 0 : (uint32_t)(end + 2 - answer);
+    if (end == NULL)
+        return 0;
+    if (answer[0] == '$')
+        return (uint32_t)(end + 4 - answer) + (uint32_t)strtoul(answer + 1, NULL, 10);
+    if (answer[0] != 'H')
+        return (uint32_t)(end + 2 - answer);
     const char *const length = strcasestr(answer, "\r\nContent-Length: ");
 
     bench_require(strncmp(answer, "HTTP/1.1 200 ", 13) == 0, "an answer that is not 200");
@@ -84,6 +105,13 @@ void asking_learn(struct asking *asking, uint32_t port)
     const int fd = asking_connect(port, 1);
 
     asking->answer_bytes = 0;
+    if (asking->before != NULL) {
+        bench_require(send(fd, asking->before, strlen(asking->before), MSG_NOSIGNAL) ==
+                          (ssize_t)strlen(asking->before),
+                      "send");
+        bench_require(recv(fd, answer, 5, MSG_WAITALL) == 5 && memcmp(answer, "+OK\r\n", 5) == 0,
+                      "what is asked before");
+    }
     bench_require(send(fd, asking->request, asking->request_bytes, MSG_NOSIGNAL) ==
                       (ssize_t)asking->request_bytes,
                   "send");

@@ -6,7 +6,8 @@
  * Threads:  one.
  * Blocking: asking_connect, asking_once and asking_learn until the server has answered.
  * Trust:    the servers are ours and our peers'; one that answers anything else ends the program.
- * Limits:   an answer is always as long as the first one was, and begins as that did.
+ * Limits:   an answer is always as long as the first one was, and begins as that did; by RESP it is
+ *           a line or a bulk.
  */
 #ifndef VINE_BENCH_ASKING_H
 #define VINE_BENCH_ASKING_H
@@ -14,16 +15,17 @@
 #include <stdint.h>
 
 #define ASKING_REQUEST_MAX 512
-#define ASKING_BEGIN_BYTES 7 /* of an answer that are compared: "+PONG\r\n", "HTTP/1." */
+#define ASKING_BEGIN_BYTES 5 /* of an answer that are compared: "+PONG", "+OK\r\n", "HTTP/" */
 
 struct asking {
     char request[ASKING_REQUEST_MAX];
     uint32_t request_bytes;
     uint32_t answer_bytes;
+    const char *before; /* asked once, before all others: NULL: nothing */
     char begin[ASKING_BEGIN_BYTES];
 };
 
-/* `what`: "ping", or the path of a request by HTTP. */
+/* `what`: "ping", "set" or "get" by RESP, or the path of a request by HTTP. */
 void asking_set(struct asking *asking, const char *what);
 
 /* Connect from 127.0.0.`address`, 1 being the usual one. */

@@ -6,7 +6,7 @@
  * all, on the last. Rates, the server's processor time, times until the answer, system calls; what
  * idle connections cost in memory; and visitors that crash what serves them.
  *
- *   VINE_BENCH_ROWS=http,file,resp,idle,crash   some of it alone
+ *   VINE_BENCH_ROWS=http,file,resp,store,idle,crash   some of it alone
  *   VINE_BENCH_CONNECTIONS=16                   the one number of connections by HTTP that is meant
  *   VINE_BENCH_SERVERS=nginx,ours               those alone whose names have one of these in them
  */
@@ -127,6 +127,26 @@ static struct contest contests[] = {
                .is_rate = true,
                .best = 1.2},
               {.what = "p99", .figure = p99_of}}},
+    {.key = "store",
+     .title = "RESP: SET",
+     .note = "of 16 connections, a value of 64 bytes, at depth 1 and 16: " NOTE_FIGURES,
+     .kinds = &server_kinds_store,
+     .what = "set",
+     .shapes = {{16, 1}, {16, 16}},
+     .shape_count = 2,
+     .bars = {{.what = "requests a second of processor time",
+               .figure = per_second_of_processor,
+               .is_rate = true}}},
+    {.key = "store",
+     .title = "RESP: GET",
+     .note = "of 16 connections, a value of 64 bytes, at depth 1 and 16: " NOTE_FIGURES,
+     .kinds = &server_kinds_store,
+     .what = "get",
+     .shapes = {{16, 1}, {16, 16}},
+     .shape_count = 2,
+     .bars = {{.what = "requests a second of processor time",
+               .figure = per_second_of_processor,
+               .is_rate = true}}},
 };
 
 static uint32_t rounds = ROUNDS;
@@ -276,7 +296,8 @@ static void compare(const struct contest *contest, size_t which, size_t other, s
             bar->figure(&readings[which][shape][i]) / bar->figure(&readings[other][shape][i]);
     const double middle = bench_median(ratios, rounds);
 
-    if (kind->side == SERVER_OURS && (shape == 0 || !bar->is_first_only))
+    if (kind->side == SERVER_OURS && side_of(contest, other) == SERVER_PEER &&
+        (shape == 0 || !bar->is_first_only))
         wanted = bar->best;
     else if (kind->side == SERVER_OURS_GUARDED && bar->is_for_guarded)
         wanted = kind->bars[shape];

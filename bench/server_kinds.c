@@ -146,3 +146,4 @@ static const struct server_kind ping[] = {
 const struct server_kinds server_kinds_hello = {hello, COUNT(hello)};
 const struct server_kinds server_kinds_file = {file, COUNT(file)};
 const struct server_kinds server_kinds_ping = {ping, COUNT(ping)};
+const struct server_kinds server_kinds_store = {ping + 1, COUNT(ping) - 1}; /* no bare loop */

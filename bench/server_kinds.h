@@ -27,5 +27,6 @@ struct server_kinds {
 extern const struct server_kinds server_kinds_hello; /* HTTP: "hello" at each path */
 extern const struct server_kinds server_kinds_file;  /* HTTP: SERVER_FILE_NAME */
 extern const struct server_kinds server_kinds_ping;  /* RESP: PING */
+extern const struct server_kinds server_kinds_store; /* RESP: SET and GET */
 
 #endif

@@ -8,7 +8,7 @@ VINE_COROUTINE(echo)
     struct {
         size_t size;
         const char *bytes;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;) {

@@ -85,7 +85,7 @@ VINE_COROUTINE(drop_body)
         struct vine_http_slice data;
         size_t used;
         int progress;
-    } * self;
+    } *self;
 
     vine_begin();
     self->http = vine_argument();

@@ -48,7 +48,7 @@ VINE_COROUTINE(resp)
         struct vine_resp_parser parser;
         struct vine_resp_argument arguments[RESP_ARGUMENTS_MAX];
         char problem[VINE_RESP_PROBLEM_BYTES];
-    } * self;
+    } *self;
 
     vine_begin();
     vine_resp_parser_init(&self->parser, &limits, self->arguments, RESP_ARGUMENTS_MAX);

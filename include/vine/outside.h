@@ -13,8 +13,8 @@
  * A coroutine has the rights of its own heap alone. What all connections share (a table of keys, a
  * count) would have to be open to each of them: any of them could overwrite it by a mistake, and it
  * would be half changed where one of them faults. So it is the business of functions that run
- * outside, with the rights of the runtime: a coroutine calls one by vine_outside, which returns what
- * that has said. A call costs about as much as one of a function by a pointer and, with `pku`, two
+ * outside, with the rights of the runtime: a coroutine calls one by vine_outside, and gets what it
+ * returns. A call costs about as much as one of a function by a pointer and, with `pku`, two
  * writes of a register.
  *
  *     static int64_t next_number(struct vine_outside *outside, const void *asked)
@@ -38,7 +38,8 @@ VINE_BEGIN_DECLARATIONS
 /* The micro-process that calls, while it does. */
 struct vine_outside;
 
-/* `asked` is a private copy, aligned as malloc's memory, or NULL. Returns what the coroutine gets. */
+/* `asked` is a private copy, aligned as malloc's memory; or NULL. Returns what the coroutine gets.
+ */
 typedef int64_t (*vine_outside_fn)(struct vine_outside *outside, const void *asked);
 
 #define VINE_OUTSIDE_BYTES_MAX 128

@@ -24,7 +24,7 @@ struct vine_service {
     const char *name;
     const char *summary; /* one sentence */
     const struct vine_coroutine_type *coroutine;
-    /* Called on core 0 before it is first served, with the options' argument: 0, or why it cannot. */
+    /* Called on core 0 before it is first served, with the options' argument: 0, or why not. */
     int (*begin)(const void *argument);
     bool is_on_one_core; /* all its connections share what only one core may touch: core 0 */
     /* What a client is sent that has asked for something when its micro-process ends by a fault or

@@ -4,7 +4,7 @@
  * by their offsets, since the bytes may move between two calls; they become pointers when it is
  * complete, or cut. Nothing is looked at twice but a head that has not come whole, of a few bytes.
  *
- *     expected == arguments of the command that were not cut, those that are still to come included;
+ *     expected == arguments of the command that were not cut, with those that are still to come;
  *                 of a line, how many more there may be
  */
 #include <string.h>

@@ -59,7 +59,7 @@ VINE_COROUTINE(adding)
         ssize_t length;
         uint64_t number;
         int64_t sum;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;) {
@@ -180,7 +180,7 @@ VINE_COROUTINE(telling)
         int64_t answer, calls;
         char own[100];
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_look(self->seen_size, self->seen, 3);
@@ -242,7 +242,7 @@ VINE_COROUTINE(asking_too_much)
     struct {
         char bytes[VINE_OUTSIDE_BYTES_MAX + 1];
         int64_t answer;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_outside(self->answer, count_calls, self->bytes, sizeof(self->bytes));

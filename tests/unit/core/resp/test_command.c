@@ -313,8 +313,8 @@ static void room_is_asked_for_when_arguments_come(void **state)
 
 #define PAYLOAD_MIN 10
 
-/* A caller that takes what there is of a command whenever there is not all of it, from a stream that
- * comes in pieces. What it has not consumed stands at the beginning of `buffer`. */
+/* A caller that takes what there is of a command whenever there is not all of it, from a stream
+ * that comes in pieces. What it has not consumed stands at the beginning of `buffer`. */
 struct caller {
     struct vine_resp_parser parser;
     struct vine_resp_argument arguments[ARGUMENTS_MAX];
