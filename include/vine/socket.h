@@ -173,6 +173,33 @@ VINE_BEGIN_DECLARATIONS
     vine__operation("vine_forward", vine__splice(that, (from_socket), (to_socket), INT64_MAX),     \
                     vine__spliced(that))
 
+/* ---- several at once ------------------------------------------------------------------------- */
+
+enum vine_poll_events {
+    VINE_POLL_READABLE = 1, /* there is something to read, or the end of it */
+    VINE_POLL_HUNG_UP = 2,  /* the peer has ended; there may be something to read before that */
+};
+
+struct vine_poll {
+    struct vine_socket *socket;
+    uint8_t wanted; /* of enum vine_poll_events */
+    uint8_t told;   /* of these, what there is */
+};
+
+/* Wait until one of the sockets has what is wanted of it; `index_lvalue` is the first that has, and
+ * all of them are told. `polls`: `count` struct vine_poll, memory of the heap. Takes nothing from
+ * them, and others may read from them meanwhile. */
+#define vine_poll(index_lvalue, polls, count)                                                      \
+    do {                                                                                           \
+        vine__operation("vine_poll", vine__poll(that, (polls), (count)), vine__polled(that));      \
+        (index_lvalue) = (size_t)that->result;                                                     \
+    } while (0)
+
+/* Wait until the peer has hung up: it sends nothing any more, or is gone. What it sent before can
+ * still be read; where that is more than 64 KiB or so, it has to be, before this is known. */
+#define vine_hang_up(socket_pointer)                                                               \
+    vine__operation("vine_hang_up", vine__hang_up(that, (socket_pointer)), vine__polled(that))
+
 /* ---- further connections --------------------------------------------------------------------- */
 
 /*
@@ -190,7 +217,26 @@ VINE_BEGIN_DECLARATIONS
         (ret_socket) = that->on;                                                                   \
     } while (0)
 
-/* Be done with a socket. One of vine_connect is gone: who still waits for it gets -ECANCELED. Of
+/* Listen, for this micro-process alone, at "127.0.0.1:0", "unix:PATH" ...: where the port is 0, the
+ * kernel chooses, and vine_port tells which. Raises what vine_connect does, and -EADDRINUSE. */
+#define vine_listen_at(ret_listener, address_text)                                                 \
+    do {                                                                                           \
+        vine__operation("vine_listen_at", vine__connect(that, (address_text)),                     \
+                        vine__listened(that));                                                     \
+        (ret_listener) = that->on;                                                                 \
+    } while (0)
+#define vine_port(listener_pointer) vine__port(listener_pointer)
+
+/* The next one that connects there, for one of those who wait for that. A few are kept until they
+ * are asked for; more are closed. The socket goes with the coroutine that accepts it. */
+#define vine_accept(ret_socket, listener_pointer)                                                  \
+    do {                                                                                           \
+        vine__operation("vine_accept", vine__accept(that, (listener_pointer)),                     \
+                        vine__accepted(that));                                                     \
+        (ret_socket) = that->on;                                                                   \
+    } while (0)
+
+/* Be done with a socket. One of vine_connect, vine_listen_at or vine_accept is gone: who still waits for it gets -ECANCELED. Of
  * others both directions end, as by vine_close_input and vine_close_output. */
 #define vine_close(socket_pointer)                                                                 \
     vine__operation("vine_close", vine__close(that, (socket_pointer)), vine__closed(that))
@@ -268,6 +314,13 @@ VINE_API void vine__splice(struct vine_coroutine *that, struct vine_socket *from
 VINE_API bool vine__spliced(struct vine_coroutine *that);
 VINE_API void vine__connect(struct vine_coroutine *that, const char *address_text);
 VINE_API bool vine__connected(struct vine_coroutine *that);
+VINE_API bool vine__listened(struct vine_coroutine *that);
+VINE_API uint16_t vine__port(const struct vine_socket *listener);
+VINE_API void vine__accept(struct vine_coroutine *that, struct vine_socket *listener);
+VINE_API bool vine__accepted(struct vine_coroutine *that);
+VINE_API void vine__poll(struct vine_coroutine *that, struct vine_poll *polls, size_t count);
+VINE_API void vine__hang_up(struct vine_coroutine *that, struct vine_socket *socket);
+VINE_API bool vine__polled(struct vine_coroutine *that);
 VINE_API void vine__close(struct vine_coroutine *that, struct vine_socket *socket);
 VINE_API bool vine__closed(struct vine_coroutine *that);
 VINE_API void vine__park(struct vine_coroutine *that);

@@ -72,6 +72,14 @@ bool vine__connection_may_reset(const struct vine_connection *connection)
     return !connection->never_resets;
 }
 
+void vine__connection_watch_end(struct vine_connection *connection, struct vine_work *ended)
+{
+    VINE_ASSERT(!connection->is_closed);
+    connection->ended = ended;
+    if (ended != NULL && !connection->is_aborted && connection->ops->watch_end != NULL)
+        connection->ops->watch_end(connection);
+}
+
 void vine__connection_look(struct vine_connection *connection)
 {
     struct vine__network *const network = connection->network;
@@ -121,6 +129,7 @@ void vine_connection_close(struct vine_connection *connection, struct vine_work 
 {
     VINE_ASSERT(!connection->is_closed);
     connection->is_closed = true;
+    connection->ended = NULL;
     connection->closed = done;
     /* The stack tells of the end in a later turn, unless it has done so. */
     const bool has_let_go = connection->has_let_go;

@@ -18,6 +18,7 @@
 #include <vine/base.h>
 
 struct vine_connection;
+struct vine_work;
 
 /* What a connection of the kernel's stack takes of memory while it is idle. */
 size_t vine__network_connection_bytes(void);
@@ -31,6 +32,11 @@ bool vine__connection_may_reset(const struct vine_connection *connection);
 /* What it receives from now on lies in memory of this colour (arch/guard/guard.h), so that who runs
  * in a heap of that colour can read it. Before anything is received. */
 void vine__connection_paint(struct vine_connection *connection, uint32_t colour);
+
+/* Post `ended` once, when the end of what comes is known, though there may be something unread
+ * before it: of the kernel's sockets as long as that is no more than VINE_RECEIVE_AHEAD buffers or
+ * so, of others when it is received. NULL: not any more; nor after the connection is closed. */
+void vine__connection_watch_end(struct vine_connection *connection, struct vine_work *ended);
 
 /* Which stack the network is of from now on, by its name; of nobody's choice, the kernel's. Before
  * any core has a network. Returns 0; -ENOENT: there is none of that name. */

@@ -120,6 +120,9 @@ struct vine__connection_ops {
     void (*end_all)(struct vine_connection *connection);
     int (*get_address)(struct vine_connection *connection, bool is_peer,
                        struct vine_address *ret_address);
+    /* `ended` is set: vine__connection_tell_end when there is one, though nobody receives. NULL: it
+     * is told as it is received. */
+    void (*watch_end)(struct vine_connection *connection);
     void (*free)(struct vine_connection *connection);
 };
 
@@ -131,14 +134,17 @@ struct vine_connection {
     struct vine_timer reader_timer; /* of its deadline; stopped by each, and cancelled at the end */
     struct vine_work *closed;       /* the owner's */
     struct vine_work work;          /* its arrival */
-    struct vine__listener_part *part; /* until it has arrived */
-    uint32_t users;                   /* sends whose functions have not been called */
-    bool is_layer;                    /* it is on another one, which is counted */
-    bool never_resets;                /* what was sent arrives, though something is unread */
-    bool is_aborted;                  /* nothing new begins */
-    bool is_closed;                   /* by its owner */
-    bool has_let_go;                  /* the stack has nothing of it any more */
-    uint8_t colour;                   /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
+    union {
+        struct vine__listener_part *part; /* until it has arrived */
+        struct vine_work *ended;          /* then: its owner's, who waits for the end, or NULL */
+    };
+    uint32_t users;    /* sends whose functions have not been called */
+    bool is_layer;     /* it is on another one, which is counted */
+    bool never_resets; /* what was sent arrives, though something is unread */
+    bool is_aborted;   /* nothing new begins */
+    bool is_closed;    /* by its owner */
+    bool has_let_go;   /* the stack has nothing of it any more */
+    uint8_t colour;    /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
 };
 
 /* A stack's connection begins: in place, zeroed but for what the stack wrote. `is_counted`: the
@@ -153,6 +159,17 @@ void vine__connection_drop(struct vine_connection *connection);
 void vine__connection_abort(struct vine_connection *connection);
 
 void vine__connection_let_go(struct vine_connection *connection);
+
+/* The end of what comes is known. */
+static inline void vine__connection_tell_end(struct vine_connection *connection)
+{
+    struct vine_work *const ended = connection->ended;
+
+    if (ended == NULL)
+        return;
+    connection->ended = NULL;
+    vine_work_post(ended);
+}
 
 /* Memory for what it receives, of its colour, in whole pages; or NULL: no memory. And back. */
 unsigned char *vine__view_take(const struct vine_connection *connection, size_t size_bytes);

@@ -82,6 +82,7 @@ const struct vine__connection_ops vine__posix_connection_ops = {
     .send_cancel = vine__posix_send_cancel,
     .end_all = posix_end_all,
     .get_address = posix_get_address,
+    .watch_end = vine__posix_watch_end,
     .free = posix_free,
 };
 

@@ -182,6 +182,7 @@ void vine__posix_connect_cancel(struct vine_connect *connect);
 
 /* posix_receive.c */
 void vine__posix_receive(struct vine_connection *base, struct vine_receive *receive);
+void vine__posix_watch_end(struct vine_connection *base);
 void vine__posix_receive_cancel(struct vine_connection *base, struct vine_receive *receive);
 void vine__posix_receive_abort(struct posix_connection *connection);
 void vine__posix_receive_fini(struct posix_connection *connection);

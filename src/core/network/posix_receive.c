@@ -203,6 +203,7 @@ static void see_end(struct posix_connection *connection, int32_t result)
         connection->has_end = true;
         connection->end = result;
         connection->base.network->counts.receive_errors += result < 0;
+        vine__connection_tell_end(&connection->base);
     }
 }
 
@@ -303,6 +304,17 @@ void vine__posix_receive(struct vine_connection *base, struct vine_receive *rece
         connection->held_first == POSIX_NO_BUFFER && receive->into == NULL)
         return;
     serve(connection);
+}
+
+void vine__posix_watch_end(struct vine_connection *base)
+{
+    struct posix_connection *const connection = vine__posix_of(base);
+
+    if (connection->has_end)
+        vine__connection_tell_end(base);
+    else if (connection->receiving == POSIX_RECEIVES_NOT &&
+             connection->held_count < VINE_RECEIVE_AHEAD)
+        begin_ahead(connection);
 }
 
 void vine__posix_receive_resume(struct posix_connection *connection)

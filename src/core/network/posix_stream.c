@@ -93,6 +93,7 @@ static void on_read(struct vine__operation *operation, int32_t result, uint32_t 
     } else {
         connection->has_end = true;
         connection->end = result;
+        vine__connection_tell_end(&connection->base);
         counts->receive_errors += result < 0;
         vine__receive_end(reader, NULL, result);
     }

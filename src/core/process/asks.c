@@ -85,9 +85,21 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
     return true;
 }
 
+static bool put_hung_up(struct vine__record *record, const struct outlet *outlet, bool *has)
+{
+    if (!*has)
+        return true;
+    if (!put(record, (struct vine__item){.kind = VINE__ITEM_HUNG_UP, .place = outlet->place}))
+        return false;
+    *has = false;
+    return true;
+}
+
 /* Before what comes on sockets, which is for who asks next. */
 static bool bring_answers(struct vine__process *process, struct vine__record *record)
 {
+    if (!put_hung_up(record, &process->io, &process->furthers->has_hung_up))
+        return false;
     for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
         struct further *const further = process->furthers->at[place];
 
@@ -106,7 +118,8 @@ static bool bring_furthers(struct vine__process *process, struct vine__record *r
         struct further *const further = process->furthers->at[place];
 
         if (further != NULL && further->outlet.connection != NULL &&
-            !bring_outlet(&further->outlet, record))
+            (!put_hung_up(record, &further->outlet, &further->has_hung_up) ||
+             !bring_outlet(&further->outlet, record)))
             return false;
     }
     return true;

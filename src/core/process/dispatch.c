@@ -21,6 +21,8 @@ VINE__INSIDE static void run_inside(void *argument)
 
         if (item->kind == VINE__ITEM_RECEIVED)
             vine__socket_received((void *)((unsigned char *)page->inside + item->place), item);
+        else if (item->kind == VINE__ITEM_HUNG_UP)
+            vine__socket_hung_up((void *)((unsigned char *)page->inside + item->place));
         else
             vine__inside_take(base, item);
     }
@@ -32,6 +34,12 @@ VINE__INSIDE static void run_inside(void *argument)
 /* What the inside wrote to a socket. */
 static int take_from(struct outlet *outlet, struct vine_socket *socket)
 {
+    const uint32_t wants = socket->wants;
+
+    if (VINE__UNLIKELY(wants != 0)) {
+        socket->wants = 0;
+        vine__outlet_want(outlet, wants);
+    }
     if (!socket->is_dirty)
         return 0;
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
 
@@ -18,6 +19,24 @@ static void time_has_come(struct vine_timer *timer)
     vine__outlet_hurry(&VINE_CONTAINER_OF(timer, struct further, timer)->outlet);
 }
 
+static void hung_up(struct vine_work *work)
+{
+    struct further *const further = VINE_CONTAINER_OF(work, struct further, hung_up);
+
+    further->has_hung_up = true;
+    if (!further->outlet.is_over)
+        vine__process_dispatch(further->outlet.process);
+}
+
+static void connection_hung_up(struct vine_work *work)
+{
+    struct furthers *const furthers = VINE_CONTAINER_OF(work, struct furthers, hung_up);
+
+    furthers->has_hung_up = true;
+    if (!furthers->process->has_ended)
+        vine__process_dispatch(furthers->process);
+}
+
 static struct furthers *furthers_of(struct vine__process *process)
 {
     if (process->furthers == NULL) {
@@ -25,6 +44,8 @@ static struct furthers *furthers_of(struct vine__process *process)
         if (process->furthers != NULL) {
             vine__list_init(&process->furthers->all);
             vine__list_init(&process->furthers->splicings);
+            process->furthers->process = process;
+            vine_work_init(&process->furthers->hung_up, connection_hung_up);
         }
     }
     return process->furthers;
@@ -41,6 +62,7 @@ static struct further *create(struct vine__process *process, uint32_t place, str
     further->place = (uint16_t)place;
     further->asker = asker;
     vine_work_init(&further->closed, closed);
+    vine_work_init(&further->hung_up, hung_up);
     vine_timer_init(&further->timer, VINE_CLOCK_COARSE, time_has_come);
     vine__list_push_back(&furthers->all, &further->link);
     furthers->at[place] = further;
@@ -85,8 +107,8 @@ static int copy_text(const struct vine__process *process, uint64_t at,
     return -VINE_ECORRUPT;
 }
 
-static int connect_to(struct vine__process *process, const struct vine__ask *ask,
-                      struct asker asker)
+/* Connect or listen. */
+static int begin_at(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
 {
     char text[VINE__FURTHER_TEXT_MAX];
     struct further *further;
@@ -100,7 +122,29 @@ static int connect_to(struct vine__process *process, const struct vine__ask *ask
     if (further == NULL)
         return -ENOMEM;
     further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
-    vine__further_connect(further, text);
+    if (ask->kind == VINE__ASK_CONNECT)
+        vine__further_connect(further, text);
+    else
+        vine__further_listen(further, text);
+    return 0;
+}
+
+static int accept_from(struct vine__process *process, const struct vine__ask *ask,
+                       struct asker asker)
+{
+    struct further *const listener = vine__further_at(process, ask->socket);
+    struct further *further;
+    uint32_t place;
+    uint64_t at;
+
+    if (find(process, ask, sizeof(struct vine__further), &at, &place) != 0 || listener == NULL ||
+        listener->listening == NULL)
+        return -VINE_ECORRUPT;
+    further = create(process, place, asker);
+    if (further == NULL)
+        return -ENOMEM;
+    further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
+    vine__further_accept(further, listener);
     return 0;
 }
 
@@ -131,7 +175,10 @@ int vine__further_begin(struct vine__process *process, const struct vine__ask *a
 {
     switch (ask->kind) {
     case VINE__ASK_CONNECT:
-        return connect_to(process, ask, asker);
+    case VINE__ASK_LISTEN:
+        return begin_at(process, ask, asker);
+    case VINE__ASK_ACCEPT:
+        return accept_from(process, ask, asker);
     case VINE__ASK_SPLICE:
         return splice(process, ask, asker);
     default:
@@ -144,10 +191,35 @@ void vine__further_connected(struct further *further, int error, struct vine_con
     struct vine__process *const process = further->outlet.process;
 
     further->connecting = NULL;
+    further->accepts = NULL;
     further->outlet.connection = connection;
     further->answer = error;
     further->has_answer = true;
     vine__process_dispatch(process);
+}
+
+void vine__outlet_want(struct outlet *outlet, uint32_t wants)
+{
+    struct vine__process *const process = outlet->process;
+    struct vine_work *work;
+
+    if (outlet->connection == NULL)
+        return;
+    if ((wants & VINE__WANTS_MORE) != 0) {
+        if (outlet->is_spliced)
+            outlet->is_wanted = true;
+        else if (!outlet->is_receiving && !outlet->has_received)
+            vine__outlet_receive(outlet, 0);
+    }
+    if ((wants & VINE__WANTS_END) == 0)
+        return;
+    if (outlet == &process->io)
+        work = furthers_of(process) != NULL ? &process->furthers->hung_up : NULL;
+    else
+        work = &vine__further_of(outlet)->hung_up;
+    /* Without memory the end is told when it is read. */
+    if (work != NULL)
+        vine__connection_watch_end(outlet->connection, work);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -158,6 +230,10 @@ static void closed(struct vine_work *work)
     struct further *const further = VINE_CONTAINER_OF(work, struct further, closed);
     struct vine__process *const process = further->outlet.process;
 
+    if (further->hung_up.is_posted) {
+        vine_work_post(work); /* behind that one */
+        return;
+    }
     (void)vine_timer_cancel(&further->timer);
     vine__outlet_fini(&further->outlet);
     vine__list_remove(&further->link);
@@ -175,6 +251,10 @@ static void leave(struct further *further, bool at_once)
     if (further->splicing != NULL)
         vine__splicing_leave(further->splicing);
     further->splicing = NULL;
+    if (further->listening != NULL)
+        vine__listening_leave(further->listening);
+    further->listening = NULL;
+    further->accepts = NULL;
     vine__outlet_close(&further->outlet, at_once);
 }
 

@@ -163,7 +163,8 @@ static void closed(struct vine_work *work)
     const vine__process_gone_fn gone = process->options.gone;
     void *const context = process->options.context;
 
-    if (process->work.is_posted) {
+    if (process->work.is_posted ||
+        (process->furthers != NULL && process->furthers->hung_up.is_posted)) {
         vine_work_post(work); /* behind that one */
         return;
     }

@@ -165,6 +165,7 @@ struct inside {
 /* ---- further sockets ------------------------------------------------------------------------- */
 
 struct connecting;
+struct listening;
 
 /* What a micro-process has beside its connection, at a place that its inside chose. */
 struct further {
@@ -172,15 +173,22 @@ struct further {
     struct vine__list link;
     struct vine_work closed;
     struct vine_timer timer;
+    struct vine_work hung_up; /* its peer has ended */
     uint16_t place;
-    bool has_answer; /* for the asker: */
+    bool has_hung_up; /* for the next run */
+    bool has_answer;  /* for the asker: */
     int64_t answer;
     struct asker asker;            /* who waits for it to be there */
     struct connecting *connecting; /* while it does, or NULL */
     struct splicing *splicing;     /* the same */
+    struct listening *listening;   /* or NULL */
+    struct further *accepts;       /* the one that listens, while it waits there, or NULL */
 };
 
 struct furthers {
+    struct vine__process *process;
+    struct vine_work hung_up; /* that of the connection */
+    bool has_hung_up;
     struct vine__list splicings;          /* all of them */
     struct vine__list all;                /* by `link`, those that are being closed among them */
     struct further *at[VINE__PLACES_MAX]; /* those that somebody inside has, or NULL */
@@ -190,6 +198,9 @@ static inline struct further *vine__further_of(struct outlet *outlet)
 {
     return VINE_CONTAINER_OF(outlet, struct further, outlet);
 }
+
+/* What of an outlet is wanted without blocking: VINE__WANTS_... */
+void vine__outlet_want(struct outlet *outlet, uint32_t wants);
 
 /* further.c: which one, or NULL. */
 static inline struct further *vine__further_at(const struct vine__process *process, uint32_t place)
@@ -214,6 +225,11 @@ int vine__further_begin(struct vine__process *process, const struct vine__ask *a
                         struct asker asker);
 /* It connects: to an address, or to a name that is looked up. */
 void vine__further_connect(struct further *further, const char *text);
+/* listening.c: it listens, at this address; nobody inside has it any more; and one waits for who
+ * connects there. */
+void vine__further_listen(struct further *further, const char *text);
+void vine__listening_leave(struct listening *listening);
+void vine__further_accept(struct further *further, struct further *listener);
 /* How it has ended: `connection`, or an error. The micro-process runs then. */
 void vine__further_connected(struct further *further, int error,
                              struct vine_connection *connection);

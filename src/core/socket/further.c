@@ -30,7 +30,9 @@ VINE__INSIDE void vine__connect(struct vine_coroutine *that, const char *address
     that->on = &further->socket;
 }
 
-VINE__INSIDE bool vine__connected(struct vine_coroutine *that)
+/* Ask for it, the first time. Returns whether it is over. */
+VINE__INSIDE static bool ask_for(struct vine_coroutine *that, enum vine__ask_kind kind,
+                                 uint16_t place)
 {
     struct vine__further *further;
 
@@ -41,8 +43,54 @@ VINE__INSIDE bool vine__connected(struct vine_coroutine *that)
         further->socket.place = further->beyond.at_end.place;
         return true;
     }
-    vine__ask(that, VINE__ASK_CONNECT, further->beyond.at_end.place, (uintptr_t)further, NULL);
+    vine__ask(that, kind, place, (uintptr_t)further, NULL);
     return false;
+}
+
+VINE__INSIDE bool vine__connected(struct vine_coroutine *that)
+{
+    return ask_for(that, VINE__ASK_CONNECT, 0);
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+VINE__INSIDE bool vine__listened(struct vine_coroutine *that)
+{
+    if (!ask_for(that, VINE__ASK_LISTEN, 0))
+        return false;
+    if (that->on != NULL) {
+        that->on->is_listener = true;
+        that->on->port = (uint16_t)that->result;
+        that->on->in.error = -ENOTCONN;
+        that->on->out.error = -ENOTCONN;
+    }
+    return true;
+}
+
+VINE__INSIDE uint16_t vine__port(const struct vine_socket *listener)
+{
+    return listener->port;
+}
+
+VINE__INSIDE void vine__accept(struct vine_coroutine *that, struct vine_socket *listener)
+{
+    struct vine__further *further;
+
+    if (listener == NULL || !listener->is_listener)
+        vine__misuse(that, "vine_accept of what does not listen");
+    that->on = NULL;
+    that->operand = listener;
+    that->operand_at = 0;
+    further = (void *)vine__beyond_create(that, sizeof(*further) + 1);
+    if (further != NULL)
+        that->on = &further->socket;
+}
+
+VINE__INSIDE bool vine__accepted(struct vine_coroutine *that)
+{
+    const struct vine_socket *const listener = that->operand;
+
+    return ask_for(that, VINE__ASK_ACCEPT, listener->place);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -70,6 +118,7 @@ VINE__INSIDE void vine__close(struct vine_coroutine *that, struct vine_socket *s
     cancel(socket->writer);
     socket->in.error = -VINE_ECLOSED;
     socket->out.error = -VINE_ECLOSED;
+    vine__pollers_wake(that->inside);
     vine__beyond_leave(&VINE_CONTAINER_OF(socket, struct vine__further, socket)->beyond);
 }
 

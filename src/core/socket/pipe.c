@@ -45,9 +45,16 @@ VINE__INSIDE static bool move(struct vine__flow *pipe, uint32_t room)
     return true;
 }
 
+/* Something has come, or will not any more. */
+VINE__INSIDE static void came(struct vine__flow *pipe)
+{
+    vine__wake_first(&pipe->reading, 0);
+    vine__pollers_wake(pipe->owner->inside);
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
-VINE__INSIDE static bool is_at_end(const struct vine__flow *pipe)
+VINE__INSIDE bool vine__flow_is_at_end(const struct vine__flow *pipe)
 {
     return pipe->is_shut || pipe->is_deaf || (pipe->has_writers && pipe->writers == 0);
 }
@@ -63,7 +70,7 @@ VINE__INSIDE bool vine__flow_want(struct vine_coroutine *that, struct vine__flow
 {
     if (pipe->ring.size == 0)
         give_back(pipe);
-    if (is_at_end(pipe))
+    if (vine__flow_is_at_end(pipe))
         return true;
     vine__wait(that, &pipe->reading);
     took(pipe); /* there is room, and who drains has not to wait for one that waits */
@@ -163,6 +170,7 @@ VINE__INSIDE void vine__flow_close_input(struct vine__flow *pipe)
     look_away(pipe);
     give_back(pipe);
     took(pipe);
+    vine__pollers_wake(pipe->owner->inside);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -202,7 +210,7 @@ VINE__INSIDE uint32_t vine__flow_put(struct vine_coroutine *that, struct vine__f
         return 0;
     }
     size = (uint32_t)vine__ring_put(&pipe->ring, bytes, size_bytes);
-    vine__wake_first(&pipe->reading, 0);
+    came(pipe);
     return size;
 }
 
@@ -260,7 +268,7 @@ VINE__INSIDE void vine__flow_wrote(struct vine_coroutine *that, struct vine__flo
         vine__misuse(that, "vine_wrote of more than there was room for");
     pipe->ring.size += (uint32_t)size_bytes;
     if (size_bytes > 0)
-        vine__wake_first(&pipe->reading, 0);
+        came(pipe);
 }
 
 VINE__INSIDE bool vine__flow_drained(struct vine_coroutine *that)
@@ -281,6 +289,7 @@ VINE__INSIDE void vine__flow_shut(struct vine__flow *pipe)
 {
     pipe->is_shut = true;
     vine__wake_all(&pipe->reading, 0);
+    vine__pollers_wake(pipe->owner->inside);
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */

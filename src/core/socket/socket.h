@@ -29,10 +29,18 @@ struct vine_socket {
     uint8_t block;     /* which of the record's blocks it has taken in this run, from 1 */
     bool is_dirty;     /* something was written to it in this run */
     bool is_receiving; /* outside has been asked for more */
+    uint8_t wants;     /* what outside is asked for in this run without blocking: VINE__WANTS_.. */
+    bool is_watched;   /* whose end outside will tell of */
+    bool has_hung_up;  /* as it has */
+    bool is_listener;
+    uint16_t port; /* of that */
     /* Where it reads from and writes to: pipes, or else descriptors' sockets, NULL: this one. */
     struct vine__flow *input, *output;
     struct vine_socket *source, *sink;
 };
+
+#define VINE__WANTS_MORE 1U /* to receive, of which nothing is there */
+#define VINE__WANTS_END  2U /* to know when the peer ends */
 
 /* One of the outside, beside that which the micro-process began with. */
 struct vine__further {
@@ -78,6 +86,7 @@ uint32_t vine__socket_put(struct vine_coroutine *that, struct vine_socket *socke
                           const unsigned char *bytes, size_t size_bytes);
 
 /* pipe.c: the same, and what is there in one piece. */
+bool vine__flow_is_at_end(const struct vine__flow *pipe);
 bool vine__flow_want(struct vine_coroutine *that, struct vine__flow *pipe);
 uint32_t vine__flow_put(struct vine_coroutine *that, struct vine__flow *pipe,
                         const unsigned char *bytes, size_t size_bytes);
@@ -97,7 +106,8 @@ int vine__flow_error(const struct vine__flow *pipe);
 void vine__flow_shut(struct vine__flow *pipe);
 void vine__flow_close_input(struct vine__flow *pipe);
 
-/* VINE__ITEM_RECEIVED. Inside. */
+/* VINE__ITEM_RECEIVED, VINE__ITEM_HUNG_UP. Inside. */
+void vine__socket_hung_up(struct vine_socket *socket);
 void vine__socket_received(struct vine_socket *socket, const struct vine__item *item);
 
 #endif

@@ -309,6 +309,7 @@ VINE__INSIDE void vine__at_end_tell(struct vine_coroutine *that, bool is_early)
             continue;
         }
         vine__wake_all(at_end->waiters, at_end->error);
+        vine__pollers_wake(that->inside);
         vine__at_end_remove(that, at_end);
     }
 }

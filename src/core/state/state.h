@@ -28,6 +28,7 @@ enum vine__item_kind {
     VINE__ITEM_ASK,      /* an ask has ended: `place` is its coroutine, `number` the ask's */
     VINE__ITEM_RECEIVED, /* on a socket: `place` is it; result: bytes, 0 the end, or an error */
     VINE__ITEM_RAISE,    /* `result` is raised in the coroutine that ran last */
+    VINE__ITEM_HUNG_UP,  /* on a socket: its peer has ended, though something may be unread */
     VINE__ITEM_CANCEL,   /* the first coroutine is cancelled, with `result` */
 };
 
@@ -70,6 +71,8 @@ enum vine__ask_kind {
      * vine__beyond, and who asks has it if all goes well. It goes if nobody waits any more. */
     VINE__ASK_BEYOND,
     VINE__ASK_CONNECT = VINE__ASK_BEYOND, /* a socket */
+    VINE__ASK_LISTEN,                     /* the same; ends with its port */
+    VINE__ASK_ACCEPT,                     /* of `socket`, which listens */
     /* And from here on it goes at the end of what was asked in any case. */
     VINE__ASK_PASSING,
     VINE__ASK_SPLICE = VINE__ASK_PASSING, /* of `socket`; ends with how many bytes */
@@ -95,6 +98,7 @@ struct vine__inside {
     struct vine__ask *asks;       /* the latest first */
     struct vine__at_end *leaving; /* of struct vine__beyond: what outside is told to let go */
     uint64_t places;              /* that are used, a bit each */
+    struct vine__waiters pollers; /* who look again whenever something has happened */
     struct vine_coroutine *due_first, *due_last;
     uint64_t due_ns;               /* after a run: when the next one has to be, or 0 */
     uint64_t run;                  /* its number */
@@ -145,6 +149,13 @@ void vine__wait(struct vine_coroutine *that, struct vine__waiters *waiters);
 void vine__wait_there(struct vine_coroutine *that, struct vine__waiters *waiters); /* it waits */
 void vine__wake_first(struct vine__waiters *waiters, int64_t result);
 void vine__wake_all(struct vine__waiters *waiters, int error);
+
+/* Something has happened for which somebody polls, perhaps. */
+static inline void vine__pollers_wake(struct vine__inside *inside)
+{
+    if (__builtin_expect(inside->pollers.first != NULL, 0))
+        vine__wake_all(&inside->pollers, 0);
+}
 
 /* Block, and tell outside what for. Answered by an item with its number. `sign`, which may be NULL,
  * is cleared if nobody has heard of it when the coroutine goes on. */

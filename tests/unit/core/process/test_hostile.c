@@ -179,6 +179,17 @@ VINE_SERVICE_CODE static void splices_to_itself(struct vine_coroutine *that)
     splice_wish(that, 0, 1);
 }
 
+VINE_SERVICE_CODE static void accepts_from_its_connection(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_ACCEPT, 1);
+}
+
+VINE_SERVICE_CODE static void accepts_from_nowhere(struct vine_coroutine *that)
+{
+    (void)wish(that, VINE__ASK_ACCEPT, 1);
+    that->ask.socket = 7;
+}
+
 VINE_SERVICE_CODE static void lets_go_beyond_the_heap(struct vine_coroutine *that)
 {
     that->inside->leaving = (void *)0x1000;
@@ -288,6 +299,8 @@ static void wishes_that_make_no_sense_end_it(void **state)
     do_it(splices_from_nowhere, false);
     do_it(splices_to_nowhere, false);
     do_it(splices_to_itself, false);
+    do_it(accepts_from_its_connection, false);
+    do_it(accepts_from_nowhere, false);
     do_it(lets_go_beyond_the_heap, false);
     do_it(lets_go_in_a_circle, false);
 }
