@@ -107,12 +107,13 @@ VINE_COROUTINE(reads)
         uint32_t size;
         size_t looked;
         ssize_t length;
+        struct vine_poll poll;
     } *self;
 
     vine_begin();
     for (self->length = 1; self->length > 0;) {
         self->size = 2 + roll(roll(3) == 0 ? 2900 : 100);
-        switch (roll(5)) {
+        switch (roll(6)) {
         case 0:
             vine_read_on(FROM, self->length, self->text, self->size);
             assert_true(self->length <= (ssize_t)self->size);
@@ -134,6 +135,12 @@ VINE_COROUTINE(reads)
         case 3:
             vine_yield();
             continue;
+        case 4:
+            self->poll = (struct vine_poll){FROM, VINE_POLL_READABLE, 0};
+            vine_poll(self->looked, &self->poll, 1);
+            assert_int_equal(self->looked, 0);
+            assert_int_equal(self->poll.told, VINE_POLL_READABLE);
+            continue;
         default:
             vine_look_on(FROM, self->looked, self->there, self->size);
             assert_true(self->looked >= self->size || seen + self->looked == STREAM_BYTES);
@@ -149,6 +156,25 @@ VINE_COROUTINE(reads)
         check(self->text, seen, (size_t)self->length);
         seen += (size_t)self->length;
     }
+    vine_end();
+}
+
+/* What is between two pipes, or a pipe and a descriptor. */
+__attribute__((unused)) static struct vine_socket *between_from, *between_to;
+
+VINE_COROUTINE(passes)
+{
+    struct {
+        uint64_t wanted, moved;
+    } *self;
+
+    vine_begin();
+    do {
+        self->wanted = roll(2) == 0 ? 100000 : 1 + roll(3000);
+        vine_splice(self->moved, between_from, between_to, self->wanted);
+        assert_true(self->moved <= self->wanted);
+    } while (self->moved == self->wanted);
+    vine_close_output_on(between_to);
     vine_end();
 }
 

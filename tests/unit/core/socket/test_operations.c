@@ -12,9 +12,21 @@
 #include "both_ends.h"
 #include "core/socket/socket.h"
 
-enum kind { PIPE, PAIR, PAIR_BACK, JOINED, DESCRIPTOR, KINDS };
+enum kind {
+    PIPE,
+    PAIR,
+    PAIR_BACK,
+    JOINED,
+    SPLICED, /* from a pipe to another */
+    DESCRIPTOR,
+    SPLICED_OUT, /* from a pipe to a descriptor */
+    SPLICED_IN,  /* and back */
+    KINDS
+};
 
-static const char *const kind_names[KINDS] = {"pipe", "pair", "pair, back", "joined", "descriptor"};
+static const char *const kind_names[KINDS] = {
+    "pipe", "pair", "pair, back", "joined", "spliced", "descriptor", "spliced out", "spliced in",
+};
 
 #define SEEDS      40
 #define LENT_BYTES 1024U
@@ -24,11 +36,30 @@ VINE_COROUTINE(joins_both)
 {
     struct {
         struct vine_socket *pipe, *other;
-        struct vine_coroutine *writer, *reader;
+        struct vine_coroutine *writer, *reader, *between;
     } *self;
 
     vine_begin();
     switch (*(enum kind *)vine_argument()) {
+    case SPLICED:
+        vine_pipe(to);
+        vine_pipe(from);
+        between_from = to;
+        between_to = from;
+        vine_child(passes, NULL, self->between);
+        break;
+    case SPLICED_OUT: /* to and from are the descriptors */
+        between_to = to;
+        vine_pipe(to);
+        between_from = to;
+        vine_child(passes, NULL, self->between);
+        break;
+    case SPLICED_IN:
+        between_from = from;
+        vine_pipe(from);
+        between_to = from;
+        vine_child(passes, NULL, self->between);
+        break;
     case PIPE:
         vine_pipe(self->pipe);
         to = from = self->pipe;
@@ -55,6 +86,8 @@ VINE_COROUTINE(joins_both)
     }
     vine_join(self->writer);
     vine_join(self->reader);
+    if (self->between != NULL)
+        vine_join(self->between);
     vine_end();
 }
 
@@ -147,6 +180,12 @@ static void take_asks(void)
         writer->is_dirty = false;
         writer->block = 0;
     }
+    if ((reader->wants & VINE__WANTS_MORE) != 0) {
+        assert_false(out.receives);
+        out.receives = true;
+        out.kept = 0;
+    }
+    reader->wants = 0;
     for (const struct vine__ask *ask = inside->asks; ask != NULL; ask = ask->next) {
         const struct vine__item item = {.kind = VINE__ITEM_ASK,
                                         .number = ask->number,
@@ -204,7 +243,7 @@ static void what_is_written_is_read_by_all_operations_on_all_kinds(void **state)
         for (uint64_t seed = first; seed < first + SEEDS; seed++) {
             seed_state = seed * 0x9E3779B97F4A7C15ULL + 1;
             written = seen = 0;
-            if (kind == DESCRIPTOR)
+            if (kind >= DESCRIPTOR)
                 run_descriptors(kind);
             else
                 begin(&vine__type_joins_both, &kind);
@@ -404,6 +443,43 @@ VINE_COROUTINE(wrote_too_much)
     vine_end();
 }
 
+VINE_COROUTINE(goes_round)
+{
+    struct {
+        struct vine_socket *pipe;
+    } *self;
+
+    vine_begin();
+    vine_pipe(self->pipe);
+    vine_forward(self->pipe, self->pipe);
+    vine_end();
+}
+
+VINE_COROUTINE(polls_nothing)
+{
+    struct {
+        struct vine_poll poll;
+        size_t index;
+    } *self;
+
+    vine_begin();
+    vine_pipe(self->poll.socket);
+    vine_poll(self->index, &self->poll, 1);
+    vine_end();
+}
+
+VINE_COROUTINE(accepts_from_a_pipe)
+{
+    struct {
+        struct vine_socket *pipe, *client;
+    } *self;
+
+    vine_begin();
+    vine_pipe(self->pipe);
+    vine_accept(self->client, self->pipe);
+    vine_end();
+}
+
 static void misuse_of_a_socket_is_told(void **state)
 {
     (void)state;
@@ -415,6 +491,15 @@ static void misuse_of_a_socket_is_told(void **state)
     end(-EFAULT);
     assert_int_equal(begin_listening(&vine__type_wrote_too_much), 1);
     assert_non_null(strstr(told, "coroutine wrote_too_much: vine_wrote of more"));
+    end(-EFAULT);
+    assert_int_equal(begin_listening(&vine__type_goes_round), 1);
+    assert_non_null(strstr(told, "coroutine goes_round: vine_splice of a pipe into itself"));
+    end(-EFAULT);
+    assert_int_equal(begin_listening(&vine__type_polls_nothing), 1);
+    assert_non_null(strstr(told, "coroutine polls_nothing: vine_poll of nothing"));
+    end(-EFAULT);
+    assert_int_equal(begin_listening(&vine__type_accepts_from_a_pipe), 1);
+    assert_non_null(strstr(told, "coroutine accepts_from_a_pipe: vine_accept of what does not"));
     end(-EFAULT);
 }
 
