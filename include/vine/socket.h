@@ -236,8 +236,9 @@ struct vine_poll {
         (ret_socket) = that->on;                                                                   \
     } while (0)
 
-/* Be done with a socket. One of vine_connect, vine_listen_at or vine_accept is gone: who still waits for it gets -ECANCELED. Of
- * others both directions end, as by vine_close_input and vine_close_output. */
+/* Be done with a socket. One of vine_connect, vine_listen_at or vine_accept is gone: who still
+ * waits for it gets -ECANCELED. Of others both directions end, as by vine_close_input and
+ * vine_close_output. */
 #define vine_close(socket_pointer)                                                                 \
     vine__operation("vine_close", vine__close(that, (socket_pointer)), vine__closed(that))
 
