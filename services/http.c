@@ -116,6 +116,7 @@ VINE_COROUTINE(http)
         vine_http_request_init(&self->request, self->fields, FIELDS_MAX, HEAD_MAX);
         vine_deadline(self->wishes->idle_ns);
         self->wanted = 1;
+        vine_park();
         do {
             vine_look(self->size, self->bytes, self->wanted);
             if (self->size < self->wanted)
@@ -162,4 +163,6 @@ VINE_COROUTINE(http)
 
 VINE_SERVICE(http, .summary = "HTTP/1.1: \"hello\" (--hello), or 404",
              .farewell = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n"
-                         "Connection: close\r\n\r\n");
+                         "Connection: close\r\n\r\n",
+             .refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+                        "Retry-After: 1\r\nConnection: close\r\n\r\n");

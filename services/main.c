@@ -15,7 +15,8 @@
 
 #include "services.h"
 
-#define FILE_BYTES_MAX (1U << 20) /* of a certificate or a key */
+#define FILE_BYTES_MAX (1U << 20)               /* of a certificate or a key */
+#define END_NS         (3 * VINE_NS_PER_SECOND) /* of the time to drain, for the end itself */
 
 static struct service_wishes wishes;
 
@@ -28,6 +29,8 @@ static struct {
     uint64_t connections;
     bool stdio;
     uint64_t run_ns;
+    uint64_t connections_max;
+    uint64_t client_rate;
 } chosen;
 
 static const struct vine_service *const shipped[] = {
@@ -191,10 +194,15 @@ static int check_stdio(void)
 
 static int serve(int argc, char **argv)
 {
+    /* What goes on then is ended a moment before this process would be. */
+    const uint64_t drain_ns = chosen.supervise.drain_ns;
     struct vine_service_options options = {
         .size_bytes = sizeof(options),
+        .drain_ns = chosen.stdio ? 0 : drain_ns - (drain_ns > 2 * END_NS ? END_NS : drain_ns / 2),
         .heap_bytes = (uint32_t)chosen.heap_bytes,
         .connections = (uint32_t)chosen.connections,
+        .connections_max = (uint32_t)chosen.connections_max,
+        .client_rate = (uint32_t)chosen.client_rate,
         .run_ns = chosen.run_ns != 0 ? chosen.run_ns : VINE_FOREVER,
         .argument = &wishes,
     };
@@ -265,7 +273,23 @@ int main(int argc, char **argv)
          .fallback = "16384",
          .least = "1",
          .greatest = "1000000",
-         .help = "connections of each core at most"},
+         .help = "connections of each core at most that are in the middle of something"},
+        {.name = "max-connections",
+         .kind = VINE_OPTION_COUNT,
+         .value = &chosen.connections_max,
+         .fallback = "0",
+         .least = "0",
+         .greatest = "4000000000",
+         .help = "connections of each process at most, idle ones among them; who comes beyond is "
+                 "told so and closed; 0: as many as there are descriptors"},
+        {.name = "client-rate",
+         .kind = VINE_OPTION_COUNT,
+         .value = &chosen.client_rate,
+         .fallback = "0",
+         .least = "0",
+         .greatest = "1000000",
+         .help = "connections that one address may begin in a second, to each process; of IPv6 it "
+                 "is the first 64 bits that count; 0: any"},
         {.name = "run-limit",
          .kind = VINE_OPTION_MILLISECONDS,
          .value = &chosen.run_ns,

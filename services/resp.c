@@ -118,4 +118,5 @@ VINE_COROUTINE(resp)
 
 VINE_SERVICE(resp, .summary = "keys and values in memory, by Redis' protocol",
              .begin = resp_store_begin, .is_on_one_core = true,
-             .farewell = "-ERR internal error\r\n");
+             .farewell = "-ERR internal error\r\n",
+             .refusal = "-ERR max number of clients reached\r\n");

@@ -11,6 +11,7 @@
 #ifndef VINE_COROUTINE_H
 #define VINE_COROUTINE_H
 
+#include <vine/access_log.h>
 #include <vine/error.h>
 #include <vine/future.h>
 #include <vine/heap.h>

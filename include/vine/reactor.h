@@ -182,7 +182,8 @@ VINE_API VINE_MUST_CHECK int vine_alien_call(uint32_t core, vine_call_fn fn, voi
  *   3. the same on all other cores, beside each other
  *   4. the loops return, wherever they are: what is still under way is never called
  *
- * All of it together has 10 seconds; what takes longer is left, which vine_main tells.
+ * All of it together has 10 seconds, or under a supervisor what that leaves a process
+ * (vine/supervise.h); what takes longer is left, which vine_main tells.
  */
 VINE_API void vine_stop(int code);
 

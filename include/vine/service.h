@@ -30,6 +30,8 @@ struct vine_service {
     /* What a client is sent that has asked for something when its micro-process ends by a fault or
      * an error that it did not catch, if nothing of an answer was written. NULL: nothing. */
     const char *farewell;
+    /* And one for whom there is no room. NULL: nothing; it is closed. */
+    const char *refusal;
 };
 
 /* Declare one whose connections run the coroutine `name`, defined before in this file. What follows
@@ -67,7 +69,11 @@ struct vine_service_options {
     struct vine_listen_options listen;
     uint8_t isolation;    /* enum vine_isolation; one for all services of the program */
     uint32_t heap_bytes;  /* the greatest heap; 0: 64 KiB */
-    uint32_t connections; /* at most, on each core; 0: 16384 */
+    uint32_t connections; /* with a heap at most, on each core; 0: 16384. Who is idle in vine_park
+                             has none */
+    uint32_t connections_max; /* of this process in all; 0: as many as there are descriptors */
+    uint32_t client_rate; /* connections a second of one address (of IPv6: one /64), with as many
+                                 at once; 0: any */
     const void *argument; /* of its coroutines, who read it: no memory of a heap */
     struct vine_tls *tls; /* speak TLS with clients; it stays. NULL: do not */
     uint64_t tls_ns;      /* in which a client has to finish its handshake; 0: 10 seconds */
@@ -78,6 +84,10 @@ struct vine_service_options {
 };
 
 struct vine_running;
+
+/* Have coroutines' vine_access (vine/access_log.h) append to this file, which is made if it is not
+ * there; `path` stays. Before services start; core 0. NULL: it goes nowhere, as at first. */
+VINE_API void vine_service_log_access(const char *path);
 
 /*
  * Serve at `address`, on all cores. Core 0.

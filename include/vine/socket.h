@@ -271,11 +271,13 @@ struct vine_poll {
 /* ---- between requests ------------------------------------------------------------------------ */
 
 /*
- * Wait for more without holding anything: the heap goes back, and the first byte begins the first
- * coroutine anew, with all of its state zero. The first coroutine alone, without others and with
- * nothing of vine_alloc or vine_keep. At its deadline, or when the peer ends, the connection is
- * closed. Returns, and nothing has happened, where something is there already or must be seen to:
- * so it stands at the end of a loop that serves one request at a time.
+ * Wait for more, and after a while (a third of a second, or less where heaps are short) without
+ * holding anything: then the heap goes back, and the first byte begins the first coroutine anew,
+ * with all of its state zero and without its vine_finally. Before that it returns when something
+ * has come or the peer has ended, and raises -ETIMEDOUT at the deadline, as vine_look does: so it
+ * stands where a loop that serves one request after the other begins, and costs hardly more than
+ * waiting. The first coroutine alone, without others and with nothing of vine_alloc or vine_keep.
+ * At its deadline, or when the peer ends, a connection that holds nothing is closed.
  */
 #define vine_park() vine__operation("vine_park", vine__park(that), vine__parked(that))
 

@@ -118,6 +118,7 @@ struct vine_inherited {
 struct vine_supervised {
     uint32_t index; /* which of the processes: from 0, and the same for one that takes its place */
     uint32_t process_count;
+    uint64_t drain_ns; /* in which it has to end when it is told to; then it is killed */
     uint32_t listener_count;
     const struct vine_inherited *listeners;
 };

@@ -56,9 +56,10 @@ void vine__heap_pool_destroy(struct vine__heap_pool *pool);
 
 struct vine__heap_pool_figures {
     uint32_t taken_count;
-    uint32_t taken_max;  /* how many may be */
-    uint32_t warm_count; /* given, and still with memory */
-    uint64_t kept_bytes; /* of these */
+    uint32_t taken_max;   /* how many may be */
+    uint32_t warm_count;  /* given, and still with memory */
+    uint64_t kept_bytes;  /* of these */
+    uint64_t taken_bytes; /* of those that are taken */
 };
 void vine__heap_pool_look(const struct vine__heap_pool *pool,
                           struct vine__heap_pool_figures *ret_figures);

@@ -145,6 +145,8 @@ void vine__heap_pool_look(const struct vine__heap_pool *pool,
     for (uint32_t n = 0; n < pool->slot_count; n++)
         if (pool->slots[n].is_warm)
             figures.kept_bytes += pool->slots[n].heap.region.size_bytes;
+        else if (pool->slots[n].is_taken)
+            figures.taken_bytes += pool->slots[n].heap.region.size_bytes;
     *ret_figures = figures;
 }
 

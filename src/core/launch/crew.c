@@ -384,6 +384,7 @@ static int init(struct crew *crew, char *ret_why)
         .task_quota_ns = options->task_quota.number,
         .backlog_max = (uint32_t)options->max_task_backlog.number,
         .shuffle_seed = crew->shuffle_seed,
+        .stop_limit_ns = options->stop_limit_ns,
     };
     int error = vine__mesh_create(&crew->mesh, &mesh_options);
 

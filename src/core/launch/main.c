@@ -176,6 +176,7 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
     if (vine_supervised() != NULL) {
         start->options.process_index = vine_supervised()->index;
         start->options.process_count = vine_supervised()->process_count;
+        start->options.stop_limit_ns = vine_supervised()->drain_ns;
     }
     if (start->options.explain_start.number != 0)
         start->lines = (struct vine__lines){.fn = print_line, .context = stderr};

@@ -104,6 +104,7 @@ struct vine__launch_options {
     /* Of how many processes that share processors and memory this is which one; a count of 0 or 1:
      * it has all to itself. No part of the command line. */
     uint32_t process_index, process_count;
+    uint64_t stop_limit_ns; /* for all that is to be stopped; 0: as a rule */
 };
 
 /* Everything that is wrong, a line each; what does not fit is left out. */

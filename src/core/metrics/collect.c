@@ -16,6 +16,8 @@
 #include "utils/assert.h"
 #include "utils/container_of.h"
 
+#define TOLD_BYTES 400 /* of a metric, in a line */
+
 struct from_core {
     struct vine_call call;
     struct vine__metrics_snapshot *snapshot;
@@ -157,6 +159,29 @@ static int64_t take(void *argument)
     struct from_core *const from = argument;
 
     return vine__metrics_take(&from->snapshot);
+}
+
+int vine__metrics_tell(const char *prefix, void (*line)(void *context, const char *line),
+                       void *context)
+{
+    const size_t length = strlen(prefix);
+    struct vine__metrics_snapshot *snapshot;
+    const int error = vine__metrics_take(&snapshot);
+
+    for (uint32_t i = 0; error == 0 && i < snapshot->count; i++) {
+        const struct vine__metric_sample *const sample = &snapshot->samples[i];
+        char number[VINE__METRIC_NUMBER_BYTES], text[TOLD_BYTES];
+
+        if (strncmp(sample->name, prefix, length) != 0 || sample->shape != NULL ||
+            sample->value == 0)
+            continue;
+        (void)snprintf(text, sizeof(text), sample->labels[0] != '\0' ? "%s{%s} %s" : "%s%s %s",
+                       sample->name, sample->labels, vine__metric_number(sample->value, number));
+        line(context, text);
+    }
+    if (error == 0)
+        free(snapshot);
+    return error;
 }
 
 static struct collection *collection_of(struct vine_call *call)

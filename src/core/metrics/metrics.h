@@ -15,6 +15,12 @@
 
 #include <vine/metrics.h>
 
+/* Tell those of the calling core whose names begin with `prefix`, and are no histograms, a line
+ * each: "vine_process_parked 12". What is 0 is left out. Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__metrics_tell(const char *prefix,
+                                       void (*line)(void *context, const char *line),
+                                       void *context);
+
 /* Forget all metrics that `core` still has. When its reactor has gone. */
 void vine__metrics_end(uint32_t core);
 

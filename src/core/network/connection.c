@@ -129,7 +129,6 @@ void vine_connection_close(struct vine_connection *connection, struct vine_work 
 {
     VINE_ASSERT(!connection->is_closed);
     connection->is_closed = true;
-    connection->ended = NULL;
     connection->closed = done;
     /* The stack tells of the end in a later turn, unless it has done so. */
     const bool has_let_go = connection->has_let_go;
@@ -198,10 +197,9 @@ void vine_receive_cancel(struct vine_receive *receive)
     end_receive_soon(receive, -ECANCELED);
 }
 
-static void begin_receive(struct vine_connection *connection, struct vine_receive *receive,
-                          vine_receive_fn fn)
+static void prepare_receive(struct vine_connection *connection, struct vine_receive *receive,
+                            vine_receive_fn fn)
 {
-    VINE_ASSERT(!connection->is_closed && connection->reader == NULL);
     receive->fn = fn;
     receive->connection = connection;
     receive->descriptor_count = 0;
@@ -210,10 +208,6 @@ static void begin_receive(struct vine_connection *connection, struct vine_receiv
     receive->has_deadline = receive->deadline_ns != 0 && !connection->is_aborted;
     vine_work_init(&receive->work, call_receive);
     connection->reader = receive;
-    if (VINE__UNLIKELY(connection->is_aborted)) {
-        vine__receive_end(receive, NULL, -VINE_ECLOSED);
-        return;
-    }
     if (VINE__UNLIKELY(receive->has_deadline)) {
         struct vine_timer *const timer = &connection->reader_timer;
 
@@ -221,7 +215,32 @@ static void begin_receive(struct vine_connection *connection, struct vine_receiv
             vine_timer_init(timer, VINE_CLOCK_COARSE, time_out_receive);
         vine_timer_arm_at(timer, receive->deadline_ns);
     }
-    connection->ops->receive(connection, receive);
+}
+
+static void begin_receive(struct vine_connection *connection, struct vine_receive *receive,
+                          vine_receive_fn fn)
+{
+    VINE_ASSERT(!connection->is_closed && connection->reader == NULL);
+    prepare_receive(connection, receive, fn);
+    if (VINE__UNLIKELY(connection->is_aborted))
+        vine__receive_end(receive, NULL, -VINE_ECLOSED);
+    else
+        connection->ops->receive(connection, receive);
+}
+
+bool vine__receive_move(struct vine_receive *from, struct vine_receive *to, vine_receive_fn fn)
+{
+    struct vine_connection *const connection = from->connection;
+
+    if (connection == NULL || connection->reader != from || from->has_ended || from->wish != 0 ||
+        from->into != NULL || connection->is_aborted)
+        return false;
+    if (from->has_deadline)
+        (void)vine_timer_stop(&connection->reader_timer);
+    to->into = NULL;
+    to->descriptors = NULL;
+    prepare_receive(connection, to, fn);
+    return true;
 }
 
 void vine_receive(struct vine_connection *connection, struct vine_receive *receive,

@@ -71,11 +71,11 @@ static int64_t end_part(void *argument)
 static void tell_arrival(struct vine_work *work)
 {
     struct vine_connection *const connection =
-        VINE_CONTAINER_OF(work, struct vine_connection, work);
-    struct vine__listener_part *const part = connection->part;
+        VINE_CONTAINER_OF(work, struct vine_connection, arrival.work);
+    struct vine__listener_part *const part = connection->arrival.part;
     const struct vine_listener *const listener = part->listener;
 
-    connection->part = NULL;
+    memset(&connection->reader_timer, 0, sizeof(connection->reader_timer));
     listener->fn(connection, listener->context);
     part->arriving--;
     look_at_part(part);
@@ -90,10 +90,10 @@ void vine__listener_arrived(struct vine__listener_part *part, struct vine_connec
     }
     connection->network->counts.accepted++;
     part->arriving++;
-    connection->part = part;
-    vine_work_init(&connection->work, tell_arrival);
-    vine_work_set_group(&connection->work, part->listener->group);
-    vine_work_post(&connection->work);
+    connection->arrival.part = part;
+    vine_work_init(&connection->arrival.work, tell_arrival);
+    vine_work_set_group(&connection->arrival.work, part->listener->group);
+    vine_work_post(&connection->arrival.work);
 }
 
 static uint32_t fewest_connections(struct vine_listener *listener)

@@ -15,16 +15,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <vine/base.h>
-
-struct vine_connection;
-struct vine_work;
+#include <vine/network.h>
 
 /* What a connection of the kernel's stack takes of memory while it is idle. */
 size_t vine__network_connection_bytes(void);
 
 /* Whether to close it with something unread may cost the peer what it was sent last. */
 bool vine__connection_may_reset(const struct vine_connection *connection);
+
+/*
+ * Let a receive that waits into a view be another one from now on, which ends by calling `fn`, at
+ * its own deadline: nothing is asked of the kernel anew. Returns false, and nothing has changed: it
+ * has ended, though its function has not been called yet, or is being cancelled.
+ */
+bool vine__receive_move(struct vine_receive *from, struct vine_receive *to, vine_receive_fn fn);
 
 /* The same memory for all that is neither a heap's nor read in one. */
 #define VINE__CONNECTION_UNCOLOURED UINT8_MAX

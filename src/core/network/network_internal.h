@@ -126,17 +126,25 @@ struct vine__connection_ops {
     void (*free)(struct vine_connection *connection);
 };
 
+/* That it has come is told in a later turn. */
+struct vine__arrival {
+    struct vine_work work;
+    struct vine__listener_part *part;
+};
+
 struct vine_connection {
     const struct vine__connection_ops *ops;
     struct vine__network *network;
     struct vine__list link;
-    struct vine_receive *reader;    /* whose function has not been called */
-    struct vine_timer reader_timer; /* of its deadline; stopped by each, and cancelled at the end */
-    struct vine_work *closed;       /* the owner's */
-    struct vine_work work;          /* its arrival */
+    struct vine_receive *reader; /* whose function has not been called */
     union {
-        struct vine__listener_part *part; /* until it has arrived */
-        struct vine_work *ended;          /* then: its owner's, who waits for the end, or NULL */
+        struct vine_work *ended;  /* its owner's, who waits for the end, or NULL */
+        struct vine_work *closed; /* when it is closed: its owner's, who is told, or NULL */
+    };
+    union {
+        struct vine_timer reader_timer; /* of its deadline; stopped by each, and cancelled at the
+                                           end */
+        struct vine__arrival arrival;   /* before its owner knows of it */
     };
     uint32_t users;    /* sends whose functions have not been called */
     bool is_layer;     /* it is on another one, which is counted */
@@ -163,7 +171,7 @@ void vine__connection_let_go(struct vine_connection *connection);
 /* The end of what comes is known. */
 static inline void vine__connection_tell_end(struct vine_connection *connection)
 {
-    struct vine_work *const ended = connection->ended;
+    struct vine_work *const ended = connection->is_closed ? NULL : connection->ended;
 
     if (ended == NULL)
         return;

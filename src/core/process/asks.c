@@ -79,9 +79,6 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
         (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&
         !put_ask(record, &outlet->sent, outlet->error))
         return false;
-    /* Something else has come first: it goes on, and may park again. */
-    if (outlet->parker.is_set && !put_ask(record, &outlet->parker, 0))
-        return false;
     return true;
 }
 
@@ -193,10 +190,9 @@ static int begin(struct vine__process *process, const struct vine__ask *ask, str
         outlet->sent = asker;
         return 0;
     case VINE__ASK_PARK:
-        if (ask->socket != 0)
+        if (ask->socket != 0 || outlet->has_received)
             return -VINE_ECORRUPT;
-        outlet->parker = asker;
-        outlet->park_until_ns = ask->a;
+        vine__parker_begin(process, ask->a);
         return 0;
     default:
         return -VINE_ECORRUPT;
@@ -208,8 +204,7 @@ static void send_and_look(struct outlet *outlet)
     vine__outlet_send(outlet);
     /* What could be answered at once is, in a run of its own. */
     if ((outlet->room.is_set && outlet->written == NULL) ||
-        ((outlet->sent.is_set || outlet->parker.is_set) && !outlet->is_sending &&
-         outlet->written == NULL))
+        (outlet->sent.is_set && !outlet->is_sending && outlet->written == NULL))
         vine_work_post(&outlet->process->work);
 }
 

@@ -36,7 +36,7 @@ void vine__process_describe(const struct vine__process *process, struct vine__pr
 
 static void tell(const struct vine__process *process, const struct vine__process_end *end)
 {
-    const struct vine__process_kind *const kind = process->options.kind;
+    const struct vine__process_kind *const kind = process->origin->options.kind;
 
     if (kind != NULL && kind->crashed != NULL)
         kind->crashed(kind, end);
@@ -45,7 +45,7 @@ static void tell(const struct vine__process *process, const struct vine__process
 /* Nobody in there can say anything any more. */
 static bool says_farewell(struct vine__process *process)
 {
-    const struct vine__process_kind *const kind = process->options.kind;
+    const struct vine__process_kind *const kind = process->origin->options.kind;
 
     return kind != NULL && kind->farewell != NULL &&
            vine__outlet_farewell(&process->io, kind->farewell);
@@ -58,6 +58,8 @@ bool vine__process_take_fault(struct vine__process *process, const struct vine__
         ++process->fault_count == FAULTS_MAX || (is_overrun && process->has_overrun);
     struct vine__process_end end = {.error = -EFAULT, .is_fault = true, .fault = *fault};
 
+    process->core->counts.faults++;
+    process->core->counts.overruns += is_overrun;
     process->has_overrun |= is_overrun;
     vine__process_describe(process, &end);
     tell(process, &end);
@@ -87,6 +89,7 @@ void vine__process_take_end(struct vine__process *process)
     if (end.error == -EFAULT && process->last_fault != NULL) {
         end = *process->last_fault; /* which was told */
     } else if (is_own(end.error)) {
+        process->core->counts.errors++;
         vine__process_describe(process, &end);
         tell(process, &end);
     }
@@ -99,6 +102,7 @@ void vine__process_take_mistake(struct vine__process *process, int error)
 {
     struct vine__process_end end = {.error = error};
 
+    process->core->counts.errors++;
     if (error == -VINE_ECORRUPT)
         vine__process_describe(process, &end);
     tell(process, &end);

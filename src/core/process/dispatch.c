@@ -87,13 +87,15 @@ void vine__process_dispatch(struct vine__process *process)
     bool again;
     int error;
 
-    if (process->has_ended || (process->io.parker.is_set && vine__process_park(process)))
+    if (process->has_ended)
         return;
+    process->io.is_parking = false; /* it goes on, and may ask for it again */
     if (vine__guard_open(&process->heap->region) != 0) {
         vine_work_post(&process->work);
         return;
     }
     process->core->running = process;
+    process->core->counts.runs++;
     do {
         again = !vine__process_bring(process, &page->record);
         page->inside = inside;

@@ -179,7 +179,7 @@ void vine__outlet_sent(struct outlet *outlet)
         vine__splicings_look(outlet);
     if (outlet->is_over)
         look_at_end(outlet);
-    else if (outlet->room.is_set || outlet->sent.is_set || outlet->parker.is_set)
+    else if (outlet->room.is_set || outlet->sent.is_set)
         vine__process_dispatch(outlet->process);
 }
 

@@ -8,12 +8,21 @@
 
 #include <stdlib.h>
 
+#include "core/network/network.h"
 #include "core/process/process_internal.h"
+#include "utils/atomic.h"
+
+#define TICK_NS   (10 * 1000 * 1000ULL)
+#define TICKS     30U /* so long it waits before it is let go */
+#define FEW_TICKS 5U  /* and so long where there are many */
+#define MANY      512U
+#define LOOKS_MAX 256U /* at a tick */
+#define WARM_MAX  64U  /* heaps that keep their memory where nobody has been busy for a while */
 
 struct parked {
     struct vine__list link;
     struct vine_connection *connection;
-    struct vine__process_options options;
+    struct origin *origin;
     uint32_t colour;
     bool was_seen; /* while the core drains */
     bool is_over;
@@ -23,8 +32,8 @@ struct parked {
     };
 };
 
-/* With what the network has of a connection, 600 bytes. */
-VINE_STATIC_ASSERT(sizeof(struct parked) <= 184, "a parked connection is small");
+/* With what the network has of a connection, 544 bytes as they are allocated. */
+VINE_STATIC_ASSERT(sizeof(struct parked) <= 152, "a parked connection is small");
 
 static void forget(struct parked *parked)
 {
@@ -33,26 +42,37 @@ static void forget(struct parked *parked)
     free(parked);
 }
 
+/* Nothing is left of it any more. */
+static void leave(struct parked *parked)
+{
+    struct processes *const core = vine__processes_here();
+    const struct vine__process_options options = parked->origin->options;
+
+    vine__origin_give(parked->origin);
+    forget(parked);
+    if (options.gone != NULL)
+        options.gone(options.context);
+    vine__processes_let_go(core);
+}
+
 static void closed(struct vine_work *work)
 {
-    struct parked *const parked = VINE_CONTAINER_OF(work, struct parked, closed);
-    struct processes *const core = vine__processes_here();
-    const vine__process_gone_fn gone = parked->options.gone;
-    void *const context = parked->options.context;
+    leave(VINE_CONTAINER_OF(work, struct parked, closed));
+}
 
-    forget(parked);
-    if (gone != NULL)
-        gone(context);
-    vine__processes_let_go(core);
+static void tell_end(const struct parked *parked, int error)
+{
+    const struct vine__process_options *const options = &parked->origin->options;
+    const struct vine__process_end process_end = {.error = error, .type = options->type};
+
+    if (options->ended != NULL)
+        options->ended(options->context, &process_end);
 }
 
 /* It came to its end while it was parked. */
 static void end(struct parked *parked, int error)
 {
-    const struct vine__process_end process_end = {.error = error, .type = parked->options.type};
-
-    if (parked->options.ended != NULL)
-        parked->options.ended(parked->options.context, &process_end);
+    tell_end(parked, error);
     parked->is_over = true;
     vine_work_init(&parked->closed, closed);
     vine_connection_close(parked->connection, &parked->closed);
@@ -61,44 +81,130 @@ static void end(struct parked *parked, int error)
 static void received(struct vine_receive *receive)
 {
     struct parked *const parked = VINE_CONTAINER_OF(receive, struct parked, receive);
+    struct processes *const core = vine__processes_here();
     int error;
 
     if (receive->size <= 0) {
         end(parked, (int)receive->size);
         return;
     }
-    error = vine__process_begin(vine__processes_here(), parked->connection, &parked->options,
-                                parked->colour, receive);
-    if (error != 0)
-        end(parked, error);
-    else
-        forget(parked);
+    error = vine__process_begin(core, parked->connection, &parked->origin->options, parked->colour,
+                                receive);
+    if (error != 0) {
+        tell_end(parked, error); /* it was refused: the connection is gone */
+        leave(parked);
+        return;
+    }
+    core->counts.unparkings++;
+    vine__origin_give(parked->origin);
+    forget(parked);
 }
 
-bool vine__process_park(struct vine__process *process)
+/* ---- who may be let go ----------------------------------------------------------------------- */
+
+/*
+ * Most who wait for a next request have it soon, and making a micro-process anew for each would cost
+ * more than the memory is worth. So those alone are let go that have waited for a while. Nobody is
+ * armed, listed or counted for that on the way of a request: a timer looks at some of the core's
+ * micro-processes, by turns, as long as a round over all of them finds any that wait.
+ */
+
+/* Returns whether it is let go: all is sent and nothing has come. */
+static bool park(struct vine__process *process)
 {
     struct outlet *const outlet = &process->io;
     struct parked *parked;
 
     if (outlet->is_sending || outlet->written != NULL || outlet->error != 0 ||
-        outlet->is_receiving || outlet->has_received || outlet->has_end || process->cancel != 0 ||
-        process->raise != 0 || !vine__furthers_are_none(process))
+        !outlet->is_receiving || outlet->kept != 0 || outlet->has_received || outlet->has_end ||
+        process->cancel != 0 || process->raise != 0 || process->kept != NULL ||
+        !vine__furthers_are_none(process))
         return false;
     parked = calloc(1, sizeof(*parked));
     if (parked == NULL)
         return false;
-    parked->connection = outlet->connection;
-    parked->options = process->options;
-    parked->colour = process->colour;
     parked->receive.deadline_ns = outlet->park_until_ns;
+    if (!vine__receive_move(&outlet->receive, &parked->receive, received)) {
+        free(parked); /* the first byte is on its way in here */
+        return false;
+    }
+    parked->connection = outlet->connection;
+    parked->origin = process->origin;
+    parked->colour = process->colour;
     vine__list_push_back(&process->core->parked, &parked->link);
     process->core->parked_count++;
+    process->core->counts.parkings++;
     outlet->connection = NULL;
-    process->options.ended = NULL;
-    process->options.gone = NULL;
+    process->origin = NULL;
     vine__process_end(process, &(struct vine__process_end){.error = 0}, true);
-    vine_receive(parked->connection, &parked->receive, received);
     return true;
+}
+
+/* Look at the next one, which is the last then. Returns whether it was let go. */
+static bool look_at_next(struct processes *core, uint32_t ticks_least)
+{
+    struct vine__process *const process =
+        VINE_LIST_OBJECT(core->all.next, struct vine__process, link);
+
+    vine__list_remove(&process->link);
+    vine__list_push_back(&core->all, &process->link);
+    if (!process->io.is_parking || process->has_ended)
+        return false;
+    core->park_goes_on = true;
+    return core->park_tick - process->io.park_tick >= ticks_least && park(process);
+}
+
+static void tick(struct vine_timer *timer)
+{
+    struct processes *const core = VINE_CONTAINER_OF(timer, struct processes, park_timer);
+
+    core->park_tick++;
+    for (uint32_t i = 0; i < LOOKS_MAX && core->park_left > 0 && core->count > 0; i++) {
+        core->park_left--;
+        (void)look_at_next(core, core->count < MANY ? TICKS : FEW_TICKS);
+    }
+    if (core->park_left == 0 || core->count == 0) {
+        core->is_park_timer_armed = core->park_goes_on;
+        core->park_goes_on = false;
+        core->park_left = core->count;
+    }
+    if (core->is_park_timer_armed)
+        vine_timer_arm_after(&core->park_timer, TICK_NS);
+    else
+        vine__heap_pool_trim(core->heaps, WARM_MAX);
+}
+
+void vine__parker_begin(struct vine__process *process, uint64_t until_ns)
+{
+    struct processes *const core = process->core;
+    struct outlet *const outlet = &process->io;
+
+    outlet->is_parking = true;
+    outlet->park_until_ns = until_ns;
+    outlet->park_tick = core->park_tick;
+    if (!outlet->is_receiving)
+        vine__outlet_receive(outlet, 0);
+    if (VINE__UNLIKELY(!core->is_park_timer_armed)) {
+        core->is_park_timer_armed = true;
+        core->park_left = core->count;
+        vine_timer_init(&core->park_timer, VINE_CLOCK_COARSE, tick);
+        vine_timer_arm_after(&core->park_timer, TICK_NS);
+    }
+}
+
+bool vine__parkers_hurry(struct processes *core)
+{
+    uint32_t gone = 0;
+
+    for (uint32_t i = 0; i < LOOKS_MAX && i < core->count; i++)
+        gone += look_at_next(core, 0);
+    return gone > 0;
+}
+
+void vine__parkers_end(struct processes *core)
+{
+    if (core->is_park_timer_armed)
+        (void)vine_timer_cancel(&core->park_timer);
 }
 
 void vine__parked_look(struct processes *core)

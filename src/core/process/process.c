@@ -9,6 +9,7 @@
 #include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
 #define COUNT_MAX   16384U
 #define SOCKETS_MAX 16U
@@ -26,6 +27,8 @@ void vine__processes_let_go(struct processes *core)
     if (!core->is_stopping || core->count > 0 || core->parked_count > 0)
         return;
     vine__processes_drained(core);
+    vine__parkers_end(core);
+    vine__process_metrics_stop(core);
     vine__heap_pool_destroy(core->heaps);
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         vine__blocks_fini(&core->blocks[i]);
@@ -108,6 +111,11 @@ int vine__processes_start(const struct vine__processes_options *options)
     error = vine__heap_pool_create(&heaps, &core->heaps);
     if (error != 0)
         goto fail_record;
+    error = vine__process_metrics_start(core);
+    if (error != 0) {
+        vine__heap_pool_destroy(core->heaps);
+        goto fail_record;
+    }
     here = core;
     vine_at_stop(&stoppers[vine_core()], stop);
     return 0;
@@ -129,7 +137,19 @@ const struct vine__process_kind *vine__process_running(struct vine__process_end 
     if (here == NULL || here->running == NULL)
         return NULL;
     vine__process_describe(here->running, ret_end);
-    return here->running->options.kind;
+    return here->running->origin != NULL ? here->running->origin->options.kind : NULL;
+}
+
+struct vine_connection *vine__process_running_connection(void)
+{
+    return here != NULL && here->running != NULL ? here->running->io.connection : NULL;
+}
+
+void vine__process_explain(char ret_text[VINE__HEAP_WHY_BYTES])
+{
+    ret_text[0] = '\0';
+    if (here != NULL)
+        vine__heap_pool_explain(here->heaps, ret_text);
 }
 
 uint32_t vine__process_count(void)
@@ -160,8 +180,7 @@ static void closed(struct vine_work *work)
 {
     struct vine__process *const process = VINE_CONTAINER_OF(work, struct vine__process, closed);
     struct processes *const core = process->core;
-    const vine__process_gone_fn gone = process->options.gone;
-    void *const context = process->options.context;
+    struct vine__process_options options = {.type = NULL};
 
     if (process->work.is_posted ||
         (process->furthers != NULL && process->furthers->hung_up.is_posted)) {
@@ -177,9 +196,13 @@ static void closed(struct vine_work *work)
     free(process->last_fault);
     vine__list_remove(&process->link);
     core->count--;
+    if (process->origin != NULL) {
+        options = process->origin->options;
+        vine__origin_give(process->origin);
+    }
     free(process);
-    if (gone != NULL)
-        gone(context);
+    if (options.gone != NULL)
+        options.gone(options.context);
     vine__processes_let_go(core);
 }
 
@@ -191,9 +214,9 @@ void vine__process_paint(const struct vine__process *process, struct vine_connec
 
 static int init_inside(struct vine__process *process)
 {
+    const struct vine__process_options *const options = &process->origin->options;
     struct inside *const inside = (struct inside *)vine__inside_init(
-        process->heap, sizeof(struct inside), process->options.type,
-        (void *)(uintptr_t)process->options.argument);
+        process->heap, sizeof(struct inside), options->type, (void *)(uintptr_t)options->argument);
 
     if (inside == NULL)
         return -ENOMEM;
@@ -206,6 +229,15 @@ static int init_inside(struct vine__process *process)
     return 0;
 }
 
+static void refuse(struct vine_connection *connection, const struct vine__process_options *options,
+                   int error)
+{
+    if (options->kind != NULL && options->kind->refuse != NULL)
+        options->kind->refuse(options->kind, connection, error, options->context);
+    else
+        vine_connection_close(connection, NULL);
+}
+
 int vine__process_begin(struct processes *core, struct vine_connection *connection,
                         const struct vine__process_options *options, uint32_t colour,
                         const struct vine_receive *receive)
@@ -216,10 +248,14 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
     if (process == NULL)
         goto fail;
     process->core = core;
-    process->options = *options;
+    process->origin = vine__origin_take(core, options);
+    if (process->origin == NULL)
+        goto fail;
     process->io.process = process;
     process->io.connection = connection;
     error = vine__heap_take(core->heaps, colour, &process->heap);
+    if (VINE__UNLIKELY(error != 0) && vine__parkers_hurry(core))
+        error = vine__heap_take(core->heaps, colour, &process->heap);
     if (error != 0)
         goto fail;
     process->colour = (uint8_t)process->heap->region.colour;
@@ -237,12 +273,16 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
     vine_timer_init(&process->timer, VINE_CLOCK_COARSE, time_has_come);
     vine__list_push_back(&core->all, &process->link);
     core->count++;
+    core->counts.begun++;
     vine_work_post(&process->work);
     return 0;
 fail:
+    core->counts.refused++;
+    if (process != NULL && process->origin != NULL)
+        vine__origin_give(process->origin);
     free(process);
-    if (connection != NULL && receive == NULL)
-        vine_connection_close(connection, NULL);
+    if (connection != NULL)
+        refuse(connection, options, error);
     return error;
 }
 
@@ -251,8 +291,8 @@ int vine__process_start(struct vine_connection *connection,
 {
     if (here == NULL || here->is_stopping) {
         if (connection != NULL)
-            vine_connection_close(connection, NULL);
-        return -ENOMEM;
+            refuse(connection, options, -VINE_ECLOSED);
+        return -VINE_ECLOSED;
     }
     return vine__process_begin(here, connection, options, VINE__HEAP_ANY_COLOUR, NULL);
 }
@@ -269,6 +309,6 @@ void vine__process_end(struct vine__process *process, const struct vine__process
     vine__outside_end(process);
     vine__furthers_close(process, at_once);
     vine__outlet_close(&process->io, at_once);
-    if (process->options.ended != NULL)
-        process->options.ended(process->options.context, end);
+    if (process->origin != NULL && process->origin->options.ended != NULL)
+        process->origin->options.ended(process->origin->options.context, end);
 }

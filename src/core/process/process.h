@@ -17,6 +17,7 @@
 #include <vine/state.h>
 
 #include "arch/guard/guard.h"
+#include "core/heap/heap.h"
 
 struct vine__process;
 
@@ -38,6 +39,10 @@ struct vine__process_kind {
     /* Of each fault, also of one that the micro-process lives through; and of an error that nobody
      * has taken. Called before `ended`. */
     void (*crashed)(const struct vine__process_kind *kind, const struct vine__process_end *end);
+    /* There is no heap for this connection: it is to be told so, and closed, which is done here if
+     * there is no such function. `context` is that of the options. */
+    void (*refuse)(const struct vine__process_kind *kind, struct vine_connection *connection,
+                   int error, void *context);
 };
 
 typedef void (*vine__process_ended_fn)(void *context, const struct vine__process_end *end);
@@ -71,9 +76,15 @@ VINE_MUST_CHECK int vine__processes_start(const struct vine__processes_options *
  * Start a micro-process on this core with `connection` as its standard input and output, which is
  * its own in any case (NULL: none). It runs from a later turn.
  *
- * Returns 0; -EAGAIN or -ENOMEM: there is no heap. */
+ * Returns 0; -EAGAIN or -ENOMEM: there is no heap, and its kind has refused the connection. */
 VINE_MUST_CHECK int vine__process_start(struct vine_connection *connection,
                                         const struct vine__process_options *options);
+
+/* The connection of what runs on this core, or NULL. */
+struct vine_connection *vine__process_running_connection(void);
+
+/* Why there was no heap the last time, as a sentence. */
+void vine__process_explain(char ret_text[VINE__HEAP_WHY_BYTES]);
 
 /* How many there are on this core. */
 uint32_t vine__process_count(void);

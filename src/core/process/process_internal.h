@@ -9,6 +9,7 @@
 #define VINE_CORE_PROCESS_PROCESS_INTERNAL_H
 
 #include <vine/error.h>
+#include <vine/metrics.h>
 #include <vine/timer.h>
 
 #include "arch/reservation/reservation.h"
@@ -54,6 +55,27 @@ struct page {
     struct inside *inside; /* that runs */
 };
 
+/* What a core has seen. */
+struct process_counts {
+    uint64_t begun;
+    uint64_t runs;
+    uint64_t faults;   /* also those that they took */
+    uint64_t overruns; /* of these, for running too long */
+    uint64_t errors;   /* that nobody took */
+    uint64_t parkings; /* how often a connection was left without a heap */
+    uint64_t unparkings;
+    uint64_t refused; /* there was no heap, or no memory */
+};
+
+#define PROCESS_METRICS 14U
+
+/* What micro-processes were started with, those that have the same. */
+struct origin {
+    struct vine__process_options options;
+    uint32_t users;
+    struct origin *next, **link;
+};
+
 struct processes {
     struct page *page;
     struct vine__reservation page_memory;
@@ -61,6 +83,11 @@ struct processes {
     struct vine__list all;    /* by `link` */
     struct vine__list parked; /* connections without a micro-process, by `link` */
     uint32_t parked_count;
+    uint32_t park_tick; /* of `park_timer`, while somebody may be let go */
+    uint32_t park_left; /* of its round over all: those that were not looked at */
+    bool park_goes_on;  /* somebody in this round may be let go later */
+    bool is_park_timer_armed;
+    struct vine_timer park_timer;
     uint32_t count;
     bool is_draining; /* those that wait for nothing end */
     bool is_stopping; /* and so does all of this when there is none left */
@@ -70,7 +97,20 @@ struct processes {
     struct blocks blocks[VINE__GUARD_COLOURS_MAX];
     struct sender *senders;        /* that nobody has; as many as there ever were at once */
     struct vine__process *running; /* or the last that ran, which may be gone */
+    struct origin *origins;        /* the newest first */
+    struct process_counts counts;
+    struct vine_metric metrics[PROCESS_METRICS];
 };
+
+/* origin.c: to be given once for each time. Returns NULL: no memory. */
+struct origin *vine__origin_take(struct processes *core,
+                                 const struct vine__process_options *options);
+void vine__origin_give(struct origin *origin);
+
+/* process_metrics.c: what the core has seen and has can be collected, and no more. Returns 0 or a
+ * negative error. */
+int vine__process_metrics_start(struct processes *core);
+void vine__process_metrics_stop(struct processes *core);
 
 /* The calling core's. */
 struct processes *vine__processes_here(void);
@@ -105,6 +145,7 @@ struct outlet {
     bool is_wanted;             /* and the inside has asked for what follows */
     bool is_over;               /* nobody inside has it any more */
     bool is_lingering;          /* all is sent; what still comes is thrown away */
+    bool is_parking;            /* nothing has to stay, if nothing comes for a while */
     uint32_t lingered;          /* bytes of that */
     uint32_t kept;              /* of what came, what was there before */
     int64_t received;           /* bytes, those that were kept included; or an error */
@@ -116,8 +157,8 @@ struct outlet {
     uint32_t written_size;
     int error;               /* of sending */
     struct asker room, sent; /* who waits for that */
-    struct asker parker;     /* who would go, and its deadline */
     uint32_t view_size;
+    uint32_t park_tick; /* when that was asked for */
     uint64_t park_until_ns;
     struct vine_receive receive;
 };
@@ -134,7 +175,7 @@ struct vine__process {
     struct vine__inside *inside; /* in the heap: not to be believed */
     struct processes *core;
     struct vine__list link;
-    struct vine__process_options options;
+    struct origin *origin; /* NULL: its connection was parked and has it */
     struct vine_work work; /* its next run */
     struct vine_timer timer;
     uint64_t due_ns; /* for which the timer is armed, or 0 */
@@ -153,7 +194,7 @@ struct vine__process {
 };
 
 /* Beside a page, a blocked one has this, what is known of its heap, and its connection. */
-VINE_STATIC_ASSERT(sizeof(struct vine__process) + sizeof(struct vine__heap) <= 544,
+VINE_STATIC_ASSERT(sizeof(struct vine__process) + sizeof(struct vine__heap) <= 512,
                    "a blocked micro-process is small");
 
 /* What lies in the heap's head for us. */
@@ -289,16 +330,18 @@ bool vine__outlet_is_idle(const struct outlet *outlet);
 void vine__outlet_fini(struct outlet *outlet);
 void vine__senders_fini(struct processes *core);
 
-/*
- * park.c: let the micro-process go and its connection wait alone, if all is sent and nothing has
- * come: it is gone then. Returns whether it is.
- */
-bool vine__process_park(struct vine__process *process);
+/* park.c: it waits for the first byte of what comes next, holding nothing: so it may be let go if
+ * that takes a while, and its connection waits alone until `until_ns`. */
+void vine__parker_begin(struct vine__process *process, uint64_t until_ns);
+/* There are no heaps: let some of them go now. Returns whether one has gone. */
+bool vine__parkers_hurry(struct processes *core);
+/* The core ends. */
+void vine__parkers_end(struct processes *core);
 /* The core drains: no first byte is waited for any more, or only until the next look. */
 void vine__parked_look(struct processes *core);
 
-/* process.c: a connection of `process` begins. `receive` has ended with its first bytes; or is
- * NULL, and the connection is closed if this fails. */
+/* process.c: a connection of `process` begins. `receive` has ended with its first bytes; or NULL.
+ * If this fails, the connection is refused as its kind does that. */
 int vine__process_begin(struct processes *core, struct vine_connection *connection,
                         const struct vine__process_options *options, uint32_t colour,
                         const struct vine_receive *receive);

@@ -15,17 +15,14 @@
 #include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
-struct vine_running {
-    struct vine_running *next;
-    struct vine__service_kind kind;
-    struct vine_service_options options;
-    struct vine_listener *listener;
-    struct vine_stopper stopper;
-    struct vine_work closed;
-};
+#define TLS_NS (10 * VINE_NS_PER_SECOND)
 
-#define TLS_NS    (10 * VINE_NS_PER_SECOND)
+/* At the end, for those who are in the middle of a handshake. */
+#define GREETED_NS      VINE_NS_PER_SECOND
+#define GREETED_LOOK_NS (VINE_NS_PER_SECOND / 100)
+
 #define RUN_NS    VINE_NS_PER_SECOND
 #define BEGUN_MAX 64U /* services with something to begin */
 
@@ -34,6 +31,7 @@ struct vine_running {
 static struct vine_running *all;
 
 static char why[VINE__GUARD_WHY_BYTES];
+static const char *access_path; /* or NULL */
 
 const char *vine_isolation_name(void)
 {
@@ -54,7 +52,20 @@ static int start_core(const struct vine_service_options *options)
         .drain_ns = options->drain_ns,
     };
 
-    return vine__processes_start(&processes);
+    static bool has_begun[VINE_CORES_MAX];
+    int error = 0;
+
+    /* What is registered first is stopped last: so all that is to be logged is. */
+    if (VINE__UNLIKELY(!has_begun[vine_core()]) && access_path != NULL) {
+        error = vine__access_log_begin(access_path);
+        has_begun[vine_core()] = error == 0;
+    }
+    return error != 0 ? error : vine__processes_start(&processes);
+}
+
+void vine_service_log_access(const char *path)
+{
+    access_path = path;
 }
 
 /* Once, whatever it runs for: core 0. Those that have begun are few, and stay. */
@@ -106,65 +117,137 @@ int vine__service_prepare(const struct vine_service *service,
     return error != 0 ? error : begin_once(service, options->argument);
 }
 
-/* The connection becomes a micro-process, or is closed. */
-static void start(struct vine_running *running, struct vine_connection *connection)
+/* ---- connections ----------------------------------------------------------------------------- */
+
+/* One that was let in has gone. */
+static void gone(void *context)
 {
+    struct vine__service_core *const core = context;
+
+    core->connections--;
+    (void)vine__fetch_add_relaxed_u32(&core->running->connections, UINT32_MAX);
+}
+
+static void refuse(const struct vine__process_kind *kind, struct vine_connection *connection,
+                   int error, void *context)
+{
+    (void)kind;
+    if (error == -VINE_ECLOSED)
+        vine_connection_close(connection, NULL);
+    else
+        vine__service_turn_away(context, connection, VINE__AWAY_HEAPS, true);
+}
+
+/* The connection becomes a micro-process, or is refused. */
+static void start(struct vine__service_core *core, struct vine_connection *connection)
+{
+    const struct vine_running *const running = core->running;
     const struct vine__process_options options = {
         .type = running->kind.service->coroutine,
         .kind = &running->kind.base,
         .argument = running->options.argument,
+        .gone = gone,
+        .context = core,
     };
-    const int error = vine__process_start(connection, &options);
 
-    if (error != 0)
-        vine_log("service", VINE_LOG_WARNING, "%s: a connection is refused: %s",
-                 running->kind.service->name, vine_error_text(error));
+    if (vine__process_start(connection, &options) != 0)
+        gone(core);
 }
 
 /* A client that we greet. */
 struct greeting {
-    struct vine_running *running;
+    struct vine__service_core *core;
     struct vine_tls_start start;
 };
 
 static void greeted(struct vine_tls_start *handshake)
 {
     struct greeting *const greeting = VINE_CONTAINER_OF(handshake, struct greeting, start);
+    struct vine__service_core *const core = greeting->core;
 
     if (handshake->error == 0)
-        start(greeting->running, handshake->connection);
+        start(core, handshake->connection);
+    else
+        gone(core);
     free(greeting);
+    (void)vine__fetch_add_relaxed_u32(&core->running->greetings, UINT32_MAX);
+}
+
+static void greet(struct vine__service_core *core, struct vine_connection *connection)
+{
+    struct vine_running *const running = core->running;
+    struct greeting *const greeting = calloc(1, sizeof(*greeting));
+
+    if (greeting == NULL) {
+        vine_connection_close(connection, NULL);
+        gone(core);
+        return;
+    }
+    (void)vine__fetch_add_relaxed_u32(&running->greetings, 1);
+    greeting->core = core;
+    greeting->start.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + running->options.tls_ns;
+    vine_tls_accept(running->options.tls, &greeting->start, connection, greeted);
+}
+
+/* Whether this client may come now. */
+static bool may_come(struct vine_running *running, struct vine_connection *connection)
+{
+    struct vine_address peer;
+
+    return running->clients == NULL || vine_connection_get_peer(connection, &peer) != 0 ||
+           vine__clients_may(running->clients, &peer, vine_clock_now(VINE_CLOCK_COARSE));
 }
 
 static void accepted(struct vine_connection *connection, void *context)
 {
     struct vine_running *const running = context;
+    struct vine__service_core *const core = &running->cores[vine_core()];
+    const uint32_t most = running->options.connections_max;
+    const bool has_tls = running->options.tls != NULL;
 
     if (start_core(&running->options) != 0) {
         vine_connection_close(connection, NULL);
         return;
     }
-    if (running->options.tls == NULL) {
-        start(running, connection);
-        return;
+    if (VINE__UNLIKELY(!core->has_begun))
+        vine__service_core_begin(core, running);
+    core->accepted++;
+    core->connections++;
+    if (vine__fetch_add_relaxed_u32(&running->connections, 1) >= most && most != 0) {
+        vine__service_turn_away(core, connection, VINE__AWAY_FULL, !has_tls);
+        gone(core);
+    } else if (!may_come(running, connection)) {
+        vine__service_turn_away(core, connection, VINE__AWAY_RATE, !has_tls);
+        gone(core);
+    } else if (has_tls) {
+        greet(core, connection);
+    } else {
+        start(core, connection);
     }
+}
 
-    struct greeting *const greeting = calloc(1, sizeof(*greeting));
+/* ---- the end --------------------------------------------------------------------------------- */
 
-    if (greeting == NULL) {
-        vine_connection_close(connection, NULL);
-        return;
-    }
-    greeting->running = running;
-    greeting->start.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + running->options.tls_ns;
-    vine_tls_accept(running->options.tls, &greeting->start, connection, greeted);
+static void look_at_greetings(struct vine_timer *timer)
+{
+    struct vine_running *const running = VINE_CONTAINER_OF(timer, struct vine_running, greeted);
+
+    if (vine__load_relaxed_u32(&running->greetings) > 0 &&
+        vine_clock_now(VINE_CLOCK_COARSE) < running->greeted_until_ns)
+        vine_timer_arm_after(timer, GREETED_LOOK_NS);
+    else
+        vine_stopper_done(&running->stopper);
 }
 
 static void see_closed(struct vine_work *work)
 {
     struct vine_running *const running = VINE_CONTAINER_OF(work, struct vine_running, closed);
 
-    vine_stopper_done(&running->stopper);
+    /* Who is being greeted was let in, and may ask for something yet: as long as it is not known on
+     * which core, all of them have to go on. */
+    running->greeted_until_ns = vine_clock_now(VINE_CLOCK_COARSE) + GREETED_NS;
+    vine_timer_init(&running->greeted, VINE_CLOCK_COARSE, look_at_greetings);
+    look_at_greetings(&running->greeted);
 }
 
 static void stop(struct vine_stopper *stopper)
@@ -193,16 +276,22 @@ static int begin(const struct vine_service *service, const struct vine_address *
     if (running == NULL)
         return -ENOMEM;
     vine__service_kind_init(&running->kind, service);
+    running->kind.base.refuse = refuse;
     running->options = *options;
     if (running->options.tls_ns == 0)
         running->options.tls_ns = TLS_NS;
     running->options.listen.size_bytes = sizeof(running->options.listen);
     if (service->is_on_one_core)
         running->options.listen.balance = VINE_BALANCE_HERE;
-    error = vine__service_prepare(service, options);
+    running->cores = calloc(vine_core_count(), sizeof(*running->cores));
+    error = running->cores != NULL ? vine__service_prepare(service, options) : -ENOMEM;
+    if (error == 0 && options->client_rate > 0)
+        error = vine__clients_create(options->client_rate, &running->clients);
     if (error == 0)
         error = listen_at(running, address, fd);
     if (error != 0) {
+        vine__clients_destroy(running->clients);
+        free(running->cores);
         free(running);
         return error;
     }

@@ -398,12 +398,16 @@ VINE__INSIDE void vine__park(struct vine_coroutine *that)
 
 VINE__INSIDE bool vine__parked(struct vine_coroutine *that)
 {
-    const struct vine_socket *const socket = that->on;
+    struct vine_socket *const socket = that->on;
+    bool *const sign = socket->is_receiving ? NULL : &socket->is_receiving;
 
     if (that->operand_at++ > 0 || vine__incoming_left(&socket->in) > 0 || socket->in.is_end ||
         socket->in.error != 0)
         return true;
-    vine__ask(that, VINE__ASK_PARK, socket->place, that->deadline_ns, NULL);
+    socket->reader = that;
+    that->waits = &socket->reader;
+    socket->is_receiving = true;
+    vine__ask(that, VINE__ASK_PARK, socket->place, that->deadline_ns, sign);
     return false;
 }
 

@@ -234,8 +234,10 @@ int vine_supervise(int argc, char **argv, const struct vine_supervise_options *o
     };
     int code;
 
-    if (vine__supervised_init())
+    if (vine__supervised_init()) {
+        vine__supervised_set_drain(options->drain_ns != 0 ? options->drain_ns : DRAIN_DEFAULT_NS);
         return VINE_SUPERVISE_GOES_ON;
+    }
     if (read_options(options, &supervisor.options) != 0) {
         vine_log(SUPERVISE_LOG, VINE_LOG_ERROR, "there can be 1 to %d processes",
                  VINE_SUPERVISE_PROCESSES_MAX);

@@ -38,6 +38,8 @@ uint32_t vine__inherited_take(struct vine_inherited *ret_listeners, uint32_t cou
 
 /* Whether this process has a supervisor; what there is of it is taken over then. */
 bool vine__supervised_init(void);
+/* How long it has when it shall end. */
+void vine__supervised_set_drain(uint64_t drain_ns);
 
 /* ---- listeners.c ----------------------------------------------------------------------------- */
 

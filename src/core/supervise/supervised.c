@@ -97,6 +97,11 @@ bool vine__supervised_init(void)
     return true;
 }
 
+void vine__supervised_set_drain(uint64_t drain_ns)
+{
+    own.supervised.drain_ns = drain_ns;
+}
+
 /* ---- what it says ---------------------------------------------------------------------------- */
 
 const struct vine_supervised *vine_supervised(void)

@@ -11,6 +11,7 @@
 #include "arch/clock/clock.h"
 #include "arch/wake/futex.h"
 #include "core/log/log.h"
+#include "core/metrics/metrics.h"
 #include "utils/atomic.h"
 
 #define MODULE           "state"
@@ -38,6 +39,9 @@ static int64_t describe(void *argument)
     vine__reactor_describe(core->what.reactor, keep_line, core);
     if (core->what.arena != NULL)
         vine__arena_dump(core->what.arena, keep_line, core);
+    if (vine__metrics_tell("vine_service_", keep_line, core) != 0 ||
+        vine__metrics_tell("vine_process_", keep_line, core) != 0)
+        keep_line(core, "no memory to tell of its metrics");
     vine__store_release_u32(&core->answer, VINE__ANSWER_THERE); /* D3 pairs with D4 */
     (void)vine__futex_wake_private(&core->answer, 1);
     return 0;

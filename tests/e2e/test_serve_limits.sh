@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=120
+#
+# `vine serve` with more than it has room for: who comes beyond a limit is told so, who has few
+# descriptors serves all in the end, what happened can be read, and the end loses nobody.
+set -eu
+scratch=$(mktemp -d)
+serving=
+finish() {
+    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
+    rm -rf "$scratch"
+}
+trap finish EXIT
+cd "$scratch"
+vine=$VINE_BUILD_DIR/vine
+[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
+command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
+command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
+
+fail() {
+    echo "$*"
+    cat said
+    exit 1
+}
+
+descriptors=256
+begin() {
+    rm -f says
+    mkfifo says
+    sh -c 'ulimit -n "$0"; exec "$@"' "$descriptors" "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --listen 127.0.0.1:0 >says 2>said &
+    serving=$!
+    exec 3<says
+    IFS= read -r line <&3 || fail "it ended before it was ready: $*"
+    port=${line#*listening at 127.0.0.1:}
+    port=${port%% *}
+}
+
+end() {
+    code=0
+    kill -TERM "$serving"
+    wait "$serving" || code=$?
+    serving=
+    [ "$code" = 0 ] || fail "ended with $code"
+}
+
+# said PATTERN: until the log has it.
+said() {
+    tries=0
+    until grep -q "$1" said; do
+        tries=$((tries + 1))
+        [ $tries -lt 1000 ] || fail "the log has no $1"
+        command sleep 0.02
+    done
+}
+
+code() {
+    curl -s -o body -w '%{http_code}' "http://127.0.0.1:$port$1" || fail "curl $1: $?"
+}
+
+# hold N COMMAND...: while N connections that have been answered are open.
+hold() {
+    n=$1
+    shift
+    script='for fd in $(seq 10 $((9 + $0))); do
+        eval "exec $fd<>/dev/tcp/127.0.0.1/$1"
+        printf "GET / HTTP/1.1\r\nHost: x\r\n\r\n" >&$fd
+        read -r answer <&$fd
+    done
+    shift
+    "$@"'
+    bash -c "$script" "$n" "$port" "$@"
+}
+
+# ---- too many ------------------------------------------------------------------------------------
+begin http --hello --smp 1 --max-connections 2
+hold 2 curl -s -o body -w '%{http_code}\n' "http://127.0.0.1:$port/" >got || fail "beyond the limit: $?"
+[ "$(cat got)" = 503 ] || fail "beyond the limit: $(cat got)"
+tries=0
+until [ "$(code /)" = 200 ]; do # when the server has seen that they are gone
+    tries=$((tries + 1))
+    [ $tries -lt 1000 ] || fail "not served after the others have gone"
+    command sleep 0.02
+done
+said 'warning core 0 service: http: [0-9]* connections* w[a-z]* turned away: 2 are there, and no more may be'
+kill -USR1 "$serving"
+said 'vine_service_turned_away_total{service="http",listen="127.0.0.1:[0-9]*",reason="full"} [1-9]'
+said 'vine_process_begun_total [1-9]'
+end
+
+begin resp --smp 1 --max-connections 1
+bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0; echo PING >&4; read -r answer <&4
+    exec 5<>/dev/tcp/127.0.0.1/$0; head -n 1 <&5' "$port" >got
+grep -q -- '-ERR max number of clients reached' got || fail "RESP beyond the limit: $(cat got)"
+end
+
+# ---- too often -----------------------------------------------------------------------------------
+begin http --hello --smp 1 --client-rate 5
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do code / >>codes; echo >>codes; done
+grep -q 200 codes || fail "nobody is served: $(cat codes)"
+grep -q 503 codes || fail "all are served: $(cat codes)"
+said 'turned away: a client comes more often than 5 times a second'
+end
+
+# ---- too few descriptors -------------------------------------------------------------------------
+descriptors=64
+begin http --hello --smp 1 --idle-timeout 200
+# Those who stay take nearly all that there are, until they have been idle for too long.
+curl -s --parallel --parallel-immediate --parallel-max 150 "http://127.0.0.1:$port/[1-300]" >body 2>/dev/null ||
+    fail "with few descriptors: $?"
+[ "$(wc -c <body)" = 1500 ] || fail "with few descriptors: $(wc -c <body) bytes"
+end
+descriptors=256
+
+# ---- the end -------------------------------------------------------------------------------------
+for n in 1 2 3; do
+    begin http --hello --smp 2
+    for i in 1 2 3 4; do
+        (
+            error=0
+            while [ "$error" = 0 ]; do
+                curl -s -o /dev/null "http://127.0.0.1:$port/" || error=$?
+            done
+            echo "$error" >"error.$i"
+        ) &
+    done
+    command sleep 0.3
+    end
+    wait
+    # Who cannot connect any more is refused; nobody who has is left without an answer.
+    for i in 1 2 3 4; do
+        [ "$(cat error.$i)" = 7 ] || fail "at the end curl says $(cat error.$i)"
+    done
+done
