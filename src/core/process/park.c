@@ -103,8 +103,8 @@ static void received(struct vine_receive *receive)
 /* ---- who may be let go ----------------------------------------------------------------------- */
 
 /*
- * Most who wait for a next request have it soon, and making a micro-process anew for each would cost
- * more than the memory is worth. So those alone are let go that have waited for a while. Nobody is
+ * Most who wait for a next request have it soon, and making a micro-process anew for each would
+ * cost more than the memory is worth. So those alone are let go that have waited for a while. Nobody is
  * armed, listed or counted for that on the way of a request: a timer looks at some of the core's
  * micro-processes, by turns, as long as a round over all of them finds any that wait.
  */

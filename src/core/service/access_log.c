@@ -4,8 +4,8 @@
  *
  * A coroutine comes out of its heap by the gate, and what it says, which lies in its heap, is
  * copied into the buffer that is being filled; nothing else happens there. A timer, or a full
- * buffer, has it written while the other one is filled. The file is open for appending, so that cores and processes share it: a
- * write is some whole lines.
+ * buffer, has it written while the other one is filled. The file is open for appending, so that
+ * cores and processes share it: a write is some whole lines.
  */
 
 #include <errno.h>
