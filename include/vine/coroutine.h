@@ -15,6 +15,7 @@
 #include <vine/error.h>
 #include <vine/future.h>
 #include <vine/heap.h>
+#include <vine/mail.h>
 #include <vine/outside.h>
 #include <vine/service.h>
 #include <vine/socket.h>

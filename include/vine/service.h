@@ -32,6 +32,10 @@ struct vine_service {
     const char *farewell;
     /* And one for whom there is no room. NULL: nothing; it is closed. */
     const char *refusal;
+    /* Runs once, beside the connections, on core 0, in a micro-process of its own without a
+     * connection; they reach it by vine/mail.h. One that fails is begun anew 100 ms later. When the
+     * reactors stop it is cancelled once core 0 has no connections any more. Or NULL. */
+    const struct vine_coroutine_type *central;
 };
 
 /* Declare one whose connections run the coroutine `name`, defined before in this file. What follows
@@ -42,6 +46,9 @@ struct vine_service {
                                                                .name = #name_,                     \
                                                                .coroutine = &vine__type_##name_,   \
                                                                __VA_ARGS__}
+
+/* The type of a coroutine, for the field `central`. */
+#define VINE_COROUTINE_OF(name) (&vine__type_##name)
 
 /*
  * Load a library with a service: the one that VINE_SERVICE declares there under the file's own name

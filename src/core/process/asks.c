@@ -142,6 +142,8 @@ bool vine__process_bring(struct vine__process *process, struct vine__record *rec
                   (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = process->cancel});
         process->cancel = 0;
     }
+    if (VINE__UNLIKELY(process->mail != NULL) && !vine__mail_bring(process->mail, record))
+        return false;
     if (VINE__LIKELY(process->furthers == NULL))
         return bring_outlet(&process->io, record);
     return bring_answers(process, record) && bring_outlet(&process->io, record) &&
@@ -160,13 +162,31 @@ struct outlet *vine__outlet_at(struct vine__process *process, uint32_t place)
     return further != NULL ? &further->outlet : NULL;
 }
 
+static void has_mail(void *context)
+{
+    struct vine__process *const process = context;
+
+    vine_work_post(&process->work);
+}
+
+/* The first ask of this kind gives it what goes with mail. */
+static int begin_mail(struct vine__process *process, const struct vine__ask *ask, uint32_t place)
+{
+    if (process->mail == NULL)
+        process->mail = vine__mail_create(process->heap, has_mail, process);
+    if (process->mail == NULL)
+        return -ENOMEM;
+    return vine__mail_ask(process->mail, ask, place);
+}
+
 /* One ask, which is a copy. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int begin(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
 {
     struct outlet *const outlet = vine__outlet_at(process, ask->socket);
 
-    if (VINE__UNLIKELY(ask->kind >= VINE__ASK_BEYOND))
-        return vine__further_begin(process, ask, asker);
+    if (VINE__UNLIKELY(ask->kind >= VINE__ASK_MAIL_OPEN))
+        return ask->kind < VINE__ASK_BEYOND ? begin_mail(process, ask, asker.place)
+                                            : vine__further_begin(process, ask, asker);
     if (outlet == NULL || outlet->connection == NULL)
         return -VINE_ECORRUPT;
     switch (ask->kind) {
@@ -234,6 +254,8 @@ int vine__process_take_asks(struct vine__process *process)
             return error;
         at = ask.next;
     }
+    if (VINE__UNLIKELY(process->mail != NULL))
+        vine__mail_look(process->mail);
     set_timer(process);
     send_and_look(&process->io);
     if (VINE__LIKELY(process->furthers == NULL))

@@ -23,6 +23,8 @@ VINE__INSIDE static void run_inside(void *argument)
             vine__socket_received((void *)((unsigned char *)page->inside + item->place), item);
         else if (item->kind == VINE__ITEM_HUNG_UP)
             vine__socket_hung_up((void *)((unsigned char *)page->inside + item->place));
+        else if (item->kind == VINE__ITEM_MAIL)
+            vine__mail_came(base, item);
         else
             vine__inside_take(base, item);
     }

@@ -5,7 +5,7 @@
  * Whose connection waits for a first byte is cancelled soon; who is in the middle of something has
  * the drain time, then is cancelled, too; and who does not end then is ended. What a peer has sent
  * already was accepted, though nobody may have read it yet: so a connection counts as waiting when
- * it was found so twice.
+ * it was found so twice. Who has no connection is there for those who have, and ends behind them.
  */
 
 #include "core/process/process_internal.h"
@@ -31,10 +31,25 @@ static void kill(struct vine__process *process)
     }
 }
 
-static void look_at(struct vine__process *process)
+static bool has_connections(struct processes *core)
+{
+    VINE_LIST_FOR_EACH(node, &core->all)
+    {
+        if (VINE_LIST_OBJECT(node, struct vine__process, link)->io.connection != NULL)
+            return true;
+    }
+    return core->parked_count > 0;
+}
+
+static void look_at(struct vine__process *process, bool is_last)
 {
     if (process->has_ended)
         return;
+    if (process->io.connection == NULL) {
+        if (is_last)
+            cancel(process);
+        return;
+    }
     if (vine__outlet_is_idle(&process->io) && process->io.was_idle)
         cancel(process);
     process->io.was_idle = vine__outlet_is_idle(&process->io);
@@ -44,6 +59,7 @@ static void look(struct vine_timer *timer)
 {
     struct processes *const core = VINE_CONTAINER_OF(timer, struct processes, drain_timer);
     const uint64_t now_ns = vine_clock_now(VINE_CLOCK_COARSE);
+    const bool is_last = !has_connections(core);
 
     VINE_LIST_FOR_EACH(node, &core->all)
     {
@@ -52,7 +68,7 @@ static void look(struct vine_timer *timer)
         if (now_ns >= core->drain_until_ns + KILL_NS)
             kill(process);
         else if (now_ns < core->drain_until_ns)
-            look_at(process);
+            look_at(process, is_last);
         else if (!process->has_ended)
             cancel(process);
     }

@@ -22,10 +22,10 @@ static struct vine_stopper stoppers[VINE_CORES_MAX];
 
 /* ---- a core ---------------------------------------------------------------------------------- */
 
-void vine__processes_let_go(struct processes *core)
+static void let_go(void *context)
 {
-    if (!core->is_stopping || core->count > 0 || core->parked_count > 0)
-        return;
+    struct processes *const core = context;
+
     vine__processes_drained(core);
     vine__parkers_end(core);
     vine__process_metrics_stop(core);
@@ -38,6 +38,12 @@ void vine__processes_let_go(struct processes *core)
     here = NULL;
     vine_stopper_done(&stoppers[vine_core()]);
     free(core);
+}
+
+void vine__processes_let_go(struct processes *core)
+{
+    if (core->is_stopping && core->count == 0 && core->parked_count == 0)
+        vine__mail_core_stop(let_go, core);
 }
 
 static int64_t drain_here(void *nothing)
@@ -108,7 +114,9 @@ int vine__processes_start(const struct vine__processes_options *options)
         core->page->record.places_max = VINE__PLACES_MAX - 1;
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         core->blocks[i].colour = i;
-    error = vine__heap_pool_create(&heaps, &core->heaps);
+    error = vine__mail_core_start();
+    if (error == 0)
+        error = vine__heap_pool_create(&heaps, &core->heaps);
     if (error != 0)
         goto fail_record;
     error = vine__process_metrics_start(core);
@@ -303,6 +311,8 @@ void vine__process_end(struct vine__process *process, const struct vine__process
     VINE_ASSERT(!process->has_ended);
     process->has_ended = true;
     (void)vine_timer_cancel(&process->timer);
+    vine__mail_destroy(process->mail);
+    process->mail = NULL;
     vine__heap_give(process->heap);
     process->heap = NULL;
     process->inside = NULL;

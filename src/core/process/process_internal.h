@@ -14,6 +14,7 @@
 
 #include "arch/reservation/reservation.h"
 #include "core/heap/heap.h"
+#include "core/mail/mail.h"
 #include "core/process/process.h"
 #include "core/socket/socket.h"
 #include "core/state/state.h"
@@ -184,6 +185,7 @@ struct vine__process {
     struct vine_work closed;
     struct vine_kept *kept;               /* by the service, outside; or NULL */
     struct vine__process_end *last_fault; /* or NULL: there was none */
+    struct vine__mail *mail;              /* once it has asked for any, or NULL */
     int raise;                            /* for the next run, or 0 */
     int cancel;
     uint8_t colour;

@@ -114,7 +114,9 @@ int vine__service_prepare(const struct vine_service *service,
     /* Before the listener is known to those who stop: what it was given is drained behind it. */
     if (error == 0)
         error = start_core(options);
-    return error != 0 ? error : begin_once(service, options->argument);
+    if (error == 0)
+        error = begin_once(service, options->argument);
+    return error != 0 ? error : vine__service_begin_central(service, options);
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */

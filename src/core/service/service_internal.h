@@ -85,4 +85,9 @@ void vine__service_kind_init(struct vine__service_kind *kind, const struct vine_
 /* crash.c: this process may end by a fault, and says what it did then. */
 void vine__service_tell_ends(void);
 
+/* central.c: begin what it has beside its connections, unless it is there. Core 0. Returns 0 or a
+ * negative error. */
+VINE_MUST_CHECK int vine__service_begin_central(const struct vine_service *service,
+                                                const struct vine_service_options *options);
+
 #endif

@@ -388,8 +388,13 @@ VINE__INSIDE void vine__park(struct vine_coroutine *that)
 
     if (that != that->inside->first || that->inside->coroutine_count != 1)
         vine__misuse(that, "vine_park with other coroutines");
-    if (that->blocks != NULL || that->owned != NULL || that->at_end != NULL)
-        vine__misuse(that, "vine_park with memory or sockets of its own");
+    if (that->blocks != NULL)
+        vine__misuse(that, "vine_park with memory of its own");
+    for (const struct vine__at_end *at_end = that->at_end; at_end != NULL; at_end = at_end->next)
+        if (at_end->is_beyond)
+            vine__misuse(that, "vine_park with sockets of its own");
+    if (that->inside->mailbox_count != 0)
+        vine__misuse(that, "vine_park with an open mailbox");
     if (socket == NULL || socket->output != NULL)
         vine__misuse(that, "vine_park without a connection");
     that->on = socket;

@@ -187,7 +187,7 @@ VINE__INSIDE void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kin
     struct vine__inside *const inside = that->inside;
     struct vine__ask *const ask = &that->ask;
 
-    ask->number++;
+    ask->number = ++inside->ask_number; /* not the one of whose place this coroutine has */
     ask->kind = (uint16_t)kind;
     ask->socket = socket;
     ask->a = a;

@@ -30,6 +30,7 @@ enum vine__item_kind {
     VINE__ITEM_RAISE,    /* `result` is raised in the coroutine that ran last */
     VINE__ITEM_HUNG_UP,  /* on a socket: its peer has ended, though something may be unread */
     VINE__ITEM_CANCEL,   /* the first coroutine is cancelled, with `result` */
+    VINE__ITEM_MAIL,     /* a message lies in the mailbox at `place` (core/mail) */
 };
 
 struct vine__item {
@@ -67,6 +68,15 @@ enum vine__ask_kind {
     VINE__ASK_SENT,    /* until all written to `socket` is the kernel's */
     VINE__ASK_NO_MORE, /* behind that: tell the peer that nothing follows */
     VINE__ASK_PARK,    /* let the micro-process go until more comes, or a: its deadline */
+    /* Of core/mail. a: where what it is about lies in the heap; of the last the mailbox's number */
+    VINE__ASK_MAIL_OPEN,
+    VINE__ASK_MAIL_PUBLISH,
+    VINE__ASK_MAIL_FIND,
+    VINE__ASK_MAIL_SEND,
+    VINE__ASK_MAIL_OFFER,
+    VINE__ASK_MAIL_REQUEST,
+    VINE__ASK_MAIL_RESPOND,
+    VINE__ASK_MAIL_TAKE,
     /* From here on something new is outside, `a` is where it is known in the heap, a struct
      * vine__beyond, and who asks has it if all goes well. It goes if nobody waits any more. */
     VINE__ASK_BEYOND,
@@ -107,7 +117,9 @@ struct vine__inside {
     uint32_t lent_used; /* of the record's blocks, in this run */
     int32_t error;      /* with which the first coroutine ended */
     uint8_t has_ended;
-    uint8_t is_spent; /* the quota is: the run queue is not empty */
+    uint8_t is_spent;       /* the quota is: the run queue is not empty */
+    uint32_t ask_number;    /* of the last ask */
+    uint32_t mailbox_count; /* that are open (core/mail) */
 };
 
 /* ---- for who makes a micro-process, outside and before it runs ------------------------------- */

@@ -152,6 +152,89 @@ static void parked_ones_are_closed_when_the_core_stops(void **state)
     assert_int_equal(late.goings, 1);
 }
 
+/* ---- what a coroutine has ------------------------------------------------------------------- */
+
+/* Sends itself a message in the heap, and makes a pipe, before it parks: both are nothing anymore
+ * when it begins anew. */
+VINE_COROUTINE(has_used_things)
+{
+    struct {
+        char text[64];
+        ssize_t length;
+        struct vine_socket *pipe;
+        int number;
+    } *self;
+
+    vine_begin();
+    for (;;) {
+        vine_readline(self->length, self->text, sizeof self->text);
+        if (self->length == 0)
+            break;
+        vine_send(that, int, 4);
+        vine_recv(int, self->number);
+        vine_pipe(self->pipe);
+        vine_write_on(self->pipe, self->text, 1);
+        vine_writef("%d%s", self->number, self->text);
+        vine_park();
+    }
+    vine_end();
+}
+
+static void who_has_used_messages_and_pipes_parks(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_has_used_things, NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        say_to(&one, "a\n");
+        expect(&one, "4a\n");
+        until_parked(&one);
+    }
+    finish_one(&one, 0);
+    close_cores();
+}
+
+VINE_COROUTINE(has_a_mailbox)
+{
+    struct {
+        char text[64];
+        ssize_t length;
+        struct vine_mailbox *box;
+    } *self;
+
+    vine_begin();
+    vine_mail_open(self->box, int);
+    vine_readline(self->length, self->text, sizeof self->text);
+    if (self->text[0] != 'p') {
+        vine_mail_close(self->box);
+        vine_writef("%s", self->text);
+    }
+    vine_park();
+    vine_readline(self->length, self->text, sizeof self->text);
+    vine_end();
+}
+
+static void who_has_an_open_mailbox_does_not_park(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_has_a_mailbox, NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        say_to(&one, "close it\n");
+        expect(&one, "close it\n");
+        until_parked(&one);
+    }
+    say_to(&one, "park\n");
+    until(one.ends == 1);
+    assert_true(one.end.is_fault);
+    finish_one(&one, -EFAULT);
+    close_cores();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +245,8 @@ int main(void)
         cmocka_unit_test(a_connection_that_is_parked_is_small),
         cmocka_unit_test(a_parked_one_has_its_deadline),
         cmocka_unit_test(parked_ones_are_closed_when_the_core_stops),
+        cmocka_unit_test(who_has_used_messages_and_pipes_parks),
+        cmocka_unit_test(who_has_an_open_mailbox_does_not_park),
     };
 
     return run_by_all_guards(tests);
