@@ -6,9 +6,13 @@
 #include <hwloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "utils/config.h"
+
+#define WRONG_BYTES 512
 
 static int refuse(struct vine__config_reason *ret_reason, const char *description, const char *what)
 {
@@ -21,17 +25,21 @@ static int describe(hwloc_topology_t hwloc, const char *description,
                     struct vine__config_reason *ret_reason)
 {
     struct stat status;
+    char wrong[WRONG_BYTES];
 
     if (stat(description, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        if (access(description, R_OK) != 0)
+            return refuse(ret_reason, description, strerror(errno));
         if (hwloc_topology_set_xml(hwloc, description) < 0 || hwloc_topology_load(hwloc) < 0)
-            return refuse(ret_reason, description, "this file is no topology in hwloc's XML");
+            return refuse(ret_reason, description,
+                          "this file is no topology in hwloc's XML; right would be one that "
+                          "`lstopo FILE.xml` wrote");
         return 0;
     }
-    if (hwloc_topology_set_synthetic(hwloc, description) < 0 || hwloc_topology_load(hwloc) < 0)
-        return refuse(ret_reason, description,
-                      "neither a file of hwloc's XML nor a machine in hwloc's words, as in "
-                      "'pack:2 [numa(memory=64GB)] core:16 pu:2'");
-    return 0;
+    if (hwloc_topology_set_synthetic(hwloc, description) == 0 && hwloc_topology_load(hwloc) == 0)
+        return 0;
+    vine__topology_tell_wrong(description, wrong, sizeof(wrong));
+    return refuse(ret_reason, description, wrong);
 }
 
 /* The closest node that has memory, else the closest one: a processor may have several, of
@@ -89,7 +97,7 @@ static void copy_processors(struct vine__topology *topology, hwloc_topology_t hw
     topology->cache_count = count_of(hwloc, HWLOC_OBJ_L3CACHE);
 }
 
-static void copy_nodes(struct vine__topology *topology, hwloc_topology_t hwloc)
+static void copy_nodes(struct vine__topology *topology, hwloc_topology_t hwloc, const char *source)
 {
     uint64_t total_bytes = 0;
 
@@ -102,11 +110,10 @@ static void copy_nodes(struct vine__topology *topology, hwloc_topology_t hwloc)
         total_bytes += copy->memory_bytes;
     }
     if (total_bytes > 0)
-        vine__topology_add_fact(topology, VINE__FACT_MEMORY_NODES, total_bytes,
-                                topology->is_described ? "the description" : "hwloc");
+        vine__topology_add_fact(topology, VINE__FACT_MEMORY_NODES, total_bytes, source);
 }
 
-static int copy_all(struct vine__topology *topology, hwloc_topology_t hwloc)
+static int copy_all(struct vine__topology *topology, hwloc_topology_t hwloc, const char *source)
 {
     const uint32_t processors = count_of(hwloc, HWLOC_OBJ_PU);
     const uint32_t nodes = count_of(hwloc, HWLOC_OBJ_NUMANODE);
@@ -116,8 +123,18 @@ static int copy_all(struct vine__topology *topology, hwloc_topology_t hwloc)
     if (topology->processors == NULL || topology->nodes == NULL)
         return -ENOMEM;
     copy_processors(topology, hwloc);
-    copy_nodes(topology, hwloc);
+    copy_nodes(topology, hwloc, source);
     return 0;
+}
+
+/* Who says how much memory nodes have. Of words that do not it is hwloc. */
+static const char *source_of(const char *description)
+{
+    if (description == NULL)
+        return "hwloc";
+    return access(description, F_OK) == 0 || strstr(description, "memory=") != NULL
+               ? "the description"
+               : "the description has none, and hwloc takes 1 GiB a node";
 }
 
 int vine__topology_find_processors(struct vine__topology *topology, const char *description,
@@ -137,7 +154,7 @@ int vine__topology_find_processors(struct vine__topology *topology, const char *
     else if (hwloc_topology_load(hwloc) < 0)
         error = -ENODATA;
     if (error == 0)
-        error = copy_all(topology, hwloc);
+        error = copy_all(topology, hwloc, source_of(description));
     hwloc_topology_destroy(hwloc);
     if (error == -ENODATA) {
         snprintf(topology->source, sizeof(topology->source), "no word of hwloc's");
