@@ -79,8 +79,16 @@ else()
         foreach(verb IN LISTS verbs)
             string(REPLACE "_" "-" page "${share}/man1/vine-${verb}.1")
             string(REPLACE "_" ";" words "${verb}")
+            # The page of a verb that becomes a program has that program's options.
+            set(vine_page_of vine)
+            if(verb STREQUAL "serve")
+                if(NOT TARGET vine-serve)
+                    continue()
+                endif()
+                list(APPEND vine_page_of vine-serve)
+            endif()
             list(APPEND vine_documents "${page}")
-            add_custom_command(OUTPUT "${page}" DEPENDS vine
+            add_custom_command(OUTPUT "${page}" DEPENDS ${vine_page_of}
                 COMMAND vine help --man ${words} > "${page}")
         endforeach()
         foreach(shell bash zsh fish)

@@ -218,8 +218,8 @@ static int run_help(const struct arguments *arguments)
         return STATUS_USAGE;
     }
     if (values->manual)
-        manual_print(stdout, verb);
-    else if (verb != NULL)
+        return manual_print(stdout, verb);
+    if (verb != NULL)
         help_print_verb(stdout, verb);
     else
         help_print_overview(stdout);

@@ -34,8 +34,8 @@ void help_print_verb(FILE *file, const struct verb *verb);
  * a status. */
 int help_print_json(const struct verb *verb);
 
-/* vine.1 for NULL, else vine-VERB.1; roff with man macros. */
-void manual_print(FILE *file, const struct verb *verb);
+/* vine.1 for NULL, else vine-VERB.1; roff with man macros. Returns a status. */
+int manual_print(FILE *file, const struct verb *verb);
 
 /* `shell` is "bash", "zsh" or "fish". Returns false for another one. */
 bool completion_print(FILE *file, const char *shell);

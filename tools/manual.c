@@ -9,8 +9,11 @@
 
 #include "addresses.h"
 #include "help.h"
+#include "message.h"
+#include "own.h"
 #include "settings.h"
 #include "status.h"
+#include "subprocess.h"
 
 /* Text for roff: dashes as such, a dot at a line's start is no request. */
 static void print_text(FILE *file, const char *text)
@@ -75,7 +78,36 @@ static void name_page(const struct verb *verb, char ret_name[64])
             *at = '-';
 }
 
-static void print_verb(FILE *file, const struct verb *verb)
+/* The program has a page of its own, by --help=man, whose options are all that is not told here.
+ * Returns a status, and has told if they cannot be had. */
+static int print_options_of_program(FILE *file, const char *program)
+{
+    char path[4096];
+    const char *const argv[] = {path, "--help=man", NULL};
+    struct subprocess page = {0};
+    const char *options = NULL;
+
+    if (own_find(program, path, sizeof(path)) != STATUS_DONE)
+        return STATUS_FAILED;
+    if (subprocess_run(argv, NULL, &page) == 0 && page.status == 0)
+        options = strstr(page.output, ".SH OPTIONS\n");
+    if (options != NULL)
+        fputs(options, file);
+    else
+        message_error("%s: it has no page by --help=man", path);
+    subprocess_free(&page);
+    return options != NULL ? STATUS_DONE : STATUS_FAILED;
+}
+
+static void print_options(FILE *file, const struct verb *verb)
+{
+    fputs(".SH OPTIONS\n", file);
+    for (size_t i = 0; i < verb->option_count; i++)
+        print_option(file, &verb->options[i]);
+    fputs(".TP\n.B \\-h\\fR, \\fB\\-\\-help\nshow a summary.\n", file);
+}
+
+static int print_verb(FILE *file, const struct verb *verb)
 {
     char name[64];
 
@@ -89,10 +121,10 @@ static void print_verb(FILE *file, const struct verb *verb)
     fputs(".SH DESCRIPTION\n", file);
     for (const char *const *paragraph = verb->description; *paragraph != NULL; paragraph++)
         print_line(file, ".PP\n", *paragraph);
-    fputs(".SH OPTIONS\n", file);
-    for (size_t i = 0; i < verb->option_count; i++)
-        print_option(file, &verb->options[i]);
-    fputs(".TP\n.B \\-h\\fR, \\fB\\-\\-help\nshow a summary.\n", file);
+    if (verb->program == NULL)
+        print_options(file, verb);
+    else if (print_options_of_program(file, verb->program) != STATUS_DONE)
+        return STATUS_FAILED;
     if (help_has_address(verb))
         fputs(".PP\nThe forms of an \\fIADDRESS\\fR are listed in\n.BR vine (1).\n", file);
     if (verb->examples != NULL) {
@@ -104,6 +136,7 @@ static void print_verb(FILE *file, const struct verb *verb)
     }
     print_statuses(file);
     fputs(".SH SEE ALSO\n.BR vine (1)\n", file);
+    return STATUS_DONE;
 }
 
 static void print_overview(FILE *file)
@@ -165,10 +198,10 @@ static void print_overview(FILE *file)
     }
 }
 
-void manual_print(FILE *file, const struct verb *verb)
+int manual_print(FILE *file, const struct verb *verb)
 {
     if (verb != NULL)
-        print_verb(file, verb);
-    else
-        print_overview(file);
+        return print_verb(file, verb);
+    print_overview(file);
+    return STATUS_DONE;
 }

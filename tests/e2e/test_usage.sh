@@ -93,6 +93,17 @@ for verb in run appliance procs config doctor bench "guest build" "guest run" "g
         done
     done
 done
+# A verb that becomes a program has all of that one's options in its page, the reactors' included.
+if [ -x "$VINE_BUILD_DIR/vine-serve" ]; then
+    "$vine" help --man serve >page || fail "no man page of serve"
+    "$vine" serve --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p' >shown
+    [ "$(wc -l <shown)" -ge 36 ] || fail "vine serve --help has $(wc -l <shown) options"
+    while read -r option; do
+        grep -q "^\.B $(printf '%s' "$option" | sed 's/-/\\\\-/g')\( \|\\\\fR\|$\)" page ||
+            fail "$option of serve has no place in its page"
+    done <shown
+    grep -q '^.SH EXIT STATUS' page || fail "vine-serve.1 does not say how it ends"
+fi
 "$vine" help --man >page
 grep -q "EXIT STATUS" page || fail "vine.1"
 grep -q VINE_SYSFS page || fail "vine.1 has not all of the environment"
