@@ -16,14 +16,18 @@
  *   1. the ends of operations of the kernel (files, sockets, signals, who woke us), some hundreds
  *      at most
  *   2. messages of the other cores: replies, and calls, those of each core in their order
- *   3. calls of threads that are no reactor, and objects that come home (vine/foreign.h)
+ *   3. calls of threads that are no reactor, objects that come home (vine/foreign.h), and memory
+ *      that other cores have freed
  *   4. timers that are due; where the loop was away, blocked or stopped for 10 ms or more, not
  *      before the turn that finds no more ends, or has heard 16,384 of them: what came meanwhile is
  *      not late
  *   5. work, group by group by their shares, until the quota of the turn is used or none is left
- *   6. messages to other cores and operations for the kernel go out
+ *   6. objects and memory of other cores go home, and who sleeps and was sent a message is woken;
+ *      messages themselves went out as they were made. Operations that were begun go to the kernel
+ *      with 1 of the next turn, in one system call with what that one takes, or with the sleep
  *
- * Functions are called from 5 alone, each by itself from the top of the loop: never within the
+ * While more work waits than --max-task-backlog says, 1 to 3 take nothing new. Functions are called
+ * from 5 alone, each by itself from the top of the loop: never within the
  * call that registered it. Between two turns that found nothing to do a core looks for messages a
  * few times more, for 2 and 5 alone: what such a look finds may run at once, as nothing is before
  * it, and then there is a whole turn. A core that finds nothing to do polls on for a while that the

@@ -244,8 +244,6 @@ static void tell_queues(const struct crew *crew)
     const struct vine__lines *const lines = crew->options->lines;
     const struct member *const first = &crew->members[0];
 
-    vine__explain_step(lines, VINE__STEP_CLOCK, "%u, %s", crew->count,
-                       vine__step_text(VINE__STEP_CLOCK));
     vine__explain_step(lines, VINE__STEP_CONSTRUCTED, "all %u", crew->count);
     vine__explain_step(lines, VINE__STEP_QUEUES_STARTED, "by %s%s%s",
                        vine__poller_name(first->poller), first->poll_why[0] != '\0' ? ": " : "",
@@ -268,8 +266,9 @@ static void live(struct member *member)
     is_well = meet(crew);
     if (is_well && is_first) {
         vine__explain_step(lines, VINE__STEP_REGISTERED, "all %u", crew->count);
-        vine__explain_step(lines, VINE__STEP_MESSAGE_QUEUES, "%u, one for each ordered pair",
-                           crew->count * crew->count);
+        vine__explain_step(lines, VINE__STEP_MESSAGE_QUEUES,
+                           "%u, one for each ordered pair, and %u for calls to oneself",
+                           crew->count * (crew->count - 1), crew->count);
     }
     if (is_well)
         construct(member);
@@ -284,6 +283,7 @@ static void live(struct member *member)
         vine__explain_step(lines, VINE__STEP_NETWORK,
                            "%s; it starts on a core with what is first opened there",
                            vine__network_stack_text());
+        vine__explain_step(lines, VINE__STEP_CLOCK, "%s", vine__step_text(VINE__STEP_CLOCK));
         vine__explain_step(lines, VINE__STEP_RUNNING, "on %u core%s", crew->count,
                            crew->count == 1 ? "" : "s");
         if (crew->shuffle_seed != 0)

@@ -120,6 +120,9 @@ static void explain_processors(const struct vine__lines *lines,
                        topology->core_count, plural(topology->core_count), topology->package_count,
                        plural(topology->package_count), topology->node_count,
                        plural(topology->node_count), topology->source);
+    if (options->process_count > 1)
+        vine__explain_more(lines, "%-10s %u of %u, which has its part of processors and memory",
+                           "process", options->process_index, options->process_count);
     explain_cpus(lines, "mask", &topology->mask);
     explain_cpus(lines, "cgroup", &topology->group);
     for (uint32_t i = 0; i < topology->fact_count; i++)
@@ -180,6 +183,41 @@ static void explain_memory_facts(const struct vine__lines *lines,
                            "note");
 }
 
+static uint64_t taken_of_node(const struct vine__plan *plan, uint32_t node)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < plan->core_count; i++)
+        for (uint32_t j = 0; j < plan->cores[i].piece_count; j++)
+            if (plan->cores[i].pieces[j].node == node)
+                bytes += plan->cores[i].pieces[j].bytes;
+    return bytes;
+}
+
+/* The plan goes by the total, of which a node has its part: by hwloc's count of a node that may be
+ * less. Where memory is bound to that node, what is not there would be missed. */
+static void explain_small_nodes(const struct vine__lines *lines,
+                                const struct vine__topology *topology,
+                                const struct vine__plan *plan)
+{
+    char taken[VINE__BYTES_TEXT], has[VINE__BYTES_TEXT];
+
+    for (uint32_t i = 0; i < topology->node_count && !plan->is_huge; i++) {
+        const uint64_t bytes = taken_of_node(plan, i);
+        const struct vine__node *const node = &topology->nodes[i];
+
+        if (node->memory_bytes > 0 && bytes > node->memory_bytes)
+            vine__explain_more(
+                lines, "%-10s cores get %s of node %u, and by %s it has %s%s", "note",
+                vine__bytes_text(bytes, taken), node->os_index,
+                topology->is_described ? "the description" : "hwloc",
+                vine__bytes_text(node->memory_bytes, has),
+                topology->node_count > 1
+                    ? ", to which what they get is bound: right would be less --memory"
+                    : ": if that is right, right would be less --memory");
+    }
+}
+
 static void explain_memory(const struct vine__lines *lines, const struct vine__topology *topology,
                            const struct vine__launch_options *options,
                            const struct vine__plan *plan)
@@ -202,6 +240,7 @@ static void explain_memory(const struct vine__lines *lines, const struct vine__t
                            vine__bytes_text(plan->reserve_bytes, bytes),
                            said("reserve-memory", &options->reserve_memory, text, sizeof(text)));
     vine__explain_more(lines, "%-10s %s", "unit", vine__bytes_text(plan->unit_bytes, bytes));
+    explain_small_nodes(lines, topology, plan);
 }
 
 static void explain_huge_pages(const struct vine__lines *lines,

@@ -35,13 +35,14 @@
     X(SIGNALS_BLOCKED, "signals blocked", "no thread but that of core 0 is interrupted")           \
     X(THREADS, "threads", "one is made for each other core, and takes its memory")                 \
     X(REGISTERED, "barrier: reactors registered", "each thread has its processor and memory")      \
-    X(MESSAGE_QUEUES, "message queues", "one is made for each ordered pair of cores")              \
-    X(CLOCK, "low-resolution clock",                                                               \
-      "read as a core's reactor is made, and then as its loop turns")                              \
+    X(MESSAGE_QUEUES, "message queues",                                                            \
+      "one is made for each ordered pair of cores, and one for each core's calls to itself")       \
     X(CONSTRUCTED, "barrier: queues constructed", "each core can be written to by all others")     \
     X(QUEUES_STARTED, "queues started", "each core listens, and knows whose I/O queue it uses")    \
     X(INITED, "barrier: inited", "each core is ready to work")                                     \
     X(NETWORK, "network", "whose it is; it starts on a core with what is first opened there")      \
+    X(CLOCK, "low-resolution clock",                                                               \
+      "each core reads it as its loop begins, and then as it turns")                               \
     X(RUNNING, "loop running", "the program's main function is called on core 0")
 
 enum vine__step {

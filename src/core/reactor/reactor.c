@@ -82,6 +82,14 @@ static bool see_the_time(struct vine__reactor *reactor, uint64_t now_ticks)
     return was_away;
 }
 
+/* Others had their turn since the reactor was made; that is no time away. */
+static void begin_time(struct vine__reactor *reactor, uint64_t now_ticks)
+{
+    reactor->now_ns = vine__reactor_clock_ns(reactor);
+    reactor->clock_ticks = now_ticks;
+    reactor->back_by_ns = reactor->now_ns;
+}
+
 /* Take ends of operations, some hundreds at most. Of a loop that was away, deadlines have passed
  * meanwhile of which what they waited for had come: all that the kernel has goes before its timers.
  * That takes many turns where it is thousands. All at once they would have memory of the kernel's,
@@ -283,6 +291,7 @@ void vine__reactor_run(struct vine__reactor *reactor)
     uint64_t now_ticks = vine__clock_ticks();
 
     reactor->started_ticks = now_ticks;
+    begin_time(reactor, now_ticks);
     be_awake(reactor);
     while (!vine__reactor_has_stopped(reactor)) {
         const uint64_t works = reactor->counts.works;

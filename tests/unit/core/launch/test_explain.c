@@ -154,6 +154,60 @@ static void memory_of_several_nodes_is_told_piece_by_piece(void **state)
     planning_end(&planning);
 }
 
+static void a_node_that_is_smaller_than_what_is_taken_of_it_is_told(void **state)
+{
+    struct vine__topology *topology = planning_describe("numa:1(memory=2GiB) core:2 pu:1", NULL);
+
+    (void)state;
+    /* As after memory was plugged in: the kernel knows of more than hwloc counts. */
+    topology->is_described = false;
+    topology->facts[0].value = UINT64_C(8) << 30;
+    reset();
+    planning_make(&planning, topology, "--memory 4G");
+    vine__explain_plan(&lines, planning.topology, &planning.options, planning.plan);
+    has("    note       cores get 4 GiB of node 0, and by hwloc it has 2 GiB: if that is right, "
+        "right "
+        "would be less --memory\n");
+    planning_end(&planning);
+
+    topology = planning_describe("numa:2(memory=2GiB) core:2 pu:1", NULL);
+    topology->facts[0].value = UINT64_C(16) << 30;
+    reset();
+    planning_make(&planning, topology, "--memory 6G");
+    vine__explain_plan(&lines, planning.topology, &planning.options, planning.plan);
+    has("cores get 3 GiB of node 0, and by the description it has 2 GiB, to which");
+    has("cores get 3 GiB of node 1, and by the description it has 2 GiB, to which");
+    planning_end(&planning);
+
+    reset();
+    planning_make(&planning, planning_describe("numa:2(memory=2GiB) core:2 pu:1", NULL), "");
+    vine__explain_plan(&lines, planning.topology, &planning.options, planning.plan);
+    assert_null(strstr(text, "note "));
+    planning_end(&planning);
+}
+
+static void of_several_processes_each_is_told_its_part(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        reset();
+        memset(&planning, 0, sizeof(planning));
+        planning.topology = planning_describe("numa:2(memory=8GiB) core:2 pu:1", NULL);
+        planning_read(&planning, "--reserve-memory 0");
+        planning.options.process_index = i;
+        planning.options.process_count = 2;
+        assert_int_equal(vine__plan_create(&planning.plan, planning.topology, &planning.options,
+                                           &planning.mistakes),
+                         0);
+        vine__explain_described(&lines, planning.topology, &planning.options, planning.plan);
+        has(i == 0 ? "    process    0 of 2, which has its part of processors and memory\n"
+                   : "    process    1 of 2, which has its part of processors and memory\n");
+        has(i == 0 ? "    usable     0-1\n" : "    usable     2-3\n");
+        has(" 4. memory: 8 GiB for 2 cores, 4 GiB each (default)\n");
+        planning_end(&planning);
+    }
+}
+
 static void huge_pages_and_locks_are_told_with_what_there_is(void **state)
 {
     struct vine__topology *const topology =
@@ -222,6 +276,8 @@ int main(void)
                                         fake_root_remove),
         cmocka_unit_test(another_machine_is_shown_with_all_steps_and_nothing_starts),
         cmocka_unit_test(memory_of_several_nodes_is_told_piece_by_piece),
+        cmocka_unit_test(a_node_that_is_smaller_than_what_is_taken_of_it_is_told),
+        cmocka_unit_test(of_several_processes_each_is_told_its_part),
         cmocka_unit_test(huge_pages_and_locks_are_told_with_what_there_is),
         cmocka_unit_test(whose_wish_a_number_is_is_told),
         cmocka_unit_test(steps_of_a_running_start_have_their_numbers),
