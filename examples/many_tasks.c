@@ -98,14 +98,20 @@ static int run(struct crowd *crowd)
 int main(int argc, char **argv)
 {
     struct crowd crowd = {0};
-    int error = vine_pipe_open(argc > 1 ? argv[1] : NULL, NULL, &crowd.pipe);
+    int error;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: many_tasks [ADDRESS]\n");
+        return 2;
+    }
+    error = vine_pipe_open(argc > 1 ? argv[1] : NULL, NULL, &crowd.pipe);
     if (error == 0)
         error = run(&crowd);
     if (error == 0)
         printf("%u tasks ended, sum %08x\n", crowd.ended, crowd.sum);
     else
-        fprintf(stderr, "many_tasks: %s\n", vine_error_text(error));
+        fprintf(stderr, "many_tasks: %s: %s\n", argc > 1 ? argv[1] : "the default appliance",
+                vine_error_text(error));
     vine_data_free(crowd.block);
     vine_accelerator_release(crowd.accelerator);
     vine_pipe_close(crowd.pipe);

@@ -77,8 +77,13 @@ int main(int argc, char **argv)
     const struct vine_appliance_options options = {.size_bytes = sizeof(options), .log = log_line};
     pthread_t threads[WORKERS];
     unsigned started = 0;
-    int error = vine_appliance_create(&options, &appliance);
+    int error;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: my_appliance [ADDRESS]\n");
+        return 2;
+    }
+    error = vine_appliance_create(&options, &appliance);
     if (error == 0)
         error = vine_appliance_register(appliance, &rot13_definition);
     if (error == 0)

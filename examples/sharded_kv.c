@@ -538,7 +538,7 @@ static int start_listening(void)
     if (error == 0)
         error = vine_listen(&address, NULL, welcome, NULL, &listener);
     if (error != 0) {
-        fprintf(stderr, "sharded_kv: %s: %s\n", where, vine_error_text(error));
+        fprintf(stderr, "sharded_kv: cannot listen at %s: %s\n", where, vine_error_text(error));
         return error;
     }
     vine_at_stop(&store_stopper, stop_store);
@@ -599,10 +599,10 @@ int main(int argc, char **argv)
         COUNT("keys", key_count, "10000", "1000000000", "how many keys each core uses"),
         COUNT("seed", seed, "1", NULL, "what its random choices begin with"),
         {.name = "listen",
-         .kind = VINE_OPTION_TEXT,
+         .kind = VINE_OPTION_ADDRESS,
          .value = &where,
-         .shown = "ADDRESS",
-         .help = "serve clients there, and make no load: HOST:PORT, [HOST]:PORT, unix:PATH"},
+         .help = "serve clients there, and make no load: HOST:PORT, [HOST]:PORT, unix:PATH or "
+                 "unix:@NAME"},
     };
     const struct vine_options options = {
         .size_bytes = sizeof(options),

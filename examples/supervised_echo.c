@@ -227,12 +227,6 @@ static int begin(int argc, char **argv)
     return VINE_MAIN_GOES_ON;
 }
 
-/* The supervisor stays in here; its processes come out. */
-static int supervise(int argc, char **argv)
-{
-    return vine_supervise(argc, argv, &wishes);
-}
-
 int main(int argc, char **argv)
 {
     const struct vine_option own[] = {VINE_SUPERVISE_OPTIONS(wishes)};
@@ -242,7 +236,7 @@ int main(int argc, char **argv)
         .version = "0.1",
         .options = own,
         .option_count = sizeof(own) / sizeof(own[0]),
-        .before = supervise,
+        .supervise = &wishes, /* the supervisor stays in vine_main; its processes come to begin */
     };
 
     return vine_main(argc, argv, &options, begin);

@@ -107,7 +107,7 @@ static int begin(int argc, char **argv)
     if (error == 0)
         error = vine_listen(&address, NULL, welcome, NULL, &listener);
     if (error != 0) {
-        fprintf(stderr, "tcp_echo: %s: %s\n", where, vine_error_text(error));
+        fprintf(stderr, "tcp_echo: cannot listen at %s: %s\n", where, vine_error_text(error));
         return 1;
     }
     vine_at_stop(&stopper, stop_listening);
@@ -121,9 +121,8 @@ int main(int argc, char **argv)
 {
     const struct vine_option own[] = {{
         .name = "listen",
-        .kind = VINE_OPTION_TEXT,
+        .kind = VINE_OPTION_ADDRESS,
         .value = &where,
-        .shown = "ADDRESS",
         .fallback = "127.0.0.1:7007",
         .help = "where to listen: HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME",
     }};

@@ -4,7 +4,8 @@
  * with the count. Each name belongs to a core, which reads the file and remembers the count for a
  * while. docs/guides/server.md builds this program, step by step, and says why it is so.
  *
- *     word_server 127.0.0.1:7009 FOLDER
+ *     word_server FOLDER                       at 127.0.0.1:7009
+ *     word_server --listen=unix:./words.sock FOLDER
  */
 #include <vine/runtime.h>
 
@@ -378,12 +379,6 @@ static int listen_at(const char *text)
 
 static const char *where;
 
-static void fail(const char *what, int error)
-{
-    vine_log("words", VINE_LOG_ERROR, "%s: %s", what, vine_error_text(error));
-    vine_stop(1);
-}
-
 static void see_shards_started(struct vine_sharded *sharded, void *argument)
 {
     int error = vine_sharded_result(sharded);
@@ -391,13 +386,16 @@ static void see_shards_started(struct vine_sharded *sharded, void *argument)
     (void)argument;
     if (error != 0) {
         vine_sharded_destroy(sharded);
-        fail("the cores' state", error);
+        vine_log("words", VINE_LOG_ERROR, "the cores' state: %s", vine_error_text(error));
+        vine_stop(1);
         return;
     }
     vine_at_stop(&shards_stopper, stop_shards);
     error = listen_at(where);
-    if (error != 0)
-        fail(where, error);
+    if (error != 0) {
+        vine_log("words", VINE_LOG_ERROR, "cannot listen at %s: %s", where, vine_error_text(error));
+        vine_stop(1);
+    }
 }
 
 static int begin(int argc, char **argv)
@@ -409,17 +407,39 @@ static int begin(int argc, char **argv)
         .stop = stop_shard,
     };
 
+    int error;
+
+    (void)argc; /* there is one operand, as main says */
     /* A call that may block, before there is anybody whom it could hold up. */
-    if (argc != 3 || chdir(argv[2]) != 0 || vine_sharded_create(&shards, &options) != 0) {
-        (void)fprintf(stderr, "%s: give it an address to listen at, and a folder\n", argv[0]);
+    if (chdir(argv[1]) != 0) {
+        vine_log("words", VINE_LOG_ERROR, "FOLDER '%s': %s", argv[1], vine_error_text(errno));
         return 2;
     }
-    where = argv[1];
+    error = vine_sharded_create(&shards, &options);
+    if (error != 0) {
+        vine_log("words", VINE_LOG_ERROR, "the cores' state: %s", vine_error_text(error));
+        return 1;
+    }
     vine_sharded_start(shards, see_shards_started);
     return VINE_MAIN_GOES_ON;
 }
 
 int main(int argc, char **argv)
 {
-    return vine_main(argc, argv, NULL, begin);
+    const struct vine_option own[] = {{
+        .name = "listen",
+        .kind = VINE_OPTION_ADDRESS,
+        .value = &where,
+        .fallback = "127.0.0.1:7009",
+        .help = "where to listen: HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME",
+    }};
+    const struct vine_options options = {
+        .size_bytes = sizeof(options),
+        .summary = "Count the words of a folder's files for those who ask.",
+        .operands = "FOLDER",
+        .options = own,
+        .option_count = 1,
+    };
+
+    return vine_main(argc, argv, &options, begin);
 }

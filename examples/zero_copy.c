@@ -61,12 +61,18 @@ static int run(struct vine_pipe *pipe)
 int main(int argc, char **argv)
 {
     struct vine_pipe *pipe = NULL;
-    int error = vine_pipe_open(argc > 1 ? argv[1] : NULL, NULL, &pipe);
+    int error;
 
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+        fprintf(stderr, "usage: zero_copy [ADDRESS]\n");
+        return 2;
+    }
+    error = vine_pipe_open(argc > 1 ? argv[1] : NULL, NULL, &pipe);
     if (error == 0)
         error = run(pipe);
     if (error < 0)
-        fprintf(stderr, "zero_copy: %s\n", vine_error_text(error));
+        fprintf(stderr, "zero_copy: %s: %s\n", argc > 1 ? argv[1] : "the default appliance",
+                vine_error_text(error));
     vine_pipe_close(pipe);
     return error < 0;
 }

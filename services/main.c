@@ -24,14 +24,25 @@ static struct service_wishes wishes;
 static struct {
     struct vine_supervise_options supervise;
     const char *tls;
-    const char *isolate;
+    uint64_t isolate; /* enum vine_isolation */
     uint64_t heap_bytes;
     uint64_t connections;
     bool stdio;
     uint64_t run_ns;
     uint64_t connections_max;
     uint64_t client_rate;
-} chosen;
+} chosen = {
+    .supervise =
+        {
+            .size_bytes = sizeof(chosen.supervise),
+            .listen_default = "127.0.0.1:8080",
+        },
+};
+
+/* The order of the words of --isolate. */
+_Static_assert(VINE_ISOLATE_BEST == 0 && VINE_ISOLATE_PKU == 1 && VINE_ISOLATE_MPROTECT == 2 &&
+                   VINE_ISOLATE_NONE == 3,
+               "as --isolate has them");
 
 static const struct vine_service *const shipped[] = {
     &vine_service_echo,
@@ -41,7 +52,7 @@ static const struct vine_service *const shipped[] = {
 
 int serve_fail(const char *what, const char *why)
 {
-    fprintf(stderr, "vine serve: %s: %s\n", what, why);
+    (void)fprintf(stderr, "vine serve: %s: %s\n", what, why);
     return 1;
 }
 
@@ -54,38 +65,27 @@ static int refuse(const char *what, const char *why)
 
 /* ---- what to serve ---------------------------------------------------------------------------- */
 
-static const struct vine_service *find(const char *name)
+static const struct vine_service *find_shipped(const char *name)
 {
-    const struct vine_service *service = NULL;
-    char why[VINE_SERVICE_WHY_BYTES];
-
     for (size_t i = 0; i < sizeof(shipped) / sizeof(shipped[0]); i++)
         if (strcmp(shipped[i]->name, name) == 0)
             return shipped[i];
-    if (strchr(name, '/') == NULL && strchr(name, '.') == NULL)
-        serve_fail(
-            name,
-            "no such service; there are echo, http and resp, and PLUGIN.so for one of your own");
-    else if (vine_service_load(name, &service, why) != 0)
-        serve_fail(name, why);
-    return service;
+    return NULL;
 }
 
-static bool read_isolation(uint8_t *ret_isolation)
+static bool is_path(const char *name)
 {
-    static const char *const names[] = {
-        [VINE_ISOLATE_BEST] = "best",
-        [VINE_ISOLATE_PKU] = "pku",
-        [VINE_ISOLATE_MPROTECT] = "mprotect",
-        [VINE_ISOLATE_NONE] = "none",
-    };
+    return strchr(name, '/') != NULL || strchr(name, '.') != NULL;
+}
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(chosen.isolate, names[i]) == 0) {
-            *ret_isolation = (uint8_t)i;
-            return true;
-        }
-    return false;
+static const struct vine_service *find(const char *name)
+{
+    const struct vine_service *service = find_shipped(name);
+    char why[VINE_SERVICE_WHY_BYTES];
+
+    if (service == NULL && vine_service_load(name, &service, why) != 0)
+        serve_fail(name, why);
+    return service;
 }
 
 /* ---- TLS -------------------------------------------------------------------------------------- */
@@ -159,7 +159,7 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
             vine_service_start_at(service, supervised->listeners[i].fd, options, &running);
 
         if (error == -EOPNOTSUPP)
-            return serve_fail(chosen.isolate, vine_isolation_why());
+            return serve_fail("--isolate", vine_isolation_why());
         if (error != 0)
             return serve_fail(service->name, vine_error_text(error));
         if (supervised->index != 0)
@@ -192,6 +192,15 @@ static int check_stdio(void)
     return 0;
 }
 
+/* Whether as many processes as are asked for can serve it; or tells why not. */
+static bool suits_processes(const struct vine_service *service)
+{
+    if (!service->is_on_one_core || chosen.stdio || chosen.supervise.process_count <= 1)
+        return true;
+    (void)refuse(service->name, "its connections share memory of one process: --processes 1");
+    return false;
+}
+
 static int serve(int argc, char **argv)
 {
     /* What goes on then is ended a moment before this process would be. */
@@ -204,30 +213,42 @@ static int serve(int argc, char **argv)
         .connections_max = (uint32_t)chosen.connections_max,
         .client_rate = (uint32_t)chosen.client_rate,
         .run_ns = chosen.run_ns != 0 ? chosen.run_ns : VINE_FOREVER,
+        .isolation = (uint8_t)chosen.isolate,
         .argument = &wishes,
     };
-    const struct vine_service *service;
+    const struct vine_service *const service = find(argv[1]);
 
-    if (argc != 2)
-        return refuse("SERVICE", "name one: echo, http, resp or PLUGIN.so");
-    if (!read_isolation(&options.isolation))
-        return refuse(chosen.isolate, "--isolate is best, pku, mprotect or none");
-    service = find(argv[1]);
+    (void)argc;
     if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
         return 2;
-    if (service->is_on_one_core && !chosen.stdio && vine_supervised()->process_count > 1)
-        return refuse(service->name, "its connections share memory of one process: --processes 1");
+    if (!suits_processes(service))
+        return 2;
     return chosen.stdio ? serve_stdio(service, &options) : serve_all(service, &options);
 }
 
-/* Become the supervisor, or go on as one of its processes; or do without, for one connection. */
-static int supervise(int argc, char **argv)
+/* Before anybody listens: what is wrong is told once, and nobody is let in who would be turned out.
+ * A library is opened by those who serve alone. */
+static int check(int argc, char **argv)
 {
-    if (chosen.stdio)
-        return check_stdio() != 0 ? 2 : VINE_MAIN_GOES_ON;
-    chosen.supervise.size_bytes = sizeof(chosen.supervise);
-    chosen.supervise.listen_default = "127.0.0.1:8080";
-    return vine_supervise(argc, argv, &chosen.supervise);
+    struct vine_tls *tls = NULL;
+
+    (void)argc;
+    chosen.supervise.is_unused = chosen.stdio;
+    if (chosen.stdio && check_stdio() != 0)
+        return 2;
+    if (find_shipped(argv[1]) == NULL && !is_path(argv[1]))
+        return refuse(argv[1], "no such service; there are echo, http and resp, and PLUGIN.so for "
+                               "one of your own");
+    if (find_shipped(argv[1]) == NULL && access(argv[1], R_OK) != 0)
+        return refuse(argv[1], strerror(errno));
+    if (find_shipped(argv[1]) != NULL && !suits_processes(find_shipped(argv[1])))
+        return 2;
+    if ((chosen.heap_bytes & (chosen.heap_bytes - 1)) != 0)
+        return refuse("--heap", "it is no power of two; right would be one from 4K to 8M, as 64K");
+    if (chosen.tls != NULL && make_tls(&tls) != 0)
+        return 2;
+    vine_tls_destroy(tls);
+    return VINE_MAIN_GOES_ON;
 }
 
 /* One connection needs one core, unless more are asked for. */
@@ -254,12 +275,12 @@ int main(int argc, char **argv)
          .value = &chosen.stdio,
          .help = "serve one connection, standard input and output, as a program that inetd starts"},
         {.name = "isolate",
-         .kind = VINE_OPTION_TEXT,
+         .kind = VINE_OPTION_CHOICE,
          .value = &chosen.isolate,
-         .shown = "HOW",
+         .shown = "best|pku|mprotect|none",
          .fallback = "best",
-         .help = "what keeps connections from each other: pku, mprotect, none; best: the first of "
-                 "these that this machine has"},
+         .help = "what keeps connections from each other; best: pku where this machine has it, "
+                 "else mprotect"},
         {.name = "heap",
          .kind = VINE_OPTION_SIZE,
          .value = &chosen.heap_bytes,
@@ -337,11 +358,12 @@ int main(int argc, char **argv)
         .name = "vine serve",
         .summary =
             "Give each connection a coroutine in a heap of its own: echo, http, resp or PLUGIN.so.",
-        .operands = "SERVICE",
+        .operands = "echo|http|resp|PLUGIN.so",
         .options = own,
         .option_count = sizeof(own) / sizeof(own[0]),
         .defaults = defaults_of(argc, argv),
-        .before = supervise,
+        .check = check,
+        .supervise = &chosen.supervise,
     };
 
     return vine_main(argc, argv, &options, serve);

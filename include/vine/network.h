@@ -65,6 +65,11 @@ struct vine_address {
 /* Room for any address as text: a name of 108 bytes, each as "\x00". */
 #define VINE_ADDRESS_TEXT_BYTES 448
 
+/* What an address looks like, for whoever tells that something is none. */
+#define VINE_ADDRESS_FORMS                                                                         \
+    "an address, as 127.0.0.1:80, [::1]:80, unix:PATH or unix:@NAME, with numbers and no names "   \
+    "of hosts"
+
 /*
  * Read "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80" (the number of the interface), "unix:PATH" or
  * "unix:@NAME" (abstract). No names of hosts: looking them up takes time. Any thread.

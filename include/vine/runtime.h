@@ -55,8 +55,13 @@ enum vine_option_kind {
     VINE_OPTION_SIZE,         /* bytes, "512M": uint64_t */
     VINE_OPTION_MILLISECONDS, /* "0.5": uint64_t, in nanoseconds */
     VINE_OPTION_TEXT,         /* anything: const char *, which points into argv */
-    VINE_OPTION_TEXTS, /* the same, any number of times: struct vine_texts, which stays as it is
+    VINE_OPTION_TEXTS,     /* the same, any number of times: struct vine_texts, which stays as it is
                                  until vine_main returns. With none there is the fallback */
+    VINE_OPTION_ADDRESS,   /* where to listen or connect: as TEXT, but an address by
+                              vine_address_parse */
+    VINE_OPTION_ADDRESSES, /* the same, any number of times: as TEXTS */
+    VINE_OPTION_CHOICE,    /* one of the words of `shown`, "best|fast|safe": uint64_t, which one,
+                              from 0 */
     VINE_OPTION_KIND_COUNT,
 };
 
@@ -66,7 +71,8 @@ struct vine_option {
     enum vine_option_kind kind;
     void *value;          /* where it goes, of the type that its kind says; untouched if nobody
                              gives one and there is no fallback */
-    const char *shown;    /* what --help calls the value, "PORT"; NULL: by its kind */
+    const char *shown;    /* what --help calls the value, "PORT"; NULL: by its kind; of a CHOICE,
+                             its words */
     const char *fallback; /* the value if nobody gives one, as a user would write it, or NULL */
     const char *least;    /* of numbers, the same way; NULL: no limit */
     const char *greatest;
@@ -78,16 +84,23 @@ struct vine_options {
     size_t size_bytes; /* sizeof(struct vine_options) */
     const char *name;  /* NULL: from argv[0] */
     const char *summary;
-    const char *version;               /* NULL: --version prints the library's */
-    const char *operands;              /* how --help calls what is no option: "FILE..." */
+    const char *version;  /* NULL: --version prints the library's */
+    const char *operands; /* what it takes that is no option, as --help calls it: "FROM TO", of
+                             which both have to be there, "[FILE]", "FILE...", "[FILE...]".
+                             NULL: nothing, and who gives one is told */
     const struct vine_option *options; /* its own, `option_count` of them */
     size_t option_count;
     const char *const *defaults; /* values that it wishes for options of the runtime or its own, as
                                     "--smp=2", with NULL behind the last; the command line wins */
-    /* Called with the whole command line once that has been read and is right, before anything is
-     * looked at, taken or started; or NULL. What it returns is the exit code, unless it is
-     * VINE_MAIN_GOES_ON. The place of vine_supervise. */
-    int (*before)(int argc, char **argv);
+    /* Called with the operands, as app_main, once the command line has been read and is right,
+     * before anything is taken or started; or NULL. What it returns is the exit code, 2 after what
+     * it has told, unless it is VINE_MAIN_GOES_ON: the place to look whether values that are the
+     * program's own make sense. */
+    int (*check)(int argc, char **argv);
+    /* Become a supervisor with these wishes (vine/supervise.h), which VINE_SUPERVISE_OPTIONS has
+     * the command line fill in, and in the processes that it starts go on: once `check` has been
+     * called and the options suit each of the processes. NULL: there is none. */
+    const struct vine_supervise_options *supervise;
 };
 
 /* What app_main returns if it has only begun something. */

@@ -62,6 +62,7 @@ struct vine_supervise_options {
     uint64_t process_count;     /* 0: 1 */
     uint64_t start_ns;          /* in which a process has to be ready; 0: a minute */
     uint64_t drain_ns;          /* in which it has to end; 0: 15 seconds */
+    bool is_unused;             /* for vine_main: there is no supervisor after all */
 };
 
 /*
@@ -70,7 +71,7 @@ struct vine_supervise_options {
  */
 #define VINE_SUPERVISE_OPTIONS(wishes)                                                             \
     {.name = "listen",                                                                             \
-     .kind = VINE_OPTION_TEXTS,                                                                    \
+     .kind = VINE_OPTION_ADDRESSES,                                                                \
      .value = &(wishes).listen,                                                                    \
      .shown = "ADDRESS",                                                                           \
      .help = "where to listen, any number of times: HOST:PORT, [HOST]:PORT, unix:PATH or "         \

@@ -106,11 +106,14 @@ refused() {
     [ "$code" != 0 ] || fail "copy_file $*: ended well"
     grep -q -e "$word" said || fail "copy_file $*: does not say '$word'"
 }
-refused usage from
+refused 'TO is missing' from
+refused 'FROM is missing' --direct
+refused "'more' is one too many" from to more
+refused "'': No such file" '' to
 refused 'that is to be copied' from from
 refused 'that is to be copied' from again
 [ "$(cat from)" = x ] || fail "what was to be copied is gone"
-refused 'missing: No such file' missing to
-refused 'nowhere/to: No such file' from nowhere/to
+refused "'missing': No such file" missing to
+refused "'nowhere/to': No such file" from nowhere/to
 refused 'Is a directory' . to
-refused '/dev/full: No space left' from /dev/full
+refused "'/dev/full': No space left" from /dev/full

@@ -44,8 +44,11 @@ ping=$examples/core_ping
 # ---- options ------------------------------------------------------------------------------------
 
 # The table itself says which there are and what they take.
-"$ping" --help=markdown >table
-sed -n 's/\\|/;/g; s/^| `\(--[a-z-]*\)[^|]*| \([^|]*[^ |]\) *|.*/\1 \2/p' table >rows
+rows_of() {
+    "$1" --help=markdown |
+        sed -n 's/\\|/;/g; s/^| `\(--[a-z-]*\)[^|]*| \([^|]*[^ |]\) *|.*/\1 \2/p'
+}
+rows_of "$ping" >rows
 [ "$(wc -l <rows)" -ge 24 ] || fail "the table has $(wc -l <rows) rows"
 tried=0
 while read -r option takes; do
@@ -95,6 +98,48 @@ if [ "$(nproc)" -ge 2 ] && command -v taskset >/dev/null; then
 else
     skip "a mask: there is one processor, or no taskset"
 fi
+
+# ---- under a supervisor ------------------------------------------------------------------------
+
+# At once, and once: nobody listens before it is clear that somebody can serve.
+echo_program=$examples/supervised_echo
+supervised() {
+    word=$1
+    shift
+    refused "$word" "$echo_program" --listen=127.0.0.1:0 "$@"
+    [ "$(grep -cF -e "$word" said)" = 1 ] || fail "$*: told more than once"
+    ! grep -q ' supervise: ' said || fail "$*: it has begun"
+}
+rows_of "$echo_program" >rows
+while read -r option takes; do
+    case $takes in
+    'any text' | *hwloc*) continue ;;
+    nothing) right='0 or 1, or no value' ;;
+    'a path') right='mount of hugetlbfs' ;;
+    *) right=$takes ;;
+    esac
+    supervised "$right" "$option=no such, value"
+done <rows
+supervised '--smp 64: there' --smp=64
+supervised 'by process 0 of 2' --processes=2 --smp=63
+supervised '--cpuset 4000: 4000 may not be used' --cpuset=4000
+supervised '--memory 900T: there are' --memory=900T --processes=2
+supervised '--num-io-queues 3: there are 2 cores' --overprovisioned --smp=2 --num-io-queues=3
+supervised "'x' is not what it takes: an address" --listen=x
+supervised "'needless': it takes options alone" needless
+supervised '--processes' --processes=257
+supervised "no machine in hwloc's words: the last level has to be pu" --processes=2 --topology=core:2
+# What is told of a start that cannot be is told once, too.
+try "$echo_program" --listen=127.0.0.1:0 --processes=2 --overprovisioned --cpuset=4000 --explain-start
+[ "$(grep -c ' processors: not decided' said)" = 1 ] || fail "what was found is told otherwise"
+
+# Each process of another machine has the part that it would have.
+"$echo_program" --processes=2 --reserve-memory=0 \
+    --topology='pack:2 [numa(memory=8GiB)] core:2 pu:1' >shown 2>said || fail "two processes: $?"
+[ "$(grep -c '^Process [01] of 2:$' shown)" = 2 ] || fail "not each process is shown"
+[ "$(grep -c ' usable     0-1$' shown) $(grep -c ' usable     2-3$' shown)" = '1 1' ] ||
+    fail "processors are not divided"
+[ "$(grep -c 'memory: 8 GiB for 2 cores, 4 GiB each' shown)" = 2 ] || fail "memory is not divided"
 
 # ---- limits -------------------------------------------------------------------------------------
 

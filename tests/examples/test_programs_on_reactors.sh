@@ -42,9 +42,39 @@ done
     fail "core_ping --explain-start: $?"
 sed -n 's/^ *[0-9]*\. \([^:]*\):.*/\1/p' said >steps
 printf '%s\n' signals affinity processors memory 'huge pages' 'lock memory' 'I/O queues' allocation \
-    'main thread' 'signals blocked' threads barrier 'message queues' 'low-resolution clock' barrier \
+    'main thread' 'signals blocked' threads barrier 'message queues' barrier \
     'queues started' \
-    barrier network 'loop running' | diff - steps >&2 || fail "other steps"
+    barrier network 'low-resolution clock' 'loop running' | diff - steps >&2 || fail "other steps"
+
+# A core's calls to itself are no pair.
+grep -qF 'message queues: 2, one for each ordered pair, and 2 for calls to oneself' said ||
+    fail "the queues are counted otherwise"
+"$examples/core_ping" --smp=1 --count=1 --memory=64M --explain-start >shown 2>said || fail "one core: $?"
+grep -qF 'message queues: 0, one for each ordered pair, and 1 for calls to oneself' said ||
+    fail "the queue of one core is counted otherwise"
+
+# Each says what it is for, and takes nothing that it would not look at.
+for program in who core_ping sharded_kv tcp_echo supervised_echo word_server copy_file; do
+    "$examples/$program" --help >shown 2>said || fail "$program --help: $?"
+    grep -q "^Usage: $program \[OPTION...\]" shown || fail "$program --help: $(head -n 1 shown)"
+    code=0
+    "$examples/$program" "$scratch" "$scratch/one" needless >shown 2>said || code=$?
+    [ "$code" = 2 ] || fail "$program with a needless argument: ended with $code"
+    case $program in
+    copy_file) word="'needless' is one too many: it takes FROM TO" ;;
+    word_server) word="'$scratch/one' is one too many: it takes FOLDER" ;;
+    *) word="'$scratch': it takes options alone, and this is none" ;;
+    esac
+    grep -qF -e "$word" said || fail "$program with a needless argument: says something else"
+    [ ! -s shown ] || fail "$program with a needless argument: it has begun"
+done
+for program in sharded_kv tcp_echo supervised_echo; do
+    code=0
+    "$examples/$program" --listen x >shown 2>said || code=$?
+    [ "$code" = 2 ] || fail "$program --listen x: ended with $code"
+    grep -qF -e "--listen: 'x' is not what it takes: an address, as 127.0.0.1:80" said ||
+        fail "$program --listen x: does not say what would be right"
+done
 
 # What cannot be is refused by its name, and nothing has begun.
 refused() {

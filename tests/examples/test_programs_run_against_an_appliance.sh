@@ -8,6 +8,17 @@ serve "$VINE_COMMAND" appliance --listen "$address"
 expected='2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824  hello'
 [ "$("$examples/hello" "$address")" = "$expected" ] || fail "hello says something else"
 [ "$(VINE_APPLIANCE=$address "$examples/hello")" = "$expected" ] || fail "VINE_APPLIANCE is not heard"
+for program in hello zero_copy many_tasks; do
+    for arguments in --help '"$address" needless'; do
+        code=0
+        eval "\"$examples/$program\" $arguments" >"$scratch/said" 2>&1 || code=$?
+        [ "$code" = 2 ] || fail "$program $arguments: ended with $code"
+        grep -qx "usage: $program \[ADDRESS\]" "$scratch/said" || fail "$program: $(cat "$scratch/said")"
+    done
+    ! "$examples/$program" "$scratch/nobody" 2>"$scratch/said" || fail "$program: nobody is there"
+    grep -q "^$program: $scratch/nobody: no appliance" "$scratch/said" ||
+        fail "$program: $(cat "$scratch/said")"
+done
 said=$("$examples/zero_copy" "$address") || fail "zero_copy: $?"
 [ "$said" = '1048576 of 1048576 bytes came back, 0 were copied on our side' ] ||
     fail "zero_copy says: $said"

@@ -17,13 +17,20 @@ fail() {
 refused() {
     code=0
     "$examples/tcp_echo" --overprovisioned --smp=2 --listen="$1" >shown 2>said || code=$?
-    [ "$code" = 1 ] || fail "tcp_echo --listen=$1: ended with $code"
+    [ "$code" = "$status" ] || fail "tcp_echo --listen=$1: ended with $code"
     grep -qF "$1" said || fail "tcp_echo --listen=$1: does not name it"
 }
+status=2
 refused nonsense
+grep -qF -e "--listen: 'nonsense' is not what it takes: an address, as 127.0.0.1:80" said ||
+    fail "does not say what would be right"
+refused ''
+refused localhost:7007
 refused 127.0.0.1:65536
+status=1
 refused 192.0.2.1:7007
 refused "unix:$scratch/no/such/folder"
+grep -qF 'cannot listen at' said || fail "does not say what it cannot"
 
 for backend in io_uring epoll; do
     rm -f shown said # of the last one

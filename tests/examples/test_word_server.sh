@@ -13,15 +13,19 @@ refused() {
     code=0
     "$examples/word_server" --overprovisioned --smp=2 "$@" >shown 2>said || code=$?
     [ "$code" = "$status" ] || fail "word_server $*: ended with $code"
-    grep -q 'word_server\|words' said || fail "word_server $*: does not say why"
+    grep -qF -e "$word" said || { cat said; fail "word_server $*: does not say '$word'"; }
 }
 status=2
-refused
-refused 127.0.0.1:0
-refused 127.0.0.1:0 "$scratch/nowhere"
+word='FOLDER is missing' refused
+word="'more' is one too many: it takes FOLDER" refused "$scratch" more
+word="FOLDER '$scratch/nowhere': No such file" refused "$scratch/nowhere"
+word="--listen: 'nonsense' is not what it takes: an address" refused --listen nonsense "$scratch"
+word="--listen: '' is not what it takes" refused --listen= "$scratch"
 status=1
-refused nonsense "$scratch"
-refused 192.0.2.1:7009 "$scratch"
+word='cannot listen at 192.0.2.1:7009: Cannot assign' refused --listen=192.0.2.1:7009 "$scratch"
+"$examples/word_server" --help >shown
+grep -q '^Usage: word_server .* FOLDER$' shown || fail "--help: $(cat shown)"
+grep -q -e '--listen ADDRESS' shown || fail "--help does not name --listen"
 
 make_words
 for how in '--smp=1' '--smp=3' '--smp=3 --reactor-backend=epoll'; do

@@ -17,7 +17,7 @@ make_words() {
 # begin_words PROGRAM OPTION...: start it, and wait until it listens at $port.
 begin_words() {
     : >said # what the one before said is not what is waited for
-    "$@" 127.0.0.1:0 words >shown 2>said &
+    "$@" --listen=127.0.0.1:0 words >shown 2>said &
     serving=$!
     until grep -q 'listening at' said; do
         kill -0 "$serving" 2>/dev/null || { cat said; fail "$* has ended"; }

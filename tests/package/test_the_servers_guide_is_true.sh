@@ -76,7 +76,7 @@ wait "$serving" || fail "the first step ended with $?"
 grep -qx 'on 2 cores' shown || fail "the first step says: $(cat shown)"
 
 # The second one counts the words of lines, and needs no folder.
-./step2 --overprovisioned --smp=2 127.0.0.1:0 2>said &
+./step2 --overprovisioned --smp=2 --listen=127.0.0.1:0 2>said &
 serving=$!
 until grep -q 'listening at' said; do
     kill -0 "$serving" 2>/dev/null || fail "the second step has ended"

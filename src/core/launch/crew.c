@@ -243,15 +243,22 @@ static void tell_queues(const struct crew *crew)
 {
     const struct vine__lines *const lines = crew->options->lines;
     const struct member *const first = &crew->members[0];
+    uint32_t own_count = 0;
 
     vine__explain_step(lines, VINE__STEP_CONSTRUCTED, "all %u", crew->count);
     vine__explain_step(lines, VINE__STEP_QUEUES_STARTED, "by %s%s%s",
                        vine__poller_name(first->poller), first->poll_why[0] != '\0' ? ": " : "",
                        first->poll_why);
-    for (uint32_t core = 0; core < crew->count; core++)
-        if (crew->members[core].seat->io_core != core)
+    for (uint32_t core = 0; core < crew->count; core++) {
+        const uint32_t io_core = crew->members[core].seat->io_core;
+
+        own_count += io_core == core;
+        if (io_core != core)
             vine__explain_more(lines, "core %u submits file operations through core %u", core,
-                               crew->members[core].seat->io_core);
+                               io_core);
+    }
+    vine__explain_more(lines, "I/O queues are assigned: %u core%s their own", own_count,
+                       own_count == 1 ? " has" : "s have");
 }
 
 static void live(struct member *member)
@@ -335,7 +342,7 @@ static void tell_exhausted(void *context, struct vine__arena *arena, size_t size
     if (!is_end && (stats.failures & (stats.failures - 1)) != 0)
         return;
     vine_log("memory", VINE_LOG_ERROR,
-             "no room for %zu bytes: %llu of %llu bytes are used, and it is the %llu. time%s", size,
+             "no room for %zu bytes: %llu of %llu bytes are used, and this is failure %llu%s", size,
              (unsigned long long)stats.used_bytes, (unsigned long long)stats.reserved_bytes,
              (unsigned long long)stats.failures,
              is_end ? "; the program ends (--abort-on-bad-alloc)" : "");

@@ -14,6 +14,7 @@
 #include "core/launch/options.h"
 #include "core/launch/plan.h"
 #include "core/log/log.h"
+#include "core/supervise/supervise.h"
 #include "utils/config.h"
 
 #define EXIT_FAILED 1
@@ -26,6 +27,7 @@ struct start {
     struct vine__topology *topology;
     struct vine__plan *plan;
     struct vine__lines lines; /* of --explain-start */
+    bool is_rehearsal;        /* others will tell of their start themselves */
 };
 
 static void print_line(void *stream, const char *line)
@@ -77,34 +79,125 @@ static void print_version(const struct vine_options *program)
         (void)printf("%s (vine %s)\n", program->name, VINE_VERSION);
 }
 
-/* Returns an exit code, or -1: there is a plan. */
-static int make_plan(struct start *start)
+/* What functions below return of which there is no exit code yet. */
+#define GOES_ON (-1)
+
+/* Returns an exit code, or GOES_ON: there is a topology. */
+static int look_at_machine(struct start *start)
 {
     const struct vine__launch_options *const options = &start->options;
     const struct vine__topology_options topology_options = {.description = options->topology.text,
                                                             .hugepages = options->hugepages.text};
-    const struct vine__lines shown = {.fn = print_line, .context = stdout};
     struct vine__mistakes mistakes = {0};
     struct vine__config_reason reason = {0};
-    int error = vine__topology_create(&start->topology, &topology_options, &reason);
 
-    if (error != 0) {
-        if (reason.text[0] == '\0')
-            return tell_failure(start, "no memory for what the machine is made of");
-        if (options->topology.text == NULL)
-            return tell_failure(start, reason.text);
-        vine__mistakes_add(&mistakes, "--topology %s", reason.text);
-        return tell_mistakes(start, &mistakes);
-    }
-    error = vine__plan_create(&start->plan, start->topology, options, &mistakes);
+    if (start->topology != NULL ||
+        vine__topology_create(&start->topology, &topology_options, &reason) == 0)
+        return GOES_ON;
+    if (reason.text[0] == '\0')
+        return tell_failure(start, "no memory for what the machine is made of");
+    if (options->topology.text == NULL)
+        return tell_failure(start, reason.text);
+    vine__mistakes_add(&mistakes, "--topology %s", reason.text);
+    return tell_mistakes(start, &mistakes);
+}
+
+/* Returns an exit code, or GOES_ON: there is a plan, for this process alone. */
+static int make_plan(struct start *start, const struct vine__lines *lines)
+{
+    struct vine__mistakes mistakes = {0};
+    int code = look_at_machine(start);
+
+    if (code != GOES_ON)
+        return code;
+    vine__plan_destroy(start->plan);
+    start->plan = NULL;
+    const int error = vine__plan_create(&start->plan, start->topology, &start->options, &mistakes);
+
     if (error == -ENOMEM)
         return tell_failure(start, "no memory for a plan");
-    if (start->topology->is_described) {
-        vine__explain_described(&shown, start->topology, options, start->plan);
-        return error != 0 ? tell_mistakes(start, &mistakes) : 0;
+    if (start->topology->is_described)
+        vine__explain_described(lines, start->topology, &start->options, start->plan);
+    else if (error != 0 || !start->is_rehearsal)
+        vine__explain_plan(lines, start->topology, &start->options, start->plan);
+    return error != 0 ? tell_mistakes(start, &mistakes) : GOES_ON;
+}
+
+/* What a process that will start before the next ones takes of what they share. */
+static void charge(struct start *start)
+{
+    struct vine__huge_pages *const huge = &start->topology->huge;
+    const struct vine__plan *const plan = start->plan;
+
+    if (!plan->is_huge)
+        return;
+    huge->free_count -= plan->memory_bytes / huge->page_bytes;
+    for (uint32_t i = 0; i < plan->core_count; i++)
+        for (uint32_t j = 0; j < plan->cores[i].piece_count; j++) {
+            const struct vine__plan_piece *const piece = &plan->cores[i].pieces[j];
+            struct vine__node *const node = &start->topology->nodes[piece->node];
+            const uint64_t count = piece->bytes / huge->page_bytes;
+
+            node->huge_page_count -= count < node->huge_page_count ? count : node->huge_page_count;
+        }
+}
+
+/* What the program wishes of a supervisor: zeroes if it wants none. */
+static struct vine_supervise_options wishes_of(const struct start *start)
+{
+    const struct vine_supervise_options *const given = start->program.supervise;
+    struct vine_supervise_options wishes = {0};
+
+    if (given != NULL)
+        memcpy(&wishes, given,
+               given->size_bytes < sizeof(wishes) ? given->size_bytes : sizeof(wishes));
+    return wishes.is_unused ? (struct vine_supervise_options){0} : wishes;
+}
+
+/* The same for each of the processes that there will be, or for the only one. What does not suit
+ * one of them is told here, before there is any, and once. */
+static int make_plans(struct start *start, const struct vine__lines *lines)
+{
+    const uint64_t wished = wishes_of(start).process_count;
+    const uint32_t count =
+        wished > 1 && wished <= VINE_SUPERVISE_PROCESSES_MAX ? (uint32_t)wished : 1;
+    int code = look_at_machine(start);
+
+    start->options.process_count = count;
+    for (uint32_t i = 0; i < count && code == GOES_ON; i++) {
+        start->options.process_index = i;
+        if (i > 0 && !start->is_rehearsal)
+            vine__lines_add(lines, "%s", "");
+        if (count > 1 && !start->is_rehearsal)
+            vine__lines_add(lines, "Process %u of %u:", i, count);
+        code = make_plan(start, lines);
+        if (code == GOES_ON)
+            charge(start);
     }
-    vine__explain_plan(&start->lines, start->topology, options, start->plan);
-    return error != 0 ? tell_mistakes(start, &mistakes) : -1;
+    return code;
+}
+
+/* Returns an exit code, or GOES_ON: this is the process that serves. */
+static int supervise(struct start *start, int argc, char **argv)
+{
+    int code = GOES_ON;
+
+    if (start->program.check != NULL)
+        code = start->program.check(start->options.argc, start->options.argv);
+    if (code != GOES_ON || wishes_of(start).size_bytes == 0)
+        return code;
+    if (!vine__supervised_init()) {
+        start->is_rehearsal = true;
+        code = make_plans(start, &start->lines);
+    }
+    if (code == GOES_ON)
+        code = vine_supervise(argc, argv, start->program.supervise);
+    if (code == GOES_ON) {
+        start->options.process_index = vine_supervised()->index;
+        start->options.process_count = vine_supervised()->process_count;
+        start->options.stop_limit_ns = vine_supervised()->drain_ns;
+    }
+    return code;
 }
 
 static int set_levels(const struct vine__launch_options *options)
@@ -152,6 +245,7 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
     struct vine__mistakes mistakes = {0};
     const int error =
         vine__launch_options_init(&start->options, &start->program, argc, argv, &mistakes);
+    int code;
 
     if (error == -ENOMEM)
         return tell_failure(start, "no memory for the options");
@@ -166,25 +260,22 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
         return 0;
     }
     if (set_levels(&start->options) != 0)
-        return tell_failure(start, "--logger-log-level: a module's name is too long");
-    if (start->program.before != NULL && start->options.topology.text == NULL) {
-        const int code = start->program.before(argc, argv);
+        return tell_failure(start, "no room for the levels of that many modules");
+    if (start->options.topology.text != NULL) {
+        const struct vine__lines shown = {.fn = print_line, .context = stdout};
 
-        if (code != VINE_MAIN_GOES_ON)
-            return code;
-    }
-    if (vine_supervised() != NULL) {
-        start->options.process_index = vine_supervised()->index;
-        start->options.process_count = vine_supervised()->process_count;
-        start->options.stop_limit_ns = vine_supervised()->drain_ns;
+        code = make_plans(start, &shown);
+        return code == GOES_ON ? 0 : code;
     }
     if (start->options.explain_start.number != 0)
         start->lines = (struct vine__lines){.fn = print_line, .context = stderr};
+    code = supervise(start, argc, argv);
+    if (code != GOES_ON)
+        return code;
     vine__explain_step(&start->lines, VINE__STEP_SIGNALS, "%s",
                        vine__step_text(VINE__STEP_SIGNALS));
-    const int code = make_plan(start);
-
-    return code >= 0 ? code : run(start, app_main);
+    code = make_plan(start, &start->lines);
+    return code != GOES_ON ? code : run(start, app_main);
 }
 
 int vine_main(int argc, char **argv, const struct vine_options *options,

@@ -77,7 +77,7 @@ static void take_value(struct parser *parser, uint32_t index, const char *text)
         return;
     }
     value->origin = (uint8_t)parser->origin;
-    if (row.kind == VINE_OPTION_TEXTS)
+    if (vine__option_repeats(row.kind))
         parser->given[parser->given_count++] = (struct given){index, parser->origin, text};
     if (row.kind != VINE_OPTION_LEVELS)
         return;
@@ -87,6 +87,12 @@ static void take_value(struct parser *parser, uint32_t index, const char *text)
     case -ENOSPC:
         vine__mistakes_add(parser->mistakes, "--%s%s: there is room for %d modules", row.name,
                            whose(parser), VINE__LEVELS_MAX);
+        break;
+    case -ENAMETOOLONG:
+        vine__mistakes_add(parser->mistakes,
+                           "--%s%s: '%s' has too long a name; right would be one of %d bytes at "
+                           "most",
+                           row.name, whose(parser), text, VINE_LOG_MODULE_BYTES - 1);
         break;
     default:
         vine__option_describe(&row, right);
@@ -218,9 +224,9 @@ static void store_own(const struct parser *parser)
             continue;
         if (option->kind == VINE_OPTION_FLAG)
             *(bool *)option->value = value->number != 0;
-        else if (option->kind == VINE_OPTION_TEXT)
+        else if (option->kind == VINE_OPTION_TEXT || option->kind == VINE_OPTION_ADDRESS)
             *(const char **)option->value = value->text;
-        else if (option->kind == VINE_OPTION_TEXTS)
+        else if (vine__option_repeats(option->kind))
             place =
                 store_texts(parser, VINE__LAUNCH_COUNT + i, value->origin, option->value, place);
         else
@@ -280,6 +286,10 @@ int vine__launch_options_init(struct vine__launch_options *ret_options,
     options.argv[options.argc++] = argc > 0 ? argv[0] : no_name;
     take_fallbacks(&parser);
     take_words(&parser, argc, argv);
+    /* Who asks for words alone need not say what is to be done. */
+    if (program != NULL && !vine__is_asked(&options.help) && options.version.number == 0 &&
+        options.topology.text == NULL)
+        vine__operands_check(program->operands, options.argc, options.argv, &mistakes);
     if (mistakes.count == 0)
         store_own(&parser);
     free(parser.own);

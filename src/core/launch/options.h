@@ -28,7 +28,6 @@ enum vine__option_kind {
     VINE_OPTION_PATH,
     VINE_OPTION_MACHINE, /* text that describes one */
     VINE_OPTION_CPUS,    /* text that is a list of processors */
-    VINE_OPTION_CHOICE,  /* which of the words, from 0 */
     VINE_OPTION_LEVELS,  /* into `levels` */
 };
 

@@ -31,6 +31,10 @@ uint32_t vine__option_nearest(const struct vine_options *program, const char *na
 /* The value that a program wishes for a row, or NULL; and a fallback in parentheses is none. */
 const char *vine__option_wish(const struct vine_options *program,
                               const struct vine__option_row *row);
+static inline bool vine__option_repeats(uint32_t kind)
+{
+    return kind == VINE_OPTION_TEXTS || kind == VINE_OPTION_ADDRESSES;
+}
 static inline bool vine__option_has_fallback(const struct vine__option_row *row)
 {
     return row->fallback != NULL && row->fallback[0] != '(';
@@ -47,7 +51,13 @@ VINE_MUST_CHECK int vine__option_parse(const struct vine__option_row *row, const
 /* What would be right, for help: "1 to 256". */
 void vine__option_describe(const struct vine__option_row *row, char ret_right[VINE__RIGHT_BYTES]);
 
-/* Take MODULE=LEVEL:MODULE=LEVEL. Returns 0, -EINVAL, or -ENOSPC: there are too many. */
+/* Take MODULE=LEVEL:MODULE=LEVEL. Returns 0, -EINVAL, -ENAMETOOLONG, or -ENOSPC: there are too
+ * many. */
 VINE_MUST_CHECK int vine__option_add_levels(struct vine__launch_options *options, const char *text);
+
+/* Name what is wrong with the operands, argv[1] and those behind it, of a program that takes
+ * `words`: "FROM TO", "[FILE...]"; NULL: none. */
+void vine__operands_check(const char *words, int argc, char **argv,
+                          struct vine__mistakes *mistakes);
 
 #endif

@@ -158,7 +158,7 @@ void vine__plan_count_cores(struct vine__planner *planner)
     const bool is_shared = options->overprovisioned.number != 0;
     struct vine__plan *const plan = planner->plan;
     uint32_t usable_count;
-    char list[VINE__CPUS_TEXT_BYTES];
+    char list[VINE__CPUS_TEXT_BYTES], whose[64] = "";
 
     VINE_STATIC_ASSERT(VINE__PLAN_CORES_MAX == 64, "as the table of options says of --smp");
     VINE_STATIC_ASSERT(VINE__PLAN_CORES_MAX <= VINE_CORES_MAX, "each core is a reactor");
@@ -184,11 +184,15 @@ void vine__plan_count_cores(struct vine__planner *planner)
     if (plan->core_count <= usable_count || is_shared || usable_count == 0)
         return;
     vine__cpus_format(&plan->usable, list, sizeof(list));
+    if (options->process_count > 1)
+        snprintf(whose, sizeof(whose), " by process %u of %u", options->process_index,
+                 options->process_count);
     vine__mistakes_add(planner->mistakes,
-                       "--smp %u: there %s %u processor%s that may be used (%s); right would be at "
-                       "most --smp %u, or --overprovisioned too, by which cores share processors",
+                       "--smp %u: there %s %u processor%s that may be used%s (%s); right would be "
+                       "at most --smp %u, or --overprovisioned too, by which cores share "
+                       "processors",
                        plan->core_count, usable_count == 1 ? "is" : "are", usable_count,
-                       usable_count == 1 ? "" : "s", list, usable_count);
+                       usable_count == 1 ? "" : "s", whose, list, usable_count);
     plan->core_count = usable_count;
 }
 

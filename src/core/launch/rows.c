@@ -29,9 +29,11 @@ uint32_t vine__option_rows(const struct vine_options *program)
 struct vine__option_row vine__option_row(const struct vine_options *program, uint32_t index)
 {
     static const char *const shown[] = {
-        [VINE_OPTION_FLAG] = NULL,   [VINE_OPTION_COUNT] = "N",
-        [VINE_OPTION_SIZE] = "SIZE", [VINE_OPTION_MILLISECONDS] = "MS",
-        [VINE_OPTION_TEXT] = "TEXT", [VINE_OPTION_TEXTS] = "TEXT",
+        [VINE_OPTION_FLAG] = NULL,         [VINE_OPTION_COUNT] = "N",
+        [VINE_OPTION_SIZE] = "SIZE",       [VINE_OPTION_MILLISECONDS] = "MS",
+        [VINE_OPTION_TEXT] = "TEXT",       [VINE_OPTION_TEXTS] = "TEXT",
+        [VINE_OPTION_ADDRESS] = "ADDRESS", [VINE_OPTION_ADDRESSES] = "ADDRESS",
+        [VINE_OPTION_CHOICE] = "",
     };
 
     VINE_ASSERT(index < vine__option_rows(program));
@@ -41,6 +43,7 @@ struct vine__option_row vine__option_row(const struct vine_options *program, uin
     const struct vine_option *const own = &program->options[index - VINE__LAUNCH_COUNT];
 
     VINE_ASSERT(own->name != NULL && own->help != NULL && own->kind < VINE_OPTION_KIND_COUNT);
+    VINE_ASSERT(own->kind != VINE_OPTION_CHOICE || own->shown != NULL);
     return (struct vine__option_row){
         .name = own->name,
         .kind = own->kind,

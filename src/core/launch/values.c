@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
+
+#include <vine/network.h>
 
 #include "arch/topology/cpus.h"
 #include "core/launch/options_internal.h"
@@ -11,6 +14,8 @@
 
 #define NS_PER_MS 1000000U
 #define NS_PER_US 1000U
+
+#define UNIX_BYTES_MAX ((int)sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 /* "12" or "0.5", in units of which `scale` make one; what is less than a unit is cut off. */
 static int parse_decimal(const char *text, uint64_t scale, uint64_t *ret_number)
@@ -83,6 +88,8 @@ int vine__option_add_levels(struct vine__launch_options *options, const char *te
 
         if (equals == NULL || equals == text)
             return -EINVAL;
+        if (equals - text >= VINE_LOG_MODULE_BYTES)
+            return -ENAMETOOLONG;
 
         const uint32_t level = find_word(levels, equals + 1, length - (size_t)(equals + 1 - text));
 
@@ -101,6 +108,7 @@ int vine__option_add_levels(struct vine__launch_options *options, const char *te
 static int parse(const struct vine__option_row *row, const char *text,
                  struct vine__launch_value *ret_value)
 {
+    struct vine_address address;
     struct vine__cpus cpus;
     bool is_on;
     int error = 0;
@@ -128,6 +136,9 @@ static int parse(const struct vine__option_row *row, const char *text,
     case VINE_OPTION_CHOICE:
         ret_value->number = find_word(row->shown, text, strlen(text));
         return ret_value->number == UINT32_MAX ? -EINVAL : 0;
+    case VINE_OPTION_ADDRESS:
+    case VINE_OPTION_ADDRESSES:
+        return vine_address_parse(text, &address);
     case VINE_OPTION_PATH:
     case VINE_OPTION_MACHINE:
     case VINE_OPTION_LEVELS:
@@ -182,6 +193,8 @@ void vine__option_describe(const struct vine__option_row *row, char ret_right[VI
         [VINE_OPTION_MILLISECONDS] = "milliseconds, as 0.5",
         [VINE_OPTION_TEXT] = "any text",
         [VINE_OPTION_TEXTS] = "any text",
+        [VINE_OPTION_ADDRESS] = VINE_ADDRESS_FORMS,
+        [VINE_OPTION_ADDRESSES] = VINE_ADDRESS_FORMS,
         [VINE_OPTION_SWITCH] = "0 or 1",
         [VINE_OPTION_MICROSECONDS] = "microseconds, as 200",
         [VINE_OPTION_PORTION] = "a size, as 512M or 4G, or a part, as 25%",
@@ -209,8 +222,14 @@ int vine__option_parse(const struct vine__option_row *row, const char *text,
                        struct vine__launch_value *ret_value, char ret_right[VINE__RIGHT_BYTES])
 {
     struct vine__launch_value value = {.text = text};
+    const int error = parse(row, text, &value);
 
-    if (parse(row, text, &value) != 0 || !is_within(row, &value)) {
+    if (error == -ENAMETOOLONG) {
+        snprintf(ret_right, VINE__RIGHT_BYTES,
+                 "a path or name of at most %d bytes behind unix:", UNIX_BYTES_MAX);
+        return -EINVAL;
+    }
+    if (error != 0 || !is_within(row, &value)) {
         vine__option_describe(row, ret_right);
         return -EINVAL;
     }

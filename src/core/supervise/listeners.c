@@ -103,8 +103,7 @@ static int open_one(struct listeners *listeners, const char *text)
 
     if (error != 0) {
         vine_log(SUPERVISE_LOG, VINE_LOG_ERROR,
-                 "%s is no address: right would be HOST:PORT, [HOST]:PORT, unix:PATH or unix:@NAME",
-                 text);
+                 "'%s' is no address; right would be " VINE_ADDRESS_FORMS, text);
         return EXIT_USAGE;
     }
     error =

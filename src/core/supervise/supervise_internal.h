@@ -21,6 +21,7 @@
 
 #include "arch/process/spawn.h"
 #include "core/supervise/status_protocol.h"
+#include "core/supervise/supervise.h"
 #include "utils/list.h"
 
 #define SUPERVISE_LOG "supervise"
@@ -36,9 +37,7 @@
 uint32_t vine__inherited_take(struct vine_inherited *ret_listeners, uint32_t count_max,
                               char **ret_names);
 
-/* Whether this process has a supervisor; what there is of it is taken over then. */
-bool vine__supervised_init(void);
-/* How long it has when it shall end. */
+/* How long this process has when it shall end. */
 void vine__supervised_set_drain(uint64_t drain_ns);
 
 /* ---- listeners.c ----------------------------------------------------------------------------- */

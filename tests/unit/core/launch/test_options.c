@@ -96,6 +96,8 @@ static void every_bad_value_is_named_with_what_would_be_right(void **state)
         {"--logger-log-level=file", "MODULE=LEVEL, the level one of error, warning, info or debug"},
         {"--logger-log-level==info", "MODULE=LEVEL"},
         {"--logger-log-level=a=info:", "MODULE=LEVEL"},
+        {"--logger-log-level=a23456789b123456789c123456789d12=info",
+         "has too long a name; right would be one of 31 bytes at most"},
         {"--logger-log-level=a=info:b=much", "MODULE=LEVEL"},
         {"--help=me", "text, man or markdown"},
         {"--version=2", "0 or 1, or no value"},
@@ -133,6 +135,113 @@ static void an_option_without_its_value_says_what_it_takes(void **state)
     (void)state;
     assert_int_equal(TRY(NULL, "--smp"), -EINVAL);
     assert_string_equal(mistakes.text, "--smp: it takes a value: a whole number, 1 to 64");
+}
+
+static void operands_that_a_program_does_not_take_are_told(void **state)
+{
+    static const struct {
+        const char *takes, *given, *wrong;
+    } cases[] = {
+        {NULL, "", NULL},
+        {"", "", NULL},
+        {NULL, "x", "'x': it takes options alone, and this is none"},
+        {"", "x", "'x': it takes options alone, and this is none"},
+        {"FILE", "", "FILE is missing"},
+        {"FILE", "a", NULL},
+        {"FILE", "a b", "'b' is one too many: it takes FILE"},
+        {"FROM TO", "", "FROM is missing: it takes FROM TO"},
+        {"FROM TO", "a", "TO is missing: it takes FROM TO"},
+        {"FROM TO", "a b", NULL},
+        {"FROM TO", "a b c d", "'c' is one too many: it takes FROM TO"},
+        {"FROM [TO]", "", "FROM is missing: it takes FROM [TO]"},
+        {"FROM [TO]", "a", NULL},
+        {"FROM [TO]", "a b", NULL},
+        {"FROM [TO]", "a b c", "'c' is one too many: it takes FROM [TO]"},
+        {"FILE...", "", "FILE... is missing: it takes FILE..."},
+        {"FILE...", "a b c d e", NULL},
+        {"[FILE...]", "", NULL},
+        {"[FILE...]", "a b c d e", NULL},
+        {"  FROM...  TO ", "a", "TO is missing"},
+    };
+    char words[64], *list[16], *rest;
+
+    (void)state;
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(cases); i++) {
+        const struct vine_options program = {.size_bytes = sizeof(program),
+                                             .operands = cases[i].takes};
+        size_t count = 0;
+        int error;
+
+        (void)snprintf(words, sizeof(words), "%s", cases[i].given);
+        rest = words;
+        while ((list[count] = strsep(&rest, " ")) != NULL)
+            count += list[count][0] != '\0';
+        error = try(&program, list);
+        if (cases[i].wrong == NULL
+                ? error != 0
+                : error != -EINVAL || strstr(mistakes.text, cases[i].wrong) == NULL)
+            fail_msg("%s: '%s': %d, %s", cases[i].takes, cases[i].given, error, mistakes.text);
+        vine__launch_options_fini(&options);
+    }
+    /* Who asks what there is to be given need not give it. */
+    const struct vine_options program = {.size_bytes = sizeof(program), .operands = "FILE"};
+
+    TAKE(&program, "--help");
+    vine__launch_options_fini(&options);
+    TAKE(&program, "--version");
+    vine__launch_options_fini(&options);
+    TAKE(&program, "--topology=pu:1");
+    vine__launch_options_fini(&options);
+}
+
+static void addresses_and_choices_of_a_program_are_checked_when_they_are_read(void **state)
+{
+    const char *where = NULL;
+    struct vine_texts all = {0};
+    uint64_t how = 77;
+    const struct vine_option own[] = {
+        {.name = "listen", .kind = VINE_OPTION_ADDRESS, .value = &where, .help = "where"},
+        {.name = "also", .kind = VINE_OPTION_ADDRESSES, .value = &all, .help = "where else"},
+        {.name = "how",
+         .kind = VINE_OPTION_CHOICE,
+         .value = &how,
+         .shown = "best|fast|safe",
+         .fallback = "fast",
+         .help = "how"},
+    };
+    const struct vine_options program = {
+        .size_bytes = sizeof(program), .options = own, .option_count = VINE_ARRAY_COUNT(own)};
+    static const char *const wrong[] = {"--listen=x", "--listen=", "--listen=localhost:80",
+                                        "--listen=127.0.0.1:65536", "--also=x"};
+
+    (void)state;
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(wrong); i++) {
+        char word[64];
+
+        (void)snprintf(word, sizeof(word), "%s", wrong[i]);
+        assert_int_equal(TRY(&program, word), -EINVAL);
+        assert_non_null(strstr(mistakes.text, strchr(wrong[i], '=') + 1));
+        assert_non_null(strstr(mistakes.text, "is not what it takes: an address, as 127.0.0.1:80, "
+                                              "[::1]:80, unix:PATH or unix:@NAME"));
+    }
+    /* What is too long is no other form of an address. */
+    char path[200] = "--listen=unix:";
+
+    memset(path + strlen(path), 'x', 108);
+    assert_int_equal(TRY(&program, path), -EINVAL);
+    assert_non_null(strstr(mistakes.text, "a path or name of at most 107 bytes behind unix:"));
+    assert_int_equal(TRY(&program, "--how=well"), -EINVAL);
+    assert_string_equal(mistakes.text, "--how: 'well' is not what it takes: best, fast or safe");
+    assert_int_equal(how, 77);
+    TAKE(&program, "--listen=[::1]:80", "--also=unix:@a", "--also", "127.0.0.1:0");
+    assert_string_equal(where, "[::1]:80");
+    assert_int_equal(all.count, 2);
+    assert_string_equal(all.texts[1], "127.0.0.1:0");
+    assert_int_equal(how, 1);
+    vine__launch_options_fini(&options);
+    TAKE(&program, "--how=safe");
+    assert_int_equal(how, 2);
+    vine__launch_options_fini(&options);
 }
 
 static void an_unknown_option_is_told_with_the_one_that_is_like_it(void **state)
@@ -294,6 +403,7 @@ static const struct vine_option own[] = {
 static const struct vine_options program = {
     .size_bytes = sizeof(program),
     .name = "program",
+    .operands = "[WORD...]",
     .options = own,
     .option_count = VINE_ARRAY_COUNT(own),
     .defaults = (const char *const[]){"--smp=2", "--chunk=8K", "--poll-mode", NULL},
@@ -448,6 +558,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_bad_value_is_named_with_what_would_be_right),
         cmocka_unit_test(an_option_without_its_value_says_what_it_takes),
+        cmocka_unit_test(operands_that_a_program_does_not_take_are_told),
+        cmocka_unit_test(addresses_and_choices_of_a_program_are_checked_when_they_are_read),
         cmocka_unit_test(an_unknown_option_is_told_with_the_one_that_is_like_it),
         cmocka_unit_test(all_mistakes_are_told_at_once_a_line_each),
         cmocka_unit_test(mistakes_beyond_the_room_are_counted_and_none_is_cut),

@@ -114,10 +114,10 @@ static void a_machine_with_a_node_without_memory_starts(void **state)
     has("32 MiB of node 0\n"); /* the core of node 1 */
 }
 
-/* Ends with what its first operand says, or goes on. */
-static int look_before(int argc, char **argv)
+/* Ends with what its last operand says, or goes on. */
+static int check_operands(int argc, char **argv)
 {
-    (void)fprintf(stderr, "before: %d words, the last is %s\n", argc, argv[argc - 1]);
+    (void)fprintf(stderr, "checked: %d words, the last is %s\n", argc, argv[argc - 1]);
     return strcmp(argv[argc - 1], "5") == 0 ? 5 : VINE_MAIN_GOES_ON;
 }
 
@@ -127,32 +127,34 @@ static int end_with_operands(int argc, char **argv)
     return 20 + argc;
 }
 
-static void who_looks_before_the_start_may_end_it(void **state)
+static void who_checks_before_the_start_may_end_it(void **state)
 {
-    const struct vine_options program = {
-        .size_bytes = sizeof(program), .name = "program", .before = look_before};
+    const struct vine_options program = {.size_bytes = sizeof(program),
+                                         .name = "program",
+                                         .operands = "CODE",
+                                         .check = check_operands};
 
     (void)state;
     assert_int_equal(start_as(&program, end_with_operands,
                               (char *[]){"program", "--memory=64M", "--explain-start", "5", NULL}),
                      5);
-    has("before: 4 words, the last is 5\n");
+    has("checked: 2 words, the last is 5\n");
     assert_null(strstr(said, "signals"));
     assert_int_equal(
         start_as(&program, end_with_operands, (char *[]){"program", "--memory=64M", "6", NULL}),
         22);
-    has("before: 3 words, the last is 6\n");
+    has("checked: 2 words, the last is 6\n");
     /* Not if the command line is wrong, and not if nothing is to be started. */
     assert_int_equal(
         start_as(&program, end_with_operands, (char *[]){"program", "--nonsense", "5", NULL}), 2);
-    assert_null(strstr(said, "before: "));
+    assert_null(strstr(said, "checked: "));
     assert_int_equal(
         start_as(&program, end_with_operands, (char *[]){"program", "--help", "5", NULL}), 0);
-    assert_null(strstr(said, "before: "));
+    assert_null(strstr(said, "checked: "));
     assert_int_equal(start_as(&program, end_with_operands,
                               (char *[]){"program", "--topology=core:2 pu:1", "5", NULL}),
                      0);
-    assert_null(strstr(said, "before: "));
+    assert_null(strstr(said, "checked: "));
 }
 
 static void the_main_thread_says_where_it_is_bound(void **state)
@@ -264,8 +266,8 @@ static void the_steps_say_what_becomes_of_signals_and_of_the_network(void **stat
         0);
     has(" 1. signals: SIGINT and SIGTERM stop the program and SIGUSR1 asks for its state, "
         "unless it handles them itself; SIGRTMAX asks a core");
-    has("14. low-resolution clock: 1, read as");
-    has("18. network: posix: the kernel's; it starts on a core with what is first opened there\n");
+    has("18. low-resolution clock: each core reads it as");
+    has("17. network: posix: the kernel's; it starts on a core with what is first opened there\n");
     assert_int_equal(START(end_at_once, "--network-stack=vhost"), 2);
     has("--network-stack");
     has("posix");
@@ -280,7 +282,7 @@ int main(void)
         cmocka_unit_test(work_is_shuffled_by_a_seed_that_is_told_and_without_one_it_is_not),
         cmocka_unit_test(in_debug_builds_alone_work_is_shuffled_by_itself),
         cmocka_unit_test(the_steps_say_what_becomes_of_signals_and_of_the_network),
-        cmocka_unit_test(who_looks_before_the_start_may_end_it),
+        cmocka_unit_test(who_checks_before_the_start_may_end_it),
         cmocka_unit_test(the_main_thread_says_where_it_is_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

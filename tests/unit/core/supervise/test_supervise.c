@@ -30,7 +30,7 @@ static void a_service_that_cannot_listen_ends_and_says_why(void **state)
     assert_true(was_said("nobody says where to listen"));
     start_service(NULL, NULL, WORDS("plain", "listen", TCP, "listen", "nonsense"));
     assert_int_equal(logged_end(), 2);
-    assert_true(was_said("nonsense is no address"));
+    assert_true(was_said("'nonsense' is no address; right would be"));
     start_service(NULL, NULL, WORDS("plain", "listen", in_folder("unix:", "no/such", path)));
     assert_int_equal(logged_end(), 1);
     assert_true(was_said("cannot listen at"));
