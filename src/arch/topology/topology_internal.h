@@ -41,6 +41,9 @@ void vine__topology_find_huge_pages(struct vine__topology *topology, const char 
 /* huge.c: free pages of a size, and those of each node, by /sys alone. */
 void vine__topology_count_huge_pages(struct vine__topology *topology, const char *root);
 
+/* words.c: whether the last level of a description in words may be what runs threads. */
+bool vine__topology_ends_in_pu(const char *description);
+
 /* words.c: what is wrong with a description that hwloc has not taken, and what would be right. */
 void vine__topology_tell_wrong(const char *description, char *ret_wrong, size_t capacity);
 

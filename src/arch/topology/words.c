@@ -13,6 +13,8 @@
 #define EXAMPLE    "'pack:2 [numa(memory=64GB)] core:16 pu:2'"
 #define NAME_BYTES 32
 
+#define WRONG_BYTES 512
+
 /* A level, "core:16(attributes)", or the memory of the one before, "[numa(memory=64GB)]". */
 struct word {
     const char *text;
@@ -77,6 +79,20 @@ static void judge_word(const struct word *word, hwloc_obj_type_t *ret_type, char
     else if (!word->is_memory && (behind[0] != ':' || behind[1] < '1' || behind[1] > '9'))
         snprintf(ret_wrong, capacity, "'%.*s' has no count; right would be '%s:2', say", length,
                  word->text, word->name);
+}
+
+bool vine__topology_ends_in_pu(const char *description)
+{
+    hwloc_obj_type_t type, last = HWLOC_OBJ_TYPE_MAX;
+    char wrong[WRONG_BYTES];
+    struct word word;
+
+    for (const char *rest = description; next_word(&rest, &word);) {
+        judge_word(&word, &type, wrong, sizeof(wrong));
+        if (!word.is_memory)
+            last = type;
+    }
+    return last == HWLOC_OBJ_TYPE_MAX || last == HWLOC_OBJ_PU;
 }
 
 static void judge_words(const char *description, char *ret_wrong, size_t capacity)
