@@ -95,6 +95,7 @@ end
 
 # A process that is killed: the next request is answered by another one, or by the one in its place.
 begin http --hello --smp 1 --processes 2
+until grep -q 'process 0 (pid [0-9]*) serves' said; do command sleep 0.02; done
 kill -KILL "$(sed -n 's/.*process 0 (pid \([0-9]*\)) serves.*/\1/p' said)"
 until grep -q 'process 0 (pid [0-9]*) was killed\|process 0 .*SIGKILL' said; do command sleep 0.02; done
 curl -s --retry 3 "http://127.0.0.1:$port/[1-20]" >body || fail "after a kill: $?"
