@@ -19,8 +19,9 @@
 
 static const char *origin;
 
-static int begin(void)
+static int begin(const void *argument)
 {
+    (void)argument;
     origin = getenv("ORIGIN");
     return origin != NULL ? 0 : -EINVAL;
 }
