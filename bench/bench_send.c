@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* needs: liburing */
 /*
- * What an answer of 16 KiB to 1 MiB costs who sends it, by TCP over the loopback: when it is copied,
- * and when the kernel is asked to take pages where they lie (MSG_ZEROCOPY, IORING_OP_SEND_ZC, the
- * same with registered memory). Another process reads all of it and asks for the next one, so that
- * no way has more on its way than another one; both poll, so that nobody is woken. What counts is
- * the time from one question to the next; how much of it passes within the calls that send and that
- * have the memory back is beside it. The kernel says of how many it copied all the same.
+ * What an answer of 16 KiB to 1 MiB costs who sends it, by TCP over the loopback: when it is
+ * copied, and when the kernel is asked to take pages where they lie (MSG_ZEROCOPY,
+ * IORING_OP_SEND_ZC, the same with registered memory). Another process reads all of it and asks for
+ * the next one, so that no way has more on its way than another one; both poll, so that nobody is
+ * woken. What counts is the time from one question to the next; how much of it passes within the
+ * calls that send and that have the memory back is beside it. The kernel says of how many it copied
+ * all the same.
  *
  * docs/decisions/0021 rests on this.
  *
@@ -30,7 +31,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Of Linux 6.2, and not in liburing 2.3: IORING_SEND_ZC_REPORT_USAGE, and the bit of what it tells. */
+/* Of Linux 6.2, and not in liburing 2.3: IORING_SEND_ZC_REPORT_USAGE, and the bit of what it
+ * tells. */
 #define REPORT_USAGE (1U << 3)
 #define WAS_COPIED   (1U << 31)
 

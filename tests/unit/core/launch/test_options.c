@@ -96,8 +96,6 @@ static void every_bad_value_is_named_with_what_would_be_right(void **state)
         {"--logger-log-level=file", "MODULE=LEVEL, the level one of error, warning, info or debug"},
         {"--logger-log-level==info", "MODULE=LEVEL"},
         {"--logger-log-level=a=info:", "MODULE=LEVEL"},
-        {"--logger-log-level=a23456789b123456789c123456789d12=info",
-         "has too long a name; right would be one of 31 bytes at most"},
         {"--logger-log-level=a=info:b=much", "MODULE=LEVEL"},
         {"--help=me", "text, man or markdown"},
         {"--version=2", "0 or 1, or no value"},
@@ -128,6 +126,15 @@ static void every_bad_value_is_named_with_what_would_be_right(void **state)
         if (!is_there)
             fail_msg("--%s: no case", row.name);
     }
+}
+
+static void a_modules_name_that_is_too_long_is_told_as_such(void **state)
+{
+    (void)state;
+    assert_int_equal(TRY(NULL, "--logger-log-level=a23456789b123456789c123456789d12=info"),
+                     -EINVAL);
+    assert_non_null(
+        strstr(mistakes.text, "has too long a name; right would be one of 31 bytes at most"));
 }
 
 static void an_option_without_its_value_says_what_it_takes(void **state)
@@ -557,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_bad_value_is_named_with_what_would_be_right),
+        cmocka_unit_test(a_modules_name_that_is_too_long_is_told_as_such),
         cmocka_unit_test(an_option_without_its_value_says_what_it_takes),
         cmocka_unit_test(operands_that_a_program_does_not_take_are_told),
         cmocka_unit_test(addresses_and_choices_of_a_program_are_checked_when_they_are_read),
