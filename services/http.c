@@ -11,6 +11,7 @@
 #include <vine/http.h>
 #include <vine/http_writer.h>
 
+#include "http_access.h"
 #include "services.h"
 
 #define HEAD_MAX   16000
@@ -25,7 +26,9 @@ struct http {
     size_t size, wanted, room_size;
     int head_size; /* 0: it is not whole */
     int error;
-    bool keeps; /* the connection, for another request */
+    size_t answered;            /* bytes of the answer's head and what is with it */
+    struct http_access *access; /* while a request is answered that is logged; or NULL */
+    bool keeps;                 /* the connection, for another request */
     struct vine_http_date date;
     struct vine_http_body body;
     struct vine_http_request request;
@@ -128,9 +131,16 @@ VINE_COROUTINE(http)
         } while (self->head_size == 0);
         if (self->head_size < 0) {
             vine_room(self->room_size, self->room, ROOM_MIN);
-            vine_wrote(
-                refuse(self, self->request.head.refusal.status, self->request.head.refusal.what));
+            self->answered =
+                refuse(self, self->request.head.refusal.status, self->request.head.refusal.what);
+            if (self->wishes->access_log != NULL)
+                http_access_tell(that, NULL, self->room, self->answered);
+            vine_wrote(self->answered);
             break;
+        }
+        if (self->wishes->access_log != NULL) {
+            vine_alloc(self->access, sizeof(*self->access));
+            http_access_note(self->access, &self->request);
         }
         vine_skip((size_t)self->head_size);
         if (self->request.framing != VINE_HTTP_NO_BODY) {
@@ -141,7 +151,13 @@ VINE_COROUTINE(http)
             vine_call(drop_body, self);
         }
         vine_room(self->room_size, self->room, ROOM_MIN);
-        vine_wrote(answer(self));
+        self->answered = answer(self);
+        vine_wrote(self->answered);
+        if (self->access != NULL) {
+            http_access_tell(that, self->access, self->room, self->answered);
+            vine_free(self->access);
+            self->access = NULL;
+        }
     } while (self->keeps);
 
     vine_catch(self->error)
@@ -152,11 +168,14 @@ VINE_COROUTINE(http)
         self->head_size = 0;
         vine_deadline(ANSWER_NS);
         vine_room(self->room_size, self->room, ROOM_MIN);
-        vine_wrote(refuse(self,
-                          self->error == -ETIMEDOUT        ? 408
-                          : self->error == -VINE_EPROTOCOL ? 400
-                                                           : 500,
-                          NULL));
+        self->answered = refuse(self,
+                                self->error == -ETIMEDOUT        ? 408
+                                : self->error == -VINE_EPROTOCOL ? 400
+                                                                 : 500,
+                                NULL);
+        if (self->wishes->access_log != NULL)
+            http_access_tell(that, self->access, self->room, self->answered);
+        vine_wrote(self->answered);
     }
     vine_end();
 }

@@ -4,6 +4,7 @@
  * `vine serve` becomes it.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,6 +202,18 @@ static bool suits_processes(const struct vine_service *service)
     return false;
 }
 
+/* Returns 0, or tells that the file cannot be written. */
+static int log_access(void)
+{
+    FILE *const file = fopen(wishes.access_log, "ae");
+
+    if (file == NULL)
+        return serve_fail(wishes.access_log, strerror(errno));
+    (void)fclose(file);
+    vine_service_log_access(wishes.access_log);
+    return 0;
+}
+
 static int serve(int argc, char **argv)
 {
     /* What goes on then is ended a moment before this process would be. */
@@ -221,7 +234,7 @@ static int serve(int argc, char **argv)
     (void)argc;
     if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
         return 2;
-    if (!suits_processes(service))
+    if (!suits_processes(service) || (wishes.access_log != NULL && log_access() != 0))
         return 2;
     return chosen.stdio ? serve_stdio(service, &options) : serve_all(service, &options);
 }
@@ -327,6 +340,11 @@ int main(int argc, char **argv)
          .kind = VINE_OPTION_FLAG,
          .value = &wishes.hello,
          .help = "http: answer \"hello\" to everything, for measuring"},
+        {.name = "access-log",
+         .kind = VINE_OPTION_TEXT,
+         .value = &wishes.access_log,
+         .shown = "FILE",
+         .help = "http: append a line for each request to this file, a second later at most"},
         {.name = "crash",
          .kind = VINE_OPTION_TEXT,
          .value = &wishes.crash,

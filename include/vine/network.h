@@ -194,7 +194,10 @@ struct vine_receive {
     /* Told when the function is called. */
     const unsigned char *bytes; /* what came */
     int64_t size;               /* how much; 0: the peer has ended; or a negative error */
-    uint32_t descriptor_count;  /* of vine_receive_descriptors */
+    uint16_t descriptor_count;  /* of vine_receive_descriptors */
+    uint8_t descriptors_max;    /* private, as are these two */
+    bool has_ended;
+    bool has_deadline;
     /* Wished for before. */
     uint64_t deadline_ns;
 
@@ -203,10 +206,7 @@ struct vine_receive {
     unsigned char *into;
     int *descriptors;
     uint32_t into_bytes;
-    uint32_t descriptors_max;
     int wish;
-    bool has_ended;
-    bool has_deadline;
     struct vine_work work;
 };
 

@@ -101,6 +101,22 @@ grep -q 503 codes || fail "all are served: $(cat codes)"
 said 'turned away: a client comes more often than 5 times a second'
 end
 
+# ---- what was asked for --------------------------------------------------------------------------
+begin http --hello --smp 2 --access-log log
+curl -s -A 'an "agent" \' -e there "http://127.0.0.1:$port/a?b=c" -d body >body
+curl -s "http://127.0.0.1:$port/[1-20]" >body
+bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0; printf "GET /%b HTTP/1.1\r\n\r\n" "\001" >&4; cat <&4 >/dev/null' "$port"
+end
+[ "$(wc -l <log)" = 22 ] || fail "$(wc -l <log) lines of the access log: $(cat log)"
+date='\[[0-9][0-9]/[A-Z][a-z][a-z]/[0-9]*:[0-9:]* +0000\]'
+grep -q "^127.0.0.1 - - $date \"POST /a?b=c HTTP/1.1\" 200 5 \"there\" \"an .x22agent.x22 .x5c\"\$" log ||
+    fail "the access log has: $(head -n 1 log)"
+grep -q "^127.0.0.1 - - $date \"GET /7 HTTP/1.1\" 200 5 \"-\" \"curl/[0-9.]*\"\$" log || fail "not: $(sed -n 5p log)"
+grep -q "^127.0.0.1 - - $date \"-\" 400 [0-9]* \"-\" \"-\"\$" log || fail "not: $(grep -v curl log)"
+code=0
+"$vine" serve http --overprovisioned --smp 1 --listen 127.0.0.1:0 --access-log nowhere/log >shown 2>said || code=$?
+[ "$code" = 2 ] || fail "an access log nowhere: ended with $code"
+
 # ---- too few descriptors -------------------------------------------------------------------------
 descriptors=64
 begin http --hello --smp 1 --idle-timeout 200

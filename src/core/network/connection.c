@@ -270,7 +270,7 @@ void vine_receive_descriptors(struct vine_connection *connection, struct vine_re
     receive->into = bytes;
     receive->into_bytes = size < INT32_MAX ? (uint32_t)size : INT32_MAX;
     receive->descriptors = descriptors;
-    receive->descriptors_max = count_max;
+    receive->descriptors_max = (uint8_t)count_max;
     begin_receive(connection, receive, fn);
 }
 

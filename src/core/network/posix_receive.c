@@ -262,7 +262,7 @@ static int32_t take_descriptors(struct posix_connection *connection, struct vine
 
     if (count < 0)
         return count;
-    reader->descriptor_count = (uint32_t)count;
+    reader->descriptor_count = (uint16_t)count;
     return result;
 }
 

@@ -13,17 +13,14 @@
 #include "utils/atomic.h"
 
 #define TICK_NS   (10 * 1000 * 1000ULL)
-#define TICKS     30U /* so long it waits before it is let go */
-#define FEW_TICKS 5U  /* and so long where there are many */
-#define MANY      512U
-#define LOOKS_MAX 256U /* at a tick */
+#define TICKS     30U  /* so long it waits before it is let go */
+#define LOOKS_MAX 256U /* at a tick, unless that is less than half of them */
 #define WARM_MAX  64U  /* heaps that keep their memory where nobody has been busy for a while */
 
 struct parked {
     struct vine__list link;
-    struct vine_connection *connection;
     struct origin *origin;
-    uint32_t colour;
+    uint8_t colour;
     bool was_seen; /* while the core drains */
     bool is_over;
     union {
@@ -32,8 +29,8 @@ struct parked {
     };
 };
 
-/* With what the network has of a connection, 544 bytes as they are allocated. */
-VINE_STATIC_ASSERT(sizeof(struct parked) <= 152, "a parked connection is small");
+/* With what the network has of a connection, 512 bytes as they are allocated. */
+VINE_STATIC_ASSERT(sizeof(struct parked) <= 128, "a parked connection is small");
 
 static void forget(struct parked *parked)
 {
@@ -72,10 +69,12 @@ static void tell_end(const struct parked *parked, int error)
 /* It came to its end while it was parked. */
 static void end(struct parked *parked, int error)
 {
+    struct vine_connection *const connection = parked->receive.connection;
+
     tell_end(parked, error);
     parked->is_over = true;
     vine_work_init(&parked->closed, closed);
-    vine_connection_close(parked->connection, &parked->closed);
+    vine_connection_close(connection, &parked->closed);
 }
 
 static void received(struct vine_receive *receive)
@@ -88,7 +87,7 @@ static void received(struct vine_receive *receive)
         end(parked, (int)receive->size);
         return;
     }
-    error = vine__process_begin(core, parked->connection, &parked->origin->options, parked->colour,
+    error = vine__process_begin(core, receive->connection, &parked->origin->options, parked->colour,
                                 receive);
     if (error != 0) {
         tell_end(parked, error); /* it was refused: the connection is gone */
@@ -104,9 +103,9 @@ static void received(struct vine_receive *receive)
 
 /*
  * Most who wait for a next request have it soon, and making a micro-process anew for each would
- * cost more than the memory is worth. So those alone are let go that have waited for a while. Nobody is
- * armed, listed or counted for that on the way of a request: a timer looks at some of the core's
- * micro-processes, by turns, as long as a round over all of them finds any that wait.
+ * cost more than the memory is worth. So those alone are let go that have waited for a while.
+ * Nobody is armed, listed or counted for that on the way of a request: a timer looks at some of the
+ * core's micro-processes, by turns, as long as a round over all of them finds any that wait.
  */
 
 /* Returns whether it is let go: all is sent and nothing has come. */
@@ -128,7 +127,6 @@ static bool park(struct vine__process *process)
         free(parked); /* the first byte is on its way in here */
         return false;
     }
-    parked->connection = outlet->connection;
     parked->origin = process->origin;
     parked->colour = process->colour;
     vine__list_push_back(&process->core->parked, &parked->link);
@@ -154,14 +152,22 @@ static bool look_at_next(struct processes *core, uint32_t ticks_least)
     return core->park_tick - process->io.park_tick >= ticks_least && park(process);
 }
 
+/* So many ticks: fewer where there are many, for their memory adds up. */
+static uint32_t patience(uint32_t count)
+{
+    return count < 384 ? TICKS : count < 1024 ? TICKS / 8 : 1;
+}
+
 static void tick(struct vine_timer *timer)
 {
     struct processes *const core = VINE_CONTAINER_OF(timer, struct processes, park_timer);
 
+    const uint32_t looks = core->count / 2 > LOOKS_MAX ? core->count / 2 : LOOKS_MAX;
+
     core->park_tick++;
-    for (uint32_t i = 0; i < LOOKS_MAX && core->park_left > 0 && core->count > 0; i++) {
+    for (uint32_t i = 0; i < looks && core->park_left > 0 && core->count > 0; i++) {
         core->park_left--;
-        (void)look_at_next(core, core->count < MANY ? TICKS : FEW_TICKS);
+        (void)look_at_next(core, patience(core->count));
     }
     if (core->park_left == 0 || core->count == 0) {
         core->is_park_timer_armed = core->park_goes_on;
