@@ -154,6 +154,14 @@ static void sum_huge(struct vine__planner *planner)
     vine__bytes_text(huge->page_bytes, size);
     vine__bytes_text(free_bytes, have);
     vine__bytes_text(plan->unit_bytes, each);
+    if (planner->options->process_count > 1 && !vine__is_asked(asked)) {
+        vine__mistakes_add(planner->mistakes,
+                           "--hugepages %s: the first of %u processes would take all pages that "
+                           "are free, %s (%s); right would be --memory %lluM at most, for all",
+                           path, planner->options->process_count, have, huge->source,
+                           (unsigned long long)(free_bytes >> 20));
+        return;
+    }
     if (wanted_count <= huge->free_count)
         return;
     vine__mistakes_add(planner->mistakes,

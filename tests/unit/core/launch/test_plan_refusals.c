@@ -210,9 +210,29 @@ static void all_that_is_wrong_is_told_at_once(void **state)
                     "--smp 60", "--memory 1T", "--num-io-queues 61", NULL);
 }
 
+static void processes_that_share_huge_pages_have_to_say_how_many(void **state)
+{
+    struct planning planning = {0};
+
+    (void)state;
+    planning.topology = planning_describe("numa:1(memory=8GiB) core:2 pu:1", NULL);
+    planning.topology->is_described = false;
+    planning.topology->huge.page_bytes = 2 << 20;
+    planning.topology->huge.free_count = planning.topology->nodes[0].huge_page_count = 64;
+    planning_read(&planning, "--hugepages /mnt/huge");
+    planning.options.process_count = 2;
+    assert_int_equal(
+        vine__plan_create(&planning.plan, planning.topology, &planning.options, &planning.mistakes),
+        -EINVAL);
+    assert_non_null(strstr(planning.mistakes.text, "the first of 2 processes would take all"));
+    assert_non_null(strstr(planning.mistakes.text, "right would be --memory 128M at most"));
+    planning_end(&planning);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_that_share_huge_pages_have_to_say_how_many),
         cmocka_unit_test(a_cpuset_that_is_no_subset_names_who_is_missing_and_why),
         cmocka_unit_test(no_processor_that_may_be_used_is_told),
         cmocka_unit_test(more_cores_than_processors_are_refused_unless_they_may_share),
