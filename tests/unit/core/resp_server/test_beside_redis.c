@@ -187,6 +187,7 @@ static void ask_redis(int fd, const char *bytes, size_t size)
 /* ---- both ------------------------------------------------------------------------------------ */
 
 static struct served_connection ours;
+static bool comes_in_parts;
 
 static void start_ours(void)
 {
@@ -197,6 +198,10 @@ static void start_ours(void)
     ours.limits.arguments_max = VINE_RESP_ARGUMENTS_MAX;
     ours.limits.bulk_bytes_max = VINE_RESP_BULK_BYTES_MAX;
     ours.limits.inline_bytes_max = VINE_RESP_INLINE_BYTES_MAX;
+    if (comes_in_parts) {
+        ours.splits = true;
+        ours.limits.payload_bytes_min = 20;
+    }
     (void)clock_gettime(CLOCK_REALTIME, &now);
     vine_keyspace_set_time(served.keyspace, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
@@ -260,6 +265,16 @@ static void so_they_are_in_protocol_3(void **state)
     skip_without_redis();
     by_chance.seed = 4;
     compare("HELLO 3\r\n");
+}
+
+static void so_they_are_in_parts(void **state)
+{
+    (void)state;
+    skip_without_redis();
+    by_chance.seed = 8;
+    comes_in_parts = true;
+    compare("HELLO 2\r\n");
+    comes_in_parts = false;
 }
 
 static const char *const said[] = {
@@ -327,6 +342,66 @@ static const char *const said[] = {
     "client id x",
     "client|id",
     "client setname 'a\\x7f'",
+    /* numbers */
+    "set n 9223372036854775806",
+    "incr n",
+    "incr n",
+    "incrby n 1",
+    "decrby n -1",
+    "decrby n 9223372036854775807",
+    "decrby n -9223372036854775808",
+    "incrby n -9223372036854775808",
+    "decr n",
+    "incrby n 9223372036854775807",
+    "get n",
+    "incrby n 9223372036854775808",
+    "incrby n -9223372036854775809",
+    "incrby n +1",
+    "incrby n 1e3",
+    "incrby n ''",
+    "incrby n 01",
+    "set n 010",
+    "incr n",
+    "set n ' 1'",
+    "incr n",
+    "set n 1.0",
+    "incr n",
+    "set n ''",
+    "incr n",
+    "set n -0",
+    "incr n",
+    "set n 99999999999999999999",
+    "decr n",
+    "set n -1",
+    "incr n",
+    "get n",
+    "del n",
+    "decr n",
+    /* times */
+    "set n 1 px 0",
+    "set n 1 ex -1",
+    "set n 1 ex 9223372036854775807",
+    "set n 1 px 9223372036854775807",
+    "set n 1 exat 1",
+    "get n",
+    "set n 1 keepttl ex 1",
+    "set n 1 ex 1 px 1",
+    "set n 1 nx xx",
+    "set n 1 nx get",
+    "set n 2 get xx",
+    "set n 2 ex",
+    "set n 2 nothing",
+    "ttl n",
+    "expire n 9223372036854775807",
+    "pexpire n -9223372036854775808",
+    "expire n x",
+    "expire n 100 nx gt",
+    "expire n 100 gt lt",
+    "expire n 100 xx",
+    "expire n 0",
+    "exists n n",
+    "expire n 100",
+    "persist n",
 };
 
 static void lines_and_errors_are_answered_alike(void **state)
@@ -343,6 +418,38 @@ static void lines_and_errors_are_answered_alike(void **state)
         const int size = snprintf(line, sizeof(line), "%s\r\n", said[n]);
 
         assert_same(fd, line, (size_t)size);
+    }
+    stop_ours();
+    (void)close(fd);
+}
+
+/* Bulks of all sizes about those at which something changes. */
+static void large_values_are_answered_alike(void **state)
+{
+    static char bytes[SERVED_BYTES / 2];
+    int fd;
+    (void)state;
+
+    skip_without_redis();
+    fd = connect_redis();
+    ask_redis(fd, "FLUSHALL\r\n", 10);
+    start_ours();
+    ours.splits = true;
+    ours.limits.payload_bytes_min = 4096;
+    for (size_t value = 1; value <= 150000; value = value * 3 / 2 + 1) {
+        static const char *const heads[] = {"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n",
+                                            "*2\r\n$4\r\nECHO\r\n", "*2\r\n$3\r\nGET\r\n",
+                                            "*2\r\n$4\r\nINCR\r\n", "*2\r\n$5\r\nNeVeR\r\n"};
+
+        for (size_t n = 0; n < sizeof(heads) / sizeof(heads[0]); n++) {
+            size_t size = (size_t)snprintf(bytes, sizeof(bytes), "%s$%zu\r\n", heads[n], value);
+
+            memset(bytes + size, '7', value);
+            size += value;
+            size += (size_t)snprintf(bytes + size, sizeof(bytes) - size,
+                                     "\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+            assert_same(fd, bytes, size);
+        }
     }
     stop_ours();
     (void)close(fd);
@@ -412,7 +519,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_commands_are_answered_alike),
         cmocka_unit_test(so_they_are_in_protocol_3),
+        cmocka_unit_test(so_they_are_in_parts),
         cmocka_unit_test(lines_and_errors_are_answered_alike),
+        cmocka_unit_test(large_values_are_answered_alike),
         cmocka_unit_test(times_are_told_alike),
         cmocka_unit_test(who_breaks_the_protocol_is_told_alike),
     };
