@@ -148,7 +148,6 @@ VINE__INSIDE void vine_http_write_allow(struct vine_http_writer *writer, uint16_
 
     for (unsigned method = VINE_HTTP_OTHER + 1; method < VINE_HTTP_METHOD_COUNT; method++) {
         const char *const name = vine_http_method_name(method);
-        const size_t name_size = strlen(name);
 
         if ((allowed >> method & 1) == 0)
             continue;
@@ -156,8 +155,7 @@ VINE__INSIDE void vine_http_write_allow(struct vine_http_writer *writer, uint16_
             text[size++] = ',';
             text[size++] = ' ';
         }
-        memcpy(text + size, name, name_size);
-        size += name_size;
+        size = (size_t)(stpcpy(text + size, name) - text);
     }
     vine_http_write_field(writer, "Allow", (struct vine_http_slice){text, size});
 }

@@ -185,7 +185,7 @@ VINE__INSIDE void vine_http_write_reply(struct vine_http_writer *writer,
     write_framing(writer, reply, &plan);
     if (!plan.keeps_alive && reply->status >= 200)
         vine_http_write_bytes(writer, "Connection: close\r\n", 19);
-    else if (plan.keeps_alive && reply->request->minor == 0)
+    else if (plan.keeps_alive && reply->request != NULL && reply->request->minor == 0)
         vine_http_write_bytes(writer, "Connection: keep-alive\r\n", 24);
     *ret_plan = plan;
 }

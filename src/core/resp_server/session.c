@@ -34,6 +34,7 @@ void vine_resp_session_init(struct vine_resp_session *session, struct vine_resp_
 static void release_all(struct vine_keyspace *keyspace, struct vine_resp_argument *arguments,
                         uint32_t argument_count)
 {
+    VINE_ASSERT(arguments != NULL || argument_count == 0);
     for (uint32_t n = 0; n < argument_count; n++) {
         struct vine_keyspace_entry *const entry = vine__resp_take_owner(&arguments[n]);
 
@@ -268,6 +269,7 @@ static bool keep(struct vine__resp_run *run)
     size_t size = 0;
     char *to;
 
+    VINE_ASSERT(run->argument_count > 0);
     for (uint32_t n = 0; n < run->argument_count; n++)
         size += run->arguments[n].size_bytes;
     session->kept = calloc(run->argument_count, sizeof(*session->kept));
