@@ -23,9 +23,9 @@
 #define GUARD_NS (240 * VINE_NS_PER_SECOND)
 
 static const char *const programs[] = {
-    "arch_guard_run",   "arch_guard_fault",     "core_heap_inside",
-    "core_heap_pool",   "core_heap_isolation",  "core_network_colours",
-    "core_process_end", "core_process_hostile", "core_process_park",
+    "arch_guard_run",       "arch_guard_fault",     "core_heap_inside", "core_heap_pool",
+    "core_heap_isolation",  "core_network_colours", "core_process_end", "core_process_hostile",
+    "core_process_outside", "core_process_park",
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(programs[0]))
 
