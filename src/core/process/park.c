@@ -117,7 +117,7 @@ static bool park(struct vine__process *process)
     if (outlet->is_sending || outlet->written != NULL || outlet->error != 0 ||
         !outlet->is_receiving || outlet->kept != 0 || outlet->has_received || outlet->has_end ||
         process->cancel != 0 || process->raise != 0 || process->kept != NULL ||
-        process->mail != NULL || !vine__furthers_are_none(process))
+        !vine__furthers_are_none(process))
         return false;
     parked = calloc(1, sizeof(*parked));
     if (parked == NULL)
