@@ -81,6 +81,7 @@ struct vine_service_options {
     uint32_t connections_max; /* of this process in all; 0: as many as there are descriptors */
     uint32_t client_rate; /* connections a second of one address (of IPv6: one /64), with as many
                                  at once; 0: any */
+    uint32_t sockets;     /* that each may have beside its connection; 0: 16, at most 63 */
     const void *argument; /* of its coroutines, who read it: no memory of a heap */
     struct vine_tls *tls; /* speak TLS with clients; it stays. NULL: do not */
     uint64_t tls_ns;      /* in which a client has to finish its handshake; 0: 10 seconds */

@@ -302,8 +302,8 @@ void vine__furthers_hurry(struct vine__process *process)
 
 bool vine__furthers_are_none(const struct vine__process *process)
 {
-    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++)
-        if (vine__further_at(process, place) != NULL)
+    for (uint32_t place = 1; process->furthers != NULL && place < VINE__PLACES_MAX; place++)
+        if (process->furthers->at[place] != NULL)
             return false;
     return true;
 }

@@ -115,8 +115,8 @@ static bool park(struct vine__process *process)
     struct parked *parked;
 
     if (outlet->is_sending || outlet->written != NULL || outlet->error != 0 ||
-        !outlet->is_receiving || outlet->kept != 0 || outlet->has_received || outlet->has_end ||
-        process->cancel != 0 || process->raise != 0 || process->kept != NULL ||
+        !outlet->is_receiving || outlet->is_spliced || outlet->kept != 0 || outlet->has_received ||
+        outlet->has_end || process->cancel != 0 || process->raise != 0 || process->kept != NULL ||
         !vine__furthers_are_none(process))
         return false;
     parked = calloc(1, sizeof(*parked));
@@ -132,6 +132,8 @@ static bool park(struct vine__process *process)
     vine__list_push_back(&process->core->parked, &parked->link);
     process->core->parked_count++;
     process->core->counts.parkings++;
+    if (process->furthers != NULL)
+        vine__connection_watch_end(outlet->connection, NULL); /* its work goes with the process */
     outlet->connection = NULL;
     process->origin = NULL;
     vine__process_end(process, &(struct vine__process_end){.error = 0}, true);
@@ -188,7 +190,9 @@ void vine__parker_begin(struct vine__process *process, uint64_t until_ns)
     outlet->is_parking = true;
     outlet->park_until_ns = until_ns;
     outlet->park_tick = core->park_tick;
-    if (!outlet->is_receiving)
+    if (outlet->is_spliced)
+        outlet->is_wanted = true; /* behind what is on its way */
+    else if (!outlet->is_receiving)
         vine__outlet_receive(outlet, 0);
     if (VINE__UNLIKELY(!core->is_park_timer_armed)) {
         core->is_park_timer_armed = true;

@@ -49,6 +49,7 @@ static int start_core(const struct vine_service_options *options)
     const struct vine__processes_options processes = {
         .heap_bytes = options->heap_bytes,
         .count_max = options->connections,
+        .sockets_max = options->sockets,
         .drain_ns = options->drain_ns,
     };
 

@@ -320,8 +320,7 @@ VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
     uint32_t quota = inside->record->quota;
 
     wake_due(inside);
-    if (inside->record->item_count > 0)
-        vine__pollers_wake(inside);
+    vine__pollers_wake(inside); /* if nothing has come that concerns them, they wait again */
     while (inside->run_first != NULL && !inside->has_ended) {
         struct vine_coroutine *const that = inside->run_first;
 

@@ -176,6 +176,49 @@ static void nobody_is_asked_for_a_client_that_has_gone(void **state)
     close_cores();
 }
 
+/* Parks though it has waited for the end of its client in vain. */
+VINE_COROUTINE(waits_in_vain_and_parks)
+{
+    struct {
+        const char *there;
+        size_t size;
+        int error;
+    } *self;
+
+    vine_begin();
+    vine_look(self->size, self->there, 1);
+    vine_deadline(VINE_NS_PER_SECOND);
+    vine_hang_up(that->socket);
+    vine_write("gone", 4);
+    vine_catch(self->error)
+    {
+        vine_deadline(VINE_FOREVER);
+        vine_look(self->size, self->there, 1);
+        vine_skip(self->size);
+        vine_write("parks", 5);
+        vine_park();
+    }
+    vine_end();
+}
+
+static void who_has_parked_is_not_told_of_the_end(void **state)
+{
+    struct one one;
+
+    (void)state;
+    open_processes();
+    start_one(&one, &vine__type_waits_in_vain_and_parks, NULL);
+    say_to(&one, "abc");
+    step_often();
+    advance(2 * VINE_NS_PER_SECOND);
+    expect(&one, "parks");
+    while (vine__process_count() > 0)
+        advance(VINE_NS_PER_SECOND / 100);
+    assert_int_equal(one.ends, 0);
+    finish_one(&one, 0);
+    close_cores();
+}
+
 /* ---- pipes ----------------------------------------------------------------------------------- */
 
 VINE_COROUTINE(writes_and_ends)
@@ -385,6 +428,7 @@ int main(void)
         cmocka_unit_test(the_one_that_has_something_is_told),
         cmocka_unit_test(who_hangs_up_is_noticed_before_all_is_read),
         cmocka_unit_test(nobody_is_asked_for_a_client_that_has_gone),
+        cmocka_unit_test(who_has_parked_is_not_told_of_the_end),
         cmocka_unit_test(a_pipe_is_polled_as_a_connection_is),
         cmocka_unit_test(who_connects_is_accepted_in_turn),
         cmocka_unit_test(more_than_a_few_that_nobody_accepts_are_closed),
