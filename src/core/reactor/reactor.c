@@ -21,6 +21,7 @@
 #define CLOCK_EVERY_NS 50000    /* the coarse clock is never older when a turn begins */
 #define HEARD_MAX      16384    /* ends of operations that go before timers, where it was away */
 #define LATE_NS        10000000 /* how much later than it would a loop may come back */
+#define LONG_SLEEP_NS  1000000  /* after which a turn costs several times as much */
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
 
@@ -110,12 +111,28 @@ static uint32_t hear(struct vine__reactor *reactor)
     return ended;
 }
 
+/* What time it is, and what follows from that. */
+static void look_around(struct vine__reactor *reactor, uint64_t now_ticks)
+{
+    if (VINE__UNLIKELY(see_the_time(reactor, now_ticks)) && reactor->to_hear == 0)
+        reactor->to_hear = HEARD_MAX;
+}
+
+/* Returns whether there was anything that had to go home. */
+static bool send_out(struct vine__reactor *reactor)
+{
+    const bool is_busy = vine__foreign_send(reactor);
+
+    if (!reactor->mesh->options.is_polled) /* else nobody sleeps */
+        vine__calls_wake_others(reactor);
+    return is_busy;
+}
+
 static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
 {
     bool is_busy = false;
 
-    if (VINE__UNLIKELY(see_the_time(reactor, now_ticks)) && reactor->to_hear == 0)
-        reactor->to_hear = HEARD_MAX;
+    look_around(reactor, now_ticks);
     const uint64_t backlog_max =
         reactor->mesh->options.backlog_max + (reactor->to_hear > 0 ? HEARD_MAX : 0);
 
@@ -138,9 +155,7 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
         is_busy |= vine__timers_take(reactor);
     is_busy |= vine__work_run(reactor);
     (void)vine__arena_flush_remote();
-    is_busy |= vine__foreign_send(reactor);
-    if (!reactor->mesh->options.is_polled) /* else nobody sleeps */
-        vine__calls_wake_others(reactor);
+    is_busy |= send_out(reactor);
     return is_busy;
 }
 
@@ -150,10 +165,17 @@ static bool peek(struct vine__reactor *reactor)
 {
     if (!vine__calls_look(reactor))
         return false;
-    (void)vine__foreign_send(reactor);
-    if (!reactor->mesh->options.is_polled)
-        vine__calls_wake_others(reactor);
+    (void)send_out(reactor);
     return true;
+}
+
+/* The same for what has ended a long sleep. A turn would first look at all else, and none of that
+ * is in the caches any more. */
+static void go_on(struct vine__reactor *reactor)
+{
+    look_around(reactor, vine__clock_ticks());
+    (void)vine__work_run(reactor);
+    (void)send_out(reactor);
 }
 
 bool vine__reactor_peek(struct vine__reactor *reactor)
@@ -227,16 +249,21 @@ static void sleep_in_poller(struct vine__reactor *reactor)
 
 static void fall_asleep(struct vine__reactor *reactor)
 {
+    uint64_t slept_ticks = 0;
+
     if (lie_down(reactor)) {
         const uint64_t before_ticks = vine__clock_ticks();
 
         vine__store_relaxed_u32(&reactor->is_awake, 0);
         sleep_in_poller(reactor);
         be_awake(reactor);
-        reactor->slept_ticks += vine__clock_ticks() - before_ticks;
+        slept_ticks = vine__clock_ticks() - before_ticks;
+        reactor->slept_ticks += slept_ticks;
         reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
     }
     get_up(reactor);
+    if (reactor->active != 0 && slept_ticks > reactor->long_sleep_ticks)
+        go_on(reactor);
 }
 
 bool vine__reactor_step(struct vine__reactor *reactor)
@@ -381,6 +408,7 @@ int vine__reactor_create(struct vine__reactor **ret_reactor, struct vine__mesh *
                                : vine__clock_ns_to_ticks(options->task_quota_ns);
     reactor->idle_poll_ticks = vine__clock_ns_to_ticks(options->idle_poll_ns);
     reactor->clock_every_ticks = vine__clock_ns_to_ticks(CLOCK_EVERY_NS);
+    reactor->long_sleep_ticks = vine__clock_ns_to_ticks(LONG_SLEEP_NS);
     reactor->random = options->shuffle_seed != 0 ? options->shuffle_seed + core : 0;
     reactor->group = 0;
     vine__spinner_init(&reactor->spinner);

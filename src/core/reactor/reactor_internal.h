@@ -229,6 +229,7 @@ struct vine__reactor {
     /* Sleep. */
     uint32_t is_awake; /* atomic: for whoever watches, as is counts.turns */
     uint64_t started_ticks, slept_ticks;
+    uint64_t long_sleep_ticks;
     struct vine_spinner spinner;
     struct vine__spin spin;
     uint64_t idle_since_ticks;
