@@ -25,6 +25,7 @@ static const struct way *way;
 static struct vine_address address;
 static pid_t serving;
 static char *large;
+static const char *cores = "--smp=1";
 
 static void start_with(const char *option)
 {
@@ -37,7 +38,7 @@ static void start_with(const char *option)
     (void)snprintf(backend, sizeof(backend), "--reactor-backend=%s", way->backend);
     (void)snprintf(heap, sizeof(heap), "--heap=%s", way->heap);
     logged_start(NULL, NULL, program,
-                 WORDS(program, "resp", isolate, backend, heap, "--listen=127.0.0.1:0", "--smp=1",
+                 WORDS(program, "resp", isolate, backend, heap, "--listen=127.0.0.1:0", cores,
                        "--overprovisioned", "--memory=256M", "--blocked-reactor-notify-ms=10000",
                        option));
 }
@@ -623,6 +624,30 @@ static void the_bound_on_memory_is_kept_and_told(void **state)
     stop();
 }
 
+static void on_more_cores_there_is_one_keyspace_too(void **state)
+{
+    int fds[8];
+    (void)state;
+
+    cores = "--smp=2";
+    start(NULL);
+    cores = "--smp=1";
+    for (int n = 0; n < 8; n++)
+        fds[n] = connect_plain();
+    for (int round = 0; round < 50; round++)
+        for (int n = 0; n < 8; n++) {
+            char wanted[32];
+
+            send_line(fds[n], "INCR count");
+            (void)snprintf(wanted, sizeof(wanted), ":%d\r\n", 8 * round + n + 1);
+            receive(fds[n], wanted);
+        }
+    assert_int_equal(tells(fds[0], "connected_clients"), 8);
+    for (int n = 0; n < 8; n++)
+        (void)close(fds[n]);
+    stop();
+}
+
 static void more_processes_than_one_are_refused(void **state)
 {
     (void)state;
@@ -648,6 +673,7 @@ int main(void)
         cmocka_unit_test(who_never_reads_costs_no_memory),
         cmocka_unit_test(who_goes_in_the_middle_leaves_nothing),
         cmocka_unit_test(the_bound_on_memory_is_kept_and_told),
+        cmocka_unit_test(on_more_cores_there_is_one_keyspace_too),
         cmocka_unit_test(more_processes_than_one_are_refused),
     };
     int failed = 0;
