@@ -243,6 +243,7 @@ struct vine_send {
     union {
         const unsigned char *bytes;
         const struct iovec *vector;
+        uint64_t offset; /* of a file, which is the descriptor */
     };
     const int *descriptors;
     size_t size;           /* all of it */

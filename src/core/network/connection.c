@@ -67,6 +67,11 @@ void vine__view_give(const struct vine_connection *connection, unsigned char *vi
         vine__guard_memory_unmap(view, size_bytes);
 }
 
+bool vine__connection_sends_files(const struct vine_connection *connection)
+{
+    return connection->ops->sends_files;
+}
+
 bool vine__connection_may_reset(const struct vine_connection *connection)
 {
     return !connection->never_resets;
@@ -380,4 +385,16 @@ void vine_send_descriptors(struct vine_connection *connection, struct vine_send 
     send->descriptor_count =
         (uint8_t)(count <= VINE_DESCRIPTORS_MAX ? count : VINE_DESCRIPTORS_MAX + 1);
     begin_send(connection, send, VINE__SEND_DESCRIPTORS, fn);
+}
+
+void vine__send_file(struct vine_connection *connection, struct vine_send *send, const int *file_fd,
+                     uint64_t offset, size_t size, vine_send_fn fn)
+{
+    VINE_ASSERT(connection->ops->sends_files);
+    send->offset = offset;
+    send->size = size;
+    send->vector_count = 0;
+    send->descriptors = file_fd;
+    send->descriptor_count = 0;
+    begin_send(connection, send, VINE__SEND_FILE, fn);
 }

@@ -42,6 +42,19 @@ void vine__connection_paint(struct vine_connection *connection, uint32_t colour)
  * so, of others when it is received. NULL: not any more; nor after the connection is closed. */
 void vine__connection_watch_end(struct vine_connection *connection, struct vine_work *ended);
 
+/* Whether vine__send_file does anything there. */
+bool vine__connection_sends_files(const struct vine_connection *connection);
+
+/*
+ * As vine_send, of a part of a file, whose descriptor stays where it is and open: it goes from the
+ * kernel's memory to the peer without a copy. What is not in memory is read by a thread beside this
+ * one first, which a cancel does not end.
+ *
+ * Ends as vine_send does; -EIO: the file has ended before that, and what the disk says.
+ */
+void vine__send_file(struct vine_connection *connection, struct vine_send *send, const int *file_fd,
+                     uint64_t offset, size_t size, vine_send_fn fn);
+
 /* Which stack the network is of from now on, by its name; of nobody's choice, the kernel's. Before
  * any core has a network. Returns 0; -ENOENT: there is none of that name. */
 VINE_MUST_CHECK int vine__network_choose_stack(const char *name);

@@ -108,6 +108,7 @@ extern struct vine__network_load vine__network_loads[VINE_CORES_MAX];
 /* What a stack or layer does with connections of its own. Operations that it is given have been
  * prepared; it ends each by vine__receive_end and vine__send_end. */
 struct vine__connection_ops {
+    bool sends_files; /* it knows VINE__SEND_FILE */
     void (*receive)(struct vine_connection *connection, struct vine_receive *receive);
     /* Have one that has not ended end soon, with `wish`. */
     void (*receive_cancel)(struct vine_connection *connection, struct vine_receive *receive);
@@ -210,6 +211,7 @@ enum vine__send_kind {
     VINE__SEND_VECTOR,
     VINE__SEND_SHUTDOWN,
     VINE__SEND_DESCRIPTORS, /* with `bytes` */
+    VINE__SEND_FILE,        /* from `offset` on, of the file at `descriptors` */
 };
 
 /* ---- connecting ------------------------------------------------------------------------------ */

@@ -75,6 +75,7 @@ static int posix_get_address(struct vine_connection *base, bool is_peer,
 }
 
 const struct vine__connection_ops vine__posix_connection_ops = {
+    .sends_files = true,
     .receive = vine__posix_receive,
     .receive_cancel = vine__posix_receive_cancel,
     .paint = vine__posix_paint,

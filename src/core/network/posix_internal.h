@@ -194,6 +194,12 @@ void vine__posix_send(struct vine_connection *base, struct vine_send *send);
 void vine__posix_send_cancel(struct vine_connection *base, struct vine_send *send);
 void vine__posix_send_abort(struct posix_connection *connection);
 void vine__posix_send_fini(struct posix_connection *connection);
+/* The first send has ended so; or 1: it goes on. */
+void vine__posix_send_see(struct posix_connection *connection, int outcome);
+
+/* posix_send_file.c: go on with the first send, which is of a file. Returns 1: it is the kernel's,
+ * or how it has ended. */
+VINE_MUST_CHECK int vine__posix_send_file(struct posix_connection *connection);
 
 /* posix_listener.c */
 int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_options *options);

@@ -70,6 +70,16 @@ static void on_sent(struct vine__operation *operation, int32_t result, uint32_t 
         begin_next(connection);
 }
 
+void vine__posix_send_see(struct posix_connection *connection, int outcome)
+{
+    if (outcome <= 0)
+        end_first(connection, outcome);
+    if (connection->base.is_aborted)
+        vine__posix_connection_look(connection);
+    else if (outcome <= 0)
+        begin_next(connection);
+}
+
 /* ---- beginnings ------------------------------------------------------------------------------ */
 
 static void begin_bytes(struct posix_connection *connection, const struct vine_send *send)
@@ -145,6 +155,8 @@ static int begin_first(struct posix_connection *connection)
         return -EPIPE;
     if (VINE__UNLIKELY(send->kind == VINE__SEND_SHUTDOWN))
         return vine__socket_shutdown(connection->fd, SHUT_WR);
+    if (VINE__UNLIKELY(send->kind == VINE__SEND_FILE))
+        return send->size == 0 ? 0 : vine__posix_send_file(connection);
     if (VINE__UNLIKELY(send->kind == VINE__SEND_DESCRIPTORS))
         error = check_descriptors(connection, send);
     if (VINE__UNLIKELY(error != 0 || send->size == 0))
