@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * services/http.c - HTTP/1.1: `hello` on every path, or 404.
+ * services/http.c - HTTP/1.1: files below a root, `hello` on every path, or 404.
  *
  * One coroutine a connection: read a head, read the body and throw it away, answer, and again.
  * Answers to requests that came together go out together.
@@ -8,43 +8,34 @@
 
 #include <time.h>
 
-#include <vine/http.h>
-#include <vine/http_writer.h>
+#include "http.h"
 
-#include "http_access.h"
-#include "services.h"
+#define ANSWER_NS (2 * VINE_NS_PER_SECOND) /* for the last one, that of an error */
 
-#define HEAD_MAX   16000
-#define FIELDS_MAX 64
-#define ROOM_MIN   1024                     /* for an answer without a body, or a small one */
-#define ANSWER_NS  (2 * VINE_NS_PER_SECOND) /* for the last one, that of an error */
+/* Made once, and read by all. */
+static char hello_bytes[256];
+static struct vine_http_ready hello;
 
-struct http {
-    const struct service_wishes *wishes;
-    const char *bytes; /* what came */
-    char *room;
-    size_t size, wanted, room_size;
-    int head_size; /* 0: it is not whole */
-    int error;
-    size_t answered;            /* bytes of the answer's head and what is with it */
-    struct http_access *access; /* while a request is answered that is logged; or NULL */
-    bool keeps;                 /* the connection, for another request */
-    struct vine_http_date date;
-    struct vine_http_body body;
-    struct vine_http_request request;
-    struct vine_http_field fields[FIELDS_MAX];
-};
+static int begin(const void *nothing)
+{
+    (void)nothing;
+    return vine_http_ready_init(&hello, hello_bytes, sizeof(hello_bytes), 200, "text/plain",
+                                vine_http_slice("hello"));
+}
 
-/* Answer with an error, the request's own where `status` is 0. Returns how much of the room that
- * took. */
-VINE_SERVICE_CODE static size_t refuse(struct http *http, unsigned status, const char *what)
+VINE_SERVICE_CODE const char *http_date(struct http *http)
+{
+    return vine_http_date_refresh(&http->date, time(NULL));
+}
+
+VINE_SERVICE_CODE size_t http_refuse(struct http *http, unsigned status, const char *what)
 {
     const bool is_understood = http->head_size > 0;
     struct vine_http_writer writer;
 
     vine_http_writer_init(&writer, http->room, http->room_size);
     http->keeps = vine_http_write_error(&writer, is_understood ? &http->request : NULL, status,
-                                        what, vine_http_date_refresh(&http->date, time(NULL)));
+                                        what, http_date(http));
     return writer.size;
 }
 
@@ -57,20 +48,34 @@ crash(void)
     *nowhere = 1;
 }
 
+VINE_SERVICE_CODE static bool is_crash_wished(const struct http *http)
+{
+    return http->wishes->crash != NULL &&
+           vine_http_is(vine_http_text(&http->request.head, http->request.path),
+                        http->wishes->crash);
+}
+
+VINE_SERVICE_CODE void http_tell(const struct vine_coroutine *that, const struct http *http)
+{
+    if (http->wishes->access_log != NULL)
+        http_access_tell(that, http->access, http->room, http->answered);
+}
+
 VINE_SERVICE_CODE static size_t answer(struct http *http)
 {
     struct vine_http_writer writer;
 
-    if (http->wishes->crash != NULL && http->request.framing == VINE_HTTP_NO_BODY &&
-        vine_http_is(vine_http_text(&http->request.head, http->request.path), http->wishes->crash))
-        crash();
     if (!http->wishes->hello)
-        return refuse(http, 404, NULL);
+        return http_refuse(http, 404, NULL);
+    if (vine_http_ready_fits(&http->request)) {
+        http->keeps = true;
+        return vine_http_ready_write(&hello, http_date(http), http->room);
+    }
 
     const struct vine_http_reply reply = {
         .size_bytes = sizeof(reply),
         .request = &http->request,
-        .date = vine_http_date_refresh(&http->date, time(NULL)),
+        .date = http_date(http),
         .content_type = "text/plain",
         .status = 200,
     };
@@ -80,8 +85,7 @@ VINE_SERVICE_CODE static size_t answer(struct http *http)
     return writer.size;
 }
 
-/* Read a body and throw it away. Raises -VINE_EPROTOCOL. */
-VINE_COROUTINE(drop_body)
+VINE_COROUTINE(http_drop)
 {
     struct {
         struct http *http;
@@ -92,6 +96,12 @@ VINE_COROUTINE(drop_body)
 
     vine_begin();
     self->http = vine_argument();
+    vine_skip((size_t)self->http->head_size);
+    if (self->http->request.expects_continue)
+        vine_write(VINE_HTTP_CONTINUE, strlen(VINE_HTTP_CONTINUE));
+    vine_http_body_init(&self->http->body, self->http->request.framing,
+                        self->http->request.content_length);
+    self->http->wanted = 0;
     do {
         vine_deadline(self->http->wishes->body_ns);
         vine_look(self->http->size, self->http->bytes, self->http->wanted);
@@ -116,7 +126,7 @@ VINE_COROUTINE(http)
     self->wishes = vine_argument();
     do {
         self->head_size = 0;
-        vine_http_request_init(&self->request, self->fields, FIELDS_MAX, HEAD_MAX);
+        vine_http_request_init(&self->request, self->fields, HTTP_FIELDS_MAX, HTTP_HEAD_MAX);
         vine_deadline(self->wishes->idle_ns);
         self->wanted = 1;
         vine_park();
@@ -130,11 +140,10 @@ VINE_COROUTINE(http)
             self->wanted = self->size + 1;
         } while (self->head_size == 0);
         if (self->head_size < 0) {
-            vine_room(self->room_size, self->room, ROOM_MIN);
-            self->answered =
-                refuse(self, self->request.head.refusal.status, self->request.head.refusal.what);
-            if (self->wishes->access_log != NULL)
-                http_access_tell(that, NULL, self->room, self->answered);
+            vine_room(self->room_size, self->room, HTTP_ROOM_MIN);
+            self->answered = http_refuse(self, self->request.head.refusal.status,
+                                         self->request.head.refusal.what);
+            http_tell(that, self);
             vine_wrote(self->answered);
             break;
         }
@@ -142,19 +151,21 @@ VINE_COROUTINE(http)
             vine_alloc(self->access, sizeof(*self->access));
             http_access_note(self->access, &self->request);
         }
-        vine_skip((size_t)self->head_size);
-        if (self->request.framing != VINE_HTTP_NO_BODY) {
-            if (self->request.expects_continue)
-                vine_write(VINE_HTTP_CONTINUE, strlen(VINE_HTTP_CONTINUE));
-            vine_http_body_init(&self->body, self->request.framing, self->request.content_length);
-            self->wanted = 0;
-            vine_call(drop_body, self);
+        if (is_crash_wished(self))
+            crash();
+        if (self->wishes->root.number != 0) {
+            vine_call(http_file, self);
+        } else {
+            if (self->request.framing != VINE_HTTP_NO_BODY)
+                vine_call(http_drop, self);
+            else
+                vine_skip((size_t)self->head_size);
+            vine_room(self->room_size, self->room, HTTP_ROOM_MIN);
+            self->answered = answer(self);
+            http_tell(that, self);
+            vine_wrote(self->answered);
         }
-        vine_room(self->room_size, self->room, ROOM_MIN);
-        self->answered = answer(self);
-        vine_wrote(self->answered);
         if (self->access != NULL) {
-            http_access_tell(that, self->access, self->room, self->answered);
             vine_free(self->access);
             self->access = NULL;
         }
@@ -162,25 +173,26 @@ VINE_COROUTINE(http)
 
     vine_catch(self->error)
     {
-        /* Who was silent between two requests hears nothing. */
+        /* Who was silent between two requests hears nothing, and who gets half a file sees that. */
+        if (self->is_half)
+            vine_return();
         if (self->error == -ETIMEDOUT && self->head_size == 0 && self->wanted == 1)
             vine_return();
         self->head_size = 0;
         vine_deadline(ANSWER_NS);
-        vine_room(self->room_size, self->room, ROOM_MIN);
-        self->answered = refuse(self,
-                                self->error == -ETIMEDOUT        ? 408
-                                : self->error == -VINE_EPROTOCOL ? 400
-                                                                 : 500,
-                                NULL);
-        if (self->wishes->access_log != NULL)
-            http_access_tell(that, self->access, self->room, self->answered);
+        vine_room(self->room_size, self->room, HTTP_ROOM_MIN);
+        self->answered = http_refuse(self,
+                                     self->error == -ETIMEDOUT        ? 408
+                                     : self->error == -VINE_EPROTOCOL ? 400
+                                                                      : 500,
+                                     NULL);
+        http_tell(that, self);
         vine_wrote(self->answered);
     }
     vine_end();
 }
 
-VINE_SERVICE(http, .summary = "HTTP/1.1: \"hello\" (--hello), or 404",
+VINE_SERVICE(http, .summary = "HTTP/1.1: files (--root), or \"hello\" (--hello)", .begin = begin,
              .farewell = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n"
                          "Connection: close\r\n\r\n",
              .refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"

@@ -26,6 +26,7 @@ static struct {
     struct vine_supervise_options supervise;
     const char *tls;
     uint64_t isolate; /* enum vine_isolation */
+    const char *root;
     uint64_t heap_bytes;
     uint64_t connections;
     bool stdio;
@@ -214,6 +215,21 @@ static int log_access(void)
     return 0;
 }
 
+/* Returns 0, or tells what is wrong. */
+static int open_root(void)
+{
+    int error;
+
+    if (chosen.root == NULL)
+        return 0;
+    if (wishes.hello)
+        return refuse("--root", "answers by files, and --hello by nothing else: give one of them");
+    error = vine_root_open(chosen.root, &wishes.root);
+    if (error == -ENOSYS)
+        return refuse(chosen.root, "this kernel cannot keep paths below a folder (openat2)");
+    return error != 0 ? refuse(chosen.root, vine_error_text(error)) : 0;
+}
+
 static int serve(int argc, char **argv)
 {
     /* What goes on then is ended a moment before this process would be. */
@@ -232,7 +248,7 @@ static int serve(int argc, char **argv)
     const struct vine_service *const service = find(argv[1]);
 
     (void)argc;
-    if (service == NULL || (chosen.tls != NULL && make_tls(&options.tls) != 0))
+    if (service == NULL || open_root() != 0 || (chosen.tls != NULL && make_tls(&options.tls) != 0))
         return 2;
     if (!suits_processes(service) || (wishes.access_log != NULL && log_access() != 0))
         return 2;
@@ -336,6 +352,11 @@ int main(int argc, char **argv)
          .value = &wishes.memory_bytes,
          .fallback = "0",
          .help = "resp: what all keys and values take at most; 0: as much as there is"},
+        {.name = "root",
+         .kind = VINE_OPTION_TEXT,
+         .value = &chosen.root,
+         .shown = "FOLDER",
+         .help = "http: answer by the files below it"},
         {.name = "hello",
          .kind = VINE_OPTION_FLAG,
          .value = &wishes.hello,

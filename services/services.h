@@ -16,6 +16,7 @@
 /* What the user wishes, in memory that all coroutines can read. */
 struct service_wishes {
     bool hello;             /* http: "hello", whatever is asked for */
+    struct vine_root root;  /* http: or files below it */
     const char *access_log; /* http: where each request is a line; NULL: nowhere */
     const char *crash;      /* http: a path whose coroutine faults; NULL: none */
     uint64_t header_ns;     /* in which a request's head has to come */

@@ -25,6 +25,8 @@ static const char *const serve_description[] = {
 static const char *const serve_examples[] = {
     "vine serve http --hello --listen 127.0.0.1:8080 --smp 1",
     "answer \"hello\" to each request",
+    "vine serve http --root ./public --listen 0.0.0.0:443 --tls certificate.pem,key.pem",
+    "serve files, and nothing beside that folder",
     "vine serve echo --listen unix:./echo.sock --isolate mprotect",
     "send back what comes, each client in pages that nobody else can read",
     "ls | vine serve ./line_numbers.so --stdio",

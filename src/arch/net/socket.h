@@ -90,8 +90,8 @@ VINE_MUST_CHECK int vine__socket_get_address(int fd, struct sockaddr *ret_addres
 VINE_MUST_CHECK int vine__socket_get_peer(int fd, struct sockaddr *ret_address,
                                           socklen_t room_bytes, uint32_t *ret_size_bytes);
 
-/* Send a part of a file, as much as there is room for: the kernel's pages of it, without a copy. Does
- * not wait for the peer. Returns bytes; 0: the file ends there; -EAGAIN: there is no room; or
+/* Send a part of a file, as much as there is room for: the kernel's pages of it, without a copy.
+ * Does not wait for the peer. Returns bytes; 0: the file ends there; -EAGAIN: there is no room; or
  * another negative error. */
 VINE_MUST_CHECK int64_t vine__socket_send_file(int fd, int file_fd, uint64_t offset, size_t size);
 

@@ -4,9 +4,9 @@
  *
  * Owns:     nothing; descriptors are the caller's. They are close-on-exec.
  * Threads:  any.
- * Blocking: as each function says; only what may wait is for another thread than a reactor's.
- * Trust:    names are anybody's: neither "..", nor a link, nor one that begins with '/' leads out of
- *           the folder. What a file holds is not looked at.
+ * Blocking: as each function says; what may wait is for another thread than a reactor's.
+ * Trust:    names are anybody's: neither "..", nor a link, nor one that begins with '/' leads out
+ *           of the folder. What a file holds is not looked at.
  * Limits:   none. Linux 5.6 and later; before 5.12 each opening may wait.
  */
 #ifndef VINE_ARCH_STORAGE_BENEATH_H

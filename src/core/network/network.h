@@ -50,7 +50,9 @@ bool vine__connection_sends_files(const struct vine_connection *connection);
  * kernel's memory to the peer without a copy. What is not in memory is read by a thread beside this
  * one first, which a cancel does not end.
  *
- * Ends as vine_send does; -EIO: the file has ended before that, and what the disk says.
+ * Ends as vine_send does, but with 0 as soon as the stack has taken some of it, `send->sent` bytes:
+ * so nothing is to be sent behind it before its end. -EIO: the file ends there, or what the disk
+ * says.
  */
 void vine__send_file(struct vine_connection *connection, struct vine_send *send, const int *file_fd,
                      uint64_t offset, size_t size, vine_send_fn fn);

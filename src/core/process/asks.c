@@ -59,7 +59,9 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
     struct vine_socket *const socket = vine__outlet_inside(outlet);
 
     if (outlet->is_gone) {
-        socket->out = (struct vine__outgoing){.error = outlet->error};
+        socket->out = (struct vine__outgoing){
+            .error =
+                VINE__UNLIKELY(outlet->has_file) && outlet->error == 0 ? -EPIPE : outlet->error};
         outlet->is_gone = false;
     }
     if (outlet->has_received) {
@@ -77,7 +79,7 @@ static bool bring_outlet(struct outlet *outlet, struct vine__record *record)
         return false;
     if (outlet->sent.is_set &&
         (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&
-        !put_ask(record, &outlet->sent, outlet->error))
+        !put_ask(record, &outlet->sent, outlet->error != 0 ? outlet->error : outlet->told))
         return false;
     return true;
 }
@@ -102,6 +104,8 @@ static bool bring_answers(struct vine__process *process, struct vine__record *re
 
         if (further == NULL || !further->has_answer)
             continue;
+        if (further->file != NULL && further->answer == 0)
+            vine__opened_tell(further->file);
         if (!put_ask(record, &further->asker, further->answer))
             return false;
         further->has_answer = false;
@@ -205,15 +209,19 @@ static int begin(struct vine__process *process, const struct vine__ask *ask, str
     case VINE__ASK_NO_MORE:
         outlet->is_shutting = true;
         outlet->sent = asker;
+        outlet->told = 0;
         return 0;
     case VINE__ASK_SENT:
         outlet->sent = asker;
+        outlet->told = 0;
         return 0;
     case VINE__ASK_PARK:
         if (ask->socket != 0 || outlet->has_received)
             return -VINE_ECORRUPT;
         vine__parker_begin(process, ask->a);
         return 0;
+    case VINE__ASK_SEND_FILE:
+        return vine__opened_ask(process, outlet, ask->a, asker);
     default:
         return -VINE_ECORRUPT;
     }

@@ -92,14 +92,14 @@ static int find(const struct vine__process *process, const struct vine__ask *ask
     return 0;
 }
 
-/* A copy of the text behind it. Returns 0 or -VINE_ECORRUPT: it does not end. */
-static int copy_text(const struct vine__process *process, uint64_t at,
-                     char ret_text[VINE__FURTHER_TEXT_MAX])
+/* A copy of the text there. Returns 0 or -VINE_ECORRUPT: it does not end. */
+static int copy_text(const struct vine__process *process, uint64_t at, char *ret_text,
+                     size_t text_max)
 {
     const size_t room = process->heap->region.size_bytes - at;
     const unsigned char *const text = process->heap->region.start + at;
 
-    for (size_t i = 0; i < VINE__FURTHER_TEXT_MAX && i < room; i++) {
+    for (size_t i = 0; i < text_max && i < room; i++) {
         ret_text[i] = (char)text[i];
         if (ret_text[i] == '\0')
             return 0;
@@ -116,7 +116,7 @@ static int begin_at(struct vine__process *process, const struct vine__ask *ask, 
     uint64_t at;
 
     if (find(process, ask, sizeof(struct vine__further), &at, &place) != 0 ||
-        copy_text(process, at + sizeof(struct vine__further), text) != 0)
+        copy_text(process, at + sizeof(struct vine__further), text, sizeof(text)) != 0)
         return -VINE_ECORRUPT;
     further = create(process, place, asker);
     if (further == NULL)
@@ -170,6 +170,25 @@ static int splice(struct vine__process *process, const struct vine__ask *ask, st
     return 0;
 }
 
+static int open_file(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
+{
+    char path[VINE_BELOW_PATH_MAX];
+    struct vine__below below;
+    struct further *further;
+    uint32_t place;
+    uint64_t at;
+
+    if (find(process, ask, sizeof(below), &at, &place) != 0 ||
+        copy_text(process, at + offsetof(struct vine__below, path), path, sizeof(path)) != 0)
+        return -VINE_ECORRUPT;
+    memcpy(&below, process->heap->region.start + at, sizeof(below));
+    further = create(process, place, asker);
+    if (further == NULL)
+        return -ENOMEM;
+    return vine__opened_open(further, below.root, path,
+                             (uint32_t)at + offsetof(struct vine__below, file));
+}
+
 int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
                         struct asker asker)
 {
@@ -181,6 +200,8 @@ int vine__further_begin(struct vine__process *process, const struct vine__ask *a
         return accept_from(process, ask, asker);
     case VINE__ASK_SPLICE:
         return splice(process, ask, asker);
+    case VINE__ASK_OPEN:
+        return open_file(process, ask, asker);
     default:
         return -VINE_ECORRUPT;
     }
@@ -255,7 +276,10 @@ static void leave(struct further *further, bool at_once)
         vine__listening_leave(further->listening);
     further->listening = NULL;
     further->accepts = NULL;
-    vine__outlet_close(&further->outlet, at_once);
+    if (further->file != NULL)
+        vine__opened_leave(further->file);
+    else
+        vine__outlet_close(&further->outlet, at_once);
 }
 
 int vine__furthers_let_go(struct vine__process *process)

@@ -183,7 +183,7 @@ void vine__outlet_sent(struct outlet *outlet)
         vine__process_dispatch(outlet->process);
 }
 
-static void sent(struct vine_send *send)
+void vine__outlet_send_ended(struct vine_send *send)
 {
     struct sender *const sender = VINE_CONTAINER_OF(send, struct sender, send);
     struct outlet *const outlet = sender->outlet;
@@ -201,11 +201,13 @@ static void sent(struct vine_send *send)
         outlet->error = error;
         outlet->is_gone = true;
     }
+    if (VINE__UNLIKELY(outlet->has_file))
+        vine__opened_sent(outlet, send->sent);
     vine__outlet_sent(outlet);
 }
 
 /* Nothing can be sent: there is no memory. */
-static struct sender *sender_of(struct outlet *outlet)
+struct sender *vine__outlet_sender(struct outlet *outlet)
 {
     struct sender *const sender = take_sender(outlet);
 
@@ -219,7 +221,7 @@ static void send_written(struct outlet *outlet)
 {
     unsigned char *const block = outlet->written;
     struct sender *const sender =
-        outlet->error == 0 && outlet->written_size != 0 ? sender_of(outlet) : NULL;
+        outlet->error == 0 && outlet->written_size != 0 ? vine__outlet_sender(outlet) : NULL;
 
     outlet->written = NULL;
     outlet->is_gone = true;
@@ -229,7 +231,8 @@ static void send_written(struct outlet *outlet)
     }
     outlet->has_news = false;
     outlet->sending = block;
-    vine_send(outlet->connection, &sender->send, block, outlet->written_size, sent);
+    vine_send(outlet->connection, &sender->send, block, outlet->written_size,
+              vine__outlet_send_ended);
 }
 
 void vine__outlet_send(struct outlet *outlet)
@@ -240,12 +243,14 @@ void vine__outlet_send(struct outlet *outlet)
         return;
     if (outlet->written != NULL)
         send_written(outlet);
+    if (VINE__UNLIKELY(outlet->has_file) && !outlet->is_sending && outlet->error == 0)
+        vine__opened_send(outlet);
     if (outlet->is_sending || !outlet->is_shutting || outlet->error != 0)
         return;
     outlet->is_shutting = false;
-    sender = sender_of(outlet);
+    sender = vine__outlet_sender(outlet);
     if (sender != NULL)
-        vine_shutdown_send(outlet->connection, &sender->send, sent);
+        vine_shutdown_send(outlet->connection, &sender->send, vine__outlet_send_ended);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -296,11 +301,11 @@ static void look_at_end(struct outlet *outlet)
     } else if (!outlet->is_lingering) {
         outlet->is_lingering = true;
         vine_timer_arm_after(timer_of(outlet), LINGER_NS);
-        sender = sender_of(outlet);
+        sender = vine__outlet_sender(outlet);
         if (sender == NULL)
             vine__outlet_hurry(outlet);
         else
-            vine_shutdown_send(outlet->connection, &sender->send, sent);
+            vine_shutdown_send(outlet->connection, &sender->send, vine__outlet_send_ended);
     } else if (!outlet->is_receiving) {
         outlet->is_receiving = true;
         vine_receive(outlet->connection, &outlet->receive, received);
@@ -315,9 +320,9 @@ bool vine__outlet_farewell(struct outlet *outlet, const char *text)
     if (outlet->connection == NULL || !outlet->has_news || outlet->is_sending ||
         outlet->written != NULL || outlet->error != 0)
         return false;
-    sender = sender_of(outlet);
+    sender = vine__outlet_sender(outlet);
     if (sender != NULL)
-        vine_send(outlet->connection, &sender->send, text, strlen(text), sent);
+        vine_send(outlet->connection, &sender->send, text, strlen(text), vine__outlet_send_ended);
     return sender != NULL;
 }
 
@@ -326,9 +331,10 @@ void vine__outlet_close(struct outlet *outlet, bool at_once)
     outlet->is_over = true;
     if (VINE__UNLIKELY(outlet->process->furthers != NULL))
         vine__splicings_look(outlet);
+    outlet->lingered = 0;
     if (outlet->connection == NULL) {
         vine_work_post(closed_of(outlet));
-    } else if (at_once) {
+    } else if (at_once || outlet->has_file) { /* a part of a file is of no use */
         vine__outlet_hurry(outlet);
     } else {
         vine_timer_arm_after(timer_of(outlet), SEND_NS);

@@ -140,14 +140,18 @@ struct outlet {
     bool is_gone;     /* its block is: the inside has to be told */
     bool is_shutting; /* the output is to end */
     bool has_end;
-    bool has_news;              /* something has come since it has sent */
-    bool was_idle;              /* when it was looked at last, while the core drains */
-    bool is_spliced;            /* what comes goes elsewhere */
-    bool is_wanted;             /* and the inside has asked for what follows */
-    bool is_over;               /* nobody inside has it any more */
-    bool is_lingering;          /* all is sent; what still comes is thrown away */
-    bool is_parking;            /* nothing has to stay, if nothing comes for a while */
-    uint32_t lingered;          /* bytes of that */
+    bool has_news;     /* something has come since it has sent */
+    bool was_idle;     /* when it was looked at last, while the core drains */
+    bool is_spliced;   /* what comes goes elsewhere */
+    bool is_wanted;    /* and the inside has asked for what follows */
+    bool is_over;      /* nobody inside has it any more */
+    bool is_lingering; /* all is sent; what still comes is thrown away */
+    bool is_parking;   /* nothing has to stay, if nothing comes for a while */
+    bool has_file;     /* to be sent behind what is written, or being sent */
+    union {
+        uint32_t lingered; /* bytes of that */
+        int32_t told;      /* to who waits until something is sent; before that */
+    };
     uint32_t kept;              /* of what came, what was there before */
     int64_t received;           /* bytes, those that were kept included; or an error */
     const unsigned char *bytes; /* received; NULL: none */
@@ -209,6 +213,7 @@ struct inside {
 
 struct connecting;
 struct listening;
+struct opened;
 
 /* What a micro-process has beside its connection, at a place that its inside chose. */
 struct further {
@@ -226,6 +231,7 @@ struct further {
     struct splicing *splicing;     /* the same */
     struct listening *listening;   /* or NULL */
     struct further *accepts;       /* the one that listens, while it waits there, or NULL */
+    struct opened *file;           /* it is a file, or NULL */
 };
 
 struct furthers {
@@ -295,6 +301,22 @@ bool vine__process_take_fault(struct vine__process *process, const struct vine__
 void vine__process_take_end(struct vine__process *process);
 /* It wrote nonsense, or cannot run. */
 void vine__process_take_mistake(struct vine__process *process, int error);
+/* ---- files: files.c -------------------------------------------------------------------------- */
+
+/* Open what `further` is to be, of which those inside see what lies at `place` of the heap. Returns
+ * 0, -VINE_ECORRUPT or -ENOMEM. */
+int vine__opened_open(struct further *further, uint32_t root, const char *path, uint32_t place);
+/* It is there: have those inside see what it is. */
+void vine__opened_tell(const struct opened *file);
+/* Nobody inside has it any more. `further->closed` is posted when it is over. */
+void vine__opened_leave(struct opened *file);
+/* A part of a file is to go out, as what lies at the address `a` of the heap says; `asker` waits.
+ * Returns 0 or -VINE_ECORRUPT. */
+int vine__opened_ask(struct vine__process *process, struct outlet *outlet, uint64_t a,
+                     struct asker asker);
+/* It is its turn; and something has been sent. */
+void vine__opened_send(struct outlet *outlet);
+void vine__opened_sent(struct outlet *outlet, size_t sent);
 
 /* dispatch.c: run it now. It may be gone then. */
 void vine__process_dispatch(struct vine__process *process);
@@ -320,6 +342,10 @@ void vine__outlet_sent(struct outlet *outlet);
 /* The inside has written: `block` of those lent, from 1, or 0: on. Returns 0 or -VINE_ECORRUPT. */
 int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size);
 void vine__outlet_send(struct outlet *outlet);
+/* For a send of its own, which ends by vine__outlet_send_ended. NULL: there is no memory, and that
+ * is its error. */
+struct sender *vine__outlet_sender(struct outlet *outlet);
+void vine__outlet_send_ended(struct vine_send *send);
 /* Everything that was written is sent, and then it is closed. `process->closed` is posted. */
 void vine__outlet_close(struct outlet *outlet, bool at_once);
 /* It ends without having answered: this is sent in place of that, where nothing else was begun.

@@ -15,6 +15,7 @@
 #ifndef VINE_CORE_SOCKET_SOCKET_H
 #define VINE_CORE_SOCKET_SOCKET_H
 
+#include <vine/below.h>
 #include <vine/socket.h>
 
 #include "core/state/state.h"
@@ -54,6 +55,15 @@ struct vine__splicing {
     struct vine__beyond beyond;
     uint64_t bytes;
     uint16_t to; /* its place */
+};
+
+/* A file. */
+struct vine__below {
+    struct vine__beyond beyond;
+    struct vine_below file; /* which outside writes, once */
+    uint64_t offset, size;  /* of what is to be sent */
+    uint32_t root;
+    char path[]; /* as `text` above */
 };
 
 #define VINE__FURTHER_TEXT_MAX 320U /* with the zero */

@@ -63,11 +63,12 @@ struct vine__record {
 
 enum vine__ask_kind {
     VINE__ASK_NOTHING,
-    VINE__ASK_RECEIVE, /* more on `socket`; a: bytes there that stay in front of it */
-    VINE__ASK_ROOM,    /* to write on `socket` */
-    VINE__ASK_SENT,    /* until all written to `socket` is the kernel's */
-    VINE__ASK_NO_MORE, /* behind that: tell the peer that nothing follows */
-    VINE__ASK_PARK,    /* let the micro-process go until more comes, or a: its deadline */
+    VINE__ASK_RECEIVE,   /* more on `socket`; a: bytes there that stay in front of it */
+    VINE__ASK_ROOM,      /* to write on `socket` */
+    VINE__ASK_SENT,      /* until all written to `socket` is the kernel's */
+    VINE__ASK_NO_MORE,   /* behind that: tell the peer that nothing follows */
+    VINE__ASK_PARK,      /* let the micro-process go until more comes, or a: its deadline */
+    VINE__ASK_SEND_FILE, /* behind what was written to `socket`; a: where its file is */
     /* Of core/mail. a: where what it is about lies in the heap; of the last the mailbox's number */
     VINE__ASK_MAIL_OPEN,
     VINE__ASK_MAIL_PUBLISH,
@@ -83,6 +84,7 @@ enum vine__ask_kind {
     VINE__ASK_CONNECT = VINE__ASK_BEYOND, /* a socket */
     VINE__ASK_LISTEN,                     /* the same; ends with its port */
     VINE__ASK_ACCEPT,                     /* of `socket`, which listens */
+    VINE__ASK_OPEN,                       /* a file: what is not below 0 is not raised */
     /* And from here on it goes at the end of what was asked in any case. */
     VINE__ASK_PASSING,
     VINE__ASK_SPLICE = VINE__ASK_PASSING, /* of `socket`; ends with how many bytes */
