@@ -14,6 +14,7 @@
 
 #define TICK_NS   (10 * 1000 * 1000ULL)
 #define TICKS     30U  /* so long it waits before it is let go */
+#define LOOKS_MIN 64U  /* at a tick, if the last one found nobody */
 #define LOOKS_MAX 256U /* at a tick, unless that is less than half of them */
 #define WARM_MAX  64U  /* heaps that keep their memory where nobody has been busy for a while */
 
@@ -164,12 +165,15 @@ static void tick(struct vine_timer *timer)
 {
     struct processes *const core = VINE_CONTAINER_OF(timer, struct processes, park_timer);
 
-    const uint32_t looks = core->count / 2 > LOOKS_MAX ? core->count / 2 : LOOKS_MAX;
+    const uint32_t many = core->count / 2 > LOOKS_MAX ? core->count / 2 : LOOKS_MAX;
+    /* Each look is at memory that nobody needs just now. */
+    const uint32_t looks = core->has_parked ? many : LOOKS_MIN;
 
+    core->has_parked = false;
     core->park_tick++;
     for (uint32_t i = 0; i < looks && core->park_left > 0 && core->count > 0; i++) {
         core->park_left--;
-        (void)look_at_next(core, patience(core->count));
+        core->has_parked |= look_at_next(core, patience(core->count));
     }
     if (core->park_left == 0 || core->count == 0) {
         core->is_park_timer_armed = core->park_goes_on;

@@ -87,6 +87,7 @@ struct processes {
     uint32_t park_tick; /* of `park_timer`, while somebody may be let go */
     uint32_t park_left; /* of its round over all: those that were not looked at */
     bool park_goes_on;  /* somebody in this round may be let go later */
+    bool has_parked;    /* at its last tick */
     bool is_park_timer_armed;
     struct vine_timer park_timer;
     uint32_t count;
