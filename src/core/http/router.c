@@ -155,7 +155,8 @@ VINE__INSIDE void vine_http_write_allow(struct vine_http_writer *writer, uint16_
             text[size++] = ',';
             text[size++] = ' ';
         }
-        size = (size_t)(stpcpy(text + size, name) - text);
+        memcpy(text + size, name, strlen(name));
+        size += strlen(name);
     }
     vine_http_write_field(writer, "Allow", (struct vine_http_slice){text, size});
 }

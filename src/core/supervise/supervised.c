@@ -113,18 +113,19 @@ const struct vine_supervised *vine_supervised(void)
 
 static void say(const char *word, const char *text)
 {
+    const size_t word_length = strlen(word);
     const size_t length = strcspn(text, "\n");
     const size_t kept = length < VINE_SUPERVISED_WORDS_BYTES ? length : VINE_SUPERVISED_WORDS_BYTES;
     const int error_before = errno;
     char line[STATUS_LINE_BYTES + 1];
-    char *const at = stpcpy(line, word);
 
-    memcpy(at, text, kept);
-    at[kept] = '\n';
+    memcpy(line, word, word_length);
+    memcpy(line + word_length, text, kept);
+    line[word_length + kept] = '\n';
     /* Whole or not at all: a pipe takes as much at once. A supervisor that has gone takes us with
      * it, so that nobody is left to be told of an error. */
     if (own.status_fd >= 0)
-        (void)!write(own.status_fd, line, (size_t)(at - line) + kept + 1);
+        (void)!write(own.status_fd, line, word_length + kept + 1);
     errno = error_before;
 }
 
