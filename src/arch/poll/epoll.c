@@ -281,11 +281,13 @@ static uint32_t serve(struct vine__epoll *epoll, struct vine__watch *watch, uint
 static uint32_t hand_out(struct vine__epoll *epoll, uint32_t count_max)
 {
     const struct vine__watch *last = epoll->due == NULL ? NULL : epoll->due_last;
+    /* Who always has some that have ended leaves a part for what is ready. */
+    const uint32_t ended_max = last == NULL ? count_max : count_max - count_max / 2;
     uint32_t count;
 
     if (vine__load_relaxed_u32(&epoll->poller.has_done) != 0)
         vine__workers_collect(&epoll->poller);
-    count = vine__poll_hand_out_ended(&epoll->poller, count_max);
+    count = vine__poll_hand_out_ended(&epoll->poller, ended_max);
     while (epoll->due != NULL && count < count_max) {
         struct vine__watch *watch = epoll->due;
         const uint32_t left = count_max - count;

@@ -262,7 +262,9 @@ static uint32_t hand_out(struct vine__uring *uring, uint32_t count_max)
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&poller->has_done) != 0))
         vine__workers_collect(poller);
     if (VINE__UNLIKELY(!vine_fifo_is_empty(&poller->ended)))
-        count = vine__poll_hand_out_ended(poller, count_max);
+        /* Who always has some that have ended leaves a part for the kernel's. */
+        count = vine__poll_hand_out_ended(
+            poller, has_completions(uring) ? count_max - count_max / 2 : count_max);
     return count + take(uring, count_max - count);
 }
 

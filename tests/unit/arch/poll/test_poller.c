@@ -115,6 +115,40 @@ static void a_poll_hands_out_no_more_than_it_is_asked_for(void **state)
     close(fd);
 }
 
+static void begin_for_ever(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    struct again *again = (struct again *)operation;
+
+    (void)flags;
+    if (result != -ECANCELED)
+        vine__poller_begin(again->poller, operation);
+}
+
+static void who_fills_every_poll_does_not_keep_others_from_being_heard(void **state)
+{
+    (void)state;
+    struct vine__poller *poller = poller_create();
+    struct again busy[8];
+    const int fd = eventfd(1, 0);
+    struct watched shown = WATCHED(VINE__POLL_READY, .fd = fd, .flags = POLLIN);
+
+    assert_true(fd >= 0);
+    for (uint32_t i = 0; i < 8; i++) {
+        busy[i] = (struct again){
+            .operation = {.fn = begin_for_ever, .kind = VINE__POLL_NOTHING},
+            .poller = poller,
+        };
+        vine__poller_begin(poller, &busy[i].operation);
+    }
+    (void)vine__poller_poll(poller, 4);
+    vine__poller_begin(poller, &shown.operation);
+    for (uint32_t i = 0; i < 100 && shown.calls == 0; i++)
+        (void)vine__poller_poll(poller, 4);
+    assert_int_equal(shown.calls, 1);
+    vine__poller_destroy(poller);
+    close(fd);
+}
+
 /* ---- more than there is room for ------------------------------------------------------------- */
 
 #define MANY 1000
@@ -291,6 +325,7 @@ int main(void)
         cmocka_unit_test(nothing_ends_at_the_next_poll_and_not_before),
         cmocka_unit_test(what_a_function_begins_ends_at_another_poll),
         cmocka_unit_test(a_poll_hands_out_no_more_than_it_is_asked_for),
+        cmocka_unit_test(who_fills_every_poll_does_not_keep_others_from_being_heard),
         cmocka_unit_test(a_thousand_operations_through_a_queue_of_four_all_end_in_order),
         cmocka_unit_test(ends_beyond_the_queue_of_ends_are_not_lost),
         cmocka_unit_test(a_sleep_ends_when_its_time_is_over),
