@@ -267,6 +267,28 @@ static void at_the_end_whoever_has_connected_is_answered(void **state)
     }
 }
 
+/* As systemd does by default: it says so to all of a service at once. */
+static void who_is_told_by_others_than_the_supervisor_too_ends_as_well(void **state)
+{
+    (void)state;
+    struct load load;
+
+    start_echo(NULL, "2", "127.0.0.1:0");
+    const struct vine_address address = listening_address();
+
+    (void)listen_for("process 0 (pid ");
+    (void)listen_for("process 1 (pid ");
+    (void)listen_for(": ready");
+    begin_load(&load, &address, true);
+    await_answers(&load, 200);
+    for (unsigned int place = 0; place < 2; place++)
+        assert_int_equal(kill(pid_of(place), SIGTERM), 0);
+    assert_int_equal(logged_stop(), 0);
+    end_load(&load);
+    assert_int_equal(load.lost, 0);
+    assert_false(was_said("killed"));
+}
+
 static void limit_descriptors(void *nothing)
 {
     const struct rlimit few = {.rlim_cur = 64, .rlim_max = 64};
@@ -349,6 +371,7 @@ int main(void)
         TEST(killing_processes_under_load_refuses_nobody),
         TEST(a_rolling_restart_under_load_loses_nobody),
         TEST(at_the_end_whoever_has_connected_is_answered),
+        TEST(who_is_told_by_others_than_the_supervisor_too_ends_as_well),
         TEST(with_few_descriptors_all_are_served_in_the_end),
         TEST(what_is_wrong_in_the_command_line_is_told_once),
         TEST(systemds_own_tool_starts_it),

@@ -191,7 +191,7 @@ else
     [ "$code" = 0 ] || fail "with io_uring denied: ended with $code"
     grep -q 'by epoll: io_uring is forbidden here' said || fail "does not say that it is forbidden"
     # shellcheck disable=SC2086
-    told 'io_uring is forbidden here' "$VINE_WITHOUT" --denied io_uring -- "$ping" $small \
+    refused '--reactor-backend io_uring: io_uring is forbidden here' "$VINE_WITHOUT" --denied io_uring -- "$ping" $small \
         --reactor-backend=io_uring
 fi
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/poll/poll.h"
 #include "core/launch/crew.h"
 #include "core/launch/explain.h"
 #include "core/launch/options.h"
@@ -102,12 +103,37 @@ static int look_at_machine(struct start *start)
     return tell_mistakes(start, &mistakes);
 }
 
+/* Who insists on io_uring is told that there is none before anything begins. */
+static int look_at_backend(const struct start *start)
+{
+    char why[VINE__POLL_WHY_BYTES] = "";
+    const struct vine__poller_options options = {.backend = VINE__POLL_BACKEND_URING,
+                                                 .ret_why = why};
+    struct vine__poller *poller = NULL;
+    struct vine__mistakes mistakes = {0};
+
+    if (start->options.reactor_backend.number != VINE__LAUNCH_BACKEND_URING ||
+        start->topology->is_described)
+        return GOES_ON;
+    const int error = vine__poller_create(&poller, &options);
+
+    if (error == 0) {
+        vine__poller_destroy(poller);
+        return GOES_ON;
+    }
+    vine__mistakes_add(&mistakes, "--reactor-backend io_uring: %s; right would be auto or epoll",
+                       why[0] != '\0' ? why : vine_error_text(error));
+    return tell_mistakes(start, &mistakes);
+}
+
 /* Returns an exit code, or GOES_ON: there is a plan, for this process alone. */
 static int make_plan(struct start *start, const struct vine__lines *lines)
 {
     struct vine__mistakes mistakes = {0};
     int code = look_at_machine(start);
 
+    if (code == GOES_ON)
+        code = look_at_backend(start);
     if (code != GOES_ON)
         return code;
     vine__plan_destroy(start->plan);

@@ -3,6 +3,7 @@
 
 #include <vine/reactor.h>
 #include <vine/signal.h>
+#include <vine/supervise.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -65,8 +66,12 @@ static void handle_by_default(int number)
 {
     if (number != SIGINT && number != SIGTERM)
         return;
+    /* Whoever says it twice means it; but what was said to a whole service has been said to its
+     * supervisor, too, which says it again, and knows when it has waited for long enough. */
+    if (signals.is_stopping && vine_supervised() != NULL)
+        return;
     if (signals.is_stopping)
-        vine__signals_die_of(number); /* whoever says it twice means it */
+        vine__signals_die_of(number);
     signals.is_stopping = true;
     vine_stop(0);
 }
