@@ -263,8 +263,8 @@ static uint32_t hand_out(struct vine__uring *uring, uint32_t count_max)
         vine__workers_collect(poller);
     if (VINE__UNLIKELY(!vine_fifo_is_empty(&poller->ended)))
         /* Who always has some that have ended leaves a part for the kernel's. */
-        count = vine__poll_hand_out_ended(
-            poller, has_completions(uring) ? count_max - count_max / 2 : count_max);
+        count = vine__poll_hand_out_ended(poller, has_completions(uring) ? count_max - count_max / 2
+                                                                         : count_max);
     return count + take(uring, count_max - count);
 }
 
