@@ -23,9 +23,10 @@
 #define GUARD_NS (240 * VINE_NS_PER_SECOND)
 
 static const char *const programs[] = {
-    "arch_guard_run",       "arch_guard_fault",     "core_heap_inside", "core_heap_pool",
-    "core_heap_isolation",  "core_network_colours", "core_process_end", "core_process_hostile",
-    "core_process_outside", "core_process_park",    "core_mail_mail",   "core_mail_hostile_mail",
+    "arch_guard_run",       "arch_guard_fault",       "core_heap_inside",  "core_heap_pool",
+    "core_heap_isolation",  "core_network_colours",   "core_process_end",  "core_process_hostile",
+    "core_process_outside", "core_process_park",      "core_process_poll", "core_process_splice",
+    "core_mail_mail",       "core_mail_hostile_mail",
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(programs[0]))
 
@@ -37,7 +38,7 @@ static size_t said_size;
  * Returns 0, or the exit code of a test that cannot run. */
 static int add_programs(void)
 {
-    char command[2048];
+    char command[8192];
     size_t size = 0;
 
     if (getenv("VINE_SANITIZE") != NULL && *getenv("VINE_SANITIZE") != '\0') {

@@ -214,6 +214,8 @@ void vine__further_connected(struct further *further, int error, struct vine_con
     further->connecting = NULL;
     further->accepts = NULL;
     further->outlet.connection = connection;
+    if (connection != NULL)
+        vine__process_paint(process, connection);
     further->answer = error;
     further->has_answer = true;
     vine__process_dispatch(process);

@@ -86,6 +86,7 @@ void vine__further_accept(struct further *further, struct further *listener)
         return;
     }
     further->outlet.connection = listening->waiting[0];
+    vine__process_paint(further->outlet.process, further->outlet.connection);
     listening->count--;
     memmove(&listening->waiting[0], &listening->waiting[1],
             listening->count * sizeof(listening->waiting[0]));
