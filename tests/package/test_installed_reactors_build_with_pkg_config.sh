@@ -36,7 +36,9 @@ static int begin(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    return vine_main(argc, argv, NULL, begin);
+    const struct vine_options options = {.size_bytes = sizeof(options), .operands = "WORD"};
+
+    return vine_main(argc, argv, &options, begin);
 }
 PROGRAM
 run_it() {
