@@ -203,6 +203,7 @@ int vine__guard_faults_open(void)
 
 void vine__guard_take_rights(void)
 {
-    if (vine__guard.kind == VINE__GUARD_PKU)
+    /* Whatever guards heaps: memory is closed where there are keys. */
+    if (vine__guard.keys.colour_count != 0)
         vine__guard_rights_write(vine__guard_rights_outside);
 }

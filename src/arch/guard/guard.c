@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which guard the process has, and painting. */
+#include "arch/guard/closed.h"
 #include "arch/guard/guard_internal.h"
 
 #include "utils/assert.h"
@@ -34,6 +35,20 @@ uint32_t vine__guard_colour_count(void)
     return vine__guard.colour_count;
 }
 
+/* Keys that we have already are those that we want. */
+static int have_keys(char ret_why[VINE__GUARD_WHY_BYTES])
+{
+    int error = 0;
+
+    if (vine__guard.keys.colour_count == 0)
+        error = vine__guard_pku_open(&vine__guard.keys, ret_why);
+    if (error != 0)
+        return error;
+    vine__guard_pku_take(&vine__guard.keys);
+    vine__closed_open();
+    return 0;
+}
+
 int vine__guard_choose(const struct vine__guard_options *options,
                        char ret_why[VINE__GUARD_WHY_BYTES])
 {
@@ -44,14 +59,13 @@ int vine__guard_choose(const struct vine__guard_options *options,
     if (vine__load_acquire_u32(&state->thread_count) != 0)
         return -EBUSY;
 
-    /* Keys that we have already are those that we want, if any. */
-    struct vine__guard_keys keys = state->keys;
     enum vine__guard_kind kind = options->wanted;
     int error = 0;
 
     if (kind == VINE__GUARD_PKU || kind == VINE__GUARD_BEST) {
-        if (keys.colour_count == 0)
-            error = vine__guard_pku_open(&keys, options->has_rings, why);
+        error = vine__guard_pku_check(options->has_rings, why);
+        if (error == 0)
+            error = have_keys(why);
         if (error != 0 && kind == VINE__GUARD_PKU) {
             memcpy(ret_why, why, sizeof(why));
             return error;
@@ -59,39 +73,38 @@ int vine__guard_choose(const struct vine__guard_options *options,
         kind = error == 0 ? VINE__GUARD_PKU : VINE__GUARD_MPROTECT;
     }
     error = vine__guard_faults_open();
-    if (error != 0) {
-        if (state->keys.colour_count == 0)
-            vine__guard_pku_close(&keys);
+    if (error != 0)
         return error;
-    }
-    if (kind != VINE__GUARD_PKU)
-        vine__guard_pku_close(&keys);
     state->kind = kind;
-    state->keys = keys;
-    state->colour_count = kind == VINE__GUARD_PKU ? keys.colour_count : 1;
+    state->colour_count = kind == VINE__GUARD_PKU ? state->keys.colour_count : 1;
     state->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     state->stack_bytes = options->stack_bytes != 0 ? options->stack_bytes : STACK_BYTES;
     state->stack_bytes = (state->stack_bytes + state->page_bytes - 1) & ~(state->page_bytes - 1);
     state->run_ns = options->run_ns;
     state->has_markers = vine__guard_markers_exist();
-    if (kind == VINE__GUARD_PKU)
-        vine__guard_pku_take(&keys);
     memcpy(ret_why, why, sizeof(why));
     return 0;
 }
 
+void vine__guard_prepare(void)
+{
+    char why[VINE__GUARD_WHY_BYTES];
+
+    (void)have_keys(why);
+}
+
 static int paint(void *start, size_t size_bytes, int key)
 {
-    if (vine__guard.kind != VINE__GUARD_PKU)
+    if (key < 0)
         return 0;
     return vine__guard_pku_protect(start, size_bytes, PROT_READ | PROT_WRITE, key);
 }
 
 int vine__guard_paint(void *start, size_t size_bytes, uint32_t colour)
 {
-    if (vine__guard.kind != VINE__GUARD_PKU)
+    if (vine__guard.keys.colour_count == 0)
         return 0;
-    VINE_ASSERT(colour < vine__guard.colour_count);
+    VINE_ASSERT(colour < vine__guard.keys.colour_count);
     return paint(start, size_bytes, vine__guard.keys.colours[colour]);
 }
 
@@ -122,7 +135,7 @@ int vine__guard_memory_map(size_t size_bytes, void **ret_start)
 
 int vine__guard_memory_map_coloured(size_t size_bytes, uint32_t colour, void **ret_start)
 {
-    const bool has_keys = vine__guard.kind == VINE__GUARD_PKU;
+    const bool has_keys = vine__guard.keys.colour_count != 0;
 
     return map(size_bytes, has_keys ? vine__guard.keys.colours[colour] : -1, ret_start);
 }

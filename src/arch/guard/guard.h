@@ -21,11 +21,13 @@
  *             heap.
  *   pku       memory has colours, by protection keys, and what runs has its own: two writes of a
  *             register for each run. Heaps of the same colour are open to each other; what carries
- *             no key (libraries' memory, statics) is open to all.
+ *             no key (libraries' memory, statics, thread-local variables) is open to all.
  *
  * Caveats:  under `pku` any handler of a signal runs with the rights of key 0 alone: it has to be
- *           on the alternate stack (SA_ONSTACK) and to call vine__guard_take_rights first. A thread
- *           that was not started here has the rights of the thread that made it.
+ *           on the alternate stack (SA_ONSTACK) and to call vine__guard_take_rights first. Those of
+ *           libc's own are not: a process whose threads take part does not change its user, and
+ *           cancels none of them. A thread that was not started here has the rights of the thread
+ *           that made it. Keys that the process has had stay its own, since memory has them.
  */
 #ifndef VINE_ARCH_GUARD_GUARD_H
 #define VINE_ARCH_GUARD_GUARD_H
@@ -68,6 +70,14 @@ struct vine__guard_options {
  */
 VINE_MUST_CHECK int vine__guard_choose(const struct vine__guard_options *options,
                                        char ret_why[VINE__GUARD_WHY_BYTES]);
+
+/*
+ * Where there are protection keys have them, and memory that is closed (arch/guard/closed.h), so
+ * that what is made before a guard is chosen can be closed, too. The calling thread, and those that
+ * it makes from now on, have the rights to all of it; one that was made before has none. At the
+ * beginning of a program, once; without it these begin when `pku` is chosen.
+ */
+void vine__guard_prepare(void);
 
 enum vine__guard_kind vine__guard_kind(void);
 uint32_t vine__guard_colour_count(void); /* at least 1 */
@@ -112,12 +122,17 @@ void vine__guard_memory_unmap(void *start, size_t size_bytes);
 
 /* ---- a thread -------------------------------------------------------------------------------- */
 
+/* Call `fn` so that its frames, and those of all that it calls, share no page with the caller's.
+ * Under `pku` these are closed to what runs inside, once the thread takes part; the caller's are
+ * not, nor are thread-local variables. */
+void vine__guard_call_apart(void (*fn)(void *), void *context);
+
 /* The calling thread takes part, or does no more. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__guard_thread_start(void);
 void vine__guard_thread_stop(void);
 
-/* The first act of a signal's handler under `pku`; nothing otherwise. The rights of what was
- * interrupted come back when the handler returns. Async-signal-safe. */
+/* The first act of a signal's handler where there are keys; nothing otherwise. The rights of what
+ * was interrupted come back when the handler returns. Async-signal-safe. */
 void vine__guard_take_rights(void);
 
 /* ---- a run ----------------------------------------------------------------------------------- */

@@ -55,7 +55,8 @@ struct vine__guard_thread {
     struct vine__guard_fault fault; /* that abandoned the run */
     unsigned char *mapping;         /* all of what vine__guard_thread_start mapped */
     size_t mapping_bytes;
-    void *signal_stack_before; /* the alternate stack that there was; NULL: none */
+    uintptr_t closed_stack_end; /* of what of the thread's own stack is closed; 0: nothing is */
+    void *signal_stack_before;  /* the alternate stack that there was; NULL: none */
     size_t signal_stack_before_bytes;
     uint64_t run_count; /* that have begun */
     bool is_outside;    /* the one that goes on has come out by the gate */
@@ -142,15 +143,15 @@ bool vine__guard_markers_exist(void);
 
 /* ---- pku.c ----------------------------------------------------------------------------------- */
 
-/* Get keys. Returns 0; -EOPNOTSUPP and why. */
-int vine__guard_pku_open(struct vine__guard_keys *ret_keys, bool has_rings,
-                         char ret_why[VINE__GUARD_WHY_BYTES]);
-void vine__guard_pku_close(struct vine__guard_keys *keys);
+/* Whether `pku` holds with the I/O that there is, and get keys. Return 0; -EOPNOTSUPP and why. */
+int vine__guard_pku_check(bool has_rings, char ret_why[VINE__GUARD_WHY_BYTES]);
+int vine__guard_pku_open(struct vine__guard_keys *ret_keys, char ret_why[VINE__GUARD_WHY_BYTES]);
 
 /* Compute the rights that go with them, and give the calling thread those outside. */
 void vine__guard_pku_take(const struct vine__guard_keys *keys);
 
-/* Give pages a key and their access rights, in one call. Returns 0 or a negative error. */
+/* Give pages a key and their access rights, in one call; PROT_GROWSDOWN is understood. Returns 0 or
+ * a negative error. */
 int vine__guard_pku_protect(void *start, size_t size_bytes, int protection, int key);
 
 #endif

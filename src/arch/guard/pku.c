@@ -38,32 +38,7 @@ static int refuse(const char *why, char ret_why[VINE__GUARD_WHY_BYTES])
     return -EOPNOTSUPP;
 }
 
-int vine__guard_pku_open(struct vine__guard_keys *ret_keys, bool has_rings,
-                         char ret_why[VINE__GUARD_WHY_BYTES])
-{
-    struct vine__guard_keys keys = {.runtime = -1, .record = -1};
-    const char *why;
-    int key;
-
-    if (!vine__guard_rights_exist(&why))
-        return refuse(why, ret_why);
-    if (has_rings && !rings_hold())
-        return refuse("this kernel's io_uring has no DEFER_TASKRUN (Linux 6.1 has), and would copy "
-                      "with the rights of whatever heap runs",
-                      ret_why);
-    keys.runtime = pkey_alloc(0, 0);
-    keys.record = pkey_alloc(0, 0);
-    while (keys.colour_count < VINE__GUARD_COLOURS_MAX && (key = pkey_alloc(0, 0)) >= 0)
-        keys.colours[keys.colour_count++] = key;
-    if (keys.runtime < 0 || keys.record < 0 || keys.colour_count < COLOURS_MIN) {
-        vine__guard_pku_close(&keys);
-        return refuse("the kernel has fewer than 4 protection keys left for this process", ret_why);
-    }
-    *ret_keys = keys;
-    return 0;
-}
-
-void vine__guard_pku_close(struct vine__guard_keys *keys)
+static void free_keys(const struct vine__guard_keys *keys)
 {
     for (uint32_t i = 0; i < keys->colour_count; i++)
         (void)pkey_free(keys->colours[i]);
@@ -71,7 +46,38 @@ void vine__guard_pku_close(struct vine__guard_keys *keys)
         (void)pkey_free(keys->record);
     if (keys->runtime >= 0)
         (void)pkey_free(keys->runtime);
-    *keys = (struct vine__guard_keys){.runtime = -1, .record = -1};
+}
+
+int vine__guard_pku_check(bool has_rings, char ret_why[VINE__GUARD_WHY_BYTES])
+{
+    const char *why;
+
+    if (!vine__guard_rights_exist(&why))
+        return refuse(why, ret_why);
+    if (has_rings && !rings_hold())
+        return refuse("this kernel's io_uring has no DEFER_TASKRUN (Linux 6.1 has), and would copy "
+                      "with the rights of whatever heap runs",
+                      ret_why);
+    return 0;
+}
+
+int vine__guard_pku_open(struct vine__guard_keys *ret_keys, char ret_why[VINE__GUARD_WHY_BYTES])
+{
+    struct vine__guard_keys keys = {.runtime = -1, .record = -1};
+    int key;
+
+    if (vine__guard_pku_check(false, ret_why) != 0)
+        return -EOPNOTSUPP;
+    keys.runtime = pkey_alloc(0, 0);
+    keys.record = pkey_alloc(0, 0);
+    while (keys.colour_count < VINE__GUARD_COLOURS_MAX && (key = pkey_alloc(0, 0)) >= 0)
+        keys.colours[keys.colour_count++] = key;
+    if (keys.runtime < 0 || keys.record < 0 || keys.colour_count < COLOURS_MIN) {
+        free_keys(&keys);
+        return refuse("the kernel has fewer than 4 protection keys left for this process", ret_why);
+    }
+    *ret_keys = keys;
+    return 0;
 }
 
 void vine__guard_pku_take(const struct vine__guard_keys *keys)

@@ -13,11 +13,14 @@
 #include "utils/atomic.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
 #define SIGNAL_STACK_BYTES (UINT64_C(64) << 10)
+
+#define PAGE_BYTES 4096U /* wherever there are protection keys */
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51 /* of <linux/auxvec.h>; 0 where the kernel does not tell */
@@ -47,6 +50,47 @@ static int use_signal_stack(struct vine__guard_thread *thread, void *start, size
     }
     return 0;
 }
+
+/* ---- the thread's own stack ------------------------------------------------------------------ */
+
+static _Thread_local uintptr_t apart; /* where what is closed of it ends; 0: nothing is */
+
+__attribute__((noinline)) void vine__guard_call_apart(void (*fn)(void *), void *context)
+{
+    const uintptr_t before = apart;
+    /* Somewhere in it a page ends, and what `fn` has lies below all of it. */
+    volatile unsigned char skipped[PAGE_BYTES];
+
+    skipped[0] = 0;
+    apart = ((uintptr_t)skipped + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    fn(context);
+    apart = before;
+}
+
+/* Give the pages below `end`, of the calling thread's stack, a key. */
+static int paint_stack(uintptr_t end, int key)
+{
+    const size_t page_bytes = vine__guard.page_bytes;
+    pthread_attr_t attributes;
+    void *start;
+    size_t size_bytes;
+    int error = vine__guard_pku_protect((void *)(end - page_bytes), page_bytes,
+                                        PROT_READ | PROT_WRITE | PROT_GROWSDOWN, key);
+
+    /* That was the first thread's, which grows; others' are mappings. */
+    if (error != -EINVAL)
+        return error;
+    error = pthread_getattr_np(pthread_self(), &attributes);
+    if (error != 0)
+        return -error;
+    error = -pthread_attr_getstack(&attributes, &start, &size_bytes);
+    if (error == 0)
+        error = vine__guard_pku_protect(start, end - (uintptr_t)start, PROT_READ | PROT_WRITE, key);
+    (void)pthread_attr_destroy(&attributes);
+    return error;
+}
+
+/* ---- taking part ----------------------------------------------------------------------------- */
 
 static int allow(unsigned char *start, size_t size_bytes)
 {
@@ -91,6 +135,10 @@ int vine__guard_thread_start(void)
         error = vine__guard_paint_runtime(thread, page_bytes);
     if (vine__guard.kind == VINE__GUARD_PKU)
         vine__guard_rights_write(vine__guard_rights_outside);
+    if (error == 0 && vine__guard.kind == VINE__GUARD_PKU && apart != 0) {
+        error = paint_stack(apart, vine__guard.keys.runtime);
+        thread->closed_stack_end = apart;
+    }
     if (error == 0)
         error = use_signal_stack(thread, signal_stack, signal_bytes);
     if (error != 0) {
@@ -129,6 +177,8 @@ void vine__guard_thread_stop(void)
     VINE_ASSERT(thread->region == NULL);
     vine__guard_overrun_stop(thread);
     give_signal_stack_back(thread);
+    if (thread->closed_stack_end != 0)
+        VINE_ASSERT(paint_stack(thread->closed_stack_end, 0) == 0);
     vine__fiber_fini(thread->fiber);
     vine__guard_current = NULL;
     VINE_ASSERT(munmap(thread->mapping, thread->mapping_bytes) == 0);

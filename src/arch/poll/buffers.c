@@ -2,10 +2,11 @@
 #include "arch/poll/poll_internal.h"
 
 #include <liburing.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "arch/guard/closed.h"
 
 static size_t round_up_to_pages(size_t size_bytes)
 {
@@ -50,7 +51,7 @@ int vine__poller_buffers_create(struct vine__poller *poller, uint32_t count, uin
     if (group == VINE__POLL_GROUPS_MAX)
         return -ENOSPC;
 
-    struct vine__poll_buffers *buffers = calloc(1, sizeof(*buffers));
+    struct vine__poll_buffers *buffers = vine__closed_alloc(sizeof(*buffers));
     if (buffers == NULL)
         return -ENOMEM;
 
@@ -59,7 +60,7 @@ int vine__poller_buffers_create(struct vine__poller *poller, uint32_t count, uin
     const size_t mapping_bytes = ring_bytes + round_up_to_pages((size_t)count * size_bytes);
     void *mapping = map(mapping_bytes);
     if (mapping == MAP_FAILED) {
-        free(buffers);
+        vine__closed_free(buffers);
         return -ENOMEM;
     }
     *buffers = (struct vine__poll_buffers){.poller = poller,
@@ -77,7 +78,7 @@ int vine__poller_buffers_create(struct vine__poller *poller, uint32_t count, uin
                           : poller->backend->buffers_register(poller, buffers);
     if (error != 0) {
         (void)munmap(mapping, mapping_bytes);
-        free(buffers);
+        vine__closed_free(buffers);
         return error;
     }
     poller->groups[group] = buffers;
@@ -94,7 +95,7 @@ void vine__poller_buffers_destroy(struct vine__poller *poller, struct vine__poll
         poller->backend->buffers_unregister(poller, buffers);
     poller->groups[buffers->group] = NULL;
     (void)munmap(buffers->ring, buffers->mapping_bytes);
-    free(buffers);
+    vine__closed_free(buffers);
 }
 
 unsigned char *vine__poll_buffer(const struct vine__poll_buffers *buffers, uint16_t index)

@@ -9,11 +9,12 @@
  */
 #include "arch/poll/epoll_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "arch/guard/closed.h"
 
 #define EVENTS_MAX 256
 
@@ -343,7 +344,7 @@ static void epoll_destroy(struct vine__poller *poller)
     vine__poll_fini(poller);
     vine__watches_fini(epoll);
     (void)close(epoll->epoll_fd);
-    free(epoll);
+    vine__closed_free(epoll);
 }
 
 static const struct vine__poll_backend_table epoll_table = {
@@ -360,16 +361,15 @@ static const struct vine__poll_backend_table epoll_table = {
 int vine__poll_epoll_create(struct vine__poller **ret_poller)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-    struct vine__epoll *epoll = aligned_alloc(VINE_CACHE_LINE, sizeof(*epoll));
+    struct vine__epoll *epoll = vine__closed_alloc_lines(sizeof(*epoll));
     int error;
 
     if (epoll == NULL)
         return -ENOMEM;
-    memset(epoll, 0, sizeof(*epoll));
     epoll->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll->epoll_fd < 0) {
         error = -errno;
-        free(epoll);
+        vine__closed_free(epoll);
         return error;
     }
     epoll->poller.wake_fd = -1;

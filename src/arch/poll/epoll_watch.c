@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/guard/closed.h"
 #include "arch/poll/epoll_internal.h"
 
 #include <stdlib.h>
@@ -34,16 +35,16 @@ static int add_chunk(struct vine__epoll *epoll, uint32_t chunk)
 {
     if (chunk >= epoll->chunk_count) {
         const uint32_t count = (chunk + 1) * 2;
-        struct vine__watch **chunks = realloc(epoll->chunks, count * sizeof(struct vine__watch *));
+        struct vine__watch **chunks =
+            vine__closed_grow(epoll->chunks, epoll->chunk_count * sizeof(struct vine__watch *),
+                              count * sizeof(struct vine__watch *));
 
         if (chunks == NULL)
             return -ENOMEM;
-        memset(chunks + epoll->chunk_count, 0,
-               (count - epoll->chunk_count) * sizeof(struct vine__watch *));
         epoll->chunks = chunks;
         epoll->chunk_count = count;
     }
-    struct vine__watch *watches = calloc(VINE__WATCHES_PER_CHUNK, sizeof(*watches));
+    struct vine__watch *watches = vine__closed_alloc(VINE__WATCHES_PER_CHUNK * sizeof(*watches));
 
     if (watches == NULL)
         return -ENOMEM;
@@ -179,8 +180,8 @@ void vine__watch_forget(struct vine__epoll *epoll, int fd)
 void vine__watches_fini(struct vine__epoll *epoll)
 {
     for (uint32_t i = 0; i < epoll->chunk_count; i++)
-        free(epoll->chunks[i]);
-    free(epoll->chunks);
+        vine__closed_free(epoll->chunks[i]);
+    vine__closed_free(epoll->chunks);
     epoll->chunks = NULL;
     epoll->chunk_count = 0;
 }

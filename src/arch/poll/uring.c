@@ -11,11 +11,11 @@
  * A wake is a write to the eventfd that the ring polls, once and for all (multishot). Nobody reads
  * the eventfd: each write is an event of its own.
  */
+#include "arch/guard/closed.h"
 #include "arch/poll/uring_internal.h"
 #include "arch/wake/eventfd.h"
 
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct vine__uring *uring_of(struct vine__poller *poller)
@@ -351,7 +351,7 @@ static void uring_destroy(struct vine__poller *poller)
     vine__uring_files_fini(uring);
     io_uring_queue_exit(&uring->ring);
     vine__poll_fini(poller);
-    free(uring);
+    vine__closed_free(uring);
 }
 
 static const struct vine__poll_backend_table uring_table = {
@@ -373,21 +373,20 @@ static const struct vine__poll_backend_table uring_table = {
 
 int vine__poll_uring_create(struct vine__poller **ret_poller, uint32_t queue_depth, char *ret_why)
 {
-    struct vine__uring *uring = aligned_alloc(VINE_CACHE_LINE, sizeof(*uring));
+    struct vine__uring *uring = vine__closed_alloc_lines(sizeof(*uring));
 
     if (uring == NULL)
         return -ENOMEM;
-    memset(uring, 0, sizeof(*uring));
     int error = vine__uring_setup(&uring->ring, queue_depth, &uring->abilities, ret_why);
 
     if (error != 0) {
-        free(uring);
+        vine__closed_free(uring);
         return error;
     }
     error = vine__poll_init(&uring->poller, &uring_table);
     if (error != 0) {
         io_uring_queue_exit(&uring->ring);
-        free(uring);
+        vine__closed_free(uring);
         return error;
     }
     *ret_poller = &uring->poller;

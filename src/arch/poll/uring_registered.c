@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/poll/uring_internal.h"
 
-#include <stdlib.h>
 #include <sys/resource.h>
+
+#include "arch/guard/closed.h"
 
 /* 8 bytes each in the kernel and 4 here, once a file is registered at all. */
 #define FILES_MAX 16384U
@@ -34,14 +35,14 @@ static int make_places(struct vine__uring *uring)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < count)
         count = (uint32_t)limit.rlim_cur;
-    uint32_t *places = calloc(count, sizeof(*places));
+    uint32_t *places = vine__closed_alloc(count * sizeof(*places));
 
     if (places == NULL)
         return -ENOMEM;
     const int error = io_uring_register_files_sparse(&uring->ring, count);
 
     if (error < 0) {
-        free(places);
+        vine__closed_free(places);
         return error;
     }
     /* The lowest is taken first: they are taken from the end. */
@@ -94,7 +95,7 @@ void vine__uring_files_fini(struct vine__uring *uring)
 {
     if (uring->file_count > 0)
         (void)io_uring_unregister_files(&uring->ring);
-    free(uring->files_free);
+    vine__closed_free(uring->files_free);
     uring->files_free = NULL;
     uring->file_count = 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/guard/guard.h"
 #include "arch/poll/uring_internal.h"
 
 #include <fcntl.h>
@@ -57,6 +58,13 @@ static int disabled_by_setting(void)
     return size <= 0 ? 0 : (int)strtol(text, NULL, 10);
 }
 
+static size_t whole_pages(size_t size_bytes)
+{
+    const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+
+    return (size_bytes + page_bytes - 1) / page_bytes * page_bytes;
+}
+
 static void explain(int error, char *ret_why)
 {
     struct rlimit limit = {0};
@@ -113,6 +121,20 @@ static int probe(struct io_uring *ring, struct vine__uring_abilities *ret_abilit
     return is_enough ? 0 : -ENOSYS;
 }
 
+/* Whoever writes there has the kernel do what it wants. */
+static int close_rings(struct io_uring *ring)
+{
+    const size_t entry_bytes =
+        ring->sq.ring_entries * (size_t)((ring->flags & IORING_SETUP_SQE128) != 0 ? 128 : 64);
+    int error = vine__guard_paint_runtime(ring->sq.ring_ptr, whole_pages(ring->sq.ring_sz));
+
+    if (error == 0 && ring->cq.ring_ptr != ring->sq.ring_ptr)
+        error = vine__guard_paint_runtime(ring->cq.ring_ptr, whole_pages(ring->cq.ring_sz));
+    if (error == 0)
+        error = vine__guard_paint_runtime(ring->sq.sqes, whole_pages(entry_bytes));
+    return error;
+}
+
 int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth,
                       struct vine__uring_abilities *ret_abilities, char *ret_why)
 {
@@ -131,9 +153,13 @@ int vine__uring_setup(struct io_uring *ring, uint32_t queue_depth,
         return error;
     }
     error = probe(&made, ret_abilities);
-    if (error != 0) {
+    if (error != 0)
         (void)snprintf(ret_why, VINE__POLL_WHY_BYTES,
                        "this kernel's io_uring is older than that of Linux 6.0");
+    else if ((error = close_rings(&made)) != 0)
+        (void)snprintf(ret_why, VINE__POLL_WHY_BYTES,
+                       "io_uring's queues cannot be closed to services: error %d", -error);
+    if (error != 0) {
         io_uring_queue_exit(&made);
         return error;
     }

@@ -12,7 +12,8 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
+
+#include "arch/guard/closed.h"
 
 #define WORKERS_MAX 4U
 
@@ -88,7 +89,7 @@ static struct vine__poll_workers *workers_of(struct vine__poller *poller)
     if (poller->workers != NULL)
         return poller->workers;
 
-    struct vine__poll_workers *workers = calloc(1, sizeof(*workers));
+    struct vine__poll_workers *workers = vine__closed_alloc(sizeof(*workers));
     if (workers == NULL)
         return NULL;
     workers->poller = poller;
@@ -185,6 +186,6 @@ void vine__workers_destroy(struct vine__poller *poller)
         (void)pthread_join(workers->threads[i], NULL);
     (void)pthread_cond_destroy(&workers->has_work);
     (void)pthread_mutex_destroy(&workers->lock);
-    free(workers);
+    vine__closed_free(workers);
     poller->workers = NULL;
 }

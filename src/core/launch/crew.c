@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
+#include "arch/guard/guard.h"
 #include "arch/peer/random.h"
 #include "arch/poll/poll.h"
 #include "arch/thread/thread.h"
@@ -236,6 +238,7 @@ static void leave(struct member *member)
     (void)vine__reactor_enter(before == member->reactor ? NULL : before);
     if (vine__arena_current() == member->arena)
         vine__arena_detach();
+    vine__closed_leave();
 }
 
 /* Who tells is core 0, and of what all have done. */
@@ -261,8 +264,9 @@ static void tell_queues(const struct crew *crew)
                        own_count == 1 ? " has" : "s have");
 }
 
-static void live(struct member *member)
+static void live(void *context)
 {
+    struct member *const member = context;
     struct crew *const crew = member->crew;
     const struct vine__lines *const lines = crew->options->lines;
     const bool is_first = member->core == 0;
@@ -319,7 +323,7 @@ static void live_as_thread(void *context)
     while ((word = vine__load_acquire_u32(started)) == STARTED_NOT_ALL)
         (void)!vine__futex_wait_private(started, STARTED_NOT_ALL, VINE_FOREVER);
     if (word == STARTED_ALL)
-        live(member);
+        vine__guard_call_apart(live, member);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
@@ -396,7 +400,7 @@ static int init(struct crew *crew, char *ret_why)
     int error = vine__mesh_create(&crew->mesh, &mesh_options);
 
     if (error == 0) {
-        crew->members = calloc(crew->count, sizeof(*crew->members));
+        crew->members = vine__closed_alloc(crew->count * sizeof(*crew->members));
         error = crew->members != NULL ? 0 : -ENOMEM;
     }
     if (error != 0)
@@ -451,7 +455,7 @@ static void destroy(struct crew *crew)
 {
     for (uint32_t core = 0; crew->members != NULL && core < crew->count; core++)
         vine__arena_destroy(crew->members[core].arena);
-    free(crew->members);
+    vine__closed_free(crew->members);
     vine__mesh_destroy(crew->mesh);
 }
 
@@ -517,6 +521,8 @@ int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool
 
     if (error != 0)
         return error;
+    /* Before anything of the runtime's is made, and any thread. */
+    vine__guard_prepare();
     error = vine__thread_get_places(&crew.places);
 
     if (error != 0)

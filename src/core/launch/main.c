@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/guard/guard.h"
 #include "arch/poll/poll.h"
 #include "core/launch/crew.h"
 #include "core/launch/explain.h"
@@ -304,14 +305,32 @@ static int live(struct start *start, int argc, char **argv, int (*app_main)(int 
     return code != GOES_ON ? code : run(start, app_main);
 }
 
-int vine_main(int argc, char **argv, const struct vine_options *options,
-              int (*app_main)(int argc, char **argv))
-{
-    struct start start = {.program = vine__launch_program(options, argc > 0 ? argv[0] : NULL)};
-    const int code = live(&start, argc, argv, app_main);
+/* vine_main, on pages of its own. */
+struct whole {
+    int argc;
+    char **argv;
+    const struct vine_options *options;
+    int (*app_main)(int argc, char **argv);
+    int code;
+};
 
+static void live_apart(void *context)
+{
+    struct whole *const whole = context;
+    struct start start = {
+        .program = vine__launch_program(whole->options, whole->argc > 0 ? whole->argv[0] : NULL)};
+
+    whole->code = live(&start, whole->argc, whole->argv, whole->app_main);
     vine__plan_destroy(start.plan);
     vine__topology_destroy(start.topology);
     vine__launch_options_fini(&start.options);
-    return code;
+}
+
+int vine_main(int argc, char **argv, const struct vine_options *options,
+              int (*app_main)(int argc, char **argv))
+{
+    struct whole whole = {.argc = argc, .argv = argv, .options = options, .app_main = app_main};
+
+    vine__guard_call_apart(live_apart, &whole);
+    return whole.code;
 }

@@ -9,9 +9,9 @@
 #include "core/network/network_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "utils/atomic.h"
 #include "utils/container_of.h"
 
@@ -139,7 +139,7 @@ static void look_at_listener(struct vine_listener *listener)
     if (!listener->has_ended || !listener->is_closed)
         return;
     vine__list_remove(&listener->link);
-    free(listener);
+    vine__closed_free(listener);
     if (closed != NULL)
         vine_work_post(closed);
     vine__network_look(network);
@@ -252,7 +252,7 @@ static struct vine_listener *create(struct vine__network *network, uint8_t balan
 {
     const uint32_t count = balance == VINE_BALANCE_HERE ? 1 : vine_core_count();
     struct vine_listener *const listener =
-        calloc(1, sizeof(*listener) + count * sizeof(listener->parts[0]));
+        vine__closed_alloc(sizeof(*listener) + count * sizeof(listener->parts[0]));
 
     if (listener == NULL)
         return NULL;
@@ -278,7 +278,7 @@ static int begin(struct vine_listener *listener, const struct vine_listen_option
     const int error = network->stack->listen(listener, wish);
 
     if (error != 0) {
-        free(listener);
+        vine__closed_free(listener);
         return error;
     }
     vine__list_push_back(&network->listeners, &listener->link);

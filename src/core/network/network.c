@@ -7,8 +7,8 @@
 #include "core/network/network_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "utils/container_of.h"
 
 struct vine__network_load vine__network_loads[VINE_CORES_MAX];
@@ -62,7 +62,7 @@ void vine__network_look(struct vine__network *network)
     }
     /* What its owners have not closed yet keeps the memory. */
     if (network->has_stopped && is_empty(network))
-        free(network);
+        vine__closed_free(network);
 }
 
 static void stop(struct vine_stopper *stopper)
@@ -87,7 +87,7 @@ static void stop(struct vine_stopper *stopper)
 
 static int start(struct vine__network **ret_network)
 {
-    struct vine__network *const network = calloc(1, sizeof(*network));
+    struct vine__network *const network = vine__closed_alloc(sizeof(*network));
 
     if (network == NULL)
         return -ENOMEM;
@@ -101,7 +101,7 @@ static int start(struct vine__network **ret_network)
     int error = network->stack->start(network);
 
     if (error != 0) {
-        free(network);
+        vine__closed_free(network);
         return error;
     }
     error = vine__network_metrics_start(network);
@@ -112,7 +112,7 @@ static int start(struct vine__network **ret_network)
     }
     if (error != 0) {
         network->stack->stop(network);
-        free(network);
+        vine__closed_free(network);
         return error;
     }
     slots[network->core].network = network;

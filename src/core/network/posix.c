@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 size_t vine__network_connection_bytes(void)
 {
@@ -12,14 +12,14 @@ size_t vine__network_connection_bytes(void)
 
 static int posix_start(struct vine__network *network)
 {
-    struct posix_pools *const pools = calloc(1, sizeof(*pools));
+    struct posix_pools *const pools = vine__closed_alloc(sizeof(*pools));
 
     if (pools == NULL)
         return -ENOMEM;
     const int error = vine__posix_pools_open(pools, network);
 
     if (error != 0) {
-        free(pools);
+        vine__closed_free(pools);
         return error;
     }
     network->state = pools;
@@ -29,7 +29,7 @@ static int posix_start(struct vine__network *network)
 static void posix_stop(struct vine__network *network)
 {
     vine__posix_pools_close(network->state);
-    free(network->state);
+    vine__closed_free(network->state);
     network->state = NULL;
 }
 

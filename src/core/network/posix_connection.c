@@ -2,8 +2,8 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/socket.h"
 #include "utils/container_of.h"
 
@@ -51,7 +51,7 @@ static void posix_end_all(struct vine_connection *base)
 
 static void posix_free(struct vine_connection *base)
 {
-    free(vine__posix_of(base));
+    vine__closed_free(vine__posix_of(base));
 }
 
 static int posix_get_address(struct vine_connection *base, bool is_peer,
@@ -92,7 +92,7 @@ const struct vine__connection_ops vine__posix_connection_ops = {
 struct posix_connection *vine__posix_connection_create(struct vine__network *network, int fd,
                                                        bool is_local, bool is_counted)
 {
-    struct posix_connection *const connection = calloc(1, sizeof(*connection));
+    struct posix_connection *const connection = vine__closed_alloc(sizeof(*connection));
 
     if (connection == NULL) {
         vine__socket_close(fd);

@@ -10,8 +10,8 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/socket.h"
 #include "utils/container_of.h"
 
@@ -106,7 +106,7 @@ void vine__posix_unlisten(struct vine_listener *listener)
         vine__socket_close(listener->given);
     else if (listener->address.any.sa_family == AF_UNIX)
         vine__socket_unlink(&listener->address.any, posix->device, posix->inode);
-    free(posix);
+    vine__closed_free(posix);
     listener->state = NULL;
 }
 
@@ -178,12 +178,12 @@ static int adopt(struct vine_listener *listener, const struct vine_listen_option
 int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_options *options)
 {
     struct posix_listener *const posix =
-        calloc(1, sizeof(*posix) + listener->part_count * sizeof(posix->parts[0]));
+        vine__closed_alloc(sizeof(*posix) + listener->part_count * sizeof(posix->parts[0]));
 
     if (posix == NULL)
         return -ENOMEM;
     if (options->backlog > INT32_MAX) {
-        free(posix);
+        vine__closed_free(posix);
         return -EINVAL;
     }
     listener->state = posix;
@@ -262,7 +262,7 @@ static void see_handed(struct vine_call *call)
     else if (result != 0)
         posix->part->network->counts.refused++;
     posix->handed--;
-    free(handed);
+    vine__closed_free(handed);
     if (result == -VINE_ECLOSED)
         take(posix, fd);
     look_at_end(posix);
@@ -270,7 +270,7 @@ static void see_handed(struct vine_call *call)
 
 static int hand_over(struct posix_part *posix, uint32_t core, int fd, bool is_local)
 {
-    struct posix_handed *const handed = malloc(sizeof(*handed));
+    struct posix_handed *const handed = vine__closed_alloc(sizeof(*handed));
 
     if (handed == NULL) {
         vine__socket_close(fd);

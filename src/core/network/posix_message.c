@@ -2,15 +2,15 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/socket.h"
 
 struct posix_message *vine__posix_message(struct posix_message **message)
 {
     if (*message == NULL)
-        *message = malloc(sizeof(**message));
+        *message = vine__closed_alloc(sizeof(**message));
     if (*message != NULL)
         (*message)->header = (struct msghdr){.msg_iov = (*message)->pieces};
     return *message;

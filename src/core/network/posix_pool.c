@@ -2,8 +2,8 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "arch/guard/guard.h"
 
 /* Who runs in a heap reads buffers of its colour alone; those without one are read by the runtime,
@@ -31,7 +31,7 @@ static int add_extent(struct posix_pool *pool)
         return -ENOBUFS;
     extent->count = pool->first << (at == 0 ? 0 : at - 1);
     extent->used = 0;
-    extent->held = calloc(extent->count, sizeof(*extent->held));
+    extent->held = vine__closed_alloc(extent->count * sizeof(*extent->held));
     if (extent->held == NULL)
         return -ENOMEM;
     int error = vine__poller_buffers_create(pool->network->poller, extent->count,
@@ -43,7 +43,7 @@ static int add_extent(struct posix_pool *pool)
             vine__poller_buffers_destroy(pool->network->poller, extent->buffers);
     }
     if (error != 0) {
-        free(extent->held);
+        vine__closed_free(extent->held);
         return error;
     }
     pool->extent_count++;
@@ -75,7 +75,7 @@ static void close_pool(struct posix_pool *pool)
     VINE_ASSERT(pool->used == 0 && vine__list_is_empty(&pool->waiting));
     for (uint32_t i = 0; i < pool->extent_count; i++) {
         vine__poller_buffers_destroy(pool->network->poller, pool->extents[i].buffers);
-        free(pool->extents[i].held);
+        vine__closed_free(pool->extents[i].held);
     }
     pool->extent_count = 0;
 }

@@ -6,9 +6,9 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
 #include "utils/container_of.h"
@@ -355,6 +355,6 @@ void vine__posix_receive_fini(struct posix_connection *connection)
     end_view(connection);
     while (connection->held_first != POSIX_NO_BUFFER)
         vine__posix_release(connection->pool, take_held(connection));
-    free(connection->incoming);
+    vine__closed_free(connection->incoming);
     connection->incoming = NULL;
 }

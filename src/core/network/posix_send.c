@@ -6,9 +6,9 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/socket.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
@@ -247,6 +247,6 @@ void vine__posix_send_abort(struct posix_connection *connection)
 
 void vine__posix_send_fini(struct posix_connection *connection)
 {
-    free(connection->message);
+    vine__closed_free(connection->message);
     connection->message = NULL;
 }

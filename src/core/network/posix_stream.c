@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/socket.h"
 #include "arch/net/stream.h"
 #include "utils/bits.h"
@@ -423,7 +424,7 @@ static void stream_free(struct vine_connection *base)
     vine__view_give(base, connection->view, VIEW_BYTES);
     free(connection->raw);
     free(connection->out);
-    free(connection);
+    vine__closed_free(connection);
 }
 
 static const struct vine__connection_ops stream_ops = {
@@ -461,7 +462,7 @@ int vine__posix_adopt(struct vine__network *network, int fd_in, int fd_out,
         return error;
     if (stream.is_socket)
         return adopt_socket(network, &stream, ret_connection);
-    connection = calloc(1, sizeof(*connection));
+    connection = vine__closed_alloc(sizeof(*connection));
     if (connection == NULL) {
         vine__socket_close(stream.in);
         vine__socket_close(stream.out);

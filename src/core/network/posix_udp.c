@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/socket.h"
 #include "utils/container_of.h"
 
@@ -84,7 +85,7 @@ static void udp_free(struct vine_udp *base)
         next = flight->next;
         free(flight);
     }
-    free(udp);
+    vine__closed_free(udp);
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -184,14 +185,14 @@ int vine__posix_udp_open(struct vine__network *network, const struct vine_addres
     const struct vine__socket_options wish = {.is_ip6_only = options->is_ip6_only,
                                               .receive_bytes = options->receive_bytes,
                                               .send_bytes = options->send_bytes};
-    struct posix_udp *const udp = calloc(1, sizeof(*udp));
+    struct posix_udp *const udp = vine__closed_alloc(sizeof(*udp));
     int error;
 
     if (udp == NULL)
         return -ENOMEM;
     error = vine__socket_create(address->any.sa_family, SOCK_DGRAM, &wish, &udp->fd);
     if (error != 0) {
-        free(udp);
+        vine__closed_free(udp);
         return error;
     }
     error = vine__socket_bind_datagrams(udp->fd, &address->any, address->size_bytes);
@@ -201,7 +202,7 @@ int vine__posix_udp_open(struct vine__network *network, const struct vine_addres
                                          &udp->base.address.size_bytes);
     if (error != 0) {
         vine__socket_close(udp->fd);
-        free(udp);
+        vine__closed_free(udp);
         return error;
     }
     vine__list_init(&udp->busy);

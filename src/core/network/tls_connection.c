@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "utils/bits.h"
 #include "utils/container_of.h"
 
@@ -520,7 +521,7 @@ static void tls_free(struct vine_connection *base)
     free(connection->out);
     free(connection->flight);
     vine__view_give(&connection->base, connection->plain, TLS_PLAIN_MAX);
-    free(connection);
+    vine__closed_free(connection);
 }
 
 static const struct vine__connection_ops tls_ops = {
@@ -588,7 +589,7 @@ static int expect_name(struct tls_connection *connection, const char *name)
 
 static struct tls_connection *create(struct vine_tls *tls, struct vine_connection *below)
 {
-    struct tls_connection *const connection = calloc(1, sizeof(*connection));
+    struct tls_connection *const connection = vine__closed_alloc(sizeof(*connection));
 
     if (connection == NULL)
         return NULL;
@@ -598,7 +599,7 @@ static struct tls_connection *create(struct vine_tls *tls, struct vine_connectio
     if (connection->ssl == NULL || SSL_set_app_data(connection->ssl, connection) != 1 ||
         vine__tls_attach(connection) != 0) {
         SSL_free(connection->ssl);
-        free(connection);
+        vine__closed_free(connection);
         return NULL;
     }
     tls->references++;

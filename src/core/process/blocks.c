@@ -3,8 +3,8 @@
  * they read, and blocks of their colour, which they write into. */
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 
 #define BLOCKS_AT_ONCE 64U
@@ -47,20 +47,21 @@ static int grow(struct blocks *blocks)
         .alignment_bytes = VINE__PAGE_BYTES,
         .node = VINE__RESERVATION_NODE_ANY,
     };
-    struct chunk *const chunk = calloc(1, sizeof(*chunk));
+    struct chunk *const chunk = vine__closed_alloc(sizeof(*chunk));
     unsigned char **const free_list =
-        realloc(blocks->free, (blocks->count + BLOCKS_AT_ONCE) * sizeof(*free_list));
+        vine__closed_grow(blocks->free, blocks->count * sizeof(*free_list),
+                          (blocks->count + BLOCKS_AT_ONCE) * sizeof(*free_list));
 
     if (free_list != NULL)
         blocks->free = free_list;
     if (chunk == NULL || free_list == NULL ||
         vine__reservation_open(&options, &chunk->memory, NULL) != 0) {
-        free(chunk);
+        vine__closed_free(chunk);
         return -ENOMEM;
     }
     if (vine__guard_paint(chunk->memory.base, chunk->memory.size_bytes, blocks->colour) != 0) {
         vine__reservation_close(&chunk->memory);
-        free(chunk);
+        vine__closed_free(chunk);
         return -ENOMEM;
     }
     chunk->next = blocks->chunks;
@@ -91,7 +92,7 @@ void vine__blocks_fini(struct blocks *blocks)
 
         blocks->chunks = chunk->next;
         vine__reservation_close(&chunk->memory);
-        free(chunk);
+        vine__closed_free(chunk);
     }
-    free(blocks->free);
+    vine__closed_free(blocks->free);
 }

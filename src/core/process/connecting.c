@@ -7,10 +7,9 @@
  * that.
  */
 
-#include <stdlib.h>
-
 #include <vine/lookup.h>
 
+#include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 
 struct connecting {
@@ -24,7 +23,7 @@ static void end(struct connecting *connecting, int error, struct vine_connection
 {
     struct further *const further = connecting->further;
 
-    free(connecting);
+    vine__closed_free(connecting);
     if (further != NULL)
         vine__further_connected(further, error, connection);
     else if (connection != NULL)
@@ -61,7 +60,7 @@ static void looked_up(struct vine_lookup *lookup)
 
 void vine__further_connect(struct further *further, const char *text)
 {
-    struct connecting *const connecting = calloc(1, sizeof(*connecting));
+    struct connecting *const connecting = vine__closed_alloc(sizeof(*connecting));
 
     further->connecting = connecting;
     if (connecting == NULL) {

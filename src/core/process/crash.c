@@ -5,9 +5,9 @@
  */
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 
 #define FAULTS_MAX 16U /* one after the other, before it is given up */
@@ -68,7 +68,7 @@ bool vine__process_take_fault(struct vine__process *process, const struct vine__
         return false;
     }
     if (process->last_fault == NULL)
-        process->last_fault = malloc(sizeof(*process->last_fault));
+        process->last_fault = vine__closed_alloc(sizeof(*process->last_fault));
     if (process->last_fault != NULL)
         *process->last_fault = end;
     process->raise = -EFAULT;

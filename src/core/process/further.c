@@ -2,9 +2,9 @@
 /* core/process/further.c - what a micro-process has beside its connection: how that begins, and how
  * it ends. */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
@@ -40,7 +40,7 @@ static void connection_hung_up(struct vine_work *work)
 static struct furthers *furthers_of(struct vine__process *process)
 {
     if (process->furthers == NULL) {
-        process->furthers = calloc(1, sizeof(*process->furthers));
+        process->furthers = vine__closed_alloc(sizeof(*process->furthers));
         if (process->furthers != NULL) {
             vine__list_init(&process->furthers->all);
             vine__list_init(&process->furthers->splicings);
@@ -54,7 +54,7 @@ static struct furthers *furthers_of(struct vine__process *process)
 static struct further *create(struct vine__process *process, uint32_t place, struct asker asker)
 {
     struct furthers *const furthers = furthers_of(process);
-    struct further *const further = furthers != NULL ? calloc(1, sizeof(*further)) : NULL;
+    struct further *const further = furthers != NULL ? vine__closed_alloc(sizeof(*further)) : NULL;
 
     if (further == NULL)
         return NULL;
@@ -260,7 +260,7 @@ static void closed(struct vine_work *work)
     (void)vine_timer_cancel(&further->timer);
     vine__outlet_fini(&further->outlet);
     vine__list_remove(&further->link);
-    free(further);
+    vine__closed_free(further);
     if (process->is_closed && vine__furthers_are_closed(process))
         vine_work_post(&process->closed);
 }

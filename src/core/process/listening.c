@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/process/listening.c - sockets that listen for one micro-process. */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 
 #define WAITING_MAX 16U /* who have connected, and nobody has accepted them */
@@ -19,7 +19,7 @@ struct listening {
 
 static void closed(struct vine_work *work)
 {
-    free(VINE_CONTAINER_OF(work, struct listening, closed));
+    vine__closed_free(VINE_CONTAINER_OF(work, struct listening, closed));
 }
 
 /* The one that has waited longest for who connects there, or NULL. */
@@ -60,14 +60,14 @@ void vine__further_listen(struct further *further, const char *text)
 {
     const struct vine_listen_options options = {.size_bytes = sizeof(options),
                                                 .balance = VINE_BALANCE_HERE};
-    struct listening *const listening = calloc(1, sizeof(*listening));
+    struct listening *const listening = vine__closed_alloc(sizeof(*listening));
     struct vine_address address;
     int error = listening != NULL ? vine_address_parse(text, &address) : -ENOMEM;
 
     if (error == 0)
         error = (vine_listen)(&address, &options, accepted, listening, &listening->listener);
     if (error != 0) {
-        free(listening);
+        vine__closed_free(listening);
         answer(further, error);
         return;
     }

@@ -4,9 +4,9 @@
  * with the same, and have it together.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 
 #define LOOKS_MAX 4U /* among those that were taken last */
@@ -27,7 +27,7 @@ struct origin *vine__origin_take(struct processes *core,
             origin->users++;
             return origin;
         }
-    origin = calloc(1, sizeof(*origin));
+    origin = vine__closed_alloc(sizeof(*origin));
     if (origin == NULL)
         return NULL;
     origin->options = *options;
@@ -47,5 +47,5 @@ void vine__origin_give(struct origin *origin)
     *origin->link = origin->next;
     if (origin->next != NULL)
         origin->next->link = origin->link;
-    free(origin);
+    vine__closed_free(origin);
 }

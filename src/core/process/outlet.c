@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/process/outlet.c - the outside of a socket: what its connection receives and sends. */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
@@ -156,7 +156,7 @@ static struct sender *take_sender(struct outlet *outlet)
     if (sender != NULL)
         core->senders = sender->next;
     else
-        sender = calloc(1, sizeof(*sender));
+        sender = vine__closed_alloc(sizeof(*sender));
     if (sender != NULL)
         sender->outlet = outlet;
     return sender;
@@ -168,7 +168,7 @@ void vine__senders_fini(struct processes *core)
         struct sender *const sender = core->senders;
 
         core->senders = sender->next;
-        free(sender);
+        vine__closed_free(sender);
     }
 }
 

@@ -6,8 +6,7 @@
  * of the same colour, since that is what its buffers have.
  */
 
-#include <stdlib.h>
-
+#include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/atomic.h"
@@ -37,7 +36,7 @@ static void forget(struct parked *parked)
 {
     vine__list_remove(&parked->link);
     vine__processes_here()->parked_count--;
-    free(parked);
+    vine__closed_free(parked);
 }
 
 /* Nothing is left of it any more. */
@@ -120,12 +119,12 @@ static bool park(struct vine__process *process)
         outlet->has_end || process->cancel != 0 || process->raise != 0 || process->kept != NULL ||
         !vine__furthers_are_none(process))
         return false;
-    parked = calloc(1, sizeof(*parked));
+    parked = vine__closed_alloc(sizeof(*parked));
     if (parked == NULL)
         return false;
     parked->receive.deadline_ns = outlet->park_until_ns;
     if (!vine__receive_move(&outlet->receive, &parked->receive, received)) {
-        free(parked); /* the first byte is on its way in here */
+        vine__closed_free(parked); /* the first byte is on its way in here */
         return false;
     }
     parked->origin = process->origin;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/process/process.c - micro-processes of a core: how they begin, and how they end. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
 
+#include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
@@ -37,7 +37,7 @@ static void let_go(void *context)
     vine__guard_thread_stop();
     here = NULL;
     vine_stopper_done(&stoppers[vine_core()]);
-    free(core);
+    vine__closed_free(core);
 }
 
 void vine__processes_let_go(struct processes *core)
@@ -95,7 +95,7 @@ int vine__processes_start(const struct vine__processes_options *options)
 
     if (here != NULL)
         return here->is_stopping ? -VINE_ECLOSED : 0;
-    core = calloc(1, sizeof(*core));
+    core = vine__closed_alloc(sizeof(*core));
     if (core == NULL)
         return -ENOMEM;
     vine__list_init(&core->all);
@@ -131,7 +131,7 @@ fail_record:
     vine__record_destroy(core);
     vine__guard_thread_stop();
 fail:
-    free(core);
+    vine__closed_free(core);
     return error;
 }
 
@@ -200,15 +200,15 @@ static void closed(struct vine_work *work)
         return; /* the last of them comes here again */
     (void)vine_timer_cancel(&process->timer);
     vine__outlet_fini(&process->io);
-    free(process->furthers);
-    free(process->last_fault);
+    vine__closed_free(process->furthers);
+    vine__closed_free(process->last_fault);
     vine__list_remove(&process->link);
     core->count--;
     if (process->origin != NULL) {
         options = process->origin->options;
         vine__origin_give(process->origin);
     }
-    free(process);
+    vine__closed_free(process);
     if (options.gone != NULL)
         options.gone(options.context);
     vine__processes_let_go(core);
@@ -250,7 +250,7 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
                         const struct vine__process_options *options, uint32_t colour,
                         const struct vine_receive *receive)
 {
-    struct vine__process *const process = calloc(1, sizeof(*process));
+    struct vine__process *const process = vine__closed_alloc(sizeof(*process));
     int error = -ENOMEM;
 
     if (process == NULL)
@@ -288,7 +288,7 @@ fail:
     core->counts.refused++;
     if (process != NULL && process->origin != NULL)
         vine__origin_give(process->origin);
-    free(process);
+    vine__closed_free(process);
     if (connection != NULL)
         refuse(connection, options, error);
     return error;

@@ -8,8 +8,7 @@
  * next reader; so nothing is lost by being cancelled.
  */
 
-#include <stdlib.h>
-
+#include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 #include "utils/assert.h"
 
@@ -49,7 +48,7 @@ static void end(struct splicing *splicing, int error)
         further->has_answer = true;
     }
     vine__list_remove(&splicing->link);
-    free(splicing);
+    vine__closed_free(splicing);
     if (!process->has_ended)
         vine_work_post(&process->work);
 }
@@ -175,7 +174,7 @@ void vine__splice_begin(struct further *further, struct outlet *from, struct out
                         uint64_t bytes)
 {
     struct vine__process *const process = further->outlet.process;
-    struct splicing *const splicing = calloc(1, sizeof(*splicing));
+    struct splicing *const splicing = vine__closed_alloc(sizeof(*splicing));
 
     if (splicing != NULL) {
         splicing->process = process;

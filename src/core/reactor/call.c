@@ -9,8 +9,8 @@
 #include "core/reactor/reactor_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "core/ring/spsc_inline.h"
 #include "utils/atomic.h"
 #include "utils/bits.h"
@@ -411,8 +411,9 @@ int vine__calls_init(struct vine__reactor *reactor)
     const uint32_t core_count = reactor->mesh->options.core_count;
     int error = 0;
 
-    reactor->links = calloc(core_count, sizeof(*reactor->links));
-    reactor->submits_memory = calloc(VINE_SUBMITS_MAX, sizeof(*reactor->submits_memory));
+    reactor->links = vine__closed_alloc(core_count * sizeof(*reactor->links));
+    reactor->submits_memory =
+        vine__closed_alloc(VINE_SUBMITS_MAX * sizeof(*reactor->submits_memory));
     if (reactor->links == NULL || reactor->submits_memory == NULL)
         return -ENOMEM;
     for (uint32_t core = 0; core < core_count && error == 0; core++)
@@ -429,6 +430,6 @@ int vine__calls_init(struct vine__reactor *reactor)
 void vine__calls_fini(struct vine__reactor *reactor)
 {
 
-    free(reactor->links);
-    free(reactor->submits_memory);
+    vine__closed_free(reactor->links);
+    vine__closed_free(reactor->submits_memory);
 }

@@ -5,10 +5,10 @@
 #include "core/reactor/reactor_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch/clock/clock.h"
+#include "arch/guard/closed.h"
 #include "arch/wake/eventfd.h"
 #include "core/arena/arena.h"
 #include "utils/atomic.h"
@@ -25,14 +25,22 @@
 
 _Thread_local struct vine__reactor *vine__self __attribute__((tls_model("initial-exec")));
 
+/* What those may ask, too, who cannot read a reactor's memory: coroutines. */
+static _Thread_local struct {
+    uint32_t core;
+    uint32_t core_count;
+} place;
+
 uint32_t vine_core(void)
 {
-    return vine__reactor_here()->core;
+    VINE_ASSERT(vine__self != NULL);
+    return place.core;
 }
 
 uint32_t vine_core_count(void)
 {
-    return vine__reactor_here()->mesh->options.core_count;
+    VINE_ASSERT(vine__self != NULL);
+    return place.core_count;
 }
 
 bool vine_on_reactor(void)
@@ -55,6 +63,10 @@ struct vine__reactor *vine__reactor_enter(struct vine__reactor *reactor)
     struct vine__reactor *const before = vine__self;
 
     vine__self = reactor;
+    if (reactor != NULL) {
+        place.core = reactor->core;
+        place.core_count = reactor->mesh->options.core_count;
+    }
     return before;
 }
 
@@ -347,7 +359,7 @@ int vine__mesh_create(struct vine__mesh **ret_mesh, const struct vine__mesh_opti
 
     if (count == 0 || count > VINE_CORES_MAX)
         return -EINVAL;
-    mesh = calloc(1, sizeof(*mesh));
+    mesh = vine__closed_alloc(sizeof(*mesh));
     if (mesh == NULL)
         return -ENOMEM;
     mesh->options = *options;
@@ -357,15 +369,12 @@ int vine__mesh_create(struct vine__mesh **ret_mesh, const struct vine__mesh_opti
         mesh->options.backlog_max = BACKLOG_MAX;
     if (mesh->options.stop_limit_ns == 0)
         mesh->options.stop_limit_ns = STOP_LIMIT_NS;
-    mesh->pairs = aligned_alloc(VINE_CACHE_LINE, count * count * sizeof(*mesh->pairs));
-    mesh->inboxes = aligned_alloc(VINE_CACHE_LINE, count * sizeof(*mesh->inboxes));
-    if (mesh->inboxes != NULL)
-        memset(mesh->inboxes, 0, count * sizeof(*mesh->inboxes));
+    mesh->pairs = vine__closed_alloc_lines(count * count * sizeof(*mesh->pairs));
+    mesh->inboxes = vine__closed_alloc_lines(count * sizeof(*mesh->inboxes));
     if (mesh->pairs == NULL || mesh->inboxes == NULL) {
         vine__mesh_destroy(mesh);
         return -ENOMEM;
     }
-    memset(mesh->pairs, 0, count * count * sizeof(*mesh->pairs));
     vine__group_init_mesh(mesh);
     *ret_mesh = mesh;
     return 0;
@@ -377,9 +386,9 @@ void vine__mesh_destroy(struct vine__mesh *mesh)
         return;
     if (mesh->inboxes != NULL)
         vine__foreign_end_mesh(mesh);
-    free(mesh->pairs);
-    free(mesh->inboxes);
-    free(mesh);
+    vine__closed_free(mesh->pairs);
+    vine__closed_free(mesh->inboxes);
+    vine__closed_free(mesh);
 }
 
 int vine__mesh_exit_code(const struct vine__mesh *mesh)
@@ -391,7 +400,7 @@ int vine__reactor_create(struct vine__reactor **ret_reactor, struct vine__mesh *
                          struct vine__poller *poller)
 {
     const struct vine__mesh_options *const options = &mesh->options;
-    struct vine__reactor *const reactor = calloc(1, sizeof(*reactor));
+    struct vine__reactor *const reactor = vine__closed_alloc(sizeof(*reactor));
 
     VINE_ASSERT(core < options->core_count && mesh->reactors[core] == NULL);
     if (reactor == NULL) {
@@ -444,7 +453,7 @@ void vine__reactor_destroy(struct vine__reactor *reactor)
     reactor->magic = 0;
     if (vine__self == reactor)
         vine__self = NULL;
-    free(reactor);
+    vine__closed_free(reactor);
 }
 
 void vine__reactor_get_counts(const struct vine__reactor *reactor,

@@ -11,9 +11,9 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
 #include "utils/atomic.h"
@@ -33,7 +33,7 @@ struct vine__clients {
 
 int vine__clients_create(uint32_t rate, struct vine__clients **ret_clients)
 {
-    struct vine__clients *const clients = calloc(1, sizeof(*clients));
+    struct vine__clients *const clients = vine__closed_alloc(sizeof(*clients));
 
     if (clients == NULL)
         return -ENOMEM;
@@ -45,7 +45,7 @@ int vine__clients_create(uint32_t rate, struct vine__clients **ret_clients)
 
 void vine__clients_destroy(struct vine__clients *clients)
 {
-    free(clients);
+    vine__closed_free(clients);
 }
 
 /* S. Vigna, splitmix64: each bit of a word in all bits of the result. */

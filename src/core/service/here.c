@@ -2,8 +2,8 @@
 /* core/service/here.c - a service for one connection that is there already. */
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "core/service/service_internal.h"
 
 struct here {
@@ -24,7 +24,7 @@ static void gone(void *context)
 {
     const struct here here = *(const struct here *)context;
 
-    free(context);
+    vine__closed_free(context);
     if (here.done != NULL)
         here.done(here.context, here.error);
 }
@@ -33,7 +33,7 @@ int vine_service_run_here(const struct vine_service *service, struct vine_connec
                           const struct vine_service_options *options, vine_service_done_fn done,
                           void *context)
 {
-    struct here *const here = calloc(1, sizeof(*here));
+    struct here *const here = vine__closed_alloc(sizeof(*here));
     const struct vine__process_options process = {
         .type = service->coroutine,
         .kind = here != NULL ? &here->kind.base : NULL,
@@ -46,13 +46,13 @@ int vine_service_run_here(const struct vine_service *service, struct vine_connec
 
     if (error != 0) {
         vine_connection_close(connection, NULL);
-        free(here);
+        vine__closed_free(here);
         return error;
     }
     *here = (struct here){.done = done, .context = context};
     vine__service_kind_init(&here->kind, service);
     error = vine__process_start(connection, &process);
     if (error != 0)
-        free(here);
+        vine__closed_free(here);
     return error;
 }

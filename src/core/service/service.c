@@ -4,12 +4,12 @@
 #include <vine/service.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
 #include <vine/log.h>
 
+#include "arch/guard/closed.h"
 #include "arch/guard/guard.h"
 #include "core/process/process.h"
 #include "core/reactor/reactor.h"
@@ -172,14 +172,14 @@ static void greeted(struct vine_tls_start *handshake)
         start(core, handshake->connection);
     else
         gone(core);
-    free(greeting);
+    vine__closed_free(greeting);
     (void)vine__fetch_add_relaxed_u32(&core->running->greetings, UINT32_MAX);
 }
 
 static void greet(struct vine__service_core *core, struct vine_connection *connection)
 {
     struct vine_running *const running = core->running;
-    struct greeting *const greeting = calloc(1, sizeof(*greeting));
+    struct greeting *const greeting = vine__closed_alloc(sizeof(*greeting));
 
     if (greeting == NULL) {
         vine_connection_close(connection, NULL);
@@ -273,7 +273,7 @@ static int listen_at(struct vine_running *running, const struct vine_address *ad
 static int begin(const struct vine_service *service, const struct vine_address *address, int fd,
                  const struct vine_service_options *options, struct vine_running **ret_running)
 {
-    struct vine_running *const running = calloc(1, sizeof(*running));
+    struct vine_running *const running = vine__closed_alloc(sizeof(*running));
     int error;
 
     if (running == NULL)
@@ -286,7 +286,7 @@ static int begin(const struct vine_service *service, const struct vine_address *
     running->options.listen.size_bytes = sizeof(running->options.listen);
     if (service->is_on_one_core)
         running->options.listen.balance = VINE_BALANCE_HERE;
-    running->cores = calloc(vine_core_count(), sizeof(*running->cores));
+    running->cores = vine__closed_alloc(vine_core_count() * sizeof(*running->cores));
     error = running->cores != NULL ? vine__service_prepare(service, options) : -ENOMEM;
     if (error == 0 && options->client_rate > 0)
         error = vine__clients_create(options->client_rate, &running->clients);
@@ -294,8 +294,8 @@ static int begin(const struct vine_service *service, const struct vine_address *
         error = listen_at(running, address, fd);
     if (error != 0) {
         vine__clients_destroy(running->clients);
-        free(running->cores);
-        free(running);
+        vine__closed_free(running->cores);
+        vine__closed_free(running);
         return error;
     }
     running->next = all;

@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
 #include <vine/log.h>
 
+#include "arch/guard/closed.h"
 #include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
 #include "utils/container_of.h"
@@ -77,7 +77,7 @@ static void closed(struct vine_work *work)
     struct leaving *const leaving = VINE_CONTAINER_OF(work, struct leaving, closed);
 
     leaving->core->leaving--;
-    free(leaving);
+    vine__closed_free(leaving);
 }
 
 static void leave(struct leaving *leaving)
@@ -130,7 +130,7 @@ void vine__service_turn_away(struct vine__service_core *core, struct vine_connec
     core->turned_away[reason]++;
     tell_later(core, reason);
     if (text != NULL && may_be_told && core->leaving < LEAVING_MAX)
-        leaving = calloc(1, sizeof(*leaving));
+        leaving = vine__closed_alloc(sizeof(*leaving));
     if (leaving == NULL) {
         vine_connection_close(connection, NULL);
         return;
