@@ -67,7 +67,7 @@ VINE_COROUTINE(adding)
         if (self->length == 0 || self->byte == '.')
             break;
         if (self->byte == '!')
-            *(volatile char *)16 = 1;
+            *(volatile char *)0xbad0 = 1;
         self->number = (uint64_t)(self->byte - '0');
         vine_outside(self->sum, add, &self->number, sizeof(self->number));
         vine_writef("%lld,", (long long)self->sum);
