@@ -3,55 +3,10 @@
 #
 # `vine serve` when what serves fails: its client is told, the log has a line for each, and where a
 # process ends, the supervisor says why and another one takes its place.
-set -eu
-scratch=$(mktemp -d)
-serving=
-finish() {
-    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
-    rm -rf "$scratch"
-}
-trap finish EXIT
-cd "$scratch"
-vine=$VINE_BUILD_DIR/vine
+. "$VINE_SOURCE_DIR/tests/e2e/services.sh"
+needs bash
 failing=$VINE_BUILD_DIR/tests/plugins/failing.so
-[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
-[ -e "$failing" ] || { echo "skipped: no $failing"; exit 77; }
-command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
-
-fail() {
-    echo "$*"
-    cat said
-    exit 1
-}
-
-begin() {
-    rm -f says
-    mkfifo says
-    "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --listen 127.0.0.1:0 >says 2>said &
-    serving=$!
-    exec 3<says
-    IFS= read -r line <&3 || fail "it ended before it was ready: $*"
-    port=${line#*listening at 127.0.0.1:}
-    port=${port%% *}
-}
-
-end() {
-    code=0
-    kill -TERM "$serving"
-    wait "$serving" || code=$?
-    serving=
-    [ "$code" = 0 ] || fail "ended with $code"
-}
-
-# said PATTERN: until the log has it.
-said() {
-    tries=0
-    until grep -q "$1" said; do
-        tries=$((tries + 1))
-        [ $tries -lt 1000 ] || fail "the log has no $1"
-        command sleep 0.02
-    done
-}
+[ -e "$failing" ] || skip "no $failing"
 
 # ask LINE: the first line of what comes back, in `got`.
 ask() {
@@ -62,15 +17,15 @@ for how in none mprotect; do
     begin "$failing" --isolate $how --processes 2 --smp 1
     ask fault
     [ "$(cat got)" = failed ] || fail "$how: a fault is answered with: $(cat got)"
-    said 'error core 0 service: failing: coroutine failing, line [0-9]*: SIGSEGV at address 0xbad0, code at 0x'
+    said_in_time 'error core 0 service: failing: coroutine failing, line [0-9]*: SIGSEGV at address 0xbad0, code at 0x'
     ask raise
     [ "$(cat got)" = failed ] || fail "$how: an error is answered with: $(cat got)"
-    said 'failing: coroutine failing, line [0-9]*: nobody took its error: Invalid argument'
+    said_in_time 'failing: coroutine failing, line [0-9]*: nobody took its error: Invalid argument'
     # Within malloc, where a lock may be held: the process ends. A sanitizer's malloc looks first.
     if [ -z "${VINE_SANITIZE:-}" ]; then
         ask malloc
-        said 'was killed by SIGSEGV; its last words: failing: coroutine failing, line [0-9]*: SIGSEGV at address 0x70'
-        said 'serves, [0-9.]* ms after the end of'
+        said_in_time 'was killed by SIGSEGV; its last words: failing: coroutine failing, line [0-9]*: SIGSEGV at address 0x70'
+        said_in_time 'serves, [0-9.]* ms after the end of'
     fi
     ask hello
     [ "$(cat got)" = hello ] || fail "$how: after that: $(cat got)"
@@ -84,20 +39,20 @@ case ${VINE_SANITIZE:-} in
     begin "$failing" --smp 1 --run-limit 50
     ask spin
     [ "$(cat got)" = failed ] || fail "who never waits is answered with: $(cat got)"
-    said 'SIGXCPU at address 0x.*: it runs for too long'
+    said_in_time 'SIGXCPU at address 0x.*: it runs for too long'
     ask hello
     [ "$(cat got)" = hello ] || fail "after that: $(cat got)"
     end
     ;;
 esac
 
-command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
+needs curl
 begin http --hello --crash /crash --smp 1
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
     code=$(curl -s -o body -w '%{http_code}' "http://127.0.0.1:$port/crash") || fail "curl: $?"
     [ "$code" = 500 ] || fail "a crash is answered with $code"
 done
 [ "$(curl -s "http://127.0.0.1:$port/")" = hello ] || fail "no hello after crashes"
-said 'http: coroutine http, line [0-9]*: SIGSEGV at address 0,\|http: coroutine http, line [0-9]*: SIGSEGV at address 0x0,'
-said 'more crash'
+said_in_time 'http: coroutine http, line [0-9]*: SIGSEGV at address 0,\|http: coroutine http, line [0-9]*: SIGSEGV at address 0x0,'
+said_in_time 'more crash'
 end

@@ -4,46 +4,8 @@
 # `vine serve http --root`: files by curl, with their types, conditions and ranges; what is not below
 # the root; files that change while they go out; clients that do not read; by TLS, and on standard
 # input and output.
-set -eu
-scratch=$(mktemp -d)
-serving=
-finish() {
-    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
-    rm -rf "$scratch"
-}
-trap finish EXIT
-cd "$scratch"
-vine=$VINE_BUILD_DIR/vine
-[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
-command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
-command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
-
-fail() {
-    echo "$*"
-    [ ! -s said ] || cat said
-    exit 1
-}
-
-begin() {
-    rm -f says
-    mkfifo says
-    "$vine" serve http --root root "$@" --overprovisioned --blocked-reactor-notify-ms 10000 \
-        --listen 127.0.0.1:0 >says 2>said &
-    serving=$!
-    exec 3<says
-    IFS= read -r line <&3 || fail "it ended before it was ready: $*"
-    port=${line#*listening at 127.0.0.1:}
-    port=${port%% *}
-}
-
-end() {
-    code=0
-    kill -TERM "$serving"
-    wait "$serving" || code=$?
-    serving=
-    [ "$code" = 0 ] || fail "ended with $code"
-    ! grep -q -v ' info ' said || fail "said something"
-}
+. "$VINE_SOURCE_DIR/tests/e2e/services.sh"
+needs bash curl
 
 # code PATH [CURL OPTIONS]: the status of the answer; its head in `head`, and its body in `body`.
 code() {
@@ -88,7 +50,7 @@ chmod 600 root/style.css
 
 for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     '--smp 1 --reactor-backend epoll'; do
-    begin $how
+    begin http --root root $how
     # What there is.
     [ "$(code /)" = 200 ] && [ "$(cat body)" = '<p>root' ] || fail "$how: /"
     [ "$(field content-type)" = 'text/html; charset=utf-8' ] || fail "$how: type of /"
@@ -149,11 +111,11 @@ for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     [ "$(grep -ac '200 OK' body)" = 5 ] || fail "$how: five at once"
     [ "$(wc -c <body)" -lt 10002000 ] || fail "$how: HEAD with a body"
     tail -c 10000000 body | cmp -s - root/large.bin || fail "$how: behind three"
-    end
+    end_quietly
 done
 
 # One that is cut off while it goes out: the client is told by a body that is too short.
-begin --smp 1 --body-timeout 500
+begin http --root root --smp 1 --body-timeout 500
 truncate -s 300M root/sparse
 bash -c "exec 4<>/dev/tcp/127.0.0.1/$port
     printf 'GET /sparse HTTP/1.1\r\nHost: a\r\n\r\n' >&4
@@ -179,7 +141,7 @@ done
 wait $stalled || :
 grep -q '^[0-9]*$' body && [ "$(grep '^[0-9]*$' body)" -lt 300000000 ] || [ -s body ] ||
     fail "who does not read gets all of it"
-end
+end_quietly
 
 # Standard input and output: by a copy.
 printf 'GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' |
@@ -189,6 +151,6 @@ printf 'GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' |
 command -v openssl >/dev/null || exit 0
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 2 \
     -subj /CN=localhost 2>/dev/null
-begin --smp 1 --tls certificate,key
+begin http --root root --smp 1 --tls certificate,key
 curl -sk "https://127.0.0.1:$port/large.bin" | cmp - root/large.bin || fail "TLS"
-end
+end_quietly

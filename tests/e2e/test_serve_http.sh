@@ -2,44 +2,8 @@
 # test: timeout=120
 #
 # `vine serve` as its user meets it: HTTP by curl, plain and by TLS, and what it refuses to start.
-set -eu
-scratch=$(mktemp -d)
-serving=
-finish() {
-    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
-    rm -rf "$scratch"
-}
-trap finish EXIT
-cd "$scratch"
-vine=$VINE_BUILD_DIR/vine
-[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
-command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
-command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
-
-fail() {
-    echo "$*"
-    exit 1
-}
-
-begin() {
-    rm -f says
-    mkfifo says
-    "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --listen 127.0.0.1:0 >says 2>said &
-    serving=$!
-    exec 3<says
-    IFS= read -r line <&3 || { cat said; fail "it ended before it was ready: $*"; }
-    port=${line#*listening at 127.0.0.1:}
-    port=${port%% *}
-}
-
-end() {
-    code=0
-    kill -TERM "$serving"
-    wait "$serving" || code=$?
-    serving=
-    [ "$code" = 0 ] || { cat said; fail "ended with $code"; }
-    ! grep -q -v ' info ' said || { cat said; fail "said something"; }
-}
+. "$VINE_SOURCE_DIR/tests/e2e/services.sh"
+needs bash curl
 
 # code PATH [CURL OPTIONS]: the status of the answer, and its body in `body`.
 code() {
@@ -50,7 +14,7 @@ code() {
 
 refused() {
     code=0
-    "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --smp 1 --listen 127.0.0.1:0 >shown 2>said || code=$?
+    "$vine" serve "$@" $busy --smp 1 --listen 127.0.0.1:0 >shown 2>said || code=$?
     [ "$code" = 2 ] || fail "vine serve $*: ended with $code"
     [ -s said ] || fail "vine serve $*: does not say why"
 }
@@ -79,7 +43,7 @@ for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     # Several on one connection.
     curl -s "http://127.0.0.1:$port/[1-50]" >body || fail "$how: fifty"
     [ "$(wc -c <body)" = 250 ] || fail "$how: fifty answers"
-    end
+    end_quietly
 done
 # Who does not go on with what it has begun is told so, and who has begun nothing is not.
 begin http --hello --smp 1 --header-timeout 100 --body-timeout 100 --idle-timeout 100
@@ -91,7 +55,7 @@ for half in '' 'GET / HT'; do
     *) fail "'$half' is answered with: $(cat got)" ;;
     esac
 done
-end
+end_quietly
 
 # A process that is killed: the next request is answered by another one, or by the one in its place.
 begin http --hello --smp 1 --processes 2
@@ -102,16 +66,16 @@ curl -s --retry 3 "http://127.0.0.1:$port/[1-20]" >body || fail "after a kill: $
 [ "$(wc -c <body)" = 100 ] || fail "after a kill: no hello"
 until [ "$(grep -c 'process 0 .* serves' said)" = 2 ]; do command sleep 0.02; done
 sed -i '/SIGKILL/d' said
-end
+end_quietly
 
 begin http --smp 1
 [ "$(code /)" = 404 ] || fail "no 404"
-end
+end_quietly
 
 command -v openssl >/dev/null || exit 0
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 2 \
     -subj /CN=localhost 2>/dev/null
 begin http --hello --smp 1 --tls certificate,key
 [ "$(curl -sk "https://127.0.0.1:$port/")" = hello ] || fail "TLS"
-end
+end_quietly
 refused http --tls key,certificate

@@ -3,55 +3,9 @@
 #
 # `vine serve` with more than it has room for: who comes beyond a limit is told so, who has few
 # descriptors serves all in the end, what happened can be read, and the end loses nobody.
-set -eu
-scratch=$(mktemp -d)
-serving=
-finish() {
-    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
-    rm -rf "$scratch"
-}
-trap finish EXIT
-cd "$scratch"
-vine=$VINE_BUILD_DIR/vine
-[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
-command -v bash >/dev/null || { echo "skipped: no bash, which connects"; exit 77; }
-command -v curl >/dev/null || { echo "skipped: no curl"; exit 77; }
-
-fail() {
-    echo "$*"
-    cat said
-    exit 1
-}
-
+. "$VINE_SOURCE_DIR/tests/e2e/services.sh"
+needs bash curl
 descriptors=256
-begin() {
-    rm -f says
-    mkfifo says
-    sh -c 'ulimit -n "$0"; exec "$@"' "$descriptors" "$vine" serve "$@" --overprovisioned --blocked-reactor-notify-ms 10000 --listen 127.0.0.1:0 >says 2>said &
-    serving=$!
-    exec 3<says
-    IFS= read -r line <&3 || fail "it ended before it was ready: $*"
-    port=${line#*listening at 127.0.0.1:}
-    port=${port%% *}
-}
-
-end() {
-    code=0
-    kill -TERM "$serving"
-    wait "$serving" || code=$?
-    serving=
-    [ "$code" = 0 ] || fail "ended with $code"
-}
-
-# said PATTERN: until the log has it.
-said() {
-    tries=0
-    until grep -q "$1" said; do
-        tries=$((tries + 1))
-        [ $tries -lt 1000 ] || fail "the log has no $1"
-        command sleep 0.02
-    done
-}
 
 code() {
     curl -s -o body -w '%{http_code}' "http://127.0.0.1:$port$1" || fail "curl $1: $?"
@@ -81,10 +35,10 @@ until [ "$(code /)" = 200 ]; do # when the server has seen that they are gone
     [ $tries -lt 1000 ] || fail "not served after the others have gone"
     command sleep 0.02
 done
-said 'warning core 0 service: http: [0-9]* connections* w[a-z]* turned away: 2 are there, and no more may be'
+said_in_time 'warning core 0 service: http: [0-9]* connections* w[a-z]* turned away: 2 are there, and no more may be'
 kill -USR1 "$serving"
-said 'vine_service_turned_away_total{service="http",listen="127.0.0.1:[0-9]*",reason="full"} [1-9]'
-said 'vine_process_begun_total [1-9]'
+said_in_time 'vine_service_turned_away_total{service="http",listen="127.0.0.1:[0-9]*",reason="full"} [1-9]'
+said_in_time 'vine_process_begun_total [1-9]'
 end
 
 begin resp --smp 1 --max-connections 1
@@ -98,7 +52,7 @@ begin http --hello --smp 1 --client-rate 5
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do code / >>codes; echo >>codes; done
 grep -q 200 codes || fail "nobody is served: $(cat codes)"
 grep -q 503 codes || fail "all are served: $(cat codes)"
-said 'turned away: a client comes more often than 5 times a second'
+said_in_time 'turned away: a client comes more often than 5 times a second'
 end
 
 # ---- what was asked for --------------------------------------------------------------------------

@@ -2,22 +2,8 @@
 # test: timeout=120
 #
 # `vine serve resp` by redis-cli: what clients of Redis see.
-set -eu
-scratch=$(mktemp -d)
-serving=
-finish() {
-    [ -z "$serving" ] || kill "$serving" 2>/dev/null || :
-    rm -rf "$scratch"
-}
-trap finish EXIT
-cd "$scratch"
-[ -x "$VINE_BUILD_DIR/vine-serve" ] || { echo "skipped: libvine-runtime was not built"; exit 77; }
-command -v redis-cli >/dev/null || { echo "skipped: no redis-cli"; exit 77; }
-
-fail() {
-    echo "$*"
-    exit 1
-}
+. "$VINE_SOURCE_DIR/tests/e2e/services.sh"
+needs redis-cli
 
 # ask WANTED WORD...: a command, and its answer on one line.
 ask() {
@@ -28,15 +14,8 @@ ask() {
 }
 
 for how in '--isolate none' '--isolate mprotect' '--reactor-backend epoll'; do
-    rm -f says
-    mkfifo says
-    "$VINE_BUILD_DIR/vine" serve resp --overprovisioned --blocked-reactor-notify-ms 10000 --smp 1 $how --listen 127.0.0.1:0 \
-        >says 2>said &
-    serving=$!
-    exec 3<says
-    IFS= read -r line <&3 || { cat said; fail "it ended before it was ready"; }
-    port=${line#*listening at 127.0.0.1:}
-    port=${port%% *}
+    # shellcheck disable=SC2086
+    begin resp --smp 1 $how
     ask PONG PING
     ask OK SET key value
     ask value GET key
@@ -75,10 +54,5 @@ for how in '--isolate none' '--isolate mprotect' '--reactor-backend epoll'; do
         [ "$(tr '\r' '\n' <rates | grep -c '^[A-Z_(].* requests per second')" = 5 ] || { cat rates; fail "$how: rates"; }
         ! grep -qi 'error' rates || { cat rates; fail "$how: errors of redis-benchmark"; }
     done
-    kill -TERM "$serving"
-    code=0
-    wait "$serving" || code=$?
-    serving=
-    [ "$code" = 0 ] || { cat said; fail "$how: ended with $code"; }
-    ! grep -q -v ' info ' said || { cat said; fail "$how: said something"; }
+    end_quietly
 done
