@@ -146,6 +146,15 @@ struct vine__guard_region {
     bool is_open; /* mprotect: it is accessible between runs, too */
 };
 
+/* Whether all these bytes lie in what may be touched now. */
+static inline bool vine__guard_region_has(const struct vine__guard_region *region,
+                                          const void *bytes, size_t size_bytes)
+{
+    const uintptr_t at = (uintptr_t)bytes - (uintptr_t)region->start;
+
+    return at <= region->size_bytes && size_bytes <= region->size_bytes - at;
+}
+
 struct vine__guard_fault {
     int signal;        /* SIGSEGV, SIGBUS, SIGFPE or SIGILL; SIGXCPU: it ran for too long */
     int code;          /* si_code */

@@ -17,16 +17,16 @@ void vine__process_describe(const struct vine__process *process, struct vine__pr
     const struct vine_coroutine *that;
     struct vine_coroutine copy;
 
-    if (process->inside == NULL)
+    if (process->polling.inside == NULL)
         return;
-    that = process->inside->current;
+    that = process->polling.inside->current;
     if (that == NULL)
-        that = process->inside->first;
+        that = process->polling.inside->first;
 
-    const uintptr_t at = (uintptr_t)that - (uintptr_t)process->heap->region.start;
+    const uintptr_t at = (uintptr_t)that - (uintptr_t)process->polling.heap->region.start;
 
-    if (at > process->heap->region.size_bytes - sizeof(copy) ||
-        process->heap->region.size_bytes < sizeof(copy) ||
+    if (at > process->polling.heap->region.size_bytes - sizeof(copy) ||
+        process->polling.heap->region.size_bytes < sizeof(copy) ||
         at % _Alignof(struct vine_coroutine) != 0)
         return;
     memcpy(&copy, that, sizeof(copy));
@@ -48,7 +48,7 @@ static bool says_farewell(struct vine__process *process)
     const struct vine__process_kind *const kind = process->origin->options.kind;
 
     return kind != NULL && kind->farewell != NULL &&
-           vine__outlet_farewell(&process->io, kind->farewell);
+           vine__polling_farewell(&process->polling, kind->farewell);
 }
 
 bool vine__process_take_fault(struct vine__process *process, const struct vine__guard_fault *fault)
@@ -58,8 +58,8 @@ bool vine__process_take_fault(struct vine__process *process, const struct vine__
         ++process->fault_count == FAULTS_MAX || (is_overrun && process->has_overrun);
     struct vine__process_end end = {.error = -EFAULT, .is_fault = true, .fault = *fault};
 
-    process->core->counts.faults++;
-    process->core->counts.overruns += is_overrun;
+    vine__core_of(process)->counts.faults++;
+    vine__core_of(process)->counts.overruns += is_overrun;
     process->has_overrun |= is_overrun;
     vine__process_describe(process, &end);
     tell(process, &end);
@@ -71,7 +71,7 @@ bool vine__process_take_fault(struct vine__process *process, const struct vine__
         process->last_fault = vine__closed_alloc(sizeof(*process->last_fault));
     if (process->last_fault != NULL)
         *process->last_fault = end;
-    process->raise = -EFAULT;
+    process->polling.raise = -EFAULT;
     return true;
 }
 
@@ -84,12 +84,12 @@ static bool is_own(int error)
 
 void vine__process_take_end(struct vine__process *process)
 {
-    struct vine__process_end end = {.error = process->inside->error};
+    struct vine__process_end end = {.error = process->polling.inside->error};
 
     if (end.error == -EFAULT && process->last_fault != NULL) {
         end = *process->last_fault; /* which was told */
     } else if (is_own(end.error)) {
-        process->core->counts.errors++;
+        vine__core_of(process)->counts.errors++;
         vine__process_describe(process, &end);
         tell(process, &end);
     }
@@ -102,7 +102,7 @@ void vine__process_take_mistake(struct vine__process *process, int error)
 {
     struct vine__process_end end = {.error = error};
 
-    process->core->counts.errors++;
+    vine__core_of(process)->counts.errors++;
     if (error == -VINE_ECORRUPT)
         vine__process_describe(process, &end);
     tell(process, &end);

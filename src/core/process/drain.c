@@ -15,27 +15,25 @@
 
 static void cancel(struct vine__process *process)
 {
-    process->cancel = -ECANCELED;
-    vine_work_post(&process->work);
+    process->polling.cancel = -ECANCELED;
+    vine_work_post(&process->polling.work);
 }
 
 static void kill(struct vine__process *process)
 {
     const struct vine__process_end end = {.error = -ECANCELED};
 
-    if (process->has_ended) {
-        vine__furthers_hurry(process);
-        vine__outlet_hurry(&process->io);
-    } else {
+    if (process->polling.has_ended)
+        vine__polling_hurry(&process->polling);
+    else
         vine__process_end(process, &end, true);
-    }
 }
 
 static bool has_connections(struct processes *core)
 {
     VINE_LIST_FOR_EACH(node, &core->all)
     {
-        if (VINE_LIST_OBJECT(node, struct vine__process, link)->io.connection != NULL)
+        if (VINE_LIST_OBJECT(node, struct vine__process, link)->polling.io.connection != NULL)
             return true;
     }
     return core->parked_count > 0;
@@ -43,16 +41,15 @@ static bool has_connections(struct processes *core)
 
 static void look_at(struct vine__process *process, bool is_last)
 {
-    if (process->has_ended)
+    if (process->polling.has_ended)
         return;
-    if (process->io.connection == NULL) {
+    if (process->polling.io.connection == NULL) {
         if (is_last)
             cancel(process);
         return;
     }
-    if (vine__outlet_is_idle(&process->io) && process->io.was_idle)
+    if (vine__polling_is_still_idle(&process->polling))
         cancel(process);
-    process->io.was_idle = vine__outlet_is_idle(&process->io);
 }
 
 static void look(struct vine_timer *timer)
@@ -69,7 +66,7 @@ static void look(struct vine_timer *timer)
             kill(process);
         else if (now_ns < core->drain_until_ns)
             look_at(process, is_last);
-        else if (!process->has_ended)
+        else if (!process->polling.has_ended)
             cancel(process);
     }
     vine__parked_look(core);

@@ -28,60 +28,15 @@ struct call {
 
 /* ---- outside --------------------------------------------------------------------------------- */
 
-static bool is_within(const void *start, size_t start_bytes, const void *bytes, size_t size_bytes)
-{
-    const uintptr_t at = (uintptr_t)bytes - (uintptr_t)start;
-
-    return at <= start_bytes && size_bytes <= start_bytes - at;
-}
-
-/* Whether one of its sockets has these bytes: as what came, or as a block that is written on. */
-static bool has_socket_with(struct vine__process *process, const void *bytes, size_t size_bytes,
-                            bool is_for_reading)
-{
-    const uint32_t places = process->furthers != NULL ? VINE__PLACES_MAX : 1;
-
-    for (uint32_t place = 0; place < places; place++) {
-        const struct outlet *const outlet = vine__outlet_at(process, place);
-
-        if (outlet == NULL)
-            continue;
-        if (is_for_reading && outlet->view != NULL &&
-            is_within(outlet->view, outlet->view_size, bytes, size_bytes))
-            return true;
-        if (outlet->written != NULL &&
-            is_within(outlet->written, VINE__BLOCK_BYTES, bytes, size_bytes))
-            return true;
-    }
-    return false;
-}
-
-/* Whether it lies in its heap, as far as that may be touched, or in a block to write into. */
-static bool is_writable(const struct vine__process *process, const void *bytes, size_t size_bytes)
-{
-    const struct vine__guard_region *const region = &process->heap->region;
-    const struct blocks *const blocks = &process->core->blocks[region->colour];
-
-    if (size_bytes == 0 || is_within(region->start, region->size_bytes, bytes, size_bytes))
-        return true;
-    for (uint32_t i = 0; i < VINE__LENT_MAX; i++)
-        if (blocks->lent[i] != NULL &&
-            is_within(blocks->lent[i], VINE__BLOCK_BYTES, bytes, size_bytes))
-            return true;
-    return false;
-}
-
 bool vine_outside_can_write(const struct vine_outside *outside, const void *bytes,
                             size_t size_bytes)
 {
-    return is_writable(outside->process, bytes, size_bytes) ||
-           has_socket_with(outside->process, bytes, size_bytes, false);
+    return vine__polling_can_write(&outside->process->polling, bytes, size_bytes);
 }
 
 bool vine_outside_can_read(const struct vine_outside *outside, const void *bytes, size_t size_bytes)
 {
-    return has_socket_with(outside->process, bytes, size_bytes, true) ||
-           is_writable(outside->process, bytes, size_bytes);
+    return vine__polling_can_read(&outside->process->polling, bytes, size_bytes);
 }
 
 void vine_outside_keep(struct vine_outside *outside, struct vine_kept *kept)
@@ -112,10 +67,10 @@ static int call_outside(struct vine__guard_region *region, uintptr_t argument)
     struct vine_outside outside = {.process = core != NULL ? core->running : NULL};
     _Alignas(max_align_t) unsigned char copy[VINE_OUTSIDE_BYTES_MAX];
 
-    if (outside.process == NULL || &outside.process->heap->region != region)
+    if (outside.process == NULL || &outside.process->polling.heap->region != region)
         return -EPERM;
     if (call.size_bytes > sizeof(copy) ||
-        !is_within(region->start, region->size_bytes, call.asked, call.size_bytes))
+        !vine__guard_region_has(region, call.asked, call.size_bytes))
         return -EFAULT;
     memcpy(copy, call.asked, call.size_bytes);
     asker->result = call.function(&outside, call.size_bytes > 0 ? copy : NULL);

@@ -7,7 +7,6 @@
  */
 
 #include "arch/guard/closed.h"
-#include "core/network/network.h"
 #include "core/process/process_internal.h"
 #include "utils/atomic.h"
 
@@ -111,30 +110,21 @@ static void received(struct vine_receive *receive)
 /* Returns whether it is let go: all is sent and nothing has come. */
 static bool park(struct vine__process *process)
 {
-    struct outlet *const outlet = &process->io;
-    struct parked *parked;
+    struct processes *const core = vine__core_of(process);
+    struct parked *const parked =
+        process->kept == NULL ? vine__closed_alloc(sizeof(*parked)) : NULL;
 
-    if (outlet->is_sending || outlet->written != NULL || outlet->error != 0 ||
-        !outlet->is_receiving || outlet->is_spliced || outlet->kept != 0 || outlet->has_received ||
-        outlet->has_end || process->cancel != 0 || process->raise != 0 || process->kept != NULL ||
-        !vine__furthers_are_none(process))
-        return false;
-    parked = vine__closed_alloc(sizeof(*parked));
     if (parked == NULL)
         return false;
-    parked->receive.deadline_ns = outlet->park_until_ns;
-    if (!vine__receive_move(&outlet->receive, &parked->receive, received)) {
-        vine__closed_free(parked); /* the first byte is on its way in here */
+    if (!vine__polling_detach(&process->polling, &parked->receive, received)) {
+        vine__closed_free(parked);
         return false;
     }
     parked->origin = process->origin;
-    parked->colour = process->colour;
-    vine__list_push_back(&process->core->parked, &parked->link);
-    process->core->parked_count++;
-    process->core->counts.parkings++;
-    if (process->furthers != NULL)
-        vine__connection_watch_end(outlet->connection, NULL); /* its work goes with the process */
-    outlet->connection = NULL;
+    parked->colour = process->polling.colour;
+    vine__list_push_back(&core->parked, &parked->link);
+    core->parked_count++;
+    core->counts.parkings++;
     process->origin = NULL;
     vine__process_end(process, &(struct vine__process_end){.error = 0}, true);
     return true;
@@ -148,10 +138,10 @@ static bool look_at_next(struct processes *core, uint32_t ticks_least)
 
     vine__list_remove(&process->link);
     vine__list_push_back(&core->all, &process->link);
-    if (!process->io.is_parking || process->has_ended)
+    if (!process->polling.is_parking || process->polling.has_ended)
         return false;
     core->park_goes_on = true;
-    return core->park_tick - process->io.park_tick >= ticks_least && park(process);
+    return core->park_tick - process->park_tick >= ticks_least && park(process);
 }
 
 /* So many ticks: fewer where there are many, for their memory adds up. */
@@ -185,18 +175,11 @@ static void tick(struct vine_timer *timer)
         vine__heap_pool_trim(core->heaps, WARM_MAX);
 }
 
-void vine__parker_begin(struct vine__process *process, uint64_t until_ns)
+void vine__parker_begin(struct vine__process *process)
 {
-    struct processes *const core = process->core;
-    struct outlet *const outlet = &process->io;
+    struct processes *const core = vine__core_of(process);
 
-    outlet->is_parking = true;
-    outlet->park_until_ns = until_ns;
-    outlet->park_tick = core->park_tick;
-    if (outlet->is_spliced)
-        outlet->is_wanted = true; /* behind what is on its way */
-    else if (!outlet->is_receiving)
-        vine__outlet_receive(outlet, 0);
+    process->park_tick = core->park_tick;
     if (VINE__UNLIKELY(!core->is_park_timer_armed)) {
         core->is_park_timer_armed = true;
         core->park_left = core->count;

@@ -6,13 +6,12 @@
 #include <vine/error.h>
 
 #include "arch/guard/closed.h"
-#include "core/network/network.h"
 #include "core/process/process_internal.h"
-#include "utils/assert.h"
 #include "utils/atomic.h"
 
 #define COUNT_MAX   16384U
 #define SOCKETS_MAX 16U
+#define QUOTA       1024U /* how often coroutines go on in a run */
 #define DRAIN_NS    (3 * VINE_NS_PER_SECOND)
 
 static _Thread_local struct processes *here;
@@ -30,9 +29,7 @@ static void let_go(void *context)
     vine__parkers_end(core);
     vine__process_metrics_stop(core);
     vine__heap_pool_destroy(core->heaps);
-    for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
-        vine__blocks_fini(&core->blocks[i]);
-    vine__senders_fini(core);
+    vine__polling_core_fini(&core->polling);
     vine__record_destroy(core);
     vine__guard_thread_stop();
     here = NULL;
@@ -83,6 +80,28 @@ int vine__processes_prepare(void)
     return error;
 }
 
+/* Nothing is left of it but this. */
+static void closed(struct vine__polling *polling)
+{
+    struct vine__process *const process = vine__process_of(polling);
+    struct processes *const core = vine__core_of(process);
+    struct vine__process_options options = {.type = NULL};
+
+    vine__closed_free(process->last_fault);
+    vine__list_remove(&process->link);
+    core->count--;
+    if (process->origin != NULL) {
+        options = process->origin->options;
+        vine__origin_give(process->origin);
+    }
+    vine__closed_free(process);
+    if (options.gone != NULL)
+        options.gone(options.context);
+    vine__processes_let_go(core);
+}
+
+static const struct vine__polling_calls calls = {.run = vine__process_dispatch, .closed = closed};
+
 int vine__processes_start(const struct vine__processes_options *options)
 {
     const struct vine__heap_pool_options heaps = {
@@ -107,13 +126,12 @@ int vine__processes_start(const struct vine__processes_options *options)
     if (error != 0)
         goto fail_record;
     core->drain_ns = options->drain_ns != 0 ? options->drain_ns : DRAIN_NS;
-    core->page->record.quota = VINE__QUOTA;
+    core->page->record.quota = QUOTA;
     core->page->record.lent_bytes = VINE__BLOCK_BYTES;
     core->page->record.places_max = options->sockets_max != 0 ? options->sockets_max : SOCKETS_MAX;
     if (core->page->record.places_max >= VINE__PLACES_MAX)
         core->page->record.places_max = VINE__PLACES_MAX - 1;
-    for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
-        core->blocks[i].colour = i;
+    vine__polling_core_init(&core->polling, &calls, core->page->record.places_max);
     error = vine__mail_core_start();
     if (error == 0)
         error = vine__heap_pool_create(&heaps, &core->heaps);
@@ -150,7 +168,7 @@ const struct vine__process_kind *vine__process_running(struct vine__process_end 
 
 struct vine_connection *vine__process_running_connection(void)
 {
-    return here != NULL && here->running != NULL ? here->running->io.connection : NULL;
+    return here != NULL && here->running != NULL ? here->running->polling.io.connection : NULL;
 }
 
 void vine__process_explain(char ret_text[VINE__HEAP_WHY_BYTES])
@@ -167,76 +185,6 @@ uint32_t vine__process_count(void)
 
 /* ---- a micro-process ------------------------------------------------------------------------- */
 
-static void run(struct vine_work *work)
-{
-    vine__process_dispatch(VINE_CONTAINER_OF(work, struct vine__process, work));
-}
-
-static void time_has_come(struct vine_timer *timer)
-{
-    struct vine__process *const process = VINE_CONTAINER_OF(timer, struct vine__process, timer);
-
-    process->due_ns = 0;
-    if (process->has_ended)
-        vine__outlet_hurry(&process->io);
-    else
-        vine__process_dispatch(process);
-}
-
-/* The kernel has nothing of it any more. */
-static void closed(struct vine_work *work)
-{
-    struct vine__process *const process = VINE_CONTAINER_OF(work, struct vine__process, closed);
-    struct processes *const core = process->core;
-    struct vine__process_options options = {.type = NULL};
-
-    if (process->work.is_posted ||
-        (process->furthers != NULL && process->furthers->hung_up.is_posted)) {
-        vine_work_post(work); /* behind that one */
-        return;
-    }
-    process->is_closed = true;
-    if (!vine__furthers_are_closed(process))
-        return; /* the last of them comes here again */
-    (void)vine_timer_cancel(&process->timer);
-    vine__outlet_fini(&process->io);
-    vine__closed_free(process->furthers);
-    vine__closed_free(process->last_fault);
-    vine__list_remove(&process->link);
-    core->count--;
-    if (process->origin != NULL) {
-        options = process->origin->options;
-        vine__origin_give(process->origin);
-    }
-    vine__closed_free(process);
-    if (options.gone != NULL)
-        options.gone(options.context);
-    vine__processes_let_go(core);
-}
-
-void vine__process_paint(const struct vine__process *process, struct vine_connection *connection)
-{
-    if (vine__guard_colour_count() > 1)
-        vine__connection_paint(connection, process->colour);
-}
-
-static int init_inside(struct vine__process *process)
-{
-    const struct vine__process_options *const options = &process->origin->options;
-    struct inside *const inside = (struct inside *)vine__inside_init(
-        process->heap, sizeof(struct inside), options->type, (void *)(uintptr_t)options->argument);
-
-    if (inside == NULL)
-        return -ENOMEM;
-    vine__socket_init(&inside->io, 0);
-    process->inside = &inside->base;
-    process->io.place = (uint32_t)((unsigned char *)&inside->io - process->heap->region.start);
-    if (process->io.connection != NULL)
-        inside->base.first->socket = &inside->io;
-    vine__guard_close(&process->heap->region);
-    return 0;
-}
-
 static void refuse(struct vine_connection *connection, const struct vine__process_options *options,
                    int error)
 {
@@ -251,38 +199,32 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
                         const struct vine_receive *receive)
 {
     struct vine__process *const process = vine__closed_alloc(sizeof(*process));
+    struct vine__polling_options outside = {.core = &core->polling,
+                                            .connection = connection,
+                                            .receive = receive,
+                                            .type = options->type,
+                                            .argument = options->argument};
     int error = -ENOMEM;
 
     if (process == NULL)
         goto fail;
-    process->core = core;
     process->origin = vine__origin_take(core, options);
     if (process->origin == NULL)
         goto fail;
-    process->io.process = process;
-    process->io.connection = connection;
-    error = vine__heap_take(core->heaps, colour, &process->heap);
+    error = vine__heap_take(core->heaps, colour, &outside.heap);
     if (VINE__UNLIKELY(error != 0) && vine__parkers_hurry(core))
-        error = vine__heap_take(core->heaps, colour, &process->heap);
+        error = vine__heap_take(core->heaps, colour, &outside.heap);
     if (error != 0)
         goto fail;
-    process->colour = (uint8_t)process->heap->region.colour;
-    if (connection != NULL && receive == NULL)
-        vine__process_paint(process, connection);
-    error = init_inside(process);
+    error = vine__polling_begin(&process->polling, &outside);
     if (error != 0) {
-        vine__heap_give(process->heap);
+        vine__heap_give(outside.heap);
         goto fail;
     }
-    if (receive != NULL)
-        vine__outlet_came(&process->io, receive->bytes, receive->size);
-    vine_work_init(&process->work, run);
-    vine_work_init(&process->closed, closed);
-    vine_timer_init(&process->timer, VINE_CLOCK_COARSE, time_has_come);
     vine__list_push_back(&core->all, &process->link);
     core->count++;
     core->counts.begun++;
-    vine_work_post(&process->work);
+    vine_work_post(&process->polling.work);
     return 0;
 fail:
     core->counts.refused++;
@@ -308,17 +250,11 @@ int vine__process_start(struct vine_connection *connection,
 void vine__process_end(struct vine__process *process, const struct vine__process_end *end,
                        bool at_once)
 {
-    VINE_ASSERT(!process->has_ended);
-    process->has_ended = true;
-    (void)vine_timer_cancel(&process->timer);
-    vine__mail_destroy(process->mail);
-    process->mail = NULL;
-    vine__heap_give(process->heap);
-    process->heap = NULL;
-    process->inside = NULL;
+    struct vine__heap *const heap = process->polling.heap;
+
+    vine__polling_end(&process->polling, at_once);
+    vine__heap_give(heap);
     vine__outside_end(process);
-    vine__furthers_close(process, at_once);
-    vine__outlet_close(&process->io, at_once);
     if (process->origin != NULL && process->origin->options.ended != NULL)
         process->origin->options.ended(process->origin->options.context, end);
 }

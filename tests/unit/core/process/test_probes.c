@@ -99,7 +99,7 @@ static uint64_t *stack_word;
 
 static uint32_t colour_of(const struct vine__process *process)
 {
-    return process->heap->region.colour;
+    return process->polling.heap->region.colour;
 }
 
 static struct victim *find(bool is_same)
@@ -120,7 +120,7 @@ static struct victim *other(void)
 
 static void *behind_its_heap(void)
 {
-    const struct vine__guard_region *const region = &attacker_process->heap->region;
+    const struct vine__guard_region *const region = &attacker_process->polling.heap->region;
 
     return region->start + region->size_bytes;
 }
@@ -132,12 +132,12 @@ static void *overflow(void)
 
 static void *heap(void)
 {
-    return other()->process->heap->region.start;
+    return other()->process->polling.heap->region.start;
 }
 
 static void *heap_of_its_colour(void)
 {
-    return find(true)->process->heap->region.start;
+    return find(true)->process->polling.heap->region.start;
 }
 
 /* As the core on which it runs would have it: here that is the test. */
@@ -145,7 +145,7 @@ static struct vine__guard_region *opened;
 
 static void *heap_that_runs(void)
 {
-    opened = &other()->process->heap->region;
+    opened = &other()->process->polling.heap->region;
     assert_int_equal(vine__guard_open(opened), 0);
     return opened->start;
 }
@@ -153,7 +153,7 @@ static void *heap_that_runs(void)
 static void *heap_given_back(void)
 {
     struct victim *const victim = other();
-    void *const start = victim->process->heap->region.start;
+    void *const start = victim->process->polling.heap->region.start;
 
     victim->is_over = true;
     victim->process = NULL;
@@ -184,7 +184,7 @@ static void *written(void)
 
 static void *record(void)
 {
-    return attacker_process->core->page;
+    return vine__core_of(attacker_process)->page;
 }
 
 static void *process(void)
@@ -292,7 +292,7 @@ static void start_victims(void)
         *victim = (struct victim){.is_over = false};
         start_one(&victim->one, &vine__type_victim, victim);
         victim->process = last_process();
-        victim->connection = victim->process->io.connection;
+        victim->connection = victim->process->polling.io.connection;
         say_to(&victim->one, "x");
         expect(&victim->one, "written");
         assert_non_null(victim->received);

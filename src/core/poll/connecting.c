@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/process/connecting.c - a further socket on its way: its name is looked up, and the addresses
+ * core/poll/connecting.c - a further socket on its way: its name is looked up, and the addresses
  * that this gives are tried one after the other.
  *
  * Whoever asked may be gone before the end: this is its own, and goes when the network has told of
@@ -10,7 +10,7 @@
 #include <vine/lookup.h>
 
 #include "arch/guard/closed.h"
-#include "core/process/process_internal.h"
+#include "core/poll/poll_internal.h"
 
 struct connecting {
     struct further *further; /* NULL: nobody waits for it any more */
@@ -66,7 +66,7 @@ void vine__further_connect(struct further *further, const char *text)
     if (connecting == NULL) {
         further->answer = -ENOMEM;
         further->has_answer = true;
-        vine_work_post(&further->outlet.process->work);
+        vine_work_post(&further->outlet.polling->work);
         return;
     }
     connecting->further = further;

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/process/outlet.c - the outside of a socket: what its connection receives and sends. */
+/* core/poll/outlet.c - the outside of a socket: what its connection receives and sends. */
 
 #include <string.h>
 
 #include "arch/guard/closed.h"
 #include "core/network/network.h"
-#include "core/process/process_internal.h"
+#include "core/poll/poll_internal.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
 
-static struct blocks *blocks_of(const struct outlet *outlet)
+static struct vine__blocks *blocks_of(const struct vine__outlet *outlet)
 {
-    return &outlet->process->core->blocks[outlet->process->colour];
+    return &outlet->polling->core->blocks[outlet->polling->colour];
 }
 
-static void look_at_end(struct outlet *outlet);
+static void look_at_end(struct vine__outlet *outlet);
 
-struct vine_socket *vine__outlet_inside(const struct outlet *outlet)
+struct vine_socket *vine__outlet_inside(const struct vine__outlet *outlet)
 {
-    return (void *)(outlet->process->heap->region.start + outlet->place);
+    return (void *)(outlet->polling->heap->region.start + outlet->place);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-void vine__outlet_came(struct outlet *outlet, const unsigned char *bytes, int64_t size)
+void vine__outlet_came(struct vine__outlet *outlet, const unsigned char *bytes, int64_t size)
 {
     outlet->has_received = true;
     outlet->has_end = size == 0;
@@ -39,7 +39,7 @@ void vine__outlet_came(struct outlet *outlet, const unsigned char *bytes, int64_
     }
 }
 
-void vine__outlet_lingered(struct outlet *outlet, int64_t size)
+void vine__outlet_lingered(struct vine__outlet *outlet, int64_t size)
 {
     outlet->has_end |= size <= 0;
     outlet->lingered += size > 0 ? (uint32_t)size : 0;
@@ -48,8 +48,8 @@ void vine__outlet_lingered(struct outlet *outlet, int64_t size)
 
 static void received(struct vine_receive *receive)
 {
-    struct outlet *const outlet = VINE_CONTAINER_OF(receive, struct outlet, receive);
-    struct vine__process *const process = outlet->process;
+    struct vine__outlet *const outlet = VINE_CONTAINER_OF(receive, struct vine__outlet, receive);
+    struct vine__polling *const polling = outlet->polling;
 
     outlet->is_receiving = false;
     if (outlet->is_over) {
@@ -57,11 +57,11 @@ static void received(struct vine_receive *receive)
         return;
     }
     vine__outlet_came(outlet, receive->bytes, receive->size);
-    vine__process_dispatch(process);
+    vine__polling_run(polling);
 }
 
 /* What the inside keeps has to lie in front of what comes: in a block of our own. */
-static int gather(struct outlet *outlet, uint32_t kept)
+static int gather(struct vine__outlet *outlet, uint32_t kept)
 {
     struct vine_socket *const socket = vine__outlet_inside(outlet);
 
@@ -81,7 +81,7 @@ static int gather(struct outlet *outlet, uint32_t kept)
     return 0;
 }
 
-void vine__outlet_let_view_go(struct outlet *outlet)
+void vine__outlet_let_view_go(struct vine__outlet *outlet)
 {
     if (outlet->gathered != NULL)
         vine__block_give(blocks_of(outlet), outlet->gathered);
@@ -91,7 +91,7 @@ void vine__outlet_let_view_go(struct outlet *outlet)
     outlet->kept = 0;
 }
 
-void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
+void vine__outlet_receive(struct vine__outlet *outlet, uint32_t kept)
 {
     if (kept == 0) {
         vine__outlet_let_view_go(outlet);
@@ -108,7 +108,7 @@ void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
         outlet->has_received = true;
         outlet->received = error;
         outlet->bytes = NULL;
-        vine_work_post(&outlet->process->work);
+        vine_work_post(&outlet->polling->work);
         return;
     }
     outlet->is_receiving = true;
@@ -116,7 +116,7 @@ void vine__outlet_receive(struct outlet *outlet, uint32_t kept)
                       VINE__BLOCK_BYTES - kept, received);
 }
 
-void vine__outlet_spliced(struct outlet *outlet)
+void vine__outlet_spliced(struct vine__outlet *outlet)
 {
     const bool is_wanted = outlet->is_wanted;
 
@@ -128,9 +128,9 @@ void vine__outlet_spliced(struct outlet *outlet)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size)
+int vine__outlet_written(struct vine__outlet *outlet, uint32_t block, uint32_t size)
 {
-    struct blocks *const blocks = blocks_of(outlet);
+    struct vine__blocks *const blocks = blocks_of(outlet);
 
     if (size > VINE__BLOCK_BYTES || block > VINE__LENT_MAX)
         return -VINE_ECORRUPT;
@@ -148,10 +148,10 @@ int vine__outlet_written(struct outlet *outlet, uint32_t block, uint32_t size)
 }
 
 /* Most connections send nothing most of the time. */
-static struct sender *take_sender(struct outlet *outlet)
+static struct vine__sender *take_sender(struct vine__outlet *outlet)
 {
-    struct processes *const core = outlet->process->core;
-    struct sender *sender = core->senders;
+    struct vine__polling_core *const core = outlet->polling->core;
+    struct vine__sender *sender = core->senders;
 
     if (sender != NULL)
         core->senders = sender->next;
@@ -162,36 +162,36 @@ static struct sender *take_sender(struct outlet *outlet)
     return sender;
 }
 
-void vine__senders_fini(struct processes *core)
+void vine__senders_fini(struct vine__polling_core *core)
 {
     while (core->senders != NULL) {
-        struct sender *const sender = core->senders;
+        struct vine__sender *const sender = core->senders;
 
         core->senders = sender->next;
         vine__closed_free(sender);
     }
 }
 
-void vine__outlet_sent(struct outlet *outlet)
+void vine__outlet_sent(struct vine__outlet *outlet)
 {
     vine__outlet_send(outlet);
-    if (VINE__UNLIKELY(outlet->process->furthers != NULL))
+    if (VINE__UNLIKELY(outlet->polling->furthers != NULL))
         vine__splicings_look(outlet);
     if (outlet->is_over)
         look_at_end(outlet);
     else if (outlet->room.is_set || outlet->sent.is_set)
-        vine__process_dispatch(outlet->process);
+        vine__polling_run(outlet->polling);
 }
 
 void vine__outlet_send_ended(struct vine_send *send)
 {
-    struct sender *const sender = VINE_CONTAINER_OF(send, struct sender, send);
-    struct outlet *const outlet = sender->outlet;
-    struct vine__process *const process = outlet->process;
+    struct vine__sender *const sender = VINE_CONTAINER_OF(send, struct vine__sender, send);
+    struct vine__outlet *const outlet = sender->outlet;
+    struct vine__polling *const polling = outlet->polling;
     const int error = send->error;
 
-    sender->next = process->core->senders;
-    process->core->senders = sender;
+    sender->next = polling->core->senders;
+    polling->core->senders = sender;
 
     outlet->is_sending = false;
     if (outlet->sending != NULL)
@@ -207,9 +207,9 @@ void vine__outlet_send_ended(struct vine_send *send)
 }
 
 /* Nothing can be sent: there is no memory. */
-struct sender *vine__outlet_sender(struct outlet *outlet)
+struct vine__sender *vine__outlet_sender(struct vine__outlet *outlet)
 {
-    struct sender *const sender = take_sender(outlet);
+    struct vine__sender *const sender = take_sender(outlet);
 
     outlet->is_sending = sender != NULL;
     if (sender == NULL)
@@ -217,10 +217,10 @@ struct sender *vine__outlet_sender(struct outlet *outlet)
     return sender;
 }
 
-static void send_written(struct outlet *outlet)
+static void send_written(struct vine__outlet *outlet)
 {
     unsigned char *const block = outlet->written;
-    struct sender *const sender =
+    struct vine__sender *const sender =
         outlet->error == 0 && outlet->written_size != 0 ? vine__outlet_sender(outlet) : NULL;
 
     outlet->written = NULL;
@@ -235,9 +235,9 @@ static void send_written(struct outlet *outlet)
               vine__outlet_send_ended);
 }
 
-void vine__outlet_send(struct outlet *outlet)
+void vine__outlet_send(struct vine__outlet *outlet)
 {
-    struct sender *sender;
+    struct vine__sender *sender;
 
     if (outlet->is_sending || outlet->connection == NULL)
         return;
@@ -260,21 +260,21 @@ void vine__outlet_send(struct outlet *outlet)
 #define LINGER_BYTES (256 * 1024U)
 
 /* That of the micro-process has these with it. */
-static struct vine_timer *timer_of(struct outlet *outlet)
+static struct vine_timer *timer_of(struct vine__outlet *outlet)
 {
-    struct vine__process *const process = outlet->process;
+    struct vine__polling *const polling = outlet->polling;
 
-    return outlet == &process->io ? &process->timer : &vine__further_of(outlet)->timer;
+    return outlet == &polling->io ? &polling->timer : &vine__further_of(outlet)->timer;
 }
 
-static struct vine_work *closed_of(struct outlet *outlet)
+static struct vine_work *closed_of(struct vine__outlet *outlet)
 {
-    struct vine__process *const process = outlet->process;
+    struct vine__polling *const polling = outlet->polling;
 
-    return outlet == &process->io ? &process->closed : &vine__further_of(outlet)->closed;
+    return outlet == &polling->io ? &polling->closed : &vine__further_of(outlet)->closed;
 }
 
-void vine__outlet_hurry(struct outlet *outlet)
+void vine__outlet_hurry(struct vine__outlet *outlet)
 {
     struct vine_connection *const connection = outlet->connection;
 
@@ -289,9 +289,9 @@ void vine__outlet_hurry(struct outlet *outlet)
  * unread is reset, and the peer may lose what it was sent: so the peer is told that nothing follows
  * and is listened to until it has ended, too, for a while.
  */
-static void look_at_end(struct outlet *outlet)
+static void look_at_end(struct vine__outlet *outlet)
 {
-    struct sender *sender;
+    struct vine__sender *sender;
 
     if (outlet->is_sending || outlet->connection == NULL)
         return;
@@ -312,24 +312,10 @@ static void look_at_end(struct outlet *outlet)
     }
 }
 
-bool vine__outlet_farewell(struct outlet *outlet, const char *text)
-{
-    struct sender *sender;
-
-    /* What was begun to be written may be half of an answer. */
-    if (outlet->connection == NULL || !outlet->has_news || outlet->is_sending ||
-        outlet->written != NULL || outlet->error != 0)
-        return false;
-    sender = vine__outlet_sender(outlet);
-    if (sender != NULL)
-        vine_send(outlet->connection, &sender->send, text, strlen(text), vine__outlet_send_ended);
-    return sender != NULL;
-}
-
-void vine__outlet_close(struct outlet *outlet, bool at_once)
+void vine__outlet_close(struct vine__outlet *outlet, bool at_once)
 {
     outlet->is_over = true;
-    if (VINE__UNLIKELY(outlet->process->furthers != NULL))
+    if (VINE__UNLIKELY(outlet->polling->furthers != NULL))
         vine__splicings_look(outlet);
     outlet->lingered = 0;
     if (outlet->connection == NULL) {
@@ -342,15 +328,9 @@ void vine__outlet_close(struct outlet *outlet, bool at_once)
     }
 }
 
-bool vine__outlet_is_idle(const struct outlet *outlet)
+void vine__outlet_fini(struct vine__outlet *outlet)
 {
-    return outlet->is_receiving && outlet->kept == 0 && !outlet->has_news && !outlet->is_sending &&
-           outlet->written == NULL;
-}
-
-void vine__outlet_fini(struct outlet *outlet)
-{
-    struct blocks *const blocks = blocks_of(outlet);
+    struct vine__blocks *const blocks = blocks_of(outlet);
 
     if (outlet->gathered != NULL)
         vine__block_give(blocks, outlet->gathered);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/process/listening.c - sockets that listen for one micro-process. */
+/* core/poll/listening.c - sockets that listen for one micro-process. */
 
 #include <string.h>
 
 #include "arch/guard/closed.h"
-#include "core/process/process_internal.h"
+#include "core/poll/poll_internal.h"
 
 #define WAITING_MAX 16U /* who have connected, and nobody has accepted them */
 
@@ -25,7 +25,7 @@ static void closed(struct vine_work *work)
 /* The one that has waited longest for who connects there, or NULL. */
 static struct further *first_accepting(const struct further *listener)
 {
-    VINE_LIST_FOR_EACH(node, &listener->outlet.process->furthers->all)
+    VINE_LIST_FOR_EACH(node, &listener->outlet.polling->furthers->all)
     {
         struct further *const further = VINE_LIST_OBJECT(node, struct further, link);
 
@@ -53,7 +53,7 @@ static void answer(struct further *further, int64_t result)
 {
     further->answer = result;
     further->has_answer = true;
-    vine_work_post(&further->outlet.process->work);
+    vine_work_post(&further->outlet.polling->work);
 }
 
 void vine__further_listen(struct further *further, const char *text)
@@ -86,7 +86,7 @@ void vine__further_accept(struct further *further, struct further *listener)
         return;
     }
     further->outlet.connection = listening->waiting[0];
-    vine__process_paint(further->outlet.process, further->outlet.connection);
+    vine__polling_paint(further->outlet.polling, further->outlet.connection);
     listening->count--;
     memmove(&listening->waiting[0], &listening->waiting[1],
             listening->count * sizeof(listening->waiting[0]));

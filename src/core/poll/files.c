@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/process/files.c - files of a micro-process, outside: opened below a root, and sent behind
+ * core/poll/files.c - files of a micro-process, outside: opened below a root, and sent behind
  * what was written to a socket.
  *
  * A connection of the kernel's sends a file by itself; on others (TLS, pipes) a part of it is read
@@ -15,7 +15,7 @@
 #include "arch/poll/poll.h"
 #include "arch/storage/beneath.h"
 #include "core/network/network.h"
-#include "core/process/process_internal.h"
+#include "core/poll/poll_internal.h"
 #include "core/reactor/reactor.h"
 #include "utils/assert.h"
 
@@ -30,16 +30,16 @@ struct opened {
     struct further *further;
     int fd; /* -1: not yet */
     int root_fd;
-    uint32_t place;    /* of its struct vine_below, in the heap */
-    bool is_opening;   /* a worker does that: `operation` is the poller's, */
-    bool is_reading;   /* as it is here */
-    bool is_going;     /* it is being sent, */
-    struct outlet *on; /* there, or will be; NULL: it is not to be sent */
+    uint32_t place;          /* of its struct vine_below, in the heap */
+    bool is_opening;         /* a worker does that: `operation` is the poller's, */
+    bool is_reading;         /* as it is here */
+    bool is_going;           /* it is being sent, */
+    struct vine__outlet *on; /* there, or will be; NULL: it is not to be sent */
     uint64_t at;
     uint32_t left;         /* what of it */
     bool is_left;          /* nobody inside has it any more */
     unsigned char *copied; /* a part of it, where that has to be; or NULL */
-    struct sender *sender;
+    struct vine__sender *sender;
     struct vine__beneath_status status;
     struct vine__operation operation;
     struct vine_work work; /* behind a read, with its `result` */
@@ -104,7 +104,7 @@ static void opened(struct opened *file, int error)
     }
     further->answer = -(int64_t)error;
     further->has_answer = true;
-    vine_work_post(&further->outlet.process->work);
+    vine_work_post(&further->outlet.polling->work);
 }
 
 static void see_read(struct vine_work *work);
@@ -165,13 +165,13 @@ void vine__opened_tell(const struct opened *file)
         .is_folder = file->status.is_folder,
     };
 
-    memcpy(file->further->outlet.process->heap->region.start + file->place, &below, sizeof(below));
+    memcpy(file->further->outlet.polling->heap->region.start + file->place, &below, sizeof(below));
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
 /* All of it, behind what is written, without a wait for the disk. Returns whether that was done. */
-static bool add_to_written(struct outlet *outlet, const struct opened *file)
+static bool add_to_written(struct vine__outlet *outlet, const struct opened *file)
 {
     const uint32_t room = VINE__BLOCK_BYTES - outlet->written_size;
 
@@ -184,20 +184,20 @@ static bool add_to_written(struct outlet *outlet, const struct opened *file)
     return true;
 }
 
-int vine__opened_ask(struct vine__process *process, struct outlet *outlet, uint64_t a,
-                     struct asker asker)
+int vine__opened_ask(struct vine__polling *polling, struct vine__outlet *outlet, uint64_t a,
+                     struct vine__asker asker)
 {
-    const unsigned char *const start = process->heap->region.start;
+    const unsigned char *const start = polling->heap->region.start;
     const uint64_t at = a - (uintptr_t)start; /* wraps where it lies before the heap */
     const struct further *further;
     struct vine__below below;
     struct opened *file;
 
-    if (at > process->heap->region.size_bytes - sizeof(below) ||
+    if (at > polling->heap->region.size_bytes - sizeof(below) ||
         at % _Alignof(struct vine__below) != 0)
         return -VINE_ECORRUPT;
     memcpy(&below, start + at, sizeof(below));
-    further = vine__further_at(process, below.beyond.at_end.place);
+    further = vine__further_at(polling, below.beyond.at_end.place);
     file = further != NULL ? further->file : NULL;
     if (file == NULL || file->is_opening || file->fd < 0 || file->on != NULL || outlet->has_file ||
         below.size > INT64_MAX || below.offset > INT64_MAX - below.size)
@@ -213,9 +213,9 @@ int vine__opened_ask(struct vine__process *process, struct outlet *outlet, uint6
     return 0;
 }
 
-static struct opened *opened_of(const struct outlet *outlet)
+static struct opened *opened_of(const struct vine__outlet *outlet)
 {
-    const struct furthers *const furthers = outlet->process->furthers;
+    const struct furthers *const furthers = outlet->polling->furthers;
 
     VINE_LIST_FOR_EACH(node, &furthers->all)
     {
@@ -272,7 +272,7 @@ static void copy(struct opened *file)
     vine__poller_begin(vine__reactor_poller(), &file->operation);
 }
 
-void vine__opened_send(struct outlet *outlet)
+void vine__opened_send(struct vine__outlet *outlet)
 {
     struct opened *const file = opened_of(outlet);
     const bool is_copied = !vine__connection_sends_files(outlet->connection);
@@ -295,7 +295,7 @@ void vine__opened_send(struct outlet *outlet)
                         vine__outlet_send_ended);
 }
 
-void vine__opened_sent(struct outlet *outlet, size_t sent)
+void vine__opened_sent(struct vine__outlet *outlet, size_t sent)
 {
     struct opened *const file = opened_of(outlet);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/process/further.c - what a micro-process has beside its connection: how that begins, and how
+/* core/poll/further.c - what a micro-process has beside its connection: how that begins, and how
  * it ends. */
 
 #include <string.h>
 
 #include "arch/guard/closed.h"
 #include "core/network/network.h"
-#include "core/process/process_internal.h"
+#include "core/poll/poll_internal.h"
 #include "utils/assert.h"
 
 /* ---- the beginning --------------------------------------------------------------------------- */
@@ -25,7 +25,7 @@ static void hung_up(struct vine_work *work)
 
     further->has_hung_up = true;
     if (!further->outlet.is_over)
-        vine__process_dispatch(further->outlet.process);
+        vine__polling_run(further->outlet.polling);
 }
 
 static void connection_hung_up(struct vine_work *work)
@@ -33,32 +33,33 @@ static void connection_hung_up(struct vine_work *work)
     struct furthers *const furthers = VINE_CONTAINER_OF(work, struct furthers, hung_up);
 
     furthers->has_hung_up = true;
-    if (!furthers->process->has_ended)
-        vine__process_dispatch(furthers->process);
+    if (!furthers->polling->has_ended)
+        vine__polling_run(furthers->polling);
 }
 
-static struct furthers *furthers_of(struct vine__process *process)
+static struct furthers *furthers_of(struct vine__polling *polling)
 {
-    if (process->furthers == NULL) {
-        process->furthers = vine__closed_alloc(sizeof(*process->furthers));
-        if (process->furthers != NULL) {
-            vine__list_init(&process->furthers->all);
-            vine__list_init(&process->furthers->splicings);
-            process->furthers->process = process;
-            vine_work_init(&process->furthers->hung_up, connection_hung_up);
+    if (polling->furthers == NULL) {
+        polling->furthers = vine__closed_alloc(sizeof(*polling->furthers));
+        if (polling->furthers != NULL) {
+            vine__list_init(&polling->furthers->all);
+            vine__list_init(&polling->furthers->splicings);
+            polling->furthers->polling = polling;
+            vine_work_init(&polling->furthers->hung_up, connection_hung_up);
         }
     }
-    return process->furthers;
+    return polling->furthers;
 }
 
-static struct further *create(struct vine__process *process, uint32_t place, struct asker asker)
+static struct further *create(struct vine__polling *polling, uint32_t place,
+                              struct vine__asker asker)
 {
-    struct furthers *const furthers = furthers_of(process);
+    struct furthers *const furthers = furthers_of(polling);
     struct further *const further = furthers != NULL ? vine__closed_alloc(sizeof(*further)) : NULL;
 
     if (further == NULL)
         return NULL;
-    further->outlet.process = process;
+    further->outlet.polling = polling;
     further->place = (uint16_t)place;
     further->asker = asker;
     vine_work_init(&further->closed, closed);
@@ -71,21 +72,20 @@ static struct further *create(struct vine__process *process, uint32_t place, str
 
 /* Where something of the heap's is that is to be read, `*ret_at` from its start, and its place.
  * Returns 0 or -VINE_ECORRUPT. */
-static int find(const struct vine__process *process, const struct vine__ask *ask, size_t bytes,
+static int find(const struct vine__polling *polling, const struct vine__ask *ask, size_t bytes,
                 uint64_t *ret_at, uint32_t *ret_place)
 {
-    const unsigned char *const start = process->heap->region.start;
+    const unsigned char *const start = polling->heap->region.start;
     const uint64_t at = ask->a - (uintptr_t)start; /* wraps where it lies before the heap */
     struct vine__beyond beyond;
 
-    if (at > process->heap->region.size_bytes - bytes || at % _Alignof(struct vine__further) != 0)
+    if (at > polling->heap->region.size_bytes - bytes || at % _Alignof(struct vine__further) != 0)
         return -VINE_ECORRUPT;
     memcpy(&beyond, start + at, sizeof(beyond));
 
     const uint32_t place = beyond.at_end.place;
 
-    if (place == 0 || place > process->core->page->record.places_max ||
-        vine__further_at(process, place) != NULL)
+    if (place == 0 || place > polling->core->places_max || vine__further_at(polling, place) != NULL)
         return -VINE_ECORRUPT;
     *ret_at = at;
     *ret_place = place;
@@ -93,11 +93,11 @@ static int find(const struct vine__process *process, const struct vine__ask *ask
 }
 
 /* A copy of the text there. Returns 0 or -VINE_ECORRUPT: it does not end. */
-static int copy_text(const struct vine__process *process, uint64_t at, char *ret_text,
+static int copy_text(const struct vine__polling *polling, uint64_t at, char *ret_text,
                      size_t text_max)
 {
-    const size_t room = process->heap->region.size_bytes - at;
-    const unsigned char *const text = process->heap->region.start + at;
+    const size_t room = polling->heap->region.size_bytes - at;
+    const unsigned char *const text = polling->heap->region.start + at;
 
     for (size_t i = 0; i < text_max && i < room; i++) {
         ret_text[i] = (char)text[i];
@@ -108,17 +108,18 @@ static int copy_text(const struct vine__process *process, uint64_t at, char *ret
 }
 
 /* Connect or listen. */
-static int begin_at(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
+static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
+                    struct vine__asker asker)
 {
     char text[VINE__FURTHER_TEXT_MAX];
     struct further *further;
     uint32_t place;
     uint64_t at;
 
-    if (find(process, ask, sizeof(struct vine__further), &at, &place) != 0 ||
-        copy_text(process, at + sizeof(struct vine__further), text, sizeof(text)) != 0)
+    if (find(polling, ask, sizeof(struct vine__further), &at, &place) != 0 ||
+        copy_text(polling, at + sizeof(struct vine__further), text, sizeof(text)) != 0)
         return -VINE_ECORRUPT;
-    further = create(process, place, asker);
+    further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
     further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
@@ -129,18 +130,18 @@ static int begin_at(struct vine__process *process, const struct vine__ask *ask, 
     return 0;
 }
 
-static int accept_from(struct vine__process *process, const struct vine__ask *ask,
-                       struct asker asker)
+static int accept_from(struct vine__polling *polling, const struct vine__ask *ask,
+                       struct vine__asker asker)
 {
-    struct further *const listener = vine__further_at(process, ask->socket);
+    struct further *const listener = vine__further_at(polling, ask->socket);
     struct further *further;
     uint32_t place;
     uint64_t at;
 
-    if (find(process, ask, sizeof(struct vine__further), &at, &place) != 0 || listener == NULL ||
+    if (find(polling, ask, sizeof(struct vine__further), &at, &place) != 0 || listener == NULL ||
         listener->listening == NULL)
         return -VINE_ECORRUPT;
-    further = create(process, place, asker);
+    further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
     further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
@@ -148,29 +149,31 @@ static int accept_from(struct vine__process *process, const struct vine__ask *as
     return 0;
 }
 
-static int splice(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
+static int splice(struct vine__polling *polling, const struct vine__ask *ask,
+                  struct vine__asker asker)
 {
-    struct outlet *const from = vine__outlet_at(process, ask->socket);
+    struct vine__outlet *const from = vine__outlet_at(polling, ask->socket);
     struct vine__splicing wish;
     struct further *further;
-    struct outlet *to;
+    struct vine__outlet *to;
     uint32_t place;
     uint64_t at;
 
-    if (find(process, ask, sizeof(wish), &at, &place) != 0)
+    if (find(polling, ask, sizeof(wish), &at, &place) != 0)
         return -VINE_ECORRUPT;
-    memcpy(&wish, process->heap->region.start + at, sizeof(wish));
-    to = vine__outlet_at(process, wish.to);
+    memcpy(&wish, polling->heap->region.start + at, sizeof(wish));
+    to = vine__outlet_at(polling, wish.to);
     if (from == NULL || from->connection == NULL || to == NULL || to->connection == NULL)
         return -VINE_ECORRUPT;
-    further = create(process, place, asker);
+    further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
     vine__splice_begin(further, from, to, wish.bytes);
     return 0;
 }
 
-static int open_file(struct vine__process *process, const struct vine__ask *ask, struct asker asker)
+static int open_file(struct vine__polling *polling, const struct vine__ask *ask,
+                     struct vine__asker asker)
 {
     char path[VINE_BELOW_PATH_MAX];
     struct vine__below below;
@@ -178,30 +181,30 @@ static int open_file(struct vine__process *process, const struct vine__ask *ask,
     uint32_t place;
     uint64_t at;
 
-    if (find(process, ask, sizeof(below), &at, &place) != 0 ||
-        copy_text(process, at + offsetof(struct vine__below, path), path, sizeof(path)) != 0)
+    if (find(polling, ask, sizeof(below), &at, &place) != 0 ||
+        copy_text(polling, at + offsetof(struct vine__below, path), path, sizeof(path)) != 0)
         return -VINE_ECORRUPT;
-    memcpy(&below, process->heap->region.start + at, sizeof(below));
-    further = create(process, place, asker);
+    memcpy(&below, polling->heap->region.start + at, sizeof(below));
+    further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
     return vine__opened_open(further, below.root, path,
                              (uint32_t)at + offsetof(struct vine__below, file));
 }
 
-int vine__further_begin(struct vine__process *process, const struct vine__ask *ask,
-                        struct asker asker)
+int vine__further_begin(struct vine__polling *polling, const struct vine__ask *ask,
+                        struct vine__asker asker)
 {
     switch (ask->kind) {
     case VINE__ASK_CONNECT:
     case VINE__ASK_LISTEN:
-        return begin_at(process, ask, asker);
+        return begin_at(polling, ask, asker);
     case VINE__ASK_ACCEPT:
-        return accept_from(process, ask, asker);
+        return accept_from(polling, ask, asker);
     case VINE__ASK_SPLICE:
-        return splice(process, ask, asker);
+        return splice(polling, ask, asker);
     case VINE__ASK_OPEN:
-        return open_file(process, ask, asker);
+        return open_file(polling, ask, asker);
     default:
         return -VINE_ECORRUPT;
     }
@@ -209,21 +212,21 @@ int vine__further_begin(struct vine__process *process, const struct vine__ask *a
 
 void vine__further_connected(struct further *further, int error, struct vine_connection *connection)
 {
-    struct vine__process *const process = further->outlet.process;
+    struct vine__polling *const polling = further->outlet.polling;
 
     further->connecting = NULL;
     further->accepts = NULL;
     further->outlet.connection = connection;
     if (connection != NULL)
-        vine__process_paint(process, connection);
+        vine__polling_paint(polling, connection);
     further->answer = error;
     further->has_answer = true;
-    vine__process_dispatch(process);
+    vine__polling_run(polling);
 }
 
-void vine__outlet_want(struct outlet *outlet, uint32_t wants)
+void vine__outlet_want(struct vine__outlet *outlet, uint32_t wants)
 {
-    struct vine__process *const process = outlet->process;
+    struct vine__polling *const polling = outlet->polling;
     struct vine_work *work;
 
     if (outlet->connection == NULL)
@@ -236,8 +239,8 @@ void vine__outlet_want(struct outlet *outlet, uint32_t wants)
     }
     if ((wants & VINE__WANTS_END) == 0)
         return;
-    if (outlet == &process->io)
-        work = furthers_of(process) != NULL ? &process->furthers->hung_up : NULL;
+    if (outlet == &polling->io)
+        work = furthers_of(polling) != NULL ? &polling->furthers->hung_up : NULL;
     else
         work = &vine__further_of(outlet)->hung_up;
     /* Without memory the end is told when it is read. */
@@ -251,7 +254,7 @@ void vine__outlet_want(struct outlet *outlet, uint32_t wants)
 static void closed(struct vine_work *work)
 {
     struct further *const further = VINE_CONTAINER_OF(work, struct further, closed);
-    struct vine__process *const process = further->outlet.process;
+    struct vine__polling *const polling = further->outlet.polling;
 
     if (further->hung_up.is_posted) {
         vine_work_post(work); /* behind that one */
@@ -261,13 +264,13 @@ static void closed(struct vine_work *work)
     vine__outlet_fini(&further->outlet);
     vine__list_remove(&further->link);
     vine__closed_free(further);
-    if (process->is_closed && vine__furthers_are_closed(process))
-        vine_work_post(&process->closed);
+    if (polling->is_closed && vine__furthers_are_closed(polling))
+        vine_work_post(&polling->closed);
 }
 
 static void leave(struct further *further, bool at_once)
 {
-    further->outlet.process->furthers->at[further->place] = NULL;
+    further->outlet.polling->furthers->at[further->place] = NULL;
     if (further->connecting != NULL)
         vine__connecting_leave(further->connecting);
     further->connecting = NULL;
@@ -284,11 +287,11 @@ static void leave(struct further *further, bool at_once)
         vine__outlet_close(&further->outlet, at_once);
 }
 
-int vine__furthers_let_go(struct vine__process *process)
+int vine__furthers_let_go(struct vine__polling *polling)
 {
-    const unsigned char *const start = process->heap->region.start;
-    const size_t size = process->heap->region.size_bytes;
-    const struct vine__at_end *next = process->inside->leaving;
+    const unsigned char *const start = polling->heap->region.start;
+    const size_t size = polling->heap->region.size_bytes;
+    const struct vine__at_end *next = polling->inside->leaving;
 
     for (uint32_t i = 0; next != NULL; i++) {
         const uintptr_t at = (uintptr_t)next - (uintptr_t)start;
@@ -299,7 +302,7 @@ int vine__furthers_let_go(struct vine__process *process)
             return -VINE_ECORRUPT;
         memcpy(&left, next, sizeof(left));
         /* One that was left in the run in which it was asked for has never begun. */
-        further = vine__further_at(process, left.place);
+        further = vine__further_at(polling, left.place);
         if (further != NULL)
             leave(further, false);
         next = left.next;
@@ -307,18 +310,18 @@ int vine__furthers_let_go(struct vine__process *process)
     return 0;
 }
 
-void vine__furthers_close(struct vine__process *process, bool at_once)
+void vine__furthers_close(struct vine__polling *polling, bool at_once)
 {
-    for (uint32_t place = 1; process->furthers != NULL && place < VINE__PLACES_MAX; place++)
-        if (process->furthers->at[place] != NULL)
-            leave(process->furthers->at[place], at_once);
+    for (uint32_t place = 1; polling->furthers != NULL && place < VINE__PLACES_MAX; place++)
+        if (polling->furthers->at[place] != NULL)
+            leave(polling->furthers->at[place], at_once);
 }
 
-void vine__furthers_hurry(struct vine__process *process)
+void vine__furthers_hurry(struct vine__polling *polling)
 {
-    if (process->furthers == NULL)
+    if (polling->furthers == NULL)
         return;
-    VINE_LIST_FOR_EACH(node, &process->furthers->all)
+    VINE_LIST_FOR_EACH(node, &polling->furthers->all)
     {
         struct further *const further = VINE_LIST_OBJECT(node, struct further, link);
 
@@ -326,15 +329,15 @@ void vine__furthers_hurry(struct vine__process *process)
     }
 }
 
-bool vine__furthers_are_none(const struct vine__process *process)
+bool vine__furthers_are_none(const struct vine__polling *polling)
 {
-    for (uint32_t place = 1; process->furthers != NULL && place < VINE__PLACES_MAX; place++)
-        if (process->furthers->at[place] != NULL)
+    for (uint32_t place = 1; polling->furthers != NULL && place < VINE__PLACES_MAX; place++)
+        if (polling->furthers->at[place] != NULL)
             return false;
     return true;
 }
 
-bool vine__furthers_are_closed(const struct vine__process *process)
+bool vine__furthers_are_closed(const struct vine__polling *polling)
 {
-    return process->furthers == NULL || vine__list_is_empty(&process->furthers->all);
+    return polling->furthers == NULL || vine__list_is_empty(&polling->furthers->all);
 }

@@ -2,7 +2,7 @@
 /* test: links=runtime timeout=120 */
 /* Bytes from one connection of a micro-process to another: all of them come through, no more than
  * the reader takes, and nothing is lost by giving up. */
-#include "process_tests.h"
+#include "../process/process_tests.h"
 
 #include "../socket/both_ends.h"
 

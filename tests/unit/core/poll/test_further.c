@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=120 */
 /* Sockets of the outside that a micro-process asks for: connecting, and how such a socket ends. */
-#include "process_tests.h"
+#include "../process/process_tests.h"
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 

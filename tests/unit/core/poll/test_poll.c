@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=120 */
 /* Several sockets at once, peers that hang up, and micro-processes that listen. */
-#include "process_tests.h"
+#include "../process/process_tests.h"
 
 /* ---- which comes first ----------------------------------------------------------------------- */
 

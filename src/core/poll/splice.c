@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/process/splice.c - bytes from one connection of a micro-process to another, without coming
+ * core/poll/splice.c - bytes from one connection of a micro-process to another, without coming
  * into its heap: a block is received into, and sent as it is, one at a time.
  *
  * Whoever asked may be gone, and so may either end, while the kernel has the block: it goes on to
@@ -9,14 +9,14 @@
  */
 
 #include "arch/guard/closed.h"
-#include "core/process/process_internal.h"
+#include "core/poll/poll_internal.h"
 #include "utils/assert.h"
 
 struct splicing {
     struct vine__list link; /* of all of the micro-process */
-    struct vine__process *process;
-    struct further *further;  /* whose place it has; NULL: nobody waits for it any more */
-    struct outlet *from, *to; /* NULL: closed, and nothing of it is the kernel's for this */
+    struct vine__polling *polling;
+    struct further *further;        /* whose place it has; NULL: nobody waits for it any more */
+    struct vine__outlet *from, *to; /* NULL: closed, and nothing of it is the kernel's for this */
     uint64_t left, moved;
     unsigned char *block;
     uint32_t size; /* of what was received and is to be sent */
@@ -24,9 +24,9 @@ struct splicing {
     struct vine_send send;
 };
 
-static struct blocks *blocks_of(const struct splicing *splicing)
+static struct vine__blocks *blocks_of(const struct splicing *splicing)
 {
-    return &splicing->process->core->blocks[splicing->process->colour];
+    return &splicing->polling->core->blocks[splicing->polling->colour];
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -34,8 +34,8 @@ static struct blocks *blocks_of(const struct splicing *splicing)
 /* It is over, with an error, or with what was moved. The micro-process may be gone then. */
 static void end(struct splicing *splicing, int error)
 {
-    struct vine__process *const process = splicing->process;
-    struct outlet *const from = splicing->from;
+    struct vine__polling *const polling = splicing->polling;
+    struct vine__outlet *const from = splicing->from;
     struct further *const further = splicing->further;
 
     if (splicing->block != NULL)
@@ -49,17 +49,17 @@ static void end(struct splicing *splicing, int error)
     }
     vine__list_remove(&splicing->link);
     vine__closed_free(splicing);
-    if (!process->has_ended)
-        vine_work_post(&process->work);
+    if (!polling->has_ended)
+        vine_work_post(&polling->work);
 }
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
 static void go_on(struct splicing *splicing);
 
-static struct splicing *receiving_of(const struct outlet *from)
+static struct splicing *receiving_of(const struct vine__outlet *from)
 {
-    VINE_LIST_FOR_EACH(node, &from->process->furthers->splicings)
+    VINE_LIST_FOR_EACH(node, &from->polling->furthers->splicings)
     {
         struct splicing *const splicing = VINE_LIST_OBJECT(node, struct splicing, link);
 
@@ -73,7 +73,7 @@ static struct splicing *receiving_of(const struct outlet *from)
 /* Nobody else has what was received: the inside does, as if it had asked. */
 static void give_back(struct splicing *splicing)
 {
-    struct outlet *const from = splicing->from;
+    struct vine__outlet *const from = splicing->from;
 
     from->gathered = splicing->block;
     splicing->block = NULL;
@@ -84,7 +84,7 @@ static void give_back(struct splicing *splicing)
 
 static void received(struct vine_receive *receive)
 {
-    struct outlet *const from = VINE_CONTAINER_OF(receive, struct outlet, receive);
+    struct vine__outlet *const from = VINE_CONTAINER_OF(receive, struct vine__outlet, receive);
     struct splicing *const splicing = receiving_of(from);
     const int64_t size = receive->size;
 
@@ -114,7 +114,7 @@ static void received(struct vine_receive *receive)
 static void sent(struct vine_send *send)
 {
     struct splicing *const splicing = VINE_CONTAINER_OF(send, struct splicing, send);
-    struct outlet *const to = splicing->to;
+    struct vine__outlet *const to = splicing->to;
 
     splicing->is_sending = false;
     splicing->moved += send->sent;
@@ -133,7 +133,7 @@ static void sent(struct vine_send *send)
 
 static void send_block(struct splicing *splicing)
 {
-    struct outlet *const to = splicing->to;
+    struct vine__outlet *const to = splicing->to;
 
     /* What was written before goes first: whoever has sent that comes here again. */
     if (to->is_sending || to->written != NULL)
@@ -147,7 +147,7 @@ static void send_block(struct splicing *splicing)
 /* Nothing of it is the kernel's. */
 static void go_on(struct splicing *splicing)
 {
-    struct outlet *const from = splicing->from;
+    struct vine__outlet *const from = splicing->from;
 
     if (splicing->to != NULL && splicing->to->error != 0) {
         end(splicing, splicing->to->error);
@@ -170,17 +170,17 @@ static void go_on(struct splicing *splicing)
 
 /* ---- as it is asked -------------------------------------------------------------------------- */
 
-void vine__splice_begin(struct further *further, struct outlet *from, struct outlet *to,
+void vine__splice_begin(struct further *further, struct vine__outlet *from, struct vine__outlet *to,
                         uint64_t bytes)
 {
-    struct vine__process *const process = further->outlet.process;
+    struct vine__polling *const polling = further->outlet.polling;
     struct splicing *const splicing = vine__closed_alloc(sizeof(*splicing));
 
     if (splicing != NULL) {
-        splicing->process = process;
+        splicing->polling = polling;
         splicing->further = further;
         splicing->left = bytes;
-        vine__list_push_back(&process->furthers->splicings, &splicing->link);
+        vine__list_push_back(&polling->furthers->splicings, &splicing->link);
         further->splicing = splicing;
         splicing->block = vine__block_take(blocks_of(splicing));
     }
@@ -188,7 +188,7 @@ void vine__splice_begin(struct further *further, struct outlet *from, struct out
     if (splicing == NULL || splicing->block == NULL || from->is_receiving || from->has_received ||
         from->is_spliced) {
         further->has_answer = true;
-        vine_work_post(&process->work);
+        vine_work_post(&polling->work);
         if (splicing != NULL)
             end(splicing, 0);
         return;
@@ -205,9 +205,9 @@ void vine__splicing_leave(struct splicing *splicing)
     splicing->further = NULL;
 }
 
-void vine__splicings_look(struct outlet *outlet)
+void vine__splicings_look(struct vine__outlet *outlet)
 {
-    VINE_LIST_FOR_EACH(node, &outlet->process->furthers->splicings)
+    VINE_LIST_FOR_EACH(node, &outlet->polling->furthers->splicings)
     {
         struct splicing *const splicing = VINE_LIST_OBJECT(node, struct splicing, link);
         const bool is_its = splicing->from == outlet || splicing->to == outlet;

@@ -2,11 +2,11 @@
 /* test: links=runtime timeout=60 */
 /* Files that coroutines open below a root and send: what is refused, what goes wrong half way, and
  * all of it in its order, on a socket and on a pipe. */
-#include "process_tests.h"
+#include "../process/process_tests.h"
 
 #include <limits.h>
 
-#include "core/process/process_internal.h"
+#include "core/poll/poll.h"
 #include "harness/folder.h"
 
 #define LARGE_BYTES (1500 * 1000)

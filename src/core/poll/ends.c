@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/poll/ends.c - how what coroutines asked for has ended, for the next run. */
+
+#include "core/poll/poll_internal.h"
+
+static bool put(struct vine__record *record, struct vine__item item)
+{
+    if (record->item_count == VINE__ITEMS_MAX)
+        return false;
+    record->items[record->item_count++] = item;
+    return true;
+}
+
+static bool put_ask(struct vine__record *record, struct vine__asker *asker, int64_t result)
+{
+    if (!put(record, (struct vine__item){.kind = VINE__ITEM_ASK,
+                                         .place = asker->place,
+                                         .number = asker->number,
+                                         .result = result}))
+        return false;
+    asker->is_set = false;
+    return true;
+}
+
+/* Who has no room for want of a block, and finds none either now, is told so. */
+static int lack(const struct vine__record *record)
+{
+    return record->lent[0] == NULL ? -ENOMEM : 0;
+}
+
+static bool bring_outlet(struct vine__outlet *outlet, struct vine__record *record)
+{
+    struct vine_socket *const socket = vine__outlet_inside(outlet);
+
+    if (outlet->is_gone) {
+        socket->out = (struct vine__outgoing){
+            .error =
+                VINE__UNLIKELY(outlet->has_file) && outlet->error == 0 ? -EPIPE : outlet->error};
+        outlet->is_gone = false;
+    }
+    if (outlet->has_received) {
+        if (!put(record, (struct vine__item){.kind = VINE__ITEM_RECEIVED,
+                                             .place = outlet->place,
+                                             .result = outlet->received,
+                                             .bytes = outlet->bytes,
+                                             .is_more = outlet->kept > 0,
+                                             .is_end = outlet->has_end}))
+            return false;
+        outlet->has_received = false;
+    }
+    if (outlet->room.is_set && (outlet->written == NULL || outlet->error != 0) &&
+        !put_ask(record, &outlet->room, outlet->error != 0 ? outlet->error : lack(record)))
+        return false;
+    if (outlet->sent.is_set &&
+        (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&
+        !put_ask(record, &outlet->sent, outlet->error != 0 ? outlet->error : outlet->told))
+        return false;
+    return true;
+}
+
+static bool put_hung_up(struct vine__record *record, const struct vine__outlet *outlet, bool *has)
+{
+    if (!*has)
+        return true;
+    if (!put(record, (struct vine__item){.kind = VINE__ITEM_HUNG_UP, .place = outlet->place}))
+        return false;
+    *has = false;
+    return true;
+}
+
+/* Before what comes on sockets, which is for who asks next. */
+static bool bring_answers(struct vine__polling *polling, struct vine__record *record)
+{
+    if (!put_hung_up(record, &polling->io, &polling->furthers->has_hung_up))
+        return false;
+    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
+        struct further *const further = polling->furthers->at[place];
+
+        if (further == NULL || !further->has_answer)
+            continue;
+        if (further->file != NULL && further->answer == 0)
+            vine__opened_tell(further->file);
+        if (!put_ask(record, &further->asker, further->answer))
+            return false;
+        further->has_answer = false;
+    }
+    return true;
+}
+
+static bool bring_furthers(struct vine__polling *polling, struct vine__record *record)
+{
+    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
+        struct further *const further = polling->furthers->at[place];
+
+        if (further != NULL && further->outlet.connection != NULL &&
+            (!put_hung_up(record, &further->outlet, &further->has_hung_up) ||
+             !bring_outlet(&further->outlet, record)))
+            return false;
+    }
+    return true;
+}
+
+bool vine__polling_bring(struct vine__polling *polling, struct vine__record *record)
+{
+    struct vine__blocks *const blocks = &polling->core->blocks[polling->heap->region.colour];
+
+    record->now_ns = vine_clock_now(VINE_CLOCK_COARSE);
+    record->item_count = 0;
+    for (uint32_t i = 0; i < VINE__LENT_MAX; i++) {
+        if (blocks->lent[i] == NULL)
+            blocks->lent[i] = vine__block_take(blocks);
+        record->lent[i] = blocks->lent[i];
+    }
+    if (polling->raise != 0) {
+        (void)put(record, (struct vine__item){.kind = VINE__ITEM_RAISE, .result = polling->raise});
+        polling->raise = 0;
+    }
+    if (polling->cancel != 0) {
+        (void)put(record,
+                  (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = polling->cancel});
+        polling->cancel = 0;
+    }
+    if (VINE__UNLIKELY(polling->mail != NULL) && !vine__mail_bring(polling->mail, record))
+        return false;
+    if (VINE__LIKELY(polling->furthers == NULL))
+        return bring_outlet(&polling->io, record);
+    return bring_answers(polling, record) && bring_outlet(&polling->io, record) &&
+           bring_furthers(polling, record);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/poll/poll.h - what the coroutines of a micro-process wait for outside of their heap, as
+ * those see it who run it.
+ *
+ * A coroutine asks, within a run. After the run its ask is copied, checked and begun here; how that
+ * ends is kept here, has the micro-process run, and is brought into that run as an item of the
+ * record.
+ *
+ * Owns:     of each micro-process its connection, its further sockets and files, its mail and its
+ *           timer; for each core the blocks that are written into.
+ * Threads:  each core's for itself.
+ * Blocking: never.
+ * Trust:    what lies in a heap is believed of nothing: it is read once and checked. Who writes
+ *           nonsense there is told of by -VINE_ECORRUPT.
+ * Limits:   VINE__PLACES_MAX sockets and files; each operation's own.
+ */
+#ifndef VINE_CORE_POLL_POLL_H
+#define VINE_CORE_POLL_POLL_H
+
+#include <vine/network.h>
+#include <vine/timer.h>
+
+#include "core/heap/heap.h"
+#include "core/mail/mail.h"
+#include "core/socket/socket.h"
+#include "core/state/state.h"
+
+#define VINE__BLOCK_BYTES 16384U /* to write into */
+
+/* ---- a core ---------------------------------------------------------------------------------- */
+
+struct vine__chunk;
+struct vine__polling;
+struct vine__sender;
+
+/* Blocks of one colour on one core. */
+struct vine__blocks {
+    unsigned char **free; /* `free_count` of them */
+    uint32_t free_count, count;
+    uint32_t colour;
+    struct vine__chunk *chunks;
+    unsigned char *lent[VINE__LENT_MAX]; /* what the next run may take */
+};
+
+/* What those do who run micro-processes. */
+struct vine__polling_calls {
+    /* Something is to be brought in: run it now. It may be gone then. */
+    void (*run)(struct vine__polling *polling);
+    /* It has ended, and the kernel has nothing of it any more: nothing is left of `polling`. */
+    void (*closed)(struct vine__polling *polling);
+};
+
+struct vine__polling_core {
+    const struct vine__polling_calls *calls;
+    struct vine__blocks blocks[VINE__GUARD_COLOURS_MAX];
+    struct vine__sender *senders; /* that nobody has; as many as there ever were at once */
+    uint32_t places_max;          /* that a micro-process may have beside its connection */
+};
+
+void vine__polling_core_init(struct vine__polling_core *core,
+                             const struct vine__polling_calls *calls, uint32_t places_max);
+
+/* None of its micro-processes is left. */
+void vine__polling_core_fini(struct vine__polling_core *core);
+
+/* ---- a micro-process ------------------------------------------------------------------------- */
+
+/* What lies in the heap's head for us. */
+struct vine__polling_inside {
+    struct vine__inside base;
+    struct vine_socket io;
+};
+
+/* A coroutine that waits: where it is, and the number of what it asked. */
+struct vine__asker {
+    uint32_t place;
+    uint32_t number;
+    bool is_set;
+};
+
+/* The outside of a socket. Private to this folder but for its connection. */
+struct vine__outlet {
+    struct vine__polling *polling;
+    struct vine_connection *connection;
+    uint32_t place; /* of the inside, in the heap */
+    bool is_receiving;
+    bool has_received; /* for the next run */
+    bool is_sending;
+    bool is_gone;     /* its block is: the inside has to be told */
+    bool is_shutting; /* the output is to end */
+    bool has_end;
+    bool has_news;     /* something has come since it has sent */
+    bool was_idle;     /* when it was looked at last, while the core drains */
+    bool is_spliced;   /* what comes goes elsewhere */
+    bool is_wanted;    /* and the inside has asked for what follows */
+    bool is_over;      /* nobody inside has it any more */
+    bool is_lingering; /* all is sent; what still comes is thrown away */
+    bool has_file;     /* to be sent behind what is written, or being sent */
+    union {
+        uint32_t lingered; /* bytes of that */
+        int32_t told;      /* to who waits until something is sent; before that */
+    };
+    uint32_t kept; /* of what came, what was there before */
+    uint32_t view_size;
+    int64_t received;           /* bytes, those that were kept included; or an error */
+    const unsigned char *bytes; /* received; NULL: none */
+    const unsigned char *view;  /* what the inside has to read: `view_size` bytes */
+    unsigned char *gathered;    /* the block in which bytes are that had to be in one piece */
+    unsigned char *sending;     /* the kernel's */
+    unsigned char *written;     /* which the inside writes on, until it is sent */
+    uint32_t written_size;
+    int error;                     /* of sending */
+    struct vine__asker room, sent; /* who waits for that */
+    struct vine_receive receive;
+};
+
+/* Fields that say nothing of who writes them are private to this folder. */
+struct vine__polling {
+    struct vine__heap *heap;     /* NULL: it has ended */
+    struct vine__inside *inside; /* in the heap: not to be believed */
+    struct vine__polling_core *core;
+    struct vine_work work; /* its next run: posted by whoever wants one */
+    struct vine_timer timer;
+    uint64_t due_ns; /* for which the timer is armed, or 0 */
+    struct vine__outlet io;
+    struct furthers *furthers; /* NULL: none yet */
+    struct vine_work closed;
+    struct vine__mail *mail; /* once it has asked for any, or NULL */
+    int raise;               /* for the next run, or 0: written by those who run it */
+    int cancel;              /* the same */
+    uint64_t park_until_ns;
+    uint8_t colour;
+    bool has_ended;
+    bool is_closed;  /* and its connection is */
+    bool is_parking; /* nothing has to stay, if nothing comes for a while; so asked in this run */
+};
+
+struct vine__polling_options {
+    struct vine__polling_core *core;
+    struct vine__heap *heap;                /* open */
+    struct vine_connection *connection;     /* its standard input and output, or NULL */
+    const struct vine_receive *receive;     /* which has ended with its first bytes; or NULL */
+    const struct vine_coroutine_type *type; /* of its first coroutine, */
+    const void *argument;                   /* and what that gets */
+};
+
+/* What is zero becomes the outside of a micro-process that has not run, whose heap is closed then.
+ * Returns 0, or -ENOMEM: the heap is too small, and nothing was taken. */
+VINE_MUST_CHECK int vine__polling_begin(struct vine__polling *polling,
+                                        const struct vine__polling_options *options);
+
+/* Before a run: put into the record what is to be brought in. Returns whether that was all. Its
+ * heap is open, here and behind the run. */
+bool vine__polling_bring(struct vine__polling *polling, struct vine__record *record);
+
+/* Behind it: send what was written, begin what is asked for, and let go what was left. Returns 0,
+ * -VINE_ECORRUPT, or -ENOMEM: it cannot be answered. */
+VINE_MUST_CHECK int vine__polling_take(struct vine__polling *polling);
+
+/* It has ended, and its heap goes. Everything that was written is sent, and then all that it has is
+ * closed; or at once. `closed` is called then, later. */
+void vine__polling_end(struct vine__polling *polling, bool at_once);
+
+/* Behind that: this takes too long. */
+void vine__polling_hurry(struct vine__polling *polling);
+
+/* In front of that: it ends without having answered, and this is sent in place of an answer, where
+ * none was begun. Returns whether it is. */
+bool vine__polling_farewell(struct vine__polling *polling, const char *text);
+
+/* Whether it has answered all that came on its connection, and waits for more, now and when this
+ * was asked before. */
+bool vine__polling_is_still_idle(struct vine__polling *polling);
+
+/*
+ * Its connection, where it does nothing but receive and nothing is on its way, is not its any more:
+ * what comes next ends `receive`, by `received`, and has to come until it asked for. To be ended
+ * then.
+ *
+ * Returns false, and nothing has happened, if it is in the middle of something.
+ */
+bool vine__polling_detach(struct vine__polling *polling, struct vine_receive *receive,
+                          vine_receive_fn received);
+
+/* Whether it may read, or write, so many bytes there: in its heap, in a block of its colour, or in
+ * what came on a socket of its. */
+bool vine__polling_can_read(struct vine__polling *polling, const void *bytes, size_t size_bytes);
+bool vine__polling_can_write(struct vine__polling *polling, const void *bytes, size_t size_bytes);
+
+#endif
