@@ -4,7 +4,8 @@
  *
  * A connection takes commands apart in a heap of its own, and asks the store, which all share and
  * which is outside, to execute them. Replies to commands that came together go out together. What
- * is larger than what can be looked at goes to the store as it comes.
+ * is larger than what can be looked at goes to the store as it comes. Who is idle holds no heap:
+ * what is known of a session is the store's.
  */
 
 #include <vine/coroutine.h>
@@ -44,6 +45,7 @@ VINE_COROUTINE(resp)
         int64_t result;
         int error;
         enum vine_resp_status status;
+        bool is_between; /* two commands: nothing of the next one has been taken */
         struct resp_asked asked;
         struct vine_resp_parser parser;
         struct vine_resp_argument arguments[RESP_ARGUMENTS_MAX];
@@ -55,7 +57,10 @@ VINE_COROUTINE(resp)
     self->asked.arguments = self->arguments;
     ask(resp_take, 0, NULL, 0); /* here we are */
     self->least = 1;
+    self->is_between = true;
     for (;;) {
+        if (self->is_between && self->used == self->size)
+            vine_park();
         vine_look(self->size, self->bytes, self->least);
         if (self->size < self->least)
             vine_return();
@@ -83,6 +88,7 @@ VINE_COROUTINE(resp)
                 if (self->result & RESP_CLOSES)
                     vine_return();
                 self->used += self->parser.consumed_bytes;
+                self->is_between = true;
                 continue;
             }
             if (self->status == VINE_RESP_BROKEN) {
@@ -95,6 +101,7 @@ VINE_COROUTINE(resp)
                 break;
             /* It is too much to be looked at, or has too many arguments: they go ahead. */
             vine_resp_parser_cut(&self->parser, self->bytes + self->used);
+            self->is_between = false;
             ask(resp_take, self->parser.cut_count, NULL, 0);
             self->used += self->parser.consumed_bytes;
             self->payload = self->parser.payload_bytes;

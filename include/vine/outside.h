@@ -2,8 +2,8 @@
 /*
  * vine/outside.h - what the connections of a service share, kept where none of them can reach it.
  *
- * Owns:     what a function outside has said to keep for a micro-process (struct vine_kept), until
- *           that one ends, however it does.
+ * Owns:     what a function outside has said to keep for a connection (struct vine_kept), until
+ *           that one ends, however it does; also while it is parked, without a micro-process.
  * Threads:  the core of the micro-process. Functions outside run there, one at a time.
  * Blocking: never; a function outside holds up its core as long as it runs.
  * Trust:    what a micro-process says is believed of nothing: what it asks with is copied before
@@ -63,7 +63,8 @@ VINE_API bool vine_outside_can_write(const struct vine_outside *outside, const v
                                      size_t size_bytes);
 
 /* What is kept for a micro-process, as the first field of something that the service has allocated.
- * `end` is called once, with nothing running, when the micro-process has ended. */
+ * `end` is called once, with nothing running, when the micro-process has ended. Where that has
+ * parked (vine_park), the next one of its connection has it. */
 struct vine_kept {
     void (*end)(struct vine_kept *kept);
 };

@@ -278,7 +278,8 @@ struct vine_poll {
  * stands where a loop that serves one request after the other begins, and costs hardly more than
  * waiting. The first coroutine alone, without others and with nothing of vine_alloc or vine_keep.
  * Pipes that it has made, and what it was sent by vine_send and has not taken, go with the heap;
- * to park with an open mailbox of vine/mail.h is told of as a mistake (vine_mail_close).
+ * to park with an open mailbox of vine/mail.h is told of as a mistake (vine_mail_close). What is
+ * kept outside (vine/outside.h) stays for when it begins anew.
  * At its deadline, or when the peer ends, a connection that holds nothing is closed.
  */
 #define vine_park() vine__operation("vine_park", vine__park(that), vine__parked(that))

@@ -56,3 +56,31 @@ for how in '--isolate none' '--isolate mprotect' '--reactor-backend epoll'; do
     done
     end_quietly
 done
+
+# Who is idle holds no heap, and is who it was all the same when something comes; a command of which
+# a part has come is kept.
+begin resp --smp 1
+bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0
+    # told PID NAME VALUE: until it is said of all micro-processes.
+    told() {
+        tries=0
+        while ! grep -q "vine_process_$2 $3\$" said; do
+            tries=$((tries + 1))
+            [ $tries -lt 500 ] || { echo "never $2 $3"; exit 1; }
+            kill -USR1 "$1"
+            command sleep 0.05
+        done
+    }
+    printf "HELLO 3 SETNAME me\r\n" >&4
+    printf "PING here\r\n" >&4
+    until [ "${answer%?}" = here ]; do read -r answer <&4; done
+    told "$1" parkings_total 1
+    printf "CLIENT GETNAME\r\nGET none\r\n" >&4
+    for i in 1 2 3; do read -r answer <&4; echo "${answer%?}"; done
+    told "$1" parkings_total 2
+    printf "*2\r\n\$4\r\nECHO\r\n\$5\r\nhe" >&4
+    told "$1" unparkings_total 2
+    printf "llo\r\n" >&4
+    for i in 1 2; do read -r answer <&4; echo "${answer%?}"; done' "$port" "$serving" >got || fail "parked: $(cat got)"
+[ "$(tr '\n' ' ' <got)" = '$2 me _ $5 hello ' ] || fail "parked: $(cat got)"
+end

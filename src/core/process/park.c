@@ -6,6 +6,8 @@
  * of the same colour, since that is what its buffers have.
  */
 
+#include <vine/outside.h>
+
 #include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 #include "utils/atomic.h"
@@ -22,14 +24,21 @@ struct parked {
     uint8_t colour;
     bool was_seen; /* while the core drains */
     bool is_over;
+    bool has_kept; /* `kept` is there */
     union {
         struct vine_receive receive;
         struct vine_work closed; /* when that is over */
     };
+    struct vine_kept *kept[]; /* outside, for the next micro-process: one, where there is any */
 };
 
 /* With what the network has of a connection, 512 bytes as they are allocated. */
 VINE_STATIC_ASSERT(sizeof(struct parked) <= 128, "a parked connection is small");
+
+static struct vine_kept *kept_of(const struct parked *parked)
+{
+    return parked->has_kept ? parked->kept[0] : NULL;
+}
 
 static void forget(struct parked *parked)
 {
@@ -43,9 +52,12 @@ static void leave(struct parked *parked)
 {
     struct processes *const core = vine__processes_here();
     const struct vine__process_options options = parked->origin->options;
+    struct vine_kept *const kept = kept_of(parked);
 
     vine__origin_give(parked->origin);
     forget(parked);
+    if (kept != NULL)
+        kept->end(kept);
     if (options.gone != NULL)
         options.gone(options.context);
     vine__processes_let_go(core);
@@ -87,7 +99,7 @@ static void received(struct vine_receive *receive)
         return;
     }
     error = vine__process_begin(core, receive->connection, &parked->origin->options, parked->colour,
-                                receive);
+                                receive, kept_of(parked));
     if (error != 0) {
         tell_end(parked, error); /* it was refused: the connection is gone */
         leave(parked);
@@ -112,7 +124,7 @@ static bool park(struct vine__process *process)
 {
     struct processes *const core = vine__core_of(process);
     struct parked *const parked =
-        process->kept == NULL ? vine__closed_alloc(sizeof(*parked)) : NULL;
+        vine__closed_alloc(sizeof(*parked) + (process->kept != NULL ? sizeof(parked->kept[0]) : 0));
 
     if (parked == NULL)
         return false;
@@ -121,11 +133,16 @@ static bool park(struct vine__process *process)
         return false;
     }
     parked->origin = process->origin;
+    if (process->kept != NULL) {
+        parked->has_kept = true;
+        parked->kept[0] = process->kept;
+    }
     parked->colour = process->polling.colour;
     vine__list_push_back(&core->parked, &parked->link);
     core->parked_count++;
     core->counts.parkings++;
     process->origin = NULL;
+    process->kept = NULL;
     vine__process_end(process, &(struct vine__process_end){.error = 0}, true);
     return true;
 }

@@ -196,7 +196,7 @@ static void refuse(struct vine_connection *connection, const struct vine__proces
 
 int vine__process_begin(struct processes *core, struct vine_connection *connection,
                         const struct vine__process_options *options, uint32_t colour,
-                        const struct vine_receive *receive)
+                        const struct vine_receive *receive, struct vine_kept *kept)
 {
     struct vine__process *const process = vine__closed_alloc(sizeof(*process));
     struct vine__polling_options outside = {.core = &core->polling,
@@ -224,6 +224,7 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
     vine__list_push_back(&core->all, &process->link);
     core->count++;
     core->counts.begun++;
+    process->kept = kept;
     vine_work_post(&process->polling.work);
     return 0;
 fail:
@@ -244,7 +245,7 @@ int vine__process_start(struct vine_connection *connection,
             refuse(connection, options, -VINE_ECLOSED);
         return -VINE_ECLOSED;
     }
-    return vine__process_begin(here, connection, options, VINE__HEAP_ANY_COLOUR, NULL);
+    return vine__process_begin(here, connection, options, VINE__HEAP_ANY_COLOUR, NULL, NULL);
 }
 
 void vine__process_end(struct vine__process *process, const struct vine__process_end *end,

@@ -138,10 +138,11 @@ void vine__parkers_end(struct processes *core);
 void vine__parked_look(struct processes *core);
 
 /* process.c: a connection of `process` begins. `receive` has ended with its first bytes; or NULL.
- * If this fails, the connection is refused as its kind does that. */
+ * `kept`: outside, of the one that it had before, or NULL. If this fails, the connection is refused
+ * as its kind does that, and what is kept stays its owner's. */
 int vine__process_begin(struct processes *core, struct vine_connection *connection,
                         const struct vine__process_options *options, uint32_t colour,
-                        const struct vine_receive *receive);
+                        const struct vine_receive *receive, struct vine_kept *kept);
 /* The core has nothing of a micro-process or parked connection any more. */
 void vine__processes_let_go(struct processes *core);
 

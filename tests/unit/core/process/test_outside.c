@@ -126,6 +126,64 @@ static void who_faults_leaves_what_is_shared_whole(void **state)
     close_cores();
 }
 
+/* The same, and waits between two digits so that it may be parked. */
+VINE_COROUTINE(adding_parked)
+{
+    struct {
+        char byte;
+        ssize_t length;
+        uint64_t number;
+        int64_t sum;
+    } *self;
+
+    vine_begin();
+    for (;;) {
+        vine_park();
+        vine_read(self->length, &self->byte, 1);
+        if (self->length == 0)
+            break;
+        self->number = (uint64_t)(self->byte - '0');
+        vine_outside(self->sum, add, &self->number, sizeof(self->number));
+        vine_writef("%lld,", (long long)self->sum);
+    }
+    vine_end();
+}
+
+static void until_parked(void)
+{
+    for (uint32_t i = 0; vine__process_count() > 0; i++) {
+        assert_true(i < 100); /* a second is more than a while */
+        advance(VINE_NS_PER_SECOND / 100);
+    }
+}
+
+static void what_is_kept_stays_while_its_connection_is_parked_and_goes_with_that(void **state)
+{
+    struct one one;
+    (void)state;
+
+    open_processes();
+    start_one(&one, &vine__type_adding_parked, NULL);
+    say_to(&one, "1");
+    expect(&one, "1,");
+    until_parked();
+    assert_int_equal(kept_count, 1);
+    say_to(&one, "2");
+    expect(&one, "3,"); /* the same account */
+    until_parked();
+    assert_int_equal(kept_count, 1);
+    finish_one(&one, 0);
+    assert_int_equal(kept_count, 0);
+
+    start_one(&one, &vine__type_adding_parked, NULL);
+    say_to(&one, "3");
+    expect(&one, "3,");
+    until_parked();
+    close(one.fd);
+    close_cores();
+    assert_int_equal(kept_count, 0);
+}
+
 static void who_is_ended_by_the_cores_end_keeps_nothing(void **state)
 {
     struct one one;
@@ -266,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_kept_is_each_ones_own_and_what_is_shared_is_one),
         cmocka_unit_test(who_faults_leaves_what_is_shared_whole),
+        cmocka_unit_test(what_is_kept_stays_while_its_connection_is_parked_and_goes_with_that),
         cmocka_unit_test(who_is_ended_by_the_cores_end_keeps_nothing),
         cmocka_unit_test(what_one_says_is_looked_up),
         cmocka_unit_test(too_much_is_a_misuse),
