@@ -97,7 +97,43 @@ for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
         fail "$how: the last bytes"
     [ "$(code /large.bin -r 10000000-)" = 416 ] &&
         [ "$(field content-range)" = 'bytes */10000000' ] || fail "$how: beyond it"
-    [ "$(code /style.css -r 0-0,2-3)" = 200 ] || fail "$how: two ranges get all"
+    # Several, one behind the other and each with a head; those that overlap are one; too many are
+    # all of it.
+    [ "$(code /style.css -r 0-0,2-3,-1)" = 206 ] || fail "$how: three ranges"
+    [ -z "$(field content-range)" ] && [ "$(wc -c <body)" = "$(field content-length)" ] ||
+        fail "$how: the length of three"
+    boundary=$(field content-type)
+    [ "${boundary%%=*}" = 'multipart/byteranges; boundary' ] || fail "$how: $boundary"
+    boundary=${boundary#*=}
+    part='\r\n--%s\r\nContent-Type: text/css; charset=utf-8\r\nContent-Range: bytes %s/8\r\n\r\n%s'
+    {
+        # shellcheck disable=SC2059
+        printf "$part$part$part" "$boundary" 0-0 b "$boundary" 2-3 dy "$boundary" 7-7 '}'
+        printf '\r\n--%s--\r\n' "$boundary"
+    } | cmp - body || fail "$how: three parts: $(cat body)"
+    [ "$(code /large.bin -r 9000000-9999999,0-4999999)" = 206 ] || fail "$how: large parts"
+    {
+        tail -c 1000000 root/large.bin
+        head -c 5000000 root/large.bin
+    } >parts
+    [ "$(wc -c <body)" = "$(field content-length)" ] || fail "$how: the length of large parts"
+    tail -c +"$(($(head -n 5 body | wc -c) + 1))" body | head -c 1000000 |
+        cmp -n 1000000 - parts || fail "$how: the first large part"
+    tail -c "$((5000000 + 8 + 20))" body | head -c 5000000 | cmp - root/large.bin -n 5000000 ||
+        fail "$how: the second large part"
+    [ "$(code /style.css -r 0-3,2-5)" = 206 ] && [ "$(field content-range)" = 'bytes 0-5/8' ] ||
+        fail "$how: two that overlap"
+    many=$(for i in $(seq 17); do printf '%s-%s,' "$((10 * i))" "$((10 * i))"; done)
+    [ "$(code /large.bin -r "${many%,}")" = 200 ] || fail "$how: seventeen ranges get all"
+    [ "$(code /style.css -I -r 0-0,2-3)" = 200 ] || fail "$how: ranges of HEAD"
+    # A body changes none of that.
+    [ "$(code /style.css -X GET -d body -H 'Range: bytes=2-3')" = 206 ] && [ "$(cat body)" = dy ] ||
+        fail "$how: a range of a GET with a body"
+    [ "$(code /style.css -X GET -d body -H 'Range: bytes=0-0,2-3')" = 206 ] || fail "$how: ranges with a body"
+    [ "$(code /large.bin -X GET -d body -H "If-None-Match: $tag")" = 304 ] ||
+        fail "$how: a condition of a GET with a body"
+    [ "$(code /folder -X GET -d body)" = 301 ] && [ "$(field location)" = ./folder/ ] ||
+        fail "$how: a folder and a body"
     [ "$(code /style.css -H "If-Range: $tag" -r 0-0)" = 200 ] || fail "$how: of another state"
 
     # Many on one connection, and pipelined.
