@@ -96,6 +96,10 @@ enum vine_balance {
     VINE_BALANCE_HERE,       /* all stay with the core that listens */
 };
 
+/* A connection has come: on the core that owns it from now on, which closes it in the end.
+ * `context` is the same on all cores, so that what they would write does not belong there. */
+typedef void (*vine_accept_fn)(struct vine_connection *connection, void *context);
+
 /* Zeroed fields are the defaults. */
 struct vine_listen_options {
     size_t size_bytes;         /* sizeof(struct vine_listen_options) */
@@ -107,17 +111,17 @@ struct vine_listen_options {
     uint32_t mode;             /* of a Unix socket's name; 0: 0600 */
     uint32_t receive_bytes;    /* the kernel's buffers of each connection; 0: as it likes */
     uint32_t send_bytes;
+    /* Called, on a core that accepts, for who comes when all descriptors are in use: to be told so
+     * and closed soon, since it has the one that the listener keeps for that, and nobody else is
+     * accepted there before, or for VINE_ACCEPT_REST_NS. NULL: such wait until there is room. */
+    vine_accept_fn shed;
 };
-
-/* A connection has come: on the core that owns it from now on, which closes it in the end.
- * `context` is the same on all cores, so that what they would write does not belong there. */
-typedef void (*vine_accept_fn)(struct vine_connection *connection, void *context);
 
 /*
  * Listen. `fn` is called with `context` for each connection that comes, on whichever core. When
- * descriptors or memory run out, accepting rests for VINE_ACCEPT_REST_NS, and those who connect
- * wait. A Unix socket's name that nobody listens at any more is taken over; it is removed by
- * vine_listener_close.
+ * memory runs out, or descriptors, accepting rests for VINE_ACCEPT_REST_NS, and those who connect
+ * wait; with `shed` they are told where it is descriptors. A Unix socket's name that nobody listens
+ * at any more is taken over; it is removed by vine_listener_close.
  *
  * Returns 0; -EADDRINUSE (also: another program has this port with SO_REUSEPORT); -EINVAL;
  *         -ENOMEM; what socket, bind and listen say.
@@ -402,6 +406,7 @@ struct vine_network_counts {
     uint64_t connections; /* that are not closed */
     uint64_t accepted;
     uint64_t accept_rests; /* how often accepting rested for want of descriptors or memory */
+    uint64_t shed;         /* of those accepted: given to the listener's `shed` */
     uint64_t refused;      /* that came, and nobody got: no memory, or the end of the listener */
     uint64_t connected;    /* by us */
     uint64_t connect_failures; /* whatever the reason, but for cancelling */

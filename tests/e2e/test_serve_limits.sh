@@ -72,14 +72,48 @@ code=0
 [ "$code" = 2 ] || fail "an access log nowhere: ended with $code"
 
 # ---- too few descriptors -------------------------------------------------------------------------
-descriptors=64
-begin http --hello --smp 1 --idle-timeout 200
-# Those who stay take nearly all that there are, until they have been idle for too long.
-curl -s --parallel --parallel-immediate --parallel-max 150 "http://127.0.0.1:$port/[1-300]" >body 2>/dev/null ||
-    fail "with few descriptors: $?"
-[ "$(wc -c <body)" = 1500 ] || fail "with few descriptors: $(wc -c <body) bytes"
+# Those who stay take all that there are, until they have been idle for too long: meanwhile others
+# are told so, each of them, and then everybody is served.
+for backend in auto epoll; do
+    descriptors=64
+    begin http --hello --smp 1 --idle-timeout 1000 --reactor-backend "$backend"
+    curl -s --parallel --parallel-immediate --parallel-max 150 -w '%{http_code}\n' -o body \
+        "http://127.0.0.1:$port/[1-300]" >codes 2>/dev/null || fail "with few descriptors: $?"
+    [ "$(grep -c '^200$' codes)" -ge 30 ] || fail "with few descriptors: $(sort codes | uniq -c)"
+    [ "$(grep -c '^503$' codes)" -ge 1 ] || fail "with few descriptors: $(sort codes | uniq -c)"
+    [ "$(grep -c '^200$\|^503$' codes)" = 300 ] || fail "with few descriptors: $(sort codes | uniq -c)"
+    said_in_time 'turned away: no descriptor is left, of 64 that the process may have: raise `ulimit -n`'
+    tries=0
+    until [ "$(code /)" = 200 ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 1000 ] || fail "not served after the others have gone"
+        command sleep 0.02
+    done
+    kill -USR1 "$serving"
+    said_in_time 'vine_service_turned_away_total{service="http",listen="127.0.0.1:[0-9]*",reason="descriptors"} [1-9]'
+    end
+done
+
+begin resp --smp 1
+bash -c 'for fd in $(seq 100 157); do
+        eval "exec $fd<>/dev/tcp/127.0.0.1/$0" && echo PING >&$fd && read -r answer <&$fd && echo "$answer"
+    done' "$port" >got
+grep -q PONG got || fail "RESP with few descriptors: $(cat got)"
+tail -n 1 got | grep -q -e '-ERR max number of clients reached' ||
+    fail "RESP with few descriptors: $(cat got)"
 end
 descriptors=256
+
+# ---- too few heaps -------------------------------------------------------------------------------
+# Who is in the middle of a request has one; who waits for a request does not need any.
+begin http --hello --smp 1 --connections 1
+hold 1 bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0; printf "GET / HTTP" >&4
+    until [ "$code" = 503 ]; do code=$(curl -s -o /dev/null -w "%{http_code}" "http://127.0.0.1:$0/"); done
+    printf "/1.1\r\nHost: x\r\n\r\n" >&4; read -r answer <&4; echo "$answer"' "$port" >got
+grep -q '^HTTP/1.1 200 OK' got || fail "with one heap: $(cat got)"
+said_in_time 'turned away: 1 heaps are in use, and no more are allowed (--connections)'
+[ "$(code /)" = 200 ] || fail "with one heap again: $(code /)"
+end
 
 # ---- the end -------------------------------------------------------------------------------------
 for n in 1 2 3; do

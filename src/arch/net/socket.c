@@ -8,6 +8,8 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -134,6 +136,23 @@ int vine__socket_accept_now(int fd, int *ret_fd)
     if (accepted < 0)
         return -errno;
     *ret_fd = accepted;
+    return 0;
+}
+
+uint64_t vine__socket_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+int vine__socket_reserve(int *ret_fd)
+{
+    const int fd = eventfd(0, EFD_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
     return 0;
 }
 

@@ -95,6 +95,13 @@ VINE_MUST_CHECK int vine__socket_get_peer(int fd, struct sockaddr *ret_address,
  * another negative error. */
 VINE_MUST_CHECK int64_t vine__socket_send_file(int fd, int file_fd, uint64_t offset, size_t size);
 
+/* How many descriptors this process may have: RLIMIT_NOFILE. */
+uint64_t vine__socket_limit(void);
+
+/* Take a descriptor that is good for nothing but to be closed when there is no other one. Returns
+ * 0, -EMFILE, -ENFILE or -ENOMEM. */
+VINE_MUST_CHECK int vine__socket_reserve(int *ret_fd);
+
 /* Close it at once. */
 void vine__socket_close(int fd);
 

@@ -159,11 +159,12 @@ void vine__heap_pool_explain(const struct vine__heap_pool *pool,
     if (pool->refused == REFUSED_COUNT && is_short)
         (void)snprintf(ret_text, VINE__HEAP_WHY_BYTES,
                        "%" PRIu32 " heaps are in use, and vm.max_map_count, which is %" PRIu64
-                       ", carries no more",
+                       ", carries no more: raise it (sysctl)",
                        pool->taken_max, pool->mappings_max);
     else if (pool->refused == REFUSED_COUNT)
         (void)snprintf(ret_text, VINE__HEAP_WHY_BYTES,
-                       "%" PRIu32 " heaps are in use, and no more are allowed", pool->taken_max);
+                       "%" PRIu32 " heaps are in use, and no more are allowed (--connections)",
+                       pool->taken_max);
     else if (pool->refused == REFUSED_COLOUR)
         (void)snprintf(ret_text, VINE__HEAP_WHY_BYTES,
                        "all %" PRIu32 " heaps of colour %" PRIu32 " are in use",

@@ -76,7 +76,10 @@ static void tell_arrival(struct vine_work *work)
     const struct vine_listener *const listener = part->listener;
 
     memset(&connection->reader_timer, 0, sizeof(connection->reader_timer));
-    listener->fn(connection, listener->context);
+    if (VINE__UNLIKELY(connection->is_shed))
+        listener->shed(connection, listener->context);
+    else
+        listener->fn(connection, listener->context);
     part->arriving--;
     look_at_part(part);
 }
@@ -306,6 +309,7 @@ int vine_listen(const struct vine_address *address, const struct vine_listen_opt
         return -ENOMEM;
     listener->address = *address;
     listener->fn = fn;
+    listener->shed = wish.shed;
     listener->context = context;
     return begin(listener, &wish, ret_listener);
 }
@@ -330,6 +334,7 @@ int vine_listen_descriptor(int fd, const struct vine_listen_options *options, vi
         return -ENOMEM;
     listener->given = fd;
     listener->fn = fn;
+    listener->shed = wish.shed;
     listener->context = context;
     return begin(listener, &wish, ret_listener);
 }

@@ -18,6 +18,7 @@
 
 #include "core/reactor/reactor.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 #include "utils/list.h"
 
 struct vine__network;
@@ -69,7 +70,7 @@ const struct vine__network_stack *vine__network_stack(void);
 
 /* ---- a core's part --------------------------------------------------------------------------- */
 
-#define VINE__NETWORK_METRICS 23U
+#define VINE__NETWORK_METRICS 24U
 
 struct vine__network {
     const struct vine__network_stack *stack;
@@ -153,6 +154,7 @@ struct vine_connection {
     bool is_aborted;   /* nothing new begins */
     bool is_closed;    /* by its owner */
     bool has_let_go;   /* the stack has nothing of it any more */
+    bool is_shed;      /* it has the descriptor that its listener keeps for that */
     uint8_t colour;    /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
 };
 
@@ -277,6 +279,7 @@ struct vine_listener {
     struct vine__network *network;
     struct vine_address address;
     vine_accept_fn fn;
+    vine_accept_fn shed; /* or NULL */
     void *context;
     struct vine_group group;
     uint8_t balance;

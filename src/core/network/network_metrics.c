@@ -25,6 +25,8 @@ static const struct row rows[] = {
     COUNT("vine_network_accepted_total", accepted, "Connections that came and were accepted."),
     COUNT("vine_network_accept_rests_total", accept_rests,
           "Times that accepting rested for want of descriptors or memory."),
+    COUNT("vine_network_shed_total", shed,
+          "Of those that were accepted, such that came when all descriptors were in use."),
     COUNT("vine_network_refused_total", refused,
           "Connections that came and were closed at once, for want of memory or of a listener."),
     COUNT("vine_network_connected_total", connected, "Connections that were made from here."),

@@ -19,6 +19,8 @@ static void on_closed(struct vine__operation *operation, int32_t result, uint32_
     if (result == -ECANCELED)
         vine__socket_close(connection->fd);
     connection->fd = -1;
+    if (VINE__UNLIKELY(connection->base.is_shed))
+        vine__posix_shed_ended(&connection->base);
     vine__connection_let_go(&connection->base);
 }
 

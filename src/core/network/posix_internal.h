@@ -207,6 +207,8 @@ void vine__posix_unlisten(struct vine_listener *listener);
 void vine__posix_part_drop(struct vine__listener_part *part);
 void vine__posix_accept_begin(struct vine__listener_part *part);
 void vine__posix_accept_end(struct vine__listener_part *part);
+/* One that was shed has let its descriptor go. */
+void vine__posix_shed_ended(struct vine_connection *connection);
 
 /* posix_stream.c */
 int vine__posix_adopt(struct vine__network *network, int fd_in, int fd_out,

@@ -6,6 +6,9 @@
  * Of a socket that several accept from each accepts one at a time. With a multishot operation it
  * would stay first in the kernel's queue of those who wait, and get nearly all that come; so it
  * goes to the end of the queue each time, and who is busy is not in it.
+ *
+ * Where all descriptors are in use, one that was kept is given up, so that the next one who comes
+ * can be accepted and told. If it can be taken back then, there was room after all.
  */
 #include "core/network/posix_internal.h"
 
@@ -25,9 +28,12 @@
 struct posix_part {
     struct vine__listener_part *part;
     int fd;
-    bool is_accepting; /* `accept` is the kernel's */
-    bool takes_queued; /* `queue_work` will */
-    uint32_t handed;   /* connections on their way to other cores */
+    int spare;                    /* a descriptor to give up; -1: there is none */
+    bool is_accepting;            /* `accept` is the kernel's */
+    bool is_resting;              /* `rest` is armed */
+    struct vine_connection *shed; /* who has the spare one's place */
+    bool takes_queued;            /* `queue_work` will */
+    uint32_t handed;              /* connections on their way to other cores */
     uint32_t queue_count;
     struct vine_work queue_work;
     struct vine_timer rest;
@@ -187,8 +193,10 @@ int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_
         return -EINVAL;
     }
     listener->state = posix;
-    for (uint32_t i = 0; i < listener->part_count; i++)
+    for (uint32_t i = 0; i < listener->part_count; i++) {
         posix->parts[i].fd = -1;
+        posix->parts[i].spare = -1;
+    }
     const int error =
         listener->given >= 0 ? adopt(listener, options) : open_parts(listener, options);
 
@@ -240,8 +248,12 @@ static int64_t arrive_there(void *argument)
 static void look_at_end(struct posix_part *posix)
 {
     if (posix->part->is_ending && !posix->is_accepting && !posix->takes_queued &&
-        posix->handed == 0)
+        posix->handed == 0) {
+        if (posix->spare >= 0)
+            vine__socket_close(posix->spare);
+        posix->spare = -1;
         vine__listener_part_ended(posix->part);
+    }
 }
 
 static void take(struct posix_part *posix, int fd);
@@ -304,17 +316,30 @@ static void take(struct posix_part *posix, int fd)
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-static void begin(struct posix_part *posix)
+/* Have one to give up, where that is wished for. Returns whether there was room for it. */
+static bool keep_spare(struct posix_part *posix)
+{
+    if (posix->part->listener->shed == NULL || posix->spare >= 0)
+        return true;
+    return vine__socket_reserve(&posix->spare) == 0;
+}
+
+static void accept_next(struct posix_part *posix, bool is_multishot)
 {
     posix->accept = (struct vine__operation){
         .fn = on_accepted,
         .kind = VINE__POLL_ACCEPT,
-        .is_multishot = posix->part->listener->given < 0,
+        .is_multishot = is_multishot,
         .fd = posix->fd,
         .flags = SOCK_CLOEXEC,
     };
     posix->is_accepting = true;
     vine__poller_begin(posix->part->network->poller, &posix->accept);
+}
+
+static void begin(struct posix_part *posix)
+{
+    accept_next(posix, keep_spare(posix) && posix->part->listener->given < 0);
 }
 
 /* One that has gone before it was accepted is no reason to rest. */
@@ -355,30 +380,85 @@ static void take_queued_soon(struct posix_part *posix)
     vine_work_post(&posix->queue_work);
 }
 
+static void rest(struct posix_part *posix)
+{
+    posix->is_resting = true;
+    vine_timer_arm_after(&posix->rest, VINE_ACCEPT_REST_NS);
+}
+
+static void go_on(struct vine_timer *timer)
+{
+    struct posix_part *const posix = VINE_CONTAINER_OF(timer, struct posix_part, rest);
+
+    posix->is_resting = false;
+    begin(posix);
+}
+
+/* It has come where there is room for nobody. Returns whether its owner has it, who closes it. */
+static bool shed(struct posix_part *posix, int fd)
+{
+    struct vine__network *const network = posix->part->network;
+    const bool is_local = posix->part->listener->address.any.sa_family == AF_UNIX;
+    struct posix_connection *const connection =
+        vine__posix_connection_create(network, fd, is_local, false);
+
+    if (connection == NULL) {
+        network->counts.refused++;
+        return false;
+    }
+    connection->base.is_shed = true;
+    posix->shed = &connection->base;
+    network->counts.shed++;
+    vine__listener_arrived(posix->part, &connection->base);
+    return true;
+}
+
+void vine__posix_shed_ended(struct vine_connection *connection)
+{
+    VINE_LIST_FOR_EACH(node, &connection->network->parts)
+    {
+        struct posix_part *const posix =
+            VINE_LIST_OBJECT(node, struct vine__listener_part, link)->state;
+
+        if (posix->shed != connection)
+            continue;
+        posix->shed = NULL;
+        if (posix->is_resting && !posix->part->is_ending) {
+            (void)vine_timer_cancel(&posix->rest);
+            go_on(&posix->rest);
+        }
+    }
+}
+
 static void on_accepted(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
     struct posix_part *const posix = VINE_CONTAINER_OF(operation, struct posix_part, accept);
     struct vine__network *const network = posix->part->network;
+    const bool is_full = result == -EMFILE || result == -ENFILE;
+    bool is_shed = false;
 
-    if (result >= 0)
+    if (result >= 0 && VINE__LIKELY(keep_spare(posix)))
         take(posix, result);
+    else if (result >= 0)
+        is_shed = shed(posix, result);
     if ((flags & VINE__POLL_MORE) != 0)
         return;
     posix->is_accepting = false;
     if (posix->part->is_ending) {
         take_queued_soon(posix);
+    } else if (is_shed) {
+        rest(posix); /* until it has gone */
     } else if (may_accept_again(result)) {
         begin(posix);
+    } else if (is_full && posix->spare >= 0) {
+        vine__socket_close(posix->spare);
+        posix->spare = -1;
+        accept_next(posix, false);
     } else {
         /* Descriptors or memory have run out, or something else may pass. Who connects waits. */
         network->counts.accept_rests++;
-        vine_timer_arm_after(&posix->rest, VINE_ACCEPT_REST_NS);
+        rest(posix);
     }
-}
-
-static void go_on(struct vine_timer *timer)
-{
-    begin(VINE_CONTAINER_OF(timer, struct posix_part, rest));
 }
 
 void vine__posix_accept_begin(struct vine__listener_part *part)

@@ -229,6 +229,18 @@ static void accepted(struct vine_connection *connection, void *context)
     }
 }
 
+/* One for whom there was no descriptor but the one that is kept. */
+static void shed(struct vine_connection *connection, void *context)
+{
+    struct vine_running *const running = context;
+    struct vine__service_core *const core = &running->cores[vine_core()];
+
+    if (!core->has_begun)
+        vine__service_core_begin(core, running);
+    core->accepted++;
+    vine__service_turn_away(core, connection, VINE__AWAY_DESCRIPTORS, running->options.tls == NULL);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void look_at_greetings(struct vine_timer *timer)
@@ -284,6 +296,7 @@ static int begin(const struct vine_service *service, const struct vine_address *
     if (running->options.tls_ns == 0)
         running->options.tls_ns = TLS_NS;
     running->options.listen.size_bytes = sizeof(running->options.listen);
+    running->options.listen.shed = shed;
     if (service->is_on_one_core)
         running->options.listen.balance = VINE_BALANCE_HERE;
     running->cores = vine__closed_alloc(vine_core_count() * sizeof(*running->cores));

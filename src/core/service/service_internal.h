@@ -15,6 +15,7 @@ enum vine__away {
     VINE__AWAY_FULL,
     VINE__AWAY_RATE,
     VINE__AWAY_HEAPS,
+    VINE__AWAY_DESCRIPTORS,
     VINE__AWAY_COUNT,
 };
 

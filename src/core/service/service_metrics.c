@@ -10,6 +10,7 @@ static const char *const reasons[VINE__AWAY_COUNT] = {
     [VINE__AWAY_FULL] = "full",
     [VINE__AWAY_RATE] = "rate",
     [VINE__AWAY_HEAPS] = "heaps",
+    [VINE__AWAY_DESCRIPTORS] = "descriptors",
 };
 
 static int begin(struct vine__service_core *core)
@@ -40,7 +41,8 @@ static int begin(struct vine__service_core *core)
     description.count = &core->accepted;
     error = vine_metric_register(&core->metrics[1], &description);
     description.name = "vine_service_turned_away_total";
-    description.help = "Of these, such that found no room: too many, by one client, or no heap.";
+    description.help =
+        "Of these, such that found no room: too many, by one client, no heap, or no descriptor.";
     description.label_count = 3;
     for (uint32_t i = 0; error == 0 && i < VINE__AWAY_COUNT; i++) {
         labels[2] = (struct vine_label){.name = "reason", .value = reasons[i]};

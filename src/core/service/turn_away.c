@@ -14,6 +14,7 @@
 #include <vine/log.h>
 
 #include "arch/guard/closed.h"
+#include "arch/net/socket.h"
 #include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
 #include "utils/container_of.h"
@@ -22,6 +23,9 @@
 #define LEAVE_NS     VINE_NS_PER_SECOND
 #define LEAVE_BYTES  65536
 #define TELL_EACH_NS VINE_NS_PER_SECOND
+
+/* Of who has the only descriptor that there is: others wait for it. */
+#define LEAVE_SOON_NS VINE_ACCEPT_REST_NS
 
 /* ---- telling of them ------------------------------------------------------------------------- */
 
@@ -52,6 +56,11 @@ static void tell_later(struct vine__service_core *core, enum vine__away reason)
         (void)snprintf(core->why, sizeof(core->why),
                        "a client comes more often than %" PRIu32 " times a second",
                        options->client_rate);
+    else if (reason == VINE__AWAY_DESCRIPTORS)
+        (void)snprintf(core->why, sizeof(core->why),
+                       "no descriptor is left, of %" PRIu64 " that the process may have: raise "
+                       "`ulimit -n`, LimitNOFILE= of systemd",
+                       vine__socket_limit());
     else
         vine__process_explain(core->why);
     vine_timer_init(&core->tell, VINE_CLOCK_COARSE, tell);
@@ -138,7 +147,8 @@ void vine__service_turn_away(struct vine__service_core *core, struct vine_connec
     core->leaving++;
     leaving->core = core;
     leaving->connection = connection;
-    leaving->until_ns = vine_clock_now(VINE_CLOCK_COARSE) + LEAVE_NS;
+    leaving->until_ns = vine_clock_now(VINE_CLOCK_COARSE) +
+                        (reason == VINE__AWAY_DESCRIPTORS ? LEAVE_SOON_NS : LEAVE_NS);
     leaving->send.deadline_ns = leaving->until_ns;
     vine_send(connection, &leaving->send, text, strlen(text), told);
 }

@@ -88,7 +88,7 @@ static void check_count(void)
     assert_int_equal(vine__heap_take(pool, VINE__HEAP_ANY_COLOUR, &third), -EAGAIN);
     assert_null(third);
     vine__heap_pool_explain(pool, why);
-    assert_string_equal(why, "2 heaps are in use, and no more are allowed");
+    assert_string_equal(why, "2 heaps are in use, and no more are allowed (--connections)");
     vine__heap_give(first);
     third = take(pool, VINE__HEAP_ANY_COLOUR);
     vine__heap_give(third);

@@ -448,8 +448,109 @@ static void a_listener_that_rests_can_be_closed(void **state)
     close_cores();
 }
 
+static struct vine_connection *shed_ones[8];
+static uint32_t shed_count;
+
+static void keep_shed(struct vine_connection *connection, void *context)
+{
+    (void)context;
+    assert_true(shed_count < 8);
+    shed_ones[shed_count++] = connection;
+}
+
+/* Of descriptors that are all in use the listener has one more; who comes gets that, one at a time,
+ * and is told of apart from others. */
+static void who_comes_when_descriptors_are_out_is_shed_one_at_a_time(void **state)
+{
+    enum { MORE = 3 };
+    const struct vine_listen_options options = {
+        .size_bytes = sizeof(options), .balance = VINE_BALANCE_HERE, .shed = keep_shed};
+    struct vine_address address = address_of(TCP);
+    struct arrivals arrivals = {.count = 0};
+    struct vine_network_counts counts;
+    struct rlimit before;
+    int fds[MORE];
+    char byte;
+
+    (void)state;
+    shed_count = 0;
+    open_cores(1);
+    for (int i = 0; i < MORE; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(vine_listen(&address, &options, keep_arrival, &arrivals, &arrivals.listener),
+                     0);
+    arrivals.address = *vine_listener_address(arrivals.listener);
+    step_often();
+    allow_no_descriptor(&before);
+    for (int i = 0; i < MORE; i++)
+        assert_int_equal(connect(fds[i], &arrivals.address.any, arrivals.address.size_bytes), 0);
+    until(shed_count == 1);
+    step_often();
+    assert_int_equal(shed_count, 1); /* nobody else before it has gone */
+    vine_connection_close(shed_ones[0], NULL);
+    until(shed_count == 2);
+    assert_int_equal(recv(fds[0], &byte, 1, 0), 0);
+    vine_connection_close(shed_ones[1], NULL);
+    until(shed_count == 3);
+    assert_int_equal(arrivals.count, 0);
+
+    /* One whose owner keeps it does not keep the others from what there is again. */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    const int late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(late, &arrivals.address.any, arrivals.address.size_bytes), 0);
+    step_often();
+    stepped.clock_ns += 2 * VINE_ACCEPT_REST_NS;
+    until(arrivals.count == 1);
+    assert_int_equal(shed_count, 3);
+    vine_network_get_counts(&counts);
+    assert_int_equal(counts.shed, 3);
+    assert_int_equal(counts.accepted, 4);
+    vine_connection_close(shed_ones[2], NULL);
+    close_connection(arrivals.connections[0]);
+    for (int i = 0; i < MORE; i++)
+        close(fds[i]);
+    close(late);
+    close_listener(&arrivals);
+    close_cores();
+}
+
+static void a_listener_with_one_that_is_shed_can_be_closed(void **state)
+{
+    const struct vine_listen_options options = {
+        .size_bytes = sizeof(options), .balance = VINE_BALANCE_HERE, .shed = keep_shed};
+    struct vine_address address = address_of(TCP);
+    struct arrivals arrivals = {.count = 0};
+    struct rlimit before;
+
+    (void)state;
+    shed_count = 0;
+    open_cores(1);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(vine_listen(&address, &options, keep_arrival, &arrivals, &arrivals.listener),
+                     0);
+    arrivals.address = *vine_listener_address(arrivals.listener);
+    step_often();
+    allow_no_descriptor(&before);
+    assert_int_equal(connect(fd, &arrivals.address.any, arrivals.address.size_bytes), 0);
+    until(shed_count == 1);
+    close_listener(&arrivals);
+    vine_connection_close(shed_ones[0], NULL);
+    step_often();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(arrivals.count, 0);
+    close(fd);
+    close_cores();
+}
+
 int main(void)
 {
+    /* io_uring has noted the limit before the test lowers it. */
+    const struct CMUnitTest shedding[] = {
+        cmocka_unit_test(who_comes_when_descriptors_are_out_is_shed_one_at_a_time),
+        cmocka_unit_test(a_listener_with_one_that_is_shed_can_be_closed),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_port_that_somebody_has_is_refused),
         cmocka_unit_test(options_that_mean_nothing_are_refused),
@@ -468,5 +569,5 @@ int main(void)
         cmocka_unit_test(a_listener_that_rests_can_be_closed),
     };
 
-    return run_by_both(tests);
+    return run_by_both(tests) + cmocka_run_group_tests(shedding, use_epoll, NULL);
 }
