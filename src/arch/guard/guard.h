@@ -146,11 +146,11 @@ struct vine__guard_region {
     bool is_open; /* mprotect: it is accessible between runs, too */
 };
 
-/* Whether all these bytes lie in what may be touched now. */
+/* Whether so many bytes from this address on lie in what may be touched now. */
 static inline bool vine__guard_region_has(const struct vine__guard_region *region,
-                                          const void *bytes, size_t size_bytes)
+                                          uintptr_t address, size_t size_bytes)
 {
-    const uintptr_t at = (uintptr_t)bytes - (uintptr_t)region->start;
+    const uintptr_t at = address - (uintptr_t)region->start; /* wraps where it lies before that */
 
     return at <= region->size_bytes && size_bytes <= region->size_bytes - at;
 }

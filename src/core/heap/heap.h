@@ -40,6 +40,20 @@ struct vine__heap {
     struct vine__heap_pool *pool;
 };
 
+/* Whether what begins at this address, which may be any, lies in what of a heap may be touched. */
+static inline bool vine__heap_has(const struct vine__heap *heap, uintptr_t address,
+                                  size_t size_bytes, size_t alignment_bytes)
+{
+    return vine__guard_region_has(&heap->region, address, size_bytes) &&
+           (address - (uintptr_t)heap->region.start) % alignment_bytes == 0;
+}
+
+/* Where that is in the heap. */
+static inline uint32_t vine__heap_place(const struct vine__heap *heap, uintptr_t address)
+{
+    return (uint32_t)(address - (uintptr_t)heap->region.start);
+}
+
 struct vine__heap_pool_options {
     uint32_t heap_bytes; /* the greatest size: a power of two, a page at least; 0: 64 KiB */
     uint32_t count_max;  /* heaps that are taken at once; fewer where mappings are short */

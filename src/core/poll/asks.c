@@ -108,25 +108,20 @@ static void send_and_look(struct vine__outlet *outlet)
 /* Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int take_asks(struct vine__polling *polling)
 {
-    const unsigned char *const start = polling->heap->region.start;
-    const size_t size = polling->heap->region.size_bytes;
     const struct vine__ask *at = polling->inside->asks;
 
     polling->inside->asks = NULL;
     for (uint32_t i = 0; at != NULL; i++) {
-        /* Of the coroutine that it is a part of; it wraps where it lies before the heap. */
-        const uintptr_t place =
-            (uintptr_t)at - offsetof(struct vine_coroutine, ask) - (uintptr_t)start;
+        const uintptr_t that = (uintptr_t)at - offsetof(struct vine_coroutine, ask);
         struct vine__ask ask;
 
-        if (i == ASKS_MAX || place > size - sizeof(struct vine_coroutine) ||
-            place % _Alignof(struct vine_coroutine) != 0)
+        if (i == ASKS_MAX || !vine__heap_has(polling->heap, that, sizeof(struct vine_coroutine),
+                                             _Alignof(struct vine_coroutine)))
             return -VINE_ECORRUPT;
         memcpy(&ask, at, sizeof(ask));
 
         const struct vine__asker asker = {
-            .place = (uint32_t)place, .number = ask.number, .is_set = true};
-
+            .place = vine__heap_place(polling->heap, that), .number = ask.number, .is_set = true};
         const int error = begin(polling, &ask, asker);
 
         if (error != 0)

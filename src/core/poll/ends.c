@@ -3,20 +3,12 @@
 
 #include "core/poll/poll_internal.h"
 
-static bool put(struct vine__record *record, struct vine__item item)
-{
-    if (record->item_count == VINE__ITEMS_MAX)
-        return false;
-    record->items[record->item_count++] = item;
-    return true;
-}
-
 static bool put_ask(struct vine__record *record, struct vine__asker *asker, int64_t result)
 {
-    if (!put(record, (struct vine__item){.kind = VINE__ITEM_ASK,
-                                         .place = asker->place,
-                                         .number = asker->number,
-                                         .result = result}))
+    if (!vine__record_put(record, (struct vine__item){.kind = VINE__ITEM_ASK,
+                                                      .place = asker->place,
+                                                      .number = asker->number,
+                                                      .result = result}))
         return false;
     asker->is_set = false;
     return true;
@@ -39,12 +31,12 @@ static bool bring_outlet(struct vine__outlet *outlet, struct vine__record *recor
         outlet->is_gone = false;
     }
     if (outlet->has_received) {
-        if (!put(record, (struct vine__item){.kind = VINE__ITEM_RECEIVED,
-                                             .place = outlet->place,
-                                             .result = outlet->received,
-                                             .bytes = outlet->bytes,
-                                             .is_more = outlet->kept > 0,
-                                             .is_end = outlet->has_end}))
+        if (!vine__record_put(record, (struct vine__item){.kind = VINE__ITEM_RECEIVED,
+                                                          .place = outlet->place,
+                                                          .result = outlet->received,
+                                                          .bytes = outlet->bytes,
+                                                          .is_more = outlet->kept > 0,
+                                                          .is_end = outlet->has_end}))
             return false;
         outlet->has_received = false;
     }
@@ -62,7 +54,8 @@ static bool put_hung_up(struct vine__record *record, const struct vine__outlet *
 {
     if (!*has)
         return true;
-    if (!put(record, (struct vine__item){.kind = VINE__ITEM_HUNG_UP, .place = outlet->place}))
+    if (!vine__record_put(record,
+                          (struct vine__item){.kind = VINE__ITEM_HUNG_UP, .place = outlet->place}))
         return false;
     *has = false;
     return true;
@@ -112,12 +105,13 @@ bool vine__polling_bring(struct vine__polling *polling, struct vine__record *rec
         record->lent[i] = blocks->lent[i];
     }
     if (polling->raise != 0) {
-        (void)put(record, (struct vine__item){.kind = VINE__ITEM_RAISE, .result = polling->raise});
+        (void)vine__record_put(
+            record, (struct vine__item){.kind = VINE__ITEM_RAISE, .result = polling->raise});
         polling->raise = 0;
     }
     if (polling->cancel != 0) {
-        (void)put(record,
-                  (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = polling->cancel});
+        (void)vine__record_put(
+            record, (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = polling->cancel});
         polling->cancel = 0;
     }
     if (VINE__UNLIKELY(polling->mail != NULL) && !vine__mail_bring(polling->mail, record))

@@ -187,16 +187,13 @@ static bool add_to_written(struct vine__outlet *outlet, const struct opened *fil
 int vine__opened_ask(struct vine__polling *polling, struct vine__outlet *outlet, uint64_t a,
                      struct vine__asker asker)
 {
-    const unsigned char *const start = polling->heap->region.start;
-    const uint64_t at = a - (uintptr_t)start; /* wraps where it lies before the heap */
     const struct further *further;
     struct vine__below below;
     struct opened *file;
 
-    if (at > polling->heap->region.size_bytes - sizeof(below) ||
-        at % _Alignof(struct vine__below) != 0)
+    if (!vine__heap_has(polling->heap, a, sizeof(below), _Alignof(struct vine__below)))
         return -VINE_ECORRUPT;
-    memcpy(&below, start + at, sizeof(below));
+    memcpy(&below, (const void *)(uintptr_t)a, sizeof(below));
     further = vine__further_at(polling, below.beyond.at_end.place);
     file = further != NULL ? further->file : NULL;
     if (file == NULL || file->is_opening || file->fd < 0 || file->on != NULL || outlet->has_file ||

@@ -70,37 +70,34 @@ static struct further *create(struct vine__polling *polling, uint32_t place,
     return further;
 }
 
-/* Where something of the heap's is that is to be read, `*ret_at` from its start, and its place.
+/* Whether what is to be read lies in the heap, and where it says that it is to be, which is free.
  * Returns 0 or -VINE_ECORRUPT. */
 static int find(const struct vine__polling *polling, const struct vine__ask *ask, size_t bytes,
-                uint64_t *ret_at, uint32_t *ret_place)
+                uint32_t *ret_place)
 {
-    const unsigned char *const start = polling->heap->region.start;
-    const uint64_t at = ask->a - (uintptr_t)start; /* wraps where it lies before the heap */
     struct vine__beyond beyond;
 
-    if (at > polling->heap->region.size_bytes - bytes || at % _Alignof(struct vine__further) != 0)
+    if (!vine__heap_has(polling->heap, ask->a, bytes, _Alignof(struct vine__further)))
         return -VINE_ECORRUPT;
-    memcpy(&beyond, start + at, sizeof(beyond));
+    memcpy(&beyond, (const void *)(uintptr_t)ask->a, sizeof(beyond));
 
     const uint32_t place = beyond.at_end.place;
 
     if (place == 0 || place > polling->core->places_max || vine__further_at(polling, place) != NULL)
         return -VINE_ECORRUPT;
-    *ret_at = at;
     *ret_place = place;
     return 0;
 }
 
-/* A copy of the text there. Returns 0 or -VINE_ECORRUPT: it does not end. */
-static int copy_text(const struct vine__polling *polling, uint64_t at, char *ret_text,
+/* A copy of the text behind what was found. Returns 0 or -VINE_ECORRUPT: it does not end. */
+static int copy_text(const struct vine__polling *polling, uintptr_t address, char *ret_text,
                      size_t text_max)
 {
-    const size_t room = polling->heap->region.size_bytes - at;
-    const unsigned char *const text = polling->heap->region.start + at;
+    const size_t room = polling->heap->region.size_bytes - vine__heap_place(polling->heap, address);
+    const char *const text = (const void *)address;
 
     for (size_t i = 0; i < text_max && i < room; i++) {
-        ret_text[i] = (char)text[i];
+        ret_text[i] = text[i];
         if (ret_text[i] == '\0')
             return 0;
     }
@@ -114,15 +111,15 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
     char text[VINE__FURTHER_TEXT_MAX];
     struct further *further;
     uint32_t place;
-    uint64_t at;
 
-    if (find(polling, ask, sizeof(struct vine__further), &at, &place) != 0 ||
-        copy_text(polling, at + sizeof(struct vine__further), text, sizeof(text)) != 0)
+    if (find(polling, ask, sizeof(struct vine__further), &place) != 0 ||
+        copy_text(polling, ask->a + sizeof(struct vine__further), text, sizeof(text)) != 0)
         return -VINE_ECORRUPT;
     further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
-    further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
+    further->outlet.place =
+        vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
     if (ask->kind == VINE__ASK_CONNECT)
         vine__further_connect(further, text);
     else
@@ -136,15 +133,15 @@ static int accept_from(struct vine__polling *polling, const struct vine__ask *as
     struct further *const listener = vine__further_at(polling, ask->socket);
     struct further *further;
     uint32_t place;
-    uint64_t at;
 
-    if (find(polling, ask, sizeof(struct vine__further), &at, &place) != 0 || listener == NULL ||
+    if (find(polling, ask, sizeof(struct vine__further), &place) != 0 || listener == NULL ||
         listener->listening == NULL)
         return -VINE_ECORRUPT;
     further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
-    further->outlet.place = (uint32_t)at + offsetof(struct vine__further, socket);
+    further->outlet.place =
+        vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
     vine__further_accept(further, listener);
     return 0;
 }
@@ -157,11 +154,10 @@ static int splice(struct vine__polling *polling, const struct vine__ask *ask,
     struct further *further;
     struct vine__outlet *to;
     uint32_t place;
-    uint64_t at;
 
-    if (find(polling, ask, sizeof(wish), &at, &place) != 0)
+    if (find(polling, ask, sizeof(wish), &place) != 0)
         return -VINE_ECORRUPT;
-    memcpy(&wish, polling->heap->region.start + at, sizeof(wish));
+    memcpy(&wish, (const void *)(uintptr_t)ask->a, sizeof(wish));
     to = vine__outlet_at(polling, wish.to);
     if (from == NULL || from->connection == NULL || to == NULL || to->connection == NULL)
         return -VINE_ECORRUPT;
@@ -179,17 +175,17 @@ static int open_file(struct vine__polling *polling, const struct vine__ask *ask,
     struct vine__below below;
     struct further *further;
     uint32_t place;
-    uint64_t at;
 
-    if (find(polling, ask, sizeof(below), &at, &place) != 0 ||
-        copy_text(polling, at + offsetof(struct vine__below, path), path, sizeof(path)) != 0)
+    if (find(polling, ask, sizeof(below), &place) != 0 ||
+        copy_text(polling, ask->a + offsetof(struct vine__below, path), path, sizeof(path)) != 0)
         return -VINE_ECORRUPT;
-    memcpy(&below, polling->heap->region.start + at, sizeof(below));
+    memcpy(&below, (const void *)(uintptr_t)ask->a, sizeof(below));
     further = create(polling, place, asker);
     if (further == NULL)
         return -ENOMEM;
     return vine__opened_open(further, below.root, path,
-                             (uint32_t)at + offsetof(struct vine__below, file));
+                             vine__heap_place(polling->heap, ask->a) +
+                                 offsetof(struct vine__below, file));
 }
 
 int vine__further_begin(struct vine__polling *polling, const struct vine__ask *ask,
@@ -289,16 +285,14 @@ static void leave(struct further *further, bool at_once)
 
 int vine__furthers_let_go(struct vine__polling *polling)
 {
-    const unsigned char *const start = polling->heap->region.start;
-    const size_t size = polling->heap->region.size_bytes;
     const struct vine__at_end *next = polling->inside->leaving;
 
     for (uint32_t i = 0; next != NULL; i++) {
-        const uintptr_t at = (uintptr_t)next - (uintptr_t)start;
         struct vine__at_end left;
         struct further *further;
 
-        if (i == VINE__PLACES_MAX || at > size - sizeof(left) || at % _Alignof(struct vine__at_end))
+        if (i == VINE__PLACES_MAX || !vine__heap_has(polling->heap, (uintptr_t)next, sizeof(left),
+                                                     _Alignof(struct vine__at_end)))
             return -VINE_ECORRUPT;
         memcpy(&left, next, sizeof(left));
         /* One that was left in the run in which it was asked for has never begun. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/poll/listening.c - sockets that listen for one micro-process. */
 
-#include <string.h>
-
 #include "arch/guard/closed.h"
 #include "core/poll/poll_internal.h"
 
@@ -88,8 +86,8 @@ void vine__further_accept(struct further *further, struct further *listener)
     further->outlet.connection = listening->waiting[0];
     vine__polling_paint(further->outlet.polling, further->outlet.connection);
     listening->count--;
-    memmove(&listening->waiting[0], &listening->waiting[1],
-            listening->count * sizeof(listening->waiting[0]));
+    for (uint32_t i = 0; i < listening->count; i++)
+        listening->waiting[i] = listening->waiting[i + 1];
     answer(further, 0);
 }
 

@@ -39,7 +39,7 @@ static bool is_writable(const struct vine__polling *polling, const void *bytes, 
     const struct vine__guard_region *const region = &polling->heap->region;
     const struct vine__blocks *const blocks = &polling->core->blocks[region->colour];
 
-    if (size_bytes == 0 || vine__guard_region_has(region, bytes, size_bytes))
+    if (size_bytes == 0 || vine__guard_region_has(region, (uintptr_t)bytes, size_bytes))
         return true;
     for (uint32_t i = 0; i < VINE__LENT_MAX; i++)
         if (blocks->lent[i] != NULL &&

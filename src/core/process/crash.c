@@ -22,12 +22,8 @@ void vine__process_describe(const struct vine__process *process, struct vine__pr
     that = process->polling.inside->current;
     if (that == NULL)
         that = process->polling.inside->first;
-
-    const uintptr_t at = (uintptr_t)that - (uintptr_t)process->polling.heap->region.start;
-
-    if (at > process->polling.heap->region.size_bytes - sizeof(copy) ||
-        process->polling.heap->region.size_bytes < sizeof(copy) ||
-        at % _Alignof(struct vine_coroutine) != 0)
+    if (!vine__heap_has(process->polling.heap, (uintptr_t)that, sizeof(copy),
+                        _Alignof(struct vine_coroutine)))
         return;
     memcpy(&copy, that, sizeof(copy));
     end->type = vine__type_of(copy.module, copy.type);

@@ -70,7 +70,7 @@ static int call_outside(struct vine__guard_region *region, uintptr_t argument)
     if (outside.process == NULL || &outside.process->polling.heap->region != region)
         return -EPERM;
     if (call.size_bytes > sizeof(copy) ||
-        !vine__guard_region_has(region, call.asked, call.size_bytes))
+        !vine__guard_region_has(region, (uintptr_t)call.asked, call.size_bytes))
         return -EFAULT;
     memcpy(copy, call.asked, call.size_bytes);
     asker->result = call.function(&outside, call.size_bytes > 0 ? copy : NULL);

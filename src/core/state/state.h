@@ -59,6 +59,15 @@ struct vine__record {
     bool is_draining;    /* the service stops: what waits for nothing ends */
 };
 
+/* Outside. Returns false: it is full. */
+static inline bool vine__record_put(struct vine__record *record, struct vine__item item)
+{
+    if (record->item_count == VINE__ITEMS_MAX)
+        return false;
+    record->items[record->item_count++] = item;
+    return true;
+}
+
 /* ---- what comes out -------------------------------------------------------------------------- */
 
 enum vine__ask_kind {
