@@ -25,21 +25,6 @@
 
 VINE_BEGIN_DECLARATIONS
 
-/* ---- time ----------------------------------------------------------------------------------- */
-
-/* What blocks from now on in this coroutine, and in what it calls or starts, ends so many
- * nanoseconds from now; VINE_FOREVER: never. */
-#define vine_deadline(duration_ns) vine__deadline(that, (duration_ns))
-
-/* Steady time in nanoseconds, as of when the micro-process was last given its turn. */
-#define vine_now() vine__now(that)
-
-#define vine_sleep(duration_ns) vine__block_at("vine_sleep", vine__sleep(that, (duration_ns)))
-
-/* Whether the service stops: a connection that is not in the middle of something should end, and
- * has some seconds for that. Who waits for a first byte then is cancelled. */
-#define vine_is_draining() vine__is_draining(that)
-
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* Read what there is, at least a byte and at most `size_bytes`; 0 at the end. `bytes` is memory of
@@ -286,10 +271,6 @@ struct vine_poll {
 
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
-VINE_API void vine__deadline(struct vine_coroutine *that, uint64_t duration_ns);
-VINE_API uint64_t vine__now(const struct vine_coroutine *that);
-VINE_API bool vine__is_draining(const struct vine_coroutine *that);
-VINE_API void vine__sleep(struct vine_coroutine *that, uint64_t duration_ns);
 VINE_API void vine__read_begin(struct vine_coroutine *that, struct vine_socket *socket, void *bytes,
                                size_t size_bytes);
 VINE_API bool vine__read(struct vine_coroutine *that);

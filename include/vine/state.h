@@ -376,6 +376,21 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 #define vine_pause()      vine__until("vine_pause", vine__paused(that))
 #define vine_play(handle) vine__do_at("vine_play", vine__play(that, (handle)))
 
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* What blocks from now on in this coroutine, and in what it calls or starts, ends so many
+ * nanoseconds from now; VINE_FOREVER: never. */
+#define vine_deadline(duration_ns) vine__deadline(that, (duration_ns))
+
+/* Steady time in nanoseconds, as of when the micro-process was last given its turn. */
+#define vine_now() vine__now(that)
+
+#define vine_sleep(duration_ns) vine__block_at("vine_sleep", vine__sleep(that, (duration_ns)))
+
+/* Whether the service stops: a connection that is not in the middle of something should end, and
+ * has some seconds for that. Who waits for a first byte then is cancelled. */
+#define vine_is_draining() vine__is_draining(that)
+
 /* ---- errors --------------------------------------------------------------------------------- */
 
 /* Leave with an error, a negative number. */
@@ -428,6 +443,10 @@ VINE_API bool vine__joined(struct vine_coroutine *that);
 VINE_API void vine__cancel(struct vine_coroutine *that, struct vine_coroutine *other);
 VINE_API bool vine__paused(struct vine_coroutine *that);
 VINE_API void vine__play(struct vine_coroutine *that, struct vine_coroutine *other);
+VINE_API void vine__deadline(struct vine_coroutine *that, uint64_t duration_ns);
+VINE_API uint64_t vine__now(const struct vine_coroutine *that);
+VINE_API bool vine__is_draining(const struct vine_coroutine *that);
+VINE_API void vine__sleep(struct vine_coroutine *that, uint64_t duration_ns);
 
 VINE_END_DECLARATIONS
 

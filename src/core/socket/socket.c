@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/socket/socket.c - operations of coroutines on sockets, inside. */
+/* core/socket/socket.c - reading from sockets and writing to them, inside. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,47 +9,6 @@
 
 #include "core/socket/socket.h"
 #include "utils/atomic.h"
-
-/* ---- time ------------------------------------------------------------------------------------ */
-
-VINE__INSIDE uint64_t vine__now(const struct vine_coroutine *that)
-{
-    return that->inside->record->now_ns;
-}
-
-VINE__INSIDE bool vine__is_draining(const struct vine_coroutine *that)
-{
-    return that->inside->record->is_draining;
-}
-
-VINE__INSIDE static uint64_t after(const struct vine_coroutine *that, uint64_t duration_ns)
-{
-    const uint64_t now = vine__now(that);
-
-    return duration_ns > VINE_FOREVER - now ? VINE_FOREVER : now + duration_ns;
-}
-
-VINE__INSIDE void vine__deadline(struct vine_coroutine *that, uint64_t duration_ns)
-{
-    const uint64_t at = after(that, duration_ns);
-
-    that->deadline_ns = at == VINE_FOREVER ? 0 : at;
-    /* Who calls waits for this one, and wants to be back by its own. */
-    if (that->is_called && that->parent->deadline_ns != 0 &&
-        (that->deadline_ns == 0 || that->deadline_ns > that->parent->deadline_ns))
-        that->deadline_ns = that->parent->deadline_ns;
-}
-
-VINE__INSIDE void vine__sleep(struct vine_coroutine *that, uint64_t duration_ns)
-{
-    const uint64_t at = after(that, duration_ns);
-
-    that->status = VINE__COROUTINE_BLOCKED;
-    if (that->deadline_ns != 0 && that->deadline_ns < at)
-        vine__due(that, that->deadline_ns, -ETIMEDOUT);
-    else if (at != VINE_FOREVER)
-        vine__due(that, at, 0);
-}
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -377,42 +336,6 @@ VINE__INSIDE bool vine__drained(struct vine_coroutine *that)
     that->on->writer = that;
     that->waits = &that->on->writer;
     vine__ask(that, (enum vine__ask_kind)that->operand_size, that->on->place, 0, NULL);
-    return false;
-}
-
-/* ---- between requests ------------------------------------------------------------------------ */
-
-VINE__INSIDE void vine__park(struct vine_coroutine *that)
-{
-    struct vine_socket *const socket = that->socket;
-
-    if (that != that->inside->first || that->inside->coroutine_count != 1)
-        vine__misuse(that, "vine_park with other coroutines");
-    if (that->blocks != NULL)
-        vine__misuse(that, "vine_park with memory of its own");
-    for (const struct vine__at_end *at_end = that->at_end; at_end != NULL; at_end = at_end->next)
-        if (at_end->is_beyond)
-            vine__misuse(that, "vine_park with sockets of its own");
-    if (that->inside->mailbox_count != 0)
-        vine__misuse(that, "vine_park with an open mailbox");
-    if (socket == NULL || socket->output != NULL)
-        vine__misuse(that, "vine_park without a connection");
-    that->on = socket;
-    that->operand_at = 0;
-}
-
-VINE__INSIDE bool vine__parked(struct vine_coroutine *that)
-{
-    struct vine_socket *const socket = that->on;
-    bool *const sign = socket->is_receiving ? NULL : &socket->is_receiving;
-
-    if (that->operand_at++ > 0 || vine__incoming_left(&socket->in) > 0 || socket->in.is_end ||
-        socket->in.error != 0)
-        return true;
-    socket->reader = that;
-    that->waits = &socket->reader;
-    socket->is_receiving = true;
-    vine__ask(that, VINE__ASK_PARK, socket->place, that->deadline_ns, sign);
     return false;
 }
 
