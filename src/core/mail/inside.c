@@ -84,7 +84,8 @@ VINE__INSIDE static void check_type(const struct vine_coroutine *that,
                                     const struct vine__message_type *is,
                                     const struct vine__message_type *wanted, const char *operation)
 {
-    if (is != wanted && (is->size_bytes != wanted->size_bytes || strcmp(is->name, wanted->name)))
+    if (is != wanted &&
+        (is->size_bytes != wanted->size_bytes || strcmp(is->name, wanted->name) != 0))
         vine__misuse(that, "%s %s, and the mailbox is for %s", operation, is->name, wanted->name);
 }
 

@@ -110,6 +110,7 @@ static void forget(struct operation *operation)
 {
     struct vine__mail *const mail = operation->mail;
 
+    VINE_ASSERT(mail != NULL);
     vine__list_remove(&operation->link);
     mail->held_bytes -= operation->held_bytes;
     operation->mail = NULL;
