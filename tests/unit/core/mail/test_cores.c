@@ -26,14 +26,14 @@
 
 struct slot {
     struct vine_coroutine coroutine;
-    struct paper paper;
+    __extension__ struct paper paper;
     unsigned char bytes[16];
 };
 
 /* A heap as it is laid out here. */
 struct layout {
     struct slot slots[SLOTS];
-    struct vine_mailbox mailbox;
+    __extension__ struct vine_mailbox mailbox;
     unsigned char bytes[16];
 };
 
