@@ -26,16 +26,19 @@
 
 struct slot {
     struct vine_coroutine coroutine;
-    __extension__ struct paper paper;
-    unsigned char bytes[16];
+    _Alignas(16) unsigned char paper[sizeof(struct paper) + 16];
 };
 
 /* A heap as it is laid out here. */
 struct layout {
     struct slot slots[SLOTS];
-    __extension__ struct vine_mailbox mailbox;
-    unsigned char bytes[16];
+    _Alignas(16) unsigned char mailbox[sizeof(struct vine_mailbox) + 16];
 };
+
+static struct paper *paper_of(struct slot *slot)
+{
+    return (void *)slot->paper;
+}
 
 enum fate { UNDER_WAY, SENT, REFUSED, GIVEN_UP };
 
@@ -57,6 +60,11 @@ struct actor {
     uint32_t message[SLOTS]; /* that a slot waits for, from 1; 0: none */
     uint32_t last[CORES * ACTORS * SLOTS];
 };
+
+static struct vine_mailbox *mailbox_of(struct actor *actor)
+{
+    return (void *)actor->inside->mailbox;
+}
 
 static struct stepped stepped;
 static struct actor actors[CORES * ACTORS];
@@ -98,7 +106,7 @@ static void ask(struct actor *actor, uint32_t slot, uint16_t kind, uint64_t a)
 
 static void open_box(struct actor *actor)
 {
-    struct vine_mailbox *const mailbox = &actor->inside->mailbox;
+    struct vine_mailbox *const mailbox = mailbox_of(actor);
 
     *mailbox = (struct vine_mailbox){.type_id = 1, .size_bytes = 4};
     if (actor->is_for_requests) {
@@ -115,13 +123,13 @@ static void open_box(struct actor *actor)
 
 static void close_box(struct actor *actor)
 {
-    actor->inside->mailbox.alive.halves[0]--;
+    mailbox_of(actor)->alive.halves[0]--;
     actor->is_open = false;
 }
 
 static void send_one(struct actor *actor, uint32_t slot)
 {
-    struct paper *const paper = &actor->inside->slots[slot].paper;
+    struct paper *const paper = paper_of(&actor->inside->slots[slot]);
     const uint32_t target = roll(CORES * ACTORS);
     const bool is_request = actors[target].is_for_requests;
     const uint16_t kind = is_request     ? VINE__ASK_MAIL_REQUEST
@@ -153,10 +161,10 @@ static void give_up(struct actor *actor, uint32_t slot)
 
 static void answer(struct actor *actor)
 {
-    struct paper *const paper = &actor->inside->slots[0].paper;
+    struct paper *const paper = paper_of(&actor->inside->slots[0]);
     const uint64_t reply = 2ULL * actor->answering + 1;
 
-    *paper = (struct paper){.box = actor->inside->mailbox.number, .size_bytes = 8};
+    *paper = (struct paper){.box = mailbox_of(actor)->number, .size_bytes = 8};
     memcpy(paper->bytes, &reply, sizeof(reply));
     if (roll(5) == 0)
         paper->error = -ERANGE;
@@ -171,12 +179,12 @@ static void take_message(struct actor *actor)
 {
     uint32_t number;
 
-    memcpy(&number, actor->inside->mailbox.bytes, sizeof(number));
+    memcpy(&number, mailbox_of(actor)->bytes, sizeof(number));
     assert_true(number < message_count && actor->is_open && actor->is_asked);
 
     struct message *const message = &messages[number];
 
-    assert_int_equal(message->target, actor->inside->mailbox.address.key);
+    assert_int_equal(message->target, mailbox_of(actor)->address.key);
     assert_false(message->is_taken);
     assert_true(message->fate != REFUSED);
     assert_true(actor->last[message->sender] < number + 1);
@@ -190,7 +198,8 @@ static void take_message(struct actor *actor)
 
 static void take_end(struct actor *actor, const struct vine__item *item)
 {
-    const struct slot *const slot = (const void *)(actor->heap.region.start + item->place);
+    struct slot *const slot = (void *)(actor->heap.region.start + item->place);
+    const struct paper *const paper = paper_of(slot);
     const uint32_t index = (uint32_t)(slot - actor->inside->slots);
     uint64_t reply;
     int64_t result = item->result;
@@ -203,11 +212,11 @@ static void take_end(struct actor *actor, const struct vine__item *item)
     const uint32_t number = actor->message[index] - 1;
 
     actor->message[index] = 0;
-    if (slot->paper.error != 0)
-        result = slot->paper.error; /* of an offer */
-    if (slot->paper.reply_bytes != 0) {
+    if (paper->error != 0)
+        result = paper->error; /* of an offer */
+    if (paper->reply_bytes != 0) {
         assert_true(result == 0 || result == -ERANGE || result == -EPIPE);
-        memcpy(&reply, slot->paper.bytes, sizeof(reply));
+        memcpy(&reply, paper->bytes, sizeof(reply));
         assert_true(result != 0 || reply == 2ULL * number + 1);
         assert_true(result == -EPIPE || messages[number].is_taken);
         messages[number].fate = SENT;
@@ -245,7 +254,7 @@ static void run(struct actor *actor, bool is_ending)
     if (actor->is_open && actor->is_answering && roll(2) == 0)
         answer(actor);
     if (actor->is_open && !actor->is_asked && !actor->is_answering && (is_ending || roll(3) == 0)) {
-        ask(actor, 0, VINE__ASK_MAIL_TAKE, actor->inside->mailbox.number);
+        ask(actor, 0, VINE__ASK_MAIL_TAKE, mailbox_of(actor)->number);
         actor->is_asked = true;
     }
     if (actor->is_open && !is_ending && roll(60) == 0)
@@ -303,7 +312,7 @@ static void settle(void)
 static bool is_open(uint64_t key)
 {
     for (uint32_t i = 0; i < CORES * ACTORS; i++)
-        if (actors[i].is_open && actors[i].inside->mailbox.address.key == key)
+        if (actors[i].is_open && mailbox_of(&actors[i])->address.key == key)
             return true;
     return false;
 }
@@ -407,12 +416,12 @@ static void two_cores_that_flood_each_other_do_not_stand_in_each_others_way(void
         struct actor *const actor = &actors[round % 2];
         struct slot *const slots = (void *)(actor->inside + 1);
         struct slot *const slot = &slots[round / 2];
+        struct paper *const paper = paper_of(slot);
 
         memset(slot, 0, sizeof(*slot));
-        slot->paper =
-            (struct paper){.address = known[1 - round % 2], .type_id = 1, .size_bytes = 4};
+        *paper = (struct paper){.address = known[1 - round % 2], .type_id = 1, .size_bytes = 4};
         slot->coroutine.ask = (struct vine__ask){
-            .kind = VINE__ASK_MAIL_SEND, .number = ++ask_number, .a = place(actor, &slot->paper)};
+            .kind = VINE__ASK_MAIL_SEND, .number = ++ask_number, .a = place(actor, paper)};
         enter(actor);
         assert_int_equal(
             vine__mail_ask(actor->mail, &slot->coroutine.ask, place(actor, &slot->coroutine)), 0);
@@ -436,7 +445,7 @@ static void two_cores_that_flood_each_other_do_not_stand_in_each_others_way(void
                     actor->is_asked &= !is_mail;
                 }
                 if (!actor->is_asked)
-                    ask(actor, 0, VINE__ASK_MAIL_TAKE, actor->inside->mailbox.number);
+                    ask(actor, 0, VINE__ASK_MAIL_TAKE, mailbox_of(actor)->number);
                 actor->is_asked = true;
             }
             stepped_settle(&stepped);
