@@ -16,6 +16,7 @@
 #include "arch/guard/guard.h"
 #include "core/network/network.h"
 #include "core/network/network_internal.h"
+#include "core/network/send_queue.h"
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
@@ -159,7 +160,7 @@ struct posix_connection {
     uint32_t held_offset;      /* what has been read of the first */
     uint32_t view;             /* the buffer that its owner looks at */
     struct vine__list waiting; /* in the pool's */
-    struct vine_send *send_first, *send_last;
+    struct vine__send_queue sends; /* the first is the kernel's */
     struct vine_connect *connect;   /* while it connects */
     struct posix_message *message;  /* of a send in pieces or with descriptors */
     struct posix_message *incoming; /* of a receive with descriptors */

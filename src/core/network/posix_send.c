@@ -22,18 +22,10 @@ static void begin_next(struct posix_connection *connection);
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static void take_first(struct posix_connection *connection)
-{
-    connection->send_first = connection->send_first->next;
-    if (connection->send_first == NULL)
-        connection->send_last = NULL;
-}
-
 static void end_first(struct posix_connection *connection, int error)
 {
-    struct vine_send *const send = connection->send_first;
+    struct vine_send *const send = vine__send_queue_take(&connection->sends);
 
-    take_first(connection);
     if (VINE__UNLIKELY(error != 0 && send->sent != 0))
         connection->is_broken = true;
     vine__send_end(send, error);
@@ -43,30 +35,15 @@ static void on_sent(struct vine__operation *operation, int32_t result, uint32_t 
 {
     struct posix_connection *const connection =
         VINE_CONTAINER_OF(operation, struct posix_connection, send);
-    struct vine_network_counts *const counts = &connection->base.network->counts;
-    struct vine_send *const send = connection->send_first;
+    int error;
 
     (void)flags;
     connection->is_sending = false;
-    if (VINE__LIKELY(result >= 0)) {
-        send->sent += (uint32_t)result;
-        counts->sent_bytes += (uint32_t)result;
-        counts->sends++;
-        if (VINE__LIKELY(send->sent == send->size))
-            end_first(connection, 0);
-        else if (send->wish != 0)
-            end_first(connection, send->wish);
-        else if (result == 0)
-            end_first(connection, -EIO); /* no progress is no way to go on */
-    } else if (send->wish != 0) {
-        end_first(connection, result == -ECANCELED || result == -EINTR ? send->wish : result);
-    } else if (result != -EINTR && result != -EAGAIN) {
-        counts->send_errors++;
-        end_first(connection, result);
-    }
+    if (vine__send_went(connection->sends.first, &connection->base.network->counts, result, &error))
+        end_first(connection, error);
     if (VINE__UNLIKELY(connection->base.is_aborted))
         vine__posix_connection_look(connection);
-    else if (connection->send_first != NULL)
+    else if (connection->sends.first != NULL)
         begin_next(connection);
 }
 
@@ -147,7 +124,7 @@ static int check_descriptors(const struct posix_connection *connection,
 /* Returns 1: the kernel has it, or how it has ended. */
 static int begin_first(struct posix_connection *connection)
 {
-    struct vine_send *const send = connection->send_first;
+    struct vine_send *const send = connection->sends.first;
     struct vine__operation *const operation = &connection->send;
     int error = 0;
 
@@ -178,7 +155,7 @@ static int begin_first(struct posix_connection *connection)
 
 static void begin_next(struct posix_connection *connection)
 {
-    while (connection->send_first != NULL) {
+    while (connection->sends.first != NULL) {
         const int error = begin_first(connection);
 
         if (error > 0)
@@ -193,51 +170,30 @@ void vine__posix_send(struct vine_connection *base, struct vine_send *send)
 {
     struct posix_connection *const connection = vine__posix_of(base);
 
-    if (connection->send_first == NULL) {
-        connection->send_first = send;
-        connection->send_last = send;
+    vine__send_queue_add(&connection->sends, send);
+    if (connection->sends.first == send)
         begin_next(connection);
-    } else {
-        connection->send_last->next = send;
-        connection->send_last = send;
-    }
-}
-
-static void remove_waiting(struct posix_connection *connection, struct vine_send *send)
-{
-    struct vine_send *before = connection->send_first;
-
-    while (before->next != send)
-        before = before->next;
-    before->next = send->next;
-    if (connection->send_last == send)
-        connection->send_last = before;
 }
 
 void vine__posix_send_cancel(struct vine_connection *base, struct vine_send *send)
 {
     struct posix_connection *const connection = vine__posix_of(base);
 
-    if (connection->send_first == send) {
+    if (connection->sends.first == send) {
         vine__poller_cancel(base->network->poller, &connection->send);
     } else {
-        remove_waiting(connection, send);
+        vine__send_queue_remove(&connection->sends, send);
         vine__send_end(send, send->wish);
     }
 }
 
 void vine__posix_send_abort(struct posix_connection *connection)
 {
-    struct vine_send *const first = connection->send_first;
+    struct vine_send *const first = connection->sends.first;
 
     if (first == NULL)
         return;
-    for (struct vine_send *send = first->next, *next; send != NULL; send = next) {
-        next = send->next;
-        vine__send_end(send, -ECANCELED);
-    }
-    first->next = NULL;
-    connection->send_last = first;
+    vine__send_queue_cancel_rest(&connection->sends);
     /* It is the kernel's: the first of a queue has always begun. */
     if (first->wish == 0) {
         first->wish = -ECANCELED;

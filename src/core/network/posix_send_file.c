@@ -36,7 +36,7 @@ static void go_on(struct vine__operation *operation, int32_t result, uint32_t fl
 {
     struct posix_connection *const connection =
         VINE_CONTAINER_OF(operation, struct posix_connection, send);
-    const struct vine_send *const send = connection->send_first;
+    const struct vine_send *const send = connection->sends.first;
     int outcome;
 
     (void)flags;
@@ -59,7 +59,7 @@ static int wait_for(struct posix_connection *connection, enum vine__poll_kind ki
     *operation = (struct vine__operation){.fn = go_on, .kind = (uint8_t)kind};
     if (kind == VINE__POLL_CALL) {
         operation->call = fetch;
-        operation->context = connection->send_first;
+        operation->context = connection->sends.first;
     } else {
         operation->fd = connection->fd;
         operation->flags = POLLOUT;
@@ -72,7 +72,7 @@ static int wait_for(struct posix_connection *connection, enum vine__poll_kind ki
 static int send_part(struct posix_connection *connection)
 {
     struct vine_network_counts *const counts = &connection->base.network->counts;
-    struct vine_send *const send = connection->send_first;
+    struct vine_send *const send = connection->sends.first;
     const size_t part = part_of(send);
     const int64_t sent =
         vine__socket_send_file(connection->fd, *send->descriptors, send->offset, part);
@@ -93,7 +93,7 @@ static int send_part(struct posix_connection *connection)
 
 int vine__posix_send_file(struct posix_connection *connection)
 {
-    const struct vine_send *const send = connection->send_first;
+    const struct vine_send *const send = connection->sends.first;
 
     if (!vine__beneath_is_here(*send->descriptors, send->offset, part_of(send)))
         return wait_for(connection, VINE__POLL_CALL);

@@ -28,10 +28,10 @@ struct stream_connection {
     bool is_shut; /* nothing can be written any more */
     bool is_closing;
     int32_t end;
-    unsigned char *view; /* what its owner looks at; from the first receive on */
-    unsigned char *raw;  /* of one with a colour, what the kernel reads into, */
-    unsigned char *out;  /* and writes from */
-    struct vine_send *send_first, *send_last;
+    unsigned char *view;           /* what its owner looks at; from the first receive on */
+    unsigned char *raw;            /* of one with a colour, what the kernel reads into, */
+    unsigned char *out;            /* and writes from */
+    struct vine__send_queue sends; /* the first is the kernel's */
     struct vine__operation read;
     struct vine__operation write;
 };
@@ -165,11 +165,8 @@ static void begin_next(struct stream_connection *connection);
 
 static void end_first(struct stream_connection *connection, int error)
 {
-    struct vine_send *const send = connection->send_first;
+    struct vine_send *const send = vine__send_queue_take(&connection->sends);
 
-    connection->send_first = send->next;
-    if (connection->send_first == NULL)
-        connection->send_last = NULL;
     if (error != 0 && send->sent != 0)
         connection->is_shut = true;
     vine__send_end(send, error);
@@ -179,25 +176,12 @@ static void on_written(struct vine__operation *operation, int32_t result, uint32
 {
     struct stream_connection *const connection =
         VINE_CONTAINER_OF(operation, struct stream_connection, write);
-    struct vine_network_counts *const counts = &connection->base.network->counts;
-    struct vine_send *const send = connection->send_first;
+    int error;
 
     (void)flags;
     connection->is_writing = false;
-    if (result > 0) {
-        send->sent += (uint32_t)result;
-        counts->sent_bytes += (uint32_t)result;
-        counts->sends++;
-        if (send->sent == send->size)
-            end_first(connection, 0);
-        else if (send->wish != 0)
-            end_first(connection, send->wish);
-    } else if (send->wish != 0) {
-        end_first(connection, result == -ECANCELED || result == -EINTR ? send->wish : result);
-    } else if (result != -EINTR && result != -EAGAIN) {
-        counts->send_errors++;
-        end_first(connection, result != 0 ? result : -EIO);
-    }
+    if (vine__send_went(connection->sends.first, &connection->base.network->counts, result, &error))
+        end_first(connection, error);
     if (!connection->base.is_aborted)
         begin_next(connection);
     look(connection);
@@ -256,7 +240,7 @@ static struct iovec piece_of(const struct vine_send *send)
 
 static int begin_first(struct stream_connection *connection)
 {
-    const struct vine_send *const send = connection->send_first;
+    const struct vine_send *const send = connection->sends.first;
 
     if (send->kind == VINE__SEND_DESCRIPTORS)
         return -EOPNOTSUPP;
@@ -292,7 +276,7 @@ static int begin_first(struct stream_connection *connection)
 
 static void begin_next(struct stream_connection *connection)
 {
-    while (connection->send_first != NULL) {
+    while (connection->sends.first != NULL) {
         const int error = begin_first(connection);
 
         if (error > 0)
@@ -305,32 +289,21 @@ static void stream_send(struct vine_connection *base, struct vine_send *send)
 {
     struct stream_connection *const connection = stream_of(base);
 
-    if (connection->send_first == NULL) {
-        connection->send_first = send;
-        connection->send_last = send;
+    vine__send_queue_add(&connection->sends, send);
+    if (connection->sends.first == send)
         begin_next(connection);
-    } else {
-        connection->send_last->next = send;
-        connection->send_last = send;
-    }
 }
 
 static void stream_send_cancel(struct vine_connection *base, struct vine_send *send)
 {
     struct stream_connection *const connection = stream_of(base);
-    struct vine_send *before = connection->send_first;
 
-    if (before == send) {
-        if (connection->write.fn != on_shut)
-            vine__poller_cancel(poller_of(connection), &connection->write);
-        return;
+    if (connection->sends.first != send) {
+        vine__send_queue_remove(&connection->sends, send);
+        vine__send_end(send, send->wish);
+    } else if (connection->write.fn != on_shut) {
+        vine__poller_cancel(poller_of(connection), &connection->write);
     }
-    while (before->next != send)
-        before = before->next;
-    before->next = send->next;
-    if (connection->send_last == send)
-        connection->send_last = before;
-    vine__send_end(send, send->wish);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -387,19 +360,14 @@ static void look(struct stream_connection *connection)
 static void stream_end_all(struct vine_connection *base)
 {
     struct stream_connection *const connection = stream_of(base);
-    struct vine_send *const first = connection->send_first;
+    struct vine_send *const first = connection->sends.first;
 
     if (connection->is_reading) {
         base->reader->wish = -ECANCELED;
         cancel_read(connection);
     }
     if (first != NULL) {
-        for (struct vine_send *send = first->next, *next; send != NULL; send = next) {
-            next = send->next;
-            vine__send_end(send, -ECANCELED);
-        }
-        first->next = NULL;
-        connection->send_last = first;
+        vine__send_queue_cancel_rest(&connection->sends);
         if (first->wish == 0) {
             first->wish = -ECANCELED;
             stream_send_cancel(base, first);

@@ -43,16 +43,11 @@ static void end_start(struct tls_connection *connection, int error)
 /* Whose queue may hold what has been encrypted, and lost. */
 static void end_sends(struct tls_connection *connection, int error)
 {
-    struct vine_send *send = connection->send_first;
-
-    connection->send_first = NULL;
-    connection->send_last = NULL;
     connection->current = NULL;
-    while (send != NULL) {
-        struct vine_send *const next = send->next;
+    while (connection->sends.first != NULL) {
+        struct vine_send *const send = vine__send_queue_take(&connection->sends);
 
         vine__send_end(send, send->wish != 0 ? send->wish : error);
-        send = next;
     }
 }
 
@@ -124,13 +119,11 @@ static void on_received(struct vine_receive *receive)
 /* Those before `current` are on their way to the peer; all, if none is current. */
 static void end_sent(struct tls_connection *connection)
 {
-    while (connection->send_first != connection->current) {
-        struct vine_send *const send = connection->send_first;
+    while (connection->sends.first != connection->current) {
+        VINE_ASSERT(connection->sends.first != NULL); /* the current one is in the list */
 
-        VINE_ASSERT(send != NULL); /* the current one is in the list */
-        connection->send_first = send->next;
-        if (connection->send_first == NULL)
-            connection->send_last = NULL;
+        struct vine_send *const send = vine__send_queue_take(&connection->sends);
+
         send->sent = send->size;
         vine__send_end(send, 0);
     }
@@ -306,7 +299,7 @@ static void encrypt(struct tls_connection *connection)
     }
     if (goes_on < 0)
         fail(connection, goes_on);
-    else if (connection->out_size == 0 && connection->send_first != connection->current)
+    else if (connection->out_size == 0 && connection->sends.first != connection->current)
         end_sent(connection); /* empty ones */
 }
 
@@ -417,11 +410,7 @@ static void tls_send(struct vine_connection *base, struct vine_send *send)
         vine__send_end(send, -EPIPE);
         return;
     }
-    if (connection->send_last == NULL)
-        connection->send_first = send;
-    else
-        connection->send_last->next = send;
-    connection->send_last = send;
+    vine__send_queue_add(&connection->sends, send);
     if (connection->current == NULL) {
         connection->current = send;
         connection->current_done = 0;
@@ -440,28 +429,14 @@ static bool is_untouched(const struct tls_connection *connection, const struct v
     return false;
 }
 
-static void take_out(struct tls_connection *connection, struct vine_send *send)
-{
-    struct vine_send *before = NULL;
-
-    for (struct vine_send *at = connection->send_first; at != send; at = at->next)
-        before = at;
-    if (before == NULL)
-        connection->send_first = send->next;
-    else
-        before->next = send->next;
-    if (connection->send_last == send)
-        connection->send_last = before;
-    if (connection->current == send)
-        connection->current = send->next;
-}
-
 static void tls_send_cancel(struct vine_connection *base, struct vine_send *send)
 {
     struct tls_connection *const connection = tls_of(base);
 
     if (is_untouched(connection, send)) {
-        take_out(connection, send);
+        if (connection->current == send)
+            connection->current = send->next;
+        vine__send_queue_remove(&connection->sends, send);
         vine__send_end(send, send->wish);
     } else {
         /* Part of it is encrypted, and records have no gaps: nothing can follow. */
@@ -476,7 +451,7 @@ static void tls_end_all(struct vine_connection *base)
     struct tls_connection *const connection = tls_of(base);
     struct vine_receive *const reader = base->reader;
     const bool is_quiet = !connection->has_failed && connection->start == NULL &&
-                          connection->send_first == NULL && !connection->is_sending;
+                          connection->sends.first == NULL && !connection->is_sending;
 
     if (reader != NULL && !reader->has_ended)
         vine__receive_end(reader, NULL, -ECANCELED);

@@ -13,6 +13,7 @@
 #include <vine/tls.h>
 
 #include "core/network/network_internal.h"
+#include "core/network/send_queue.h"
 
 #define TLS_SESSIONS 8U
 #define TLS_ID_BYTES 32U
@@ -79,7 +80,7 @@ struct tls_connection {
 
     unsigned char *plain; /* what the reader looks at */
 
-    struct vine_send *send_first, *send_last;
+    struct vine__send_queue sends;
     struct vine_send *current; /* the first that is not encrypted as a whole */
     size_t current_done;       /* how much of it is */
 
