@@ -4,17 +4,12 @@
 #include <vine/service.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include <vine/error.h>
-#include <vine/log.h>
 
 #include "arch/guard/closed.h"
-#include "arch/guard/guard.h"
 #include "core/process/process.h"
-#include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
-#include "utils/assert.h"
 #include "utils/atomic.h"
 
 #define TLS_NS (10 * VINE_NS_PER_SECOND)
@@ -23,102 +18,9 @@
 #define GREETED_NS      VINE_NS_PER_SECOND
 #define GREETED_LOOK_NS (VINE_NS_PER_SECOND / 100)
 
-#define RUN_NS    VINE_NS_PER_SECOND
-#define BEGUN_MAX 64U /* services with something to begin */
-
 /* All that were started, on core 0. They stay: the end of the reactors uses them to its last
  * turn. */
 static struct vine_running *all;
-
-static char why[VINE__GUARD_WHY_BYTES];
-static const char *access_path; /* or NULL */
-
-const char *vine_isolation_name(void)
-{
-    return vine__guard_name(vine__guard_kind());
-}
-
-const char *vine_isolation_why(void)
-{
-    return why;
-}
-
-/* The calling core has micro-processes from now on. */
-static int start_core(const struct vine_service_options *options)
-{
-    const struct vine__processes_options processes = {
-        .heap_bytes = options->heap_bytes,
-        .count_max = options->connections,
-        .sockets_max = options->sockets,
-        .drain_ns = options->drain_ns,
-    };
-
-    static bool has_begun[VINE_CORES_MAX];
-    int error = 0;
-
-    /* What is registered first is stopped last: so all that is to be logged is. */
-    if (VINE__UNLIKELY(!has_begun[vine_core()]) && access_path != NULL) {
-        error = vine__access_log_begin(access_path);
-        has_begun[vine_core()] = error == 0;
-    }
-    return error != 0 ? error : vine__processes_start(&processes);
-}
-
-void vine_service_log_access(const char *path)
-{
-    access_path = path;
-}
-
-/* Once, whatever it runs for: core 0. Those that have begun are few, and stay. */
-static int begin_once(const struct vine_service *service, const void *argument)
-{
-    static const struct vine_service *begun[BEGUN_MAX];
-    uint32_t at = 0;
-    int error;
-
-    if (service->begin == NULL)
-        return 0;
-    while (at < BEGUN_MAX && begun[at] != NULL && begun[at] != service)
-        at++;
-    if (at == BEGUN_MAX)
-        return -ENOSPC;
-    if (begun[at] == service)
-        return 0;
-    error = service->begin(argument);
-    if (error == 0)
-        begun[at] = service;
-    return error;
-}
-
-int vine__service_prepare(const struct vine_service *service,
-                          const struct vine_service_options *options)
-{
-    static const enum vine__guard_kind kinds[] = {
-        [VINE_ISOLATE_BEST] = VINE__GUARD_BEST,
-        [VINE_ISOLATE_PKU] = VINE__GUARD_PKU,
-        [VINE_ISOLATE_MPROTECT] = VINE__GUARD_MPROTECT,
-        [VINE_ISOLATE_NONE] = VINE__GUARD_NONE,
-    };
-    const struct vine__guard_options guard = {
-        .wanted = kinds[options->isolation],
-        .has_rings = strcmp(vine__poller_name(vine__reactor_poller()), "io_uring") == 0,
-        .run_ns = options->run_ns == 0              ? RUN_NS
-                  : options->run_ns == VINE_FOREVER ? 0
-                                                    : options->run_ns,
-    };
-    int error = vine__guard_choose(&guard, why);
-
-    vine__service_tell_ends();
-    /* An earlier service has chosen. */
-    if (error == 0 || error == -EBUSY)
-        error = vine__processes_prepare();
-    /* Before the listener is known to those who stop: what it was given is drained behind it. */
-    if (error == 0)
-        error = start_core(options);
-    if (error == 0)
-        error = begin_once(service, options->argument);
-    return error != 0 ? error : vine__service_begin_central(service, options);
-}
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
@@ -208,7 +110,7 @@ static void accepted(struct vine_connection *connection, void *context)
     const uint32_t most = running->options.connections_max;
     const bool has_tls = running->options.tls != NULL;
 
-    if (start_core(&running->options) != 0) {
+    if (vine__service_start_core(&running->options) != 0) {
         vine_connection_close(connection, NULL);
         return;
     }
