@@ -506,6 +506,10 @@ static bool bring_message(struct vine__mail *mail, struct box *box, struct vine_
 
 bool vine__mail_bring(struct vine__mail *mail, struct vine__record *record)
 {
+    /* These first: they are few, and operations may be as many as there is room for each time. */
+    for (uint32_t i = 0; i < VINE_MAIL_BOXES_MAX; i++)
+        if (mail->boxes[i] != NULL && !bring_message(mail, mail->boxes[i], record))
+            return false;
     VINE_LIST_FOR_EACH(node, &mail->operations)
     {
         struct operation *const operation = VINE_LIST_OBJECT(node, struct operation, link);
@@ -522,8 +526,5 @@ bool vine__mail_bring(struct vine__mail *mail, struct vine__record *record)
         write_end(operation);
         forget(operation);
     }
-    for (uint32_t i = 0; i < VINE_MAIL_BOXES_MAX; i++)
-        if (mail->boxes[i] != NULL && !bring_message(mail, mail->boxes[i], record))
-            return false;
     return true;
 }

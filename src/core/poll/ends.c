@@ -80,20 +80,40 @@ static bool bring_answers(struct vine__polling *polling, struct vine__record *re
     return true;
 }
 
+/* By turns: where there is no room for all, the next run begins with those that are left. */
 static bool bring_furthers(struct vine__polling *polling, struct vine__record *record)
 {
-    for (uint32_t place = 1; place < VINE__PLACES_MAX; place++) {
-        struct further *const further = polling->furthers->at[place];
+    struct furthers *const furthers = polling->furthers;
 
-        if (further != NULL && further->outlet.connection != NULL &&
-            (!put_hung_up(record, &further->outlet, &further->has_hung_up) ||
-             !bring_outlet(&further->outlet, record)))
+    for (uint32_t i = 0; i < VINE__PLACES_MAX; i++) {
+        const uint32_t place = (furthers->first + i) % VINE__PLACES_MAX;
+        struct further *const further = furthers->at[place];
+
+        if (further == NULL || further->outlet.connection == NULL)
+            continue;
+        if (!put_hung_up(record, &further->outlet, &further->has_hung_up) ||
+            !bring_outlet(&further->outlet, record)) {
+            furthers->first = place;
             return false;
+        }
     }
     return true;
 }
 
-bool vine__polling_bring(struct vine__polling *polling, struct vine__record *record)
+static bool bring_sockets(struct vine__polling *polling, struct vine__record *record)
+{
+    if (VINE__LIKELY(polling->furthers == NULL))
+        return bring_outlet(&polling->io, record);
+    return bring_answers(polling, record) && bring_outlet(&polling->io, record) &&
+           bring_furthers(polling, record);
+}
+
+static bool bring_mail(struct vine__polling *polling, struct vine__record *record)
+{
+    return VINE__LIKELY(polling->mail == NULL) || vine__mail_bring(polling->mail, record);
+}
+
+void vine__polling_bring(struct vine__polling *polling, struct vine__record *record)
 {
     struct vine__blocks *const blocks = &polling->core->blocks[polling->heap->region.colour];
 
@@ -114,10 +134,9 @@ bool vine__polling_bring(struct vine__polling *polling, struct vine__record *rec
             record, (struct vine__item){.kind = VINE__ITEM_CANCEL, .result = polling->cancel});
         polling->cancel = 0;
     }
-    if (VINE__UNLIKELY(polling->mail != NULL) && !vine__mail_bring(polling->mail, record))
-        return false;
-    if (VINE__LIKELY(polling->furthers == NULL))
-        return bring_outlet(&polling->io, record);
-    return bring_answers(polling, record) && bring_outlet(&polling->io, record) &&
-           bring_furthers(polling, record);
+    /* Either may be more than there is room for, for ever. */
+    if (VINE__UNLIKELY(polling->is_behind))
+        polling->is_behind = !(bring_sockets(polling, record) && bring_mail(polling, record));
+    else
+        polling->is_behind = !(bring_mail(polling, record) && bring_sockets(polling, record));
 }

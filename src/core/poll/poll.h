@@ -133,6 +133,7 @@ struct vine__polling {
     uint8_t colour;
     bool has_ended;
     bool is_closed;  /* and its connection is */
+    bool is_behind;  /* not all that has ended could be brought in: another run has to */
     bool is_parking; /* nothing has to stay, if nothing comes for a while; so asked in this run */
 };
 
@@ -150,9 +151,9 @@ struct vine__polling_options {
 VINE_MUST_CHECK int vine__polling_begin(struct vine__polling *polling,
                                         const struct vine__polling_options *options);
 
-/* Before a run: put into the record what is to be brought in. Returns whether that was all. Its
+/* Before a run: put into the record what is to be brought in; `is_behind`, unless that is all. Its
  * heap is open, here and behind the run. */
-bool vine__polling_bring(struct vine__polling *polling, struct vine__record *record);
+void vine__polling_bring(struct vine__polling *polling, struct vine__record *record);
 
 /* Behind it: send what was written, begin what is asked for, and let go what was left. Returns 0,
  * -VINE_ECORRUPT, or -ENOMEM: it cannot be answered. */

@@ -94,6 +94,7 @@ struct furthers {
     struct vine__polling *polling;
     struct vine_work hung_up; /* that of the connection */
     bool has_hung_up;
+    uint32_t first;                       /* place to be looked at for what came */
     struct vine__list splicings;          /* all of them */
     struct vine__list all;                /* by `link`, those that are being closed among them */
     struct further *at[VINE__PLACES_MAX]; /* those that somebody inside has, or NULL */

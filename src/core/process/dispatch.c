@@ -39,7 +39,7 @@ void vine__process_dispatch(struct vine__polling *polling)
     struct processes *const core = vine__core_of(process);
     struct page *const page = core->page;
     struct vine__guard_fault fault;
-    bool again;
+    bool has_faulted;
     int error;
 
     if (polling->has_ended)
@@ -52,17 +52,17 @@ void vine__process_dispatch(struct vine__polling *polling)
     core->running = process;
     core->counts.runs++;
     do {
-        again = !vine__polling_bring(polling, &page->record);
+        vine__polling_bring(polling, &page->record);
         page->inside = polling->inside;
         error = vine__guard_run(&polling->heap->region, run_inside, page, &fault);
-        if (error == -EFAULT) {
+        has_faulted = error == -EFAULT;
+        if (has_faulted) {
             if (!vine__process_take_fault(process, &fault))
                 return;
-            again = true;
         } else if (error != 0) {
             vine__process_take_mistake(process, error);
             return;
-        } else if (!again) {
+        } else {
             process->fault_count = 0;
         }
         error = vine__polling_take(polling);
@@ -70,14 +70,15 @@ void vine__process_dispatch(struct vine__polling *polling)
             vine__process_take_mistake(process, error);
             return;
         }
-    } while (again);
+    } while (has_faulted);
     if (polling->inside->has_ended) {
         vine__process_take_end(process);
         return;
     }
     if (polling->is_parking)
         vine__parker_begin(process);
-    if (polling->inside->is_spent)
+    /* What is too much for one run is for another turn: there may be no end of it. */
+    if (polling->inside->is_spent || polling->is_behind)
         vine_work_post(&polling->work);
     vine__guard_close(&polling->heap->region);
 }
