@@ -37,6 +37,21 @@ static void begin_to_park(struct vine__polling *polling, uint64_t until_ns)
         vine__outlet_receive(outlet, 0);
 }
 
+/* Of what a splice moves nothing is there that could be kept. */
+static int receive(struct vine__outlet *outlet, uint64_t kept)
+{
+    if (kept > VINE_LOOK_MAX || (kept > 0 && outlet->is_spliced))
+        return -VINE_ECORRUPT;
+    if (outlet->is_spliced) {
+        outlet->is_wanted = true; /* behind what is on its way */
+        return 0;
+    }
+    if (outlet->is_receiving || outlet->has_received)
+        return -VINE_ECORRUPT;
+    vine__outlet_receive(outlet, (uint32_t)kept);
+    return 0;
+}
+
 /* One ask, which is a copy. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int begin(struct vine__polling *polling, const struct vine__ask *ask,
                  struct vine__asker asker)
@@ -50,14 +65,7 @@ static int begin(struct vine__polling *polling, const struct vine__ask *ask,
         return -VINE_ECORRUPT;
     switch (ask->kind) {
     case VINE__ASK_RECEIVE:
-        if (outlet->is_spliced && ask->a == 0) {
-            outlet->is_wanted = true; /* behind what is on its way */
-            return 0;
-        }
-        if (outlet->is_receiving || outlet->has_received || ask->a > VINE_LOOK_MAX)
-            return -VINE_ECORRUPT;
-        vine__outlet_receive(outlet, (uint32_t)ask->a);
-        return 0;
+        return receive(outlet, ask->a);
     case VINE__ASK_ROOM:
         outlet->room = asker;
         return 0;

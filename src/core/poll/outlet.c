@@ -100,10 +100,9 @@ void vine__outlet_receive(struct vine__outlet *outlet, uint32_t kept)
         return;
     }
 
-    outlet->kept = kept;
-
     const int error = gather(outlet, kept);
 
+    outlet->kept = error == 0 ? kept : 0;
     if (error != 0) {
         outlet->has_received = true;
         outlet->received = error;

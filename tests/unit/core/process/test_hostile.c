@@ -305,6 +305,68 @@ static void wishes_that_make_no_sense_end_it(void **state)
     do_it(lets_go_in_a_circle, false);
 }
 
+/* Has outside move what comes to somebody who does not read, and then claims that bytes are there
+ * of which the next ones are the rest. */
+VINE_COROUTINE(moves)
+{
+    struct {
+        uint64_t moved;
+    } *self;
+
+    vine_begin();
+    vine_splice(self->moved, that->socket, vine_argument(), UINT64_MAX);
+    vine_end();
+}
+
+VINE_COROUTINE(keeps_what_was_moved)
+{
+    struct {
+        struct vine_socket *other, *third;
+        char bytes[8];
+        ssize_t length;
+    } *self;
+
+    vine_begin();
+    vine_connect(self->other, vine_argument());
+    vine_connect(self->third, vine_argument());
+    vine_start(moves, self->other);
+    vine_read_on(self->third, self->length, self->bytes, sizeof self->bytes);
+    that->ask.number = ++that->inside->ask_number;
+    ask(that, VINE__ASK_RECEIVE, 0, VINE_LOOK_MAX);
+    that->status = VINE__COROUTINE_BLOCKED;
+    vine__suspend("keeps");
+    vine_end();
+}
+
+static void who_keeps_what_was_moved_elsewhere_ends(void **state)
+{
+    static char block[65536];
+    struct one bad, other, third;
+    struct server server;
+
+    (void)state;
+    open_processes();
+    serve_at(&server, 8);
+    start_one(&bad, &vine__type_keeps_what_was_moved, server.address);
+    other = accepted_by(&server);
+    third = accepted_by(&server);
+    for (int idle = 0; idle < 300; idle++) {
+        if (write(bad.fd, block, sizeof block) > 0)
+            idle = 0;
+        step_all();
+    }
+    say_to(&third, "x");
+    step_often();
+    assert_int_equal(bad.ends, 1);
+    assert_int_equal(bad.end.error, -VINE_ECORRUPT);
+    close(other.fd);
+    close(third.fd);
+    close(bad.fd);
+    until(bad.goings == 1);
+    close(server.fd);
+    close_cores();
+}
+
 static void lies_about_what_was_written_end_it(void **state)
 {
     (void)state;
@@ -332,6 +394,7 @@ int main(void)
         cmocka_unit_test(lists_of_asks_that_are_none_end_it),
         cmocka_unit_test(asks_that_make_no_sense_end_it),
         cmocka_unit_test(wishes_that_make_no_sense_end_it),
+        cmocka_unit_test(who_keeps_what_was_moved_elsewhere_ends),
         cmocka_unit_test(lies_about_what_was_written_end_it),
         cmocka_unit_test(who_destroys_its_own_head_faults_alone),
     };
