@@ -7,8 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TARGET_BYTES 512U /* of the target that are logged at most, and of each field: */
+#define METHOD_BYTES 32U
+#define TARGET_BYTES 512U /* of the line that the target takes at most, and each field: */
 #define FIELD_BYTES  192U
+
+/* With quotation marks, blanks and the version: what is cut ends its quotation, too. */
+_Static_assert(METHOD_BYTES + TARGET_BYTES + 2 * FIELD_BYTES + 24 <= HTTP_ACCESS_BYTES,
+               "all words of a line have room");
 
 VINE_SERVICE_CODE static void put(struct http_access *access, const char *text, size_t size)
 {
@@ -20,17 +25,19 @@ VINE_SERVICE_CODE static void put(struct http_access *access, const char *text, 
     access->all_bytes = (uint16_t)(access->all_bytes + size);
 }
 
-/* What a client said, without what would end the quotation. */
+/* What a client said, without what would end the quotation: at most so much of the line. */
 VINE_SERVICE_CODE static void put_quoted(struct http_access *access, struct vine_http_slice slice,
                                          size_t most)
 {
-    for (size_t i = 0; i < slice.size && i < most; i++) {
-        if (slice.text[i] == '"')
-            put(access, "\\x22", 4);
-        else if (slice.text[i] == '\\')
-            put(access, "\\x5c", 4);
-        else
-            put(access, &slice.text[i], 1);
+    for (size_t i = 0; i < slice.size; i++) {
+        const bool is_quote = slice.text[i] == '"';
+        const bool is_escaped = is_quote || slice.text[i] == '\\';
+        const size_t size = is_escaped ? 4 : 1;
+
+        if (size > most)
+            break;
+        most -= size;
+        put(access, is_quote ? "\\x22" : is_escaped ? "\\x5c" : &slice.text[i], size);
     }
 }
 
@@ -53,7 +60,7 @@ VINE_SERVICE_CODE void http_access_note(struct http_access *access,
 {
     access->all_bytes = 0;
     put(access, "\"", 1);
-    put_quoted(access, vine_http_text(&request->head, request->method_name), FIELD_BYTES);
+    put_quoted(access, vine_http_text(&request->head, request->method_name), METHOD_BYTES);
     put(access, " ", 1);
     put_quoted(access, vine_http_text(&request->head, request->target), TARGET_BYTES);
     put(access, request->minor == 0 ? " HTTP/1.0\"" : " HTTP/1.1\"", 10);

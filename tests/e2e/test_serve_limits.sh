@@ -60,7 +60,15 @@ begin http --hello --smp 2 --access-log log
 curl -s -A 'an "agent" \' -e there "http://127.0.0.1:$port/a?b=c" -d body >body
 curl -s "http://127.0.0.1:$port/[1-20]" >body
 bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0; printf "GET /%b HTTP/1.1\r\n\r\n" "\001" >&4; cat <&4 >/dev/null' "$port"
+# What is too long is cut within its quotation; what no terminal shall have, and a quotation mark,
+# become others. Many of these take four times their room.
+many=$(printf '%0900d' 0 | tr 0 '"')
+bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0; printf "GET /%s HTTP/1.0\r\nReferer: %s\r\nUser-Agent: %b\r\n\r\n" \
+    "$1" "$1" "\x9b1m\xc2\x9b" >&4; cat <&4 >/dev/null' "$port" "$many"
 end
+grep -q ' "GET /\(\\x22\)* HTTP/1.0" 200 5 "\(\\x22\)*" "\\x9b1m\\xc2\\x9b"$' log ||
+    fail "quotations are cut open: $(grep x22 log)"
+sed -i '/x9b/d' log
 [ "$(wc -l <log)" = 22 ] || fail "$(wc -l <log) lines of the access log: $(cat log)"
 date='\[[0-9][0-9]/[A-Z][a-z][a-z]/[0-9]*:[0-9:]* +0000\]'
 grep -q "^127.0.0.1 - - $date \"POST /a?b=c HTTP/1.1\" 200 5 \"there\" \"an .x22agent.x22 .x5c\"\$" log ||

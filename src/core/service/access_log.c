@@ -224,6 +224,7 @@ static void add_client(struct access_log *log, struct vine_connection *connectio
     add(log, text);
 }
 
+/* No byte that ends a line, or means something to a terminal: some beyond ASCII do. */
 static void add_tamed(struct access_log *log, const char *text, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
@@ -232,7 +233,7 @@ static void add_tamed(struct access_log *log, const char *text, size_t size)
     for (size_t i = 0; i < size; i++) {
         const unsigned char byte = (unsigned char)text[i];
 
-        if (byte >= ' ' && byte != 0x7f) {
+        if (byte >= ' ' && byte < 0x7f) {
             *at++ = (char)byte;
             continue;
         }
