@@ -23,6 +23,7 @@ struct central {
     struct vine__service_kind kind;
     const void *argument;
     bool is_there; /* it runs, or will */
+    bool was_told; /* that it cannot, since it did last */
     struct vine_timer again;
 };
 
@@ -49,9 +50,18 @@ static void start_again(struct vine_timer *timer)
     struct central *const central = VINE_CONTAINER_OF(timer, struct central, again);
     const int error = start(central);
 
-    if (error != 0)
+    if (error == 0) {
+        central->was_told = false;
+        return;
+    }
+    if (!central->was_told)
         vine_log("service", VINE_LOG_ERROR, "%s: its central part cannot begin anew: %s",
                  central->kind.service->name, vine_error_text(error));
+    central->was_told = true;
+    if (error == -VINE_ECLOSED)
+        return;
+    central->is_there = true; /* what is lacking may be there a moment later */
+    vine_timer_arm_after(&central->again, AGAIN_NS);
 }
 
 static void ended(void *context, const struct vine__process_end *end)
