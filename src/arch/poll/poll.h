@@ -25,11 +25,12 @@
  *           an operation on a file, cannot be cancelled while it runs, only while it waits. A child
  *           after fork cannot use the poller.
  *
- * Backends: `uring` (io_uring by liburing; a few threads for VINE__POLL_CALL and, before Linux 6.9,
- * VINE__POLL_TRUNCATE), `epoll` (readiness, and those threads for files, where io_uring is not to
- * be had), `sim` (sim.h: a simulated kernel that a test owns). All of them keep MSG_WAITALL for
- * VINE__POLL_SEND and VINE__POLL_RECEIVE alone. A connect to a Unix socket whose backlog is full
- * waits under io_uring and ends with -EAGAIN under epoll.
+ * Backends: `uring` (io_uring by liburing; a few threads for VINE__POLL_CALL, before Linux 6.9
+ * VINE__POLL_TRUNCATE, and what the kernel's own may not do to memory with a protection key),
+ * `epoll` (readiness, and those threads for files, where io_uring is not to be had), `sim` (sim.h: a
+ * simulated kernel that a test owns). All of them keep MSG_WAITALL for VINE__POLL_SEND and
+ * VINE__POLL_RECEIVE alone. A connect to a Unix socket whose backlog is full waits under io_uring
+ * and ends with -EAGAIN under epoll.
  */
 #ifndef VINE_ARCH_POLL_POLL_H
 #define VINE_ARCH_POLL_POLL_H

@@ -215,6 +215,20 @@ static void take_own(struct vine__uring *uring, uint64_t user_data, uint32_t fla
     uring->is_wake_armed = uring->poller.is_closing;
 }
 
+/*
+ * What cannot be done at once on a file a thread of the kernel's does, which may have the rights to
+ * key 0 alone, where the caller's memory has another one. A thread of ours does that then, for the
+ * kernel has done nothing of it. Not at the end, when what goes is waited for.
+ */
+static bool is_for_a_worker(const struct vine__poller *poller,
+                            const struct vine__operation *operation)
+{
+    return ((operation->kind >= VINE__POLL_READ && operation->kind <= VINE__POLL_WRITEV) ||
+            operation->kind == VINE__POLL_STAT) &&
+           !operation->is_fixed && !poller->is_closing &&
+           operation->state == VINE__POLL_STATE_KERNEL;
+}
+
 VINE_STATIC_ASSERT(VINE__POLL_MORE << 1 == IORING_CQE_F_MORE, "translated by a shift");
 VINE_STATIC_ASSERT(VINE__POLL_BUFFER >> 1 == IORING_CQE_F_BUFFER, "translated by a shift");
 
@@ -245,6 +259,10 @@ static uint32_t take(struct vine__uring *uring, uint32_t count_max)
             (flags & IORING_CQE_F_MORE) == 0)
             remove_from_cancels(uring, operation);
         count++;
+        if (VINE__UNLIKELY(result == -EFAULT) && is_for_a_worker(&uring->poller, operation)) {
+            vine__workers_begin(&uring->poller, operation);
+            continue;
+        }
         vine__poll_hand_out(&uring->poller, operation, result,
                             (flags & IORING_CQE_F_MORE) >> 1 | (flags & IORING_CQE_F_BUFFER) << 1);
     }
