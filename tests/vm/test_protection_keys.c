@@ -23,11 +23,13 @@
 #define GUARD_NS (240 * VINE_NS_PER_SECOND)
 
 static const char *const programs[] = {
-    "arch_guard_run",      "arch_guard_fault",       "core_heap_inside",  "core_heap_pool",
-    "core_heap_isolation", "core_network_colours",   "core_process_end",  "core_process_hostile",
-    "core_process_park",   "core_process_probes",    "arch_guard_closed", "core_service_running",
-    "core_process_crash",  "core_process_outside",   "core_process_poll", "core_process_splice",
-    "core_mail_mail",      "core_mail_hostile_mail",
+    "arch_guard_run",      "arch_guard_fault",     "core_heap_inside",
+    "core_heap_pool",      "core_heap_isolation",  "core_network_colours",
+    "core_process_end",    "core_process_hostile", "core_process_park",
+    "core_process_probes", "arch_guard_closed",    "core_service_running",
+    "core_process_crash",  "core_process_outside", "core_poll_poll",
+    "core_poll_splice",    "core_mail_mail",       "core_mail_hostile_mail",
+    "core_poll_further",   "core_poll_files",      "arch_poll_closed_memory",
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(programs[0]))
 

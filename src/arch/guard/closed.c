@@ -204,6 +204,11 @@ void *vine__closed_alloc(size_t size_bytes)
     return range.start == NULL ? calloc(1, size_bytes) : clear(alloc(size_bytes), size_bytes);
 }
 
+void *vine__closed_alloc_raw(size_t size_bytes)
+{
+    return range.start == NULL ? malloc(size_bytes) : alloc(size_bytes);
+}
+
 void *vine__closed_alloc_lines(size_t size_bytes)
 {
     const size_t whole_bytes = (size_bytes + GRAIN - 1) / GRAIN * GRAIN;

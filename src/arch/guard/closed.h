@@ -29,6 +29,7 @@
 /* Zero. Returns NULL: no memory. */
 void *vine__closed_alloc(size_t size_bytes);
 void *vine__closed_alloc_lines(size_t size_bytes); /* at a cache line */
+void *vine__closed_alloc_raw(size_t size_bytes);   /* not zero, for who writes all of it */
 void vine__closed_free(void *block);               /* NULL is allowed */
 
 /* A block of more bytes with what was in `block`, which is freed, and zero behind it. Returns NULL:

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "utils/bits.h"
 
 #define COUNT_DEFAULT 32
@@ -26,7 +27,7 @@ void vine__file_pool_init(struct vine__file_pool *pool, const struct vine__file_
 void vine__file_pool_fini(struct vine__file_pool *pool)
 {
     free(pool->bytes);
-    free(pool->free);
+    vine__closed_free(pool->free);
     pool->bytes = NULL;
     pool->free = NULL;
 }
@@ -38,7 +39,7 @@ int vine__file_pool_make(struct vine__file_core *core)
 
     if (pool->bytes != NULL)
         return 0;
-    pool->free = calloc(pool->count, sizeof(*pool->free));
+    pool->free = vine__closed_alloc(pool->count * sizeof(*pool->free));
     pool->bytes = aligned_alloc(VINE__FILE_BUFFER_ALIGN, bytes);
     if (pool->free == NULL || pool->bytes == NULL) {
         vine__file_pool_fini(pool);

@@ -2,9 +2,9 @@
 #include "core/file/file_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "utils/atomic.h"
 
 /* So many requests go to the kernel at once. All of a turn in one go would take less of the
@@ -266,7 +266,7 @@ int vine__file_start(const struct vine__file_options *options)
     VINE_ASSERT(cores[id] == NULL);
     if (options->buffer_bytes % VINE__FILE_BUFFER_ALIGN != 0)
         return -EINVAL;
-    core = calloc(1, sizeof(*core));
+    core = vine__closed_alloc(sizeof(*core));
     if (core == NULL)
         return -ENOMEM;
     core->core = id;
@@ -277,9 +277,9 @@ int vine__file_start(const struct vine__file_options *options)
     init_batch(&core->cancels);
     vine__file_pool_init(&core->pool, options);
     if (options->requests_max > 0) {
-        core->returns = calloc(core->core_count, sizeof(*core->returns));
+        core->returns = vine__closed_alloc(core->core_count * sizeof(*core->returns));
         if (core->returns == NULL) {
-            free(core);
+            vine__closed_free(core);
             return -ENOMEM;
         }
         for (uint32_t i = 0; i < core->core_count; i++)
@@ -316,7 +316,7 @@ void vine__file_end(uint32_t id)
         return;
     vine__file_pool_fini(&core->pool);
     vine__io_queue_fini(&core->queue);
-    free(core->returns);
-    free(core);
+    vine__closed_free(core->returns);
+    vine__closed_free(core);
     cores[id] = NULL;
 }

@@ -11,9 +11,9 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/mail/mail_internal.h"
 
 /* ---- lists of letters ------------------------------------------------------------------------ */
@@ -72,7 +72,7 @@ static void over(struct letter *letter)
     if (letter->is_told)
         letter->is_over = true;
     else
-        free(letter);
+        vine__closed_free(letter);
 }
 
 static void told(struct vine_call *call)
@@ -81,7 +81,7 @@ static void told(struct vine_call *call)
 
     letter->is_told = false;
     if (letter->is_over)
-        free(letter);
+        vine__closed_free(letter);
     vine__office_less(vine__office_here());
 }
 
@@ -138,7 +138,7 @@ int64_t vine__letter_arrive(void *argument)
     const int error = look_at(box, letter);
 
     if (error != 0) {
-        free(letter);
+        vine__closed_free(letter);
         return error;
     }
     vine__office_here()->held_bytes += bytes_of(letter);
@@ -218,7 +218,7 @@ void vine__box_answer(struct box *box, const unsigned char *bytes, int error)
 struct box *vine__box_create(struct vine__mail *mail, int *ret_error)
 {
     struct office *const office = vine__office_here();
-    struct box *const box = calloc(1, sizeof(*box));
+    struct box *const box = vine__closed_alloc(sizeof(*box));
     uint32_t number = 0;
     uint64_t key = 0;
     int error = box != NULL ? vine__office_key(office, &key) : -ENOMEM;
@@ -226,7 +226,7 @@ struct box *vine__box_create(struct vine__mail *mail, int *ret_error)
     if (error == 0)
         error = vine__number_take(&office->boxes, box, key, &number);
     if (error != 0) {
-        free(box);
+        vine__closed_free(box);
         *ret_error = error;
         return NULL;
     }
@@ -239,7 +239,7 @@ struct box *vine__box_create(struct vine__mail *mail, int *ret_error)
 
 static void gone(struct vine_call *call)
 {
-    free(VINE_CONTAINER_OF(call, struct box, unpublish));
+    vine__closed_free(VINE_CONTAINER_OF(call, struct box, unpublish));
     vine__office_less(vine__office_here());
 }
 
@@ -266,6 +266,6 @@ void vine__box_close(struct box *box)
         (vine_call)(&box->unpublish, 0, vine__name_forget, box, gone);
         return;
     }
-    free(box);
+    vine__closed_free(box);
     vine__office_less(office);
 }

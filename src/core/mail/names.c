@@ -2,9 +2,9 @@
 /* core/mail/names.c - the names of mailboxes, all of which core 0 knows. */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/mail/mail_internal.h"
 
 static struct name *find(const struct office *office, const char *text)
@@ -24,7 +24,7 @@ int64_t vine__name_publish(void *argument)
     if (office == NULL)
         return -ECANCELED;
     if (office->names == NULL)
-        office->names = calloc(VINE_MAIL_NAMES_MAX, sizeof(*office->names));
+        office->names = vine__closed_alloc(VINE_MAIL_NAMES_MAX * sizeof(*office->names));
     if (office->names == NULL)
         return -ENOMEM;
     if (find(office, operation->name) != NULL)

@@ -2,8 +2,8 @@
 /* core/mail/office.c - what a core knows of its mail: its numbers, and when all of it is over. */
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arch/guard/closed.h"
 #include "arch/peer/random.h"
 #include "core/mail/mail_internal.h"
 
@@ -22,7 +22,8 @@ struct office *vine__office_here(void)
 static int grow(struct numbers *numbers)
 {
     const uint32_t count = numbers->count != 0 ? 2 * numbers->count : NUMBERS_AT_FIRST;
-    struct number *const all = realloc(numbers->all, count * sizeof(*all));
+    struct number *const all =
+        vine__closed_grow(numbers->all, numbers->count * sizeof(*all), count * sizeof(*all));
 
     if (all == NULL)
         return -ENOMEM;
@@ -71,7 +72,7 @@ int vine__mail_core_start(void)
     struct office **const here = &offices[vine_core()];
 
     if (*here == NULL)
-        *here = calloc(1, sizeof(**here));
+        *here = vine__closed_alloc(sizeof(**here));
     if (*here == NULL)
         return -ENOMEM;
     (*here)->done = NULL; /* one that was to end goes on */
@@ -87,10 +88,10 @@ static void end(struct office *office)
         return;
     VINE_ASSERT(office->boxes.used == 0 && office->operations.used == 0);
     offices[vine_core()] = NULL;
-    free(office->boxes.all);
-    free(office->operations.all);
-    free(office->names);
-    free(office);
+    vine__closed_free(office->boxes.all);
+    vine__closed_free(office->operations.all);
+    vine__closed_free(office->names);
+    vine__closed_free(office);
     done(context);
 }
 

@@ -8,9 +8,9 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "core/heap/poison.h"
 #include "core/mail/mail_internal.h"
 
@@ -49,10 +49,10 @@ VINE__HEAP_UNSEEN __attribute__((noinline)) static uint64_t word_at(const struct
 struct vine__mail *vine__mail_create(const struct vine__heap *heap, vine__mail_wake_fn wake,
                                      void *context)
 {
-    struct vine__mail *const mail = calloc(1, sizeof(*mail));
+    struct vine__mail *const mail = vine__closed_alloc(sizeof(*mail));
 
     if (mail == NULL || vine__office_here() == NULL) {
-        free(mail);
+        vine__closed_free(mail);
         return NULL;
     }
     mail->heap = heap;
@@ -66,7 +66,7 @@ static void free_operation(struct operation *operation)
 {
     if (operation->mail != NULL || operation->calls > 0)
         return;
-    free(operation);
+    vine__closed_free(operation);
     vine__office_less(vine__office_here());
 }
 
@@ -129,7 +129,7 @@ void vine__mail_destroy(struct vine__mail *mail)
     for (uint32_t i = 0; i < VINE_MAIL_BOXES_MAX; i++)
         if (mail->boxes[i] != NULL)
             vine__box_close(mail->boxes[i]);
-    free(mail);
+    vine__closed_free(mail);
 }
 
 void vine__operation_done(struct operation *operation, int result)
@@ -191,13 +191,13 @@ static int create(struct vine__mail *mail, const struct vine__ask *ask, uint32_t
 
     if (mail->held_bytes + held_bytes > mail->heap->limit_bytes)
         return -VINE_ECORRUPT;
-    operation = calloc(1, sizeof(*operation) + reply_bytes);
+    operation = vine__closed_alloc(sizeof(*operation) + reply_bytes);
     if (operation == NULL)
         return -ENOMEM;
     operation->key = ++office->operation_key;
     error = vine__number_take(&office->operations, operation, operation->key, &operation->number);
     if (error != 0) {
-        free(operation);
+        vine__closed_free(operation);
         return error;
     }
     office->under_way++;
@@ -240,7 +240,7 @@ static int post(struct operation *operation, const struct paper *paper)
     error = core < vine_core_count() ? look_at_own(operation) : -EPIPE;
     if (error != 0)
         return error;
-    letter = malloc(sizeof(*letter) + room);
+    letter = vine__closed_alloc_raw(sizeof(*letter) + room);
     if (letter == NULL)
         return -ENOMEM;
     *letter = (struct letter){

@@ -6,9 +6,9 @@
 #include <vine/lookup.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "arch/net/names.h"
 #include "core/network/network_internal.h"
 
@@ -70,7 +70,7 @@ static void looked_up(struct vine__operation *operation, int32_t result, uint32_
         lookup->count = result > 0 ? (uint32_t)result : 0;
         end(lookup, result > 0 ? 0 : result == 0 ? -ENOENT : result);
     }
-    free(job);
+    vine__closed_free(job);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */
@@ -111,12 +111,12 @@ static int begin(struct vine_lookup *lookup, const char *text)
 
     if (error != 0)
         return error;
-    job = calloc(1, sizeof(*job));
+    job = vine__closed_alloc(sizeof(*job));
     if (job == NULL)
         return -ENOMEM;
     error = split(text, job->host, &job->port);
     if (error != 0) {
-        free(job);
+        vine__closed_free(job);
         return error;
     }
     job->lookup = lookup;

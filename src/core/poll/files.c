@@ -9,9 +9,9 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arch/guard/closed.h"
 #include "arch/poll/poll.h"
 #include "arch/storage/beneath.h"
 #include "core/network/network.h"
@@ -70,8 +70,8 @@ static void look_at_end(struct opened *file)
         return;
     if (file->fd >= 0)
         vine__beneath_close(file->fd);
-    free(file->copied);
-    free(file);
+    vine__closed_free(file->copied);
+    vine__closed_free(file);
     further->file = NULL;
     vine_work_post(&further->closed);
 }
@@ -133,7 +133,7 @@ int vine__opened_open(struct further *further, uint32_t root, const char *path, 
 
     if (root == 0 || root > root_count)
         return -VINE_ECORRUPT;
-    file = calloc(1, sizeof(*file));
+    file = vine__closed_alloc(sizeof(*file));
     if (file == NULL)
         return -ENOMEM;
     further->file = file;
@@ -275,7 +275,7 @@ void vine__opened_send(struct vine__outlet *outlet)
     const bool is_copied = !vine__connection_sends_files(outlet->connection);
 
     if (is_copied && file->copied == NULL)
-        file->copied = malloc(COPY_BYTES);
+        file->copied = vine__closed_alloc_raw(COPY_BYTES);
     file->sender = !is_copied || file->copied != NULL ? vine__outlet_sender(outlet) : NULL;
     if (file->sender == NULL) {
         outlet->error = -ENOMEM;

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,6 +21,7 @@
 #include <vine/log.h>
 
 #include "arch/clock/clock.h"
+#include "arch/guard/closed.h"
 #include "arch/guard/guard.h"
 #include "core/heap/heap.h"
 #include "core/reactor/reactor.h"
@@ -47,7 +47,6 @@ struct access_log {
     struct vine_file file;
     struct vine_file_op op;
     struct vine_timer timer;
-    struct vine_stopper stopper;
     struct vine_work soon;
     char *filling, *writing;
     uint32_t filled, written, write_size;
@@ -63,8 +62,9 @@ struct access_log {
     char date[DATE_BYTES];
 };
 
-/* Of each core. */
+/* Of each core. The loop looks at stoppers after what they belong to is gone. */
 static struct access_log *logs[VINE_CORES_MAX];
+static struct vine_stopper stoppers[VINE_CORES_MAX];
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
@@ -83,9 +83,30 @@ static void tell_lost(struct access_log *log)
 
 static void write_on(struct access_log *log);
 
+static void destroy(struct access_log *log)
+{
+    vine__closed_free(log->filling);
+    vine__closed_free(log->writing);
+    vine__closed_free(log);
+}
+
+/* Its micro-processes have ended before. */
+static void end(struct access_log *log)
+{
+    if (log->soon.is_posted)
+        return; /* that comes here again */
+    logs[vine_core()] = NULL;
+    destroy(log);
+    vine_stopper_done(&stoppers[vine_core()]);
+}
+
 static void closed(struct vine_file_op *op)
 {
-    vine_stopper_done(&VINE_CONTAINER_OF(op, struct access_log, op)->stopper);
+    struct access_log *const log = VINE_CONTAINER_OF(op, struct access_log, op);
+
+    log->is_busy = false;
+    log->is_open = false;
+    end(log);
 }
 
 static void done(struct vine_file_op *op)
@@ -132,7 +153,7 @@ static void write_on(struct access_log *log)
         vine_file_op_init(&log->op, closed);
         vine_file_close(&log->op, &log->file);
     } else if (log->is_stopping) {
-        vine_stopper_done(&log->stopper);
+        end(log);
     }
 }
 
@@ -151,8 +172,9 @@ static void write_now(struct vine_timer *timer)
 
 static void stop(struct vine_stopper *stopper)
 {
-    struct access_log *const log = VINE_CONTAINER_OF(stopper, struct access_log, stopper);
+    struct access_log *const log = logs[vine_core()];
 
+    (void)stopper;
     (void)vine_timer_cancel(&log->timer);
     log->is_stopping = true;
     if (!log->is_busy)
@@ -161,16 +183,14 @@ static void stop(struct vine_stopper *stopper)
 
 int vine__access_log_begin(const char *path)
 {
-    struct access_log *const log = calloc(1, sizeof(*log));
+    struct access_log *const log = vine__closed_alloc(sizeof(*log));
 
     if (log == NULL)
         return -ENOMEM;
-    log->filling = malloc(BUFFER_BYTES);
-    log->writing = malloc(BUFFER_BYTES);
+    log->filling = vine__closed_alloc_raw(BUFFER_BYTES);
+    log->writing = vine__closed_alloc_raw(BUFFER_BYTES);
     if (log->filling == NULL || log->writing == NULL) {
-        free(log->filling);
-        free(log->writing);
-        free(log);
+        destroy(log);
         return -ENOMEM;
     }
     vine_timer_init(&log->timer, VINE_CLOCK_COARSE, write_now);
@@ -178,9 +198,14 @@ int vine__access_log_begin(const char *path)
     vine_file_op_init(&log->op, done);
     log->is_busy = true;
     logs[vine_core()] = log;
-    vine_at_stop(&log->stopper, stop);
+    vine_at_stop(&stoppers[vine_core()], stop);
     vine_file_open(&log->op, &log->file, NULL, path, O_WRONLY | O_APPEND | O_CREAT, 0644);
     return 0;
+}
+
+char *vine__access_log_lines(void)
+{
+    return logs[vine_core()] != NULL ? logs[vine_core()]->filling : NULL;
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */

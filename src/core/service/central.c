@@ -7,12 +7,12 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include <vine/error.h>
 #include <vine/log.h>
 #include <vine/timer.h>
 
+#include "arch/guard/closed.h"
 #include "core/service/service_internal.h"
 #include "utils/container_of.h"
 
@@ -85,7 +85,7 @@ int vine__service_begin_central(const struct vine_service *service,
     while (central != NULL && central->kind.service != service)
         central = central->next;
     if (central == NULL) {
-        central = calloc(1, sizeof(*central));
+        central = vine__closed_alloc(sizeof(*central));
         if (central == NULL)
             return -ENOMEM;
         vine__service_kind_init(&central->kind, service);

@@ -73,6 +73,8 @@ void vine__service_turn_away(struct vine__service_core *core, struct vine_connec
 /* access_log.c: the calling core has one from now on, until it stops; before its micro-processes.
  * Returns 0 or -ENOMEM. */
 VINE_MUST_CHECK int vine__access_log_begin(const char *path);
+/* The lines of the calling core that are not being written yet, or NULL: it has no log. */
+char *vine__access_log_lines(void);
 
 /* service_metrics.c: what this core has of it is known from now on. */
 void vine__service_core_begin(struct vine__service_core *core, struct vine_running *running);

@@ -7,11 +7,20 @@
  */
 #include "process_tests.h"
 
+#include <semaphore.h>
 #include <signal.h>
 
+#include <vine/lookup.h>
+#include <vine/mail.h>
+
 #include "arch/poll/uring_internal.h"
+#include "core/file/file.h"
+#include "core/mail/mail_internal.h"
+#include "core/poll/poll_internal.h"
 #include "core/process/process_internal.h"
 #include "core/reactor/reactor.h"
+#include "core/service/service_internal.h"
+#include "harness/folder.h"
 
 #define VICTIMS 15 /* each colour, and some more, for those that go */
 
@@ -47,6 +56,93 @@ VINE_COROUTINE(victim)
     vine_write(self->said->received, 1);
     vine_end();
 }
+
+/* One whose mailbox has a message that is not taken; and who has sent it. */
+struct message {
+    char text[32];
+};
+
+static struct vine_mail_address letter_box;
+static bool is_mail_over;
+
+VINE_COROUTINE(does_not_read)
+{
+    struct {
+        struct vine_mailbox *box;
+        struct message message;
+    } *self;
+
+    vine_begin();
+    vine_mail_open(self->box, struct message);
+    letter_box = vine_mail_address(self->box);
+    while (!is_mail_over)
+        vine_sleep(VINE_NS_PER_SECOND / 10);
+    vine_mail_recv(self->box, struct message, self->message);
+    if (strcmp(self->message.text, "for its eyes only") != 0)
+        vine_raise(-EBADMSG);
+    vine_end();
+}
+
+VINE_COROUTINE(writes_to_it)
+{
+    struct {
+        struct message message;
+    } *self;
+
+    vine_begin();
+    memcpy(self->message.text, "for its eyes only", 18);
+    vine_mail_send(letter_box, struct message, self->message);
+    vine_end();
+}
+
+/* Has a file open. */
+static struct vine_root root;
+
+VINE_COROUTINE(has_a_file)
+{
+    struct {
+        struct vine_below *file;
+        char byte[1];
+        ssize_t length;
+        int error;
+    } *self;
+
+    vine_begin();
+    vine_open_below(self->error, self->file, root, "passwd");
+    vine_writef("%d", self->error);
+    vine_flush();
+    vine_read(self->length, self->byte, 1);
+    vine_close_file(self->file);
+    vine_end();
+}
+
+/* What a service has once; and one of its connections, which says something of itself. */
+VINE_COROUTINE(center)
+{
+    struct {
+        char unused;
+    } *self;
+
+    (void)self;
+    vine_begin();
+    for (;;)
+        vine_sleep(VINE_NS_PER_SECOND);
+    vine_end();
+}
+
+VINE_COROUTINE(says_what_it_did)
+{
+    struct {
+        char unused;
+    } *self;
+
+    (void)self;
+    vine_begin();
+    vine_access("\"GET /secret HTTP/1.1\" 200 7", 28);
+    vine_end();
+}
+
+VINE_SERVICE(says_what_it_did, .central = VINE_COROUTINE_OF(center));
 
 /* What to do, and at which address. */
 static struct probe {
@@ -197,6 +293,68 @@ static void *connection(void)
     return other()->connection;
 }
 
+static struct one reader, filer;
+static struct vine__process *filer_process, *center_process;
+
+static struct box *mailbox_of_reader(void)
+{
+    struct box *const box = vine__box_find(letter_box);
+
+    assert_non_null(box);
+    return box;
+}
+
+static void *mailbox(void)
+{
+    return mailbox_of_reader();
+}
+
+static void *letter(void)
+{
+    assert_non_null(mailbox_of_reader()->letters.first);
+    return mailbox_of_reader()->letters.first->bytes;
+}
+
+static void *open_file(void)
+{
+    return VINE_LIST_OBJECT(vine__list_first(&filer_process->polling.furthers->all), struct further,
+                            link)
+        ->file;
+}
+
+/* Workers that are busy, and a name that waits for one of them. */
+#define WORKERS 4
+
+static struct worker {
+    struct vine__operation operation;
+    sem_t *may_end;
+    bool is_over;
+} workers[WORKERS];
+static struct vine_lookup lookup;
+static bool is_looked_up;
+
+static void *name_that_is_looked_up(void)
+{
+    return lookup.job;
+}
+
+static void *center_of_service(void)
+{
+    return center_process->origin->options.context;
+}
+
+/* They stay for a second of the test's own clock, which does not pass by itself. */
+static void *lines_of_the_log(void)
+{
+    struct one one;
+
+    start_one(&one, &vine__type_says_what_it_did, NULL);
+    until(one.ends == 1);
+    finish_one(&one, 0);
+    assert_non_null(strstr(vine__access_log_lines(), "/secret"));
+    return vine__access_log_lines();
+}
+
 static void *reactor(void)
 {
     return vine__reactor_self();
@@ -265,6 +423,12 @@ static const struct target {
     {"the record of what has ended, with which it is run", record, {OPEN, OPEN, READ}},
     {"what the runtime knows of another one", process, {OPEN, OPEN, TRAPPED}},
     {"another one's connection", connection, {OPEN, OPEN, TRAPPED}},
+    {"a message for another one, which has not taken it", letter, {OPEN, OPEN, TRAPPED}},
+    {"another one's mailbox", mailbox, {OPEN, OPEN, TRAPPED}},
+    {"a file that another one has open", open_file, {OPEN, OPEN, TRAPPED}},
+    {"a name that is being looked up", name_that_is_looked_up, {OPEN, OPEN, TRAPPED}},
+    {"what is known of the service's central part", center_of_service, {OPEN, OPEN, TRAPPED}},
+    {"lines of the access log that are not written yet", lines_of_the_log, {OPEN, OPEN, TRAPPED}},
     {"the core's reactor", reactor, {OPEN, OPEN, TRAPPED}},
     {"io_uring's queues", queue, {OPEN, OPEN, TRAPPED}},
     {"the core's stack", stack, {OPEN, OPEN, TRAPPED}},
@@ -297,6 +461,94 @@ static void start_victims(void)
         expect(&victim->one, "written");
         assert_non_null(victim->received);
     }
+}
+
+static void start_mail(void)
+{
+    struct one writer;
+
+    letter_box = (struct vine_mail_address){.place = 0};
+    is_mail_over = false;
+    start_one(&reader, &vine__type_does_not_read, NULL);
+    until(letter_box.key != 0);
+    start_one(&writer, &vine__type_writes_to_it, NULL);
+    until(writer.ends == 1);
+    finish_one(&writer, 0);
+}
+
+static void end_mail(void)
+{
+    is_mail_over = true;
+    while (reader.ends == 0)
+        advance(VINE_NS_PER_SECOND / 10);
+    finish_one(&reader, 0);
+}
+
+static int32_t be_busy(void *context)
+{
+    const struct worker *const worker = context;
+
+    while (sem_wait(worker->may_end) != 0)
+        continue;
+    return 0;
+}
+
+static void worked(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    (void)flags;
+    assert_int_equal(result, 0);
+    VINE_CONTAINER_OF(operation, struct worker, operation)->is_over = true;
+}
+
+static void looked_up(struct vine_lookup *its)
+{
+    (void)its;
+    is_looked_up = true;
+}
+
+static void start_looking_up(sem_t *may_end)
+{
+    assert_int_equal(sem_init(may_end, 0, 0), 0);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){.operation = {.fn = worked,
+                                                   .kind = VINE__POLL_CALL,
+                                                   .call = be_busy,
+                                                   .context = &workers[i]},
+                                     .may_end = may_end};
+        vine__poller_begin(vine__reactor_poller(), &workers[i].operation);
+    }
+    is_looked_up = false;
+    vine_lookup(&lookup, "localhost:80", looked_up);
+    assert_non_null(lookup.job);
+}
+
+static void end_looking_up(sem_t *may_end)
+{
+    for (uint32_t i = 0; i < WORKERS; i++)
+        assert_int_equal(sem_post(may_end), 0);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        until(workers[i].is_over);
+    until(is_looked_up); /* whether or not this machine knows that name */
+    assert_int_equal(sem_destroy(may_end), 0);
+}
+
+static void start_service(void)
+{
+    const struct vine_service_options options = {.size_bytes = sizeof(options)};
+
+    assert_int_equal(vine__access_log_begin("/dev/null"), 0);
+    assert_int_equal(vine__service_begin_central(&vine_service_says_what_it_did, &options), 0);
+    center_process = last_process();
+    start_one(&filer, &vine__type_has_a_file, NULL);
+    filer_process = last_process();
+    expect(&filer, "0");
+}
+
+static void end_service(void)
+{
+    say_to(&filer, "x");
+    until(filer.ends == 1);
+    finish_one(&filer, 0);
 }
 
 static void check_trapped(const struct target *target)
@@ -364,17 +616,29 @@ static void end_victims(void)
 
 static void probe_all(void *nothing)
 {
+    const struct vine__file_options files = {.requests_max = 16};
     uint64_t word = 1;
+    sem_t may_end;
 
     (void)nothing;
     stack_word = &word;
     open_processes();
+    assert_int_equal(vine__file_start(&files), 0);
     start_victims();
+    start_mail();
+    start_service();
+    start_looking_up(&may_end);
     for (uint32_t i = 0; i < TARGETS; i++)
         for (int is_write = 0; is_write <= 1; is_write++)
             try(&targets[i], is_write != 0);
+    end_looking_up(&may_end);
+    end_service();
+    end_mail();
     end_victims();
+    vine_stop(0);
+    advance(8 * VINE_NS_PER_SECOND);
     close_cores();
+    vine__file_end(0);
     assert_int_equal(word, 1);
 }
 
@@ -382,6 +646,22 @@ static void what_is_probed_is_trapped_or_open_as_the_table_says(void **state)
 {
     (void)state;
     vine__guard_call_apart(probe_all, NULL);
+}
+
+/* Below which there is one file. */
+static int make_folder(void)
+{
+    static char folder[] = "/tmp/vine-probes-XXXXXX";
+    char path[64];
+    FILE *file;
+
+    if (folder_make(folder) != 0)
+        return -1;
+    (void)snprintf(path, sizeof(path), "%s/passwd", folder);
+    file = fopen(path, "we");
+    if (file == NULL || fputs("secret", file) == EOF || fclose(file) != 0)
+        return -1;
+    return vine_root_open(folder, &root);
 }
 
 /* ---- what is told ---------------------------------------------------------------------------- */
@@ -420,5 +700,9 @@ int main(void)
     };
     const struct CMUnitTest told[] = {cmocka_unit_test(the_guide_has_this_table)};
 
+    /* As a program that serves begins. */
+    vine__guard_prepare();
+    if (make_folder() != 0)
+        return 1;
     return run_by_all_guards(tests) + cmocka_run_group_tests(told, NULL, NULL);
 }
