@@ -411,8 +411,9 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
         vine__go_out();                                                                            \
     } while (0)
 
-/* A block for what is raised before it; then it goes on behind the block. One a coroutine, and
- * once: what is raised from there on is not caught again. */
+/* A block for what is raised, before it or, where nothing was until then, behind it; then it goes
+ * on behind the block. One a coroutine, and once: what is raised from there on is not caught
+ * again. */
 #define vine_catch(error_lvalue)                                                                   \
     static const struct vine__point vine__catch_point VINE__POINT = {                              \
         &&vine__catch, &&vine__base, "vine_catch", __LINE__, VINE__POINT_CATCH};                   \
