@@ -171,6 +171,16 @@ int vine__socket_get_peer(int fd, struct sockaddr *ret_address, socklen_t room_b
     return tell(&socket_at(fd)->peer, ret_address, room_bytes, ret_size_bytes);
 }
 
+int vine__socket_reserve(int *ret_fd)
+{
+    const int fd = world_descriptor_open(&(struct world_descriptor){0});
+
+    if (fd < 0)
+        return fd;
+    *ret_fd = fd;
+    return 0;
+}
+
 void vine__socket_close(int fd)
 {
     world_descriptor_close(fd);
