@@ -157,10 +157,10 @@ struct posix_connection {
     uint32_t extent;                /* from which it receives */
     uint32_t held_first, held_last; /* buffers that have not been read, POSIX_NO_BUFFER: none */
     uint32_t held_count;
-    uint32_t held_offset;      /* what has been read of the first */
-    uint32_t view;             /* the buffer that its owner looks at */
-    struct vine__list waiting; /* in the pool's */
-    struct vine__send_queue sends; /* the first is the kernel's */
+    uint32_t held_offset;           /* what has been read of the first */
+    uint32_t view;                  /* the buffer that its owner looks at */
+    struct vine__list waiting;      /* in the pool's */
+    struct vine__send_queue sends;  /* the first is the kernel's */
     struct vine_connect *connect;   /* while it connects */
     struct posix_message *message;  /* of a send in pieces or with descriptors */
     struct posix_message *incoming; /* of a receive with descriptors */

@@ -25,8 +25,8 @@ struct vine__service_kind {
     const struct vine_service *service;
 };
 
-/* prepare.c: the guard, the coroutines that there are, this core, and what the service itself begins with.
- * Returns 0 or a negative error. */
+/* prepare.c: the guard, the coroutines that there are, this core, and what the service itself
+ * begins with. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__service_prepare(const struct vine_service *service,
                                           const struct vine_service_options *options);
 
