@@ -202,10 +202,29 @@ void vine__posix_send_see(struct posix_connection *connection, int outcome);
  * or how it has ended. */
 VINE_MUST_CHECK int vine__posix_send_file(struct posix_connection *connection);
 
+/* ---- listeners ------------------------------------------------------------------------------- */
+
+/* What accepts of one on one core. */
+struct posix_part {
+    struct vine__listener_part *part;
+    int fd;
+    int spare;                    /* a descriptor to give up; -1: there is none */
+    bool is_accepting;            /* `accept` is the kernel's */
+    bool is_resting;              /* `rest` is armed */
+    struct vine_connection *shed; /* who has the spare one's place */
+    bool takes_queued;            /* `queue_work` will */
+    uint32_t handed;              /* connections on their way to other cores */
+    uint32_t queue_count;
+    struct vine_work queue_work;
+    struct vine_timer rest;
+    struct vine__operation accept;
+};
+
 /* posix_listener.c */
 int vine__posix_listen(struct vine_listener *listener, const struct vine_listen_options *options);
 void vine__posix_unlisten(struct vine_listener *listener);
 void vine__posix_part_drop(struct vine__listener_part *part);
+/* posix_accept.c */
 void vine__posix_accept_begin(struct vine__listener_part *part);
 void vine__posix_accept_end(struct vine__listener_part *part);
 /* One that was shed has let its descriptor go. */
