@@ -176,8 +176,8 @@ bool vine__polling_is_still_idle(struct vine__polling *polling);
 
 /*
  * Its connection, where it does nothing but receive and nothing is on its way, is not its any more:
- * what comes next ends `receive`, by `received`, and has to come until it asked for. To be ended
- * then.
+ * what comes next ends `receive`, which calls `received`, and so does the time until which it asked
+ * to be parked. Who has called this ends the micro-process.
  *
  * Returns false, and nothing has happened, if it is in the middle of something.
  */
