@@ -14,6 +14,7 @@
 
 #include "core/network/network_internal.h"
 #include "core/network/send_queue.h"
+#include "utils/container_of.h"
 
 #define TLS_SESSIONS 8U
 #define TLS_ID_BYTES 32U
@@ -90,7 +91,24 @@ struct tls_connection {
     struct vine_work closed; /* below */
 };
 
-/* Have OpenSSL read and write there. Returns 0 or -ENOMEM. */
+static inline struct tls_connection *vine__tls_of(struct vine_connection *base)
+{
+    return VINE_CONTAINER_OF(base, struct tls_connection, base);
+}
+
+/* tls_connection.c: over `below`, with no handshake yet. NULL: no memory. */
+struct tls_connection *vine__tls_create(struct vine_tls *tls, struct vine_connection *below);
+
+/* tls_layer.c: something has happened. */
+void vine__tls_go_on(struct tls_connection *connection);
+/* The session is over: nothing can be sent, and what is to be received is that. */
+void vine__tls_fail(struct tls_connection *connection, int error);
+/* All sends, whose queue may hold what has been encrypted, and lost. */
+void vine__tls_end_sends(struct tls_connection *connection, int error);
+/* Our farewell; the end of the stream below comes behind it. */
+void vine__tls_say_farewell(struct tls_connection *connection);
+
+/* tls_bio.c: have OpenSSL read and write there. Returns 0 or -ENOMEM. */
 int vine__tls_attach(struct tls_connection *connection);
 
 #endif
