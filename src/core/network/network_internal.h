@@ -18,7 +18,6 @@
 
 #include "core/reactor/reactor.h"
 #include "utils/assert.h"
-#include "utils/atomic.h"
 #include "utils/list.h"
 
 struct vine__network;

@@ -15,6 +15,7 @@
 
 #include "arch/guard/closed.h"
 #include "arch/net/socket.h"
+#include "utils/atomic.h"
 #include "utils/container_of.h"
 
 /* Of those that have come when a part ends: so many are taken in all, and at once. */

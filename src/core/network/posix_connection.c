@@ -5,6 +5,7 @@
 
 #include "arch/guard/closed.h"
 #include "arch/net/socket.h"
+#include "utils/atomic.h"
 #include "utils/container_of.h"
 
 /* ---- the end --------------------------------------------------------------------------------- */

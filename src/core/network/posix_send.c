@@ -6,7 +6,6 @@
 #include "core/network/posix_internal.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "arch/guard/closed.h"
 #include "arch/net/socket.h"

@@ -17,7 +17,6 @@
 #include "core/network/network.h"
 #include "core/poll/poll_internal.h"
 #include "core/reactor/reactor.h"
-#include "utils/assert.h"
 
 #define COPY_BYTES (64 * 1024U)
 #define PART_MAX   (1U << 30)

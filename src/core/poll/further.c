@@ -7,7 +7,6 @@
 #include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/poll/poll_internal.h"
-#include "utils/assert.h"
 
 /* ---- the beginning --------------------------------------------------------------------------- */
 

@@ -6,7 +6,6 @@
 #include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/poll/poll_internal.h"
-#include "utils/assert.h"
 #include "utils/atomic.h"
 
 static struct vine__blocks *blocks_of(const struct vine__outlet *outlet)

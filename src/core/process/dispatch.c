@@ -5,7 +5,6 @@
  */
 
 #include "core/process/process_internal.h"
-#include "utils/assert.h"
 #include "utils/atomic.h"
 
 /* ---- inside ---------------------------------------------------------------------------------- */

@@ -4,8 +4,6 @@
  * with the same, and have it together.
  */
 
-#include <string.h>
-
 #include "arch/guard/closed.h"
 #include "core/process/process_internal.h"
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/process/process.c - micro-processes of a core: how they begin, and how they end. */
 
-#include <string.h>
-
 #include <vine/error.h>
 
 #include "arch/guard/closed.h"

@@ -5,7 +5,6 @@
  * was sent; but only so many at once, and beyond that they are closed.
  */
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -6,10 +6,7 @@
  * it is given back where a reader finds nothing and waits.
  */
 
-#include <string.h>
-
 #include "core/socket/socket.h"
-#include "utils/atomic.h"
 
 #define ROOM_MIN 256U
 

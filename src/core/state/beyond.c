@@ -8,7 +8,6 @@
  */
 
 #include "core/state/state_internal.h"
-#include "utils/bits.h"
 
 VINE__INSIDE static uint32_t free_place(const struct vine__inside *inside)
 {

@@ -11,7 +11,6 @@
  */
 
 #include "core/state/state_internal.h"
-#include "utils/assert.h"
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 

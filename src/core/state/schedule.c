@@ -7,10 +7,9 @@
  *     coroutine_count = queued + running + blocked + ended ones that somebody may still join
  */
 
-#include <string.h>
-
 #include "core/state/state_internal.h"
 #include "utils/assert.h"
+#include "utils/atomic.h"
 
 VINE__INSIDE static void push_last(struct vine__inside *inside, struct vine_coroutine *that)
 {

@@ -5,7 +5,6 @@
 #define VINE_CORE_STATE_STATE_INTERNAL_H
 
 #include "core/state/state.h"
-#include "utils/atomic.h"
 
 /* NULL: no memory. It is not queued. */
 struct vine_coroutine *vine__coroutine_create(struct vine__inside *inside,
