@@ -39,12 +39,12 @@ VINE_SERVICE_CODE size_t http_refuse(struct http *http, unsigned status, const c
     return writer.size;
 }
 
+static volatile char *volatile nowhere; /* of which compilers know nothing */
+
 /* What a mistake of ours would do: measured and tested by it, and seen by no sanitizer before. */
 VINE_SERVICE_CODE __attribute__((no_sanitize("address", "thread", "undefined"))) static void
 crash(void)
 {
-    static volatile char *volatile nowhere; /* of which compilers know nothing */
-
     *nowhere = 1;
 }
 

@@ -43,8 +43,11 @@ static inline void vine__send_queue_remove(struct vine__send_queue *queue, struc
         (void)vine__send_queue_take(queue);
         return;
     }
-    while (before->next != send)
+    VINE_ASSERT(before != NULL);
+    while (before->next != send) {
         before = before->next;
+        VINE_ASSERT(before != NULL);
+    }
     before->next = send->next;
     if (queue->last == send)
         queue->last = before;

@@ -123,8 +123,8 @@ static void received(struct vine_receive *receive)
 static bool park(struct vine__process *process)
 {
     struct processes *const core = vine__core_of(process);
-    struct parked *const parked =
-        vine__closed_alloc(sizeof(*parked) + (process->kept != NULL ? sizeof(parked->kept[0]) : 0));
+    struct parked *const parked = vine__closed_alloc(
+        process->kept != NULL ? offsetof(struct parked, kept[1]) : sizeof(*parked));
 
     if (parked == NULL)
         return false;
