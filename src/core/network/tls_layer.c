@@ -309,8 +309,8 @@ static void decrypt(struct tls_connection *connection)
 
     if (reader == NULL || reader->has_ended)
         return;
-    /* What OpenSSL answers by itself, new keys above all, goes out before a peer has more of it: one
-     * that reads nothing would have it kept without a bound. */
+    /* What OpenSSL answers by itself, new keys above all, goes out before a peer has more of it:
+     * one that reads nothing would have it kept without a bound. */
     if (connection->is_sending && connection->out_size >= TLS_OUT_MAX)
         return;
     if (connection->has_ended) {

@@ -59,9 +59,8 @@ static void a_peer_that_reads_no_answers_is_answered_no_more(void **state)
                                           .is_server = true,
                                           .certificate = leaf.certificate,
                                           .key = leaf.key});
-    struct vine_tls *const tls_client =
-        end_of(&(struct vine_tls_options){.size_bytes = sizeof(struct vine_tls_options),
-                                          .authorities = authority.pem});
+    struct vine_tls *const tls_client = end_of(&(struct vine_tls_options){
+        .size_bytes = sizeof(struct vine_tls_options), .authorities = authority.pem});
 
     open_cores(1);
     open_pair(&pair, "unix:@vine-test-tls-flood");

@@ -11,7 +11,7 @@ VINE_COROUTINE(only_one)
 {
     struct {
         char unused;
-    } *self;
+    } * self;
 
     vine_begin();
     begun++;
@@ -27,7 +27,7 @@ VINE_COROUTINE(waiting)
     struct {
         char byte;
         ssize_t length;
-    } *self;
+    } * self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -57,8 +57,8 @@ static void it_comes_back_once_there_is_room(void **state)
     may_go_on = false;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     assert_int_equal(vine_connection_adopt(pair[0], pair[0], &connection), 0);
-    assert_int_equal(
-        vine_service_run_here(&vine_service_waiting, connection, &options, NULL, NULL), 0);
+    assert_int_equal(vine_service_run_here(&vine_service_waiting, connection, &options, NULL, NULL),
+                     0);
     until(begun == 1);
 
     have_it_fail();
