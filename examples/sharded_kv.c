@@ -544,7 +544,8 @@ static int start_listening(void)
     vine_at_stop(&store_stopper, stop_store);
     vine_at_stop(&listener_stopper, stop_listening);
     vine_address_print(vine_listener_address(listener), text);
-    printf("listening at %s on %" PRIu32 " cores\n", text, vine_core_count());
+    printf("listening at %s on %" PRIu32 " core%s\n", text, vine_core_count(),
+           vine_core_count() == 1 ? "" : "s");
     fflush(stdout);
     return 0;
 }

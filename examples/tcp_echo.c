@@ -112,7 +112,8 @@ static int begin(int argc, char **argv)
     }
     vine_at_stop(&stopper, stop_listening);
     vine_address_print(vine_listener_address(listener), text);
-    printf("listening at %s on %u cores\n", text, vine_core_count());
+    printf("listening at %s on %u core%s\n", text, vine_core_count(),
+           vine_core_count() == 1 ? "" : "s");
     fflush(stdout);
     return VINE_MAIN_GOES_ON;
 }

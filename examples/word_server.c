@@ -373,7 +373,8 @@ static int listen_at(const char *text)
         return error;
     vine_at_stop(&listener_stopper, stop_listening);
     vine_address_print(vine_listener_address(listener), name);
-    vine_log("words", VINE_LOG_INFO, "listening at %s on %u cores", name, vine_core_count());
+    vine_log("words", VINE_LOG_INFO, "listening at %s on %u core%s", name, vine_core_count(),
+             vine_core_count() == 1 ? "" : "s");
     return 0;
 }
 

@@ -167,9 +167,10 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
         if (supervised->index != 0)
             continue;
         vine_address_print(vine_service_address(running), text);
-        printf("%s: listening at %s%s on %s%u cores, isolation %s\n", service->name, text,
-               options->tls != NULL ? " (TLS)" : "", service->is_on_one_core ? "the first of " : "",
-               vine_core_count(), vine_isolation_name());
+        printf("%s: listening at %s%s on %s%u core%s, isolation %s\n", service->name, text,
+               options->tls != NULL ? " (TLS)" : "",
+               service->is_on_one_core && vine_core_count() > 1 ? "the first of " : "",
+               vine_core_count(), vine_core_count() == 1 ? "" : "s", vine_isolation_name());
     }
     if (supervised->index == 0 && vine_isolation_why()[0] != '\0')
         printf("isolation: %s\n", vine_isolation_why());

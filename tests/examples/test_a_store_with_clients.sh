@@ -19,7 +19,7 @@ begin() {
     rm -f shown said # of the last one
     "$examples/sharded_kv" --overprovisioned --smp=2 --listen=127.0.0.1:0 "$@" >shown 2>said &
     serving=$!
-    until grep -qs '^listening at .* cores$' shown; do
+    until grep -qs '^listening at .* cores*$' shown; do
         kill -0 "$serving" 2>/dev/null || fail "it has ended"
         command sleep 0.05
     done

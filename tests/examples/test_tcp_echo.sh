@@ -37,7 +37,7 @@ for backend in io_uring epoll; do
     "$examples/tcp_echo" --overprovisioned --smp=2 --listen=127.0.0.1:0 \
         --reactor-backend=$backend >shown 2>said &
     serving=$!
-    until grep -qs '^listening at .* cores$' shown; do
+    until grep -qs '^listening at .* cores*$' shown; do
         kill -0 "$serving" 2>/dev/null || fail "it has ended"
         command sleep 0.05
     done

@@ -404,8 +404,8 @@ static int init(struct crew *crew, char *ret_why)
         error = crew->members != NULL ? 0 : -ENOMEM;
     }
     if (error != 0)
-        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "%u cores: %s", crew->count,
-                       vine_error_text(error));
+        (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "%u core%s: %s", crew->count,
+                       crew->count == 1 ? "" : "s", vine_error_text(error));
     for (uint32_t core = 0; core < crew->count && error == 0; core++) {
         struct member *const member = &crew->members[core];
 
