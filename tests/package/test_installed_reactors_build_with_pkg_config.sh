@@ -49,7 +49,9 @@ run_it() {
 eval "set -- $(pkg-config --cflags --libs vine-runtime)"
 "${VINE_C_COMPILER:-cc}" -Wall -Wextra -Werror -o "$scratch/reactors" "$scratch/reactors.c" "$@"
 (LD_LIBRARY_PATH=$PWD/$lib; export LD_LIBRARY_PATH; run_it "$scratch/reactors")
-eval "set -- $(pkg-config --cflags vine-runtime)"
-"${VINE_C_COMPILER:-cc}" -Wall -Wextra -Werror -o "$scratch/archived" "$scratch/reactors.c" "$@" \
-    "$lib/libvine-runtime.a" "$lib/libvine.a" -luring -lhwloc -lmimalloc -lssl -lcrypto -lpthread
+# Both of ours from their archives, and what they need as pkg-config says.
+eval "set -- $(pkg-config --static --cflags --libs vine-runtime |
+    sed 's/-l\(vine[^ ]*\)/-l:lib\1.a/g')"
+"${VINE_C_COMPILER:-cc}" -Wall -Wextra -Werror -o "$scratch/archived" "$scratch/reactors.c" "$@"
+! objdump -p "$scratch/archived" | grep -q 'NEEDED *libvine' || { echo "not from archives"; exit 1; }
 run_it "$scratch/archived"
