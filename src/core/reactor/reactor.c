@@ -220,12 +220,11 @@ uint64_t vine__reactor_idle_until(struct vine__reactor *reactor)
     return vine__timers_next_ns(reactor);
 }
 
-/* Whoever watches has to hear of it, if he sleeps because all reactors did. */
-static void be_awake(struct vine__reactor *reactor)
+/* Whoever watches has to hear of it, if he sleeps because all reactors did: that is_awake is 1. */
+static void tell_watcher(struct vine__reactor *reactor)
 {
     struct vine__watcher_bell *const bell = reactor->mesh->bell;
 
-    vine__store_relaxed_u32(&reactor->is_awake, 1);
     if (bell == NULL)
         return;
     vine__fence_full(); /* W1 pairs with W2 */
@@ -268,14 +267,18 @@ static void fall_asleep(struct vine__reactor *reactor)
 
         vine__store_relaxed_u32(&reactor->is_awake, 0);
         sleep_in_poller(reactor);
-        be_awake(reactor);
+        vine__store_relaxed_u32(&reactor->is_awake, 1);
         slept_ticks = vine__clock_ticks() - before_ticks;
         reactor->slept_ticks += slept_ticks;
         reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
     }
-    get_up(reactor);
+    /* What has ended a long sleep goes before all else. The watcher is told after it: the system
+     * call alone takes as long as the rest of the way to it, when nothing is in the caches. Work
+     * that blocks now he sees when he looks the next time by himself. */
     if (reactor->active != 0 && slept_ticks > reactor->long_sleep_ticks)
         go_on(reactor);
+    get_up(reactor);
+    tell_watcher(reactor);
 }
 
 bool vine__reactor_step(struct vine__reactor *reactor)
@@ -331,7 +334,8 @@ void vine__reactor_run(struct vine__reactor *reactor)
 
     reactor->started_ticks = now_ticks;
     begin_time(reactor, now_ticks);
-    be_awake(reactor);
+    vine__store_relaxed_u32(&reactor->is_awake, 1);
+    tell_watcher(reactor);
     while (!vine__reactor_has_stopped(reactor)) {
         const uint64_t works = reactor->counts.works;
 

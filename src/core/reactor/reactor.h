@@ -149,8 +149,8 @@ struct vine__reactor_glance {
 bool vine__reactor_look(struct vine__reactor_glance *ret_glance);
 
 /* Somebody who watches reactors, and sleeps while all of them do. Whoever wakes signals `fd` (an
- * eventfd) if `is_asleep` is 1, and makes it 0. The watcher stores 1, makes a full fence (W2), and
- * then looks at all reactors once more. */
+ * eventfd) if `is_asleep` is 1, and makes it 0, when the work has run that it was woken for. The
+ * watcher stores 1, makes a full fence (W2), and then looks at all reactors once more. */
 struct vine__watcher_bell {
     uint32_t is_asleep; /* atomic */
     int fd;

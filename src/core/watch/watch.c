@@ -15,6 +15,7 @@
 #define PERIOD_LEAST_NS  1000000ULL
 #define PERIOD_MOST_NS   1000000000ULL
 #define IDLE_NS          100000000ULL /* all cores have slept that long: then the watcher sleeps */
+#define ASLEEP_MOST_NS   1000000000ULL
 #define LATE_NS          200000000ULL
 #define STARVED_EVERY_NS 1000000000ULL
 #define REPORTS_AT_MOST  5
@@ -61,13 +62,13 @@ static bool wait_for(struct vine__watch *watch, uint64_t timeout_ns)
         if (events[i].context == &watch->signal_fd)
             take_signals(watch);
         else
-            (void)!vine__eventfd_drain(watch->bell.fd, &rung);
+            watch->has_rung = vine__eventfd_drain(watch->bell.fd, &rung) == 0;
     }
     return is_anew;
 }
 
 /* Nobody has been awake for a while. Returns whether that is still so, and we may sleep until the
- * bell rings. */
+ * bell rings; for a while only, since a core rings after its first work, which may block. */
 static bool may_sleep(struct vine__watch *watch, uint64_t now_ns)
 {
     vine__store_relaxed_u32(&watch->bell.is_asleep, 1);
@@ -79,6 +80,8 @@ static void watch_cores(struct vine__watch *watch)
 {
     const uint64_t period_ns = vine__min_u64(
         vine__max_u64(watch->options.blocked_ns / LOOKS_A_STALL, PERIOD_LEAST_NS), PERIOD_MOST_NS);
+    const uint64_t asleep_most_ns = vine__max_u64(ASLEEP_MOST_NS, 2 * period_ns);
+    uint64_t asleep_ns = period_ns; /* how long the watcher sleeps, ever longer */
     uint64_t awake_ns = vine__clock_now_ns();
 
     vine__watch_begin_anew(watch, awake_ns);
@@ -87,14 +90,21 @@ static void watch_cores(struct vine__watch *watch)
         const uint64_t now_ns = vine__clock_now_ns();
         bool is_anew = false;
 
-        if (vine__watch_look_round(watch, now_ns))
+        watch->has_rung = false;
+        if (vine__watch_look_round(watch, now_ns)) {
             awake_ns = now_ns;
+            asleep_ns = period_ns;
+        }
         if (now_ns - awake_ns >= IDLE_NS && may_sleep(watch, now_ns)) {
-            (void)wait_for(watch, VINE_FOREVER);
-            awake_ns = vine__clock_now_ns();
+            asleep_ns = vine__min_u64(2 * asleep_ns, asleep_most_ns);
+            (void)wait_for(watch, asleep_ns);
             is_anew = true; /* they have slept until just now, which is no time blocked */
         } else {
             is_anew = wait_for(watch, period_ns); /* stopped, the cores have not run either */
+        }
+        if (watch->has_rung) {
+            awake_ns = vine__clock_now_ns();
+            asleep_ns = period_ns;
         }
         vine__store_relaxed_u32(&watch->bell.is_asleep, 0);
         if (is_anew)

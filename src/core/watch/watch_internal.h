@@ -81,6 +81,7 @@ struct vine__watch {
     uint64_t starved_ns;    /* how long it had waited for a processor */
     uint64_t starved_at_ns; /* when that was looked up */
     struct vine__watcher_bell bell;
+    bool has_rung; /* while we waited */
     int signal_fd;
     int epoll_fd;
     uint32_t has_ended; /* atomic: E1 */

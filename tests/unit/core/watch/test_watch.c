@@ -310,6 +310,67 @@ static void a_watcher_who_sleeps_is_woken(void **state)
     assert_non_null(strstr(told.text, "stall:core 0 has been blocked for "));
 }
 
+/* ---- the first work after a sleep ------------------------------------------------------------ */
+
+#define LOOKS_MS 20 /* longer than the watcher waits between looks at a core that is awake */
+
+/* The watcher sleeps, and looks ever more seldom. Then core 0 is woken by a byte in a pipe, and
+ * what it does for that blocks it: it never comes to ring. */
+static bool is_sent_for; /* before anything runs, and then the watcher's */
+static unsigned char byte;
+static struct vine__operation reading;
+static struct vine_work burning;
+
+static void burn_at_work(struct vine_work *work)
+{
+    (void)work;
+    (void)burn_until_told(NULL);
+    vine_stop(0);
+}
+
+static void burn_then(struct vine__operation *ended, int32_t result, uint32_t flags)
+{
+    (void)ended;
+    (void)flags;
+    if (result != 1)
+        abort();
+    vine_work_post(&burning);
+}
+
+static int burn_when_sent_for(void)
+{
+    vine_work_init(&burning, burn_at_work);
+    reading = (struct vine__operation){.fn = burn_then,
+                                       .kind = VINE__POLL_READ,
+                                       .fd = pipe_ends[0],
+                                       .bytes = &byte,
+                                       .size = 1,
+                                       .offset = VINE__POLL_STREAM};
+    vine__reactor_begin(&reading);
+    return 1;
+}
+
+static void send_for_it(int timeout_ms)
+{
+    if (!is_sent_for || timeout_ms <= LOOKS_MS)
+        return;
+    is_sent_for = false;
+    if (write(pipe_ends[1], "x", 1) != 1)
+        abort();
+}
+
+static void who_blocks_before_ringing_is_seen_all_the_same(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_ends), 0);
+    await("burn_until_told", 1);
+    is_sent_for = true;
+    run_watched(burn_when_sent_for, (struct vine__watch_options){.blocked_ns = 5 * MS});
+    assert_non_null(find_report(told.text, "stall:core 0 has been", "burn_until_told"));
+    (void)close(pipe_ends[0]);
+    (void)close(pipe_ends[1]);
+}
+
 /* ---- who wakes after an hour ----------------------------------------------------------------- */
 
 /* The watcher goes to sleep, and an hour passes in that moment, by the clock below. Then core 0 is
@@ -321,8 +382,9 @@ enum stage {
     HELD,
     LOOKED,
 };
-static uint32_t stage;   /* atomic: enum stage; each thread below waits for it or the semaphore */
-static uint32_t ahead_s; /* atomic, in no order: how far the clock is ahead of the machine's */
+static uint32_t stage;     /* atomic: enum stage; each thread below waits for it or the semaphore */
+#define HELD_LOOKS_MS 1000 /* as LOOKS_MS, of who has as much time as below */
+static uint32_t ahead_s;   /* atomic, in no order: how far the clock is ahead of the machine's */
 static sem_t has_looked;
 
 static bool go_on_from(enum stage from, enum stage to)
@@ -358,7 +420,9 @@ static int64_t stop_here(void *nothing)
 __attribute__((visibility("default"))) int epoll_wait(int fd, struct epoll_event *ret_events,
                                                       int count, int timeout_ms)
 {
-    if (!vine_on_reactor() && timeout_ms < 0 && go_on_from(AWAITED, WOKEN)) {
+    if (!vine_on_reactor())
+        send_for_it(timeout_ms);
+    if (!vine_on_reactor() && timeout_ms > HELD_LOOKS_MS && go_on_from(AWAITED, WOKEN)) {
         vine__store_relaxed_u32(&ahead_s, 3600);
         if (vine_alien_submit_to(0, stop_here, NULL) != 0)
             abort();
@@ -479,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_core_that_stays_blocked_is_told_ever_more_seldom),
         cmocka_unit_test(reports_have_a_limit_and_those_left_out_are_counted),
         cmocka_unit_test(a_watcher_who_sleeps_is_woken),
+        cmocka_unit_test(who_blocks_before_ringing_is_seen_all_the_same),
         cmocka_unit_test(that_a_core_has_slept_is_no_stall_when_it_wakes),
         cmocka_unit_test(idle_cores_describe_themselves),
         cmocka_unit_test(a_core_that_is_blocked_is_described_from_outside),
