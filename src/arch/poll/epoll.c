@@ -330,6 +330,7 @@ static uint32_t epoll_wait_for(struct vine__poller *poller, uint32_t count_max, 
     const bool is_quiet = !has_something(epoll) && vine_fifo_is_empty(&epoll->fresh);
 
     gather(epoll, is_quiet ? timeout_ns : 0);
+    vine__poll_fetch(poller);
     count = hand_out(epoll, count_max);
     *ret_is_over = vine__poll_take_wake(poller);
     return count;

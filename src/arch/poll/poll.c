@@ -111,6 +111,14 @@ uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max)
     return count;
 }
 
+void vine__poller_fetch_after_sleep(struct vine__poller *poller, const void *const *addresses,
+                                    uint32_t count)
+{
+    VINE_ASSERT(count <= VINE__POLL_FETCHED_MAX);
+    memset(poller->fetched, 0, sizeof(poller->fetched));
+    memcpy(poller->fetched, addresses, count * sizeof(*addresses));
+}
+
 uint32_t vine__poller_sleep(struct vine__poller *poller, uint32_t count_max, uint64_t timeout_ns)
 {
     const bool is_timed = timeout_ns != 0 && timeout_ns != VINE_FOREVER;

@@ -176,6 +176,13 @@ bool vine__poller_has_news(const struct vine__poller *poller);
  * many. */
 uint32_t vine__poller_poll(struct vine__poller *poller, uint32_t count_max);
 
+#define VINE__POLL_FETCHED_MAX 32U
+
+/* Have these addresses, at most VINE__POLL_FETCHED_MAX, brought into the caches when a sleep ends:
+ * lines of memory or of code. They stay valid as long as the poller is there. */
+void vine__poller_fetch_after_sleep(struct vine__poller *poller, const void *const *addresses,
+                                    uint32_t count);
+
 /* As vine__poller_poll; if nothing has ended wait until something has, the poller is woken, or
  * `timeout_ns` is over (VINE_FOREVER: none). A signal does not end it, but its handler may
  * wake. */

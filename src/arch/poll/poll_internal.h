@@ -60,7 +60,8 @@ struct vine__poller {
     bool is_handing_out; /* a function is being called */
     int wake_fd;         /* an eventfd; -1 where a backend has none */
     struct vine_fifo ended;
-    struct vine__poll_workers *workers; /* NULL until the first is needed */
+    struct vine__poll_workers *workers;          /* NULL until the first is needed */
+    const void *fetched[VINE__POLL_FETCHED_MAX]; /* after a sleep; NULL: no more of them */
     struct vine__poll_buffers *groups[VINE__POLL_GROUPS_MAX];
 
     /* Written by other threads. */
@@ -122,6 +123,14 @@ static inline void vine__poll_ended(struct vine__poller *poller, struct vine__op
     operation->result = result;
     operation->state = VINE__POLL_STATE_ENDED;
     vine_fifo_push(&poller->ended, &operation->node);
+}
+
+/* A sleep is over, and what its owner needs now may be in no cache: all of it at once takes as long
+ * as one line of it. */
+static inline void vine__poll_fetch(const struct vine__poller *poller)
+{
+    for (uint32_t i = 0; i < VINE__POLL_FETCHED_MAX && poller->fetched[i] != NULL; i++)
+        __builtin_prefetch(poller->fetched[i]);
 }
 
 /* Call its function. Without VINE__POLL_MORE this is the end: the operation is its owner's again,

@@ -337,6 +337,8 @@ static uint32_t uring_wait(struct vine__poller *poller, uint32_t count_max, uint
         return uring_poll(poller, count_max);
     const int result =
         submit(uring, 1, IORING_ENTER_GETEVENTS, timeout_ns == VINE_FOREVER ? NULL : &timeout);
+
+    vine__poll_fetch(poller);
     const uint32_t count = hand_out(uring, count_max);
 
     *ret_is_over =

@@ -5,6 +5,7 @@
 #include "core/reactor/reactor_internal.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "arch/clock/clock.h"
@@ -400,6 +401,37 @@ int vine__mesh_exit_code(const struct vine__mesh *mesh)
     return mesh->exit_code;
 }
 
+static uint32_t add_lines(const void **ret_addresses, const void *from, size_t size_bytes)
+{
+    uint32_t count = 0;
+
+    for (size_t at = 0; at < size_bytes; at += VINE_CACHE_LINE)
+        ret_addresses[count++] = (const unsigned char *)from + at;
+    return count;
+}
+
+#define TURN_BYTES  (offsetof(struct vine__reactor, groups) + sizeof(struct vine__group))
+#define REST_BYTES  320 /* of code: fall_asleep, which goes on */
+#define RUN_BYTES   512 /* most of what work.c takes to run something */
+#define POST_BYTES  192 /* and to post it */
+#define FETCH_LINES ((TURN_BYTES + REST_BYTES + RUN_BYTES + POST_BYTES) / VINE_CACHE_LINE + 4)
+VINE_STATIC_ASSERT(FETCH_LINES <= VINE__POLL_FETCHED_MAX, "all of it is fetched");
+
+/* What lies between an operation that has ended a long sleep and the work that it posts. */
+static void fetch_after_sleep(struct vine__reactor *reactor)
+{
+    const void *addresses[FETCH_LINES] = {(const void *)(uintptr_t)see_the_time,
+                                          (const void *)(uintptr_t)vine__clock_now_ns};
+    uint32_t count = 2;
+
+    count += add_lines(addresses + count, (const void *)(uintptr_t)fall_asleep, REST_BYTES);
+    count += add_lines(addresses + count, (const void *)(uintptr_t)vine__work_run, RUN_BYTES);
+    count += add_lines(addresses + count, (const void *)(uintptr_t)vine__work_post_to, POST_BYTES);
+    count += add_lines(addresses + count, reactor, TURN_BYTES);
+    addresses[count++] = reactor->mesh;
+    vine__poller_fetch_after_sleep(reactor->poller, addresses, count);
+}
+
 int vine__reactor_create(struct vine__reactor **ret_reactor, struct vine__mesh *mesh, uint32_t core,
                          struct vine__poller *poller)
 {
@@ -435,6 +467,7 @@ int vine__reactor_create(struct vine__reactor **ret_reactor, struct vine__mesh *
         return error;
     }
     mesh->reactors[core] = reactor;
+    fetch_after_sleep(reactor);
     *ret_reactor = reactor;
     return 0;
 }

@@ -180,6 +180,7 @@ struct vine__mesh {
     struct vine_timer stop_limit;
 };
 
+/* What each turn looks at comes first and together: after a sleep it is in no cache. */
 struct vine__reactor {
     uint64_t magic;
     struct vine__mesh *mesh;
@@ -196,31 +197,9 @@ struct vine__reactor {
     uint8_t group;   /* of what runs */
     struct vine__incoming *serving;
 
-    /* Work. */
-    struct vine__group groups[VINE_GROUPS_MAX];
-    uint32_t group_count; /* of those that we have met */
-    uint32_t active;      /* groups below the root that have work */
-    double floor;         /* `used` of the group that ran last at the root, before it ran */
-    uint32_t backlog;
-
-    /* Other cores. */
-    struct vine__link_to *links;        /* [core_count] */
-    uint64_t told[VINE_CORES_MAX / 64]; /* cores to which something was sent in this turn */
-    struct vine_call *submits;          /* free ones, by work.next */
-    struct vine__alien *aliens;         /* taken, and not ended */
-    struct vine_call *submits_memory;
-
-    /* Foreign objects: those released here, by home, and ours that others have released. */
-    uint64_t leaving[VINE_CORES_MAX / 64]; /* homes of some */
-    bool has_leaving;
-    struct vine_foreign *came_home;
-    struct vine_work destroying;
-
     /* Time. */
-    struct vine__wheel wheels[VINE_CLOCK_COUNT];
     uint64_t now_ns; /* the coarse clock */
     uint64_t manual_ns;
-
     uint64_t clock_ticks; /* when now_ns was read */
     uint64_t clock_every_ticks;
     uint64_t back_by_ns; /* when the clock would be read anew at the latest */
@@ -236,6 +215,28 @@ struct vine__reactor {
     uint64_t idle_poll_ticks;
     bool is_idle, may_spin;
 
+    struct vine__reactor_counts counts;
+
+    /* Work. */
+    uint32_t group_count; /* of those that we have met */
+    uint32_t active;      /* groups below the root that have work */
+    double floor;         /* `used` of the group that ran last at the root, before it ran */
+    uint32_t backlog;
+    struct vine__group groups[VINE_GROUPS_MAX];
+
+    /* Other cores. */
+    struct vine__link_to *links;        /* [core_count] */
+    uint64_t told[VINE_CORES_MAX / 64]; /* cores to which something was sent in this turn */
+    struct vine_call *submits;          /* free ones, by work.next */
+    struct vine__alien *aliens;         /* taken, and not ended */
+    struct vine_call *submits_memory;
+
+    /* Foreign objects: those released here, by home, and ours that others have released. */
+    uint64_t leaving[VINE_CORES_MAX / 64]; /* homes of some */
+    bool has_leaving;
+    struct vine_foreign *came_home;
+    struct vine_work destroying;
+
     /* The end. */
     struct vine_stopper *stoppers;
     struct vine_reply stop_reply;
@@ -243,7 +244,7 @@ struct vine__reactor {
     bool has_asked_to_stop;
     bool has_called_stoppers; /* nothing starts any more that others rest on */
 
-    struct vine__reactor_counts counts;
+    struct vine__wheel wheels[VINE_CLOCK_COUNT];
 };
 
 /* The initial-exec model: a load of a word, wherever the library lies. */
