@@ -218,14 +218,15 @@ static void take_own(struct vine__uring *uring, uint64_t user_data, uint32_t fla
 /*
  * What cannot be done at once on a file a thread of the kernel's does, which may have the rights to
  * key 0 alone, where the caller's memory has another one. A thread of ours does that then, for the
- * kernel has done nothing of it. Not at the end, when what goes is waited for.
+ * kernel has done nothing of it. Not at the end, when what goes is waited for; and not with a
+ * registered buffer, which is open to the kernel, and so was a wrong one.
  */
 static bool is_for_a_worker(const struct vine__poller *poller,
                             const struct vine__operation *operation)
 {
     return ((operation->kind >= VINE__POLL_READ && operation->kind <= VINE__POLL_WRITEV) ||
             operation->kind == VINE__POLL_STAT) &&
-           !operation->is_fixed && !poller->is_closing &&
+           !operation->is_fixed && operation->buffer_index == 0 && !poller->is_closing &&
            operation->state == VINE__POLL_STATE_KERNEL;
 }
 
