@@ -27,8 +27,8 @@
  *
  * Backends: `uring` (io_uring by liburing; a few threads for VINE__POLL_CALL, before Linux 6.9
  * VINE__POLL_TRUNCATE, and what the kernel's own may not do to memory with a protection key),
- * `epoll` (readiness, and those threads for files, where io_uring is not to be had), `sim` (sim.h: a
- * simulated kernel that a test owns). All of them keep MSG_WAITALL for VINE__POLL_SEND and
+ * `epoll` (readiness, and those threads for files, where io_uring is not to be had), `sim` (sim.h:
+ * a simulated kernel that a test owns). All of them keep MSG_WAITALL for VINE__POLL_SEND and
  * VINE__POLL_RECEIVE alone. A connect to a Unix socket whose backlog is full waits under io_uring
  * and ends with -EAGAIN under epoll.
  */

@@ -274,8 +274,8 @@ static void fall_asleep(struct vine__reactor *reactor)
         reactor->clock_ticks = before_ticks - reactor->clock_every_ticks; /* time has passed */
     }
     /* What has ended a long sleep goes before all else. The watcher is told after it: the system
-     * call alone takes as long as the rest of the way to it, when nothing is in the caches. Work
-     * that blocks now he sees when he looks the next time by himself. */
+     * call alone takes longer than all else that we do until then, when nothing is in the caches.
+     * Work that blocks now he sees when he looks the next time by himself. */
     if (reactor->active != 0 && slept_ticks > reactor->long_sleep_ticks)
         go_on(reactor);
     get_up(reactor);

@@ -16,10 +16,10 @@
  * system call that waits, which is what mostly blocks a core, and one on the steady clock has to be
  * armed and disarmed around each sleep or it wakes who sleeps. A thread costs the cores nothing: a
  * turn is counted anyway, and that word is all that is looked at. And what is slow about a report,
- * names and a terminal, does not hold up the core further. While all cores sleep it sleeps, too, and
+ * names and a terminal, does not hold up the core further. While all cores sleep so does it, and
  * looks ever more seldom, in the end once a second. Who wakes tells it after what it was woken for,
- * since a system call before that would double what the way to it costs: so a core that blocks with
- * the very first work after such a sleep is seen up to a second later than otherwise.
+ * since a system call before that would take most of the time until then: so a core that blocks
+ * with the very first work after such a sleep is seen up to a second later than otherwise.
  */
 #ifndef VINE_CORE_WATCH_WATCH_H
 #define VINE_CORE_WATCH_WATCH_H
