@@ -9,6 +9,8 @@
 #ifndef VINE_CORE_MAIL_MAIL_INTERNAL_H
 #define VINE_CORE_MAIL_MAIL_INTERNAL_H
 
+#include <string.h>
+
 #include <vine/error.h>
 #include <vine/mail.h>
 #include <vine/reactor.h>
@@ -176,6 +178,27 @@ struct vine__mail {
     uint64_t held_bytes;          /* that these and their coroutines have in the heap */
 };
 
+/* Where so many bytes at `place` are, or NULL: not in the heap. */
+static inline unsigned char *bytes_at(const struct vine__mail *mail, uint64_t place,
+                                      uint64_t size_bytes)
+{
+    const uint64_t all = mail->heap->region.size_bytes;
+
+    if (size_bytes > all || place > all - size_bytes)
+        return NULL;
+    return mail->heap->region.start + place;
+}
+
+/* Returns false, and nothing is copied, if they are not in the heap. */
+static inline bool copy(const struct vine__mail *mail, void *to, uint64_t place, size_t size_bytes)
+{
+    const unsigned char *const from = bytes_at(mail, place, size_bytes);
+
+    if (from != NULL)
+        memcpy(to, from, size_bytes);
+    return from != NULL;
+}
+
 struct operation {
     struct vine__list link;
     struct vine__mail *mail; /* NULL: nobody waits for it */
@@ -202,8 +225,22 @@ VINE_STATIC_ASSERT(sizeof(struct box) <= 168, "a mailbox is small");
 VINE_STATIC_ASSERT(sizeof(struct operation) <= 256, "an operation is small");
 VINE_STATIC_ASSERT(sizeof(struct letter) <= 144, "a letter is small");
 
-/* operation.c: it has ended. */
+/* under_way.c. One of the coroutine at `place`. An honest heap holds it and what it wrote down: one
+ * that claims more than it could is not. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
+VINE_MUST_CHECK int vine__operation_create(struct vine__mail *mail, const struct vine__ask *ask,
+                                           uint32_t place, const struct paper *paper,
+                                           struct operation **ret_operation);
+
+/* Call `fn(argument)` on that core. What it returns ends the operation, unless that is
+ * ARRIVED_WAITING. */
+void vine__operation_go(struct operation *operation, uint32_t core, vine_call_fn fn,
+                        void *argument);
+
+/* It has ended. */
 void vine__operation_done(struct operation *operation, int result);
+
+/* Nobody waits for it any more. */
+void vine__operation_forget(struct operation *operation);
 
 /* What became of a letter: on the core of its sender. */
 int64_t vine__letter_told(void *letter);
