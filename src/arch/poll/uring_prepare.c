@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/poll/uring_internal.h"
 
+#include "utils/memcheck.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 /* Newer than the headers of liburing 2.3. */
 #define OP_FTRUNCATE 55
@@ -79,9 +82,44 @@ static void prepare_file(struct io_uring_sqe *sqe, const struct vine__operation 
     }
 }
 
+static void tell_of_vector(const struct iovec *vector, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        VINE__MEMCHECK_KNOWN(vector[i].iov_base, vector[i].iov_len);
+}
+
+/* valgrind sees no system call that fills this memory, and takes it for filled from now on. */
+static void tell_what_is_filled(const struct vine__operation *operation)
+{
+    switch (operation->kind) {
+    case VINE__POLL_READ:
+        VINE__MEMCHECK_KNOWN(operation->bytes, operation->size);
+        break;
+    case VINE__POLL_READV:
+        tell_of_vector(operation->vector, operation->size);
+        break;
+    case VINE__POLL_RECEIVE:
+        if (!operation->is_multishot)
+            VINE__MEMCHECK_KNOWN(operation->bytes, operation->size);
+        break;
+    case VINE__POLL_RECEIVE_MESSAGE:
+        tell_of_vector(operation->message->msg_iov, operation->message->msg_iovlen);
+        VINE__MEMCHECK_KNOWN(operation->message->msg_name, operation->message->msg_namelen);
+        VINE__MEMCHECK_KNOWN(operation->message->msg_control, operation->message->msg_controllen);
+        break;
+    case VINE__POLL_STAT:
+        VINE__MEMCHECK_KNOWN(operation->status, sizeof(*operation->status));
+        break;
+    default:
+        break;
+    }
+}
+
 void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation *operation,
                          bool has_receive_limit)
 {
+    if (VINE_BUILD_IS_DEBUG)
+        tell_what_is_filled(operation);
     switch (operation->kind) {
     case VINE__POLL_READ:
         set_data(sqe, IORING_OP_READ, IORING_OP_READ_FIXED, operation);

@@ -62,7 +62,7 @@ bool vine__thread_is_runnable(uint32_t number);
  * argument of a signal's handler, each time that vine__interrupt is called; calls that come before
  * the first was heard are one. By the last real-time signal, SIGRTMAX, which is no event. Once for
  * the process and for good, since one may still be on its way to a thread that does not run.
- * Returns 0 or a negative error.
+ * Returns 0 or a negative error; vine__interrupt -ENOTSUP: valgrind has that signal.
  */
 typedef void (*vine__interrupt_fn)(void *context);
 VINE_MUST_CHECK int vine__interrupts_open(vine__interrupt_fn fn);

@@ -60,7 +60,7 @@ VINE__INSIDE void *vine__heap_alloc_raw(struct vine__heap_head *head, size_t siz
 
     unsigned char *const memory = (unsigned char *)block_at(head, place) + HEADER;
 
-    VINE__HEAP_SHOW(memory, size_bytes);
+    VINE__HEAP_LEND(memory, size_bytes);
     return memory;
 }
 

@@ -62,7 +62,7 @@ VINE__INSIDE void *vine__heap_push_raw(struct vine__heap_head *head, size_t size
     void *const memory = (unsigned char *)head + head->top;
 
     head->top += bytes;
-    VINE__HEAP_SHOW(memory, size_bytes);
+    VINE__HEAP_LEND(memory, size_bytes);
     return memory;
 }
 

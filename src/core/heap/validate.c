@@ -18,7 +18,13 @@ struct look {
 
 VINE__HEAP_UNSEEN static uint32_t read_word(const struct look *look, uint32_t place)
 {
-    return vine__load_relaxed_u32((const uint32_t *)(const void *)(look->base + place));
+    VINE__MEMCHECK_LOOK_BEGINS();
+
+    const uint32_t word =
+        vine__load_relaxed_u32((const uint32_t *)(const void *)(look->base + place));
+
+    VINE__MEMCHECK_LOOK_ENDS();
+    return word;
 }
 
 /* A header; and links, where there are any. */

@@ -69,8 +69,13 @@ VINE__INSIDE bool vine__mail_done(struct vine_coroutine *that)
 VINE__INSIDE VINE__HEAP_UNSEEN __attribute__((noinline)) static bool
 is_own(const struct vine_coroutine *that, const struct vine_mailbox *mailbox)
 {
-    return place_of(that, mailbox) <= that->inside->heap.size_bytes - sizeof(*mailbox) &&
-           mailbox->owner == that && mailbox->alive.key == mailbox->address.key;
+    VINE__MEMCHECK_LOOK_BEGINS();
+
+    const bool is = place_of(that, mailbox) <= that->inside->heap.size_bytes - sizeof(*mailbox) &&
+                    mailbox->owner == that && mailbox->alive.key == mailbox->address.key;
+
+    VINE__MEMCHECK_LOOK_ENDS();
+    return is;
 }
 
 VINE__INSIDE static void check(const struct vine_coroutine *that,

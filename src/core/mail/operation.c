@@ -21,8 +21,13 @@ VINE__HEAP_UNSEEN __attribute__((noinline)) static uint64_t word_at(const struct
                                                                     uint64_t place)
 {
     const unsigned char *const at = bytes_at(mail, place, sizeof(uint64_t));
+    uint64_t word = 0;
 
-    return at != NULL && place % sizeof(uint64_t) == 0 ? *(const uint64_t *)(const void *)at : 0;
+    VINE__MEMCHECK_LOOK_BEGINS();
+    if (at != NULL && place % sizeof(uint64_t) == 0)
+        word = *(const uint64_t *)(const void *)at;
+    VINE__MEMCHECK_LOOK_ENDS();
+    return word;
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
@@ -285,7 +290,12 @@ is_awaited(const struct vine__mail *mail, const struct operation *operation)
     const struct vine__ask *const ask = (const void *)bytes_at(
         mail, operation->place + offsetof(struct vine_coroutine, ask), sizeof(*ask));
 
-    return ask != NULL && ask->number == operation->asked && ask->kind == operation->kind;
+    VINE__MEMCHECK_LOOK_BEGINS();
+
+    const bool is = ask != NULL && ask->number == operation->asked && ask->kind == operation->kind;
+
+    VINE__MEMCHECK_LOOK_ENDS();
+    return is;
 }
 
 void vine__mail_look(struct vine__mail *mail)

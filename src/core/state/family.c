@@ -12,6 +12,8 @@
 
 #include "core/state/state_internal.h"
 
+#include "core/heap/poison.h"
+
 /* ---- beginning ------------------------------------------------------------------------------- */
 
 VINE__INSIDE static struct vine_coroutine *
@@ -187,10 +189,15 @@ VINE__INSIDE bool vine__called(struct vine_coroutine *that)
 }
 
 /* A handle of one that is gone points to what the heap has given back. */
-VINE__INSIDE __attribute__((no_sanitize("address"), noinline)) static bool
+VINE__INSIDE VINE__HEAP_UNSEEN __attribute__((noinline)) static bool
 has_magic(const struct vine_coroutine *that)
 {
-    return that->magic == VINE__COROUTINE_MAGIC;
+    VINE__MEMCHECK_LOOK_BEGINS();
+
+    const bool has = that->magic == VINE__COROUTINE_MAGIC;
+
+    VINE__MEMCHECK_LOOK_ENDS();
+    return has;
 }
 
 VINE__INSIDE bool vine__is_there(struct vine_coroutine *that, const struct vine_coroutine *other,
