@@ -147,6 +147,11 @@ VINE_COROUTINE(http)
             vine_wrote(self->answered);
             break;
         }
+        /* At the end a client that asks on and on is told with its last answer; what it has sent
+         * already is answered before. */
+        if (vine_is_draining() &&
+            (self->request.framing != VINE_HTTP_NO_BODY || self->size == (size_t)self->head_size))
+            self->request.keeps_alive = false;
         if (self->wishes->access_log != NULL) {
             vine_alloc(self->access, sizeof(*self->access));
             http_access_note(self->access, &self->request);
@@ -173,10 +178,12 @@ VINE_COROUTINE(http)
 
     vine_catch(self->error)
     {
-        /* Who was silent between two requests hears nothing, and who gets half a file sees that. */
+        /* Who was silent between two requests hears nothing, whether its time or the service's was
+         * over, and who gets half a file sees that. */
         if (self->is_half)
             vine_return();
-        if (self->error == -ETIMEDOUT && self->head_size == 0 && self->wanted == 1)
+        if ((self->error == -ETIMEDOUT || self->error == -ECANCELED) && self->head_size == 0 &&
+            self->wanted == 1)
             vine_return();
         self->head_size = 0;
         vine_deadline(ANSWER_NS);

@@ -74,8 +74,10 @@ void vine__process_dispatch(struct vine__polling *polling)
         vine__process_take_end(process);
         return;
     }
-    if (polling->is_parking)
+    if (polling->is_parking) {
+        process->origin->has_parkers = true;
         vine__parker_begin(process);
+    }
     /* What is too much for one run is for another turn: there may be no end of it. */
     if (polling->inside->is_spent || polling->is_behind)
         vine_work_post(&polling->work);

@@ -5,7 +5,8 @@
  * Whose connection waits for a first byte is cancelled soon; who is in the middle of something has
  * the drain time, then is cancelled, too; and who does not end then is ended. What a peer has sent
  * already was accepted, though nobody may have read it yet: so a connection counts as waiting when
- * it was found so twice. Who has no connection is there for those who have, and ends behind them.
+ * it was found so twice, and is at vine_park where the service has that. Who has no connection is
+ * there for those who have, and ends behind them.
  */
 
 #include "core/process/process_internal.h"
@@ -48,7 +49,9 @@ static void look_at(struct vine__process *process, bool is_last)
             cancel(process);
         return;
     }
-    if (vine__polling_is_still_idle(&process->polling))
+    /* Who waits for more of a body has a request, though all that came of it is taken. */
+    if (vine__polling_is_still_idle(&process->polling) &&
+        (process->polling.is_parking || !process->origin->has_parkers))
         cancel(process);
 }
 

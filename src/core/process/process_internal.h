@@ -41,6 +41,7 @@ struct process_counts {
 struct origin {
     struct vine__process_options options;
     uint32_t users;
+    bool has_parkers; /* they say so themselves when they wait for a next request */
     struct origin *next, **link;
 };
 
