@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A service that fails as it is told to, by a line: in its own code, within malloc, and by never
- * waiting. Anything else it says again. */
+ * waiting; to "pid" it says in which process it is. Anything else it says again. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vine/coroutine.h>
 
@@ -39,7 +40,10 @@ VINE_COROUTINE(failing)
             spin();
         else if (strcmp(self->text, "raise\n") == 0)
             vine_raise(-EINVAL);
-        vine_writef("%s", self->text);
+        if (strcmp(self->text, "pid\n") == 0)
+            vine_writef("%d\n", (int)getpid());
+        else
+            vine_writef("%s", self->text);
     }
     vine_end();
 }
