@@ -11,7 +11,7 @@ VINE_COROUTINE(only_one)
 {
     struct {
         char unused;
-    } * self;
+    } *self;
 
     vine_begin();
     begun++;
@@ -27,7 +27,7 @@ VINE_COROUTINE(waiting)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
