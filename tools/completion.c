@@ -6,6 +6,11 @@
 
 #include "help.h"
 
+/* Of a verb that becomes a program: its options, as that one prints them. */
+#define OPTIONS_OF_PROGRAM                                                                         \
+    "$(%s %s --help 2>/dev/null | sed -n \"s/^  \\(--[a-z0-9-]*\\).*/\\1/p\")"
+
+static const char *const services = "echo http resp";
 static const char *const procedures = "zstd unzstd gzip gunzip copy sha256 blake2b crc32 xxh3";
 
 /* The first words, each once. */
@@ -100,6 +105,18 @@ static void print_bash(FILE *file)
     for (size_t i = 0; i < verb_count; i++) {
         fputs("        ", file);
         print_name(file, verbs[i]);
+        if (verbs[i]->program != NULL) {
+            fprintf(file,
+                    ":-*) COMPREPLY=($(compgen -W \"" OPTIONS_OF_PROGRAM "\" -- \"$word\")) ;;\n",
+                    "\"${COMP_WORDS[0]}\"", verbs[i]->name);
+            fputs("        ", file);
+            print_name(file, verbs[i]);
+            fprintf(file,
+                    ":*) COMPREPLY=($(compgen -W '%s' -- \"$word\") "
+                    "$(compgen -f -- \"$word\")) ;;\n",
+                    services);
+            continue;
+        }
         fputs(":-*) COMPREPLY=($(compgen -W '--help", file);
         for (size_t k = 0; k < verbs[i]->option_count; k++)
             fprintf(file, " --%s", verbs[i]->options[k].name);
@@ -174,6 +191,13 @@ static void print_zsh(FILE *file)
     for (size_t i = 0; i < verb_count; i++) {
         fputs("        ", file);
         print_name(file, verbs[i]);
+        if (verbs[i]->program != NULL) {
+            fprintf(file,
+                    ")\n            [[ $PREFIX == -* ]] && compadd -- " OPTIONS_OF_PROGRAM
+                    "\n            [[ $PREFIX != -* ]] && { compadd %s; _files } ;;\n",
+                    "vine", verbs[i]->name, services);
+            continue;
+        }
         fputs(")\n            _arguments '--help[show a summary]'", file);
         for (size_t k = 0; k < verbs[i]->option_count; k++)
             print_zsh_option(file, &verbs[i]->options[k]);
@@ -233,6 +257,15 @@ static void print_fish(FILE *file)
     for (size_t i = 0; i < verb_count; i++)
         for (size_t k = 0; k < verbs[i]->option_count; k++)
             print_fish_option(file, verbs[i], &verbs[i]->options[k]);
+    for (size_t i = 0; i < verb_count; i++)
+        if (verbs[i]->program != NULL)
+            fprintf(file,
+                    "complete -c vine -n '__fish_seen_subcommand_from %s' -a '%s'\n"
+                    "complete -c vine -f -n '__fish_seen_subcommand_from %s; and "
+                    "string match -q -- \"-*\" (commandline -ct)' -a "
+                    "'(vine %s --help 2>/dev/null | string match -r \"^  --[a-z0-9-]+\" | string "
+                    "trim)'\n",
+                    verbs[i]->name, services, verbs[i]->name, verbs[i]->name);
     fprintf(file, "complete -c vine -n '__fish_seen_subcommand_from run' -a '%s'\n", procedures);
     fputs("complete -c vine -f -n '__fish_seen_subcommand_from help' -a '", file);
     print_verbs(file);

@@ -129,6 +129,14 @@ if command -v bash >/dev/null; then
         [ "${COMPREPLY[*]}" = build ] || exit 1
         COMP_WORDS=(vine guest build --ker); COMP_CWORD=3; _vine
         [ "${COMPREPLY[*]}" = --kernel ]' || fail "bash completes something else"
+    # Options of a verb that becomes a program are those that it prints.
+    [ ! -x "$VINE_BUILD_DIR/vine-serve" ] ||
+        bash -c '. ./complete.bash; COMP_WORDS=("$0" serve --iso); COMP_CWORD=2; _vine
+            [ "${COMPREPLY[*]}" = --isolate ] || exit 1
+            COMP_WORDS=("$0" serve http --smp); COMP_CWORD=3; _vine
+            [ "${COMPREPLY[*]}" = --smp ] || exit 1
+            COMP_WORDS=("$0" serve ht); COMP_CWORD=2; _vine
+            [ "${COMPREPLY[0]}" = http ]' "$vine" || fail "bash completes other options of serve"
 fi
 "$vine" --version >shown
 grep -q '^vine [0-9]' shown || fail "--version"
