@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vine/runtime.h>
@@ -32,6 +33,7 @@ static struct {
     bool stdio;
     uint64_t run_ns;
     uint64_t connections_max;
+    uint64_t sockets;
     uint64_t client_rate;
 } chosen = {
     .supervise =
@@ -241,6 +243,7 @@ static int serve(int argc, char **argv)
         .heap_bytes = (uint32_t)chosen.heap_bytes,
         .connections = (uint32_t)chosen.connections,
         .connections_max = (uint32_t)chosen.connections_max,
+        .sockets = (uint32_t)chosen.sockets,
         .client_rate = (uint32_t)chosen.client_rate,
         .run_ns = chosen.run_ns != 0 ? chosen.run_ns : VINE_FOREVER,
         .isolation = (uint8_t)chosen.isolate,
@@ -256,11 +259,34 @@ static int serve(int argc, char **argv)
     return chosen.stdio ? serve_stdio(service, &options) : serve_all(service, &options);
 }
 
-/* Before anybody listens: what is wrong is told once, and nobody is let in who would be turned out.
- * A library is opened by those who serve alone. */
+/* Whether it can be opened and served. A library runs code of its own: in a process that is there
+ * for that, and not in the supervisor, who lives through whatever is wrong with it. */
+static int try_library(const char *path)
+{
+    const pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        const struct vine_service *const service = find(path);
+
+        _exit(service != NULL && suits_processes(service) ? 0 : 2);
+    }
+    while (child > 0 && waitpid(child, &status, 0) != child)
+        if (errno != EINTR)
+            return 0;
+    if (child < 0) /* those who serve will tell */
+        return 0;
+    if (WIFSIGNALED(status))
+        return refuse(path, "who opens it is ended by a signal");
+    return WEXITSTATUS(status) == 0 ? 0 : 2;
+}
+
+/* Before anybody listens: what is wrong is told once, and nobody is let in who would be turned
+ * out. */
 static int check(int argc, char **argv)
 {
     struct vine_tls *tls = NULL;
+    char why[VINE_SERVICE_WHY_BYTES];
 
     (void)argc;
     chosen.supervise.is_unused = chosen.stdio;
@@ -271,6 +297,11 @@ static int check(int argc, char **argv)
                                "one of your own");
     if (find_shipped(argv[1]) == NULL && access(argv[1], R_OK) != 0)
         return refuse(argv[1], strerror(errno));
+    if (find_shipped(argv[1]) == NULL && !chosen.stdio && vine_supervised() == NULL &&
+        try_library(argv[1]) != 0)
+        return 2;
+    if (vine_isolation_check((enum vine_isolation)chosen.isolate, why) != 0)
+        return refuse("--isolate pku", why);
     if (find_shipped(argv[1]) != NULL && !suits_processes(find_shipped(argv[1])))
         return 2;
     if ((chosen.heap_bytes & (chosen.heap_bytes - 1)) != 0)
@@ -333,6 +364,14 @@ int main(int argc, char **argv)
          .greatest = "4000000000",
          .help = "connections of each process at most, idle ones among them; who comes beyond is "
                  "told so and closed; 0: as many as there are descriptors"},
+        {.name = "sockets",
+         .kind = VINE_OPTION_COUNT,
+         .value = &chosen.sockets,
+         .fallback = "0",
+         .least = "0",
+         .greatest = "63",
+         .help = "sockets and files that a connection may have beside its own; 0: as many as the "
+                 "service says, or 16"},
         {.name = "client-rate",
          .kind = VINE_OPTION_COUNT,
          .value = &chosen.client_rate,

@@ -95,7 +95,8 @@ struct vine_options {
     /* Called with the operands, as app_main, once the command line has been read and is right,
      * before anything is taken or started; or NULL. What it returns is the exit code, 2 after what
      * it has told, unless it is VINE_MAIN_GOES_ON: the place to look whether values that are the
-     * program's own make sense. */
+     * program's own make sense. It is called in a supervisor, and again in each of its processes,
+     * which vine_supervised() tells apart. */
     int (*check)(int argc, char **argv);
     /* Become a supervisor with these wishes (vine/supervise.h), which VINE_SUPERVISE_OPTIONS has
      * the command line fill in, and in the processes that it starts go on: once `check` has been

@@ -36,6 +36,9 @@ struct vine_service {
      * connection; they reach it by vine/mail.h. One that fails is begun anew 100 ms later. When the
      * reactors stop it is cancelled once core 0 has no connections any more. Or NULL. */
     const struct vine_coroutine_type *central;
+    /* How many sockets and files a connection may have beside its own, if the options do not say;
+     * 0: 16. Of services on the same cores the greatest counts for all. */
+    uint32_t sockets;
 };
 
 /* Declare one whose connections run the coroutine `name`, defined before in this file. What follows
@@ -81,7 +84,8 @@ struct vine_service_options {
     uint32_t connections_max; /* of this process in all; 0: as many as there are descriptors */
     uint32_t client_rate; /* connections a second of one address (of IPv6: one /64), with as many
                                  at once; 0: any */
-    uint32_t sockets;     /* that each may have beside its connection; 0: 16, at most 63 */
+    uint32_t sockets;     /* that each may have beside its connection, files among them; at most 63;
+                             0: as the service says */
     const void *argument; /* of its coroutines, who read it: no memory of a heap */
     struct vine_tls *tls; /* speak TLS with clients; it stays. NULL: do not */
     uint64_t tls_ns;      /* in which a client has to finish its handshake; 0: 10 seconds */
@@ -133,6 +137,11 @@ VINE_API VINE_MUST_CHECK int vine_service_run_here(const struct vine_service *se
 
 /* Where it listens. */
 VINE_API const struct vine_address *vine_service_address(const struct vine_running *running);
+
+/* Whether this machine can have an isolation, as far as that is known before the reactors run. Any
+ * thread. Returns 0, or -EOPNOTSUPP and a sentence. */
+VINE_API VINE_MUST_CHECK int vine_isolation_check(enum vine_isolation isolation,
+                                                  char why[VINE_SERVICE_WHY_BYTES]);
 
 /* Which guard there is, "none"; and why it is not a better one, or "". */
 VINE_API const char *vine_isolation_name(void);

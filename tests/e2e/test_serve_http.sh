@@ -22,6 +22,21 @@ refused
 refused nothing
 refused ./nothing.so
 refused http --isolate walls
+# What could not serve is told of once, by who would start it, before it listens.
+refused_once() {
+    refused "$@"
+    [ "$(wc -l <said)" = 1 ] || fail "vine serve $*: says more than once what is wrong"
+}
+if ! grep -q '^flags.* ospke' /proc/cpuinfo; then
+    refused_once http --isolate pku --processes 2
+    grep -q -e '--isolate pku: this ' said || fail "does not say why there is no pku"
+fi
+refused http --sockets 64
+echo nothing >library.so
+refused_once ./library.so --processes 2
+cp "$VINE_BUILD_DIR/tests/plugins/hang.so" hang.so # which declares no service
+refused_once ./hang.so --processes 2
+grep -q vine_service_hang said || fail "does not say what is missing"
 refused http --tls nothing
 refused http --tls nothing,nothing
 refused echo echo

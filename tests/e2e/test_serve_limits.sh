@@ -75,6 +75,15 @@ grep -q "^127.0.0.1 - - $date \"POST /a?b=c HTTP/1.1\" 200 5 \"there\" \"an .x22
     fail "the access log has: $(head -n 1 log)"
 grep -q "^127.0.0.1 - - $date \"GET /7 HTTP/1.1\" 200 5 \"-\" \"curl/[0-9.]*\"\$" log || fail "not: $(sed -n 5p log)"
 grep -q "^127.0.0.1 - - $date \"-\" 400 [0-9]* \"-\" \"-\"\$" log || fail "not: $(grep -v curl log)"
+if [ -c /dev/full ]; then
+    begin http --hello --smp 1 --access-log /dev/full
+    curl -s "http://127.0.0.1:$port/[1-3]" >body
+    said_in_time 'access log: [0-9]* lines* [a-z]* lost: No space left on device'
+    kill -USR1 "$serving"
+    said_in_time 'vine_service_access_lines_total 3$'
+    said_in_time 'vine_service_access_lost_total 3$'
+    end
+fi
 code=0
 "$vine" serve http --overprovisioned --smp 1 --listen 127.0.0.1:0 --access-log nowhere/log >shown 2>said || code=$?
 [ "$code" = 2 ] || fail "an access log nowhere: ended with $code"

@@ -49,6 +49,11 @@ static int have_keys(char ret_why[VINE__GUARD_WHY_BYTES])
     return 0;
 }
 
+int vine__guard_check(enum vine__guard_kind wanted, char ret_why[VINE__GUARD_WHY_BYTES])
+{
+    return wanted == VINE__GUARD_PKU ? vine__guard_pku_check(false, ret_why) : 0;
+}
+
 int vine__guard_choose(const struct vine__guard_options *options,
                        char ret_why[VINE__GUARD_WHY_BYTES])
 {

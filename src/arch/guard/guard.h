@@ -71,6 +71,11 @@ struct vine__guard_options {
 VINE_MUST_CHECK int vine__guard_choose(const struct vine__guard_options *options,
                                        char ret_why[VINE__GUARD_WHY_BYTES]);
 
+/* Whether there can be such a guard here, as far as that is known beforehand. Returns 0, or
+ * -EOPNOTSUPP and a sentence. */
+VINE_MUST_CHECK int vine__guard_check(enum vine__guard_kind wanted,
+                                      char ret_why[VINE__GUARD_WHY_BYTES]);
+
 /*
  * Where there are protection keys have them, and memory that is closed (arch/guard/closed.h), so
  * that what is made before a guard is chosen can be closed, too. The calling thread, and those that

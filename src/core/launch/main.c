@@ -207,13 +207,15 @@ static int make_plans(struct start *start, const struct vine__lines *lines)
 /* Returns an exit code, or GOES_ON: this is the process that serves. */
 static int supervise(struct start *start, int argc, char **argv)
 {
+    /* What `check` may want to know. */
+    const bool is_supervised = start->program.supervise != NULL && vine__supervised_init();
     int code = GOES_ON;
 
     if (start->program.check != NULL)
         code = start->program.check(start->options.argc, start->options.argv);
     if (code != GOES_ON || wishes_of(start).size_bytes == 0)
         return code;
-    if (!vine__supervised_init()) {
+    if (!is_supervised) {
         start->is_rehearsal = true;
         code = make_plans(start, &start->lines);
     }

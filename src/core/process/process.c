@@ -100,6 +100,25 @@ static void closed(struct vine__polling *polling)
 
 static const struct vine__polling_calls calls = {.run = vine__process_dispatch, .closed = closed};
 
+static uint32_t places_of(const struct vine__processes_options *options)
+{
+    const uint32_t wished = options->sockets_max != 0 ? options->sockets_max : SOCKETS_MAX;
+
+    return wished < VINE__PLACES_MAX ? wished : VINE__PLACES_MAX - 1;
+}
+
+/* What there is already serves another one, too. */
+static int join_in(const struct vine__processes_options *options)
+{
+    if (here->is_stopping)
+        return -VINE_ECLOSED;
+    if (places_of(options) > here->polling.places_max) {
+        here->polling.places_max = places_of(options);
+        here->page->record.places_max = here->polling.places_max;
+    }
+    return 0;
+}
+
 int vine__processes_start(const struct vine__processes_options *options)
 {
     const struct vine__heap_pool_options heaps = {
@@ -111,7 +130,7 @@ int vine__processes_start(const struct vine__processes_options *options)
     int error;
 
     if (here != NULL)
-        return here->is_stopping ? -VINE_ECLOSED : 0;
+        return join_in(options);
     core = vine__closed_alloc(sizeof(*core));
     if (core == NULL)
         return -ENOMEM;
@@ -126,9 +145,7 @@ int vine__processes_start(const struct vine__processes_options *options)
     core->drain_ns = options->drain_ns != 0 ? options->drain_ns : DRAIN_NS;
     core->page->record.quota = QUOTA;
     core->page->record.lent_bytes = VINE__BLOCK_BYTES;
-    core->page->record.places_max = options->sockets_max != 0 ? options->sockets_max : SOCKETS_MAX;
-    if (core->page->record.places_max >= VINE__PLACES_MAX)
-        core->page->record.places_max = VINE__PLACES_MAX - 1;
+    core->page->record.places_max = places_of(options);
     vine__polling_core_init(&core->polling, &calls, core->page->record.places_max);
     error = vine__mail_core_start();
     if (error == 0)

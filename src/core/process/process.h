@@ -60,7 +60,8 @@ struct vine__process_options {
 struct vine__processes_options {
     uint32_t heap_bytes;  /* the greatest; 0: 64 KiB */
     uint32_t count_max;   /* 0: 16384 */
-    uint32_t sockets_max; /* of each, beside its connection; 0: 16, at most 63 */
+    uint32_t sockets_max; /* of each, beside its connection; 0: 16, at most 63. Where they have
+                             started, more than there were are allowed from then on */
     uint64_t drain_ns;    /* for what goes on when the reactors stop; 0: 3 seconds */
 };
 

@@ -19,6 +19,7 @@
 #include <vine/error.h>
 #include <vine/file.h>
 #include <vine/log.h>
+#include <vine/metrics.h>
 
 #include "arch/clock/clock.h"
 #include "arch/guard/closed.h"
@@ -54,8 +55,10 @@ struct access_log {
     bool is_open;
     bool is_armed;
     bool is_stopping;
-    int error; /* of the last write, or of opening */
+    int error;      /* of the last write, or of opening */
+    uint64_t lines; /* that were taken, the lost ones among them */
     uint64_t lost;
+    struct vine_metric metrics[2]; /* of these two */
     uint64_t lost_told;
     uint64_t told_ns;
     uint64_t date_second;
@@ -96,6 +99,8 @@ static void end(struct access_log *log)
     if (log->soon.is_posted)
         return; /* that comes here again */
     logs[vine_core()] = NULL;
+    vine_metric_unregister(&log->metrics[1]);
+    vine_metric_unregister(&log->metrics[0]);
     destroy(log);
     vine_stopper_done(&stoppers[vine_core()]);
 }
@@ -181,6 +186,27 @@ static void stop(struct vine_stopper *stopper)
         write_on(log);
 }
 
+/* Without them it works all the same. */
+static void register_metrics(struct access_log *log)
+{
+    struct vine_metric_description description = {
+        .name = "vine_service_access_lines_total",
+        .help = "Lines that were to be appended to the access log.",
+        .kind = VINE_METRIC_COUNTER,
+        .count = &log->lines,
+    };
+    int error = vine_metric_register(&log->metrics[0], &description);
+
+    description.name = "vine_service_access_lost_total";
+    description.help = "Of these, such that could not be written, or not fast enough.";
+    description.count = &log->lost;
+    if (error == 0)
+        error = vine_metric_register(&log->metrics[1], &description);
+    if (error != 0)
+        vine_log("service", VINE_LOG_WARNING, "the access log has no metrics here: %s",
+                 vine_error_text(error));
+}
+
 int vine__access_log_begin(const char *path)
 {
     struct access_log *const log = vine__closed_alloc(sizeof(*log));
@@ -198,6 +224,7 @@ int vine__access_log_begin(const char *path)
     vine_file_op_init(&log->op, done);
     log->is_busy = true;
     logs[vine_core()] = log;
+    register_metrics(log);
     vine_at_stop(&stoppers[vine_core()], stop);
     vine_file_open(&log->op, &log->file, NULL, path, O_WRONLY | O_APPEND | O_CREAT, 0644);
     return 0;
@@ -282,6 +309,7 @@ static int take(struct vine__guard_region *region, uintptr_t argument)
         return 0;
     if (size > VINE_ACCESS_BYTES || place > region->size_bytes || size > region->size_bytes - place)
         return -EINVAL;
+    log->lines++;
     if (BUFFER_BYTES - log->filled <
         size * ESCAPE_BYTES + DATE_BYTES + VINE_ADDRESS_TEXT_BYTES + 1) {
         log->lost++;

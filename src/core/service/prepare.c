@@ -11,6 +11,7 @@
 #include "core/process/process.h"
 #include "core/reactor/reactor.h"
 #include "core/service/service_internal.h"
+#include "utils/assert.h"
 #include "utils/atomic.h"
 
 #define RUN_NS    VINE_NS_PER_SECOND
@@ -18,6 +19,20 @@
 
 static char why[VINE__GUARD_WHY_BYTES];
 static const char *access_path; /* or NULL */
+
+static const enum vine__guard_kind kinds[] = {
+    [VINE_ISOLATE_BEST] = VINE__GUARD_BEST,
+    [VINE_ISOLATE_PKU] = VINE__GUARD_PKU,
+    [VINE_ISOLATE_MPROTECT] = VINE__GUARD_MPROTECT,
+    [VINE_ISOLATE_NONE] = VINE__GUARD_NONE,
+};
+
+VINE_STATIC_ASSERT(VINE_SERVICE_WHY_BYTES >= VINE__GUARD_WHY_BYTES, "a sentence has room");
+
+int vine_isolation_check(enum vine_isolation isolation, char ret_why[VINE_SERVICE_WHY_BYTES])
+{
+    return vine__guard_check(kinds[isolation], ret_why);
+}
 
 const char *vine_isolation_name(void)
 {
@@ -34,13 +49,14 @@ void vine_service_log_access(const char *path)
     access_path = path;
 }
 
-int vine__service_start_core(const struct vine_service_options *options)
+int vine__service_start_core(const struct vine_service *service,
+                             const struct vine_service_options *options)
 {
     static bool has_begun[VINE_CORES_MAX]; /* its log */
     const struct vine__processes_options processes = {
         .heap_bytes = options->heap_bytes,
         .count_max = options->connections,
-        .sockets_max = options->sockets,
+        .sockets_max = options->sockets != 0 ? options->sockets : service->sockets,
         .drain_ns = options->drain_ns,
     };
     int error = 0;
@@ -77,12 +93,6 @@ static int begin_once(const struct vine_service *service, const void *argument)
 int vine__service_prepare(const struct vine_service *service,
                           const struct vine_service_options *options)
 {
-    static const enum vine__guard_kind kinds[] = {
-        [VINE_ISOLATE_BEST] = VINE__GUARD_BEST,
-        [VINE_ISOLATE_PKU] = VINE__GUARD_PKU,
-        [VINE_ISOLATE_MPROTECT] = VINE__GUARD_MPROTECT,
-        [VINE_ISOLATE_NONE] = VINE__GUARD_NONE,
-    };
     const struct vine__guard_options guard = {
         .wanted = kinds[options->isolation],
         .has_rings = strcmp(vine__poller_name(vine__reactor_poller()), "io_uring") == 0,
@@ -98,7 +108,7 @@ int vine__service_prepare(const struct vine_service *service,
         error = vine__processes_prepare();
     /* Before the listener is known to those who stop: what it was given is drained behind it. */
     if (error == 0)
-        error = vine__service_start_core(options);
+        error = vine__service_start_core(service, options);
     if (error == 0)
         error = begin_once(service, options->argument);
     return error != 0 ? error : vine__service_begin_central(service, options);

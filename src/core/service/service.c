@@ -110,7 +110,7 @@ static void accepted(struct vine_connection *connection, void *context)
     const uint32_t most = running->options.connections_max;
     const bool has_tls = running->options.tls != NULL;
 
-    if (vine__service_start_core(&running->options) != 0) {
+    if (vine__service_start_core(running->kind.service, &running->options) != 0) {
         vine_connection_close(connection, NULL);
         return;
     }

@@ -31,7 +31,8 @@ VINE_MUST_CHECK int vine__service_prepare(const struct vine_service *service,
                                           const struct vine_service_options *options);
 
 /* The calling core has micro-processes from now on. Returns 0 or a negative error. */
-VINE_MUST_CHECK int vine__service_start_core(const struct vine_service_options *options);
+VINE_MUST_CHECK int vine__service_start_core(const struct vine_service *service,
+                                             const struct vine_service_options *options);
 
 struct vine__clients;
 struct vine_running;

@@ -95,11 +95,63 @@ static void it_ends_when_the_reactors_stop(void **state)
     close_cores();
 }
 
+/* Opens as many sockets as it can, and says how many. */
+VINE_COROUTINE(opening)
+{
+    struct {
+        int count, more_error;
+        struct vine_socket *more;
+    } *self;
+
+    vine_begin();
+    for (;; self->count++)
+        vine_listen_at(self->more, "127.0.0.1:0");
+    vine_catch(self->more_error)
+    {
+        vine_writef("%d %d\n", self->count, self->more_error == -EMFILE);
+    }
+    vine_end();
+}
+
+VINE_SERVICE(opening, .sockets = 2);
+
+static void expect_sockets(uint32_t wished, const char *said)
+{
+    const struct vine_service_options options = {
+        .size_bytes = sizeof(options), .isolation = VINE_ISOLATE_NONE, .sockets = wished};
+    struct run run = {.calls = 0};
+    struct vine_connection *connection;
+    char bytes[64] = "";
+    int out[2];
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(
+        vine_connection_adopt(open("/dev/null", O_RDONLY | O_CLOEXEC), out[1], &connection), 0);
+    assert_int_equal(vine_service_run_here(&vine_service_opening, connection, &options, done, &run),
+                     0);
+    until(run.calls == 1);
+    assert_true(read(out[0], bytes, sizeof(bytes) - 1) > 0);
+    assert_string_equal(bytes, said);
+    close(out[0]);
+}
+
+static void a_connection_has_as_many_sockets_as_its_service_and_the_options_say(void **state)
+{
+    (void)state;
+    open_cores(1);
+    expect_sockets(0, "2 1\n");
+    expect_sockets(5, "5 1\n");
+    expect_sockets(0, "5 1\n"); /* the greatest counts for all of a core */
+    expect_sockets(1000, "63 1\n");
+    close_cores();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_from_a_pipe_come_out_numbered),
         cmocka_unit_test(it_ends_when_the_reactors_stop),
+        cmocka_unit_test(a_connection_has_as_many_sockets_as_its_service_and_the_options_say),
     };
 
     return run_by_both(tests);
