@@ -10,7 +10,6 @@
  * To be noticed: what is wanted of a head is taken from it before its bytes go, and a body is read
  * as it comes, so that a client may send gigabytes through a heap of 64 KiB.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -30,8 +29,7 @@ static const struct vine_http_route routes[] = {
 };
 
 struct connection {
-    const char *bytes; /* what came */
-    size_t size, wanted, room_size;
+    size_t room_size;
     char *room;
     int head; /* bytes of it; 0: it is not whole; below: it is none */
     bool keeps;
@@ -40,7 +38,7 @@ struct connection {
     char name[64];
     uint64_t sum, number;
     struct vine_http_date date;
-    struct vine_http_body body;
+    struct vine_http_stream stream;
     struct vine_http_request request;
     struct vine_http_field fields[32];
 };
@@ -114,40 +112,6 @@ static size_t answer(struct connection *self)
     return writer.size;
 }
 
-VINE_COROUTINE(read_body)
-{
-    struct {
-        struct connection *connection;
-        struct vine_http_slice data;
-        size_t used;
-        int progress;
-    } *self;
-
-    vine_begin();
-    self->connection = vine_argument();
-    if (self->connection->request.expects_continue)
-        vine_write(VINE_HTTP_CONTINUE, strlen(VINE_HTTP_CONTINUE));
-    vine_http_body_init(&self->connection->body, self->connection->request.framing,
-                        self->connection->request.content_length);
-    self->connection->wanted = 0;
-    do {
-        vine_deadline(30 * VINE_NS_PER_SECOND);
-        vine_look(self->connection->size, self->connection->bytes, self->connection->wanted);
-        if (self->connection->size < self->connection->wanted)
-            vine_raise(-ECONNRESET);
-        self->progress = vine_http_body_next(&self->connection->body, self->connection->bytes,
-                                             self->connection->size, &self->used, &self->data);
-        if (self->progress < 0)
-            vine_raise(self->progress);
-        add(self->connection, self->data);
-        vine_skip(self->used);
-        self->connection->wanted =
-            self->progress == VINE_HTTP_MORE ? self->connection->size - self->used + 1 : 0;
-    } while (self->progress != VINE_HTTP_END);
-    self->connection->sum += self->connection->number;
-    vine_end();
-}
-
 VINE_COROUTINE(http_handlers)
 {
     struct connection *self;
@@ -156,19 +120,22 @@ VINE_COROUTINE(http_handlers)
     do {
         vine_http_request_init(&self->request, self->fields, 32, 8000);
         vine_deadline(60 * VINE_NS_PER_SECOND);
-        self->wanted = 1;
-        do {
-            vine_look(self->size, self->bytes, self->wanted);
-            if (self->size < self->wanted)
-                vine_return();
-            self->head = vine_http_request_parse(&self->request, self->bytes, self->size);
-            self->wanted = self->size + 1;
-        } while (self->head == 0);
+        vine_http_read_request(self->head, &self->stream, that->socket, &self->request);
+        if (self->head == 0)
+            break;
         if (self->head > 0) {
             choose(self);
             vine_skip((size_t)self->head);
-            if (self->request.framing != VINE_HTTP_NO_BODY)
-                vine_call(read_body, self);
+            if (self->request.expects_continue)
+                vine_write(VINE_HTTP_CONTINUE, strlen(VINE_HTTP_CONTINUE));
+            vine_http_read_body(&self->stream, that->socket, self->request.framing,
+                                self->request.content_length);
+            do {
+                vine_deadline(30 * VINE_NS_PER_SECOND);
+                vine_http_read_part(&self->stream);
+                add(self, self->stream.data);
+            } while (self->stream.data.size > 0);
+            self->sum += self->number;
         }
         vine_room(self->room_size, self->room, 1024);
         vine_wrote(answer(self));

@@ -89,9 +89,7 @@ VINE_COROUTINE(http_drop)
 {
     struct {
         struct http *http;
-        struct vine_http_slice data;
-        size_t used;
-        int progress;
+        struct vine_http_stream stream;
     } *self;
 
     vine_begin();
@@ -99,22 +97,12 @@ VINE_COROUTINE(http_drop)
     vine_skip((size_t)self->http->head_size);
     if (self->http->request.expects_continue)
         vine_write(VINE_HTTP_CONTINUE, strlen(VINE_HTTP_CONTINUE));
-    vine_http_body_init(&self->http->body, self->http->request.framing,
+    vine_http_read_body(&self->stream, that->socket, self->http->request.framing,
                         self->http->request.content_length);
-    self->http->wanted = 0;
     do {
         vine_deadline(self->http->wishes->body_ns);
-        vine_look(self->http->size, self->http->bytes, self->http->wanted);
-        if (self->http->size < self->http->wanted)
-            vine_raise(-ECONNRESET);
-        self->progress = vine_http_body_next(&self->http->body, self->http->bytes, self->http->size,
-                                             &self->used, &self->data);
-        if (self->progress < 0)
-            vine_raise(self->progress);
-        vine_skip(self->used);
-        self->http->wanted =
-            self->progress == VINE_HTTP_MORE ? self->http->size - self->used + 1 : 0;
-    } while (self->progress != VINE_HTTP_END);
+        vine_http_read_part(&self->stream);
+    } while (self->stream.data.size > 0);
     vine_end();
 }
 

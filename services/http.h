@@ -34,7 +34,6 @@ struct http {
     bool keeps;                 /* the connection, for another request */
     bool is_half;               /* an answer is out in part, and nothing can follow */
     struct vine_http_date date;
-    struct vine_http_body body;
     struct vine_http_request request;
     struct vine_http_field fields[HTTP_FIELDS_MAX];
 };

@@ -45,6 +45,12 @@ VINE_API void vine_http_forward_request(struct vine_http_writer *writer,
                                         const struct vine_http_request *request,
                                         const struct vine_http_forward *forward);
 
+/* All of that head into `room`. Returns its size; -VINE_EPROTOCOL: it is not to be passed on; or
+ * -ENOSPC: the room is too small. */
+VINE_API VINE_MUST_CHECK int vine_http_pass_request(char *room, size_t room_size,
+                                                    const struct vine_http_request *request,
+                                                    const struct vine_http_forward *forward);
+
 /*
  * Write a response's head for the client that asked, but for its end. `ret_plan` says how its body
  * has to be sent: chunks to HTTP/1.1 where its length is not known, until it closes to HTTP/1.0. An
@@ -56,6 +62,13 @@ VINE_API void vine_http_forward_response(struct vine_http_writer *writer,
                                          const struct vine_http_request *request,
                                          const struct vine_http_forward *forward,
                                          struct vine_http_reply_plan *ret_plan);
+
+/* All of that head into `room`. Returns as vine_http_pass_request does. */
+VINE_API VINE_MUST_CHECK int vine_http_pass_response(char *room, size_t room_size,
+                                                     const struct vine_http_response *response,
+                                                     const struct vine_http_request *request,
+                                                     const struct vine_http_forward *forward,
+                                                     struct vine_http_reply_plan *ret_plan);
 
 VINE_END_DECLARATIONS
 

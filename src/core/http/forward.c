@@ -205,3 +205,38 @@ VINE__INSIDE void vine_http_forward_response(struct vine_http_writer *writer,
         vine_http_write_bytes(writer, "Connection: keep-alive\r\n", 24);
     *ret_plan = plan;
 }
+
+/* ---- heads at once --------------------------------------------------------------------------- */
+
+VINE__INSIDE static int end(struct vine_http_writer *writer)
+{
+    int result;
+
+    vine_http_write_end(writer);
+    result = vine_http_writer_result(writer);
+    return result == -EINVAL ? -VINE_EPROTOCOL : result;
+}
+
+VINE__INSIDE int vine_http_pass_request(char *room, size_t room_size,
+                                        const struct vine_http_request *request,
+                                        const struct vine_http_forward *forward)
+{
+    struct vine_http_writer writer;
+
+    vine_http_writer_init(&writer, room, room_size);
+    vine_http_forward_request(&writer, request, forward);
+    return end(&writer);
+}
+
+VINE__INSIDE int vine_http_pass_response(char *room, size_t room_size,
+                                         const struct vine_http_response *response,
+                                         const struct vine_http_request *request,
+                                         const struct vine_http_forward *forward,
+                                         struct vine_http_reply_plan *ret_plan)
+{
+    struct vine_http_writer writer;
+
+    vine_http_writer_init(&writer, room, room_size);
+    vine_http_forward_response(&writer, response, request, forward, ret_plan);
+    return end(&writer);
+}
