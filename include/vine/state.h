@@ -22,10 +22,13 @@
  *
  * `that` is the running coroutine, `self` its state: a structure declared first, zeroed when the
  * coroutine begins. A local variable does not live across an operation that may block; where one
- * would, the compiler says that it may be used uninitialized, and that is an error. Operations are
- * statements: they may stand in any statement, a switch included, several on one line, and in
- * macros, which are operations of a user's own then. What they take is evaluated once, before they
- * block; what they give is assigned after it.
+ * would, the compiler says that it may be used uninitialized, and that is an error: clang at any
+ * level, gcc from -O1 on and as far as it follows a value. A local array that is read into, or
+ * written, is a misuse that is told where the operation begins.
+ *
+ * Operations are statements between vine_begin and vine_end: they may stand in any statement, a
+ * switch included, several on one line, and in macros, which are operations of a user's own then.
+ * What they take is evaluated once, before they block; what they give is assigned after it.
  *
  * What fails is raised: it goes to the coroutine's vine_catch, then its vine_finally, then to who
  * called it or made it, and ends the micro-process where nobody caught it.
@@ -224,8 +227,10 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 }
 
 #ifdef __clang__
-#define VINE__COROUTINE_CHECKS _Pragma("clang diagnostic error \"-Wuninitialized\"")
-#define VINE__NO_CLONES        __attribute__((noinline))
+#define VINE__COROUTINE_CHECKS                                                                     \
+    _Pragma("clang diagnostic error \"-Wuninitialized\"")                                          \
+        _Pragma("clang diagnostic error \"-Wconditional-uninitialized\"")
+#define VINE__NO_CLONES __attribute__((noinline))
 #else
 #define VINE__COROUTINE_CHECKS                                                                     \
     _Pragma("GCC diagnostic error \"-Wuninitialized\"")                                            \
@@ -234,6 +239,9 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 #endif
 
 #define VINE__POINT __attribute__((section("vine_points"), used, aligned(32)))
+
+/* Of each operation: elsewhere the compiler says that this name is not declared. */
+#define vine__in_a_body() (void)vine__only_between_vine_begin_and_vine_end
 
 /* Leave, by what is raised or to the end. */
 #define vine__go_out()                                                                             \
@@ -253,6 +261,7 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 #define vine__operation(operation_name, begin, ready)                                              \
     do {                                                                                           \
         __label__ vine__here;                                                                      \
+        vine__in_a_body();                                                                         \
         static const struct vine__point vine__point VINE__POINT = {                                \
             &&vine__here, &&vine__base, operation_name, __LINE__, VINE__POINT_BLOCK};              \
         that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
@@ -271,6 +280,7 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 #define vine__block_at(operation_name, begin)                                                      \
     do {                                                                                           \
         __label__ vine__here;                                                                      \
+        vine__in_a_body();                                                                         \
         static const struct vine__point vine__point VINE__POINT = {                                \
             &&vine__here, &&vine__base, operation_name, __LINE__, VINE__POINT_BLOCK};              \
         that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
@@ -320,7 +330,8 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
     vine__base:                                                                                    \
     if (__builtin_expect(that->error != 0, 0))                                                     \
         vine__go_out();                                                                            \
-    {
+    {                                                                                              \
+        enum { vine__only_between_vine_begin_and_vine_end };
 
 #define vine_end()                                                                                 \
     }                                                                                              \
@@ -397,6 +408,7 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 #define vine_raise(error_number)                                                                   \
     do {                                                                                           \
         __label__ vine__here;                                                                      \
+        vine__in_a_body();                                                                         \
         static const struct vine__point vine__point VINE__POINT = {                                \
             &&vine__here, &&vine__base, "vine_raise", __LINE__, VINE__POINT_BLOCK};                \
         that->state = (uint32_t)(&vine__point - __start_vine_points) + 1;                          \
@@ -408,6 +420,7 @@ vine__resume(const struct vine_coroutine *that, const struct vine__point *points
 /* Leave without one. */
 #define vine_return()                                                                              \
     do {                                                                                           \
+        vine__in_a_body();                                                                         \
         vine__go_out();                                                                            \
     } while (0)
 

@@ -47,6 +47,8 @@ VINE__INSIDE static void prompt(struct vine_socket *socket)
 
 VINE__INSIDE void vine__poll(struct vine_coroutine *that, struct vine_poll *polls, size_t count)
 {
+    if (vine__is_local(that, polls))
+        vine__misuse(that, "it polls by a local variable, which is gone once it has to wait");
     for (size_t i = 0; i < count; i++)
         if (polls[i].socket == NULL || polls[i].wanted == 0)
             vine__misuse(that, "vine_poll of nothing");

@@ -20,6 +20,8 @@ VINE__INSIDE void vine__read_begin(struct vine_coroutine *that, struct vine_sock
         socket = socket->source;
     if (socket->input != NULL ? socket->input->reading.first != NULL : socket->reader != NULL)
         vine__misuse(that, "another coroutine reads from its socket");
+    if (VINE__UNLIKELY(vine__is_local(that, bytes)))
+        vine__misuse(that, "it reads into a local variable, which is gone once it has to wait");
     that->on = socket;
     that->operand = bytes;
     that->operand_size = size_bytes;
@@ -138,6 +140,8 @@ VINE__INSIDE void vine__write_begin(struct vine_coroutine *that, struct vine_soc
         socket = socket->sink;
     if (socket->output != NULL ? socket->output->writing.first != NULL : socket->writer != NULL)
         vine__misuse(that, "another coroutine writes to its socket");
+    if (VINE__UNLIKELY(vine__is_local(that, bytes)))
+        vine__misuse(that, "it writes from a local variable, which is gone once it has to wait");
     vine__disown(that, that->scratch);
     that->scratch = NULL;
     that->on = socket;

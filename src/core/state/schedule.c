@@ -318,6 +318,7 @@ VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
 {
     uint32_t quota = inside->record->quota;
 
+    inside->stack_top = (uintptr_t)__builtin_frame_address(0);
     wake_due(inside);
     vine__pollers_wake(inside); /* if nothing has come that concerns them, they wait again */
     while (inside->run_first != NULL && !inside->has_ended) {

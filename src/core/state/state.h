@@ -131,6 +131,7 @@ struct vine__inside {
     uint8_t is_spent;       /* the quota is: the run queue is not empty */
     uint32_t ask_number;    /* of the last ask */
     uint32_t mailbox_count; /* that are open (core/mail) */
+    uintptr_t stack_top;    /* of this run's coroutines: their variables lie below it */
 };
 
 /* ---- for who makes a micro-process, outside and before it runs ------------------------------- */
@@ -209,6 +210,14 @@ bool vine__is_there(struct vine_coroutine *that, const struct vine_coroutine *ot
 static inline bool vine__is_asking(const struct vine_coroutine *that)
 {
     return that->status == VINE__COROUTINE_BLOCKED && that->ask.kind != VINE__ASK_NOTHING;
+}
+
+/* Whether this is a variable of the function of the coroutine that runs, which is gone when that
+ * blocks: it lies on the stack, not far below who runs coroutines. A stack is larger than that. */
+#define VINE__LOCALS_BYTES 32768U
+static inline bool vine__is_local(const struct vine_coroutine *that, const void *bytes)
+{
+    return that->inside->stack_top - (uintptr_t)bytes - 1 < VINE__LOCALS_BYTES;
 }
 
 /* What is wrong with the service's own code, as an assertion: file, line, coroutine and this

@@ -480,6 +480,61 @@ VINE_COROUTINE(accepts_from_a_pipe)
     vine_end();
 }
 
+/* Where local variables are, but for sanitizers, which may keep those elsewhere. */
+#define LOCAL __builtin_frame_address(0)
+
+VINE_COROUTINE(reads_into_a_local)
+{
+    struct {
+        struct vine_socket *pipe;
+        ssize_t length;
+    } *self;
+
+    vine_begin();
+    vine_pipe(self->pipe);
+    vine_read_on(self->pipe, self->length, LOCAL, 100);
+    vine_end();
+}
+
+VINE_COROUTINE(writes_from_a_local)
+{
+    struct {
+        struct vine_socket *pipe;
+    } *self;
+
+    vine_begin();
+    vine_pipe(self->pipe);
+    vine_write_on(self->pipe, LOCAL, 10);
+    vine_end();
+}
+
+VINE_COROUTINE(polls_by_a_local)
+{
+    struct {
+        struct vine_socket *pipe;
+        size_t index;
+    } *self;
+
+    vine_begin();
+    vine_pipe(self->pipe);
+    vine_poll(self->index, LOCAL, 1);
+    vine_end();
+}
+
+static void memory_that_does_not_live_as_long_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(begin_listening(&vine__type_reads_into_a_local), 1);
+    assert_non_null(strstr(told, "coroutine reads_into_a_local: it reads into a local variable"));
+    end(-EFAULT);
+    assert_int_equal(begin_listening(&vine__type_writes_from_a_local), 1);
+    assert_non_null(strstr(told, "coroutine writes_from_a_local: it writes from a local variable"));
+    end(-EFAULT);
+    assert_int_equal(begin_listening(&vine__type_polls_by_a_local), 1);
+    assert_non_null(strstr(told, "coroutine polls_by_a_local: it polls by a local variable"));
+    end(-EFAULT);
+}
+
 static void misuse_of_a_socket_is_told(void **state)
 {
     (void)state;
@@ -510,6 +565,7 @@ int main(void)
         cmocka_unit_test(pipes_refuse_what_they_have_to),
         cmocka_unit_test(an_empty_pipe_has_no_memory),
         cmocka_unit_test(misuse_of_a_socket_is_told),
+        cmocka_unit_test(memory_that_does_not_live_as_long_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
