@@ -55,7 +55,8 @@ struct vine_service {
 
 /*
  * Load a library with a service: the one that VINE_SERVICE declares there under the file's own name
- * (`chat.so`: chat). It stays loaded. A fault anywhere in its code counts as its coroutines' own.
+ * (`chat.so`: chat; `chat-room.so`: chat_room). A name without a slash is one of the folder that
+ * this process is in. It stays loaded. A fault anywhere in its code counts as its coroutines' own.
  * Before services start; core 0, or before vine_main.
  *
  * Returns 0; -ENOEXEC: it cannot be loaded, or has no such service, and `why` has a sentence; or

@@ -47,3 +47,21 @@ for how in '--smp=1' '--smp=2' '--smp=2 --reactor-backend=epoll'; do
         [ \"\$(printf %s \"\$line\" | wc -c)\" = 1106 ]" || fail "$how: a line that is too long"
     end "$how"
 done
+
+# A library is found by its bare name, too, and what is wrong with one is said in words.
+serve() {
+    code=0
+    "$VINE_BUILD_DIR/vine-serve" "$@" --stdio --overprovisioned >shown 2>said </dev/null || code=$?
+}
+cp "$examples/line_numbers.so" line_numbers.so
+serve line_numbers.so
+[ "$code" = 0 ] || { cat said; fail "line_numbers.so, without a slash: ended with $code"; }
+cp line_numbers.so other-name.so
+serve ./other-name.so
+[ "$code" = 2 ] || fail "a library without a service of its name: ended with $code"
+grep -q '^vine serve: ./other-name.so: it declares no service .*VINE_SERVICE(other_name, ' said ||
+    { cat said; fail "a library without a service of its name"; }
+echo nonsense >broken.so
+serve broken.so
+[ "$code" = 2 ] || fail "what is no library: ended with $code"
+grep -qx 'vine serve: broken.so: [a-z ]*' said || { cat said; fail "what is no library"; }

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,48 @@ static int add_text(struct dl_phdr_info *info, size_t size, void *context)
     return 1;
 }
 
+/* What dlopen or dlsym said, without the file's name in front. */
+static void tell(const char *file, char why[VINE_SERVICE_WHY_BYTES])
+{
+    const char *const reason = dlerror();
+    const size_t length = strlen(file);
+
+    if (reason == NULL)
+        snprintf(why, VINE_SERVICE_WHY_BYTES, "it cannot be loaded");
+    else if (strncmp(reason, file, length) == 0 && strncmp(reason + length, ": ", 2) == 0)
+        snprintf(why, VINE_SERVICE_WHY_BYTES, "%s", reason + length + 2);
+    else
+        snprintf(why, VINE_SERVICE_WHY_BYTES, "%s", reason);
+}
+
+/* Open the file of that name and no other, and find what the symbol means there. */
+static const struct vine_service *open_library(const char *path, const char *symbol,
+                                               char why[VINE_SERVICE_WHY_BYTES])
+{
+    const struct vine_service *service = NULL;
+    char file[PATH_MAX];
+
+    /* Where there is no slash, dlopen looks in the system's folders. */
+    if (snprintf(file, sizeof file, "%s%s", strchr(path, '/') == NULL ? "./" : "", path) >=
+        (int)sizeof file) {
+        snprintf(why, VINE_SERVICE_WHY_BYTES, "its name is too long");
+        return NULL;
+    }
+
+    void *const library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+
+    if (library == NULL) {
+        tell(file, why);
+        return NULL;
+    }
+    service = dlsym(library, symbol);
+    if (service == NULL)
+        snprintf(why, VINE_SERVICE_WHY_BYTES,
+                 "it declares no service of its own name, VINE_SERVICE(%s, ...)",
+                 symbol + sizeof(PREFIX) - 1);
+    return service;
+}
+
 int vine_service_load(const char *path, const struct vine_service **ret_service,
                       char why[VINE_SERVICE_WHY_BYTES])
 {
@@ -70,22 +113,14 @@ int vine_service_load(const char *path, const struct vine_service **ret_service,
     struct search search = {.error = -ENOEXEC};
 
     if (!name_symbol(path, symbol)) {
-        snprintf(why, VINE_SERVICE_WHY_BYTES, "%s: not a file's name", path);
+        snprintf(why, VINE_SERVICE_WHY_BYTES, "its name is none that a service can have");
         return -ENOEXEC;
     }
-
-    void *const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-
-    if (library != NULL)
-        service = dlsym(library, symbol);
-    if (service == NULL) {
-        const char *const reason = dlerror();
-
-        snprintf(why, VINE_SERVICE_WHY_BYTES, "%s", reason != NULL ? reason : path);
+    service = open_library(path, symbol, why);
+    if (service == NULL)
         return -ENOEXEC;
-    }
     if (service->size_bytes != sizeof(struct vine_service)) {
-        snprintf(why, VINE_SERVICE_WHY_BYTES, "%s: built for another version of Vine", path);
+        snprintf(why, VINE_SERVICE_WHY_BYTES, "it was built for another version of Vine");
         return -ENOEXEC;
     }
     search.address = (uintptr_t)service;
