@@ -143,4 +143,4 @@ trusted=$(openssl x509 -in certificate -pubkey -noout | openssl pkey -pubin -out
 
 look http
 look https --tls certificate,key
-look http --isolate mprotect --smp 2
+look http --isolate mprotect --reactor-backend epoll
