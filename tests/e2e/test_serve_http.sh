@@ -45,6 +45,10 @@ head -c 3000000 /dev/zero >large
 for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     '--smp 1 --reactor-backend epoll'; do
     begin http --hello $how
+    case $how in
+    *'--isolate '*) [ "${line##*, isolation }" = "${how##*--isolate }" ] || fail "$how: it is $line" ;;
+    *) case $line in *', isolation '*) ;; *) fail "it does not tell how it isolates: $line" ;; esac ;;
+    esac
     [ "$(code /)" = 200 ] || fail "$how: /"
     [ "$(cat body)" = hello ] || fail "$how: no hello"
     [ "$(code /a/b?c=d -d 'a body')" = 200 ] || fail "$how: a body"

@@ -3,7 +3,8 @@
 /*
  * A program with a service from its start to its end, with each guard and each way to the kernel
  * that there is here, on two cores; its clients are a thread of its own that knows nothing of
- * reactors. Each is a child of fork.
+ * reactors. Each is a child of fork. And what a fault elsewhere than in the service's code does to
+ * such a program.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 
 #include <vine/coroutine.h>
 #include <vine/log.h>
+#include <vine/outside.h>
 #include <vine/runtime.h>
 
 #define HANG_S     60
@@ -55,12 +58,35 @@ VINE_SERVICE_CODE UNSEEN static void die(void)
     *nowhere = 1;
 }
 
+/* Outside: its own fault, and that of a function of libc that it calls. */
+UNSEEN static int64_t fail_outside(struct vine_outside *outside, const void *asked)
+{
+    (void)outside;
+    (void)asked;
+    *nowhere = 1;
+    return 0;
+}
+
+static void *(*volatile copy)(void *, const void *, size_t) = memcpy;
+
+UNSEEN static int64_t fail_in_a_leaf_outside(struct vine_outside *outside, const void *asked)
+{
+    (void)outside;
+    (void)asked;
+    (void)copy(nowhere, "x", 1);
+    return 0;
+}
+
+/* One of libc's that is not listed, and may hold a lock. */
+static void (*volatile call_free)(void *) = free;
+
 VINE_COROUTINE(working)
 {
     struct {
         char text[128];
         char *more;
         ssize_t length;
+        int64_t result;
     } *self;
 
     vine_begin();
@@ -86,6 +112,14 @@ VINE_COROUTINE(working)
             vine_writef("%d\n", *(const int *)vine_argument());
         } else if (strcmp(self->text, "die\n") == 0) {
             die();
+        } else if (strcmp(self->text, "outside\n") == 0) {
+            vine_outside(self->result, fail_outside, NULL, 0);
+        } else if (strcmp(self->text, "leaf outside\n") == 0) {
+            vine_outside(self->result, fail_in_a_leaf_outside, NULL, 0);
+        } else if (strcmp(self->text, "free\n") == 0) {
+            call_free((void *)0x700000001000);
+        } else if (strcmp(self->text, "clock\n") == 0) {
+            vine_writef("%d\n", vine_clock_now(VINE_CLOCK_COARSE) > 0);
         } else {
             vine_write(self->text, (size_t)self->length);
         }
@@ -140,11 +174,21 @@ static int64_t stop(void *nothing)
     return 0;
 }
 
+/* What ends the program when it is asked for; or NULL. */
+static const char *ending;
+
 static void *be_clients(void *nothing)
 {
     static const char *const words[] = {"core\n", "log\n", "malloc\n", "grow\n", "sleep\n"};
     int fds[CLIENTS], dying;
 
+    for (dying = -1; ending != NULL; close(dying)) {
+        dying = connect_one();
+        ask(dying, "still\n", "still\n");
+        ask(dying, ending, "");
+        if (wrong != 0)
+            exit(0); /* it was answered */
+    }
     for (int i = 0; i < CLIENTS; i++)
         fds[i] = connect_one();
     for (size_t word = 0; word < sizeof(words) / sizeof(words[0]); word++) {
@@ -197,7 +241,8 @@ static int begin(int argc, char **argv)
     return VINE_MAIN_GOES_ON;
 }
 
-static void serve_with(uint8_t kind, char *backend)
+/* Returns how it ended, as waitpid has it. */
+static int run_program(uint8_t kind, char *backend)
 {
     char *argv[] = {"program",
                     "--smp",
@@ -221,9 +266,17 @@ static void serve_with(uint8_t kind, char *backend)
     assert_true(pid >= 0);
     if (pid == 0) {
         (void)alarm(HANG_S);
+        (void)signal(SIGSEGV, SIG_DFL); /* of which the tests' harness has a handler */
         exit(vine_main(argc, argv, NULL, begin));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void serve_with(uint8_t kind, char *backend)
+{
+    const int status = run_program(kind, backend);
+
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) != CANNOT)
         assert_int_equal(WEXITSTATUS(status), 0);
@@ -248,11 +301,46 @@ static void so_it_does_by_epoll(void **state)
     serve_by("epoll");
 }
 
+/* By the signal, unless a sanitizer has it say more first; and not before a client asks for it. */
+static void end_by(const char *word, uint8_t kind)
+{
+    int status;
+
+    ending = word;
+    status = run_program(kind, "auto");
+    ending = NULL;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT)
+        return;
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT)
+        assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+static void a_fault_outside_or_in_other_functions_of_libc_ends_it(void **state)
+{
+    static const char *const words[] = {"outside\n", "leaf outside\n", "free\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        end_by(words[i], VINE_ISOLATE_NONE);
+        end_by(words[i], VINE_ISOLATE_MPROTECT);
+        end_by(words[i], VINE_ISOLATE_PKU);
+    }
+}
+
+static void with_keys_so_does_a_function_of_the_runtime_that_is_not_for_coroutines(void **state)
+{
+    (void)state;
+    end_by("clock\n", VINE_ISOLATE_PKU);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_program_serves_with_each_guard),
         cmocka_unit_test(so_it_does_by_epoll),
+        cmocka_unit_test(a_fault_outside_or_in_other_functions_of_libc_ends_it),
+        cmocka_unit_test(with_keys_so_does_a_function_of_the_runtime_that_is_not_for_coroutines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
