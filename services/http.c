@@ -71,6 +71,8 @@ VINE_SERVICE_CODE static size_t answer(struct http *http)
         http->keeps = true;
         return vine_http_ready_write(&hello, http_date(http), http->room);
     }
+    if (http->request.method == VINE_HTTP_CONNECT)
+        return http_refuse(http, 501, "there are no tunnels here");
 
     const struct vine_http_reply reply = {
         .size_bytes = sizeof(reply),

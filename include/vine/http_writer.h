@@ -156,10 +156,11 @@ VINE_API VINE_MUST_CHECK int vine_http_ready_init(struct vine_http_ready *ready,
                                                   const char *content_type,
                                                   struct vine_http_slice body);
 
-/* Whether it answers this request. */
+/* Whether it answers this request: one by CONNECT would have a tunnel begin (RFC 9110 9.3.6). */
 static inline bool vine_http_ready_fits(const struct vine_http_request *request)
 {
-    return request->keeps_alive && request->minor > 0 && request->method != VINE_HTTP_HEAD;
+    return request->keeps_alive && request->minor > 0 && request->method != VINE_HTTP_HEAD &&
+           request->method != VINE_HTTP_CONNECT;
 }
 
 /* Write it to `out`, which has room for ready->size bytes: two copies. */

@@ -59,6 +59,9 @@ for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     [ "$(code / -H "X: $(printf '%020000d' 0)")" = 431 ] || fail "$how: too long a field"
     [ "$(code / -H 'Content-Length: -1')" = 400 ] || fail "$how: a length below nothing"
     [ "$(code / -I)" = 200 ] || fail "$how: HEAD"
+    # Behind a 200 to this, what follows would be another's bytes to whoever stands between.
+    bash -c "exec 4<>/dev/tcp/127.0.0.1/$port; printf 'CONNECT a:80 HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&4; head -n 1 <&4" >got
+    grep -q ' 501 ' got || fail "$how: CONNECT: $(cat got)"
     # Several on one connection.
     curl -s "http://127.0.0.1:$port/[1-50]" >body || fail "$how: fifty"
     [ "$(wc -c <body)" = 250 ] || fail "$how: fifty answers"
