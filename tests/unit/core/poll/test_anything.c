@@ -78,7 +78,7 @@ VINE_COROUTINE(rogue)
 {
     struct {
         struct asking *asking;
-    } * self;
+    } *self;
 
     vine_begin();
     self->asking = vine_argument();
