@@ -36,7 +36,7 @@ echo nothing >library.so
 refused_once ./library.so --processes 2
 cp "$VINE_BUILD_DIR/tests/plugins/hang.so" hang.so # which declares no service
 refused_once ./hang.so --processes 2
-grep -q vine_service_hang said || fail "does not say what is missing"
+grep -q 'VINE_SERVICE(hang' said || fail "does not say what is missing"
 refused http --tls nothing
 refused http --tls nothing,nothing
 refused echo echo
