@@ -48,11 +48,14 @@ grep -q -- '-ERR max number of clients reached' got || fail "RESP beyond the lim
 end
 
 # ---- too often -----------------------------------------------------------------------------------
-begin http --hello --smp 1 --client-rate 5
-for i in 1 2 3 4 5 6 7 8 9 10 11 12; do code / >>codes; echo >>codes; done
-grep -q 200 codes || fail "nobody is served: $(cat codes)"
-grep -q 503 codes || fail "all are served: $(cat codes)"
-said_in_time 'turned away: a client comes more often than 5 times a second'
+begin http --hello --smp 1 --client-rate 1
+[ "$(code /)" = 200 ] || fail "the first one is not served"
+tries=0
+until [ "$(code /)" = 503 ]; do # a slow machine may bring each a second after the one before
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || fail "all are served"
+done
+said_in_time 'turned away: a client comes more often than 1 times a second'
 end
 
 # ---- what was asked for --------------------------------------------------------------------------
