@@ -281,6 +281,24 @@ static int try_library(const char *path)
     return WEXITSTATUS(status) == 0 ? 0 : 2;
 }
 
+/* What is for one of the services only says nothing of others. Returns 0, or tells which it is. */
+static int check_others_options(const char *name)
+{
+    const bool is_http = strcmp(name, "http") == 0;
+
+    if (chosen.root != NULL && !is_http)
+        return refuse("--root", "is of http alone");
+    if (wishes.hello && !is_http)
+        return refuse("--hello", "is of http alone");
+    if (wishes.crash != NULL && !is_http)
+        return refuse("--crash", "is of http alone");
+    if (wishes.memory_bytes != 0 && strcmp(name, "resp") != 0)
+        return refuse("--max-memory", "is of resp alone");
+    if (wishes.access_log != NULL && !is_http && find_shipped(name) != NULL)
+        return refuse("--access-log", "is of http, and of libraries");
+    return 0;
+}
+
 /* Before anybody listens: what is wrong is told once, and nobody is let in who would be turned
  * out. */
 static int check(int argc, char **argv)
@@ -290,7 +308,7 @@ static int check(int argc, char **argv)
 
     (void)argc;
     chosen.supervise.is_unused = chosen.stdio;
-    if (chosen.stdio && check_stdio() != 0)
+    if (check_others_options(argv[1]) != 0 || (chosen.stdio && check_stdio() != 0))
         return 2;
     if (find_shipped(argv[1]) == NULL && !is_path(argv[1]))
         return refuse(argv[1], "no such service; there are echo, http and resp, and PLUGIN.so for "

@@ -5,7 +5,8 @@
  * Owns:     nothing; all of it is the heap's, and goes with it.
  * Threads:  coroutines, for the heap that they run in.
  * Blocking: never.
- * Trust:    no other micro-process can read or write it while it does not run.
+ * Trust:    no other micro-process can read or write it while it does not run, as far as the guard
+ *           holds (--isolate; docs/guides/service.md has what each of them stops).
  * Limits:   the heap's greatest size (--heap). Blocks have 32 bytes of their own.
  *
  * vine_alloc takes from the stack of the heap, and is given back at the latest when the coroutine

@@ -32,6 +32,13 @@ if ! grep -q '^flags.* ospke' /proc/cpuinfo; then
     grep -q -e '--isolate pku: this ' said || fail "does not say why there is no pku"
 fi
 refused http --sockets 64
+# What another service would understand is not taken without a word.
+refused_once echo --root .
+refused_once resp --hello
+refused_once echo --crash /
+refused_once http --hello --max-memory 1M
+refused_once resp --access-log log
+[ ! -e log ] || fail "makes a log that nobody writes"
 echo nothing >library.so
 refused_once ./library.so --processes 2
 cp "$VINE_BUILD_DIR/tests/plugins/hang.so" hang.so # which declares no service
