@@ -10,7 +10,7 @@
 #include "certificates.h"
 #include "core/network/tls_internal.h"
 
-#define UPDATES 40000 /* many times what the sockets hold: each answer is a small one of its own */
+#define UPDATES 30000 /* many times what the sockets hold: each answer is a small one of its own */
 
 struct started {
     struct vine_tls_start start;
@@ -49,6 +49,7 @@ static void a_peer_that_reads_no_answers_is_answered_no_more(void **state)
     struct received received = {.calls = 0};
     struct sent sent = {.calls = 0};
     struct pair pair;
+    char name[64];
 
     (void)state;
     make_authority(&authority, "authority");
@@ -63,7 +64,8 @@ static void a_peer_that_reads_no_answers_is_answered_no_more(void **state)
         .size_bytes = sizeof(struct vine_tls_options), .authorities = authority.pem});
 
     open_cores(1);
-    open_pair(&pair, "unix:@vine-test-tls-flood");
+    (void)snprintf(name, sizeof(name), "unix:@vine-test-tls-flood-%d", (int)getpid());
+    open_pair(&pair, name);
     vine_tls_accept(tls_server, &server.start, pair.server, on_started);
     vine_tls_connect(tls_client, &client.start, pair.client, "server.test", on_started);
     until(server.calls == 1 && client.calls == 1);
