@@ -36,6 +36,7 @@ struct http {
     struct vine_http_date date;
     struct vine_http_request request;
     struct vine_http_field fields[HTTP_FIELDS_MAX];
+    struct vine_http_body body;
 };
 
 /* Answer with an error, the request's own where `status` is 0. Returns how much of the room that

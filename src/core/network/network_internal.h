@@ -133,28 +133,29 @@ struct vine__arrival {
     struct vine__listener_part *part;
 };
 
+/* What each request touches comes last, and so beside what a stack has of it. */
 struct vine_connection {
-    const struct vine__connection_ops *ops;
-    struct vine__network *network;
     struct vine__list link;
-    struct vine_receive *reader; /* whose function has not been called */
-    union {
-        struct vine_work *ended;  /* its owner's, who waits for the end, or NULL */
-        struct vine_work *closed; /* when it is closed: its owner's, who is told, or NULL */
-    };
     union {
         struct vine_timer reader_timer; /* of its deadline; stopped by each, and cancelled at the
                                            end */
         struct vine__arrival arrival;   /* before its owner knows of it */
     };
-    uint32_t users;    /* sends whose functions have not been called */
-    bool is_layer;     /* it is on another one, which is counted */
-    bool never_resets; /* what was sent arrives, though something is unread */
-    bool is_aborted;   /* nothing new begins */
-    bool is_closed;    /* by its owner */
-    bool has_let_go;   /* the stack has nothing of it any more */
-    bool is_shed;      /* it has the descriptor that its listener keeps for that */
-    uint8_t colour;    /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
+    union {
+        struct vine_work *ended;  /* its owner's, who waits for the end, or NULL */
+        struct vine_work *closed; /* when it is closed: its owner's, who is told, or NULL */
+    };
+    const struct vine__connection_ops *ops;
+    struct vine__network *network;
+    struct vine_receive *reader; /* whose function has not been called */
+    uint32_t users;              /* sends whose functions have not been called */
+    bool is_layer;               /* it is on another one, which is counted */
+    bool never_resets;           /* what was sent arrives, though something is unread */
+    bool is_aborted;             /* nothing new begins */
+    bool is_closed;              /* by its owner */
+    bool has_let_go;             /* the stack has nothing of it any more */
+    bool is_shed;                /* it has the descriptor that its listener keeps for that */
+    uint8_t colour;              /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
 };
 
 /* A stack's connection begins: in place, zeroed but for what the stack wrote. `is_counted`: the

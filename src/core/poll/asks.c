@@ -90,18 +90,18 @@ static int begin(struct vine__polling *polling, const struct vine__ask *ask,
     }
 }
 
-/* When the next run has to be, as the inside says. */
+/* When the next run has to be, as the inside says. Mostly that is later than the last time, since
+ * each request begins a deadline anew: then the timer, which no other part of a request touches,
+ * stays as it is, and is armed for later once it comes. */
 static void set_timer(struct vine__polling *polling)
 {
     const uint64_t due_ns = polling->inside->due_ns;
 
-    if (due_ns == polling->due_ns)
-        return;
     polling->due_ns = due_ns;
-    if (due_ns == 0)
-        (void)vine_timer_stop(&polling->timer);
-    else
-        vine_timer_arm_at(&polling->timer, due_ns);
+    if (due_ns == 0 || (polling->armed_ns != 0 && polling->armed_ns <= due_ns))
+        return;
+    polling->armed_ns = due_ns;
+    vine_timer_arm_at(&polling->timer, due_ns);
 }
 
 static void send_and_look(struct vine__outlet *outlet)

@@ -35,11 +35,15 @@ static void time_has_come(struct vine_timer *timer)
 {
     struct vine__polling *const polling = VINE_CONTAINER_OF(timer, struct vine__polling, timer);
 
-    polling->due_ns = 0;
-    if (polling->has_ended)
+    polling->armed_ns = 0;
+    if (polling->has_ended) {
         vine__outlet_hurry(&polling->io);
-    else
+    } else if (polling->due_ns > vine_clock_now(VINE_CLOCK_COARSE)) {
+        polling->armed_ns = polling->due_ns;
+        vine_timer_arm_at(timer, polling->due_ns);
+    } else if (polling->due_ns != 0) {
         vine__polling_run(polling);
+    }
 }
 
 void vine__polling_paint(const struct vine__polling *polling, struct vine_connection *connection)

@@ -90,15 +90,16 @@ void vine__record_destroy(struct processes *core);
 
 /* ---- a micro-process ------------------------------------------------------------------------- */
 
+/* What a request touches is in front, as in `polling`. */
 struct vine__process {
+    uint32_t park_tick;           /* when it asked to be parked */
+    uint8_t fault_count;          /* without a run that ended well */
+    bool has_overrun;             /* once; the second time is its end */
     struct vine__polling polling; /* its heap, and all that it has outside */
     struct vine__list link;
     struct origin *origin;                /* NULL: its connection was parked and has it */
     struct vine_kept *kept;               /* by the service, outside; or NULL */
     struct vine__process_end *last_fault; /* or NULL: there was none */
-    uint32_t park_tick;                   /* when it asked to be parked */
-    uint8_t fault_count;                  /* without a run that ended well */
-    bool has_overrun;                     /* once; the second time is its end */
 };
 
 static inline struct vine__process *vine__process_of(struct vine__polling *polling)
