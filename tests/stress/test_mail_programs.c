@@ -131,7 +131,7 @@ static uint64_t until_due(uint64_t now_ns, uint32_t wait)
 VINE_SERVICE_CODE __attribute__((noinline, no_sanitize("address", "undefined"))) static void
 do_fault(void)
 {
-    *(volatile int *)64 = 1;
+    *(volatile int *)0xbad0 = 1;
 }
 
 #define NOTE(self, what, value) note(&done, (self)->who, (what), (int64_t)(value))
