@@ -7,6 +7,7 @@
  *
  *     ORIGIN=localhost:8080 vine serve ./reverse_proxy.so --listen 127.0.0.1:7012
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <vine/coroutine.h>
@@ -23,7 +24,10 @@ static int begin(const void *argument)
 {
     (void)argument;
     origin = getenv("ORIGIN");
-    return origin != NULL ? 0 : -EINVAL;
+    if (origin != NULL)
+        return 0;
+    (void)fputs("reverse_proxy: ORIGIN says which server it is, as localhost:8080\n", stderr);
+    return -EINVAL;
 }
 
 static const struct vine_http_forward to_origin = {

@@ -57,6 +57,7 @@ unset ORIGIN
 if "$VINE_BUILD_DIR/vine-serve" "$examples/reverse_proxy.so" --overprovisioned --smp=1 --listen=127.0.0.1:0 >refused 2>&1; then
     fail "began without an origin"
 fi
+grep -q '^reverse_proxy: ORIGIN says' refused || fail "does not say what it lacks: $(cat refused)"
 
 sizes='0 1 1000 100000 2000000'
 for size in $sizes; do
