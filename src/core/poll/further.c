@@ -8,6 +8,11 @@
 #include "core/network/network.h"
 #include "core/poll/poll_internal.h"
 
+/* Of the places of a micro-process: so many there may be before those that linger are closed at once,
+ * and so many in all, with those that are left and not closed yet. */
+#define LINGER_FACTOR 2U
+#define LEFT_FACTOR   4U
+
 /* ---- the beginning --------------------------------------------------------------------------- */
 
 static void closed(struct vine_work *work);
@@ -50,6 +55,20 @@ static struct furthers *furthers_of(struct vine__polling *polling)
     return polling->furthers;
 }
 
+/* The one that has waited for the end of its peer for longest is not waited for any more. */
+static void hurry_oldest(struct furthers *furthers)
+{
+    VINE_LIST_FOR_EACH(node, &furthers->all)
+    {
+        struct vine__outlet *const outlet = &VINE_LIST_OBJECT(node, struct further, link)->outlet;
+
+        if (outlet->is_lingering && outlet->connection != NULL) {
+            vine__outlet_hurry(outlet);
+            return;
+        }
+    }
+}
+
 static struct further *create(struct vine__polling *polling, uint32_t place,
                               struct vine__asker asker)
 {
@@ -65,8 +84,28 @@ static struct further *create(struct vine__polling *polling, uint32_t place,
     vine_work_init(&further->hung_up, hung_up);
     vine_timer_init(&further->timer, VINE_CLOCK_COARSE, time_has_come);
     vine__list_push_back(&furthers->all, &further->link);
+    furthers->count++;
     furthers->at[place] = further;
     return further;
+}
+
+/*
+ * One that is left keeps its descriptor until all is sent and its peer has ended, too: who connects
+ * and closes for ever would have any number of them. Whether it has its answer so: -EMFILE.
+ */
+static bool is_one_too_many(struct further *further)
+{
+    struct furthers *const furthers = further->outlet.polling->furthers;
+    const uint32_t places_max = further->outlet.polling->core->places_max;
+
+    if (furthers->count > LINGER_FACTOR * places_max)
+        hurry_oldest(furthers);
+    if (furthers->count <= LEFT_FACTOR * places_max)
+        return false;
+    further->answer = -EMFILE;
+    further->has_answer = true;
+    vine_work_post(&further->outlet.polling->work);
+    return true;
 }
 
 /* Whether what is to be read lies in the heap, and where it says that it is to be, which is free.
@@ -119,6 +158,8 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
         return -ENOMEM;
     further->outlet.place =
         vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
+    if (is_one_too_many(further))
+        return 0;
     if (ask->kind == VINE__ASK_CONNECT)
         vine__further_connect(further, text);
     else
@@ -141,7 +182,8 @@ static int accept_from(struct vine__polling *polling, const struct vine__ask *as
         return -ENOMEM;
     further->outlet.place =
         vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
-    vine__further_accept(further, listener);
+    if (!is_one_too_many(further))
+        vine__further_accept(further, listener);
     return 0;
 }
 
@@ -258,6 +300,7 @@ static void closed(struct vine_work *work)
     (void)vine_timer_cancel(&further->timer);
     vine__outlet_fini(&further->outlet);
     vine__list_remove(&further->link);
+    polling->furthers->count--;
     vine__closed_free(further);
     if (polling->is_closed && vine__furthers_are_closed(polling))
         vine_work_post(&polling->closed);

@@ -97,6 +97,7 @@ struct furthers {
     uint32_t first;                       /* place to be looked at for what came */
     struct vine__list splicings;          /* all of them */
     struct vine__list all;                /* by `link`, those that are being closed among them */
+    uint32_t count;                       /* of these */
     struct further *at[VINE__PLACES_MAX]; /* those that somebody inside has, or NULL */
 };
 

@@ -300,6 +300,114 @@ static void there_are_so_many_and_no_more(void **state)
     close_cores();
 }
 
+/* Those that are left, and whose peers stay. */
+VINE_COROUTINE(comes_and_goes)
+{
+    struct {
+        struct vine_socket *other;
+        int count;
+    } *self;
+
+    vine_begin();
+    for (; self->count < 200; self->count++) {
+        vine_connect(self->other, vine_argument());
+        vine_close(self->other);
+    }
+    vine_writef("%d\n", self->count);
+    vine_end();
+}
+
+static void who_comes_and_goes_keeps_few_descriptors(void **state)
+{
+    struct vine_network_counts counts;
+    struct server server;
+    struct one one;
+
+    (void)state;
+    open_processes();
+    serve_at(&server, 256);
+    start_one(&one, &vine__type_comes_and_goes, server.address);
+    expect(&one, "200\n");
+    vine_network_get_counts(&counts);
+    assert_in_range(counts.connections, 2, 2 * 16 + 1);
+    advance(3 * VINE_NS_PER_SECOND);
+    finish_one(&one, 0);
+    vine_network_get_counts(&counts);
+    assert_int_equal(counts.connections, 0);
+    close(server.fd);
+    close_cores();
+}
+
+VINE_COROUTINE(writes_much)
+{
+    struct {
+        char unused;
+    } *self;
+    static const char much[1024 * 1024];
+
+    vine_begin();
+    vine_write_on(vine_argument(), much, sizeof much);
+    vine_end();
+}
+
+/* Leaves what its peer does not read. */
+VINE_COROUTINE(leaves_unsent)
+{
+    struct {
+        struct vine_socket *other;
+        struct vine_coroutine *child;
+        char byte;
+        ssize_t length;
+        int count, error;
+    } *self;
+
+    vine_begin();
+    for (;; self->count++) {
+        vine_connect(self->other, vine_argument());
+        vine_child(writes_much, self->other, self->child);
+        vine_writef("?");
+        vine_read(self->length, &self->byte, 1);
+        vine_cancel(self->child);
+        vine_close(self->other);
+    }
+    vine_catch(self->error)
+    {
+        vine_writef("%d: error %d", self->count, self->error);
+    }
+    vine_end();
+}
+
+static void who_leaves_much_unsent_has_no_others(void **state)
+{
+    struct server server = {.fd = -1};
+    struct sockaddr_un here = {.sun_family = AF_UNIX};
+    struct one one;
+    char address[80];
+    socklen_t size;
+
+    (void)state;
+    open_processes();
+    size = (socklen_t)offsetof(struct sockaddr_un, sun_path);
+    server.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server.fd, (struct sockaddr *)&here, size), 0); /* the kernel names it */
+    assert_int_equal(listen(server.fd, 256), 0);
+    size = sizeof here;
+    assert_int_equal(getsockname(server.fd, (struct sockaddr *)&here, &size), 0);
+    (void)snprintf(address, sizeof address, "unix:@%.*s",
+                   (int)(size - offsetof(struct sockaddr_un, sun_path)) - 1, here.sun_path + 1);
+    start_one(&one, &vine__type_leaves_unsent, address);
+    for (int i = 0; i < 64; i++) {
+        expect(&one, "?");
+        step_often(); /* until the peer's room is full */
+        say_to(&one, "x");
+    }
+    expect(&one, "64: error -24");
+    advance(31 * VINE_NS_PER_SECOND);
+    close(server.fd);
+    finish_one(&one, 0);
+    close_cores();
+}
+
 static int raised;
 
 VINE_COROUTINE(reads_in_vain)
@@ -374,6 +482,8 @@ int main(void)
         cmocka_unit_test(who_is_cancelled_or_dies_leaves_nothing_behind),
         cmocka_unit_test(a_socket_goes_with_its_coroutine),
         cmocka_unit_test(there_are_so_many_and_no_more),
+        cmocka_unit_test(who_comes_and_goes_keeps_few_descriptors),
+        cmocka_unit_test(who_leaves_much_unsent_has_no_others),
         cmocka_unit_test(who_waits_for_what_is_closed_is_cancelled),
     };
 
