@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * services/http.c - HTTP/1.1: files below a root, `hello` on every path, or 404.
+ * services/http.c - HTTP/1.1: files below a root, or `hello` on every path.
  *
  * One coroutine a connection: read a head, read the body and throw it away, answer, and again.
  * Answers to requests that came together go out together.
@@ -65,8 +65,6 @@ VINE_SERVICE_CODE static size_t answer(struct http *http)
 {
     struct vine_http_writer writer;
 
-    if (!http->wishes->hello)
-        return http_refuse(http, 404, NULL);
     if (vine_http_ready_fits(&http->request)) {
         http->keeps = true;
         return vine_http_ready_write(&hello, http_date(http), http->room);

@@ -290,6 +290,8 @@ static int check_others_options(const char *name)
         return refuse("--root", "is of http alone");
     if (wishes.hello && !is_http)
         return refuse("--hello", "is of http alone");
+    if (is_http && chosen.root == NULL && !wishes.hello)
+        return refuse("http", "has nothing to answer: --root FOLDER names files, or --hello");
     if (wishes.crash != NULL && !is_http)
         return refuse("--crash", "is of http alone");
     if (wishes.memory_bytes != 0 && strcmp(name, "resp") != 0)

@@ -88,8 +88,9 @@ if [ -c /dev/full ]; then
     end
 fi
 code=0
-"$vine" serve http --overprovisioned --smp 1 --listen 127.0.0.1:0 --access-log nowhere/log >shown 2>said || code=$?
+"$vine" serve http --hello --overprovisioned --smp 1 --listen 127.0.0.1:0 --access-log nowhere/log >shown 2>said || code=$?
 [ "$code" = 2 ] || fail "an access log nowhere: ended with $code"
+grep -q nowhere said || fail "does not say where no access log can be"
 
 # ---- too few descriptors -------------------------------------------------------------------------
 # Those who stay take all that there are, until they have been idle for too long: meanwhile others
