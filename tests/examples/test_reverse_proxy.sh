@@ -67,7 +67,7 @@ done
 
 for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll'; do
     rm -f origin proxy
-    begin origin "$VINE_BUILD_DIR/tests/plugins/origin.so" $how
+    begin origin "$VINE_BUILD_DIR/tests/plugins/origin.so" $how --drain-timeout=4000
     behind=$started
     ORIGIN=localhost:$port
     export ORIGIN
