@@ -8,8 +8,8 @@
 #include "core/network/network.h"
 #include "core/poll/poll_internal.h"
 
-/* Of the places of a micro-process: so many there may be before those that linger are closed at once,
- * and so many in all, with those that are left and not closed yet. */
+/* Of the places of a micro-process: so many there may be before those that linger are closed at
+ * once, and so many in all, with those that are left and not closed yet. */
 #define LINGER_FACTOR 2U
 #define LEFT_FACTOR   4U
 
