@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <vine/mail.h>
@@ -27,6 +26,8 @@
 #define DUES_MAX    8192U
 #define LETTERS_MAX (PEERS * PARTS * STEPS_MAX * MANY)
 #define OPENED_MAX  (PEERS * PARTS * STEPS_MAX)
+
+#include "stress/trace.h"
 
 enum step_kind {
     STEP_OPEN,
@@ -76,37 +77,6 @@ struct script {
 struct program {
     struct script scripts[PEERS];
 };
-
-/* ---- what happened --------------------------------------------------------------------------- */
-
-struct event {
-    int64_t value;
-    uint32_t id, what;
-};
-
-struct trace {
-    uint32_t count;
-    struct event events[EVENTS_MAX];
-};
-
-static inline void note(struct trace *trace, uint32_t id, uint32_t what, int64_t value)
-{
-    if (trace->count < EVENTS_MAX)
-        trace->events[trace->count++] = (struct event){.id = id, .what = what, .value = value};
-}
-
-static inline void tell_difference(const struct trace *expected, const struct trace *done,
-                                   uint32_t at)
-{
-    for (uint32_t n = at < 12 ? 0 : at - 12; n < at + 3; n++) {
-        const struct event none = {0};
-        const struct event *const a = n < expected->count ? &expected->events[n] : &none;
-        const struct event *const b = n < done->count ? &done->events[n] : &none;
-
-        fprintf(stderr, "%5u: reference %2u %2u %lld, micro-processes %2u %2u %lld\n", n, a->id,
-                a->what, (long long)a->value, b->id, b->what, (long long)b->value);
-    }
-}
 
 /* ---- time ------------------------------------------------------------------------------------ */
 

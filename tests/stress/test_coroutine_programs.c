@@ -377,12 +377,7 @@ static void programs_do_what_the_reference_does(void **state)
         run_reference(&random, &expected);
         run_by_coroutines();
         events += done.count;
-        for (uint32_t n = 0; n < expected.count || n < done.count; n++)
-            if (n >= expected.count || n >= done.count ||
-                memcmp(&expected.events[n], &done.events[n], sizeof done.events[n]) != 0) {
-                tell_difference(&expected, &done, n);
-                fail_msg("VINE_SEED=%llu: event %u differs", (unsigned long long)seed, n);
-            }
+        expect_trace(&expected, &done, "coroutines", seed);
     }
     assert_true(events > PROGRAMS * 50); /* they did something */
 }
