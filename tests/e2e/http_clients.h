@@ -44,24 +44,6 @@ static inline void stop_serving(void)
     assert_int_equal(logged_stop(), 0);
 }
 
-/* The process that serves at a place, as the log last told. */
-static inline int pid_at(unsigned int place)
-{
-    char words[32];
-    int pid = 0;
-
-    (void)snprintf(words, sizeof(words), "process %u (pid ", place);
-    for (const char *at = logged.text; (at = strstr(at, words)) != NULL; at++) {
-        const char *const line_end = strchr(at, '\n');
-        const char *const serves = strstr(at, " serves, ");
-
-        if (serves != NULL && line_end != NULL && serves < line_end)
-            pid = atoi(at + strlen(words));
-    }
-    assert_true(pid > 0);
-    return pid;
-}
-
 /* What a process has of its own in memory. */
 static inline uint64_t private_bytes(int pid)
 {

@@ -119,10 +119,10 @@ static void who_does_not_read_costs_little_memory_and_is_answered_later(void **s
         serve("http", "--hello", "--smp=1", backends[way]);
         other = connect_now();
         others_are_served(100);
-        before = private_bytes(pid_at(0));
+        before = private_bytes(logged_pid_at(0));
         fd = connect_now();
         sent = ask_in_vain(fd);
-        after = private_bytes(pid_at(0));
+        after = private_bytes(logged_pid_at(0));
         print_message("%zu bytes of requests, %" PRId64 " of memory\n", sent,
                       (int64_t)(after - before));
         if (!is_sanitized())

@@ -101,8 +101,8 @@ static void a_fault_within_malloc_ends_its_process_and_no_other_connection(void 
         serve(plugin, "--processes=2", "--smp=1", guards[i]);
         /* Each process has its part, or there would be nothing to see; of two on a busy machine
          * one may have had no time to take any. */
-        for (theirs = connect_all(fds, pid_at(0)); theirs == 0 || theirs == COUNT;
-             theirs = connect_all(fds, pid_at(0)))
+        for (theirs = connect_all(fds, logged_pid_at(0)); theirs == 0 || theirs == COUNT;
+             theirs = connect_all(fds, logged_pid_at(0)))
             close_all(fds);
         for (uint32_t n = 0; n < COUNT; n++)
             pids[n] = tell_pid(fds[n]);
@@ -118,7 +118,7 @@ static void a_fault_within_malloc_ends_its_process_and_no_other_connection(void 
                 fail_msg("a connection of process %d is answered by %d", pids[n], told);
             ended += told == 0 ? 1 : 0;
         }
-        assert_int_equal(ended, pid == pid_at(0) ? theirs : COUNT - theirs);
+        assert_int_equal(ended, pid == logged_pid_at(0) ? theirs : COUNT - theirs);
         close_all(fds);
         (void)listen_for(" ms after the end of");
         (void)connect_all(fds, pid);

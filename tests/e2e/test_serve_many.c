@@ -177,7 +177,7 @@ static void very_many_idle_connections_are_served_and_take_little(void **state)
     (void)snprintf(text, sizeof(text), "--processes=%u", processes);
     serve_prepared(raise_descriptors, "http", WORDS("--hello", "--smp=1", text));
     for (uint32_t i = 0; i < processes; i++)
-        pids[i] = pid_at(i);
+        pids[i] = logged_pid_at(i);
     begin_crowd(&warm, 64 * processes, 0);
     have(&warm, COME);
     await_parked(warm.count, processes);

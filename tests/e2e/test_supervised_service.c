@@ -103,24 +103,6 @@ static void end_load(struct load *load)
         assert_int_equal(pthread_join(load->threads[i], NULL), 0);
 }
 
-/* The pid of the process that was the last to serve at a place. */
-static int pid_of(unsigned int place)
-{
-    char words[32];
-    int pid = 0;
-
-    (void)snprintf(words, sizeof(words), "process %u (pid ", place);
-    for (const char *at = logged.text; (at = strstr(at, words)) != NULL; at++) {
-        const char *const line_end = strchr(at, '\n');
-        const char *const serves = strstr(at, " serves, ");
-
-        if (serves != NULL && line_end != NULL && serves < line_end)
-            pid = atoi(at + strlen(words));
-    }
-    assert_true(pid > 0);
-    return pid;
-}
-
 /* How many sockets a process has open. */
 static int count_sockets(int pid)
 {
@@ -152,7 +134,7 @@ static int connect_many(const struct vine_address *address, int fds[COUNT])
         fds[i] = try_connect(address);
         assert_true(fds[i] >= 0 && echo(fds[i]));
     }
-    return count_sockets(pid_of(0)) - 1; /* but the one that it accepts from */
+    return count_sockets(logged_pid_at(0)) - 1; /* but the one that it accepts from */
 }
 
 static void the_connections_of_the_other_process_live(void **state)
@@ -174,12 +156,12 @@ static void the_connections_of_the_other_process_live(void **state)
         assert_true(vine__clock_now_ns() < hang_ns);
         for (int i = 0; i < COUNT; i++)
             (void)close(fds[i]);
-        while (count_sockets(pid_of(0)) + count_sockets(pid_of(1)) > 2)
+        while (count_sockets(logged_pid_at(0)) + count_sockets(logged_pid_at(1)) > 2)
             (void)poll(NULL, 0, 1);
         theirs = connect_many(&address, fds);
     }
-    assert_int_equal(theirs + count_sockets(pid_of(1)) - 1, COUNT);
-    assert_int_equal(kill(pid_of(0), SIGKILL), 0);
+    assert_int_equal(theirs + count_sockets(logged_pid_at(1)) - 1, COUNT);
+    assert_int_equal(kill(logged_pid_at(0), SIGKILL), 0);
     (void)listen_for("was killed by SIGKILL");
     for (int i = 0; i < COUNT; i++)
         lived += echo(fds[i]);
@@ -202,7 +184,7 @@ static void killing_processes_under_load_refuses_nobody(void **state)
     begin_load(&load, &address, false);
     for (unsigned int i = 0; i < 10; i++) {
         await_answers(&load, 100);
-        assert_int_equal(kill(pid_of(i % 2), SIGKILL), 0);
+        assert_int_equal(kill(logged_pid_at(i % 2), SIGKILL), 0);
         (void)listen_for("was killed by SIGKILL");
         (void)listen_for("ms after the end of");
         (void)listen_for("\n");
@@ -284,7 +266,7 @@ static void who_is_told_by_others_than_the_supervisor_too_ends_as_well(void **st
     while ((fd = try_connect(&address)) >= 0) /* until nobody else may */
         (void)close(fd);
     for (unsigned int place = 0; place < 2; place++)
-        (void)kill(pid_of(place), SIGTERM); /* where it is still there */
+        (void)kill(logged_pid_at(place), SIGTERM); /* where it is still there */
     assert_int_equal(logged_end(), 0);
     end_load(&load);
     assert_int_equal(load.lost, 0);
@@ -318,7 +300,7 @@ static void with_few_descriptors_all_are_served_in_the_end(void **state)
         assert_true(echo(fds[i]));
         (void)close(fds[i]);
     }
-    assert_int_equal(kill(pid_of(0), SIGKILL), 0);
+    assert_int_equal(kill(logged_pid_at(0), SIGKILL), 0);
     (void)listen_for("ms after the end of");
     assert_int_equal(logged_stop(), 0);
 }

@@ -163,6 +163,24 @@ static inline struct vine_address listening_address(void)
     return address;
 }
 
+/* The process that serves at a place, as a supervisor has told last. */
+static inline int logged_pid_at(unsigned int place)
+{
+    char words[32];
+    int pid = 0;
+
+    (void)snprintf(words, sizeof(words), "process %u (pid ", place);
+    for (const char *at = logged.text; (at = strstr(at, words)) != NULL; at++) {
+        const char *const line_end = strchr(at, '\n');
+        const char *const serves = strstr(at, " serves, ");
+
+        if (serves != NULL && line_end != NULL && serves < line_end)
+            pid = atoi(at + strlen(words));
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
 /* Connect. Returns a descriptor or a negative error. */
 static inline int try_connect(const struct vine_address *address)
 {
