@@ -457,20 +457,13 @@ static void who_waits_for_what_is_closed_is_cancelled(void **state)
 
     (void)state;
     raised = 0;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_closes_before_another, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_closes_before_another);
     step_often();
     say_to(&one, "x");
     expect(&one, "joined\n");
     expect_end(&one);
     assert_int_equal(raised, -ECANCELED);
-    expect_end(&other);
-    close(other.fd);
-    finish_one(&one, 0);
-    close(server.fd);
-    close_cores();
+    finish_between(&server, &one, &other);
 }
 
 int main(void)

@@ -162,18 +162,11 @@ static void nobody_is_asked_for_a_client_that_has_gone(void **state)
     struct server server;
 
     (void)state;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_asks_for_its_client, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_asks_for_its_client);
     expect(&other, "please");
     step_often();
     (void)shutdown(one.fd, SHUT_WR);
-    expect_end(&other);
-    close(other.fd);
-    finish_one(&one, 0);
-    close(server.fd);
-    close_cores();
+    finish_between(&server, &one, &other);
 }
 
 /* Parks though it has waited for the end of its client in vain. */

@@ -145,10 +145,7 @@ static void who_does_not_read_is_not_written_to(void **state)
     ssize_t part;
 
     (void)state;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_forwards, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_forwards);
     for (int idle = 0; idle < 300; idle++) {
         part = write(one.fd, block, sizeof block);
         if (part > 0) {
@@ -164,11 +161,7 @@ static void who_does_not_read_is_not_written_to(void **state)
         in += part > 0 ? (size_t)part : 0;
         step_all();
     }
-    expect_end(&other);
-    close(other.fd);
-    finish_one(&one, 0);
-    close(server.fd);
-    close_cores();
+    finish_between(&server, &one, &other);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------- */
@@ -179,21 +172,14 @@ static void what_comes_after_giving_up_is_for_the_next_reader(void **state)
     struct one one, other;
 
     (void)state;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_forwards, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_forwards);
     say_to(&one, "abc");
     expect(&other, "abc");
     advance(2 * VINE_NS_PER_SECOND);
     expect(&one, "error -110\n");
     say_to(&one, "def");
     expect(&one, "def");
-    expect_end(&other);
-    close(other.fd);
-    finish_one(&one, 0);
-    close(server.fd);
-    close_cores();
+    finish_between(&server, &one, &other);
 }
 
 static void an_end_that_is_gone_is_told(void **state)
@@ -203,10 +189,7 @@ static void an_end_that_is_gone_is_told(void **state)
     char text[16];
 
     (void)state;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_forwards, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_forwards);
     step_often();
     close(other.fd);
     for (ssize_t size = -1; size <= 0;) {
@@ -281,10 +264,7 @@ static void who_splices_with_what_is_closed_is_cancelled(void **state)
     struct one one, other, third;
 
     (void)state;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_closes_what_is_spliced, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_closes_what_is_spliced);
     third = accepted_by(&server);
     say_to(&one, "to");
     say_to(&other, "from");
@@ -309,10 +289,7 @@ static void the_end_in_the_middle_of_it_leaves_nothing(void **state)
     struct one one, other, third;
 
     (void)state;
-    open_processes();
-    serve_at(&server, 8);
-    start_one(&one, &vine__type_closes_what_is_spliced, server.address);
-    other = accepted_by(&server);
+    start_between(&server, &one, &other, &vine__type_closes_what_is_spliced);
     third = accepted_by(&server);
     say_to(&one, "to");
     expect(&other, "to");

@@ -146,6 +146,26 @@ static inline struct one accepted_by(const struct server *server)
     return one;
 }
 
+/* A core, a server, and a micro-process that connects to it: the test is at both its ends. */
+static inline void start_between(struct server *server, struct one *one, struct one *other,
+                                 const struct vine_coroutine_type *type)
+{
+    open_processes();
+    serve_at(server, 8);
+    start_one(one, type, server->address);
+    *other = accepted_by(server);
+}
+
+/* It has closed what it connected, and ends well. */
+static inline void finish_between(const struct server *server, struct one *one, struct one *other)
+{
+    expect_end(other);
+    close(other->fd);
+    finish_one(one, 0);
+    close(server->fd);
+    close_cores();
+}
+
 /* Time passes, and cores see it go. */
 static inline void advance(uint64_t ns)
 {
