@@ -90,22 +90,28 @@ static struct further *create(struct vine__polling *polling, uint32_t place,
 }
 
 /*
- * One that is left keeps its descriptor until all is sent and its peer has ended, too: who connects
- * and closes for ever would have any number of them. Whether it has its answer so: -EMFILE.
+ * One that connects, listens or is accepted. One that was left keeps its descriptor until all is
+ * sent and its peer has ended, too: who connects and closes for ever would have any number of them.
+ * So one too many has its answer already: -EMFILE.
  */
-static bool is_one_too_many(struct further *further)
+static struct further *create_socket(struct vine__polling *polling, const struct vine__ask *ask,
+                                     uint32_t place, struct vine__asker asker)
 {
-    struct furthers *const furthers = further->outlet.polling->furthers;
-    const uint32_t places_max = further->outlet.polling->core->places_max;
+    struct further *const further = create(polling, place, asker);
+    const uint32_t places_max = polling->core->places_max;
 
-    if (furthers->count > LINGER_FACTOR * places_max)
-        hurry_oldest(furthers);
-    if (furthers->count <= LEFT_FACTOR * places_max)
-        return false;
-    further->answer = -EMFILE;
-    further->has_answer = true;
-    vine_work_post(&further->outlet.polling->work);
-    return true;
+    if (further == NULL)
+        return NULL;
+    further->outlet.place =
+        vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
+    if (polling->furthers->count > LINGER_FACTOR * places_max)
+        hurry_oldest(polling->furthers);
+    if (polling->furthers->count > LEFT_FACTOR * places_max) {
+        further->answer = -EMFILE;
+        further->has_answer = true;
+        vine_work_post(&polling->work);
+    }
+    return further;
 }
 
 /* Whether what is to be read lies in the heap, and where it says that it is to be, which is free.
@@ -153,12 +159,10 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
     if (find(polling, ask, sizeof(struct vine__further), &place) != 0 ||
         copy_text(polling, ask->a + sizeof(struct vine__further), text, sizeof(text)) != 0)
         return -VINE_ECORRUPT;
-    further = create(polling, place, asker);
+    further = create_socket(polling, ask, place, asker);
     if (further == NULL)
         return -ENOMEM;
-    further->outlet.place =
-        vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
-    if (is_one_too_many(further))
+    if (further->has_answer)
         return 0;
     if (ask->kind == VINE__ASK_CONNECT)
         vine__further_connect(further, text);
@@ -177,12 +181,10 @@ static int accept_from(struct vine__polling *polling, const struct vine__ask *as
     if (find(polling, ask, sizeof(struct vine__further), &place) != 0 || listener == NULL ||
         listener->listening == NULL)
         return -VINE_ECORRUPT;
-    further = create(polling, place, asker);
+    further = create_socket(polling, ask, place, asker);
     if (further == NULL)
         return -ENOMEM;
-    further->outlet.place =
-        vine__heap_place(polling->heap, ask->a) + offsetof(struct vine__further, socket);
-    if (!is_one_too_many(further))
+    if (!further->has_answer)
         vine__further_accept(further, listener);
     return 0;
 }
