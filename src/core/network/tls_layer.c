@@ -194,6 +194,17 @@ static void receive_below(struct tls_connection *connection)
 
 /* ---- what OpenSSL does ----------------------------------------------------------------------- */
 
+/* What OpenSSL could not do has failed, or wants more from below. */
+static void get_more(struct tls_connection *connection, int result)
+{
+    const int error = error_of(connection, result);
+
+    if (error != 0)
+        vine__tls_fail(connection, error);
+    else
+        receive_below(connection);
+}
+
 static void shake_hands(struct tls_connection *connection)
 {
     ERR_clear_error();
@@ -206,12 +217,7 @@ static void shake_hands(struct tls_connection *connection)
         end_start(connection, 0);
         return;
     }
-    const int error = error_of(connection, result);
-
-    if (error != 0)
-        vine__tls_fail(connection, error);
-    else
-        receive_below(connection);
+    get_more(connection, result);
 }
 
 /* A piece of what is being sent, from where it has been encrypted. Returns its size. */
@@ -341,12 +347,7 @@ static void decrypt(struct tls_connection *connection)
         vine__receive_end(reader, NULL, 0);
         return;
     }
-    const int error = error_of(connection, result);
-
-    if (error != 0)
-        vine__tls_fail(connection, error);
-    else
-        receive_below(connection);
+    get_more(connection, result);
 }
 
 void vine__tls_go_on(struct tls_connection *connection)
