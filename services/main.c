@@ -444,7 +444,8 @@ int main(int argc, char **argv)
          .value = &wishes.body_ns,
          .fallback = "30000",
          .least = "1",
-         .help = "http: in which more of a body has to come"},
+         .help =
+             "in which more of a body (http) or of a command that has begun (resp) has to come"},
         {.name = "idle-timeout",
          .kind = VINE_OPTION_MILLISECONDS,
          .value = &wishes.idle_ns,

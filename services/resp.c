@@ -16,6 +16,7 @@
 #include "services.h"
 
 #define PAYLOAD_MIN 4096
+#define ANSWER_NS   (2 * VINE_NS_PER_SECOND) /* for the last one, that of an error */
 
 static const struct vine_resp_limits limits = {
     .arguments_max = VINE_RESP_ARGUMENTS_MAX,
@@ -39,6 +40,7 @@ static const struct vine_resp_limits limits = {
 VINE_COROUTINE(resp)
 {
     struct {
+        const struct service_wishes *wishes;
         char *bytes, *room;
         size_t size, used, least, room_size;
         size_t payload, part; /* what is missing of a large argument; what is there of that */
@@ -46,6 +48,7 @@ VINE_COROUTINE(resp)
         int error;
         enum vine_resp_status status;
         bool is_between; /* two commands: nothing of the next one has been taken */
+        bool is_half;    /* some of one has come, and more has to, in time */
         struct resp_asked asked;
         struct vine_resp_parser parser;
         struct vine_resp_argument arguments[RESP_ARGUMENTS_MAX];
@@ -53,13 +56,17 @@ VINE_COROUTINE(resp)
     } *self;
 
     vine_begin();
+    self->wishes = vine_argument();
     vine_resp_parser_init(&self->parser, &limits, self->arguments, RESP_ARGUMENTS_MAX);
     self->asked.arguments = self->arguments;
     ask(resp_take, 0, NULL, 0); /* here we are */
     self->least = 1;
     self->is_between = true;
     for (;;) {
-        if (self->is_between && self->used == self->size)
+        self->is_half = !self->is_between || self->used < self->size;
+        if (self->is_half)
+            vine_deadline(self->wishes->body_ns);
+        else
             vine_park();
         vine_look(self->size, self->bytes, self->least);
         if (self->size < self->least)
@@ -80,6 +87,9 @@ VINE_COROUTINE(resp)
             self->status =
                 vine_resp_parse(&self->parser, self->bytes + self->used, self->size - self->used);
             if (self->status == VINE_RESP_COMPLETE) {
+                if (self->is_half)
+                    vine_deadline(VINE_FOREVER);
+                self->is_half = false;
                 do {
                     vine_room(self->room_size, self->room, VINE_RESP_ROOM_MIN);
                     ask(resp_execute, self->parser.argument_count, self->room, self->room_size);
@@ -117,8 +127,11 @@ VINE_COROUTINE(resp)
     }
     vine_catch(self->error)
     {
-        if (self->error == -EFAULT || self->error == -ENOMEM)
-            vine_writef("-ERR %s\r\n", self->error == -ENOMEM ? "out of memory" : "internal error");
+        vine_deadline(ANSWER_NS);
+        if (self->error == -EFAULT || self->error == -ENOMEM || self->error == -ETIMEDOUT)
+            vine_writef("-ERR %s\r\n", self->error == -ENOMEM      ? "out of memory"
+                                       : self->error == -ETIMEDOUT ? "the rest has not come"
+                                                                   : "internal error");
     }
     vine_end();
 }

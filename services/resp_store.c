@@ -22,8 +22,6 @@
 struct session {
     struct vine_kept kept;
     struct vine_resp_session resp;
-    char *payload; /* where the rest of the one that comes goes; NULL: away */
-    uint32_t payload_bytes;
 };
 
 static struct vine_resp_server server = {.version = VINE_VERSION};
@@ -174,8 +172,7 @@ int64_t resp_take_payload(struct vine_outside *outside, const void *argument)
         return -ENOMEM;
     if (vine_resp_is_executing(&session->resp) || asked->size_bytes > VINE_RESP_BULK_BYTES_MAX)
         return -EFAULT;
-    session->payload = vine_resp_take_payload(&session->resp, asked->size_bytes);
-    session->payload_bytes = asked->size_bytes;
+    vine_resp_take_payload(&session->resp, asked->size_bytes);
     return 0;
 }
 
@@ -186,13 +183,8 @@ int64_t resp_put_payload(struct vine_outside *outside, const void *argument)
 
     if (session == NULL)
         return -ENOMEM;
-    if (asked->size_bytes > session->payload_bytes ||
-        !vine_outside_can_read(outside, asked->bytes, asked->size_bytes))
+    if (!vine_outside_can_read(outside, asked->bytes, asked->size_bytes) ||
+        vine_resp_put_payload(&session->resp, asked->bytes, asked->size_bytes) != 0)
         return -EFAULT;
-    session->payload_bytes -= asked->size_bytes;
-    if (session->payload == NULL)
-        return 0;
-    memcpy(session->payload, asked->bytes, asked->size_bytes);
-    session->payload += asked->size_bytes;
     return 0;
 }

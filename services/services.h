@@ -20,7 +20,7 @@ struct service_wishes {
     const char *access_log; /* http: where each request is a line; NULL: nowhere */
     const char *crash;      /* http: a path whose coroutine faults; NULL: none */
     uint64_t header_ns;     /* in which a request's head has to come */
-    uint64_t body_ns;       /* in which more of a body has to come */
+    uint64_t body_ns;       /* in which more of a body, or by RESP of a command, has to come */
     uint64_t idle_ns;       /* between two requests */
     uint64_t memory_bytes;  /* resp: of all keys and values; 0: no bound */
 };

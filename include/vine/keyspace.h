@@ -108,6 +108,12 @@ VINE_API VINE_MUST_CHECK int vine_keyspace_set_deadline(struct vine_keyspace *ke
 VINE_API void vine_keyspace_remove(struct vine_keyspace *keyspace,
                                    struct vine_keyspace_entry *entry);
 
+/* Memory beside entries that counts as theirs does, for what is kept of a command, say; and giving
+ * it back. NULL: the bound, which `is_needed` ignores, or malloc's refusal. */
+VINE_API void *vine_keyspace_alloc(struct vine_keyspace *keyspace, size_t size_bytes,
+                                   bool is_needed);
+VINE_API void vine_keyspace_free(struct vine_keyspace *keyspace, void *memory, size_t size_bytes);
+
 /* ---- what its owner does now and then -------------------------------------------------------- */
 
 /* Take out at most `count_max` entries whose deadline is past. Returns how many those were: fewer

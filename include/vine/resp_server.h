@@ -2,8 +2,9 @@
 /*
  * vine/resp_server.h - the commands of a server of keys and values that speaks RESP.
  *
- * Owns:     what a session keeps of a command that comes, or is answered, in parts: entries of the
- *           keyspace and some memory from malloc, until the command is over.
+ * Owns:     what a session keeps of a command that comes, or is answered, in parts, until the
+ *           command is over: entries of the keyspace and other memory within its bound. A copy of
+ *           arguments that their caller had, while they are answered, may go beyond that.
  * Threads:  one: that of the keyspace. A core has its own server, with a session a connection.
  * Blocking: never. A reply that is larger than the room for it is written piece by piece.
  * Trust:    commands may be anything; an answer to what is wrong is an error of the protocol.
@@ -64,9 +65,11 @@ struct vine_resp_session {
     uint32_t next;   /* how far its reply has come: elements, and bytes or parts of the next one */
     uint64_t sent;
     struct vine_keyspace_entry *held;
-    struct vine_resp_argument *kept; /* arguments that do not lie with the caller, */
+    struct vine_resp_argument *kept; /* arguments that do not lie with the caller, and what they
+                                        consist of, if that is not entries' */
     uint32_t kept_count, kept_room;
-    char *kept_bytes; /* and what they consist of, if that is not entries' */
+    size_t kept_bytes;
+    uint32_t payload_bytes, payload_come; /* of the last one */
 };
 
 VINE_API void vine_resp_session_init(struct vine_resp_session *session,
@@ -105,9 +108,15 @@ static inline bool vine_resp_is_executing(const struct vine_resp_session *sessio
 VINE_API void vine_resp_take(struct vine_resp_session *session,
                              const struct vine_resp_argument *arguments, uint32_t argument_count);
 
-/* The same for one of which no more is there than its size. Returns where it is to be written
- * before the command is executed; NULL: throw it away. */
-VINE_API char *vine_resp_take_payload(struct vine_resp_session *session, uint32_t size_bytes);
+/* The same for one of which no more is there than its size. It takes memory as its bytes come, by
+ * vine_resp_put_payload: at first 16 KiB at most, and then at most four times what has come. If
+ * something else follows before all of it has, the command is answered with an error. */
+VINE_API void vine_resp_take_payload(struct vine_resp_session *session, uint32_t size_bytes);
+
+/* Some more of it. Returns 0, whether or not there is memory for it; -EINVAL: that is more than its
+ * size. */
+VINE_API VINE_MUST_CHECK int vine_resp_put_payload(struct vine_resp_session *session,
+                                                   const char *bytes, size_t size_bytes);
 
 VINE_END_DECLARATIONS
 

@@ -84,3 +84,19 @@ bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0
     for i in 1 2; do read -r answer <&4; echo "${answer%?}"; done' "$port" "$serving" >got || fail "parked: $(cat got)"
 [ "$(tr '\n' ' ' <got)" = '$2 me _ $5 hello ' ] || fail "parked: $(cat got)"
 end
+
+# Who begins a command and does not go on keeps nothing for ever; who is between two is left alone.
+begin resp --smp 1 --body-timeout 200
+for half in '*2\r\n$4\r\nEC' '*3\r\n$3\r\nSET\r\n$1\r\na\r\n$500000000\r\nsome' 'PING\r\nGET'; do
+    bash -c 'exec 4<>/dev/tcp/127.0.0.1/$0
+        exec 5<>/dev/tcp/127.0.0.1/$0
+        printf "PING\r\n" >&5
+        read -r answer <&5
+        printf "$1" >&4
+        tail -n 1 <&4
+        printf "PING\r\n" >&5
+        read -r answer <&5
+        echo "$answer"' "$port" "$half" >got || fail "half a command: $(cat got)"
+    [ "$(tr -d '\r' <got | tr '\n' ' ')" = '-ERR the rest has not come +PONG ' ] || fail "$half: $(cat got)"
+done
+end_quietly

@@ -135,7 +135,6 @@ static void read_replies(struct server *server, struct vine_resp_writer *writer)
 static bool take_part(struct server *server, char **bytes, size_t *size)
 {
     struct vine_resp_parser *const parser = &server->parser;
-    char *value = NULL;
 
     vine_resp_parser_cut(parser, *bytes);
     VINE_ASSERT(parser->consumed_bytes <= *size);
@@ -144,11 +143,11 @@ static bool take_part(struct server *server, char **bytes, size_t *size)
                     parser->arguments[n].bytes + parser->arguments[n].size_bytes <= *bytes + *size);
     vine_resp_take(&server->session, parser->arguments, parser->cut_count);
     if (parser->payload_bytes > 0)
-        value = vine_resp_take_payload(&server->session, parser->payload_bytes);
+        vine_resp_take_payload(&server->session, parser->payload_bytes);
     if (*size - parser->consumed_bytes < parser->payload_bytes)
         return false;
-    if (value != NULL)
-        memcpy(value, *bytes + parser->consumed_bytes, parser->payload_bytes);
+    VINE_ASSERT(vine_resp_put_payload(&server->session, *bytes + parser->consumed_bytes,
+                                      parser->payload_bytes) == 0);
     *bytes += parser->consumed_bytes + parser->payload_bytes;
     *size -= parser->consumed_bytes + parser->payload_bytes;
     return true;

@@ -5,7 +5,8 @@
  * by what nobody looks for, without looking at entries by chance as Redis does.
  *
  *     bytes == sum of block_bytes over all entries, those held beside the keyspace too,
- *              + deadlines * sizeof(struct deadline) + the table's buckets + the keyspace itself
+ *              + what others got by vine_keyspace_alloc + deadlines * sizeof(struct deadline)
+ *              + the table's buckets + the keyspace itself
  *     refs  == who holds the entry + (it is in the table)
  *     deadline != NULL only in the table
  */
@@ -68,14 +69,14 @@ static bool has_room(const struct vine_keyspace *keyspace, uint64_t size_bytes)
            (stats->bytes <= stats->bytes_max && size_bytes <= stats->bytes_max - stats->bytes);
 }
 
-/* Memory within the bound, or NULL. It may take out what has expired. */
-static void *allocate(struct vine_keyspace *keyspace, size_t size_bytes)
+/* It may take out what has expired. */
+void *vine_keyspace_alloc(struct vine_keyspace *keyspace, size_t size_bytes, bool is_needed)
 {
     void *memory = NULL;
 
     if (!has_room(keyspace, size_bytes))
         (void)vine_keyspace_expire(keyspace, EXPIRED_FOR_ONE_MAX);
-    if (has_room(keyspace, size_bytes))
+    if (is_needed || has_room(keyspace, size_bytes))
         memory = malloc(size_bytes);
     if (memory == NULL)
         keyspace->stats.refused++;
@@ -84,7 +85,7 @@ static void *allocate(struct vine_keyspace *keyspace, size_t size_bytes)
     return memory;
 }
 
-static void give_back(struct vine_keyspace *keyspace, void *memory, size_t size_bytes)
+void vine_keyspace_free(struct vine_keyspace *keyspace, void *memory, size_t size_bytes)
 {
     VINE_ASSERT(keyspace->stats.bytes >= size_bytes);
     keyspace->stats.bytes -= size_bytes;
@@ -107,7 +108,7 @@ static void *get_buckets(void *context, size_t size_bytes)
 
 static void put_buckets(void *context, void *memory, size_t size_bytes)
 {
-    give_back(context, memory, size_bytes);
+    vine_keyspace_free(context, memory, size_bytes);
 }
 
 static size_t block_bytes(size_t value_room, size_t key_bytes)
@@ -250,7 +251,7 @@ void vine_keyspace_release(struct vine_keyspace *keyspace, struct vine_keyspace_
 {
     VINE_ASSERT(entry->refs > 0);
     if (--entry->refs == 0)
-        give_back(keyspace, entry, block_bytes(entry->value_room, entry->key_bytes));
+        vine_keyspace_free(keyspace, entry, block_bytes(entry->value_room, entry->key_bytes));
 }
 
 static void forget_deadline(struct vine_keyspace *keyspace, struct vine_keyspace_entry *entry)
@@ -258,7 +259,7 @@ static void forget_deadline(struct vine_keyspace *keyspace, struct vine_keyspace
     if (entry->deadline == NULL)
         return;
     vine_set_remove(&keyspace->deadlines, &entry->deadline->node);
-    give_back(keyspace, entry->deadline, sizeof(*entry->deadline));
+    vine_keyspace_free(keyspace, entry->deadline, sizeof(*entry->deadline));
     entry->deadline = NULL;
 }
 
@@ -283,7 +284,7 @@ int vine_keyspace_set_deadline(struct vine_keyspace *keyspace, struct vine_keysp
     VINE_ASSERT(deadline_ms >= 0);
     if (deadline == NULL) {
         /* This may take out what has expired: not this entry, which has no deadline. */
-        deadline = allocate(keyspace, sizeof(*deadline));
+        deadline = vine_keyspace_alloc(keyspace, sizeof(*deadline), false);
         if (deadline == NULL)
             return -ENOMEM;
         deadline->entry = entry;
@@ -305,7 +306,7 @@ int vine_keyspace_prepare(struct vine_keyspace *keyspace, const char *key, size_
     if (key_bytes > VINE_KEYSPACE_SIZE_MAX || value_bytes > VINE_KEYSPACE_SIZE_MAX)
         return -VINE_ETOOBIG;
     block = block_bytes(value_bytes, key_bytes);
-    entry = allocate(keyspace, block);
+    entry = vine_keyspace_alloc(keyspace, block, false);
     if (entry == NULL)
         return -ENOMEM;
     *entry = (struct vine_keyspace_entry){

@@ -86,6 +86,19 @@ int vine__resp_send_held(struct vine__resp_run *run);
 /* The value that an argument's owner has prepared for a key, taken from it, or NULL. */
 struct vine_keyspace_entry *vine__resp_take_owner(struct vine_resp_argument *argument);
 
+/* kept.c. Let go of what the arguments' owners have prepared. */
+void vine__resp_release(struct vine_keyspace *keyspace, struct vine_resp_argument *arguments,
+                        uint32_t argument_count);
+
+/* Keep a copy of arguments, whose reply goes on when they may lie elsewhere, or nowhere. Returns
+ * false: there is no memory. */
+bool vine__resp_keep(struct vine_resp_session *session, struct vine_resp_argument *arguments,
+                     uint32_t argument_count);
+void vine__resp_forget_kept(struct vine_resp_session *session);
+
+/* No more of a payload comes: if that was not all of it, its command is refused. */
+void vine__resp_end_payload(struct vine_resp_session *session);
+
 #define VINE__RESP_DECLARE(name, arity, first, last, step, flags, group, since, function, ...)     \
     int vine__resp_##function(struct vine__resp_run *run);
 VINE__RESP_COMMANDS(VINE__RESP_DECLARE)

@@ -7,14 +7,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/resp_server/resp_server_internal.h"
 #include "utils/assert.h"
 
 #define BULK_HEAD_BYTES 32  /* head and end of any bulk */
-#define KEPT_MIN        8   /* arguments */
 #define SHOWN_MAX       128 /* of a name, and of arguments, in what is said of an unknown command */
 
 VINE_STATIC_ASSERT(VINE__RESP_ROOM + VINE__RESP_INFO_BYTES <= VINE_RESP_ROOM_MIN,
@@ -31,34 +29,11 @@ void vine_resp_session_init(struct vine_resp_session *session, struct vine_resp_
     };
 }
 
-static void release_all(struct vine_keyspace *keyspace, struct vine_resp_argument *arguments,
-                        uint32_t argument_count)
-{
-    VINE_ASSERT(arguments != NULL || argument_count == 0);
-    for (uint32_t n = 0; n < argument_count; n++) {
-        struct vine_keyspace_entry *const entry = vine__resp_take_owner(&arguments[n]);
-
-        if (entry != NULL)
-            vine_keyspace_release(keyspace, entry);
-    }
-}
-
-static void forget_kept(struct vine_resp_session *session)
-{
-    release_all(session->server->keyspace, session->kept, session->kept_count);
-    free(session->kept);
-    free(session->kept_bytes);
-    session->kept = NULL;
-    session->kept_bytes = NULL;
-    session->kept_count = 0;
-    session->kept_room = 0;
-}
-
 /* The command has ended: nothing of it is kept. */
 static void let_go(struct vine_resp_session *session)
 {
     if (session->kept != NULL)
-        forget_kept(session);
+        vine__resp_forget_kept(session);
     if (session->held != NULL)
         vine_keyspace_release(session->server->keyspace, session->held);
     session->held = NULL;
@@ -261,39 +236,6 @@ static int begin(struct vine__resp_run *run)
     return row == NULL || is_part(&run->arguments[0]) ? unknown_command(run) : run_row(run, row);
 }
 
-/* The reply goes on when these arguments may lie elsewhere, or nowhere. Returns false: there is no
- * memory. */
-static bool keep(struct vine__resp_run *run)
-{
-    struct vine_resp_session *const session = run->session;
-    size_t size = 0;
-    char *to;
-
-    VINE_ASSERT(run->argument_count > 0);
-    for (uint32_t n = 0; n < run->argument_count; n++)
-        size += run->arguments[n].size_bytes;
-    session->kept = calloc(run->argument_count, sizeof(*session->kept));
-    session->kept_bytes = malloc(size + 1);
-    if (session->kept == NULL || session->kept_bytes == NULL) {
-        forget_kept(session);
-        return false;
-    }
-    to = session->kept_bytes;
-    for (uint32_t n = 0; n < run->argument_count; n++) {
-        struct vine_resp_argument *const argument = &run->arguments[n];
-
-        if (argument->size_bytes > 0)
-            memcpy(to, argument->bytes, argument->size_bytes);
-        session->kept[n] = *argument;
-        session->kept[n].bytes = to;
-        argument->owner = NULL;
-        to += argument->size_bytes;
-    }
-    session->kept_count = run->argument_count;
-    session->kept_room = run->argument_count;
-    return true;
-}
-
 int vine_resp_execute(struct vine_resp_session *session, struct vine_resp_argument *arguments,
                       uint32_t argument_count, struct vine_resp_writer *writer)
 {
@@ -309,6 +251,8 @@ int vine_resp_execute(struct vine_resp_session *session, struct vine_resp_argume
     int status;
 
     writer->protocol = session->protocol;
+    if (session->payload_bytes != 0)
+        vine__resp_end_payload(session);
     if (session->kept != NULL || session->is_refused) {
         if (run.is_first && !session->is_whole)
             vine_resp_take(session, arguments, argument_count);
@@ -320,79 +264,14 @@ int vine_resp_execute(struct vine_resp_session *session, struct vine_resp_argume
     }
     status = run.is_first ? begin(&run) : vine__resp_rows[session->row - 1].run(&run);
     VINE_ASSERT(!writer->is_full); /* a function looks before it writes */
-    if (status == -ENOBUFS && (session->row == 0 || session->kept != NULL || keep(&run)))
+    if (status == -ENOBUFS && (session->row == 0 || session->kept != NULL ||
+                               vine__resp_keep(session, arguments, argument_count)))
         return status;
     session->server->commands++;
     /* Half an answer without the other: nothing that follows would be understood. */
     session->is_closing |= status == -ENOBUFS;
     if (run.arguments != session->kept)
-        release_all(session->server->keyspace, run.arguments, run.argument_count);
+        vine__resp_release(run.keyspace, run.arguments, run.argument_count);
     let_go(session);
     return 0;
-}
-
-/* ---- a command that comes in parts ----------------------------------------------------------- */
-
-/* The key whose value the next argument is, or none. */
-static struct vine_resp_argument key_of_next(const struct vine_resp_session *session)
-{
-    const uint32_t index = session->kept_count;
-    const struct vine_resp_argument *const kept = session->kept;
-
-    if (index >= 2 && ((index == 2 && vine__resp_is(&kept[0], "set")) ||
-                       (index % 2 == 0 && vine__resp_is(&kept[0], "mset"))))
-        return kept[index - 1];
-    return (struct vine_resp_argument){.bytes = NULL};
-}
-
-static bool has_kept_room(struct vine_resp_session *session)
-{
-    const uint32_t room = session->kept_room == 0 ? KEPT_MIN : 2 * session->kept_room;
-    struct vine_resp_argument *kept;
-
-    if (session->kept_count < session->kept_room)
-        return true;
-    kept = realloc(session->kept, room * sizeof(*kept));
-    if (kept == NULL)
-        return false;
-    session->kept = kept;
-    session->kept_room = room;
-    return true;
-}
-
-char *vine_resp_take_payload(struct vine_resp_session *session, uint32_t size_bytes)
-{
-    struct vine_keyspace_entry *entry = NULL;
-    struct vine_resp_argument key;
-    char *value;
-
-    if (session->is_refused)
-        return NULL;
-    if (has_kept_room(session)) {
-        key = key_of_next(session);
-        if (vine_keyspace_prepare(session->server->keyspace, key.bytes, key.size_bytes, size_bytes,
-                                  &entry) != 0)
-            entry = NULL;
-    }
-    if (entry == NULL) {
-        session->is_refused = true;
-        return NULL;
-    }
-    value = vine_keyspace_prepared_value(entry);
-    session->kept[session->kept_count++] =
-        (struct vine_resp_argument){.bytes = value, .size_bytes = size_bytes, .owner = entry};
-    return value;
-}
-
-void vine_resp_take(struct vine_resp_session *session, const struct vine_resp_argument *arguments,
-                    uint32_t argument_count)
-{
-    for (uint32_t n = 0; n < argument_count; n++) {
-        char *const value = vine_resp_take_payload(session, arguments[n].size_bytes);
-
-        if (value == NULL)
-            return;
-        if (arguments[n].size_bytes > 0)
-            memcpy(value, arguments[n].bytes, arguments[n].size_bytes);
-    }
 }

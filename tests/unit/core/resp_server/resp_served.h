@@ -40,11 +40,10 @@ struct served_connection {
     struct vine_resp_session session;
     char *input;
     size_t input_bytes;
-    char *payload; /* where the one at hand goes, or NULL: away */
-    uint32_t payload_bytes, payload_missing;
-    bool splits;       /* commands are cut wherever there is too little of them */
-    size_t room_bytes; /* of the writer */
-    char *output;      /* all that was answered, with a NUL behind it */
+    uint32_t payload_missing; /* of the one at hand */
+    bool splits;              /* commands are cut wherever there is too little of them */
+    size_t room_bytes;        /* of the writer */
+    char *output;             /* all that was answered, with a NUL behind it */
     size_t output_bytes;
     bool is_broken;
 };
@@ -136,8 +135,7 @@ static inline void served_cut(struct served_connection *connection)
     served_consume(connection, parser->consumed_bytes);
     if (parser->payload_bytes == 0)
         return;
-    connection->payload = vine_resp_take_payload(&connection->session, parser->payload_bytes);
-    connection->payload_bytes = parser->payload_bytes;
+    vine_resp_take_payload(&connection->session, parser->payload_bytes);
     connection->payload_missing = parser->payload_bytes;
 }
 
@@ -147,8 +145,7 @@ static inline bool served_take(struct served_connection *connection)
     const uint32_t missing = connection->payload_missing;
     const size_t now = connection->input_bytes < missing ? connection->input_bytes : missing;
 
-    if (connection->payload != NULL && now > 0)
-        memcpy(connection->payload + connection->payload_bytes - missing, connection->input, now);
+    assert_int_equal(vine_resp_put_payload(&connection->session, connection->input, now), 0);
     served_consume(connection, now);
     connection->payload_missing -= (uint32_t)now;
     return connection->payload_missing == 0;
