@@ -164,6 +164,8 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
 
         if (error == -EOPNOTSUPP)
             return serve_fail("--isolate", vine_isolation_why());
+        if (error == -VINE_ECONFIG) /* what the log has; the next process would refuse it, too */
+            return 2;
         if (error != 0)
             return serve_fail(service->name, vine_error_text(error));
         if (supervised->index != 0)

@@ -29,6 +29,8 @@ int serve_stdio(const struct vine_service *service, const struct vine_service_op
         vine_service_run_here(service, connection, options, see_end, (void *)(uintptr_t)service);
     if (error == -EOPNOTSUPP)
         return serve_fail("--isolate", vine_isolation_why());
+    if (error == -VINE_ECONFIG) /* the log has why */
+        return 2;
     if (error != 0)
         return serve_fail(service->name, vine_error_text(error));
     return VINE_MAIN_GOES_ON;

@@ -24,7 +24,8 @@ struct vine_service {
     const char *name;
     const char *summary; /* one sentence */
     const struct vine_coroutine_type *coroutine;
-    /* Called on core 0 before it is first served, with the options' argument: 0, or why not. */
+    /* Called on core 0 before it is first served, with the options' argument: 0; or why not, which
+     * is logged: then it does not start, and `vine serve` ends with 2 without another try. */
     int (*begin)(const void *argument);
     bool is_on_one_core; /* all its connections share what only one core may touch: core 0 */
     /* What a client is sent that has asked for something when its micro-process ends by a fault or
@@ -106,7 +107,7 @@ VINE_API void vine_service_log_access(const char *path);
  * Serve at `address`, on all cores. Core 0.
  *
  * Returns 0; what vine_listen returns; -EOPNOTSUPP: the isolation cannot be had, and
- *         vine_isolation_why() says why.
+ *         vine_isolation_why() says why; -VINE_ECONFIG: its `begin` has refused, as the log says.
  */
 VINE_API VINE_MUST_CHECK int vine_service_start(const struct vine_service *service,
                                                 const struct vine_address *address,

@@ -53,11 +53,21 @@ bytes() {
     head -c "$1" all
 }
 
+# Without an origin it refuses to begin: once, with the reason, whichever way it is run.
 unset ORIGIN
-if "$VINE_BUILD_DIR/vine-serve" "$examples/reverse_proxy.so" --overprovisioned --smp=1 --listen=127.0.0.1:0 >refused 2>&1; then
-    fail "began without an origin"
-fi
-grep -q '^reverse_proxy: ORIGIN says' refused || fail "does not say what it lacks: $(cat refused)"
+for how in '--listen=127.0.0.1:0' '--listen=127.0.0.1:0 --processes=2' --stdio; do
+    code=0
+    "$VINE_BUILD_DIR/vine-serve" "$examples/reverse_proxy.so" --overprovisioned --smp=1 $how \
+        >refused 2>&1 </dev/null || code=$?
+    [ "$code" = 2 ] || fail "$how: without an origin it ends with $code"
+    grep -q 'reverse_proxy refuses to begin: Invalid argument' refused ||
+        fail "$how: nobody says that it refuses: $(cat refused)"
+    count=$(grep -c '^reverse_proxy: ORIGIN says' refused) || :
+    case $how:$count in
+    *:1 | *processes=2:2) ;;
+    *) fail "$how: says $count times what it lacks: $(cat refused)" ;;
+    esac
+done
 
 sizes='0 1 1000 100000 2000000'
 for size in $sizes; do

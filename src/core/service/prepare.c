@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <vine/error.h>
+#include <vine/log.h>
 #include <vine/service.h>
 
 #include "arch/guard/guard.h"
@@ -85,9 +87,13 @@ static int begin_once(const struct vine_service *service, const void *argument)
     if (begun[at] == service)
         return 0;
     error = service->begin(argument);
-    if (error == 0)
-        begun[at] = service;
-    return error;
+    if (error != 0) {
+        vine_log("service", VINE_LOG_ERROR, "%s refuses to begin: %s", service->name,
+                 vine_error_text(error));
+        return -VINE_ECONFIG;
+    }
+    begun[at] = service;
+    return 0;
 }
 
 int vine__service_prepare(const struct vine_service *service,

@@ -4,6 +4,7 @@
 #include "../network/network_tests.h"
 
 #include <vine/coroutine.h>
+#include <vine/error.h>
 
 VINE_COROUTINE(numbering)
 {
@@ -146,12 +147,52 @@ static void a_connection_has_as_many_sockets_as_its_service_and_the_options_say(
     close_cores();
 }
 
+/* Has what it needs at the second time. */
+static int begin(const void *argument)
+{
+    uint32_t *const begins = (uint32_t *)(uintptr_t)argument;
+
+    return (*begins)++ == 0 ? -ENOENT : 0;
+}
+
+static void who_refuses_to_begin_does_not_run_until_it_begins(void **state)
+{
+    static const int results[] = {-VINE_ECONFIG, 0, 0};
+    static struct vine_service services[2]; /* what has begun stays so, here by either backend */
+    static uint32_t used;
+    uint32_t begins = 0, expected = 0;
+    const struct vine_service_options options = {
+        .size_bytes = sizeof(options), .isolation = VINE_ISOLATE_NONE, .argument = &begins};
+    struct vine_service *const choosy = &services[used++];
+    struct vine_connection *connection;
+    struct run run = {.calls = 0};
+
+    (void)state;
+    *choosy = vine_service_numbering;
+    choosy->name = "choosy";
+    choosy->begin = begin;
+    open_cores(1);
+    for (size_t i = 0; i < 3; i++) {
+        const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        const int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        assert_int_equal(vine_connection_adopt(in, out, &connection), 0);
+        assert_int_equal(vine_service_run_here(choosy, connection, &options, done, &run),
+                         results[i]);
+        expected += results[i] == 0;
+        until(run.calls == expected);
+    }
+    assert_int_equal(begins, 2);
+    close_cores();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_from_a_pipe_come_out_numbered),
         cmocka_unit_test(it_ends_when_the_reactors_stop),
         cmocka_unit_test(a_connection_has_as_many_sockets_as_its_service_and_the_options_say),
+        cmocka_unit_test(who_refuses_to_begin_does_not_run_until_it_begins),
     };
 
     return run_by_both(tests);
