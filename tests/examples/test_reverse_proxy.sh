@@ -77,7 +77,7 @@ done
 
 for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll'; do
     rm -f origin proxy
-    begin origin "$VINE_BUILD_DIR/tests/plugins/origin.so" $how --drain-timeout=4000
+    begin origin "$VINE_BUILD_DIR/tests/plugins/origin.so" $how
     behind=$started
     ORIGIN=localhost:$port
     export ORIGIN
@@ -108,7 +108,7 @@ for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll'; do
     [ "$(cat got)" = done ] || fail "$how: behind what is interim"
     get 502 /nonsense
     curl -s -o got --max-time 60 "http://127.0.0.1:$port/half/100000" && fail "$how: half of it is all"
-    curl -s -o got --max-time 1 "http://127.0.0.1:$port/silent" && fail "$how: silence is an answer"
+    curl -s -o got --max-time 0.2 "http://127.0.0.1:$port/silent" && fail "$how: silence is an answer"
     get 400 / -X CONNECT --request-target 'no authority'
     # One connection, several requests; and several at once.
     url=http://127.0.0.1:$port

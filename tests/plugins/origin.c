@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A server of HTTP/1.1 behind a proxy: its answers are as the path says, in each framing, and it
  * tells what body it got. /length/N, /chunked/N, /close/N: so many bytes; /half/N: only half of
- * what it promises; /body; /hints: something interim first; /nonsense; /silent. */
+ * what it promises; /body; /hints: something interim first; /nonsense; /silent: nothing, until the
+ * service ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +113,8 @@ VINE_COROUTINE(origin)
         vine_writef("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
                     "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
     } else if (strstr(self->path, " /silent ") != NULL) {
-        vine_sleep(VINE_FOREVER / 2);
+        while (!vine_is_draining())
+            vine_sleep(VINE_NS_PER_SECOND / 50);
     } else if (strstr(self->path, " /nonsense ") != NULL) {
         vine_writef("220 this is no HTTP\r\n");
     } else {
