@@ -74,6 +74,15 @@ static inline struct vine_address address_of(const char *text)
     return address;
 }
 
+/* A local address of this process alone. */
+static inline const char *local_address(void)
+{
+    static char text[64];
+
+    (void)snprintf(text, sizeof(text), "unix:@vine-test-%d", (int)getpid());
+    return text;
+}
+
 static inline int use_epoll(void **state)
 {
     (void)state;

@@ -13,7 +13,6 @@
 #define BYTES (100 * 1024U)
 
 static unsigned char pattern[BYTES];
-static char local[64]; /* an address of this process alone */
 
 static struct vine_network_counts counts_now(void)
 {
@@ -32,7 +31,7 @@ static void colours_have_buffers_of_their_own_from_the_first_byte_on(void **stat
 
     (void)state;
     open_cores(1);
-    listen_at(&arrivals, local, VINE_BALANCE_HERE);
+    listen_at(&arrivals, local_address(), VINE_BALANCE_HERE);
     for (uint32_t i = 0; i < 3; i++)
         fds[i] = connect_plainly(&arrivals);
     before = counts_now();
@@ -78,7 +77,7 @@ static void what_one_colour_holds_is_bounded_and_nobody_waits_for_ever(void **st
 
     (void)state;
     open_cores(1);
-    listen_at(&arrivals, local, VINE_BALANCE_HERE);
+    listen_at(&arrivals, local_address(), VINE_BALANCE_HERE);
     memset(received, 0, sizeof(received));
     before = counts_now();
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -204,7 +203,6 @@ int main(void)
     char why[VINE__GUARD_WHY_BYTES];
     int failures;
 
-    (void)snprintf(local, sizeof(local), "unix:@vine-test-colours-%d", (int)getpid());
     for (uint32_t i = 0; i < BYTES; i++)
         pattern[i] = (unsigned char)(i % 251);
     if (vine__guard_choose(&options, why) != 0 || vine__guard_thread_start() != 0)

@@ -8,8 +8,6 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-static char abstract[64]; /* of this process alone */
-
 static char folder[] = "/tmp/vine-network-XXXXXX";
 
 static uint32_t open_descriptors(void)
@@ -48,8 +46,8 @@ static void a_name_of_a_living_listener_is_refused(void **state)
     address = address_of(text);
     assert_int_equal(vine_listen(&address, NULL, keep_arrival, NULL, &second), -EADDRINUSE);
     close_all(&arrivals);
-    address = address_of(abstract);
-    listen_at(&arrivals, abstract, VINE_BALANCE_HERE);
+    address = address_of(local_address());
+    listen_at(&arrivals, local_address(), VINE_BALANCE_HERE);
     assert_int_equal(vine_listen(&address, NULL, keep_arrival, NULL, &second), -EADDRINUSE);
     close_all(&arrivals);
     close_cores();
@@ -150,7 +148,7 @@ static void more_descriptors_than_there_is_room_for_are_refused_and_closed(void 
 
     (void)state;
     open_cores(1);
-    listen_at(&arrivals, abstract, VINE_BALANCE_HERE);
+    listen_at(&arrivals, local_address(), VINE_BALANCE_HERE);
     const int fd = connect_plainly(&arrivals);
     const uint32_t before = open_descriptors();
 
@@ -175,7 +173,7 @@ static void descriptors_that_nobody_asked_for_are_dropped(void **state)
 
     (void)state;
     open_cores(1);
-    listen_at(&arrivals, abstract, VINE_BALANCE_HERE);
+    listen_at(&arrivals, local_address(), VINE_BALANCE_HERE);
     const int fd = connect_plainly(&arrivals);
     const uint32_t before = open_descriptors();
 
@@ -203,7 +201,7 @@ static void descriptors_do_not_go_where_they_cannot(void **state)
     until(sent.calls == 1);
     assert_int_equal(sent.error, -EOPNOTSUPP);
     close_pair(&pair);
-    open_pair(&pair, abstract);
+    open_pair(&pair, local_address());
     vine_send_descriptors(pair.client, &sent.send, "x", 1, many, VINE_DESCRIPTORS_MAX + 1, on_sent);
     until(sent.calls == 2);
     assert_int_equal(sent.error, -EINVAL);
@@ -227,7 +225,7 @@ static void descriptors_arrive_as_what_they_were(void **state)
 
     (void)state;
     open_cores(1);
-    open_pair(&pair, abstract);
+    open_pair(&pair, local_address());
     for (uint32_t count = 1; count <= VINE_DESCRIPTORS_MAX; count += 5) {
         int descriptors[VINE_DESCRIPTORS_MAX];
 
@@ -266,7 +264,7 @@ static void a_receive_of_descriptors_ends_at_its_deadline_and_with_the_stream(vo
 
     (void)state;
     open_cores(1);
-    open_pair(&pair, abstract);
+    open_pair(&pair, local_address());
     carried.received.receive.deadline_ns = vine_clock_now(VINE_CLOCK_COARSE) + VINE_NS_PER_SECOND;
     vine_receive_descriptors(pair.server, &carried.received.receive, carried.bytes, 1,
                              carried.descriptors, 1, on_received);
@@ -293,7 +291,6 @@ int main(void)
         cmocka_unit_test(a_receive_of_descriptors_ends_at_its_deadline_and_with_the_stream),
     };
 
-    (void)snprintf(abstract, sizeof(abstract), "unix:@vine-test-local-%d", (int)getpid());
     if (folder_make(folder) != 0)
         return 1;
     return run_by_both(tests);

@@ -154,7 +154,7 @@ static void a_peer_that_does_not_read_is_waited_for_until_the_deadline(void **st
     struct sent sent = {.calls = 0};
 
     (void)state;
-    open_served(&served, "unix:@vine-send-file");
+    open_served(&served, local_address());
     fill(&served);
     sent.send.deadline_ns = stepped.clock_ns + 1000 * 1000 * 1000;
     vine__send_file(served.connection, &sent.send, &served.file, 0, FILE_BYTES, on_sent);
@@ -172,7 +172,7 @@ static void a_file_on_its_way_is_cancelled_when_its_connection_closes(void **sta
     struct sent sent = {.calls = 0}, behind = {.calls = 0};
 
     (void)state;
-    open_served(&served, "unix:@vine-send-file");
+    open_served(&served, local_address());
     fill(&served);
     vine__send_file(served.connection, &sent.send, &served.file, 0, FILE_BYTES, on_sent);
     vine_send(served.connection, &behind.send, "x", 1, on_sent);
@@ -194,7 +194,7 @@ static void a_peer_that_is_gone_ends_it(void **state)
     struct sent sent = {.calls = 0};
 
     (void)state;
-    open_served(&served, "unix:@vine-send-file");
+    open_served(&served, local_address());
     fill(&served);
     vine__send_file(served.connection, &sent.send, &served.file, 0, FILE_BYTES, on_sent);
     step_often();
@@ -207,7 +207,7 @@ static void a_peer_that_is_gone_ends_it(void **state)
 
 static void files_go_out_behind_what_was_sent(void **state)
 {
-    static const char *const addresses[] = {"127.0.0.1:0", "unix:@vine-send-file"};
+    const char *const addresses[] = {"127.0.0.1:0", local_address()};
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {

@@ -49,7 +49,6 @@ static void a_peer_that_reads_no_answers_is_answered_no_more(void **state)
     struct received received = {.calls = 0};
     struct sent sent = {.calls = 0};
     struct pair pair;
-    char name[64];
 
     (void)state;
     make_authority(&authority, "authority");
@@ -64,8 +63,7 @@ static void a_peer_that_reads_no_answers_is_answered_no_more(void **state)
         .size_bytes = sizeof(struct vine_tls_options), .authorities = authority.pem});
 
     open_cores(1);
-    (void)snprintf(name, sizeof(name), "unix:@vine-test-tls-flood-%d", (int)getpid());
-    open_pair(&pair, name);
+    open_pair(&pair, local_address());
     vine_tls_accept(tls_server, &server.start, pair.server, on_started);
     vine_tls_connect(tls_client, &client.start, pair.client, "server.test", on_started);
     until(server.calls == 1 && client.calls == 1);

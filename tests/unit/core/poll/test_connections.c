@@ -51,11 +51,9 @@ static void close_all(struct pair *pair)
 
 static void what_is_written_is_read_by_all_operations(void **state)
 {
-    char local[64]; /* of this process alone */
-    const char *const addresses[] = {"127.0.0.1:0", local};
+    const char *const addresses[] = {"127.0.0.1:0", local_address()};
 
     (void)state;
-    (void)snprintf(local, sizeof(local), "unix:@vine-test-connections-%d", (int)getpid());
     for (uint64_t seed = 1; seed <= 10; seed++) {
         struct pair pair;
 

@@ -440,8 +440,7 @@ static struct vine_connection *adopt(int input, int output)
 /* Begin both ends. Returns how many micro-processes that are. */
 static uint32_t begin_both(enum kind *kind, struct pair *pair, int *ret_other_fd)
 {
-    static const char *const addresses[KINDS] = {
-        [TCP] = "127.0.0.1:0", [UNIX] = "unix:@vine-test-every-operation"};
+    const char *const addresses[KINDS] = {[TCP] = "127.0.0.1:0", [UNIX] = local_address()};
     int there[2], back[2];
 
     switch (*kind) {
