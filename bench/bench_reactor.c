@@ -125,7 +125,7 @@ static void *play_eventfd(void *context)
 /* ---- reactors -------------------------------------------------------------------------------- */
 
 static struct {
-    struct vine_call call;
+    struct vine_core_call call;
     struct vine_work work;
     uint64_t left;
     bool is_sleepy;
@@ -139,16 +139,16 @@ static int64_t answer(void *argument)
     return 1;
 }
 
-static void call_again(struct vine_call *call);
+static void call_again(struct vine_core_call *call);
 
 static void call_once(void)
 {
     if (caller.is_sleepy)
         caller.start_ns = begin_after_pause();
-    vine_call(&caller.call, 1, answer, NULL, call_again);
+    vine_core_call(&caller.call, 1, answer, NULL, call_again);
 }
 
-static void call_again(struct vine_call *call)
+static void call_again(struct vine_core_call *call)
 {
     (void)call;
     if (caller.is_sleepy)

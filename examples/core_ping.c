@@ -12,7 +12,7 @@
 static uint64_t count;
 
 static struct {
-    struct vine_call call;
+    struct vine_core_call call;
     uint32_t core;
     uint64_t left;
     uint64_t start_ns;
@@ -28,14 +28,14 @@ static int64_t pong(void *argument)
 static void next_core(void);
 
 /* Back on core 0. */
-static void see_pong(struct vine_call *call)
+static void see_pong(struct vine_core_call *call)
 {
-    if (vine_call_result(call) != ping.core) {
+    if (vine_core_call_result(call) != ping.core) {
         fprintf(stderr, "core %u answered as core %lld\n", ping.core,
-                (long long)vine_call_result(call));
+                (long long)vine_core_call_result(call));
         vine_stop(1);
     } else if (--ping.left > 0) {
-        vine_call(&ping.call, ping.core, pong, NULL, see_pong);
+        vine_core_call(&ping.call, ping.core, pong, NULL, see_pong);
     } else {
         printf("core %u: %llu calls, %.0f ns each\n", ping.core, (unsigned long long)count,
                (double)(vine_clock_now(VINE_CLOCK_STEADY) - ping.start_ns) / (double)count);
@@ -51,7 +51,7 @@ static void next_core(void)
     }
     ping.left = count;
     ping.start_ns = vine_clock_now(VINE_CLOCK_STEADY);
-    vine_call(&ping.call, ping.core, pong, NULL, see_pong);
+    vine_core_call(&ping.call, ping.core, pong, NULL, see_pong);
 }
 
 static int begin(int argc, char **argv)

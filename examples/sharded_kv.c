@@ -60,7 +60,7 @@ enum verb {
 
 /* Goes to the owner and comes back, and is the caller's memory meanwhile. */
 struct request {
-    struct vine_call call;
+    struct vine_core_call call;
     enum verb verb;
     uint64_t key;
     uint64_t value; /* to be set, or found */
@@ -121,11 +121,11 @@ static struct asking {
     struct vine_reply reply;
 } asking[VINE_CORES_MAX];
 
-static void send_request(struct request *request, vine_call_done_fn done)
+static void send_request(struct request *request, vine_core_call_done_fn done)
 {
     const uint32_t owner = (uint32_t)(hash(request->key) % vine_core_count());
 
-    vine_call(&request->call, owner, serve, request, done);
+    vine_core_call(&request->call, owner, serve, request, done);
 }
 
 static int register_metrics(struct shard *shard)
@@ -155,7 +155,7 @@ static void start_shard(void *instance, void *argument, struct vine_reply reply)
     (void)argument;
     vine_gate_init(&asking[vine_core()].gate);
     vine_hash_table_init(&shard->entries, NULL);
-    vine_call_reply(reply, register_metrics(shard));
+    vine_core_call_reply(reply, register_metrics(shard));
 }
 
 static void stop_shard(void *instance, void *argument, struct vine_reply reply)
@@ -170,7 +170,7 @@ static void stop_shard(void *instance, void *argument, struct vine_reply reply)
     while ((node = vine_hash_table_next(&shard->entries, &cursor)) != NULL)
         drop(shard, (struct entry *)node);
     vine_hash_table_fini(&shard->entries);
-    vine_call_reply(reply, 0);
+    vine_core_call_reply(reply, 0);
 }
 
 /* ---- load ------------------------------------------------------------------------------------ */
@@ -194,7 +194,7 @@ struct load {
 
 static struct load loads[VINE_CORES_MAX];
 static struct vine_map_reduce all_loads;
-static struct vine_call load_calls[VINE_CORES_MAX];
+static struct vine_core_call load_calls[VINE_CORES_MAX];
 static uint64_t started_ns;
 
 /* Xorshift (Marsaglia, 2003). */
@@ -206,7 +206,7 @@ static uint64_t draw(struct load *load)
     return load->random;
 }
 
-static void see_answer(struct vine_call *call);
+static void see_answer(struct vine_core_call *call);
 
 /* Twice as many gets as sets and deletes together. */
 static void try_next(struct trial *trial)
@@ -228,12 +228,12 @@ static void try_next(struct trial *trial)
     send_request(request, see_answer);
 }
 
-static void see_answer(struct vine_call *call)
+static void see_answer(struct vine_core_call *call)
 {
     struct trial *const trial = (struct trial *)(void *)call; /* its first member's first member */
     struct load *const load = trial->load;
     const struct request *const request = &trial->request;
-    const int64_t answer = vine_call_result(call);
+    const int64_t answer = vine_core_call_result(call);
 
     if (answer != trial->is_found ||
         (answer == 1 && request->verb != SET && request->value != trial->found_value))
@@ -243,7 +243,7 @@ static void see_answer(struct vine_call *call)
     if (load->begun < operation_count)
         try_next(trial);
     else if (load->ended == operation_count)
-        vine_call_reply(load->reply, 0);
+        vine_core_call_reply(load->reply, 0);
 }
 
 /* On each core. Answered when its part is done. */
@@ -257,7 +257,7 @@ static int64_t begin_load(void *nothing)
     load->values = calloc(key_count, sizeof(*load->values));
     if (load->trials == NULL || load->values == NULL)
         return -ENOMEM;
-    load->reply = vine_call_defer();
+    load->reply = vine_core_call_defer();
     for (uint64_t i = 0; i < in_flight_max && load->begun < operation_count; i++) {
         load->trials[i].load = load;
         try_next(&load->trials[i]);
@@ -298,7 +298,8 @@ static void tell_results(struct vine_map_reduce *ended)
 
         printf("core %" PRIu32 ": %" PRIu64 " operations, %" PRIu64 " hits, %" PRIu64
                " wrong; answered %" PRId64 "\n",
-               core, load->ended, load->hits, load->wrong, vine_call_result(&load_calls[core]));
+               core, load->ended, load->hits, load->wrong,
+               vine_core_call_result(&load_calls[core]));
         operations += load->ended;
         hits += load->hits;
         wrong += load->wrong;
@@ -349,7 +350,7 @@ static struct vine_listener *listener;
 static struct vine_stopper store_stopper, listener_stopper;
 static struct vine_work listener_closed;
 static struct vine_map_reduce all_asking;
-static struct vine_call asking_calls[VINE_CORES_MAX];
+static struct vine_core_call asking_calls[VINE_CORES_MAX];
 
 static void take_line(struct client *client);
 
@@ -378,10 +379,10 @@ static void answer(struct client *client, const char *text)
     vine_send(client->connection, &client->send, client->answer, strlen(client->answer), see_sent);
 }
 
-static void see_result(struct vine_call *call)
+static void see_result(struct vine_core_call *call)
 {
     struct client *const client = (struct client *)(void *)call;
-    const int64_t result = vine_call_result(call);
+    const int64_t result = vine_core_call_result(call);
     char text[32];
 
     vine_gate_leave(&asking[vine_core()].gate);
@@ -500,7 +501,7 @@ static void see_store_stopped(struct vine_sharded *sharded, void *argument)
 static void see_asked(struct vine_waiting *waiting)
 {
     (void)waiting;
-    vine_call_reply(asking[vine_core()].reply, 0);
+    vine_core_call_reply(asking[vine_core()].reply, 0);
 }
 
 /* On each core. Answered when all that its clients asked for has come. */
@@ -509,7 +510,7 @@ static int64_t end_asking(void *nothing)
     struct asking *const here = &asking[vine_core()];
 
     (void)nothing;
-    here->reply = vine_call_defer();
+    here->reply = vine_core_call_defer();
     vine_waiting_init(&here->waiting, see_asked);
     vine_gate_close(&here->gate, &here->waiting);
     return 0;

@@ -123,12 +123,12 @@ static void start_shard(void *instance, void *argument, struct vine_reply reply)
     (void)argument;
     vine_list_init(&shard->clients);
     vine_gate_init(&shard->gate);
-    vine_call_reply(reply, 0);
+    vine_core_call_reply(reply, 0);
 }
 
 static void see_all_left(struct vine_waiting *waiting)
 {
-    vine_call_reply(VINE_CONTAINER_OF(waiting, struct shard, left)->stopped, 0);
+    vine_core_call_reply(VINE_CONTAINER_OF(waiting, struct shard, left)->stopped, 0);
 }
 
 /* What a client has sent may not have come yet: each may be told once more. */

@@ -14,19 +14,19 @@ static int64_t who(void *nothing)
     return vine_core();
 }
 
-static void told(struct vine_call *call)
+static void told(struct vine_core_call *call)
 {
-    printf("core %lld answered\n", (long long)vine_call_result(call));
+    printf("core %lld answered\n", (long long)vine_core_call_result(call));
     vine_stop(0);
 }
 
 static int begin(int argc, char **argv)
 {
-    static struct vine_call call;
+    static struct vine_core_call call;
 
     (void)argc;
     (void)argv;
-    vine_call(&call, vine_core_count() - 1, who, NULL, told);
+    vine_core_call(&call, vine_core_count() - 1, who, NULL, told);
     return VINE_MAIN_GOES_ON;
 }
 

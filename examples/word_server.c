@@ -109,7 +109,7 @@ static void end_reading(struct reading *reading, int64_t count)
         known->until_ns = vine_clock_now(VINE_CLOCK_COARSE) + FRESH_NS;
     }
     vine_semaphore_signal(&shard_here()->reads, 1);
-    vine_call_reply(reading->reply, count);
+    vine_core_call_reply(reading->reply, count);
     free(reading->bytes);
     free(reading);
 }
@@ -153,7 +153,7 @@ static void see_turn(struct vine_waiting *turn)
     struct reading *const reading = VINE_CONTAINER_OF(turn, struct reading, turn);
 
     if (vine_waiting_result(turn) != 0) { /* it has no unit */
-        vine_call_reply(reading->reply, vine_waiting_result(turn));
+        vine_core_call_reply(reading->reply, vine_waiting_result(turn));
         free(reading);
         return;
     }
@@ -179,7 +179,7 @@ static int64_t count_file(void *name)
     if (reading == NULL)
         return -ENOMEM;
     memcpy(reading->name, name, strlen(name));
-    reading->reply = vine_call_defer();
+    reading->reply = vine_core_call_defer();
     vine_waiting_init(&reading->turn, see_turn);
     vine_waiting_set_deadline(&reading->turn, vine_clock_now(VINE_CLOCK_COARSE) + BUSY_NS);
     vine_semaphore_wait(&shard_here()->reads, &reading->turn, 1);
@@ -191,7 +191,7 @@ struct client {
     struct vine_connection *connection;
     struct vine_receive receive;
     struct vine_send send;
-    struct vine_call call;
+    struct vine_core_call call;
     char line[LINE_BYTES]; /* what came and was not answered yet */
     size_t length;
     char answer[256];
@@ -235,9 +235,9 @@ static void answer(struct client *client, int64_t result)
     vine_send(client->connection, &client->send, client->answer, strlen(client->answer), see_sent);
 }
 
-static void see_count(struct vine_call *call)
+static void see_count(struct vine_core_call *call)
 {
-    answer(VINE_CONTAINER_OF(call, struct client, call), vine_call_result(call));
+    answer(VINE_CONTAINER_OF(call, struct client, call), vine_core_call_result(call));
 }
 
 static void ask(struct client *client)
@@ -247,7 +247,7 @@ static void ask(struct client *client)
     if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
         answer(client, -EINVAL);
     else
-        vine_call(&client->call, core_of(name), count_file, client->line, see_count);
+        vine_core_call(&client->call, core_of(name), count_file, client->line, see_count);
 }
 
 static void see_bytes(struct vine_receive *receive)
@@ -306,14 +306,14 @@ static void start_shard(void *instance, void *argument, struct vine_reply reply)
     vine_list_init(&shard->clients);
     vine_gate_init(&shard->gate);
     vine_semaphore_init(&shard->reads, READS_MAX);
-    vine_call_reply(reply, 0);
+    vine_core_call_reply(reply, 0);
 }
 
 static struct vine_stopper shards_stopper;
 
 static void see_all_left(struct vine_waiting *waiting)
 {
-    vine_call_reply(VINE_CONTAINER_OF(waiting, struct shard, left)->stopped, 0);
+    vine_core_call_reply(VINE_CONTAINER_OF(waiting, struct shard, left)->stopped, 0);
 }
 
 /* Who waits for a client gives up; who works for one brings that to its end. */

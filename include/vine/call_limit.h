@@ -31,10 +31,10 @@ typedef void (*vine_limited_call_fn)(struct vine_limited_call *call);
 
 /* One call, from when it is made to when its end is called. Private fields. */
 struct vine_limited_call {
-    struct vine_call call;
+    struct vine_core_call call;
     struct vine_call_limit *limit;
     struct vine_limited_call *next;
-    vine_call_fn fn;
+    vine_core_call_fn fn;
     void *argument;
     vine_limited_call_fn done;
     uint32_t core;
@@ -60,26 +60,26 @@ VINE_API void vine_call_limit_destroy(struct vine_call_limit *limit);
 VINE_API void vine_call_limit_close(struct vine_call_limit *limit, struct vine_waiting *waiting);
 
 /*
- * Have `fn(argument)` called on `core`, as vine_call does, once fewer than so many are on their way
- * there and all that came before it have gone; then `done` here, in the group of the caller. `call`
- * is used until then.
+ * Have `fn(argument)` called on `core`, as vine_core_call does, once fewer than so many are on
+ * their way there and all that came before it have gone; then `done` here, in the group of the
+ * caller. `call` is used until then.
  *
  * Returns 0, or -VINE_ECLOSED, and nothing will be called.
  */
 VINE_API VINE_MUST_CHECK int vine_limited_call(struct vine_call_limit *limit,
                                                struct vine_limited_call *call, uint32_t core,
-                                               vine_call_fn fn, void *argument,
+                                               vine_core_call_fn fn, void *argument,
                                                vine_limited_call_fn done);
 
 /* The same, but without waiting. Returns 0, -VINE_ECLOSED, or -EAGAIN: it would have to wait. */
 VINE_API VINE_MUST_CHECK int vine_limited_call_try(struct vine_call_limit *limit,
                                                    struct vine_limited_call *call, uint32_t core,
-                                                   vine_call_fn fn, void *argument,
+                                                   vine_core_call_fn fn, void *argument,
                                                    vine_limited_call_fn done);
 
 static inline int64_t vine_limited_call_result(const struct vine_limited_call *call)
 {
-    return vine_call_result(&call->call);
+    return vine_core_call_result(&call->call);
 }
 
 /* What a limit has counted, over all cores that are called. */

@@ -110,19 +110,19 @@ VINE_API void vine_work_set_group(struct vine_work *work, struct vine_group grou
 
 /* ---- calls to other cores ------------------------------------------------------------------- */
 
-struct vine_call;
+struct vine_core_call;
 
 /* Runs on the other core, in the group of the caller. What it returns is the reply, unless it has
- * taken the call by vine_call_defer. */
-typedef int64_t (*vine_call_fn)(void *argument);
-typedef void (*vine_call_done_fn)(struct vine_call *call);
+ * taken the call by vine_core_call_defer. */
+typedef int64_t (*vine_core_call_fn)(void *argument);
+typedef void (*vine_core_call_done_fn)(struct vine_core_call *call);
 
 /* One call on its way. Private fields. */
-struct vine_call {
+struct vine_core_call {
     struct vine_work work; /* how its end runs here */
-    vine_call_fn fn;
+    vine_core_call_fn fn;
     void *argument;
-    vine_call_done_fn done;
+    vine_core_call_done_fn done;
     int64_t result;
     uint32_t core; /* where it runs */
     uint32_t origin;
@@ -130,14 +130,14 @@ struct vine_call {
 
 /*
  * Have `fn(argument)` called on `core` (this one is allowed, and the same), and then `done` here,
- * in the group of the caller, with vine_call_result. `call` is used until then. Calls from one core
- * to another begin in order. Never fails: what exceeds the bound of calls in flight waits here.
- * Neither function is NULL: vine_submit_to is for those who want no reply.
+ * in the group of the caller, with vine_core_call_result. `call` is used until then. Calls from
+ * one core to another begin in order. Never fails: what exceeds the bound of calls in flight waits
+ * here. Neither function is NULL: vine_submit_to is for those who want no reply.
  */
-VINE_API void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *argument,
-                        vine_call_done_fn done);
+VINE_API void vine_core_call(struct vine_core_call *call, uint32_t core, vine_core_call_fn fn,
+                             void *argument, vine_core_call_done_fn done);
 
-static inline int64_t vine_call_result(const struct vine_call *call)
+static inline int64_t vine_core_call_result(const struct vine_core_call *call)
 {
     return call->result;
 }
@@ -149,7 +149,7 @@ static inline int64_t vine_call_result(const struct vine_call *call)
  *         way, of which some will have ended in a later turn.
  */
 #define VINE_SUBMITS_MAX 1024
-VINE_API VINE_MUST_CHECK int vine_submit_to(uint32_t core, vine_call_fn fn, void *argument);
+VINE_API VINE_MUST_CHECK int vine_submit_to(uint32_t core, vine_core_call_fn fn, void *argument);
 
 /* A call that is answered later: what the running function of a call takes to answer by itself. */
 struct vine__incoming;
@@ -160,19 +160,20 @@ struct vine_reply {
 /* Take the running call: what its function returns does not matter then. Once a call. It counts
  * among those that may be in flight until it is answered, and the others wait: who needs a call to
  * the same core to answer does not take as many as may be in flight (64). */
-VINE_API struct vine_reply vine_call_defer(void);
+VINE_API struct vine_reply vine_core_call_defer(void);
 
 /* Answer it, on the core that took it. Once. */
-VINE_API void vine_call_reply(struct vine_reply reply, int64_t result);
+VINE_API void vine_core_call_reply(struct vine_reply reply, int64_t result);
 
 /* ---- from threads that are no reactor -------------------------------------------------------- */
 
 /* Have `fn(argument)` called on `core`; its result is lost. Any thread, but not a signal handler.
  * Returns 0, -EINVAL, -ENOMEM, or -ESHUTDOWN: the reactors have stopped. */
-VINE_API VINE_MUST_CHECK int vine_alien_submit_to(uint32_t core, vine_call_fn fn, void *argument);
+VINE_API VINE_MUST_CHECK int vine_alien_submit_to(uint32_t core, vine_core_call_fn fn,
+                                                  void *argument);
 
 /* The same, and wait for its reply. Threads that are no reactor only. Returns 0 or as above. */
-VINE_API VINE_MUST_CHECK int vine_alien_call(uint32_t core, vine_call_fn fn, void *argument,
+VINE_API VINE_MUST_CHECK int vine_alien_call(uint32_t core, vine_core_call_fn fn, void *argument,
                                              int64_t *ret_result);
 
 /* ---- the end --------------------------------------------------------------------------------- */

@@ -24,19 +24,19 @@ typedef void (*vine_map_reduce_fn)(struct vine_map_reduce *map_reduce);
 
 /* What is done and what comes of it. The first five are the caller's to fill in. */
 struct vine_map_reduce {
-    vine_call_fn map;      /* called on each core; it may answer later, by vine_call_defer */
+    vine_core_call_fn map; /* called on each core; it may answer later, by vine_core_call_defer */
     void *argument;        /* of `map`, the same on all cores */
     vine_reduce_fn reduce; /* puts two results together; NULL: they stay in the calls */
     vine_map_reduce_fn done;
-    int64_t result;          /* begins as what the first value is reduced with */
-    struct vine_call *calls; /* private from here */
+    int64_t result;               /* begins as what the first value is reduced with */
+    struct vine_core_call *calls; /* private from here */
     uint32_t pending;
 };
 
 /* Call `map` on all cores, then `reduce` here, core by core from 0 on, and then `done`. `calls` has
  * room for vine_core_count() of them; by number of the core they also keep each value, for
- * vine_call_result. All of it is in use until `done` is called. */
-VINE_API void vine_map_reduce(struct vine_map_reduce *map_reduce, struct vine_call *calls);
+ * vine_core_call_result. All of it is in use until `done` is called. */
+VINE_API void vine_map_reduce(struct vine_map_reduce *map_reduce, struct vine_core_call *calls);
 
 /* Two of them: the sum, which wraps; and the first that is below 0, else 0. */
 VINE_API int64_t vine_reduce_sum(int64_t so_far, int64_t value);
@@ -47,8 +47,8 @@ VINE_API int64_t vine_reduce_error(int64_t so_far, int64_t value);
 struct vine_sharded;
 
 /* Begins to start or to stop the instance of this core, on this core, and sees to it that
- * vine_call_reply is called once, at once or later, with 0 or a negative error. A start that fails
- * has given back by then what it had taken: that instance is not stopped, but freed. */
+ * vine_core_call_reply is called once, at once or later, with 0 or a negative error. A start that
+ * fails has given back by then what it had taken: that instance is not stopped, but freed. */
 typedef void (*vine_sharded_fn)(void *instance, void *argument, struct vine_reply reply);
 typedef void (*vine_sharded_done_fn)(struct vine_sharded *sharded, void *argument);
 

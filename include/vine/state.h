@@ -34,8 +34,8 @@
  * called it or made it, and ends the micro-process where nobody caught it.
  *
  * Caveats:  in a file that includes this, a name that vine/reactor.h or vine/network.h has as well
- *           (vine_call, vine_send, vine_listen) followed by "(" is the coroutine's operation; the
- *           function is (vine_send)(...). C only: the operations are GNU C (gcc, clang).
+ *           (vine_send, vine_listen, vine_connect) followed by "(" is the coroutine's operation;
+ *           the function is (vine_send)(...). C only: the operations are GNU C (gcc, clang).
  */
 #ifndef VINE_STATE_H
 #define VINE_STATE_H

@@ -189,7 +189,7 @@ static int64_t give_all_back(void *nothing)
     return 0;
 }
 
-static struct vine_call call;
+static struct vine_core_call call;
 static struct vine_file file;
 static struct vine_file_op op;
 static struct vine_input_stream stream;
@@ -199,33 +199,33 @@ static uint32_t answers;
 static void see_sync(struct vine_file_op *ended)
 {
     (void)ended;
-    vine_call_reply(file_reply, vine_input_stream_open(&stream, &file, NULL));
+    vine_core_call_reply(file_reply, vine_input_stream_open(&stream, &file, NULL));
 }
 
 /* On the full core: it lacks memory for what that takes, and goes on. */
 static int64_t use_file_there(void *nothing)
 {
     (void)nothing;
-    file_reply = vine_call_defer();
+    file_reply = vine_core_call_defer();
     vine_file_adopt(&file, STDIN_FILENO);
     vine_file_op_init(&op, see_sync);
     vine_file_sync(&op, &file, 0); /* which no pipe does */
     return 0;
 }
 
-static void see_given_back(struct vine_call *ended)
+static void see_given_back(struct vine_core_call *ended)
 {
     (void)ended;
     DEMAND(answers == 100);
     vine_stop(0);
 }
 
-static void see_used_there(struct vine_call *ended)
+static void see_used_there(struct vine_core_call *ended)
 {
     /* The runtime's memory is malloc's, which a sanitizer has. */
     if (vine__arena_is_used_for_malloc())
-        DEMAND(vine_call_result(ended) == -ENOMEM);
-    vine_call(&call, 1, give_all_back, NULL, see_given_back);
+        DEMAND(vine_core_call_result(ended) == -ENOMEM);
+    vine_core_call(&call, 1, give_all_back, NULL, see_given_back);
 }
 
 static int64_t answer(void *nothing)
@@ -234,32 +234,32 @@ static int64_t answer(void *nothing)
     return 7;
 }
 
-static void ask_again(struct vine_call *ended)
+static void ask_again(struct vine_core_call *ended)
 {
-    DEMAND(vine_call_result(ended) == 7);
+    DEMAND(vine_core_call_result(ended) == 7);
     if (++answers < 100)
-        vine_call(&call, 1, answer, NULL, ask_again);
+        vine_core_call(&call, 1, answer, NULL, ask_again);
     else
-        vine_call(&call, 1, use_file_there, NULL, see_used_there);
+        vine_core_call(&call, 1, use_file_there, NULL, see_used_there);
 }
 
-static void see_used_up(struct vine_call *ended)
+static void see_used_up(struct vine_core_call *ended)
 {
     void *ours = take(MIB);
 
-    DEMAND(vine_call_result(ended) > 16 && vine_call_result(ended) <= 32);
+    DEMAND(vine_core_call_result(ended) > 16 && vine_core_call_result(ended) <= 32);
     DEMAND(ours != NULL);
     give_back(ours);
     printf("used up\n");
     if (getenv("VINE_TEST_WAITS") == NULL)
-        vine_call(&call, 1, answer, NULL, ask_again);
+        vine_core_call(&call, 1, answer, NULL, ask_again);
 }
 
 static int use_up_core_1(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    vine_call(&call, 1, use_up, NULL, see_used_up);
+    vine_core_call(&call, 1, use_up, NULL, see_used_up);
     return VINE_MAIN_GOES_ON;
 }
 

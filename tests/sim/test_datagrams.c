@@ -54,7 +54,7 @@ struct client {
     struct vine_udp *udp;
     struct vine_datagram send, receive;
     struct vine_work closed;
-    struct vine_call over;
+    struct vine_core_call over;
     uint32_t number, core, asked, tries;
     uint32_t due; /* functions that have to be called */
     bool is_closing, has_closed, is_answered, is_connected;
@@ -158,7 +158,7 @@ static void stop_server(struct vine_stopper *stopper)
 
 static void ask(struct client *client);
 
-static void forget(struct vine_call *call)
+static void forget(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -188,7 +188,7 @@ static void client_closed(struct vine_work *work)
     world_holds(client->asked == QUESTIONS || asked.stops_early, "client %u: %u answers",
                 client->number, client->asked);
     client->udp = NULL;
-    vine_call(&client->over, 0, one_over, NULL, forget);
+    vine_core_call(&client->over, 0, one_over, NULL, forget);
     asked.sides[client->core].clients--;
     look_at_side(&asked.sides[client->core]);
 }

@@ -37,7 +37,7 @@ struct side { /* of a core */
     uint32_t sessions;
     bool is_stopping;
     struct vine_stopper stopper;
-    struct vine_call call;
+    struct vine_core_call call;
 };
 
 struct session {
@@ -56,7 +56,7 @@ struct client {
     struct vine_receive receive;
     struct vine_send send;
     struct vine_work closed;
-    struct vine_call over;
+    struct vine_core_call over;
     uint32_t core, number;
     uint32_t size, sent, received; /* bytes */
     uint32_t calls_due;            /* functions that have to be called still */
@@ -174,7 +174,7 @@ static void stop_side(struct vine_stopper *stopper)
 static void client_send(struct client *client);
 static void client_receive(struct client *client);
 
-static void count_over(struct vine_call *call)
+static void count_over(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -207,7 +207,7 @@ static void client_closed(struct vine_work *work)
     world_trace(client->number, client->received);
     client->connection = NULL;
     echo.sides[client->core].sessions--;
-    vine_call(&client->over, 0, one_over, NULL, count_over);
+    vine_core_call(&client->over, 0, one_over, NULL, count_over);
     look_at_end(&echo.sides[client->core]);
 }
 
@@ -355,7 +355,7 @@ static int64_t begin_clients(void *nothing)
     return 0;
 }
 
-static void listen_and_begin(struct vine_call *call)
+static void listen_and_begin(struct vine_core_call *call)
 {
     const struct vine_listen_options options = {.size_bytes = sizeof(options),
                                                 .balance = (uint8_t)world_chance(3)};
@@ -364,12 +364,12 @@ static void listen_and_begin(struct vine_call *call)
     (void)call;
     world_holds(error == 0 || !echo.is_calm, "cannot listen: %d", error);
     for (uint32_t core = 0; core < world.core_count; core++)
-        vine_call(&echo.sides[core].call, core, begin_clients, NULL, count_over);
+        vine_core_call(&echo.sides[core].call, core, begin_clients, NULL, count_over);
 }
 
 static uint32_t sides_begun;
 
-static void count_begun(struct vine_call *call)
+static void count_begun(struct vine_core_call *call)
 {
     if (++sides_begun == world.core_count)
         listen_and_begin(call);
@@ -414,7 +414,7 @@ static void run(uint64_t seed)
     echo.address.size_bytes = sizeof(address);
     make_clients();
     for (uint32_t core = 0; core < world.core_count; core++)
-        vine_call(&echo.sides[core].call, core, begin_side, NULL, count_begun);
+        vine_core_call(&echo.sides[core].call, core, begin_side, NULL, count_begun);
     if (echo.stops_early) {
         world_run_for(world_between(0, 30 * MS));
         vine_stop(0);

@@ -45,7 +45,7 @@ static struct {
 } outside;
 
 struct append {
-    struct vine_call call;
+    struct vine_core_call call;
     struct vine_reply reply;
     struct append *next;
     uint32_t id, left;
@@ -149,7 +149,7 @@ static void end_batch(int64_t result)
     program.is_writing = false;
     for (; append != NULL; append = next) {
         next = append->next;
-        vine_call_reply(append->reply, result);
+        vine_core_call_reply(append->reply, result);
     }
     write_batch();
 }
@@ -206,7 +206,7 @@ static int64_t append_here(void *argument)
 {
     struct append *const append = argument;
 
-    append->reply = vine_call_defer();
+    append->reply = vine_core_call_defer();
     append->next = program.waiting;
     program.waiting = append;
     write_batch();
@@ -229,7 +229,7 @@ static int64_t one_over(void *nothing)
     return 0;
 }
 
-static void see_appended(struct vine_call *call);
+static void see_appended(struct vine_core_call *call);
 
 static void append_next(struct append *append)
 {
@@ -241,16 +241,16 @@ static void append_next(struct append *append)
     append->left--;
     append->id = outside.ids++;
     append->is_under_way = true;
-    vine_call(&append->call, 0, append_here, append, see_appended);
+    vine_core_call(&append->call, 0, append_here, append, see_appended);
 }
 
-static void see_appended(struct vine_call *call)
+static void see_appended(struct vine_core_call *call)
 {
     struct append *const append = VINE_CONTAINER_OF(call, struct append, call);
 
     world_holds(append->is_under_way, "an append has ended twice");
     append->is_under_way = false;
-    if (vine_call_result(call) == 0)
+    if (vine_core_call_result(call) == 0)
         outside.is_acknowledged[append->id] = true;
     else
         append->left = 0;

@@ -41,7 +41,7 @@ enum { TIMER, CALL, UNITS, SIGNAL, PUSH, POP, OPEN, WRITE, READ, SYNC, CLOSE, KI
 
 struct actor {
     struct vine_timer timer, answer;
-    struct vine_call call;
+    struct vine_core_call call;
     struct vine_reply reply;
     struct vine_waiting waiting;
     struct vine_file_op op;
@@ -111,12 +111,12 @@ static void on_timer(struct vine_timer *timer)
     end(actor, 0);
 }
 
-static void on_answered(struct vine_call *call)
+static void on_answered(struct vine_core_call *call)
 {
     struct actor *const actor = VINE_CONTAINER_OF(call, struct actor, call);
 
-    world_holds(vine_call_result(call) == 42, "a call is answered with %lld",
-                (long long)vine_call_result(call));
+    world_holds(vine_core_call_result(call) == 42, "a call is answered with %lld",
+                (long long)vine_core_call_result(call));
     end(actor, 42);
 }
 
@@ -159,7 +159,7 @@ static void answer_now(struct vine_timer *timer)
 {
     struct actor *const actor = VINE_CONTAINER_OF(timer, struct actor, answer);
 
-    vine_call_reply(actor->reply, 42);
+    vine_core_call_reply(actor->reply, 42);
 }
 
 static int64_t be_called(void *argument)
@@ -168,7 +168,7 @@ static int64_t be_called(void *argument)
 
     if (world_chance(2) == 0)
         return 42;
-    actor->reply = vine_call_defer();
+    actor->reply = vine_core_call_defer();
     if (plant == PLANT_REPLY && world_chance(50) == 0)
         return 42; /* and nobody answers */
     vine_timer_init(&actor->answer, VINE_CLOCK_STEADY, answer_now);
@@ -243,8 +243,8 @@ static void begin(struct actor *actor)
     if (actor->kind == TIMER)
         begin_timer(actor);
     else if (actor->kind == CALL)
-        vine_call(&actor->call, (uint32_t)world_chance(world.core_count), be_called, actor,
-                  on_answered);
+        vine_core_call(&actor->call, (uint32_t)world_chance(world.core_count), be_called, actor,
+                       on_answered);
     else if (actor->kind < OPEN)
         begin_wait(actor);
     else

@@ -52,7 +52,7 @@ struct shard {
 };
 
 struct request {
-    struct vine_call call, copy;
+    struct vine_core_call call, copy;
     struct vine_waiting waiting;
     struct vine_work work;
     struct vine_timer timer;
@@ -67,7 +67,7 @@ struct request {
 
 struct client {
     struct request request;
-    struct vine_call over;
+    struct vine_core_call over;
     struct client *next; /* of those whose request waits for its shard */
     uint32_t core, left;
 };
@@ -93,7 +93,7 @@ static struct {
     uint32_t client_count, clients_left;
     struct vine_stopper stopper;
     struct vine_map_reduce drain;
-    struct vine_call drains[WORLD_CORES_MAX];
+    struct vine_core_call drains[WORLD_CORES_MAX];
     struct {
         uint64_t values[KEYS], copies[KEYS];
     } ends[WORLD_CORES_MAX];
@@ -116,11 +116,11 @@ static void answer(struct request *request, int64_t result)
 
     if (plant != PLANT_UNIT || world_chance(100) != 0)
         vine_semaphore_signal(&shard->room, 1);
-    vine_call_reply(request->reply, result);
+    vine_core_call_reply(request->reply, result);
     vine_gate_leave(&shard->gate);
 }
 
-static void see_copied(struct vine_call *call)
+static void see_copied(struct vine_core_call *call)
 {
     struct request *const request = VINE_CONTAINER_OF(call, struct request, copy);
 
@@ -155,7 +155,8 @@ static void serve(struct request *request)
         answer(request, 0);
         return;
     }
-    vine_call(&request->copy, (vine_core() + 1) % world.core_count, copy_here, request, see_copied);
+    vine_core_call(&request->copy, (vine_core() + 1) % world.core_count, copy_here, request,
+                   see_copied);
 }
 
 /* A turn or a few later, or a while. */
@@ -182,7 +183,7 @@ static void have_room(struct vine_waiting *waiting)
     if (waiting->result != 0) {
         world_holds(waiting->result == -ETIMEDOUT || waiting->result == -VINE_ECLOSED,
                     "waiting for units ends with %d", waiting->result);
-        vine_call_reply(request->reply, waiting->result);
+        vine_core_call_reply(request->reply, waiting->result);
         vine_gate_leave(&request->shard->gate);
         return;
     }
@@ -211,7 +212,7 @@ static int64_t take_here(void *argument)
     if (error != 0)
         return error;
     request->shard = shard;
-    request->reply = vine_call_defer();
+    request->reply = vine_core_call_defer();
     vine_waiting_init(&request->waiting, have_room);
     if (world_chance(4) == 0)
         vine_waiting_set_deadline(&request->waiting,
@@ -236,7 +237,7 @@ static void see_read(const struct request *request)
         store.keys[request->key].acknowledged = request->found;
 }
 
-static void see_answered(struct vine_call *call);
+static void see_answered(struct vine_core_call *call);
 
 static void next_on_way(struct way *way)
 {
@@ -247,15 +248,15 @@ static void next_on_way(struct way *way)
         return;
     }
     way->first = client->next;
-    vine_call(&client->request.call, core_of(client->request.key), take_here, &client->request,
-              see_answered);
+    vine_core_call(&client->request.call, core_of(client->request.key), take_here, &client->request,
+                   see_answered);
 }
 
-static void see_answered(struct vine_call *call)
+static void see_answered(struct vine_core_call *call)
 {
     struct request *const request = VINE_CONTAINER_OF(call, struct request, call);
     struct key *const key = &store.keys[request->key];
-    const int64_t result = vine_call_result(call);
+    const int64_t result = vine_core_call_result(call);
 
     world_holds(request->is_under_way, "a request has ended twice");
     request->is_under_way = false;
@@ -272,7 +273,7 @@ static void see_answered(struct vine_call *call)
     begin_request(VINE_CONTAINER_OF(request, struct client, request));
 }
 
-static void forget(struct vine_call *call)
+static void forget(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -298,7 +299,7 @@ static void begin_request(struct client *client)
     struct request *const request = &client->request;
 
     if (client->left-- == 0) {
-        vine_call(&client->over, 0, one_over, NULL, forget);
+        vine_core_call(&client->over, 0, one_over, NULL, forget);
         return;
     }
     request->key = (uint32_t)world_chance(KEYS);
@@ -316,7 +317,7 @@ static void begin_request(struct client *client)
 
     if (way->count < AT_SHARD) {
         way->count++;
-        vine_call(&request->call, core_of(request->key), take_here, request, see_answered);
+        vine_core_call(&request->call, core_of(request->key), take_here, request, see_answered);
         return;
     }
     if (way->first == NULL)
@@ -344,7 +345,7 @@ static void start_shard(void *instance, void *argument, struct vine_reply reply)
     (void)argument;
     vine_semaphore_init(&shard->room, UNITS);
     vine_gate_init(&shard->gate);
-    vine_call_reply(reply, 0);
+    vine_core_call_reply(reply, 0);
 }
 
 /* What the shards held at their end, against what clients were told by then. */
@@ -376,7 +377,7 @@ static void stop_shard(void *instance, void *argument, struct vine_reply reply)
     memcpy(store.ends[vine_core()].copies, shard->copies, sizeof(shard->copies));
     vine_semaphore_fini(&shard->room);
     vine_gate_fini(&shard->gate);
-    vine_call_reply(reply, 0);
+    vine_core_call_reply(reply, 0);
 }
 
 static void look_at_end(void)
@@ -396,7 +397,7 @@ static void shards_stopped(struct vine_sharded *sharded, void *argument)
 
 static void shard_is_empty(struct vine_waiting *waiting)
 {
-    vine_call_reply(VINE_CONTAINER_OF(waiting, struct shard, closing)->stopped, 0);
+    vine_core_call_reply(VINE_CONTAINER_OF(waiting, struct shard, closing)->stopped, 0);
 }
 
 static int64_t drain_here(void *nothing)
@@ -404,7 +405,7 @@ static int64_t drain_here(void *nothing)
     struct shard *const shard = vine_sharded_local(store.shards);
 
     (void)nothing;
-    shard->stopped = vine_call_defer();
+    shard->stopped = vine_core_call_defer();
     vine_waiting_init(&shard->closing, shard_is_empty);
     vine_gate_close(&shard->gate, &shard->closing);
     vine_semaphore_break(&shard->room);

@@ -44,7 +44,7 @@ struct vine__file_pool {
 /* Requests that go to one other core, all that there are at once; and while they are on their way,
  * those that will go next. */
 struct vine__io_batch {
-    struct vine_call call;
+    struct vine_core_call call;
     struct vine_io_request *first, **last;
     struct vine_io_request *sent; /* cancels: they stay here */
     bool is_away;

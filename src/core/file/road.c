@@ -45,7 +45,7 @@ static int64_t receive(void *requests)
 
 static void send_out(struct vine__file_core *core);
 
-static void see_sent(struct vine_call *call)
+static void see_sent(struct vine_core_call *call)
 {
     struct vine__io_batch *const batch = VINE_CONTAINER_OF(call, struct vine__io_batch, call);
 
@@ -60,7 +60,7 @@ static void send_out(struct vine__file_core *core)
     if (batch->is_away || batch->first == NULL)
         return;
     batch->is_away = true;
-    vine_call(&batch->call, core->neighbour, receive, take_all(batch), see_sent);
+    vine_core_call(&batch->call, core->neighbour, receive, take_all(batch), see_sent);
 }
 
 void vine__io_send(struct vine__file_core *core, struct vine_io_request *request)
@@ -87,7 +87,7 @@ static int64_t receive_cancels(void *requests)
 
 static void send_cancels(struct vine__file_core *core);
 
-static void see_cancelled(struct vine_call *call)
+static void see_cancelled(struct vine_core_call *call)
 {
     struct vine__io_batch *const batch = VINE_CONTAINER_OF(call, struct vine__io_batch, call);
     struct vine_io_request *next;
@@ -113,7 +113,7 @@ static void send_cancels(struct vine__file_core *core)
     batch->is_away = true;
     batch->sent = batch->first;
     batch->first = NULL;
-    vine_call(&batch->call, core->neighbour, receive_cancels, batch->sent, see_cancelled);
+    vine_core_call(&batch->call, core->neighbour, receive_cancels, batch->sent, see_cancelled);
 }
 
 /* Whether it has not been sent yet: then it is taken back. */
@@ -160,17 +160,17 @@ static int64_t receive_ended(void *requests)
     return 0;
 }
 
-static void see_sent_back(struct vine_call *call);
+static void see_sent_back(struct vine_core_call *call);
 
 static void send_returns(struct vine__io_batch *batch, uint32_t origin)
 {
     if (batch->is_away || batch->first == NULL)
         return;
     batch->is_away = true;
-    vine_call(&batch->call, origin, receive_ended, take_all(batch), see_sent_back);
+    vine_core_call(&batch->call, origin, receive_ended, take_all(batch), see_sent_back);
 }
 
-static void see_sent_back(struct vine_call *call)
+static void see_sent_back(struct vine_core_call *call)
 {
     struct vine__io_batch *const batch = VINE_CONTAINER_OF(call, struct vine__io_batch, call);
 

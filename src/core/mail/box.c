@@ -75,7 +75,7 @@ static void over(struct letter *letter)
         vine__closed_free(letter);
 }
 
-static void told(struct vine_call *call)
+static void told(struct vine_core_call *call)
 {
     struct letter *const letter = VINE_CONTAINER_OF(call, struct letter, notice);
 
@@ -95,7 +95,7 @@ static void tell(struct letter *letter, int result)
     }
     letter->is_told = true;
     vine__office_here()->under_way++;
-    (vine_call)(&letter->notice, letter->origin, vine__letter_told, letter, told);
+    vine_core_call(&letter->notice, letter->origin, vine__letter_told, letter, told);
 }
 
 /* ---- coming ---------------------------------------------------------------------------------- */
@@ -237,7 +237,7 @@ struct box *vine__box_create(struct vine__mail *mail, int *ret_error)
     return box;
 }
 
-static void gone(struct vine_call *call)
+static void gone(struct vine_core_call *call)
 {
     vine__closed_free(VINE_CONTAINER_OF(call, struct box, unpublish));
     vine__office_less(vine__office_here());
@@ -263,7 +263,7 @@ void vine__box_close(struct box *box)
         over(box->answering);
     }
     if (box->is_published) {
-        (vine_call)(&box->unpublish, 0, vine__name_forget, box, gone);
+        vine_core_call(&box->unpublish, 0, vine__name_forget, box, gone);
         return;
     }
     vine__closed_free(box);

@@ -111,7 +111,7 @@ enum { ARRIVED_WAITING = 1 }; /* its sender waits: for room, or for an answer */
 /* Its sender's until it arrives, then the mailbox's. */
 struct letter {
     struct letter *next;
-    struct vine_call notice; /* to its sender, of what has become of it */
+    struct vine_core_call notice; /* to its sender, of what has become of it */
     struct vine_mail_address address;
     uint64_t type_id, reply_type_id;
     uint32_t size_bytes, reply_bytes;
@@ -145,8 +145,8 @@ struct box {
     bool is_published;
     struct letter *answering; /* and this is it, unless who has asked is gone */
     struct letters letters;
-    struct letters waiting;     /* for room */
-    struct vine_call unpublish; /* its end */
+    struct letters waiting;          /* for room */
+    struct vine_core_call unpublish; /* its end */
 };
 
 /* box.c. On the core of the mailbox: a letter has come, which is the mailbox's then, or gone.
@@ -212,7 +212,7 @@ struct operation {
     uint32_t number;
     uint64_t key;
     uint32_t calls; /* of these two, those under way */
-    struct vine_call go, take_back;
+    struct vine_core_call go, take_back;
     struct vine_mail_address address; /* to which; or what was found, written by core 0 */
     char name[VINE_MAIL_NAME_BYTES];
     uint32_t reply_bytes;
@@ -233,7 +233,7 @@ VINE_MUST_CHECK int vine__operation_create(struct vine__mail *mail, const struct
 
 /* Call `fn(argument)` on that core. What it returns ends the operation, unless that is
  * ARRIVED_WAITING. */
-void vine__operation_go(struct operation *operation, uint32_t core, vine_call_fn fn,
+void vine__operation_go(struct operation *operation, uint32_t core, vine_core_call_fn fn,
                         void *argument);
 
 /* It has ended. */

@@ -66,7 +66,7 @@ static int64_t arrive_withdrawn(void *argument)
     return 0;
 }
 
-static void withdrawn(struct vine_call *call)
+static void withdrawn(struct vine_core_call *call)
 {
     struct operation *const operation = VINE_CONTAINER_OF(call, struct operation, take_back);
 
@@ -84,7 +84,7 @@ static void withdraw(struct operation *operation)
         return;
     }
     operation->calls++;
-    (vine_call)(&operation->take_back, (uint32_t)core, arrive_withdrawn, operation, withdrawn);
+    vine_core_call(&operation->take_back, (uint32_t)core, arrive_withdrawn, operation, withdrawn);
 }
 
 void vine__operation_forget(struct operation *operation)
@@ -111,10 +111,10 @@ void vine__operation_done(struct operation *operation, int result)
         operation->mail->wake(operation->mail->context);
 }
 
-static void went(struct vine_call *call)
+static void went(struct vine_core_call *call)
 {
     struct operation *const operation = VINE_CONTAINER_OF(call, struct operation, go);
-    const int64_t result = vine_call_result(call);
+    const int64_t result = vine_core_call_result(call);
 
     operation->calls--;
     if (result != ARRIVED_WAITING)
@@ -122,10 +122,11 @@ static void went(struct vine_call *call)
     free_operation(operation);
 }
 
-void vine__operation_go(struct operation *operation, uint32_t core, vine_call_fn fn, void *argument)
+void vine__operation_go(struct operation *operation, uint32_t core, vine_core_call_fn fn,
+                        void *argument)
 {
     operation->calls++;
-    (vine_call)(&operation->go, core, fn, argument, went);
+    vine_core_call(&operation->go, core, fn, argument, went);
 }
 
 int64_t vine__letter_told(void *argument)

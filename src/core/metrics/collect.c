@@ -19,7 +19,7 @@
 #define TOLD_BYTES 400 /* of a metric, in a line */
 
 struct from_core {
-    struct vine_call call;
+    struct vine_core_call call;
     struct vine__metrics_snapshot *snapshot;
     uint32_t at; /* the next sample of it */
 };
@@ -184,19 +184,19 @@ int vine__metrics_tell(const char *prefix, void (*line)(void *context, const cha
     return error;
 }
 
-static struct collection *collection_of(struct vine_call *call)
+static struct collection *collection_of(struct vine_core_call *call)
 {
     const struct from_core *const from = VINE_CONTAINER_OF(call, struct from_core, call);
 
     return VINE_CONTAINER_OF(from - call->core, struct collection, cores[0]);
 }
 
-static void see_taken(struct vine_call *call)
+static void see_taken(struct vine_core_call *call)
 {
     struct collection *const collection = collection_of(call);
 
-    if (vine_call_result(call) != 0)
-        collection->error = (int)vine_call_result(call);
+    if (vine_core_call_result(call) != 0)
+        collection->error = (int)vine_core_call_result(call);
     if (--collection->pending == 0)
         vine_work_post(&collection->work);
 }
@@ -218,6 +218,7 @@ int vine_metrics_collect(enum vine_metrics_form form, const struct vine_metrics_
     collection->core_count = core_count;
     vine_work_init(&collection->work, write_some);
     for (uint32_t core = 0; core < core_count; core++)
-        vine_call(&collection->cores[core].call, core, take, &collection->cores[core], see_taken);
+        vine_core_call(&collection->cores[core].call, core, take, &collection->cores[core],
+                       see_taken);
     return 0;
 }

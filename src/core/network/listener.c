@@ -43,7 +43,7 @@ static void look_at_part(struct vine__listener_part *part)
 
     vine__list_remove(&part->link);
     /* The listener may be freed from now on. */
-    vine_call_reply(part->reply, 0);
+    vine_core_call_reply(part->reply, 0);
     if (is_waited_for)
         vine__network_look(network);
 }
@@ -59,7 +59,7 @@ static int64_t end_part(void *argument)
 {
     struct vine__listener_part *const part = argument;
 
-    part->reply = vine_call_defer();
+    part->reply = vine_core_call_defer();
     part->is_ending = true;
     if (part->has_begun)
         part->network->stack->accept_end(part);
@@ -148,7 +148,7 @@ static void look_at_listener(struct vine_listener *listener)
     vine__network_look(network);
 }
 
-static void see_end_of_part(struct vine_call *call);
+static void see_end_of_part(struct vine_core_call *call);
 
 static void end_others(struct vine_listener *listener)
 {
@@ -156,11 +156,11 @@ static void end_others(struct vine_listener *listener)
         struct vine__listener_part *const part = &listener->parts[i];
 
         if (part->core != listener->network->core)
-            vine_call(&part->end, part->core, end_part, part, see_end_of_part);
+            vine_core_call(&part->end, part->core, end_part, part, see_end_of_part);
     }
 }
 
-static void see_end_of_part(struct vine_call *call)
+static void see_end_of_part(struct vine_core_call *call)
 {
     const struct vine__listener_part *const part =
         VINE_CONTAINER_OF(call, struct vine__listener_part, end);
@@ -186,7 +186,7 @@ static void end_own(struct vine_listener *listener)
         struct vine__listener_part *const part = &listener->parts[i];
 
         if (part->core == listener->network->core)
-            vine_call(&part->end, part->core, end_part, part, see_end_of_part);
+            vine_core_call(&part->end, part->core, end_part, part, see_end_of_part);
     }
 }
 
@@ -214,7 +214,7 @@ const struct vine_address *vine_listener_address(const struct vine_listener *lis
 }
 
 /* Calls of different groups have no order: a part is not ended before its beginning is answered. */
-static void see_begin_of_part(struct vine_call *call)
+static void see_begin_of_part(struct vine_core_call *call)
 {
     struct vine_listener *const listener =
         VINE_CONTAINER_OF(call, struct vine__listener_part, begin)->listener;
@@ -230,7 +230,7 @@ static void begin_parts(struct vine_listener *listener)
 
         if (part->accepts) {
             listener->begins_left++;
-            vine_call(&part->begin, part->core, begin_part, part, see_begin_of_part);
+            vine_core_call(&part->begin, part->core, begin_part, part, see_begin_of_part);
         }
     }
 }

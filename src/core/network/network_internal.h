@@ -269,9 +269,9 @@ struct vine__listener_part {
     uint32_t core;
     uint32_t arriving; /* connections whose arrival has not been told */
     struct vine__list link;
-    struct vine_reply reply; /* to who ends it */
-    struct vine_call begin;  /* of the core that made it, and so is what follows */
-    struct vine_call end;
+    struct vine_reply reply;     /* to who ends it */
+    struct vine_core_call begin; /* of the core that made it, and so is what follows */
+    struct vine_core_call end;
     bool takes_none; /* it has answered that its core stops: it is given no connection any more */
 };
 

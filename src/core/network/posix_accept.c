@@ -24,7 +24,7 @@
 
 /* A connection on its way to another core. */
 struct posix_handed {
-    struct vine_call call;
+    struct vine_core_call call;
     struct posix_part *from;
     struct vine__listener_part *part; /* there */
     int fd;
@@ -79,11 +79,11 @@ static void take(struct posix_part *posix, int fd);
 
 /* Cores stop one after the other, and one that has no connection any more would be the first to be
  * chosen. Whose core stops is chosen no more, and what came back from there goes elsewhere. */
-static void see_handed(struct vine_call *call)
+static void see_handed(struct vine_core_call *call)
 {
     struct posix_handed *const handed = VINE_CONTAINER_OF(call, struct posix_handed, call);
     struct posix_part *const posix = handed->from;
-    const int64_t result = vine_call_result(call);
+    const int64_t result = vine_core_call_result(call);
     const int fd = handed->fd;
 
     if (result != 0)
@@ -112,7 +112,7 @@ static int hand_over(struct posix_part *posix, uint32_t core, int fd, bool is_lo
     handed->fd = fd;
     handed->is_local = is_local;
     posix->handed++;
-    vine_call(&handed->call, core, arrive_there, handed, see_handed);
+    vine_core_call(&handed->call, core, arrive_there, handed, see_handed);
     return 0;
 }
 

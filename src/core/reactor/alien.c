@@ -71,7 +71,7 @@ static int submit(uint32_t core, struct vine__alien *alien)
     return error;
 }
 
-int vine_alien_submit_to(uint32_t core, vine_call_fn fn, void *argument)
+int vine_alien_submit_to(uint32_t core, vine_core_call_fn fn, void *argument)
 {
     struct vine__alien *const alien = malloc(sizeof(*alien));
 
@@ -85,7 +85,7 @@ int vine_alien_submit_to(uint32_t core, vine_call_fn fn, void *argument)
     return error;
 }
 
-int vine_alien_call(uint32_t core, vine_call_fn fn, void *argument, int64_t *ret_result)
+int vine_alien_call(uint32_t core, vine_core_call_fn fn, void *argument, int64_t *ret_result)
 {
     struct vine__alien alien = {.fn = fn, .argument = argument};
 
@@ -132,11 +132,11 @@ static void forget_taken(struct vine__alien *alien)
         alien->next->link = alien->link;
 }
 
-static void end_served(struct vine_call *call)
+static void end_served(struct vine_core_call *call)
 {
     struct vine__alien *const alien = VINE_CONTAINER_OF(call, struct vine__alien, call);
 
-    alien->result = vine_call_result(call);
+    alien->result = vine_core_call_result(call);
     forget_taken(alien);
     end(alien);
 }
@@ -174,7 +174,7 @@ bool vine__aliens_take(struct vine__reactor *reactor)
         struct vine__alien *const next = alien->next;
 
         keep_taken(reactor, alien);
-        vine_call(&alien->call, reactor->core, alien->fn, alien->argument, end_served);
+        vine_core_call(&alien->call, reactor->core, alien->fn, alien->argument, end_served);
         alien = next;
     }
     return true;

@@ -36,7 +36,7 @@ static void send_message(struct vine__reactor *reactor, uint32_t core,
     tell(reactor, core);
 }
 
-static void send_call(struct vine__reactor *reactor, struct vine_call *call)
+static void send_call(struct vine__reactor *reactor, struct vine_core_call *call)
 {
     const struct message message = {
         .call = call, .fn = call->fn, .argument = call->argument, .group = call->work.group};
@@ -48,7 +48,7 @@ static void send_call(struct vine__reactor *reactor, struct vine_call *call)
 
 /* No other one of ours is on its way there: it has a line for itself. */
 static void send_alone(struct vine__reactor *reactor, struct vine__link_to *link,
-                       struct vine_call *call)
+                       struct vine_core_call *call)
 {
     struct message *const message = &link->asked.line->message;
 
@@ -62,27 +62,27 @@ static void send_alone(struct vine__reactor *reactor, struct vine__link_to *link
     tell(reactor, call->core);
 }
 
-static struct vine_call *call_of(struct vine_work *work)
+static struct vine_core_call *call_of(struct vine_work *work)
 {
-    return VINE_CONTAINER_OF(work, struct vine_call, work);
+    return VINE_CONTAINER_OF(work, struct vine_core_call, work);
 }
 
 static void end_call(struct vine_work *work)
 {
-    struct vine_call *const call = call_of(work);
+    struct vine_core_call *const call = call_of(work);
 
     call->done(call);
 }
 
-void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *argument,
-               vine_call_done_fn done)
+void vine_core_call(struct vine_core_call *call, uint32_t core, vine_core_call_fn fn,
+                    void *argument, vine_core_call_done_fn done)
 {
     struct vine__reactor *const reactor = vine__reactor_here();
 
     VINE_ASSERT(core < reactor->mesh->options.core_count && fn != NULL && done != NULL);
     struct vine__link_to *const link = &reactor->links[core];
 
-    *call = (struct vine_call){
+    *call = (struct vine_core_call){
         .work = {.fn = end_call, .group = reactor->group},
         .fn = fn,
         .argument = argument,
@@ -105,7 +105,7 @@ void vine_call(struct vine_call *call, uint32_t core, vine_call_fn fn, void *arg
     link->waiting_last = call;
 }
 
-static void free_submit(struct vine_call *call)
+static void free_submit(struct vine_core_call *call)
 {
     struct vine__reactor *const reactor = vine__reactor_here();
 
@@ -113,17 +113,17 @@ static void free_submit(struct vine_call *call)
     reactor->submits = call;
 }
 
-int vine_submit_to(uint32_t core, vine_call_fn fn, void *argument)
+int vine_submit_to(uint32_t core, vine_core_call_fn fn, void *argument)
 {
     struct vine__reactor *const reactor = vine__reactor_here();
-    struct vine_call *const call = reactor->submits;
+    struct vine_core_call *const call = reactor->submits;
 
     if (core >= reactor->mesh->options.core_count || fn == NULL)
         return -EINVAL;
     if (call == NULL)
         return -EAGAIN;
     reactor->submits = call->work.next != NULL ? call_of(call->work.next) : NULL;
-    vine_call(call, core, fn, argument, free_submit);
+    vine_core_call(call, core, fn, argument, free_submit);
     return 0;
 }
 
@@ -161,7 +161,7 @@ static void serve(struct vine_work *work)
         reply(reactor, incoming, result);
 }
 
-struct vine_reply vine_call_defer(void)
+struct vine_reply vine_core_call_defer(void)
 {
     struct vine__incoming *const incoming = vine__reactor_here()->serving;
 
@@ -170,7 +170,7 @@ struct vine_reply vine_call_defer(void)
     return (struct vine_reply){.incoming = incoming};
 }
 
-void vine_call_reply(struct vine_reply answer, int64_t result)
+void vine_core_call_reply(struct vine_reply answer, int64_t result)
 {
     reply(vine__reactor_here(), answer.incoming, result);
 }
@@ -181,8 +181,8 @@ void vine_call_reply(struct vine_reply answer, int64_t result)
 static struct vine_work *accept_reply(struct vine__reactor *reactor, struct vine__link_to *link,
                                       const struct message *message)
 {
-    struct vine_call *const call = message->call;
-    struct vine_call *const next = link->waiting_first;
+    struct vine_core_call *const call = message->call;
+    struct vine_core_call *const next = link->waiting_first;
 
     link->in_flight--;
     reactor->counts.replies++;
@@ -419,7 +419,7 @@ int vine__calls_init(struct vine__reactor *reactor)
     for (uint32_t core = 0; core < core_count && error == 0; core++)
         error = init_link(reactor, core);
     for (uint32_t i = 0; i < VINE_SUBMITS_MAX; i++) {
-        struct vine_call *const call = &reactor->submits_memory[i];
+        struct vine_core_call *const call = &reactor->submits_memory[i];
 
         call->work.next = reactor->submits != NULL ? &reactor->submits->work : NULL;
         reactor->submits = call;

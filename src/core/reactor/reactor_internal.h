@@ -54,8 +54,8 @@ VINE_STATIC_ASSERT(2 * FLIGHT_MAX + RING_SLOTS / 4 <= RING_SLOTS, "a ring has ro
 
 /* What travels. A call's line stays with its owner meanwhile. */
 struct message {
-    struct vine_call *call;
-    vine_call_fn fn; /* NULL: a reply */
+    struct vine_core_call *call;
+    vine_core_call_fn fn; /* NULL: a reply */
     union {
         void *argument;
         int64_t result;
@@ -84,8 +84,8 @@ struct vine__line_end {
 /* A call of another core, here. */
 struct vine__incoming {
     struct vine_work work;
-    struct vine_call *call;
-    vine_call_fn fn;
+    struct vine_core_call *call;
+    vine_core_call_fn fn;
     void *argument;
     uint32_t origin;
     bool is_deferred;
@@ -102,11 +102,11 @@ struct vine__lot {
 struct vine__link_to {
     struct vine_spsc_producer out;
     struct vine_spsc_consumer in;
-    struct vine__line_end asked;     /* a call of ours */
-    struct vine__line_end asking;    /* a call of theirs */
-    uint32_t in_flight;              /* calls of ours without a reply */
-    struct vine_call *waiting_first; /* calls that exceed FLIGHT_MAX, by work.next */
-    struct vine_call *waiting_last;
+    struct vine__line_end asked;          /* a call of ours */
+    struct vine__line_end asking;         /* a call of theirs */
+    uint32_t in_flight;                   /* calls of ours without a reply */
+    struct vine_core_call *waiting_first; /* calls that exceed FLIGHT_MAX, by work.next */
+    struct vine_core_call *waiting_last;
     struct vine__lot leaving;
     struct vine__incoming *free_incoming;
     struct vine__incoming alone; /* the one in `asking` */
@@ -147,8 +147,8 @@ struct vine__group {
 struct vine__alien {
     struct vine__alien *next;
     struct vine__alien **link; /* what points to it, once it is taken */
-    struct vine_call call;
-    vine_call_fn fn;
+    struct vine_core_call call;
+    vine_core_call_fn fn;
     void *argument;
     int64_t result;
     int error;
@@ -176,7 +176,7 @@ struct vine__mesh {
     bool is_stopping;                /* core 0's, and so is what follows */
     bool is_cut_short;               /* the limit was over before all was stopped */
     uint32_t cores_stopping;
-    struct vine_call stop_calls[VINE_CORES_MAX];
+    struct vine_core_call stop_calls[VINE_CORES_MAX];
     struct vine_timer stop_limit;
 };
 
@@ -227,9 +227,9 @@ struct vine__reactor {
     /* Other cores. */
     struct vine__link_to *links;        /* [core_count] */
     uint64_t told[VINE_CORES_MAX / 64]; /* cores to which something was sent in this turn */
-    struct vine_call *submits;          /* free ones, by work.next */
+    struct vine_core_call *submits;     /* free ones, by work.next */
     struct vine__alien *aliens;         /* taken, and not ended */
-    struct vine_call *submits_memory;
+    struct vine_core_call *submits_memory;
 
     /* Foreign objects: those released here, by home, and ours that others have released. */
     uint64_t leaving[VINE_CORES_MAX / 64]; /* homes of some */
@@ -240,7 +240,7 @@ struct vine__reactor {
     /* The end. */
     struct vine_stopper *stoppers;
     struct vine_reply stop_reply;
-    struct vine_call stop_call;
+    struct vine_core_call stop_call;
     bool has_asked_to_stop;
     bool has_called_stoppers; /* nothing starts any more that others rest on */
 

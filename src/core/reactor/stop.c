@@ -32,7 +32,7 @@ static void stop_next(struct vine__reactor *reactor)
 
     if (stopper == NULL) {
         reactor->has_called_stoppers = true;
-        vine_call_reply(reactor->stop_reply, 0);
+        vine_core_call_reply(reactor->stop_reply, 0);
         return;
     }
     reactor->stoppers = stopper->next;
@@ -46,12 +46,12 @@ static int64_t stop_core(void *nothing)
     struct vine__reactor *const reactor = vine__reactor_here();
 
     (void)nothing;
-    reactor->stop_reply = vine_call_defer();
+    reactor->stop_reply = vine_core_call_defer();
     stop_next(reactor);
     return 0;
 }
 
-static void see_stopped_core(struct vine_call *call)
+static void see_stopped_core(struct vine_core_call *call)
 {
     struct vine__mesh *const mesh = vine__reactor_here()->mesh;
     const uint32_t core_count = mesh->options.core_count;
@@ -60,7 +60,7 @@ static void see_stopped_core(struct vine_call *call)
         return;
     if (call == &mesh->stop_calls[0]) {
         for (uint32_t core = 1; core < core_count; core++)
-            vine_call(&mesh->stop_calls[core], core, stop_core, NULL, see_stopped_core);
+            vine_core_call(&mesh->stop_calls[core], core, stop_core, NULL, see_stopped_core);
     }
     if (--mesh->cores_stopping > 0)
         return;
@@ -79,11 +79,11 @@ static int64_t begin_to_stop(void *code)
     mesh->cores_stopping = mesh->options.core_count;
     vine_timer_init(&mesh->stop_limit, VINE_CLOCK_COARSE, give_up);
     vine_timer_arm_after(&mesh->stop_limit, mesh->options.stop_limit_ns);
-    vine_call(&mesh->stop_calls[0], 0, stop_core, NULL, see_stopped_core);
+    vine_core_call(&mesh->stop_calls[0], 0, stop_core, NULL, see_stopped_core);
     return 0;
 }
 
-static void forget(struct vine_call *call)
+static void forget(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -95,7 +95,7 @@ void vine_stop(int code)
     if (reactor->has_asked_to_stop)
         return;
     reactor->has_asked_to_stop = true;
-    vine_call(&reactor->stop_call, 0, begin_to_stop, (void *)(intptr_t)code, forget);
+    vine_core_call(&reactor->stop_call, 0, begin_to_stop, (void *)(intptr_t)code, forget);
 }
 
 bool vine__mesh_was_cut_short(const struct vine__mesh *mesh)

@@ -117,14 +117,14 @@ void vine_call_limit_get_counts(const struct vine_call_limit *limit,
 
 /* ---- a call ---------------------------------------------------------------------------------- */
 
-static void end(struct vine_call *call);
+static void end(struct vine_core_call *call);
 
 /* In its own group, whoever's end it is that makes room. */
 static void start(struct vine_limited_call *limited)
 {
     const struct vine_group before = vine__group_enter(limited->group);
 
-    vine_call(&limited->call, limited->core, limited->fn, limited->argument, end);
+    vine_core_call(&limited->call, limited->core, limited->fn, limited->argument, end);
     (void)vine__group_enter(before);
 }
 
@@ -143,7 +143,7 @@ static void pass_on(struct vine_call_limit *limit, struct road *road)
     start(next);
 }
 
-static void end(struct vine_call *call)
+static void end(struct vine_core_call *call)
 {
     struct vine_limited_call *const limited =
         VINE_CONTAINER_OF(call, struct vine_limited_call, call);
@@ -188,7 +188,7 @@ static int make(struct vine_limited_call *call, bool may_wait)
 }
 
 int vine_limited_call(struct vine_call_limit *limit, struct vine_limited_call *call, uint32_t core,
-                      vine_call_fn fn, void *argument, vine_limited_call_fn done)
+                      vine_core_call_fn fn, void *argument, vine_limited_call_fn done)
 {
     VINE_ASSERT(core < vine_core_count() && fn != NULL && done != NULL);
     *call = (struct vine_limited_call){
@@ -197,7 +197,8 @@ int vine_limited_call(struct vine_call_limit *limit, struct vine_limited_call *c
 }
 
 int vine_limited_call_try(struct vine_call_limit *limit, struct vine_limited_call *call,
-                          uint32_t core, vine_call_fn fn, void *argument, vine_limited_call_fn done)
+                          uint32_t core, vine_core_call_fn fn, void *argument,
+                          vine_limited_call_fn done)
 {
     VINE_ASSERT(core < vine_core_count() && fn != NULL && done != NULL);
     *call = (struct vine_limited_call){

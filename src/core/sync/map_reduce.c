@@ -22,11 +22,11 @@ static void reduce(struct vine_map_reduce *map_reduce)
         return;
     for (uint32_t core = 0; core < core_count; core++)
         map_reduce->result =
-            map_reduce->reduce(map_reduce->result, vine_call_result(&map_reduce->calls[core]));
+            map_reduce->reduce(map_reduce->result, vine_core_call_result(&map_reduce->calls[core]));
 }
 
 /* Each call's argument is the whole, so that its end finds it. */
-static void count_down(struct vine_call *call)
+static void count_down(struct vine_core_call *call)
 {
     struct vine_map_reduce *map_reduce = call->argument;
 
@@ -45,7 +45,7 @@ static int64_t map_here(void *argument)
     return map_reduce->map(map_reduce->argument);
 }
 
-void vine_map_reduce(struct vine_map_reduce *map_reduce, struct vine_call *calls)
+void vine_map_reduce(struct vine_map_reduce *map_reduce, struct vine_core_call *calls)
 {
     const uint32_t core_count = vine_core_count();
 
@@ -53,5 +53,5 @@ void vine_map_reduce(struct vine_map_reduce *map_reduce, struct vine_call *calls
     map_reduce->calls = calls;
     map_reduce->pending = core_count;
     for (uint32_t core = 0; core < core_count; core++)
-        vine_call(&calls[core], core, map_here, map_reduce, count_down);
+        vine_core_call(&calls[core], core, map_here, map_reduce, count_down);
 }

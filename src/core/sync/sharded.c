@@ -30,7 +30,7 @@ struct vine_sharded {
     enum state state;
     int result;
     uint32_t core_count;
-    struct vine_call *calls; /* one for each core, behind the places */
+    struct vine_core_call *calls; /* one for each core, behind the places */
     struct place places[];
 };
 
@@ -43,13 +43,13 @@ int vine_sharded_create(struct vine_sharded **ret_sharded,
     if (options == NULL || options->size_bytes != sizeof(*options) ||
         options->instance_bytes == 0 || options->instance_bytes > SIZE_MAX - VINE_CACHE_LINE)
         return -EINVAL;
-    sharded = calloc(1, sizeof(*sharded) +
-                            core_count * (sizeof(sharded->places[0]) + sizeof(struct vine_call)));
+    sharded = calloc(1, sizeof(*sharded) + core_count * (sizeof(sharded->places[0]) +
+                                                         sizeof(struct vine_core_call)));
     if (sharded == NULL)
         return -ENOMEM;
     sharded->options = *options;
     sharded->core_count = core_count;
-    sharded->calls = (struct vine_call *)(void *)&sharded->places[core_count];
+    sharded->calls = (struct vine_core_call *)(void *)&sharded->places[core_count];
     *ret_sharded = sharded;
     return 0;
 }
@@ -86,7 +86,7 @@ static int64_t start_here(void *argument)
         return -ENOMEM;
     memset(place->instance, 0, size);
     if (sharded->options.start != NULL)
-        sharded->options.start(place->instance, sharded->options.argument, vine_call_defer());
+        sharded->options.start(place->instance, sharded->options.argument, vine_core_call_defer());
     return 0;
 }
 
@@ -96,7 +96,7 @@ static int64_t stop_here(void *argument)
     const struct place *place = &sharded->places[vine_core()];
 
     if (place->has_started && sharded->options.stop != NULL)
-        sharded->options.stop(place->instance, sharded->options.argument, vine_call_defer());
+        sharded->options.stop(place->instance, sharded->options.argument, vine_core_call_defer());
     return 0;
 }
 
@@ -112,7 +112,7 @@ static int64_t free_here(void *argument)
 
 /* ---- on the core that started it ------------------------------------------------------------- */
 
-static void on_all(struct vine_sharded *sharded, vine_call_fn map, vine_map_reduce_fn done)
+static void on_all(struct vine_sharded *sharded, vine_core_call_fn map, vine_map_reduce_fn done)
 {
     sharded->all = (struct vine_map_reduce){
         .map = map, .argument = sharded, .reduce = vine_reduce_error, .done = done};
@@ -150,7 +150,7 @@ static void started(struct vine_map_reduce *all)
     struct vine_sharded *sharded = sharded_of(all);
 
     for (uint32_t core = 0; core < sharded->core_count; core++)
-        sharded->places[core].has_started = vine_call_result(&sharded->calls[core]) >= 0;
+        sharded->places[core].has_started = vine_core_call_result(&sharded->calls[core]) >= 0;
     sharded->result = (int)all->result;
     if (sharded->result == 0)
         end(sharded, RUNS);

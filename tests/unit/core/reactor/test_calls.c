@@ -12,7 +12,7 @@
 #define MANY  1000 /* far more than may be in flight */
 
 struct asked {
-    struct vine_call call;
+    struct vine_core_call call;
     uint64_t number;
     uint32_t ran_on;
     uint32_t ended_on;
@@ -45,14 +45,14 @@ static int64_t answer(void *argument)
     return (int64_t)asked->number * 2;
 }
 
-static void see_end(struct vine_call *call)
+static void see_end(struct vine_core_call *call)
 {
     struct asked *const asked = VINE_CONTAINER_OF(call, struct asked, call);
 
     assert_false(asked->has_ended);
     asked->has_ended = true;
     asked->ended_on = vine_core();
-    assert_int_equal(vine_call_result(call), asked->number * 2);
+    assert_int_equal(vine_core_call_result(call), asked->number * 2);
     ended_count++;
 }
 
@@ -62,7 +62,7 @@ static void a_call_runs_there_and_ends_here(void **state)
     for (uint32_t core = 0; core < CORES; core++) {
         struct asked asked = {.number = core + 1};
 
-        vine_call(&asked.call, core, answer, &asked, see_end);
+        vine_core_call(&asked.call, core, answer, &asked, see_end);
         assert_false(asked.has_ended);
         stepped_settle(&world);
         assert_true(asked.has_ended);
@@ -91,7 +91,7 @@ static void calls_of_one_core_to_another_begin_in_order(void **state)
     expected = 0;
     for (uint32_t i = 0; i < MANY; i++) {
         asked[i].number = i;
-        vine_call(&asked[i].call, 2, expect_in_order, &asked[i], see_end);
+        vine_core_call(&asked[i].call, 2, expect_in_order, &asked[i], see_end);
     }
     stepped_settle(&world);
     assert_int_equal(ended_count, MANY);
@@ -111,7 +111,7 @@ static void nobody_waits_for_ever_when_all_call_all(void **state)
             struct asked *const one = &asked[core * MANY + i];
 
             one->number = i;
-            vine_call(&one->call, i % CORES, answer, one, see_end);
+            vine_core_call(&one->call, i % CORES, answer, one, see_end);
         }
     }
     stepped_settle(&world);
@@ -130,7 +130,7 @@ static int64_t call_further(void *argument)
     struct asked *const asked = argument;
 
     nested[1] = (struct asked){.number = 5};
-    vine_call(&nested[1].call, 0, answer, &nested[1], see_end);
+    vine_core_call(&nested[1].call, 0, answer, &nested[1], see_end);
     return answer(asked);
 }
 
@@ -138,7 +138,7 @@ static void who_is_called_may_call(void **state)
 {
     (void)state;
     nested[0] = (struct asked){.number = 4};
-    vine_call(&nested[0].call, 1, call_further, &nested[0], see_end);
+    vine_core_call(&nested[0].call, 1, call_further, &nested[0], see_end);
     stepped_settle(&world);
     assert_int_equal(ended_count, 2);
     assert_int_equal(nested[1].ran_on, 0);
@@ -153,7 +153,7 @@ static void an_idle_core_serves_a_call_between_two_turns(void **state)
 
     (void)state;
     assert_false(vine__reactor_peek(world.reactors[1]));
-    vine_call(&asked.call, 1, answer, &asked, see_end);
+    vine_core_call(&asked.call, 1, answer, &asked, see_end);
     assert_true(vine__reactor_peek(world.reactors[1]));
     assert_int_equal(asked.ran_on, 1);
     assert_false(asked.has_ended);
@@ -170,7 +170,7 @@ static void the_call_that_travels_alone_comes_before_those_in_the_ring(void **st
     expected = 0;
     for (uint32_t i = 0; i < 3; i++) {
         asked[i] = (struct asked){.number = i};
-        vine_call(&asked[i].call, 1, expect_in_order, &asked[i], see_end);
+        vine_core_call(&asked[i].call, 1, expect_in_order, &asked[i], see_end);
     }
     assert_true(vine__reactor_peek(world.reactors[1]));
     assert_int_equal(expected, 1);
@@ -183,11 +183,11 @@ static void the_call_that_travels_alone_comes_before_those_in_the_ring(void **st
 static struct asked again;
 static bool has_work;
 
-static void see_end_and_ask_again(struct vine_call *call)
+static void see_end_and_ask_again(struct vine_core_call *call)
 {
     see_end(call);
     again = (struct asked){.number = 9};
-    vine_call(&again.call, 1, answer, &again, see_end);
+    vine_core_call(&again.call, 1, answer, &again, see_end);
 }
 
 static void go_on(struct vine_work *work)
@@ -204,7 +204,7 @@ static void a_core_that_is_busy_gets_a_reply_that_travels_alone(void **state)
     struct vine_work work;
 
     (void)state;
-    vine_call(&asked.call, 1, answer, &asked, see_end_and_ask_again);
+    vine_core_call(&asked.call, 1, answer, &asked, see_end_and_ask_again);
     assert_true(vine__reactor_peek(world.reactors[1]));
     assert_true(vine__reactor_peek(world.reactors[0]));
     assert_true(asked.has_ended);
@@ -229,7 +229,7 @@ static struct vine_reply kept;
 static int64_t keep(void *argument)
 {
     (void)answer(argument);
-    kept = vine_call_defer();
+    kept = vine_core_call_defer();
     return -1;
 }
 
@@ -238,12 +238,12 @@ static void a_reply_may_come_later(void **state)
     struct asked asked = {.number = 21};
 
     (void)state;
-    vine_call(&asked.call, 3, keep, &asked, see_end);
+    vine_core_call(&asked.call, 3, keep, &asked, see_end);
     stepped_settle(&world);
     assert_int_equal(asked.ran_on, 3);
     assert_false(asked.has_ended);
     (void)vine__reactor_enter(world.reactors[3]);
-    vine_call_reply(kept, 42);
+    vine_core_call_reply(kept, 42);
     stepped_settle(&world);
     assert_true(asked.has_ended);
 }
@@ -275,16 +275,16 @@ static void what_cannot_be_submitted_is_refused(void **state)
     assert_int_equal(submitted, VINE_SUBMITS_MAX + 1);
 }
 
-static struct vine_call endless;
+static struct vine_core_call endless;
 
 static void calling_without_an_end(void)
 {
-    vine_call(&endless, 1, count_up, NULL, NULL);
+    vine_core_call(&endless, 1, count_up, NULL, NULL);
 }
 
 static void calling_nothing(void)
 {
-    vine_call(&endless, 1, NULL, NULL, see_end);
+    vine_core_call(&endless, 1, NULL, NULL, see_end);
 }
 
 static void a_call_without_both_functions_fails_an_assertion_at_once(void **state)
@@ -306,9 +306,9 @@ static int64_t see_group(void *argument)
 }
 
 static struct vine_group group;
-static struct vine_call grouped;
+static struct vine_core_call grouped;
 
-static void nothing(struct vine_call *call)
+static void nothing(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -316,7 +316,7 @@ static void nothing(struct vine_call *call)
 static void call_from_group(struct vine_work *work)
 {
     (void)work;
-    vine_call(&grouped, 1, see_group, NULL, nothing);
+    vine_core_call(&grouped, 1, see_group, NULL, nothing);
 }
 
 static void a_call_runs_in_the_group_of_its_caller(void **state)

@@ -164,19 +164,19 @@ static int64_t read_it(void *argument)
 
 static int64_t numbers;
 
-static void see_number(struct vine_call *call)
+static void see_number(struct vine_core_call *call)
 {
-    numbers += vine_call_result(call);
+    numbers += vine_core_call_result(call);
 }
 
 static void one_is_read_elsewhere_and_comes_home(void **state)
 {
-    struct vine_call calls[CORES];
+    struct vine_core_call calls[CORES];
 
     (void)state;
     numbers = 0;
     for (uint32_t core = 0; core < CORES; core++)
-        vine_call(&calls[core], core, read_it, make_at(0, core + 1), see_number);
+        vine_core_call(&calls[core], core, read_it, make_at(0, core + 1), see_number);
     stepped_settle(&world);
     assert_int_equal(numbers, 1 + 2 + 3 + 4);
     assert_int_equal(sum, numbers);

@@ -86,7 +86,7 @@ static int join(void)
     return code;
 }
 
-static struct vine_call calls[16];
+static struct vine_core_call calls[16];
 static uint64_t calls_made, calls_ended, results;
 
 static int64_t add_one(void *argument)
@@ -94,17 +94,17 @@ static int64_t add_one(void *argument)
     return (int64_t)(uintptr_t)argument + 1;
 }
 
-static void call_on(struct vine_call *call)
+static void call_on(struct vine_core_call *call)
 {
     if (call->done != NULL) {
         calls_ended++;
-        results += (uint64_t)vine_call_result(call);
+        results += (uint64_t)vine_core_call_result(call);
     }
     if (calls_made < CALLS) {
         const uint32_t core = (uint32_t)(calls_made % CORES);
 
         calls_made++;
-        vine_call(call, core, add_one, (void *)(uintptr_t)calls_made, call_on);
+        vine_core_call(call, core, add_one, (void *)(uintptr_t)calls_made, call_on);
     } else if (calls_ended == CALLS) {
         vine_stop(5);
     }
@@ -114,7 +114,7 @@ static void make_calls(struct vine_work *work)
 {
     (void)work;
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-        calls[i] = (struct vine_call){0};
+        calls[i] = (struct vine_core_call){0};
         call_on(&calls[i]);
     }
 }
@@ -150,7 +150,7 @@ static void and_so_they_do_when_everybody_sleeps_at_once(void **state)
 
 /* What two cores ask of each other. */
 struct asker {
-    struct vine_call calls[BURST];
+    struct vine_core_call calls[BURST];
     uint64_t asked;
     uint32_t away;
     /* The other core's. */
@@ -158,7 +158,7 @@ struct asker {
 };
 
 static struct asker askers[2];
-static struct vine_call starts[2];
+static struct vine_core_call starts[2];
 static uint32_t askers_ended; /* core 0's */
 
 static int64_t begin_next(void *number)
@@ -180,7 +180,7 @@ static int64_t end_asker(void *argument)
 
 static void ask_burst(struct asker *asker);
 
-static void see_begun(struct vine_call *call)
+static void see_begun(struct vine_core_call *call)
 {
     struct asker *const asker = &askers[vine_core()];
 
@@ -197,8 +197,8 @@ static void ask_burst(struct asker *asker)
 {
     asker->away = BURST;
     for (uint32_t i = 0; i < BURST; i++)
-        vine_call(&asker->calls[i], 1 - vine_core(), begin_next, (void *)(uintptr_t)asker->asked++,
-                  see_begun);
+        vine_core_call(&asker->calls[i], 1 - vine_core(), begin_next,
+                       (void *)(uintptr_t)asker->asked++, see_begun);
 }
 
 static int64_t begin_to_ask(void *argument)
@@ -208,7 +208,7 @@ static int64_t begin_to_ask(void *argument)
     return 0;
 }
 
-static void see_begun_to_ask(struct vine_call *call)
+static void see_begun_to_ask(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -217,7 +217,7 @@ static void have_both_ask(struct vine_work *work)
 {
     (void)work;
     for (uint32_t core = 0; core < 2; core++)
-        vine_call(&starts[core], core, begin_to_ask, NULL, see_begun_to_ask);
+        vine_core_call(&starts[core], core, begin_to_ask, NULL, see_begun_to_ask);
 }
 
 static void calls_begin_in_order_while_replies_go_the_same_way(void **state)
@@ -239,7 +239,7 @@ static void calls_begin_in_order_while_replies_go_the_same_way(void **state)
 
 struct object {
     struct vine_foreign foreign;
-    struct vine_call call;
+    struct vine_core_call call;
 };
 
 static struct object objects[OBJECTS];
@@ -262,7 +262,7 @@ static int64_t release_object(void *argument)
     return 0;
 }
 
-static void see_released(struct vine_call *call)
+static void see_released(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -272,7 +272,7 @@ static void hand_out_objects(struct vine_work *work)
     (void)work;
     for (uint32_t i = 0; i < OBJECTS; i++) {
         vine_foreign_init(&objects[i].foreign, destroy_object);
-        vine_call(&objects[i].call, i % CORES, release_object, &objects[i], see_released);
+        vine_core_call(&objects[i].call, i % CORES, release_object, &objects[i], see_released);
     }
 }
 
@@ -356,7 +356,7 @@ static void threads_that_are_no_reactor_call_and_wait(void **state)
 static int64_t never_answer(void *argument)
 {
     (void)argument;
-    (void)vine_call_defer();
+    (void)vine_core_call_defer();
     vine_stop(8);
     return 0;
 }

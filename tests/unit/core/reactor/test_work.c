@@ -175,7 +175,7 @@ static int64_t write_down_call(void *number)
     return 0;
 }
 
-static void see_end_of_call(struct vine_call *call)
+static void see_end_of_call(struct vine_core_call *call)
 {
     (void)call;
 }
@@ -183,7 +183,7 @@ static void see_end_of_call(struct vine_call *call)
 static void with_a_seed_calls_from_one_core_to_another_still_begin_in_order(void **state)
 {
     const struct vine__mesh_options options = {.shuffle_seed = 42};
-    struct vine_call calls[MANY];
+    struct vine_core_call calls[MANY];
     int numbers[MANY];
 
     (void)state;
@@ -191,7 +191,7 @@ static void with_a_seed_calls_from_one_core_to_another_still_begin_in_order(void
     stepped_open(&world, 1, 1, &options);
     for (int i = 0; i < MANY; i++) {
         numbers[i] = i;
-        vine_call(&calls[i], 0, write_down_call, &numbers[i], see_end_of_call);
+        vine_core_call(&calls[i], 0, write_down_call, &numbers[i], see_end_of_call);
     }
     stepped_settle(&world);
     assert_int_equal(noted_count, MANY);

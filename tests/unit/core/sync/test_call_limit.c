@@ -69,7 +69,7 @@ static int64_t keep(void *argument)
     next_number++;
     served++;
     most_served = served > most_served ? served : most_served;
-    replies[reply_count++] = vine_call_defer();
+    replies[reply_count++] = vine_core_call_defer();
     return 0;
 }
 
@@ -85,7 +85,7 @@ static void answer_all(void)
     be_core(1);
     while (reply_count > 0) {
         served--;
-        vine_call_reply(replies[--reply_count], 7);
+        vine_core_call_reply(replies[--reply_count], 7);
     }
     be_core(0);
 }
@@ -138,7 +138,7 @@ static void who_does_not_want_to_wait_is_told(void **state)
     stepped_settle(&world);
     assert_int_equal(reply_count, 3);
     be_core(2);
-    vine_call_reply(replies[2], 7);
+    vine_core_call_reply(replies[2], 7);
     reply_count--;
     answer_all();
     stepped_settle(&world);
@@ -257,8 +257,8 @@ static int64_t answer(void *argument)
 
 static void pass_answer(struct vine_limited_call *call)
 {
-    vine_call_reply(VINE_CONTAINER_OF(call, struct nested, inner)->reply,
-                    vine_limited_call_result(call));
+    vine_core_call_reply(VINE_CONTAINER_OF(call, struct nested, inner)->reply,
+                         vine_limited_call_result(call));
 }
 
 static int64_t ask_further(void *argument)
@@ -266,7 +266,7 @@ static int64_t ask_further(void *argument)
     struct nested *const nested = argument;
     const uint32_t core = vine_core();
 
-    nested->reply = vine_call_defer();
+    nested->reply = vine_core_call_defer();
     assert_int_equal(vine_limited_call(inner[core], &nested->inner, (core + 1) % CORES, answer,
                                        NULL, pass_answer),
                      0);

@@ -78,7 +78,7 @@ static int64_t subtract(int64_t so_far, int64_t value)
 static void each_core_is_asked_once_and_the_results_are_put_together(void **state)
 {
     int64_t digit = 3;
-    struct vine_call calls[CORES];
+    struct vine_core_call calls[CORES];
     struct vine_map_reduce sum = {.map = power_of_ten,
                                   .argument = &digit,
                                   .reduce = vine_reduce_sum,
@@ -98,7 +98,7 @@ static void each_core_is_asked_once_and_the_results_are_put_together(void **stat
 static void results_are_put_together_in_the_order_of_the_cores(void **state)
 {
     int64_t digit = 1;
-    struct vine_call calls[CORES];
+    struct vine_core_call calls[CORES];
     struct vine_map_reduce all = {
         .map = power_of_ten, .argument = &digit, .reduce = subtract, .done = note_done};
     (void)state;
@@ -114,7 +114,7 @@ static void results_are_put_together_in_the_order_of_the_cores(void **state)
 static void without_reduce_each_value_is_kept(void **state)
 {
     int64_t digit = 7;
-    struct vine_call calls[CORES];
+    struct vine_core_call calls[CORES];
     struct vine_map_reduce all = {.map = power_of_ten, .argument = &digit, .done = note_done};
     int64_t value = 7;
     (void)state;
@@ -122,7 +122,7 @@ static void without_reduce_each_value_is_kept(void **state)
     vine_map_reduce(&all, calls);
     settle();
     for (int core = 0; core < CORES; core++, value *= 10)
-        assert_int_equal(vine_call_result(&calls[core]), value);
+        assert_int_equal(vine_core_call_result(&calls[core]), value);
     assert_int_equal(done_result, 0);
 }
 
@@ -160,14 +160,14 @@ static void answer(struct vine_work *work)
         (struct instance *)(void *)((char *)work - offsetof(struct instance, work));
 
     assert_int_equal(vine_core(), instance->core);
-    vine_call_reply(instance->reply, instance->result);
+    vine_core_call_reply(instance->reply, instance->result);
 }
 
 /* Odd cores answer later. */
 static void reply(struct instance *instance, struct vine_reply reply, int result)
 {
     if (vine_core() % 2 == 0) {
-        vine_call_reply(reply, result);
+        vine_core_call_reply(reply, result);
         return;
     }
     instance->reply = reply;

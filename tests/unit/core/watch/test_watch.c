@@ -198,9 +198,9 @@ __attribute__((noinline)) static int64_t wait_until_told(void *argument)
     return 0;
 }
 
-static struct vine_call call;
+static struct vine_core_call call;
 
-static void stop_when_called(struct vine_call *ended)
+static void stop_when_called(struct vine_core_call *ended)
 {
     (void)ended;
     vine_stop(0);
@@ -208,13 +208,13 @@ static void stop_when_called(struct vine_call *ended)
 
 static int have_core_1_burn(void)
 {
-    vine_call(&call, 1, burn_until_told, NULL, stop_when_called);
+    vine_core_call(&call, 1, burn_until_told, NULL, stop_when_called);
     return 1;
 }
 
 static int have_core_1_wait(void)
 {
-    vine_call(&call, 1, wait_until_told, NULL, stop_when_called);
+    vine_core_call(&call, 1, wait_until_told, NULL, stop_when_called);
     return 1;
 }
 
@@ -491,7 +491,7 @@ static int ask_while_idle(void)
 
 static int ask_while_core_1_burns(void)
 {
-    vine_call(&call, 1, burn_until_told, NULL, stop_when_called);
+    vine_core_call(&call, 1, burn_until_told, NULL, stop_when_called);
     return kill(getpid(), SIGUSR1) == 0;
 }
 
