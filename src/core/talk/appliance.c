@@ -102,8 +102,67 @@ static int take_options(struct vine_appliance *appliance,
     return 0;
 }
 
+static int make_common(struct vine__common **ret_common)
+{
+    struct vine__common *common = aligned_alloc(VINE_CACHE_LINE, sizeof *common);
+
+    if (common == NULL)
+        return -ENOMEM;
+    memset(common, 0, sizeof *common);
+
+    const int error = vine__random_bytes(&common->table_seed, sizeof common->table_seed);
+
+    if (error) {
+        free(common);
+        return error;
+    }
+    vine__clock_calibrate();
+    /* Told to applications, so that they recognize a restart. */
+    common->generation = vine__clock_now_ns();
+    vine__list_init(&common->buried);
+    vine__list_init(&common->ready_pipes);
+    (void)pthread_mutex_init(&common->procedures_lock, NULL);
+    (void)pthread_mutex_init(&common->jobs_lock, NULL);
+    (void)pthread_cond_init(&common->jobs_ready, NULL);
+    *ret_common = common;
+    return 0;
+}
+
+static void leave_common(struct vine__common *common)
+{
+    /* Acquire and release: what the other parts did comes before the memory goes. */
+    if (common == NULL || vine__fetch_sub_acq_rel_u32(&common->parts, 1) != 1)
+        return;
+    (void)pthread_cond_destroy(&common->jobs_ready);
+    (void)pthread_mutex_destroy(&common->jobs_lock);
+    (void)pthread_mutex_destroy(&common->procedures_lock);
+    free(common);
+}
+
+/* Be one more of those that share what `beside` has, or the first. */
+static int join_common(struct vine_appliance *appliance, struct vine_appliance *beside)
+{
+    const int error = beside == NULL ? make_common(&appliance->common) : 0;
+
+    if (error)
+        return error;
+    if (beside != NULL)
+        appliance->common = beside->common;
+    (void)vine__fetch_add_acq_rel_u32(&appliance->common->parts, 1);
+    pthread_mutex_lock(&appliance->common->jobs_lock);
+    appliance->common->parts_serving++;
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
+    return 0;
+}
+
 int vine_appliance_create(const struct vine_appliance_options *options,
                           struct vine_appliance **ret_appliance)
+{
+    return vine__serving_create(options, NULL, ret_appliance);
+}
+
+int vine__serving_create(const struct vine_appliance_options *options,
+                         struct vine_appliance *beside, struct vine_appliance **ret_part)
 {
     struct vine_appliance *appliance = calloc(1, sizeof *appliance);
 
@@ -117,18 +176,13 @@ int vine_appliance_create(const struct vine_appliance_options *options,
     vine__list_init(&appliance->strangers);
     vine__list_init(&appliance->growing);
     vine__list_init(&appliance->over);
-    vine__list_init(&appliance->buried);
     vine__list_init(&appliance->active);
-    vine__list_init(&appliance->ready_pipes);
     vine__list_init(&appliance->done);
-    (void)pthread_mutex_init(&appliance->procedures_lock, NULL);
-    (void)pthread_mutex_init(&appliance->jobs_lock, NULL);
-    (void)pthread_cond_init(&appliance->jobs_ready, NULL);
 
     int error = take_options(appliance, options);
 
     if (!error)
-        error = vine__random_bytes(&appliance->table_seed, sizeof appliance->table_seed);
+        error = join_common(appliance, beside);
     if (!error)
         error = vine__epoll_create(&appliance->epoll_fd);
     if (!error)
@@ -139,11 +193,8 @@ int vine_appliance_create(const struct vine_appliance_options *options,
         vine_appliance_destroy(appliance);
         return error;
     }
-    vine__clock_calibrate();
     vine__loop_prepare(appliance);
-    /* Told to applications, so that they recognize a restart. */
-    appliance->generation = vine__clock_now_ns();
-    *ret_appliance = appliance;
+    *ret_part = appliance;
     return 0;
 }
 
@@ -177,9 +228,7 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
         close(appliance->epoll_fd);
     if (appliance->event_fd >= 0)
         close(appliance->event_fd);
-    (void)pthread_cond_destroy(&appliance->jobs_ready);
-    (void)pthread_mutex_destroy(&appliance->jobs_lock);
-    (void)pthread_mutex_destroy(&appliance->procedures_lock);
+    leave_common(appliance->common);
     free(appliance->scratch.memory);
     appliance->magic = 0;
     free(appliance);
@@ -221,7 +270,8 @@ static uint32_t place_of(const struct vine_appliance *appliance, const char *nam
 {
     uint32_t at = 0;
 
-    while (at < appliance->procedure_count && strcmp(appliance->procedures[at]->name, name) != 0)
+    while (at < appliance->common->procedure_count &&
+           strcmp(appliance->common->procedures[at]->name, name) != 0)
         at++;
     return at;
 }
@@ -234,7 +284,7 @@ int vine_appliance_register(struct vine_appliance *appliance,
     if (!is_definition(definition))
         return -EINVAL;
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    pthread_mutex_lock(&appliance->procedures_lock);
+    pthread_mutex_lock(&appliance->common->procedures_lock);
 
     const uint32_t at = place_of(appliance, definition->name);
 
@@ -242,27 +292,28 @@ int vine_appliance_register(struct vine_appliance *appliance,
         error = -VINE_EQUOTA;
     } else {
         /* P1 pairs with P2: the definition before the pointer, the pointer before the count. */
-        vine__store_release_pointer((void **)(uintptr_t)&appliance->procedures[at],
+        vine__store_release_pointer((void **)(uintptr_t)&appliance->common->procedures[at],
                                     (void *)(uintptr_t)definition);
-        vine__store_relaxed_u32(&appliance->withdrawn[at], 0);
-        if (at == appliance->procedure_count)
-            vine__store_release_u32(&appliance->procedure_count, at + 1);
+        vine__store_relaxed_u32(&appliance->common->withdrawn[at], 0);
+        if (at == appliance->common->procedure_count)
+            vine__store_release_u32(&appliance->common->procedure_count, at + 1);
     }
-    pthread_mutex_unlock(&appliance->procedures_lock);
+    pthread_mutex_unlock(&appliance->common->procedures_lock);
     return error;
 }
 
 int vine_appliance_withdraw(struct vine_appliance *appliance, const char *name)
 {
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    pthread_mutex_lock(&appliance->procedures_lock);
+    pthread_mutex_lock(&appliance->common->procedures_lock);
 
     const uint32_t at = place_of(appliance, name);
-    const bool is_there = at < appliance->procedure_count && appliance->withdrawn[at] == 0;
+    const bool is_there =
+        at < appliance->common->procedure_count && appliance->common->withdrawn[at] == 0;
 
     if (is_there)
-        vine__store_relaxed_u32(&appliance->withdrawn[at], 1);
-    pthread_mutex_unlock(&appliance->procedures_lock);
+        vine__store_relaxed_u32(&appliance->common->withdrawn[at], 1);
+    pthread_mutex_unlock(&appliance->common->procedures_lock);
     return is_there ? 0 : -VINE_EPROCEDURE;
 }
 
@@ -347,7 +398,7 @@ void vine_appliance_get_stats(struct vine_appliance *appliance,
         .bytes_out = vine__load_relaxed_u64(&appliance->bytes_out),
         .pipes_open = vine__load_relaxed_u32(&appliance->pipes_open),
         .tasks_running = (uint32_t)vine__load_relaxed_u64(&appliance->tasks_taken),
-        .workers = vine__load_relaxed_u32(&appliance->worker_count),
+        .workers = vine__load_relaxed_u32(&appliance->common->worker_count),
         .memory_bytes = vine__load_relaxed_u64(&appliance->memory_bytes),
     };
 }

@@ -57,6 +57,49 @@ static void refuse(struct vine_appliance *appliance, int fd, int error, const ch
     close(fd);
 }
 
+/* Why a connection is not taken now, with its sentence; 0: it is. Connections that others have and
+ * those that are on their way to a part may exceed the bound a little. */
+static int why_not(const struct vine_appliance *appliance, const char **ret_reason)
+{
+    const struct vine__common *common = appliance->common;
+    const uint32_t count =
+        vine__load_relaxed_u32(&common->pipe_count) + vine__load_relaxed_u32(&common->buried_count);
+    const int suspended = -(int)vine__load_relaxed_u32(&appliance->suspended);
+
+    if (count >= appliance->options.pipes_max) {
+        *ret_reason = "it serves as many pipes as it may";
+        return -VINE_EQUOTA;
+    }
+    *ret_reason = appliance->is_draining ? "it is shutting down" : "it takes no pipes at present";
+    return appliance->is_draining ? -VINE_EDRAINING : suspended;
+}
+
+void vine__serving_adopt(struct vine_appliance *appliance, int fd)
+{
+    const char *reason;
+    const int error = why_not(appliance, &reason);
+
+    if (error) {
+        refuse(appliance, fd, error, reason);
+        return;
+    }
+
+    struct vine__served *pipe = vine__served_create(appliance);
+
+    if (pipe == NULL || vine__epoll_add(appliance->epoll_fd, fd, pipe) != 0) {
+        close(fd);
+        if (pipe != NULL)
+            vine__served_end(pipe, -ENOMEM, "no memory for another pipe");
+        return;
+    }
+    pipe->link_to.socket_fd = fd;
+    pipe->deadline_ns = vine__clock_now_ns() + HANDSHAKE_NS;
+    /* Those who connect and say nothing make room for those who do. */
+    if (appliance->stranger_count > STRANGERS_MAX)
+        vine__loop_end_pipe(PIPE_OF(vine__list_first(&appliance->strangers)), -ETIMEDOUT,
+                            "too many connections that say nothing");
+}
+
 static void accept_pipes(struct vine_appliance *appliance)
 {
     for (int i = 0; i < EVENTS_AT_ONCE; i++) {
@@ -68,39 +111,10 @@ static void accept_pipes(struct vine_appliance *appliance)
                 turn_deaf(appliance, error);
             return;
         }
-
-        const uint32_t buried = vine__load_relaxed_u32(&appliance->buried_count);
-        const bool is_full = appliance->pipe_count + buried >= appliance->options.pipes_max;
-
-        const int suspended = -(int)vine__load_relaxed_u32(&appliance->suspended);
-
-        if (is_full) {
-            refuse(appliance, fd, -VINE_EQUOTA, "it serves as many pipes as it may");
-            continue;
-        }
-        if (appliance->is_draining) {
-            refuse(appliance, fd, -VINE_EDRAINING, "it is shutting down");
-            continue;
-        }
-        if (suspended) {
-            refuse(appliance, fd, suspended, "it takes no pipes at present");
-            continue;
-        }
-
-        struct vine__served *pipe = vine__served_create(appliance);
-
-        if (pipe == NULL || vine__epoll_add(appliance->epoll_fd, fd, pipe) != 0) {
-            close(fd);
-            if (pipe != NULL)
-                vine__served_end(pipe, -ENOMEM, "no memory for another pipe");
-            continue;
-        }
-        pipe->link_to.socket_fd = fd;
-        pipe->deadline_ns = vine__clock_now_ns() + HANDSHAKE_NS;
-        /* Those who connect and say nothing make room for those who do. */
-        if (appliance->stranger_count > STRANGERS_MAX)
-            vine__loop_end_pipe(PIPE_OF(vine__list_first(&appliance->strangers)), -ETIMEDOUT,
-                                "too many connections that say nothing");
+        if (appliance->place != NULL)
+            appliance->place(appliance->place_context, fd);
+        else
+            vine__serving_adopt(appliance, fd);
     }
 }
 
@@ -113,7 +127,7 @@ static int shake_hands(struct vine__served *pipe)
         .channels_max = appliance->options.channels_max,
         .tasks_max = appliance->options.tasks_max,
         .memory_max_bytes = appliance->options.memory_max_bytes - vine__beside_halves(appliance),
-        .generation = appliance->generation,
+        .generation = appliance->common->generation,
         .why = &pipe->why,
     };
     union vine__talk_any message;

@@ -45,6 +45,7 @@
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
 #include "core/talk/quota.h"
+#include "core/talk/serving.h"
 #include "core/talk/why.h"
 #include "utils/assert.h"
 #include "utils/container_of.h"
@@ -222,8 +223,38 @@ struct vine__scratch {
     size_t size_bytes;
 };
 
+/*
+ * What the parts of an appliance share, each of which is a struct vine_appliance that has a loop and
+ * pipes of its own: what is offered, and who works. One that serves by itself is the only part.
+ */
+struct vine__common {
+    uint32_t parts;        /* atomic: they are there */
+    uint32_t worker_count; /* atomic */
+    uint32_t pipe_count;   /* atomic: of all parts, but for the buried ones */
+    uint64_t pipe_numbers; /* atomic: given so far */
+    uint64_t generation;
+    uint64_t table_seed; /* random: applications choose the keys */
+
+    /* Definitions, in the order of their registration; entries are replaced by release. */
+    pthread_mutex_t procedures_lock;
+    uint32_t procedure_count;
+    const struct vine_procedure_definition *procedures[VINE_APPLIANCE_PROCEDURES_MAX];
+    uint32_t withdrawn[VINE_APPLIANCE_PROCEDURES_MAX]; /* atomic: 1 where it is not offered */
+
+    /* jobs: what follows changes often, unlike what loops look at above. Workers are few and their
+     * jobs long: a lock costs them nothing. */
+    _Alignas(VINE_CACHE_LINE) pthread_mutex_t jobs_lock;
+    pthread_cond_t jobs_ready;
+    struct vine__list ready_pipes; /* pipes with ready jobs, served in turn */
+    struct vine__list buried;      /* pipes whose memory is to be given back: by workers */
+    uint32_t buried_count;         /* atomic: those that are, and the one under way */
+    uint32_t parts_serving;        /* jobs_lock: those that have not ended */
+    bool workers_end;
+};
+
 struct vine_appliance {
     uint64_t magic;
+    struct vine__common *common;
     struct vine_appliance_options options;
     char name[VINE_NAME_MAX + 1];
     struct vine__address address;
@@ -234,8 +265,6 @@ struct vine_appliance {
     struct vine__served *named_pipe;    /* NULL: nobody is there */
     struct vine__served_places *places; /* links between machines; NULL: it listens elsewhere */
     uint64_t busy_ticks;                /* when the loop last had something to do */
-    uint64_t generation;
-    uint64_t table_seed; /* random: applications choose the keys */
     int epoll_fd;
     int event_fd;        /* wakes a loop that sleeps in epoll */
     uint32_t event_word; /* raised by whoever wakes */
@@ -249,8 +278,7 @@ struct vine_appliance {
     struct vine__list growing;   /* pipes with memory that is made or mapped, a step a turn */
     struct vine__list over;      /* pipes to be freed */
     struct vine__list active;
-    uint64_t pipe_numbers;
-    uint32_t pipe_count; /* all, also those that are closing */
+    uint32_t pipe_count; /* atomic, written by the loop: all, also those that are closing */
     uint32_t stranger_count;
     bool is_deaf;         /* out of descriptors: the listener is not watched for a while */
     bool is_looking;      /* a look around is under way */
@@ -260,25 +288,16 @@ struct vine_appliance {
     uint64_t units_a_tick;        /* of 16 ns, as durations cross; 32 bits behind the point */
     uint64_t longest_ticks;       /* what such a duration can tell */
     uint64_t heard_ticks;         /* when the descriptors were last asked */
+    bool hears_when_told;         /* they are asked when somebody says so, and else not */
+    bool is_told;                 /* he has */
+    uint32_t stops_heard;         /* by the last turn */
+    vine__serving_place_fn place; /* who takes connections; NULL: it does so itself */
+    void *place_context;
     uint64_t looked_ticks;        /* when a look around was last finished */
     struct vine__scratch scratch; /* the loop's */
 
-    /* Definitions, in the order of their registration; entries are replaced by release. */
-    pthread_mutex_t procedures_lock;
-    uint32_t procedure_count;
-    const struct vine_procedure_definition *procedures[VINE_APPLIANCE_PROCEDURES_MAX];
-    uint32_t withdrawn[VINE_APPLIANCE_PROCEDURES_MAX]; /* atomic: 1 where it is not offered */
-
-    /* jobs */
-    pthread_mutex_t jobs_lock; /* workers are few and their jobs long: a lock costs them nothing */
-    pthread_cond_t jobs_ready;
-    struct vine__list ready_pipes; /* pipes with ready jobs, served in turn */
-    struct vine__list done;        /* jobs for the loop to complete */
-    uint32_t done_count;           /* atomic: a look without the lock */
-    uint32_t worker_count;         /* atomic */
-    struct vine__list buried;      /* pipes whose memory is to be given back: by workers */
-    uint32_t buried_count;         /* atomic: those that are, and the one under way */
-    bool workers_end;
+    struct vine__list done; /* jobs_lock: jobs for the loop to complete */
+    uint32_t done_count;    /* atomic: a look without the lock */
 
     /* statistics: written by the loop, read by any */
     uint64_t pipes_accepted, pipes_refused, pipes_broken, pipes_lost;
@@ -301,15 +320,23 @@ void vine__appliance_wake(struct vine_appliance *appliance);
 static inline const struct vine_procedure_definition *
 vine__procedure_at(const struct vine_appliance *appliance, uint32_t index)
 {
-    if (vine__load_relaxed_u32(&appliance->withdrawn[index]) != 0)
+    if (vine__load_relaxed_u32(&appliance->common->withdrawn[index]) != 0)
         return NULL;
     /* P2 pairs with P1. */
-    return vine__load_acquire_pointer((void *const *)(uintptr_t)&appliance->procedures[index]);
+    return vine__load_acquire_pointer(
+        (void *const *)(uintptr_t)&appliance->common->procedures[index]);
 }
 
 static inline void vine__count(uint64_t *counter, uint64_t more)
 {
     vine__store_relaxed_u64(counter, vine__load_relaxed_u64(counter) + more);
+}
+
+/* One pipe more, or less. The total's order does not matter: it is a bound. */
+static inline void vine__pipe_counted(struct vine_appliance *appliance, int more)
+{
+    vine__store_relaxed_u32(&appliance->pipe_count, appliance->pipe_count + (uint32_t)more);
+    (void)vine__fetch_add_acq_rel_u32(&appliance->common->pipe_count, (uint32_t)more);
 }
 
 /* appliance_loop.c */

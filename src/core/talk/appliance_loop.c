@@ -173,14 +173,10 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
     return was_busy;
 }
 
-/* `stops`: how many the caller has heard of. */
-static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
+/* Whether to fall asleep. That word has been read before all that is looked at here: who came, left
+ * or told us to stop before has not woken us. */
+static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
 {
-    /* V2 pairs with V1. */
-    const uint32_t word = vine__load_acquire_u32(&appliance->event_word);
-    const uint32_t named_word = vine__served_named_word(appliance);
-
-    /* Who came, left or told us to stop before that word was read has not woken us. */
     if (appliance->named != NULL)
         vine__served_look_named(appliance, vine__clock_ticks());
     if (appliance->places != NULL)
@@ -188,16 +184,42 @@ static void fall_asleep(struct vine_appliance *appliance, uint32_t stops)
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
     vine__fence_full();
     /* Relaxed: the fence stands between, and what they tell of is looked at anew. */
-    if (vine__load_relaxed_u32(&appliance->done_count) == 0 &&
-        vine__load_relaxed_u32(&appliance->stops) == stops &&
-        vine__load_relaxed_u32(&appliance->event_word) == word &&
-        deactivate(appliance, vine__clock_ticks())) {
+    return vine__load_relaxed_u32(&appliance->done_count) == 0 &&
+           vine__load_relaxed_u32(&appliance->stops) == appliance->stops_heard &&
+           vine__load_relaxed_u32(&appliance->event_word) == event_word &&
+           deactivate(appliance, vine__clock_ticks());
+}
+
+bool vine__serving_lie_down(struct vine_appliance *appliance, uint64_t *ret_limit_ns)
+{
+    VINE_ASSERT(appliance->named == NULL); /* nothing but a futex would wake us */
+    if (appliance->is_told)
+        return false;
+    /* V2 pairs with V1. */
+    if (!may_sleep(appliance, vine__load_acquire_u32(&appliance->event_word)))
+        return false;
+    *ret_limit_ns = sleep_ns(appliance);
+    return true;
+}
+
+void vine__serving_get_up(struct vine_appliance *appliance)
+{
+    vine__store_relaxed_u32(&appliance->is_asleep, 0);
+}
+
+static void fall_asleep(struct vine_appliance *appliance)
+{
+    /* V2 pairs with V1. */
+    const uint32_t word = vine__load_acquire_u32(&appliance->event_word);
+    const uint32_t named_word = vine__served_named_word(appliance);
+
+    if (may_sleep(appliance, word)) {
         if (appliance->named != NULL)
             vine__served_wait_named(appliance, word, named_word, backstop_ns(appliance));
         else
             (void)vine__events_hear(appliance, sleep_ns(appliance));
     }
-    vine__store_relaxed_u32(&appliance->is_asleep, 0);
+    vine__serving_get_up(appliance);
 }
 
 static void begin_to_drain(struct vine_appliance *appliance)
@@ -226,18 +248,23 @@ static void end_all(struct vine_appliance *appliance)
     vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
     while (vine__served_reap(appliance))
         continue;
-    pthread_mutex_lock(&appliance->jobs_lock);
-    appliance->workers_end = true;
-    pthread_cond_broadcast(&appliance->jobs_ready);
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    pthread_mutex_lock(&appliance->common->jobs_lock);
+    VINE_ASSERT(appliance->common->parts_serving > 0);
+    appliance->common->workers_end |= --appliance->common->parts_serving == 0;
+    pthread_cond_broadcast(&appliance->common->jobs_ready);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
 }
 
 /* What came by descriptors, and, as often as no sleep is longer, what they do not tell. Returns
  * whether there is more. */
 static bool hear(struct vine_appliance *appliance, uint64_t now_ticks)
 {
-    bool is_more = vine__events_hear(appliance, 0);
+    bool is_more = false;
 
+    if (!appliance->hears_when_told || appliance->is_told) {
+        is_more = vine__events_hear(appliance, 0);
+        appliance->is_told = is_more;
+    }
     if (appliance->named != NULL)
         vine__served_answer_named(appliance, now_ticks);
     if (appliance->places != NULL)
@@ -255,7 +282,7 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
     bool is_busy = poll_active(appliance, now_ticks);
 
     is_busy |= vine__jobs_complete(appliance);
-    if (vine__load_relaxed_u32(&appliance->worker_count) == 0 && appliance->tasks_taken > 0)
+    if (vine__load_relaxed_u32(&appliance->common->worker_count) == 0 && appliance->tasks_taken > 0)
         is_busy |= vine__job_run_one(appliance, &appliance->scratch);
     is_busy |= vine__served_grow(appliance);
     if (VINE__UNLIKELY(now_ticks - appliance->heard_ticks > appliance->events_ticks)) {
@@ -280,6 +307,76 @@ static bool drain(struct vine_appliance *appliance, uint32_t stops)
     return appliance->tasks_taken == 0;
 }
 
+/* ---- for who drives it ----------------------------------------------------------------------- */
+
+void vine__serving_set_placer(struct vine_appliance *appliance, vine__serving_place_fn place,
+                              void *context)
+{
+    appliance->place = place;
+    appliance->place_context = context;
+}
+
+void vine__serving_hear_when_told(struct vine_appliance *appliance)
+{
+    appliance->hears_when_told = true;
+    appliance->is_told = true; /* what came before that */
+}
+
+void vine__serving_tell(struct vine_appliance *appliance)
+{
+    appliance->is_told = true;
+    appliance->heard_ticks = vine__clock_ticks() - 2 * appliance->events_ticks; /* at once */
+}
+
+bool vine__serving_is_told(const struct vine_appliance *appliance)
+{
+    return appliance->is_told;
+}
+
+int vine__serving_descriptor(const struct vine_appliance *appliance)
+{
+    return appliance->epoll_fd;
+}
+
+uint32_t vine__serving_load(const struct vine_appliance *appliance)
+{
+    return vine__load_relaxed_u32(&appliance->pipe_count);
+}
+
+void vine__serving_begin(struct vine_appliance *appliance)
+{
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
+    appliance->backstop_ticks = vine__clock_ns_to_ticks(backstop_ns(appliance));
+    appliance->busy_ticks = vine__clock_ticks();
+}
+
+bool vine__serving_look(struct vine_appliance *appliance, uint64_t now_ticks)
+{
+    return poll_active(appliance, now_ticks);
+}
+
+/* vine_appliance_serve has it inline. */
+VINE__ALWAYS_INLINE enum vine__serving_state turn(struct vine_appliance *appliance,
+                                                  uint64_t now_ticks)
+{
+    const uint32_t stops = vine__load_acquire_u32(&appliance->stops); /* Q2 pairs with Q1 */
+    const bool is_busy = vine__loop_turn(appliance, now_ticks);
+
+    appliance->stops_heard = stops;
+    if (VINE__UNLIKELY(stops > 0) && drain(appliance, stops)) {
+        end_all(appliance);
+        return VINE__SERVING_OVER;
+    }
+    if (is_busy)
+        appliance->busy_ticks = now_ticks;
+    return is_busy ? VINE__SERVING_BUSY : VINE__SERVING_IDLE;
+}
+
+enum vine__serving_state vine__serving_turn(struct vine_appliance *appliance, uint64_t now_ticks)
+{
+    return turn(appliance, now_ticks);
+}
+
 int vine_appliance_serve(struct vine_appliance *appliance)
 {
     struct vine_spinner spinner;
@@ -287,24 +384,20 @@ int vine_appliance_serve(struct vine_appliance *appliance)
     bool is_idle = false;
     bool may_spin = false;
 
-    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     if (appliance->listener.fd < 0 && appliance->named == NULL && appliance->places == NULL)
         return -EINVAL;
-    appliance->backstop_ticks = vine__clock_ns_to_ticks(backstop_ns(appliance));
-    appliance->busy_ticks = vine__clock_ticks();
+    vine__serving_begin(appliance);
     vine__spinner_init(&spinner);
     for (;;) {
         const uint64_t now_ticks = vine__clock_ticks();
-        const uint32_t stops = vine__load_acquire_u32(&appliance->stops); /* Q2 pairs with Q1 */
-        const bool is_busy = vine__loop_turn(appliance, now_ticks);
+        const enum vine__serving_state state = turn(appliance, now_ticks);
 
-        if (VINE__UNLIKELY(stops > 0) && drain(appliance, stops))
-            break;
-        if (is_busy) {
+        if (VINE__UNLIKELY(state == VINE__SERVING_OVER))
+            return 0;
+        if (state == VINE__SERVING_BUSY) {
             if (is_idle)
                 vine__spin_found(&spinner, &spin);
             is_idle = false;
-            appliance->busy_ticks = now_ticks;
             continue;
         }
         if (!is_idle)
@@ -314,9 +407,7 @@ int vine_appliance_serve(struct vine_appliance *appliance)
             may_spin = vine__spin_step(&spinner, &spin, now_ticks);
             continue;
         }
-        fall_asleep(appliance, stops);
+        fall_asleep(appliance);
         is_idle = false;
     }
-    end_all(appliance);
-    return 0;
 }

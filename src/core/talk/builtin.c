@@ -88,7 +88,7 @@ static int list_procedures(struct vine_call *call, const char *name)
 {
     struct vine_appliance *appliance = call->pipe->appliance;
     /* P2 pairs with P1. */
-    const uint32_t count = vine__load_acquire_u32(&appliance->procedure_count);
+    const uint32_t count = vine__load_acquire_u32(&appliance->common->procedure_count);
 
     for (uint32_t i = 0; i < count; i++) {
         const struct vine_procedure_definition *definition = vine__procedure_at(appliance, i);
@@ -117,7 +117,7 @@ static int lookup(struct vine_call *call)
 static int list_accelerators(struct vine_call *call)
 {
     const struct vine_appliance *appliance = call->pipe->appliance;
-    const uint32_t workers = vine__load_relaxed_u32(&appliance->worker_count);
+    const uint32_t workers = vine__load_relaxed_u32(&appliance->common->worker_count);
     struct vine_wire_accelerator cpu = {
         .type = "cpu",
         .name = "processors of the appliance",

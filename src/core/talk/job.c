@@ -148,16 +148,16 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
 /* The next ready job, from each pipe in turn; NULL if there is none. A pipe of which as many run as
  * may waits until one of them ends. One whose copies find no room in its pipe's quota waits while
  * others of the pipe run with copies of theirs, and fails if none does. jobs_lock is held. */
-static struct vine_call *next_ready(struct vine_appliance *appliance)
+static struct vine_call *next_ready(struct vine__common *common)
 {
     struct vine__list *first;
 
-    while ((first = vine__list_pop_front(&appliance->ready_pipes)) != NULL) {
+    while ((first = vine__list_pop_front(&common->ready_pipes)) != NULL) {
         struct vine__served *pipe = VINE_CONTAINER_OF(first, struct vine__served, ready_link);
         struct vine_call *call = CALL_OF(vine__list_first(&pipe->ready));
 
         pipe->is_in_ready = false;
-        if (pipe->running >= appliance->options.running_max)
+        if (pipe->running >= pipe->appliance->options.running_max)
             continue; /* until the next one has ended */
 
         const int error = vine__job_charge_copies(call);
@@ -185,102 +185,106 @@ static void end_locked(struct vine_call *call)
     vine__job_give_copies(call);
     vine__job_end_locked(call);
     if (vine__jobs_show(pipe)) /* some waited for room, and there may be room for many */
-        pthread_cond_broadcast(&pipe->appliance->jobs_ready);
+        pthread_cond_broadcast(&pipe->appliance->common->jobs_ready);
+}
+
+/* Run one, and wake the loop that completes it, of whichever part, unless `own` runs it. jobs_lock
+ * is held, but not meanwhile. */
+static bool run_one(struct vine__common *common, const struct vine_appliance *own,
+                    struct vine__scratch *scratch)
+{
+    struct vine_call *call = next_ready(common);
+
+    if (call == NULL)
+        return false;
+
+    struct vine_appliance *part = call->pipe->appliance;
+
+    pthread_mutex_unlock(&common->jobs_lock);
+    vine__job_run(call, scratch);
+    pthread_mutex_lock(&common->jobs_lock);
+    end_locked(call);
+    if (part == own)
+        return true;
+    /* The call may be gone from here on; the part is there as long as somebody works. */
+    pthread_mutex_unlock(&common->jobs_lock);
+    vine__appliance_wake(part);
+    pthread_mutex_lock(&common->jobs_lock);
+    return true;
 }
 
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch)
 {
-    pthread_mutex_lock(&appliance->jobs_lock);
+    pthread_mutex_lock(&appliance->common->jobs_lock);
 
-    struct vine_call *call = next_ready(appliance);
+    const bool has_run = run_one(appliance->common, appliance, scratch);
 
-    pthread_mutex_unlock(&appliance->jobs_lock);
-    if (call == NULL)
-        return false;
-    vine__job_run(call, scratch);
-    pthread_mutex_lock(&appliance->jobs_lock);
-    end_locked(call);
-    pthread_mutex_unlock(&appliance->jobs_lock);
-    return true;
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
+    return has_run;
 }
 
 void vine__jobs_remind(struct vine_appliance *appliance)
 {
-    pthread_mutex_lock(&appliance->jobs_lock);
-    if (!vine__list_is_empty(&appliance->ready_pipes) || !vine__list_is_empty(&appliance->buried))
-        pthread_cond_broadcast(&appliance->jobs_ready);
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    struct vine__common *common = appliance->common;
+
+    pthread_mutex_lock(&common->jobs_lock);
+    if (!vine__list_is_empty(&common->ready_pipes) || !vine__list_is_empty(&common->buried))
+        pthread_cond_broadcast(&common->jobs_ready);
+    pthread_mutex_unlock(&common->jobs_lock);
 }
 
 /* No sleep relies on its waker alone: a signal can be lost (glibc bug 25847, mended in 2.41). While
  * there is something to do the loop reminds us; of the end, and where no loop runs, one of the
  * workers learns by itself. Each look wakes a processor, or a machine. jobs_lock is held. */
-static void wait_for_job(struct vine_appliance *appliance)
+static void wait_for_job(struct vine__common *common)
 {
     const uint64_t until_ns =
-        vine__clock_now_ns() + IDLE_LOOK_NS * vine__load_relaxed_u32(&appliance->worker_count);
+        vine__clock_now_ns() + IDLE_LOOK_NS * vine__load_relaxed_u32(&common->worker_count);
     const struct timespec until = {
         .tv_sec = (time_t)(until_ns / VINE_NS_PER_SECOND),
         .tv_nsec = (long)(until_ns % VINE_NS_PER_SECOND),
     };
 
-    (void)pthread_cond_clockwait(&appliance->jobs_ready, &appliance->jobs_lock, CLOCK_MONOTONIC,
-                                 &until);
+    (void)pthread_cond_clockwait(&common->jobs_ready, &common->jobs_lock, CLOCK_MONOTONIC, &until);
 }
 
 /* Give back the memory of a pipe that is over. jobs_lock is held, but not meanwhile. */
-static bool bury_one(struct vine_appliance *appliance)
+static bool bury_one(struct vine__common *common)
 {
-    struct vine__list *node = vine__list_pop_front(&appliance->buried);
+    struct vine__list *node = vine__list_pop_front(&common->buried);
 
     if (node == NULL)
         return false;
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    pthread_mutex_unlock(&common->jobs_lock);
     vine__served_bury(VINE_CONTAINER_OF(node, struct vine__served, link));
-    (void)vine__fetch_sub_acq_rel_u32(&appliance->buried_count, 1);
-    pthread_mutex_lock(&appliance->jobs_lock);
-    return true;
-}
-
-/* Run one job. jobs_lock is held, but not meanwhile. */
-static bool work_once(struct vine_appliance *appliance, struct vine__scratch *scratch)
-{
-    struct vine_call *call = next_ready(appliance);
-
-    if (call == NULL)
-        return false;
-    pthread_mutex_unlock(&appliance->jobs_lock);
-    vine__job_run(call, scratch);
-    pthread_mutex_lock(&appliance->jobs_lock);
-    end_locked(call);
-    pthread_mutex_unlock(&appliance->jobs_lock);
-    vine__appliance_wake(appliance);
-    pthread_mutex_lock(&appliance->jobs_lock);
+    (void)vine__fetch_sub_acq_rel_u32(&common->buried_count, 1);
+    pthread_mutex_lock(&common->jobs_lock);
     return true;
 }
 
 void vine_appliance_work(struct vine_appliance *appliance)
 {
+    struct vine__common *common = appliance->common;
     struct vine__scratch scratch = {0};
 
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    pthread_mutex_lock(&appliance->jobs_lock);
-    vine__store_relaxed_u32(&appliance->worker_count,
-                            vine__load_relaxed_u32(&appliance->worker_count) + 1);
+    pthread_mutex_lock(&common->jobs_lock);
+    vine__store_relaxed_u32(&common->worker_count,
+                            vine__load_relaxed_u32(&common->worker_count) + 1);
     for (;;) {
         /* In turn: neither those that come and go nor those that stay keep the others waiting. */
-        const bool has_worked = work_once(appliance, &scratch);
-        const bool has_buried = bury_one(appliance);
+        const bool has_worked = run_one(common, NULL, &scratch);
+        const bool has_buried = bury_one(common);
 
         if (has_worked || has_buried)
             continue;
-        if (appliance->workers_end)
+        if (common->workers_end)
             break;
-        wait_for_job(appliance);
+        wait_for_job(common);
     }
-    vine__store_relaxed_u32(&appliance->worker_count,
-                            vine__load_relaxed_u32(&appliance->worker_count) - 1);
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    vine__store_relaxed_u32(&common->worker_count,
+                            vine__load_relaxed_u32(&common->worker_count) - 1);
+    pthread_mutex_unlock(&common->jobs_lock);
     free(scratch.memory);
 }
 
@@ -304,13 +308,13 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
     if (vine__load_relaxed_u32(&appliance->done_count) == 0)
         return false;
     vine__list_init(&done);
-    pthread_mutex_lock(&appliance->jobs_lock);
+    pthread_mutex_lock(&appliance->common->jobs_lock);
     for (uint32_t i = 0; i < DONE_AT_ONCE && !vine__list_is_empty(&appliance->done); i++) {
         vine__list_push_back(&done, vine__list_pop_front(&appliance->done));
         vine__store_relaxed_u32(&appliance->done_count,
                                 vine__load_relaxed_u32(&appliance->done_count) - 1);
     }
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
 
     while (!vine__list_is_empty(&done)) {
         struct vine_call *call = CALL_OF(vine__list_pop_front(&done));

@@ -25,7 +25,7 @@ bool vine__jobs_show(struct vine__served *pipe)
     if (pipe->is_in_ready || vine__list_is_empty(&pipe->ready))
         return false;
     pipe->is_in_ready = true;
-    vine__list_push_back(&pipe->appliance->ready_pipes, &pipe->ready_link);
+    vine__list_push_back(&pipe->appliance->common->ready_pipes, &pipe->ready_link);
     return true;
 }
 
@@ -35,7 +35,7 @@ static void make_ready(struct vine_call *call)
     call->job_state = VINE__JOB_READY;
     vine__list_push_back(&call->pipe->ready, &call->link);
     (void)vine__jobs_show(call->pipe);
-    pthread_cond_signal(&call->pipe->appliance->jobs_ready);
+    pthread_cond_signal(&call->pipe->appliance->common->jobs_ready);
 }
 
 static struct vine_call *find(const struct vine__served *pipe, uint32_t channel, uint64_t operation)
@@ -53,7 +53,7 @@ static int make_table(struct vine__served *pipe, struct vine__table *jobs)
 
     if (error)
         return error;
-    error = vine__table_init(jobs, count_max, pipe->appliance->table_seed);
+    error = vine__table_init(jobs, count_max, pipe->appliance->common->table_seed);
     if (error)
         vine__quota_give(&pipe->quota, bytes);
     return error;
@@ -87,7 +87,7 @@ int vine__job_submit(struct vine_call *call)
     if (before != NULL)
         vine__list_push_back(&before->followers, &call->follower);
 
-    pthread_mutex_lock(&appliance->jobs_lock);
+    pthread_mutex_lock(&appliance->common->jobs_lock);
     call->job_state = VINE__JOB_WAITING;
     call->awaits = before != NULL;
     call->has_turn = call->lane == NULL || call->lane->running == 0;
@@ -97,7 +97,7 @@ int vine__job_submit(struct vine_call *call)
         vine__store_relaxed_u32(&call->lane->running, 1);
     if (call->has_turn && !call->awaits)
         make_ready(call);
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
     return 0;
 }
 
@@ -113,7 +113,7 @@ void vine__job_forget(struct vine_call *call)
     vine__count(&pipe->appliance->tasks_taken, (uint64_t)-1);
     if (vine__list_is_empty(&call->followers))
         return;
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
     while ((node = vine__list_pop_front(&call->followers)) != NULL) {
         struct vine_call *next = FOLLOWER_OF(node);
 
@@ -121,7 +121,7 @@ void vine__job_forget(struct vine_call *call)
         if (next->has_turn)
             make_ready(next);
     }
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    pthread_mutex_unlock(&pipe->appliance->common->jobs_lock);
 }
 
 void vine__job_end_locked(struct vine_call *call)
@@ -175,14 +175,14 @@ void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire
 
     if (call == NULL)
         return;
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
     cancel_locked(call);
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    pthread_mutex_unlock(&pipe->appliance->common->jobs_lock);
 }
 
 void vine__jobs_cancel(struct vine__served *pipe)
 {
-    pthread_mutex_lock(&pipe->appliance->jobs_lock);
+    pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         const struct vine__table *jobs = &pipe->channels[i]->jobs;
         uint64_t position = 0;
@@ -191,5 +191,5 @@ void vine__jobs_cancel(struct vine__served *pipe)
         while (jobs->slots != NULL && vine__table_next(jobs, &position, NULL, &call))
             cancel_locked(call);
     }
-    pthread_mutex_unlock(&pipe->appliance->jobs_lock);
+    pthread_mutex_unlock(&pipe->appliance->common->jobs_lock);
 }

@@ -22,8 +22,8 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     memset(pipe, 0, sizeof *pipe);
     pipe->magic = VINE__SERVED_MAGIC;
     pipe->appliance = appliance;
-    pipe->number = ++appliance->pipe_numbers;
-    appliance->pipe_count++;
+    pipe->number = vine__fetch_add_acq_rel_u64(&appliance->common->pipe_numbers, 1) + 1;
+    vine__pipe_counted(appliance, 1);
     vine__link_init(&pipe->link_to, &pipe->half, &pipe->mirror);
     vine__list_init(&pipe->active);
     vine__list_init(&pipe->ready);
@@ -37,9 +37,9 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
 void vine__served_discard(struct vine__served *pipe)
 {
     VINE_ASSERT(pipe->magic == VINE__SERVED_MAGIC && pipe->jobs_taken == 0);
-    pipe->appliance->pipe_numbers--;
+    (void)vine__fetch_sub_acq_rel_u64(&pipe->appliance->common->pipe_numbers, 1);
     pipe->appliance->stranger_count--;
-    pipe->appliance->pipe_count--;
+    vine__pipe_counted(pipe->appliance, -1);
     vine__list_remove(&pipe->link);
     pipe->magic = 0;
     free(pipe);

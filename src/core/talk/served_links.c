@@ -192,7 +192,7 @@ static void answer(struct vine_appliance *appliance, struct vine__served_place *
         .name = appliance->name,
         .channels_max = appliance->options.channels_max,
         .tasks_max = appliance->options.tasks_max,
-        .generation = appliance->generation,
+        .generation = appliance->common->generation,
         .why = &why,
     };
     const uint64_t meeting = vine__load_relaxed_u64(&vine__device_end_board(&place->end)->meeting);

@@ -110,15 +110,15 @@ static bool hand_over(struct vine__served *pipe)
     struct vine_appliance *appliance = pipe->appliance;
     bool is_handed = false;
 
-    pthread_mutex_lock(&appliance->jobs_lock);
-    if (vine__load_relaxed_u32(&appliance->worker_count) > 0) {
+    pthread_mutex_lock(&appliance->common->jobs_lock);
+    if (vine__load_relaxed_u32(&appliance->common->worker_count) > 0) {
         vine__list_remove(&pipe->link);
-        vine__list_push_back(&appliance->buried, &pipe->link);
-        (void)vine__fetch_add_acq_rel_u32(&appliance->buried_count, 1);
-        pthread_cond_signal(&appliance->jobs_ready);
+        vine__list_push_back(&appliance->common->buried, &pipe->link);
+        (void)vine__fetch_add_acq_rel_u32(&appliance->common->buried_count, 1);
+        pthread_cond_signal(&appliance->common->jobs_ready);
         is_handed = true;
     }
-    pthread_mutex_unlock(&appliance->jobs_lock);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
     return is_handed;
 }
 
@@ -137,12 +137,12 @@ bool vine__served_reap(struct vine_appliance *appliance)
         *pipe->place = NULL;
     pipe->place = NULL;
     if (hand_over(pipe)) {
-        appliance->pipe_count--;
+        vine__pipe_counted(appliance, -1);
     } else {
         if (bury_step(pipe))
             return true;
         vine__list_remove(first);
-        appliance->pipe_count--;
+        vine__pipe_counted(appliance, -1);
         vine__served_bury(pipe);
     }
     return !vine__list_is_empty(&appliance->over);

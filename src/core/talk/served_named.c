@@ -122,7 +122,7 @@ static void open_pipe(struct vine_appliance *appliance)
         .name = appliance->name,
         .channels_max = appliance->options.channels_max,
         .tasks_max = appliance->options.tasks_max,
-        .generation = appliance->generation,
+        .generation = appliance->common->generation,
         .why = &why,
     };
 

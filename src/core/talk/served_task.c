@@ -253,7 +253,7 @@ static const struct vine_procedure_definition *find_definition(struct vine_appli
     const uint32_t index = procedure - VINE_WIRE_PROCEDURES_FROM;
 
     /* P2 pairs with P1. */
-    if (VINE__HOSTILE(index >= vine__load_acquire_u32(&appliance->procedure_count)))
+    if (VINE__HOSTILE(index >= vine__load_acquire_u32(&appliance->common->procedure_count)))
         return NULL;
     return vine__procedure_at(appliance, index);
 }

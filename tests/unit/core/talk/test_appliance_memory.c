@@ -394,18 +394,18 @@ static void workers_give_back_what_pipes_leave(void **state)
     start(0);
     submit_fill(0, 0, LARGE);
     (void)stepped_complete(&stepped, &greedy[0], 0, TURNS, NULL);
-    stepped.appliance->worker_count = 1; /* who is busy for now */
+    stepped.appliance->common->worker_count = 1; /* who is busy for now */
     raw_close(&greedy[0]);
     while (stepped.appliance->pipe_count == 3)
         stepped_turn(&stepped);
-    assert_int_equal(stepped.appliance->buried_count, 1);
-    assert_false(vine__list_is_empty(&stepped.appliance->buried));
-    stepped.appliance->worker_count = 0;
-    stepped.appliance->workers_end = true;
+    assert_int_equal(stepped.appliance->common->buried_count, 1);
+    assert_false(vine__list_is_empty(&stepped.appliance->common->buried));
+    stepped.appliance->common->worker_count = 0;
+    stepped.appliance->common->workers_end = true;
     assert_int_equal(pthread_create(&worker, NULL, work, stepped.appliance), 0);
     assert_int_equal(pthread_join(worker, NULL), 0);
-    assert_int_equal(stepped.appliance->buried_count, 0);
-    assert_true(vine__list_is_empty(&stepped.appliance->buried));
+    assert_int_equal(stepped.appliance->common->buried_count, 0);
+    assert_true(vine__list_is_empty(&stepped.appliance->common->buried));
     stepped_open(&stepped, &greedy[0], 1);
     stop();
 }

@@ -17,11 +17,11 @@ static void *steal(void *context)
 {
     struct vine_appliance *appliance = context;
 
-    pthread_mutex_lock(&appliance->jobs_lock);
+    pthread_mutex_lock(&appliance->common->jobs_lock);
     waiting++;
     while (!is_over)
-        pthread_cond_wait(&appliance->jobs_ready, &appliance->jobs_lock);
-    pthread_mutex_unlock(&appliance->jobs_lock);
+        pthread_cond_wait(&appliance->common->jobs_ready, &appliance->common->jobs_lock);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
     return NULL;
 }
 
@@ -31,9 +31,9 @@ static void wait_for_thieves(struct vine_appliance *appliance)
 
     while (count < THIEVES) {
         sched_yield();
-        pthread_mutex_lock(&appliance->jobs_lock);
+        pthread_mutex_lock(&appliance->common->jobs_lock);
         count = waiting;
-        pthread_mutex_unlock(&appliance->jobs_lock);
+        pthread_mutex_unlock(&appliance->common->jobs_lock);
     }
 }
 
@@ -51,21 +51,21 @@ static void a_task_whose_signal_is_lost_is_done_all_the_same(void **state)
     gate_set(true);
     for (int i = 0; i < TASKS; i++) {
         /* The worker waits behind the thieves, and by itself it would look after weeks. */
-        pthread_mutex_lock(&served.appliance->jobs_lock);
-        vine__store_relaxed_u32(&served.appliance->worker_count, 1u << 20);
-        pthread_cond_broadcast(&served.appliance->jobs_ready);
-        pthread_mutex_unlock(&served.appliance->jobs_lock);
+        pthread_mutex_lock(&served.appliance->common->jobs_lock);
+        vine__store_relaxed_u32(&served.appliance->common->worker_count, 1u << 20);
+        pthread_cond_broadcast(&served.appliance->common->jobs_ready);
+        pthread_mutex_unlock(&served.appliance->common->jobs_lock);
 
         struct vine_task *task = gate_issue(pipe, (uint64_t)i, NULL);
 
         assert_int_equal(vine_task_wait(task, LIMIT), 0);
         vine_task_free(task);
     }
-    pthread_mutex_lock(&served.appliance->jobs_lock);
-    vine__store_relaxed_u32(&served.appliance->worker_count, 1);
+    pthread_mutex_lock(&served.appliance->common->jobs_lock);
+    vine__store_relaxed_u32(&served.appliance->common->worker_count, 1);
     is_over = true;
-    pthread_cond_broadcast(&served.appliance->jobs_ready);
-    pthread_mutex_unlock(&served.appliance->jobs_lock);
+    pthread_cond_broadcast(&served.appliance->common->jobs_ready);
+    pthread_mutex_unlock(&served.appliance->common->jobs_lock);
     for (int i = 0; i < THIEVES; i++)
         assert_int_equal(pthread_join(thieves[i], NULL), 0);
     vine_pipe_close(pipe);

@@ -422,7 +422,7 @@ static void copies_of_inputs_wait_for_each_other(void **state)
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&workers[i], NULL, work, stepped.appliance), 0);
     /* Where nobody works the loop does, and would wait at the gate. */
-    while (vine__load_relaxed_u32(&stepped.appliance->worker_count) < 2)
+    while (vine__load_relaxed_u32(&stepped.appliance->common->worker_count) < 2)
         (void)sched_yield();
     for (uint64_t i = 0; i < 4; i++) {
         submission.operation = i;
@@ -451,10 +451,10 @@ static void copies_of_inputs_wait_for_each_other(void **state)
     works();
     assert_true(held() <= before + VINE__OPS_A_SLAB * sizeof(struct vine_call) +
                               vine__table_bytes(pipe_of_test->agreement.tasks_max));
-    pthread_mutex_lock(&stepped.appliance->jobs_lock);
-    stepped.appliance->workers_end = true;
-    pthread_cond_broadcast(&stepped.appliance->jobs_ready);
-    pthread_mutex_unlock(&stepped.appliance->jobs_lock);
+    pthread_mutex_lock(&stepped.appliance->common->jobs_lock);
+    stepped.appliance->common->workers_end = true;
+    pthread_cond_broadcast(&stepped.appliance->common->jobs_ready);
+    pthread_mutex_unlock(&stepped.appliance->common->jobs_lock);
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_join(workers[i], NULL), 0);
     stop();

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/serving.h - the loop of an appliance, for who has a loop of his own (core/appliance).
+ *
+ * Owns:     parts. An appliance that is served by several threads has one for each: a struct
+ *           vine_appliance with pipes of its own, which no other thread touches. Its parts share
+ *           what is offered and the workers; vine_appliance_serve is the loop of an only part.
+ * Threads:  a part belongs to the thread that turns it, but for vine__serving_load and what
+ *           vine/appliance.h says of any thread. vine_appliance_register and _withdraw of one part,
+ *           and vine_appliance_work, are for all of them.
+ * Blocking: never.
+ * Trust:    as vine/appliance.h says.
+ * Limits:   those of the options, of which pipes_max is for all parts together.
+ *
+ * Who turns a part sleeps as the loop of vine_appliance_serve does:
+ *
+ *     vine__serving_begin(part);
+ *     until vine__serving_turn says VINE__SERVING_OVER:
+ *         where it says VINE__SERVING_IDLE, now or after some more turns that say so:
+ *             if (vine__serving_lie_down(part, &limit_ns))
+ *                 sleep until its descriptor is readable, or the limit is over
+ *             vine__serving_get_up(part);
+ */
+#ifndef VINE_CORE_TALK_SERVING_H
+#define VINE_CORE_TALK_SERVING_H
+
+#include <vine/base.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vine_appliance;
+struct vine_appliance_options;
+
+/* Takes a connection's descriptor. */
+typedef void (*vine__serving_place_fn)(void *context, int fd);
+
+/* Make a part beside another one of the same options, or the first one (NULL: that is what
+ * vine_appliance_create does). vine_appliance_destroy frees it; what they share goes with the last.
+ * Returns what vine_appliance_create does. */
+VINE_MUST_CHECK int vine__serving_create(const struct vine_appliance_options *options,
+                                         struct vine_appliance *beside,
+                                         struct vine_appliance **ret_part);
+
+/* Have connections that come to its address placed by `place`, on the part's thread, which gives
+ * each to a part by vine__serving_adopt. Before the first turn. */
+void vine__serving_set_placer(struct vine_appliance *part, vine__serving_place_fn place,
+                              void *context);
+
+/* Take a connection, or refuse it for one of the reasons that there are. On the part's thread. */
+void vine__serving_adopt(struct vine_appliance *part, int fd);
+
+/* Have descriptors asked when vine__serving_tell has said so, and else not: for who hears from the
+ * kernel by himself when vine__serving_descriptor is readable. Before the first turn. */
+void vine__serving_hear_when_told(struct vine_appliance *part);
+void vine__serving_tell(struct vine_appliance *part);
+/* Whether that is still to be done: it may be readable now. */
+bool vine__serving_is_told(const struct vine_appliance *part);
+
+/* Readable while something has come by a connection, or vine_appliance_stop and the like have woken
+ * a part that lies. */
+int vine__serving_descriptor(const struct vine_appliance *part);
+
+/* What comes before the first turn. */
+void vine__serving_begin(struct vine_appliance *part);
+
+enum vine__serving_state {
+    VINE__SERVING_IDLE, /* nothing was there */
+    VINE__SERVING_BUSY,
+    VINE__SERVING_OVER, /* it has drained, and its pipes are closed */
+};
+
+/* Look once at all that may have come, and do it. `now_ticks` has just been read. */
+enum vine__serving_state vine__serving_turn(struct vine_appliance *part, uint64_t now_ticks);
+
+/* The cheaper part of that, between turns: the rings of active pipes. Returns whether anything was
+ * there. */
+bool vine__serving_look(struct vine_appliance *part, uint64_t now_ticks);
+
+/* Ask all applications to wake us, and look once more. Returns whether to sleep, at most for
+ * *ret_limit_ns; vine__serving_get_up comes after in any case. */
+VINE_MUST_CHECK bool vine__serving_lie_down(struct vine_appliance *part, uint64_t *ret_limit_ns);
+void vine__serving_get_up(struct vine_appliance *part);
+
+/* How many pipes it has, those that connect among them. Any thread; a little late. */
+uint32_t vine__serving_load(const struct vine_appliance *part);
+
+#endif
