@@ -40,6 +40,8 @@
 #ifndef VINE_MAIL_H
 #define VINE_MAIL_H
 
+#include <errno.h>
+
 #include <vine/future.h>
 #include <vine/state.h>
 
@@ -141,6 +143,42 @@ static inline bool vine_mail_is_same(struct vine_mail_address one, struct vine_m
         (lvalue) = *(type const *)that->operand;                                                   \
     } while (0)
 
+/* ---- to many --------------------------------------------------------------------------------- */
+
+/* Those who are told the same: a field of a coroutine's state, and nobody at first. */
+#define VINE_MAIL_GROUP(members_max)                                                               \
+    struct {                                                                                       \
+        uint32_t count, at;                                                                        \
+        int result;                                                                                \
+        struct vine_mail_member members[members_max];                                              \
+    }
+
+struct vine_mail_member {
+    struct vine_mail_address address;
+    uint32_t missed; /* messages for which it has had no room since the last one that it got */
+};
+
+/* Take somebody into it. Whether there was room. */
+#define vine_mail_group_add(group_pointer, address)                                                \
+    vine__mail_group_add((group_pointer)->members,                                                 \
+                         sizeof((group_pointer)->members) / sizeof((group_pointer)->members[0]),   \
+                         &(group_pointer)->count, (address))
+
+/* Offer `message_lvalue`, of type `type`, to all of them but `except`, or nobody (all zero). Its
+ * field `missed_field` becomes for each how many it has missed before this one. Who is gone, or
+ * takes something else, is of the group no more. */
+#define vine_mail_offer_all(group_pointer, except, type, message_lvalue, missed_field)             \
+    for ((group_pointer)->at = (group_pointer)->count; (group_pointer)->at-- > 0;) {               \
+        if (vine_mail_is_same((group_pointer)->members[(group_pointer)->at].address, (except)))    \
+            continue;                                                                              \
+        (message_lvalue).missed_field = (group_pointer)->members[(group_pointer)->at].missed;      \
+        vine_mail_offer((group_pointer)->result,                                                   \
+                        (group_pointer)->members[(group_pointer)->at].address, type,               \
+                        message_lvalue);                                                           \
+        vine__mail_group_told((group_pointer)->members, (group_pointer)->at,                       \
+                              &(group_pointer)->count, (group_pointer)->result);                   \
+    }
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* Ask, and wait for the answer. Raises what vine_mail_send does, and what is refused with. */
@@ -184,6 +222,30 @@ static inline bool vine_mail_is_same(struct vine_mail_address one, struct vine_m
 #define vine__mail_type(name, type)                                                                \
     _Static_assert(sizeof(type) <= VINE_MAIL_BYTES_MAX, "a message is small: " #type);             \
     static const struct vine__message_type name = {#type, sizeof(type)}
+
+VINE_SERVICE_CODE static inline bool vine__mail_group_add(struct vine_mail_member *members,
+                                                          size_t members_max, uint32_t *count,
+                                                          struct vine_mail_address address)
+{
+    const struct vine_mail_member member = {address, 0};
+
+    if (*count >= members_max)
+        return false;
+    members[(*count)++] = member;
+    return true;
+}
+
+/* Members are gone through from the last one on: the one that takes a place was told already. */
+VINE_SERVICE_CODE static inline void vine__mail_group_told(struct vine_mail_member *members,
+                                                           uint32_t at, uint32_t *count, int result)
+{
+    if (result == -EAGAIN)
+        members[at].missed++;
+    else if (result == 0)
+        members[at].missed = 0;
+    else
+        members[at] = members[--*count];
+}
 
 VINE_API void vine__mail_open(struct vine_coroutine *that, const struct vine__message_type *type,
                               const struct vine__message_type *reply_type);
