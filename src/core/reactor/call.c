@@ -16,8 +16,7 @@
 #include "utils/bits.h"
 #include "utils/container_of.h"
 
-#define LOOKS        128 /* at other cores' calls, between two turns of one that is idle */
-#define LOOKS_A_TICK 8   /* at each, between two at the clock and at the kernel */
+#define LOOKS_A_TICK 8 /* at each, between two at the clock and at the kernel */
 
 VINE_STATIC_ASSERT(sizeof(struct message) <= VINE_SPSC_BYTES, "a message is a slot");
 
@@ -315,7 +314,7 @@ static bool look_at(struct vine__reactor *reactor, uint32_t core, uint64_t now_t
     return true;
 }
 
-bool vine__calls_look(struct vine__reactor *reactor)
+bool vine__calls_look(struct vine__reactor *reactor, uint32_t looks)
 {
     const uint32_t core_count = reactor->mesh->options.core_count;
     uint64_t now_ticks = 0;
@@ -325,7 +324,7 @@ bool vine__calls_look(struct vine__reactor *reactor)
         return vine__calls_take(reactor);
     if (core_count == 1) /* its calls to itself are of its own turns */
         return false;
-    for (uint32_t i = 0; i < LOOKS / core_count || i == 0; i++) {
+    for (uint32_t i = 0; i < looks / core_count || i == 0; i++) {
         if (i % LOOKS_A_TICK == 0) {
             if (vine__poller_has_news(reactor->poller))
                 return false;

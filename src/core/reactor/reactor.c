@@ -157,6 +157,8 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
         is_busy |= vine__calls_take(reactor);
         is_busy |= vine__aliens_take(reactor);
         is_busy |= vine__foreign_take(reactor);
+        if (VINE__UNLIKELY(reactor->polled != NULL))
+            is_busy |= vine__polled_poll(reactor, now_ticks);
     } else {
         /* What its work begins goes out all the same. */
         (void)vine__poller_flush(reactor->poller);
@@ -176,7 +178,8 @@ static bool turn(struct vine__reactor *reactor, uint64_t now_ticks)
  * they find runs at once, as it would in a turn, since nothing is before it. */
 static bool peek(struct vine__reactor *reactor)
 {
-    if (!vine__calls_look(reactor))
+    if (VINE__LIKELY(reactor->polled == NULL) ? !vine__calls_look(reactor, VINE__CALLS_LOOKS)
+                                              : !vine__polled_look(reactor))
         return false;
     (void)send_out(reactor);
     return true;
@@ -206,11 +209,12 @@ static uint64_t sleep_limit_ns(struct vine__reactor *reactor)
 {
     const uint64_t next_ns = vine__timers_next_ns(reactor);
     const uint64_t now_ns = vine__reactor_clock_ns(reactor);
+    const uint64_t limit_ns = reactor->polled != NULL ? reactor->polled_limit_ns : VINE_FOREVER;
 
     reactor->back_by_ns = vine__max_u64(next_ns, now_ns);
     if (next_ns == VINE_FOREVER)
-        return VINE_FOREVER;
-    return next_ns > now_ns ? next_ns - now_ns : 0;
+        return limit_ns;
+    return vine__min_u64(next_ns > now_ns ? next_ns - now_ns : 0, limit_ns);
 }
 
 uint64_t vine__reactor_idle_until(struct vine__reactor *reactor)
@@ -243,13 +247,16 @@ static bool lie_down(struct vine__reactor *reactor)
     (void)vine__exchange_acq_rel_u32(&reactor->mesh->inboxes[reactor->core].is_asleep, 1);
     vine__fence_full(); /* R2 pairs with R1 */
     return !vine__calls_are_there(reactor) && !vine__aliens_are_there(reactor) &&
-           !vine__foreign_are_there(reactor) && !vine__reactor_has_stopped(reactor);
+           !vine__foreign_are_there(reactor) && !vine__reactor_has_stopped(reactor) &&
+           (reactor->polled == NULL || vine__polled_lie_down(reactor));
 }
 
 static void get_up(struct vine__reactor *reactor)
 {
     /* As in lie_down: no pair. */
     (void)vine__exchange_acq_rel_u32(&reactor->mesh->inboxes[reactor->core].is_asleep, 0);
+    if (VINE__UNLIKELY(reactor->has_polled_down))
+        vine__polled_get_up(reactor);
 }
 
 static void sleep_in_poller(struct vine__reactor *reactor)

@@ -103,6 +103,33 @@ static inline void vine__reactor_begin(struct vine__operation *operation)
     vine__poller_begin(vine__reactor_poller(), operation);
 }
 
+/* ---- what nobody tells of (core/appliance) ---------------------------------------------------- */
+
+/*
+ * Something that a core looks at by itself while it is awake, since whoever writes there makes no
+ * system call for it. All of its functions are called from the loop, outside of any work; they may
+ * post work and begin operations, and do little else that takes time. What they do is charged to no
+ * group.
+ */
+struct vine__polled {
+    struct vine__polled *next; /* private */
+    /* Each turn, before work; while more work waits than --max-task-backlog says, not. Returns
+     * whether anything was there. */
+    bool (*poll)(struct vine__polled *polled, uint64_t now_ticks);
+    /* The cheapest part of that: several times between two turns of a core that has nothing to do.
+     * It does not end itself. */
+    bool (*look)(struct vine__polled *polled, uint64_t now_ticks);
+    /* The core would sleep: see to it that whoever writes from now on wakes it, and look once more.
+     * Returns whether it may, at most for *ret_limit_ns if that is set. */
+    bool (*lie_down)(struct vine__polled *polled, uint64_t *ret_limit_ns);
+    /* It goes on, be it that it has slept or not. Also of those that were not asked. */
+    void (*get_up)(struct vine__polled *polled);
+};
+
+/* Have it polled on this core from now on, and no more. */
+void vine__polled_begin(struct vine__polled *polled);
+void vine__polled_end(struct vine__polled *polled);
+
 /* What a reactor has counted since it was made. */
 struct vine__reactor_counts {
     uint64_t turns, idle_turns, sleeps;

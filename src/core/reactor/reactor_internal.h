@@ -215,6 +215,11 @@ struct vine__reactor {
     uint64_t idle_poll_ticks;
     bool is_idle, may_spin;
 
+    /* What nobody tells of. */
+    struct vine__polled *polled;
+    uint64_t polled_limit_ns; /* of the sleep */
+    bool has_polled_down;     /* since they were asked last */
+
     struct vine__reactor_counts counts;
 
     /* Work. */
@@ -278,11 +283,18 @@ void vine__work_post_in_order(struct vine__reactor *reactor, struct vine_work *w
 struct vine__group *vine__group_find(struct vine__reactor *reactor, uint8_t id);
 void vine__group_init_mesh(struct vine__mesh *mesh);
 
+/* polled.c */
+bool vine__polled_poll(struct vine__reactor *reactor, uint64_t now_ticks);
+bool vine__polled_look(struct vine__reactor *reactor); /* in place of vine__calls_look */
+bool vine__polled_lie_down(struct vine__reactor *reactor);
+void vine__polled_get_up(struct vine__reactor *reactor);
+
 /* call.c */
+#define VINE__CALLS_LOOKS 128 /* at other cores' calls, between two turns of one that is idle */
 int vine__calls_init(struct vine__reactor *reactor);
 void vine__calls_fini(struct vine__reactor *reactor);
 bool vine__calls_take(struct vine__reactor *reactor);
-bool vine__calls_look(struct vine__reactor *reactor); /* it has no work */
+bool vine__calls_look(struct vine__reactor *reactor, uint32_t looks); /* it has no work */
 bool vine__calls_are_there(struct vine__reactor *reactor);
 void vine__calls_wake_others(struct vine__reactor *reactor);
 
