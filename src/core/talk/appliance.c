@@ -39,6 +39,36 @@ void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_l
     appliance->options.log(appliance->options.log_context, level, text);
 }
 
+static void add_stats(const struct vine_appliance *part, struct vine_appliance_stats *stats)
+{
+    stats->pipes_accepted += vine__load_relaxed_u64(&part->pipes_accepted);
+    stats->pipes_refused += vine__load_relaxed_u64(&part->pipes_refused);
+    stats->pipes_broken += vine__load_relaxed_u64(&part->pipes_broken);
+    stats->pipes_lost += vine__load_relaxed_u64(&part->pipes_lost);
+    stats->tasks_done += vine__load_relaxed_u64(&part->tasks_done);
+    stats->tasks_failed += vine__load_relaxed_u64(&part->tasks_failed);
+    stats->bytes_in += vine__load_relaxed_u64(&part->bytes_in);
+    stats->bytes_out += vine__load_relaxed_u64(&part->bytes_out);
+    stats->pipes_open += vine__load_relaxed_u32(&part->pipes_open);
+    stats->tasks_running += (uint32_t)vine__load_relaxed_u64(&part->tasks_taken);
+    stats->memory_bytes += vine__load_relaxed_u64(&part->memory_bytes);
+}
+
+static struct vine_appliance_stats sum(const struct vine__common *common)
+{
+    struct vine_appliance_stats stats = {
+        .workers = vine__load_relaxed_u32(&common->worker_count),
+    };
+
+    for (uint32_t i = 0; i < vine__parts_count(common); i++) {
+        const struct vine_appliance *part = vine__part_at(common, i);
+
+        if (part != NULL)
+            add_stats(part, &stats);
+    }
+    return stats;
+}
+
 void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,
                           int error, const char *reason)
@@ -54,7 +84,7 @@ void vine__appliance_tell(const struct vine_appliance *appliance,
     if (appliance->options.event == NULL)
         return;
     if (kind == VINE_APPLIANCE_DRAINING)
-        event.count = appliance->tasks_taken;
+        event.count = sum(appliance->common).tasks_running;
     if (pipe != NULL) {
         event.pipe = pipe->number;
         event.pid = pipe->link_to.peer_pid;
@@ -128,10 +158,31 @@ static int make_common(struct vine__common **ret_common)
     return 0;
 }
 
-static void leave_common(struct vine__common *common)
+void vine__part_ends(struct vine_appliance *appliance)
 {
+    struct vine__common *common = appliance->common;
+
+    pthread_mutex_lock(&common->jobs_lock);
+    if (!appliance->has_ended) {
+        VINE_ASSERT(common->parts_serving > 0);
+        common->workers_end |= --common->parts_serving == 0;
+        pthread_cond_broadcast(&common->jobs_ready);
+    }
+    appliance->has_ended = true;
+    pthread_mutex_unlock(&common->jobs_lock);
+}
+
+static void leave_common(struct vine_appliance *appliance)
+{
+    struct vine__common *common = appliance->common;
+
+    for (uint32_t i = 0; common != NULL && i < vine__parts_count(common); i++)
+        if (vine__part_at(common, i) == appliance)
+            vine__store_release_pointer((void **)(uintptr_t)&common->parts[i], NULL);
+    if (common != NULL)
+        vine__part_ends(appliance);
     /* Acquire and release: what the other parts did comes before the memory goes. */
-    if (common == NULL || vine__fetch_sub_acq_rel_u32(&common->parts, 1) != 1)
+    if (common == NULL || vine__fetch_sub_acq_rel_u32(&common->parts_there, 1) != 1)
         return;
     (void)pthread_cond_destroy(&common->jobs_ready);
     (void)pthread_mutex_destroy(&common->jobs_lock);
@@ -148,10 +199,20 @@ static int join_common(struct vine_appliance *appliance, struct vine_appliance *
         return error;
     if (beside != NULL)
         appliance->common = beside->common;
-    (void)vine__fetch_add_acq_rel_u32(&appliance->common->parts, 1);
-    pthread_mutex_lock(&appliance->common->jobs_lock);
-    appliance->common->parts_serving++;
-    pthread_mutex_unlock(&appliance->common->jobs_lock);
+
+    struct vine__common *common = appliance->common;
+
+    (void)vine__fetch_add_acq_rel_u32(&common->parts_there, 1);
+    pthread_mutex_lock(&common->jobs_lock);
+    common->parts_serving++;
+    pthread_mutex_unlock(&common->jobs_lock);
+
+    const uint32_t index = vine__fetch_add_acq_rel_u32(&common->part_count, 1);
+
+    if (index >= VINE__PARTS_MAX)
+        return -EINVAL;
+    /* P3 pairs with P4. */
+    vine__store_release_pointer((void **)(uintptr_t)&common->parts[index], appliance);
     return 0;
 }
 
@@ -228,7 +289,7 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
         close(appliance->epoll_fd);
     if (appliance->event_fd >= 0)
         close(appliance->event_fd);
-    leave_common(appliance->common);
+    leave_common(appliance);
     free(appliance->scratch.memory);
     appliance->magic = 0;
     free(appliance);
@@ -373,32 +434,27 @@ void vine_appliance_suspend(struct vine_appliance *appliance, int error)
 {
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     VINE_ASSERT(error == 0 || (error <= -1000 && error > -2000));
-    vine__store_relaxed_u32(&appliance->suspended, (uint32_t)-error);
+    vine__store_relaxed_u32(&appliance->common->suspended, (uint32_t)-error);
 }
 
 void vine_appliance_stop(struct vine_appliance *appliance)
 {
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    (void)vine__fetch_add_acq_rel_u32(&appliance->stops, 1); /* Q1 pairs with Q2 */
-    vine__appliance_wake(appliance);
+
+    const struct vine__common *common = appliance->common;
+
+    (void)vine__fetch_add_acq_rel_u32(&appliance->common->stops, 1); /* Q1 pairs with Q2 */
+    for (uint32_t i = 0; i < vine__parts_count(common); i++) {
+        struct vine_appliance *part = vine__part_at(common, i);
+
+        if (part != NULL)
+            vine__appliance_wake(part);
+    }
 }
 
 void vine_appliance_get_stats(struct vine_appliance *appliance,
                               struct vine_appliance_stats *ret_stats)
 {
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    *ret_stats = (struct vine_appliance_stats){
-        .pipes_accepted = vine__load_relaxed_u64(&appliance->pipes_accepted),
-        .pipes_refused = vine__load_relaxed_u64(&appliance->pipes_refused),
-        .pipes_broken = vine__load_relaxed_u64(&appliance->pipes_broken),
-        .pipes_lost = vine__load_relaxed_u64(&appliance->pipes_lost),
-        .tasks_done = vine__load_relaxed_u64(&appliance->tasks_done),
-        .tasks_failed = vine__load_relaxed_u64(&appliance->tasks_failed),
-        .bytes_in = vine__load_relaxed_u64(&appliance->bytes_in),
-        .bytes_out = vine__load_relaxed_u64(&appliance->bytes_out),
-        .pipes_open = vine__load_relaxed_u32(&appliance->pipes_open),
-        .tasks_running = (uint32_t)vine__load_relaxed_u64(&appliance->tasks_taken),
-        .workers = vine__load_relaxed_u32(&appliance->common->worker_count),
-        .memory_bytes = vine__load_relaxed_u64(&appliance->memory_bytes),
-    };
+    *ret_stats = sum(appliance->common);
 }

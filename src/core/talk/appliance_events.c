@@ -64,7 +64,7 @@ static int why_not(const struct vine_appliance *appliance, const char **ret_reas
     const struct vine__common *common = appliance->common;
     const uint32_t count =
         vine__load_relaxed_u32(&common->pipe_count) + vine__load_relaxed_u32(&common->buried_count);
-    const int suspended = -(int)vine__load_relaxed_u32(&appliance->suspended);
+    const int suspended = -(int)vine__load_relaxed_u32(&common->suspended);
 
     if (count >= appliance->options.pipes_max) {
         *ret_reason = "it serves as many pipes as it may";

@@ -12,6 +12,8 @@
  * The memory order, where no lock does it:
  *   P1  registering: release of a definition, then of the count   pairs with P2
  *   P2  the loop: acquire of the count, then of a definition      pairs with P1
+ *   P3  making a part: release of its address         pairs with P4
+ *   P4  who looks at all parts: acquire of it         pairs with P3: what it is made of
  *   V1  who wakes: release of event_word                          pairs with V2
  *   V2  a loop that falls asleep: acquire of event_word           pairs with V1: looks come after
  *   Q1  vine_appliance_stop: release of `stops`                   pairs with Q2
@@ -224,16 +226,21 @@ struct vine__scratch {
 };
 
 /*
- * What the parts of an appliance share, each of which is a struct vine_appliance that has a loop and
- * pipes of its own: what is offered, and who works. One that serves by itself is the only part.
+ * What the parts of an appliance share, each of which is a struct vine_appliance that has a loop
+ * and pipes of its own: what is offered, and who works. One that serves by itself is the only part.
  */
 struct vine__common {
-    uint32_t parts;        /* atomic: they are there */
+    uint32_t part_count;   /* atomic: of all that have ever been */
+    uint32_t parts_there;  /* atomic: who leaves last frees this */
+    uint32_t stops;        /* atomic: calls of vine_appliance_stop */
+    uint32_t suspended;    /* atomic: the error with which new pipes are refused; 0: they are not */
+    uint32_t is_told;      /* atomic: that it drains */
     uint32_t worker_count; /* atomic */
     uint32_t pipe_count;   /* atomic: of all parts, but for the buried ones */
     uint64_t pipe_numbers; /* atomic: given so far */
     uint64_t generation;
-    uint64_t table_seed; /* random: applications choose the keys */
+    uint64_t table_seed;                           /* random: applications choose the keys */
+    struct vine_appliance *parts[VINE__PARTS_MAX]; /* atomic; NULL: it is gone */
 
     /* Definitions, in the order of their registration; entries are replaced by release. */
     pthread_mutex_t procedures_lock;
@@ -269,9 +276,8 @@ struct vine_appliance {
     int event_fd;        /* wakes a loop that sleeps in epoll */
     uint32_t event_word; /* raised by whoever wakes */
     uint32_t is_asleep;  /* atomic */
-    uint32_t stops;      /* atomic: calls of vine_appliance_stop */
-    uint32_t suspended;  /* atomic: the error with which new pipes are refused; 0: they are not */
     bool is_draining;
+    bool has_ended; /* jobs_lock: it is none of those that serve any more */
 
     struct vine__list pipes;     /* those that have been welcomed */
     struct vine__list strangers; /* connections that have not said hello, oldest first */
@@ -288,6 +294,7 @@ struct vine_appliance {
     uint64_t units_a_tick;        /* of 16 ns, as durations cross; 32 bits behind the point */
     uint64_t longest_ticks;       /* what such a duration can tell */
     uint64_t heard_ticks;         /* when the descriptors were last asked */
+    uint64_t round_ticks;         /* that a turn goes on with visits to pipes; 0: to all of them */
     bool hears_when_told;         /* they are asked when somebody says so, and else not */
     bool is_told;                 /* he has */
     uint32_t stops_heard;         /* by the last turn */
@@ -315,6 +322,8 @@ void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,
                           int error, const char *reason);
 void vine__appliance_wake(struct vine_appliance *appliance);
+/* It serves no more: the last one lets the workers go. */
+void vine__part_ends(struct vine_appliance *appliance);
 
 /* The procedure in this place, below the count of them; NULL: withdrawn. */
 static inline const struct vine_procedure_definition *
@@ -325,6 +334,22 @@ vine__procedure_at(const struct vine_appliance *appliance, uint32_t index)
     /* P2 pairs with P1. */
     return vine__load_acquire_pointer(
         (void *const *)(uintptr_t)&appliance->common->procedures[index]);
+}
+
+/* Those that have ever been: of some others there was no place. */
+static inline uint32_t vine__parts_count(const struct vine__common *common)
+{
+    const uint32_t count = vine__load_relaxed_u32(&common->part_count);
+
+    return count < VINE__PARTS_MAX ? count : VINE__PARTS_MAX;
+}
+
+/* A part by its number below the count; NULL: it is gone, or not there yet. */
+static inline struct vine_appliance *vine__part_at(const struct vine__common *common,
+                                                   uint32_t index)
+{
+    /* P4 pairs with P3. */
+    return vine__load_acquire_pointer((void *const *)(uintptr_t)&common->parts[index]);
 }
 
 static inline void vine__count(uint64_t *counter, uint64_t more)

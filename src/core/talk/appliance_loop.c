@@ -137,11 +137,29 @@ static bool deactivate(struct vine_appliance *appliance, uint64_t idle_since)
     return vine__list_is_empty(&appliance->active);
 }
 
+/* Whether a core that has other work too has visited pipes for as long as it may. */
+static bool is_over(const struct vine_appliance *appliance, uint64_t start_ticks,
+                    uint64_t now_ticks)
+{
+    return appliance->round_ticks != 0 &&
+           vine__elapsed(start_ticks, now_ticks) > appliance->round_ticks;
+}
+
+/* Visit those from `node` on first the next time. */
+static void begin_with(struct vine_appliance *appliance, struct vine__list *node)
+{
+    if (node == &appliance->active)
+        return;
+    vine__list_remove(&appliance->active);
+    vine__list_push_back(node, &appliance->active);
+}
+
 /* One visit to each active pipe. A pipe owes what time its visits and its messages took, and each
  * turn forgives it one share; who owes still is passed over. So pipes that are busy get equal parts
  * of the loop, however long what they bring takes. */
 static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
 {
+    const uint64_t start_ticks = now_ticks;
     bool was_busy = false;
 
     for (struct vine__list *node = appliance->active.next; node != &appliance->active;) {
@@ -168,6 +186,10 @@ static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
             pipe->debt_ticks += vine__elapsed(now_ticks, pipe->busy_ticks);
             now_ticks = pipe->busy_ticks;
             was_busy = true;
+            if (VINE__UNLIKELY(is_over(appliance, start_ticks, now_ticks))) {
+                begin_with(appliance, node);
+                break;
+            }
         }
     }
     return was_busy;
@@ -185,7 +207,7 @@ static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
     vine__fence_full();
     /* Relaxed: the fence stands between, and what they tell of is looked at anew. */
     return vine__load_relaxed_u32(&appliance->done_count) == 0 &&
-           vine__load_relaxed_u32(&appliance->stops) == appliance->stops_heard &&
+           vine__load_relaxed_u32(&appliance->common->stops) == appliance->stops_heard &&
            vine__load_relaxed_u32(&appliance->event_word) == event_word &&
            deactivate(appliance, vine__clock_ticks());
 }
@@ -228,9 +250,15 @@ static void begin_to_drain(struct vine_appliance *appliance)
     if (appliance->listener.fd >= 0)
         vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
     vine__peer_listener_close(&appliance->listener);
-    vine__appliance_log(appliance, VINE_LOG_INFO, "draining: %llu tasks to end",
-                        (unsigned long long)appliance->tasks_taken);
-    vine__appliance_tell(appliance, VINE_APPLIANCE_DRAINING, NULL, 0, NULL);
+    /* Once for all parts. No pair: what is told is what counters say at the moment. */
+    if (vine__exchange_acq_rel_u32(&appliance->common->is_told, 1) == 0) {
+        struct vine_appliance_stats stats;
+
+        vine_appliance_get_stats(appliance, &stats);
+        vine__appliance_log(appliance, VINE_LOG_INFO, "draining: %u tasks to end",
+                            stats.tasks_running);
+        vine__appliance_tell(appliance, VINE_APPLIANCE_DRAINING, NULL, 0, NULL);
+    }
 }
 
 static void cancel_all(struct vine_appliance *appliance)
@@ -248,11 +276,7 @@ static void end_all(struct vine_appliance *appliance)
     vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
     while (vine__served_reap(appliance))
         continue;
-    pthread_mutex_lock(&appliance->common->jobs_lock);
-    VINE_ASSERT(appliance->common->parts_serving > 0);
-    appliance->common->workers_end |= --appliance->common->parts_serving == 0;
-    pthread_cond_broadcast(&appliance->common->jobs_ready);
-    pthread_mutex_unlock(&appliance->common->jobs_lock);
+    vine__part_ends(appliance);
 }
 
 /* What came by descriptors, and, as often as no sleep is longer, what they do not tell. Returns
@@ -338,28 +362,36 @@ int vine__serving_descriptor(const struct vine_appliance *appliance)
     return appliance->epoll_fd;
 }
 
+bool vine__serving_has_descriptor(const struct vine_appliance *appliance)
+{
+    return appliance->named == NULL && appliance->places == NULL;
+}
+
 uint32_t vine__serving_load(const struct vine_appliance *appliance)
 {
     return vine__load_relaxed_u32(&appliance->pipe_count);
 }
 
-void vine__serving_begin(struct vine_appliance *appliance)
+void vine__serving_begin(struct vine_appliance *appliance, uint64_t round_ns)
 {
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(backstop_ns(appliance));
     appliance->busy_ticks = vine__clock_ticks();
+    appliance->round_ticks = vine__clock_ns_to_ticks(round_ns);
 }
 
 bool vine__serving_look(struct vine_appliance *appliance, uint64_t now_ticks)
 {
-    return poll_active(appliance, now_ticks);
+    const bool was_busy = poll_active(appliance, now_ticks);
+
+    return vine__jobs_complete(appliance) || was_busy;
 }
 
 /* vine_appliance_serve has it inline. */
 VINE__ALWAYS_INLINE enum vine__serving_state turn(struct vine_appliance *appliance,
                                                   uint64_t now_ticks)
 {
-    const uint32_t stops = vine__load_acquire_u32(&appliance->stops); /* Q2 pairs with Q1 */
+    const uint32_t stops = vine__load_acquire_u32(&appliance->common->stops); /* Q2 pairs with Q1 */
     const bool is_busy = vine__loop_turn(appliance, now_ticks);
 
     appliance->stops_heard = stops;
@@ -386,7 +418,7 @@ int vine_appliance_serve(struct vine_appliance *appliance)
 
     if (appliance->listener.fd < 0 && appliance->named == NULL && appliance->places == NULL)
         return -EINVAL;
-    vine__serving_begin(appliance);
+    vine__serving_begin(appliance, 0);
     vine__spinner_init(&spinner);
     for (;;) {
         const uint64_t now_ticks = vine__clock_ticks();

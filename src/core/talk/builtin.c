@@ -116,17 +116,23 @@ static int lookup(struct vine_call *call)
 
 static int list_accelerators(struct vine_call *call)
 {
-    const struct vine_appliance *appliance = call->pipe->appliance;
-    const uint32_t workers = vine__load_relaxed_u32(&appliance->common->worker_count);
+    const struct vine__common *common = call->pipe->appliance->common;
+    const uint32_t workers = vine__load_relaxed_u32(&common->worker_count);
     struct vine_wire_accelerator cpu = {
         .type = "cpu",
         .name = "processors of the appliance",
         .parallelism = workers ? workers : 1,
-        .tasks_queued = (uint32_t)vine__load_relaxed_u64(&appliance->tasks_taken),
-        .tasks_done = vine__load_relaxed_u64(&appliance->tasks_done),
-        .busy_ns = vine__load_relaxed_u64(&appliance->busy_ns),
     };
 
+    for (uint32_t i = 0; i < vine__parts_count(common); i++) {
+        const struct vine_appliance *part = vine__part_at(common, i);
+
+        if (part == NULL)
+            continue;
+        cpu.tasks_queued += (uint32_t)vine__load_relaxed_u64(&part->tasks_taken);
+        cpu.tasks_done += vine__load_relaxed_u64(&part->tasks_done);
+        cpu.busy_ns += vine__load_relaxed_u64(&part->busy_ns);
+    }
     return append(call, &cpu, sizeof cpu);
 }
 

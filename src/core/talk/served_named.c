@@ -189,7 +189,7 @@ void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_tick
     vine__served_reap(appliance);
     /* Jobs of the last one write into the memory that the next one gets: it waits for their end. */
     if (appliance->pipe_count == 0 && !appliance->is_draining &&
-        vine__load_relaxed_u32(&appliance->suspended) == 0)
+        vine__load_relaxed_u32(&appliance->common->suspended) == 0)
         open_pipe(appliance);
 }
 

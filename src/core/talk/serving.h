@@ -6,15 +6,15 @@
  *           vine_appliance with pipes of its own, which no other thread touches. Its parts share
  *           what is offered and the workers; vine_appliance_serve is the loop of an only part.
  * Threads:  a part belongs to the thread that turns it, but for vine__serving_load and what
- *           vine/appliance.h says of any thread. vine_appliance_register and _withdraw of one part,
- *           and vine_appliance_work, are for all of them.
+ *           vine/appliance.h says of any thread. vine_appliance_register, _withdraw, _suspend,
+ *           _stop, _work and _get_stats of one part are for all of them.
  * Blocking: never.
  * Trust:    as vine/appliance.h says.
  * Limits:   those of the options, of which pipes_max is for all parts together.
  *
  * Who turns a part sleeps as the loop of vine_appliance_serve does:
  *
- *     vine__serving_begin(part);
+ *     vine__serving_begin(part, 0);
  *     until vine__serving_turn says VINE__SERVING_OVER:
  *         where it says VINE__SERVING_IDLE, now or after some more turns that say so:
  *             if (vine__serving_lie_down(part, &limit_ns))
@@ -32,12 +32,14 @@
 struct vine_appliance;
 struct vine_appliance_options;
 
+#define VINE__PARTS_MAX 256 /* of one appliance */
+
 /* Takes a connection's descriptor. */
 typedef void (*vine__serving_place_fn)(void *context, int fd);
 
 /* Make a part beside another one of the same options, or the first one (NULL: that is what
  * vine_appliance_create does). vine_appliance_destroy frees it; what they share goes with the last.
- * Returns what vine_appliance_create does. */
+ * Returns what vine_appliance_create does, or -EINVAL: there are VINE__PARTS_MAX. */
 VINE_MUST_CHECK int vine__serving_create(const struct vine_appliance_options *options,
                                          struct vine_appliance *beside,
                                          struct vine_appliance **ret_part);
@@ -61,8 +63,13 @@ bool vine__serving_is_told(const struct vine_appliance *part);
  * a part that lies. */
 int vine__serving_descriptor(const struct vine_appliance *part);
 
-/* What comes before the first turn. */
-void vine__serving_begin(struct vine_appliance *part);
+/* Whether it listens where it can be driven so: at a named segment a futex alone would wake it, and
+ * links want looks of their own. */
+bool vine__serving_has_descriptor(const struct vine_appliance *part);
+
+/* What comes before the first turn. A turn passes pipes over once it has visited some for so long,
+ * and begins with them the next time; 0: it visits all. */
+void vine__serving_begin(struct vine_appliance *part, uint64_t round_ns);
 
 enum vine__serving_state {
     VINE__SERVING_IDLE, /* nothing was there */
