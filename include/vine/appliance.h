@@ -84,7 +84,8 @@ VINE_API VINE_MUST_CHECK int vine_appliance_create(const struct vine_appliance_o
  * definition of their time, later ones with this. The definition must stay valid until the
  * appliance is destroyed. Any thread, also while serving.
  *
- * Returns 0; -EINVAL  a malformed definition; -VINE_EQUOTA  too many.
+ * Returns 0; -EINVAL  a malformed definition; -VINE_EQUOTA  too many; -EOPNOTSUPP  its handler is a
+ *         coroutine, which this appliance does not run: one on reactors (vine/serving.h) does.
  */
 VINE_API VINE_MUST_CHECK int
 vine_appliance_register(struct vine_appliance *appliance,

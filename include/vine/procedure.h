@@ -6,7 +6,7 @@
  * Threads:  a handler runs on a worker thread, several at once; one marked VINE_PROCEDURE_SHORT,
  *           or a task within its `short_input_max`, runs on the serving loop, one at a time. A
  *           session's tasks run one at a time, not always on the same thread.
- * Blocking: a handler may block, unless it runs on the loop.
+ * Blocking: a handler may block, unless it runs on the loop. A coroutine waits without a thread.
  * Trust:    sizes, counts, types and limits are checked before a handler runs. With
  *           VINE_ARGUMENTS_COPIED (the default) inputs are private copies. With
  *           VINE_ARGUMENTS_SHARED they are the application's memory, which can change while it is
@@ -24,6 +24,8 @@ VINE_BEGIN_DECLARATIONS
 /* One invocation, as its handler sees it; valid until the handler returns. Arguments are named by
  * their index in the definition. */
 struct vine_call;
+
+struct vine_coroutine_type;
 
 enum vine_procedure_flags {
     VINE_ARGUMENTS_COPIED = 0,
@@ -59,6 +61,13 @@ struct vine_procedure_definition {
     size_t state_bytes;
     int (*begin)(void *state);
     void (*end)(void *state);
+
+    /* In place of `run`: a coroutine (vine/coroutine.h, VINE_COROUTINE_OF), which has a
+     * micro-process for each task or session: its standard input is the bytes and inputs of the
+     * task, its standard output the task's outputs, or its result where there are none
+     * (vine/handler.h). It always has sessions, which are streams: all else above but for name,
+     * summary, type and arguments is zero. For appliances on reactors (vine/serving.h) alone. */
+    const struct vine_coroutine_type *coroutine;
 };
 
 /* A VINE_SCALAR argument; `otherwise` where the task did not send it. */
@@ -117,7 +126,7 @@ struct vine_procedure_library {
 };
 
 #define VINE_PROCEDURE_LIBRARY_MAGIC  0x3142494c454e4956ULL /* "VINELIB1" */
-#define VINE_PROCEDURE_LIBRARY_ABI    1u
+#define VINE_PROCEDURE_LIBRARY_ABI    2u
 #define VINE_PROCEDURE_LIBRARY_SYMBOL "vine_procedure_library"
 
 VINE_END_DECLARATIONS

@@ -303,12 +303,21 @@ static bool is_name(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == length;
 }
 
+/* Either a function or a coroutine, which has neither state nor a place to run of its own. */
+static bool has_handler(const struct vine_procedure_definition *definition)
+{
+    if (definition->coroutine == NULL)
+        return definition->run != NULL;
+    return definition->run == NULL && definition->state_bytes == 0 && definition->flags == 0 &&
+           definition->short_input_max == 0 && definition->begin == NULL && definition->end == NULL;
+}
+
 static bool is_definition(const struct vine_procedure_definition *definition)
 {
     uint32_t data_count = 0;
 
     if (definition == NULL || definition->size_bytes != sizeof *definition ||
-        !is_name(definition->name) || definition->run == NULL ||
+        !is_name(definition->name) || !has_handler(definition) ||
         definition->argument_count > VINE_ARGUMENTS_MAX)
         return false;
     for (uint32_t i = 0; i < definition->argument_count; i++) {
@@ -345,6 +354,13 @@ int vine_appliance_register(struct vine_appliance *appliance,
     if (!is_definition(definition))
         return -EINVAL;
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
+    if (definition->coroutine != NULL) {
+        error = appliance->executor == NULL
+                    ? -EOPNOTSUPP
+                    : appliance->executor->check(appliance->executor_context, definition);
+        if (error)
+            return error;
+    }
     pthread_mutex_lock(&appliance->common->procedures_lock);
 
     const uint32_t at = place_of(appliance, definition->name);

@@ -43,6 +43,7 @@
 #include "arch/peer/peer.h"
 #include "core/bridge/op_cache.h"
 #include "core/ring/spsc_inline.h"
+#include "core/talk/executor.h"
 #include "core/talk/half.h"
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
@@ -79,11 +80,14 @@ struct vine__session {
     bool is_begun;      /* `begin` has run well, so that `end` is due */
     uint32_t is_failed; /* atomic: further tasks end with -VINE_ESESSION */
     bool is_ending;     /* free it when its jobs have ended */
+    /* Of a coroutine procedure: whose stream it is. */
+    struct vine__served *pipe;
+    void *kept; /* by the executor; or NULL */
 };
 
 enum vine__job_state {
     VINE__JOB_WAITING, /* for its turn in its lane, or until another task has ended */
-    VINE__JOB_READY,   /* a worker may take it */
+    VINE__JOB_READY,   /* a worker may take it, or the loop for the executor */
     VINE__JOB_RUNNING,
     VINE__JOB_ENDED,
 };
@@ -132,8 +136,12 @@ struct vine_call {
     struct vine__call_output outputs[VINE_TASK_DATA_MAX];
     unsigned char inline_bytes[VINE_WIRE_BODY_BYTES];
     unsigned char result[VINE_RESULT_MAX];
-    struct vine__lane *lane;     /* NULL: runs whenever there is room */
-    struct vine__list link;      /* in a lane, the pipe's ready jobs, or the done ones */
+    struct vine__executed executed; /* the executor's, of a coroutine procedure */
+    bool is_executed;               /* the executor has it */
+    bool is_charged;                /* for its execution */
+    bool is_cancel_told;            /* to the executor */
+    struct vine__lane *lane;        /* NULL: runs whenever there is room */
+    struct vine__list link;         /* in a lane, the pipe's ready jobs, or the done ones */
     bool is_listed;              /* in its channel's table of jobs, with the fields that follow */
     bool has_turn;               /* no other job of its lane comes first; jobs_lock */
     bool awaits;                 /* the end of the task that it comes after; jobs_lock */
@@ -210,6 +218,7 @@ struct vine__served {
     uint32_t running;        /* jobs that workers run now; jobs_lock */
     uint32_t copying;        /* jobs that run with private copies of their inputs; jobs_lock */
     uint32_t jobs_taken;     /* not ended */
+    uint32_t sessions_kept;  /* those that the executor keeps something for */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
@@ -303,7 +312,10 @@ struct vine_appliance {
     uint64_t looked_ticks;        /* when a look around was last finished */
     struct vine__scratch scratch; /* the loop's */
 
-    struct vine__list done; /* jobs_lock: jobs for the loop to complete */
+    const struct vine__executor *executor; /* NULL: coroutine procedures are refused */
+    void *executor_context;
+
+    struct vine__list done; /* jobs_lock: jobs for the loop to complete, or for the executor */
     uint32_t done_count;    /* atomic: a look without the lock */
 
     /* statistics: written by the loop, read by any */
@@ -455,6 +467,16 @@ bool vine__jobs_complete(struct vine_appliance *appliance);
 /* The loop, each second in which it is awake: workers that were not woken for what waits are. */
 void vine__jobs_remind(struct vine_appliance *appliance);
 
+/* executor.c: it is its turn. jobs_lock is not held. */
+void vine__executor_begin(struct vine_call *call);
+/* One that the executor has is not wanted any more. */
+void vine__executor_cancel(struct vine_call *call);
+
+static inline bool vine__is_coroutine(const struct vine_procedure_definition *definition)
+{
+    return VINE__UNLIKELY(definition->coroutine != NULL);
+}
+
 /* job_order.c */
 VINE__ALWAYS_INLINE bool vine__lane_is_idle(const struct vine__lane *lane)
 {
@@ -475,6 +497,8 @@ bool vine__jobs_show(struct vine__served *pipe);
 int vine__job_submit(struct vine_call *call);
 /* It ends: the next one in its lane has its turn, and the loop completes it. jobs_lock is held. */
 void vine__job_end_locked(struct vine_call *call);
+/* It goes on without its lane, where the next one has its turn. jobs_lock is held. */
+void vine__job_leave_lane_locked(struct vine_call *call);
 /* It is completed: from here on nothing finds it, and nothing awaits it. */
 void vine__job_forget(struct vine_call *call);
 /* Those that wait end, running ones are told. */

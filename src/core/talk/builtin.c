@@ -57,8 +57,10 @@ static void describe(const struct vine_procedure_definition *definition, uint32_
     ret->flags = (uint16_t)(definition->flags & (VINE_ARGUMENTS_SHARED | VINE_PROCEDURE_SHORT));
     if ((definition->flags & VINE_ARGUMENTS_COPIED_BY_HANDLER) == VINE_ARGUMENTS_COPIED_BY_HANDLER)
         ret->flags &= (uint16_t)~VINE_ARGUMENTS_SHARED;
-    if (definition->state_bytes > 0)
+    if (definition->state_bytes > 0 || definition->coroutine != NULL)
         ret->flags |= VINE_WIRE_HAS_SESSIONS;
+    if (definition->coroutine != NULL)
+        ret->flags |= VINE_WIRE_HAS_STREAMS;
     ret->argument_count = definition->argument_count;
     for (uint32_t i = 0; i < definition->argument_count; i++) {
         const struct vine_argument *argument = &definition->arguments[i];

@@ -300,6 +300,14 @@ static void complete(struct vine_call *call)
         pipe->debt_ticks += vine__elapsed(start_ticks, vine__clock_ticks());
 }
 
+/* The executor's turn. What follows it in its session follows at once. */
+static void begin_locked(struct vine_call *call)
+{
+    call->job_state = VINE__JOB_RUNNING;
+    if (call->session != NULL)
+        vine__job_leave_lane_locked(call);
+}
+
 bool vine__jobs_complete(struct vine_appliance *appliance)
 {
     struct vine__list done;
@@ -310,7 +318,11 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
     vine__list_init(&done);
     pthread_mutex_lock(&appliance->common->jobs_lock);
     for (uint32_t i = 0; i < DONE_AT_ONCE && !vine__list_is_empty(&appliance->done); i++) {
-        vine__list_push_back(&done, vine__list_pop_front(&appliance->done));
+        struct vine__list *node = vine__list_pop_front(&appliance->done);
+
+        vine__list_push_back(&done, node);
+        if (CALL_OF(node)->job_state == VINE__JOB_READY)
+            begin_locked(CALL_OF(node));
         vine__store_relaxed_u32(&appliance->done_count,
                                 vine__load_relaxed_u32(&appliance->done_count) - 1);
     }
@@ -321,8 +333,13 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
         struct vine__served *pipe = call->pipe;
         struct vine__served_channel *channel = pipe->channels[call->channel];
 
-        vine__count(&appliance->busy_ns,
-                    vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks));
+        if (call->job_state == VINE__JOB_RUNNING) {
+            vine__executor_begin(call);
+            continue;
+        }
+        if (!call->is_executed) /* a coroutine waits for most of its time */
+            vine__count(&appliance->busy_ns,
+                        vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks));
         complete(call);
         if (pipe->state == VINE__SERVED_OPEN) {
             vine__served_flush(channel);

@@ -30,9 +30,23 @@ bool vine__jobs_show(struct vine__served *pipe)
 }
 
 /* jobs_lock is held. */
+static void give_to_loop(struct vine_call *call)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+
+    vine__list_push_back(&appliance->done, &call->link);
+    vine__store_relaxed_u32(&appliance->done_count,
+                            vine__load_relaxed_u32(&appliance->done_count) + 1);
+}
+
+/* jobs_lock is held. */
 static void make_ready(struct vine_call *call)
 {
     call->job_state = VINE__JOB_READY;
+    if (vine__is_coroutine(call->definition)) {
+        give_to_loop(call);
+        return;
+    }
     vine__list_push_back(&call->pipe->ready, &call->link);
     (void)vine__jobs_show(call->pipe);
     pthread_cond_signal(&call->pipe->appliance->common->jobs_ready);
@@ -126,15 +140,18 @@ void vine__job_forget(struct vine_call *call)
 
 void vine__job_end_locked(struct vine_call *call)
 {
-    struct vine_appliance *appliance = call->pipe->appliance;
+    call->job_state = VINE__JOB_ENDED;
+    give_to_loop(call);
+    vine__job_leave_lane_locked(call);
+}
+
+void vine__job_leave_lane_locked(struct vine_call *call)
+{
     struct vine__lane *lane = call->has_turn ? call->lane : NULL;
 
-    call->job_state = VINE__JOB_ENDED;
-    vine__list_push_back(&appliance->done, &call->link);
-    vine__store_relaxed_u32(&appliance->done_count,
-                            vine__load_relaxed_u32(&appliance->done_count) + 1);
     if (lane == NULL)
         return;
+    call->lane = NULL;
 
     struct vine__list *node = vine__list_pop_front(&lane->jobs);
 
@@ -162,7 +179,12 @@ static void cancel_locked(struct vine_call *call)
     vine__list_remove(&call->follower);
     vine__list_remove(&call->link);
     call->status = -VINE_ECANCELED;
-    if (was_ready && vine__list_is_empty(&pipe->ready)) {
+    if (vine__is_coroutine(call->definition)) {
+        /* Where it was ready the loop was about to have it. */
+        if (was_ready)
+            vine__store_relaxed_u32(&pipe->appliance->done_count,
+                                    vine__load_relaxed_u32(&pipe->appliance->done_count) - 1);
+    } else if (was_ready && vine__list_is_empty(&pipe->ready)) {
         vine__list_remove(&pipe->ready_link);
         pipe->is_in_ready = false;
     }
@@ -178,18 +200,26 @@ void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire
     pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
     cancel_locked(call);
     pthread_mutex_unlock(&pipe->appliance->common->jobs_lock);
+    vine__executor_cancel(call);
 }
 
-void vine__jobs_cancel(struct vine__served *pipe)
+static void for_each(struct vine__served *pipe, void (*fn)(struct vine_call *call))
 {
-    pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         const struct vine__table *jobs = &pipe->channels[i]->jobs;
         uint64_t position = 0;
         void *call;
 
         while (jobs->slots != NULL && vine__table_next(jobs, &position, NULL, &call))
-            cancel_locked(call);
+            fn(call);
     }
+}
+
+void vine__jobs_cancel(struct vine__served *pipe)
+{
+    pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
+    for_each(pipe, cancel_locked);
     pthread_mutex_unlock(&pipe->appliance->common->jobs_lock);
+    /* It may end them, but completes none before the loop's next turn. */
+    for_each(pipe, vine__executor_cancel);
 }

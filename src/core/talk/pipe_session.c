@@ -75,13 +75,13 @@ int vine__session_use(struct vine_session *session, struct vine__channel *channe
     pthread_mutex_lock(&pipe->lock);
     if (session->procedure != procedure || (session->pending > 0 && session->channel != channel)) {
         error = -EINVAL;
-    } else if (session->has_last) {
+    } else if (session->has_last && (is_last || !procedure->info.has_streams)) {
         error = -VINE_ESESSION;
     } else {
         session->channel = channel;
         session->pending++;
         session->is_begun = true;
-        session->has_last = is_last;
+        session->has_last |= is_last;
     }
     pthread_mutex_unlock(&pipe->lock);
     return error;
@@ -115,7 +115,7 @@ void vine__session_task_ended(struct vine_session *session, const struct vine_ta
 
     pthread_mutex_lock(&pipe->lock);
     session->pending--;
-    if (task->is_last && task->status == 0)
+    if (task->is_last && task->status == 0 && !session->procedure->info.has_streams)
         session->is_complete = true;
     if (session->is_closed && session->pending == 0)
         tell = finish(session, &id);

@@ -131,6 +131,7 @@ static int understand(struct vine_wire_description *wire, struct vine_procedure 
     memcpy(info->summary, wire->summary, sizeof info->summary);
     info->copies_arguments = (wire->flags & 1) == 0;
     info->has_sessions = (wire->flags & VINE_WIRE_HAS_SESSIONS) != 0;
+    info->has_streams = (wire->flags & VINE_WIRE_HAS_STREAMS) != 0;
     info->argument_count = wire->argument_count;
     procedure->id = wire->id;
     for (uint32_t i = 0; i < wire->argument_count; i++) {

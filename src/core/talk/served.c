@@ -292,6 +292,8 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
     vine__list_remove(&pipe->growing);
     if (pipe->link_to.operations != NULL)
         pipe->link_to.operations->close(&pipe->link_to);
+    if (pipe->sessions_kept > 0)
+        vine__sessions_free(pipe);
     if (pipe->jobs_taken > 0)
         vine__jobs_cancel(pipe);
     vine__served_end_if_over(pipe);
@@ -299,7 +301,7 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
 
 void vine__served_end_if_over(struct vine__served *pipe)
 {
-    if (pipe->state != VINE__SERVED_CLOSING || pipe->jobs_taken > 0)
+    if (pipe->state != VINE__SERVED_CLOSING || pipe->jobs_taken > 0 || pipe->sessions_kept > 0)
         return;
     pipe->state = VINE__SERVED_OVER;
     vine__list_remove(&pipe->link);

@@ -224,6 +224,8 @@ void vine__served_complete(struct vine_call *call)
     struct vine__served_channel *channel = pipe->channels[call->channel];
 
     release_inputs(call);
+    if (VINE__UNLIKELY(call->is_charged))
+        vine__quota_give(&pipe->quota, appliance->executor->bytes);
     if (pipe->state == VINE__SERVED_OPEN)
         write_completion(call, channel);
     else
@@ -273,7 +275,7 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
     call->session = NULL;
     if (submission->session == 0)
         return 0;
-    if (call->definition->state_bytes == 0)
+    if (call->definition->state_bytes == 0 && !vine__is_coroutine(call->definition))
         return VINE_ESESSION;
 
     struct vine__session *session = NULL;
@@ -293,7 +295,8 @@ static bool is_short(const struct vine_call *call)
     const struct vine_procedure_definition *definition = call->definition;
     uint64_t input_bytes = 0;
 
-    if (call->has_after || (call->lane != NULL && !vine__lane_is_idle(call->lane)))
+    if (call->has_after || (call->lane != NULL && !vine__lane_is_idle(call->lane)) ||
+        vine__is_coroutine(definition))
         return false;
     if (definition->flags & VINE_PROCEDURE_SHORT)
         return true;
@@ -374,6 +377,9 @@ static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index
     call->lane = NULL;
     call->is_listed = false;
     call->has_parcel = false;
+    call->is_executed = false;
+    call->is_charged = false;
+    call->is_cancel_told = false;
     call->wire_operation = submission->operation;
     call->channel = channel_index;
     call->is_last = (submission->kind & VINE_WIRE_SESSION_LAST) != 0;

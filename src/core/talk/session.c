@@ -17,17 +17,19 @@
 #include "core/talk/appliance_internal.h"
 
 /* Its record and its state; what handlers charge comes on top. */
-static uint64_t own_bytes(const struct vine_procedure_definition *definition)
+static uint64_t own_bytes(const struct vine_appliance *appliance,
+                          const struct vine_procedure_definition *definition)
 {
-    return sizeof(struct vine__session) + definition->state_bytes;
+    return sizeof(struct vine__session) + definition->state_bytes +
+           (vine__is_coroutine(definition) ? appliance->executor->bytes : 0);
 }
 
 static void free_session(struct vine__served *pipe, struct vine__session *session)
 {
     if (session->is_begun && session->definition->end != NULL)
         session->definition->end(session->state);
-    vine__quota_give(&pipe->quota,
-                     own_bytes(session->definition) + (uint64_t)session->charged_bytes);
+    vine__quota_give(&pipe->quota, own_bytes(pipe->appliance, session->definition) +
+                                       (uint64_t)session->charged_bytes);
     pipe->session_count--;
     free(session->state);
     free(session);
@@ -40,9 +42,35 @@ static void end_session(struct vine__served *pipe, struct vine__session *session
 
     if (pipe->sessions[place] == session)
         pipe->sessions[place] = NULL;
+    if (!session->is_ending && session->kept != NULL)
+        pipe->appliance->executor->session_ended(pipe->appliance->executor_context, session->kept);
     session->is_ending = true;
-    if (session->jobs == 0)
+    if (session->jobs == 0 && session->kept == NULL)
         free_session(pipe, session);
+}
+
+void *vine__session_kept(const struct vine__session *session)
+{
+    return session->kept;
+}
+
+void vine__session_keep(struct vine__session *session, void *kept)
+{
+    VINE_ASSERT(session->kept == NULL && kept != NULL);
+    session->kept = kept;
+    session->pipe->sessions_kept++;
+}
+
+void vine__session_leave(struct vine__session *session)
+{
+    struct vine__served *pipe = session->pipe;
+
+    VINE_ASSERT(session->kept != NULL && pipe->sessions_kept > 0);
+    session->kept = NULL;
+    pipe->sessions_kept--;
+    if (session->is_ending && session->jobs == 0)
+        free_session(pipe, session);
+    vine__served_end_if_over(pipe);
 }
 
 int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
@@ -63,15 +91,16 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
     pipe->failed_sessions[place] = 0;
     if (pipe->session_count >= pipe->appliance->options.sessions_max)
         return VINE_EQUOTA;
-    if (vine__quota_take(&pipe->quota, own_bytes(definition)) != 0)
+    if (vine__quota_take(&pipe->quota, own_bytes(pipe->appliance, definition)) != 0)
         return VINE_EQUOTA;
     session = calloc(1, sizeof *session);
     if (session == NULL) {
-        vine__quota_give(&pipe->quota, own_bytes(definition));
+        vine__quota_give(&pipe->quota, own_bytes(pipe->appliance, definition));
         return VINE_EQUOTA;
     }
     session->id = id;
     session->definition = definition;
+    session->pipe = pipe;
     vine__list_init(&session->lane.jobs);
     pipe->sessions[place] = session;
     pipe->session_count++;
@@ -97,6 +126,12 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
 
     VINE_ASSERT(session->jobs > 0);
     session->jobs--;
+    if (vine__is_coroutine(session->definition)) {
+        /* How a piece of its stream ended is no end of it: that is its executor's to say. */
+        if (session->is_ending)
+            end_session(pipe, session);
+        return;
+    }
     if (call->status != 0) {
         vine__store_relaxed_u32(&session->is_failed, 1);
         if (pipe->sessions[place] == session)

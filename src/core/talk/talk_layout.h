@@ -150,13 +150,14 @@ struct vine_wire_argument {
 };
 
 #define VINE_WIRE_HAS_SESSIONS 4
+#define VINE_WIRE_HAS_STREAMS  8 /* sessions are streams: tasks may follow the last input */
 
 struct vine_wire_description {
     char name[32];
     char accelerator_type[32];
     char summary[128];
     uint16_t id;
-    uint16_t flags; /* enum vine_procedure_flags, VINE_WIRE_HAS_SESSIONS */
+    uint16_t flags; /* enum vine_procedure_flags, VINE_WIRE_HAS_... */
     uint32_t argument_count;
     struct vine_wire_argument arguments[8];
 };

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the loop and who runs coroutine procedures: tasks are handed over, read, written, ended. */
+#include <errno.h>
+#include <string.h>
+
+#include <vine/error.h>
+
+#include "arch/clock/clock.h"
+#include "core/talk/appliance_internal.h"
+#include "utils/assert.h"
+#include "utils/bits.h"
+#include "utils/container_of.h"
+
+void vine__appliance_set_executor(struct vine_appliance *appliance,
+                                  const struct vine__executor *executor, void *context)
+{
+    VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC && appliance->executor == NULL);
+    appliance->executor = executor;
+    appliance->executor_context = context;
+}
+
+/* ---- the loop's side ------------------------------------------------------------------------- */
+
+void vine__executor_begin(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    const struct vine__executor *executor = pipe->appliance->executor;
+
+    VINE_ASSERT(executor != NULL && !call->is_executed);
+    call->start_ticks = vine__clock_ticks();
+    call->is_executed = true;
+    call->executed = (struct vine__executed){.kept = NULL};
+    vine__list_init(&call->executed.link);
+    if (vine__load_relaxed_u32(&call->canceled) != 0) {
+        vine__call_end(call, -VINE_ECANCELED);
+        return;
+    }
+    if (call->session == NULL) {
+        call->is_charged = vine__quota_take(&pipe->quota, executor->bytes) == 0;
+        if (!call->is_charged) {
+            vine__call_end(call, -VINE_EQUOTA);
+            return;
+        }
+    }
+    executor->begin(pipe->appliance->executor_context, call);
+}
+
+void vine__executor_cancel(struct vine_call *call)
+{
+    const struct vine_appliance *appliance = call->pipe->appliance;
+
+    if (!call->is_executed || call->job_state == VINE__JOB_ENDED || call->is_cancel_told)
+        return;
+    call->is_cancel_told = true;
+    appliance->executor->cancel(appliance->executor_context, call);
+}
+
+/* ---- the executor's -------------------------------------------------------------------------- */
+
+struct vine__executed *vine__call_executed(struct vine_call *call)
+{
+    return &call->executed;
+}
+
+struct vine_call *vine__executed_call(struct vine__executed *executed)
+{
+    return VINE_CONTAINER_OF(executed, struct vine_call, executed);
+}
+
+struct vine__session *vine__call_session(const struct vine_call *call)
+{
+    return call->session;
+}
+
+uint32_t vine__call_scalars(const struct vine_call *call, uint64_t *ret_scalars)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < call->definition->argument_count; i++)
+        count += call->definition->arguments[i].kind == VINE_SCALAR;
+    count = (uint32_t)vine__min_u64(count, call->bytes_size / sizeof(uint64_t));
+    memcpy(ret_scalars, call->bytes, count * sizeof(uint64_t));
+    return count;
+}
+
+/* What travelled with the task behind its scalars. */
+static const unsigned char *free_bytes(const struct vine_call *call, uint64_t *ret_size)
+{
+    uint64_t at = 0;
+
+    for (uint32_t i = 0; i < call->definition->argument_count; i++)
+        at += call->definition->arguments[i].kind == VINE_SCALAR ? sizeof(uint64_t) : 0;
+    at = vine__min_u64(at, call->bytes_size);
+    *ret_size = call->bytes_size - at;
+    return call->bytes + at;
+}
+
+uint64_t vine__call_input_size(const struct vine_call *call)
+{
+    uint64_t size;
+
+    (void)free_bytes(call, &size);
+    for (uint32_t i = 0; i < call->input_count; i++)
+        size += call->inputs[i].size_bytes;
+    return size;
+}
+
+/* One of several pieces that follow each other, of which those before `*offset` are passed over.
+ * Returns how much of it comes next, from `*ret_at` on. */
+static size_t overlap(uint64_t *offset, uint64_t piece_size, size_t wanted, uint64_t *ret_at)
+{
+    if (*offset >= piece_size) {
+        *offset -= piece_size;
+        return 0;
+    }
+    *ret_at = *offset;
+    *offset = 0;
+    return (size_t)vine__min_u64(piece_size - *ret_at, wanted);
+}
+
+void vine__call_input_copy(const struct vine_call *call, uint64_t offset, void *to, size_t size)
+{
+    unsigned char *next = to;
+    uint64_t piece_size;
+    uint64_t at = 0;
+    const unsigned char *piece = free_bytes(call, &piece_size);
+    size_t part = overlap(&offset, piece_size, size, &at);
+
+    for (uint32_t i = 0;; i++) {
+        if (part > 0)
+            memcpy(next, piece + at, part);
+        next += part;
+        size -= part;
+        if (size == 0)
+            return;
+        VINE_ASSERT(i < call->input_count);
+        piece = call->inputs[i].memory;
+        part = overlap(&offset, call->inputs[i].size_bytes, size, &at);
+    }
+}
+
+/* How much its result may be, where it has no output; else 0. */
+static uint64_t result_room(const struct vine_call *call)
+{
+    uint64_t room = 0;
+
+    for (uint32_t i = 0; i < call->definition->argument_count; i++) {
+        if (call->definition->arguments[i].kind == VINE_OUTPUT)
+            return 0;
+        if (call->definition->arguments[i].kind == VINE_RESULT)
+            room = call->definition->arguments[i].max;
+    }
+    return room;
+}
+
+uint64_t vine__call_room(const struct vine_call *call)
+{
+    uint64_t room = result_room(call);
+
+    for (uint32_t i = 0; i < call->output_count; i++)
+        room += call->outputs[i].room_bytes;
+    return room;
+}
+
+void vine__call_output_copy(struct vine_call *call, uint64_t offset, const void *from, size_t size)
+{
+    const unsigned char *next = from;
+    uint64_t at = 0;
+
+    if (result_room(call) > 0) {
+        VINE_ASSERT(offset + size <= sizeof call->result);
+        memcpy(call->result + offset, from, size);
+        call->result_size = (uint32_t)(offset + size);
+        return;
+    }
+    for (uint32_t i = 0; size > 0; i++) {
+        VINE_ASSERT(i < call->output_count);
+
+        struct vine__call_output *output = &call->outputs[i];
+        const size_t part = overlap(&offset, output->room_bytes, size, &at);
+
+        if (part == 0)
+            continue;
+        memcpy((unsigned char *)output->memory + at, next, part);
+        output->size_bytes = at + part;
+        next += part;
+        size -= part;
+    }
+}
+
+void vine__call_end(struct vine_call *call, int status)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+
+    VINE_ASSERT(call->is_executed && status <= 0);
+    call->status = status;
+    call->end_ticks = vine__clock_ticks();
+    pthread_mutex_lock(&appliance->common->jobs_lock);
+    VINE_ASSERT(call->job_state == VINE__JOB_RUNNING);
+    vine__job_end_locked(call);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
+}

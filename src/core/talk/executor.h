@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/talk/executor.h - tasks of coroutine procedures, as those see them who run them.
+ *
+ * libvine knows no coroutines: an appliance's loop hands their tasks to an executor, a table of
+ * functions, and completes them when it is told how they ended. The tasks of a session are handed
+ * over in the order in which they were taken, and not one at a time: they are the pieces of a
+ * stream, and the executor keeps what the session has there by a pointer.
+ *
+ * Owns:     nothing. A task is the executor's from `begin` until vine__call_end, and a session that
+ *           it keeps something for until vine__session_leave.
+ * Threads:  the appliance's loop, both ways.
+ * Blocking: never.
+ * Trust:    inputs are the application's memory, which changes as it likes: what is read of them is
+ *           copied once. Sizes, scalars and rooms are private copies.
+ * Limits:   tasks and sessions are the pipe's: its quota holds `bytes` for each execution.
+ */
+#ifndef VINE_CORE_TALK_EXECUTOR_H
+#define VINE_CORE_TALK_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vine/appliance.h>
+
+#include "utils/list.h"
+
+struct vine__session;
+
+struct vine__executor {
+    /* Of a pipe's quota, for each task outside of a session and for each session. */
+    uint64_t bytes;
+    /* Whether its procedure can run here: 0 or a negative error. Any thread. */
+    int (*check)(void *context, const struct vine_procedure_definition *definition);
+    /* A task begins. It may be ended within the call. */
+    void (*begin)(void *context, struct vine_call *call);
+    /* It is not wanted any more, and shall end soon; once a task, behind `begin`. Nor is what a
+     * session has there, as the session has ended. */
+    void (*cancel)(void *context, struct vine_call *call);
+    void (*session_ended)(void *context, void *kept);
+};
+
+/* What an executor has of a task, as it likes. */
+struct vine__executed {
+    struct vine__list link;
+    void *kept;
+    uint64_t taken;   /* of its input */
+    uint64_t written; /* to its output */
+};
+
+/* Before anything is registered, once. `executor` stays. */
+void vine__appliance_set_executor(struct vine_appliance *appliance,
+                                  const struct vine__executor *executor, void *context);
+
+struct vine__executed *vine__call_executed(struct vine_call *call);
+struct vine_call *vine__executed_call(struct vine__executed *executed);
+
+/* Its session, or NULL; and what the executor keeps for that one, which was set by
+ * vine__session_keep: as long as it is there neither the session nor its pipe goes. */
+struct vine__session *vine__call_session(const struct vine_call *call);
+void *vine__session_kept(const struct vine__session *session);
+void vine__session_keep(struct vine__session *session, void *kept);
+/* Nothing is kept for it any more. It may be gone then. */
+void vine__session_leave(struct vine__session *session);
+
+/* All bytes that it brings: those that travelled with it and then its inputs, in order; and a copy
+ * of those from `offset` on. */
+uint64_t vine__call_input_size(const struct vine_call *call);
+void vine__call_input_copy(const struct vine_call *call, uint64_t offset, void *to, size_t size);
+
+/* All bytes that it has room for, in its outputs, in order, or in its result; and write there,
+ * `offset` being what was written before. What is written counts when it ends well. */
+uint64_t vine__call_room(const struct vine_call *call);
+void vine__call_output_copy(struct vine_call *call, uint64_t offset, const void *from, size_t size);
+
+/* The scalars that it brought. Returns how many, at most VINE_ARGUMENTS_MAX. */
+uint32_t vine__call_scalars(const struct vine_call *call, uint64_t *ret_scalars);
+
+/* It has ended: 0 or a negative error. Its completion goes out at once, or in a later turn where
+ * the loop is at it. */
+void vine__call_end(struct vine_call *call, int status);
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: timeout=60 */
+/*
+ * Tasks of coroutine procedures, as an executor of the test's own sees them: without coroutines. It
+ * does on the loop's thread what a task's first byte says.
+ */
+#include "served.h"
+
+#include "core/talk/executor.h"
+#include "utils/container_of.h"
+
+#define BYTES 100000U /* of the quota, for each execution */
+
+/* Nobody looks into it. */
+static const struct vine_coroutine_type *const some_coroutine = (const void *)&some_coroutine;
+
+static struct {
+    struct vine__list kept; /* tasks, by `executed.link`: those of 'k' */
+    int begun, cancelled, sessions_ended;
+    struct vine__session *session;
+    int check_error;
+} seen;
+
+static int number_of(const int *count)
+{
+    return __atomic_load_n(count, __ATOMIC_ACQUIRE);
+}
+
+static void add_one(int *count)
+{
+    (void)__atomic_fetch_add(count, 1, __ATOMIC_ACQ_REL);
+}
+
+static int check(void *context, const struct vine_procedure_definition *definition)
+{
+    assert_ptr_equal(context, &seen);
+    assert_ptr_equal(definition->coroutine, some_coroutine);
+    return seen.check_error;
+}
+
+/* What it brought goes where there is room for it. */
+static void echo(struct vine_call *call)
+{
+    char bytes[4096];
+    uint64_t size = vine__call_input_size(call);
+    const uint64_t room = vine__call_room(call);
+
+    size = size < room ? size : room;
+    for (uint64_t at = 0; at < size;) {
+        const size_t part = size - at < 1000 ? (size_t)(size - at) : 1000;
+
+        vine__call_input_copy(call, at, bytes, part);
+        vine__call_output_copy(call, at, bytes, part);
+        at += part;
+    }
+}
+
+static void end_kept(void)
+{
+    struct vine__list *node;
+
+    while ((node = vine__list_pop_front(&seen.kept)) != NULL) {
+        struct vine_call *call =
+            vine__executed_call(VINE_CONTAINER_OF(node, struct vine__executed, link));
+
+        echo(call);
+        vine__call_end(call, 0);
+    }
+}
+
+static void begin(void *context, struct vine_call *call)
+{
+    char first = 0;
+
+    assert_ptr_equal(context, &seen);
+    if (vine__call_input_size(call) > 0)
+        vine__call_input_copy(call, 0, &first, 1);
+    if (first == 'k') {
+        vine__list_push_back(&seen.kept, &vine__call_executed(call)->link);
+    } else if (first == 'f') {
+        vine__call_end(call, -VINE_EDATA);
+    } else if (first == 's') {
+        seen.session = vine__call_session(call);
+        assert_non_null(seen.session);
+        vine__session_keep(seen.session, &seen);
+        vine__call_end(call, 0);
+    } else {
+        end_kept();
+        echo(call);
+        vine__call_end(call, 0);
+    }
+    add_one(&seen.begun);
+}
+
+static void cancel(void *context, struct vine_call *call)
+{
+    (void)context;
+    add_one(&seen.cancelled);
+    vine__list_remove(&vine__call_executed(call)->link);
+    vine__call_end(call, -VINE_ECANCELED);
+}
+
+static void session_ended(void *context, void *kept)
+{
+    (void)context;
+    assert_ptr_equal(kept, &seen);
+    vine__session_leave(seen.session);
+    add_one(&seen.sessions_ended);
+}
+
+static const struct vine__executor executor = {.bytes = BYTES,
+                                               .check = check,
+                                               .begin = begin,
+                                               .cancel = cancel,
+                                               .session_ended = session_ended};
+
+static const struct vine_argument arguments[] = {
+    {"number", VINE_SCALAR, 0, 0, 100},
+    {"in", VINE_INPUT, VINE_TYPE_BYTES, 0, 1u << 20},
+    {"out", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 1u << 20},
+    {"text", VINE_BYTES, 0, 0, 100},
+};
+static const struct vine_argument small_arguments[] = {
+    {"text", VINE_BYTES, 0, 0, 20},
+    {"answer", VINE_RESULT, 0, 0, 20},
+};
+static struct vine_procedure_definition stream, small;
+
+static struct served served;
+static struct vine_pipe *pipe_of_test;
+
+static int set_up_with(const struct vine_appliance_options *options)
+{
+    memset(&seen, 0, sizeof seen);
+    vine__list_init(&seen.kept);
+    stream = (struct vine_procedure_definition){.size_bytes = sizeof stream,
+                                                .name = "stream",
+                                                .arguments = arguments,
+                                                .argument_count = 4,
+                                                .coroutine = some_coroutine};
+    small = stream;
+    small.name = "small";
+    small.arguments = small_arguments;
+    small.argument_count = 2;
+    served_start(&served, options, 1);
+    vine__appliance_set_executor(served.appliance, &executor, &seen);
+    assert_int_equal(vine_appliance_register(served.appliance, &stream), 0);
+    assert_int_equal(vine_appliance_register(served.appliance, &small), 0);
+    pipe_of_test = served_open(&served, NULL);
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_with(NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vine_pipe_close(pipe_of_test);
+    served_stop(&served);
+    return 0;
+}
+
+/* Issue one with this text, and room for so much, which is in `*ret_output` then. */
+static struct vine_task *issue(const char *text, struct vine_session *session,
+                               const struct vine_task *after, struct vine_data **ret_output)
+{
+    struct vine_data *input = NULL;
+    struct vine_task *task = NULL;
+    struct vine_task_options options = {.size_bytes = sizeof options,
+                                        .inputs = &input,
+                                        .input_count = 1,
+                                        .outputs = ret_output,
+                                        .output_count = 1,
+                                        .session = session,
+                                        .after = after};
+
+    assert_int_equal(vine_data_create(pipe_of_test, VINE_TYPE_BYTES, strlen(text), &input), 0);
+    assert_int_equal(vine_data_write(input, 0, text, strlen(text)), 0);
+    assert_int_equal(vine_data_expect(pipe_of_test, VINE_TYPE_BYTES, 100, ret_output), 0);
+    assert_int_equal(
+        vine_task_issue(pipe_of_test, served_get(pipe_of_test, "stream"), &options, &task), 0);
+    vine_data_free(input);
+    return task;
+}
+
+static void finish(struct vine_task *task, int status, struct vine_data *output, const char *text)
+{
+    char bytes[100] = "";
+
+    assert_int_equal(vine_task_wait(task, LIMIT), status);
+    if (status == 0) {
+        assert_int_equal(vine_data_size(output), strlen(text));
+        assert_int_equal(vine_data_read(output, 0, bytes, strlen(text)), 0);
+        assert_string_equal(bytes, text);
+    }
+    vine_data_free(output);
+    vine_task_free(task);
+}
+
+static void a_coroutine_is_refused_where_nobody_runs_it(void **state)
+{
+    struct vine_appliance *appliance = NULL;
+    struct vine_procedure_definition wrong = stream;
+
+    (void)state;
+    assert_int_equal(vine_appliance_create(NULL, &appliance), 0);
+    assert_int_equal(vine_appliance_register(appliance, &stream), -EOPNOTSUPP);
+    vine_appliance_destroy(appliance);
+
+    seen.check_error = -VINE_EQUOTA;
+    assert_int_equal(vine_appliance_register(served.appliance, &wrong), -VINE_EQUOTA);
+    seen.check_error = 0;
+    wrong.run = run_noop;
+    assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
+    wrong = stream;
+    wrong.state_bytes = 1;
+    assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
+    wrong = stream;
+    wrong.flags = VINE_PROCEDURE_SHORT;
+    assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
+    wrong = stream;
+    wrong.size_bytes = offsetof(struct vine_procedure_definition, coroutine);
+    assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
+}
+
+static void what_a_task_brings_is_read_and_what_is_written_arrives(void **state)
+{
+    struct vine_procedure *procedure = served_get(pipe_of_test, "stream");
+    unsigned char input[100000];
+    const struct vine_task_options options = {
+        .size_bytes = sizeof options, .bytes = "hello", .bytes_size = 5};
+    unsigned char *output = malloc(sizeof input);
+    size_t size = 0;
+    char answer[20];
+
+    (void)state;
+    assert_non_null(output);
+    assert_true(vine_procedure_describe(procedure)->has_sessions);
+    assert_true(vine_procedure_describe(procedure)->has_streams);
+    for (size_t i = 0; i < sizeof input; i++)
+        input[i] = (unsigned char)(i * 7 + (i >> 8));
+    assert_int_equal(
+        vine_pipe_call(pipe_of_test, "stream", input, sizeof input, output, sizeof input, &size),
+        0);
+    assert_int_equal(size, sizeof input);
+    assert_memory_equal(output, input, sizeof input);
+    size = sizeof answer;
+    assert_int_equal(vine_task_run(pipe_of_test, served_get(pipe_of_test, "small"), &options, LIMIT,
+                                   answer, &size),
+                     0);
+    assert_int_equal(size, 5);
+    assert_memory_equal(answer, "hello", 5);
+    free(output);
+}
+
+static void an_error_ends_its_task_alone(void **state)
+{
+    struct vine_data *one, *other;
+    struct vine_task *fails = issue("fails", NULL, NULL, &one);
+    struct vine_task *goes = issue("goes", NULL, NULL, &other);
+
+    (void)state;
+    finish(fails, -VINE_EDATA, one, NULL);
+    finish(goes, 0, other, "goes");
+}
+
+static void tasks_outside_of_a_session_keep_their_order(void **state)
+{
+    struct vine_data *outputs[2];
+    struct vine_task *first = issue("kept", NULL, NULL, &outputs[0]);
+    struct vine_task *second = issue("other", NULL, NULL, &outputs[1]);
+
+    (void)state;
+    while (number_of(&seen.begun) < 1)
+        sched_yield();
+    assert_int_equal(vine_task_wait(second, 1000000), -ETIMEDOUT);
+    assert_int_equal(number_of(&seen.begun), 1);
+    assert_int_equal(vine_task_cancel(first), 0);
+    finish(first, -VINE_ECANCELED, outputs[0], NULL);
+    finish(second, 0, outputs[1], "other");
+    assert_int_equal(number_of(&seen.cancelled), 1);
+}
+
+static void tasks_of_a_session_are_there_together_and_in_order(void **state)
+{
+    struct vine_session *session = NULL;
+    struct vine_data *outputs[4];
+    struct vine_task *tasks[4];
+
+    (void)state;
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "stream"), &session),
+                     0);
+    tasks[0] = issue("k0", session, NULL, &outputs[0]);
+    tasks[1] = issue("k1", session, tasks[0], &outputs[1]); /* which waits for the first */
+    tasks[2] = issue("k2", session, NULL, &outputs[2]);     /* and this one behind that */
+    while (number_of(&seen.begun) < 1)
+        sched_yield();
+    assert_int_equal(vine_task_wait(tasks[2], 1000000), -ETIMEDOUT);
+    assert_int_equal(number_of(&seen.begun), 1);
+    assert_int_equal(vine_task_cancel(tasks[0]), 0);
+    finish(tasks[0], -VINE_ECANCELED, outputs[0], NULL);
+    while (number_of(&seen.begun) < 3)
+        sched_yield();
+    tasks[3] = issue("all", session, NULL, &outputs[3]); /* the session has not failed */
+    finish(tasks[1], 0, outputs[1], "k1");
+    finish(tasks[2], 0, outputs[2], "k2");
+    finish(tasks[3], 0, outputs[3], "all");
+    vine_session_close(session);
+}
+
+static void the_end_of_a_session_is_told_once(void **state)
+{
+    struct vine_session *session = NULL;
+    struct vine_data *output;
+    struct vine_task *task;
+
+    (void)state;
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "stream"), &session),
+                     0);
+    task = issue("s", session, NULL, &output);
+    finish(task, 0, output, "");
+    assert_int_equal(number_of(&seen.sessions_ended), 0);
+    vine_session_close(session);
+    while (number_of(&seen.sessions_ended) < 1)
+        sched_yield();
+}
+
+static void the_end_of_a_pipe_cancels_all(void **state)
+{
+    struct vine_session *session = NULL;
+    struct vine_data *output;
+    struct vine_task *task;
+
+    (void)state;
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "stream"), &session),
+                     0);
+    task = issue("s", session, NULL, &output);
+    finish(task, 0, output, "");
+    (void)issue("k", session, NULL, &output);
+    (void)issue("k", NULL, NULL, &output);
+    while (number_of(&seen.begun) < 3)
+        sched_yield();
+    vine_pipe_close(pipe_of_test);
+    while (number_of(&seen.sessions_ended) < 1 || number_of(&seen.cancelled) < 2)
+        sched_yield();
+    pipe_of_test = served_open(&served, NULL);
+}
+
+static void each_execution_counts_in_the_quota_while_it_lasts(void **state)
+{
+    const struct vine_appliance_options options = {
+        .size_bytes = sizeof options, .memory_max_bytes = 1 << 20, .tasks_max = 16};
+    struct vine_accelerator *accelerator = NULL;
+    struct vine_data *outputs[14];
+    struct vine_task *tasks[14];
+    int kept = 0;
+
+    tear_down(state);
+    set_up_with(&options);
+    assert_int_equal(vine_accelerator_acquire(pipe_of_test, NULL, VINE_PARALLEL, &accelerator), 0);
+    for (int round = 0; round < 20; round++) {
+        struct vine_data *output;
+        struct vine_task *task = issue("x", NULL, NULL, &output);
+
+        finish(task, 0, output, "x");
+    }
+    for (int i = 0; i < 14; i++) {
+        struct vine_data *input = NULL;
+        const struct vine_task_options task_options = {.size_bytes = sizeof task_options,
+                                                       .accelerator = accelerator,
+                                                       .inputs = &input,
+                                                       .input_count = 1,
+                                                       .outputs = &outputs[i],
+                                                       .output_count = 1};
+
+        assert_int_equal(vine_data_create(pipe_of_test, VINE_TYPE_BYTES, 1, &input), 0);
+        assert_int_equal(vine_data_write(input, 0, "k", 1), 0);
+        assert_int_equal(vine_data_expect(pipe_of_test, VINE_TYPE_BYTES, 100, &outputs[i]), 0);
+        assert_int_equal(vine_task_issue(pipe_of_test, served_get(pipe_of_test, "stream"),
+                                         &task_options, &tasks[i]),
+                         0);
+        vine_data_free(input);
+    }
+    /* 14 are more than all of it. */
+    assert_int_equal(vine_task_wait(tasks[13], LIMIT), -VINE_EQUOTA);
+    for (int i = 0; i < 14; i++) {
+        int status;
+
+        assert_int_equal(vine_task_cancel(tasks[i]), 0);
+        status = vine_task_wait(tasks[i], LIMIT);
+        kept += status == -VINE_ECANCELED;
+        finish(tasks[i], status, outputs[i], "");
+    }
+    assert_in_range(kept, 5, 11);
+    tasks[0] = issue("x", NULL, NULL, &outputs[0]);
+    finish(tasks[0], 0, outputs[0], "x");
+    vine_accelerator_release(accelerator);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_coroutine_is_refused_where_nobody_runs_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_task_brings_is_read_and_what_is_written_arrives,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_ends_its_task_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tasks_outside_of_a_session_keep_their_order, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(tasks_of_a_session_are_there_together_and_in_order, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_a_session_is_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_a_pipe_cancels_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_execution_counts_in_the_quota_while_it_lasts, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
