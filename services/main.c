@@ -178,6 +178,11 @@ static int serve_all(const struct vine_service *service, const struct vine_servi
     }
     if (supervised->index == 0 && vine_isolation_why()[0] != '\0')
         printf("isolation: %s\n", vine_isolation_why());
+    /* Rights are the process's: who changes them interrupts all its cores that run. */
+    if (supervised->index == 0 && strcmp(vine_isolation_name(), "mprotect") == 0 &&
+        vine_core_count() > 1 && !service->is_on_one_core)
+        printf("isolation: with mprotect --processes %u cost less than one of %u cores\n",
+               vine_core_count(), vine_core_count());
     fflush(stdout);
     vine_supervised_ready();
     return VINE_MAIN_GOES_ON;

@@ -56,6 +56,11 @@ for how in '--smp 1 --isolate none' '--smp 2 --isolate mprotect' \
     *'--isolate '*) [ "${line##*, isolation }" = "${how##*--isolate }" ] || fail "$how: it is $line" ;;
     *) case $line in *', isolation '*) ;; *) fail "it does not tell how it isolates: $line" ;; esac ;;
     esac
+    case $how in
+    '--smp 2 --isolate mprotect')
+        IFS= read -r line <&3
+        case $line in *'--processes 2'*) ;; *) fail "it does not tell what costs less: $line" ;; esac ;;
+    esac
     [ "$(code /)" = 200 ] || fail "$how: /"
     [ "$(cat body)" = hello ] || fail "$how: no hello"
     [ "$(code /a/b?c=d -d 'a body')" = 200 ] || fail "$how: a body"
