@@ -12,6 +12,8 @@
  *           given it may send, and pass it on.
  * Limits:   VINE_MAIL_BOXES_MAX mailboxes of a micro-process, of VINE_MAIL_WAITING_MAX messages
  *           that nobody has taken, of VINE_MAIL_BYTES_MAX bytes each; 64 MiB of them on a core.
+ *           On their way to other cores are 64 of a micro-process, and 256 from one core to each
+ *           other one: whoever sends more waits in turn.
  *
  * The operations are those of vine/future.h, with addresses for coroutines:
  *

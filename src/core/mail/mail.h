@@ -12,8 +12,10 @@
  *
  * A message is copied out of the sender's heap when it is sent, travels as a letter to the core of
  * the mailbox, and is copied into the receiver's heap when that one runs. A call to another core
- * never fails and never waits, so that two cores that send to each other do not stand in each
- * other's way: what bounds letters is that each is one coroutine's, which waits.
+ * never fails and never waits for what is there, so that two cores that send to each other do not
+ * stand in each other's way. Letters are each one coroutine's, which waits; of those that are on
+ * their way to a core, waited for or given up, there are so many of a micro-process and so many of
+ * each pair of cores, and others wait their turn at the sender's (under_way.c).
  */
 #ifndef VINE_CORE_MAIL_MAIL_H
 #define VINE_CORE_MAIL_MAIL_H

@@ -82,8 +82,16 @@ struct name {
     struct vine_mail_address address;
 };
 
+/* To another core, or this one: what is on its way there, and operations that wait until there are
+ * fewer, by `queue`. */
+struct route {
+    uint32_t on_way;
+    struct vine__list waiting;
+};
+
 struct office {
     struct numbers boxes, operations;
+    struct route routes[VINE_CORES_MAX];
     uint64_t operation_key; /* of the last one */
     uint64_t held_bytes;    /* of letters in its mailboxes, or waiting for room there */
     uint32_t under_way;     /* operations, mailboxes, and calls that nobody waits for */
@@ -170,12 +178,15 @@ void vine__box_answer(struct box *box, const unsigned char *bytes, int error);
 /* ---- operations ------------------------------------------------------------------------------ */
 
 struct vine__mail {
-    const struct vine__heap *heap;
+    const struct vine__heap *heap; /* NULL: it has ended, and goes with what is on its way */
     vine__mail_wake_fn wake;
     void *context;
     struct box *boxes[VINE_MAIL_BOXES_MAX];
     struct vine__list operations; /* by `link` */
-    uint64_t held_bytes;          /* that these and their coroutines have in the heap */
+    uint32_t held_bytes;          /* that these and their coroutines have in the heap */
+    /* Of these, and of those that nobody waits for any more: how many have the right to a route, or
+     * a call on its way; and of these those that wait for that. */
+    uint16_t on_way, in_turn;
 };
 
 /* Where so many bytes at `place` are, or NULL: not in the heap. */
@@ -199,20 +210,37 @@ static inline bool copy(const struct vine__mail *mail, void *to, uint64_t place,
     return from != NULL;
 }
 
+/* How far it is on its way to another core. */
+enum stage {
+    STAGE_HERE,     /* it does not go anywhere */
+    STAGE_IN_TURN,  /* behind others of its micro-process */
+    STAGE_IN_QUEUE, /* of its route */
+    STAGE_GONE,
+};
+
 struct operation {
     struct vine__list link;
-    struct vine__mail *mail; /* NULL: nobody waits for it */
-    uint32_t place;          /* in the heap: of the coroutine, */
-    uint32_t asked;          /* the number of its ask, */
-    uint32_t paper;          /* and what it wrote down */
+    struct vine__mail *mail;
+    uint32_t place; /* in the heap: of the coroutine, */
+    uint32_t asked; /* the number of its ask, */
+    uint32_t paper; /* and what it wrote down */
     uint32_t held_bytes;
-    uint16_t kind; /* enum vine__ask_kind */
-    bool is_done;
+    uint16_t kind;     /* enum vine__ask_kind */
+    uint8_t stage;     /* enum stage */
+    bool is_done;      /* what came of it is to be told */
+    bool is_forgotten; /* nobody waits for it */
     int32_t result;
     uint32_t number;
     uint64_t key;
     uint32_t calls; /* of these two, those under way */
-    struct vine_core_call go, take_back;
+    union {
+        struct {                     /* until it goes */
+            struct vine__list queue; /* of its route */
+            struct letter *letter;   /* that it sends, or NULL */
+        };
+        struct vine_core_call go;
+    };
+    struct vine_core_call take_back;
     struct vine_mail_address address; /* to which; or what was found, written by core 0 */
     char name[VINE_MAIL_NAME_BYTES];
     uint32_t reply_bytes;
@@ -224,6 +252,11 @@ VINE_STATIC_ASSERT(sizeof(struct vine__mail) <= 80, "a micro-process with mail i
 VINE_STATIC_ASSERT(sizeof(struct box) <= 168, "a mailbox is small");
 VINE_STATIC_ASSERT(sizeof(struct operation) <= 256, "an operation is small");
 VINE_STATIC_ASSERT(sizeof(struct letter) <= 144, "a letter is small");
+VINE_STATIC_ASSERT(VINE__HEAP_BYTES_MAX / sizeof(struct vine_coroutine) < UINT16_MAX / 2,
+                   "operations of a heap are counted, and what takes them back");
+
+#define ON_WAY_MAX       64  /* of a micro-process */
+#define ROUTE_ON_WAY_MAX 256 /* of a core to another one */
 
 /* under_way.c. One of the coroutine at `place`. An honest heap holds it and what it wrote down: one
  * that claims more than it could is not. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
@@ -231,10 +264,16 @@ VINE_MUST_CHECK int vine__operation_create(struct vine__mail *mail, const struct
                                            uint32_t place, const struct paper *paper,
                                            struct operation **ret_operation);
 
-/* Call `fn(argument)` on that core. What it returns ends the operation, unless that is
- * ARRIVED_WAITING. */
-void vine__operation_go(struct operation *operation, uint32_t core, vine_core_call_fn fn,
-                        void *argument);
+/*
+ * Have it done on the core that it is for: with a letter where the mailbox is, else on core 0. What
+ * comes of that ends the operation, unless it is ARRIVED_WAITING.
+ *
+ * An operation that is forgotten is still on its way, and so is what it sent; who asks and gives up
+ * again and again would have any number of them under way to a core that is slow. So only so many
+ * may be of one micro-process, and of one core to another; what is beyond waits here, in turn, and
+ * is nothing any more if it is forgotten meanwhile.
+ */
+void vine__operation_go(struct operation *operation, struct letter *letter);
 
 /* It has ended. */
 void vine__operation_done(struct operation *operation, int result);

@@ -71,10 +71,13 @@ int vine__mail_core_start(void)
 {
     struct office **const here = &offices[vine_core()];
 
-    if (*here == NULL)
+    if (*here == NULL) {
         *here = vine__closed_alloc(sizeof(**here));
-    if (*here == NULL)
-        return -ENOMEM;
+        if (*here == NULL)
+            return -ENOMEM;
+        for (uint32_t i = 0; i < VINE_CORES_MAX; i++)
+            vine__list_init(&(*here)->routes[i].waiting);
+    }
     (*here)->done = NULL; /* one that was to end goes on */
     return 0;
 }

@@ -52,13 +52,16 @@ void vine__mail_destroy(struct vine__mail *mail)
 {
     if (mail == NULL)
         return;
+    mail->heap = NULL;
+    mail->on_way++; /* this call */
     while (!vine__list_is_empty(&mail->operations))
         vine__operation_forget(
             VINE_LIST_OBJECT(vine__list_first(&mail->operations), struct operation, link));
     for (uint32_t i = 0; i < VINE_MAIL_BOXES_MAX; i++)
         if (mail->boxes[i] != NULL)
             vine__box_close(mail->boxes[i]);
-    vine__closed_free(mail);
+    if (--mail->on_way == 0)
+        vine__closed_free(mail);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -109,7 +112,7 @@ static int post(struct operation *operation, const struct paper *paper)
                paper->size_bytes);
     if (core == vine_core())
         return (int)vine__letter_arrive(letter);
-    vine__operation_go(operation, (uint32_t)core, vine__letter_arrive, letter);
+    vine__operation_go(operation, letter);
     return ARRIVED_WAITING;
 }
 
@@ -138,9 +141,8 @@ static int publish(struct operation *operation, const struct paper *paper)
 
     if (box == NULL)
         return -VINE_ECORRUPT;
-    box->is_published = true;
     operation->address = box->address;
-    vine__operation_go(operation, 0, vine__name_publish, operation);
+    vine__operation_go(operation, NULL);
     return ARRIVED_WAITING;
 }
 
@@ -176,7 +178,7 @@ static int begin(struct vine__mail *mail, const struct vine__ask *ask, uint32_t 
         result = publish(operation, &paper);
         break;
     default:
-        vine__operation_go(operation, 0, vine__name_find, operation);
+        vine__operation_go(operation, NULL);
         result = ARRIVED_WAITING;
         break;
     }
