@@ -109,6 +109,38 @@ VINE_API VINE_MUST_CHECK int vine_pipe_status(struct vine_pipe *pipe);
  */
 VINE_API VINE_MUST_CHECK int vine_pipe_poll(struct vine_pipe *pipe);
 
+/*
+ * One descriptor for a program with a loop of its own (epoll, libuv, poll): it becomes readable
+ * when tasks of the pipe, on whichever channel, may have ended, or when the pipe is over. It is
+ * made by the first call, stays the pipe's, and is to be watched for reading, level-triggered, and
+ * never read. Any thread; does not block.
+ *
+ * Returns 0; -EMFILE or another negated errno; or as vine_pipe_status.
+ */
+VINE_API VINE_MUST_CHECK int vine_pipe_descriptor(struct vine_pipe *pipe, int *ret_fd);
+
+/*
+ * To be called each time before the loop waits: take what has ended, run callbacks, and arm the
+ * descriptor, which without it may stay silent. One thread, the loop's; others may issue, wait and
+ * poll meanwhile, and whoever of them ends a task runs its callback. Never blocks; not within a
+ * callback. Who looks at tasks by vine_task_poll does so between this call and the wait.
+ *
+ * *ret_timeout_ns is for how long to wait at most. 0: there is more, come again at once. Where the
+ * appliance rings it is the limit of what one that does not, against its word, can delay: 0.1 to 1
+ * s. Where it cannot (older ones, named segments, links between machines) the descriptor tells of
+ * this process's own threads alone, and this is how often to look: 0.05 to 2 ms while tasks are in
+ * flight.
+ *
+ * Returns the number of tasks that have ended since the last call, whoever noticed; -EINVAL  nobody
+ * has asked for the descriptor; -EDEADLK  within a callback; or as vine_pipe_status: the pipe is
+ * over, and the descriptor stays readable.
+ */
+VINE_API VINE_MUST_CHECK int vine_pipe_arm(struct vine_pipe *pipe, uint64_t *ret_timeout_ns);
+
+/* The loop is awake, and has something else to do before it arms again: spares the appliance the
+ * system call of waking it for what ends meanwhile. As vine_pipe_arm, and within a callback too. */
+VINE_API void vine_pipe_disarm(struct vine_pipe *pipe);
+
 struct vine_pipe_limits {
     uint64_t memory_max_bytes; /* granted for both halves together */
     uint32_t channels_max;

@@ -31,6 +31,7 @@ for guide in "$VINE_SOURCE_DIR"/docs/guides/*.md; do
     touch "$scratch/$name.outside" "$scratch/$name.inside"
     {
         printf '#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n'
+        printf '#include <sys/epoll.h>\n'
         printf '#include <vine/vine.h>\n'
         cat "$scratch/$name.outside"
         printf 'int main(void);\nint main(void)\n{\n%s\n' "$before"

@@ -161,8 +161,10 @@ struct vine__served_channel {
     struct vine_spsc_consumer submissions;
     struct vine_spsc_producer completions;
     const uint32_t *peer_sleeping;
-    struct vine__link *rung;  /* a sleeper there is rung for by it; NULL: by futex */
-    uint32_t rung_for;        /* the sleep that it was rung for last */
+    struct vine__link *rung;    /* a sleeper there is rung for by it; NULL: by futex */
+    uint32_t rung_for;          /* the sleep that it was rung for last */
+    const uint32_t *peer_epoch; /* the application's */
+    struct vine__served *pipe;
     struct vine__lane *lanes; /* one for each virtual accelerator */
     struct vine__table jobs;  /* by operation: those in flight that the loop did not run itself */
     /* A submission that was taken from the ring and cannot go on yet. Those behind it wait. */
@@ -202,6 +204,7 @@ struct vine__served {
     uint64_t looked_ticks;       /* named segments: when its process was last asked for */
     struct vine__served **place; /* links: where it stands in its place, until nothing is left */
     uint32_t sleep_epoch;
+    uint32_t woken_epoch; /* the application's last one in which it was woken */
     struct vine__link link_to;
     struct vine__half half;
     struct vine__mirror mirror;

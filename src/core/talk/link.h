@@ -63,6 +63,7 @@ struct vine__link {
     uint64_t peer_bell;       /* atomic: whom to ring there, and with which vector */
     uint32_t changes;         /* atomic: of what the host says, when we last looked */
     uint32_t sequence;        /* atomic: of its sentence that we heard last */
+    uint32_t wakes_heard;     /* messages that said no more than that we should look */
     uint64_t meeting;         /* of devices: on both boards while the pipe lives */
     uint64_t peer_generation; /* of the other machine, when the pipe was made */
 };
@@ -74,6 +75,7 @@ struct vine__agreement {
     uint64_t memory_max_bytes;
     uint64_t generation;
     bool stream; /* both sides can fall asleep by membarrier */
+    bool rings;  /* the appliance sends a wake to an application whose sleep epoch is odd */
     char peer_name[32];
     uint32_t peer_uid; /* VINE__UID_UNKNOWN where nobody vouches for it */
 };

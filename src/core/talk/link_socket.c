@@ -41,6 +41,7 @@ static int take(struct vine__link *link, const union vine__talk_any *message, in
 {
     switch (message->head.type) {
     case VINE_TALK_WAKE:
+        link->wakes_heard++;
         return 0;
     case VINE_TALK_EXTENT: {
         const int error =
@@ -150,7 +151,8 @@ static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__wh
 
 static uint64_t own_features(void)
 {
-    return vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0;
+    return VINE_TALK_FEATURE_EPOCH |
+           (vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0);
 }
 
 /* Our half, which tells the other side over the link what it grows by. */
@@ -280,6 +282,7 @@ static struct vine__agreement agree(const struct greeting *greeting, uint32_t pe
         .generation = welcome->generation,
         .stream =
             (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_MEMBARRIER) != 0,
+        .rings = (welcome->features & VINE_TALK_FEATURE_EPOCH) != 0,
         .peer_uid = peer_uid,
     };
 
@@ -404,6 +407,7 @@ static int send_welcome(struct vine__link *link, const struct vine_talk_hello *h
 
     (void)snprintf(welcome.name, sizeof welcome.name, "%s", name);
     agreement->stream = (welcome.features & hello->features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
+    agreement->rings = true;
     return vine__talk_send(link->socket_fd, &welcome, vine_segment_fd(link->half->segment), 0);
 }
 

@@ -75,6 +75,7 @@ static struct vine_pipe *make_pipe(const struct vine_pipe_options *options)
     pipe->log = options->log;
     pipe->log_context = options->log_context;
     vine__link_init(&pipe->link, &pipe->half, &pipe->mirror);
+    vine__descriptor_init(&pipe->descriptor);
     (void)pthread_mutex_init(&pipe->lock, NULL);
     (void)pthread_mutex_init(&pipe->link_lock, NULL);
     vine__store_init(&pipe->datas, sizeof(struct vine_data));
@@ -167,6 +168,7 @@ int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
  * only what the kernel would share with the parent is let go of. */
 static void close_in_child(struct vine_pipe *pipe)
 {
+    vine__descriptor_close(&pipe->descriptor, true);
     if (pipe->link.socket_fd >= 0)
         close(pipe->link.socket_fd);
     if (pipe->link.pidfd >= 0)
@@ -185,6 +187,7 @@ void vine_pipe_close(struct vine_pipe *pipe)
         return;
     }
     pipe->magic = 0;
+    vine__descriptor_close(&pipe->descriptor, false);
     if (pipe->generation != 0) {
         if (vine__load_relaxed_u32(&pipe->status) == 0)
             pipe->link.operations->bye(&pipe->link, -VINE_ECLOSED, "closed by the application");
@@ -236,6 +239,8 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
               pipe->agreement.peer_name, pipe->link.peer_pid, vine_error_text(error), why);
     if (tell)
         pipe->link.operations->bye(&pipe->link, error, why);
+    vine__fence_full();
+    vine__pipe_tell_loop(pipe);
 }
 
 /* What the appliance has closed or left says no more, and what it said before is all there: the
@@ -246,6 +251,8 @@ static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost
     bool is_lost = false;
 
     pthread_mutex_lock(&pipe->link_lock);
+
+    const uint32_t wakes_heard = pipe->link.wakes_heard;
     int error = operations->receive(&pipe->link, why);
 
     if (error >= 0) {
@@ -260,6 +267,11 @@ static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost
         }
     }
     vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
+    /* Who looks may have taken what was sent to another thread: a loop that waits for it. */
+    if (pipe->link.wakes_heard != wakes_heard) {
+        vine__fence_full();
+        vine__pipe_tell_loop(pipe);
+    }
     pthread_mutex_unlock(&pipe->link_lock);
     *ret_is_lost = is_lost;
     return error;

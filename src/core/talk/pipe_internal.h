@@ -202,6 +202,17 @@ struct vine__kept_message {
     struct vine_wire_submission message;
 };
 
+/* What programs with a loop of their own wait for. Behind its lock, which comes before all others
+ * and is never held while callbacks run. */
+struct vine__descriptor {
+    pthread_mutex_t lock;
+    int epoll_fd;         /* what they wait for; -1: nobody has asked for it */
+    int event_fd;         /* signalled by threads of this process */
+    uint32_t epoch;       /* of sleeps, as our board says it */
+    uint64_t ended;       /* tasks, when it was armed last */
+    uint64_t quiet_ticks; /* since when none has ended */
+};
+
 /* ---- the pipe ------------------------------------------------------------------------------- */
 
 struct vine_pipe {
@@ -226,6 +237,7 @@ struct vine_pipe {
     uint32_t woken_epoch;   /* the appliance's last sleep epoch in which it was woken */
     uint32_t kept_count;    /* messages that wait for room in a ring */
     uint32_t channel_count; /* published with release */
+    uint32_t is_armed;      /* a loop sleeps on the descriptor and is to be told: descriptor.c */
     uint32_t memory_turn;   /* raised when memory was given back while somebody waits for it */
     uint32_t memory_waiters;
     uint64_t looked_ticks;
@@ -256,6 +268,8 @@ struct vine_pipe {
     struct vine__link link;
     struct vine__mirror mirror;
     struct vine__agreement agreement;
+
+    struct vine__descriptor descriptor;
 };
 
 /* ---- pipe.c --------------------------------------------------------------------------------- */
@@ -425,6 +439,9 @@ VINE__ALWAYS_INLINE bool vine__channel_try_drain(struct vine__channel *channel)
 
 void vine__channel_stop_draining(struct vine__channel *channel);
 
+/* The same by who arms the descriptor, and need not be told. */
+void vine__channel_stop_looking(struct vine__channel *channel);
+
 /* Drain a channel once, if nobody else does. The number of tasks that ended. */
 uint32_t vine__channel_poll(struct vine__channel *channel);
 
@@ -432,6 +449,22 @@ uint32_t vine__channel_poll(struct vine__channel *channel);
  * -ETIMEDOUT, or -EDEADLK inside of a callback. */
 VINE_MUST_CHECK int vine__channel_wait(struct vine__channel *channel, const struct vine_task *task,
                                        uint64_t timeout_ns);
+
+/* ---- descriptor.c --------------------------------------------------------------------------- */
+
+void vine__descriptor_init(struct vine__descriptor *descriptor);
+/* `in_child`: of a fork, where the lock may be held for ever. */
+void vine__descriptor_close(struct vine__descriptor *descriptor, bool in_child);
+
+void vine__pipe_tell_loop_slow(struct vine_pipe *pipe);
+
+/* Tasks may have ended, or what the appliance sent to wake the loop was taken: a loop that sleeps
+ * on the descriptor shall look. A full fence stands before it. */
+VINE__ALWAYS_INLINE void vine__pipe_tell_loop(struct vine_pipe *pipe)
+{
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->is_armed) != 0))
+        vine__pipe_tell_loop_slow(pipe);
+}
 
 /* ---- task.c --------------------------------------------------------------------------------- */
 

@@ -180,6 +180,8 @@ static int make_channel(struct vine__served *pipe, uint32_t index, const struct 
     vine__quota_add(&pipe->quota, sizeof *channel + lane_count * sizeof *channel->lanes);
     for (uint32_t i = 0; i < lane_count; i++)
         vine__list_init(&channel->lanes[i].jobs);
+    channel->pipe = pipe;
+    channel->peer_epoch = &pipe->mirror.layout->board.sleep_epoch.value;
     channel->peer_sleeping = &theirs->sleeping.value;
     channel->rung = pipe->link_to.operations->rest != NULL ? &pipe->link_to : NULL;
     ours->slot_count = ring->slot_count;

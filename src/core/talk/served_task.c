@@ -38,12 +38,32 @@ static struct vine_wire_completion *next_completion(struct vine__served_channel 
     return (struct vine_wire_completion *)(void *)slot->payload;
 }
 
+/* Wake the thread that sleeps on the channel's next completion, the first of those that were just
+ * published, and the application that waits for its descriptor, once for each time that it did. */
+static __attribute__((noinline)) void wake_sleepers(struct vine__served_channel *channel,
+                                                    const struct vine_slot *first,
+                                                    uint32_t sleeping, uint32_t epoch)
+{
+    struct vine__served *pipe = channel->pipe;
+
+    if (sleeping != 0) {
+        if (channel->rung == NULL)
+            (void)!vine__futex_wake((const uint32_t *)(const void *)&first->sequence, 1);
+        else if (sleeping != channel->rung_for)
+            vine__link_wake(channel->rung);
+        channel->rung_for = sleeping;
+    }
+    if ((epoch & 1) != 0 && epoch != pipe->woken_epoch && pipe->agreement.rings) {
+        pipe->woken_epoch = epoch;
+        vine__link_wake(&pipe->link_to);
+    }
+}
+
 void vine__served_flush(struct vine__served_channel *channel)
 {
     if (channel->unpublished == 0)
         return;
 
-    /* A sleeping application waits on the first of these slots. */
     const struct vine_slot *first = vine__spsc_slot_at(&channel->completions, 0);
 
     vine__spsc_publish(&channel->completions, channel->unpublished);
@@ -54,14 +74,10 @@ void vine__served_flush(struct vine__served_channel *channel)
         vine__fence_full();
 
     const uint32_t sleeping = vine__load_relaxed_u32(channel->peer_sleeping);
+    const uint32_t epoch = vine__load_relaxed_u32(channel->peer_epoch);
 
-    if (VINE__LIKELY(sleeping == 0))
-        return;
-    if (channel->rung == NULL)
-        (void)!vine__futex_wake((const uint32_t *)(const void *)&first->sequence, 1);
-    else if (sleeping != channel->rung_for)
-        vine__link_wake(channel->rung);
-    channel->rung_for = sleeping;
+    if (VINE__UNLIKELY((sleeping | (epoch & 1)) != 0))
+        wake_sleepers(channel, first, sleeping, epoch);
 }
 
 /* Of boxes of our own half, which nobody else can name while their task has not ended: none of it

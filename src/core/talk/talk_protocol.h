@@ -23,13 +23,15 @@
 #define VINE_TALK_FEATURE_MEMBARRIER 1u
 /* Of devices: a side that has a doorbell, so that it rings whoever sleeps. */
 #define VINE_TALK_FEATURE_RINGS 2u
+/* Of sockets: an appliance that heeds the application's sleep epoch. */
+#define VINE_TALK_FEATURE_EPOCH 4u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */
     VINE_TALK_WELCOME = 2, /* appliance: here is mine (1 descriptor) */
     VINE_TALK_REFUSE = 3,  /* appliance: no, because */
     VINE_TALK_EXTENT = 4,  /* either: my half has grown (1 descriptor) */
-    VINE_TALK_WAKE = 5,    /* application: look at the rings */
+    VINE_TALK_WAKE = 5,    /* either: look at the rings */
     VINE_TALK_BYE = 6,     /* either: I close the pipe, because */
 };
 

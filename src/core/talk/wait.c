@@ -13,6 +13,8 @@
  *   waiter:      count itself in `waiters`; fence; read the task's life and `drain`
  *   drainer:     end the task, or let go of `drain`; fence; read `waiters`
  *
+ * and so does a loop that waits for the pipe's descriptor: see descriptor.c.
+ *
  * Every sleep ends after BACKSTOP_NS to see whether the appliance still lives.
  */
 #include <errno.h>
@@ -94,18 +96,32 @@ static void adapt(struct vine__channel *channel, uint64_t took_ticks)
 
 static void wake_waiters(struct vine__channel *channel)
 {
-    /* Between the ends of tasks, or of draining, and the look at who waits for them. */
-    vine__fence_full();
     if (VINE__LIKELY(vine__load_relaxed_u32(&channel->waiters) == 0))
         return;
     (void)vine__fetch_add_acq_rel_u32(&channel->turn, 1); /* T1 pairs with T2 */
     (void)vine__futex_wake_private(&channel->turn, INT32_MAX);
 }
 
+static void tell_who_waits(struct vine__channel *channel)
+{
+    /* Between the ends of tasks, or of draining, and the look at who waits for them. */
+    vine__fence_full();
+    vine__pipe_tell_loop(channel->pipe);
+    wake_waiters(channel);
+}
+
 void vine__channel_stop_draining(struct vine__channel *channel)
 {
     VINE_ASSERT(vine__load_relaxed_u32(&channel->drain) == 1);
     vine__store_release_u32(&channel->drain, 0); /* K1 pairs with K2 */
+    tell_who_waits(channel);
+}
+
+void vine__channel_stop_looking(struct vine__channel *channel)
+{
+    VINE_ASSERT(vine__load_relaxed_u32(&channel->drain) == 1);
+    vine__store_release_u32(&channel->drain, 0); /* K1 pairs with K2 */
+    vine__fence_full();
     wake_waiters(channel);
 }
 
@@ -168,7 +184,7 @@ static void drain_until(struct vine__channel *channel, struct wait *wait)
         }
         if (taken > 0) {
             vine__spin_found(&vine__this_thread.spinner, &wait->spin);
-            wake_waiters(channel);
+            tell_who_waits(channel);
             /* An appliance that writes completions without end lengthens no wait. */
             if (wait->deadline_ticks == UINT64_MAX || vine__clock_ticks() < wait->deadline_ticks)
                 continue;
