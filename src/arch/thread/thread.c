@@ -126,6 +126,21 @@ void vine__thread_use_places(const struct vine__thread_places *places)
     (void)pthread_setaffinity_np(pthread_self(), sizeof(*places), (const cpu_set_t *)places);
 }
 
+static struct vine__thread_places noted;
+static bool has_noted;
+
+void vine__thread_note_places(const struct vine__thread_places *places)
+{
+    noted = *places;
+    has_noted = true;
+}
+
+void vine__thread_use_noted_places(void)
+{
+    if (has_noted)
+        vine__thread_use_places(&noted);
+}
+
 uint32_t vine__thread_number(void)
 {
     return (uint32_t)gettid();

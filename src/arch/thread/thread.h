@@ -42,6 +42,11 @@ struct vine__thread_places {
 VINE_MUST_CHECK int vine__thread_get_places(struct vine__thread_places *ret_places);
 void vine__thread_use_places(const struct vine__thread_places *places);
 
+/* The same for who does not have them: those that were noted last, before any other thread. Where
+ * none were, the calling thread may run where it may. */
+void vine__thread_note_places(const struct vine__thread_places *places);
+void vine__thread_use_noted_places(void);
+
 /* The kernel's number of the calling thread, and the processor that it runs on now. */
 uint32_t vine__thread_number(void);
 uint32_t vine__thread_processor(void);

@@ -28,7 +28,7 @@ int vine__bridge_sweep(struct vine__bridge *bridge, int status)
     int ended = 0;
 
     for (uint32_t i = 0; i < total; i++) {
-        struct vine__operation *operation = vine__op_at(&bridge->cache, i);
+        struct vine__op *operation = vine__op_at(&bridge->cache, i);
         struct vine__ending ending;
         bool is_ours;
 

@@ -37,7 +37,7 @@
 /* An operation as it waits. Written by the taker before it is registered; atomic, because who wants
  * to end it reads first, and then finds out whether it was still that use. */
 struct vine__pending {
-    struct vine__operation operation;
+    struct vine__op operation;
     void *callback; /* a vine_operation_fn */
     void *context;
     uint64_t deadline_ns; /* VINE_FOREVER: none */

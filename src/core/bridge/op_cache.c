@@ -7,15 +7,14 @@
 
 #include "utils/assert.h"
 
-VINE_STATIC_ASSERT(sizeof(struct vine__operation) == 16,
-                   "leaves 48 bytes of the user's first line");
+VINE_STATIC_ASSERT(sizeof(struct vine__op) == 16, "leaves 48 bytes of the user's first line");
 VINE_STATIC_ASSERT(offsetof(struct vine__op_cache, free_taker) % VINE_CACHE_LINE == 0, "own line");
 VINE_STATIC_ASSERT(offsetof(struct vine__op_cache, free_shared) % VINE_CACHE_LINE == 0, "own line");
 VINE_STATIC_ASSERT(offsetof(struct vine__op_cache, refused) % VINE_CACHE_LINE == 0, "own line");
 
 void vine__op_cache_init(struct vine__op_cache *cache, size_t operation_bytes, uint32_t count_max)
 {
-    VINE_ASSERT(operation_bytes >= sizeof(struct vine__operation));
+    VINE_ASSERT(operation_bytes >= sizeof(struct vine__op));
     VINE_ASSERT(operation_bytes % VINE_CACHE_LINE == 0);
     VINE_ASSERT(count_max <= VINE__OPS_MAX);
     memset(cache, 0, sizeof *cache);
@@ -50,7 +49,7 @@ static int add_slab(struct vine__op_cache *cache)
     memset(slab, 0, bytes);
     cache->slabs[first / VINE__OPS_A_SLAB] = slab;
     for (uint32_t i = more; i-- > 0;) {
-        struct vine__operation *operation = vine__op_at(cache, first + i);
+        struct vine__op *operation = vine__op_at(cache, first + i);
 
         operation->index = first + i;
         operation->next_free = cache->free_taker;
@@ -70,7 +69,7 @@ int vine__op_cache_fill(struct vine__op_cache *cache)
     return error;
 }
 
-struct vine__operation *vine__op_take_slow(struct vine__op_cache *cache)
+struct vine__op *vine__op_take_slow(struct vine__op_cache *cache)
 {
     /* O4 pairs with O3: what was done with the operations is over. Taking the whole stack at once
      * leaves no room for an index that went away and came back (ABA). */
@@ -80,8 +79,7 @@ struct vine__operation *vine__op_take_slow(struct vine__op_cache *cache)
     return vine__op_take(cache);
 }
 
-bool vine__op_retract(struct vine__op_cache *cache, struct vine__operation *operation,
-                      uint64_t word)
+bool vine__op_retract(struct vine__op_cache *cache, struct vine__op *operation, uint64_t word)
 {
     uint64_t seen = word;
 
@@ -139,7 +137,7 @@ static uint64_t *counter_for(struct vine__op_refusals *refused, uint64_t word, u
 
 void vine__op_refuse(struct vine__op_cache *cache, uint64_t id, uint8_t kind)
 {
-    struct vine__operation *operation = vine__op_find(cache, id);
+    struct vine__op *operation = vine__op_find(cache, id);
 
     if (operation == NULL) {
         count(&cache->refused.unknown);

@@ -66,7 +66,7 @@ enum vine__op_state {
 };
 
 /* First in the user's struct. */
-struct vine__operation {
+struct vine__op {
     uint64_t word; /* atomic: see vine__op_word */
     uint32_t index;
     uint32_t next_free;
@@ -131,29 +131,28 @@ VINE__ALWAYS_INLINE uint64_t vine__op_word_as(uint64_t word, enum vine__op_state
     return (word & ~0xffULL) | (uint64_t)state;
 }
 
-VINE__ALWAYS_INLINE struct vine__operation *vine__op_at(const struct vine__op_cache *cache,
-                                                        uint32_t index)
+VINE__ALWAYS_INLINE struct vine__op *vine__op_at(const struct vine__op_cache *cache, uint32_t index)
 {
-    return (struct vine__operation *)(void *)(cache->slabs[index / VINE__OPS_A_SLAB] +
-                                              (index % VINE__OPS_A_SLAB) * cache->operation_bytes);
+    return (struct vine__op *)(void *)(cache->slabs[index / VINE__OPS_A_SLAB] +
+                                       (index % VINE__OPS_A_SLAB) * cache->operation_bytes);
 }
 
 /* Its present use's. Who holds the operation, or whose use it is. */
-VINE__ALWAYS_INLINE uint64_t vine__op_id(const struct vine__operation *operation)
+VINE__ALWAYS_INLINE uint64_t vine__op_id(const struct vine__op *operation)
 {
     return (vine__load_relaxed_u64(&operation->word) & ~0xffffffffULL) | operation->index;
 }
 
 /* Slow half of taking. */
-struct vine__operation *vine__op_take_slow(struct vine__op_cache *cache);
+struct vine__op *vine__op_take_slow(struct vine__op_cache *cache);
 
 /* A free operation under a new id, to be composed; NULL if all are in use. The taker. */
-VINE__ALWAYS_INLINE struct vine__operation *vine__op_take(struct vine__op_cache *cache)
+VINE__ALWAYS_INLINE struct vine__op *vine__op_take(struct vine__op_cache *cache)
 {
     if (VINE__UNLIKELY(cache->free_taker == VINE__OP_NONE))
         return vine__op_take_slow(cache);
 
-    struct vine__operation *operation = vine__op_at(cache, cache->free_taker);
+    struct vine__op *operation = vine__op_at(cache, cache->free_taker);
     const uint32_t generation = vine__op_word_generation(vine__load_relaxed_u64(&operation->word));
 
     cache->free_taker = operation->next_free;
@@ -164,7 +163,7 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_take(struct vine__op_cache 
 
 /* From now on its completion finds it: the operation was composed before. Returns its word. The
  * taker. */
-VINE__ALWAYS_INLINE uint64_t vine__op_register(struct vine__operation *operation, uint8_t kind)
+VINE__ALWAYS_INLINE uint64_t vine__op_register(struct vine__op *operation, uint8_t kind)
 {
     const uint32_t generation = vine__op_word_generation(vine__load_relaxed_u64(&operation->word));
     const uint64_t word = vine__op_word(generation, kind, VINE__OP_PENDING);
@@ -177,8 +176,7 @@ VINE__ALWAYS_INLINE uint64_t vine__op_register(struct vine__operation *operation
 /* What `complete` found nothing for: count it, by what it was; give back what came late. */
 void vine__op_refuse(struct vine__op_cache *cache, uint64_t id, uint8_t kind);
 
-VINE__ALWAYS_INLINE struct vine__operation *vine__op_find(const struct vine__op_cache *cache,
-                                                          uint64_t id)
+VINE__ALWAYS_INLINE struct vine__op *vine__op_find(const struct vine__op_cache *cache, uint64_t id)
 {
     const uint32_t index = (uint32_t)id;
 
@@ -189,10 +187,10 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_find(const struct vine__op_
 }
 
 /* The pending operation that a completion names, now done, or NULL. The finder. */
-VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete(struct vine__op_cache *cache,
-                                                              uint64_t id, uint8_t kind)
+VINE__ALWAYS_INLINE struct vine__op *vine__op_complete(struct vine__op_cache *cache, uint64_t id,
+                                                       uint8_t kind)
 {
-    struct vine__operation *operation = vine__op_find(cache, id);
+    struct vine__op *operation = vine__op_find(cache, id);
     uint64_t expected = vine__op_word((uint32_t)(id >> 32), kind, VINE__OP_PENDING);
 
     /* O2 pairs with O1. */
@@ -205,11 +203,11 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete(struct vine__op_ca
 }
 
 /* The same where nobody abandons or retracts what is pending: cheaper by the exchange. */
-VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete_alone(struct vine__op_cache *cache,
-                                                                    uint64_t id, uint8_t kind)
+VINE__ALWAYS_INLINE struct vine__op *vine__op_complete_alone(struct vine__op_cache *cache,
+                                                             uint64_t id, uint8_t kind)
 {
     const uint64_t expected = vine__op_word((uint32_t)(id >> 32), kind, VINE__OP_PENDING);
-    struct vine__operation *operation = vine__op_find(cache, id);
+    struct vine__op *operation = vine__op_find(cache, id);
 
     /* O2 pairs with O1. */
     if (VINE__HOSTILE(operation == NULL) ||
@@ -223,7 +221,7 @@ VINE__ALWAYS_INLINE struct vine__operation *vine__op_complete_alone(struct vine_
 
 /* End what is pending without a completion; none can come any more. True: it is done. The finder.
  * `word` is what the operation's was. */
-VINE__ALWAYS_INLINE bool vine__op_end(struct vine__operation *operation, uint64_t word)
+VINE__ALWAYS_INLINE bool vine__op_end(struct vine__op *operation, uint64_t word)
 {
     /* O2 pairs with O1. */
     return vine__op_word_state(word) == VINE__OP_PENDING &&
@@ -233,7 +231,7 @@ VINE__ALWAYS_INLINE bool vine__op_end(struct vine__operation *operation, uint64_
 
 /* Nobody waits for it any more; it is kept until its completion. False: it has ended, or ends now.
  * Either the taker or the finder. `word` is what the operation's was. */
-VINE__ALWAYS_INLINE bool vine__op_abandon(struct vine__operation *operation, uint64_t word)
+VINE__ALWAYS_INLINE bool vine__op_abandon(struct vine__op *operation, uint64_t word)
 {
     /* O2 pairs with O1. */
     return vine__op_word_state(word) == VINE__OP_PENDING &&
@@ -242,8 +240,7 @@ VINE__ALWAYS_INLINE bool vine__op_abandon(struct vine__operation *operation, uin
 }
 
 /* Onto the list of free ones. Any thread; the operation is free already, and nobody else's. */
-VINE__ALWAYS_INLINE void vine__op_push(struct vine__op_cache *cache,
-                                       struct vine__operation *operation)
+VINE__ALWAYS_INLINE void vine__op_push(struct vine__op_cache *cache, struct vine__op *operation)
 {
     const uint32_t index = operation->index;
     uint32_t head = vine__load_relaxed_u32(&cache->free_shared);
@@ -255,8 +252,7 @@ VINE__ALWAYS_INLINE void vine__op_push(struct vine__op_cache *cache,
 }
 
 /* Give back what is done, or taken. Any thread. */
-VINE__ALWAYS_INLINE void vine__op_give(struct vine__op_cache *cache,
-                                       struct vine__operation *operation)
+VINE__ALWAYS_INLINE void vine__op_give(struct vine__op_cache *cache, struct vine__op *operation)
 {
     const uint64_t word = vine__load_relaxed_u64(&operation->word);
 
@@ -265,8 +261,7 @@ VINE__ALWAYS_INLINE void vine__op_give(struct vine__op_cache *cache,
 }
 
 /* The same by the taker: nobody else has to know, so that it needs no exchange. */
-VINE__ALWAYS_INLINE void vine__op_give_own(struct vine__op_cache *cache,
-                                           struct vine__operation *operation)
+VINE__ALWAYS_INLINE void vine__op_give_own(struct vine__op_cache *cache, struct vine__op *operation)
 {
     const uint64_t word = vine__load_relaxed_u64(&operation->word);
 
@@ -277,8 +272,8 @@ VINE__ALWAYS_INLINE void vine__op_give_own(struct vine__op_cache *cache,
 
 /* Give back what was abandoned: its completion has come, or none can come. False: it was given back
  * by another. Either the taker or the finder. `word` is what the operation's was. */
-VINE__ALWAYS_INLINE bool vine__op_reclaim(struct vine__op_cache *cache,
-                                          struct vine__operation *operation, uint64_t word)
+VINE__ALWAYS_INLINE bool vine__op_reclaim(struct vine__op_cache *cache, struct vine__op *operation,
+                                          uint64_t word)
 {
     /* Pairs with nothing: of two who reclaim one succeeds, and pushes, O3. */
     if (vine__op_word_state(word) != VINE__OP_ABANDONED ||
@@ -292,7 +287,7 @@ VINE__ALWAYS_INLINE bool vine__op_reclaim(struct vine__op_cache *cache,
 /* Take back the registration of what was not sent, and give it back. False: it has ended meanwhile
  * (a completion was guessed, its time was over, the peer was lost), and is or will be given back
  * all the same. `word` is what its registration made it. The taker. */
-VINE_MUST_CHECK bool vine__op_retract(struct vine__op_cache *cache,
-                                      struct vine__operation *operation, uint64_t word);
+VINE_MUST_CHECK bool vine__op_retract(struct vine__op_cache *cache, struct vine__op *operation,
+                                      uint64_t word);
 
 #endif

@@ -24,7 +24,7 @@ static void complete(struct vine_bridge_receive *handle, const unsigned char *sl
     memcpy(&id, slot, sizeof id);
     vine__bridge_enter(bridge);
 
-    struct vine__operation *operation =
+    struct vine__op *operation =
         vine__op_complete(&bridge->cache, id.value & ~VINE__BRIDGE_KIND_MASK,
                           (uint8_t)(id.value >> VINE__BRIDGE_KIND_SHIFT));
 

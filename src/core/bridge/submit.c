@@ -5,11 +5,11 @@
 #include "core/bridge/bridge_internal.h"
 
 /* Returns NULL if there is no place. */
-static struct vine__operation *add(struct vine__bridge *bridge,
-                                   const struct vine_bridge_operation *operation,
-                                   struct vine_operation_id *ret_id)
+static struct vine__op *add(struct vine__bridge *bridge,
+                            const struct vine_bridge_operation *operation,
+                            struct vine_operation_id *ret_id)
 {
-    struct vine__operation *added = vine__op_take(&bridge->cache);
+    struct vine__op *added = vine__op_take(&bridge->cache);
     struct vine__pending *pending = (struct vine__pending *)(void *)added;
     void *callback = NULL;
 
@@ -32,7 +32,7 @@ int vine_bridge_submit(struct vine_bridge_submit *handle, void *wrapped, size_t 
     struct vine__bridge *bridge = handle->bridge;
     struct vine_operation_id ignored = {0};
     struct vine_operation_id before;
-    struct vine__operation *added;
+    struct vine__op *added;
     uint64_t word = 0;
     bool is_undone;
     int error = vine__bridge_over(bridge);
@@ -77,8 +77,7 @@ int vine_bridge_abandon(struct vine_bridge_submit *handle, struct vine_operation
 
     vine__bridge_enter(bridge);
 
-    struct vine__operation *operation =
-        vine__op_find(&bridge->cache, id.value & ~VINE__BRIDGE_KIND_MASK);
+    struct vine__op *operation = vine__op_find(&bridge->cache, id.value & ~VINE__BRIDGE_KIND_MASK);
 
     is_ours = operation != NULL && vine__op_abandon(operation, word);
     if (is_ours)

@@ -529,6 +529,8 @@ int vine__crew_run(const struct vine__crew_options *options, int *ret_code, bool
         (void)snprintf(ret_why, VINE__CREW_WHY_BYTES, "where this thread may run: %s",
                        vine_error_text(error));
     else
+        vine__thread_note_places(&crew.places);
+    if (error == 0)
         error = pin_main_thread(options, ret_why);
     if (error == 0)
         error = init(&crew, ret_why);

@@ -103,7 +103,7 @@ static inline void vine__reactor_begin(struct vine__operation *operation)
     vine__poller_begin(vine__reactor_poller(), operation);
 }
 
-/* ---- what nobody tells of (core/appliance) ---------------------------------------------------- */
+/* ---- what nobody tells of (core/appliance) --------------------------------------------------- */
 
 /*
  * Something that a core looks at by itself while it is awake, since whoever writes there makes no

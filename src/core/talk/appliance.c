@@ -178,6 +178,7 @@ static void leave_common(struct vine_appliance *appliance)
 
     for (uint32_t i = 0; common != NULL && i < vine__parts_count(common); i++)
         if (vine__part_at(common, i) == appliance)
+            /* P3 pairs with P4. */
             vine__store_release_pointer((void **)(uintptr_t)&common->parts[i], NULL);
     if (common != NULL)
         vine__part_ends(appliance);
@@ -206,7 +207,13 @@ static int join_common(struct vine_appliance *appliance, struct vine_appliance *
     pthread_mutex_lock(&common->jobs_lock);
     common->parts_serving++;
     pthread_mutex_unlock(&common->jobs_lock);
+    return 0;
+}
 
+/* Be seen by who stops or counts all parts: when all of it is made. */
+static int show(struct vine_appliance *appliance)
+{
+    struct vine__common *common = appliance->common;
     const uint32_t index = vine__fetch_add_acq_rel_u32(&common->part_count, 1);
 
     if (index >= VINE__PARTS_MAX)
@@ -250,11 +257,14 @@ int vine__serving_create(const struct vine_appliance_options *options,
         error = vine__eventfd_create(&appliance->event_fd);
     if (!error)
         error = vine__epoll_add(appliance->epoll_fd, appliance->event_fd, &appliance->event_fd);
+    if (!error) {
+        vine__loop_prepare(appliance);
+        error = show(appliance);
+    }
     if (error) {
         vine_appliance_destroy(appliance);
         return error;
     }
-    vine__loop_prepare(appliance);
     *ret_part = appliance;
     return 0;
 }

@@ -108,7 +108,7 @@ struct vine__call_output {
 
 /* A task that was taken: what its handler sees, and where its completion goes. */
 struct vine_call {
-    struct vine__operation operation; /* of the pipe's jobs */
+    struct vine__op operation; /* of the pipe's jobs */
     struct vine__served *pipe;
     const struct vine_procedure_definition *definition;
     struct vine__session *session;

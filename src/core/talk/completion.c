@@ -186,7 +186,7 @@ static int complete(struct vine__channel *channel, const struct vine_wire_comple
                     uint64_t now_ticks)
 {
     /* The drainer alone ends tasks; that its user freed one early stands in its life. */
-    struct vine__operation *operation =
+    struct vine__op *operation =
         vine__op_complete_alone(&channel->tasks, completion->operation, completion->kind);
     struct vine_task *task = (struct vine_task *)(void *)operation;
     int status = 0;
@@ -258,7 +258,7 @@ void vine__channel_end_all(struct vine__channel *channel)
     const uint32_t total = vine__load_acquire_u32(&channel->tasks.count); /* O6 pairs with O5 */
 
     for (uint32_t i = 0; i < total; i++) {
-        struct vine__operation *operation = vine__op_at(&channel->tasks, i);
+        struct vine__op *operation = vine__op_at(&channel->tasks, i);
         struct vine_task *task = (struct vine_task *)(void *)operation;
 
         /* O2 pairs with O1, of the op cache. */

@@ -74,8 +74,8 @@ struct vine__thread {
 
 /* Written by the issuer until its life is PENDING, then by the drainer until it is ENDED. */
 struct vine_task {
-    struct vine__operation operation; /* of the channel's op cache */
-    uint32_t life;                    /* atomic; VINE__TASK_ bits */
+    struct vine__op operation; /* of the channel's op cache */
+    uint32_t life;             /* atomic; VINE__TASK_ bits */
     int32_t status;
     struct vine__channel *channel;
     uint64_t issued_ticks;

@@ -357,7 +357,7 @@ static struct vine_call *take_call(struct vine__served *pipe)
 {
     const uint64_t bytes = VINE__OPS_A_SLAB * sizeof(struct vine_call);
     const bool is_full = pipe->jobs_taken == pipe->jobs.count;
-    struct vine__operation *operation;
+    struct vine__op *operation;
 
     if (is_full && vine__quota_take(&pipe->quota, bytes) != 0)
         return NULL;

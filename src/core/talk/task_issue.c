@@ -330,7 +330,7 @@ VINE__ALWAYS_INLINE int begin(struct vine__channel *channel, struct vine_task **
         return reserved;
     }
 
-    struct vine__operation *operation = vine__op_take(&channel->tasks);
+    struct vine__op *operation = vine__op_take(&channel->tasks);
 
     if (VINE__UNLIKELY(operation == NULL))
         return -VINE_EQUOTA;

@@ -15,13 +15,13 @@
 #include "core/bridge/op_cache.h"
 
 struct job {
-    struct vine__operation operation;
+    struct vine__op operation;
     uint64_t number;
 } __attribute__((aligned(VINE_CACHE_LINE)));
 
 #define KIND 3
 
-static bool is_pending(const struct vine__operation *operation)
+static bool is_pending(const struct vine__op *operation)
 {
     return vine__op_word_state(vine__load_acquire_u64(&operation->word)) == VINE__OP_PENDING;
 }
@@ -42,9 +42,9 @@ static int close_cache(void **state)
     return 0;
 }
 
-static struct vine__operation *add(uint64_t *ret_id)
+static struct vine__op *add(uint64_t *ret_id)
 {
-    struct vine__operation *operation = vine__op_take(&cache);
+    struct vine__op *operation = vine__op_take(&cache);
 
     assert_non_null(operation);
     (void)vine__op_register(operation, KIND);
@@ -52,7 +52,7 @@ static struct vine__operation *add(uint64_t *ret_id)
     return operation;
 }
 
-static uint64_t word_of(const struct vine__operation *operation)
+static uint64_t word_of(const struct vine__op *operation)
 {
     return vine__load_acquire_u64(&operation->word);
 }
@@ -60,8 +60,8 @@ static uint64_t word_of(const struct vine__operation *operation)
 static void every_refusal_is_counted_as_what_it_is(void **state)
 {
     uint64_t id;
-    struct vine__operation *operation = add(&id);
-    struct vine__operation *composed = vine__op_take(&cache);
+    struct vine__op *operation = add(&id);
+    struct vine__op *composed = vine__op_take(&cache);
     const struct vine__op_refusals *refused = &cache.refused;
     (void)state;
 
@@ -91,7 +91,7 @@ static void every_refusal_is_counted_as_what_it_is(void **state)
 static void who_ends_operations_alone_refuses_the_same(void **state)
 {
     uint64_t id;
-    struct vine__operation *operation = add(&id);
+    struct vine__op *operation = add(&id);
     (void)state;
 
     assert_null(vine__op_complete_alone(&cache, id | 4, KIND));
@@ -126,7 +126,7 @@ static void there_are_as_many_operations_as_were_asked_for(void **state)
 static void an_abandoned_place_is_used_again_after_its_completion_only(void **state)
 {
     uint64_t ids[4];
-    struct vine__operation *abandoned = add(&ids[0]);
+    struct vine__op *abandoned = add(&ids[0]);
     (void)state;
 
     for (int i = 1; i < 4; i++)
@@ -147,7 +147,7 @@ static void an_abandoned_place_is_used_again_after_its_completion_only(void **st
 static void of_two_who_end_an_operation_one_succeeds(void **state)
 {
     uint64_t id;
-    struct vine__operation *operation = add(&id);
+    struct vine__op *operation = add(&id);
     uint64_t seen = word_of(operation);
     (void)state;
 
@@ -159,7 +159,7 @@ static void of_two_who_end_an_operation_one_succeeds(void **state)
     vine__op_give(&cache, operation);
 
     /* The place is in use again when who looked at its last use acts. */
-    struct vine__operation *taken[4];
+    struct vine__op *taken[4];
     for (int i = 0; i < 4; i++)
         taken[i] = add(&id);
     assert_true(is_pending(operation));
@@ -183,7 +183,7 @@ static void what_was_not_sent_is_free_again_however_it_ended(void **state)
     (void)state;
 
     for (int round = 0; round < 10; round++) {
-        struct vine__operation *operation = add(&id);
+        struct vine__op *operation = add(&id);
         const uint64_t word = word_of(operation);
 
         switch (round % 4) {
@@ -214,7 +214,7 @@ static void what_was_not_sent_is_free_again_however_it_ended(void **state)
 static void the_taker_gives_back_to_itself(void **state)
 {
     uint64_t id;
-    struct vine__operation *operation = vine__op_take(&cache);
+    struct vine__op *operation = vine__op_take(&cache);
     (void)state;
 
     vine__op_give_own(&cache, operation);
@@ -233,7 +233,7 @@ static void generations_go_round(void **state)
 {
     uint64_t before;
     uint64_t after;
-    struct vine__operation *operation;
+    struct vine__op *operation;
     (void)state;
 
     operation = add(&before);

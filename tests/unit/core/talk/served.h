@@ -35,8 +35,14 @@
 #define SECOND             VINE_NS_PER_SECOND
 #define LIMIT              (60 * SECOND) /* a hang guard, never reached */
 
+/* How it is served: by served_begin and served_end of this file. */
+#ifndef SERVED_APPLIANCE
+#define SERVED_APPLIANCE "served_by_threads.h"
+#endif
+
 struct served {
     struct vine_appliance *appliance;
+    void *others; /* of who serves it */
     pthread_t loop;
     pthread_t workers[SERVED_WORKERS_MAX];
     int worker_count;
@@ -294,19 +300,6 @@ static const struct vine_procedure_definition served_procedures[] = {
 
 /* ---- the appliance --------------------------------------------------------------------------- */
 
-static inline void *served_loop(void *appliance)
-{
-    const int error = vine_appliance_serve(appliance);
-
-    return (void *)(intptr_t)error;
-}
-
-static inline void *served_work(void *appliance)
-{
-    vine_appliance_work(appliance);
-    return NULL;
-}
-
 /* Until the workers are counted: before, the loop would run long tasks itself. */
 static inline void served_wait_for_workers(struct vine_appliance *appliance, uint32_t count)
 {
@@ -318,21 +311,15 @@ static inline void served_wait_for_workers(struct vine_appliance *appliance, uin
     } while (stats.workers < count);
 }
 
+#include SERVED_APPLIANCE
+
 /* At an address of the test's. */
 static inline void served_start_address(struct served *served, const char *address,
                                         const struct vine_appliance_options *options, int workers)
 {
     (void)snprintf(served->path, sizeof served->path, "%s", address);
-    assert_int_equal(vine_appliance_create(options, &served->appliance), 0);
-    for (size_t i = 0; i < SERVED_PROCEDURES; i++)
-        assert_int_equal(vine_appliance_register(served->appliance, &served_procedures[i]), 0);
-    assert_int_equal(vine_appliance_listen(served->appliance, served->path), 0);
     served->worker_count = workers;
-    for (int i = 0; i < workers; i++)
-        assert_int_equal(pthread_create(&served->workers[i], NULL, served_work, served->appliance),
-                         0);
-    served_wait_for_workers(served->appliance, (uint32_t)workers);
-    assert_int_equal(pthread_create(&served->loop, NULL, served_loop, served->appliance), 0);
+    served_begin(served, options);
     gate_set(false);
 }
 
@@ -355,14 +342,9 @@ static inline void served_start(struct served *served, const struct vine_applian
     served_start_at(served, "", options, workers);
 }
 
-static inline void served_stop(struct served *served)
+/* What is left of its folder. */
+static inline void served_remove(struct served *served)
 {
-    gate_set(true);
-    vine_appliance_stop(served->appliance);
-    for (int i = 0; i < served->worker_count; i++)
-        assert_int_equal(pthread_join(served->workers[i], NULL), 0);
-    assert_int_equal(pthread_join(served->loop, NULL), 0);
-    vine_appliance_destroy(served->appliance);
     if (served->folder[0] == 0)
         return;
     (void)unlink(served->path);
@@ -370,6 +352,13 @@ static inline void served_stop(struct served *served)
     (void)snprintf(lock, sizeof lock, "%s.lock", served->path);
     (void)unlink(lock);
     (void)rmdir(served->folder);
+}
+
+static inline void served_stop(struct served *served)
+{
+    gate_set(true);
+    served_end(served);
+    served_remove(served);
 }
 
 static inline struct vine_pipe *served_open(const struct served *served,

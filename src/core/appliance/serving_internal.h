@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/appliance/serving_internal.h - what an appliance on reactors is made of.
+ *
+ * Owns:     the structs of a serving.
+ * Threads:  a part is its core's, but for what is core 0's by its comment.
+ * Blocking: never.
+ * Trust:    all cores are one process.
+ * Limits:   those of vine/serving.h.
+ *
+ * The memory order:
+ *   A1  a part's core: release of `appliance`        pairs with A2: what it is made of
+ *   A2  core 0, which asks for its load: acquire     pairs with A1
+ */
+#ifndef VINE_CORE_APPLIANCE_SERVING_INTERNAL_H
+#define VINE_CORE_APPLIANCE_SERVING_INTERNAL_H
+
+#include <vine/serving.h>
+
+#include <vine/reactor.h>
+#include <vine/timer.h>
+
+#include "arch/poll/poll.h"
+#include "arch/thread/thread.h"
+#include "core/reactor/reactor.h"
+#include "core/talk/serving.h"
+
+/* What one core has of it. */
+struct vine__part {
+    _Alignas(VINE_CACHE_LINE) struct vine_serving *serving;
+    uint32_t core;
+    bool is_armed; /* `ready` is with the kernel */
+    bool is_over;
+    struct vine_appliance *appliance; /* atomic; NULL: not there yet, or it could not be made */
+    struct vine__polled polled;
+    struct vine__operation ready; /* its descriptor */
+    struct vine_work telling;     /* core 0 that it is over */
+    /* Core 0's. */
+    _Alignas(VINE_CACHE_LINE) uint32_t handed; /* connections that are on their way to it */
+    struct vine_core_call beginning;
+};
+
+struct vine_serving {
+    struct vine_serving_options options;
+    struct vine_appliance_options appliance_options;
+    struct vine_serving *next; /* of those that are to end before the reactors stop */
+    struct vine_appliance *first;
+    struct vine__part *parts; /* [core_count] */
+    uint32_t core_count;
+    uint32_t parts_left; /* that have not ended */
+    uint32_t handed;     /* connections on their way to any core */
+    bool is_started, has_ended;
+    struct vine__thread *workers;
+    uint32_t worker_count;
+    struct vine__operation joining;
+    struct vine_work ending;
+    struct vine_timer give_up;
+};
+
+/* part.c. On the part's core: it is polled from here on, and core 0 is told when it is over by
+ * vine__serving_part_over. Returns 0 or a negative error. */
+int vine__part_begin(struct vine__part *part);
+
+/* spread.c: a vine__serving_place_fn, of core 0, whose context is the serving. */
+void vine__serving_spread(void *context, int fd);
+
+/* workers.c: as many as can be started. */
+void vine__workers_start(struct vine_serving *serving);
+/* `fn` is called on core 0 when all of them have ended, which they have been told to. */
+void vine__workers_join(struct vine_serving *serving, vine_work_fn fn);
+
+/* serving.c: one part less; core 0. */
+void vine__serving_part_over(struct vine_serving *serving);
+/* And nothing is on its way any more. */
+void vine__serving_end_if_over(struct vine_serving *serving);
+
+/* serving.c: registered with the reactors' end. */
+void vine__serving_log(const struct vine_serving *serving, enum vine_log_level level,
+                       const char *format, ...) VINE_PRINTF(3, 4);
+
+#endif
