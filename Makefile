@@ -55,9 +55,10 @@ fmt: ## lay all C and C++ out as .clang-format says
 	@scripts/packages build test
 	@git ls-files -z '*.c' '*.h' '*.cpp' | xargs -0 scripts/lay-out
 
-docs: ## draw the picture in README anew from docs/high_level.dot
+docs: ## draw anew the picture in README, and the plot of decision 28 from docs/benchmarks.md
 	@scripts/packages docs
 	@scripts/diagram
+	@scripts/plot-queues >docs/decisions/queues.svg
 
 install: ## headers, libraries, the command, man pages, completions (PREFIX=/usr/local, DESTDIR=)
 	@[ "$$(id -u)" = 0 ] && [ -x out/release/vine ] || \

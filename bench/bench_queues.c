@@ -1,265 +1,304 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many queues should lie between the threads of applications and an appliance? One for each
- * thread, with one producer, is what ships. Beside it: one for all, or one for each processor,
- * chosen by the thread's number, either lock-free or with a lock; with an appliance that polls, and
- * one that sleeps until it is woken.
+ * How many queues should lie between the threads of applications and an appliance, and how does
+ * the appliance find those that have something? The ways are in queues.h; each is played with 1 to
+ * 1,024 producers of which 1, 10 or all are busy, by an appliance that polls, and by one that
+ * sleeps as soon as it finds nothing.
  *
- * Four threads share the first processor, as they would if there were more of them than processors.
+ * The appliance has the last processor, and producers have the first one, in a process of their
+ * own where one thread is all of them in turn: as many threads would take turns just so, since
+ * there is one processor for them, and the scheduler would be what is measured. What that leaves
+ * out is measured by itself: two producers that push at one moment, by both processes at once, and
+ * real threads on one processor, who lose it while they push.
  *
- *   bench_queues [ROUNDS]    9 without
+ *   bench_queues [ROUNDS]    5 without
  */
-#include "contests.h"
+#include "queues_play.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/eventfd.h>
+#include "arch/wake/membarrier.h"
 
-#include <vine/mpmc.h>
-#include <vine/spsc.h>
-#include <vine/wait.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#define THREADS    4u
-#define PROCESSORS 2u
-#define SLOTS      256u
+#define ROUNDS_MAX 31
+#define WAYS       (QUEUES_OWN_COUNT + QUEUES_SHARED_COUNT)
 
-/* The ways, and how many queues each has. */
-enum way { OWN, LOCK_FREE, LOCK_FREE_EACH, LOCKED, LOCKED_EACH, WAYS };
-static const uint32_t queue_counts[WAYS] = {THREADS, 1, PROCESSORS, 1, PROCESSORS};
-
-/* A queue of one producer in its half, and in the other one how far it was read and who sleeps. */
-struct single {
-    struct vine_slot slots[SLOTS] __attribute__((aligned(64)));
+/* How many producers, and how many of them are busy. */
+struct crowd {
+    uint32_t producers, busy;
 };
-struct single_end {
-    uint64_t consumed __attribute__((aligned(64)));
-    struct vine_sleep_line line;
+static const struct crowd crowds[] = {
+    {1, 1},   {16, 1},   {16, 10},   {16, 16},  {64, 1},    {64, 10},     {64, 64},
+    {256, 1}, {256, 10}, {256, 256}, {1024, 1}, {1024, 10}, {1024, 1024},
 };
-struct half {
-    struct single queues[WAYS][THREADS];
-    struct single_end ends[WAYS][THREADS];
+#define CROWDS (sizeof(crowds) / sizeof(crowds[0]))
+
+static const uint32_t thread_counts[] = {4, 16, 128};
+#define THREAD_COUNTS (sizeof(thread_counts) / sizeof(thread_counts[0]))
+
+enum measure {
+    POLLED_RATE,
+    WOKEN_RATE,
+    TAKE_NS,
+    PUSH_NS,
+    BOTH_PUSH_NS,
+    POLLED_P50,
+    POLLED_P99,
+    WOKEN_P50,
+    WOKEN_P99,
+    WOKEN_CPU_NS,
+    WOKEN_CALLS,
+    WOKEN_SLEEPS,
+    MEASURES
 };
 
-static struct vine_spsc_producer producers[WAYS][THREADS];
-static struct vine_spsc_consumer consumers[WAYS][THREADS];
-static struct vine_waiter waiters[WAYS][THREADS];
-static struct vine_waker wakers[WAYS][THREADS];
-static pthread_mutex_t locks[PROCESSORS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
-static struct vine_mpmc shared_queues[WAYS][PROCESSORS]; /* the follower's, or to be cloned */
-static int bell; /* an eventfd: how an appliance that sleeps over several queues is woken */
+static double results[MEASURES][CROWDS][WAYS][ROUNDS_MAX];
+/* Of a sleeping appliance with FENCED_CROWD: M/s, p50, processor time; by who has the fence. */
+#define FENCED_CROWD 3
+#define FENCED       3
+static double fenced[2][FENCED][WAYS][ROUNDS_MAX];
+static double lines[ROUNDS_MAX];
+static double thread_rates[THREAD_COUNTS][WAYS][ROUNDS_MAX];
 
-static bool is_lock_free(enum way way)
+static const struct queues_way *way_at(uint32_t n)
 {
-    return way == LOCK_FREE || way == LOCK_FREE_EACH;
+    return n < QUEUES_OWN_COUNT ? &queues_own[n] : &queues_shared[n - QUEUES_OWN_COUNT];
 }
 
-static void open_single(struct half *ours, const struct half *theirs, enum way way, uint32_t n)
-{
-    const struct vine_wait_options options = {
-        .size_bytes = sizeof(options), .mode = VINE_WAIT_SLEEPY, .spin_ns = 1};
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
-    bench_check(vine_spsc_producer_init(&producers[way][n], ours->queues[way][n].slots, SLOTS,
-                                        &theirs->ends[way][n].consumed),
-                "producer");
-    bench_check(vine_spsc_consumer_init(&consumers[way][n], theirs->queues[way][n].slots, SLOTS,
-                                        &ours->ends[way][n].consumed),
-                "consumer");
-    bench_check(vine_waiter_init(&waiters[way][n], &ours->ends[way][n].line, &options), "waiter");
-    bench_check(vine_waker_init(&wakers[way][n], &theirs->ends[way][n].line, VINE_WAIT_SLEEPY),
-                "waker");
-    vine_waker_use_eventfd(&wakers[way][n], bell);
+static void play_polled(double (*at)[CROWDS][WAYS][ROUNDS_MAX], uint32_t n, uint32_t w, int round)
+{
+    const struct crowd crowd = crowds[n];
+    const struct queues_way *way = way_at(w);
+    struct queues_paced paced;
+
+    queues_begin(way, crowd.producers, QUEUES_POLLS);
+    at[TAKE_NS][n][w][round] = queues_play_steps(way, crowd.busy, &at[PUSH_NS][n][w][round]);
+    queues_begin(way, crowd.producers, QUEUES_POLLS);
+    at[POLLED_RATE][n][w][round] = queues_play_flood(way, crowd.busy);
+    queues_begin(way, crowd.producers, QUEUES_POLLS);
+    paced = queues_play_paced(way, crowd.busy);
+    at[POLLED_P50][n][w][round] = paced.p50_ns;
+    at[POLLED_P99][n][w][round] = paced.p99_ns;
+    if (crowd.producers > 1 && crowd.busy == crowd.producers) {
+        queues_begin(way, crowd.producers, QUEUES_POLLS);
+        at[BOTH_PUSH_NS][n][w][round] = queues_play_both(way, crowd.producers);
+    }
 }
 
-static void open(struct duet *duet)
+static void play_woken(double (*at)[CROWDS][WAYS][ROUNDS_MAX], uint32_t n, uint32_t w, int round)
 {
-    const size_t size = vine_mpmc_size(SLOTS);
-    size_t place = 0;
+    const struct crowd crowd = crowds[n];
+    const struct queues_way *way = way_at(w);
+    struct queues_paced paced;
 
-    bench_require(DUET_AT_OPEN + sizeof(struct half) <= DUET_HALF_BYTES, "half");
-    for (enum way way = 0; way < WAYS; way++)
-        for (uint32_t n = 0; n < queue_counts[way]; n++) {
-            unsigned char *memory = duet->shared + place * size;
+    queues_begin(way, crowd.producers, QUEUES_SLEEPS);
+    at[WOKEN_RATE][n][w][round] = queues_play_flood(way, crowd.busy);
+    queues_begin(way, crowd.producers, QUEUES_SLEEPS);
+    paced = queues_play_paced(way, crowd.busy);
+    at[WOKEN_P50][n][w][round] = paced.p50_ns;
+    at[WOKEN_P99][n][w][round] = paced.p99_ns;
+    at[WOKEN_CPU_NS][n][w][round] = paced.cpu_ns;
+    at[WOKEN_CALLS][n][w][round] = paced.calls;
+    at[WOKEN_SLEEPS][n][w][round] = paced.sleeps;
+}
 
-            if (!is_lock_free(way)) {
-                open_single((struct half *)(void *)(duet->ours + DUET_AT_OPEN),
-                            (const struct half *)(const void *)(duet->theirs + DUET_AT_OPEN), way,
-                            n);
-                continue;
-            }
-            place++;
-            bench_require(place * size <= DUET_SHARED_BYTES, "room");
-            if (duet->side == 0)
-                bench_check(vine_mpmc_format(memory, size, SLOTS), "format");
-            bench_check(vine_mpmc_attach(&shared_queues[way][n], memory, size), "attach");
+static void play_fenced(uint32_t w, int round)
+{
+    const struct crowd crowd = crowds[FENCED_CROWD];
+    const struct queues_way *way = way_at(w);
+
+    for (int is_fenced = 0; is_fenced <= 1; is_fenced++) {
+        const enum queues_wait wait = is_fenced ? QUEUES_SLEEPS_FENCED : QUEUES_SLEEPS;
+        double(*at)[WAYS][ROUNDS_MAX] = fenced[is_fenced];
+        struct queues_paced paced;
+
+        queues_begin(way, crowd.producers, wait);
+        at[0][w][round] = queues_play_flood(way, crowd.busy);
+        queues_begin(way, crowd.producers, wait);
+        paced = queues_play_paced(way, crowd.busy);
+        at[1][w][round] = paced.p50_ns;
+        at[2][w][round] = paced.cpu_ns;
+    }
+}
+
+/* All of it; the ways by turns, so that each has the same machine. */
+static void play(int rounds)
+{
+    for (int round = -1; round < rounds; round++) {
+        const int at = round < 0 ? 0 : round; /* the first one warms up */
+
+        lines[at] = queues_play_line();
+        for (uint32_t n = 0; n < CROWDS; n++) {
+            queues_choose_busy(crowds[n].producers);
+            for (uint32_t w = 0; w < WAYS; w++)
+                play_polled(results, n, w, at);
+            for (uint32_t w = 0; w < WAYS; w++)
+                play_woken(results, n, w, at);
         }
-}
-
-/* ---- submitters ------------------------------------------------------------------------------ */
-
-struct submitter {
-    pthread_t thread;
-    enum way way;
-    uint32_t queue;
-    uint64_t count;
-    bool wakes;
-    struct vine_mpmc handle;
-};
-
-static bool push_single(struct submitter *self, const void *message)
-{
-    struct vine_spsc_producer *producer = &producers[self->way][self->queue];
-
-    if (vine_spsc_push(producer, message, DUET_BYTES) != 0)
-        return false;
-    if (self->wakes)
-        vine_wake_consumer(&wakers[self->way][self->queue], producer);
-    return true;
-}
-
-static bool push(struct submitter *self, const void *message)
-{
-    bool is_pushed;
-
-    if (self->way == OWN)
-        return push_single(self, message);
-    if (is_lock_free(self->way)) {
-        is_pushed = vine_mpmc_push(&self->handle, message, DUET_BYTES) == 0;
-        if (is_pushed && self->wakes)
-            vine_mpmc_wake_consumers(&self->handle, 1);
-        return is_pushed;
-    }
-    (void)pthread_mutex_lock(&locks[self->queue]);
-    is_pushed = push_single(self, message);
-    (void)pthread_mutex_unlock(&locks[self->queue]);
-    return is_pushed;
-}
-
-static void *submit(void *context)
-{
-    struct submitter *self = context;
-    const unsigned char message[DUET_BYTES] = {1};
-
-    for (uint64_t n = 0; n < self->count; n++)
-        while (!push(self, message))
-            (void)sched_yield(); /* another thread's turn */
-    return NULL;
-}
-
-static void lead(enum way way, uint64_t count, bool wakes)
-{
-    struct submitter submitters[THREADS];
-
-    for (uint32_t n = 0; n < THREADS; n++) {
-        struct submitter *submitter = &submitters[n];
-
-        *submitter = (struct submitter){
-            .way = way, .queue = n % queue_counts[way], .count = count / THREADS, .wakes = wakes};
-        if (is_lock_free(way))
-            vine_mpmc_clone(&submitter->handle, &shared_queues[way][submitter->queue]);
-        bench_require(pthread_create(&submitter->thread, NULL, submit, submitter) == 0, "thread");
-    }
-    for (uint32_t n = 0; n < THREADS; n++)
-        (void)pthread_join(submitters[n].thread, NULL);
-}
-
-/* ---- the appliance --------------------------------------------------------------------------- */
-
-static bool pop(enum way way, uint32_t queue, void *message)
-{
-    return is_lock_free(way) ? vine_mpmc_pop(&shared_queues[way][queue], message) == 0
-                             : vine_spsc_pop(&consumers[way][queue], message) == 0;
-}
-
-/* Over several queues by the bell; over one on itself. */
-static void sleep_over(enum way way)
-{
-    static struct vine_waiter waiter;
-    const struct vine_wait_options options = {.size_bytes = sizeof(options), .spin_ns = 1};
-    bool is_ready = false;
-    uint32_t armed = 0;
-    eventfd_t count = 0;
-
-    if (is_lock_free(way)) {
-        bench_check(vine_mpmc_waiter_init(&waiter, &options), "waiter");
-        bench_check(vine_mpmc_wait_message(&shared_queues[way][0], &waiter, UINT64_MAX), "wait");
-        return;
-    }
-    for (; armed < queue_counts[way] && !is_ready; armed++)
-        is_ready = vine_wait_arm_message(&waiters[way][armed], &consumers[way][armed]) != 0;
-    if (!is_ready)
-        (void)eventfd_read(bell, &count);
-    while (armed-- > 0)
-        vine_wait_disarm(&waiters[way][armed]);
-}
-
-static void follow(enum way way, uint64_t count, bool sleeps)
-{
-    unsigned char message[DUET_BYTES];
-    uint64_t taken = 0;
-
-    while (taken < count / THREADS * THREADS) {
-        const uint64_t before = taken;
-
-        for (uint32_t n = 0; n < queue_counts[way]; n++)
-            for (uint32_t burst = 0; burst < 32 && pop(way, n, message); burst++)
-                taken++;
-        if (taken != before)
-            continue;
-        if (sleeps)
-            sleep_over(way);
-        else
-            vine__cpu_relax();
+        queues_choose_busy(crowds[FENCED_CROWD].producers);
+        for (uint32_t w = 0; w < WAYS; w++)
+            play_fenced(w, at);
+        for (uint32_t n = 0; n < THREAD_COUNTS; n++)
+            for (uint32_t w = 0; w < WAYS; w++)
+                thread_rates[n][w][at] = queues_play_threads(way_at(w), thread_counts[n]);
     }
 }
 
-#define WAY(name, way, sleeps)                                                                     \
-    static void lead_##name(struct duet *duet, uint64_t count)                                     \
-    {                                                                                              \
-        (void)duet;                                                                                \
-        lead(way, count, sleeps);                                                                  \
-    }                                                                                              \
-    static void follow_##name(struct duet *duet, uint64_t count)                                   \
-    {                                                                                              \
-        (void)duet;                                                                                \
-        follow(way, count, sleeps);                                                                \
-    }
+/* ---- tables ---------------------------------------------------------------------------------- */
 
-WAY(own, OWN, false)
-WAY(free, LOCK_FREE, false)
-WAY(free_each, LOCK_FREE_EACH, false)
-WAY(locked, LOCKED, false)
-WAY(locked_each, LOCKED_EACH, false)
-WAY(own_woken, OWN, true)
-WAY(free_woken, LOCK_FREE, true)
-WAY(locked_woken, LOCKED, true)
-WAY(locked_each_woken, LOCKED_EACH, true)
-
-static const struct duet_contest own =
-    CONTEST("a queue for each thread, polled", own, 200000, DUET_MILLIONS, NULL, 0);
-
-#define BESIDE(text, name) CONTEST(text, name, 200000, DUET_MILLIONS, &own, 0)
-
-static const struct duet_contest others[] = {
-    BESIDE("one for all, lock-free, polled", free),
-    BESIDE("one for each processor, lock-free, polled", free_each),
-    BESIDE("one for all, with a lock, polled", locked),
-    BESIDE("one for each processor, with a lock, polled", locked_each),
-    BESIDE("a queue for each thread, woken", own_woken),
-    BESIDE("one for all, lock-free, woken", free_woken),
-    BESIDE("one for all, with a lock, woken", locked_woken),
-    BESIDE("one for each processor, with a lock, woken", locked_each_woken),
-};
-
-int main(int argc, char **argv)
+static void print_head(const char *title, const char *first)
 {
-    static const struct duet_contest *contests[2 + sizeof(others) / sizeof(others[0])] = {&own};
+    printf("### %s\n\n| %s |", title, first);
+}
 
-    for (size_t n = 0; n < sizeof(others) / sizeof(others[0]); n++)
-        contests[1 + n] = &others[n];
-    bell = eventfd(0, EFD_CLOEXEC);
-    bench_require(bell >= 0, "eventfd");
-    duet_play("How many queues: four threads of one processor, one appliance on the other",
-              contests, duet_rounds(argc, argv, 9), open);
+static void print_rule(uint32_t columns)
+{
+    printf("\n|---|");
+    for (uint32_t n = 0; n < columns; n++)
+        printf("---:|");
+    printf("\n");
+}
+
+static void print_value(double value)
+{
+    printf(value < 10 ? " %.2f |" : value < 100 ? " %.1f |" : " %.0f |", value);
+}
+
+static bool is_in_table(enum measure measure, uint32_t n)
+{
+    return measure != BOTH_PUSH_NS ||
+           (crowds[n].producers > 1 && crowds[n].busy == crowds[n].producers);
+}
+
+/* A row for each way, a column for each crowd. */
+static void print_measure(const char *title, enum measure measure, int rounds)
+{
+    uint32_t columns = 0;
+
+    print_head(title, "busy of producers");
+    for (uint32_t n = 0; n < CROWDS; n++)
+        if (is_in_table(measure, n)) {
+            printf(" %u of %u |", crowds[n].busy, crowds[n].producers);
+            columns++;
+        }
+    print_rule(columns);
+    for (uint32_t w = 0; w < WAYS; w++) {
+        printf("| %s |", way_at(w)->name);
+        for (uint32_t n = 0; n < CROWDS; n++)
+            if (is_in_table(measure, n))
+                print_value(bench_median(results[measure][n][w], (size_t)rounds));
+        printf("\n");
+    }
+    printf("\n");
+}
+
+static void print_threads(int rounds)
+{
+    print_head("Threads that share a processor, appliance polls: million tasks a second",
+               "threads");
+    for (uint32_t n = 0; n < THREAD_COUNTS; n++)
+        printf(" %u |", thread_counts[n]);
+    print_rule(THREAD_COUNTS);
+    for (uint32_t w = 0; w < WAYS; w++) {
+        printf("| %s |", way_at(w)->name);
+        for (uint32_t n = 0; n < THREAD_COUNTS; n++)
+            print_value(bench_median(thread_rates[n][w], (size_t)rounds));
+        printf("\n");
+    }
+    printf("\n");
+}
+
+static void print_fenced(int rounds)
+{
+    print_head(
+        "Appliance sleeps, 16 of 16 busy: a membarrier for each sleep, or a fence for each push",
+        "million tasks a second; p50 in ns; processor time for a task, ns");
+    for (int n = 0; n < FENCED; n++)
+        printf(" membarrier | fence |");
+    print_rule(2 * FENCED);
+    for (uint32_t w = 0; w < WAYS; w++) {
+        printf("| %s |", way_at(w)->name);
+        for (int n = 0; n < FENCED; n++)
+            for (int is_fenced = 0; is_fenced <= 1; is_fenced++)
+                print_value(bench_median(fenced[is_fenced][n][w], (size_t)rounds));
+        printf("\n");
+    }
+    printf("\n");
+}
+
+static void print_memory(void)
+{
+    static const uint32_t counts[] = {1, 16, 1024};
+
+    print_head("Shared memory, KiB", "producers");
+    for (size_t n = 0; n < 3; n++)
+        printf(" %u |", counts[n]);
+    print_rule(3);
+    for (uint32_t w = 0; w < WAYS; w++) {
+        printf("| %s |", way_at(w)->name);
+        for (size_t n = 0; n < 3; n++)
+            print_value((double)way_at(w)->bytes(counts[n]) / 1024);
+        printf("\n");
+    }
+    printf("\n");
+}
+
+static void print_all(int rounds)
+{
+    static const struct {
+        enum measure measure;
+        const char *title;
+    } titles[] = {
+        {TAKE_NS, "Appliance polls: finding and taking a task, ns"},
+        {PUSH_NS, "Appliance polls: pushing a task, ns"},
+        {BOTH_PUSH_NS, "Two processors push at once: pushing a task, ns"},
+        {POLLED_RATE, "Appliance polls: million tasks a second"},
+        {POLLED_P50, "Appliance polls: from push to taken, p50 in ns"},
+        {POLLED_P99, "Appliance polls: from push to taken, p99 in ns"},
+        {WOKEN_RATE, "Appliance sleeps: million tasks a second"},
+        {WOKEN_P50, "Appliance sleeps: from push to taken, p50 in ns"},
+        {WOKEN_P99, "Appliance sleeps: from push to taken, p99 in ns"},
+        {WOKEN_CPU_NS, "Appliance sleeps: its processor time for a task, ns"},
+        {WOKEN_CALLS, "Appliance sleeps: system calls of both sides for a task"},
+        {WOKEN_SLEEPS, "Appliance sleeps: wake-ups for a task"},
+    };
+
+    printf("Medians of %d rounds. A cache line takes %.0f ns to the other processor and back. A "
+           "queue of one producer has %u slots, one of many %u.\n\n",
+           rounds, bench_median(lines, (size_t)rounds), QUEUES_OWN_SLOTS, QUEUES_SHARED_SLOTS);
+    for (size_t n = 0; n < sizeof(titles) / sizeof(titles[0]); n++)
+        print_measure(titles[n].title, titles[n].measure, rounds);
+    print_fenced(rounds);
+    print_threads(rounds);
+    print_memory();
+}
+
+int main(int argument_count, char **arguments)
+{
+    const char *asked = argument_count > 1 ? arguments[1] : getenv("VINE_BENCH_ROUNDS");
+    const long rounds = asked != NULL ? strtol(asked, NULL, 10) : 5;
+    pid_t producers;
+
+    bench_require(rounds >= 1 && rounds <= ROUNDS_MAX, "rounds");
+    queues_prepare();
+    producers = fork();
+    bench_require(producers >= 0, "fork");
+    queues_side = producers == 0 ? QUEUES_PRODUCERS : QUEUES_APPLIANCE;
+    if (queues_side == QUEUES_PRODUCERS)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    bench_pin(queues_side);
+    bench_check(vine__membarrier_register(), "membarrier");
+    vine__clock_calibrate();
+    play((int)rounds);
+    if (queues_side == QUEUES_PRODUCERS)
+        _exit(0);
+    print_all((int)rounds);
+    (void)waitpid(producers, NULL, 0);
     return 0;
 }
