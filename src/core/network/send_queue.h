@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core/network/send_queue.h - the sends of a connection, which go out one after the other: what all
- * kinds of connections do with them. A stack's own.
+ * kinds of connections do with them. Their makers' own.
  */
 #ifndef VINE_CORE_NETWORK_SEND_QUEUE_H
 #define VINE_CORE_NETWORK_SEND_QUEUE_H
 
 #include <errno.h>
 
-#include "core/network/network_internal.h"
+#include "core/network/connection.h"
 #include "utils/atomic.h"
 
 struct vine__send_queue {

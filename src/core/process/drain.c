@@ -14,13 +14,15 @@
 #define LOOK_NS (20 * 1000 * 1000ULL)
 #define KILL_NS (1 * VINE_NS_PER_SECOND) /* after the drain time */
 
-static void cancel(struct vine__process *process)
+void vine__process_cancel(struct vine__process *process)
 {
+    if (process->polling.has_ended)
+        return;
     process->polling.cancel = -ECANCELED;
     vine_work_post(&process->polling.work);
 }
 
-static void kill(struct vine__process *process)
+void vine__process_kill(struct vine__process *process)
 {
     const struct vine__process_end end = {.error = -ECANCELED};
 
@@ -46,13 +48,13 @@ static void look_at(struct vine__process *process, bool is_last)
         return;
     if (process->polling.io.connection == NULL) {
         if (is_last)
-            cancel(process);
+            vine__process_cancel(process);
         return;
     }
     /* Who waits for more of a body has a request, though all that came of it is taken. */
     if (vine__polling_is_still_idle(&process->polling) &&
         (process->polling.is_parking || !process->origin->has_parkers))
-        cancel(process);
+        vine__process_cancel(process);
 }
 
 static void look(struct vine_timer *timer)
@@ -66,11 +68,11 @@ static void look(struct vine_timer *timer)
         struct vine__process *const process = VINE_LIST_OBJECT(node, struct vine__process, link);
 
         if (now_ns >= core->drain_until_ns + KILL_NS)
-            kill(process);
+            vine__process_kill(process);
         else if (now_ns < core->drain_until_ns)
             look_at(process, is_last);
         else if (!process->polling.has_ended)
-            cancel(process);
+            vine__process_cancel(process);
     }
     vine__parked_look(core);
     vine_timer_arm_after(&core->drain_timer, LOOK_NS);

@@ -123,9 +123,12 @@ static void received(struct vine_receive *receive)
 static bool park(struct vine__process *process)
 {
     struct processes *const core = vine__core_of(process);
-    struct parked *const parked = vine__closed_alloc(
-        process->kept != NULL ? offsetof(struct parked, kept[1]) : sizeof(*parked));
+    struct parked *parked;
 
+    if (process->origin->options.is_held)
+        return false;
+    parked = vine__closed_alloc(process->kept != NULL ? offsetof(struct parked, kept[1])
+                                                      : sizeof(*parked));
     if (parked == NULL)
         return false;
     if (!vine__polling_detach(&process->polling, &parked->receive, received)) {

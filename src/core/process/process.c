@@ -263,6 +263,18 @@ int vine__process_start(struct vine_connection *connection,
     return vine__process_begin(here, connection, options, VINE__HEAP_ANY_COLOUR, NULL, NULL);
 }
 
+int vine__process_start_held(struct vine_connection *connection,
+                             const struct vine__process_options *options,
+                             struct vine__process **ret_process)
+{
+    const int error = vine__process_start(connection, options);
+
+    VINE_ASSERT(options->is_held);
+    if (error == 0)
+        *ret_process = VINE_LIST_OBJECT(here->all.prev, struct vine__process, link);
+    return error;
+}
+
 void vine__process_end(struct vine__process *process, const struct vine__process_end *end,
                        bool at_once)
 {

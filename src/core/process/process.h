@@ -55,6 +55,7 @@ struct vine__process_options {
     vine__process_ended_fn ended; /* may be NULL; the micro-process is gone when it is called */
     vine__process_gone_fn gone;   /* after that: its connection is closed. May be NULL */
     void *context;
+    bool is_held; /* it is not parked, whatever it asks: who started it knows it by its address */
 };
 
 struct vine__processes_options {
@@ -80,6 +81,16 @@ VINE_MUST_CHECK int vine__processes_start(const struct vine__processes_options *
  * Returns 0; -EAGAIN or -ENOMEM: there is no heap, and its kind has refused the connection. */
 VINE_MUST_CHECK int vine__process_start(struct vine_connection *connection,
                                         const struct vine__process_options *options);
+
+/* The same of one that is held, which is told, until `gone` is called. */
+VINE_MUST_CHECK int vine__process_start_held(struct vine_connection *connection,
+                                             const struct vine__process_options *options,
+                                             struct vine__process **ret_process);
+
+/* Have what its coroutines wait for end with -ECANCELED, unless it has ended; and end it now, in
+ * whatever it is, or, where it has ended, close what it has left without sending more. */
+void vine__process_cancel(struct vine__process *process);
+void vine__process_kill(struct vine__process *process);
 
 /* The connection of what runs on this core, or NULL. */
 struct vine_connection *vine__process_running_connection(void);

@@ -71,7 +71,8 @@ static void describe(const char *service, const struct vine__process_end *end,
                    end->point != NULL ? end->point->line : 0);
 }
 
-static void tell(const struct vine__process_kind *kind, const struct vine__process_end *end)
+void vine__service_tell_crash(const struct vine__process_kind *kind,
+                              const struct vine__process_end *end)
 {
     char place[PLACE_BYTES];
 
@@ -94,7 +95,9 @@ static void tell(const struct vine__process_kind *kind, const struct vine__proce
 void vine__service_kind_init(struct vine__service_kind *kind, const struct vine_service *service)
 {
     *kind = (struct vine__service_kind){
-        .base = {.name = service->name, .farewell = service->farewell, .crashed = tell},
+        .base = {.name = service->name,
+                 .farewell = service->farewell,
+                 .crashed = vine__service_tell_crash},
         .service = service,
     };
 }

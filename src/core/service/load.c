@@ -11,6 +11,7 @@
 #include <vine/service.h>
 
 #include "arch/guard/guard.h"
+#include "core/service/service.h"
 
 #define NAME_BYTES 128
 #define PREFIX     "vine_service_"
@@ -32,7 +33,8 @@ static bool name_symbol(const char *path, char symbol[NAME_BYTES])
 }
 
 struct search {
-    uintptr_t address; /* of something in the library */
+    uintptr_t address;   /* of something in the library */
+    bool passes_program; /* which comes first: not of that */
     int error;
 };
 
@@ -48,6 +50,10 @@ static int add_text(struct dl_phdr_info *info, size_t size, void *context)
     bool is_it = false;
 
     (void)size;
+    if (search->passes_program) {
+        search->passes_program = false;
+        return 0;
+    }
     for (ElfW(Half) i = 0; i < info->dlpi_phnum; i++)
         is_it = is_it || is_in(info, &info->dlpi_phdr[i], search->address);
     if (!is_it)
@@ -61,6 +67,19 @@ static int add_text(struct dl_phdr_info *info, size_t size, void *context)
             search->error = vine__guard_add_text(start, start + part->p_memsz);
     }
     return 1;
+}
+
+int vine__service_add_library(const void *address)
+{
+    struct search search = {.address = (uintptr_t)address, .passes_program = true};
+    Dl_info own, its;
+
+    /* Where it cannot be told, it is not. */
+    if (dladdr((const void *)(uintptr_t)vine__service_add_library, &own) == 0 ||
+        dladdr(address, &its) == 0 || own.dli_fbase == its.dli_fbase)
+        return 0;
+    (void)dl_iterate_phdr(add_text, &search);
+    return search.error;
 }
 
 /* What dlopen or dlsym said, without the file's name in front. */

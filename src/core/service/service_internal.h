@@ -9,6 +9,7 @@
 #include <vine/timer.h>
 
 #include "core/process/process.h"
+#include "core/service/service.h"
 
 /* Why a connection is turned away. */
 enum vine__away {
@@ -24,15 +25,6 @@ struct vine__service_kind {
     struct vine__process_kind base;
     const struct vine_service *service;
 };
-
-/* prepare.c: the guard, the coroutines that there are, this core, and what the service itself
- * begins with. Returns 0 or a negative error. */
-VINE_MUST_CHECK int vine__service_prepare(const struct vine_service *service,
-                                          const struct vine_service_options *options);
-
-/* The calling core has micro-processes from now on. Returns 0 or a negative error. */
-VINE_MUST_CHECK int vine__service_start_core(const struct vine_service *service,
-                                             const struct vine_service_options *options);
 
 struct vine__clients;
 struct vine_running;

@@ -19,6 +19,53 @@ void vine__appliance_set_executor(struct vine_appliance *appliance,
     appliance->executor_context = context;
 }
 
+/* ---- what it brings and has room for ---------------------------------------------------------- */
+
+/* What travelled with the task behind its scalars. */
+static const unsigned char *free_bytes(const struct vine_call *call, uint64_t *ret_size)
+{
+    uint64_t at = 0;
+
+    for (uint32_t i = 0; i < call->definition->argument_count; i++)
+        at += call->definition->arguments[i].kind == VINE_SCALAR ? sizeof(uint64_t) : 0;
+    at = vine__min_u64(at, call->bytes_size);
+    *ret_size = call->bytes_size - at;
+    return call->bytes + at;
+}
+
+static uint64_t input_size(const struct vine_call *call)
+{
+    uint64_t size;
+
+    (void)free_bytes(call, &size);
+    for (uint32_t i = 0; i < call->input_count; i++)
+        size += call->inputs[i].size_bytes;
+    return size;
+}
+
+/* How much its result may be, where it has no output; else 0. */
+static uint64_t result_room(const struct vine_call *call)
+{
+    uint64_t room = 0;
+
+    for (uint32_t i = 0; i < call->definition->argument_count; i++) {
+        if (call->definition->arguments[i].kind == VINE_OUTPUT)
+            return 0;
+        if (call->definition->arguments[i].kind == VINE_RESULT)
+            room = call->definition->arguments[i].max;
+    }
+    return room;
+}
+
+static uint64_t room(const struct vine_call *call)
+{
+    uint64_t bytes = result_room(call);
+
+    for (uint32_t i = 0; i < call->output_count; i++)
+        bytes += call->outputs[i].room_bytes;
+    return bytes;
+}
+
 /* ---- the loop's side ------------------------------------------------------------------------- */
 
 void vine__executor_begin(struct vine_call *call)
@@ -29,8 +76,9 @@ void vine__executor_begin(struct vine_call *call)
     VINE_ASSERT(executor != NULL && !call->is_executed);
     call->start_ticks = vine__clock_ticks();
     call->is_executed = true;
-    call->executed = (struct vine__executed){.kept = NULL};
-    vine__list_init(&call->executed.link);
+    call->executed = (struct vine__executed){.input_size = input_size(call), .room = room(call)};
+    vine__list_init(&call->executed.in);
+    vine__list_init(&call->executed.out);
     if (vine__load_relaxed_u32(&call->canceled) != 0) {
         vine__call_end(call, -VINE_ECANCELED);
         return;
@@ -83,28 +131,6 @@ uint32_t vine__call_scalars(const struct vine_call *call, uint64_t *ret_scalars)
     return count;
 }
 
-/* What travelled with the task behind its scalars. */
-static const unsigned char *free_bytes(const struct vine_call *call, uint64_t *ret_size)
-{
-    uint64_t at = 0;
-
-    for (uint32_t i = 0; i < call->definition->argument_count; i++)
-        at += call->definition->arguments[i].kind == VINE_SCALAR ? sizeof(uint64_t) : 0;
-    at = vine__min_u64(at, call->bytes_size);
-    *ret_size = call->bytes_size - at;
-    return call->bytes + at;
-}
-
-uint64_t vine__call_input_size(const struct vine_call *call)
-{
-    uint64_t size;
-
-    (void)free_bytes(call, &size);
-    for (uint32_t i = 0; i < call->input_count; i++)
-        size += call->inputs[i].size_bytes;
-    return size;
-}
-
 /* One of several pieces that follow each other, of which those before `*offset` are passed over.
  * Returns how much of it comes next, from `*ret_at` on. */
 static size_t overlap(uint64_t *offset, uint64_t piece_size, size_t wanted, uint64_t *ret_at)
@@ -137,29 +163,6 @@ void vine__call_input_copy(const struct vine_call *call, uint64_t offset, void *
         piece = call->inputs[i].memory;
         part = overlap(&offset, call->inputs[i].size_bytes, size, &at);
     }
-}
-
-/* How much its result may be, where it has no output; else 0. */
-static uint64_t result_room(const struct vine_call *call)
-{
-    uint64_t room = 0;
-
-    for (uint32_t i = 0; i < call->definition->argument_count; i++) {
-        if (call->definition->arguments[i].kind == VINE_OUTPUT)
-            return 0;
-        if (call->definition->arguments[i].kind == VINE_RESULT)
-            room = call->definition->arguments[i].max;
-    }
-    return room;
-}
-
-uint64_t vine__call_room(const struct vine_call *call)
-{
-    uint64_t room = result_room(call);
-
-    for (uint32_t i = 0; i < call->output_count; i++)
-        room += call->outputs[i].room_bytes;
-    return room;
 }
 
 void vine__call_output_copy(struct vine_call *call, uint64_t offset, const void *from, size_t size)

@@ -38,15 +38,16 @@ struct vine__executor {
     /* It is not wanted any more, and shall end soon; once a task, behind `begin`. Nor is what a
      * session has there, as the session has ended. */
     void (*cancel)(void *context, struct vine_call *call);
-    void (*session_ended)(void *context, void *kept);
+    void (*session_ended)(void *context, void *kept, bool is_pipe_over);
 };
 
 /* What an executor has of a task, as it likes. */
 struct vine__executed {
-    struct vine__list link;
-    void *kept;
-    uint64_t taken;   /* of its input */
-    uint64_t written; /* to its output */
+    struct vine__list in, out; /* not linked at first */
+    void *kept;                /* NULL at first */
+    /* When it begins, and how much of both was used: counted by the executor. */
+    uint64_t input_size, taken;
+    uint64_t room, written;
 };
 
 /* Before anything is registered, once. `executor` stays. */
@@ -64,14 +65,12 @@ void vine__session_keep(struct vine__session *session, void *kept);
 /* Nothing is kept for it any more. It may be gone then. */
 void vine__session_leave(struct vine__session *session);
 
-/* All bytes that it brings: those that travelled with it and then its inputs, in order; and a copy
- * of those from `offset` on. */
-uint64_t vine__call_input_size(const struct vine_call *call);
+/* A copy of what it brings from `offset` on: first what travelled with it behind its scalars, then
+ * its inputs, in order. */
 void vine__call_input_copy(const struct vine_call *call, uint64_t offset, void *to, size_t size);
 
-/* All bytes that it has room for, in its outputs, in order, or in its result; and write there,
- * `offset` being what was written before. What is written counts when it ends well. */
-uint64_t vine__call_room(const struct vine_call *call);
+/* Write where it has room: in its outputs, in order, or in its result. `offset` is what was written
+ * before. It counts when the task ends well. */
 void vine__call_output_copy(struct vine_call *call, uint64_t offset, const void *from, size_t size);
 
 /* The scalars that it brought. Returns how many, at most VINE_ARGUMENTS_MAX. */

@@ -43,7 +43,8 @@ static void end_session(struct vine__served *pipe, struct vine__session *session
     if (pipe->sessions[place] == session)
         pipe->sessions[place] = NULL;
     if (!session->is_ending && session->kept != NULL)
-        pipe->appliance->executor->session_ended(pipe->appliance->executor_context, session->kept);
+        pipe->appliance->executor->session_ended(pipe->appliance->executor_context, session->kept,
+                                                 pipe->state != VINE__SERVED_OPEN);
     session->is_ending = true;
     if (session->jobs == 0 && session->kept == NULL)
         free_session(pipe, session);

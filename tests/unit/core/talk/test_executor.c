@@ -15,7 +15,7 @@
 static const struct vine_coroutine_type *const some_coroutine = (const void *)&some_coroutine;
 
 static struct {
-    struct vine__list kept; /* tasks, by `executed.link`: those of 'k' */
+    struct vine__list kept; /* tasks, by `executed.in`: those of 'k' */
     int begun, cancelled, sessions_ended;
     struct vine__session *session;
     int check_error;
@@ -42,8 +42,8 @@ static int check(void *context, const struct vine_procedure_definition *definiti
 static void echo(struct vine_call *call)
 {
     char bytes[4096];
-    uint64_t size = vine__call_input_size(call);
-    const uint64_t room = vine__call_room(call);
+    uint64_t size = vine__call_executed(call)->input_size;
+    const uint64_t room = vine__call_executed(call)->room;
 
     size = size < room ? size : room;
     for (uint64_t at = 0; at < size;) {
@@ -61,7 +61,7 @@ static void end_kept(void)
 
     while ((node = vine__list_pop_front(&seen.kept)) != NULL) {
         struct vine_call *call =
-            vine__executed_call(VINE_CONTAINER_OF(node, struct vine__executed, link));
+            vine__executed_call(VINE_CONTAINER_OF(node, struct vine__executed, in));
 
         echo(call);
         vine__call_end(call, 0);
@@ -73,10 +73,10 @@ static void begin(void *context, struct vine_call *call)
     char first = 0;
 
     assert_ptr_equal(context, &seen);
-    if (vine__call_input_size(call) > 0)
+    if (vine__call_executed(call)->input_size > 0)
         vine__call_input_copy(call, 0, &first, 1);
     if (first == 'k') {
-        vine__list_push_back(&seen.kept, &vine__call_executed(call)->link);
+        vine__list_push_back(&seen.kept, &vine__call_executed(call)->in);
     } else if (first == 'f') {
         vine__call_end(call, -VINE_EDATA);
     } else if (first == 's') {
@@ -96,13 +96,13 @@ static void cancel(void *context, struct vine_call *call)
 {
     (void)context;
     add_one(&seen.cancelled);
-    vine__list_remove(&vine__call_executed(call)->link);
+    vine__list_remove(&vine__call_executed(call)->in);
     vine__call_end(call, -VINE_ECANCELED);
 }
 
-static void session_ended(void *context, void *kept)
+static void session_ended(void *context, void *kept, bool is_pipe_over)
 {
-    (void)context;
+    (void)context, (void)is_pipe_over;
     assert_ptr_equal(kept, &seen);
     vine__session_leave(seen.session);
     add_one(&seen.sessions_ended);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/handler.h - what a coroutine learns that is the handler of a procedure.
+ *
+ * Owns:     nothing.
+ * Threads:  coroutines of a procedure (`coroutine` of struct vine_procedure_definition), of each
+ *           micro-process that runs for a task or a session.
+ * Blocking: never.
+ * Trust:    scalars are within the bounds that the procedure states; what is read from the task is
+ *           the application's, and nobody has looked at it.
+ * Limits:   VINE_ARGUMENTS_MAX scalars.
+ *
+ *     VINE_COROUTINE(echo)
+ *     {
+ *         struct { int unused; } *self;
+ *
+ *         vine_begin();
+ *         vine_forward(that->socket, that->socket);
+ *         vine_end();
+ *     }
+ *
+ *     VINE_PROCEDURE(echo, .coroutine = VINE_COROUTINE_OF(echo), .arguments = ...);
+ *
+ * Standard input is what the task brings: the bytes that travelled with it, then its inputs, in
+ * order. Standard output goes to its outputs, in order, or to its result where it has none; more
+ * than they have room for is -EPIPE to the coroutine, and -VINE_EOVERFLOW to the application. The
+ * task ends when the micro-process does: well, or with what nobody caught (-VINE_EFAILED for a
+ * fault or an errno).
+ *
+ * In a session the micro-process lives as long as that, and reads what its tasks bring one after the
+ * other (see vine_session_open). A write waits for room, and a read for what comes. Behind the last
+ * input it reads 0. When the application ends the session before, or the pipe is lost, whatever it
+ * waits for ends with -ECANCELED, and a second later it is gone.
+ */
+#ifndef VINE_HANDLER_H
+#define VINE_HANDLER_H
+
+#include <vine/outside.h>
+#include <vine/procedure.h>
+
+VINE_BEGIN_DECLARATIONS
+
+/* What is known of its task; of a session, of the first one. */
+struct vine_handled {
+    size_t size_bytes;    /* of this */
+    uint64_t pipe;        /* whose it is: the number that events tell */
+    uint64_t input_bytes; /* that it brings */
+    uint64_t room_bytes;  /* that it takes */
+    bool is_session;
+    uint32_t scalar_count; /* those that were sent: the last ones may be missing */
+    uint64_t scalars[VINE_ARGUMENTS_MAX];
+};
+
+/* Learn it: `handled` is a struct vine_handled * in the heap. Raises -ENOENT: this micro-process
+ * runs for no task; -EFAULT: the memory is not its own. */
+#define vine_handled(handled) vine__do_at("vine_handled", vine__handled_get(that, (handled)))
+
+/* Private. */
+VINE_API void vine__handled_get(struct vine_coroutine *that, struct vine_handled *handled);
+
+VINE_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The executor of a part: it begins a micro-process for each task or session, and ends them. */
+#include "core/appliance/coroutines.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include <vine/error.h>
+
+#include "arch/guard/closed.h"
+#include "core/appliance/stream_internal.h"
+#include "core/service/service.h"
+#include "utils/container_of.h"
+
+#define HEAP_BYTES 65536U
+#define KILL_NS    VINE_NS_PER_SECOND /* that one has to end in once it is cancelled */
+#define IO_BYTES   (3 * 16384U)       /* blocks that it reads and writes */
+
+/* What all micro-processes of a procedure have in common. */
+struct kind {
+    struct vine__process_kind base;
+    const struct vine_procedure_definition *definition;
+    struct kind *next;
+};
+
+struct vine__coroutines {
+    struct vine__executor executor;
+    struct kind *kinds;
+    uint32_t count; /* of streams */
+};
+
+/* ---- procedures ------------------------------------------------------------------------------ */
+
+/* Any thread may register. */
+static pthread_mutex_t check_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int check(void *context, const struct vine_procedure_definition *definition)
+{
+    int error;
+
+    (void)context;
+    pthread_mutex_lock(&check_lock);
+    error = vine__service_add_library(definition->coroutine);
+    if (error == 0)
+        error = vine__processes_prepare();
+    pthread_mutex_unlock(&check_lock);
+    return error;
+}
+
+/* What a procedure says of its task is none of its mistakes, and no line of the log. */
+static void crashed(const struct vine__process_kind *kind, const struct vine__process_end *end)
+{
+    const bool is_answer = !end->is_fault && end->error <= -1000 && end->error != -VINE_ECORRUPT;
+
+    if (!is_answer)
+        vine__service_tell_crash(kind, end);
+}
+
+/* Those that have run are few. Returns NULL: no memory. */
+static const struct vine__process_kind *kind_of(struct vine__coroutines *core,
+                                                const struct vine_procedure_definition *definition)
+{
+    struct kind *kind = core->kinds;
+
+    while (kind != NULL && kind->definition != definition)
+        kind = kind->next;
+    if (kind != NULL)
+        return &kind->base;
+    kind = vine__closed_alloc(sizeof *kind);
+    if (kind == NULL)
+        return NULL;
+    *kind = (struct kind){
+        .base = {.name = definition->name, .crashed = crashed},
+        .definition = definition,
+        .next = core->kinds,
+    };
+    core->kinds = kind;
+    return &kind->base;
+}
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+void vine__stream_look(struct vine__stream *stream)
+{
+    if (stream->has_connection || stream->held != NULL || stream->settle.is_posted ||
+        (stream->session != NULL && !stream->is_left))
+        return;
+    VINE_ASSERT(stream->is_over);
+    (void)vine_timer_cancel(&stream->kill);
+    stream->core->count--;
+    if (stream->session != NULL)
+        vine__session_leave(stream->session);
+    vine__closed_free(stream);
+}
+
+static void ended(void *context, const struct vine__process_end *end)
+{
+    if (end->error != 0)
+        vine__stream_fail(context, end->error == -ECANCELED ? -VINE_ECANCELED : end->error);
+}
+
+static void gone(void *context)
+{
+    struct vine__stream *const stream = context;
+
+    stream->held = NULL;
+    vine__stream_finish(stream);
+    vine__stream_look(stream);
+}
+
+static void kill_it(struct vine_timer *timer)
+{
+    struct vine__stream *const stream = VINE_CONTAINER_OF(timer, struct vine__stream, kill);
+
+    if (stream->held != NULL)
+        vine__process_kill(stream->held);
+}
+
+static void cancel_process(struct vine__stream *stream)
+{
+    if (stream->held == NULL)
+        return;
+    vine__process_cancel(stream->held);
+    if (!vine_timer_is_armed(&stream->kill))
+        vine_timer_arm_after(&stream->kill, KILL_NS);
+}
+
+static void start(struct vine__stream *stream, const struct vine_call *call)
+{
+    const struct vine_procedure_definition *const definition = vine_call_definition(call);
+    const struct vine__process_options options = {
+        .type = definition->coroutine,
+        .kind = kind_of(stream->core, definition),
+        .ended = ended,
+        .gone = gone,
+        .context = stream,
+        .is_held = true,
+    };
+
+    vine_timer_init(&stream->kill, VINE_CLOCK_COARSE, kill_it);
+    if (vine__process_start_held(&stream->base, &options, &stream->held) != 0)
+        vine__stream_fail(stream, -VINE_EQUOTA);
+    vine__stream_look(stream);
+}
+
+static void begin(void *context, struct vine_call *call)
+{
+    struct vine__coroutines *const core = context;
+    struct vine__session *const session = vine__call_session(call);
+    struct vine__stream *stream = session != NULL ? vine__session_kept(session) : NULL;
+
+    if (stream != NULL) {
+        vine__stream_add(stream, call);
+        return;
+    }
+    stream = vine__stream_create(core, call);
+    if (stream == NULL) {
+        vine__call_end(call, -VINE_EQUOTA);
+        return;
+    }
+    core->count++;
+    stream->session = session;
+    if (session != NULL)
+        vine__session_keep(session, stream);
+    vine__stream_add(stream, call);
+    start(stream, call);
+}
+
+static void cancel(void *context, struct vine_call *call)
+{
+    struct vine__stream *const stream = vine__call_executed(call)->kept;
+
+    (void)context;
+    if (vine__stream_cancel(stream, call))
+        cancel_process(stream);
+}
+
+static void session_ended(void *context, void *kept, bool is_pipe_over)
+{
+    struct vine__stream *const stream = kept;
+    const bool is_cut = is_pipe_over || !stream->has_last;
+
+    (void)context;
+    if (is_cut)
+        vine__stream_fail(stream, -VINE_ECANCELED);
+    vine__stream_leave(stream);
+    if (is_cut)
+        cancel_process(stream);
+    vine__stream_look(stream);
+}
+
+/* ---- a part ---------------------------------------------------------------------------------- */
+
+int vine__coroutines_create(struct vine_appliance *part, const struct vine_service_options *options,
+                            struct vine__coroutines **ret_coroutines)
+{
+    static const struct vine_service procedures = {.size_bytes = sizeof procedures,
+                                                   .name = "procedures"};
+    const uint64_t heap_bytes = options->heap_bytes != 0 ? options->heap_bytes : HEAP_BYTES;
+    struct vine__coroutines *core;
+    int error = vine_core() == 0 ? vine__service_prepare(&procedures, options)
+                                 : vine__service_start_core(&procedures, options);
+
+    if (error != 0)
+        return error;
+    core = vine__closed_alloc(sizeof *core);
+    if (core == NULL)
+        return -ENOMEM;
+    core->executor = (struct vine__executor){
+        .bytes = heap_bytes + IO_BYTES + sizeof(struct vine__stream),
+        .check = check,
+        .begin = begin,
+        .cancel = cancel,
+        .session_ended = session_ended,
+    };
+    vine__appliance_set_executor(part, &core->executor, core);
+    *ret_coroutines = core;
+    return 0;
+}
+
+uint32_t vine__coroutines_count(const struct vine__coroutines *coroutines)
+{
+    return coroutines->count;
+}
+
+void vine__coroutines_destroy(struct vine__coroutines *coroutines)
+{
+    struct kind *next;
+
+    if (coroutines == NULL)
+        return;
+    VINE_ASSERT(coroutines->count == 0);
+    for (struct kind *kind = coroutines->kinds; kind != NULL; kind = next) {
+        next = kind->next;
+        vine__closed_free(kind);
+    }
+    vine__closed_free(coroutines);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/appliance/stream_internal.h - the stream that a coroutine procedure's task or session is.
+ *
+ * Towards its micro-process a stream is a connection like any other. What it reads are the inputs
+ * of its tasks, one after the other, each byte copied once out of the application's half into
+ * memory of the micro-process's colour; what it writes is copied to the tasks that have room, one
+ * after the other.
+ *
+ *   inputs   tasks of which not all was taken; the first is read next
+ *   rooms    tasks with room left; the first is written next
+ *   taken    tasks of a session of which all was taken, that still have room, until more is wanted
+ *
+ * A task is in `inputs` or `taken`, or neither, by `in`, and in `rooms` or not by `out`. It ends
+ * when it is in none, or sooner:
+ *
+ *   without room    when all was taken
+ *   without input   when its room is full, or something was written and nothing follows at once
+ *   with both       when all was taken, and its room is full or more is wanted
+ *
+ * That of a task without a session ends with its micro-process alone.
+ */
+#ifndef VINE_CORE_APPLIANCE_STREAM_INTERNAL_H
+#define VINE_CORE_APPLIANCE_STREAM_INTERNAL_H
+
+#include <vine/handler.h>
+#include <vine/timer.h>
+
+#include "core/network/connection.h"
+#include "core/network/send_queue.h"
+#include "core/process/process.h"
+#include "core/talk/executor.h"
+
+struct vine__coroutines;
+
+struct vine__stream {
+    struct vine_connection base;
+    struct vine__coroutines *core;
+    struct vine__session *session; /* which keeps it; NULL: of a task, or it has left */
+    struct vine__process *held;    /* until its connection is closed, too */
+    struct vine__executed *only;   /* the task that it is of, where it has no session */
+    struct vine__list inputs, rooms, taken;
+    struct vine__send_queue sends;
+    unsigned char *view; /* what the reader looks at; from the first receive on */
+    struct vine_timer kill;
+    struct vine_work settle; /* see which tasks end */
+    struct vine_work letting_go;
+    int error;      /* with which it ended, or is to end */
+    bool is_single; /* of a task without a session */
+    bool has_last;  /* nothing comes behind `inputs` */
+    bool is_shut;   /* nothing is written any more */
+    bool is_over;   /* nothing is read or written any more: `error` says how it ended */
+    bool is_cut;    /* not all that was written found room */
+    bool is_left;   /* its session has ended: nobody reads */
+    bool has_connection;
+    bool has_overflown; /* more was written than there was room for */
+    struct vine_handled facts;
+};
+
+/* What follows is stream.c. */
+
+/* One for a task, which begins it, outside of a session or in one. Returns NULL: no memory. */
+struct vine__stream *vine__stream_create(struct vine__coroutines *core, struct vine_call *call);
+
+/* A further task; of a session also when it is over, which answers it. */
+void vine__stream_add(struct vine__stream *stream, struct vine_call *call);
+
+/* All its tasks end with an error, and it is over. */
+void vine__stream_fail(struct vine__stream *stream, int error);
+
+/* Its micro-process has ended well, and its connection is closed: all that it wrote is in tasks, or
+ * nobody had room for it. */
+void vine__stream_finish(struct vine__stream *stream);
+
+/* A task of it is not wanted any more. Returns whether that is the end of all of it: its
+ * micro-process is to be cancelled. */
+bool vine__stream_cancel(struct vine__stream *stream, struct vine_call *call);
+
+/* Nobody brings or reads anything any more. */
+void vine__stream_leave(struct vine__stream *stream);
+
+/* The stream that a connection is, or NULL. */
+struct vine__stream *vine__stream_of(struct vine_connection *connection);
+
+/* coroutines.c: nothing uses it any more, but perhaps its session. It may be freed there. */
+void vine__stream_look(struct vine__stream *stream);
+
+#endif
