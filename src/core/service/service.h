@@ -25,7 +25,7 @@ VINE_MUST_CHECK int vine__service_prepare(const struct vine_service *service,
 VINE_MUST_CHECK int vine__service_start_core(const struct vine_service *service,
                                              const struct vine_service_options *options);
 
-/* crash.c: a line for a micro-process that has failed, of its kind's name. As a kind's `crashed`. */
+/* crash.c: a line for a micro-process that has failed, with its kind's name. A `crashed`. */
 void vine__service_tell_crash(const struct vine__process_kind *kind,
                               const struct vine__process_end *end);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the loop and who runs coroutine procedures: tasks are handed over, read, written, ended. */
+/* Between the loop and who runs coroutine procedures: tasks are handed over, read, and ended. */
 #include <errno.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ void vine__appliance_set_executor(struct vine_appliance *appliance,
     appliance->executor_context = context;
 }
 
-/* ---- what it brings and has room for ---------------------------------------------------------- */
+/* ---- what it brings and has room for --------------------------------------------------------- */
 
 /* What travelled with the task behind its scalars. */
 static const unsigned char *free_bytes(const struct vine_call *call, uint64_t *ret_size)

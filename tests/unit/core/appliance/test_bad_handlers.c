@@ -232,8 +232,8 @@ static void sixty_four_pipes_are_served_beside_bad_handlers(void **state)
     serve_no_more();
 }
 
-/* One that is issued, perhaps changed and cancelled, and left: it goes on without us. Returns whether
- * there was room for it. */
+/* One that is issued, perhaps changed and cancelled, and left: it goes on without us. Returns
+ * whether there was room for it. */
 static bool issue_and_leave(struct vine_pipe *pipe, struct vine_session *session, uint64_t seed)
 {
     struct issued issued = {.task = NULL};
