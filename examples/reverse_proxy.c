@@ -6,9 +6,11 @@
  * heap. A service as a library:
  *
  *     ORIGIN=localhost:8080 vine serve ./reverse_proxy.so --listen 127.0.0.1:7012
+ *     ORIGIN=https://example.org:443 vine serve ./reverse_proxy.so --listen 127.0.0.1:7012
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <vine/coroutine.h>
 #include <vine/http_proxy.h>
@@ -19,11 +21,15 @@
 #define ANSWER_NS  (60 * VINE_NS_PER_SECOND) /* for the origin's answer, and for each body */
 
 static const char *origin;
+static bool is_secret;
 
 static int begin(const void *argument)
 {
     (void)argument;
     origin = getenv("ORIGIN");
+    is_secret = origin != NULL && strncmp(origin, "https://", 8) == 0;
+    if (is_secret)
+        origin += 8;
     if (origin != NULL)
         return 0;
     (void)fputs("reverse_proxy: ORIGIN says which server it is, as localhost:8080\n", stderr);
@@ -72,7 +78,10 @@ VINE_COROUTINE(reverse_proxy)
         self->head_size = (size_t)self->size;
 
         vine_deadline(ANSWER_NS);
-        vine_connect(self->origin, origin);
+        if (is_secret)
+            vine_connect_tls(self->origin, origin);
+        else
+            vine_connect(self->origin, origin);
         vine_room_on(self->origin, self->room_size, self->room, VINE_LOOK_MAX);
         self->size =
             vine_http_pass_request(self->room, self->room_size, &self->request, &to_origin);

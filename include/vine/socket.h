@@ -202,6 +202,20 @@ struct vine_poll {
         (ret_socket) = that->on;                                                                   \
     } while (0)
 
+/*
+ * The same by TLS: "host:443", "[::1]:443". Whoever answers there has to have a certificate for
+ * that very name or address, for which somebody vouches whom this machine trusts, or whom
+ * $SSL_CERT_FILE names. Raises besides -EKEYREJECTED: it has none; -EPROTO: it does not speak TLS
+ * as it should, or refuses us. A stream that ends without its peer's farewell ends with
+ * -ECONNABORTED. The first of a core reads whom to trust from files, some ten milliseconds.
+ */
+#define vine_connect_tls(ret_socket, address_text)                                                 \
+    do {                                                                                           \
+        vine__operation("vine_connect_tls", vine__connect(that, (address_text)),                   \
+                        vine__connected_tls(that));                                                \
+        (ret_socket) = that->on;                                                                   \
+    } while (0)
+
 /* Listen, for this micro-process alone, at "127.0.0.1:0", "unix:PATH" ...: where the port is 0, the
  * kernel chooses, and vine_port tells which. Raises what vine_connect does, and -EADDRINUSE. */
 #define vine_listen_at(ret_listener, address_text)                                                 \
@@ -301,6 +315,7 @@ VINE_API void vine__splice(struct vine_coroutine *that, struct vine_socket *from
 VINE_API bool vine__spliced(struct vine_coroutine *that);
 VINE_API void vine__connect(struct vine_coroutine *that, const char *address_text);
 VINE_API bool vine__connected(struct vine_coroutine *that);
+VINE_API bool vine__connected_tls(struct vine_coroutine *that);
 VINE_API bool vine__listened(struct vine_coroutine *that);
 VINE_API uint16_t vine__port(const struct vine_socket *listener);
 VINE_API void vine__accept(struct vine_coroutine *that, struct vine_socket *listener);

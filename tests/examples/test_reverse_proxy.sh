@@ -75,11 +75,29 @@ for size in $sizes; do
     echo "$size bytes, sum $sum" >"summary.$size"
 done
 
-for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll'; do
+# Where the origin speaks TLS: its certificate is for a name, and trusted because this says so.
+certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -addext "subjectAltName=DNS:$1" \
+        -keyout "$1.key" -out "$1.pem" 2>certificates || { cat certificates; fail "no certificate"; }
+}
+tls=
+if command -v openssl >/dev/null; then
+    certificate localhost
+    certificate elsewhere
+    SSL_CERT_FILE=$scratch/localhost.pem
+    export SSL_CERT_FILE
+    tls=--tls=$scratch/localhost.pem,$scratch/localhost.key
+else
+    echo "without TLS: no openssl to make a certificate with"
+fi
+
+for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll' ${tls:+"$tls"} \
+    ${tls:+"--reactor-backend=epoll $tls"}; do
     rm -f origin proxy
     begin origin "$VINE_BUILD_DIR/tests/plugins/origin.so" $how
     behind=$started
     ORIGIN=localhost:$port
+    case $how in *--tls*) ORIGIN=https://$ORIGIN how=${how%%--tls*}--smp=1 ;; esac
     export ORIGIN
     begin proxy "$examples/reverse_proxy.so" $how
     serving=$started
@@ -131,4 +149,33 @@ for how in '--smp=1' '--smp=2' '--smp=1 --reactor-backend=epoll'; do
     get 502 /length/1
     end proxy "$serving"
     serving=
+done
+
+# By TLS nobody is asked who is not who he should be: one whom nobody vouches for, one of another
+# name, and one that speaks without it.
+refused() {
+    begin proxy "$examples/reverse_proxy.so" --smp=1
+    serving=$started
+    get 502 /length/1
+    get 502 /length/1
+    end proxy "$serving"
+    serving=
+    rm -f proxy
+}
+rm -f origin proxy
+for what in ${tls:+elsewhere number plain}; do
+    how="--tls=$scratch/localhost.pem,$scratch/localhost.key"
+    case $what in
+    elsewhere) how="--tls=$scratch/elsewhere.pem,$scratch/elsewhere.key" ;;
+    plain) how= ;;
+    esac
+    begin origin http --hello --smp=1 $how
+    behind=$started
+    ORIGIN=https://localhost:$port
+    [ "$what" != number ] || ORIGIN=https://127.0.0.1:$port
+    refused
+    kill "$behind"
+    wait "$behind" || fail "$what: the origin"
+    behind=
+    rm -f origin
 done

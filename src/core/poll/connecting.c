@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core/poll/connecting.c - a further socket on its way: its name is looked up, and the addresses
- * that this gives are tried one after the other.
+ * that this gives are tried one after the other; and then, where it is to be by TLS, who answers
+ * there is greeted by that name.
  *
  * Whoever asked may be gone before the end: this is its own, and goes when the network has told of
  * that.
  */
 
+#include <errno.h>
+#include <string.h>
+
 #include <vine/lookup.h>
+#include <vine/tls.h>
 
 #include "arch/guard/closed.h"
 #include "core/poll/poll_internal.h"
@@ -17,6 +22,8 @@ struct connecting {
     struct vine_lookup lookup;
     struct vine_connect connect;
     uint32_t at; /* of the addresses */
+    struct vine_tls_start start;
+    char host[VINE__FURTHER_TEXT_MAX]; /* whom to find there by TLS; "": it is without that */
 };
 
 static void end(struct connecting *connecting, int error, struct vine_connection *connection)
@@ -37,12 +44,34 @@ static void try(struct connecting *connecting)
     (vine_connect)(&connecting->connect, &connecting->lookup.addresses[connecting->at], connected);
 }
 
+static void greeted(struct vine_tls_start *start)
+{
+    end(VINE_CONTAINER_OF(start, struct connecting, start), start->error, start->connection);
+}
+
+/* The core's first one says whom all of them trust. */
+static void greet(struct connecting *connecting, struct vine_connection *connection)
+{
+    const struct vine_tls_options options = {.size_bytes = sizeof(options)};
+    struct vine__polling_core *const core = connecting->further->outlet.polling->core;
+    const int error = core->tls == NULL ? vine_tls_create(&options, &core->tls) : 0;
+
+    if (error == 0) {
+        vine_tls_connect(core->tls, &connecting->start, connection, connecting->host, greeted);
+    } else {
+        vine_connection_close(connection, NULL);
+        end(connecting, error, NULL);
+    }
+}
+
 static void connected(struct vine_connect *connect)
 {
     struct connecting *const connecting = VINE_CONTAINER_OF(connect, struct connecting, connect);
 
-    if (connect->error != 0 && connecting->further != NULL &&
-        ++connecting->at < connecting->lookup.count)
+    if (connect->error == 0 && connecting->further != NULL && connecting->host[0] != '\0')
+        greet(connecting, connect->connection);
+    else if (connect->error != 0 && connecting->further != NULL &&
+             ++connecting->at < connecting->lookup.count)
         try(connecting);
     else
         end(connecting, connect->error, connect->connection);
@@ -58,17 +87,38 @@ static void looked_up(struct vine_lookup *lookup)
         try(connecting);
 }
 
-void vine__further_connect(struct further *further, const char *text)
+/* Before its port, without brackets. Returns 0 or -EINVAL: there is none. */
+static int find_host(const char *text, char ret_host[VINE__FURTHER_TEXT_MAX])
+{
+    const char *const colon = strrchr(text, ':');
+    size_t size = colon != NULL ? (size_t)(colon - text) : 0;
+
+    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
+        text++;
+        size -= 2;
+    }
+    if (size == 0 || strncmp(text, "unix:", 5) == 0)
+        return -EINVAL;
+    memcpy(ret_host, text, size);
+    ret_host[size] = '\0';
+    return 0;
+}
+
+void vine__further_connect(struct further *further, const char *text, bool is_tls)
 {
     struct connecting *const connecting = vine__closed_alloc(sizeof(*connecting));
+    int error = connecting != NULL ? 0 : -ENOMEM;
 
-    further->connecting = connecting;
-    if (connecting == NULL) {
-        further->answer = -ENOMEM;
+    if (error == 0 && is_tls)
+        error = find_host(text, connecting->host);
+    if (error != 0) {
+        vine__closed_free(connecting);
+        further->answer = error;
         further->has_answer = true;
         vine_work_post(&further->outlet.polling->work);
         return;
     }
+    further->connecting = connecting;
     connecting->further = further;
     vine_lookup(&connecting->lookup, text, looked_up);
 }
@@ -78,4 +128,5 @@ void vine__connecting_leave(struct connecting *connecting)
     connecting->further = NULL;
     vine_lookup_cancel(&connecting->lookup);
     vine_connect_cancel(&connecting->connect);
+    vine_tls_cancel(&connecting->start);
 }

@@ -164,10 +164,10 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
         return -ENOMEM;
     if (further->has_answer)
         return 0;
-    if (ask->kind == VINE__ASK_CONNECT)
-        vine__further_connect(further, text);
-    else
+    if (ask->kind == VINE__ASK_LISTEN)
         vine__further_listen(further, text);
+    else
+        vine__further_connect(further, text, ask->kind == VINE__ASK_CONNECT_TLS);
     return 0;
 }
 
@@ -236,6 +236,7 @@ int vine__further_begin(struct vine__polling *polling, const struct vine__ask *a
 {
     switch (ask->kind) {
     case VINE__ASK_CONNECT:
+    case VINE__ASK_CONNECT_TLS:
     case VINE__ASK_LISTEN:
         return begin_at(polling, ask, asker);
     case VINE__ASK_ACCEPT:
@@ -299,6 +300,10 @@ static void closed(struct vine_work *work)
         vine_work_post(work); /* behind that one */
         return;
     }
+    /* A worker reads from a file what was to be sent by TLS: whoever sees that comes here again. */
+    further->is_closed = further->outlet.is_sending;
+    if (further->is_closed)
+        return;
     (void)vine_timer_cancel(&further->timer);
     vine__outlet_fini(&further->outlet);
     vine__list_remove(&further->link);

@@ -291,8 +291,13 @@ static void look_at_end(struct vine__outlet *outlet)
 {
     struct vine__sender *sender;
 
-    if (outlet->is_sending || outlet->connection == NULL)
+    if (outlet->is_sending)
         return;
+    if (outlet->connection == NULL) {
+        if (outlet != &outlet->polling->io && vine__further_of(outlet)->is_closed)
+            vine_work_post(closed_of(outlet));
+        return;
+    }
     if (outlet->error != 0 || outlet->has_end || outlet->lingered > LINGER_BYTES ||
         !vine__connection_may_reset(outlet->connection)) {
         vine__outlet_hurry(outlet);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <vine/tls.h>
+
 #include "arch/guard/closed.h"
 #include "core/network/network.h"
 #include "core/poll/poll_internal.h"
@@ -22,6 +24,7 @@ void vine__polling_core_fini(struct vine__polling_core *core)
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         vine__blocks_fini(&core->blocks[i]);
     vine__senders_fini(core);
+    vine_tls_destroy(core->tls);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */

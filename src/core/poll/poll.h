@@ -55,6 +55,7 @@ struct vine__polling_core {
     const struct vine__polling_calls *calls;
     struct vine__blocks blocks[VINE__GUARD_COLOURS_MAX];
     struct vine__sender *senders; /* that nobody has; as many as there ever were at once */
+    struct vine_tls *tls;         /* of those that connect; or NULL: none has */
     uint32_t places_max;          /* that a micro-process may have beside its connection */
 };
 

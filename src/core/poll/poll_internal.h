@@ -80,6 +80,7 @@ struct further {
     struct vine_work hung_up; /* its peer has ended */
     uint16_t place;
     bool has_hung_up; /* for the next run */
+    bool is_closed;   /* and nothing but the end of what it sends is waited for */
     bool has_answer;  /* for the asker: */
     int64_t answer;
     struct vine__asker asker;      /* who waits for it to be there */
@@ -144,7 +145,7 @@ bool vine__furthers_are_closed(const struct vine__polling *polling);
 /* ---- connecting.c, listening.c, splice.c ----------------------------------------------------- */
 
 /* It connects: to an address, or to a name that is looked up. */
-void vine__further_connect(struct further *further, const char *text);
+void vine__further_connect(struct further *further, const char *text, bool is_tls);
 /* Nobody waits for that any more. */
 void vine__connecting_leave(struct connecting *connecting);
 

@@ -52,6 +52,11 @@ VINE__INSIDE bool vine__connected(struct vine_coroutine *that)
     return ask_for(that, VINE__ASK_CONNECT, 0);
 }
 
+VINE__INSIDE bool vine__connected_tls(struct vine_coroutine *that)
+{
+    return ask_for(that, VINE__ASK_CONNECT_TLS, 0);
+}
+
 /* ---- listening ------------------------------------------------------------------------------- */
 
 VINE__INSIDE bool vine__listened(struct vine_coroutine *that)

@@ -91,6 +91,7 @@ enum vine__ask_kind {
      * vine__beyond, and who asks has it if all goes well. It goes if nobody waits any more. */
     VINE__ASK_BEYOND,
     VINE__ASK_CONNECT = VINE__ASK_BEYOND, /* a socket */
+    VINE__ASK_CONNECT_TLS,                /* the same */
     VINE__ASK_LISTEN,                     /* the same; ends with its port */
     VINE__ASK_ACCEPT,                     /* of `socket`, which listens */
     VINE__ASK_OPEN,                       /* a file: what is not below 0 is not raised */

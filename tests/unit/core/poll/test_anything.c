@@ -235,8 +235,8 @@ VINE_SERVICE_CODE static bool ask_for_place(const struct vine_coroutine *that,
         uint16_t kind;
         uint8_t becomes;
     } all[] = {
-        {VINE__ASK_CONNECT, SOCKET}, {VINE__ASK_CONNECT, SOCKET}, {VINE__ASK_LISTEN, LISTENER},
-        {VINE__ASK_ACCEPT, SOCKET},  {VINE__ASK_OPEN, OPENED},    {VINE__ASK_SPLICE, ASKED},
+        {VINE__ASK_CONNECT, SOCKET}, {VINE__ASK_CONNECT_TLS, SOCKET}, {VINE__ASK_LISTEN, LISTENER},
+        {VINE__ASK_ACCEPT, SOCKET},  {VINE__ASK_OPEN, OPENED},        {VINE__ASK_SPLICE, ASKED},
         {VINE__ASK_SPLICE, ASKED},
     };
     const uint32_t way = roll(sizeof(all) / sizeof(all[0]));
