@@ -13,9 +13,9 @@
  *   bells, listed  only producers of others signal an eventfd that the queue has to itself; those
  *                  of all queues are in an epoll, which the consumer looks at now and then.
  *
- * Of a producer and a consumer that both write and then look (Q1, Q2: is there a message, is the
- * queue on the list; Q3, Q4: is there a message, is the bit answered) one at least sees the other:
- * by the membarrier of who takes queues off the list, and by a full fence on both sides for bits.
+ * Of a producer and a consumer that both write and then look (Q1: is the queue on the list; Q3: is
+ * the bit answered; Q2, Q4: is there a message) one at least sees the other: by the membarrier of
+ * who takes queues off the list, and without a list by a full fence on both sides.
  */
 #include "queues.h"
 
@@ -131,14 +131,13 @@ static bool push_own(struct queues *queues, uint32_t producer, const void *messa
     return true;
 }
 
+/* Q3 comes behind a fence, or behind Q1. */
 static void set_bit(uint32_t producer)
 {
     const uint32_t word = producer / 64;
     const uint64_t bit = UINT64_C(1) << producer % 64;
-    bool answered;
+    const bool answered = (vine__load_relaxed_u64(&own->answered[word].word) & bit) != 0;
 
-    vine__fence_full();
-    answered = (vine__load_relaxed_u64(&own->answered[word].word) & bit) != 0; /* Q3 */
     if (answered != is_bit_set[producer])
         return; /* whoever answers will see our message */
     is_bit_set[producer] = !answered;
@@ -152,6 +151,7 @@ static bool push_bits(struct queues *queues, uint32_t producer, const void *mess
 {
     if (!push_only(producer, message))
         return false;
+    vine__fence_full();
     set_bit(producer);
     queues_wake(queues);
     return true;
@@ -324,7 +324,6 @@ static uint64_t answer(uint32_t word)
     if (set == 0)
         return 0;
     vine__store_relaxed_u64(&own->answered[word].word, ready);
-    vine__fence_full(); /* Q4: between this answer and the look at the queues */
     return set;
 }
 
@@ -340,8 +339,11 @@ static bool are_bits_empty(struct queues *queues)
 static void turn_bits(struct queues *queues)
 {
     for (uint32_t word = 0; word < word_count(queues); word++) {
-        uint64_t set = answer(word) | left[word];
+        uint64_t set = answer(word);
 
+        if (set != 0)
+            vine__fence_full(); /* between the answer and Q4 */
+        set |= left[word];
         left[word] = 0;
         for (; set != 0; set &= set - 1)
             if (take(queues, word * 64 + (uint32_t)__builtin_ctzll(set)) == QUEUES_BURST)
