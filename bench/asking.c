@@ -24,6 +24,8 @@ static const struct {
     {"ping", "*1\r\n$4\r\nPING\r\n", NULL},
     {"set", SET, NULL},
     {"get", "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n", SET},
+    /* Who numbers lines answers the first one, and waits for the end of the second. */
+    {"line", "a whole line\r\nand a ha", NULL},
 };
 
 void asking_set(struct asking *asking, const char *what)

@@ -7,7 +7,7 @@
  * Blocking: asking_connect, asking_once and asking_learn until the server has answered.
  * Trust:    the servers are ours and our peers'; one that answers anything else ends the program.
  * Limits:   an answer is always as long as the first one was, and begins as that did; by RESP it is
- *           a line or a bulk.
+ *           a line or a bulk, and to "line" a line.
  */
 #ifndef VINE_BENCH_ASKING_H
 #define VINE_BENCH_ASKING_H
@@ -25,7 +25,8 @@ struct asking {
     char begin[ASKING_BEGIN_BYTES];
 };
 
-/* `what`: "ping", "set" or "get" by RESP, or the path of a request by HTTP. */
+/* `what`: "ping", "set" or "get" by RESP; "line", a line and a half, once; or the path of a request
+ * by HTTP. */
 void asking_set(struct asking *asking, const char *what);
 
 /* Connect from 127.0.0.`address`, 1 being the usual one. */

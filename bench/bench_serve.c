@@ -4,9 +4,10 @@
  * Servers: `vine serve` without isolation and with each, beside nginx, libh2o, bun and redis-server
  * and a bare io_uring loop. Each server is alone on the first processor, one load, the same for
  * all, on the last. Rates, the server's processor time, times until the answer, system calls; what
- * idle connections cost in memory; and visitors that crash what serves them.
+ * idle connections and micro-processes that wait cost in memory; and visitors that crash what
+ * serves them.
  *
- *   VINE_BENCH_ROWS=http,file,resp,store,idle,crash   some of it alone
+ *   VINE_BENCH_ROWS=http,file,resp,store,idle,blocked,crash   some of it alone
  *   VINE_BENCH_CONNECTIONS=16                   the one number of connections by HTTP that is meant
  *   VINE_BENCH_SERVERS=nginx,ours               those alone whose names have one of these in them
  */
@@ -383,6 +384,8 @@ int main(void)
         }
     if (is_wanted("VINE_BENCH_ROWS", "idle", false))
         serve_weigh(&server_kinds_hello);
+    if (is_wanted("VINE_BENCH_ROWS", "blocked", false))
+        serve_weigh_blocked(&server_kinds_lines);
     if (is_wanted("VINE_BENCH_ROWS", "crash", false))
         serve_crash(&server_kinds_hello, rounds, TIME_MS);
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/serve_idle.h - what idle connections cost in memory, after a request each.
+ * bench/serve_idle.h - what connections cost in memory: idle ones, after a request each, and those
+ * whose micro-process waits in the middle of something.
  *
  * Owns:     nothing.
  * Threads:  one.
@@ -14,7 +15,10 @@
 
 #include "server_kinds.h"
 
-/* Print the table, with 10,000 connections and with 100,000. */
+/* Print the table of idle ones, with 10,000 connections and with 100,000. */
 void serve_weigh(const struct server_kinds *kinds);
+
+/* Print that of 10,000 which wait for the rest of a line. */
+void serve_weigh_blocked(const struct server_kinds *kinds);
 
 #endif

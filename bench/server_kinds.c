@@ -143,7 +143,26 @@ static const struct server_kind ping[] = {
      .arguments = {"serve", "resp", VINE_LISTEN, "--isolate", "mprotect"}},
 };
 
+/* A micro-process with a frame of 1 KiB for each connection. */
+#define LINES(text, whose, guard)                                                                  \
+    {                                                                                              \
+        .name = (text), .side = (whose), .from = FROM_US, .program = VINE_PROGRAM, .arguments = {  \
+            "serve",                                                                               \
+            "{beside}/../examples/line_numbers.so",                                                \
+            VINE_LISTEN,                                                                           \
+            "--isolate",                                                                           \
+            guard                                                                                  \
+        }                                                                                          \
+    }
+
+static const struct server_kind lines[] = {
+    LINES("ours", SERVER_OURS, "none"),
+    LINES("ours, pku", SERVER_OURS_GUARDED, "pku"),
+    LINES("ours, mprotect", SERVER_OURS_GUARDED, "mprotect"),
+};
+
 const struct server_kinds server_kinds_hello = {hello, COUNT(hello)};
 const struct server_kinds server_kinds_file = {file, COUNT(file)};
 const struct server_kinds server_kinds_ping = {ping, COUNT(ping)};
 const struct server_kinds server_kinds_store = {ping + 1, COUNT(ping) - 1}; /* no bare loop */
+const struct server_kinds server_kinds_lines = {lines, COUNT(lines)};

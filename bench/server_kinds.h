@@ -28,5 +28,6 @@ extern const struct server_kinds server_kinds_hello; /* HTTP: "hello" at each pa
 extern const struct server_kinds server_kinds_file;  /* HTTP: SERVER_FILE_NAME */
 extern const struct server_kinds server_kinds_ping;  /* RESP: PING */
 extern const struct server_kinds server_kinds_store; /* RESP: SET and GET */
+extern const struct server_kinds server_kinds_lines; /* examples/line_numbers.c; ours alone */
 
 #endif
