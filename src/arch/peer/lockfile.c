@@ -17,10 +17,13 @@
  * file keeps nobody out. So often is that tried again. */
 #define ATTEMPTS_MAX 100
 
-static pid_t holder_of(int fd)
+static pid_t holder_of(const char *path)
 {
     char text[24];
-    const ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const ssize_t size = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
+    if (fd >= 0)
+        close(fd);
     if (size <= 0)
         return 0;
     text[size] = '\0';
@@ -48,12 +51,14 @@ static void write_pid(int fd)
 int vine__lockfile_acquire(const char *path, int *ret_fd, pid_t *ret_holder)
 {
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        /* To be written alone: a process that has given up reading files in this folder may have
+         * its lock there still. */
+        const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0)
             return -errno;
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             const int error = errno;
-            const pid_t holder = holder_of(fd);
+            const pid_t holder = holder_of(path);
             close(fd);
             if (error == EINTR)
                 continue;
