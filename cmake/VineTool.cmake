@@ -44,6 +44,9 @@ else()
         if(TARGET vine-serve)
             add_dependencies(vine_tool_objects vine-serve) # which `vine serve` becomes
         endif()
+        if(TARGET vine-keys)
+            add_dependencies(vine_tool_objects vine-keys) # which `vine appliance --keys` starts
+        endif()
         target_compile_definitions(vine_tool_objects PRIVATE VINE_VERSION="${PROJECT_VERSION}")
     endif()
 

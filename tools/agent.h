@@ -46,6 +46,7 @@ struct far {
 struct agent {
     struct serve_source source; /* the first */
     bool waits;                 /* for the first pipe, however long it takes */
+    bool is_beside;             /* the near one has procedures of its own: it goes on without */
     bool is_verbose;
     bool json;
     struct vine_appliance *near;

@@ -283,6 +283,20 @@ static int carry(struct passage *passage)
     return over < 0 ? over : error;
 }
 
+/* A far one that is beside us is started anew when it ends, which takes a moment. */
+static struct far *await_far(struct agent *agent, struct vine_call *call)
+{
+    const uint64_t until_ns = human_now_ns() + PATIENCE_NS;
+    struct far *far = agent_hold(agent);
+
+    while (far == NULL && agent->is_beside && human_now_ns() < until_ns &&
+           !vine_call_is_canceled(call)) {
+        (void)poll(NULL, 0, RETRY_MS);
+        far = agent_hold(agent);
+    }
+    return far;
+}
+
 int forward_run(struct vine_call *call)
 {
     const struct forward *forward = (const struct forward *)vine_call_definition(call);
@@ -293,7 +307,7 @@ int forward_run(struct vine_call *call)
         passage.far = state->far;
         agent_hold_too(passage.far);
     } else {
-        passage.far = agent_hold(forward->agent);
+        passage.far = await_far(forward->agent, call);
     }
     if (passage.far == NULL)
         return -VINE_EPEERLOST;

@@ -17,6 +17,7 @@
 #define LOOK_MS            1000
 #define RETRY_MS_MIN       100
 #define RETRY_MS_MAX       5000
+#define RETRY_MS_BESIDE    5 /* it is started anew at once */
 #define CONNECT_TIMEOUT_NS VINE_NS_PER_SECOND
 
 static void hear(void *context, enum vine_log_level level, const char *text)
@@ -181,7 +182,8 @@ static void lose(struct far *far, int error)
         agent->far = NULL;
         agent->lost = error;
         memcpy(agent->lost_reason, far->reason, sizeof(agent->lost_reason));
-        vine_appliance_suspend(agent->near, -VINE_ENOAPPLIANCE);
+        if (!agent->is_beside)
+            vine_appliance_suspend(agent->near, -VINE_ENOAPPLIANCE);
     }
     pthread_mutex_unlock(&agent->lock);
     if (!is_present)
@@ -240,7 +242,8 @@ static int connect_far(struct agent *agent, char ret_reason[REASON_BYTES])
     memcpy(ret_reason, far->reason, REASON_BYTES);
     if (error == 0) {
         agent->far = far;
-        vine_appliance_suspend(agent->near, 0);
+        if (!agent->is_beside)
+            vine_appliance_suspend(agent->near, 0);
     }
     pthread_mutex_unlock(&agent->lock);
     if (error < 0)
@@ -262,30 +265,50 @@ static int back_off(struct agent *agent)
     return wait_ms;
 }
 
+static void tell_loss(struct agent *agent)
+{
+    const char *behind = agent->source.behind;
+    const char *why = reason_of(agent->lost, agent->lost_reason);
+
+    if (agent->is_beside)
+        message_error("lost the process of keys: %s; waiting for another", why);
+    else
+        message_error("lost the appliance at %s: %s; trying to come back", message_escape(behind),
+                      why);
+    if (agent->json && !agent->is_beside)
+        events_behind(behind, agent->lost, agent->lost_reason, 0);
+}
+
+static void tell_return(struct agent *agent)
+{
+    const char *behind = agent->source.behind;
+    struct far *far = agent_hold(agent);
+    const uint32_t count = far != NULL ? far->procedure_count : 0;
+
+    if (far != NULL)
+        agent_let_go(far);
+    if (agent->is_beside) {
+        message_note("there is a process of keys again");
+        return;
+    }
+    message_note("the appliance at %s is back, with %u procedures", message_escape(behind), count);
+    if (agent->json)
+        events_behind(behind, 0, "", count);
+}
+
 static int come_back(struct agent *agent)
 {
     char reason[REASON_BYTES] = "";
-    const char *behind = agent->source.behind;
 
     if (!agent->is_lost_told) {
-        const char *why = reason_of(agent->lost, agent->lost_reason);
-        message_error("lost the appliance at %s: %s; trying to come back", message_escape(behind),
-                      why);
-        if (agent->json)
-            events_behind(behind, agent->lost, agent->lost_reason, 0);
+        tell_loss(agent);
         agent->is_lost_told = true;
-        agent->wait_ms = RETRY_MS_MIN;
+        agent->wait_ms = agent->is_beside ? RETRY_MS_BESIDE : RETRY_MS_MIN;
     }
     if (connect_far(agent, reason) < 0)
         return back_off(agent);
     agent->is_lost_told = false;
-    struct far *far = agent_hold(agent);
-    const uint32_t count = far != NULL ? far->procedure_count : 0;
-    if (far != NULL)
-        agent_let_go(far);
-    message_note("the appliance at %s is back, with %u procedures", message_escape(behind), count);
-    if (agent->json)
-        events_behind(behind, 0, "", count);
+    tell_return(agent);
     return LOOK_MS;
 }
 

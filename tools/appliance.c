@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "keys.h"
 #include "message.h"
+#include "processors.h"
 #include "serve.h"
 #include "settings.h"
 #include "status.h"
@@ -11,6 +13,7 @@ struct appliance_values {
     const char *listen;
     uint64_t workers;
     const char *procs;
+    const char *keys;
     uint64_t drain;
     uint64_t spin_ns;
     bool progress;
@@ -46,6 +49,15 @@ static const struct option appliance_options[] = {
      .key = "procs",
      .help = "offer the procedures of the shared objects in DIR too, and take up those that change "
              "while serving"},
+    {.name = "keys",
+     .letter = 'k',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_DIRECTORY,
+     VALUE(keys),
+     .value = "DIR",
+     .key = "keys",
+     .help = "offer `seal` and `open` with the keys of DIR, one a file, which a process of its own "
+             "has and this one cannot read"},
     {.name = "drain",
      .kind = OPTION_COUNT,
      VALUE(drain),
@@ -87,11 +99,17 @@ static int run_appliance(const struct arguments *arguments)
     if (status != STATUS_DONE)
         return status;
     char *libraries = settings_path(&settings, "procs");
+    char *folder = settings_path(&settings, "keys");
+    struct keys *keys = NULL;
+    /* First of all, while there is one thread and no library. */
+    if (folder != NULL)
+        status = keys_start(folder, libraries, processors_count(), &keys);
     const struct serve_options options = {
         /* Where to serve, else the appliance that applications are told to use. */
         .address = settings_text(&settings, "listen", settings_address(&settings)),
         .workers = (uint32_t)settings_number(&settings, "workers"),
         .libraries = libraries,
+        .keys = keys,
         .drain_seconds = (unsigned)settings_number(&settings, "drain"),
         .ready_fd = -1,
         .spin_ns = values->spin_ns,
@@ -99,7 +117,10 @@ static int run_appliance(const struct arguments *arguments)
         .is_verbose = values->verbose,
         .json = values->json,
     };
-    status = serve(&options);
+    if (status == STATUS_DONE)
+        status = serve(&options);
+    keys_close(keys);
+    free(folder);
     free(libraries);
     settings_free(&settings);
     return status;

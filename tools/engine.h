@@ -126,6 +126,7 @@ struct engine_options {
     bool with_sums;
     bool has_level;
     uint64_t level;
+    const char *key;  /* the procedure's argument of this name, or NULL; stays the caller's */
     uint32_t threads; /* engine_threads alone */
 };
 

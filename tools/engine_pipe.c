@@ -26,8 +26,9 @@ struct engine_pipe {
     struct vine_accelerator *accelerator;
     struct vine_procedure *procedures[2]; /* by role */
     bool makes_output;
-    bool has_level;
-    uint64_t level;           /* the first scalar */
+    uint64_t level;    /* the first scalar */
+    const void *bytes; /* what goes with each task of the one that was asked for: the level, */
+    size_t bytes_size; /* or the key */
     struct vine_task **tasks; /* in flight, in no order, for vine_task_wait_any */
     struct work **works;      /* the same tasks' */
     size_t count;
@@ -121,8 +122,8 @@ static int issue(struct engine *engine, struct work *work)
     struct vine_task_options options = {
         .size_bytes = sizeof(options),
         .accelerator = pipe->accelerator,
-        .bytes = &pipe->level,
-        .bytes_size = work->role == ENGINE_MAIN && pipe->has_level ? sizeof(pipe->level) : 0,
+        .bytes = pipe->bytes,
+        .bytes_size = work->role == ENGINE_MAIN ? pipe->bytes_size : 0,
         .inputs = &work->input->data,
         .input_count = 1,
         .outputs = has_output ? &work->data : NULL,
@@ -223,8 +224,11 @@ int engine_pipe_create(struct vine_pipe *pipe, const struct engine_options *opti
     created->engine.memory_max = limits.memory_max_bytes / 2;
     created->tasks = calloc(limits.tasks_max + 1, sizeof(struct vine_task *));
     created->works = calloc(limits.tasks_max + 1, sizeof(struct work *));
-    created->has_level = options->has_level;
     created->level = options->level;
+    created->bytes = options->has_level ? (const void *)&created->level : options->key;
+    created->bytes_size = options->has_level ? sizeof(created->level)
+                          : options->key     ? strlen(options->key)
+                                             : 0;
     error = created->tasks == NULL || created->works == NULL ? -ENOMEM : 0;
     if (error == 0)
         error =

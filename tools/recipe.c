@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../keys/procedures.h"
 #include "../procedures/procedures.h"
 
 #include "utils/assert.h"
@@ -22,16 +23,19 @@ static const struct {
     const char *suffix;
     bool takes_suffix_off;
     uint64_t level_min, level_max; /* 0, 0: no level */
+    uint64_t key_min, key_max;     /* 0, 0: no key */
 } shipped[] = {
-    {"zstd", RECIPE_CHUNKS, ".zst", false, VINE_ZSTD_LEVEL_MIN, VINE_ZSTD_LEVEL_MAX},
-    {"gzip", RECIPE_CHUNKS, ".gz", false, VINE_GZIP_LEVEL_MIN, VINE_GZIP_LEVEL_MAX},
-    {"unzstd", RECIPE_EXPAND, ".zst", true, 0, 0},
-    {"gunzip", RECIPE_EXPAND, ".gz", true, 0, 0},
-    {"copy", RECIPE_CHUNKS, "", false, 0, 0},
-    {"sha256", RECIPE_SUM, "", false, 0, 0},
-    {"blake2b", RECIPE_SUM, "", false, 0, 0},
-    {"crc32", RECIPE_SUM, "", false, 0, 0},
-    {"xxh3", RECIPE_SUM, "", false, 0, 0},
+    {"zstd", RECIPE_CHUNKS, ".zst", false, VINE_ZSTD_LEVEL_MIN, VINE_ZSTD_LEVEL_MAX, 0, 0},
+    {"gzip", RECIPE_CHUNKS, ".gz", false, VINE_GZIP_LEVEL_MIN, VINE_GZIP_LEVEL_MAX, 0, 0},
+    {"unzstd", RECIPE_EXPAND, ".zst", true, 0, 0, 0, 0},
+    {"gunzip", RECIPE_EXPAND, ".gz", true, 0, 0, 0, 0},
+    {"seal", RECIPE_STREAM, ".sealed", false, 0, 0, 1, VINE_KEY_NAME_MAX},
+    {"open", RECIPE_STREAM, ".sealed", true, 0, 0, 0, VINE_KEY_NAME_MAX},
+    {"copy", RECIPE_CHUNKS, "", false, 0, 0, 0, 0},
+    {"sha256", RECIPE_SUM, "", false, 0, 0, 0, 0},
+    {"blake2b", RECIPE_SUM, "", false, 0, 0, 0, 0},
+    {"crc32", RECIPE_SUM, "", false, 0, 0, 0, 0},
+    {"xxh3", RECIPE_SUM, "", false, 0, 0, 0, 0},
 };
 
 bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe)
@@ -47,6 +51,9 @@ bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe)
             .has_levels = shipped[i].level_max > 0,
             .level_min = shipped[i].level_min,
             .level_max = shipped[i].level_max,
+            .has_key = shipped[i].key_max > 0,
+            .key_min = shipped[i].key_min,
+            .key_max = shipped[i].key_max,
             .input_max = VINE_SHIPPED_DATA_MAX,
             .room_max = UINT64_MAX,
         };
@@ -60,6 +67,7 @@ bool recipe_of_shipped(const char *procedure, struct recipe *ret_recipe)
 /* What a signature has for `vine run`. */
 struct signature {
     const struct vine_argument *input, *output;
+    const struct vine_argument *key; /* of kind VINE_BYTES; NULL: none that can be given */
     bool has_result;
 };
 
@@ -84,14 +92,19 @@ static bool refuse_data(char *ret_reason, const struct vine_argument *argument)
 static bool read_signature(const struct vine_procedure_info *info, struct signature *signature,
                            char *ret_reason)
 {
+    bool has_scalar = false; /* it travels before the bytes, and not without a value */
+
     for (uint32_t i = 0; i < info->argument_count; i++) {
         const struct vine_argument *argument = &info->arguments[i];
         const struct vine_argument **place =
             argument->kind == VINE_INPUT ? &signature->input : &signature->output;
 
-        if (argument->kind == VINE_BYTES && argument->min > 0)
+        if (argument->kind == VINE_BYTES && !has_scalar && strcmp(argument->name, "key") == 0)
+            signature->key = argument;
+        else if (argument->kind == VINE_BYTES && argument->min > 0)
             return refuse(ret_reason, "it requires the argument '%s', which cannot be given here",
                           argument->name);
+        has_scalar = has_scalar || argument->kind == VINE_SCALAR;
         if (argument->kind == VINE_RESULT)
             signature->has_result = true;
         if (argument->kind != VINE_INPUT && argument->kind != VINE_OUTPUT)
@@ -129,7 +142,7 @@ static void take_level(const struct vine_procedure_info *info, struct recipe *re
 bool recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_recipe,
                     char ret_reason[RECIPE_REASON_MAX])
 {
-    struct signature signature = {NULL, NULL, false};
+    struct signature signature = {0};
     struct recipe recipe;
 
     if (!read_signature(info, &signature, ret_reason))
@@ -149,6 +162,9 @@ bool recipe_of_info(const struct vine_procedure_info *info, struct recipe *ret_r
             snprintf(recipe.suffix, sizeof(recipe.suffix), ".%s", info->name);
         take_level(info, &recipe);
     }
+    recipe.has_key = signature.key != NULL;
+    recipe.key_min = signature.key != NULL ? signature.key->min : 0;
+    recipe.key_max = signature.key != NULL ? signature.key->max : 0;
     recipe.input_min = signature.input->min;
     recipe.input_max = signature.input->max;
     recipe.room_min = signature.output != NULL ? signature.output->min : 0;
@@ -169,6 +185,10 @@ uint64_t recipe_room(const struct recipe *recipe, uint64_t input_size)
         room = VINE_ZSTD_ROOM(input_size);
     else if (strcmp(recipe->procedure, "gzip") == 0)
         room = VINE_GZIP_ROOM(input_size);
+    else if (strcmp(recipe->procedure, "seal") == 0)
+        room = SEAL_ROOM(input_size);
+    else if (strcmp(recipe->procedure, "open") == 0)
+        room = OPEN_ROOM(input_size);
     else if (strcmp(recipe->procedure, "copy") == 0)
         room = input_size;
     else

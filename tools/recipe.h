@@ -31,6 +31,8 @@ struct recipe {
     char suffix[VINE_NAME_MAX + 2];
     bool has_levels; /* the first scalar */
     uint64_t level_min, level_max;
+    bool has_key;                  /* bytes of this name, and no scalar before them */
+    uint64_t key_min, key_max;     /* bytes; key_min 0: it can do without */
     uint64_t input_min, input_max; /* bytes of one task */
     uint64_t room_min, room_max;   /* of its output */
 };

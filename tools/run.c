@@ -158,6 +158,13 @@ static const struct option run_options[] = {
      VALUE(level),
      .value = "N",
      .help = "how hard to compress, as `vine procs` tells"},
+    {.name = "key",
+     .letter = 'k',
+     .kind = OPTION_TEXT,
+     VALUE(key),
+     .value = "NAME",
+     .help = "the key to seal with, or to open with no other, by its name at the appliance; of "
+             "procedures from libraries, their argument `key`"},
     {.name = "chunk",
      .kind = OPTION_SIZE,
      VALUE(chunk),
@@ -229,6 +236,8 @@ static const char *const run_examples[] = {
     "hash files as sha256sum does",
     "vine run unzstd out -o back",
     "expand the .zst files again",
+    "vine run seal --key backups accounts -o safe",
+    "encrypt a tree with a key that the appliance has, and nobody else",
     NULL,
 };
 

@@ -77,6 +77,7 @@ struct run_options {
     uint32_t jobs;
     bool has_level;
     uint64_t level;
+    const char *key; /* or NULL */
     bool with_sums;
     bool verify;
     bool json;

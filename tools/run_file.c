@@ -154,7 +154,12 @@ static void take_failure(struct run *run, struct file *file, int status)
         run->memory_max /= 2; /* the appliance's half is smaller than we thought */
         file->wants_restart = true;
     } else {
-        run_file_fail(run, file, NULL, status);
+        char what[160];
+
+        snprintf(what, sizeof(what), "key %.128s",
+                 run->options.key != NULL ? message_escape(run->options.key) : "");
+        run_file_fail(run, file, status == -VINE_EKEY && run->options.key != NULL ? what : NULL,
+                      status);
     }
 }
 

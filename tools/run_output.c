@@ -26,7 +26,7 @@ static int output_error(const struct run_verb *verb, int error)
 int run_open_output(struct run_verb *verb, struct stat *ret_status)
 {
     struct run *run = &verb->run;
-    char with[128];
+    char with[512];
 
     int error = output_open(verb->values->output, &run->output);
     if (error == 0 && fstat(run->output.fd, ret_status) < 0)
@@ -45,6 +45,10 @@ int run_open_output(struct run_verb *verb, struct stat *ret_status)
     snprintf(with, sizeof(with), "%s level=%s chunk=%llu", run->options.recipe.procedure,
              run->options.has_level ? verb->values->level : "-",
              (unsigned long long)run->options.chunk_bytes);
+    /* What was sealed with one key is not what another one would make. */
+    if (run->options.key != NULL)
+        snprintf(with + strlen(with), sizeof(with) - strlen(with), " key=%s",
+                 message_escape(run->options.key));
     if (run->options.recipe.makes_files)
         error = state_open(&run->output, with, &run->state);
     if (error == 0 && run->options.with_sums)

@@ -45,6 +45,32 @@ static int check_level(struct run_verb *verb)
     return STATUS_DONE;
 }
 
+static int check_key(struct run_verb *verb)
+{
+    struct run_options *options = &verb->run.options;
+    const struct recipe *recipe = &options->recipe;
+    const char *key = verb->values->key;
+
+    if (key == NULL && recipe->has_key && recipe->key_min > 0) {
+        message_error("%s needs a key: --key NAME", recipe->procedure);
+        return STATUS_USAGE;
+    }
+    if (key == NULL)
+        return STATUS_DONE;
+    if (!recipe->has_key) {
+        message_error("%s takes no --key", recipe->procedure);
+        return STATUS_USAGE;
+    }
+    if (strlen(key) < recipe->key_min || strlen(key) > recipe->key_max || key[0] == '\0') {
+        message_error("%s takes a key of %llu to %llu bytes, not '%s'", recipe->procedure,
+                      (unsigned long long)recipe->key_min, (unsigned long long)recipe->key_max,
+                      message_escape(key));
+        return STATUS_USAGE;
+    }
+    options->key = key;
+    return STATUS_DONE;
+}
+
 static int check_collisions(struct run_verb *verb)
 {
     struct collision collision;
@@ -83,7 +109,9 @@ static int check(struct run_verb *verb)
         message_error("--verify does not know what %s does", recipe->procedure);
         return STATUS_USAGE;
     }
-    const int status = check_level(verb);
+    int status = check_level(verb);
+    if (status == STATUS_DONE)
+        status = check_key(verb);
     return status != STATUS_DONE ? status : check_collisions(verb);
 }
 
@@ -136,6 +164,7 @@ static int make_engine(struct run_verb *verb)
         .with_sums = verb->run.options.with_sums,
         .has_level = verb->run.options.has_level,
         .level = verb->run.options.level,
+        .key = verb->run.options.key,
         .threads = processors_count(),
     };
     const char *missing = verb->procedure;

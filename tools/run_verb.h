@@ -14,6 +14,7 @@ struct run_values {
     const char *output;
     const char *appliance;
     const char *level;
+    const char *key;
     uint64_t jobs;
     uint64_t chunk;
     uint64_t reconnect;

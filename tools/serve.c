@@ -18,6 +18,7 @@
 
 #include "descriptors.h"
 #include "events.h"
+#include "keys.h"
 #include "library.h"
 #include "message.h"
 #include "processors.h"
@@ -32,6 +33,7 @@ struct server {
     struct vine_appliance *appliance;
     struct vine_library_set *libraries;
     struct serve_source *source; /* or NULL */
+    struct keys *keys;           /* or NULL */
     bool is_behind_missing;      /* the source could not reach what it is the source of */
     bool is_verbose;
     uint64_t spin_ns;
@@ -285,7 +287,9 @@ static int prepare(struct server *server, const struct serve_options *options)
         .log_context = &server->is_verbose,
         .event = server->json ? events_appliance : NULL,
         .running_max = server->source != NULL ? server->source->running_max : 0,
-        .sessions_max = server->source != NULL ? server->source->sessions_max : 0,
+        .sessions_max = server->source != NULL ? server->source->sessions_max
+                        : server->keys != NULL ? KEYS_SESSIONS_MAX
+                                               : 0,
     };
     const struct vine_library_watcher watcher = {
         .log = log_library, .news = tell_library, .context = server};
@@ -300,6 +304,8 @@ static int prepare(struct server *server, const struct serve_options *options)
         server->is_behind_missing = error < 0;
     } else {
         error = register_all(server);
+        if (error == 0 && server->keys != NULL)
+            error = keys_attach(server->keys, server->appliance);
     }
     if (error == 0 && options->libraries != NULL) {
         error =
@@ -314,6 +320,7 @@ static int prepare(struct server *server, const struct serve_options *options)
 
 static void destroy(struct server *server)
 {
+    keys_detach(server->keys); /* it registers procedures */
     vine_appliance_destroy(server->appliance);
     vine_library_close(server->libraries); /* the appliance uses their definitions to its end */
     if (server->source != NULL)
@@ -374,6 +381,7 @@ int serve(const struct serve_options *options)
         return STATUS_USAGE;
     }
     server->source = options->source;
+    server->keys = options->keys;
     server->is_verbose = options->is_verbose;
     server->spin_ns = options->spin_ns;
     server->is_embedded = options->is_embedded;

@@ -32,6 +32,7 @@ struct serve_options {
     uint32_t workers;            /* 0: one less than there are processors, at least one */
     const char *libraries;       /* a directory of procedure libraries, or NULL */
     struct serve_source *source; /* in place of what ships and of libraries, or NULL */
+    struct keys *keys;           /* beside what ships, or NULL; to be closed after serve() */
     unsigned
         drain_seconds; /* that running tasks have left after SIGTERM; 0: as long as they take */
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */

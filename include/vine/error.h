@@ -42,12 +42,15 @@ VINE_BEGIN_DECLARATIONS
     X(VINE_ECONFIG, 1022, "the configuration is malformed")                                        \
     X(VINE_ETOKEN, 1023, "a token names no living box")                                            \
     X(VINE_ESESSION, 1024, "no such session, or it has ended")                                     \
-    X(VINE_EOVERFLOW, 1025, "the result is larger than the room that the task stated")
+    X(VINE_EOVERFLOW, 1025, "the result is larger than the room that the task stated")             \
+    X(VINE_EKEY, 1026, "the appliance has no such key, or the data was sealed with another")       \
+    X(VINE_EAUTHENTIC, 1027, "the data does not authenticate: it was changed, or is not whole")
 
 enum vine_error {
 #define VINE_ERROR_VALUE(name, number, text) name = number,
     VINE_ERRORS(VINE_ERROR_VALUE)
 #undef VINE_ERROR_VALUE
+        VINE_ERROR_END, /* one more than the last of them */
 };
 
 /* The symbol of an error, "VINE_EQUOTA" or "EAGAIN"; takes either sign; "?" for an unknown one.

@@ -38,6 +38,8 @@
       "processors, at least one")                                                                  \
     X("procs", PATH, COMMAND, OPTIONAL, NULL, NULL, NULL,                                          \
       "a folder of procedure libraries for `vine appliance`")                                      \
+    X("keys", PATH, COMMAND, OPTIONAL, NULL, NULL, NULL,                                           \
+      "a folder of keys for `seal` and `open` of `vine appliance`")                                \
     X("drain", UNSIGNED, COMMAND, OPTIONAL, "30", "0", "31536000",                                 \
       "seconds that running tasks of `vine appliance` have left after SIGTERM; 0: no limit")       \
     X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "1", "4096",                                      \

@@ -44,7 +44,13 @@ printf '0123456789abcdef' >src/many
 expect 2 "$vine" run floats -a "$address" src
 said "floats cannot be run on files: its input 'numbers' is of type f32"
 expect 2 "$vine" run keyed -a "$address" src
-said "keyed cannot be run on files: it requires the argument 'key'"
+said "keyed needs a key: --key NAME"
+expect 2 "$vine" run keyed --key short -a "$address" src
+said "keyed takes a key of 16 to 32 bytes, not 'short'"
+expect 2 "$vine" run bounded --key sixteen-bytes-16 -a "$address" src
+said "bounded takes no --key"
+[ "$("$vine" run keyed --key sixteen-bytes-16 -a "$address" src/one)" = '6f646421  src/one' ] ||
+    fail "a key of the right size is not taken"
 expect 2 "$vine" run bounded -a "$address" --level 0 src
 said 'levels 1 to'
 # What it cannot do of what it can do is named; the rest is done.

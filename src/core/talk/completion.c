@@ -197,7 +197,7 @@ static int complete(struct vine__channel *channel, const struct vine_wire_comple
     task->queued = completion->queued;
     task->run = completion->run;
     if (VINE__UNLIKELY(completion->status != 0))
-        status = completion->status > 1000 && completion->status <= VINE_EOVERFLOW
+        status = completion->status > 1000 && completion->status < VINE_ERROR_END
                      ? -(int)completion->status
                      : -VINE_EFAILED;
     else if ((completion->shape | task->output_count) != 0)

@@ -296,7 +296,7 @@ int vine__pipe_look(struct vine_pipe *pipe)
     const uint32_t closed = vine__load_acquire_u32(closed_word(pipe));
 
     if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
-        error = closed > 1000 && closed <= VINE_EOVERFLOW ? -(int)closed : -VINE_ECLOSED;
+        error = closed > 1000 && closed < VINE_ERROR_END ? -(int)closed : -VINE_ECLOSED;
         vine__why_say(&why, "the appliance has closed it");
     }
     if (error < 0) {
