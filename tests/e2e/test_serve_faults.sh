@@ -21,6 +21,9 @@ for how in none mprotect; do
     ask raise
     [ "$(cat got)" = failed ] || fail "$how: an error is answered with: $(cat got)"
     said_in_time 'failing: coroutine failing, line [0-9]*: nobody took its error: Invalid argument'
+    ask grow
+    [ "$(cat got)" = failed ] || fail "$how: too much is answered with: $(cat got)"
+    said_in_time 'Cannot allocate memory: heap of [0-9]* pages: [0-9]* bytes more would need 10[0-9] pages, and 16 are allowed'
     # Within malloc, where a lock may be held: the process ends. A sanitizer's malloc looks first.
     if [ -z "${VINE_SANITIZE:-}" ]; then
         ask malloc

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A service that fails as it is told to, by a line: in its own code, within malloc, and by never
- * waiting; to "pid" it says in which process it is. Anything else it says again. */
+/* A service that fails as it is told to, by a line: in its own code, within malloc, by wanting too
+ * much memory, and by never waiting; to "pid" it says in which process it is. Anything else it says
+ * again. */
+/* A service that fails as it is told to, by a line: in its own code, within malloc, by wanting too
+ * much memory, and by never waiting; to "pid" it says in which process it is. Anything else it says again. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +28,7 @@ VINE_COROUTINE(failing)
     struct {
         char text[64];
         ssize_t length;
+        void *much;
     } *self;
 
     vine_begin();
@@ -40,6 +44,8 @@ VINE_COROUTINE(failing)
             spin();
         else if (strcmp(self->text, "raise\n") == 0)
             vine_raise(-EINVAL);
+        else if (strcmp(self->text, "grow\n") == 0)
+            vine_alloc(self->much, 100 * 4096);
         if (strcmp(self->text, "pid\n") == 0)
             vine_writef("%d\n", (int)getpid());
         else

@@ -30,6 +30,15 @@ void vine__process_describe(const struct vine__process *process, struct vine__pr
     end->point = vine__point_of(copy.module, copy.state);
 }
 
+/* Of a copy: it says numbers, whatever they are. */
+static void explain_heap(const struct vine__process *process, char ret_text[VINE__HEAP_WHY_BYTES])
+{
+    struct vine__heap_head head;
+
+    memcpy(&head, &process->polling.inside->heap, sizeof(head));
+    vine__heap_explain(&head, ret_text);
+}
+
 static void tell(const struct vine__process *process, const struct vine__process_end *end)
 {
     const struct vine__process_kind *const kind = process->origin->options.kind;
@@ -87,6 +96,8 @@ void vine__process_take_end(struct vine__process *process)
     } else if (is_own(end.error)) {
         vine__core_of(process)->counts.errors++;
         vine__process_describe(process, &end);
+        if (end.error == -ENOMEM)
+            explain_heap(process, end.heap);
         tell(process, &end);
     }
     if (is_own(end.error))

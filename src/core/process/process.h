@@ -28,6 +28,7 @@ struct vine__process_end {
     struct vine__guard_fault fault; /* and these, where it was */
     const struct vine_coroutine_type *type;
     const struct vine__point *point; /* the last that it came to, or NULL */
+    char heap[VINE__HEAP_WHY_BYTES]; /* of -ENOMEM: what the heap was short of; or "" */
 };
 
 /* What all micro-processes of a service have in common, in memory that stays. All may be NULL. */

@@ -80,8 +80,8 @@ void vine__service_tell_crash(const struct vine__process_kind *kind,
         return;
     describe(kind->name, end, place);
     if (!end->is_fault)
-        vine_log("service", VINE_LOG_ERROR, "%s: nobody took its error: %s", place,
-                 vine_error_text(end->error));
+        vine_log("service", VINE_LOG_ERROR, "%s: nobody took its error: %s%s%s", place,
+                 vine_error_text(end->error), end->heap[0] != '\0' ? ": " : "", end->heap);
     else if (end->fault.is_stack_overflow)
         vine_log("service", VINE_LOG_ERROR, "%s: its stack overflows at address %#" PRIxPTR, place,
                  end->fault.address);
