@@ -101,6 +101,14 @@ static void stop(int number)
     vine_appliance_stop(appliance);
 }
 
+void bench_serving_offer(struct vine_appliance *to)
+{
+    for (size_t n = 0; n < sizeof(procedures) / sizeof(procedures[0]); n++)
+        bench_check(vine_appliance_register(to, &procedures[n]), "register");
+    if (noops_begun != NULL)
+        bench_check(vine_appliance_register(to, &counted), "register");
+}
+
 static void serve(const struct bench_serving *serving, const struct bench_serving_options *options)
 {
     const struct vine_appliance_options how = {
@@ -112,12 +120,13 @@ static void serve(const struct bench_serving *serving, const struct bench_servin
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (options->is_pinned)
         bench_pin(1);
-    bench_check(vine_appliance_create(&how, &appliance), "create");
-    for (size_t n = 0; n < sizeof(procedures) / sizeof(procedures[0]); n++)
-        bench_check(vine_appliance_register(appliance, &procedures[n]), "register");
     noops_begun = options->noops_begun;
-    if (noops_begun != NULL)
-        bench_check(vine_appliance_register(appliance, &counted), "register");
+    if (options->serve != NULL) {
+        options->serve(serving->path, &how);
+        _exit(0);
+    }
+    bench_check(vine_appliance_create(&how, &appliance), "create");
+    bench_serving_offer(appliance);
     (void)signal(SIGTERM, stop);
     bench_check(vine_appliance_listen(appliance, serving->path), "listen");
     bench_check(vine_appliance_serve(appliance), "serve");

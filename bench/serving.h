@@ -29,6 +29,9 @@ struct bench_serving_options {
     bool is_pinned;        /* to the second processor */
     uint64_t spin_ns;      /* before it sleeps; 0: the default; 1: never */
     uint64_t *noops_begun; /* in shared memory: raised by each no-op; may be NULL */
+    /* How it is served, in the process that serves: NULL: by vine_appliance_serve. It has what is
+     * offered registered by bench_serving_offer, and returns after SIGTERM. */
+    void (*serve)(const char *path, const struct vine_appliance_options *how);
 };
 
 /* It offers
@@ -40,6 +43,7 @@ struct bench_serving_options {
  *   both   input, output   the same with both */
 void bench_serving_start(struct bench_serving *serving,
                          const struct bench_serving_options *options);
+void bench_serving_offer(struct vine_appliance *appliance);
 void bench_serving_stop(const struct bench_serving *serving);
 
 struct bench_application {
