@@ -94,23 +94,38 @@ static inline void log_reason(void *context, enum vine_log_level level, const ch
         (void)fprintf(stderr, "appliance: %s\n", message);
 }
 
-static inline int serve(const char *path)
+static inline int offer(struct vine_appliance *appliance)
 {
-    const struct vine_appliance_options options = {
-        .size_bytes = sizeof options,
-        .memory_max_bytes = 4u << 20,
-        .log = log_reason,
-    };
+    int error = vine_appliance_register(appliance, &noop_definition);
 
-    if (vine_appliance_create(&options, &served) != 0)
+    for (const struct vine_procedure_definition *const *each = vine_procedure_library.begin;
+         error == 0 && each < vine_procedure_library.end; each++)
+        error = vine_appliance_register(appliance, *each);
+    return error;
+}
+
+static const struct vine_appliance_options served_options = {
+    .size_bytes = sizeof served_options,
+    .memory_max_bytes = 4u << 20,
+    .log = log_reason,
+};
+
+/* How it is served: returns an exit code. */
+#ifndef SERVE
+#define SERVE serve_by_loop
+#endif
+
+__attribute__((unused)) static int serve_by_loop(const char *path,
+                                                 const struct vine_appliance_options *options,
+                                                 int (*offers)(struct vine_appliance *appliance),
+                                                 uint32_t worker_count)
+{
+    (void)worker_count; /* the loop runs all itself */
+    if (vine_appliance_create(options, &served) != 0)
         return 1;
     signal(SIGTERM, stop);
-    if (vine_appliance_register(served, &noop_definition) != 0)
+    if (offers(served) != 0)
         return 2;
-    for (const struct vine_procedure_definition *const *each = vine_procedure_library.begin;
-         each < vine_procedure_library.end; each++)
-        if (vine_appliance_register(served, *each) != 0)
-            return 2;
     if (vine_appliance_listen(served, path) != 0)
         return 3;
 
@@ -237,7 +252,7 @@ static inline void reach_appliance(struct fixture *fixture)
     assert_true(fixture->appliance >= 0);
     if (fixture->appliance == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        _exit(serve(fixture->path));
+        _exit(SERVE(fixture->path, &served_options, offer, 0));
     }
     while (error == -VINE_ENOAPPLIANCE) {
         assert_int_equal(waitpid(fixture->appliance, NULL, WNOHANG), 0);

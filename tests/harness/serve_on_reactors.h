@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * harness/serve_on_reactors.h - an appliance on three reactors, as a whole process.
+ *
+ * Owns:     the process, until SIGTERM.
+ * Threads:  it starts them: the process has a single one before.
+ * Blocking: until it has drained.
+ * Trust:    the test's own.
+ * Limits:   once a process.
+ */
+#ifndef VINE_TESTS_HARNESS_SERVE_ON_REACTORS_H
+#define VINE_TESTS_HARNESS_SERVE_ON_REACTORS_H
+
+#include <vine/runtime.h>
+#include <vine/serving.h>
+
+static struct {
+    const char *path;
+    const struct vine_appliance_options *options;
+    int (*offer)(struct vine_appliance *appliance);
+    uint32_t worker_count;
+    struct vine_serving *serving;
+} serving_on_reactors;
+
+static inline void serve_on_reactors_ended(void *context, struct vine_serving *serving)
+{
+    (void)context;
+    vine_serving_destroy(serving);
+}
+
+static inline int serve_on_reactors_begin(int argc, char **argv)
+{
+    const struct vine_serving_options options = {
+        .size_bytes = sizeof options,
+        .appliance = serving_on_reactors.options,
+        .worker_count = serving_on_reactors.worker_count,
+        .ended = serve_on_reactors_ended,
+    };
+
+    (void)argc;
+    (void)argv;
+    if (vine_serving_create(&options, &serving_on_reactors.serving) != 0)
+        return 1;
+    if (serving_on_reactors.offer(vine_serving_appliance(serving_on_reactors.serving)) != 0)
+        return 2;
+    return vine_serving_start(serving_on_reactors.serving, serving_on_reactors.path) != 0
+               ? 3
+               : VINE_MAIN_GOES_ON;
+}
+
+/* Returns an exit code: 0 where it has drained. */
+static inline int serve_on_reactors(const char *path, const struct vine_appliance_options *options,
+                                    int (*offer)(struct vine_appliance *appliance),
+                                    uint32_t worker_count)
+{
+    /* Few processors for three cores: an idle one leaves its to others. */
+    char name[] = "test", cores[] = "--smp=3", shared[] = "--overprovisioned",
+         memory[] = "--memory=384M", quiet[] = "--default-log-level=error";
+    char *arguments[] = {name, cores, shared, memory, quiet, NULL};
+
+    serving_on_reactors.path = path;
+    serving_on_reactors.options = options;
+    serving_on_reactors.offer = offer;
+    serving_on_reactors.worker_count = worker_count;
+    return vine_main(5, arguments, NULL, serve_on_reactors_begin);
+}
+
+#endif
