@@ -144,22 +144,34 @@ static inline void stop(int number)
     vine_appliance_stop(appliance);
 }
 
-static inline int be_appliance(void)
+static inline int offer(struct vine_appliance *to)
 {
-    const struct vine_appliance_options options = {.size_bytes = sizeof options,
-                                                   .memory_max_bytes = 8u << 20,
-                                                   .channels_max = 4,
-                                                   .segment_bytes = 1u << 20};
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < sizeof definitions / sizeof definitions[0]; i++)
+        error = vine_appliance_register(to, &definitions[i]);
+    return error;
+}
+
+/* How it is served: returns an exit code. */
+#ifndef SERVE
+#define SERVE serve_by_loop
+#endif
+
+/* With one worker. */
+__attribute__((unused)) static int serve_by_loop(const char *at,
+                                                 const struct vine_appliance_options *options,
+                                                 int (*offers)(struct vine_appliance *to),
+                                                 uint32_t worker_count)
+{
     pthread_t worker;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (vine_appliance_create(&options, &appliance) != 0)
+    if (worker_count != 1 || vine_appliance_create(options, &appliance) != 0)
         return 1;
     signal(SIGTERM, stop);
-    for (size_t i = 0; i < sizeof definitions / sizeof definitions[0]; i++)
-        if (vine_appliance_register(appliance, &definitions[i]) != 0)
-            return 2;
-    if (vine_appliance_listen(appliance, path) != 0)
+    if (offers(appliance) != 0)
+        return 2;
+    if (vine_appliance_listen(appliance, at) != 0)
         return 3;
     if (pthread_create(&worker, NULL, work, appliance) != 0)
         return 4;
@@ -169,6 +181,17 @@ static inline int be_appliance(void)
     pthread_join(worker, NULL);
     vine_appliance_destroy(appliance);
     return error ? 5 : 0;
+}
+
+static inline int be_appliance(void)
+{
+    const struct vine_appliance_options options = {.size_bytes = sizeof options,
+                                                   .memory_max_bytes = 8u << 20,
+                                                   .channels_max = 4,
+                                                   .segment_bytes = 1u << 20};
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return SERVE(path, &options, offer, 1);
 }
 
 static inline pid_t start(int (*body)(void))
