@@ -19,9 +19,14 @@
 #define HELD_MORE_MAX(deaths)      (24 * (int64_t)(deaths))
 #define ANONYMOUS_MORE_MAX(deaths) (4096 * (int64_t)(deaths))
 
+/* In the short form. */
+#ifndef ROUNDS
+#define ROUNDS 150
+#endif
+
 static unsigned rounds(void)
 {
-    return getenv("VINE_TEST_LONG") ? 5000 : 150;
+    return getenv("VINE_TEST_LONG") ? 5000 : ROUNDS;
 }
 
 static struct death *deaths;

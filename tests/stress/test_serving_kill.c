@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=300 long=3000 */
 /* test_kill.c, with an appliance on three reactors. */
-#define SERVE serve_on_reactors
+#define SERVE  serve_on_reactors
+#define ROUNDS 60
 
 #include "harness/serve_on_reactors.h"
 
