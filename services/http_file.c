@@ -51,31 +51,23 @@ VINE_SERVICE_CODE static unsigned status_of(int error)
     }
 }
 
-/* An answer without a body, but for what `status` is about. */
-VINE_SERVICE_CODE static size_t answer_shortly(struct http *http, unsigned status)
+/* A folder is what the request names: the same name, with a slash behind it. Whether that has
+ * room. */
+VINE_SERVICE_CODE static bool put_folder(struct vine_http_exchange *exchange)
 {
-    const struct vine_http_request *const request = &http->request;
-    const struct vine_http_slice path = vine_http_text(&request->head, request->path);
+    const struct vine_http_head *const head = &exchange->request.head;
+    const struct vine_http_slice path = vine_http_text(head, exchange->request.path);
     const char *const slash = memrchr(path.text, '/', path.size);
-    const struct vine_http_reply reply = {.size_bytes = sizeof(reply),
-                                          .request = request,
-                                          .date = http_date(http),
-                                          .status = (uint16_t)status};
-    struct vine_http_reply_plan plan;
-    struct vine_http_writer writer;
+    const struct vine_http_reply reply = {.size_bytes = sizeof(reply), .status = 301};
 
-    vine_http_writer_init(&writer, http->room, http->room_size);
-    vine_http_write_reply(&writer, &reply, &plan);
-    if (status == 405) {
-        vine_http_write_allow(&writer, VINE_HTTP_ON(GET) | VINE_HTTP_ON(HEAD));
-    } else if (slash != NULL) { /* a folder: the same name, with a slash behind it */
-        vine_http_write_bytes(&writer, "Location: .", 11);
-        vine_http_write_bytes(&writer, slash, (size_t)(path.text + path.size - slash));
-        vine_http_write_bytes(&writer, "/\r\n", 3);
+    (void)vine_http_put_head(exchange, &reply);
+    if (slash != NULL) {
+        vine_http_write_bytes(&exchange->writer, "Location: .", 11);
+        vine_http_write_bytes(&exchange->writer, slash, (size_t)(path.text + path.size - slash));
+        vine_http_write_bytes(&exchange->writer, "/\r\n", 3);
     }
-    vine_http_write_end(&writer);
-    http->keeps = plan.keeps_alive;
-    return vine_http_writer_result(&writer) > 0 ? writer.size : http_refuse(http, 414, NULL);
+    vine_http_write_end(&exchange->writer);
+    return vine_http_writer_result(&exchange->writer) > 0;
 }
 
 /* What of a file follows the head of its answer. */
@@ -106,9 +98,11 @@ VINE_SERVICE_CODE static uint64_t plan(struct parts *parts, const struct vine_be
 }
 
 /* The head of the answer by a file, of which `parts` follow. */
-VINE_SERVICE_CODE static size_t answer(struct http *http, const struct vine_below *file,
-                                       const char *path, uint64_t now_ns, struct parts *parts)
+VINE_SERVICE_CODE static void put_file(struct vine_http_exchange *exchange,
+                                       const struct vine_below *file, const char *path,
+                                       uint64_t now_ns, struct parts *parts)
 {
+    struct vine_http_writer *const writer = &exchange->writer;
     char etag[VINE_HTTP_ETAG_BYTES], modified[VINE_HTTP_DATE_BYTES + 1];
     const struct vine_http_state state = {
         .etag = {etag, vine_http_etag_write(file->size_bytes, file->modified_s, file->modified_ns,
@@ -118,12 +112,10 @@ VINE_SERVICE_CODE static size_t answer(struct http *http, const struct vine_belo
         .exists = true,
     };
     const char *const type = vine_http_content_type(vine_http_slice(path));
-    unsigned status = vine_http_condition(&http->request, &state);
-    struct vine_http_reply_plan reply_plan;
-    struct vine_http_writer writer;
+    unsigned status = vine_http_condition(&exchange->request, &state);
 
     if (status == 0)
-        status = vine_http_ranges(&http->request, &state, file->size_bytes, parts->ranges,
+        status = vine_http_ranges(&exchange->request, &state, file->size_bytes, parts->ranges,
                                   RANGES_MAX, &parts->count);
     if (status == 200) {
         parts->ranges[0] = (struct vine_http_range){.first = 0, .size = file->size_bytes};
@@ -133,47 +125,33 @@ VINE_SERVICE_CODE static size_t answer(struct http *http, const struct vine_belo
     const bool is_whole = status == 200 || status == 206;
     const struct vine_http_reply reply = {
         .size_bytes = sizeof(reply),
-        .request = &http->request,
-        .date = http_date(http),
         .content_type = is_whole && parts->count == 1 ? type : NULL,
         .status = (uint16_t)status,
         .framing = is_whole ? VINE_HTTP_LENGTH : VINE_HTTP_NO_BODY,
         .content_length = is_whole ? plan(parts, file, type, now_ns) : 0,
     };
+    const bool has_body = vine_http_put_head(exchange, &reply);
 
-    vine_http_writer_init(&writer, http->room, http->room_size);
-    vine_http_write_reply(&writer, &reply, &reply_plan);
-    vine_http_write_field(&writer, "ETag", state.etag);
+    vine_http_write_field(writer, "ETag", state.etag);
     vine_http_date_write(file->modified_s, modified);
-    vine_http_write_text(&writer, "Last-Modified", modified);
-    vine_http_write_text(&writer, "Accept-Ranges", "bytes");
+    vine_http_write_text(writer, "Last-Modified", modified);
+    vine_http_write_text(writer, "Accept-Ranges", "bytes");
     if (status == 206 && parts->count == 1)
-        vine_http_write_content_range(&writer, parts->ranges[0], file->size_bytes);
+        vine_http_write_content_range(writer, parts->ranges[0], file->size_bytes);
     else if (status == 206)
-        vine_http_write_multipart_type(&writer, &parts->several);
+        vine_http_write_multipart_type(writer, &parts->several);
     if (status == 416)
-        vine_http_write_unsatisfied(&writer, file->size_bytes);
-    vine_http_write_end(&writer);
-    http->keeps = reply_plan.keeps_alive;
-    if (!is_whole || reply_plan.omits_body)
+        vine_http_write_unsatisfied(writer, file->size_bytes);
+    vine_http_write_end(writer);
+    if (!is_whole || !has_body)
         parts->count = 0;
-    return writer.size;
-}
-
-/* What stands in front of a part, or behind the last one. */
-VINE_SERVICE_CODE static size_t separate(struct http *http, const struct parts *parts, size_t index)
-{
-    struct vine_http_writer writer;
-
-    vine_http_writer_init(&writer, http->room, http->room_size);
-    vine_http_write_part(&writer, &parts->several, index);
-    return writer.size;
 }
 
 VINE_COROUTINE(http_file)
 {
     struct {
         struct http *http;
+        struct vine_http_exchange *exchange;
         struct vine_below *file;
         struct vine_http_range *range;
         struct parts parts;
@@ -187,48 +165,49 @@ VINE_COROUTINE(http_file)
 
     vine_begin();
     self->http = vine_argument();
-    self->status = find(&self->http->request, self->path);
-    if (self->http->request.framing != VINE_HTTP_NO_BODY) {
-        vine_alloc(self->head, (size_t)self->http->head_size);
-        memcpy(self->head, self->http->bytes, (size_t)self->http->head_size);
-        vine_call(http_drop, self->http);
-        self->http->request.head.bytes = self->head;
+    self->exchange = &self->http->exchange;
+    self->exchange->allowed = VINE_HTTP_ON(GET) | VINE_HTTP_ON(HEAD);
+    self->status = find(&self->exchange->request, self->path);
+    if (self->exchange->request.framing != VINE_HTTP_NO_BODY) {
+        vine_alloc(self->head, (size_t)self->exchange->head_size);
+        memcpy(self->head, self->exchange->request.head.bytes, (size_t)self->exchange->head_size);
+        vine_http_drop(self->exchange);
+        self->exchange->request.head.bytes = self->head;
     }
     if (self->status == 0) {
         vine_open_below(self->error, self->file, self->http->wishes->root, self->path);
         self->status = status_of(self->error);
     }
-    vine_room(self->http->room_size, self->http->room, HTTP_ROOM_MIN);
-    if (self->status == 0 && self->file->is_folder)
-        self->http->answered = answer_shortly(self->http, 301);
-    else if (self->status == 405)
-        self->http->answered = answer_shortly(self->http, 405);
-    else if (self->status != 0)
-        self->http->answered = http_refuse(self->http, self->status, NULL);
+    vine_http_room(self->exchange);
+    if (self->status == 0 && !self->file->is_folder)
+        put_file(self->exchange, self->file, self->path, vine_now(), &self->parts);
+    else if (self->status == 0 && !put_folder(self->exchange))
+        self->status = 414;
+    if (self->status != 0)
+        vine_http_refuse(self->exchange, self->status, NULL);
     else
-        self->http->answered = answer(self->http, self->file, self->path, vine_now(), &self->parts);
+        vine_http_wrote(self->exchange);
     http_tell(that, self->http);
-    vine_wrote(self->http->answered);
-    if (self->http->request.framing == VINE_HTTP_NO_BODY)
-        vine_skip((size_t)self->http->head_size);
-    self->http->is_half = self->parts.count > 0;
+    self->exchange->is_half = self->parts.count > 0;
     for (self->at = 0; self->at < self->parts.count; self->at++) {
         if (self->parts.count > 1) {
-            vine_room(self->http->room_size, self->http->room, HTTP_ROOM_MIN);
-            vine_wrote(separate(self->http, &self->parts, self->at));
+            vine_http_room(self->exchange);
+            vine_http_write_part(&self->exchange->writer, &self->parts.several, self->at);
+            vine_http_wrote(self->exchange);
         }
         self->range = &self->parts.ranges[self->at];
         while (self->range->size > 0) {
-            vine_deadline(self->http->wishes->body_ns);
+            vine_deadline(self->exchange->body_ns);
             vine_send_file(self->sent, self->file, self->range->first, self->range->size);
             self->range->first += self->sent;
             self->range->size -= self->sent;
         }
     }
-    if (self->parts.count > 1) {
-        vine_room(self->http->room_size, self->http->room, HTTP_ROOM_MIN);
-        vine_wrote(separate(self->http, &self->parts, self->at));
+    if (self->parts.count > 1) { /* what stands behind the last one */
+        vine_http_room(self->exchange);
+        vine_http_write_part(&self->exchange->writer, &self->parts.several, self->at);
+        vine_http_wrote(self->exchange);
     }
-    self->http->is_half = false;
+    self->exchange->is_half = false;
     vine_end();
 }

@@ -16,6 +16,7 @@
 #include <vine/error.h>
 #include <vine/future.h>
 #include <vine/heap.h>
+#include <vine/http_exchange.h>
 #include <vine/http_stream.h>
 #include <vine/mail.h>
 #include <vine/outside.h>
