@@ -26,6 +26,7 @@
 #include <vine/segment.h>
 #include <vine/set.h>
 #include <vine/spsc.h>
+#include <vine/stream.h>
 #include <vine/talk.h>
 #include <vine/wait.h>
 

@@ -505,6 +505,9 @@ void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token
 /* A task of the session is about to be issued by `channel`. Returns 0; -EINVAL; -VINE_ESESSION. */
 VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine__channel *channel,
                                       const struct vine_procedure *procedure, bool is_last);
+/* The appliance shall end it now, with the tasks of it that are pending: of streams, with the
+ * thread that issued them. */
+void vine__session_cut(const struct vine_session *session);
 void vine__session_task_ended(struct vine_session *session, const struct vine_task *task);
 
 void vine__accelerator_unref(struct vine_accelerator *accelerator);

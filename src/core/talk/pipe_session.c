@@ -124,6 +124,11 @@ void vine__session_task_ended(struct vine_session *session, const struct vine_ta
         tell_end(pipe, id);
 }
 
+void vine__session_cut(const struct vine_session *session)
+{
+    tell_end(session->pipe, session->id);
+}
+
 void vine_session_close(struct vine_session *session)
 {
     if (session == NULL || vine__forked(session->pipe->generation))
