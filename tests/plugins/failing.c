@@ -2,8 +2,6 @@
 /* A service that fails as it is told to, by a line: in its own code, within malloc, by wanting too
  * much memory, and by never waiting; to "pid" it says in which process it is. Anything else it says
  * again. */
-/* A service that fails as it is told to, by a line: in its own code, within malloc, by wanting too
- * much memory, and by never waiting; to "pid" it says in which process it is. Anything else it says again. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
