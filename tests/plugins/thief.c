@@ -49,13 +49,17 @@ uint8_t thief_secret[KEY_BYTES];
 
 static int holds_key(const struct hunt *hunt, const uint8_t *bytes, size_t size)
 {
-    for (size_t at = 0; at + KEY_BYTES <= size; at++) {
+    const uint8_t *end = bytes + size, *at = bytes;
+
+    while (at + KEY_BYTES <= end &&
+           (at = memchr(at, hunt->masked[0] ^ THIEF_MASK, (size_t)(end - at))) != NULL) {
         size_t i = 0;
 
-        while (i < KEY_BYTES && (uint8_t)(bytes[at + i] ^ THIEF_MASK) == hunt->masked[i])
+        while (i < KEY_BYTES && at + i < end && (uint8_t)(at[i] ^ THIEF_MASK) == hunt->masked[i])
             i++;
         if (i == KEY_BYTES)
             return 1;
+        at++;
     }
     return 0;
 }
