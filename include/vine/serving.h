@@ -20,6 +20,7 @@
 VINE_BEGIN_DECLARATIONS
 
 struct vine_serving;
+struct vine_service_options;
 
 /* It serves no more: all that was taken has ended, and its threads are gone. Called once, on core
  * 0; it may stop the reactors, and destroy the serving if no other thread still uses it. */
@@ -36,6 +37,10 @@ struct vine_serving_options {
     uint64_t drain_ns;
     vine_serving_ended_fn ended; /* or NULL */
     void *context;
+    /* How procedures whose handlers are coroutines run: isolation, heap_bytes, connections (that is
+     * tasks and sessions at once, on each core), sockets, drain_ns and run_ns mean something
+     * (vine/service.h). NULL: such procedures are refused. */
+    const struct vine_service_options *coroutines;
 };
 
 /* Make one. `options` may be NULL; what they point to is copied, but for names, and contexts. Core

@@ -26,7 +26,8 @@ struct kind {
 struct vine__coroutines {
     struct vine__executor executor;
     struct kind *kinds;
-    uint32_t count; /* of streams */
+    uint32_t count;         /* of streams */
+    struct vine_work *none; /* when there is none left; or NULL */
 };
 
 /* ---- procedures ------------------------------------------------------------------------------ */
@@ -82,14 +83,17 @@ static const struct vine__process_kind *kind_of(struct vine__coroutines *core,
 
 void vine__stream_look(struct vine__stream *stream)
 {
+    struct vine__coroutines *const core = stream->core;
+
     if (stream->has_connection || stream->held != NULL || stream->settle.is_posted ||
         (stream->session != NULL && !stream->is_left))
         return;
     VINE_ASSERT(stream->is_over);
     (void)vine_timer_cancel(&stream->kill);
-    stream->core->count--;
     if (stream->session != NULL)
         vine__session_leave(stream->session);
+    if (--core->count == 0 && core->none != NULL)
+        vine_work_post(core->none);
     vine__closed_free(stream);
 }
 
@@ -216,6 +220,13 @@ int vine__coroutines_create(struct vine_appliance *part, const struct vine_servi
     vine__appliance_set_executor(part, &core->executor, core);
     *ret_coroutines = core;
     return 0;
+}
+
+void vine__coroutines_wait(struct vine__coroutines *coroutines, struct vine_work *none)
+{
+    coroutines->none = none;
+    if (coroutines->count == 0)
+        vine_work_post(none);
 }
 
 uint32_t vine__coroutines_count(const struct vine__coroutines *coroutines)

@@ -28,6 +28,9 @@ VINE_MUST_CHECK int vine__coroutines_create(struct vine_appliance *part,
                                             const struct vine_service_options *options,
                                             struct vine__coroutines **ret_coroutines);
 
+/* Post `none` when there is no stream left: none begins any more. */
+void vine__coroutines_wait(struct vine__coroutines *coroutines, struct vine_work *none);
+
 /* How many streams there are: they keep their pipes. */
 uint32_t vine__coroutines_count(const struct vine__coroutines *coroutines);
 

@@ -52,6 +52,15 @@ static void arm(struct vine__part *part)
     vine__reactor_begin(&part->ready);
 }
 
+/* What coroutines still have of pipes keeps these. */
+static void end_when_alone(struct vine__part *part)
+{
+    if (part->coroutines != NULL)
+        vine__coroutines_wait(part->coroutines, &part->telling);
+    else
+        vine_work_post(&part->telling);
+}
+
 static void be_told(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
     struct vine__part *const part = VINE_CONTAINER_OF(operation, struct vine__part, ready);
@@ -60,7 +69,7 @@ static void be_told(struct vine__operation *operation, int32_t result, uint32_t 
     (void)flags;
     part->is_armed = false;
     if (part->is_over)
-        vine_work_post(&part->telling);
+        end_when_alone(part);
     else
         vine__serving_tell(part->appliance);
 }
@@ -72,7 +81,7 @@ static void end(struct vine__part *part)
     if (part->is_armed)
         vine__poller_cancel(vine__reactor_poller(), &part->ready);
     else
-        vine_work_post(&part->telling);
+        end_when_alone(part);
 }
 
 static bool poll_part(struct vine__polled *polled, uint64_t now_ticks)
@@ -118,6 +127,13 @@ static int make(struct vine__part *part)
         vine__serving_set_placer(appliance, vine__serving_spread, serving);
     if (error != 0)
         return error;
+    if (serving->has_coroutines && part->core != 0) {
+        error = vine__coroutines_create(appliance, &serving->coroutine_options, &part->coroutines);
+        if (error != 0) {
+            vine_appliance_destroy(appliance);
+            return error;
+        }
+    }
     vine__serving_hear_when_told(appliance);
     vine__serving_begin(appliance, ROUND_NS);
     /* A1 pairs with A2. */

@@ -54,6 +54,11 @@ static int take_options(struct vine_serving *serving, const struct vine_serving_
         memcpy(&serving->appliance_options, own->appliance, own->appliance->size_bytes);
     }
     own->appliance = NULL; /* the caller's, who may take it away */
+    if (own->coroutines != NULL) {
+        serving->coroutine_options = *own->coroutines;
+        serving->has_coroutines = true;
+    }
+    own->coroutines = NULL;
     if (own->core_count > vine_core_count())
         return -EINVAL;
     if (own->drain_ns == 0)
@@ -84,6 +89,9 @@ int vine_serving_create(const struct vine_serving_options *options,
     }
     if (error == 0)
         error = vine__serving_create(&serving->appliance_options, NULL, &serving->first);
+    if (error == 0 && serving->has_coroutines)
+        error = vine__coroutines_create(serving->first, &serving->coroutine_options,
+                                        &serving->parts[0].coroutines);
     if (error != 0) {
         vine_serving_destroy(serving);
         return error;
@@ -111,6 +119,9 @@ void vine_serving_destroy(struct vine_serving *serving)
         for (uint32_t core = 1; core < serving->core_count; core++)
             vine_appliance_destroy(serving->parts[core].appliance);
     vine_appliance_destroy(serving->first);
+    if (serving->parts != NULL)
+        for (uint32_t core = 0; core < serving->core_count; core++)
+            vine__coroutines_destroy(serving->parts[core].coroutines);
     vine__closed_free(serving->parts);
     vine__closed_free(serving);
 }

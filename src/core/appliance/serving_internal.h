@@ -22,6 +22,7 @@
 
 #include "arch/poll/poll.h"
 #include "arch/thread/thread.h"
+#include "core/appliance/coroutines.h"
 #include "core/reactor/reactor.h"
 #include "core/talk/serving.h"
 
@@ -31,7 +32,8 @@ struct vine__part {
     uint32_t core;
     bool is_armed; /* `ready` is with the kernel */
     bool is_over;
-    struct vine_appliance *appliance; /* atomic; NULL: not there yet, or it could not be made */
+    struct vine_appliance *appliance;    /* atomic; NULL: not there yet, or it could not be made */
+    struct vine__coroutines *coroutines; /* NULL: it runs none */
     struct vine__polled polled;
     struct vine__operation ready; /* its descriptor */
     struct vine_work telling;     /* core 0 that it is over */
@@ -43,6 +45,8 @@ struct vine__part {
 struct vine_serving {
     struct vine_serving_options options;
     struct vine_appliance_options appliance_options;
+    struct vine_service_options coroutine_options;
+    bool has_coroutines;
     struct vine_serving *next; /* of those that are to end before the reactors stop */
     struct vine_appliance *first;
     struct vine__part *parts; /* [core_count] */
