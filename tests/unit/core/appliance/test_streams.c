@@ -15,7 +15,7 @@ VINE_COROUTINE(echo)
 {
     struct {
         int unused;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_forward(that->socket, that->socket);
@@ -27,7 +27,7 @@ VINE_COROUTINE(reads_a_byte)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -40,7 +40,7 @@ VINE_COROUTINE(fails)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -52,7 +52,7 @@ VINE_COROUTINE(sleeps)
 {
     struct {
         char byte;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;)
