@@ -250,6 +250,7 @@ static void stop_threads(struct server *server)
         (void)!write(watch_fd, &stop, sizeof(stop));
         pthread_join(server->watcher, NULL);
     }
+    keys_detach(server->keys);
     serve_progress_end(&server->progress);
 }
 
@@ -320,7 +321,7 @@ static int prepare(struct server *server, const struct serve_options *options)
 
 static void destroy(struct server *server)
 {
-    keys_detach(server->keys); /* it registers procedures */
+    keys_detach(server->keys); /* it registers procedures; where nothing was started */
     vine_appliance_destroy(server->appliance);
     vine_library_close(server->libraries); /* the appliance uses their definitions to its end */
     if (server->source != NULL)
