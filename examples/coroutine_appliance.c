@@ -24,7 +24,7 @@ VINE_COROUTINE(echo)
 {
     struct {
         int unused;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_forward(that->socket, that->socket);
@@ -39,7 +39,7 @@ VINE_COROUTINE(lookup)
         char line[64];
         ssize_t length;
         uint64_t size, moved;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_deadline(5 * VINE_NS_PER_SECOND);

@@ -15,7 +15,7 @@ VINE_COROUTINE(echo)
 {
     struct {
         int unused;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_forward(that->socket, that->socket);
@@ -27,7 +27,7 @@ VINE_COROUTINE(crashes)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -40,7 +40,7 @@ VINE_COROUTINE(divides)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -52,7 +52,7 @@ VINE_COROUTINE(spins)
 {
     struct {
         volatile uint64_t count;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;)
@@ -65,7 +65,7 @@ VINE_COROUTINE(takes_all)
 {
     struct {
         void *memory;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;)
@@ -87,7 +87,7 @@ VINE_COROUTINE(goes_deep)
     struct {
         volatile int depth;
         int result;
-    } * self;
+    } *self;
 
     vine_begin();
     self->result = go_deeper(&self->depth);
@@ -98,7 +98,7 @@ VINE_COROUTINE(sleeps)
 {
     struct {
         int unused;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;)
@@ -111,7 +111,7 @@ VINE_COROUTINE(clings)
 {
     struct {
         int error;
-    } * self;
+    } *self;
 
     vine_begin();
 again:
@@ -128,7 +128,7 @@ VINE_COROUTINE(raises)
 {
     struct {
         int unused;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_raise(-EIO);

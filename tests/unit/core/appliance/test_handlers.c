@@ -9,7 +9,7 @@ VINE_COROUTINE(echo)
 {
     struct {
         int unused;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_forward(that->socket, that->socket);
@@ -23,7 +23,7 @@ VINE_COROUTINE(tells)
         struct vine_handled handled;
         char text[64];
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_handled(&self->handled);
@@ -44,7 +44,7 @@ VINE_COROUTINE(numbers)
         char line[64];
         ssize_t length;
         int count;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;) {
@@ -62,7 +62,7 @@ VINE_COROUTINE(reads_a_byte)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -75,7 +75,7 @@ VINE_COROUTINE(fails)
     struct {
         char byte;
         ssize_t length;
-    } * self;
+    } *self;
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
@@ -89,7 +89,7 @@ VINE_COROUTINE(sleeps)
 {
     struct {
         char byte;
-    } * self;
+    } *self;
 
     vine_begin();
     for (;;)
