@@ -187,7 +187,7 @@ static int64_t begin_part(void *part)
 /* One that could not be made is no part. */
 static void see_part(struct vine_core_call *call)
 {
-    const struct vine__part *const part = VINE_CONTAINER_OF(call, struct vine__part, beginning);
+    struct vine__part *const part = VINE_CONTAINER_OF(call, struct vine__part, beginning);
     struct vine_serving *const serving = part->serving;
     const int64_t error = vine_core_call_result(call);
 
@@ -196,6 +196,7 @@ static void see_part(struct vine_core_call *call)
         vine__serving_end_if_over(serving);
         return;
     }
+    part->has_failed = true;
     vine__serving_log(serving, VINE_LOG_WARNING, "core %u serves no pipes: %s", part->core,
                       vine_error_text((int)error));
     vine__serving_part_over(serving);

@@ -39,6 +39,7 @@ struct vine__part {
     struct vine_work telling;     /* core 0 that it is over */
     /* Core 0's. */
     _Alignas(VINE_CACHE_LINE) uint32_t handed; /* connections that are on their way to it */
+    bool has_failed;                           /* it could not be made */
     struct vine_core_call beginning;
 };
 

@@ -5,7 +5,7 @@
  */
 #include "core/appliance/serving_internal.h"
 
-#include <unistd.h>
+#include <errno.h>
 
 #include "arch/guard/closed.h"
 #include "utils/atomic.h"
@@ -27,8 +27,11 @@ static uint32_t load_of(const struct vine__part *part)
 {
     const struct vine_appliance *const appliance = appliance_of(part);
 
-    /* One that could not be made takes none. */
-    return appliance != NULL ? vine__serving_load(appliance) + part->handed : UINT32_MAX;
+    /* One that could not be made takes none. One that is being made is there when it takes what is
+     * handed to it: calls to a core begin in order. */
+    if (part->has_failed)
+        return UINT32_MAX;
+    return (appliance != NULL ? vine__serving_load(appliance) : 0) + part->handed;
 }
 
 static struct vine__part *choose(const struct vine_serving *serving)
@@ -45,6 +48,8 @@ static int64_t take(void *argument)
 {
     const struct handed *const handed = argument;
 
+    if (handed->part->appliance == NULL)
+        return -ENOMEM;
     vine__serving_adopt(handed->part->appliance, handed->fd);
     return 0;
 }
@@ -54,6 +59,8 @@ static void be_taken(struct vine_core_call *call)
     struct handed *const handed = VINE_CONTAINER_OF(call, struct handed, call);
     struct vine__part *const part = handed->part;
 
+    if (vine_core_call_result(call) != 0)
+        vine__serving_adopt(part->serving->first, handed->fd);
     vine__closed_free(handed);
     part->handed--;
     part->serving->handed--;

@@ -80,6 +80,12 @@ static uint32_t pipes_open(const struct served *served)
     return stats.pipes_open;
 }
 
+static int64_t do_nothing(void *nothing)
+{
+    (void)nothing;
+    return 0;
+}
+
 static void who_comes_is_handed_to_the_core_that_others_have_left(void **state)
 {
     struct served served;
@@ -88,7 +94,7 @@ static void who_comes_is_handed_to_the_core_that_others_have_left(void **state)
     uint32_t left = 0;
 
     (void)state;
-    served_start(&served, NULL, 0);
+    served_start(&served, NULL, 1);
     assert_int_equal(vine_appliance_register(served.appliance, &where), 0);
     for (uint32_t i = 0; i < PIPES; i++)
         pipes[i] = served_open(&served, NULL);
@@ -101,6 +107,8 @@ static void who_comes_is_handed_to_the_core_that_others_have_left(void **state)
     }
     while (pipes_open(&served) != PIPES - left)
         sched_yield();
+    /* What ended in a turn is no load when the next work runs. */
+    (void)reactors_call(SERVED_CORES - 1, do_nothing, NULL);
     for (uint32_t i = 0; i < PIPES; i++)
         if (pipes[i] == NULL)
             pipes[i] = served_open(&served, NULL);
