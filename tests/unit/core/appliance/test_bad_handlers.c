@@ -172,6 +172,7 @@ static void use_bad_ones(struct vine_pipe *pipe, struct application *application
     for (size_t i = 0; i < BAD; i++) {
         struct vine_session *const session = session_of(pipe, bad[i].name);
         struct issued in_session, other, alone;
+        int status;
 
         in_session = issue(pipe, bad[i].name, session, "x", 1, 10, false);
         other = issue(pipe, bad[i].name, session, "", 0, 10, false);
@@ -185,7 +186,10 @@ static void use_bad_ones(struct vine_pipe *pipe, struct application *application
         }
         (void)finish(&alone, bad[i].status, bytes, sizeof bytes);
         (void)finish(&in_session, bad[i].status, bytes, sizeof bytes);
-        (void)finish(&other, bad[i].status, bytes, sizeof bytes);
+        /* Where it came later, the session had failed. */
+        status = vine_task_wait(other.task, LIMIT_NS);
+        assert_true(status == bad[i].status || (!bad[i].is_cancelled && status == -VINE_ESESSION));
+        (void)finish(&other, status, bytes, sizeof bytes);
         if (!bad[i].is_cancelled) {
             alone = issue(pipe, bad[i].name, session, "x", 1, 10, false);
             (void)finish(&alone, -VINE_ESESSION, bytes, sizeof bytes);
