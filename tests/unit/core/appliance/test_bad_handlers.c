@@ -149,9 +149,9 @@ static const struct {
 #ifndef __SANITIZE_THREAD__ /* which keeps the signal back from who makes no calls */
     {"spins", false, -VINE_EFAILED},
 #endif
-    {"takes_all", false, -VINE_EFAILED},
-    {"goes_deep", false, -VINE_EFAILED}, {"sleeps", true, -VINE_ECANCELED},
-    {"clings", true, -VINE_ECANCELED},   {"raises", false, -VINE_EFAILED},
+    {"takes_all", false, -VINE_EFAILED}, {"goes_deep", false, -VINE_EFAILED},
+    {"sleeps", true, -VINE_ECANCELED},   {"clings", true, -VINE_ECANCELED},
+    {"raises", false, -VINE_EFAILED},
 };
 
 #define BAD (sizeof bad / sizeof bad[0])

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=120 */
 /* Coroutines that handle tasks and sessions: what they read and write, and when their tasks end. */
-#include "handlers.h"
+#include "plain_handlers.h"
 
 /* ---- handlers -------------------------------------------------------------------------------- */
-
-VINE_COROUTINE(echo)
-{
-    struct {
-        int unused;
-    } *self;
-
-    vine_begin();
-    vine_forward(that->socket, that->socket);
-    vine_end();
-}
 
 /* What it is told, and what it reads. */
 VINE_COROUTINE(tells)
@@ -57,19 +46,6 @@ VINE_COROUTINE(numbers)
     vine_end();
 }
 
-VINE_COROUTINE(reads_a_byte)
-{
-    struct {
-        char byte;
-        ssize_t length;
-    } *self;
-
-    vine_begin();
-    vine_read(self->length, &self->byte, 1);
-    vine_write("done", 4);
-    vine_end();
-}
-
 VINE_COROUTINE(fails)
 {
     struct {
@@ -82,18 +58,6 @@ VINE_COROUTINE(fails)
     vine_write("some", 4);
     vine_flush();
     vine_raise(-VINE_EDATA);
-    vine_end();
-}
-
-VINE_COROUTINE(sleeps)
-{
-    struct {
-        char byte;
-    } *self;
-
-    vine_begin();
-    for (;;)
-        vine_sleep(100 * VINE_NS_PER_SECOND);
     vine_end();
 }
 

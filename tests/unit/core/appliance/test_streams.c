@@ -2,7 +2,7 @@
 /* test: links=runtime timeout=120 */
 /* An application's streams (vine/stream.h) before coroutines: whole, both ways at once, and each of
  * their ends. */
-#include "handlers.h"
+#include "plain_handlers.h"
 
 #include <vine/stream.h>
 
@@ -10,30 +10,6 @@
 #define CHUNK 16384U
 
 /* ---- handlers -------------------------------------------------------------------------------- */
-
-VINE_COROUTINE(echo)
-{
-    struct {
-        int unused;
-    } *self;
-
-    vine_begin();
-    vine_forward(that->socket, that->socket);
-    vine_end();
-}
-
-VINE_COROUTINE(reads_a_byte)
-{
-    struct {
-        char byte;
-        ssize_t length;
-    } *self;
-
-    vine_begin();
-    vine_read(self->length, &self->byte, 1);
-    vine_write("done", 4);
-    vine_end();
-}
 
 VINE_COROUTINE(fails)
 {
@@ -45,18 +21,6 @@ VINE_COROUTINE(fails)
     vine_begin();
     vine_read(self->length, &self->byte, 1);
     vine_raise(-VINE_EDATA);
-    vine_end();
-}
-
-VINE_COROUTINE(sleeps)
-{
-    struct {
-        char byte;
-    } *self;
-
-    vine_begin();
-    for (;;)
-        vine_sleep(100 * VINE_NS_PER_SECOND);
     vine_end();
 }
 
