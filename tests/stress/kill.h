@@ -71,6 +71,25 @@ static inline void share_deaths(size_t count)
     assert_true(death != MAP_FAILED);
 }
 
+/* Each run plays another one, unless it is told which. */
+static inline void choose_seed(void)
+{
+    const char *const told = getenv("VINE_TEST_SEED");
+
+    seed = told != NULL ? (unsigned)strtoul(told, NULL, 0) : (unsigned)getpid();
+    print_message("seed %u\n", seed);
+}
+
+/* For tests with one address: a socket in a folder of its own. */
+static inline void prepare_one(void)
+{
+    (void)snprintf(folder, sizeof folder, "/tmp/vine-kill-XXXXXX");
+    assert_int_equal(folder_make(folder), 0);
+    (void)snprintf(path, sizeof path, "%s/socket", folder);
+    share_deaths(1);
+    choose_seed();
+}
+
 /* A moment between nothing and a few milliseconds, mostly short. */
 static inline void random_moment(void)
 {

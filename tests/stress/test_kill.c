@@ -181,9 +181,7 @@ static int setup(void **state)
     share_deaths(SCENES);
     deaths = death;
     go_to(0);
-    seed = getenv("VINE_TEST_SEED") ? (unsigned)strtoul(getenv("VINE_TEST_SEED"), NULL, 0)
-                                    : (unsigned)getpid();
-    print_message("seed %u\n", seed);
+    choose_seed();
     return 0;
 }
 

@@ -195,13 +195,7 @@ static void a_loop_sees_each_task_end_until_its_appliance_dies(void **state)
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/vine-kill-XXXXXX");
-    assert_int_equal(folder_make(folder), 0);
-    (void)snprintf(path, sizeof path, "%s/socket", folder);
-    share_deaths(1);
-    seed = getenv("VINE_TEST_SEED") ? (unsigned)strtoul(getenv("VINE_TEST_SEED"), NULL, 0)
-                                    : (unsigned)getpid();
-    print_message("seed %u\n", seed);
+    prepare_one();
     return 0;
 }
 

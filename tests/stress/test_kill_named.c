@@ -158,9 +158,8 @@ static int setup(void **state)
     kind = *state;
     make_address();
     share_deaths(1);
-    seed = getenv("VINE_TEST_SEED") ? (unsigned)strtoul(getenv("VINE_TEST_SEED"), NULL, 0)
-                                    : (unsigned)getpid();
-    print_message("%s, seed %u\n", path, seed);
+    print_message("%s\n", path);
+    choose_seed();
     return 0;
 }
 

@@ -90,13 +90,7 @@ static void an_appliance_that_dies_under_a_crowd_loses_nothing_unaccounted(void 
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/vine-crowd-XXXXXX");
-    assert_int_equal(folder_make(folder), 0);
-    (void)snprintf(path, sizeof path, "%s/socket", folder);
-    share_deaths(1);
-    seed = getenv("VINE_TEST_SEED") ? (unsigned)strtoul(getenv("VINE_TEST_SEED"), NULL, 0)
-                                    : (unsigned)getpid();
-    print_message("seed %u\n", seed);
+    prepare_one();
     return 0;
 }
 
