@@ -93,11 +93,11 @@ typedef void (*vine__poll_fn)(struct vine__operation *operation, int32_t result,
 typedef int32_t (*vine__poll_call_fn)(void *context);
 
 /* Zeroed, then filled by who begins it; not touched by its owner until it has ended. It can be
- * begun again then as it is. */
+ * begun again then as it is. Of one that has been begun its end touches the first 16 bytes alone;
+ * what sockets need is in the first 40. */
 struct vine__operation {
     vine__poll_fn fn;
-    struct vine_fifo_node node; /* the poller's: in the queue where it waits */
-    uint8_t kind;               /* enum vine__poll_kind */
+    uint8_t kind; /* enum vine__poll_kind */
     bool is_multishot;
     bool is_fixed;         /* `fd` is what vine__poller_register_file gave */
     uint8_t state;         /* the poller's */
@@ -105,9 +105,8 @@ struct vine__operation {
     uint16_t buffer_index; /* of registered buffers, plus one; 0: none */
     int fd;
     uint32_t flags;
-    uint32_t size; /* bytes, or the count of `vector` */
-    uint32_t mode;
-    uint64_t offset;
+    uint32_t size;  /* bytes, or the count of `vector` */
+    int32_t result; /* the poller's */
     union {
         void *bytes;
         const struct iovec *vector;
@@ -117,15 +116,17 @@ struct vine__operation {
         struct vine__poll_buffers *buffers;
         vine__poll_call_fn call;
     };
+    struct vine_fifo_node node; /* the poller's: in the queue where it waits */
+    void *backend;              /* likewise */
+    uint32_t mode;
+    int to_fd;
+    uint64_t offset;
     union {
         struct statx *status;
         const char *to_path;
         uint64_t length;
         void *context; /* of `call` */
     };
-    int to_fd;
-    int32_t result; /* the poller's, as is what follows */
-    void *backend;
 };
 
 enum vine__poll_backend {

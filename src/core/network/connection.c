@@ -6,6 +6,7 @@
  * A connection's memory lives until its owner has closed it, the stack has let go of it, and the
  * functions of all its operations have been called.
  */
+#include "arch/guard/closed.h"
 #include "arch/guard/guard.h"
 #include "core/network/network.h"
 #include "core/network/network_internal.h"
@@ -93,7 +94,9 @@ void vine__connection_look(struct vine_connection *connection)
     if (connection->users != 0 || connection->reader != NULL || !connection->has_let_go ||
         !connection->is_closed)
         return;
-    (void)vine_timer_cancel(&connection->reader_timer);
+    if (connection->deadline != NULL)
+        (void)vine_timer_cancel(&connection->deadline->timer);
+    vine__closed_free(connection->deadline);
     vine__list_remove(&connection->link);
     if (!connection->is_layer) {
         network->counts.connections--;
@@ -163,8 +166,8 @@ int vine_connection_get_address(struct vine_connection *connection,
 
 /* A connection waits for what comes again and again, mostly with one among many others that have a
  * deadline, too: so the timer is the connection's, and is stopped, not cancelled, which touches
- * nobody else's. A send is mostly over at once, before the neighbours of its timer are out of the
- * cache; and there may be several. Theirs are their own. */
+ * nobody else's. It is there from the first deadline on. A send is mostly over at once, before the
+ * neighbours of its timer are out of the cache; and there may be several. Theirs are their own. */
 
 static void call_receive(struct vine_work *work)
 {
@@ -172,7 +175,7 @@ static void call_receive(struct vine_work *work)
     struct vine_connection *const connection = receive->connection;
 
     if (VINE__UNLIKELY(receive->has_deadline))
-        (void)vine_timer_stop(&connection->reader_timer);
+        (void)vine_timer_stop(&connection->deadline->timer);
     connection->reader = NULL;
     if (VINE__UNLIKELY(connection->is_closed))
         vine__connection_look(connection);
@@ -190,7 +193,7 @@ static void end_receive_soon(struct vine_receive *receive, int wish)
 static void time_out_receive(struct vine_timer *timer)
 {
     struct vine_connection *const connection =
-        VINE_CONTAINER_OF(timer, struct vine_connection, reader_timer);
+        VINE_CONTAINER_OF(timer, struct vine__deadline, timer)->connection;
 
     VINE_ASSERT(connection->reader != NULL); /* else it would have been stopped */
     connection->network->counts.deadlines += !connection->reader->has_ended;
@@ -202,9 +205,25 @@ void vine_receive_cancel(struct vine_receive *receive)
     end_receive_soon(receive, -ECANCELED);
 }
 
-static void prepare_receive(struct vine_connection *connection, struct vine_receive *receive,
-                            vine_receive_fn fn)
+/* Make sure that it has one. Returns whether it has. */
+static bool have_deadline(struct vine_connection *connection)
 {
+    if (VINE__LIKELY(connection->deadline != NULL))
+        return true;
+    connection->deadline = vine__closed_alloc(sizeof(*connection->deadline));
+    if (connection->deadline == NULL)
+        return false;
+    connection->deadline->connection = connection;
+    vine_timer_init(&connection->deadline->timer, VINE_CLOCK_COARSE, time_out_receive);
+    return true;
+}
+
+/* Returns 0, or -ENOMEM: its deadline cannot be kept. */
+static int prepare_receive(struct vine_connection *connection, struct vine_receive *receive,
+                           vine_receive_fn fn)
+{
+    int error = 0;
+
     receive->fn = fn;
     receive->connection = connection;
     receive->descriptor_count = 0;
@@ -214,21 +233,24 @@ static void prepare_receive(struct vine_connection *connection, struct vine_rece
     vine_work_init(&receive->work, call_receive);
     connection->reader = receive;
     if (VINE__UNLIKELY(receive->has_deadline)) {
-        struct vine_timer *const timer = &connection->reader_timer;
-
-        if (timer->fn == NULL)
-            vine_timer_init(timer, VINE_CLOCK_COARSE, time_out_receive);
-        vine_timer_arm_at(timer, receive->deadline_ns);
+        if (have_deadline(connection))
+            vine_timer_arm_at(&connection->deadline->timer, receive->deadline_ns);
+        else
+            error = -ENOMEM;
+        receive->has_deadline = error == 0;
     }
+    return error;
 }
 
 static void begin_receive(struct vine_connection *connection, struct vine_receive *receive,
                           vine_receive_fn fn)
 {
     VINE_ASSERT(!connection->is_closed && connection->reader == NULL);
-    prepare_receive(connection, receive, fn);
-    if (VINE__UNLIKELY(connection->is_aborted))
-        vine__receive_end(receive, NULL, -VINE_ECLOSED);
+
+    const int error = prepare_receive(connection, receive, fn);
+
+    if (VINE__UNLIKELY(connection->is_aborted || error != 0))
+        vine__receive_end(receive, NULL, error != 0 ? error : -VINE_ECLOSED);
     else
         connection->ops->receive(connection, receive);
 }
@@ -238,14 +260,14 @@ bool vine__receive_move(struct vine_receive *from, struct vine_receive *to, vine
     struct vine_connection *const connection = from->connection;
 
     if (connection == NULL || connection->reader != from || from->has_ended || from->wish != 0 ||
-        from->into != NULL || connection->is_aborted)
+        from->into != NULL || connection->is_aborted ||
+        (to->deadline_ns != 0 && !have_deadline(connection)))
         return false;
     if (from->has_deadline)
-        (void)vine_timer_stop(&connection->reader_timer);
+        (void)vine_timer_stop(&connection->deadline->timer);
     to->into = NULL;
     to->descriptors = NULL;
-    prepare_receive(connection, to, fn);
-    return true;
+    return prepare_receive(connection, to, fn) == 0;
 }
 
 void vine_receive(struct vine_connection *connection, struct vine_receive *receive,

@@ -49,19 +49,19 @@ struct vine__connection_ops {
     void (*free)(struct vine_connection *connection);
 };
 
-/* That it has come is told in a later turn. */
-struct vine__arrival {
-    struct vine_work work;
-    struct vine__listener_part *part;
+/* Of those who read from a connection, in memory of its own: many never have one. */
+struct vine__deadline {
+    struct vine_timer timer; /* stopped by each of them, and cancelled at the end */
+    struct vine_connection *connection;
 };
 
-/* What each request touches comes last, and so beside what a stack has of it. */
+/* What each request touches comes last, and so beside what a stack has of it. Most connections wait
+ * most of the time, so that what is there only while something else goes on lies elsewhere. */
 struct vine_connection {
     struct vine__list link;
     union {
-        struct vine_timer reader_timer; /* of its deadline; stopped by each, and cancelled at the
-                                           end */
-        struct vine__arrival arrival;   /* before its owner knows of it */
+        struct vine__deadline *deadline; /* since the first reader that had one; or NULL */
+        struct vine_connection *arrived; /* before its owner knows of it: who came after it */
     };
     union {
         struct vine_work *ended;  /* its owner's, who waits for the end, or NULL */
@@ -71,13 +71,13 @@ struct vine_connection {
     struct vine__network *network;
     struct vine_receive *reader; /* whose function has not been called */
     uint32_t users;              /* sends whose functions have not been called */
-    bool is_layer;               /* it is on another one, which is counted */
-    bool never_resets;           /* what was sent arrives, though something is unread */
-    bool is_aborted;             /* nothing new begins */
-    bool is_closed;              /* by its owner */
-    bool has_let_go;             /* the stack has nothing of it any more */
-    bool is_shed;                /* it has the descriptor that its listener keeps for that */
     uint8_t colour;              /* of what it receives, or VINE__CONNECTION_UNCOLOURED */
+    bool is_layer : 1;           /* it is on another one, which is counted */
+    bool never_resets : 1;       /* what was sent arrives, though something is unread */
+    bool is_aborted : 1;         /* nothing new begins */
+    bool is_closed : 1;          /* by its owner */
+    bool has_let_go : 1;         /* the stack has nothing of it any more */
+    bool is_shed : 1;            /* it has the descriptor that its listener keeps for that */
 };
 
 /* A stack's connection begins: in place, zeroed but for what the stack wrote. `is_counted`: the

@@ -9,7 +9,6 @@
 #include "core/network/network_internal.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "arch/guard/closed.h"
 #include "utils/atomic.h"
@@ -68,19 +67,26 @@ static int64_t end_part(void *argument)
     return 0;
 }
 
-static void tell_arrival(struct vine_work *work)
+/* All of those that are there, before anything that they begin runs. */
+static void tell_arrivals(struct vine_work *work)
 {
-    struct vine_connection *const connection =
-        VINE_CONTAINER_OF(work, struct vine_connection, arrival.work);
-    struct vine__listener_part *const part = connection->arrival.part;
+    struct vine__listener_part *const part =
+        VINE_CONTAINER_OF(work, struct vine__listener_part, arrival);
     const struct vine_listener *const listener = part->listener;
 
-    memset(&connection->reader_timer, 0, sizeof(connection->reader_timer));
-    if (VINE__UNLIKELY(connection->is_shed))
-        listener->shed(connection, listener->context);
-    else
-        listener->fn(connection, listener->context);
-    part->arriving--;
+    for (uint32_t left = part->arriving; left > 0; left--) {
+        struct vine_connection *const connection = part->arrived_first;
+
+        part->arrived_first = connection->arrived;
+        connection->arrived = NULL;
+        if (VINE__UNLIKELY(connection->is_shed))
+            listener->shed(connection, listener->context);
+        else
+            listener->fn(connection, listener->context);
+        part->arriving--;
+    }
+    if (part->arriving > 0)
+        vine_work_post(work); /* those came meanwhile */
     look_at_part(part);
 }
 
@@ -92,11 +98,16 @@ void vine__listener_arrived(struct vine__listener_part *part, struct vine_connec
         return;
     }
     connection->network->counts.accepted++;
-    part->arriving++;
-    connection->arrival.part = part;
-    vine_work_init(&connection->arrival.work, tell_arrival);
-    vine_work_set_group(&connection->arrival.work, part->listener->group);
-    vine_work_post(&connection->arrival.work);
+    if (part->arrived_first != NULL)
+        part->arrived_last->arrived = connection;
+    else
+        part->arrived_first = connection;
+    part->arrived_last = connection;
+    if (part->arriving++ > 0)
+        return;
+    vine_work_init(&part->arrival, tell_arrivals);
+    vine_work_set_group(&part->arrival, part->listener->group);
+    vine_work_post(&part->arrival);
 }
 
 static uint32_t fewest_connections(struct vine_listener *listener)

@@ -151,7 +151,9 @@ struct vine__listener_part {
     bool is_ending;
     bool has_begun, has_ended; /* accepting */
     uint32_t core;
-    uint32_t arriving; /* connections whose arrival has not been told */
+    uint32_t arriving; /* connections whose arrival has not been told: */
+    struct vine_connection *arrived_first, *arrived_last; /* by `arrived` */
+    struct vine_work arrival;                             /* tells of all, in a later turn */
     struct vine__list link;
     struct vine_reply reply;     /* to who ends it */
     struct vine_core_call begin; /* of the core that made it, and so is what follows */

@@ -33,7 +33,7 @@ void vine__posix_connection_look(struct posix_connection *connection)
     connection->is_closing = true;
     /* Not before: a view may be what is being sent. */
     vine__posix_receive_fini(connection);
-    vine__posix_send_fini(connection);
+    VINE_ASSERT(connection->sending == NULL && !connection->is_waiting);
     connection->receive =
         (struct vine__operation){.fn = on_closed, .kind = VINE__POLL_CLOSE, .fd = connection->fd};
     vine__poller_begin(connection->base.network->poller, &connection->receive);
@@ -42,10 +42,11 @@ void vine__posix_connection_look(struct posix_connection *connection)
 static void posix_end_all(struct vine_connection *base)
 {
     struct posix_connection *const connection = vine__posix_of(base);
+    struct posix_sending *const sending = connection->sending;
 
-    if (connection->connect != NULL) {
-        connection->connect->wish = -ECANCELED;
-        vine__poller_cancel(base->network->poller, &connection->send);
+    if (sending != NULL && sending->connect != NULL) {
+        sending->connect->wish = -ECANCELED;
+        vine__poller_cancel(base->network->poller, &sending->operation);
     }
     vine__posix_receive_abort(connection);
     vine__posix_send_abort(connection);
@@ -106,20 +107,21 @@ struct posix_connection *vine__posix_connection_create(struct vine__network *net
     connection->is_local = is_local;
     connection->held_first = POSIX_NO_BUFFER;
     connection->view = POSIX_NO_BUFFER;
-    vine__list_init(&connection->waiting);
     vine__connection_init(&connection->base, network, &vine__posix_connection_ops, is_counted);
     return connection;
 }
 
 static void on_connected(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
-    struct posix_connection *const connection =
-        VINE_CONTAINER_OF(operation, struct posix_connection, send);
-    struct vine_connect *const connect = connection->connect;
+    struct posix_sending *const sending =
+        VINE_CONTAINER_OF(operation, struct posix_sending, operation);
+    struct posix_connection *const connection = sending->connection;
+    struct vine_connect *const connect = sending->connect;
 
     (void)flags;
     connection->is_sending = false;
-    connection->connect = NULL;
+    sending->connect = NULL;
+    vine__posix_sending_give(connection);
     if (result == 0) {
         connection->base.network->counts.connected++;
         vine__connect_end(connect, 0, &connection->base);
@@ -166,16 +168,18 @@ void vine__posix_connect(struct vine__network *network, struct vine_connect *con
     if (error == 0) {
         connection = vine__posix_connection_create(
             network, fd, connect->address.any.sa_family == AF_UNIX, false);
-        error = connection == NULL ? -ENOMEM : 0;
+        error = connection == NULL || vine__posix_sending_take(connection) == NULL ? -ENOMEM : 0;
     }
     if (error != 0) {
         vine__connect_end(connect, error, NULL);
+        if (connection != NULL)
+            vine__connection_drop(&connection->base);
         return;
     }
     connect->begun = &connection->base;
-    connection->connect = connect;
+    connection->sending->connect = connect;
     connection->is_sending = true;
-    connection->send = (struct vine__operation){
+    connection->sending->operation = (struct vine__operation){
         .fn = on_connected,
         .kind = VINE__POLL_CONNECT,
         .fd = fd,
@@ -183,12 +187,12 @@ void vine__posix_connect(struct vine__network *network, struct vine_connect *con
         .offset = 0,
         .size = connect->address.size_bytes,
     };
-    vine__poller_begin(network->poller, &connection->send);
+    vine__poller_begin(network->poller, &connection->sending->operation);
 }
 
 void vine__posix_connect_cancel(struct vine_connect *connect)
 {
-    struct posix_connection *const connection = vine__posix_of(connect->begun);
+    const struct posix_connection *const connection = vine__posix_of(connect->begun);
 
-    vine__poller_cancel(connection->base.network->poller, &connection->send);
+    vine__poller_cancel(connection->base.network->poller, &connection->sending->operation);
 }

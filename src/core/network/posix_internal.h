@@ -17,6 +17,7 @@
 #include "core/network/network.h"
 #include "core/network/network_internal.h"
 #include "core/network/send_queue.h"
+#include "utils/container_of.h"
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
@@ -69,7 +70,8 @@ struct posix_pool {
 /* Of a core: those that have no colour, and those of each, which have no extent until somebody
  * receives there. */
 struct posix_pools {
-    bool is_closed; /* `plain` has the runtime's key */
+    bool is_closed;                 /* `plain` has the runtime's key */
+    struct posix_sending *sendings; /* that nobody has; as many as there ever were at once */
     struct posix_pool plain;
     struct posix_pool coloured[VINE__GUARD_COLOURS_MAX];
 };
@@ -124,6 +126,11 @@ struct posix_message {
 /* The one at `*message`, which is made if need be, without pieces. Returns NULL: no memory. */
 struct posix_message *vine__posix_message(struct posix_message **message);
 
+static inline struct posix_message *vine__posix_message_of(struct msghdr *header)
+{
+    return VINE_CONTAINER_OF(header, struct posix_message, header);
+}
+
 /* Have it carry descriptors, at most VINE_DESCRIPTORS_MAX. */
 void vine__posix_message_put(struct posix_message *message, const int *descriptors, uint32_t count);
 
@@ -142,32 +149,55 @@ enum posix_receiving {
     POSIX_RECEIVES_INTO,  /* once, into memory of the reader's */
 };
 
-/* In the order of a request: it touches four lines, and nothing before or behind them. */
+/* What a connection has beside itself while it sends or connects, which it rarely does when there
+ * are many: a core has as many as ever did so at once, and whoever needs one next gets the last
+ * that was used, which the caches still have. */
+struct posix_sending {
+    struct vine__send_queue sends; /* the first is the kernel's */
+    union {
+        struct posix_connection *connection; /* whose it is; or of those that nobody has */
+        struct posix_sending *next;
+    };
+    struct vine__operation operation;
+    struct vine_connect *connect; /* while it connects, or NULL */
+    struct posix_message
+        *message; /* of sends in pieces or with descriptors: once one was, or NULL */
+};
+
+/* Nothing but what is needed while it waits for data: that is what nearly all do. */
 struct posix_connection {
     struct vine_connection base;
     struct posix_pool *pool;
     int fd;
-    uint8_t receiving;  /* enum posix_receiving: what the kernel does */
-    bool is_cancelling; /* it has been asked to stop that */
-    bool is_sending;    /* `send` is the kernel's */
-    bool is_broken;     /* a send ended half way: nothing can follow it */
-    bool is_closing;    /* the descriptor */
-    bool has_end;       /* of the stream: `end` is 0 or an error */
-    bool is_local;      /* a Unix socket */
     int32_t end;
-    uint32_t extent;                /* from which it receives */
+    uint8_t receiving;      /* enum posix_receiving: what the kernel does */
+    uint8_t extent;         /* from which it receives */
+    bool is_cancelling : 1; /* the kernel has been asked to stop that */
+    bool is_sending : 1;    /* the operation of `sending` is the kernel's */
+    bool is_broken : 1;     /* a send ended half way: nothing can follow it */
+    bool is_closing : 1;    /* the descriptor */
+    bool has_end : 1;       /* of the stream: `end` is 0 or an error */
+    bool is_local : 1;      /* a Unix socket */
+    bool is_waiting : 1;    /* for a buffer */
+    uint16_t held_count;
+    uint16_t held_offset;           /* what has been read of the first */
     uint32_t held_first, held_last; /* buffers that have not been read, POSIX_NO_BUFFER: none */
-    uint32_t held_count;
-    uint32_t held_offset;          /* what has been read of the first */
-    uint32_t view;                 /* the buffer that its owner looks at */
-    struct vine__send_queue sends; /* the first is the kernel's */
-    struct vine__operation send;
-    struct vine__operation receive;
-    struct vine__list waiting;      /* in the pool's */
-    struct vine_connect *connect;   /* while it connects */
-    struct posix_message *message;  /* of a send in pieces or with descriptors */
-    struct posix_message *incoming; /* of a receive with descriptors */
+    uint32_t view;                  /* the buffer that its owner looks at */
+    struct posix_sending *sending;  /* while it sends or connects, or NULL */
+    union {
+        struct vine__operation receive;
+        struct vine__list waiting; /* in the pool's, when the kernel does not receive */
+    };
 };
+
+VINE_STATIC_ASSERT(sizeof(struct posix_connection) <= 192, "an idle connection is small");
+VINE_STATIC_ASSERT(POSIX_BUFFERS_MAX <= UINT16_MAX && POSIX_BUFFER_BYTES <= UINT16_MAX,
+                   "what is held of a pool is counted by 16 bits, and so is a buffer");
+/* Where thousands have a request at a time all of this is waited for: a line of each comes in. */
+VINE_STATIC_ASSERT(offsetof(struct posix_sending, operation.node) <= VINE_CACHE_LINE,
+                   "a send touches one line of this");
+VINE_STATIC_ASSERT(offsetof(struct posix_connection, receive.fd) <= 2 * VINE_CACHE_LINE,
+                   "a request touches two lines of this");
 
 extern const struct vine__connection_ops vine__posix_connection_ops;
 
@@ -191,11 +221,14 @@ void vine__posix_receive_fini(struct posix_connection *connection);
 /* The pool has a buffer again. */
 void vine__posix_receive_resume(struct posix_connection *connection);
 
-/* posix_send.c */
+/* posix_send.c: what it sends or connects with. NULL: no memory. */
+struct posix_sending *vine__posix_sending_take(struct posix_connection *connection);
+/* It does so no more. */
+void vine__posix_sending_give(struct posix_connection *connection);
+void vine__posix_sendings_fini(struct posix_pools *pools);
 void vine__posix_send(struct vine_connection *base, struct vine_send *send);
 void vine__posix_send_cancel(struct vine_connection *base, struct vine_send *send);
 void vine__posix_send_abort(struct posix_connection *connection);
-void vine__posix_send_fini(struct posix_connection *connection);
 /* The first send has ended so; or 1: it goes on. */
 void vine__posix_send_see(struct posix_connection *connection, int outcome);
 

@@ -82,6 +82,7 @@ static void close_pool(struct posix_pool *pool)
 
 void vine__posix_pools_close(struct posix_pools *pools)
 {
+    vine__posix_sendings_fini(pools);
     close_pool(&pools->plain);
     for (uint32_t colour = 0; colour < VINE__GUARD_COLOURS_MAX; colour++)
         close_pool(&pools->coloured[colour]);

@@ -21,27 +21,40 @@ static void on_received_into(struct vine__operation *operation, int32_t result, 
 
 /* ---- what the kernel does -------------------------------------------------------------------- */
 
+static void wait_no_more(struct posix_connection *connection)
+{
+    if (VINE__LIKELY(!connection->is_waiting))
+        return;
+    vine__list_remove(&connection->waiting);
+    connection->is_waiting = false;
+    connection->receive = (struct vine__operation){.fn = NULL};
+}
+
 static void begin_ahead(struct posix_connection *connection)
 {
     struct vine__operation *const operation = &connection->receive;
-    const int error = vine__posix_pool_choose(connection->pool, &connection->extent);
+    uint32_t extent = 0;
+    const int error = vine__posix_pool_choose(connection->pool, &extent);
 
     if (error == -ENOMEM) { /* there is none that would ever come back */
         vine__receive_end(connection->base.reader, NULL, error);
         return;
     }
     if (error != 0) {
-        if (!vine__list_is_linked(&connection->waiting))
+        if (!connection->is_waiting)
             vine__list_push_back(&connection->pool->waiting, &connection->waiting);
+        connection->is_waiting = true;
         return;
     }
+    wait_no_more(connection);
+    connection->extent = (uint8_t)extent;
     operation->fn = on_received_ahead;
     operation->kind = VINE__POLL_RECEIVE;
     operation->is_multishot = true;
     operation->fd = connection->fd;
     operation->flags = 0;
     operation->size = RECEIVE_AHEAD_BYTES;
-    operation->buffers = connection->pool->extents[connection->extent].buffers;
+    operation->buffers = connection->pool->extents[extent].buffers;
     connection->receiving = POSIX_RECEIVES_AHEAD;
     vine__poller_begin(connection->base.network->poller, operation);
 }
@@ -50,9 +63,9 @@ static int expect_descriptors(struct posix_connection *connection,
                               const struct vine_receive *reader)
 {
     struct vine__operation *const operation = &connection->receive;
-    struct posix_message *const message = vine__posix_message(&connection->incoming);
+    struct posix_message *message = NULL; /* until it has ended */
 
-    if (message == NULL)
+    if (vine__posix_message(&message) == NULL)
         return -ENOMEM;
     message->pieces[0] = (struct iovec){.iov_base = reader->into, .iov_len = reader->into_bytes};
     message->header.msg_iovlen = 1;
@@ -67,6 +80,7 @@ static void begin_into(struct posix_connection *connection, struct vine_receive 
 {
     struct vine__operation *const operation = &connection->receive;
 
+    wait_no_more(connection);
     operation->fn = on_received_into;
     operation->is_multishot = false;
     operation->fd = connection->fd;
@@ -147,7 +161,7 @@ static void give_copy(struct posix_connection *connection, struct vine_receive *
         memcpy(reader->into + done,
                vine__posix_bytes(connection->pool, buffer) + connection->held_offset, size);
         done += size;
-        connection->held_offset += size;
+        connection->held_offset = (uint16_t)(connection->held_offset + size);
         if (size == left)
             vine__posix_release(connection->pool, take_held(connection));
     }
@@ -257,9 +271,14 @@ static void on_received_ahead(struct vine__operation *operation, int32_t result,
 static int32_t take_descriptors(struct posix_connection *connection, struct vine_receive *reader,
                                 int32_t result)
 {
-    const int count = vine__posix_message_take(connection->incoming, reader->descriptors,
-                                               reader->descriptors_max);
+    struct posix_message *const message = vine__posix_message_of(connection->receive.message);
+    const int count =
+        result > 0 ? vine__posix_message_take(message, reader->descriptors, reader->descriptors_max)
+                   : 0;
 
+    vine__closed_free(message);
+    if (result <= 0)
+        return result;
     if (count < 0)
         return count;
     reader->descriptor_count = (uint16_t)count;
@@ -280,7 +299,7 @@ static void on_received_into(struct vine__operation *operation, int32_t result, 
         see_end(connection, result);
     connection->receiving = POSIX_RECEIVES_NOT;
     connection->is_cancelling = false;
-    if (result > 0 && reader->descriptors != NULL)
+    if (reader->descriptors != NULL)
         result = take_descriptors(connection, reader, result);
     if (result > 0 || result == -EMSGSIZE)
         vine__receive_end(reader, reader->into, result);
@@ -321,6 +340,7 @@ void vine__posix_receive_resume(struct posix_connection *connection)
 {
     const struct vine_receive *const reader = connection->base.reader;
 
+    wait_no_more(connection);
     if (reader != NULL && !reader->has_ended && connection->receiving == POSIX_RECEIVES_NOT)
         begin_ahead(connection);
 }
@@ -329,7 +349,7 @@ void vine__posix_receive_cancel(struct vine_connection *base, struct vine_receiv
 {
     struct posix_connection *const connection = vine__posix_of(base);
 
-    vine__list_remove(&connection->waiting);
+    wait_no_more(connection);
     if (connection->receiving == POSIX_RECEIVES_INTO)
         cancel(connection);
     else
@@ -340,7 +360,7 @@ void vine__posix_receive_abort(struct posix_connection *connection)
 {
     struct vine_receive *const reader = connection->base.reader;
 
-    vine__list_remove(&connection->waiting);
+    wait_no_more(connection);
     if (reader != NULL && !reader->has_ended) {
         reader->wish = -ECANCELED;
         if (connection->receiving != POSIX_RECEIVES_INTO)
@@ -355,6 +375,4 @@ void vine__posix_receive_fini(struct posix_connection *connection)
     end_view(connection);
     while (connection->held_first != POSIX_NO_BUFFER)
         vine__posix_release(connection->pool, take_held(connection));
-    vine__closed_free(connection->incoming);
-    connection->incoming = NULL;
 }

@@ -19,30 +19,72 @@
 
 static void begin_next(struct posix_connection *connection);
 
+/* ---- what it is done with -------------------------------------------------------------------- */
+
+struct posix_sending *vine__posix_sending_take(struct posix_connection *connection)
+{
+    struct posix_pools *const pools = connection->base.network->state;
+    struct posix_sending *sending = pools->sendings;
+
+    if (VINE__LIKELY(sending != NULL))
+        pools->sendings = sending->next;
+    else
+        sending = vine__closed_alloc(sizeof(*sending));
+    if (sending != NULL)
+        sending->connection = connection;
+    connection->sending = sending;
+    return sending;
+}
+
+void vine__posix_sending_give(struct posix_connection *connection)
+{
+    struct posix_pools *const pools = connection->base.network->state;
+    struct posix_sending *const sending = connection->sending;
+
+    connection->sending = NULL;
+    sending->next = pools->sendings;
+    pools->sendings = sending;
+}
+
+void vine__posix_sendings_fini(struct posix_pools *pools)
+{
+    while (pools->sendings != NULL) {
+        struct posix_sending *const sending = pools->sendings;
+
+        pools->sendings = sending->next;
+        vine__closed_free(sending->message);
+        vine__closed_free(sending);
+    }
+}
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 static void end_first(struct posix_connection *connection, int error)
 {
-    struct vine_send *const send = vine__send_queue_take(&connection->sends);
+    struct posix_sending *const sending = connection->sending;
+    struct vine_send *const send = vine__send_queue_take(&sending->sends);
 
     if (VINE__UNLIKELY(error != 0 && send->sent != 0))
         connection->is_broken = true;
     vine__send_end(send, error);
+    if (VINE__LIKELY(sending->sends.first == NULL))
+        vine__posix_sending_give(connection);
 }
 
 static void on_sent(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
-    struct posix_connection *const connection =
-        VINE_CONTAINER_OF(operation, struct posix_connection, send);
+    const struct posix_sending *const sending =
+        VINE_CONTAINER_OF(operation, struct posix_sending, operation);
+    struct posix_connection *const connection = sending->connection;
     int error;
 
     (void)flags;
     connection->is_sending = false;
-    if (vine__send_went(connection->sends.first, &connection->base.network->counts, result, &error))
+    if (vine__send_went(sending->sends.first, &connection->base.network->counts, result, &error))
         end_first(connection, error);
     if (VINE__UNLIKELY(connection->base.is_aborted))
         vine__posix_connection_look(connection);
-    else if (connection->sends.first != NULL)
+    else
         begin_next(connection);
 }
 
@@ -60,7 +102,7 @@ void vine__posix_send_see(struct posix_connection *connection, int outcome)
 
 static void begin_bytes(struct posix_connection *connection, const struct vine_send *send)
 {
-    struct vine__operation *const operation = &connection->send;
+    struct vine__operation *const operation = &connection->sending->operation;
 
     operation->kind = VINE__POLL_SEND;
     operation->flags = SEND_FLAGS;
@@ -93,8 +135,8 @@ static uint32_t gather(const struct vine_send *send, struct iovec *pieces)
 
 static int begin_message(struct posix_connection *connection, const struct vine_send *send)
 {
-    struct vine__operation *const operation = &connection->send;
-    struct posix_message *const message = vine__posix_message(&connection->message);
+    struct vine__operation *const operation = &connection->sending->operation;
+    struct posix_message *const message = vine__posix_message(&connection->sending->message);
 
     if (message == NULL)
         return -ENOMEM;
@@ -123,8 +165,8 @@ static int check_descriptors(const struct posix_connection *connection,
 /* Returns 1: the kernel has it, or how it has ended. */
 static int begin_first(struct posix_connection *connection)
 {
-    struct vine_send *const send = connection->sends.first;
-    struct vine__operation *const operation = &connection->send;
+    struct vine_send *const send = connection->sending->sends.first;
+    struct vine__operation *const operation = &connection->sending->operation;
     int error = 0;
 
     if (VINE__UNLIKELY(connection->is_broken))
@@ -154,7 +196,7 @@ static int begin_first(struct posix_connection *connection)
 
 static void begin_next(struct posix_connection *connection)
 {
-    while (connection->sends.first != NULL) {
+    while (connection->sending != NULL) {
         const int error = begin_first(connection);
 
         if (error > 0)
@@ -169,39 +211,38 @@ void vine__posix_send(struct vine_connection *base, struct vine_send *send)
 {
     struct posix_connection *const connection = vine__posix_of(base);
 
-    vine__send_queue_add(&connection->sends, send);
-    if (connection->sends.first == send)
+    if (connection->sending == NULL && vine__posix_sending_take(connection) == NULL) {
+        vine__send_end(send, -ENOMEM);
+        return;
+    }
+    vine__send_queue_add(&connection->sending->sends, send);
+    if (connection->sending->sends.first == send)
         begin_next(connection);
 }
 
 void vine__posix_send_cancel(struct vine_connection *base, struct vine_send *send)
 {
-    struct posix_connection *const connection = vine__posix_of(base);
+    struct posix_sending *const sending = vine__posix_of(base)->sending;
 
-    if (connection->sends.first == send) {
-        vine__poller_cancel(base->network->poller, &connection->send);
+    if (sending->sends.first == send) {
+        vine__poller_cancel(base->network->poller, &sending->operation);
     } else {
-        vine__send_queue_remove(&connection->sends, send);
+        vine__send_queue_remove(&sending->sends, send);
         vine__send_end(send, send->wish);
     }
 }
 
 void vine__posix_send_abort(struct posix_connection *connection)
 {
-    struct vine_send *const first = connection->sends.first;
+    struct posix_sending *const sending = connection->sending;
+    struct vine_send *const first = sending != NULL ? sending->sends.first : NULL;
 
     if (first == NULL)
         return;
-    vine__send_queue_cancel_rest(&connection->sends);
+    vine__send_queue_cancel_rest(&sending->sends);
     /* It is the kernel's: the first of a queue has always begun. */
     if (first->wish == 0) {
         first->wish = -ECANCELED;
-        vine__poller_cancel(connection->base.network->poller, &connection->send);
+        vine__poller_cancel(connection->base.network->poller, &sending->operation);
     }
-}
-
-void vine__posix_send_fini(struct posix_connection *connection)
-{
-    vine__closed_free(connection->message);
-    connection->message = NULL;
 }

@@ -34,9 +34,10 @@ static int send_part(struct posix_connection *connection);
 
 static void go_on(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
-    struct posix_connection *const connection =
-        VINE_CONTAINER_OF(operation, struct posix_connection, send);
-    const struct vine_send *const send = connection->sends.first;
+    const struct posix_sending *const sending =
+        VINE_CONTAINER_OF(operation, struct posix_sending, operation);
+    struct posix_connection *const connection = sending->connection;
+    const struct vine_send *const send = sending->sends.first;
     int outcome;
 
     (void)flags;
@@ -54,12 +55,12 @@ static void go_on(struct vine__operation *operation, int32_t result, uint32_t fl
 
 static int wait_for(struct posix_connection *connection, enum vine__poll_kind kind)
 {
-    struct vine__operation *const operation = &connection->send;
+    struct vine__operation *const operation = &connection->sending->operation;
 
     *operation = (struct vine__operation){.fn = go_on, .kind = (uint8_t)kind};
     if (kind == VINE__POLL_CALL) {
         operation->call = fetch;
-        operation->context = connection->sends.first;
+        operation->context = connection->sending->sends.first;
     } else {
         operation->fd = connection->fd;
         operation->flags = POLLOUT;
@@ -72,7 +73,7 @@ static int wait_for(struct posix_connection *connection, enum vine__poll_kind ki
 static int send_part(struct posix_connection *connection)
 {
     struct vine_network_counts *const counts = &connection->base.network->counts;
-    struct vine_send *const send = connection->sends.first;
+    struct vine_send *const send = connection->sending->sends.first;
     const size_t part = part_of(send);
     const int64_t sent =
         vine__socket_send_file(connection->fd, *send->descriptors, send->offset, part);
@@ -93,7 +94,7 @@ static int send_part(struct posix_connection *connection)
 
 int vine__posix_send_file(struct posix_connection *connection)
 {
-    const struct vine_send *const send = connection->sends.first;
+    const struct vine_send *const send = connection->sending->sends.first;
 
     if (!vine__beneath_is_here(*send->descriptors, send->offset, part_of(send)))
         return wait_for(connection, VINE__POLL_CALL);
