@@ -92,31 +92,37 @@ static int begin(struct vine__polling *polling, const struct vine__ask *ask,
 
 /* When the next run has to be, as the inside says. Mostly that is later than the last time, since
  * each request begins a deadline anew: then the timer, which no other part of a request touches,
- * stays as it is, and is armed for later once it comes. */
-static void set_timer(struct vine__polling *polling)
+ * stays as it is, and is armed for later once it comes. Returns 0 or -ENOMEM. */
+static int set_timer(struct vine__polling *polling)
 {
     const uint64_t due_ns = polling->inside->due_ns;
+    struct vine_timer *timer;
 
     polling->due_ns = due_ns;
     if (due_ns == 0 || (polling->armed_ns != 0 && polling->armed_ns <= due_ns))
-        return;
+        return 0;
+    timer = vine__polling_timer(polling);
+    if (timer == NULL)
+        return -ENOMEM;
     polling->armed_ns = due_ns;
-    vine_timer_arm_at(&polling->timer, due_ns);
+    vine_timer_arm_at(timer, due_ns);
+    return 0;
 }
 
 static void send_and_look(struct vine__outlet *outlet)
 {
     vine__outlet_send(outlet);
     /* What could be answered at once is, in a run of its own. */
-    if ((outlet->room.is_set && outlet->written == NULL) ||
-        (outlet->sent.is_set && !outlet->is_sending && outlet->written == NULL))
-        vine_work_post(&outlet->polling->work);
+    if ((outlet->room.place != 0 && outlet->written == NULL) ||
+        (outlet->sent.place != 0 && !outlet->is_sending && outlet->written == NULL))
+        vine_work_post(&vine__polling_of(outlet)->work);
 }
 
 /* Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int take_asks(struct vine__polling *polling)
 {
     const struct vine__ask *at = polling->inside->asks;
+    int error;
 
     polling->inside->asks = NULL;
     for (uint32_t i = 0; at != NULL; i++) {
@@ -128,17 +134,18 @@ static int take_asks(struct vine__polling *polling)
             return -VINE_ECORRUPT;
         memcpy(&ask, at, sizeof(ask));
 
-        const struct vine__asker asker = {
-            .place = vine__heap_place(polling->heap, that), .number = ask.number, .is_set = true};
-        const int error = begin(polling, &ask, asker);
-
+        const struct vine__asker asker = {.place = vine__heap_place(polling->heap, that),
+                                          .number = ask.number};
+        error = begin(polling, &ask, asker);
         if (error != 0)
             return error;
         at = ask.next;
     }
     if (VINE__UNLIKELY(polling->mail != NULL))
         vine__mail_look(polling->mail);
-    set_timer(polling);
+    error = set_timer(polling);
+    if (VINE__UNLIKELY(error != 0))
+        return error;
     send_and_look(&polling->io);
     if (VINE__LIKELY(polling->furthers == NULL))
         return 0;

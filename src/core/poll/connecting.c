@@ -53,7 +53,7 @@ static void greeted(struct vine_tls_start *start)
 static void greet(struct connecting *connecting, struct vine_connection *connection)
 {
     const struct vine_tls_options options = {.size_bytes = sizeof(options)};
-    struct vine__polling_core *const core = connecting->further->outlet.polling->core;
+    struct vine__polling_core *const core = connecting->further->polling->core;
     const int error = core->tls == NULL ? vine_tls_create(&options, &core->tls) : 0;
 
     if (error == 0) {
@@ -115,7 +115,7 @@ void vine__further_connect(struct further *further, const char *text, bool is_tl
         vine__closed_free(connecting);
         further->answer = error;
         further->has_answer = true;
-        vine_work_post(&further->outlet.polling->work);
+        vine_work_post(&further->polling->work);
         return;
     }
     further->connecting = connecting;

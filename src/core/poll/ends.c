@@ -10,7 +10,7 @@ static bool put_ask(struct vine__record *record, struct vine__asker *asker, int6
                                                       .number = asker->number,
                                                       .result = result}))
         return false;
-    asker->is_set = false;
+    *asker = (struct vine__asker){0};
     return true;
 }
 
@@ -31,19 +31,20 @@ static bool bring_outlet(struct vine__outlet *outlet, struct vine__record *recor
         outlet->is_gone = false;
     }
     if (outlet->has_received) {
-        if (!vine__record_put(record, (struct vine__item){.kind = VINE__ITEM_RECEIVED,
-                                                          .place = outlet->place,
-                                                          .result = outlet->received,
-                                                          .bytes = outlet->bytes,
-                                                          .is_more = outlet->kept > 0,
-                                                          .is_end = outlet->has_end}))
+        if (!vine__record_put(
+                record, (struct vine__item){.kind = VINE__ITEM_RECEIVED,
+                                            .place = outlet->place,
+                                            .result = outlet->received,
+                                            .bytes = outlet->received > 0 ? outlet->view : NULL,
+                                            .is_more = outlet->kept > 0,
+                                            .is_end = outlet->has_end}))
             return false;
         outlet->has_received = false;
     }
-    if (outlet->room.is_set && (outlet->written == NULL || outlet->error != 0) &&
+    if (outlet->room.place != 0 && (outlet->written == NULL || outlet->error != 0) &&
         !put_ask(record, &outlet->room, outlet->error != 0 ? outlet->error : lack(record)))
         return false;
-    if (outlet->sent.is_set &&
+    if (outlet->sent.place != 0 &&
         (outlet->error != 0 || (!outlet->is_sending && outlet->written == NULL)) &&
         !put_ask(record, &outlet->sent, outlet->error != 0 ? outlet->error : outlet->told))
         return false;

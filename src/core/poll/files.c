@@ -103,7 +103,7 @@ static void opened(struct opened *file, int error)
     }
     further->answer = -(int64_t)error;
     further->has_answer = true;
-    vine_work_post(&further->outlet.polling->work);
+    vine_work_post(&further->polling->work);
 }
 
 static void see_read(struct vine_work *work);
@@ -164,7 +164,7 @@ void vine__opened_tell(const struct opened *file)
         .is_folder = file->status.is_folder,
     };
 
-    memcpy(file->further->outlet.polling->heap->region.start + file->place, &below, sizeof(below));
+    memcpy(file->further->polling->heap->region.start + file->place, &below, sizeof(below));
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -211,7 +211,7 @@ int vine__opened_ask(struct vine__polling *polling, struct vine__outlet *outlet,
 
 static struct opened *opened_of(const struct vine__outlet *outlet)
 {
-    const struct furthers *const furthers = outlet->polling->furthers;
+    const struct furthers *const furthers = vine__polling_of(outlet)->furthers;
 
     VINE_LIST_FOR_EACH(node, &furthers->all)
     {

@@ -29,7 +29,7 @@ static void hung_up(struct vine_work *work)
 
     further->has_hung_up = true;
     if (!further->outlet.is_over)
-        vine__polling_run(further->outlet.polling);
+        vine__polling_run(further->polling);
 }
 
 static void connection_hung_up(struct vine_work *work)
@@ -77,7 +77,8 @@ static struct further *create(struct vine__polling *polling, uint32_t place,
 
     if (further == NULL)
         return NULL;
-    further->outlet.polling = polling;
+    further->outlet.is_further = true;
+    further->polling = polling;
     further->place = (uint16_t)place;
     further->asker = asker;
     vine_work_init(&further->closed, closed);
@@ -252,7 +253,7 @@ int vine__further_begin(struct vine__polling *polling, const struct vine__ask *a
 
 void vine__further_connected(struct further *further, int error, struct vine_connection *connection)
 {
-    struct vine__polling *const polling = further->outlet.polling;
+    struct vine__polling *const polling = further->polling;
 
     further->connecting = NULL;
     further->accepts = NULL;
@@ -266,7 +267,7 @@ void vine__further_connected(struct further *further, int error, struct vine_con
 
 void vine__outlet_want(struct vine__outlet *outlet, uint32_t wants)
 {
-    struct vine__polling *const polling = outlet->polling;
+    struct vine__polling *const polling = vine__polling_of(outlet);
     struct vine_work *work;
 
     if (outlet->connection == NULL)
@@ -294,7 +295,7 @@ void vine__outlet_want(struct vine__outlet *outlet, uint32_t wants)
 static void closed(struct vine_work *work)
 {
     struct further *const further = VINE_CONTAINER_OF(work, struct further, closed);
-    struct vine__polling *const polling = further->outlet.polling;
+    struct vine__polling *const polling = further->polling;
 
     if (further->hung_up.is_posted) {
         vine_work_post(work); /* behind that one */
@@ -315,7 +316,7 @@ static void closed(struct vine_work *work)
 
 static void leave(struct further *further, bool at_once)
 {
-    further->outlet.polling->furthers->at[further->place] = NULL;
+    further->polling->furthers->at[further->place] = NULL;
     if (further->connecting != NULL)
         vine__connecting_leave(further->connecting);
     further->connecting = NULL;

@@ -23,7 +23,7 @@ static void closed(struct vine_work *work)
 /* The one that has waited longest for who connects there, or NULL. */
 static struct further *first_accepting(const struct further *listener)
 {
-    VINE_LIST_FOR_EACH(node, &listener->outlet.polling->furthers->all)
+    VINE_LIST_FOR_EACH(node, &listener->polling->furthers->all)
     {
         struct further *const further = VINE_LIST_OBJECT(node, struct further, link);
 
@@ -51,7 +51,7 @@ static void answer(struct further *further, int64_t result)
 {
     further->answer = result;
     further->has_answer = true;
-    vine_work_post(&further->outlet.polling->work);
+    vine_work_post(&further->polling->work);
 }
 
 void vine__further_listen(struct further *further, const char *text)
@@ -84,7 +84,7 @@ void vine__further_accept(struct further *further, struct further *listener)
         return;
     }
     further->outlet.connection = listening->waiting[0];
-    vine__polling_paint(further->outlet.polling, further->outlet.connection);
+    vine__polling_paint(further->polling, further->outlet.connection);
     listening->count--;
     for (uint32_t i = 0; i < listening->count; i++)
         listening->waiting[i] = listening->waiting[i + 1];

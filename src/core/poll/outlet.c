@@ -10,14 +10,16 @@
 
 static struct vine__blocks *blocks_of(const struct vine__outlet *outlet)
 {
-    return &outlet->polling->core->blocks[outlet->polling->colour];
+    const struct vine__polling *const polling = vine__polling_of(outlet);
+
+    return &polling->core->blocks[polling->colour];
 }
 
 static void look_at_end(struct vine__outlet *outlet);
 
 struct vine_socket *vine__outlet_inside(const struct vine__outlet *outlet)
 {
-    return (void *)(outlet->polling->heap->region.start + outlet->place);
+    return (void *)(vine__polling_of(outlet)->heap->region.start + outlet->place);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -28,13 +30,12 @@ void vine__outlet_came(struct vine__outlet *outlet, const unsigned char *bytes, 
     outlet->has_end = size == 0;
     outlet->has_news |= size > 0;
     outlet->was_idle = false;
-    outlet->received = size;
-    outlet->bytes = NULL;
+    outlet->received = (int32_t)size;
     if (size > 0) {
-        outlet->received += outlet->kept;
-        outlet->bytes = outlet->kept > 0 ? outlet->gathered : bytes;
-        outlet->view = outlet->bytes;
+        outlet->received += (int32_t)outlet->kept;
         outlet->view_size = (uint32_t)outlet->received;
+        if (outlet->kept == 0) /* else it came behind what was gathered, which is the view */
+            outlet->view = bytes;
     }
 }
 
@@ -48,7 +49,7 @@ void vine__outlet_lingered(struct vine__outlet *outlet, int64_t size)
 static void received(struct vine_receive *receive)
 {
     struct vine__outlet *const outlet = VINE_CONTAINER_OF(receive, struct vine__outlet, receive);
-    struct vine__polling *const polling = outlet->polling;
+    struct vine__polling *const polling = vine__polling_of(outlet);
 
     outlet->is_receiving = false;
     if (outlet->is_over) {
@@ -59,22 +60,29 @@ static void received(struct vine_receive *receive)
     vine__polling_run(polling);
 }
 
+/* The block that is the view. */
+static unsigned char *gathered_of(const struct vine__outlet *outlet)
+{
+    return (unsigned char *)(uintptr_t)outlet->view;
+}
+
 /* What the inside keeps has to lie in front of what comes: in a block of our own. */
 static int gather(struct vine__outlet *outlet, uint32_t kept)
 {
     struct vine_socket *const socket = vine__outlet_inside(outlet);
+    unsigned char *block;
 
     if (kept > outlet->view_size || kept >= VINE__BLOCK_BYTES)
         return -EMSGSIZE;
-    if (outlet->gathered == NULL)
-        outlet->gathered = vine__block_take(blocks_of(outlet));
-    if (outlet->gathered == NULL)
+    block = outlet->is_gathered ? gathered_of(outlet) : vine__block_take(blocks_of(outlet));
+    if (block == NULL)
         return -ENOMEM;
-    memmove(outlet->gathered, outlet->view + outlet->view_size - kept, kept);
-    outlet->view = outlet->gathered;
+    memmove(block, outlet->view + outlet->view_size - kept, kept);
+    outlet->is_gathered = true;
+    outlet->view = block;
     outlet->view_size = kept;
     /* It may go on reading that before more has come. */
-    socket->in.bytes = outlet->gathered;
+    socket->in.bytes = block;
     socket->in.at = 0;
     socket->in.size = kept;
     return 0;
@@ -82,9 +90,9 @@ static int gather(struct vine__outlet *outlet, uint32_t kept)
 
 void vine__outlet_let_view_go(struct vine__outlet *outlet)
 {
-    if (outlet->gathered != NULL)
-        vine__block_give(blocks_of(outlet), outlet->gathered);
-    outlet->gathered = NULL;
+    if (outlet->is_gathered)
+        vine__block_give(blocks_of(outlet), gathered_of(outlet));
+    outlet->is_gathered = false;
     outlet->view = NULL;
     outlet->view_size = 0;
     outlet->kept = 0;
@@ -105,12 +113,11 @@ void vine__outlet_receive(struct vine__outlet *outlet, uint32_t kept)
     if (error != 0) {
         outlet->has_received = true;
         outlet->received = error;
-        outlet->bytes = NULL;
-        vine_work_post(&outlet->polling->work);
+        vine_work_post(&vine__polling_of(outlet)->work);
         return;
     }
     outlet->is_receiving = true;
-    vine_receive_into(outlet->connection, &outlet->receive, outlet->gathered + kept,
+    vine_receive_into(outlet->connection, &outlet->receive, gathered_of(outlet) + kept,
                       VINE__BLOCK_BYTES - kept, received);
 }
 
@@ -148,15 +155,17 @@ int vine__outlet_written(struct vine__outlet *outlet, uint32_t block, uint32_t s
 /* Most connections send nothing most of the time. */
 static struct vine__sender *take_sender(struct vine__outlet *outlet)
 {
-    struct vine__polling_core *const core = outlet->polling->core;
+    struct vine__polling_core *const core = vine__polling_of(outlet)->core;
     struct vine__sender *sender = core->senders;
 
     if (sender != NULL)
         core->senders = sender->next;
     else
         sender = vine__closed_alloc(sizeof(*sender));
-    if (sender != NULL)
+    if (sender != NULL) {
         sender->outlet = outlet;
+        sender->block = NULL;
+    }
     return sender;
 }
 
@@ -173,28 +182,27 @@ void vine__senders_fini(struct vine__polling_core *core)
 void vine__outlet_sent(struct vine__outlet *outlet)
 {
     vine__outlet_send(outlet);
-    if (VINE__UNLIKELY(outlet->polling->furthers != NULL))
+    if (VINE__UNLIKELY(vine__polling_of(outlet)->furthers != NULL))
         vine__splicings_look(outlet);
     if (outlet->is_over)
         look_at_end(outlet);
-    else if (outlet->room.is_set || outlet->sent.is_set)
-        vine__polling_run(outlet->polling);
+    else if (outlet->room.place != 0 || outlet->sent.place != 0)
+        vine__polling_run(vine__polling_of(outlet));
 }
 
 void vine__outlet_send_ended(struct vine_send *send)
 {
     struct vine__sender *const sender = VINE_CONTAINER_OF(send, struct vine__sender, send);
     struct vine__outlet *const outlet = sender->outlet;
-    struct vine__polling *const polling = outlet->polling;
+    struct vine__polling *const polling = vine__polling_of(outlet);
     const int error = send->error;
 
+    if (sender->block != NULL)
+        vine__block_give(blocks_of(outlet), sender->block);
     sender->next = polling->core->senders;
     polling->core->senders = sender;
 
     outlet->is_sending = false;
-    if (outlet->sending != NULL)
-        vine__block_give(blocks_of(outlet), outlet->sending);
-    outlet->sending = NULL;
     if (error != 0) {
         outlet->error = error;
         outlet->is_gone = true;
@@ -228,7 +236,7 @@ static void send_written(struct vine__outlet *outlet)
         return;
     }
     outlet->has_news = false;
-    outlet->sending = block;
+    sender->block = block;
     vine_send(outlet->connection, &sender->send, block, outlet->written_size,
               vine__outlet_send_ended);
 }
@@ -257,19 +265,17 @@ void vine__outlet_send(struct vine__outlet *outlet)
 #define LINGER_NS    (2 * VINE_NS_PER_SECOND)
 #define LINGER_BYTES (256 * 1024U)
 
-/* That of the micro-process has these with it. */
+/* That of the micro-process has these with it. NULL: there is no memory for it. */
 static struct vine_timer *timer_of(struct vine__outlet *outlet)
 {
-    struct vine__polling *const polling = outlet->polling;
-
-    return outlet == &polling->io ? &polling->timer : &vine__further_of(outlet)->timer;
+    return outlet->is_further ? &vine__further_of(outlet)->timer
+                              : vine__polling_timer(vine__polling_of(outlet));
 }
 
 static struct vine_work *closed_of(struct vine__outlet *outlet)
 {
-    struct vine__polling *const polling = outlet->polling;
-
-    return outlet == &polling->io ? &polling->closed : &vine__further_of(outlet)->closed;
+    return outlet->is_further ? &vine__further_of(outlet)->closed
+                              : &vine__polling_of(outlet)->closed;
 }
 
 void vine__outlet_hurry(struct vine__outlet *outlet)
@@ -294,7 +300,7 @@ static void look_at_end(struct vine__outlet *outlet)
     if (outlet->is_sending)
         return;
     if (outlet->connection == NULL) {
-        if (outlet != &outlet->polling->io && vine__further_of(outlet)->is_closed)
+        if (outlet->is_further && vine__further_of(outlet)->is_closed)
             vine_work_post(closed_of(outlet));
         return;
     }
@@ -317,8 +323,10 @@ static void look_at_end(struct vine__outlet *outlet)
 
 void vine__outlet_close(struct vine__outlet *outlet, bool at_once)
 {
+    struct vine_timer *timer;
+
     outlet->is_over = true;
-    if (VINE__UNLIKELY(outlet->polling->furthers != NULL))
+    if (VINE__UNLIKELY(vine__polling_of(outlet)->furthers != NULL))
         vine__splicings_look(outlet);
     outlet->lingered = 0;
     if (outlet->connection == NULL) {
@@ -326,19 +334,19 @@ void vine__outlet_close(struct vine__outlet *outlet, bool at_once)
     } else if (at_once || outlet->has_file) { /* a part of a file is of no use */
         vine__outlet_hurry(outlet);
     } else {
-        vine_timer_arm_after(timer_of(outlet), SEND_NS);
+        timer = timer_of(outlet);
+        if (timer == NULL) {
+            vine__outlet_hurry(outlet);
+            return;
+        }
+        vine_timer_arm_after(timer, SEND_NS);
         look_at_end(outlet);
     }
 }
 
 void vine__outlet_fini(struct vine__outlet *outlet)
 {
-    struct vine__blocks *const blocks = blocks_of(outlet);
-
-    if (outlet->gathered != NULL)
-        vine__block_give(blocks, outlet->gathered);
+    vine__outlet_let_view_go(outlet);
     if (outlet->written != NULL)
-        vine__block_give(blocks, outlet->written);
-    if (outlet->sending != NULL)
-        vine__block_give(blocks, outlet->sending);
+        vine__block_give(blocks_of(outlet), outlet->written);
 }

@@ -24,6 +24,12 @@ void vine__polling_core_fini(struct vine__polling_core *core)
     for (uint32_t i = 0; i < VINE__GUARD_COLOURS_MAX; i++)
         vine__blocks_fini(&core->blocks[i]);
     vine__senders_fini(core);
+    while (core->alarms != NULL) {
+        struct vine__alarm *const alarm = core->alarms;
+
+        core->alarms = alarm->next;
+        vine__closed_free(alarm);
+    }
     vine_tls_destroy(core->tls);
 }
 
@@ -36,7 +42,8 @@ static void run(struct vine_work *work)
 
 static void time_has_come(struct vine_timer *timer)
 {
-    struct vine__polling *const polling = VINE_CONTAINER_OF(timer, struct vine__polling, timer);
+    struct vine__polling *const polling =
+        VINE_CONTAINER_OF(timer, struct vine__alarm, timer)->polling;
 
     polling->armed_ns = 0;
     if (polling->has_ended) {
@@ -47,6 +54,39 @@ static void time_has_come(struct vine_timer *timer)
     } else if (polling->due_ns != 0) {
         vine__polling_run(polling);
     }
+}
+
+struct vine_timer *vine__polling_timer(struct vine__polling *polling)
+{
+    struct vine__polling_core *const core = polling->core;
+    struct vine__alarm *alarm = polling->alarm;
+
+    if (VINE__LIKELY(alarm != NULL))
+        return &alarm->timer;
+    alarm = core->alarms;
+    if (alarm != NULL)
+        core->alarms = alarm->next;
+    else
+        alarm = vine__closed_alloc(sizeof(*alarm));
+    polling->alarm = alarm;
+    if (alarm == NULL)
+        return NULL;
+    alarm->polling = polling;
+    vine_timer_init(&alarm->timer, VINE_CLOCK_COARSE, time_has_come);
+    return &alarm->timer;
+}
+
+/* It comes no more. */
+static void give_alarm(struct vine__polling *polling)
+{
+    struct vine__alarm *const alarm = polling->alarm;
+
+    if (alarm == NULL)
+        return;
+    (void)vine_timer_cancel(&alarm->timer);
+    polling->alarm = NULL;
+    alarm->next = polling->core->alarms;
+    polling->core->alarms = alarm;
 }
 
 void vine__polling_paint(const struct vine__polling *polling, struct vine_connection *connection)
@@ -70,8 +110,6 @@ static int init_inside(struct vine__polling *polling, const struct vine__polling
     return 0;
 }
 
-static void closed(struct vine_work *work);
-
 int vine__polling_begin(struct vine__polling *polling, const struct vine__polling_options *options)
 {
     const int error = init_inside(polling, options);
@@ -81,15 +119,12 @@ int vine__polling_begin(struct vine__polling *polling, const struct vine__pollin
     polling->heap = options->heap;
     polling->core = options->core;
     polling->colour = (uint8_t)options->heap->region.colour;
-    polling->io.polling = polling;
     polling->io.connection = options->connection;
     if (options->receive != NULL)
         vine__outlet_came(&polling->io, options->receive->bytes, options->receive->size);
     else if (options->connection != NULL)
         vine__polling_paint(polling, options->connection);
     vine_work_init(&polling->work, run);
-    vine_work_init(&polling->closed, closed);
-    vine_timer_init(&polling->timer, VINE_CLOCK_COARSE, time_has_come);
     vine__guard_close(&polling->heap->region);
     return 0;
 }
@@ -155,7 +190,7 @@ static void closed(struct vine_work *work)
     polling->is_closed = true;
     if (!vine__furthers_are_closed(polling))
         return; /* the last of them comes here again */
-    (void)vine_timer_cancel(&polling->timer);
+    give_alarm(polling);
     vine__outlet_fini(&polling->io);
     vine__closed_free(polling->furthers);
     polling->core->calls->closed(polling);
@@ -166,8 +201,8 @@ void vine__polling_end(struct vine__polling *polling, bool at_once)
     VINE_ASSERT(!polling->has_ended);
     polling->has_ended = true;
     polling->heap = NULL;
-    polling->inside = NULL;
-    (void)vine_timer_cancel(&polling->timer);
+    vine_work_init(&polling->closed, closed);
+    give_alarm(polling);
     vine__mail_destroy(polling->mail);
     polling->mail = NULL;
     vine__furthers_close(polling, at_once);

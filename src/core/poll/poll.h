@@ -30,6 +30,7 @@
 
 /* ---- a core ---------------------------------------------------------------------------------- */
 
+struct vine__alarm;
 struct vine__chunk;
 struct vine__polling;
 struct vine__sender;
@@ -55,6 +56,7 @@ struct vine__polling_core {
     const struct vine__polling_calls *calls;
     struct vine__blocks blocks[VINE__GUARD_COLOURS_MAX];
     struct vine__sender *senders; /* that nobody has; as many as there ever were at once */
+    struct vine__alarm *alarms;   /* likewise */
     struct vine_tls *tls;         /* of those that connect; or NULL: none has */
     uint32_t places_max;          /* that a micro-process may have beside its connection */
 };
@@ -73,72 +75,79 @@ struct vine__polling_inside {
     struct vine_socket io;
 };
 
-/* A coroutine that waits: where it is, and the number of what it asked. */
+/* A coroutine that waits: where it is, and the number of what it asked. Zero: nobody does. */
 struct vine__asker {
-    uint32_t place;
+    uint32_t place; /* never 0, where the heap's head is */
     uint32_t number;
-    bool is_set;
 };
 
-/* The outside of a socket. Private to this folder but for its connection. */
+/* The outside of a socket, whose size each blocked micro-process has: what is there only while
+ * something is sent is in a sender. Private to this folder but for its connection. */
 struct vine__outlet {
-    struct vine__polling *polling;
     struct vine_connection *connection;
-    uint32_t place; /* of the inside, in the heap */
-    bool is_receiving;
-    bool has_received; /* for the next run */
-    bool is_sending;
-    bool is_gone;     /* its block is: the inside has to be told */
-    bool is_shutting; /* the output is to end */
-    bool has_end;
-    bool has_news;     /* something has come since it has sent */
-    bool was_idle;     /* when it was looked at last, while the core drains */
-    bool is_spliced;   /* what comes goes elsewhere */
-    bool is_wanted;    /* and the inside has asked for what follows */
-    bool is_over;      /* nobody inside has it any more */
-    bool is_lingering; /* all is sent; what still comes is thrown away */
-    bool has_file;     /* to be sent behind what is written, or being sent */
+    const unsigned char *view;     /* what the inside has to read: `view_size` bytes */
+    unsigned char *written;        /* which the inside writes on, until it is sent */
+    struct vine__asker room, sent; /* who waits for that */
+    uint32_t place;                /* of the inside, in the heap */
+    uint32_t view_size;
+    uint32_t kept;    /* of what came, what was there before */
+    int32_t received; /* bytes, which are the view, those that were kept included; or an error */
+    uint32_t written_size;
+    int error; /* of sending */
     union {
-        uint32_t lingered; /* bytes of that */
+        uint32_t lingered; /* bytes that were thrown away, at the end */
         int32_t told;      /* to who waits until something is sent; before that */
     };
-    uint32_t kept; /* of what came, what was there before */
-    uint32_t view_size;
-    int64_t received;           /* bytes, those that were kept included; or an error */
-    const unsigned char *bytes; /* received; NULL: none */
-    const unsigned char *view;  /* what the inside has to read: `view_size` bytes */
-    unsigned char *gathered;    /* the block in which bytes are that had to be in one piece */
-    unsigned char *sending;     /* the kernel's */
-    unsigned char *written;     /* which the inside writes on, until it is sent */
-    uint32_t written_size;
-    int error;                     /* of sending */
-    struct vine__asker room, sent; /* who waits for that */
+    bool is_further : 1; /* one of `struct further`, and not that of the micro-process */
+    bool is_receiving : 1;
+    bool has_received : 1; /* for the next run */
+    bool is_sending : 1;
+    bool is_gathered : 1; /* the view is a block, in which bytes are that had to be in one piece */
+    bool is_gone : 1;     /* its block is: the inside has to be told */
+    bool is_shutting : 1; /* the output is to end */
+    bool has_end : 1;
+    bool has_news : 1;     /* something has come since it has sent */
+    bool was_idle : 1;     /* when it was looked at last, while the core drains */
+    bool is_spliced : 1;   /* what comes goes elsewhere */
+    bool is_wanted : 1;    /* and the inside has asked for what follows */
+    bool is_over : 1;      /* nobody inside has it any more */
+    bool is_lingering : 1; /* all is sent; what still comes is thrown away */
+    bool has_file : 1;     /* to be sent behind what is written, or being sent */
     struct vine_receive receive;
 };
 
-/* Fields that say nothing of who writes them are private to this folder. A request touches what
- * comes first, and what is behind `inside` not at all: with a thousand of them at a time nothing of
- * this is in a near cache when its turn comes. */
+/* Fields that say nothing of who writes them are private to this folder. All of it is what a
+ * micro-process needs that waits for data, and what a request touches: what only some have, or only
+ * for a while, is elsewhere. */
 struct vine__polling {
     struct vine__heap *heap; /* NULL: it has ended */
     struct vine__polling_core *core;
-    uint64_t due_ns;           /* when the next run has to be at the latest, or 0 */
-    uint64_t armed_ns;         /* for which the timer is armed: that or earlier; or 0 */
+    union {
+        struct {                         /* while it lives */
+            struct vine__inside *inside; /* in the heap: not to be believed */
+            uint64_t due_ns;             /* when the next run has to be at the latest, or 0 */
+            uint64_t park_until_ns;
+        };
+        struct vine_work closed; /* when its connection is; once it has ended */
+    };
+    uint64_t armed_ns;         /* for which the alarm is armed: `due_ns` or earlier; or 0 */
+    struct vine__alarm *alarm; /* since its first deadline, or its end; or NULL */
     struct furthers *furthers; /* NULL: none yet */
     struct vine__mail *mail;   /* once it has asked for any, or NULL */
-    uint64_t park_until_ns;
-    int raise;  /* for the next run, or 0: written by those who run it */
-    int cancel; /* the same */
+    /* Of those who run it: */
+    uint32_t park_tick;  /* when it asked to be parked */
+    int16_t raise;       /* an error for the next run, or 0 */
+    int16_t cancel;      /* the same */
+    uint8_t fault_count; /* without a run that ended well */
+    bool has_overrun;    /* once; the second time is its end */
+    /* Its own again: */
     uint8_t colour;
-    bool has_ended;
-    bool is_closed;  /* and its connection is */
-    bool is_behind;  /* not all that has ended could be brought in: another run has to */
-    bool is_parking; /* nothing has to stay, if nothing comes for a while; so asked in this run */
+    bool has_ended : 1;
+    bool is_closed : 1;  /* and its connection is */
+    bool is_behind : 1;  /* not all that has ended could be brought in: another run has to */
+    bool is_parking : 1; /* nothing has to stay if nothing comes for a while: asked in this run */
     struct vine__outlet io;
-    struct vine__inside *inside; /* in the heap: not to be believed */
-    struct vine_work work;       /* its next run: posted by whoever wants one */
-    struct vine_work closed;
-    struct vine_timer timer;
+    struct vine_work work; /* its next run: posted by whoever wants one */
 };
 
 struct vine__polling_options {

@@ -18,6 +18,17 @@ static inline void vine__polling_run(struct vine__polling *polling)
     polling->core->calls->run(polling);
 }
 
+/* The timer of a micro-process. */
+struct vine__alarm {
+    struct vine_timer timer;
+    union {
+        struct vine__polling *polling; /* or of those that nobody has: */
+        struct vine__alarm *next;
+    };
+};
+
+/* poll.c: the timer, which it has from now on. NULL: no memory. */
+struct vine_timer *vine__polling_timer(struct vine__polling *polling);
 /* poll.c: what a connection of it receives from now on lies where its coroutines can read it.
  * Before anything is received there. */
 void vine__polling_paint(const struct vine__polling *polling, struct vine_connection *connection);
@@ -36,6 +47,7 @@ struct vine__sender {
     struct vine_send send;
     struct vine__outlet *outlet; /* or of those that nobody has: */
     struct vine__sender *next;
+    unsigned char *block; /* what is sent, which is the kernel's; or NULL: no block is */
 };
 
 /* The inside, which is not to be believed. */
@@ -74,6 +86,7 @@ struct splicing;
 /* At a place that its inside chose. */
 struct further {
     struct vine__outlet outlet;
+    struct vine__polling *polling;
     struct vine__list link;
     struct vine_work closed;
     struct vine_timer timer;
@@ -105,6 +118,15 @@ struct furthers {
 static inline struct further *vine__further_of(struct vine__outlet *outlet)
 {
     return VINE_CONTAINER_OF(outlet, struct further, outlet);
+}
+
+/* Whose it is. */
+static inline struct vine__polling *vine__polling_of(const struct vine__outlet *outlet)
+{
+    return VINE__UNLIKELY(outlet->is_further)
+               ? VINE_CONTAINER_OF(outlet, const struct further, outlet)->polling
+               : VINE_CONTAINER_OF((struct vine__outlet *)(uintptr_t)outlet, struct vine__polling,
+                                   io);
 }
 
 /* Which one, or NULL. */

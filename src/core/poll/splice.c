@@ -59,7 +59,7 @@ static void go_on(struct splicing *splicing);
 
 static struct splicing *receiving_of(const struct vine__outlet *from)
 {
-    VINE_LIST_FOR_EACH(node, &from->polling->furthers->splicings)
+    VINE_LIST_FOR_EACH(node, &vine__polling_of(from)->furthers->splicings)
     {
         struct splicing *const splicing = VINE_LIST_OBJECT(node, struct splicing, link);
 
@@ -75,9 +75,9 @@ static void give_back(struct splicing *splicing)
 {
     struct vine__outlet *const from = splicing->from;
 
-    from->gathered = splicing->block;
+    from->is_gathered = true;
+    vine__outlet_came(from, splicing->block, splicing->size);
     splicing->block = NULL;
-    vine__outlet_came(from, from->gathered, splicing->size);
     splicing->size = 0;
     end(splicing, 0);
 }
@@ -173,7 +173,7 @@ static void go_on(struct splicing *splicing)
 void vine__splice_begin(struct further *further, struct vine__outlet *from, struct vine__outlet *to,
                         uint64_t bytes)
 {
-    struct vine__polling *const polling = further->outlet.polling;
+    struct vine__polling *const polling = further->polling;
     struct splicing *const splicing = vine__closed_alloc(sizeof(*splicing));
 
     if (splicing != NULL) {
@@ -207,7 +207,7 @@ void vine__splicing_leave(struct splicing *splicing)
 
 void vine__splicings_look(struct vine__outlet *outlet)
 {
-    VINE_LIST_FOR_EACH(node, &outlet->polling->furthers->splicings)
+    VINE_LIST_FOR_EACH(node, &vine__polling_of(outlet)->furthers->splicings)
     {
         struct splicing *const splicing = VINE_LIST_OBJECT(node, struct splicing, link);
         const bool is_its = splicing->from == outlet || splicing->to == outlet;

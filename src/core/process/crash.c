@@ -17,7 +17,7 @@ void vine__process_describe(const struct vine__process *process, struct vine__pr
     const struct vine_coroutine *that;
     struct vine_coroutine copy;
 
-    if (process->polling.inside == NULL)
+    if (process->polling.has_ended)
         return;
     that = process->polling.inside->current;
     if (that == NULL)
@@ -59,13 +59,13 @@ static bool says_farewell(struct vine__process *process)
 bool vine__process_take_fault(struct vine__process *process, const struct vine__guard_fault *fault)
 {
     const bool is_overrun = fault->signal == SIGXCPU;
-    const bool is_last =
-        ++process->fault_count == FAULTS_MAX || (is_overrun && process->has_overrun);
+    const bool is_last = ++process->polling.fault_count == FAULTS_MAX ||
+                         (is_overrun && process->polling.has_overrun);
     struct vine__process_end end = {.error = -EFAULT, .is_fault = true, .fault = *fault};
 
     vine__core_of(process)->counts.faults++;
     vine__core_of(process)->counts.overruns += is_overrun;
-    process->has_overrun |= is_overrun;
+    process->polling.has_overrun |= is_overrun;
     vine__process_describe(process, &end);
     tell(process, &end);
     if (is_last) {

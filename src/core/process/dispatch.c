@@ -62,7 +62,7 @@ void vine__process_dispatch(struct vine__polling *polling)
             vine__process_take_mistake(process, error);
             return;
         } else {
-            process->fault_count = 0;
+            process->polling.fault_count = 0;
         }
         error = vine__polling_take(polling);
         if (VINE__UNLIKELY(error != 0)) {

@@ -161,7 +161,7 @@ static bool look_at_next(struct processes *core, uint32_t ticks_least)
     if (!process->polling.is_parking || process->polling.has_ended)
         return false;
     core->park_goes_on = true;
-    return core->park_tick - process->park_tick >= ticks_least && park(process);
+    return core->park_tick - process->polling.park_tick >= ticks_least && park(process);
 }
 
 /* So many ticks: fewer where there are many, for their memory adds up. */
@@ -199,7 +199,7 @@ void vine__parker_begin(struct vine__process *process)
 {
     struct processes *const core = vine__core_of(process);
 
-    process->park_tick = core->park_tick;
+    process->polling.park_tick = core->park_tick;
     if (VINE__UNLIKELY(!core->is_park_timer_armed)) {
         core->is_park_timer_armed = true;
         core->park_left = core->count;

@@ -88,6 +88,8 @@ static void closed(struct vine__polling *polling)
     vine__closed_free(process->last_fault);
     vine__list_remove(&process->link);
     core->count--;
+    if (core->running == process)
+        core->running = NULL;
     if (process->origin != NULL) {
         options = process->origin->options;
         vine__origin_give(process->origin);

@@ -65,7 +65,7 @@ struct processes {
     uint64_t drain_until_ns;
     struct vine_timer drain_timer;
     struct vine__polling_core polling;
-    struct vine__process *running; /* or the last that ran, which may be gone */
+    struct vine__process *running; /* or the last that ran; or NULL */
     struct origin *origins;        /* the newest first */
     struct process_counts counts;
     struct vine_metric metrics[PROCESS_METRICS];
@@ -90,11 +90,7 @@ void vine__record_destroy(struct processes *core);
 
 /* ---- a micro-process ------------------------------------------------------------------------- */
 
-/* What a request touches is in front, as in `polling`. */
 struct vine__process {
-    uint32_t park_tick;           /* when it asked to be parked */
-    uint8_t fault_count;          /* without a run that ended well */
-    bool has_overrun;             /* once; the second time is its end */
     struct vine__polling polling; /* its heap, and all that it has outside */
     struct vine__list link;
     struct origin *origin;                /* NULL: its connection was parked and has it */
@@ -113,9 +109,9 @@ static inline struct processes *vine__core_of(const struct vine__process *proces
     return VINE_CONTAINER_OF(process->polling.core, struct processes, polling);
 }
 
-/* Beside a page, a blocked one has this, what is known of its heap, and its connection. */
-VINE_STATIC_ASSERT(sizeof(struct vine__process) + sizeof(struct vine__heap) <= 512,
-                   "a blocked micro-process is small");
+/* Beside a page, a blocked one has this, what is known of its heap, and its connection, of which
+ * core/network says how large it is. */
+VINE_STATIC_ASSERT(sizeof(struct vine__process) <= 320, "a blocked micro-process is small");
 
 /* crash.c: where it is, if what lies in its open heap says so. */
 void vine__process_describe(const struct vine__process *process, struct vine__process_end *end);
