@@ -9,6 +9,7 @@
 #include "arch/guard/guard.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define BYTES (100 * 1024U)
 
@@ -113,6 +114,59 @@ static void what_one_colour_holds_is_bounded_and_nobody_waits_for_ever(void **st
     close_cores();
 }
 
+/* Of many that were sent something and read no more than its beginning some have had nothing. */
+static void who_waits_for_a_buffer_may_give_up_and_read_into_its_own_memory(void **state)
+{
+    enum { COUNT = 900, SENT = 20 * 1024 };
+    struct arrivals arrivals;
+    static struct received received[COUNT];
+    static unsigned char own[SENT];
+    int fds[COUNT];
+    struct rlimit limit;
+    uint32_t waiting = 0;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    open_cores(1);
+    listen_at(&arrivals, local_address(), VINE_BALANCE_HERE);
+    memset(received, 0, sizeof(received));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_plainly(&arrivals);
+        vine__connection_paint(arrivals.connections[i], 12);
+        assert_int_equal(send(fds[i], pattern, SENT, MSG_DONTWAIT), SENT);
+        vine_receive(arrivals.connections[i], &received[i].receive, on_received);
+    }
+    step_often();
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct vine_receive *const receive = &received[i].receive;
+
+        if (received[i].calls != 0)
+            continue;
+        waiting++;
+        vine_receive_cancel(receive);
+        until(received[i].calls == 1);
+        assert_int_equal(received[i].size, -ECANCELED);
+        if (waiting % 2 == 0)
+            continue; /* it is closed as it is */
+        vine_receive_into(arrivals.connections[i], receive, own, sizeof(own), on_received);
+        until(received[i].calls == 2);
+        assert_true(received[i].size > 0);
+        assert_memory_equal(own, pattern, (size_t)received[i].size);
+        vine_receive(arrivals.connections[i], receive, on_received);
+    }
+    print_message("%u waited\n", waiting);
+    assert_true(waiting > 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        close(fds[i]);
+        close_connection(arrivals.connections[i]);
+    }
+    assert_int_equal(counts_now().buffers_used, 0);
+    close_listener(&arrivals);
+    close_cores();
+}
+
 /* ---- descriptors of any kind ----------------------------------------------------------------- */
 
 /* Memory of that colour, which a sender's block is. */
@@ -196,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(colours_have_buffers_of_their_own_from_the_first_byte_on),
         cmocka_unit_test(what_one_colour_holds_is_bounded_and_nobody_waits_for_ever),
+        cmocka_unit_test(who_waits_for_a_buffer_may_give_up_and_read_into_its_own_memory),
         cmocka_unit_test(a_file_with_a_colour_is_read_and_written_whole),
         cmocka_unit_test(who_gives_the_memory_gets_a_pipe_s_bytes_there),
     };
