@@ -121,7 +121,7 @@ static enum near now; /* the row */
 
 /* Those of vine/socket.h that make sockets, and are about no kind that there is before. */
 static const char makers[] =
-    "connect listen_at port accept close pipe pair child_on park is_draining";
+    "connect connect_tls listen_at port accept close pipe pair child_on park is_draining";
 
 /* ---- both ends ------------------------------------------------------------------------------- */
 
