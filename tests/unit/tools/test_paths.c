@@ -117,8 +117,8 @@ static void what_cannot_be_run_on_files_is_refused_with_the_argument(void **stat
          "its output 'words' is of type own"},
         {{{"text", VINE_INPUT, VINE_TYPE_BYTES, 0, 9},
           {"sum", VINE_RESULT, 0, 8, 8},
-          {"key", VINE_BYTES, 0, 16, 32}},
-         "requires the argument 'key'"},
+          {"salt", VINE_BYTES, 0, 16, 32}},
+         "requires the argument 'salt'"},
     };
     struct vine_procedure_info info = {.name = "odd"};
     char reason[RECIPE_REASON_MAX];

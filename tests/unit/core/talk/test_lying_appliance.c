@@ -274,7 +274,7 @@ static void unknown_and_stale_and_forged_ids_are_counted_and_dropped(void **stat
 static void an_unknown_status_is_a_failure(void **state)
 {
     (void)state;
-    static const uint16_t statuses[] = {1, 11, 999, 1000, 1026, 65535};
+    static const uint16_t statuses[] = {1, 11, 999, 1000, VINE_ERROR_END, 65535};
 
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         struct vine_wire_submission submission;
