@@ -48,12 +48,13 @@ attack() {
     address=$PWD/theirs/socket
 
     # Without keys of its own, the same code finds its own secret in memory and the key's file: it
-    # can find what is there to be found.
+    # can find what is there to be found. What it finds of other appliances' processes of keys on
+    # this machine, which another test may have, says nothing.
     start --procs "$PWD/theirs/procs"
     $as "$vine" run wander -a "$address" alpha 2>said | cut -c 1-2 >result
     [ "$(cat result)" = 01 ] || fail "it does not find its own secret: $(cat result said)"
     found alpha
-    [ $ways = 2 ] && [ $processes = 0 ] || fail "as a control it finds $ways, of $processes"
+    [ $((ways & 2)) = 2 ] || fail "as a control it finds $ways"
     end
 
     start --procs "$PWD/theirs/procs" --keys "$PWD/theirs/keys"
