@@ -10,7 +10,7 @@
  * Limits:   those of the appliance's options, of which pipes_max is for all cores together.
  *
  * Handlers and events are called as vine/appliance.h and vine/procedure.h say, on the core of the
- * pipe that they concern: several of them at once, on different cores.
+ * pipe that they concern: several handlers at once, on different cores, and one event at a time.
  */
 #ifndef VINE_SERVING_H
 #define VINE_SERVING_H

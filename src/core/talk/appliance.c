@@ -69,6 +69,32 @@ static struct vine_appliance_stats sum(const struct vine__common *common)
     return stats;
 }
 
+/* told_lock is held. */
+static void tell(const struct vine_appliance *appliance, struct vine_appliance_event event)
+{
+    if (appliance->options.event != NULL)
+        appliance->options.event(appliance->options.event_context, &event);
+}
+
+void vine__appliance_tell_drain(const struct vine_appliance *appliance)
+{
+    struct vine__common *const common = appliance->common;
+
+    pthread_mutex_lock(&common->told_lock);
+    if (!common->has_told_drain) {
+        const uint32_t count = sum(common).tasks_running;
+
+        common->has_told_drain = true;
+        vine__appliance_log(appliance, VINE_LOG_INFO, "draining: %u tasks to end", count);
+        tell(appliance, (struct vine_appliance_event){.kind = VINE_APPLIANCE_DRAINING,
+                                                      .count = count,
+                                                      .uid = -1,
+                                                      .name = "",
+                                                      .reason = ""});
+    }
+    pthread_mutex_unlock(&common->told_lock);
+}
+
 void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,
                           int error, const char *reason)
@@ -81,10 +107,6 @@ void vine__appliance_tell(const struct vine_appliance *appliance,
         .reason = reason != NULL ? reason : "",
     };
 
-    if (appliance->options.event == NULL)
-        return;
-    if (kind == VINE_APPLIANCE_DRAINING)
-        event.count = sum(appliance->common).tasks_running;
     if (pipe != NULL) {
         event.pipe = pipe->number;
         event.pid = pipe->link_to.peer_pid;
@@ -92,7 +114,9 @@ void vine__appliance_tell(const struct vine_appliance *appliance,
         if (event.pid != 0 && pipe->agreement.peer_uid != VINE__UID_UNKNOWN)
             event.uid = pipe->agreement.peer_uid;
     }
-    appliance->options.event(appliance->options.event_context, &event);
+    pthread_mutex_lock(&appliance->common->told_lock);
+    tell(appliance, event);
+    pthread_mutex_unlock(&appliance->common->told_lock);
 }
 
 static uint32_t or_default(uint32_t value, uint32_t preset)
@@ -151,6 +175,7 @@ static int make_common(struct vine__common **ret_common)
     common->generation = vine__clock_now_ns();
     vine__list_init(&common->buried);
     vine__list_init(&common->ready_pipes);
+    (void)pthread_mutex_init(&common->told_lock, NULL);
     (void)pthread_mutex_init(&common->procedures_lock, NULL);
     (void)pthread_mutex_init(&common->jobs_lock, NULL);
     (void)pthread_cond_init(&common->jobs_ready, NULL);
@@ -188,6 +213,7 @@ static void leave_common(struct vine_appliance *appliance)
     (void)pthread_cond_destroy(&common->jobs_ready);
     (void)pthread_mutex_destroy(&common->jobs_lock);
     (void)pthread_mutex_destroy(&common->procedures_lock);
+    (void)pthread_mutex_destroy(&common->told_lock);
     free(common);
 }
 

@@ -246,13 +246,15 @@ struct vine__common {
     uint32_t parts_there;  /* atomic: who leaves last frees this */
     uint32_t stops;        /* atomic: calls of vine_appliance_stop */
     uint32_t suspended;    /* atomic: the error with which new pipes are refused; 0: they are not */
-    uint32_t is_told;      /* atomic: that it drains */
     uint32_t worker_count; /* atomic */
     uint32_t pipe_count;   /* atomic: of all parts, but for the buried ones */
     uint64_t pipe_numbers; /* atomic: given so far */
     uint64_t generation;
     uint64_t table_seed;                           /* random: applications choose the keys */
     struct vine_appliance *parts[VINE__PARTS_MAX]; /* atomic; NULL: it is gone */
+
+    pthread_mutex_t told_lock; /* events are told one at a time */
+    bool has_told_drain;       /* told_lock */
 
     /* Definitions, in the order of their registration; entries are replaced by release. */
     pthread_mutex_t procedures_lock;
@@ -332,6 +334,8 @@ struct vine_appliance {
 /* appliance.c */
 void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_level level,
                          const char *format, ...) VINE_PRINTF(3, 4);
+/* Tell that it drains, once for all parts, before any of them tells what comes of it. */
+void vine__appliance_tell_drain(const struct vine_appliance *appliance);
 /* Tell of an event; `pipe` and `reason` may be NULL. */
 void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,

@@ -250,15 +250,7 @@ static void begin_to_drain(struct vine_appliance *appliance)
     if (appliance->listener.fd >= 0)
         vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
     vine__peer_listener_close(&appliance->listener);
-    /* Once for all parts. No pair: what is told is what counters say at the moment. */
-    if (vine__exchange_acq_rel_u32(&appliance->common->is_told, 1) == 0) {
-        struct vine_appliance_stats stats;
-
-        vine_appliance_get_stats(appliance, &stats);
-        vine__appliance_log(appliance, VINE_LOG_INFO, "draining: %u tasks to end",
-                            stats.tasks_running);
-        vine__appliance_tell(appliance, VINE_APPLIANCE_DRAINING, NULL, 0, NULL);
-    }
+    vine__appliance_tell_drain(appliance);
 }
 
 static void cancel_all(struct vine_appliance *appliance)
