@@ -5,9 +5,7 @@
  *
  *     cc epoll_loop.c -lvine -o epoll_loop && cat FILE | ./epoll_loop [ADDRESS]
  *
- * The loop is epoll's here. With libuv a uv_poll_t watches the descriptor (its callback has nothing
- * to do), a uv_prepare_t, which runs before each wait, calls vine_pipe_arm, and a uv_timer_t is
- * started with the time-out that this tells.
+ * The loop is epoll's here; uv_loop.c has libuv's.
  */
 #include <errno.h>
 #include <stdbool.h>
