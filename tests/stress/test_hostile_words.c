@@ -13,6 +13,10 @@
 
 #define MARK UINT64_C(0x1122334455667788)
 
+/* So many tasks, one after the other, are more than an appliance takes in one visit, and than a
+ * ring holds: boards are looked at between two visits, and positions when a ring seems full. */
+#define TASKS_UNTIL_SEEN (RAW_SLOTS + 1)
+
 static unsigned seed;
 static bool is_long;
 static unsigned survived, closed; /* values that the pipe bore, and those that closed it */
@@ -106,6 +110,13 @@ static void no_word_of_a_header_matters_after_the_handshake(void **state)
     raw_close(&fixture->bad);
 }
 
+/* Until what has just been written was seen, or the pipe is closed. */
+static void until_seen(struct fixture *fixture, uint32_t tasks)
+{
+    for (uint32_t i = 0; i < tasks && works(&fixture->bad); i++)
+        continue;
+}
+
 /* One word of `part` of the half, which is looked up anew for each pipe; and so many tasks. */
 static void try_word(struct fixture *fixture, const struct word *word,
                      void *(*part)(struct fixture *fixture), uint32_t tasks)
@@ -119,8 +130,7 @@ static void try_word(struct fixture *fixture, const struct word *word,
         word_values(own, word->bytes, &seed, values);
         word_put(base, word, values[v]);
         vine__link_wake(&fixture->bad.link);
-        for (uint32_t i = 0; i < tasks && works(&fixture->bad); i++)
-            continue;
+        until_seen(fixture, tasks);
         if (settle(fixture, word, values[v]))
             word_put(base, word, own);
     }
@@ -143,14 +153,9 @@ static void any_word_of_a_board_and_of_an_open_channel_may_be_anything(void **st
     begin(&seed);
     open_bad(fixture);
     for (size_t i = 0; i < VINE_ARRAY_COUNT(board_words); i++)
-        try_word(fixture, &board_words[i], board, 0);
-    for (size_t i = 0; i < VINE_ARRAY_COUNT(channel_words); i++) {
-        const bool is_position =
-            channel_words[i].offset == offsetof(struct vine_channel_layout, consumed);
-
-        /* Positions are looked at when a ring seems full. */
-        try_word(fixture, &channel_words[i], open_channel, is_position ? RAW_SLOTS + 1 : 0);
-    }
+        try_word(fixture, &board_words[i], board, TASKS_UNTIL_SEEN);
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(channel_words); i++)
+        try_word(fixture, &channel_words[i], open_channel, TASKS_UNTIL_SEEN);
     both_happened();
     raw_close(&fixture->bad);
 }
@@ -185,6 +190,7 @@ static void any_word_of_a_channel_may_be_anything_when_it_is_opened(void **state
             word_put(channel, word, values[v]);
             vine__store_release_u32(&fixture->bad.half.layout->board.channels.value, 2);
             vine__link_wake(&fixture->bad.link);
+            until_seen(fixture, TASKS_UNTIL_SEEN);
             (void)settle(fixture, word, values[v]);
             raw_close(&fixture->bad);
         }
