@@ -38,26 +38,33 @@ void vine__serving_log(const struct vine_serving *serving, enum vine_log_level l
 
 /* ---- made ------------------------------------------------------------------------------------ */
 
+/* Options begin with their size, as their user knows it: what is behind that is zero. NULL: all of
+ * it is. Returns whether the size makes sense. */
+static bool copy_options(void *to, size_t size_bytes, const void *from)
+{
+    const size_t own_bytes = from != NULL ? *(const size_t *)from : 0;
+
+    if (from != NULL && (own_bytes < sizeof(size_t) || own_bytes > size_bytes))
+        return false;
+    if (from != NULL)
+        memcpy(to, from, own_bytes);
+    *(size_t *)to = size_bytes;
+    return true;
+}
+
 static int take_options(struct vine_serving *serving, const struct vine_serving_options *options)
 {
     struct vine_serving_options *const own = &serving->options;
 
-    if (options != NULL) {
-        if (options->size_bytes > sizeof(*own) || options->size_bytes < sizeof(size_t))
-            return -EINVAL;
-        memcpy(own, options, options->size_bytes);
-    }
-    serving->appliance_options.size_bytes = sizeof(serving->appliance_options);
-    if (own->appliance != NULL) {
-        if (own->appliance->size_bytes > sizeof(serving->appliance_options))
-            return -EINVAL;
-        memcpy(&serving->appliance_options, own->appliance, own->appliance->size_bytes);
-    }
-    own->appliance = NULL; /* the caller's, who may take it away */
-    if (own->coroutines != NULL) {
-        serving->coroutine_options = *own->coroutines;
-        serving->has_coroutines = true;
-    }
+    if (!copy_options(own, sizeof(*own), options))
+        return -EINVAL;
+    if (!copy_options(&serving->appliance_options, sizeof(serving->appliance_options),
+                      own->appliance) ||
+        !copy_options(&serving->coroutine_options, sizeof(serving->coroutine_options),
+                      own->coroutines))
+        return -EINVAL;
+    serving->has_coroutines = own->coroutines != NULL;
+    own->appliance = NULL; /* the caller's, who may take them away */
     own->coroutines = NULL;
     if (own->core_count > vine_core_count())
         return -EINVAL;

@@ -79,7 +79,7 @@ void vine__serving_part_over(struct vine_serving *serving);
 /* And nothing is on its way any more. */
 void vine__serving_end_if_over(struct vine_serving *serving);
 
-/* serving.c: registered with the reactors' end. */
+/* serving.c: what its program's log is told. */
 void vine__serving_log(const struct vine_serving *serving, enum vine_log_level level,
                        const char *format, ...) VINE_PRINTF(3, 4);
 
