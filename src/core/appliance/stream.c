@@ -37,6 +37,9 @@ static struct vine__executed *out_of(struct vine__list *node)
 
 static void end_task(struct vine__executed *task, int error)
 {
+    struct vine__stream *const stream = task->kept;
+
+    stream->is_told |= error != 0 && error == stream->error;
     vine__list_remove(&task->in);
     vine__list_remove(&task->out);
     vine__call_end(vine__executed_call(task), error);
@@ -333,8 +336,10 @@ void vine__stream_fail(struct vine__stream *stream, int error)
         error = -VINE_EOVERFLOW; /* which is why */
     stream->is_over = true;
     stream->error = error;
+    if (!stream->is_single)
+        end_written(stream); /* what was written before is read before */
     while ((first = vine__list_first(&stream->taken)) != NULL)
-        end_task(in_of(first), error);
+        end_task(in_of(first), in_of(first)->written > 0 ? 0 : error);
     end_tasks(stream, error);
     end_sends(stream, -EPIPE);
     if (wants_more(stream))
@@ -443,6 +448,15 @@ void vine__stream_leave(struct vine__stream *stream)
 
 /* ---- tasks come ------------------------------------------------------------------------------ */
 
+/* The first to come after it has failed is told why, unless one that was there has been. */
+static int why_none_follows(struct vine__stream *stream)
+{
+    if (stream->error == 0 || stream->is_told)
+        return -VINE_ESESSION;
+    stream->is_told = true;
+    return stream->error;
+}
+
 void vine__stream_add(struct vine__stream *stream, struct vine_call *call)
 {
     struct vine__executed *const task = vine__call_executed(call);
@@ -455,7 +469,7 @@ void vine__stream_add(struct vine__stream *stream, struct vine_call *call)
         return;
     }
     if (stream->is_over || (stream->has_last && !stream->is_single && task->input_size > 0)) {
-        vine__call_end(call, -VINE_ESESSION);
+        vine__call_end(call, why_none_follows(stream));
         return;
     }
     stream->has_last |= is_last;

@@ -49,6 +49,7 @@ struct vine__stream {
     bool is_single; /* of a task without a session */
     bool has_last;  /* nothing comes behind `inputs` */
     bool is_shut;   /* nothing is written any more */
+    bool is_told;   /* a task ended with it */
     bool is_over;   /* nothing is read or written any more: `error` says how it ended */
     bool is_cut;    /* not all that was written found room */
     bool is_left;   /* its session has ended: nobody reads */

@@ -24,11 +24,23 @@ VINE_COROUTINE(fails)
     vine_end();
 }
 
+VINE_COROUTINE(says_and_fails)
+{
+    struct {
+        char byte;
+        ssize_t length;
+    } *self;
+
+    vine_begin();
+    vine_read(self->length, &self->byte, 1);
+    vine_write("some", 4);
+    vine_drain();
+    vine_raise(-VINE_EDATA);
+    vine_end();
+}
+
 static const struct vine_procedure_definition procedures[] = {
-    HANDLER(echo),
-    HANDLER(reads_a_byte),
-    HANDLER(fails),
-    HANDLER(sleeps),
+    HANDLER(echo), HANDLER(reads_a_byte), HANDLER(fails), HANDLER(says_and_fails), HANDLER(sleeps),
 };
 
 static void serve_with(void (*run)(struct vine_pipe *pipe, struct application *application),
@@ -155,6 +167,33 @@ static void hear_why(struct vine_pipe *pipe, struct application *application)
     vine_stream_close(stream);
 }
 
+static void hear_what_and_why(struct vine_pipe *pipe, struct application *application)
+{
+    struct vine_stream *stream = stream_of(pipe, "says_and_fails");
+    char text[8];
+    size_t got = 0;
+    size_t size = 0;
+
+    (void)application;
+    assert_int_equal(vine_stream_write(stream, "x", 1, LIMIT_NS, &size), 0);
+    while (got < 4) {
+        assert_int_equal(vine_stream_read(stream, text + got, sizeof text - got, LIMIT_NS, &size),
+                         0);
+        got += size;
+    }
+    assert_memory_equal(text, "some", 4);
+    assert_int_equal(vine_stream_read(stream, text, 1, LIMIT_NS, &size), -VINE_EDATA);
+    assert_int_equal(vine_stream_error(stream), -VINE_EDATA);
+    vine_stream_close(stream);
+}
+
+static void what_was_written_before_an_error_is_read_before_it(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 20; i++)
+        serve_with(hear_what_and_why, 1);
+}
+
 static void what_a_coroutine_raises_is_told(void **state)
 {
     (void)state;
@@ -191,6 +230,7 @@ int main(void)
         cmocka_unit_test(several_applications_stream_at_once),
         cmocka_unit_test(a_coroutine_that_ends_early_takes_nothing_more),
         cmocka_unit_test(what_a_coroutine_raises_is_told),
+        cmocka_unit_test(what_was_written_before_an_error_is_read_before_it),
         cmocka_unit_test(what_is_given_up_ends_there_too),
     };
 
