@@ -4,11 +4,7 @@
  * A table: each operation of vine/socket.h, on each kind of socket, with the same outcome on all.
  * In one thread, by a clock that the test owns, which passes only while nobody has anything to do.
  */
-#include "../network/network_tests.h"
-
-#include <vine/coroutine.h>
-
-#include "core/process/process.h"
+#include "application_end.h"
 
 #include <stdio.h>
 
@@ -380,11 +376,12 @@ enum kind {
     TCP,
     UNIX,
     DESCRIPTORS, /* an input and an output, as of standard ones */
+    TALK,        /* a pipe of an appliance, whose far end is an application */
     KINDS
 };
 
-static const char *const kind_names[KINDS] = {"a pair", "two pipes", "TCP", "a Unix socket",
-                                              "an input and an output"};
+static const char *const kind_names[KINDS] = {
+    "a pair", "two pipes", "TCP", "a Unix socket", "an input and an output", "a talk pipe"};
 
 VINE_COROUTINE(both_ends)
 {
@@ -465,6 +462,67 @@ static uint32_t begin_both(enum kind *kind, struct pair *pair, int *ret_other_fd
     }
 }
 
+static void tell_said(enum kind kind)
+{
+    if (first_error == 0 && strcmp(said, rows[now].said) == 0)
+        return;
+    print_error("%s on %s: error %d, and said: %s\n", rows[now].operations, kind_names[kind],
+                first_error, said);
+    wrong++;
+}
+
+/* ---- with an application --------------------------------------------------------------------- */
+
+static const struct vine_argument bytes_both_ways[] = {
+    {"in", VINE_INPUT, VINE_TYPE_BYTES, 0, 1U << 20},
+    {"out", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 1U << 20},
+};
+
+static const struct vine_procedure_definition near_procedure = {
+    .size_bytes = sizeof near_procedure,
+    .name = "near_end",
+    .arguments = bytes_both_ways,
+    .argument_count = 2,
+    .coroutine = VINE_COROUTINE_OF(near_end),
+};
+
+/* As far_end has it: who leaves is one who will not write. */
+static const struct application_wishes wishes[] = {
+    [WRITES] = {.parts = {"one\n", "two"}},
+    [READS] = {.stays_ns = 10 * VINE_NS_PER_SECOND, .reads = true},
+    [RETURNS] = {.parts = {"one\n", "two"}, .reads = true, .in_one = true},
+    [WAITS] = {.stays_ns = 10 * VINE_NS_PER_SECOND},
+    [LEAVES] = {.stays_ns = 0},
+};
+
+static void hear(const char *text, ssize_t size)
+{
+    if (text != NULL)
+        say_bytes(text, size);
+    else
+        say("end ");
+}
+
+static void run_with_application(void)
+{
+    const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;
+    struct application_end far;
+
+    said[0] = '\0';
+    guard_kind = VINE__GUARD_NONE;
+    application_end_begin(&far, &near_procedure, &wishes[rows[now].far]);
+    while (!application_end_is_over(&far)) {
+        application_end_step(&far, hear);
+        stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        if (vine__clock_now_ns() > hang_ns)
+            fail_msg("%s on a talk pipe: never ends, and said: %s", rows[now].operations, said);
+    }
+    first_error = application_end_close(&far);
+    tell_said(TALK);
+}
+
+/* ---- each kind ------------------------------------------------------------------------------- */
+
 /* A tenth of a second passes whenever nobody has anything to do. */
 static void run(enum kind kind)
 {
@@ -491,11 +549,7 @@ static void run(enum kind kind)
             fail_msg("%s on %s: never ends, and said: %s", rows[now].operations, kind_names[kind],
                      said);
     }
-    if (first_error != 0 || strcmp(said, rows[now].said) != 0) {
-        print_error("%s on %s: error %d, and said: %s\n", rows[now].operations, kind_names[kind],
-                    first_error, said);
-        wrong++;
-    }
+    tell_said(kind);
     if (kind == TCP || kind == UNIX)
         close_listener(&pair.arrivals);
     if (fd >= 0)
@@ -509,7 +563,10 @@ static void each_operation_does_the_same_on_each_kind(void **state)
     wrong = 0;
     for (enum kind kind = 0; kind < KINDS; kind++)
         for (now = 0; now < NEARS; now++)
-            run(kind);
+            if (kind == TALK)
+                run_with_application();
+            else
+                run(kind);
     assert_int_equal(wrong, 0);
 }
 
