@@ -106,6 +106,7 @@ cat >talk.json <<END
 }
 END
 mkfifo typed
+: >shown # of the run before, which was ready, too
 "$vine" guest run --console talks --log log talk.json <typed >shown 2>said &
 run=$!
 exec 7>typed
