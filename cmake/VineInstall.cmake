@@ -23,6 +23,9 @@ endif()
 if(TARGET vine-serve)
     install(TARGETS vine-serve RUNTIME DESTINATION lib/vine) # where the command looks for it
 endif()
+if(TARGET vine-appliance)
+    install(TARGETS vine-appliance RUNTIME DESTINATION lib/vine) # the same
+endif()
 if(TARGET vine-keys)
     install(TARGETS vine-keys RUNTIME DESTINATION lib/vine) # the same
 endif()

@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "appliance.h"
+
 #include <stdlib.h>
 
 #include "keys.h"
 #include "message.h"
+#include "own.h"
 #include "processors.h"
-#include "serve.h"
-#include "settings.h"
 #include "status.h"
-#include "verb.h"
-
-struct appliance_values {
-    const char *listen;
-    uint64_t workers;
-    const char *procs;
-    const char *keys;
-    uint64_t drain;
-    uint64_t spin_ns;
-    bool progress;
-    bool verbose;
-    bool json;
-};
 
 #define VALUE(field) .offset = offsetof(struct appliance_values, field)
+
+/* How the values of the runtime's options are kept: as texts, that it reads itself. */
+#define KEPT(field)                                                                                \
+    .kind = OPTION_LIST, .offset = offsetof(struct appliance_values, reactors[APPLIANCE_##field])
+#define KEPT_COUNT        KEPT
+#define KEPT_CPUS         KEPT
+#define KEPT_PORTION      KEPT
+#define KEPT_PATH         KEPT
+#define KEPT_SWITCH       KEPT
+#define KEPT_MACHINE      KEPT
+#define KEPT_MICROSECONDS KEPT
+#define KEPT_MILLISECONDS KEPT
+#define KEPT_CHOICE       KEPT
+#define KEPT_LEVELS       KEPT
+#define KEPT_FLAG(field)                                                                           \
+    .kind = OPTION_FLAG,                                                                           \
+    .offset = offsetof(struct appliance_values, reactor_flags[APPLIANCE_##field])
+#define REACTOR(field, name_, kind_, value_, fallback_, bare_, least_, greatest_, help_)           \
+    {.name = name_, KEPT_##kind_(field), .value = value_, .fallback = fallback_, .help = help_},
 
 static const struct option appliance_options[] = {
     {.name = "listen",
@@ -80,49 +87,111 @@ static const struct option appliance_options[] = {
      .min = 1,
      .max = 1000000000,
      .help = "look for so many nanoseconds for the next task before sleeping; 1: sleep at once; "
-             "50000, or 500000 at links, if nothing says"},
+             "50000, or 500000 at links, if nothing says; on reactors the same as "
+             "--idle-poll-time-us"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),
      .help = "print an object a line for each event: listening, pipes opened, closed or refused, "
              "libraries loaded, refused or gone, draining, stopped"},
-};
+    {.name = "isolate",
+     .kind = OPTION_TEXT,
+     VALUE(isolate),
+     .value = "best|pku|mprotect|none",
+     .fallback = "best",
+     .heading = "Options of its reactors",
+     .help = "what keeps procedures that are coroutines from each other's memory; best: pku where "
+             "this machine has it, else mprotect"},
+    {.name = "heap",
+     .kind = OPTION_SIZE,
+     VALUE(heap_bytes),
+     .value = "SIZE",
+     .fallback = "64K",
+     .help = "what the heap of such a task or session grows to at most, a power of two"},
+    {.name = "run-limit",
+     .kind = OPTION_COUNT,
+     VALUE(run_ms),
+     .value = "MS",
+     .fallback = "1000",
+     .help = "processor time that such a coroutine may use without waiting for anything; one that "
+             "uses more is ended as by a fault; 0: no limit"},
+    /* Those of every program on reactors. */
+    VINE__REACTOR_OPTIONS(REACTOR)};
 
+#undef REACTOR
 #undef VALUE
 
-static int run_appliance(const struct arguments *arguments)
+int appliance_init(struct appliance *appliance, const struct arguments *arguments)
 {
     const struct appliance_values *values = arguments->values;
-    struct settings settings;
-    int status = settings_load(&settings, arguments);
+    struct settings *const settings = &appliance->settings;
 
+    *appliance = (struct appliance){0};
+    int status = settings_load(settings, arguments);
     if (status != STATUS_DONE)
         return status;
-    char *libraries = settings_path(&settings, "procs");
-    char *folder = settings_path(&settings, "keys");
-    struct keys *keys = NULL;
-    /* First of all, while there is one thread and no library. */
-    if (folder != NULL)
-        status = keys_start(folder, libraries, processors_count(), &keys);
-    const struct serve_options options = {
+    appliance->libraries = settings_path(settings, "procs");
+    appliance->folder = settings_path(settings, "keys");
+    appliance->serve = (struct serve_options){
         /* Where to serve, else the appliance that applications are told to use. */
-        .address = settings_text(&settings, "listen", settings_address(&settings)),
-        .workers = (uint32_t)settings_number(&settings, "workers"),
-        .libraries = libraries,
-        .keys = keys,
-        .drain_seconds = (unsigned)settings_number(&settings, "drain"),
+        .address = settings_text(settings, "listen", settings_address(settings)),
+        .workers = (uint32_t)settings_number(settings, "workers"),
+        .libraries = appliance->libraries,
+        .drain_seconds = (unsigned)settings_number(settings, "drain"),
         .ready_fd = -1,
         .spin_ns = values->spin_ns,
         .shows_progress = values->progress,
         .is_verbose = values->verbose,
         .json = values->json,
     };
-    if (status == STATUS_DONE)
-        status = serve(&options);
-    keys_close(keys);
-    free(folder);
-    free(libraries);
-    settings_free(&settings);
+    if (appliance->folder != NULL)
+        status = keys_start(appliance->folder, appliance->libraries, processors_count(),
+                            &appliance->serve.keys);
+    if (status != STATUS_DONE)
+        appliance_fini(appliance);
+    return status;
+}
+
+void appliance_fini(struct appliance *appliance)
+{
+    keys_close(appliance->serve.keys);
+    free(appliance->folder);
+    free(appliance->libraries);
+    settings_free(&appliance->settings);
+    *appliance = (struct appliance){0};
+}
+
+int appliance_serve(const struct appliance *appliance, const struct arguments *arguments)
+{
+    const struct verb *const verb = arguments->verb;
+    size_t i = 0;
+
+    while (verb->options[i].heading == NULL)
+        i++;
+    for (; i < verb->option_count; i++)
+        if ((arguments->given & 1ULL << i) != 0) {
+            message_error("--%s is for reactors, and here is none: %s", verb->options[i].name,
+                          own_has(APPLIANCE_PROGRAM)
+                              ? "a named segment or a link is served by a plain loop"
+                              : APPLIANCE_PROGRAM " is not beside this command");
+            return STATUS_USAGE;
+        }
+    return serve(&appliance->serve);
+}
+
+/* It becomes the program that has reactors. Where that was not installed, as in small guests, a
+ * plain loop serves. */
+static int run_appliance(const struct arguments *arguments)
+{
+    struct appliance appliance;
+
+    if (own_has(APPLIANCE_PROGRAM))
+        return own_become(APPLIANCE_PROGRAM, arguments->line_count, arguments->line);
+    int status = appliance_init(&appliance, arguments);
+    if (status == STATUS_DONE) {
+        status = appliance_serve(&appliance, arguments);
+        appliance_fini(&appliance);
+    }
     return status;
 }
 
@@ -135,6 +204,12 @@ static const char *const appliance_description[] = {
     "the libraries again, which it also does whenever their directory changes.",
     "With --json the events are on standard output, each with its time, and with `error` and "
     "`reason` where something went wrong; the appliance waits until they are read.",
+    "It is a program on reactors, with their options: one core that is bound to no processor, "
+    "unless "
+    "they say otherwise, and worker threads for what takes long. Each pipe is served by one of the "
+    "cores. Named segments, devices and links (file:, shm:, pci:, link:, vinetalk:) are served by "
+    "a "
+    "plain loop instead, without these options and without coroutines.",
     "A live appliance's address is never taken; a socket that a dead one left is.",
     NULL,
 };
@@ -144,6 +219,16 @@ static const char *const appliance_examples[] = {
     "serve at the default address, where `vine run` with VINE_APPLIANCE=default finds it",
     "vine appliance --listen /run/user/1000/work.sock --workers 4",
     "serve at a path, with four workers",
+    "vine appliance --smp 4 --procs ./procs --isolate pku",
+    "serve on four cores, also the procedures of libraries, of which coroutines are kept apart",
+    NULL,
+};
+
+/* The core shares its processor with workers and applications, as a plain loop does. */
+static const char *const appliance_wishes[] = {
+    "--smp=1",
+    "--thread-affinity=0",
+    "--idle-poll-time-us=50",
     NULL,
 };
 
@@ -154,6 +239,7 @@ const struct verb verb_appliance = {
     .examples = appliance_examples,
     .options = appliance_options,
     .option_count = sizeof(appliance_options) / sizeof(appliance_options[0]),
+    .wishes = appliance_wishes,
     .values_size = sizeof(struct appliance_values),
     .run = run_appliance,
 };

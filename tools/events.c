@@ -48,13 +48,15 @@ static void set_reason(json_t *object, int error, const char *reason)
 }
 
 void events_listening(const struct vine_appliance *appliance, uint32_t worker_count,
-                      const char *behind)
+                      uint32_t core_count, const char *behind)
 {
     json_t *object = begin("listening");
 
     json_set_name(object, "address", vine_appliance_address(appliance));
     json_object_set_new(object, "pid", json_integer(getpid()));
     json_object_set_new(object, "workers", json_integer(worker_count));
+    if (core_count != 0)
+        json_object_set_new(object, "cores", json_integer(core_count));
     if (behind != NULL)
         json_set_name(object, "appliance", behind);
     end(object);

@@ -12,9 +12,10 @@
 
 #include "library.h"
 
-/* `behind`: the address of the appliance that an agent hands tasks to, or NULL. */
+/* `core_count` of reactors, or 0: it has none. `behind`: the address of the appliance that an agent
+ * hands tasks to, or NULL. */
 void events_listening(const struct vine_appliance *appliance, uint32_t worker_count,
-                      const char *behind);
+                      uint32_t core_count, const char *behind);
 
 /* That one was lost, if `error` is one, or is back with so many procedures. */
 void events_behind(const char *behind, int error, const char *reason, uint32_t procedure_count);

@@ -115,12 +115,35 @@ const char *help_of_key(const struct vine__config_key *key, char ret_text[HELP_F
     return ret_text;
 }
 
-const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_MAX])
+const char *help_fallback_of_option(const struct verb *verb, const struct option *option)
 {
+    const size_t length = strlen(option->name);
+
+    for (const char *const *wish = verb->wishes; wish != NULL && *wish != NULL; wish++)
+        if (strncmp(*wish + 2, option->name, length) == 0 && (*wish)[2 + length] == '=')
+            return *wish + 2 + length + 1;
+    return option->fallback;
+}
+
+/* "default 200", or "default: one a core". */
+static const char *add_fallback(const struct option *option, const char *fallback,
+                                char ret_text[HELP_TEXT_MAX])
+{
+    if (fallback[0] == '(')
+        snprintf(ret_text, HELP_TEXT_MAX, "%s (default: %s", option->help, fallback + 1);
+    else
+        snprintf(ret_text, HELP_TEXT_MAX, "%s (default %s)", option->help, fallback);
+    return ret_text;
+}
+
+const char *help_of_option(const struct verb *verb, const struct option *option,
+                           char ret_text[HELP_TEXT_MAX])
+{
+    const char *const fallback = help_fallback_of_option(verb, option);
     char facts[HELP_FACTS_MAX];
 
     if (option->key == NULL)
-        return option->help;
+        return fallback != NULL ? add_fallback(option, fallback, ret_text) : option->help;
     for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++)
         if (strcmp(vinetalk_keys[i].key, option->key) == 0)
             snprintf(ret_text, HELP_TEXT_MAX, "%s (setting `%s`%s)", option->help, option->key,
@@ -128,7 +151,7 @@ const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_
     return ret_text;
 }
 
-static void print_option(FILE *file, const struct option *option)
+static void print_option(FILE *file, const struct verb *verb, const struct option *option)
 {
     char left[64], text[HELP_TEXT_MAX];
 
@@ -136,11 +159,13 @@ static void print_option(FILE *file, const struct option *option)
              option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "   ",
              option->name, option->value != NULL ? " " : "",
              option->value != NULL ? option->value : "");
-    print_row(file, left, help_of_option(option, text));
+    print_row(file, left, help_of_option(verb, option, text));
 }
 
 void help_print_verb(FILE *file, const struct verb *verb)
 {
+    size_t i;
+
     fprintf(file, "vine %s - %s\n\nusage: vine %s [OPTION...]%s%s\n", verb->name,
             verb_summary(verb), verb->name, verb->synopsis[0] != '\0' ? " " : "", verb->synopsis);
     for (const char *const *paragraph = verb->description; *paragraph != NULL; paragraph++) {
@@ -148,9 +173,14 @@ void help_print_verb(FILE *file, const struct verb *verb)
         print_wrapped(file, *paragraph, 0, 0);
     }
     print_heading(file, "Options");
-    for (size_t i = 0; i < verb->option_count; i++)
-        print_option(file, &verb->options[i]);
+    for (i = 0; i < verb->option_count && verb->options[i].heading == NULL; i++)
+        print_option(file, verb, &verb->options[i]);
     print_row(file, "-h, --help", "show this");
+    for (; i < verb->option_count; i++) {
+        if (verb->options[i].heading != NULL)
+            print_heading(file, verb->options[i].heading);
+        print_option(file, verb, &verb->options[i]);
+    }
     if (help_has_address(verb))
         fputs("\n`vine help` lists the forms of an " ADDRESS_VALUE ".\n", file);
     if (verb->examples != NULL) {

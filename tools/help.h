@@ -18,7 +18,11 @@ struct vine__config_key;
 const char *help_of_key(const struct vine__config_key *key, char ret_text[HELP_FACTS_MAX]);
 
 /* What an option does, and the setting that gives it where nobody does, with its default. */
-const char *help_of_option(const struct option *option, char ret_text[HELP_TEXT_MAX]);
+const char *help_of_option(const struct verb *verb, const struct option *option,
+                           char ret_text[HELP_TEXT_MAX]);
+
+/* The value of an option if nobody gives one: the verb's wish, or its fallback; or NULL. */
+const char *help_fallback_of_option(const struct verb *verb, const struct option *option);
 
 /* Whether an option of the verb takes an address (addresses.h). */
 bool help_has_address(const struct verb *verb);

@@ -8,8 +8,9 @@
 #include "json.h"
 #include "status.h"
 
-static json_t *describe_option(const struct option *option)
+static json_t *describe_option(const struct verb *verb, const struct option *option)
 {
+    const char *const fallback = help_fallback_of_option(verb, option);
     static const char *const kinds[] = {[OPTION_FLAG] = "flag",
                                         [OPTION_TEXT] = "text",
                                         [OPTION_COUNT] = "count",
@@ -27,6 +28,8 @@ static json_t *describe_option(const struct option *option)
     json_object_set_new(object, "help", json_string(option->help));
     if (option->key != NULL)
         json_object_set_new(object, "setting", json_string(option->key));
+    if (fallback != NULL && fallback[0] != '(')
+        json_object_set_new(object, "default", json_string(fallback));
     return object;
 }
 
@@ -41,7 +44,7 @@ static json_t *describe_verb(const struct verb *verb)
     for (const char *const *paragraph = verb->description; *paragraph != NULL; paragraph++)
         json_array_append_new(paragraphs, json_string(*paragraph));
     for (size_t i = 0; i < verb->option_count; i++)
-        json_array_append_new(options, describe_option(&verb->options[i]));
+        json_array_append_new(options, describe_option(verb, &verb->options[i]));
     for (const char *const *example = verb->examples; example != NULL && *example != NULL;
          example += 2)
         json_array_append_new(examples,

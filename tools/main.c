@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "help.h"
 #include "json.h"
@@ -26,28 +25,10 @@ static int finish(int status)
     return status;
 }
 
-/* Become the verb's program. Returns only if that fails. */
-static int become(const struct verb *verb, char **argv)
-{
-    char **const line = argv - 1; /* from the verb on */
-    char path[4096];
-    const int status = own_find(verb->program, path, sizeof(path));
-
-    if (status != STATUS_DONE)
-        return status;
-    /* What is ignored here would be there. */
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGXFSZ, SIG_DFL);
-    line[0] = path;
-    execv(path, line);
-    message_error("%s: %m", path);
-    return STATUS_FAILED;
-}
-
 static int run_verb(const struct verb *verb, int argc, char **argv)
 {
     if (verb->program != NULL)
-        return become(verb, argv);
+        return own_become(verb->program, argc, argv);
 
     struct arguments arguments;
     int status = STATUS_USAGE;

@@ -53,7 +53,7 @@ static void print_statuses(FILE *file)
 #undef PRINT_STATUS
 }
 
-static void print_option(FILE *file, const struct option *option)
+static void print_option(FILE *file, const struct verb *verb, const struct option *option)
 {
     char text[HELP_TEXT_MAX];
 
@@ -65,7 +65,7 @@ static void print_option(FILE *file, const struct option *option)
     if (option->value != NULL)
         fprintf(file, " \\fI%s\\fR", option->value);
     fputc('\n', file);
-    print_text(file, help_of_option(option, text));
+    print_text(file, help_of_option(verb, option, text));
     fputs(".\n", file);
 }
 
@@ -101,10 +101,17 @@ static int print_options_of_program(FILE *file, const char *program)
 
 static void print_options(FILE *file, const struct verb *verb)
 {
+    size_t i;
+
     fputs(".SH OPTIONS\n", file);
-    for (size_t i = 0; i < verb->option_count; i++)
-        print_option(file, &verb->options[i]);
+    for (i = 0; i < verb->option_count && verb->options[i].heading == NULL; i++)
+        print_option(file, verb, &verb->options[i]);
     fputs(".TP\n.B \\-h\\fR, \\fB\\-\\-help\nshow a summary.\n", file);
+    for (; i < verb->option_count; i++) {
+        if (verb->options[i].heading != NULL)
+            print_line(file, ".SS ", verb->options[i].heading);
+        print_option(file, verb, &verb->options[i]);
+    }
 }
 
 static int print_verb(FILE *file, const struct verb *verb)

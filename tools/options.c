@@ -207,6 +207,8 @@ enum options_outcome options_parse(const struct verb *verb, int argc, char **arg
         .verb = verb,
         .values = calloc(1, verb->values_size > 0 ? verb->values_size : 1),
         .operands = calloc((size_t)argc + 1, sizeof(char *)),
+        .line = argv,
+        .line_count = argc,
     };
     if (ret_arguments->values == NULL || ret_arguments->operands == NULL) {
         message_error("out of memory");

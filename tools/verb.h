@@ -42,6 +42,10 @@ struct option {
     const char *help;  /* one sentence without a full stop */
     const char *key;   /* of the configuration that sets it too, or NULL */
     uint64_t min, max; /* of an OPTION_COUNT; 0, 0: any */
+    /* Of an option without a key: the value if nobody gives one; in parentheses, what is done then.
+     * Or NULL. */
+    const char *fallback;
+    const char *heading; /* of the help that begins with this option, or NULL */
 };
 
 struct verb;
@@ -52,6 +56,8 @@ struct arguments {
     uint64_t given; /* a bit for each option that was, by its index */
     char **operands;
     size_t operand_count;
+    char **line; /* all of it as it came, `line_count` words behind the verb */
+    int line_count;
 };
 
 struct verb {
@@ -61,13 +67,14 @@ struct verb {
     const char *const *examples;    /* pairs of command and what it does, NULL-terminated */
     const struct option *options;
     size_t option_count;
+    /* Values that it wishes instead of fallbacks, "--smp=1", ended by NULL; or NULL. */
+    const char *const *wishes;
     size_t values_size;
     size_t operands_min;
     size_t operands_max; /* SIZE_MAX: any number */
     uint8_t hint;        /* enum completion_hint, of the operands */
     int (*run)(const struct arguments *arguments);
-    /* Or instead: the program that the command becomes, which gets all arguments as they are. It
-     * lies beside the command, or in ../lib/vine from there. */
+    /* Or instead: the program that the command becomes (own.h), which alone knows its options. */
     const char *program;
 };
 

@@ -6,7 +6,7 @@
 command -v clang-format >/dev/null 2>&1 || skip "clang-format is not here (package: clang-format)"
 
 check() {
-    c_files src include vmm procedures services keys tools examples tests bench |
+    c_files src include vmm procedures services keys tools appliance examples tests bench |
         xargs "$root/scripts/lay-out" --check | sed "s|^$root/||"
 }
 

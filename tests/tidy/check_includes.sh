@@ -3,7 +3,7 @@
 
 check() {
     { cat src/DEPS; echo "=== includes"
-      c_files src include vmm procedures keys tools examples | while read -r file; do
+      c_files src include vmm procedures keys tools appliance examples | while read -r file; do
           grep -nE '^[ \t]*#[ \t]*include[ \t]*["<]' "$file" | sed "s|^|$file:|"
       done; } | awk '
         /^=== includes/ { including = 1; next }

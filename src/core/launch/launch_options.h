@@ -16,7 +16,8 @@
 #ifndef VINE_CORE_LAUNCH_LAUNCH_OPTIONS_H
 #define VINE_CORE_LAUNCH_LAUNCH_OPTIONS_H
 
-#define VINE__LAUNCH_OPTIONS(X)                                                                    \
+/* Those that say how the reactors are. */
+#define VINE__REACTOR_OPTIONS(X)                                                                   \
     X(smp, "smp", COUNT, "N", "(all that may be used)", NULL, "1", "64",                           \
       "how many cores there are, each a thread on a processor of its own")                         \
     X(cpuset, "cpuset", CPUS, "LIST", "(all that may be used)", NULL, NULL, NULL,                  \
@@ -70,7 +71,10 @@
     X(default_log_level, "default-log-level", CHOICE, "error|warning|info|debug", "info", NULL,    \
       NULL, NULL, "the least important messages that are printed")                                 \
     X(logger_log_level, "logger-log-level", LEVELS, "MODULE=LEVEL", NULL, NULL, NULL, NULL,        \
-      "the same for one module; may be given for several, also as A=LEVEL:B=LEVEL")                \
+      "the same for one module; may be given for several, also as A=LEVEL:B=LEVEL")
+
+#define VINE__LAUNCH_OPTIONS(X)                                                                    \
+    VINE__REACTOR_OPTIONS(X)                                                                       \
     X(help, "help", CHOICE, "text|man|markdown", NULL, "text", NULL, NULL,                         \
       "print all options, also as a page for man or a table")                                      \
     X(version, "version", FLAG, NULL, NULL, "1", NULL, NULL, "print which version this is")
