@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process that runs reactors takes signals as events, on core 0. Here a thread takes them as well,
- * by a descriptor of its own: the kernel gives each to whoever reads it first, and what core 0 gets
- * it passes on.
+ * A process that runs reactors takes signals as events, on core 0. Here a thread takes them as
+ * well, by a descriptor of its own: the kernel gives each to whoever reads it first, and what core 0
+ * gets it passes on.
  */
 #include "ending.h"
 
@@ -47,7 +47,7 @@ static void see_limit(void)
 {
     if (ending.limit_ns == 0 || vine__clock_now_ns() < ending.limit_ns)
         return;
-    /* A handler that never returns holds its thread for ever, and none can be taken away from it. */
+    /* A handler that never returns holds its thread for ever; none can be taken away from it. */
     if (ending.stops > 1)
         server_go_without(ending.server);
     stop_once();

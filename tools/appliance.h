@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * appliance.h - the command line of `vine appliance`, which the command reads, and again the program
- * that it becomes (appliance/).
+ * appliance.h - the command line of `vine appliance`, which the command reads, and again the
+ * program that it becomes (appliance/).
  */
 #ifndef VINE_TOOLS_APPLIANCE_H
 #define VINE_TOOLS_APPLIANCE_H

@@ -3,8 +3,8 @@
  * server.h - what the command's appliances have in common, on a loop of their own (serve.c) or on
  * reactors (appliance/): what they offer, who watches the libraries, what they say.
  *
- * In this order: server_appliance_options, by which the appliance is made; server_offer; it listens;
- * server_watch; server_say_ready; it serves; server_unwatch; server_say_what_was_done,
+ * In this order: server_appliance_options, by which the appliance is made; server_offer; it
+ * listens; server_watch; server_say_ready; it serves; server_unwatch; server_say_what_was_done,
  * server_tell_end; the appliance is destroyed; server_close. What did not come to be is left out.
  */
 #ifndef VINE_TOOLS_SERVER_H
