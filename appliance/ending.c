@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process that runs reactors takes signals as events, on core 0. Here a thread takes them as
- * well, by a descriptor of its own: the kernel gives each to whoever reads it first, and what core 0
- * gets it passes on.
+ * well, by a descriptor of its own: the kernel gives each to whoever reads it first, and what core
+ * 0 gets it passes on.
  */
 #include "ending.h"
 
