@@ -228,7 +228,8 @@ static bool is_over(const struct vine_stream *stream)
 
 static void fail(struct vine_stream *stream, int error)
 {
-    if (stream->error == 0)
+    /* A task that came too late knows less than one that was there. */
+    if (stream->error == 0 || stream->error == -VINE_ESESSION)
         stream->error = error;
     stream->write_error = stream->error;
 }
@@ -655,7 +656,8 @@ int vine_stream_read(struct vine_stream *stream, void *bytes, size_t size, uint6
                 (void)!read_ahead(stream); /* what is wrong with it the next call finds, too */
             return error;
         }
-        if (stream->error != 0)
+        /* One that was issued before the one that failed may have brought something. */
+        if (stream->error != 0 && place == NULL)
             return stream->error;
         error = read_ahead(stream);
         if (!error)
