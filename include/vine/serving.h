@@ -5,7 +5,10 @@
  * Owns:     a serving owns an appliance, its address, its worker threads, and a part of it on each
  *           core: pipes that this core alone serves, beside whatever else it does.
  * Threads:  core 0's, but for what vine/appliance.h lets any thread do with the appliance.
- * Blocking: never. A core whose pipes are idle sleeps as it does without them.
+ * Blocking: never. A core whose pipes are idle sleeps as it does without them. One that listens in
+ *           a named segment is woken where its operations go by io_uring and Linux is 6.7 or later;
+ *           elsewhere, and at links without doorbells, it looks now and then, of which an
+ *           application notices a sixteenth of the time for which it was idle, at most 20 ms.
  * Trust:    as vine/appliance.h says.
  * Limits:   those of the appliance's options, of which pipes_max is for all cores together.
  *
@@ -58,11 +61,10 @@ VINE_API struct vine_appliance *vine_serving_appliance(struct vine_serving *serv
 
 /*
  * Listen at `address`, as vine_appliance_listen does, and serve. Connections are taken on core 0
- * and handed to the core with the fewest. It ends by vine_appliance_stop, or with the reactors.
- * Once. Core 0.
+ * and handed to the core with the fewest. A named segment, or links, core 0 alone serves. It ends
+ * by vine_appliance_stop, or with the reactors. Once. Core 0.
  *
- * Returns 0 or what vine_appliance_listen does; -EOPNOTSUPP  a named segment or a link, which
- *         vine_appliance_serve alone can sleep at. After an error it can only be destroyed.
+ * Returns 0 or what vine_appliance_listen does. After an error it can only be destroyed.
  */
 VINE_API VINE_MUST_CHECK int vine_serving_start(struct vine_serving *serving, const char *address);
 

@@ -25,6 +25,11 @@
 
 #define REACTORS_MAX 8
 
+/* By which their operations go. */
+#ifndef REACTORS_BACKEND
+#define REACTORS_BACKEND VINE__POLL_BACKEND_ANY
+#endif
+
 struct reactors {
     struct vine__mesh *mesh;
     pthread_barrier_t made;
@@ -40,7 +45,7 @@ struct reactors {
 static inline void *reactors_core_main(void *context)
 {
     struct reactors_core *const self = context;
-    const struct vine__poller_options options = {.queue_depth = 64};
+    const struct vine__poller_options options = {.backend = REACTORS_BACKEND, .queue_depth = 64};
     struct vine__reactor *reactor = NULL;
     struct vine__poller *poller;
 

@@ -20,6 +20,7 @@ static struct {
     int (*offer)(struct vine_appliance *appliance);
     uint32_t worker_count;
     struct vine_serving *serving;
+    void (*started)(void); /* it listens; or NULL */
 } serving_on_reactors;
 
 static inline void serve_on_reactors_ended(void *context, struct vine_serving *serving)
@@ -43,9 +44,11 @@ static inline int serve_on_reactors_begin(int argc, char **argv)
         return 1;
     if (serving_on_reactors.offer(vine_serving_appliance(serving_on_reactors.serving)) != 0)
         return 2;
-    return vine_serving_start(serving_on_reactors.serving, serving_on_reactors.path) != 0
-               ? 3
-               : VINE_MAIN_GOES_ON;
+    if (vine_serving_start(serving_on_reactors.serving, serving_on_reactors.path) != 0)
+        return 3;
+    if (serving_on_reactors.started != NULL)
+        serving_on_reactors.started();
+    return VINE_MAIN_GOES_ON;
 }
 
 /* Returns an exit code: 0 where it has drained. */

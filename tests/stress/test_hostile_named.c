@@ -110,7 +110,44 @@ static void tell(void *context, enum vine_log_level level, const char *message)
     (void)vine__fetch_add_acq_rel_u32(&told->breaks, 1);
 }
 
-static int serve(const char *address, struct told *told, int ready_fd)
+static int offer(struct vine_appliance *appliance)
+{
+    const int error = vine_appliance_register(appliance, &definition);
+
+    return error ? error : vine_appliance_register(appliance, &takes_input);
+}
+
+static int ready_fd;
+
+static void be_ready(void)
+{
+    if (write(ready_fd, "", 1) != 1)
+        _exit(4);
+}
+
+#ifdef SERVE
+static int serve_ready(const char *address, const struct vine_appliance_options *options)
+{
+    serving_on_reactors.started = be_ready;
+    return SERVE(address, options, offer, 0);
+}
+#else
+static int serve_ready(const char *address, const struct vine_appliance_options *options)
+{
+    struct vine_appliance *appliance = NULL;
+
+    if (vine_appliance_create(options, &appliance) != 0)
+        return 1;
+    if (offer(appliance) != 0)
+        return 2;
+    if (vine_appliance_listen(appliance, address) != 0)
+        return 3;
+    be_ready();
+    return vine_appliance_serve(appliance) ? 5 : 0;
+}
+#endif
+
+static int serve(const char *address, struct told *told)
 {
     const struct vine_appliance_options options = {
         .size_bytes = sizeof options,
@@ -118,18 +155,8 @@ static int serve(const char *address, struct told *told, int ready_fd)
         .log = tell,
         .log_context = told,
     };
-    struct vine_appliance *appliance = NULL;
 
-    if (vine_appliance_create(&options, &appliance) != 0)
-        return 1;
-    if (vine_appliance_register(appliance, &definition) != 0 ||
-        vine_appliance_register(appliance, &takes_input) != 0)
-        return 2;
-    if (vine_appliance_listen(appliance, address) != 0)
-        return 3;
-    if (write(ready_fd, "", 1) != 1)
-        return 4;
-    return vine_appliance_serve(appliance) ? 5 : 0;
+    return serve_ready(address, &options);
 }
 
 static void begin(struct fixture *fixture)
@@ -143,7 +170,8 @@ static void begin(struct fixture *fixture)
     if (fixture->appliance == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)setenv("VINE_SYSFS", fixture->trees[0], 1);
-        _exit(serve(fixture->address, fixture->told, ready[1]));
+        ready_fd = ready[1];
+        _exit(serve(fixture->address, fixture->told));
     }
     (void)setenv("VINE_SYSFS", fixture->trees[1], 1);
     close(ready[1]);

@@ -131,6 +131,9 @@ static void start(struct vine__epoll *epoll, struct vine__operation *operation)
         vine__poll_ended(&epoll->poller, operation,
                          shutdown(operation->fd, (int)operation->flags) == 0 ? 0 : -errno);
         break;
+    case VINE__POLL_WORD:
+        vine__poll_ended(&epoll->poller, operation, -ENOSYS);
+        break;
     default:
         vine__workers_begin(&epoll->poller, operation);
         break;

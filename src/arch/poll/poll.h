@@ -30,7 +30,7 @@
  * `epoll` (readiness, and those threads for files, where io_uring is not to be had), `sim` (sim.h:
  * a simulated kernel that a test owns). All of them keep MSG_WAITALL for VINE__POLL_SEND and
  * VINE__POLL_RECEIVE alone. A connect to a Unix socket whose backlog is full waits under io_uring
- * and ends with -EAGAIN under epoll.
+ * and ends with -EAGAIN under epoll. VINE__POLL_WORD is io_uring's alone, from Linux 6.7 on.
  */
 #ifndef VINE_ARCH_POLL_POLL_H
 #define VINE_ARCH_POLL_POLL_H
@@ -75,6 +75,10 @@ enum vine__poll_kind {
     VINE__POLL_SEND_MESSAGE,    /* fd message flags */
     VINE__POLL_SHUTDOWN,        /* fd flags: SHUT_RD ... */
     VINE__POLL_READY, /* fd flags: POLLIN ...; ends with those that are; may be multishot */
+    VINE__POLL_WORD,  /* bytes offset: until somebody wakes who waits at this 32-bit word that
+                             processes share (arch/wake/futex.h), ends with 0; -EAGAIN: it does not
+                             hold `offset`; -ENOSYS: nobody here can wait so; another error: nobody
+                             can at this word */
     VINE__POLL_CALL,  /* call context: run on a worker thread, for what no backend has an
                              operation for; ends with what it returned */
     VINE__POLL_KIND_COUNT,

@@ -239,6 +239,8 @@ static int32_t try_operation(struct vine__sim *sim, struct vine__operation *oper
     case VINE__POLL_UNLINK:
     case VINE__POLL_MAKE_FOLDER:
         return vine__sim_try_path(sim, operation);
+    case VINE__POLL_WORD:
+        return -ENOSYS;
     default:
         break;
     }

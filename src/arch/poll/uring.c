@@ -155,6 +155,10 @@ static void uring_begin(struct vine__poller *poller, struct vine__operation *ope
         vine__workers_begin(poller, operation);
         return;
     }
+    if (VINE__UNLIKELY(operation->kind == VINE__POLL_WORD && !uring->abilities.has_word)) {
+        vine__poll_ended(poller, operation, -ENOSYS);
+        return;
+    }
     struct io_uring_sqe *sqe =
         vine_fifo_is_empty(&uring->waiting) ? io_uring_get_sqe(&uring->ring) : NULL;
 

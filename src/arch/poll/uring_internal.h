@@ -16,6 +16,7 @@
 /* What not every kernel has that is new enough for the rest. */
 struct vine__uring_abilities {
     bool has_truncate;
+    bool has_word;          /* Linux 6.7 */
     bool has_receive_limit; /* of multishot receives: Linux 6.17 */
 };
 

@@ -8,7 +8,12 @@
 #include <sys/uio.h>
 
 /* Newer than the headers of liburing 2.3. */
-#define OP_FTRUNCATE 55
+#define OP_FUTEX_WAIT 51
+#define OP_FTRUNCATE  55
+
+/* Likewise, of the system calls that the kernel took this operation from. */
+#define FUTEX_OF_32_BITS 2
+#define FUTEX_FOR_ANY    UINT32_MAX
 
 static void set(struct io_uring_sqe *sqe, uint8_t operation_code,
                 const struct vine__operation *operation, const void *address, uint32_t size,
@@ -41,6 +46,13 @@ static void prepare_receive(struct io_uring_sqe *sqe, const struct vine__operati
             sqe->file_index = operation->size; /* `optlen`, newer than the headers */
     }
     sqe->msg_flags = operation->flags;
+}
+
+/* What is elsewhere a descriptor says here what kind of word it is. */
+static void prepare_word(struct io_uring_sqe *sqe, const struct vine__operation *operation)
+{
+    io_uring_prep_rw(OP_FUTEX_WAIT, sqe, FUTEX_OF_32_BITS, operation->bytes, 0, operation->offset);
+    sqe->addr3 = FUTEX_FOR_ANY;
 }
 
 static void prepare_file(struct io_uring_sqe *sqe, const struct vine__operation *operation)
@@ -161,6 +173,9 @@ void vine__uring_prepare(struct io_uring_sqe *sqe, const struct vine__operation 
     case VINE__POLL_READY:
         io_uring_prep_poll_add(sqe, operation->fd, operation->flags);
         sqe->len = operation->is_multishot ? IORING_POLL_ADD_MULTI : 0;
+        break;
+    case VINE__POLL_WORD:
+        prepare_word(sqe, operation);
         break;
     default:
         prepare_file(sqe, operation);

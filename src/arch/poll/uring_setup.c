@@ -14,7 +14,8 @@
 #define COMPLETIONS_PER_SUBMISSION 16U
 
 /* Newer than the headers of liburing 2.3. */
-#define OP_FTRUNCATE 55
+#define OP_FUTEX_WAIT 51
+#define OP_FTRUNCATE  55
 
 /* From what we want to what any kernel with the operations below knows (6.0); the first that the
  * kernel takes. With SINGLE_ISSUER and DEFER_TASKRUN (6.1) completions are made when we ask for
@@ -116,6 +117,7 @@ static int probe(struct io_uring *ring, struct vine__uring_abilities *ret_abilit
     if (is_enough)
         *ret_abilities = (struct vine__uring_abilities){
             .has_truncate = io_uring_opcode_supported(found, OP_FTRUNCATE) != 0,
+            .has_word = io_uring_opcode_supported(found, OP_FUTEX_WAIT) != 0,
             .has_receive_limit = probe_receive_limit(ring)};
     io_uring_free_probe(found);
     return is_enough ? 0 : -ENOSYS;

@@ -12,6 +12,11 @@
  *
  * It is armed for one event, and anew once that has been dealt with: armed for many it would not
  * tell of what is left in a socket of which we have read a part.
+ *
+ * An application in a named segment has no descriptor of ours: it raises a word and wakes who
+ * waits there. That wait is an operation in the ring, too, where the kernel has such. Where it has
+ * not, the core sleeps for moments alone while it listens there (vine__nap_ns). Doorbells of
+ * machines are descriptors; where there are none the same holds.
  */
 #include "core/appliance/serving_internal.h"
 
@@ -44,12 +49,33 @@ static void tell_over(struct vine_work *work)
         vine_work_post(work); /* as many calls as may be are on their way */
 }
 
+/* Waited for with what it holds now: what the turns before have not seen has raised it since, or
+ * raises it later. */
+static void wait_for_word(struct vine__part *part)
+{
+    uint32_t value;
+
+    if (VINE__LIKELY(!part->has_word) || part->is_waiting || part->is_deaf)
+        return;
+    part->raised.bytes = vine__serving_word(part->appliance, &value);
+    part->raised.offset = value;
+    part->is_waiting = true;
+    vine__reactor_begin(&part->raised);
+}
+
 static void arm(struct vine__part *part)
 {
+    wait_for_word(part);
     if (part->is_armed || vine__serving_is_told(part->appliance))
         return;
     part->is_armed = true;
     vine__reactor_begin(&part->ready);
+}
+
+/* Whether the kernel tells us of all that comes, as far as it can. */
+static bool is_listening(const struct vine__part *part)
+{
+    return part->is_armed && (!part->has_word || part->is_waiting || part->is_deaf);
 }
 
 /* What coroutines still have of pipes keeps these. */
@@ -61,6 +87,13 @@ static void end_when_alone(struct vine__part *part)
         vine_work_post(&part->telling);
 }
 
+/* The kernel knows nothing of it any more. */
+static void end_when_silent(struct vine__part *part)
+{
+    if (!part->is_armed && !part->is_waiting)
+        end_when_alone(part);
+}
+
 static void be_told(struct vine__operation *operation, int32_t result, uint32_t flags)
 {
     struct vine__part *const part = VINE_CONTAINER_OF(operation, struct vine__part, ready);
@@ -69,9 +102,26 @@ static void be_told(struct vine__operation *operation, int32_t result, uint32_t 
     (void)flags;
     part->is_armed = false;
     if (part->is_over)
-        end_when_alone(part);
+        end_when_silent(part);
     else
         vine__serving_tell(part->appliance);
+}
+
+static void be_raised(struct vine__operation *operation, int32_t result, uint32_t flags)
+{
+    struct vine__part *const part = VINE_CONTAINER_OF(operation, struct vine__part, raised);
+
+    (void)flags;
+    part->is_waiting = false;
+    if (part->is_over) {
+        end_when_silent(part);
+        return;
+    }
+    if (result != 0 && result != -EAGAIN && result != -EINTR) {
+        part->is_deaf = true;
+        vine__serving_word_is_deaf(part->appliance);
+    }
+    vine__serving_word_raised(part->appliance);
 }
 
 static void end(struct vine__part *part)
@@ -80,8 +130,9 @@ static void end(struct vine__part *part)
     vine__polled_end(&part->polled);
     if (part->is_armed)
         vine__poller_cancel(vine__reactor_poller(), &part->ready);
-    else
-        end_when_alone(part);
+    if (part->is_waiting)
+        vine__poller_cancel(vine__reactor_poller(), &part->raised);
+    end_when_silent(part);
 }
 
 static bool poll_part(struct vine__polled *polled, uint64_t now_ticks)
@@ -106,7 +157,7 @@ static bool lie_down(struct vine__polled *polled, uint64_t *ret_limit_ns)
 {
     struct vine__part *const part = part_of(polled);
 
-    return part->is_armed && vine__serving_lie_down(part->appliance, ret_limit_ns);
+    return is_listening(part) && vine__serving_lie_down(part->appliance, ret_limit_ns);
 }
 
 static void get_up(struct vine__polled *polled)
@@ -144,6 +195,7 @@ static int make(struct vine__part *part)
 int vine__part_begin(struct vine__part *part)
 {
     const int error = make(part);
+    uint32_t value;
 
     if (error != 0)
         return error;
@@ -154,6 +206,8 @@ int vine__part_begin(struct vine__part *part)
         .fd = vine__serving_descriptor(part->appliance),
         .flags = POLLIN,
     };
+    part->has_word = vine__serving_word(part->appliance, &value) != NULL;
+    part->raised = (struct vine__operation){.fn = be_raised, .kind = VINE__POLL_WORD, .fd = -1};
     part->polled = (struct vine__polled){
         .poll = poll_part, .look = look_at_part, .lie_down = lie_down, .get_up = get_up};
     vine__polled_begin(&part->polled);

@@ -228,11 +228,8 @@ int vine_serving_start(struct vine_serving *serving, const char *address)
 
     int error = vine_appliance_listen(serving->first, address);
 
-    if (error == 0 && !vine__serving_has_descriptor(serving->first)) {
-        vine__serving_log(serving, VINE_LOG_ERROR, "%s: reactors serve at sockets alone",
-                          vine_appliance_address(serving->first));
-        error = -EOPNOTSUPP;
-    }
+    if (error == 0 && !vine__serving_takes_connections(serving->first))
+        serving->core_count = 1; /* nothing comes to the others */
     if (error == 0)
         error = vine__part_begin(&serving->parts[0]);
     if (error != 0)

@@ -30,13 +30,17 @@
 struct vine__part {
     _Alignas(VINE_CACHE_LINE) struct vine_serving *serving;
     uint32_t core;
-    bool is_armed; /* `ready` is with the kernel */
+    bool is_armed;   /* `ready` is with the kernel */
+    bool has_word;   /* it listens in a named segment */
+    bool is_waiting; /* `raised` is with the kernel */
+    bool is_deaf;    /* it cannot be */
     bool is_over;
     struct vine_appliance *appliance;    /* atomic; NULL: not there yet, or it could not be made */
     struct vine__coroutines *coroutines; /* NULL: it runs none */
     struct vine__polled polled;
-    struct vine__operation ready; /* its descriptor */
-    struct vine_work telling;     /* core 0 that it is over */
+    struct vine__operation ready;  /* its descriptor */
+    struct vine__operation raised; /* the segment's word */
+    struct vine_work telling;      /* core 0 that it is over */
     /* Core 0's. */
     _Alignas(VINE_CACHE_LINE) uint32_t handed; /* connections that are on their way to it */
     bool has_failed;                           /* it could not be made */

@@ -476,7 +476,7 @@ void vine__appliance_wake(struct vine_appliance *appliance)
     vine__fence_full();
     if (vine__load_relaxed_u32(&appliance->is_asleep) == 0)
         return;
-    if (appliance->named != NULL)
+    if (appliance->named != NULL && !appliance->hears_when_told)
         vine__served_wake_named(appliance);
     else
         (void)!vine__eventfd_signal(appliance->event_fd);

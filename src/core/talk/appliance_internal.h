@@ -311,6 +311,7 @@ struct vine_appliance {
     uint64_t round_ticks;         /* that a turn goes on with visits to pipes; 0: to all of them */
     bool hears_when_told;         /* they are asked when somebody says so, and else not */
     bool is_told;                 /* he has */
+    bool is_word_deaf;            /* nobody hears when `named_word` is raised */
     uint32_t stops_heard;         /* by the last turn */
     vine__serving_place_fn place; /* who takes connections; NULL: it does so itself */
     void *place_context;
@@ -401,6 +402,20 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns);
 bool vine__events_look_around(struct vine_appliance *appliance);
 /* End a pipe from the loop; 0 and -VINE_ECLOSED: the application closed it. */
 void vine__loop_end_pipe(struct vine__served *pipe, int error, const char *why);
+
+/* Where nobody can wake us, how long to sleep after so long without anything to do: who comes then
+ * waits a sixteenth of that at most, and looks cost less and less. */
+#define VINE__NAP_LEAST_NS 50000
+#define VINE__NAP_MOST_NS  20000000
+
+static inline uint64_t vine__nap_ns(uint64_t idle_ns)
+{
+    const uint64_t nap_ns = idle_ns / 16;
+
+    if (nap_ns < VINE__NAP_LEAST_NS)
+        return VINE__NAP_LEAST_NS;
+    return nap_ns < VINE__NAP_MOST_NS ? nap_ns : VINE__NAP_MOST_NS;
+}
 
 /* Between two looks at the counter, of which processors may have their own: never less than
  * nothing. */

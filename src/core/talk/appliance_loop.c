@@ -41,13 +41,19 @@ static bool is_alone(const struct vine_appliance *appliance)
            !appliance->is_deaf && appliance->tasks_taken == 0;
 }
 
+static uint64_t idle_ns(const struct vine_appliance *appliance)
+{
+    return vine__clock_ticks_to_ns(vine__elapsed(appliance->busy_ticks, vine__clock_ticks()));
+}
+
 /* Where nobody can wake us, not long. Each look wakes a processor, or a whole machine. */
 static uint64_t sleep_ns(const struct vine_appliance *appliance)
 {
-    if (appliance->places == NULL)
-        return is_alone(appliance) ? BACKSTOP_ALONE_NS : BACKSTOP_NS;
-    return vine__served_nap_links(appliance, vine__clock_ticks_to_ns(vine__elapsed(
-                                                 appliance->busy_ticks, vine__clock_ticks())));
+    if (appliance->places != NULL)
+        return vine__served_nap_links(appliance, idle_ns(appliance));
+    if (appliance->named != NULL)
+        return appliance->is_word_deaf ? vine__nap_ns(idle_ns(appliance)) : BACKSTOP_NAMED_NS;
+    return is_alone(appliance) ? BACKSTOP_ALONE_NS : BACKSTOP_NS;
 }
 
 void vine__loop_set_spin(struct vine_appliance *appliance, uint64_t preset_ns)
@@ -214,7 +220,6 @@ static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
 
 bool vine__serving_lie_down(struct vine_appliance *appliance, uint64_t *ret_limit_ns)
 {
-    VINE_ASSERT(appliance->named == NULL); /* nothing but a futex would wake us */
     if (appliance->is_told)
         return false;
     /* V2 pairs with V1. */
@@ -237,7 +242,7 @@ static void fall_asleep(struct vine_appliance *appliance)
 
     if (may_sleep(appliance, word)) {
         if (appliance->named != NULL)
-            vine__served_wait_named(appliance, word, named_word, backstop_ns(appliance));
+            vine__served_wait_named(appliance, word, named_word, sleep_ns(appliance));
         else
             (void)vine__events_hear(appliance, sleep_ns(appliance));
     }
@@ -354,7 +359,23 @@ int vine__serving_descriptor(const struct vine_appliance *appliance)
     return appliance->epoll_fd;
 }
 
-bool vine__serving_has_descriptor(const struct vine_appliance *appliance)
+uint32_t *vine__serving_word(const struct vine_appliance *appliance, uint32_t *ret_value)
+{
+    *ret_value = vine__served_named_word(appliance);
+    return appliance->named_word;
+}
+
+void vine__serving_word_raised(struct vine_appliance *appliance)
+{
+    appliance->heard_ticks = vine__clock_ticks() - 2 * appliance->events_ticks; /* at once */
+}
+
+void vine__serving_word_is_deaf(struct vine_appliance *appliance)
+{
+    appliance->is_word_deaf = true;
+}
+
+bool vine__serving_takes_connections(const struct vine_appliance *appliance)
 {
     return appliance->named == NULL && appliance->places == NULL;
 }
@@ -375,8 +396,11 @@ void vine__serving_begin(struct vine_appliance *appliance, uint64_t round_ns)
 bool vine__serving_look(struct vine_appliance *appliance, uint64_t now_ticks)
 {
     const bool was_busy = poll_active(appliance, now_ticks);
+    const bool is_busy = vine__jobs_complete(appliance) || was_busy;
 
-    return vine__jobs_complete(appliance) || was_busy;
+    if (is_busy)
+        appliance->busy_ticks = now_ticks;
+    return is_busy;
 }
 
 /* vine_appliance_serve has it inline. */

@@ -14,10 +14,7 @@
 #include "core/talk/appliance_internal.h"
 #include "utils/bits.h"
 
-/* Who is idle longer looks less often: a wake-up takes longer by a sixteenth of that at most. */
-#define NAP_LEAST_NS 50000
-#define NAP_MOST_NS  20000000
-#define BACKSTOP_NS  500000000 /* where we are rung for */
+#define BACKSTOP_NS 500000000 /* where we are rung for */
 /* For a process that dies nobody rings, and it is told within a second all the same. To wake a
  * machine for a look costs its host more than all that an idle appliance does otherwise. */
 #define RESTING_NS     VINE_NS_PER_SECOND
@@ -288,5 +285,5 @@ uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t
         return 0;
     if (all_ring(appliance->places))
         return idle_ns > RESTS_AFTER_NS ? RESTING_NS : BACKSTOP_NS;
-    return vine__min_u64(vine__max_u64(idle_ns / 16, NAP_LEAST_NS), NAP_MOST_NS);
+    return vine__nap_ns(idle_ns);
 }

@@ -63,9 +63,17 @@ bool vine__serving_is_told(const struct vine_appliance *part);
  * a part that lies. */
 int vine__serving_descriptor(const struct vine_appliance *part);
 
-/* Whether it listens where it can be driven so: at a named segment a futex alone would wake it, and
- * links want looks of their own. */
-bool vine__serving_has_descriptor(const struct vine_appliance *part);
+/* The word that an application raises, and wakes who waits there, where it listens in a named
+ * segment; else NULL. What it holds is read before looks that come ahead of a sleep. */
+uint32_t *vine__serving_word(const struct vine_appliance *part, uint32_t *ret_value);
+/* It was raised, or may have been: look at the segment in the next turn. */
+void vine__serving_word_raised(struct vine_appliance *part);
+/* Nobody can wait there, so that it lies down for moments alone from now on. */
+void vine__serving_word_is_deaf(struct vine_appliance *part);
+
+/* Whether what comes to its address are connections, which any part can take. A segment and links
+ * are the part's that listens there. */
+bool vine__serving_takes_connections(const struct vine_appliance *part);
 
 /* What comes before the first turn. A turn passes pipes over once it has visited some for so long,
  * and begins with them the next time; 0: it visits all. */

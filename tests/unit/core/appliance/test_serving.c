@@ -308,7 +308,6 @@ static void one_that_cannot_start_can_be_destroyed(void **state)
     struct served served;
     struct served_reactors *self;
     struct attempt attempt = {.core_count = SERVED_CORES + 1};
-    char named[80];
 
     (void)state;
     served_start(&served, NULL, 0);
@@ -322,10 +321,6 @@ static void one_that_cannot_start_can_be_destroyed(void **state)
     attempt = (struct attempt){.address = served.path};
     (void)reactors_call(0, try_it, &attempt);
     assert_int_equal(attempt.started, -EADDRINUSE);
-    (void)snprintf(named, sizeof named, "file:%s/segment", served.folder);
-    attempt = (struct attempt){.address = named};
-    (void)reactors_call(0, try_it, &attempt);
-    assert_int_equal(attempt.started, -EOPNOTSUPP);
     served_stop(&served);
 }
 

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=120 */
+/* test_named.c, on reactors whose kernel wakes nobody at a word. */
+#define SERVED_APPLIANCE "../appliance/served_by_reactors.h"
+#define REACTORS_BACKEND VINE__POLL_BACKEND_EPOLL
+
+#include "../talk/test_named.c"
