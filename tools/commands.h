@@ -12,6 +12,7 @@
     X(serve, "give each connection a coroutine: echo, http, resp, or your own")                    \
     X(agent, "share one pipe to an appliance among applications")                                  \
     X(procs, "list what an appliance offers")                                                      \
+    X(pipes, "list who uses an appliance, and who did")                                            \
     X(config, "show each setting and where it comes from")                                         \
     X(doctor, "say what this machine can do, and what to install")                                 \
     X(bench, "measure what offloading costs on this machine")                                      \

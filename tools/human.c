@@ -59,6 +59,25 @@ const char *human_ns_brief(uint64_t ns, char ret_text[HUMAN_MAX])
     return brief((double)ns, units, ret_text);
 }
 
+const char *human_age_brief(uint64_t ns, char ret_text[HUMAN_MAX])
+{
+    static const struct {
+        uint64_t seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    const uint64_t seconds = ns / 1000000000;
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        /* Two of a unit at least, so that what is cut off is less than half. */
+        if (seconds < 2 * units[i].seconds)
+            continue;
+        snprintf(ret_text, HUMAN_MAX, "%llu%s", (unsigned long long)(seconds / units[i].seconds),
+                 units[i].unit);
+        return ret_text;
+    }
+    return human_ns_brief(ns, ret_text);
+}
+
 const char *human_megabytes_brief(uint64_t bytes, char ret_text[HUMAN_MAX])
 {
     static const char *const units[] = {"", NULL};

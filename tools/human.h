@@ -21,6 +21,9 @@ const char *human_ns(uint64_t ns, char ret_text[HUMAN_MAX]);
 /* The same in two digits that say something: "830ns", "4.7us", "12ms". */
 const char *human_ns_brief(uint64_t ns, char ret_text[HUMAN_MAX]);
 
+/* How long ago: "12s", "3min", "5h", "2d"; less than a second as above. */
+const char *human_age_brief(uint64_t ns, char ret_text[HUMAN_MAX]);
+
 /* Megabytes alone: "0.3", "4.7", "120". */
 const char *human_megabytes_brief(uint64_t bytes, char ret_text[HUMAN_MAX]);
 

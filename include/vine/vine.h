@@ -20,6 +20,7 @@
 #include <vine/error.h>
 #include <vine/fifo.h>
 #include <vine/hash_table.h>
+#include <vine/inspect.h>
 #include <vine/list.h>
 #include <vine/mpmc.h>
 #include <vine/procedure.h>

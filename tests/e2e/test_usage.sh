@@ -78,7 +78,7 @@ if [ -e /dev/full ]; then
 fi
 
 # Help, man pages and completions come from the same tables.
-for verb in run appliance procs config doctor bench "guest build" "guest run" "guest ctl" "guest bells" help version; do
+for verb in run appliance procs pipes config doctor bench "guest build" "guest run" "guest ctl" "guest bells" help version; do
     "$vine" $verb --help >shown || fail "$verb --help"
     grep -q "usage: vine $verb" shown || fail "$verb --help has no usage"
     "$vine" help $verb | cmp - shown || fail "vine help $verb is another"
@@ -114,7 +114,7 @@ for form in PATH NAME file:PATH shm:NAME pci:BDF pci:auto vinetalk: vinetalk:FIL
     grep -qx "\.B $form" page || fail "vine.1 does not list $form"
     grep -q "$form" "$VINE_SOURCE_DIR/docs/guides/operation.md" || fail "the guide lacks $form"
 done
-for verb in run appliance procs config bench; do
+for verb in run appliance procs pipes config bench; do
     "$vine" $verb --help | grep -q 'lists the forms of an ADDRESS' ||
         fail "$verb --help does not say where addresses are explained"
     "$vine" help --man $verb | grep -q 'forms of an' || fail "vine-$verb.1 has no such word"

@@ -10,6 +10,7 @@
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
+#include "arch/peer/identity.h"
 #include "arch/wake/epoll.h"
 #include "arch/wake/eventfd.h"
 #include "arch/wake/futex.h"
@@ -156,6 +157,14 @@ static int take_options(struct vine_appliance *appliance,
     return 0;
 }
 
+static uint32_t own_uid(void)
+{
+    struct vine__identity self;
+
+    vine__identity_of_self(&self);
+    return self.uid;
+}
+
 static int make_common(struct vine__common **ret_common)
 {
     struct vine__common *common = aligned_alloc(VINE_CACHE_LINE, sizeof *common);
@@ -173,6 +182,8 @@ static int make_common(struct vine__common **ret_common)
     vine__clock_calibrate();
     /* Told to applications, so that they recognize a restart. */
     common->generation = vine__clock_now_ns();
+    common->uid = own_uid();
+    vine__roll_init(&common->roll);
     vine__list_init(&common->buried);
     vine__list_init(&common->ready_pipes);
     (void)pthread_mutex_init(&common->told_lock, NULL);
@@ -214,6 +225,7 @@ static void leave_common(struct vine_appliance *appliance)
     (void)pthread_mutex_destroy(&common->jobs_lock);
     (void)pthread_mutex_destroy(&common->procedures_lock);
     (void)pthread_mutex_destroy(&common->told_lock);
+    vine__roll_fini(&common->roll);
     free(common);
 }
 
@@ -327,6 +339,8 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
         close(appliance->event_fd);
     leave_common(appliance);
     free(appliance->scratch.memory);
+    for (uint32_t i = 0; i < VINE_APPLIANCE_PROCEDURES_MAX; i++)
+        free(appliance->tallies[i]);
     appliance->magic = 0;
     free(appliance);
 }

@@ -12,6 +12,8 @@
  * The memory order, where no lock does it:
  *   P1  registering: release of a definition, then of the count   pairs with P2
  *   P2  the loop: acquire of the count, then of a definition      pairs with P1
+ *   P5  the loop: release of a tally's address        pairs with P6
+ *   P6  who sums them: acquire of it                  pairs with P5: a zeroed one
  *   P3  making a part: release of its address         pairs with P4
  *   P4  who looks at all parts: acquire of it         pairs with P3: what it is made of
  *   V1  who wakes: release of event_word                          pairs with V2
@@ -48,7 +50,9 @@
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
 #include "core/talk/quota.h"
+#include "core/talk/roll.h"
 #include "core/talk/serving.h"
+#include "core/talk/tally.h"
 #include "core/talk/why.h"
 #include "utils/assert.h"
 #include "utils/container_of.h"
@@ -114,6 +118,7 @@ struct vine_call {
     struct vine__session *session;
     uint64_t wire_operation;
     uint32_t channel;
+    uint16_t procedure; /* as the wire numbers it */
     bool is_last;
     bool is_builtin;   /* a procedure of the protocol itself: counts as no task */
     uint8_t job_state; /* enum vine__job_state; jobs_lock */
@@ -209,7 +214,7 @@ struct vine__served {
     struct vine__half half;
     struct vine__mirror mirror;
     struct vine__agreement agreement;
-    uint32_t channel_count; /* opened so far */
+    uint32_t channel_count; /* atomic, written by the loop: opened so far */
     struct vine__served_channel *channels[VINE_TALK_CHANNELS_MAX];
     struct vine__virtual_accelerator *accelerators;
     uint32_t session_count;          /* also those that end when their jobs have ended */
@@ -220,12 +225,15 @@ struct vine__served {
     struct vine__op_cache jobs;
     uint32_t running;        /* jobs that workers run now; jobs_lock */
     uint32_t copying;        /* jobs that run with private copies of their inputs; jobs_lock */
-    uint32_t jobs_taken;     /* not ended */
+    uint32_t jobs_taken;     /* atomic, written by the loop: not ended */
     uint32_t sessions_kept;  /* those that the executor keeps something for */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
     struct vine__why why;
+    struct vine__rolled rolled;
+    /* statistics, atomic: written by the loop, read by any */
+    uint64_t tasks_done, tasks_failed, bytes_in, bytes_out;
 };
 
 /* Copies of so many bytes are no pipe's: each thread has the memory for them anyway. */
@@ -253,6 +261,8 @@ struct vine__common {
     uint64_t table_seed;                           /* random: applications choose the keys */
     struct vine_appliance *parts[VINE__PARTS_MAX]; /* atomic; NULL: it is gone */
 
+    uint32_t uid; /* of this process: who asks with it may know everything */
+    struct vine__roll roll;
     pthread_mutex_t told_lock; /* events are told one at a time */
     bool has_told_drain;       /* told_lock */
 
@@ -330,6 +340,8 @@ struct vine_appliance {
     uint64_t tasks_done, tasks_failed, bytes_in, bytes_out, busy_ns;
     uint64_t memory_bytes;
     uint32_t pipes_open;
+    /* Of procedures, by their places, from the first task on; NULL before. Atomic. */
+    struct vine__tally *tallies[VINE_APPLIANCE_PROCEDURES_MAX];
 };
 
 /* appliance.c */
@@ -477,6 +489,10 @@ int vine__served_room(struct vine__served *pipe, struct vine__served_channel *ch
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
 void vine__served_complete(struct vine_call *call);
 void vine__served_flush(struct vine__served_channel *channel);
+
+/* builtin_page.c: those that tell operators, a page at a time. */
+int vine__builtin_list_statistics(struct vine_call *call);
+int vine__builtin_list_pipes(struct vine_call *call);
 
 /* builtin.c: procedures of the protocol itself. Returns the task's status. */
 int vine__builtin_run(struct vine_call *call, uint16_t procedure);

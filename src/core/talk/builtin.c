@@ -16,6 +16,10 @@ static const struct vine_argument lookup_arguments[] = {
 static const struct vine_argument list_arguments[] = {
     {"list", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 1u << 20},
 };
+static const struct vine_argument page_arguments[] = {
+    {"from", VINE_BYTES, 0, 0, sizeof(uint64_t)},
+    {"page", VINE_OUTPUT, VINE_TYPE_BYTES, 0, 1u << 20},
+};
 static const struct vine_argument acquire_arguments[] = {
     {"request", VINE_BYTES, 0, sizeof(struct vine_wire_acquire), sizeof(struct vine_wire_acquire)},
 };
@@ -35,6 +39,8 @@ static const struct vine_procedure_definition builtins[] = {
     [VINE_WIRE_LIST_ACCELERATORS] = BUILTIN("vine.accelerators", list_arguments),
     [VINE_WIRE_ACQUIRE_ACCELERATOR] = BUILTIN("vine.acquire", acquire_arguments),
     [VINE_WIRE_RELEASE_ACCELERATOR] = BUILTIN("vine.release", release_arguments),
+    [VINE_WIRE_LIST_STATISTICS] = BUILTIN("vine.statistics", page_arguments),
+    [VINE_WIRE_LIST_PIPES] = BUILTIN("vine.pipes", page_arguments),
 };
 
 const struct vine_procedure_definition *vine__builtin_definition(uint16_t procedure)
@@ -181,6 +187,10 @@ int vine__builtin_run(struct vine_call *call, uint16_t procedure)
         return list_accelerators(call);
     case VINE_WIRE_ACQUIRE_ACCELERATOR:
         return acquire(call);
+    case VINE_WIRE_LIST_STATISTICS:
+        return vine__builtin_list_statistics(call);
+    case VINE_WIRE_LIST_PIPES:
+        return vine__builtin_list_pipes(call);
     default:
         return release(call);
     }

@@ -29,6 +29,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     vine__list_init(&pipe->ready);
     vine__list_init(&pipe->ready_link);
     vine__list_init(&pipe->growing);
+    vine__list_init(&pipe->rolled.link);
     vine__list_push_back(&appliance->strangers, &pipe->link);
     appliance->stranger_count++;
     return pipe;
@@ -98,6 +99,7 @@ int vine__served_open(struct vine__served *pipe)
     vine__list_push_back(&pipe->appliance->pipes, &pipe->link);
     vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
     vine__store_relaxed_u32(&pipe->appliance->pipes_open, pipe->appliance->pipes_open + 1);
+    vine__roll_open(&pipe->appliance->common->roll, pipe);
     tell_opened(pipe);
     return 0;
 }
@@ -235,7 +237,7 @@ int vine__served_open_channels(struct vine__served *pipe)
 
         if (error)
             return error == VINE__HELD ? 0 : error;
-        pipe->channel_count++;
+        vine__store_relaxed_u32(&pipe->channel_count, pipe->channel_count + 1);
     }
     return 0;
 }
@@ -279,6 +281,8 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
                                                           : VINE_APPLIANCE_PIPE_REFUSED,
                          pipe, error, error != 0 ? why : NULL);
     count_end(pipe, error);
+    if (pipe->state == VINE__SERVED_OPEN)
+        vine__roll_close(&appliance->common->roll, pipe, error, why);
     if (pipe->state == VINE__SERVED_OPEN && error != 0) {
         /* B5 pairs with B6: what was completed before counts. */
         vine__store_release_u32(&pipe->half.layout->board.closed.value, vine__error_to_wire(error));

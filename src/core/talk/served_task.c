@@ -157,7 +157,6 @@ static void settle_outputs(struct vine_call *call, struct vine_token *tokens)
             shrink_box(call, &output->token, (uint32_t)output->size_bytes);
         finish_box(call, &output->token, output->token.type & VINE_WIRE_TYPE_MASK);
         tokens[i] = output->token;
-        vine__count(&call->pipe->appliance->bytes_out, output->size_bytes);
     }
 }
 
@@ -176,7 +175,7 @@ VINE__ALWAYS_INLINE void give_up(struct vine_call *call)
     VINE_ASSERT(pipe->channels[call->channel]->in_flight > 0);
     VINE_ASSERT(pipe->jobs_taken > 0);
     pipe->channels[call->channel]->in_flight--;
-    pipe->jobs_taken--;
+    vine__store_relaxed_u32(&pipe->jobs_taken, pipe->jobs_taken - 1);
     vine__op_give_own(&pipe->jobs, &call->operation); /* the loop takes them, too */
 }
 
@@ -233,6 +232,60 @@ static void write_completion(struct vine_call *call, struct vine__served_channel
            carried * sizeof *tokens);
 }
 
+/* Where the tasks of its procedure are counted; NULL: nowhere. */
+static struct vine__tally *tally_of(const struct vine_call *call)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+    const uint32_t index = call->procedure - VINE_WIRE_PROCEDURES_FROM;
+
+    if (VINE__UNLIKELY(call->definition == NULL))
+        return NULL;
+    if (VINE__UNLIKELY(appliance->tallies[index] == NULL))
+        /* P5 pairs with P6. */
+        vine__store_release_pointer((void **)&appliance->tallies[index],
+                                    calloc(1, sizeof(struct vine__tally)));
+    return appliance->tallies[index];
+}
+
+static void count_bytes(const struct vine_call *call, struct vine__tally *tally)
+{
+    struct vine__served *pipe = call->pipe;
+    uint64_t in = 0;
+    uint64_t out = 0;
+
+    for (uint32_t i = 0; i < call->input_count; i++)
+        in += call->inputs[i].size_bytes;
+    for (uint32_t i = 0; i < call->output_count; i++)
+        out += call->outputs[i].size_bytes;
+    vine__count(&pipe->appliance->bytes_in, in);
+    vine__count(&pipe->appliance->bytes_out, out);
+    vine__count(&pipe->bytes_in, in);
+    vine__count(&pipe->bytes_out, out);
+    if (VINE__LIKELY(tally != NULL)) {
+        vine__count(&tally->bytes_in, in);
+        vine__count(&tally->bytes_out, out);
+    }
+}
+
+static void count_end(const struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine__tally *tally = tally_of(call);
+    const bool is_done = call->status == 0;
+
+    vine__count(is_done ? &pipe->appliance->tasks_done : &pipe->appliance->tasks_failed, 1);
+    vine__count(is_done ? &pipe->tasks_done : &pipe->tasks_failed, 1);
+    if (is_done && (call->input_count | call->output_count) != 0)
+        count_bytes(call, tally);
+    if (VINE__UNLIKELY(tally == NULL))
+        return;
+    vine__count(is_done ? &tally->tasks_done : &tally->tasks_failed, 1);
+    if (VINE__LIKELY(call->end_ticks != call->start_ticks)) { /* it has run */
+        vine__tally_record(&tally->queued, vine__elapsed(call->seen_ticks, call->start_ticks));
+        vine__tally_record(&tally->run, vine__elapsed(call->start_ticks, call->end_ticks));
+    }
+}
+
 void vine__served_complete(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
@@ -246,15 +299,9 @@ void vine__served_complete(struct vine_call *call)
         write_completion(call, channel);
     else
         drop_outputs(call);
-    if (call->is_builtin) {
-        /* What a pipe asks of the appliance is nobody's work. */
-    } else if (call->status == 0) {
-        vine__count(&appliance->tasks_done, 1);
-        for (uint32_t i = 0; i < call->input_count; i++)
-            vine__count(&appliance->bytes_in, call->inputs[i].size_bytes);
-    } else {
-        vine__count(&appliance->tasks_failed, 1);
-    }
+    /* What a pipe asks of the appliance is nobody's work. */
+    if (!call->is_builtin)
+        count_end(call);
     if (call->session != NULL)
         vine__session_job_ended(pipe, call);
     if (call->is_listed)
@@ -338,6 +385,7 @@ static void run_now(struct vine_call *call, uint16_t procedure)
 
     if (call->is_builtin) {
         call->status = vine__builtin_run(call, procedure);
+        call->end_ticks = vine__clock_ticks();
     } else {
         vine__job_run(call, &pipe->appliance->scratch);
         if (VINE__UNLIKELY(call->copied_bytes > 0))
@@ -387,7 +435,7 @@ static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index
     if (call == NULL)
         return NULL;
     pipe->channels[channel_index]->in_flight++;
-    pipe->jobs_taken++;
+    vine__store_relaxed_u32(&pipe->jobs_taken, pipe->jobs_taken + 1);
     call->pipe = pipe;
     call->session = NULL;
     call->lane = NULL;
@@ -398,6 +446,7 @@ static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index
     call->is_cancel_told = false;
     call->wire_operation = submission->operation;
     call->channel = channel_index;
+    call->procedure = submission->procedure;
     call->is_last = (submission->kind & VINE_WIRE_SESSION_LAST) != 0;
     call->canceled = 0;
     call->status = 0;

@@ -138,6 +138,8 @@ enum vine_wire_procedure {
     VINE_WIRE_LIST_ACCELERATORS = 3,   /* -> output: accelerators */
     VINE_WIRE_ACQUIRE_ACCELERATOR = 4, /* bytes: struct vine_wire_acquire */
     VINE_WIRE_RELEASE_ACCELERATOR = 5, /* bytes: u16 */
+    VINE_WIRE_LIST_STATISTICS = 6,     /* bytes: u64, from where -> output: a page of statistics */
+    VINE_WIRE_LIST_PIPES = 7,          /* the same of pipes */
     VINE_WIRE_PROCEDURES_FROM = 16,    /* registered ones */
 };
 
@@ -176,6 +178,55 @@ struct vine_wire_acquire {
     uint16_t accelerator;
     uint16_t order; /* enum vine_accelerator_order */
     uint32_t reserved;
+};
+
+/* What answers to VINE_WIRE_LIST_STATISTICS and those behind it begin with: so many records follow,
+ * of which later versions may append to each. */
+struct vine_wire_page {
+    uint32_t record_bytes;
+    uint32_t count;
+    uint64_t next; /* from where to go on; 0: that was all */
+};
+
+struct vine_wire_times {
+    uint64_t total_ns;
+    uint64_t p50_ns;
+    uint64_t p99_ns;
+    uint64_t max_ns;
+};
+
+struct vine_wire_statistics {
+    char name[32];
+    uint64_t tasks_done;
+    uint64_t tasks_failed;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    struct vine_wire_times queued;
+    struct vine_wire_times run;
+};
+
+#define VINE_WIRE_PIPE_CLOSED 1u
+#define VINE_WIRE_PIPE_OWN    2u /* by which it is asked */
+
+struct vine_wire_pipe {
+    uint64_t number;
+    uint64_t age_ns;    /* since it was opened */
+    uint64_t closed_ns; /* since it was closed */
+    uint64_t tasks_done;
+    uint64_t tasks_failed;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t quota_bytes;
+    uint64_t held_bytes;
+    uint32_t pid;   /* 0: not of this machine */
+    uint32_t uid;   /* UINT32_MAX: nobody vouches for it */
+    uint32_t flags; /* VINE_WIRE_PIPE_ */
+    uint32_t error; /* of a closed one: 0, its application closed it */
+    uint32_t in_flight;
+    uint32_t channels;
+    char name[32];
+    char link[32]; /* to another machine, else empty */
+    char reason[96];
 };
 
 /* clang-format off: one field a line */
@@ -255,6 +306,42 @@ VINE_LAYOUT(vine_wire_acquire, 40);
 VINE_FIELD(vine_wire_acquire, type, 0);
 VINE_FIELD(vine_wire_acquire, accelerator, 32);
 VINE_FIELD(vine_wire_acquire, order, 34);
+VINE_LAYOUT(vine_wire_page, 16);
+VINE_FIELD(vine_wire_page, record_bytes, 0);
+VINE_FIELD(vine_wire_page, count, 4);
+VINE_FIELD(vine_wire_page, next, 8);
+VINE_LAYOUT(vine_wire_times, 32);
+VINE_FIELD(vine_wire_times, total_ns, 0);
+VINE_FIELD(vine_wire_times, p50_ns, 8);
+VINE_FIELD(vine_wire_times, p99_ns, 16);
+VINE_FIELD(vine_wire_times, max_ns, 24);
+VINE_LAYOUT(vine_wire_statistics, 128);
+VINE_FIELD(vine_wire_statistics, name, 0);
+VINE_FIELD(vine_wire_statistics, tasks_done, 32);
+VINE_FIELD(vine_wire_statistics, tasks_failed, 40);
+VINE_FIELD(vine_wire_statistics, bytes_in, 48);
+VINE_FIELD(vine_wire_statistics, bytes_out, 56);
+VINE_FIELD(vine_wire_statistics, queued, 64);
+VINE_FIELD(vine_wire_statistics, run, 96);
+VINE_LAYOUT(vine_wire_pipe, 256);
+VINE_FIELD(vine_wire_pipe, number, 0);
+VINE_FIELD(vine_wire_pipe, age_ns, 8);
+VINE_FIELD(vine_wire_pipe, closed_ns, 16);
+VINE_FIELD(vine_wire_pipe, tasks_done, 24);
+VINE_FIELD(vine_wire_pipe, tasks_failed, 32);
+VINE_FIELD(vine_wire_pipe, bytes_in, 40);
+VINE_FIELD(vine_wire_pipe, bytes_out, 48);
+VINE_FIELD(vine_wire_pipe, quota_bytes, 56);
+VINE_FIELD(vine_wire_pipe, held_bytes, 64);
+VINE_FIELD(vine_wire_pipe, pid, 72);
+VINE_FIELD(vine_wire_pipe, uid, 76);
+VINE_FIELD(vine_wire_pipe, flags, 80);
+VINE_FIELD(vine_wire_pipe, error, 84);
+VINE_FIELD(vine_wire_pipe, in_flight, 88);
+VINE_FIELD(vine_wire_pipe, channels, 92);
+VINE_FIELD(vine_wire_pipe, name, 96);
+VINE_FIELD(vine_wire_pipe, link, 128);
+VINE_FIELD(vine_wire_pipe, reason, 160);
 /* clang-format on */
 
 #endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An appliance that answers its operator with what is no answer. */
+#include "liar.h"
+
+#include <vine/inspect.h>
+
+/* What vine_inspect_pipes makes of a page with one record. */
+static int inspect(const struct vine_wire_page *head, const struct vine_wire_pipe *record,
+                   size_t size, struct vine_pipe_facts *ret_facts)
+{
+    static unsigned char page[1024];
+
+    memcpy(page, head, sizeof *head);
+    memcpy(page + sizeof *head, record, sizeof *record);
+    liar.answer = page;
+    liar.answer_size = size;
+    assert_int_equal(pthread_create(&liar.thread, NULL, answer_one, NULL), 0);
+    const int found = vine_inspect_pipes(liar.pipe, ret_facts, 1);
+    assert_int_equal(pthread_join(liar.thread, NULL), 0);
+    return found;
+}
+
+static void pages_that_do_not_add_up_are_refused(void **state)
+{
+    (void)state;
+    const struct vine_wire_pipe record = {.number = 1};
+    const size_t whole = sizeof(struct vine_wire_page) + sizeof record;
+    const struct vine_wire_page heads[] = {
+        {.record_bytes = sizeof record, .count = 2},
+        {.record_bytes = sizeof record, .count = UINT32_MAX},
+        {.record_bytes = 0, .count = 1},
+        {.record_bytes = 8, .count = 1},
+        {.record_bytes = UINT32_MAX - 7, .count = 1},
+        {.record_bytes = sizeof record + 4, .count = 1},
+        {.record_bytes = sizeof record + 8, .count = 1},
+    };
+    const struct vine_wire_page good = {.record_bytes = sizeof record, .count = 1};
+    struct vine_pipe_facts facts;
+
+    start();
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        assert_int_equal(inspect(&heads[i], &record, whole, &facts), -VINE_EPROTOCOL);
+    assert_int_equal(inspect(&good, &record, 0, &facts), -VINE_EPROTOCOL);
+    assert_int_equal(inspect(&good, &record, sizeof good - 1, &facts), -VINE_EPROTOCOL);
+    assert_int_equal(inspect(&good, &record, whole - 1, &facts), -VINE_EPROTOCOL);
+    assert_int_equal(inspect(&good, &record, whole, &facts), 1);
+    assert_int_equal(vine_pipe_status(liar.pipe), 0);
+    stop();
+}
+
+static void what_is_told_of_pipes_is_ended_and_printable(void **state)
+{
+    (void)state;
+    const struct vine_wire_page good = {.record_bytes = sizeof(struct vine_wire_pipe), .count = 1};
+    struct vine_wire_pipe record;
+    struct vine_pipe_facts facts;
+
+    start();
+    memset(&record, 0x9b, sizeof record);
+    record.error = 11;
+    assert_int_equal(inspect(&good, &record, sizeof good + sizeof record, &facts), 1);
+    assert_int_equal(strlen(facts.name), sizeof facts.name - 1);
+    assert_int_equal(strspn(facts.name, "?"), sizeof facts.name - 1);
+    assert_int_equal(strspn(facts.link, "?"), sizeof facts.link - 1);
+    assert_int_equal(strspn(facts.reason, "?"), sizeof facts.reason - 1);
+    assert_int_equal(facts.error, -VINE_EPROTOCOL); /* an errno does not cross */
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_that_do_not_add_up_are_refused),
+        cmocka_unit_test(what_is_told_of_pipes_is_ended_and_printable),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
