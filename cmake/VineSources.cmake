@@ -20,7 +20,7 @@ set(VINE_RUNTIME_MODULES
     arch/backtrace arch/console arch/guard arch/net arch/poll arch/process arch/reservation
     arch/storage arch/thread arch/topology
     core/appliance core/arena core/file core/future core/heap core/http core/launch core/log core/mail core/metrics core/network
-    core/poll core/process core/reactor core/service core/socket core/state core/supervise core/sync core/timer
+    core/poll core/process core/reactor core/remote core/service core/socket core/state core/supervise core/sync core/timer
     core/vectoring core/watch
     core/keyspace core/resp core/resp_server)
 

@@ -12,6 +12,7 @@
 #define VINE_COROUTINE_H
 
 #include <vine/access_log.h>
+#include <vine/await.h>
 #include <vine/below.h>
 #include <vine/error.h>
 #include <vine/future.h>

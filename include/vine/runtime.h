@@ -35,6 +35,7 @@
 #include <vine/network.h>
 #include <vine/queue.h>
 #include <vine/reactor.h>
+#include <vine/remote.h>
 #include <vine/resp.h>
 #include <vine/resp_server.h>
 #include <vine/semaphore.h>

@@ -74,6 +74,8 @@ static bool bring_answers(struct vine__polling *polling, struct vine__record *re
             continue;
         if (further->file != NULL && further->answer == 0)
             vine__opened_tell(further->file);
+        if (further->awaiting != NULL && further->answer > 0)
+            vine__awaiting_tell(further->awaiting);
         if (!put_ask(record, &further->asker, further->answer))
             return false;
         further->has_answer = false;

@@ -232,6 +232,20 @@ static int open_file(struct vine__polling *polling, const struct vine__ask *ask,
                                  offsetof(struct vine__below, file));
 }
 
+static int await(struct vine__polling *polling, const struct vine__ask *ask,
+                 struct vine__asker asker)
+{
+    struct vine__awaiting wish;
+    struct further *further;
+    uint32_t place;
+
+    if (find(polling, ask, sizeof(wish), &place) != 0)
+        return -VINE_ECORRUPT;
+    memcpy(&wish, (const void *)(uintptr_t)ask->a, sizeof(wish));
+    further = create(polling, place, asker);
+    return further != NULL ? vine__awaiting_begin(further, &wish) : -ENOMEM;
+}
+
 int vine__further_begin(struct vine__polling *polling, const struct vine__ask *ask,
                         struct vine__asker asker)
 {
@@ -246,6 +260,8 @@ int vine__further_begin(struct vine__polling *polling, const struct vine__ask *a
         return splice(polling, ask, asker);
     case VINE__ASK_OPEN:
         return open_file(polling, ask, asker);
+    case VINE__ASK_AWAIT:
+        return await(polling, ask, asker);
     default:
         return -VINE_ECORRUPT;
     }
@@ -326,6 +342,9 @@ static void leave(struct further *further, bool at_once)
     if (further->listening != NULL)
         vine__listening_leave(further->listening);
     further->listening = NULL;
+    if (further->awaiting != NULL)
+        vine__awaiting_leave(further->awaiting);
+    further->awaiting = NULL;
     further->accepts = NULL;
     if (further->file != NULL)
         vine__opened_leave(further->file);

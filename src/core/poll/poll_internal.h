@@ -78,6 +78,7 @@ void vine__senders_fini(struct vine__polling_core *core);
 
 /* ---- what it has beside its connection: further.c -------------------------------------------- */
 
+struct awaiting;
 struct connecting;
 struct listening;
 struct opened;
@@ -102,6 +103,7 @@ struct further {
     struct listening *listening;   /* or NULL */
     struct further *accepts;       /* the one that listens, while it waits there, or NULL */
     struct opened *file;           /* it is a file, or NULL */
+    struct awaiting *awaiting;     /* it is a task elsewhere, or NULL */
 };
 
 struct furthers {
@@ -184,6 +186,15 @@ void vine__splice_begin(struct further *further, struct vine__outlet *from, stru
 void vine__splicing_leave(struct splicing *splicing);
 /* Something may have changed for those who wait to send to it. It closes, if it is over. */
 void vine__splicings_look(struct vine__outlet *outlet);
+
+/* ---- tasks elsewhere: awaiting.c -------------------------------------------------------------- */
+
+/* `further` is to be this one. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
+int vine__awaiting_begin(struct further *further, const struct vine__awaiting *wish);
+/* It has ended well: have those inside see what came, or `further->answer` why they do not. */
+void vine__awaiting_tell(struct awaiting *awaiting);
+/* Nobody waits for it any more. */
+void vine__awaiting_leave(struct awaiting *awaiting);
 
 /* ---- files: files.c -------------------------------------------------------------------------- */
 

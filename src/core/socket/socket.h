@@ -15,6 +15,7 @@
 #ifndef VINE_CORE_SOCKET_SOCKET_H
 #define VINE_CORE_SOCKET_SOCKET_H
 
+#include <vine/await.h>
 #include <vine/below.h>
 #include <vine/socket.h>
 
@@ -64,6 +65,18 @@ struct vine__below {
     uint64_t offset, size;  /* of what is to be sent */
     uint32_t root;
     char path[]; /* as `text` above */
+};
+
+#define VINE__PROCEDURE_BYTES 32U /* of a procedure's name, with the zero */
+#define VINE__SCALARS_MAX     8U
+
+/* A task elsewhere, which outside reads once. */
+struct vine__awaiting {
+    struct vine__beyond beyond;
+    struct vine_awaited awaited; /* `scalars` means nothing here: */
+    uint64_t scalars[VINE__SCALARS_MAX];
+    struct vine_remote remote;
+    char procedure[VINE__PROCEDURE_BYTES];
 };
 
 #define VINE__FURTHER_TEXT_MAX 320U /* with the zero */

@@ -98,6 +98,7 @@ enum vine__ask_kind {
     /* And from here on it goes at the end of what was asked in any case. */
     VINE__ASK_PASSING,
     VINE__ASK_SPLICE = VINE__ASK_PASSING, /* of `socket`; ends with how many bytes */
+    VINE__ASK_AWAIT,                      /* a task elsewhere; the same */
 };
 
 /* What of a coroutine is outside: how it begins in the heap. Memory of the heap, which goes in the

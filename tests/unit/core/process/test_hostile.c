@@ -179,6 +179,35 @@ VINE_SERVICE_CODE static void splices_to_itself(struct vine_coroutine *that)
     splice_wish(that, 0, 1);
 }
 
+/* As that of a task elsewhere. */
+static struct vine__awaiting *await_wish(struct vine_coroutine *that) VINE_SERVICE_CODE;
+static struct vine__awaiting *await_wish(struct vine_coroutine *that)
+{
+    struct vine__awaiting *const awaiting = (void *)wish(that, VINE__ASK_AWAIT, 1);
+
+    memset((char *)awaiting + sizeof(awaiting->beyond), 0,
+           sizeof(*awaiting) - sizeof(awaiting->beyond));
+    return awaiting;
+}
+
+VINE_SERVICE_CODE static void awaits_by_a_name_without_an_end(struct vine_coroutine *that)
+{
+    struct vine__awaiting *const awaiting = await_wish(that);
+
+    memset(awaiting->procedure, 'a', sizeof(awaiting->procedure));
+}
+
+VINE_SERVICE_CODE static void awaits_with_more_scalars_than_there_are(struct vine_coroutine *that)
+{
+    await_wish(that)->awaited.scalar_count = UINT32_MAX;
+}
+
+VINE_SERVICE_CODE static void awaits_at_the_very_end(struct vine_coroutine *that)
+{
+    (void)await_wish(that);
+    that->ask.a = (uintptr_t)that->inside + 4096 - 8;
+}
+
 VINE_SERVICE_CODE static void accepts_from_its_connection(struct vine_coroutine *that)
 {
     (void)wish(that, VINE__ASK_ACCEPT, 1);
@@ -299,6 +328,9 @@ static void wishes_that_make_no_sense_end_it(void **state)
     do_it(splices_from_nowhere, false);
     do_it(splices_to_nowhere, false);
     do_it(splices_to_itself, false);
+    do_it(awaits_by_a_name_without_an_end, false);
+    do_it(awaits_with_more_scalars_than_there_are, false);
+    do_it(awaits_at_the_very_end, false);
     do_it(accepts_from_its_connection, false);
     do_it(accepts_from_nowhere, false);
     do_it(lets_go_beyond_the_heap, false);

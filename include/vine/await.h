@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vine/await.h - tasks of appliances elsewhere, awaited by coroutines.
+ *
+ * Owns:     nothing: a task goes with the operation, however that ends.
+ * Threads:  coroutines; remotes are added on core 0 before services start (vine/remote.h).
+ * Blocking: the coroutine alone, and until its deadline (vine_deadline) at the latest.
+ * Trust:    as vine/remote.h. A micro-process reaches what whoever wrote it has added, and no
+ *           other appliance; what it brings is copied out of its heap once, and what comes is
+ *           copied into it.
+ * Limits:   as many at once as sockets of a micro-process; what fits into its heap.
+ *
+ * Caveats:  as vine/remote.h: a task that was left (by a deadline, by vine_cancel, or since its
+ *           micro-process ended) may be run all the same. Pipes are no heap's memory: with
+ *           protection keys a wild pointer of a coroutine can reach them, as it does malloc's.
+ */
+#ifndef VINE_AWAIT_H
+#define VINE_AWAIT_H
+
+#include <vine/remote.h>
+#include <vine/state.h>
+
+VINE_BEGIN_DECLARATIONS
+
+/* What a task brings and where what it makes goes: memory of the heap, or what is looked at
+ * (vine_look) as its input. Zeroed fields: nothing. */
+struct vine_awaited {
+    const void *input; /* the procedure's VINE_INPUT, or where it has none its VINE_BYTES */
+    size_t input_bytes;
+    void *output; /* its VINE_OUTPUT, or its VINE_RESULT */
+    size_t output_max;
+    const uint64_t *scalars; /* of its VINE_SCALAR arguments, the first, */
+    uint32_t scalar_count;   /* so many */
+};
+
+/*
+ * Have the appliance `remote`, a struct vine_remote, run a procedure, and wait for its end:
+ *
+ *     vine_await(self->size, hashes, "sha256", .input = self->text, .input_bytes = self->length,
+ *                .output = self->digest, .output_max = sizeof self->digest);
+ *
+ * `size_lvalue` is how much came. Raises -VINE_ENOAPPLIANCE: nobody is there; -VINE_EPROCEDURE: it
+ * has no such procedure; -VINE_EARGUMENT: which takes other arguments; -VINE_EOVERFLOW: more comes
+ * than there is room for; -VINE_EPEERLOST: the appliance is gone, and how the task ended is not
+ * known; how the task failed (-VINE_EFAILED, ...); -EFAULT: the memory is not its own; -EINVAL:
+ * there is no such remote; -ETIMEDOUT; -EMFILE: this micro-process has too many of all; -ENOMEM.
+ */
+#define vine_await(size_lvalue, remote, procedure, ...)                                            \
+    do {                                                                                           \
+        vine__operation(                                                                           \
+            "vine_await",                                                                          \
+            vine__await(that, (remote), (procedure), &(const struct vine_awaited){__VA_ARGS__}),   \
+            vine__awaited(that));                                                                  \
+        (size_lvalue) = (size_t)that->result;                                                      \
+    } while (0)
+
+/* ---- what stands behind them; private -------------------------------------------------------- */
+
+VINE_API void vine__await(struct vine_coroutine *that, struct vine_remote remote,
+                          const char *procedure, const struct vine_awaited *awaited);
+VINE_API bool vine__awaited(struct vine_coroutine *that);
+
+VINE_END_DECLARATIONS
+
+#endif
