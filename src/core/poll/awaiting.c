@@ -2,7 +2,7 @@
 /*
  * core/poll/awaiting.c - tasks elsewhere that coroutines wait for, outside.
  *
- * What one brings is copied as soon as it is asked for: into the pipe, or aside until that is there.
+ * What one brings is copied as soon as it is asked for: into the pipe, or aside until it is open.
  * What it made is copied into the heap in front of the run that is told of it. Whoever asked may be
  * gone before the end: this is its own, and goes when the task has ended.
  */

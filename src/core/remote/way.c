@@ -3,12 +3,12 @@
  * core/remote/way.c - a core's pipe to a remote.
  *
  * To open it, and to ask for a procedure that the appliance did not tell of then, takes a worker
- * thread: an errand, of which there is one at a time. All else is this core's: who has a task in
- * flight has the core look at the pipe in each turn, and before it sleeps the pipe is armed, and its
- * descriptor among what the core waits for.
+ * thread: an errand, of which there is one at a time. All else is this core's: while tasks are in
+ * flight it looks at the pipe in each turn; before it sleeps it arms the pipe, whose descriptor is
+ * then among what it waits for.
  *
- * A pipe that is lost is closed when nobody uses it any more. Who waits then asks anew, and so opens
- * another one.
+ * A pipe that is lost is closed when nobody uses it any more. Who waits then asks anew, and so
+ * opens another one.
  */
 #include "core/remote/remote_internal.h"
 
