@@ -189,8 +189,9 @@ extern const struct vine__point __stop_vine_points[] __attribute__((weak, visibi
 extern const char __start_vine_service_text[] __attribute__((weak, visibility("hidden")));
 extern const char __stop_vine_service_text[] __attribute__((weak, visibility("hidden")));
 
-/* One of each program or library, however many files include this. */
+/* One of each program or library, however many files include this; gone when that is unloaded. */
 VINE_API void vine__module_add(struct vine__module *module);
+VINE_API void vine__module_drop(struct vine__module *module);
 struct vine__module vine__module __attribute__((weak, visibility("hidden")));
 
 __attribute__((weak, visibility("hidden"), constructor)) void vine__module_begin(void)
@@ -202,6 +203,11 @@ __attribute__((weak, visibility("hidden"), constructor)) void vine__module_begin
     vine__module.text = __start_vine_service_text;
     vine__module.text_end = __stop_vine_service_text;
     vine__module_add(&vine__module);
+}
+
+__attribute__((weak, visibility("hidden"), destructor)) void vine__module_end(void)
+{
+    vine__module_drop(&vine__module);
 }
 
 VINE_API void *vine__frame(struct vine_coroutine *that, size_t size_bytes);

@@ -65,15 +65,15 @@ static void stop(struct vine_stopper *stopper)
 
 int vine__processes_prepare(void)
 {
-    static uint32_t added; /* of the modules */
+    const uint32_t count = vine__module_count();
     int error = 0;
 
-    while (error == 0 && added < vine__module_count()) {
-        const struct vine__module *const module = vine__module_at(added + 1);
+    /* All of them: a number may be another module's than at the last look. */
+    for (uint32_t number = 1; error == 0 && number <= count; number++) {
+        const struct vine__module *const module = vine__module_at(number);
 
-        if (module->text != module->text_end)
+        if (module != NULL && module->text != module->text_end)
             error = vine__guard_add_text(module->text, module->text_end);
-        added++;
     }
     return error;
 }

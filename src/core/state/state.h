@@ -232,7 +232,8 @@ __attribute__((noreturn, cold)) void vine__misuse(const struct vine_coroutine *t
 /* The coroutine's type, or NULL if it is no known one. */
 const struct vine_coroutine_type *vine__type_of(uint32_t module, uint32_t type);
 
-/* The modules that are known, from 1 to what this returns; and one of them. They stay. */
+/* The modules that are known are numbered from 1 to what this returns; and one of them, or NULL: it
+ * is gone. */
 uint32_t vine__module_count(void);
 const struct vine__module *vine__module_at(uint32_t number);
 
