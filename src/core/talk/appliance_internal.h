@@ -75,11 +75,13 @@ struct vine__lane {
 };
 
 struct vine__session {
+    /* Of when it began: all its tasks run with that, whatever has replaced it since. */
     const struct vine_procedure_definition *definition;
     void *state;
     struct vine__lane lane;
     int64_t charged_bytes; /* by its handlers */
     uint16_t id;
+    uint16_t procedure; /* its number */
     uint32_t jobs;      /* taken and not ended */
     bool is_begun;      /* `begin` has run well, so that `end` is due */
     uint32_t is_failed; /* atomic: further tasks end with -VINE_ESESSION */
@@ -544,8 +546,13 @@ void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire
 void vine__jobs_cancel(struct vine__served *pipe);
 
 /* session.c */
+/* With what a task of a session runs: the session's own definition, if it has begun with this
+ * procedure, or that which is offered now. */
+const struct vine_procedure_definition *
+vine__session_definition(const struct vine__served *pipe, uint16_t id, uint16_t procedure,
+                         const struct vine_procedure_definition *definition);
 /* Returns 0, or the positive error with which the task ends. */
-int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
+int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t procedure,
                                const struct vine_procedure_definition *definition,
                                struct vine__session **ret_session);
 void vine__session_end(struct vine__served *pipe, uint16_t id);

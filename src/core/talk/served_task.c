@@ -342,8 +342,8 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
         return VINE_ESESSION;
 
     struct vine__session *session = NULL;
-    const int error =
-        vine__session_find_or_make(pipe, submission->session, call->definition, &session);
+    const int error = vine__session_find_or_make(pipe, submission->session, submission->procedure,
+                                                 call->definition, &session);
 
     if (error)
         return error;
@@ -471,6 +471,9 @@ static int admit(struct vine_call *call, const struct vine_wire_submission *subm
         return VINE_EPROCEDURE;
     if (call->pipe->appliance->is_draining)
         return VINE_EDRAINING;
+    if (submission->session != 0)
+        call->definition = vine__session_definition(call->pipe, submission->session,
+                                                    submission->procedure, call->definition);
     /* There is little to decode where nothing is given and nothing is wanted. */
     if ((submission->shape | call->definition->argument_count) != 0)
         error = vine__served_decode(call, submission);

@@ -74,7 +74,18 @@ void vine__session_leave(struct vine__session *session)
     vine__served_end_if_over(pipe);
 }
 
-int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
+const struct vine_procedure_definition *
+vine__session_definition(const struct vine__served *pipe, uint16_t id, uint16_t procedure,
+                         const struct vine_procedure_definition *definition)
+{
+    const struct vine__session *const session = pipe->sessions[VINE_WIRE_SESSION_PLACE(id)];
+
+    return session != NULL && session->id == id && session->procedure == procedure
+               ? session->definition
+               : definition;
+}
+
+int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t procedure,
                                const struct vine_procedure_definition *definition,
                                struct vine__session **ret_session)
 {
@@ -85,7 +96,7 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
         return VINE_ESESSION;
     if (session != NULL && session->id == id) {
         *ret_session = session;
-        return session->definition == definition ? 0 : VINE_ESESSION;
+        return session->procedure == procedure ? 0 : VINE_ESESSION;
     }
     if (session != NULL)
         end_session(pipe, session);
@@ -100,6 +111,7 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id,
         return VINE_EQUOTA;
     }
     session->id = id;
+    session->procedure = procedure;
     session->definition = definition;
     session->pipe = pipe;
     vine__list_init(&session->lane.jobs);

@@ -281,6 +281,39 @@ static void a_session_changes_its_thread_only_when_idle(void **state)
     stop();
 }
 
+/* As `sum`, but for what it adds. */
+static int run_tenfold(struct vine_call *call)
+{
+    struct sum_state *state = vine_call_state(call);
+
+    state->sum += 10 * vine_call_scalar(call, 0, 0);
+    state->tasks++;
+    return vine_call_result(call, state, sizeof *state);
+}
+
+static void a_session_goes_on_with_what_its_procedure_was(void **state)
+{
+    (void)state;
+    struct vine_procedure_definition tenfold = {.size_bytes = 0};
+
+    start(NULL);
+    for (size_t i = 0; i < sizeof served_procedures / sizeof served_procedures[0]; i++)
+        if (strcmp(served_procedures[i].name, "sum") == 0)
+            tenfold = served_procedures[i];
+    tenfold.run = run_tenfold;
+    struct vine_session *before = open_session();
+    struct vine_session *other = open_session();
+    assert_int_equal(add(before, 1, false), 1);
+    assert_int_equal(vine_appliance_register(served.appliance, &tenfold), 0);
+    assert_int_equal(add(before, 2, false), 3);
+    assert_int_equal(add(other, 2, false), 20); /* it begins with its first task */
+    assert_int_equal(add(before, 3, true), 6);
+    assert_int_equal(add(other, 3, true), 50);
+    vine_session_close(before);
+    vine_session_close(other);
+    stop();
+}
+
 static void closing_the_pipe_ends_all_sessions(void **state)
 {
     (void)state;
@@ -304,6 +337,7 @@ int main(void)
         cmocka_unit_test(an_id_comes_back_when_all_others_were_used),
         cmocka_unit_test(too_many_sessions_are_refused),
         cmocka_unit_test(a_session_changes_its_thread_only_when_idle),
+        cmocka_unit_test(a_session_goes_on_with_what_its_procedure_was),
         cmocka_unit_test(closing_the_pipe_ends_all_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
