@@ -4,7 +4,6 @@
  */
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "../tools/appliance.h"
 #include "../tools/help.h"
@@ -15,17 +14,6 @@
 
 #include "on_reactors.h"
 
-/* What wakes an appliance at these is no descriptor, or wants looks of its own (vine/serving.h). */
-static bool needs_plain_loop(const char *address)
-{
-    static const char *const prefixes[] = {"file:", "shm:", "pci:", "link:", "vinetalk:"};
-
-    for (size_t i = 0; address != NULL && i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-        if (strncmp(address, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    return false;
-}
-
 static int run(const struct arguments *arguments)
 {
     struct appliance appliance;
@@ -33,8 +21,7 @@ static int run(const struct arguments *arguments)
 
     if (status != STATUS_DONE)
         return status;
-    status = needs_plain_loop(appliance.serve.address) ? appliance_serve(&appliance, arguments)
-                                                       : serve_on_reactors(&appliance, arguments);
+    status = serve_on_reactors(&appliance, arguments);
     appliance_fini(&appliance);
     return status;
 }

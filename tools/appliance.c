@@ -161,7 +161,8 @@ void appliance_fini(struct appliance *appliance)
     *appliance = (struct appliance){0};
 }
 
-int appliance_serve(const struct appliance *appliance, const struct arguments *arguments)
+/* On a plain loop, where there are no reactors that options could be of. */
+static int serve_plainly(const struct appliance *appliance, const struct arguments *arguments)
 {
     const struct verb *const verb = arguments->verb;
     size_t i = 0;
@@ -170,10 +171,8 @@ int appliance_serve(const struct appliance *appliance, const struct arguments *a
         i++;
     for (; i < verb->option_count; i++)
         if ((arguments->given & 1ULL << i) != 0) {
-            message_error("--%s is for reactors, and here is none: %s", verb->options[i].name,
-                          own_has(APPLIANCE_PROGRAM)
-                              ? "a named segment or a link is served by a plain loop"
-                              : APPLIANCE_PROGRAM " is not beside this command");
+            message_error("--%s is for reactors: " APPLIANCE_PROGRAM " is not beside this command",
+                          verb->options[i].name);
             return STATUS_USAGE;
         }
     return serve(&appliance->serve);
@@ -189,7 +188,7 @@ static int run_appliance(const struct arguments *arguments)
         return own_become(APPLIANCE_PROGRAM, arguments->line_count, arguments->line);
     int status = appliance_init(&appliance, arguments);
     if (status == STATUS_DONE) {
-        status = appliance_serve(&appliance, arguments);
+        status = serve_plainly(&appliance, arguments);
         appliance_fini(&appliance);
     }
     return status;
@@ -224,11 +223,13 @@ static const char *const appliance_examples[] = {
     NULL,
 };
 
-/* The core shares its processor with workers and applications, as a plain loop does. */
+/* The core shares its processor with workers and applications, as a plain loop does; and what holds
+ * it up for moments, such as the start of many threads on a busy machine, is nothing to tell. */
 static const char *const appliance_wishes[] = {
     "--smp=1",
     "--thread-affinity=0",
     "--idle-poll-time-us=50",
+    "--blocked-reactor-notify-ms=1000",
     NULL,
 };
 

@@ -57,7 +57,4 @@ struct appliance {
 int appliance_init(struct appliance *appliance, const struct arguments *arguments);
 void appliance_fini(struct appliance *appliance);
 
-/* Serve on the plain loop. Returns a status; an option that is for reactors is refused. */
-int appliance_serve(const struct appliance *appliance, const struct arguments *arguments);
-
 #endif

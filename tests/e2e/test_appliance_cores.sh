@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # test: timeout=120
 #
-# `vine appliance` is a program on reactors, with their options; what cannot be on them is served by a
-# plain loop.
+# `vine appliance` is a program on reactors, with their options; a plain loop serves where that is not
+# there.
 . "$(dirname "$0")/lib.sh"
 [ -x "$VINE_BUILD_DIR/vine-appliance" ] || skip "libvine-runtime was not built"
 busy='--overprovisioned --blocked-reactor-notify-ms 10000' # others use these processors too
@@ -76,17 +76,13 @@ grep -q -- '--smp N .*how many cores' shown || fail "--help does not know --smp:
 "$vine" appliance --explain-start --topology 'core:4 pu:1' --smp 2 >shown || fail "a start shown"
 grep -q 'processors' shown || fail "no start is explained: $(cat shown)"
 
-# Where a named segment is served there is no core, and nothing that it could be told.
-expect 2 "$vine" appliance --listen "file:$scratch/segment" --smp 2
-said 'a named segment or a link is served by a plain loop'
+# A named segment is served by a core, too.
 socket=$address address=file:$scratch/segment
-serve --workers 1
-case $line in *'(1 worker)') ;; *) fail "on cores: $line" ;; esac
-works 'a named segment'
+ready '1 core' --workers 1
 stop
 address=$socket
 
-# The same where the program is not there.
+# Where the program is not there, a plain loop serves, and has none of these options.
 cp "$vine" alone
 vine=$scratch/alone
 serve --workers 1
