@@ -9,8 +9,8 @@
 #define MODULES_MAX 255U
 
 /* Modules come before main or by dlopen, and go by dlclose or at the end of the process, one at a
- * time: M1 publishes one when it is whole. Who unloads a library has seen to it that no heap has its
- * number, as of one whose procedures were refused; then another one gets it. */
+ * time: M1 publishes one when it is whole. Who unloads a library has seen to it that no heap has
+ * its number, as of one whose procedures were refused; then another one gets it. */
 static const struct vine__module *modules[MODULES_MAX + 1]; /* atomic; NULL: none */
 static uint32_t module_count;                               /* the greatest number that there was */
 
