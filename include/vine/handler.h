@@ -55,8 +55,34 @@ struct vine_handled {
  * runs for no task; -EFAULT: the memory is not its own. */
 #define vine_handled(handled) vine__do_at("vine_handled", vine__handled_get(that, (handled)))
 
+/*
+ * The task is done: it ends well, with what was written, and what it brought and was not read is
+ * thrown away. Wait for the next one of the same pipe and procedure, which has the standard input
+ * and output anew; `is_there_lvalue`: whether there is one, else come to the end. The first
+ * coroutine's alone.
+ *
+ *     vine_begin();
+ *     do {
+ *         ...                             as a handler of one task would be
+ *         vine_task_next(self->is_there);
+ *     } while (self->is_there);
+ *     vine_end();
+ *
+ * What lies in the heap stays, children and files as well, and so does what the coroutine knows of
+ * earlier tasks; a deadline does not. There is no next one in a session, for who was cancelled or
+ * has written more than there was room for, where somebody still reads or writes on the standard
+ * input or output, and after a second without tasks, or sooner where memory is short. An error or
+ * fault ends the task at hand, and the micro-process with it; the next task has another one.
+ */
+#define vine_task_next(is_there_lvalue)                                                            \
+    do {                                                                                           \
+        vine__block_at("vine_task_next", vine__task_next_begin(that));                             \
+        (is_there_lvalue) = that->result != 0;                                                     \
+    } while (0)
+
 /* Private. */
 VINE_API void vine__handled_get(struct vine_coroutine *that, struct vine_handled *handled);
+VINE_API void vine__task_next_begin(struct vine_coroutine *that);
 
 VINE_END_DECLARATIONS
 

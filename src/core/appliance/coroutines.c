@@ -99,6 +99,7 @@ void vine__stream_look(struct vine__stream *stream)
 
 static void ended(void *context, const struct vine__process_end *end)
 {
+    vine__warm_leave(context);
     if (end->error != 0)
         vine__stream_fail(context, end->error == -ECANCELED ? -VINE_ECANCELED : end->error);
 }
@@ -120,13 +121,19 @@ static void kill_it(struct vine_timer *timer)
         vine__process_kill(stream->held);
 }
 
+void vine__stream_end_soon(struct vine__stream *stream)
+{
+    if (!vine_timer_is_armed(&stream->kill))
+        vine_timer_arm_after(&stream->kill, KILL_NS);
+}
+
 static void cancel_process(struct vine__stream *stream)
 {
     if (stream->held == NULL)
         return;
+    stream->is_cancelled = true;
     vine__process_cancel(stream->held);
-    if (!vine_timer_is_armed(&stream->kill))
-        vine_timer_arm_after(&stream->kill, KILL_NS);
+    vine__stream_end_soon(stream);
 }
 
 static void start(struct vine__stream *stream, const struct vine_call *call)
@@ -137,6 +144,8 @@ static void start(struct vine__stream *stream, const struct vine_call *call)
         .kind = kind_of(stream->core, definition),
         .ended = ended,
         .gone = gone,
+        .rests = stream->is_single ? vine__warm_rests : NULL,
+        .dismissed = vine__warm_dismissed,
         .context = stream,
         .is_held = true,
     };
@@ -168,6 +177,32 @@ static void begin(void *context, struct vine_call *call)
         vine__session_keep(session, stream);
     vine__stream_add(stream, call);
     start(stream, call);
+}
+
+static bool begin_now(void *context, struct vine_call *call)
+{
+    struct vine__session *const session = vine__call_session(call);
+    struct vine__stream *stream;
+
+    (void)context;
+    if (session == NULL)
+        return vine__warm_begin(call);
+    stream = vine__session_kept(session);
+    if (stream != NULL)
+        vine__stream_add_now(stream, call);
+    return stream != NULL;
+}
+
+static void pipe_ended(void *context, void *kept)
+{
+    (void)context;
+    vine__warm_end(kept);
+}
+
+static bool spare(void *context, void *kept)
+{
+    (void)context;
+    return vine__warm_spare(kept);
 }
 
 static void cancel(void *context, struct vine_call *call)
@@ -214,6 +249,9 @@ int vine__coroutines_create(struct vine_appliance *part, const struct vine_servi
         .bytes = heap_bytes + IO_BYTES + sizeof(struct vine__stream),
         .check = check,
         .begin = begin,
+        .begin_now = begin_now,
+        .pipe_ended = pipe_ended,
+        .spare = spare,
         .cancel = cancel,
         .session_ended = session_ended,
     };
@@ -227,6 +265,11 @@ void vine__coroutines_wait(struct vine__coroutines *coroutines, struct vine_work
     coroutines->none = none;
     if (coroutines->count == 0)
         vine_work_post(none);
+}
+
+uint64_t vine__coroutines_bytes(const struct vine__coroutines *core)
+{
+    return core->executor.bytes;
 }
 
 uint32_t vine__coroutines_count(const struct vine__coroutines *coroutines)

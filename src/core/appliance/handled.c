@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a coroutine learns of its task: copied into its heap by a function outside. */
+/* What a coroutine learns of its task: copied into its heap by a function outside. And how it asks
+ * for the next one. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 
 #include "core/appliance/stream_internal.h"
 #include "core/process/process.h"
+#include "core/state/state.h"
 #include "utils/inside.h"
 
 struct question {
@@ -16,13 +18,17 @@ struct question {
 static int64_t answer(struct vine_outside *outside, const void *asked)
 {
     const struct question *const question = asked;
-    const struct vine__stream *const stream = vine__stream_of(vine__process_running_connection());
+    struct vine__stream *const stream = vine__stream_of(vine__process_running_connection());
+    const struct vine_handled *facts;
 
     if (stream == NULL)
         return -ENOENT;
-    if (!vine_outside_can_write(outside, question->handled, sizeof stream->facts))
+    if (!vine_outside_can_write(outside, question->handled, sizeof *facts))
         return -EFAULT;
-    memcpy(question->handled, &stream->facts, sizeof stream->facts);
+    facts = vine__stream_facts(stream);
+    if (facts == NULL)
+        return -ENOENT;
+    memcpy(question->handled, facts, sizeof *facts);
     return 0;
 }
 
@@ -33,4 +39,12 @@ VINE__INSIDE void vine__handled_get(struct vine_coroutine *that, struct vine_han
     vine__outside(that, answer, handled, sizeof(struct question));
     if (that->error == 0 && that->result != 0)
         vine__raise(that, (int)that->result);
+}
+
+VINE__INSIDE void vine__task_next_begin(struct vine_coroutine *that)
+{
+    if (that != that->inside->first)
+        vine__misuse(that, "vine_task_next is its first coroutine's");
+    that->deadline_ns = 0; /* that of a task is not the next one's */
+    vine__ask(that, VINE__ASK_NEXT, 0, 0, NULL);
 }

@@ -47,7 +47,10 @@ static void end_task(struct vine__executed *task, int error)
 
 static void settle_soon(struct vine__stream *stream)
 {
-    if (!stream->is_single)
+    if (stream->is_single)
+        return;
+    stream->has_to_settle = stream->is_adding;
+    if (!stream->is_adding)
         vine_work_post(&stream->settle);
 }
 
@@ -154,6 +157,18 @@ static void pass_empty(struct vine__stream *stream)
         see_taken(stream, in_of(first));
 }
 
+static void end_receive(struct vine__stream *stream, struct vine_receive *reader,
+                        const unsigned char *bytes, size_t size)
+{
+    const bool runs_now = stream->runs_now;
+
+    stream->runs_now = false; /* who reads may ask for more within the call */
+    if (runs_now)
+        vine__receive_end_now(reader, bytes, (int64_t)size);
+    else
+        vine__receive_end(reader, bytes, (int64_t)size);
+}
+
 static void serve_reader(struct vine__stream *stream)
 {
     struct vine_receive *const reader = stream->base.reader;
@@ -179,7 +194,7 @@ static void serve_reader(struct vine__stream *stream)
     }
     size = take_input(stream, to, reader->into != NULL ? reader->into_bytes : VIEW_BYTES);
     pass_empty(stream);
-    vine__receive_end(reader, to, (int64_t)size);
+    end_receive(stream, reader, to, size);
 }
 
 static void stream_receive(struct vine_connection *base, struct vine_receive *receive)
@@ -229,24 +244,37 @@ static const unsigned char *next_piece(const struct vine_send *send, size_t *ret
     }
 }
 
+/* Into the first task that has room. Returns how many bytes: 0 if none has any. */
+static size_t put_some(struct vine__stream *stream, const unsigned char *bytes, size_t size)
+{
+    struct vine__list *const first = vine__list_first(&stream->rooms);
+    struct vine__executed *task;
+    size_t part;
+
+    if (first == NULL)
+        return 0;
+    task = out_of(first);
+    part = (size_t)vine__min_u64(size, task->room - task->written);
+    vine__call_output_copy(vine__executed_call(task), task->written, bytes, part);
+    task->written += part;
+    if (task->written == task->room)
+        see_full(stream, task);
+    return part;
+}
+
 /* Returns whether all of it is in tasks now. */
 static bool put(struct vine__stream *stream, struct vine_send *send)
 {
-    struct vine__list *first;
-
-    while (send->sent < send->size && (first = vine__list_first(&stream->rooms)) != NULL) {
-        struct vine__executed *const task = out_of(first);
+    while (send->sent < send->size) {
         size_t size;
         const unsigned char *const piece = next_piece(send, &size);
-        const size_t part = (size_t)vine__min_u64(size, task->room - task->written);
 
-        vine__call_output_copy(vine__executed_call(task), task->written, piece, part);
-        task->written += part;
-        send->sent += part;
-        if (task->written == task->room)
-            see_full(stream, task);
+        size = put_some(stream, piece, size);
+        if (size == 0)
+            return false;
+        send->sent += size;
     }
-    return send->sent == send->size;
+    return true;
 }
 
 static void end_sends(struct vine__stream *stream, int error)
@@ -292,6 +320,34 @@ static void stream_send(struct vine_connection *base, struct vine_send *send)
     vine__send_queue_add(&stream->sends, send);
     if (stream->sends.first == send)
         send_on(stream);
+}
+
+/* Whether there is so much room in all. */
+static bool has_room(const struct vine__stream *stream, uint64_t size)
+{
+    VINE_LIST_FOR_EACH(node, &stream->rooms)
+    {
+        const struct vine__executed *const task = out_of(node);
+
+        if (size <= task->room - task->written)
+            return true;
+        size -= task->room - task->written;
+    }
+    return false;
+}
+
+static bool stream_send_at_once(struct vine_connection *base, const unsigned char *bytes,
+                                size_t size)
+{
+    struct vine__stream *const stream = vine__stream_of(base);
+
+    if (stream->is_over || stream->is_shut || stream->is_left || stream->has_overflown ||
+        stream->sends.first != NULL || !has_room(stream, size))
+        return false;
+    for (size_t at = 0; at < size;)
+        at += put_some(stream, bytes + at, size - at);
+    settle_soon(stream);
+    return true;
 }
 
 /* What of it is in tasks already stays there, and is told. */
@@ -410,6 +466,7 @@ static const struct vine__connection_ops stream_ops = {
     .receive = stream_receive,
     .receive_cancel = stream_receive_cancel,
     .send = stream_send,
+    .send_at_once = stream_send_at_once,
     .send_cancel = stream_send_cancel,
     .end_all = stream_end_all,
     .get_address = stream_get_address,
@@ -501,6 +558,52 @@ static void see_facts(struct vine__stream *stream, struct vine_call *call)
         .room_bytes = task->room,
     };
     stream->facts.scalar_count = vine__call_scalars(call, stream->facts.scalars);
+    stream->has_facts = true;
+}
+
+const struct vine_handled *vine__stream_facts(struct vine__stream *stream)
+{
+    if (!stream->has_facts && stream->only != NULL)
+        see_facts(stream, vine__executed_call(stream->only));
+    return stream->has_facts ? &stream->facts : NULL;
+}
+
+void vine__stream_add_now(struct vine__stream *stream, struct vine_call *call)
+{
+    stream->is_adding = true;
+    stream->runs_now = true;
+    stream->has_to_settle = false;
+    vine__stream_add(stream, call);
+    stream->runs_now = false;
+    stream->is_adding = false;
+    if (stream->has_to_settle)
+        settle(&stream->settle);
+}
+
+void vine__stream_rest(struct vine__stream *stream)
+{
+    end_tasks(stream, stream->has_overflown ? -VINE_EOVERFLOW : 0);
+    stream->has_facts = false;
+}
+
+bool vine__stream_renew(struct vine__stream *stream, struct vine_call *call, size_t *ret_size)
+{
+    struct vine__executed *const task = vine__call_executed(call);
+
+    if (task->input_size > 0 && stream->view == NULL)
+        stream->view = vine__view_take(&stream->base, VIEW_BYTES);
+    if (task->input_size > 0 && stream->view == NULL)
+        return false;
+    task->kept = stream;
+    stream->only = task;
+    stream->is_shut = false;
+    stream->has_overflown = false;
+    if (task->input_size > 0)
+        vine__list_push_back(&stream->inputs, &task->in);
+    if (task->room > 0)
+        vine__list_push_back(&stream->rooms, &task->out);
+    *ret_size = take_input(stream, stream->view, VIEW_BYTES);
+    return true;
 }
 
 struct vine__stream *vine__stream_create(struct vine__coroutines *core, struct vine_call *call)
@@ -525,6 +628,7 @@ struct vine__stream *vine__stream_create(struct vine__coroutines *core, struct v
     stream->base.is_layer = true; /* it is no connection of the core's load */
     stream->base.never_resets = true;
     vine__connection_init(&stream->base, network, &stream_ops, false);
-    see_facts(stream, call);
+    if (!stream->is_single)
+        see_facts(stream, call); /* of its first task, which may be gone when somebody asks */
     return stream;
 }

@@ -18,7 +18,8 @@
  *   without input   when its room is full, or something was written and nothing follows at once
  *   with both       when all was taken, and its room is full or more is wanted
  *
- * That of a task without a session ends with its micro-process alone.
+ * That of a task without a session ends with its micro-process, or when that asks for the next one;
+ * the stream is that one's then (warm.c).
  */
 #ifndef VINE_CORE_APPLIANCE_STREAM_INTERNAL_H
 #define VINE_CORE_APPLIANCE_STREAM_INTERNAL_H
@@ -32,6 +33,7 @@
 #include "core/talk/executor.h"
 
 struct vine__coroutines;
+struct vine__warm;
 
 struct vine__stream {
     struct vine_connection base;
@@ -55,6 +57,16 @@ struct vine__stream {
     bool is_left;   /* its session has ended: nobody reads */
     bool has_connection;
     bool has_overflown; /* more was written than there was room for */
+    bool is_adding;     /* a task, within whose call what it brings is read: */
+    bool runs_now;      /* it has not been yet */
+    bool has_to_settle; /* to see which tasks end, behind that */
+    bool is_cancelled;  /* and its micro-process told so */
+    bool has_facts;     /* `facts` are those of its task */
+    /* Where its micro-process takes one task after another: */
+    struct vine__warm *warm; /* of its pipe; NULL: it has not asked for a second one */
+    const struct vine_procedure_definition *definition;
+    uint32_t procedure;                /* its number */
+    struct vine__stream *next, **link; /* of those that rest; NULL: it does not */
     struct vine_handled facts;
 };
 
@@ -65,6 +77,19 @@ struct vine__stream *vine__stream_create(struct vine__coroutines *core, struct v
 
 /* A further task; of a session also when it is over, which answers it. */
 void vine__stream_add(struct vine__stream *stream, struct vine_call *call);
+
+/* The same; if its micro-process waits for what is added, it has read it and gone on before this
+ * returns. Not within a run. */
+void vine__stream_add_now(struct vine__stream *stream, struct vine_call *call);
+
+/* Its micro-process is done with its only task, which ends; and rests. Then the next one: returns
+ * whether there is memory for what it brings, and how much of that is to be read first. */
+void vine__stream_rest(struct vine__stream *stream);
+VINE_MUST_CHECK bool vine__stream_renew(struct vine__stream *stream, struct vine_call *call,
+                                        size_t *ret_size);
+
+/* What is known of its task, or of the session's first one. NULL: there is none any more. */
+const struct vine_handled *vine__stream_facts(struct vine__stream *stream);
 
 /* All its tasks end with an error, and it is over. */
 void vine__stream_fail(struct vine__stream *stream, int error);
@@ -82,6 +107,25 @@ void vine__stream_leave(struct vine__stream *stream);
 
 /* The stream that a connection is, or NULL. */
 struct vine__stream *vine__stream_of(struct vine_connection *connection);
+
+/* ---- warm.c: micro-processes that take one task after another -------------------------------- */
+
+/* Its micro-process asks for the next task: whether it may have one, later. */
+bool vine__warm_rests(void *stream);
+/* It is not to be given any. */
+void vine__warm_dismissed(void *stream);
+/* Its micro-process has ended. */
+void vine__warm_leave(struct vine__stream *stream);
+/* Give a task to one that rests. Returns whether there was any. */
+bool vine__warm_begin(struct vine_call *call);
+/* The pipe is over; or one of those that rest is to go: returns whether there was one. */
+void vine__warm_end(struct vine__warm *warm);
+bool vine__warm_spare(struct vine__warm *warm);
+
+/* coroutines.c: what a micro-process with its stream is charged with; and it is to end by itself
+ * within a second. */
+uint64_t vine__coroutines_bytes(const struct vine__coroutines *core);
+void vine__stream_end_soon(struct vine__stream *stream);
 
 /* coroutines.c: nothing uses it any more, but perhaps its session. It may be freed there. */
 void vine__stream_look(struct vine__stream *stream);

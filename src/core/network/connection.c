@@ -73,6 +73,12 @@ bool vine__connection_sends_files(const struct vine_connection *connection)
     return connection->ops->sends_files;
 }
 
+bool vine__send_at_once(struct vine_connection *connection, const unsigned char *bytes, size_t size)
+{
+    return connection->ops->send_at_once != NULL && !connection->is_aborted &&
+           connection->ops->send_at_once(connection, bytes, size);
+}
+
 bool vine__connection_may_reset(const struct vine_connection *connection)
 {
     return !connection->never_resets;
@@ -180,6 +186,15 @@ static void call_receive(struct vine_work *work)
     if (VINE__UNLIKELY(connection->is_closed))
         vine__connection_look(connection);
     receive->fn(receive);
+}
+
+void vine__receive_end_now(struct vine_receive *receive, const unsigned char *bytes, int64_t size)
+{
+    VINE_ASSERT_SLOW(!receive->has_ended);
+    receive->bytes = bytes;
+    receive->size = size;
+    receive->has_ended = true;
+    call_receive(&receive->work);
 }
 
 static void end_receive_soon(struct vine_receive *receive, int wish)

@@ -37,6 +37,9 @@ struct vine__connection_ops {
     /* `connection->colour` has been set, and nothing received. NULL: nothing is to be done. */
     void (*paint)(struct vine_connection *connection);
     void (*send)(struct vine_connection *connection, struct vine_send *send);
+    /* Take all of these bytes at once, or none. NULL: it never can. */
+    bool (*send_at_once)(struct vine_connection *connection, const unsigned char *bytes,
+                         size_t size);
     void (*send_cancel)(struct vine_connection *connection, struct vine_send *send);
     /* End all operations with -ECANCELED, let go of everything, then vine__connection_let_go.
      * Once. */
@@ -121,6 +124,9 @@ static inline void vine__receive_end(struct vine_receive *receive, const unsigne
     receive->has_ended = true;
     vine_work_post(&receive->work);
 }
+
+/* The same, and its function is called now: not within a call by who receives. */
+void vine__receive_end_now(struct vine_receive *receive, const unsigned char *bytes, int64_t size);
 
 static inline void vine__send_end(struct vine_send *send, int error)
 {

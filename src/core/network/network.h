@@ -42,6 +42,11 @@ void vine__connection_paint(struct vine_connection *connection, uint32_t colour)
  * so, of others when it is received. NULL: not any more; nor after the connection is closed. */
 void vine__connection_watch_end(struct vine_connection *connection, struct vine_work *ended);
 
+/* Send all of these bytes now, as where the reader is this core: nothing is on its way when this
+ * returns true. Returns false: nothing was sent, and vine_send has to. */
+bool vine__send_at_once(struct vine_connection *connection, const unsigned char *bytes,
+                        size_t size);
+
 /* Whether vine__send_file does anything there. */
 bool vine__connection_sends_files(const struct vine_connection *connection);
 

@@ -52,12 +52,24 @@ static int receive(struct vine__outlet *outlet, uint64_t kept)
     return 0;
 }
 
+/* One that parks waits for more of what it has: it is not done. */
+static int be_done(struct vine__polling *polling, struct vine__asker asker)
+{
+    if (polling->is_done || polling->is_parking)
+        return -VINE_ECORRUPT;
+    polling->is_done = true;
+    polling->asker = asker;
+    return 0;
+}
+
 /* One ask, which is a copy. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 static int begin(struct vine__polling *polling, const struct vine__ask *ask,
                  struct vine__asker asker)
 {
     struct vine__outlet *const outlet = vine__outlet_at(polling, ask->socket);
 
+    if (ask->kind == VINE__ASK_NEXT)
+        return be_done(polling, asker);
     if (VINE__UNLIKELY(ask->kind >= VINE__ASK_MAIL_OPEN))
         return ask->kind < VINE__ASK_BEYOND ? begin_mail(polling, ask, asker.place)
                                             : vine__further_begin(polling, ask, asker);
@@ -79,7 +91,7 @@ static int begin(struct vine__polling *polling, const struct vine__ask *ask,
         outlet->told = 0;
         return 0;
     case VINE__ASK_PARK:
-        if (ask->socket != 0 || outlet->has_received)
+        if (ask->socket != 0 || outlet->has_received || polling->is_done)
             return -VINE_ECORRUPT;
         begin_to_park(polling, ask->a);
         return 0;

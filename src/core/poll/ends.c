@@ -116,6 +116,23 @@ static bool bring_mail(struct vine__polling *polling, struct vine__record *recor
     return VINE__LIKELY(polling->mail == NULL) || vine__mail_bring(polling->mail, record);
 }
 
+static void bring_next(struct vine__polling *polling, struct vine__record *record)
+{
+    const struct vine__outlet *const outlet = &polling->io;
+
+    (void)vine__record_put(
+        record,
+        (struct vine__item){.kind = VINE__ITEM_NEXT,
+                            .place = polling->asker.place,
+                            .number = polling->asker.number,
+                            .result = polling->has_next ? 1 + (int64_t)outlet->view_size : 0,
+                            .bytes = outlet->view,
+                            .is_end = outlet->has_end});
+    polling->has_answer = false;
+    polling->is_resting = false;
+    polling->is_done = false;
+}
+
 void vine__polling_bring(struct vine__polling *polling, struct vine__record *record)
 {
     struct vine__blocks *const blocks = &polling->core->blocks[polling->heap->region.colour];
@@ -127,6 +144,8 @@ void vine__polling_bring(struct vine__polling *polling, struct vine__record *rec
             blocks->lent[i] = vine__block_take(blocks);
         record->lent[i] = blocks->lent[i];
     }
+    if (polling->has_answer)
+        bring_next(polling, record);
     if (polling->raise != 0) {
         (void)vine__record_put(
             record, (struct vine__item){.kind = VINE__ITEM_RAISE, .result = polling->raise});

@@ -186,7 +186,8 @@ void vine__outlet_sent(struct vine__outlet *outlet)
         vine__splicings_look(outlet);
     if (outlet->is_over)
         look_at_end(outlet);
-    else if (outlet->room.place != 0 || outlet->sent.place != 0)
+    else if (outlet->room.place != 0 || outlet->sent.place != 0 ||
+             vine__polling_of(outlet)->is_done)
         vine__polling_run(vine__polling_of(outlet));
 }
 
@@ -223,14 +224,27 @@ struct vine__sender *vine__outlet_sender(struct vine__outlet *outlet)
     return sender;
 }
 
+/* Where nobody waits for it: what follows would be for a further run, and who looks at the
+ * connection meanwhile is to see that it is on its way. */
+static bool is_sent_at_once(struct vine__outlet *outlet, const unsigned char *block)
+{
+    return outlet->room.place == 0 && outlet->sent.place == 0 &&
+           vine__send_at_once(outlet->connection, block, outlet->written_size);
+}
+
 static void send_written(struct vine__outlet *outlet)
 {
     unsigned char *const block = outlet->written;
-    struct vine__sender *const sender =
-        outlet->error == 0 && outlet->written_size != 0 ? vine__outlet_sender(outlet) : NULL;
+    struct vine__sender *sender = NULL;
 
     outlet->written = NULL;
     outlet->is_gone = true;
+    if (outlet->error == 0 && outlet->written_size != 0) {
+        if (is_sent_at_once(outlet, block))
+            outlet->has_news = false;
+        else
+            sender = vine__outlet_sender(outlet);
+    }
     if (sender == NULL) {
         vine__block_give(blocks_of(outlet), block);
         return;

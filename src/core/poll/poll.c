@@ -160,6 +160,40 @@ bool vine__polling_detach(struct vine__polling *polling, struct vine_receive *re
     return true;
 }
 
+/* ---- from one thing to the next -------------------------------------------------------------- */
+
+bool vine__polling_is_fresh(struct vine__polling *polling)
+{
+    struct vine__outlet *const outlet = &polling->io;
+
+    if (outlet->connection == NULL || outlet->is_receiving || outlet->is_sending ||
+        outlet->written != NULL || outlet->is_spliced || outlet->is_shutting || outlet->has_file ||
+        outlet->error != 0 || outlet->room.place != 0 || outlet->sent.place != 0 ||
+        polling->raise != 0 || polling->cancel != 0 || polling->has_overrun)
+        return false;
+    vine__outlet_let_view_go(outlet);
+    outlet->has_received = false;
+    outlet->has_end = false;
+    return true;
+}
+
+void vine__polling_give(struct vine__polling *polling, const unsigned char *bytes, uint32_t size,
+                        bool is_end)
+{
+    VINE_ASSERT_SLOW(polling->is_done && !polling->has_answer);
+    polling->has_answer = true;
+    polling->has_next = true;
+    polling->io.view = bytes;
+    polling->io.view_size = size;
+    polling->io.has_end = is_end;
+}
+
+void vine__polling_dismiss(struct vine__polling *polling)
+{
+    polling->has_answer = true;
+    polling->has_next = false;
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 bool vine__polling_farewell(struct vine__polling *polling, const char *text)

@@ -126,7 +126,10 @@ struct vine__polling {
         struct {                         /* while it lives */
             struct vine__inside *inside; /* in the heap: not to be believed */
             uint64_t due_ns;             /* when the next run has to be at the latest, or 0 */
-            uint64_t park_until_ns;
+            union {
+                uint64_t park_until_ns;   /* where it parks; or */
+                struct vine__asker asker; /* who asks for what is next */
+            };
         };
         struct vine_work closed; /* when its connection is; once it has ended */
     };
@@ -146,6 +149,10 @@ struct vine__polling {
     bool is_closed : 1;  /* and its connection is */
     bool is_behind : 1;  /* not all that has ended could be brought in: another run has to */
     bool is_parking : 1; /* nothing has to stay if nothing comes for a while: asked in this run */
+    bool is_done : 1;    /* with what it was started for: it asks for the next of that, */
+    bool is_resting : 1; /* and who runs it has heard so; */
+    bool has_answer : 1; /* which it has: in the next run, */
+    bool has_next : 1;   /* and there is one */
     struct vine__outlet io;
     struct vine_work work; /* its next run: posted by whoever wants one */
 };
@@ -196,6 +203,17 @@ bool vine__polling_is_still_idle(struct vine__polling *polling);
  */
 bool vine__polling_detach(struct vine__polling *polling, struct vine_receive *receive,
                           vine_receive_fn received);
+
+/* It is done, as it says: whether its connection is, too, so that the next of what it was started
+ * for can begin; what it has not read is thrown away then. */
+bool vine__polling_is_fresh(struct vine__polling *polling);
+
+/* It is done, and this is the next, with so many bytes to read, which stay until it asks for more
+ * of them, or is done again; and nothing comes behind them, if it `is_end`. Or there is none. For
+ * the next run. */
+void vine__polling_give(struct vine__polling *polling, const unsigned char *bytes, uint32_t size,
+                        bool is_end);
+void vine__polling_dismiss(struct vine__polling *polling);
 
 /* Whether it may read, or write, so many bytes there: in its heap, in a block of its colour, or in
  * what came on a socket of its. */

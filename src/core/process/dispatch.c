@@ -9,6 +9,13 @@
 
 /* ---- inside ---------------------------------------------------------------------------------- */
 
+VINE__INSIDE static void take(struct vine__inside *base, const struct vine__item *item)
+{
+    if (item->kind == VINE__ITEM_NEXT)
+        vine__socket_renew(&((struct vine__polling_inside *)base)->io, item);
+    vine__inside_take(base, item);
+}
+
 VINE__INSIDE static void run_inside(void *argument)
 {
     const struct page *const page = argument;
@@ -25,7 +32,7 @@ VINE__INSIDE static void run_inside(void *argument)
         else if (item->kind == VINE__ITEM_MAIL)
             vine__mail_came(base, item);
         else
-            vine__inside_take(base, item);
+            take(base, item);
     }
     vine__inside_drain(base);
 }
@@ -74,6 +81,8 @@ void vine__process_dispatch(struct vine__polling *polling)
         vine__process_take_end(process);
         return;
     }
+    if (polling->is_done)
+        vine__process_done(process);
     if (polling->is_parking) {
         process->origin->has_parkers = true;
         vine__parker_begin(process);

@@ -51,6 +51,10 @@ static void look_at(struct vine__process *process, bool is_last)
             vine__process_cancel(process);
         return;
     }
+    if (process->polling.is_resting) {
+        vine__process_leave_rest(process);
+        return;
+    }
     /* Who waits for more of a body has a request, though all that came of it is taken. */
     if (vine__polling_is_still_idle(&process->polling) &&
         (process->polling.is_parking || !process->origin->has_parkers))

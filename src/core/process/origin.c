@@ -12,7 +12,8 @@
 static bool is_same(const struct vine__process_options *a, const struct vine__process_options *b)
 {
     return a->type == b->type && a->kind == b->kind && a->argument == b->argument &&
-           a->ended == b->ended && a->gone == b->gone && a->context == b->context;
+           a->ended == b->ended && a->gone == b->gone && a->rests == b->rests &&
+           a->dismissed == b->dismissed && a->context == b->context;
 }
 
 struct origin *vine__origin_take(struct processes *core,

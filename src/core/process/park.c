@@ -12,11 +12,12 @@
 #include "core/process/process_internal.h"
 #include "utils/atomic.h"
 
-#define TICK_NS   (10 * 1000 * 1000ULL)
-#define TICKS     30U  /* so long it waits before it is let go */
-#define LOOKS_MIN 64U  /* at a tick, if the last one found nobody */
-#define LOOKS_MAX 256U /* at a tick, unless that is less than half of them */
-#define WARM_MAX  64U  /* heaps that keep their memory where nobody has been busy for a while */
+#define TICK_NS    (10 * 1000 * 1000ULL)
+#define TICKS      30U  /* so long it waits before it is let go */
+#define REST_TICKS 100U /* and so long before it need not rest any more */
+#define LOOKS_MIN  64U  /* at a tick, if the last one found nobody */
+#define LOOKS_MAX  256U /* at a tick, unless that is less than half of them */
+#define WARM_MAX   64U  /* heaps that keep their memory where nobody has been busy for a while */
 
 struct parked {
     struct vine__list link;
@@ -158,6 +159,13 @@ static bool look_at_next(struct processes *core, uint32_t ticks_least)
 
     vine__list_remove(&process->link);
     vine__list_push_back(&core->all, &process->link);
+    if (process->polling.is_resting && !process->polling.has_ended) {
+        core->park_goes_on = true;
+        if (core->park_tick - process->polling.park_tick < (ticks_least > 0 ? REST_TICKS : 0))
+            return false;
+        vine__process_leave_rest(process);
+        return true;
+    }
     if (!process->polling.is_parking || process->polling.has_ended)
         return false;
     core->park_goes_on = true;

@@ -55,6 +55,12 @@ struct vine__process_options {
     const void *argument;         /* which coroutines can read: not in a heap or the runtime's */
     vine__process_ended_fn ended; /* may be NULL; the micro-process is gone when it is called */
     vine__process_gone_fn gone;   /* after that: its connection is closed. May be NULL */
+    /* It is done with what it was started for, and asks for the next of that: whether it may come,
+     * by vine__process_give; until it does, it rests. NULL: there is none. */
+    bool (*rests)(void *context);
+    /* It rests, and is told that there is none, as it has rested for a while or memory is short:
+     * it is not to be given anything any more, and mostly has ended when that has returned. */
+    void (*dismissed)(void *context);
     void *context;
     bool is_held; /* it is not parked, whatever it asks: who started it knows it by its address */
 };
@@ -92,6 +98,20 @@ VINE_MUST_CHECK int vine__process_start_held(struct vine_connection *connection,
  * whatever it is, or, where it has ended, close what it has left without sending more. */
 void vine__process_cancel(struct vine__process *process);
 void vine__process_kill(struct vine__process *process);
+
+/*
+ * Have one that rests go on, now, with so many bytes to read on its connection, and perhaps more
+ * behind them; they stay until it receives again or is done. It may have ended when this returns.
+ * It has to be able to: where something has happened to it while it rested it is not, and can only
+ * be dismissed.
+ */
+VINE_MUST_CHECK bool vine__process_can_go_on(struct vine__process *process);
+void vine__process_give(struct vine__process *process, const unsigned char *bytes, uint32_t size,
+                        bool is_end);
+
+/* Tell one that rests that there is nothing for it any more, now. It comes to its end as it likes,
+ * mostly before this returns; vine__process_kill has it end in any case. */
+void vine__process_dismiss(struct vine__process *process);
 
 /* The connection of what runs on this core, or NULL. */
 struct vine_connection *vine__process_running_connection(void);

@@ -144,6 +144,11 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
 /* The core has nothing of a micro-process or parked connection any more. */
 void vine__processes_let_go(struct processes *core);
 
+/* rest.c: it is done with what it was started for, and asks for the next. */
+void vine__process_done(struct vine__process *process);
+/* It has rested for so many ticks; or there are no heaps. */
+void vine__process_leave_rest(struct vine__process *process);
+
 /* drain.c: begin; and all of that is over, whether or not it has begun. */
 void vine__processes_drain(struct processes *core);
 void vine__processes_drained(struct processes *core);

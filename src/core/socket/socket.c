@@ -365,3 +365,12 @@ VINE__INSIDE void vine__socket_received(struct vine_socket *socket, const struct
         reader->error = (int)item->result;
     vine__wake(reader, item->result);
 }
+
+VINE__INSIDE void vine__socket_renew(struct vine_socket *socket, const struct vine__item *item)
+{
+    if (item->result == 0)
+        return;
+    socket->in = (struct vine__incoming){
+        .bytes = item->bytes, .size = (uint32_t)(item->result - 1), .is_end = item->is_end};
+    socket->out = (struct vine__outgoing){.error = 0};
+}

@@ -132,5 +132,7 @@ void vine__flow_close_input(struct vine__flow *pipe);
 /* VINE__ITEM_RECEIVED, VINE__ITEM_HUNG_UP. Inside. */
 void vine__socket_hung_up(struct vine_socket *socket);
 void vine__socket_received(struct vine_socket *socket, const struct vine__item *item);
+/* VINE__ITEM_NEXT: what was there is gone, and what comes and goes has nothing to do with it. */
+void vine__socket_renew(struct vine_socket *socket, const struct vine__item *item);
 
 #endif

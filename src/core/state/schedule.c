@@ -281,6 +281,7 @@ VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vi
 
     switch (item->kind) {
     case VINE__ITEM_ASK:
+    case VINE__ITEM_NEXT:
         /* The place is what this heap gave, and its own rights are all that is used. */
         that = (void *)((unsigned char *)inside + item->place);
         if (that->ask.number == item->number && vine__is_asking(that)) {

@@ -31,6 +31,8 @@ enum vine__item_kind {
     VINE__ITEM_HUNG_UP,  /* on a socket: its peer has ended, though something may be unread */
     VINE__ITEM_CANCEL,   /* the first coroutine is cancelled, with `result` */
     VINE__ITEM_MAIL,     /* a message lies in the mailbox at `place` (core/mail) */
+    VINE__ITEM_NEXT,     /* as VINE__ITEM_ASK, of VINE__ASK_NEXT. result: 0: there is none, or 1 and
+                            so many bytes for the standard input, which begins anew with them */
 };
 
 struct vine__item {
@@ -78,6 +80,7 @@ enum vine__ask_kind {
     VINE__ASK_NO_MORE,   /* behind that: tell the peer that nothing follows */
     VINE__ASK_PARK,      /* let the micro-process go until more comes, or a: its deadline */
     VINE__ASK_SEND_FILE, /* behind what was written to `socket`; a: where its file is */
+    VINE__ASK_NEXT,      /* what the micro-process was started for is done: the next of that */
     /* Of core/mail. a: where what it is about lies in the heap; of the last the mailbox's number */
     VINE__ASK_MAIL_OPEN,
     VINE__ASK_MAIL_PUBLISH,

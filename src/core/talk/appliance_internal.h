@@ -146,6 +146,7 @@ struct vine_call {
     struct vine__executed executed; /* the executor's, of a coroutine procedure */
     bool is_executed;               /* the executor has it */
     bool is_charged;                /* for its execution */
+    bool is_now;                    /* it begins, and may end, before it is a job */
     bool is_cancel_told;            /* to the executor */
     struct vine__lane *lane;        /* NULL: runs whenever there is room */
     struct vine__list link;         /* in a lane, the pipe's ready jobs, or the done ones */
@@ -229,6 +230,7 @@ struct vine__served {
     uint32_t copying;        /* jobs that run with private copies of their inputs; jobs_lock */
     uint32_t jobs_taken;     /* atomic, written by the loop: not ended */
     uint32_t sessions_kept;  /* those that the executor keeps something for */
+    void *kept;              /* by the executor, for all its tasks; or NULL */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
     bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
     struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
@@ -509,6 +511,12 @@ void vine__jobs_remind(struct vine_appliance *appliance);
 
 /* executor.c: it is its turn. jobs_lock is not held. */
 void vine__executor_begin(struct vine_call *call);
+/* The same before it is a job. Returns whether it has begun, and job_state then says more. */
+bool vine__executor_begin_now(struct vine_call *call);
+/* What the executor keeps for a pipe is to go, as that is over; or is to spare memory: returns
+ * whether any was spared. */
+void vine__executor_leave(struct vine__served *pipe);
+bool vine__executor_spare(struct vine__served *pipe);
 /* One that the executor has is not wanted any more. */
 void vine__executor_cancel(struct vine_call *call);
 
@@ -535,6 +543,8 @@ bool vine__jobs_show(struct vine__served *pipe);
 /* Hand a task to the workers, now or when it is its turn. Returns 0; a positive Vine error that
  * ends the task; a negative one that breaks the pipe. */
 int vine__job_submit(struct vine_call *call);
+/* The same of one that has begun before it was one. Returns 0 or a negative error. */
+int vine__job_submit_begun(struct vine_call *call);
 /* It ends: the next one in its lane has its turn, and the loop completes it. jobs_lock is held. */
 void vine__job_end_locked(struct vine_call *call);
 /* It goes on without its lane, where the next one has its turn. jobs_lock is held. */

@@ -68,29 +68,71 @@ static uint64_t room(const struct vine_call *call)
 
 /* ---- the loop's side ------------------------------------------------------------------------- */
 
-void vine__executor_begin(struct vine_call *call)
+static void prepare(struct vine_call *call)
 {
-    struct vine__served *pipe = call->pipe;
-    const struct vine__executor *executor = pipe->appliance->executor;
-
-    VINE_ASSERT(executor != NULL && !call->is_executed);
     call->start_ticks = vine__clock_ticks();
     call->is_executed = true;
     call->executed = (struct vine__executed){.input_size = input_size(call), .room = room(call)};
     vine__list_init(&call->executed.in);
     vine__list_init(&call->executed.out);
-    if (vine__load_relaxed_u32(&call->canceled) != 0) {
+}
+
+/* Returns whether it is paid for. */
+static bool charge(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    const uint64_t bytes = pipe->appliance->executor->bytes;
+
+    do
+        call->is_charged = vine__quota_take(&pipe->quota, bytes) == 0;
+    while (!call->is_charged && vine__executor_spare(pipe));
+    return call->is_charged;
+}
+
+void vine__executor_begin(struct vine_call *call)
+{
+    const struct vine_appliance *appliance = call->pipe->appliance;
+
+    VINE_ASSERT(appliance->executor != NULL && !call->is_executed);
+    prepare(call);
+    if (vine__load_relaxed_u32(&call->canceled) != 0)
         vine__call_end(call, -VINE_ECANCELED);
-        return;
-    }
-    if (call->session == NULL) {
-        call->is_charged = vine__quota_take(&pipe->quota, executor->bytes) == 0;
-        if (!call->is_charged) {
-            vine__call_end(call, -VINE_EQUOTA);
-            return;
-        }
-    }
-    executor->begin(pipe->appliance->executor_context, call);
+    else if (call->session == NULL && !charge(call))
+        vine__call_end(call, -VINE_EQUOTA);
+    else
+        appliance->executor->begin(appliance->executor_context, call);
+}
+
+bool vine__executor_begin_now(struct vine_call *call)
+{
+    const struct vine_appliance *appliance = call->pipe->appliance;
+
+    VINE_ASSERT(appliance->executor != NULL && !call->is_executed);
+    if (appliance->executor->begin_now == NULL)
+        return false;
+    prepare(call);
+    call->job_state = VINE__JOB_RUNNING;
+    call->is_now = true;
+    if (!appliance->executor->begin_now(appliance->executor_context, call))
+        call->is_executed = false;
+    call->is_now = false;
+    return call->is_executed;
+}
+
+void vine__executor_leave(struct vine__served *pipe)
+{
+    const struct vine_appliance *appliance = pipe->appliance;
+
+    if (pipe->kept != NULL)
+        appliance->executor->pipe_ended(appliance->executor_context, pipe->kept);
+}
+
+bool vine__executor_spare(struct vine__served *pipe)
+{
+    const struct vine_appliance *appliance = pipe->appliance;
+
+    return pipe->kept != NULL &&
+           appliance->executor->spare(appliance->executor_context, pipe->kept);
 }
 
 void vine__executor_cancel(struct vine_call *call)
@@ -104,6 +146,45 @@ void vine__executor_cancel(struct vine_call *call)
 }
 
 /* ---- the executor's -------------------------------------------------------------------------- */
+
+struct vine__served *vine__call_served(const struct vine_call *call)
+{
+    return call->pipe;
+}
+
+uint32_t vine__call_procedure(const struct vine_call *call)
+{
+    return call->procedure - VINE_WIRE_PROCEDURES_FROM;
+}
+
+void *vine__served_kept(const struct vine__served *pipe)
+{
+    return pipe->kept;
+}
+
+void vine__served_keep(struct vine__served *pipe, void *kept)
+{
+    VINE_ASSERT((pipe->kept == NULL) != (kept == NULL));
+    pipe->kept = kept;
+    if (kept == NULL)
+        vine__served_end_if_over(pipe);
+}
+
+void vine__call_leave_charge(struct vine_call *call)
+{
+    VINE_ASSERT(call->is_charged);
+    call->is_charged = false;
+}
+
+int vine__served_charge(struct vine__served *pipe, uint64_t bytes)
+{
+    return vine__quota_take(&pipe->quota, bytes);
+}
+
+void vine__served_uncharge(struct vine__served *pipe, uint64_t bytes)
+{
+    vine__quota_give(&pipe->quota, bytes);
+}
 
 struct vine__executed *vine__call_executed(struct vine_call *call)
 {
@@ -198,6 +279,11 @@ void vine__call_end(struct vine_call *call, int status)
     VINE_ASSERT(call->is_executed && status <= 0);
     call->status = status;
     call->end_ticks = vine__clock_ticks();
+    if (VINE__LIKELY(call->is_now)) {
+        VINE_ASSERT(call->job_state == VINE__JOB_RUNNING);
+        call->job_state = VINE__JOB_ENDED; /* by who has it begin now */
+        return;
+    }
     pthread_mutex_lock(&appliance->common->jobs_lock);
     VINE_ASSERT(call->job_state == VINE__JOB_RUNNING);
     vine__job_end_locked(call);

@@ -26,6 +26,7 @@
 
 #include "utils/list.h"
 
+struct vine__served;
 struct vine__session;
 
 struct vine__executor {
@@ -35,6 +36,15 @@ struct vine__executor {
     int (*check)(void *context, const struct vine_procedure_definition *definition);
     /* A task begins. It may be ended within the call. */
     void (*begin)(void *context, struct vine_call *call);
+    /* The same where it is just taken, and nothing stands in front of it: for what mostly ends
+     * within the call, which then costs no job. Returns false: it has not begun, and does later.
+     * NULL: none ever does. */
+    bool (*begin_now)(void *context, struct vine_call *call);
+    /* A pipe that something is kept for is over; and its quota is spent, so that what is kept and
+     * not used just now is to go: returns whether any was. Both may be NULL for who keeps nothing
+     * for pipes. */
+    void (*pipe_ended)(void *context, void *kept);
+    bool (*spare)(void *context, void *kept);
     /* It is not wanted any more, and shall end soon; once a task, behind `begin`. Nor is what a
      * session has there, as the session has ended. */
     void (*cancel)(void *context, struct vine_call *call);
@@ -64,6 +74,22 @@ void *vine__session_kept(const struct vine__session *session);
 void vine__session_keep(struct vine__session *session, void *kept);
 /* Nothing is kept for it any more. It may be gone then. */
 void vine__session_leave(struct vine__session *session);
+
+/* Its pipe, and which of its appliance's procedures it is of: a number below
+ * VINE_APPLIANCE_PROCEDURES_MAX that another definition may have later. */
+struct vine__served *vine__call_served(const struct vine_call *call);
+uint32_t vine__call_procedure(const struct vine_call *call);
+
+/* The same for a pipe, which has one such pointer: NULL, or as long as it is there the pipe does
+ * not go. Setting it to NULL may be its end. */
+void *vine__served_kept(const struct vine__served *pipe);
+void vine__served_keep(struct vine__served *pipe, void *kept);
+
+/* `bytes` of the executor that the pipe has paid for the task stay paid for, also when it has
+ * ended, until they are given back. And others. Returns 0 or -VINE_EQUOTA. */
+void vine__call_leave_charge(struct vine_call *call);
+int vine__served_charge(struct vine__served *pipe, uint64_t bytes);
+void vine__served_uncharge(struct vine__served *pipe, uint64_t bytes);
 
 /* A copy of what it brings from `offset` on: first what travelled with it behind its scalars, then
  * its inputs, in order. */

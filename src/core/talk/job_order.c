@@ -115,6 +115,33 @@ int vine__job_submit(struct vine_call *call)
     return 0;
 }
 
+int vine__job_submit_begun(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+    const int error =
+        vine__table_insert(&pipe->channels[call->channel]->jobs, call->wire_operation, call);
+
+    vine__list_init(&call->link);
+    vine__list_init(&call->follower);
+    vine__list_init(&call->followers);
+    call->awaits = false;
+    call->has_turn = true;
+    if (call->session != NULL || error)
+        call->lane = NULL; /* what follows it in its session follows at once */
+    if (error) {
+        VINE_ASSERT(error == -EEXIST);
+        vine__why_say(&pipe->why, "two tasks in flight on channel %u with the operation %llu",
+                      call->channel, (unsigned long long)call->wire_operation);
+        vine__executor_cancel(call); /* nobody else finds it */
+        return -VINE_EPROTOCOL;
+    }
+    call->is_listed = true;
+    vine__count(&pipe->appliance->tasks_taken, 1);
+    if (call->lane != NULL)
+        vine__store_relaxed_u32(&call->lane->running, 1);
+    return 0;
+}
+
 void vine__job_forget(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;

@@ -302,12 +302,14 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
         vine__sessions_free(pipe);
     if (pipe->jobs_taken > 0)
         vine__jobs_cancel(pipe);
+    vine__executor_leave(pipe);
     vine__served_end_if_over(pipe);
 }
 
 void vine__served_end_if_over(struct vine__served *pipe)
 {
-    if (pipe->state != VINE__SERVED_CLOSING || pipe->jobs_taken > 0 || pipe->sessions_kept > 0)
+    if (pipe->state != VINE__SERVED_CLOSING || pipe->jobs_taken > 0 || pipe->sessions_kept > 0 ||
+        pipe->kept != NULL)
         return;
     pipe->state = VINE__SERVED_OVER;
     vine__list_remove(&pipe->link);

@@ -377,11 +377,23 @@ static bool may_run_now(struct vine_call *call)
     return is_short(call) && (call->input_count == 0 || vine__job_charge_copies(call) == 0);
 }
 
-/* Run it on the loop. What is complete does not wait for whatever comes after a long one. */
-static void run_now(struct vine_call *call, uint16_t procedure)
+/* It has run on the loop. What is complete does not wait for whatever comes after a long one. */
+VINE__ALWAYS_INLINE void complete_now(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
     struct vine__served_channel *channel = pipe->channels[call->channel];
+    const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
+
+    pipe->seen_ticks = call->end_ticks;
+    vine__served_complete(call);
+    if (was_long)
+        vine__served_flush(channel);
+}
+
+/* Run it on the loop. */
+static void run_now(struct vine_call *call, uint16_t procedure)
+{
+    struct vine__served *pipe = call->pipe;
 
     if (call->is_builtin) {
         call->status = vine__builtin_run(call, procedure);
@@ -391,13 +403,29 @@ static void run_now(struct vine_call *call, uint16_t procedure)
         if (VINE__UNLIKELY(call->copied_bytes > 0))
             vine__job_give_copies(call);
     }
-    pipe->seen_ticks = call->end_ticks;
+    complete_now(call);
+}
 
-    const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
+/* Whether one for the executor may begin at once: nothing stands in front of it, and should it go
+ * on for longer, the table of jobs is there. */
+static bool may_begin_now(const struct vine_call *call)
+{
+    return vine__is_coroutine(call->definition) && !call->has_after &&
+           (call->lane == NULL || vine__lane_is_idle(call->lane)) &&
+           call->pipe->channels[call->channel]->jobs.slots != NULL;
+}
 
-    vine__served_complete(call);
-    if (was_long)
-        vine__served_flush(channel);
+/* It has begun, before it was a job: mostly it has ended, too. Returns 0 or a negative error. */
+static int take_begun(struct vine_call *call)
+{
+    struct vine__served *pipe = call->pipe;
+
+    if (call->job_state != VINE__JOB_ENDED) {
+        pipe->seen_ticks = vine__clock_ticks();
+        return vine__job_submit_begun(call);
+    }
+    complete_now(call);
+    return 0;
 }
 
 /* A record for a task, or NULL. */
@@ -497,6 +525,10 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
     if (call == NULL)
         return refuse(channel, submission, VINE_EQUOTA);
     error = admit(call, submission);
+    if (VINE__UNLIKELY(error == VINE_EQUOTA) && vine__executor_spare(pipe)) {
+        pipe->changes++; /* there may be memory for it now */
+        error = VINE__HELD;
+    }
     if (error == VINE__HELD) {
         release_inputs(call);
         drop_outputs(call);
@@ -504,6 +536,8 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         return error;
     }
     if (!error && !call->is_builtin && !may_run_now(call)) {
+        if (may_begin_now(call) && vine__executor_begin_now(call))
+            return take_begun(call);
         error = vine__job_submit(call);
         if (!error)
             return 0;
