@@ -30,7 +30,7 @@ static const char *const programs[] = {
     "core_process_crash",  "core_process_outside", "core_poll_poll",
     "core_poll_splice",    "core_mail_mail",       "core_mail_hostile_mail",
     "core_poll_further",   "core_poll_files",      "arch_poll_closed_memory",
-    "arch_guard_keys",
+    "arch_guard_keys",     "core_appliance_spies", "core_appliance_warm",
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(programs[0]))
 

@@ -118,6 +118,15 @@ int vine__guard_paint_runtime(void *start, size_t size_bytes)
     return paint(start, size_bytes, vine__guard.keys.runtime);
 }
 
+int vine__guard_paint_shared(void *start, size_t size_bytes, bool is_writable)
+{
+    if (vine__guard.keys.runtime < 0)
+        return 0;
+    return vine__guard_pku_protect(start, size_bytes,
+                                   is_writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                                   vine__guard.keys.runtime);
+}
+
 static int map(size_t size_bytes, int key, void **ret_start)
 {
     void *const start =

@@ -117,6 +117,9 @@ VINE_MUST_CHECK int vine__guard_paint(void *start, size_t size_bytes, uint32_t c
 VINE_MUST_CHECK int vine__guard_paint_runtime(void *start, size_t size_bytes);
 VINE_MUST_CHECK int vine__guard_paint_record(void *start, size_t size_bytes);
 
+/* The same, where it is mapped already and perhaps only to be read. */
+VINE_MUST_CHECK int vine__guard_paint_shared(void *start, size_t size_bytes, bool is_writable);
+
 /* Memory of the runtime's own, with its key, and zero: for what must be believed. Whole pages.
  * Returns 0 or -ENOMEM. */
 VINE_MUST_CHECK int vine__guard_memory_map(size_t size_bytes, void **ret_start);

@@ -354,6 +354,25 @@ static int reserve(struct vine__memory *memory, const struct vine__memory_option
     return 0;
 }
 
+static void *watching; /* atomic: a struct vine__memory_watch, or NULL */
+
+void vine__memory_at_map(const struct vine__memory_watch *watch)
+{
+    /* M1 pairs with M2: what it goes by is there. */
+    vine__store_release_pointer(&watching, (void *)(uintptr_t)watch);
+}
+
+/* Returns 0 or what has the mapping fail. */
+static int show(const struct vine__memory *memory, void *base)
+{
+    /* M2 pairs with M1. */
+    const struct vine__memory_watch *const watch = vine__load_acquire_pointer(&watching);
+
+    return watch != NULL && memory->backend == VINE__MEMORY_MEMFD
+               ? watch->mapped(base, (size_t)memory->mapped_bytes, memory->is_writable)
+               : 0;
+}
+
 int vine__memory_map(struct vine__memory *memory, const struct vine__memory_options *options,
                      int flags)
 {
@@ -369,6 +388,8 @@ int vine__memory_map(struct vine__memory *memory, const struct vine__memory_opti
         mmap(base, (size_t)memory->mapped_bytes, protection, MAP_SHARED | MAP_FIXED | flags,
              memory->fd, (off_t)memory->offset_bytes) == MAP_FAILED)
         error = -errno;
+    if (error == 0)
+        error = show(memory, base);
     if (error != 0)
         return vine__memory_refuse(options, error, "%s: cannot map %llu bytes: %s", memory->label,
                                    (unsigned long long)memory->mapped_bytes,

@@ -161,6 +161,14 @@ __attribute__((warn_unused_result)) int
 vine__memory_open_folder(const struct vine__memory_options *options, int *ret_fd);
 __attribute__((warn_unused_result)) int vine__memory_holder_in(int folder_fd, int32_t *ret_pid);
 
+/* Have all sealed memory that this process maps from now on, its own and what it is given, shown to
+ * `mapped`, in whole pages, before anybody uses it: for who closes it to some of his own code. A
+ * negative error has the mapping fail with it. `watch` stays; NULL: nobody any more. Any thread. */
+struct vine__memory_watch {
+    int (*mapped)(void *base, size_t size_bytes, bool is_writable);
+};
+void vine__memory_at_map(const struct vine__memory_watch *watch);
+
 /* Unmap, close and give the handle back. Any thread. NULL is fine. In a child of fork it leaves the
  * addresses alone. */
 void vine__memory_close(struct vine__memory *memory);

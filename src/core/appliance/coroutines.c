@@ -8,6 +8,8 @@
 #include <vine/error.h>
 
 #include "arch/guard/closed.h"
+#include "arch/guard/guard.h"
+#include "arch/memory/memory.h"
 #include "core/appliance/stream_internal.h"
 #include "core/service/service.h"
 #include "utils/container_of.h"
@@ -188,9 +190,10 @@ static bool begin_now(void *context, struct vine_call *call)
     if (session == NULL)
         return vine__warm_begin(call);
     stream = vine__session_kept(session);
-    if (stream != NULL)
-        vine__stream_add_now(stream, call);
-    return stream != NULL;
+    if (stream == NULL || stream->is_over)
+        return false; /* behind those that have ended with it */
+    vine__stream_add_now(stream, call);
+    return true;
 }
 
 static void pipe_ended(void *context, void *kept)
@@ -230,6 +233,8 @@ static void session_ended(void *context, void *kept, bool is_pipe_over)
 
 /* ---- a part ---------------------------------------------------------------------------------- */
 
+static const struct vine__memory_watch closing = {.mapped = vine__guard_paint_shared};
+
 int vine__coroutines_create(struct vine_appliance *part, const struct vine_service_options *options,
                             struct vine__coroutines **ret_coroutines)
 {
@@ -242,6 +247,10 @@ int vine__coroutines_create(struct vine_appliance *part, const struct vine_servi
 
     if (error != 0)
         return error;
+    /* Pipes are the loop's and its workers', and no micro-process has anything to seek there. By
+     * mprotect it would be two more system calls for each extent of each pipe, and each run. */
+    if (vine__guard_kind() == VINE__GUARD_PKU)
+        vine__memory_at_map(&closing);
     core = vine__closed_alloc(sizeof *core);
     if (core == NULL)
         return -ENOMEM;
