@@ -18,6 +18,7 @@
 #define VINE_AWAIT_H
 
 #include <vine/remote.h>
+#include <vine/socket.h>
 #include <vine/state.h>
 
 VINE_BEGIN_DECLARATIONS
@@ -54,11 +55,31 @@ struct vine_awaited {
         (size_lvalue) = (size_t)that->result;                                                      \
     } while (0)
 
+/*
+ * Connect to a procedure whose handler is a coroutine: a stream (vine/stream.h), as a socket like
+ * those of vine_connect. What is written there is its standard input, what it writes is read here;
+ * vine_close_output_on ends what it reads. It goes with the coroutine that has made it, and gives
+ * the other one up unless its end was read.
+ *
+ * Raises what vine_await does; -VINE_ESESSION: the procedure has no streams. Reading and writing
+ * raise how the stream failed. As many as the pipe has room for are open on a core (some twenty);
+ * more wait in turn.
+ */
+#define vine_connect_remote(ret_socket, remote, procedure)                                         \
+    do {                                                                                           \
+        vine__operation("vine_connect_remote", vine__connect_remote(that, (remote), (procedure)),  \
+                        vine__connected_remote(that));                                             \
+        (ret_socket) = that->on;                                                                   \
+    } while (0)
+
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
 VINE_API void vine__await(struct vine_coroutine *that, struct vine_remote remote,
                           const char *procedure, const struct vine_awaited *awaited);
 VINE_API bool vine__awaited(struct vine_coroutine *that);
+VINE_API void vine__connect_remote(struct vine_coroutine *that, struct vine_remote remote,
+                                   const char *procedure);
+VINE_API bool vine__connected_remote(struct vine_coroutine *that);
 
 VINE_END_DECLARATIONS
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vine/remote.h - tasks of appliances elsewhere, for programs on reactors: what is issued ends by a
- * call of a function.
+ * call of a function; and streams to their coroutines, as connections.
  *
  * Owns:     a remote is an address, which stays. Each core that uses one has a pipe to it of its
  *           own: opened when it is first needed, and anew when it was lost.
@@ -40,6 +40,8 @@ struct vine_remote {
  * then. Nobody has to listen there yet. Returns 0; -ENOSPC: there are VINE_REMOTES_MAX; -ENOMEM. */
 VINE_API VINE_MUST_CHECK int vine_remote_add(const char *address, struct vine_remote *ret_remote);
 
+struct vine_connection;
+
 /* Private: who uses a pipe, or waits until it is there. */
 struct vine__way_user {
     struct vine_list link;
@@ -47,6 +49,7 @@ struct vine__way_user {
     const struct vine__way_user_ops *ops;
     const char *procedure;
     uint32_t remote;
+    uint32_t tasks; /* that it has in flight at most, where it stays long */
     bool is_waiting, is_using, was_asked_anew;
 };
 
@@ -90,6 +93,39 @@ VINE_API void vine_remote_run(struct vine_remote_task *task, struct vine_remote 
 
 /* Have it end soon, with -ECANCELED unless it has ended. The appliance is asked to drop it. */
 VINE_API void vine_remote_cancel(struct vine_remote_task *task);
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+struct vine_remote_connect;
+typedef void (*vine_remote_connect_fn)(struct vine_remote_connect *connect);
+
+/* As struct vine_connect (vine/network.h). */
+struct vine_remote_connect {
+    /* Told when the function is called. */
+    int error; /* 0, or as of a task; -VINE_ESESSION: the procedure has no streams */
+    struct vine_connection *connection;
+    /* Wished for before, and stays until then. */
+    const uint64_t *scalars; /* of the procedure's VINE_SCALAR arguments, the first, */
+    uint32_t scalar_count;   /* so many */
+
+    vine_remote_connect_fn fn; /* what follows is private */
+    struct vine__remote_stream *stream;
+    struct vine_work work;
+};
+
+/*
+ * Have a stream to a procedure whose handler is a coroutine (vine/stream.h) as a connection like
+ * any other: what is sent there it reads, what it writes is received here, and to shut the output
+ * down ends what it reads. Where it fails, or is lost, operations end with how. The name stays
+ * until the function is called, once, later.
+ *
+ * Who closes it before its end was received gives it up: the coroutine is cancelled.
+ */
+VINE_API void vine_remote_connect(struct vine_remote_connect *connect, struct vine_remote remote,
+                                  const char *procedure, vine_remote_connect_fn fn);
+
+/* Have it end soon, with -ECANCELED unless it has succeeded. */
+VINE_API void vine_remote_connect_cancel(struct vine_remote_connect *connect);
 
 VINE_END_DECLARATIONS
 

@@ -44,6 +44,10 @@ struct vine_stream_options {
                            * procedure takes */
     uint32_t writes_max;  /* chunks in flight; default 4 */
     uint32_t reads_max;   /* chunks that there is room for; default 4 */
+    /* Or NULL. Called whenever one of its tasks has ended, as callbacks of tasks are, until it is
+     * closed: it is time to write and read again, with a time-out of 0, but not in there. */
+    void (*stirred)(void *context);
+    void *context;
 };
 
 /*

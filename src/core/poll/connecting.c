@@ -4,6 +4,8 @@
  * that this gives are tried one after the other; and then, where it is to be by TLS, who answers
  * there is greeted by that name.
  *
+ * Or it is a procedure of an appliance, to which core/remote makes a stream.
+ *
  * Whoever asked may be gone before the end: this is its own, and goes when the network has told of
  * that.
  */
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #include <vine/lookup.h>
+#include <vine/remote.h>
 #include <vine/tls.h>
 
 #include "arch/guard/closed.h"
@@ -23,7 +26,8 @@ struct connecting {
     struct vine_connect connect;
     uint32_t at; /* of the addresses */
     struct vine_tls_start start;
-    char host[VINE__FURTHER_TEXT_MAX]; /* whom to find there by TLS; "": it is without that */
+    struct vine_remote_connect reach;  /* of a procedure, instead of all that */
+    char host[VINE__FURTHER_TEXT_MAX]; /* whom to find there by TLS, or the procedure; "": none */
 };
 
 static void end(struct connecting *connecting, int error, struct vine_connection *connection)
@@ -104,6 +108,33 @@ static int find_host(const char *text, char ret_host[VINE__FURTHER_TEXT_MAX])
     return 0;
 }
 
+static void cannot(struct further *further, int error)
+{
+    further->answer = error;
+    further->has_answer = true;
+    vine_work_post(&further->polling->work);
+}
+
+static void reached(struct vine_remote_connect *reach)
+{
+    end(VINE_CONTAINER_OF(reach, struct connecting, reach), reach->error, reach->connection);
+}
+
+void vine__further_connect_remote(struct further *further, struct vine_remote remote,
+                                  const char *procedure)
+{
+    struct connecting *const connecting = vine__closed_alloc(sizeof(*connecting));
+
+    if (connecting == NULL) {
+        cannot(further, -ENOMEM);
+        return;
+    }
+    further->connecting = connecting;
+    connecting->further = further;
+    memcpy(connecting->host, procedure, strlen(procedure) + 1);
+    vine_remote_connect(&connecting->reach, remote, connecting->host, reached);
+}
+
 void vine__further_connect(struct further *further, const char *text, bool is_tls)
 {
     struct connecting *const connecting = vine__closed_alloc(sizeof(*connecting));
@@ -113,9 +144,7 @@ void vine__further_connect(struct further *further, const char *text, bool is_tl
         error = find_host(text, connecting->host);
     if (error != 0) {
         vine__closed_free(connecting);
-        further->answer = error;
-        further->has_answer = true;
-        vine_work_post(&further->polling->work);
+        cannot(further, error);
         return;
     }
     further->connecting = connecting;
@@ -129,4 +158,5 @@ void vine__connecting_leave(struct connecting *connecting)
     vine_lookup_cancel(&connecting->lookup);
     vine_connect_cancel(&connecting->connect);
     vine_tls_cancel(&connecting->start);
+    vine_remote_connect_cancel(&connecting->reach);
 }

@@ -167,6 +167,8 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
         return 0;
     if (ask->kind == VINE__ASK_LISTEN)
         vine__further_listen(further, text);
+    else if (ask->kind == VINE__ASK_CONNECT_REMOTE)
+        vine__further_connect_remote(further, (struct vine_remote){ask->socket}, text);
     else
         vine__further_connect(further, text, ask->kind == VINE__ASK_CONNECT_TLS);
     return 0;
@@ -252,6 +254,7 @@ int vine__further_begin(struct vine__polling *polling, const struct vine__ask *a
     switch (ask->kind) {
     case VINE__ASK_CONNECT:
     case VINE__ASK_CONNECT_TLS:
+    case VINE__ASK_CONNECT_REMOTE:
     case VINE__ASK_LISTEN:
         return begin_at(polling, ask, asker);
     case VINE__ASK_ACCEPT:

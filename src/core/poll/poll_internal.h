@@ -170,6 +170,9 @@ bool vine__furthers_are_closed(const struct vine__polling *polling);
 
 /* It connects: to an address, or to a name that is looked up. */
 void vine__further_connect(struct further *further, const char *text, bool is_tls);
+/* The same to a procedure of an appliance. */
+void vine__further_connect_remote(struct further *further, struct vine_remote remote,
+                                  const char *procedure);
 /* Nobody waits for that any more. */
 void vine__connecting_leave(struct connecting *connecting);
 

@@ -19,6 +19,7 @@
 #include "utils/list.h"
 
 struct vine__way_user_ops {
+    bool lets_others_pass; /* those behind it, while there is no room for it */
     /* Its turn has come. Returns 0: it uses the way now; -EAGAIN: there is no room, it waits on; or
      * why it cannot, and it is forgotten. */
     int (*go)(struct vine__way_user *user, struct vine_pipe *pipe,
@@ -32,6 +33,10 @@ struct vine__way_user_ops {
 
 /* remote.c: the address of one, which stays; NULL: the default. And whether there is such a one. */
 const char *vine__remote_address(uint32_t number, bool *ret_is_known);
+
+/* way.c: whether there is room for so many tasks in flight of one that stays long. Those that do
+ * may have half of what the pipe takes, so that there is always room for others. */
+bool vine__way_reserve(struct vine__way_user *user, uint32_t tasks);
 
 /* way.c: wait for `user->remote`. */
 void vine__way_ask(struct vine__way_user *user);

@@ -32,6 +32,7 @@ struct vine__way {
     uint32_t remote;
     struct vine_pipe *pipe; /* NULL: it is not open yet */
     int fd;
+    uint32_t tasks_max, tasks_reserved;
     bool is_narrow; /* it has few channels: nothing is asked on other threads */
     bool is_broken; /* it is over, which those who use it do not know yet */
     bool is_over;
@@ -101,8 +102,21 @@ static void stop_polling(struct vine__way *way)
     way->is_polled = false;
 }
 
+bool vine__way_reserve(struct vine__way_user *user, uint32_t tasks)
+{
+    struct vine__way *const way = user->way;
+
+    if (tasks > way->tasks_max / 2 - way->tasks_reserved)
+        return false;
+    way->tasks_reserved += tasks;
+    user->tasks = tasks;
+    return true;
+}
+
 static void forget(struct vine__way_user *user)
 {
+    user->way->tasks_reserved -= user->tasks;
+    user->tasks = 0;
     vine__list_remove(&user->link);
     user->is_waiting = false;
     user->is_using = false;
@@ -320,17 +334,17 @@ static bool go(struct vine__way *way, struct vine__way_user *user)
     } else {
         error = user->ops->go(user, way->pipe, procedure);
         if (error == -EAGAIN && has_tasks(way))
-            return true;
+            return !user->ops->lets_others_pass;
         if (error == -EAGAIN)
             error = -VINE_EQUOTA; /* nothing will ever make room */
     }
-    vine__list_remove(&user->link);
-    user->is_waiting = false;
     if (error != 0) {
-        user->way = NULL;
+        forget(user);
         user->ops->fail(user, error);
         return false;
     }
+    vine__list_remove(&user->link);
+    user->is_waiting = false;
     user->is_using = true;
     vine__list_push_back(&way->using, &user->link);
     start_polling(way);
@@ -383,6 +397,7 @@ static void open_here(struct vine__way *way)
 
     vine_pipe_get_limits(way->pipe, &limits);
     way->is_narrow = limits.channels_max < CHANNELS_LEAST;
+    way->tasks_max = limits.tasks_max;
     way->ready = (struct vine__operation){
         .fn = be_ready, .kind = VINE__POLL_READY, .fd = way->fd, .flags = POLLIN};
     way->seen_ns = vine_clock_now(VINE_CLOCK_COARSE);

@@ -57,6 +57,19 @@ VINE__INSIDE bool vine__connected_tls(struct vine_coroutine *that)
     return ask_for(that, VINE__ASK_CONNECT_TLS, 0);
 }
 
+VINE__INSIDE void vine__connect_remote(struct vine_coroutine *that, struct vine_remote remote,
+                                       const char *procedure)
+{
+    vine__connect(that, procedure);
+    /* Beyond what an ask can say there are none. */
+    that->operand_size = remote.number <= UINT16_MAX ? remote.number : 0;
+}
+
+VINE__INSIDE bool vine__connected_remote(struct vine_coroutine *that)
+{
+    return ask_for(that, VINE__ASK_CONNECT_REMOTE, (uint16_t)that->operand_size);
+}
+
 /* ---- listening ------------------------------------------------------------------------------- */
 
 VINE__INSIDE bool vine__listened(struct vine_coroutine *that)

@@ -95,6 +95,7 @@ enum vine__ask_kind {
     VINE__ASK_BEYOND,
     VINE__ASK_CONNECT = VINE__ASK_BEYOND, /* a socket */
     VINE__ASK_CONNECT_TLS,                /* the same */
+    VINE__ASK_CONNECT_REMOTE,             /* the same, to a procedure; `socket` is the remote */
     VINE__ASK_LISTEN,                     /* the same; ends with its port */
     VINE__ASK_ACCEPT,                     /* of `socket`, which listens */
     VINE__ASK_OPEN,                       /* a file: what is not below 0 is not raised */

@@ -54,6 +54,8 @@ struct vine_stream {
     uint32_t bytes_max; /* that may travel with a task, behind its scalars; 0: none */
     uint32_t scalar_count;
     uint64_t scalars[VINE_ARGUMENTS_MAX];
+    void (*stirred)(void *context);
+    void *context;
     bool is_begun;  /* a task has brought the scalars */
     bool is_ended;  /* the last input was issued */
     bool is_at_end; /* nothing more comes */
@@ -196,6 +198,8 @@ int vine_stream_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
     stream->procedure = procedure;
     stream->accelerator = own.accelerator;
     stream->chunk_bytes = own.chunk_bytes;
+    stream->stirred = own.stirred;
+    stream->context = own.context;
     stream->scalar_count = own.scalar_count;
     if (own.scalar_count > 0)
         memcpy(stream->scalars, own.scalars, own.scalar_count * SCALAR_BYTES);
@@ -234,6 +238,14 @@ static void fail(struct vine_stream *stream, int error)
     stream->write_error = stream->error;
 }
 
+static void stir(struct vine_task *task, int status, void *context)
+{
+    const struct vine_stream *stream = context;
+
+    (void)task, (void)status; /* who looks at it sees that */
+    stream->stirred(stream->context);
+}
+
 /* The first task brings the scalars. Those that bring bytes repeat them, which come before. */
 static int issue(struct vine_stream *stream, struct place *place, struct vine_data *input,
                  const void *bytes, size_t size)
@@ -252,6 +264,8 @@ static int issue(struct vine_stream *stream, struct place *place, struct vine_da
         .output_count = stream->procedure->output_count,
         .session = stream->session,
         .session_last = place->kind == PLACE_END,
+        .callback = stream->stirred != NULL ? stir : NULL,
+        .context = stream,
     };
     int error;
 

@@ -32,6 +32,8 @@ static const struct vine_argument in_and_out[] = {
         .arguments = in_and_out, .argument_count = 4, .coroutine = VINE_COROUTINE_OF(handler),     \
     }
 
+static uint32_t serve_own_pipes; /* that handlers have to this very appliance: they stay open */
+
 static struct {
     struct vine_appliance *part;
     struct vine__coroutines *coroutines;
@@ -122,7 +124,7 @@ static inline void serve_applications(void (*run)(struct vine_pipe *pipe,
         (void)serve_turn();
         vine_appliance_get_stats(served.part, &stats);
         assert_true(vine__clock_now_ns() < hang_ns);
-    } while (stats.pipes_open > 0 || vine__coroutines_count(served.coroutines) > 0 ||
+    } while (stats.pipes_open > serve_own_pipes || vine__coroutines_count(served.coroutines) > 0 ||
              vine__process_count() > 0);
     free(all);
 }
