@@ -190,7 +190,7 @@ void vine__splicing_leave(struct splicing *splicing);
 /* Something may have changed for those who wait to send to it. It closes, if it is over. */
 void vine__splicings_look(struct vine__outlet *outlet);
 
-/* ---- tasks elsewhere: awaiting.c -------------------------------------------------------------- */
+/* ---- tasks elsewhere: awaiting.c ------------------------------------------------------------ */
 
 /* `further` is to be this one. Returns 0, -VINE_ECORRUPT or -ENOMEM. */
 int vine__awaiting_begin(struct further *further, const struct vine__awaiting *wish);
