@@ -38,9 +38,13 @@ void world_tell(struct world_request *request, int32_t result, uint32_t flags, u
     vine__sim_tell(request->poller, request->operation, result, flags, buffer);
 }
 
+/* One of the world's. */
 static bool has_descriptor(const struct vine__operation *operation)
 {
+    if (world_is_kernels(operation))
+        return false;
     switch (operation->kind) {
+    case VINE__POLL_CALL:
     case VINE__POLL_OPEN:
     case VINE__POLL_RENAME:
     case VINE__POLL_UNLINK:
@@ -88,10 +92,16 @@ static void begin_close(struct world_request *request)
     world_after(&request->event, 0, 20 * US, end_close);
 }
 
+static void end_call(struct world_event *event)
+{
+    struct world_request *const request = VINE_CONTAINER_OF(event, struct world_request, event);
+
+    world_end(request, request->operation->call(request->operation->context));
+}
+
 static bool begin(void *context, struct vine__poller *poller, struct vine__operation *operation)
 {
     (void)context;
-    world_holds(operation->kind != VINE__POLL_CALL, "a call of a module's own is not simulated");
     struct world_request *const request = calloc(1, sizeof(*request));
 
     VINE_ASSERT(request != NULL);
@@ -100,6 +110,14 @@ static bool begin(void *context, struct vine__poller *poller, struct vine__opera
     operation->backend = request;
     if (operation->kind == VINE__POLL_CLOSE) {
         begin_close(request);
+        return true;
+    }
+    if (operation->kind == VINE__POLL_CALL) {
+        world_after(&request->event, 0, 100 * US, end_call);
+        return true;
+    }
+    if (world_is_kernels(operation)) {
+        world_kernel_begin(request);
         return true;
     }
     bool is_socket = false;
@@ -128,6 +146,10 @@ static void cancel(void *context, struct vine__poller *poller, struct vine__oper
         return;
     }
     request->is_cancelled = true;
+    if (world_is_kernels(operation)) {
+        world_kernel_cancel(request);
+        return;
+    }
     if (!has_descriptor(operation))
         return; /* it is too late */
     if (world_descriptor_find(operation->fd)->socket != NULL)
@@ -249,28 +271,37 @@ static void do_nothing(struct world_event *event)
     (void)event;
 }
 
+bool world_step(void)
+{
+    uint32_t awake[WORLD_CORES_MAX];
+    uint64_t next_ns;
+
+    if (vine__reactor_has_stopped(world.reactors[0]))
+        return false;
+    world_kernel_look();
+    world_events_run();
+    const uint32_t count = find_awake(awake, &next_ns);
+
+    world_holds(++world.steps < WORLD_STEPS_MAX, "no end after %u steps", WORLD_STEPS_MAX);
+    if (count > 0)
+        step(awake[world_chance(count)]);
+    else if (next_ns == VINE_FOREVER)
+        world_break("nothing is left to happen, and the reactors have not stopped");
+    else
+        advance(next_ns);
+    return true;
+}
+
 void world_run_for(uint64_t time_ns)
 {
     const uint64_t end_ns = time_ns == VINE_FOREVER ? VINE_FOREVER : world.now_ns + time_ns;
     struct world_event end = {.place = 0};
-    uint32_t awake[WORLD_CORES_MAX];
-    uint64_t next_ns;
 
     world.is_asleep[0] = false; /* the test may have called something there */
     if (end_ns != VINE_FOREVER)
         world_at(&end, end_ns, do_nothing); /* so that the clock gets there */
-    while (!vine__reactor_has_stopped(world.reactors[0]) && world.now_ns < end_ns) {
-        world_events_run();
-        const uint32_t count = find_awake(awake, &next_ns);
-
-        world_holds(++world.steps < WORLD_STEPS_MAX, "no end after %u steps", WORLD_STEPS_MAX);
-        if (count > 0)
-            step(awake[world_chance(count)]);
-        else if (next_ns == VINE_FOREVER)
-            world_break("nothing is left to happen, and the reactors have not stopped");
-        else
-            advance(next_ns);
-    }
+    while (world.now_ns < end_ns && world_step())
+        continue;
     world_never(&end);
 }
 
@@ -290,8 +321,10 @@ static void close_cores(void)
     vine__mesh_destroy(world.mesh);
     vine__sim_destroy(world.sim);
     world_events_clear();
+    world_kernel_clear();
     world_net_clear();
     world_descriptors_clear();
+    world.core_count = 0;
 }
 
 void world_close(void)

@@ -8,7 +8,8 @@
  * Trust:    a test's own.
  * Limits:   WORLD_CORES_MAX cores, WORLD_STEPS_MAX steps a run. What modules ask of a kernel past
  *           arch/poll (listings, names of Unix sockets) and descriptors that are passed are not
- *           simulated.
+ *           simulated: they are the kernel's, and world_kernel.c sees to it that whoever waits for
+ *           one has the world go on.
  *
  * The modules run as they are: what they hand to arch/poll is taken here (world_disk.c and
  * world_net.c, by way of arch/poll/sim.h), and their sockets are made here (world_socket.c stands
@@ -66,6 +67,7 @@ struct world {
     uint64_t random;
     uint64_t hash; /* of all that was told to anybody, in order */
     uint64_t now_ns;
+    uint64_t seen_ns; /* by who looked at arch/clock last */
     uint64_t steps;
     struct vine__sim *sim;
     struct vine__mesh *mesh;

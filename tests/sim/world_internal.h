@@ -59,11 +59,24 @@ void world_net_begin(struct world_request *request);
 void world_disk_cancel(struct world_request *request);
 void world_net_cancel(struct world_request *request);
 
+/* Descriptors of the kernel's, which are asked between steps whether they are ready. */
+bool world_is_kernels(const struct vine__operation *operation);
+void world_kernel_begin(struct world_request *request);
+void world_kernel_cancel(struct world_request *request);
+void world_kernel_look(void);
+void world_kernel_clear(void);
+
 void world_file_unref(struct world_file *file);
 void world_socket_close(struct world_socket *socket);
 
 /* All sockets that were, and what they will do, are forgotten. */
 void world_net_clear(void);
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* What is due happens, and one core takes a turn, or the clock goes to what is next. Returns false
+ * once the reactors have stopped. */
+bool world_step(void);
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
