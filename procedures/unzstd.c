@@ -87,19 +87,26 @@ static int unzstd_frames(struct vine_call *call, ZSTD_DCtx *context, ZSTD_inBuff
         const size_t left = input->size - input->pos;
         size_t frame_size, made;
 
-        if (left < UNZSTD_MAGIC_BYTES || !unzstd_is_known(unzstd_magic(frame)))
+        if (left < UNZSTD_MAGIC_BYTES || !unzstd_is_known(unzstd_magic(frame))) {
+            vine_call_reason(call, "no frame begins at byte %zu", input->pos);
             return -VINE_EDATA;
+        }
         frame_size = ZSTD_findFrameCompressedSize(frame, left);
-        if (ZSTD_isError(frame_size) || frame_size > left)
+        if (ZSTD_isError(frame_size) || frame_size > left) {
+            vine_call_reason(call, "the frame that begins at byte %zu has no end", input->pos);
             return -VINE_EDATA;
+        }
         input->pos += frame_size;
         if (unzstd_is_skippable(unzstd_magic(frame)))
             continue;
         made = ZSTD_decompressDCtx(context, (uint8_t *)output->dst + output->pos,
                                    output->size - output->pos, frame, frame_size);
-        if (ZSTD_isError(made))
+        if (ZSTD_isError(made)) {
+            vine_call_reason(call, "in the frame that ends at byte %zu: %s", input->pos,
+                             ZSTD_getErrorName(made));
             return ZSTD_getErrorCode(made) == ZSTD_error_dstSize_tooSmall ? -VINE_EOVERFLOW
                                                                           : -VINE_EDATA;
+        }
         output->pos += made;
         if (vine_call_is_canceled(call))
             return -VINE_ECANCELED;
@@ -164,6 +171,8 @@ static int unzstd_stream(struct vine_call *call, struct unzstd_state *state, ZST
         if (state->magic_count < UNZSTD_MAGIC_BYTES) {
             const int status = unzstd_take_magic(state, input);
 
+            if (status == -VINE_EDATA)
+                vine_call_reason(call, "no frame begins before byte %zu of this part", input->pos);
             if (status < 0 || state->magic_count < UNZSTD_MAGIC_BYTES)
                 return status;
         }
@@ -173,8 +182,10 @@ static int unzstd_stream(struct vine_call *call, struct unzstd_state *state, ZST
         output->size = slice_end;
         hint = ZSTD_decompressStream(state->context, output, input);
         output->size = room;
-        if (ZSTD_isError(hint))
+        if (ZSTD_isError(hint)) {
+            vine_call_reason(call, "zstd: %s", ZSTD_getErrorName(hint));
             return ZSTD_getErrorCode(hint) == ZSTD_error_memory_allocation ? -ENOMEM : -VINE_EDATA;
+        }
         if (hint == 0) {
             state->frames++;
             state->magic_count = 0;

@@ -217,8 +217,13 @@ static int wait_for_end(const struct passage *passage)
     for (;;) {
         const int error = vine_task_wait(passage->task, SLICE_NS);
 
-        if (error != -ETIMEDOUT)
+        if (error != -ETIMEDOUT) {
+            char reason[VINE_REASON_MAX + 1];
+
+            if (error < 0 && vine_task_reason(passage->task, reason, sizeof(reason)) > 0)
+                vine_call_reason(passage->call, "%s", reason);
             return error;
+        }
         if (until_ns == 0 && vine_call_is_canceled(passage->call)) {
             until_ns = human_now_ns() + HEED_NS;
             const int canceled = vine_task_cancel(passage->task);

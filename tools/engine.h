@@ -49,7 +49,8 @@ struct work {
     struct engine_session *session; /* or NULL */
     bool is_last;                   /* of its session */
 
-    int status; /* once it has ended */
+    int status;                       /* once it has ended */
+    char reason[VINE_REASON_MAX + 1]; /* of an error, in the words of who did it; or "" */
     const void *output;
     uint64_t output_size;
     unsigned char result[VINE_RESULT_MAX];

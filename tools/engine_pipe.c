@@ -87,6 +87,7 @@ static void task_ended(struct vine_task *task, int status, void *context)
 
     vine_task_get_stats(task, &stats);
     work->status = status;
+    (void)vine_task_reason(task, work->reason, sizeof(work->reason));
     work->queued_ns = stats.queued_ns;
     work->run_ns = stats.run_ns;
     if (status == 0) {

@@ -141,7 +141,8 @@ bool run_is_loss(int status)
     }
 }
 
-static void take_failure(struct run *run, struct file *file, int status)
+/* `reason` in the words of who did the work, or "". */
+static void take_failure(struct run *run, struct file *file, int status, const char *reason)
 {
     if (status == -VINE_ESESSION && file->restarts < SESSION_RESTARTS_MAX) {
         file->restarts++;
@@ -154,12 +155,12 @@ static void take_failure(struct run *run, struct file *file, int status)
         run->memory_max /= 2; /* the appliance's half is smaller than we thought */
         file->wants_restart = true;
     } else {
+        const bool is_key = status == -VINE_EKEY && run->options.key != NULL;
         char what[160];
 
-        snprintf(what, sizeof(what), "key %.128s",
-                 run->options.key != NULL ? message_escape(run->options.key) : "");
-        run_file_fail(run, file, status == -VINE_EKEY && run->options.key != NULL ? what : NULL,
-                      status);
+        snprintf(what, sizeof(what), "%s%.128s", is_key ? "key " : "",
+                 is_key ? message_escape(run->options.key) : reason);
+        run_file_fail(run, file, what[0] != '\0' ? what : NULL, status);
     }
 }
 
@@ -179,7 +180,7 @@ static void write_result(struct run *run, struct file *file, const struct work *
         if (ftruncate(file->output.fd, (off_t)file->output_size) < 0)
             fail_result(run, file, -errno);
         else
-            take_failure(run, file, error);
+            take_failure(run, file, error, "");
         return;
     }
     file->output_size += work->output_size;
@@ -288,7 +289,7 @@ void run_file_take(struct run *run, struct work *work)
     if (file->outcome != FILE_ACTIVE || file->wants_restart) {
         run_work_free(run, work);
     } else if (work->status < 0) {
-        take_failure(run, file, work->status);
+        take_failure(run, file, work->status, work->reason);
         run_work_free(run, work);
     } else if (work->role == ENGINE_SUM) {
         take_sum(run, file, work);

@@ -55,6 +55,12 @@ struct vine_handled {
  * runs for no task; -EFAULT: the memory is not its own. */
 #define vine_handled(handled) vine__do_at("vine_handled", vine__handled_get(that, (handled)))
 
+/* Say why its tasks fail, if they do, as vine_call_reason says: `text` is a const char * of its
+ * heap, as in an array of the frame, that ends within VINE_REASON_MAX bytes. Raises -ENOENT: this
+ * micro-process runs for no task; -EFAULT: the memory is not its own. */
+#define vine_handled_reason(text)                                                                  \
+    vine__do_at("vine_handled_reason", vine__handled_reason(that, (text)))
+
 /*
  * The task is done: it ends well, with what was written, and what it brought and was not read is
  * thrown away. Wait for the next one of the same pipe and procedure, which has the standard input
@@ -83,6 +89,7 @@ struct vine_handled {
 /* Private. */
 VINE_API void vine__handled_get(struct vine_coroutine *that, struct vine_handled *handled);
 VINE_API void vine__task_next_begin(struct vine_coroutine *that);
+VINE_API void vine__handled_reason(struct vine_coroutine *that, const char *text);
 
 VINE_END_DECLARATIONS
 

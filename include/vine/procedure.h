@@ -91,6 +91,12 @@ VINE_API VINE_MUST_CHECK int vine_call_output_size(struct vine_call *call, uint3
 VINE_API VINE_MUST_CHECK int vine_call_result(struct vine_call *call, const void *bytes,
                                               size_t size);
 
+/* Say why the task fails, as printf does: a short sentence for people, which vine_task_reason gives
+ * them. The last one counts, if the handler returns an error then. Cut off behind VINE_REASON_MAX
+ * bytes; what is not printable ASCII becomes a `?`. Where the pipe's quota has no room for it,
+ * nothing is said. Coroutines have vine_handled_reason (vine/handler.h). */
+VINE_API void vine_call_reason(struct vine_call *call, const char *format, ...) VINE_PRINTF(2, 3);
+
 /* The session's state, or NULL outside of one; whether this task is its last. */
 VINE_API void *vine_call_state(const struct vine_call *call);
 VINE_API bool vine_call_is_last(const struct vine_call *call);

@@ -121,6 +121,10 @@ VINE_API void vine_stream_cancel(struct vine_stream *stream);
  * ... Never blocks; what has ended is seen by writing and reading. */
 VINE_API int vine_stream_error(const struct vine_stream *stream);
 
+/* Why it failed in the words of the coroutine, as vine_task_reason; empty where it said nothing.
+ * Valid until it is closed. */
+VINE_API const char *vine_stream_reason(const struct vine_stream *stream);
+
 /* Free it. One whose end was not read is given up first, as by vine_stream_cancel. Before its pipe
  * is closed. NULL is allowed. Never blocks. */
 VINE_API void vine_stream_close(struct vine_stream *stream);

@@ -35,6 +35,7 @@ VINE_BEGIN_DECLARATIONS
 #define VINE_TASK_DATA_MAX  8    /* inputs and outputs of a task, together */
 #define VINE_TASK_BYTES_MAX 4096 /* bytes that travel with a task itself */
 #define VINE_RESULT_MAX     32   /* bytes that travel with its completion */
+#define VINE_REASON_MAX     120  /* bytes of the reason with which a task fails */
 
 struct vine_pipe;
 struct vine_accelerator;
@@ -442,6 +443,18 @@ VINE_API void vine_task_free(struct vine_task *task);
 /* Copy the bytes that came with the completion. Any thread, after the task has ended well.
  * Returns their count (which may be more than `size`). */
 VINE_API size_t vine_task_result(const struct vine_task *task, void *bytes, size_t size);
+
+/*
+ * Why the task failed, in the words of its handler: a short sentence such as "corrupt frame at byte
+ * 1234". `text` gets at most `size` bytes of it, ended by a zero byte. It is what the appliance
+ * says, in printable ASCII, and no more than that. Any thread, after the task has ended with an
+ * error. Returns its length, at most VINE_REASON_MAX; 0: nothing was said.
+ */
+VINE_API size_t vine_task_reason(const struct vine_task *task, char *text, size_t size);
+
+/* The same of the task that failed last in vine_task_run or vine_pipe_call on this thread; empty
+ * where that said nothing. Valid until the next such call. */
+VINE_API const char *vine_task_last_reason(void);
 
 /* Durations by one machine's clock each; times of the two sides are never subtracted. */
 struct vine_task_stats {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include <vine/error.h>
 
@@ -101,9 +102,14 @@ void vine__stream_look(struct vine__stream *stream)
 
 static void ended(void *context, const struct vine__process_end *end)
 {
-    vine__warm_leave(context);
+    struct vine__stream *const stream = context;
+
+    vine__warm_leave(stream);
+    if (end->is_fault)
+        (void)snprintf(stream->reason, sizeof stream->reason, "its handler ended by %s",
+                       vine__guard_signal_name(end->fault.signal));
     if (end->error != 0)
-        vine__stream_fail(context, end->error == -ECANCELED ? -VINE_ECANCELED : end->error);
+        vine__stream_fail(stream, end->error == -ECANCELED ? -VINE_ECANCELED : end->error);
 }
 
 static void gone(void *context)

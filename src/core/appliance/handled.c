@@ -48,3 +48,27 @@ VINE__INSIDE void vine__task_next_begin(struct vine_coroutine *that)
     that->deadline_ns = 0; /* that of a task is not the next one's */
     vine__ask(that, VINE__ASK_NEXT, 0, 0, NULL);
 }
+
+static int64_t take_reason(struct vine_outside *outside, const void *asked)
+{
+    struct vine__stream *const stream = vine__stream_of(vine__process_running_connection());
+
+    (void)outside;
+    if (stream == NULL)
+        return -ENOENT;
+    memset(stream->reason, 0, sizeof stream->reason);
+    memcpy(stream->reason, asked, strnlen(asked, VINE_REASON_MAX));
+    return 0;
+}
+
+VINE__INSIDE void vine__handled_reason(struct vine_coroutine *that, const char *text)
+{
+    size_t size = 0;
+
+    while (size < VINE_REASON_MAX && text[size] != 0)
+        size++;
+    /* Its end is copied too, or it is as long as may be. */
+    vine__outside(that, take_reason, text, size < VINE_REASON_MAX ? size + 1 : size);
+    if (that->error == 0 && that->result != 0)
+        vine__raise(that, (int)that->result);
+}

@@ -35,6 +35,14 @@ static struct vine__executed *out_of(struct vine__list *node)
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
+/* As the coroutine says, or why it failed. */
+static void end_call(const struct vine__stream *stream, struct vine_call *call, int error)
+{
+    if (error != 0 && error == stream->error && stream->reason[0] != 0)
+        vine_call_reason(call, "%s", stream->reason);
+    vine__call_end(call, error);
+}
+
 static void end_task(struct vine__executed *task, int error)
 {
     struct vine__stream *const stream = task->kept;
@@ -42,7 +50,7 @@ static void end_task(struct vine__executed *task, int error)
     stream->is_told |= error != 0 && error == stream->error;
     vine__list_remove(&task->in);
     vine__list_remove(&task->out);
-    vine__call_end(vine__executed_call(task), error);
+    end_call(stream, vine__executed_call(task), error);
 }
 
 static void settle_soon(struct vine__stream *stream)
@@ -526,7 +534,7 @@ void vine__stream_add(struct vine__stream *stream, struct vine_call *call)
         return;
     }
     if (stream->is_over || (stream->has_last && !stream->is_single && task->input_size > 0)) {
-        vine__call_end(call, why_none_follows(stream));
+        end_call(stream, call, why_none_follows(stream));
         return;
     }
     stream->has_last |= is_last;
@@ -584,6 +592,7 @@ void vine__stream_rest(struct vine__stream *stream)
 {
     end_tasks(stream, stream->has_overflown ? -VINE_EOVERFLOW : 0);
     stream->has_facts = false;
+    stream->reason[0] = 0; /* what was said of one task is none of the next one's */
 }
 
 bool vine__stream_renew(struct vine__stream *stream, struct vine_call *call, size_t *ret_size)

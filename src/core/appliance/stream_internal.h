@@ -68,6 +68,7 @@ struct vine__stream {
     uint32_t procedure;                /* its number */
     struct vine__stream *next, **link; /* of those that rest; NULL: it does not */
     struct vine_handled facts;
+    char reason[VINE_REASON_MAX + 1]; /* with which it fails, as its coroutine says; or "" */
 };
 
 /* What follows is stream.c. */

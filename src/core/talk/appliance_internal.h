@@ -112,6 +112,11 @@ struct vine__call_output {
     uint64_t size_bytes;
 };
 
+/* In the pipe's quota. */
+struct vine__reason {
+    char text[VINE_REASON_MAX + 1]; /* printable */
+};
+
 /* A task that was taken: what its handler sees, and where its completion goes. */
 struct vine_call {
     struct vine__op operation; /* of the pipe's jobs */
@@ -131,10 +136,11 @@ struct vine_call {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t result_size;
-    void *block;           /* the private copy of a descriptor */
-    uint32_t block_bytes;  /* as charged; 0: there is none */
-    uint64_t copied_bytes; /* charged for private copies of its inputs; 0 but while it runs */
-    bool has_parcel;       /* `parcel` is room for outputs and result that do not fit into a slot */
+    struct vine__reason *reason; /* why it fails, as its handler says; NULL: it says nothing */
+    void *block;                 /* the private copy of a descriptor */
+    uint32_t block_bytes;        /* as charged; 0: there is none */
+    uint64_t copied_bytes;       /* charged for private copies of its inputs; 0 but while it runs */
+    bool has_parcel; /* `parcel` is room for outputs and result that do not fit into a slot */
     struct vine_box parcel;
     uint64_t seen_ticks;
     uint64_t start_ticks;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a handler sees of its task. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
 
 #include "core/talk/appliance_internal.h"
+#include "core/talk/message.h"
 #include "utils/assert.h"
 
 /* How many arguments of this kind stand before `argument`; asserts that it is of this kind itself,
@@ -128,6 +132,25 @@ const void *vine_call_task_bytes(const struct vine_call *call, size_t *ret_size)
 {
     *ret_size = call->bytes_size;
     return call->bytes;
+}
+
+void vine_call_reason(struct vine_call *call, const char *format, ...)
+{
+    va_list arguments;
+
+    if (call->reason == NULL) {
+        if (vine__quota_take(&call->pipe->quota, sizeof *call->reason) != 0)
+            return;
+        call->reason = malloc(sizeof *call->reason);
+        if (call->reason == NULL) {
+            vine__quota_give(&call->pipe->quota, sizeof *call->reason);
+            return;
+        }
+    }
+    va_start(arguments, format);
+    (void)vsnprintf(call->reason->text, sizeof call->reason->text, format, arguments);
+    va_end(arguments);
+    vine__talk_tame(call->reason->text, sizeof call->reason->text);
 }
 
 uint64_t vine_call_pipe(const struct vine_call *call)

@@ -33,6 +33,13 @@ static struct vine__channel *make_channel(struct vine_pipe *pipe, bool is_shared
 
 void vine__channel_destroy(struct vine__channel *channel)
 {
+    /* Of tasks that nobody freed. */
+    for (uint32_t i = 0; i < channel->tasks.count; i++) {
+        struct vine_task *task = (struct vine_task *)(void *)vine__op_at(&channel->tasks, i);
+
+        if (task->has_reason)
+            vine__task_forget_reason(task);
+    }
     vine__op_cache_fini(&channel->tasks);
     vine__thread_unref(channel->owner);
     (void)pthread_mutex_destroy(&channel->issue_lock);

@@ -8,19 +8,22 @@
  * correct appliance cannot have written breaks the pipe.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
+#include "core/talk/message.h"
 #include "core/talk/pipe_internal.h"
 #include "utils/hostile.h"
 
 #define TOKEN_BYTES sizeof(struct vine_token)
 #define DESCRIPTOR_MAX                                                                             \
-    (sizeof(struct vine_wire_descriptor) + VINE_TASK_DATA_MAX * TOKEN_BYTES + VINE_RESULT_MAX)
+    (sizeof(struct vine_wire_descriptor) + VINE_TASK_DATA_MAX * TOKEN_BYTES + VINE_REASON_MAX)
 
 VINE_STATIC_ASSERT(sizeof(struct vine_token) == 16, "as the slots have them");
+VINE_STATIC_ASSERT(VINE_REASON_MAX >= VINE_RESULT_MAX, "a block has room for either");
 
 /* A result as its completion tells of it. */
 struct parcel {
@@ -38,7 +41,8 @@ static void count(uint64_t *counter)
 
 /* Copy a descriptor of the appliance's half, and give it back. Its type is checked by nobody: it is
  * no data. */
-static int read_descriptor(struct vine_pipe *pipe, const unsigned char *at, struct parcel *parcel)
+static int read_descriptor(struct vine_pipe *pipe, const unsigned char *at, uint32_t bytes_max,
+                           struct parcel *parcel)
 {
     struct vine_wire_descriptor head;
     struct vine_token token;
@@ -52,7 +56,7 @@ static int read_descriptor(struct vine_pipe *pipe, const unsigned char *at, stru
     memcpy(parcel->block, shared, token.length);
     memcpy(&head, parcel->block, sizeof head);
     if (VINE__HOSTILE(head.size_bytes != token.length || head.token_count > VINE_TASK_DATA_MAX ||
-                      head.bytes_size > VINE_RESULT_MAX ||
+                      head.bytes_size > bytes_max ||
                       head.size_bytes !=
                           sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size))
         return -VINE_ECORRUPT;
@@ -64,8 +68,9 @@ static int read_descriptor(struct vine_pipe *pipe, const unsigned char *at, stru
     return 0;
 }
 
+/* At most `bytes_max` bytes come in a descriptor. */
 static int open_parcel(struct vine_pipe *pipe, const struct vine_wire_completion *completion,
-                       struct parcel *parcel)
+                       uint32_t bytes_max, struct parcel *parcel)
 {
     const uint32_t bytes = VINE_WIRE_SHAPE_BYTES(completion->shape);
     const uint32_t tokens = VINE_WIRE_SHAPE_TOKENS(completion->shape);
@@ -73,7 +78,7 @@ static int open_parcel(struct vine_pipe *pipe, const struct vine_wire_completion
     if (tokens == VINE_WIRE_DESCRIPTOR)
         return bytes != 0 ? -VINE_ECORRUPT
                           : read_descriptor(pipe, completion->body + VINE_RESULT_MAX - TOKEN_BYTES,
-                                            parcel);
+                                            bytes_max, parcel);
     if (VINE__HOSTILE(bytes + tokens * TOKEN_BYTES > VINE_RESULT_MAX))
         return -VINE_ECORRUPT;
     parcel->bytes = completion->body;
@@ -110,7 +115,7 @@ static int take_results(struct vine_task *task, const struct vine_wire_completio
 {
     struct vine_pipe *pipe = task->channel->pipe;
     struct parcel parcel;
-    int error = open_parcel(pipe, completion, &parcel);
+    int error = open_parcel(pipe, completion, VINE_RESULT_MAX, &parcel);
 
     if (error)
         return error;
@@ -122,6 +127,24 @@ static int take_results(struct vine_task *task, const struct vine_wire_completio
     memcpy(task->result, parcel.bytes, parcel.bytes_size);
     task->result_size = (uint8_t)parcel.bytes_size;
     return error;
+}
+
+/* What makes no sense here is no reason, and nothing worse: the task has failed anyway. */
+static __attribute__((noinline)) void take_reason(struct vine_task *task,
+                                                  const struct vine_wire_completion *completion)
+{
+    struct parcel parcel;
+
+    if (open_parcel(task->channel->pipe, completion, VINE_REASON_MAX, &parcel) != 0 ||
+        parcel.bytes_size == 0 || parcel.token_count != 0 || task->has_reason)
+        return;
+    task->reason = malloc(parcel.bytes_size + 1);
+    if (task->reason == NULL)
+        return;
+    memcpy(task->reason, parcel.bytes, parcel.bytes_size);
+    task->reason[parcel.bytes_size] = 0;
+    vine__talk_tame(task->reason, parcel.bytes_size + 1);
+    task->has_reason = true;
 }
 
 static __attribute__((noinline)) void let_go(struct vine_task *task)
@@ -196,12 +219,15 @@ static int complete(struct vine__channel *channel, const struct vine_wire_comple
         return 0; /* counted */
     task->queued = completion->queued;
     task->run = completion->run;
-    if (VINE__UNLIKELY(completion->status != 0))
+    if (VINE__UNLIKELY(completion->status != 0)) {
         status = completion->status > 1000 && completion->status < VINE_ERROR_END
                      ? -(int)completion->status
                      : -VINE_EFAILED;
-    else if ((completion->shape | task->output_count) != 0)
+        if (completion->shape != 0)
+            take_reason(task, completion);
+    } else if ((completion->shape | task->output_count) != 0) {
         error = take_results(task, completion);
+    }
     if (VINE__UNLIKELY(!vine__link_held(&channel->pipe->link))) {
         error = -VINE_EPEERLOST;
         vine__pipe_break(channel->pipe, error, false, "its link was unplugged");

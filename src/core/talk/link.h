@@ -74,8 +74,9 @@ struct vine__agreement {
     uint32_t tasks_max;
     uint64_t memory_max_bytes;
     uint64_t generation;
-    bool stream; /* both sides can fall asleep by membarrier */
-    bool rings;  /* the appliance sends a wake to an application whose sleep epoch is odd */
+    bool stream;  /* both sides can fall asleep by membarrier */
+    bool reasons; /* the application takes reasons in descriptors */
+    bool rings;   /* the appliance sends a wake to an application whose sleep epoch is odd */
     char peer_name[32];
     uint32_t peer_uid; /* VINE__UID_UNKNOWN where nobody vouches for it */
 };

@@ -241,7 +241,8 @@ static bool is_version_known(const struct vine_board_layout *theirs, struct vine
 
 static uint32_t own_features(const struct vine__link *link)
 {
-    return vine__bell_is_there(link->bell) ? VINE_TALK_FEATURE_RINGS : 0;
+    return VINE_TALK_FEATURE_REASONS |
+           (vine__bell_is_there(link->bell) ? VINE_TALK_FEATURE_RINGS : 0);
 }
 
 /* ---- the application's side ----------------------------------------------------------------- */
@@ -481,6 +482,7 @@ static int look_at_caller(struct vine__link *link, const struct vine__grant *gra
         .tasks_max = smaller_wish(vine__load_relaxed_u32(&theirs->tasks_max), grant->tasks_max),
         .memory_max_bytes = link->half->size_bytes + link->mirror->size_bytes,
         .generation = grant->generation,
+        .reasons = (vine__load_relaxed_u32(&theirs->features) & VINE_TALK_FEATURE_REASONS) != 0,
         .peer_uid = VINE__UID_UNKNOWN,
     };
     read_name(theirs, ret_agreement->peer_name);

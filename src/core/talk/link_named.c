@@ -100,9 +100,10 @@ static uint32_t own_features(const struct vine_segment *named)
     struct vine_segment_facts facts;
 
     vine_segment_facts(named, &facts);
-    return facts.backend != VINE_SEGMENT_IVSHMEM && vine__membarrier_register() == 0
-               ? VINE_TALK_FEATURE_MEMBARRIER
-               : 0;
+    return VINE_TALK_FEATURE_REASONS |
+           (facts.backend != VINE_SEGMENT_IVSHMEM && vine__membarrier_register() == 0
+                ? VINE_TALK_FEATURE_MEMBARRIER
+                : 0);
 }
 
 static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t ret_sizes[2])
@@ -367,6 +368,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
     link->epoch = epoch;
 
     const uint32_t features = own_features(named);
+    const uint32_t common = features & vine__load_relaxed_u32(&theirs->board.features);
     struct vine_board_layout *board = &link->half->layout->board;
 
     *ret_agreement = (struct vine__agreement){
@@ -374,7 +376,8 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
         .tasks_max = grant->tasks_max,
         .memory_max_bytes = sizes[0] + sizes[1],
         .generation = grant->generation,
-        .stream = (features & vine__load_relaxed_u32(&theirs->board.features)) != 0,
+        .stream = (common & VINE_TALK_FEATURE_MEMBARRIER) != 0,
+        .reasons = (common & VINE_TALK_FEATURE_REASONS) != 0,
         .peer_uid = VINE__UID_UNKNOWN,
     };
     (void)snprintf(ret_agreement->peer_name, sizeof ret_agreement->peer_name, "application");

@@ -151,7 +151,7 @@ static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__wh
 
 static uint64_t own_features(void)
 {
-    return VINE_TALK_FEATURE_EPOCH |
+    return VINE_TALK_FEATURE_EPOCH | VINE_TALK_FEATURE_REASONS |
            (vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0);
 }
 
@@ -407,6 +407,7 @@ static int send_welcome(struct vine__link *link, const struct vine_talk_hello *h
 
     (void)snprintf(welcome.name, sizeof welcome.name, "%s", name);
     agreement->stream = (welcome.features & hello->features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
+    agreement->reasons = (hello->features & VINE_TALK_FEATURE_REASONS) != 0;
     agreement->rings = true;
     return vine__talk_send(link->socket_fd, &welcome, vine_segment_fd(link->half->segment), 0);
 }

@@ -68,6 +68,7 @@ int vine_pipe_call(struct vine_pipe *pipe, const char *procedure_name, const voi
     struct call call = {NULL, NULL, NULL};
     int error;
 
+    vine__this_thread.reason[0] = 0;
     (void)vine__deadline_left(&deadline); /* it begins */
     error = vine_procedure_get(pipe, procedure_name, &procedure);
 
@@ -93,6 +94,8 @@ int vine_pipe_call(struct vine_pipe *pipe, const char *procedure_name, const voi
     }
     if (!error)
         error = vine_task_wait(call.task, vine__deadline_left(&deadline));
+    if (error && call.task != NULL)
+        vine__task_remember_reason(call.task);
     if (!error)
         error = take_result(&call, output, output_max, ret_size);
     vine_task_free(call.task);

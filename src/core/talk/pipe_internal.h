@@ -86,6 +86,7 @@ struct vine_task {
     uint8_t result_size;
     bool is_last;        /* of its session */
     bool has_descriptor; /* `descriptor` is allocated */
+    bool has_reason;     /* `reason` is allocated; written by the drainer */
     bool has_uses;       /* data, session, accelerator or descriptor to let go of at its end */
     /* 64: */
     uint64_t ended_ticks;
@@ -96,6 +97,7 @@ struct vine_task {
     /* 128: */
     struct vine_session *session;
     struct vine_accelerator *accelerator;
+    char *reason; /* of a failed one, ended by a zero byte */
     struct vine__box descriptor;
     struct vine_data *data[VINE_TASK_DATA_MAX];
 } __attribute__((aligned(VINE_CACHE_LINE)));
@@ -344,7 +346,8 @@ struct vine__thread_local {
     struct vine__thread *self;      /* NULL: not needed yet */
     const struct vine_task *called; /* the task whose callback runs on this thread */
     struct vine_spinner spinner;
-    uint32_t next; /* of `known` to be replaced */
+    char reason[VINE_REASON_MAX + 1]; /* of the last task that failed in a call */
+    uint32_t next;                    /* of `known` to be replaced */
     struct {
         uint64_t pipe_id;
         struct vine__channel *channel;
@@ -477,16 +480,23 @@ VINE__ALWAYS_INLINE bool vine__task_is_over(const struct vine_task *task)
            ((life & VINE__TASK_CALLING) != 0 && vine__this_thread.called == task);
 }
 
+void vine__task_forget_reason(struct vine_task *task);
+
 VINE__ALWAYS_INLINE void vine__task_recycle(struct vine_task *task)
 {
     struct vine__channel *channel = task->channel;
 
+    if (VINE__UNLIKELY(task->has_reason))
+        vine__task_forget_reason(task);
     vine__store_relaxed_u32(&task->life, VINE__TASK_IDLE);
     if (VINE__LIKELY(vine__channel_is_mine(channel)))
         vine__op_give_own(&channel->tasks, &task->operation);
     else
         vine__op_give(&channel->tasks, &task->operation);
 }
+
+/* For vine_task_last_reason. */
+void vine__task_remember_reason(const struct vine_task *task);
 
 /* Issue; wait for room for at most `timeout_ns`, then -ETIMEDOUT. With 0 never wait. */
 VINE_MUST_CHECK int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,

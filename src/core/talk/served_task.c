@@ -172,6 +172,10 @@ VINE__ALWAYS_INLINE void give_up(struct vine_call *call)
         call->block_bytes = 0;
         free(call->block);
     }
+    if (VINE__UNLIKELY(call->reason != NULL)) {
+        vine__quota_give(&pipe->quota, sizeof *call->reason);
+        free(call->reason);
+    }
     VINE_ASSERT(pipe->channels[call->channel]->in_flight > 0);
     VINE_ASSERT(pipe->jobs_taken > 0);
     pipe->channels[call->channel]->in_flight--;
@@ -189,6 +193,45 @@ static void release_inputs(struct vine_call *call)
 
         VINE_ASSERT(error == 0);
     }
+}
+
+/* A block for a reason that does not fit into a slot, in memory that is there: a half does not grow
+ * for it. */
+static bool write_long_reason(struct vine_call *call, const char *text, uint32_t size,
+                              struct vine_wire_completion *completion)
+{
+    struct vine__half *half = &call->pipe->half;
+    const struct vine_wire_descriptor head = {
+        .size_bytes = (uint32_t)sizeof head + size,
+        .bytes_size = size,
+    };
+    struct vine_box box;
+
+    if (!call->pipe->agreement.reasons ||
+        vine_box_create(half->book, (struct vine_box_type){VINE_TYPE_BYTES}, head.size_bytes,
+                        &box) != 0)
+        return false;
+    memcpy(box.memory, &head, sizeof head);
+    memcpy((unsigned char *)box.memory + sizeof head, text, size);
+    completion->shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
+    memcpy(completion->body + VINE_RESULT_MAX - sizeof box.token, &box.token, sizeof box.token);
+    return true;
+}
+
+/* What the handler says, or what an errno means that does not cross. */
+static __attribute__((noinline)) void write_reason(struct vine_call *call,
+                                                   struct vine_wire_completion *completion)
+{
+    const char *text = call->reason != NULL ? call->reason->text : vine_error_text(call->status);
+    const size_t size = strnlen(text, VINE_REASON_MAX);
+
+    if (size > VINE_RESULT_MAX && write_long_reason(call, text, (uint32_t)size, completion))
+        return;
+    memcpy(completion->body, text, size < VINE_RESULT_MAX ? size : VINE_RESULT_MAX);
+    if (size > VINE_RESULT_MAX)
+        memcpy(completion->body + VINE_RESULT_MAX - 3, "...", 3);
+    completion->shape =
+        VINE_WIRE_SHAPE(size < VINE_RESULT_MAX ? (uint32_t)size : VINE_RESULT_MAX, 0);
 }
 
 static void write_completion(struct vine_call *call, struct vine__served_channel *channel)
@@ -215,10 +258,12 @@ static void write_completion(struct vine_call *call, struct vine__served_channel
         }
     }
     if (call->status != 0) {
+        const bool is_ours = call->status <= -1000 && call->status > -2000;
+
         drop_outputs(call);
-        completion->status =
-            (uint16_t)(call->status <= -1000 && call->status > -2000 ? -call->status
-                                                                     : VINE_EFAILED);
+        completion->status = (uint16_t)(is_ours ? -call->status : VINE_EFAILED);
+        if (call->reason != NULL || !is_ours)
+            write_reason(call, completion);
         return;
     }
     if (token_count + result_size == 0)
@@ -484,6 +529,7 @@ static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index
     call->input_count = 0;
     call->output_count = 0;
     call->result_size = 0;
+    call->reason = NULL;
     call->seen_ticks = call->start_ticks = call->end_ticks = now_ticks;
     call->definition = find_definition(pipe->appliance, submission->procedure);
     call->is_builtin = submission->procedure < VINE_WIRE_PROCEDURES_FROM;

@@ -61,7 +61,8 @@ struct vine_stream {
     bool is_at_end; /* nothing more comes */
     bool is_given_up;
     bool has_scalars_all;
-    int error;       /* why it failed */
+    int error; /* why it failed */
+    char reason[VINE_REASON_MAX + 1];
     int write_error; /* the same, or -EPIPE */
     uint64_t numbers;
     struct place *mapped;
@@ -316,12 +317,15 @@ static void look_at(struct vine_stream *stream, struct place *place)
     place->has_ended = true;
     if (status == 0 && (place->kind == PLACE_READ || brought_bytes(stream, place) > 0))
         return;
-    let_go(place);
     /* It takes nothing more, and ended well. */
-    if (status == -VINE_ESESSION && place->kind != PLACE_READ && stream->error == 0)
+    if (status == -VINE_ESESSION && place->kind != PLACE_READ && stream->error == 0) {
         stream->write_error = -EPIPE;
-    else if (status != 0)
+    } else if (status != 0) {
         fail(stream, status);
+        if (stream->error == status && stream->reason[0] == 0)
+            (void)vine_task_reason(place->task, stream->reason, sizeof stream->reason);
+    }
+    let_go(place);
 }
 
 static void look_at_all(struct vine_stream *stream)
@@ -711,4 +715,10 @@ void vine_stream_close(struct vine_stream *stream)
         return;
     vine_stream_cancel(stream);
     free_stream(stream);
+}
+
+const char *vine_stream_reason(const struct vine_stream *stream)
+{
+    VINE_ASSERT(stream->magic == MAGIC);
+    return stream->reason;
 }

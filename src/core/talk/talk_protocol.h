@@ -25,6 +25,8 @@
 #define VINE_TALK_FEATURE_RINGS 2u
 /* Of sockets: an appliance that heeds the application's sleep epoch. */
 #define VINE_TALK_FEATURE_EPOCH 4u
+/* An application that takes reasons of failed tasks which do not fit into a completion. */
+#define VINE_TALK_FEATURE_REASONS 8u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A task after it was issued: wait, look, cancel, free; what it brought; and issue-and-wait. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
@@ -74,6 +76,34 @@ size_t vine_task_result(const struct vine_task *task, void *bytes, size_t size)
     return count;
 }
 
+void vine__task_forget_reason(struct vine_task *task)
+{
+    free(task->reason);
+    task->reason = NULL;
+    task->has_reason = false;
+}
+
+size_t vine_task_reason(const struct vine_task *task, char *text, size_t size)
+{
+    const char *reason = "";
+
+    if (vine__task_is_over(task) && task->status != 0 && task->has_reason)
+        reason = task->reason;
+    if (size > 0)
+        (void)snprintf(text, size, "%s", reason);
+    return strlen(reason);
+}
+
+void vine__task_remember_reason(const struct vine_task *task)
+{
+    (void)vine_task_reason(task, vine__this_thread.reason, sizeof vine__this_thread.reason);
+}
+
+const char *vine_task_last_reason(void)
+{
+    return vine__this_thread.reason;
+}
+
 void vine_task_get_stats(const struct vine_task *task, struct vine_task_stats *ret_stats)
 {
     *ret_stats = (struct vine_task_stats){0};
@@ -93,9 +123,12 @@ int vine_task_run(struct vine_pipe *pipe, struct vine_procedure *procedure,
     struct vine_task *task = NULL;
     int status = vine_task_issue(pipe, procedure, options, &task);
 
+    vine__this_thread.reason[0] = 0;
     if (status)
         return status;
     status = vine_task_wait(task, timeout_ns);
+    if (VINE__UNLIKELY(status != 0))
+        vine__task_remember_reason(task);
     if (status == 0 && result_size != NULL)
         *result_size = vine_task_result(task, result, result != NULL ? *result_size : 0);
     vine_task_free(task);

@@ -106,6 +106,11 @@ bool vine_call_is_last(const struct vine_call *call)
     return call->is_last;
 }
 
+void vine_call_reason(struct vine_call *call, const char *format, ...)
+{
+    (void)call, (void)format;
+}
+
 bool vine_call_is_canceled(const struct vine_call *call)
 {
     struct vine_call *counted = (struct vine_call *)(uintptr_t)call;
