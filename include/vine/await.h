@@ -11,8 +11,9 @@
  * Limits:   as many at once as sockets of a micro-process; what fits into its heap.
  *
  * Caveats:  as vine/remote.h: a task that was left (by a deadline, by vine_cancel, or since its
- *           micro-process ended) may be run all the same. Pipes are no heap's memory: with
- *           protection keys a wild pointer of a coroutine can reach them, as it does malloc's.
+ *           micro-process ended) may be run all the same. Pipes are no heap's memory: a wild
+ *           pointer of a coroutine can reach them, as it does malloc's; with protection keys in
+ *           an appliance with coroutines (vine/serving.h) it is trapped.
  */
 #ifndef VINE_AWAIT_H
 #define VINE_AWAIT_H

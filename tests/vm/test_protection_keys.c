@@ -31,6 +31,7 @@ static const char *const programs[] = {
     "core_poll_splice",    "core_mail_mail",       "core_mail_hostile_mail",
     "core_poll_further",   "core_poll_files",      "arch_poll_closed_memory",
     "arch_guard_keys",     "core_appliance_spies", "core_appliance_warm",
+    "core_poll_awaiting",  "core_appliance_chain", "core_remote_remote",
 };
 #define PROGRAM_COUNT (sizeof(programs) / sizeof(programs[0]))
 
