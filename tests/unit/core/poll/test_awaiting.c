@@ -327,7 +327,7 @@ static void who_dies_while_it_waits_leaves_nothing_there(void **state)
     (void)state;
     gate_set(false);
     open_processes();
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 300; i++) {
         struct vine__process *process;
         struct one one;
 
@@ -386,7 +386,7 @@ static void who_awaits_an_appliance_that_dies_is_told(void **state)
 int main(void)
 {
     const struct vine_appliance_options options = {.size_bytes = sizeof options,
-                                                   .memory_max_bytes = 2U << 20};
+                                                   .memory_max_bytes = 1U << 20};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_made_elsewhere_comes_into_the_heap),
         cmocka_unit_test(what_came_is_an_input_as_it_lies),
