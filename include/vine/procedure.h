@@ -62,11 +62,14 @@ struct vine_procedure_definition {
     int (*begin)(void *state);
     void (*end)(void *state);
 
-    /* In place of `run`: a coroutine (vine/coroutine.h, VINE_COROUTINE_OF), which has a
-     * micro-process for each task or session: its standard input is the bytes and inputs of the
-     * task, its standard output the task's outputs, or its result where there are none
-     * (vine/handler.h). It always has sessions, which are streams: all else above but for name,
-     * summary, type and arguments is zero. For appliances on reactors (vine/serving.h) alone. */
+    /* A coroutine (vine/coroutine.h, VINE_COROUTINE_OF), which has a micro-process for each task or
+     * session: its standard input is the bytes and inputs of the task, its standard output the
+     * task's outputs, or its result where there are none (vine/handler.h). It always has sessions,
+     * which are streams.
+     * In place of `run`: all else above but for name, summary, type and arguments is zero, and it
+     * is for appliances on reactors (vine/serving.h) alone.
+     * Beside `run`: that is for tasks without a session, and this for sessions. An appliance that
+     * runs no coroutines does without, and has sessions if there is a `state_bytes`. */
     const struct vine_coroutine_type *coroutine;
 };
 

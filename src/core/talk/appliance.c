@@ -186,6 +186,7 @@ static int make_common(struct vine__common **ret_common)
     vine__roll_init(&common->roll);
     vine__list_init(&common->buried);
     vine__list_init(&common->ready_pipes);
+    vine__list_init(&common->errands);
     (void)pthread_mutex_init(&common->told_lock, NULL);
     (void)pthread_mutex_init(&common->procedures_lock, NULL);
     (void)pthread_mutex_init(&common->jobs_lock, NULL);
@@ -284,6 +285,8 @@ int vine__serving_create(const struct vine_appliance_options *options,
     vine__list_init(&appliance->over);
     vine__list_init(&appliance->active);
     vine__list_init(&appliance->done);
+    vine__list_init(&appliance->errands_done);
+    vine__list_init(&appliance->errands_telling);
 
     int error = take_options(appliance, options);
 
@@ -353,13 +356,14 @@ static bool is_name(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == length;
 }
 
-/* Either a function or a coroutine, which has neither state nor a place to run of its own. */
+/* A function, or a coroutine, which has neither state nor a place to run of its own. */
 static bool has_handler(const struct vine_procedure_definition *definition)
 {
-    if (definition->coroutine == NULL)
-        return definition->run != NULL;
-    return definition->run == NULL && definition->state_bytes == 0 && definition->flags == 0 &&
-           definition->short_input_max == 0 && definition->begin == NULL && definition->end == NULL;
+    if (definition->run != NULL)
+        return true;
+    return definition->coroutine != NULL && definition->state_bytes == 0 &&
+           definition->flags == 0 && definition->short_input_max == 0 &&
+           definition->begin == NULL && definition->end == NULL;
 }
 
 static bool is_definition(const struct vine_procedure_definition *definition)
@@ -404,13 +408,12 @@ int vine_appliance_register(struct vine_appliance *appliance,
     if (!is_definition(definition))
         return -EINVAL;
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
-    if (definition->coroutine != NULL) {
-        error = appliance->executor == NULL
-                    ? -EOPNOTSUPP
-                    : appliance->executor->check(appliance->executor_context, definition);
-        if (error)
-            return error;
-    }
+    if (vine__has_streams(appliance, definition))
+        error = appliance->executor->check(appliance->executor_context, definition);
+    else if (definition->run == NULL)
+        error = -EOPNOTSUPP;
+    if (error)
+        return error;
     pthread_mutex_lock(&appliance->common->procedures_lock);
 
     const uint32_t at = place_of(appliance, definition->name);

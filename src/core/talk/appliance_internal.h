@@ -287,6 +287,7 @@ struct vine__common {
     _Alignas(VINE_CACHE_LINE) pthread_mutex_t jobs_lock;
     pthread_cond_t jobs_ready;
     struct vine__list ready_pipes; /* pipes with ready jobs, served in turn */
+    struct vine__list errands;     /* in the order in which they were begun */
     struct vine__list buried;      /* pipes whose memory is to be given back: by workers */
     uint32_t buried_count;         /* atomic: those that are, and the one under way */
     uint32_t parts_serving;        /* jobs_lock: those that have not ended */
@@ -342,7 +343,11 @@ struct vine_appliance {
     void *executor_context;
 
     struct vine__list done; /* jobs_lock: jobs for the loop to complete, or for the executor */
-    uint32_t done_count;    /* atomic: a look without the lock */
+    struct vine__list errands_done; /* jobs_lock; and those whose part is to be told: */
+    struct vine__list errands_telling;
+    uint32_t done_count;   /* atomic: of both, a look without the lock */
+    uint32_t errand_count; /* that have been begun and not been told of */
+    bool is_over;          /* it has no turn any more */
 
     /* statistics: written by the loop, read by any */
     uint64_t pipes_accepted, pipes_refused, pipes_broken, pipes_lost;
@@ -526,9 +531,19 @@ bool vine__executor_spare(struct vine__served *pipe);
 /* One that the executor has is not wanted any more. */
 void vine__executor_cancel(struct vine_call *call);
 
-static inline bool vine__is_coroutine(const struct vine_procedure_definition *definition)
+/* Whether a procedure's sessions are streams here. */
+static inline bool vine__has_streams(const struct vine_appliance *appliance,
+                                     const struct vine_procedure_definition *definition)
 {
-    return VINE__UNLIKELY(definition->coroutine != NULL);
+    return VINE__UNLIKELY(definition->coroutine != NULL) && appliance->executor != NULL;
+}
+
+/* Whether a task is the executor's. Its session is known. */
+static inline bool vine__is_streamed(const struct vine_call *call)
+{
+    return VINE__UNLIKELY(call->definition->coroutine != NULL) &&
+           (call->definition->run == NULL ||
+            (call->session != NULL && vine__has_streams(call->pipe->appliance, call->definition)));
 }
 
 /* job_order.c */

@@ -303,7 +303,8 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
     bool is_busy = poll_active(appliance, now_ticks);
 
     is_busy |= vine__jobs_complete(appliance);
-    if (vine__load_relaxed_u32(&appliance->common->worker_count) == 0 && appliance->tasks_taken > 0)
+    if (vine__load_relaxed_u32(&appliance->common->worker_count) == 0 &&
+        appliance->tasks_taken + appliance->errand_count > 0)
         is_busy |= vine__job_run_one(appliance, &appliance->scratch);
     is_busy |= vine__served_grow(appliance);
     if (VINE__UNLIKELY(now_ticks - appliance->heard_ticks > appliance->events_ticks)) {
@@ -325,7 +326,7 @@ static bool drain(struct vine_appliance *appliance, uint32_t stops)
     if (stops > 1)
         cancel_all(appliance);
     /* Not that nothing comes any more: a flood does not keep us. */
-    return appliance->tasks_taken == 0;
+    return appliance->tasks_taken == 0 && appliance->errand_count == 0;
 }
 
 /* ---- for who drives it ----------------------------------------------------------------------- */
@@ -412,6 +413,7 @@ VINE__ALWAYS_INLINE enum vine__serving_state turn(struct vine_appliance *applian
 
     appliance->stops_heard = stops;
     if (VINE__UNLIKELY(stops > 0) && drain(appliance, stops)) {
+        appliance->is_over = true;
         end_all(appliance);
         return VINE__SERVING_OVER;
     }

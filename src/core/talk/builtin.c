@@ -50,9 +50,12 @@ const struct vine_procedure_definition *vine__builtin_definition(uint16_t proced
     return &builtins[procedure];
 }
 
-static void describe(const struct vine_procedure_definition *definition, uint32_t id,
+static void describe(const struct vine_appliance *appliance,
+                     const struct vine_procedure_definition *definition, uint32_t id,
                      struct vine_wire_description *ret)
 {
+    const bool has_streams = vine__has_streams(appliance, definition);
+
     memset(ret, 0, sizeof *ret);
     (void)snprintf(ret->name, sizeof ret->name, "%s", definition->name);
     (void)snprintf(ret->accelerator_type, sizeof ret->accelerator_type, "%s",
@@ -63,9 +66,9 @@ static void describe(const struct vine_procedure_definition *definition, uint32_
     ret->flags = (uint16_t)(definition->flags & (VINE_ARGUMENTS_SHARED | VINE_PROCEDURE_SHORT));
     if ((definition->flags & VINE_ARGUMENTS_COPIED_BY_HANDLER) == VINE_ARGUMENTS_COPIED_BY_HANDLER)
         ret->flags &= (uint16_t)~VINE_ARGUMENTS_SHARED;
-    if (definition->state_bytes > 0 || definition->coroutine != NULL)
+    if (definition->state_bytes > 0 || has_streams)
         ret->flags |= VINE_WIRE_HAS_SESSIONS;
-    if (definition->coroutine != NULL)
+    if (has_streams)
         ret->flags |= VINE_WIRE_HAS_STREAMS;
     ret->argument_count = definition->argument_count;
     for (uint32_t i = 0; i < definition->argument_count; i++) {
@@ -104,7 +107,7 @@ static int list_procedures(struct vine_call *call, const char *name)
 
         if (definition == NULL || (name != NULL && strcmp(name, definition->name) != 0))
             continue;
-        describe(definition, VINE_WIRE_PROCEDURES_FROM + i, &description);
+        describe(appliance, definition, VINE_WIRE_PROCEDURES_FROM + i, &description);
 
         const int error = append(call, &description, sizeof description);
 

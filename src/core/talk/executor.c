@@ -73,6 +73,11 @@ static void prepare(struct vine_call *call)
     call->start_ticks = vine__clock_ticks();
     call->is_executed = true;
     call->executed = (struct vine__executed){.input_size = input_size(call), .room = room(call)};
+    /* The result of a session is that of its last task, or of one that brings nothing: whoever
+     * sends the pieces of a file one after the other hears of it at the end. */
+    if (call->session != NULL && call->executed.input_size > 0 && !call->is_last &&
+        result_room(call) > 0)
+        call->executed.room = 0;
     vine__list_init(&call->executed.in);
     vine__list_init(&call->executed.out);
 }
@@ -199,6 +204,14 @@ struct vine_call *vine__executed_call(struct vine__executed *executed)
 struct vine__session *vine__call_session(const struct vine_call *call)
 {
     return call->session;
+}
+
+int vine__executed_charge(struct vine__executed *executed, uint64_t bytes)
+{
+    const int error = vine__quota_take(&vine__executed_call(executed)->pipe->quota, bytes);
+
+    executed->charged += error == 0 ? bytes : 0;
+    return error;
 }
 
 uint32_t vine__call_scalars(const struct vine_call *call, uint64_t *ret_scalars)

@@ -29,6 +29,16 @@
 struct vine__served;
 struct vine__session;
 
+/* Work that is too long for a loop and no task: a worker runs it, or the loop where there is none.
+ */
+struct vine__errand {
+    struct vine__list link, telling;
+    struct vine_appliance *part;
+    void (*run)(struct vine__errand *errand);   /* any thread */
+    void (*told)(struct vine__errand *errand);  /* on the part's loop, as `run` has asked for it */
+    void (*ended)(struct vine__errand *errand); /* behind that, on the part's loop */
+};
+
 struct vine__executor {
     /* Of a pipe's quota, for each task outside of a session and for each session. */
     uint64_t bytes;
@@ -58,6 +68,7 @@ struct vine__executed {
     /* When it begins, and how much of both was used: counted by the executor. */
     uint64_t input_size, taken;
     uint64_t room, written;
+    uint64_t charged; /* of the quota, until it is completed */
 };
 
 /* Before anything is registered, once. `executor` stays. */
@@ -90,6 +101,19 @@ void vine__served_keep(struct vine__served *pipe, void *kept);
 void vine__call_leave_charge(struct vine_call *call);
 int vine__served_charge(struct vine__served *pipe, uint64_t bytes);
 void vine__served_uncharge(struct vine__served *pipe, uint64_t bytes);
+
+/* Take more of its pipe's quota, for a session or else a task: until that is free, or as much of a
+ * session as is given back before. Returns 0 or -VINE_EQUOTA. */
+VINE_MUST_CHECK int vine__session_charge(struct vine__session *session, uint64_t bytes);
+void vine__session_discharge(struct vine__session *session, uint64_t bytes);
+VINE_MUST_CHECK int vine__executed_charge(struct vine__executed *executed, uint64_t bytes);
+
+/* Have it run, on the part's loop. Returns false: the part serves no more, and nothing was begun.
+ */
+VINE_MUST_CHECK bool vine__errand_begin(struct vine_appliance *part, struct vine__errand *errand);
+
+/* While it runs: have its part told, soon, and once for several calls. */
+void vine__errand_tell(struct vine__errand *errand);
 
 /* A copy of what it brings from `offset` on: first what travelled with it behind its scalars, then
  * its inputs, in order. */

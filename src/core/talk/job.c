@@ -213,14 +213,106 @@ static bool run_one(struct vine__common *common, const struct vine_appliance *ow
     return true;
 }
 
+/* The same for an errand. */
+static bool run_errand(struct vine__common *common, const struct vine_appliance *own)
+{
+    struct vine__list *node = vine__list_pop_front(&common->errands);
+
+    if (node == NULL)
+        return false;
+
+    struct vine__errand *errand = VINE_CONTAINER_OF(node, struct vine__errand, link);
+    struct vine_appliance *part = errand->part;
+
+    pthread_mutex_unlock(&common->jobs_lock);
+    errand->run(errand);
+    pthread_mutex_lock(&common->jobs_lock);
+    vine__list_push_back(&part->errands_done, &errand->link);
+    vine__store_relaxed_u32(&part->done_count, vine__load_relaxed_u32(&part->done_count) + 1);
+    if (part == own)
+        return true;
+    pthread_mutex_unlock(&common->jobs_lock);
+    vine__appliance_wake(part);
+    pthread_mutex_lock(&common->jobs_lock);
+    return true;
+}
+
+bool vine__errand_begin(struct vine_appliance *part, struct vine__errand *errand)
+{
+    struct vine__common *common = part->common;
+
+    if (part->is_over)
+        return false;
+    errand->part = part;
+    part->errand_count++;
+    vine__list_init(&errand->link);
+    vine__list_init(&errand->telling);
+    pthread_mutex_lock(&common->jobs_lock);
+    vine__list_push_back(&common->errands, &errand->link);
+    pthread_cond_signal(&common->jobs_ready);
+    pthread_mutex_unlock(&common->jobs_lock);
+    return true;
+}
+
+void vine__errand_tell(struct vine__errand *errand)
+{
+    struct vine_appliance *part = errand->part;
+
+    pthread_mutex_lock(&part->common->jobs_lock);
+
+    const bool is_first = !vine__list_is_linked(&errand->telling);
+
+    if (is_first) {
+        vine__list_push_back(&part->errands_telling, &errand->telling);
+        vine__store_relaxed_u32(&part->done_count, vine__load_relaxed_u32(&part->done_count) + 1);
+    }
+    pthread_mutex_unlock(&part->common->jobs_lock);
+    if (is_first)
+        vine__appliance_wake(part);
+}
+
+/* Take a list over. jobs_lock is held. */
+static void take_list(struct vine_appliance *appliance, struct vine__list *from,
+                      struct vine__list *to)
+{
+    struct vine__list *node;
+
+    vine__list_init(to);
+    while ((node = vine__list_pop_front(from)) != NULL) {
+        vine__list_push_back(to, node);
+        vine__store_relaxed_u32(&appliance->done_count,
+                                vine__load_relaxed_u32(&appliance->done_count) - 1);
+    }
+}
+
+/* Tell of errands: those that have ended may begin anew, and go. */
+static void tell_errands(struct vine_appliance *appliance, struct vine__list *telling,
+                         struct vine__list *ended)
+{
+    struct vine__list *node;
+
+    while ((node = vine__list_pop_front(telling)) != NULL) {
+        struct vine__errand *errand = VINE_CONTAINER_OF(node, struct vine__errand, telling);
+
+        errand->told(errand);
+    }
+    while ((node = vine__list_pop_front(ended)) != NULL) {
+        struct vine__errand *errand = VINE_CONTAINER_OF(node, struct vine__errand, link);
+
+        appliance->errand_count--;
+        errand->ended(errand);
+    }
+}
+
 bool vine__job_run_one(struct vine_appliance *appliance, struct vine__scratch *scratch)
 {
     pthread_mutex_lock(&appliance->common->jobs_lock);
 
     const bool has_run = run_one(appliance->common, appliance, scratch);
+    const bool has_helped = run_errand(appliance->common, appliance);
 
     pthread_mutex_unlock(&appliance->common->jobs_lock);
-    return has_run;
+    return has_run || has_helped;
 }
 
 void vine__jobs_remind(struct vine_appliance *appliance)
@@ -228,7 +320,8 @@ void vine__jobs_remind(struct vine_appliance *appliance)
     struct vine__common *common = appliance->common;
 
     pthread_mutex_lock(&common->jobs_lock);
-    if (!vine__list_is_empty(&common->ready_pipes) || !vine__list_is_empty(&common->buried))
+    if (!vine__list_is_empty(&common->ready_pipes) || !vine__list_is_empty(&common->errands) ||
+        !vine__list_is_empty(&common->buried))
         pthread_cond_broadcast(&common->jobs_ready);
     pthread_mutex_unlock(&common->jobs_lock);
 }
@@ -274,9 +367,10 @@ void vine_appliance_work(struct vine_appliance *appliance)
     for (;;) {
         /* In turn: neither those that come and go nor those that stay keep the others waiting. */
         const bool has_worked = run_one(common, NULL, &scratch);
+        const bool has_helped = run_errand(common, NULL);
         const bool has_buried = bury_one(common);
 
-        if (has_worked || has_buried)
+        if (has_worked || has_helped || has_buried)
             continue;
         if (common->workers_end)
             break;
@@ -311,12 +405,15 @@ static void begin_locked(struct vine_call *call)
 bool vine__jobs_complete(struct vine_appliance *appliance)
 {
     struct vine__list done;
+    struct vine__list telling, ended;
 
     /* Relaxed: what it counts is behind the lock. */
     if (vine__load_relaxed_u32(&appliance->done_count) == 0)
         return false;
     vine__list_init(&done);
     pthread_mutex_lock(&appliance->common->jobs_lock);
+    take_list(appliance, &appliance->errands_telling, &telling);
+    take_list(appliance, &appliance->errands_done, &ended);
     for (uint32_t i = 0; i < DONE_AT_ONCE && !vine__list_is_empty(&appliance->done); i++) {
         struct vine__list *node = vine__list_pop_front(&appliance->done);
 
@@ -328,6 +425,7 @@ bool vine__jobs_complete(struct vine_appliance *appliance)
     }
     pthread_mutex_unlock(&appliance->common->jobs_lock);
 
+    tell_errands(appliance, &telling, &ended);
     while (!vine__list_is_empty(&done)) {
         struct vine_call *call = CALL_OF(vine__list_pop_front(&done));
         struct vine__served *pipe = call->pipe;

@@ -43,7 +43,7 @@ static void give_to_loop(struct vine_call *call)
 static void make_ready(struct vine_call *call)
 {
     call->job_state = VINE__JOB_READY;
-    if (vine__is_coroutine(call->definition)) {
+    if (vine__is_streamed(call)) {
         give_to_loop(call);
         return;
     }
@@ -206,7 +206,7 @@ static void cancel_locked(struct vine_call *call)
     vine__list_remove(&call->follower);
     vine__list_remove(&call->link);
     call->status = -VINE_ECANCELED;
-    if (vine__is_coroutine(call->definition)) {
+    if (vine__is_streamed(call)) {
         /* Where it was ready the loop was about to have it. */
         if (was_ready)
             vine__store_relaxed_u32(&pipe->appliance->done_count,

@@ -334,12 +334,13 @@ static void count_end(const struct vine_call *call)
 void vine__served_complete(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
-    struct vine_appliance *appliance = pipe->appliance;
     struct vine__served_channel *channel = pipe->channels[call->channel];
 
     release_inputs(call);
     if (VINE__UNLIKELY(call->is_charged))
-        vine__quota_give(&pipe->quota, appliance->executor->bytes);
+        vine__quota_give(&pipe->quota, pipe->appliance->executor->bytes);
+    if (VINE__UNLIKELY(call->is_executed))
+        vine__quota_give(&pipe->quota, call->executed.charged);
     if (pipe->state == VINE__SERVED_OPEN)
         write_completion(call, channel);
     else
@@ -383,7 +384,7 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
     call->session = NULL;
     if (submission->session == 0)
         return 0;
-    if (call->definition->state_bytes == 0 && !vine__is_coroutine(call->definition))
+    if (call->definition->state_bytes == 0 && !vine__has_streams(pipe->appliance, call->definition))
         return VINE_ESESSION;
 
     struct vine__session *session = NULL;
@@ -404,7 +405,7 @@ static bool is_short(const struct vine_call *call)
     uint64_t input_bytes = 0;
 
     if (call->has_after || (call->lane != NULL && !vine__lane_is_idle(call->lane)) ||
-        vine__is_coroutine(definition))
+        vine__is_streamed(call))
         return false;
     if (definition->flags & VINE_PROCEDURE_SHORT)
         return true;
@@ -455,7 +456,7 @@ static void run_now(struct vine_call *call, uint16_t procedure)
  * on for longer, the table of jobs is there. */
 static bool may_begin_now(const struct vine_call *call)
 {
-    return vine__is_coroutine(call->definition) && !call->has_after &&
+    return vine__is_streamed(call) && !call->has_after &&
            (call->lane == NULL || vine__lane_is_idle(call->lane)) &&
            call->pipe->channels[call->channel]->jobs.slots != NULL;
 }

@@ -21,7 +21,7 @@ static uint64_t own_bytes(const struct vine_appliance *appliance,
                           const struct vine_procedure_definition *definition)
 {
     return sizeof(struct vine__session) + definition->state_bytes +
-           (vine__is_coroutine(definition) ? appliance->executor->bytes : 0);
+           (vine__has_streams(appliance, definition) ? appliance->executor->bytes : 0);
 }
 
 static void free_session(struct vine__served *pipe, struct vine__session *session)
@@ -60,6 +60,21 @@ void vine__session_keep(struct vine__session *session, void *kept)
     VINE_ASSERT(session->kept == NULL && kept != NULL);
     session->kept = kept;
     session->pipe->sessions_kept++;
+}
+
+int vine__session_charge(struct vine__session *session, uint64_t bytes)
+{
+    const int error = vine__quota_take(&session->pipe->quota, bytes);
+
+    session->charged_bytes += error == 0 ? (int64_t)bytes : 0;
+    return error;
+}
+
+void vine__session_discharge(struct vine__session *session, uint64_t bytes)
+{
+    VINE_ASSERT(session->charged_bytes >= (int64_t)bytes);
+    session->charged_bytes -= (int64_t)bytes;
+    vine__quota_give(&session->pipe->quota, bytes);
 }
 
 void vine__session_leave(struct vine__session *session)
@@ -139,7 +154,7 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
 
     VINE_ASSERT(session->jobs > 0);
     session->jobs--;
-    if (vine__is_coroutine(session->definition)) {
+    if (vine__has_streams(pipe->appliance, session->definition)) {
         /* How a piece of its stream ended is no end of it: that is its executor's to say. */
         if (session->is_ending)
             end_session(pipe, session);

@@ -6,7 +6,7 @@
  * was read. Reads are issued ahead, as many as the window has, so that the coroutine can write; a
  * write finds a free place or waits. What the coroutine writes goes to tasks that have room in the
  * order of their issue, so that it is read in that order, which `number` keeps. Where a procedure
- * has a result and no output every task has that much room, writes too.
+ * has a result and no output every task may bring something, writes too.
  */
 #include <vine/stream.h>
 

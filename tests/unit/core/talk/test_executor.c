@@ -214,8 +214,6 @@ static void a_coroutine_is_refused_where_nobody_runs_it(void **state)
     seen.check_error = -VINE_EQUOTA;
     assert_int_equal(vine_appliance_register(served.appliance, &wrong), -VINE_EQUOTA);
     seen.check_error = 0;
-    wrong.run = run_noop;
-    assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
     wrong = stream;
     wrong.state_bytes = 1;
     assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
@@ -226,6 +224,70 @@ static void a_coroutine_is_refused_where_nobody_runs_it(void **state)
     wrong.size_bytes = offsetof(struct vine_procedure_definition, coroutine);
     assert_int_equal(vine_appliance_register(served.appliance, &wrong), -EINVAL);
 }
+
+/* ---- beside a function ----------------------------------------------------------------------- */
+
+static int run_both(struct vine_call *call)
+{
+    return vine_call_result(call, "run", 3);
+}
+
+static struct vine_procedure_definition both; /* stays as long as the appliance */
+
+static size_t run_one(struct vine_session *session, const char *text, bool is_last, char *answer)
+{
+    const struct vine_task_options options = {.size_bytes = sizeof options,
+                                              .bytes = text,
+                                              .bytes_size = strlen(text),
+                                              .session = session,
+                                              .session_last = is_last};
+    size_t size = 20;
+
+    assert_int_equal(vine_task_run(pipe_of_test, served_get(pipe_of_test, "both"), &options, LIMIT,
+                                   answer, &size),
+                     0);
+    return size;
+}
+
+static void beside_a_function_it_has_the_sessions_alone(void **state)
+{
+    struct vine_session *session = NULL;
+    char answer[20];
+
+    (void)state;
+    both = small;
+    both.name = "both";
+    both.run = run_both;
+    assert_int_equal(vine_appliance_register(served.appliance, &both), 0);
+    assert_true(vine_procedure_describe(served_get(pipe_of_test, "both"))->has_streams);
+    assert_int_equal(run_one(NULL, "x", false, answer), 3);
+    assert_memory_equal(answer, "run", 3);
+    assert_int_equal(number_of(&seen.begun), 0);
+
+    /* A result is for the last, and for those that bring nothing. */
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "both"), &session),
+                     0);
+    assert_int_equal(run_one(session, "one", false, answer), 0);
+    assert_int_equal(run_one(session, "two", true, answer), 3);
+    assert_memory_equal(answer, "two", 3);
+    assert_int_equal(number_of(&seen.begun), 2);
+    vine_session_close(session);
+}
+
+static void beside_a_function_it_is_not_missed_where_nobody_runs_it(void **state)
+{
+    struct vine_appliance *appliance = NULL;
+
+    (void)state;
+    both = small;
+    both.name = "both";
+    both.run = run_both;
+    assert_int_equal(vine_appliance_create(NULL, &appliance), 0);
+    assert_int_equal(vine_appliance_register(appliance, &both), 0);
+    vine_appliance_destroy(appliance);
+}
+
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
 static void what_a_task_brings_is_read_and_what_is_written_arrives(void **state)
 {
@@ -406,6 +468,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_coroutine_is_refused_where_nobody_runs_it, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(beside_a_function_it_has_the_sessions_alone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(beside_a_function_it_is_not_missed_where_nobody_runs_it,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_task_brings_is_read_and_what_is_written_arrives,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_ends_its_task_alone, set_up, tear_down),
