@@ -28,6 +28,7 @@ struct kind {
 
 struct vine__coroutines {
     struct vine__executor executor;
+    struct vine_appliance *part;
     struct kind *kinds;
     uint32_t count;         /* of streams */
     struct vine_work *none; /* when there is none left; or NULL */
@@ -260,6 +261,7 @@ int vine__coroutines_create(struct vine_appliance *part, const struct vine_servi
     core = vine__closed_alloc(sizeof *core);
     if (core == NULL)
         return -ENOMEM;
+    core->part = part;
     core->executor = (struct vine__executor){
         .bytes = heap_bytes + IO_BYTES + sizeof(struct vine__stream),
         .check = check,
@@ -273,6 +275,11 @@ int vine__coroutines_create(struct vine_appliance *part, const struct vine_servi
     vine__appliance_set_executor(part, &core->executor, core);
     *ret_coroutines = core;
     return 0;
+}
+
+struct vine_appliance *vine__coroutines_part(const struct vine__coroutines *coroutines)
+{
+    return coroutines->part;
 }
 
 void vine__coroutines_wait(struct vine__coroutines *coroutines, struct vine_work *none)

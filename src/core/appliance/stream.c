@@ -554,6 +554,24 @@ void vine__stream_add(struct vine__stream *stream, struct vine_call *call)
     send_on(stream);
 }
 
+/* ---- its quota ------------------------------------------------------------------------------- */
+
+int vine__stream_charge(struct vine__stream *stream, uint64_t bytes)
+{
+    if (stream->session != NULL)
+        return vine__session_charge(stream->session, bytes);
+    return stream->only != NULL ? vine__executed_charge(stream->only, bytes) : -VINE_EQUOTA;
+}
+
+/* What was charged to a task goes with that. */
+void vine__stream_discharge(struct vine__stream *stream, uint64_t bytes)
+{
+    if (stream->session != NULL)
+        vine__session_discharge(stream->session, bytes);
+}
+
+/* ---- made ------------------------------------------------------------------------------------ */
+
 static void see_facts(struct vine__stream *stream, struct vine_call *call)
 {
     const struct vine__executed *const task = vine__call_executed(call);

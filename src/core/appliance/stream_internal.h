@@ -128,6 +128,14 @@ bool vine__warm_spare(struct vine__warm *warm);
 uint64_t vine__coroutines_bytes(const struct vine__coroutines *core);
 void vine__stream_end_soon(struct vine__stream *stream);
 
+/* Take more of its pipe's quota, while its micro-process is there, and give it back. Returns 0 or
+ * -VINE_EQUOTA. */
+VINE_MUST_CHECK int vine__stream_charge(struct vine__stream *stream, uint64_t bytes);
+void vine__stream_discharge(struct vine__stream *stream, uint64_t bytes);
+
+/* coroutines.c: whose it is. */
+struct vine_appliance *vine__coroutines_part(const struct vine__coroutines *coroutines);
+
 /* coroutines.c: nothing uses it any more, but perhaps its session. It may be freed there. */
 void vine__stream_look(struct vine__stream *stream);
 

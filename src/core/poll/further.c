@@ -174,6 +174,34 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
     return 0;
 }
 
+/* It is none of the network: whoever asks says by which function it is made, as he does with
+ * functions outside. */
+static int make(struct vine__polling *polling, const struct vine__ask *ask,
+                struct vine__asker asker)
+{
+    struct vine_connection *connection = NULL;
+    struct vine__making making;
+    struct further *further;
+    uint32_t place;
+
+    if (find(polling, ask, sizeof(struct vine__further) + sizeof(making), &place) != 0)
+        return -VINE_ECORRUPT;
+    memcpy(&making, (const unsigned char *)(uintptr_t)ask->a + sizeof(struct vine__further),
+           sizeof(making));
+    further = create_socket(polling, ask, place, asker);
+    if (further == NULL)
+        return -ENOMEM;
+    if (further->has_answer)
+        return 0;
+    further->answer = making.maker(polling->io.connection, making.asked, &connection);
+    further->has_answer = true;
+    further->outlet.connection = connection;
+    if (connection != NULL)
+        vine__polling_paint(polling, connection);
+    vine_work_post(&polling->work);
+    return 0;
+}
+
 static int accept_from(struct vine__polling *polling, const struct vine__ask *ask,
                        struct vine__asker asker)
 {
@@ -257,6 +285,8 @@ int vine__further_begin(struct vine__polling *polling, const struct vine__ask *a
     case VINE__ASK_CONNECT_REMOTE:
     case VINE__ASK_LISTEN:
         return begin_at(polling, ask, asker);
+    case VINE__ASK_MAKE:
+        return make(polling, ask, asker);
     case VINE__ASK_ACCEPT:
         return accept_from(polling, ask, asker);
     case VINE__ASK_SPLICE:

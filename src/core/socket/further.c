@@ -70,6 +70,31 @@ VINE__INSIDE bool vine__connected_remote(struct vine_coroutine *that)
     return ask_for(that, VINE__ASK_CONNECT_REMOTE, (uint16_t)that->operand_size);
 }
 
+/* ---- made outside ---------------------------------------------------------------------------- */
+
+VINE__INSIDE void vine__make(struct vine_coroutine *that, vine__maker_fn maker, const void *asked,
+                             size_t size_bytes)
+{
+    struct vine__making making = {.maker = maker};
+    struct vine__further *further;
+
+    VINE__INSIDE_CHECK(size_bytes <= sizeof(making.asked));
+    that->on = NULL;
+    that->operand_at = 0;
+    further = (void *)vine__beyond_create(that, sizeof(*further) + sizeof(making));
+    if (further == NULL)
+        return;
+    if (size_bytes > 0)
+        memcpy(making.asked, asked, size_bytes);
+    memcpy(further->text, &making, sizeof(making));
+    that->on = &further->socket;
+}
+
+VINE__INSIDE bool vine__made(struct vine_coroutine *that)
+{
+    return ask_for(that, VINE__ASK_MAKE, 0);
+}
+
 /* ---- listening ------------------------------------------------------------------------------- */
 
 VINE__INSIDE bool vine__listened(struct vine_coroutine *that)

@@ -81,6 +81,26 @@ struct vine__awaiting {
 
 #define VINE__FURTHER_TEXT_MAX 320U /* with the zero */
 
+/* What makes a connection that is none of the network, outside: `own` is that of the micro-process,
+ * or NULL, and `asked` a private copy. Returns 0 or a negative error. */
+struct vine_connection;
+typedef int (*vine__maker_fn)(struct vine_connection *own, const void *asked,
+                              struct vine_connection **ret_connection);
+
+#define VINE__MAKING_BYTES 128U
+
+/* In the place of the text of a further socket that is made so. */
+struct vine__making {
+    vine__maker_fn maker;
+    unsigned char asked[VINE__MAKING_BYTES];
+};
+
+/* Ask for that, with `size_bytes` bytes, at most VINE__MAKING_BYTES; `that->on` is the socket. And
+ * whether it is there, or an error is raised. */
+VINE_API void vine__make(struct vine_coroutine *that, vine__maker_fn maker, const void *asked,
+                         size_t size_bytes);
+VINE_API bool vine__made(struct vine_coroutine *that);
+
 /* Bytes from coroutines to others of the same heap. */
 struct vine__flow {
     struct vine__ring ring;

@@ -98,6 +98,7 @@ enum vine__ask_kind {
     VINE__ASK_CONNECT_REMOTE,             /* the same, to a procedure; `socket` is the remote */
     VINE__ASK_LISTEN,                     /* the same; ends with its port */
     VINE__ASK_ACCEPT,                     /* of `socket`, which listens */
+    VINE__ASK_MAKE,                       /* one that a function outside makes */
     VINE__ASK_OPEN,                       /* a file: what is not below 0 is not raised */
     /* And from here on it goes at the end of what was asked in any case. */
     VINE__ASK_PASSING,

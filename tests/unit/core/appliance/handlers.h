@@ -40,6 +40,7 @@ static struct {
     char folder[32];
     char path[64];
     uint64_t begin_ns, clock_ns;
+    bool is_over;
 } served;
 
 static inline void serve(const struct vine_procedure_definition *procedures, size_t count,
@@ -129,13 +130,20 @@ static inline void serve_applications(void (*run)(struct vine_pipe *pipe,
     free(all);
 }
 
+static inline void serve_until_over(void)
+{
+    vine_appliance_stop(served.part);
+    while (serve_turn() != VINE__SERVING_OVER)
+        continue;
+    served.is_over = true;
+}
+
 static inline void serve_no_more(void)
 {
     char lock[80];
 
-    vine_appliance_stop(served.part);
-    while (serve_turn() != VINE__SERVING_OVER)
-        continue;
+    if (!served.is_over)
+        serve_until_over();
     vine_appliance_destroy(served.part);
     vine__coroutines_destroy(served.coroutines);
     close_cores();
