@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "../procedures/streams/streams.h"
 #include "../tools/appliance.h"
 #include "../tools/help.h"
 #include "../tools/json.h"
@@ -21,6 +22,7 @@ static int run(const struct arguments *arguments)
 
     if (status != STATUS_DONE)
         return status;
+    appliance.serve.offered = vine_streams_of;
     status = serve_on_reactors(&appliance, arguments);
     appliance_fini(&appliance);
     return status;

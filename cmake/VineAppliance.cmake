@@ -12,7 +12,7 @@ add_executable(vine-appliance ${VINE_APPLIANCE_SOURCES})
 set_target_properties(vine-appliance PROPERTIES
     ENABLE_EXPORTS ON RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 target_include_directories(vine-appliance PRIVATE include src appliance)
-target_link_libraries(vine-appliance PRIVATE vine_flags vine_tool_objects vine_procedures
+target_link_libraries(vine-appliance PRIVATE vine_flags vine_tool_objects vine_procedures vine_streams
     -Wl,--whole-archive $<TARGET_FILE:vine_runtime> $<TARGET_FILE:libvine> -Wl,--no-whole-archive
     vine_pkg::jansson vine_pkg::libzstd vine_pkg::libisal vine_pkg::libxxhash
     vine_pkg::libcrypto vine_pkg::libb2 vine_image ${vine_runtime_libraries} m ${CMAKE_DL_LIBS})

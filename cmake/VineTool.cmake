@@ -29,6 +29,19 @@ else()
         endforeach()
     endif()
 
+    # And those of them that have streams, which want the runtime.
+    if(TARGET vine_runtime AND TARGET vine_procedures)
+        file(GLOB vine_stream_sources CONFIGURE_DEPENDS
+            "${PROJECT_SOURCE_DIR}/procedures/streams/*.c")
+        add_library(vine_streams OBJECT ${vine_stream_sources})
+        target_include_directories(vine_streams PRIVATE procedures src PUBLIC include)
+        target_link_libraries(vine_streams PRIVATE vine_flags)
+        set_target_properties(vine_streams PROPERTIES POSITION_INDEPENDENT_CODE ON)
+        foreach(module libzstd libisal libcrypto)
+            target_link_libraries(vine_streams PUBLIC vine_pkg::${module})
+        endforeach()
+    endif()
+
     set(vine_tool_parts ${VINE_TOOL_SOURCES})
     list(FILTER vine_tool_parts EXCLUDE REGEX "/tools/main\\.c$")
     if(vine_tool_parts)

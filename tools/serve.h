@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct vine_appliance;
+struct vine_procedure_definition;
 
 /* Where the procedures come from, if not from those that ship and from libraries. */
 struct serve_source {
@@ -33,6 +34,8 @@ struct serve_options {
     const char *libraries;       /* a directory of procedure libraries, or NULL */
     struct serve_source *source; /* in place of what ships and of libraries, or NULL */
     struct keys *keys;           /* beside what ships, or NULL; to be closed after serve() */
+    /* What ships as it is offered here, by what it is on a plain loop; NULL: as that. */
+    const struct vine_procedure_definition *(*offered)(const struct vine_procedure_definition *);
     unsigned
         drain_seconds; /* that running tasks have left after SIGTERM; 0: as long as they take */
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */

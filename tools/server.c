@@ -75,7 +75,10 @@ void server_appliance_options(struct server *server, struct vine_appliance_optio
 static int register_all(struct server *server)
 {
     for (size_t i = 0; i < vine_shipped_procedure_count; i++) {
-        const int error = vine_appliance_register(server->appliance, vine_shipped_procedures[i]);
+        const struct vine_procedure_definition *const plain = vine_shipped_procedures[i];
+        const int error = vine_appliance_register(
+            server->appliance,
+            server->options->offered != NULL ? server->options->offered(plain) : plain);
         if (error < 0) {
             message_error("procedure %s: %s", vine_shipped_procedures[i]->name,
                           vine_error_text(error));
