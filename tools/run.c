@@ -82,6 +82,12 @@ static void summarize(const struct run_verb *verb, int status)
                             : "interrupted");
 }
 
+/* `-` alone; a file of that name is ./-. */
+static bool is_stream(const struct run_verb *verb)
+{
+    return verb->source_count == 1 && strcmp(verb->sources[0], "-") == 0;
+}
+
 static int run_run(const struct arguments *arguments)
 {
     struct run_verb *verb = calloc(1, sizeof(*verb));
@@ -108,9 +114,11 @@ static int run_run(const struct arguments *arguments)
         verb->connection.is_verbose = verb->values->verbose;
         status = run_read_options(verb);
     }
-    if (status == STATUS_DONE)
-        status = run_prepare(verb);
-    if (status == STATUS_DONE) {
+    if (status == STATUS_DONE && is_stream(verb)) {
+        status = run_prepare_stream(verb);
+        if (status == STATUS_DONE)
+            status = run_stream(verb);
+    } else if (status == STATUS_DONE && (status = run_prepare(verb)) == STATUS_DONE) {
         status = carry_out(verb);
         if (run->progress.begun_ns != 0)
             summarize(verb, status);
@@ -226,6 +234,10 @@ static const char *const run_description[] = {
     "made again.",
     "When the appliance is lost on the way it is sought for a while, and what was unfinished is "
     "handed out again.",
+    "Where - stands in place of files, standard input goes through a stream to standard output, as "
+    "it comes, of any length: with procedures that have streams, as zstd, gzip and sha256 have "
+    "them "
+    "at an appliance on reactors that is named.",
     NULL,
 };
 
@@ -236,6 +248,8 @@ static const char *const run_examples[] = {
     "hash files as sha256sum does",
     "vine run unzstd out -o back",
     "expand the .zst files again",
+    "tar c /etc | vine run zstd -a ./my.sock - >etc.tar.zst",
+    "compress a stream as it comes",
     "vine run seal --key backups accounts -o safe",
     "encrypt a tree with a key that the appliance has, and nobody else",
     NULL,
@@ -243,7 +257,7 @@ static const char *const run_examples[] = {
 
 const struct verb verb_run = {
     .name = "run",
-    .synopsis = "PROC FILE|DIR...",
+    .synopsis = "PROC FILE|DIR...|-",
     .description = run_description,
     .examples = run_examples,
     .options = run_options,

@@ -237,6 +237,23 @@ static int reconnect(struct run *run, void *context)
     return status == STATUS_DONE ? STATUS_DONE : STATUS_TRY_AGAIN;
 }
 
+int run_prepare_stream(struct run_verb *verb)
+{
+    const struct run_values *const values = verb->values;
+    int status;
+
+    if (values->output != NULL || values->sums || values->verify || values->in_process ||
+        values->json)
+        return usage("-, standard input, goes to standard output alone: without --output, --sums, "
+                     "--verify, --in-process and --json");
+    if (values->key != NULL)
+        return usage("-, standard input, takes no --key");
+    status = connection_open(&verb->connection, &verb->pipe);
+    if (status == STATUS_DONE)
+        status = ask_for_recipe(verb, verb->procedure, &verb->run.options.recipe);
+    return status == STATUS_DONE ? check_level(verb) : status;
+}
+
 int run_prepare(struct run_verb *verb)
 {
     const bool ships = recipe_of_shipped(verb->procedure, &verb->run.options.recipe);

@@ -45,6 +45,12 @@ int run_prepare(struct run_verb *verb);
 /* run_prepare.c: what the options say that can be wrong whatever the procedure. */
 int run_read_options(struct run_verb *verb);
 
+/* run_prepare.c: the same for a stream from standard input, which takes the pipe. */
+int run_prepare_stream(struct run_verb *verb);
+
+/* run_stream.c: put standard input through, to standard output. Returns a status. */
+int run_stream(struct run_verb *verb);
+
 /* run_output.c: open OUT, its state and its list of sums. Returns a status. */
 int run_open_output(struct run_verb *verb, struct stat *ret_status);
 
