@@ -48,6 +48,17 @@ struct vine_appliance_event {
  * not call back into the appliance, but for vine_appliance_stop. */
 typedef void (*vine_appliance_event_fn)(void *context, const struct vine_appliance_event *event);
 
+/* Shares of a pipe in the time of the thread that serves it, beside other pipes that want it at
+ * once: twice as many shares, twice as much time. */
+#define VINE_APPLIANCE_SHARES     100 /* unless somebody says otherwise */
+#define VINE_APPLIANCE_SHARES_MAX 10000
+
+/* Called when a pipe opens: how many shares it has, from 1 on; 0: the usual ones. More than
+ * VINE_APPLIANCE_SHARES_MAX are as many. What `opened` says of the application is as in the event
+ * that follows; the same rules hold. */
+typedef uint32_t (*vine_appliance_shares_fn)(void *context,
+                                             const struct vine_appliance_event *opened);
+
 /* All zero (or NULL instead of the struct) means the defaults. */
 struct vine_appliance_options {
     size_t size_bytes;         /* sizeof(struct vine_appliance_options) */
@@ -73,6 +84,8 @@ struct vine_appliance_options {
     /* Tasks of one pipe that workers run at once, so that those which take long leave workers to
      * other pipes; default: as many as there are workers. */
     uint32_t running_max;
+    vine_appliance_shares_fn shares; /* NULL: all pipes have the same */
+    void *shares_context;
 };
 
 /* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */

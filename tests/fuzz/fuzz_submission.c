@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An appliance before an application that writes anything. The input is a row of steps of 64 bytes:
- * one that says which step, one for its channel and whether what was sent is taken at once, 6 of a
- * place, 56 of a submission or of a block in the application's half. The appliance is private to
- * this process; its half and the application's are plain memory.
+ * one that says which step, one for its channel, whether what was sent is taken at once, whether
+ * its bit is changed, and whether idle channels leave the list; 6 of a place, 56 of a submission,
+ * of a block in the application's half, or of its word of bits. The appliance is private to this
+ * process; its half and the application's are plain memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
+#include "core/talk/ready.h"
 #include "core/talk/served_internal.h"
 #include "harness/procedures.h"
 #include "utils/assert.h"
@@ -29,6 +31,7 @@ struct fuzzed {
     struct vine__served *pipe;
     unsigned char *application; /* its half */
     struct vine_spsc_producer producers[CHANNELS];
+    struct vine__ready ready[CHANNELS];
     uint64_t completed;
 };
 
@@ -88,6 +91,8 @@ static void begin(struct fuzzed *fuzzed)
     fuzzed->pipe->agreement.channels_max = 4;
     fuzzed->pipe->agreement.tasks_max = SLOTS * 3 / 4;
     fuzzed->pipe->agreement.memory_max_bytes = 2 * HALF_BYTES;
+    fuzzed->pipe->agreement.ready = true;
+    fuzzed->appliance->active_ticks = 0;
     error = vine__half_place(&fuzzed->pipe->half, half, HALF_BYTES);
     VINE_ASSERT(error == 0);
     error = vine__mirror_place(&fuzzed->pipe->mirror, fuzzed->application, HALF_BYTES);
@@ -107,6 +112,7 @@ static void begin(struct fuzzed *fuzzed)
             (struct vine_slot *)(void *)(fuzzed->application + at * VINE_TALK_UNIT), SLOTS,
             &((struct vine_half_layout *)half)->channels[i].consumed.value);
         VINE_ASSERT(error == 0);
+        vine__ready_init(&fuzzed->ready[i], true, i, layout, half);
     }
     layout->board.channels.value = CHANNELS;
 }
@@ -139,8 +145,11 @@ static int step(struct fuzzed *fuzzed, const uint8_t *bytes)
     case 0: /* a block, for tokens and descriptors to name */
         memcpy(fuzzed->application + place % (HALF_BYTES - 64) / 8 * 8, bytes + 8, 56);
         return 0;
-    case 1: /* what the application has read */
-        layout->channels[channel].consumed.value = place;
+    case 1: /* what the application has read, or which channels are ready */
+        if (bytes[1] & 4)
+            memcpy(&layout->board.channels.ready, bytes + 8, sizeof(uint64_t));
+        else
+            layout->channels[channel].consumed.value = place;
         return 0;
     case 2: /* of a task that there is */
         submission.kind = VINE_WIRE_TASK | (submission.kind & VINE_WIRE_SESSION_LAST);
@@ -151,6 +160,10 @@ static int step(struct fuzzed *fuzzed, const uint8_t *bytes)
     }
     if (vine_spsc_push(&fuzzed->producers[channel], &submission, sizeof submission) != 0)
         return -EAGAIN;
+    if ((bytes[1] & 8) == 0 && !vine__ready_is_listed(&fuzzed->ready[channel]))
+        vine__ready_tell(&fuzzed->ready[channel]);
+    if ((bytes[1] & 16) != 0 && vine__served_thin_out(fuzzed->pipe, vine__clock_ticks()))
+        vine__served_look_once_more(fuzzed->pipe);
     return bytes[1] & 2 ? 0 : serve(fuzzed);
 }
 

@@ -25,8 +25,14 @@ static struct vine__handshake_wish raw_begin(struct raw_application *raw)
 
 int raw_open(struct raw_application *raw, const char *path)
 {
-    const struct vine__handshake_wish wish = raw_begin(raw);
+    return raw_open_without(raw, path, 0);
+}
 
+int raw_open_without(struct raw_application *raw, const char *path, uint32_t features)
+{
+    struct vine__handshake_wish wish = raw_begin(raw);
+
+    wish.without = features;
     return vine__link_connect(&raw->link, path, &wish, &raw->agreement);
 }
 
@@ -48,6 +54,14 @@ void raw_close(struct raw_application *raw)
     raw->link.operations->close(&raw->link);
     vine__mirror_close(&raw->mirror);
     vine__half_close(&raw->half);
+}
+
+/* Of a channel that it does not look at by itself. */
+static void tell_appliance(struct raw_channel *channel)
+{
+    vine__fence_full();
+    if (!vine__ready_is_listed(&channel->ready))
+        vine__ready_tell(&channel->ready);
 }
 
 static void wake_appliance(struct raw_application *raw)
@@ -72,6 +86,8 @@ int raw_open_channel(struct raw_application *raw)
         return error;
     memset(box.memory, 0, bytes);
     channel->slots = box.memory;
+    vine__ready_init(&channel->ready, raw->agreement.ready, index, raw->half.layout,
+                     raw->mirror.layout);
     ours->slot_count = RAW_SLOTS;
     ours->ring_extent = box.extent;
     ours->ring_offset_units = box.offset_units;
@@ -113,6 +129,7 @@ int raw_submit(struct raw_application *raw, uint32_t channel,
     const int error =
         vine_spsc_push(&raw->channels[channel].producer, submission, sizeof *submission);
 
+    tell_appliance(&raw->channels[channel]);
     wake_appliance(raw);
     return error;
 }

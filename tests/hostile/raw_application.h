@@ -18,6 +18,7 @@
 #include "core/talk/half.h"
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
+#include "core/talk/ready.h"
 
 #define RAW_LIMIT_NS 60000000000ULL
 #define RAW_SLOTS    256u
@@ -26,6 +27,7 @@ struct raw_channel {
     struct vine_slot *slots; /* ours, to write anything into */
     struct vine_spsc_producer producer;
     struct vine_spsc_consumer consumer;
+    struct vine__ready ready;
 };
 
 struct raw_application {
@@ -41,6 +43,8 @@ struct raw_application {
 
 /* 0 or a negative code of vine__link_connect. */
 int raw_open(struct raw_application *raw, const char *path);
+/* The same as one that does not know these features. */
+int raw_open_without(struct raw_application *raw, const char *path, uint32_t features);
 /* The same at a named segment or a link. */
 int raw_attach(struct raw_application *raw, const char *address);
 void raw_close(struct raw_application *raw);

@@ -111,25 +111,34 @@ struct stepped_open {
     struct raw_application *raw;
     const char *path;
     uint32_t channels;
+    uint32_t without; /* features */
 };
 
 static inline int stepped_open_now(void *context)
 {
     struct stepped_open *open = context;
-    int error = raw_open(open->raw, open->path);
+    int error = raw_open_without(open->raw, open->path, open->without);
 
     for (uint32_t i = 0; i < open->channels && !error; i++)
         error = raw_open_channel(open->raw);
     return error;
 }
 
+/* An application with so many channels, that does not know these features. */
+static inline void stepped_open_without(struct stepped *stepped, struct raw_application *raw,
+                                        uint32_t channels, uint32_t features)
+{
+    struct stepped_open open = {
+        .raw = raw, .path = stepped->path, .channels = channels, .without = features};
+
+    assert_int_equal(stepped_turn_while(stepped, stepped_open_now, &open), 0);
+}
+
 /* An application with so many channels. */
 static inline void stepped_open(struct stepped *stepped, struct raw_application *raw,
                                 uint32_t channels)
 {
-    struct stepped_open open = {.raw = raw, .path = stepped->path, .channels = channels};
-
-    assert_int_equal(stepped_turn_while(stepped, stepped_open_now, &open), 0);
+    stepped_open_without(stepped, raw, channels, 0);
 }
 
 static inline struct vine_appliance_stats stepped_stats(const struct stepped *stepped)

@@ -4,6 +4,8 @@
 /* spin-also: -DCOUNTED */
 /* spin-also: -DCHANNELS=2 -DMESSAGES=1 */
 /* spin-also: -DCHANNELS=2 -DMESSAGES=1 -DCOUNTED */
+/* spin-also: -DOPENS -DMESSAGES=2 */
+/* spin-also: -DOPENS -DFENCED -DMESSAGES=2 */
 /* spin-must-fail: -DBUG_NO_BARRIER_WHEN_UNLISTED */
 /* spin-must-fail: -DBUG_NO_LOOK_WHEN_UNLISTED */
 /* spin-must-fail: -DBUG_ANSWERS_WITHOUT_LISTING */
@@ -17,24 +19,31 @@
 /* spin-must-fail: -DCHANNELS=2 -DMESSAGES=1 -DBUG_ONE_BIT_FOR_TWO */
 /*
  * How an appliance finds those channels of a pipe that have something, and sleeps (docs/decisions,
- * 28): channels on its list are looked at, and others set a bit.
+ * 28): channels on its list are looked at, and others set a bit. It is what src/core/talk does:
  *
- *   thread     publishes a message; if its channel is not on the list, changes its bit, unless it
- *              differs from the appliance's already; wakes an appliance that says that it sleeps
- *   appliance  takes from channels on the list, and may take one off that has nothing; of a bit
- *              that differs it makes its own alike, and lists the channel; where it has found
- *              nothing it says that it sleeps, looks once more, and sleeps
+ *   thread     (vine__channel_tell) publishes a message; if its channel is not on the list, changes
+ *              its bit, unless it differs from the appliance's already; wakes an appliance that says
+ *              that it sleeps
+ *   appliance  (vine__served_poll) of a bit that differs it makes its own alike, and lists the
+ *              channel; takes from channels on the list; (sweep) may take some off that have
+ *              nothing, and where it has found nothing it may say that it sleeps: after a barrier,
+ *              one for both, it looks once more at those that it took off, and at all if it said so
  *
  * Each bit is a word here. In one word those of 64 threads only know more of each other. Messages
  * are a count, as a ring's sequence is. A thread has no fence before it looks whether it is listed,
- * and whether the appliance sleeps: both are the appliance's membarrier (decision 5), or with FENCED
- * the thread's own. Between an answer and the look at its channel there is none in any case: the
+ * nor between a bit that it set and its look whether the appliance sleeps: both are the appliance's
+ * membarrier (decision 5), or with FENCED the thread's own. Who is on the list needs one of them,
+ * for both looks. Between an answer and the look at its channel there is none in any case: the
  * channel is on the list from then on, and nothing leaves that without a barrier and a look. Memory
  * is weak, see memory.pmh; a bell orders nothing.
  *
- * COUNTED: a level above the bits, a count to which whoever changes a bit adds one; the appliance
- * looks at bits only when it has changed. BUG_ONE_BIT_FOR_TWO: that level as it must not be, a bit
- * of several writers, who change it when they find it alike: one undoes what the other has said.
+ * OPENS: a thread opens its channel first. Bits of channels that are not open, as far as the
+ * appliance has seen, are not looked at, and one that it sees open is on the list.
+ *
+ * COUNTED: a level above the bits, which the code does not have: a count to which whoever changes a
+ * bit adds one; the appliance looks at bits only when it has changed. BUG_ONE_BIT_FOR_TWO: that
+ * level as it must not be, a bit of several writers, who change it when they find it alike: one
+ * undoes what the other has said.
  *
  * Shown: the appliance does not sleep for ever while there is a message.
  */
@@ -55,7 +64,12 @@
 #define LISTED(channel)   (3 * CHANNELS + (channel))
 #define ASLEEP            (4 * CHANNELS)
 #define COUNT             (4 * CHANNELS + 1)
-#define WORDS             (4 * CHANNELS + 2)
+#define OPENED(channel)   (4 * CHANNELS + 2 + (channel)) /* with OPENS */
+#ifdef OPENS
+#define WORDS (5 * CHANNELS + 2)
+#else
+#define WORDS (4 * CHANNELS + 2)
+#endif
 #define HISTORY           14
 #define FLAGS             1 /* none is used */
 #define FACTS             1 /* none is used */
@@ -121,9 +135,6 @@ inline set_bit(me, bit_now, found)
 
 inline wake(me, found)
 {
-#ifndef BUG_NO_FENCE_BEFORE_THE_WAKE
-    fence(me);
-#endif
     load(me, ASLEEP, found, false);
     if
     :: found == 1 -> bell = true
@@ -139,7 +150,11 @@ inline tell(me, bit_now, found)
 #endif
     load(me, LISTED(me), found, false);
     if
-    :: found == 0 -> set_bit(me, bit_now, found)
+    :: found == 0 ->
+        set_bit(me, bit_now, found);
+#ifndef BUG_NO_FENCE_BEFORE_THE_WAKE
+        fence(me)
+#endif
     :: else
     fi;
     found = 0
@@ -151,6 +166,11 @@ proctype thread(byte me)
     byte bit_now = 0;
     byte found = 0;
 
+#ifdef OPENS
+    store(me, OPENED(me), 1, true);
+    fence(me);
+    wake(me, found);
+#endif
     do
     :: sent < MESSAGES ->
         sent++;
@@ -160,6 +180,7 @@ proctype thread(byte me)
 #else
         store(me, SENT(me), sent, true);
 #ifdef BUG_WAKES_BEFORE_THE_BIT
+        fence(me);
         wake(me, found);
 #endif
         tell(me, bit_now, found);
@@ -205,53 +226,48 @@ inline enlist(channel)
     fi
 }
 
-/* It had nothing for long. */
-inline take_off(channel)
-{
-    store(APPLIANCE, LISTED(channel), 0, false);
-    is_listed[channel] = false;
-#ifndef BUG_NO_BARRIER_WHEN_UNLISTED
-    barrier();
-#endif
-#ifndef BUG_NO_LOOK_WHEN_UNLISTED
-    load(APPLIANCE, SENT(channel), found, true);
-    if
-    :: found != taken[channel] -> enlist(channel)
-    :: else
-    fi;
-    found = 0
-#endif
-}
-
 inline visit(channel)
 {
     if
-    :: is_listed[channel] ->
-        take_from(channel);
-        if
-        :: true -> take_off(channel)
-        :: true
-        fi
+    :: is_listed[channel] -> take_from(channel)
     :: else
     fi
 }
 
-/* Of a bit that differs: which channels it stands for are looked at and listed. */
-inline look_at(channel)
+inline see_opened(channel)
 {
-    take_from(channel);
-#ifndef BUG_ANSWERS_WITHOUT_LISTING
+#ifdef OPENS
+    load(APPLIANCE, OPENED(channel), seen, true);
+    if
+    :: seen == 1 && !is_open[channel] ->
+        is_open[channel] = true;
+        has_found = true;
+        enlist(channel)
+    :: else
+    fi;
+    seen = 0
+#else
+    is_open[channel] = true
+#endif
+}
+
+/* Of a bit that differs: which channels it stands for are on the list from now on. */
+inline list_for(channel)
+{
+#ifdef BUG_ANSWERS_WITHOUT_LISTING
+    take_from(channel)
+#else
     enlist(channel)
 #endif
 }
 
-inline look_at_bit(channel)
+inline list_for_bit(channel)
 {
 #ifdef BUG_ONE_BIT_FOR_TWO
-    look_at(0);
-    look_at(1)
+    list_for(0);
+    list_for(1)
 #else
-    look_at(channel)
+    list_for(channel)
 #endif
 }
 
@@ -259,11 +275,10 @@ inline hear(channel)
 {
     load(APPLIANCE, READY(BIT(channel)), seen, true);
     if
-    :: seen != answered[BIT(channel)] ->
-        has_found = true;
+    :: is_open[channel] && seen != answered[BIT(channel)] ->
         answered[BIT(channel)] = seen;
         store(APPLIANCE, ANSWERED(BIT(channel)), seen, false);
-        look_at_bit(channel)
+        list_for_bit(channel)
     :: else
     fi;
     seen = 0
@@ -293,35 +308,112 @@ inline hear_all()
 #endif
 }
 
-/* Before it sleeps: is there something, on the list or among bits? */
-inline look_once_more()
+/* It had nothing for long: perhaps. */
+inline take_off(channel)
+{
+    if
+    :: is_listed[channel] ->
+        store(APPLIANCE, LISTED(channel), 0, false);
+        is_listed[channel] = false;
+        is_leaving[channel] = true
+    :: true
+    fi
+}
+
+inline look_at_leaving(channel)
+{
+#ifndef BUG_NO_LOOK_WHEN_UNLISTED
+    if
+    :: is_leaving[channel] ->
+        load(APPLIANCE, SENT(channel), found, true);
+        if
+        :: found != taken[channel] -> enlist(channel)
+        :: else
+        fi;
+        found = 0
+    :: else
+    fi;
+#endif
+    is_leaving[channel] = false
+}
+
+/* Before it sleeps: is there something new, among bits, or on the list? */
+inline look_for_work(channel)
+{
+#ifdef OPENS
+    load(APPLIANCE, OPENED(channel), found, true);
+    has_found = has_found || (found == 1 && !is_open[channel]);
+#endif
+#ifndef COUNTED
+    load(APPLIANCE, READY(channel), found, true);
+    has_found = has_found || (is_open[channel] && found != answered[channel]);
+#endif
+    load(APPLIANCE, SENT(channel), found, true);
+    has_found = has_found || (is_listed[channel] && found != taken[channel]);
+    found = 0
+}
+
+inline look_for_work_in_all()
 {
 #ifdef COUNTED
     load(APPLIANCE, COUNT, found, true);
     has_found = has_found || found != counted;
-#else
-    load(APPLIANCE, READY(0), found, true);
-    has_found = has_found || found != answered[0];
+#endif
+    look_for_work(0);
 #if CHANNELS > 1
-    load(APPLIANCE, READY(1), found, true);
-    has_found = has_found || found != answered[1];
+    look_for_work(1)
 #endif
-#endif
-    load(APPLIANCE, SENT(0), found, true);
-    has_found = has_found || (is_listed[0] && found != taken[0]);
-#if CHANNELS > 1
-    load(APPLIANCE, SENT(1), found, true);
-    has_found = has_found || (is_listed[1] && found != taken[1]);
-#endif
-    found = 0
 }
 
-inline say_so()
+inline take_some_off()
 {
+    take_off(0);
+#if CHANNELS > 1
+    take_off(1)
+#endif
+}
+
+inline look_at_all_leaving()
+{
+    look_at_leaving(0);
+#if CHANNELS > 1
+    look_at_leaving(1)
+#endif
+}
+
+inline sweep_awake()
+{
+    take_some_off();
+    if
+    :: is_leaving[0] || is_leaving[CHANNELS - 1] ->
+#ifndef BUG_NO_BARRIER_WHEN_UNLISTED
+        barrier();
+#endif
+        look_at_all_leaving()
+    :: else
+    fi
+}
+
+inline sweep_and_sleep()
+{
+    take_some_off();
+#ifdef BUG_LOOKS_BEFORE_IT_SAYS_SO
+    look_at_all_leaving();
+    look_for_work_in_all();
+#endif
     store(APPLIANCE, ASLEEP, 1, false);
 #ifndef BUG_NO_BARRIER_BEFORE_SLEEP
-    barrier()
+    barrier();
 #endif
+#ifndef BUG_LOOKS_BEFORE_IT_SAYS_SO
+    look_at_all_leaving();
+    look_for_work_in_all();
+#endif
+    if
+    :: has_found
+    :: else -> bell -> bell = false /* who sleeps for ever ends nowhere: an error to spin */
+    fi;
+    store(APPLIANCE, ASLEEP, 0, false)
 }
 
 proctype appliance()
@@ -330,33 +422,31 @@ proctype appliance()
     byte seen = 0;
     byte counted = 0;
     byte answered[CHANNELS];
+    bool is_open[CHANNELS];
     bool is_listed[CHANNELS];
+    bool is_leaving[CHANNELS];
     bool has_found = false;
 
     do
     :: all_is_taken -> break
     :: else ->
         has_found = false;
+        see_opened(0);
+#if CHANNELS > 1
+        see_opened(1);
+#endif
+        hear_all();
         visit(0);
 #if CHANNELS > 1
         visit(1);
 #endif
-        hear_all();
         if
-        :: has_found || all_is_taken
+        :: all_is_taken
         :: else ->
-#ifdef BUG_LOOKS_BEFORE_IT_SAYS_SO
-            look_once_more();
-            say_so();
-#else
-            say_so();
-            look_once_more();
-#endif
             if
-            :: has_found
-            :: else -> bell -> bell = false /* who sleeps for ever ends nowhere: an error to spin */
-            fi;
-            store(APPLIANCE, ASLEEP, 0, false)
+            :: sweep_awake()
+            :: !has_found -> sweep_and_sleep()
+            fi
         fi
     od
 }

@@ -315,6 +315,8 @@ static void a_ring_ends_with_its_extent_and_not_beyond(void **state)
                                                       theirs->ring_offset_units, bytes, NULL),
                                  slots, &bad->half.layout->channels[1].consumed.value),
                              0);
+            vine__ready_init(&channel->ready, bad->agreement.ready, 1, bad->half.layout,
+                             bad->mirror.layout);
             /* Twice around, over the last slot. */
             for (uint32_t i = 0; i < 2 * slots; i++) {
                 struct vine_wire_completion completion;

@@ -96,28 +96,50 @@ void vine__appliance_tell_drain(const struct vine_appliance *appliance)
     pthread_mutex_unlock(&common->told_lock);
 }
 
+/* Of a pipe, or of none. */
+static struct vine_appliance_event event_of(enum vine_appliance_event_kind kind,
+                                            const struct vine__served *pipe)
+{
+    struct vine_appliance_event event = {.kind = kind, .uid = -1, .name = "", .reason = ""};
+
+    if (pipe == NULL)
+        return event;
+    event.pipe = pipe->number;
+    event.pid = pipe->link_to.peer_pid;
+    event.name = pipe->agreement.peer_name;
+    if (event.pid != 0 && pipe->agreement.peer_uid != VINE__UID_UNKNOWN)
+        event.uid = pipe->agreement.peer_uid;
+    return event;
+}
+
 void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,
                           int error, const char *reason)
 {
-    struct vine_appliance_event event = {
-        .kind = kind,
-        .error = error,
-        .uid = -1,
-        .name = "",
-        .reason = reason != NULL ? reason : "",
-    };
+    struct vine_appliance_event event = event_of(kind, pipe);
 
-    if (pipe != NULL) {
-        event.pipe = pipe->number;
-        event.pid = pipe->link_to.peer_pid;
-        event.name = pipe->agreement.peer_name;
-        if (event.pid != 0 && pipe->agreement.peer_uid != VINE__UID_UNKNOWN)
-            event.uid = pipe->agreement.peer_uid;
-    }
+    event.error = error;
+    if (reason != NULL)
+        event.reason = reason;
     pthread_mutex_lock(&appliance->common->told_lock);
     tell(appliance, event);
     pthread_mutex_unlock(&appliance->common->told_lock);
+}
+
+uint32_t vine__appliance_shares(const struct vine__served *pipe)
+{
+    const struct vine_appliance_options *options = &pipe->appliance->options;
+    const struct vine_appliance_event event = event_of(VINE_APPLIANCE_PIPE_OPENED, pipe);
+    uint32_t shares = 0;
+
+    if (options->shares == NULL)
+        return VINE_APPLIANCE_SHARES;
+    pthread_mutex_lock(&pipe->appliance->common->told_lock);
+    shares = options->shares(options->shares_context, &event);
+    pthread_mutex_unlock(&pipe->appliance->common->told_lock);
+    if (shares == 0)
+        return VINE_APPLIANCE_SHARES;
+    return shares < VINE_APPLIANCE_SHARES_MAX ? shares : VINE_APPLIANCE_SHARES_MAX;
 }
 
 static uint32_t or_default(uint32_t value, uint32_t preset)

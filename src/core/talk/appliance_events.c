@@ -174,14 +174,14 @@ static void hear(struct vine__served *pipe)
     if (pipe->state == VINE__SERVED_HANDSHAKE) {
         error = shake_hands(pipe);
     } else if (pipe->state == VINE__SERVED_OPEN &&
-               pipe->debt_ticks <= pipe->appliance->turn_ticks) {
+               pipe->heard_debt_ticks + pipe->debt_ticks <= pipe->appliance->turn_ticks) {
         error = pipe->link_to.operations->receive(&pipe->link_to, &pipe->why);
         if (error >= 0 && pipe->link_to.operations->peer_lost(&pipe->link_to)) {
             error = -VINE_EPEERLOST;
             vine__why_say(&pipe->why, "its process has ended");
         }
     }
-    pipe->debt_ticks += vine__elapsed(start_ticks, vine__clock_ticks());
+    pipe->heard_debt_ticks += vine__elapsed(start_ticks, vine__clock_ticks());
     /* One that owes time is heard when it has paid, which the polling of active pipes sees to. */
     if (error < 0) {
         vine__loop_end_pipe(pipe, error, pipe->why.text);
@@ -214,6 +214,7 @@ static void look_at(struct vine__served *pipe)
 {
     VINE_ASSERT(pipe->link_to.operations != NULL);
     pipe->appliance->memory_seen += vine__quota_held(&pipe->quota);
+    vine__served_look_at_all(pipe);
     if (pipe->link_to.pidfd < 0 && pipe->link_to.operations->peer_lost(&pipe->link_to))
         vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "its process has ended");
     else if (!pipe->is_active && vine__loop_has_work(pipe))

@@ -31,6 +31,7 @@
  *   B6  the other: acquire of `closed`                            pairs with B5
  *   B7  either, in a named segment: release of `epoch`            pairs with B8: a clean half
  *   B8  the other: acquire of `epoch`                             pairs with B7
+ *   W1, W2: ready.h
  *   B9  either, in a device: release of `meeting`                 pairs with B10: a whole half
  *   B10 the other: acquire of `meeting`                           pairs with B9
  */
@@ -211,7 +212,11 @@ struct vine__served {
     uint64_t deadline_ns;        /* of the handshake */
     uint32_t look;               /* the last look around that came to it */
     uint64_t busy_ticks;         /* when it was last found busy */
-    uint64_t debt_ticks;         /* of the loop's time, more than its share */
+    uint32_t shares;             /* beside other pipes that are busy; see appliance_loop.c */
+    int visit_max;               /* submissions that the next visit may take */
+    uint64_t visit_ticks;        /* and time, before it ends */
+    uint64_t debt_ticks;         /* of the loop's time for tasks, more than its share */
+    uint64_t heard_debt_ticks;   /* the same for what came by descriptors */
     uint64_t seen_ticks;         /* the loop's clock, after what it last did for this pipe */
     uint32_t next_channel;       /* with which the next visit begins */
     uint32_t changes;            /* raised by whatever may let a submission that is held go on */
@@ -219,6 +224,12 @@ struct vine__served {
     struct vine__served **place; /* links: where it stands in its place, until nothing is left */
     uint32_t sleep_epoch;
     uint32_t woken_epoch; /* the application's last one in which it was woken */
+    /* Channels, a bit for each. served_ready.c */
+    uint64_t listed;        /* are visited; where bits were not agreed on all that are open */
+    uint64_t answered;      /* as our board says it */
+    uint64_t found;         /* on the list, and had something since it was thinned out */
+    uint64_t leaving;       /* were taken off it, and are to be looked at once more */
+    uint64_t thinned_ticks; /* when that was */
     struct vine__link link_to;
     struct vine__half half;
     struct vine__mirror mirror;
@@ -325,7 +336,10 @@ struct vine_appliance {
     bool is_looking;      /* a look around is under way */
     uint32_t look;        /* its number */
     uint64_t memory_seen; /* by it, so far */
-    uint64_t turn_ticks, events_ticks, active_ticks, backstop_ticks, spin_ticks;
+    uint64_t turn_ticks, events_ticks, active_ticks, sweep_ticks, backstop_ticks, spin_ticks;
+    uint64_t swept_ticks;         /* when idle pipes were last looked for */
+    uint32_t busy_count;          /* pipes that were active in the last whole turn */
+    uint64_t forgiven_ticks;      /* to all who owe, since nobody else wants the time */
     uint64_t units_a_tick;        /* of 16 ns, as durations cross; 32 bits behind the point */
     uint64_t longest_ticks;       /* what such a duration can tell */
     uint64_t heard_ticks;         /* when the descriptors were last asked */
@@ -368,6 +382,8 @@ void vine__appliance_tell_drain(const struct vine_appliance *appliance);
 void vine__appliance_tell(const struct vine_appliance *appliance,
                           enum vine_appliance_event_kind kind, const struct vine__served *pipe,
                           int error, const char *reason);
+/* The shares of a pipe that is being opened. */
+uint32_t vine__appliance_shares(const struct vine__served *pipe);
 void vine__appliance_wake(struct vine_appliance *appliance);
 /* It serves no more: the last one lets the workers go. */
 void vine__part_ends(struct vine_appliance *appliance);
@@ -419,6 +435,8 @@ void vine__loop_set_spin(struct vine_appliance *appliance, uint64_t preset_ns);
  * anything was done or is left to do. */
 bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks);
 void vine__loop_activate(struct vine__served *pipe);
+/* A pipe that has just been opened has so many shares, and may be visited. */
+void vine__loop_set_shares(struct vine__served *pipe, uint32_t shares);
 /* Whether anything waits in a pipe's rings. */
 bool vine__loop_has_work(struct vine__served *pipe);
 
@@ -504,6 +522,19 @@ int vine__served_room(struct vine__served *pipe, struct vine__served_channel *ch
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
 void vine__served_complete(struct vine_call *call);
 void vine__served_flush(struct vine__served_channel *channel);
+
+/* served_ready.c: which channels are visited. One that has just been opened is, and so are those
+ * that the application's word says anew. */
+void vine__served_enlist(struct vine__served *pipe, uint32_t channel);
+void vine__served_hear(struct vine__served *pipe, uint64_t ready);
+/* Whether that word says anything new. */
+bool vine__served_is_told(const struct vine__served *pipe);
+/* Take off the list what had nothing for a while. Returns whether any was taken off: then, with a
+ * barrier in between, vine__served_look_once_more comes after. */
+bool vine__served_thin_out(struct vine__served *pipe, uint64_t now_ticks);
+void vine__served_look_once_more(struct vine__served *pipe);
+/* What no application should make necessary: channels that are not on the list. */
+void vine__served_look_at_all(struct vine__served *pipe);
 
 /* builtin_page.c: those that tell operators, a page at a time. */
 int vine__builtin_list_statistics(struct vine_call *call);

@@ -19,11 +19,17 @@
 #include "arch/wake/membarrier.h"
 #include "core/ring/spin.h"
 #include "core/talk/appliance_internal.h"
+#include "utils/bits.h"
 #include "utils/container_of.h"
 
 #define EVENTS_EVERY_NS   20000              /* a busy loop looks at its descriptors */
-#define TURN_NS           50000              /* a pipe's share of a turn */
-#define ACTIVE_NS         2000000            /* an idle pipe is polled for so long */
+#define TURN_NS           50000              /* a pipe's share of a turn, if it is alone */
+#define TURN_PARTS        500                /* of that, for each pipe that is there, if not */
+#define VISIT_MOST        64                 /* submissions */
+#define VISIT_LEAST       8                  /* and where others may be waiting */
+#define VISIT_EACH        4                  /* for each pipe that is there */
+#define ACTIVE_NS         2000000            /* an idle pipe, or channel, is polled for so long */
+#define SWEEP_NS          1000000            /* how often a busy loop looks for such: a barrier */
 #define BACKSTOP_NS       VINE_NS_PER_SECOND /* no sleep is longer while anybody is there */
 #define BACKSTOP_ALONE_NS (10 * BACKSTOP_NS) /* where there is nobody whose death could be missed */
 #define BACKSTOP_NAMED_NS 100000000          /* where nobody tells of a death */
@@ -70,6 +76,7 @@ void vine__loop_prepare(struct vine_appliance *appliance)
     appliance->events_ticks =
         vine__clock_ns_to_ticks(EVENTS_EVERY_NS * vine__spinner_slowness() / 100);
     appliance->active_ticks = vine__clock_ns_to_ticks(ACTIVE_NS);
+    appliance->sweep_ticks = vine__clock_ns_to_ticks(SWEEP_NS);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(BACKSTOP_NS);
     vine__loop_set_spin(appliance, VINE__SPIN_NS);
     appliance->units_a_tick = vine__clock_ticks_to_ns(UINT64_C(1) << 32) / 16;
@@ -92,8 +99,10 @@ bool vine__loop_has_work(struct vine__served *pipe)
     /* Relaxed: who opens them reads it again. */
     if (vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
         return true;
-    for (uint32_t i = 0; i < pipe->channel_count; i++) {
-        struct vine__served_channel *channel = pipe->channels[i];
+    if (vine__served_is_told(pipe))
+        return true;
+    for (uint64_t left = pipe->listed; left != 0; left &= left - 1) {
+        struct vine__served_channel *channel = pipe->channels[__builtin_ctzll(left)];
         const int ready = channel->is_held ? channel->held_at != pipe->changes
                                            : vine__spsc_ready(&channel->submissions);
 
@@ -105,38 +114,58 @@ bool vine__loop_has_work(struct vine__served *pipe)
     return false;
 }
 
-/* Put to sleep the active pipes that were idle since `idle_since`. Returns whether all slept. */
-static bool deactivate(struct vine_appliance *appliance, uint64_t idle_since)
+/* Say that a pipe sleeps; before it does its rings are looked at once more. */
+static void say_asleep(struct vine__served *pipe)
+{
+    pipe->is_active = false;
+    for (uint64_t left = pipe->listed; left != 0; left &= left - 1)
+        vine__spsc_consumer_publish(&pipe->channels[__builtin_ctzll(left)]->submissions);
+    vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, ++pipe->sleep_epoch);
+}
+
+/* Put to sleep the active pipes that were idle since `idle_since`, and take idle channels off the
+ * lists of all. One barrier is enough for all of it. Returns whether all pipes sleep. */
+static bool sweep(struct vine_appliance *appliance, uint64_t idle_since, uint64_t now_ticks)
 {
     struct vine__list sleepers;
+    struct vine__list thinner;
     bool is_stream = false;
 
     vine__list_init(&sleepers);
+    vine__list_init(&thinner);
     for (struct vine__list *node = appliance->active.next; node != &appliance->active;) {
         struct vine__served *pipe = VINE_CONTAINER_OF(node, struct vine__served, active);
+        const bool is_idle = (int64_t)(idle_since - pipe->busy_ticks) >= 0;
 
         node = node->next;
-        if ((int64_t)(idle_since - pipe->busy_ticks) < 0)
+        if (!vine__served_thin_out(pipe, now_ticks) && !is_idle)
             continue;
+        if (is_idle)
+            say_asleep(pipe);
         vine__list_remove(&pipe->active);
-        vine__list_push_back(&sleepers, &pipe->active);
-        pipe->is_active = false;
+        vine__list_push_back(is_idle ? &sleepers : &thinner, &pipe->active);
         is_stream |= pipe->agreement.stream;
-        for (uint32_t i = 0; i < pipe->channel_count; i++)
-            vine__spsc_consumer_publish(&pipe->channels[i]->submissions);
-        vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, ++pipe->sleep_epoch);
     }
-    if (vine__list_is_empty(&sleepers))
+    if (vine__list_is_empty(&sleepers) && vine__list_is_empty(&thinner))
         return vine__list_is_empty(&appliance->active);
     /* The barrier that the application's push pairs with. */
     vine__fence_full();
     if (is_stream)
         (void)!vine__membarrier_all();
+    while (!vine__list_is_empty(&thinner)) {
+        struct vine__served *pipe =
+            VINE_CONTAINER_OF(vine__list_first(&thinner), struct vine__served, active);
+
+        vine__list_remove(&pipe->active);
+        vine__list_push_back(&appliance->active, &pipe->active);
+        vine__served_look_once_more(pipe);
+    }
     while (!vine__list_is_empty(&sleepers)) {
         struct vine__served *pipe =
             VINE_CONTAINER_OF(vine__list_first(&sleepers), struct vine__served, active);
 
         vine__list_remove(&pipe->active);
+        vine__served_look_once_more(pipe);
         if (vine__loop_has_work(pipe))
             vine__loop_activate(pipe);
     }
@@ -160,45 +189,130 @@ static void begin_with(struct vine_appliance *appliance, struct vine__list *node
     vine__list_push_back(node, &appliance->active);
 }
 
-/* One visit to each active pipe. A pipe owes what time its visits and its messages took, and each
- * turn forgives it one share; who owes still is passed over. So pipes that are busy get equal parts
- * of the loop, however long what they bring takes. */
+/* What a turn grants to a pipe of VINE_APPLIANCE_SHARES. */
+struct grant {
+    uint64_t ticks;
+    uint64_t submissions;
+    uint64_t forgiven_ticks;
+};
+
+/* One that is alone is visited for long. Where others may be waiting visits are short; the more
+ * there are the longer, since to go from one to the next costs time as well, and most of a turn is
+ * other visits anyway. */
+static struct grant grant_of(const struct vine_appliance *appliance)
+{
+    const uint64_t count = appliance->busy_count;
+    struct grant grant = {appliance->turn_ticks, VISIT_MOST, appliance->forgiven_ticks};
+
+    if (count > 1) {
+        grant.ticks = vine__min_u64(appliance->turn_ticks / TURN_PARTS * count + 1, grant.ticks);
+        grant.submissions =
+            vine__min_u64(vine__max_u64(count * VISIT_EACH, VISIT_LEAST), grant.submissions);
+    }
+    return grant;
+}
+
+/* As much of it as the pipe's shares are of the usual ones. */
+static uint64_t by_shares(const struct vine__served *pipe, uint64_t amount)
+{
+    if (VINE__LIKELY(pipe->shares == VINE_APPLIANCE_SHARES))
+        return amount;
+    return vine__max_u64(amount > UINT32_MAX ? amount / VINE_APPLIANCE_SHARES * pipe->shares
+                                             : amount * pipe->shares / VINE_APPLIANCE_SHARES,
+                         1);
+}
+
+static uint64_t minus(uint64_t from, uint64_t amount)
+{
+    return from > amount ? from - amount : 0;
+}
+
+/* What the pipe has of this turn; it pays what it owes first. Returns whether there is any left. */
+static bool take_share(struct vine__served *pipe, const struct grant *grant)
+{
+    const uint64_t ticks = by_shares(pipe, grant->ticks);
+    const uint64_t turn_ticks = pipe->appliance->turn_ticks;
+
+    pipe->visit_max = (int)vine__min_u64(by_shares(pipe, grant->submissions), VISIT_MOST);
+    pipe->visit_ticks = ticks;
+    if (VINE__LIKELY(pipe->debt_ticks + pipe->heard_debt_ticks == 0))
+        return true;
+    /* Messages are few where all is well, and a wake-up is not to delay what it is for. */
+    if (pipe->heard_debt_ticks > turn_ticks) {
+        pipe->heard_debt_ticks = minus(pipe->heard_debt_ticks, turn_ticks + grant->forgiven_ticks);
+        return false;
+    }
+    pipe->heard_debt_ticks = 0;
+    pipe->debt_ticks = minus(pipe->debt_ticks, grant->forgiven_ticks);
+    if (pipe->debt_ticks >= ticks) {
+        pipe->debt_ticks -= ticks;
+        return false;
+    }
+    pipe->visit_ticks -= pipe->debt_ticks;
+    pipe->debt_ticks = 0;
+    return true;
+}
+
+/* A visit that may take it; negative: the pipe has ended. */
+static int visit(struct vine__served *pipe, uint64_t now_ticks)
+{
+    const int taken = vine__served_poll(pipe, now_ticks);
+
+    vine__served_see_growth(pipe);
+    if (taken < 0 && vine__served_is_followed(pipe)) {
+        vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "another application has come");
+    } else if (taken < 0) {
+        vine__loop_end_pipe(pipe, taken, pipe->why.text);
+    } else if (taken > 0) {
+        pipe->busy_ticks = vine__clock_ticks();
+        pipe->debt_ticks += minus(vine__elapsed(now_ticks, pipe->busy_ticks), pipe->visit_ticks);
+    }
+    return taken;
+}
+
+/* One visit to each active pipe, by deficit round robin (M. Shreedhar and G. Varghese, 1995) in
+ * time, which is known only afterwards: a turn grants each pipe some time by its shares; what a
+ * visit took beyond that the pipe owes, and it is passed over until it has paid. So pipes that are
+ * busy get parts of the loop by their shares, however long what they bring takes. Time that nobody
+ * else wants is not withheld. */
 static bool poll_active(struct vine_appliance *appliance, uint64_t now_ticks)
 {
     const uint64_t start_ticks = now_ticks;
+    const struct grant grant = grant_of(appliance);
+    uint64_t least_debt = UINT64_MAX;
+    uint32_t count = 0;
     bool was_busy = false;
 
     for (struct vine__list *node = appliance->active.next; node != &appliance->active;) {
         struct vine__served *pipe = VINE_CONTAINER_OF(node, struct vine__served, active);
 
         node = node->next;
-        if (VINE__UNLIKELY(pipe->debt_ticks > appliance->turn_ticks)) {
-            pipe->debt_ticks -= appliance->turn_ticks;
+        count++;
+        if (VINE__UNLIKELY(!take_share(pipe, &grant))) {
+            least_debt = vine__min_u64(least_debt, pipe->debt_ticks + pipe->heard_debt_ticks);
             pipe->busy_ticks = now_ticks;
-            was_busy = true;
             continue;
         }
-        pipe->debt_ticks = 0;
-
-        const int taken = vine__served_poll(pipe, now_ticks);
-
-        vine__served_see_growth(pipe);
-        if (taken < 0 && vine__served_is_followed(pipe)) {
-            vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "another application has come");
-        } else if (taken < 0) {
-            vine__loop_end_pipe(pipe, taken, pipe->why.text);
-        } else if (taken > 0) {
-            pipe->busy_ticks = vine__clock_ticks();
-            pipe->debt_ticks += vine__elapsed(now_ticks, pipe->busy_ticks);
-            now_ticks = pipe->busy_ticks;
-            was_busy = true;
-            if (VINE__UNLIKELY(is_over(appliance, start_ticks, now_ticks))) {
-                begin_with(appliance, node);
-                break;
-            }
+        if (visit(pipe, now_ticks) <= 0)
+            continue;
+        now_ticks = pipe->busy_ticks;
+        was_busy = true;
+        if (VINE__UNLIKELY(is_over(appliance, start_ticks, now_ticks))) {
+            begin_with(appliance, node);
+            return true;
         }
     }
-    return was_busy;
+    appliance->busy_count = count;
+    appliance->forgiven_ticks = was_busy || least_debt == UINT64_MAX ? 0 : least_debt;
+    return was_busy || least_debt != UINT64_MAX;
+}
+
+void vine__loop_set_shares(struct vine__served *pipe, uint32_t shares)
+{
+    VINE_ASSERT(shares >= 1 && shares <= VINE_APPLIANCE_SHARES_MAX);
+    pipe->shares = shares;
+    pipe->visit_max = VISIT_MOST;
+    pipe->visit_ticks = pipe->appliance->turn_ticks;
 }
 
 /* Whether to fall asleep. That word has been read before all that is looked at here: who came, left
@@ -209,13 +323,15 @@ static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
         vine__served_look_named(appliance, vine__clock_ticks());
     if (appliance->places != NULL)
         vine__served_look_links(appliance);
+    const uint64_t now_ticks = vine__clock_ticks();
+
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
     vine__fence_full();
     /* Relaxed: the fence stands between, and what they tell of is looked at anew. */
     return vine__load_relaxed_u32(&appliance->done_count) == 0 &&
            vine__load_relaxed_u32(&appliance->common->stops) == appliance->stops_heard &&
            vine__load_relaxed_u32(&appliance->event_word) == event_word &&
-           deactivate(appliance, vine__clock_ticks());
+           sweep(appliance, now_ticks, now_ticks);
 }
 
 bool vine__serving_lie_down(struct vine_appliance *appliance, uint64_t *ret_limit_ns)
@@ -312,7 +428,10 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
 
         is_busy |= is_more;
         appliance->heard_ticks = is_more ? now_ticks - appliance->events_ticks : now_ticks;
-        (void)deactivate(appliance, now_ticks - appliance->active_ticks);
+        if (vine__elapsed(appliance->swept_ticks, now_ticks) > appliance->sweep_ticks) {
+            appliance->swept_ticks = now_ticks;
+            (void)sweep(appliance, now_ticks - appliance->active_ticks, now_ticks);
+        }
     }
     is_busy |= vine__served_reap(appliance);
     return is_busy;

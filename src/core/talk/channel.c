@@ -19,13 +19,14 @@ static struct vine__channel *make_channel(struct vine_pipe *pipe, bool is_shared
         return NULL;
     memset(channel, 0, sizeof *channel);
     channel->pipe = pipe;
-    channel->sleep_epoch = &pipe->mirror.layout->board.sleep_epoch.value;
     channel->ours = &pipe->half.layout->channels[index];
     channel->index = index;
     channel->tasks_max = pipe->tasks_max;
     channel->is_stream = pipe->is_stream;
     channel->is_shared = is_shared;
     channel->spin_ticks = pipe->spin_ticks_max;
+    vine__ready_init(&channel->ready, pipe->agreement.ready, index, pipe->half.layout,
+                     pipe->mirror.layout);
     (void)pthread_mutex_init(&channel->issue_lock, NULL);
     vine__op_cache_init(&channel->tasks, sizeof(struct vine_task), VINE__OPS_MAX);
     return channel;
@@ -135,8 +136,15 @@ static bool push_message(struct vine__channel *channel, const struct vine_wire_s
         return false;
     memcpy(vine__spsc_slot_at(&channel->producer, 0)->payload, message, sizeof *message);
     vine__spsc_publish(&channel->producer, 1);
-    vine__pipe_wake(pipe, channel);
+    vine__channel_tell(pipe, channel);
     return true;
+}
+
+__attribute__((noinline)) void vine__channel_tell_slow(struct vine__channel *channel)
+{
+    vine__ready_tell(&channel->ready);
+    if (!channel->is_stream)
+        vine__fence_full();
 }
 
 void vine__channel_flush_slow(struct vine__channel *channel)

@@ -77,6 +77,7 @@ struct vine__agreement {
     bool stream;  /* both sides can fall asleep by membarrier */
     bool reasons; /* the application takes reasons in descriptors */
     bool rings;   /* the appliance sends a wake to an application whose sleep epoch is odd */
+    bool ready;   /* channels that are not on the appliance's list set bits */
     char peer_name[32];
     uint32_t peer_uid; /* VINE__UID_UNKNOWN where nobody vouches for it */
 };
@@ -93,6 +94,7 @@ struct vine__handshake_wish {
     uint32_t tasks_max;
     uint64_t memory_max_bytes;
     uint64_t timeout_ns;
+    uint32_t without; /* features that are not offered, as by who does not know them */
     struct vine__why *why;
 };
 
@@ -103,6 +105,7 @@ struct vine__grant {
     uint32_t tasks_max;
     uint64_t memory_max_bytes;
     uint64_t generation;
+    uint32_t without; /* as in a wish */
     struct vine__why *why;
 };
 

@@ -94,16 +94,19 @@ static const struct vine__link_operations operations = {
     .close = close_link,
 };
 
-/* Membarrier reaches no process of another machine. */
-static uint32_t own_features(const struct vine_segment *named)
+/* Membarrier reaches no process of another machine, and bits that several threads change in the
+ * memory of a device would want locked instructions there. */
+static uint32_t own_features(const struct vine_segment *named, uint32_t without)
 {
     struct vine_segment_facts facts;
+    uint32_t features = VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_READY;
 
     vine_segment_facts(named, &facts);
-    return VINE_TALK_FEATURE_REASONS |
-           (facts.backend != VINE_SEGMENT_IVSHMEM && vine__membarrier_register() == 0
-                ? VINE_TALK_FEATURE_MEMBARRIER
-                : 0);
+    if (facts.backend == VINE_SEGMENT_IVSHMEM)
+        return VINE_TALK_FEATURE_REASONS & ~without;
+    if (vine__membarrier_register() == 0)
+        features |= VINE_TALK_FEATURE_MEMBARRIER;
+    return features & ~without;
 }
 
 static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t ret_sizes[2])
@@ -282,6 +285,7 @@ static int agree(const struct vine__link *link, uint32_t features, struct vine__
         .tasks_max = vine__load_relaxed_u32(&theirs->tasks_max),
         .memory_max_bytes = link->half->size_bytes + link->mirror->size_bytes,
         .stream = (common & VINE_TALK_FEATURE_MEMBARRIER) != 0,
+        .ready = (common & VINE_TALK_FEATURE_READY) != 0,
     };
 
     if (agreement.channels_max == 0 || agreement.channels_max > VINE_TALK_CHANNELS_MAX ||
@@ -311,7 +315,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     if (!error)
         error = enter(link, address, wish->why);
     if (!error) {
-        const uint32_t features = own_features(link->named);
+        const uint32_t features = own_features(link->named, wish->without);
 
         error = greet(link, address, wish, features);
         if (!error)
@@ -367,7 +371,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
     link->peer_pid = presence.pid;
     link->epoch = epoch;
 
-    const uint32_t features = own_features(named);
+    const uint32_t features = own_features(named, grant->without);
     const uint32_t common = features & vine__load_relaxed_u32(&theirs->board.features);
     struct vine_board_layout *board = &link->half->layout->board;
 
@@ -378,6 +382,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
         .generation = grant->generation,
         .stream = (common & VINE_TALK_FEATURE_MEMBARRIER) != 0,
         .reasons = (common & VINE_TALK_FEATURE_REASONS) != 0,
+        .ready = (common & VINE_TALK_FEATURE_READY) != 0,
         .peer_uid = VINE__UID_UNKNOWN,
     };
     (void)snprintf(ret_agreement->peer_name, sizeof ret_agreement->peer_name, "application");

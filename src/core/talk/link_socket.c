@@ -149,10 +149,13 @@ static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__wh
     return 0;
 }
 
-static uint64_t own_features(void)
+static uint64_t own_features(uint32_t without)
 {
-    return VINE_TALK_FEATURE_EPOCH | VINE_TALK_FEATURE_REASONS |
-           (vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0);
+    const uint32_t features = VINE_TALK_FEATURE_EPOCH | VINE_TALK_FEATURE_REASONS |
+                              VINE_TALK_FEATURE_READY |
+                              (vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0);
+
+    return features & ~without;
 }
 
 /* Our half, which tells the other side over the link what it grows by. */
@@ -217,7 +220,7 @@ static int make_hello(struct vine__link *link, uint32_t peer_uid,
     if (error)
         return error;
     (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
-    hello.features = own_features();
+    hello.features = own_features(wish->without);
     hello.half_bytes = link->half->size_bytes;
     *ret_hello = hello;
     return 0;
@@ -283,6 +286,7 @@ static struct vine__agreement agree(const struct greeting *greeting, uint32_t pe
         .stream =
             (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_MEMBARRIER) != 0,
         .rings = (welcome->features & VINE_TALK_FEATURE_EPOCH) != 0,
+        .ready = (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_READY) != 0,
         .peer_uid = peer_uid,
     };
 
@@ -391,7 +395,7 @@ static int open_half(struct vine__mirror *mirror, int fd, const struct vine_talk
 }
 
 static int send_welcome(struct vine__link *link, const struct vine_talk_hello *hello,
-                        const char *name, struct vine__agreement *agreement)
+                        const struct vine__grant *grant, struct vine__agreement *agreement)
 {
     struct vine_talk_welcome welcome = {
         .head = VINE__TALK_HEAD(VINE_TALK_WELCOME, welcome),
@@ -400,14 +404,15 @@ static int send_welcome(struct vine__link *link, const struct vine_talk_hello *h
         .channels_max = agreement->channels_max,
         .tasks_max = agreement->tasks_max,
         .memory_max_bytes = agreement->memory_max_bytes,
-        .features = own_features(),
+        .features = own_features(grant->without),
         .half_bytes = link->half->size_bytes,
         .generation = agreement->generation,
     };
 
-    (void)snprintf(welcome.name, sizeof welcome.name, "%s", name);
+    (void)snprintf(welcome.name, sizeof welcome.name, "%s", grant->name);
     agreement->stream = (welcome.features & hello->features & VINE_TALK_FEATURE_MEMBARRIER) != 0;
     agreement->reasons = (hello->features & VINE_TALK_FEATURE_REASONS) != 0;
+    agreement->ready = (welcome.features & hello->features & VINE_TALK_FEATURE_READY) != 0;
     agreement->rings = true;
     return vine__talk_send(link->socket_fd, &welcome, vine_segment_fd(link->half->segment), 0);
 }
@@ -440,7 +445,7 @@ int vine__link_welcome(struct vine__link *link, const struct vine_talk_hello *he
         error = make_half(link, &half_options);
     }
     if (!error)
-        error = send_welcome(link, hello, grant->name, &agreement);
+        error = send_welcome(link, hello, grant, &agreement);
     if (error) {
         if (grant->why->text[0] == 0)
             vine__why_say(grant->why, "%s", vine_error_text(error));

@@ -45,6 +45,7 @@
 #include "core/talk/half.h"
 #include "core/talk/link.h"
 #include "core/talk/mirror.h"
+#include "core/talk/ready.h"
 #include "core/talk/store.h"
 #include "core/talk/type.h"
 #include "utils/assert.h"
@@ -110,7 +111,6 @@ VINE_STATIC_ASSERT(offsetof(struct vine_task, result) + VINE_RESULT_MAX <= 128,
 struct vine__channel {
     /* Written at opening, but for the owner. */
     struct vine_pipe *pipe;
-    const uint32_t *sleep_epoch; /* the appliance's */
     struct vine_channel_layout *ours;
     struct vine__thread *owner; /* atomic; NULL: shared; written with the pipe's lock */
     uint32_t index;
@@ -122,6 +122,7 @@ struct vine__channel {
     /* The issuer's: the owner's, or whoever holds issue_lock. */
     struct vine_spsc_producer producer __attribute__((aligned(VINE_CACHE_LINE)));
     uint64_t issued; /* atomic for readers */
+    struct vine__ready ready;
     struct vine__op_cache tasks;
 
     /* The drainer's: whoever set `drain`. */
@@ -300,8 +301,8 @@ VINE__ALWAYS_INLINE int vine__pipe_check(const struct vine_pipe *pipe)
     return -(int)vine__load_acquire_u32(&pipe->status);
 }
 
-/* After publishing: wake the appliance if it sleeps. In a `stream` channel the appliance's
- * membarrier stands for our fence between the slot and the epoch. */
+/* After what is no message: wake the appliance if it sleeps. In a `stream` channel the appliance's
+ * membarrier stands for our fence between what was written and the epoch. */
 VINE__ALWAYS_INLINE void vine__pipe_wake(struct vine_pipe *pipe,
                                          const struct vine__channel *channel)
 {
@@ -310,7 +311,26 @@ VINE__ALWAYS_INLINE void vine__pipe_wake(struct vine_pipe *pipe,
     else
         vine__fence_full();
 
-    const uint32_t epoch = vine__load_relaxed_u32(channel->sleep_epoch);
+    const uint32_t epoch = vine__load_relaxed_u32(&channel->ready.heard->value);
+
+    if (VINE__UNLIKELY((epoch & 1) != 0))
+        vine__pipe_wake_slow(pipe, epoch);
+}
+
+/* Of a channel that is not on the appliance's list; the channel's issuer. */
+void vine__channel_tell_slow(struct vine__channel *channel);
+
+/* After publishing a message: the appliance finds it, and is awake. The channel's issuer. */
+VINE__ALWAYS_INLINE void vine__channel_tell(struct vine_pipe *pipe, struct vine__channel *channel)
+{
+    if (channel->is_stream)
+        vine__compiler_barrier();
+    else
+        vine__fence_full();
+    if (VINE__UNLIKELY(!vine__ready_is_listed(&channel->ready)))
+        vine__channel_tell_slow(channel);
+
+    const uint32_t epoch = vine__load_relaxed_u32(&channel->ready.heard->value);
 
     if (VINE__UNLIKELY((epoch & 1) != 0))
         vine__pipe_wake_slow(pipe, epoch);

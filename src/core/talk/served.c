@@ -94,6 +94,7 @@ int vine__served_open(struct vine__served *pipe)
     pipe->sleep_epoch = 1;
     vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, pipe->sleep_epoch);
     pipe->state = VINE__SERVED_OPEN;
+    vine__loop_set_shares(pipe, vine__appliance_shares(pipe));
     pipe->appliance->stranger_count--;
     vine__list_remove(&pipe->link);
     vine__list_push_back(&pipe->appliance->pipes, &pipe->link);
@@ -238,6 +239,7 @@ int vine__served_open_channels(struct vine__served *pipe)
         if (error)
             return error == VINE__HELD ? 0 : error;
         vine__store_relaxed_u32(&pipe->channel_count, pipe->channel_count + 1);
+        vine__served_enlist(pipe, pipe->channel_count - 1);
     }
     return 0;
 }

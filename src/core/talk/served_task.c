@@ -12,10 +12,9 @@
 #include "utils/assert.h"
 #include "utils/hostile.h"
 
-/* Submissions taken from one channel before the next one's turn, and from a pipe before the next
- * one's. The time of a turn ends a visit too. */
+/* Submissions taken from one channel before the next one's turn. What ends a visit to a pipe is the
+ * loop's to say. */
 #define BURST 32
-#define VISIT 64
 
 /* Longer than this, and completions before it are not kept waiting. */
 #define SHORT_TICKS 4000
@@ -689,8 +688,8 @@ static int next_submission(struct vine__served *pipe, uint32_t index,
  * time; the rest is little, and counted by the submissions. */
 static bool is_visit_over(const struct vine__served *pipe, uint64_t start_ticks, int taken)
 {
-    return taken >= VISIT ||
-           vine__elapsed(start_ticks, pipe->seen_ticks) > pipe->appliance->turn_ticks;
+    return taken >= pipe->visit_max ||
+           vine__elapsed(start_ticks, pipe->seen_ticks) > pipe->visit_ticks;
 }
 
 /* Returns how many were taken before and now. */
@@ -727,6 +726,14 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
     return room < 0 ? room : taken;
 }
 
+/* The first of these channels from `from` on, or of all. */
+VINE__ALWAYS_INLINE uint32_t next_of(uint64_t channels, uint32_t from)
+{
+    const uint64_t further = from < 64 ? channels >> from << from : 0;
+
+    return (uint32_t)__builtin_ctzll(further != 0 ? further : channels);
+}
+
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
 {
     int taken = 0;
@@ -744,12 +751,21 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
         taken += (int)(pipe->channel_count - before);
         pipe->changes += pipe->channel_count - before;
     }
-    for (uint32_t i = 0; i < pipe->channel_count; i++) {
-        const uint32_t index = pipe->next_channel < pipe->channel_count ? pipe->next_channel : 0;
+    /* W2 pairs with W1. */
+    const uint64_t ready = vine__load_acquire_u64(&pipe->mirror.layout->board.channels.ready);
 
+    if (VINE__UNLIKELY(ready != pipe->answered))
+        vine__served_hear(pipe, ready);
+    for (uint64_t left = pipe->listed; left != 0;) {
+        const uint32_t index = next_of(left, pipe->next_channel);
+        const int before = taken;
+
+        left &= ~(UINT64_C(1) << index);
         taken = poll_channel(pipe, index, now_ticks, taken);
         if (taken < 0)
             return taken;
+        if (taken > before)
+            pipe->found |= UINT64_C(1) << index;
         pipe->next_channel = index + 1;
         if (is_visit_over(pipe, now_ticks, taken))
             break;

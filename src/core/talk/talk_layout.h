@@ -32,12 +32,31 @@ struct vine_line_u64 {
     uint64_t reserved[7];
 };
 
+/* What who has published looks at. Bits are those of channels, by index (VINE_TALK_FEATURE_READY);
+ * they are in one line with the epoch, so that to look at them costs nothing more. */
+struct vine_line_sleep {
+    uint32_t value; /* odd while the owner sleeps, raised at each change */
+    uint32_t reserved_1;
+    uint64_t answered; /* the appliance's: what it has made alike to `ready` of the application */
+    uint64_t listed;   /* the appliance's: channels that it looks at by itself */
+    uint64_t reserved[5];
+};
+
+/* What the appliance looks at by itself. */
+struct vine_line_channels {
+    uint32_t value; /* channels that the owner has opened so far */
+    uint32_t reserved_1;
+    uint64_t ready; /* the application's: a channel is ready whose bit is another one than in
+                     * `answered` of the appliance */
+    uint64_t reserved[6];
+};
+
 /* The words of a side that belong to no channel. */
 struct vine_board_layout {
-    struct vine_line_u32 sleep_epoch; /* odd while the owner sleeps, raised at each change */
-    struct vine_line_u32 wake_count;  /* raised to wake the other side of a named segment */
-    struct vine_line_u32 channels;    /* channels that the owner has opened so far */
-    struct vine_line_u32 closed;      /* 0, or the Vine error with which the owner closed */
+    struct vine_line_sleep sleep_epoch;
+    struct vine_line_u32 wake_count; /* raised to wake the other side of a named segment */
+    struct vine_line_channels channels;
+    struct vine_line_u32 closed; /* 0, or the Vine error with which the owner closed */
     uint32_t epoch; /* named segments: which claim of the application's side this half belongs to */
     uint32_t channels_max; /* segments and devices: the appliance's, what it grants */
     uint32_t tasks_max;    /* devices: the application's, what it wishes for; 0: whatever it gets */
@@ -234,6 +253,13 @@ VINE_LAYOUT(vine_line_u32, 64);
 VINE_FIELD(vine_line_u32, value, 0);
 VINE_LAYOUT(vine_line_u64, 64);
 VINE_FIELD(vine_line_u64, value, 0);
+VINE_LAYOUT(vine_line_sleep, 64);
+VINE_FIELD(vine_line_sleep, value, 0);
+VINE_FIELD(vine_line_sleep, answered, 8);
+VINE_FIELD(vine_line_sleep, listed, 16);
+VINE_LAYOUT(vine_line_channels, 64);
+VINE_FIELD(vine_line_channels, value, 0);
+VINE_FIELD(vine_line_channels, ready, 8);
 VINE_LAYOUT(vine_board_layout, 512);
 VINE_FIELD(vine_board_layout, sleep_epoch, 0);
 VINE_FIELD(vine_board_layout, wake_count, 64);

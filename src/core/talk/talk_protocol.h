@@ -27,6 +27,8 @@
 #define VINE_TALK_FEATURE_EPOCH 4u
 /* An application that takes reasons of failed tasks which do not fit into a completion. */
 #define VINE_TALK_FEATURE_REASONS 8u
+/* Of sockets and named segments: a side that knows bits of channels that are ready. */
+#define VINE_TALK_FEATURE_READY 16u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */

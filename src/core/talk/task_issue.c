@@ -374,7 +374,7 @@ VINE__ALWAYS_INLINE void publish(struct vine__channel *channel, struct vine_task
     (void)vine__op_register(&task->operation, VINE_WIRE_TASK);
     *ret_task = task;
     vine__spsc_publish(&channel->producer, 1);
-    vine__pipe_wake(channel->pipe, channel);
+    vine__channel_tell(channel->pipe, channel);
 }
 
 /* The caller is the channel's issuer, and everything was checked. */

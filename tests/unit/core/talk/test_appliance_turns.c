@@ -36,20 +36,31 @@ static const struct vine_procedure_definition procedures[] = {
     [WAIT] = {.size_bytes = sizeof procedures[0], .name = "wait", .run = run_noop},
 };
 
-static void start(uint32_t greedy_channels)
+static void start_with(const struct vine_appliance_options *options, uint32_t greedy_channels)
 {
-    stepped_start(&stepped, NULL);
+    stepped_start(&stepped, options);
     for (size_t i = 0; i < sizeof procedures / sizeof procedures[0]; i++)
         assert_int_equal(vine_appliance_register(stepped.appliance, &procedures[i]), 0);
     stepped_open(&stepped, &greedy, greedy_channels);
     stepped_open(&stepped, &modest, 1);
 }
 
-/* The same, where time is not what is looked at: on a slow machine anything takes long. */
+static void start(uint32_t greedy_channels)
+{
+    start_with(NULL, greedy_channels);
+}
+
+/* Time is not what is looked at: on a slow machine anything takes long. */
+static void forget_time(void)
+{
+    stepped.appliance->turn_ticks = UINT64_MAX / 4;
+    stepped.appliance->active_ticks = UINT64_MAX / 4;
+}
+
 static void start_timeless(uint32_t greedy_channels)
 {
     start(greedy_channels);
-    stepped.appliance->turn_ticks = UINT64_MAX / 4;
+    forget_time();
 }
 
 static void stop(void)
@@ -157,6 +168,91 @@ static void a_visit_takes_a_bounded_number_of_tasks_from_each_channel_in_turn(vo
     stop();
 }
 
+/* Both are there: whoever has little to do waits for little of what another one has. */
+static void a_visit_is_short_where_another_one_may_be_waiting(void **state)
+{
+    (void)state;
+    start_timeless(1);
+    (void)be_modest();
+    fill(NOOP, 150);
+    (void)turn(); /* hears of the greedy one, and the next one visits it */
+    (void)turn();
+    for (int i = 0; i < 4; i++) {
+        stepped_submit(&modest, 0, stepped_task(NOOP, 1));
+        assert_in_range(turn(), 1, 9);
+    }
+    stop();
+}
+
+/* The greedy one comes first, and has four times as many. */
+static uint32_t give_shares(void *context, const struct vine_appliance_event *opened)
+{
+    uint32_t *const shares = context;
+    const uint32_t given = *shares;
+
+    assert_int_equal(opened->kind, VINE_APPLIANCE_PIPE_OPENED);
+    assert_int_equal(opened->pid, getpid());
+    assert_string_equal(opened->name, "raw");
+    *shares = given / 4;
+    return given;
+}
+
+static void pipes_that_flood_are_served_by_their_shares(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t shares, greedy, modest;
+    } cases[] = {
+        {4 * VINE_APPLIANCE_SHARES, 32, 8},
+        {VINE_APPLIANCE_SHARES, 8, 2},
+        {1, 1, 8}, /* 0 stands for the usual ones */
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint32_t shares = cases[i].shares;
+        const struct vine_appliance_options options = {
+            .size_bytes = sizeof options, .shares = give_shares, .shares_context = &shares};
+
+        start_with(&options, 1);
+        forget_time();
+        fill(NOOP, 150);
+        for (uint32_t n = 0; n < 150; n++)
+            stepped_submit(&modest, 0, stepped_task(NOOP, n));
+        (void)turn();
+        (void)turn();
+        (void)stepped_completed(&greedy, 0);
+        (void)stepped_completed(&modest, 0);
+        for (int n = 0; n < 2; n++) {
+            (void)turn();
+            assert_int_equal(stepped_completed(&greedy, 0), cases[i].greedy);
+            assert_int_equal(stepped_completed(&modest, 0), cases[i].modest);
+        }
+        stop();
+    }
+}
+
+/* A pipe has some shares, and not more than there are. */
+static uint32_t give_all(void *context, const struct vine_appliance_event *opened)
+{
+    (void)opened;
+    return *(const uint32_t *)context;
+}
+
+static void nobody_has_more_shares_than_there_are(void **state)
+{
+    (void)state;
+    uint32_t all = UINT32_MAX;
+    const struct vine_appliance_options options = {
+        .size_bytes = sizeof options, .shares = give_all, .shares_context = &all};
+
+    start_with(&options, 1);
+    assert_int_equal(greedy_served()->shares, VINE_APPLIANCE_SHARES_MAX);
+    fill(NOOP, 150);
+    for (int i = 0; i < 8; i++)
+        assert_in_range(turn(), 0, 64);
+    stop();
+}
+
 static uint32_t wake_until_it_is_full(void)
 {
     const struct vine_talk_head wake = VINE__TALK_HEAD(VINE_TALK_WAKE, wake);
@@ -256,9 +352,9 @@ static void more_tasks_in_flight_than_granted_break_the_pipe(void **state)
     start_timeless(1);
     assert_true(greedy.agreement.tasks_max < RAW_SLOTS);
     /* Nobody works, and a turn runs one of them. */
-    for (uint64_t i = 0; i <= greedy.agreement.tasks_max + 8; i++)
+    for (uint64_t i = 0; i <= greedy.agreement.tasks_max + 48; i++)
         stepped_submit(&greedy, 0, stepped_task(WAIT, i));
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 64; i++)
         (void)turn();
     assert_int_equal(raw_wait_closed(&greedy), VINE_EPROTOCOL);
     assert_non_null(strstr(greedy.why.text, "granted"));
@@ -446,6 +542,9 @@ int main(void)
         cmocka_unit_test(a_visit_ends_with_the_time_of_a_turn),
         cmocka_unit_test(who_took_more_than_a_share_is_passed_over_until_that_is_made_up_for),
         cmocka_unit_test(a_visit_takes_a_bounded_number_of_tasks_from_each_channel_in_turn),
+        cmocka_unit_test(a_visit_is_short_where_another_one_may_be_waiting),
+        cmocka_unit_test(pipes_that_flood_are_served_by_their_shares),
+        cmocka_unit_test(nobody_has_more_shares_than_there_are),
         cmocka_unit_test(a_flood_of_messages_is_read_a_few_at_a_time),
         cmocka_unit_test(who_owes_time_is_not_heard),
         cmocka_unit_test(connections_are_taken_a_few_at_a_time),
