@@ -227,7 +227,7 @@ static void cancel(void *context, struct vine_call *call)
 static void session_ended(void *context, void *kept, bool is_pipe_over)
 {
     struct vine__stream *const stream = kept;
-    const bool is_cut = is_pipe_over || !stream->has_last;
+    const bool is_cut = is_pipe_over || !stream->has_last || stream->is_given_up;
 
     (void)context;
     if (is_cut)

@@ -489,6 +489,7 @@ bool vine__stream_cancel(struct vine__stream *stream, struct vine_call *call)
     if (stream->is_single)
         return true;
     if (task->taken == 0 && task->written == 0) {
+        stream->is_given_up = true; /* if its session ends, too */
         end_task(task, -VINE_ECANCELED);
         return false;
     }

@@ -47,14 +47,15 @@ struct vine__stream {
     struct vine_timer kill;
     struct vine_work settle; /* see which tasks end */
     struct vine_work letting_go;
-    int error;      /* with which it ended, or is to end */
-    bool is_single; /* of a task without a session */
-    bool has_last;  /* nothing comes behind `inputs` */
-    bool is_shut;   /* nothing is written any more */
-    bool is_told;   /* a task ended with it */
-    bool is_over;   /* nothing is read or written any more: `error` says how it ended */
-    bool is_cut;    /* not all that was written found room */
-    bool is_left;   /* its session has ended: nobody reads */
+    int error;        /* with which it ended, or is to end */
+    bool is_single;   /* of a task without a session */
+    bool has_last;    /* nothing comes behind `inputs` */
+    bool is_shut;     /* nothing is written any more */
+    bool is_told;     /* a task ended with it */
+    bool is_over;     /* nothing is read or written any more: `error` says how it ended */
+    bool is_cut;      /* not all that was written found room */
+    bool is_given_up; /* a task was cancelled */
+    bool is_left;     /* its session has ended: nobody reads */
     bool has_connection;
     bool has_overflown; /* more was written than there was room for */
     bool is_adding;     /* a task, within whose call what it brings is read: */

@@ -216,11 +216,27 @@ static void give_up(struct vine_pipe *pipe, struct application *application)
     vine_stream_close(stream);
 }
 
+/* Nothing more would have come, but it has not been read to its end. */
+static void give_up_behind_the_end(struct vine_pipe *pipe, struct application *application)
+{
+    struct vine_stream *stream = stream_of(pipe, "sleeps");
+    char byte = 0;
+    size_t size = 0;
+
+    (void)application;
+    assert_int_equal(vine_stream_write(stream, "x", 1, LIMIT_NS, &size), 0);
+    assert_int_equal(vine_stream_end(stream, LIMIT_NS), 0);
+    assert_int_equal(vine_stream_read(stream, &byte, 1, VINE_NS_PER_SECOND / 50, &size),
+                     -ETIMEDOUT);
+    vine_stream_close(stream);
+}
+
 /* That nothing is left of it there is what serving waits for. */
 static void what_is_given_up_ends_there_too(void **state)
 {
     (void)state;
     serve_with(give_up, 1);
+    serve_with(give_up_behind_the_end, 1);
 }
 
 int main(void)
