@@ -3,8 +3,8 @@
 # test: timeout=240
 #
 # Code of others in the appliance's own process does not get at its keys: not in memory, not in
-# their files, not through the process that has them. As an ordinary user, and as root, who may do
-# all that to any other process.
+# their files, not through the process that has them; nor does a micro-process. As an ordinary user,
+# and as root, who may do all that to any other process.
 . "$(dirname "$0")/lib.sh"
 
 plugin=$VINE_BUILD_DIR/tests/plugins/thief.so
@@ -22,9 +22,9 @@ masked() { # KEY_HEX FILE
     printf '%s\n' "$2"
 }
 
-# found FILE: the two words of the result.
+# found FILE [PROCEDURE]: the two words of the result.
 found() {
-    $as "$vine" run steal -a "$address" "$1" 2>said | cut -d ' ' -f 1 >result
+    $as "$vine" run "${2:-steal}" --chunk 4096 -a "$address" "$1" 2>said | cut -d ' ' -f 1 >result
     [ -s result ] || fail "it does not run: $(cat said)"
     ways=$((0x$(cut -c 1-2 result))) processes=$((0x$(cut -c 17-18 result)))
 }
@@ -81,18 +81,47 @@ attack() {
     found alpha
     [ $ways = 0 ] || fail "after a restart the thief has it by the ways $ways"
     end
+
+    # Nor does a micro-process, whatever keeps it from others. It finds its own secret.
+    for isolation in none mprotect pku; do
+        begin --procs "$PWD/theirs/procs" --keys "$PWD/theirs/keys" --isolate $isolation \
+            --run-limit 0
+        if grep -q -e '--isolate pku' serves; then
+            echo "left out: $(cat serves)"
+            continue
+        fi
+        wait_for_thief
+        $as "$vine" run wander_inside --chunk 4096 -a "$address" alpha 2>said | cut -c 1-2 >result
+        [ "$(cat result)" = 01 ] || fail "$isolation: it does not find its own: $(cat result said)"
+        $as "$vine" run seal --key alpha -a "$address" -o "$PWD/theirs/$isolation" plain 2>said ||
+            fail "$(cat said)"
+        for name in alpha beta; do
+            found $name steal_inside
+            [ $ways = 0 ] || fail "a micro-process ($isolation) has $name by the ways $ways"
+            [ $processes -ge 2 ] || fail "a micro-process ($isolation) saw $processes processes"
+        done
+        end
+    done
     rm -rf theirs
 }
 
-# start OPTION...: the appliance's own pid is in $server.
-start() {
+# begin OPTION...: the appliance's own pid is in $server.
+begin() {
     : >serves # what the last one said is not what this one says
-    $as "$vine" appliance --listen "$address" "$@" >serves 2>&1 &
+    $as "$vine" appliance --listen "$address" --memory 64M "$@" >serves 2>&1 &
     server=$!
     until_true sh -c "grep -q ready serves || ! kill -0 $server"
+}
+
+# The libraries are loaded a moment later.
+wait_for_thief() {
     grep -q ready serves || fail "$(cat serves)"
-    # The libraries are loaded a moment later.
     until_true sh -c "$as $vine procs -a $address | grep -q ^steal"
+}
+
+start() {
+    begin "$@"
+    wait_for_thief
 }
 
 end() {
@@ -106,7 +135,7 @@ as=
 attack
 if [ "$me" = 0 ]; then
     become_other
-    cp "$beside/vine-keys" "$scratch/vine-keys"
-    chmod 755 "$scratch/vine-keys"
+    cp "$beside/vine-keys" "$beside/vine-appliance" "$scratch"
+    chmod 755 "$scratch/vine-keys" "$scratch/vine-appliance"
     attack
 fi

@@ -3,7 +3,8 @@
  * A procedure that looks for a key with all that an appliance's process can do: `steal`, whose
  * input is the key's bytes, each with THIEF_MASK, so that they are not themselves what is found;
  * then the file of the key and a line's end. Its result is two words: which ways went well, and how
- * many processes of vine-keys there are. `wander`: the same, of a secret of its own.
+ * many processes of vine-keys there are. `wander`: the same, of a secret of its own. `steal_inside`
+ * and `wander_inside` do so in a micro-process, if they are to be run by reactors.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,13 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vine/coroutine.h>
 #include <vine/error.h>
+#include <vine/handler.h>
 #include <vine/procedure.h>
 
 #define THIEF_MASK 0x5a
@@ -64,6 +68,19 @@ static int holds_key(const struct hunt *hunt, const uint8_t *bytes, size_t size)
     return 0;
 }
 
+/* What nobody has touched is not there to be read: a core's memory is mapped as a whole. */
+static int is_there(unsigned long at, size_t size)
+{
+    unsigned char pages[BLOCK / 4096 + 1];
+
+    if (mincore((void *)at, size < BLOCK ? size : BLOCK, pages) != 0)
+        return 1;
+    for (size_t i = 0; i < (size < BLOCK ? size : BLOCK) / 4096; i++)
+        if ((pages[i] & 1) != 0)
+            return 1;
+    return 0;
+}
+
 /* All that this process maps and can read, by way of /proc, so that nothing faults. What is read
  * lies in `block`, where it is not to be found again. */
 static void hunt_in_memory(struct hunt *hunt)
@@ -78,13 +95,15 @@ static void hunt_in_memory(struct hunt *hunt)
 
         if (sscanf(line, "%lx-%lx %7s", &begin, &end, rights) != 3 || rights[0] != 'r')
             continue;
-        if (end - begin > 1UL << 28)
+        if (end - begin > 1UL << 38)
             continue; /* a sanitizer's own */
         for (unsigned long at = begin; at < end; at += BLOCK) {
             const unsigned long left = end - at;
             const size_t size = left < sizeof block ? left : sizeof block;
             const unsigned long own = (unsigned long)(uintptr_t)block;
 
+            if (end - begin > 1UL << 28 && !is_there(at, left))
+                continue;
             if (at < own + sizeof block && own < at + size) {
                 /* In parts, around it. */
                 for (unsigned long part = at; part < at + size; part += 64) {
@@ -199,12 +218,10 @@ static void hunt_in_files(struct hunt *hunt)
     try_file(hunt, path);
 }
 
-static int steal(struct vine_call *call)
+/* Not inlined: a coroutine has no locals, and its functions have a stack. */
+static __attribute__((noinline)) int try_all(const char *input, size_t size, uint64_t result[2])
 {
-    size_t size;
-    const char *input = vine_call_bytes(call, 0, &size);
     struct hunt hunt = {.masked = (const uint8_t *)input, .there = (uintptr_t)&hunt};
-    uint64_t result[2];
 
     if (size < KEY_BYTES + 2 || size > sizeof hunt.file)
         return -VINE_EDATA;
@@ -214,15 +231,14 @@ static int steal(struct vine_call *call)
     hunt_in_processes(&hunt);
     result[0] = hunt.found;
     result[1] = hunt.processes;
-    return vine_call_result(call, result, sizeof result);
+    return 0;
 }
 
 /* What the one above has to find, if it can find anything. */
-static int wander(struct vine_call *call)
+static __attribute__((noinline)) void find_own(uint64_t result[2])
 {
     static uint8_t masked[KEY_BYTES];
     struct hunt hunt = {.masked = masked};
-    uint64_t result[2] = {0};
 
     for (unsigned i = 0; i < KEY_BYTES; i++) {
         thief_secret[i] = (uint8_t)(7 * i + 1);
@@ -230,7 +246,53 @@ static int wander(struct vine_call *call)
     }
     hunt_in_memory(&hunt);
     result[0] = hunt.found;
+    result[1] = 0;
+}
+
+static int steal(struct vine_call *call)
+{
+    size_t size;
+    const char *input = vine_call_bytes(call, 0, &size);
+    uint64_t result[2];
+    const int error = try_all(input, size, result);
+
+    return error != 0 ? error : vine_call_result(call, result, sizeof result);
+}
+
+static int wander(struct vine_call *call)
+{
+    uint64_t result[2];
+
+    find_own(result);
     return vine_call_result(call, result, sizeof result);
+}
+
+VINE_COROUTINE(steal_inside)
+{
+    struct {
+        char input[4096];
+        ssize_t length;
+        uint64_t result[2];
+    } *self;
+
+    vine_begin();
+    vine_read_all(self->length, self->input, sizeof self->input);
+    if (try_all(self->input, (size_t)self->length, self->result) != 0)
+        vine_raise(-VINE_EDATA);
+    vine_write(self->result, sizeof self->result);
+    vine_end();
+}
+
+VINE_COROUTINE(wander_inside)
+{
+    struct {
+        uint64_t result[2];
+    } *self;
+
+    vine_begin();
+    find_own(self->result);
+    vine_write(self->result, sizeof self->result);
+    vine_end();
 }
 
 static const struct vine_argument arguments[] = {
@@ -240,5 +302,9 @@ static const struct vine_argument arguments[] = {
 
 VINE_PROCEDURE(steal, .run = steal, .arguments = arguments, .argument_count = 2);
 VINE_PROCEDURE(wander, .run = wander, .arguments = arguments, .argument_count = 2);
+VINE_PROCEDURE(steal_inside, .coroutine = VINE_COROUTINE_OF(steal_inside), .arguments = arguments,
+               .argument_count = 2);
+VINE_PROCEDURE(wander_inside, .coroutine = VINE_COROUTINE_OF(wander_inside), .arguments = arguments,
+               .argument_count = 2);
 
 VINE_PROCEDURE_LIBRARY();
