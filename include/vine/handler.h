@@ -32,8 +32,8 @@
  * In a session the micro-process lives as long as that, and reads what its tasks bring, one after
  * the other (see vine_session_open). A write waits for room, and a read for what comes. Behind the
  * last input it reads 0. Where there is a result and no output, its room is that of the last task,
- * and of those that bring nothing. When the application ends the session before, or the pipe is lost,
- * whatever it waits for ends with -ECANCELED, and a second later it is gone.
+ * and of those that bring nothing. When the application ends the session before, or the pipe is
+ * lost, whatever it waits for ends with -ECANCELED, and a second later it is gone.
  */
 #ifndef VINE_HANDLER_H
 #define VINE_HANDLER_H
