@@ -42,7 +42,7 @@
 #define TRIES        3 /* of each figure but rates in a round, of which the best counts */
 #define WARM_UP      200u
 #define TASKS        8000u
-/* That applications have in a round: more than the scheduler takes to come around to all of them. */
+/* That applications have in a round: the scheduler comes around to all of them in less. */
 #define TURN_NS 500000000u
 #define BURN_NS 200 /* a task of the flood */
 #define QUIET_S 4
