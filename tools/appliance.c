@@ -226,10 +226,7 @@ static const char *const appliance_examples[] = {
 /* The core shares its processor with workers and applications, as a plain loop does; and what holds
  * it up for moments, such as the start of many threads on a busy machine, is nothing to tell. */
 static const char *const appliance_wishes[] = {
-    "--smp=1",
-    "--thread-affinity=0",
-    "--idle-poll-time-us=50",
-    "--blocked-reactor-notify-ms=1000",
+    "--smp=1", "--thread-affinity=0", "--idle-poll-time-us=50", "--blocked-reactor-notify-ms=1000",
     NULL,
 };
 
