@@ -46,7 +46,11 @@ struct filter {
     struct vine_appliance *part;
     const struct vine_filter_type *type;
     uint64_t charged;
+    /* The errand's, in a word of their own: compilers read neighbours of what they look at. */
     void *state;
+    bool is_begun, has_more;
+    bool is_over; /* the state has been ended */
+
     struct vine__send_queue sends;
     unsigned char *view;
     struct vine_work looking; /* whether there is enough for an errand */
@@ -55,9 +59,6 @@ struct filter {
     bool is_shut;    /* nothing more is written */
     bool is_errand;  /* one is under way */
     bool is_closing; /* end_all was called */
-    bool is_over;    /* the state has been ended */
-
-    bool is_begun, wants_turn, has_more; /* the errand's */
 
     pthread_mutex_t lock;
     struct ring in, out;
