@@ -187,6 +187,8 @@ static void count_call(pid_t pid, struct trace_calls *calls)
         calls->looks++;
     else if (info.entry.nr == SYS_sched_yield)
         calls->offers++;
+    else if (info.entry.nr == SYS_membarrier)
+        calls->barriers++;
     else
         calls->others++;
 }

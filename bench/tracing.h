@@ -37,6 +37,7 @@ uint64_t trace_step_to_value(pid_t pid, const uint64_t *word, uint64_t value);
 struct trace_calls {
     uint64_t looks;  /* at descriptors, by epoll */
     uint64_t offers; /* of the processor to others, by sched_yield, while there is nothing to do */
+    uint64_t barriers; /* by membarrier, when idle pipes and channels are no longer looked at */
     uint64_t others;
 };
 
