@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,19 @@ static struct {
     unsigned progress_shown;                /* so many lines stand on the terminal */
 } state;
 
+/* Of what stands on the terminal. Not stderr's own, which no sanitizer knows. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
 static bool has_colours(int fd)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -38,6 +52,7 @@ void message_init(void)
 {
     const char *term = getenv("TERM");
 
+    (void)pthread_atfork(take_lock, give_lock, give_lock); /* a child prints, too */
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
         state.colours[fd] = has_colours(fd);
     state.is_terminal = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0);
@@ -89,11 +104,11 @@ static void print(enum message_colour colour, const char *format, va_list argume
         length = sizeof(line) - 2;
     line[length] = '\n';
     line[length + 1] = '\0';
-    flockfile(stderr); /* whoever shows progress may be another thread */
+    take_lock(); /* whoever shows progress may be another thread */
     clear_progress();
     fputs(line, stderr);
     fflush(stderr);
-    funlockfile(stderr);
+    give_lock();
 }
 
 static _Thread_local char last_error[ESCAPED_MAX];
@@ -178,7 +193,7 @@ void message_progress_line(unsigned index, const char *text)
 {
     if (!state.is_terminal)
         return;
-    flockfile(stderr);
+    take_lock();
     free(state.progress[index]);
     state.progress[index] = text[0] != '\0' ? strdup(text) : NULL;
     if (state.progress[index] != NULL)
@@ -186,7 +201,7 @@ void message_progress_line(unsigned index, const char *text)
     else
         clear_progress();
     fflush(stderr);
-    funlockfile(stderr);
+    give_lock();
 }
 
 size_t message_utf8_length(const char *text)
