@@ -155,6 +155,8 @@ static json_t *describe_stats(const struct vine_procedure_stats *stats)
     json_set_name(object, "name", stats->name);
     json_object_set_new(object, "tasks", json_unsigned(stats->tasks_done));
     json_object_set_new(object, "errors", json_unsigned(stats->tasks_failed));
+    json_object_set_new(object, "late", json_unsigned(stats->tasks_late));
+    json_object_set_new(object, "long_runs", json_unsigned(stats->runs_long));
     json_object_set_new(object, "bytes_in", json_unsigned(stats->bytes_in));
     json_object_set_new(object, "bytes_out", json_unsigned(stats->bytes_out));
     json_object_set_new(object, "queued", describe_durations(&stats->queued));
@@ -176,6 +178,10 @@ static void print_stats(const struct vine_procedure_stats *stats)
         printf(" %8s", has_run ? human_ns_brief(durations[i], text) : "-");
     }
     printf(" %9s %9s\n", human_bytes(stats->bytes_in, in), human_bytes(stats->bytes_out, out));
+    if (stats->tasks_late > 0)
+        printf("%26s of these errors were deadlines\n", human_count_brief(stats->tasks_late, done));
+    if (stats->runs_long > 0)
+        printf("%17s runs held the loop for too long\n", human_count_brief(stats->runs_long, done));
 }
 
 static int list_stats(struct vine_pipe *pipe, bool json)

@@ -86,6 +86,9 @@ struct vine_appliance_options {
     uint32_t running_max;
     vine_appliance_shares_fn shares; /* NULL: all pipes have the same */
     void *shares_context;
+    /* How long a handler may hold the loop (VINE_PROCEDURE_SHORT, `short_input_max`) before that is
+     * told, in the log and in statistics: nobody else is served meanwhile. 0: it is not. */
+    uint64_t dispatch_max_ns;
 };
 
 /* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */

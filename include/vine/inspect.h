@@ -34,6 +34,8 @@ struct vine_procedure_stats {
     uint64_t tasks_failed;
     uint64_t bytes_in; /* of inputs and outputs of the tasks done */
     uint64_t bytes_out;
+    uint64_t tasks_late;          /* of the failed ones: those whose deadline was over */
+    uint64_t runs_long;           /* that held the loop for longer than dispatch_max_ns says */
     struct vine_durations queued; /* of the tasks that ran: from when it first saw them */
     struct vine_durations run;
 };

@@ -393,6 +393,10 @@ struct vine_task_options {
     const struct vine_task *after; /* start only when that task of this pipe has ended */
     vine_task_fn callback;
     void *context;
+    /* For so long, by the appliance's clock from when it first sees the task, somebody wants it: it
+     * is not begun later, and canceled if it runs then, and ends with -VINE_EDEADLINE. What ends
+     * well in spite of that has ended well. 0: for ever. An older appliance does not heed it. */
+    uint64_t deadline_ns;
 };
 
 /*

@@ -306,6 +306,7 @@ int vine__serving_create(const struct vine_appliance_options *options,
     vine__list_init(&appliance->growing);
     vine__list_init(&appliance->over);
     vine__list_init(&appliance->active);
+    vine__list_init(&appliance->timed);
     vine__list_init(&appliance->done);
     vine__list_init(&appliance->errands_done);
     vine__list_init(&appliance->errands_telling);

@@ -143,6 +143,9 @@ struct vine_call {
     uint64_t copied_bytes;       /* charged for private copies of its inputs; 0 but while it runs */
     bool has_parcel; /* `parcel` is room for outputs and result that do not fit into a slot */
     struct vine_box parcel;
+    uint64_t deadline_ticks; /* 0: there is none */
+    struct vine__list timed; /* in the part's, if there is one and it is a job */
+    bool is_late;            /* it was canceled for its deadline */
     uint64_t seen_ticks;
     uint64_t start_ticks;
     uint64_t end_ticks;
@@ -184,7 +187,8 @@ struct vine__served_channel {
     struct vine__table jobs;  /* by operation: those in flight that the loop did not run itself */
     /* A submission that was taken from the ring and cannot go on yet. Those behind it wait. */
     bool is_held;
-    uint32_t held_at; /* the pipe's changes when it was last tried */
+    uint32_t held_at;    /* the pipe's changes when it was last tried */
+    uint64_t held_ticks; /* when it was first seen */
     struct vine_wire_submission held;
 };
 
@@ -355,6 +359,10 @@ struct vine_appliance {
 
     const struct vine__executor *executor; /* NULL: coroutine procedures are refused */
     void *executor_context;
+
+    struct vine__list timed; /* jobs with a deadline, in no order */
+    uint64_t dispatch_ticks; /* that a handler may hold the loop */
+    uint64_t told_ticks;     /* when it was last told that one did for longer; 0: never */
 
     struct vine__list done; /* jobs_lock: jobs for the loop to complete, or for the executor */
     struct vine__list errands_done; /* jobs_lock; and those whose part is to be told: */
@@ -577,6 +585,20 @@ static inline bool vine__is_streamed(const struct vine_call *call)
             (call->session != NULL && vine__has_streams(call->pipe->appliance, call->definition)));
 }
 
+/* deadline.c */
+/* It has become a job, and has a deadline. */
+void vine__deadline_watch(struct vine_call *call);
+/* End those of which the deadline is over: a few of them a call. Returns whether there were. */
+bool vine__deadlines_look(struct vine_appliance *appliance, uint64_t now_ticks);
+/* For how long no deadline will be over, at most `limit_ns`. */
+uint64_t vine__deadlines_rest_ns(struct vine_appliance *appliance, uint64_t limit_ns);
+
+static inline bool vine__is_late(const struct vine_call *call, uint64_t now_ticks)
+{
+    return VINE__UNLIKELY(call->deadline_ticks != 0) &&
+           (int64_t)(now_ticks - call->deadline_ticks) >= 0;
+}
+
 /* job_order.c */
 VINE__ALWAYS_INLINE bool vine__lane_is_idle(const struct vine__lane *lane)
 {
@@ -605,6 +627,7 @@ void vine__job_leave_lane_locked(struct vine_call *call);
 void vine__job_forget(struct vine_call *call);
 /* Those that wait end, running ones are told. */
 void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
+void vine__job_cancel_call(struct vine_call *call);
 void vine__jobs_cancel(struct vine__served *pipe);
 
 /* session.c */

@@ -79,6 +79,9 @@ void vine__loop_prepare(struct vine_appliance *appliance)
     appliance->sweep_ticks = vine__clock_ns_to_ticks(SWEEP_NS);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(BACKSTOP_NS);
     vine__loop_set_spin(appliance, VINE__SPIN_NS);
+    appliance->dispatch_ticks = appliance->options.dispatch_max_ns != 0
+                                    ? vine__clock_ns_to_ticks(appliance->options.dispatch_max_ns)
+                                    : UINT64_MAX;
     appliance->units_a_tick = vine__clock_ticks_to_ns(UINT64_C(1) << 32) / 16;
     appliance->longest_ticks = UINT64_MAX / appliance->units_a_tick;
 }
@@ -341,7 +344,7 @@ bool vine__serving_lie_down(struct vine_appliance *appliance, uint64_t *ret_limi
     /* V2 pairs with V1. */
     if (!may_sleep(appliance, vine__load_acquire_u32(&appliance->event_word)))
         return false;
-    *ret_limit_ns = sleep_ns(appliance);
+    *ret_limit_ns = vine__deadlines_rest_ns(appliance, sleep_ns(appliance));
     return true;
 }
 
@@ -418,6 +421,8 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
 {
     bool is_busy = poll_active(appliance, now_ticks);
 
+    if (VINE__UNLIKELY(!vine__list_is_empty(&appliance->timed)))
+        is_busy |= vine__deadlines_look(appliance, now_ticks);
     is_busy |= vine__jobs_complete(appliance);
     if (vine__load_relaxed_u32(&appliance->common->worker_count) == 0 &&
         appliance->tasks_taken + appliance->errand_count > 0)

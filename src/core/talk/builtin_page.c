@@ -110,6 +110,8 @@ static struct vine_wire_statistics statistics_of(const struct vine__common *comm
         .tasks_failed = sum.tasks_failed,
         .bytes_in = sum.bytes_in,
         .bytes_out = sum.bytes_out,
+        .tasks_late = sum.tasks_late,
+        .runs_long = sum.runs_long,
         .queued = times_of(&sum.queued),
         .run = times_of(&sum.run),
     };

@@ -102,6 +102,8 @@ void vine__executor_begin(struct vine_call *call)
     prepare(call);
     if (vine__load_relaxed_u32(&call->canceled) != 0)
         vine__call_end(call, -VINE_ECANCELED);
+    else if (vine__is_late(call, call->start_ticks))
+        vine__call_end(call, -VINE_EDEADLINE);
     else if (call->session == NULL && !charge(call))
         vine__call_end(call, -VINE_EQUOTA);
     else

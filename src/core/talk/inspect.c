@@ -135,6 +135,8 @@ static void take_statistics(struct reading *reading, void *record)
             .tasks_failed = wire.tasks_failed,
             .bytes_in = wire.bytes_in,
             .bytes_out = wire.bytes_out,
+            .tasks_late = wire.tasks_late,
+            .runs_long = wire.runs_long,
             .queued = durations(&wire.queued),
             .run = durations(&wire.run),
         };

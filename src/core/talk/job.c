@@ -132,6 +132,8 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
     call->start_ticks = vine__clock_ticks();
     if (vine__load_relaxed_u32(&call->canceled) != 0)
         error = -VINE_ECANCELED;
+    else if (vine__is_late(call, call->start_ticks))
+        error = -VINE_EDEADLINE;
     else if (!error && call->session != NULL)
         error = enter_session(call->session);
     if (!error && call->input_count > 0)

@@ -222,11 +222,17 @@ void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire
 {
     struct vine_call *call = find(pipe, channel, wire_operation);
 
-    if (call == NULL)
-        return;
-    pthread_mutex_lock(&pipe->appliance->common->jobs_lock);
+    if (call != NULL)
+        vine__job_cancel_call(call);
+}
+
+void vine__job_cancel_call(struct vine_call *call)
+{
+    struct vine__common *common = call->pipe->appliance->common;
+
+    pthread_mutex_lock(&common->jobs_lock);
     cancel_locked(call);
-    pthread_mutex_unlock(&pipe->appliance->common->jobs_lock);
+    pthread_mutex_unlock(&common->jobs_lock);
     vine__executor_cancel(call);
 }
 

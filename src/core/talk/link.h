@@ -74,10 +74,11 @@ struct vine__agreement {
     uint32_t tasks_max;
     uint64_t memory_max_bytes;
     uint64_t generation;
-    bool stream;  /* both sides can fall asleep by membarrier */
-    bool reasons; /* the application takes reasons in descriptors */
-    bool rings;   /* the appliance sends a wake to an application whose sleep epoch is odd */
-    bool ready;   /* channels that are not on the appliance's list set bits */
+    bool stream;    /* both sides can fall asleep by membarrier */
+    bool reasons;   /* the application takes reasons in descriptors */
+    bool rings;     /* the appliance sends a wake to an application whose sleep epoch is odd */
+    bool ready;     /* channels that are not on the appliance's list set bits */
+    bool deadlines; /* the appliance heeds deadlines of tasks */
     char peer_name[32];
     uint32_t peer_uid; /* VINE__UID_UNKNOWN where nobody vouches for it */
 };

@@ -241,7 +241,7 @@ static bool is_version_known(const struct vine_board_layout *theirs, struct vine
 
 static uint32_t own_features(const struct vine__link *link)
 {
-    return VINE_TALK_FEATURE_REASONS |
+    return VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_DEADLINES |
            (vine__bell_is_there(link->bell) ? VINE_TALK_FEATURE_RINGS : 0);
 }
 
@@ -364,6 +364,7 @@ static int agree(const struct vine__link *link, struct vine__why *why,
         .channels_max = vine__load_relaxed_u32(&theirs->channels_max),
         .tasks_max = vine__load_relaxed_u32(&theirs->tasks_max),
         .memory_max_bytes = link->half->size_bytes + link->mirror->size_bytes,
+        .deadlines = (vine__load_relaxed_u32(&theirs->features) & VINE_TALK_FEATURE_DEADLINES) != 0,
         .peer_uid = VINE__UID_UNKNOWN,
     };
     /* B6 pairs with B5. */

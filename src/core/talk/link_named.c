@@ -99,11 +99,12 @@ static const struct vine__link_operations operations = {
 static uint32_t own_features(const struct vine_segment *named, uint32_t without)
 {
     struct vine_segment_facts facts;
-    uint32_t features = VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_READY;
+    uint32_t features =
+        VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_READY | VINE_TALK_FEATURE_DEADLINES;
 
     vine_segment_facts(named, &facts);
     if (facts.backend == VINE_SEGMENT_IVSHMEM)
-        return VINE_TALK_FEATURE_REASONS & ~without;
+        return (VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_DEADLINES) & ~without;
     if (vine__membarrier_register() == 0)
         features |= VINE_TALK_FEATURE_MEMBARRIER;
     return features & ~without;
@@ -286,6 +287,7 @@ static int agree(const struct vine__link *link, uint32_t features, struct vine__
         .memory_max_bytes = link->half->size_bytes + link->mirror->size_bytes,
         .stream = (common & VINE_TALK_FEATURE_MEMBARRIER) != 0,
         .ready = (common & VINE_TALK_FEATURE_READY) != 0,
+        .deadlines = (common & VINE_TALK_FEATURE_DEADLINES) != 0,
     };
 
     if (agreement.channels_max == 0 || agreement.channels_max > VINE_TALK_CHANNELS_MAX ||

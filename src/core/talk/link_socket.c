@@ -152,7 +152,7 @@ static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__wh
 static uint64_t own_features(uint32_t without)
 {
     const uint32_t features = VINE_TALK_FEATURE_EPOCH | VINE_TALK_FEATURE_REASONS |
-                              VINE_TALK_FEATURE_READY |
+                              VINE_TALK_FEATURE_READY | VINE_TALK_FEATURE_DEADLINES |
                               (vine__membarrier_register() == 0 ? VINE_TALK_FEATURE_MEMBARRIER : 0);
 
     return features & ~without;
@@ -287,6 +287,7 @@ static struct vine__agreement agree(const struct greeting *greeting, uint32_t pe
             (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_MEMBARRIER) != 0,
         .rings = (welcome->features & VINE_TALK_FEATURE_EPOCH) != 0,
         .ready = (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_READY) != 0,
+        .deadlines = (welcome->features & VINE_TALK_FEATURE_DEADLINES) != 0,
         .peer_uid = peer_uid,
     };
 

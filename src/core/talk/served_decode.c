@@ -12,14 +12,20 @@
 
 #include <vine/error.h>
 
+#include "arch/clock/clock.h"
 #include "core/talk/served_internal.h"
 #include "core/talk/type.h"
 #include "utils/bits.h"
 #include "utils/hostile.h"
 
 #define TOKEN_BYTES sizeof(struct vine_token)
+/* Longer than any appliance lives. */
+#define DEADLINE_MOST_NS (UINT64_C(1) << 58)
+
+#define DEADLINE_BYTES sizeof(uint64_t)
+#define BYTES_MAX      (VINE_TASK_BYTES_MAX + DEADLINE_BYTES)
 #define DESCRIPTOR_BYTES_MAX                                                                       \
-    (sizeof(struct vine_wire_descriptor) + VINE_TASK_DATA_MAX * TOKEN_BYTES + VINE_TASK_BYTES_MAX)
+    (sizeof(struct vine_wire_descriptor) + VINE_TASK_DATA_MAX * TOKEN_BYTES + BYTES_MAX)
 
 static int broken(struct vine__served *pipe, const char *what, unsigned long long value)
 {
@@ -124,8 +130,8 @@ static int read_descriptor(struct vine_call *call, const struct vine_token *toke
         return VINE_EQUOTA;
     memcpy(call->block, shared, token->length);
     memcpy(&head, call->block, sizeof head);
-    if (VINE__HOSTILE(head.token_count > VINE_TASK_DATA_MAX ||
-                      head.bytes_size > VINE_TASK_BYTES_MAX || head.size_bytes != token->length ||
+    if (VINE__HOSTILE(head.token_count > VINE_TASK_DATA_MAX || head.bytes_size > BYTES_MAX ||
+                      head.size_bytes != token->length ||
                       head.size_bytes !=
                           sizeof head + head.token_count * TOKEN_BYTES + head.bytes_size))
         return broken(pipe, "a descriptor whose parts do not add up", head.size_bytes);
@@ -316,6 +322,26 @@ static int check_bytes(const struct vine_call *call)
     return at == call->bytes_size ? 0 : VINE_EARGUMENT;
 }
 
+/* The last bytes of a task that has a deadline say for how long it is wanted. */
+static int take_deadline(struct vine_call *call, const struct vine_wire_submission *submission)
+{
+    uint64_t wanted_ns;
+
+    if ((submission->kind & VINE_WIRE_HAS_DEADLINE) == 0)
+        return call->bytes_size > VINE_TASK_BYTES_MAX
+                   ? broken(call->pipe, "a task with too many bytes", call->bytes_size)
+                   : 0;
+    if (VINE__HOSTILE(call->bytes_size < DEADLINE_BYTES))
+        return broken(call->pipe, "a task whose deadline is missing", call->bytes_size);
+    call->bytes_size -= (uint32_t)DEADLINE_BYTES;
+    memcpy(&wanted_ns, call->bytes + call->bytes_size, sizeof wanted_ns);
+    vine__list_init(&call->timed);
+    call->deadline_ticks =
+        call->seen_ticks + vine__clock_ns_to_ticks(vine__min_u64(wanted_ns, DEADLINE_MOST_NS));
+    call->deadline_ticks += call->deadline_ticks == 0; /* that would be none */
+    return 0;
+}
+
 int vine__served_decode(struct vine_call *call, const struct vine_wire_submission *submission)
 {
     const struct vine_procedure_definition *definition = call->definition;
@@ -324,6 +350,8 @@ int vine__served_decode(struct vine_call *call, const struct vine_wire_submissio
     uint32_t token_next = 0;
     int error = read_body(call, submission, &tokens, &token_count);
 
+    if (!error)
+        error = take_deadline(call, submission);
     if (error)
         return error;
     error = check_bytes(call);

@@ -28,4 +28,7 @@ int vine__served_decode(struct vine_call *call, const struct vine_wire_submissio
 int vine__served_resolve(struct vine__served *pipe, const struct vine_token *token,
                          const void **ret_memory);
 
+/* Say what the handler says, or what an errno means that does not cross. */
+void vine__served_write_reason(struct vine_call *call, struct vine_wire_completion *completion);
+
 #endif

@@ -171,6 +171,8 @@ VINE__ALWAYS_INLINE void give_up(struct vine_call *call)
         call->block_bytes = 0;
         free(call->block);
     }
+    if (VINE__UNLIKELY(call->deadline_ticks != 0))
+        vine__list_remove(&call->timed);
     if (VINE__UNLIKELY(call->reason != NULL)) {
         vine__quota_give(&pipe->quota, sizeof *call->reason);
         free(call->reason);
@@ -192,45 +194,6 @@ static void release_inputs(struct vine_call *call)
 
         VINE_ASSERT(error == 0);
     }
-}
-
-/* A block for a reason that does not fit into a slot, in memory that is there: a half does not grow
- * for it. */
-static bool write_long_reason(struct vine_call *call, const char *text, uint32_t size,
-                              struct vine_wire_completion *completion)
-{
-    struct vine__half *half = &call->pipe->half;
-    const struct vine_wire_descriptor head = {
-        .size_bytes = (uint32_t)sizeof head + size,
-        .bytes_size = size,
-    };
-    struct vine_box box;
-
-    if (!call->pipe->agreement.reasons ||
-        vine_box_create(half->book, (struct vine_box_type){VINE_TYPE_BYTES}, head.size_bytes,
-                        &box) != 0)
-        return false;
-    memcpy(box.memory, &head, sizeof head);
-    memcpy((unsigned char *)box.memory + sizeof head, text, size);
-    completion->shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR);
-    memcpy(completion->body + VINE_RESULT_MAX - sizeof box.token, &box.token, sizeof box.token);
-    return true;
-}
-
-/* What the handler says, or what an errno means that does not cross. */
-static __attribute__((noinline)) void write_reason(struct vine_call *call,
-                                                   struct vine_wire_completion *completion)
-{
-    const char *text = call->reason != NULL ? call->reason->text : vine_error_text(call->status);
-    const size_t size = strnlen(text, VINE_REASON_MAX);
-
-    if (size > VINE_RESULT_MAX && write_long_reason(call, text, (uint32_t)size, completion))
-        return;
-    memcpy(completion->body, text, size < VINE_RESULT_MAX ? size : VINE_RESULT_MAX);
-    if (size > VINE_RESULT_MAX)
-        memcpy(completion->body + VINE_RESULT_MAX - 3, "...", 3);
-    completion->shape =
-        VINE_WIRE_SHAPE(size < VINE_RESULT_MAX ? (uint32_t)size : VINE_RESULT_MAX, 0);
 }
 
 static void write_completion(struct vine_call *call, struct vine__served_channel *channel)
@@ -262,7 +225,7 @@ static void write_completion(struct vine_call *call, struct vine__served_channel
         drop_outputs(call);
         completion->status = (uint16_t)(is_ours ? -call->status : VINE_EFAILED);
         if (call->reason != NULL || !is_ours)
-            write_reason(call, completion);
+            vine__served_write_reason(call, completion);
         return;
     }
     if (token_count + result_size == 0)
@@ -324,6 +287,8 @@ static void count_end(const struct vine_call *call)
     if (VINE__UNLIKELY(tally == NULL))
         return;
     vine__count(is_done ? &tally->tasks_done : &tally->tasks_failed, 1);
+    if (VINE__UNLIKELY(call->status == -VINE_EDEADLINE))
+        vine__count(&tally->tasks_late, 1);
     if (VINE__LIKELY(call->end_ticks != call->start_ticks)) { /* it has run */
         vine__tally_record(&tally->queued, vine__elapsed(call->seen_ticks, call->start_ticks));
         vine__tally_record(&tally->run, vine__elapsed(call->start_ticks, call->end_ticks));
@@ -335,6 +300,8 @@ void vine__served_complete(struct vine_call *call)
     struct vine__served *pipe = call->pipe;
     struct vine__served_channel *channel = pipe->channels[call->channel];
 
+    if (VINE__UNLIKELY(call->is_late) && call->status == -VINE_ECANCELED)
+        call->status = -VINE_EDEADLINE;
     release_inputs(call);
     if (VINE__UNLIKELY(call->is_charged))
         vine__quota_give(&pipe->quota, pipe->appliance->executor->bytes);
@@ -422,6 +389,28 @@ static bool may_run_now(struct vine_call *call)
     return is_short(call) && (call->input_count == 0 || vine__job_charge_copies(call) == 0);
 }
 
+/* It held the loop for longer than it may: nobody else was served. */
+static __attribute__((noinline)) void tell_long_run(const struct vine_call *call)
+{
+    struct vine_appliance *appliance = call->pipe->appliance;
+    struct vine__tally *tally = call->is_builtin ? NULL : tally_of(call);
+    const uint64_t run_ns = vine__clock_ticks_to_ns(call->end_ticks - call->start_ticks);
+
+    if (call->is_builtin || call->is_executed)
+        return;
+    if (tally != NULL)
+        vine__count(&tally->runs_long, 1);
+    /* A line a second at most. */
+    if (appliance->told_ticks != 0 && vine__elapsed(appliance->told_ticks, call->end_ticks) <
+                                          vine__clock_ns_to_ticks(VINE_NS_PER_SECOND))
+        return;
+    appliance->told_ticks = call->end_ticks;
+    vine__appliance_log(appliance, VINE_LOG_WARNING,
+                        "procedure %s held the loop for %llu us, in a task of pipe %llu (%s)",
+                        call->definition->name, (unsigned long long)(run_ns / 1000),
+                        (unsigned long long)call->pipe->number, call->pipe->agreement.peer_name);
+}
+
 /* It has run on the loop. What is complete does not wait for whatever comes after a long one. */
 VINE__ALWAYS_INLINE void complete_now(struct vine_call *call)
 {
@@ -430,6 +419,8 @@ VINE__ALWAYS_INLINE void complete_now(struct vine_call *call)
     const bool was_long = call->end_ticks - call->start_ticks > SHORT_TICKS;
 
     pipe->seen_ticks = call->end_ticks;
+    if (VINE__UNLIKELY(call->end_ticks - call->start_ticks > pipe->appliance->dispatch_ticks))
+        tell_long_run(call);
     vine__served_complete(call);
     if (was_long)
         vine__served_flush(channel);
@@ -467,7 +458,12 @@ static int take_begun(struct vine_call *call)
 
     if (call->job_state != VINE__JOB_ENDED) {
         pipe->seen_ticks = vine__clock_ticks();
-        return vine__job_submit_begun(call);
+
+        const int error = vine__job_submit_begun(call);
+
+        if (!error && VINE__UNLIKELY(call->deadline_ticks != 0))
+            vine__deadline_watch(call);
+        return error;
     }
     complete_now(call);
     return 0;
@@ -530,6 +526,8 @@ static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index
     call->output_count = 0;
     call->result_size = 0;
     call->reason = NULL;
+    call->deadline_ticks = 0;
+    call->is_late = false;
     call->seen_ticks = call->start_ticks = call->end_ticks = now_ticks;
     call->definition = find_definition(pipe->appliance, submission->procedure);
     call->is_builtin = submission->procedure < VINE_WIRE_PROCEDURES_FROM;
@@ -581,10 +579,15 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         give_up(call);
         return error;
     }
+    if (!error && VINE__UNLIKELY(call->deadline_ticks != 0) &&
+        vine__is_late(call, vine__clock_ticks()))
+        error = VINE_EDEADLINE;
     if (!error && !call->is_builtin && !may_run_now(call)) {
         if (may_begin_now(call) && vine__executor_begin_now(call))
             return take_begun(call);
         error = vine__job_submit(call);
+        if (!error && VINE__UNLIKELY(call->deadline_ticks != 0))
+            vine__deadline_watch(call);
         if (!error)
             return 0;
     }
@@ -702,17 +705,20 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
     /* Without room, the application owes us some. */
     for (; room > 0 && !is_visit_over(pipe, start_ticks, taken); room--) {
         const uint32_t changes = pipe->changes;
+        /* One that was held is as old as it is. */
+        const uint64_t seen_ticks = channel->is_held ? channel->held_ticks : start_ticks;
         int error = next_submission(pipe, index, &submission);
 
         if (error == -EAGAIN)
             break;
         if (!error)
-            error = take(pipe, index, &submission, start_ticks);
+            error = take(pipe, index, &submission, seen_ticks);
         channel->is_held = error == VINE__HELD;
         if (VINE__UNLIKELY(channel->is_held)) {
             /* To try costs what to take costs. */
             channel->held = submission;
             channel->held_at = changes;
+            channel->held_ticks = seen_ticks;
             pipe->seen_ticks = vine__clock_ticks();
             taken++;
             break;

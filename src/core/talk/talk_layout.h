@@ -102,6 +102,9 @@ enum vine_wire_kind {
 #define VINE_WIRE_SESSION_PLACE(id) ((uint32_t)(id)&0xffu)
 
 #define VINE_WIRE_SESSION_LAST 0x20 /* the state ends with this task */
+/* The task's last 8 bytes are no arguments, but for how many ns it is wanted from when it is first
+ * seen. To appliances that say that they heed it. */
+#define VINE_WIRE_HAS_DEADLINE 0x40
 
 /* Shape: inline bytes in the low 6 bits, tokens in the high 2; 3 tokens mean one that names a
  * descriptor. Inline bytes stand at the body's start, tokens at its end. */
@@ -222,6 +225,8 @@ struct vine_wire_statistics {
     uint64_t bytes_out;
     struct vine_wire_times queued;
     struct vine_wire_times run;
+    uint64_t tasks_late;
+    uint64_t runs_long;
 };
 
 #define VINE_WIRE_PIPE_CLOSED 1u
@@ -341,7 +346,7 @@ VINE_FIELD(vine_wire_times, total_ns, 0);
 VINE_FIELD(vine_wire_times, p50_ns, 8);
 VINE_FIELD(vine_wire_times, p99_ns, 16);
 VINE_FIELD(vine_wire_times, max_ns, 24);
-VINE_LAYOUT(vine_wire_statistics, 128);
+VINE_LAYOUT(vine_wire_statistics, 144);
 VINE_FIELD(vine_wire_statistics, name, 0);
 VINE_FIELD(vine_wire_statistics, tasks_done, 32);
 VINE_FIELD(vine_wire_statistics, tasks_failed, 40);
@@ -349,6 +354,8 @@ VINE_FIELD(vine_wire_statistics, bytes_in, 48);
 VINE_FIELD(vine_wire_statistics, bytes_out, 56);
 VINE_FIELD(vine_wire_statistics, queued, 64);
 VINE_FIELD(vine_wire_statistics, run, 96);
+VINE_FIELD(vine_wire_statistics, tasks_late, 128);
+VINE_FIELD(vine_wire_statistics, runs_long, 136);
 VINE_LAYOUT(vine_wire_pipe, 256);
 VINE_FIELD(vine_wire_pipe, number, 0);
 VINE_FIELD(vine_wire_pipe, age_ns, 8);

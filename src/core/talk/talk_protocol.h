@@ -29,6 +29,8 @@
 #define VINE_TALK_FEATURE_REASONS 8u
 /* Of sockets and named segments: a side that knows bits of channels that are ready. */
 #define VINE_TALK_FEATURE_READY 16u
+/* An appliance that heeds deadlines of tasks. */
+#define VINE_TALK_FEATURE_DEADLINES 32u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */

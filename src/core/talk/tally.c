@@ -16,6 +16,8 @@ void vine__tally_sum(struct vine__tally *sum, const struct vine__tally *part)
     sum->tasks_failed += vine__load_relaxed_u64(&part->tasks_failed);
     sum->bytes_in += vine__load_relaxed_u64(&part->bytes_in);
     sum->bytes_out += vine__load_relaxed_u64(&part->bytes_out);
+    sum->tasks_late += vine__load_relaxed_u64(&part->tasks_late);
+    sum->runs_long += vine__load_relaxed_u64(&part->runs_long);
     sum_times(&sum->queued, &part->queued);
     sum_times(&sum->run, &part->run);
 }

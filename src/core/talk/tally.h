@@ -38,6 +38,8 @@ struct vine__tally {
     uint64_t tasks_failed; /* those that never ran among them: these have no times */
     uint64_t bytes_in;     /* of the tasks done */
     uint64_t bytes_out;
+    uint64_t tasks_late; /* of the failed ones */
+    uint64_t runs_long;
     struct vine__tally_times queued;
     struct vine__tally_times run;
 };

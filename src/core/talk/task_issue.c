@@ -113,7 +113,7 @@ static bool is_plain(const struct vine_task_options *options)
 {
     return (options->input_count | options->output_count) == 0 && options->session == NULL &&
            options->accelerator == NULL && options->after == NULL && !options->session_last &&
-           options->bytes_size <= VINE_WIRE_BODY_BYTES;
+           options->deadline_ns == 0 && options->bytes_size <= VINE_WIRE_BODY_BYTES;
 }
 
 VINE__ALWAYS_INLINE int check_plain(const struct vine_procedure *procedure,
@@ -177,17 +177,32 @@ static void name_data(const struct vine_task_options *options, struct vine_token
         };
 }
 
+/* Bytes behind its arguments: how long it is wanted, if the appliance heeds that. */
+static size_t deadline_bytes(const struct vine_task *task, const struct vine_task_options *options)
+{
+    return options->deadline_ns != 0 && task->channel->pipe->agreement.deadlines ? sizeof(uint64_t)
+                                                                                 : 0;
+}
+
+static void write_bytes(const struct vine_task *task, const struct vine_task_options *options,
+                        unsigned char *at)
+{
+    if (options->bytes_size > 0)
+        memcpy(at, options->bytes, options->bytes_size);
+    memcpy(at + options->bytes_size, &options->deadline_ns, deadline_bytes(task, options));
+}
+
 static int write_descriptor(struct vine_task *task, const struct vine_task_options *options,
                             const struct vine_task *after, struct vine_token *ret_token)
 {
     const uint32_t token_count = options->input_count + options->output_count;
     struct vine_wire_descriptor head = {
         .token_count = (uint16_t)token_count,
-        .bytes_size = (uint32_t)options->bytes_size,
+        .bytes_size = (uint32_t)(options->bytes_size + deadline_bytes(task, options)),
     };
     struct vine_token tokens[VINE_TASK_DATA_MAX];
 
-    head.size_bytes = (uint32_t)(sizeof head + token_count * TOKEN_BYTES + options->bytes_size);
+    head.size_bytes = (uint32_t)(sizeof head + token_count * TOKEN_BYTES + head.bytes_size);
     if (after != NULL) {
         head.has_after = 1;
         head.after_channel = after->channel->index;
@@ -206,8 +221,7 @@ static int write_descriptor(struct vine_task *task, const struct vine_task_optio
     name_data(options, tokens);
     memcpy(at, &head, sizeof head);
     memcpy(at + sizeof head, tokens, token_count * TOKEN_BYTES);
-    if (options->bytes_size > 0)
-        memcpy(at + sizeof head + token_count * TOKEN_BYTES, options->bytes, options->bytes_size);
+    write_bytes(task, options, at + sizeof head + token_count * TOKEN_BYTES);
     *ret_token = (struct vine_token){
         .offset_units = task->descriptor.offset_units,
         .length = head.size_bytes,
@@ -223,13 +237,16 @@ static int write_body(struct vine_task *task, const struct vine_task_options *op
                       const struct vine_task *after, struct vine_wire_submission *submission)
 {
     const uint32_t token_count = options->input_count + options->output_count;
+    const size_t extra = deadline_bytes(task, options);
+    const size_t size = options->bytes_size + extra;
     struct vine_token tokens[TOKENS_INLINE];
 
+    if (extra > 0)
+        submission->kind |= VINE_WIRE_HAS_DEADLINE;
     if (VINE__LIKELY(token_count <= TOKENS_INLINE && after == NULL &&
-                     options->bytes_size + token_count * TOKEN_BYTES <= VINE_WIRE_BODY_BYTES)) {
-        submission->shape = VINE_WIRE_SHAPE(options->bytes_size, token_count);
-        if (options->bytes_size > 0)
-            memcpy(submission->body, options->bytes, options->bytes_size);
+                     size + token_count * TOKEN_BYTES <= VINE_WIRE_BODY_BYTES)) {
+        submission->shape = VINE_WIRE_SHAPE(size, token_count);
+        write_bytes(task, options, submission->body);
         if (token_count == 0)
             return 0;
         name_data(options, tokens);
