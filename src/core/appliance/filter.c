@@ -559,6 +559,12 @@ static int make(struct vine_connection *own, const void *asked, struct vine_conn
     return 0;
 }
 
+/* What the coroutine was written to ask for: that is not read out of its heap later. */
+static int64_t ask(struct vine_outside *outside, const void *asked)
+{
+    return vine__outside_make(outside, make, asked, sizeof(struct asked));
+}
+
 /* ---- inside ---------------------------------------------------------------------------------- */
 
 VINE__INSIDE void vine__filter(struct vine_coroutine *that, const struct vine_filter_type *type,
@@ -571,7 +577,10 @@ VINE__INSIDE void vine__filter(struct vine_coroutine *that, const struct vine_fi
                      VINE_FILTER_ARGUMENT_MAX);
     if (argument_bytes > 0)
         memcpy(asked.argument, argument, argument_bytes);
-    vine__make(that, make, &asked, sizeof asked);
+    vine__make(that, &asked, sizeof asked);
+    if (that->on != NULL)
+        vine__outside(that, ask, VINE_CONTAINER_OF(that->on, struct vine__further, socket)->text,
+                      sizeof asked);
 }
 
 VINE__INSIDE bool vine__filtered(struct vine_coroutine *that)

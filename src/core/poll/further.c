@@ -48,6 +48,7 @@ static struct furthers *furthers_of(struct vine__polling *polling)
         if (polling->furthers != NULL) {
             vine__list_init(&polling->furthers->all);
             vine__list_init(&polling->furthers->splicings);
+            vine__list_init(&polling->furthers->makings);
             polling->furthers->polling = polling;
             vine_work_init(&polling->furthers->hung_up, connection_hung_up);
         }
@@ -174,26 +175,62 @@ static int begin_at(struct vine__polling *polling, const struct vine__ask *ask,
     return 0;
 }
 
-/* It is none of the network: whoever asks says by which function it is made, as he does with
- * functions outside. */
+int vine__polling_make(struct vine__polling *polling, vine__maker_fn maker, const void *asked,
+                       size_t size_bytes)
+{
+    struct furthers *const furthers = furthers_of(polling);
+    struct making *const making = furthers != NULL && furthers->making_count < VINE__PLACES_MAX
+                                      ? vine__closed_alloc(sizeof(*making))
+                                      : NULL;
+
+    VINE_ASSERT(size_bytes <= sizeof(making->asked));
+    if (making == NULL)
+        return -ENOMEM;
+    making->maker = maker;
+    memcpy(making->asked, asked, size_bytes);
+    vine__list_push_back(&furthers->makings, &making->link);
+    furthers->making_count++;
+    return 0;
+}
+
+static void forget_making(struct furthers *furthers, struct making *making)
+{
+    vine__list_remove(&making->link);
+    furthers->making_count--;
+    vine__closed_free(making);
+}
+
+void vine__furthers_forget_makings(struct vine__polling *polling)
+{
+    struct vine__list *first;
+
+    while ((first = vine__list_first(&polling->furthers->makings)) != NULL)
+        forget_making(polling->furthers, VINE_LIST_OBJECT(first, struct making, link));
+}
+
+/* It is none of the network: what makes it was said by a function outside. */
 static int make(struct vine__polling *polling, const struct vine__ask *ask,
                 struct vine__asker asker)
 {
     struct vine_connection *connection = NULL;
-    struct vine__making making;
+    struct vine__list *first;
+    struct making *making;
     struct further *further;
     uint32_t place;
 
-    if (find(polling, ask, sizeof(struct vine__further) + sizeof(making), &place) != 0)
+    if (find(polling, ask, sizeof(struct vine__further), &place) != 0)
         return -VINE_ECORRUPT;
-    memcpy(&making, (const unsigned char *)(uintptr_t)ask->a + sizeof(struct vine__further),
-           sizeof(making));
     further = create_socket(polling, ask, place, asker);
     if (further == NULL)
         return -ENOMEM;
-    if (further->has_answer)
-        return 0;
-    further->answer = making.maker(polling->io.connection, making.asked, &connection);
+    first = vine__list_first(&polling->furthers->makings);
+    making = first != NULL ? VINE_LIST_OBJECT(first, struct making, link) : NULL;
+    if (!further->has_answer)
+        further->answer = making != NULL
+                              ? making->maker(polling->io.connection, making->asked, &connection)
+                              : -ENOMEM;
+    if (making != NULL)
+        forget_making(polling->furthers, making);
     further->has_answer = true;
     further->outlet.connection = connection;
     if (connection != NULL)

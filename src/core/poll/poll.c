@@ -226,6 +226,8 @@ static void closed(struct vine_work *work)
         return; /* the last of them comes here again */
     give_alarm(polling);
     vine__outlet_fini(&polling->io);
+    if (polling->furthers != NULL)
+        vine__furthers_forget_makings(polling);
     vine__closed_free(polling->furthers);
     polling->core->calls->closed(polling);
 }

@@ -215,6 +215,11 @@ void vine__polling_give(struct vine__polling *polling, const unsigned char *byte
                         bool is_end);
 void vine__polling_dismiss(struct vine__polling *polling);
 
+/* What makes the next socket that it asks to have made, with a copy of at most VINE__MAKING_BYTES:
+ * said by a function outside. Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__polling_make(struct vine__polling *polling, vine__maker_fn maker,
+                                       const void *asked, size_t size_bytes);
+
 /* Whether it may read, or write, so many bytes there: in its heap, in a block of its colour, or in
  * what came on a socket of its. */
 bool vine__polling_can_read(struct vine__polling *polling, const void *bytes, size_t size_bytes);

@@ -106,12 +106,21 @@ struct further {
     struct awaiting *awaiting;     /* it is a task elsewhere, or NULL */
 };
 
+/* What makes a socket that is asked for next. */
+struct making {
+    struct vine__list link;
+    vine__maker_fn maker;
+    _Alignas(max_align_t) unsigned char asked[VINE__MAKING_BYTES];
+};
+
 struct furthers {
     struct vine__polling *polling;
     struct vine_work hung_up; /* that of the connection */
     bool has_hung_up;
-    uint32_t first;                       /* place to be looked at for what came */
-    struct vine__list splicings;          /* all of them */
+    uint32_t first;              /* place to be looked at for what came */
+    struct vine__list splicings; /* all of them */
+    struct vine__list makings;   /* in the order of what will be asked */
+    uint32_t making_count;
     struct vine__list all;                /* by `link`, those that are being closed among them */
     uint32_t count;                       /* of these */
     struct further *at[VINE__PLACES_MAX]; /* those that somebody inside has, or NULL */
@@ -158,6 +167,8 @@ void vine__further_connected(struct further *further, int error,
 /* What of an outlet is wanted without blocking: VINE__WANTS_... */
 void vine__outlet_want(struct vine__outlet *outlet, uint32_t wants);
 /* Nobody inside has these any more, as it says. Returns 0 or -VINE_ECORRUPT. */
+/* What makes sockets, of which nothing was asked for after all. */
+void vine__furthers_forget_makings(struct vine__polling *polling);
 int vine__furthers_let_go(struct vine__polling *polling);
 /* The micro-process has ended. */
 void vine__furthers_close(struct vine__polling *polling, bool at_once);

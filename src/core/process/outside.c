@@ -50,6 +50,12 @@ struct vine_kept *vine_outside_kept(const struct vine_outside *outside)
     return outside->process->kept;
 }
 
+int vine__outside_make(const struct vine_outside *outside, vine__maker_fn maker, const void *asked,
+                       size_t size_bytes)
+{
+    return vine__polling_make(&outside->process->polling, maker, asked, size_bytes);
+}
+
 void vine__outside_end(struct vine__process *process)
 {
     struct vine_kept *const kept = process->kept;

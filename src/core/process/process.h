@@ -18,6 +18,7 @@
 
 #include "arch/guard/guard.h"
 #include "core/heap/heap.h"
+#include "core/socket/socket.h"
 
 struct vine__process;
 
@@ -125,5 +126,11 @@ uint32_t vine__process_count(void);
 /* What runs on this core, or ran last: where it is, if it can be found out, and its kind, or NULL.
  * For handlers of signals: `ret_end` is told of no fault. */
 const struct vine__process_kind *vine__process_running(struct vine__process_end *ret_end);
+
+/* From a function outside: the next socket that its micro-process asks to have made (core/socket,
+ * vine__make) is made by this, with a copy of `asked`. Returns 0 or -ENOMEM. */
+struct vine_outside;
+VINE_MUST_CHECK int vine__outside_make(const struct vine_outside *outside, vine__maker_fn maker,
+                                       const void *asked, size_t size_bytes);
 
 #endif

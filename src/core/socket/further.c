@@ -72,21 +72,18 @@ VINE__INSIDE bool vine__connected_remote(struct vine_coroutine *that)
 
 /* ---- made outside ---------------------------------------------------------------------------- */
 
-VINE__INSIDE void vine__make(struct vine_coroutine *that, vine__maker_fn maker, const void *asked,
-                             size_t size_bytes)
+VINE__INSIDE void vine__make(struct vine_coroutine *that, const void *asked, size_t size_bytes)
 {
-    struct vine__making making = {.maker = maker};
     struct vine__further *further;
 
-    VINE__INSIDE_CHECK(size_bytes <= sizeof(making.asked));
+    VINE__INSIDE_CHECK(size_bytes <= VINE__MAKING_BYTES);
     that->on = NULL;
     that->operand_at = 0;
-    further = (void *)vine__beyond_create(that, sizeof(*further) + sizeof(making));
+    further = (void *)vine__beyond_create(that, sizeof(*further) + size_bytes);
     if (further == NULL)
         return;
     if (size_bytes > 0)
-        memcpy(making.asked, asked, size_bytes);
-    memcpy(further->text, &making, sizeof(making));
+        memcpy(further->text, asked, size_bytes);
     that->on = &further->socket;
 }
 

@@ -89,16 +89,11 @@ typedef int (*vine__maker_fn)(struct vine_connection *own, const void *asked,
 
 #define VINE__MAKING_BYTES 128U
 
-/* In the place of the text of a further socket that is made so. */
-struct vine__making {
-    vine__maker_fn maker;
-    unsigned char asked[VINE__MAKING_BYTES];
-};
-
-/* Ask for that, with `size_bytes` bytes, at most VINE__MAKING_BYTES; `that->on` is the socket. And
+/* Ask for that; `that->on` is the socket, behind which (`text`) is a copy of `size_bytes` bytes, at
+ * most VINE__MAKING_BYTES, for a function outside that says in the same run what makes it
+ * (vine__outside_make): what lies in a heap until a run has ended says nothing of functions. And
  * whether it is there, or an error is raised. */
-VINE_API void vine__make(struct vine_coroutine *that, vine__maker_fn maker, const void *asked,
-                         size_t size_bytes);
+VINE_API void vine__make(struct vine_coroutine *that, const void *asked, size_t size_bytes);
 VINE_API bool vine__made(struct vine_coroutine *that);
 
 /* Bytes from coroutines to others of the same heap. */
