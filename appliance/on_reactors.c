@@ -61,6 +61,7 @@ static int make(void)
         .worker_count = own.workers,
         .ended = be_ended,
         .coroutines = &own.coroutines,
+        .takes_over = own.server.options->takes_over,
     };
 
     server_appliance_options(&own.server, &appliance_options);

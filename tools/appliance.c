@@ -71,6 +71,11 @@ static const struct option appliance_options[] = {
      .value = "SECONDS",
      .key = "drain",
      .help = "give up what still runs so long after SIGTERM; 0: never"},
+    {.name = "take-over",
+     .kind = OPTION_FLAG,
+     VALUE(take_over),
+     .help = "take the place of the appliance that serves there, if there is one: it leaves its "
+             "pipes and ends, and no task is lost"},
     {.name = "progress",
      .kind = OPTION_FLAG,
      VALUE(progress),
@@ -140,6 +145,7 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
         .drain_seconds = (unsigned)settings_number(settings, "drain"),
         .ready_fd = -1,
         .spin_ns = values->spin_ns,
+        .takes_over = values->take_over,
         .shows_progress = values->progress,
         .is_verbose = values->verbose,
         .json = values->json,
@@ -209,7 +215,9 @@ static const char *const appliance_description[] = {
     "cores. Named segments, devices and links (file:, shm:, pci:, link:, vinetalk:) are served by "
     "a "
     "plain loop instead, without these options and without coroutines.",
-    "A live appliance's address is never taken; a socket that a dead one left is.",
+    "A live appliance's address is never taken, but with --take-over, by which an appliance of the "
+    "same user is replaced while it works: pipes come over one by one, each when its tasks under "
+    "way have ended. A socket that a dead one left is taken.",
     NULL,
 };
 
@@ -218,6 +226,8 @@ static const char *const appliance_examples[] = {
     "serve at the default address, where `vine run` with VINE_APPLIANCE=default finds it",
     "vine appliance --listen /run/user/1000/work.sock --workers 4",
     "serve at a path, with four workers",
+    "vine appliance --take-over",
+    "replace the one that serves at the default address, as with a newer version, under load",
     "vine appliance --smp 4 --procs ./procs --isolate pku",
     "serve on four cores, also the procedures of libraries, of which coroutines are kept apart",
     NULL,

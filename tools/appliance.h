@@ -32,6 +32,7 @@ struct appliance_values {
     const char *keys;
     uint64_t drain;
     uint64_t spin_ns;
+    bool take_over;
     bool progress;
     bool verbose;
     bool json;

@@ -15,6 +15,8 @@
 #include "server.h"
 #include "status.h"
 
+#define TAKE_OVER_NS (10 * VINE_NS_PER_SECOND) /* until the other one has left its socket */
+
 struct loop {
     struct server server;
     uint32_t worker_count;
@@ -126,7 +128,13 @@ static int prepare(struct loop *loop, struct vine_appliance **ret_appliance)
     error = server_offer(&loop->server, *ret_appliance);
     if (error < 0)
         return error;
-    return vine_appliance_listen(*ret_appliance, loop->server.options->address); /* logs why not */
+    error =
+        loop->server.options->takes_over
+            ? vine_appliance_take_over(*ret_appliance, loop->server.options->address, TAKE_OVER_NS)
+            : -VINE_ENOAPPLIANCE;
+    if (error != -VINE_ENOAPPLIANCE && error != -VINE_EPEERLOST)
+        return error; /* logs why not, as what follows does */
+    return vine_appliance_listen(*ret_appliance, loop->server.options->address);
 }
 
 static int serve_until_stopped(struct loop *loop)

@@ -42,6 +42,7 @@ struct serve_options {
     uint64_t spin_ns;  /* longest look before a sleep; 0: the library's own */
     bool is_embedded;  /* says nothing but what went wrong */
     bool is_verbose;
+    bool takes_over;     /* the place of who serves at the address, if there is one */
     bool shows_progress; /* on a terminal */
     bool json;           /* an object for each event on stdout */
 };

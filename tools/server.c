@@ -65,6 +65,7 @@ void server_appliance_options(struct server *server, struct vine_appliance_optio
         .log = message_log,
         .log_context = (void *)(uintptr_t)&options->is_verbose,
         .event = options->json ? events_appliance : NULL,
+        .leaves = true,
         .running_max = source != NULL ? source->running_max : 0,
         .sessions_max = source != NULL          ? source->sessions_max
                         : options->keys != NULL ? KEYS_SESSIONS_MAX

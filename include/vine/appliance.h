@@ -89,6 +89,9 @@ struct vine_appliance_options {
     /* How long a handler may hold the loop (VINE_PROCEDURE_SHORT, `short_input_max`) before that is
      * told, in the log and in statistics: nobody else is served meanwhile. 0: it is not. */
     uint64_t dispatch_max_ns;
+    /* Whether a process of the same user that asks by vine_appliance_take_over is left all
+     * pipes. */
+    bool leaves;
 };
 
 /* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */
@@ -126,6 +129,23 @@ VINE_API VINE_MUST_CHECK int vine_appliance_withdraw(struct vine_appliance *appl
  */
 VINE_API VINE_MUST_CHECK int vine_appliance_listen(struct vine_appliance *appliance,
                                                    const char *address);
+
+/*
+ * In place of vine_appliance_listen: take the place of the appliance that listens at `address`, a
+ * socket. It leaves us the socket at once, and its pipes while we serve, each when its tasks under
+ * way have ended, and ends when all are left: applications notice nothing but a time without
+ * completions. Blocks for at most `timeout_ns`. The one that serves there has to be of the same
+ * user, and to have been made with `leaves`. Those of its pipes that have sessions stay there until
+ * these end, for five seconds at most, and then the sessions are lost; and applications that are
+ * built with an older version of Vine see it drain.
+ *
+ * Returns 0; -VINE_ENOAPPLIANCE  nobody listens there: do so by vine_appliance_listen; -EACCES  it
+ *         is another user's; -VINE_EDRAINING  it goes already; -VINE_EFAILED, -VINE_EPROTOCOL  it
+ *         does not do this; -ETIMEDOUT; -VINE_EPEERLOST  it was lost meanwhile; -EOPNOTSUPP  not at
+ *         such an address; or as vine_appliance_listen. Logged.
+ */
+VINE_API VINE_MUST_CHECK int vine_appliance_take_over(struct vine_appliance *appliance,
+                                                      const char *address, uint64_t timeout_ns);
 
 /* The address as it was resolved: a path, or the segment's name. Valid until destroyed. */
 VINE_API const char *vine_appliance_address(const struct vine_appliance *appliance);

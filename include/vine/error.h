@@ -45,7 +45,8 @@ VINE_BEGIN_DECLARATIONS
     X(VINE_EOVERFLOW, 1025, "the result is larger than the room that the task stated")             \
     X(VINE_EKEY, 1026, "the appliance has no such key, or the data was sealed with another")       \
     X(VINE_EAUTHENTIC, 1027, "the data does not authenticate: it was changed, or is not whole")    \
-    X(VINE_EDEADLINE, 1028, "the task's deadline was over before it had ended")
+    X(VINE_EDEADLINE, 1028, "the task's deadline was over before it had ended")                    \
+    X(VINE_ECHANGED, 1029, "the appliance that came has this procedure with other arguments")
 
 enum vine_error {
 #define VINE_ERROR_VALUE(name, number, text) name = number,

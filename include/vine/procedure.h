@@ -34,6 +34,9 @@ enum vine_procedure_flags {
     /* Shared with a handler that itself copies each input, once, before anything looks at it: so
      * applications are told VINE_ARGUMENTS_COPIED. For handlers that pass tasks on. */
     VINE_ARGUMENTS_COPIED_BY_HANDLER = 4 | VINE_ARGUMENTS_SHARED,
+    /* A task that runs twice has the effects of one: applications may issue it anew when they have
+     * lost the appliance while it ran. */
+    VINE_PROCEDURE_IDEMPOTENT = 8,
 };
 
 /* Returns 0, or a negative code with which the task ends: one of Vine's own, or an errno, which

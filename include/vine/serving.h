@@ -44,6 +44,9 @@ struct vine_serving_options {
      * tasks and sessions at once, on each core), sockets, drain_ns and run_ns mean something
      * (vine/service.h). NULL: such procedures are refused. */
     const struct vine_service_options *coroutines;
+    /* Take the place of the appliance that listens at the address, if there is one: see
+     * vine_appliance_take_over. */
+    bool takes_over;
 };
 
 /* Make one. `options` may be NULL; what they point to is copied, but for names, and contexts. Core

@@ -19,6 +19,16 @@
  * Caveats:  a pipe does not survive fork: every call in the child returns -VINE_EFORK, and the
  *           memory is not mapped there. The library starts no thread: callbacks run inside
  *           vine_pipe_poll, vine_task_poll and the waits, on the thread that calls them.
+ *
+ * Renewal:  a pipe over a socket can go on with another appliance, when its own has gone and the
+ *           pipe was opened with `reconnect_ns`. The threads that use it see to that, within their
+ *           calls: each call but those made in callbacks may then take the time of one handshake.
+ *           Until it has succeeded, calls that may wait do so, and the others return -EAGAIN. Own
+ *           data, results that have come, procedures and accelerators stay valid; sessions end
+ *           with -VINE_EPEERLOST. Of the tasks in flight, those that the old appliance did not
+ *           begin, as it said when it drained, and those that are idempotent are issued anew to
+ *           the new one, in their order, and may end as tasks do; the others end with
+ *           -VINE_EPEERLOST.
  */
 #ifndef VINE_TALK_H
 #define VINE_TALK_H
@@ -62,6 +72,10 @@ struct vine_pipe_options {
                                   * return -ETIMEDOUT; default 60 s; VINE_FOREVER: none */
     vine_log_fn log;
     void *log_context;
+    /* When the appliance is lost or drains: for how long to look for another one at the address,
+     * which is looked up anew; see Renewal. 0: the pipe is over then, as it is in any case over
+     * links between machines and in named segments. */
+    uint64_t reconnect_ns;
 };
 
 /*
@@ -99,7 +113,8 @@ VINE_API VINE_MUST_CHECK int vine_pipe_open(const char *address,
 VINE_API void vine_pipe_close(struct vine_pipe *pipe);
 
 /* 0 while the pipe is usable, else why it is not: -VINE_EPEERLOST, -VINE_ECORRUPT, -VINE_EFORK or
- * the reason with which the appliance closed it. Any thread; looks at the peer, never blocks. */
+ * the reason with which the appliance closed it; -EAGAIN  it is being renewed. Any thread; looks at
+ * the peer, and never blocks but for a renewal. */
 VINE_API VINE_MUST_CHECK int vine_pipe_status(struct vine_pipe *pipe);
 
 /*
@@ -159,6 +174,8 @@ struct vine_pipe_stats {
     uint64_t ids_refused;  /* completions with a late, duplicate, unknown or forged id */
     uint32_t channels_open;
     uint32_t tasks_in_flight;
+    uint64_t renewals;       /* times that it went on with another appliance */
+    uint64_t tasks_reissued; /* to the one that came, of those that were in flight */
 };
 
 /* Any thread; never blocks. */
@@ -201,13 +218,16 @@ struct vine_procedure_info {
     bool copies_arguments; /* inputs are copied into private memory before they are used */
     bool has_sessions;     /* work may span tasks: see vine_session_open */
     bool has_streams;      /* its sessions are streams, by a coroutine: see vine_session_open */
+    bool is_idempotent;    /* running a task twice has the effects of running it once */
     uint32_t argument_count;
     struct vine_argument arguments[VINE_ARGUMENTS_MAX]; /* names point into this struct's pipe */
 };
 
 /*
  * Find a procedure by name; asks the appliance once and remembers. Any thread; blocks for a round
- * trip, at most the call time-out. The procedure lives as long as the pipe.
+ * trip, at most the call time-out. The procedure lives as long as the pipe. When that is renewed,
+ * and the next appliance has no such procedure, or one with other arguments, tasks of it are
+ * refused with -VINE_EPROCEDURE and -VINE_ECHANGED.
  *
  * Returns 0; -VINE_EPROCEDURE  there is none of this name; -VINE_EQUOTA  the pipe remembers 4096
  * already; -ETIMEDOUT; or as vine_pipe_status.
@@ -397,6 +417,7 @@ struct vine_task_options {
      * is not begun later, and canceled if it runs then, and ends with -VINE_EDEADLINE. What ends
      * well in spite of that has ended well. 0: for ever. An older appliance does not heed it. */
     uint64_t deadline_ns;
+    bool idempotent; /* it may run twice: see Renewal; as its procedure may be */
 };
 
 /*
@@ -404,7 +425,8 @@ struct vine_task_options {
  * are copied; data is used until the task ends.
  *
  * Returns 0              *ret_task is pending; free it with vine_task_free;
- *         -EAGAIN        as many are in flight as the channel takes; wait for one;
+ *         -EAGAIN        as many are in flight as the channel takes: wait for one; or the pipe is
+ *                        being renewed;
  *         -VINE_EQUOTA   too many tasks that have ended and were not freed, or no memory for the
  *                        bytes;
  *         -ETIMEDOUT     with throttle: nothing made room in time;

@@ -112,6 +112,43 @@ void vine__peer_listener_close(struct vine__peer_listener *listener)
     *listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
 }
 
+int vine__peer_listen_again(int listen_fd)
+{
+    return listen(listen_fd, BACKLOG) == 0 ? 0 : -errno;
+}
+
+int vine__peer_listener_take(struct vine__peer_listener *listener,
+                             const struct vine__peer_listener *taken, const char *path)
+{
+    struct sockaddr_un address;
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+    int error = vine__peer_address(path, &address);
+
+    if (error == 0)
+        error = vine__peer_check(taken->fd);
+    if (error == 0 &&
+        (getsockopt(taken->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0))
+        error = -EPROTOTYPE;
+    if (error == 0)
+        error = vine__peer_listen_again(taken->fd);
+    if (error != 0)
+        return error;
+    *listener = *taken;
+    memcpy(listener->path, address.sun_path, sizeof(listener->path));
+    vine__lockfile_say_holder(taken->lock_fd);
+    return 0;
+}
+
+void vine__peer_listener_leave(struct vine__peer_listener *listener)
+{
+    if (listener->fd >= 0)
+        close(listener->fd);
+    if (listener->lock_fd >= 0)
+        close(listener->lock_fd);
+    *listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
+}
+
 int vine__peer_accept(int listen_fd, uint64_t timeout_ns, int *ret_fd)
 {
     const uint64_t deadline_ns = vine__peer_deadline(timeout_ns);

@@ -48,6 +48,11 @@ static void write_pid(int fd)
         (void)!ftruncate(fd, 0);
 }
 
+void vine__lockfile_say_holder(int fd)
+{
+    write_pid(fd);
+}
+
 int vine__lockfile_acquire(const char *path, int *ret_fd, pid_t *ret_holder)
 {
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {

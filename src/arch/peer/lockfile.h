@@ -28,6 +28,9 @@
  */
 VINE_MUST_CHECK int vine__lockfile_acquire(const char *path, int *ret_fd, pid_t *ret_holder);
 
+/* Have the file say that we hold the lock, whose descriptor another process of ours sent us. */
+void vine__lockfile_say_holder(int fd);
+
 /* Remove the file and give the lock up. */
 void vine__lockfile_release(const char *path, int fd);
 

@@ -175,6 +175,29 @@ int vine__peer_send(int fd, const void *bytes, size_t size_bytes, const int *fds
     }
 }
 
+static void take_sender(struct msghdr *header, struct vine__peer_message *message)
+{
+    struct ucred sender;
+
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL;
+         part = CMSG_NXTHDR(header, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS ||
+            part->cmsg_len != CMSG_LEN(sizeof(sender)))
+            continue;
+        memcpy(&sender, CMSG_DATA(part), sizeof(sender));
+        message->has_sender = true;
+        message->sender = (struct vine__peer_credentials){
+            .pid = sender.pid, .uid = sender.uid, .gid = sender.gid};
+    }
+}
+
+int vine__peer_ask_senders(int fd)
+{
+    const int on = 1;
+
+    return setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0 ? -errno : 0;
+}
+
 /* Take the descriptors out of a control block: the first `keep_max` into `fds`, the others closed.
  * Returns how many there were. */
 static uint32_t take_fds(struct msghdr *header, int *fds, uint32_t keep_max)
@@ -204,12 +227,13 @@ int vine__peer_receive(int fd, struct vine__peer_message *message, uint64_t time
     VINE_ASSERT(message->capacity_bytes > 0);
     message->size_bytes = 0;
     message->fd_count = 0;
+    message->has_sender = false;
     int error = vine__peer_check(fd);
     if (error != 0)
         return error;
 
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * KERNEL_FDS_MAX)];
+        char bytes[CMSG_SPACE(sizeof(int) * KERNEL_FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
         struct cmsghdr align;
     } control;
     struct iovec part = {.iov_base = message->bytes, .iov_len = message->capacity_bytes};
@@ -255,6 +279,7 @@ int vine__peer_receive(int fd, struct vine__peer_message *message, uint64_t time
         return error;
     }
     message->size_bytes = (size_t)size;
+    take_sender(&header, message);
     return 0;
 }
 

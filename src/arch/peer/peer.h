@@ -23,6 +23,7 @@
 #include "arch/peer/process.h"
 #include "arch/peer/random.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -59,6 +60,21 @@ VINE_MUST_CHECK int vine__peer_listen(struct vine__peer_listener *listener, cons
  * open, or { .fd = -1, .lock_fd = -1 }. */
 void vine__peer_listener_close(struct vine__peer_listener *listener);
 
+/* Be the one that listens with a socket and a lock that another process of ours sent, who gives
+ * them up: who connects from now on sees us. `taken` has the descriptors and which name it is,
+ * `path` that name. Returns 0, and then they are the listener's; -ENOTSOCK, -EPROTOTYPE, ...: no
+ * such socket. */
+VINE_MUST_CHECK int vine__peer_listener_take(struct vine__peer_listener *listener,
+                                             const struct vine__peer_listener *taken,
+                                             const char *path);
+
+/* Who connects from now on sees us, where another process has listened with this socket since we
+ * did. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__peer_listen_again(int listen_fd);
+
+/* Let go of a listener that another process has: the name stays, and its lock. */
+void vine__peer_listener_leave(struct vine__peer_listener *listener);
+
 /* Take the next connection; close-on-exec.
  * Returns 0 and the descriptor; -EAGAIN if nobody came in time; -EMFILE or another negative
  * error, after which the connection still waits: pause before you ask again. */
@@ -85,6 +101,12 @@ VINE_MUST_CHECK int vine__peer_check(int fd);
 VINE_MUST_CHECK int vine__peer_send(int fd, const void *bytes, size_t size_bytes, const int *fds,
                                     uint32_t fd_count, uint64_t timeout_ns);
 
+struct vine__peer_credentials {
+    pid_t pid; /* as we see it; 0 if it lives in a pid namespace that we do not see */
+    uid_t uid;
+    gid_t gid;
+};
+
 struct vine__peer_message {
     /* The caller's: where to, how much at most, and how many descriptors at most. */
     void *bytes;
@@ -93,8 +115,14 @@ struct vine__peer_message {
     /* Ours: what came. After a failure 0, and no descriptor is open. */
     uint32_t fd_count;
     size_t size_bytes;
+    bool has_sender; /* of a socket of which vine__peer_ask_senders was asked */
+    struct vine__peer_credentials sender;
     int fds[VINE__PEER_FDS_MAX]; /* close-on-exec; the caller's to close */
 };
+
+/* Have the kernel say of each message that is sent from now on who sent it: a socket may have gone
+ * from who listened to another process. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__peer_ask_senders(int fd);
 
 /*
  * Receive one message, whole.
@@ -113,12 +141,6 @@ VINE_MUST_CHECK int vine__peer_receive(int fd, struct vine__peer_message *messag
 
 /* Close what a message brought. */
 void vine__peer_message_close(struct vine__peer_message *message);
-
-struct vine__peer_credentials {
-    pid_t pid; /* as we see it; 0 if it lives in a pid namespace that we do not see */
-    uid_t uid;
-    gid_t gid;
-};
 
 /* Who connected (or listened), as the kernel noted it at that moment. For a pair of sockets,
  * who made it. Returns 0 or a negative error. */
@@ -139,6 +161,11 @@ VINE_MUST_CHECK int vine__peer_credentials(int fd, struct vine__peer_credentials
  *         another negative error.
  */
 VINE_MUST_CHECK int vine__peer_pidfd(int fd, int *ret_pidfd);
+
+/* The same of a process by number, if that number most likely still is who had these credentials:
+ * what vine__peer_pidfd does before 6.5, and what there is for the sender of a message. */
+VINE_MUST_CHECK int vine__peer_pidfd_by_number(const struct vine__peer_credentials *credentials,
+                                               int *ret_pidfd);
 
 /*
  * Make sure that `path` is a folder that is ours alone: it is created with mode 0700 if it is

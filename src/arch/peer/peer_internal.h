@@ -24,8 +24,4 @@ void vine__process_folder(pid_t pid, char *path, size_t size_bytes);
 /* Wait until `fd` has one of `events` or has failed. Returns 0; -EAGAIN after the deadline. */
 int vine__peer_poll(int fd, short events, uint64_t deadline_ns);
 
-/* What vine__peer_pidfd does where the kernel does not know it from the socket: a pidfd by number,
- * if that number most likely still is the process that connected. */
-int vine__peer_pidfd_by_number(const struct vine__peer_credentials *credentials, int *ret_pidfd);
-
 #endif

@@ -13,7 +13,8 @@
 #include "utils/assert.h"
 #include "utils/container_of.h"
 
-#define DRAIN_NS (5 * VINE_NS_PER_SECOND)
+#define DRAIN_NS     (5 * VINE_NS_PER_SECOND)
+#define TAKE_OVER_NS (10 * VINE_NS_PER_SECOND) /* until the other one has left the listener */
 
 /* Core 0's: those that serve, and what ends them with the reactors. There is one set of reactors in
  * a process at a time. */
@@ -226,7 +227,13 @@ int vine_serving_start(struct vine_serving *serving, const char *address)
 {
     VINE_ASSERT(vine_core() == 0 && !serving->is_started);
 
-    int error = vine_appliance_listen(serving->first, address);
+    int error = serving->options.takes_over
+                    ? vine_appliance_take_over(serving->first, address, TAKE_OVER_NS)
+                    : -VINE_ENOAPPLIANCE;
+
+    /* Nobody is there, or nobody any more. */
+    if (error == -VINE_ENOAPPLIANCE || error == -VINE_EPEERLOST)
+        error = vine_appliance_listen(serving->first, address);
 
     if (error == 0 && !vine__serving_takes_connections(serving->first))
         serving->core_count = 1; /* nothing comes to the others */

@@ -71,7 +71,7 @@ struct vine_serving {
 int vine__part_begin(struct vine__part *part);
 
 /* spread.c: a vine__serving_place_fn, of core 0, whose context is the serving. */
-void vine__serving_spread(void *context, int fd);
+void vine__serving_spread(void *context, int fd, bool is_awaited);
 
 /* workers.c: as many as can be started. */
 void vine__workers_start(struct vine_serving *serving);

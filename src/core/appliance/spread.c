@@ -15,6 +15,7 @@ struct handed {
     struct vine_core_call call;
     struct vine__part *part;
     int fd;
+    bool is_awaited;
 };
 
 /* A2 pairs with A1. */
@@ -50,7 +51,7 @@ static int64_t take(void *argument)
 
     if (handed->part->appliance == NULL)
         return -ENOMEM;
-    vine__serving_adopt(handed->part->appliance, handed->fd);
+    vine__serving_adopt(handed->part->appliance, handed->fd, handed->is_awaited);
     return 0;
 }
 
@@ -60,24 +61,24 @@ static void be_taken(struct vine_core_call *call)
     struct vine__part *const part = handed->part;
 
     if (vine_core_call_result(call) != 0)
-        vine__serving_adopt(part->serving->first, handed->fd);
+        vine__serving_adopt(part->serving->first, handed->fd, handed->is_awaited);
     vine__closed_free(handed);
     part->handed--;
     part->serving->handed--;
     vine__serving_end_if_over(part->serving);
 }
 
-void vine__serving_spread(void *context, int fd)
+void vine__serving_spread(void *context, int fd, bool is_awaited)
 {
     struct vine_serving *const serving = context;
     struct vine__part *const part = choose(serving);
     struct handed *const handed = part->core != 0 ? vine__closed_alloc(sizeof(*handed)) : NULL;
 
     if (handed == NULL) {
-        vine__serving_adopt(serving->first, fd);
+        vine__serving_adopt(serving->first, fd, is_awaited);
         return;
     }
-    *handed = (struct handed){.part = part, .fd = fd};
+    *handed = (struct handed){.part = part, .fd = fd, .is_awaited = is_awaited};
     part->handed++;
     serving->handed++;
     vine_core_call(&handed->call, part->core, take, handed, be_taken);

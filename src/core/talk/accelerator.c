@@ -30,6 +30,7 @@ static struct vine_accelerator *take(struct vine_pipe *pipe, int *ret_error)
     accelerator->refs = 1;
     accelerator->id = (uint16_t)vine__lowest_bit_u64(free_ids);
     pipe->accelerator_ids |= 1ULL << accelerator->id;
+    pipe->accelerator_at[accelerator->id] = accelerator;
     return accelerator;
 }
 
@@ -39,6 +40,7 @@ static void give(struct vine_accelerator *accelerator)
 
     pthread_mutex_lock(&pipe->lock);
     pipe->accelerator_ids &= ~(1ULL << accelerator->id);
+    pipe->accelerator_at[accelerator->id] = NULL;
     vine__store_give(&pipe->accelerators, accelerator);
     pthread_mutex_unlock(&pipe->lock);
 }
@@ -55,7 +57,7 @@ int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
     };
     const size_t length = type != NULL ? strlen(type) : 0;
     struct vine_task *task = NULL;
-    int error = vine__pipe_check(pipe);
+    int error = vine__pipe_ready(pipe);
 
     if (error)
         return error;
@@ -75,6 +77,8 @@ int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
     pthread_mutex_unlock(&pipe->lock);
     if (accelerator == NULL)
         return error;
+    memcpy(accelerator->type, request.type, sizeof accelerator->type);
+    accelerator->order = request.order;
     request.accelerator = accelerator->id;
     error = vine__task_issue(pipe, &vine__builtin_acquire, &options, pipe->call_timeout_ns, &task);
     if (error) {
@@ -82,6 +86,8 @@ int vine_accelerator_acquire(struct vine_pipe *pipe, const char *type,
         return error;
     }
     error = vine_task_wait(task, pipe->call_timeout_ns);
+    if (!error)
+        vine__store_relaxed_u32(&accelerator->is_acquired, 1);
     if (!error)
         *ret_accelerator = accelerator;
     else if (error == -ETIMEDOUT || error == -EDEADLK)
@@ -111,6 +117,7 @@ static int retire(struct vine_accelerator *accelerator)
     };
     struct vine_task *task = NULL;
 
+    vine__store_relaxed_u32(&accelerator->is_acquired, 0);
     return vine__task_issue(accelerator->pipe, &vine__builtin_release, &options, 0, &task);
 }
 
@@ -164,6 +171,13 @@ void vine_accelerator_release(struct vine_accelerator *accelerator)
     vine__accelerator_unref(accelerator);
 }
 
+static bool is_over(const struct vine_pipe *pipe)
+{
+    const int error = vine__pipe_check(pipe);
+
+    return error != 0 && error != VINE__RENEWED_SOON;
+}
+
 void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
                                 struct vine_accelerator_stats *ret_stats)
 {
@@ -173,9 +187,9 @@ void vine_accelerator_get_stats(struct vine_accelerator *accelerator,
 
     VINE_ASSERT(accelerator->magic == VINE__ACCELERATOR_MAGIC);
     *ret_stats = (struct vine_accelerator_stats){
-        .state = vine__pipe_check(accelerator->pipe) != 0 ? VINE_ACCELERATOR_LOST
-                 : ended < issued                         ? VINE_ACCELERATOR_BUSY
-                                                          : VINE_ACCELERATOR_FREE,
+        .state = is_over(accelerator->pipe) ? VINE_ACCELERATOR_LOST
+                 : ended < issued           ? VINE_ACCELERATOR_BUSY
+                                            : VINE_ACCELERATOR_FREE,
         .tasks_issued = issued,
         .tasks_ended = ended,
         .queued_ns = vine__load_relaxed_u64(&accelerator->queued_units) * 16,

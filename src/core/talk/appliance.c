@@ -209,6 +209,8 @@ static int make_common(struct vine__common **ret_common)
     vine__list_init(&common->buried);
     vine__list_init(&common->ready_pipes);
     vine__list_init(&common->errands);
+    common->leave_fd = -1;
+    (void)pthread_mutex_init(&common->leave_lock, NULL);
     (void)pthread_mutex_init(&common->told_lock, NULL);
     (void)pthread_mutex_init(&common->procedures_lock, NULL);
     (void)pthread_mutex_init(&common->jobs_lock, NULL);
@@ -249,6 +251,9 @@ static void leave_common(struct vine_appliance *appliance)
     (void)pthread_mutex_destroy(&common->procedures_lock);
     (void)pthread_mutex_destroy(&common->told_lock);
     vine__roll_fini(&common->roll);
+    (void)pthread_mutex_destroy(&common->leave_lock);
+    if (common->leave_fd >= 0)
+        close(common->leave_fd);
     free(common);
 }
 
@@ -300,9 +305,11 @@ int vine__serving_create(const struct vine_appliance_options *options,
     appliance->magic = VINE__APPLIANCE_MAGIC;
     appliance->epoll_fd = -1;
     appliance->event_fd = -1;
+    appliance->taking_fd = -1;
     appliance->listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
     vine__list_init(&appliance->pipes);
     vine__list_init(&appliance->strangers);
+    vine__list_init(&appliance->awaited);
     vine__list_init(&appliance->growing);
     vine__list_init(&appliance->over);
     vine__list_init(&appliance->active);
@@ -351,12 +358,17 @@ void vine_appliance_destroy(struct vine_appliance *appliance)
         return;
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     end_pipes(appliance, &appliance->strangers);
+    end_pipes(appliance, &appliance->awaited);
     end_pipes(appliance, &appliance->pipes);
     while (vine__served_reap(appliance))
         continue;
     VINE_ASSERT(appliance->pipe_count == 0);
     VINE_ASSERT(appliance->done_count == 0);
+    if (appliance->is_listener_left)
+        vine__peer_listener_leave(&appliance->listener);
     vine__peer_listener_close(&appliance->listener);
+    if (appliance->taking_fd >= 0)
+        close(appliance->taking_fd);
     vine__served_leave_named(appliance);
     vine__served_leave_links(appliance);
     if (appliance->epoll_fd >= 0)
@@ -385,8 +397,8 @@ static bool has_handler(const struct vine_procedure_definition *definition)
     if (definition->run != NULL)
         return true;
     return definition->coroutine != NULL && definition->state_bytes == 0 &&
-           definition->flags == 0 && definition->short_input_max == 0 &&
-           definition->begin == NULL && definition->end == NULL;
+           (definition->flags & ~(uint32_t)VINE_PROCEDURE_IDEMPOTENT) == 0 &&
+           definition->short_input_max == 0 && definition->begin == NULL && definition->end == NULL;
 }
 
 static bool is_definition(const struct vine_procedure_definition *definition)

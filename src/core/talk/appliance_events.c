@@ -74,7 +74,7 @@ static int why_not(const struct vine_appliance *appliance, const char **ret_reas
     return appliance->is_draining ? -VINE_EDRAINING : suspended;
 }
 
-void vine__serving_adopt(struct vine_appliance *appliance, int fd)
+static void adopt(struct vine_appliance *appliance, int fd, bool is_awaited)
 {
     const char *reason;
     const int error = why_not(appliance, &reason);
@@ -93,11 +93,31 @@ void vine__serving_adopt(struct vine_appliance *appliance, int fd)
         return;
     }
     pipe->link_to.socket_fd = fd;
+    if (is_awaited) {
+        vine__served_await(pipe);
+        return;
+    }
     pipe->deadline_ns = vine__clock_now_ns() + HANDSHAKE_NS;
     /* Those who connect and say nothing make room for those who do. */
     if (appliance->stranger_count > STRANGERS_MAX)
         vine__loop_end_pipe(PIPE_OF(vine__list_first(&appliance->strangers)), -ETIMEDOUT,
                             "too many connections that say nothing");
+}
+
+void vine__serving_adopt(struct vine_appliance *appliance, int fd, bool is_awaited)
+{
+    adopt(appliance, fd, is_awaited);
+    /* F3 pairs with F4: after it is a pipe. */
+    (void)vine__fetch_sub_acq_rel_u32(&appliance->common->placed_count, 1);
+}
+
+void vine__events_place(struct vine_appliance *appliance, int fd, bool is_awaited)
+{
+    (void)vine__fetch_add_acq_rel_u32(&appliance->common->placed_count, 1);
+    if (appliance->place != NULL)
+        appliance->place(appliance->place_context, fd, is_awaited);
+    else
+        vine__serving_adopt(appliance, fd, is_awaited);
 }
 
 static void accept_pipes(struct vine_appliance *appliance)
@@ -111,11 +131,15 @@ static void accept_pipes(struct vine_appliance *appliance)
                 turn_deaf(appliance, error);
             return;
         }
-        if (appliance->place != NULL)
-            appliance->place(appliance->place_context, fd);
-        else
-            vine__serving_adopt(appliance, fd);
+        vine__events_place(appliance, fd, false);
     }
+}
+
+/* What an application sent to the one before us says nothing to us. */
+static bool is_stale(const struct vine__served *pipe, const union vine__talk_any *message)
+{
+    return pipe->is_awaited &&
+           (message->head.type == VINE_TALK_WAKE || message->head.type == VINE_TALK_EXTENT);
 }
 
 /* The first message of a connection. Negative: refused. */
@@ -140,7 +164,20 @@ static int shake_hands(struct vine__served *pipe)
 
     if (error == -EAGAIN)
         return 0;
-    if (!error && message.head.type != VINE_TALK_HELLO) {
+    if (!error && is_stale(pipe, &message)) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    if (!error && message.head.type == VINE_TALK_TAKE_OVER && !pipe->is_awaited) {
+        vine__epoll_remove(appliance->epoll_fd, socket_fd);
+        error = vine__leave_begin(appliance, socket_fd, &pipe->why);
+        if (!error) {
+            pipe->link_to.socket_fd = -1;
+            vine__served_leave(pipe);
+            return 0;
+        }
+    } else if (!error && message.head.type != VINE_TALK_HELLO) {
         vine__why_say(&pipe->why, "message %u instead of a hello", message.head.type);
         error = -VINE_EPROTOCOL;
     }
@@ -204,6 +241,10 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns)
             accept_pipes(appliance);
         else if (appliance->places != NULL && events[i].context == appliance->places)
             vine__served_look_links(appliance);
+        else if (events[i].context == &appliance->leave_context)
+            vine__leave_hear(appliance);
+        else if (events[i].context == &appliance->taking_fd)
+            vine__taking_hear(appliance);
         else
             hear(events[i].context);
     }
@@ -232,7 +273,7 @@ bool vine__events_look_around(struct vine_appliance *appliance)
         appliance->memory_seen = 0;
         vine__jobs_remind(appliance);
     }
-    if (appliance->is_deaf && appliance->listener.fd >= 0)
+    if (appliance->is_deaf && appliance->listener.fd >= 0 && !appliance->is_listener_left)
         appliance->is_deaf =
             vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener) != 0;
     while ((first = vine__list_first(&appliance->strangers)) != NULL &&

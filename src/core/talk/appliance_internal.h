@@ -20,6 +20,10 @@
  *   V2  a loop that falls asleep: acquire of event_word           pairs with V1: looks come after
  *   Q1  vine_appliance_stop: release of `stops`                   pairs with Q2
  *   Q2  the loop: acquire of `stops`                              pairs with Q1
+ *   F1  who begins or ends a leave-taking: release of `leaving`   pairs with F2: its socket
+ *   F2  each part: acquire of `leaving`                           pairs with F1
+ *   F3  a connection that arrived: release of placed_count        pairs with F4: it is a pipe
+ *   F4  who sees whether all have left: acquire of placed_count   pairs with F3
  *   J1  a job's end: release of its lane's `running`              pairs with J2
  *   J2  the loop: acquire of `running`, for a task that it runs   pairs with J1: the last is over
  * Between the two sides:
@@ -222,6 +226,8 @@ struct vine__served {
     uint64_t debt_ticks;         /* of the loop's time for tasks, more than its share */
     uint64_t heard_debt_ticks;   /* the same for what came by descriptors */
     uint64_t seen_ticks;         /* the loop's clock, after what it last did for this pipe */
+    bool is_awaited;             /* was left to us; its application has not said hello yet */
+    bool is_frozen;              /* no more is taken from its rings */
     uint32_t next_channel;       /* with which the next visit begins */
     uint32_t changes;            /* raised by whatever may let a submission that is held go on */
     uint64_t looked_ticks;       /* named segments: when its process was last asked for */
@@ -288,6 +294,14 @@ struct vine__common {
 
     uint32_t uid; /* of this process: who asks with it may know everything */
     struct vine__roll roll;
+
+    /* Leaving all pipes to another process: leave.c. */
+    uint32_t leaving;      /* atomic: 1 while it is under way */
+    uint32_t placed_count; /* atomic: connections that are on their way to a part */
+    pthread_mutex_t leave_lock;
+    int leave_fd;         /* leave_lock: of the successor; -1: none */
+    uint64_t leave_ticks; /* when that began */
+
     pthread_mutex_t told_lock; /* events are told one at a time */
     bool has_told_drain;       /* told_lock */
 
@@ -327,10 +341,16 @@ struct vine_appliance {
     uint32_t event_word; /* raised by whoever wakes */
     uint32_t is_asleep;  /* atomic */
     bool is_draining;
-    bool has_ended; /* jobs_lock: it is none of those that serve any more */
+    bool is_leaving;       /* as this part has seen it */
+    bool is_listener_left; /* it is the successor's, and kept until all is left */
+    bool has_left;         /* all of it */
+    char leave_context;    /* by its address: the successor's socket, among the events */
+    int taking_fd;         /* of whom we succeed, while pipes come; -1: none */
+    bool has_ended;        /* jobs_lock: it is none of those that serve any more */
 
     struct vine__list pipes;     /* those that have been welcomed */
     struct vine__list strangers; /* connections that have not said hello, oldest first */
+    struct vine__list awaited;   /* pipes that were left to us, and have not said hello */
     struct vine__list growing;   /* pipes with memory that is made or mapped, a step a turn */
     struct vine__list over;      /* pipes to be freed */
     struct vine__list active;
@@ -453,6 +473,8 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns);
 /* What no event tells: handshakes that take too long, deaths where there is no pidfd, rings of
  * pipes that sleep. A part of the pipes a call; returns whether there are more. */
 bool vine__events_look_around(struct vine_appliance *appliance);
+/* A connection that has come: to whichever part. */
+void vine__events_place(struct vine_appliance *appliance, int fd, bool is_awaited);
 /* End a pipe from the loop; 0 and -VINE_ECLOSED: the application closed it. */
 void vine__loop_end_pipe(struct vine__served *pipe, int error, const char *why);
 
@@ -491,6 +513,10 @@ int vine__served_open_channels(struct vine__served *pipe);
 /* End a pipe for a reason (0: the application closed it). It stays until vine__served_reap, which
  * the loop calls where nobody holds a pointer to a pipe, finds that no job of it runs any more. */
 void vine__served_end(struct vine__served *pipe, int error, const char *why);
+/* One of which the application had a pipe to another appliance, and finds out when it finds out. */
+void vine__served_await(struct vine__served *pipe);
+/* Its socket is another process's now: nothing is said to the application, nor counted. */
+void vine__served_leave(struct vine__served *pipe);
 void vine__served_discard(struct vine__served *pipe); /* one that was never opened */
 void vine__served_end_if_over(struct vine__served *pipe);
 /* Free what is over; whether there is more. Without workers a part of an extent a call. */
@@ -501,6 +527,16 @@ void vine__served_bury(struct vine__served *pipe);
 void vine__served_see_growth(struct vine__served *pipe);
 /* One step of what grows; whether there was anything. */
 bool vine__served_grow(struct vine_appliance *appliance);
+
+/* leave.c: all pipes to another process */
+/* It asks over this socket, which is taken. Returns 0, or why not, and then it is the caller's. */
+int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why *why);
+void vine__leave_hear(struct vine_appliance *appliance);
+/* What a part does of it in a turn. Returns whether anything was done. */
+bool vine__leave_turn(struct vine_appliance *appliance);
+
+/* taking.c: all pipes of another process. What came over its socket. */
+void vine__taking_hear(struct vine_appliance *appliance);
 
 /* served_named.c: the one pipe of a named segment */
 int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why *why);

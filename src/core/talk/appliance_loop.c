@@ -32,6 +32,7 @@
 #define SWEEP_NS          1000000            /* how often a busy loop looks for such: a barrier */
 #define BACKSTOP_NS       VINE_NS_PER_SECOND /* no sleep is longer while anybody is there */
 #define BACKSTOP_ALONE_NS (10 * BACKSTOP_NS) /* where there is nobody whose death could be missed */
+#define LEAVING_NS        1000000            /* where other parts are to have left, too */
 #define BACKSTOP_NAMED_NS 100000000          /* where nobody tells of a death */
 
 #define PIPE_OF(node) VINE_CONTAINER_OF(node, struct vine__served, link)
@@ -55,6 +56,8 @@ static uint64_t idle_ns(const struct vine_appliance *appliance)
 /* Where nobody can wake us, not long. Each look wakes a processor, or a whole machine. */
 static uint64_t sleep_ns(const struct vine_appliance *appliance)
 {
+    if (VINE__UNLIKELY(appliance->is_leaving))
+        return LEAVING_NS;
     if (appliance->places != NULL)
         return vine__served_nap_links(appliance, idle_ns(appliance));
     if (appliance->named != NULL)
@@ -99,6 +102,8 @@ void vine__loop_activate(struct vine__served *pipe)
 
 bool vine__loop_has_work(struct vine__served *pipe)
 {
+    if (VINE__UNLIKELY(pipe->is_frozen))
+        return false;
     /* Relaxed: who opens them reads it again. */
     if (vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
         return true;
@@ -371,8 +376,10 @@ static void fall_asleep(struct vine_appliance *appliance)
 static void begin_to_drain(struct vine_appliance *appliance)
 {
     appliance->is_draining = true;
-    if (appliance->listener.fd >= 0)
+    if (appliance->listener.fd >= 0 && !appliance->is_listener_left)
         vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
+    if (appliance->is_listener_left)
+        vine__peer_listener_leave(&appliance->listener);
     vine__peer_listener_close(&appliance->listener);
     vine__appliance_tell_drain(appliance);
 }
@@ -387,6 +394,8 @@ static void cancel_all(struct vine_appliance *appliance)
 static void end_all(struct vine_appliance *appliance)
 {
     VINE_LIST_FOR_EACH(node, &appliance->strangers)
+    vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
+    VINE_LIST_FOR_EACH(node, &appliance->awaited)
     vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
     VINE_LIST_FOR_EACH(node, &appliance->pipes)
     vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
@@ -428,6 +437,9 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
         appliance->tasks_taken + appliance->errand_count > 0)
         is_busy |= vine__job_run_one(appliance, &appliance->scratch);
     is_busy |= vine__served_grow(appliance);
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&appliance->common->leaving) != 0 ||
+                       appliance->is_leaving))
+        is_busy |= vine__leave_turn(appliance);
     if (VINE__UNLIKELY(now_ticks - appliance->heard_ticks > appliance->events_ticks)) {
         const bool is_more = hear(appliance, now_ticks);
 

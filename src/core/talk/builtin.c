@@ -70,6 +70,8 @@ static void describe(const struct vine_appliance *appliance,
         ret->flags |= VINE_WIRE_HAS_SESSIONS;
     if (has_streams)
         ret->flags |= VINE_WIRE_HAS_STREAMS;
+    if ((definition->flags & VINE_PROCEDURE_IDEMPOTENT) != 0)
+        ret->flags |= VINE_WIRE_IS_IDEMPOTENT;
     ret->argument_count = definition->argument_count;
     for (uint32_t i = 0; i < definition->argument_count; i++) {
         const struct vine_argument *argument = &definition->arguments[i];

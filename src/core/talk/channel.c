@@ -53,8 +53,13 @@ int vine__channel_open(struct vine_pipe *pipe, bool is_shared, struct vine__chan
 {
     const uint32_t slot_count = vine__ring_slots(pipe->tasks_max);
     const uint64_t ring_bytes = (uint64_t)slot_count * sizeof(struct vine_slot);
-    struct vine__channel *channel = make_channel(pipe, is_shared);
+    /* Who renews the pipe, behind its lock, sees all channels that there are. */
+    const int unusable = vine__pipe_check(pipe);
+    struct vine__channel *channel = unusable ? NULL : make_channel(pipe, is_shared);
     struct vine__box box;
+
+    if (unusable)
+        return unusable;
 
     if (channel == NULL)
         return -ENOMEM;
@@ -66,6 +71,8 @@ int vine__channel_open(struct vine_pipe *pipe, bool is_shared, struct vine__chan
         return -VINE_EQUOTA;
     }
     memset(box.memory, 0, ring_bytes);
+    channel->slots = box.memory;
+    channel->slot_count = slot_count;
     error = vine_spsc_producer_init(&channel->producer, box.memory, slot_count,
                                     &pipe->mirror.layout->channels[channel->index].consumed.value);
     VINE_ASSERT(error == 0);
@@ -91,6 +98,9 @@ int vine__channel_meet(struct vine__channel *channel)
 
     if (channel->has_completions)
         return 1;
+    /* What it has is the former appliance's. */
+    if (VINE__UNLIKELY(channel->is_left))
+        return 0;
     /* B4 pairs with B3: the record is written. */
     if (vine__load_acquire_u32(&theirs->state) != 1)
         return 0;
@@ -151,6 +161,8 @@ void vine__channel_flush_slow(struct vine__channel *channel)
 {
     struct vine_pipe *pipe = channel->pipe;
 
+    if (vine__pipe_check(pipe) != 0)
+        return;
     pthread_mutex_lock(&pipe->lock);
     while (pipe->kept_first != NULL && push_message(channel, &pipe->kept_first->message)) {
         struct vine__kept_message *sent = pipe->kept_first;
@@ -182,7 +194,8 @@ static void keep(struct vine_pipe *pipe, const struct vine_wire_submission *mess
     (void)vine__fetch_add_acq_rel_u32(&pipe->kept_count, 1);
 }
 
-void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message)
+void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message,
+                     uint32_t renewal)
 {
     struct vine__channel *channel = NULL;
     bool is_sent = false;
@@ -191,13 +204,18 @@ void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *
         return;
     if (vine__thread_channel(pipe, &channel) == 0) {
         vine__channel_lock(channel);
-        vine__channel_flush(channel);
-        is_sent = push_message(channel, message);
+        if (vine__pipe_check(pipe) != 0 || vine__pipe_renewals(pipe) != renewal) {
+            is_sent = true; /* to nobody: who would understand it is gone */
+        } else {
+            vine__channel_flush(channel);
+            is_sent = push_message(channel, message);
+        }
         vine__channel_unlock(channel);
     }
     if (is_sent)
         return;
     pthread_mutex_lock(&pipe->lock);
-    keep(pipe, message);
+    if (vine__pipe_renewals(pipe) == renewal)
+        keep(pipe, message);
     pthread_mutex_unlock(&pipe->lock);
 }

@@ -64,7 +64,7 @@ static int read_descriptor(struct vine_pipe *pipe, const unsigned char *at, uint
     parcel->token_count = head.token_count;
     parcel->bytes = parcel->tokens + head.token_count * TOKEN_BYTES;
     parcel->bytes_size = head.bytes_size;
-    vine__data_give_back(pipe, &token);
+    vine__data_give_back(pipe, &token, vine__pipe_renewals(pipe));
     return 0;
 }
 
@@ -105,6 +105,9 @@ static int take_output(struct vine_pipe *pipe, struct vine_data *data, const uns
         return -VINE_ECORRUPT;
     data->token = token;
     data->memory = memory;
+    data->renewal = vine__pipe_renewals(pipe);
+    if (token.length > 0) /* relaxed: who renews has waited for whoever drains */
+        (void)vine__fetch_add_relaxed_u64(&pipe->renewal.results, 1);
     vine__store_relaxed_u64(&data->size_bytes, token.length);
     /* R1 pairs with R2: what it is before that it is. */
     vine__store_release_u32(&data->has_result, 1);
@@ -205,9 +208,29 @@ VINE__ALWAYS_INLINE void end_task(struct vine__channel *channel, struct vine_tas
         vine__task_recycle(task);
 }
 
+/* Whether a task that a draining appliance sent back waits for the next one. It was not begun. */
+static bool keeps(struct vine__channel *channel, const struct vine_wire_completion *completion)
+{
+    struct vine__op *operation = vine__op_find(&channel->tasks, completion->operation);
+    struct vine_task *task = (struct vine_task *)(void *)operation;
+    const uint64_t pending =
+        vine__op_word((uint32_t)(completion->operation >> 32), completion->kind, VINE__OP_PENDING);
+
+    /* O2 pairs with O1, of the op cache. */
+    if (completion->status != VINE_EDRAINING || !channel->pipe->renewal.is_wanted ||
+        operation == NULL || vine__load_acquire_u64(&operation->word) != pending ||
+        (task->again & VINE__AGAIN_KEPT) == 0 ||
+        (task->session != NULL && task->has_uses && task->session->has_ended))
+        return false;
+    task->again |= VINE__AGAIN_WAITING;
+    return true;
+}
+
 static int complete(struct vine__channel *channel, const struct vine_wire_completion *completion,
                     uint64_t now_ticks)
 {
+    if (VINE__UNLIKELY(completion->status == VINE_EDRAINING) && keeps(channel, completion))
+        return 0;
     /* The drainer alone ends tasks; that its user freed one early stands in its life. */
     struct vine__op *operation =
         vine__op_complete_alone(&channel->tasks, completion->operation, completion->kind);
@@ -270,6 +293,18 @@ int vine__channel_drain(struct vine__channel *channel)
         return error;
     }
     return taken;
+}
+
+void vine__task_lose(struct vine__channel *channel, struct vine_task *task, int status)
+{
+    /* O2 pairs with O1, of the op cache. */
+    const uint64_t word = vine__load_acquire_u64(&task->operation.word);
+
+    if (!vine__op_end(&task->operation, word))
+        return;
+    task->queued = 0;
+    task->run = 0;
+    end_task(channel, task, status, vine__clock_ticks());
 }
 
 void vine__channel_end_all(struct vine__channel *channel)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Data: our boxes, and places for the appliance's results. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
@@ -69,7 +70,7 @@ static int alloc_box(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__b
         if (deadline.is_over)
             return -ETIMEDOUT;
         vine__pipe_wait_for_memory(pipe, turn);
-        error = vine__pipe_check(pipe);
+        error = vine__pipe_ready(pipe);
         if (error)
             return error;
     }
@@ -78,7 +79,7 @@ static int alloc_box(struct vine_pipe *pipe, uint64_t size_bytes, struct vine__b
 int vine_data_create(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_bytes,
                      struct vine_data **ret_data)
 {
-    int error = vine__pipe_check(pipe);
+    int error = vine__pipe_ready(pipe);
 
     if (error)
         return error;
@@ -97,12 +98,6 @@ int vine_data_create(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_b
     data->memory = data->box.memory;
     data->size_bytes = size_bytes;
     data->size_max_bytes = size_bytes;
-    data->token = (struct vine_token){
-        .offset_units = data->box.offset_units,
-        .generation = 1, /* of no meaning to the other side: we free our boxes ourselves */
-        .type = data->type,
-        .extent = (uint16_t)data->box.extent,
-    };
     vine__store_release_u32(&data->has_result, 1); /* R1 pairs with R2 */
     *ret_data = data;
     return 0;
@@ -111,7 +106,7 @@ int vine_data_create(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_b
 int vine_data_expect(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_max_bytes,
                      struct vine_data **ret_data)
 {
-    const int error = vine__pipe_check(pipe);
+    const int error = vine__pipe_ready(pipe);
 
     if (error)
         return error;
@@ -130,7 +125,7 @@ int vine_data_expect(struct vine_pipe *pipe, uint32_t data_type, uint64_t size_m
     return 0;
 }
 
-void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token)
+void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token, uint32_t renewal)
 {
     struct vine_wire_submission message = {
         .kind = VINE_WIRE_RELEASE,
@@ -138,7 +133,7 @@ void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token
     };
 
     memcpy(message.body + VINE_WIRE_BODY_BYTES - sizeof *token, token, sizeof *token);
-    vine__pipe_tell(pipe, &message);
+    vine__pipe_tell(pipe, &message, renewal);
 }
 
 void vine__data_unref(struct vine_data *data)
@@ -149,8 +144,84 @@ void vine__data_unref(struct vine_data *data)
     if (!data->is_result)
         vine__pipe_free(data->pipe, &data->box);
     else if (data->has_result && data->size_bytes > 0)
-        vine__data_give_back(data->pipe, &data->token);
+        vine__data_release_result(data->pipe, &data->token, data->renewal);
+    if (data->is_home)
+        vine__pipe_free(data->pipe, &data->box);
     give_data(data);
+}
+
+/* The pipe's lock is held. Returns what is to be unmapped, or NULL. */
+static struct vine__former *release_former(struct vine_pipe *pipe, uint32_t renewal)
+{
+    struct vine__former **link = &pipe->renewal.formers;
+
+    while (*link != NULL && (*link)->renewal != renewal)
+        link = &(*link)->next;
+
+    struct vine__former *former = *link;
+
+    VINE_ASSERT(former != NULL && former->results > 0);
+    if (--former->results > 0)
+        return NULL;
+    *link = former->next;
+    return former;
+}
+
+void vine__data_release_result(struct vine_pipe *pipe, const struct vine_token *token,
+                               uint32_t renewal)
+{
+    struct vine__former *former = NULL;
+
+    pthread_mutex_lock(&pipe->lock);
+
+    const bool is_present = vine__pipe_renewals(pipe) == renewal;
+
+    if (is_present)
+        (void)vine__fetch_sub_acq_rel_u64(&pipe->renewal.results, 1);
+    else
+        former = release_former(pipe, renewal);
+    pthread_mutex_unlock(&pipe->lock);
+    if (is_present)
+        vine__data_give_back(pipe, token, renewal);
+    if (former != NULL)
+        vine__mirror_close(&former->mirror);
+    free(former);
+}
+
+/* Behind the lock, where one of several threads that issue with it does it. */
+int vine__data_bring_home(struct vine_data *data)
+{
+    struct vine_pipe *pipe = data->pipe;
+    const uint64_t size_bytes = vine__load_relaxed_u64(&data->size_bytes);
+    int error = 0;
+
+    pthread_mutex_lock(&pipe->lock);
+    if (!data->is_home && size_bytes > 0 && data->renewal != vine__pipe_renewals(pipe)) {
+        error = vine__half_alloc(&pipe->half, size_bytes, &data->box);
+        if (!error) {
+            memcpy(data->box.memory, data->memory, size_bytes);
+            data->is_home = true;
+        }
+    }
+    pthread_mutex_unlock(&pipe->lock);
+    return error;
+}
+
+void vine__data_name(const struct vine_data *data, struct vine_token *ret_token)
+{
+    const uint64_t size_bytes = vine__load_relaxed_u64(&data->size_bytes);
+
+    if (data->is_result && size_bytes > 0 && !data->is_home) {
+        *ret_token = data->token;
+        ret_token->type |= VINE_WIRE_TYPE_THEIRS;
+        return;
+    }
+    *ret_token = (struct vine_token){.length = (uint32_t)size_bytes, .type = data->type};
+    if (data->is_result && size_bytes == 0)
+        return;                /* an empty one, which lies nowhere */
+    ret_token->generation = 1; /* of no meaning to the other side: we free our boxes ourselves */
+    ret_token->offset_units = data->box.offset_units;
+    ret_token->extent = (uint16_t)data->box.extent;
 }
 
 void vine_data_free(struct vine_data *data)

@@ -47,6 +47,8 @@
 #define LOOK_LEAST_NS 50000
 #define LOOK_MOST_NS  2000000
 
+#define RENEW_NS 10000000 /* until the appliance is looked for again */
+
 #define KEPT_NS 1000000 /* until a message that found no room is tried again */
 
 void vine__descriptor_init(struct vine__descriptor *descriptor)
@@ -120,7 +122,7 @@ static int make(struct vine_pipe *pipe)
 
 int vine_pipe_descriptor(struct vine_pipe *pipe, int *ret_fd)
 {
-    int error = vine__pipe_check(pipe);
+    int error = vine__pipe_ready(pipe);
 
     if (error)
         return error;
@@ -130,6 +132,19 @@ int vine_pipe_descriptor(struct vine_pipe *pipe, int *ret_fd)
     if (!error)
         *ret_fd = pipe->descriptor.epoll_fd;
     pthread_mutex_unlock(&pipe->descriptor.lock);
+    return error;
+}
+
+int vine__descriptor_renew(struct vine_pipe *pipe, bool is_same_socket)
+{
+    struct vine__descriptor *descriptor = &pipe->descriptor;
+    int error = 0;
+
+    /* Closing the former ones has taken them out. */
+    if (descriptor->epoll_fd >= 0 && !is_same_socket)
+        error = vine__epoll_add(descriptor->epoll_fd, pipe->link.socket_fd, NULL);
+    if (!error && descriptor->epoll_fd >= 0 && pipe->link.pidfd >= 0)
+        error = vine__epoll_add(descriptor->epoll_fd, pipe->link.pidfd, NULL);
     return error;
 }
 
@@ -274,10 +289,15 @@ int vine_pipe_arm(struct vine_pipe *pipe, uint64_t *ret_timeout_ns)
         pthread_mutex_unlock(&descriptor->lock);
         result = take_all(pipe);
         pthread_mutex_lock(&descriptor->lock);
+        if (vine__pipe_check(pipe) == VINE__RENEWED_SOON)
+            break;
         if (result == 0)
             is_asleep = try_to_sleep(pipe);
     }
-    if (result == 0)
+    if (result == 0 && vine__pipe_check(pipe) == VINE__RENEWED_SOON) {
+        result = account(pipe, true, ret_timeout_ns);
+        *ret_timeout_ns = vine__min_u64(*ret_timeout_ns, RENEW_NS);
+    } else if (result == 0)
         result = account(pipe, is_asleep, ret_timeout_ns);
     else if (descriptor->epoll_fd >= 0)
         (void)!vine__eventfd_signal(descriptor->event_fd); /* over: readable from here on */

@@ -76,6 +76,7 @@ struct vine__agreement {
     uint64_t generation;
     bool stream;    /* both sides can fall asleep by membarrier */
     bool reasons;   /* the application takes reasons in descriptors */
+    bool renews;    /* the application greets whoever its socket is left to */
     bool rings;     /* the appliance sends a wake to an application whose sleep epoch is odd */
     bool ready;     /* channels that are not on the appliance's list set bits */
     bool deadlines; /* the appliance heeds deadlines of tasks */
@@ -126,6 +127,13 @@ static inline void vine__link_init(struct vine__link *link, struct vine__half *h
 VINE_MUST_CHECK int vine__link_connect(struct vine__link *link, const char *path,
                                        const struct vine__handshake_wish *wish,
                                        struct vine__agreement *ret_agreement);
+
+/* Application: the same with a half that there is already, for another appliance: the one that
+ * listens at `path`, or, where that is NULL, whoever has the other end of the link's socket now.
+ * The half stays in any case; that it has grown is for the caller to announce. */
+VINE_MUST_CHECK int vine__link_renew(struct vine__link *link, const char *path,
+                                     const struct vine__handshake_wish *wish,
+                                     struct vine__agreement *ret_agreement);
 
 /* Appliance: answer a HELLO that came over the link's socket with its half `half_fd` (which stays
  * the caller's). On failure the application has been refused. */

@@ -17,6 +17,9 @@
 /* Messages taken in one go: an application that floods us is one among many. */
 #define MESSAGES_AT_ONCE 8
 
+/* Wake-ups of a former appliance that a socket may hold still. */
+#define LEFTOVERS_MAX 4096
+
 static void wake(struct vine__link *link)
 {
     const struct vine_talk_head head = VINE__TALK_HEAD(VINE_TALK_WAKE, struct vine_talk_head);
@@ -124,6 +127,23 @@ static int announce_extent(void *context, uint32_t index, const struct vine__hal
     return link->operations->announce(link, index, extent);
 }
 
+/* Watch the process, as far as it can be. */
+static int watch_peer(struct vine__link *link, int error, struct vine__why *why)
+{
+    if (!error)
+        return 0;
+    link->pidfd = -1;
+    if (error == -VINE_EPEERLOST) {
+        vine__why_say(why, "the other side has ended already");
+        return error;
+    }
+    /* Without pidfds: by pid and start time; from another pid namespace by hang-up alone. */
+    if (link->peer_pid > 0 &&
+        vine__process_start_time(link->peer_pid, &link->peer_start_ticks) != 0)
+        link->peer_pid = 0;
+    return 0;
+}
+
 /* Know the process on the other side well enough to notice its death. */
 static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__why *why)
 {
@@ -134,19 +154,31 @@ static int know_peer(struct vine__link *link, uint32_t *ret_uid, struct vine__wh
         return error;
     *ret_uid = credentials.uid;
     link->peer_pid = credentials.pid;
-    error = vine__peer_pidfd(link->socket_fd, &link->pidfd);
-    if (error) {
-        link->pidfd = -1;
-        if (error == -VINE_EPEERLOST) {
-            vine__why_say(why, "the other side has ended already");
-            return error;
-        }
-        /* Without pidfds: by pid and start time; from another pid namespace by hang-up alone. */
-        if (link->peer_pid > 0 &&
-            vine__process_start_time(link->peer_pid, &link->peer_start_ticks) != 0)
-            link->peer_pid = 0;
+    return watch_peer(link, vine__peer_pidfd(link->socket_fd, &link->pidfd), why);
+}
+
+/* The one that welcomed us is another than the one that listened: it has taken the socket over, and
+ * is the one to be watched. It has to be of the same user, or root's. */
+static int know_sender(struct vine__link *link, const struct vine__peer_credentials *sender,
+                       uint32_t uid, struct vine__why *why)
+{
+    if (sender->pid == link->peer_pid && link->pidfd >= 0)
+        return 0;
+    if (sender->uid != uid && sender->uid != 0) {
+        vine__why_say(why, "the appliance's user was %u, and is %u", uid, sender->uid);
+        return -EACCES;
     }
-    return 0;
+    if (link->pidfd >= 0)
+        close(link->pidfd);
+    link->pidfd = -1;
+    link->peer_pid = sender->pid;
+
+    const int error = watch_peer(link, vine__peer_pidfd_by_number(sender, &link->pidfd), why);
+
+    /* It may have left the socket to another since, as its board says then; or else it is lost. */
+    if (error == -VINE_EPEERLOST)
+        link->peer_start_ticks = UINT64_MAX;
+    return error == -VINE_EPEERLOST ? 0 : error;
 }
 
 static uint64_t own_features(uint32_t without)
@@ -177,6 +209,8 @@ struct greeting {
     struct vine_talk_hello hello;
     union vine__talk_any answer;
     int half_fd; /* that came with the answer; -1: none */
+    uint32_t peer_uid;
+    struct vine__peer_credentials sender; /* of the answer */
 };
 
 static int reach(struct vine__link *link, const char *path, const struct vine__handshake_wish *wish)
@@ -197,6 +231,7 @@ static int reach(struct vine__link *link, const char *path, const struct vine__h
 static int make_hello(struct vine__link *link, uint32_t peer_uid,
                       const struct vine__handshake_wish *wish, struct vine_talk_hello *ret_hello)
 {
+    const bool is_there = link->half->layout != NULL;
     struct vine_talk_hello hello = {
         .head = VINE__TALK_HEAD(VINE_TALK_HELLO, hello),
         .major = VINE_TALK_MAJOR,
@@ -213,17 +248,36 @@ static int make_hello(struct vine__link *link, uint32_t peer_uid,
         .bytes_max = VINE__HALF_BYTES,
         .why = wish->why,
     };
-    int error = vine__random_bytes(hello.uuid, sizeof hello.uuid);
+    struct vine_segment_facts facts;
+    int error = is_there ? 0 : vine__random_bytes(hello.uuid, sizeof hello.uuid);
 
-    if (!error)
+    if (!error && !is_there)
         error = make_half(link, &half_options);
     if (error)
         return error;
+    vine_segment_facts(link->half->segment, &facts);
+    memcpy(hello.uuid, facts.identity, sizeof hello.uuid);
     (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
-    hello.features = own_features(wish->without);
-    hello.half_bytes = link->half->size_bytes;
+    hello.features = own_features(wish->without) | VINE_TALK_FEATURE_RENEWS;
+    hello.half_bytes = vine_segment_size(link->half->segment);
     *ret_hello = hello;
     return 0;
+}
+
+/* What the former appliance sent last, to have us look, is no answer. */
+static int next_message(struct vine__link *link, const struct vine__handshake_wish *wish,
+                        struct greeting *greeting)
+{
+    for (int i = 0; i < LEFTOVERS_MAX; i++) {
+        const int error =
+            vine__talk_receive_from(link->socket_fd, &greeting->answer, &greeting->half_fd,
+                                    wish->timeout_ns, &greeting->sender, wish->why);
+
+        if (error || greeting->answer.head.type != VINE_TALK_WAKE)
+            return error;
+    }
+    vine__why_say(wish->why, "a flood of wake-ups instead of a welcome");
+    return -VINE_EPROTOCOL;
 }
 
 static int greet(struct vine__link *link, const char *path, const struct vine__handshake_wish *wish,
@@ -234,8 +288,7 @@ static int greet(struct vine__link *link, const char *path, const struct vine__h
 
     /* Who hung up before it was greeted may have said why. */
     if (!error || error == -VINE_EPEERLOST)
-        error = vine__talk_receive(link->socket_fd, &greeting->answer, &greeting->half_fd,
-                                   wish->timeout_ns, wish->why);
+        error = next_message(link, wish, greeting);
     if (error == -EAGAIN) {
         vine__why_say(wish->why, "an appliance listens at %s but does not answer", path);
         return -ETIMEDOUT;
@@ -275,7 +328,7 @@ static int check_answer(const union vine__talk_any *answer, struct vine__why *wh
 }
 
 /* What a welcome that was found good says. */
-static struct vine__agreement agree(const struct greeting *greeting, uint32_t peer_uid)
+static struct vine__agreement agree(const struct greeting *greeting)
 {
     const struct vine_talk_welcome *welcome = &greeting->answer.welcome;
     struct vine__agreement agreement = {
@@ -288,7 +341,7 @@ static struct vine__agreement agree(const struct greeting *greeting, uint32_t pe
         .rings = (welcome->features & VINE_TALK_FEATURE_EPOCH) != 0,
         .ready = (welcome->features & greeting->hello.features & VINE_TALK_FEATURE_READY) != 0,
         .deadlines = (welcome->features & VINE_TALK_FEATURE_DEADLINES) != 0,
-        .peer_uid = peer_uid,
+        .peer_uid = greeting->peer_uid,
     };
 
     memcpy(agreement.peer_name, welcome->name, sizeof agreement.peer_name);
@@ -314,38 +367,68 @@ static int open_welcomed(struct vine__mirror *mirror, const struct greeting *gre
  * our half before HELLO, which carries it; and the answer is believed last, when its half has been
  * mapped and checked. Until then nothing of the peer's is kept, and any failure closes all of it.
  */
-int vine__link_connect(struct vine__link *link, const char *path,
-                       const struct vine__handshake_wish *wish,
-                       struct vine__agreement *ret_agreement)
+static int meet(struct vine__link *link, const char *path, const struct vine__handshake_wish *wish,
+                struct greeting *greeting)
 {
-    struct greeting greeting = {.half_fd = -1};
-    uint32_t peer_uid = 0;
-
     VINE_ASSERT(link->operations == NULL);
     link->operations = &operations;
     link->side = VINE_SEGMENT_APPLICATION;
     wish->why->text[0] = 0;
 
-    int error = reach(link, path, wish);
+    int error = path != NULL ? reach(link, path, wish) : 0;
 
     if (!error)
-        error = know_peer(link, &peer_uid, wish->why);
+        error = know_peer(link, &greeting->peer_uid, wish->why);
+    /* Who listened may have gone, and left the socket to another, who says so. */
+    if (error == -VINE_EPEERLOST)
+        error = 0;
     if (!error)
-        error = make_hello(link, peer_uid, wish, &greeting.hello);
+        error = vine__peer_ask_senders(link->socket_fd);
+    greeting->sender =
+        (struct vine__peer_credentials){.pid = link->peer_pid, .uid = greeting->peer_uid};
     if (!error)
-        error = greet(link, path, wish, &greeting);
+        error = make_hello(link, greeting->peer_uid, wish, &greeting->hello);
     if (!error)
-        error = check_answer(&greeting.answer, wish->why);
+        error = greet(link, path, wish, greeting);
     if (!error)
-        error = open_welcomed(link->mirror, &greeting, wish->why);
-    if (greeting.half_fd >= 0)
-        close(greeting.half_fd);
+        error = check_answer(&greeting->answer, wish->why);
+    if (!error)
+        error = know_sender(link, &greeting->sender, greeting->peer_uid, wish->why);
+    if (!error)
+        error = open_welcomed(link->mirror, greeting, wish->why);
+    if (greeting->half_fd >= 0)
+        close(greeting->half_fd);
+    return error;
+}
+
+int vine__link_connect(struct vine__link *link, const char *path,
+                       const struct vine__handshake_wish *wish,
+                       struct vine__agreement *ret_agreement)
+{
+    struct greeting greeting = {.half_fd = -1};
+    const int error = meet(link, path, wish, &greeting);
+
     if (error) {
         vine__link_undo(link);
         return error;
     }
-    *ret_agreement = agree(&greeting, peer_uid);
+    *ret_agreement = agree(&greeting);
     link->half->bytes_max = ret_agreement->memory_max_bytes - link->mirror->size_bytes;
+    return 0;
+}
+
+int vine__link_renew(struct vine__link *link, const char *path,
+                     const struct vine__handshake_wish *wish, struct vine__agreement *ret_agreement)
+{
+    struct greeting greeting = {.half_fd = -1};
+    const int error = meet(link, path, wish, &greeting);
+
+    if (error) {
+        vine__mirror_close(link->mirror);
+        close_link(link);
+        return error;
+    }
+    *ret_agreement = agree(&greeting);
     return 0;
 }
 
@@ -415,6 +498,7 @@ static int send_welcome(struct vine__link *link, const struct vine_talk_hello *h
     agreement->reasons = (hello->features & VINE_TALK_FEATURE_REASONS) != 0;
     agreement->ready = (welcome.features & hello->features & VINE_TALK_FEATURE_READY) != 0;
     agreement->rings = true;
+    agreement->renews = (hello->features & VINE_TALK_FEATURE_RENEWS) != 0;
     return vine__talk_send(link->socket_fd, &welcome, vine_segment_fd(link->half->segment), 0);
 }
 

@@ -78,6 +78,8 @@ int vine__pipe_resolve(struct vine_pipe *pipe, const struct vine_token *token,
      * pipe is over has taken all that was sent. */
     for (int i = 0; i < VINE__PIPE_RECEIVES && is_unknown && !error; i++) {
         error = vine__pipe_look(pipe);
+        if (error == VINE__RENEWED_SOON)
+            error = vine__renew_hear(pipe);
         memory = vine__mirror_resolve(&pipe->mirror, token->extent, token->offset_units,
                                       token->length, &is_unknown);
     }

@@ -20,6 +20,11 @@ static const struct {
     [VINE_TALK_EXTENT] = {sizeof(struct vine_talk_extent), 1},
     [VINE_TALK_WAKE] = {sizeof(struct vine_talk_head), 0},
     [VINE_TALK_BYE] = {sizeof(struct vine_talk_reason), 0},
+    [VINE_TALK_TAKE_OVER] = {sizeof(struct vine_talk_take_over), 0},
+    [VINE_TALK_LISTENER] = {sizeof(struct vine_talk_left), 1},
+    [VINE_TALK_LOCK] = {sizeof(struct vine_talk_left), 1},
+    [VINE_TALK_PIPE] = {sizeof(struct vine_talk_left), 1},
+    [VINE_TALK_THAT_WAS_ALL] = {sizeof(struct vine_talk_left), 0},
 };
 
 int vine__talk_send(int socket_fd, const void *message, int fd, uint64_t timeout_ns)
@@ -39,8 +44,9 @@ void vine__talk_tame(char *text, size_t size)
             *at = '?';
 }
 
-int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *ret_fd,
-                       uint64_t timeout_ns, struct vine__why *why)
+int vine__talk_receive_from(int socket_fd, union vine__talk_any *ret_message, int *ret_fd,
+                            uint64_t timeout_ns, struct vine__peer_credentials *ret_sender,
+                            struct vine__why *why)
 {
     union vine__talk_any any;
     struct vine__peer_message message = {
@@ -94,11 +100,21 @@ int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *re
         vine__talk_tame(any.reason.text, sizeof any.reason.text);
     *ret_message = any;
     *ret_fd = message.fd_count ? message.fds[0] : -1;
+    if (message.has_sender)
+        *ret_sender = message.sender;
     return 0;
 
 fail:
     vine__peer_message_close(&message);
     return error;
+}
+
+int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message, int *ret_fd,
+                       uint64_t timeout_ns, struct vine__why *why)
+{
+    struct vine__peer_credentials nobody;
+
+    return vine__talk_receive_from(socket_fd, ret_message, ret_fd, timeout_ns, &nobody, why);
 }
 
 void vine__talk_send_reason(int socket_fd, uint16_t type, int error, const char *text)

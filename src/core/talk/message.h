@@ -24,6 +24,8 @@ union vine__talk_any {
     struct vine_talk_welcome welcome;
     struct vine_talk_reason reason;
     struct vine_talk_extent extent;
+    struct vine_talk_take_over take_over;
+    struct vine_talk_left left;
     unsigned char bytes[VINE_TALK_MESSAGE];
 };
 
@@ -42,6 +44,13 @@ VINE_MUST_CHECK int vine__talk_send(int socket_fd, const void *message, int fd,
  * sentence in `why`. */
 VINE_MUST_CHECK int vine__talk_receive(int socket_fd, union vine__talk_any *ret_message,
                                        int *ret_fd, uint64_t timeout_ns, struct vine__why *why);
+
+/* The same, and who sent it, by the kernel's word: *ret_sender is left as it is where
+ * vine__peer_ask_senders was not asked. */
+VINE_MUST_CHECK int vine__talk_receive_from(int socket_fd, union vine__talk_any *ret_message,
+                                            int *ret_fd, uint64_t timeout_ns,
+                                            struct vine__peer_credentials *ret_sender,
+                                            struct vine__why *why);
 
 /* The wire carries Vine's own numbers alone. */
 static inline uint32_t vine__error_to_wire(int error)

@@ -11,6 +11,7 @@
 
 #include "arch/clock/clock.h"
 #include "arch/wake/futex.h"
+#include "arch/wake/membarrier.h"
 #include "core/talk/address.h"
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
@@ -113,6 +114,7 @@ static void set_up(struct vine_pipe *pipe, const struct vine_pipe_options *optio
     static uint64_t ids;
 
     pipe->id = vine__fetch_add_relaxed_u64(&ids, 1) + 1;
+    pipe->wait_mode = options->wait_mode;
     pipe->is_stream = pipe->agreement.stream && options->wait_mode != VINE_WAIT_SLEEPY;
     pipe->channels_max = smaller(options->channels_max, pipe->agreement.channels_max);
     pipe->tasks_max = smaller(options->tasks_max, pipe->agreement.tasks_max);
@@ -127,6 +129,28 @@ static void set_up(struct vine_pipe *pipe, const struct vine_pipe_options *optio
                                                                       : VINE__SPIN_NS);
     pipe->look_ticks = vine__clock_ns_to_ticks(LOOK_NS);
     pipe->looked_ticks = vine__clock_ticks();
+}
+
+/* What it takes to go on with another appliance. */
+static int prepare_renewal(struct vine_pipe *pipe, const char *address,
+                           const struct vine_pipe_options *options)
+{
+    struct vine__renewal *renewal = &pipe->renewal;
+
+    renewal->has_barrier = vine__membarrier_register() == 0;
+    renewal->is_possible = pipe->link.socket_fd >= 0;
+    if (!renewal->is_possible)
+        return 0;
+    renewal->is_wanted = options->reconnect_ns != 0;
+    renewal->patience_ns = options->reconnect_ns;
+    renewal->connect_timeout_ns = options->connect_timeout_ns;
+    renewal->channels_wish = options->channels_max;
+    renewal->tasks_wish = options->tasks_max;
+    renewal->memory_wish = options->memory_max_bytes;
+    (void)snprintf(renewal->name, sizeof renewal->name, "%s", options->name);
+    if (address != NULL)
+        renewal->address = strdup(address);
+    return address != NULL && renewal->address == NULL ? -ENOMEM : 0;
 }
 
 int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
@@ -146,6 +170,11 @@ int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
     error = vine__fork_guard_init(&pipe->generation);
     if (!error)
         error = reach(pipe, address, &own, &why);
+    if (!error) {
+        error = prepare_renewal(pipe, address, &own);
+        if (error)
+            vine__link_undo(&pipe->link);
+    }
     if (error) {
         write_log(pipe, VINE_LOG_ERROR, "cannot open a pipe to %s: %s",
                   address != NULL ? address : "the default appliance",
@@ -196,7 +225,9 @@ void vine_pipe_close(struct vine_pipe *pipe)
         vine__mirror_close(&pipe->mirror);
         vine__half_close(&pipe->half);
         pipe->link.operations->close(&pipe->link);
+        vine__renewal_fini(pipe);
     }
+    free(pipe->renewal.address);
     while (pipe->procedures != NULL) {
         struct vine_procedure *procedure = pipe->procedures;
 
@@ -222,6 +253,7 @@ static const uint32_t *closed_word(const struct vine_pipe *pipe)
 void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *why)
 {
     uint32_t status = 0;
+    char peer_name[sizeof pipe->agreement.peer_name];
 
     /* What is wrong with memory that is gone, nobody wrote. */
     if (error != -VINE_EPEERLOST && !vine__link_held(&pipe->link)) {
@@ -232,20 +264,31 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
     /* An errno of the link means that it is of no use any more. */
     if (error > -1000)
         error = -VINE_EPEERLOST;
+    pthread_mutex_lock(&pipe->link_lock);
+    memcpy(peer_name, pipe->agreement.peer_name, sizeof peer_name);
+
+    const int32_t pid = pipe->link.peer_pid;
+    const bool is_renewed =
+        vine__load_relaxed_u32(&pipe->status) == 0 && vine__renewal_begins(pipe, error);
+    const uint32_t next = (uint32_t)(is_renewed ? -VINE__RENEWED_SOON : -error);
     /* E1 pairs with E2. */
-    if (!vine__compare_exchange_acq_rel_u32(&pipe->status, &status, (uint32_t)-error))
-        return;
-    write_log(pipe, VINE_LOG_WARNING, "the pipe to %s (pid %d) is over: %s: %s",
-              pipe->agreement.peer_name, pipe->link.peer_pid, vine_error_text(error), why);
-    if (tell)
+    const bool is_first = vine__compare_exchange_acq_rel_u32(&pipe->status, &status, next);
+
+    if (is_first && tell)
         pipe->link.operations->bye(&pipe->link, error, why);
+    pthread_mutex_unlock(&pipe->link_lock);
+    if (!is_first)
+        return;
+    write_log(pipe, VINE_LOG_WARNING, "the pipe to %s (pid %d) %s: %s: %s", peer_name, pid,
+              is_renewed ? "is to be renewed" : "is over", vine_error_text(error), why);
     vine__fence_full();
     vine__pipe_tell_loop(pipe);
 }
 
 /* What the appliance has closed or left says no more, and what it said before is all there: the
  * extents that its last completions name. Returns as `receive`, and whether its process is gone. */
-static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost)
+static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost,
+                uint32_t *ret_closed)
 {
     const struct vine__link_operations *operations = pipe->link.operations;
     bool is_lost = false;
@@ -253,7 +296,10 @@ static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost
     pthread_mutex_lock(&pipe->link_lock);
 
     const uint32_t wakes_heard = pipe->link.wakes_heard;
-    int error = operations->receive(&pipe->link, why);
+    int error = vine__pipe_check(pipe); /* with the lock it stays as it is */
+
+    if (!error)
+        error = operations->receive(&pipe->link, why);
 
     if (error >= 0) {
         is_lost = operations->peer_lost(&pipe->link);
@@ -272,6 +318,8 @@ static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost
         vine__fence_full();
         vine__pipe_tell_loop(pipe);
     }
+    /* After the link: an appliance says on its board why, and then hangs up. B6 pairs with B5. */
+    *ret_closed = vine__load_acquire_u32(closed_word(pipe));
     pthread_mutex_unlock(&pipe->link_lock);
     *ret_is_lost = is_lost;
     return error;
@@ -281,20 +329,23 @@ int vine__pipe_look(struct vine_pipe *pipe)
 {
     struct vine__why why = {""};
     bool is_lost = false;
+    uint32_t closed = 0;
     int error = vine__pipe_check(pipe);
 
     if (error)
         return error;
-    error = hear(pipe, &why, &is_lost);
+    error = hear(pipe, &why, &is_lost, &closed);
+    if (error < 0 && vine__pipe_check(pipe) != 0)
+        return vine__pipe_check(pipe);
     vine__store_relaxed_u64(&pipe->looked_ticks, vine__clock_ticks());
     if (error >= 0 && is_lost) {
         error = -VINE_EPEERLOST;
         vine__why_say(&why, "its process has ended");
     }
-
-    /* After the link: an appliance says on its board why, and then hangs up. B6 pairs with B5. */
-    const uint32_t closed = vine__load_acquire_u32(closed_word(pipe));
-
+    if (closed == VINE_TALK_LEFT && (error >= 0 || error == -VINE_EPEERLOST)) {
+        vine__pipe_break(pipe, -VINE_EDRAINING, false, "the appliance leaves it to another");
+        return vine__pipe_check(pipe);
+    }
     if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
         error = closed > 1000 && closed < VINE_ERROR_END ? -(int)closed : -VINE_ECLOSED;
         vine__why_say(&why, "the appliance has closed it");
@@ -327,9 +378,32 @@ void vine__pipe_wake_slow(struct vine_pipe *pipe, uint32_t epoch)
 
 int vine_pipe_status(struct vine_pipe *pipe)
 {
-    const int error = vine__pipe_check(pipe);
+    int error = vine__pipe_check(pipe);
 
-    return error ? error : vine__pipe_look(pipe);
+    if (!error)
+        error = vine__pipe_look(pipe);
+    return error == VINE__RENEWED_SOON && vine__this_thread.called == NULL ? vine__pipe_renew(pipe)
+                                                                           : error;
+}
+
+static uint64_t count_ended(const struct vine_pipe *pipe)
+{
+    const uint32_t count = vine__load_acquire_u32(&pipe->channel_count); /* N2 pairs with N1 */
+    uint64_t ended = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        ended += vine__load_relaxed_u64(&pipe->channels[i]->ended);
+    return ended;
+}
+
+/* Tasks that end by it are counted with those that ended before. */
+static int renew_and_count(struct vine_pipe *pipe, uint32_t ended)
+{
+    const uint64_t before = count_ended(pipe);
+    const int error = vine__pipe_renew(pipe);
+
+    ended += (uint32_t)(count_ended(pipe) - before);
+    return error != 0 && error != VINE__RENEWED_SOON ? error : (int)ended;
 }
 
 int vine_pipe_poll(struct vine_pipe *pipe)
@@ -353,6 +427,8 @@ int vine_pipe_poll(struct vine_pipe *pipe)
     for (uint32_t i = 0; i < count; i++)
         ended += vine__channel_poll(pipe->channels[i]);
     error = vine__pipe_check(pipe);
+    if (VINE__UNLIKELY(error == VINE__RENEWED_SOON))
+        return vine__this_thread.called == NULL ? renew_and_count(pipe, ended) : (int)ended;
     return error ? error : (int)ended;
 }
 
@@ -374,6 +450,8 @@ void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_sta
         .bytes_copied = vine__load_relaxed_u64(&pipe->bytes_copied),
         .wakes_sent = vine__load_relaxed_u64(&pipe->wakes_sent),
         .channels_open = count,
+        .renewals = vine__pipe_renewals(pipe),
+        .tasks_reissued = vine__load_relaxed_u64(&pipe->renewal.reissued),
     };
 
     for (uint32_t i = 0; i < count; i++) {

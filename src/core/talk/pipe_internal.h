@@ -26,6 +26,13 @@
  *   T2  who will wait: acquire of it, before its last look   pairs with T1
  *   O1  a thread's end: release of is_over                   pairs with O2: it issues no more
  *   O2  who takes its channel over: acquire of is_over       pairs with O1
+ *   G1  an issuer that has done: release of `issuing`        pairs with G2: what it did
+ *   G2  who renews: acquire of `issuing`, which is 0         pairs with G1
+ *   G3  who has renewed: release of `status`, 0              pairs with E2: rings, ids, all of it
+ *   G4  who has renewed: release of `renewing`               pairs with G5: what it left
+ *   G5  the next one: acquire of `renewing`                  pairs with G4
+ *   G6  who has tried: release of the renewal's `turn`       pairs with G7
+ *   G7  who waits for that: acquire of it, before it tries   pairs with G6
  *
  * Why there are locks at all: memory, data, sessions and the table of channels belong to the pipe,
  * and any thread may use a pipe; there is no core that could own them. A task without data on a
@@ -73,6 +80,11 @@ struct vine__thread {
 #define VINE__TASK_ENDED   4u
 #define VINE__TASK_FREED   8u /* by its user; the drainer gives it back when it ends */
 
+/* What a renewal of the pipe does with a pending task: see renew.c. */
+#define VINE__AGAIN_KEPT    1u /* `submission` is what was sent */
+#define VINE__AGAIN_TWICE   4u /* it is idempotent */
+#define VINE__AGAIN_WAITING 2u /* it was not begun, and is to be issued anew */
+
 /* Written by the issuer until its life is PENDING, then by the drainer until it is ENDED. */
 struct vine_task {
     struct vine__op operation; /* of the channel's op cache */
@@ -89,21 +101,24 @@ struct vine_task {
     bool has_descriptor; /* `descriptor` is allocated */
     bool has_reason;     /* `reason` is allocated; written by the drainer */
     bool has_uses;       /* data, session, accelerator or descriptor to let go of at its end */
+    uint8_t again;       /* VINE__AGAIN_ bits */
     /* 64: */
     uint64_t ended_ticks;
     uint64_t position; /* of its submission in the ring */
     uint32_t queued;   /* in units of 16 ns */
     uint32_t run;
     unsigned char result[VINE_RESULT_MAX];
+    const struct vine_procedure *procedure;
     /* 128: */
     struct vine_session *session;
     struct vine_accelerator *accelerator;
     char *reason; /* of a failed one, ended by a zero byte */
     struct vine__box descriptor;
     struct vine_data *data[VINE_TASK_DATA_MAX];
+    struct vine_wire_submission submission; /* a copy of what was sent: VINE__AGAIN_KEPT */
 } __attribute__((aligned(VINE_CACHE_LINE)));
 
-VINE_STATIC_ASSERT(offsetof(struct vine_task, result) + VINE_RESULT_MAX <= 128,
+VINE_STATIC_ASSERT(offsetof(struct vine_task, session) <= 128,
                    "a task without data lives in two lines");
 
 /* ---- channels ------------------------------------------------------------------------------- */
@@ -121,13 +136,17 @@ struct vine__channel {
 
     /* The issuer's: the owner's, or whoever holds issue_lock. */
     struct vine_spsc_producer producer __attribute__((aligned(VINE_CACHE_LINE)));
-    uint64_t issued; /* atomic for readers */
+    uint64_t issued;  /* atomic for readers */
+    uint32_t issuing; /* atomic: 1 while it uses the ring */
+    uint32_t slot_count;
     struct vine__ready ready;
+    struct vine_slot *slots; /* of our half */
     struct vine__op_cache tasks;
 
     /* The drainer's: whoever set `drain`. */
     uint32_t drain __attribute__((aligned(VINE_CACHE_LINE))); /* 1 while somebody drains */
     bool has_completions; /* the appliance has opened its ring; `completions` is valid */
+    bool is_left;         /* by a former appliance, and not met by the next one yet */
     uint32_t sleeps;      /* of the drainer: another number each time, and never 0 */
     struct vine_spsc_consumer completions;
     uint64_t ended; /* atomic for readers: of those issued */
@@ -155,8 +174,10 @@ struct vine_data {
     const void *memory;
     uint64_t size_bytes; /* atomic */
     uint64_t size_max_bytes;
-    struct vine__box box;    /* of own data */
+    struct vine__box box;    /* of own data, and of a result that is_home */
     struct vine_token token; /* of a result, as it was received; all zero if it is empty */
+    uint32_t renewal;        /* of the pipe, when the result came: whose half it lies in */
+    bool is_home;            /* a copy of a former appliance's result lies in our half */
 };
 
 /* All of it behind the pipe's lock. */
@@ -172,6 +193,8 @@ struct vine_session {
     bool has_last;    /* the last task was issued */
     bool is_complete; /* the last task ended well: the appliance has ended the session */
     bool is_closed;
+    bool has_ended; /* a task of it: the appliance has begun it */
+    bool is_lost;   /* with the appliance that had it */
 };
 
 struct vine_accelerator {
@@ -180,8 +203,10 @@ struct vine_accelerator {
     struct vine_pipe *pipe;
     uint32_t refs; /* atomic: the user's, and one for each pending task */
     uint16_t id;
-    uint16_t reserved;
-    uint64_t tasks_issued; /* atomic, as the others */
+    uint16_t order;               /* enum vine_accelerator_order */
+    char type[VINE_NAME_MAX + 1]; /* that was asked for */
+    uint32_t is_acquired;         /* atomic: the appliance knows it */
+    uint64_t tasks_issued;        /* atomic, as the others */
     uint64_t tasks_ended;
     uint64_t queued_units; /* of 16 ns */
     uint64_t run_units;
@@ -190,10 +215,11 @@ struct vine_accelerator {
 struct vine_procedure {
     struct vine_procedure_info info;
     struct vine_procedure *next;
-    uint16_t id;
+    uint16_t id; /* another one after a renewal */
     uint8_t input_count;
     uint8_t output_count;
     bool needs_bytes; /* even no bytes have to be checked */
+    uint32_t error;   /* atomic: why the appliance that has come does not have it; 0: it has */
     const struct vine_argument *inputs[VINE_ARGUMENTS_MAX];
     const struct vine_argument *outputs[VINE_ARGUMENTS_MAX];
     char names[VINE_ARGUMENTS_MAX][16];
@@ -216,6 +242,53 @@ struct vine__descriptor {
     uint64_t quiet_ticks; /* since when none has ended */
 };
 
+/* What a former appliance wrote, mapped until its last result is freed. */
+struct vine__former {
+    struct vine__former *next;
+    struct vine__mirror mirror;
+    uint32_t renewal; /* of the pipe, while it was the appliance's */
+    uint64_t results;
+};
+
+/* What the end of a pipe to an appliance says of tasks that were not completed. */
+enum vine__loss {
+    VINE__LOSS_OF_TASKS,   /* they may have run */
+    VINE__LOSS_OF_NOTHING, /* none of them was begun */
+};
+
+/* How a pipe goes on with another appliance: renew.c. */
+struct vine__renewal {
+    /* Written at opening. */
+    bool is_wanted;   /* a lost appliance is looked for */
+    bool is_possible; /* over sockets */
+    bool has_barrier; /* issuers need no fence: membarrier reaches them */
+    uint64_t patience_ns;
+    uint64_t connect_timeout_ns;
+    char *address;
+    char name[32];
+    uint32_t channels_wish, tasks_wish;
+    uint64_t memory_wish;
+
+    uint32_t renewing; /* atomic: 1 while a thread does it */
+    uint32_t turn;     /* raised when it has tried: others sleep on it */
+    uint32_t count;    /* atomic: of those that went well */
+    uint64_t reissued; /* atomic: tasks */
+
+    /* Behind link_lock. */
+    enum vine__loss loss;
+    bool is_moved;       /* its socket is another process's now, who waits to be greeted */
+    int error;           /* with which the last appliance was lost */
+    uint64_t lost_ticks; /* and when */
+
+    /* Who renews. */
+    bool is_settled; /* rings and tasks of the former appliance are dealt with */
+    uint64_t due_ticks;
+
+    /* Behind the pipe's lock. */
+    uint64_t results; /* of the present appliance that are not freed */
+    struct vine__former *formers;
+};
+
 /* ---- the pipe ------------------------------------------------------------------------------- */
 
 struct vine_pipe {
@@ -224,7 +297,8 @@ struct vine_pipe {
     uint64_t id;         /* unique in this process, never used again */
     uint64_t generation; /* of the process: see arch/peer/fork_guard.h */
     bool throttle;
-    bool is_stream;
+    bool is_stream; /* set anew by a renewal, as what follows of the agreement is not */
+    enum vine_wait_mode wait_mode;
     uint32_t channels_max;
     uint32_t tasks_max;
     uint64_t call_timeout_ns;
@@ -259,12 +333,13 @@ struct vine_pipe {
     struct vine__kept_message *kept_first;
     struct vine__kept_message *kept_last;
     struct vine_accelerator *retiring;
+    struct vine_accelerator *accelerator_at[VINE__ACCELERATORS]; /* by id; NULL: none */
     struct vine_procedure *procedures; /* remembered for as long as the pipe lives */
     uint32_t procedure_count;
     uint64_t accelerator_ids; /* a bit for each one in use */
     uint32_t session_places;  /* the one that was taken last; the next one follows it */
-    bool is_session_used[VINE_WIRE_SESSION_PLACES]; /* by place; 0 is none */
-    uint8_t session_uses[VINE_WIRE_SESSION_PLACES]; /* of each place, so far */
+    struct vine_session *session_at[VINE_WIRE_SESSION_PLACES]; /* by place; 0 is none */
+    uint8_t session_uses[VINE_WIRE_SESSION_PLACES];            /* of each place, so far */
 
     /* Behind link_lock, but for waking and vine__mirror_resolve. */
     pthread_mutex_t link_lock;
@@ -273,7 +348,11 @@ struct vine_pipe {
     struct vine__agreement agreement;
 
     struct vine__descriptor descriptor;
+    struct vine__renewal renewal;
 };
+
+/* The status of a pipe that is being renewed: it is not over, and cannot be used. */
+#define VINE__RENEWED_SOON (-EAGAIN)
 
 /* ---- pipe.c --------------------------------------------------------------------------------- */
 
@@ -290,9 +369,17 @@ int vine__pipe_look(struct vine_pipe *pipe);
 /* The same, if nobody has looked for a while. */
 int vine__pipe_look_now_and_then(struct vine_pipe *pipe, uint64_t now_ticks);
 
+/* Whether the appliance's board says that it has closed the pipe. Who drains: the pipe is not
+ * renewed meanwhile. */
+VINE__ALWAYS_INLINE bool vine__pipe_is_closed(const struct vine_pipe *pipe)
+{
+    /* Relaxed: who sees it looks. */
+    return vine__load_relaxed_u32(&pipe->mirror.layout->board.closed.value) != 0;
+}
+
 void vine__pipe_wake_slow(struct vine_pipe *pipe, uint32_t epoch);
 
-/* 0, or why the pipe cannot be used. */
+/* 0, or why the pipe cannot be used; VINE__RENEWED_SOON  it is being renewed. */
 VINE__ALWAYS_INLINE int vine__pipe_check(const struct vine_pipe *pipe)
 {
     if (VINE__UNLIKELY(vine__forked(pipe->generation)))
@@ -408,8 +495,10 @@ void vine__channel_destroy(struct vine__channel *channel);
 /* See whether the appliance has opened its end; the drainer. 1, 0, or negative: the pipe broke. */
 int vine__channel_meet(struct vine__channel *channel);
 
-/* Send a message that has no completion, at once or when there is room. Any thread. */
-void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message);
+/* Send a message that has no completion, at once or when there is room, to the appliance of that
+ * renewal and no other. Any thread. */
+void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message,
+                     uint32_t renewal);
 
 /* Send what waited for room, by a channel whose issuer the caller is. */
 void vine__channel_flush_slow(struct vine__channel *channel);
@@ -420,14 +509,26 @@ VINE__ALWAYS_INLINE void vine__channel_flush(struct vine__channel *channel)
         vine__channel_flush_slow(channel);
 }
 
+/* Between these two the caller is the channel's issuer: if the pipe can be used, which it asks
+ * next, nobody renews it meanwhile.
+ *
+ *   issuer:      write issuing; [barrier]; read status; use the ring; write issuing
+ *   who renews:  status says so; barrier; read issuing of all channels, until each was 0
+ */
 VINE__ALWAYS_INLINE void vine__channel_lock(struct vine__channel *channel)
 {
     if (VINE__UNLIKELY(channel->is_shared))
         pthread_mutex_lock(&channel->issue_lock);
+    vine__store_relaxed_u32(&channel->issuing, 1);
+    if (VINE__LIKELY(channel->pipe->renewal.has_barrier))
+        vine__compiler_barrier();
+    else
+        vine__fence_full();
 }
 
 VINE__ALWAYS_INLINE void vine__channel_unlock(struct vine__channel *channel)
 {
+    vine__store_release_u32(&channel->issuing, 0); /* G1 pairs with G2 */
     if (VINE__UNLIKELY(channel->is_shared))
         pthread_mutex_unlock(&channel->issue_lock);
 }
@@ -445,6 +546,9 @@ VINE__ALWAYS_INLINE uint32_t vine__channel_in_flight(const struct vine__channel 
 /* Take all completions that are there and run callbacks. Returns how many; negative: the pipe
  * broke. */
 int vine__channel_drain(struct vine__channel *channel);
+
+/* End a pending task without a completion. */
+void vine__task_lose(struct vine__channel *channel, struct vine_task *task, int status);
 
 /* End every pending task with the pipe's status. */
 void vine__channel_end_all(struct vine__channel *channel);
@@ -479,6 +583,9 @@ void vine__descriptor_init(struct vine__descriptor *descriptor);
 /* `in_child`: of a fork, where the lock may be held for ever. */
 void vine__descriptor_close(struct vine__descriptor *descriptor, bool in_child);
 
+/* Watch the link that the pipe has now. The lock is held. */
+VINE_MUST_CHECK int vine__descriptor_renew(struct vine_pipe *pipe, bool is_same_socket);
+
 void vine__pipe_tell_loop_slow(struct vine_pipe *pipe);
 
 /* Tasks may have ended, or what the appliance sent to wake the loop was taken: a loop that sleeps
@@ -488,6 +595,58 @@ VINE__ALWAYS_INLINE void vine__pipe_tell_loop(struct vine_pipe *pipe)
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->is_armed) != 0))
         vine__pipe_tell_loop_slow(pipe);
 }
+
+/* ---- renew.c: the pipe goes on with another appliance ---------------------------------------- */
+
+/* Whether the end of this one, for this reason, is not the pipe's. link_lock is held. */
+bool vine__renewal_begins(struct vine_pipe *pipe, int error);
+void vine__renewal_fini(struct vine_pipe *pipe);
+
+/* Try once, if it is time to. Not within a callback, and holding nothing. Returns 0: the pipe can
+ * be used; VINE__RENEWED_SOON; or why it is over. */
+int vine__pipe_renew(struct vine_pipe *pipe);
+
+/* The same again and again, for at most so long. Returns VINE__RENEWED_SOON when that is over. */
+int vine__pipe_await(struct vine_pipe *pipe, uint64_t timeout_ns);
+
+/* Take what came over the link while the pipe is renewed. Returns 0, or why it cannot be used. */
+VINE_MUST_CHECK int vine__renew_hear(struct vine_pipe *pipe);
+
+/* As vine__pipe_check, for calls that may wait for the pipe to be renewed. */
+VINE__ALWAYS_INLINE int vine__pipe_ready(struct vine_pipe *pipe)
+{
+    const int error = vine__pipe_check(pipe);
+
+    return VINE__UNLIKELY(error == VINE__RENEWED_SOON)
+               ? vine__pipe_await(pipe, pipe->call_timeout_ns)
+               : error;
+}
+
+/* The count of renewals, by which results and messages are told apart. */
+VINE__ALWAYS_INLINE uint32_t vine__pipe_renewals(const struct vine_pipe *pipe)
+{
+    return vine__load_relaxed_u32(&pipe->renewal.count);
+}
+
+/* ---- renew_tasks.c: all channels are the caller's, as issuer and as drainer ------------------ */
+
+/* What the former appliance completed is taken; tasks that go on wait, others end. */
+void vine__renew_settle(struct vine_pipe *pipe, enum vine__loss loss);
+/* Leave the former appliance: empty the rings, which nobody is to read before they are joined. */
+void vine__renew_leave(struct vine_pipe *pipe);
+/* Join them with the next one's, which the pipe has by now. The pipe's lock is held. */
+void vine__renew_join(struct vine_pipe *pipe);
+/* Issue what waits. Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__renew_issue(struct vine_pipe *pipe);
+
+/* ---- renew_ask.c: the same ------------------------------------------------------------------- */
+
+/* Have the next appliance know our virtual accelerators, and learn its numbers of our procedures.
+ * Returns 0, or why it cannot be asked. */
+VINE_MUST_CHECK int vine__renew_ask(struct vine_pipe *pipe, uint64_t timeout_ns);
+/* Understand what an appliance says of a procedure: procedure.c. */
+VINE_MUST_CHECK int vine__procedure_understand(struct vine_wire_description *wire,
+                                               struct vine_procedure *procedure);
 
 /* ---- task.c --------------------------------------------------------------------------------- */
 
@@ -530,7 +689,16 @@ VINE_MUST_CHECK int vine__task_run_builtin(struct vine_pipe *pipe, struct vine_p
 /* ---- data.c, pipe_session.c, accelerator.c, procedure.c -------------------------------------- */
 
 void vine__data_unref(struct vine_data *data);
-void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token);
+void vine__data_give_back(struct vine_pipe *pipe, const struct vine_token *token, uint32_t renewal);
+/* A result is not needed any more: the appliance is told, or what a former one wrote is unmapped
+ * with its last. */
+void vine__data_release_result(struct vine_pipe *pipe, const struct vine_token *token,
+                               uint32_t renewal);
+/* A copy of a former appliance's result in our half, for it to be an input. Returns 0, or as
+ * vine__pipe_alloc. */
+VINE_MUST_CHECK int vine__data_bring_home(struct vine_data *data);
+/* How an input is named. */
+void vine__data_name(const struct vine_data *data, struct vine_token *ret_token);
 
 /* A task of the session is about to be issued by `channel`. Returns 0; -EINVAL; -VINE_ESESSION. */
 VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine__channel *channel,

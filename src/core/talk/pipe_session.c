@@ -25,9 +25,8 @@ static uint16_t take_id(struct vine_pipe *pipe)
     for (uint32_t i = 0; i < PLACES; i++) {
         const uint32_t place = 1 + (pipe->session_places + i) % PLACES;
 
-        if (pipe->is_session_used[place])
+        if (pipe->session_at[place] != NULL)
             continue;
-        pipe->is_session_used[place] = true;
         pipe->session_places = place;
         return (uint16_t)(place | (uint32_t)++pipe->session_uses[place] << 8);
     }
@@ -37,7 +36,7 @@ static uint16_t take_id(struct vine_pipe *pipe)
 int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
                       struct vine_session **ret_session)
 {
-    int error = vine__pipe_check(pipe);
+    int error = vine__pipe_ready(pipe);
 
     if (error)
         return error;
@@ -57,6 +56,8 @@ int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
         if (session->id == 0) {
             vine__store_give(&pipe->sessions, session);
             error = -VINE_EQUOTA;
+        } else {
+            pipe->session_at[VINE_WIRE_SESSION_PLACE(session->id)] = session;
         }
     }
     pthread_mutex_unlock(&pipe->lock);
@@ -75,6 +76,8 @@ int vine__session_use(struct vine_session *session, struct vine__channel *channe
     pthread_mutex_lock(&pipe->lock);
     if (session->procedure != procedure || (session->pending > 0 && session->channel != channel)) {
         error = -EINVAL;
+    } else if (session->is_lost) {
+        error = -VINE_EPEERLOST;
     } else if (session->has_last && (is_last || !procedure->info.has_streams)) {
         error = -VINE_ESESSION;
     } else {
@@ -92,10 +95,10 @@ int vine__session_use(struct vine_session *session, struct vine__channel *channe
 static bool finish(struct vine_session *session, uint16_t *ret_id)
 {
     struct vine_pipe *pipe = session->pipe;
-    const bool tell = session->is_begun && !session->is_complete;
+    const bool tell = session->is_begun && !session->is_complete && !session->is_lost;
 
     *ret_id = session->id;
-    pipe->is_session_used[VINE_WIRE_SESSION_PLACE(session->id)] = false;
+    pipe->session_at[VINE_WIRE_SESSION_PLACE(session->id)] = NULL;
     vine__store_give(&pipe->sessions, session);
     return tell;
 }
@@ -104,7 +107,7 @@ static void tell_end(struct vine_pipe *pipe, uint16_t id)
 {
     const struct vine_wire_submission message = {.kind = VINE_WIRE_SESSION_END, .session = id};
 
-    vine__pipe_tell(pipe, &message);
+    vine__pipe_tell(pipe, &message, vine__pipe_renewals(pipe));
 }
 
 void vine__session_task_ended(struct vine_session *session, const struct vine_task *task)
@@ -115,6 +118,7 @@ void vine__session_task_ended(struct vine_session *session, const struct vine_ta
 
     pthread_mutex_lock(&pipe->lock);
     session->pending--;
+    session->has_ended = true;
     if (task->is_last && task->status == 0 && !session->procedure->info.has_streams)
         session->is_complete = true;
     if (session->is_closed && session->pending == 0)

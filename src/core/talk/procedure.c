@@ -24,7 +24,8 @@
 
 struct vine_procedure vine__builtin_lookup = {
     .id = VINE_WIRE_LOOKUP,
-    .info = {.argument_count = 2,
+    .info = {.is_idempotent = true,
+             .argument_count = 2,
              .arguments = {{.kind = VINE_BYTES, .min = 1, .max = VINE_NAME_MAX}, ROOM}},
     .output_count = 1,
     .needs_bytes = true,
@@ -32,24 +33,27 @@ struct vine_procedure vine__builtin_lookup = {
 };
 struct vine_procedure vine__builtin_list_procedures = {
     .id = VINE_WIRE_LIST_PROCEDURES,
-    .info = {.argument_count = 1, .arguments = {ROOM}},
+    .info = {.is_idempotent = true, .argument_count = 1, .arguments = {ROOM}},
     .output_count = 1,
     .outputs = {&vine__builtin_list_procedures.info.arguments[0]},
 };
 struct vine_procedure vine__builtin_list_accelerators = {
     .id = VINE_WIRE_LIST_ACCELERATORS,
-    .info = {.argument_count = 1, .arguments = {ROOM}},
+    .info = {.is_idempotent = true, .argument_count = 1, .arguments = {ROOM}},
     .output_count = 1,
     .outputs = {&vine__builtin_list_accelerators.info.arguments[0]},
 };
 struct vine_procedure vine__builtin_acquire = {
     .id = VINE_WIRE_ACQUIRE_ACCELERATOR,
-    .info = {.argument_count = 1,
+    .info = {.is_idempotent = true,
+             .argument_count = 1,
              .arguments = {{.kind = VINE_BYTES, .max = sizeof(struct vine_wire_acquire)}}},
 };
 struct vine_procedure vine__builtin_release = {
     .id = VINE_WIRE_RELEASE_ACCELERATOR,
-    .info = {.argument_count = 1, .arguments = {{.kind = VINE_BYTES, .max = sizeof(uint16_t)}}},
+    .info = {.is_idempotent = true,
+             .argument_count = 1,
+             .arguments = {{.kind = VINE_BYTES, .max = sizeof(uint16_t)}}},
 };
 
 /* A private copy of what the appliance answered. */
@@ -116,7 +120,7 @@ static bool is_argument(const struct vine_argument *argument)
 }
 
 /* Fill a procedure in from a private copy of its description. Returns 0 or -VINE_EPROTOCOL. */
-static int understand(struct vine_wire_description *wire, struct vine_procedure *procedure)
+int vine__procedure_understand(struct vine_wire_description *wire, struct vine_procedure *procedure)
 {
     struct vine_procedure_info *info = &procedure->info;
 
@@ -132,6 +136,7 @@ static int understand(struct vine_wire_description *wire, struct vine_procedure 
     info->copies_arguments = (wire->flags & 1) == 0;
     info->has_sessions = (wire->flags & VINE_WIRE_HAS_SESSIONS) != 0;
     info->has_streams = (wire->flags & VINE_WIRE_HAS_STREAMS) != 0;
+    info->is_idempotent = (wire->flags & VINE_WIRE_IS_IDEMPOTENT) != 0;
     info->argument_count = wire->argument_count;
     procedure->id = wire->id;
     for (uint32_t i = 0; i < wire->argument_count; i++) {
@@ -178,7 +183,7 @@ static int learn(struct vine_pipe *pipe, const unsigned char *at,
         return -ENOMEM;
     memcpy(&wire, at, sizeof wire);
 
-    const int error = understand(&wire, procedure);
+    const int error = vine__procedure_understand(&wire, procedure);
 
     if (error) {
         free(procedure);
@@ -206,7 +211,7 @@ int vine_procedure_get(struct vine_pipe *pipe, const char *name,
 {
     const size_t length = strlen(name);
     struct answer answer;
-    int error = vine__pipe_check(pipe);
+    int error = vine__pipe_ready(pipe);
 
     if (error)
         return error;

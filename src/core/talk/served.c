@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <vine/error.h>
 
+#include "arch/wake/epoll.h"
 #include "arch/wake/futex.h"
 #include "core/talk/message.h"
 #include "core/talk/served_internal.h"
@@ -33,6 +35,15 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     vine__list_push_back(&appliance->strangers, &pipe->link);
     appliance->stranger_count++;
     return pipe;
+}
+
+void vine__served_await(struct vine__served *pipe)
+{
+    VINE_ASSERT(pipe->state == VINE__SERVED_HANDSHAKE);
+    pipe->is_awaited = true;
+    pipe->appliance->stranger_count--;
+    vine__list_remove(&pipe->link);
+    vine__list_push_back(&pipe->appliance->awaited, &pipe->link);
 }
 
 void vine__served_discard(struct vine__served *pipe)
@@ -69,7 +80,7 @@ int vine__served_open(struct vine__served *pipe)
     const bool is_fixed = pipe->link_to.is_fixed;
 
     VINE_ASSERT(pipe->state == VINE__SERVED_HANDSHAKE);
-    VINE_ASSERT(pipe->appliance->stranger_count > 0);
+    VINE_ASSERT(pipe->is_awaited || pipe->appliance->stranger_count > 0);
     pipe->accelerators = calloc(options->accelerators_max, sizeof *pipe->accelerators);
     pipe->sessions = calloc(VINE_WIRE_SESSION_PLACES, sizeof(struct vine__session *));
     if (pipe->accelerators == NULL || pipe->sessions == NULL)
@@ -95,7 +106,8 @@ int vine__served_open(struct vine__served *pipe)
     vine__store_relaxed_u32(&pipe->half.layout->board.sleep_epoch.value, pipe->sleep_epoch);
     pipe->state = VINE__SERVED_OPEN;
     vine__loop_set_shares(pipe, vine__appliance_shares(pipe));
-    pipe->appliance->stranger_count--;
+    pipe->appliance->stranger_count -= !pipe->is_awaited;
+    pipe->is_awaited = false;
     vine__list_remove(&pipe->link);
     vine__list_push_back(&pipe->appliance->pipes, &pipe->link);
     vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
@@ -249,8 +261,8 @@ static void count_end(struct vine__served *pipe, int error)
     struct vine_appliance *appliance = pipe->appliance;
 
     if (pipe->state == VINE__SERVED_HANDSHAKE) {
-        VINE_ASSERT(appliance->stranger_count > 0);
-        appliance->stranger_count--;
+        VINE_ASSERT(pipe->is_awaited || appliance->stranger_count > 0);
+        appliance->stranger_count -= !pipe->is_awaited;
         vine__count(&appliance->pipes_refused, 1);
         return;
     }
@@ -305,6 +317,37 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
     if (pipe->jobs_taken > 0)
         vine__jobs_cancel(pipe);
     vine__executor_leave(pipe);
+    vine__served_end_if_over(pipe);
+}
+
+void vine__served_leave(struct vine__served *pipe)
+{
+    struct vine_appliance *appliance = pipe->appliance;
+
+    VINE_ASSERT(pipe->jobs_taken == 0 && pipe->sessions_kept == 0);
+    if (pipe->state == VINE__SERVED_OPEN) {
+        vine__appliance_log(appliance, VINE_LOG_INFO, "pipe %llu (%s, pid %d): left to another",
+                            (unsigned long long)pipe->number, pipe->agreement.peer_name,
+                            pipe->link_to.peer_pid);
+        vine__appliance_tell(appliance, VINE_APPLIANCE_PIPE_CLOSED, pipe, 0, NULL);
+        vine__store_relaxed_u32(&appliance->pipes_open, appliance->pipes_open - 1);
+        vine__roll_close(&appliance->common->roll, pipe, 0, "left to another appliance");
+    } else {
+        appliance->stranger_count -= !pipe->is_awaited;
+    }
+    pipe->state = VINE__SERVED_CLOSING;
+    if (pipe->is_active)
+        vine__list_remove(&pipe->active);
+    pipe->is_active = false;
+    vine__list_remove(&pipe->growing);
+    /* To close it takes nothing out that another process has open. */
+    if (pipe->link_to.socket_fd >= 0)
+        vine__epoll_remove(appliance->epoll_fd, pipe->link_to.socket_fd);
+    if (pipe->link_to.operations != NULL)
+        pipe->link_to.operations->close(&pipe->link_to);
+    else if (pipe->link_to.socket_fd >= 0)
+        close(pipe->link_to.socket_fd);
+    pipe->link_to.socket_fd = -1;
     vine__served_end_if_over(pipe);
 }
 

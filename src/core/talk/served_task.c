@@ -746,6 +746,8 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
 
     VINE_ASSERT_SLOW(pipe->magic == VINE__SERVED_MAGIC);
     pipe->seen_ticks = now_ticks;
+    if (VINE__UNLIKELY(pipe->is_frozen))
+        return 0;
     /* Relaxed: who opens them reads it again. */
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) !=
                        pipe->channel_count)) {

@@ -34,8 +34,9 @@ struct vine_appliance_options;
 
 #define VINE__PARTS_MAX 256 /* of one appliance */
 
-/* Takes a connection's descriptor. */
-typedef void (*vine__serving_place_fn)(void *context, int fd);
+/* Takes a connection's descriptor. `is_awaited`: another appliance left it, and its application
+ * says hello when it finds out. */
+typedef void (*vine__serving_place_fn)(void *context, int fd, bool is_awaited);
 
 /* Make a part beside another one of the same options, or the first one (NULL: that is what
  * vine_appliance_create does). vine_appliance_destroy frees it; what they share goes with the last.
@@ -49,8 +50,9 @@ VINE_MUST_CHECK int vine__serving_create(const struct vine_appliance_options *op
 void vine__serving_set_placer(struct vine_appliance *part, vine__serving_place_fn place,
                               void *context);
 
-/* Take a connection, or refuse it for one of the reasons that there are. On the part's thread. */
-void vine__serving_adopt(struct vine_appliance *part, int fd);
+/* Take a connection that was placed, or refuse it for one of the reasons that there are. Once for
+ * each. On the part's thread. */
+void vine__serving_adopt(struct vine_appliance *part, int fd, bool is_awaited);
 
 /* Have descriptors asked when vine__serving_tell has said so, and else not: for who hears from the
  * kernel by himself when vine__serving_descriptor is readable. Before the first turn. */

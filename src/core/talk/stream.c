@@ -398,7 +398,7 @@ static int wait_for_channel(struct vine_stream *stream, struct vine__deadline *d
     if (vine__channel_in_flight(channel) >= channel->tasks_max)
         return vine__channel_wait(channel, NULL, left_ns);
     vine__pipe_wait_for_memory(pipe, turn);
-    return vine__pipe_check(pipe);
+    return vine__pipe_ready(pipe);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

@@ -173,8 +173,9 @@ struct vine_wire_argument {
     uint64_t max;
 };
 
-#define VINE_WIRE_HAS_SESSIONS 4
-#define VINE_WIRE_HAS_STREAMS  8 /* sessions are streams: tasks may follow the last input */
+#define VINE_WIRE_HAS_SESSIONS  4
+#define VINE_WIRE_HAS_STREAMS   8  /* sessions are streams: tasks may follow the last input */
+#define VINE_WIRE_IS_IDEMPOTENT 16 /* a task may run twice and have the effects of one */
 
 struct vine_wire_description {
     char name[32];

@@ -31,6 +31,8 @@
 #define VINE_TALK_FEATURE_READY 16u
 /* An appliance that heeds deadlines of tasks. */
 #define VINE_TALK_FEATURE_DEADLINES 32u
+/* Of sockets: an application that greets whoever its appliance leaves the socket to. */
+#define VINE_TALK_FEATURE_RENEWS 64u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */
@@ -39,7 +41,20 @@ enum vine_talk_message {
     VINE_TALK_EXTENT = 4,  /* either: my half has grown (1 descriptor) */
     VINE_TALK_WAKE = 5,    /* either: look at the rings */
     VINE_TALK_BYE = 6,     /* either: I close the pipe, because */
+    /* Between an appliance and the one that takes its place. */
+    VINE_TALK_TAKE_OVER = 7,     /* successor: leave me your listener and pipes */
+    VINE_TALK_LISTENER = 8,      /* predecessor: here it is (1 descriptor) */
+    VINE_TALK_LOCK = 9,          /* and the lock of its name (1 descriptor) */
+    VINE_TALK_PIPE = 10,         /* a pipe's socket (1 descriptor) */
+    VINE_TALK_THAT_WAS_ALL = 11, /* I have none any more */
 };
+
+#define VINE_TALK_PIPE_GREETED                                                                     \
+    1u /* its application had a pipe already, and says hello in its time */
+
+/* What `closed` of an appliance's board says of a pipe whose socket another process has from now
+ * on: all tasks that were begun are completed, and the application is to greet the other one. */
+#define VINE_TALK_LEFT UINT32_MAX
 
 struct vine_talk_head {
     uint32_t magic;
@@ -91,7 +106,32 @@ struct vine_talk_extent {
     uint64_t size_bytes;
 };
 
+struct vine_talk_take_over {
+    struct vine_talk_head head;
+    uint16_t major;
+    uint16_t minor;
+    uint32_t reserved;
+};
+
+/* LISTENER, LOCK, PIPE and THAT_WAS_ALL */
+struct vine_talk_left {
+    struct vine_talk_head head;
+    uint32_t flags; /* VINE_TALK_PIPE_ */
+    uint32_t reserved;
+    uint64_t device; /* of the listener's name: it is removed only while it is still this one */
+    uint64_t inode;
+};
+
 /* clang-format off: one field a line */
+VINE_LAYOUT(vine_talk_take_over, 16);
+VINE_FIELD(vine_talk_take_over, head, 0);
+VINE_FIELD(vine_talk_take_over, major, 8);
+VINE_FIELD(vine_talk_take_over, minor, 10);
+VINE_LAYOUT(vine_talk_left, 32);
+VINE_FIELD(vine_talk_left, head, 0);
+VINE_FIELD(vine_talk_left, flags, 8);
+VINE_FIELD(vine_talk_left, device, 16);
+VINE_FIELD(vine_talk_left, inode, 24);
 VINE_LAYOUT(vine_talk_head, 8);
 VINE_FIELD(vine_talk_head, magic, 0);
 VINE_FIELD(vine_talk_head, type, 4);

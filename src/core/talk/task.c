@@ -29,6 +29,9 @@ int vine_task_poll(struct vine_task *task)
     if (VINE__UNLIKELY(vine__forked(task->channel->pipe->generation)))
         return -VINE_EFORK;
     (void)vine__channel_poll(task->channel);
+    if (VINE__UNLIKELY(vine__pipe_check(task->channel->pipe) == VINE__RENEWED_SOON) &&
+        vine__this_thread.called == NULL)
+        (void)!vine__pipe_renew(task->channel->pipe);
     return vine__task_is_over(task) ? task->status : -EAGAIN;
 }
 
@@ -47,7 +50,7 @@ int vine_task_cancel(struct vine_task *task)
     if (vine__task_is_over(task))
         return 0;
     memcpy(message.body, &task->channel->index, sizeof task->channel->index);
-    vine__pipe_tell(pipe, &message);
+    vine__pipe_tell(pipe, &message, vine__pipe_renewals(pipe));
     return vine__pipe_check(pipe);
 }
 
@@ -124,6 +127,10 @@ int vine_task_run(struct vine_pipe *pipe, struct vine_procedure *procedure,
     int status = vine_task_issue(pipe, procedure, options, &task);
 
     vine__this_thread.reason[0] = 0;
+    /* Who waits for the task's end can wait for the pipe to be renewed. */
+    if (status == -EAGAIN && vine__pipe_check(pipe) == VINE__RENEWED_SOON)
+        status = vine__task_issue(pipe, procedure, options, timeout_ns, &task);
+
     if (status)
         return status;
     status = vine_task_wait(task, timeout_ns);

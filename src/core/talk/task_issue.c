@@ -86,6 +86,8 @@ static int check_data(const struct vine_pipe *pipe, const struct vine_procedure 
         if (data->is_result && vine__load_acquire_u32(&data->has_result) == 0)
             return -EINVAL;
         error = check_size(procedure->inputs[i], data, vine__load_relaxed_u64(&data->size_bytes));
+        if (!error && VINE__UNLIKELY(data->renewal != vine__pipe_renewals(pipe)) && data->is_result)
+            error = vine__data_bring_home(options->inputs[i]);
     }
     for (uint32_t i = 0; i < options->output_count && !error; i++) {
         const struct vine_data *data = options->outputs[i];
@@ -122,6 +124,8 @@ VINE__ALWAYS_INLINE int check_plain(const struct vine_procedure *procedure,
     if (options->input_count != procedure->input_count ||
         options->output_count != procedure->output_count)
         return -VINE_EARGUMENT;
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&procedure->error) != 0))
+        return -(int)vine__load_relaxed_u32(&procedure->error);
     if (options->bytes_size != 0 || procedure->needs_bytes)
         return check_bytes(procedure, options->bytes, options->bytes_size);
     return 0;
@@ -150,26 +154,10 @@ static int check(const struct vine_pipe *pipe, const struct vine_procedure *proc
     return 0;
 }
 
-static void name_input(const struct vine_data *data, struct vine_token *ret_token)
-{
-    const uint64_t size_bytes = vine__load_relaxed_u64(&data->size_bytes);
-
-    if (data->is_result && size_bytes > 0) {
-        *ret_token = data->token;
-        ret_token->type |= VINE_WIRE_TYPE_THEIRS;
-        return;
-    }
-    *ret_token = (struct vine_token){.length = (uint32_t)size_bytes, .type = data->type};
-    if (data->is_result)
-        return; /* an empty one, which lies nowhere */
-    *ret_token = data->token;
-    ret_token->length = (uint32_t)size_bytes;
-}
-
 static void name_data(const struct vine_task_options *options, struct vine_token *tokens)
 {
     for (uint32_t i = 0; i < options->input_count; i++)
-        name_input(options->inputs[i], tokens++);
+        vine__data_name(options->inputs[i], tokens++);
     for (uint32_t i = 0; i < options->output_count; i++)
         *tokens++ = (struct vine_token){
             .length = (uint32_t)options->outputs[i]->size_max_bytes,
@@ -266,6 +254,7 @@ static int write_body(struct vine_task *task, const struct vine_task_options *op
 struct replaced {
     uint32_t count;
     struct vine_token tokens[VINE_TASK_DATA_MAX];
+    uint32_t renewals[VINE_TASK_DATA_MAX];
 };
 
 static void forget_result(struct vine_data *data, struct replaced *replaced)
@@ -274,9 +263,14 @@ static void forget_result(struct vine_data *data, struct replaced *replaced)
         return;
     /* Relaxed: nobody looks at data that is being issued. */
     vine__store_relaxed_u32(&data->has_result, 0);
-    if (vine__load_relaxed_u64(&data->size_bytes) > 0)
+    if (vine__load_relaxed_u64(&data->size_bytes) > 0) {
+        replaced->renewals[replaced->count] = data->renewal;
         replaced->tokens[replaced->count++] = data->token;
+    }
     vine__store_relaxed_u64(&data->size_bytes, 0);
+    if (data->is_home)
+        vine__pipe_free(data->pipe, &data->box);
+    data->is_home = false;
 }
 
 /* From here on the task's end lets go of what it uses. */
@@ -373,12 +367,22 @@ VINE__ALWAYS_INLINE void compose(struct vine__channel *channel, struct vine_task
     task->is_last = false;
     task->has_descriptor = false;
     task->has_uses = false;
+    task->again = procedure->info.is_idempotent || options->idempotent ? VINE__AGAIN_TWICE : 0;
+    task->procedure = procedure;
     task->position = channel->producer.position;
     submission->operation = vine__op_id(&task->operation);
     submission->procedure = procedure->id;
     submission->accelerator = 0;
     submission->session = 0;
     submission->kind = VINE_WIRE_TASK;
+}
+
+/* So that it can be issued anew, when its slot is somebody else's. What a slot holds whole can be
+ * found there as long as no appliance has begun it. */
+VINE__ALWAYS_INLINE void keep(struct vine_task *task, const struct vine_wire_submission *submission)
+{
+    task->submission = *submission;
+    task->again |= VINE__AGAIN_KEPT;
 }
 
 VINE__ALWAYS_INLINE void publish(struct vine__channel *channel, struct vine_task *task,
@@ -410,6 +414,8 @@ VINE__ALWAYS_INLINE int issue_plain(struct vine__channel *channel,
     submission->shape = VINE_WIRE_SHAPE(options->bytes_size, 0);
     if (options->bytes_size > 0)
         memcpy(submission->body, options->bytes, options->bytes_size);
+    if (VINE__UNLIKELY(channel->pipe->renewal.is_wanted))
+        keep(task, submission);
     publish(channel, task, ret_task);
     return 0;
 }
@@ -439,6 +445,7 @@ static int issue_full(struct vine__channel *channel, const struct vine_procedure
         vine__op_give_own(&channel->tasks, &task->operation);
         return error;
     }
+    keep(task, submission);
     publish(channel, task, ret_task);
     return 0;
 }
@@ -448,6 +455,7 @@ static __attribute__((noinline)) int check_and_issue_full(struct vine__channel *
                                                           const struct vine_task_options *options,
                                                           struct vine_task **ret_task)
 {
+    const uint32_t renewals = vine__pipe_renewals(channel->pipe);
     struct replaced replaced;
     int error = check(channel->pipe, procedure, options);
 
@@ -455,11 +463,17 @@ static __attribute__((noinline)) int check_and_issue_full(struct vine__channel *
         return error;
     replaced.count = 0;
     vine__channel_lock(channel);
-    vine__channel_flush(channel);
-    error = issue_full(channel, procedure, options, &replaced, ret_task);
+    error = vine__pipe_check(channel->pipe);
+    /* What was checked may be another appliance's. */
+    if (VINE__UNLIKELY(!error && vine__pipe_renewals(channel->pipe) != renewals))
+        error = -EAGAIN;
+    if (VINE__LIKELY(!error)) {
+        vine__channel_flush(channel);
+        error = issue_full(channel, procedure, options, &replaced, ret_task);
+    }
     vine__channel_unlock(channel);
     for (uint32_t i = 0; i < replaced.count; i++)
-        vine__data_give_back(channel->pipe, &replaced.tokens[i]);
+        vine__data_release_result(channel->pipe, &replaced.tokens[i], replaced.renewals[i]);
     return error;
 }
 
@@ -476,12 +490,14 @@ VINE__ALWAYS_INLINE int issue_once(struct vine_pipe *pipe, const struct vine_pro
         return error;
     if (!is_plain(options))
         return check_and_issue_full(channel, procedure, options, ret_task);
-    error = check_plain(procedure, options);
-    if (VINE__UNLIKELY(error))
-        return error;
     vine__channel_lock(channel);
-    vine__channel_flush(channel);
-    error = issue_plain(channel, procedure, options, ret_task);
+    error = vine__pipe_check(pipe);
+    if (VINE__LIKELY(!error))
+        error = check_plain(procedure, options);
+    if (VINE__LIKELY(!error)) {
+        vine__channel_flush(channel);
+        error = issue_plain(channel, procedure, options, ret_task);
+    }
     vine__channel_unlock(channel);
     return error;
 }
@@ -500,6 +516,13 @@ static __attribute__((noinline)) int issue_with_patience(struct vine_pipe *pipe,
         const int error = issue_once(pipe, procedure, options, ret_task);
         struct vine__channel *channel = NULL;
 
+        if (vine__pipe_check(pipe) == VINE__RENEWED_SOON) {
+            const int unusable = vine__pipe_await(pipe, vine__deadline_left(&deadline));
+
+            if (unusable)
+                return deadline.is_over ? -ETIMEDOUT : unusable;
+            continue;
+        }
         if ((error != -EAGAIN && error != -VINE_EQUOTA) || vine__thread_channel(pipe, &channel))
             return error;
         if (error == -VINE_EQUOTA && vine__channel_in_flight(channel) == 0)
@@ -543,8 +566,11 @@ int vine__task_issue(struct vine_pipe *pipe, struct vine_procedure *procedure,
     if (VINE__UNLIKELY(options->size_bytes != sizeof *options && options->size_bytes != 0))
         return issue_older(pipe, procedure, options, timeout_ns, ret_task);
 
-    const int error = issue_once(pipe, procedure, options, ret_task);
+    int error = issue_once(pipe, procedure, options, ret_task);
 
+    if (VINE__UNLIKELY(error == -EAGAIN) && vine__this_thread.called == NULL &&
+        pipe->renewal.is_possible && vine__pipe_renew(pipe) == 0)
+        error = issue_once(pipe, procedure, options, ret_task);
     if (VINE__LIKELY(error != -EAGAIN && error != -VINE_EQUOTA) || timeout_ns == 0 ||
         vine__this_thread.called != NULL)
         return error;

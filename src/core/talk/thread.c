@@ -133,7 +133,7 @@ int vine__thread_channel_slow(struct vine_pipe *pipe, struct vine__channel **ret
 {
     struct vine__thread_local *self = &vine__this_thread;
     struct vine__channel *channel = NULL;
-    int error = know_self();
+    int error = vine__forked(pipe->generation) ? -VINE_EFORK : know_self();
 
     if (error)
         return error;

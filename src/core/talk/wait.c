@@ -156,7 +156,8 @@ static void sleep_on_ring(struct vine__channel *channel, const struct wait *wait
         word = vine__spsc_next_word(ring);
         old = vine__spsc_old_word(ring);
     }
-    if (!channel->has_completions || (vine__spsc_ready(ring) == 0 && vine__pipe_check(pipe) == 0)) {
+    if (!channel->has_completions || (vine__spsc_ready(ring) == 0 && vine__pipe_check(pipe) == 0 &&
+                                      !vine__pipe_is_closed(pipe))) {
         if (operations->rest != NULL)
             operations->rest(&pipe->link, rings, waited_ns, timeout_ns);
         else
@@ -164,6 +165,13 @@ static void sleep_on_ring(struct vine__channel *channel, const struct wait *wait
     }
     if (channel->has_completions)
         vine__store_relaxed_u32(&channel->ours->sleeping.value, 0);
+}
+
+/* The pipe is over: what is pending ends. Of one that is renewed it may go on. */
+static void end_all(struct vine__channel *channel)
+{
+    if (vine__pipe_check(channel->pipe) != VINE__RENEWED_SOON)
+        vine__channel_end_all(channel);
 }
 
 /* The caller drains. Returns when the wait is over, or its time, or the pipe is. */
@@ -179,7 +187,7 @@ static void drain_until(struct vine__channel *channel, struct wait *wait)
             return;
         is_new = false;
         if (VINE__UNLIKELY(taken < 0 || vine__pipe_check(pipe) != 0)) {
-            vine__channel_end_all(channel);
+            end_all(channel);
             return;
         }
         if (taken > 0) {
@@ -191,6 +199,8 @@ static void drain_until(struct vine__channel *channel, struct wait *wait)
             return;
         }
         if (polls < EAGER_POLLS)
+            continue;
+        if (VINE__UNLIKELY(vine__pipe_is_closed(pipe)) && vine__pipe_look(pipe) != 0)
             continue;
 
         const uint64_t now_ticks = vine__clock_ticks();
@@ -261,8 +271,16 @@ int vine__channel_wait(struct vine__channel *channel, const struct vine_task *ta
             if (over || task == NULL)
                 return 0;
         }
-        if (vine__clock_ticks() >= wait.deadline_ticks)
+
+        const uint64_t now_ticks = vine__clock_ticks();
+
+        if (now_ticks >= wait.deadline_ticks)
             return -ETIMEDOUT;
+        if (VINE__UNLIKELY(vine__pipe_check(channel->pipe) == VINE__RENEWED_SOON))
+            (void)!vine__pipe_await(channel->pipe, at_most(wait.deadline_ticks == UINT64_MAX
+                                                               ? UINT64_MAX
+                                                               : wait.deadline_ticks - now_ticks,
+                                                           BACKSTOP_NS));
     }
 }
 
@@ -279,7 +297,7 @@ uint32_t vine__channel_poll(struct vine__channel *channel)
     if (status >= 0)
         status = vine__pipe_look_now_and_then(pipe, vine__clock_ticks());
     if (VINE__UNLIKELY(status < 0))
-        vine__channel_end_all(channel);
+        end_all(channel);
 
     const uint64_t ended = channel->ended - before;
 
@@ -324,6 +342,8 @@ static int poll_all(struct vine_task *const *tasks, size_t count)
             return -VINE_EFORK;
         polled = tasks[i]->channel;
         (void)vine__channel_poll(tasks[i]->channel);
+        if (VINE__UNLIKELY(vine__pipe_check(polled->pipe) == VINE__RENEWED_SOON))
+            (void)!vine__pipe_renew(tasks[i]->channel->pipe);
     }
     return 0;
 }

@@ -285,7 +285,7 @@ static uint64_t tell(void)
 {
     const struct vine_wire_submission message = {.session = 1, .kind = VINE_WIRE_SESSION_END};
 
-    vine__pipe_tell(played.pipe, &message);
+    vine__pipe_tell(played.pipe, &message, vine__pipe_renewals(played.pipe));
     return vine__load_acquire_u64(&played.mirror.layout->board.channels.ready);
 }
 

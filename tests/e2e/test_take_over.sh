@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=120
+#
+# `vine appliance --take-over`: a run goes on while the appliance that it uses is replaced, again and
+# again, by one on two reactors and by one on one; where nobody serves it just serves; and who does not
+# ask for it is refused.
+. "$(dirname "$0")/lib.sh"
+[ -x "$VINE_BUILD_DIR/vine-appliance" ] || skip "libvine-runtime was not built"
+busy='--overprovisioned --blocked-reactor-notify-ms 10000' # others use these processors too
+
+mkdir files
+for i in $(seq 60); do
+    head -c 300000 /dev/urandom >"files/$i"
+done
+
+# shellcheck disable=SC2086
+serve $busy --take-over
+expect 75 "$vine" appliance --listen "$address"
+"$vine" run sha256 -a "$address" files/* >sums 2>said &
+runs=$!
+for cores in 2 1 2 1; do
+    was=$serving
+    # shellcheck disable=SC2086
+    serve $busy --take-over --smp $cores
+    code=0
+    wait "$was" || code=$?
+    [ "$code" = 0 ] || fail "the one before ended with $code"
+done
+# All of them again, by the last one.
+"$vine" run sha256 -a "$address" files/* >again 2>said || fail "the last one does not serve"
+code=0
+wait "$runs" || code=$?
+[ "$code" = 0 ] || fail "the run ended with $code"
+sha256sum files/* >wanted
+for found in sums again; do
+    sort "$found" >sorted
+    sort wanted | cmp - sorted || fail "$found: no right sums"
+done
+stop
+[ ! -e "$address" ] || fail "the socket is left"
+[ ! -e "$address.lock" ] || fail "its lock is left"
