@@ -30,15 +30,16 @@ static bool is_printable(const char *text, size_t size)
 
 static void expect_harmless(const union vine__talk_any *message, size_t size_bytes, int fd)
 {
-    const bool has_fd = message->head.type == VINE_TALK_HELLO ||
-                        message->head.type == VINE_TALK_WELCOME ||
-                        message->head.type == VINE_TALK_EXTENT;
+    const uint16_t type = message->head.type;
+    const bool has_fd = type == VINE_TALK_HELLO || type == VINE_TALK_WELCOME ||
+                        type == VINE_TALK_EXTENT || type == VINE_TALK_LISTENER ||
+                        type == VINE_TALK_LOCK || type == VINE_TALK_PIPE;
 
     VINE_ASSERT(message->head.magic == VINE_TALK_MAGIC);
     VINE_ASSERT(message->head.size_bytes == size_bytes && size_bytes <= VINE_TALK_MESSAGE);
-    VINE_ASSERT(message->head.type >= VINE_TALK_HELLO && message->head.type <= VINE_TALK_BYE);
+    VINE_ASSERT(type >= VINE_TALK_HELLO && type <= VINE_TALK_THAT_WAS_ALL);
     VINE_ASSERT(has_fd == (fd >= 0));
-    if (message->head.type == VINE_TALK_REFUSE || message->head.type == VINE_TALK_BYE)
+    if (type == VINE_TALK_REFUSE || type == VINE_TALK_BYE)
         VINE_ASSERT(is_printable(message->reason.text, sizeof message->reason.text));
 }
 
@@ -57,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     if ((bytes[0] & 4) != 0 && size >= sizeof(struct vine_talk_head)) {
         const struct vine_talk_head head = {
             .magic = VINE_TALK_MAGIC,
-            .type = message[4] % 8,
+            .type = message[4] % 16,
             .size_bytes = (uint16_t)size,
         };
 
