@@ -15,9 +15,10 @@
 #define WARM_UP 50 /* deaths until the appliance has allocated what it keeps */
 
 /* What it may hold more after all further deaths: less than if each left the smallest object that
- * malloc has, 32 bytes, or a page. */
+ * malloc has, 32 bytes, or a page; beside pages that malloc has for threads which are busier later
+ * than before. */
 #define HELD_MORE_MAX(deaths)      (24 * (int64_t)(deaths))
-#define ANONYMOUS_MORE_MAX(deaths) (4096 * (int64_t)(deaths))
+#define ANONYMOUS_MORE_MAX(deaths) (4096 * (int64_t)(deaths) + (1 << 20))
 
 /* In the short form. */
 #ifndef ROUNDS
