@@ -201,39 +201,21 @@ static void look_soon(struct filter *filter)
         vine_work_post(&filter->looking);
 }
 
-/* The next bytes of a send, in one piece. */
-static const unsigned char *next_of(const struct vine_send *send, uint64_t *ret_size)
-{
-    size_t at = send->sent;
-
-    if (send->vector_count == 0) {
-        *ret_size = send->size - at;
-        return send->bytes + at;
-    }
-    for (uint32_t i = 0;; i++) {
-        VINE_ASSERT(i < send->vector_count);
-        if (at < send->vector[i].iov_len) {
-            *ret_size = send->vector[i].iov_len - at;
-            return (const unsigned char *)send->vector[i].iov_base + at;
-        }
-        at -= send->vector[i].iov_len;
-    }
-}
-
 /* Returns whether all of it is in the ring. Nobody else moves `put`. */
 static bool put(struct filter *filter, struct vine_send *send)
 {
     uint64_t room;
 
     while (send->sent < send->size) {
+        size_t piece_size;
+        const unsigned char *const bytes = vine__send_piece(send, &piece_size);
         uint64_t size;
-        const unsigned char *const bytes = next_of(send, &size);
 
         pthread_mutex_lock(&filter->lock);
         room = VINE_FILTER_BYTES - (filter->in.put - filter->in.taken);
         filter->awaits_room = room == 0;
         pthread_mutex_unlock(&filter->lock);
-        size = vine__min_u64(size, room);
+        size = vine__min_u64(piece_size, room);
         if (size == 0)
             return false;
 
@@ -246,15 +228,6 @@ static bool put(struct filter *filter, struct vine_send *send)
         pthread_mutex_unlock(&filter->lock);
     }
     return true;
-}
-
-static void end_sends(struct filter *filter, int error)
-{
-    while (filter->sends.first != NULL) {
-        struct vine_send *const send = vine__send_queue_take(&filter->sends);
-
-        vine__send_end(send, send->wish != 0 ? send->wish : error);
-    }
 }
 
 static int error_of(struct filter *filter)
@@ -272,7 +245,7 @@ static void send_on(struct filter *filter)
     const int error = error_of(filter);
 
     if (error != 0)
-        end_sends(filter, error);
+        vine__send_queue_end(&filter->sends, error);
     while (filter->sends.first != NULL) {
         if (filter->sends.first->kind == VINE__SEND_SHUTDOWN) {
             filter->is_shut = true;
@@ -284,7 +257,7 @@ static void send_on(struct filter *filter)
         }
         vine__send_end(vine__send_queue_take(&filter->sends), 0);
         if (filter->is_shut)
-            end_sends(filter, -EPIPE);
+            vine__send_queue_end(&filter->sends, -EPIPE);
     }
     look_soon(filter);
 }
@@ -474,7 +447,7 @@ static void filter_end_all(struct vine_connection *base)
     pthread_mutex_unlock(&filter->lock);
     if (base->reader != NULL && !base->reader->has_ended)
         vine__receive_end(base->reader, NULL, -ECANCELED);
-    end_sends(filter, -ECANCELED);
+    vine__send_queue_end(&filter->sends, -ECANCELED);
     if (!filter->is_errand)
         end_it(filter);
 }

@@ -233,25 +233,6 @@ static void stream_watch_end(struct vine_connection *base)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* The next bytes of a send, from `send->sent` on, in one piece. */
-static const unsigned char *next_piece(const struct vine_send *send, size_t *ret_size)
-{
-    size_t at = send->sent;
-
-    if (send->vector_count == 0) {
-        *ret_size = send->size - at;
-        return send->bytes + at;
-    }
-    for (uint32_t i = 0;; i++) {
-        VINE_ASSERT(i < send->vector_count);
-        if (at < send->vector[i].iov_len) {
-            *ret_size = send->vector[i].iov_len - at;
-            return (const unsigned char *)send->vector[i].iov_base + at;
-        }
-        at -= send->vector[i].iov_len;
-    }
-}
-
 /* Into the first task that has room. Returns how many bytes: 0 if none has any. */
 static size_t put_some(struct vine__stream *stream, const unsigned char *bytes, size_t size)
 {
@@ -275,7 +256,7 @@ static bool put(struct vine__stream *stream, struct vine_send *send)
 {
     while (send->sent < send->size) {
         size_t size;
-        const unsigned char *const piece = next_piece(send, &size);
+        const unsigned char *const piece = vine__send_piece(send, &size);
 
         size = put_some(stream, piece, size);
         if (size == 0)
@@ -283,15 +264,6 @@ static bool put(struct vine__stream *stream, struct vine_send *send)
         send->sent += size;
     }
     return true;
-}
-
-static void end_sends(struct vine__stream *stream, int error)
-{
-    while (stream->sends.first != NULL) {
-        struct vine_send *const send = vine__send_queue_take(&stream->sends);
-
-        vine__send_end(send, send->wish != 0 ? send->wish : error);
-    }
 }
 
 static void send_on(struct vine__stream *stream)
@@ -303,12 +275,12 @@ static void send_on(struct vine__stream *stream)
             if (!stream->is_single)
                 break; /* until a further task has room */
             stream->has_overflown = true;
-            end_sends(stream, -EPIPE);
+            vine__send_queue_end(&stream->sends, -EPIPE);
             break;
         }
         vine__send_end(vine__send_queue_take(&stream->sends), 0);
         if (stream->is_shut)
-            end_sends(stream, -EPIPE);
+            vine__send_queue_end(&stream->sends, -EPIPE);
     }
     settle_soon(stream);
 }
@@ -368,7 +340,7 @@ static void stream_send_cancel(struct vine_connection *base, struct vine_send *s
     vine__send_end(send, send->wish);
     if (is_half) {
         stream->is_shut = true; /* nothing can follow */
-        end_sends(stream, -EPIPE);
+        vine__send_queue_end(&stream->sends, -EPIPE);
     }
     send_on(stream);
 }
@@ -405,7 +377,7 @@ void vine__stream_fail(struct vine__stream *stream, int error)
     while ((first = vine__list_first(&stream->taken)) != NULL)
         end_task(in_of(first), in_of(first)->written > 0 ? 0 : error);
     end_tasks(stream, error);
-    end_sends(stream, -EPIPE);
+    vine__send_queue_end(&stream->sends, -EPIPE);
     if (wants_more(stream))
         vine__receive_end(stream->base.reader, NULL, -ECONNRESET);
     if (stream->has_connection)
@@ -449,7 +421,7 @@ static void stream_end_all(struct vine_connection *base)
     if (reader != NULL && !reader->has_ended)
         vine__receive_end(reader, NULL, -ECANCELED);
     stream->is_cut = stream->sends.first != NULL && !stream->is_left;
-    end_sends(stream, -ECANCELED);
+    vine__send_queue_end(&stream->sends, -ECANCELED);
     vine_work_post(&stream->letting_go);
 }
 
@@ -505,7 +477,7 @@ void vine__stream_leave(struct vine__stream *stream)
 {
     stream->is_left = true;
     stream->has_last = true;
-    end_sends(stream, -EPIPE);
+    vine__send_queue_end(&stream->sends, -EPIPE);
     if (!stream->has_connection || stream->is_over)
         return;
     vine__connection_tell_end(&stream->base);

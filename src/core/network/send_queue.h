@@ -66,6 +66,35 @@ static inline void vine__send_queue_cancel_rest(struct vine__send_queue *queue)
     queue->last = first;
 }
 
+/* All of a queue end by `error`, but those of which something else was wished. */
+static inline void vine__send_queue_end(struct vine__send_queue *queue, int error)
+{
+    while (queue->first != NULL) {
+        struct vine_send *const send = vine__send_queue_take(queue);
+
+        vine__send_end(send, send->wish != 0 ? send->wish : error);
+    }
+}
+
+/* The next bytes of one, from `send->sent` on, in one piece. It is not at its end. */
+static inline const unsigned char *vine__send_piece(const struct vine_send *send, size_t *ret_size)
+{
+    size_t at = send->sent;
+
+    if (send->vector_count == 0) {
+        *ret_size = send->size - at;
+        return send->bytes + at;
+    }
+    for (uint32_t i = 0;; i++) {
+        VINE_ASSERT(i < send->vector_count);
+        if (at < send->vector[i].iov_len) {
+            *ret_size = send->vector[i].iov_len - at;
+            return (const unsigned char *)send->vector[i].iov_base + at;
+        }
+        at -= send->vector[i].iov_len;
+    }
+}
+
 /* What the kernel says of one that it was given: so many bytes went out, or an error. Returns
  * whether that was the end of it, and how it is to be told. */
 static inline bool vine__send_went(struct vine_send *send, struct vine_network_counts *counts,

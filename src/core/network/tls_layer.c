@@ -34,11 +34,7 @@ static void end_start(struct tls_connection *connection, int error)
 void vine__tls_end_sends(struct tls_connection *connection, int error)
 {
     connection->current = NULL;
-    while (connection->sends.first != NULL) {
-        struct vine_send *const send = vine__send_queue_take(&connection->sends);
-
-        vine__send_end(send, send->wish != 0 ? send->wish : error);
-    }
+    vine__send_queue_end(&connection->sends, error);
 }
 
 void vine__tls_fail(struct tls_connection *connection, int error)

@@ -98,25 +98,6 @@ static void stream_receive_cancel(struct vine_connection *base, struct vine_rece
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* The next bytes of a send, from `send->sent` on, in one piece. */
-static const unsigned char *next_piece(const struct vine_send *send, size_t *ret_size)
-{
-    size_t at = send->sent;
-
-    if (send->vector_count == 0) {
-        *ret_size = send->size - at;
-        return send->bytes + at;
-    }
-    for (uint32_t i = 0;; i++) {
-        VINE_ASSERT(i < send->vector_count);
-        if (at < send->vector[i].iov_len) {
-            *ret_size = send->vector[i].iov_len - at;
-            return (const unsigned char *)send->vector[i].iov_base + at;
-        }
-        at -= send->vector[i].iov_len;
-    }
-}
-
 /* Returns 0: all of it is on its way; -EAGAIN: it has to wait; or another error. */
 static int send_one(struct vine__remote_stream *stream, struct vine_send *send)
 {
@@ -130,22 +111,13 @@ static int send_one(struct vine__remote_stream *stream, struct vine_send *send)
         return vine_stream_end(stream->stream, 0);
     while (error == 0 && send->sent < send->size) {
         size_t size, written = 0;
-        const unsigned char *const piece = next_piece(send, &size);
+        const unsigned char *const piece = vine__send_piece(send, &size);
 
         error = vine_stream_write(stream->stream, piece, size, 0, &written);
         if (error == 0)
             send->sent += written;
     }
     return error;
-}
-
-static void end_sends(struct vine__remote_stream *stream, int error)
-{
-    while (stream->sends.first != NULL) {
-        struct vine_send *const send = vine__send_queue_take(&stream->sends);
-
-        vine__send_end(send, send->wish != 0 ? send->wish : error);
-    }
 }
 
 static void send_on(struct vine__remote_stream *stream)
@@ -213,7 +185,7 @@ static void stream_end_all(struct vine_connection *base)
 
     if (has_reader(stream))
         vine__receive_end(base->reader, NULL, -ECANCELED);
-    end_sends(stream, -ECANCELED);
+    vine__send_queue_end(&stream->sends, -ECANCELED);
     close_stream(stream, -ECANCELED);
     vine_work_post(&stream->letting_go);
 }
