@@ -287,13 +287,24 @@ static void take_list(struct vine_appliance *appliance, struct vine__list *from,
     }
 }
 
+/* Whoever runs it may tell of it anew as soon as it is in no list. */
+static struct vine__list *next_to_tell(struct vine_appliance *appliance, struct vine__list *telling)
+{
+    struct vine__list *node;
+
+    pthread_mutex_lock(&appliance->common->jobs_lock);
+    node = vine__list_pop_front(telling);
+    pthread_mutex_unlock(&appliance->common->jobs_lock);
+    return node;
+}
+
 /* Tell of errands: those that have ended may begin anew, and go. */
 static void tell_errands(struct vine_appliance *appliance, struct vine__list *telling,
                          struct vine__list *ended)
 {
     struct vine__list *node;
 
-    while ((node = vine__list_pop_front(telling)) != NULL) {
+    while (!vine__list_is_empty(telling) && (node = next_to_tell(appliance, telling)) != NULL) {
         struct vine__errand *errand = VINE_CONTAINER_OF(node, struct vine__errand, telling);
 
         errand->told(errand);
