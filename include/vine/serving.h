@@ -38,7 +38,7 @@ struct vine_serving_options {
     /* What tasks have to end when the reactors stop, before they are given up; 0: 5 s. Less than
      * the reactors take for all of it. */
     uint64_t drain_ns;
-    vine_serving_ended_fn ended; /* or NULL */
+    vine_serving_ended_fn ended; /* NULL: it is destroyed then, and nobody may use it any more */
     void *context;
     /* How procedures whose handlers are coroutines run: isolation, heap_bytes, connections (that is
      * tasks and sessions at once, on each core), sockets, drain_ns and run_ns mean something
@@ -71,7 +71,7 @@ VINE_API struct vine_appliance *vine_serving_appliance(struct vine_serving *serv
  */
 VINE_API VINE_MUST_CHECK int vine_serving_start(struct vine_serving *serving, const char *address);
 
-/* Free one that was never started, or has ended. NULL is allowed. Core 0. */
+/* Free one that was never started, or has ended and was told of. NULL is allowed. Core 0. */
 VINE_API void vine_serving_destroy(struct vine_serving *serving);
 
 VINE_END_DECLARATIONS

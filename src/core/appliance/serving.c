@@ -166,6 +166,8 @@ static void ended(struct vine_work *work)
     serving->has_ended = true;
     if (serving->options.ended != NULL)
         serving->options.ended(serving->options.context, serving);
+    else
+        vine_serving_destroy(serving);
     if (is_stopping && all_serving == NULL) {
         is_registered = false;
         vine_stopper_done(&stopper);
