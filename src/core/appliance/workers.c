@@ -32,8 +32,11 @@ void vine__workers_start(struct vine_serving *serving)
     if (serving->workers == NULL)
         error = -ENOMEM;
     while (error == 0 && serving->worker_count < count) {
+        vine__serving_expect_worker(serving->first, true);
         error =
             vine__thread_start(&serving->workers[serving->worker_count], "worker", work, serving);
+        if (error != 0)
+            vine__serving_expect_worker(serving->first, false);
         serving->worker_count += error == 0;
     }
     if (error != 0)

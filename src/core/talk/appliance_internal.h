@@ -286,8 +286,9 @@ struct vine__common {
     uint32_t stops;        /* atomic: calls of vine_appliance_stop */
     uint32_t suspended;    /* atomic: the error with which new pipes are refused; 0: they are not */
     uint32_t worker_count; /* atomic */
-    uint32_t pipe_count;   /* atomic: of all parts, but for the buried ones */
-    uint64_t pipe_numbers; /* atomic: given so far */
+    uint32_t workers_expected; /* counted already, and not yet here; under jobs_lock */
+    uint32_t pipe_count;       /* atomic: of all parts, but for the buried ones */
+    uint64_t pipe_numbers;     /* atomic: given so far */
     uint64_t generation;
     uint64_t table_seed;                           /* random: applications choose the keys */
     struct vine_appliance *parts[VINE__PARTS_MAX]; /* atomic; NULL: it is gone */

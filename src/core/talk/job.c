@@ -368,6 +368,18 @@ static bool bury_one(struct vine__common *common)
     return true;
 }
 
+void vine__serving_expect_worker(struct vine_appliance *part, bool comes)
+{
+    struct vine__common *common = part->common;
+    const uint32_t one = comes ? 1 : UINT32_MAX;
+
+    pthread_mutex_lock(&common->jobs_lock);
+    common->workers_expected += one;
+    vine__store_relaxed_u32(&common->worker_count,
+                            vine__load_relaxed_u32(&common->worker_count) + one);
+    pthread_mutex_unlock(&common->jobs_lock);
+}
+
 void vine_appliance_work(struct vine_appliance *appliance)
 {
     struct vine__common *common = appliance->common;
@@ -375,8 +387,11 @@ void vine_appliance_work(struct vine_appliance *appliance)
 
     VINE_ASSERT(appliance->magic == VINE__APPLIANCE_MAGIC);
     pthread_mutex_lock(&common->jobs_lock);
-    vine__store_relaxed_u32(&common->worker_count,
-                            vine__load_relaxed_u32(&common->worker_count) + 1);
+    if (common->workers_expected > 0)
+        common->workers_expected--;
+    else
+        vine__store_relaxed_u32(&common->worker_count,
+                                vine__load_relaxed_u32(&common->worker_count) + 1);
     for (;;) {
         /* In turn: neither those that come and go nor those that stay keep the others waiting. */
         const bool has_worked = run_one(common, NULL, &scratch);

@@ -73,6 +73,10 @@ void vine__serving_word_raised(struct vine_appliance *part);
 /* Nobody can wait there, so that it lies down for moments alone from now on. */
 void vine__serving_word_is_deaf(struct vine_appliance *part);
 
+/* A thread that is being started will call vine_appliance_work, or will not after all: jobs wait
+ * for it from now on, and no loop runs them in its stead. */
+void vine__serving_expect_worker(struct vine_appliance *part, bool comes);
+
 /* Whether what comes to its address are connections, which any part can take. A segment and links
  * are the part's that listens there. */
 bool vine__serving_takes_connections(const struct vine_appliance *part);

@@ -281,6 +281,37 @@ static void it_ends_with_the_reactors(void **state)
     served_remove(&served);
 }
 
+static int64_t count_workers(void *path)
+{
+    const struct vine_serving_options options = {.size_bytes = sizeof options, .worker_count = 2};
+    struct vine_serving *serving = NULL;
+    struct vine_appliance_stats stats;
+    int error = vine_serving_create(&options, &serving);
+
+    if (error == 0)
+        error = vine_serving_start(serving, path);
+    if (error != 0) {
+        vine_serving_destroy(serving);
+        return error;
+    }
+    vine_appliance_get_stats(vine_serving_appliance(serving), &stats);
+    vine_appliance_stop(vine_serving_appliance(serving)); /* and nobody waits for it */
+    return stats.workers;
+}
+
+/* Else cores would run the jobs of whoever comes at once, and be held up by them. */
+static void its_workers_count_before_they_have_begun(void **state)
+{
+    struct served served;
+    char path[sizeof served.path + 8];
+
+    (void)state;
+    served_start(&served, NULL, 0);
+    (void)snprintf(path, sizeof path, "%s.second", served.path);
+    assert_int_equal(reactors_call(0, count_workers, path), 2);
+    served_stop(&served);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 struct attempt {
@@ -328,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_cannot_start_can_be_destroyed),
+        cmocka_unit_test(its_workers_count_before_they_have_begun),
         cmocka_unit_test(pipes_are_spread_evenly_and_stay_where_they_are),
         cmocka_unit_test(who_comes_is_handed_to_the_core_that_others_have_left),
         cmocka_unit_test(what_all_cores_have_done_is_counted_together),
