@@ -3,8 +3,9 @@
  * vine/tls.h - TLS above any connection, as a connection: vine_receive, vine_send and all the rest.
  *
  * Owns:     what it is given a connection for: that one is closed with the new one.
- * Threads:  as vine/network.h. A struct vine_tls belongs to the core that made it: each core makes
- *           its own, of the same text. Tickets of one core are good for all cores of a process.
+ * Threads:  as vine/network.h. A client's struct vine_tls belongs to the core that made it. A
+ *           server's may be used and reloaded on all cores, and its `choose` is called on each.
+ *           Tickets of one are good for all servers of a process.
  * Blocking: never, but for vine_tls_create of a client that trusts what this machine does: it reads
  *           the machine's certificates from files.
  * Trust:    what a peer sends goes through OpenSSL and nowhere else. A stream that ends without the

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utils/atomic.h"
+
 #define TICKET_KEY_BYTES 80
 
 /* With which tickets are sealed: a client's next connection may come to another core. Written once,
@@ -125,7 +127,7 @@ static int trust(SSL_CTX *context, const char *text)
 /* OpenSSL takes over the certificate of the chosen one, and not whether it asks clients for theirs.
  * Nor does it look at the name before it resumes a session: one that was agreed with somebody who
  * trusts others, or who does not ask, is no proof of who the client is. */
-static bool take_over(SSL *ssl, const struct vine_tls *tls, const struct vine_tls *chosen)
+static bool take_over(SSL *ssl, const struct vine_tls *tls, struct vine_tls *chosen)
 {
     const bool trusts_others = memcmp(chosen->id, tls->id, sizeof(tls->id)) != 0;
     SSL_SESSION *const session = SSL_get_session(ssl);
@@ -134,12 +136,19 @@ static bool take_over(SSL *ssl, const struct vine_tls *tls, const struct vine_tl
         (SSL_session_reused(ssl) || session == NULL ||
          SSL_SESSION_set1_id_context(session, chosen->id, sizeof(chosen->id)) != 1))
         return false;
-    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(chosen->context), NULL);
+
+    SSL_CTX *const context = vine__tls_context(chosen);
+
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(context), NULL);
     if (chosen->has_no_tickets) {
         SSL_set_options(ssl, SSL_OP_NO_TICKET);
         (void)SSL_set_num_tickets(ssl, 0);
     }
-    return SSL_set_SSL_CTX(ssl, chosen->context) != NULL;
+
+    const bool is_good = SSL_set_SSL_CTX(ssl, context) != NULL;
+
+    SSL_CTX_free(context);
+    return is_good;
 }
 
 static int choose_by_name(SSL *ssl, int *ret_alert, void *context)
@@ -160,7 +169,7 @@ static int choose_by_name(SSL *ssl, int *ret_alert, void *context)
     if (chosen != NULL) {
         /* Its callbacks look at it, and its owner may destroy it meanwhile. */
         if (!connection->has_chosen)
-            chosen->references++;
+            vine__tls_ref(chosen);
         connection->has_chosen = true;
         connection->chosen = chosen;
         if (take_over(ssl, tls, chosen))
@@ -311,15 +320,33 @@ static int set_id(struct vine_tls *tls)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+SSL_CTX *vine__tls_context(struct vine_tls *tls)
+{
+    SSL_CTX *context;
+
+    pthread_mutex_lock(&tls->lock);
+    context = tls->context;
+    (void)SSL_CTX_up_ref(context);
+    pthread_mutex_unlock(&tls->lock);
+    return context;
+}
+
+void vine__tls_ref(struct vine_tls *tls)
+{
+    (void)vine__fetch_add_relaxed_u32(&tls->references, 1);
+}
+
+/* Acquire and release: the last one sees what the others did with it. */
 void vine__tls_unref(struct vine_tls *tls)
 {
-    if (--tls->references > 0)
+    if (vine__fetch_sub_acq_rel_u32(&tls->references, 1) != 1)
         return;
     for (uint32_t i = 0; i < TLS_SESSIONS; i++)
         SSL_SESSION_free(tls->sessions[i].session);
     SSL_CTX_free(tls->context);
     free(tls->authorities);
     free(tls->protocols);
+    (void)pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
 
@@ -345,6 +372,7 @@ int vine_tls_create(const struct vine_tls_options *options, struct vine_tls **re
     if (tls == NULL)
         return -ENOMEM;
     tls->references = 1;
+    (void)pthread_mutex_init(&tls->lock, NULL);
     tls->is_server = wish.is_server;
     tls->is_unverified = wish.is_unverified;
     tls->refuses_other_names = wish.refuses_other_names;
@@ -368,7 +396,7 @@ int vine_tls_create(const struct vine_tls_options *options, struct vine_tls **re
 
 int vine_tls_reload(struct vine_tls *tls, const char *certificate, const char *key)
 {
-    SSL_CTX *context;
+    SSL_CTX *context, *old;
     int error;
 
     if (certificate == NULL || key == NULL)
@@ -376,8 +404,11 @@ int vine_tls_reload(struct vine_tls *tls, const char *certificate, const char *k
     error = make_context(tls, certificate, key, &context);
     if (error != 0)
         return error;
-    SSL_CTX_free(tls->context);
+    pthread_mutex_lock(&tls->lock);
+    old = tls->context;
     tls->context = context;
+    pthread_mutex_unlock(&tls->lock);
+    SSL_CTX_free(old);
     return 0;
 }
 

@@ -140,19 +140,22 @@ static const struct vine__connection_ops tls_ops = {
 struct tls_connection *vine__tls_create(struct vine_tls *tls, struct vine_connection *below)
 {
     struct tls_connection *const connection = vine__closed_alloc(sizeof(*connection));
+    SSL_CTX *context;
 
     if (connection == NULL)
         return NULL;
     connection->below = below;
     connection->tls = tls;
-    connection->ssl = SSL_new(tls->context);
+    context = vine__tls_context(tls);
+    connection->ssl = SSL_new(context);
+    SSL_CTX_free(context);
     if (connection->ssl == NULL || SSL_set_app_data(connection->ssl, connection) != 1 ||
         vine__tls_attach(connection) != 0) {
         SSL_free(connection->ssl);
         vine__closed_free(connection);
         return NULL;
     }
-    tls->references++;
+    vine__tls_ref(tls);
     connection->base.is_layer = true;
     vine__connection_init(&connection->base, below->network, &tls_ops, false);
     return connection;

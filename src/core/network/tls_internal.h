@@ -10,6 +10,7 @@
 #define VINE_CORE_NETWORK_TLS_INTERNAL_H
 
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <vine/tls.h>
 
 #include "core/network/network_internal.h"
@@ -26,7 +27,8 @@ struct tls_session {
 };
 
 struct vine_tls {
-    SSL_CTX *context;
+    pthread_mutex_t lock;
+    SSL_CTX *context; /* under the lock */
     bool is_server;
     bool is_unverified;
     bool refuses_other_names;
@@ -37,11 +39,16 @@ struct vine_tls {
     uint32_t protocols_bytes;
     vine_tls_choose_fn choose;
     void *choose_context;
-    uint32_t references; /* by connections, whose callbacks look here, and by its owner */
+    /* By connections, on any core, whose callbacks look here, and by its owner. */
+    uint32_t references;
     uint32_t next_session;
     struct tls_session sessions[TLS_SESSIONS];
 };
 
+/* What is shown now, with a reference for the caller. */
+SSL_CTX *vine__tls_context(struct vine_tls *tls);
+
+void vine__tls_ref(struct vine_tls *tls);
 void vine__tls_unref(struct vine_tls *tls);
 
 /* The session that is remembered for `name`, or NULL. */
