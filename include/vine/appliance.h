@@ -48,8 +48,8 @@ struct vine_appliance_event {
  * not call back into the appliance, but for vine_appliance_stop. */
 typedef void (*vine_appliance_event_fn)(void *context, const struct vine_appliance_event *event);
 
-/* Shares of a pipe in the time of the thread that serves it, beside other pipes that want it at
- * once: twice as many shares, twice as much time. */
+/* Shares of a pipe in the time of the thread that serves it, and in that of the workers, beside
+ * other pipes that want it at once: twice as many shares, twice as much time. */
 #define VINE_APPLIANCE_SHARES     100 /* unless somebody says otherwise */
 #define VINE_APPLIANCE_SHARES_MAX 10000
 

@@ -207,7 +207,7 @@ static int make_common(struct vine__common **ret_common)
     common->uid = own_uid();
     vine__roll_init(&common->roll);
     vine__list_init(&common->buried);
-    vine__list_init(&common->ready_pipes);
+    vine__turns_init(&common->turns);
     vine__list_init(&common->errands);
     common->leave_fd = -1;
     (void)pthread_mutex_init(&common->leave_lock, NULL);

@@ -58,6 +58,7 @@
 #include "core/talk/roll.h"
 #include "core/talk/serving.h"
 #include "core/talk/tally.h"
+#include "core/talk/turns.h"
 #include "core/talk/why.h"
 #include "utils/assert.h"
 #include "utils/container_of.h"
@@ -144,6 +145,7 @@ struct vine_call {
     struct vine__reason *reason; /* why it fails, as its handler says; NULL: it says nothing */
     void *block;                 /* the private copy of a descriptor */
     uint32_t block_bytes;        /* as charged; 0: there is none */
+    uint64_t turn_ticks;         /* what its pipe is charged while it runs, of virtual time */
     uint64_t copied_bytes;       /* charged for private copies of its inputs; 0 but while it runs */
     bool has_parcel; /* `parcel` is room for outputs and result that do not fit into a slot */
     struct vine_box parcel;
@@ -259,8 +261,7 @@ struct vine__served {
     uint32_t sessions_kept;  /* those that the executor keeps something for */
     void *kept;              /* by the executor, for all its tasks; or NULL */
     struct vine__list ready; /* jobs that a worker may take; jobs_lock */
-    bool is_in_ready;        /* in that queue; jobs_lock, and so apart from what is the loop's */
-    struct vine__list ready_link; /* in the appliance's queue; jobs_lock */
+    struct vine__turn turn;  /* among the pipes with ready jobs; jobs_lock */
     struct vine__why why;
     struct vine__rolled rolled;
     /* statistics, atomic: written by the loop, read by any */
@@ -316,11 +317,11 @@ struct vine__common {
      * jobs long: a lock costs them nothing. */
     _Alignas(VINE_CACHE_LINE) pthread_mutex_t jobs_lock;
     pthread_cond_t jobs_ready;
-    struct vine__list ready_pipes; /* pipes with ready jobs, served in turn */
-    struct vine__list errands;     /* in the order in which they were begun */
-    struct vine__list buried;      /* pipes whose memory is to be given back: by workers */
-    uint32_t buried_count;         /* atomic: those that are, and the one under way */
-    uint32_t parts_serving;        /* jobs_lock: those that have not ended */
+    struct vine__turns turns;  /* of pipes with ready jobs, by shares */
+    struct vine__list errands; /* in the order in which they were begun */
+    struct vine__list buried;  /* pipes whose memory is to be given back: by workers */
+    uint32_t buried_count;     /* atomic: those that are, and the one under way */
+    uint32_t parts_serving;    /* jobs_lock: those that have not ended */
     bool workers_end;
 };
 

@@ -319,6 +319,7 @@ void vine__loop_set_shares(struct vine__served *pipe, uint32_t shares)
 {
     VINE_ASSERT(shares >= 1 && shares <= VINE_APPLIANCE_SHARES_MAX);
     pipe->shares = shares;
+    pipe->turn.shares = shares; /* no worker knows of the pipe yet */
     pipe->visit_max = VISIT_MOST;
     pipe->visit_ticks = pipe->appliance->turn_ticks;
 }

@@ -3,8 +3,8 @@
  * Tasks that are too long for the loop, and the threads that run them.
  *
  * Each pipe has a queue of ready jobs (job_order.c says when a job is ready), and workers take one
- * job from each pipe in turn, so that a pipe that floods delays itself. The loop completes what has
- * ended: rings and boxes are the loop's.
+ * job from the pipe that has had the least of their time for its shares (turns.h), so that a pipe
+ * that floods delays itself. The loop completes what has ended: rings and boxes are the loop's.
  *
  * jobs_lock guards the queues. Workers are few and jobs take microseconds at least, so a lock that
  * is held for a few list operations costs nothing that could be measured.
@@ -147,18 +147,17 @@ void vine__job_run(struct vine_call *call, struct vine__scratch *scratch)
     trim(scratch);
 }
 
-/* The next ready job, from each pipe in turn; NULL if there is none. A pipe of which as many run as
- * may waits until one of them ends. One whose copies find no room in its pipe's quota waits while
- * others of the pipe run with copies of theirs, and fails if none does. jobs_lock is held. */
+/* The next ready job, of the pipe whose turn it is; NULL if there is none. A pipe of which as many
+ * run as may waits until one of them ends. One whose copies find no room in its pipe's quota waits
+ * while others of the pipe run with copies of theirs, and fails if none does. jobs_lock is held. */
 static struct vine_call *next_ready(struct vine__common *common)
 {
-    struct vine__list *first;
+    struct vine__turn *turn;
 
-    while ((first = vine__list_pop_front(&common->ready_pipes)) != NULL) {
-        struct vine__served *pipe = VINE_CONTAINER_OF(first, struct vine__served, ready_link);
+    while ((turn = vine__turns_next(&common->turns)) != NULL) {
+        struct vine__served *pipe = VINE_CONTAINER_OF(turn, struct vine__served, turn);
         struct vine_call *call = CALL_OF(vine__list_first(&pipe->ready));
 
-        pipe->is_in_ready = false;
         if (pipe->running >= pipe->appliance->options.running_max)
             continue; /* until the next one has ended */
 
@@ -169,6 +168,7 @@ static struct vine_call *next_ready(struct vine__common *common)
         vine__list_remove(&call->link);
         call->status = error;
         call->job_state = VINE__JOB_RUNNING;
+        call->turn_ticks = vine__turns_take(turn);
         pipe->running++;
         pipe->copying += call->copied_bytes > 0;
         (void)vine__jobs_show(pipe);
@@ -182,6 +182,8 @@ static void end_locked(struct vine_call *call)
 {
     struct vine__served *pipe = call->pipe;
 
+    vine__turns_pay(&pipe->appliance->common->turns, &pipe->turn, call->turn_ticks,
+                    vine__elapsed(call->start_ticks, call->end_ticks));
     pipe->running--;
     pipe->copying -= call->copied_bytes > 0;
     vine__job_give_copies(call);
@@ -333,7 +335,7 @@ void vine__jobs_remind(struct vine_appliance *appliance)
     struct vine__common *common = appliance->common;
 
     pthread_mutex_lock(&common->jobs_lock);
-    if (!vine__list_is_empty(&common->ready_pipes) || !vine__list_is_empty(&common->errands) ||
+    if (!vine__turns_are_none(&common->turns) || !vine__list_is_empty(&common->errands) ||
         !vine__list_is_empty(&common->buried))
         pthread_cond_broadcast(&common->jobs_ready);
     pthread_mutex_unlock(&common->jobs_lock);

@@ -22,10 +22,9 @@
 
 bool vine__jobs_show(struct vine__served *pipe)
 {
-    if (pipe->is_in_ready || vine__list_is_empty(&pipe->ready))
+    if (pipe->turn.is_waiting || vine__list_is_empty(&pipe->ready))
         return false;
-    pipe->is_in_ready = true;
-    vine__list_push_back(&pipe->appliance->common->ready_pipes, &pipe->ready_link);
+    vine__turns_wait(&pipe->appliance->common->turns, &pipe->turn);
     return true;
 }
 
@@ -211,9 +210,8 @@ static void cancel_locked(struct vine_call *call)
         if (was_ready)
             vine__store_relaxed_u32(&pipe->appliance->done_count,
                                     vine__load_relaxed_u32(&pipe->appliance->done_count) - 1);
-    } else if (was_ready && vine__list_is_empty(&pipe->ready)) {
-        vine__list_remove(&pipe->ready_link);
-        pipe->is_in_ready = false;
+    } else if (was_ready && vine__list_is_empty(&pipe->ready) && pipe->turn.is_waiting) {
+        vine__turns_leave(&pipe->appliance->common->turns, &pipe->turn);
     }
     vine__job_end_locked(call);
 }
