@@ -35,6 +35,10 @@
 #define LEAVING_NS        1000000            /* where other parts are to have left, too */
 #define BACKSTOP_NAMED_NS 100000000          /* where nobody tells of a death */
 
+/* Pipes that an appliance which ends says farewell to in a turn: to each it costs some system
+ * calls. */
+#define ENDS_A_TURN 4u
+
 #define PIPE_OF(node) VINE_CONTAINER_OF(node, struct vine__served, link)
 
 static uint64_t backstop_ns(const struct vine_appliance *appliance)
@@ -391,18 +395,31 @@ static void cancel_all(struct vine_appliance *appliance)
     vine__jobs_cancel(PIPE_OF(node));
 }
 
-/* All that was taken has ended: tell the applications, and let the workers go. */
-static void end_all(struct vine_appliance *appliance)
+/* Say farewell to at most `count` of these pipes. Returns how many more it might be. */
+static uint32_t end_of_list(struct vine__list *pipes, uint32_t count)
 {
-    VINE_LIST_FOR_EACH(node, &appliance->strangers)
-    vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
-    VINE_LIST_FOR_EACH(node, &appliance->awaited)
-    vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
-    VINE_LIST_FOR_EACH(node, &appliance->pipes)
-    vine__loop_end_pipe(PIPE_OF(node), -VINE_EDRAINING, "the appliance has shut down");
-    while (vine__served_reap(appliance))
-        continue;
-    vine__part_ends(appliance);
+    for (struct vine__list *node = pipes->next; node != pipes && count > 0;) {
+        struct vine__served *pipe = PIPE_OF(node);
+
+        node = node->next;
+        if (pipe->state >= VINE__SERVED_CLOSING)
+            continue;
+        vine__loop_end_pipe(pipe, -VINE_EDRAINING, "the appliance has shut down");
+        count--;
+    }
+    return count;
+}
+
+/* All that was taken has ended: tell the applications, a few of them a turn, and give back the
+ * memory of one pipe, or a part of it; at last let the workers go. Whoever else is on this core is
+ * not to wait for all of it. Returns whether there is more. */
+static bool end_some(struct vine_appliance *appliance)
+{
+    uint32_t left = end_of_list(&appliance->strangers, ENDS_A_TURN);
+
+    left = end_of_list(&appliance->awaited, left);
+    left = end_of_list(&appliance->pipes, left);
+    return vine__served_reap(appliance) || left == 0;
 }
 
 /* What came by descriptors, and, as often as no sleep is longer, what they do not tell. Returns
@@ -549,9 +566,11 @@ VINE__ALWAYS_INLINE enum vine__serving_state turn(struct vine_appliance *applian
     const bool is_busy = vine__loop_turn(appliance, now_ticks);
 
     appliance->stops_heard = stops;
-    if (VINE__UNLIKELY(stops > 0) && drain(appliance, stops)) {
+    if (VINE__UNLIKELY(stops > 0) && (appliance->is_over || drain(appliance, stops))) {
         appliance->is_over = true;
-        end_all(appliance);
+        if (end_some(appliance))
+            return VINE__SERVING_BUSY;
+        vine__part_ends(appliance);
         return VINE__SERVING_OVER;
     }
     if (is_busy)

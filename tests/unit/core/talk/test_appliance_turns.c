@@ -536,6 +536,46 @@ static void who_is_told_to_stop_in_its_turn_does_not_sleep_first(void **state)
     assert_true(vine__clock_now_ns() - start_ns < sleeps * VINE_NS_PER_SECOND);
 }
 
+/* ---- an end with many pipes ------------------------------------------------------------------ */
+
+#define ENDING 40
+
+static struct raw_application ending[ENDING];
+
+/* Those that are there, of whichever state. */
+static uint32_t count_open(void)
+{
+    return stepped_stats(&stepped).pipes_open;
+}
+
+/* To say farewell to all, and to give their memory back, would hold the loop for long: other
+ * appliances may be on its core. */
+static void an_appliance_with_many_pipes_ends_a_few_of_them_a_turn(void **state)
+{
+    uint32_t turns = 0;
+
+    (void)state;
+    stepped_start(&stepped, NULL);
+    for (uint32_t i = 0; i < ENDING; i++)
+        stepped_open(&stepped, &ending[i], 1);
+    assert_int_equal(count_open(), ENDING);
+    vine_appliance_stop(stepped.appliance);
+    for (bool is_over = false; !is_over; turns++) {
+        const uint32_t open = count_open();
+        const uint32_t there = vine__serving_load(stepped.appliance);
+
+        is_over = vine__serving_turn(stepped.appliance, vine__clock_ticks()) == VINE__SERVING_OVER;
+        assert_in_range(open - count_open(), 0, 4);
+        assert_in_range(there - vine__serving_load(stepped.appliance), 0, 2);
+    }
+    assert_int_equal(count_open(), 0);
+    assert_int_equal(vine__serving_load(stepped.appliance), 0);
+    assert_true(turns >= ENDING / 4);
+    for (uint32_t i = 0; i < ENDING; i++)
+        raw_close(&ending[i]);
+    stepped_stop(&stepped);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +596,7 @@ int main(void)
         cmocka_unit_test(what_is_held_costs_its_pipe_what_it_takes_to_try),
         cmocka_unit_test(an_operation_is_in_flight_once),
         cmocka_unit_test(who_is_told_to_stop_in_its_turn_does_not_sleep_first),
+        cmocka_unit_test(an_appliance_with_many_pipes_ends_a_few_of_them_a_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
