@@ -71,6 +71,21 @@ static const struct option appliance_options[] = {
      .value = "SECONDS",
      .key = "drain",
      .help = "give up what still runs so long after SIGTERM; 0: never"},
+    {.name = "shares",
+     .kind = OPTION_LIST,
+     VALUE(shares),
+     .value = "WHO=N",
+     .key = "shares",
+     .help = "give N shares of the time, of loops and of workers, to the pipes of user:NAME, "
+             "user:UID or exe:PATH, where several want it; 100 are usual, 10000 the most; may be "
+             "given for several, of which the first that fits counts"},
+    {.name = "dispatch-max",
+     .kind = OPTION_TIME,
+     VALUE(dispatch_max_ns),
+     .value = "TIME",
+     .key = "dispatch_max",
+     .help = "tell of procedures that hold a loop for longer, as 2ms: nobody else is served "
+             "meanwhile; 0: never"},
     {.name = "take-over",
      .kind = OPTION_FLAG,
      VALUE(take_over),
@@ -142,6 +157,8 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
         .address = settings_text(settings, "listen", settings_address(settings)),
         .workers = (uint32_t)settings_number(settings, "workers"),
         .libraries = appliance->libraries,
+        .shares = &appliance->shares,
+        .dispatch_max_ns = settings_ns(settings, "dispatch_max"),
         .drain_seconds = (unsigned)settings_number(settings, "drain"),
         .ready_fd = -1,
         .spin_ns = values->spin_ns,
@@ -150,7 +167,8 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
         .is_verbose = values->verbose,
         .json = values->json,
     };
-    if (appliance->folder != NULL)
+    status = shares_init(&appliance->shares, settings_text(settings, "shares", NULL));
+    if (status == STATUS_DONE && appliance->folder != NULL)
         status = keys_start(appliance->folder, appliance->libraries, processors_count(),
                             &appliance->serve.keys);
     if (status != STATUS_DONE)
@@ -161,6 +179,7 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
 void appliance_fini(struct appliance *appliance)
 {
     keys_close(appliance->serve.keys);
+    shares_fini(&appliance->shares);
     free(appliance->folder);
     free(appliance->libraries);
     settings_free(&appliance->settings);

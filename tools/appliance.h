@@ -13,6 +13,7 @@
 
 #include "serve.h"
 #include "settings.h"
+#include "shares.h"
 #include "verb.h"
 
 #define APPLIANCE_PROGRAM "vine-appliance"
@@ -31,6 +32,8 @@ struct appliance_values {
     const char *procs;
     const char *keys;
     uint64_t drain;
+    struct option_list shares;
+    uint64_t dispatch_max_ns;
     uint64_t spin_ns;
     bool take_over;
     bool progress;
@@ -50,6 +53,7 @@ extern const struct verb verb_appliance;
 struct appliance {
     struct settings settings;
     char *libraries, *folder;
+    struct shares shares;
     struct serve_options serve;
 };
 

@@ -127,8 +127,9 @@ struct engine_options {
     bool with_sums;
     bool has_level;
     uint64_t level;
-    const char *key;  /* the procedure's argument of this name, or NULL; stays the caller's */
-    uint32_t threads; /* engine_threads alone */
+    const char *key;      /* the procedure's argument of this name, or NULL; stays the caller's */
+    uint32_t threads;     /* engine_threads alone */
+    uint64_t deadline_ns; /* engine_pipe alone: of each task; 0: none */
 };
 
 /* An open pipe becomes an engine, which closes it in the end. Returns 0; -VINE_EPROCEDURE with the

@@ -24,6 +24,7 @@ struct engine_pipe {
     struct engine engine;
     struct vine_pipe *pipe;
     struct vine_accelerator *accelerator;
+    uint64_t deadline_ns;                 /* of each task */
     struct vine_procedure *procedures[2]; /* by role */
     bool makes_output;
     uint64_t level;    /* the first scalar */
@@ -130,6 +131,7 @@ static int issue(struct engine *engine, struct work *work)
         .outputs = has_output ? &work->data : NULL,
         .output_count = has_output,
         .session = (struct vine_session *)work->session,
+        .deadline_ns = pipe->deadline_ns,
         .session_last = work->session != NULL && work->is_last,
         .callback = task_ended,
         .context = work,
@@ -226,6 +228,7 @@ int engine_pipe_create(struct vine_pipe *pipe, const struct engine_options *opti
     created->tasks = calloc(limits.tasks_max + 1, sizeof(struct vine_task *));
     created->works = calloc(limits.tasks_max + 1, sizeof(struct work *));
     created->level = options->level;
+    created->deadline_ns = options->deadline_ns;
     created->bytes = options->has_level ? (const void *)&created->level : options->key;
     created->bytes_size = options->has_level ? sizeof(created->level)
                           : options->key     ? strlen(options->key)

@@ -11,11 +11,9 @@
 static json_t *describe_option(const struct verb *verb, const struct option *option)
 {
     const char *const fallback = help_fallback_of_option(verb, option);
-    static const char *const kinds[] = {[OPTION_FLAG] = "flag",
-                                        [OPTION_TEXT] = "text",
-                                        [OPTION_COUNT] = "count",
-                                        [OPTION_SIZE] = "size",
-                                        [OPTION_LIST] = "list"};
+    static const char *const kinds[] = {
+        [OPTION_FLAG] = "flag", [OPTION_TEXT] = "text", [OPTION_COUNT] = "count",
+        [OPTION_SIZE] = "size", [OPTION_TIME] = "time", [OPTION_LIST] = "list"};
     const char letter[] = {option->letter, '\0'};
     json_t *object = json_object();
 
@@ -59,11 +57,10 @@ static json_t *describe_verb(const struct verb *verb)
 
 static json_t *describe_key(const struct vine__config_key *key)
 {
-    static const char *const types[] = {[VINE__CONFIG_STRING] = "string",
-                                        [VINE__CONFIG_PATH] = "path",
-                                        [VINE__CONFIG_SIZE] = "size",
-                                        [VINE__CONFIG_UNSIGNED] = "unsigned",
-                                        [VINE__CONFIG_BOOL] = "0/1"};
+    static const char *const types[] = {
+        [VINE__CONFIG_STRING] = "string", [VINE__CONFIG_PATH] = "path",
+        [VINE__CONFIG_SIZE] = "size",     [VINE__CONFIG_UNSIGNED] = "unsigned",
+        [VINE__CONFIG_BOOL] = "0/1",      [VINE__CONFIG_DURATION] = "time"};
     json_t *object = json_pack("{s:s, s:s, s:s, s:b}", "key", key->key, "type", types[key->type],
                                "group", key->group, "required", key->required);
 

@@ -28,6 +28,9 @@ static const char *what_it_takes(const struct option *option, int error, char *t
     if (option->kind == OPTION_SIZE)
         return error == -ERANGE ? "a number of bytes below 2^64"
                                 : "a number of bytes (such as 256K or 1M)";
+    if (option->kind == OPTION_TIME)
+        return error == -ERANGE ? "a time below 2^64 ns"
+                                : "a time with its unit (such as 250us, 100ms, 1.5s or 2min)";
     if (option->max == 0)
         return error == -ERANGE ? "a number below 2^64" : "a number";
     snprintf(text, size, "a number from %llu to %llu", (unsigned long long)option->min,
@@ -75,6 +78,9 @@ bool options_set(const struct option *option, const char *said, const char *text
         break;
     case OPTION_SIZE:
         error = vine__parse_size(text, place);
+        break;
+    case OPTION_TIME:
+        error = vine__parse_duration(text, place);
         break;
     default:
         VINE_ASSERT(option->kind <= OPTION_LIST);

@@ -197,6 +197,13 @@ static const struct option run_options[] = {
      .value = "SECONDS",
      .key = "reconnect",
      .help = "how long a lost appliance is sought again; 0: one attempt"},
+    {.name = "deadline",
+     .kind = OPTION_TIME,
+     VALUE(deadline_ns),
+     .value = "TIME",
+     .key = "deadline",
+     .help = "give a task up that has not ended so long after the appliance got it, as 30s, and "
+             "with it its file; 0: never"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),

@@ -166,6 +166,7 @@ static int make_engine(struct run_verb *verb)
         .level = verb->run.options.level,
         .key = verb->run.options.key,
         .threads = processors_count(),
+        .deadline_ns = settings_ns(&verb->settings, "deadline"),
     };
     const char *missing = verb->procedure;
     int error;

@@ -18,6 +18,7 @@ struct run_values {
     uint64_t jobs;
     uint64_t chunk;
     uint64_t reconnect;
+    uint64_t deadline_ns;
     bool sums;
     bool verify;
     bool in_process;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct shares;
 struct vine_appliance;
 struct vine_procedure_definition;
 
@@ -36,6 +37,8 @@ struct serve_options {
     struct keys *keys;           /* beside what ships, or NULL; to be closed after serve() */
     /* What ships as it is offered here, by what it is on a plain loop; NULL: as that. */
     const struct vine_procedure_definition *(*offered)(const struct vine_procedure_definition *);
+    struct shares *shares;    /* who has how many; NULL: all have the same */
+    uint64_t dispatch_max_ns; /* as of the appliance's options */
     unsigned
         drain_seconds; /* that running tasks have left after SIGTERM; 0: as long as they take */
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */

@@ -18,6 +18,7 @@
 #include "keys.h"
 #include "message.h"
 #include "processors.h"
+#include "shares.h"
 #include "status.h"
 
 #define WATCH_AGAIN 1ULL
@@ -66,6 +67,9 @@ void server_appliance_options(struct server *server, struct vine_appliance_optio
         .log_context = (void *)(uintptr_t)&options->is_verbose,
         .event = options->json ? events_appliance : NULL,
         .leaves = true,
+        .shares = options->shares != NULL && options->shares->count > 0 ? shares_of : NULL,
+        .shares_context = options->shares,
+        .dispatch_max_ns = options->dispatch_max_ns,
         .running_max = source != NULL ? source->running_max : 0,
         .sessions_max = source != NULL          ? source->sessions_max
                         : options->keys != NULL ? KEYS_SESSIONS_MAX

@@ -14,19 +14,44 @@
 #include "message.h"
 #include "status.h"
 
+/* With commas between them; NULL: no memory. */
+static char *join(const struct option_list *list)
+{
+    size_t size = 1;
+    char *joined;
+
+    for (size_t i = 0; i < list->count; i++)
+        size += strlen(list->texts[i]) + 1;
+    joined = calloc(1, size);
+    for (size_t i = 0, at = 0; joined != NULL && i < list->count; i++)
+        at += (size_t)snprintf(joined + at, size - at, "%s%s", i > 0 ? "," : "", list->texts[i]);
+    return joined;
+}
+
 static int add_option(struct settings *settings, const struct option *option, const void *values,
                       struct vine__config_reason *reason)
 {
     const void *place = (const char *)values + option->offset;
     char said[64], number[32];
     const char *text = number;
+    char *joined = NULL;
 
     if (option->kind == OPTION_TEXT)
         text = *(const char *const *)place;
+    else if (option->kind == OPTION_FLAG)
+        text = "1";
+    else if (option->kind == OPTION_LIST)
+        text = joined = join(place);
     else
-        snprintf(number, sizeof(number), "%llu", (unsigned long long)*(const uint64_t *)place);
+        snprintf(number, sizeof(number), "%llu%s", (unsigned long long)*(const uint64_t *)place,
+                 option->kind == OPTION_TIME ? "ns" : "");
     snprintf(said, sizeof(said), "--%s", option->name);
-    return vine__config_set(&settings->config, option->key, text, said, reason);
+    const int error = text == NULL
+                          ? -ENOMEM
+                          : vine__config_set(&settings->config, option->key, text, said, reason);
+
+    free(joined);
+    return error;
 }
 
 static int add_options(struct settings *settings, const struct arguments *arguments,
@@ -107,6 +132,13 @@ uint64_t settings_number(const struct settings *settings, const char *key)
     uint64_t value = 0;
 
     return vine__config_get_size(&settings->config, key, &value, NULL) == 0 ? value : 0;
+}
+
+uint64_t settings_ns(const struct settings *settings, const char *key)
+{
+    uint64_t ns = 0;
+
+    return vine__config_get_duration(&settings->config, key, &ns, NULL) == 0 ? ns : 0;
 }
 
 const char *settings_text(const struct settings *settings, const char *key, const char *otherwise)

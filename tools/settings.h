@@ -24,6 +24,7 @@ void settings_free(struct settings *settings);
 /* The value of a key, or 0 (`otherwise`) where nothing gives one; types were checked when they were
  * loaded. */
 uint64_t settings_number(const struct settings *settings, const char *key);
+uint64_t settings_ns(const struct settings *settings, const char *key); /* of times */
 const char *settings_text(const struct settings *settings, const char *key, const char *otherwise);
 
 /* With `~` replaced; for the caller to free. NULL if there is none. */

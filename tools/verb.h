@@ -15,6 +15,7 @@ enum option_kind {
     OPTION_TEXT,  /* const char * */
     OPTION_COUNT, /* uint64_t, decimal */
     OPTION_SIZE,  /* uint64_t bytes, with a unit */
+    OPTION_TIME,  /* uint64_t ns, with a unit */
     OPTION_LIST,  /* struct option_list: may be given more than once */
 };
 

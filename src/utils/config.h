@@ -63,6 +63,7 @@ enum vine__config_type {
     VINE__CONFIG_SIZE,     /* vine__parse_size */
     VINE__CONFIG_UNSIGNED, /* vine__parse_unsigned */
     VINE__CONFIG_BOOL,     /* 0 or 1 */
+    VINE__CONFIG_DURATION, /* vine__parse_duration */
 };
 
 /* One row of a program's table of the keys that it knows. */
@@ -155,6 +156,8 @@ int vine__config_get_unsigned(const struct vine__config *config, const char *key
                               uint64_t *ret_value, struct vine__config_reason *ret_reason);
 int vine__config_get_bool(const struct vine__config *config, const char *key, bool *ret_value,
                           struct vine__config_reason *ret_reason);
+int vine__config_get_duration(const struct vine__config *config, const char *key, uint64_t *ret_ns,
+                              struct vine__config_reason *ret_reason);
 /* The value as it stands, valid until something is added. */
 int vine__config_get_string(const struct vine__config *config, const char *key,
                             const char **ret_value, struct vine__config_reason *ret_reason);
@@ -173,6 +176,13 @@ int vine__parse_unsigned(const char *text, uint64_t *ret_value);
  * hexadecimal number, which takes no unit. Returns 0, -EINVAL, or -ERANGE beyond 64 bits.
  */
 int vine__parse_size(const char *text, uint64_t *ret_bytes);
+
+/*
+ * A time in nanoseconds: a decimal number, with a fraction or without, and behind it, without a
+ * blank, one of ns, us, ms, s, min and h; or 0, which needs no unit. Returns 0, -EINVAL, or -ERANGE
+ * beyond 64 bits.
+ */
+int vine__parse_duration(const char *text, uint64_t *ret_ns);
 
 /* "0" or "1". Returns 0 or -EINVAL. */
 int vine__parse_bool(const char *text, bool *ret_value);

@@ -69,6 +69,7 @@ static int malformed(const struct vine__config_entry *entry, int error, const ch
 #define WANTED_SIZE     "a size (like 4096, 64K, 512M or 2GiB)"
 #define WANTED_UNSIGNED "a whole number from 0 on"
 #define WANTED_BOOL     "0 or 1"
+#define WANTED_DURATION "a time (like 250us, 100ms, 1.5s, 2min or 0)"
 
 int vine__config_get_size(const struct vine__config *config, const char *key, uint64_t *ret_bytes,
                           struct vine__config_reason *ret_reason)
@@ -101,6 +102,17 @@ int vine__config_get_bool(const struct vine__config *config, const char *key, bo
         return error;
     error = vine__parse_bool(entry->value, ret_value);
     return error == 0 ? 0 : malformed(entry, error, WANTED_BOOL, ret_reason);
+}
+
+int vine__config_get_duration(const struct vine__config *config, const char *key, uint64_t *ret_ns,
+                              struct vine__config_reason *ret_reason)
+{
+    const struct vine__config_entry *entry;
+    int error = look_up(config, key, &entry, ret_reason);
+    if (error != 0)
+        return error;
+    error = vine__parse_duration(entry->value, ret_ns);
+    return error == 0 ? 0 : malformed(entry, error, WANTED_DURATION, ret_reason);
 }
 
 int vine__config_get_string(const struct vine__config *config, const char *key,
@@ -138,9 +150,11 @@ static int check_limits(const struct vine__config *config, const struct vine__co
     uint64_t least = 0, greatest = UINT64_MAX;
     char origin[VINE__CONFIG_REASON_MAX / 2];
 
-    if ((key->least == NULL || vine__parse_size(key->least, &least) == 0) && value >= least &&
-        (key->greatest == NULL || vine__parse_size(key->greatest, &greatest) == 0) &&
-        value <= greatest)
+    int (*const parse)(const char *, uint64_t *) =
+        key->type == VINE__CONFIG_DURATION ? vine__parse_duration : vine__parse_size;
+
+    if ((key->least == NULL || parse(key->least, &least) == 0) && value >= least &&
+        (key->greatest == NULL || parse(key->greatest, &greatest) == 0) && value <= greatest)
         return 0;
     const struct vine__config_entry *entry = vine__config_find(config, key->key);
     vine__config_origin(entry, origin, sizeof(origin));
@@ -164,6 +178,9 @@ static int check_value(const struct vine__config *config, const struct vine__con
         return error != 0 ? error : check_limits(config, key, number, ret_reason);
     case VINE__CONFIG_UNSIGNED:
         error = vine__config_get_unsigned(config, key->key, &number, ret_reason);
+        return error != 0 ? error : check_limits(config, key, number, ret_reason);
+    case VINE__CONFIG_DURATION:
+        error = vine__config_get_duration(config, key->key, &number, ret_reason);
         return error != 0 ? error : check_limits(config, key, number, ret_reason);
     case VINE__CONFIG_BOOL:
         return vine__config_get_bool(config, key->key, &is_on, ret_reason);

@@ -99,6 +99,57 @@ int vine__parse_size(const char *text, uint64_t *ret_bytes)
     return vine__multiply_overflows_u64(value, UINT64_C(1) << shift, ret_bytes) ? -ERANGE : 0;
 }
 
+/* What is behind the point, in parts of a unit: what is less than a nanosecond is left out. */
+static uint64_t parse_fraction(const char **text, uint64_t unit_ns)
+{
+    uint64_t ns = 0, part = unit_ns;
+
+    for (; **text >= '0' && **text <= '9'; ++*text) {
+        part /= 10;
+        ns += part * (uint64_t)(**text - '0');
+    }
+    return ns;
+}
+
+int vine__parse_duration(const char *text, uint64_t *ret_ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {
+        {"ns", 1},          {"us", 1000},          {"ms", 1000000},
+        {"s", 1000000000u}, {"min", 60000000000u}, {"h", 3600000000000u},
+    };
+    uint64_t value = 0;
+    const int error = parse_digits(&text, 10, &value);
+    const char *point = text;
+
+    if (error == -EINVAL)
+        return error;
+    if (*text == '\0' && value == 0 && error == 0) {
+        *ret_ns = 0;
+        return 0;
+    }
+    if (*point == '.' && (point[1] < '0' || point[1] > '9'))
+        return -EINVAL;
+    if (*point == '.')
+        text += 1 + strspn(point + 1, "0123456789");
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        uint64_t ns;
+
+        if (strcmp(text, units[i].name) != 0)
+            continue;
+        if (error != 0 || vine__multiply_overflows_u64(value, units[i].ns, &ns))
+            return -ERANGE;
+        if (*point++ == '.' &&
+            vine__add_overflows_u64(ns, parse_fraction(&point, units[i].ns), &ns))
+            return -ERANGE;
+        *ret_ns = ns;
+        return 0;
+    }
+    return -EINVAL;
+}
+
 int vine__parse_bool(const char *text, bool *ret_value)
 {
     if ((text[0] != '0' && text[0] != '1') || text[1] != '\0')

@@ -42,6 +42,13 @@
       "a folder of keys for `seal` and `open` of `vine appliance`")                                \
     X("drain", UNSIGNED, COMMAND, OPTIONAL, "30", "0", "31536000",                                 \
       "seconds that running tasks of `vine appliance` have left after SIGTERM; 0: no limit")       \
+    X("shares", STRING, COMMAND, OPTIONAL, NULL, NULL, NULL,                                       \
+      "which application has how many shares of `vine appliance`: WHO=N,..., WHO being "           \
+      "user:NAME, user:UID or exe:PATH; 100 are usual")                                            \
+    X("dispatch_max", DURATION, COMMAND, OPTIONAL, "0", "0", "1h",                                 \
+      "how long a handler of `vine appliance` may hold the loop before that is told; 0: for ever") \
+    X("deadline", DURATION, COMMAND, OPTIONAL, "0", "0", "8760h",                                  \
+      "for how long `vine run` wants a task, from when the appliance has it; 0: for ever")         \
     X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "1", "4096",                                      \
       "tasks that `vine run` keeps in flight at most")                                             \
     X("chunk", SIZE, COMMAND, OPTIONAL, "1M", "4K", "256M",                                        \

@@ -35,6 +35,27 @@ done
 "$vine" procs -a "$address" --json >listed
 grep -q '"name": "level"' listed || fail "procs --json"
 
+# What it is told of shares and times, by options and by files.
+for wrong in '--shares user:0' '--shares user:0=0' '--shares exe:vine=5' '--dispatch-max 5' \
+    '--dispatch-max fast'; do
+    # Words, to be split.
+    # shellcheck disable=SC2086
+    expect 2 "$vine" appliance --listen "$scratch/other.sock" $wrong
+done
+said 'takes a time with its unit'
+stop
+serve --shares "user:$(id -u)=200" --shares "exe:$vine=50" --dispatch-max 1ns
+[ "$("$vine" run sha256 -a "$address" src/good 2>said)" = "$good" ] || fail "with shares"
+"$vine" procs --stats --json -a "$address" >listed
+grep -q '"long_runs": [1-9]' listed || fail "--dispatch-max tells of nothing"
+expect 2 "$vine" run sha256 -a "$address" --deadline 5 src/good
+expect 1 "$vine" run sha256 -a "$address" --deadline 1ns src/good
+said 'VINE_EDEADLINE\|deadline'
+[ "$("$vine" run sha256 -a "$address" --deadline 1h src/good 2>said)" = "$good" ] ||
+    fail "within a deadline"
+stop
+serve
+
 # One that lives and does not answer: a time-out, which is another thing than nobody.
 kill -STOP "$serving"
 expect 75 "$vine" run sha256 -a "$address" src

@@ -357,6 +357,51 @@ static void sizes_have_units_and_bounds(void **state)
     }
 }
 
+static void times_take_a_unit_and_a_fraction(void **state)
+{
+    static const struct {
+        const char *text;
+        int error;
+        uint64_t ns;
+    } rows[] = {
+        {"", -EINVAL, 0},
+        {"5", -EINVAL, 0},
+        {"ms", -EINVAL, 0},
+        {"-1ms", -EINVAL, 0},
+        {"5 ms", -EINVAL, 0},
+        {"5MS", -EINVAL, 0},
+        {"5m", -EINVAL, 0},
+        {"1.s", -EINVAL, 0},
+        {".5s", -EINVAL, 0},
+        {"1.5", -EINVAL, 0},
+        {"1.5.5s", -EINVAL, 0},
+        {"5msx", -EINVAL, 0},
+        {"0x5ms", -EINVAL, 0},
+        {"18446744073709551616ns", -ERANGE, 0},
+        {"18446744073s", 0, UINT64_C(18446744073000000000)},
+        {"18446744074s", -ERANGE, 0},
+        {"18446744073.9s", -ERANGE, 0},
+        {"0", 0, 0},
+        {"0ms", 0, 0},
+        {"7ns", 0, 7},
+        {"250us", 0, 250000},
+        {"100ms", 0, 100000000},
+        {"1.5s", 0, 1500000000},
+        {"0.000000001s", 0, 1},
+        {"0.0000000019s", 0, 1},
+        {"2min", 0, UINT64_C(120000000000)},
+        {"1h", 0, UINT64_C(3600000000000)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t ns = 77;
+        const int error = vine__parse_duration(rows[i].text, &ns);
+        if (error != rows[i].error || ns != (error == 0 ? rows[i].ns : 77))
+            fail_msg("'%s': %d, %llu", rows[i].text, error, (unsigned long long)ns);
+    }
+}
+
 static void numbers_and_switches_take_nothing_else(void **state)
 {
     (void)state;
@@ -455,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_missing_required_key_is_named_with_the_files),
         cmocka_unit_test(what_is_not_a_readable_regular_file_is_refused_at_once),
         cmocka_unit_test(sizes_have_units_and_bounds),
+        cmocka_unit_test(times_take_a_unit_and_a_fraction),
         cmocka_unit_test(numbers_and_switches_take_nothing_else),
         cmocka_unit_test(a_tilde_is_the_home_folder_at_the_start_of_a_path_alone),
         cmocka_unit_test(typed_values_name_line_and_key_when_they_are_wrong),

@@ -142,19 +142,24 @@ static void a_value_beyond_its_limits_is_told_with_line_and_limits(void **state)
 
         if (key->least == NULL)
             continue;
-        assert_int_equal(vine__parse_size(key->least, &least), 0);
-        assert_int_equal(vine__parse_size(key->greatest, &greatest), 0);
+        const bool is_time = key->type == VINE__CONFIG_DURATION;
+        const char *const unit = is_time ? "ns" : "";
+        int (*const parse)(const char *, uint64_t *) =
+            is_time ? vine__parse_duration : vine__parse_size;
+
+        assert_int_equal(parse(key->least, &least), 0);
+        assert_int_equal(parse(key->greatest, &greatest), 0);
         const uint64_t values[] = {least, greatest, greatest + 1, least - 1};
         for (uint32_t k = 0; k < (least > 0 ? 4 : 3); k++) {
             struct vine__config config = {0};
-            const int length = snprintf(line, sizeof(line), "\n%s %llu\n", key->key,
-                                        (unsigned long long)values[k]);
+            const int length = snprintf(line, sizeof(line), "\n%s %llu%s\n", key->key,
+                                        (unsigned long long)values[k], unit);
             assert_int_equal(
                 vine__config_add_memory(&config, "FILE", line, (size_t)length, &reason), 0);
             assert_int_equal(vine__vinetalk_check(&config, NULL, &reason),
                              k < 2 ? 0 : -VINE_ECONFIG);
-            snprintf(expected, sizeof(expected), "FILE:2: %s: '%llu' is not from %s to %s",
-                     key->key, (unsigned long long)values[k], key->least, key->greatest);
+            snprintf(expected, sizeof(expected), "FILE:2: %s: '%llu%s' is not from %s to %s",
+                     key->key, (unsigned long long)values[k], unit, key->least, key->greatest);
             if (k >= 2)
                 assert_string_equal(reason.text, expected);
             vine__config_fini(&config);
@@ -178,11 +183,10 @@ static void the_document_lists_each_key_as_the_table_has_it(void **state)
     const size_t size = fread(text, 1, sizeof(text) - 1, file);
     fclose(file);
     assert_true(size > 0 && size < sizeof(text) - 1);
-    static const char *const types[] = {[VINE__CONFIG_STRING] = "string",
-                                        [VINE__CONFIG_PATH] = "path",
-                                        [VINE__CONFIG_SIZE] = "size",
-                                        [VINE__CONFIG_UNSIGNED] = "unsigned",
-                                        [VINE__CONFIG_BOOL] = "0/1"};
+    static const char *const types[] = {
+        [VINE__CONFIG_STRING] = "string", [VINE__CONFIG_PATH] = "path",
+        [VINE__CONFIG_SIZE] = "size",     [VINE__CONFIG_UNSIGNED] = "unsigned",
+        [VINE__CONFIG_BOOL] = "0/1",      [VINE__CONFIG_DURATION] = "time"};
     for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++) {
         const struct vine__config_key *key = &vinetalk_keys[i];
         char row[256];
