@@ -8,7 +8,8 @@
  *
  *   bench_handlers [ROUNDS]    11 without
  *
- * VINE_BENCH_ROWS=TEXT: only those rows in whose name it is.
+ * VINE_BENCH_ROWS=TEXT: only those rows in whose name it is. VINE_BENCH_GUARD=NAME: only that
+ * guard; VINE_BENCH_HEAPS=10 or 10000: only so many.
  */
 #include "serving.h"
 
@@ -401,11 +402,20 @@ static void play_contest(const struct contest *contest, uint32_t count, uint32_t
     bench_serving_stop(&serving);
 }
 
+static bool is_wanted(const char *variable, const char *value)
+{
+    const char *const wanted = getenv(variable);
+
+    return wanted == NULL || strcmp(wanted, value) == 0;
+}
+
 static void run(enum vine__guard_kind kind, uint32_t rounds)
 {
     const char *const wanted = getenv("VINE_BENCH_ROWS");
     char title[64], why[VINE__GUARD_WHY_BYTES];
 
+    if (!is_wanted("VINE_BENCH_GUARD", vine__guard_name(kind)))
+        return;
     if (vine__guard_check(kind, why) != 0) {
         printf("Left out: `%s`, for %s.\n\n", vine__guard_name(kind), why);
         return;
@@ -416,8 +426,10 @@ static void run(enum vine__guard_kind kind, uint32_t rounds)
     bench_table_begin(title, "Medians of interleaved rounds; what is compared is the difference.");
     for (size_t n = 0; n < sizeof contests / sizeof contests[0]; n++)
         if (wanted == NULL || strstr(contests[n].name, wanted) != NULL) {
-            play_contest(&contests[n], FEW, rounds);
-            play_contest(&contests[n], MANY, rounds);
+            if (is_wanted("VINE_BENCH_HEAPS", "10"))
+                play_contest(&contests[n], FEW, rounds);
+            if (is_wanted("VINE_BENCH_HEAPS", "10000"))
+                play_contest(&contests[n], MANY, rounds);
         }
     bench_table_end();
 }

@@ -132,7 +132,8 @@ struct vine__at_end {
     uint16_t place; /* which */
 };
 
-/* Its fields are here because macros go by them; private, but for vine_* below. */
+/* Its fields are here because macros go by them; private, but for vine_* below. What each time that
+ * it goes on touches comes first, together. */
 struct vine_coroutine {
     uint32_t state; /* a number of vine_points, from 1; 0: it has not begun */
     uint16_t type;  /* a number of its module's vine_coroutines */
@@ -153,19 +154,20 @@ struct vine_coroutine {
     int error;          /* raised, and nobody has dealt with it */
     int pending;        /* what was raised before vine_finally, or 0 */
     void *frame;
-    void *argument;
     struct vine__inside *inside;
-    struct vine_socket *socket;    /* its standard input and output */
-    struct vine_coroutine *next;   /* in the run queue, or of those that wait */
+    struct vine_socket *socket; /* its standard input and output */
+    uint64_t deadline_ns;       /* of operations from now on, or 0 */
+    struct vine__ask ask;
+    int64_t result;              /* of the operation that has ended */
+    struct vine_coroutine *next; /* in the run queue, or of those that wait */
+    void *argument;
     struct vine_coroutine **waits; /* where it is known as one that waits, or NULL */
     struct vine__waiters *queue;   /* the same, among others */
     struct vine_coroutine *parent, *children, *sibling, *elder;
     struct vine_coroutine *awaited;         /* the child that it has called or joins */
-    uint64_t deadline_ns;                   /* of operations from now on, or 0 */
     uint64_t due_ns;                        /* when it is woken at the latest, or 0 */
     struct vine_coroutine *later, *earlier; /* of those that are due */
     int due_error;                          /* with which it is woken then */
-    int64_t result;                         /* of the operation that has ended */
     void *operand;                          /* of the operation under way, whose these words are */
     uint64_t operand_size;
     uint64_t operand_at;
@@ -176,7 +178,6 @@ struct vine_coroutine {
     struct vine__mailbox *mailbox; /* once somebody has sent to it, or it waits for that */
     struct vine__message *message; /* that it sends */
     void *scratch;                 /* of the operation under way */
-    struct vine__ask ask;
 };
 
 extern const struct vine_coroutine_type __start_vine_coroutines[]

@@ -166,7 +166,7 @@ int vine__guard_open(struct vine__guard_region *region)
 void vine__guard_close(struct vine__guard_region *region)
 {
     /* It is a mapping of its own, so that the kernel needs no more of them for this. */
-    if (region->is_open)
+    if (vine__guard.kind == VINE__GUARD_MPROTECT && region->is_open)
         VINE_ASSERT(protect(region, PROT_NONE) == 0);
 }
 

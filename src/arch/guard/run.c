@@ -10,14 +10,15 @@ int vine__guard_run(struct vine__guard_region *region, void (*fn)(void *), void 
                     struct vine__guard_fault *ret_fault)
 {
     struct vine__guard_thread *const thread = vine__guard_current;
-    const bool was_open = region->is_open;
+    bool is_to_close = false; /* of the region nothing is looked at without need */
     int is_abandoned;
 
     VINE_ASSERT(thread != NULL && thread->region == NULL);
-    if (vine__guard.kind == VINE__GUARD_MPROTECT) {
+    if (vine__guard.kind == VINE__GUARD_MPROTECT && !region->is_open) {
         const int error = vine__guard_open(region);
         if (error != 0)
             return error;
+        is_to_close = true;
     }
     thread->region = region;
     thread->run_count++;
@@ -30,7 +31,7 @@ int vine__guard_run(struct vine__guard_region *region, void (*fn)(void *), void 
         is_abandoned = vine__guard_switch(&thread->outside_sp, fn, argument, thread->stack_end);
     vine__fiber_left(thread->fiber, is_abandoned != 0);
     thread->region = NULL;
-    if (!was_open)
+    if (is_to_close)
         vine__guard_close(region);
     if (!is_abandoned)
         return 0;

@@ -106,9 +106,11 @@ static void ended(void *context, const struct vine__process_end *end)
     struct vine__stream *const stream = context;
 
     vine__warm_leave(stream);
-    if (end->is_fault)
+    if (end->is_fault) {
         (void)snprintf(stream->reason, sizeof stream->reason, "its handler ended by %s",
                        vine__guard_signal_name(end->fault.signal));
+        stream->has_reason = true;
+    }
     if (end->error != 0)
         vine__stream_fail(stream, end->error == -ECANCELED ? -VINE_ECANCELED : end->error);
 }

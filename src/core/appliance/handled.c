@@ -58,6 +58,7 @@ static int64_t take_reason(struct vine_outside *outside, const void *asked)
         return -ENOENT;
     memset(stream->reason, 0, sizeof stream->reason);
     memcpy(stream->reason, asked, strnlen(asked, VINE_REASON_MAX));
+    stream->has_reason = stream->reason[0] != 0;
     return 0;
 }
 

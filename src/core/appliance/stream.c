@@ -38,7 +38,7 @@ static struct vine__executed *out_of(struct vine__list *node)
 /* As the coroutine says, or why it failed. */
 static void end_call(const struct vine__stream *stream, struct vine_call *call, int error)
 {
-    if (error != 0 && error == stream->error && stream->reason[0] != 0)
+    if (error != 0 && error == stream->error && stream->has_reason)
         vine_call_reason(call, "%s", stream->reason);
     vine__call_end(call, error);
 }
@@ -581,9 +581,16 @@ void vine__stream_add_now(struct vine__stream *stream, struct vine_call *call)
 
 void vine__stream_rest(struct vine__stream *stream)
 {
-    end_tasks(stream, stream->has_overflown ? -VINE_EOVERFLOW : 0);
+    struct vine__executed *const only = stream->only;
+
     stream->has_facts = false;
-    stream->reason[0] = 0; /* what was said of one task is none of the next one's */
+    stream->has_reason = false; /* what was said of one task is none of the next one's */
+    if (only->input_size + only->room > 0 || vine__list_is_linked(&only->in)) {
+        end_tasks(stream, 0);
+        return;
+    }
+    stream->only = NULL;
+    vine__call_end(vine__executed_call(only), 0);
 }
 
 bool vine__stream_renew(struct vine__stream *stream, struct vine_call *call, size_t *ret_size)
@@ -598,11 +605,13 @@ bool vine__stream_renew(struct vine__stream *stream, struct vine_call *call, siz
     stream->only = task;
     stream->is_shut = false;
     stream->has_overflown = false;
-    if (task->input_size > 0)
-        vine__list_push_back(&stream->inputs, &task->in);
     if (task->room > 0)
         vine__list_push_back(&stream->rooms, &task->out);
-    *ret_size = take_input(stream, stream->view, VIEW_BYTES);
+    *ret_size = 0;
+    if (task->input_size > 0) {
+        vine__list_push_back(&stream->inputs, &task->in);
+        *ret_size = take_input(stream, stream->view, VIEW_BYTES);
+    }
     return true;
 }
 
@@ -613,7 +622,7 @@ struct vine__stream *vine__stream_create(struct vine__coroutines *core, struct v
 
     if (vine__network_here(&network) != 0)
         return NULL;
-    stream = vine__closed_alloc(sizeof *stream);
+    stream = vine__closed_alloc_lines(sizeof *stream);
     if (stream == NULL)
         return NULL;
     stream->core = core;

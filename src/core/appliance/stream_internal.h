@@ -37,21 +37,17 @@ struct vine__warm;
 
 struct vine__stream {
     struct vine_connection base;
-    struct vine__coroutines *core;
-    struct vine__session *session; /* which keeps it; NULL: of a task, or it has left */
-    struct vine__process *held;    /* until its connection is closed, too */
-    struct vine__executed *only;   /* the task that it is of, where it has no session */
-    struct vine__list inputs, rooms, taken;
-    struct vine__send_queue sends;
-    unsigned char *view; /* what the reader looks at; from the first receive on */
-    struct vine_timer kill;
-    struct vine_work settle; /* see which tasks end */
-    struct vine_work letting_go;
-    int error;        /* with which it ended, or is to end */
-    bool is_single;   /* of a task without a session */
-    bool has_last;    /* nothing comes behind `inputs` */
-    bool is_shut;     /* nothing is written any more */
-    bool is_told;     /* a task ended with it */
+    /* What a small task touches that finds it resting is this line. */
+    struct vine__process *held;  /* until its connection is closed, too */
+    struct vine__executed *only; /* the task that it is of, where it has no session */
+    unsigned char *view;         /* what the reader looks at; from the first receive on */
+    const struct vine_procedure_definition *definition; /* where it rests, or has */
+    uint32_t procedure;                                 /* its number */
+    int error;                                          /* with which it ended, or is to end */
+    bool is_single;                                     /* of a task without a session */
+    bool has_last;                                      /* nothing comes behind `inputs` */
+    bool is_shut;                                       /* nothing is written any more */
+    bool is_told;                                       /* a task ended with it */
     bool is_over;     /* nothing is read or written any more: `error` says how it ended */
     bool is_cut;      /* not all that was written found room */
     bool is_given_up; /* a task was cancelled */
@@ -63,14 +59,25 @@ struct vine__stream {
     bool has_to_settle; /* to see which tasks end, behind that */
     bool is_cancelled;  /* and its micro-process told so */
     bool has_facts;     /* `facts` are those of its task */
+    bool has_reason;    /* `reason` is there */
+
+    struct vine__coroutines *core;
+    struct vine__session *session; /* which keeps it; NULL: of a task, or it has left */
+    struct vine__list inputs, rooms, taken;
+    struct vine__send_queue sends;
+    struct vine_timer kill;
+    struct vine_work settle; /* see which tasks end */
+    struct vine_work letting_go;
     /* Where its micro-process takes one task after another: */
-    struct vine__warm *warm; /* of its pipe; NULL: it has not asked for a second one */
-    const struct vine_procedure_definition *definition;
-    uint32_t procedure;                /* its number */
+    struct vine__warm *warm;           /* of its pipe; NULL: it has not asked for a second one */
     struct vine__stream *next, **link; /* of those that rest; NULL: it does not */
     struct vine_handled facts;
-    char reason[VINE_REASON_MAX + 1]; /* with which it fails, as its coroutine says; or "" */
+    char reason[VINE_REASON_MAX + 1]; /* with which it fails, as its coroutine says */
 };
+
+VINE_STATIC_ASSERT(offsetof(struct vine__stream, held) == VINE_CACHE_LINE &&
+                       offsetof(struct vine__stream, core) < 2 * VINE_CACHE_LINE,
+                   "that line");
 
 /* What follows is stream.c. */
 

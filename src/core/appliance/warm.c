@@ -21,7 +21,14 @@
 
 #define RESTING_MAX        256U /* of a pipe */
 #define PLACES_AT_ONCE     16U
-#define PLACE_BYTES(count) ((uint64_t)(count) * sizeof(struct vine__stream *))
+#define PLACE_BYTES(count) ((uint64_t)(count) * sizeof(struct place))
+
+/* Of a procedure, those that rest, the last one first; and of that where its micro-process is, so
+ * that all that a task touches is asked for at once. */
+struct place {
+    struct vine__stream *first; /* or NULL */
+    struct vine__process_lines lines;
+};
 
 /* What a pipe has of them, since its first. */
 struct vine__warm {
@@ -30,7 +37,7 @@ struct vine__warm {
     uint32_t stream_count;   /* and what is under way here */
     uint32_t resting_count;
     uint32_t place_count;
-    struct vine__stream **first; /* by the number of their procedure */
+    struct place *places; /* by the number of their procedure */
 };
 
 /* ---- a pipe's -------------------------------------------------------------------------------- */
@@ -59,7 +66,7 @@ static void look_at(struct vine__warm *warm)
     if (warm->stream_count > 0)
         return;
     vine__served_uncharge(pipe, PLACE_BYTES(warm->place_count));
-    vine__closed_free(warm->first);
+    vine__closed_free(warm->places);
     vine__closed_free(warm);
     vine__served_keep(pipe, NULL);
 }
@@ -68,25 +75,25 @@ static void look_at(struct vine__warm *warm)
 static bool have_place(struct vine__warm *warm, uint32_t procedure)
 {
     const uint32_t count = (procedure / PLACES_AT_ONCE + 1) * PLACES_AT_ONCE;
-    struct vine__stream **first, **old;
+    struct place *places, *old;
 
     if (procedure < warm->place_count)
         return true;
     if (vine__served_charge(warm->pipe, PLACE_BYTES(count - warm->place_count)) != 0)
         return false;
-    first = vine__closed_alloc((size_t)PLACE_BYTES(count));
-    if (first == NULL) {
+    places = vine__closed_alloc((size_t)PLACE_BYTES(count));
+    if (places == NULL) {
         vine__served_uncharge(warm->pipe, PLACE_BYTES(count - warm->place_count));
         return false;
     }
-    old = warm->first;
+    old = warm->places;
     for (uint32_t i = 0; i < warm->place_count; i++) {
-        first[i] = old[i];
-        if (first[i] != NULL)
-            first[i]->link = &first[i];
+        places[i] = old[i];
+        if (places[i].first != NULL)
+            places[i].first->link = &places[i].first;
     }
     vine__closed_free(old);
-    warm->first = first;
+    warm->places = places;
     warm->place_count = count;
     return true;
 }
@@ -95,23 +102,29 @@ static bool have_place(struct vine__warm *warm, uint32_t procedure)
 
 static void put_to_rest(struct vine__stream *stream)
 {
-    struct vine__stream **const link = &stream->warm->first[stream->procedure];
+    struct place *const place = &stream->warm->places[stream->procedure];
 
-    stream->next = *link;
+    stream->next = place->first;
     if (stream->next != NULL)
         stream->next->link = &stream->next;
-    stream->link = link;
-    *link = stream;
+    stream->link = &place->first;
+    place->first = stream;
+    vine__process_lines(stream->held, &place->lines);
     stream->warm->resting_count++;
 }
 
 static void take_from_rest(struct vine__stream *stream)
 {
+    struct place *place;
+
     if (stream->link == NULL)
         return;
+    place = &stream->warm->places[stream->procedure];
     *stream->link = stream->next;
     if (stream->next != NULL)
         stream->next->link = stream->link;
+    if (stream->link == &place->first && place->first != NULL)
+        vine__process_lines(place->first->held, &place->lines);
     stream->next = NULL;
     stream->link = NULL;
     stream->warm->resting_count--;
@@ -142,6 +155,7 @@ bool vine__warm_rests(void *context)
 {
     struct vine__stream *const stream = context;
 
+    VINE_ASSERT(stream->link == NULL);
     if (stream->only == NULL || stream->is_over || stream->is_cancelled || stream->has_overflown ||
         (stream->warm == NULL && !join(stream, vine__executed_call(stream->only))) ||
         stream->warm->resting_count == RESTING_MAX)
@@ -182,22 +196,39 @@ bool vine__warm_begin(struct vine_call *call)
 {
     const struct vine__warm *const warm = vine__served_kept(vine__call_served(call));
     const uint32_t procedure = vine__call_procedure(call);
+    const struct place *place;
     struct vine__stream *stream;
     size_t size = 0;
+    bool is_quick;
 
-    if (warm == NULL || procedure >= warm->place_count || warm->first[procedure] == NULL)
+    if (warm == NULL || procedure >= warm->place_count || warm->places[procedure].first == NULL)
         return false;
-    stream = warm->first[procedure];
+    place = &warm->places[procedure];
+    vine__process_fetch(&place->lines);
+    stream = place->first;
+    is_quick = vine__process_is_quick(stream->held);
     if (VINE__UNLIKELY(stream->definition != vine_call_definition(call) ||
-                       !vine__process_can_go_on(stream->held))) {
+                       (!is_quick && !vine__process_can_go_on(stream->held)))) {
         dismiss(stream);
         return false;
     }
     if (VINE__UNLIKELY(!vine__stream_renew(stream, call, &size)))
         return false;
+
+    const bool is_end = size == 0 || vine__list_is_empty(&stream->inputs);
+
+    if (VINE__LIKELY(is_quick)) {
+        /* Meanwhile it stays where it is: mostly it rests there again. */
+        if (vine__process_next(stream->held, stream->view, (uint32_t)size, is_end)) {
+            vine__stream_rest(stream);
+            return true;
+        }
+        take_from_rest(stream);
+        vine__process_look(stream->held);
+        return true;
+    }
     take_from_rest(stream);
-    vine__process_give(stream->held, stream->view, (uint32_t)size,
-                       vine__list_is_empty(&stream->inputs));
+    vine__process_give(stream->held, stream->view, (uint32_t)size, is_end);
     return true;
 }
 
@@ -205,8 +236,8 @@ void vine__warm_end(struct vine__warm *warm)
 {
     warm->stream_count++; /* it stays until all are told */
     for (uint32_t i = 0; i < warm->place_count; i++)
-        while (warm->first[i] != NULL)
-            dismiss(warm->first[i]);
+        while (warm->places[i].first != NULL)
+            dismiss(warm->places[i].first);
     warm->stream_count--;
     look_at(warm);
 }
@@ -214,9 +245,9 @@ void vine__warm_end(struct vine__warm *warm)
 bool vine__warm_spare(struct vine__warm *warm)
 {
     for (uint32_t i = 0; i < warm->place_count && warm->resting_count > 0; i++) {
-        if (warm->first[i] == NULL)
+        if (warm->places[i].first == NULL)
             continue;
-        dismiss(warm->first[i]);
+        dismiss(warm->places[i].first);
         return true;
     }
     return false;

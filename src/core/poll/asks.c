@@ -213,3 +213,33 @@ int vine__polling_take(struct vine__polling *polling)
         error = vine__furthers_let_go(polling);
     return error;
 }
+
+/* ---- from one thing to the next -------------------------------------------------------------- */
+
+void vine__polling_see_quick(struct vine__polling *polling)
+{
+    polling->is_quick = polling->is_resting && polling->due_ns == 0 && polling->furthers == NULL &&
+                        polling->mail == NULL && !polling->is_behind && !polling->inside->is_spent;
+}
+
+bool vine__polling_has_rested(struct vine__polling *polling, bool has_bytes)
+{
+    struct vine__polling_inside *const inside = (struct vine__polling_inside *)polling->inside;
+    /* Where the one that asks lies was checked when it asked for the first time. */
+    const struct vine_coroutine *const that =
+        (const void *)((const unsigned char *)inside + polling->asker.place);
+    const uint32_t number = that->ask.number;
+
+    if (inside->base.asks != &that->ask || that->ask.kind != VINE__ASK_NEXT ||
+        that->ask.next != NULL || that->ask.socket != 0 || inside->io.is_dirty ||
+        inside->io.wants != 0 || inside->base.due_ns != 0 || inside->base.leaving != NULL ||
+        inside->base.has_ended || inside->base.is_spent || polling->cancel != 0)
+        return false;
+    inside->base.asks = NULL;
+    polling->asker.number = number;
+    if (has_bytes) {
+        vine__outlet_let_view_go(&polling->io);
+        polling->io.has_end = false;
+    }
+    return true;
+}

@@ -116,6 +116,23 @@ static bool bring_mail(struct vine__polling *polling, struct vine__record *recor
     return VINE__LIKELY(polling->mail == NULL) || vine__mail_bring(polling->mail, record);
 }
 
+/* What is lent stays so until somebody takes it, or one of another colour runs. */
+static void lend(struct vine__polling_core *core, uint8_t colour, struct vine__record *record)
+{
+    struct vine__blocks *const blocks = &core->blocks[colour];
+
+    if (VINE__LIKELY(core->lent_of == blocks))
+        return;
+    core->lent_of = blocks;
+    for (uint32_t i = 0; i < VINE__LENT_MAX; i++) {
+        if (blocks->lent[i] == NULL)
+            blocks->lent[i] = vine__block_take(blocks);
+        if (blocks->lent[i] == NULL)
+            core->lent_of = NULL;
+        record->lent[i] = blocks->lent[i];
+    }
+}
+
 static void bring_next(struct vine__polling *polling, struct vine__record *record)
 {
     const struct vine__outlet *const outlet = &polling->io;
@@ -135,15 +152,10 @@ static void bring_next(struct vine__polling *polling, struct vine__record *recor
 
 void vine__polling_bring(struct vine__polling *polling, struct vine__record *record)
 {
-    struct vine__blocks *const blocks = &polling->core->blocks[polling->heap->region.colour];
-
     record->now_ns = vine_clock_now(VINE_CLOCK_COARSE);
     record->item_count = 0;
-    for (uint32_t i = 0; i < VINE__LENT_MAX; i++) {
-        if (blocks->lent[i] == NULL)
-            blocks->lent[i] = vine__block_take(blocks);
-        record->lent[i] = blocks->lent[i];
-    }
+    lend(polling->core, polling->colour, record);
+    polling->is_quick = false;
     if (polling->has_answer)
         bring_next(polling, record);
     if (polling->raise != 0) {
@@ -161,4 +173,32 @@ void vine__polling_bring(struct vine__polling *polling, struct vine__record *rec
         polling->is_behind = !(bring_sockets(polling, record) && bring_mail(polling, record));
     else
         polling->is_behind = !(bring_mail(polling, record) && bring_sockets(polling, record));
+}
+
+void vine__polling_bring_next(struct vine__polling_core *core, struct vine__polling *polling,
+                              struct vine__record *record, const unsigned char *bytes,
+                              uint32_t size, bool is_end)
+{
+    VINE_ASSERT_SLOW(polling->is_quick && polling->is_resting && !polling->has_answer);
+    record->now_ns = vine_clock_now(VINE_CLOCK_COARSE);
+    lend(core, polling->colour, record);
+    record->items[0] = (struct vine__item){.kind = VINE__ITEM_NEXT,
+                                           .place = polling->asker.place,
+                                           .number = polling->asker.number,
+                                           .result = 1 + (int64_t)size,
+                                           .bytes = bytes,
+                                           .is_end = is_end};
+    record->item_count = 1;
+    if (size > 0) { /* what it may read */
+        polling->io.view = bytes;
+        polling->io.view_size = size;
+        polling->io.has_end = is_end;
+    }
+}
+
+void vine__polling_stir(struct vine__polling *polling)
+{
+    polling->is_quick = false;
+    polling->is_resting = false;
+    polling->is_done = false;
 }

@@ -145,6 +145,7 @@ int vine__outlet_written(struct vine__outlet *outlet, uint32_t block, uint32_t s
         outlet->written = blocks->lent[block - 1];
         outlet->written_size = 0;
         blocks->lent[block - 1] = NULL;
+        vine__polling_of(outlet)->core->lent_of = NULL;
     }
     if (outlet->written == NULL || size < outlet->written_size)
         return -VINE_ECORRUPT;

@@ -25,6 +25,7 @@
 #include "core/mail/mail.h"
 #include "core/socket/socket.h"
 #include "core/state/state.h"
+#include "utils/assert.h"
 
 #define VINE__BLOCK_BYTES 16384U /* to write into */
 
@@ -59,6 +60,7 @@ struct vine__polling_core {
     struct vine__alarm *alarms;   /* likewise */
     struct vine_tls *tls;         /* of those that connect; or NULL: none has */
     uint32_t places_max;          /* that a micro-process may have beside its connection */
+    struct vine__blocks *lent_of; /* whose blocks the record has, all that it may; or NULL */
 };
 
 void vine__polling_core_init(struct vine__polling_core *core,
@@ -74,6 +76,10 @@ struct vine__polling_inside {
     struct vine__inside base;
     struct vine_socket io;
 };
+
+VINE_STATIC_ASSERT(offsetof(struct vine__polling_inside, io.wants) / VINE_CACHE_LINE ==
+                       offsetof(struct vine__polling_inside, io) / VINE_CACHE_LINE,
+                   "what most runs touch of it is one line");
 
 /* A coroutine that waits: where it is, and the number of what it asked. Zero: nobody does. */
 struct vine__asker {
@@ -118,10 +124,10 @@ struct vine__outlet {
 
 /* Fields that say nothing of who writes them are private to this folder. All of it is what a
  * micro-process needs that waits for data, and what a request touches: what only some have, or only
- * for a while, is elsewhere. */
+ * for a while, is elsewhere. In the first line is what one touches that goes from one thing to the
+ * next without anything else. */
 struct vine__polling {
     struct vine__heap *heap; /* NULL: it has ended */
-    struct vine__polling_core *core;
     union {
         struct {                         /* while it lives */
             struct vine__inside *inside; /* in the heap: not to be believed */
@@ -133,8 +139,6 @@ struct vine__polling {
         };
         struct vine_work closed; /* when its connection is; once it has ended */
     };
-    uint64_t armed_ns;         /* for which the alarm is armed: `due_ns` or earlier; or 0 */
-    struct vine__alarm *alarm; /* since its first deadline, or its end; or NULL */
     struct furthers *furthers; /* NULL: none yet */
     struct vine__mail *mail;   /* once it has asked for any, or NULL */
     /* Of those who run it: */
@@ -153,9 +157,15 @@ struct vine__polling {
     bool is_resting : 1; /* and who runs it has heard so; */
     bool has_answer : 1; /* which it has: in the next run, */
     bool has_next : 1;   /* and there is one */
+    bool is_quick : 1; /* it rests, and nothing else is to be brought in or taken out: see there */
+    struct vine__polling_core *core;
+    uint64_t armed_ns;         /* for which the alarm is armed: `due_ns` or earlier; or 0 */
+    struct vine__alarm *alarm; /* since its first deadline, or its end; or NULL */
     struct vine__outlet io;
     struct vine_work work; /* its next run: posted by whoever wants one */
 };
+
+VINE_STATIC_ASSERT(offsetof(struct vine__polling, core) <= VINE_CACHE_LINE, "its first line");
 
 struct vine__polling_options {
     struct vine__polling_core *core;
@@ -214,6 +224,23 @@ bool vine__polling_is_fresh(struct vine__polling *polling);
 void vine__polling_give(struct vine__polling *polling, const unsigned char *bytes, uint32_t size,
                         bool is_end);
 void vine__polling_dismiss(struct vine__polling *polling);
+
+/*
+ * The same for one that `is_quick`, as nearly all are that do one small thing after another: it has
+ * rested since nothing else was left of its last run, and has heard of nothing since.
+ *
+ * vine__polling_see_quick says whether that is so, behind a run by which it has come to rest; a run
+ * for any other reason is its end. vine__polling_bring_next puts the next into the record, and
+ * nothing else. vine__polling_has_rested says behind that run whether it did nothing but to ask for
+ * the next again, and then it rests as before; else nothing has happened, vine__polling_stir is
+ * called, and it goes on as behind any run.
+ */
+void vine__polling_see_quick(struct vine__polling *polling);
+void vine__polling_bring_next(struct vine__polling_core *core, struct vine__polling *polling,
+                              struct vine__record *record, const unsigned char *bytes,
+                              uint32_t size, bool is_end);
+bool vine__polling_has_rested(struct vine__polling *polling, bool has_bytes);
+void vine__polling_stir(struct vine__polling *polling);
 
 /* What makes the next socket that it asks to have made, with a copy of at most VINE__MAKING_BYTES:
  * said by a function outside. Returns 0 or -ENOMEM. */

@@ -215,7 +215,7 @@ int vine__process_begin(struct processes *core, struct vine_connection *connecti
                         const struct vine__process_options *options, uint32_t colour,
                         const struct vine_receive *receive, struct vine_kept *kept)
 {
-    struct vine__process *const process = vine__closed_alloc(sizeof(*process));
+    struct vine__process *const process = vine__closed_alloc_lines(sizeof(*process));
     struct vine__polling_options outside = {.core = &core->polling,
                                             .connection = connection,
                                             .receive = receive,

@@ -110,6 +110,26 @@ VINE_MUST_CHECK bool vine__process_can_go_on(struct vine__process *process);
 void vine__process_give(struct vine__process *process, const unsigned char *bytes, uint32_t size,
                         bool is_end);
 
+/*
+ * The same where all that is known of it lies in its first line: it has done nothing but one such
+ * thing after another. Returns true: it has done this one, too, has written nothing, and rests.
+ * Else it is to be looked at, as one that does not rest any more: it may have ended then.
+ */
+bool vine__process_is_quick(const struct vine__process *process);
+VINE_MUST_CHECK bool vine__process_next(struct vine__process *process, const unsigned char *bytes,
+                                        uint32_t size, bool is_end);
+void vine__process_look(struct vine__process *process);
+
+/* Where of one that rests lies what vine__process_next touches, and that it is to be near soon: of
+ * addresses alone, so that all of it comes at once. */
+struct vine__process_lines {
+    const void *outside;
+    const void *head, *coroutine; /* in its heap; as it says, and good for nothing else */
+};
+void vine__process_lines(const struct vine__process *process,
+                         struct vine__process_lines *ret_lines);
+void vine__process_fetch(const struct vine__process_lines *lines);
+
 /* Tell one that rests that there is nothing for it any more, now. It comes to its end as it likes,
  * mostly before this returns; vine__process_kill has it end in any case. */
 void vine__process_dismiss(struct vine__process *process);

@@ -65,8 +65,10 @@ struct processes {
     uint64_t drain_until_ns;
     struct vine_timer drain_timer;
     struct vine__polling_core polling;
-    struct vine__process *running; /* or the last that ran; or NULL */
-    struct origin *origins;        /* the newest first */
+    struct vine__process *running;  /* or the last that ran; or NULL */
+    int run_error;                  /* how its run ended, where nobody has looked yet, */
+    struct vine__guard_fault fault; /* and of -EFAULT by what */
+    struct origin *origins;         /* the newest first */
     struct process_counts counts;
     struct vine_metric metrics[PROCESS_METRICS];
 };

@@ -6,6 +6,7 @@
  * Those that rest are given back when they have for a while, or where heaps are short, as those are
  * that park (park.c): the same timer looks at both.
  */
+#include "arch/cpu/cpu.h"
 #include "core/process/process_internal.h"
 
 /* There is no next one: tell it so in a run of its own. */
@@ -28,6 +29,7 @@ void vine__process_done(struct vine__process *process)
         return;
     }
     polling->is_resting = true;
+    vine__polling_see_quick(polling);
     vine__parker_begin(process);
 }
 
@@ -64,4 +66,28 @@ void vine__process_leave_rest(struct vine__process *process)
 
     options->dismissed(options->context);
     vine__process_dismiss(process);
+}
+
+void vine__process_lines(const struct vine__process *process, struct vine__process_lines *ret_lines)
+{
+    const struct vine__polling *const polling = &process->polling;
+
+    *ret_lines = (struct vine__process_lines){
+        .outside = polling,
+        .head = &polling->inside->record,
+        .coroutine = (const unsigned char *)polling->inside + polling->asker.place,
+    };
+}
+
+void vine__process_fetch(const struct vine__process_lines *lines)
+{
+    const unsigned char *const head = lines->head;
+    const unsigned char *const coroutine = lines->coroutine;
+
+    vine__prefetch_to_write(lines->outside);
+    for (uint32_t line = 0; line < 3; line++) /* the last one is the socket's */
+        vine__prefetch_to_write(head + (size_t)line * VINE_CACHE_LINE);
+    vine__prefetch_to_write(coroutine - VINE_CACHE_LINE); /* the frame, mostly */
+    for (uint32_t line = 0; line < 3; line++)
+        vine__prefetch_to_write(coroutine + (size_t)line * VINE_CACHE_LINE);
 }

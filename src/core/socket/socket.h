@@ -25,8 +25,6 @@
 struct vine_socket {
     struct vine__incoming in;
     struct vine__outgoing out;
-    struct vine_coroutine *reader; /* who is blocked */
-    struct vine_coroutine *writer;
     uint16_t place;    /* among those of the process */
     uint8_t block;     /* which of the record's blocks it has taken in this run, from 1 */
     bool is_dirty;     /* something was written to it in this run */
@@ -35,7 +33,9 @@ struct vine_socket {
     bool is_watched;   /* whose end outside will tell of */
     bool has_hung_up;  /* as it has */
     bool is_listener;
-    uint16_t port; /* of that */
+    uint16_t port;                 /* of that */
+    struct vine_coroutine *reader; /* who is blocked */
+    struct vine_coroutine *writer;
     /* Where it reads from and writes to: pipes, or else descriptors' sockets, NULL: this one. */
     struct vine__flow *input, *output;
     struct vine_socket *source, *sink;

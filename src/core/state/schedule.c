@@ -304,24 +304,30 @@ VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vi
 /* What a run of its function left. */
 VINE__INSIDE static void look_at(struct vine_coroutine *that)
 {
-    switch (that->status) {
-    case VINE__COROUTINE_BLOCKED:
-        break;
-    case VINE__COROUTINE_LEFT:
-        vine__coroutine_left(that);
-        break;
-    default:
+    if (that->status != VINE__COROUTINE_LEFT)
         vine__misuse(that, "its function returned by return: vine_return() is what does that");
+    vine__coroutine_left(that);
+}
+
+/* Its turn. It is in no queue. */
+VINE__INSIDE VINE__ALWAYS_INLINE void run(struct vine__inside *inside, struct vine_coroutine *that)
+{
+    const struct vine_coroutine_type *const type = vine__type_of(that->module, that->type);
+
+    inside->current = that;
+    if (VINE__UNLIKELY(type == NULL))
+        vine__misuse(that, "its type is overwritten");
+    type->fn(that);
+    if (that->status == VINE__COROUTINE_YIELDED) {
+        that->status = VINE__COROUTINE_RUNNING;
+        push_last(inside, that);
+    } else if (VINE__UNLIKELY(that->status != VINE__COROUTINE_BLOCKED)) {
+        look_at(that);
     }
 }
 
-VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
+VINE__INSIDE static void run_queue(struct vine__inside *inside, uint32_t quota)
 {
-    uint32_t quota = inside->record->quota;
-
-    inside->stack_top = (uintptr_t)__builtin_frame_address(0);
-    wake_due(inside);
-    vine__pollers_wake(inside); /* if nothing has come that concerns them, they wait again */
     while (inside->run_first != NULL && !inside->has_ended) {
         struct vine_coroutine *const that = inside->run_first;
 
@@ -333,20 +339,46 @@ VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
         if (inside->run_first == NULL)
             inside->run_last = NULL;
         that->is_queued = false;
-        inside->current = that;
-
-        const struct vine_coroutine_type *const type = vine__type_of(that->module, that->type);
-
-        if (VINE__UNLIKELY(type == NULL))
-            vine__misuse(that, "its type is overwritten");
-        type->fn(that);
-        if (that->status == VINE__COROUTINE_YIELDED) {
-            that->status = VINE__COROUTINE_RUNNING;
-            push_last(inside, that);
-        } else {
-            look_at(that);
-        }
+        run(inside, that);
     }
     inside->current = NULL;
     inside->due_ns = inside->due_first != NULL ? inside->due_first->due_ns : 0;
+}
+
+VINE__INSIDE void vine__inside_drain(struct vine__inside *inside)
+{
+    inside->stack_top = (uintptr_t)__builtin_frame_address(0);
+    wake_due(inside);
+    vine__pollers_wake(inside); /* if nothing has come that concerns them, they wait again */
+    run_queue(inside, inside->record->quota);
+}
+
+/* Whether the first coroutine is who asked for that, so that it waits nowhere else and has no
+ * deadline, and whether nobody else has anything to do. */
+VINE__INSIDE static bool is_alone(const struct vine__inside *inside, const struct vine__item *item)
+{
+    const struct vine_coroutine *const that = inside->first;
+
+    return that->ask.kind == VINE__ASK_NEXT && that->ask.number == item->number &&
+           that->status == VINE__COROUTINE_BLOCKED && !that->is_queued &&
+           inside->run_first == NULL && inside->due_first == NULL && inside->pollers.first == NULL;
+}
+
+VINE__INSIDE void vine__inside_next(struct vine__inside *inside, const struct vine__record *record)
+{
+    const struct vine__item *const item = &record->items[0];
+    struct vine_coroutine *const that = inside->first;
+
+    vine__inside_begin(inside, record);
+    if (VINE__UNLIKELY(!is_alone(inside, item))) {
+        vine__inside_take(inside, item);
+        vine__inside_drain(inside);
+        return;
+    }
+    inside->stack_top = (uintptr_t)__builtin_frame_address(0);
+    that->ask.kind = VINE__ASK_NOTHING;
+    that->result = item->result;
+    that->status = VINE__COROUTINE_RUNNING;
+    run(inside, that);
+    run_queue(inside, record->quota);
 }

@@ -20,6 +20,7 @@
 #include <vine/state.h>
 
 #include "core/heap/heap.h"
+#include "utils/assert.h"
 #include "utils/inside.h"
 
 /* ---- what goes in ---------------------------------------------------------------------------- */
@@ -116,30 +117,39 @@ struct vine__beyond {
 
 #define VINE__PLACES_MAX 64U /* 0 is the connection that the micro-process began with */
 
-/* A heap's head. */
+/* A heap's head. A run of one coroutine that is alone touches the two lines in the middle of it. */
 struct vine__inside {
     struct vine__heap_head heap;
+    uint32_t mailbox_count; /* that are open (core/mail) */
+    uint64_t places;        /* that are used, a bit each */
+
     const struct vine__record *record; /* of the run that goes on */
     struct vine_coroutine *run_first, *run_last;
     struct vine_coroutine *current;
     struct vine_coroutine *first; /* which the micro-process began with; ends last */
     struct vine__ask *asks;       /* the latest first */
     struct vine__at_end *leaving; /* of struct vine__beyond: what outside is told to let go */
-    uint64_t places;              /* that are used, a bit each */
+    struct vine_coroutine *due_first;
+
     struct vine__waiters pollers; /* who look again whenever something has happened */
-    struct vine_coroutine *due_first, *due_last;
-    uint64_t due_ns;               /* after a run: when the next one has to be, or 0 */
-    uint64_t run;                  /* its number */
-    struct vine__block *top_block; /* of the stack */
+    uint64_t due_ns;              /* after a run: when the next one has to be, or 0 */
+    uint64_t run;                 /* its number */
+    uintptr_t stack_top;          /* of this run's coroutines: their variables lie below it */
+    struct vine_coroutine *due_last;
+    uint32_t ask_number; /* of the last ask */
     uint32_t coroutine_count;
-    uint32_t lent_used; /* of the record's blocks, in this run */
-    int32_t error;      /* with which the first coroutine ended */
+    int32_t error; /* with which the first coroutine ended */
     uint8_t has_ended;
-    uint8_t is_spent;       /* the quota is: the run queue is not empty */
-    uint32_t ask_number;    /* of the last ask */
-    uint32_t mailbox_count; /* that are open (core/mail) */
-    uintptr_t stack_top;    /* of this run's coroutines: their variables lie below it */
+    uint8_t is_spent;  /* the quota is: the run queue is not empty */
+    uint8_t lent_used; /* of the record's blocks, in this run */
+
+    struct vine__block *top_block; /* of the stack */
 };
+
+VINE_STATIC_ASSERT(offsetof(struct vine__inside, record) % VINE_CACHE_LINE == 0 &&
+                       offsetof(struct vine__inside, top_block) ==
+                           offsetof(struct vine__inside, record) + 2 * VINE_CACHE_LINE,
+                   "two lines, at the beginning of a page");
 
 /* ---- for who makes a micro-process, outside and before it runs ------------------------------- */
 
@@ -153,11 +163,14 @@ struct vine__inside *vine__inside_init(struct vine__heap *heap, size_t inside_by
 /* A run begins, by this record. */
 void vine__inside_begin(struct vine__inside *inside, const struct vine__record *record);
 
-/* Take in what the record brings: VINE__ITEM_ASK, _RAISE and _CANCEL. */
+/* Take in what the record brings: VINE__ITEM_ASK, _NEXT, _RAISE and _CANCEL. */
 void vine__inside_take(struct vine__inside *inside, const struct vine__item *item);
 
 /* Run coroutines until none can go on or the quota is used. */
 void vine__inside_drain(struct vine__inside *inside);
+
+/* All three, for a run that brings a single item, VINE__ITEM_NEXT. */
+void vine__inside_next(struct vine__inside *inside, const struct vine__record *record);
 
 /* It is woken at that time at the latest, with `error`. It blocks. */
 void vine__due(struct vine_coroutine *that, uint64_t due_ns, int error);

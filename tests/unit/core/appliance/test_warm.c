@@ -131,6 +131,50 @@ VINE_COROUTINE(has_it_asked_for)
     vine_end();
 }
 
+/* Somebody who goes on between two tasks, and during them. */
+VINE_COROUTINE(ticks)
+{
+    struct {
+        int unused;
+    } *self;
+
+    vine_begin();
+    for (;;) {
+        vine_sleep(1000 * 1000);
+        ++*(uint32_t *)vine_argument();
+    }
+    vine_end();
+}
+
+/* Most of its tasks bring a byte and are told nothing. */
+VINE_COROUTINE(says_little)
+{
+    struct {
+        char wish;
+        bool is_there;
+        ssize_t length;
+        uint32_t count, ticks;
+        struct vine_coroutine *ticking;
+    } *self;
+
+    vine_begin();
+    do {
+        self->wish = '\0';
+        vine_read(self->length, &self->wish, 1);
+        if (self->wish == 'c')
+            *(volatile char *)16 = 1;
+        if (self->wish == 'k')
+            vine_responder(ticks, &self->ticks, self->ticking);
+        if (self->wish == 'n')
+            vine_writef("%u", self->count);
+        if (self->wish == 't')
+            vine_write(self->ticks > 2 ? "yes" : "no ", 3);
+        self->count++;
+        vine_task_next(self->is_there);
+    } while (self->is_there);
+    vine_end();
+}
+
 #define NAMED(text)                                                                                \
     {                                                                                              \
         .size_bytes = sizeof(struct vine_procedure_definition), .name = text,                      \
@@ -141,6 +185,7 @@ static const struct vine_procedure_definition procedures[] = {
     HANDLER(serves),
     HANDLER(leaves_a_reader),
     HANDLER(has_it_asked_for),
+    HANDLER(says_little),
     NAMED("s0"),
     NAMED("s1"),
     NAMED("s2"),
@@ -230,6 +275,37 @@ static void who_wrote_too_much_or_was_cancelled_has_no_next_task(void **state)
     serve_with(overflow_and_cancel, 2, NULL);
 }
 
+/* Of one with a deadline its coroutine is cancelled where it waits. */
+static void be_late(struct vine_pipe *pipe, struct application *application)
+{
+    (void)application;
+    for (int i = 0; i < 3; i++) {
+        struct issued issued = {.task = NULL};
+        const struct vine_task_options options = {.size_bytes = sizeof options,
+                                                  .inputs = &issued.input,
+                                                  .input_count = 1,
+                                                  .outputs = &issued.output,
+                                                  .output_count = 1,
+                                                  .deadline_ns = 20 * 1000 * 1000ULL};
+
+        expect_answer(pipe, "serves", "n", "0");
+        expect_answer(pipe, "serves", "n", "1");
+        assert_int_equal(vine_data_create(pipe, VINE_TYPE_BYTES, 1, &issued.input), 0);
+        assert_int_equal(vine_data_write(issued.input, 0, "w", 1), 0);
+        assert_int_equal(vine_data_expect(pipe, VINE_TYPE_BYTES, 100, &issued.output), 0);
+        assert_int_equal(
+            vine_task_issue(pipe, procedure_of(pipe, "serves"), &options, &issued.task), 0);
+        (void)finish(&issued, -VINE_EDEADLINE, NULL, 0);
+    }
+    expect_answer(pipe, "serves", "n", "0");
+}
+
+static void who_waits_ends_at_the_deadline_of_its_task(void **state)
+{
+    (void)state;
+    serve_with(be_late, 2, NULL);
+}
+
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
 static void use_one(struct vine_pipe *pipe, struct application *application)
@@ -272,6 +348,44 @@ static void a_handler_takes_task_after_task_of_one_pipe_and_procedure(void **sta
     (void)state;
     /* Each pipe's begins at 0, whatever the others have had. */
     serve_with(use_one, 1, NULL);
+}
+
+static void ask_little(struct vine_pipe *pipe, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        expect_answer(pipe, "says_little", i % 2 == 0 ? "q" : "", "");
+}
+
+static void ask_little_and_more(struct vine_pipe *pipe, struct application *application)
+{
+    struct issued issued;
+    char text[4] = "";
+
+    (void)application;
+    ask_little(pipe, 50);
+    expect_answer(pipe, "says_little", "n", "50");
+    ask_little(pipe, 3);
+    issued = issue(pipe, "says_little", NULL, "c", 1, 100, false);
+    (void)finish(&issued, -VINE_EFAILED, NULL, 0);
+    expect_answer(pipe, "says_little", "n", "0"); /* not the one that fell */
+    ask_little(pipe, 3);
+    expect_answer(pipe, "says_little", "k", "");
+    while (strcmp(text, "yes") != 0) {
+        ask_little(pipe, 5);
+        issued = issue(pipe, "says_little", NULL, "t", 1, 3, false);
+        assert_int_equal(finish(&issued, 0, text, 3), 3);
+    }
+    ask_little(pipe, 5);
+    issued = issue(pipe, "says_little", NULL, "c", 1, 100, false);
+    (void)finish(&issued, -VINE_EFAILED, NULL, 0);
+    ask_little(pipe, 2);
+    expect_answer(pipe, "says_little", "n", "2");
+}
+
+static void tasks_without_an_answer_are_counted_among_all_others(void **state)
+{
+    (void)state;
+    serve_with(ask_little_and_more, 4, NULL);
 }
 
 static void count_alone(struct vine_pipe *pipe, struct application *application)
@@ -376,7 +490,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_ends_the_task_at_hand_alone),
         cmocka_unit_test(who_wrote_too_much_or_was_cancelled_has_no_next_task),
+        cmocka_unit_test(who_waits_ends_at_the_deadline_of_its_task),
         cmocka_unit_test(a_handler_takes_task_after_task_of_one_pipe_and_procedure),
+        cmocka_unit_test(tasks_without_an_answer_are_counted_among_all_others),
         cmocka_unit_test(no_handler_serves_two_pipes),
         cmocka_unit_test(there_is_no_next_task_in_a_session_or_while_somebody_reads),
         cmocka_unit_test(those_that_rest_go_where_their_pipe_has_no_memory_for_another),
