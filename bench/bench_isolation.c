@@ -6,7 +6,10 @@
  * Beside it the physical limits: touching the pages alone, and what opens and closes a heap and
  * nothing else, a pair of mprotect or of writes to the rights register. They play in turns.
  *
- *   bench_isolation [ROUNDS]    11 without
+ * And what it would cost to close the pipes of an appliance for each run as its heap is opened, by
+ * mprotect: those halves alone that the appliance writes, or both, each kind in a range of its own.
+ *
+ *   bench_isolation [ROUNDS]    11 without; VINE_BENCH_ROWS=pipes: of pipes alone
  */
 #include "bench.h"
 
@@ -17,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <vine/base.h>
 
@@ -242,16 +246,133 @@ static void run(enum vine__guard_kind kind, uint32_t rounds)
     vine__guard_thread_stop();
 }
 
+/* ---- pipes ----------------------------------------------------------------------------------- */
+
+#define PIPES_MAX  1000U
+#define HALF_BYTES (UINT64_C(256) << 10)
+#define HALF_PAGES 4U /* that were touched */
+#define PIPE_RUNS  200U
+
+static unsigned char *own_halves, *their_halves; /* each one range, a mapping for each pipe */
+static unsigned char *some_heap;
+
+static unsigned char *map_halves(uint32_t count, int protection)
+{
+    unsigned char *const range = mmap(NULL, count * HALF_BYTES, PROT_NONE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    bench_require(range != MAP_FAILED, "a range");
+    for (uint32_t n = 0; n < count; n++) {
+        const int fd = memfd_create("half", MFD_CLOEXEC);
+        unsigned char *half;
+        volatile unsigned char sum = 0;
+
+        bench_require(fd >= 0 && ftruncate(fd, (off_t)HALF_BYTES) == 0, "a half");
+        half = mmap(range + n * HALF_BYTES, HALF_BYTES, protection, MAP_SHARED | MAP_FIXED, fd, 0);
+        bench_require(half != MAP_FAILED, "a half's mapping");
+        (void)close(fd);
+        for (uint32_t page = 0; page < HALF_PAGES; page++)
+            sum = (unsigned char)(sum + half[(size_t)page * PAGE]);
+        if ((protection & PROT_WRITE) != 0)
+            for (uint32_t page = 0; page < HALF_PAGES; page++)
+                half[(size_t)page * PAGE] = 1;
+    }
+    return range;
+}
+
+static void protect_halves(unsigned char *range, uint32_t count, int protection)
+{
+    bench_require(mprotect(range, count * HALF_BYTES, protection) == 0, "mprotect");
+}
+
+/* A run of a heap while so many pipes are closed. Returns ns. */
+static double play_pipes(uint32_t count, bool closes_own, bool closes_theirs)
+{
+    unsigned char *const start = some_heap;
+    const uint64_t begin_ns = bench_now_ns();
+
+    for (uint32_t n = 0; n < PIPE_RUNS; n++) {
+        if (closes_own)
+            protect_halves(own_halves, count, PROT_NONE);
+        if (closes_theirs)
+            protect_halves(their_halves, count, PROT_NONE);
+        bench_require(mprotect(start, PAGES * PAGE, PROT_READ | PROT_WRITE) == 0, "mprotect");
+        start[0]++;
+        bench_require(mprotect(start, PAGES * PAGE, PROT_NONE) == 0, "mprotect");
+        if (closes_theirs)
+            protect_halves(their_halves, count, PROT_READ);
+        if (closes_own)
+            protect_halves(own_halves, count, PROT_READ | PROT_WRITE);
+        own_halves[(size_t)(n % count) * HALF_BYTES]++; /* the loop goes on with a pipe */
+    }
+    return (double)(bench_now_ns() - begin_ns) / PIPE_RUNS;
+}
+
+static void print_pipes(uint32_t count, const char *what, double *ns, double *alone_ns,
+                        uint32_t rounds)
+{
+    struct bench_row row = {.limit = NULL};
+    double ratios[ROUNDS_MAX];
+
+    for (uint32_t round = 0; round < rounds; round++)
+        ratios[round] = ns[round] / alone_ns[round];
+    (void)snprintf(row.what, sizeof row.what, "%u: %s", count, what);
+    (void)snprintf(row.beside, sizeof row.beside, "the heap alone");
+    (void)snprintf(row.ratio, sizeof row.ratio, "%.2f", bench_median(ratios, rounds));
+    (void)snprintf(row.measured, sizeof row.measured, "%.0f ns", bench_median(ns, rounds));
+    bench_table_row(&row);
+}
+
+static void measure_pipes(uint32_t count, uint32_t rounds)
+{
+    double alone[ROUNDS_MAX], own[ROUNDS_MAX], both[ROUNDS_MAX], alone_too[ROUNDS_MAX];
+
+    own_halves = map_halves(count, PROT_READ | PROT_WRITE);
+    their_halves = map_halves(count, PROT_READ);
+    for (uint32_t round = 0; round < rounds; round++) {
+        alone[round] = play_pipes(count, false, false);
+        own[round] = play_pipes(count, true, false);
+        both[round] = play_pipes(count, true, true);
+    }
+    memcpy(alone_too, alone, sizeof alone);
+    print_pipes(count, "a heap alone", alone_too, alone, rounds);
+    print_pipes(count, "and what the appliance writes", own, alone, rounds);
+    print_pipes(count, "and both halves", both, alone, rounds);
+    (void)munmap(own_halves, count * HALF_BYTES);
+    (void)munmap(their_halves, count * HALF_BYTES);
+}
+
+static void run_pipes(uint32_t rounds)
+{
+    static const uint32_t counts[] = {1, 10, 100, PIPES_MAX};
+
+    some_heap =
+        mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bench_require(some_heap != MAP_FAILED, "a heap");
+    some_heap[0] = 1;
+    bench_require(mprotect(some_heap, PAGES * PAGE, PROT_NONE) == 0, "mprotect");
+    bench_table_begin("Closing pipes for each run, by `mprotect`, so many of them",
+                      "Medians of interleaved rounds, of one thread; where others run, each change "
+                      "waits for them.");
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        measure_pipes(counts[i], rounds);
+    bench_table_end();
+}
+
 int main(int argument_count, char **arguments)
 {
     const char *asked = argument_count > 1 ? arguments[1] : getenv("VINE_BENCH_ROUNDS");
+    const char *wanted = getenv("VINE_BENCH_ROWS");
     const long rounds_asked = asked != NULL ? strtol(asked, NULL, 10) : 11;
     const uint32_t rounds = (uint32_t)rounds_asked;
 
     bench_require(rounds_asked >= 1 && rounds_asked <= ROUNDS_MAX, "rounds");
     bench_pin(1);
-    run(VINE__GUARD_NONE, rounds);
-    run(VINE__GUARD_MPROTECT, rounds);
-    run(VINE__GUARD_PKU, rounds);
+    if (wanted == NULL || strcmp(wanted, "pipes") != 0) {
+        run(VINE__GUARD_NONE, rounds);
+        run(VINE__GUARD_MPROTECT, rounds);
+        run(VINE__GUARD_PKU, rounds);
+    }
+    run_pipes(rounds);
     return 0;
 }
