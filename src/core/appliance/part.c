@@ -6,9 +6,9 @@
  * All sockets and pidfds of the part, and the eventfd by which it is woken, are in one epoll
  * descriptor, and that one is armed in the ring: one operation for each time that something came,
  * however many pipes there are. A pipe's own descriptors in the ring would be two operations for
- * each, armed anew after each wake-up, where epoll keeps them armed; what they would save is one
- * epoll_wait a wake-up, beside the sleep and the wake-up themselves. While the core is busy this
- * costs less than the plain loop, which asks its epoll descriptor every 20 us.
+ * each, where epoll keeps them armed; what they would save is one epoll_wait a wake-up, half a
+ * microsecond (docs/decisions/0032). While the core is busy this costs less than the plain loop,
+ * which asks its epoll descriptor every 20 us.
  *
  * It is armed for one event, and anew once that has been dealt with: armed for many it would not
  * tell of what is left in a socket of which we have read a part.
