@@ -94,7 +94,10 @@ struct vine__session {
     bool is_ending;     /* free it when its jobs have ended */
     /* Of a coroutine procedure: whose stream it is. */
     struct vine__served *pipe;
-    void *kept; /* by the executor; or NULL */
+    void *kept;       /* by the executor; or NULL */
+    bool is_end_told; /* to the executor; and that its pipe is over, too, or to be left: */
+    bool is_over_told;
+    struct vine__list lingering; /* in the pipe's, once it has ended and something is still kept */
 };
 
 enum vine__job_state {
@@ -255,13 +258,14 @@ struct vine__served {
     struct vine__quota quota;
     struct vine__list growing; /* in the appliance's list, while memory of it is made or mapped */
     struct vine__op_cache jobs;
-    uint32_t running;        /* jobs that workers run now; jobs_lock */
-    uint32_t copying;        /* jobs that run with private copies of their inputs; jobs_lock */
-    uint32_t jobs_taken;     /* atomic, written by the loop: not ended */
-    uint32_t sessions_kept;  /* those that the executor keeps something for */
-    void *kept;              /* by the executor, for all its tasks; or NULL */
-    struct vine__list ready; /* jobs that a worker may take; jobs_lock */
-    struct vine__turn turn;  /* among the pipes with ready jobs; jobs_lock */
+    uint32_t running;            /* jobs that workers run now; jobs_lock */
+    uint32_t copying;            /* jobs that run with private copies of their inputs; jobs_lock */
+    uint32_t jobs_taken;         /* atomic, written by the loop: not ended */
+    uint32_t sessions_kept;      /* those that the executor keeps something for */
+    struct vine__list lingering; /* and of these the ones that have ended */
+    void *kept;                  /* by the executor, for all its tasks; or NULL */
+    struct vine__list ready;     /* jobs that a worker may take; jobs_lock */
+    struct vine__turn turn;      /* among the pipes with ready jobs; jobs_lock */
     struct vine__why why;
     struct vine__rolled rolled;
     /* statistics, atomic: written by the loop, read by any */
@@ -680,6 +684,11 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t 
                                struct vine__session **ret_session);
 void vine__session_end(struct vine__served *pipe, uint16_t id);
 void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call);
+/* A task of it is the executor's: it may have been ended before that. And whether the executor has
+ * ended what it had for it, so that further tasks come too late. */
+void vine__session_begun(struct vine__session *session);
+bool vine__session_is_over(const struct vine__session *session);
+/* All of them end, and those that linger as well. */
 void vine__sessions_free(struct vine__served *pipe);
 
 #endif

@@ -97,10 +97,12 @@ static bool charge(struct vine_call *call)
 void vine__executor_begin(struct vine_call *call)
 {
     const struct vine_appliance *appliance = call->pipe->appliance;
+    struct vine__session *session = call->session;
 
     VINE_ASSERT(appliance->executor != NULL && !call->is_executed);
     prepare(call);
-    if (vine__load_relaxed_u32(&call->canceled) != 0)
+    if (vine__load_relaxed_u32(&call->canceled) != 0 ||
+        (session != NULL && vine__session_is_over(session)))
         vine__call_end(call, -VINE_ECANCELED);
     else if (vine__is_late(call, call->start_ticks))
         vine__call_end(call, -VINE_EDEADLINE);
@@ -108,6 +110,8 @@ void vine__executor_begin(struct vine_call *call)
         vine__call_end(call, -VINE_EQUOTA);
     else
         appliance->executor->begin(appliance->executor_context, call);
+    if (session != NULL)
+        vine__session_begun(session);
 }
 
 bool vine__executor_begin_now(struct vine_call *call)

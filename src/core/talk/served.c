@@ -29,6 +29,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     vine__link_init(&pipe->link_to, &pipe->half, &pipe->mirror);
     vine__list_init(&pipe->active);
     vine__list_init(&pipe->ready);
+    vine__list_init(&pipe->lingering);
     pipe->turn.shares = VINE_APPLIANCE_SHARES;
     vine__list_init(&pipe->growing);
     vine__list_init(&pipe->rolled.link);

@@ -15,6 +15,7 @@
 #include <vine/error.h>
 
 #include "core/talk/appliance_internal.h"
+#include "utils/container_of.h"
 
 /* Its record and its state; what handlers charge comes on top. */
 static uint64_t own_bytes(const struct vine_appliance *appliance,
@@ -31,23 +32,56 @@ static void free_session(struct vine__served *pipe, struct vine__session *sessio
     vine__quota_give(&pipe->quota, own_bytes(pipe->appliance, session->definition) +
                                        (uint64_t)session->charged_bytes);
     pipe->session_count--;
+    vine__list_remove(&session->lingering);
     free(session->state);
     free(session);
 }
 
+/* Who has something for a session hears once that it ends, and once that nobody is there for whom
+ * that could go on: a stream may have been ended in good order before. The session may be gone. */
+static void tell_end(struct vine__session *session, bool is_over)
+{
+    const struct vine_appliance *appliance = session->pipe->appliance;
+
+    if (session->kept == NULL || (is_over ? session->is_over_told : session->is_end_told))
+        return;
+    session->is_end_told = true;
+    session->is_over_told |= is_over;
+    appliance->executor->session_ended(appliance->executor_context, session->kept, is_over);
+}
+
+static void free_if_over(struct vine__served *pipe, struct vine__session *session)
+{
+    if (session->is_ending && session->jobs == 0 && session->kept == NULL)
+        free_session(pipe, session);
+}
+
 /* Out of the table; it goes when its last job has ended. */
-static void end_session(struct vine__served *pipe, struct vine__session *session)
+static void end_session(struct vine__served *pipe, struct vine__session *session, bool is_over)
 {
     const uint32_t place = VINE_WIRE_SESSION_PLACE(session->id);
 
     if (pipe->sessions[place] == session)
         pipe->sessions[place] = NULL;
-    if (!session->is_ending && session->kept != NULL)
-        pipe->appliance->executor->session_ended(pipe->appliance->executor_context, session->kept,
-                                                 pipe->state != VINE__SERVED_OPEN);
+    if (session->kept != NULL && !vine__list_is_linked(&session->lingering))
+        vine__list_push_back(&pipe->lingering, &session->lingering);
+    tell_end(session, is_over); /* which does not free it as long as it is not ending */
     session->is_ending = true;
-    if (session->jobs == 0 && session->kept == NULL)
-        free_session(pipe, session);
+    free_if_over(pipe, session);
+}
+
+bool vine__session_is_over(const struct vine__session *session)
+{
+    return session->is_end_told && session->kept == NULL;
+}
+
+void vine__session_begun(struct vine__session *session)
+{
+    if (!session->is_ending || session->kept == NULL)
+        return;
+    if (!vine__list_is_linked(&session->lingering))
+        vine__list_push_back(&session->pipe->lingering, &session->lingering);
+    tell_end(session, false); /* its job keeps it */
 }
 
 void *vine__session_kept(const struct vine__session *session)
@@ -84,8 +118,8 @@ void vine__session_leave(struct vine__session *session)
     VINE_ASSERT(session->kept != NULL && pipe->sessions_kept > 0);
     session->kept = NULL;
     pipe->sessions_kept--;
-    if (session->is_ending && session->jobs == 0)
-        free_session(pipe, session);
+    vine__list_remove(&session->lingering);
+    free_if_over(pipe, session);
     vine__served_end_if_over(pipe);
 }
 
@@ -114,7 +148,7 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t 
         return session->procedure == procedure ? 0 : VINE_ESESSION;
     }
     if (session != NULL)
-        end_session(pipe, session);
+        end_session(pipe, session, false);
     pipe->failed_sessions[place] = 0;
     if (pipe->session_count >= pipe->appliance->options.sessions_max)
         return VINE_EQUOTA;
@@ -130,6 +164,7 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t 
     session->definition = definition;
     session->pipe = pipe;
     vine__list_init(&session->lane.jobs);
+    vine__list_init(&session->lingering);
     pipe->sessions[place] = session;
     pipe->session_count++;
     *ret_session = session;
@@ -142,7 +177,7 @@ void vine__session_end(struct vine__served *pipe, uint16_t id)
     struct vine__session *session = pipe->sessions[place];
 
     if (session != NULL && session->id == id)
-        end_session(pipe, session);
+        end_session(pipe, session, false);
     if (pipe->failed_sessions[place] == id)
         pipe->failed_sessions[place] = 0;
 }
@@ -156,8 +191,7 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
     session->jobs--;
     if (vine__has_streams(pipe->appliance, session->definition)) {
         /* How a piece of its stream ended is no end of it: that is its executor's to say. */
-        if (session->is_ending)
-            end_session(pipe, session);
+        free_if_over(pipe, session);
         return;
     }
     if (call->status != 0) {
@@ -166,12 +200,18 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
             pipe->failed_sessions[place] = session->id;
     }
     if (call->status != 0 || call->is_last || session->is_ending)
-        end_session(pipe, session);
+        end_session(pipe, session, false);
 }
 
 void vine__sessions_free(struct vine__served *pipe)
 {
     for (uint32_t place = 0; place < VINE_WIRE_SESSION_PLACES; place++)
         if (pipe->sessions[place] != NULL)
-            end_session(pipe, pipe->sessions[place]);
+            end_session(pipe, pipe->sessions[place], true);
+    for (struct vine__list *node = pipe->lingering.next; node != &pipe->lingering;) {
+        struct vine__session *session = VINE_CONTAINER_OF(node, struct vine__session, lingering);
+
+        node = node->next;
+        tell_end(session, true);
+    }
 }

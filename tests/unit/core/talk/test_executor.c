@@ -7,6 +7,7 @@
 #include "served.h"
 
 #include "core/talk/executor.h"
+#include "core/talk/pipe_internal.h"
 #include "utils/container_of.h"
 
 #define BYTES 100000U /* of the quota, for each execution */
@@ -17,6 +18,7 @@ static const struct vine_coroutine_type *const some_coroutine = (const void *)&s
 static struct {
     struct vine__list kept; /* tasks, by `executed.in`: those of 'k' */
     int begun, cancelled, sessions_ended;
+    bool lingers; /* what it keeps for a session stays until nobody is there any more */
     struct vine__session *session;
     int check_error;
 } seen;
@@ -102,9 +104,10 @@ static void cancel(void *context, struct vine_call *call)
 
 static void session_ended(void *context, void *kept, bool is_pipe_over)
 {
-    (void)context, (void)is_pipe_over;
+    (void)context;
     assert_ptr_equal(kept, &seen);
-    vine__session_leave(seen.session);
+    if (!seen.lingers || is_pipe_over)
+        vine__session_leave(seen.session);
     add_one(&seen.sessions_ended);
 }
 
@@ -391,6 +394,62 @@ static void the_end_of_a_session_is_told_once(void **state)
         sched_yield();
 }
 
+static void wait_until_no_pipe_is_there(void)
+{
+    struct vine_appliance_stats stats;
+
+    do
+        vine_appliance_get_stats(served.appliance, &stats);
+    while (stats.pipes_open > 0);
+}
+
+static void the_end_of_a_session_is_told_though_it_comes_before_its_first_task_begins(void **state)
+{
+    struct vine_session *session = NULL;
+    struct vine_data *outputs[2];
+    struct vine_task *tasks[2];
+
+    (void)state;
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "stream"), &session),
+                     0);
+    tasks[0] = issue("k", NULL, NULL, &outputs[0]);
+    tasks[1] = issue("s", session, tasks[0], &outputs[1]); /* which waits for the first */
+    vine__session_cut(session);
+    assert_int_equal(vine_task_cancel(tasks[0]), 0);
+    finish(tasks[0], -VINE_ECANCELED, outputs[0], NULL);
+    finish(tasks[1], 0, outputs[1], "");
+    while (number_of(&seen.sessions_ended) < 1)
+        sched_yield();
+    vine_session_close(session);
+    vine_pipe_close(pipe_of_test);
+    wait_until_no_pipe_is_there();
+    assert_int_equal(number_of(&seen.sessions_ended), 1);
+    pipe_of_test = served_open(&served, NULL);
+}
+
+static void who_lingers_behind_a_session_hears_that_its_pipe_is_over(void **state)
+{
+    struct vine_session *session = NULL;
+    struct vine_data *output;
+    struct vine_task *task;
+
+    (void)state;
+    seen.lingers = true;
+    assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "stream"), &session),
+                     0);
+    task = issue("s", session, NULL, &output);
+    finish(task, 0, output, "");
+    vine_session_close(session);
+    while (number_of(&seen.sessions_ended) < 1)
+        sched_yield();
+    vine_pipe_close(pipe_of_test);
+    wait_until_no_pipe_is_there();
+    while (number_of(&seen.sessions_ended) < 2)
+        sched_yield();
+    assert_int_equal(number_of(&seen.sessions_ended), 2);
+    pipe_of_test = served_open(&served, NULL);
+}
+
 static void the_end_of_a_pipe_cancels_all(void **state)
 {
     struct vine_session *session = NULL;
@@ -480,6 +539,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(tasks_of_a_session_are_there_together_and_in_order, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_session_is_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            the_end_of_a_session_is_told_though_it_comes_before_its_first_task_begins, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(who_lingers_behind_a_session_hears_that_its_pipe_is_over,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_pipe_cancels_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_execution_counts_in_the_quota_while_it_lasts, set_up,
                                         tear_down),
