@@ -566,10 +566,12 @@ void vine__served_look_links(struct vine_appliance *appliance);
 /* How long a loop that was idle for so long may sleep before it looks again. */
 uint64_t vine__served_nap_links(const struct vine_appliance *appliance, uint64_t idle_ns);
 
-/* served_task.c: take submissions, write completions. Negative: the pipe broke, see pipe->why.
+/* served_task.c: take submissions. Negative: the pipe broke, see pipe->why.
  * `room` is how many more tasks can be taken, at most `wanted`. */
 int vine__served_room(struct vine__served *pipe, struct vine__served_channel *channel, int wanted);
 int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
+
+/* served_end.c: the end of a task, whose completion is seen once the channel is flushed. */
 void vine__served_complete(struct vine_call *call);
 void vine__served_flush(struct vine__served_channel *channel);
 

@@ -31,4 +31,19 @@ int vine__served_resolve(struct vine__served *pipe, const struct vine_token *tok
 /* Say what the handler says, or what an errno means that does not cross. */
 void vine__served_write_reason(struct vine_call *call, struct vine_wire_completion *completion);
 
+/* The place of the channel's next completion, which vine__served_flush publishes. */
+static inline struct vine_wire_completion *
+vine__served_next_completion(struct vine__served_channel *channel)
+{
+    struct vine_slot *slot = vine__spsc_slot_at(&channel->completions, channel->unpublished++);
+
+    return (struct vine_wire_completion *)(void *)slot->payload;
+}
+
+/* Give back all that a call took that is not to end, but to be taken again. */
+void vine__served_give_back(struct vine_call *call);
+
+/* It held the loop for longer than it may: nobody else was served. */
+void vine__served_tell_long_run(const struct vine_call *call);
+
 #endif
