@@ -71,6 +71,13 @@ static const struct option appliance_options[] = {
      .value = "SECONDS",
      .key = "drain",
      .help = "give up what still runs so long after SIGTERM; 0: never"},
+    {.name = "handover",
+     .kind = OPTION_COUNT,
+     VALUE(handover),
+     .value = "SECONDS",
+     .key = "handover",
+     .help = "when another one takes over, give up sessions, streams and tasks that still go on "
+             "after so long; 0: never"},
     {.name = "shares",
      .kind = OPTION_LIST,
      VALUE(shares),
@@ -152,6 +159,7 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
         return status;
     appliance->libraries = settings_path(settings, "procs");
     appliance->folder = settings_path(settings, "keys");
+    const uint64_t leave_ns = settings_number(settings, "handover") * VINE_NS_PER_SECOND;
     appliance->serve = (struct serve_options){
         /* Where to serve, else the appliance that applications are told to use. */
         .address = settings_text(settings, "listen", settings_address(settings)),
@@ -160,6 +168,7 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
         .shares = &appliance->shares,
         .dispatch_max_ns = settings_ns(settings, "dispatch_max"),
         .drain_seconds = (unsigned)settings_number(settings, "drain"),
+        .leave_ns = leave_ns != 0 ? leave_ns : VINE_FOREVER,
         .ready_fd = -1,
         .spin_ns = values->spin_ns,
         .takes_over = values->take_over,
@@ -236,7 +245,8 @@ static const char *const appliance_description[] = {
     "plain loop instead, without these options and without coroutines.",
     "A live appliance's address is never taken, but with --take-over, by which an appliance of the "
     "same user is replaced while it works: pipes come over one by one, each when its tasks under "
-    "way have ended. A socket that a dead one left is taken.",
+    "way and its sessions have ended, or the --handover seconds of the former are over. A socket "
+    "that a dead one left is taken.",
     NULL,
 };
 

@@ -34,6 +34,7 @@ struct appliance_values {
     uint64_t drain;
     struct option_list shares;
     uint64_t dispatch_max_ns;
+    uint64_t handover;
     uint64_t spin_ns;
     bool take_over;
     bool progress;

@@ -38,6 +38,17 @@ static int tell(const char *what, int error)
     return status_of_error(error);
 }
 
+/* An error that may be the stream's, which knows its reason. */
+static int tell_of(const struct through *through, int error)
+{
+    const char *const reason = vine_stream_reason(through->stream);
+
+    if (reason[0] == 0)
+        return tell("standard input", error);
+    message_error("standard input: %s: %s", vine_error_text(error), message_escape(reason));
+    return status_of_error(error);
+}
+
 static int write_out(const unsigned char *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
@@ -74,7 +85,7 @@ static int drain(struct through *through, int *ret_status)
         if (error == 0 && size == 0)
             return 1;
         if (error != 0) {
-            *ret_status = tell("standard input", error);
+            *ret_status = tell_of(through, error);
             return error;
         }
         error = take_out(through, size);
@@ -149,7 +160,7 @@ static int go_through(struct through *through)
     for (;;) {
         error = hand_over(through);
         if (error != 0 && error != -EPIPE)
-            return tell("standard input", error);
+            return tell_of(through, error);
         through->is_at_end |= error == -EPIPE; /* nothing more is wanted */
         through->is_ended |= error == -EPIPE;
         const int ended = drain(through, &status);

@@ -41,6 +41,7 @@ struct serve_options {
     uint64_t dispatch_max_ns; /* as of the appliance's options */
     unsigned
         drain_seconds; /* that running tasks have left after SIGTERM; 0: as long as they take */
+    uint64_t leave_ns; /* that what goes on has left when another one takes over; 0: the usual */
     int ready_fd;      /* gets one byte when the appliance listens; -1: none */
     uint64_t spin_ns;  /* longest look before a sleep; 0: the library's own */
     bool is_embedded;  /* says nothing but what went wrong */

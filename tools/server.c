@@ -70,6 +70,7 @@ void server_appliance_options(struct server *server, struct vine_appliance_optio
         .shares = options->shares != NULL && options->shares->count > 0 ? shares_of : NULL,
         .shares_context = options->shares,
         .dispatch_max_ns = options->dispatch_max_ns,
+        .leave_ns = options->leave_ns,
         .running_max = source != NULL ? source->running_max : 0,
         .sessions_max = source != NULL          ? source->sessions_max
                         : options->keys != NULL ? KEYS_SESSIONS_MAX

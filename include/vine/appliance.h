@@ -92,6 +92,10 @@ struct vine_appliance_options {
     /* Whether a process of the same user that asks by vine_appliance_take_over is left all
      * pipes. */
     bool leaves;
+    /* How long a pipe may go on here by then, until its tasks under way and its sessions have
+     * ended. What has not is told to end, and with -VINE_EPEERLOST if it had to. 0: 10 minutes;
+     * VINE_FOREVER: for as long as it takes. */
+    uint64_t leave_ns;
 };
 
 /* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */
@@ -136,8 +140,8 @@ VINE_API VINE_MUST_CHECK int vine_appliance_listen(struct vine_appliance *applia
  * way have ended, and ends when all are left: applications notice nothing but a time without
  * completions. Blocks for at most `timeout_ns`. The one that serves there has to be of the same
  * user, and to have been made with `leaves`. Those of its pipes that have sessions stay there until
- * these end, for five seconds at most, and then the sessions are lost; and applications that are
- * built with an older version of Vine see it drain.
+ * these end, or its `leave_ns` are over; sessions that begin shortly before a pipe goes wait for
+ * us. Applications that are built with an older version of Vine see it drain.
  *
  * Returns 0; -VINE_ENOAPPLIANCE  nobody listens there: do so by vine_appliance_listen; -EACCES  it
  *         is another user's; -VINE_EDRAINING  it goes already; -VINE_EFAILED, -VINE_EPROTOCOL  it

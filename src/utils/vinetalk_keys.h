@@ -42,6 +42,9 @@
       "a folder of keys for `seal` and `open` of `vine appliance`")                                \
     X("drain", UNSIGNED, COMMAND, OPTIONAL, "30", "0", "31536000",                                 \
       "seconds that running tasks of `vine appliance` have left after SIGTERM; 0: no limit")       \
+    X("handover", UNSIGNED, COMMAND, OPTIONAL, "600", "0", "31536000",                             \
+      "seconds that sessions, streams and tasks of `vine appliance` have left when another one "   \
+      "takes over; 0: no limit")                                                                   \
     X("shares", STRING, COMMAND, OPTIONAL, NULL, NULL, NULL,                                       \
       "which application has how many shares of `vine appliance`: WHO=N,..., WHO being "           \
       "user:NAME, user:UID or exe:PATH; 100 are usual")                                            \

@@ -37,6 +37,48 @@ for found in sums again; do
     sort "$found" >sorted
     sort wanted | cmp - sorted || fail "$found: no right sums"
 done
+
+# A stream goes on where it began, beside what comes to the successor, and is whole.
+head -c 3000000 /dev/urandom >long
+mkfifo into
+"$vine" run gzip - -a "$address" <into >long.gz 2>said &
+streams=$!
+exec 4>into
+head -c 1000000 long >&4
+was=$serving
+# shellcheck disable=SC2086
+serve $busy --take-over --smp 2 4>&-
+"$vine" run sha256 -a "$address" files/1 >sums 2>said || fail "new pipes do not come to the successor"
+kill -0 "$was" || fail "the one before did not wait for the stream"
+tail -c 2000000 long >&4
+exec 4>&-
+code=0
+wait "$streams" || code=$?
+[ "$code" = 0 ] || fail "the stream ended with $code"
+gzip -dc long.gz | cmp - long || fail "the stream is not what was written"
+code=0
+wait "$was" || code=$?
+[ "$code" = 0 ] || fail "the one before ended with $code"
+stop
+
+# One for which the former has no patience is told so, and why.
+# shellcheck disable=SC2086
+serve $busy --handover 1
+"$vine" run gzip - -a "$address" <into >long.gz 2>said &
+streams=$!
+exec 4>into
+head -c 1000000 long >&4
+was=$serving
+# shellcheck disable=SC2086
+serve $busy --take-over 4>&-
+code=0
+wait "$was" || code=$?
+[ "$code" = 0 ] || fail "the one before ended with $code"
+code=0
+wait "$streams" || code=$?
+exec 4>&-
+[ "$code" != 0 ] || fail "a lost stream ended well"
+said 'another appliance takes over'
 stop
 [ ! -e "$address" ] || fail "the socket is left"
 [ ! -e "$address.lock" ] || fail "its lock is left"

@@ -25,6 +25,7 @@
 #define SESSIONS_MAX     255
 #define MEMORY_MAX       (256ULL << 20)
 #define SEGMENT_BYTES    (16ULL << 20)
+#define LEAVE_NS         (600 * VINE_NS_PER_SECOND)
 
 void vine__appliance_log(const struct vine_appliance *appliance, enum vine_log_level level,
                          const char *format, ...)
@@ -169,6 +170,7 @@ static int take_options(struct vine_appliance *appliance,
     own->sessions_max = or_default(own->sessions_max, SESSIONS_MAX);
     own->memory_max_bytes = or_default_u64(own->memory_max_bytes, MEMORY_MAX);
     own->running_max = or_default(own->running_max, UINT32_MAX);
+    own->leave_ns = or_default_u64(own->leave_ns, LEAVE_NS);
     own->segment_bytes = or_default_u64(own->segment_bytes, SEGMENT_BYTES);
     if (own->channels_max > VINE_TALK_CHANNELS_MAX || own->tasks_max > TASKS_MOST ||
         own->accelerators_max > UINT16_MAX || own->sessions_max >= VINE_WIRE_SESSION_PLACES ||

@@ -92,6 +92,7 @@ struct vine__session {
     bool is_begun;      /* `begin` has run well, so that `end` is due */
     uint32_t is_failed; /* atomic: further tasks end with -VINE_ESESSION */
     bool is_ending;     /* free it when its jobs have ended */
+    bool is_late;       /* it began while the appliance's pipes were being left */
     /* Of a coroutine procedure: whose stream it is. */
     struct vine__served *pipe;
     void *kept;       /* by the executor; or NULL */
@@ -155,6 +156,7 @@ struct vine_call {
     uint64_t deadline_ticks; /* 0: there is none */
     struct vine__list timed; /* in the part's, if there is one and it is a job */
     bool is_late;            /* it was canceled for its deadline */
+    bool is_given_up;        /* or because the pipe is to be left */
     uint64_t seen_ticks;
     uint64_t start_ticks;
     uint64_t end_ticks;
@@ -198,6 +200,7 @@ struct vine__served_channel {
     bool is_held;
     uint32_t held_at;    /* the pipe's changes when it was last tried */
     uint64_t held_ticks; /* when it was first seen */
+    uint64_t ahead;      /* how far it was looked at without taking anything: served_ahead.c */
     struct vine_wire_submission held;
 };
 
@@ -233,6 +236,10 @@ struct vine__served {
     uint64_t seen_ticks;         /* the loop's clock, after what it last did for this pipe */
     bool is_awaited;             /* was left to us; its application has not said hello yet */
     bool is_frozen;              /* no more is taken from its rings */
+    bool sends_back;             /* further sessions are the next appliance's */
+    bool has_sent_back;          /* some, which wait until this one has left the pipe */
+    bool is_given_up;            /* what runs and what goes on was told to end, so as to leave it */
+    uint32_t sessions_late;      /* those that began while it is to be left */
     uint32_t next_channel;       /* with which the next visit begins */
     uint32_t changes;            /* raised by whatever may let a submission that is held go on */
     uint64_t looked_ticks;       /* named segments: when its process was last asked for */
@@ -302,11 +309,12 @@ struct vine__common {
     struct vine__roll roll;
 
     /* Leaving all pipes to another process: leave.c. */
-    uint32_t leaving;      /* atomic: 1 while it is under way */
+    uint32_t leaving;      /* atomic: not 0 while it is under way */
     uint32_t placed_count; /* atomic: connections that are on their way to a part */
     pthread_mutex_t leave_lock;
-    int leave_fd;         /* leave_lock: of the successor; -1: none */
-    uint64_t leave_ticks; /* when that began */
+    int leave_fd;          /* leave_lock: of the successor; -1: none */
+    uint64_t leave_ticks;  /* when that began */
+    uint32_t leave_number; /* atomic: how often one has begun */
 
     pthread_mutex_t told_lock; /* events are told one at a time */
     bool has_told_drain;       /* told_lock */
@@ -348,6 +356,8 @@ struct vine_appliance {
     uint32_t is_asleep;  /* atomic */
     bool is_draining;
     bool is_leaving;       /* as this part has seen it */
+    uint32_t leave_number; /* which leave-taking that is */
+    bool is_returning;     /* pipes that have sent something back are to be left to ourselves */
     bool is_listener_left; /* it is the successor's, and kept until all is left */
     bool has_left;         /* all of it */
     char leave_context;    /* by its address: the successor's socket, among the events */
@@ -540,9 +550,14 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
 void vine__leave_hear(struct vine_appliance *appliance);
 /* What a part does of it in a turn. Returns whether anything was done. */
 bool vine__leave_turn(struct vine_appliance *appliance);
+/* Whether a task that has come is the next appliance's: then it is sent back. */
+bool vine__leave_is_for_next(const struct vine_call *call,
+                             const struct vine_wire_submission *submission);
 
 /* taking.c: all pipes of another process. What came over its socket. */
 void vine__taking_hear(struct vine_appliance *appliance);
+/* We end first: the other one goes on with what it has still, and with the listener. */
+void vine__taking_give_up(struct vine_appliance *appliance);
 
 /* served_named.c: the one pipe of a named segment */
 int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why *why);
@@ -574,6 +589,11 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks);
 /* served_end.c: the end of a task, whose completion is seen once the channel is flushed. */
 void vine__served_complete(struct vine_call *call);
 void vine__served_flush(struct vine__served_channel *channel);
+
+/* served_ahead.c: of a pipe of which nothing is taken any more, hear who cancels what still runs.
+ * Returns how many messages have come. */
+int vine__served_look_ahead(struct vine__served *pipe);
+bool vine__served_is_any_ahead(const struct vine__served *pipe);
 
 /* served_ready.c: which channels are visited. One that has just been opened is, and so are those
  * that the application's word says anew. */
@@ -673,8 +693,12 @@ void vine__job_forget(struct vine_call *call);
 void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
 void vine__job_cancel_call(struct vine_call *call);
 void vine__jobs_cancel(struct vine__served *pipe);
+/* The same, and those that end by it are told as lost. */
+void vine__jobs_give_up(struct vine__served *pipe);
 
 /* session.c */
+/* Whether one of this id goes on, or has failed. */
+bool vine__session_is_known(const struct vine__served *pipe, uint16_t id);
 /* With what a task of a session runs: the session's own definition, if it has begun with this
  * procedure, or that which is offered now. */
 const struct vine_procedure_definition *

@@ -32,7 +32,7 @@
 #define SWEEP_NS          1000000            /* how often a busy loop looks for such: a barrier */
 #define BACKSTOP_NS       VINE_NS_PER_SECOND /* no sleep is longer while anybody is there */
 #define BACKSTOP_ALONE_NS (10 * BACKSTOP_NS) /* where there is nobody whose death could be missed */
-#define LEAVING_NS        1000000            /* where other parts are to have left, too */
+#define MOMENT_NS         1000000            /* where pipes, or other parts, are to leave in time */
 #define BACKSTOP_NAMED_NS 100000000          /* where nobody tells of a death */
 
 /* Pipes that an appliance which ends says farewell to in a turn: to each it costs some system
@@ -60,8 +60,9 @@ static uint64_t idle_ns(const struct vine_appliance *appliance)
 /* Where nobody can wake us, not long. Each look wakes a processor, or a whole machine. */
 static uint64_t sleep_ns(const struct vine_appliance *appliance)
 {
-    if (VINE__UNLIKELY(appliance->is_leaving))
-        return LEAVING_NS;
+    if (VINE__UNLIKELY(appliance->is_leaving || appliance->is_returning ||
+                       vine__load_relaxed_u32(&appliance->common->leaving) != 0))
+        return MOMENT_NS; /* who has just been asked has not begun yet */
     if (appliance->places != NULL)
         return vine__served_nap_links(appliance, idle_ns(appliance));
     if (appliance->named != NULL)
@@ -107,7 +108,7 @@ void vine__loop_activate(struct vine__served *pipe)
 bool vine__loop_has_work(struct vine__served *pipe)
 {
     if (VINE__UNLIKELY(pipe->is_frozen))
-        return false;
+        return vine__served_is_any_ahead(pipe);
     /* Relaxed: who opens them reads it again. */
     if (vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) != pipe->channel_count)
         return true;
@@ -381,6 +382,8 @@ static void fall_asleep(struct vine_appliance *appliance)
 static void begin_to_drain(struct vine_appliance *appliance)
 {
     appliance->is_draining = true;
+    if (appliance->taking_fd >= 0)
+        vine__taking_give_up(appliance);
     if (appliance->listener.fd >= 0 && !appliance->is_listener_left)
         vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
     if (appliance->is_listener_left)
@@ -456,7 +459,7 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
         is_busy |= vine__job_run_one(appliance, &appliance->scratch);
     is_busy |= vine__served_grow(appliance);
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&appliance->common->leaving) != 0 ||
-                       appliance->is_leaving))
+                       appliance->is_leaving || appliance->is_returning))
         is_busy |= vine__leave_turn(appliance);
     if (VINE__UNLIKELY(now_ticks - appliance->heard_ticks > appliance->events_ticks)) {
         const bool is_more = hear(appliance, now_ticks);

@@ -208,19 +208,23 @@ VINE__ALWAYS_INLINE void end_task(struct vine__channel *channel, struct vine_tas
         vine__task_recycle(task);
 }
 
-/* Whether a task that a draining appliance sent back waits for the next one. It was not begun. */
+/* Whether a task that was sent back waits for the next appliance. It was not begun: so says one
+ * that leaves the pipe to another, which does so soon, and one that drains. */
 static bool keeps(struct vine__channel *channel, const struct vine_wire_completion *completion)
 {
     struct vine__op *operation = vine__op_find(&channel->tasks, completion->operation);
     struct vine_task *task = (struct vine_task *)(void *)operation;
     const uint64_t pending =
-        vine__op_word((uint32_t)(completion->operation >> 32), completion->kind, VINE__OP_PENDING);
+        vine__op_word((uint32_t)(completion->operation >> 32), VINE_WIRE_TASK, VINE__OP_PENDING);
+    const bool is_left = completion->kind == VINE_WIRE_SENT_BACK;
 
     /* O2 pairs with O1, of the op cache. */
-    if (completion->status != VINE_EDRAINING || !channel->pipe->renewal.is_wanted ||
-        operation == NULL || vine__load_acquire_u64(&operation->word) != pending ||
-        (task->again & VINE__AGAIN_KEPT) == 0 ||
-        (task->session != NULL && task->has_uses && task->session->has_ended))
+    if (!channel->pipe->renewal.is_possible || operation == NULL ||
+        vine__load_acquire_u64(&operation->word) != pending ||
+        (task->again & VINE__AGAIN_KEPT) == 0)
+        return false;
+    if (!is_left && (completion->kind != VINE_WIRE_TASK || !channel->pipe->renewal.is_wanted ||
+                     (task->session != NULL && task->has_uses && task->session->has_ended)))
         return false;
     task->again |= VINE__AGAIN_WAITING;
     return true;
@@ -229,7 +233,9 @@ static bool keeps(struct vine__channel *channel, const struct vine_wire_completi
 static int complete(struct vine__channel *channel, const struct vine_wire_completion *completion,
                     uint64_t now_ticks)
 {
-    if (VINE__UNLIKELY(completion->status == VINE_EDRAINING) && keeps(channel, completion))
+    if (VINE__UNLIKELY(completion->status == VINE_EDRAINING ||
+                       completion->kind == VINE_WIRE_SENT_BACK) &&
+        keeps(channel, completion))
         return 0;
     /* The drainer alone ends tasks; that its user freed one early stands in its life. */
     struct vine__op *operation =

@@ -246,6 +246,17 @@ static void for_each(struct vine__served *pipe, void (*fn)(struct vine_call *cal
     }
 }
 
+static void mark_given_up(struct vine_call *call)
+{
+    call->is_given_up = true;
+}
+
+void vine__jobs_give_up(struct vine__served *pipe)
+{
+    for_each(pipe, mark_given_up);
+    vine__jobs_cancel(pipe);
+}
+
 void vine__jobs_cancel(struct vine__served *pipe)
 {
     pthread_mutex_lock(&pipe->appliance->common->jobs_lock);

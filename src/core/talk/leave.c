@@ -7,10 +7,17 @@
  * first, and then its board says so to the application, which greets whoever has the socket now. In
  * between nobody reads the pipe, so that no task is begun twice; if one of the two processes is
  * lost there, so is the pipe, and that is told. Whoever has been greeted finds empty rings.
- * Sessions live here: a pipe that has some is served on until they end, or PATIENCE_NS are over.
+ *
+ * Sessions live here: a pipe that has some is served on, with all its tasks, until they end. For
+ * one that goes on for long others need not wait, and so further ones begin here as well, while any
+ * is left of before; then, or when the time is nearly over (LAST_NS), they are sent back, and the
+ * application keeps them until the pipe has gone. What has not ended when the time is over
+ * (`leave_ns`) is told to end, and told as lost; who does not heed that for a while longer
+ * (UNHEEDED_NS) takes the pipe with it.
  *
  * Until all has gone the listener is kept. So if the successor is lost first, this appliance goes
- * on with it and with the pipes that it still has.
+ * on with it and with the pipes that it still has. Those of which it has sent something back are
+ * left once more, to itself: then their applications issue that anew.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,9 +32,14 @@
 #include "arch/wake/membarrier.h"
 #include "core/talk/appliance_internal.h"
 #include "core/talk/message.h"
+#include "utils/bits.h"
 #include "utils/container_of.h"
 
-#define PATIENCE_NS (5 * VINE_NS_PER_SECOND) /* with sessions */
+#define LAST_NS     (5 * VINE_NS_PER_SECOND)
+#define UNHEEDED_NS (5 * VINE_NS_PER_SECOND)
+
+/* What `leaving` of all parts says while it is under way. */
+enum { LEAVING_LISTENER = 1, LEAVING_PIPES };
 
 #define PIPE_OF(node) VINE_CONTAINER_OF(node, struct vine__served, link)
 
@@ -82,8 +94,9 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
     if (!error) {
         common->leave_fd = fd;
         common->leave_ticks = vine__clock_ticks();
+        vine__store_relaxed_u32(&common->leave_number, common->leave_number + 1);
         /* F1 pairs with F2. */
-        vine__store_release_u32(&common->leaving, 1);
+        vine__store_release_u32(&common->leaving, LEAVING_LISTENER);
     }
     pthread_mutex_unlock(&common->leave_lock);
     if (error)
@@ -141,8 +154,12 @@ static int send(struct vine_appliance *appliance, uint16_t type, uint32_t flags,
     int error = -VINE_EPEERLOST;
 
     pthread_mutex_lock(&common->leave_lock);
-    if (common->leave_fd >= 0)
+    /* Another one may have asked since this part looked, and has no listener yet. */
+    if (common->leave_fd >= 0 && (type == VINE_TALK_LISTENER || type == VINE_TALK_LOCK ||
+                                  vine__load_relaxed_u32(&common->leaving) == LEAVING_PIPES))
         error = vine__talk_send(common->leave_fd, &message, fd, 0);
+    else if (common->leave_fd >= 0)
+        error = -EAGAIN;
     if (error != 0 && error != -EAGAIN)
         stay(appliance);
     pthread_mutex_unlock(&common->leave_lock);
@@ -152,11 +169,16 @@ static int send(struct vine_appliance *appliance, uint16_t type, uint32_t flags,
 /* ---- each part ------------------------------------------------------------------------------- */
 
 /* Connections that were made before the listener went have found our process there, and say hello
- * to whoever has it: the kernel tells them who answers. Returns whether it has gone. */
+ * to whoever has it: the kernel tells them who answers. Pipes come behind it, those of other parts,
+ * too: who succeeds us waits for it first. Returns whether it has gone. */
 static bool leave_listener(struct vine_appliance *appliance)
 {
-    if (appliance->is_listener_left || appliance->listener.fd < 0)
+    struct vine__common *common = appliance->common;
+
+    if (appliance->is_listener_left)
         return true;
+    if (appliance->listener.fd < 0)
+        return vine__load_acquire_u32(&common->leaving) == LEAVING_PIPES; /* F2 pairs with F1 */
     if (send(appliance, VINE_TALK_LISTENER, 0, appliance->listener.fd) != 0 ||
         send(appliance, VINE_TALK_LOCK, 0, appliance->listener.lock_fd) != 0)
         return false;
@@ -164,6 +186,10 @@ static bool leave_listener(struct vine_appliance *appliance)
         vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
     appliance->is_deaf = false;
     appliance->is_listener_left = true;
+    pthread_mutex_lock(&common->leave_lock);
+    if (common->leave_fd >= 0)
+        vine__store_release_u32(&common->leaving, LEAVING_PIPES); /* F1 pairs with F2 */
+    pthread_mutex_unlock(&common->leave_lock);
     return true;
 }
 
@@ -183,6 +209,13 @@ static void wake_sleepers(struct vine__served *pipe)
     vine__link_wake(&pipe->link_to);
 }
 
+/* B5 pairs with B6: all that was begun is completed. */
+static void say_left(struct vine__served *pipe)
+{
+    vine__store_release_u32(&pipe->half.layout->board.closed.value, VINE_TALK_LEFT);
+    wake_sleepers(pipe);
+}
+
 /* Returns whether it has gone. */
 static bool leave_pipe(struct vine__served *pipe)
 {
@@ -192,43 +225,121 @@ static bool leave_pipe(struct vine__served *pipe)
     if (send(pipe->appliance, VINE_TALK_PIPE, is_greeted ? VINE_TALK_PIPE_GREETED : 0,
              pipe->link_to.socket_fd) != 0)
         return false;
-    if (is_open) {
-        /* B5 pairs with B6: all that was begun is completed. */
-        vine__store_release_u32(&pipe->half.layout->board.closed.value, VINE_TALK_LEFT);
-        wake_sleepers(pipe);
-    }
+    if (is_open)
+        say_left(pipe);
     vine__served_leave(pipe);
     return true;
 }
 
-/* Whether nothing of the pipe is under way any more. */
-static bool is_quiet(struct vine__served *pipe, bool is_late)
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+bool vine__leave_is_for_next(const struct vine_call *call,
+                             const struct vine_wire_submission *submission)
 {
-    if (pipe->session_count > 0 && !is_late)
+    if (submission->session != 0)
+        return !vine__session_is_known(call->pipe, submission->session);
+    return call->has_after && call->pipe->has_sent_back; /* perhaps that one */
+}
+
+static uint64_t waited_ns(const struct vine_appliance *appliance)
+{
+    return vine__clock_ticks_to_ns(
+        vine__elapsed(appliance->common->leave_ticks, vine__clock_ticks()));
+}
+
+static uint64_t less(uint64_t first, uint64_t second)
+{
+    return first > second ? first - second : 0;
+}
+
+/* Of what goes on for long, as much as the time that is over allows. Returns whether it is told to
+ * end. */
+static bool see_time(struct vine__served *pipe, uint64_t now_ns)
+{
+    const uint64_t limit_ns = pipe->appliance->options.leave_ns;
+    const bool is_nearly_over = now_ns >= less(limit_ns, vine__min_u64(LAST_NS, limit_ns / 2));
+
+    if (pipe->session_count == pipe->sessions_late || is_nearly_over)
+        pipe->sends_back = pipe->agreement.waits;
+    if (now_ns >= limit_ns && !pipe->is_given_up) {
+        pipe->is_given_up = true;
+        vine__jobs_give_up(pipe);
+        vine__sessions_free(pipe);
+    }
+    return pipe->is_given_up;
+}
+
+/* Whether nothing of the pipe is under way any more. */
+static bool is_quiet(struct vine__served *pipe, uint64_t now_ns)
+{
+    if (!see_time(pipe, now_ns) && pipe->session_count > 0)
         return false;
     pipe->is_frozen = true;
-    if (pipe->session_count > 0)
-        vine__sessions_free(pipe);
     return pipe->jobs_taken == 0 && pipe->sessions_kept == 0;
+}
+
+/* Returns whether anything has gone. */
+static bool leave_one(struct vine__served *pipe, uint64_t now_ns)
+{
+    if (!is_quiet(pipe, now_ns)) {
+        if (pipe->is_given_up && now_ns >= pipe->appliance->options.leave_ns + UNHEEDED_NS)
+            vine__loop_end_pipe(pipe, -VINE_EPEERLOST,
+                                "another appliance takes over, and a task does not end");
+        return false;
+    }
+    if (pipe->agreement.renews)
+        return leave_pipe(pipe);
+    vine__loop_end_pipe(pipe, -VINE_EDRAINING, "the appliance has shut down");
+    return false;
 }
 
 static bool leave_pipes(struct vine_appliance *appliance)
 {
-    const uint64_t waited_ns =
-        vine__clock_ticks_to_ns(vine__elapsed(appliance->common->leave_ticks, vine__clock_ticks()));
+    const uint64_t now_ns = waited_ns(appliance);
     bool is_busy = false;
 
     for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;) {
         struct vine__served *pipe = PIPE_OF(node);
 
         node = node->next;
-        if (pipe->state != VINE__SERVED_OPEN || !is_quiet(pipe, waited_ns > PATIENCE_NS))
-            continue;
-        if (pipe->agreement.renews)
-            is_busy |= leave_pipe(pipe);
-        else
-            vine__loop_end_pipe(pipe, -VINE_EDRAINING, "the appliance has shut down");
+        if (pipe->state == VINE__SERVED_OPEN)
+            is_busy |= leave_one(pipe, now_ns);
     }
+    return is_busy;
+}
+
+/* To ourselves: its application greets us anew. */
+static void take_back(struct vine__served *pipe)
+{
+    struct vine_appliance *appliance = pipe->appliance;
+    const int fd = pipe->link_to.socket_fd;
+
+    say_left(pipe);
+    vine__epoll_remove(appliance->epoll_fd, fd);
+    pipe->link_to.socket_fd = -1;
+    vine__served_leave(pipe);
+    vine__events_place(appliance, fd, true);
+}
+
+static bool take_back_all(struct vine_appliance *appliance)
+{
+    const uint64_t now_ns = waited_ns(appliance);
+    bool is_any_left = false;
+    bool is_busy = false;
+
+    for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;) {
+        struct vine__served *pipe = PIPE_OF(node);
+
+        node = node->next;
+        if (pipe->state != VINE__SERVED_OPEN || !pipe->has_sent_back)
+            continue;
+        is_any_left = true;
+        if (!is_quiet(pipe, now_ns))
+            continue;
+        take_back(pipe);
+        is_busy = true;
+    }
+    appliance->is_returning = is_any_left;
     return is_busy;
 }
 
@@ -247,13 +358,19 @@ static void thaw(struct vine_appliance *appliance)
 {
     VINE_LIST_FOR_EACH(node, &appliance->pipes)
     {
-        PIPE_OF(node)->is_frozen = false;
-        vine__loop_activate(PIPE_OF(node));
+        struct vine__served *pipe = PIPE_OF(node);
+
+        pipe->is_frozen = false;
+        pipe->is_given_up = false;
+        pipe->sends_back = pipe->has_sent_back;
+        appliance->is_returning |= pipe->has_sent_back;
+        vine__loop_activate(pipe);
     }
     if (appliance->is_listener_left) {
         /* Who connects is to be told of us, not of the one that had it for a while. */
         (void)!vine__peer_listen_again(appliance->listener.fd);
-        appliance->is_deaf = true; /* until the next look around */
+        appliance->is_deaf =
+            vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener) != 0;
     }
     appliance->is_listener_left = false;
     appliance->is_leaving = false;
@@ -270,14 +387,19 @@ static bool is_all_left(const struct vine_appliance *appliance)
 
 bool vine__leave_turn(struct vine_appliance *appliance)
 {
+    const struct vine__common *common = appliance->common;
     bool is_busy = false;
 
     /* F2 pairs with F1. */
-    if (vine__load_acquire_u32(&appliance->common->leaving) == 0) {
-        if (appliance->is_leaving)
-            thaw(appliance);
-        return false;
-    }
+    const bool is_asked = vine__load_acquire_u32(&common->leaving) != 0;
+    const uint32_t number = vine__load_relaxed_u32(&common->leave_number);
+
+    /* One may have gone, and another one have asked, since we looked. */
+    if (appliance->is_leaving && (!is_asked || appliance->leave_number != number))
+        thaw(appliance);
+    if (!is_asked)
+        return appliance->is_returning && take_back_all(appliance);
+    appliance->leave_number = number;
     appliance->is_leaving = true;
     if (appliance->has_left || !leave_listener(appliance))
         return false;

@@ -77,6 +77,7 @@ struct vine__agreement {
     bool stream;    /* both sides can fall asleep by membarrier */
     bool reasons;   /* the application takes reasons in descriptors */
     bool renews;    /* the application greets whoever its socket is left to */
+    bool waits;     /* and keeps for it what is sent back */
     bool rings;     /* the appliance sends a wake to an application whose sleep epoch is odd */
     bool ready;     /* channels that are not on the appliance's list set bits */
     bool deadlines; /* the appliance heeds deadlines of tasks */

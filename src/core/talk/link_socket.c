@@ -258,7 +258,8 @@ static int make_hello(struct vine__link *link, uint32_t peer_uid,
     vine_segment_facts(link->half->segment, &facts);
     memcpy(hello.uuid, facts.identity, sizeof hello.uuid);
     (void)snprintf(hello.name, sizeof hello.name, "%s", wish->name);
-    hello.features = own_features(wish->without) | VINE_TALK_FEATURE_RENEWS;
+    hello.features = own_features(wish->without) | VINE_TALK_FEATURE_RENEWS |
+                     (VINE_TALK_FEATURE_WAITS & ~wish->without);
     hello.half_bytes = vine_segment_size(link->half->segment);
     *ret_hello = hello;
     return 0;
@@ -499,6 +500,7 @@ static int send_welcome(struct vine__link *link, const struct vine_talk_hello *h
     agreement->ready = (welcome.features & hello->features & VINE_TALK_FEATURE_READY) != 0;
     agreement->rings = true;
     agreement->renews = (hello->features & VINE_TALK_FEATURE_RENEWS) != 0;
+    agreement->waits = agreement->renews && (hello->features & VINE_TALK_FEATURE_WAITS) != 0;
     return vine__talk_send(link->socket_fd, &welcome, vine_segment_fd(link->half->segment), 0);
 }
 

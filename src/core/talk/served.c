@@ -349,6 +349,7 @@ void vine__served_leave(struct vine__served *pipe)
     else if (pipe->link_to.socket_fd >= 0)
         close(pipe->link_to.socket_fd);
     pipe->link_to.socket_fd = -1;
+    vine__executor_leave(pipe);
     vine__served_end_if_over(pipe);
 }
 

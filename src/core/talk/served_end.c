@@ -286,6 +286,10 @@ void vine__served_complete(struct vine_call *call)
 
     if (VINE__UNLIKELY(call->is_late) && call->status == -VINE_ECANCELED)
         call->status = -VINE_EDEADLINE;
+    if (VINE__UNLIKELY(call->is_given_up) && call->status == -VINE_ECANCELED) {
+        call->status = -VINE_EPEERLOST;
+        vine_call_reason(call, "another appliance takes over, and it had not ended in time");
+    }
     release_inputs(call);
     if (VINE__UNLIKELY(call->is_charged))
         vine__quota_give(&pipe->quota, pipe->appliance->executor->bytes);

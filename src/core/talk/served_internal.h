@@ -17,6 +17,8 @@
 
 /* The submission cannot go on yet and is held, with those behind it in its channel. */
 #define VINE__HELD (-EINPROGRESS)
+/* Or is the next appliance's. */
+#define VINE__SENT_BACK (-EREMCHG)
 
 /* Fill a call's arguments. Returns 0; VINE__HELD, and then nothing was taken; a positive Vine error
  * that ends the task; another negative one, which breaks the pipe. */
@@ -42,6 +44,10 @@ vine__served_next_completion(struct vine__served_channel *channel)
 
 /* Give back all that a call took that is not to end, but to be taken again. */
 void vine__served_give_back(struct vine_call *call);
+
+/* A message that cancels a task. */
+void vine__served_take_cancel(struct vine__served *pipe,
+                              const struct vine_wire_submission *submission);
 
 /* It held the loop for longer than it may: nobody else was served. */
 void vine__served_tell_long_run(const struct vine_call *call);

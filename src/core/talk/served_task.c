@@ -202,6 +202,7 @@ static struct vine_call *begin(struct vine__served *pipe, uint32_t channel_index
     call->reason = NULL;
     call->deadline_ticks = 0;
     call->is_late = false;
+    call->is_given_up = false;
     call->seen_ticks = call->start_ticks = call->end_ticks = now_ticks;
     call->definition = find_definition(pipe->appliance, submission->procedure);
     call->is_builtin = submission->procedure < VINE_WIRE_PROCEDURES_FROM;
@@ -223,7 +224,23 @@ static int admit(struct vine_call *call, const struct vine_wire_submission *subm
     /* There is little to decode where nothing is given and nothing is wanted. */
     if ((submission->shape | call->definition->argument_count) != 0)
         error = vine__served_decode(call, submission);
+    if (VINE__UNLIKELY(call->pipe->sends_back) && !error &&
+        vine__leave_is_for_next(call, submission))
+        return VINE__SENT_BACK;
     return error ? error : place(call, submission);
+}
+
+/* It was not begun, and the application keeps it for the next appliance. */
+static int send_back(struct vine_call *call, const struct vine_wire_submission *submission)
+{
+    struct vine__served *pipe = call->pipe;
+    struct vine__served_channel *channel = pipe->channels[call->channel];
+
+    vine__served_give_back(call);
+    pipe->has_sent_back = true;
+    *vine__served_next_completion(channel) = (struct vine_wire_completion){
+        .operation = submission->operation, .kind = VINE_WIRE_SENT_BACK};
+    return 0;
 }
 
 static int take_task(struct vine__served *pipe, uint32_t channel_index,
@@ -251,6 +268,8 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         vine__served_give_back(call);
         return error;
     }
+    if (VINE__UNLIKELY(error == VINE__SENT_BACK))
+        return send_back(call, submission);
     if (!error && VINE__UNLIKELY(call->deadline_ticks != 0) &&
         vine__is_late(call, vine__clock_ticks()))
         error = VINE_EDEADLINE;
@@ -296,6 +315,15 @@ static int take_release(struct vine__served *pipe, const struct vine_wire_submis
     return 0;
 }
 
+void vine__served_take_cancel(struct vine__served *pipe,
+                              const struct vine_wire_submission *submission)
+{
+    uint32_t channel;
+
+    memcpy(&channel, submission->body, sizeof channel);
+    vine__job_cancel(pipe, channel, submission->operation);
+}
+
 static int take(struct vine__served *pipe, uint32_t channel_index,
                 const struct vine_wire_submission *submission, uint64_t now_ticks)
 {
@@ -304,13 +332,9 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
         return take_task(pipe, channel_index, submission, now_ticks);
     case VINE_WIRE_RELEASE:
         return take_release(pipe, submission);
-    case VINE_WIRE_CANCEL: {
-        uint32_t channel;
-
-        memcpy(&channel, submission->body, sizeof channel);
-        vine__job_cancel(pipe, channel, submission->operation);
+    case VINE_WIRE_CANCEL:
+        vine__served_take_cancel(pipe, submission);
         return 0;
-    }
     case VINE_WIRE_SESSION_END:
         vine__session_end(pipe, submission->session);
         pipe->seen_ticks = vine__clock_ticks(); /* what procedures do at an end may take long */
@@ -419,7 +443,7 @@ int vine__served_poll(struct vine__served *pipe, uint64_t now_ticks)
     VINE_ASSERT_SLOW(pipe->magic == VINE__SERVED_MAGIC);
     pipe->seen_ticks = now_ticks;
     if (VINE__UNLIKELY(pipe->is_frozen))
-        return 0;
+        return vine__served_look_ahead(pipe);
     /* Relaxed: who opens them reads it again. */
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->mirror.layout->board.channels.value) !=
                        pipe->channel_count)) {

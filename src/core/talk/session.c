@@ -32,6 +32,7 @@ static void free_session(struct vine__served *pipe, struct vine__session *sessio
     vine__quota_give(&pipe->quota, own_bytes(pipe->appliance, session->definition) +
                                        (uint64_t)session->charged_bytes);
     pipe->session_count--;
+    pipe->sessions_late -= session->is_late;
     vine__list_remove(&session->lingering);
     free(session->state);
     free(session);
@@ -163,12 +164,22 @@ int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t 
     session->procedure = procedure;
     session->definition = definition;
     session->pipe = pipe;
+    session->is_late = pipe->appliance->is_leaving;
+    pipe->sessions_late += session->is_late;
     vine__list_init(&session->lane.jobs);
     vine__list_init(&session->lingering);
     pipe->sessions[place] = session;
     pipe->session_count++;
     *ret_session = session;
     return 0;
+}
+
+bool vine__session_is_known(const struct vine__served *pipe, uint16_t id)
+{
+    const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
+
+    return pipe->failed_sessions[place] == id ||
+           (pipe->sessions[place] != NULL && pipe->sessions[place]->id == id);
 }
 
 void vine__session_end(struct vine__served *pipe, uint16_t id)

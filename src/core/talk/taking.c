@@ -175,3 +175,17 @@ void vine__taking_hear(struct vine_appliance *appliance)
         }
     }
 }
+
+void vine__taking_give_up(struct vine_appliance *appliance)
+{
+    vine__taking_hear(appliance); /* perhaps that was all */
+    if (appliance->taking_fd < 0)
+        return;
+    vine__appliance_log(appliance, VINE_LOG_WARNING,
+                        "whose place we take goes on: we end before it has left all pipes");
+    if (!appliance->is_deaf)
+        vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
+    vine__peer_listener_leave(&appliance->listener);
+    close(appliance->taking_fd);
+    appliance->taking_fd = -1;
+}

@@ -93,6 +93,8 @@ enum vine_wire_kind {
     VINE_WIRE_RELEASE = 2,     /* gives results back: up to two tokens; no completion */
     VINE_WIRE_CANCEL = 3,      /* drop the operation of this channel; no completion of its own */
     VINE_WIRE_SESSION_END = 4, /* discard a session's state; no completion */
+    /* Of completions, with feature bit 7: it was not begun, and is to be issued to the next one. */
+    VINE_WIRE_SENT_BACK = 5,
 };
 
 #define VINE_WIRE_KIND_MASK 0x0f

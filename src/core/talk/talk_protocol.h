@@ -33,6 +33,8 @@
 #define VINE_TALK_FEATURE_DEADLINES 32u
 /* Of sockets: an application that greets whoever its appliance leaves the socket to. */
 #define VINE_TALK_FEATURE_RENEWS 64u
+/* Of sockets: an application that keeps tasks which are sent back until it greets the next one. */
+#define VINE_TALK_FEATURE_WAITS 128u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */

@@ -44,6 +44,36 @@ static void unknown_and_stale_and_forged_ids_are_counted_and_dropped(void **stat
     stop();
 }
 
+static void what_is_sent_back_ends_all_the_same_if_that_is_said(void **state)
+{
+    (void)state;
+    struct vine_wire_submission submission;
+
+    start();
+    struct vine_task *task = issue(&submission);
+    struct vine_wire_completion completion = {.kind = VINE_WIRE_SENT_BACK,
+                                              .operation = submission.operation};
+
+    complete(&completion);
+    complete(&completion); /* it has been kept already */
+    completion.operation++;
+    complete(&completion); /* nobody's */
+    assert_int_equal(vine_task_poll(task), -EAGAIN);
+    assert_int_equal(ids_refused(), 1);
+    completion.operation--;
+    completion.kind = VINE_WIRE_TASK;
+    completion.status = VINE_EDATA;
+    complete(&completion);
+    assert_int_equal(vine_task_wait(task, LIMIT), -VINE_EDATA);
+    vine_task_free(task);
+    completion.kind = VINE_WIRE_SENT_BACK;
+    complete(&completion); /* when it is over */
+    assert_int_equal(vine_pipe_poll(liar.pipe), 0);
+    assert_int_equal(ids_refused(), 2);
+    assert_int_equal(vine_pipe_status(liar.pipe), 0);
+    stop();
+}
+
 static void an_unknown_status_is_a_failure(void **state)
 {
     (void)state;
@@ -512,6 +542,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_and_stale_and_forged_ids_are_counted_and_dropped),
+        cmocka_unit_test(what_is_sent_back_ends_all_the_same_if_that_is_said),
         cmocka_unit_test(an_unknown_status_is_a_failure),
         cmocka_unit_test(results_within_the_half_are_taken),
         cmocka_unit_test(results_beyond_the_half_break_the_pipe),
