@@ -9,7 +9,7 @@
  *           double (see vine/allocator.h).
  * Trust:    a token may come from a peer. The side that holds the book checks all of it, generation
  *           included; the other side checks bounds, type and size. No check reads the extent.
- * Limits:   boxes below 4 GiB, extents of 64 GiB, references to a box below 2^31.
+ * Limits:   boxes below 4 GiB, extents of 64 GiB, references to a box below 2^20.
  *
  * Who may free: the side that holds the book, by vine_box_free. The other side asks for it with a
  * message that carries the token; a token that names no living box is refused.

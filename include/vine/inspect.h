@@ -6,7 +6,8 @@
  * Threads:  any.
  * Blocking: for some round trips, each at most the pipe's call time-out.
  * Trust:    the appliance may say anything: numbers are as it says, texts are ended and printable.
- * Limits:   an appliance keeps the last 128 pipes that are over.
+ * Limits:   an appliance keeps the last 128 pipes that are over, and tells of at most 16,384
+ *           findings.
  *
  * Who may know what: sums over all pipes are told to every application. Of pipes an application is
  * told those of its own user, and all of them if that is root or the appliance's own, or if it
@@ -78,6 +79,38 @@ struct vine_pipe_facts {
  * vine_inspect_procedures. */
 VINE_API VINE_MUST_CHECK int vine_inspect_pipes(struct vine_pipe *pipe,
                                                 struct vine_pipe_facts *facts, size_t count);
+
+enum vine_finding_kind {
+    VINE_FINDING_TASKS = 1,   /* that were taken and have not ended; bytes of their inputs */
+    VINE_FINDING_ROOM = 2,    /* boxes for what such tasks write */
+    VINE_FINDING_RESULTS = 3, /* boxes that the application has not given back */
+    VINE_FINDING_FAULT = 4,   /* what cannot be */
+};
+
+/* What an appliance's own books say of a pipe: of each kind and procedure how much there is, and
+ * what they find that cannot be, of the application's half and of themselves. */
+struct vine_finding {
+    uint64_t pipe; /* its number, as in vine_pipe_facts */
+    enum vine_finding_kind kind;
+    char name[VINE_NAME_MAX + 1]; /* the procedure, empty: others; or what is wrong */
+    uint64_t count;
+    uint64_t bytes;
+    uint64_t oldest_ns; /* since when the oldest is there: too old by a third at most */
+    uint64_t ages[4];   /* how many are younger than a second, a minute, an hour; and older */
+    int64_t channel;    /* of a fault; -1: of none */
+    int64_t offset; /* of a fault, in the application's half; -1: in the appliance's own books */
+    char found[80]; /* of a fault: what is there, and what has to be */
+    char expected[64];
+};
+
+/*
+ * Have an appliance look at its books of all pipes, and of the other half what they speak of. Each
+ * of its cores looks at its own pipes, some at a time; boxes that come and go meanwhile may be
+ * missed. Who may know what is as for vine_inspect_pipes. Writes at most `count`. Returns as
+ * vine_inspect_procedures; -VINE_ECANCELED  others ask all the time.
+ */
+VINE_API VINE_MUST_CHECK int vine_inspect_books(struct vine_pipe *pipe,
+                                                struct vine_finding *findings, size_t count);
 
 VINE_END_DECLARATIONS
 

@@ -193,7 +193,7 @@ struct vine_token raw_appliance_token(struct raw_appliance *raw, const void *byt
 {
     struct vine_box box;
 
-    must(vine__half_create_box(&raw->half, VINE_TYPE_BYTES, size, &box), "box");
+    must(vine__half_create_box(&raw->half, VINE_TYPE_BYTES, size, 0, &box), "box");
     memcpy(box.memory, bytes, size);
     return box.token;
 }

@@ -74,7 +74,7 @@ struct vine__block {
             uint32_t generation;  /* LIVE, of a box; 0 elsewhere */
         };
     };
-    uint32_t references; /* LIVE, of a box; the upper bit: freed, but referred to */
+    uint32_t references; /* LIVE, of a box: their count, a mark, freed but referred to; box.c */
     uint16_t type;       /* LIVE, of a box */
     /* 1: that neighbour is in state FREE. Kept by stores alone, so that freeing has to wait for the
      * lines of those neighbours only that it merges with. */

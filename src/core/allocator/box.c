@@ -11,6 +11,7 @@
 #include <vine/box.h>
 
 #include "core/allocator/allocator_internal.h"
+#include "core/allocator/marks.h"
 #include "utils/assert.h"
 #include "utils/bits.h"
 
@@ -27,6 +28,12 @@ VINE_STATIC_ASSERT(offsetof(struct vine_token, extent) == 14, "layout");
 #define BOOK_MAGIC    0x626f7865u
 #define EXTENTS_LIMIT 65536u
 #define FREED         (1u << 31) /* vine_box_free was called, references are left */
+
+/* Below that bit an entry's `references` has the box's mark, and below the mark their count. */
+#define MARK_SHIFT 20u
+#define COUNT_MASK ((1u << MARK_SHIFT) - 1)
+
+VINE_STATIC_ASSERT(VINE__BOX_MARK_MAX << MARK_SHIFT < FREED, "a mark fits below the bit");
 
 struct vine_box_book {
     uint32_t magic;
@@ -89,7 +96,7 @@ void vine_box_book_stats(const struct vine_box_book *book, struct vine_box_book_
 }
 
 static int create_in(struct vine_box_book *book, uint32_t extent_index, struct vine_box_type type,
-                     uint32_t length, struct vine_box *ret_box)
+                     uint32_t length, uint32_t mark, struct vine_box *ret_box)
 {
     const struct vine_box_extent *extent = &book->extents[extent_index];
     struct vine_allocator *allocator = extent->allocator;
@@ -100,7 +107,7 @@ static int create_in(struct vine_box_book *book, uint32_t extent_index, struct v
         book->generation = 1;
     struct vine__block *block = vine__block_at(allocator, index);
     block->generation = book->generation;
-    block->references = 0;
+    block->references = mark << MARK_SHIFT;
     block->type = type.value;
     const uint32_t heap_units = (uint32_t)(extent->heap_bytes / VINE_TOKEN_UNIT_BYTES);
     const uint32_t offset_units = heap_units + vine__block_offset_units(block);
@@ -120,12 +127,19 @@ static int create_in(struct vine_box_book *book, uint32_t extent_index, struct v
 int vine_box_create(struct vine_box_book *book, struct vine_box_type type, uint32_t length,
                     struct vine_box *ret_box)
 {
+    return vine__box_create_marked(book, type, length, 0, ret_box);
+}
+
+int vine__box_create_marked(struct vine_box_book *book, struct vine_box_type type, uint32_t length,
+                            uint32_t mark, struct vine_box *ret_box)
+{
+    VINE_ASSERT(mark <= VINE__BOX_MARK_MAX);
     VINE_ASSERT(book->magic == BOOK_MAGIC);
     if (length == 0)
         return -EINVAL;
     /* What a new extent was made for finds it empty: what went before fits again where it did. */
     for (uint32_t extent = 0; extent < book->extent_count; extent++) {
-        if (create_in(book, extent, type, length, ret_box) == 0)
+        if (create_in(book, extent, type, length, mark, ret_box) == 0)
             return 0;
     }
     return -ENOMEM;
@@ -237,7 +251,7 @@ int vine_box_ref(struct vine_box_book *book, const struct vine_token *token)
     struct vine__block *block = find_living(book, token, &extent);
     if (block == NULL)
         return -VINE_ETOKEN;
-    if (block->references == FREED - 1)
+    if ((block->references & COUNT_MASK) == COUNT_MASK)
         return -EAGAIN;
     block->references++;
     return 0;
@@ -250,9 +264,10 @@ int vine_box_unref(struct vine_box_book *book, const struct vine_token *token)
     if (index == 0)
         return -VINE_ETOKEN;
     struct vine__block *block = vine__block_at(extent->allocator, index);
-    if (block->references == 0)
+    if ((block->references & COUNT_MASK) == 0)
         return -VINE_ETOKEN;
-    if (--block->references == FREED) {
+    block->references--;
+    if ((block->references & FREED) != 0 && (block->references & COUNT_MASK) == 0) {
         book->stats.deferred--;
         vine__allocator_give(extent->allocator, index);
     }
@@ -266,13 +281,48 @@ int vine_box_free(struct vine_box_book *book, const struct vine_token *token)
     if (block == NULL)
         return -VINE_ETOKEN;
     book->stats.freed++;
-    if (block->references != 0) {
+    if ((block->references & COUNT_MASK) != 0) {
         block->references |= FREED;
         book->stats.deferred++;
         return 0;
     }
     vine__allocator_give(extent->allocator, (uint32_t)(block - extent->allocator->table));
     return 0;
+}
+
+bool vine__box_is_living(const struct vine_box_book *book, const struct vine_token *token)
+{
+    const struct vine_box_extent *extent;
+    const uint32_t index = find(book, token, &extent);
+
+    return index != 0 && (vine__block_at(extent->allocator, index)->references & FREED) == 0;
+}
+
+bool vine__boxes_walk(const struct vine_box_book *book, struct vine__box_walk *walk,
+                      uint32_t entries_max, vine__box_seen_fn seen, void *context)
+{
+    for (uint32_t left = entries_max; walk->extent < book->extent_count; walk->extent++) {
+        const struct vine_allocator *allocator = book->extents[walk->extent].allocator;
+
+        for (; walk->entry <= allocator->table_mask; walk->entry++) {
+            const struct vine__block *block = &allocator->table[walk->entry];
+
+            if (left-- == 0)
+                return true;
+            if (block->key == 0 || vine__block_state(block) != VINE__BLOCK_LIVE ||
+                block->generation == 0 || walk->entry == 0)
+                continue;
+            seen(context, &(struct vine__box_seen){
+                              .generation = block->generation,
+                              .bytes = (uint64_t)vine__block_units(block) * VINE_TOKEN_UNIT_BYTES -
+                                       block->slack_bytes,
+                              .type = block->type,
+                              .mark = (uint16_t)((block->references & ~FREED) >> MARK_SHIFT),
+                          });
+        }
+        walk->entry = 0;
+    }
+    return false;
 }
 
 void vine_token_read(const void *shared, struct vine_token *ret_token)

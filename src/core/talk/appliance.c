@@ -208,6 +208,7 @@ static int make_common(struct vine__common **ret_common)
     common->generation = vine__clock_now_ns();
     common->uid = own_uid();
     vine__roll_init(&common->roll);
+    vine__examination_init(&common->examination);
     vine__list_init(&common->buried);
     vine__turns_init(&common->turns);
     vine__list_init(&common->errands);
@@ -232,6 +233,7 @@ void vine__part_ends(struct vine_appliance *appliance)
         pthread_cond_broadcast(&common->jobs_ready);
     }
     appliance->has_ended = true;
+    vine__store_relaxed_u32(&appliance->is_silent, 1);
     pthread_mutex_unlock(&common->jobs_lock);
 }
 
@@ -253,6 +255,7 @@ static void leave_common(struct vine_appliance *appliance)
     (void)pthread_mutex_destroy(&common->procedures_lock);
     (void)pthread_mutex_destroy(&common->told_lock);
     vine__roll_fini(&common->roll);
+    vine__examination_fini(&common->examination);
     (void)pthread_mutex_destroy(&common->leave_lock);
     if (common->leave_fd >= 0)
         close(common->leave_fd);

@@ -24,6 +24,8 @@
  *   F2  each part: acquire of `leaving`                           pairs with F1
  *   F3  a connection that arrived: release of placed_count        pairs with F4: it is a pipe
  *   F4  who sees whether all have left: acquire of placed_count   pairs with F3
+ *   E1  a part that has examined its pipes: release of the number   pairs with E2
+ *   E2  who tells what all parts found: acquire of it               pairs with E1
  *   J1  a job's end: release of its lane's `running`              pairs with J2
  *   J2  the loop: acquire of `running`, for a task that it runs   pairs with J1: the last is over
  * Between the two sides:
@@ -50,6 +52,8 @@
 #include "arch/peer/peer.h"
 #include "core/bridge/op_cache.h"
 #include "core/ring/spsc_inline.h"
+#include "core/talk/ages.h"
+#include "core/talk/examine.h"
 #include "core/talk/executor.h"
 #include "core/talk/half.h"
 #include "core/talk/link.h"
@@ -275,6 +279,8 @@ struct vine__served {
     struct vine__turn turn;      /* among the pipes with ready jobs; jobs_lock */
     struct vine__why why;
     struct vine__rolled rolled;
+    struct vine__ages ages; /* of boxes of our half */
+    uint32_t examined;      /* the last examination that looked at it */
     /* statistics, atomic: written by the loop, read by any */
     uint64_t tasks_done, tasks_failed, bytes_in, bytes_out;
 };
@@ -307,6 +313,7 @@ struct vine__common {
 
     uint32_t uid; /* of this process: who asks with it may know everything */
     struct vine__roll roll;
+    struct vine__examination examination;
 
     /* Leaving all pipes to another process: leave.c. */
     uint32_t leaving;      /* atomic: not 0 while it is under way */
@@ -376,7 +383,8 @@ struct vine_appliance {
     bool is_looking;      /* a look around is under way */
     uint32_t look;        /* its number */
     uint64_t memory_seen; /* by it, so far */
-    uint64_t turn_ticks, events_ticks, active_ticks, sweep_ticks, backstop_ticks, spin_ticks;
+    uint64_t turn_ticks, events_ticks, active_ticks, ages_ticks, sweep_ticks, backstop_ticks,
+        spin_ticks;
     uint64_t swept_ticks;         /* when idle pipes were last looked for */
     uint32_t busy_count;          /* pipes that were active in the last whole turn */
     uint64_t forgiven_ticks;      /* to all who owe, since nobody else wants the time */
@@ -406,6 +414,8 @@ struct vine_appliance {
     uint32_t done_count;   /* atomic: of both, a look without the lock */
     uint32_t errand_count; /* that have been begun and not been told of */
     bool is_over;          /* it has no turn any more */
+    uint32_t is_silent;    /* atomic: nor does it look at its books for anybody */
+    struct vine__examining examining;
 
     /* statistics: written by the loop, read by any */
     uint64_t pipes_accepted, pipes_refused, pipes_broken, pipes_lost;
@@ -608,7 +618,14 @@ void vine__served_look_once_more(struct vine__served *pipe);
 /* What no application should make necessary: channels that are not on the list. */
 void vine__served_look_at_all(struct vine__served *pipe);
 
-/* builtin_page.c: those that tell operators, a page at a time. */
+/* builtin_page.c: those that tell operators, a page at a time. From where it is asked to go on, 0:
+ * from the start; how many records its room takes, 0: not one; whether who asks may know of other
+ * users' pipes; and the answer. */
+uint64_t vine__builtin_place(const struct vine_call *call);
+uint32_t vine__builtin_room(const struct vine_call *call, size_t record_bytes);
+bool vine__builtin_sees_all(const struct vine__served *pipe);
+void vine__builtin_answer(struct vine_call *call, const void *records, uint32_t record_bytes,
+                          uint32_t count, uint64_t next);
 int vine__builtin_list_statistics(struct vine_call *call);
 int vine__builtin_list_pipes(struct vine_call *call);
 

@@ -84,6 +84,7 @@ void vine__loop_prepare(struct vine_appliance *appliance)
     appliance->events_ticks =
         vine__clock_ns_to_ticks(EVENTS_EVERY_NS * vine__spinner_slowness() / 100);
     appliance->active_ticks = vine__clock_ns_to_ticks(ACTIVE_NS);
+    appliance->ages_ticks = vine__clock_ns_to_ticks(VINE__AGES_EVERY_NS);
     appliance->sweep_ticks = vine__clock_ns_to_ticks(SWEEP_NS);
     appliance->backstop_ticks = vine__clock_ns_to_ticks(BACKSTOP_NS);
     vine__loop_set_spin(appliance, VINE__SPIN_NS);
@@ -337,6 +338,8 @@ static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
         vine__served_look_named(appliance, vine__clock_ticks());
     if (appliance->places != NULL)
         vine__served_look_links(appliance);
+    if (VINE__UNLIKELY(vine__examine_wants(appliance)) && vine__examine_turn(appliance))
+        return false;
     const uint64_t now_ticks = vine__clock_ticks();
 
     vine__store_relaxed_u32(&appliance->is_asleep, 1);
@@ -439,6 +442,8 @@ static bool hear(struct vine_appliance *appliance, uint64_t now_ticks)
         vine__served_answer_named(appliance, now_ticks);
     if (appliance->places != NULL)
         vine__served_look_links(appliance);
+    if (VINE__UNLIKELY(vine__examine_wants(appliance)))
+        is_more |= vine__examine_turn(appliance);
     if (now_ticks - appliance->looked_ticks > appliance->backstop_ticks) {
         is_more |= vine__events_look_around(appliance);
         if (!appliance->is_looking)

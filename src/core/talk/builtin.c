@@ -41,6 +41,7 @@ static const struct vine_procedure_definition builtins[] = {
     [VINE_WIRE_RELEASE_ACCELERATOR] = BUILTIN("vine.release", release_arguments),
     [VINE_WIRE_LIST_STATISTICS] = BUILTIN("vine.statistics", page_arguments),
     [VINE_WIRE_LIST_PIPES] = BUILTIN("vine.pipes", page_arguments),
+    [VINE_WIRE_EXAMINE] = BUILTIN("vine.examine", page_arguments),
 };
 
 const struct vine_procedure_definition *vine__builtin_definition(uint16_t procedure)
@@ -196,6 +197,8 @@ int vine__builtin_run(struct vine_call *call, uint16_t procedure)
         return vine__builtin_list_statistics(call);
     case VINE_WIRE_LIST_PIPES:
         return vine__builtin_list_pipes(call);
+    case VINE_WIRE_EXAMINE:
+        return vine__builtin_examine(call);
     default:
         return release(call);
     }

@@ -20,8 +20,7 @@
 
 VINE_STATIC_ASSERT(PIPES_AT_ONCE * sizeof(struct vine_wire_pipe) <= 16384, "a page on the stack");
 
-/* From where it is asked to go on; 0: from the start. */
-static uint64_t place_asked(const struct vine_call *call)
+uint64_t vine__builtin_place(const struct vine_call *call)
 {
     uint64_t from = 0;
 
@@ -29,8 +28,7 @@ static uint64_t place_asked(const struct vine_call *call)
     return from;
 }
 
-/* How many records of this size its room takes behind the head; 0: not one. */
-static uint32_t room_for(const struct vine_call *call, size_t record_bytes)
+uint32_t vine__builtin_room(const struct vine_call *call, size_t record_bytes)
 {
     const uint64_t room = call->outputs[0].memory != NULL ? call->outputs[0].room_bytes : 0;
 
@@ -39,8 +37,8 @@ static uint32_t room_for(const struct vine_call *call, size_t record_bytes)
                : 0;
 }
 
-static void answer(struct vine_call *call, const void *records, uint32_t record_bytes,
-                   uint32_t count, uint64_t next)
+void vine__builtin_answer(struct vine_call *call, const void *records, uint32_t record_bytes,
+                          uint32_t count, uint64_t next)
 {
     struct vine__call_output *output = &call->outputs[0];
     const struct vine_wire_page page = {.record_bytes = record_bytes, .count = count, .next = next};
@@ -50,8 +48,7 @@ static void answer(struct vine_call *call, const void *records, uint32_t record_
     output->size_bytes = sizeof page + (uint64_t)record_bytes * count;
 }
 
-/* Whether who asks may know of other users' pipes. */
-static bool sees_all(const struct vine__served *pipe)
+bool vine__builtin_sees_all(const struct vine__served *pipe)
 {
     const uint32_t uid = pipe->agreement.peer_uid;
 
@@ -62,10 +59,10 @@ static bool sees_all(const struct vine__served *pipe)
 
 int vine__builtin_list_pipes(struct vine_call *call)
 {
-    const struct vine__roll_reader reader = {call->pipe, sees_all(call->pipe)};
-    const uint32_t room = room_for(call, sizeof(struct vine_wire_pipe));
+    const struct vine__roll_reader reader = {call->pipe, vine__builtin_sees_all(call->pipe)};
+    const uint32_t room = vine__builtin_room(call, sizeof(struct vine_wire_pipe));
     struct vine_wire_pipe pipes[PIPES_AT_ONCE];
-    uint64_t cursor = place_asked(call);
+    uint64_t cursor = vine__builtin_place(call);
 
     if (room == 0)
         return -VINE_EOVERFLOW;
@@ -73,7 +70,7 @@ int vine__builtin_list_pipes(struct vine_call *call)
     const uint32_t count = vine__roll_read(&call->pipe->appliance->common->roll, &reader, pipes,
                                            room < PIPES_AT_ONCE ? room : PIPES_AT_ONCE, &cursor);
 
-    answer(call, pipes, sizeof pipes[0], count, cursor);
+    vine__builtin_answer(call, pipes, sizeof pipes[0], count, cursor);
     return 0;
 }
 
@@ -125,10 +122,10 @@ int vine__builtin_list_statistics(struct vine_call *call)
     const struct vine_appliance *appliance = call->pipe->appliance;
     /* P2 pairs with P1. */
     const uint32_t total = vine__load_acquire_u32(&appliance->common->procedure_count);
-    const uint32_t room = room_for(call, sizeof(struct vine_wire_statistics));
+    const uint32_t room = vine__builtin_room(call, sizeof(struct vine_wire_statistics));
     const uint32_t most = room < PROCEDURES_AT_ONCE ? room : PROCEDURES_AT_ONCE;
     struct vine_wire_statistics page[PROCEDURES_AT_ONCE];
-    uint64_t index = place_asked(call);
+    uint64_t index = vine__builtin_place(call);
     uint32_t count = 0;
 
     if (room == 0)
@@ -140,6 +137,6 @@ int vine__builtin_list_statistics(struct vine_call *call)
         if (definition != NULL)
             page[count++] = statistics_of(appliance->common, (uint32_t)index, definition->name);
     }
-    answer(call, page, sizeof page[0], count, index < total ? index : 0);
+    vine__builtin_answer(call, page, sizeof page[0], count, index < total ? index : 0);
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <vine/error.h>
 
+#include "core/allocator/marks.h"
 #include "core/talk/talk_protocol.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
@@ -399,7 +400,7 @@ int vine__half_alloc(struct vine__half *half, uint64_t size_bytes, struct vine__
     return 0;
 }
 
-int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length,
+int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length, uint32_t mark,
                           struct vine_box *ret_box)
 {
     const struct vine_box_type box_type = {.value = type};
@@ -409,12 +410,12 @@ int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t lengt
     if (is_over(half))
         return -VINE_EQUOTA;
 
-    int error = vine_box_create(half->book, box_type, (uint32_t)length, ret_box);
+    int error = vine__box_create_marked(half->book, box_type, (uint32_t)length, mark, ret_box);
 
     if (error == -ENOMEM) {
         error = grow(half, length);
         if (!error)
-            error = vine_box_create(half->book, box_type, (uint32_t)length, ret_box);
+            error = vine__box_create_marked(half->book, box_type, (uint32_t)length, mark, ret_box);
     }
     if (!error)
         charge_books(half, ret_box->token.extent);

@@ -107,10 +107,10 @@ VINE_MUST_CHECK int vine__half_alloc(struct vine__half *half, uint64_t size_byte
                                      struct vine__box *ret_box);
 void vine__half_free(struct vine__half *half, const struct vine__box *box);
 
-/* The same for a box of `book`, with a token that the other side may give back; `length` is not 0.
- * It is freed by vine_box_free. */
+/* The same for a box of `book`, with a token that the other side may give back; `length` is not 0,
+ * and `mark` as in core/allocator/marks.h. It is freed by vine_box_free. */
 VINE_MUST_CHECK int vine__half_create_box(struct vine__half *half, uint16_t type, uint64_t length,
-                                          struct vine_box *ret_box);
+                                          uint32_t mark, struct vine_box *ret_box);
 
 /* A part of a growth that was begun. Returns 1  there is more to do; 0  it has grown, and the other
  * side was told; a negative code. */

@@ -8,6 +8,8 @@
 
 #include <vine/error.h>
 
+#include "arch/wake/futex.h"
+#include "core/ring/deadline.h"
 #include "core/talk/message.h"
 #include "core/talk/pipe_internal.h"
 #include "utils/hostile.h"
@@ -15,6 +17,10 @@
 #define PAGE_BYTES (32u << 10)
 /* More than any appliance of ours has: one that has no end is not listened to for ever. */
 #define PAGES_MAX 512u
+
+/* What has to be made first is asked for again after so long; and anew so often. */
+#define READY_LOOK_NS    500000u
+#define EXAMINATIONS_MAX 8u
 
 #define ROOM                                                                                       \
     {                                                                                              \
@@ -36,6 +42,13 @@ static struct vine_procedure list_pipes = {
     .info = {.argument_count = 2, .arguments = {FROM, ROOM}},
     .output_count = 1,
     .outputs = {&list_pipes.info.arguments[1]},
+};
+
+static struct vine_procedure examine = {
+    .id = VINE_WIRE_EXAMINE,
+    .info = {.argument_count = 2, .arguments = {FROM, ROOM}},
+    .output_count = 1,
+    .outputs = {&examine.info.arguments[1]},
 };
 
 /* What becomes of the records of pages. */
@@ -92,6 +105,18 @@ static int ask(struct vine_pipe *pipe, struct vine_data *room, struct reading *r
     return error;
 }
 
+/* The page from *from on. */
+static int read_page(struct vine_pipe *pipe, struct reading *reading, uint64_t *from)
+{
+    struct vine_data *room = NULL;
+    int error = vine_data_expect(pipe, VINE_TYPE_BYTES, PAGE_BYTES, &room);
+
+    if (!error)
+        error = ask(pipe, room, reading, from);
+    vine_data_free(room);
+    return error;
+}
+
 /* Returns how many records there are, or a negative code. */
 static int read_all(struct vine_pipe *pipe, struct reading *reading)
 {
@@ -99,14 +124,33 @@ static int read_all(struct vine_pipe *pipe, struct reading *reading)
     int error = vine__pipe_check(pipe);
 
     for (uint32_t pages = 0; !error && pages < PAGES_MAX; pages++) {
-        struct vine_data *room = NULL;
-
-        error = vine_data_expect(pipe, VINE_TYPE_BYTES, PAGE_BYTES, &room);
-        if (!error)
-            error = ask(pipe, room, reading, &from);
-        vine_data_free(room);
+        error = read_page(pipe, reading, &from);
         if (!error && from == 0)
             return (int)reading->found;
+    }
+    return error ? error : -VINE_EPROTOCOL;
+}
+
+/* The same of an answer that is in the making: a page without a record says so. */
+static int read_when_ready(struct vine_pipe *pipe, struct reading *reading)
+{
+    struct vine__deadline deadline = vine__deadline_after(pipe->call_timeout_ns);
+    static const uint32_t word;
+    uint64_t from = 0;
+    int error = vine__pipe_check(pipe);
+
+    for (uint32_t pages = 0; !error && pages < PAGES_MAX;) {
+        const size_t before = reading->found;
+
+        error = read_page(pipe, reading, &from);
+        if (!error && from == 0)
+            return (int)reading->found;
+        pages += reading->found != before;
+        if (error || reading->found != before)
+            continue;
+        if (vine__deadline_left(&deadline) == 0)
+            return -ETIMEDOUT;
+        (void)!vine__futex_wait_private(&word, 0, READY_LOOK_NS);
     }
     return error ? error : -VINE_EPROTOCOL;
 }
@@ -215,4 +259,55 @@ int vine_inspect_pipes(struct vine_pipe *pipe, struct vine_pipe_facts *facts, si
     };
 
     return read_all(pipe, &reading);
+}
+
+static void take_finding(struct reading *reading, void *record)
+{
+    struct vine_finding *finding = reading->results;
+    struct vine_wire_finding wire;
+
+    memcpy(&wire, record, sizeof wire);
+    if (wire.kind < VINE_WIRE_FOUND_TASKS || wire.kind > VINE_WIRE_FOUND_FAULT)
+        return; /* a later one knows it */
+    vine__talk_tame(wire.name, sizeof wire.name);
+    vine__talk_tame(wire.found, sizeof wire.found);
+    vine__talk_tame(wire.expected, sizeof wire.expected);
+    if (reading->found < reading->count) {
+        finding += reading->found;
+        *finding = (struct vine_finding){
+            .pipe = wire.pipe,
+            .kind = (enum vine_finding_kind)wire.kind,
+            .channel = wire.channel == UINT32_MAX ? -1 : (int64_t)wire.channel,
+            .count = wire.count,
+            .bytes = wire.bytes,
+            .oldest_ns = wire.oldest_ns,
+            .offset = wire.offset == UINT64_MAX ? -1 : (int64_t)(wire.offset & INT64_MAX),
+        };
+        memcpy(finding->ages, wire.ages, sizeof finding->ages);
+        memcpy(finding->name, wire.name, sizeof finding->name);
+        memcpy(finding->found, wire.found, sizeof finding->found);
+        memcpy(finding->expected, wire.expected, sizeof finding->expected);
+    }
+    reading->found++;
+}
+
+int vine_inspect_books(struct vine_pipe *pipe, struct vine_finding *findings, size_t count)
+{
+    struct reading reading = {
+        .question = &examine,
+        .record_bytes = sizeof(struct vine_wire_finding),
+        .take = take_finding,
+        .count = count,
+        .results = findings,
+    };
+    int found = 0;
+
+    /* It may be another one's examination that ended before all of it was told. */
+    for (uint32_t tries = 0; tries < EXAMINATIONS_MAX; tries++) {
+        reading.found = 0;
+        found = read_when_ready(pipe, &reading);
+        if (found != -VINE_ECANCELED)
+            break;
+    }
+    return found;
 }

@@ -220,9 +220,10 @@ static int bind_input(struct vine_call *call, const struct vine_argument *argume
 }
 
 /* Room in our half that nobody can name yet. */
-static int create_box(struct vine__served *pipe, uint32_t type, uint32_t length,
+static int create_box(const struct vine_call *call, uint32_t type, uint32_t length,
                       struct vine_box *ret_box)
 {
+    struct vine__served *pipe = call->pipe;
     const uint64_t theirs = pipe->mirror.told_bytes;
 
     /* What the application has of the halves is not ours to take. */
@@ -232,8 +233,11 @@ static int create_box(struct vine__served *pipe, uint32_t type, uint32_t length,
                                    : 0;
 
     const int error = vine__half_create_box(&pipe->half, (uint16_t)(type | VINE__TYPE_UNFINISHED),
-                                            length, ret_box);
+                                            length, call->procedure, ret_box);
 
+    if (error == 0 &&
+        VINE__UNLIKELY(vine__ages_want(&pipe->ages, call->seen_ticks, pipe->appliance->ages_ticks)))
+        vine__ages_note(&pipe->ages, ret_box->token.generation, call->seen_ticks);
     if (error == 0 || error == VINE__HELD)
         return error;
     return error == -VINE_ETOOBIG ? VINE_ETOOBIG : VINE_EQUOTA;
@@ -254,7 +258,7 @@ static int prepare_parcel(struct vine_call *call)
         return 0;
 
     const int error = create_box(
-        call->pipe, VINE_TYPE_BYTES,
+        call, VINE_TYPE_BYTES,
         (uint32_t)sizeof(struct vine_wire_descriptor) + tokens_bytes + result_max, &call->parcel);
 
     call->has_parcel = error == 0;
@@ -282,7 +286,7 @@ static int bind_output(struct vine_call *call, const struct vine_argument *argum
         return VINE_ETOOBIG;
     if (token->length > 0) {
         /* Taken before the handler runs. */
-        error = create_box(pipe, token->type & VINE_WIRE_TYPE_MASK, token->length, &box);
+        error = create_box(call, token->type & VINE_WIRE_TYPE_MASK, token->length, &box);
         if (error)
             return error;
         output->memory = box.memory;

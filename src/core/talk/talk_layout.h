@@ -164,6 +164,7 @@ enum vine_wire_procedure {
     VINE_WIRE_RELEASE_ACCELERATOR = 5, /* bytes: u16 */
     VINE_WIRE_LIST_STATISTICS = 6,     /* bytes: u64, from where -> output: a page of statistics */
     VINE_WIRE_LIST_PIPES = 7,          /* the same of pipes */
+    VINE_WIRE_EXAMINE = 8,             /* the same of what their books say */
     VINE_WIRE_PROCEDURES_FROM = 16,    /* registered ones */
 };
 
@@ -254,6 +255,27 @@ struct vine_wire_pipe {
     char name[32];
     char link[32]; /* to another machine, else empty */
     char reason[96];
+};
+
+enum vine_wire_finding_kind {
+    VINE_WIRE_FOUND_TASKS = 1,   /* that were taken and have not ended; bytes of their inputs */
+    VINE_WIRE_FOUND_ROOM = 2,    /* boxes for what such tasks write */
+    VINE_WIRE_FOUND_RESULTS = 3, /* boxes that the application has not given back */
+    VINE_WIRE_FOUND_FAULT = 4,   /* what cannot be */
+};
+
+struct vine_wire_finding {
+    uint64_t pipe;
+    uint32_t kind;      /* enum vine_wire_finding_kind */
+    uint32_t channel;   /* of a fault; UINT32_MAX: of none */
+    uint64_t count;     /* of the others: how many, */
+    uint64_t bytes;     /* of so many bytes, */
+    uint64_t oldest_ns; /* and since when the oldest is there */
+    uint64_t ages[4];   /* younger than a second, a minute, an hour; older */
+    uint64_t offset;    /* of a fault, in the application's half; UINT64_MAX: in our own books */
+    char name[32];      /* of the procedure, or of what is wrong */
+    char found[80];     /* of a fault */
+    char expected[64];
 };
 
 /* clang-format off: one field a line */
@@ -378,6 +400,18 @@ VINE_FIELD(vine_wire_pipe, channels, 92);
 VINE_FIELD(vine_wire_pipe, name, 96);
 VINE_FIELD(vine_wire_pipe, link, 128);
 VINE_FIELD(vine_wire_pipe, reason, 160);
+VINE_LAYOUT(vine_wire_finding, 256);
+VINE_FIELD(vine_wire_finding, pipe, 0);
+VINE_FIELD(vine_wire_finding, kind, 8);
+VINE_FIELD(vine_wire_finding, channel, 12);
+VINE_FIELD(vine_wire_finding, count, 16);
+VINE_FIELD(vine_wire_finding, bytes, 24);
+VINE_FIELD(vine_wire_finding, oldest_ns, 32);
+VINE_FIELD(vine_wire_finding, ages, 40);
+VINE_FIELD(vine_wire_finding, offset, 72);
+VINE_FIELD(vine_wire_finding, name, 80);
+VINE_FIELD(vine_wire_finding, found, 112);
+VINE_FIELD(vine_wire_finding, expected, 192);
 /* clang-format on */
 
 #endif

@@ -172,7 +172,7 @@ static inline void *answer_one(void *unused)
     completion.operation = submission.operation;
     completion.shape = VINE_WIRE_SHAPE(0, 1);
     if (liar.answer_size > 0) {
-        if (vine__half_create_box(&liar.half, VINE_TYPE_BYTES, liar.answer_size, &box) != 0)
+        if (vine__half_create_box(&liar.half, VINE_TYPE_BYTES, liar.answer_size, 0, &box) != 0)
             abort();
         memcpy(box.memory, liar.answer, liar.answer_size);
         memcpy(completion.body + 16, &box.token, 16);

@@ -195,7 +195,7 @@ static int end_with_descriptor(const struct vine_wire_descriptor *head, uint32_t
 
     start();
     struct vine_task *task = issue(&submission);
-    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_BYTES, 4096, &box), 0);
+    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_BYTES, 4096, 0, &box), 0);
     memset(box.memory, 0xff, 4096);
     memcpy(box.memory, head, sizeof *head);
     memcpy((char *)box.memory + sizeof *head, tokens, sizeof tokens);
@@ -450,7 +450,8 @@ static void what_was_completed_before_a_farewell_counts(void **state)
     struct vine_task *task = issue(&submission);
     for (int i = 0; i < 100; i++)
         vine__link_wake(&liar.link);
-    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_U32, VINE__HALF_BYTES, &box), 0);
+    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_U32, VINE__HALF_BYTES, 0, &box),
+                     0);
     assert_int_not_equal(box.token.extent, 0);
     memcpy(box.memory, "last", 4);
     box.token.length = 64;

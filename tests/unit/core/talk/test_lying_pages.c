@@ -67,11 +67,40 @@ static void what_is_told_of_pipes_is_ended_and_printable(void **state)
     stop();
 }
 
+/* Of a later version: kinds that nobody knows yet, and text that is none. */
+static void findings_are_told_as_far_as_they_are_known(void **state)
+{
+    static struct {
+        struct vine_wire_page head;
+        struct vine_wire_finding records[3];
+    } page;
+    struct vine_finding found[3];
+
+    (void)state;
+    page.head =
+        (struct vine_wire_page){.record_bytes = sizeof(struct vine_wire_finding), .count = 3};
+    page.records[0].kind = 99;
+    memset(&page.records[1], 0x9b, sizeof page.records[1]);
+    page.records[1].kind = VINE_WIRE_FOUND_FAULT;
+    page.records[2].kind = 0;
+    start();
+    liar.answer = (const unsigned char *)&page;
+    liar.answer_size = sizeof page;
+    assert_int_equal(pthread_create(&liar.thread, NULL, answer_one, NULL), 0);
+    assert_int_equal(vine_inspect_books(liar.pipe, found, 3), 1);
+    assert_int_equal(pthread_join(liar.thread, NULL), 0);
+    assert_int_equal(strspn(found[0].found, "?"), sizeof found[0].found - 1);
+    assert_int_equal(strspn(found[0].expected, "?"), sizeof found[0].expected - 1);
+    assert_true(found[0].offset >= 0);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_that_do_not_add_up_are_refused),
         cmocka_unit_test(what_is_told_of_pipes_is_ended_and_printable),
+        cmocka_unit_test(findings_are_told_as_far_as_they_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

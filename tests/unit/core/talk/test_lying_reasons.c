@@ -83,7 +83,7 @@ static size_t described(uint32_t size_bytes, uint16_t token_count, uint32_t byte
     struct vine_wire_completion completion = {.shape = VINE_WIRE_SHAPE(0, VINE_WIRE_DESCRIPTOR)};
     struct vine_box box;
 
-    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_BYTES, length, &box), 0);
+    assert_int_equal(vine__half_create_box(&liar.half, VINE_TYPE_BYTES, length, 0, &box), 0);
     memset(box.memory, 'n', length);
     memcpy(box.memory, &head, length < sizeof head ? length : sizeof head);
     memcpy(completion.body + 16, &box.token, 16);
