@@ -6,8 +6,8 @@
 set(VINE_LIBRARY_MODULES
     utils
     arch/clock arch/cpu arch/guest arch/memory arch/peer arch/wake
-    core/allocator core/bridge core/ring core/segment core/talk
-    core/warden)
+    core/allocator core/bridge core/ring core/segment core/survey
+    core/talk core/warden)
 
 set(VINE_LIBRARY_SOURCES)
 foreach(module IN LISTS VINE_LIBRARY_MODULES)

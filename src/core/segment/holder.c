@@ -18,6 +18,7 @@
  *   S1  release of the status                        pairs with A1: the claim before it, all
  *   A1  acquire of the status, here and in check.c   that it stands for after it
  */
+#include "core/segment/presence.h"
 #include "core/segment/segment_internal.h"
 
 #include "arch/cpu/cpu.h"
@@ -77,6 +78,17 @@ void vine__segment_holder_look(const struct vine__segment_holder *line,
     else
         state.state = VINE_SEGMENT_ALIVE;
     *ret_state = state;
+}
+
+void vine__segment_presence_of(const struct vine__segment_holder *copy,
+                               const struct vine__identity *self,
+                               struct vine_segment_presence *ret_presence)
+{
+    struct vine__segment_holder_state state;
+
+    vine__segment_holder_look(copy, self, &state);
+    *ret_presence = (struct vine_segment_presence){
+        .state = state.state, .pid = state.pid, .claims = state.claims};
 }
 
 int vine__segment_holder_take(struct vine__segment_holder *line, const struct vine__identity *self,
