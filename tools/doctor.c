@@ -6,13 +6,16 @@
 #include <stdio.h>
 
 #include "doctor.h"
+#include "doctor_appliance.h"
 #include "doctor_links.h"
+#include "doctor_segment.h"
 #include "json.h"
 #include "message.h"
 #include "status.h"
 #include "verb.h"
 
 struct doctor_values {
+    const char *segment;
     bool json;
 };
 
@@ -71,10 +74,14 @@ static void show_links(json_t *array)
 static int run_doctor(const struct arguments *arguments)
 {
     const struct doctor_values *values = arguments->values;
-    json_t *array = values->json ? json_array() : NULL;
+    json_t *array;
     const bool is_guest = doctor_is_guest();
     unsigned wanted = 0, there = 0;
 
+    if (values->segment != NULL)
+        return doctor_walks(values->segment) ? doctor_segment(values->segment, values->json)
+                                             : doctor_appliance(values->segment, values->json);
+    array = values->json ? json_array() : NULL;
     for (size_t i = 0; i < doctor_check_count; i++) {
         const struct doctor_check *check = &doctor_checks[i];
         struct doctor_finding finding = {.verdict = DOCTOR_MISSING};
@@ -103,6 +110,14 @@ static int run_doctor(const struct arguments *arguments)
 }
 
 static const struct option doctor_options[] = {
+    {.name = "segment",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     .offset = offsetof(struct doctor_values, segment),
+     .value = "ADDRESS",
+     .fallback = "(this machine is looked at)",
+     .help = "look at this segment, or at the pipes of the appliance at this address, instead of "
+             "the machine"},
     {.name = "json",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct doctor_values, json),
@@ -117,6 +132,16 @@ static const char *const doctor_description[] = {
     "In a virtual machine whose host has told it of links it shows each: which end is here, how "
     "the other machine is, how large both halves are, which process has the end; and the doorbell. "
     "What it takes to run virtual machines is not looked for there.",
+    "With --segment it walks a named segment, as one who takes no part: header, boards, channels, "
+    "rings, the messages in them and what they name, queues and books of allocators; whether it is "
+    "alive, left behind, half made or of another version. Nothing is written and nobody woken. It "
+    "tells who is there, what is in flight, and every inconsistency with its offset, what was "
+    "found there and what has to be. What looks wrong is looked at again, so that work under way "
+    "is not mistaken for it. The command ends with 1 if there is an inconsistency.",
+    "At other addresses books are private, and the appliance is asked, over a pipe like any other: "
+    "what is in use of each pipe, by procedure and age (tasks that were taken, room for what they "
+    "write, results that were not given back), and what its books find that cannot be of the "
+    "application's half, and of themselves. Who may know of which pipes is as for vine pipes.",
     NULL,
 };
 

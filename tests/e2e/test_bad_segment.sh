@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # test: timeout=120
 #
-# Named segments that are not as they should be: an application is told what is wrong and where, in
-# time; an appliance makes anew what is Vine's and nobody's, and leaves alone what is not.
+# Named segments that are not as they should be: an application, and who asks the doctor, is told
+# what is wrong and where, in time; an appliance makes anew what is Vine's and nobody's, and leaves
+# alone what is not.
 . "$(dirname "$0")/lib.sh"
 
 printf 'good\n' >good
@@ -74,6 +75,33 @@ chmod 622 model
 expect 77 "$vine" run sha256 -a "file:$scratch/model" good
 said 'can be written by others'
 chmod 600 model
+
+# surveyed STATUS FILE WORDS: what the doctor says of it, who changes nothing.
+surveyed() {
+    cp "$2" before
+    expect "$1" timeout 20 "$vine" doctor --segment "file:$scratch/$2" >shown
+    grep -q "$3" shown || { cat shown; fail "doctor --segment $2: no '$3'"; }
+    cmp "$2" before || fail "the doctor changed $2"
+}
+surveyed 0 model '^0 inconsistencies$'
+surveyed 1 empty 'wrong at offset 0, header: 0 bytes; expected 4096 at least'
+surveyed 1 short 'header: 1000 bytes; expected 4096 at least'
+surveyed 1 cut 'size_bytes 16777216; expected 5000 at most'
+surveyed 1 foreign 'magic .*; expected'
+surveyed 1 version 'offset 8, header: major version 99; expected 2'
+surveyed 1 initializing 'status 1 (initializing); expected somebody alive'
+surveyed 1 corrupted 'offset 12, header: status 3 (corrupted); expected 2'
+surveyed 1 fingerprint 'offset 16, header: fingerprint'
+surveyed 1 size 'size_bytes 4294967296; expected 16777216 at most'
+surveyed 1 text '15 bytes; expected 4096 at least'
+expect 69 "$vine" doctor --segment "file:$scratch/missing"
+said 'missing: No such file'
+expect 1 "$vine" doctor --segment "file:$scratch/fifo"
+said 'is not a regular file'
+expect 2 "$vine" doctor --segment file:
+said 'names nothing'
+expect 1 "$vine" doctor --json --segment "file:$scratch/version" >shown
+grep -q '"offset": 8' shown || fail 'doctor --segment --json'
 
 # What is a segment's is made anew.
 for file in empty cut version initializing corrupted status fingerprint size; do

@@ -46,6 +46,17 @@ kill -KILL "$holder"
 wait "$holder" 2>/dev/null || :
 until "$vine" pipes -a "$address" >shown && grep -q 'closed .* ago: the other side is gone: ' shown; do :; done
 
+# What its books say of them: nothing is wrong, and what the bench has in flight is told.
+"$vine" bench --seconds 60 -a "$address" >/dev/null 2>&1 &
+holder=$!
+until "$vine" doctor --segment "$address" >shown && grep -q "process $holder," shown; do :; done
+grep -q '^0 inconsistencies in 2 pipes$' shown || { cat shown; fail "the books of two pipes"; }
+"$vine" doctor --segment "$address" --json >shown || fail "doctor --segment --json: $?"
+grep -q '"inconsistency_count": 0' shown || { cat shown; fail "the books in JSON"; }
+kill -KILL "$holder"
+wait "$holder" 2>/dev/null || :
+expect 69 "$vine" doctor --segment "$scratch/nobody"
+
 # Another user is told of its own pipes alone, and may ask for sums.
 if [ "$(id -u)" = 0 ]; then
     (
@@ -54,6 +65,8 @@ if [ "$(id -u)" = 0 ]; then
         $as "$vine" pipes -a "$address" >shown || fail "pipes of another user: $?"
         [ "$(grep -c '^ *[0-9]' shown)" = 1 ] || { cat shown; fail "another user sees others"; }
         grep -q '(this command)$' shown || { cat shown; fail "it is not its own"; }
+        $as "$vine" doctor --segment "$address" >shown || fail "doctor of another user: $?"
+        [ "$(grep -c '^pipe ' shown)" = 1 ] || { cat shown; fail "another user sees other books"; }
         $as "$vine" procs --stats -a "$address" >shown || fail "statistics of another user: $?"
         grep -q '^sha256 *1 ' shown || fail "sums are told to all"
     ) || exit 1
