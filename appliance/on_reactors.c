@@ -25,6 +25,7 @@ static struct {
     struct vine_serving *serving;
     struct vine_service_options coroutines;
     uint32_t workers;
+    bool pipes_stay;
     int error; /* that ends it */
     bool has_begun;
 } own;
@@ -62,6 +63,7 @@ static int make(void)
         .ended = be_ended,
         .coroutines = &own.coroutines,
         .takes_over = own.server.options->takes_over,
+        .pipes_stay = own.pipes_stay,
     };
 
     server_appliance_options(&own.server, &appliance_options);
@@ -194,6 +196,7 @@ int serve_on_reactors(const struct appliance *appliance, const struct arguments 
     if (status == STATUS_DONE)
         status = server_init(&own.server, &appliance->serve);
     if (status == STATUS_DONE) {
+        own.pipes_stay = appliance->pipes_stay;
         own.workers = server_workers(&appliance->serve); /* before the first core is bound */
         status = vine_main((int)count, line, &options, begin);
         if (!own.has_begun)

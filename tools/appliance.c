@@ -142,6 +142,12 @@ static const struct option appliance_options[] = {
      .fallback = "1000",
      .help = "processor time that such a coroutine may use without waiting for anything; one that "
              "uses more is ended as by a fault; 0: no limit"},
+    {.name = "pipes-stay",
+     .kind = OPTION_FLAG,
+     VALUE(pipes_stay),
+     .key = "pipes_stay",
+     .help = "leave each pipe on the core that took it; else pipes go to cores that have less to "
+             "do"},
     /* Those of every program on reactors. */
     VINE__REACTOR_OPTIONS(REACTOR)};
 
@@ -176,6 +182,7 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
         .is_verbose = values->verbose,
         .json = values->json,
     };
+    appliance->pipes_stay = settings_number(settings, "pipes_stay") != 0;
     status = shares_init(&appliance->shares, settings_text(settings, "shares", NULL));
     if (status == STATUS_DONE && appliance->folder != NULL)
         status = keys_start(appliance->folder, appliance->libraries, processors_count(),
@@ -238,11 +245,9 @@ static const char *const appliance_description[] = {
     "With --json the events are on standard output, each with its time, and with `error` and "
     "`reason` where something went wrong; the appliance waits until they are read.",
     "It is a program on reactors, with their options: one core that is bound to no processor, "
-    "unless "
-    "they say otherwise, and worker threads for what takes long. Each pipe is served by one of the "
-    "cores. Named segments, devices and links (file:, shm:, pci:, link:, vinetalk:) are served by "
-    "a "
-    "plain loop instead, without these options and without coroutines.",
+    "unless they say otherwise, and worker threads for what takes long. Each pipe is served by one "
+    "of the cores; that of a named segment or a device, and links (file:, shm:, pci:, link:, "
+    "vinetalk:), by the first one.",
     "A live appliance's address is never taken, but with --take-over, by which an appliance of the "
     "same user is replaced while it works: pipes come over one by one, each when its tasks under "
     "way and its sessions have ended, or the --handover seconds of the former are over. A socket "

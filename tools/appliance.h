@@ -44,6 +44,7 @@ struct appliance_values {
     const char *isolate;
     uint64_t heap_bytes;
     uint64_t run_ms;
+    bool pipes_stay;
     struct option_list reactors[APPLIANCE_REACTOR_COUNT]; /* as they are to be handed on */
     bool reactor_flags[APPLIANCE_REACTOR_COUNT];
 };
@@ -55,6 +56,7 @@ struct appliance {
     struct settings settings;
     char *libraries, *folder;
     struct shares shares;
+    bool pipes_stay; /* on the core that took them */
     struct serve_options serve;
 };
 

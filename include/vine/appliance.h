@@ -190,6 +190,7 @@ struct vine_appliance_stats {
     uint32_t tasks_running; /* taken and not completed */
     uint32_t workers;
     uint64_t memory_bytes; /* that all pipes make it hold; named segments are not counted */
+    uint64_t pipes_moved;  /* from core to core: vine/serving.h */
 };
 
 /* Any thread; never blocks; the numbers are of one moment each. */

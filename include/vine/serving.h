@@ -5,6 +5,8 @@
  * Owns:     a serving owns an appliance, its address, its worker threads, and a part of it on each
  *           core: pipes that this core alone serves, beside whatever else it does.
  * Threads:  core 0's, but for what vine/appliance.h lets any thread do with the appliance.
+ * Moving:   a pipe goes to another core where its own has been busy, and much busier than that one,
+ *           for some tenths of a second; by itself, between tasks, at most once a second.
  * Blocking: never. A core whose pipes are idle sleeps as it does without them. One that listens in
  *           a named segment is woken where its operations go by io_uring and Linux is 6.7 or later;
  *           elsewhere, and at links without doorbells, it looks now and then, of which an
@@ -12,13 +14,15 @@
  * Trust:    as vine/appliance.h says.
  * Limits:   those of the appliance's options, of which pipes_max is for all cores together.
  *
- * Handlers and events are called as vine/appliance.h and vine/procedure.h say, on the core of the
- * pipe that they concern: several handlers at once, on different cores, and one event at a time.
+ * Handlers and events are called as vine/appliance.h and vine/procedure.h say, on the core that has
+ * the pipe then: several handlers at once, on different cores, and one event at a time.
  */
 #ifndef VINE_SERVING_H
 #define VINE_SERVING_H
 
 #include <vine/appliance.h>
+
+#include <stdbool.h>
 
 VINE_BEGIN_DECLARATIONS
 
@@ -47,6 +51,7 @@ struct vine_serving_options {
     /* Take the place of the appliance that listens at the address, if there is one: see
      * vine_appliance_take_over. */
     bool takes_over;
+    bool pipes_stay; /* on the core that was chosen when they connected */
 };
 
 /* Make one. `options` may be NULL; what they point to is copied, but for names, and contexts. Core

@@ -50,6 +50,8 @@
       "user:NAME, user:UID or exe:PATH; 100 are usual")                                            \
     X("dispatch_max", DURATION, COMMAND, OPTIONAL, "0", "0", "1h",                                 \
       "how long a handler of `vine appliance` may hold the loop before that is told; 0: for ever") \
+    X("pipes_stay", BOOL, COMMAND, OPTIONAL, "0", NULL, NULL,                                      \
+      "1: pipes of `vine appliance` stay on the core that took them")                              \
     X("deadline", DURATION, COMMAND, OPTIONAL, "0", "0", "8760h",                                  \
       "for how long `vine run` wants a task, from when the appliance has it; 0: for ever")         \
     X("jobs", UNSIGNED, COMMAND, OPTIONAL, "64", "1", "4096",                                      \

@@ -43,14 +43,15 @@ rm "$HOME/.vinetalk"
 
 shows dispatch_max 0 'default'
 shows shares - 'not set'
-printf 'dispatch_max 2.5ms\nshares user:0=200\ndeadline 1min\n' >"$conf"
+printf 'dispatch_max 2.5ms\nshares user:0=200\npipes_stay 1\ndeadline 1min\n' >"$conf"
 shows dispatch_max 2.5ms "$conf:1"
 shows shares user:0=200 "$conf:2"
-shows deadline 1min "$conf:3"
+shows pipes_stay 1 "$conf:3"
+shows deadline 1min "$conf:4"
 
 # Mistakes, with file and line, whatever the verb.
 for wrong in 'jobs many' 'chunk 1Q' 'jobs' 'jobs 1\njobs 2' 'shm_trunc 2' \
-    'jobs 0' 'chunk 1' 'chunk 9999G' 'workers 5000' 'dispatch_max 5' 'dispatch_max 2h' 'deadline soon' 'a-key-that-is-far-too-long-to-be-one 1'; do
+    'jobs 0' 'chunk 1' 'chunk 9999G' 'workers 5000' 'dispatch_max 5' 'dispatch_max 2h' 'pipes_stay 2' 'deadline soon' 'a-key-that-is-far-too-long-to-be-one 1'; do
     printf "# one\n$wrong\n" >"$conf"
     for verb in 'config' 'run sha256 good' 'procs'; do
         expect 2 "$vine" $verb

@@ -14,6 +14,13 @@
 #include <vine/runtime.h>
 #include <vine/serving.h>
 
+#include "harness/restless.h"
+
+/* Whether its pipes move from core to core all the time. */
+#ifndef SERVE_RESTLESS
+#define SERVE_RESTLESS false
+#endif
+
 static struct {
     const char *path;
     const struct vine_appliance_options *options;
@@ -26,7 +33,8 @@ static struct {
 static inline void serve_on_reactors_ended(void *context, struct vine_serving *serving)
 {
     (void)context;
-    vine_serving_destroy(serving);
+    if (!SERVE_RESTLESS) /* else timers of other cores may look at it */
+        vine_serving_destroy(serving);
 }
 
 static inline int serve_on_reactors_begin(int argc, char **argv)
@@ -48,6 +56,8 @@ static inline int serve_on_reactors_begin(int argc, char **argv)
         return 3;
     if (serving_on_reactors.started != NULL)
         serving_on_reactors.started();
+    if (SERVE_RESTLESS && restless_begin(serving_on_reactors.serving) != 0)
+        return 4;
     return VINE_MAIN_GOES_ON;
 }
 
@@ -65,7 +75,11 @@ static inline int serve_on_reactors(const char *path, const struct vine_applianc
     serving_on_reactors.options = options;
     serving_on_reactors.offer = offer;
     serving_on_reactors.worker_count = worker_count;
-    return vine_main(5, arguments, NULL, serve_on_reactors_begin);
+    const int code = vine_main(5, arguments, NULL, serve_on_reactors_begin);
+
+    if (SERVE_RESTLESS)
+        vine_serving_destroy(serving_on_reactors.serving);
+    return code;
 }
 
 #endif

@@ -135,16 +135,24 @@ static const int status_of[OFFERED] = {
 
 /* ---- the appliance --------------------------------------------------------------------------- */
 
+/* What becomes of it: pipes move between its cores, it shuts down, with patience or without, and
+ * another one comes; or another one takes its place, and may shut down before it has all pipes. */
 static struct {
-    struct vine_serving *now;   /* NULL: it is not there */
-    struct world_event coming;  /* the next one */
-    struct world_event going;   /* of this one */
-    struct world_event hastens; /* what drains is given up */
-    uint32_t lives;             /* that it has had */
+    struct vine_serving *now;    /* who has the address; NULL: nobody */
+    struct vine_serving *former; /* that leaves its pipes to it; NULL: it has ended */
+    struct world_event coming;   /* the next one */
+    struct world_event going;    /* of this one */
+    struct world_event hastens;  /* what drains is given up */
+    struct world_event taking;   /* its place */
+    struct world_event moving;   /* of pipes */
+    uint32_t lives;              /* that it has had */
     bool is_leaving;
-    bool stays;   /* nothing befalls it any more */
-    bool is_over; /* no other one follows */
+    bool is_starting; /* a successor, which serves nobody before it has begun */
+    bool stays;       /* nothing befalls it any more */
+    bool is_over;     /* no other one follows */
     uint32_t micro_processes_max;
+    uint64_t pipes_moved, taken_over; /* in this run */
+    bool loses_pipes;                 /* on their way from core to core: a rule that is broken */
     char folder[32];
     char path[64];
 } appliance;
@@ -154,6 +162,40 @@ static inline void keep_quiet(void *context, enum vine_log_level level, const ch
     (void)context, (void)level, (void)message;
 }
 
+/* ---- pipes that move ------------------------------------------------------------------------- */
+
+static inline void lose_pipe(void *context, struct vine__served *pipe, uint32_t to)
+{
+    (void)context, (void)pipe, (void)to;
+}
+
+static inline void move_pipes(struct vine_serving *serving)
+{
+    const uint32_t core = (uint32_t)world_chance(world.core_count);
+    const struct vine__serving_move move = {
+        .to = (core + 1 + (uint32_t)world_chance(world.core_count - 1)) % world.core_count,
+        .count_max = (uint32_t)world_between(1, VINE__MOVES_MAX),
+        .limit_ns = world_chance(MS),
+        .most_ticks = UINT64_MAX,
+    };
+
+    (void)vine__reactor_enter(world.reactors[core]);
+    (void)vine__serving_move_from(serving, core, &move);
+    (void)vine__reactor_enter(world.reactors[0]);
+    world.is_asleep[core] = false;
+}
+
+static inline void appliance_move(struct world_event *event)
+{
+    if (appliance.now != NULL)
+        move_pipes(appliance.now);
+    if (appliance.former != NULL)
+        move_pipes(appliance.former);
+    world_after(event, 20 * US, 400 * US, appliance_move);
+}
+
+/* ---- coming and going ------------------------------------------------------------------------ */
+
 static inline void appliance_stop(struct world_event *event)
 {
     (void)event;
@@ -161,25 +203,59 @@ static inline void appliance_stop(struct world_event *event)
         return;
     (void)vine__reactor_enter(world.reactors[0]);
     appliance.is_leaving = true;
+    world_never(&appliance.taking);
     vine_appliance_stop(vine_serving_appliance(appliance.now));
     if (event != &appliance.hastens && world_chance(2) == 0)
         world_after(&appliance.hastens, 0, MS, appliance_stop);
 }
 
 static inline void appliance_start(struct world_event *event);
+static inline void appliance_take_over(struct world_event *event);
+
+/* Another life of it, in which all may happen to it. */
+static inline void appliance_live(void)
+{
+    appliance.is_leaving = false;
+    world.is_asleep[0] = false;
+    if (appliance.stays)
+        return;
+    world_after(&appliance.going, MS, 60 * MS, appliance_stop);
+    if (world_chance(2) == 0)
+        world_after(&appliance.taking, MS, 20 * MS, appliance_take_over);
+}
+
+static inline void appliance_count(struct vine_serving *serving)
+{
+    struct vine_appliance_stats stats;
+
+    vine_appliance_get_stats(vine_serving_appliance(serving), &stats);
+    appliance.pipes_moved += stats.pipes_moved;
+}
 
 static inline void appliance_ended(void *context, struct vine_serving *serving)
 {
     (void)context;
-    world_never(&appliance.going);
-    world_never(&appliance.hastens);
+    appliance_count(serving);
     vine_serving_destroy(serving);
-    appliance.now = NULL;
-    if (!appliance.is_over)
+    if (serving == appliance.former) {
+        appliance.former = NULL;
+    } else {
+        world_never(&appliance.going);
+        world_never(&appliance.hastens);
+        world_never(&appliance.taking);
+        /* One that had not left all goes on. */
+        appliance.now = appliance.former;
+        appliance.former = NULL;
+        if (appliance.now != NULL) {
+            appliance.lives++;
+            appliance_live();
+        }
+    }
+    if (appliance.now == NULL && !appliance.is_over)
         world_after(&appliance.coming, 0, 2 * MS, appliance_start);
 }
 
-static inline void appliance_start(struct world_event *event)
+static inline struct vine_serving *appliance_make(bool takes_over)
 {
     const struct vine_service_options coroutines = {
         .size_bytes = sizeof coroutines,
@@ -187,27 +263,56 @@ static inline void appliance_start(struct world_event *event)
         .connections = appliance.micro_processes_max,
         .heap_bytes = 64 << 10,
     };
-    const struct vine_appliance_options own = {.size_bytes = sizeof own, .log = keep_quiet};
+    const struct vine_appliance_options own = {
+        .size_bytes = sizeof own, .log = keep_quiet, .leaves = true};
     const struct vine_serving_options options = {
         .size_bytes = sizeof options,
         .appliance = &own,
         .coroutines = &coroutines,
         .ended = appliance_ended,
+        .takes_over = takes_over,
     };
+    struct vine_serving *serving = NULL;
+
+    (void)vine__reactor_enter(world.reactors[0]);
+    world_holds(vine_serving_create(&options, &serving) == 0, "it cannot be made");
+    for (size_t i = 0; i < OFFERED; i++)
+        world_holds(vine_appliance_register(vine_serving_appliance(serving), &offered[i]) == 0,
+                    "%s cannot be offered", offered[i].name);
+    return serving;
+}
+
+static inline void appliance_start(struct world_event *event)
+{
+    (void)event;
+    appliance.now = appliance_make(false);
+    world_holds(vine_serving_start(appliance.now, appliance.path) == 0, "it cannot be started");
+    if (appliance.loses_pipes)
+        vine__serving_set_mover(vine_serving_appliance(appliance.now), lose_pipe, NULL);
+    appliance.lives++;
+    appliance_live();
+}
+
+/* The world goes on while the successor waits for the listener. */
+static inline void appliance_take_over(struct world_event *event)
+{
+    struct vine_serving *successor;
+    int error;
 
     (void)event;
-    (void)vine__reactor_enter(world.reactors[0]);
-    world_holds(vine_serving_create(&options, &appliance.now) == 0, "it cannot be made");
-    for (size_t i = 0; i < OFFERED; i++)
-        world_holds(vine_appliance_register(vine_serving_appliance(appliance.now), &offered[i]) ==
-                        0,
-                    "%s cannot be offered", offered[i].name);
-    world_holds(vine_serving_start(appliance.now, appliance.path) == 0, "it cannot be started");
-    appliance.is_leaving = false;
-    appliance.lives++;
-    world.is_asleep[0] = false;
-    if (!appliance.stays)
-        world_after(&appliance.going, MS, 60 * MS, appliance_stop);
+    if (appliance.now == NULL || appliance.stays || appliance.is_leaving ||
+        appliance.former != NULL)
+        return;
+    world_never(&appliance.going);
+    successor = appliance_make(true);
+    appliance.is_starting = true;
+    appliance.former = appliance.now;
+    appliance.now = successor;
+    error = vine_serving_start(successor, appliance.path);
+    world_holds(error == 0, "its place cannot be taken: %d", error);
+    appliance.is_starting = false;
+    appliance.taken_over++;
+    appliance_live();
 }
 
 #endif

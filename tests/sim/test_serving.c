@@ -7,13 +7,15 @@
  * What may fail: applications close with tasks under way, vanish without a word, look for their
  * results late or never, fill every ring, cancel; handlers raise, crash, take more memory than
  * there is, and never end; there are more tasks than micro-processes; the appliance shuts down,
- * with or without patience, and another one comes; cores stand still.
+ * with or without patience, and another one comes; another one takes its place, and may shut down
+ * before it has all pipes; pipes move from core to core, whatever they are at; cores stand still.
  *
  * What holds: each task that was taken ends once. It has the right result or the error that its
  * handler is known for; where somebody cancelled it or the appliance left, one that says so. What
  * goes through a stream comes back, all of it and in order, or the stream says that it will not. A
- * pipe to which nothing has happened can be opened, and is open. In the end nothing is left: no
- * pipe, no micro-process, no memory, no descriptor.
+ * pipe to which nothing has happened can be opened, and is open; to move, or to go on with whoever
+ * takes its appliance's place, is nothing. In the end nothing is left: no pipe, no micro-process,
+ * no memory, no descriptor.
  */
 #include "sim/serving_world.h"
 
@@ -37,7 +39,7 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
 #define STREAM_BYTES     20000U
 
 /* Rules that are broken on purpose. */
-static enum { PLANT_NONE, PLANT_RESULT, PLANT_TASK } plant;
+static enum { PLANT_NONE, PLANT_RESULT, PLANT_TASK, PLANT_PIPE } plant;
 
 struct job {
     struct vine_task *task; /* NULL: free */
@@ -60,6 +62,7 @@ struct application {
 /* Of all runs: the process of a batch writes, and the one that waits for it reads. */
 static struct counts {
     uint64_t issued, right, failed, cancelled, refused, lost, abandoned, streams;
+    uint64_t pipes_moved, taken_over, renewed;
 } *counts;
 
 static struct {
@@ -295,6 +298,10 @@ static void move_stream(struct application *application)
 
 static void leave(struct application *application, bool is_killed)
 {
+    struct vine_pipe_stats stats;
+
+    vine_pipe_get_stats(application->pipe, &stats);
+    counts->renewed += stats.renewals;
     /* One that is killed says nothing any more. */
     if (is_killed)
         vine__pipe_break(application->pipe, -VINE_EPEERLOST, false, "killed");
@@ -379,6 +386,10 @@ static void act(struct world_event *event)
 {
     struct application *const application = VINE_CONTAINER_OF(event, struct application, event);
 
+    if (appliance.is_starting) { /* who waits for it would keep it from that */
+        act_soon(application);
+        return;
+    }
     if (application->pipe != NULL && vine_pipe_status(application->pipe) != 0) {
         (void)collect(application);
         leave(application, false);
@@ -423,13 +434,15 @@ static void see_nothing_left(void)
 
     appliance.stays = true;
     run.is_settling = true;
-    while (is_any_there() || appliance.now == NULL || appliance.is_leaving)
+    while (is_any_there() || appliance.now == NULL || appliance.is_leaving ||
+           appliance.former != NULL)
         world_run_for(MS);
     do {
         world_run_for(2 * MS);
         (void)vine__reactor_enter(world.reactors[0]);
         vine_appliance_get_stats(vine_serving_appliance(appliance.now), &stats);
     } while (stats.pipes_open > 0);
+    world_never(&appliance.moving);
     /* Micro-processes that were cancelled end by themselves, or by force after a second. */
     world_run_for(3 * VINE_NS_PER_SECOND);
     for (uint32_t core = 0; core < appliance.now->core_count; core++)
@@ -452,7 +465,10 @@ static void serve(uint64_t seed)
     (void)snprintf(appliance.folder, sizeof appliance.folder, "/tmp/vine-test-XXXXXX");
     world_holds(mkdtemp(appliance.folder) != NULL, "no folder");
     (void)snprintf(appliance.path, sizeof appliance.path, "%s/socket", appliance.folder);
+    appliance.loses_pipes = plant == PLANT_PIPE;
     appliance_start(NULL);
+    if (world.core_count > 1)
+        world_after(&appliance.moving, 0, MS, appliance_move);
     run.application_count = (uint32_t)(1 + world_chance(APPLICATIONS_MAX));
     for (uint32_t i = 0; i < run.application_count; i++)
         act_soon(&run.applications[i]);
@@ -468,6 +484,8 @@ static void serve(uint64_t seed)
     (void)snprintf(lock, sizeof lock, "%s.lock", appliance.path);
     (void)unlink(lock);
     (void)rmdir(appliance.folder);
+    counts->pipes_moved += appliance.pipes_moved;
+    counts->taken_over += appliance.taken_over;
     world_holds(count_descriptors() == descriptors, "%u descriptors were, %u are open", descriptors,
                 count_descriptors());
     world_holds(counts->issued == counts->right + counts->failed + counts->cancelled +
@@ -483,15 +501,19 @@ static void each_task_ends_once_whatever_befalls(void **state)
     memset(counts, 0, sizeof *counts);
     world_try_seeds(serve, RUNS);
     print_message("of %llu tasks %llu were right, %llu failed as they had to, %llu were cancelled, "
-                  "%llu refused, %llu lost and %llu abandoned; %llu streams\n",
+                  "%llu refused, %llu lost and %llu abandoned; %llu streams; %llu pipes moved, "
+                  "%llu appliances were taken over, and %llu pipes went on\n",
                   (unsigned long long)counts->issued, (unsigned long long)counts->right,
                   (unsigned long long)counts->failed, (unsigned long long)counts->cancelled,
                   (unsigned long long)counts->refused, (unsigned long long)counts->lost,
-                  (unsigned long long)counts->abandoned, (unsigned long long)counts->streams);
+                  (unsigned long long)counts->abandoned, (unsigned long long)counts->streams,
+                  (unsigned long long)counts->pipes_moved, (unsigned long long)counts->taken_over,
+                  (unsigned long long)counts->renewed);
     if (getenv("VINE_TEST_RUNS") == NULL)
         assert_true(counts->right > 0 && counts->failed > 0 && counts->cancelled > 0 &&
                     counts->refused > 0 && counts->lost > 0 && counts->abandoned > 0 &&
-                    counts->streams > 0);
+                    counts->streams > 0 && counts->pipes_moved > 0 && counts->taken_over > 0 &&
+                    counts->renewed > 0);
     if (getenv("VINE_TEST_LONG") != NULL)
         assert_true(counts->issued >= TASKS_LONG);
 }
@@ -505,7 +527,7 @@ static void the_same_seed_makes_the_same_run(void **state)
 static void what_is_broken_on_purpose_is_found(void **state)
 {
     (void)state;
-    for (plant = PLANT_RESULT; plant <= PLANT_TASK; plant++)
+    for (plant = PLANT_RESULT; plant <= PLANT_PIPE; plant++)
         assert_true(world_finds(serve, RUNS_PLANT));
     plant = PLANT_NONE;
 }

@@ -87,10 +87,9 @@ static void end_when_alone(struct vine__part *part)
         vine_work_post(&part->telling);
 }
 
-/* The kernel knows nothing of it any more. */
-static void end_when_silent(struct vine__part *part)
+void vine__part_end_if_silent(struct vine__part *part)
 {
-    if (!part->is_armed && !part->is_waiting)
+    if (part->is_over && !part->is_armed && !part->is_waiting && part->moving == 0)
         end_when_alone(part);
 }
 
@@ -102,7 +101,7 @@ static void be_told(struct vine__operation *operation, int32_t result, uint32_t 
     (void)flags;
     part->is_armed = false;
     if (part->is_over)
-        end_when_silent(part);
+        vine__part_end_if_silent(part);
     else
         vine__serving_tell(part->appliance);
 }
@@ -114,7 +113,7 @@ static void be_raised(struct vine__operation *operation, int32_t result, uint32_
     (void)flags;
     part->is_waiting = false;
     if (part->is_over) {
-        end_when_silent(part);
+        vine__part_end_if_silent(part);
         return;
     }
     if (result != 0 && result != -EAGAIN && result != -EINTR) {
@@ -132,7 +131,7 @@ static void end(struct vine__part *part)
         vine__poller_cancel(vine__reactor_poller(), &part->ready);
     if (part->is_waiting)
         vine__poller_cancel(vine__reactor_poller(), &part->raised);
-    end_when_silent(part);
+    vine__part_end_if_silent(part);
 }
 
 static bool poll_part(struct vine__polled *polled, uint64_t now_ticks)
@@ -145,6 +144,7 @@ static bool poll_part(struct vine__polled *polled, uint64_t now_ticks)
         return true;
     }
     arm(part);
+    vine__part_balance(part, now_ticks);
     return state == VINE__SERVING_BUSY;
 }
 
@@ -210,6 +210,7 @@ int vine__part_begin(struct vine__part *part)
     part->raised = (struct vine__operation){.fn = be_raised, .kind = VINE__POLL_WORD, .fd = -1};
     part->polled = (struct vine__polled){
         .poll = poll_part, .look = look_at_part, .lie_down = lie_down, .get_up = get_up};
+    vine__part_balance_begin(part);
     vine__polled_begin(&part->polled);
     return 0;
 }

@@ -22,9 +22,17 @@
 
 #include "arch/poll/poll.h"
 #include "arch/thread/thread.h"
+#include "core/appliance/balance.h"
 #include "core/appliance/coroutines.h"
 #include "core/reactor/reactor.h"
 #include "core/talk/serving.h"
+
+/* One of them; free where there is no pipe. */
+struct vine__moved {
+    struct vine_core_call call;
+    struct vine__part *from, *to;
+    struct vine__served *pipe;
+};
 
 /* What one core has of it. */
 struct vine__part {
@@ -41,6 +49,16 @@ struct vine__part {
     struct vine__operation ready;  /* its descriptor */
     struct vine__operation raised; /* the segment's word */
     struct vine_work telling;      /* core 0 that it is over */
+    uint32_t moving;               /* of `moves` */
+    struct vine__moved moves[VINE__MOVES_MAX];
+    struct vine__balance balance;
+    uint64_t period_ticks;        /* between two looks at how busy it is */
+    uint64_t used_before_ticks;   /* at the last one */
+    uint64_t measured_ticks;      /* when it began to measure its pipes */
+    uint64_t worked_before_ticks; /* what coroutines had used then */
+    /* Written by its core, and seen by all; `load` is also added to by who sends pipes there. */
+    _Alignas(VINE_CACHE_LINE) uint32_t load; /* atomic: of VINE__BALANCE_CORE */
+    uint64_t looked_ticks;                   /* atomic: when that was */
     /* Core 0's. */
     _Alignas(VINE_CACHE_LINE) uint32_t handed; /* connections that are on their way to it */
     bool has_failed;                           /* it could not be made */
@@ -69,6 +87,16 @@ struct vine_serving {
 /* part.c. On the part's core: it is polled from here on, and core 0 is told when it is over by
  * vine__serving_part_over. Returns 0 or a negative error. */
 int vine__part_begin(struct vine__part *part);
+
+/* The kernel knows nothing of a part that is over, and none of its pipes is on its way: core 0 may
+ * be told, once its coroutines are gone. */
+void vine__part_end_if_silent(struct vine__part *part);
+
+/* balance.c: on the part's core, when it begins; and after each turn. */
+void vine__part_balance_begin(struct vine__part *part);
+void vine__part_balance(struct vine__part *part, uint64_t now_ticks);
+/* A vine__serving_send_fn, whose context is the part. */
+void vine__part_send(void *context, struct vine__served *pipe, uint32_t to);
 
 /* spread.c: a vine__serving_place_fn, of core 0, whose context is the serving. */
 void vine__serving_spread(void *context, int fd, bool is_awaited);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Connections are accepted on core 0 and each is handed to the core that has the fewest, those on
- * their way counted with them. A pipe stays where it is.
+ * their way counted with them. Where its pipe goes later balance.c says.
  */
 #include "core/appliance/serving_internal.h"
 

@@ -47,11 +47,11 @@ static void add_stats(const struct vine_appliance *part, struct vine_appliance_s
     stats->pipes_refused += vine__load_relaxed_u64(&part->pipes_refused);
     stats->pipes_broken += vine__load_relaxed_u64(&part->pipes_broken);
     stats->pipes_lost += vine__load_relaxed_u64(&part->pipes_lost);
+    stats->pipes_moved += vine__load_relaxed_u64(&part->pipes_moved);
     stats->tasks_done += vine__load_relaxed_u64(&part->tasks_done);
     stats->tasks_failed += vine__load_relaxed_u64(&part->tasks_failed);
     stats->bytes_in += vine__load_relaxed_u64(&part->bytes_in);
     stats->bytes_out += vine__load_relaxed_u64(&part->bytes_out);
-    stats->pipes_open += vine__load_relaxed_u32(&part->pipes_open);
     stats->tasks_running += (uint32_t)vine__load_relaxed_u64(&part->tasks_taken);
     stats->memory_bytes += vine__load_relaxed_u64(&part->memory_bytes);
 }
@@ -60,6 +60,7 @@ static struct vine_appliance_stats sum(const struct vine__common *common)
 {
     struct vine_appliance_stats stats = {
         .workers = vine__load_relaxed_u32(&common->worker_count),
+        .pipes_open = vine__load_relaxed_u32(&common->pipes_open),
     };
 
     for (uint32_t i = 0; i < vine__parts_count(common); i++) {
@@ -316,6 +317,7 @@ int vine__serving_create(const struct vine_appliance_options *options,
     vine__list_init(&appliance->strangers);
     vine__list_init(&appliance->awaited);
     vine__list_init(&appliance->growing);
+    vine__list_init(&appliance->movers);
     vine__list_init(&appliance->over);
     vine__list_init(&appliance->active);
     vine__list_init(&appliance->timed);

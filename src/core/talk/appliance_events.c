@@ -254,7 +254,8 @@ bool vine__events_hear(struct vine_appliance *appliance, uint64_t timeout_ns)
 static void look_at(struct vine__served *pipe)
 {
     VINE_ASSERT(pipe->link_to.operations != NULL);
-    pipe->appliance->memory_seen += vine__quota_held(&pipe->quota);
+    pipe->seen_bytes = vine__quota_held(&pipe->quota);
+    pipe->appliance->memory_seen += pipe->seen_bytes;
     vine__served_look_at_all(pipe);
     if (pipe->link_to.pidfd < 0 && pipe->link_to.operations->peer_lost(&pipe->link_to))
         vine__loop_end_pipe(pipe, -VINE_EPEERLOST, "its process has ended");

@@ -248,6 +248,17 @@ struct vine__served {
     uint32_t changes;            /* raised by whatever may let a submission that is held go on */
     uint64_t looked_ticks;       /* named segments: when its process was last asked for */
     struct vine__served **place; /* links: where it stands in its place, until nothing is left */
+    /* Moves to other parts: served_move.c. */
+    bool is_moving;          /* none of its tasks is taken */
+    uint32_t moves_to;       /* which part */
+    uint64_t move_by_ticks;  /* or it stays */
+    uint64_t rest_ticks;     /* that it is left in peace afterwards, */
+    uint64_t rests_by_ticks; /* until then; 0: it has never tried to move */
+    struct vine__list mover; /* in its part's list, while it is moving */
+    uint32_t measure;        /* the part's to which the following belong */
+    uint32_t begun;          /* tasks of coroutines */
+    uint64_t used_ticks;     /* by visits to it */
+    uint64_t seen_bytes;     /* as the last look around found what it holds */
     uint32_t sleep_epoch;
     uint32_t woken_epoch; /* the application's last one in which it was woken */
     /* Channels, a bit for each. served_ready.c */
@@ -306,6 +317,7 @@ struct vine__common {
     uint32_t worker_count; /* atomic */
     uint32_t workers_expected; /* counted already, and not yet here; under jobs_lock */
     uint32_t pipe_count;       /* atomic: of all parts, but for the buried ones */
+    uint32_t pipes_open;       /* atomic: of all parts, or on their way from one to another */
     uint64_t pipe_numbers;     /* atomic: given so far */
     uint64_t generation;
     uint64_t table_seed;                           /* random: applications choose the keys */
@@ -398,6 +410,12 @@ struct vine_appliance {
     uint32_t stops_heard;         /* by the last turn */
     vine__serving_place_fn place; /* who takes connections; NULL: it does so itself */
     void *place_context;
+    vine__serving_send_fn send_pipe; /* to other parts; NULL: none goes */
+    void *send_context;
+    struct vine__list movers;     /* pipes that go to other parts when their tasks have ended */
+    uint64_t used_ticks;          /* by visits to pipes */
+    uint32_t measure;             /* the number of the last one, of which pipes took what */
+    uint32_t begun;               /* tasks of coroutines, in it */
     uint64_t looked_ticks;        /* when a look around was last finished */
     struct vine__scratch scratch; /* the loop's */
 
@@ -418,11 +436,10 @@ struct vine_appliance {
     struct vine__examining examining;
 
     /* statistics: written by the loop, read by any */
-    uint64_t pipes_accepted, pipes_refused, pipes_broken, pipes_lost;
+    uint64_t pipes_accepted, pipes_refused, pipes_broken, pipes_lost, pipes_moved;
     uint64_t tasks_taken; /* jobs that have not been completed */
     uint64_t tasks_done, tasks_failed, bytes_in, bytes_out, busy_ns;
     uint64_t memory_bytes;
-    uint32_t pipes_open;
     /* Of procedures, by their places, from the first task on; NULL before. Atomic. */
     struct vine__tally *tallies[VINE_APPLIANCE_PROCEDURES_MAX];
 };
@@ -491,6 +508,9 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks);
 void vine__loop_activate(struct vine__served *pipe);
 /* A pipe that has just been opened has so many shares, and may be visited. */
 void vine__loop_set_shares(struct vine__served *pipe, uint32_t shares);
+/* It is not polled any more, and its application is asked to wake us. What has come before that is
+ * heard of is to be looked for afterwards, behind a barrier. */
+void vine__loop_say_asleep(struct vine__served *pipe);
 /* Whether anything waits in a pipe's rings. */
 bool vine__loop_has_work(struct vine__served *pipe);
 
@@ -568,6 +588,35 @@ bool vine__leave_is_for_next(const struct vine_call *call,
 void vine__taking_hear(struct vine_appliance *appliance);
 /* We end first: the other one goes on with what it has still, and with the listener. */
 void vine__taking_give_up(struct vine_appliance *appliance);
+
+/* served_move.c: let those pipes go to other parts that can. Returns whether any went, or stays. */
+bool vine__served_step_moves(struct vine_appliance *part, uint64_t now_ticks);
+
+/* What it takes is counted from here on. */
+static inline void vine__measure_pipe(struct vine__served *pipe)
+{
+    pipe->measure = pipe->appliance->measure;
+    pipe->used_ticks = 0;
+    pipe->begun = 0;
+}
+
+/* A visit to it took so long. */
+static inline void vine__served_used(struct vine__served *pipe, uint64_t ticks)
+{
+    if (VINE__UNLIKELY(pipe->measure != pipe->appliance->measure))
+        vine__measure_pipe(pipe);
+    pipe->used_ticks += ticks;
+    pipe->appliance->used_ticks += ticks;
+}
+
+/* A task of a coroutine of it has begun. */
+static inline void vine__served_began(struct vine__served *pipe)
+{
+    if (VINE__UNLIKELY(pipe->measure != pipe->appliance->measure))
+        vine__measure_pipe(pipe);
+    pipe->begun++;
+    pipe->appliance->begun++;
+}
 
 /* served_named.c: the one pipe of a named segment */
 int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why *why);

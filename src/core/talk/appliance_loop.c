@@ -67,6 +67,8 @@ static uint64_t sleep_ns(const struct vine_appliance *appliance)
         return vine__served_nap_links(appliance, idle_ns(appliance));
     if (appliance->named != NULL)
         return appliance->is_word_deaf ? vine__nap_ns(idle_ns(appliance)) : BACKSTOP_NAMED_NS;
+    if (!vine__list_is_empty(&appliance->movers))
+        return MOMENT_NS;
     return is_alone(appliance) ? BACKSTOP_ALONE_NS : BACKSTOP_NS;
 }
 
@@ -97,7 +99,7 @@ void vine__loop_prepare(struct vine_appliance *appliance)
 
 void vine__loop_activate(struct vine__served *pipe)
 {
-    if (pipe->is_active || pipe->state != VINE__SERVED_OPEN)
+    if (pipe->is_active || pipe->state != VINE__SERVED_OPEN || pipe->is_moving)
         return;
     VINE_ASSERT((pipe->sleep_epoch & 1) != 0); /* what the application goes by to wake us */
     pipe->is_active = true;
@@ -128,9 +130,9 @@ bool vine__loop_has_work(struct vine__served *pipe)
     return false;
 }
 
-/* Say that a pipe sleeps; before it does its rings are looked at once more. */
-static void say_asleep(struct vine__served *pipe)
+void vine__loop_say_asleep(struct vine__served *pipe)
 {
+    vine__list_remove(&pipe->active);
     pipe->is_active = false;
     for (uint64_t left = pipe->listed; left != 0; left &= left - 1)
         vine__spsc_consumer_publish(&pipe->channels[__builtin_ctzll(left)]->submissions);
@@ -155,8 +157,9 @@ static bool sweep(struct vine_appliance *appliance, uint64_t idle_since, uint64_
         if (!vine__served_thin_out(pipe, now_ticks) && !is_idle)
             continue;
         if (is_idle)
-            say_asleep(pipe);
-        vine__list_remove(&pipe->active);
+            vine__loop_say_asleep(pipe);
+        else
+            vine__list_remove(&pipe->active);
         vine__list_push_back(is_idle ? &sleepers : &thinner, &pipe->active);
         is_stream |= pipe->agreement.stream;
     }
@@ -279,7 +282,11 @@ static int visit(struct vine__served *pipe, uint64_t now_ticks)
         vine__loop_end_pipe(pipe, taken, pipe->why.text);
     } else if (taken > 0) {
         pipe->busy_ticks = vine__clock_ticks();
-        pipe->debt_ticks += minus(vine__elapsed(now_ticks, pipe->busy_ticks), pipe->visit_ticks);
+
+        const uint64_t used_ticks = vine__elapsed(now_ticks, pipe->busy_ticks);
+
+        pipe->debt_ticks += minus(used_ticks, pipe->visit_ticks);
+        vine__served_used(pipe, used_ticks);
     }
     return taken;
 }
@@ -463,6 +470,8 @@ bool vine__loop_turn(struct vine_appliance *appliance, uint64_t now_ticks)
         appliance->tasks_taken + appliance->errand_count > 0)
         is_busy |= vine__job_run_one(appliance, &appliance->scratch);
     is_busy |= vine__served_grow(appliance);
+    if (VINE__UNLIKELY(!vine__list_is_empty(&appliance->movers)))
+        is_busy |= vine__served_step_moves(appliance, now_ticks);
     if (VINE__UNLIKELY(vine__load_relaxed_u32(&appliance->common->leaving) != 0 ||
                        appliance->is_leaving || appliance->is_returning))
         is_busy |= vine__leave_turn(appliance);

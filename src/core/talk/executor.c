@@ -72,6 +72,7 @@ static void prepare(struct vine_call *call)
 {
     call->start_ticks = vine__clock_ticks();
     call->is_executed = true;
+    vine__served_began(call->pipe);
     call->executed = (struct vine__executed){.input_size = input_size(call), .room = room(call)};
     /* The result of a session is that of its last task, or of one that brings nothing: whoever
      * sends the pieces of a file one after the other hears of it at the end. */

@@ -32,6 +32,7 @@ struct vine__served *vine__served_create(struct vine_appliance *appliance)
     vine__list_init(&pipe->lingering);
     pipe->turn.shares = VINE_APPLIANCE_SHARES;
     vine__list_init(&pipe->growing);
+    vine__list_init(&pipe->mover);
     vine__list_init(&pipe->rolled.link);
     vine__list_push_back(&appliance->strangers, &pipe->link);
     appliance->stranger_count++;
@@ -112,7 +113,7 @@ int vine__served_open(struct vine__served *pipe)
     vine__list_remove(&pipe->link);
     vine__list_push_back(&pipe->appliance->pipes, &pipe->link);
     vine__store_relaxed_u64(&pipe->appliance->pipes_accepted, pipe->appliance->pipes_accepted + 1);
-    vine__store_relaxed_u32(&pipe->appliance->pipes_open, pipe->appliance->pipes_open + 1);
+    (void)vine__fetch_add_acq_rel_u32(&pipe->appliance->common->pipes_open, 1);
     vine__roll_open(&pipe->appliance->common->roll, pipe);
     tell_opened(pipe);
     return 0;
@@ -267,8 +268,7 @@ static void count_end(struct vine__served *pipe, int error)
         vine__count(&appliance->pipes_refused, 1);
         return;
     }
-    VINE_ASSERT(appliance->pipes_open > 0);
-    vine__store_relaxed_u32(&appliance->pipes_open, appliance->pipes_open - 1);
+    (void)vine__fetch_sub_acq_rel_u32(&appliance->common->pipes_open, 1);
     if (error == -VINE_EPEERLOST)
         vine__count(&appliance->pipes_lost, 1);
     else if (error != 0 && error != -VINE_EDRAINING)
@@ -311,6 +311,7 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
         vine__list_remove(&pipe->active);
     pipe->is_active = false;
     vine__list_remove(&pipe->growing);
+    vine__list_remove(&pipe->mover);
     if (pipe->link_to.operations != NULL)
         pipe->link_to.operations->close(&pipe->link_to);
     if (pipe->sessions_kept > 0)
@@ -331,7 +332,7 @@ void vine__served_leave(struct vine__served *pipe)
                             (unsigned long long)pipe->number, pipe->agreement.peer_name,
                             pipe->link_to.peer_pid);
         vine__appliance_tell(appliance, VINE_APPLIANCE_PIPE_CLOSED, pipe, 0, NULL);
-        vine__store_relaxed_u32(&appliance->pipes_open, appliance->pipes_open - 1);
+        (void)vine__fetch_sub_acq_rel_u32(&appliance->common->pipes_open, 1);
         vine__roll_close(&appliance->common->roll, pipe, 0, "left to another appliance");
     } else {
         appliance->stranger_count -= !pipe->is_awaited;
@@ -341,6 +342,7 @@ void vine__served_leave(struct vine__served *pipe)
         vine__list_remove(&pipe->active);
     pipe->is_active = false;
     vine__list_remove(&pipe->growing);
+    vine__list_remove(&pipe->mover);
     /* To close it takes nothing out that another process has open. */
     if (pipe->link_to.socket_fd >= 0)
         vine__epoll_remove(appliance->epoll_fd, pipe->link_to.socket_fd);

@@ -103,6 +103,44 @@ bool vine__serving_look(struct vine_appliance *part, uint64_t now_ticks);
 VINE_MUST_CHECK bool vine__serving_lie_down(struct vine_appliance *part, uint64_t *ret_limit_ns);
 void vine__serving_get_up(struct vine_appliance *part);
 
+/* ---- pipes that go from part to part (served_move.c) ----------------------------------------- */
+
+struct vine__served;
+
+/* Hand it to that part, which takes it by vine__serving_take on its own thread: until then it is in
+ * nobody's hands. Within a turn. */
+typedef void (*vine__serving_send_fn)(void *context, struct vine__served *pipe, uint32_t to);
+
+/* Before any moves. */
+void vine__serving_set_mover(struct vine_appliance *part, vine__serving_send_fn send,
+                             void *context);
+
+/* Serve one that was sent, by another part or by this one. On the thread of the part that takes it,
+ * be it that this one has ended: then the pipe does, too. */
+void vine__serving_take(struct vine_appliance *part, struct vine__served *pipe);
+
+/* Ticks that visits to its pipes have taken so far. */
+uint64_t vine__serving_used(const struct vine_appliance *part);
+
+/* Count anew what each pipe takes. */
+void vine__serving_measure(struct vine_appliance *part);
+
+struct vine__serving_move {
+    uint32_t to;
+    uint32_t count_max;
+    uint64_t limit_ns; /* for each, until its tasks have ended; or it is served on */
+    /* Of what was counted: a pipe that took less is not worth the while (0: idle ones go, too), and
+     * all that go together have not taken more than that. */
+    uint64_t least_ticks, most_ticks;
+    uint64_t coroutines_ticks; /* spent by coroutines, which count in equal parts */
+    uint64_t rest_ticks;       /* who has moved does not before that is over */
+};
+
+/* Have some that may go set out: no more of their tasks are taken, and each is sent as soon as
+ * those that were have ended. Looks at some hundreds of them. On the part's thread, outside of its
+ * turns. Returns how many set out, or had. */
+uint32_t vine__serving_move_off(struct vine_appliance *part, const struct vine__serving_move *move);
+
 /* How many pipes it has, those that connect among them. Any thread; a little late. */
 uint32_t vine__serving_load(const struct vine_appliance *part);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The appliance of ../talk/served.h on reactors, SERVED_CORES of them. */
+/* The appliance of ../talk/served.h on reactors, SERVED_CORES of them. With SERVED_RESTLESS its
+ * pipes move from core to core all the time. */
 #ifndef VINE_TESTS_SERVED_BY_REACTORS_H
 #define VINE_TESTS_SERVED_BY_REACTORS_H
 
@@ -10,6 +11,17 @@
 #ifndef SERVED_CORES
 #define SERVED_CORES 3
 #endif
+
+#ifndef SERVED_RESTLESS
+#define SERVED_RESTLESS false
+#endif
+
+/* How coroutines run, a struct vine_service_options; NULL: they do not. */
+#ifndef SERVED_COROUTINES
+#define SERVED_COROUTINES NULL
+#endif
+
+#include "harness/restless.h"
 
 struct served_reactors {
     struct reactors reactors;
@@ -47,6 +59,7 @@ static inline int64_t served_begin_here(void *context)
         .size_bytes = sizeof options,
         .appliance = self->options,
         .worker_count = (uint32_t)self->served->worker_count,
+        .coroutines = SERVED_COROUTINES,
         .ended = served_see_end,
         .context = self,
     };
@@ -55,7 +68,9 @@ static inline int64_t served_begin_here(void *context)
     for (size_t i = 0; error == 0 && i < SERVED_PROCEDURES; i++)
         error =
             vine_appliance_register(vine_serving_appliance(self->serving), &served_procedures[i]);
-    return error == 0 ? vine_serving_start(self->serving, self->served->path) : error;
+    if (error == 0)
+        error = vine_serving_start(self->serving, self->served->path);
+    return error == 0 && SERVED_RESTLESS ? restless_begin(self->serving) : error;
 }
 
 static inline void served_begin(struct served *served, const struct vine_appliance_options *options)
@@ -85,6 +100,8 @@ static inline void served_end(struct served *served)
     while (!self->has_ended)
         pthread_cond_wait(&self->changed, &self->lock);
     pthread_mutex_unlock(&self->lock);
+    for (uint32_t core = 0; SERVED_RESTLESS && core < SERVED_CORES; core++)
+        (void)reactors_call(core, restless_end_here, NULL);
     (void)reactors_call(0, served_destroy, self->serving);
     reactors_close(&self->reactors);
     free(self);

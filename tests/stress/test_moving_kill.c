@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=runtime timeout=300 long=3000 */
+/* test_kill.c, with an appliance on three reactors between which its pipes move all the time. */
+#define SERVE          serve_on_reactors
+#define SERVE_RESTLESS true
+#define ROUNDS         120
+
+#include "harness/serve_on_reactors.h"
+
+#include "test_kill.c"
