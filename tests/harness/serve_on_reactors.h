@@ -27,7 +27,9 @@ static struct {
     int (*offer)(struct vine_appliance *appliance);
     uint32_t worker_count;
     struct vine_serving *serving;
-    void (*started)(void); /* it listens; or NULL */
+    const struct vine_service_options *coroutines; /* or NULL: none run */
+    void (*started)(void);                         /* it listens; or NULL */
+    bool takes_over;                               /* from who listens there */
 } serving_on_reactors;
 
 static inline void serve_on_reactors_ended(void *context, struct vine_serving *serving)
@@ -35,6 +37,8 @@ static inline void serve_on_reactors_ended(void *context, struct vine_serving *s
     (void)context;
     if (!SERVE_RESTLESS) /* else timers of other cores may look at it */
         vine_serving_destroy(serving);
+    if (serving_on_reactors.takes_over)
+        vine_stop(0); /* another one has taken over */
 }
 
 static inline int serve_on_reactors_begin(int argc, char **argv)
@@ -44,6 +48,8 @@ static inline int serve_on_reactors_begin(int argc, char **argv)
         .appliance = serving_on_reactors.options,
         .worker_count = serving_on_reactors.worker_count,
         .ended = serve_on_reactors_ended,
+        .coroutines = serving_on_reactors.coroutines,
+        .takes_over = serving_on_reactors.takes_over,
     };
 
     (void)argc;

@@ -40,12 +40,20 @@
 #include "hostile/raw_application.c"
 #include "plugins/hostile.c"
 
+/* So many more who behave well, each with a pipe of its own: one in turn is asked for whenever the
+ * first one is. */
+#ifndef CROWD
+#define CROWD 0
+#endif
+
 struct fixture {
     char folder[64];
     char path[96];
     pid_t appliance;             /* 0: another machine's */
     struct raw_application good; /* what must go on working */
     struct raw_application bad;
+    struct raw_application *crowd;
+    uint32_t crowd_count, next; /* the next one that is asked */
     bool leaves_bad_open;
 };
 
@@ -154,6 +162,34 @@ static inline struct vine_token expect_token(uint32_t room)
     return (struct vine_token){.length = room, .type = VINE_TYPE_BYTES | VINE_WIRE_TYPE_EXPECT};
 }
 
+static inline void crowd_opens(struct fixture *fixture)
+{
+    fixture->crowd_count = CROWD;
+    fixture->crowd = calloc(fixture->crowd_count + 1, sizeof *fixture->crowd);
+    assert_non_null(fixture->crowd);
+    for (uint32_t i = 0; i < fixture->crowd_count; i++) {
+        assert_int_equal(raw_open(&fixture->crowd[i], fixture->path), 0);
+        assert_int_equal(raw_open_channel(&fixture->crowd[i]), 0);
+    }
+}
+
+static inline void one_of_the_crowd_is_served(struct fixture *fixture)
+{
+    if (fixture->crowd_count == 0)
+        return;
+    fixture->next = (fixture->next + 1) % fixture->crowd_count;
+    assert_int_equal(raw_ping(&fixture->crowd[fixture->next], 0), 0);
+}
+
+static inline void crowd_leaves(struct fixture *fixture)
+{
+    for (uint32_t i = 0; i < fixture->crowd_count; i++)
+        assert_int_equal(raw_ping(&fixture->crowd[i], 0), 0);
+    for (uint32_t i = 0; i < fixture->crowd_count; i++)
+        raw_close(&fixture->crowd[i]);
+    free(fixture->crowd);
+}
+
 /* The well-behaved application hands bytes over, gets the same back and gives them back in turn. */
 static inline void good_is_served(struct fixture *fixture)
 {
@@ -191,6 +227,7 @@ static inline void good_is_served(struct fixture *fixture)
     assert_int_equal(raw_submit(good, 0, &release), 0);
     vine__half_free(&good->half, &box);
     number++;
+    one_of_the_crowd_is_served(fixture);
 }
 
 /* Its number, as the appliance tells it. */
@@ -272,6 +309,7 @@ static inline int setup(void **state)
     procedures.echo = find_procedure(&fixture->good, "echo");
     procedures.count = find_procedure(&fixture->good, "count");
     procedures.ends = find_procedure(&fixture->good, "ends");
+    crowd_opens(fixture);
     *state = fixture;
     return 0;
 }
@@ -284,6 +322,7 @@ static inline int teardown(void **state)
     /* Whatever was done: the other application still works, and the appliance ends in good
      * order. */
     good_is_served(fixture);
+    crowd_leaves(fixture);
     raw_close(&fixture->good);
     if (fixture->appliance > 0) {
         assert_int_equal(kill(fixture->appliance, SIGTERM), 0);

@@ -10,8 +10,8 @@
  */
 #include "harness/emulator.h"
 #include "hostile/application_fixture.h"
+#include "hostile/holdings.h"
 
-#include <dirent.h>
 #include <poll.h>
 
 #include "core/talk/message.h"
@@ -19,48 +19,6 @@
 #define HANG_GUARD_SECONDS 20
 
 /* ---- who does not let go --------------------------------------------------------------------- */
-
-/* What the appliance holds: descriptors and mappings of memory that was passed. */
-struct holdings {
-    unsigned descriptors;
-    unsigned mappings;
-};
-
-static struct holdings holdings_of(pid_t process)
-{
-    struct holdings holdings = {0};
-    char path[64];
-    char line[512];
-
-    (void)snprintf(path, sizeof path, "/proc/%d/fd", (int)process);
-
-    DIR *folder = opendir(path);
-
-    assert_non_null(folder);
-    while (readdir(folder) != NULL)
-        holdings.descriptors++;
-    (void)closedir(folder);
-    (void)snprintf(path, sizeof path, "/proc/%d/maps", (int)process);
-
-    FILE *maps = fopen(path, "r");
-
-    assert_non_null(maps);
-    while (fgets(line, sizeof line, maps) != NULL)
-        holdings.mappings += strstr(line, "memfd:") != NULL;
-    (void)fclose(maps);
-    return holdings;
-}
-
-/* Until it holds as much as it did before; that ends, or the guard ends us. */
-static void wait_until_it_holds(struct fixture *fixture, struct holdings before)
-{
-    struct holdings now;
-
-    do {
-        good_is_served(fixture);
-        now = holdings_of(fixture->appliance);
-    } while (now.descriptors != before.descriptors || now.mappings != before.mappings);
-}
 
 /* The ends of pipes: the child lives until `leash` is closed, and whoever played a part says so. */
 struct play {

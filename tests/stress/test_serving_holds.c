@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=runtime timeout=120 */
-/* test_hostile_holds.c, against an appliance on three reactors. */
+/* test_hostile_holds.c, at an appliance on three reactors with sixty-four pipes. */
 #define SERVE serve_on_reactors
+#define CROWD 62
 
 #include "harness/serve_on_reactors.h"
 
