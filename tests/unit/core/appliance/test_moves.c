@@ -27,7 +27,8 @@ static const struct vine_service_options coroutines = {
 
 #define APPLICATIONS 4
 #define IN_FLIGHT    32
-#define MOVES        50 /* that a test waits for */
+#define MOVES        50   /* that a test waits for */
+#define FIRST        1000 /* number that is summed: `sum` fails at the one before */
 
 static uint64_t moved(const struct served *served)
 {
@@ -99,8 +100,11 @@ static void *count_in_a_session(void *context)
     assert_int_equal(vine_session_open(pipe, sum, &session), 0);
     for (uint64_t i = 0; vine__load_relaxed_u32(self->stops) == 0; i++) {
         struct vine_task **const task = &tasks[i % IN_FLIGHT];
-        const struct vine_task_options options = {
-            .size_bytes = sizeof options, .session = session, .bytes = &i, .bytes_size = sizeof i};
+        const uint64_t number = FIRST + i;
+        const struct vine_task_options options = {.size_bytes = sizeof options,
+                                                  .session = session,
+                                                  .bytes = &number,
+                                                  .bytes_size = sizeof number};
 
         if (*task != NULL) {
             struct sum_state state = {0};
@@ -108,7 +112,7 @@ static void *count_in_a_session(void *context)
             assert_int_equal(vine_task_wait(*task, LIMIT), 0);
             assert_int_equal(vine_task_result(*task, &state, sizeof state), sizeof state);
             assert_int_equal(state.tasks, ++self->tasks);
-            expected += self->tasks - 1;
+            expected += FIRST + self->tasks - 1;
             assert_int_equal(state.sum, expected);
             vine_task_free(*task);
         }
