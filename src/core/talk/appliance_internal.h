@@ -328,7 +328,7 @@ struct vine__common {
     struct vine__examination examination;
 
     /* Leaving all pipes to another process: leave.c. */
-    uint32_t leaving;      /* atomic: not 0 while it is under way */
+    uint32_t leaving;      /* atomic: not 0 while it is under way, and when all has been left */
     uint32_t placed_count; /* atomic: connections that are on their way to a part */
     pthread_mutex_t leave_lock;
     int leave_fd;          /* leave_lock: of the successor; -1: none */
@@ -377,6 +377,7 @@ struct vine_appliance {
     bool is_leaving;       /* as this part has seen it */
     uint32_t leave_number; /* which leave-taking that is */
     bool is_returning;     /* pipes that have sent something back are to be left to ourselves */
+    bool is_listener_sent; /* and perhaps its lock not yet */
     bool is_listener_left; /* it is the successor's, and kept until all is left */
     bool has_left;         /* all of it */
     char leave_context;    /* by its address: the successor's socket, among the events */

@@ -39,7 +39,7 @@
 #define UNHEEDED_NS (5 * VINE_NS_PER_SECOND)
 
 /* What `leaving` of all parts says while it is under way. */
-enum { LEAVING_LISTENER = 1, LEAVING_PIPES };
+enum { LEAVING_LISTENER = 1, LEAVING_PIPES, LEAVING_NOTHING };
 
 #define PIPE_OF(node) VINE_CONTAINER_OF(node, struct vine__served, link)
 
@@ -106,8 +106,8 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
     return 0;
 }
 
-/* The successor is gone, before all was left to it: we stay. leave_lock is held. */
-static void stay(struct vine_appliance *appliance)
+/* The successor is gone: we stay, if not all was left to it before. leave_lock is held. */
+static void see_it_go(struct vine_appliance *appliance)
 {
     struct vine__common *common = appliance->common;
 
@@ -115,6 +115,8 @@ static void stay(struct vine_appliance *appliance)
         return;
     close(common->leave_fd);
     common->leave_fd = -1;
+    if (vine__load_relaxed_u32(&common->leaving) == LEAVING_NOTHING)
+        return;
     vine__store_release_u32(&common->leaving, 0); /* F1 pairs with F2 */
     vine__appliance_log(appliance, VINE_LOG_WARNING,
                         "who was to be left all pipes is gone: those that are here stay");
@@ -126,18 +128,18 @@ void vine__leave_hear(struct vine_appliance *appliance)
     union vine__talk_any message;
     struct vine__why why = {""};
     int fd = -1;
-    bool stays = false;
+    bool is_gone = false;
 
     pthread_mutex_lock(&common->leave_lock);
     if (common->leave_fd >= 0 &&
         vine__talk_receive(common->leave_fd, &message, &fd, 0, &why) != -EAGAIN) {
-        stay(appliance); /* it has nothing to say */
-        stays = true;
+        see_it_go(appliance); /* it has nothing to say */
+        is_gone = true;
     }
     pthread_mutex_unlock(&common->leave_lock);
     if (fd >= 0)
         close(fd);
-    if (stays)
+    if (is_gone)
         wake_all(common);
 }
 
@@ -161,7 +163,9 @@ static int send(struct vine_appliance *appliance, uint16_t type, uint32_t flags,
     else if (common->leave_fd >= 0)
         error = -EAGAIN;
     if (error != 0 && error != -EAGAIN)
-        stay(appliance);
+        see_it_go(appliance);
+    else if (error == 0 && type == VINE_TALK_THAT_WAS_ALL)
+        vine__store_release_u32(&common->leaving, LEAVING_NOTHING); /* F1 pairs with F2 */
     pthread_mutex_unlock(&common->leave_lock);
     return error;
 }
@@ -179,7 +183,10 @@ static bool leave_listener(struct vine_appliance *appliance)
         return true;
     if (appliance->listener.fd < 0)
         return vine__load_acquire_u32(&common->leaving) == LEAVING_PIPES; /* F2 pairs with F1 */
-    if (send(appliance, VINE_TALK_LISTENER, 0, appliance->listener.fd) != 0 ||
+    if (!appliance->is_listener_sent)
+        appliance->is_listener_sent =
+            send(appliance, VINE_TALK_LISTENER, 0, appliance->listener.fd) == 0;
+    if (!appliance->is_listener_sent ||
         send(appliance, VINE_TALK_LOCK, 0, appliance->listener.lock_fd) != 0)
         return false;
     if (!appliance->is_deaf)
@@ -372,6 +379,7 @@ static void thaw(struct vine_appliance *appliance)
         appliance->is_deaf =
             vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener) != 0;
     }
+    appliance->is_listener_sent = false;
     appliance->is_listener_left = false;
     appliance->is_leaving = false;
 }

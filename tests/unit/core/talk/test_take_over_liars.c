@@ -140,6 +140,33 @@ static void let_go(struct vine_pipe *pipe, struct vine_session *session)
     vine_pipe_close(pipe);
 }
 
+static void ask_and_hang_up(void)
+{
+    const int fd = connect_there();
+
+    say(fd, &question, -1);
+    close(fd);
+}
+
+/* Who asks while the one before has not been seen to go is refused. */
+static int be_left_the_listener(void)
+{
+    for (;;) {
+        const int fd = connect_there();
+        int listener_fd = -1;
+
+        say(fd, &question, -1);
+
+        const uint16_t type = hear(fd, &listener_fd);
+        if (listener_fd >= 0)
+            close(listener_fd);
+        if (type == VINE_TALK_LISTENER)
+            return fd;
+        assert_int_equal(type, VINE_TALK_REFUSE);
+        close(fd);
+    }
+}
+
 static void who_asks_and_hangs_up_changes_nothing(void **state)
 {
     struct vine_session *session = NULL;
@@ -149,12 +176,10 @@ static void who_asks_and_hangs_up_changes_nothing(void **state)
 
     struct vine_pipe *pipe = hold(&session);
     for (int i = 0; i < 50; i++) {
-        const int fd = connect_there();
-
-        say(fd, &question, -1);
         if (i % 2)
-            expect(fd, VINE_TALK_LISTENER);
-        close(fd);
+            close(be_left_the_listener());
+        else
+            ask_and_hang_up();
         is_served();
     }
     let_go(pipe, session);
@@ -220,6 +245,31 @@ static void pipes_that_go_to_a_liar_come_back_by_their_own_wish(void **state)
     vine_pipe_close(other);
     let_go(held, session);
     served_stop(&served);
+}
+
+/* By then nothing is left to stay with: the address is the successor's, there or not. */
+static void who_hangs_up_when_all_is_its_own_keeps_the_address(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        int listener_fd = -1;
+        int lock_fd = -1;
+
+        begin(true);
+
+        const int fd = connect_there();
+
+        say(fd, &question, -1);
+        assert_int_equal(hear(fd, &listener_fd), VINE_TALK_LISTENER);
+        assert_int_equal(hear(fd, &lock_fd), VINE_TALK_LOCK);
+        expect(fd, VINE_TALK_THAT_WAS_ALL);
+        close(fd);
+        served_end(&served);
+        close(connect_there());
+        close(listener_fd);
+        close(lock_fd);
+        served_remove(&served);
+    }
 }
 
 /* ---- other users ----------------------------------------------------------------------------- */
@@ -466,6 +516,7 @@ int main(void)
         cmocka_unit_test(who_asks_and_hangs_up_changes_nothing),
         cmocka_unit_test(who_says_more_than_that_it_asks_is_left_nothing_more),
         cmocka_unit_test(pipes_that_go_to_a_liar_come_back_by_their_own_wish),
+        cmocka_unit_test(who_hangs_up_when_all_is_its_own_keeps_the_address),
         cmocka_unit_test(another_user_is_left_nothing),
         cmocka_unit_test(who_leaves_what_is_none_is_not_succeeded),
         cmocka_unit_test(pipes_that_are_none_are_let_go_and_others_served),
