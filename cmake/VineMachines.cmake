@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Plain libraries beside libvine, for the command and tests: what runs virtual machines, and what
-# makes what they boot from; and `vine-init`, the first process of a guest.
+# Plain libraries beside libvine, for the command and tests: what runs virtual machines, what serves
+# them, and what makes what they boot from; and `vine-init`, the first process of a guest.
 
 file(GLOB VINE_ENGINE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/engine/*.c")
 vine_find(jansson)
@@ -12,6 +12,12 @@ if(vine_found_jansson)
 else()
     vine_dropped("the engine of virtual machines" jansson)
 endif()
+
+# The server of virtual machines.
+file(GLOB VINE_SERVER_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/server/*.c")
+add_library(vine_server STATIC EXCLUDE_FROM_ALL ${VINE_SERVER_SOURCES})
+target_include_directories(vine_server PUBLIC "${PROJECT_SOURCE_DIR}" src include)
+target_link_libraries(vine_server PRIVATE vine_flags PUBLIC libvine)
 
 # Of what a guest is told, init reads the kernel's command line alone.
 list(APPEND VINE_GUEST_SOURCES "${PROJECT_SOURCE_DIR}/src/arch/guest/command_line.c")
