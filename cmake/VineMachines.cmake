@@ -4,20 +4,19 @@
 # them, and what makes what they boot from; and `vine-init`, the first process of a guest.
 
 file(GLOB VINE_ENGINE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/engine/*.c")
+file(GLOB VINE_SERVER_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/server/*.c")
 vine_find(jansson)
 if(vine_found_jansson)
     add_library(vine_engine STATIC EXCLUDE_FROM_ALL ${VINE_ENGINE_SOURCES})
     target_include_directories(vine_engine PUBLIC "${PROJECT_SOURCE_DIR}" src include)
     target_link_libraries(vine_engine PRIVATE vine_flags PUBLIC libvine vine_pkg::jansson)
-else()
-    vine_dropped("the engine of virtual machines" jansson)
-endif()
 
-# The server of virtual machines.
-file(GLOB VINE_SERVER_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/server/*.c")
-add_library(vine_server STATIC EXCLUDE_FROM_ALL ${VINE_SERVER_SOURCES})
-target_include_directories(vine_server PUBLIC "${PROJECT_SOURCE_DIR}" src include)
-target_link_libraries(vine_server PRIVATE vine_flags PUBLIC libvine)
+    add_library(vine_server STATIC EXCLUDE_FROM_ALL ${VINE_SERVER_SOURCES})
+    target_include_directories(vine_server PUBLIC "${PROJECT_SOURCE_DIR}" src include)
+    target_link_libraries(vine_server PRIVATE vine_flags PUBLIC libvine vine_pkg::jansson)
+else()
+    vine_dropped("the engine and the server of virtual machines" jansson)
+endif()
 
 # Of what a guest is told, init reads the kernel's command line alone.
 list(APPEND VINE_GUEST_SOURCES "${PROJECT_SOURCE_DIR}/src/arch/guest/command_line.c")

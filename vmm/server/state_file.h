@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/state_file.h - a file that is replaced as a whole or not at all.
+ *
+ * Owns:     nothing beyond a call.
+ * Threads:  any; one at a time for a path that is written.
+ * Blocking: reads and writes of files; a replacement is on the disk when it returns.
+ * Trust:    a file may hold anything.
+ * Limits:   VINE__STATE_FILE_BYTES_MAX; anything but a regular file is refused.
+ */
+#ifndef VINE_VMM_SERVER_STATE_FILE_H
+#define VINE_VMM_SERVER_STATE_FILE_H
+
+#include <vine/base.h>
+
+#include <stddef.h>
+
+#define VINE__STATE_FILE_BYTES_MAX (16U << 20)
+
+/* All of it, with a zero behind it, for free(). Returns 0; -ENOENT; -EFBIG; -EINVAL: it is no
+ * regular file; another error. */
+VINE_MUST_CHECK int vine__state_file_read(const char *path, char **ret_bytes, size_t *ret_size);
+
+/*
+ * Put these bytes in its place, mode 0600: into PATH.new, which is flushed and then renamed, and
+ * the folder is flushed. Whatever ends this, the file is the former one or the new one.
+ *
+ * Returns 0, or an error: then it is the former one, and there is no PATH.new; but after an error
+ * of the folder's flush it may be either.
+ */
+VINE_MUST_CHECK int vine__state_file_replace(const char *path, const char *bytes, size_t size);
+
+#endif
