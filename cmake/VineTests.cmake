@@ -3,9 +3,9 @@
 # How a test becomes a ctest entry: its own process, a time limit, a label.
 #
 # A test program says what it wants in lines of its own near its top:
-#     /* test: timeout=300 long=1800 serial links=zlib links=procedures */
+#     /* test: timeout=600 long=1800 serial links=zlib links=procedures */
 # (a script: `# test: ...`)
-# timeout=S     seconds until it is ended (120)
+# timeout=S     seconds until it is ended (300): a guard against what hangs, on any machine
 # long=S        register it a second time, labelled `long`, with VINE_TEST_LONG=1 and S seconds
 # long          it belongs to `make check` alone
 # serial        nothing else runs beside it
@@ -23,6 +23,8 @@ else()
     vine_find(cmocka)
     set(vine_have_cmocka ${vine_found_cmocka})
     if(vine_have_cmocka)
+        add_library(vine_cmocka_fail OBJECT "${PROJECT_SOURCE_DIR}/tests/harness/fail.c")
+        target_link_libraries(vine_cmocka_fail PRIVATE vine_flags)
         add_library(vine_cmocka INTERFACE)
         target_link_libraries(vine_cmocka INTERFACE vine_pkg::cmocka)
     endif()
@@ -74,7 +76,7 @@ endfunction()
 # vine_read_test_words(FILE): sets word_timeout, word_long, word_serial, word_links.
 macro(vine_read_test_words file)
     vine_words("${file}" test words)
-    set(word_timeout 120)
+    set(word_timeout 300)
     set(word_long 0)
     set(word_serial FALSE)
     set(word_links)
@@ -138,6 +140,9 @@ function(vine_test_program file label)
         "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
     target_link_libraries(${target} PRIVATE
         vine_flags vine_cmocka ${libraries} libvine m ${CMAKE_DL_LIBS})
+    if(TARGET vine_cmocka_fail)
+        target_sources(${target} PRIVATE $<TARGET_OBJECTS:vine_cmocka_fail>)
+    endif()
     add_dependencies(tests ${target})
     vine_register("${name}" "${label}${word_label}" ${word_timeout} ${word_long} ${word_serial} ${target})
 endfunction()

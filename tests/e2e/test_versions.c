@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /*
  * Peers of other versions. Between an application and an appliance of this version stands a relay
  * that makes one of them one of another version for the other: it writes other numbers into the
@@ -29,6 +28,7 @@
 
 #include "arch/peer/peer.h"
 #include "core/talk/message.h"
+#include "harness/must.h"
 
 #define LIMIT_NS 60000000000ULL /* a hang guard */
 
@@ -98,9 +98,8 @@ static void *relay(void *unused)
 {
     int ends[2];
 
-    if (vine__peer_accept(listener.fd, LIMIT_NS, &ends[0]) != 0 ||
-        vine__peer_connect(appliance_path, LIMIT_NS, &ends[1]) != 0)
-        abort();
+    MUST_BE(vine__peer_accept(listener.fd, LIMIT_NS, &ends[0]), 0);
+    MUST_BE(vine__peer_connect(appliance_path, LIMIT_NS, &ends[1]), 0);
     for (bool is_open = true; is_open;) {
         struct pollfd polled[2] = {{ends[0], POLLIN, 0}, {ends[1], POLLIN, 0}};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Blocks that are freed where they do not belong: when they go home, and that none is lost or freed
  * twice. The first tests take turns at a barrier, the last ones run.
@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "core/arena/arena.h"
+#include "harness/must.h"
 
 #define MIB        (UINT64_C(1) << 20)
 #define BLOCKS_MAX 10000
@@ -74,8 +75,7 @@ static void *obey(void *context)
     struct other *const other = context;
     struct vine__arena *const arena = other->has_arena ? open_arena() : NULL;
 
-    if (arena != NULL && vine__arena_attach(arena) != 0)
-        abort();
+    MUST(arena == NULL || vine__arena_attach(arena) == 0);
     for (;;) {
         (void)pthread_barrier_wait(&other->begin);
         const enum order order = other->order;
@@ -352,8 +352,7 @@ static uint32_t *make_block(struct core *core)
     core->seed = core->seed * 1664525 + 1013904223;
     const uint32_t words = 4 + (core->seed >> 16) % ((core->seed >> 8) % 16 == 0 ? 2000 : 60);
     uint32_t *const block = vine__arena_alloc(words * sizeof(uint32_t));
-    if (block == NULL)
-        abort();
+    MUST(block != NULL);
     for (uint32_t n = 0; n < words; n++)
         block[n] = words;
     return block;
@@ -387,8 +386,7 @@ static void *run_core(void *context)
     uint32_t taken = 0;
     uint32_t *blocks[CARGO];
 
-    if (core->has_arena && vine__arena_attach(core->arena) != 0)
-        abort();
+    MUST(!core->has_arena || vine__arena_attach(core->arena) == 0);
     (void)take_home_all();
     const uint64_t before = core->has_arena ? stats_of(core->arena).remote_frees_received : 0;
 

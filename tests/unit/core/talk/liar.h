@@ -11,6 +11,7 @@
 #ifndef VINE_TESTS_LIAR_H
 #define VINE_TESTS_LIAR_H
 
+#include "harness/must.h"
 #include "served.h"
 
 #include "arch/peer/peer.h"
@@ -64,13 +65,11 @@ static inline void *shake_hands(void *unused)
     int socket_fd = -1;
     int half_fd = -1;
 
-    if (vine__peer_accept(liar.listener.fd, LIMIT, &socket_fd) != 0 ||
-        vine__talk_receive(socket_fd, &message, &half_fd, LIMIT, &liar.why) != 0)
-        abort();
+    MUST_BE(vine__peer_accept(liar.listener.fd, LIMIT, &socket_fd), 0);
+    MUST_BE(vine__talk_receive(socket_fd, &message, &half_fd, LIMIT, &liar.why), 0);
     vine__link_init(&liar.link, &liar.half, &liar.mirror);
     liar.link.socket_fd = socket_fd;
-    if (vine__link_welcome(&liar.link, &message.hello, half_fd, &grant, &liar.agreement) != 0)
-        abort();
+    MUST_BE(vine__link_welcome(&liar.link, &message.hello, half_fd, &grant, &liar.agreement), 0);
     close(half_fd);
     return unused;
 }
@@ -172,8 +171,7 @@ static inline void *answer_one(void *unused)
     completion.operation = submission.operation;
     completion.shape = VINE_WIRE_SHAPE(0, 1);
     if (liar.answer_size > 0) {
-        if (vine__half_create_box(&liar.half, VINE_TYPE_BYTES, liar.answer_size, 0, &box) != 0)
-            abort();
+        MUST_BE(vine__half_create_box(&liar.half, VINE_TYPE_BYTES, liar.answer_size, 0, &box), 0);
         memcpy(box.memory, liar.answer, liar.answer_size);
         memcpy(completion.body + 16, &box.token, 16);
     }

@@ -6,6 +6,7 @@
 #ifndef NURSERY_H
 #define NURSERY_H
 
+#include "harness/must.h"
 #include "served.h"
 
 #include <poll.h>
@@ -16,7 +17,7 @@
 #include <sys/wait.h>
 
 #define NUMBERS  (1u << 24)
-#define PATIENCE (30 * SECOND)
+#define PATIENCE (100 * SECOND)
 
 static char folder[32];
 static char path[64];
@@ -255,18 +256,6 @@ static inline pid_t begin(enum order order)
     assert_int_equal(answer.error, 0);
     return answer.pid;
 }
-
-/* In threads, where cmocka cannot go back to the test. */
-static inline void must_be(int64_t is, int64_t should_be, int line)
-{
-    if (is == should_be)
-        return;
-    (void)fprintf(stderr, "%s:%d: %lld instead of %lld\n", __FILE__, line, (long long)is,
-                  (long long)should_be);
-    abort();
-}
-
-#define MUST_BE(is, should_be) must_be((int64_t)(is), (int64_t)(should_be), __LINE__)
 
 /* ---- applications ---------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /* Channels on an appliance's list are looked at, and others set a bit. Both sides, each with one
  * that does not know of bits, and with one that sets them as it likes. Turns are counted here, and
  * nothing is timed: whatever had nothing for a turn is idle. */
+#include "harness/must.h"
 #include "harness/procedures.h"
 #include "hostile/stepped_appliance.h"
 
@@ -244,13 +245,12 @@ static void *shake_hands(void *unused)
     int socket_fd = -1;
     int half_fd = -1;
 
-    if (vine__peer_accept(played.listener.fd, RAW_LIMIT_NS, &socket_fd) != 0 ||
-        vine__talk_receive(socket_fd, &message, &half_fd, RAW_LIMIT_NS, &played.why) != 0)
-        abort();
+    MUST_BE(vine__peer_accept(played.listener.fd, RAW_LIMIT_NS, &socket_fd), 0);
+    MUST_BE(vine__talk_receive(socket_fd, &message, &half_fd, RAW_LIMIT_NS, &played.why), 0);
     vine__link_init(&played.link, &played.half, &played.mirror);
     played.link.socket_fd = socket_fd;
-    if (vine__link_welcome(&played.link, &message.hello, half_fd, &grant, &played.agreement) != 0)
-        abort();
+    MUST_BE(vine__link_welcome(&played.link, &message.hello, half_fd, &grant, &played.agreement),
+            0);
     close(half_fd);
     return unused;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /*
  * Who takes an appliance's place, or is to leave its own, and does not do what it says. The other
  * one refuses it, or goes on with what it has; and applications are served.
  */
+#include "harness/must.h"
 #include "served.h"
 
 #include <fcntl.h>
@@ -343,10 +343,8 @@ static void *answer(void *context)
     int fd = -1;
     int question_fd = -1;
 
-    if (vine__peer_accept(liar->listener.fd, LIMIT, &fd) != 0)
-        abort();
-    if (hear(fd, &question_fd) != VINE_TALK_TAKE_OVER)
-        abort();
+    MUST_BE(vine__peer_accept(liar->listener.fd, LIMIT, &fd), 0);
+    MUST_BE(hear(fd, &question_fd), VINE_TALK_TAKE_OVER);
     liar->answer(liar, fd);
     close(fd);
     return NULL;
@@ -477,8 +475,7 @@ static void leave_nonsense(struct liar *liar, int fd)
 
 static void *serve(void *appliance)
 {
-    if (vine_appliance_serve(appliance) != 0)
-        abort();
+    MUST_BE(vine_appliance_serve(appliance), 0);
     return NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Reactors in threads of their own, and who watches them. What blocks a core goes on until it was
  * told, so that no time has to be guessed.
@@ -27,6 +27,7 @@
 
 #include "core/log/log.h"
 #include "core/watch/watch.h"
+#include "harness/must.h"
 #include "utils/atomic.h"
 
 #define CORES 2
@@ -121,9 +122,8 @@ static void *run(void *context)
     struct vine__poller *poller;
 
     cores[core].number = (uint32_t)gettid();
-    if (vine__poller_create(&poller, &options) != 0 ||
-        vine__reactor_create(&cores[core].reactor, mesh, core, poller) != 0)
-        abort();
+    MUST_BE(vine__poller_create(&poller, &options), 0);
+    MUST_BE(vine__reactor_create(&cores[core].reactor, mesh, core, poller), 0);
     (void)pthread_barrier_wait(&barrier);
     (void)pthread_barrier_wait(&barrier); /* the watcher is there */
     if (core == 0) {
@@ -332,8 +332,7 @@ static void burn_then(struct vine__operation *ended, int32_t result, uint32_t fl
 {
     (void)ended;
     (void)flags;
-    if (result != 1)
-        abort();
+    MUST_BE(result, 1);
     vine_work_post(&burning);
 }
 
@@ -355,8 +354,7 @@ static void send_for_it(int timeout_ms)
     if (!is_sent_for || timeout_ms <= LOOKS_MS)
         return;
     is_sent_for = false;
-    if (write(pipe_ends[1], "x", 1) != 1)
-        abort();
+    MUST_BE(write(pipe_ends[1], "x", 1), 1);
 }
 
 static void who_blocks_before_ringing_is_seen_all_the_same(void **state)
@@ -424,8 +422,7 @@ __attribute__((visibility("default"))) int epoll_wait(int fd, struct epoll_event
         send_for_it(timeout_ms);
     if (!vine_on_reactor() && timeout_ms > HELD_LOOKS_MS && go_on_from(AWAITED, WOKEN)) {
         vine__store_relaxed_u32(&ahead_s, 3600);
-        if (vine_alien_submit_to(0, stop_here, NULL) != 0)
-            abort();
+        MUST_BE(vine_alien_submit_to(0, stop_here, NULL), 0);
     } else if (!vine_on_reactor() && go_on_from(HELD, LOOKED)) {
         (void)sem_post(&has_looked);
     }
