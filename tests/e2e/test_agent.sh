@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=180
 #
 # An agent stands between applications and an appliance, and none of them sees it: not in what they
 # get, not when one of them dies. And when it or the appliance does, they are told.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # Appliances that are not there, are there twice, go, and come back.
 . "$(dirname "$0")/lib.sh"

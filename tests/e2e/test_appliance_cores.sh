@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine appliance` is a program on reactors, with their options; a plain loop serves where that is not
 # there.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # Input that is not as one would like: what can be done is done, what cannot is named, exit 1.
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # Named segments that are not as they should be: an application, and who asks the doctor, is told
 # what is wrong and where, in time; an appliance makes anew what is Vine's and nobody's, and leaves

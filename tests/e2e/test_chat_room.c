@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /* A room in which micro-processes talk, on one core and on several: examples/chat_room.c. */
 #include "harness/logged.h"
 

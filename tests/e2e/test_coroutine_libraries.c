@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=180 */
 /*
  * Libraries of procedures that are coroutines, taken up by `vine appliance --procs`: with each kind
  * of isolation, while sessions run that have the version of their time, beside versions that are

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # An appliance that is told to go, goes: whatever its procedures do. And it serves as many pipes as
 # the limit of descriptors allows, and says how many those are.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=240 */
 /*
  * Servers of the examples among clients that die, stall and reset, and servers that are stopped,
  * killed, and short of descriptors: whole processes, each by io_uring and by epoll. What is seen of

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # The appliance that a command starts for its own length: nobody can be in its way, and nothing is
 # left of it.

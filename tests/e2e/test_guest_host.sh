@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # A process of the host is an end of a link to a virtual machine: as the application, and as the
 # appliance. One at a time has it; its leaving and its death are told to the machine. And a QEMU

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # In two machines that live on, a process that has an end of a link is killed: an application, and
 # then an appliance. The other end is told, and whoever comes next takes the end. The doctor says

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=180
 #
 # --json everywhere: what is printed is JSON in UTF-8, whatever the names, and nothing else is.
 . "$(dirname "$0")/lib.sh"

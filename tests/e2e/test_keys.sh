@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=240
 #
 # Keys that an appliance uses and does not have: files are sealed and opened by them, by their
 # names; what was spoiled does not open; keys that are not kept well are refused; and what keeps

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /*
  * Applications of an appliance with keys that want more than is theirs: names that lead elsewhere,
  * sealed files that are none, sessions cut anywhere or left open, and a look into all the memory

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=240
 #
 # Code of others in the appliance's own process does not get at its keys: not in memory, not in
 # their files, not through the process that has them; nor does a micro-process. As an ordinary user,

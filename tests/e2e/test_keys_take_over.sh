@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=240
 #
 # `vine appliance --take-over --keys`: files are sealed and opened while the appliance that has the
 # keys is replaced, again and again. Each has a process of keys of its own, which it made of its own

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # On kernels that lack what Vine can use: another way stands in, and `vine doctor` says which.
 . "$(dirname "$0")/lib.sh"

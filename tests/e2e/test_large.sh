@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300 long=1800
+# test: long=1800
 #
 # Many small files, and one that is larger than any buffer. The long run has 100,000 and 3 GiB.
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=180
 #
 # Procedure libraries: which files cannot go through their procedures, who may write them, and that
 # a new version is taken up under load without a task being dropped.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=240
 #
 # valgrind and AddressSanitizer understand coroutines: they say nothing of what is right, in their
 # own tests and in services, and tell of a coroutine that leaves its frame or its memory, or uses

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # What an operator sees of an appliance: vine procs --stats and vine pipes, as a person and as JSON.
 . "$(dirname "$0")/lib.sh"

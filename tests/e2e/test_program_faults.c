@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * Programs on reactors whose memory is used up, that are stopped and continued, and that do not end
  * when they should. Each is a child of fork with its own vine_main; what it finds out is its exit

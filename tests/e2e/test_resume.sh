@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # A second run skips what is whole and unchanged, and does what is not; interrupted or killed runs
 # leave nothing half-done and are taken up.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # What each procedure makes of a tree, checked by plain tools: odd names, empty and sparse files,
 # many chunks; by an appliance of the command's own, a named one, and in this process.

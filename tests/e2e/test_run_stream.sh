@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120 long=300
+# test: long=300
 #
 # `vine run PROC -`: standard input goes through a stream to standard output, and comes back by tools
 # that know nothing of us.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 long=300 */
+/* test: links=runtime long=300 */
 /*
  * `vine serve http` and clients that are no browsers: some send byte by byte, some never end what
  * they have begun, some never read, and some hide a request in another one.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300 long
+# test: long
 #
 # A browser loads a page with 100 resources from `vine serve http --root`: the page itself tells what
 # has come, and how large it was. Then it asks for all of them again by conditions, with what it has

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * Crashes beside others: thousands of micro-processes that fail, one after the other, while a load
  * goes on, and a fault within malloc, which ends a process. All other connections are served.

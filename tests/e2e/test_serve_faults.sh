@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine serve` when what serves fails: its client is told, the log has a line for each, and where a
 # process ends, the supervisor says why and another one takes its place.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=180
 #
 # `vine serve http --root`: files by curl, with their types, conditions and ranges; what is not below
 # the root; files that change while they go out; clients that do not read; by TLS, and on standard

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine serve` as its user meets it: HTTP by curl, plain and by TLS, and what it refuses to start.
 . "$VINE_SOURCE_DIR/tests/e2e/services.sh"

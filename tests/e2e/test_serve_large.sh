@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300 long
+# test: long
 #
 # Bodies of 1 GiB both ways through heaps of 64 KiB: one that is thrown away, one that is counted, and
 # a file, whose bytes are all there.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine serve` with more than it has room for: who comes beyond a limit is told so, who has few
 # descriptors serves all in the end, what happened can be read, and the end loses nobody.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine serve` under the load of tools that others measure servers with: every answer is counted, and
 # right, whether connections stay or not, and one by one or in pipelines.

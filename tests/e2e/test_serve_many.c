@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 long=900 */
+/* test: links=runtime long=900 */
 /*
  * `vine serve http` with very many connections: 10,000 that are idle, 100,000 in the long form, all
  * of which are still served, and whose memory is counted; and the end under load, which loses no

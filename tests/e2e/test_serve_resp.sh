@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine serve resp` by redis-cli: what clients of Redis see.
 . "$VINE_SOURCE_DIR/tests/e2e/services.sh"

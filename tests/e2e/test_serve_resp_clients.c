@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=hiredis timeout=240 */
+/* test: links=runtime links=hiredis */
 /*
  * `vine serve resp` and its clients: hiredis, with answers awaited and with callbacks; large values
  * through small heaps; clients that are slow, never read, half close, or go in the middle.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine serve ... --stdio`: one connection, standard input and output, whatever these are; and what
 # it refuses.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300 long=1200
+# test: long=1200
 #
 # An appliance on two cores under mixed load, ten minutes in the long run: files go through it as
 # streams and as single tasks, large ones and small ones, by applications that end well, that are

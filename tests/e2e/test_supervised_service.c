@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * A service on reactors under a supervisor, with clients that never stop: its processes are killed
  * and exchanged, it is told to end, has few descriptors, and is started by systemd's own tool. The

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # `vine appliance --take-over`: a run goes on while the appliance that it uses is replaced, again and
 # again, by one on two reactors and by one on one; where nobody serves it just serves; and who does not

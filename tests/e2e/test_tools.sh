@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=180 serial
+# test: serial
 #
 # vine doctor, vine bench, and the demo between two processes, on a small tree.
 . "$(dirname "$0")/lib.sh"

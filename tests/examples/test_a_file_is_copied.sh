@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # The example that copies a file, as its user starts it: all bytes, by each way, and what goes wrong.
 . "$VINE_SOURCE_DIR/tests/examples/serving.sh"

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # The sharded store, as its clients meet it: requests, lines that are none, clients that break off,
 # and its end while they ask.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=240
 #
 # Programs on reactors that cannot start, or not as they were asked to: options that are wrong, each
 # of the table, and machines that lack something. Each is told with what would be right, and nothing

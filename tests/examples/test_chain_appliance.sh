@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=90
 #
 # chain_appliance: its coroutines await tasks of a second appliance, and streams to its coroutines;
 # when that one is gone its tasks end with an error, and with the next one there all is well again.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=60
 #
 # coroutine_appliance: its procedures are coroutines, one of which asks a server of keys and values.
 . "$(dirname "$0")/serving.sh"

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=60
 #
 # A service whose coroutines await an appliance's tasks: as sha256sum says, for many lines and
 # guards; without an appliance that is told.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # Handlers of HTTP: each path and method, what they refuse, and bodies of both framings.
 . "$VINE_SOURCE_DIR/tests/examples/serving.sh"

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # A service of coroutines: clients at once, lines in pieces and longer than its room, one without a
 # newline, and its end with clients that wait.

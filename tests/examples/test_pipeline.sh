@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # A pipeline of coroutines: many lines at once by several clients, who end their input and read what
 # comes until it ends, too.

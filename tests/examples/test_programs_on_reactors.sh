@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # The examples on reactors, as their user starts them: their work, what they say of their start, bad
 # options, and how they end.

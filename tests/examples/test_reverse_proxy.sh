@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # A reverse proxy before a server that answers in each framing: bodies of all sizes come through in
 # both directions, errors of the origin become answers, and clients at once do not meet.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # The echo server, as its user starts it: clients over TCP and Unix sockets, addresses that cannot
 # be, and its end with clients connected.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=60
 #
 # ten_line_echo: what it is sent comes back, small and large. What it does takes about ten lines.
 . "$(dirname "$0")/serving.sh"

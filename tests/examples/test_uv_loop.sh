@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=60
 #
 # uv_loop: hashes as sha256sum does, of files of any size and of more than it reads at once; what is
 # wrong with one of them concerns that one alone.

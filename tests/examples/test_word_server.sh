@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=180
 #
 # The server of the guide, as its user starts it: its answers, what it does not take, more reads than
 # it has turns for, and its end, with requests that are being worked on and clients that wait.

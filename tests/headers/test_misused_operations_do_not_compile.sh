@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # An operation before vine_begin, behind vine_end or in another function does not compile, nor does
 # a local variable that is used across one, nor a message of another type than it is said to be: by

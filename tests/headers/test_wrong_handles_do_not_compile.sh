@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=120
 #
 # A handle of a bridge given to a call of another does not compile: not with -Werror, not as a
 # warning, but for the type of the first argument. In C and in C++, with no option but the standard.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 # `cmake -DCMAKE_BUILD_TYPE=Debug ../; make test` in a folder where nothing was built before: in a copy
 # of the tree with one good test and one that fails, so that its last line has something to count.
 set -eu

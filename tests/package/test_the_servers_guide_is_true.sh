@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 #
 # The guide to servers, by its own words: the listings of each of its steps make a program that
 # compiles without a warning against what is installed, with the flags that pkg-config gives. The

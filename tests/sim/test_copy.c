@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=world links=runtime timeout=300 long=1200 */
+/* test: links=world links=runtime long=1200 */
 /*
  * Files that are copied by streams, one a core, over core/file as it is.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=world links=runtime timeout=300 long=1200 */
+/* test: links=world links=runtime long=1200 */
 /*
  * Questions and answers by datagrams: a server on one core, clients on all, who ask again until
  * they are answered, over core/network as it is.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 long=1200 */
+/* test: long=1200 */
 /*
  * Links between two machines, as a whole: a host, an appliance in one machine, an application at
  * each of several links in the other, all stepped in one thread out of one seed.

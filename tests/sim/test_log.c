@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=world links=runtime timeout=300 long=1200 */
+/* test: links=world links=runtime long=1200 */
 /*
  * A write-ahead log on core/file as it is: all cores append, one writes what has come and syncs
  * it, and then acknowledges it. The power fails at any moment, and what is there is recovered.

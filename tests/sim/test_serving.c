@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=world links=runtime timeout=300 long=2400 */
+/* test: links=world links=runtime long=2400 */
 /*
  * An appliance on all cores, and applications of all kinds, with libvine's two ends as they are:
  * one thread, one seed.

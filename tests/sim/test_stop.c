@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=world links=runtime timeout=300 long=1200 */
+/* test: links=world links=runtime long=1200 */
 /*
  * A stop at any moment: on each core some actors do one thing after the other, which are timers,
  * calls that are answered at once or later, waits for units, for signals and for room or items of a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=world links=runtime timeout=300 long=1200 */
+/* test: links=world links=runtime long=1200 */
 /*
  * A store of keys whose shards are the cores, over core/reactor and core/sync as they are: all
  * cores have clients, which call the core of a key, and cores call each other both ways at once. A

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 long=900 */
+/* test: long=900 */
 /*
  * Bridges between threads: every operation ends once, whoever ends it, and with its own answer.
  *

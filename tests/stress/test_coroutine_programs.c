@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Random programs of coroutines, from a seed (VINE_SEED, or this test's own), each run twice: by
  * coroutines that interpret it with the operations that users have, and by a naive interpreter of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 long=600 */
+/* test: long=600 */
 /*
  * Every word that an appliance writes, with every value that is likely to hurt, and what it names
  * at the ends of its memory.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=300 long=900 */
+/* test: long=900 */
 /*
  * A hostile appliance against an ordinary application.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 long=900 */
+/* test: long=900 */
 /*
  * A hostile application on a named segment, where both halves can be written by either side.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 long=1800 */
+/* test: links=runtime long=1800 */
 /*
  * Hostile applications against handlers that are coroutines, on three reactors, with each guard
  * that this machine has.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=300 long=600 */
+/* test: long=600 */
 /*
  * Every word that an application writes, with every value that is likely to hurt.
  *

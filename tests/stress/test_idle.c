@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=60 */
 /*
  * Nothing spins when idle.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=300 long=3000 */
+/* test: long=3000 */
 /*
  * kill -9 of either side of a named segment at random points, which nobody tells the other of.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * Random programs of micro-processes, from a seed (VINE_SEED, or this test's own), each run twice:
  * by micro-processes of one core that open mailboxes, send, offer, ask, take, answer, give up,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * Ten thousand channels at an appliance on three reactors: 62 threads that have each a channel of
  * their own in every one of 162 pipes. All of them have tasks, then one alone has, until the

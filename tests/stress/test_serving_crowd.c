@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=300 long=1800 */
+/* test: links=runtime long=1800 */
 /*
  * Sixty-four applications at once at an appliance on three reactors, all as busy as they can be,
  * and killed at any moment.

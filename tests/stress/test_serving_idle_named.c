@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * An appliance on reactors whose pipe lies in a named segment does not spin when idle, be it that
  * its kernel wakes who waits for a word or that the core looks now and then: test_idle.c says how

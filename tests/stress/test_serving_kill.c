@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=300 long=3000 */
+/* test: links=runtime long=3000 */
 /* test_kill.c, with an appliance on three reactors. */
 #define SERVE  serve_on_reactors
 #define ROUNDS 60

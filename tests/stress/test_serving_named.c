@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 long=900 */
+/* test: links=runtime long=900 */
 /* test_hostile_named.c, against an appliance on three reactors. */
 #define SERVE serve_on_reactors
 

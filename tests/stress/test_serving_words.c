@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=300 long=600 */
+/* test: links=runtime long=600 */
 /* test_hostile_words.c, at an appliance on three reactors with sixty-four pipes. */
 #define SERVE serve_on_reactors
 #define CROWD 62

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=300
 # Public headers compile alone as C11 and as C++17; private ones as our own dialect.
 
 check() {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine timeout=240 long=900 */
+/* test: links=engine long=900 */
 /*
  * The life of real machines: a guest boots under TCG and ends in every way that there is, and links
  * come and go while it runs.

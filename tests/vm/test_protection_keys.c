@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine timeout=300 */
+/* test: links=engine */
 /*
  * The tests of guards and heaps in a guest whose processor has protection keys, whatever this
  * machine's has: an emulated one. They are the same programs, with the libraries that they want.

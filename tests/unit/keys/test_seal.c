@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=keys timeout=240 */
+/* test: links=keys */
 /*
  * Sealed files: whatever is done to one is noticed, and nothing of it comes out that does not
  * authenticate.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=procedures links=zlib links=libzstd timeout=240 */
+/* test: links=procedures links=zlib links=libzstd */
 /*
  * zstd and gzip: what they make is read by zstd's own library and by zlib.
  */

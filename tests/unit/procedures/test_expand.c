@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=procedures links=zlib links=libzstd timeout=240 */
+/* test: links=procedures links=zlib links=libzstd */
 /*
  * unzstd and gunzip: malformed input, bombs, and files cut into chunks with little room.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=procedures links=streams links=runtime timeout=240 */
+/* test: links=procedures links=streams links=runtime */
 /* test: links=zlib links=libzstd links=libcrypto */
 /*
  * zstd, gzip and sha256 as streams: whole, for a slow reader, cut off, beyond the quota; and tasks

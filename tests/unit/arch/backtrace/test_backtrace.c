@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Frames and their names, of functions that are nobody else's business. */
 #include <setjmp.h>
 #include <stdarg.h>

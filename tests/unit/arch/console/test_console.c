@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Writing to somebody who may not read. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,11 +63,12 @@ static void a_pipe_without_a_reader_ends_nobody(void **state)
 
     (void)state;
     /* What ends a process by default is still set, and comes to nothing. */
-    assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
-    assert_true(action.sa_handler == SIG_DFL);
+    (void)signal(SIGPIPE, SIG_DFL); /* whoever runs this may ignore it */
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(close(ends[0]), 0);
     assert_int_equal(vine__console_write(ends[1], "line\n", 5), -EPIPE);
+    assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
+    assert_true(action.sa_handler == SIG_DFL);
     assert_int_equal(sigpending(&pending), 0);
     assert_int_equal(sigismember(&pending, SIGPIPE), 0);
     assert_int_equal(close(ends[1]), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Memory that is closed to what runs inside: blocks of it, and a thread's own stack. */
 #include "unit/arch/guard/guards.h"
 

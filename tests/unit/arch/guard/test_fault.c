@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Faults where they are a service's own and where they are not: in functions of libc that it calls
  * (with each implementation that libc has for this processor), in the runtime's functions for it,

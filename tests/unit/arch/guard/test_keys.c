@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * `pku` where it cannot be had, or not all of it: no keys, few of them, an io_uring that would copy
  * with another heap's rights, and threads from before. Each in a child, whose keys are its own.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Runs that take too long: abandoned in the service's own text, and elsewhere the end of the
  * process. */
 #include "unit/arch/guard/guards.h"

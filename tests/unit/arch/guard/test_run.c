@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Runs and their faults, with each guard that this machine has. */
 #include "unit/arch/guard/guards.h"
 

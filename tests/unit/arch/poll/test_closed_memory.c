@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Files that are read and written where memory is closed to threads of the kernel's, which may have
  * the rights to key 0 alone. Without protection keys it is memory like any other.

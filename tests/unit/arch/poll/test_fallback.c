@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Where io_uring is forbidden or not there: this program runs itself as on such a kernel.
  */

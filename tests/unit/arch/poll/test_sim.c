@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * The simulated kernel. Its clock is this test's: nothing here waits, whatever the latencies.
  */

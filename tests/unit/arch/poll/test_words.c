@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Words that processes share, which are waited for as anything else is. */
 #include "poll_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Processes of our own: what they have and what they do not, how their ends are told. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* A long range of memory: what is refused and with which words, then what it is. */
 #include <errno.h>
 #include <setjmp.h>

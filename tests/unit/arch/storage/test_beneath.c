@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Names that lead out of a folder, or to what is no file; and files that are read. */
 #include "arch/storage/beneath.h"
 

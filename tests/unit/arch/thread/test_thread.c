@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What the kernel says of threads, and interrupting them. */
 #include <setjmp.h>
 #include <stdarg.h>

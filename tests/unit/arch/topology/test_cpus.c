@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Sets of processors: what is no list is refused, and what is one comes back as it was. */
 #include "arch/topology/cpus.h"
 

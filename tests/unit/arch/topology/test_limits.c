@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What a process may use, read from trees of files: masks, groups, memory, huge pages. */
 #include "arch/topology/topology_internal.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What a machine is made of: this one, and ones that are only described. */
 #include "arch/topology/topology.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=300 long=1200 */
+/* test: long=1200 */
 /*
  * Books in shared memory: hostile headers, damaged books, a lock whose holder is dead, alive or
  * nonsense, and processes that are killed within operations: at each instruction of some chosen

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * Handlers that crash, spin, overflow their heap or stack, block for ever or fail: each ends its
  * task alone, while others of its pipe, and other pipes, are served.

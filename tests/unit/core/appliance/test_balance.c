@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* When a core gives pipes away: by what it and the others show of themselves alone. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Filters (vine/filter.h): bytes through a function beside the core, more of them than came or
  * fewer, and each way in which they end. */
 #include "handlers.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Coroutines that handle tasks and sessions: what they read and write, and when their tasks end. */
 #include "plain_handlers.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Pipes that move between cores: all the time, whatever they are at, and by load. */
 #include <stdbool.h>
 

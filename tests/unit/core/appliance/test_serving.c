@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* How an appliance's pipes are spread over cores, and how it begins and ends. */
 #define SERVED_APPLIANCE "../appliance/served_by_reactors.h"
 

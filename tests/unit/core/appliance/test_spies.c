@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * What a hostile handler finds of another application's pipe, whose memory its process maps:
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* An application's streams (vine/stream.h) before coroutines: whole, both ways at once, and each of
  * their ends. */
 #include "plain_handlers.h"

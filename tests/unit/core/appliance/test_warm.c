@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /* Handlers that take one task after another: whose tasks, what of one the next one sees, and what a
  * fault in one leaves of the others. */
 #include "handlers.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* An arena by its own functions: what is refused, what a full one does, what a thread leaves, and
  * what is counted. */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * malloc and its kin of a program that is linked with libvine-runtime: from the arena of the thread
  * that calls, whoever calls: this program, libc, a library that was linked, one that was loaded.

@@ -8,7 +8,7 @@
 #include "core/bridge/bridge_internal.h"
 #include "unit/core/bridge/bridge_tests.h"
 
-#define LIMIT (10 * VINE_NS_PER_SECOND)
+#define LIMIT (100 * VINE_NS_PER_SECOND)
 
 static enum vine_op_cache_kind cache; /* under test */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What files are told of in the metrics of their core, by class. */
 #include "file_tests.h"
 

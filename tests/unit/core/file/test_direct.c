@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=300 */
+/* test: links=runtime */
 /*
  * Direct I/O at any offset, size and address, against a model in memory and pread(2).
  */

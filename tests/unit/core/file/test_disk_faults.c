@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Disks that are full, and disks that fail: real ones, over files of the test's. A disk becomes
  * full by what is written to it. It fails where the file below it has been cut off, or where the

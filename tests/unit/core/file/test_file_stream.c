@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=300 */
+/* test: links=runtime */
 #include "file_tests.h"
 
 #include <vine/file_stream.h>

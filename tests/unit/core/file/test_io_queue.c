@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Which request goes next, over a device that is the test's: it ends what it has when the test says
  * so, in an order of a seed's choice.

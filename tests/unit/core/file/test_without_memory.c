@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Allocations that fail while files are opened, read, written and closed, one after the other until
  * none is left to fail: the operation that lacks memory says so, what is under way ends, and all of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Futures, messages and requests between coroutines of one heap. */
 
 #include "../state/by_hand.h"

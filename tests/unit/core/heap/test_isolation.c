@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * What a hostile service can reach from its heap, with each guard that this machine has. What is
  * not trapped is said here, too, and is what the guards' descriptions say of them.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Heaps of a pool: who gets which, what is in them, and what becomes of their memory. */
 #include "unit/arch/guard/guards.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Dates, entity tags and conditions, by the words of RFC 9110 5.6.7, 8.8 and 13. */
 #include "http_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Heads that are passed on, by the words of RFC 9110 7.6 and RFC 9112. */
 #include "http_tests.h"
 

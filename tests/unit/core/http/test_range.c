@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Ranges, by the words of RFC 9110 13.1.5, 14 and 15.3.7. */
 #include "http_tests.h"
 

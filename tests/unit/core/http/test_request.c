@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Heads of requests, by the words of RFC 9112 and 9110. Every message of every table is read as a
  * whole, in two pieces at each place, and byte by byte, with the same result.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Heads of responses, by the words of RFC 9112, each as a whole, in two pieces at each place, and
  * byte by byte.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* A start in words: each step in its place, each number with its source. */
 #include "core/launch/explain.h"
 

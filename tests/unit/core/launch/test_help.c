@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* --help, the page for man and the guide say of each option what its table has. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Command lines of programs on reactors: what is wrong is told, what is right is taken. */
 #include "core/launch/options.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What the runtime tells of a core's memory by itself, under a clock that the test owns. */
 #include "harness/stepped.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Which processors, memory and queues a machine's cores get. */
 #include <errno.h>
 #include <hwloc.h>

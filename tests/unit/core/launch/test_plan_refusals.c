@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What a machine does not bear: told by what was asked, what there is, what would be right. */
 #include <errno.h>
 #include <setjmp.h>

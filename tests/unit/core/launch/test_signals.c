@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Signals of the process as events on core 0. Each test is a child of fork with a vine_main of its
  * own, which sends itself signals and says what came of them; its exit code is the verdict.

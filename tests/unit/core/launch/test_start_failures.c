@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=300 */
+/* test: links=runtime */
 /*
  * Allocations that fail while a program on reactors starts: the first one, the second one, and so
  * on until there are none left to fail. Each time a child of fork starts a whole program. It comes

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Programs that start as their options say, on this machine or on what hwloc takes for it; each is
  * a child of fork, of which is looked at what it writes and how it ends. */
 #include <vine/reactor.h>

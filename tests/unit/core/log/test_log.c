@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Which lines are logged, what they look like, and what becomes of them if nobody reads. */
 #include "harness/stepped.h"
 

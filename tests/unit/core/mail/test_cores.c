@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Mail between cores that are stepped in one thread, from a seed. The test plays the inside of all
  * micro-processes: it asks, gives up, closes mailboxes and dies at any moment. Whatever the order:

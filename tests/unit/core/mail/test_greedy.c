@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* A micro-process with more coroutines than ends of operations come in by a run, each of which asks
  * anew at once and is answered at once: others have their turns. */
 #include "mail_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Several micro-processes that are told the same: who has no room misses it and is told how much,
  * and who is gone is told no more. */
 #include "mail_tests.h"

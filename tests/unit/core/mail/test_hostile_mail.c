@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Micro-processes that write nonsense where those outside look for mail: each is ended, alone, and
  * what it held is told to who waits for it. */
 #include "mail_tests.h"

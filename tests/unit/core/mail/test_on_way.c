@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * How much may be on its way to a core that does not get to it, from micro-processes whose inside
  * the test plays: of one that asks and gives up for ever, of one with many coroutines, of many.

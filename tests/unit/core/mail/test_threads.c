@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=240 */
+/* test: links=runtime */
 /*
  * Micro-processes on two cores that run: all send to all, as fast as room allows, some end in the
  * middle of it, and whoever stays gets all that was sent to it. The reactors are a child's, whose

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What is registered on several cores, and the text that comes of it. */
 #include "harness/stepped.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=30 */
+/* test: links=runtime */
 /* Addresses from text and back. */
 #include <setjmp.h>
 #include <stdarg.h>

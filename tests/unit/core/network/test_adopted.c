@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Connections over descriptors that a process was given: pipes, files, and sockets. */
 #include "network_tests.h"
 

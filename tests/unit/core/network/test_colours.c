@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Connections of which what is received lies apart, in memory of a colour. With protection keys,
  * where there are any, it has its key; elsewhere it lies apart all the same.

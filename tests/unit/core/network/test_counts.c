@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What a core's network counts, and what is told of it as metrics. */
 #include "network_tests.h"
 

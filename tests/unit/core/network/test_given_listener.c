@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Listeners on sockets that somebody else has made: what is refused, how connections come to cores
  * and to others who accept from the same socket, and that none which has come is lost. */
 #include "network_tests.h"

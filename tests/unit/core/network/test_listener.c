@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Listeners: who is refused, how connections come to cores, what becomes of them without
  * descriptors. */
 #include "network_tests.h"

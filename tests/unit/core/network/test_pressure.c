@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Who does not read, who does not send, and what becomes of memory and time then. */
 #include "network_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Files that go out by the kernel: where that cannot be, one that is cut off, a peer that does not
  * read, and all of it in its order. */
 #include "network_tests.h"

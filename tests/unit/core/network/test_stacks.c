@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Which network stacks there are, and that the options' table names the same ones. */
 #include <errno.h>
 #include <setjmp.h>

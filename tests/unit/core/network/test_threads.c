@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 long=600 */
+/* test: links=runtime long=600 */
 /*
  * An echo server on two real threads, and as many clients as there are descriptors for (500, and
  * 10,000 in the long form) in a process of their own.

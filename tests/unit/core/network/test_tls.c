@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=libcrypto timeout=120 */
+/* test: links=runtime links=libcrypto */
 /* TLS above connections, with certificates that the test makes. */
 #include "network_tests.h"
 

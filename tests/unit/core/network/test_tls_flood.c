@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=libcrypto timeout=120 */
+/* test: links=runtime links=libcrypto */
 /* A TLS peer that has us answer by itself, again and again, and reads none of it: what is kept for
  * it has a bound, and once it reads all goes on. */
 #include "network_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=libcrypto timeout=60 */
+/* test: links=runtime links=libcrypto */
 /* Hellos that no client of OpenSSL's would send. */
 #include "network_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=libcrypto timeout=240 */
+/* test: links=runtime links=libcrypto */
 /*
  * Allocations that fail while a server works: on the way of one request, from the arrival of its
  * client to the close, the first one fails, then the second one, and so on until none is left to

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Micro-processes that ask outside for anything, in any order, from a seed: sockets, files,
  * splices, tasks and streams elsewhere and mail, with places and numbers of which some are of

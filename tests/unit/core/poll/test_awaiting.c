@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Tasks of an appliance elsewhere that coroutines await: what is refused, who is not there any more
  * when one ends, an appliance that dies, and asks that nobody wrote down who means well. */
 #include "../process/process_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=libcrypto timeout=120 */
+/* test: links=runtime links=libcrypto */
 /* Sockets by TLS that a coroutine connects: who is asked and who is not, what ends a handshake that
  * does not, and files that go out by them, up to their end and not that far. */
 #include "../process/process_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Micro-processes at both ends of a connection, on a reactor that is stepped, by a clock that the
  * test owns. */
 #include "../network/network_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Files that coroutines open below a root and send: what is refused, what goes wrong half way, and
  * all of it in its order, on a socket and on a pipe. */
 #include "../process/process_tests.h"

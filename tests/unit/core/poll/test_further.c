@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Sockets of the outside that a micro-process asks for: connecting, and how such a socket ends. */
 #include "../process/process_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Several sockets at once, peers that hang up, and micro-processes that listen. */
 #include "../process/process_tests.h"
 

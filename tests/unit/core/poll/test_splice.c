@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Bytes from one connection of a micro-process to another: all of them come through, no more than
  * the reader takes, and nothing is lost by giving up. */
 #include "../process/process_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Micro-processes that fail: each is told of, its client hears of it, and those beside it go on. */
 #include "process_tests.h"
 

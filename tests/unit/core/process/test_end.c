@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* How connections of micro-processes end: what is unread costs nobody an answer, and a core that
  * stops waits for those that are in the middle of something, for a while. */
 #include "process_tests.h"

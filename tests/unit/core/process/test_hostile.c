@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Services that write nonsense where those outside look: each is ended, alone, while another one
  * beside it goes on. */
 #include "process_tests.h"

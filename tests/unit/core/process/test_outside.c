@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Functions outside, as coroutines call them: what they are told is checked, what they keep goes
  * with its micro-process whatever ends that, and what coroutines share is nothing that they reach.

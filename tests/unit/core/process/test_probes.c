@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * A hostile micro-process reads and writes whatever there is, one thing at a time, with each guard
  * that this machine has. What is trapped and what is not is one table here, and the same one in

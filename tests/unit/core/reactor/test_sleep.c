@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* A core that sleeps until somebody answers it. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Reactors in threads of their own, and threads that are no reactor beside them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Tasks of appliances elsewhere, begun on reactors that run and sleep: what is refused, what is
  * lost, what has to wait, and what all of it comes to when it goes well. */
 #include "../talk/killed.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 #include "unit/core/resp_server/resp_served.h"
 
 #include "core/resp_server/commands.h"

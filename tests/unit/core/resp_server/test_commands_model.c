@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Random commands, whose bytes come in pieces of any size and whose replies go out through any
  * room, against a list of keys that knows nothing of tables, sets, payloads and pieces.

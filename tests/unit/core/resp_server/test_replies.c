@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Replies that go out in pieces while others change what they tell, values that come as payloads,
  * memory that is not to be had, and connections that end in the midst of all this.

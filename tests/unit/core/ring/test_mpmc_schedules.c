@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 long=2000 */
+/* test: long=2000 */
 /*
  * The mpmc queue under schedules that no processor comes by: all parties are coroutines of one
  * thread, each gives way before every access to what they share, and chance says who goes on, and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 long=900 */
+/* test: long=900 */
 /*
  * Processes that make, enter, leave and are killed while they do, on one named segment.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* What a service has once, beside its connections: it comes back, also where there was no room for
  * it when it should have. */
 #include "../process/process_tests.h"

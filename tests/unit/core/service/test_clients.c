@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* How often a client may come: each for itself, and of IPv6 each network. */
 #include "../network/network_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime links=libcrypto timeout=120 */
+/* test: links=runtime links=libcrypto */
 /* A service that speaks TLS ends while clients are in the middle of their handshake: they know
  * nothing of it, are plain sockets, and move only when the test has them move. */
 #include "../network/network_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* A service that runs for what this process was given as its input and output. */
 #include "../network/network_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Requests by HTTP, one after the other, and their answers: what ends the connection and what keeps
  * it, and what a client is told that has done wrong or nothing for too long. */
 #include "../process/process_tests.h"

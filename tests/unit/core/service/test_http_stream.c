@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Heads and bodies as operations of coroutines: however they are cut, the same comes of them, and
  * what is wrong with them is raised. */
 #include "../process/process_tests.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * A program with a service from its start to its end, with each guard and each way to the kernel
  * that there is here, on two cores; its clients are a thread of its own that knows nothing of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * A table: each operation of vine/socket.h, on each kind of socket, with the same outcome on all.
  * In one thread, by a clock that the test owns, which passes only while nobody has anything to do.

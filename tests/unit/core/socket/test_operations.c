@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * Every operation on every kind of socket: a writer and a reader whose operations, sizes and order
  * come from a seed, on each kind in turn; and what each kind refuses, operation by operation. The

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Coroutines of one heap, run by hand: their order, their families, and what they raise. */
 
 #include "by_hand.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* How coroutines end: errors, cancelling, vine_catch and vine_finally, parents and children. */
 
 #include "by_hand.h"

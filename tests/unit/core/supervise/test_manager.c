@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /* Under a manager of services as systemd is one: what it is told and when, and its sockets. */
 #include "supervise_tests.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=180 */
+/* test: links=runtime */
 /* The supervisor: what it refuses, who is started anew and what is told of it, signals, the end. */
 #include "supervise_tests.h"
 
@@ -357,8 +357,7 @@ static void take_terminal(void *context)
 
     (void)setsid();
     (void)ioctl(open(terminal->name, O_RDWR), TIOCSCTTY, 0);
-    if (terminal->ignores_hangup)
-        (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGHUP, terminal->ignores_hangup ? SIG_IGN : SIG_DFL);
 }
 
 static void a_service_ends_with_its_terminal_unless_it_shall_outlive_it(void **state)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=180 */
 /* Surveys of segments that others are at work in, or were killed in, or cut off under it: what is
  * done meanwhile is no inconsistency, and nothing ends the one that looks. */
 #include "surveyed.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /* What a survey tells of segments: of one at work, and of what was planted into copies of it. */
 #include "surveyed.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* Calls of cores that are stepped in an order of a seed's, and calls of two that run. */
 #include "harness/stepped.h"
 

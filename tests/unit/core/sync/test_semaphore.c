@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 #include "unit/core/sync/sync_tests.h"
 
 #include <vine/semaphore.h>

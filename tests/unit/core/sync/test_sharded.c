@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * Functions and services on every core: four of them in one thread, stepped in an order that
  * follows from the seed.

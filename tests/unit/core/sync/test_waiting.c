@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * How a wait ends, whatever it is for: by its deadline, by an abort source, by being cancelled, or
  * with what it waited for; once, and never within a call of the one who waits.

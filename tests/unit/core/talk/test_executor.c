@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=60 */
 /*
  * Tasks of coroutine procedures, as an executor of the test's own sees them: without coroutines. It
  * does on the loop's thread what a task's first byte says.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /* A worker whose signal never comes: other threads wait on the same condition and swallow what was
  * meant for it, which is how the C library's bug looks from here. */
 #include "served.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=180 */
 /* A pipe goes on with the appliance that comes after its own was lost or has drained. */
 #include "served.h"
 

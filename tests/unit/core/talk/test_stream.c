@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /*
  * Streams of an application, before coroutines that an executor of the test's own plays on the
  * appliance's loop: by the first scalar one that echoes, that takes nothing until it is told, that

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=180 */
 /*
  * A new process of an appliance is left the pipes of the running one.
  */

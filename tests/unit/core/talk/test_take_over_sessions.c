@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=120 */
 /* Sessions, whose state is the predecessor's, while an appliance's place is taken. */
 #include "nursery.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /*
  * The timer wheel, one behaviour after the other. The clock is the test's. Random sequences against
  * a plain list are in test_wheel_oracle.c.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=120 */
+/* test: links=runtime */
 /*
  * The timer wheel against an array that is searched: random arming, putting off, bringing forward,
  * stopping, cancelling and advancing, from one printed seed (VINE_TEST_SEED repeats one). What is

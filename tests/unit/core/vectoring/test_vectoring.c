@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=runtime timeout=60 */
+/* test: links=runtime */
 /* The bytes of a socket: what came, what goes out, and rings, which are compared with a plain
  * array. */
 #include <setjmp.h>
