@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/session.h - what a connection of a client asks, done and answered.
+ *
+ * Owns:     an answer until it was sent, an upload, what is waited for, events that were not sent.
+ * Threads:  the registry's.
+ * Blocking: as the store, where a VM is changed; whoever waits for a VM is told so, and woken.
+ * Trust:    a command was permitted by the request's reader; parameters may be anything.
+ * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_EVENTS_MAX events.
+ */
+#ifndef VINE_VMM_SERVER_SESSION_H
+#define VINE_VMM_SERVER_SESSION_H
+
+#include "vmm/server/answer.h"
+#include "vmm/server/request.h"
+#include "vmm/server/upload.h"
+
+#define VINE__SESSION_ANSWER_BYTES_MAX (8U << 20)
+#define VINE__SESSION_LOG_BYTES_MAX    (64U << 10)
+#define VINE__SESSION_EVENTS_MAX       64
+#define VINE__SESSION_WAIT_MS_MAX      (24 * 3600 * 1000)
+
+struct vine__session_event {
+    uint64_t number;
+    char uid[VINE__CLIENT_UID_BYTES];
+    enum vine__vm_state state;
+    const char *ended_by;
+    char text[VINE__SERVER_WHY_BYTES];
+};
+
+struct vine__session {
+    struct vine__registry *registry; /* private, from here... */
+    struct vine__client *client;
+    struct vine__upload upload;
+    struct vine__watcher waits, listens;
+    const struct vine__command *waiting; /* the command that is not answered yet, or NULL */
+    char wait_uid[VINE__CLIENT_UID_BYTES];
+    enum vine__vm_state wait_state;
+    bool is_reached;                    /* the VM was in that state, be it for a moment */
+    struct vine__session_event *events; /* a ring; NULL: nobody has asked for them */
+    uint32_t event_first, event_count;
+    uint64_t event_number; /* of the last one that there was, taken or not */
+    char *large;
+    char small[1024]; /* ...to here */
+
+    /* There is an event, or something that is waited for. Its maker's; may not call back. */
+    void (*wake)(struct vine__session *session);
+    /* What is to be sent; NULL: nothing. */
+    const char *answer;
+    size_t answer_bytes;
+    uint64_t wait_ms; /* after VINE__SESSION_WAITS: how long at most */
+};
+
+enum vine__session_told {
+    VINE__SESSION_ANSWERED, /* `answer` is to be sent */
+    VINE__SESSION_WAITS,    /* until `wake`, or `wait_ms` are over: then vine__session_go_on */
+};
+
+void vine__session_init(struct vine__session *session, struct vine__registry *registry,
+                        struct vine__client *client, void (*wake)(struct vine__session *session));
+
+/* An upload that is not whole has not been. */
+void vine__session_fini(struct vine__session *session);
+
+/* Answer a request that its reader has refused. */
+void vine__session_refuse(struct vine__session *session, const struct vine__request *request);
+
+/* A request's buffer begins; these bytes of it have come. Returns false if it is refused: the
+ * answer is there, and the rest of the request is to go by. */
+VINE_MUST_CHECK bool vine__session_buffer(struct vine__session *session,
+                                          const struct vine__request *request);
+VINE_MUST_CHECK bool vine__session_piece(struct vine__session *session,
+                                         const struct vine__request *request);
+
+/* A request that is whole. */
+VINE_MUST_CHECK enum vine__session_told vine__session_do(struct vine__session *session,
+                                                         const struct vine__request *request);
+VINE_MUST_CHECK enum vine__session_told vine__session_go_on(struct vine__session *session,
+                                                            bool is_timed_out);
+
+/* The answer was sent. */
+void vine__session_sent(struct vine__session *session);
+
+/* Have the next event as the answer. Returns whether there was one. */
+VINE_MUST_CHECK bool vine__session_next_event(struct vine__session *session);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/server/session_values.c - what answers say. */
+
+#include "vmm/server/session_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A string whose size is that of what `write` writes. */
+static void write_string(struct vine__answer *answer,
+                         void (*write)(struct vine__answer *answer,
+                                       const struct vine__session_result *result),
+                         const struct vine__session_result *result)
+{
+    struct vine__answer counted = {.room_bytes = 0};
+
+    write(&counted, result);
+    vine__answer_string_begin(answer, counted.size_bytes);
+    write(answer, result);
+    vine__answer_string_end(answer);
+}
+
+static void write_uids(struct vine__answer *answer, const struct vine__session_result *result)
+{
+    for (uint32_t i = 0; i < result->count; i++) {
+        vine__answer_piece(answer, ";", i > 0);
+        vine__answer_piece(answer, result->vms[i]->uid, strlen(result->vms[i]->uid));
+    }
+}
+
+static void write_configurations(struct vine__answer *answer,
+                                 const struct vine__session_result *result)
+{
+    for (uint32_t i = 0; i < result->count; i++) {
+        const struct vine__store_facts *const facts = &result->vms[i]->facts;
+
+        vine__answer_piece(answer, ";", i > 0);
+        vine__answer_json_piece(answer, facts->configuration, facts->configuration_bytes);
+    }
+}
+
+static void write_states(struct vine__answer *answer, const struct vine__session_result *result)
+{
+    for (uint32_t i = 0; i < result->count; i++) {
+        const struct vine__vm *const vm = result->vms[i];
+        char text[128];
+        const int size = snprintf(text, sizeof(text), "%s,%s,%s", vm->uid,
+                                  vine__vm_state_word(vm->state), vm->name);
+
+        vine__answer_piece(answer, ";", i > 0);
+        vine__answer_piece(answer, text, (size_t)size);
+    }
+}
+
+static void write_commands(struct vine__answer *answer, const struct vine__session_result *result)
+{
+    const struct vine__command *const first = vine__command_next(NULL);
+
+    (void)result;
+    for (const struct vine__command *command = first; command != NULL;
+         command = vine__command_next(command)) {
+        char text[64];
+        const int size = snprintf(text, sizeof(text), "%s%u,%u,%s", command != first ? ";" : "",
+                                  command->number, command->version, command->word);
+
+        vine__answer_piece(answer, text, (size_t)size);
+    }
+}
+
+static void write_status(struct vine__answer *answer, const struct vine__vm *vm)
+{
+    vine__answer_text(answer, vine__vm_state_word(vm->state));
+    vine__answer_text(answer, vm->ended_by);
+    vine__answer_text(answer, vm->ended_text);
+    vine__answer_integer(answer, (int64_t)vm->start_count);
+}
+
+static void write_limits(struct vine__answer *answer, const struct vine__session *session)
+{
+    const struct vine__client *const client = session->client;
+
+    vine__answer_integer(answer, client->limits.vms);
+    vine__answer_integer(answer, (int64_t)client->limits.memory_bytes);
+    vine__answer_integer(answer, client->limits.kernel_bytes);
+    vine__answer_integer(answer, (int64_t)client->limits.disk_bytes);
+    vine__answer_integer(answer, client->vm_count);
+    vine__answer_integer(answer, (int64_t)vine__registry_memory(session->registry, client));
+    vine__answer_integer(answer, (int64_t)vine__registry_disk(session->registry, client));
+}
+
+void vine__session_write(struct vine__answer *answer, const struct vine__command *command,
+                         const struct vine__session_result *result)
+{
+    const struct vine__client *const client = result->session->client;
+
+    vine__answer_begin(answer, command);
+    switch ((enum vine_server_action)command->action) {
+    case VINE_SERVER_PERMISSIONS:
+        vine__answer_integer(answer, client->permissions);
+        break;
+    case VINE_SERVER_COUNT:
+        vine__answer_integer(answer, result->count);
+        break;
+    case VINE_SERVER_UIDS_AT:
+    case VINE_SERVER_UIDS:
+        write_string(answer, write_uids, result);
+        break;
+    case VINE_SERVER_CONFIGURATIONS:
+        write_string(answer, write_configurations, result);
+        break;
+    case VINE_SERVER_CREATE:
+        vine__answer_text(answer, result->vm->uid);
+        break;
+    case VINE_SERVER_KERNEL_BYTES_MAX:
+        vine__answer_integer(answer, client->limits.kernel_bytes);
+        break;
+    case VINE_SERVER_UPLOAD_KERNEL:
+        vine__answer_text(answer, "");
+        break;
+    case VINE_SERVER_EXECUTE:
+        vine__answer_text(answer, result->vm->console);
+        break;
+    case VINE_SERVER_HELLO:
+        write_string(answer, write_commands, result);
+        break;
+    case VINE_SERVER_STATUS:
+        write_status(answer, result->vm);
+        break;
+    case VINE_SERVER_STATES:
+        write_string(answer, write_states, result);
+        break;
+    case VINE_SERVER_LIMITS:
+        write_limits(answer, result->session);
+        break;
+    case VINE_SERVER_LOGS:
+        vine__answer_string(answer, result->log, result->log_bytes);
+        break;
+    case VINE_SERVER_WAIT:
+        vine__answer_text(answer, vine__vm_state_word(result->session->wait_state));
+        break;
+    case VINE_SERVER_STOP:
+    case VINE_SERVER_KILL:
+    case VINE_SERVER_RESTART:
+    case VINE_SERVER_DELETE:
+    case VINE_SERVER_UPLOAD_INITRD:
+    case VINE_SERVER_UPLOAD_DISK:
+    case VINE_SERVER_EVENTS:
+    case VINE_SERVER_CONFIGURE:
+        break;
+    }
+}
+
+bool vine__session_element(const char *list, size_t size, size_t *at, const char **ret_bytes,
+                           size_t *ret_size)
+{
+    const char *semicolon;
+
+    /* Behind the last one it is one beyond the end; an empty list has none. */
+    if (*at > size || size == 0)
+        return false;
+    *ret_bytes = list + *at;
+    semicolon = memchr(list + *at, ';', size - *at);
+    *ret_size = semicolon != NULL ? (size_t)(semicolon - *ret_bytes) : size - *at;
+    *at += *ret_size + 1;
+    return true;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/store_memory.h - a store of VMs that is gone with the process.
+ *
+ * Owns:     its VMs, and a descriptor for each file that one has.
+ * Threads:  one.
+ * Blocking: never.
+ * Trust:    configurations may be anything: JSON of at most VINE__STORE_CONFIGURATION_BYTES_MAX
+ *           without a key that is there twice, whose "memory" is a size.
+ * Limits:   none of its own.
+ */
+#ifndef VINE_VMM_SERVER_STORE_MEMORY_H
+#define VINE_VMM_SERVER_STORE_MEMORY_H
+
+#include "vmm/server/machines.h"
+
+#define VINE__STORE_CONFIGURATION_BYTES_MAX (64 * 1024)
+#define VINE__STORE_MEMORY_BYTES            (UINT64_C(256) << 20) /* where nothing is said */
+
+/* Returns 0 or -ENOMEM. */
+VINE_MUST_CHECK int vine__store_memory_create(struct vine__store **ret_store);
+void vine__store_memory_destroy(struct vine__store *store);
+
+/* A file of a VM, to be read; -1: it has none. The store's. */
+int vine__store_memory_file(const struct vine__store *store, const char *uid,
+                            enum vine__vm_upload upload);
+
+#endif

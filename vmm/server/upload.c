@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/server/upload.c - see upload.h. */
+
+#include "vmm/server/upload.h"
+
+#include "utils/assert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum vine_server_error refuse(char why[VINE__SERVER_WHY_BYTES], enum vine_server_error error,
+                                     const char *text)
+{
+    (void)snprintf(why, VINE__SERVER_WHY_BYTES, "%s", text);
+    return error;
+}
+
+static enum vine_server_error refuse_system(char why[VINE__SERVER_WHY_BYTES], int error)
+{
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+        return refuse(why, VINE_SERVER_E_FULL, "no room on the disk for what is uploaded");
+    return refuse(why, VINE_SERVER_E_FAILED, "what is uploaded cannot be written");
+}
+
+/* Not all file systems have files without a name. */
+static int open_nameless(const char *folder)
+{
+    const int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char path[4200];
+    int named;
+
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+        return fd;
+    (void)snprintf(path, sizeof(path), "%s/upload-XXXXXX", folder);
+    named = mkostemp(path, O_CLOEXEC);
+    if (named >= 0)
+        (void)unlink(path);
+    return named;
+}
+
+/* Whether its owner may have that much, without what it takes the place of. */
+static enum vine_server_error check_limits(const struct vine__registry *registry,
+                                           const struct vine__vm *vm, enum vine__vm_upload kind,
+                                           uint64_t size, char why[VINE__SERVER_WHY_BYTES])
+{
+    const struct vine__client *const owner = vm->owner;
+    uint64_t others;
+
+    if (size == 0)
+        return refuse(why, VINE_SERVER_E_BAD_VALUE, "there is nothing in it");
+    if (owner == NULL)
+        return VINE_SERVER_E_DONE;
+    if (kind != VINE__UPLOAD_DISK && size > owner->limits.kernel_bytes)
+        return refuse(why, VINE_SERVER_E_LIMIT, "larger than a kernel may be");
+    others = vine__registry_disk(registry, owner) - vm->upload_bytes[kind];
+    if (others > owner->limits.disk_bytes || size > owner->limits.disk_bytes - others)
+        return refuse(why, VINE_SERVER_E_LIMIT, "more on the disk than there may be");
+    return VINE_SERVER_E_DONE;
+}
+
+enum vine_server_error vine__upload_begin(struct vine__upload *upload,
+                                          struct vine__registry *registry, struct vine__vm *vm,
+                                          enum vine__vm_upload kind, uint64_t size_bytes,
+                                          char why[VINE__SERVER_WHY_BYTES])
+{
+    enum vine_server_error told;
+    int fd;
+
+    VINE_ASSERT(upload->vm == NULL);
+    if (vm->is_uploading)
+        return refuse(why, VINE_SERVER_E_BUSY, "another upload to this VM is under way");
+    if (vm->state != VINE__VM_OFF)
+        return refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
+    told = check_limits(registry, vm, kind, size_bytes, why);
+    if (told != VINE_SERVER_E_DONE)
+        return told;
+    fd = open_nameless(registry->upload_folder);
+    if (fd < 0)
+        return refuse_system(why, errno);
+    *upload = (struct vine__upload){
+        .registry = registry, .vm = vm, .kind = kind, .fd = fd, .size_bytes = size_bytes};
+    vm->is_uploading = true;
+    vm->reserved_bytes = size_bytes;
+    return VINE_SERVER_E_DONE;
+}
+
+void vine__upload_abandon(struct vine__upload *upload)
+{
+    if (upload->vm == NULL)
+        return;
+    upload->vm->is_uploading = false;
+    upload->vm->reserved_bytes = 0;
+    (void)close(upload->fd);
+    upload->vm = NULL;
+}
+
+enum vine_server_error vine__upload_put(struct vine__upload *upload, const char *bytes, size_t size,
+                                        char why[VINE__SERVER_WHY_BYTES])
+{
+    VINE_ASSERT(upload->vm != NULL && size <= upload->size_bytes - upload->done_bytes);
+    while (size > 0) {
+        const ssize_t put = write(upload->fd, bytes, size);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0) {
+            const int error = errno;
+
+            vine__upload_abandon(upload);
+            return refuse_system(why, error);
+        }
+        bytes += put;
+        size -= (size_t)put;
+        upload->done_bytes += (uint64_t)put;
+    }
+    return VINE_SERVER_E_DONE;
+}
+
+enum vine_server_error vine__upload_end(struct vine__upload *upload,
+                                        char why[VINE__SERVER_WHY_BYTES])
+{
+    struct vine__vm *const vm = upload->vm;
+    struct vine__store *const store = upload->registry->store;
+    enum vine_server_error told;
+
+    VINE_ASSERT(vm != NULL && upload->done_bytes == upload->size_bytes);
+    told = store->calls->put(store, vm->uid, upload->kind, upload->fd, upload->size_bytes, why);
+    if (told == VINE_SERVER_E_DONE)
+        vm->upload_bytes[upload->kind] = upload->size_bytes;
+    vine__upload_abandon(upload);
+    return told;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/upload.h - a buffer on its way from a client to the store: to a file without a name as
+ * it comes, and from there at once.
+ *
+ * Owns:     the file, which goes with it, whatever ends the server; and of its VM the right to be
+ *           changed, until the end.
+ * Threads:  the registry's.
+ * Blocking: writes into a file's pages.
+ * Trust:    bytes may be anything; as many come as were said, or it is abandoned.
+ * Limits:   those of the VM's owner: of a kernel or an initrd, and of all that it has uploaded.
+ */
+#ifndef VINE_VMM_SERVER_UPLOAD_H
+#define VINE_VMM_SERVER_UPLOAD_H
+
+#include "vmm/server/registry.h"
+
+/* All zero: none is under way. */
+struct vine__upload {
+    struct vine__registry *registry;
+    struct vine__vm *vm; /* NULL: none */
+    enum vine__vm_upload kind;
+    int fd;
+    uint64_t size_bytes;
+    uint64_t done_bytes;
+};
+
+/* Begin one of this size; or it is refused, with a reason. */
+VINE_MUST_CHECK enum vine_server_error
+vine__upload_begin(struct vine__upload *upload, struct vine__registry *registry,
+                   struct vine__vm *vm, enum vine__vm_upload kind, uint64_t size_bytes,
+                   char why[VINE__SERVER_WHY_BYTES]);
+
+/* The next bytes. What is refused is abandoned, too. */
+VINE_MUST_CHECK enum vine_server_error vine__upload_put(struct vine__upload *upload,
+                                                        const char *bytes, size_t size,
+                                                        char why[VINE__SERVER_WHY_BYTES]);
+
+/* All of it is there: the VM has it from now on, in the place of what it had. */
+VINE_MUST_CHECK enum vine_server_error vine__upload_end(struct vine__upload *upload,
+                                                        char why[VINE__SERVER_WHY_BYTES]);
+
+/* Nothing has been. None is allowed. */
+void vine__upload_abandon(struct vine__upload *upload);
+
+#endif
