@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Plain libraries beside libvine, for the command and tests: what runs virtual machines, what serves
-# them, and what makes what they boot from; and `vine-init`, the first process of a guest.
+# Plain libraries beside libvine, for the command and tests: what runs virtual machines, what keeps
+# them on disk, what serves them, and what makes what they boot from; and `vine-init`, the first
+# process of a guest.
 
 file(GLOB VINE_ENGINE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/engine/*.c")
 file(GLOB VINE_SERVER_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/server/*.c")
@@ -16,6 +17,19 @@ if(vine_found_jansson)
     target_link_libraries(vine_server PRIVATE vine_flags PUBLIC libvine vine_pkg::jansson)
 else()
     vine_dropped("the engine and the server of virtual machines" jansson)
+endif()
+
+file(GLOB VINE_POOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/pool/*.c")
+vine_find(ext2fs)
+vine_find(com_err)
+vine_find(libxxhash)
+if(vine_found_jansson AND vine_found_ext2fs AND vine_found_com_err AND vine_found_libxxhash)
+    add_library(vine_pool STATIC EXCLUDE_FROM_ALL ${VINE_POOL_SOURCES})
+    target_include_directories(vine_pool PUBLIC "${PROJECT_SOURCE_DIR}" src include)
+    target_link_libraries(vine_pool PRIVATE vine_flags
+        PUBLIC libvine vine_pkg::jansson vine_pkg::ext2fs vine_pkg::com_err vine_pkg::libxxhash)
+else()
+    vine_dropped("pools of virtual machines" ext2fs com_err jansson libxxhash)
 endif()
 
 # Of what a guest is told, init reads the kernel's command line alone.

@@ -10,7 +10,7 @@
 # long          it belongs to `make check` alone
 # serial        nothing else runs beside it
 # links=NAME    a pkg-config module that it needs (left out where absent), or one of our own parts:
-#               procedures, streams, keys, tools, engine, server, image, guest, runtime
+#               procedures, streams, keys, tools, engine, pool, server, image, guest, runtime
 # The environment has VINE_SOURCE_DIR, VINE_BUILD_DIR, VINE_C_COMPILER, VINE_SANITIZE and, where it is
 # built, VINE_COMMAND: the path of the command; VINE_WITHOUT is the path of tests/harness/without.c's.
 
@@ -103,7 +103,7 @@ function(vine_find_parts libraries_variable missing_variable)
     set(libraries)
     set(missing)
     foreach(link IN LISTS ARGN)
-        if(link MATCHES "^(procedures|streams|keys|tools|engine|server|image|guest|runtime|world)$")
+        if(link MATCHES "^(procedures|streams|keys|tools|engine|pool|server|image|guest|runtime|world)$")
             string(REPLACE "tools" "tool_objects" part "vine_${link}")
             if(TARGET ${part})
                 list(APPEND libraries ${part})

@@ -22,6 +22,12 @@
     X(guest_bench, "measure a link beside other ways to another virtual machine")                  \
     X(guest_echo, "answer what `vine guest bench` measures a link beside")                         \
     X(guest_bells, "let virtual machines ring one another")                                        \
+    X(pool_create, "make an empty pool of virtual machines")                                       \
+    X(pool_ls, "list the pools of a folder")                                                       \
+    X(pool_show, "show the machines of a pool")                                                    \
+    X(pool_check, "say what is wrong with a pool")                                                 \
+    X(pool_add, "add a machine to a pool")                                                         \
+    X(pool_rm, "remove machines from a pool")                                                      \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")
 

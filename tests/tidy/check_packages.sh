@@ -7,7 +7,7 @@ check() {
         sed -n 's/.*vine_find(\([a-z][a-z0-9._-]*\)).*/\1/p' CMakeLists.txt cmake/*.cmake */CMakeLists.txt
         sed -n 's/^set(vine_tool_modules \(.*\))/\1/p' cmake/VineTool.cmake | tr ' ' '\n'
         grep -rhoE '^/\* (needs|test): .*\*/' tests bench | tr ' ' '\n' |
-            sed -n 's/^links=//p' | grep -vxE 'procedures|streams|keys|tools|engine|server|image|guest|runtime|world'
+            sed -n 's/^links=//p' | grep -vxE 'procedures|streams|keys|tools|engine|pool|server|image|guest|runtime|world'
         grep -rhoE '^/\* needs: .*\*/' bench | sed 's|^/\* needs: *||; s| *\*/$||' | tr ' ' '\n' |
             grep -vxE 'runtime|procedures|streams'
     } | sed '/^$/d' | sort -u | while read -r name; do

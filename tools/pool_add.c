@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pool_add.c - `vine pool add`: a machine into a pool, as one change.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "json.h"
+#include "message.h"
+#include "pools.h"
+#include "status.h"
+#include "verb.h"
+
+struct add_values {
+    const char *configuration;
+    const char *kernel;
+    const char *initrd;
+    struct option_list disks;
+    struct option_list read_only_disks;
+    struct option_list kernel_options;
+    uint64_t memory_bytes;
+    uint64_t processors;
+    const char *autostart;
+    bool json;
+};
+
+/* A file on its way into the pool. */
+struct piece {
+    enum vine__vm_file file;
+    char *disk; /* its name */
+    struct vine__source source;
+};
+
+#define PIECES_MAX (2 + VINE__VM_DISKS_MAX)
+
+struct addition {
+    const char *name;
+    json_t *configuration;
+    struct piece pieces[PIECES_MAX];
+    size_t piece_count;
+};
+
+static int open_piece(struct addition *addition, enum vine__vm_file file, const char *disk,
+                      size_t disk_length, const char *path)
+{
+    struct piece *const piece = &addition->pieces[addition->piece_count];
+
+    if (addition->piece_count == PIECES_MAX) {
+        message_error("a machine has up to %d disks", VINE__VM_DISKS_MAX);
+        return STATUS_USAGE;
+    }
+    const int status = pools_source(path, &piece->source);
+    if (status != STATUS_DONE)
+        return status;
+    piece->file = file;
+    piece->disk = disk != NULL ? strndup(disk, disk_length) : NULL;
+    addition->piece_count++;
+    return STATUS_DONE;
+}
+
+/* NAME=FILE: the file is a disk, and the configuration says so, unless it has said it already. */
+static int add_disks(struct addition *addition, const struct option_list *list, bool is_read_only)
+{
+    int status = STATUS_DONE;
+
+    for (size_t i = 0; status == STATUS_DONE && i < list->count; i++) {
+        const char *const text = list->texts[i];
+        const char *const equals = strchr(text, '=');
+
+        if (equals == NULL || equals == text || equals[1] == '\0') {
+            message_error("'%s' is no NAME=FILE", message_escape(text));
+            return STATUS_USAGE;
+        }
+        const size_t length = (size_t)(equals - text);
+        json_t *disks = json_object_get(addition->configuration, "disks");
+        const json_t *disk;
+        size_t index;
+        bool is_said = false;
+
+        if (disks == NULL) {
+            disks = json_array();
+            (void)json_object_set_new(addition->configuration, "disks", disks);
+        }
+        json_array_foreach(disks, index, disk)
+        {
+            const char *const name = json_string_value(json_object_get(disk, "name"));
+
+            is_said = is_said ||
+                      (name != NULL && strlen(name) == length && memcmp(name, text, length) == 0);
+        }
+        if (!is_said)
+            (void)json_array_append_new(
+                disks, json_pack("{s:s%, s:b}", "name", text, length, "read_only", is_read_only));
+        status = open_piece(addition, VINE__VM_DISK, text, length, equals + 1);
+    }
+    return status;
+}
+
+static int configure(struct addition *addition, const struct add_values *values)
+{
+    if (values->configuration != NULL) {
+        json_error_t wrong;
+
+        addition->configuration =
+            json_load_file(values->configuration, JSON_REJECT_DUPLICATES, &wrong);
+        if (!json_is_object(addition->configuration)) {
+            message_error("%s:%d:%d: %s", message_escape(values->configuration), wrong.line,
+                          wrong.column,
+                          addition->configuration == NULL ? message_escape(wrong.text)
+                                                          : "this is no JSON object");
+            return STATUS_USAGE;
+        }
+        (void)json_object_set_new(addition->configuration, "name", json_string(addition->name));
+        if (json_object_get(addition->configuration, "version") == NULL)
+            (void)json_object_set_new(addition->configuration, "version",
+                                      json_integer(VINE__VM_CONFIGURATION_VERSION));
+    } else {
+        addition->configuration = vine__vm_configuration_new(addition->name);
+    }
+    json_t *const json = addition->configuration;
+
+    if (values->memory_bytes != 0)
+        (void)json_object_set_new(json, "memory", json_unsigned(values->memory_bytes));
+    if (values->processors != 0)
+        (void)json_object_set_new(json, "processors", json_unsigned(values->processors));
+    if (values->autostart != NULL)
+        (void)json_object_set_new(json, "autostart", json_string(values->autostart));
+    if (values->kernel_options.count > 0) {
+        json_t *const words = json_array();
+
+        for (size_t i = 0; i < values->kernel_options.count; i++)
+            (void)json_array_append_new(words, json_string(values->kernel_options.texts[i]));
+        (void)json_object_set_new(json, "kernel_options", words);
+    }
+    return STATUS_DONE;
+}
+
+static int prepare(struct addition *addition, const struct add_values *values)
+{
+    int status = configure(addition, values);
+
+    if (status == STATUS_DONE && values->kernel != NULL)
+        status = open_piece(addition, VINE__VM_KERNEL, NULL, 0, values->kernel);
+    if (status == STATUS_DONE && values->initrd != NULL)
+        status = open_piece(addition, VINE__VM_INITRD, NULL, 0, values->initrd);
+    if (status == STATUS_DONE)
+        status = add_disks(addition, &values->disks, false);
+    if (status == STATUS_DONE)
+        status = add_disks(addition, &values->read_only_disks, true);
+    return status;
+}
+
+static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
+{
+    const struct addition *const addition = context;
+    int error = vine__pool_change_add(change, addition->name, problem);
+
+    for (size_t i = 0; error == 0 && i < addition->piece_count; i++) {
+        const struct piece *const piece = &addition->pieces[i];
+
+        error = vine__pool_change_put(change, addition->name, piece->file, piece->disk,
+                                      &piece->source, problem);
+    }
+    if (error == 0)
+        error =
+            vine__pool_change_configure(change, addition->name, addition->configuration, problem);
+    return error;
+}
+
+static int show(const char *name, struct vine__pool *pool, bool json)
+{
+    const struct vine__pool_contents *contents;
+    struct vine__problem problem = {.text = ""};
+    const int error = vine__pool_load(pool, &contents, &problem);
+
+    if (error != 0)
+        return pools_fail(error, &problem);
+    const struct vine__pool_vm *const vm = vine__pool_find(contents, name);
+    return json && vm != NULL ? json_print(vine__pool_entry_json(&vm->entry)) : STATUS_DONE;
+}
+
+static int run_add(const struct arguments *arguments)
+{
+    const struct add_values *const values = arguments->values;
+    struct addition addition = {.name = arguments->operands[1]};
+    const struct vine__pool_contents *contents;
+    struct vine__pool *pool = NULL;
+    int status = prepare(&addition, values);
+
+    if (status == STATUS_DONE)
+        status = pools_open(arguments->operands[0], VINE__POOL_OWN, NULL, &pool, &contents);
+    if (status == STATUS_DONE)
+        status = pools_change(pool, change, &addition);
+    if (status == STATUS_DONE)
+        status = show(addition.name, pool, values->json);
+    vine__pool_close(pool);
+    for (size_t i = 0; i < addition.piece_count; i++) {
+        (void)close(addition.pieces[i].source.fd);
+        free(addition.pieces[i].disk);
+    }
+    json_decref(addition.configuration);
+    return status;
+}
+
+#define VALUE(field) .offset = offsetof(struct add_values, field)
+
+static const struct option add_options[] = {
+    {.name = "kernel",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(kernel),
+     .value = "FILE",
+     .fallback = "(none yet)",
+     .help = "its kernel"},
+    {.name = "initrd",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(initrd),
+     .value = "FILE",
+     .fallback = "(none)",
+     .help = "its first file system"},
+    {.name = "disk",
+     .kind = OPTION_LIST,
+     VALUE(disks),
+     .value = "NAME=FILE",
+     .fallback = "(none)",
+     .help = "a raw image, which the guest sees as the next of its disks, /dev/vda first; its root "
+             "is called root, as a rule"},
+    {.name = "read-only-disk",
+     .kind = OPTION_LIST,
+     VALUE(read_only_disks),
+     .value = "NAME=FILE",
+     .fallback = "(none)",
+     .help = "the same, which the guest cannot write; it comes after the others"},
+    {.name = "memory",
+     .kind = OPTION_SIZE,
+     VALUE(memory_bytes),
+     .value = "SIZE",
+     .fallback = "256M",
+     .help = "its memory"},
+    {.name = "processors",
+     .kind = OPTION_COUNT,
+     VALUE(processors),
+     .value = "N",
+     .fallback = "1",
+     .min = 1,
+     .max = VINE__VM_CPUS_MAX,
+     .help = "how many processors it has"},
+    {.name = "kernel-option",
+     .kind = OPTION_LIST,
+     VALUE(kernel_options),
+     .value = "WORD",
+     .fallback = "(none)",
+     .help = "a word of its kernel's command line"},
+    {.name = "autostart",
+     .kind = OPTION_TEXT,
+     VALUE(autostart),
+     .value = "never|always|as_before",
+     .fallback = "never",
+     .help = "what becomes of it when the server starts"},
+    {.name = "configuration",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(configuration),
+     .value = "FILE",
+     .fallback = "(an empty one)",
+     .help = "begin with this configuration, in which links, limits and accelerator groups may "
+             "stand too"},
+    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print what was added as JSON"},
+};
+
+#undef VALUE
+
+static const char *const add_description[] = {
+    "Adds a machine to a POOL: its configuration, kernel, initrd and disks. All of it is there "
+    "afterwards, or, whatever went wrong, nothing of it. A machine that lacks what its "
+    "configuration names is not added.",
+    "VM is up to 31 letters, digits, `.`, `_`, `-`. Two names with one hash cannot be in one pool.",
+    NULL,
+};
+
+static const char *const add_examples[] = {
+    "vine pool add farm zip --kernel guest/vmlinux --initrd guest/initrd.img --memory 512M",
+    "add a machine that boots what `vine guest build` made",
+    NULL,
+};
+
+const struct verb verb_pool_add = {
+    .name = "pool add",
+    .synopsis = "POOL VM",
+    .description = add_description,
+    .examples = add_examples,
+    .options = add_options,
+    .option_count = sizeof(add_options) / sizeof(add_options[0]),
+    .values_size = sizeof(struct add_values),
+    .operands_min = 2,
+    .operands_max = 2,
+    .hint = COMPLETE_FILE,
+    .run = run_add,
+};

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/pool/change.h"
+
+#include "arch/peer/random.h"
+#include "utils/assert.h"
+
+#include "vmm/pool/pool_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vine__pool_change {
+    struct vine__pool *pool;
+    struct vine__pool_roll roll;
+    struct vine__pool_contents before;
+    /* Machines that have to be usable afterwards, whatever they were. */
+    char (*touched)[VINE__VM_NAME_BYTES];
+    size_t touched_count;
+};
+
+static int out_of_memory(struct vine__problem *problem)
+{
+    return vine__problem_set(problem, -ENOMEM, "%s", strerror(ENOMEM));
+}
+
+static int read_roll(struct vine__pool_change *change, struct vine__problem *problem)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    int error =
+        vine__files_read(change->pool, VINE__POOL_ROLL, VINE__ROLL_BYTES_MAX, &bytes, &size);
+
+    if (error != 0)
+        return vine__problem_set(problem, error, "%s: " VINE__POOL_ROLL ": %s", change->pool->image,
+                                 strerror(-error));
+    error = vine__pool_roll_parse(bytes, size, &change->roll, problem);
+    free(bytes);
+    return error;
+}
+
+static void discard(struct vine__pool_change *change)
+{
+    vine__pool_roll_fini(&change->roll);
+    vine__pool_contents_fini(&change->before);
+    free(change->touched);
+    free(change);
+}
+
+int vine__pool_change_begin(struct vine__pool *pool, struct vine__pool_change **ret_change,
+                            struct vine__problem *problem)
+{
+    if (pool->point != NULL || !pool->store->is_own)
+        return vine__problem_set(problem, -EBUSY, "%s: is mounted, or not ours to change",
+                                 pool->image);
+    struct vine__pool_change *const change = calloc(1, sizeof(*change));
+
+    if (change == NULL)
+        return out_of_memory(problem);
+    change->pool = pool;
+    vine__filesystem_close(&pool->filesystem);
+    int error = vine__filesystem_open(pool->store, true, &pool->filesystem, problem);
+    if (error == 0)
+        error = read_roll(change, problem);
+    if (error == 0) {
+        change->before = pool->contents;
+        pool->contents = (struct vine__pool_contents){0};
+        *ret_change = change;
+        return 0;
+    }
+    const int ended = vine__pool_change_end(change, false, problem);
+
+    return error != 0 ? error : ended;
+}
+
+static int touch(struct vine__pool_change *change, const char *name, struct vine__problem *problem)
+{
+    const size_t count = change->touched_count + 1;
+    char(*const touched)[VINE__VM_NAME_BYTES] = realloc(change->touched, count * sizeof(*touched));
+
+    if (touched == NULL)
+        return out_of_memory(problem);
+    change->touched = touched;
+    memcpy(touched[change->touched_count++], name, strlen(name) + 1);
+    return 0;
+}
+
+static void untouch(struct vine__pool_change *change, const char *name)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < change->touched_count; i++)
+        if (strcmp(change->touched[i], name) != 0)
+            memmove(change->touched[kept++], change->touched[i], sizeof(*change->touched));
+    change->touched_count = kept;
+}
+
+/* The entry of a machine whose files are known to be its own. */
+static int find(const struct vine__pool_change *change, const char *name,
+                struct vine__pool_entry *ret_entry, struct vine__problem *problem)
+{
+    const struct vine__pool_entry *const entry = vine__pool_roll_find(&change->roll, name);
+
+    if (entry == NULL)
+        return vine__problem_set(problem, -ENOENT, "%s: the pool has no machine \"%s\"",
+                                 change->pool->image, name);
+    if (entry->problem.text[0] != '\0')
+        return vine__problem_set(problem, -EINVAL, "%s: %s", change->pool->image,
+                                 entry->problem.text);
+    *ret_entry = *entry;
+    return 0;
+}
+
+int vine__pool_change_add(struct vine__pool_change *change, const char *name,
+                          struct vine__problem *problem)
+{
+    const uint32_t most = change->before.settings.limits.vms;
+    struct vine__pool_entry entry = {.name = ""};
+    unsigned char random[(VINE__VM_UID_BYTES - 1) / 2];
+
+    if (!vine__vm_is_name(name))
+        return vine__problem_set(problem, -EINVAL, "%s: " VINE__VM_NAME_RULE, name);
+    if (change->roll.count >= (most != 0 ? most : VINE__POOL_VMS_MAX))
+        return vine__problem_set(problem, -EDQUOT,
+                                 "%s: the pool has %u machines, and may have no more",
+                                 change->pool->image, change->roll.count);
+    if (vine__pool_roll_find(&change->roll, name) != NULL)
+        return vine__problem_set(problem, -EEXIST, "%s: the pool has a machine \"%s\" already",
+                                 change->pool->image, name);
+    memcpy(entry.name, name, strlen(name) + 1);
+    vine__vm_hash(name, entry.hash);
+    const struct vine__pool_entry *const other =
+        vine__pool_roll_find_hash(&change->roll, entry.hash, name);
+    if (other != NULL)
+        return vine__problem_set(problem, -EEXIST,
+                                 "%s: the hash of \"%s\", %s, is that of the machine \"%s\"; "
+                                 "choose another name",
+                                 change->pool->image, name, entry.hash, other->name);
+    int error = vine__random_bytes(random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++)
+        (void)snprintf(entry.uid + 2 * i, 3, "%02x", random[i]);
+    if (error == 0)
+        error = vine__pool_roll_put(&change->roll, &entry);
+    return error != 0 ? vine__problem_set(problem, error, "%s", strerror(-error))
+                      : touch(change, name, problem);
+}
+
+int vine__pool_change_configure(struct vine__pool_change *change, const char *name,
+                                const json_t *json, struct vine__problem *problem)
+{
+    struct vine__pool_entry entry;
+    char path[VINE__POOL_PATH_BYTES];
+    int error = find(change, name, &entry, problem);
+
+    if (error != 0)
+        return error;
+    char *const text = json_dumps(json, JSON_INDENT(1));
+    if (text == NULL)
+        return out_of_memory(problem);
+    const struct vine__source source = {
+        .name = "the configuration",
+        .bytes = text,
+        .size = strlen(text),
+        .fd = -1,
+        .size_max = VINE__VM_CONFIGURATION_BYTES_MAX,
+    };
+    struct vine__source_result result;
+
+    vine__vm_path(entry.hash, VINE__VM_CONFIGURATION, NULL, path);
+    error = vine__filesystem_put(&change->pool->filesystem, path, &source, &result, problem);
+    free(text);
+    return error != 0 ? error : touch(change, name, problem);
+}
+
+/* Where the entry tells of a file; a disk that is not there yet gets a place. NULL: there is none. */
+static struct vine__pool_file *place_of(struct vine__pool_entry *entry, enum vine__vm_file file,
+                                        const char *disk, bool is_new)
+{
+    if (file == VINE__VM_KERNEL)
+        return &entry->kernel;
+    if (file == VINE__VM_INITRD)
+        return &entry->initrd;
+    for (uint32_t i = 0; i < entry->disk_count; i++)
+        if (strcmp(entry->disks[i].name, disk) == 0)
+            return &entry->disks[i].file;
+    if (!is_new || entry->disk_count == VINE__VM_DISKS_MAX || !vine__vm_is_name(disk))
+        return NULL;
+    struct vine__pool_disk *const place = &entry->disks[entry->disk_count++];
+    memcpy(place->name, disk, strlen(disk) + 1);
+    return &place->file;
+}
+
+int vine__pool_change_put(struct vine__pool_change *change, const char *name,
+                          enum vine__vm_file file, const char *disk,
+                          const struct vine__source *source, struct vine__problem *problem)
+{
+    const struct vine__pool_limits *const limits = &change->before.settings.limits;
+    struct vine__source limited = *source;
+    struct vine__pool_entry entry;
+    char path[VINE__POOL_PATH_BYTES];
+    int error = find(change, name, &entry, problem);
+
+    if (error != 0)
+        return error;
+    struct vine__pool_file *const place = place_of(&entry, file, disk, true);
+    if (place == NULL)
+        return vine__problem_set(problem, -EINVAL,
+                                 "%s: a machine has up to %d disks; for each, " VINE__VM_NAME_RULE,
+                                 disk, VINE__VM_DISKS_MAX);
+    struct vine__source_result result;
+
+    limited.size_max = file == VINE__VM_DISK ? limits->disk_bytes : limits->kernel_bytes;
+    vine__vm_path(entry.hash, file, disk, path);
+    error = vine__filesystem_put(&change->pool->filesystem, path, &limited, &result, problem);
+    if (error != 0)
+        return error;
+    *place = (struct vine__pool_file){.is_there = true, .size_bytes = result.size_bytes};
+    memcpy(place->digest, result.digest, sizeof(place->digest));
+    if (vine__pool_roll_put(&change->roll, &entry) != 0)
+        return out_of_memory(problem);
+    return touch(change, name, problem);
+}
+
+int vine__pool_change_take(struct vine__pool_change *change, const char *name,
+                           enum vine__vm_file file, const char *disk, struct vine__problem *problem)
+{
+    struct vine__pool_entry entry;
+    char path[VINE__POOL_PATH_BYTES];
+    int error = find(change, name, &entry, problem);
+
+    if (error != 0)
+        return error;
+    struct vine__pool_file *const place = place_of(&entry, file, disk, false);
+    if (place == NULL || !place->is_there)
+        return vine__problem_set(problem, -ENOENT, "%s: the machine \"%s\" has none",
+                                 change->pool->image, name);
+    vine__vm_path(entry.hash, file, disk, path);
+    error = vine__filesystem_remove(&change->pool->filesystem, path, problem);
+    if (error != 0)
+        return error;
+    if (file == VINE__VM_DISK) {
+        struct vine__pool_disk *const at =
+            (struct vine__pool_disk *)((char *)place - offsetof(struct vine__pool_disk, file));
+        const size_t behind = (size_t)(&entry.disks[entry.disk_count] - (at + 1));
+
+        memmove(at, at + 1, behind * sizeof(*at));
+        entry.disk_count--;
+    } else {
+        *place = (struct vine__pool_file){.is_there = false};
+    }
+    if (vine__pool_roll_put(&change->roll, &entry) != 0)
+        return out_of_memory(problem);
+    return touch(change, name, problem);
+}
+
+int vine__pool_change_remove(struct vine__pool_change *change, const char *name,
+                             struct vine__problem *problem)
+{
+    const struct vine__pool_entry *const entry = vine__pool_roll_find(&change->roll, name);
+    struct vine__filesystem *const filesystem = &change->pool->filesystem;
+    char path[VINE__POOL_PATH_BYTES];
+    int error = 0;
+
+    if (entry == NULL)
+        return vine__problem_set(problem, -ENOENT, "%s: the pool has no machine \"%s\"",
+                                 change->pool->image, name);
+    /* Of one whose entry is bad nobody knows which files are its own. */
+    const bool has_files = entry->problem.text[0] == '\0';
+    for (int file = VINE__VM_CONFIGURATION; has_files && error == 0 && file < VINE__VM_DISK;
+         file++) {
+        vine__vm_path(entry->hash, (enum vine__vm_file)file, NULL, path);
+        error = vine__filesystem_remove(filesystem, path, problem);
+    }
+    for (uint32_t i = 0; has_files && error == 0 && i < entry->disk_count; i++) {
+        vine__vm_path(entry->hash, VINE__VM_DISK, entry->disks[i].name, path);
+        error = vine__filesystem_remove(filesystem, path, problem);
+    }
+    if (error != 0)
+        return error;
+    untouch(change, name);
+    vine__pool_roll_remove(&change->roll, name);
+    return 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static int write_roll(struct vine__filesystem *filesystem, const struct vine__pool_roll *roll,
+                      struct vine__problem *problem)
+{
+    char *const text = vine__pool_roll_print(roll);
+    const struct vine__source source = {
+        .name = VINE__POOL_ROLL, .bytes = text, .size = text != NULL ? strlen(text) : 0, .fd = -1};
+    struct vine__source_result result;
+
+    if (text == NULL)
+        return out_of_memory(problem);
+    const int error = vine__filesystem_put(filesystem, VINE__POOL_ROLL, &source, &result, problem);
+
+    free(text);
+    return error;
+}
+
+/* What the change would make of the pool is loaded before it is there. */
+static int check(struct vine__pool_change *change, struct vine__problem *problem)
+{
+    const struct vine__pool_contents *after;
+    const char *const image = change->pool->image;
+    const int error = vine__pool_load(change->pool, &after, problem);
+
+    if (error != 0)
+        return error;
+    if (after->problem.text[0] != '\0' && change->before.problem.text[0] == '\0')
+        return vine__problem_set(problem, -EINVAL, "%s", after->problem.text);
+    for (size_t i = 0; i < change->touched_count; i++) {
+        const struct vine__pool_vm *const vm = vine__pool_find(after, change->touched[i]);
+
+        if (vm != NULL && !vm->is_usable)
+            return vine__problem_set(problem, -EINVAL, "%s: %s: %s", image, vm->entry.name,
+                                     vm->problem.text);
+    }
+    for (uint32_t i = 0; i < change->before.vm_count; i++) {
+        const struct vine__pool_vm *const former = &change->before.vms[i];
+        const struct vine__pool_vm *const vm = vine__pool_find(after, former->entry.name);
+
+        if (former->is_usable && vm != NULL && !vm->is_usable)
+            return vine__problem_set(problem, -EINVAL, "%s: %s: %s", image, vm->entry.name,
+                                     vm->problem.text);
+    }
+    return 0;
+}
+
+int vine__pool_change_end(struct vine__pool_change *change, bool is_good,
+                          struct vine__problem *problem)
+{
+    struct vine__pool *const pool = change->pool;
+    int error = 0;
+
+    if (is_good)
+        error = write_roll(&pool->filesystem, &change->roll, problem);
+    if (is_good && error == 0)
+        error = check(change, problem);
+    if (pool->filesystem.ext2 != NULL) {
+        const int committed =
+            vine__filesystem_commit(&pool->filesystem, is_good && error == 0, problem);
+        error = error != 0 ? error : committed;
+    }
+    vine__pool_contents_fini(&pool->contents);
+    discard(change);
+    if (error == 0)
+        error = vine__filesystem_open(pool->store, false, &pool->filesystem, problem);
+    return error;
+}
+
+int vine__pool_contents_create(struct vine__filesystem *filesystem, struct vine__problem *problem)
+{
+    struct vine__pool_roll roll;
+    int error = vine__pool_roll_init(&roll);
+
+    if (error != 0)
+        return out_of_memory(problem);
+    error = vine__filesystem_make_folder(filesystem, VINE__POOL_KERNELS, problem);
+    if (error == 0)
+        error = vine__filesystem_make_folder(filesystem, VINE__POOL_BLOCKS, problem);
+    if (error == 0)
+        error = write_roll(filesystem, &roll, problem);
+    vine__pool_roll_fini(&roll);
+    return error;
+}

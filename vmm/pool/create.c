@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/pool/bytes_internal.h"
+#include "vmm/pool/change.h"
+#include "vmm/pool/pool_internal.h"
+#include "vmm/pool/program_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define POOL_BYTES_MIN (UINT64_C(16) << 20)
+
+/* The paths of a pool that is being made. */
+struct paths {
+    char *image;
+    char *settings;
+    char *new_image; /* as they are called until they are whole */
+    char *new_settings;
+};
+
+static void forget_paths(struct paths *paths)
+{
+    free(paths->image);
+    free(paths->settings);
+    free(paths->new_image);
+    free(paths->new_settings);
+}
+
+static int say(struct vine__problem *problem, int error, const char *path)
+{
+    return vine__problem_set(problem, error, "%s: %s", path, strerror(-error));
+}
+
+static int make_image(const char *path, uint64_t size_bytes, struct vine__problem *problem)
+{
+    const char *const words[] = {"mkfs.ext4",
+                                 "-q",
+                                 "-F",
+                                 "-b",
+                                 "4096",
+                                 "-m",
+                                 "0",
+                                 "-i",
+                                 "32768",
+                                 "-J",
+                                 "size=4",
+                                 "-E",
+                                 "lazy_itable_init=0,root_owner=0:0",
+                                 "--",
+                                 path,
+                                 NULL};
+    char said[VINE__PROGRAM_SAID_BYTES];
+    /* What a former one that was killed has left is of no use. */
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int error = fd < 0 || ftruncate(fd, (off_t)size_bytes) != 0 ? -errno : 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (error != 0)
+        return say(problem, error, path);
+    error = vine__program_run(words, said);
+    if (error < 0)
+        return vine__problem_set(problem, error, "mkfs.ext4: %s", strerror(-error));
+    return error == 0 ? 0 : vine__problem_set(problem, -EIO, "%s: mkfs.ext4: %s", path, said);
+}
+
+static int fill_image(const char *path, struct vine__problem *problem)
+{
+    struct vine__filesystem filesystem;
+    struct vine__store *store = NULL;
+    int error = vine__store_open(path, true, &store, problem);
+
+    if (error != 0)
+        return error;
+    error = vine__filesystem_open(store, true, &filesystem, problem);
+    if (error == 0) {
+        error = vine__pool_contents_create(&filesystem, problem);
+        const int committed = vine__filesystem_commit(&filesystem, error == 0, problem);
+        error = error != 0 ? error : committed;
+    }
+    vine__store_close(store);
+    return error;
+}
+
+static int make_settings(const char *path, const char *text, struct vine__problem *problem)
+{
+    struct vine__pool_settings settings = {0};
+    int error = vine__pool_settings_parse(path, text, strlen(text), &settings, problem);
+
+    vine__pool_settings_fini(&settings);
+    if (error != 0)
+        return error;
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    error = fd < 0 ? -errno : vine__write_at(fd, text, strlen(text), 0);
+    if (error == 0 && fsync(fd) != 0)
+        error = -errno;
+    if (fd >= 0)
+        (void)close(fd);
+    return error != 0 ? say(problem, error, path) : 0;
+}
+
+/* The settings first: without an image they are no pool, and the next one replaces them. */
+static int give_names(const struct paths *paths, struct vine__problem *problem)
+{
+    if (rename(paths->new_settings, paths->settings) != 0)
+        return say(problem, -errno, paths->settings);
+    if (link(paths->new_image, paths->image) != 0)
+        return say(problem, -errno, paths->image);
+    (void)unlink(paths->new_image);
+    const int error = vine__settle_folder_of(paths->image);
+
+    return error != 0 ? say(problem, error, paths->image) : 0;
+}
+
+/* Two that make a pool of one name do not meet in its files. */
+static int lock_name(const struct paths *paths, int *ret_fd, struct vine__problem *problem)
+{
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat status;
+    const int fd = open(paths->new_settings, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return say(problem, -errno, paths->new_settings);
+    if (fcntl(fd, F_OFD_SETLK, &range) != 0) {
+        (void)close(fd);
+        return vine__problem_set(problem, -EBUSY, "%s: somebody else is making it", paths->image);
+    }
+    if (lstat(paths->image, &status) == 0) {
+        (void)unlink(paths->new_settings);
+        (void)close(fd);
+        return say(problem, -EEXIST, paths->image);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int vine__pool_create(const char *folder, const char *name, uint64_t size_bytes,
+                      const char *settings, struct vine__problem *problem)
+{
+    static const char plain[] = "{\n \"version\": 1\n}\n";
+    struct paths paths = {0};
+    int lock_fd = -1;
+
+    if (!vine__pool_is_name(name))
+        return vine__problem_set(problem, -EINVAL, "%s: " VINE__POOL_NAME_RULE, name);
+    if (size_bytes < POOL_BYTES_MIN || size_bytes > INT64_MAX)
+        return vine__problem_set(problem, -EINVAL, "%s: a pool has at least 16 MiB", name);
+    paths.image = vine__pool_path(folder, name, "img");
+    paths.settings = vine__pool_path(folder, name, "json");
+    paths.new_image = vine__pool_path(folder, name, "img.new");
+    paths.new_settings = vine__pool_path(folder, name, "json.new");
+    int error = 0;
+    if (paths.image == NULL || paths.settings == NULL || paths.new_image == NULL ||
+        paths.new_settings == NULL)
+        error = say(problem, -ENOMEM, name);
+    if (error == 0)
+        error = lock_name(&paths, &lock_fd, problem);
+    if (error == 0) {
+        error = make_settings(paths.new_settings, settings != NULL ? settings : plain, problem);
+        if (error == 0)
+            error = make_image(paths.new_image, size_bytes / 4096 * 4096, problem);
+        if (error == 0)
+            error = fill_image(paths.new_image, problem);
+        if (error == 0)
+            error = give_names(&paths, problem);
+        if (error != 0) {
+            (void)unlink(paths.new_image);
+            (void)unlink(paths.new_settings);
+        }
+        (void)close(lock_fd);
+    }
+    forget_paths(&paths);
+    return error;
+}

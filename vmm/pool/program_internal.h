@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * program_internal.h - run a program of the system to its end: mount, umount, mkfs.ext4, e2fsck.
+ */
+#ifndef VINE_VMM_POOL_PROGRAM_INTERNAL_H
+#define VINE_VMM_POOL_PROGRAM_INTERNAL_H
+
+#include <vine/base.h>
+
+#define VINE__PROGRAM_SAID_BYTES 400
+
+/*
+ * Run it, found in $PATH or where the system's programs are, in the locale C and without input.
+ *
+ * Returns its exit code, with the last line that it said on its standard error, or else on its
+ * output, in `ret_said`; or a negative error: it could not be run (-ENOENT: it is not there), or
+ * was ended by a signal (-EINTR).
+ */
+VINE_MUST_CHECK int vine__program_run(const char *const *words,
+                                      char ret_said[VINE__PROGRAM_SAID_BYTES]);
+
+#endif
