@@ -126,8 +126,8 @@ struct vine_segment_facts {
     uint32_t peer_uid;
     enum vine_segment_backend backend;
     enum vine_segment_trust trust;
-    bool name_is_made; /* told to who made it: the name was made with it, or with a segment in it
-                        * that was left behind, and is to be removed with it */
+    bool name_is_made; /* of a named one: the name was made with it, or with a segment in it that
+                        * was left behind, and is to be removed with it */
 };
 
 enum vine_segment_presence_state {
@@ -264,9 +264,10 @@ VINE_API bool vine_segment_needs_fence(const struct vine_segment *segment);
 VINE_API void vine_segment_publish_fence(const struct vine_segment *segment);
 
 /* Remove the name of a posix or file segment; options name it. Any thread. Who has it mapped keeps
- * it. Returns 0; -EBUSY  another process is making it or holds options->side, of either side if
- * that is VINE_SEGMENT_NOBODY (report->holder_pid); -VINE_EMAGIC  it holds something that is no
- * segment; -EOPNOTSUPP; or what the system said. */
+ * it. Where options->side is VINE_SEGMENT_NOBODY, nobody may hold a side, the caller included, and
+ * nobody enters it any more. Returns 0; -EBUSY  another process is making it or holds that side, or
+ * either (report->holder_pid); -VINE_EMAGIC  it holds something that is no segment; -EOPNOTSUPP; or
+ * what the system said. */
 VINE_API VINE_MUST_CHECK int vine_segment_remove(const struct vine_segment_options *options,
                                                  struct vine_segment_report *report);
 

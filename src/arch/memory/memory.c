@@ -131,6 +131,31 @@ int vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memo
     return hand_out(memory, options, error, ret_memory);
 }
 
+int vine__memory_view(const struct vine__memory *memory, struct vine__memory **ret_memory)
+{
+    const struct vine__memory_options options = VINE__MEMORY_OPTIONS_DEFAULT;
+
+    VINE_ASSERT(memory->magic == MEMORY_MAGIC);
+    if (memory->fd < 0)
+        return -EBADF;
+
+    struct vine__memory *view = handle_create(memory->backend);
+
+    if (view == NULL)
+        return -ENOMEM;
+    view->fence = memory->fence;
+    view->size_bytes = memory->size_bytes;
+    view->offset_bytes = memory->offset_bytes;
+    view->page_bytes = memory->page_bytes;
+    memcpy(view->label, memory->label, sizeof(view->label));
+    view->fd = memory->fd;
+
+    const int error = vine__memory_map(view, &options, 0);
+
+    view->fd = -1; /* it stays the other handle's */
+    return hand_out(view, &options, error, ret_memory);
+}
+
 /* The end of opening, whichever way: touched if that is wished for, and to its user, or all of it
  * given back. */
 static int hand_out(struct vine__memory *memory, const struct vine__memory_options *options,

@@ -129,6 +129,20 @@ vine__memory_from_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_o
 __attribute__((warn_unused_result)) int
 vine__memory_check_fd(int fd, uint64_t claimed_bytes, const struct vine__memory_options *options);
 
+/* Map once more, for reading, what `memory` has mapped from a descriptor that it keeps: for who is
+ * to keep the one mapping as it is, and look at the other. Any thread; a handle of its own. Returns
+ * 0; -EBADF  there is no descriptor; or what the system said. */
+__attribute__((warn_unused_result)) int vine__memory_view(const struct vine__memory *memory,
+                                                          struct vine__memory **ret_memory);
+
+/* Put a private copy where the memory is mapped, at the same addresses, in one step for whoever
+ * reads there meanwhile: what others write from then on is not seen. `copy` writes into `to`, which
+ * is zero and as large as the memory, what is to stay of `from`. Whoever holds a handle that was
+ * mapped for reading. Returns 0, or what the system said: nothing has changed then. */
+typedef void (*vine__memory_copy_fn)(unsigned char *to, const unsigned char *from, void *context);
+__attribute__((warn_unused_result)) int vine__memory_keep(struct vine__memory *memory,
+                                                          vine__memory_copy_fn copy, void *context);
+
 /* One step of what was made with `in_steps`: about `step_bytes` of it, a page at least. One
  * thread; nobody uses the memory or its descriptor until it is ready.
  *

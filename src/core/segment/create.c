@@ -122,7 +122,9 @@ int vine_segment_remove(const struct vine_segment_options *options,
     if (options->backend != VINE_SEGMENT_POSIX && options->backend != VINE_SEGMENT_FILE)
         return vine__segment_refuse(&to, -EOPNOTSUPP, "has no name to remove");
 
-    memory_options.protection = VINE__MEMORY_READ;
+    const bool ends = options->side == VINE_SEGMENT_NOBODY;
+
+    memory_options.protection = ends ? VINE__MEMORY_READ_WRITE : VINE__MEMORY_READ;
     memory_options.populate = false;
     error = vine__memory_open(&memory_options, &memory);
     if (error == -VINE_ETRUNCATED) /* nothing that anybody could use */
@@ -130,13 +132,22 @@ int vine_segment_remove(const struct vine_segment_options *options,
     if (error != 0)
         return error;
 
+    struct vine__segment_header *const header = vine__memory_base(memory);
+
     vine__identity_of_self(&self);
     if (vine__memory_size(memory) < VINE__SEGMENT_HEADER_BYTES)
         error = vine__segment_refuse(&to, -VINE_EMAGIC, "is too short for a segment");
+    else if (ends)
+        error = vine__segment_begin(header, VINE_SEGMENT_NOBODY, &self, &to);
     else
-        error = vine__segment_check_unused(vine__memory_base(memory), options->side, &self, &to);
-    if (error == 0)
+        error = vine__segment_check_unused(header, options->side, &self, &to);
+    if (error == 0) {
         error = vine__memory_remove(&memory_options);
+        if (ends && error == 0)
+            vine__segment_end(header, &self);
+        else if (ends)
+            vine__segment_abandon(header, VINE_SEGMENT_NOBODY, &self);
+    }
     vine__memory_close(memory);
     return error;
 }

@@ -173,6 +173,13 @@ void vine__segment_abandon(struct vine__segment_header *header, enum vine_segmen
     vine__segment_holder_leave(&header->claim, self);
 }
 
+void vine__segment_end(struct vine__segment_header *header, const struct vine__identity *self)
+{
+    /* Pairs with the acquires of vine__segment_copy. */
+    vine__store_release_u64(&header->magic, 0);
+    vine__segment_holder_leave(&header->claim, self);
+}
+
 bool vine__segment_is_ours(const struct vine__segment_header *header,
                            const struct vine__identity *self)
 {
@@ -226,7 +233,7 @@ int vine__segment_check_unused(const struct vine__segment_header *header,
         return error;
     for (int i = 0; i < 3; i++) {
         struct vine__segment_holder_state holder;
-        if (i != 0 && side != VINE_SEGMENT_NOBODY && sides[i] != side)
+        if (i != 0 && sides[i] != side)
             continue;
         vine__segment_holder_look(lines[i], self, &holder);
         if (holder.state == VINE_SEGMENT_ALIVE && !is_of(lines[i], self))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handles of segments: attaching, and what a holder can ask. */
 #include "core/segment/segment_internal.h"
+#include "core/segment/view.h"
 
 #include "utils/atomic.h"
 #include "utils/tables.h"
@@ -102,6 +103,38 @@ int vine_segment_from_fd(int fd, const struct vine_segment_options *options,
     if (error == 0)
         error = adopt(segment, options, false, &to);
     return hand_out(segment, error, report, ret_segment);
+}
+
+int vine__segment_view(const struct vine_segment *segment, struct vine_segment **ret_view)
+{
+    const struct vine_segment_options options = {.backend = segment->backend};
+    struct vine_segment *view = NULL;
+
+    VINE_ASSERT(segment->magic == SEGMENT_MAGIC);
+    VINE_ASSERT(segment->header != NULL);
+    if (vine__forked(segment->fork_generation))
+        return -VINE_EFORK;
+
+    int error = vine__segment_alloc(&options, &view);
+
+    if (error == 0)
+        error = vine__memory_view(segment->memory, &view->memory);
+    if (error == 0) {
+        view->header = vine__memory_base(view->memory);
+        view->checked = segment->checked;
+    }
+    return hand_out(view, error, NULL, ret_view);
+}
+
+int vine__segment_keep(struct vine_segment *segment,
+                       void (*copy)(unsigned char *to, const unsigned char *from, void *context),
+                       void *context)
+{
+    VINE_ASSERT(segment->magic == SEGMENT_MAGIC);
+    VINE_ASSERT(!segment->is_writable && segment->side == VINE_SEGMENT_NOBODY);
+    if (vine__forked(segment->fork_generation))
+        return -VINE_EFORK;
+    return vine__memory_keep(segment->memory, copy, context);
 }
 
 struct vine_segment *vine_segment_ref(struct vine_segment *segment)
@@ -432,7 +465,9 @@ static int adopt(struct vine_segment *segment, const struct vine_segment_options
     }
     if (error == -VINE_EINITIALIZING && is_named)
         error = vine__segment_diagnose(header, &segment->self, to);
-    if (error == 0)
+    if (error == 0) {
         segment->header = header;
+        segment->name_is_made = (copy.name_flags & VINE__SEGMENT_NAME_IS_MADE) != 0;
+    }
     return error;
 }

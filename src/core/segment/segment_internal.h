@@ -141,6 +141,10 @@ VINE_MUST_CHECK int vine__segment_begin(struct vine__segment_header *header,
 void vine__segment_abandon(struct vine__segment_header *header, enum vine_segment_side side,
                            const struct vine__identity *self);
 
+/* Finish what vine__segment_begin() began in memory that has no name any more: to whoever has found
+ * it before, it is one that nobody has initialized yet. */
+void vine__segment_end(struct vine__segment_header *header, const struct vine__identity *self);
+
 /* Whether we are who makes a segment here. */
 bool vine__segment_is_ours(const struct vine__segment_header *header,
                            const struct vine__identity *self);
@@ -151,8 +155,8 @@ VINE_MUST_CHECK int vine__segment_diagnose(const struct vine__segment_header *he
                                            const struct vine__identity *self,
                                            const struct vine__segment_reporter *to);
 
-/* Whether a name may go: nobody but ourselves makes a segment there or holds the side (any side, if
- * NOBODY). Returns 0; -EBUSY; -VINE_EMAGIC. */
+/* Whether a name may go: nobody but ourselves makes a segment there or holds the side. Returns 0;
+ * -EBUSY; -VINE_EMAGIC. */
 VINE_MUST_CHECK int vine__segment_check_unused(const struct vine__segment_header *header,
                                                enum vine_segment_side side,
                                                const struct vine__identity *self,
