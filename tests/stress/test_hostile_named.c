@@ -302,6 +302,64 @@ static void random_words_in_both_halves_keep_nobody_from_being_served(void **sta
     (void)alarm(0);
 }
 
+/* It holds its side while one appliance dies and the next one enters, and counts its claim anew
+ * with whatever it has written. */
+static void be_hostile_to_the_next(struct fixture *fixture, unsigned *seed)
+{
+    struct vine__why why = {""};
+    const struct vine__handshake_wish wish = {
+        .name = "hostile", .timeout_ns = CLAIM_NS, .why = &why};
+    struct vine__address address;
+    struct vine__link link;
+    struct vine__half half;
+    struct vine__mirror mirror;
+    struct vine__agreement agreement;
+    void *bases[2];
+    uint64_t sizes[2];
+
+    assert_int_equal(vine__address_resolve(fixture->address, false, &address, &why), 0);
+    vine__link_init(&link, &half, &mirror);
+    assert_int_equal(vine__link_attach(&link, &address, &wish, &agreement), 0);
+    assert_int_equal(find_halves(link.named, bases, sizes), 0);
+    for (unsigned i = 0; i < 200; i++)
+        write_at_random(bases[i % 2], sizes[i % 2], seed);
+    assert_int_equal(kill(fixture->appliance, SIGKILL), 0);
+    assert_int_equal(waitpid(fixture->appliance, NULL, 0), fixture->appliance);
+    for (unsigned i = 0; i < 200; i++)
+        write_at_random(bases[i % 2], sizes[i % 2], seed);
+    begin(fixture);
+    for (unsigned i = 0; i < 300; i++) {
+        struct vine_half_layout *ours = bases[0];
+
+        write_at_random(bases[i % 2], sizes[i % 2], seed);
+        if (i % 50 == 0) {
+            assert_int_equal(count_anew(&link, bases[1]), 0);
+            vine__store_release_u32(&ours->board.epoch, link.epoch);
+        }
+        if (i % 16 == 0)
+            vine__link_wake(&link);
+    }
+    vine__half_close(&half);
+    vine__mirror_close(&mirror);
+    link.operations->close(&link);
+}
+
+static void random_words_keep_no_next_appliance_from_serving(void **state)
+{
+    skip_if_emulated("tells a process another start time of itself than others see");
+    struct fixture *fixture = *state;
+    const unsigned rounds = getenv("VINE_TEST_LONG") ? 500 : 10;
+    unsigned seed = word_seed();
+
+    print_message("seed %u, %u rounds\n", seed, rounds);
+    for (unsigned round = 0; round < rounds; round++) {
+        (void)alarm(HANG_GUARD_SECONDS);
+        be_hostile_to_the_next(fixture, &seed);
+        is_served(fixture);
+    }
+    (void)alarm(0);
+}
+
 /* ---- obvious breaks -------------------------------------------------------------------------- */
 
 static void number_a_slot_wrongly(struct raw_application *bad)
@@ -642,6 +700,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_file),
+        NAMED(random_words_keep_no_next_appliance_from_serving, setup_file),
+        NAMED(random_words_keep_no_next_appliance_from_serving, setup_pci),
         NAMED(random_words_in_both_halves_keep_nobody_from_being_served, setup_pci),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_file),
         NAMED(any_word_of_either_side_keeps_nobody_from_being_served, setup_pci),

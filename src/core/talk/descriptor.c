@@ -141,7 +141,7 @@ int vine__descriptor_renew(struct vine_pipe *pipe, bool is_same_socket)
     int error = 0;
 
     /* Closing the former ones has taken them out. */
-    if (descriptor->epoll_fd >= 0 && !is_same_socket)
+    if (descriptor->epoll_fd >= 0 && !is_same_socket && pipe->link.socket_fd >= 0)
         error = vine__epoll_add(descriptor->epoll_fd, pipe->link.socket_fd, NULL);
     if (!error && descriptor->epoll_fd >= 0 && pipe->link.pidfd >= 0)
         error = vine__epoll_add(descriptor->epoll_fd, pipe->link.pidfd, NULL);

@@ -52,13 +52,14 @@ struct vine__link {
     int pidfd;                   /* -1: none */
     int32_t peer_pid; /* for people, and where there is no pidfd; 0: not of this machine */
     uint64_t peer_start_ticks;
-    struct vine_segment *named;   /* NULL: sockets */
-    uint32_t epoch;               /* of a named segment: the application's claim */
-    uint32_t side;                /* enum vine_segment_side: which one we are */
-    bool is_fixed;                /* the memory was there before: it does not grow, nor count */
-    struct vine__device_end *end; /* NULL: no devices */
-    struct vine__guest *guest;    /* what `end` goes by, if it is the link's own */
-    struct vine__bell *bell;      /* of devices: the link's own or the appliance's */
+    struct vine_segment *named;    /* NULL: sockets */
+    struct vine__address *address; /* of it, if its name goes with the last; NULL: it does not */
+    uint32_t epoch;                /* of a named segment: the application's claim */
+    uint32_t side;                 /* enum vine_segment_side: which one we are */
+    bool is_fixed;                 /* the memory was there before: it does not grow, nor count */
+    struct vine__device_end *end;  /* NULL: no devices */
+    struct vine__guest *guest;     /* what `end` goes by, if it is the link's own */
+    struct vine__bell *bell;       /* of devices: the link's own or the appliance's */
     struct vine__bell own_bell;
     uint64_t peer_bell;       /* atomic: whom to ring there, and with which vector */
     uint32_t changes;         /* atomic: of what the host says, when we last looked */
@@ -77,6 +78,7 @@ struct vine__agreement {
     bool stream;    /* both sides can fall asleep by membarrier */
     bool reasons;   /* the application takes reasons in descriptors */
     bool renews;    /* the application greets whoever its socket is left to */
+    bool returns;   /* and here, where there is no socket, whoever comes to the other side */
     bool waits;     /* and keeps for it what is sent back */
     bool rings;     /* the appliance sends a wake to an application whose sleep epoch is odd */
     bool ready;     /* channels that are not on the appliance's list set bits */
@@ -146,6 +148,23 @@ VINE_MUST_CHECK int vine__link_welcome(struct vine__link *link, const struct vin
 VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const struct vine__address *address,
                                       const struct vine__handshake_wish *wish,
                                       struct vine__agreement *ret_agreement);
+
+/* Application: go on in the segment of `former` with whoever holds the appliance's side now, by a
+ * further link with the half that it has. What is still read of the former appliance's half has to
+ * be a private copy by then. First see whether there is anybody: -VINE_ENOAPPLIANCE. */
+VINE_MUST_CHECK int vine__link_look_for_next(const struct vine__link *former,
+                                             struct vine__why *why);
+VINE_MUST_CHECK int vine__link_return(struct vine__link *link, const struct vine__link *former,
+                                      const struct vine__handshake_wish *wish,
+                                      struct vine__agreement *ret_agreement);
+
+/* Whether the application at the other side of a named segment, if there is one, waits for the next
+ * appliance when this one goes. */
+VINE_MUST_CHECK bool vine__link_is_awaited(const struct vine_segment *named);
+
+/* Appliance: who was here before is gone, and an application may be there still. Returns the claim
+ * that was answered last. */
+uint32_t vine__link_succeed(const struct vine_segment *named);
 
 /* Appliance: answer whoever holds the application's side of `named`, of which ours is the other.
  * Returns 0; -EAGAIN  nobody, or nobody else than the holder of claim `epoch_answered`. */

@@ -6,9 +6,15 @@
  * Who claims the application's side raises its count of claims. The application clears its half,
  * counts its claim once more, writes that count into its board, and waits until the appliance has
  * cleared its own half and done the same.
+ *
+ * When its appliance has gone it may go on with the next one, who enters the segment as it finds it
+ * and answers no claim that was answered before: it counts its claim once more and greets, with the
+ * half as it is. From then on the appliance's half is the next one's, so what the application still
+ * reads of the former's is a private copy: it looks at that half by a mapping of its own.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vine/error.h>
@@ -16,6 +22,7 @@
 #include "arch/clock/clock.h"
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"
+#include "core/segment/view.h"
 #include "core/talk/link.h"
 #include "core/talk/message.h"
 #include "utils/assert.h"
@@ -77,12 +84,24 @@ static void bye(struct vine__link *link, int error, const char *text)
     wake(link);
 }
 
+/* The last link to a segment gives its side back. A name that an appliance left to the next one,
+ * which has not come, goes with us. */
 static void close_link(struct vine__link *link)
 {
-    if (link->side == VINE_SEGMENT_APPLICATION && link->named != NULL)
-        vine_segment_detach(link->named);
+    struct vine_segment_presence appliance = {.state = VINE_SEGMENT_ALIVE};
+    struct vine_segment_options options;
+
+    if (link->address != NULL)
+        (void)!vine_segment_presence(link->named, VINE_SEGMENT_APPLIANCE, &appliance);
     vine_segment_unref(link->named);
     link->named = NULL;
+    if (appliance.state != VINE_SEGMENT_ALIVE) {
+        vine__address_to_segment(link->address, &options);
+        options.side = VINE_SEGMENT_NOBODY;
+        (void)!vine_segment_remove(&options, NULL);
+    }
+    free(link->address);
+    link->address = NULL;
 }
 
 static const struct vine__link_operations operations = {
@@ -100,17 +119,18 @@ static uint32_t own_features(const struct vine_segment *named, uint32_t without)
 {
     struct vine_segment_facts facts;
     uint32_t features =
-        VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_READY | VINE_TALK_FEATURE_DEADLINES;
+        VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_DEADLINES | VINE_TALK_FEATURE_RETURNS;
 
     vine_segment_facts(named, &facts);
     if (facts.backend == VINE_SEGMENT_IVSHMEM)
-        return (VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_DEADLINES) & ~without;
+        return features & ~without;
+    features |= VINE_TALK_FEATURE_READY;
     if (vine__membarrier_register() == 0)
         features |= VINE_TALK_FEATURE_MEMBARRIER;
     return features & ~without;
 }
 
-static int find_halves(struct vine_segment *named, void *ret_bases[2], uint64_t ret_sizes[2])
+static int find_halves(const struct vine_segment *named, void *ret_bases[2], uint64_t ret_sizes[2])
 {
     int error =
         vine_segment_find(named, VINE_SEGMENT_KIND_APPLICATION_HALF, &ret_bases[0], &ret_sizes[0]);
@@ -135,17 +155,14 @@ static void clear(unsigned char *base, uint64_t size_bytes)
     memset(base + rest, 0, size_bytes - rest);
 }
 
-/* Lay our half out anew over what was there, and look at the other as it is. */
+/* Lay our half out anew over what was there. */
 static int lay_out(struct vine__link *link, void *const bases[2], const uint64_t sizes[2])
 {
     const int ours = link->side == VINE_SEGMENT_APPLICATION ? 0 : 1;
 
     VINE_ASSERT(link->half->layout == NULL && link->mirror->layout == NULL);
     clear(bases[ours], sizes[ours]);
-
-    const int error = vine__half_place(link->half, bases[ours], sizes[ours]);
-
-    return error ? error : vine__mirror_place(link->mirror, bases[!ours], sizes[!ours]);
+    return vine__half_place(link->half, bases[ours], sizes[ours]);
 }
 
 /* ---- the application's side ----------------------------------------------------------------- */
@@ -203,8 +220,28 @@ static int claim(struct vine__link *link, const struct vine__address *address,
     return 0;
 }
 
-/* Our half is clear: count our claim anew, and see that nothing could be taken for its answer. Who
- * was here before may have left any number in either half: with this one none is left. The
+/* The appliance's half as it is, by a mapping that can be kept when another one writes it. */
+static int look_at_theirs(struct vine__link *link)
+{
+    struct vine_segment *view = NULL;
+    void *bases[2];
+    uint64_t sizes[2];
+    int error = vine__segment_view(link->named, &view);
+
+    if (!error)
+        error = find_halves(view, bases, sizes);
+    if (!error)
+        error = vine__mirror_place(link->mirror, bases[1], sizes[1]);
+    if (error) {
+        vine_segment_unref(view);
+        return error;
+    }
+    link->mirror->segment = view;
+    return 0;
+}
+
+/* Our rings are empty: count our claim anew, and see that nothing could be taken for its answer.
+ * Who was here before may have left any number in either half: with this one none is left. The
  * appliance may have answered the count before, and finds out that it is over. */
 static int count_anew(struct vine__link *link, struct vine_half_layout *theirs)
 {
@@ -233,6 +270,8 @@ static int enter(struct vine__link *link, const struct vine__address *address,
     if (!error)
         error = lay_out(link, bases, sizes);
     if (!error)
+        error = look_at_theirs(link);
+    if (!error)
         error = count_anew(link, bases[1]);
     if (error)
         vine__why_say(why, "%s holds no pipe: %s", address->text, vine_error_text(error));
@@ -257,75 +296,28 @@ static int wait_for_answer(struct vine__link *link, const uint32_t *word, uint64
     }
 }
 
-/* Show our claim, and wait for the answer to it. */
-static int greet(struct vine__link *link, const struct vine__address *address,
-                 const struct vine__handshake_wish *wish, uint32_t features)
-{
-    struct vine_board_layout *board = &link->half->layout->board;
-    int error;
-
-    board->features = features;
-    /* B7 pairs with B8: our half is clean. */
-    vine__store_release_u32(&board->epoch, link->epoch);
-    wake(link);
-    error = wait_for_answer(link, &link->mirror->layout->board.epoch, wish->timeout_ns);
-    if (error)
-        vine__why_say(wish->why, "the appliance in %s does not answer: %s", address->text,
-                      vine_error_text(error));
-    return error;
-}
-
 /* What the appliance wrote on its board before it answered. */
-static int agree(const struct vine__link *link, uint32_t features, struct vine__why *why,
+static int agree(struct vine__link *link, uint32_t features, struct vine__why *why,
                  struct vine__agreement *ret_agreement)
 {
     const struct vine_board_layout *theirs = &link->mirror->layout->board;
     const uint32_t common = vine__load_relaxed_u32(&theirs->features) & features;
-    const struct vine__agreement agreement = {
+    struct vine__agreement agreement = {
         .channels_max = vine__load_relaxed_u32(&theirs->channels_max),
         .tasks_max = vine__load_relaxed_u32(&theirs->tasks_max),
         .memory_max_bytes = link->half->size_bytes + link->mirror->size_bytes,
         .stream = (common & VINE_TALK_FEATURE_MEMBARRIER) != 0,
         .ready = (common & VINE_TALK_FEATURE_READY) != 0,
         .deadlines = (common & VINE_TALK_FEATURE_DEADLINES) != 0,
+        .returns = (common & VINE_TALK_FEATURE_RETURNS) != 0,
     };
+    struct vine_segment_presence presence;
 
     if (agreement.channels_max == 0 || agreement.channels_max > VINE_TALK_CHANNELS_MAX ||
         agreement.tasks_max == 0 || agreement.tasks_max > VINE_SPSC_SLOTS_MAX / 2) {
         vine__why_say(why, "the appliance grants %u channels, %u tasks", agreement.channels_max,
                       agreement.tasks_max);
         return -VINE_EPROTOCOL;
-    }
-    *ret_agreement = agreement;
-    return 0;
-}
-
-int vine__link_attach(struct vine__link *link, const struct vine__address *address,
-                      const struct vine__handshake_wish *wish,
-                      struct vine__agreement *ret_agreement)
-{
-    struct vine_segment_presence presence;
-    struct vine__agreement agreement;
-
-    VINE_ASSERT(link->operations == NULL);
-    link->operations = &operations;
-    link->side = VINE_SEGMENT_APPLICATION;
-    link->is_fixed = true;
-
-    int error = claim(link, address, wish);
-
-    if (!error)
-        error = enter(link, address, wish->why);
-    if (!error) {
-        const uint32_t features = own_features(link->named, wish->without);
-
-        error = greet(link, address, wish, features);
-        if (!error)
-            error = agree(link, features, wish->why, &agreement);
-    }
-    if (error) {
-        vine__link_undo(link);
-        return error;
     }
     (void)!vine_segment_presence(link->named, VINE_SEGMENT_APPLIANCE, &presence);
     link->peer_pid = presence.pid;
@@ -334,7 +326,142 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     return 0;
 }
 
+/* Show our claim, and wait for the answer to it. */
+static int greet(struct vine__link *link, const struct vine__handshake_wish *wish,
+                 struct vine__agreement *ret_agreement)
+{
+    struct vine_board_layout *board = &link->half->layout->board;
+    const uint32_t features = own_features(link->named, wish->without);
+    int error;
+
+    board->features = features;
+    vine__store_relaxed_u32(&board->closed.value, 0);
+    /* B7 pairs with B8: our half is clean. */
+    vine__store_release_u32(&board->epoch, link->epoch);
+    wake(link);
+    error = wait_for_answer(link, &link->mirror->layout->board.epoch, wish->timeout_ns);
+    if (!error)
+        return agree(link, features, wish->why, ret_agreement);
+    vine__why_say(wish->why, "the appliance in %s does not answer: %s",
+                  vine_segment_label(link->named), vine_error_text(error));
+    return error;
+}
+
+static void prepare(struct vine__link *link, enum vine_segment_side side)
+{
+    VINE_ASSERT(link->operations == NULL);
+    link->operations = &operations;
+    link->side = side;
+    link->is_fixed = true;
+}
+
+/* A name that was made with the segment is to go with whoever leaves last. */
+static int remember_name(struct vine__link *link, const struct vine__address *address)
+{
+    struct vine_segment_facts facts;
+
+    vine_segment_facts(link->named, &facts);
+    if (!facts.name_is_made)
+        return 0;
+    link->address = malloc(sizeof *link->address);
+    if (link->address == NULL)
+        return -ENOMEM;
+    *link->address = *address;
+    return 0;
+}
+
+int vine__link_attach(struct vine__link *link, const struct vine__address *address,
+                      const struct vine__handshake_wish *wish,
+                      struct vine__agreement *ret_agreement)
+{
+    int error;
+
+    prepare(link, VINE_SEGMENT_APPLICATION);
+    error = claim(link, address, wish);
+    if (!error)
+        error = enter(link, address, wish->why);
+    if (!error)
+        error = greet(link, wish, ret_agreement);
+    if (!error && ret_agreement->returns)
+        error = remember_name(link, address);
+    if (error)
+        vine__link_undo(link);
+    return error;
+}
+
+int vine__link_look_for_next(const struct vine__link *former, struct vine__why *why)
+{
+    struct vine_segment_presence presence;
+    const int error = vine_segment_presence(former->named, VINE_SEGMENT_APPLIANCE, &presence);
+
+    if (!error && presence.state == VINE_SEGMENT_ALIVE)
+        return 0;
+    vine__why_say(why, "no appliance has come to %s", vine_segment_label(former->named));
+    return error ? error : -VINE_ENOAPPLIANCE;
+}
+
+int vine__link_return(struct vine__link *link, const struct vine__link *former,
+                      const struct vine__handshake_wish *wish,
+                      struct vine__agreement *ret_agreement)
+{
+    void *bases[2];
+    uint64_t sizes[2];
+    int error;
+
+    prepare(link, VINE_SEGMENT_APPLICATION);
+    link->named = vine_segment_ref(former->named);
+    error = look_at_theirs(link);
+    if (!error)
+        error = find_halves(link->named, bases, sizes);
+    if (!error)
+        error = count_anew(link, bases[1]);
+    if (error)
+        vine__why_say(wish->why, "%s cannot be entered anew: %s", vine_segment_label(link->named),
+                      vine_error_text(error));
+    else
+        error = greet(link, wish, ret_agreement);
+    if (error) {
+        vine__mirror_close(link->mirror);
+        close_link(link);
+    }
+    return error;
+}
+
 /* ---- the appliance's side ------------------------------------------------------------------- */
+
+bool vine__link_is_awaited(const struct vine_segment *named)
+{
+    struct vine_segment_presence presence;
+    void *bases[2];
+    uint64_t sizes[2];
+
+    if (find_halves(named, bases, sizes) != 0 ||
+        vine_segment_presence(named, VINE_SEGMENT_APPLICATION, &presence) != 0)
+        return false;
+
+    const struct vine_board_layout *theirs = &((const struct vine_half_layout *)bases[0])->board;
+
+    return presence.state == VINE_SEGMENT_ALIVE &&
+           (vine__load_relaxed_u32(&theirs->features) & VINE_TALK_FEATURE_RETURNS) != 0 &&
+           vine__load_relaxed_u32(&theirs->closed.value) == 0;
+}
+
+uint32_t vine__link_succeed(const struct vine_segment *named)
+{
+    void *bases[2];
+    uint64_t sizes[2];
+    const int error = find_halves(named, bases, sizes);
+    uint32_t open = 0;
+
+    VINE_ASSERT(error == 0);
+
+    struct vine_board_layout *ours = &((struct vine_half_layout *)bases[1])->board;
+
+    /* B5 pairs with B6: what the former completed before counts. If it has said itself how it went,
+     * that stands. */
+    (void)vine__compare_exchange_acq_rel_u32(&ours->closed.value, &open, VINE_EPEERLOST);
+    return vine__load_relaxed_u32(&ours->epoch);
+}
 
 int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint32_t epoch_answered,
                       const struct vine__grant *grant, struct vine__agreement *ret_agreement)
@@ -360,11 +487,10 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
         return error;
     if (presence.state != VINE_SEGMENT_ALIVE || epoch != (uint32_t)presence.claims)
         return -EAGAIN;
-    VINE_ASSERT(link->operations == NULL);
-    link->operations = &operations;
-    link->side = VINE_SEGMENT_APPLIANCE;
-    link->is_fixed = true;
+    prepare(link, VINE_SEGMENT_APPLIANCE);
     error = lay_out(link, bases, sizes);
+    if (!error)
+        error = vine__mirror_place(link->mirror, bases[0], sizes[0]);
     if (error) {
         vine__link_undo(link);
         return error;

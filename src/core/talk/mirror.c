@@ -8,6 +8,7 @@
 
 #include <vine/error.h>
 
+#include "core/segment/view.h"
 #include "core/talk/half.h"
 #include "utils/assert.h"
 #include "utils/atomic.h"
@@ -120,6 +121,16 @@ int vine__mirror_open(struct vine__mirror *mirror, const struct vine__mirror_opt
 
 fail:
     vine_segment_unref(segment);
+    return error;
+}
+
+int vine__mirror_keep(struct vine__mirror *mirror,
+                      void (*copy)(unsigned char *to, const unsigned char *from, void *context),
+                      void *context)
+{
+    const int error = mirror->is_kept ? 0 : vine__segment_keep(mirror->segment, copy, context);
+
+    mirror->is_kept |= error == 0;
     return error;
 }
 

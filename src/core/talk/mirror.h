@@ -29,8 +29,9 @@ struct vine__mirror_extent {
 };
 
 struct vine__mirror {
-    struct vine_segment *segment; /* NULL in a named segment, which the link holds */
+    struct vine_segment *segment; /* NULL for an appliance in a named segment, which it has */
     const struct vine_half_layout *layout;
+    bool is_kept;              /* a private copy of what it held */
     uint32_t extent_count;     /* published with release */
     uint64_t size_bytes;       /* of what is mapped */
     uint64_t told_bytes;       /* of all extents that we were told of */
@@ -63,6 +64,14 @@ VINE_MUST_CHECK int vine__mirror_place(struct vine__mirror *mirror, const void *
 
 /* From here on charge what is mapped, and what is mapped already. */
 void vine__mirror_charge(struct vine__mirror *mirror, struct vine__quota *quota);
+
+/* Of a mirror whose memory the next writer gets as well: keep a private copy of what `copy` copies,
+ * at the same addresses, and let go of the rest. Returns 0, also where that was done before; or a
+ * negative code. */
+VINE_MUST_CHECK int vine__mirror_keep(struct vine__mirror *mirror,
+                                      void (*copy)(unsigned char *to, const unsigned char *from,
+                                                   void *context),
+                                      void *context);
 
 void vine__mirror_close(struct vine__mirror *mirror);
 

@@ -96,6 +96,7 @@ static int reach(struct vine_pipe *pipe, const char *text, const struct vine_pip
         .tasks_max = options->tasks_max,
         .memory_max_bytes = options->memory_max_bytes,
         .timeout_ns = options->connect_timeout_ns,
+        .without = options->reconnect_ns == 0 ? VINE_TALK_FEATURE_RETURNS : 0,
         .why = why,
     };
     const int error = vine__address_resolve(text, false, &address, why);
@@ -138,7 +139,7 @@ static int prepare_renewal(struct vine_pipe *pipe, const char *address,
     struct vine__renewal *renewal = &pipe->renewal;
 
     renewal->has_barrier = vine__membarrier_register() == 0;
-    renewal->is_possible = pipe->link.socket_fd >= 0;
+    renewal->is_possible = pipe->link.socket_fd >= 0 || pipe->agreement.returns;
     if (!renewal->is_possible)
         return 0;
     renewal->is_wanted = options->reconnect_ns != 0;

@@ -260,7 +260,7 @@ enum vine__loss {
 struct vine__renewal {
     /* Written at opening. */
     bool is_wanted;   /* a lost appliance is looked for */
-    bool is_possible; /* over sockets */
+    bool is_possible; /* over sockets, and elsewhere where both sides know of it */
     bool has_barrier; /* issuers need no fence: membarrier reaches them */
     uint64_t patience_ns;
     uint64_t connect_timeout_ns;

@@ -4,7 +4,8 @@
  * lost or has drained, or the one that the former left the socket to.
  *
  * Our half stays, with all data in it, and is shown to the next appliance; its half is new, and the
- * former's stays mapped while results lie in it. The rings are emptied between the two. While the
+ * former's stays mapped while results lie in it: as it was, or, where the next one gets the same
+ * memory, as a private copy of them. The rings are emptied between the two. While the
  * pipe's status says so, one thread at a time does this, and no other touches rings, tasks, link or
  * mirror: issuers are kept out by that word (vine__channel_lock), drainers by every channel's
  * `drain`, which it takes, and the others by the locks. So each step is that of one thread:
@@ -41,7 +42,8 @@
 static bool has_left(const struct vine_pipe *pipe)
 {
     /* B6 pairs with B5. */
-    return vine__load_acquire_u32(&pipe->mirror.layout->board.closed.value) == VINE_TALK_LEFT;
+    return pipe->link.socket_fd >= 0 &&
+           vine__load_acquire_u32(&pipe->mirror.layout->board.closed.value) == VINE_TALK_LEFT;
 }
 
 bool vine__renewal_begins(struct vine_pipe *pipe, int error)
@@ -119,6 +121,54 @@ static bool hold(struct vine_pipe *pipe, uint32_t *ret_count)
 
 /* ---- the next appliance ---------------------------------------------------------------------- */
 
+/* What is to stay of the half that a former appliance wrote. */
+struct keeping {
+    unsigned char *to;
+    const unsigned char *from;
+    uint32_t renewal;
+};
+
+static void keep_result(void *object, void *context)
+{
+    const struct keeping *keeping = context;
+    const struct vine_data *data = object;
+
+    if (data->magic != VINE__DATA_MAGIC || !data->is_result || data->has_result == 0 ||
+        data->size_bytes == 0 || data->renewal != keeping->renewal)
+        return;
+    memcpy(keeping->to + ((const unsigned char *)data->memory - keeping->from), data->memory,
+           data->size_bytes);
+}
+
+/* The pipe's lock is held. */
+static void keep_results(unsigned char *to, const unsigned char *from, void *context)
+{
+    const struct vine_pipe *pipe = context;
+    struct keeping keeping = {to, from, vine__pipe_renewals(pipe)};
+
+    vine__store_each(&pipe->datas, keep_result, &keeping);
+}
+
+/* The next one writes where the former did: before it hears of us, results become our own. */
+static int return_to_segment(struct vine_pipe *pipe, struct vine__link *link,
+                             const struct vine__handshake_wish *wish,
+                             struct vine__agreement *ret_agreement)
+{
+    int error = vine__link_look_for_next(&pipe->link, wish->why);
+
+    if (error)
+        return error;
+    pthread_mutex_lock(&pipe->lock);
+    if (vine__load_relaxed_u64(&pipe->renewal.results) != 0)
+        error = vine__mirror_keep(&pipe->mirror, keep_results, pipe);
+    pthread_mutex_unlock(&pipe->lock);
+    if (error) {
+        vine__why_say(wish->why, "results cannot be kept: %s", vine_error_text(error));
+        return error;
+    }
+    return vine__link_return(link, &pipe->link, wish, ret_agreement);
+}
+
 static int meet(struct vine_pipe *pipe, struct vine__link *link,
                 struct vine__agreement *ret_agreement, struct vine__why *why)
 {
@@ -136,6 +186,8 @@ static int meet(struct vine_pipe *pipe, struct vine__link *link,
 
     if (renewal->is_moved)
         return vine__link_renew(link, NULL, &wish, ret_agreement);
+    if (pipe->link.named != NULL)
+        return return_to_segment(pipe, link, &wish, ret_agreement);
     error = vine__address_resolve(renewal->address, false, &address, why);
     if (error)
         return error;
@@ -212,6 +264,9 @@ static int take_over(struct vine_pipe *pipe, const struct vine__link *link,
     pipe->link.pidfd = link->pidfd;
     pipe->link.peer_pid = link->peer_pid;
     pipe->link.peer_start_ticks = link->peer_start_ticks;
+    vine_segment_unref(pipe->link.named); /* the same */
+    pipe->link.named = link->named;
+    pipe->link.epoch = link->epoch;
     pipe->agreement = *agreement;
     pipe->is_stream = agreement->stream && pipe->wait_mode != VINE_WAIT_SLEEPY;
     vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);

@@ -55,12 +55,12 @@ static int await_completion(struct vine__channel *channel, struct exchange *exch
         if (deadline->is_over)
             return -ETIMEDOUT;
         if (channel->has_completions)
-            (void)!vine__futex_wait(vine__spsc_next_word(&channel->completions),
-                                    vine__spsc_old_word(&channel->completions),
-                                    vine__min_u64(left_ns, NAP_NS));
+            (void)!vine__futex_wait_or_look(vine__spsc_next_word(&channel->completions),
+                                            vine__spsc_old_word(&channel->completions),
+                                            vine__min_u64(left_ns, NAP_NS));
         else
-            (void)!vine__futex_wait(&pipe->mirror.layout->channels[channel->index].state, 0,
-                                    vine__min_u64(left_ns, NAP_NS));
+            (void)!vine__futex_wait_or_look(&pipe->mirror.layout->channels[channel->index].state, 0,
+                                            vine__min_u64(left_ns, NAP_NS));
     }
 }
 

@@ -12,8 +12,9 @@
 #include "core/talk/appliance_internal.h"
 #include "utils/bits.h"
 
-#define LOOK_NS 10000000 /* how often a busy appliance looks whether the application lives */
-#define POLL_NS 1000000  /* how often one that sleeps looks at memory that nobody can wait on */
+#define LOOK_NS   10000000 /* how often a busy appliance looks whether the application lives */
+#define TRIES_MAX 8
+#define POLL_NS   1000000 /* how often one that sleeps looks at memory that nobody can wait on */
 
 /* Which device it is to be, and how large: its memory is there already. */
 static int choose_device(struct vine__address *address, struct vine__why *why)
@@ -43,10 +44,67 @@ static int choose_device(struct vine__address *address, struct vine__why *why)
     return 0;
 }
 
+/* Whether a segment that we did not make has the halves that we would have made. */
+static bool is_alike(const struct vine_segment *segment, const struct vine_segment_options *options)
+{
+    for (uint32_t i = 0; i < options->region_count; i++) {
+        void *base = NULL;
+        uint64_t size_bytes = 0;
+
+        if (vine_segment_find(segment, options->regions[i].kind, &base, &size_bytes) != 0 ||
+            size_bytes != options->regions[i].size_bytes)
+            return false;
+    }
+    return true;
+}
+
+/* Where an application still has its half, the one before us having gone: enter the segment as it
+ * is, and leave that half alone until it greets us. */
+static int enter(struct vine_appliance *appliance, const struct vine_segment_options *options)
+{
+    struct vine_segment_options found = *options;
+    struct vine_segment_report report;
+    struct vine_segment *segment = NULL;
+
+    found.segment_bytes = 0;
+
+    const int error = vine_segment_attach(&found, &segment, &report);
+
+    if (error)
+        return error;
+    if (!is_alike(segment, options)) {
+        vine_segment_unref(segment);
+        return -VINE_EFINGERPRINT;
+    }
+    appliance->named = segment;
+    appliance->named_epoch = vine__link_succeed(segment);
+    vine__appliance_log(appliance, VINE_LOG_INFO, "%s: an application is there still",
+                        appliance->address.text);
+    return 0;
+}
+
+/* Make the segment, or enter it. Who was there may leave between our two looks. */
+static int make_or_enter(struct vine_appliance *appliance,
+                         const struct vine_segment_options *options, struct vine__why *why)
+{
+    struct vine_segment_report report;
+    int error = -EBUSY;
+
+    for (int tries = 0; tries < TRIES_MAX && error == -EBUSY; tries++) {
+        error = vine_segment_create(options, &appliance->named, &report);
+        if (!error)
+            error = vine_segment_publish(appliance->named);
+        else if (error == -EBUSY && enter(appliance, options) == 0)
+            error = 0;
+    }
+    if (error)
+        vine__why_say(why, "%s", report.why);
+    return error == -EBUSY ? -EADDRINUSE : error;
+}
+
 int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why *why)
 {
     struct vine_segment_options options;
-    struct vine_segment_report report;
     int error = appliance->address.backend == VINE_SEGMENT_IVSHMEM
                     ? choose_device(&appliance->address, why)
                     : 0;
@@ -78,13 +136,9 @@ int vine__served_listen_named(struct vine_appliance *appliance, struct vine__why
         return -EINVAL;
     }
 
-    error = vine_segment_create(&options, &appliance->named, &report);
-    if (!error)
-        error = vine_segment_publish(appliance->named);
-    if (error) {
-        vine__why_say(why, "%s", report.why);
-        return error == -EBUSY ? -EADDRINUSE : error;
-    }
+    error = make_or_enter(appliance, &options, why);
+    if (error)
+        return error;
 
     void *base = NULL;
     uint64_t size_bytes = 0;
@@ -105,14 +159,21 @@ void vine__served_leave_named(struct vine_appliance *appliance)
     if (appliance->named == NULL)
         return;
     vine_segment_facts(appliance->named, &facts);
+
+    const bool is_awaited = vine__link_is_awaited(appliance->named);
+
     vine_segment_unref(appliance->named);
     appliance->named = NULL;
     appliance->named_word = NULL;
+    if (!facts.name_is_made)
+        return;
     vine__address_to_segment(&appliance->address, &options);
+    /* An application that waits for the next one, and nothing else, keeps the name. Who else uses
+     * the segment keeps that; an appliance that has taken our place keeps its name. */
+    if (vine_segment_remove(&options, &report) == 0 || is_awaited)
+        return;
     options.side = VINE_SEGMENT_APPLIANCE;
-    /* Who still uses it keeps it; an appliance that has taken our place keeps its name. */
-    if (facts.name_is_made)
-        (void)!vine_segment_remove(&options, &report);
+    (void)!vine_segment_remove(&options, &report);
 }
 
 static void open_pipe(struct vine_appliance *appliance)

@@ -41,7 +41,7 @@ static inline void *vine__store_take(struct vine__store *store)
 
     if (object == NULL) {
         unsigned char *slab =
-            malloc(sizeof *object + VINE__STORE_OBJECTS_A_SLAB * store->object_bytes);
+            calloc(1, sizeof *object + VINE__STORE_OBJECTS_A_SLAB * store->object_bytes);
 
         if (slab == NULL)
             return NULL;
@@ -67,6 +67,15 @@ static inline void vine__store_give(struct vine__store *store, void *object)
     memset(object, 0, store->object_bytes);
     link->next = store->free;
     store->free = link;
+}
+
+/* Show every object, those that are free, too: behind their link they are zero. */
+static inline void vine__store_each(const struct vine__store *store,
+                                    void (*see)(void *object, void *context), void *context)
+{
+    for (struct vine__store_link *slab = store->slabs; slab != NULL; slab = slab->next)
+        for (size_t i = 0; i < VINE__STORE_OBJECTS_A_SLAB; i++)
+            see((unsigned char *)slab + sizeof *slab + i * store->object_bytes, context);
 }
 
 static inline void vine__store_fini(struct vine__store *store)

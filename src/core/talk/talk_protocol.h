@@ -35,6 +35,9 @@
 #define VINE_TALK_FEATURE_RENEWS 64u
 /* Of sockets: an application that keeps tasks which are sent back until it greets the next one. */
 #define VINE_TALK_FEATURE_WAITS 128u
+/* Of named segments and devices: an application that counts its claim anew, or shows a new meeting,
+ * to go on with whoever comes; an appliance that heeds it, and leaves the name to the next. */
+#define VINE_TALK_FEATURE_RETURNS 256u
 
 enum vine_talk_message {
     VINE_TALK_HELLO = 1,   /* application: here is my half (1 descriptor) */
