@@ -23,6 +23,7 @@ check() {
 }
 
 plant() {
+    find src vmm procedures keys tools appliance -name '*.h' -delete # the public ones will do
     printf 'uint32_t planted(struct nowhere *restrict class);\n' >include/vine/planted.h
     expected='include/vine/planted.h does not compile alone as C11'
 }

@@ -3,9 +3,8 @@
 
 check() {
     { cat src/DEPS; echo "=== includes"
-      c_files src include vmm procedures keys tools appliance examples | while read -r file; do
-          grep -nE '^[ \t]*#[ \t]*include[ \t]*["<]' "$file" | sed "s|^|$file:|"
-      done; } | awk '
+      c_files src include vmm procedures keys tools appliance examples |
+          xargs grep -HnE '^[ \t]*#[ \t]*include[ \t]*["<]'; } | awk '
         /^=== includes/ { including = 1; next }
         !including && (/^#/ || NF == 0) { next }
         !including {

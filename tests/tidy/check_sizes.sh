@@ -2,20 +2,19 @@
 # A file beyond 450 lines is worth a thought; beyond 800 it is two.
 
 check() {
-    for file in $(c_files src include vmm procedures keys tools appliance examples tests bench); do
-        lines=$(wc -l <"$file")
-        if [ "$lines" -gt 800 ]; then
-            echo "$file: $lines lines; split it by noun"
-        elif [ "$lines" -gt 450 ]; then
-            echo "note: $file has $lines lines"
-        fi
-    done
-    for file in $(c_files src include vmm procedures keys tools appliance examples tests bench); do
-        LC_ALL=C awk '{
-            gsub(/[\200-\277]/, "") # further bytes of one character
-            if (length($0) > 100) print FILENAME ":" FNR ": " length($0) " columns"
-        }' "$file"
-    done
+    c_files src include vmm procedures keys tools appliance examples tests bench |
+        LC_ALL=C xargs awk '
+            function look_at_file() {
+                if (lines > 800) print name ": " lines " lines; split it by noun"
+                else if (lines > 450) print "note: " name " has " lines " lines"
+            }
+            FNR == 1 { look_at_file(); name = FILENAME }
+            {
+                lines = FNR
+                gsub(/[\200-\277]/, "") # further bytes of one character
+                if (length($0) > 100) print FILENAME ":" FNR ": " length($0) " columns"
+            }
+            END { look_at_file() }'
 }
 
 plant() {
