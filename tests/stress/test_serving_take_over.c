@@ -369,7 +369,7 @@ static void take_over_and_kill(unsigned victim)
 
 static unsigned rounds(void)
 {
-    return getenv("VINE_TEST_LONG") ? 400 : 9;
+    return getenv("VINE_TEST_LONG") ? 400 : 6;
 }
 
 static void begin_all(void)
