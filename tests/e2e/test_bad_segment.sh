@@ -50,7 +50,7 @@ ln -s model link
 
 # refused FILE WORDS: in time, by an application.
 refused() {
-    expect 69 timeout 20 "$vine" run sha256 -a "file:$scratch/$1" good
+    expect 69 timeout 100 "$vine" run sha256 -a "file:$scratch/$1" good
     said "$scratch/$1"
     said "$2"
 }
@@ -78,7 +78,7 @@ chmod 600 model
 # surveyed STATUS FILE WORDS: what the doctor says of it, who changes nothing.
 surveyed() {
     cp "$2" before
-    expect "$1" timeout 20 "$vine" doctor --segment "file:$scratch/$2" >shown
+    expect "$1" timeout 100 "$vine" doctor --segment "file:$scratch/$2" >shown
     grep -q "$3" shown || { cat shown; fail "doctor --segment $2: no '$3'"; }
     cmp "$2" before || fail "the doctor changed $2"
 }
@@ -113,7 +113,7 @@ done
 # What is not is left as it was.
 for file in short foreign text folder fifo link; do
     [ -f "$file" ] && cp "$file" before
-    expect 1 timeout 20 "$vine" appliance --listen "file:$scratch/$file"
+    expect 1 timeout 100 "$vine" appliance --listen "file:$scratch/$file"
     said "cannot listen at file:$scratch/$file: "
     [ ! -f "$file" ] || cmp "$file" before || fail "$file was changed"
 done

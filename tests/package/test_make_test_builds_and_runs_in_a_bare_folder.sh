@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# test: timeout=1200
 # `cmake -DCMAKE_BUILD_TYPE=Debug ../; make test` in a folder where nothing was built before: in a copy
 # of the tree with one good test and one that fails, so that its last line has something to count.
 set -eu

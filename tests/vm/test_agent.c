@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine */
+/* test: links=engine timeout=1200 */
 /*
  * Several applications of one machine share its link through `vine agent`.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine timeout=400 serial */
+/* test: links=engine timeout=1200 serial */
 /*
  * Real guests, of `vine guest build`, under QEMU without hardware virtualization, and the server of
  * bells as a process of its own between them. Skips where there is no QEMU, no kernel to be had, or
@@ -31,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIMIT_MS 120000 /* a hang guard, never reached */
+#define LIMIT_MS 300000 /* a hang guard, never reached */
 #define QEMU     "qemu-system-x86_64"
 #define VECTORS  2
 #define FOR_HOST 0

@@ -22,7 +22,7 @@
 #include "vmm/engine/engine.h"
 
 #define MIB       (UINT64_C(1) << 20)
-#define GUARD_NS  (60 * VINE_NS_PER_SECOND)
+#define GUARD_NS  (240 * VINE_NS_PER_SECOND)
 #define LINK_SIZE (4 * MIB)
 
 static struct guest guest;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=engine */
+/* test: links=engine timeout=1200 */
 /*
  * The tests of guards and heaps in a guest whose processor has protection keys, whatever this
  * machine's has: an emulated one. They are the same programs, with the libraries that they want.
@@ -20,7 +20,7 @@
 #include "vmm/engine/engine.h"
 
 #define MIB      (UINT64_C(1) << 20)
-#define GUARD_NS (240 * VINE_NS_PER_SECOND)
+#define GUARD_NS (900 * VINE_NS_PER_SECOND)
 
 static const char *const programs[] = {
     "arch_guard_run",      "arch_guard_fault",     "core_heap_inside",
