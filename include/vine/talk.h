@@ -389,8 +389,19 @@ VINE_API VINE_MUST_CHECK int vine_session_open(struct vine_pipe *pipe,
                                                struct vine_procedure *procedure,
                                                struct vine_session **ret_session);
 
-/* Close it. Without a last task, or after a failed one, this discards the state. Tasks still in
- * flight end first. Any thread; never blocks. NULL is allowed. */
+/*
+ * Close it. Any thread; never blocks. NULL is allowed.
+ *
+ * Tasks still in flight run in their order and end as if it were open; wait for them, or free them.
+ * The state goes with the last of them: without a last task, or after a failed one, it is
+ * discarded.
+ *
+ * A stream whose input no last task has ended is cut off instead, since nothing could come that its
+ * tasks in flight wait for: they end with -VINE_ECANCELED, those behind them with -VINE_ESESSION,
+ * or with what was written to them. While there are some, only the thread that issued them closes
+ * it. After a last task they end as the procedure reads and writes; what that writes and no task
+ * has room for keeps them waiting, until they are canceled.
+ */
 VINE_API void vine_session_close(struct vine_session *session);
 
 /* ---- tasks ----------------------------------------------------------------------------------- */

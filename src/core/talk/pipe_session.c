@@ -145,8 +145,11 @@ void vine_session_close(struct vine_session *session)
     VINE_ASSERT(session->magic == VINE__SESSION_MAGIC && !session->is_closed);
     pthread_mutex_lock(&pipe->lock);
     session->is_closed = true;
+    id = session->id;
     if (session->pending == 0)
         tell = finish(session, &id);
+    else /* nobody can bring any more what tasks of a stream wait for: it ends now, and they do */
+        tell = session->procedure->info.has_streams && !session->has_last;
     pthread_mutex_unlock(&pipe->lock);
     if (tell)
         tell_end(pipe, id);

@@ -237,6 +237,56 @@ static void use_ends(struct vine_pipe *pipe, struct application *application)
     (void)issue(pipe, "sleeps", NULL, "much", 4, 0, false);
 }
 
+#define READS 40
+
+/* With what is read of it still out. */
+static void close_with_reads(struct vine_pipe *pipe, const char *text, bool is_last)
+{
+    struct vine_session *session = session_of(pipe, "echo");
+    struct issued reads[READS];
+    struct issued one;
+    char bytes[10];
+
+    for (int i = 0; i < READS; i++)
+        reads[i] = issue(pipe, "echo", session, "", 0, sizeof bytes, false);
+    if (text != NULL) {
+        one = issue(pipe, "echo", session, text, strlen(text), 0, is_last);
+        expect_text(&one, "");
+        expect_text(&reads[0], text);
+    }
+    vine_session_close(session);
+    for (int i = text != NULL; i < READS; i++) {
+        const int status = vine_task_wait(reads[i].task, LIMIT_NS);
+
+        if (is_last)
+            assert_int_equal(status, 0);
+        else
+            assert_true(status == -VINE_ECANCELED || status == -VINE_ESESSION);
+        assert_int_equal(finish(&reads[i], status, bytes, sizeof bytes), 0);
+    }
+}
+
+static void use_closed(struct vine_pipe *pipe, struct application *application)
+{
+    struct vine_session *session = session_of(pipe, "sleeps");
+    struct issued one;
+
+    (void)application;
+    close_with_reads(pipe, NULL, false);
+    close_with_reads(pipe, "x", false);
+    close_with_reads(pipe, "x", true);
+    /* Before the procedure has begun to read. */
+    one = issue(pipe, "sleeps", session, "much", 4, 0, false);
+    vine_session_close(session);
+    assert_int_equal(vine_task_wait(one.task, LIMIT_NS), -VINE_ECANCELED);
+}
+
+static void all_tasks_of_a_stream_that_was_closed_end(void **state)
+{
+    (void)state;
+    serve_with(use_closed, 3);
+}
+
 static void streams_end_in_every_way(void **state)
 {
     (void)state;
@@ -249,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_task_is_what_its_coroutine_reads_and_writes),
         cmocka_unit_test(what_is_large_goes_through_in_pieces),
         cmocka_unit_test(a_session_is_a_stream),
+        cmocka_unit_test(all_tasks_of_a_stream_that_was_closed_end),
         cmocka_unit_test(streams_end_in_every_way),
     };
 

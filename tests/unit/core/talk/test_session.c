@@ -314,6 +314,68 @@ static void a_session_goes_on_with_what_its_procedure_was(void **state)
     stop();
 }
 
+/* ---- closed with all that its channel takes in flight ---------------------------------------- */
+
+#define TASKS_MAX 1024
+#ifndef FULL_ROUNDS
+#define FULL_ROUNDS 16
+#endif
+
+/* As many as the channel takes; of which the one at `failing` fails. Returns how many. */
+static uint32_t fill(struct vine_session *session, uint32_t failing, struct vine_task **tasks)
+{
+    uint32_t count = 0;
+    int error = 0;
+
+    while (count < TASKS_MAX && error == 0) {
+        error = issue(session, count == failing ? 999 : 1, false, &tasks[count]);
+        count += error == 0;
+    }
+    assert_int_equal(error, -EAGAIN);
+    return count;
+}
+
+/* The tasks of one that was closed with all of them in flight: each ends as if it were open. */
+static void close_and_wait(uint32_t round, uint32_t failing)
+{
+    struct vine_task *tasks[TASKS_MAX];
+    struct vine_session *session = open_session();
+    const uint32_t count = fill(session, failing, tasks);
+
+    vine_session_close(session);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t at = round % 2 == 0 ? i : count - 1 - i;
+        struct sum_state result;
+
+        assert_int_equal(vine_task_wait(tasks[at], LIMIT), at < failing    ? 0
+                                                           : at == failing ? -VINE_EDATA
+                                                                           : -VINE_ESESSION);
+        if (at >= failing)
+            continue;
+        assert_int_equal(vine_task_result(tasks[at], &result, sizeof result), sizeof result);
+        assert_int_equal(result.tasks, at + 1);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        vine_task_free(tasks[i]);
+}
+
+static void close_full_sessions(int workers)
+{
+    served_start(&served, NULL, workers);
+    pipe_of_test = served_open(&served, NULL);
+    for (uint32_t round = 0; round < FULL_ROUNDS; round++)
+        close_and_wait(round, round % 4 < 2 ? UINT32_MAX : 7 * round);
+    stop();
+}
+
+static void all_tasks_of_a_session_that_was_closed_end(void **state)
+{
+    (void)state;
+    __atomic_store_n(&sum_states, 0, __ATOMIC_RELEASE);
+    for (int workers = 0; workers < 3; workers++)
+        close_full_sessions(workers);
+}
+
 static void closing_the_pipe_ends_all_sessions(void **state)
 {
     (void)state;
@@ -338,6 +400,7 @@ int main(void)
         cmocka_unit_test(too_many_sessions_are_refused),
         cmocka_unit_test(a_session_changes_its_thread_only_when_idle),
         cmocka_unit_test(a_session_goes_on_with_what_its_procedure_was),
+        cmocka_unit_test(all_tasks_of_a_session_that_was_closed_end),
         cmocka_unit_test(closing_the_pipe_ends_all_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
