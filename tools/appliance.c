@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "arch/wake/membarrier.h"
+
 #include "keys.h"
 #include "message.h"
 #include "own.h"
@@ -160,6 +162,8 @@ int appliance_init(struct appliance *appliance, const struct arguments *argument
     struct settings *const settings = &appliance->settings;
 
     *appliance = (struct appliance){0};
+    /* While there is one thread, and it takes no time. */
+    (void)!vine__membarrier_register();
     int status = settings_load(settings, arguments);
     if (status != STATUS_DONE)
         return status;

@@ -98,7 +98,9 @@ struct vine_appliance_options {
     uint64_t leave_ns;
 };
 
-/* Make an appliance. Returns 0; -EINVAL; -ENOMEM; a negated errno. */
+/* Make an appliance. In a process that has started threads before, the first one (or the first
+ * pipe) waits for the kernel once: milliseconds, and seconds where many want to run.
+ * Returns 0; -EINVAL; -ENOMEM; a negated errno. */
 VINE_API VINE_MUST_CHECK int vine_appliance_create(const struct vine_appliance_options *options,
                                                    struct vine_appliance **ret_appliance);
 

@@ -4,7 +4,10 @@
  *
  * Owns:     nothing; registering lasts as long as the process and is inherited by fork.
  * Threads:  any.
- * Blocking: vine__membarrier_all takes some 2 us.
+ * Blocking: vine__membarrier_all takes some 2 us. The first vine__membarrier_register of a process
+ *           that has several threads waits until each processor has passed through its scheduler:
+ *           milliseconds, and seconds where many want to run. With one thread, and ever after, it
+ *           takes no time.
  * Trust:    a process that did not register is not reached. Register before telling the other side
  *           that you did; a peer that lies about it can lose its own wake-ups and nobody else's.
  * Limits:   one kernel: never between machines.
@@ -17,7 +20,7 @@
 
 #include <vine/base.h>
 
-/* Be reached by the barriers of others. Any thread, any number of times.
+/* Be reached by the barriers of others. Any thread, any number of times; may block the first time.
  * Returns 0, or -ENOSYS: the kernel (before 4.16, or under a filter) cannot. */
 VINE_MUST_CHECK int vine__membarrier_register(void);
 

@@ -14,6 +14,7 @@
 #include "arch/wake/epoll.h"
 #include "arch/wake/eventfd.h"
 #include "arch/wake/futex.h"
+#include "arch/wake/membarrier.h"
 #include "core/talk/appliance_internal.h"
 #include "utils/assert.h"
 
@@ -205,6 +206,9 @@ static int make_common(struct vine__common **ret_common)
         return error;
     }
     vine__clock_calibrate();
+    /* Before any application waits for it: see membarrier.h. What cannot be had is told in each
+     * greeting. */
+    (void)!vine__membarrier_register();
     /* Told to applications, so that they recognize a restart. */
     common->generation = vine__clock_now_ns();
     common->uid = own_uid();
