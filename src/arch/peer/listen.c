@@ -112,9 +112,12 @@ void vine__peer_listener_close(struct vine__peer_listener *listener)
     *listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
 }
 
-int vine__peer_listen_again(int listen_fd)
+int vine__peer_listen_again(const struct vine__peer_listener *listener)
 {
-    return listen(listen_fd, BACKLOG) == 0 ? 0 : -errno;
+    if (listen(listener->fd, BACKLOG) != 0)
+        return -errno;
+    vine__lockfile_say_holder(listener->lock_fd);
+    return 0;
 }
 
 int vine__peer_listener_take(struct vine__peer_listener *listener,
@@ -131,12 +134,11 @@ int vine__peer_listener_take(struct vine__peer_listener *listener,
         (getsockopt(taken->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0))
         error = -EPROTOTYPE;
     if (error == 0)
-        error = vine__peer_listen_again(taken->fd);
+        error = vine__peer_listen_again(taken);
     if (error != 0)
         return error;
     *listener = *taken;
     memcpy(listener->path, address.sun_path, sizeof(listener->path));
-    vine__lockfile_say_holder(taken->lock_fd);
     return 0;
 }
 

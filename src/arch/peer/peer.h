@@ -68,9 +68,9 @@ VINE_MUST_CHECK int vine__peer_listener_take(struct vine__peer_listener *listene
                                              const struct vine__peer_listener *taken,
                                              const char *path);
 
-/* Who connects from now on sees us, where another process has listened with this socket since we
- * did. Returns 0 or a negative error. */
-VINE_MUST_CHECK int vine__peer_listen_again(int listen_fd);
+/* Who connects from now on sees us, and the lock file names us, where another process has listened
+ * with this socket since we did. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__peer_listen_again(const struct vine__peer_listener *listener);
 
 /* Let go of a listener that another process has: the name stays, and its lock. */
 void vine__peer_listener_leave(struct vine__peer_listener *listener);

@@ -375,7 +375,7 @@ static void thaw(struct vine_appliance *appliance)
     }
     if (appliance->is_listener_left) {
         /* Who connects is to be told of us, not of the one that had it for a while. */
-        (void)!vine__peer_listen_again(appliance->listener.fd);
+        (void)!vine__peer_listen_again(&appliance->listener);
         appliance->is_deaf =
             vine__epoll_add(appliance->epoll_fd, appliance->listener.fd, &appliance->listener) != 0;
     }

@@ -160,6 +160,28 @@ static void a_killed_listener_is_succeeded(void **state)
     close(ends[1]);
 }
 
+/* Another process has had the listener, and is gone. */
+static void who_listens_again_is_the_holder_again(void **state)
+{
+    (void)state;
+    struct vine__peer_listener listener, other;
+    pid_t holder = 0;
+    assert_int_equal(vine__peer_listen(&listener, path, NULL), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(vine__peer_listener_take(&other, &listener, path) == 0 ? 0 : 1);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(vine__peer_listen(&other, path, &holder), -EADDRINUSE);
+    assert_int_equal(holder, child);
+    assert_int_equal(vine__peer_listen_again(&listener), 0);
+    assert_int_equal(vine__peer_listen(&other, path, &holder), -EADDRINUSE);
+    assert_int_equal(holder, getpid());
+    vine__peer_listener_close(&listener);
+}
+
 static void what_is_no_socket_keeps_its_name(void **state)
 {
     (void)state;
@@ -335,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_a_live_listener),
         cmocka_unit_test(a_stale_socket_is_taken_over),
         cmocka_unit_test(a_killed_listener_is_succeeded),
+        cmocka_unit_test(who_listens_again_is_the_holder_again),
         cmocka_unit_test(what_is_no_socket_keeps_its_name),
         cmocka_unit_test(impossible_paths_are_refused),
         cmocka_unit_test(a_listener_of_another_type_is_told_from_ours),
