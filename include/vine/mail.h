@@ -5,7 +5,8 @@
  *
  * Owns:     a mailbox is the coroutine's that opened it, and closes when that one ends; messages
  *           are nobody's heap's until they are taken.
- * Threads:  coroutines; a mailbox is taken from by its coroutine alone, and sent to by all.
+ * Threads:  coroutines; a mailbox is taken from by its coroutine alone, and sent to by all; outside
+ *           of coroutines by who is on its core.
  * Blocking: the coroutine alone, and until its deadline (vine_deadline) at the latest.
  * Trust:    the other micro-process is another connection's: that a message has the mailbox's type
  *           and size is checked, what its bytes say is not. An address cannot be guessed; who was
@@ -219,6 +220,20 @@ struct vine_mail_member {
                     vine__mail_respond(that, (mailbox), NULL, NULL, (error_number)),               \
                     vine__mail_done(that))
 
+/* ---- from outside ---------------------------------------------------------------------------- */
+
+/*
+ * For functions outside (vine/outside.h), timers, and what else a core runs that is no coroutine:
+ * offer a message to a mailbox of this core, whose address a coroutine has given. An expression.
+ *
+ * Is 0; -EAGAIN: it is full; -EPIPE: it is closed, or another core's; -EPROTOTYPE; -ENOMEM.
+ */
+#define vine_mail_tell(address, type, value)                                                       \
+    __extension__({                                                                                \
+        vine__mail_type(vine__type, type);                                                         \
+        vine__mail_tell((address), &vine__type, &(type const[]){(value)});                         \
+    })
+
 /* ---- what stands behind them; private -------------------------------------------------------- */
 
 #define vine__mail_type(name, type)                                                                \
@@ -264,6 +279,9 @@ VINE_API void vine__mail_send(struct vine_coroutine *that, struct vine_mail_addr
 VINE_API void vine__mail_request(struct vine_coroutine *that, struct vine_mail_address to,
                                  const struct vine__message_type *type, const void *value,
                                  const struct vine__message_type *reply_type);
+VINE_API VINE_MUST_CHECK int vine__mail_tell(struct vine_mail_address address,
+                                             const struct vine__message_type *type,
+                                             const void *value);
 VINE_API bool vine__mail_done(struct vine_coroutine *that);
 VINE_API void vine__mail_take(struct vine_coroutine *that, struct vine_mailbox *mailbox,
                               const struct vine__message_type *type, bool is_request);

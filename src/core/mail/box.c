@@ -154,6 +154,27 @@ int64_t vine__letter_arrive(void *argument)
     return 0;
 }
 
+int vine__mail_tell(struct vine_mail_address address, const struct vine__message_type *type,
+                    const void *value)
+{
+    struct letter *letter;
+
+    if (vine__box_find(address) == NULL)
+        return -EPIPE;
+    letter = vine__closed_alloc_raw(sizeof(*letter) + type->size_bytes);
+    if (letter == NULL)
+        return -ENOMEM;
+    *letter = (struct letter){
+        .address = address,
+        .type_id = vine__mail_type_id(type),
+        .size_bytes = (uint32_t)type->size_bytes,
+        .origin = vine_core(), /* where its key is no operation's */
+        .is_offer = true,
+    };
+    memcpy(letter->bytes, value, type->size_bytes);
+    return (int)vine__letter_arrive(letter);
+}
+
 void vine__letter_withdraw(struct vine_mail_address address, uint32_t origin, uint64_t key)
 {
     struct box *const box = vine__box_find(address);

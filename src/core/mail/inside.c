@@ -9,7 +9,7 @@
 
 /* A type is known by its name and size, to those outside as to others' heaps. FNV-1a, by Fowler,
  * Noll and Vo. */
-VINE__INSIDE static uint64_t id_of(const struct vine__message_type *type)
+VINE__INSIDE uint64_t vine__mail_type_id(const struct vine__message_type *type)
 {
     uint64_t id = UINT64_C(0xcbf29ce484222325) ^ type->size_bytes;
 
@@ -107,11 +107,11 @@ VINE__INSIDE void vine__mail_open(struct vine_coroutine *that,
         return;
     }
     mailbox->type = type;
-    mailbox->type_id = id_of(type);
+    mailbox->type_id = vine__mail_type_id(type);
     mailbox->size_bytes = (uint32_t)type->size_bytes;
     if (reply_type != NULL) {
         mailbox->reply_type = reply_type;
-        mailbox->reply_type_id = id_of(reply_type);
+        mailbox->reply_type_id = vine__mail_type_id(reply_type);
         mailbox->reply_bytes = (uint32_t)reply_type->size_bytes;
     }
     mailbox->owner = that;
@@ -204,7 +204,7 @@ VINE__INSIDE void vine__mail_send(struct vine_coroutine *that, struct vine_mail_
     if (paper == NULL)
         return;
     paper->address = to;
-    paper->type_id = id_of(type);
+    paper->type_id = vine__mail_type_id(type);
     paper->size_bytes = (uint32_t)type->size_bytes;
     memcpy(paper->bytes, value, type->size_bytes);
 }
@@ -220,8 +220,8 @@ VINE__INSIDE void vine__mail_request(struct vine_coroutine *that, struct vine_ma
     if (paper == NULL)
         return;
     paper->address = to;
-    paper->type_id = id_of(type);
-    paper->reply_type_id = id_of(reply_type);
+    paper->type_id = vine__mail_type_id(type);
+    paper->reply_type_id = vine__mail_type_id(reply_type);
     paper->size_bytes = (uint32_t)type->size_bytes;
     paper->reply_bytes = (uint32_t)reply_type->size_bytes;
     memcpy(paper->bytes, value, type->size_bytes);

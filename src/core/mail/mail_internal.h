@@ -157,6 +157,9 @@ struct box {
     struct vine_core_call unpublish; /* its end */
 };
 
+/* inside.c, but for both sides. */
+uint64_t vine__mail_type_id(const struct vine__message_type *type);
+
 /* box.c. On the core of the mailbox: a letter has come, which is the mailbox's then, or gone.
  * Returns 0: it is there; ARRIVED_WAITING; or a negative error. */
 int64_t vine__letter_arrive(void *letter);

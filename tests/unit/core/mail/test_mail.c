@@ -252,6 +252,28 @@ static void an_offer_does_not_wait(void **state)
     close_cores();
 }
 
+static void who_is_outside_tells_a_mailbox(void **state)
+{
+    const struct word word = {.number = 7};
+    struct one taker;
+
+    (void)state;
+    open_mail();
+    start_alone(&taker, &vine__type_takes, (void *)(VINE_MAIL_WAITING_MAX + 1));
+    until(address.key != 0);
+    assert_int_equal(vine_mail_tell(address, uint32_t, 7), -EPROTOTYPE);
+    for (uint32_t i = 0; i < VINE_MAIL_WAITING_MAX; i++)
+        assert_int_equal(vine_mail_tell(address, struct word, word), 0);
+    assert_int_equal(vine_mail_tell(address, struct word, word), -EAGAIN);
+    may_go_on = true;
+    advance(VINE_NS_PER_SECOND);
+    until(taken_count == VINE_MAIL_WAITING_MAX);
+    assert_int_equal(vine_mail_tell(address, struct word, word), 0);
+    until_gone(&taker, 0);
+    assert_int_equal(vine_mail_tell(address, struct word, word), -EPIPE);
+    close_cores();
+}
+
 /* ---- wrong ones ------------------------------------------------------------------------------ */
 
 struct other {
@@ -761,6 +783,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_stays_when_its_sender_ends),
         cmocka_unit_test(who_waits_for_room_is_told_of_the_mailboxs_end),
         cmocka_unit_test(an_offer_does_not_wait),
+        cmocka_unit_test(who_is_outside_tells_a_mailbox),
         cmocka_unit_test(requests_are_answered_one_after_the_other),
         cmocka_unit_test(a_refusal_is_raised_where_it_was_asked),
         cmocka_unit_test(who_waits_for_an_answer_is_told_of_the_others_end),
