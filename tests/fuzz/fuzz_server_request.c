@@ -44,7 +44,7 @@ static void check_refusal(const struct vine__request *request)
     const char *line;
 
     vine__answer_refuse(&answer, request->command, request->number, request->version,
-                        request->error, request->detail);
+                        request->error, vine__request_fault_text(request->fault));
     VINE_ASSERT(vine__answer_is_whole(&answer) && text[answer.size_bytes - 1] == '\n');
     line = memchr(text, '\n', answer.size_bytes);
     VINE_ASSERT(line != NULL);

@@ -28,6 +28,22 @@ void vine__request_init(struct vine__request *request, uint16_t permissions, cha
         .room = room, .room_bytes = room_bytes, .permissions = permissions, .stage = STAGE_HEAD};
 }
 
+const char *vine__request_fault_text(uint32_t fault)
+{
+    static const char *const texts[] = {
+#define FAULT_TEXT(name, text) [VINE__REQUEST_FAULT_##name] = (text),
+        VINE__REQUEST_FAULTS(FAULT_TEXT)
+#undef FAULT_TEXT
+    };
+
+    return fault < sizeof(texts) / sizeof(texts[0]) ? texts[fault] : NULL;
+}
+
+bool vine__request_is_between(const struct vine__request *request)
+{
+    return request->stage == STAGE_HEAD && request->line_bytes == 0 && !request->is_doubtful;
+}
+
 void vine__request_refuse(struct vine__request *request)
 {
     VINE_ASSERT(request->stage != STAGE_HEAD);
@@ -35,22 +51,22 @@ void vine__request_refuse(struct vine__request *request)
 }
 
 static enum vine__request_told refuse(struct vine__request *request, enum vine_server_error error,
-                                      const char *detail)
+                                      enum vine__request_fault fault)
 {
     VINE_ASSERT(!request->is_refused);
     request->is_refused = true;
     request->error = error;
-    request->detail = detail;
+    request->fault = (uint8_t)fault;
     return VINE__REQUEST_REFUSED;
 }
 
 /* What was refused has been answered: that answer stays. */
-static enum vine__request_told lose(struct vine__request *request, const char *detail)
+static enum vine__request_told lose(struct vine__request *request, enum vine__request_fault fault)
 {
     request->stage = STAGE_LOST;
     if (!request->is_refused) {
         request->error = VINE_SERVER_E_MALFORMED;
-        request->detail = detail;
+        request->fault = (uint8_t)fault;
     }
     return VINE__REQUEST_LOST;
 }
@@ -115,7 +131,7 @@ static void begin(struct vine__request *request)
     request->used_bytes = 0;
     request->is_refused = false;
     request->error = VINE_SERVER_E_DONE;
-    request->detail = NULL;
+    request->fault = VINE__REQUEST_FAULT_NONE;
 }
 
 /*
@@ -136,19 +152,19 @@ static enum vine__request_told take_head(struct vine__request *request)
         !read_digits(request->line + digits + 1, request->line_bytes - digits - 1U, &version) ||
         version > NUMBER_MAX) {
         if (was_doubtful)
-            return lose(request, "no request follows one that was not understood");
-        return refuse(request, VINE_SERVER_E_MALFORMED, "a request begins with COMMAND,VERSION");
+            return lose(request, VINE__REQUEST_FAULT_DOUBT);
+        return refuse(request, VINE_SERVER_E_MALFORMED, VINE__REQUEST_FAULT_HEAD);
     }
     request->number = (uint32_t)number;
     request->version = (uint32_t)version;
     request->command = vine__command_find(request->number);
     if (request->command == NULL)
-        return refuse(request, VINE_SERVER_E_UNKNOWN_COMMAND, NULL);
+        return refuse(request, VINE_SERVER_E_UNKNOWN_COMMAND, VINE__REQUEST_FAULT_NONE);
     if (request->version != request->command->version)
-        return refuse(request, VINE_SERVER_E_UNKNOWN_VERSION, NULL);
+        return refuse(request, VINE_SERVER_E_UNKNOWN_VERSION, VINE__REQUEST_FAULT_NONE);
     request->is_doubtful = false;
     if (!vine__command_is_permitted(request->command, request->permissions))
-        return refuse(request, VINE_SERVER_E_DENIED, NULL);
+        return refuse(request, VINE_SERVER_E_DENIED, VINE__REQUEST_FAULT_NONE);
     return VINE__REQUEST_MORE;
 }
 
@@ -186,7 +202,7 @@ static enum vine__request_told take_integer(struct vine__request *request)
     request->stage = STAGE_VALUE;
     if (!read_integer(request->line, request->line_bytes, &parameter->integer) &&
         !request->is_refused)
-        return refuse(request, VINE_SERVER_E_BAD_VALUE, "an integer is decimal digits");
+        return refuse(request, VINE_SERVER_E_BAD_VALUE, VINE__REQUEST_FAULT_INTEGER);
     return VINE__REQUEST_MORE;
 }
 
@@ -196,7 +212,7 @@ static enum vine__request_told take_length(struct vine__request *request)
         &request->parameters[request->parameter_count];
 
     if (!read_digits(request->line, request->line_bytes, &request->left_bytes))
-        return lose(request, "a string begins with LENGTH and a comma");
+        return lose(request, VINE__REQUEST_FAULT_LENGTH);
     *parameter = (struct vine__request_parameter){.bytes = request->room + request->used_bytes};
     if (next_kind(request) == 'b') {
         request->stage = STAGE_BUFFER;
@@ -206,7 +222,7 @@ static enum vine__request_told take_length(struct vine__request *request)
     request->stage = STAGE_STRING;
     if (request->left_bytes > request->room_bytes - request->used_bytes) {
         if (!request->is_refused)
-            return refuse(request, VINE_SERVER_E_TOO_LONG, "a string is longer than is taken");
+            return refuse(request, VINE_SERVER_E_TOO_LONG, VINE__REQUEST_FAULT_STRING);
         return VINE__REQUEST_MORE;
     }
     parameter->size_bytes = (uint32_t)request->left_bytes;
@@ -241,7 +257,7 @@ static enum vine__request_told take_newline(struct vine__request *request, char 
 {
     request->consumed_bytes++;
     if (byte != '\n')
-        return lose(request, "no newline behind as many bytes as were said");
+        return lose(request, VINE__REQUEST_FAULT_NEWLINE);
     request->parameter_count++;
     request->stage = STAGE_VALUE;
     return VINE__REQUEST_MORE;
@@ -256,7 +272,7 @@ static enum vine__request_told read_line(struct vine__request *request, const ch
     const int taken = take_line(request, bytes, size, end);
 
     *ret_is_whole = taken > 0;
-    return taken < 0 ? lose(request, "too long a line") : VINE__REQUEST_MORE;
+    return taken < 0 ? lose(request, VINE__REQUEST_FAULT_LINE) : VINE__REQUEST_MORE;
 }
 
 /* One step of the stage that we are in. *ret_is_over: nothing more can be done with these bytes. */

@@ -38,11 +38,28 @@ enum vine__request_told {
     VINE__REQUEST_MORE,    /* all bytes were consumed: call again when there are others */
     VINE__REQUEST_BUFFER,  /* one of `buffer_bytes` begins; the parameters before it are there */
     VINE__REQUEST_PIECE,   /* `piece_bytes` at `piece` are the next ones of it */
-    VINE__REQUEST_REFUSED, /* answer with `error` and `detail` now; the rest goes by unseen */
+    VINE__REQUEST_REFUSED, /* answer with `error` and `fault` now; the rest goes by unseen */
     VINE__REQUEST_DONE,    /* it is whole: do it and answer, unless it was refused. The next call
                               begins another one */
     VINE__REQUEST_LOST,    /* nobody can tell where the next one begins: answer, unless it was
                               refused, and end the connection. Each call says so from now on */
+};
+
+/* What is wrong with what cannot be read. X(name, text) */
+#define VINE__REQUEST_FAULTS(X)                                                                    \
+    X(NONE, NULL)                                                                                  \
+    X(HEAD, "a request begins with COMMAND,VERSION")                                               \
+    X(DOUBT, "no request follows one that was not understood")                                     \
+    X(INTEGER, "an integer is decimal digits")                                                     \
+    X(LENGTH, "a string begins with LENGTH and a comma")                                           \
+    X(STRING, "a string is longer than is taken")                                                  \
+    X(NEWLINE, "no newline behind as many bytes as were said")                                     \
+    X(LINE, "too long a line")
+
+enum vine__request_fault {
+#define VINE__REQUEST_FAULT_VALUE(name, text) VINE__REQUEST_FAULT_##name,
+    VINE__REQUEST_FAULTS(VINE__REQUEST_FAULT_VALUE)
+#undef VINE__REQUEST_FAULT_VALUE
 };
 
 struct vine__request_parameter {
@@ -72,7 +89,7 @@ struct vine__request {
     size_t consumed_bytes; /* by the last call */
     bool is_refused;
     enum vine_server_error error;
-    const char *detail; /* a sentence without an end; or NULL */
+    uint8_t fault; /* enum vine__request_fault: more about it */
 };
 
 /* Begin, for a socket with these permissions. The room stays the caller's, and where it is. */
@@ -82,6 +99,12 @@ void vine__request_init(struct vine__request *request, uint16_t permissions, cha
 /* Read on, until there is something to tell. */
 VINE_MUST_CHECK enum vine__request_told vine__request_read(struct vine__request *request,
                                                            const char *bytes, size_t size_bytes);
+
+/* The text of a fault, any number; or NULL. */
+const char *vine__request_fault_text(uint32_t fault);
+
+/* Whether it holds nothing of a request, and needs to know nothing of former ones. */
+bool vine__request_is_between(const struct vine__request *request);
 
 /* The caller has answered with an error: the rest of this request goes by unseen. */
 void vine__request_refuse(struct vine__request *request);

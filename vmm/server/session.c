@@ -86,7 +86,7 @@ void vine__session_refuse(struct vine__session *session, const struct vine__requ
 {
     vine__upload_abandon(&session->upload);
     answer_error(session, request->command, request->number, request->version, request->error,
-                 request->detail);
+                 vine__request_fault_text(request->fault));
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */

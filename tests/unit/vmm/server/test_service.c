@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=server links=runtime timeout=120 */
+/*
+ * The VM server on reactors: clients at their sockets, in one thread.
+ */
+#include "../../core/network/network_tests.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <vine/service.h>
+
+#include "server_world.h"
+#include "vmm/server/service.h"
+
+#define CALLERS_MANY 1000
+
+static struct vine__server *server;
+static uint32_t stopped;
+
+static void stop_done(void *context)
+{
+    (void)context;
+    stopped++;
+}
+
+/* ---- clients --------------------------------------------------------------------------------- */
+
+static int connect_as(const struct world *world, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", world->folder, name);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* So many bytes come. */
+static const char *hear(int fd, size_t size)
+{
+    static char text[4096];
+    const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;
+    size_t at = 0;
+
+    assert_true(size < sizeof(text));
+    while (at < size) {
+        const ssize_t got = read(fd, text + at, size - at);
+        const bool is_over = got == 0 || (got < 0 && errno != EAGAIN);
+
+        if (got > 0)
+            at += (size_t)got;
+        else
+            step_all();
+        text[at] = '\0';
+        if (is_over || vine__clock_now_ns() > hang_ns)
+            fail_msg("nothing comes any more behind `%s`", text);
+    }
+    return text;
+}
+
+static void expect(int fd, const char *text)
+{
+    assert_string_equal(hear(fd, strlen(text)), text);
+}
+
+static void expect_silence(int fd)
+{
+    char byte;
+
+    step_often();
+    assert_int_equal(read(fd, &byte, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void expect_end(int fd)
+{
+    ssize_t got = -1;
+    char byte;
+
+    until((got = read(fd, &byte, 1)) >= 0 || errno != EAGAIN);
+    assert_true(got == 0 || (got < 0 && errno == ECONNRESET));
+    close(fd);
+}
+
+/* ---- the server ------------------------------------------------------------------------------ */
+
+static void open_server(struct world *world)
+{
+    const struct vine__server_options options = {.registry = &world->registry};
+    char why[VINE__CLIENTS_WHY_BYTES] = "";
+
+    stopped = 0;
+    open_cores(1);
+    assert_int_equal(vine__server_start(&options, &server, why), 0);
+}
+
+static void close_server(void)
+{
+    vine__server_stop(server, stop_done, NULL);
+    vine_stop(0);
+    for (uint32_t i = 0; i < 1000 && stopped == 0; i++) {
+        stepped.clock_ns += 10 * 1000 * 1000;
+        step_all();
+    }
+    assert_int_equal(stopped, 1);
+    close_cores();
+}
+
+static void make_one(int fd, char uid[VINE__CLIENT_UID_BYTES])
+{
+    char text[80];
+
+    say(fd, "6,1\n3,zip\n");
+    memcpy(uid, hear(fd, 4 + 3 + 32 + 1) + 7, 32);
+    uid[32] = '\0';
+    (void)snprintf(text, sizeof(text), "8,1\n32,%s\n6,kernel\n", uid);
+    say(fd, text);
+    expect(fd, "8,1\n0,\n");
+}
+
+static void say_of(int fd, const char *format, const char *uid)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text), format, uid);
+    say(fd, text);
+}
+
+static void each_client_is_served_at_its_own_socket(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES];
+    struct stat status;
+    char path[64];
+    int alice, bob;
+
+    vine__clients_find(&world->clients, "alice")->mode = 0662;
+    open_server(world);
+    (void)snprintf(path, sizeof(path), "%s/alice", world->folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0662);
+    alice = connect_as(world, "alice");
+    bob = connect_as(world, "bob");
+    say(alice, "1,1\n");
+    expect(alice, "1,1\n7\n");
+    make_one(alice, uid);
+    say(alice, "2,1\n");
+    expect(alice, "2,1\n1\n");
+    say(bob, "2,1\n4,1\n");
+    expect(bob, "2,1\n0\n4,1\n0,\n");
+    say_of(bob, "14,1\n32,%s\n", uid);
+    expect(bob, "14,1\n5,no such VM\n");
+    say_of(alice, "9,1\n32,%s\n5,quiet\n", uid);
+    expect(alice, "9,1\n12,/tmp/console\n");
+    close(alice);
+    close(bob);
+    close_server();
+    assert_int_equal(stat(path, &status), -1);
+}
+
+static void bytes_may_come_one_by_one_and_answers_may_be_large(void **state)
+{
+    struct world *const world = *state;
+    char text[600], uid[VINE__CLIENT_UID_BYTES];
+    int alice;
+
+    open_server(world);
+    alice = connect_as(world, "alice");
+    make_one(alice, uid);
+    (void)snprintf(text, sizeof(text), "8,1\n32,%s\n4,abcd\n5,1\n32,%s\n1,1\n", uid, uid);
+    for (size_t at = 0; text[at] != '\0'; at++) {
+        assert_int_equal(write(alice, text + at, 1), 1);
+        step_often();
+    }
+    expect(alice, "8,1\n0,\n5,1\n14,{\"name\":\"zip\"}\n1,1\n7\n");
+    /* Larger than the room that a connection has to write. */
+    (void)snprintf(text, sizeof(text), "24,1\n32,%s\n20011,{\"text\":\"", uid);
+    say(alice, text);
+    for (int i = 0; i < 200; i++) {
+        char piece[101];
+
+        memset(piece, 'x', 100);
+        piece[100] = '\0';
+        say(alice, piece);
+        step_all();
+    }
+    say(alice, "\"}\n");
+    expect(alice, "24,1\n0\n");
+    say_of(alice, "5,1\n32,%s\n1,1\n", uid);
+    expect(alice, "5,1\n20011,{\"text\":\"");
+    for (int i = 0; i < 200; i++)
+        (void)hear(alice, 100);
+    expect(alice, "\"}\n1,1\n7\n");
+    close(alice);
+    close_server();
+}
+
+static void framing_that_is_lost_ends_the_connection(void **state)
+{
+    struct world *const world = *state;
+    int alice;
+
+    open_server(world);
+    alice = connect_as(world, "alice");
+    say(alice, "hello\n1,1\n");
+    expect(alice, "0,0\n1,a request begins with COMMAND,VERSION\n1,1\n7\n");
+    say(alice, "3,1\nx,\n1,1\n");
+    expect(alice, "3,1\n48,error 1: a string begins with LENGTH and a comma\n");
+    expect_end(alice);
+    close_server();
+}
+
+static void half_of_a_kernel_is_none_and_its_sender_is_not_waited_for(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES];
+    int alice, other;
+
+    open_server(world);
+    alice = connect_as(world, "alice");
+    other = connect_as(world, "alice");
+    make_one(alice, uid);
+    say_of(alice, "8,1\n32,%s\n900,half", uid);
+    step_often();
+    say_of(other, "16,1\n32,%s\n", uid);
+    expect(other, "16,1\n14,an upload to this VM is under way\n");
+    /* It is silent for longer than it may be. */
+    for (int i = 0; i < 400; i++) {
+        stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        step_all();
+    }
+    expect_end(alice);
+    say_of(other, "16,1\n32,%s\n", uid);
+    expect(other, "16,1\n0\n");
+    close(other);
+    close_server();
+}
+
+static void who_waits_is_woken_and_others_are_served_meanwhile(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES];
+    int alice, other;
+
+    open_server(world);
+    alice = connect_as(world, "alice");
+    other = connect_as(world, "alice");
+    make_one(alice, uid);
+    say_of(alice, "23,1\n32,%s\n7,running\n60000\n1,1\n", uid);
+    expect_silence(alice);
+    say_of(other, "9,1\n32,%s\n0,\n", uid);
+    expect(other, "9,1\n12,/tmp/console\n");
+    expect_silence(alice);
+    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    expect(alice, "23,1\n0\n7,running\n1,1\n7\n");
+    say_of(alice, "23,1\n32,%s\n3,off\n500\n", uid);
+    step_often();
+    for (int i = 0; i < 10; i++) {
+        stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        step_all();
+    }
+    expect(alice, "23,1\n11,not in this time\n");
+    /* One that goes while it waits is gone. */
+    say_of(alice, "23,1\n32,%s\n3,off\n60000\n", uid);
+    step_often();
+    close(alice);
+    step_often();
+    say_of(other, "14,1\n32,%s\n", uid);
+    expect(other, "14,1\n0\n");
+    close(other);
+    close_server();
+}
+
+static void events_are_pushed_between_answers(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES], text[200];
+    int alice;
+
+    open_server(world);
+    alice = connect_as(world, "alice");
+    make_one(alice, uid);
+    say(alice, "21,1\n");
+    expect(alice, "21,1\n0\n");
+    say_of(alice, "9,1\n32,%s\n0,\n", uid);
+    (void)snprintf(text, sizeof(text),
+                   "9,1\n12,/tmp/console\n22,1\n0\n1\n32,%s\n8,starting\n0,\n0,\n", uid);
+    expect(alice, text);
+    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    (void)snprintf(text, sizeof(text), "22,1\n0\n2\n32,%s\n7,running\n0,\n0,\n", uid);
+    expect(alice, text);
+    /* Those that come while it waits are told behind that answer. */
+    say_of(alice, "23,1\n32,%s\n3,off\n60000\n", uid);
+    expect_silence(alice);
+    fake_tell(world, uid, VINE__VM_OFF, "crash");
+    (void)snprintf(text, sizeof(text),
+                   "23,1\n0\n3,off\n22,1\n0\n3\n32,%s\n3,off\n5,crash\n11,that was it\n", uid);
+    expect(alice, text);
+    close(alice);
+    close_server();
+}
+
+static void many_who_are_silent_or_stop_in_the_middle_hold_up_nobody(void **state)
+{
+    struct world *const world = *state;
+    static int fds[CALLERS_MANY];
+    int alice;
+
+    open_server(world);
+    for (int i = 0; i < CALLERS_MANY; i++) {
+        fds[i] = connect_as(world, "bob");
+        if (i % 3 == 0)
+            say(fds[i], "6,1\n4294967295,");
+        else if (i % 3 == 1)
+            say(fds[i], "1,1\n");
+        if (i % 50 == 0)
+            step_often();
+    }
+    step_often();
+    alice = connect_as(world, "alice");
+    say(alice, "1,1\n");
+    expect(alice, "1,1\n7\n");
+    for (int i = 0; i < CALLERS_MANY; i++) {
+        if (i % 3 == 1)
+            expect(fds[i], "1,1\n7\n");
+        close(fds[i]);
+    }
+    close(alice);
+    close_server();
+}
+
+static void a_socket_that_cannot_be_made_is_named(void **state)
+{
+    const struct vine__server_options options = {.registry = &((struct world *)*state)->registry};
+    struct world *const world = *state;
+    char why[VINE__CLIENTS_WHY_BYTES] = "";
+
+    (void)snprintf(vine__clients_find(&world->clients, "bob")->path, VINE__CLIENT_PATH_BYTES,
+                   "/nowhere/bob");
+    open_cores(1);
+    assert_true(vine__server_start(&options, &server, why) < 0);
+    assert_string_equal(why, "bob: /nowhere/bob");
+    close_cores();
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
+    const struct CMUnitTest tests[] = {
+        TEST(each_client_is_served_at_its_own_socket),
+        TEST(bytes_may_come_one_by_one_and_answers_may_be_large),
+        TEST(framing_that_is_lost_ends_the_connection),
+        TEST(half_of_a_kernel_is_none_and_its_sender_is_not_waited_for),
+        TEST(who_waits_is_woken_and_others_are_served_meanwhile),
+        TEST(events_are_pushed_between_answers),
+        TEST(many_who_are_silent_or_stop_in_the_middle_hold_up_nobody),
+        TEST(a_socket_that_cannot_be_made_is_named),
+    };
+
+    return run_by_both(tests);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/service.h - the VM server as a service: a socket for each client, a micro-process for
+ * each of its connections.
+ *
+ * Owns:     its listeners and connections. The registry is its caller's, and of core 0 from now on.
+ * Threads:  core 0 of reactors, where all of its connections are.
+ * Blocking: as the registry.
+ * Trust:    a micro-process reads requests in a heap of its own, and what it says of them is
+ *           believed of nothing: whose it is is known before it has seen a byte of its client's,
+ *           commands are looked up and permitted again, and what it points to is its own.
+ * Limits:   connections as descriptors and heaps.
+ */
+#ifndef VINE_VMM_SERVER_SERVICE_H
+#define VINE_VMM_SERVER_SERVICE_H
+
+#include <vine/base.h>
+
+#include "vmm/server/registry.h"
+
+/* How long a request may take from one byte of it to the next one. */
+#define VINE__SERVER_REQUEST_NS (30 * UINT64_C(1000000000))
+
+struct vine__server;
+
+struct vine__server_options {
+    struct vine__registry *registry;
+    uint64_t request_ns; /* 0: VINE__SERVER_REQUEST_NS */
+};
+
+/* Serve all clients that the registry has. Core 0. Returns 0, or what went wrong with the client
+ * whose name is in `why`; then there are no sockets. */
+VINE_MUST_CHECK int vine__server_start(const struct vine__server_options *options,
+                                       struct vine__server **ret_server,
+                                       char why[VINE__CLIENTS_WHY_BYTES]);
+
+/* Nobody is let in any more; connections that there are go on until the reactors stop. `done` is
+ * called when all of them have ended, and nothing is left. Core 0. */
+void vine__server_stop(struct vine__server *server, void (*done)(void *context), void *context);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/service_outside.c - sockets and connections, outside of all coroutines; see service.h.
+ *
+ * A connection and its session are made when it is accepted, before its micro-process. That one
+ * attaches itself to it before it reads anything, and to no other from then on. Whatever it says
+ * later may be its client's words.
+ */
+
+#include "vmm/server/service_internal.h"
+
+#include "utils/assert.h"
+#include "utils/container_of.h"
+#include "vmm/server/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEAP_BYTES (128U << 10)
+
+/* A client's. */
+struct client_socket {
+    struct vine__server *server;
+    struct vine__client *client;
+    struct vine_listener *listener; /* NULL: it does not listen any more */
+    struct vine_work closed;
+};
+
+struct vine__server {
+    struct vine__registry *registry;
+    struct client_socket *sockets;
+    uint32_t socket_count;
+    uint32_t open_count;         /* sockets and connections that there are */
+    void (*done)(void *context); /* it stops, when there are none; or NULL */
+    void *context;
+};
+
+struct connection {
+    struct vine_kept kept;
+    struct vine__session session;
+    struct vine__server *server;
+    struct vine_mail_address waits, listens;
+    size_t sent_bytes; /* of the answer */
+    bool is_attached;
+};
+
+static uint64_t request_ns = VINE__SERVER_REQUEST_NS;
+
+uint64_t vine__server_request_ns(void)
+{
+    return request_ns;
+}
+
+/* ---- what coroutines ask --------------------------------------------------------------------- */
+
+static struct connection *connection_of(const struct vine_outside *outside)
+{
+    return (struct connection *)vine_outside_kept(outside);
+}
+
+int64_t vine__server_attach(struct vine_outside *outside, const void *argument)
+{
+    const struct vine__asked *const asked = argument;
+    struct connection *connection = connection_of(outside);
+
+    if (connection == NULL) {
+        /* It has just begun, and has read nothing: this is what it was begun with. */
+        connection = (struct connection *)(uintptr_t)asked->argument;
+        if (connection->is_attached)
+            return -EPERM;
+        connection->is_attached = true;
+        vine_outside_keep(outside, &connection->kept);
+    }
+    return connection->session.client->permissions;
+}
+
+/* What the session has come to, for the coroutine. */
+static int64_t tell(struct connection *connection, int64_t more)
+{
+    if (connection->session.answer == NULL)
+        return more;
+    connection->sent_bytes = 0;
+    return more | VINE__SERVER_ANSWERS;
+}
+
+/* Whether all that a request points to is the micro-process's own, up to the parameter at which it
+ * is; and who may ask for it. */
+static bool check_request(const struct vine_outside *outside, const struct connection *connection,
+                          struct vine__request *request)
+{
+    const struct vine__command *const command = vine__command_find(request->number);
+
+    if (command == NULL || request->version != command->version ||
+        !vine__command_is_permitted(command, connection->session.client->permissions))
+        return false;
+    request->command = command;
+    for (size_t i = 0; command->parameters[i] != '\0'; i++)
+        if (command->parameters[i] == 's' &&
+            !vine_outside_can_read(outside, request->parameters[i].bytes,
+                                   request->parameters[i].size_bytes))
+            return false;
+    return true;
+}
+
+static int64_t refuse(struct connection *connection, struct vine__request *request)
+{
+    if (request->error <= VINE_SERVER_E_DONE || request->error > VINE_SERVER_E_NO_CLIENT)
+        return -EFAULT;
+    request->command = vine__command_find(request->number);
+    vine__session_refuse(&connection->session, request);
+    return tell(connection, 0);
+}
+
+static bool has_buffer(const struct vine__request *request)
+{
+    return strchr(request->command->parameters, 'b') != NULL;
+}
+
+static int64_t take_piece(struct vine_outside *outside, struct connection *connection,
+                          const struct vine__request *request)
+{
+    const struct vine__upload *const upload = &connection->session.upload;
+
+    if (upload->vm == NULL || request->piece_bytes > upload->size_bytes - upload->done_bytes ||
+        !vine_outside_can_read(outside, request->piece, request->piece_bytes))
+        return -EFAULT;
+    return vine__session_piece(&connection->session, request)
+               ? 0
+               : tell(connection, VINE__SERVER_REFUSES);
+}
+
+static int64_t begin_buffer(struct connection *connection, const struct vine__request *request)
+{
+    if (connection->session.upload.vm != NULL || !has_buffer(request))
+        return -EFAULT;
+    return vine__session_buffer(&connection->session, request)
+               ? 0
+               : tell(connection, VINE__SERVER_REFUSES);
+}
+
+static int64_t do_all(struct connection *connection, const struct vine__request *request)
+{
+    struct vine__session *const session = &connection->session;
+    const struct vine__upload *const upload = &session->upload;
+    const bool listens = request->command->action == VINE_SERVER_EVENTS;
+
+    if (has_buffer(request) ? upload->vm == NULL || upload->done_bytes != upload->size_bytes
+                            : upload->vm != NULL)
+        return -EFAULT;
+    if (vine__session_do(session, request) == VINE__SESSION_WAITS)
+        return VINE__SERVER_WAITS | (int64_t)session->wait_ms;
+    return tell(connection, listens && session->events != NULL ? VINE__SERVER_LISTENS : 0);
+}
+
+int64_t vine__server_do(struct vine_outside *outside, const void *argument)
+{
+    const struct vine__asked *const asked = argument;
+    struct connection *const connection = connection_of(outside);
+    struct vine__request request;
+
+    if (connection == NULL || connection->session.answer != NULL ||
+        connection->session.waiting != NULL ||
+        !vine_outside_can_read(outside, asked->request, sizeof(request)))
+        return -EFAULT;
+    memcpy(&request, asked->request, sizeof(request));
+    if (asked->told == VINE__REQUEST_REFUSED)
+        return refuse(connection, &request);
+    if (asked->told == VINE__REQUEST_LOST)
+        return request.is_refused ? 0 : refuse(connection, &request);
+    if (request.is_refused)
+        return 0;
+    if (!check_request(outside, connection, &request))
+        return -EFAULT;
+    return asked->told == VINE__REQUEST_BUFFER  ? begin_buffer(connection, &request)
+           : asked->told == VINE__REQUEST_PIECE ? take_piece(outside, connection, &request)
+           : asked->told == VINE__REQUEST_DONE  ? do_all(connection, &request)
+                                                : -EFAULT;
+}
+
+int64_t vine__server_go_on(struct vine_outside *outside, const void *argument)
+{
+    const struct vine__asked *const asked = argument;
+    struct connection *const connection = connection_of(outside);
+
+    if (connection == NULL || connection->session.waiting == NULL)
+        return -EFAULT;
+    connection->waits = asked->address;
+    return vine__session_go_on(&connection->session, asked->is_timed_out) == VINE__SESSION_WAITS
+               ? VINE__SERVER_WAITS
+               : tell(connection, 0);
+}
+
+int64_t vine__server_take_answer(struct vine_outside *outside, const void *argument)
+{
+    const struct vine__asked *const asked = argument;
+    struct connection *const connection = connection_of(outside);
+    struct vine__session *const session = connection != NULL ? &connection->session : NULL;
+    size_t now;
+
+    if (session == NULL || session->answer == NULL ||
+        !vine_outside_can_write(outside, asked->bytes, asked->size))
+        return -EFAULT;
+    now = session->answer_bytes - connection->sent_bytes;
+    if (now > asked->size)
+        now = asked->size;
+    memcpy(asked->bytes, session->answer + connection->sent_bytes, now);
+    connection->sent_bytes += now;
+    if (connection->sent_bytes < session->answer_bytes)
+        return (int64_t)now | VINE__SERVER_MORE;
+    vine__session_sent(session);
+    return (int64_t)now;
+}
+
+static void ring(struct vine_mail_address address)
+{
+    const struct vine__bell bell = {.is_gone = false};
+
+    /* Who has as many as there may be will look; who is gone will not. */
+    (void)!vine_mail_tell(address, struct vine__bell, bell);
+}
+
+int64_t vine__server_hear_events(struct vine_outside *outside, const void *argument)
+{
+    const struct vine__asked *const asked = argument;
+    struct connection *const connection = connection_of(outside);
+
+    if (connection == NULL)
+        return -EFAULT;
+    connection->listens = asked->address;
+    ring(connection->listens); /* there may have been some since */
+    return 0;
+}
+
+int64_t vine__server_next_event(struct vine_outside *outside, const void *asked)
+{
+    struct connection *const connection = connection_of(outside);
+
+    (void)asked;
+    if (connection == NULL || connection->session.answer != NULL)
+        return -EFAULT;
+    connection->sent_bytes = 0;
+    return vine__session_next_event(&connection->session);
+}
+
+static void woken(struct vine__session *session)
+{
+    struct connection *const connection = VINE_CONTAINER_OF(session, struct connection, session);
+
+    if (session->waiting != NULL)
+        ring(connection->waits);
+    if (session->event_count > 0)
+        ring(connection->listens);
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void less(struct vine__server *server)
+{
+    void (*const done)(void *) = server->done;
+    void *const context = server->context;
+
+    VINE_ASSERT(server->open_count > 0);
+    server->open_count--;
+    if (server->open_count > 0 || done == NULL)
+        return;
+    free(server->sockets);
+    free(server);
+    done(context);
+}
+
+/* The connection is closed before this is called by `gone`. */
+static void kept_ends(struct vine_kept *kept)
+{
+    (void)kept;
+}
+
+static void gone(void *context, int error)
+{
+    struct connection *const connection = context;
+    struct vine__server *const server = connection->server;
+
+    (void)error;
+    vine__session_fini(&connection->session);
+    free(connection);
+    less(server);
+}
+
+static void accepted(struct vine_connection *taken, void *context)
+{
+    struct client_socket *const from = context;
+    struct connection *const connection = calloc(1, sizeof(*connection));
+    const struct vine_service_options options = {
+        .size_bytes = sizeof(options), .heap_bytes = HEAP_BYTES, .argument = connection};
+
+    if (connection == NULL) {
+        vine_connection_close(taken, NULL);
+        return;
+    }
+    connection->kept.end = kept_ends;
+    connection->server = from->server;
+    vine__session_init(&connection->session, from->server->registry, from->client, woken);
+    from->server->open_count++;
+    if (vine_service_run_here(&vine__server_service, taken, &options, gone, connection) != 0)
+        gone(connection, 0);
+}
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+static void closed(struct vine_work *work)
+{
+    less(VINE_CONTAINER_OF(work, struct client_socket, closed)->server);
+}
+
+/* Whose it is, and then all of its mode, of which the name has what the umask leaves. */
+static int give(const struct vine__client *client)
+{
+    const uid_t user = client->user != VINE__CLIENT_NOBODY ? client->user : (uid_t)-1;
+    const gid_t group = client->group != VINE__CLIENT_NOBODY ? client->group : (gid_t)-1;
+
+    if ((user != (uid_t)-1 || group != (gid_t)-1) && lchown(client->path, user, group) != 0)
+        return -errno;
+    return chmod(client->path, client->mode) != 0 ? -errno : 0;
+}
+
+static int open_socket(struct client_socket *from)
+{
+    const struct vine_listen_options options = {
+        .size_bytes = sizeof(options),
+        .balance = VINE_BALANCE_HERE,
+        .mode = from->client->mode,
+    };
+    char text[VINE__CLIENT_PATH_BYTES + 8];
+    struct vine_address address;
+    int error;
+
+    (void)snprintf(text, sizeof(text), "unix:%s", from->client->path);
+    error = vine_address_parse(text, &address);
+    if (error == 0)
+        error = (vine_listen)(&address, &options, accepted, from, &from->listener);
+    if (error != 0)
+        return error;
+    from->server->open_count++;
+    return give(from->client);
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+int vine__server_start(const struct vine__server_options *options, struct vine__server **ret_server,
+                       char why[VINE__CLIENTS_WHY_BYTES])
+{
+    const struct vine__clients *const clients = options->registry->clients;
+    struct vine__server *const server = calloc(1, sizeof(*server));
+    int error = server != NULL ? 0 : -ENOMEM;
+
+    if (server != NULL)
+        server->sockets = calloc(clients->count + 1U, sizeof(*server->sockets));
+    if (server == NULL || server->sockets == NULL) {
+        free(server);
+        return -ENOMEM;
+    }
+    if (options->request_ns != 0)
+        request_ns = options->request_ns;
+    server->registry = options->registry;
+    server->open_count = 1; /* until it is told to stop */
+    for (uint32_t i = 0; error == 0 && i < clients->count; i++) {
+        server->sockets[i] = (struct client_socket){.server = server, .client = clients->all[i]};
+        server->socket_count++;
+        error = open_socket(&server->sockets[i]);
+        if (error != 0)
+            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s: %s", clients->all[i]->name,
+                           clients->all[i]->path);
+    }
+    if (error != 0) {
+        vine__server_stop(server, nothing, NULL);
+        return error;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+void vine__server_stop(struct vine__server *server, void (*done)(void *context), void *context)
+{
+    VINE_ASSERT(server->done == NULL && done != NULL);
+    server->done = done;
+    server->context = context;
+    for (uint32_t i = 0; i < server->socket_count; i++) {
+        struct client_socket *const from = &server->sockets[i];
+
+        if (from->listener == NULL)
+            continue;
+        vine_work_init(&from->closed, closed);
+        vine_listener_close(from->listener, &from->closed);
+        from->listener = NULL;
+    }
+    less(server);
+}
