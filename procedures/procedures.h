@@ -28,9 +28,7 @@
  *
  * A hash printed byte by byte in hexadecimal is what the named tool prints.
  *
- * Sessions: all but noop and copy have them. Where coroutines run, those of zstd, gzip and sha256
- * are streams (streams/streams.h, vine/stream.h): what a task brings comes out when it does, and
- * not in its own output. What follows is so without them:
+ * Sessions: all but noop and copy have them.
  *   Hashes take a file in chunks; the last task's result is the sum, earlier tasks have none.
  *   zstd and gzip make one frame (member) of the chunks. Each task's output holds all of its input,
  *   so a chunk's room is the same as without a session; chunks of 128 KiB and its multiples

@@ -60,11 +60,11 @@ static void print_procedure(const struct vine_procedure_info *info)
 {
     const int fd = fileno(stdout);
 
-    printf("%s%s%s  %s\n    on %s%s%s\n", message_colour_of(fd, COLOUR_BOLD),
+    printf("%s%s%s  %s\n    on %s%s%s%s\n", message_colour_of(fd, COLOUR_BOLD),
            message_escape(info->name), message_colour_of(fd, COLOUR_PLAIN),
            message_escape(info->summary), message_escape(info->accelerator_type),
            info->copies_arguments ? "; copies its inputs before use" : "; reads inputs in place",
-           info->has_sessions ? "; work may span tasks" : "");
+           info->has_sessions ? "; work may span tasks" : "", info->has_streams ? "; streams" : "");
     for (uint32_t i = 0; i < info->argument_count; i++)
         print_argument(&info->arguments[i]);
 }
@@ -78,6 +78,7 @@ static json_t *describe(const struct vine_procedure_info *info)
     json_set_name(object, "accelerator", info->accelerator_type);
     json_object_set_new(object, "copies_arguments", json_boolean(info->copies_arguments));
     json_object_set_new(object, "has_sessions", json_boolean(info->has_sessions));
+    json_object_set_new(object, "has_streams", json_boolean(info->has_streams));
     for (uint32_t i = 0; i < info->argument_count; i++) {
         const struct vine_argument *argument = &info->arguments[i];
         json_t *row = json_object();

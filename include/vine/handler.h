@@ -29,8 +29,8 @@
  *
  * Work that would hold up the core goes to a worker by vine/filter.h.
  *
- * In a session the micro-process lives as long as that, and reads what its tasks bring, one after
- * the other (see vine_session_open). A write waits for room, and a read for what comes. Behind the
+ * In a stream the micro-process lives as long as that, and reads what its tasks bring, one after
+ * the other (see vine/stream.h). A write waits for room, and a read for what comes. Behind the
  * last input it reads 0. Where there is a result and no output, its room is that of the last task,
  * and of those that bring nothing. When the application ends the session before, or the pipe is
  * lost, whatever it waits for ends with -ECANCELED, and a second later it is gone.

@@ -67,12 +67,13 @@ struct vine_procedure_definition {
 
     /* A coroutine (vine/coroutine.h, VINE_COROUTINE_OF), which has a micro-process for each task or
      * session: its standard input is the bytes and inputs of the task, its standard output the
-     * task's outputs, or its result where there are none (vine/handler.h). It always has sessions,
-     * which are streams.
-     * In place of `run`: all else above but for name, summary, type and arguments is zero, and it
-     * is for appliances on reactors (vine/serving.h) alone.
-     * Beside `run`: that is for tasks without a session, and this for sessions. An appliance that
-     * runs no coroutines does without, and has sessions if there is a `state_bytes`. */
+     * task's outputs, or its result where there are none (vine/handler.h). It always has streams
+     * (vine/stream.h).
+     * In place of `run`: all else above but for name, summary, type and arguments is zero, its
+     * sessions are streams, and it is for appliances on reactors (vine/serving.h) alone.
+     * Beside `run`: that is for tasks without a session and, where there is a `state_bytes`, for
+     * sessions, and this for streams; without it all sessions are streams. An appliance that runs
+     * no coroutines does without. */
     const struct vine_coroutine_type *coroutine;
 };
 

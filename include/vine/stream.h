@@ -10,8 +10,8 @@
  * Limits:   `writes_max` and `reads_max` chunks in flight: so much memory it has in our half and in
  *           the appliance's, whatever the other side does.
  *
- * For procedures that have streams (`has_streams`): their handler is a coroutine, which reads what
- * is written here, in order, as its standard input, and whose output is read here. A write is done
+ * For procedures that have streams (`has_streams`): a coroutine of the appliance reads what is
+ * written here, in order, as its standard input, and whose output is read here. A write is done
  * when its bytes are handed over; while the coroutine takes none, so many fit into the window, and
  * then writing waits. The same the other way: a coroutine that writes what nobody reads waits when
  * the window is full.

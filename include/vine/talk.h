@@ -218,7 +218,8 @@ struct vine_procedure_info {
     char summary[128];
     bool copies_arguments; /* inputs are copied into private memory before they are used */
     bool has_sessions;     /* work may span tasks: see vine_session_open */
-    bool has_streams;      /* its sessions are streams, by a coroutine: see vine_session_open */
+    bool has_streams;      /* by a coroutine: see vine/stream.h */
+    bool has_streams_only; /* and no other sessions: see vine_session_open */
     bool is_idempotent;    /* running a task twice has the effects of running it once */
     uint32_t argument_count;
     struct vine_argument arguments[VINE_ARGUMENTS_MAX]; /* names point into this struct's pipe */
@@ -376,8 +377,8 @@ VINE_API VINE_MUST_CHECK int vine_data_resize(struct vine_data *data, uint64_t s
  * at a time. The state lives in the appliance and counts in the pipe's quota. Any thread; never
  * blocks.
  *
- * Of a procedure that has streams it is one: what its tasks bring is read in order, and what is
- * written goes to those that have room, in order. A task without room ends when its input was
+ * Of a procedure that has streams alone it is one: what its tasks bring is read in order, and what
+ * is written goes to those that have room, in order. A task without room ends when its input was
  * taken, one without input when something was written or its room is full (with nothing at the
  * end), one with both when its input was taken and more is wanted. `session_last` ends the input,
  * and tasks without input may follow.

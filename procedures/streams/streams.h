@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * procedures/streams/streams.h - those of the procedures that ship whose sessions are streams, in a
- * program that runs coroutines.
+ * procedures/streams/streams.h - those of the procedures that ship that have streams, in a program
+ * that runs coroutines.
  *
  * Owns:     the definitions that it makes, until the program ends.
  * Threads:  one at a time.
@@ -11,9 +11,8 @@
  * Limits:   a stream has no length that would be too much. A pipe's quota pays for its memory: of
  *           zstd 2 MB at level 1, 5 at 3, 94 at 19; of gzip 3 MB; of sha256 half a one.
  *
- * zstd and gzip make one frame (member) of all that is written, and sha256 a digest of it, which is
- * the result of the session's last task, or of one that brings nothing. Tasks of their own are what
- * they are without this.
+ * zstd and gzip make one frame (member) of all that is written, and sha256 a digest of it. Tasks and
+ * sessions are what they are without this.
  */
 #ifndef VINE_STREAMS_H
 #define VINE_STREAMS_H

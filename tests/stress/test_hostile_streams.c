@@ -217,7 +217,7 @@ static const struct vine_argument in_and_result[] = {
         .coroutine = VINE_COROUTINE_OF(handler), __VA_ARGS__                                       \
     }
 
-/* One that has both: what is not of a session is the function's. */
+/* Of those that have both: what is not of a stream is the function's. */
 static int run_alone(struct vine_call *call)
 {
     size_t size = 0, room = 0;
@@ -237,6 +237,15 @@ static const struct vine_procedure_definition offered[] = {
     HANDLER(stays, in_and_out),
     HANDLER(raises, in_and_out),
     HANDLER(filters, in_and_out, .run = run_alone),
+    {
+        .size_bytes = sizeof(struct vine_procedure_definition),
+        .name = "either",
+        .arguments = in_and_out,
+        .argument_count = VINE_ARRAY_COUNT(in_and_out),
+        .coroutine = VINE_COROUTINE_OF(keeps),
+        .run = run_alone,
+        .state_bytes = 100,
+    },
     {
         .size_bytes = sizeof(struct vine_procedure_definition),
         .name = "sums",
@@ -340,6 +349,8 @@ static struct vine_wire_submission any_task(void)
         submission.procedure = (uint16_t)chance(VINE_WIRE_PROCEDURES_FROM);
     if (chance(20) == 0)
         submission.kind |= VINE_WIRE_SESSION_LAST;
+    if (chance(2) == 0)
+        submission.kind |= VINE_WIRE_STREAM;
     if (chance(10) == 0 && !has_result) {
         const uint64_t deadline_ns = chance(3) == 0 ? 0 : (uint64_t)chance(50000000);
 

@@ -93,11 +93,12 @@ struct vine__session {
     uint16_t id;
     uint16_t procedure; /* its number */
     uint32_t jobs;      /* taken and not ended */
+    bool is_stream;     /* the executor's, without a state */
     bool is_begun;      /* `begin` has run well, so that `end` is due */
     uint32_t is_failed; /* atomic: further tasks end with -VINE_ESESSION */
     bool is_ending;     /* free it when its jobs have ended */
     bool is_late;       /* it began while the appliance's pipes were being left */
-    /* Of a coroutine procedure: whose stream it is. */
+    /* Of a stream: whose it is. */
     struct vine__served *pipe;
     void *kept;       /* by the executor; or NULL */
     bool is_end_told; /* to the executor; and that its pipe is over, too, or to be left: */
@@ -701,7 +702,7 @@ bool vine__executor_spare(struct vine__served *pipe);
 /* One that the executor has is not wanted any more. */
 void vine__executor_cancel(struct vine_call *call);
 
-/* Whether a procedure's sessions are streams here. */
+/* Whether a procedure has streams here; without a state, too, it has no other sessions. */
 static inline bool vine__has_streams(const struct vine_appliance *appliance,
                                      const struct vine_procedure_definition *definition)
 {
@@ -712,8 +713,7 @@ static inline bool vine__has_streams(const struct vine_appliance *appliance,
 static inline bool vine__is_streamed(const struct vine_call *call)
 {
     return VINE__UNLIKELY(call->definition->coroutine != NULL) &&
-           (call->definition->run == NULL ||
-            (call->session != NULL && vine__has_streams(call->pipe->appliance, call->definition)));
+           (call->definition->run == NULL || (call->session != NULL && call->session->is_stream));
 }
 
 /* deadline.c */
@@ -771,8 +771,9 @@ bool vine__session_is_known(const struct vine__served *pipe, uint16_t id);
 const struct vine_procedure_definition *
 vine__session_definition(const struct vine__served *pipe, uint16_t id, uint16_t procedure,
                          const struct vine_procedure_definition *definition);
-/* Returns 0, or the positive error with which the task ends. */
-int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t procedure,
+/* The session of a task. Returns 0, or the positive error with which the task ends. */
+int vine__session_find_or_make(struct vine__served *pipe,
+                               const struct vine_wire_submission *submission,
                                const struct vine_procedure_definition *definition,
                                struct vine__session **ret_session);
 void vine__session_end(struct vine__served *pipe, uint16_t id);

@@ -70,7 +70,8 @@ static void describe(const struct vine_appliance *appliance,
     if (definition->state_bytes > 0 || has_streams)
         ret->flags |= VINE_WIRE_HAS_SESSIONS;
     if (has_streams)
-        ret->flags |= VINE_WIRE_HAS_STREAMS;
+        ret->flags |=
+            definition->state_bytes > 0 ? VINE_WIRE_HAS_STREAMS_TOO : VINE_WIRE_HAS_STREAMS;
     if ((definition->flags & VINE_PROCEDURE_IDEMPOTENT) != 0)
         ret->flags |= VINE_WIRE_IS_IDEMPOTENT;
     ret->argument_count = definition->argument_count;

@@ -189,6 +189,7 @@ struct vine_session {
     struct vine__channel *channel; /* of its pending tasks */
     uint32_t pending;
     uint16_t id;
+    bool is_stream;   /* tasks may follow the last input */
     bool is_begun;    /* a task was issued */
     bool has_last;    /* the last task was issued */
     bool is_complete; /* the last task ended well: the appliance has ended the session */
@@ -700,6 +701,9 @@ VINE_MUST_CHECK int vine__data_bring_home(struct vine_data *data);
 /* How an input is named. */
 void vine__data_name(const struct vine_data *data, struct vine_token *ret_token);
 
+/* As vine_session_open, or for a stream. */
+VINE_MUST_CHECK int vine__session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                                       bool is_stream, struct vine_session **ret_session);
 /* A task of the session is about to be issued by `channel`. Returns 0; -EINVAL; -VINE_ESESSION. */
 VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine__channel *channel,
                                       const struct vine_procedure *procedure, bool is_last);

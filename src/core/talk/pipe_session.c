@@ -33,8 +33,8 @@ static uint16_t take_id(struct vine_pipe *pipe)
     return 0;
 }
 
-int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
-                      struct vine_session **ret_session)
+int vine__session_open(struct vine_pipe *pipe, struct vine_procedure *procedure, bool is_stream,
+                       struct vine_session **ret_session)
 {
     int error = vine__pipe_ready(pipe);
 
@@ -52,6 +52,7 @@ int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
         session->magic = VINE__SESSION_MAGIC;
         session->pipe = pipe;
         session->procedure = procedure;
+        session->is_stream = is_stream;
         session->id = take_id(pipe);
         if (session->id == 0) {
             vine__store_give(&pipe->sessions, session);
@@ -66,6 +67,12 @@ int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
     return error;
 }
 
+int vine_session_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
+                      struct vine_session **ret_session)
+{
+    return vine__session_open(pipe, procedure, procedure->info.has_streams_only, ret_session);
+}
+
 int vine__session_use(struct vine_session *session, struct vine__channel *channel,
                       const struct vine_procedure *procedure, bool is_last)
 {
@@ -78,7 +85,7 @@ int vine__session_use(struct vine_session *session, struct vine__channel *channe
         error = -EINVAL;
     } else if (session->is_lost) {
         error = -VINE_EPEERLOST;
-    } else if (session->has_last && (is_last || !procedure->info.has_streams)) {
+    } else if (session->has_last && (is_last || !session->is_stream)) {
         error = -VINE_ESESSION;
     } else {
         session->channel = channel;
@@ -119,7 +126,7 @@ void vine__session_task_ended(struct vine_session *session, const struct vine_ta
     pthread_mutex_lock(&pipe->lock);
     session->pending--;
     session->has_ended = true;
-    if (task->is_last && task->status == 0 && !session->procedure->info.has_streams)
+    if (task->is_last && task->status == 0 && !session->is_stream)
         session->is_complete = true;
     if (session->is_closed && session->pending == 0)
         tell = finish(session, &id);

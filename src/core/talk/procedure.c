@@ -135,7 +135,8 @@ int vine__procedure_understand(struct vine_wire_description *wire, struct vine_p
     memcpy(info->summary, wire->summary, sizeof info->summary);
     info->copies_arguments = (wire->flags & 1) == 0;
     info->has_sessions = (wire->flags & VINE_WIRE_HAS_SESSIONS) != 0;
-    info->has_streams = (wire->flags & VINE_WIRE_HAS_STREAMS) != 0;
+    info->has_streams_only = (wire->flags & VINE_WIRE_HAS_STREAMS) != 0;
+    info->has_streams = info->has_streams_only || (wire->flags & VINE_WIRE_HAS_STREAMS_TOO) != 0;
     info->is_idempotent = (wire->flags & VINE_WIRE_IS_IDEMPOTENT) != 0;
     info->argument_count = wire->argument_count;
     procedure->id = wire->id;

@@ -129,7 +129,8 @@ static bool is_same(const struct vine_procedure *known, const struct vine_proced
 {
     bool is_same = known->info.argument_count == told->info.argument_count &&
                    known->info.has_sessions == told->info.has_sessions &&
-                   known->info.has_streams == told->info.has_streams;
+                   known->info.has_streams == told->info.has_streams &&
+                   known->info.has_streams_only == told->info.has_streams_only;
 
     for (uint32_t i = 0; is_same && i < known->info.argument_count; i++) {
         const struct vine_argument *one = &known->info.arguments[i];

@@ -46,12 +46,9 @@ static int place(struct vine_call *call, const struct vine_wire_submission *subm
     call->session = NULL;
     if (submission->session == 0)
         return 0;
-    if (call->definition->state_bytes == 0 && !vine__has_streams(pipe->appliance, call->definition))
-        return VINE_ESESSION;
 
     struct vine__session *session = NULL;
-    const int error = vine__session_find_or_make(pipe, submission->session, submission->procedure,
-                                                 call->definition, &session);
+    const int error = vine__session_find_or_make(pipe, submission, call->definition, &session);
 
     if (error)
         return error;

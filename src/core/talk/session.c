@@ -17,20 +17,21 @@
 #include "core/talk/appliance_internal.h"
 #include "utils/container_of.h"
 
-/* Its record and its state; what handlers charge comes on top. */
+/* Its record, and its state or stream; what handlers charge comes on top. */
 static uint64_t own_bytes(const struct vine_appliance *appliance,
-                          const struct vine_procedure_definition *definition)
+                          const struct vine_procedure_definition *definition, bool is_stream)
 {
-    return sizeof(struct vine__session) + definition->state_bytes +
-           (vine__has_streams(appliance, definition) ? appliance->executor->bytes : 0);
+    return sizeof(struct vine__session) +
+           (is_stream ? appliance->executor->bytes : definition->state_bytes);
 }
 
 static void free_session(struct vine__served *pipe, struct vine__session *session)
 {
     if (session->is_begun && session->definition->end != NULL)
         session->definition->end(session->state);
-    vine__quota_give(&pipe->quota, own_bytes(pipe->appliance, session->definition) +
-                                       (uint64_t)session->charged_bytes);
+    vine__quota_give(&pipe->quota,
+                     own_bytes(pipe->appliance, session->definition, session->is_stream) +
+                         (uint64_t)session->charged_bytes);
     pipe->session_count--;
     pipe->sessions_late -= session->is_late;
     vine__list_remove(&session->lingering);
@@ -135,33 +136,44 @@ vine__session_definition(const struct vine__served *pipe, uint16_t id, uint16_t 
                : definition;
 }
 
-int vine__session_find_or_make(struct vine__served *pipe, uint16_t id, uint16_t procedure,
+int vine__session_find_or_make(struct vine__served *pipe,
+                               const struct vine_wire_submission *submission,
                                const struct vine_procedure_definition *definition,
                                struct vine__session **ret_session)
 {
+    const uint16_t id = submission->session;
     const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
+    /* Without a state there are no others. */
+    const bool is_stream =
+        (submission->kind & VINE_WIRE_STREAM) != 0 || definition->state_bytes == 0;
     struct vine__session *session = pipe->sessions[place];
+    uint64_t bytes;
 
-    if (place == 0 || pipe->failed_sessions[place] == id)
+    if (place == 0 || pipe->failed_sessions[place] == id ||
+        (is_stream && !vine__has_streams(pipe->appliance, definition)))
         return VINE_ESESSION;
     if (session != NULL && session->id == id) {
         *ret_session = session;
-        return session->procedure == procedure ? 0 : VINE_ESESSION;
+        return session->procedure == submission->procedure && session->is_stream == is_stream
+                   ? 0
+                   : VINE_ESESSION;
     }
     if (session != NULL)
         end_session(pipe, session, false);
     pipe->failed_sessions[place] = 0;
     if (pipe->session_count >= pipe->appliance->options.sessions_max)
         return VINE_EQUOTA;
-    if (vine__quota_take(&pipe->quota, own_bytes(pipe->appliance, definition)) != 0)
+    bytes = own_bytes(pipe->appliance, definition, is_stream);
+    if (vine__quota_take(&pipe->quota, bytes) != 0)
         return VINE_EQUOTA;
     session = calloc(1, sizeof *session);
     if (session == NULL) {
-        vine__quota_give(&pipe->quota, own_bytes(pipe->appliance, definition));
+        vine__quota_give(&pipe->quota, bytes);
         return VINE_EQUOTA;
     }
     session->id = id;
-    session->procedure = procedure;
+    session->procedure = submission->procedure;
+    session->is_stream = is_stream;
     session->definition = definition;
     session->pipe = pipe;
     session->is_late = pipe->appliance->is_leaving;
@@ -200,7 +212,7 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
 
     VINE_ASSERT(session->jobs > 0);
     session->jobs--;
-    if (vine__has_streams(pipe->appliance, session->definition)) {
+    if (session->is_stream) {
         /* How a piece of its stream ended is no end of it: that is its executor's to say. */
         free_if_over(pipe, session);
         return;

@@ -211,7 +211,7 @@ int vine_stream_open(struct vine_pipe *pipe, struct vine_procedure *procedure,
                                                          : PLACE_END;
     error = see_arguments(stream);
     if (!error)
-        error = vine_session_open(pipe, procedure, &stream->session);
+        error = vine__session_open(pipe, procedure, true, &stream->session);
     if (!error)
         error = make_no_input(stream);
     if (!error)

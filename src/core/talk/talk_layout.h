@@ -103,6 +103,9 @@ enum vine_wire_kind {
 #define VINE_WIRE_SESSION_PLACES    256u
 #define VINE_WIRE_SESSION_PLACE(id) ((uint32_t)(id)&0xffu)
 
+/* Of a procedure that has streams beside sessions (VINE_WIRE_HAS_STREAMS_TOO): the session is a
+ * stream. */
+#define VINE_WIRE_STREAM       0x10
 #define VINE_WIRE_SESSION_LAST 0x20 /* the state ends with this task */
 /* The task's last 8 bytes are no arguments, but for how many ns it is wanted from when it is first
  * seen. To appliances that say that they heed it. */
@@ -179,6 +182,8 @@ struct vine_wire_argument {
 #define VINE_WIRE_HAS_SESSIONS  4
 #define VINE_WIRE_HAS_STREAMS   8  /* sessions are streams: tasks may follow the last input */
 #define VINE_WIRE_IS_IDEMPOTENT 16 /* a task may run twice and have the effects of one */
+#define VINE_WIRE_HAS_STREAMS_TOO                                                                  \
+    32 /* streams beside sessions: VINE_WIRE_STREAM tells them apart */
 
 struct vine_wire_description {
     char name[32];

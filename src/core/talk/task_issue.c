@@ -316,6 +316,9 @@ static const struct vine_task *write_order(const struct vine_task_options *optio
         submission->accelerator = options->accelerator->id;
     if (options->session != NULL)
         submission->session = options->session->id;
+    if (options->session != NULL && options->session->is_stream &&
+        !options->session->procedure->info.has_streams_only)
+        submission->kind |= VINE_WIRE_STREAM;
     if (options->session_last)
         submission->kind |= VINE_WIRE_SESSION_LAST;
     /* One that has ended already is nothing to wait for. L2 pairs with L1. */

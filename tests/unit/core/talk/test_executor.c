@@ -5,6 +5,8 @@
  */
 #include "served.h"
 
+#include <vine/stream.h>
+
 #include "core/talk/executor.h"
 #include "core/talk/pipe_internal.h"
 #include "utils/container_of.h"
@@ -276,6 +278,87 @@ static void beside_a_function_it_has_the_sessions_alone(void **state)
     vine_session_close(session);
 }
 
+static int run_counting(struct vine_call *call)
+{
+    int *const count = vine_call_state(call);
+    const char digit = (char)('0' + (count != NULL ? ++*count : 0));
+
+    return vine_call_result(call, &digit, 1);
+}
+
+static void beside_a_function_with_a_state_it_has_the_streams_alone(void **state)
+{
+    struct vine_session *session = NULL;
+    struct vine_stream *stream_of_both = NULL;
+    char answer[20];
+    size_t size = 0;
+
+    (void)state;
+    both = small;
+    both.name = "both";
+    both.run = run_counting;
+    both.state_bytes = sizeof(int);
+    assert_int_equal(vine_appliance_register(served.appliance, &both), 0);
+
+    struct vine_procedure *const procedure = served_get(pipe_of_test, "both");
+
+    assert_true(vine_procedure_describe(procedure)->has_streams);
+    assert_false(vine_procedure_describe(procedure)->has_streams_only);
+    assert_int_equal(vine_session_open(pipe_of_test, procedure, &session), 0);
+    assert_int_equal(run_one(session, "one", false, answer), 1);
+    assert_int_equal(run_one(session, "two", true, answer), 1);
+    assert_memory_equal(answer, "2", 1);
+    vine_session_close(session);
+    assert_int_equal(number_of(&seen.begun), 0);
+
+    assert_int_equal(vine_stream_open(pipe_of_test, procedure, NULL, &stream_of_both), 0);
+    assert_int_equal(vine_stream_write(stream_of_both, "x", 1, LIMIT, &size), 0);
+    assert_int_equal(vine_stream_end(stream_of_both, LIMIT), 0);
+    assert_int_equal(vine_stream_read(stream_of_both, answer, sizeof answer, LIMIT, &size), 0);
+    assert_true(number_of(&seen.begun) > 0);
+    vine_stream_close(stream_of_both);
+}
+
+/* How a task ends of a session that was opened as one kind, for the tasks of another one. */
+static int run_as(struct vine_session *session, const char *name, bool is_stream)
+{
+    const struct vine_task_options options = {.size_bytes = sizeof options, .session = session};
+    const bool was_stream = session->is_stream;
+    int status;
+
+    session->is_stream = is_stream;
+    status =
+        vine_task_run(pipe_of_test, served_get(pipe_of_test, name), &options, LIMIT, NULL, NULL);
+    session->is_stream = was_stream;
+    return status;
+}
+
+static void a_task_of_another_kind_than_its_session_is_refused(void **state)
+{
+    struct vine_session *session = NULL;
+
+    (void)state;
+    both = small;
+    both.name = "both";
+    both.run = run_counting;
+    both.state_bytes = sizeof(int);
+    assert_int_equal(vine_appliance_register(served.appliance, &both), 0);
+    for (int begins_as_stream = 0; begins_as_stream < 2; begins_as_stream++) {
+        assert_int_equal(vine__session_open(pipe_of_test, served_get(pipe_of_test, "both"),
+                                            begins_as_stream, &session),
+                         0);
+        assert_int_equal(run_as(session, "both", begins_as_stream), 0);
+        assert_int_equal(run_as(session, "both", !begins_as_stream), -VINE_ESESSION);
+        assert_int_equal(run_as(session, "both", begins_as_stream), 0);
+        vine_session_close(session);
+    }
+    /* This one has no streams at all. */
+    assert_int_equal(
+        vine__session_open(pipe_of_test, served_get(pipe_of_test, "sum"), true, &session), 0);
+    assert_int_equal(run_as(session, "sum", true), -VINE_ESESSION);
+    vine_session_close(session);
+}
+
 static void beside_a_function_it_is_not_missed_where_nobody_runs_it(void **state)
 {
     struct vine_appliance *appliance = NULL;
@@ -527,6 +610,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_coroutine_is_refused_where_nobody_runs_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(beside_a_function_it_has_the_sessions_alone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(beside_a_function_with_a_state_it_has_the_streams_alone,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_task_of_another_kind_than_its_session_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(beside_a_function_it_is_not_missed_where_nobody_runs_it,
                                         set_up, tear_down),
