@@ -242,9 +242,8 @@ static const char *const run_description[] = {
     "When the appliance is lost on the way it is sought for a while, and what was unfinished is "
     "handed out again.",
     "Where - stands in place of files, standard input goes through a stream to standard output, as "
-    "it comes, of any length: with procedures that have streams, as zstd, gzip and sha256 have "
-    "them "
-    "at an appliance on reactors that is named.",
+    "it comes, of any length: with procedures that have streams, as zstd, unzstd, gzip, gunzip and "
+    "sha256 have them at an appliance on reactors that is named (`vine procs` tells).",
     NULL,
 };
 

@@ -11,7 +11,7 @@
  * Trust:    the functions run outside of any micro-process, with all that the appliance has: what
  *           they are given is whatever somebody sent, in private memory that does not change.
  * Limits:   VINE_FILTER_BYTES on its way in, and as many out; these, the state and what `charge`
- *           says are the pipe's, whose quota pays until the filter is gone.
+ *           and `more_memory` say are the pipe's, whose quota pays until the filter is gone.
  *
  * For what takes longer than a core may be held up, as compressing does. The coroutine stays what
  * it is, straight-line code that may do anything else besides:
@@ -62,6 +62,13 @@ struct vine_filter_step {
     unsigned char *output;
     size_t room; /* 1 at least */
     size_t written;
+    /* Told with VINE_FILTER_MORE: so many bytes the functions are about to take beside all that
+     * was charged. They are the pipe's to pay for before the next step, or it ends with
+     * -VINE_EQUOTA. */
+    uint64_t more_memory;
+    /* Told with an error, or NULL: why the task fails, if it does by that, as vine_call_reason
+     * says. Copied. */
+    const char *reason;
 };
 
 enum vine_filter_result {
@@ -78,8 +85,8 @@ struct vine_filter_type {
     /* Before the first step. Returns 0 or a negative error. Or NULL. */
     int (*begin)(void *state, const void *argument);
     /* Take and write as much as there is. Returns a vine_filter_result or a negative error, with
-     * which all of it ends. To take nothing and write nothing and ask for more is a mistake:
-     * -VINE_EFAILED. */
+     * which all of it ends. To take nothing and write nothing and ask for more, but for more
+     * memory, is a mistake: -VINE_EFAILED. */
     int (*step)(void *state, struct vine_filter_step *step);
     /* Once, where `begin` went well or is NULL. Or NULL. */
     void (*end)(void *state);

@@ -14,6 +14,8 @@ static struct {
 } streamed[] = {
     {.name = "zstd", .coroutine = VINE_COROUTINE_OF(vine__stream_zstd)},
     {.name = "gzip", .coroutine = VINE_COROUTINE_OF(vine__stream_gzip)},
+    {.name = "unzstd", .coroutine = VINE_COROUTINE_OF(vine__stream_unzstd)},
+    {.name = "gunzip", .coroutine = VINE_COROUTINE_OF(vine__stream_gunzip)},
     {.name = "sha256", .coroutine = VINE_COROUTINE_OF(vine__stream_sha256)},
 };
 

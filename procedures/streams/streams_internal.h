@@ -20,8 +20,13 @@ VINE_COROUTINE_DECLARE(vine__through);
 /* The first scalar of a task, or `otherwise`. Inside. */
 uint64_t vine__through_level(const struct vine_handled *handled, uint64_t otherwise);
 
+/* Those that take formats apart; for tests. */
+extern const struct vine_filter_type vine__filter_unzstd, vine__filter_gunzip;
+
 VINE_COROUTINE_DECLARE(vine__stream_zstd);
 VINE_COROUTINE_DECLARE(vine__stream_gzip);
+VINE_COROUTINE_DECLARE(vine__stream_unzstd);
+VINE_COROUTINE_DECLARE(vine__stream_gunzip);
 VINE_COROUTINE_DECLARE(vine__stream_sha256);
 
 #endif

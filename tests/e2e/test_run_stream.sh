@@ -32,8 +32,15 @@ head -c 3000000 /dev/urandom >file3
 for file in file0 file1 file2 file3; do
     "$vine" run zstd -a "$address" - <"$file" >made 2>said || fail "zstd of $file"
     zstd -q -d -c made | cmp - "$file" || fail "zstd of $file is something else"
+    "$vine" run unzstd -a "$address" - <made 2>said | cmp - "$file" || fail "unzstd of $file"
     "$vine" run gzip -a "$address" --level 3 - <"$file" >made 2>said || fail "gzip of $file"
     gzip -d -c <made | cmp - "$file" || fail "gzip of $file is something else"
+    "$vine" run gunzip -a "$address" - <made 2>said | cmp - "$file" || fail "gunzip of $file"
+    # What others made comes back, too.
+    zstd -q -c "$file" >made
+    "$vine" run unzstd -a "$address" - <made 2>said | cmp - "$file" || fail "unzstd of zstd's"
+    gzip -c "$file" >made
+    "$vine" run gunzip -a "$address" - <made 2>said | cmp - "$file" || fail "gunzip of gzip's"
     "$vine" run sha256 -a "$address" - <"$file" >made 2>said || fail "sha256 of $file"
     sha256sum <"$file" | cmp - made || fail "sha256 of $file is something else"
     # A file of several chunks is a session of tasks: its digest is that of the stream, too.
@@ -44,8 +51,16 @@ done
 # Of a pipe, piece by piece, and of a length that no task may have.
 count=100
 [ -z "${VINE_TEST_LONG:-}" ] || count=1200
-size=$(head -c "${count}M" /dev/zero | "$vine" run zstd -a "$address" - | zstd -q -d -c | wc -c)
+size=$(head -c "${count}M" /dev/zero | "$vine" run zstd -a "$address" - |
+    "$vine" run unzstd -a "$address" - | wc -c)
 [ "$size" = $((count * 1048576)) ] || fail "$size of $count MiB came back"
+
+# What is wrong is told, and where.
+zstd -q -c file2 | head -c 1000 >made
+expect 1 "$vine" run unzstd -a "$address" - <made
+said 'the frame that begins at byte 0 has no end'
+expect 1 "$vine" run gunzip -a "$address" - <good
+said 'no member begins at byte 0'
 
 # Who reads no more ends it, and nobody else.
 head -c 100M /dev/zero | "$vine" run gzip -a "$address" - 2>said | head -c 10 >/dev/null

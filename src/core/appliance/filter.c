@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,11 +63,13 @@ struct filter {
 
     pthread_mutex_t lock;
     struct ring in, out;
-    bool is_last;     /* lock: nothing comes behind what is in `in` */
-    bool is_made;     /* lock: nor behind what is in `out` */
-    bool awaits;      /* lock: the core waits for something in `out`, */
-    bool awaits_room; /* lock: or for room in `in` */
-    int error;        /* lock */
+    bool is_last;                     /* lock: nothing comes behind what is in `in` */
+    bool is_made;                     /* lock: nor behind what is in `out` */
+    bool awaits;                      /* lock: the core waits for something in `out`, */
+    bool awaits_room;                 /* lock: or for room in `in` */
+    int error;                        /* lock */
+    uint64_t wanted;                  /* lock: memory that is to be charged before the next step */
+    char reason[VINE_REASON_MAX + 1]; /* lock: of the error, or empty */
     unsigned char argument[VINE_FILTER_ARGUMENT_MAX];
 };
 
@@ -115,7 +118,7 @@ static bool prepare(const struct filter *filter, struct vine_filter_step *step)
     uint64_t room =
         vine__min_u64(VINE_FILTER_BYTES - (filter->out.put - filter->out.taken), STEP_BYTES);
 
-    if (filter->error != 0 || filter->is_made || room == 0)
+    if (filter->error != 0 || filter->is_made || filter->wanted > 0 || room == 0)
         return false;
     *step = (struct vine_filter_step){
         .input = piece(&filter->in, filter->in.taken, &size),
@@ -142,12 +145,17 @@ static void tell_core(struct filter *filter)
 /* How a step has ended. The lock is held. */
 static void take(struct filter *filter, const struct vine_filter_step *step, int result)
 {
-    if (result == VINE_FILTER_MORE && step->taken == 0 && step->written == 0)
+    if (result == VINE_FILTER_MORE && step->taken == 0 && step->written == 0 &&
+        step->more_memory == 0)
         result = -VINE_EFAILED;
     if (result == VINE_FILTER_ENOUGH && step->taken < step->input_bytes)
         result = -VINE_EFAILED;
-    if (filter->error == 0 && result < 0)
+    if (filter->error == 0 && result < 0) {
         filter->error = result;
+        (void)snprintf(filter->reason, sizeof filter->reason, "%s",
+                       step->reason != NULL ? step->reason : "");
+    }
+    filter->wanted = result == VINE_FILTER_MORE ? step->more_memory : 0;
     filter->has_more = result == VINE_FILTER_MORE;
     filter->in.taken += step->taken;
     filter->out.put += step->written;
@@ -237,6 +245,8 @@ static int error_of(struct filter *filter)
     const int error = filter->error;
 
     pthread_mutex_unlock(&filter->lock);
+    if (error != 0 && filter->reason[0] != 0) /* which stays as it is from then on */
+        vine__stream_say(filter->stream, filter->reason);
     return error;
 }
 
@@ -297,6 +307,8 @@ static void serve_reader(struct filter *filter)
     error = there == 0 ? filter->error : 0;
     filter->awaits = there == 0 && !is_end && error == 0;
     pthread_mutex_unlock(&filter->lock);
+    if (error != 0)
+        (void)error_of(filter);
     if (error != 0 || is_end)
         vine__receive_end(reader, NULL, error);
     if (error != 0 || there == 0)
@@ -373,11 +385,24 @@ static void told(struct vine__errand *errand)
     send_on(filter);
 }
 
+/* No errand is under way. */
+static void pay(struct filter *filter)
+{
+    const uint64_t wanted = filter->wanted;
+
+    filter->wanted = 0;
+    if (wanted > 0 && vine__stream_charge(filter->stream, wanted) == 0)
+        filter->charged += wanted;
+    else if (wanted > 0 && filter->error == 0)
+        filter->error = -VINE_EQUOTA;
+}
+
 static void ended(struct vine__errand *errand)
 {
     struct filter *const filter = VINE_CONTAINER_OF(errand, struct filter, errand);
 
     filter->is_errand = false;
+    pay(filter);
     if (filter->is_over)
         vine_work_post(&filter->letting_go);
     else if (filter->is_closing)

@@ -49,6 +49,13 @@ VINE__INSIDE void vine__task_next_begin(struct vine_coroutine *that)
     vine__ask(that, VINE__ASK_NEXT, 0, 0, NULL);
 }
 
+void vine__stream_say(struct vine__stream *stream, const char *reason)
+{
+    memset(stream->reason, 0, sizeof stream->reason);
+    memcpy(stream->reason, reason, strnlen(reason, VINE_REASON_MAX));
+    stream->has_reason = stream->reason[0] != 0;
+}
+
 static int64_t take_reason(struct vine_outside *outside, const void *asked)
 {
     struct vine__stream *const stream = vine__stream_of(vine__process_running_connection());
@@ -56,9 +63,7 @@ static int64_t take_reason(struct vine_outside *outside, const void *asked)
     (void)outside;
     if (stream == NULL)
         return -ENOENT;
-    memset(stream->reason, 0, sizeof stream->reason);
-    memcpy(stream->reason, asked, strnlen(asked, VINE_REASON_MAX));
-    stream->has_reason = stream->reason[0] != 0;
+    vine__stream_say(stream, asked);
     return 0;
 }
 

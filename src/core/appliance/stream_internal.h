@@ -111,6 +111,9 @@ void vine__stream_finish(struct vine__stream *stream);
  * micro-process is to be cancelled. */
 bool vine__stream_cancel(struct vine__stream *stream, struct vine_call *call);
 
+/* Why its tasks fail, if they do: at most VINE_REASON_MAX bytes that end with a 0. */
+void vine__stream_say(struct vine__stream *stream, const char *reason);
+
 /* Nobody brings or reads anything any more. */
 void vine__stream_leave(struct vine__stream *stream);
 

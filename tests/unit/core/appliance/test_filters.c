@@ -76,8 +76,10 @@ static int fail_step(void *context, struct vine_filter_step *step)
     struct state *const state = context;
 
     while (step->taken < step->input_bytes && step->written < step->room) {
-        if (state->seen++ == state->wish)
+        if (state->seen++ == state->wish) {
+            step->reason = "there is one more";
             return -VINE_EDATA;
+        }
         step->output[step->written++] = step->input[step->taken++];
     }
     return step->taken < step->input_bytes ? VINE_FILTER_MORE : VINE_FILTER_ENOUGH;
@@ -101,6 +103,18 @@ static uint64_t charge_much(const void *argument)
     return 1ULL << 40;
 }
 
+/* Asks for memory a hundred times, `wish` in all, and then counts. */
+static int grow_step(void *context, struct vine_filter_step *step)
+{
+    struct state *const state = context;
+
+    if (state->half == 100)
+        return count_step(context, step);
+    state->half++;
+    step->more_memory = state->wish / 100;
+    return VINE_FILTER_MORE;
+}
+
 #define FILTER(...)                                                                                \
     {                                                                                              \
         .size_bytes = sizeof(struct vine_filter_type), .state_bytes = sizeof(struct state),        \
@@ -112,6 +126,7 @@ static const struct vine_filter_type counting = FILTER(.step = count_step);
 static const struct vine_filter_type failing = FILTER(.step = fail_step);
 static const struct vine_filter_type stuck = FILTER(.step = stuck_step);
 static const struct vine_filter_type costly = FILTER(.step = count_step, .charge = charge_much);
+static const struct vine_filter_type growing = FILTER(.step = grow_step);
 static const struct vine_filter_type refusing = {
     .size_bytes = sizeof refusing, .state_bytes = 1, .begin = refuse_to_begin, .step = count_step};
 
@@ -134,6 +149,7 @@ VINE_COROUTINE(goes_through)
 {
     struct {
         const struct vine_filter_type *type;
+        struct vine_handled handled;
         uint64_t wish;
         struct vine_socket *filter;
         struct vine_coroutine *feeder;
@@ -141,7 +157,8 @@ VINE_COROUTINE(goes_through)
 
     vine_begin();
     self->type = vine_argument();
-    self->wish = 100000;
+    vine_handled(&self->handled);
+    self->wish = self->handled.scalar_count > 0 ? self->handled.scalars[0] << 20 : 100000;
     vine_filter(self->filter, self->type, &self->wish, sizeof self->wish);
     vine_child(feeds, &self->filter, self->feeder);
     vine_forward(self->filter, that->socket);
@@ -165,6 +182,7 @@ THROUGH(counts, counting)
 THROUGH(breaks, failing)
 THROUGH(sticks, stuck)
 THROUGH(is_costly, costly)
+THROUGH(grows, growing)
 THROUGH(refuses, refusing)
 
 /* Two of them, one behind the other, by hand: what was written has to come, though no end does. */
@@ -200,7 +218,7 @@ VINE_COROUTINE(talks)
 
 static const struct vine_procedure_definition procedures[] = {
     HANDLER(doubles), HANDLER(counts),    HANDLER(breaks), HANDLER(sticks),
-    HANDLER(refuses), HANDLER(is_costly), HANDLER(talks),
+    HANDLER(refuses), HANDLER(is_costly), HANDLER(talks),  HANDLER(grows),
 };
 
 static void serve_with(void (*run)(struct vine_pipe *pipe, struct application *application),
@@ -318,7 +336,47 @@ static void expect_failure(struct vine_pipe *pipe, const char *name, int expecte
     assert_int_equal(error, expected);
     assert_true(got <= comes);
     assert_int_equal(vine_stream_error(stream), expected);
+    assert_string_equal(vine_stream_reason(stream),
+                        expected == -VINE_EDATA ? "there is one more" : "");
     vine_stream_close(stream);
+}
+
+/* With so many MiB. Returns how it ended. */
+static int grow(struct vine_pipe *pipe, uint64_t megabytes)
+{
+    const struct vine_stream_options options = {
+        .size_bytes = sizeof options, .scalars = &megabytes, .scalar_count = 1};
+    struct vine_stream *stream = NULL;
+    uint64_t count = 0;
+    size_t size = 0;
+    int error;
+
+    assert_int_equal(vine_stream_open(pipe, procedure_of(pipe, "grows"), &options, &stream), 0);
+    assert_int_equal(vine_stream_write(stream, "12345", 5, LIMIT_NS, &size), 0);
+    error = vine_stream_end(stream, LIMIT_NS);
+    if (error == 0)
+        error = vine_stream_read(stream, &count, sizeof count, LIMIT_NS, &size);
+    if (error == 0) {
+        assert_int_equal(size, sizeof count);
+        assert_int_equal(count, 5);
+    }
+    vine_stream_close(stream);
+    return error;
+}
+
+static void grow_often(struct vine_pipe *pipe, struct application *application)
+{
+    (void)application;
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(grow(pipe, 100), 0);
+        assert_int_equal(grow(pipe, 1000), -VINE_EQUOTA);
+    }
+}
+
+static void what_a_filter_asks_for_is_the_pipes_until_it_is_gone(void **state)
+{
+    (void)state;
+    serve_with(grow_often, 1);
 }
 
 static void fail_in_all_ways(struct vine_pipe *pipe, struct application *application)
@@ -360,6 +418,7 @@ int main(void)
         cmocka_unit_test(what_a_filter_makes_of_it_comes_in_order),
         cmocka_unit_test(little_is_not_kept_until_there_is_more),
         cmocka_unit_test(why_a_filter_fails_is_told),
+        cmocka_unit_test(what_a_filter_asks_for_is_the_pipes_until_it_is_gone),
         cmocka_unit_test(one_that_is_left_is_ended),
     };
 
