@@ -243,7 +243,9 @@ static const char *const run_description[] = {
     "handed out again.",
     "Where - stands in place of files, standard input goes through a stream to standard output, as "
     "it comes, of any length: with procedures that have streams, as zstd, unzstd, gzip, gunzip and "
-    "sha256 have them at an appliance on reactors that is named (`vine procs` tells).",
+    "sha256 have them at an appliance on reactors that is named (`vine procs` tells). "
+    "With the appliance the stream is lost, which is status 75: what was written cannot be taken "
+    "back, so --reconnect is for files alone.",
     NULL,
 };
 

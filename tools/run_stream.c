@@ -38,15 +38,17 @@ static int tell(const char *what, int error)
     return status_of_error(error);
 }
 
-/* An error that may be the stream's, which knows its reason. */
+/* An error that may be the stream's, which knows its reason. What was cancelled, and not by us, the
+ * appliance has given up as it ended. */
 static int tell_of(const struct through *through, int error)
 {
     const char *const reason = vine_stream_reason(through->stream);
+    const bool is_lost = run_is_loss(error) || error == -VINE_ECANCELED;
 
-    if (reason[0] == 0)
-        return tell("standard input", error);
-    message_error("standard input: %s: %s", vine_error_text(error), message_escape(reason));
-    return status_of_error(error);
+    message_error("%s: %s%s%s",
+                  is_lost ? "the stream was lost with the appliance" : "standard input",
+                  vine_error_text(error), reason[0] != 0 ? ": " : "", message_escape(reason));
+    return is_lost ? STATUS_TRY_AGAIN : status_of_error(error);
 }
 
 static int write_out(const unsigned char *bytes, size_t size)

@@ -66,3 +66,25 @@ said 'no member begins at byte 0'
 head -c 100M /dev/zero | "$vine" run gzip -a "$address" - 2>said | head -c 10 >/dev/null
 [ "$("$vine" run sha256 -a "$address" good 2>said)" = "$(sha256sum good)" ] || fail 'behind that'
 stop
+
+# Whose appliance ends, or dies, has lost its stream, and is told so; what was made before is there.
+mkfifo source
+has_all() { [ "$(wc -c <made)" -eq 3000000 ]; }
+for signal in KILL TERM; do
+    # shellcheck disable=SC2086
+    serve $busy --workers 2 --drain 1
+    "$vine" run unzstd -a "$address" - <source >made 2>"$scratch/said" &
+    running=$!
+    exec 4>source
+    zstd -q -c file3 >&4
+    until_true has_all
+    kill -s "$signal" "$serving"
+    code=0
+    wait "$running" || code=$?
+    exec 4>&-
+    [ "$code" = 75 ] || fail "status $code behind $signal"
+    said 'the stream was lost with the appliance'
+    cmp made file3 || fail "what came before $signal"
+    wait "$serving" || :
+    serving=
+done
