@@ -20,15 +20,14 @@
  *           memory is not mapped there. The library starts no thread: callbacks run inside
  *           vine_pipe_poll, vine_task_poll and the waits, on the thread that calls them.
  *
- * Renewal:  a pipe over a socket or in a named segment can go on with another appliance, when its
- *           own has gone and the pipe was opened with `reconnect_ns`. The threads that use it see
- *           to that, within their calls: each call but those made in callbacks may then take the
- *           time of one handshake. Until it has succeeded, calls that may wait do so, and the
- *           others return -EAGAIN. Own data, results that have come, procedures and accelerators
- *           stay valid; sessions end with -VINE_EPEERLOST. Of the tasks in flight, those that the
- *           old appliance did not begin, as it said when it drained, and those that are idempotent
- *           are issued anew to the new one, in their order, and may end as tasks do; the others
- *           end with -VINE_EPEERLOST.
+ * Renewal:  a pipe can go on with another appliance, when its own has gone and the pipe was opened
+ *           with `reconnect_ns`. The threads that use it see to that, within their calls: each call
+ *           but those made in callbacks may then take the time of one handshake. Until it has
+ *           succeeded, calls that may wait do so, and the others return -EAGAIN. Own data, results
+ *           that have come, procedures and accelerators stay valid; sessions end with
+ *           -VINE_EPEERLOST. Of the tasks in flight, those that the old appliance did not begin, as
+ *           it said when it drained, and those that are idempotent are issued anew to the new one,
+ *           in their order, and may end as tasks do; the others end with -VINE_EPEERLOST.
  */
 #ifndef VINE_TALK_H
 #define VINE_TALK_H
@@ -73,9 +72,9 @@ struct vine_pipe_options {
     vine_log_fn log;
     void *log_context;
     /* When the appliance is lost or drains: for how long to look for another one at the address,
-     * which is looked up anew, or in the same named segment; see Renewal. 0: the pipe is over then,
-     * as it is in any case over links between machines, and where an older appliance made the
-     * segment. */
+     * which is looked up anew, or in the same named segment, or at the same link; see Renewal. 0:
+     * the pipe is over then, as it is where an older appliance made the segment, or the link is
+     * unplugged. */
     uint64_t reconnect_ns;
 };
 

@@ -23,6 +23,8 @@
 #include "core/talk/talk_protocol.h"
 
 struct vine__link;
+struct vine__handshake_wish;
+struct vine__agreement;
 
 struct vine__link_operations {
     /* Wake a peer that said it sleeps. */
@@ -41,6 +43,13 @@ struct vine__link_operations {
     void (*rest)(struct vine__link *link, uint32_t rings, uint64_t waited_ns, uint64_t timeout_ns);
     /* Say why we close; nobody waits for an answer. */
     void (*bye)(struct vine__link *link, int error, const char *text);
+    /* Of an application, where there is no socket (else NULL): whether somebody is at the other
+     * side of `former`, or may come. 0; -VINE_ENOAPPLIANCE; -ENODEV  there will be nobody. */
+    int (*look_for_next)(const struct vine__link *former, struct vine__why *why);
+    /* And go on there by a further link, with the half that `former` has, whose memory it shares.
+     * What is still read of the other half has to be a private copy by then. */
+    int (*go_on)(struct vine__link *link, const struct vine__link *former,
+                 const struct vine__handshake_wish *wish, struct vine__agreement *ret_agreement);
     void (*close)(struct vine__link *link);
 };
 
@@ -53,7 +62,7 @@ struct vine__link {
     int32_t peer_pid; /* for people, and where there is no pidfd; 0: not of this machine */
     uint64_t peer_start_ticks;
     struct vine_segment *named;    /* NULL: sockets */
-    struct vine__address *address; /* of it, if its name goes with the last; NULL: it does not */
+    struct vine__address *address; /* of it, if its name goes with the last, or of our end; NULL */
     uint32_t epoch;                /* of a named segment: the application's claim */
     uint32_t side;                 /* enum vine_segment_side: which one we are */
     bool is_fixed;                 /* the memory was there before: it does not grow, nor count */
@@ -78,7 +87,7 @@ struct vine__agreement {
     bool stream;    /* both sides can fall asleep by membarrier */
     bool reasons;   /* the application takes reasons in descriptors */
     bool renews;    /* the application greets whoever its socket is left to */
-    bool returns;   /* and here, where there is no socket, whoever comes to the other side */
+    bool returns;   /* of a named segment: both sides let the application go on with the next one */
     bool waits;     /* and keeps for it what is sent back */
     bool rings;     /* the appliance sends a wake to an application whose sleep epoch is odd */
     bool ready;     /* channels that are not on the appliance's list set bits */
@@ -146,15 +155,6 @@ VINE_MUST_CHECK int vine__link_welcome(struct vine__link *link, const struct vin
 
 /* Application: attach to a named segment and wait until its appliance has answered. */
 VINE_MUST_CHECK int vine__link_attach(struct vine__link *link, const struct vine__address *address,
-                                      const struct vine__handshake_wish *wish,
-                                      struct vine__agreement *ret_agreement);
-
-/* Application: go on in the segment of `former` with whoever holds the appliance's side now, by a
- * further link with the half that it has. What is still read of the former appliance's half has to
- * be a private copy by then. First see whether there is anybody: -VINE_ENOAPPLIANCE. */
-VINE_MUST_CHECK int vine__link_look_for_next(const struct vine__link *former,
-                                             struct vine__why *why);
-VINE_MUST_CHECK int vine__link_return(struct vine__link *link, const struct vine__link *former,
                                       const struct vine__handshake_wish *wish,
                                       struct vine__agreement *ret_agreement);
 

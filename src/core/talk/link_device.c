@@ -6,6 +6,9 @@
  * An application makes its half, writes on its board what it wishes for, and then a number of its
  * own, the meeting. The appliance makes its half, writes what it grants, and then the same number.
  * A board that shows another one belongs to somebody else.
+ *
+ * When its appliance has gone, an application goes on with the next one by another meeting, with
+ * the half that it has: the next one clears its own, and no other, before it answers.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -168,9 +171,15 @@ static void close_link(struct vine__link *link)
         vine__device_end_close(link->end);
     free(link->end);
     vine__guest_close(link->guest);
+    free(link->address);
     link->end = NULL;
     link->guest = NULL;
+    link->address = NULL;
 }
+
+static int look_for_next(const struct vine__link *former, struct vine__why *why);
+static int go_on(struct vine__link *link, const struct vine__link *former,
+                 const struct vine__handshake_wish *wish, struct vine__agreement *ret_agreement);
 
 static const struct vine__link_operations operations = {
     .wake = wake,
@@ -179,6 +188,8 @@ static const struct vine__link_operations operations = {
     .peer_lost = peer_lost,
     .rest = rest,
     .bye = bye,
+    .look_for_next = look_for_next,
+    .go_on = go_on,
     .close = close_link,
 };
 
@@ -326,6 +337,7 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
     ours->features = own_features(link);
     ours->channels_max = wish->channels_max;
     ours->tasks_max = wish->tasks_max;
+    vine__store_relaxed_u32(&ours->closed.value, 0);
     (void)snprintf(ours->name, sizeof ours->name, "%s", wish->name);
     link->meeting = choose_meeting(theirs);
     /* B9 pairs with B10: all of our half before the number. */
@@ -404,9 +416,11 @@ static int approach(struct vine__link *link, const struct vine__address *address
     if (error)
         return error;
     link->end = calloc(1, sizeof *link->end);
-    if (link->end == NULL)
+    link->address = malloc(sizeof *link->address);
+    if (link->end == NULL || link->address == NULL)
         return -ENOMEM;
-    while ((error = take_end(link, address, wish->why)) == -EAGAIN || error == -EBUSY ||
+    *link->address = *address;
+    while ((error = take_end(link, link->address, wish->why)) == -EAGAIN || error == -EBUSY ||
            error == -ENODEV) {
         const uint64_t waited_ns = vine__clock_now_ns() - start_ns;
 
@@ -457,6 +471,51 @@ int vine__link_meet(struct vine__link *link, const struct vine__address *address
         vine__link_undo(link);
     }
     return error;
+}
+
+/* The end is ours for as long as the link is the one that it was; who is at the other one may have
+ * started anew. */
+static int look_for_next(const struct vine__link *former, struct vine__why *why)
+{
+    struct vine__guest_link told;
+    struct vine__guest_end peer;
+    const int error = vine__device_end_peer(former->end, 0, &peer, why);
+    const int unread = vine__guest_link_at(former->end->guest, former->end->link.place, &told);
+
+    if (error == 0 || error == -EAGAIN || unread == -EAGAIN)
+        return error == 0 ? 0 : -VINE_ENOAPPLIANCE;
+    return unread != 0 || told.generation != former->end->link.generation ? -ENODEV
+                                                                          : -VINE_ENOAPPLIANCE;
+}
+
+static int go_on(struct vine__link *link, const struct vine__link *former,
+                 const struct vine__handshake_wish *wish, struct vine__agreement *ret_agreement)
+{
+    struct vine__guest_end peer;
+    int error;
+
+    link->operations = &operations;
+    link->side = VINE_SEGMENT_APPLICATION;
+    link->is_fixed = true;
+    link->end = former->end; /* and its guest's: `former` closes it */
+    link->bell = former->bell;
+    link->changes = vine__guest_changes(link->end->guest);
+    error = vine__device_end_peer(link->end, 0, &peer, wish->why);
+    if (!error) {
+        link->peer_generation = peer.generation;
+        know_peer(link, &peer);
+        error = greet(link, wish);
+    }
+    if (!error)
+        error = open_mirror(link, wish->why);
+    if (!error)
+        error = agree(link, wish->why, ret_agreement);
+    if (error) {
+        /* Pairs with B10: to whoever comes later we say nothing. */
+        vine__store_release_u64(&link->half->layout->board.meeting, 0);
+        vine__mirror_close(link->mirror);
+    }
+    return error == -ENODEV ? -VINE_ENOAPPLIANCE : error;
 }
 
 /* ---- the appliance's side ------------------------------------------------------------------- */

@@ -104,12 +104,18 @@ static void close_link(struct vine__link *link)
     link->address = NULL;
 }
 
+static int look_for_next(const struct vine__link *former, struct vine__why *why);
+static int go_on(struct vine__link *link, const struct vine__link *former,
+                 const struct vine__handshake_wish *wish, struct vine__agreement *ret_agreement);
+
 static const struct vine__link_operations operations = {
     .wake = wake,
     .announce = announce,
     .receive = receive,
     .peer_lost = peer_lost,
     .bye = bye,
+    .look_for_next = look_for_next,
+    .go_on = go_on,
     .close = close_link,
 };
 
@@ -389,7 +395,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
     return error;
 }
 
-int vine__link_look_for_next(const struct vine__link *former, struct vine__why *why)
+static int look_for_next(const struct vine__link *former, struct vine__why *why)
 {
     struct vine_segment_presence presence;
     const int error = vine_segment_presence(former->named, VINE_SEGMENT_APPLIANCE, &presence);
@@ -400,9 +406,8 @@ int vine__link_look_for_next(const struct vine__link *former, struct vine__why *
     return error ? error : -VINE_ENOAPPLIANCE;
 }
 
-int vine__link_return(struct vine__link *link, const struct vine__link *former,
-                      const struct vine__handshake_wish *wish,
-                      struct vine__agreement *ret_agreement)
+static int go_on(struct vine__link *link, const struct vine__link *former,
+                 const struct vine__handshake_wish *wish, struct vine__agreement *ret_agreement)
 {
     void *bases[2];
     uint64_t sizes[2];
@@ -421,6 +426,8 @@ int vine__link_return(struct vine__link *link, const struct vine__link *former,
     else
         error = greet(link, wish, ret_agreement);
     if (error) {
+        /* Pairs with B8: to whoever comes later we say nothing. */
+        vine__store_release_u32(&link->half->layout->board.epoch, 0);
         vine__mirror_close(link->mirror);
         close_link(link);
     }

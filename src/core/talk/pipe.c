@@ -139,7 +139,8 @@ static int prepare_renewal(struct vine_pipe *pipe, const char *address,
     struct vine__renewal *renewal = &pipe->renewal;
 
     renewal->has_barrier = vine__membarrier_register() == 0;
-    renewal->is_possible = pipe->link.socket_fd >= 0 || pipe->agreement.returns;
+    renewal->is_possible = pipe->link.socket_fd >= 0 || pipe->agreement.returns ||
+                           (pipe->link.end != NULL && options->reconnect_ns != 0);
     if (!renewal->is_possible)
         return 0;
     renewal->is_wanted = options->reconnect_ns != 0;

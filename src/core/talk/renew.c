@@ -150,11 +150,12 @@ static void keep_results(unsigned char *to, const unsigned char *from, void *con
 }
 
 /* The next one writes where the former did: before it hears of us, results become our own. */
-static int return_to_segment(struct vine_pipe *pipe, struct vine__link *link,
-                             const struct vine__handshake_wish *wish,
-                             struct vine__agreement *ret_agreement)
+static int meet_again(struct vine_pipe *pipe, struct vine__link *link,
+                      const struct vine__handshake_wish *wish,
+                      struct vine__agreement *ret_agreement)
 {
-    int error = vine__link_look_for_next(&pipe->link, wish->why);
+    const struct vine__link_operations *operations = pipe->link.operations;
+    int error = operations->look_for_next(&pipe->link, wish->why);
 
     if (error)
         return error;
@@ -166,7 +167,10 @@ static int return_to_segment(struct vine_pipe *pipe, struct vine__link *link,
         vine__why_say(wish->why, "results cannot be kept: %s", vine_error_text(error));
         return error;
     }
-    return vine__link_return(link, &pipe->link, wish, ret_agreement);
+    /* What was copied of memory that was gone then is nothing. */
+    if (!vine__link_held(&pipe->link))
+        return -ENODEV;
+    return operations->go_on(link, &pipe->link, wish, ret_agreement);
 }
 
 static int meet(struct vine_pipe *pipe, struct vine__link *link,
@@ -186,8 +190,8 @@ static int meet(struct vine_pipe *pipe, struct vine__link *link,
 
     if (renewal->is_moved)
         return vine__link_renew(link, NULL, &wish, ret_agreement);
-    if (pipe->link.named != NULL)
-        return return_to_segment(pipe, link, &wish, ret_agreement);
+    if (pipe->link.operations->go_on != NULL)
+        return meet_again(pipe, link, &wish, ret_agreement);
     error = vine__address_resolve(renewal->address, false, &address, why);
     if (error)
         return error;
@@ -241,16 +245,25 @@ static void put_aside(struct vine_pipe *pipe, struct vine__former *former)
     vine__store_relaxed_u64(&renewal->results, 0);
 }
 
-static void close_former_link(struct vine_pipe *pipe)
+/* The link leads to whoever `next` was made to. */
+static void follow(struct vine__link *link, const struct vine__link *next, bool is_same_socket)
 {
-    struct vine__link *link = &pipe->link;
-
-    if (link->socket_fd >= 0 && !pipe->renewal.is_moved)
+    if (link->socket_fd >= 0 && !is_same_socket)
         close(link->socket_fd);
     if (link->pidfd >= 0)
         close(link->pidfd);
-    link->socket_fd = -1;
-    link->pidfd = -1;
+    vine_segment_unref(link->named); /* the same */
+    link->socket_fd = next->socket_fd;
+    link->pidfd = next->pidfd;
+    link->peer_pid = next->peer_pid;
+    link->peer_start_ticks = next->peer_start_ticks;
+    link->named = next->named;
+    link->epoch = next->epoch;
+    link->meeting = next->meeting;
+    link->peer_generation = next->peer_generation;
+    vine__store_relaxed_u64(&link->peer_bell, next->peer_bell);
+    vine__store_relaxed_u32(&link->changes, next->changes);
+    vine__store_relaxed_u32(&link->sequence, next->sequence);
 }
 
 /* All of it is the pipe's from here on. The locks are held. */
@@ -258,15 +271,8 @@ static int take_over(struct vine_pipe *pipe, const struct vine__link *link,
                      const struct vine__agreement *agreement, struct vine__former *former)
 {
     put_aside(pipe, former);
-    close_former_link(pipe);
+    follow(&pipe->link, link, pipe->renewal.is_moved);
     pipe->mirror = *link->mirror;
-    pipe->link.socket_fd = link->socket_fd;
-    pipe->link.pidfd = link->pidfd;
-    pipe->link.peer_pid = link->peer_pid;
-    pipe->link.peer_start_ticks = link->peer_start_ticks;
-    vine_segment_unref(pipe->link.named); /* the same */
-    pipe->link.named = link->named;
-    pipe->link.epoch = link->epoch;
     pipe->agreement = *agreement;
     pipe->is_stream = agreement->stream && pipe->wait_mode != VINE_WAIT_SLEEPY;
     vine__store_relaxed_u64(&pipe->mirror_bytes, pipe->mirror.size_bytes);
@@ -407,7 +413,7 @@ static int attempt(struct vine_pipe *pipe)
         set_status(pipe, 0);
         return 0;
     }
-    if (!is_patience_over(renewal))
+    if (error != -ENODEV && !is_patience_over(renewal))
         return VINE__RENEWED_SOON;
     say(pipe, VINE_LOG_WARNING, "is over", why.text);
     set_status(pipe, renewal->error);

@@ -99,6 +99,9 @@ void vine__renew_settle(struct vine_pipe *pipe, enum vine__loss loss)
 
 void vine__renew_leave(struct vine_pipe *pipe)
 {
+    /* At a link: who is there still finds that we have left before it finds empty rings. */
+    vine__store_relaxed_u64(&pipe->half.layout->board.meeting, 0);
+    vine__fence_full();
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         struct vine__channel *channel = pipe->channels[i];
 

@@ -35,8 +35,8 @@
 #define VINE_TALK_FEATURE_RENEWS 64u
 /* Of sockets: an application that keeps tasks which are sent back until it greets the next one. */
 #define VINE_TALK_FEATURE_WAITS 128u
-/* Of named segments and devices: an application that counts its claim anew, or shows a new meeting,
- * to go on with whoever comes; an appliance that heeds it, and leaves the name to the next. */
+/* Of named segments: an application that counts its claim anew to go on with whoever comes; an
+ * appliance that lets it, and leaves the name to the next one. */
 #define VINE_TALK_FEATURE_RETURNS 256u
 
 enum vine_talk_message {

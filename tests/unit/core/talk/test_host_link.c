@@ -113,12 +113,19 @@ static void keep_quiet(void *context, enum vine_log_level level, const char *mes
     (void)context, (void)level, (void)message;
 }
 
-static int open_pipe(struct vine_pipe **ret_pipe)
+static int open_renewed(uint64_t reconnect_ns, struct vine_pipe **ret_pipe)
 {
-    const struct vine_pipe_options options = {
-        .size_bytes = sizeof options, .connect_timeout_ns = LIMIT, .log = keep_quiet};
+    const struct vine_pipe_options options = {.size_bytes = sizeof options,
+                                              .connect_timeout_ns = LIMIT,
+                                              .reconnect_ns = reconnect_ns,
+                                              .log = keep_quiet};
 
     return vine_pipe_open(givers[0].address, &options, ret_pipe);
+}
+
+static int open_pipe(struct vine_pipe **ret_pipe)
+{
+    return open_renewed(0, ret_pipe);
 }
 
 static void serve(struct served *served)
@@ -182,6 +189,36 @@ static void who_loses_its_other_end_is_told(void **state)
     assert_int_equal(vine__machine_link_side(link_of_both, VINE_STATUS_APPLIANCE).generation, 2);
     assert_int_equal(open_pipe(&pipe), 0);
     works(pipe);
+    vine_pipe_close(pipe);
+    served_stop(&served);
+}
+
+/* The application's process keeps its end. */
+static void who_waits_goes_on_with_the_next_process(void **state)
+{
+    struct served served;
+    struct vine_pipe *pipe = NULL;
+    struct vine_pipe_stats stats;
+
+    (void)state;
+    serve(&served);
+    assert_int_equal(open_renewed(LIMIT, &pipe), 0);
+    for (uint32_t i = 1; i <= 3; i++) {
+        works(pipe);
+        served_stop(&served);
+        while (vine__load_acquire_u32(&givers[1].left) < i)
+            sched_yield();
+        vine__machine_link_set_host(link_of_both, VINE_STATUS_APPLIANCE, VINE_STATUS_LOST,
+                                    VINE_STATUS_REASON_SHUTDOWN);
+        assert_int_equal(vine_pipe_status(pipe), -EAGAIN);
+        vine__machine_link_set_host(link_of_both, VINE_STATUS_APPLIANCE, VINE_STATUS_ATTACHED,
+                                    VINE_STATUS_REASON_NONE);
+        serve(&served);
+    }
+    works(pipe);
+    vine_pipe_get_stats(pipe, &stats);
+    assert_int_equal(stats.renewals, 3);
+    assert_int_equal(vine__load_acquire_u32(&givers[0].left), 0);
     vine_pipe_close(pipe);
     served_stop(&served);
 }
@@ -295,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GIVEN(processes_of_the_host_are_both_ends),
         GIVEN(who_loses_its_other_end_is_told),
+        GIVEN(who_waits_goes_on_with_the_next_process),
         GIVEN(nobody_to_ask_is_no_appliance),
         GIVEN(what_is_no_end_is_refused),
     };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pipe goes on with the appliance that comes after its own was lost or has drained: over a socket
- * and in named segments. */
+/* A pipe goes on with the appliance that comes after its own was lost or has drained: over a
+ * socket, in named segments, and over a link between two machines, which are made of files. */
 #include "served.h"
 
 #include "harness/emulator.h"
+#include "harness/fake_machines.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -12,7 +13,9 @@
 #include <sys/wait.h>
 
 static char folder[32];
-static char path[64]; /* the address */
+static char path[64];              /* the address */
+static struct fake_host *machines; /* NULL: there is one */
+static bool is_host_silent;        /* of processes, of which a host hears nothing */
 
 /* What appliances did, of all processes. */
 static struct counts {
@@ -94,6 +97,8 @@ static pid_t start_process(enum offer offer)
     char byte;
 
     assert_int_equal(pipe(ready), 0);
+    if (machines != NULL && !is_host_silent)
+        fake_take_end(machines, 0, 1);
     const pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -103,6 +108,8 @@ static pid_t start_process(enum offer offer)
         pthread_t workers[2];
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (machines != NULL)
+            fake_use(machines, 1);
         gate_set(true);
         if (vine_appliance_create(&options, &appliance) != 0)
             _exit(2);
@@ -134,6 +141,8 @@ static void end_process(pid_t pid, int with)
 
     assert_int_equal(kill(pid, with), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (machines != NULL)
+        fake_say(machines, 0, 1, VINE_STATUS_LOST, VINE_STATUS_REASON_CRASH);
 }
 
 static uint64_t renewals_seen;
@@ -144,6 +153,8 @@ static struct vine_pipe *open_renewed(uint64_t reconnect_ns)
                                               .reconnect_ns = reconnect_ns};
     struct vine_pipe *pipe = NULL;
 
+    if (machines != NULL)
+        fake_use(machines, 0);
     memset(counts, 0, sizeof *counts);
     renewals_seen = 0;
     assert_int_equal(vine_pipe_open(path, &options, &pipe), 0);
@@ -526,6 +537,50 @@ static void what_a_draining_appliance_did_not_begin_runs_once_at_the_next(void *
     end_process(pid, SIGKILL);
 }
 
+/* ---- links ----------------------------------------------------------------------------------- */
+
+static void who_waits_at_a_link_that_is_unplugged_waits_no_longer(void **state)
+{
+    const pid_t pid = start_process(OFFER_ALL);
+    struct vine_pipe *pipe = open_renewed(VINE_FOREVER);
+    int error;
+
+    (void)state;
+    end_process(pid, SIGKILL);
+    for (int i = 0; i < 10; i++)
+        assert_true((error = vine_pipe_status(pipe)) == 0 || error == -EAGAIN);
+    fake_unplug(machines, 0);
+    while ((error = vine_pipe_status(pipe)) == 0 || error == -EAGAIN)
+        sched_yield();
+    assert_int_equal(error, -VINE_EPEERLOST);
+    vine_pipe_close(pipe);
+    fake_plug(machines, 0, "zip");
+}
+
+/* What a process of the other machine that dies leaves there is the next one's. */
+static void an_appliance_that_nobody_was_told_of_says_that_the_former_is_gone(void **state)
+{
+    pid_t pid = start_process(OFFER_ALL);
+    struct vine_pipe *pipe = open_renewed(LIMIT);
+    int status;
+
+    (void)state;
+    open_gate();
+    ends_with_number(issue_number(pipe, "counted", 1, NULL), 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(vine_pipe_status(pipe), 0);
+    is_host_silent = true;
+    pid = start_process(OFFER_ALL);
+    is_host_silent = false;
+    wait_until_renewed(pipe);
+    ends_with_number(issue_number(pipe, "counted", 2, NULL), 2);
+    vine_pipe_close(pipe);
+    end_process(pid, SIGKILL);
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
 static int set_up(const char *kind)
 {
     counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -560,11 +615,29 @@ static int set_up_shm(void **state)
     return set_up("shm:");
 }
 
+static int set_up_link(void **state)
+{
+    (void)state;
+    if (set_up("") != 0)
+        return -1;
+    (void)snprintf(path, sizeof path, "pci:zip");
+    machines = calloc(1, sizeof *machines);
+    if (machines == NULL)
+        return -1;
+    fake_start(machines);
+    fake_plug(machines, 0, "zip");
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     char name[80];
 
     (void)state;
+    if (machines != NULL)
+        fake_stop(machines);
+    free(machines);
+    machines = NULL;
     (void)snprintf(name, sizeof name, "%s/pipe", folder);
     (void)unlink(name);
     (void)snprintf(name, sizeof name, "%s/pipe.lock", folder);
@@ -575,20 +648,28 @@ static int tear_down(void **state)
     return rmdir(folder);
 }
 
+#define EVERYWHERE                                                                                 \
+    cmocka_unit_test(a_pipe_without_the_option_is_over_with_its_appliance),                        \
+        cmocka_unit_test(when_nobody_comes_in_time_the_pipe_is_over),                              \
+        cmocka_unit_test(a_task_that_may_have_run_is_lost_and_the_next_one_runs),                  \
+        cmocka_unit_test(idempotent_tasks_are_issued_anew_in_their_order),                         \
+        cmocka_unit_test(own_data_and_results_stay_and_can_be_inputs_again),                       \
+        cmocka_unit_test(sessions_end_and_accelerators_stay),                                      \
+        cmocka_unit_test(a_procedure_that_changed_or_went_is_told_as_such),                        \
+        cmocka_unit_test(tasks_come_after_those_that_they_came_after),                             \
+        cmocka_unit_test(a_program_with_a_loop_of_its_own_goes_on),                                \
+        cmocka_unit_test(what_a_draining_appliance_did_not_begin_runs_once_at_the_next)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pipe_without_the_option_is_over_with_its_appliance),
-        cmocka_unit_test(when_nobody_comes_in_time_the_pipe_is_over),
-        cmocka_unit_test(a_task_that_may_have_run_is_lost_and_the_next_one_runs),
-        cmocka_unit_test(idempotent_tasks_are_issued_anew_in_their_order),
-        cmocka_unit_test(own_data_and_results_stay_and_can_be_inputs_again),
+        EVERYWHERE,
         cmocka_unit_test(what_grew_our_half_is_announced_anew),
-        cmocka_unit_test(sessions_end_and_accelerators_stay),
-        cmocka_unit_test(a_procedure_that_changed_or_went_is_told_as_such),
-        cmocka_unit_test(tasks_come_after_those_that_they_came_after),
-        cmocka_unit_test(a_program_with_a_loop_of_its_own_goes_on),
-        cmocka_unit_test(what_a_draining_appliance_did_not_begin_runs_once_at_the_next),
+    };
+    const struct CMUnitTest of_links[] = {
+        EVERYWHERE,
+        cmocka_unit_test(an_appliance_that_nobody_was_told_of_says_that_the_former_is_gone),
+        cmocka_unit_test(who_waits_at_a_link_that_is_unplugged_waits_no_longer),
     };
     int failed = cmocka_run_group_tests_name("over a socket", tests, set_up_socket, tear_down);
 
@@ -596,5 +677,6 @@ int main(void)
         return failed;
     failed += cmocka_run_group_tests_name("in a file", tests, set_up_file, tear_down);
     failed += cmocka_run_group_tests_name("in shared memory", tests, set_up_shm, tear_down);
+    failed += cmocka_run_group_tests_name("over a link", of_links, set_up_link, tear_down);
     return failed;
 }
