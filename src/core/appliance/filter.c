@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,7 @@ struct filter {
     int error;                        /* lock */
     uint64_t wanted;                  /* lock: memory that is to be charged before the next step */
     char reason[VINE_REASON_MAX + 1]; /* lock: of the error, or empty */
-    unsigned char argument[VINE_FILTER_ARGUMENT_MAX];
+    _Alignas(max_align_t) unsigned char argument[VINE_FILTER_ARGUMENT_MAX];
 };
 
 struct asked {
