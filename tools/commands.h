@@ -28,6 +28,12 @@
     X(pool_check, "say what is wrong with a pool")                                                 \
     X(pool_add, "add a machine to a pool")                                                         \
     X(pool_rm, "remove machines from a pool")                                                      \
+    X(pool_export, "copy what a machine of a pool is made of to files")                            \
+    X(vm_rm, "remove machines from a pool")                                                        \
+    X(vm_kernel, "give a machine in a pool another kernel")                                        \
+    X(vm_initrd, "give a machine in a pool another first file system")                             \
+    X(vm_disk, "give a machine in a pool another disk")                                            \
+    X(vm_limits, "change how much a machine in a pool may have")                                   \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")
 

@@ -2,45 +2,19 @@
 /*
  * pool_rm.c - `vine pool rm`: machines out of a pool, as one change.
  */
-#include <jansson.h>
-
-#include "json.h"
 #include "pools.h"
-#include "status.h"
 #include "verb.h"
 
 struct rm_values {
     bool json;
 };
 
-static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
-{
-    const struct arguments *const arguments = context;
-    int error = 0;
-
-    for (size_t i = 1; error == 0 && i < arguments->operand_count; i++)
-        error = vine__pool_change_remove(change, arguments->operands[i], problem);
-    return error;
-}
-
 static int run_rm(const struct arguments *arguments)
 {
     const struct rm_values *const values = arguments->values;
-    const struct vine__pool_contents *contents;
-    struct arguments copy = *arguments;
-    struct vine__pool *pool = NULL;
-    int status = pools_open(arguments->operands[0], VINE__POOL_OWN, NULL, &pool, &contents);
 
-    if (status == STATUS_DONE)
-        status = pools_change(pool, change, &copy);
-    vine__pool_close(pool);
-    if (status != STATUS_DONE || !values->json)
-        return status;
-    json_t *const removed = json_array();
-
-    for (size_t i = 1; i < arguments->operand_count; i++)
-        (void)json_array_append_new(removed, json_string(arguments->operands[i]));
-    return json_print(json_pack("{s:o}", "removed", removed));
+    return pools_remove(arguments->operands[0], arguments->operands + 1,
+                        arguments->operand_count - 1, values->json);
 }
 
 static const struct option rm_options[] = {

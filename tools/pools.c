@@ -9,7 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "human.h"
+#include "json.h"
 #include "message.h"
 #include "status.h"
 
@@ -141,4 +144,39 @@ int pools_change(struct vine__pool *pool, pools_change_fn work, void *context)
     }
     pools_progress_end();
     return error != 0 ? pools_fail(error, &problem) : STATUS_DONE;
+}
+
+struct removal {
+    char **names;
+    size_t count;
+};
+
+static int remove_all(struct vine__pool_change *change, void *context,
+                      struct vine__problem *problem)
+{
+    const struct removal *const removal = context;
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < removal->count; i++)
+        error = vine__pool_change_remove(change, removal->names[i], problem);
+    return error;
+}
+
+int pools_remove(const char *pool_name, char **names, size_t count, bool json)
+{
+    struct removal removal = {.names = names, .count = count};
+    const struct vine__pool_contents *contents;
+    struct vine__pool *pool = NULL;
+    int status = pools_open(pool_name, VINE__POOL_OWN, NULL, &pool, &contents);
+
+    if (status == STATUS_DONE)
+        status = pools_change(pool, remove_all, &removal);
+    vine__pool_close(pool);
+    if (status != STATUS_DONE || !json)
+        return status;
+    json_t *const removed = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(removed, json_string(names[i]));
+    return json_print(json_pack("{s:o}", "removed", removed));
 }

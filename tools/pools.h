@@ -36,4 +36,7 @@ typedef int (*pools_change_fn)(struct vine__pool_change *change, void *context,
                                struct vine__problem *problem);
 int pools_change(struct vine__pool *pool, pools_change_fn work, void *context);
 
+/* Remove machines, as one change. Returns a status, which was told. */
+int pools_remove(const char *pool_name, char **names, size_t count, bool json);
+
 #endif

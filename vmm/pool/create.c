@@ -35,7 +35,8 @@ static int say(struct vine__problem *problem, int error, const char *path)
     return vine__problem_set(problem, error, "%s: %s", path, strerror(-error));
 }
 
-static int make_image(const char *path, uint64_t size_bytes, struct vine__problem *problem)
+static int make_image(const char *path, uint64_t size_bytes, int lock_fd,
+                      struct vine__problem *problem)
 {
     const char *const words[] = {"mkfs.ext4",
                                  "-q",
@@ -55,6 +56,7 @@ static int make_image(const char *path, uint64_t size_bytes, struct vine__proble
                                  NULL};
     char said[VINE__PROGRAM_SAID_BYTES];
     /* What a former one that was killed has left is of no use. */
+    vine__journal_forget(path);
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     int error = fd < 0 || ftruncate(fd, (off_t)size_bytes) != 0 ? -errno : 0;
 
@@ -62,7 +64,7 @@ static int make_image(const char *path, uint64_t size_bytes, struct vine__proble
         (void)close(fd);
     if (error != 0)
         return say(problem, error, path);
-    error = vine__program_run(words, said);
+    error = vine__program_run(words, lock_fd, said);
     if (error < 0)
         return vine__problem_set(problem, error, "mkfs.ext4: %s", strerror(-error));
     return error == 0 ? 0 : vine__problem_set(problem, -EIO, "%s: mkfs.ext4: %s", path, said);
@@ -106,17 +108,20 @@ static int make_settings(const char *path, const char *text, struct vine__proble
 /* The settings first: without an image they are no pool, and the next one replaces them. */
 static int give_names(const struct paths *paths, struct vine__problem *problem)
 {
-    if (rename(paths->new_settings, paths->settings) != 0)
+    if ((unlink(paths->settings) != 0 && errno != ENOENT) ||
+        link(paths->new_settings, paths->settings) != 0)
         return say(problem, -errno, paths->settings);
     if (link(paths->new_image, paths->image) != 0)
         return say(problem, -errno, paths->image);
     (void)unlink(paths->new_image);
+    (void)unlink(paths->new_settings); /* last: its lock keeps the name until here */
     const int error = vine__settle_folder_of(paths->image);
 
     return error != 0 ? say(problem, error, paths->image) : 0;
 }
 
-/* Two that make a pool of one name do not meet in its files. */
+/* Two that make a pool of one name do not meet in its files; nor does one meet the mkfs.ext4 of
+ * another that was killed, which has the lock too. */
 static int lock_name(const struct paths *paths, int *ret_fd, struct vine__problem *problem)
 {
     struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -162,7 +167,7 @@ int vine__pool_create(const char *folder, const char *name, uint64_t size_bytes,
     if (error == 0) {
         error = make_settings(paths.new_settings, settings != NULL ? settings : plain, problem);
         if (error == 0)
-            error = make_image(paths.new_image, size_bytes / 4096 * 4096, problem);
+            error = make_image(paths.new_image, size_bytes / 4096 * 4096, lock_fd, problem);
         if (error == 0)
             error = fill_image(paths.new_image, problem);
         if (error == 0)

@@ -199,6 +199,16 @@ bool vine__journal_is_there(const char *image)
     return is_there;
 }
 
+void vine__journal_forget(const char *image)
+{
+    char *path = NULL;
+
+    if (asprintf(&path, "%s" VINE_JOURNAL_SUFFIX, image) >= 0) {
+        (void)unlink(path);
+        free(path);
+    }
+}
+
 int vine__journal_remove(struct vine__store *store)
 {
     if (unlink(store->journal) != 0)

@@ -11,7 +11,7 @@ int vine__mount(const char *image, const char *point, struct vine__problem *prob
     const char *const words[] = {"mount", "-o", "loop,nosuid,nodev,noexec", "--", image,
                                  point,   NULL};
     char said[VINE__PROGRAM_SAID_BYTES];
-    const int result = vine__program_run(words, said);
+    const int result = vine__program_run(words, -1, said);
 
     if (result < 0)
         return vine__problem_set(problem, result, "mount: %s", strerror(-result));
@@ -24,5 +24,5 @@ void vine__unmount(const char *point)
     const char *const words[] = {"umount", "--", point, NULL};
     char said[VINE__PROGRAM_SAID_BYTES];
 
-    (void)!vine__program_run(words, said);
+    (void)!vine__program_run(words, -1, said);
 }

@@ -16,7 +16,7 @@
 static char *const environment[] = {(char[]){"LC_ALL=C"},
                                     (char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
 
-static int spawn(const char *path, const char *const *words, int said, pid_t *ret_pid)
+static int spawn(const char *path, const char *const *words, int said, int kept_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -33,6 +33,8 @@ static int spawn(const char *path, const char *const *words, int said, pid_t *re
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, said, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
+    if (kept_fd >= 0) /* onto itself: it is not closed by exec */
+        posix_spawn_file_actions_adddup2(&actions, kept_fd, kept_fd);
     const int error = posix_spawn(ret_pid, path, &actions, &attributes,
                                   (char *const *)(uintptr_t)words, environment);
     posix_spawn_file_actions_destroy(&actions);
@@ -40,7 +42,7 @@ static int spawn(const char *path, const char *const *words, int said, pid_t *re
     return -error;
 }
 
-static int spawn_found(const char *const *words, int said, pid_t *ret_pid)
+static int spawn_found(const char *const *words, int said, int kept_fd, pid_t *ret_pid)
 {
     static const char *const folders[] = {"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
     char path[64];
@@ -48,7 +50,7 @@ static int spawn_found(const char *const *words, int said, pid_t *ret_pid)
 
     for (size_t i = 0; error == -ENOENT && i < sizeof(folders) / sizeof(folders[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", folders[i], words[0]);
-        error = spawn(path, words, said, ret_pid);
+        error = spawn(path, words, said, kept_fd, ret_pid);
     }
     return error;
 }
@@ -76,12 +78,13 @@ static void keep_last_line(int said, char ret_said[VINE__PROGRAM_SAID_BYTES])
     ret_said[size] = '\0';
 }
 
-int vine__program_run(const char *const *words, char ret_said[VINE__PROGRAM_SAID_BYTES])
+int vine__program_run(const char *const *words, int kept_fd,
+                      char ret_said[VINE__PROGRAM_SAID_BYTES])
 {
     const int said = memfd_create("said", MFD_CLOEXEC);
     pid_t pid = 0;
     int status = 0;
-    int result = said < 0 ? -errno : spawn_found(words, said, &pid);
+    int result = said < 0 ? -errno : spawn_found(words, said, kept_fd, &pid);
 
     if (result == 0) {
         while (waitpid(pid, &status, 0) < 0)

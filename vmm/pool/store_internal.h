@@ -93,6 +93,9 @@ VINE_MUST_CHECK int vine__journal_read(struct vine__store *store, bool *ret_is_t
 /* Whether an image has a journal, whole or not. */
 bool vine__journal_is_there(const char *image);
 
+/* Remove that of an image that is about to be made anew. */
+void vine__journal_forget(const char *image);
+
 /* Remove it, if it is there. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__journal_remove(struct vine__store *store);
 

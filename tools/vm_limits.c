@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm_limits.c - `vine vm limits`: how much a machine in a pool may have.
+ */
+#include <jansson.h>
+
+#include "json.h"
+#include "message.h"
+#include "pools.h"
+#include "status.h"
+#include "verb.h"
+#include "vm_files.h"
+
+struct limits_values {
+    const char *pool;
+    uint64_t memory_bytes;
+    uint64_t processors;
+    uint64_t total_bytes;
+    uint64_t cpu_percent;
+    uint64_t cpu_weight;
+    uint64_t processes;
+    bool json;
+};
+
+enum limits_option { MEMORY = 1, PROCESSORS, TOTAL, CPU_PERCENT, CPU_WEIGHT, PROCESSES };
+
+struct limits {
+    const struct arguments *arguments;
+    const struct vine__pool_vm *vm;
+};
+
+/* A limit that was given; 0 takes it away. */
+static void set(const struct arguments *arguments, enum limits_option option, json_t *object,
+                const char *key, uint64_t value)
+{
+    if ((arguments->given >> option & 1) == 0)
+        return;
+    if (value == 0)
+        (void)json_object_del(object, key);
+    else
+        (void)json_object_set_new(object, key, json_unsigned(value));
+}
+
+static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
+{
+    const struct limits *const limits = context;
+    const struct arguments *const arguments = limits->arguments;
+    const struct limits_values *const values = arguments->values;
+    json_t *const json = json_deep_copy(limits->vm->configuration.json);
+    json_t *object = json_object_get(json, "limits");
+
+    if (object == NULL) {
+        object = json_object();
+        (void)json_object_set_new(json, "limits", object);
+    }
+    set(arguments, MEMORY, json, "memory", values->memory_bytes);
+    set(arguments, PROCESSORS, json, "processors", values->processors);
+    set(arguments, TOTAL, object, "memory", values->total_bytes);
+    set(arguments, CPU_PERCENT, object, "cpu_percent", values->cpu_percent);
+    set(arguments, CPU_WEIGHT, object, "cpu_weight", values->cpu_weight);
+    set(arguments, PROCESSES, object, "processes", values->processes);
+    const int error = vine__pool_change_configure(change, arguments->operands[0], json, problem);
+
+    json_decref(json);
+    return error;
+}
+
+static int run_limits(const struct arguments *arguments)
+{
+    const struct limits_values *const values = arguments->values;
+    const struct vine__pool_contents *contents;
+    struct limits limits = {.arguments = arguments};
+    struct vine__pool *pool = NULL;
+
+    if (values->pool == NULL) {
+        message_error("say with --pool which pool the machine is in");
+        return STATUS_USAGE;
+    }
+    int status = pools_open(values->pool, VINE__POOL_OWN, NULL, &pool, &contents);
+    if (status == STATUS_DONE) {
+        limits.vm = vine__pool_find(contents, arguments->operands[0]);
+        if (limits.vm == NULL || limits.vm->configuration.json == NULL) {
+            message_error("%s has no usable machine \"%s\"", message_escape(values->pool),
+                          message_escape(arguments->operands[0]));
+            status = STATUS_FAILED;
+        }
+    }
+    if (status == STATUS_DONE)
+        status = pools_change(pool, change, &limits);
+    vine__pool_close(pool);
+    if (status != STATUS_DONE || !values->json)
+        return status;
+    return json_print(json_pack("{s:s}", "vm", arguments->operands[0]));
+}
+
+#define VALUE(field) .offset = offsetof(struct limits_values, field)
+
+static const struct option limits_options[] = {
+    {.name = "pool",
+     .letter = 'p',
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
+     VALUE(pool),
+     .value = "POOL",
+     .help = VM_POOL_HELP},
+    [MEMORY] = {.name = "memory",
+                .kind = OPTION_SIZE,
+                VALUE(memory_bytes),
+                .value = "SIZE",
+                .help = "the guest's memory; 0: what a machine has where nothing is said"},
+    [PROCESSORS] = {.name = "processors",
+                    .kind = OPTION_COUNT,
+                    VALUE(processors),
+                    .value = "N",
+                    .max = VINE__VM_CPUS_MAX,
+                    .help = "the guest's processors; 0: one"},
+    [TOTAL] = {.name = "total-memory",
+               .kind = OPTION_SIZE,
+               VALUE(total_bytes),
+               .value = "SIZE",
+               .help = "what its whole QEMU may have, more than the guest has; 0: no limit"},
+    [CPU_PERCENT] = {.name = "cpu-percent",
+                     .kind = OPTION_COUNT,
+                     VALUE(cpu_percent),
+                     .value = "N",
+                     .max = 100 * VINE__VM_CPUS_MAX,
+                     .help = "of the host's processors, 100 for one; 0: no limit"},
+    [CPU_WEIGHT] = {.name = "cpu-weight",
+                    .kind = OPTION_COUNT,
+                    VALUE(cpu_weight),
+                    .value = "N",
+                    .max = 10000,
+                    .help = "its share of them beside others; 0: as all"},
+    [PROCESSES] = {.name = "processes",
+                   .kind = OPTION_COUNT,
+                   VALUE(processes),
+                   .value = "N",
+                   .max = 1000000,
+                   .help = "threads and processes of its QEMU; 0: no limit"},
+    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+};
+
+#undef VALUE
+
+static const char *const limits_description[] = {
+    "Changes what the configuration of VM says of its memory, its processors, and what its whole "
+    "QEMU may have; what is not given stays as it is. A pool that a server serves is refused: that "
+    "is the one to ask.",
+    NULL,
+};
+
+const struct verb verb_vm_limits = {
+    .name = "vm limits",
+    .synopsis = "--pool POOL VM",
+    .description = limits_description,
+    .options = limits_options,
+    .option_count = sizeof(limits_options) / sizeof(limits_options[0]),
+    .values_size = sizeof(struct limits_values),
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_limits,
+};
