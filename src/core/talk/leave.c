@@ -93,7 +93,7 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
                 : vine__epoll_add(appliance->epoll_fd, fd, &appliance->leave_context);
     if (!error) {
         common->leave_fd = fd;
-        common->leave_ticks = vine__clock_ticks();
+        vine__store_relaxed_u64(&common->leave_ticks, vine__clock_ticks());
         vine__store_relaxed_u32(&common->leave_number, common->leave_number + 1);
         /* F1 pairs with F2. */
         vine__store_release_u32(&common->leaving, LEAVING_LISTENER);
@@ -250,8 +250,10 @@ bool vine__leave_is_for_next(const struct vine_call *call,
 
 static uint64_t waited_ns(const struct vine_appliance *appliance)
 {
-    return vine__clock_ticks_to_ns(
-        vine__elapsed(appliance->common->leave_ticks, vine__clock_ticks()));
+    /* Relaxed: where another one asks meanwhile, this part starts anew. */
+    const uint64_t since_ticks = vine__load_relaxed_u64(&appliance->common->leave_ticks);
+
+    return vine__clock_ticks_to_ns(vine__elapsed(since_ticks, vine__clock_ticks()));
 }
 
 static uint64_t less(uint64_t first, uint64_t second)
