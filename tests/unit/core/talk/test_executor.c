@@ -107,7 +107,7 @@ static void session_ended(void *context, void *kept, bool is_pipe_over)
 {
     (void)context;
     assert_ptr_equal(kept, &seen);
-    if (!seen.lingers || is_pipe_over)
+    if (!__atomic_load_n(&seen.lingers, __ATOMIC_ACQUIRE) || is_pipe_over)
         vine__session_leave(seen.session);
     add_one(&seen.sessions_ended);
 }
@@ -516,7 +516,7 @@ static void who_lingers_behind_a_session_hears_that_its_pipe_is_over(void **stat
     struct vine_task *task;
 
     (void)state;
-    seen.lingers = true;
+    __atomic_store_n(&seen.lingers, true, __ATOMIC_RELEASE);
     assert_int_equal(vine_session_open(pipe_of_test, served_get(pipe_of_test, "stream"), &session),
                      0);
     task = issue("s", session, NULL, &output);
