@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_files.c - what `vine vm kernel`, `initrd` and `disk` share: one file of a machine in a pool that
- * no server serves.
+ * vm_files.c - what `vine vm kernel`, `initrd` and `disk` share: one file of a machine in a pool
+ * that no server serves.
  */
 #include "vm_files.h"
 

@@ -2,7 +2,8 @@
 /* test: links=pool */
 /*
  * The texts of a pool: the first byte of the input says whether the rest is vms.json, a machine's
- * configuration or NAME.json. Whatever it is: it is read, within the limits, or what is wrong is said.
+ * configuration or NAME.json. Whatever it is: it is read, within the limits, or what is wrong is
+ * said.
  */
 #include <stdlib.h>
 #include <string.h>

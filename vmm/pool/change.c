@@ -173,7 +173,7 @@ int vine__pool_change_configure(struct vine__pool_change *change, const char *na
     return error != 0 ? error : touch(change, name, problem);
 }
 
-/* Where the entry tells of a file; a disk that is not there yet gets a place. NULL: there is none. */
+/* Where the entry tells of a file; a disk that is not there yet gets a place. NULL: no place. */
 static struct vine__pool_file *place_of(struct vine__pool_entry *entry, enum vine__vm_file file,
                                         const char *disk, bool is_new)
 {

@@ -91,7 +91,7 @@ VINE_MUST_CHECK int vine__vm_configuration_parse(const char *file, const void *b
 /* One that was not parsed, all zero, is allowed. */
 void vine__vm_configuration_fini(struct vine__vm_configuration *configuration);
 
-/* A configuration with this name and nothing else said, for whoever completes it. NULL: no memory. */
+/* A configuration with this name and nothing else, for whoever completes it. NULL: no memory. */
 json_t *vine__vm_configuration_new(const char *name);
 
 /* The word of a policy, as files have it. */

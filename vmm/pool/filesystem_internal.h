@@ -39,7 +39,7 @@ VINE_MUST_CHECK int vine__filesystem_commit(struct vine__filesystem *filesystem,
 /* Of one that is only read. */
 void vine__filesystem_close(struct vine__filesystem *filesystem);
 
-/* An ordinary file "NAME" or "FOLDER/NAME". Returns 0; -ENOENT; another error. No problem is set. */
+/* An ordinary file "NAME" or "FOLDER/NAME". Returns 0; -ENOENT; an error. No problem is set. */
 VINE_MUST_CHECK int vine__filesystem_find(const struct vine__filesystem *filesystem,
                                           const char *path, ext2_ino_t *ret_inode,
                                           uint64_t *ret_size_bytes);
