@@ -147,6 +147,7 @@ static struct {
     struct world_event moving;   /* of pipes */
     uint32_t lives;              /* that it has had */
     bool is_leaving;
+    bool has_left; /* the former one, all that it had: it goes even if its successor goes first */
     bool is_starting; /* a successor, which serves nobody before it has begun */
     bool stays;       /* nothing befalls it any more */
     bool is_over;     /* no other one follows */
@@ -160,6 +161,18 @@ static struct {
 static inline void keep_quiet(void *context, enum vine_log_level level, const char *message)
 {
     (void)context, (void)level, (void)message;
+}
+
+/* Who has left all says so. Its successor may have gone meanwhile, and it be the only one. */
+static inline void hear(void *context, enum vine_log_level level, const char *message)
+{
+    (void)context, (void)level;
+    if (strcmp(message, "all pipes are another process's") != 0)
+        return;
+    if (appliance.former != NULL)
+        appliance.has_left = true;
+    else
+        appliance.is_leaving = true;
 }
 
 /* ---- pipes that move ------------------------------------------------------------------------- */
@@ -239,6 +252,7 @@ static inline void appliance_ended(void *context, struct vine_serving *serving)
     vine_serving_destroy(serving);
     if (serving == appliance.former) {
         appliance.former = NULL;
+        appliance.has_left = false;
     } else {
         world_never(&appliance.going);
         world_never(&appliance.hastens);
@@ -249,6 +263,8 @@ static inline void appliance_ended(void *context, struct vine_serving *serving)
         if (appliance.now != NULL) {
             appliance.lives++;
             appliance_live();
+            appliance.is_leaving = appliance.has_left;
+            appliance.has_left = false;
         }
     }
     if (appliance.now == NULL && !appliance.is_over)
@@ -264,7 +280,7 @@ static inline struct vine_serving *appliance_make(bool takes_over)
         .heap_bytes = 64 << 10,
     };
     const struct vine_appliance_options own = {
-        .size_bytes = sizeof own, .log = keep_quiet, .leaves = true};
+        .size_bytes = sizeof own, .log = hear, .leaves = true};
     const struct vine_serving_options options = {
         .size_bytes = sizeof options,
         .appliance = &own,
