@@ -13,7 +13,7 @@ serve
 grep -q '^sha256 *0 *0 *- *- *- *- *- *0 B *0 B$' shown || { cat shown; fail "an unused procedure"; }
 "$vine" run sha256 -a "$address" good >/dev/null 2>&1 || fail "sha256"
 expect 1 "$vine" run unzstd -a "$address" -o out bad.zst
-said 'bad.zst: no frame begins before byte 4 of this part: the input is not what'
+said 'bad.zst: no frame begins at byte 0: the input is not what'
 "$vine" procs -s -a "$address" >shown || fail "procs -s: $?"
 grep -q '^ *waited: *ran:$' shown || { cat shown; fail "no head"; }
 grep -q '^sha256 *1 *0 *[0-9.]*[mun]*s ' shown || { cat shown; fail "sha256 is not counted"; }
