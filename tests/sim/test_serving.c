@@ -445,6 +445,8 @@ static void see_nothing_left(void)
     world_never(&appliance.moving);
     /* Micro-processes that were cancelled end by themselves, or by force after a second. */
     world_run_for(3 * VINE_NS_PER_SECOND);
+    (void)vine__reactor_enter(world.reactors[0]);
+    vine_appliance_get_stats(vine_serving_appliance(appliance.now), &stats);
     for (uint32_t core = 0; core < appliance.now->core_count; core++)
         world_holds(vine__coroutines_count(appliance.now->parts[core].coroutines) == 0,
                     "core %u has %u streams left", core,
