@@ -151,7 +151,7 @@ static inline pid_t have_it_stay(pid_t server, unsigned rounds, int (*appliance_
         /* Now and then one that has not been greeted dies, too. */
         while (round % 3 != 0 && waitpid(application, &status, WNOHANG) == 0 &&
                __atomic_load_n(&stay->renewals, __ATOMIC_ACQUIRE) == renewals)
-            usleep(1000);
+            sched_yield();
         renewals = __atomic_load_n(&stay->renewals, __ATOMIC_ACQUIRE);
     }
     __atomic_store_n(&stay->is_over, 1, __ATOMIC_RELEASE);

@@ -15,7 +15,7 @@
 #include "vmm/pool/pool.h"
 #include "vmm/pool/source.h"
 
-/* Called with each thing that is wrong: whose it is (a machine's name, "" for the pool), and what. */
+/* Called with each thing that is wrong: whose it is (a machine, or "" for the pool), and what. */
 typedef void (*vine__pool_finding_fn)(void *context, const char *vm, const char *text);
 
 /*
