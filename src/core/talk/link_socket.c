@@ -58,10 +58,19 @@ static int take(struct vine__link *link, const union vine__talk_any *message, in
     case VINE_TALK_BYE:
         vine__why_say(why, "the other side closed the pipe: %s", message->reason.text);
         return vine__error_from_wire(message->reason.error, -VINE_ECLOSED);
+    case VINE_TALK_REFUSE:
+        if (link->side != VINE_SEGMENT_APPLICATION)
+            break;
+        /* Who it was left to will not have it, and hangs up. That may be heard before we greet him,
+         * and even before the one that left it says so. */
+        vine__why_say(why, "the appliance that it was left to refuses it: %s",
+                      message->reason.text);
+        return -VINE_EPEERLOST;
     default:
-        vine__why_say(why, "a message of type %u out of turn", message->head.type);
-        return -VINE_EPROTOCOL;
+        break;
     }
+    vine__why_say(why, "a message of type %u out of turn", message->head.type);
+    return -VINE_EPROTOCOL;
 }
 
 static int receive(struct vine__link *link, struct vine__why *why)

@@ -345,7 +345,8 @@ int vine__pipe_look(struct vine_pipe *pipe)
         vine__why_say(&why, "its process has ended");
     }
     if (closed == VINE_TALK_LEFT && (error >= 0 || error == -VINE_EPEERLOST)) {
-        vine__pipe_break(pipe, -VINE_EDRAINING, false, "the appliance leaves it to another");
+        vine__pipe_break(pipe, -VINE_EDRAINING, false,
+                         error < 0 ? why.text : "the appliance leaves it to another");
         return vine__pipe_check(pipe);
     }
     if (closed != 0 && (error >= 0 || error == -VINE_EPEERLOST)) {
