@@ -290,6 +290,7 @@ static int next_message(struct vine__link *link, const struct vine__handshake_wi
     return -VINE_EPROTOCOL;
 }
 
+/* `path` is NULL where the pipe goes on over the socket that it has. */
 static int greet(struct vine__link *link, const char *path, const struct vine__handshake_wish *wish,
                  struct greeting *greeting)
 {
@@ -299,13 +300,16 @@ static int greet(struct vine__link *link, const char *path, const struct vine__h
     /* Who hung up before it was greeted may have said why. */
     if (!error || error == -VINE_EPEERLOST)
         error = next_message(link, wish, greeting);
-    if (error == -EAGAIN) {
+    if (error != -EAGAIN && error != -VINE_EPEERLOST)
+        return error;
+    if (path == NULL)
+        vine__why_say(wish->why, "the appliance that it was left to %s",
+                      error == -EAGAIN ? "does not answer" : "hung up");
+    else if (error == -EAGAIN)
         vine__why_say(wish->why, "an appliance listens at %s but does not answer", path);
-        return -ETIMEDOUT;
-    }
-    if (error == -VINE_EPEERLOST)
+    else
         vine__why_say(wish->why, "the appliance at %s hung up", path);
-    return error;
+    return error == -EAGAIN ? -ETIMEDOUT : error;
 }
 
 /* Whether the answer is a welcome, and one that can be. */
