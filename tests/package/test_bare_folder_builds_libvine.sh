@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# test: timeout=1200
 # `mkdir build; cd build; cmake ../; make libvine` in a copy of the tree, where no library but libc can
 # be found: a Release build that says what it leaves out, and has no warning.
 set -eu

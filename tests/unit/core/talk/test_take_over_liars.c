@@ -207,7 +207,7 @@ static void who_says_more_than_that_it_asks_is_left_nothing_more(void **state)
     served_stop(&served);
 }
 
-/* By status alone: a task that is issued before the pipe is known to be left may be lost with it. */
+/* By status alone: a task that is issued before the pipe is known to be left may be lost. */
 static void await_renewal(struct vine_pipe *pipe)
 {
     struct vine_pipe_stats stats;
