@@ -36,9 +36,10 @@ uint32_t vine__vm_links_read(struct vine__json_reader *reader, const json_t *obj
                              const char *application,
                              struct vine__vm_link links[VINE__VM_LINKS_MAX])
 {
-    static const char *const keys[] = {"name",     "appliance",   "size",
-                                       "channels", "application", NULL};
-    static const char *const own_keys[] = {"name", "appliance", "size", "channels", NULL};
+    static const char *const all_keys[] = {"application", "name",    "appliance", "size",
+                                           "channels",    "network", "serial",    NULL};
+    /* Whose links they are need not be said where they are a machine's own. */
+    const char *const *const keys = all_keys + (application != NULL ? 1 : 0);
     const json_t *const list = vine__json_list(reader, object, "links", VINE__VM_LINKS_MAX);
     uint32_t count = 0;
 
@@ -47,7 +48,7 @@ uint32_t vine__vm_links_read(struct vine__json_reader *reader, const json_t *obj
         struct vine__vm_link *const link = &links[count];
 
         vine__json_stand_at(reader, "links[%u]", count);
-        if (!vine__json_expect(reader, value, application != NULL ? own_keys : keys))
+        if (!vine__json_expect(reader, value, keys))
             break;
         link->application =
             application != NULL ? application : read_name(reader, value, "application", NULL);
@@ -57,6 +58,8 @@ uint32_t vine__vm_links_read(struct vine__json_reader *reader, const json_t *obj
         link->size_bytes = vine__json_size(reader, value, "size", LINK_BYTES);
         link->channels =
             vine__json_count(reader, value, "channels", CHANNELS, VINE__VM_CHANNELS_MAX);
+        link->has_network = vine__json_flag(reader, value, "network", false);
+        link->has_serial = vine__json_flag(reader, value, "serial", false);
         if (!vine__is_power_of_two_u64(link->size_bytes) ||
             link->size_bytes < VINE__VM_LINK_BYTES_MIN ||
             link->size_bytes > VINE__VM_LINK_BYTES_MAX)

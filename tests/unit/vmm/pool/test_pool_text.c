@@ -90,7 +90,8 @@ static void a_configuration_has_defaults_and_starts_by_itself_never(void **state
         parse("{\"version\": 1, \"name\": \"a\", \"memory\": \"1G\", \"processors\": 4,"
               " \"kernel_options\": [\"quiet\"], \"disks\": [{\"name\": \"root\"},"
               " {\"name\": \"data\", \"read_only\": true}],"
-              " \"links\": [{\"appliance\": \"zip\", \"size\": \"64M\", \"channels\": 4}],"
+              " \"links\": [{\"appliance\": \"zip\", \"size\": \"64M\", \"channels\": 4,"
+              "   \"serial\": true}],"
               " \"limits\": {\"memory\": \"2G\", \"cpu_percent\": 150}, \"autostart\": "
               "\"as_before\", \"accelerator_groups\": [\"gpu\"]}",
               &configuration, &problem),
@@ -100,6 +101,8 @@ static void a_configuration_has_defaults_and_starts_by_itself_never(void **state
     assert_string_equal(configuration.links[0].name, "zip");
     assert_string_equal(configuration.links[0].application, "a");
     assert_int_equal(configuration.links[0].channels, 4);
+    assert_false(configuration.links[0].has_network);
+    assert_true(configuration.links[0].has_serial);
     assert_int_equal(configuration.links[0].size_bytes, 64 << 20);
     assert_int_equal(configuration.limits.cpu_percent, 150);
     assert_int_equal(configuration.autostart, VINE__VM_AUTOSTART_AS_BEFORE);
