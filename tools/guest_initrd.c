@@ -127,57 +127,75 @@ static int append_file(int to_fd, const char *from, uint64_t *ret_size)
 
 /* One behind the other, the kernel unpacks both; it looks for the second where a word begins, which
  * a compressed first one need not end at. */
-static int write_both(const char *path, const char *base, const void *own, size_t own_size)
+static int write_both(int fd, const char *path, const char *base, const void *own, size_t own_size)
 {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     uint64_t base_size = 0;
-    int status;
+    const int status = append_file(fd, base, &base_size);
 
-    if (fd < 0) {
-        message_error("cannot write %s: %m", path);
-        return STATUS_FAILED;
-    }
-    status = append_file(fd, base, &base_size);
-    if (status == STATUS_DONE &&
-        ((own_size > 0 && !write_all(fd, "\0\0\0", -base_size % WORD_BYTES)) ||
-         !write_all(fd, own, own_size))) {
-        message_error("cannot write %s: %m", path);
-        status = STATUS_FAILED;
-    }
-    (void)close(fd);
-    return status;
+    if (status != STATUS_DONE ||
+        ((own_size == 0 || write_all(fd, "\0\0\0", -base_size % WORD_BYTES)) &&
+         write_all(fd, own, own_size)))
+        return status;
+    message_error("cannot write %s: %m", path);
+    return STATUS_FAILED;
 }
 
-int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_machine *machine,
-                      const char *folder, char **ret_path)
+static int create(const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        message_error("cannot write %s: %m", path);
+    return fd;
+}
+
+int guest_initrd_write(int fd, const char *path, const char *base,
+                       const struct guest_plan_machine *machine)
 {
     struct cpio_entry *entries = calloc(machine->file_count + 1, sizeof(*entries));
-    char *init = join_lines(machine), *path = NULL;
+    char *init = join_lines(machine);
     void *own = NULL;
     size_t own_size = 0;
     int status = STATUS_FAILED;
 
-    if (entries == NULL || init == NULL ||
-        asprintf(&path, "%s/%s.initrd", folder, machine->name) < 0) {
+    if (entries == NULL || init == NULL)
         message_error("out of memory");
-        path = NULL;
-    } else {
+    else
         status = pack(machine, entries, init, &own, &own_size);
-    }
-    *ret_path = path;
     if (status == STATUS_DONE)
-        status = write_both(path, machine->initrd != NULL ? machine->initrd : plan->initrd, own,
-                            own_size);
+        status = write_both(fd, path, base, own, own_size);
     free(own);
     free(init);
     free(entries);
     return status;
 }
 
+int guest_initrd_make(const struct guest_plan *plan, const struct guest_plan_machine *machine,
+                      const char *folder, char **ret_path)
+{
+    const char *const base = machine->initrd != NULL ? machine->initrd : plan->initrd;
+    int fd, status;
+
+    if (asprintf(ret_path, "%s/%s.initrd", folder, machine->name) < 0) {
+        *ret_path = NULL;
+        message_error("out of memory");
+        return STATUS_FAILED;
+    }
+    fd = create(*ret_path);
+    if (fd < 0)
+        return STATUS_FAILED;
+    status = guest_initrd_write(fd, *ret_path, base, machine);
+    (void)close(fd);
+    return status;
+}
+
 int guest_initrd_copy(const char *from, const char *to)
 {
-    const int status = write_both(to, from, NULL, 0);
+    const int fd = create(to);
+    const int status = fd >= 0 ? write_both(fd, to, from, NULL, 0) : STATUS_FAILED;
 
+    if (fd >= 0)
+        (void)close(fd);
     if (status != STATUS_DONE || chmod(to, 0444) == 0)
         return status;
     message_error("cannot have everybody read %s: %m", to);

@@ -2,12 +2,16 @@
 /*
  * pool_add.c - `vine pool add`: a machine into a pool, as one change.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "guest_initrd.h"
 #include "json.h"
 #include "message.h"
 #include "pools.h"
@@ -16,8 +20,10 @@
 
 struct add_values {
     const char *configuration;
+    const char *guest;
     const char *kernel;
     const char *initrd;
+    struct option_list init;
     struct option_list disks;
     struct option_list read_only_disks;
     struct option_list kernel_options;
@@ -41,6 +47,7 @@ struct addition {
     json_t *configuration;
     struct piece pieces[PIECES_MAX];
     size_t piece_count;
+    char *paths[2]; /* what was made of --guest */
 };
 
 static int open_piece(struct addition *addition, enum vine__vm_file file, const char *disk,
@@ -138,14 +145,82 @@ static int configure(struct addition *addition, const struct add_values *values)
     return STATUS_DONE;
 }
 
+/* The initrd, with the lines of /etc/vine/init.conf behind it. */
+static int open_initrd(struct addition *addition, const struct option_list *init, const char *path)
+{
+    const struct guest_plan_machine machine = {
+        .name = addition->name, .init = init->texts, .init_count = (uint32_t)init->count};
+    struct piece *const piece = &addition->pieces[addition->piece_count];
+    struct stat file;
+    int status;
+
+    if (init->count == 0)
+        return open_piece(addition, VINE__VM_INITRD, NULL, 0, path);
+    const int fd = memfd_create("initrd", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        message_error("cannot make an initrd: %m");
+        return STATUS_FAILED;
+    }
+    status = guest_initrd_write(fd, "an initrd", path, &machine);
+    if (status != STATUS_DONE || fstat(fd, &file) != 0 || lseek(fd, 0, SEEK_SET) != 0) {
+        (void)close(fd);
+        return STATUS_FAILED;
+    }
+    *piece = (struct piece){
+        .file = VINE__VM_INITRD,
+        .source = {.name = path,
+                   .size = (size_t)file.st_size,
+                   .fd = fd,
+                   .progress = pools_progress()},
+    };
+    addition->piece_count++;
+    return STATUS_DONE;
+}
+
+/* For free(); NULL: no memory. */
+static char *in_folder(const char *folder, const char *name)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s", folder, name) >= 0 ? path : NULL;
+}
+
+/* What it boots: of a guest's folder, where nothing else is said. */
+static int open_boot(struct addition *addition, const struct add_values *values)
+{
+    const char *kernel = NULL, *initrd = NULL;
+    int status = STATUS_DONE;
+
+    if (values->init.count > 0 && values->guest == NULL && values->initrd == NULL) {
+        message_error("--init adds lines to an initrd, and neither --guest nor --initrd says to "
+                      "which");
+        return STATUS_USAGE;
+    }
+    if (values->guest != NULL) {
+        kernel = addition->paths[0] = in_folder(values->guest, "vmlinux");
+        initrd = addition->paths[1] = in_folder(values->guest, "initrd.img");
+        if (kernel == NULL || initrd == NULL) {
+            message_error("out of memory");
+            return STATUS_FAILED;
+        }
+    }
+    const char *const boots = values->kernel != NULL ? values->kernel : kernel;
+    const char *const begins = values->initrd != NULL ? values->initrd : initrd;
+
+    if (boots != NULL)
+        status = open_piece(addition, VINE__VM_KERNEL, NULL, 0, boots);
+    if (status == STATUS_DONE && begins != NULL)
+        status = open_initrd(addition, &values->init, begins);
+    return status;
+}
+
 static int prepare(struct addition *addition, const struct add_values *values)
 {
     int status = configure(addition, values);
 
-    if (status == STATUS_DONE && values->kernel != NULL)
-        status = open_piece(addition, VINE__VM_KERNEL, NULL, 0, values->kernel);
-    if (status == STATUS_DONE && values->initrd != NULL)
-        status = open_piece(addition, VINE__VM_INITRD, NULL, 0, values->initrd);
+    if (status == STATUS_DONE)
+        status = open_boot(addition, values);
     if (status == STATUS_DONE)
         status = add_disks(addition, &values->disks, false);
     if (status == STATUS_DONE)
@@ -201,6 +276,8 @@ static int run_add(const struct arguments *arguments)
         (void)close(addition.pieces[i].source.fd);
         free(addition.pieces[i].disk);
     }
+    free(addition.paths[0]);
+    free(addition.paths[1]);
     json_decref(addition.configuration);
     return status;
 }
@@ -208,20 +285,34 @@ static int run_add(const struct arguments *arguments)
 #define VALUE(field) .offset = offsetof(struct add_values, field)
 
 static const struct option add_options[] = {
+    {.name = "guest",
+     .kind = OPTION_TEXT,
+     .hint = COMPLETE_DIRECTORY,
+     VALUE(guest),
+     .value = "DIR",
+     .fallback = "(none)",
+     .help = "the folder of its kernel and its first file system, as `vine guest build` makes it"},
     {.name = "kernel",
      .kind = OPTION_TEXT,
      .hint = COMPLETE_FILE,
      VALUE(kernel),
      .value = "FILE",
-     .fallback = "(none yet)",
+     .fallback = "(that of the guest, or none yet)",
      .help = "its kernel"},
     {.name = "initrd",
      .kind = OPTION_TEXT,
      .hint = COMPLETE_FILE,
      VALUE(initrd),
      .value = "FILE",
-     .fallback = "(none)",
+     .fallback = "(that of the guest, or none)",
      .help = "its first file system"},
+    {.name = "init",
+     .kind = OPTION_LIST,
+     VALUE(init),
+     .value = "LINE",
+     .fallback = "(what the first file system has)",
+     .help = "a line of /etc/vine/init.conf, which is put into the first file system: what this "
+             "machine does"},
     {.name = "disk",
      .kind = OPTION_LIST,
      VALUE(disks),
@@ -283,8 +374,9 @@ static const char *const add_description[] = {
 };
 
 static const char *const add_examples[] = {
-    "vine pool add farm zip --kernel guest/vmlinux --initrd guest/initrd.img --memory 512M",
-    "add a machine that boots what `vine guest build` made",
+    "vine pool add farm zip --guest guest --init 'keep zip /usr/bin/vine appliance --listen "
+    "pci:auto'",
+    "add a machine that boots what `vine guest build` made, and is an appliance",
     NULL,
 };
 

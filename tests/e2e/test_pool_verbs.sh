@@ -82,6 +82,23 @@ wait "$adding" || fail "the first one failed"
 clean
 "$vine" pool show farm --json | jq -e '.machines[0].kernel.size == 100000' >/dev/null || fail "cut"
 
+# What boots comes from a guest's folder, and lines for its init lie behind its first file system.
+mkdir guest
+head -c 5001 /dev/urandom >guest/vmlinux
+head -c 3001 /dev/urandom >guest/initrd.img
+expect 2 "$vine" pool add second app --init poweroff
+said 'neither --guest nor --initrd says to which'
+expect 0 "$vine" pool add second app --guest guest --init 'mount /dev/vda /tree ext4 ro' --init poweroff
+expect 0 "$vine" pool add second plain --guest guest --kernel kernel
+expect 0 "$vine" pool export second app -o app
+expect 0 "$vine" pool export second plain -o plain
+cmp guest/vmlinux app/vmLinuz && cmp kernel plain/vmLinuz && cmp guest/initrd.img plain/initrd.img ||
+    fail "what a guest's folder has was not added"
+cmp -n 3001 guest/initrd.img app/initrd.img || fail "the first file system does not begin the initrd"
+tail -c +3005 app/initrd.img | tr -d '\000' |
+    grep -a -A 1 '^.*etc/vine/init.confmount /dev/vda /tree ext4 ro$' | grep -aq '^poweroff' ||
+    fail "the initrd does not end with the lines"
+
 # The system's mount, where there are loop devices.
 if [ "$(id -u)" != 0 ]; then
     echo "note: no root, no mount"
