@@ -11,12 +11,8 @@ if(vine_found_jansson)
     add_library(vine_engine STATIC EXCLUDE_FROM_ALL ${VINE_ENGINE_SOURCES})
     target_include_directories(vine_engine PUBLIC "${PROJECT_SOURCE_DIR}" src include)
     target_link_libraries(vine_engine PRIVATE vine_flags PUBLIC libvine vine_pkg::jansson)
-
-    add_library(vine_server STATIC EXCLUDE_FROM_ALL ${VINE_SERVER_SOURCES})
-    target_include_directories(vine_server PUBLIC "${PROJECT_SOURCE_DIR}" src include)
-    target_link_libraries(vine_server PRIVATE vine_flags PUBLIC libvine vine_pkg::jansson)
 else()
-    vine_dropped("the engine and the server of virtual machines" jansson)
+    vine_dropped("the engine of virtual machines" jansson)
 endif()
 
 file(GLOB VINE_POOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/pool/*.c")
@@ -28,8 +24,12 @@ if(vine_found_jansson AND vine_found_ext2fs AND vine_found_com_err AND vine_foun
     target_include_directories(vine_pool PUBLIC "${PROJECT_SOURCE_DIR}" src include)
     target_link_libraries(vine_pool PRIVATE vine_flags
         PUBLIC libvine vine_pkg::jansson vine_pkg::ext2fs vine_pkg::com_err vine_pkg::libxxhash)
+
+    add_library(vine_server STATIC EXCLUDE_FROM_ALL ${VINE_SERVER_SOURCES})
+    target_include_directories(vine_server PUBLIC "${PROJECT_SOURCE_DIR}" src include)
+    target_link_libraries(vine_server PRIVATE vine_flags PUBLIC vine_engine vine_pool)
 else()
-    vine_dropped("pools of virtual machines" ext2fs com_err jansson libxxhash)
+    vine_dropped("pools and the server of virtual machines" ext2fs com_err jansson libxxhash)
 endif()
 
 # Of what a guest is told, init reads the kernel's command line alone.

@@ -29,7 +29,7 @@ struct add_values {
     struct option_list kernel_options;
     uint64_t memory_bytes;
     uint64_t processors;
-    const char *autostart;
+    const char *autostart, *restart;
     bool json;
 };
 
@@ -135,6 +135,8 @@ static int configure(struct addition *addition, const struct add_values *values)
         (void)json_object_set_new(json, "processors", json_unsigned(values->processors));
     if (values->autostart != NULL)
         (void)json_object_set_new(json, "autostart", json_string(values->autostart));
+    if (values->restart != NULL)
+        (void)json_object_set_new(json, "restart", json_string(values->restart));
     if (values->kernel_options.count > 0) {
         json_t *const words = json_array();
 
@@ -352,6 +354,12 @@ static const struct option add_options[] = {
      .value = "never|always|as_before",
      .fallback = "never",
      .help = "what becomes of it when the server starts"},
+    {.name = "restart",
+     .kind = OPTION_TEXT,
+     VALUE(restart),
+     .value = "never|on_failure|always",
+     .fallback = "never",
+     .help = "what becomes of it when it has ended and nobody told it to"},
     {.name = "configuration",
      .kind = OPTION_TEXT,
      .hint = COMPLETE_FILE,

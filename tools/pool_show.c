@@ -47,6 +47,8 @@ static void print_vm(const struct vine__pool_vm *vm)
         printf(", link to %s", configuration->links[i].appliance);
     if (configuration->autostart != VINE__VM_AUTOSTART_NEVER)
         printf(", autostart %s", vine__vm_autostart_text(configuration->autostart));
+    if (configuration->restart != VINE__VM_RESTART_NEVER)
+        printf(", restart %s", vine__vm_restart_text(configuration->restart));
     printf("\n");
 }
 

@@ -2,10 +2,8 @@
 #include "vmm/pool/configuration.h"
 
 #include "utils/bits.h"
-#include "utils/tables.h"
-
 #include "vmm/pool/configuration_internal.h"
-#include "vmm/pool/json_internal.h"
+#include "vmm/pool/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,10 +13,16 @@
 #define CHANNELS     1
 
 static const char *const autostart_words[] = {"never", "always", "as_before"};
+static const char *const restart_words[] = {"never", "on_failure", "always"};
 
 const char *vine__vm_autostart_text(enum vine__vm_autostart autostart)
 {
     return autostart_words[autostart];
+}
+
+const char *vine__vm_restart_text(enum vine__vm_restart restart)
+{
+    return restart_words[restart];
 }
 
 /* A name of `key`: a machine's, a disk's, a link's or a group's, which all follow one rule. */
@@ -158,26 +162,26 @@ static void read_limits(struct vine__json_reader *reader, const json_t *object,
     vine__json_stand_at(reader, "%s", "");
 }
 
-static void read_autostart(struct vine__json_reader *reader, const json_t *object,
-                           struct vine__vm_configuration *configuration)
+/* Which of these words a policy is. */
+static uint32_t read_policy(struct vine__json_reader *reader, const json_t *object, const char *key,
+                            const char *const words[3])
 {
-    const char *const word = vine__json_text(reader, object, "autostart", autostart_words[0]);
+    const char *const word = vine__json_text(reader, object, key, words[0]);
 
-    for (size_t i = 0; word != NULL && i < VINE_ARRAY_COUNT(autostart_words); i++)
-        if (strcmp(word, autostart_words[i]) == 0) {
-            configuration->autostart = (enum vine__vm_autostart)i;
-            return;
-        }
-    vine__json_wrong(reader, "autostart", "is none of \"never\", \"always\", \"as_before\"");
+    for (uint32_t i = 0; word != NULL && i < 3; i++)
+        if (strcmp(word, words[i]) == 0)
+            return i;
+    vine__json_wrong(reader, key, "is none of \"%s\", \"%s\", \"%s\"", words[0], words[1],
+                     words[2]);
+    return 0;
 }
 
 static void read_all(struct vine__json_reader *reader, const json_t *object,
                      struct vine__vm_configuration *configuration)
 {
     static const char *const keys[] = {
-        "version", "name",  "memory", "processors", "kernel_options",
-        "disks",   "links", "limits", "autostart",  "accelerator_groups",
-        NULL};
+        "version", "name",   "memory",    "processors", "kernel_options",     "disks",
+        "links",   "limits", "autostart", "restart",    "accelerator_groups", NULL};
 
     vine__json_version(reader, object, VINE__VM_CONFIGURATION_VERSION);
     if (!vine__json_expect(reader, object, keys))
@@ -198,7 +202,10 @@ static void read_all(struct vine__json_reader *reader, const json_t *object,
     configuration->link_count =
         vine__vm_links_read(reader, object, configuration->name, configuration->links);
     read_limits(reader, object, configuration);
-    read_autostart(reader, object, configuration);
+    configuration->autostart =
+        (enum vine__vm_autostart)read_policy(reader, object, "autostart", autostart_words);
+    configuration->restart =
+        (enum vine__vm_restart)read_policy(reader, object, "restart", restart_words);
     read_groups(reader, object, configuration);
 }
 

@@ -40,6 +40,13 @@ enum vine__vm_autostart {
     VINE__VM_AUTOSTART_AS_BEFORE, /* it is started if it ran when the server ended */
 };
 
+/* What becomes of a machine that has ended and was not told to. */
+enum vine__vm_restart {
+    VINE__VM_RESTART_NEVER,
+    VINE__VM_RESTART_ON_FAILURE, /* it did not power off by itself: a crash, a panic, a reset */
+    VINE__VM_RESTART_ALWAYS,
+};
+
 /* An image of the pool, blocks/HASH.NAME.img; seen by the guest in the order of the list. */
 struct vine__vm_disk {
     const char *name;
@@ -76,6 +83,7 @@ struct vine__vm_configuration {
     uint32_t link_count;
     struct vine__vm_limits limits;
     enum vine__vm_autostart autostart;
+    enum vine__vm_restart restart;
     const char *accelerator_groups[VINE__VM_GROUPS_MAX];
     uint32_t accelerator_group_count;
     json_t *json; /* of which the texts are */
@@ -98,5 +106,6 @@ json_t *vine__vm_configuration_new(const char *name);
 
 /* The word of a policy, as files have it. */
 const char *vine__vm_autostart_text(enum vine__vm_autostart autostart);
+const char *vine__vm_restart_text(enum vine__vm_restart restart);
 
 #endif

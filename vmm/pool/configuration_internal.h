@@ -6,7 +6,7 @@
 #define VINE_VMM_POOL_CONFIGURATION_INTERNAL_H
 
 #include "vmm/pool/configuration.h"
-#include "vmm/pool/json_internal.h"
+#include "vmm/pool/json.h"
 
 /* The list `links` of an object. `application` is whose they are; NULL: each says it. Returns how
  * many there are. */

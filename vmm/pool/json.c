@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/pool/json_internal.h"
+#include "vmm/pool/json.h"
 
 #include "utils/config.h"
 

@@ -3,7 +3,7 @@
 
 #include "utils/assert.h"
 
-#include "vmm/pool/json_internal.h"
+#include "vmm/pool/json.h"
 
 #include <errno.h>
 #include <stdio.h>

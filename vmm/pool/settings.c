@@ -2,7 +2,7 @@
 #include "vmm/pool/settings.h"
 
 #include "vmm/pool/configuration_internal.h"
-#include "vmm/pool/json_internal.h"
+#include "vmm/pool/json.h"
 #include "vmm/pool/roll.h"
 
 #include <errno.h>

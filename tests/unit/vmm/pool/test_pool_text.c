@@ -85,6 +85,7 @@ static void a_configuration_has_defaults_and_starts_by_itself_never(void **state
     assert_int_equal(configuration.memory_bytes, 256 << 20);
     assert_int_equal(configuration.cpu_count, 1);
     assert_int_equal(configuration.autostart, VINE__VM_AUTOSTART_NEVER);
+    assert_int_equal(configuration.restart, VINE__VM_RESTART_NEVER);
     vine__vm_configuration_fini(&configuration);
     assert_int_equal(
         parse("{\"version\": 1, \"name\": \"a\", \"memory\": \"1G\", \"processors\": 4,"
@@ -93,7 +94,7 @@ static void a_configuration_has_defaults_and_starts_by_itself_never(void **state
               " \"links\": [{\"appliance\": \"zip\", \"size\": \"64M\", \"channels\": 4,"
               "   \"serial\": true}],"
               " \"limits\": {\"memory\": \"2G\", \"cpu_percent\": 150}, \"autostart\": "
-              "\"as_before\", \"accelerator_groups\": [\"gpu\"]}",
+              "\"as_before\", \"restart\": \"on_failure\", \"accelerator_groups\": [\"gpu\"]}",
               &configuration, &problem),
         0);
     assert_int_equal(configuration.disk_count, 2);
@@ -106,6 +107,7 @@ static void a_configuration_has_defaults_and_starts_by_itself_never(void **state
     assert_int_equal(configuration.links[0].size_bytes, 64 << 20);
     assert_int_equal(configuration.limits.cpu_percent, 150);
     assert_int_equal(configuration.autostart, VINE__VM_AUTOSTART_AS_BEFORE);
+    assert_int_equal(configuration.restart, VINE__VM_RESTART_ON_FAILURE);
     assert_string_equal(configuration.accelerator_groups[0], "gpu");
     vine__vm_configuration_fini(&configuration);
 }
@@ -142,6 +144,7 @@ static void what_is_wrong_with_a_configuration_is_said_with_its_place(void **sta
          "f: limits.memory: leaves QEMU nothing"},
         {"{\"version\": 1, \"name\": \"a\", \"autostart\": true}", "f: autostart: is no text"},
         {"{\"version\": 1, \"name\": \"a\", \"autostart\": \"yes\"}", "f: autostart: is none of"},
+        {"{\"version\": 1, \"name\": \"a\", \"restart\": \"often\"}", "f: restart: is none of"},
         {"{\"version\": 1, \"name\": \"a\", \"accelerator_groups\": [1]}",
          "f: accelerator_groups: [0]"},
     };

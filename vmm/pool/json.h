@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_internal.h - the files of a pool are JSON: read value by value, with the place of the first
- * that is wrong.
+ * vmm/pool/json.h - files that people write as JSON, read value by value, with the place of the
+ * first that is wrong.
  *
- * Trust: the text may be anything. A key that is not known, or there twice, is an error: a misspelt
- *        word would be passed over.
+ * Owns:     nothing; what was parsed is the caller's, json_decref.
+ * Threads:  one at a time on one reader.
+ * Blocking: never.
+ * Trust:    the text may be anything. A key that is not known, or there twice, is an error: a
+ *           misspelt word would be passed over.
+ * Limits:   the reader's.
  */
-#ifndef VINE_VMM_POOL_JSON_INTERNAL_H
-#define VINE_VMM_POOL_JSON_INTERNAL_H
+#ifndef VINE_VMM_POOL_JSON_H
+#define VINE_VMM_POOL_JSON_H
 
 #include "vmm/pool/problem.h"
 
