@@ -135,8 +135,9 @@ static const char *const doctor_description[] = {
     "With --segment it walks a named segment, as one who takes no part: header, boards, channels, "
     "rings, the messages in them and what they name, queues and books of allocators; whether it is "
     "alive, left behind, half made or of another version. Nothing is written and nobody woken. It "
-    "tells who is there, what is in flight, and every inconsistency with its offset, what was "
-    "found there and what has to be. What looks wrong is looked at again, so that work under way "
+    "tells who is there, what is in flight, what the appliance has in use by procedure and age, as "
+    "it wrote it down last, and every inconsistency with its offset, what was found there and what "
+    "has to be. What looks wrong is looked at again, so that work under way "
     "is not mistaken for it. The command ends with 1 if there is an inconsistency.",
     "At other addresses books are private, and the appliance is asked, over a pipe like any other: "
     "what is in use of each pipe, by procedure and age (tasks that were taken, room for what they "

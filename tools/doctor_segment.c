@@ -23,6 +23,11 @@ static const char *const presences[] = {"nobody", "alive", "dead"};
 static const char *const kinds[] = {
     "none", "application's half", "appliance's half", "rings", "heap", "board", "extents", "user",
 };
+static const char *const in_use_kinds[] = {
+    [VINE__SURVEY_TASKS] = "tasks",
+    [VINE__SURVEY_ROOM] = "room",
+    [VINE__SURVEY_RESULTS] = "results",
+};
 /* The procedures of the protocol itself; others have names that the appliance alone knows. */
 static const char *const builtins[] = {
     NULL, "lookup", "procedures", "accelerators", "acquire", "release", "statistics", "pipes",
@@ -136,6 +141,31 @@ static void print_uses(const struct vine__survey *survey)
     }
 }
 
+static void print_account(const struct vine__survey_account *account)
+{
+    char age[HUMAN_MAX];
+
+    if (!account->is_there)
+        return;
+    printf("\nin use, as the appliance wrote it down %s ago:%s\n",
+           human_age_brief(account->age_ns, age), account->found == 0 ? " nothing" : "");
+    if (account->count > 0)
+        printf("%-8s %-20s %8s %9s %8s %8s %8s %8s %8s\n", "what", "procedure", "count", "bytes",
+               "< 1s", "< 1min", "< 1h", "older", "oldest");
+    for (uint32_t i = 0; i < account->count; i++) {
+        const struct vine__survey_in_use *use = &account->uses[i];
+        char bytes[HUMAN_MAX], oldest[HUMAN_MAX];
+
+        printf("%-8s %-20s %8" PRIu64 " %9s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+               " %8s\n",
+               in_use_kinds[use->kind], use->name[0] != '\0' ? use->name : "others", use->count,
+               human_bytes(use->bytes, bytes), use->ages[0], use->ages[1], use->ages[2],
+               use->ages[3], human_age_brief(use->oldest_ns, oldest));
+    }
+    if (account->found > account->count)
+        printf("and %u more\n", account->found - account->count);
+}
+
 static void print_pipe(const struct vine__survey *survey)
 {
     if (!survey->has_pipe) {
@@ -154,6 +184,7 @@ static void print_pipe(const struct vine__survey *survey)
     if (survey->channel_count > 0)
         print_channels(survey);
     print_uses(survey);
+    print_account(&survey->account);
 }
 
 static void print_findings(const struct vine__survey *survey)
@@ -240,6 +271,29 @@ static json_t *of_finding(const struct vine__survey_finding *finding)
     return object;
 }
 
+static json_t *of_account(const struct vine__survey_account *account)
+{
+    json_t *uses = json_array();
+
+    if (!account->is_there) {
+        json_decref(uses);
+        return json_null();
+    }
+    for (uint32_t i = 0; i < account->count; i++) {
+        const struct vine__survey_in_use *use = &account->uses[i];
+
+        json_array_append_new(
+            uses,
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:[o, o, o, o]}", "what", in_use_kinds[use->kind],
+                      "procedure", use->name, "count", json_unsigned(use->count), "bytes",
+                      json_unsigned(use->bytes), "oldest_ns", json_unsigned(use->oldest_ns), "ages",
+                      json_unsigned(use->ages[0]), json_unsigned(use->ages[1]),
+                      json_unsigned(use->ages[2]), json_unsigned(use->ages[3])));
+    }
+    return json_pack("{s:o, s:o, s:o}", "age_ns", json_unsigned(account->age_ns), "in_use_count",
+                     json_unsigned(account->found), "in_use", uses);
+}
+
 static json_t *of_pipe(const struct vine__survey *survey)
 {
     json_t *channels = json_array(), *uses = json_array(), *closed = json_object();
@@ -251,10 +305,11 @@ static json_t *of_pipe(const struct vine__survey *survey)
     for (uint32_t side = 0; side < 2; side++)
         if (survey->closed[side] != 0)
             json_object_set_new(closed, side_names[side], json_unsigned(survey->closed[side]));
-    return json_pack("{s:o, s:i, s:i, s:b, s:o, s:o, s:o}", "claim",
+    return json_pack("{s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o}", "claim",
                      json_unsigned(survey->epochs[0]), "channels_max", (int)survey->channels_max,
                      "tasks_max", (int)survey->tasks_max, "appliance_asleep", survey->is_asleep[1],
-                     "closed", closed, "channels", channels, "procedures", uses);
+                     "closed", closed, "channels", channels, "procedures", uses, "account",
+                     of_account(&survey->account));
 }
 
 static json_t *describe(const struct vine__survey *survey)

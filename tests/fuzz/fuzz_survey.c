@@ -23,13 +23,14 @@
 #include "core/talk/half.h"
 #include "utils/assert.h"
 
-#define HALF_BYTES  24576u
-#define SLOTS       8u
-#define TASKS       6u
-#define RING_UNITS  200u
-#define STEP        12u
-#define STEPS_MAX   32u
-#define QUEUE_SLOTS 8u
+#define HALF_BYTES    24576u
+#define SLOTS         8u
+#define TASKS         6u
+#define RING_UNITS    200u
+#define ACCOUNT_UNITS 240u
+#define STEP          12u
+#define STEPS_MAX     32u
+#define QUEUE_SLOTS   8u
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
@@ -50,6 +51,24 @@ static void make_half(struct vine_half_layout *half, bool is_appliance)
     half->channels[0].ring_offset_units = RING_UNITS;
     half->channels[0].wait_mode = VINE_WAIT_SLEEPY;
     half->channels[0].state = 1;
+}
+
+/* What the appliance says of its books. */
+static void account(struct vine_half_layout *half)
+{
+    struct vine_account_layout *account =
+        (void *)((unsigned char *)half + (uint64_t)ACCOUNT_UNITS * VINE_TALK_UNIT);
+
+    VINE_STATIC_ASSERT(ACCOUNT_UNITS * VINE_TALK_UNIT + sizeof *account <= HALF_BYTES, "it fits");
+    half->board.account_units = ACCOUNT_UNITS;
+    account->version = 2;
+    account->found = account->count = 2;
+    for (uint32_t i = 0; i < 2; i++)
+        account->findings[i] = (struct vine_wire_finding){.kind = VINE_WIRE_FOUND_TASKS + i,
+                                                          .count = 3,
+                                                          .bytes = 64,
+                                                          .ages = {2, 1},
+                                                          .name = "x"};
 }
 
 static void push(struct vine_half_layout *half, struct vine_half_layout *other, const void *message)
@@ -90,6 +109,7 @@ static void fill(struct vine_segment *segment)
     VINE_ASSERT(error == 0);
     make_half(halves[0], false);
     make_half(halves[1], true);
+    account(halves[1]);
     push(halves[0], halves[1], &submission);
     push(halves[1], halves[0], &completion);
     error = vine_allocator_format(heap, size, &options);
@@ -136,11 +156,13 @@ static void make_model(void)
     model.bytes[192 + 16] = model.bytes[256 + 16] = 2;
 }
 
-/* Where it matters: the header, boards and records, rings, the queue, the books; or anywhere. */
+/* Where it matters: the header, boards and records, rings, the queue, the books; or
+ * anywhere; or the account. */
 static size_t place_of(uint8_t which, uint16_t at)
 {
-    static const size_t starts[] = {0,     384,   4096,  4096 + 512, 4096 + RING_UNITS * 64,
-                                    28672, 29184, 53248, 57344,      0};
+    static const size_t starts[] = {
+        0,     384,   4096,  4096 + 512, 4096 + RING_UNITS * 64,    28672,
+        29184, 53248, 57344, 0,          28672 + ACCOUNT_UNITS * 64};
     const size_t start = starts[which % (sizeof starts / sizeof starts[0])];
 
     return (start + at) % (model.size - 8);
@@ -179,6 +201,14 @@ static void check(const struct vine__survey *survey, size_t size)
     VINE_ASSERT(survey->finding_count <= survey->fault_count + survey->note_count);
     VINE_ASSERT(survey->use_count <= VINE__SURVEY_USES);
     VINE_ASSERT(survey->channel_count <= VINE_TALK_CHANNELS_MAX);
+    VINE_ASSERT(survey->account.count <= VINE_ACCOUNT_FINDINGS);
+    VINE_ASSERT(survey->account.count <= survey->account.found);
+    for (uint32_t i = 0; i < survey->account.count; i++) {
+        const struct vine__survey_in_use *use = &survey->account.uses[i];
+
+        VINE_ASSERT(use->kind >= VINE__SURVEY_TASKS && use->kind <= VINE__SURVEY_RESULTS);
+        VINE_ASSERT(memchr(use->name, 0, sizeof use->name) != NULL);
+    }
     for (uint32_t i = 0; i < survey->finding_count; i++) {
         const struct vine__survey_finding *finding = &survey->findings[i];
 

@@ -9,8 +9,8 @@
  * Trust:    of nobody. Nothing is mapped, so that no cut ends in a fault, nothing is written, and
  *           nobody is woken; what is read is a private copy, and followed within the segment alone.
  * Limits:   files and POSIX shared memory. VINE__SURVEY_FINDINGS findings are kept, and all are
- *           counted. What a side has private stays so: its books of allocations, and for how long
- *           something has been there.
+ *           counted. What a side has private stays so, but for what the appliance tells of its
+ *           books; that is some time old.
  *
  * Both sides go on meanwhile, and a copy is not made at one moment. So what looks wrong is looked
  * at again, and told of only if it is the same each time.
@@ -70,6 +70,23 @@ struct vine__survey_use {
     uint64_t result_bytes;
 };
 
+enum vine__survey_in_use_kind { VINE__SURVEY_TASKS = 1, VINE__SURVEY_ROOM, VINE__SURVEY_RESULTS };
+
+/* What the appliance says of its own books: what is in use, by procedure and age. */
+struct vine__survey_account {
+    bool is_there;   /* one can be read; of what follows nothing else */
+    uint64_t age_ns; /* since the books were looked at */
+    uint32_t found;  /* of which `count` are told */
+    uint32_t count;
+    struct vine__survey_in_use {
+        uint32_t kind; /* enum vine__survey_in_use_kind */
+        char name[32]; /* of the procedure; empty: others */
+        uint64_t count, bytes;
+        uint64_t oldest_ns; /* when the books were looked at */
+        uint64_t ages[4];   /* then younger than a second, a minute, an hour; older */
+    } uses[VINE_ACCOUNT_FINDINGS];
+};
+
 /* A queue of the kind mpmc, or books of an allocator, in a region. */
 struct vine__survey_region {
     uint32_t kind; /* enum vine_segment_kind; 0: none */
@@ -111,6 +128,7 @@ struct vine__survey {
     struct vine__survey_channel channels[VINE_TALK_CHANNELS_MAX];
     uint32_t use_count;
     struct vine__survey_use uses[VINE__SURVEY_USES];
+    struct vine__survey_account account;
 
     uint32_t fault_count, note_count;
     uint32_t finding_count; /* kept */

@@ -286,4 +286,5 @@ void vine__survey_at_halves(struct vine__look *look)
     look_at_grants(look);
     look_at_farewells(look);
     look_at_channels(look);
+    vine__survey_at_account(look);
 }

@@ -52,6 +52,9 @@ bool vine__survey_at_header(struct vine__look *look);
 /* survey_half.c: boards, records of channels, and what follows from them. */
 void vine__survey_at_halves(struct vine__look *look);
 
+/* survey_account.c: what the appliance says of its books. */
+void vine__survey_at_account(struct vine__look *look);
+
 /* survey_ring.c: copy a ring whose slots are in this side's half, and look at its sequences.
  * `consumed` is where its consumer tells its position. */
 void vine__survey_at_ring(struct vine__look *look, uint32_t side, uint32_t channel,

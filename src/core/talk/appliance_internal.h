@@ -368,6 +368,7 @@ struct vine_appliance {
     uint32_t *named_word;               /* what a loop sleeps on that listens there */
     uint32_t named_epoch;               /* the claim of the application's side that was answered */
     struct vine__served *named_pipe;    /* NULL: nobody is there */
+    struct vine__account *account;      /* of that one, from the first one on */
     struct vine__served_places *places; /* links between machines; NULL: it listens elsewhere */
     uint64_t busy_ticks;                /* when the loop last had something to do */
     int epoll_fd;

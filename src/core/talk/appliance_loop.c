@@ -18,6 +18,7 @@
 #include "arch/wake/epoll.h"
 #include "arch/wake/membarrier.h"
 #include "core/ring/spin.h"
+#include "core/talk/account.h"
 #include "core/talk/appliance_internal.h"
 #include "utils/bits.h"
 #include "utils/container_of.h"
@@ -343,6 +344,8 @@ static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
 {
     if (appliance->named != NULL)
         vine__served_look_named(appliance, vine__clock_ticks());
+    if (VINE__UNLIKELY(vine__account_wants(appliance)))
+        return false;
     if (appliance->places != NULL)
         vine__served_look_links(appliance);
     if (VINE__UNLIKELY(vine__examine_wants(appliance)) && vine__examine_turn(appliance))

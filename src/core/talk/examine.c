@@ -44,10 +44,12 @@ bool vine__examine_wants(const struct vine_appliance *appliance)
            vine__load_relaxed_u32(&appliance->examining.number);
 }
 
-void vine__examine_tell(const struct vine__served *pipe, const struct vine_wire_finding *finding)
+static void tell_asker(struct vine__examining *examining, const struct vine__served *pipe,
+                       const struct vine_wire_finding *finding)
 {
     struct vine__examination *examination = &pipe->appliance->common->examination;
 
+    (void)examining;
     pthread_mutex_lock(&examination->lock);
     if (examination->count == examination->room && examination->room < VINE__EXAMINED_MAX) {
         const uint32_t room = examination->room == 0 ? FOUND_FIRST : 2 * examination->room;
@@ -93,9 +95,8 @@ bool vine__examine_turn(struct vine_appliance *appliance)
         }
         if (examining->pipe != pipe->number) {
             examining->pipe = pipe->number;
-            examining->channel = 0;
-            examining->use_count = 0;
-            examining->walk = (struct vine__box_walk){0};
+            examining->tell = tell_asker;
+            vine__examining_reset(examining);
         }
         examining->now_ticks = vine__clock_ticks();
         if (vine__examine_pipe(pipe, examining))

@@ -50,8 +50,11 @@ struct vine__examined_use {
     uint64_t ages[4];
 };
 
-/* In each part: how far it is. */
+/* How far somebody is who looks at a pipe; of each part one that looks at all of its pipes. */
 struct vine__examining {
+    /* Where findings go. */
+    void (*tell)(struct vine__examining *examining, const struct vine__served *pipe,
+                 const struct vine_wire_finding *finding);
     uint32_t number;  /* atomic: the last one that was done */
     uint64_t pipe;    /* the number of the one that is looked at; 0: none */
     uint32_t channel; /* that is next */
@@ -70,11 +73,16 @@ bool vine__examine_turn(struct vine_appliance *appliance);
 /* Whether there is anything. */
 bool vine__examine_wants(const struct vine_appliance *appliance);
 
-/* examine_pipe.c: a part of the pipe that vine__examining names. Returns whether there is more. */
+/* examine_pipe.c: some of this pipe. Returns whether there is more. */
 bool vine__examine_pipe(struct vine__served *pipe, struct vine__examining *examining);
 
-/* Tell of one finding more. */
-void vine__examine_tell(const struct vine__served *pipe, const struct vine_wire_finding *finding);
+/* Begin with another pipe. */
+static inline void vine__examining_reset(struct vine__examining *examining)
+{
+    examining->channel = 0;
+    examining->use_count = 0;
+    examining->walk = (struct vine__box_walk){0};
+}
 
 /* The builtin that asks. */
 int vine__builtin_examine(struct vine_call *call);

@@ -56,6 +56,7 @@ static void count_use(struct vine__examined_use *use, uint64_t bytes, uint64_t a
     use->oldest_ticks = vine__max_u64(use->oldest_ticks, age_ticks);
 }
 
+/* Who looks at what. */
 struct walker {
     const struct vine__served *pipe;
     struct vine__examining *examining;
@@ -106,7 +107,7 @@ static void name_procedure(const struct vine__common *common, uint16_t procedure
     (void)snprintf(ret_name, size, "%s", definition != NULL ? definition->name : "");
 }
 
-static void tell_uses(const struct vine__served *pipe, const struct vine__examining *examining)
+static void tell_uses(const struct vine__served *pipe, struct vine__examining *examining)
 {
     for (uint32_t i = 0; i < examining->use_count; i++) {
         const struct vine__examined_use *use = &examining->uses[i];
@@ -121,7 +122,7 @@ static void tell_uses(const struct vine__served *pipe, const struct vine__examin
 
         memcpy(finding.ages, use->ages, sizeof finding.ages);
         name_procedure(pipe->appliance->common, use->procedure, finding.name, sizeof finding.name);
-        vine__examine_tell(pipe, &finding);
+        examining->tell(examining, pipe, &finding);
     }
 }
 
@@ -129,7 +130,7 @@ static void tell_uses(const struct vine__served *pipe, const struct vine__examin
 
 /* What a fault is about. */
 struct place {
-    const struct vine__served *pipe;
+    const struct walker *walker;
     uint32_t channel;
     const void *where; /* in the application's half, or NULL: it is about our own books */
     const char *name;
@@ -140,12 +141,13 @@ static void fault(const struct place *at, const char *expected, const char *form
 
 static void fault(const struct place *at, const char *expected, const char *format, ...)
 {
+    const struct vine__served *pipe = at->walker->pipe;
     struct vine_wire_finding finding = {
-        .pipe = at->pipe->number,
+        .pipe = pipe->number,
         .kind = VINE_WIRE_FOUND_FAULT,
         .channel = at->channel,
         .offset = at->where != NULL ? (uint64_t)((const unsigned char *)at->where -
-                                                 (const unsigned char *)at->pipe->mirror.layout)
+                                                 (const unsigned char *)pipe->mirror.layout)
                                     : UINT64_MAX,
     };
     va_list arguments;
@@ -155,11 +157,12 @@ static void fault(const struct place *at, const char *expected, const char *form
     va_start(arguments, format);
     (void)vsnprintf(finding.found, sizeof finding.found, format, arguments);
     va_end(arguments);
-    vine__examine_tell(at->pipe, &finding);
+    at->walker->examining->tell(at->walker->examining, pipe, &finding);
 }
 
-static void look_at_board(const struct vine__served *pipe)
+static void look_at_board(const struct walker *walker)
 {
+    const struct vine__served *pipe = walker->pipe;
     const struct vine_board_layout *board = &pipe->mirror.layout->board;
     const uint32_t opened = vine__load_relaxed_u32(&board->channels.value);
     const uint64_t ready = vine__load_relaxed_u64(&board->channels.ready);
@@ -169,17 +172,18 @@ static void look_at_board(const struct vine__served *pipe)
 
     if (opened < pipe->channel_count || opened > most) {
         (void)snprintf(text, sizeof text, "%u to %u", pipe->channel_count, most);
-        fault(&(struct place){pipe, NO_CHANNEL, &board->channels.value, "board"}, text,
+        fault(&(struct place){walker, NO_CHANNEL, &board->channels.value, "board"}, text,
               "%u channels", opened);
     } else if (pipe->agreement.ready && (ready & ~open) != 0) {
-        fault(&(struct place){pipe, NO_CHANNEL, &board->channels.ready, "board"},
+        fault(&(struct place){walker, NO_CHANNEL, &board->channels.ready, "board"},
               "bits of open channels alone", "ready %" PRIx64 " with %u channels", ready, opened);
     }
 }
 
 /* How far the application has read our completions. */
-static void look_at_consumer(const struct vine__served *pipe, uint32_t index)
+static void look_at_consumer(const struct walker *walker, uint32_t index)
 {
+    const struct vine__served *pipe = walker->pipe;
     const struct vine_spsc_producer *ring = &pipe->channels[index]->completions;
     const uint64_t consumed = vine__load_relaxed_u64(ring->consumed);
     char text[56];
@@ -188,12 +192,13 @@ static void look_at_consumer(const struct vine__served *pipe, uint32_t index)
         return;
     (void)snprintf(text, sizeof text, "%" PRIu64 " to %" PRIu64, ring->consumed_seen,
                    ring->position);
-    fault(&(struct place){pipe, index, ring->consumed, "completions"}, text, "consumed %" PRIu64,
+    fault(&(struct place){walker, index, ring->consumed, "completions"}, text, "consumed %" PRIu64,
           consumed);
 }
 
-static void look_at_slots(const struct vine__served *pipe, uint32_t index)
+static void look_at_slots(const struct walker *walker, uint32_t index)
 {
+    const struct vine__served *pipe = walker->pipe;
     const struct vine_spsc_consumer *ring = &pipe->channels[index]->submissions;
 
     for (uint64_t i = 0; i < ring->slot_count; i++) {
@@ -205,16 +210,17 @@ static void look_at_slots(const struct vine__served *pipe, uint32_t index)
             continue;
         (void)snprintf(text, sizeof text, "%" PRIu64 " or %" PRIu64, next + 1,
                        next >= ring->slot_count ? next - ring->slot_count + 1 : 0);
-        fault(&(struct place){pipe, index, &ring->slots[i], "submissions"}, text,
+        fault(&(struct place){walker, index, &ring->slots[i], "submissions"}, text,
               "sequence %" PRIu64, sequence);
     }
 }
 
 /* A token of a submission that waits: of theirs within what we know of their half, of ours one that
  * lives. */
-static void look_at_token(const struct vine__served *pipe, uint32_t index, const void *where,
+static void look_at_token(const struct walker *walker, uint32_t index, const void *where,
                           struct vine_token token)
 {
+    const struct vine__served *pipe = walker->pipe;
     const void *memory;
 
     if ((token.type & VINE_WIRE_TYPE_EXPECT) != 0)
@@ -222,19 +228,19 @@ static void look_at_token(const struct vine__served *pipe, uint32_t index, const
     if ((token.type & VINE_WIRE_TYPE_THEIRS) == 0) {
         if (vine__mirror_find(&pipe->mirror, token.extent, token.offset_units, token.length,
                               &memory) == -VINE_ETOKEN)
-            fault(&(struct place){pipe, index, where, "token"}, "memory within its extent",
+            fault(&(struct place){walker, index, where, "token"}, "memory within its extent",
                   "%u bytes at %" PRIu64 " of extent %u", token.length,
                   (uint64_t)token.offset_units * VINE_TALK_UNIT, token.extent);
         return;
     }
     token.type &= VINE_WIRE_TYPE_MASK;
     if (!vine__box_is_living(pipe->half.book, &token))
-        fault(&(struct place){pipe, index, where, "token"}, "a result that was not given back",
+        fault(&(struct place){walker, index, where, "token"}, "a result that was not given back",
               "generation %u at %" PRIu64 " of extent %u", token.generation,
               (uint64_t)token.offset_units * VINE_TALK_UNIT, token.extent);
 }
 
-static void look_at_submission(const struct vine__served *pipe, uint32_t index, const void *where,
+static void look_at_submission(const struct walker *walker, uint32_t index, const void *where,
                                const struct vine_wire_submission *submission)
 {
     const uint32_t kind = submission->kind & VINE_WIRE_KIND_MASK;
@@ -243,14 +249,14 @@ static void look_at_submission(const struct vine__served *pipe, uint32_t index, 
     const uint32_t count = tokens == VINE_WIRE_DESCRIPTOR ? 1 : tokens;
 
     if (kind < VINE_WIRE_TASK || kind > VINE_WIRE_SESSION_END) {
-        fault(&(struct place){pipe, index, where, "submission"}, "kind 1 to 4", "kind %u", kind);
+        fault(&(struct place){walker, index, where, "submission"}, "kind 1 to 4", "kind %u", kind);
         return;
     }
     if (kind != VINE_WIRE_TASK && kind != VINE_WIRE_RELEASE)
         return;
     if (count * sizeof(struct vine_token) + bytes > VINE_WIRE_BODY_BYTES ||
         (tokens == VINE_WIRE_DESCRIPTOR && (bytes != 0 || kind == VINE_WIRE_RELEASE))) {
-        fault(&(struct place){pipe, index, where, "submission"}, "40 bytes of body at most",
+        fault(&(struct place){walker, index, where, "submission"}, "40 bytes of body at most",
               "shape %u: %u bytes and %u tokens", submission->shape, bytes, tokens);
         return;
     }
@@ -261,18 +267,20 @@ static void look_at_submission(const struct vine__served *pipe, uint32_t index, 
                sizeof token);
         if (kind == VINE_WIRE_RELEASE)
             token.type |= VINE_WIRE_TYPE_THEIRS;
-        look_at_token(pipe, index, where, token);
+        look_at_token(walker, index, where, token);
     }
 }
 
 /* Those that wait, the held one among them. */
-static void look_at_waiting(const struct vine__served *pipe, uint32_t index)
+static void look_at_waiting(const struct walker *walker, uint32_t index)
 {
+    const struct vine__served *pipe = walker->pipe;
     const struct vine__served_channel *channel = pipe->channels[index];
     const struct vine_spsc_consumer *ring = &channel->submissions;
 
     if (channel->is_held)
-        look_at_submission(pipe, index, &ring->slots[(ring->position - 1) & (ring->slot_count - 1)],
+        look_at_submission(walker, index,
+                           &ring->slots[(ring->position - 1) & (ring->slot_count - 1)],
                            &channel->held);
     for (uint64_t at = ring->position; at < ring->position + ring->slot_count; at++) {
         const struct vine_slot *slot = &ring->slots[at & (ring->slot_count - 1)];
@@ -282,33 +290,36 @@ static void look_at_waiting(const struct vine__served *pipe, uint32_t index)
         if (vine__load_acquire_u64(&slot->sequence) != at + 1)
             break;
         memcpy(&submission, slot->payload, sizeof submission);
-        look_at_submission(pipe, index, slot, &submission);
+        look_at_submission(walker, index, slot, &submission);
     }
 }
 
 /* What we have of the pipe adds up. */
-static void look_at_own_books(struct vine__served *pipe)
+static void look_at_own_books(const struct walker *walker)
 {
+    const struct vine__served *pipe = walker->pipe;
     uint64_t in_flight = 0;
     const uint64_t held = vine__quota_held(&pipe->quota);
+    /* Memory that neither of the two has made is charged to nobody. */
+    const uint64_t charged = (pipe->half.quota != NULL ? pipe->half.size_bytes : 0) +
+                             (pipe->mirror.quota != NULL ? pipe->mirror.size_bytes : 0);
     char text[64];
 
     for (uint32_t i = 0; i < pipe->channel_count; i++)
         in_flight += pipe->channels[i]->in_flight;
     if (in_flight != pipe->jobs_taken) {
         (void)snprintf(text, sizeof text, "%u, as were taken", pipe->jobs_taken);
-        fault(&(struct place){pipe, NO_CHANNEL, NULL, "tasks"}, text, "%" PRIu64 " in flight",
+        fault(&(struct place){walker, NO_CHANNEL, NULL, "tasks"}, text, "%" PRIu64 " in flight",
               in_flight);
     }
-    if (pipe->half.quota != NULL && held < pipe->half.size_bytes + pipe->mirror.size_bytes) {
-        (void)snprintf(text, sizeof text, "%" PRIu64 " at least, as both halves have",
-                       pipe->half.size_bytes + pipe->mirror.size_bytes);
-        fault(&(struct place){pipe, NO_CHANNEL, NULL, "quota"}, text, "%" PRIu64 " bytes held",
+    if (held < charged) {
+        (void)snprintf(text, sizeof text, "%" PRIu64 " at least, as both halves have", charged);
+        fault(&(struct place){walker, NO_CHANNEL, NULL, "quota"}, text, "%" PRIu64 " bytes held",
               held);
     }
     if (pipe->mirror.told_bytes > pipe->mirror.bytes_max) {
         (void)snprintf(text, sizeof text, "%" PRIu64 " at most, as agreed", pipe->mirror.bytes_max);
-        fault(&(struct place){pipe, NO_CHANNEL, NULL, "extents"}, text,
+        fault(&(struct place){walker, NO_CHANNEL, NULL, "extents"}, text,
               "%" PRIu64 " bytes announced", pipe->mirror.told_bytes);
     }
     for (uint32_t i = 0; i < pipe->half.extent_count; i++) {
@@ -316,8 +327,8 @@ static void look_at_own_books(struct vine__served *pipe)
 
         if (vine_allocator_books_bytes(allocator) <= ADDED_UP_MAX * 64 &&
             vine_allocator_validate(allocator) != 0)
-            fault(&(struct place){pipe, NO_CHANNEL, NULL, "books"}, "that they add up", "extent %u",
-                  i);
+            fault(&(struct place){walker, NO_CHANNEL, NULL, "books"}, "that they add up",
+                  "extent %u", i);
     }
 }
 
@@ -328,20 +339,20 @@ bool vine__examine_pipe(struct vine__served *pipe, struct vine__examining *exami
     if (pipe->mirror.layout == NULL || pipe->half.layout == NULL)
         return false;
     if (examining->channel == 0 && examining->walk.extent == 0 && examining->walk.entry == 0)
-        look_at_board(pipe);
+        look_at_board(&walker);
     if (examining->channel < pipe->channel_count) {
         const uint32_t index = examining->channel++;
 
-        look_at_consumer(pipe, index);
-        look_at_slots(pipe, index);
-        look_at_waiting(pipe, index);
+        look_at_consumer(&walker, index);
+        look_at_slots(&walker, index);
+        look_at_waiting(&walker, index);
         see_tasks(pipe->channels[index], examining);
         if (examining->channel < pipe->channel_count)
             return true;
     }
     if (vine__boxes_walk(pipe->half.book, &examining->walk, ENTRIES_A_TURN, see_box, &walker))
         return true;
-    look_at_own_books(pipe);
+    look_at_own_books(&walker);
     tell_uses(pipe, examining);
     return false;
 }

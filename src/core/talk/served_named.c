@@ -9,6 +9,7 @@
 #include "arch/clock/clock.h"
 #include "arch/memory/memory.h"
 #include "arch/wake/futex.h"
+#include "core/talk/account.h"
 #include "core/talk/appliance_internal.h"
 #include "utils/bits.h"
 
@@ -156,6 +157,7 @@ void vine__served_leave_named(struct vine_appliance *appliance)
     struct vine_segment_report report;
     struct vine_segment_facts facts;
 
+    vine__account_free(appliance);
     if (appliance->named == NULL)
         return;
     vine_segment_facts(appliance->named, &facts);
@@ -209,6 +211,7 @@ static void open_pipe(struct vine_appliance *appliance)
         return;
     }
     appliance->named_pipe = pipe;
+    vine__account_open(appliance);
     vine__loop_activate(pipe);
     /* B7 pairs with B8: all of our half before the answer. */
     vine__store_release_u32(&pipe->half.layout->board.epoch, pipe->link_to.epoch);
@@ -247,6 +250,8 @@ void vine__served_look_named(struct vine_appliance *appliance, uint64_t now_tick
 
     if (error)
         vine__served_end(pipe, error == -VINE_ECLOSED ? 0 : error, pipe->why.text);
+    else if (pipe != NULL)
+        vine__account_turn(appliance, now_ticks);
     vine__served_reap(appliance);
     /* Jobs of the last one write into the memory that the next one gets: it waits for their end. */
     if (appliance->pipe_count == 0 && !appliance->is_draining &&

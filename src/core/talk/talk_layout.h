@@ -66,7 +66,9 @@ struct vine_board_layout {
     uint32_t version; /* devices: VINE_TALK_VERSION */
     uint32_t reserved_1;
     char name[32]; /* devices: what the owner calls itself */
-    uint32_t reserved[48];
+    /* Named segments, the appliance's: where its account is, in units of 64; 0: there is none. */
+    uint32_t account_units;
+    uint32_t reserved[47];
 };
 
 /* A channel, as one side sees it: the ring that this side produces (submissions in the
@@ -283,6 +285,20 @@ struct vine_wire_finding {
     char expected[64];
 };
 
+#define VINE_ACCOUNT_FINDINGS 31u
+
+/* What the appliance of a named segment says of its private books, for who looks at the segment and
+ * takes no part. It writes it anew now and then. */
+struct vine_account_layout {
+    uint32_t version; /* raised before it is written, to an odd number, and afterwards; 0: never */
+    uint32_t found;   /* how many there were */
+    uint32_t count;   /* of these so many are told */
+    uint32_t reserved_1;
+    uint64_t at_ns; /* when the books were looked at: the machine's steady clock */
+    uint64_t reserved[5];
+    struct vine_wire_finding findings[VINE_ACCOUNT_FINDINGS];
+};
+
 /* clang-format off: one field a line */
 VINE_LAYOUT(vine_line_u32, 64);
 VINE_FIELD(vine_line_u32, value, 0);
@@ -307,6 +323,7 @@ VINE_FIELD(vine_board_layout, features, 268);
 VINE_FIELD(vine_board_layout, meeting, 272);
 VINE_FIELD(vine_board_layout, version, 280);
 VINE_FIELD(vine_board_layout, name, 288);
+VINE_FIELD(vine_board_layout, account_units, 320);
 VINE_LAYOUT(vine_channel_layout, 192);
 VINE_FIELD(vine_channel_layout, state, 0);
 VINE_FIELD(vine_channel_layout, slot_count, 4);
@@ -417,6 +434,12 @@ VINE_FIELD(vine_wire_finding, offset, 72);
 VINE_FIELD(vine_wire_finding, name, 80);
 VINE_FIELD(vine_wire_finding, found, 112);
 VINE_FIELD(vine_wire_finding, expected, 192);
+VINE_LAYOUT(vine_account_layout, 8000);
+VINE_FIELD(vine_account_layout, version, 0);
+VINE_FIELD(vine_account_layout, found, 4);
+VINE_FIELD(vine_account_layout, count, 8);
+VINE_FIELD(vine_account_layout, at_ns, 16);
+VINE_FIELD(vine_account_layout, findings, 64);
 /* clang-format on */
 
 #endif

@@ -29,6 +29,7 @@ static struct {
     uint64_t bases[2], rings[2];
     uint64_t slots;
     uint64_t positions[2]; /* of the next message in either ring */
+    uint64_t account;
 } model;
 
 static char surveyed_path[] = "/tmp/vine-surveyed-XXXXXX";
@@ -117,7 +118,26 @@ static inline void work(struct vine_pipe *pipe, struct vine_task *tasks[PENDING]
     gate_wait_for(1);
 }
 
-/* Until the appliance has told that it took all of them. */
+static inline uint64_t account_units_at(void)
+{
+    return model.bases[1] + offsetof(struct vine_half_layout, board.account_units);
+}
+
+/* How many tasks the appliance has written down; it may be about to do so. */
+static inline uint64_t tasks_in_account(void)
+{
+    struct vine_account_layout account;
+    uint64_t count = 0;
+
+    model.account = model.bases[1] + (word_at(account_units_at()) & UINT32_MAX) * VINE_TALK_UNIT;
+    memcpy(&account, model.bytes + model.account, sizeof account);
+    for (uint32_t i = 0; (account.version & 1) == 0 && i < account.count; i++)
+        if (account.findings[i].kind == VINE_WIRE_FOUND_TASKS)
+            count += account.findings[i].count;
+    return count;
+}
+
+/* Until the appliance has told that it took all of them, and has written it down. */
 static inline void wait_until_taken(const char *path)
 {
     do {
@@ -126,7 +146,7 @@ static inline void wait_until_taken(const char *path)
         read_file(path);
         find_places();
     } while (word_at(consumed_at(1)) != model.positions[0] ||
-             word_at(consumed_at(0)) != model.positions[1]);
+             word_at(consumed_at(0)) != model.positions[1] || tasks_in_account() != PENDING);
 }
 
 static inline int make_model(void **state)

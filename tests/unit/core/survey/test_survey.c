@@ -117,6 +117,78 @@ static void completions_that_wait_are_told_with_their_results(void **state)
     free(survey);
 }
 
+/* What the appliance keeps private: what it has not completed, and what was not given back. */
+static void what_the_appliance_says_of_its_books_is_told_by_procedure_and_age(void **state)
+{
+    static const struct {
+        uint32_t kind;
+        const char *name;
+        uint64_t count, bytes;
+    } wanted[] = {
+        {VINE__SURVEY_TASKS, "gate", 2, 0},
+        {VINE__SURVEY_TASKS, "turn", 1, DATA_BYTES},
+        {VINE__SURVEY_TASKS, "sum_bytes", 1, 0},
+        {VINE__SURVEY_ROOM, "turn", 1, DATA_BYTES},
+        {VINE__SURVEY_RESULTS, "turn", 1, DATA_BYTES},
+    };
+    struct vine__survey *survey = survey_planted(0, model.bytes, 8);
+    const struct vine__survey_account *account = &survey->account;
+
+    (void)state;
+    assert_int_equal(survey->fault_count, 0);
+    assert_true(account->is_there);
+    assert_in_range(account->age_ns, 0, LIMIT);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        uint32_t at = 0;
+
+        while (at < account->count && (account->uses[at].kind != wanted[i].kind ||
+                                       strcmp(account->uses[at].name, wanted[i].name) != 0))
+            at++;
+        assert_true(at < account->count);
+        assert_int_equal(account->uses[at].count, wanted[i].count);
+        assert_int_equal(account->uses[at].bytes, wanted[i].bytes);
+        assert_int_equal(account->uses[at].ages[0] + account->uses[at].ages[1], wanted[i].count);
+        assert_in_range(account->uses[at].oldest_ns, 1, LIMIT);
+    }
+    assert_int_equal(account->found, account->count);
+    free(survey);
+}
+
+/* As an appliance from before there were accounts. */
+static void an_appliance_that_gives_no_account_is_surveyed_without_it(void **state)
+{
+    const uint32_t none = 0;
+    struct vine__survey *survey = survey_planted(account_units_at(), &none, sizeof none);
+
+    (void)state;
+    assert_int_equal(survey->fault_count, 0);
+    assert_false(survey->account.is_there);
+    free(survey);
+}
+
+static void an_account_of_a_pipe_that_is_over_is_not_told(void **state)
+{
+    const uint32_t lost = VINE_EPEERLOST;
+    struct vine__survey *survey = survey_planted(
+        model.bases[1] + offsetof(struct vine_half_layout, board.closed), &lost, sizeof lost);
+
+    (void)state;
+    assert_false(survey->account.is_there);
+    free(survey);
+}
+
+static void an_account_that_is_half_written_is_a_note(void **state)
+{
+    const uint32_t odd = 7;
+    struct vine__survey *survey = survey_planted(model.account, &odd, sizeof odd);
+
+    (void)state;
+    assert_int_equal(survey->fault_count, 0);
+    assert_false(survey->account.is_there);
+    assert_int_equal(survey->note_count, 1);
+    free(survey);
+}
+
 static void who_has_died_is_a_note(void **state)
 {
     const uint64_t nobody = (uint64_t)getpid() | UINT64_C(1) << VINE__SEGMENT_WORD_PID_BITS;
@@ -238,6 +310,30 @@ static void each_wrong_word_of_boards_and_channels_is_told(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++)
         expect_told(&plants[i]);
+}
+
+#define ACCOUNT(field) (model.account + offsetof(struct vine_account_layout, field))
+
+static void each_wrong_word_of_an_account_is_told(void **state)
+{
+    const struct plant plants[] = {
+        {BOARD(1, account_units), 1, 4, "an account at 64", "from 12800"},
+        {BOARD(1, account_units), UINT32_MAX, 4, "an account at 274877906880", "from 12800"},
+        {ACCOUNT(count), 32, 4, "32 of", "31 at most"},
+        {ACCOUNT(count), UINT32_MAX, 4, "4294967295 of", "31 at most"},
+        {ACCOUNT(findings[0].kind), 0, 4, "kind 0", "1 to 4"},
+        {ACCOUNT(findings[1].kind), 5, 4, "kind 5", "1 to 4"},
+    };
+    const struct plant miscounted = {ACCOUNT(findings[0].ages[2]), UINT64_MAX, 8,
+                                     "18446744073709551615 and 0 by age", "as many as"};
+    const struct plant fault = {ACCOUNT(findings[0].kind), VINE_WIRE_FOUND_FAULT, 4,
+                                "of the appliance", ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++)
+        expect_told(&plants[i]);
+    expect_told_at(&miscounted, ACCOUNT(findings[0].ages));
+    expect_told_at(&fault, ACCOUNT(findings[0]));
 }
 
 static void positions_out_of_range_are_told_by_who_has_them(void **state)
@@ -367,10 +463,15 @@ int main(void)
         cmocka_unit_test(a_survey_changes_nothing),
         cmocka_unit_test(tasks_that_wait_are_told_by_procedure_with_what_they_name),
         cmocka_unit_test(completions_that_wait_are_told_with_their_results),
+        cmocka_unit_test(what_the_appliance_says_of_its_books_is_told_by_procedure_and_age),
+        cmocka_unit_test(an_appliance_that_gives_no_account_is_surveyed_without_it),
+        cmocka_unit_test(an_account_of_a_pipe_that_is_over_is_not_told),
+        cmocka_unit_test(an_account_that_is_half_written_is_a_note),
         cmocka_unit_test(who_has_died_is_a_note),
         cmocka_unit_test(each_wrong_field_of_the_header_is_told),
         cmocka_unit_test(a_region_that_leads_out_of_the_segment_is_told),
         cmocka_unit_test(each_wrong_word_of_boards_and_channels_is_told),
+        cmocka_unit_test(each_wrong_word_of_an_account_is_told),
         cmocka_unit_test(positions_out_of_range_are_told_by_who_has_them),
         cmocka_unit_test(each_slot_with_an_impossible_sequence_is_told),
         cmocka_unit_test(a_gap_before_messages_is_a_burst_under_way),

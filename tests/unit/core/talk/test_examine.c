@@ -2,6 +2,8 @@
 /* What an appliance's books say of pipes: what is in use, and what cannot be. */
 #include "served.h"
 
+#include "harness/emulator.h"
+
 #include <vine/inspect.h>
 
 #include "core/talk/pipe_internal.h"
@@ -209,12 +211,30 @@ static void many_pipes_are_told_page_by_page(void **state)
     served_stop(&served);
 }
 
+/* The memory of a named segment is there, whoever comes to it. */
+static void halves_that_are_charged_to_nobody_add_up(void **state)
+{
+    const struct vine_appliance_options options = {.size_bytes = sizeof options,
+                                                   .segment_bytes = 4u << 20};
+
+    (void)state;
+    skip_if_emulated("tells a process another start time of itself than others see");
+    served_start_at(&served, "file:", &options, 1);
+    struct vine_pipe *pipe = served_open(&served, NULL);
+
+    assert_int_equal(vine_pipe_call(pipe, "noop", NULL, 0, NULL, 0, NULL), 0);
+    assert_int_equal(count_faults(pipe), 0);
+    vine_pipe_close(pipe);
+    served_stop(&served);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_in_use_is_told_by_procedure),
         cmocka_unit_test(what_cannot_be_of_the_other_half_is_told_with_its_offset),
         cmocka_unit_test(many_pipes_are_told_page_by_page),
+        cmocka_unit_test(halves_that_are_charged_to_nobody_add_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
