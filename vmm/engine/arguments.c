@@ -106,6 +106,8 @@ static int check_devices(const struct vine__machine_description *machine, char *
         return refuse(why, size, "the console's socket has no path");
     if (machine->console == VINE__CONSOLE_LOG && !path_is_good(machine->console_log))
         return refuse(why, size, "the console's log has no path");
+    if (machine->console_link != NULL && !path_is_good(machine->console_link))
+        return refuse(why, size, "the console's link has no path");
     if (machine->network != VINE__NETWORK_NONE && !path_is_good(machine->network_socket))
         return refuse(why, size, "the network's socket has no path");
     if (machine->network == VINE__NETWORK_DGRAM && !path_is_good(machine->network_peer))
@@ -288,6 +290,8 @@ static void add_control(struct vine__arguments *arguments,
         add(arguments, "socket,id=console,fd=%d,server=on,wait=off%s", descriptors->console, log);
     if (machine->console == VINE__CONSOLE_STDIO)
         add(arguments, "stdio,id=console,signal=off%s", log);
+    if (machine->console == VINE__CONSOLE_PTY)
+        add(arguments, "pty,id=console%s", log);
     if (machine->console != VINE__CONSOLE_NONE)
         add_option(arguments, "-serial", "chardev:console");
     /* Through which the guest's kernel says that it panics (module pvpanic-pci). */

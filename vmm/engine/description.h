@@ -45,6 +45,7 @@ enum vine__machine_console {
     VINE__CONSOLE_SOCKET, /* a Unix socket for one at a time, and to a file too, if one is named */
     VINE__CONSOLE_PIPE,   /* this program reads it: vine__machine_console_fd */
     VINE__CONSOLE_STDIO,  /* this program's own; a second machine cannot have it */
+    VINE__CONSOLE_PTY,    /* a terminal, for whoever opens it: vine__machine_console_path */
 };
 
 enum vine__machine_network {
@@ -73,7 +74,12 @@ struct vine__machine_description {
 
     enum vine__machine_console console;
     const char *console_socket;
-    const char *console_log; /* written from its beginning */
+    const char *console_log; /* written from its beginning, unless it has a limit */
+    /* How long the log gets, and about half of what is kept of it. Then it is appended to over all
+     * starts, and its older part is LOG.1: see vmm/engine/console.h, and vine__console_log_tail to
+     * read it. 0: no limit. */
+    uint64_t console_log_bytes;
+    const char *console_link; /* a symbolic link to the PTY, as long as there is one; NULL: none */
 
     /* Places for links, two root ports each, and the largest half that any of them will have. With
      * links comes the status page. */

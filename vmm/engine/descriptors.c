@@ -105,8 +105,17 @@ static int open_console(const struct vine__machine_description *machine,
     }
     if (machine->console == VINE__CONSOLE_NONE || machine->console_log == NULL)
         return 0;
+    if (machine->console_log_bytes > 0) {
+        const int error =
+            vine__console_log_rotate(machine->console_log, machine->console_log_bytes);
+
+        if (error != 0)
+            return error;
+    }
     /* As QEMU opens it: its descriptor sets compare modes of access. */
-    return open_file(machine->console_log, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NOFOLLOW,
+    return open_file(machine->console_log,
+                     O_WRONLY | O_CREAT | O_NOCTTY | O_NOFOLLOW |
+                         (machine->console_log_bytes > 0 ? O_APPEND : O_TRUNC),
                      &descriptors->console_log);
 }
 

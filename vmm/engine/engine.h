@@ -5,6 +5,7 @@
  *     description.h    what a machine is made of
  *     machine.h        its life: start, pause, stop, and how it ended
  *     link.h           memories between two machines, plugged while they run
+ *     console.h        terminals of consoles, and logs of what was said there
  *     probe.h          which accelerator boots a guest here
  *
  * Below these, for tests and for who needs a part alone: arguments.h (QEMU's command line as a pure
@@ -13,6 +14,7 @@
 #ifndef VINE_VMM_ENGINE_ENGINE_H
 #define VINE_VMM_ENGINE_ENGINE_H
 
+#include "vmm/engine/console.h"
 #include "vmm/engine/description.h"
 #include "vmm/engine/link.h"
 #include "vmm/engine/machine.h"

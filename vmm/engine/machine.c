@@ -27,6 +27,7 @@
 #define DEFAULT_BUTTON_NS  (30 * VINE_NS_PER_SECOND)
 #define DEFAULT_QUIT_NS    (5 * VINE_NS_PER_SECOND)
 #define DEFAULT_UNPLUG_NS  (30 * VINE_NS_PER_SECOND)
+#define DEFAULT_CHECK_NS   (5 * VINE_NS_PER_SECOND)
 
 static void step_down(struct vine__machine *machine, enum vine__stopping stopping);
 
@@ -88,11 +89,13 @@ int vine__machine_create(const struct vine__machine_description *description,
     set_default(&machine->options.button_timeout_ns, DEFAULT_BUTTON_NS);
     set_default(&machine->options.quit_timeout_ns, DEFAULT_QUIT_NS);
     set_default(&machine->options.unplug_timeout_ns, DEFAULT_UNPLUG_NS);
+    set_default(&machine->options.log_check_ns, DEFAULT_CHECK_NS);
     machine->epoll_fd = machine->timer_fd = machine->console_fd = machine->status.fd = -1;
     machine->doorbell_fd = -1;
     machine->process = (struct vine__child){.pidfd = -1, .error_fd = -1};
     machine->doorbell_peer = VINE_STATUS_NO_DOORBELL;
-    machine->stopping_deadline_ns = machine->lost_deadline_ns = VINE_FOREVER;
+    machine->stopping_deadline_ns = machine->lost_deadline_ns = machine->log_check_ns =
+        VINE_FOREVER;
     error = open_machine(machine);
     if (error == 0) {
         const int length = snprintf(machine->qmp_path, sizeof(machine->qmp_path), "%s/%s.qmp",
@@ -182,12 +185,26 @@ static void forget_start(struct vine__machine *machine)
     (void)unlink(machine->qmp_path);
     if (machine->description.console == VINE__CONSOLE_SOCKET)
         (void)unlink(machine->description.console_socket);
+    if (machine->has_console_link)
+        vine__console_link_remove(machine->description.console_link, machine->console_path);
+    machine->has_console_link = machine->log_was_told = false;
+    machine->console_path[0] = '\0';
     machine->stopping = VINE__STOPPING_NOT;
-    machine->stopping_deadline_ns = machine->lost_deadline_ns = VINE_FOREVER;
+    machine->stopping_deadline_ns = machine->lost_deadline_ns = machine->log_check_ns =
+        VINE_FOREVER;
     machine->shutdown_reason[0] = '\0';
     machine->has_panicked = machine->has_run = machine->is_killed_for = false;
     machine->was_pressed = false;
-    machine->resume_id = 0;
+    machine->resume_id = machine->console_id = 0;
+}
+
+/* Whether its console has a log that is to be kept to a limit. */
+static bool keeps_log(const struct vine__machine *machine)
+{
+    const struct vine__machine_description *const description = &machine->description;
+
+    return description->console_log != NULL && description->console_log_bytes > 0 &&
+           description->console != VINE__CONSOLE_NONE && description->console != VINE__CONSOLE_PIPE;
 }
 
 int vine__machine_start(struct vine__machine *machine, char *why, size_t why_size)
@@ -234,6 +251,8 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
     }
     vine__plug_inherited(machine);
     machine->state = VINE__MACHINE_STARTING;
+    if (keeps_log(machine))
+        machine->log_check_ns = vine__clock_now_ns() + machine->options.log_check_ns;
     machine->end = VINE__END_NONE;
     machine->end_text[0] = '\0';
     vine__machine_arm(machine);
@@ -361,6 +380,7 @@ void vine__machine_arm(struct vine__machine *machine)
 
     if (machine->stopping == VINE__STOPPING_BUTTON)
         deadline_ns = earlier(deadline_ns, machine->press_again_ns);
+    deadline_ns = earlier(deadline_ns, machine->log_check_ns);
     deadline_ns = earlier(deadline_ns, vine__plug_deadline_ns(machine));
     if (machine->qmp != NULL) {
         const bool wants_write = vine__qmp_wants_write(machine->qmp);
@@ -384,6 +404,19 @@ int vine__machine_fd(const struct vine__machine *machine)
     return machine->epoll_fd;
 }
 
+static void check_log(struct vine__machine *machine, uint64_t now_ns)
+{
+    const int error = vine__console_log_rotate(machine->description.console_log,
+                                               machine->description.console_log_bytes);
+
+    if (error != 0 && !machine->log_was_told)
+        vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX,
+                           "the console's log does not keep to its limit: %s",
+                           vine_error_text(error));
+    machine->log_was_told = error != 0;
+    machine->log_check_ns = now_ns + machine->options.log_check_ns;
+}
+
 static void expire(struct vine__machine *machine)
 {
     const uint64_t now_ns = vine__clock_now_ns();
@@ -399,6 +432,8 @@ static void expire(struct vine__machine *machine)
                        "QEMU closed its control socket and went on; it was killed");
         vine__child_signal(&machine->process, SIGKILL);
     }
+    if (now_ns >= machine->log_check_ns)
+        check_log(machine, now_ns);
     vine__plug_expire(machine, now_ns);
 }
 
@@ -518,6 +553,16 @@ pid_t vine__machine_pid(const struct vine__machine *machine)
 int vine__machine_console_fd(const struct vine__machine *machine)
 {
     return machine->console_fd;
+}
+
+const char *vine__machine_console_path(const struct vine__machine *machine)
+{
+    return machine->console_path[0] != '\0' ? machine->console_path : NULL;
+}
+
+const char *vine__machine_console_link(const struct vine__machine *machine)
+{
+    return machine->has_console_link ? machine->description.console_link : NULL;
 }
 
 void vine__machine_set_doorbell(struct vine__machine *machine, uint32_t peer)

@@ -53,6 +53,7 @@ struct vine__machine_options {
     uint64_t button_timeout_ns;  /* how long a guest may take to power off when told to (30 s) */
     uint64_t quit_timeout_ns;    /* how long QEMU may take to quit (5 s) */
     uint64_t unplug_timeout_ns;  /* how long a guest may take to let go of a device (30 s) */
+    uint64_t log_check_ns;       /* how often its console's log is kept to its limit (5 s) */
     /* Called when something in the machine's status page has changed: ring its doorbell. It must
      * not call back into the engine. */
     void (*on_page_change)(void *context, struct vine__machine *machine);
@@ -92,8 +93,9 @@ enum vine__machine_event_kind {
     VINE__MACHINE_RESETS,    /* the guest starts anew within the same QEMU */
     VINE__MACHINE_PLUGGED,   /* the link in `place` is there */
     VINE__MACHINE_UNPLUGGED, /* it is gone, and the place is free */
-    VINE__MACHINE_REFUSED,   /* QEMU did not do what it was told; `text` says what and why. With
-                               `place`, a link could not be plugged, or does not come off */
+    VINE__MACHINE_REFUSED,   /* what was to be done was not; `text` says what and why. With `place`,
+                               a link could not be plugged, or does not come off; without, QEMU did
+                               not do it, or the link of its console or its log cannot be made */
     VINE__MACHINE_ENDED,     /* always the last one */
 };
 
@@ -158,6 +160,14 @@ pid_t vine__machine_pid(const struct vine__machine *machine); /* of QEMU; 0: off
 /* Where the guest says things, of VINE__CONSOLE_PIPE: non-blocking, to be read while it runs,
  * since a full pipe stops the guest. -1: none. It is another one after each start. */
 int vine__machine_console_fd(const struct vine__machine *machine);
+
+/* The terminal of VINE__CONSOLE_PTY, "/dev/pts/7", and the link that leads there, which is the
+ * description's: from VINE__MACHINE_STARTED on until it has ended, and NULL before and after. No
+ * link: it could not be made, and VINE__MACHINE_REFUSED has said why. The terminal belongs to this
+ * process's user, and to root's group where that is root; to let others open it is the caller's
+ * business. */
+const char *vine__machine_console_path(const struct vine__machine *machine);
+const char *vine__machine_console_link(const struct vine__machine *machine);
 
 /* Tell the guest its own number at the doorbells, and those at the other ends of its links. */
 void vine__machine_set_doorbell(struct vine__machine *machine, uint32_t peer);

@@ -73,6 +73,57 @@ static void start_guest(struct vine__machine *machine)
         kill_for(machine, "QEMU takes no commands");
 }
 
+/* Whether there is a console of this name among those that QEMU says it has; its file's name. */
+static const char *find_console(const json_t *list)
+{
+    const json_t *item;
+    size_t index;
+
+    json_array_foreach(list, index, item)
+    {
+        const char *const label = json_string_value(json_object_get(item, "label"));
+
+        if (label != NULL && strcmp(label, "console") == 0)
+            return json_string_value(json_object_get(item, "filename"));
+    }
+    return NULL;
+}
+
+/* QEMU has said where its console is. Returns whether that can be. */
+static bool take_console(struct vine__machine *machine, const struct vine__qmp_message *answer)
+{
+    const char *const link = machine->description.console_link;
+    const char *const filename = find_console(answer->value);
+    int error = filename != NULL
+                    ? vine__console_terminal(machine->process.pid, filename, machine->console_path)
+                    : -EINVAL;
+
+    if (error != 0) {
+        kill_for(machine, "QEMU names a console that is no terminal of its own");
+        return false;
+    }
+    if (link == NULL)
+        return true;
+    error = vine__console_link_make(link, machine->console_path);
+    machine->has_console_link = error == 0;
+    if (error != 0)
+        vine__machine_tell(
+            machine, VINE__MACHINE_REFUSED, UINT32_MAX, "%.128s cannot be made: %s", link,
+            error == -EEXIST ? "somebody else has a file there" : vine_error_text(error));
+    return true;
+}
+
+/* Commands are heard from now on. */
+static void ready(struct vine__machine *machine)
+{
+    if (machine->description.console != VINE__CONSOLE_PTY) {
+        start_guest(machine);
+        return;
+    }
+    if (vine__machine_command(machine, "query-chardev", NULL, -1, &machine->console_id) != 0)
+        kill_for(machine, "QEMU takes no commands");
+}
+
 static void started(struct vine__machine *machine, const struct vine__qmp_message *answer)
 {
     if (answer->error != 0) {
@@ -150,12 +201,16 @@ static void take_event(struct vine__machine *machine, const struct vine__qmp_mes
 
 static void take_answer(struct vine__machine *machine, const struct vine__qmp_message *message)
 {
-    if (message->id == machine->resume_id)
+    if (message->id == machine->resume_id) {
         started(machine, message);
-    else if (!vine__plug_answered(machine, message) && message->error != 0)
+    } else if (message->id == machine->console_id) {
+        if (take_console(machine, message))
+            start_guest(machine);
+    } else if (!vine__plug_answered(machine, message) && message->error != 0) {
         vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX, "QEMU says: %s",
                            message->error == -ETIMEDOUT ? "nothing, in all this time"
                                                         : message->text);
+    }
 }
 
 /* No more is heard of it. */
@@ -189,7 +244,7 @@ void vine__machine_hear(struct vine__machine *machine)
     while (vine__qmp_next(machine->qmp, &message)) {
         switch (message.kind) {
         case VINE__QMP_READY:
-            start_guest(machine);
+            ready(machine);
             break;
         case VINE__QMP_ANSWER:
             take_answer(machine, &message);
@@ -233,8 +288,12 @@ static enum vine__machine_end decide(const struct vine__machine *machine)
 static void describe_exit(struct vine__machine *machine, char *text, size_t size)
 {
     const int status = machine->process.status;
-    const char *const words = vine__child_last_words(&machine->process);
+    const char *words = vine__child_last_words(&machine->process);
     int length;
+
+    /* Which it says when all is well. */
+    if (strncmp(words, "char device redirected to ", 26) == 0)
+        words = "";
 
     if (status == -1)
         length = snprintf(text, size, "QEMU ended, and somebody else has learned how");

@@ -8,6 +8,7 @@
 
 #include "vmm/engine/arguments.h"
 #include "vmm/engine/child.h"
+#include "vmm/engine/console.h"
 #include "vmm/engine/link.h"
 #include "vmm/engine/machine.h"
 #include "vmm/engine/qmp.h"
@@ -72,7 +73,12 @@ struct vine__machine {
     uint64_t stopping_deadline_ns;
     uint64_t press_again_ns; /* while it is told by the button */
     bool was_pressed;
-    uint64_t resume_id; /* the first `cont`: its answer says that the machine has started */
+    uint64_t console_id;                             /* of the question for its terminal */
+    char console_path[VINE__CONSOLE_TERMINAL_BYTES]; /* "": none, or not known yet */
+    bool has_console_link;
+    uint64_t log_check_ns; /* when its log is looked at next */
+    bool log_was_told;     /* that it cannot be kept to its limit */
+    uint64_t resume_id;    /* the first `cont`: its answer says that the machine has started */
     char shutdown_reason[32];
     bool has_panicked;
     bool has_run;

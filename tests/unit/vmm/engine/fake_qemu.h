@@ -23,11 +23,14 @@
  *     keeps       its guest does not let go of a device
  *     leaks       as good, but if it has inherited what is not its own, it ends
  *     boots       as good, and its guest says that it is there
+ *     nowhere     says that its console is where no terminal is
+ *     borrows     says that its console is a terminal that is there, and is not its own
  */
 #ifndef VINE_TESTS_FAKE_QEMU_H
 #define VINE_TESTS_FAKE_QEMU_H
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
@@ -40,7 +43,8 @@
 
 static const char *fake_name;
 static int fake_qmp = -1;
-static int fake_console = -1;
+static int fake_console = -1;   /* the log of what its guest says */
+static int fake_terminal = -1;  /* the master of its console */
 static bool fake_stands = true; /* its guest hears nothing */
 static int fake_fd_count;
 static int fake_received = -1; /* the descriptor that came last */
@@ -121,6 +125,8 @@ static void fake_run(void)
     }
     if (fake_console >= 0)
         (void)!write(fake_console, "vine-init: here I am\n", 21);
+    if (fake_terminal >= 0)
+        (void)!write(fake_terminal, "vine-init: here I am\n", 21);
 }
 
 static void fake_answer(json_int_t id, const char *returned)
@@ -167,6 +173,22 @@ static void fake_count(const char *what, const char *name)
         exit(5);
 }
 
+static void fake_tell_console(json_int_t id)
+{
+    char text[256];
+    const char *path = fake_terminal >= 0 ? ptsname(fake_terminal) : "null";
+
+    if (fake_is("nowhere"))
+        path = "/dev/pts/../null";
+    if (fake_is("borrows"))
+        path = getenv("FAKE_TERMINAL");
+    (void)snprintf(text, sizeof(text),
+                   "[{\"label\": \"qmp\", \"filename\": \"pty:/dev/pts/0\"}, "
+                   "{\"label\": \"console\", \"filename\": \"pty:%s\"}]",
+                   path);
+    fake_answer(id, text);
+}
+
 static void fake_obey(const json_t *command)
 {
     const char *const what = json_string_value(json_object_get(command, "execute"));
@@ -184,6 +206,10 @@ static void fake_obey(const json_t *command)
         return;
     }
     fake_count(what, name);
+    if (strcmp(what, "query-chardev") == 0) {
+        fake_tell_console(id);
+        return;
+    }
     if (strcmp(what, "remove-fd") == 0) {
         fake_fd_count--;
         if (close((int)json_integer_value(json_object_get(arguments, "fdset-id"))) != 0)
@@ -261,6 +287,11 @@ __attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
             fake_qmp = (int)strtol(argv[i] + 17, NULL, 10);
         if (strncmp(argv[i], "fd=", 3) == 0 && strstr(argv[i], ",set=1") != NULL)
             fake_console = (int)strtol(argv[i] + 3, NULL, 10);
+        if (strncmp(argv[i], "pty,id=console", 14) == 0) {
+            fake_terminal = posix_openpt(O_RDWR | O_NOCTTY);
+            if (fake_terminal < 0 || unlockpt(fake_terminal) != 0)
+                exit(4);
+        }
     }
     if (fake_is("exits")) {
         fprintf(stderr, "first\nno such\tprocessor\xc2\x9b\xff\n\n");

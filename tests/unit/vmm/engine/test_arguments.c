@@ -68,6 +68,23 @@ static void the_smallest_machine_is_said_word_by_word(void **state)
            "-kernel /boot/vmlinuz -append panic=-1 cryptomgr.notests");
 }
 
+static void a_terminal_has_its_log_too(void **state)
+{
+    struct vine__machine_description machine = smallest;
+    struct vine__arguments_descriptors descriptors = none;
+
+    (void)state;
+    machine.console = VINE__CONSOLE_PTY;
+    machine.console_log = "/run/log";
+    descriptors.console_log = 12;
+    char *const text = joined(&machine, &descriptors);
+
+    assert_non_null(strstr(text, " -add-fd fd=12,set=1 "
+                                 "-chardev pty,id=console,logfile=/dev/fdset/1,logappend=on "
+                                 "-serial chardev:console "));
+    free(text);
+}
+
 static void a_machine_with_disks_console_and_doorbell_is_said_word_by_word(void **state)
 {
     static const struct vine__machine_disk disks[] = {
@@ -311,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smallest_machine_is_said_word_by_word),
+        cmocka_unit_test(a_terminal_has_its_log_too),
         cmocka_unit_test(a_machine_with_disks_console_and_doorbell_is_said_word_by_word),
         cmocka_unit_test(what_links_are_measured_against_is_said_word_by_word),
         cmocka_unit_test(each_place_has_two_ports_of_its_own),

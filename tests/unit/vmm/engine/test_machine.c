@@ -15,78 +15,8 @@
 #include <vine/error.h>
 
 #include "fake_qemu.h"
-#include "harness/folder.h"
-#include "vmm/engine/engine.h"
+#include "machine_world.h"
 #include "vmm/engine/machine_internal.h"
-
-#define MIB      (UINT64_C(1) << 20)
-#define GUARD_NS (60 * VINE_NS_PER_SECOND)
-#define SHORT_NS (VINE_NS_PER_SECOND / 10)
-
-static char folder[] = "/tmp/vine-machine-XXXXXX";
-
-static struct vine__machine *make(const char *name, struct vine__machine_options options)
-{
-    const struct vine__machine_description description = {
-        .name = name,
-        .qemu = "/proc/self/exe",
-        .memory_bytes = 128 * MIB,
-        .cpu_count = 1,
-        .kernel = "/none",
-        .links_max = 2,
-        .link_bytes_max = MIB,
-    };
-    struct vine__machine *machine;
-    char why[256] = "";
-
-    options.folder = folder;
-    if (vine__machine_create(&description, &options, &machine, why, sizeof(why)) != 0)
-        fail_msg("%s", why);
-    return machine;
-}
-
-static void start(struct vine__machine *machine)
-{
-    char why[256] = "";
-
-    if (vine__machine_start(machine, why, sizeof(why)) != 0)
-        fail_msg("%s", why);
-}
-
-static struct vine__machine_event expect(struct vine__machine *machine,
-                                         enum vine__machine_event_kind kind)
-{
-    struct vine__machine_event event;
-
-    assert_int_equal(vine__machine_wait_event(machine, GUARD_NS, &event), 0);
-    if (event.kind != kind)
-        fail_msg("'%s', while %d was awaited", event.text, (int)kind);
-    return event;
-}
-
-static void expect_end(struct vine__machine *machine, enum vine__machine_end end,
-                       const char *expected)
-{
-    const struct vine__machine_event event = expect(machine, VINE__MACHINE_ENDED);
-
-    if (vine__machine_ended_by(machine) != end)
-        fail_msg("%s: %s", vine__machine_end_word(vine__machine_ended_by(machine)), event.text);
-    if (strstr(vine__machine_end_text(machine), expected) == NULL)
-        fail_msg("%s", vine__machine_end_text(machine));
-    assert_int_equal(vine__machine_state_of(machine), VINE__MACHINE_OFF);
-    assert_int_equal(vine__machine_pid(machine), 0);
-}
-
-static struct vine__machine *begin(const char *name, struct vine__machine_options options)
-{
-    struct vine__machine *const machine = make(name, options);
-
-    start(machine);
-    (void)expect(machine, VINE__MACHINE_STARTED);
-    return machine;
-}
-
-#define DEFAULTS ((struct vine__machine_options){0})
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
