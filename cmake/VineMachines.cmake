@@ -5,7 +5,6 @@
 # process of a guest.
 
 file(GLOB VINE_ENGINE_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/engine/*.c")
-file(GLOB VINE_SERVER_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/server/*.c")
 vine_find(jansson)
 if(vine_found_jansson)
     add_library(vine_engine STATIC EXCLUDE_FROM_ALL ${VINE_ENGINE_SOURCES})
@@ -15,6 +14,7 @@ else()
     vine_dropped("the engine of virtual machines" jansson)
 endif()
 
+file(GLOB VINE_SERVER_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/server/*.c")
 file(GLOB VINE_POOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/vmm/pool/*.c")
 vine_find(ext2fs)
 vine_find(com_err)

@@ -129,12 +129,14 @@ struct vine__client *vine__clients_owner(const struct vine__clients *clients, co
 /* What is wrong with it by itself, or NULL. */
 static const char *fault_of(const struct vine__client *client)
 {
-    if (!vine__is_name(client->name, sizeof(client->name)))
-        return "name: it is 1 to 31 of " VINE__NAME_RULE;
+    if (!vine__is_name(client->name, sizeof(client->name)) || strchr(client->name, '.') != NULL)
+        return "name: it is 1 to 31 of letters, digits, `_`, `-`";
     if (!is_path(client->path))
         return "path: a socket has an absolute path of at most 107 bytes";
     if (client->mode > 0777)
         return "mode: it is from 0000 to 0777";
+    if (client->pool[0] != '\0' && !vine__pool_is_name(client->pool))
+        return "pool: " VINE__POOL_NAME_RULE;
     if ((client->permissions & ~VINE_SERVER_PERMISSIONS_ALL) != 0)
         return "permissions: they are a sum of 1, 2, 4, 8, 16";
     if (client->limits.vms > UINT16_MAX)

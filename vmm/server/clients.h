@@ -16,6 +16,8 @@
 
 #include <vine/base.h>
 
+#include "vmm/pool/names.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +25,7 @@
 
 #define VINE__CLIENTS_VERSION   1
 #define VINE__CLIENTS_MAX       4096
-#define VINE__CLIENT_NAME_BYTES 32   /* with the zero; [A-Za-z0-9._-]+ */
+#define VINE__CLIENT_NAME_BYTES 32   /* with the zero; [A-Za-z0-9_-]+ */
 #define VINE__CLIENT_PATH_BYTES 108  /* with the zero; of sockets */
 #define VINE__CLIENT_UID_BYTES  33   /* with the zero; a VM's, 32 hexadecimal digits */
 #define VINE__CLIENTS_VMS_MAX   8192 /* of all together */
@@ -44,6 +46,7 @@ struct vine__client {
     uint32_t mode;        /* of the socket, 0 to 0777 */
     uint32_t user, group; /* whose the socket is; VINE__CLIENT_NOBODY: the server's own */
     uint16_t permissions; /* enum vine_server_permission */
+    char pool[VINE__POOL_NAME_BYTES]; /* where its VMs are made; "": it can make none */
     struct vine__client_limits limits;
     char (*vms)[VINE__CLIENT_UID_BYTES]; /* in the order in which they were made */
     uint32_t vm_count;

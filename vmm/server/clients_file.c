@@ -18,7 +18,7 @@
 
 /* What jansson gives out of an object, before anything of it is looked at. */
 struct fields {
-    const char *name, *path, *mode;
+    const char *name, *path, *mode, *pool;
     json_int_t user, group, permissions, vms_max, memory_bytes, kernel_bytes, disk_bytes;
     json_t *vms;
 };
@@ -62,6 +62,8 @@ static const char *take_fields(const struct fields *fields, struct vine__client 
         return "name: too long";
     if (!copy_text(client->path, sizeof(client->path), fields->path))
         return "path: too long for a socket's";
+    if (!copy_text(client->pool, sizeof(client->pool), fields->pool))
+        return "pool: too long";
     if (!read_mode(fields->mode, &client->mode))
         return "mode: it is four octal digits, as \"0660\"";
     if (!read_id(fields->user, &client->user))
@@ -121,11 +123,11 @@ static int read_client(json_t *object, struct vine__clients *clients, char *why)
     int error;
 
     if (json_unpack_ex(object, &json_error, JSON_STRICT,
-                       "{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "name",
-                       &fields.name, "path", &fields.path, "mode", &fields.mode, "user",
-                       &fields.user, "group", &fields.group, "permissions", &fields.permissions,
-                       "vms", &fields.vms, "limits", "vms", &fields.vms_max, "memory",
-                       &fields.memory_bytes, "kernel", &fields.kernel_bytes, "disk",
+                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "name",
+                       &fields.name, "pool", &fields.pool, "path", &fields.path, "mode",
+                       &fields.mode, "user", &fields.user, "group", &fields.group, "permissions",
+                       &fields.permissions, "vms", &fields.vms, "limits", "vms", &fields.vms_max,
+                       "memory", &fields.memory_bytes, "kernel", &fields.kernel_bytes, "disk",
                        &fields.disk_bytes) != 0) {
         (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s", json_error.text);
         return -EINVAL;
@@ -223,8 +225,8 @@ static json_t *print_client(const struct vine__client *client)
     char mode[8];
 
     (void)snprintf(mode, sizeof(mode), "%04o", client->mode & 0777U);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "name",
-                     client->name, "path", client->path, "mode", mode, "user",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "name",
+                     client->name, "pool", client->pool, "path", client->path, "mode", mode, "user",
                      print_id(client->user), "group", print_id(client->group), "permissions",
                      (json_int_t)client->permissions, "vms", print_vms(client), "limits", "vms",
                      (json_int_t)limits->vms, "memory", (json_int_t)limits->memory_bytes, "kernel",

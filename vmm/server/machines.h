@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/server/machines.h - what the VM server asks of who runs its VMs, and what of who stores them:
- * an engine and a store behind two tables of calls.
+ * vmm/server/machines.h - what the VM server asks of who runs its VMs: an engine behind a table of
+ * calls.
  *
- * Owns:     nothing; engines and stores are their makers'.
- * Threads:  the server's one.
- * Blocking: no call waits for a VM: what becomes of one is told later, by vine__registry_tell. A
- *           store writes.
- * Trust:    names, configurations and files come from clients; the registry has looked at names and
- *           sizes alone.
+ * Owns:     nothing; engines are their makers'.
+ * Threads:  core 0's. An engine may run elsewhere, and tells of what it does here.
+ * Blocking: never: what becomes of a VM is told later, by vine__registry_tell.
+ * Trust:    kernel parameters come from clients, and files from them and their guests.
  * Limits:   theirs.
  */
 #ifndef VINE_VMM_SERVER_MACHINES_H
@@ -16,13 +14,12 @@
 
 #include <vine/base.h>
 
-#include "vmm/server/clients.h"
-#include "vmm/server/server_protocol.h"
+#include "vmm/server/vm_store.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define VINE__SERVER_WHY_BYTES 240
+#define VINE__VM_CONSOLE_BYTES 128
 
 /* X(value, word) */
 #define VINE__VM_STATES(X)                                                                         \
@@ -39,24 +36,28 @@ enum vine__vm_state {
 #undef VINE__VM_STATE_VALUE
 };
 
-/* What a client may upload. */
-enum vine__vm_upload {
-    VINE__UPLOAD_KERNEL,
-    VINE__UPLOAD_INITRD,
-    VINE__UPLOAD_DISK,
-    VINE__UPLOAD_COUNT,
-};
-
-/* ---- an engine ------------------------------------------------------------------------------- */
-
 struct vine__machines;
 
+/* A start. */
+struct vine__machines_work {
+    /* Whoever asks fills in these, and leaves all of it alone until `done`... */
+    void (*done)(struct vine__machines_work *work); /* on core 0, once, never within `start` */
+    const struct vine__boot *boot;
+    const char *parameters; /* more of the kernel's command line */
+    /* ...which finds here what came of it. */
+    enum vine_server_error error;
+    char why[VINE__SERVER_WHY_BYTES];
+    char console[VINE__VM_CONSOLE_BYTES]; /* its path, or "" */
+    /* The engine's. */
+    void *machines;
+    struct vine__errand errand;
+};
+
 struct vine__machines_calls {
-    /* Start the VM of this UID. Its states are told after this has returned, VINE__VM_OFF at last;
-     * or it is refused, with a reason. *ret_console is copied. */
-    enum vine_server_error (*start)(struct vine__machines *machines, const char *uid,
-                                    const char *parameters, const char **ret_console,
-                                    char why[VINE__SERVER_WHY_BYTES]);
+    /* Start the VM of this boot, which stays as it is until `done` has told an error, or the VM was
+     * told off. It is done when QEMU was executed. States are told after that, VINE__VM_OFF at
+     * last, which is told once nothing has its files any more. */
+    void (*start)(struct vine__machines *machines, struct vine__machines_work *work);
     /* One that was started, and is not told off yet: press its button, and after these milliseconds
      * quit it and kill it; or kill it at once. */
     void (*stop)(struct vine__machines *machines, const char *uid, uint64_t timeout_ms);
@@ -68,39 +69,6 @@ struct vine__machines_calls {
 /* The first field of an engine. */
 struct vine__machines {
     const struct vine__machines_calls *calls;
-};
-
-/* ---- a store --------------------------------------------------------------------------------- */
-
-/* What a store says of a VM. */
-struct vine__store_facts {
-    const char *configuration; /* JSON; until the VM is changed */
-    size_t configuration_bytes;
-    uint64_t memory_bytes; /* what it takes when it runs */
-};
-
-struct vine__store;
-
-/* What is refused is refused with a reason. */
-struct vine__store_calls {
-    enum vine_server_error (*create)(struct vine__store *store, const char *name,
-                                     char ret_uid[VINE__CLIENT_UID_BYTES],
-                                     struct vine__store_facts *ret_facts,
-                                     char why[VINE__SERVER_WHY_BYTES]);
-    enum vine_server_error (*remove)(struct vine__store *store, const char *uid,
-                                     char why[VINE__SERVER_WHY_BYTES]);
-    enum vine_server_error (*configure)(struct vine__store *store, const char *uid,
-                                        const char *json, size_t size,
-                                        struct vine__store_facts *ret_facts,
-                                        char why[VINE__SERVER_WHY_BYTES]);
-    /* A file of this size, from the descriptor's beginning; which stays the caller's. */
-    enum vine_server_error (*put)(struct vine__store *store, const char *uid,
-                                  enum vine__vm_upload upload, int fd, uint64_t size,
-                                  char why[VINE__SERVER_WHY_BYTES]);
-};
-
-struct vine__store {
-    const struct vine__store_calls *calls;
 };
 
 #endif

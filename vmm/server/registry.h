@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vmm/server/registry.h - what the server knows of its VMs: whose they are, and their states, which
- * events keep. No question touches a VM.
+ * events keep; and what is under way with each. No question touches a VM.
  *
  * Owns:     its VMs; clients, engine and store stay the caller's.
- * Threads:  one.
- * Blocking: as the store, where a VM is changed; else never.
+ * Threads:  core 0's.
+ * Blocking: a change of whose a VM is writes the list of clients. All else is work of a store or an
+ *           engine: it goes on whatever becomes of who has asked for it, who is told when it is
+ *           done.
  * Trust:    what a client asks for goes through vine__registry_find, which knows of a VM of others
  *           no more than of one that is not there: it is looked for under the client's own number.
  * Limits:   those of clients.h.
@@ -17,30 +19,65 @@
 #include <vine/hash_table.h>
 #include <vine/list.h>
 
+#include "vmm/server/clients.h"
 #include "vmm/server/machines.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#define VINE__VM_CONSOLE_BYTES    128
 #define VINE__VM_PARAMETERS_BYTES 4096
+
+/* What is under way with a VM. Only one that is idle and off is changed or started. */
+enum vine__vm_phase {
+    VINE__VM_IDLE,
+    VINE__VM_UPLOADING, /* a client sends a file */
+    VINE__VM_CHANGING,  /* the store makes, changes or removes it */
+    VINE__VM_TAKING_OUT,
+    VINE__VM_EXECUTING, /* the engine starts it */
+    VINE__VM_EXECUTED,  /* the engine has it */
+    VINE__VM_PUTTING_BACK,
+};
+
+/* Who is told what came of a request. */
+struct vine__asker {
+    /* Its maker's: called once, but never within the call that has asked. */
+    void (*done)(struct vine__asker *asker);
+    struct vine__vm *vm; /* the registry's: at which work is under way; NULL: none is */
+    /* What came of it: an error with its reason, or the UID of a VM that was made, the console of
+     * one that was started. A request that is refused at once has these as well. */
+    enum vine_server_error error;
+    char why[VINE__SERVER_WHY_BYTES];
+    char text[VINE__VM_CONSOLE_BYTES];
+};
 
 struct vine__vm {
     struct vine_hash_node of_owner, of_all;
     struct vine_list link; /* of all, in the order in which they were made */
     struct vine__client *owner;
     char uid[VINE__CLIENT_UID_BYTES];
-    char name[VINE__CLIENT_NAME_BYTES];
-    struct vine__store_facts facts;
+    char name[VINE__VM_NAME_BYTES]; /* for its owner; its pool's is among the facts */
+    struct vine__vm_facts facts;
     enum vine__vm_state state;
     const char *ended_by;                    /* a word, or "" */
     char ended_text[VINE__SERVER_WHY_BYTES]; /* a sentence, or "" */
     uint64_t start_count;
     char console[VINE__VM_CONSOLE_BYTES];
-    char *parameters; /* of its last start, or NULL */
-    uint64_t upload_bytes[VINE__UPLOAD_COUNT];
-    bool is_uploading;       /* somebody is at its files, */
-    uint64_t reserved_bytes; /* and will bring so much */
+    char *parameters;        /* of its last start, or NULL */
+    uint64_t reserved_bytes; /* what an upload will bring */
     bool starts_again;       /* once it is off */
+
+    struct vine__registry *registry; /* private, from here on */
+    enum vine__vm_phase phase;
+    struct vine__asker *asker; /* who waits for that; or NULL */
+    struct vine__vm_store_work store_work;
+    struct vine__machines_work machines_work;
+    struct vine__boot *boot;      /* from when it was taken out until it is off */
+    char *text;                   /* that the store reads */
+    int fd;                       /* that the store reads; -1: none */
+    bool is_to_end;               /* as soon as the engine has it, */
+    bool is_to_end_hard;          /* at once, or */
+    uint64_t end_ms;              /* with so much time */
+    enum vine_server_error error; /* why it was not started */
 };
 
 /* Hears of what becomes of VMs. */
@@ -55,17 +92,19 @@ struct vine__watcher {
 struct vine__registry {
     struct vine__clients *clients; /* whoever has made the registry fills in these... */
     struct vine__machines *machines;
-    struct vine__store *store;
+    struct vine__vm_store *store;
     const char *clients_path;  /* where they are saved after each change; NULL: nowhere */
     const char *upload_folder; /* where what comes is kept until all of it has */
     struct vine_hash_table of_owner, of_all; /* ...and the rest is its own */
     struct vine_list vms;
+    struct vine_list making; /* VMs that are not there yet */
     struct vine_list watchers;
     uint32_t count;
 };
 
 void vine__registry_init(struct vine__registry *registry, struct vine__clients *clients,
-                         struct vine__machines *machines, struct vine__store *store);
+                         struct vine__machines *machines, struct vine__vm_store *store);
+/* Neither engine nor store has any work of it. */
 void vine__registry_fini(struct vine__registry *registry);
 
 /* The VM of this UID among those of the client, or with NULL among all; or NULL. Any bytes. */
@@ -73,11 +112,34 @@ struct vine__vm *vine__registry_find(const struct vine__registry *registry,
                                      const struct vine__client *client, const char *uid,
                                      size_t size);
 
-/* One that the store has already: its owner is the client that has its UID, or nobody, and then it
- * is found among all alone. Returns 0 or -ENOMEM. */
-VINE_MUST_CHECK int vine__registry_adopt(struct vine__registry *registry, const char *uid,
-                                         const char *name, const struct vine__store_facts *facts,
-                                         const uint64_t upload_bytes[VINE__UPLOAD_COUNT]);
+/*
+ * One that the store has already. Its owner is the client that has its UID, or nobody, and then it
+ * is found among all alone. The facts are the registry's from now on.
+ *
+ * Returns 0; -EEXIST: there is one of this UID; -ENOMEM. With an error they stay the caller's.
+ */
+VINE_MUST_CHECK int vine__registry_adopt(struct vine__registry *registry,
+                                         struct vine__vm_facts *facts);
+
+/* An idle one that is off is not there any more; its files are, and it stays its owner's. */
+void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);
+
+/* One that is off runs already, as the engine knows: this is what it was booted from, the
+ * registry's from now on. What becomes of it is told by vine__registry_tell. */
+void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
+                           const char *parameters);
+
+/* Put back what was taken out of VMs that are off. */
+void vine__registry_settle(struct vine__registry *registry);
+
+/* Whose it is: a client's from now on, or with NULL nobody's; and that is on the disk. */
+VINE_MUST_CHECK enum vine_server_error vine__registry_give(struct vine__registry *registry,
+                                                           struct vine__vm *vm,
+                                                           struct vine__client *client,
+                                                           char why[VINE__SERVER_WHY_BYTES]);
+
+/* A client is about to be removed: its VMs are nobody's. Nothing of it is kept or written. */
+void vine__registry_leave(struct vine__registry *registry, const struct vine__client *client);
 
 /* Those of the client, or with NULL all, in the order in which they were made; for free(). NULL: no
  * memory. */
@@ -85,30 +147,35 @@ VINE_MUST_CHECK struct vine__vm **vine__registry_collect(const struct vine__regi
                                                          const struct vine__client *client,
                                                          uint32_t *ret_count);
 
-/* Changes of a client's VMs, which are refused with a reason. */
+/*
+ * Changes of VMs, which are under way when DONE is returned: the asker is told what came of them.
+ * Any other error is a refusal, with its reason in asker->why. A file is the registry's, to close,
+ * whatever comes of it.
+ */
 VINE_MUST_CHECK enum vine_server_error vine__registry_create(struct vine__registry *registry,
                                                              struct vine__client *client,
                                                              const char *name, size_t size,
-                                                             struct vine__vm **ret_vm,
-                                                             char why[VINE__SERVER_WHY_BYTES]);
-VINE_MUST_CHECK enum vine_server_error vine__registry_remove(struct vine__registry *registry,
-                                                             struct vine__vm *vm,
-                                                             char why[VINE__SERVER_WHY_BYTES]);
-VINE_MUST_CHECK enum vine_server_error vine__registry_configure(struct vine__registry *registry,
-                                                                struct vine__vm *vm,
+                                                             struct vine__asker *asker);
+VINE_MUST_CHECK enum vine_server_error vine__registry_remove(struct vine__vm *vm,
+                                                             struct vine__asker *asker);
+VINE_MUST_CHECK enum vine_server_error vine__registry_configure(struct vine__vm *vm,
                                                                 const char *json, size_t size,
-                                                                char why[VINE__SERVER_WHY_BYTES]);
+                                                                struct vine__asker *asker);
+void vine__registry_put(struct vine__vm *vm, enum vine__vm_upload upload, int fd,
+                        uint64_t size_bytes, struct vine__asker *asker);
 
-/* Its execution. What becomes of it is told to watchers. */
-VINE_MUST_CHECK enum vine_server_error vine__registry_start(struct vine__registry *registry,
-                                                            struct vine__vm *vm,
+/* Its execution, in the same way; who is told of it is so when it was executed. What becomes of it
+ * then is told to watchers. */
+VINE_MUST_CHECK enum vine_server_error vine__registry_start(struct vine__vm *vm,
                                                             const char *parameters, size_t size,
-                                                            char why[VINE__SERVER_WHY_BYTES]);
-VINE_MUST_CHECK enum vine_server_error vine__registry_stop(struct vine__registry *registry,
-                                                           struct vine__vm *vm, uint64_t timeout_ms,
+                                                            struct vine__asker *asker);
+/* These have begun when they return. */
+VINE_MUST_CHECK enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout_ms,
                                                            bool starts_again);
-VINE_MUST_CHECK enum vine_server_error vine__registry_kill(struct vine__registry *registry,
-                                                           struct vine__vm *vm);
+VINE_MUST_CHECK enum vine_server_error vine__registry_kill(struct vine__vm *vm);
+
+/* Who has asked is not told any more; the work goes on. One who has not is allowed. */
+void vine__registry_unask(struct vine__asker *asker);
 
 /* For engines: the VM of this UID is in that state now. With VINE__VM_OFF come what ended it, a
  * word that stays, and a sentence. */

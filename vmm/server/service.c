@@ -98,7 +98,8 @@ VINE_COROUTINE(vine__server_listen)
     vine_end();
 }
 
-/* A client that goes while it waits is waited for no more. */
+/* A client that goes while it waits for a state is waited for no more. One that has said all that
+ * it has to say, and only hears the answers, may do so when these are of work. */
 VINE_COROUTINE(vine__server_watch)
 {
     struct {
@@ -131,7 +132,8 @@ VINE_COROUTINE(vine__server_wait)
     vine_mail_open(self->box, struct vine__bell);
     self->shared->waits = vine_mail_address(self->box);
     self->asked.address = self->shared->waits;
-    vine_responder(vine__server_watch, self->shared, self->watcher);
+    if ((self->shared->told & VINE__SERVER_WORKS) == 0)
+        vine_responder(vine__server_watch, self->shared, self->watcher);
     vine_deadline((uint64_t)(self->shared->told & VINE__SERVER_SIZE) * 1000000);
     do {
         vine_outside(self->shared->told, vine__server_go_on, &self->asked, sizeof(self->asked));

@@ -36,6 +36,7 @@ struct vine__bell {
 #define VINE__SERVER_REFUSES 0x400000000  /* the rest of the request is to go by */
 #define VINE__SERVER_LISTENS 0x800000000  /* events are to be listened for */
 #define VINE__SERVER_MORE    0x1000000000 /* of the answer */
+#define VINE__SERVER_WORKS   0x2000000000 /* it waits for work, which is done whoever listens */
 
 /* service.c */
 extern const struct vine_service vine__server_service;

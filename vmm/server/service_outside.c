@@ -152,7 +152,8 @@ static int64_t do_all(struct connection *connection, const struct vine__request 
                             : upload->vm != NULL)
         return -EFAULT;
     if (vine__session_do(session, request) == VINE__SESSION_WAITS)
-        return VINE__SERVER_WAITS | (int64_t)session->wait_ms;
+        return VINE__SERVER_WAITS | (session->is_working ? VINE__SERVER_WORKS : 0) |
+               (int64_t)session->wait_ms;
     return tell(connection, listens && session->events != NULL ? VINE__SERVER_LISTENS : 0);
 }
 

@@ -162,7 +162,7 @@ static enum vine_server_error list(struct vine__session_result *result,
 /* ---- one VM ---------------------------------------------------------------------------------- */
 
 static enum vine_server_error create(struct vine__session_result *result,
-                                     const struct vine__command *command, char *why)
+                                     const struct vine__command *command)
 {
     struct vine__session *const session = result->session;
     const struct vine__request_parameter *const name = &result->parameters[command->is_over_all];
@@ -178,7 +178,7 @@ static enum vine_server_error create(struct vine__session_result *result,
             return VINE_SERVER_E_NO_CLIENT;
     }
     return vine__registry_create(session->registry, client, name->bytes, name->size_bytes,
-                                 &result->vm, why);
+                                 &session->asker);
 }
 
 static enum vine_server_error read_log(struct vine__session_result *result, char *why)
@@ -204,8 +204,8 @@ static enum vine_server_error stop(struct vine__session_result *result, bool sta
 
     if (timeout_ms < 0 || timeout_ms > VINE__SESSION_WAIT_MS_MAX)
         return refuse(why, VINE_SERVER_E_BAD_VALUE, "milliseconds are from 0 to a day's");
-    return vine__registry_stop(result->session->registry, result->vm,
-                               timeout_ms != 0 ? (uint64_t)timeout_ms : STOP_MS, starts_again);
+    return vine__registry_stop(result->vm, timeout_ms != 0 ? (uint64_t)timeout_ms : STOP_MS,
+                               starts_again);
 }
 
 static enum vine_server_error listen_to(struct vine__session *session,
@@ -250,23 +250,22 @@ static enum vine_server_error begin_wait(struct vine__session_result *result,
 static enum vine_server_error act_on_vm(struct vine__session_result *result,
                                         const struct vine__command *command, char *why)
 {
-    struct vine__registry *const registry = result->session->registry;
+    struct vine__asker *const asker = &result->session->asker;
     const struct vine__request_parameter *const second = &result->parameters[1];
 
     switch ((enum vine_server_action)command->action) {
     case VINE_SERVER_EXECUTE:
-        return vine__registry_start(registry, result->vm, second->bytes, second->size_bytes, why);
+        return vine__registry_start(result->vm, second->bytes, second->size_bytes, asker);
     case VINE_SERVER_STOP:
         return stop(result, false, why);
     case VINE_SERVER_RESTART:
         return stop(result, true, why);
     case VINE_SERVER_KILL:
-        return vine__registry_kill(registry, result->vm);
+        return vine__registry_kill(result->vm);
     case VINE_SERVER_DELETE:
-        return vine__registry_remove(registry, result->vm, why);
+        return vine__registry_remove(result->vm, asker);
     case VINE_SERVER_CONFIGURE:
-        return vine__registry_configure(registry, result->vm, second->bytes, second->size_bytes,
-                                        why);
+        return vine__registry_configure(result->vm, second->bytes, second->size_bytes, asker);
     case VINE_SERVER_LOGS:
         return read_log(result, why);
     case VINE_SERVER_WAIT:
@@ -295,18 +294,27 @@ static enum vine_server_error act(struct vine__session_result *result,
     case VINE_SERVER_STATES:
         return list(result, command, why);
     case VINE_SERVER_CREATE:
-        return create(result, command, why);
+        return create(result, command);
     case VINE_SERVER_EVENTS:
         return listen_to(session, command, why);
     case VINE_SERVER_UPLOAD_KERNEL:
     case VINE_SERVER_UPLOAD_INITRD:
     case VINE_SERVER_UPLOAD_DISK:
-        return vine__upload_end(&session->upload, why);
+        vine__upload_end(&session->upload, &session->asker);
+        return VINE_SERVER_E_DONE;
     default:
         result->vm = vine__registry_find(session->registry, scope_of(session, command), uid->bytes,
                                          uid->size_bytes);
         return result->vm == NULL ? VINE_SERVER_E_NO_VM : act_on_vm(result, command, why);
     }
+}
+
+/* Work has begun: it takes as long as it takes. */
+static void wait_for_work(struct vine__session *session, const struct vine__command *command)
+{
+    session->waiting = command;
+    session->is_working = true;
+    session->wait_ms = VINE__SESSION_WAIT_MS_MAX;
 }
 
 enum vine__session_told vine__session_do(struct vine__session *session,
@@ -318,9 +326,12 @@ enum vine__session_told vine__session_do(struct vine__session *session,
     enum vine_server_error told;
 
     VINE_ASSERT(!request->is_refused && session->waiting == NULL);
+    session->asker.why[0] = '\0';
     told = act(&result, command, why);
-    if (told != VINE_SERVER_E_DONE)
-        answer_refusal(session, command, told, why);
+    if (session->asker.vm != NULL)
+        wait_for_work(session, command);
+    else if (told != VINE_SERVER_E_DONE)
+        answer_refusal(session, command, told, why[0] != '\0' ? why : session->asker.why);
     else if (session->waiting == NULL)
         answer_values(session, command, &result);
     free(result.vms);
@@ -330,12 +341,42 @@ enum vine__session_told vine__session_do(struct vine__session *session,
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
+static void heard_work(struct vine__asker *asker)
+{
+    struct vine__session *const session = VINE_CONTAINER_OF(asker, struct vine__session, asker);
+
+    session->wake(session);
+}
+
+static enum vine__session_told go_on_with_work(struct vine__session *session, bool is_timed_out)
+{
+    const struct vine__command *const command = session->waiting;
+    const struct vine__asker *const asker = &session->asker;
+    const struct vine__session_result result = {.session = session, .text = asker->text};
+    const bool is_done = asker->vm == NULL;
+
+    if (!is_done && !is_timed_out)
+        return VINE__SESSION_WAITS;
+    vine__registry_unask(&session->asker);
+    session->waiting = NULL;
+    session->is_working = false;
+    if (!is_done)
+        answer_refusal(session, command, VINE_SERVER_E_TIMED_OUT, "it is still under way");
+    else if (asker->error != VINE_SERVER_E_DONE)
+        answer_refusal(session, command, asker->error, asker->why);
+    else
+        answer_values(session, command, &result);
+    return VINE__SESSION_ANSWERED;
+}
+
 enum vine__session_told vine__session_go_on(struct vine__session *session, bool is_timed_out)
 {
     const struct vine__command *const command = session->waiting;
     const struct vine__session_result result = {.session = session};
 
     VINE_ASSERT(command != NULL);
+    if (session->is_working)
+        return go_on_with_work(session, is_timed_out);
     if (session->is_reached)
         answer_values(session, command, &result);
     else if (vine__registry_find(session->registry, scope_of(session, command), session->wait_uid,
@@ -454,6 +495,7 @@ void vine__session_init(struct vine__session *session, struct vine__registry *re
         .client = client,
         .waits = {.heard = heard_waiting},
         .listens = {.heard = heard_event},
+        .asker = {.done = heard_work},
         .wake = wake,
     };
     vine_list_init(&session->waits.link);
@@ -463,6 +505,7 @@ void vine__session_init(struct vine__session *session, struct vine__registry *re
 void vine__session_fini(struct vine__session *session)
 {
     vine__upload_abandon(&session->upload);
+    vine__registry_unask(&session->asker);
     vine__registry_unwatch(&session->waits);
     vine__registry_unwatch(&session->listens);
     vine__session_sent(session);

@@ -3,8 +3,9 @@
  * vmm/server/session.h - what a connection of a client asks, done and answered.
  *
  * Owns:     an answer until it was sent, an upload, what is waited for, events that were not sent.
+ *           Work goes on without it.
  * Threads:  the registry's.
- * Blocking: as the store, where a VM is changed; whoever waits for a VM is told so, and woken.
+ * Blocking: as the registry; whoever waits for a VM, or for work at one, is told so, and woken.
  * Trust:    a command was permitted by the request's reader; parameters may be anything.
  * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_EVENTS_MAX events.
  */
@@ -33,6 +34,8 @@ struct vine__session {
     struct vine__client *client;
     struct vine__upload upload;
     struct vine__watcher waits, listens;
+    struct vine__asker asker;            /* for work; its VM is there while that is under way */
+    bool is_working;                     /* `waiting` is for work, and not for a state */
     const struct vine__command *waiting; /* the command that is not answered yet, or NULL */
     char wait_uid[VINE__CLIENT_UID_BYTES];
     enum vine__vm_state wait_state;
@@ -43,7 +46,7 @@ struct vine__session {
     char *large;
     char small[1024]; /* ...to here */
 
-    /* There is an event, or something that is waited for. Its maker's; may not call back. */
+    /* There is an event, or what is waited for. Its maker's; may not call back. */
     void (*wake)(struct vine__session *session);
     /* What is to be sent; NULL: nothing. */
     const char *answer;

@@ -32,7 +32,7 @@ static void write_configurations(struct vine__answer *answer,
                                  const struct vine__session_result *result)
 {
     for (uint32_t i = 0; i < result->count; i++) {
-        const struct vine__store_facts *const facts = &result->vms[i]->facts;
+        const struct vine__vm_facts *const facts = &result->vms[i]->facts;
 
         vine__answer_piece(answer, ";", i > 0);
         vine__answer_json_piece(answer, facts->configuration, facts->configuration_bytes);
@@ -109,7 +109,7 @@ void vine__session_write(struct vine__answer *answer, const struct vine__command
         write_string(answer, write_configurations, result);
         break;
     case VINE_SERVER_CREATE:
-        vine__answer_text(answer, result->vm->uid);
+        vine__answer_text(answer, result->text);
         break;
     case VINE_SERVER_KERNEL_BYTES_MAX:
         vine__answer_integer(answer, client->limits.kernel_bytes);
@@ -118,7 +118,7 @@ void vine__session_write(struct vine__answer *answer, const struct vine__command
         vine__answer_text(answer, "");
         break;
     case VINE_SERVER_EXECUTE:
-        vine__answer_text(answer, result->vm->console);
+        vine__answer_text(answer, result->text);
         break;
     case VINE_SERVER_HELLO:
         write_string(answer, write_commands, result);

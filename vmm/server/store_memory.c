@@ -6,6 +6,7 @@
 #include "arch/peer/random.h"
 #include "utils/config.h"
 #include "utils/container_of.h"
+#include "vmm/server/clients.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +19,21 @@
 struct stored {
     struct stored *next;
     char uid[VINE__CLIENT_UID_BYTES];
+    char name[VINE__VM_NAME_BYTES];
+    char pool[VINE__POOL_NAME_BYTES];
     char *configuration;
     uint64_t memory_bytes;
     int files[VINE__UPLOAD_COUNT]; /* -1: none */
+    uint64_t sizes[VINE__UPLOAD_COUNT];
+    bool is_out;
 };
 
 struct store_memory {
-    struct vine__store base;
+    struct vine__vm_store base;
     struct stored *first;
+    struct vine__errand *asked, **asked_end;
+    enum vine__vm_store_task failing;
+    enum vine_server_error failure; /* DONE: none fails */
 };
 
 static enum vine_server_error refuse(char why[VINE__SERVER_WHY_BYTES], enum vine_server_error error,
@@ -45,7 +53,7 @@ static void forget(struct stored *stored)
 }
 
 /* Where it is linked, or where the last one ends. */
-static struct stored **find(const struct vine__store *store, const char *uid)
+static struct stored **find(const struct vine__vm_store *store, const char *uid)
 {
     struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
     struct stored **at = &memory->first;
@@ -55,13 +63,24 @@ static struct stored **find(const struct vine__store *store, const char *uid)
     return at;
 }
 
-static void tell_facts(const struct stored *stored, struct vine__store_facts *ret_facts)
+static enum vine_server_error tell_facts(const struct stored *stored,
+                                         struct vine__vm_store_work *work)
 {
-    *ret_facts = (struct vine__store_facts){
-        .configuration = stored->configuration,
+    struct vine__vm_facts *const facts = &work->facts;
+
+    *facts = (struct vine__vm_facts){
+        .configuration = strdup(stored->configuration),
         .configuration_bytes = strlen(stored->configuration),
         .memory_bytes = stored->memory_bytes,
+        .is_taken_out = stored->is_out,
     };
+    if (facts->configuration == NULL)
+        return refuse(work->why, VINE_SERVER_E_FAILED, "no memory");
+    memcpy(facts->uid, stored->uid, sizeof(facts->uid));
+    memcpy(facts->name, stored->name, sizeof(facts->name));
+    memcpy(facts->pool, stored->pool, sizeof(facts->pool));
+    memcpy(facts->upload_bytes, stored->sizes, sizeof(facts->upload_bytes));
+    return VINE_SERVER_E_DONE;
 }
 
 /* ---- configurations -------------------------------------------------------------------------- */
@@ -97,30 +116,22 @@ static enum vine_server_error take(struct stored *stored, json_t *root, char *wh
     return VINE_SERVER_E_DONE;
 }
 
-static enum vine_server_error configure(struct vine__store *store, const char *uid,
-                                        const char *json, size_t size,
-                                        struct vine__store_facts *ret_facts,
-                                        char why[VINE__SERVER_WHY_BYTES])
+static enum vine_server_error configure(struct stored *stored, struct vine__vm_store_work *work)
 {
-    struct stored *const stored = *find(store, uid);
     enum vine_server_error told;
     json_error_t error;
     json_t *root;
 
-    if (stored == NULL)
-        return VINE_SERVER_E_NO_VM;
-    if (size > VINE__STORE_CONFIGURATION_BYTES_MAX)
-        return refuse(why, VINE_SERVER_E_TOO_LONG, "a configuration has at most 65536 bytes");
-    root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &error);
+    if (work->json_bytes > VINE__STORE_CONFIGURATION_BYTES_MAX)
+        return refuse(work->why, VINE_SERVER_E_TOO_LONG, "a configuration has at most 65536 bytes");
+    root = json_loadb(work->json, work->json_bytes, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
-        (void)snprintf(why, VINE__SERVER_WHY_BYTES, "the configuration, line %d: %s", error.line,
-                       error.text);
+        (void)snprintf(work->why, VINE__SERVER_WHY_BYTES, "the configuration, line %d: %s",
+                       error.line, error.text);
         return VINE_SERVER_E_BAD_VALUE;
     }
-    told = take(stored, root, why);
+    told = take(stored, root, work->why);
     json_decref(root);
-    if (told == VINE_SERVER_E_DONE)
-        tell_facts(stored, ret_facts);
     return told;
 }
 
@@ -136,79 +147,144 @@ static int make_uid(char uid[VINE__CLIENT_UID_BYTES])
     return error;
 }
 
-static enum vine_server_error create(struct vine__store *store, const char *name,
-                                     char ret_uid[VINE__CLIENT_UID_BYTES],
-                                     struct vine__store_facts *ret_facts,
-                                     char why[VINE__SERVER_WHY_BYTES])
+static enum vine_server_error create(struct store_memory *memory, struct vine__vm_store_work *work)
 {
     struct stored *const stored = calloc(1, sizeof(*stored));
-    json_t *const root = json_pack("{s:s}", "name", name);
+    json_t *const root = json_pack("{s:s}", "name", work->name);
     enum vine_server_error told = VINE_SERVER_E_DONE;
 
     if (stored == NULL || root == NULL || make_uid(stored->uid) != 0)
-        told = refuse(why, VINE_SERVER_E_FAILED, "no memory");
+        told = refuse(work->why, VINE_SERVER_E_FAILED, "no memory");
     for (int i = 0; stored != NULL && i < VINE__UPLOAD_COUNT; i++)
         stored->files[i] = -1;
     if (told == VINE_SERVER_E_DONE)
-        told = take(stored, root, why);
+        told = take(stored, root, work->why);
     json_decref(root);
+    if (told == VINE_SERVER_E_DONE) {
+        (void)snprintf(stored->name, sizeof(stored->name), "%s", work->name);
+        (void)snprintf(stored->pool, sizeof(stored->pool), "%s", work->pool);
+        told = tell_facts(stored, work);
+    }
     if (told != VINE_SERVER_E_DONE) {
+        free(stored != NULL ? stored->configuration : NULL);
         free(stored);
         return told;
     }
-    *find(store, stored->uid) = stored;
-    memcpy(ret_uid, stored->uid, sizeof(stored->uid));
-    tell_facts(stored, ret_facts);
+    *find(&memory->base, stored->uid) = stored;
     return VINE_SERVER_E_DONE;
 }
 
-static enum vine_server_error remove_vm(struct vine__store *store, const char *uid,
-                                        char why[VINE__SERVER_WHY_BYTES])
+static enum vine_server_error put(struct stored *stored, struct vine__vm_store_work *work)
 {
-    struct stored **const at = find(store, uid);
-    struct stored *const stored = *at;
+    const int copy = fcntl(work->fd, F_DUPFD_CLOEXEC, 0);
 
-    (void)why;
-    if (stored == NULL)
-        return VINE_SERVER_E_NO_VM;
-    *at = stored->next;
-    forget(stored);
-    return VINE_SERVER_E_DONE;
-}
-
-static enum vine_server_error put(struct vine__store *store, const char *uid,
-                                  enum vine__vm_upload upload, int fd, uint64_t size,
-                                  char why[VINE__SERVER_WHY_BYTES])
-{
-    struct stored *const stored = *find(store, uid);
-    const int copy = stored != NULL ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-
-    (void)size;
-    if (stored == NULL)
-        return VINE_SERVER_E_NO_VM;
     if (copy < 0)
-        return refuse(why, VINE_SERVER_E_FAILED, "too many open files");
-    if (stored->files[upload] >= 0)
-        (void)close(stored->files[upload]);
-    stored->files[upload] = copy;
+        return refuse(work->why, VINE_SERVER_E_FAILED, "too many open files");
+    if (stored->files[work->upload] >= 0)
+        (void)close(stored->files[work->upload]);
+    stored->files[work->upload] = copy;
+    stored->sizes[work->upload] = work->size_bytes;
     return VINE_SERVER_E_DONE;
 }
 
-static const struct vine__store_calls calls = {
-    .create = create, .remove = remove_vm, .configure = configure, .put = put};
+/* Nothing can run out of this store: a boot has names, and no files. */
+static enum vine_server_error take_out(struct stored *stored, struct vine__vm_store_work *work)
+{
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
 
-int vine__store_memory_create(struct vine__store **ret_store)
+    if (boot == NULL)
+        return refuse(work->why, VINE_SERVER_E_FAILED, "no memory");
+    memcpy(boot->uid, stored->uid, sizeof(boot->uid));
+    memcpy(boot->name, stored->name, sizeof(boot->name));
+    memcpy(boot->pool, stored->pool, sizeof(boot->pool));
+    stored->is_out = true;
+    work->boot = boot;
+    return VINE_SERVER_E_DONE;
+}
+
+static enum vine_server_error act_on(struct stored **at, struct vine__vm_store_work *work)
+{
+    struct stored *const stored = *at;
+    enum vine_server_error told = VINE_SERVER_E_DONE;
+
+    if (work->task == VINE__VM_REMOVE) {
+        *at = stored->next;
+        forget(stored);
+        return VINE_SERVER_E_DONE;
+    }
+    if (work->task == VINE__VM_TAKE_OUT)
+        return take_out(stored, work);
+    if (work->task == VINE__VM_CONFIGURE)
+        told = configure(stored, work);
+    else if (work->task == VINE__VM_PUT)
+        told = put(stored, work);
+    else
+        stored->is_out = false;
+    return told == VINE_SERVER_E_DONE ? tell_facts(stored, work) : told;
+}
+
+static enum vine_server_error act(struct store_memory *memory, struct vine__vm_store_work *work)
+{
+    struct stored **at;
+
+    if (memory->failure != VINE_SERVER_E_DONE && memory->failing == work->task)
+        return refuse(work->why, memory->failure, "the store was told to fail");
+    if (work->task == VINE__VM_CREATE)
+        return create(memory, work);
+    at = find(&memory->base, work->uid);
+    return *at != NULL ? act_on(at, work) : VINE_SERVER_E_NO_VM;
+}
+
+/* ---- work ------------------------------------------------------------------------------------ */
+
+static void begin(struct vine__vm_store *store, struct vine__vm_store_work *work)
+{
+    struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
+
+    work->errand.next = NULL;
+    *memory->asked_end = &work->errand;
+    memory->asked_end = &work->errand.next;
+}
+
+bool vine__store_memory_step(struct vine__vm_store *store)
+{
+    struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
+    struct vine__errand *const errand = memory->asked;
+    struct vine__vm_store_work *work;
+
+    if (errand == NULL)
+        return false;
+    memory->asked = errand->next;
+    if (memory->asked == NULL)
+        memory->asked_end = &memory->asked;
+    work = VINE_CONTAINER_OF(errand, struct vine__vm_store_work, errand);
+    work->error = act(memory, work);
+    work->done(work);
+    return true;
+}
+
+void vine__store_memory_fail(struct vine__vm_store *store, enum vine__vm_store_task task,
+                             enum vine_server_error error)
+{
+    struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
+
+    memory->failing = task;
+    memory->failure = error;
+}
+
+int vine__store_memory_create(struct vine__vm_store **ret_store)
 {
     struct store_memory *const memory = calloc(1, sizeof(*memory));
 
     if (memory == NULL)
         return -ENOMEM;
-    memory->base.calls = &calls;
+    memory->base.begin = begin;
+    memory->asked_end = &memory->asked;
     *ret_store = &memory->base;
     return 0;
 }
 
-void vine__store_memory_destroy(struct vine__store *store)
+void vine__store_memory_destroy(struct vine__vm_store *store)
 {
     struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
 
@@ -221,10 +297,17 @@ void vine__store_memory_destroy(struct vine__store *store)
     free(memory);
 }
 
-int vine__store_memory_file(const struct vine__store *store, const char *uid,
+int vine__store_memory_file(const struct vine__vm_store *store, const char *uid,
                             enum vine__vm_upload upload)
 {
     const struct stored *const stored = *find(store, uid);
 
     return stored != NULL ? stored->files[upload] : -1;
+}
+
+bool vine__store_memory_is_out(const struct vine__vm_store *store, const char *uid)
+{
+    const struct stored *const stored = *find(store, uid);
+
+    return stored != NULL && stored->is_out;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/server/store_memory.h - a store of VMs that is gone with the process.
+ * vmm/server/store_memory.h - a store of VMs that is gone with the process, and does what it is
+ * asked for when it is told to.
  *
  * Owns:     its VMs, and a descriptor for each file that one has.
  * Threads:  one.
@@ -12,17 +13,29 @@
 #ifndef VINE_VMM_SERVER_STORE_MEMORY_H
 #define VINE_VMM_SERVER_STORE_MEMORY_H
 
-#include "vmm/server/machines.h"
+#include <vine/base.h>
+
+#include "vmm/server/vm_store.h"
 
 #define VINE__STORE_CONFIGURATION_BYTES_MAX (64 * 1024)
 #define VINE__STORE_MEMORY_BYTES            (UINT64_C(256) << 20) /* where nothing is said */
 
 /* Returns 0 or -ENOMEM. */
-VINE_MUST_CHECK int vine__store_memory_create(struct vine__store **ret_store);
-void vine__store_memory_destroy(struct vine__store *store);
+VINE_MUST_CHECK int vine__store_memory_create(struct vine__vm_store **ret_store);
+void vine__store_memory_destroy(struct vine__vm_store *store);
+
+/* Do what it was asked for first. Returns whether there was anything. */
+bool vine__store_memory_step(struct vine__vm_store *store);
+
+/* From now on all work of this kind fails in this way; with DONE it does not. */
+void vine__store_memory_fail(struct vine__vm_store *store, enum vine__vm_store_task task,
+                             enum vine_server_error error);
 
 /* A file of a VM, to be read; -1: it has none. The store's. */
-int vine__store_memory_file(const struct vine__store *store, const char *uid,
+int vine__store_memory_file(const struct vine__vm_store *store, const char *uid,
                             enum vine__vm_upload upload);
+
+/* Whether something of it was taken out, and is not back. */
+bool vine__store_memory_is_out(const struct vine__vm_store *store, const char *uid);
 
 #endif

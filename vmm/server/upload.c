@@ -4,6 +4,7 @@
 #include "vmm/server/upload.h"
 
 #include "utils/assert.h"
+#include "vmm/server/registry_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum vine_server_error refuse(char why[VINE__SERVER_WHY_BYTES], enum vine_server_error error,
-                                     const char *text)
-{
-    (void)snprintf(why, VINE__SERVER_WHY_BYTES, "%s", text);
-    return error;
-}
-
 static enum vine_server_error refuse_system(char why[VINE__SERVER_WHY_BYTES], int error)
 {
     if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-        return refuse(why, VINE_SERVER_E_FULL, "no room on the disk for what is uploaded");
-    return refuse(why, VINE_SERVER_E_FAILED, "what is uploaded cannot be written");
+        return vine__registry_refuse(why, VINE_SERVER_E_FULL,
+                                     "no room on the disk for what is uploaded");
+    return vine__registry_refuse(why, VINE_SERVER_E_FAILED, "what is uploaded cannot be written");
 }
 
 /* Not all file systems have files without a name. */
@@ -51,14 +46,15 @@ static enum vine_server_error check_limits(const struct vine__registry *registry
     uint64_t others;
 
     if (size == 0)
-        return refuse(why, VINE_SERVER_E_BAD_VALUE, "there is nothing in it");
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_VALUE, "there is nothing in it");
     if (owner == NULL)
         return VINE_SERVER_E_DONE;
     if (kind != VINE__UPLOAD_DISK && size > owner->limits.kernel_bytes)
-        return refuse(why, VINE_SERVER_E_LIMIT, "larger than a kernel may be");
-    others = vine__registry_disk(registry, owner) - vm->upload_bytes[kind];
+        return vine__registry_refuse(why, VINE_SERVER_E_LIMIT, "larger than a kernel may be");
+    others = vine__registry_disk(registry, owner) - vm->facts.upload_bytes[kind];
     if (others > owner->limits.disk_bytes || size > owner->limits.disk_bytes - others)
-        return refuse(why, VINE_SERVER_E_LIMIT, "more on the disk than there may be");
+        return vine__registry_refuse(why, VINE_SERVER_E_LIMIT,
+                                     "more on the disk than there may be");
     return VINE_SERVER_E_DONE;
 }
 
@@ -71,11 +67,9 @@ enum vine_server_error vine__upload_begin(struct vine__upload *upload,
     int fd;
 
     VINE_ASSERT(upload->vm == NULL);
-    if (vm->is_uploading)
-        return refuse(why, VINE_SERVER_E_BUSY, "another upload to this VM is under way");
-    if (vm->state != VINE__VM_OFF)
-        return refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
-    told = check_limits(registry, vm, kind, size_bytes, why);
+    told = vine__vm_check_idle(vm, why);
+    if (told == VINE_SERVER_E_DONE)
+        told = check_limits(registry, vm, kind, size_bytes, why);
     if (told != VINE_SERVER_E_DONE)
         return told;
     fd = open_nameless(registry->upload_folder);
@@ -83,7 +77,7 @@ enum vine_server_error vine__upload_begin(struct vine__upload *upload,
         return refuse_system(why, errno);
     *upload = (struct vine__upload){
         .registry = registry, .vm = vm, .kind = kind, .fd = fd, .size_bytes = size_bytes};
-    vm->is_uploading = true;
+    vm->phase = VINE__VM_UPLOADING;
     vm->reserved_bytes = size_bytes;
     return VINE_SERVER_E_DONE;
 }
@@ -92,7 +86,7 @@ void vine__upload_abandon(struct vine__upload *upload)
 {
     if (upload->vm == NULL)
         return;
-    upload->vm->is_uploading = false;
+    upload->vm->phase = VINE__VM_IDLE;
     upload->vm->reserved_bytes = 0;
     (void)close(upload->fd);
     upload->vm = NULL;
@@ -120,17 +114,9 @@ enum vine_server_error vine__upload_put(struct vine__upload *upload, const char 
     return VINE_SERVER_E_DONE;
 }
 
-enum vine_server_error vine__upload_end(struct vine__upload *upload,
-                                        char why[VINE__SERVER_WHY_BYTES])
+void vine__upload_end(struct vine__upload *upload, struct vine__asker *asker)
 {
-    struct vine__vm *const vm = upload->vm;
-    struct vine__store *const store = upload->registry->store;
-    enum vine_server_error told;
-
-    VINE_ASSERT(vm != NULL && upload->done_bytes == upload->size_bytes);
-    told = store->calls->put(store, vm->uid, upload->kind, upload->fd, upload->size_bytes, why);
-    if (told == VINE_SERVER_E_DONE)
-        vm->upload_bytes[upload->kind] = upload->size_bytes;
-    vine__upload_abandon(upload);
-    return told;
+    VINE_ASSERT(upload->vm != NULL && upload->done_bytes == upload->size_bytes);
+    vine__registry_put(upload->vm, upload->kind, upload->fd, upload->size_bytes, asker);
+    upload->vm = NULL;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vmm/server/upload.h - a buffer on its way from a client to the store: to a file without a name as
- * it comes, and from there at once.
+ * it comes, and from there as a whole.
  *
  * Owns:     the file, which goes with it, whatever ends the server; and of its VM the right to be
- *           changed, until the end.
+ *           changed, until the end. Then both are the registry's.
  * Threads:  the registry's.
  * Blocking: writes into a file's pages.
  * Trust:    bytes may be anything; as many come as were said, or it is abandoned.
@@ -36,9 +36,9 @@ VINE_MUST_CHECK enum vine_server_error vine__upload_put(struct vine__upload *upl
                                                         const char *bytes, size_t size,
                                                         char why[VINE__SERVER_WHY_BYTES]);
 
-/* All of it is there: the VM has it from now on, in the place of what it had. */
-VINE_MUST_CHECK enum vine_server_error vine__upload_end(struct vine__upload *upload,
-                                                        char why[VINE__SERVER_WHY_BYTES]);
+/* All of it is there: the store takes it, and the asker is told when the VM has it, in the place of
+ * what it had. */
+void vine__upload_end(struct vine__upload *upload, struct vine__asker *asker);
 
 /* Nothing has been. None is allowed. */
 void vine__upload_abandon(struct vine__upload *upload);

@@ -3,6 +3,9 @@
  * server_world.h - clients, a registry, a store in memory and an engine that only says that it runs
  * machines; and connections whose requests and answers are text.
  *
+ * Store and engine do what they were asked for in world_step, one thing at a time. That goes on by
+ * itself behind each request, unless the world is slow: then the test steps it.
+ *
  * Owns:     all of it, and a folder.
  * Threads:  one.
  * Blocking: never.
@@ -34,6 +37,11 @@ struct fake_machines {
     struct world *world;
     bool hangs;
     bool refuses;
+    struct vine__machines_work *asked[FAKES_MAX]; /* what was not done yet */
+    uint32_t asked_count;
+    char ending[FAKES_MAX][VINE__CLIENT_UID_BYTES]; /* who is not told off yet, and why */
+    const char *ended_by[FAKES_MAX];
+    uint32_t ending_count;
     uint32_t count;
     char uids[FAKES_MAX][VINE__CLIENT_UID_BYTES]; /* of those that were started, and are not off */
     char parameters[256];                         /* of the last start */
@@ -46,13 +54,15 @@ struct world {
     char clients_path[64];
     struct vine__clients clients;
     struct vine__registry registry;
-    struct vine__store *store;
+    struct vine__vm_store *store;
     struct fake_machines machines;
+    bool is_slow;
 };
 
 /* A connection. */
 struct caller {
     struct vine__session session;
+    struct world *world;
     struct vine__request request;
     char room[4096];
     uint32_t wakes;
@@ -87,22 +97,20 @@ static inline void fake_tell(struct world *world, const char *uid, enum vine__vm
     vine__registry_tell(&world->registry, uid, state, ended_by, "that was it");
 }
 
-static inline enum vine_server_error fake_start(struct vine__machines *machines, const char *uid,
-                                                const char *parameters, const char **ret_console,
-                                                char why[VINE__SERVER_WHY_BYTES])
+static inline void fake_start(struct vine__machines *machines, struct vine__machines_work *work)
 {
     struct fake_machines *const fake = (struct fake_machines *)machines;
 
     fake->questions++;
-    (void)snprintf(fake->parameters, sizeof(fake->parameters), "%s", parameters);
-    if (fake->refuses) {
-        (void)snprintf(why, VINE__SERVER_WHY_BYTES, "no /dev/kvm here");
-        return VINE_SERVER_E_FAILED;
-    }
-    assert_true(fake->count < FAKES_MAX);
-    memcpy(fake->uids[fake->count++], uid, sizeof(fake->uids[0]));
-    *ret_console = "/tmp/console";
-    return VINE_SERVER_E_DONE;
+    assert_true(fake->asked_count < FAKES_MAX);
+    fake->asked[fake->asked_count++] = work;
+}
+
+static inline void fake_end(struct fake_machines *fake, const char *uid, const char *ended_by)
+{
+    assert_true(fake_place(fake, uid) < fake->count && fake->ending_count < FAKES_MAX);
+    fake->ended_by[fake->ending_count] = ended_by;
+    memcpy(fake->ending[fake->ending_count++], uid, sizeof(fake->ending[0]));
 }
 
 static inline void fake_stop(struct vine__machines *machines, const char *uid, uint64_t timeout_ms)
@@ -112,7 +120,7 @@ static inline void fake_stop(struct vine__machines *machines, const char *uid, u
     fake->questions++;
     fake->stop_ms = timeout_ms;
     if (!fake->hangs)
-        fake_tell(fake->world, uid, VINE__VM_OFF, "stopped");
+        fake_end(fake, uid, "stopped");
 }
 
 static inline void fake_kill(struct vine__machines *machines, const char *uid)
@@ -120,7 +128,38 @@ static inline void fake_kill(struct vine__machines *machines, const char *uid)
     struct fake_machines *const fake = (struct fake_machines *)machines;
 
     fake->questions++;
-    fake_tell(fake->world, uid, VINE__VM_OFF, "killed");
+    fake_end(fake, uid, "killed");
+}
+
+/* One start, or one end. Returns whether there was any. */
+static inline bool fake_step(struct fake_machines *fake)
+{
+    struct vine__machines_work *const work = fake->asked[0];
+    char uid[VINE__CLIENT_UID_BYTES];
+    const char *ended_by;
+
+    if (fake->asked_count > 0) {
+        memmove(fake->asked, fake->asked + 1, --fake->asked_count * sizeof(fake->asked[0]));
+        (void)snprintf(fake->parameters, sizeof(fake->parameters), "%s", work->parameters);
+        work->error = fake->refuses ? VINE_SERVER_E_FAILED : VINE_SERVER_E_DONE;
+        (void)snprintf(work->why, sizeof(work->why), "no /dev/kvm here");
+        (void)snprintf(work->console, sizeof(work->console), "/tmp/console");
+        assert_true(fake->count < FAKES_MAX);
+        if (!fake->refuses)
+            memcpy(fake->uids[fake->count++], work->boot->uid, sizeof(fake->uids[0]));
+        work->done(work);
+        return true;
+    }
+    if (fake->ending_count == 0)
+        return false;
+    ended_by = fake->ended_by[0];
+    memcpy(uid, fake->ending[0], sizeof(uid));
+    fake->ending_count--;
+    memmove(fake->ending, fake->ending + 1, fake->ending_count * sizeof(fake->ending[0]));
+    memmove(fake->ended_by, fake->ended_by + 1, fake->ending_count * sizeof(fake->ended_by[0]));
+    if (fake_place(fake, uid) < fake->count)
+        fake_tell(fake->world, uid, VINE__VM_OFF, ended_by);
+    return true;
 }
 
 static inline size_t fake_log(struct vine__machines *machines, const char *uid, char *bytes,
@@ -140,12 +179,33 @@ static const struct vine__machines_calls fake_calls = {
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
+/* One thing that the store or the engine was asked for. Returns whether there was any. */
+static inline bool world_step(struct world *world)
+{
+    return vine__store_memory_step(world->store) || fake_step(&world->machines);
+}
+
+static inline void world_settle(struct world *world)
+{
+    while (world_step(world))
+        ;
+}
+
+/* It is in that state now, and all that comes of that. */
+static inline void world_tell(struct world *world, const char *uid, enum vine__vm_state state,
+                              const char *ended_by)
+{
+    fake_tell(world, uid, state, ended_by);
+    world_settle(world);
+}
+
 static inline struct vine__client *world_add(struct world *world, const char *name,
                                              uint16_t permissions)
 {
     struct vine__client client = {
         .mode = 0600,
         .permissions = permissions,
+        .pool = "work",
         .limits = {.vms = 4, .memory_bytes = 1 << 30, .kernel_bytes = 1000, .disk_bytes = 5000},
     };
     char why[VINE__CLIENTS_WHY_BYTES];
@@ -185,6 +245,7 @@ static inline int world_end(void **state)
 {
     struct world *const world = *state;
 
+    world_settle(world);
     vine__registry_fini(&world->registry);
     vine__store_memory_destroy(world->store);
     vine__clients_fini(&world->clients);
@@ -206,6 +267,7 @@ static inline struct caller *call_in(struct world *world, const char *name)
 
     assert_non_null(client);
     assert_non_null(caller);
+    caller->world = world;
     vine__session_init(&caller->session, &world->registry, client, caller_woken);
     vine__request_init(&caller->request, client->permissions, caller->room, sizeof(caller->room));
     return caller;
@@ -232,6 +294,14 @@ static inline void take_answer(struct caller *caller)
     vine__session_sent(session);
 }
 
+/* What it waits for may have come. */
+static inline void caller_go_on(struct caller *caller)
+{
+    caller->is_waiting = vine__session_go_on(&caller->session, false) == VINE__SESSION_WAITS;
+    if (!caller->is_waiting)
+        take_answer(caller);
+}
+
 static inline void caller_told(struct caller *caller, enum vine__request_told told)
 {
     struct vine__session *const session = &caller->session;
@@ -251,6 +321,11 @@ static inline void caller_told(struct caller *caller, enum vine__request_told to
         vine__request_refuse(request);
     if (session->answer != NULL)
         take_answer(caller);
+    if (caller->world->is_slow)
+        return;
+    world_settle(caller->world);
+    if (caller->is_waiting && session->is_working)
+        caller_go_on(caller);
 }
 
 /* Send bytes, and take all answers that there are to them. */

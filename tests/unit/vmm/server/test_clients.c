@@ -35,6 +35,7 @@ static struct vine__client client_of(const char *name)
 
     (void)snprintf(client.name, sizeof(client.name), "%s", name);
     (void)snprintf(client.path, sizeof(client.path), "/run/vine/%s.sock", name);
+    (void)snprintf(client.pool, sizeof(client.pool), "work");
     return client;
 }
 
@@ -102,6 +103,7 @@ static void what_was_printed_is_read_the_same(void **state)
     assert_int_equal(again.count, 2);
     assert_string_equal(again.all[0]->name, "alice");
     assert_string_equal(again.all[0]->path, "/run/vine/alice.sock");
+    assert_string_equal(again.all[0]->pool, "work");
     assert_int_equal(again.all[0]->mode, 0600);
     assert_int_equal(again.all[0]->user, VINE__CLIENT_NOBODY);
     assert_int_equal(again.all[0]->permissions, 7);
@@ -123,7 +125,8 @@ static void what_was_printed_is_read_the_same(void **state)
 #define NAME             "\"name\":\"a\""
 #define PATH             "\"path\":\"/a\""
 #define MODE             "\"mode\":\"0600\""
-#define IDS              "\"user\":-1,\"group\":-1"
+#define POOL             "\"pool\":\"p\""
+#define IDS              POOL ",\"user\":-1,\"group\":-1"
 #define WORD             "\"permissions\":1"
 #define VMS              "\"vms\":[]"
 #define FILE_OF(clients) "{\"version\":1,\"clients\":[" clients "]}"
@@ -151,6 +154,7 @@ static const struct {
     {FILE_OF("{\"name\":\"\"," PATH REST "}"), "f: clients[0]: name: "},
     {FILE_OF("{\"name\":\"a b\"," PATH REST "}"), "f: clients[0]: name: "},
     {FILE_OF("{\"name\":\"../a\"," PATH REST "}"), "f: clients[0]: name: "},
+    {FILE_OF("{\"name\":\"a.b\"," PATH REST "}"), "f: clients[0]: name: "},
     {FILE_OF("{\"name\":\"a1234567890123456789012345678901\"," PATH REST "}"),
      "f: clients[0]: name: too long"},
     {FILE_OF("{" NAME ",\"path\":\"a\"" REST "}"), "f: clients[0]: path: "},
@@ -165,11 +169,15 @@ static const struct {
      "f: clients[0]: mode: "},
     {FILE_OF("{" NAME "," PATH ",\"mode\":\"4755\"," IDS "," WORD "," LIMITS "," VMS "}"),
      "f: clients[0]: mode: "},
-    {FILE_OF("{" NAME "," PATH "," MODE ",\"user\":-2,\"group\":-1," WORD "," LIMITS "," VMS "}"),
+    {FILE_OF("{" NAME "," PATH "," MODE "," POOL ",\"user\":-2,\"group\":-1," WORD "," LIMITS
+             "," VMS "}"),
      "f: clients[0]: user: "},
-    {FILE_OF("{" NAME "," PATH "," MODE ",\"user\":0,\"group\":4294967295," WORD "," LIMITS "," VMS
-             "}"),
+    {FILE_OF("{" NAME "," PATH "," MODE "," POOL ",\"user\":0,\"group\":4294967295," WORD "," LIMITS
+             "," VMS "}"),
      "f: clients[0]: group: "},
+    {FILE_OF("{" NAME "," PATH "," MODE ",\"pool\":\"a/b\",\"user\":-1,\"group\":-1," WORD
+             "," LIMITS "," VMS "}"),
+     "f: clients[0]: pool: "},
     {FILE_OF("{" NAME "," PATH "," MODE "," IDS ",\"permissions\":32," LIMITS "," VMS "}"),
      "f: clients[0]: permissions: "},
     {FILE_OF("{" NAME "," PATH "," MODE "," IDS ",\"permissions\":65536," LIMITS "," VMS "}"),

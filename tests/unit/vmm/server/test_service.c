@@ -16,6 +16,7 @@
 #define CALLERS_MANY 1000
 
 static struct vine__server *server;
+static struct world *served;
 static uint32_t stopped;
 
 static void stop_done(void *context)
@@ -42,6 +43,20 @@ static void say(int fd, const char *text)
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 }
 
+/* A turn of all cores, and all that store and engine were asked for. */
+static void turn(void)
+{
+    step_all();
+    if (!served->is_slow)
+        world_settle(served);
+}
+
+static void turn_often(void)
+{
+    for (int i = 0; i < 200; i++)
+        turn();
+}
+
 /* So many bytes come. */
 static const char *hear(int fd, size_t size)
 {
@@ -57,7 +72,7 @@ static const char *hear(int fd, size_t size)
         if (got > 0)
             at += (size_t)got;
         else
-            step_all();
+            turn();
         text[at] = '\0';
         if (is_over || vine__clock_now_ns() > hang_ns)
             fail_msg("nothing comes any more behind `%s`", text);
@@ -74,7 +89,7 @@ static void expect_silence(int fd)
 {
     char byte;
 
-    step_often();
+    turn_often();
     assert_int_equal(read(fd, &byte, 1), -1);
     assert_int_equal(errno, EAGAIN);
 }
@@ -97,6 +112,7 @@ static void open_server(struct world *world)
     char why[VINE__CLIENTS_WHY_BYTES] = "";
 
     stopped = 0;
+    served = world;
     open_cores(1);
     assert_int_equal(vine__server_start(&options, &server, why), 0);
 }
@@ -179,7 +195,7 @@ static void bytes_may_come_one_by_one_and_answers_may_be_large(void **state)
         assert_int_equal(write(alice, text + at, 1), 1);
         step_often();
     }
-    expect(alice, "8,1\n0,\n5,1\n14,{\"name\":\"zip\"}\n1,1\n7\n");
+    expect(alice, "8,1\n0,\n5,1\n20,{\"name\":\"alice.zip\"}\n1,1\n7\n");
     /* Larger than the room that a connection has to write. */
     (void)snprintf(text, sizeof(text), "24,1\n32,%s\n20011,{\"text\":\"", uid);
     say(alice, text);
@@ -258,7 +274,7 @@ static void who_waits_is_woken_and_others_are_served_meanwhile(void **state)
     say_of(other, "9,1\n32,%s\n0,\n", uid);
     expect(other, "9,1\n12,/tmp/console\n");
     expect_silence(alice);
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
     expect(alice, "23,1\n0\n7,running\n1,1\n7\n");
     say_of(alice, "23,1\n32,%s\n3,off\n500\n", uid);
     step_often();
@@ -281,7 +297,7 @@ static void who_waits_is_woken_and_others_are_served_meanwhile(void **state)
 static void events_are_pushed_between_answers(void **state)
 {
     struct world *const world = *state;
-    char uid[VINE__CLIENT_UID_BYTES], text[200];
+    char uid[VINE__CLIENT_UID_BYTES], text[250];
     int alice;
 
     open_server(world);
@@ -293,15 +309,17 @@ static void events_are_pushed_between_answers(void **state)
     (void)snprintf(text, sizeof(text),
                    "9,1\n12,/tmp/console\n22,1\n0\n1\n32,%s\n8,starting\n0,\n0,\n", uid);
     expect(alice, text);
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
     (void)snprintf(text, sizeof(text), "22,1\n0\n2\n32,%s\n7,running\n0,\n0,\n", uid);
     expect(alice, text);
     /* Those that come while it waits are told behind that answer. */
     say_of(alice, "23,1\n32,%s\n3,off\n60000\n", uid);
     expect_silence(alice);
-    fake_tell(world, uid, VINE__VM_OFF, "crash");
+    world_tell(world, uid, VINE__VM_OFF, "crash");
     (void)snprintf(text, sizeof(text),
-                   "23,1\n0\n3,off\n22,1\n0\n3\n32,%s\n3,off\n5,crash\n11,that was it\n", uid);
+                   "23,1\n0\n3,off\n22,1\n0\n3\n32,%s\n8,stopping\n0,\n0,\n"
+                   "22,1\n0\n4\n32,%s\n3,off\n5,crash\n11,that was it\n",
+                   uid, uid);
     expect(alice, text);
     close(alice);
     close_server();

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -37,7 +38,7 @@ static void commands_1_to_9_are_answered_to_the_letter(void **state)
     assert_string_equal(ask(alice, "3,1\n1,0\n"), expected);
     assert_string_equal(ask(alice, "3,1\n0,\n"), "3,1\n0,\n");
     assert_string_equal(ask(alice, "5,1\n65,%s;%s\n", zip, app),
-                        "5,1\n29,{\"name\":\"zip\"};{\"name\":\"app\"}\n");
+                        "5,1\n41,{\"name\":\"alice.zip\"};{\"name\":\"alice.app\"}\n");
     assert_string_equal(ask(alice, "9,1\n32,%s\n5,quiet\n", zip),
                         "9,1\n29,error 9: the VM has no kernel\n");
     assert_string_equal(ask(alice, "8,1\n32,%s\n6,kernel\n", zip), "8,1\n0,\n");
@@ -162,9 +163,9 @@ static void states_are_what_events_have_told(void **state)
     assert_string_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n0,\n0,\n0\n");
     (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
     assert_string_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n8,starting\n0,\n0,\n1\n");
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
     assert_string_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n7,running\n0,\n0,\n1\n");
-    fake_tell(world, uid, VINE__VM_OFF, "crash");
+    world_tell(world, uid, VINE__VM_OFF, "crash");
     assert_string_equal(ask(alice, "11,1\n32,%s\n", uid),
                         "11,1\n0\n3,off\n5,crash\n11,that was it\n1\n");
     assert_string_equal(ask(alice, "13,1\n32,%s\n0\n", uid),
@@ -182,13 +183,13 @@ static void one_that_hangs_is_stopping_until_it_is_killed(void **state)
     world->machines.hangs = true;
     make_bootable(alice, "zip", uid);
     (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
     assert_string_equal(ask(alice, "13,1\n32,%s\n0\n", uid), "13,1\n0\n");
     assert_int_equal(world->machines.stop_ms, 30000);
     assert_string_equal(ask(alice, "13,1\n32,%s\n250\n", uid), "13,1\n0\n");
     assert_int_equal(world->machines.stop_ms, 250);
     assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n8,stopping\n", 18);
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL); /* it does not count any more */
+    world_tell(world, uid, VINE__VM_RUNNING, NULL); /* it does not count any more */
     assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n8,stopping\n", 18);
     assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n9,the VM runs\n");
     assert_string_equal(ask(alice, "14,1\n32,%s\n", uid), "14,1\n0\n");
@@ -251,11 +252,12 @@ static void wait_ends_with_the_state_the_time_or_the_vm(void **state)
     assert_string_equal(ask(alice, "23,1\n32,%s\n7,running\n500\n", uid), "");
     assert_true(alice->is_waiting);
     assert_int_equal(alice->session.wait_ms, 500);
+    alice->wakes = 0;
     (void)ask(other, "9,1\n32,%s\n0,\n", uid);
     assert_int_equal(alice->wakes, 0);
     /* It runs for a moment, and that was waited for. */
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
-    fake_tell(world, uid, VINE__VM_OFF, "crash");
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
+    world_tell(world, uid, VINE__VM_OFF, "crash");
     assert_true(alice->wakes > 0);
     assert_int_equal(vine__session_go_on(&alice->session, false), VINE__SESSION_ANSWERED);
     take_answer(alice);
@@ -288,7 +290,7 @@ static void who_waits_may_hang_up(void **state)
     assert_string_equal(ask(alice, "21,1\n23,1\n32,%s\n7,running\n500\n", uid), "21,1\n0\n");
     hang_up(alice);
     (void)ask(other, "9,1\n32,%s\n0,\n", uid);
-    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
     hang_up(other);
 }
 
@@ -303,20 +305,24 @@ static void events_are_pushed_in_order_and_gaps_are_seen(void **state)
     assert_string_equal(ask(alice, "21,1\n21,1\n"), "21,1\n0\n21,1\n0\n");
     assert_string_equal(ask(root, "121,1\n"), "121,1\n0\n");
     (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
-    fake_tell(world, uid, VINE__VM_OFF, "crash");
+    world_tell(world, uid, VINE__VM_OFF, "crash");
     assert_true(vine__session_next_event(&alice->session));
     take_answer(alice);
     (void)snprintf(expected, sizeof(expected), "22,1\n0\n1\n32,%s\n8,starting\n0,\n0,\n", uid);
     assert_string_equal(heard(alice), expected);
     assert_true(vine__session_next_event(&alice->session));
     take_answer(alice);
+    (void)snprintf(expected, sizeof(expected), "22,1\n0\n2\n32,%s\n8,stopping\n0,\n0,\n", uid);
+    assert_string_equal(heard(alice), expected);
+    assert_true(vine__session_next_event(&alice->session));
+    take_answer(alice);
     (void)snprintf(expected, sizeof(expected),
-                   "22,1\n0\n2\n32,%s\n3,off\n5,crash\n11,that was it\n", uid);
+                   "22,1\n0\n3\n32,%s\n3,off\n5,crash\n11,that was it\n", uid);
     assert_string_equal(heard(alice), expected);
     assert_false(vine__session_next_event(&alice->session));
     for (int i = 0; i < VINE__SESSION_EVENTS_MAX; i++) {
         (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
-        fake_tell(world, uid, VINE__VM_OFF, "crash");
+        world_tell(world, uid, VINE__VM_OFF, "crash");
     }
     for (; vine__session_next_event(&root->session); count++)
         take_answer(root);
@@ -325,7 +331,7 @@ static void events_are_pushed_in_order_and_gaps_are_seen(void **state)
     (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
     assert_true(vine__session_next_event(&root->session));
     take_answer(root);
-    (void)snprintf(expected, sizeof(expected), "22,1\n0\n%d\n", 3 + 2 * VINE__SESSION_EVENTS_MAX);
+    (void)snprintf(expected, sizeof(expected), "22,1\n0\n%d\n", 4 + 3 * VINE__SESSION_EVENTS_MAX);
     assert_memory_equal(heard(root), expected, strlen(expected));
     hang_up(alice);
     hang_up(root);
@@ -343,7 +349,7 @@ static void uploads_are_stored_when_all_of_them_has_come(void **state)
     make_vm(alice, "zip", uid);
     assert_string_equal(ask(alice, "8,1\n32,%s\n9,half of", uid), "");
     assert_string_equal(ask(other, "8,1\n32,%s\n1,x\n", uid),
-                        "8,1\n48,error 14: another upload to this VM is under way\n");
+                        "8,1\n43,error 14: an upload to this VM is under way\n");
     assert_string_equal(ask(other, "16,1\n32,%s\n", uid),
                         "16,1\n14,an upload to this VM is under way\n");
     assert_string_equal(ask(other, "19,1\n"), "19,1\n0\n4\n1073741824\n1000\n5000\n1\n0\n9\n");
@@ -459,9 +465,13 @@ static void whose_a_vm_is_is_on_the_disk_before_it_is_told(void **state)
 
 static void what_a_store_has_is_its_owners_again(void **state)
 {
-    const struct vine__store_facts facts = {
-        .configuration = "{}", .configuration_bytes = 2, .memory_bytes = 1};
-    const uint64_t uploads[VINE__UPLOAD_COUNT] = {[VINE__UPLOAD_KERNEL] = 6};
+    struct vine__vm_facts mine = {.uid = "00000000000000000000000000000001",
+                                  .name = "mine",
+                                  .configuration = strdup("{}"),
+                                  .configuration_bytes = 2,
+                                  .memory_bytes = 1,
+                                  .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
+    struct vine__vm_facts nobodys = {.uid = "00000000000000000000000000000002", .name = "nobodys"};
     struct world *const world = *state;
     struct caller *const alice = call_in(world, "alice"), *const root = call_in(world, "root");
 
@@ -470,16 +480,13 @@ static void what_a_store_has_is_its_owners_again(void **state)
                                         "00000000000000000000000000000001"),
                      0);
     assert_string_equal(ask(alice, "2,1\n"), "2,1\n0\n"); /* the store has it not yet */
-    assert_int_equal(vine__registry_adopt(&world->registry, "00000000000000000000000000000001",
-                                          "mine", &facts, uploads),
-                     0);
-    assert_int_equal(vine__registry_adopt(&world->registry, "00000000000000000000000000000002",
-                                          "nobodys", &facts, uploads),
-                     0);
+    assert_int_equal(vine__registry_adopt(&world->registry, &mine), 0);
+    assert_int_equal(vine__registry_adopt(&world->registry, &nobodys), 0);
     assert_string_equal(ask(alice, "4,1\n"), "4,1\n32,00000000000000000000000000000001\n");
     assert_string_equal(ask(root, "102,1\n"), "102,1\n0\n2\n");
     assert_string_equal(ask(root, "109,1\n32,00000000000000000000000000000002\n0,\n"),
-                        "109,1\n0\n12,/tmp/console\n");
+                        "109,1\n9,the VM has no kernel\n");
+    assert_int_equal(vine__registry_adopt(&world->registry, &nobodys), -EEXIST);
     hang_up(alice);
     hang_up(root);
 }

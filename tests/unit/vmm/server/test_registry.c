@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=server */
+/*
+ * What store and engine do takes as long as it takes: who has asked is answered when it is done, or
+ * is gone by then; nobody else is at the same VM meanwhile; and what fails is told.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "server_world.h"
+
+/* What work under way has come to. */
+static const char *finish(struct caller *caller)
+{
+    assert_true(caller->is_waiting);
+    assert_int_equal(vine__session_go_on(&caller->session, false), VINE__SESSION_WAITS);
+    caller->wakes = 0;
+    world_settle(caller->world);
+    assert_true(caller->wakes > 0);
+    caller_go_on(caller);
+    assert_false(caller->is_waiting);
+    return heard(caller);
+}
+
+static struct vine__vm *find(const struct world *world, const char *uid)
+{
+    return vine__registry_find(&world->registry, NULL, uid, strlen(uid));
+}
+
+static bool is_in_state(const struct world *world, const char *uid, enum vine__vm_state state)
+{
+    return find(world, uid)->state == state;
+}
+
+static void work_is_answered_when_it_is_done(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    world->is_slow = true;
+    assert_string_equal(ask(alice, "6,1\n3,new\n"), "");
+    assert_int_equal(world->registry.count, 1);
+    assert_memory_equal(finish(alice), "6,1\n32,", 7);
+    assert_int_equal(world->registry.count, 2);
+    assert_string_equal(ask(alice, "24,1\n32,%s\n17,{\"memory\":\"512M\"}\n", uid), "");
+    assert_string_equal(finish(alice), "24,1\n0\n");
+    assert_string_equal(ask(alice, "17,1\n32,%s\n4,init\n", uid), "");
+    assert_string_equal(finish(alice), "17,1\n0\n");
+    assert_int_equal(find(world, uid)->facts.upload_bytes[VINE__UPLOAD_INITRD], 4);
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "");
+    assert_true(is_in_state(world, uid, VINE__VM_STARTING));
+    assert_string_equal(finish(alice), "9,1\n12,/tmp/console\n");
+    assert_string_equal(ask(alice, "14,1\n32,%s\n", uid), "14,1\n0\n");
+    assert_true(is_in_state(world, uid, VINE__VM_STOPPING));
+    world_settle(world);
+    assert_true(is_in_state(world, uid, VINE__VM_OFF));
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "");
+    assert_non_null(find(world, uid));
+    assert_string_equal(finish(alice), "16,1\n0\n");
+    assert_null(find(world, uid));
+    hang_up(alice);
+}
+
+/* Each kind of work, and its asker is gone before any of it was done. */
+static void who_has_asked_may_be_gone_when_it_is_done(void **state)
+{
+    static const char *const requests[] = {
+        "6,1\n3,new\n",       "24,1\n32,%s\n17,{\"memory\":\"512M\"}\n",
+        "17,1\n32,%s\n1,x\n", "9,1\n32,%s\n0,\n",
+        "14,1\n32,%s\n",      "16,1\n32,%s\n"};
+    struct world *const world = *state;
+    struct caller *const other = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES], text[128];
+
+    make_bootable(other, "zip", uid);
+    world->is_slow = true;
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        struct caller *const alice = call_in(world, "alice");
+
+        (void)snprintf(text, sizeof(text), requests[i], uid);
+        (void)ask(alice, "%s", text);
+        hang_up(alice);
+        world_settle(world);
+    }
+    assert_string_equal(ask(other, "2,1\n"), "2,1\n1\n"); /* `new` */
+    assert_null(find(world, uid));
+    assert_int_equal(world->machines.count, 0);
+    hang_up(other);
+}
+
+static void nobody_else_is_at_a_vm_that_is_changed(void **state)
+{
+    static const char *const requests[] = {
+        "24,1\n32,%s\n2,{}\n",
+        "17,1\n32,%s\n1,x\n",
+        "16,1\n32,%s\n",
+    };
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const other = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES], text[128], expected[128];
+
+    make_bootable(alice, "zip", uid);
+    world->is_slow = true;
+    assert_string_equal(ask(alice, "24,1\n32,%s\n2,{}\n", uid), "");
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        (void)snprintf(text, sizeof(text), requests[i], uid);
+        (void)snprintf(expected, sizeof(expected), "%.5s14,another request changes this VM\n",
+                       requests[i]);
+        assert_string_equal(ask(other, "%s", text), expected);
+    }
+    assert_string_equal(ask(other, "9,1\n32,%s\n0,\n", uid),
+                        "9,1\n41,error 14: another request changes this VM\n");
+    assert_string_equal(finish(alice), "24,1\n0\n");
+    /* One that is about to run runs. */
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "");
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        (void)snprintf(text, sizeof(text), requests[i], uid);
+        (void)snprintf(expected, sizeof(expected), "%.5s9,the VM runs\n", requests[i]);
+        assert_string_equal(ask(other, "%s", text), expected);
+    }
+    assert_string_equal(finish(alice), "9,1\n12,/tmp/console\n");
+    /* And questions are answered all the time. */
+    (void)ask(alice, "14,1\n32,%s\n", uid);
+    assert_memory_equal(ask(other, "11,1\n32,%s\n", uid), "11,1\n0\n8,stopping\n", 18);
+    hang_up(alice);
+    hang_up(other);
+}
+
+static void those_that_are_made_count(void **state)
+{
+    struct world *const world = *state;
+    struct caller *callers[5];
+    struct caller *const other = call_in(world, "alice");
+
+    world->is_slow = true;
+    for (int i = 0; i < 4; i++) {
+        callers[i] = call_in(world, "alice");
+        assert_string_equal(ask(callers[i], "6,1\n1,%d\n", i), "");
+        if (i == 0)
+            assert_string_equal(ask(other, "6,1\n1,0\n"),
+                                "6,1\n29,error 10: a VM has this name.\n");
+    }
+    assert_string_equal(ask(other, "6,1\n1,4\n"),
+                        "6,1\n37,error 8: as many VMs as there may be.\n");
+    for (int i = 0; i < 4; i++)
+        hang_up(callers[i]);
+    world_settle(world);
+    assert_string_equal(ask(other, "2,1\n"), "2,1\n4\n");
+    hang_up(other);
+}
+
+/* ---- stopped before it ran ------------------------------------------------------------------- */
+
+static void one_that_is_stopped_while_it_is_taken_out_never_runs(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const other = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    world->is_slow = true;
+    (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
+    assert_string_equal(ask(other, "13,1\n32,%s\n100\n", uid), "13,1\n0\n");
+    assert_true(is_in_state(world, uid, VINE__VM_STOPPING));
+    assert_string_equal(finish(alice), "9,1\n37,error 9: it was stopped before it ran\n");
+    assert_true(is_in_state(world, uid, VINE__VM_OFF));
+    assert_int_equal(world->machines.questions, 0);
+    assert_false(vine__store_memory_is_out(world->store, uid));
+    hang_up(alice);
+    hang_up(other);
+}
+
+static void one_that_is_killed_while_it_is_executed_is_killed_then(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const other = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    world->is_slow = true;
+    (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
+    assert_true(vine__store_memory_step(world->store));
+    assert_int_equal(world->machines.asked_count, 1);
+    assert_string_equal(ask(other, "14,1\n32,%s\n", uid), "14,1\n0\n");
+    assert_string_equal(finish(alice), "9,1\n12,/tmp/console\n");
+    assert_memory_equal(ask(other, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n6,killed\n", 22);
+    assert_false(vine__store_memory_is_out(world->store, uid));
+    hang_up(alice);
+    hang_up(other);
+}
+
+static void one_that_is_to_start_again_does_so_whenever_that_is_said(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const other = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    world->is_slow = true;
+    /* How far it has come by then. */
+    for (int steps = 0; steps < 5; steps++) {
+        (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
+        for (int i = 0; i < steps; i++) {
+            if (i == 2) /* it runs, and ends */
+                (void)ask(other, "14,1\n32,%s\n", uid);
+            assert_true(world_step(world));
+        }
+        assert_string_equal(ask(other, "15,1\n32,%s\n100\n", uid),
+                            steps < 4 ? "15,1\n0\n"
+                                      : "15,1\n9,not in the state that the VM is in\n");
+        world_settle(world);
+        caller_go_on(alice);
+        (void)heard(alice);
+        if (steps < 4)
+            assert_true(is_in_state(world, uid, VINE__VM_STARTING));
+        assert_int_equal(world->machines.count, steps < 4);
+        (void)ask(other, "14,1\n32,%s\n", uid);
+        world_settle(world);
+        assert_true(is_in_state(world, uid, VINE__VM_OFF));
+    }
+    hang_up(alice);
+    hang_up(other);
+}
+
+/* ---- what fails ------------------------------------------------------------------------------ */
+
+static void what_the_store_cannot_do_is_told_and_changes_nothing(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    vine__store_memory_fail(world->store, VINE__VM_CREATE, VINE_SERVER_E_FULL);
+    assert_string_equal(ask(alice, "6,1\n3,new\n"),
+                        "6,1\n37,error 12: the store was told to fail.\n");
+    vine__store_memory_fail(world->store, VINE__VM_REMOVE, VINE_SERVER_E_FULL);
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n12,the store was told to fail\n");
+    vine__store_memory_fail(world->store, VINE__VM_PUT, VINE_SERVER_E_FULL);
+    assert_string_equal(ask(alice, "17,1\n32,%s\n1,x\n", uid),
+                        "17,1\n12,the store was told to fail\n");
+    assert_string_equal(ask(alice, "19,1\n"), "19,1\n0\n4\n1073741824\n1000\n5000\n1\n0\n6\n");
+    vine__store_memory_fail(world->store, VINE__VM_TAKE_OUT, VINE_SERVER_E_FULL);
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid),
+                        "9,1\n36,error 12: the store was told to fail\n");
+    assert_string_equal(ask(alice, "11,1\n32,%s\n", uid),
+                        "11,1\n0\n3,off\n9,unstarted\n26,the store was told to fail\n0\n");
+    assert_int_equal(world->registry.count, 1);
+    hang_up(alice);
+}
+
+static void what_cannot_be_put_back_is_kept_told_and_used_again(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
+    vine__store_memory_fail(world->store, VINE__VM_PUT_BACK, VINE_SERVER_E_FULL);
+    world_tell(world, uid, VINE__VM_OFF, "crash");
+    assert_string_equal(
+        ask(alice, "11,1\n32,%s\n", uid),
+        "11,1\n0\n3,off\n5,crash\n75,that was it; its disks are not back in the pool: "
+        "the store was told to fail\n1\n");
+    assert_true(vine__store_memory_is_out(world->store, uid));
+    vine__registry_settle(&world->registry);
+    world_settle(world);
+    assert_true(vine__store_memory_is_out(world->store, uid));
+    vine__store_memory_fail(world->store, VINE__VM_PUT_BACK, VINE_SERVER_E_DONE);
+    vine__registry_settle(&world->registry);
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid),
+                        "9,1\n43,error 14: the disks of this VM are put back\n");
+    world_settle(world);
+    assert_false(vine__store_memory_is_out(world->store, uid));
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "9,1\n12,/tmp/console\n");
+    hang_up(alice);
+}
+
+static void one_that_the_engine_refuses_is_put_back_before_that_is_told(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "zip", uid);
+    world->machines.refuses = true;
+    assert_memory_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "9,1\n26,error 13: ", 17);
+    assert_false(vine__store_memory_is_out(world->store, uid));
+    assert_true(is_in_state(world, uid, VINE__VM_OFF));
+    hang_up(alice);
+}
+
+/* ---- whose they are -------------------------------------------------------------------------- */
+
+static void what_is_made_for_a_client_that_goes_is_removed(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const root = call_in(world, "root");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    world->is_slow = true;
+    assert_string_equal(ask(root, "106,1\n3,bob\n3,new\n"), "");
+    vine__registry_leave(&world->registry, vine__clients_find(&world->clients, "bob"));
+    assert_int_equal(vine__clients_remove(&world->clients, "bob"), 0);
+    assert_string_equal(finish(root), "106,1\n15,the client is gone\n");
+    assert_int_equal(world->registry.count, 0);
+    /* What it had is nobody's. */
+    world->is_slow = false;
+    make_vm(root, "zip", uid);
+    vine__registry_leave(&world->registry, vine__clients_find(&world->clients, "root"));
+    assert_null(find(world, uid)->owner);
+    assert_string_equal(find(world, uid)->name, "root.zip");
+    hang_up(root);
+}
+
+static void a_vm_that_is_given_away_is_the_other_ones(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const bob = call_in(world, "bob");
+    struct vine__client *const others = vine__clients_find(&world->clients, "bob");
+    char uid[VINE__CLIENT_UID_BYTES], expected[128], why[VINE__SERVER_WHY_BYTES];
+
+    make_vm(alice, "zip", uid);
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
+                     VINE_SERVER_E_DONE);
+    assert_string_equal(ask(alice, "2,1\n"), "2,1\n0\n");
+    (void)snprintf(expected, sizeof(expected), "12,1\n0\n46,%s,off,alice.zip\n", uid);
+    assert_string_equal(ask(bob, "12,1\n"), expected);
+    /* Back, and it has its name again; and what cannot be written has not been. */
+    world->registry.clients_path = "/nowhere/clients.json";
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), NULL, why),
+                     VINE_SERVER_E_FAILED);
+    assert_ptr_equal(find(world, uid)->owner, others);
+    assert_string_equal(ask(bob, "2,1\n"), "2,1\n1\n");
+    world->registry.clients_path = world->clients_path;
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid),
+                                         vine__clients_find(&world->clients, "alice"), why),
+                     VINE_SERVER_E_DONE);
+    (void)snprintf(expected, sizeof(expected), "12,1\n0\n40,%s,off,zip\n", uid);
+    assert_string_equal(ask(alice, "12,1\n"), expected);
+    others->limits.vms = 0;
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
+                     VINE_SERVER_E_LIMIT);
+    assert_string_equal(ask(alice, "12,1\n"), expected);
+    hang_up(alice);
+    hang_up(bob);
+}
+
+/* ---- over a restart -------------------------------------------------------------------------- */
+
+static void one_that_runs_already_goes_on(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    assert_non_null(boot);
+    make_bootable(alice, "zip", uid);
+    memcpy(world->machines.uids[world->machines.count++], uid, sizeof(uid));
+    vine__registry_resume(find(world, uid), boot, "/tmp/old", "quiet");
+    assert_true(is_in_state(world, uid, VINE__VM_RUNNING));
+    assert_string_equal(ask(alice, "15,1\n32,%s\n100\n", uid), "15,1\n0\n");
+    assert_string_equal(world->machines.parameters, "quiet");
+    assert_true(is_in_state(world, uid, VINE__VM_STARTING));
+    hang_up(alice);
+}
+
+static void an_unusable_one_is_told_of_and_can_be_removed(void **state)
+{
+    struct vine__vm_facts bad = {.uid = "00000000000000000000000000000001",
+                                 .name = "bad",
+                                 .problem = strdup("ab_vmcfg.cfg: No such file"),
+                                 .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
+    struct world *const world = *state;
+    struct caller *const root = call_in(world, "root");
+
+    assert_int_equal(vine__registry_adopt(&world->registry, &bad), 0);
+    assert_string_equal(ask(root, "109,1\n32,00000000000000000000000000000001\n0,\n"),
+                        "109,1\n13,ab_vmcfg.cfg: No such file\n");
+    assert_string_equal(ask(root, "112,1\n"),
+                        "112,1\n0\n40,00000000000000000000000000000001,off,bad\n");
+    vine__registry_drop(&world->registry, find(world, "00000000000000000000000000000001"));
+    assert_string_equal(ask(root, "112,1\n"), "112,1\n0\n0,\n");
+    hang_up(root);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
+    const struct CMUnitTest tests[] = {
+        TEST(work_is_answered_when_it_is_done),
+        TEST(who_has_asked_may_be_gone_when_it_is_done),
+        TEST(nobody_else_is_at_a_vm_that_is_changed),
+        TEST(those_that_are_made_count),
+        TEST(one_that_is_stopped_while_it_is_taken_out_never_runs),
+        TEST(one_that_is_killed_while_it_is_executed_is_killed_then),
+        TEST(one_that_is_to_start_again_does_so_whenever_that_is_said),
+        TEST(what_the_store_cannot_do_is_told_and_changes_nothing),
+        TEST(what_cannot_be_put_back_is_kept_told_and_used_again),
+        TEST(one_that_the_engine_refuses_is_put_back_before_that_is_told),
+        TEST(what_is_made_for_a_client_that_goes_is_removed),
+        TEST(a_vm_that_is_given_away_is_the_other_ones),
+        TEST(one_that_runs_already_goes_on),
+        TEST(an_unusable_one_is_told_of_and_can_be_removed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

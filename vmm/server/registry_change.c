@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/server/registry_change.c - VMs are made, changed and removed; see registry.h. */
+
+#include "vmm/server/registry_internal.h"
+
+#include "utils/assert.h"
+#include "utils/container_of.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- work that is under way ------------------------------------------------------------------ */
+
+static enum vine_server_error refuse(struct vine__asker *asker, enum vine_server_error error,
+                                     const char *text)
+{
+    asker->error = error;
+    return vine__registry_refuse(asker->why, error, text);
+}
+
+enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
+                                           char why[VINE__SERVER_WHY_BYTES])
+{
+    static const char *const texts[] = {
+        [VINE__VM_UPLOADING] = "an upload to this VM is under way",
+        [VINE__VM_CHANGING] = "another request changes this VM",
+        [VINE__VM_PUTTING_BACK] = "the disks of this VM are put back",
+    };
+
+    if (vm->state != VINE__VM_OFF)
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
+    return vm->phase == VINE__VM_IDLE
+               ? VINE_SERVER_E_DONE
+               : vine__registry_refuse(why, VINE_SERVER_E_BUSY, texts[vm->phase]);
+}
+
+void vine__vm_set_asker(struct vine__vm *vm, struct vine__asker *asker)
+{
+    VINE_ASSERT(vm->asker == NULL && asker->vm == NULL);
+    vm->asker = asker;
+    asker->vm = vm;
+}
+
+void vine__registry_unask(struct vine__asker *asker)
+{
+    if (asker->vm != NULL)
+        asker->vm->asker = NULL;
+    asker->vm = NULL;
+}
+
+void vine__vm_answer(struct vine__vm *vm, enum vine_server_error error, const char *why,
+                     const char *text)
+{
+    struct vine__asker *const asker = vm->asker;
+
+    if (asker == NULL)
+        return;
+    vine__registry_unask(asker);
+    asker->error = error;
+    (void)snprintf(asker->why, sizeof(asker->why), "%s", why);
+    (void)snprintf(asker->text, sizeof(asker->text), "%s", text);
+    asker->done(asker);
+}
+
+struct vine__vm *vine__vm_of_work(struct vine__vm_store_work *work)
+{
+    return VINE_CONTAINER_OF(work, struct vine__vm, store_work);
+}
+
+void vine__vm_begin(struct vine__vm *vm, enum vine__vm_phase phase, enum vine__vm_store_task task,
+                    void (*done)(struct vine__vm_store_work *work))
+{
+    struct vine__vm_store_work *const work = &vm->store_work;
+
+    vm->phase = phase;
+    work->task = task;
+    work->done = done;
+    work->uid = vm->uid;
+    work->error = VINE_SERVER_E_DONE;
+    work->why[0] = '\0';
+    vm->registry->store->begin(vm->registry->store, work);
+}
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
+static bool has_name(const struct vine_list *vms, const struct vine__client *client,
+                     const char *name)
+{
+    VINE_LIST_FOR_EACH(node, vms)
+    {
+        const struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        if (vm->owner == client && strcmp(vm->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t making_of(const struct vine__registry *registry, const struct vine__client *client)
+{
+    uint32_t count = 0;
+
+    VINE_LIST_FOR_EACH(node, &registry->making)
+    count += VINE_LIST_OBJECT(node, struct vine__vm, link)->owner == client;
+    return count;
+}
+
+/* It is not among those that are made any more, and is nothing. */
+static void give_up(struct vine__vm *vm, enum vine_server_error error, const char *why)
+{
+    vine_list_remove(&vm->link);
+    vine__vm_answer(vm, error, why, "");
+    vine__vm_free(vm);
+}
+
+static void unmade(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+
+    give_up(vm, vm->error, vm->ended_text);
+}
+
+/* The client has it from now on, on the disk too. */
+static enum vine_server_error give(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
+{
+    struct vine__registry *const registry = vm->registry;
+    enum vine_server_error told;
+
+    if (vm->owner == NULL)
+        return vine__registry_refuse(why, VINE_SERVER_E_NO_CLIENT, "the client is gone");
+    if (vine__clients_give(registry->clients, vm->owner, vm->uid) != 0)
+        return vine__registry_refuse(why, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
+    told = vine__registry_save(registry, why);
+    if (told != VINE_SERVER_E_DONE)
+        (void)!vine__clients_take(vm->owner, vm->uid);
+    return told;
+}
+
+static void made(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+
+    if (work->error != VINE_SERVER_E_DONE) {
+        give_up(vm, work->error, work->why);
+        return;
+    }
+    vine__vm_take_facts(vm, &work->facts);
+    vm->error = give(vm, vm->ended_text);
+    if (vm->error != VINE_SERVER_E_DONE) {
+        vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, unmade);
+        return;
+    }
+    vm->phase = VINE__VM_IDLE;
+    vine_list_remove(&vm->link);
+    vine__registry_remember(vm->registry, vm);
+    vine__vm_answer(vm, VINE_SERVER_E_DONE, "", vm->uid);
+}
+
+static enum vine_server_error name_it(const struct vine__registry *registry, struct vine__vm *vm,
+                                      const char *name, size_t size, struct vine__asker *asker)
+{
+    int whole;
+
+    if (size < sizeof(vm->name))
+        memcpy(vm->name, name, size);
+    if (size >= sizeof(vm->name) || strlen(vm->name) != size || !vine__vm_is_name(vm->name))
+        return refuse(asker, VINE_SERVER_E_BAD_VALUE, VINE__VM_NAME_RULE);
+    if (has_name(&registry->vms, vm->owner, vm->name) ||
+        has_name(&registry->making, vm->owner, vm->name))
+        return refuse(asker, VINE_SERVER_E_EXISTS, "a VM has this name");
+    whole = snprintf(vm->facts.name, sizeof(vm->facts.name), "%s.%s", vm->owner->name, vm->name);
+    if (whole < 0 || (size_t)whole >= sizeof(vm->facts.name))
+        return refuse(asker, VINE_SERVER_E_BAD_VALUE,
+                      "a name has at most 30 bytes together with its client's");
+    return VINE_SERVER_E_DONE;
+}
+
+enum vine_server_error vine__registry_create(struct vine__registry *registry,
+                                             struct vine__client *client, const char *name,
+                                             size_t size, struct vine__asker *asker)
+{
+    struct vine__vm *vm;
+    enum vine_server_error told;
+
+    if (client->vm_count + making_of(registry, client) >= client->limits.vms)
+        return refuse(asker, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
+    vm = calloc(1, sizeof(*vm));
+    if (vm == NULL)
+        return refuse(asker, VINE_SERVER_E_FAILED, "no memory");
+    vm->registry = registry;
+    vm->owner = client;
+    vm->ended_by = "";
+    vm->fd = -1;
+    told = name_it(registry, vm, name, size, asker);
+    if (told != VINE_SERVER_E_DONE) {
+        vine__vm_free(vm);
+        return told;
+    }
+    (void)snprintf(vm->facts.pool, sizeof(vm->facts.pool), "%s", client->pool);
+    vine_list_push_back(&registry->making, &vm->link);
+    vine__vm_set_asker(vm, asker);
+    vm->store_work.name = vm->facts.name;
+    vm->store_work.pool = vm->facts.pool;
+    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_CREATE, made);
+    return VINE_SERVER_E_DONE;
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+static void removed(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+    struct vine__registry *const registry = vm->registry;
+    enum vine_server_error told;
+    char why[VINE__SERVER_WHY_BYTES] = "";
+
+    vm->phase = VINE__VM_IDLE;
+    if (work->error != VINE_SERVER_E_DONE) {
+        vine__vm_answer(vm, work->error, work->why, "");
+        return;
+    }
+    if (vm->owner != NULL)
+        (void)!vine__clients_take(vm->owner, vm->uid);
+    told = vine__registry_save(registry, why);
+    vm->state = VINE__VM_DELETED;
+    vine__registry_hear(registry, vm);
+    vine__vm_answer(vm, told, why, "");
+    vine__registry_forget(registry, vm);
+}
+
+enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__asker *asker)
+{
+    const enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
+
+    if (told != VINE_SERVER_E_DONE)
+        return asker->error = told;
+    vine__vm_set_asker(vm, asker);
+    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
+    return VINE_SERVER_E_DONE;
+}
+
+static void changed(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+
+    vm->phase = VINE__VM_IDLE;
+    vm->reserved_bytes = 0;
+    free(vm->text);
+    vm->text = NULL;
+    if (vm->fd >= 0)
+        (void)close(vm->fd);
+    vm->fd = -1;
+    if (work->error == VINE_SERVER_E_DONE)
+        vine__vm_take_facts(vm, &work->facts);
+    vine__vm_answer(vm, work->error, work->why, "");
+}
+
+enum vine_server_error vine__registry_configure(struct vine__vm *vm, const char *json, size_t size,
+                                                struct vine__asker *asker)
+{
+    const enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
+
+    if (told != VINE_SERVER_E_DONE)
+        return asker->error = told;
+    vm->text = malloc(size + 1);
+    if (vm->text == NULL)
+        return refuse(asker, VINE_SERVER_E_FAILED, "no memory");
+    memcpy(vm->text, json, size);
+    vine__vm_set_asker(vm, asker);
+    vm->store_work.json = vm->text;
+    vm->store_work.json_bytes = size;
+    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_CONFIGURE, changed);
+    return VINE_SERVER_E_DONE;
+}
+
+void vine__registry_put(struct vine__vm *vm, enum vine__vm_upload upload, int fd,
+                        uint64_t size_bytes, struct vine__asker *asker)
+{
+    VINE_ASSERT(vm->phase == VINE__VM_UPLOADING);
+    vm->fd = fd;
+    vine__vm_set_asker(vm, asker);
+    vm->store_work.upload = upload;
+    vm->store_work.fd = fd;
+    vm->store_work.size_bytes = size_bytes;
+    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_PUT, changed);
+}

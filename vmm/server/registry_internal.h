@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/server/registry_internal.h - between the files that know VMs, change them and run them. */
+#ifndef VINE_VMM_SERVER_REGISTRY_INTERNAL_H
+#define VINE_VMM_SERVER_REGISTRY_INTERNAL_H
+
+#include "vmm/server/registry.h"
+
+/* registry.c */
+
+/* A refusal: the error, with its reason. */
+enum vine_server_error vine__registry_refuse(char why[VINE__SERVER_WHY_BYTES],
+                                             enum vine_server_error error, const char *text);
+
+/* A VM that was made or found is among the others from now on; or is not any more, and freed. */
+void vine__registry_remember(struct vine__registry *registry, struct vine__vm *vm);
+void vine__registry_forget(struct vine__registry *registry, struct vine__vm *vm);
+void vine__vm_free(struct vine__vm *vm);
+
+/* These facts are its own, in the place of those that it has. */
+void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts);
+
+/* Tell its watchers of its state. */
+void vine__registry_hear(struct vine__registry *registry, const struct vine__vm *vm);
+
+/* Write the list of clients. */
+VINE_MUST_CHECK enum vine_server_error vine__registry_save(const struct vine__registry *registry,
+                                                           char why[VINE__SERVER_WHY_BYTES]);
+
+/* registry_change.c */
+
+/* It is idle and off: nobody is at its files. */
+VINE_MUST_CHECK enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
+                                                           char why[VINE__SERVER_WHY_BYTES]);
+
+/* Who waits for what is under way. */
+void vine__vm_set_asker(struct vine__vm *vm, struct vine__asker *asker);
+void vine__vm_answer(struct vine__vm *vm, enum vine_server_error error, const char *why,
+                     const char *text);
+
+/* Have the store do this, and then call `done`, with the VM in that phase meanwhile. What else the
+ * task needs is there. */
+void vine__vm_begin(struct vine__vm *vm, enum vine__vm_phase phase, enum vine__vm_store_task task,
+                    void (*done)(struct vine__vm_store_work *work));
+
+/* The VM at whose work the store was. */
+struct vine__vm *vine__vm_of_work(struct vine__vm_store_work *work);
+
+#endif

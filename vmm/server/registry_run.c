@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/registry_run.c - VMs are started and end; see registry.h.
+ *
+ *     off, idle -> taking out -> executing -> executed -> putting back -> off, idle
+ *
+ * A VM is `starting` from the beginning, and `off` when what its guest has written is back in the
+ * pool. One that is to start again is off for a moment in between, and is taken out as it is.
+ */
+
+#include "vmm/server/registry_internal.h"
+
+#include "utils/assert.h"
+#include "utils/container_of.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES]);
+
+static void tell(struct vine__vm *vm, enum vine__vm_state state)
+{
+    if (vm->state == state && state != VINE__VM_OFF)
+        return;
+    vm->state = state;
+    vine__registry_hear(vm->registry, vm);
+}
+
+static void set_ended(struct vine__vm *vm, const char *ended_by, const char *text)
+{
+    vm->ended_by = ended_by;
+    (void)snprintf(vm->ended_text, sizeof(vm->ended_text), "%s", text);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void off(struct vine__vm *vm)
+{
+    const bool again = vm->starts_again;
+    char why[VINE__SERVER_WHY_BYTES] = "";
+
+    vine__boot_free(vm->boot);
+    vm->boot = NULL;
+    vm->phase = VINE__VM_IDLE;
+    vm->starts_again = false;
+    vm->is_to_end = false;
+    tell(vm, VINE__VM_OFF);
+    vine__vm_answer(vm, vm->error, vm->ended_text, "");
+    if (again && begin(vm, why) != VINE_SERVER_E_DONE) {
+        set_ended(vm, "unstarted", why);
+        tell(vm, VINE__VM_OFF);
+    }
+}
+
+static void is_put_back(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+    const size_t size = strlen(vm->ended_text);
+
+    if (work->error == VINE_SERVER_E_DONE)
+        vine__vm_take_facts(vm, &work->facts);
+    else /* it is kept, and the next start finds it */
+        (void)snprintf(vm->ended_text + size, sizeof(vm->ended_text) - size,
+                       "%sits disks are not back in the pool: %s", size > 0 ? "; " : "", work->why);
+    vm->facts.is_taken_out = work->error != VINE_SERVER_E_DONE;
+    off(vm);
+}
+
+static void put_back(struct vine__vm *vm)
+{
+    vine__vm_begin(vm, VINE__VM_PUTTING_BACK, VINE__VM_PUT_BACK, is_put_back);
+}
+
+/* It was not executed. */
+static void unstarted(struct vine__vm *vm, enum vine_server_error error, const char *why)
+{
+    vm->starts_again &= vm->is_to_end; /* somebody wants that; else it would fail again */
+    vm->error = error;
+    set_ended(vm, "unstarted", why);
+    if (vm->phase == VINE__VM_TAKING_OUT && vm->boot == NULL)
+        off(vm); /* as it was before */
+    else
+        put_back(vm);
+}
+
+static void ended(struct vine__vm *vm, const char *ended_by, const char *text)
+{
+    set_ended(vm, ended_by, text);
+    vm->error = VINE_SERVER_E_DONE;
+    if (vm->starts_again) {
+        off(vm);
+        return;
+    }
+    tell(vm, VINE__VM_STOPPING);
+    put_back(vm);
+}
+
+void vine__registry_settle(struct vine__registry *registry)
+{
+    VINE_LIST_FOR_EACH(node, &registry->vms)
+    {
+        struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        if (!vm->facts.is_taken_out || vm->phase != VINE__VM_IDLE)
+            continue;
+        vm->error = VINE_SERVER_E_DONE;
+        put_back(vm);
+    }
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static enum vine_server_error check_memory(const struct vine__vm *vm,
+                                           char why[VINE__SERVER_WHY_BYTES])
+{
+    const struct vine__client *const owner = vm->owner;
+    const uint64_t taken = owner != NULL ? vine__registry_memory(vm->registry, owner) : 0;
+
+    if (owner != NULL && (taken > owner->limits.memory_bytes ||
+                          vm->facts.memory_bytes > owner->limits.memory_bytes - taken))
+        return vine__registry_refuse(why, VINE_SERVER_E_LIMIT, "more memory than there may be");
+    return VINE_SERVER_E_DONE;
+}
+
+static void end(struct vine__vm *vm)
+{
+    struct vine__machines *const machines = vm->registry->machines;
+
+    if (vm->is_to_end_hard)
+        machines->calls->kill(machines, vm->uid);
+    else
+        machines->calls->stop(machines, vm->uid, vm->end_ms);
+}
+
+static void executed(struct vine__machines_work *work)
+{
+    struct vine__vm *const vm = VINE_CONTAINER_OF(work, struct vine__vm, machines_work);
+
+    if (work->error != VINE_SERVER_E_DONE) {
+        unstarted(vm, work->error, work->why);
+        return;
+    }
+    memcpy(vm->console, work->console, sizeof(vm->console));
+    vm->start_count++;
+    vm->phase = VINE__VM_EXECUTED;
+    vine__vm_answer(vm, VINE_SERVER_E_DONE, "", vm->console);
+    if (vm->is_to_end)
+        end(vm);
+}
+
+static void taken_out(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+    struct vine__machines *const machines = vm->registry->machines;
+    struct vine__machines_work *const start = &vm->machines_work;
+
+    if (work->error != VINE_SERVER_E_DONE) {
+        unstarted(vm, work->error, work->why);
+        return;
+    }
+    vm->boot = work->boot;
+    if (vm->is_to_end) {
+        unstarted(vm, VINE_SERVER_E_BAD_STATE, "it was stopped before it ran");
+        return;
+    }
+    vm->phase = VINE__VM_EXECUTING;
+    *start = (struct vine__machines_work){
+        .done = executed, .boot = vm->boot, .parameters = vm->parameters};
+    machines->calls->start(machines, start);
+}
+
+/* What every start asks for, the first one and one again. */
+static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
+{
+    enum vine_server_error told;
+
+    if (vm->facts.problem != NULL)
+        return vine__registry_refuse(why, VINE_SERVER_E_FAILED, vm->facts.problem);
+    if (vm->facts.upload_bytes[VINE__UPLOAD_KERNEL] == 0)
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM has no kernel");
+    told = check_memory(vm, why);
+    if (told != VINE_SERVER_E_DONE)
+        return told;
+    vm->error = VINE_SERVER_E_DONE;
+    tell(vm, VINE__VM_STARTING);
+    vine__vm_begin(vm, VINE__VM_TAKING_OUT, VINE__VM_TAKE_OUT, taken_out);
+    return VINE_SERVER_E_DONE;
+}
+
+enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *parameters,
+                                            size_t size, struct vine__asker *asker)
+{
+    enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
+    char *copy;
+
+    if (told != VINE_SERVER_E_DONE)
+        return asker->error = told;
+    if (size >= VINE__VM_PARAMETERS_BYTES || memchr(parameters, '\0', size) != NULL ||
+        memchr(parameters, '\n', size) != NULL)
+        return asker->error =
+                   vine__registry_refuse(asker->why, VINE_SERVER_E_BAD_VALUE,
+                                         "kernel parameters are one line of at most 4095 bytes");
+    copy = strndup(parameters, size);
+    if (copy == NULL)
+        return asker->error = vine__registry_refuse(asker->why, VINE_SERVER_E_FAILED, "no memory");
+    free(vm->parameters);
+    vm->parameters = copy;
+    told = begin(vm, asker->why);
+    if (told == VINE_SERVER_E_DONE)
+        vine__vm_set_asker(vm, asker);
+    else
+        asker->error = told;
+    return told;
+}
+
+void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
+                           const char *parameters)
+{
+    VINE_ASSERT(vm->phase == VINE__VM_IDLE && vm->state == VINE__VM_OFF);
+    vm->boot = boot;
+    vm->phase = VINE__VM_EXECUTED;
+    (void)snprintf(vm->console, sizeof(vm->console), "%s", console);
+    free(vm->parameters);
+    vm->parameters = strdup(parameters);
+    vm->start_count++;
+    tell(vm, VINE__VM_RUNNING);
+}
+
+/* ---- what is asked of those that run --------------------------------------------------------- */
+
+static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
+                                        bool starts_again)
+{
+    if (vm->state == VINE__VM_OFF)
+        return VINE_SERVER_E_BAD_STATE;
+    vm->starts_again = starts_again;
+    vm->is_to_end = true;
+    vm->is_to_end_hard = is_hard;
+    vm->end_ms = timeout_ms;
+    tell(vm, VINE__VM_STOPPING);
+    if (vm->phase == VINE__VM_EXECUTED)
+        end(vm);
+    return VINE_SERVER_E_DONE;
+}
+
+enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout_ms,
+                                           bool starts_again)
+{
+    return begin_end(vm, false, timeout_ms, starts_again);
+}
+
+enum vine_server_error vine__registry_kill(struct vine__vm *vm)
+{
+    return begin_end(vm, true, 0, false);
+}
+
+void vine__registry_tell(struct vine__registry *registry, const char *uid,
+                         enum vine__vm_state state, const char *ended_by, const char *text)
+{
+    struct vine__vm *const vm = vine__registry_find(registry, NULL, uid, strlen(uid));
+
+    if (vm == NULL || vm->phase != VINE__VM_EXECUTED)
+        return;
+    if (state == VINE__VM_OFF)
+        ended(vm, ended_by, text);
+    else if (vm->state != VINE__VM_STOPPING)
+        /* Who is told to stop is stopping until it is off, whatever it does meanwhile. */
+        tell(vm, state);
+}
