@@ -15,6 +15,7 @@
 #include "utils/container_of.h"
 
 #include "engine.h"
+#include "message.h"
 
 /* Tasks that a channel may take beside ours: none, but issuing to the last slot would make every
  * other call find it full. */
@@ -229,6 +230,8 @@ int engine_pipe_create(struct vine_pipe *pipe, const struct engine_options *opti
     created->works = calloc(limits.tasks_max + 1, sizeof(struct work *));
     created->level = options->level;
     created->deadline_ns = options->deadline_ns;
+    if (options->deadline_ns != 0 && !limits.heeds_deadlines)
+        message_warning("this appliance is older and heeds no --deadline");
     created->bytes = options->has_level ? (const void *)&created->level : options->key;
     created->bytes_size = options->has_level ? sizeof(created->level)
                           : options->key     ? strlen(options->key)

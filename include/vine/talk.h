@@ -160,7 +160,8 @@ VINE_API void vine_pipe_disarm(struct vine_pipe *pipe);
 struct vine_pipe_limits {
     uint64_t memory_max_bytes; /* granted for both halves together */
     uint32_t channels_max;
-    uint32_t tasks_max; /* in flight a channel */
+    uint32_t tasks_max;   /* in flight a channel */
+    bool heeds_deadlines; /* of tasks; an older appliance does not */
 };
 
 struct vine_pipe_stats {

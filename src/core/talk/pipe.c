@@ -443,6 +443,7 @@ void vine_pipe_get_limits(struct vine_pipe *pipe, struct vine_pipe_limits *ret_l
         .memory_max_bytes = pipe->memory_bytes,
         .channels_max = pipe->channels_max,
         .tasks_max = pipe->tasks_max,
+        .heeds_deadlines = pipe->agreement.deadlines,
     };
 }
 
