@@ -22,6 +22,7 @@
  *     refuses     has no room for the second memory of place 1
  *     keeps       its guest does not let go of a device
  *     leaks       as good, but if it has inherited what is not its own, it ends
+ *     serves      as good, with any number of links
  *     boots       as good, and its guest says that it is there
  *     nowhere     says that its console is where no terminal is
  *     borrows     says that its console is a terminal that is there, and is not its own
@@ -189,6 +190,22 @@ static void fake_tell_console(json_int_t id)
     fake_answer(id, text);
 }
 
+/* What it has from its start. */
+static void fake_begin_with(const char *word)
+{
+    static const char *const kinds[] = {"id=link", "id=memory"};
+
+    for (int i = 0; i < 2; i++) {
+        const char *const at = strstr(word, kinds[i]);
+        char name[32];
+
+        if (at == NULL)
+            continue;
+        (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 3, ","), at + 3);
+        (void)fake_find(name, true, false);
+    }
+}
+
 static void fake_obey(const json_t *command)
 {
     const char *const what = json_string_value(json_object_get(command, "execute"));
@@ -215,8 +232,9 @@ static void fake_obey(const json_t *command)
         if (close((int)json_integer_value(json_object_get(arguments, "fdset-id"))) != 0)
             exit(5);
     }
-    /* No test has more than one link on its way. */
-    if (strcmp(what, "add-fd") == 0 && ++fake_fd_count > 2 && !fake_is("keeps"))
+    /* But for these two nobody has more than one link plugged. */
+    if (strcmp(what, "add-fd") == 0 && ++fake_fd_count > 2 && !fake_is("keeps") &&
+        !fake_is("serves"))
         exit(5);
     if (strcmp(what, "add-fd") == 0) {
         (void)snprintf(text, sizeof(text), "{\"fd\": %d, \"fdset-id\": %d}", fake_received,
@@ -283,6 +301,7 @@ __attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
     if (strncmp(fake_name, "probe", 5) == 0)
         fake_name = getenv("FAKE_PROBED");
     for (int i = 1; i < argc; i++) {
+        fake_begin_with(argv[i]);
         if (strncmp(argv[i], "socket,id=qmp,fd=", 17) == 0)
             fake_qmp = (int)strtol(argv[i] + 17, NULL, 10);
         if (strncmp(argv[i], "fd=", 3) == 0 && strstr(argv[i], ",set=1") != NULL)

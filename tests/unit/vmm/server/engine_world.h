@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine_world.h - boots of VMs whose QEMU is the test's own program (fake_qemu.h), and what was
+ * told of them.
+ *
+ * Owns:     all of it, and a folder.
+ * Threads:  core 0's, which the test steps.
+ * Blocking: until what is awaited has come about.
+ * Trust:    the test's own.
+ * Limits:   VMS_MAX VMs.
+ *
+ * The first digits of a VM's UID say what its QEMU is like: kind_words.
+ */
+#ifndef VINE_TESTS_ENGINE_WORLD_H
+#define VINE_TESTS_ENGINE_WORLD_H
+
+#include "../../core/network/network_tests.h"
+
+#include "../engine/fake_qemu.h"
+#include "harness/folder.h"
+#include "vmm/server/engine_internal.h"
+
+#define VMS_MAX  256
+#define TOLD_MAX 8
+
+enum kind { GOOD, EXITS, SILENT, CRASHES, PANICS, DEAF, REFUSES, KEEPS, SERVES, KIND_COUNT };
+
+static const char *const kind_words[] = {"good", "exits",   "silent", "crashes", "panics",
+                                         "deaf", "refuses", "keeps",  "serves"};
+
+/* A VM, and what was told of it. */
+struct vm {
+    struct vine__boot boot;
+    struct vine__vm_configuration configuration;
+    struct vine__machines_work work;
+    bool is_done;
+    uint32_t told_count;
+    enum vine__vm_state told[TOLD_MAX];
+    char ended_by[16];
+    char text[VINE__MACHINE_TEXT_BYTES];
+    char note[VINE__MACHINE_TEXT_BYTES];
+};
+
+static struct vm vms[VMS_MAX];
+static uint32_t vm_count;
+static char folder[] = "/tmp/vine-engine-XXXXXX";
+
+static inline struct vm *make_vm(enum kind kind)
+{
+    struct vm *const vm = &vms[vm_count];
+
+    assert_true(vm_count < VMS_MAX);
+    *vm = (struct vm){.configuration = {.memory_bytes = 128 << 20, .cpu_count = 1}};
+    /* The engine's names are without the last digit. */
+    (void)snprintf(vm->boot.uid, sizeof(vm->boot.uid), "%02x%030x", (unsigned)kind, vm_count << 4);
+    (void)snprintf(vm->boot.name, sizeof(vm->boot.name), "vm%u", vm_count++);
+    vm->boot.configuration = &vm->configuration;
+    vm->boot.kernel = (char *)(uintptr_t) "/none";
+    return vm;
+}
+
+static inline struct vm *vm_named(const char *uid)
+{
+    for (uint32_t i = 0; i < vm_count; i++)
+        if (strcmp(vms[i].boot.uid, uid) == 0)
+            return &vms[i];
+    fail_msg("nobody is %s", uid);
+    return NULL;
+}
+
+static inline void heard(void *context, const char *uid, enum vine__vm_state state,
+                         const char *ended_by, const char *text)
+{
+    struct vm *const vm = vm_named(uid);
+
+    (void)context;
+    assert_true(vine_on_reactor());
+    assert_true(vm->told_count < TOLD_MAX);
+    vm->told[vm->told_count++] = state;
+    (void)snprintf(vm->ended_by, sizeof(vm->ended_by), "%s", ended_by);
+    (void)snprintf(vm->text, sizeof(vm->text), "%s", text);
+}
+
+static inline void noted(void *context, const char *uid, const char *name, const char *text)
+{
+    struct vm *const vm = vm_named(uid);
+
+    (void)context;
+    assert_string_equal(vm->boot.name, name);
+    (void)snprintf(vm->note, sizeof(vm->note), "%s", text);
+}
+
+static inline struct vine__engine_options world_options(void)
+{
+    return (struct vine__engine_options){
+        .runtime = folder,
+        .logs = folder,
+        .console_links = folder,
+        .qemu = "/proc/self/exe",
+        .accelerator = VINE__SERVER_ACCELERATOR_TCG,
+        .log_bytes = 1 << 20,
+        .tell = heard,
+        .note = noted,
+    };
+}
+
+/* Become a fake QEMU, if that is what this process is. */
+static inline void world_main(int argc, char **argv)
+{
+    if (argc < 3 || strcmp(argv[1], "-name") != 0)
+        return;
+    if (strncmp(argv[2], "probe", 5) != 0) {
+        char kind[3] = {argv[2][0], argv[2][1], '\0'};
+
+        argv[2] = (char *)(uintptr_t)kind_words[strtoul(kind, NULL, 16) % KIND_COUNT];
+    }
+    fake_qemu(argc, argv);
+}
+
+#endif

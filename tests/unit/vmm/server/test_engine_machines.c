@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=server links=runtime timeout=120 */
+/*
+ * VMs on the engine's thread: started, told of, stopped; one that hangs keeps nobody from another.
+ */
+#include "engine_world.h"
+
+#define HUNG 100
+
+static struct vine__machines *machines;
+static bool is_closed;
+
+static void closed(void *context)
+{
+    (void)context;
+    is_closed = true;
+}
+
+static int begin_with(const struct vine__engine_options *options)
+{
+    open_cores(1);
+    vine__mesh_open_to_aliens(stepped.mesh);
+    return vine__engine_open(options, &machines);
+}
+
+static int begin(void **state)
+{
+    const struct vine__engine_options options = world_options();
+
+    (void)state;
+    return begin_with(&options);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    is_closed = false;
+    vine__engine_close(machines, closed, NULL);
+    until(is_closed);
+    vine__mesh_open_to_aliens(NULL);
+    close_cores();
+    return 0;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static void done(struct vine__machines_work *work)
+{
+    VINE_CONTAINER_OF(work, struct vm, work)->is_done = true;
+}
+
+static void begin_start(struct vm *vm)
+{
+    vm->is_done = false;
+    vm->told_count = 0;
+    vm->work = (struct vine__machines_work){.done = done, .boot = &vm->boot, .parameters = "a b"};
+    machines->calls->start(machines, &vm->work);
+    assert_false(vm->is_done);
+}
+
+static void start(struct vm *vm)
+{
+    begin_start(vm);
+    until(vm->is_done);
+    if (vm->work.error != VINE_SERVER_E_DONE)
+        fail_msg("%s", vm->work.why);
+}
+
+static bool is_told(const struct vm *vm, enum vine__vm_state state)
+{
+    return vm->told_count > 0 && vm->told[vm->told_count - 1] == state;
+}
+
+static void run(struct vm *vm)
+{
+    start(vm);
+    until(is_told(vm, VINE__VM_RUNNING));
+}
+
+static void expect_end(struct vm *vm, const char *ended_by, const char *text)
+{
+    until(is_told(vm, VINE__VM_OFF));
+    assert_string_equal(vm->ended_by, ended_by);
+    if (strstr(vm->text, text) == NULL)
+        fail_msg("'%s' lacks '%s'", vm->text, text);
+}
+
+/* ---- lives ----------------------------------------------------------------------------------- */
+
+static void one_that_is_started_runs_until_it_is_stopped(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    char console[128];
+
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        run(vm);
+        (void)snprintf(console, sizeof(console), "%s/%s-vttyS0", folder, vm->boot.uid);
+        assert_string_equal(vm->work.console, console);
+        machines->calls->stop(machines, vm->boot.uid, 60000);
+        expect_end(vm, "stopped", "");
+    }
+}
+
+static void one_that_ends_by_itself_is_told_of_with_why(void **state)
+{
+    struct vm *const crashes = make_vm(CRASHES), *const panics = make_vm(PANICS);
+    struct vm *const exits = make_vm(EXITS);
+
+    (void)state;
+    start(crashes);
+    start(panics);
+    start(exits);
+    expect_end(crashes, "crash", "signal 9");
+    expect_end(panics, "panic", "");
+    expect_end(exits, "unstarted", "no such?processor");
+}
+
+static void one_that_does_not_hear_the_button_is_quit_in_time(void **state)
+{
+    struct vm *const vm = make_vm(DEAF);
+
+    (void)state;
+    run(vm);
+    machines->calls->stop(machines, vm->boot.uid, 1);
+    expect_end(vm, "quit", "");
+}
+
+static void nothing_happens_to_who_is_not_there(void **state)
+{
+    struct vm *const vm = make_vm(GOOD), *const other = make_vm(GOOD);
+
+    (void)state;
+    run(vm);
+    machines->calls->kill(machines, other->boot.uid);
+    machines->calls->stop(machines, other->boot.uid, 1);
+    machines->calls->kill(machines, vm->boot.uid);
+    expect_end(vm, "killed", "");
+    assert_int_equal(other->told_count, 0);
+}
+
+static void a_hundred_that_hang_keep_nobody_from_another(void **state)
+{
+    struct vm *hung[HUNG];
+    struct vm *const vm = make_vm(GOOD);
+
+    (void)state;
+    for (uint32_t i = 0; i < HUNG; i++)
+        start(hung[i] = make_vm(SILENT));
+    run(vm);
+    machines->calls->stop(machines, vm->boot.uid, 0);
+    expect_end(vm, "stopped", "");
+    for (uint32_t i = 0; i < HUNG; i++)
+        assert_int_equal(hung[i]->told_count, 0);
+    for (uint32_t i = 0; i < HUNG; i++)
+        machines->calls->kill(machines, hung[i]->boot.uid);
+    for (uint32_t i = 0; i < HUNG; i++)
+        expect_end(hung[i], "killed", "");
+}
+
+static void closing_kills_and_tells(void **state)
+{
+    const struct vine__engine_options options = world_options();
+    struct vm *const good = make_vm(GOOD), *const hung = make_vm(SILENT);
+
+    run(good);
+    start(hung);
+    (void)end(state);
+    assert_true(is_told(good, VINE__VM_OFF));
+    assert_true(is_told(hung, VINE__VM_OFF));
+    assert_int_equal(begin_with(&options), 0);
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+static void expect_refusal(struct vm *vm, const char *why)
+{
+    begin_start(vm);
+    until(vm->is_done);
+    assert_int_equal(vm->work.error, VINE_SERVER_E_FAILED);
+    if (strstr(vm->work.why, why) == NULL)
+        fail_msg("'%s' lacks '%s'", vm->work.why, why);
+    assert_int_equal(vm->told_count, 0);
+}
+
+static void what_cannot_be_started_is_refused_with_why(void **state)
+{
+    struct vm *const no_disk = make_vm(GOOD), *const no_kernel = make_vm(GOOD);
+
+    (void)state;
+    no_disk->boot.disks[0].path = (char *)(uintptr_t) "/nowhere/disk";
+    no_disk->boot.disk_count = 1;
+    expect_refusal(no_disk, "/nowhere/disk");
+    no_kernel->boot.kernel = NULL;
+    expect_refusal(no_kernel, "a kernel is wanting");
+}
+
+static void what_was_said_is_told_from_its_end(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    char text[64];
+    size_t size = 0;
+
+    (void)state;
+    assert_int_equal(machines->calls->log(machines, vm->boot.uid, text, sizeof(text)), 0);
+    run(vm);
+    until((size = machines->calls->log(machines, vm->boot.uid, text, 5)) > 0);
+    assert_int_equal(size, 5);
+    assert_memory_equal(text, "I am\n", 5);
+}
+
+/* ---- accelerators ---------------------------------------------------------------------------- */
+
+static void where_kvm_is_wanted_a_guest_that_it_does_not_boot_is_refused(void **state)
+{
+    struct vine__engine_options options = world_options();
+    struct vm *vm;
+
+    (void)end(state);
+    options.accelerator = VINE__SERVER_ACCELERATOR_KVM;
+    assert_int_equal(setenv("FAKE_PROBED", "exits", 1), 0);
+    assert_int_equal(begin_with(&options), 0);
+    vm = make_vm(GOOD);
+    expect_refusal(vm, "the accelerator is to be kvm, but");
+}
+
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(int argc, char **argv)
+{
+    world_main(argc, argv);
+    const struct CMUnitTest tests[] = {
+        IN_WORLD(one_that_is_started_runs_until_it_is_stopped),
+        IN_WORLD(one_that_ends_by_itself_is_told_of_with_why),
+        IN_WORLD(one_that_does_not_hear_the_button_is_quit_in_time),
+        IN_WORLD(nothing_happens_to_who_is_not_there),
+        IN_WORLD(a_hundred_that_hang_keep_nobody_from_another),
+        IN_WORLD(closing_kills_and_tells),
+        IN_WORLD(what_cannot_be_started_is_refused_with_why),
+        IN_WORLD(what_was_said_is_told_from_its_end),
+        IN_WORLD(where_kvm_is_wanted_a_guest_that_it_does_not_boot_is_refused),
+    };
+
+    if (folder_make(folder) != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/engine_machines.c - the engine's thread: what core 0 asks of it, its loop, and what it
+ * tells. See engine_machines.h.
+ *
+ *     core 0: start -> [the prober: which accelerator] -> core 0 -> the thread: execute -> core 0
+ */
+
+#include "vmm/server/engine_internal.h"
+
+#include "arch/clock/clock.h"
+#include "arch/wake/epoll.h"
+#include "utils/assert.h"
+#include "utils/container_of.h"
+#include "vmm/engine/console.h"
+#include "vmm/engine/probe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EVENTS_MAX         64
+#define PROBE_NS           (5 * VINE_NS_PER_SECOND) /* where KVM boots a guest, it takes one */
+#define PROBE_MEMORY_BYTES (UINT64_C(256) << 20)
+
+static struct vine__engine *engine_of(struct vine__machines *machines)
+{
+    return VINE_CONTAINER_OF(machines, struct vine__engine, base);
+}
+
+/* Without memory nothing can be told, and a VM would be lost to its owner. */
+static void *get(size_t size)
+{
+    void *const memory = calloc(1, size);
+
+    VINE_ASSERT(memory != NULL);
+    return memory;
+}
+
+/* ---- what is told ---------------------------------------------------------------------------- */
+
+struct told {
+    struct vine__errand errand;
+    struct vine__engine *engine;
+    char uid[VINE__VM_UID_BYTES];
+    char name[VINE__VM_NAME_BYTES];
+    enum vine__vm_state state;
+    const char *ended_by; /* a word that stays */
+    char text[VINE__MACHINE_TEXT_BYTES];
+};
+
+static void be_told(struct vine__errand *errand)
+{
+    struct told *const told = VINE_CONTAINER_OF(errand, struct told, errand);
+    const struct vine__engine_options *const options = &told->engine->options;
+
+    options->tell(options->context, told->uid, told->state, told->ended_by, told->text);
+    free(told);
+}
+
+static void be_noted(struct vine__errand *errand)
+{
+    struct told *const told = VINE_CONTAINER_OF(errand, struct told, errand);
+    const struct vine__engine_options *const options = &told->engine->options;
+
+    options->note(options->context, told->uid, told->name, told->text);
+    free(told);
+}
+
+void vine__engine_tell(struct vine__engine *engine, const char *uid, enum vine__vm_state state,
+                       const char *ended_by, const char *text)
+{
+    struct told *const told = get(sizeof(*told));
+
+    told->engine = engine;
+    told->state = state;
+    told->ended_by = ended_by;
+    (void)snprintf(told->uid, sizeof(told->uid), "%s", uid);
+    (void)snprintf(told->text, sizeof(told->text), "%s", text);
+    vine__errands_return(engine->errands, &told->errand, be_told);
+}
+
+void vine__engine_note(struct vine__engine *engine, const struct vine__boot *boot,
+                       const char *format, ...)
+{
+    struct told *const told = get(sizeof(*told));
+    va_list list;
+
+    told->engine = engine;
+    memcpy(told->uid, boot->uid, sizeof(told->uid));
+    memcpy(told->name, boot->name, sizeof(told->name));
+    va_start(list, format);
+    (void)vsnprintf(told->text, sizeof(told->text), format, list);
+    va_end(list);
+    vine__errands_return(engine->errands, &told->errand, be_noted);
+}
+
+/* ---- a start --------------------------------------------------------------------------------- */
+
+struct start {
+    struct vine__errand errand;
+    struct vine__engine *engine;
+    struct vine__machines_work *work;
+    enum vine__accelerator accelerator;
+    char why[VINE__PROBE_TEXT_BYTES];
+};
+
+static void be_done(struct vine__errand *errand)
+{
+    struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
+    struct vine__machines_work *const work = start->work;
+
+    free(start);
+    work->done(work);
+}
+
+static void execute(struct vine__errand *errand)
+{
+    struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
+    struct vine__machines_work *const work = start->work;
+
+    work->error = vine__engine_start(start->engine, work->boot, work->parameters,
+                                     start->accelerator, work->why, work->console);
+    vine__errands_return(start->engine->errands, &start->errand, be_done);
+}
+
+/* It is known what to run it with. */
+static void tried(struct vine__errand *errand)
+{
+    struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
+    struct vine__machines_work *const work = start->work;
+
+    if (start->engine->options.accelerator == VINE__SERVER_ACCELERATOR_KVM &&
+        start->accelerator != VINE__ACCELERATOR_KVM) {
+        work->error = VINE_SERVER_E_FAILED;
+        (void)snprintf(work->why, sizeof(work->why), "the accelerator is to be kvm, but %.*s",
+                       (int)sizeof(work->why) - 40, start->why);
+        be_done(errand);
+        return;
+    }
+    vine__errands_send(start->engine->errands, errand, execute);
+}
+
+/* The prober's thread: it boots the guest. */
+static void try(struct vine__errand *errand)
+{
+    struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
+    const struct vine__engine_options *const options = &start->engine->options;
+    const struct vine__machine_description description = {
+        .qemu = options->qemu,
+        .memory_bytes = PROBE_MEMORY_BYTES,
+        .cpu_count = 1,
+        .kernel = start->work->boot->kernel,
+        .initrd = start->work->boot->initrd,
+    };
+    const struct vine__probe_options probe = {
+        .description = &description,
+        .folder = options->runtime,
+        .timeout_ns = PROBE_NS,
+        .user_id = options->user_id,
+        .group_id = options->group_id,
+    };
+
+    start->accelerator = vine__probe_accelerator(&probe, start->why);
+    vine__errands_return(start->engine->prober, errand, tried);
+}
+
+static void start_one(struct vine__machines *machines, struct vine__machines_work *work)
+{
+    struct vine__engine *const engine = engine_of(machines);
+    struct start *const start = get(sizeof(*start));
+
+    start->engine = engine;
+    start->work = work;
+    start->accelerator = VINE__ACCELERATOR_TCG;
+    if (engine->prober != NULL && work->boot->kernel != NULL)
+        vine__errands_send(engine->prober, &start->errand, try);
+    else
+        vine__errands_send(engine->errands, &start->errand, execute);
+}
+
+/* ---- an end ---------------------------------------------------------------------------------- */
+
+struct order {
+    struct vine__errand errand;
+    struct vine__engine *engine;
+    char uid[VINE__VM_UID_BYTES];
+    uint64_t timeout_ms;
+    bool is_hard;
+};
+
+static void end(struct vine__errand *errand)
+{
+    struct order *const order = VINE_CONTAINER_OF(errand, struct order, errand);
+    struct vine__engine_vm *const vm = vine__engine_find(order->engine, order->uid);
+
+    if (vm != NULL && order->is_hard)
+        (void)!vine__machine_kill(vm->machine);
+    else if (vm != NULL)
+        vine__engine_stop(vm, order->timeout_ms);
+    free(order);
+}
+
+static void send_order(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
+                       bool is_hard)
+{
+    struct order *const order = get(sizeof(*order));
+
+    order->engine = engine_of(machines);
+    order->timeout_ms = timeout_ms;
+    order->is_hard = is_hard;
+    (void)snprintf(order->uid, sizeof(order->uid), "%s", uid);
+    vine__errands_send(order->engine->errands, &order->errand, end);
+}
+
+static void stop_one(struct vine__machines *machines, const char *uid, uint64_t timeout_ms)
+{
+    send_order(machines, uid, timeout_ms, false);
+}
+
+static void kill_one(struct vine__machines *machines, const char *uid)
+{
+    send_order(machines, uid, 0, true);
+}
+
+/* ---- what was said --------------------------------------------------------------------------- */
+
+static size_t log_of(struct vine__machines *machines, const char *uid, char *bytes, size_t room)
+{
+    char path[VINE__ENGINE_PATH_BYTES];
+    const int size =
+        snprintf(path, sizeof(path), "%s/%s.log", engine_of(machines)->options.logs, uid);
+
+    return size < (int)sizeof(path) ? vine__console_log_tail(path, bytes, room) : 0;
+}
+
+static const struct vine__machines_calls engine_calls = {
+    .start = start_one,
+    .stop = stop_one,
+    .kill = kill_one,
+    .log = log_of,
+};
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void loop(void *context)
+{
+    struct vine__engine *const engine = context;
+    struct vine__epoll_event events[EVENTS_MAX];
+    bool goes_on = true;
+
+    vine__engine_bells_open(engine);
+    if (vine__epoll_add(engine->epoll_fd, vine__errands_fd(engine->errands), engine) != 0)
+        goes_on = false;
+    while (goes_on) {
+        const uint64_t now_ns = vine__clock_now_ns();
+        const uint64_t next_ns = vine__engine_expire(engine, now_ns);
+        const int count =
+            vine__epoll_wait(engine->epoll_fd, events, EVENTS_MAX,
+                             next_ns == VINE_FOREVER ? VINE_FOREVER : next_ns - now_ns);
+
+        /* A VM that one of them ends is not among the others: each is there once. */
+        for (int i = 0; i < count; i++)
+            if (events[i].context != engine)
+                vine__engine_hear(events[i].context);
+        goes_on = vine__errands_run(engine->errands, false);
+    }
+    vine__engine_kill_all(engine);
+    vine__engine_bells_close(engine);
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static void free_engine(struct vine__engine *engine)
+{
+    if (engine->epoll_fd >= 0)
+        (void)close(engine->epoll_fd);
+    for (size_t i = 0; i < sizeof(engine->texts) / sizeof(engine->texts[0]); i++)
+        free(engine->texts[i]);
+    free(engine);
+}
+
+static int copy_options(struct vine__engine *engine)
+{
+    struct vine__engine_options *const options = &engine->options;
+    const char **const texts[] = {&options->runtime, &options->logs, &options->console_links,
+                                  &options->qemu};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (*texts[i] == NULL)
+            continue;
+        engine->texts[i] = strdup(*texts[i]);
+        if (engine->texts[i] == NULL)
+            return -ENOMEM;
+        *texts[i] = engine->texts[i];
+    }
+    return 0;
+}
+
+static void is_closed(void *context)
+{
+    struct vine__engine *const engine = context;
+
+    if (engine->closed != NULL)
+        engine->closed(engine->closed_context);
+    free_engine(engine);
+}
+
+/* What was being tried is on the engine's thread by now. */
+static void prober_is_closed(void *context)
+{
+    struct vine__engine *const engine = context;
+
+    if (engine->errands != NULL)
+        vine__errands_close(engine->errands, is_closed, engine);
+    else
+        is_closed(engine);
+}
+
+int vine__engine_open(const struct vine__engine_options *options,
+                      struct vine__machines **ret_machines)
+{
+    struct vine__engine *const engine = calloc(1, sizeof(*engine));
+    int error;
+
+    if (engine == NULL)
+        return -ENOMEM;
+    engine->base.calls = &engine_calls;
+    engine->options = *options;
+    engine->epoll_fd = -1;
+    vine_list_init(&engine->vms);
+    vine_list_init(&engine->links);
+    error = copy_options(engine);
+    if (error == 0)
+        error = vine__epoll_create(&engine->epoll_fd);
+    if (error == 0 && options->accelerator != VINE__SERVER_ACCELERATOR_TCG)
+        error = vine__errands_open("probe", NULL, NULL, &engine->prober);
+    if (error == 0)
+        error = vine__errands_open("machines", loop, engine, &engine->errands);
+    if (error != 0 && engine->prober != NULL) {
+        vine__errands_close(engine->prober, prober_is_closed, engine);
+        return error;
+    }
+    if (error != 0) {
+        free_engine(engine);
+        return error;
+    }
+    *ret_machines = &engine->base;
+    return 0;
+}
+
+void vine__engine_close(struct vine__machines *machines, void (*closed)(void *context),
+                        void *context)
+{
+    struct vine__engine *const engine = engine_of(machines);
+
+    engine->closed = closed;
+    engine->closed_context = context;
+    if (engine->prober != NULL)
+        vine__errands_close(engine->prober, prober_is_closed, engine);
+    else
+        prober_is_closed(engine);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/server/engine_vm.c - a VM's life on the engine's thread: see engine_internal.h. */
+
+#include "vmm/server/engine_internal.h"
+
+#include "arch/clock/clock.h"
+#include "arch/wake/epoll.h"
+
+#include <vine/error.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOP_MS  UINT64_C(30000)     /* where nothing is said */
+#define NEVER_NS (UINT64_C(1) << 62) /* how long a power button is waited for is ours to say */
+
+struct vine__engine_vm *vine__engine_find(const struct vine__engine *engine, const char *uid)
+{
+    VINE_LIST_FOR_EACH(node, &engine->vms)
+    {
+        struct vine__engine_vm *const vm = VINE_LIST_OBJECT(node, struct vine__engine_vm, node);
+
+        if (strcmp(vm->boot->uid, uid) == 0)
+            return vm;
+    }
+    return NULL;
+}
+
+static enum vine_server_error fail(char why[VINE__SERVER_WHY_BYTES], const char *what,
+                                   const char *text)
+{
+    (void)snprintf(why, VINE__SERVER_WHY_BYTES, "%s%s", what, text);
+    return VINE_SERVER_E_FAILED;
+}
+
+/* ---- what it is made of ---------------------------------------------------------------------- */
+
+/* Words of the kernel's command line: the configuration's, then those of this start. */
+static bool describe_kernel(struct vine__engine_vm *vm, const char *parameters)
+{
+    const struct vine__vm_configuration *const configuration = vm->boot->configuration;
+    const size_t most = VINE__VM_KERNEL_OPTIONS_MAX + strlen(parameters) / 2 + 1;
+    uint32_t count = configuration->kernel_option_count;
+    char *rest;
+
+    vm->parameters = strdup(parameters);
+    vm->kernel_options = calloc(most, sizeof(*vm->kernel_options));
+    if (vm->parameters == NULL || vm->kernel_options == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        vm->kernel_options[i] = configuration->kernel_options[i];
+    for (char *word = strtok_r(vm->parameters, " \t", &rest); word != NULL;
+         word = strtok_r(NULL, " \t", &rest))
+        vm->kernel_options[count++] = word;
+    vm->description.kernel = vm->boot->kernel;
+    vm->description.initrd = vm->boot->initrd;
+    vm->description.kernel_options = vm->kernel_options;
+    vm->description.kernel_option_count = count;
+    return true;
+}
+
+/* As many places as it has links, and one more: an application that comes back finds its former
+ * link's place taken for a moment. */
+static void describe_links(struct vine__engine_vm *vm)
+{
+    struct vine__machine_description *const description = &vm->description;
+    const struct vine__boot *const boot = vm->boot;
+
+    if (boot->link_count == 0)
+        return;
+    description->links_max =
+        boot->link_count < VINE_STATUS_LINKS_MAX ? boot->link_count + 1 : VINE_STATUS_LINKS_MAX;
+    for (uint32_t i = 0; i < boot->link_count; i++)
+        if (boot->links[i].size_bytes > description->link_bytes_max)
+            description->link_bytes_max = boot->links[i].size_bytes;
+    if (vine__engine_bells_are_there(vm->engine))
+        description->doorbell_vectors = VINE_STATUS_VECTOR_LINK(description->links_max);
+}
+
+static bool describe(struct vine__engine_vm *vm, const char *parameters)
+{
+    const struct vine__engine_options *const options = &vm->engine->options;
+    struct vine__machine_description *const description = &vm->description;
+    const struct vine__boot *const boot = vm->boot;
+
+    memcpy(vm->name, boot->uid, sizeof(vm->name) - 1);
+    if (asprintf(&vm->console, "%s/%s-vttyS0", options->console_links, boot->uid) < 0)
+        vm->console = NULL;
+    if (asprintf(&vm->log, "%s/%s.log", options->logs, boot->uid) < 0)
+        vm->log = NULL;
+    if (vm->console == NULL || vm->log == NULL || !describe_kernel(vm, parameters))
+        return false;
+    description->name = vm->name;
+    description->qemu = options->qemu;
+    description->memory_bytes = boot->configuration->memory_bytes;
+    description->cpu_count = boot->configuration->cpu_count;
+    description->clock_khz = vine__machine_clock_khz();
+    for (uint32_t i = 0; i < boot->disk_count; i++)
+        vm->disks[i] = (struct vine__machine_disk){.path = boot->disks[i].path,
+                                                   .is_read_only = boot->disks[i].is_read_only};
+    description->disks = vm->disks;
+    description->disk_count = boot->disk_count;
+    description->console = VINE__CONSOLE_PTY;
+    description->console_link = vm->console;
+    description->console_log = vm->log;
+    description->console_log_bytes = options->log_bytes;
+    describe_links(vm);
+    return true;
+}
+
+/* ---- making and ending ----------------------------------------------------------------------- */
+
+static void free_vm(struct vine__engine_vm *vm)
+{
+    vine__engine_bells_remove(vm);
+    if (vm->machine != NULL) {
+        vine__engine_links_end(vm);
+        vine__epoll_remove(vm->engine->epoll_fd, vine__machine_fd(vm->machine));
+        vine__machine_close(vm->machine);
+    }
+    vine_list_remove(&vm->node);
+    free(vm->kernel_options);
+    free(vm->parameters);
+    free(vm->console);
+    free(vm->log);
+    free(vm);
+}
+
+/* Root's QEMU is another user's, who reads these. */
+static bool give_files(const struct vine__engine_vm *vm)
+{
+    const struct vine__engine_options *const options = &vm->engine->options;
+    const char *const files[] = {vm->boot->kernel, vm->boot->initrd};
+
+    for (int i = 0; i < 2 && options->user_id != 0; i++)
+        if (files[i] != NULL && chown(files[i], options->user_id, options->group_id) != 0)
+            return false;
+    return true;
+}
+
+static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
+{
+    const struct vine__machine_options options = {
+        .folder = vm->engine->options.runtime,
+        .user_id = vm->engine->options.user_id,
+        .group_id = vm->engine->options.group_id,
+        .dies_with_us = true,
+        .button_timeout_ns = NEVER_NS,
+        .on_page_change = vine__engine_bells_ring,
+        .context = vm,
+    };
+    int error =
+        vine__machine_create(&vm->description, &options, &vm->machine, why, VINE__SERVER_WHY_BYTES);
+
+    if (error != 0 || vm->description.doorbell_vectors == 0 || vine__engine_bells_add(vm))
+        return error;
+    /* There is none for it: it looks now and then. */
+    vine__machine_close(vm->machine);
+    vm->machine = NULL;
+    vm->description.doorbell_vectors = 0;
+    return vine__machine_create(&vm->description, &options, &vm->machine, why,
+                                VINE__SERVER_WHY_BYTES);
+}
+
+static enum vine_server_error make(struct vine__engine_vm *vm, const char *parameters,
+                                   char why[VINE__SERVER_WHY_BYTES])
+{
+    int error;
+
+    if (!describe(vm, parameters))
+        return fail(why, "", "no memory");
+    if (!give_files(vm))
+        return fail(why, "its files cannot be given to QEMU's user", "");
+    why[0] = '\0';
+    error = create(vm, why);
+    if (error == 0)
+        error = vine__epoll_add(vm->engine->epoll_fd, vine__machine_fd(vm->machine), vm);
+    if (error != 0)
+        return why[0] != '\0' ? VINE_SERVER_E_FAILED : fail(why, "", vine_error_text(error));
+    return vine__engine_links_begin(vm, why);
+}
+
+enum vine_server_error vine__engine_start(struct vine__engine *engine,
+                                          const struct vine__boot *boot, const char *parameters,
+                                          enum vine__accelerator accelerator,
+                                          char why[VINE__SERVER_WHY_BYTES],
+                                          char console[VINE__VM_CONSOLE_BYTES])
+{
+    struct vine__engine_vm *const vm = calloc(1, sizeof(*vm));
+    enum vine_server_error told;
+    int error;
+
+    if (vm == NULL)
+        return fail(why, "", "no memory");
+    vm->engine = engine;
+    vm->boot = boot;
+    vm->description.accelerator = accelerator;
+    vm->stop_deadline_ns = VINE_FOREVER;
+    vm->bell = VINE_STATUS_NO_DOORBELL;
+    vm->changes_fd = -1;
+    vine_list_push_back(&engine->vms, &vm->node);
+    told = make(vm, parameters, why);
+    if (told == VINE_SERVER_E_DONE) {
+        error = vine__machine_start(vm->machine, why, VINE__SERVER_WHY_BYTES);
+        if (error != 0 && why[0] == '\0')
+            (void)fail(why, "", vine_error_text(error));
+        if (error != 0)
+            told = VINE_SERVER_E_FAILED;
+    }
+    if (told != VINE_SERVER_E_DONE) {
+        free_vm(vm);
+        return told;
+    }
+    (void)snprintf(console, VINE__VM_CONSOLE_BYTES, "%s", vm->console);
+    return VINE_SERVER_E_DONE;
+}
+
+static void conclude(struct vine__engine_vm *vm)
+{
+    struct vine__engine *const engine = vm->engine;
+    const char *const ended_by = vine__machine_end_word(vine__machine_ended_by(vm->machine));
+    char uid[VINE__VM_UID_BYTES];
+    char text[VINE__MACHINE_TEXT_BYTES];
+
+    memcpy(uid, vm->boot->uid, sizeof(uid));
+    (void)snprintf(text, sizeof(text), "%s", vine__machine_end_text(vm->machine));
+    free_vm(vm);
+    vine__engine_tell(engine, uid, VINE__VM_OFF, ended_by, text);
+}
+
+void vine__engine_kill_all(struct vine__engine *engine)
+{
+    while (!vine_list_is_empty(&engine->vms)) {
+        struct vine__engine_vm *const vm =
+            VINE_LIST_OBJECT(engine->vms.next, struct vine__engine_vm, node);
+        struct vine__machine_event event;
+
+        (void)!vine__machine_kill(vm->machine);
+        /* SIGKILL is not refused. */
+        while (vine__machine_state_of(vm->machine) != VINE__MACHINE_OFF)
+            (void)!vine__machine_wait_event(vm->machine, VINE_FOREVER, &event);
+        conclude(vm);
+    }
+}
+
+/* ---- what becomes of it ---------------------------------------------------------------------- */
+
+static void tell(struct vine__engine_vm *vm, enum vine__vm_state state)
+{
+    vine__engine_tell(vm->engine, vm->boot->uid, state, "", "");
+}
+
+/* Returns whether it has ended. */
+static bool take(struct vine__engine_vm *vm, const struct vine__machine_event *event)
+{
+    switch (event->kind) {
+    case VINE__MACHINE_STARTED:
+        tell(vm, VINE__VM_RUNNING);
+        vine__engine_links_settle(vm->engine);
+        break;
+    case VINE__MACHINE_PAUSES:
+        tell(vm, VINE__VM_PAUSED);
+        break;
+    case VINE__MACHINE_RESUMES:
+        tell(vm, VINE__VM_RUNNING);
+        break;
+    case VINE__MACHINE_UNPLUGGED:
+        vine__engine_links_gone(vm, event->place, false);
+        break;
+    case VINE__MACHINE_REFUSED:
+        vine__engine_note(vm->engine, vm->boot, "%s", event->text);
+        if (event->place != UINT32_MAX)
+            vine__engine_links_gone(vm, event->place, true);
+        break;
+    case VINE__MACHINE_ENDED:
+        return true;
+    case VINE__MACHINE_PLUGGED:
+    case VINE__MACHINE_BUTTON:
+    case VINE__MACHINE_RESETS:
+        break;
+    }
+    return false;
+}
+
+void vine__engine_hear(struct vine__engine_vm *vm)
+{
+    struct vine__machine_event event;
+
+    vine__machine_process(vm->machine);
+    while (vine__machine_next_event(vm->machine, &event))
+        if (take(vm, &event)) {
+            conclude(vm);
+            return;
+        }
+}
+
+/* ---- ending it ------------------------------------------------------------------------------- */
+
+void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms)
+{
+    const uint64_t deadline_ns =
+        vine__clock_now_ns() + (timeout_ms != 0 ? timeout_ms : STOP_MS) * 1000000;
+
+    (void)!vine__machine_stop(vm->machine);
+    if (deadline_ns < vm->stop_deadline_ns)
+        vm->stop_deadline_ns = deadline_ns;
+}
+
+uint64_t vine__engine_expire(struct vine__engine *engine, uint64_t now_ns)
+{
+    uint64_t next_ns = VINE_FOREVER;
+
+    VINE_LIST_FOR_EACH(node, &engine->vms)
+    {
+        struct vine__engine_vm *const vm = VINE_LIST_OBJECT(node, struct vine__engine_vm, node);
+
+        if (vm->stop_deadline_ns == VINE_FOREVER)
+            continue;
+        if (vm->stop_deadline_ns <= now_ns)
+            (void)!vine__machine_quit(vm->machine); /* done twice is done */
+        else if (vm->stop_deadline_ns < next_ns)
+            next_ns = vm->stop_deadline_ns;
+    }
+    return next_ns;
+}
