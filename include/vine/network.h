@@ -298,6 +298,21 @@ VINE_API VINE_MUST_CHECK int vine_connection_get_peer(struct vine_connection *co
 VINE_API VINE_MUST_CHECK int vine_connection_get_address(struct vine_connection *connection,
                                                          struct vine_address *ret_address);
 
+/* Who the peer of a Unix socket was when it connected, as its kernel says. */
+#define VINE_CREDENTIALS_GROUPS_MAX 256
+struct vine_credentials {
+    int32_t process; /* 0: one that we do not see from here */
+    uint32_t user;
+    uint32_t group;
+    uint32_t group_count; /* of others that it had; none, if they are more than there is room for */
+    uint32_t groups[VINE_CREDENTIALS_GROUPS_MAX];
+};
+
+/* Returns 0; -EOPNOTSUPP: it is no Unix socket; -ENOTCONN and the like. */
+VINE_API VINE_MUST_CHECK int
+vine_connection_get_credentials(struct vine_connection *connection,
+                                struct vine_credentials *ret_credentials);
+
 /*
  * Have descriptors that this process was given be a connection, as a program that inetd starts has:
  * a socket (the same one as both), or pipes, terminals and files, one to read from and one to write

@@ -149,6 +149,13 @@ int vine__socket_shutdown(int fd, int how)
     return 0;
 }
 
+int vine__socket_get_credentials(int fd, struct vine__socket_credentials *ret_credentials,
+                                 uint32_t *ret_groups, uint32_t groups_max)
+{
+    (void)fd, (void)ret_credentials, (void)ret_groups, (void)groups_max;
+    return -EOPNOTSUPP;
+}
+
 static int tell(const struct world_address *address, struct sockaddr *ret_address,
                 socklen_t room_bytes, uint32_t *ret_size_bytes)
 {

@@ -274,6 +274,26 @@ int vine__socket_get_peer(int fd, struct sockaddr *ret_address, socklen_t room_b
     return 0;
 }
 
+int vine__socket_get_credentials(int fd, struct vine__socket_credentials *ret_credentials,
+                                 uint32_t *ret_groups, uint32_t groups_max)
+{
+    int family = 0;
+    struct ucred peer;
+    socklen_t size_bytes = sizeof(peer);
+    int error = get(fd, SO_DOMAIN, &family);
+
+    if (error != 0 || family != AF_UNIX)
+        return error != 0 ? error : -EOPNOTSUPP;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size_bytes) != 0)
+        return -errno;
+    *ret_credentials =
+        (struct vine__socket_credentials){.process = peer.pid, .user = peer.uid, .group = peer.gid};
+    size_bytes = groups_max * (socklen_t)sizeof(*ret_groups);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret_groups, &size_bytes) == 0)
+        ret_credentials->group_count = size_bytes / (uint32_t)sizeof(*ret_groups);
+    return 0;
+}
+
 void vine__socket_close(int fd)
 {
     (void)close(fd);

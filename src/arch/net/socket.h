@@ -90,6 +90,17 @@ VINE_MUST_CHECK int vine__socket_get_address(int fd, struct sockaddr *ret_addres
 VINE_MUST_CHECK int vine__socket_get_peer(int fd, struct sockaddr *ret_address,
                                           socklen_t room_bytes, uint32_t *ret_size_bytes);
 
+struct vine__socket_credentials {
+    int32_t process;
+    uint32_t user, group, group_count;
+};
+
+/* Who the peer of a Unix socket was when it connected, and the other groups that it had, if there
+ * is room for all of them. Returns 0; -EOPNOTSUPP: it is another kind of socket. */
+VINE_MUST_CHECK int vine__socket_get_credentials(int fd,
+                                                 struct vine__socket_credentials *ret_credentials,
+                                                 uint32_t *ret_groups, uint32_t groups_max);
+
 /* Send a part of a file, as much as there is room for: the kernel's pages of it, without a copy.
  * Does not wait for the peer. Returns bytes; 0: the file ends there; -EAGAIN: there is no room; or
  * another negative error. */

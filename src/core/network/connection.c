@@ -8,6 +8,7 @@
  */
 #include "arch/guard/closed.h"
 #include "arch/guard/guard.h"
+#include "arch/net/socket.h"
 #include "core/network/network.h"
 #include "core/network/network_internal.h"
 
@@ -166,6 +167,40 @@ int vine_connection_get_address(struct vine_connection *connection,
                                 struct vine_address *ret_address)
 {
     return connection->ops->get_address(connection, false, ret_address);
+}
+
+static int socket_of(const struct vine_connection *connection)
+{
+    if (connection->ops->get_socket == NULL)
+        return -EOPNOTSUPP;
+    return connection->ops->get_socket(connection);
+}
+
+int vine_connection_get_credentials(struct vine_connection *connection,
+                                    struct vine_credentials *ret_credentials)
+{
+    struct vine_credentials *const credentials = ret_credentials;
+    const int fd = socket_of(connection);
+    struct vine__socket_credentials peer;
+    const int error = fd < 0 ? fd
+                             : vine__socket_get_credentials(fd, &peer, credentials->groups,
+                                                            VINE_CREDENTIALS_GROUPS_MAX);
+
+    if (error != 0)
+        return error;
+    credentials->process = peer.process;
+    credentials->user = peer.user;
+    credentials->group = peer.group;
+    credentials->group_count = peer.group_count;
+    return 0;
+}
+
+void vine__connection_hang_up(struct vine_connection *connection)
+{
+    const int fd = socket_of(connection);
+
+    if (fd < 0 || vine__socket_shutdown(fd, SHUT_RDWR) != 0)
+        vine__connection_abort(connection);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */

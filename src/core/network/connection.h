@@ -46,6 +46,8 @@ struct vine__connection_ops {
     void (*end_all)(struct vine_connection *connection);
     int (*get_address)(struct vine_connection *connection, bool is_peer,
                        struct vine_address *ret_address);
+    /* The socket, to ask the kernel of it. NULL: there is none. Returns it or a negative error. */
+    int (*get_socket)(const struct vine_connection *connection);
     /* `ended` is set: vine__connection_tell_end when there is one, though nobody receives. NULL: it
      * is told as it is received. */
     void (*watch_end)(struct vine_connection *connection);
@@ -93,6 +95,9 @@ void vine__connection_drop(struct vine_connection *connection);
 
 /* End all operations, and let go of the kernel; its owner still has to close it. */
 void vine__connection_abort(struct vine_connection *connection);
+
+/* Have both sides find that the other one has gone. Its owner still has to close it. */
+void vine__connection_hang_up(struct vine_connection *connection);
 
 void vine__connection_let_go(struct vine_connection *connection);
 

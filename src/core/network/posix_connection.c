@@ -78,6 +78,13 @@ static int posix_get_address(struct vine_connection *base, bool is_peer,
     return error;
 }
 
+static int posix_get_socket(const struct vine_connection *base)
+{
+    const int fd = VINE_CONTAINER_OF(base, const struct posix_connection, base)->fd;
+
+    return fd < 0 ? -ENOTCONN : fd;
+}
+
 const struct vine__connection_ops vine__posix_connection_ops = {
     .sends_files = true,
     .receive = vine__posix_receive,
@@ -87,6 +94,7 @@ const struct vine__connection_ops vine__posix_connection_ops = {
     .send_cancel = vine__posix_send_cancel,
     .end_all = posix_end_all,
     .get_address = posix_get_address,
+    .get_socket = posix_get_socket,
     .watch_end = vine__posix_watch_end,
     .free = posix_free,
 };

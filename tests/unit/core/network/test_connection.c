@@ -603,6 +603,27 @@ static void both_ends_know_their_addresses(void **state)
     close_cores();
 }
 
+static void the_kernel_says_who_the_peer_of_a_local_socket_is(void **state)
+{
+    struct vine_credentials credentials;
+    gid_t groups[VINE_CREDENTIALS_GROUPS_MAX];
+    struct pair pair;
+
+    (void)state;
+    open_cores(1);
+    open_pair(&pair, local_address());
+    assert_int_equal(vine_connection_get_credentials(pair.server, &credentials), 0);
+    assert_int_equal(credentials.process, getpid());
+    assert_int_equal(credentials.user, geteuid());
+    assert_int_equal(credentials.group, getegid());
+    assert_int_equal(credentials.group_count, getgroups(VINE_CREDENTIALS_GROUPS_MAX, groups));
+    close_pair(&pair);
+    open_pair(&pair, TCP);
+    assert_int_equal(vine_connection_get_credentials(pair.server, &credentials), -EOPNOTSUPP);
+    close_pair(&pair);
+    close_cores();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,6 +649,7 @@ int main(void)
         cmocka_unit_test(a_receive_that_is_cancelled_leaves_the_stream_whole),
         cmocka_unit_test(a_send_that_waits_can_be_cancelled_and_the_others_go_on),
         cmocka_unit_test(both_ends_know_their_addresses),
+        cmocka_unit_test(the_kernel_says_who_the_peer_of_a_local_socket_is),
     };
 
     return run_by_both(tests);

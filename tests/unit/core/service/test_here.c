@@ -26,6 +26,26 @@ VINE_COROUTINE(numbering)
 
 VINE_SERVICE(numbering, .summary = "number lines");
 
+VINE_COROUTINE(resting)
+{
+    struct {
+        size_t size;
+        char *bytes;
+    } *self;
+
+    vine_begin();
+    for (;;) {
+        vine_park();
+        vine_look(self->size, self->bytes, 1);
+        if (self->size == 0)
+            break;
+        vine_skip(self->size);
+    }
+    vine_end();
+}
+
+VINE_SERVICE(resting, .summary = "hold nothing while nothing comes");
+
 struct run {
     uint32_t calls;
     int error;
@@ -93,6 +113,47 @@ static void it_ends_when_the_reactors_stop(void **state)
     assert_int_equal(run.error, -ECANCELED);
     close(in[1]);
     close(out[0]);
+    close_cores();
+}
+
+/* One that waits, one that has been parked, and one of somebody else. */
+static void who_is_hung_up_on_ends_and_others_go_on(void **state)
+{
+    const struct vine_service_options options = {.size_bytes = sizeof(options),
+                                                 .isolation = VINE_ISOLATE_NONE};
+    struct run runs[3] = {{.calls = 0}};
+    int fds[3][2];
+    char byte;
+
+    (void)state;
+    open_cores(1);
+    for (int i = 0; i < 3; i++) {
+        const struct vine_service *const service =
+            i == 1 ? &vine_service_resting : &vine_service_numbering;
+        struct vine_connection *connection;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
+        assert_int_equal(vine_connection_adopt(fds[i][0], fds[i][0], &connection), 0);
+        assert_int_equal(vine_service_run_here(service, connection, &options, done, &runs[i]), 0);
+    }
+    for (int i = 0; i < 400; i++) {
+        stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        step_all();
+    }
+    vine_service_hang_up(done, &runs[0]);
+    vine_service_hang_up(done, &runs[1]);
+    vine_service_hang_up(done, &runs[1]);
+    until(runs[0].calls == 1 && runs[1].calls == 1);
+    vine_service_hang_up(done, &runs[0]);
+    assert_int_equal(read(fds[0][1], &byte, 1), 0);
+    assert_int_equal(read(fds[1][1], &byte, 1), 0);
+    step_often();
+    assert_int_equal(runs[2].calls, 0);
+    close(fds[2][1]);
+    until(runs[2].calls == 1);
+    assert_int_equal(runs[0].calls + runs[1].calls, 2);
+    close(fds[0][1]);
+    close(fds[1][1]);
     close_cores();
 }
 
@@ -191,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_from_a_pipe_come_out_numbered),
         cmocka_unit_test(it_ends_when_the_reactors_stop),
+        cmocka_unit_test(who_is_hung_up_on_ends_and_others_go_on),
         cmocka_unit_test(a_connection_has_as_many_sockets_as_its_service_and_the_options_say),
         cmocka_unit_test(who_refuses_to_begin_does_not_run_until_it_begins),
     };
