@@ -96,7 +96,7 @@ int vine__clients_take(struct vine__client *client, const char *uid)
 
 /* ---- clients --------------------------------------------------------------------------------- */
 
-static void free_client(struct vine__client *client)
+void vine__client_destroy(struct vine__client *client)
 {
     free(client->vms);
     free(client);
@@ -105,7 +105,7 @@ static void free_client(struct vine__client *client)
 void vine__clients_fini(struct vine__clients *clients)
 {
     for (uint32_t i = 0; i < clients->count; i++)
-        free_client(clients->all[i]);
+        vine__client_destroy(clients->all[i]);
     free(clients->all);
     *clients = (struct vine__clients){.count = 0};
 }
@@ -201,38 +201,55 @@ int vine__clients_add(struct vine__clients *clients, const struct vine__client *
     all[clients->count++] = added;
     error = give_all(clients, added, client, why);
     if (error != 0) {
-        free_client(added);
+        vine__client_destroy(added);
         clients->count--;
     }
     return error;
 }
 
-int vine__clients_remove(struct vine__clients *clients, const char *name)
+struct vine__client *vine__clients_detach(struct vine__clients *clients, const char *name)
 {
+    struct vine__client *detached;
     uint32_t at = 0;
 
     while (at < clients->count && strcmp(clients->all[at]->name, name) != 0)
         at++;
     if (at == clients->count)
-        return -ENOENT;
-    free_client(clients->all[at]);
+        return NULL;
+    detached = clients->all[at];
     clients->count--;
     memmove(&clients->all[at], &clients->all[at + 1],
             (clients->count - at) * sizeof(struct vine__client *));
+    return detached;
+}
+
+void vine__clients_attach(struct vine__clients *clients, struct vine__client *client)
+{
+    clients->all[clients->count++] = client; /* whose room is there still */
+}
+
+int vine__clients_remove(struct vine__clients *clients, const char *name)
+{
+    struct vine__client *const client = vine__clients_detach(clients, name);
+
+    if (client == NULL)
+        return -ENOENT;
+    vine__client_destroy(client);
     return 0;
 }
 
-bool vine__client_admits(const struct vine__client *client, uid_t self, uid_t user,
-                         const gid_t *groups, uint32_t group_count)
+bool vine__client_admits(const struct vine__client *client, uid_t self, gid_t self_group,
+                         uid_t user, const gid_t *groups, uint32_t group_count)
 {
     const uid_t owner = client->user != VINE__CLIENT_NOBODY ? client->user : self;
+    const gid_t group = client->group != VINE__CLIENT_NOBODY ? client->group : self_group;
 
     if (user == 0)
         return true;
     if (user == owner)
         return (client->mode & 0200) != 0;
-    for (uint32_t i = 0; client->group != VINE__CLIENT_NOBODY && i < group_count; i++)
-        if (groups[i] == client->group)
+    for (uint32_t i = 0; i < group_count; i++)
+        if (groups[i] == group)
             return (client->mode & 0020) != 0;
     return (client->mode & 0002) != 0;
 }

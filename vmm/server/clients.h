@@ -87,6 +87,13 @@ VINE_MUST_CHECK int vine__clients_add(struct vine__clients *clients,
                                       const struct vine__client *client,
                                       char why[VINE__CLIENTS_WHY_BYTES]);
 
+/* Take one out of the list, with its VMs, for vine__client_destroy; NULL: there is none. */
+VINE_MUST_CHECK struct vine__client *vine__clients_detach(struct vine__clients *clients,
+                                                          const char *name);
+void vine__client_destroy(struct vine__client *client);
+/* Put it back where it was taken from, with nothing done to the list since. */
+void vine__clients_attach(struct vine__clients *clients, struct vine__client *client);
+
 /* Take one away; its VMs are nobody's then. Returns 0 or -ENOENT. */
 VINE_MUST_CHECK int vine__clients_remove(struct vine__clients *clients, const char *name);
 
@@ -97,9 +104,9 @@ VINE_MUST_CHECK int vine__clients_give(struct vine__clients *clients, struct vin
 /* It is nobody's. Returns 0, or -ENOENT: it was not this client's. */
 VINE_MUST_CHECK int vine__clients_take(struct vine__client *client, const char *uid);
 
-/* Whether the socket's mode admits a peer with these credentials, of whom the kernel says so;
- * `groups` are those that it has beside its own. `self` is the server's user. */
-bool vine__client_admits(const struct vine__client *client, uid_t self, uid_t user,
-                         const gid_t *groups, uint32_t group_count);
+/* Whether the socket's mode admits a peer of this user, with these groups, its own among them;
+ * `self` and `self_group` are the server's. */
+bool vine__client_admits(const struct vine__client *client, uid_t self, gid_t self_group,
+                         uid_t user, const gid_t *groups, uint32_t group_count);
 
 #endif

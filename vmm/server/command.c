@@ -36,10 +36,21 @@
         .parameters = (all_),                                                                      \
     },
 
+#define CONTROL(name, number_, word_, parameters_)                                                 \
+    {                                                                                              \
+        .number = (number_),                                                                       \
+        .version = 1,                                                                              \
+        .needs = VINE_SERVER_MANAGE_SERVER,                                                        \
+        .action = (number_),                                                                       \
+        .shape = VINE_SERVER_SHAPE_STATUS,                                                         \
+        .word = (word_),                                                                           \
+        .parameters = (parameters_),                                                               \
+    },
+
 /* In the order of their numbers; those without parameters are of commands that are never asked over
  * all. */
-static const struct vine__command commands[] = {VINE_SERVER_COMMANDS(LOCAL)
-                                                    VINE_SERVER_COMMANDS(OVER_ALL)};
+static const struct vine__command commands[] = {
+    VINE_SERVER_COMMANDS(LOCAL) VINE_SERVER_COMMANDS(OVER_ALL) VINE_SERVER_CONTROLS(CONTROL)};
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

@@ -20,7 +20,8 @@ struct vine__command {
     uint16_t number;
     uint16_t version;
     uint16_t needs; /* all of these bits of the permission word */
-    uint8_t action; /* enum vine_server_action: what is done, whatever VMs it is done to */
+    uint8_t action; /* enum vine_server_action: what is done, whatever VMs it is done to; or enum
+                       vine_server_control */
     uint8_t shape;  /* enum vine_server_shape */
     bool is_over_all;
     const char *word;

@@ -182,6 +182,10 @@ void vine__registry_unask(struct vine__asker *asker);
 void vine__registry_tell(struct vine__registry *registry, const char *uid,
                          enum vine__vm_state state, const char *ended_by, const char *text);
 
+/* Write the list of clients; or it is refused, with a reason. */
+VINE_MUST_CHECK enum vine_server_error vine__registry_save(const struct vine__registry *registry,
+                                                           char why[VINE__SERVER_WHY_BYTES]);
+
 /* What a client's VMs take: memory of those that are not off; all that was uploaded or is now. */
 uint64_t vine__registry_memory(const struct vine__registry *registry,
                                const struct vine__client *client);

@@ -22,10 +22,6 @@ void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts);
 /* Tell its watchers of its state. */
 void vine__registry_hear(struct vine__registry *registry, const struct vine__vm *vm);
 
-/* Write the list of clients. */
-VINE_MUST_CHECK enum vine_server_error vine__registry_save(const struct vine__registry *registry,
-                                                           char why[VINE__SERVER_WHY_BYTES]);
-
 /* registry_change.c */
 
 /* It is idle and off: nobody is at its files. */

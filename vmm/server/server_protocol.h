@@ -14,7 +14,8 @@
     X(VINE_SERVER_MANAGE_LOCAL_VM, 2)  /* definitions that this socket owns */                     \
     X(VINE_SERVER_RUN_LOCAL_VM, 4)     /* their execution */                                       \
     X(VINE_SERVER_MANAGE_ALL_VM, 8)    /* definitions, whoever owns them */                        \
-    X(VINE_SERVER_RUN_ALL_VM, 16)      /* and their execution */
+    X(VINE_SERVER_RUN_ALL_VM, 16)      /* and their execution */                                   \
+    X(VINE_SERVER_MANAGE_SERVER, 32)   /* the server: of its control socket, and no client's */
 
 enum vine_server_permission {
 #define VINE_SERVER_PERMISSION_VALUE(name, bit) name = bit,
@@ -22,7 +23,8 @@ enum vine_server_permission {
 #undef VINE_SERVER_PERMISSION_VALUE
 };
 
-#define VINE_SERVER_PERMISSIONS_ALL 31
+#define VINE_SERVER_PERMISSIONS_ALL     31 /* that a client may have */
+#define VINE_SERVER_PERMISSIONS_CONTROL 63
 
 /* How an answer tells that there is an error. */
 enum vine_server_shape {
@@ -67,7 +69,18 @@ enum vine_server_shape {
     X(WAIT, 23, "wait", 4, STATUS, "ssi", "ssi")                                                   \
     X(CONFIGURE, 24, "configure", 2, STATUS, "ss", "ss")
 
+/* Of the server itself, all of version 1 and shape STATUS, for who has MANAGE_SERVER. X(name,
+ * number, word, parameters). */
+#define VINE_SERVER_CONTROLS(X)                                                                    \
+    X(SERVER, 200, "server", "")                                                                   \
+    X(CLIENTS, 201, "clients", "")                                                                 \
+    X(ADD_CLIENT, 202, "add_client", "s")                                                          \
+    X(REMOVE_CLIENT, 203, "remove_client", "s")                                                    \
+    X(GIVE_VM, 204, "give_vm", "ss")                                                               \
+    X(STOP_SERVER, 205, "stop_server", "i")
+
 #define VINE_SERVER_OVER_ALL       100
+#define VINE_SERVER_CONTROL        200 /* and above: of the server itself */
 #define VINE_SERVER_PARAMETERS_MAX 3
 #define VINE_SERVER_EVENT          22 /* no command: what is pushed to who has asked for events */
 
@@ -75,6 +88,12 @@ enum vine_server_action {
 #define VINE_SERVER_COMMAND_VALUE(name, number, ...) VINE_SERVER_##name = number,
     VINE_SERVER_COMMANDS(VINE_SERVER_COMMAND_VALUE)
 #undef VINE_SERVER_COMMAND_VALUE
+};
+
+enum vine_server_control {
+#define VINE_SERVER_CONTROL_VALUE(name, number, ...) VINE_SERVER_##name = number,
+    VINE_SERVER_CONTROLS(VINE_SERVER_CONTROL_VALUE)
+#undef VINE_SERVER_CONTROL_VALUE
 };
 
 /* X(name, number, text). No text has `;` or `/`, or could be a UID. */

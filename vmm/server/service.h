@@ -16,7 +16,7 @@
 
 #include <vine/base.h>
 
-#include "vmm/server/registry.h"
+#include "vmm/server/control.h"
 
 /* How long a request may take from one byte of it to the next one. */
 #define VINE__SERVER_REQUEST_NS (30 * UINT64_C(1000000000))
@@ -25,7 +25,8 @@ struct vine__server;
 
 struct vine__server_options {
     struct vine__registry *registry;
-    uint64_t request_ns; /* 0: VINE__SERVER_REQUEST_NS */
+    struct vine__control *control; /* has a socket, too; or NULL. It stays */
+    uint64_t request_ns;           /* 0: VINE__SERVER_REQUEST_NS */
 };
 
 /* Serve all clients that the registry has. Core 0. Returns 0, or what went wrong with the client

@@ -22,27 +22,33 @@
 
 #define HEAP_BYTES (128U << 10)
 
-/* A client's. */
+/* A client's, or the control socket. */
 struct client_socket {
+    struct vine_list link;
     struct vine__server *server;
     struct vine__client *client;
     struct vine_listener *listener; /* NULL: it does not listen any more */
     struct vine_work closed;
+    struct vine_list connections;
+    uint32_t use_count; /* that there are, and the listener */
+    bool is_removed;    /* with its client, which is ours then */
 };
 
 struct vine__server {
     struct vine__registry *registry;
-    struct client_socket *sockets;
-    uint32_t socket_count;
-    uint32_t open_count;         /* sockets and connections that there are */
+    struct vine__control *control; /* or NULL */
+    struct vine__client controller;
+    struct vine_list sockets;
+    uint32_t open_count;         /* sockets that there are, and one until it is to stop */
     void (*done)(void *context); /* it stops, when there are none; or NULL */
     void *context;
 };
 
 struct connection {
     struct vine_kept kept;
+    struct vine_list link;
     struct vine__session session;
-    struct vine__server *server;
+    struct client_socket *from;
     struct vine_mail_address waits, listens;
     size_t sent_bytes; /* of the answer */
     bool is_attached;
@@ -268,9 +274,23 @@ static void less(struct vine__server *server)
     server->open_count--;
     if (server->open_count > 0 || done == NULL)
         return;
-    free(server->sockets);
     free(server);
     done(context);
+}
+
+/* One less that uses the socket: behind the last one nothing of it is left. */
+static void leave(struct client_socket *from)
+{
+    struct vine__server *const server = from->server;
+
+    VINE_ASSERT(from->use_count > 0);
+    if (--from->use_count > 0)
+        return;
+    vine_list_remove(&from->link);
+    if (from->is_removed)
+        vine__client_destroy(from->client);
+    free(from);
+    less(server);
 }
 
 /* The connection is closed before this is called by `gone`. */
@@ -282,18 +302,36 @@ static void kept_ends(struct vine_kept *kept)
 static void gone(void *context, int error)
 {
     struct connection *const connection = context;
-    struct vine__server *const server = connection->server;
+    struct client_socket *const from = connection->from;
 
     (void)error;
     vine__session_fini(&connection->session);
+    vine_list_remove(&connection->link);
     free(connection);
-    less(server);
+    leave(from);
+}
+
+/* The kernel has looked at the socket's mode. Who has the socket in a folder of his own may have
+ * changed that: so who it is counts, too. */
+static bool is_admitted(const struct client_socket *from, struct vine_connection *taken)
+{
+    gid_t groups[VINE_CREDENTIALS_GROUPS_MAX + 1];
+    struct vine_credentials peer;
+    uint32_t count = 0;
+
+    if (from->is_removed || vine_connection_get_credentials(taken, &peer) != 0)
+        return false;
+    groups[count++] = peer.group;
+    for (uint32_t i = 0; i < peer.group_count; i++)
+        groups[count++] = peer.groups[i];
+    return vine__client_admits(from->client, geteuid(), getegid(), peer.user, groups, count);
 }
 
 static void accepted(struct vine_connection *taken, void *context)
 {
     struct client_socket *const from = context;
-    struct connection *const connection = calloc(1, sizeof(*connection));
+    struct connection *const connection =
+        is_admitted(from, taken) ? calloc(1, sizeof(*connection)) : NULL;
     const struct vine_service_options options = {
         .size_bytes = sizeof(options), .heap_bytes = HEAP_BYTES, .argument = connection};
 
@@ -302,9 +340,12 @@ static void accepted(struct vine_connection *taken, void *context)
         return;
     }
     connection->kept.end = kept_ends;
-    connection->server = from->server;
+    connection->from = from;
     vine__session_init(&connection->session, from->server->registry, from->client, woken);
-    from->server->open_count++;
+    if (from->client == &from->server->controller)
+        connection->session.control = from->server->control;
+    vine_list_push_back(&from->connections, &connection->link);
+    from->use_count++;
     if (vine_service_run_here(&vine__server_service, taken, &options, gone, connection) != 0)
         gone(connection, 0);
 }
@@ -313,7 +354,7 @@ static void accepted(struct vine_connection *taken, void *context)
 
 static void closed(struct vine_work *work)
 {
-    less(VINE_CONTAINER_OF(work, struct client_socket, closed)->server);
+    leave(VINE_CONTAINER_OF(work, struct client_socket, closed));
 }
 
 /* Whose it is, and then all of its mode, of which the name has what the umask leaves. */
@@ -327,7 +368,7 @@ static int give(const struct vine__client *client)
     return chmod(client->path, client->mode) != 0 ? -errno : 0;
 }
 
-static int open_socket(struct client_socket *from)
+static int listen_at(struct client_socket *from)
 {
     const struct vine_listen_options options = {
         .size_bytes = sizeof(options),
@@ -342,15 +383,106 @@ static int open_socket(struct client_socket *from)
     error = vine_address_parse(text, &address);
     if (error == 0)
         error = (vine_listen)(&address, &options, accepted, from, &from->listener);
-    if (error != 0)
-        return error;
-    from->server->open_count++;
-    return give(from->client);
+    return error;
 }
+
+/* Nobody is let in any more. */
+static void close_listener(struct client_socket *from)
+{
+    if (from->listener == NULL)
+        return;
+    vine_work_init(&from->closed, closed);
+    vine_listener_close(from->listener, &from->closed);
+    from->listener = NULL;
+}
+
+static int open_socket(struct vine__server *server, struct vine__client *client)
+{
+    struct client_socket *const from = calloc(1, sizeof(*from));
+    int error;
+
+    if (from == NULL)
+        return -ENOMEM;
+    *from = (struct client_socket){.server = server, .client = client, .use_count = 1};
+    vine_list_init(&from->connections);
+    vine_list_push_back(&server->sockets, &from->link);
+    server->open_count++;
+    error = listen_at(from);
+    if (error != 0) {
+        leave(from);
+        return error;
+    }
+    error = give(client);
+    if (error != 0)
+        close_listener(from);
+    return error;
+}
+
+/* ---- while it runs --------------------------------------------------------------------------- */
+
+static struct client_socket *socket_of(const struct vine__server *server,
+                                       const struct vine__client *client)
+{
+    VINE_LIST_FOR_EACH(node, &server->sockets)
+    {
+        struct client_socket *const from = VINE_LIST_OBJECT(node, struct client_socket, link);
+
+        if (from->client == client)
+            return from;
+    }
+    return NULL;
+}
+
+static int control_opens(struct vine__control *control, struct vine__client *client)
+{
+    return open_socket(control->server, client);
+}
+
+static void control_closes(struct vine__control *control, struct vine__client *client)
+{
+    struct client_socket *const from = socket_of(control->server, client);
+
+    if (from == NULL) {
+        vine__client_destroy(client);
+        return;
+    }
+    /* What is on its way already is nothing that it may do. */
+    client->permissions = 0;
+    from->is_removed = true;
+    from->use_count++;
+    close_listener(from);
+    VINE_LIST_FOR_EACH(node, &from->connections)
+    vine_service_hang_up(gone, VINE_LIST_OBJECT(node, struct connection, link));
+    leave(from);
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 static void nothing(void *context)
 {
     (void)context;
+}
+
+static int open_control(struct vine__server *server)
+{
+    struct vine__client *const controller = &server->controller;
+    struct vine__control *const control = server->control;
+
+    *controller = (struct vine__client){
+        .name = "control",
+        .mode = 0600,
+        .user = VINE__CLIENT_NOBODY,
+        .group = VINE__CLIENT_NOBODY,
+        .permissions = VINE_SERVER_PERMISSIONS_CONTROL,
+    };
+    if (strlen(control->path) >= sizeof(controller->path))
+        return -ENAMETOOLONG;
+    memcpy(controller->path, control->path, strlen(control->path) + 1);
+    control->registry = server->registry;
+    control->server = server;
+    control->open_socket = control_opens;
+    control->close_socket = control_closes;
+    return open_socket(server, controller);
 }
 
 int vine__server_start(const struct vine__server_options *options, struct vine__server **ret_server,
@@ -358,22 +490,23 @@ int vine__server_start(const struct vine__server_options *options, struct vine__
 {
     const struct vine__clients *const clients = options->registry->clients;
     struct vine__server *const server = calloc(1, sizeof(*server));
-    int error = server != NULL ? 0 : -ENOMEM;
+    int error = 0;
 
-    if (server != NULL)
-        server->sockets = calloc(clients->count + 1U, sizeof(*server->sockets));
-    if (server == NULL || server->sockets == NULL) {
-        free(server);
+    if (server == NULL)
         return -ENOMEM;
-    }
     if (options->request_ns != 0)
         request_ns = options->request_ns;
     server->registry = options->registry;
+    server->control = options->control;
     server->open_count = 1; /* until it is told to stop */
+    vine_list_init(&server->sockets);
+    if (server->control != NULL) {
+        error = open_control(server);
+        if (error != 0)
+            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "control: %.160s", server->control->path);
+    }
     for (uint32_t i = 0; error == 0 && i < clients->count; i++) {
-        server->sockets[i] = (struct client_socket){.server = server, .client = clients->all[i]};
-        server->socket_count++;
-        error = open_socket(&server->sockets[i]);
+        error = open_socket(server, clients->all[i]);
         if (error != 0)
             (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s: %s", clients->all[i]->name,
                            clients->all[i]->path);
@@ -391,14 +524,7 @@ void vine__server_stop(struct vine__server *server, void (*done)(void *context),
     VINE_ASSERT(server->done == NULL && done != NULL);
     server->done = done;
     server->context = context;
-    for (uint32_t i = 0; i < server->socket_count; i++) {
-        struct client_socket *const from = &server->sockets[i];
-
-        if (from->listener == NULL)
-            continue;
-        vine_work_init(&from->closed, closed);
-        vine_listener_close(from->listener, &from->closed);
-        from->listener = NULL;
-    }
+    VINE_LIST_FOR_EACH(node, &server->sockets)
+    close_listener(VINE_LIST_OBJECT(node, struct client_socket, link));
     less(server);
 }

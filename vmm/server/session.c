@@ -275,12 +275,50 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
     }
 }
 
+/* Of the server itself. */
+static enum vine_server_error act_on_server(struct vine__session_result *result,
+                                            const struct vine__command *command, char *why)
+{
+    struct vine__control *const control = result->session->control;
+    const struct vine__request_parameter *const first = &result->parameters[0];
+    const struct vine__request_parameter *const second = &result->parameters[1];
+
+    VINE_ASSERT(control != NULL); /* who has no control socket has not the permission */
+    switch ((enum vine_server_control)command->action) {
+    case VINE_SERVER_SERVER:
+        break;
+    case VINE_SERVER_CLIENTS:
+        result->log = vine__clients_print(control->registry->clients);
+        if (result->log == NULL)
+            return refuse(why, VINE_SERVER_E_FAILED, "no memory");
+        result->log_bytes = strlen(result->log);
+        break;
+    case VINE_SERVER_ADD_CLIENT:
+        return vine__control_add_client(control, first->bytes, first->size_bytes, why);
+    case VINE_SERVER_REMOVE_CLIENT:
+        return vine__control_remove_client(control, first->bytes, first->size_bytes, why);
+    case VINE_SERVER_GIVE_VM:
+        result->vm = vine__registry_find(control->registry, NULL, first->bytes, first->size_bytes);
+        return result->vm == NULL ? VINE_SERVER_E_NO_VM
+                                  : vine__control_give_vm(control, result->vm, second->bytes,
+                                                          second->size_bytes, why);
+    case VINE_SERVER_STOP_SERVER:
+        if (first->integer != 0 && first->integer != 1)
+            return refuse(why, VINE_SERVER_E_BAD_VALUE, "0: VMs run on, or 1: they are stopped");
+        control->stop(control, first->integer != 0);
+        break;
+    }
+    return VINE_SERVER_E_DONE;
+}
+
 static enum vine_server_error act(struct vine__session_result *result,
                                   const struct vine__command *command, char *why)
 {
     struct vine__session *const session = result->session;
     const struct vine__request_parameter *const uid = &result->parameters[0];
 
+    if (command->number >= VINE_SERVER_CONTROL)
+        return act_on_server(result, command, why);
     switch ((enum vine_server_action)command->action) {
     case VINE_SERVER_PERMISSIONS:
     case VINE_SERVER_KERNEL_BYTES_MAX:

@@ -13,6 +13,7 @@
 #define VINE_VMM_SERVER_SESSION_H
 
 #include "vmm/server/answer.h"
+#include "vmm/server/control.h"
 #include "vmm/server/request.h"
 #include "vmm/server/upload.h"
 
@@ -46,6 +47,8 @@ struct vine__session {
     char *large;
     char small[1024]; /* ...to here */
 
+    /* Of the control socket; or NULL. */
+    struct vine__control *control;
     /* There is an event, or what is waited for. Its maker's; may not call back. */
     void (*wake)(struct vine__session *session);
     /* What is to be sent; NULL: nothing. */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A string whose size is that of what `write` writes. */
 static void write_string(struct vine__answer *answer,
@@ -88,12 +89,40 @@ static void write_limits(struct vine__answer *answer, const struct vine__session
     vine__answer_integer(answer, (int64_t)vine__registry_disk(session->registry, client));
 }
 
+static void write_of_server(struct vine__answer *answer, const struct vine__command *command,
+                            const struct vine__session_result *result)
+{
+    const struct vine__control *const control = result->session->control;
+
+    switch ((enum vine_server_control)command->action) {
+    case VINE_SERVER_SERVER:
+        vine__answer_text(answer, control->version);
+        vine__answer_integer(answer, getpid());
+        vine__answer_text(answer, control->places->configuration);
+        vine__answer_text(answer, control->places->state);
+        vine__answer_text(answer, control->places->runtime);
+        break;
+    case VINE_SERVER_CLIENTS:
+        vine__answer_string(answer, result->log, result->log_bytes);
+        break;
+    case VINE_SERVER_ADD_CLIENT:
+    case VINE_SERVER_REMOVE_CLIENT:
+    case VINE_SERVER_GIVE_VM:
+    case VINE_SERVER_STOP_SERVER:
+        break;
+    }
+}
+
 void vine__session_write(struct vine__answer *answer, const struct vine__command *command,
                          const struct vine__session_result *result)
 {
     const struct vine__client *const client = result->session->client;
 
     vine__answer_begin(answer, command);
+    if (command->number >= VINE_SERVER_CONTROL) {
+        write_of_server(answer, command, result);
+        return;
+    }
     switch ((enum vine_server_action)command->action) {
     case VINE_SERVER_PERMISSIONS:
         vine__answer_integer(answer, client->permissions);

@@ -252,7 +252,9 @@ static void a_mode_admits_whom_it_says(void **state)
         {0000, 10, 20, 0, 0, true},
         {0600, VINE__CLIENT_NOBODY, VINE__CLIENT_NOBODY, 7, 7, true},
         {0600, VINE__CLIENT_NOBODY, VINE__CLIENT_NOBODY, 8, 7, false},
-        {0660, VINE__CLIENT_NOBODY, VINE__CLIENT_NOBODY, 8, (gid_t)-1, false},
+        {0660, VINE__CLIENT_NOBODY, VINE__CLIENT_NOBODY, 8, 71, true},
+        {0606, VINE__CLIENT_NOBODY, VINE__CLIENT_NOBODY, 8, 71, false},
+        {0660, VINE__CLIENT_NOBODY, VINE__CLIENT_NOBODY, 8, 72, false},
     };
     struct vine__client client = client_of("alice");
 
@@ -263,7 +265,7 @@ static void a_mode_admits_whom_it_says(void **state)
         client.mode = cases[i].mode;
         client.user = cases[i].user;
         client.group = cases[i].group;
-        assert_int_equal(vine__client_admits(&client, 7, cases[i].peer, groups, 2),
+        assert_int_equal(vine__client_admits(&client, 7, 71, cases[i].peer, groups, 2),
                          cases[i].is_admitted);
     }
 }

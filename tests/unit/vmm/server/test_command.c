@@ -19,6 +19,7 @@ enum {
     RUN = 4,
     MANAGE_ALL = 8,
     RUN_ALL = 16,
+    SERVER = 32,
 };
 
 static const struct {
@@ -68,6 +69,12 @@ static const struct {
     {121, RUN_ALL, "121,1\n"},
     {123, RUN_ALL, "123,1\n2,ab\n3,off\n100\n"},
     {124, MANAGE_ALL, "124,1\n2,ab\n2,{}\n"},
+    {200, SERVER, "200,1\n"},
+    {201, SERVER, "201,1\n"},
+    {202, SERVER, "202,1\n2,{}\n"},
+    {203, SERVER, "203,1\n3,bob\n"},
+    {204, SERVER, "204,1\n2,ab\n3,bob\n"},
+    {205, SERVER, "205,1\n0\n"},
 };
 
 #define TABLE_COUNT (sizeof(table) / sizeof(table[0]))
@@ -126,7 +133,7 @@ static void what_is_not_permitted_is_not_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        for (uint16_t word = 0; word <= 31; word++) {
+        for (uint16_t word = 0; word <= 63; word++) {
             const bool is_permitted = (~word & table[i].needs) == 0;
             const char *bytes = table[i].request;
             struct vine__request request;

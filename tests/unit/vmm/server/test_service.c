@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <vine/service.h>
 
@@ -354,6 +355,232 @@ static void many_who_are_silent_or_stop_in_the_middle_hold_up_nobody(void **stat
     close_server();
 }
 
+/* ---- the control socket ---------------------------------------------------------------------- */
+
+static struct vine__control control;
+static int stops[2]; /* how often the server was told to stop, without and with all VMs */
+
+static void count_stop(struct vine__control *told, bool stops_vms)
+{
+    assert_ptr_equal(told, &control);
+    stops[stops_vms]++;
+}
+
+static int open_controlled(struct world *world)
+{
+    static const struct vine__places places = {
+        .configuration = "/c/server.conf", .state = "/s", .runtime = "/r"};
+    static char path[64];
+    const struct vine__server_options options = {.registry = &world->registry, .control = &control};
+    char why[VINE__CLIENTS_WHY_BYTES] = "";
+
+    stopped = 0;
+    served = world;
+    (void)snprintf(path, sizeof(path), "%s/control", world->folder);
+    control = (struct vine__control){
+        .path = path, .version = "1.2.3", .places = &places, .stop = count_stop};
+    open_cores(1);
+    assert_int_equal(vine__server_start(&options, &server, why), 0);
+    return connect_as(world, "control");
+}
+
+static void add_client(int fd, const struct world *world, const char *name, const char *rest,
+                       const char *answer)
+{
+    char json[500], text[600];
+
+    (void)snprintf(json, sizeof(json),
+                   "{\"version\":1,\"clients\":[{\"name\":\"%s\",\"pool\":\"main\",\"path\":\"%s/"
+                   "%s\",\"mode\":"
+                   "\"0600\",\"user\":-1,\"group\":-1,\"permissions\":7,\"limits\":{\"vms\":2,"
+                   "\"memory\":1000000000,\"kernel\":1000,\"disk\":1000},%s}]}",
+                   name, world->folder, name, rest);
+    (void)snprintf(text, sizeof(text), "202,1\n%zu,%s\n", strlen(json), json);
+    say(fd, text);
+    expect(fd, answer);
+}
+
+static bool is_saved(const struct world *world, const char *name)
+{
+    struct vine__clients clients;
+    char why[VINE__CLIENTS_WHY_BYTES] = "";
+    bool is_there;
+
+    assert_int_equal(vine__clients_load(world->clients_path, &clients, why), 0);
+    is_there = vine__clients_find(&clients, name) != NULL;
+    vine__clients_fini(&clients);
+    return is_there;
+}
+
+static void the_control_socket_is_the_servers_own(void **state)
+{
+    struct world *const world = *state;
+    struct stat status;
+    char text[200];
+    int fd, root;
+
+    fd = open_controlled(world);
+    assert_int_equal(stat(control.path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    (void)snprintf(text, sizeof(text),
+                   "1,1\n63\n200,1\n0\n5,1.2.3\n%d\n14,/c/server.conf\n2,/s\n2,/r\n102,1\n0\n0\n",
+                   (int)getpid());
+    say(fd, "1,1\n200,1\n102,1\n");
+    expect(fd, text);
+    root = connect_as(world, "root");
+    say(root, "200,1\n201,1\n1,1\n");
+    expect(root, "200,1\n4,this socket has not the permission\n"
+                 "201,1\n4,this socket has not the permission\n1,1\n31\n");
+    say(fd, "205,1\n2\n205,1\n0\n205,1\n1\n");
+    expect(fd, "205,1\n6,0: VMs run on, or 1: they are stopped\n205,1\n0\n205,1\n0\n");
+    assert_int_equal(stops[0], 1);
+    assert_int_equal(stops[1], 1);
+    memset(stops, 0, sizeof(stops));
+    close(fd);
+    close(root);
+    close_server();
+}
+
+static void a_client_comes_and_goes_while_the_server_runs(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES], path[64], text[200];
+    int fd, idle, waiting, half, alice;
+
+    fd = open_controlled(world);
+    alice = connect_as(world, "alice");
+    add_client(fd, world, "carol", "\"vms\":[]", "202,1\n0\n");
+    assert_true(is_saved(world, "carol"));
+    add_client(fd, world, "carol", "\"vms\":[]", "202,1\n10,name: there is a client `carol`\n");
+    add_client(fd, world, "control", "\"vms\":[]", "202,1\n10,path: it is the server's own\n");
+    add_client(fd, world, "dora", "\"vms\":[\"00000000000000000000000000000000\"]",
+               "202,1\n6,vms: a new client has none\n");
+    idle = connect_as(world, "carol");
+    waiting = connect_as(world, "carol");
+    half = connect_as(world, "carol");
+    make_one(idle, uid);
+    say_of(idle, "9,1\n32,%s\n0,\n", uid);
+    expect(idle, "9,1\n12,/tmp/console\n");
+    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    say_of(waiting, "23,1\n32,%s\n3,off\n60000\n", uid);
+    say(half, "6,1\n100,h");
+    for (int i = 0; i < 100; i++) {
+        stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        turn();
+    }
+    say(fd, "203,1\n5,carol\n203,1\n5,carol\n");
+    expect_end(idle);
+    expect_end(waiting);
+    expect_end(half);
+    expect(fd, "203,1\n0\n203,1\n15,no such client\n");
+    (void)snprintf(path, sizeof(path), "%s/carol", world->folder);
+    until(access(path, F_OK) != 0);
+    assert_false(is_saved(world, "carol"));
+    /* Its VM runs on, and is nobody's. */
+    (void)snprintf(text, sizeof(text), "11,1\n5,no such VM\n12,1\n0\n0,\n");
+    say_of(alice, "11,1\n32,%s\n12,1\n", uid);
+    expect(alice, text);
+    close(alice);
+    close(fd);
+    close_server();
+}
+
+static void a_vm_is_given_from_one_to_another(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES], text[200];
+    int fd, alice, bob;
+
+    fd = open_controlled(world);
+    alice = connect_as(world, "alice");
+    bob = connect_as(world, "bob");
+    make_one(alice, uid);
+    say_of(fd, "204,1\n32,%s\n4,eric\n", uid);
+    expect(fd, "204,1\n15,no such client\n");
+    say(fd, "204,1\n3,zip\n3,bob\n");
+    expect(fd, "204,1\n5,no such VM\n");
+    say_of(fd, "204,1\n32,%s\n3,bob\n", uid);
+    expect(fd, "204,1\n0\n");
+    say(alice, "4,1\n");
+    expect(alice, "4,1\n0,\n");
+    (void)snprintf(text, sizeof(text), "4,1\n32,%s\n", uid);
+    say(bob, "4,1\n");
+    expect(bob, text);
+    say_of(bob, "9,1\n32,%s\n0,\n", uid);
+    expect(bob, "9,1\n12,/tmp/console\n");
+    vine__clients_find(&world->clients, "alice")->limits.vms = 0;
+    say_of(fd, "204,1\n32,%s\n5,alice\n", uid);
+    expect(fd, "204,1\n8,as many VMs as there may be\n");
+    say_of(bob, "14,1\n32,%s\n", uid);
+    expect(bob, "14,1\n0\n");
+    say_of(fd, "204,1\n32,%s\n0,\n", uid);
+    expect(fd, "204,1\n0\n");
+    say(bob, "4,1\n");
+    expect(bob, "4,1\n0,\n");
+    say_of(fd, "111,1\n32,%s\n", uid);
+    expect(fd, "111,1\n0\n3,off\n6,killed\n11,that was it\n1\n");
+    close(alice);
+    close(bob);
+    close(fd);
+    close_server();
+}
+
+static void a_socket_that_cannot_be_had_makes_no_client(void **state)
+{
+    struct world *const world = *state;
+    char path[64];
+    int fd;
+
+    fd = open_controlled(world);
+    (void)snprintf(path, sizeof(path), "%s/carol", world->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    add_client(fd, world, "carol", "\"vms\":[]", "202,1\n13,");
+    assert_null(vine__clients_find(&world->clients, "carol"));
+    assert_int_equal(rmdir(path), 0);
+    close(fd);
+    close_server();
+}
+
+/* As another user. Returns 0: the connection was ended without a word. */
+static int be_another(const struct world *world)
+{
+    char byte;
+    int fd;
+
+    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
+        return 1;
+    fd = connect_as(world, "alice");
+    if (write(fd, "1,1\n", 4) < 0 && errno != EPIPE)
+        return 2;
+    if (fcntl(fd, F_SETFL, 0) != 0)
+        return 3;
+    return read(fd, &byte, 1) <= 0 ? 0 : 4;
+}
+
+static void who_is_not_meant_is_not_served_though_the_name_lets_him_in(void **state)
+{
+    struct world *const world = *state;
+    int status = 0;
+    char path[64];
+    pid_t child;
+
+    if (geteuid() != 0) {
+        print_message("not root: nobody else can be had\n");
+        skip();
+    }
+    open_server(world);
+    (void)snprintf(path, sizeof(path), "%s/alice", world->folder);
+    assert_int_equal(chmod(world->folder, 0711), 0);
+    assert_int_equal(chmod(path, 0777), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(be_another(world));
+    until(waitpid(child, &status, WNOHANG) == child);
+    assert_int_equal(status, 0);
+    close_server();
+}
+
 static void a_socket_that_cannot_be_made_is_named(void **state)
 {
     const struct vine__server_options options = {.registry = &((struct world *)*state)->registry};
@@ -379,6 +606,11 @@ int main(void)
         TEST(who_waits_is_woken_and_others_are_served_meanwhile),
         TEST(events_are_pushed_between_answers),
         TEST(many_who_are_silent_or_stop_in_the_middle_hold_up_nobody),
+        TEST(the_control_socket_is_the_servers_own),
+        TEST(a_client_comes_and_goes_while_the_server_runs),
+        TEST(a_vm_is_given_from_one_to_another),
+        TEST(a_socket_that_cannot_be_had_makes_no_client),
+        TEST(who_is_not_meant_is_not_served_though_the_name_lets_him_in),
         TEST(a_socket_that_cannot_be_made_is_named),
     };
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/control.h - what the server's control socket asks for, which is no client's business:
+ * who its clients are, whose VMs are whose, and what becomes of the server.
+ *
+ * Owns:     nothing.
+ * Threads:  the registry's.
+ * Blocking: the list of clients is written before a change of it is answered.
+ * Trust:    whoever is let in at the control socket may do all that the server may. What it says is
+ *           checked all the same.
+ * Limits:   those of clients.h.
+ */
+#ifndef VINE_VMM_SERVER_CONTROL_H
+#define VINE_VMM_SERVER_CONTROL_H
+
+#include "vmm/server/places.h"
+#include "vmm/server/registry.h"
+
+struct vine__control {
+    /* The program fills in these... */
+    const char *path; /* of the control socket */
+    const char *version;
+    const struct vine__places *places;
+    /* The server is to end, after the answer; and all VMs with it, or not. */
+    void (*stop)(struct vine__control *control, bool stops_vms);
+    /* ...and whoever serves clients these. */
+    struct vine__registry *registry;
+    void *server;
+    /* Have the client's socket. Returns 0 or a negative error. */
+    int (*open_socket)(struct vine__control *control, struct vine__client *client);
+    /* End it, if there is one, and all of its connections. The client, which is in no list any
+     * more, is freed. */
+    void (*close_socket)(struct vine__control *control, struct vine__client *client);
+};
+
+/* Add those of a text of clients.json, which are one and has no VMs; its socket is there. */
+VINE_MUST_CHECK enum vine_server_error vine__control_add_client(struct vine__control *control,
+                                                                const char *json, size_t size,
+                                                                char why[VINE__SERVER_WHY_BYTES]);
+
+/* Take one away, its socket and its connections with it. Its VMs are nobody's then, and run on. */
+VINE_MUST_CHECK enum vine_server_error
+vine__control_remove_client(struct vine__control *control, const char *name, size_t size,
+                            char why[VINE__SERVER_WHY_BYTES]);
+
+/* The VM is that client's from now on, and nobody else's; without a name nobody's at all. */
+VINE_MUST_CHECK enum vine_server_error vine__control_give_vm(struct vine__control *control,
+                                                             struct vine__vm *vm, const char *name,
+                                                             size_t size,
+                                                             char why[VINE__SERVER_WHY_BYTES]);
+
+#endif
