@@ -137,9 +137,9 @@ VINE_API VINE_MUST_CHECK int vine_service_run_here(const struct vine_service *se
                                                    const struct vine_service_options *options,
                                                    vine_service_done_fn done, void *context);
 
-/* Hang up on the client of whichever connection vine_service_run_here was given with this `done` and
- * `context`, if it has not ended: its micro-process finds that out as if the client had gone. Core
- * 0. */
+/* Hang up on the client of whichever connection vine_service_run_here was given with this `done`
+ * and `context`, if it has not ended: its micro-process finds that out as if the client had gone.
+ * Core 0. */
 VINE_API void vine_service_hang_up(vine_service_done_fn done, const void *context);
 
 /* Where it listens. */
