@@ -355,7 +355,7 @@ static void add_compared(struct vine__arguments *arguments,
     if (machine->serial_socket != NULL) {
         add(arguments, "-chardev");
         add_path(arguments,
-                 machine->serial_connects ? "socket,id=serial,path=PATH"
+                 machine->serial_connects ? "socket,id=serial,path=PATH,reconnect=1"
                                           : "socket,id=serial,path=PATH,server=on,wait=off",
                  machine->serial_socket);
         add(arguments, "-device");

@@ -97,7 +97,7 @@ struct vine__machine_description {
     const char *network_socket;
     const char *network_peer;  /* of DGRAM */
     const char *serial_socket; /* a virtio-serial port, named vine.serial, listening there */
-    bool serial_connects;      /* to somebody who listens there instead */
+    bool serial_connects;      /* to somebody who listens there instead, or will: once a second */
 
     bool no_sandbox; /* for a QEMU that was built without */
 };

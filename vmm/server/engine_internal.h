@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vmm/server/engine_internal.h - what the engine's files share: its thread and loop
- * (engine_machines.c), a VM's life (engine_vm.c), links (engine_links.c), doorbells
- * (engine_bells.c). All of it is the thread's but where it says otherwise.
+ * (engine_machines.c), a VM's life (engine_vm.c), links (engine_links.c) and what they bring beside
+ * them (engine_wires.c), doorbells (engine_bells.c). All of it is the thread's but where it says otherwise.
  */
 #ifndef VINE_VMM_SERVER_ENGINE_INTERNAL_H
 #define VINE_VMM_SERVER_ENGINE_INTERNAL_H
@@ -37,6 +37,14 @@ struct vine__engine {
     struct vine__engine_bells bells;
 };
 
+/* Sockets of a VM beside its links. */
+enum vine__engine_wire {
+    VINE__ENGINE_OWN_NETWORK,
+    VINE__ENGINE_OTHER_NETWORK, /* of the VM at the other end */
+    VINE__ENGINE_SERIAL,        /* the appliance's, for both */
+    VINE__ENGINE_WIRE_COUNT,
+};
+
 /* A VM that runs, or is about to. */
 struct vine__engine_vm {
     struct vine_list node;
@@ -49,6 +57,7 @@ struct vine__engine_vm {
     char *parameters;                    /* cut into words */
     const char **kernel_options;
     char *console, *log;       /* paths */
+    char *wires[VINE__ENGINE_WIRE_COUNT];
     uint64_t stop_deadline_ns; /* VINE_FOREVER: it is not being stopped */
     bool has_started;
     uint32_t bell;  /* its number there; VINE_STATUS_NO_DOORBELL */
@@ -99,6 +108,12 @@ void vine__engine_links_settle(struct vine__engine *engine);
 void vine__engine_links_gone(struct vine__engine_vm *vm, uint32_t place, bool is_refused);
 /* ...has ended. */
 void vine__engine_links_end(struct vine__engine_vm *vm);
+
+/* engine_wires.c: the networks and serial ports that a VM's links bring are described; and its
+ * sockets are removed, and forgotten. */
+enum vine_server_error vine__engine_wires(struct vine__engine_vm *vm,
+                                          char why[VINE__SERVER_WHY_BYTES]);
+void vine__engine_unwire(struct vine__engine_vm *vm);
 
 /* engine_bells.c */
 void vine__engine_bells_open(struct vine__engine *engine);

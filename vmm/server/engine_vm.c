@@ -120,6 +120,7 @@ static void free_vm(struct vine__engine_vm *vm)
         vine__epoll_remove(vm->engine->epoll_fd, vine__machine_fd(vm->machine));
         vine__machine_close(vm->machine);
     }
+    vine__engine_unwire(vm);
     vine_list_remove(&vm->node);
     free(vm->kernel_options);
     free(vm->parameters);
@@ -167,12 +168,16 @@ static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
 static enum vine_server_error make(struct vine__engine_vm *vm, const char *parameters,
                                    char why[VINE__SERVER_WHY_BYTES])
 {
+    enum vine_server_error told;
     int error;
 
     if (!describe(vm, parameters))
         return fail(why, "", "no memory");
     if (!give_files(vm))
         return fail(why, "its files cannot be given to QEMU's user", "");
+    told = vine__engine_wires(vm, why);
+    if (told != VINE_SERVER_E_DONE)
+        return told;
     why[0] = '\0';
     error = create(vm, why);
     if (error == 0)

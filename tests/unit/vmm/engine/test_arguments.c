@@ -181,7 +181,7 @@ static void what_links_are_measured_against_is_said_word_by_word(void **state)
     text = joined(&machine, &none);
     assert_non_null(
         strstr(text, " -netdev stream,id=net,server=off,addr.type=unix,addr.path=/a,,b "));
-    assert_non_null(strstr(text, " -chardev socket,id=serial,path=/s -device "));
+    assert_non_null(strstr(text, " -chardev socket,id=serial,path=/s,reconnect=1 -device "));
     free(text);
 }
 

@@ -292,6 +292,41 @@ static void what_cannot_be_plugged_is_noted_once(void **state)
     assert_string_equal(appliance->note, "");
 }
 
+static void a_link_brings_a_network_and_a_port_for_both(void **state)
+{
+    struct vm *const appliance = make_vm(GOOD), *const application = make_vm(GOOD);
+    const struct vine__machine_description *there, *here;
+    char why[VINE__SERVER_WHY_BYTES], console[VINE__VM_CONSOLE_BYTES];
+
+    (void)state;
+    link_vms(application, appliance, LINK_BYTES);
+    for (int i = 0; i < 2; i++) {
+        struct vine__boot_link *const link = (i == 0 ? appliance : application)->boot.links;
+
+        link->has_network = link->has_serial = true;
+    }
+    run(application);
+    run(appliance);
+    there = &vine__engine_find(&engine, appliance->boot.uid)->description;
+    here = &vine__engine_find(&engine, application->boot.uid)->description;
+    assert_int_equal(there->network, VINE__NETWORK_DGRAM);
+    assert_int_equal(here->network, VINE__NETWORK_DGRAM);
+    assert_string_equal(there->network_socket, here->network_peer);
+    assert_string_equal(here->network_socket, there->network_peer);
+    assert_string_not_equal(here->network_socket, there->network_socket);
+    assert_string_equal(here->serial_socket, there->serial_socket);
+    assert_true(here->serial_connects);
+    assert_false(there->serial_connects);
+    /* No second one. */
+    stop(application);
+    link_vms(application, make_vm(GOOD), LINK_BYTES);
+    application->boot.links[1].has_network = true;
+    assert_int_equal(
+        vine__engine_start(&engine, &application->boot, "", VINE__ACCELERATOR_TCG, why, console),
+        VINE_SERVER_E_FAILED);
+    assert_non_null(strstr(why, "two of its links bring a network"));
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(int argc, char **argv)
@@ -306,6 +341,7 @@ int main(int argc, char **argv)
         IN_WORLD(what_does_not_fit_into_memory_is_refused_with_why),
         IN_WORLD(a_link_that_an_appliance_was_not_started_for_is_refused_with_why),
         IN_WORLD(what_cannot_be_plugged_is_noted_once),
+        IN_WORLD(a_link_brings_a_network_and_a_port_for_both),
     };
 
     if (folder_make(folder) != 0)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/engine_wires.c - networks and serial ports beside links: see engine_internal.h.
+ *
+ * They are sockets in a folder of their own, which QEMU makes and so has to own. Neither end has to
+ * be there for the other one to start, nor stays away once that has come back: the network is of
+ * datagrams, which are lost meanwhile, and an application's serial port looks for the appliance's
+ * again and again.
+ */
+
+#include "vmm/server/engine_internal.h"
+
+#include <vine/error.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum vine_server_error refuse(char why[VINE__SERVER_WHY_BYTES], const char *text)
+{
+    (void)snprintf(why, VINE__SERVER_WHY_BYTES, "%s", text);
+    return VINE_SERVER_E_FAILED;
+}
+
+static enum vine_server_error make_folder(const struct vine__engine_options *options,
+                                          char why[VINE__SERVER_WHY_BYTES])
+{
+    char path[VINE__ENGINE_PATH_BYTES];
+    int error = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/wires", options->runtime);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        error = -errno;
+    if (error == 0 && options->user_id != 0 &&
+        lchown(path, options->user_id, options->group_id) != 0)
+        error = -errno;
+    if (error == 0)
+        return VINE_SERVER_E_DONE;
+    (void)snprintf(why, VINE__SERVER_WHY_BYTES, "%.160s cannot be made: %s", path,
+                   vine_error_text(error));
+    return VINE_SERVER_E_FAILED;
+}
+
+/* The path of a VM's socket, kept with this one. NULL: no memory. */
+static const char *socket_of(struct vine__engine_vm *vm, enum vine__engine_wire wire,
+                             const char *uid)
+{
+    static const char *const words[] = {"net", "net", "serial"};
+
+    if (asprintf(&vm->wires[wire], "%s/wires/%s.%s", vm->engine->options.runtime, uid,
+                 words[wire]) < 0)
+        vm->wires[wire] = NULL;
+    return vm->wires[wire];
+}
+
+static enum vine_server_error add_network(struct vine__engine_vm *vm, const char *other_uid,
+                                          char why[VINE__SERVER_WHY_BYTES])
+{
+    struct vine__machine_description *const description = &vm->description;
+
+    if (description->network != VINE__NETWORK_NONE)
+        return refuse(why, "two of its links bring a network, and it can have one");
+    description->network = VINE__NETWORK_DGRAM;
+    description->network_socket = socket_of(vm, VINE__ENGINE_OWN_NETWORK, vm->boot->uid);
+    description->network_peer = socket_of(vm, VINE__ENGINE_OTHER_NETWORK, other_uid);
+    return description->network_socket != NULL && description->network_peer != NULL
+               ? VINE_SERVER_E_DONE
+               : refuse(why, "no memory");
+}
+
+static enum vine_server_error add_serial(struct vine__engine_vm *vm,
+                                         const struct vine__boot_link *link, bool is_application,
+                                         char why[VINE__SERVER_WHY_BYTES])
+{
+    struct vine__machine_description *const description = &vm->description;
+
+    if (description->serial_socket != NULL)
+        return refuse(why, "two of its links bring a serial port, and it can have one");
+    description->serial_socket = socket_of(vm, VINE__ENGINE_SERIAL, link->appliance_uid);
+    description->serial_connects = is_application;
+    return description->serial_socket != NULL ? VINE_SERVER_E_DONE : refuse(why, "no memory");
+}
+
+enum vine_server_error vine__engine_wires(struct vine__engine_vm *vm,
+                                          char why[VINE__SERVER_WHY_BYTES])
+{
+    const struct vine__boot *const boot = vm->boot;
+    enum vine_server_error told = VINE_SERVER_E_DONE;
+
+    for (uint32_t i = 0; told == VINE_SERVER_E_DONE && i < boot->link_count; i++) {
+        const struct vine__boot_link *const link = &boot->links[i];
+        const bool is_application = strcmp(link->application_uid, boot->uid) == 0;
+
+        if (!link->has_network && !link->has_serial)
+            continue;
+        told = make_folder(&vm->engine->options, why);
+        if (told == VINE_SERVER_E_DONE && link->has_network)
+            told =
+                add_network(vm, is_application ? link->appliance_uid : link->application_uid, why);
+        if (told == VINE_SERVER_E_DONE && link->has_serial)
+            told = add_serial(vm, link, is_application, why);
+    }
+    return told;
+}
+
+void vine__engine_unwire(struct vine__engine_vm *vm)
+{
+    if (vm->wires[VINE__ENGINE_OWN_NETWORK] != NULL)
+        (void)unlink(vm->wires[VINE__ENGINE_OWN_NETWORK]);
+    if (vm->wires[VINE__ENGINE_SERIAL] != NULL && !vm->description.serial_connects)
+        (void)unlink(vm->wires[VINE__ENGINE_SERIAL]);
+    for (int wire = 0; wire < VINE__ENGINE_WIRE_COUNT; wire++)
+        free(vm->wires[wire]);
+}
