@@ -2,7 +2,8 @@
 /*
  * vmm/server/engine_internal.h - what the engine's files share: its thread and loop
  * (engine_machines.c), a VM's life (engine_vm.c), links (engine_links.c) and what they bring beside
- * them (engine_wires.c), doorbells (engine_bells.c). All of it is the thread's but where it says otherwise.
+ * them (engine_wires.c), doorbells (engine_bells.c). All of it is the thread's but where it says
+ * otherwise.
  */
 #ifndef VINE_VMM_SERVER_ENGINE_INTERNAL_H
 #define VINE_VMM_SERVER_ENGINE_INTERNAL_H
@@ -56,7 +57,7 @@ struct vine__engine_vm {
     char name[VINE__MACHINE_NAME_BYTES]; /* the engine's: its UID but for the last digit */
     char *parameters;                    /* cut into words */
     const char **kernel_options;
-    char *console, *log;       /* paths */
+    char *console, *log; /* paths */
     char *wires[VINE__ENGINE_WIRE_COUNT];
     uint64_t stop_deadline_ns; /* VINE_FOREVER: it is not being stopped */
     bool has_started;
