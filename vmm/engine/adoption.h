@@ -81,14 +81,14 @@ VINE_MUST_CHECK int vine__machine_identity_load(const json_t *object,
                                                 struct vine__machine_identity *ret_identity,
                                                 char *why, size_t why_size);
 
-/* The machine's status page and its books, of a machine with places for links: the machine's own. */
+/* The status page of a machine with places for links, and its books: the machine's own. */
 #define VINE__MACHINE_PAGES 2
 void vine__machine_pages(const struct vine__machine *machine, int ret_fds[VINE__MACHINE_PAGES]);
 
 /*
  * Take over the process that was started for a machine like this one, which is off. The
- * descriptors are copied. NULL: they are lost, and then it has no links, and whoever is at the other
- * ends of those that it had hears no more of it, until a machine is created anew.
+ * descriptors are copied. NULL: they are lost, and then it has no links, and whoever is at the
+ * other ends of those that it had hears no more of it, until a machine is created anew.
  *
  * Returns 0, also if it has ended meanwhile, which is told by VINE__MACHINE_ENDED; -EBUSY  it is
  * not off; -EINVAL  what was kept is not what it should be, and a sentence in `why`; or what the

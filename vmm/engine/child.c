@@ -143,6 +143,26 @@ int vine__child_start(const struct vine__child_options *options, struct vine__ch
     return error;
 }
 
+int vine__child_adopt(pid_t pid, uint64_t start_ticks, struct vine__child *ret_child)
+{
+    struct vine__child child = {
+        .pid = pid, .pidfd = -1, .error_fd = -1, .is_adopted = true, .status = -1};
+    uint64_t ticks = 0;
+    int error = vine__process_pidfd(pid, &child.pidfd);
+
+    /* If it is the right one now, then this descriptor is its. */
+    if (error == 0)
+        error = vine__process_start_time(pid, &ticks);
+    if (error == 0 && ticks != start_ticks)
+        error = -ESRCH;
+    if (error != 0) {
+        vine__child_close(&child);
+        return error;
+    }
+    *ret_child = child;
+    return 0;
+}
+
 void vine__child_listen(struct vine__child *child)
 {
     char bytes[512];
@@ -192,6 +212,10 @@ bool vine__child_reap(struct vine__child *child)
 {
     if (child->pid == 0 || child->has_ended)
         return true;
+    if (child->is_adopted) {
+        child->has_ended = vine__peer_is_dead(child->pidfd) != 0;
+        return child->has_ended;
+    }
     const pid_t found = waitpid(child->pid, &child->status, WNOHANG);
 
     if (found == 0 || (found < 0 && errno == EINTR))
@@ -205,7 +229,7 @@ bool vine__child_reap(struct vine__child *child)
 void vine__child_signal(struct vine__child *child, int number)
 {
     if (child->pid > 0 && !child->has_ended)
-        (void)kill(child->pid, number); /* it was not reaped, so that the pid is its own */
+        (void)!vine__process_signal(child->pidfd, number);
 }
 
 void vine__child_close(struct vine__child *child)

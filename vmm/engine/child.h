@@ -12,7 +12,7 @@
  *
  * Caveats:  `dies_with_us` means the thread that started it (that is how the kernel has it).
  *           Whoever ignores SIGCHLD, or reaps children that are not its own, learns no exit codes
- *           here.
+ *           here, nor does who adopts.
  */
 #ifndef VINE_VMM_ENGINE_CHILD_H
 #define VINE_VMM_ENGINE_CHILD_H
@@ -42,7 +42,8 @@ struct vine__child {
     int pidfd;    /* readable once it has ended; -1: none */
     int error_fd; /* its standard error, non-blocking; -1: none, or closed by it */
     bool has_ended;
-    int status; /* as waitpid says it; -1: somebody else has reaped it */
+    bool is_adopted; /* another process has started it, and whoever reaps it learns its status */
+    int status;      /* as waitpid says it; -1: nobody tells us */
     size_t words_size;
     char words[VINE__CHILD_WORDS_BYTES];
 };
@@ -52,13 +53,18 @@ struct vine__child {
 VINE_MUST_CHECK int vine__child_start(const struct vine__child_options *options,
                                       struct vine__child *ret_child);
 
+/* Watch one that another process has started. Returns 0; -ESRCH if it has ended, or another one has
+ * its pid; or what the system said. */
+VINE_MUST_CHECK int vine__child_adopt(pid_t pid, uint64_t start_ticks,
+                                      struct vine__child *ret_child);
+
 /* Read what is there of its standard error. */
 void vine__child_listen(struct vine__child *child);
 
 /* The last line that it said there, or "". Valid until the next call. */
 const char *vine__child_last_words(struct vine__child *child);
 
-/* Whether it has ended, and if so reap it. */
+/* Whether it has ended, and if so reap it, where it is ours. */
 bool vine__child_reap(struct vine__child *child);
 
 /* Send a signal, unless it was reaped. */

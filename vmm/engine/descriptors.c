@@ -60,14 +60,14 @@ static int listen_at(const char *path, int *ret_fd)
     return 0;
 }
 
-static int connect_to(const char *path, int *ret_fd)
+int vine__descriptors_connect(const char *path, int flags, int *ret_fd)
 {
     struct sockaddr_un address;
     const int error = fill_address(path, &address);
 
     if (error != 0)
         return error;
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
     if (fd < 0)
         return -errno;
@@ -128,7 +128,7 @@ static int open_all(struct vine__machine *machine, struct vine__arguments_descri
     *ret_what = machine->qmp_path;
     error = listen_at(machine->qmp_path, &descriptors->qmp);
     if (error == 0)
-        error = connect_to(machine->qmp_path, ret_control_fd);
+        error = vine__descriptors_connect(machine->qmp_path, 0, ret_control_fd);
     if (error == 0 && description->console == VINE__CONSOLE_SOCKET) {
         *ret_what = description->console_socket;
         error = listen_at(description->console_socket, &descriptors->console);
@@ -139,7 +139,7 @@ static int open_all(struct vine__machine *machine, struct vine__arguments_descri
     }
     if (error == 0 && description->doorbell_socket != NULL) {
         *ret_what = description->doorbell_socket;
-        error = connect_to(description->doorbell_socket, &descriptors->doorbell);
+        error = vine__descriptors_connect(description->doorbell_socket, 0, &descriptors->doorbell);
     } else if (error == 0 && description->doorbell_vectors > 0) {
         *ret_what = "its doorbell";
         descriptors->doorbell = machine->doorbell_fd; /* for this start */

@@ -5,6 +5,7 @@
  *     description.h    what a machine is made of
  *     machine.h        its life: start, pause, stop, and how it ended
  *     link.h           memories between two machines, plugged while they run
+ *     adoption.h       machines that outlive who started them
  *     console.h        terminals of consoles, and logs of what was said there
  *     probe.h          which accelerator boots a guest here
  *
@@ -14,6 +15,7 @@
 #ifndef VINE_VMM_ENGINE_ENGINE_H
 #define VINE_VMM_ENGINE_ENGINE_H
 
+#include "vmm/engine/adoption.h"
 #include "vmm/engine/console.h"
 #include "vmm/engine/description.h"
 #include "vmm/engine/link.h"

@@ -3,12 +3,15 @@
 
 #include "utils/assert.h"
 #include "utils/name.h"
+#include "vmm/engine/adoption.h"
 #include "vmm/engine/machine_internal.h"
 #include "vmm/engine/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct end {
@@ -26,17 +29,14 @@ struct vine__machine_link {
     struct end ends[2];
 };
 
-int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
-                              struct vine__machine_link **ret_link)
+/* A link without its memories. */
+static int make_link(const char *name, const uint64_t size_bytes[2],
+                     struct vine__machine_link **ret_link)
 {
-    int error = 0;
-
     if (!vine__is_name(name, VINE_STATUS_NAME_BYTES) ||
         !vine__machine_link_size_is_good(size_bytes[0]) ||
         !vine__machine_link_size_is_good(size_bytes[1]))
         return -EINVAL;
-    if (size_bytes[0] + size_bytes[1] > vine__machine_memory_available(""))
-        return -ENOMEM;
     struct vine__machine_link *const link = calloc(1, sizeof(*link));
 
     if (link == NULL)
@@ -46,16 +46,53 @@ int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
         link->fds[end] = -1;
         link->size_bytes[end] = size_bytes[end];
         link->ends[end].side.doorbell_peer = VINE_STATUS_NO_DOORBELL;
-        link->ends[end].page.fd = -1;
-    }
-    for (int end = 0; end < 2 && error == 0; end++)
-        error = vine__machine_memory_create(name, size_bytes[end], &link->fds[end]);
-    if (error != 0) {
-        vine__machine_link_close(link);
-        return error;
+        link->ends[end].page.fd = link->ends[end].page.books_fd = -1;
     }
     *ret_link = link;
     return 0;
+}
+
+static int finish_link(struct vine__machine_link *link, int error,
+                       struct vine__machine_link **ret_link)
+{
+    if (error == 0)
+        *ret_link = link;
+    else
+        vine__machine_link_close(link);
+    return error;
+}
+
+int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
+                              struct vine__machine_link **ret_link)
+{
+    struct vine__machine_link *link = NULL;
+    int error;
+
+    if (!vine__machine_link_size_is_good(size_bytes[0]) ||
+        !vine__machine_link_size_is_good(size_bytes[1]))
+        return -EINVAL;
+    if (size_bytes[0] + size_bytes[1] > vine__machine_memory_available(""))
+        return -ENOMEM;
+    error = make_link(name, size_bytes, &link);
+    for (int end = 0; end < 2 && error == 0; end++)
+        error = vine__machine_memory_create(name, size_bytes[end], &link->fds[end]);
+    return finish_link(link, error, ret_link);
+}
+
+int vine__machine_link_adopt(const char *name, const uint64_t size_bytes[2], const int fds[2],
+                             struct vine__machine_link **ret_link)
+{
+    struct vine__machine_link *link = NULL;
+    int error = make_link(name, size_bytes, &link);
+
+    for (int end = 0; end < 2 && error == 0; end++) {
+        error = vine__machine_memory_check(fds[end], size_bytes[end]);
+        if (error == 0) {
+            link->fds[end] = fcntl(fds[end], F_DUPFD_CLOEXEC, 3);
+            error = link->fds[end] >= 0 ? 0 : -errno;
+        }
+    }
+    return finish_link(link, error, ret_link);
 }
 
 void vine__machine_link_close(struct vine__machine_link *link)
@@ -109,13 +146,10 @@ void vine__machine_link_publish(struct vine__machine_link *link)
         struct end *const end = &link->ends[i];
 
         if (end->is_host)
-            vine__status_set_sides(&end->page, 0, sides);
+            (void)vine__status_set_sides(&end->page, 0, sides);
         if (end->machine == NULL || !place_of(end)->is_plugged)
             continue;
-        const uint32_t before = end->machine->status.changes;
-
-        vine__status_set_sides(&end->machine->status, end->place, sides);
-        if (end->machine->status.changes != before)
+        if (vine__status_set_sides(&end->machine->status, end->place, sides))
             tell_page(end->machine);
     }
 }
@@ -180,6 +214,47 @@ void vine__machine_link_fill_arguments(const struct vine__machine_link *link,
     };
 }
 
+/* The place where a machine that is being adopted has had this link. */
+static int find_former(const struct vine__machine *machine, const struct vine__machine_link *link,
+                       enum vine_status_end own, uint32_t wanted, uint32_t *ret_place)
+{
+    for (uint32_t place = 0; place < machine->description.links_max; place++) {
+        const struct vine_status_link *const entry = vine__status_entry(&machine->status, place);
+
+        if (entry->is_plugged == 0 || entry->end != (uint32_t)own ||
+            memcmp(entry->name, link->name, sizeof(entry->name)) != 0 ||
+            memcmp(entry->size_bytes, link->size_bytes, sizeof(entry->size_bytes)) != 0)
+            continue;
+        if (machine->places[place].link != NULL ||
+            (wanted != VINE__MACHINE_LINK_ANY_PLACE && wanted != place))
+            return -EBUSY;
+        *ret_place = place;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+/* Go on where another process has left it: no page changes. Each page knows both sides; what is
+ * newer holds, since its writer may have ended before it wrote the other one. */
+static int enter_again(struct vine__machine_link *link, enum vine_status_end own,
+                       struct vine__machine *machine, uint32_t place, uint32_t *ret_place)
+{
+    struct end *const end = &link->ends[own];
+    const int error = find_former(machine, link, own, place, ret_place);
+
+    if (error != 0)
+        return error;
+    const struct vine_status_link *const entry = vine__status_entry(&machine->status, *ret_place);
+
+    for (int i = 0; i < 2; i++)
+        if (entry->sides[i].generation > link->ends[i].side.generation)
+            link->ends[i].side = entry->sides[i];
+    end->machine = machine;
+    end->place = *ret_place;
+    *place_of(end) = (struct vine__place){.link = link, .end = own, .is_plugged = true};
+    return 0;
+}
+
 static bool place_is_free(const struct vine__machine *machine, uint32_t place)
 {
     const struct vine__place *const own = &machine->places[place];
@@ -201,11 +276,11 @@ static int find_place(struct vine__machine *machine, uint32_t wanted, uint32_t *
         return place_is_free(machine, wanted) ? 0 : -EBUSY;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t place = (machine->next_place + i) % count;
+        const uint32_t place = (machine->status.books->next_place + i) % count;
 
         if (!place_is_free(machine, place))
             continue;
-        machine->next_place = place + 1;
+        machine->status.books->next_place = place + 1;
         *ret_place = place;
         return 0;
     }
@@ -225,6 +300,8 @@ int vine__machine_link_attach(struct vine__machine_link *link, enum vine_status_
     if (link->size_bytes[0] > machine->description.link_bytes_max ||
         link->size_bytes[1] > machine->description.link_bytes_max)
         return machine->description.links_max == 0 ? -ENOSPC : -E2BIG;
+    if (machine->adoption != NULL)
+        return enter_again(link, own, machine, place, ret_place);
     if (!is_off && !vine__machine_is_up(machine))
         return -EAGAIN;
     error = find_place(machine, place, &found);
@@ -260,6 +337,11 @@ void vine__machine_link_let_go(struct vine__machine_link *link, enum vine_status
         end->side.reason = VINE_STATUS_REASON_UNPLUGGED;
     }
     vine__machine_link_publish(link);
+}
+
+void vine__machine_link_release(struct vine__machine_link *link, enum vine_status_end own)
+{
+    link->ends[own].machine = NULL;
 }
 
 void vine__machine_link_detach(struct vine__machine_link *link, enum vine_status_end own)

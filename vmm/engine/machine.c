@@ -45,11 +45,11 @@ static void set_default(uint64_t *time_ns, uint64_t default_ns)
         *time_ns = default_ns;
 }
 
-static int watch(int epoll_fd, int operation, int fd, uint32_t events)
+int vine__machine_watch(struct vine__machine *machine, int operation, int fd, uint32_t events)
 {
     struct epoll_event event = {.events = events};
 
-    return epoll_ctl(epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
+    return epoll_ctl(machine->epoll_fd, operation, fd, &event) == 0 ? 0 : -errno;
 }
 
 static int open_machine(struct vine__machine *machine)
@@ -58,7 +58,7 @@ static int open_machine(struct vine__machine *machine)
     machine->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (machine->epoll_fd < 0 || machine->timer_fd < 0)
         return -errno;
-    const int error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->timer_fd, EPOLLIN);
+    const int error = vine__machine_watch(machine, EPOLL_CTL_ADD, machine->timer_fd, EPOLLIN);
 
     return error != 0 || machine->description.links_max == 0
                ? error
@@ -90,7 +90,8 @@ int vine__machine_create(const struct vine__machine_description *description,
     set_default(&machine->options.quit_timeout_ns, DEFAULT_QUIT_NS);
     set_default(&machine->options.unplug_timeout_ns, DEFAULT_UNPLUG_NS);
     set_default(&machine->options.log_check_ns, DEFAULT_CHECK_NS);
-    machine->epoll_fd = machine->timer_fd = machine->console_fd = machine->status.fd = -1;
+    machine->epoll_fd = machine->timer_fd = machine->console_fd = -1;
+    machine->status.fd = machine->status.books_fd = -1;
     machine->doorbell_fd = -1;
     machine->process = (struct vine__child){.pidfd = -1, .error_fd = -1};
     machine->doorbell_peer = VINE_STATUS_NO_DOORBELL;
@@ -127,7 +128,8 @@ void vine__machine_close(struct vine__machine *machine)
         while (machine->state != VINE__MACHINE_OFF) {
             struct pollfd ended = {.fd = machine->process.pidfd, .events = POLLIN};
 
-            (void)poll(&ended, 1, -1);
+            if (ended.fd >= 0)
+                (void)poll(&ended, 1, -1);
             vine__machine_process(machine);
         }
     }
@@ -182,6 +184,7 @@ static void forget_start(struct vine__machine *machine)
     machine->qmp = NULL;
     machine->qmp_polls_writes = false;
     vine__child_close(&machine->process);
+    vine__adoption_end(machine);
     (void)unlink(machine->qmp_path);
     if (machine->description.console == VINE__CONSOLE_SOCKET)
         (void)unlink(machine->description.console_socket);
@@ -207,6 +210,16 @@ static bool keeps_log(const struct vine__machine *machine)
            description->console != VINE__CONSOLE_NONE && description->console != VINE__CONSOLE_PIPE;
 }
 
+void vine__machine_begin(struct vine__machine *machine)
+{
+    machine->state = VINE__MACHINE_STARTING;
+    if (keeps_log(machine))
+        machine->log_check_ns = vine__clock_now_ns() + machine->options.log_check_ns;
+    machine->end = VINE__END_NONE;
+    machine->end_text[0] = '\0';
+    vine__machine_arm(machine);
+}
+
 int vine__machine_start(struct vine__machine *machine, char *why, size_t why_size)
 {
     struct vine__arguments_descriptors descriptors;
@@ -230,11 +243,11 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
             control_fd = -1;
     }
     if (error == 0)
-        error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->process.pidfd, EPOLLIN);
+        error = vine__machine_watch(machine, EPOLL_CTL_ADD, machine->process.pidfd, EPOLLIN);
     if (error == 0)
-        error = watch(machine->epoll_fd, EPOLL_CTL_ADD, vine__qmp_fd(machine->qmp), EPOLLIN);
+        error = vine__machine_watch(machine, EPOLL_CTL_ADD, vine__qmp_fd(machine->qmp), EPOLLIN);
     if (error == 0)
-        error = watch(machine->epoll_fd, EPOLL_CTL_ADD, machine->process.error_fd, EPOLLIN);
+        error = vine__machine_watch(machine, EPOLL_CTL_ADD, machine->process.error_fd, EPOLLIN);
     if (error != 0 && why_size > 0 && why[0] == '\0')
         (void)snprintf(why, why_size, "%s", vine_error_text(error));
     if (machine->console_fd >= 0)
@@ -250,12 +263,7 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
         return error;
     }
     vine__plug_inherited(machine);
-    machine->state = VINE__MACHINE_STARTING;
-    if (keeps_log(machine))
-        machine->log_check_ns = vine__clock_now_ns() + machine->options.log_check_ns;
-    machine->end = VINE__END_NONE;
-    machine->end_text[0] = '\0';
-    vine__machine_arm(machine);
+    vine__machine_begin(machine);
     return 0;
 }
 
@@ -381,14 +389,15 @@ void vine__machine_arm(struct vine__machine *machine)
     if (machine->stopping == VINE__STOPPING_BUTTON)
         deadline_ns = earlier(deadline_ns, machine->press_again_ns);
     deadline_ns = earlier(deadline_ns, machine->log_check_ns);
+    deadline_ns = earlier(deadline_ns, vine__adoption_deadline_ns(machine));
     deadline_ns = earlier(deadline_ns, vine__plug_deadline_ns(machine));
     if (machine->qmp != NULL) {
         const bool wants_write = vine__qmp_wants_write(machine->qmp);
 
         deadline_ns = earlier(deadline_ns, vine__qmp_deadline_ns(machine->qmp));
         if (wants_write != machine->qmp_polls_writes &&
-            watch(machine->epoll_fd, EPOLL_CTL_MOD, vine__qmp_fd(machine->qmp),
-                  EPOLLIN | (wants_write ? EPOLLOUT : 0U)) == 0)
+            vine__machine_watch(machine, EPOLL_CTL_MOD, vine__qmp_fd(machine->qmp),
+                                EPOLLIN | (wants_write ? EPOLLOUT : 0U)) == 0)
             machine->qmp_polls_writes = wants_write;
     }
     if (deadline_ns != VINE_FOREVER && machine->state != VINE__MACHINE_OFF) {
@@ -434,6 +443,7 @@ static void expire(struct vine__machine *machine)
     }
     if (now_ns >= machine->log_check_ns)
         check_log(machine, now_ns);
+    vine__adoption_expire(machine, now_ns);
     vine__plug_expire(machine, now_ns);
 }
 

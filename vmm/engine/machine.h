@@ -77,7 +77,8 @@ enum vine__machine_state {
     X(VINE__END_RESET, "reset")         /* the guest wants to be started anew */                   \
     X(VINE__END_PANIC, "panic")         /* the guest's kernel gave up */                           \
     X(VINE__END_CRASH, "crash")         /* QEMU ended and nobody had told it to */                 \
-    X(VINE__END_UNSTARTED, "unstarted") /* it ended before its guest ran */
+    X(VINE__END_UNSTARTED, "unstarted") /* it ended before its guest ran */                        \
+    X(VINE__END_VANISHED, "vanished")   /* it ended while nobody watched it: see adoption.h */
 
 enum vine__machine_end {
 #define VINE__MACHINE_END_VALUE(value, word) value,

@@ -36,7 +36,7 @@ static void take_links(struct vine__machine *machine, enum vine_status_side_stat
     }
 }
 
-static void kill_for(struct vine__machine *machine, const char *why)
+void vine__machine_kill_for(struct vine__machine *machine, const char *why)
 {
     if (machine->is_killed_for)
         return;
@@ -54,7 +54,7 @@ static void is_up(struct vine__machine *machine, const char *what)
     vine__plug_resume(machine);
 }
 
-static void start_guest(struct vine__machine *machine)
+void vine__machine_start_guest(struct vine__machine *machine)
 {
     uint64_t id;
 
@@ -70,7 +70,7 @@ static void start_guest(struct vine__machine *machine)
         return;
     }
     if (vine__machine_command(machine, "cont", NULL, -1, &machine->resume_id) != 0)
-        kill_for(machine, "QEMU takes no commands");
+        vine__machine_kill_for(machine, "QEMU takes no commands");
 }
 
 /* Whether there is a console of this name among those that QEMU says it has; its file's name. */
@@ -89,8 +89,8 @@ static const char *find_console(const json_t *list)
     return NULL;
 }
 
-/* QEMU has said where its console is. Returns whether that can be. */
-static bool take_console(struct vine__machine *machine, const struct vine__qmp_message *answer)
+bool vine__machine_take_console(struct vine__machine *machine,
+                                const struct vine__qmp_message *answer)
 {
     const char *const link = machine->description.console_link;
     const char *const filename = find_console(answer->value);
@@ -99,7 +99,7 @@ static bool take_console(struct vine__machine *machine, const struct vine__qmp_m
                     : -EINVAL;
 
     if (error != 0) {
-        kill_for(machine, "QEMU names a console that is no terminal of its own");
+        vine__machine_kill_for(machine, "QEMU names a console that is no terminal of its own");
         return false;
     }
     if (link == NULL)
@@ -116,18 +116,31 @@ static bool take_console(struct vine__machine *machine, const struct vine__qmp_m
 /* Commands are heard from now on. */
 static void ready(struct vine__machine *machine)
 {
+    if (machine->adoption != NULL) {
+        vine__adoption_ask(machine);
+        return;
+    }
     if (machine->description.console != VINE__CONSOLE_PTY) {
-        start_guest(machine);
+        vine__machine_start_guest(machine);
         return;
     }
     if (vine__machine_command(machine, "query-chardev", NULL, -1, &machine->console_id) != 0)
-        kill_for(machine, "QEMU takes no commands");
+        vine__machine_kill_for(machine, "QEMU takes no commands");
+}
+
+void vine__machine_found(struct vine__machine *machine)
+{
+    const bool is_paused = machine->state == VINE__MACHINE_PAUSED;
+
+    set_sides(machine, is_paused ? VINE_STATUS_PAUSED : VINE_STATUS_ATTACHED,
+              VINE_STATUS_REASON_NONE);
+    is_up(machine, is_paused ? "it was found standing still" : "it was found running");
 }
 
 static void started(struct vine__machine *machine, const struct vine__qmp_message *answer)
 {
     if (answer->error != 0) {
-        kill_for(machine, "QEMU does not let its guest run");
+        vine__machine_kill_for(machine, "QEMU does not let its guest run");
         return;
     }
     machine->state = VINE__MACHINE_RUNNING;
@@ -195,17 +208,21 @@ static void take_event(struct vine__machine *machine, const struct vine__qmp_mes
         machine->has_panicked = true;
     else if (strcmp(name, "POWERDOWN") == 0)
         tell_of_button(machine);
+    else if (strcmp(name, "DEVICE_DELETED") == 0 && device != NULL && machine->adoption != NULL)
+        vine__adoption_deleted(machine, device);
     else if (strcmp(name, "DEVICE_DELETED") == 0 && device != NULL)
         vine__plug_deleted(machine, device);
 }
 
 static void take_answer(struct vine__machine *machine, const struct vine__qmp_message *message)
 {
+    if (machine->adoption != NULL && vine__adoption_answered(machine, message))
+        return;
     if (message->id == machine->resume_id) {
         started(machine, message);
     } else if (message->id == machine->console_id) {
-        if (take_console(machine, message))
-            start_guest(machine);
+        if (vine__machine_take_console(machine, message))
+            vine__machine_start_guest(machine);
     } else if (!vine__plug_answered(machine, message) && message->error != 0) {
         vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX, "QEMU says: %s",
                            message->error == -ETIMEDOUT ? "nothing, in all this time"
@@ -223,6 +240,10 @@ static void lose_control(struct vine__machine *machine, int error)
     machine->qmp_polls_writes = false;
     if (machine->process.has_ended)
         return;
+    if (error == -VINE_EPEERLOST && machine->adoption != NULL) {
+        vine__adoption_retry(machine);
+        return;
+    }
     if (error == -VINE_EPEERLOST) {
         /* It is about to end, as a rule. */
         machine->lost_deadline_ns = vine__clock_now_ns() + machine->options.quit_timeout_ns;
@@ -230,7 +251,7 @@ static void lose_control(struct vine__machine *machine, int error)
     }
     (void)snprintf(why, sizeof(why), "QEMU's control socket: %s",
                    error == -ETIMEDOUT ? "no answer" : vine_error_text(error));
-    kill_for(machine, why);
+    vine__machine_kill_for(machine, why);
 }
 
 void vine__machine_hear(struct vine__machine *machine)
@@ -266,10 +287,12 @@ static enum vine__machine_end decide(const struct vine__machine *machine)
     const int status = machine->process.status;
     const char *const reason = machine->shutdown_reason;
 
+    if (machine->adoption != NULL && machine->adoption->has_vanished)
+        return VINE__END_VANISHED;
     if (machine->is_killed_for)
         return machine->has_run ? VINE__END_CRASH : VINE__END_UNSTARTED;
-    if (machine->stopping == VINE__STOPPING_KILL && status != -1 && WIFSIGNALED(status) &&
-        WTERMSIG(status) == SIGKILL)
+    if (machine->stopping == VINE__STOPPING_KILL &&
+        (status == -1 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)))
         return VINE__END_KILLED;
     if (machine->has_panicked || strcmp(reason, "guest-panic") == 0)
         return VINE__END_PANIC;
@@ -296,7 +319,7 @@ static void describe_exit(struct vine__machine *machine, char *text, size_t size
         words = "";
 
     if (status == -1)
-        length = snprintf(text, size, "QEMU ended, and somebody else has learned how");
+        length = snprintf(text, size, "QEMU ended, and its exit status is not known here");
     else if (WIFSIGNALED(status))
         length = snprintf(text, size, "QEMU was ended by signal %d (%s)", WTERMSIG(status),
                           strsignal(WTERMSIG(status)));
@@ -313,6 +336,7 @@ static const char *const sentences[] = {
     [VINE__END_KILLED] = "it was killed",
     [VINE__END_RESET] = "the guest wants to be started anew",
     [VINE__END_PANIC] = "the guest's kernel has panicked",
+    [VINE__END_VANISHED] = "it ended while nobody watched it, and how is not known",
 };
 
 void vine__machine_conclude(struct vine__machine *machine)
@@ -326,6 +350,7 @@ void vine__machine_conclude(struct vine__machine *machine)
         [VINE__END_PANIC] = VINE_STATUS_REASON_PANIC,
         [VINE__END_CRASH] = VINE_STATUS_REASON_CRASH,
         [VINE__END_UNSTARTED] = VINE_STATUS_REASON_CRASH,
+        [VINE__END_VANISHED] = VINE_STATUS_REASON_CRASH,
     };
 
     machine->end = decide(machine);

@@ -44,6 +44,32 @@ struct vine__place {
     struct vine__plug plugs[2];
 };
 
+/* What QEMU says is there of a half. */
+struct vine__plug_found {
+    bool has_fdset;
+    bool has_memory;
+    bool has_device;
+    json_int_t fdset;
+};
+
+/* What is asked of a QEMU that was found running. */
+enum vine__adoption_question {
+    VINE__ADOPTION_CONSOLE,
+    VINE__ADOPTION_FDSETS,
+    VINE__ADOPTION_MEMORIES,
+    VINE__ADOPTION_DEVICES,
+    VINE__ADOPTION_STATUS, /* the last */
+    VINE__ADOPTION_QUESTIONS,
+};
+
+struct vine__adoption {
+    bool has_vanished; /* its process had ended */
+    uint64_t retry_ns; /* when it is connected to, while it is not */
+    uint64_t tell_ns;  /* when it is told that it does not answer */
+    uint64_t ids[VINE__ADOPTION_QUESTIONS];
+    struct vine__plug_found halves[VINE_STATUS_LINKS_MAX][2];
+};
+
 /* How far the stopping has come. */
 enum vine__stopping {
     VINE__STOPPING_NOT,
@@ -85,11 +111,12 @@ struct vine__machine {
     bool is_killed_for;        /* it broke the protocol: end_text says how */
     uint64_t lost_deadline_ns; /* it closed its control socket: it is to end by then */
 
+    struct vine__adoption *adoption; /* as long as not all is known of it */
+
     struct vine__status status;
     uint32_t doorbell_peer;
     int doorbell_fd; /* for the next start; -1: none */
     struct vine__place places[VINE_STATUS_LINKS_MAX];
-    uint32_t next_place; /* from where on a free one is looked for */
 
     struct vine__machine_event events[VINE__MACHINE_EVENTS_MAX]; /* a ring */
     uint32_t event_first;
@@ -105,6 +132,10 @@ VINE_MUST_CHECK int vine__machine_command(struct vine__machine *machine, const c
 /* Set the timer anew, since some deadline has changed. */
 void vine__machine_arm(struct vine__machine *machine);
 bool vine__machine_is_up(const struct vine__machine *machine);
+/* Its process runs: all else follows. */
+void vine__machine_begin(struct vine__machine *machine);
+VINE_MUST_CHECK int vine__machine_watch(struct vine__machine *machine, int operation, int fd,
+                                        uint32_t events);
 
 /* descriptors.c: what QEMU inherits, and our own ends of its control socket and console. */
 VINE_MUST_CHECK int vine__descriptors_open(struct vine__machine *machine,
@@ -112,6 +143,8 @@ VINE_MUST_CHECK int vine__descriptors_open(struct vine__machine *machine,
                                            int *ret_control_fd, int *ret_console_fd, char *why,
                                            size_t why_size);
 void vine__descriptors_close(struct vine__arguments_descriptors *descriptors);
+/* Connect to a Unix socket. -EAGAIN: it has too many who wait, and `flags` say SOCK_NONBLOCK. */
+VINE_MUST_CHECK int vine__descriptors_connect(const char *path, int flags, int *ret_fd);
 uint32_t vine__descriptors_list(const struct vine__arguments_descriptors *descriptors,
                                 int ret_list[VINE__CHILD_INHERITED_MAX]);
 
@@ -119,10 +152,32 @@ uint32_t vine__descriptors_list(const struct vine__arguments_descriptors *descri
 void vine__machine_hear(struct vine__machine *machine);
 /* The process is gone: say how, and tell its links. */
 void vine__machine_conclude(struct vine__machine *machine);
+/* Let the guest go; or say that it was found running, or standing still. */
+void vine__machine_start_guest(struct vine__machine *machine);
+void vine__machine_found(struct vine__machine *machine);
+/* It broke the protocol. */
+void vine__machine_kill_for(struct vine__machine *machine, const char *why);
+/* QEMU has said where its console is. Returns whether that can be. */
+bool vine__machine_take_console(struct vine__machine *machine,
+                                const struct vine__qmp_message *answer);
+
+/* adoption.c: of a machine that is being adopted. */
+void vine__adoption_ask(struct vine__machine *machine);
+void vine__adoption_retry(struct vine__machine *machine); /* it has closed its control socket */
+bool vine__adoption_answered(struct vine__machine *machine,
+                             const struct vine__qmp_message *message);
+void vine__adoption_deleted(struct vine__machine *machine, const char *device);
+void vine__adoption_expire(struct vine__machine *machine, uint64_t now_ns);
+uint64_t vine__adoption_deadline_ns(const struct vine__machine *machine);
+void vine__adoption_end(struct vine__machine *machine);
 
 /* plug.c */
 VINE_MUST_CHECK int vine__plug_in(struct vine__machine *machine, uint32_t place);
 void vine__plug_out(struct vine__machine *machine, uint32_t place);
+/* It was found running, with this behind the ports of a place: what is whole and has its link
+ * stays, and all else goes. */
+void vine__plug_found(struct vine__machine *machine, uint32_t place,
+                      const struct vine__plug_found found[2]);
 /* It was started: these were inherited. It is up: do what had to wait for that. */
 void vine__plug_inherited(struct vine__machine *machine);
 void vine__plug_resume(struct vine__machine *machine);
@@ -147,6 +202,8 @@ void vine__machine_link_set_side(struct vine__machine_link *link, enum vine_stat
 void vine__machine_link_enter(struct vine__machine_link *link, enum vine_status_end end);
 /* The machine has let go of it, or could not take it: the end is free, and so is the place. */
 void vine__machine_link_let_go(struct vine__machine_link *link, enum vine_status_end end);
+/* Another process goes on with the machine: nobody is told. */
+void vine__machine_link_release(struct vine__machine_link *link, enum vine_status_end end);
 /* Bring the pages of both ends up to date. */
 void vine__machine_link_publish(struct vine__machine_link *link);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Linux 6.3: no one can ever execute it. Headers of Debian 12 do not have it. */
@@ -36,6 +37,18 @@ int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_
     }
     *ret_fd = fd;
     return 0;
+}
+
+int vine__machine_memory_check(int fd, uint64_t size_bytes)
+{
+    const int wanted = F_SEAL_SHRINK | F_SEAL_GROW;
+    const int seals = fcntl(fd, F_GET_SEALS);
+    struct stat status;
+
+    return seals >= 0 && (seals & wanted) == wanted && fstat(fd, &status) == 0 &&
+                   (uint64_t)status.st_size == size_bytes
+               ? 0
+               : -EINVAL;
 }
 
 int vine__machine_memory_map(int fd, uint64_t size_bytes, void **ret_base)

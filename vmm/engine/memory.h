@@ -21,6 +21,9 @@
 /* Returns 0 and the descriptor, close-on-exec; -ENOMEM; or what the system said. */
 VINE_MUST_CHECK int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_fd);
 
+/* Whether it is one that was made so: of this size, and sealed. Returns 0; -EINVAL  it is not. */
+VINE_MUST_CHECK int vine__machine_memory_check(int fd, uint64_t size_bytes);
+
 /* How many bytes can be filled before the kernel ends somebody to get them: what it deems
  * available, or is left to our control group and those above it, by the files below `root` ("":
  * this machine's). Swap does not count. UINT64_MAX: nothing says. */

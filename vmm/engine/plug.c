@@ -94,9 +94,13 @@ static void sent(struct vine__machine *machine, uint32_t place, uint32_t half,
 static int add_fd(struct vine__machine *machine, uint32_t place, uint32_t half)
 {
     struct vine__place *const own = &machine->places[place];
+    char memory[VINE__ARGUMENTS_ID_BYTES];
+
+    id_of(place, half, "memory", memory);
+    /* Whoever adopts the machine finds it by that. */
     const int error =
-        vine__machine_command(machine, "add-fd", NULL, vine__machine_link_fd(own->link, half),
-                              &own->plugs[half].command_id);
+        vine__machine_command(machine, "add-fd", json_pack("{s:s}", "opaque", memory),
+                              vine__machine_link_fd(own->link, half), &own->plugs[half].command_id);
 
     if (error == 0)
         sent(machine, place, half, VINE__PLUG_ADDING_FD, 0);
@@ -391,6 +395,34 @@ void vine__plug_out(struct vine__machine *machine, uint32_t place)
     /* One that is not up yet hears of it when it is; one that ends takes all with it. */
     if (vine__machine_is_up(machine))
         settle(machine, place);
+}
+
+void vine__plug_found(struct vine__machine *machine, uint32_t place,
+                      const struct vine__plug_found found[2])
+{
+    struct vine__place *const own = &machine->places[place];
+
+    for (uint32_t half = 0; half < 2; half++)
+        own->plugs[half] = (struct vine__plug){
+            .step = found[half].has_device   ? VINE__PLUG_PLUGGED
+                    : found[half].has_memory ? VINE__PLUG_ADDING_DEVICE
+                    : found[half].has_fdset  ? VINE__PLUG_ADDING_MEMORY
+                                             : VINE__PLUG_FREE,
+            .command_id = UINT64_MAX, /* no answer is to come */
+            .deadline_ns = VINE_FOREVER,
+            .fdset = found[half].has_fdset ? found[half].fdset : -1,
+        };
+    if (both_are(own, own->link != NULL ? VINE__PLUG_PLUGGED : VINE__PLUG_FREE))
+        return;
+    if (own->link != NULL) {
+        vine__machine_link_detach(own->link, own->end);
+    } else {
+        own->is_going = true;
+        settle(machine, place);
+    }
+    for (uint32_t half = 0; half < 2; half++)
+        if (own->plugs[half].step != VINE__PLUG_FREE && own->plugs[half].step < VINE__PLUG_PLUGGED)
+            step_back(machine, place, half);
 }
 
 void vine__plug_inherited(struct vine__machine *machine)

@@ -46,6 +46,11 @@ int vine__peer_is_dead(int pidfd)
     }
 }
 
+int vine__process_signal(int pidfd, int number)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) == 0 ? 0 : -errno;
+}
+
 /* Field 22 of /proc/PID/stat. The second field is the program's name in parentheses, which may
  * hold blanks and parentheses: counting begins behind the last one. The state is that of the first
  * thread, which may have ended while others run on; field 20 counts those, and it. */

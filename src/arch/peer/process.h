@@ -25,6 +25,10 @@ VINE_MUST_CHECK int vine__process_pidfd(pid_t pid, int *ret_pidfd);
 /* Whether the process of a pidfd has ended. Any thread. Returns 1, 0, or a negative error. */
 VINE_MUST_CHECK int vine__peer_is_dead(int pidfd);
 
+/* Send a signal to the process of a pidfd. Any thread. Returns 0; -ESRCH  it has ended; another
+ * negative error. */
+VINE_MUST_CHECK int vine__process_signal(int pidfd, int number);
+
 /* When a process started, in ticks since boot. Any thread.
  * Returns 0; -ESRCH if there is none, or only its zombie; another negative error. */
 VINE_MUST_CHECK int vine__process_start_time(pid_t pid, uint64_t *ret_ticks);

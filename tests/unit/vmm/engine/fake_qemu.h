@@ -26,6 +26,7 @@
  *     boots       as good, and its guest says that it is there
  *     nowhere     says that its console is where no terminal is
  *     borrows     says that its console is a terminal that is there, and is not its own
+ *     lies        does not say whether it runs
  */
 #ifndef VINE_TESTS_FAKE_QEMU_H
 #define VINE_TESTS_FAKE_QEMU_H
@@ -44,9 +45,11 @@
 
 static const char *fake_name;
 static int fake_qmp = -1;
+static int fake_listener = -1;
 static int fake_console = -1;   /* the log of what its guest says */
 static int fake_terminal = -1;  /* the master of its console */
 static bool fake_stands = true; /* its guest hears nothing */
+static bool fake_was_let_go;
 static int fake_fd_count;
 static int fake_received = -1; /* the descriptor that came last */
 
@@ -59,6 +62,31 @@ static void fake_say(const char *text)
 {
     (void)!write(fake_qmp, text, strlen(text));
     (void)!write(fake_qmp, "\r\n", 2);
+}
+
+/* Descriptors that were added: the set's number is the descriptor's. */
+static struct {
+    int fd;
+    char opaque[32];
+} fake_sets[16];
+
+static void fake_note_set(int fd, const char *opaque)
+{
+    int i = 0;
+
+    while (i < 16 && fake_sets[i].fd != 0)
+        i++;
+    if (i == 16 || opaque == NULL)
+        exit(5);
+    fake_sets[i].fd = fd;
+    (void)snprintf(fake_sets[i].opaque, sizeof(fake_sets[i].opaque), "%s", opaque);
+}
+
+static void fake_forget_set(int fd)
+{
+    for (int i = 0; i < 16; i++)
+        if (fake_sets[i].fd == fd)
+            fake_sets[i].fd = 0;
 }
 
 /* How many descriptors beyond those that the command line names. */
@@ -132,7 +160,7 @@ static void fake_run(void)
 
 static void fake_answer(json_int_t id, const char *returned)
 {
-    char text[512];
+    char text[4096];
 
     (void)snprintf(text, sizeof(text), "{\"return\": %s, \"id\": %d}", returned, (int)id);
     fake_say(text);
@@ -174,6 +202,16 @@ static void fake_count(const char *what, const char *name)
         exit(5);
 }
 
+/* A memory or a device of the command line. */
+static void fake_note_inherited(const char *word)
+{
+    char name[32];
+
+    if (sscanf(word, "memory-backend-file,id=%31[a-z0-9],", name) == 1 ||
+        sscanf(word, "ivshmem-plain,id=%31[a-z0-9],", name) == 1)
+        (void)fake_find(name, true, false);
+}
+
 static void fake_tell_console(json_int_t id)
 {
     char text[256];
@@ -190,20 +228,59 @@ static void fake_tell_console(json_int_t id)
     fake_answer(id, text);
 }
 
-/* What it has from its start. */
-static void fake_begin_with(const char *word)
+static void fake_tell_status(json_int_t id)
 {
-    static const char *const kinds[] = {"id=link", "id=memory"};
+    char text[128];
 
-    for (int i = 0; i < 2; i++) {
-        const char *const at = strstr(word, kinds[i]);
-        char name[32];
+    (void)snprintf(text, sizeof(text), "{\"status\": \"%s\", \"running\": %s}",
+                   !fake_was_let_go ? "prelaunch"
+                   : fake_stands    ? "paused"
+                                    : "running",
+                   fake_stands ? "false" : "true");
+    fake_answer(id, fake_is("lies") ? "{\"status\": [], \"running\": 1}" : text);
+}
 
-        if (at == NULL)
-            continue;
-        (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 3, ","), at + 3);
-        (void)fake_find(name, true, false);
-    }
+static void fake_tell_sets(json_int_t id)
+{
+    char text[4096] = "[{\"fdset-id\": 1, \"fds\": [{\"fd\": 3}]}";
+
+    for (int i = 0; i < 16; i++)
+        if (fake_sets[i].fd != 0)
+            (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                           ", {\"fdset-id\": %d, \"fds\": [{\"fd\": %d, \"opaque\": \"%s\"}]}",
+                           fake_sets[i].fd, fake_sets[i].fd, fake_sets[i].opaque);
+    (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "]");
+    fake_answer(id, text);
+}
+
+/* Memories or devices. */
+static void fake_tell_names(json_int_t id, const char *path)
+{
+    const char *const prefix = strcmp(path, "/objects") == 0 ? "memory" : "link";
+    char text[4096] = "[{\"name\": \"type\", \"type\": \"string\"}";
+
+    for (int i = 0; i < 16; i++)
+        if (strncmp(fake_there[i], prefix, strlen(prefix)) == 0)
+            (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                           ", {\"name\": \"%s\", \"type\": \"child<some>\"}", fake_there[i]);
+    (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "]");
+    fake_answer(id, text);
+}
+
+/* What it is and has. */
+static bool fake_tell(const char *what, const json_t *arguments, json_int_t id)
+{
+    if (strcmp(what, "query-chardev") == 0)
+        fake_tell_console(id);
+    else if (strcmp(what, "query-status") == 0)
+        fake_tell_status(id);
+    else if (strcmp(what, "query-fdsets") == 0)
+        fake_tell_sets(id);
+    else if (strcmp(what, "qom-list") == 0)
+        fake_tell_names(id, json_string_value(json_object_get(arguments, "path")));
+    else
+        return false;
+    return true;
 }
 
 static void fake_obey(const json_t *command)
@@ -222,13 +299,12 @@ static void fake_obey(const json_t *command)
         fake_say(text);
         return;
     }
-    fake_count(what, name);
-    if (strcmp(what, "query-chardev") == 0) {
-        fake_tell_console(id);
+    if (fake_tell(what, arguments, id))
         return;
-    }
+    fake_count(what, name);
     if (strcmp(what, "remove-fd") == 0) {
         fake_fd_count--;
+        fake_forget_set((int)json_integer_value(json_object_get(arguments, "fdset-id")));
         if (close((int)json_integer_value(json_object_get(arguments, "fdset-id"))) != 0)
             exit(5);
     }
@@ -241,6 +317,7 @@ static void fake_obey(const json_t *command)
                        fake_received);
         if (fake_received < 0)
             exit(8);
+        fake_note_set(fake_received, json_string_value(json_object_get(arguments, "opaque")));
         fake_received = -1;
         fake_answer(id, text);
         return;
@@ -256,8 +333,10 @@ static void fake_obey(const json_t *command)
         (void)fake_find(name, false, true);
         fake_say("{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"link0b\"}}");
     }
-    if (strcmp(what, "cont") == 0)
+    if (strcmp(what, "cont") == 0 && !fake_was_let_go) {
+        fake_was_let_go = true;
         fake_run();
+    }
     if (strcmp(what, "system_powerdown") == 0) {
         fake_say("{\"event\": \"POWERDOWN\"}");
         if (!fake_is("deaf") && !fake_stands)
@@ -292,20 +371,37 @@ static bool fake_read(char *ret_byte)
     return true;
 }
 
-__attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
+static void fake_hear(void)
 {
     char line[4096];
     size_t size = 0;
 
+    while (size < sizeof(line) && fake_read(&line[size])) {
+        if (line[size++] != '\n')
+            continue;
+        json_t *const command = json_loadb(line, size, 0, NULL);
+
+        if (command == NULL)
+            exit(7);
+        fake_obey(command);
+        json_decref(command);
+        size = 0;
+    }
+}
+
+__attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
+{
     fake_name = argv[2];
+    (void)alarm(600); /* should the test be gone */
+    (void)signal(SIGPIPE, SIG_IGN);
     if (strncmp(fake_name, "probe", 5) == 0)
         fake_name = getenv("FAKE_PROBED");
     for (int i = 1; i < argc; i++) {
-        fake_begin_with(argv[i]);
         if (strncmp(argv[i], "socket,id=qmp,fd=", 17) == 0)
-            fake_qmp = (int)strtol(argv[i] + 17, NULL, 10);
+            fake_listener = (int)strtol(argv[i] + 17, NULL, 10);
         if (strncmp(argv[i], "fd=", 3) == 0 && strstr(argv[i], ",set=1") != NULL)
             fake_console = (int)strtol(argv[i] + 3, NULL, 10);
+        fake_note_inherited(argv[i]);
         if (strncmp(argv[i], "pty,id=console", 14) == 0) {
             fake_terminal = posix_openpt(O_RDWR | O_NOCTTY);
             if (fake_terminal < 0 || unlockpt(fake_terminal) != 0)
@@ -320,20 +416,13 @@ __attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
         exit(9);
     if (fake_is("silent"))
         fake_stay();
-    fake_qmp = accept(fake_qmp, NULL, NULL);
-    fake_say(fake_is("garbled") ? "hello" : "{\"QMP\": {}}");
-    while (size < sizeof(line) && fake_read(&line[size])) {
-        if (line[size++] != '\n')
-            continue;
-        json_t *const command = json_loadb(line, size, 0, NULL);
-
-        if (command == NULL)
-            exit(7);
-        fake_obey(command);
-        json_decref(command);
-        size = 0;
+    for (;;) {
+        fake_qmp = accept(fake_listener, NULL, NULL);
+        fake_say(fake_is("garbled") ? "hello" : "{\"QMP\": {}}");
+        fake_hear();
+        /* Whoever controlled it has gone; another one may come. */
+        (void)close(fake_qmp);
     }
-    exit(6); /* whoever controls it has gone */
 }
 
 #endif

@@ -104,11 +104,11 @@ static void each_change_raises_sequence_and_changes_and_nothing_else_does(void *
     (void)state;
     memcpy(other, sides, sizeof(other));
     vine__status_plug(&view.status, 0, &entry);
-    vine__status_set_sides(&view.status, 0, sides);
+    (void)vine__status_set_sides(&view.status, 0, sides);
     assert_int_equal(view.page->links[0].sequence, 2);
     assert_int_equal(view.page->changes, 1);
     other[0].state = VINE_STATUS_PAUSED;
-    vine__status_set_sides(&view.status, 0, other);
+    (void)vine__status_set_sides(&view.status, 0, other);
     assert_int_equal(view.page->links[0].sequence, 4);
     assert_int_equal(view.page->links[0].sides[0].state, VINE_STATUS_PAUSED);
     assert_int_equal(view.page->changes, 2);
@@ -179,7 +179,7 @@ static void a_reader_believes_no_torn_entry(void **state)
     assert_int_equal(pthread_create(&thread, NULL, read_on, &reader), 0);
     for (uint64_t i = 1; i < 200000; i++) {
         both[0].generation = both[1].generation = i;
-        vine__status_set_sides(&view.status, 0, both);
+        (void)vine__status_set_sides(&view.status, 0, both);
     }
     vine__store_relaxed_u32(&reader.is_over, 1);
     assert_int_equal(pthread_join(thread, NULL), 0);
