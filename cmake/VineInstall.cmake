@@ -26,6 +26,9 @@ endif()
 if(TARGET vine-appliance)
     install(TARGETS vine-appliance RUNTIME DESTINATION lib/vine) # the same
 endif()
+if(TARGET vine-server)
+    install(TARGETS vine-server RUNTIME DESTINATION lib/vine) # the same
+endif()
 if(TARGET vine-keys)
     install(TARGETS vine-keys RUNTIME DESTINATION lib/vine) # the same
 endif()

@@ -29,6 +29,7 @@
     X(pool_add, "add a machine to a pool")                                                         \
     X(pool_rm, "remove machines from a pool")                                                      \
     X(pool_export, "copy what a machine of a pool is made of to files")                            \
+    X(server, "run the virtual machines of pools for several clients")                             \
     X(vm_rm, "remove machines from a pool")                                                        \
     X(vm_kernel, "give a machine in a pool another kernel")                                        \
     X(vm_initrd, "give a machine in a pool another first file system")                             \

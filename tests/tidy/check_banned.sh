@@ -2,7 +2,7 @@
 # Banned calls, by the table tests/tidy/banned.
 
 check() {
-    code $(c_files src include vmm procedures keys tools appliance examples tests bench) >"$scratch/code"
+    code $(c_files src include vmm procedures keys tools appliance server examples tests bench) >"$scratch/code"
     awk -F '\t' '
         FNR == NR {
             if (/^#/ || NF == 0) next

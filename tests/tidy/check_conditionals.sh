@@ -3,7 +3,7 @@
 # the first column, so what lies between such braces is a body.
 
 check() {
-    for file in $(c_files src include vmm procedures keys tools appliance); do
+    for file in $(c_files src include vmm procedures keys tools appliance server); do
         awk '
             /^\{/ { body = 1 }
             /^\}/ { body = 0 }

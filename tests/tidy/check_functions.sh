@@ -6,7 +6,7 @@
 
 check() {
     published=$(code $(c_files include) | grep -oE '\bvine_[a-z0-9_]+\(' | tr -d '(' | sort -u)
-    code $(c_files src include vmm procedures keys tools appliance examples tests bench) |
+    code $(c_files src include vmm procedures keys tools appliance server examples tests bench) |
         awk -v published="$(echo $published)" -v lines_max=80 -v parameters_max=6 '
             # The parameters of a head: one more than the commas in its last parentheses.
             function count_parameters(head,    at, depth, count, mark) {

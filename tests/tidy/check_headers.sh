@@ -13,7 +13,7 @@ check() {
             c++ -std=c++17 -fsyntax-only -Wall -Wextra -Werror -Iinclude "$scratch/alone.cpp" 2>"$scratch/says" ||
             { echo "$header does not compile alone as C++17"; cat "$scratch/says"; }
     done
-    c_files src vmm procedures keys tools appliance | grep '\.h$' | while read -r header; do
+    c_files src vmm procedures keys tools appliance server | grep '\.h$' | while read -r header; do
         echo "#include \"${header#src/}\"" >"$scratch/alone.c"
         $compiler -std=gnu17 -D_GNU_SOURCE $strict -Wno-unused-function -I. -Isrc -Iinclude -Iprocedures -Ikeys -Itools \
             "$scratch/alone.c" 2>"$scratch/says" ||
@@ -23,7 +23,7 @@ check() {
 }
 
 plant() {
-    find src vmm procedures keys tools appliance -name '*.h' -delete # the public ones will do
+    find src vmm procedures keys tools appliance server -name '*.h' -delete # the public ones will do
     printf 'uint32_t planted(struct nowhere *restrict class);\n' >include/vine/planted.h
     expected='include/vine/planted.h does not compile alone as C11'
 }

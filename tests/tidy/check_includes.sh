@@ -3,7 +3,7 @@
 
 check() {
     { cat src/DEPS; echo "=== includes"
-      c_files src include vmm procedures keys tools appliance examples |
+      c_files src include vmm procedures keys tools appliance server examples |
           xargs grep -HnE '^[ \t]*#[ \t]*include[ \t]*["<]'; } | awk '
         /^=== includes/ { including = 1; next }
         !including && (/^#/ || NF == 0) { next }

@@ -2,7 +2,7 @@
 # Each source file says its licence on its first line (scripts: on the second).
 
 check() {
-    find src include vmm procedures keys tools appliance examples tests bench scripts cmake Makefile CMakeLists.txt \
+    find src include vmm procedures keys tools appliance server examples tests bench scripts cmake Makefile CMakeLists.txt \
         packages.list $builds -o -type f \( -name '*.[ch]' -o -name '*.cpp' -o -name '*.sh' \
         -o -name '*.cmake' -o -name '*.awk' -o -name '*.pml' -o -name CMakeLists.txt -o -name Makefile \
         -o -path 'scripts/*' -o -name packages.list \) -print 2>/dev/null >"$scratch/sources"

@@ -12,7 +12,7 @@ analyse() {
 
 check() {
     flags="-std=gnu17 -D_GNU_SOURCE= -DVINE_VERSION=\"0\" -I$root/include -I$root/src -I$root/tools -I$root/procedures -I$root/services -I$root/keys -I$root"
-    c_files ${only:-src vmm procedures services keys tools appliance} | grep '\.c$' >"$scratch/files"
+    c_files ${only:-src vmm procedures services keys tools appliance server} | grep '\.c$' >"$scratch/files"
     # What is for one kind of processor is read as the compiler for that kind does, with its headers.
     {
         grep -vE '_(x86_64|aarch64)\.c$' "$scratch/files" | analyse

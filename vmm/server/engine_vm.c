@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STOP_MS  UINT64_C(30000)     /* where nothing is said */
@@ -129,16 +130,26 @@ static void free_vm(struct vine__engine_vm *vm)
     free(vm);
 }
 
-/* Root's QEMU is another user's, who reads these. */
+/* Let the user read it, and pass through its folder. */
+static bool give_file(const char *path, uid_t user_id, gid_t group_id)
+{
+    const char *const slash = path != NULL ? strrchr(path, '/') : NULL;
+    char *const folder = slash != NULL ? strndup(path, (size_t)(slash - path)) : NULL;
+    const bool is_given = slash == NULL || (folder != NULL && chmod(folder, 0711) == 0 &&
+                                            chown(path, user_id, group_id) == 0);
+
+    free(folder);
+    return is_given;
+}
+
+/* Root's QEMU is another user's. */
 static bool give_files(const struct vine__engine_vm *vm)
 {
     const struct vine__engine_options *const options = &vm->engine->options;
-    const char *const files[] = {vm->boot->kernel, vm->boot->initrd};
 
-    for (int i = 0; i < 2 && options->user_id != 0; i++)
-        if (files[i] != NULL && chown(files[i], options->user_id, options->group_id) != 0)
-            return false;
-    return true;
+    return options->user_id == 0 ||
+           (give_file(vm->boot->kernel, options->user_id, options->group_id) &&
+            give_file(vm->boot->initrd, options->user_id, options->group_id));
 }
 
 static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])

@@ -36,8 +36,7 @@ bool vine__server_accelerator_read(const char *word, enum vine__server_accelerat
     return false;
 }
 
-/* FOLDER/NAME. */
-static bool is_pool(const char *path)
+bool vine__server_conf_is_pool(const char *path)
 {
     const char *const slash = path != NULL ? strrchr(path, '/') : NULL;
 
@@ -53,9 +52,9 @@ static void read_pools(struct vine__json_reader *reader, const json_t *object,
     for (uint32_t i = 0; i < json_array_size(list); i++) {
         const char *const path = json_string_value(json_array_get(list, i));
 
-        if (!is_pool(path))
+        if (!vine__server_conf_is_pool(path))
             vine__json_wrong(reader, "pools", "[%u] is no absolute path FOLDER/NAME", i);
-        for (uint32_t other = 0; is_pool(path) && other < i; other++)
+        for (uint32_t other = 0; vine__server_conf_is_pool(path) && other < i; other++)
             if (strcmp(conf->pools[other], path) == 0)
                 vine__json_wrong(reader, "pools", "\"%s\" is there twice", path);
         if (!vine__json_is_well(reader))

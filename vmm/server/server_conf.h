@@ -56,6 +56,9 @@ VINE_MUST_CHECK int vine__server_conf_load(const char *path, struct vine__server
 /* One that was not parsed, all zero, is allowed. */
 void vine__server_conf_fini(struct vine__server_conf *conf);
 
+/* Whether this can be a pool's path, FOLDER/NAME, absolute. NULL: it cannot. */
+bool vine__server_conf_is_pool(const char *path);
+
 /* The accelerator of this word. Returns false: it is none. */
 bool vine__server_accelerator_read(const char *word, enum vine__server_accelerator *ret);
 

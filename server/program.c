@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server/program.c - the server's life on core 0.
+ *
+ *     begin: pools are opened, one after the other; VMs that were left behind are put back; clients
+ *            are served; those are started that start by themselves
+ *     end:   nobody is let in any more; the engine ends, then the store, then the reactors
+ */
+#include "program.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vine/error.h>
+#include <vine/runtime.h>
+#include <vine/signal.h>
+
+#include "../tools/json.h"
+#include "../tools/message.h"
+#include "../tools/status.h"
+
+#include "arch/process/notify.h"
+#include "vmm/server/control.h"
+#include "vmm/server/engine_machines.h"
+#include "vmm/server/keeper.h"
+#include "vmm/server/pool_store.h"
+#include "vmm/server/service.h"
+
+#include "ended.h"
+
+#define POOLS_MAX (VINE__SERVER_CONF_POOLS_MAX + 256)
+
+/* The process's only one. */
+static struct {
+    struct program *program;
+    struct vine__registry registry;
+    struct vine__machines *machines;
+    struct vine__vm_store *store;
+    struct vine__server *server;
+    struct vine__control control;
+    char control_path[VINE__PLACE_BYTES];
+    struct vine__keeper keeper;
+    struct vine__watcher watcher;
+    struct vine_work stopped; /* a VM, of those that are stopped before the end */
+    struct vine_signal_handler term, interrupt, hangup;
+    struct vine__pool_work work; /* pools that are opened, one at a time */
+    char *pools[POOLS_MAX];
+    size_t pool_count, pool_next;
+    size_t open_count;
+    const char *notify; /* $NOTIFY_SOCKET, or NULL */
+    bool serves, is_ending, stops_vms;
+    bool has_begun;
+    int status;
+} own;
+
+static void tell_manager(const char *lines)
+{
+    if (own.notify != NULL)
+        (void)!vine__notify(own.notify, lines);
+}
+
+static void open_next(void);
+
+/* ---- events, for programs -------------------------------------------------------------------- */
+
+/* With --json: whoever reads these has as much time as a pipe is long. */
+static void print_event(const char *event, const struct vine__vm *vm, const char *text)
+{
+    json_t *object;
+
+    if (!own.program->json)
+        return;
+    object = json_pack("{s:s}", "event", event);
+    if (vm != NULL) {
+        json_set_name(object, "uid", vm->uid);
+        json_set_name(object, "name", vm->facts.name);
+        json_set_name(object, "state", vine__vm_state_word(vm->state));
+        if (vm->state == VINE__VM_OFF)
+            json_set_name(object, "ended_by", vm->ended_by);
+    }
+    if (text != NULL && text[0] != '\0')
+        json_set_name(object, "text", text);
+    (void)json_print_line(object);
+    (void)fflush(stdout);
+}
+
+static void hear_of_states(struct vine__watcher *watcher, const struct vine__vm *vm)
+{
+    (void)watcher;
+    print_event("vm", vm, vm->state == VINE__VM_OFF ? vm->ended_text : NULL);
+    if (vm->state == VINE__VM_OFF && own.stops_vms)
+        vine_work_post(&own.stopped);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void store_ended(void *context)
+{
+    (void)context;
+    vine_stop(own.status);
+}
+
+static void engine_ended(void *context)
+{
+    (void)context;
+    if (own.store == NULL) {
+        store_ended(NULL);
+        return;
+    }
+    vine__pool_store_destroy(own.store, store_ended, NULL);
+    own.store = NULL;
+    own.registry.store = ended_store();
+}
+
+static void server_ended(void *context)
+{
+    (void)context; /* connections end with the reactors */
+}
+
+static void end(int status)
+{
+    if (own.is_ending)
+        return;
+    own.is_ending = true;
+    own.status = status;
+    tell_manager("STOPPING=1");
+    print_event("stopping", NULL, NULL);
+    vine__keeper_fini(&own.keeper);
+    if (own.server != NULL)
+        vine__server_stop(own.server, server_ended, NULL);
+    if (own.machines == NULL) {
+        engine_ended(NULL);
+        return;
+    }
+    vine__engine_close(own.machines, engine_ended, NULL);
+    own.machines = NULL;
+    own.registry.machines = ended_machines();
+}
+
+/* ---- the end, after that of all VMs ---------------------------------------------------------- */
+
+static bool are_all_off(void)
+{
+    VINE_LIST_FOR_EACH(node, &own.registry.vms)
+    if (VINE_LIST_OBJECT(node, struct vine__vm, link)->state != VINE__VM_OFF)
+        return false;
+    return true;
+}
+
+static void end_if_stopped(struct vine_work *work)
+{
+    (void)work;
+    if (are_all_off())
+        end(STATUS_DONE);
+}
+
+/* Nothing starts by itself any more. */
+static void stop_vms(void)
+{
+    own.stops_vms = true;
+    vine__keeper_fini(&own.keeper);
+    vine_work_init(&own.stopped, end_if_stopped);
+    VINE_LIST_FOR_EACH(node, &own.registry.vms)
+    {
+        struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        (void)!vine__registry_stop(vm, 0, false); /* one that is off is */
+    }
+    vine_work_post(&own.stopped);
+}
+
+static void be_asked_to_end(struct vine__control *control, bool stops)
+{
+    (void)control;
+    if (own.is_ending || own.stops_vms)
+        return;
+    message_note("stopping%s", stops ? ", and all VMs first" : "");
+    if (stops)
+        stop_vms();
+    else
+        end(STATUS_DONE);
+}
+
+static void be_told_to_end(struct vine_signal_handler *handler)
+{
+    (void)handler;
+    if (own.is_ending) {
+        vine_stop(STATUS_INTERRUPTED); /* somebody does not want to wait */
+        return;
+    }
+    message_note("stopping");
+    end(STATUS_DONE);
+}
+
+/* ---- serving --------------------------------------------------------------------------------- */
+
+static void say_ready(void)
+{
+    const struct program *const program = own.program;
+
+    message_note("ready: %zu of %zu pool%s, %u VM%s, %u client%s, state in %s", own.open_count,
+                 own.pool_count, own.pool_count == 1 ? "" : "s", own.registry.count,
+                 own.registry.count == 1 ? "" : "s", program->clients.count,
+                 program->clients.count == 1 ? "" : "s", message_escape(program->places.state));
+    print_event("ready", NULL, own.control_path);
+    tell_manager("READY=1");
+}
+
+/* All pools are open that can be. */
+static void serve(void)
+{
+    const struct vine__server_options options = {.registry = &own.registry,
+                                                 .control = &own.control};
+    char why[VINE__CLIENTS_WHY_BYTES] = "";
+    int error;
+
+    if (own.serves) {
+        tell_manager("READY=1");
+        return;
+    }
+    own.serves = true;
+    (void)snprintf(own.control_path, sizeof(own.control_path), "%.*s/control.sock",
+                   VINE__PLACE_BYTES - 14, own.program->places.runtime);
+    own.control = (struct vine__control){.path = own.control_path,
+                                         .version = VINE_VERSION,
+                                         .places = &own.program->places,
+                                         .stop = be_asked_to_end};
+    vine__registry_settle(&own.registry);
+    error = vine__server_start(&options, &own.server, why);
+    if (error != 0) {
+        message_error("client %s: %s", message_escape(why), vine_error_text(error));
+        end(STATUS_FAILED);
+        return;
+    }
+    say_ready();
+    vine__keeper_begin(&own.keeper);
+}
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+static void is_open(struct vine__pool_work *work)
+{
+    char path[VINE__PLACE_BYTES];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", work->folder, work->name);
+    if (work->error == VINE_SERVER_E_DONE)
+        own.open_count++;
+    if (work->error != VINE_SERVER_E_DONE) {
+        message_warning("pool %s: %s", message_escape(path), message_escape(work->why));
+        print_event("pool", NULL, work->why);
+    }
+    free((char *)(uintptr_t)work->folder);
+    if (!own.is_ending)
+        open_next();
+}
+
+static void open_next(void)
+{
+    const char *path, *slash;
+
+    if (own.pool_next == own.pool_count) {
+        serve();
+        return;
+    }
+    path = own.pools[own.pool_next++];
+    slash = strrchr(path, '/');
+    own.work = (struct vine__pool_work){
+        .done = is_open,
+        .folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path)),
+        .name = slash + 1,
+    };
+    if (own.work.folder == NULL) {
+        message_error("out of memory");
+        end(STATUS_FAILED);
+        return;
+    }
+    vine__pool_store_open(own.store, &own.registry, &own.work);
+}
+
+/* Once, however often it is named. */
+static void add_pool(const char *path)
+{
+    for (size_t i = 0; i < own.pool_count; i++)
+        if (strcmp(own.pools[i], path) == 0)
+            return;
+    if (own.pool_count < POOLS_MAX)
+        own.pools[own.pool_count] = strdup(path);
+    if (own.pool_count < POOLS_MAX && own.pools[own.pool_count] != NULL)
+        own.pool_count++;
+    else
+        message_warning("pool %s: one too many", message_escape(path));
+}
+
+static void add_pools(const struct vine__server_conf *conf)
+{
+    for (uint32_t i = 0; i < conf->pool_count; i++)
+        add_pool(conf->pools[i]);
+}
+
+/* What can be read again are pools that are new. */
+static void read_again(struct vine_signal_handler *handler)
+{
+    struct vine__problem problem = {0};
+    struct vine__server_conf conf;
+
+    (void)handler;
+    if (!own.serves || own.is_ending || own.pool_next != own.pool_count)
+        return;
+    if (vine__server_conf_load(own.program->places.configuration, &conf, &problem) != 0) {
+        message_error("%s: all stays as it is", message_escape(problem.text));
+        return;
+    }
+    tell_manager("RELOADING=1");
+    add_pools(&conf);
+    vine__server_conf_fini(&conf);
+    open_next();
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static void hear(void *context, const char *uid, enum vine__vm_state state, const char *ended_by,
+                 const char *text)
+{
+    (void)context;
+    vine__registry_tell(&own.registry, uid, state, ended_by, text);
+}
+
+static void note(void *context, const char *uid, const char *name, const char *text)
+{
+    const struct vine__vm *const vm = vine__registry_find(&own.registry, NULL, uid, strlen(uid));
+
+    (void)context;
+    message_warning("%s: %s", name, message_escape(text));
+    if (vm != NULL)
+        print_event("note", vm, text);
+}
+
+static int open_engine(const struct program *program)
+{
+    static const char *const bells[] = {"/proc/self/exe", "guest", "bells",    "--detach",
+                                        "--linger",       "2",     "--socket", NULL};
+    const struct vine__engine_options options = {
+        .runtime = program->places.runtime,
+        .logs = program->folders.logs,
+        .console_links = program->conf.console_links != NULL ? program->conf.console_links
+                                                             : program->places.runtime,
+        .qemu = program->conf.qemu,
+        .accelerator = program->conf.accelerator,
+        .log_bytes = program->conf.log_bytes,
+        .user_id = program->user_id,
+        .group_id = program->group_id,
+        .bells = bells,
+        .tell = hear,
+        .note = note,
+    };
+
+    return vine__engine_open(&options, &own.machines);
+}
+
+static int catch_signals(void)
+{
+    int error = vine_signal_handle(&own.term, SIGTERM, be_told_to_end);
+
+    if (error == 0)
+        error = vine_signal_handle(&own.interrupt, SIGINT, be_told_to_end);
+    return error == 0 ? vine_signal_handle(&own.hangup, SIGHUP, read_again) : error;
+}
+
+static int begin(int argc, char **argv)
+{
+    struct program *const program = own.program;
+    int error;
+
+    (void)argc, (void)argv;
+    own.has_begun = true;
+    error = vine__pool_store_create(program->places.state, &own.store);
+    if (error == 0)
+        error = open_engine(program);
+    vine__registry_init(&own.registry, &program->clients, own.machines, own.store);
+    own.registry.clients_path = program->clients_path;
+    own.registry.upload_folder = program->places.state;
+    own.watcher.heard = hear_of_states;
+    vine__registry_watch(&own.registry, &own.watcher);
+    vine__keeper_init(&own.keeper, &own.registry, program->places.state, note);
+    if (error == 0)
+        error = catch_signals();
+    if (error != 0) {
+        message_error("cannot begin: %s", vine_error_text(error));
+        end(STATUS_FAILED);
+        return VINE_MAIN_GOES_ON;
+    }
+    add_pools(&program->conf);
+    for (size_t i = 0; i < program->pool_count; i++)
+        add_pool(program->pools[i]);
+    open_next();
+    return VINE_MAIN_GOES_ON;
+}
+
+/* One core, which shares its processor with machines. */
+static const char *const wishes[] = {"--smp=1", "--thread-affinity=0", "--idle-poll-time-us=50",
+                                     "--blocked-reactor-notify-ms=1000", NULL};
+
+int program_run(struct program *program)
+{
+    char name[] = "vine server";
+    char *line[] = {name, NULL};
+    const struct vine_options options = {
+        .size_bytes = sizeof(options), .name = name, .defaults = wishes};
+    int status;
+
+    own.program = program;
+    own.notify = getenv("NOTIFY_SOCKET");
+    status = vine_main(1, line, &options, begin);
+    if (own.has_begun) {
+        vine__registry_unwatch(&own.watcher);
+        vine__registry_fini(&own.registry);
+    }
+    for (size_t i = 0; i < own.pool_count; i++)
+        free(own.pools[i]);
+    return status;
+}

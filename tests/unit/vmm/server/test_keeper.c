@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test: links=server links=runtime timeout=120 */
+/*
+ * VMs that nobody starts: at the server's beginning, and when they have ended. Time is the test's.
+ */
+#include "../../core/network/network_tests.h"
+
+#include "server_world.h"
+#include "vmm/server/keeper.h"
+#include "vmm/server/state_file.h"
+
+#define SECOND VINE_NS_PER_SECOND
+
+static struct vine__keeper keeper;
+static uint32_t note_count;
+
+static void note(void *context, const char *uid, const char *name, const char *text)
+{
+    (void)context, (void)uid, (void)name;
+    assert_true(text[0] != '\0');
+    note_count++;
+}
+
+static int begin(void **state)
+{
+    const int error = world_begin(state);
+    struct world *const world = *state;
+
+    open_cores(1);
+    note_count = 0;
+    vine__keeper_init(&keeper, &world->registry, world->folder, note);
+    keeper.clock = VINE_CLOCK_MANUAL;
+    return error;
+}
+
+static int end(void **state)
+{
+    vine__keeper_fini(&keeper);
+    close_cores();
+    return world_end(state);
+}
+
+/* A VM that boots, with this in its configuration. */
+static struct vine__vm *make(struct world *world, struct caller *caller, const char *more)
+{
+    char uid[VINE__CLIENT_UID_BYTES];
+    char json[256];
+
+    make_bootable(caller, "one", uid);
+    (void)snprintf(json, sizeof(json), "{\"version\": 1, \"name\": \"one\"%s}", more);
+    assert_string_equal(ask(caller, "24,1\n32,%s\n%zu,%s\n", uid, strlen(json), json), "24,1\n0\n");
+    return vine__registry_find(&world->registry, NULL, uid, 32);
+}
+
+static void execute(struct caller *caller, const struct vine__vm *vm)
+{
+    assert_non_null(strstr(ask(caller, "9,1\n32,%s\n3,a b\n", vm->uid), "/tmp/console"));
+}
+
+static void crash(struct world *world, const struct vine__vm *vm)
+{
+    world_tell(world, vm->uid, VINE__VM_RUNNING, "");
+    world_tell(world, vm->uid, VINE__VM_OFF, "crash");
+    assert_int_equal(vm->state, VINE__VM_OFF);
+}
+
+static void pass(struct world *world, uint64_t by_ns)
+{
+    vine_clock_advance(by_ns);
+    step_often();
+    world_settle(world);
+}
+
+/* ---- restarts -------------------------------------------------------------------------------- */
+
+static void one_that_crashes_starts_again_later_each_time(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"restart\": \"on_failure\"");
+    uint64_t delay_ns = SECOND;
+
+    vine__keeper_begin(&keeper);
+    execute(alice, vm);
+    for (int times = 0; times < 8; times++) {
+        crash(world, vm);
+        pass(world, delay_ns - SECOND / 10);
+        assert_int_equal(vm->state, VINE__VM_OFF);
+        pass(world, SECOND / 5);
+        assert_int_equal(vm->state, VINE__VM_STARTING);
+        assert_string_equal(world->machines.parameters, "a b");
+        delay_ns = delay_ns * 2 < 60 * SECOND ? delay_ns * 2 : 60 * SECOND;
+    }
+    /* One that has run well begins anew. */
+    pass(world, 61 * SECOND);
+    crash(world, vm);
+    pass(world, SECOND + SECOND / 10);
+    assert_int_equal(vm->state, VINE__VM_STARTING);
+    hang_up(alice);
+}
+
+static void policies_say_what_is_a_reason(void **state)
+{
+    static const struct {
+        const char *more, *ended_by;
+        bool is_again;
+    } cases[] = {
+        {"", "crash", false},
+        {", \"restart\": \"on_failure\"", "shutdown", false},
+        {", \"restart\": \"on_failure\"", "panic", true},
+        {", \"restart\": \"on_failure\"", "reset", true},
+        {", \"restart\": \"always\"", "shutdown", true},
+        {", \"restart\": \"never\"", "panic", false},
+    };
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+
+    vine__keeper_begin(&keeper);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vine__vm *const vm = make(world, alice, cases[i].more);
+
+        execute(alice, vm);
+        world_tell(world, vm->uid, VINE__VM_RUNNING, "");
+        world_tell(world, vm->uid, VINE__VM_OFF, cases[i].ended_by);
+        pass(world, 2 * SECOND);
+        assert_int_equal(vm->state, cases[i].is_again ? VINE__VM_STARTING : VINE__VM_OFF);
+        if (cases[i].is_again)
+            (void)ask(alice, "14,1\n32,%s\n", vm->uid);
+        assert_string_equal(ask(alice, "16,1\n32,%s\n", vm->uid), "16,1\n0\n");
+    }
+    hang_up(alice);
+}
+
+static void one_that_was_told_to_end_stays_off(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"restart\": \"always\"");
+
+    vine__keeper_begin(&keeper);
+    execute(alice, vm);
+    world_tell(world, vm->uid, VINE__VM_RUNNING, "");
+    (void)ask(alice, "13,1\n32,%s\n0\n", vm->uid);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    pass(world, 100 * SECOND);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    hang_up(alice);
+}
+
+static void whoever_starts_it_or_deletes_it_comes_first(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"restart\": \"always\"");
+    uint64_t count;
+
+    vine__keeper_begin(&keeper);
+    execute(alice, vm);
+    crash(world, vm);
+    execute(alice, vm);
+    count = vm->start_count;
+    pass(world, 100 * SECOND);
+    assert_int_equal(vm->start_count, count);
+    crash(world, vm);
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", vm->uid), "16,1\n0\n");
+    pass(world, 100 * SECOND);
+    hang_up(alice);
+}
+
+static void one_that_cannot_be_started_is_noted_and_tried_again(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"restart\": \"on_failure\"");
+
+    vine__keeper_begin(&keeper);
+    execute(alice, vm);
+    world->machines.refuses = true;
+    crash(world, vm);
+    pass(world, SECOND + SECOND / 10);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    assert_true(note_count > 0);
+    world->machines.refuses = false;
+    pass(world, 2 * SECOND + SECOND / 10);
+    assert_int_equal(vm->state, VINE__VM_STARTING);
+    hang_up(alice);
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static void another_server(struct world *world)
+{
+    vine__keeper_fini(&keeper);
+    vine__keeper_init(&keeper, &world->registry, world->folder, note);
+    keeper.clock = VINE_CLOCK_MANUAL;
+    vine__keeper_begin(&keeper);
+    world_settle(world);
+}
+
+static void what_starts_by_itself_is_said_by_autostart(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, "");
+    const char *const json = "{\"version\": 1, \"name\": \"one\", \"autostart\": \"always\"}";
+
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    assert_string_equal(ask(alice, "24,1\n32,%s\n%zu,%s\n", vm->uid, strlen(json), json),
+                        "24,1\n0\n");
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_STARTING);
+    hang_up(alice);
+}
+
+/* The machine loses its power: nobody tells the list. */
+static void lose_power(struct world *world, const struct vine__vm *vm)
+{
+    char *bytes;
+    size_t size;
+
+    assert_int_equal(vine__state_file_read(keeper.path, &bytes, &size), 0);
+    world_tell(world, vm->uid, VINE__VM_OFF, "crash");
+    assert_int_equal(vine__state_file_replace(keeper.path, bytes, size), 0);
+    free(bytes);
+}
+
+static void what_ran_before_starts_as_before(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"autostart\": \"as_before\"");
+
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    execute(alice, vm);
+    lose_power(world, vm);
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_STARTING);
+    world_tell(world, vm->uid, VINE__VM_OFF, "shutdown");
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    /* What makes no sense says that nothing ran. */
+    assert_int_equal(vine__state_file_replace(keeper.path, "[7", 2), 0);
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    hang_up(alice);
+}
+
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_WORLD(one_that_crashes_starts_again_later_each_time),
+        IN_WORLD(policies_say_what_is_a_reason),
+        IN_WORLD(one_that_was_told_to_end_stays_off),
+        IN_WORLD(whoever_starts_it_or_deletes_it_comes_first),
+        IN_WORLD(one_that_cannot_be_started_is_noted_and_tried_again),
+        IN_WORLD(what_starts_by_itself_is_said_by_autostart),
+        IN_WORLD(what_ran_before_starts_as_before),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

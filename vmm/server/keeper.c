@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/server/keeper.c - see keeper.h. */
+
+#include "vmm/server/keeper.h"
+
+#include "utils/assert.h"
+#include "utils/container_of.h"
+#include "vmm/pool/configuration.h"
+#include "vmm/server/state_file.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is remembered of a VM that was started, until it is deleted. */
+struct kept {
+    struct vine_list node;
+    struct vine__keeper *keeper;
+    char uid[VINE__VM_UID_BYTES];
+    struct vine__asker asker;
+    bool is_asking;
+    struct vine_timer timer; /* until it starts again */
+    uint64_t delay_ns;       /* of the last time; 0: there was none */
+    uint64_t started_ns;
+    bool was_told; /* to end */
+};
+
+/* What a VM's configuration says. */
+struct policies {
+    enum vine__vm_autostart autostart;
+    enum vine__vm_restart restart;
+};
+
+static struct policies policies_of(const struct vine__vm *vm)
+{
+    struct vine__vm_configuration configuration;
+    struct vine__problem problem = {0};
+    struct policies policies = {VINE__VM_AUTOSTART_NEVER, VINE__VM_RESTART_NEVER};
+
+    if (vm->facts.configuration == NULL ||
+        vine__vm_configuration_parse("", vm->facts.configuration, vm->facts.configuration_bytes,
+                                     &configuration, &problem) != 0)
+        return policies;
+    policies.autostart = configuration.autostart;
+    policies.restart = configuration.restart;
+    vine__vm_configuration_fini(&configuration);
+    return policies;
+}
+
+/* ---- the list of those that run -------------------------------------------------------------- */
+
+static bool is_as_before(const struct vine__vm *vm)
+{
+    return policies_of(vm).autostart == VINE__VM_AUTOSTART_AS_BEFORE;
+}
+
+/* What cannot be written now is written with the next change. */
+static void save(const struct vine__keeper *keeper)
+{
+    json_t *const vms = json_array();
+    json_t *const root = json_pack("{s:i, s:o}", "version", 1, "vms", vms);
+    char *text;
+
+    VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
+    {
+        const struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        if (vm->state != VINE__VM_OFF && vm->state != VINE__VM_DELETED && is_as_before(vm))
+            (void)json_array_append_new(vms, json_string(vm->uid));
+    }
+    text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    if (text != NULL)
+        (void)!vine__state_file_replace(keeper->path, text, strlen(text));
+    free(text);
+    json_decref(root);
+}
+
+/* A file that makes no sense says that nothing ran. */
+static json_t *load(const struct vine__keeper *keeper)
+{
+    json_t *root;
+    char *bytes;
+    size_t size;
+
+    if (vine__state_file_read(keeper->path, &bytes, &size) != 0)
+        return NULL;
+    root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
+    free(bytes);
+    return root;
+}
+
+static bool has_run(const json_t *list, const char *uid)
+{
+    const json_t *const vms = json_object_get(list, "vms");
+
+    for (size_t i = 0; i < json_array_size(vms); i++) {
+        const char *const text = json_string_value(json_array_get(vms, i));
+
+        if (text != NULL && strcmp(text, uid) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- what is remembered ---------------------------------------------------------------------- */
+
+static void start(struct kept *kept, struct vine__vm *vm);
+
+static struct kept *find(const struct vine__keeper *keeper, const char *uid)
+{
+    VINE_LIST_FOR_EACH(node, &keeper->kept)
+    {
+        struct kept *const kept = VINE_LIST_OBJECT(node, struct kept, node);
+
+        if (strcmp(kept->uid, uid) == 0)
+            return kept;
+    }
+    return NULL;
+}
+
+static void start_again(struct vine_timer *timer)
+{
+    struct kept *const kept = VINE_CONTAINER_OF(timer, struct kept, timer);
+    struct vine__vm *const vm =
+        vine__registry_find(kept->keeper->registry, NULL, kept->uid, strlen(kept->uid));
+
+    if (vm != NULL && vm->state == VINE__VM_OFF)
+        start(kept, vm);
+}
+
+/* NULL: no memory, and it is started by whoever wants it. */
+static struct kept *remember(struct vine__keeper *keeper, const char *uid)
+{
+    struct kept *kept = find(keeper, uid);
+
+    if (kept != NULL)
+        return kept;
+    kept = calloc(1, sizeof(*kept));
+    if (kept == NULL)
+        return NULL;
+    kept->keeper = keeper;
+    (void)snprintf(kept->uid, sizeof(kept->uid), "%s", uid);
+    vine_timer_init(&kept->timer, keeper->clock, start_again);
+    vine_list_push_back(&keeper->kept, &kept->node);
+    return kept;
+}
+
+static void forget(struct kept *kept)
+{
+    if (kept->is_asking)
+        vine__registry_unask(&kept->asker);
+    (void)vine_timer_cancel(&kept->timer);
+    vine_list_remove(&kept->node);
+    free(kept);
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+static void wait_longer(struct kept *kept)
+{
+    kept->delay_ns = kept->delay_ns == 0 ? VINE__KEEPER_FIRST_NS : 2 * kept->delay_ns;
+    if (kept->delay_ns > VINE__KEEPER_LAST_NS)
+        kept->delay_ns = VINE__KEEPER_LAST_NS;
+    vine_timer_arm_after(&kept->timer, kept->delay_ns);
+}
+
+static void be_answered(struct vine__asker *asker)
+{
+    struct kept *const kept = VINE_CONTAINER_OF(asker, struct kept, asker);
+    const struct vine__vm *const vm =
+        vine__registry_find(kept->keeper->registry, NULL, kept->uid, strlen(kept->uid));
+
+    kept->is_asking = false;
+    if (asker->error != VINE_SERVER_E_DONE && vm != NULL)
+        kept->keeper->note(NULL, kept->uid, vm->facts.name, asker->why);
+}
+
+static void start(struct kept *kept, struct vine__vm *vm)
+{
+    const char *const parameters = vm->parameters != NULL ? vm->parameters : "";
+
+    if (kept->is_asking)
+        return;
+    kept->asker = (struct vine__asker){.done = be_answered};
+    if (vine__registry_start(vm, parameters, strlen(parameters), &kept->asker) ==
+        VINE_SERVER_E_DONE) {
+        kept->is_asking = true;
+        return;
+    }
+    kept->keeper->note(NULL, kept->uid, vm->facts.name, kept->asker.why);
+    wait_longer(kept);
+}
+
+/* ---- what becomes of VMs --------------------------------------------------------------------- */
+
+static void is_off(struct kept *kept, const struct vine__vm *vm)
+{
+    const enum vine__vm_restart policy = policies_of(vm).restart;
+
+    if (vine_clock_now(kept->keeper->clock) - kept->started_ns >= VINE__KEEPER_WELL_NS)
+        kept->delay_ns = 0;
+    if (!kept->was_told &&
+        (policy == VINE__VM_RESTART_ALWAYS ||
+         (policy == VINE__VM_RESTART_ON_FAILURE && strcmp(vm->ended_by, "shutdown") != 0)))
+        wait_longer(kept);
+    else
+        kept->delay_ns = 0;
+}
+
+static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
+{
+    struct vine__keeper *const keeper = VINE_CONTAINER_OF(watcher, struct vine__keeper, watcher);
+    struct kept *const kept = remember(keeper, vm->uid);
+
+    if ((vm->state == VINE__VM_STARTING || vm->state == VINE__VM_OFF) && is_as_before(vm))
+        save(keeper);
+    if (kept == NULL)
+        return;
+    switch (vm->state) {
+    case VINE__VM_STARTING:
+        (void)vine_timer_cancel(&kept->timer);
+        kept->was_told = false;
+        kept->started_ns = vine_clock_now(keeper->clock);
+        break;
+    case VINE__VM_STOPPING:
+        kept->was_told |= vm->is_to_end;
+        break;
+    case VINE__VM_OFF:
+        is_off(kept, vm);
+        break;
+    case VINE__VM_DELETED:
+        forget(kept);
+        break;
+    case VINE__VM_RUNNING:
+    case VINE__VM_PAUSED:
+        break;
+    }
+}
+
+/* ---- beginning and ending -------------------------------------------------------------------- */
+
+void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
+                       const char *state,
+                       void (*note)(void *context, const char *uid, const char *name,
+                                    const char *text))
+{
+    *keeper = (struct vine__keeper){
+        .registry = registry,
+        .watcher = {.heard = heard},
+        .clock = VINE_CLOCK_STEADY,
+        .note = note,
+    };
+    vine_list_init(&keeper->kept);
+    (void)snprintf(keeper->path, sizeof(keeper->path), "%.*s/running.json",
+                   VINE__KEEPER_PATH_BYTES - 14, state);
+}
+
+void vine__keeper_begin(struct vine__keeper *keeper)
+{
+    json_t *const before = load(keeper);
+
+    VINE_ASSERT(!keeper->is_open);
+    keeper->is_open = true;
+    vine__registry_watch(keeper->registry, &keeper->watcher);
+    VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
+    {
+        struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+        const enum vine__vm_autostart policy = policies_of(vm).autostart;
+        const bool starts = policy == VINE__VM_AUTOSTART_ALWAYS ||
+                            (policy == VINE__VM_AUTOSTART_AS_BEFORE && has_run(before, vm->uid));
+        struct kept *const kept =
+            starts && vm->state == VINE__VM_OFF ? remember(keeper, vm->uid) : NULL;
+
+        if (kept != NULL)
+            start(kept, vm);
+    }
+    json_decref(before);
+}
+
+void vine__keeper_fini(struct vine__keeper *keeper)
+{
+    if (!keeper->is_open)
+        return;
+    keeper->is_open = false;
+    vine__registry_unwatch(&keeper->watcher);
+    while (!vine_list_is_empty(&keeper->kept))
+        forget(VINE_LIST_OBJECT(keeper->kept.next, struct kept, node));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/keeper.h - VMs that are started by nobody: when the server begins, as their autostart
+ * says, and when they have ended, as their restart says.
+ *
+ * Owns:     a timer for each VM that has ended and is to start again; a list of those that run, in
+ *           STATE/running.json, by which the next server knows.
+ * Threads:  the registry's.
+ * Blocking: the list is written when a VM has started or ended whose autostart is `as_before`.
+ * Trust:    configurations were checked; the list may be anything.
+ * Limits:   none.
+ *
+ * Who has ended starts again after VINE__KEEPER_FIRST_NS, and after twice as long each time that
+ * it ends again before it has run for VINE__KEEPER_WELL_NS. Whoever starts it meanwhile begins
+ * anew. One that was told to end does not start again.
+ */
+#ifndef VINE_VMM_SERVER_KEEPER_H
+#define VINE_VMM_SERVER_KEEPER_H
+
+#include <vine/timer.h>
+
+#include "vmm/server/registry.h"
+
+#define VINE__KEEPER_FIRST_NS   (1 * UINT64_C(1000000000))
+#define VINE__KEEPER_LAST_NS    (60 * UINT64_C(1000000000))
+#define VINE__KEEPER_WELL_NS    (60 * UINT64_C(1000000000))
+#define VINE__KEEPER_PATH_BYTES 4096
+
+struct vine__keeper {
+    struct vine__registry *registry; /* private */
+    struct vine__watcher watcher;
+    struct vine_list kept; /* VMs of which something has to be remembered */
+    enum vine_clock clock;
+    char path[VINE__KEEPER_PATH_BYTES];
+    void (*note)(void *context, const char *uid, const char *name, const char *text);
+    bool is_open;
+};
+
+/* `note` is told what somebody should know of a VM. */
+void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
+                       const char *state,
+                       void (*note)(void *context, const char *uid, const char *name,
+                                    const char *text));
+
+/* Start what starts by itself, and watch from now on. Once, when the registry has its VMs. */
+void vine__keeper_begin(struct vine__keeper *keeper);
+
+/* The list stays as it is. One that has not begun is allowed. */
+void vine__keeper_fini(struct vine__keeper *keeper);
+
+#endif
