@@ -5,6 +5,7 @@
 
 #include "utils/assert.h"
 #include "utils/container_of.h"
+#include "vmm/server/own_names.h"
 #include "vmm/server/registry_internal.h"
 
 #include <errno.h>
@@ -117,6 +118,7 @@ void vine__vm_free(struct vine__vm *vm)
     VINE_ASSERT(vm->asker == NULL && vm->fd < 0);
     vine__vm_facts_fini(&vm->facts);
     vine__boot_free(vm->boot);
+    free(vm->own_configuration);
     free(vm->parameters);
     free(vm->text);
     free(vm);
@@ -154,15 +156,17 @@ void vine__registry_fini(struct vine__registry *registry)
     vine_hash_table_fini(&registry->of_all);
 }
 
-/* What its owner calls it: a VM that a client has made is OWNER.NAME for all others. */
+/* What its owner calls it, and itself. */
 static void set_name(struct vine__vm *vm)
 {
-    const size_t size = vm->owner != NULL ? strlen(vm->owner->name) : 0;
-    const char *const whole = vm->facts.name;
-    const bool is_made = size > 0 && strncmp(whole, vm->owner->name, size) == 0 &&
-                         whole[size] == '.' && whole[size + 1] != '\0';
+    const struct vine__vm_facts *const facts = &vm->facts;
 
-    (void)snprintf(vm->name, sizeof(vm->name), "%s", is_made ? whole + size + 1 : whole);
+    (void)snprintf(vm->name, sizeof(vm->name), "%s", vine__own_name(vm->owner, facts->name));
+    free(vm->own_configuration);
+    vm->own_configuration =
+        vm->owner != NULL && facts->configuration != NULL
+            ? vine__own_names_show(vm->owner, facts->configuration, facts->configuration_bytes)
+            : NULL;
 }
 
 void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts)

@@ -57,9 +57,10 @@ struct vine__vm {
     char uid[VINE__CLIENT_UID_BYTES];
     char name[VINE__VM_NAME_BYTES]; /* for its owner; its pool's is among the facts */
     struct vine__vm_facts facts;
+    char *own_configuration; /* with its owner's names; NULL: it is that of the facts */
     enum vine__vm_state state;
     const char *ended_by;                    /* a word, or "" */
-    char ended_text[VINE__SERVER_WHY_BYTES]; /* a sentence, or "" */
+    char ended_text[VINE__SERVER_WHY_BYTES]; /* a sentence, or ""; and what is not put back */
     uint64_t start_count;
     char console[VINE__VM_CONSOLE_BYTES];
     char *parameters;        /* of its last start, or NULL */
@@ -74,6 +75,7 @@ struct vine__vm {
     struct vine__boot *boot;      /* from when it was taken out until it is off */
     char *text;                   /* that the store reads */
     int fd;                       /* that the store reads; -1: none */
+    size_t ended_bytes;           /* of the sentence */
     bool is_to_end;               /* as soon as the engine has it, */
     bool is_to_end_hard;          /* at once, or */
     uint64_t end_ms;              /* with so much time */
@@ -129,7 +131,8 @@ void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);
 void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
                            const char *parameters);
 
-/* Put back what was taken out of VMs that are off. */
+/* Put back what was taken out of VMs that are off, and could not be, or was when another server
+ * ended. */
 void vine__registry_settle(struct vine__registry *registry);
 
 /* Whose it is: a client's from now on, or with NULL nobody's; and that is on the disk. */
@@ -158,7 +161,8 @@ VINE_MUST_CHECK enum vine_server_error vine__registry_create(struct vine__regist
                                                              struct vine__asker *asker);
 VINE_MUST_CHECK enum vine_server_error vine__registry_remove(struct vine__vm *vm,
                                                              struct vine__asker *asker);
-VINE_MUST_CHECK enum vine_server_error vine__registry_configure(struct vine__vm *vm,
+/* With names as its owner says them, or whole ones (own_names.h). */
+VINE_MUST_CHECK enum vine_server_error vine__registry_configure(struct vine__vm *vm, bool is_owners,
                                                                 const char *json, size_t size,
                                                                 struct vine__asker *asker);
 void vine__registry_put(struct vine__vm *vm, enum vine__vm_upload upload, int fd,

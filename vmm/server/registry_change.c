@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vmm/server/registry_change.c - VMs are made, changed and removed; see registry.h. */
 
+#include "vmm/server/own_names.h"
 #include "vmm/server/registry_internal.h"
 
 #include "utils/assert.h"
@@ -228,6 +229,7 @@ static void removed(struct vine__vm_store_work *work)
     vine__registry_hear(registry, vm);
     vine__vm_answer(vm, told, why, "");
     vine__registry_forget(registry, vm);
+    vine__registry_settle(registry); /* there may be room for others now */
 }
 
 enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__asker *asker)
@@ -257,17 +259,29 @@ static void changed(struct vine__vm_store_work *work)
     vine__vm_answer(vm, work->error, work->why, "");
 }
 
-enum vine_server_error vine__registry_configure(struct vine__vm *vm, const char *json, size_t size,
+static char *copy_of(const char *json, size_t size)
+{
+    char *const copy = malloc(size + 1);
+
+    if (copy != NULL)
+        memcpy(copy, json, size);
+    return copy;
+}
+
+enum vine_server_error vine__registry_configure(struct vine__vm *vm, bool is_owners,
+                                                const char *json, size_t size,
                                                 struct vine__asker *asker)
 {
-    const enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
+    enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
 
+    if (told == VINE_SERVER_E_DONE && is_owners)
+        told = vine__own_names_read(vm, json, size, &vm->text, &size, asker->why);
     if (told != VINE_SERVER_E_DONE)
         return asker->error = told;
-    vm->text = malloc(size + 1);
+    if (!is_owners)
+        vm->text = copy_of(json, size);
     if (vm->text == NULL)
         return refuse(asker, VINE_SERVER_E_FAILED, "no memory");
-    memcpy(vm->text, json, size);
     vine__vm_set_asker(vm, asker);
     vm->store_work.json = vm->text;
     vm->store_work.json_bytes = size;

@@ -31,6 +31,7 @@ static void set_ended(struct vine__vm *vm, const char *ended_by, const char *tex
 {
     vm->ended_by = ended_by;
     (void)snprintf(vm->ended_text, sizeof(vm->ended_text), "%s", text);
+    vm->ended_bytes = strlen(vm->ended_text);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -56,8 +57,9 @@ static void off(struct vine__vm *vm)
 static void is_put_back(struct vine__vm_store_work *work)
 {
     struct vine__vm *const vm = vine__vm_of_work(work);
-    const size_t size = strlen(vm->ended_text);
+    const size_t size = vm->ended_bytes;
 
+    vm->ended_text[size] = '\0'; /* what a former one has said behind it */
     if (work->error == VINE_SERVER_E_DONE)
         vine__vm_take_facts(vm, &work->facts);
     else /* it is kept, and the next start finds it */

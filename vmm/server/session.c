@@ -265,7 +265,8 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
     case VINE_SERVER_DELETE:
         return vine__registry_remove(result->vm, asker);
     case VINE_SERVER_CONFIGURE:
-        return vine__registry_configure(result->vm, second->bytes, second->size_bytes, asker);
+        return vine__registry_configure(result->vm, !command->is_over_all, second->bytes,
+                                        second->size_bytes, asker);
     case VINE_SERVER_LOGS:
         return read_log(result, why);
     case VINE_SERVER_WAIT:
@@ -359,7 +360,8 @@ enum vine__session_told vine__session_do(struct vine__session *session,
                                          const struct vine__request *request)
 {
     const struct vine__command *const command = request->command;
-    struct vine__session_result result = {.session = session, .parameters = request->parameters};
+    struct vine__session_result result = {
+        .session = session, .parameters = request->parameters, .is_over_all = command->is_over_all};
     char why[VINE__SERVER_WHY_BYTES] = "";
     enum vine_server_error told;
 

@@ -12,6 +12,7 @@ struct vine__session_result {
     struct vine__vm *vm;
     struct vine__vm **vms; /* of a list, in its order */
     uint32_t count;
+    bool is_over_all; /* names are whole ones, and not their owners' */
     const char *text; /* that work has made: a UID, a console's path */
     char *log;
     size_t log_bytes;

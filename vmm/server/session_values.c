@@ -33,10 +33,12 @@ static void write_configurations(struct vine__answer *answer,
                                  const struct vine__session_result *result)
 {
     for (uint32_t i = 0; i < result->count; i++) {
-        const struct vine__vm_facts *const facts = &result->vms[i]->facts;
+        const struct vine__vm *const vm = result->vms[i];
+        const bool is_own = !result->is_over_all && vm->own_configuration != NULL;
+        const char *const json = is_own ? vm->own_configuration : vm->facts.configuration;
 
         vine__answer_piece(answer, ";", i > 0);
-        vine__answer_json_piece(answer, facts->configuration, facts->configuration_bytes);
+        vine__answer_json_piece(answer, json, strlen(json));
     }
 }
 
@@ -45,8 +47,9 @@ static void write_states(struct vine__answer *answer, const struct vine__session
     for (uint32_t i = 0; i < result->count; i++) {
         const struct vine__vm *const vm = result->vms[i];
         char text[128];
-        const int size = snprintf(text, sizeof(text), "%s,%s,%s", vm->uid,
-                                  vine__vm_state_word(vm->state), vm->name);
+        const int size =
+            snprintf(text, sizeof(text), "%s,%s,%s", vm->uid, vine__vm_state_word(vm->state),
+                     result->is_over_all ? vm->facts.name : vm->name);
 
         vine__answer_piece(answer, ";", i > 0);
         vine__answer_piece(answer, text, (size_t)size);

@@ -90,6 +90,61 @@ static void a_pool_is_closed_when_nothing_of_it_runs(void **state)
     assert_int_equal(pool_world.registry.count, 2);
 }
 
+/* Where the system may mount an image. */
+static bool can_mount(const char *point)
+{
+    char command[3 * PATH_MAX];
+
+    (void)snprintf(command, sizeof(command),
+                   "mount -o loop,ro %s/farm.img %s 2>/dev/null && umount %s", pool_world.folder,
+                   point, point);
+    return geteuid() == 0 && system(command) == 0;
+}
+
+static void a_mounted_pool_is_changed_like_others(void **state)
+{
+    struct vine__pool_work work = {.done = pool_work_is_done, .name = "farm", .is_mounted = true};
+    char point[PATH_MAX / 2], settings[PATH_MAX], path[PATH_MAX];
+    const uint32_t before = pool_done_count;
+    struct vine__pool_work listed;
+    struct vine__boot *boot;
+
+    (void)state;
+    (void)snprintf(point, sizeof(point), "%s/point", pool_world.folder);
+    assert_int_equal(mkdir(point, 0700), 0);
+    if (!can_mount(point)) {
+        print_message("note: nothing can be mounted here\n");
+        return;
+    }
+    (void)snprintf(settings, sizeof(settings), "{\"version\": 1, \"mount\": \"%s\"}", point);
+    pool_file("farm", "json", path);
+    assert_int_equal(truncate(path, (off_t)strlen(settings)), 0);
+    write_to(path, settings, strlen(settings), 0);
+    work.folder = pool_world.folder;
+    vine__pool_store_open(pool_world.store, &pool_world.registry, &work);
+    until(pool_done_count > before);
+    if (work.error != VINE_SERVER_E_DONE)
+        fail_msg("%s", work.why);
+    (void)snprintf(path, sizeof(path), "%s/vms.json", point);
+    assert_true(is_there(path));
+    boot = take_out(vm_named("zip")->uid);
+    assert_true(begins_with(boot->kernel, "kernel of this one"));
+    write_to(boot->disks[0].path, "written", 7, 0);
+    assert_int_equal(put_back(boot->uid), VINE_SERVER_E_DONE);
+    vine__boot_free(boot);
+    assert_true(is_there(path));
+    boot = take_out(vm_named("zip")->uid);
+    assert_true(begins_with(boot->disks[0].path, "written"));
+    assert_int_equal(put_back(boot->uid), VINE_SERVER_E_DONE);
+    vine__boot_free(boot);
+    listed = list_pools();
+    assert_string_equal(listed.pools[0].mount_point, point);
+    vine__pool_states_free(listed.pools, listed.pool_count);
+    assert_int_equal(close_pool("farm", settings), VINE_SERVER_E_DONE);
+    assert_false(is_there(path));
+    assert_true(pool_is_clean("farm"));
+}
+
 /* ---- changes --------------------------------------------------------------------------------- */
 
 static enum vine_server_error change(struct vine__vm_store_work work, struct vine__vm_facts *facts)
@@ -409,6 +464,7 @@ int main(void)
         TEST(a_pool_fills_the_registry),
         TEST(bad_pools_and_bad_vms_are_told_and_the_others_are_there),
         TEST(a_pool_is_closed_when_nothing_of_it_runs),
+        TEST(a_mounted_pool_is_changed_like_others),
         TEST(vms_are_made_changed_and_removed),
         TEST(a_boot_has_all_that_a_vm_starts_from),
         TEST(what_a_guest_writes_is_back_in_the_pool),

@@ -274,6 +274,7 @@ static void what_cannot_be_put_back_is_kept_told_and_used_again(void **state)
     vine__registry_settle(&world->registry);
     world_settle(world);
     assert_true(vine__store_memory_is_out(world->store, uid));
+    assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n5,crash\n75,", 24);
     vine__store_memory_fail(world->store, VINE__VM_PUT_BACK, VINE_SERVER_E_DONE);
     vine__registry_settle(&world->registry);
     assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid),
@@ -354,6 +355,55 @@ static void a_vm_that_is_given_away_is_the_other_ones(void **state)
     hang_up(bob);
 }
 
+static void a_client_names_its_own_vms_and_no_others(void **state)
+{
+    static const char json[] = "{\"links\":[{\"appliance\":\"zip\"}]}";
+    struct vine__vm_facts given = {.uid = "00000000000000000000000000000001",
+                                   .name = "whole",
+                                   .pool = "work",
+                                   .configuration = strdup("{\"name\":\"whole\"}"),
+                                   .configuration_bytes = 16};
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const bob = call_in(world, "bob");
+    struct caller *const root = call_in(world, "root");
+    char zip[VINE__CLIENT_UID_BYTES], app[VINE__CLIENT_UID_BYTES], uid[VINE__CLIENT_UID_BYTES];
+    char why[VINE__SERVER_WHY_BYTES];
+
+    make_vm(alice, "zip", zip);
+    make_vm(alice, "app", app);
+    make_vm(bob, "app", uid);
+    assert_string_equal(ask(alice, "24,1\n32,%s\n%zu,%s\n", app, strlen(json), json), "24,1\n0\n");
+    assert_string_equal(
+        ask(root, "105,1\n32,%s\n", app),
+        "105,1\n0\n50,{\"links\":[{\"appliance\":\"alice.zip\",\"name\":\"zip\"}]}\n");
+    assert_string_equal(ask(alice, "5,1\n32,%s\n", app),
+                        "5,1\n44,{\"links\":[{\"appliance\":\"zip\",\"name\":\"zip\"}]}\n");
+    /* That of another is as one that is not there, whichever name is tried. */
+    assert_string_equal(ask(bob, "24,1\n32,%s\n%zu,%s\n", uid, strlen(json), json),
+                        "24,1\n6,links[0].appliance: you have no VM `zip` in this pool\n");
+    assert_string_equal(
+        ask(bob, "24,1\n32,%s\n37,{\"links\":[{\"appliance\":\"alice.zip\"}]}\n", uid),
+        "24,1\n6,links[0].appliance: you have no VM `alice.zip` in this pool\n");
+    /* Whoever may do all says whole names; and what was given has its whole name. */
+    assert_string_equal(
+        ask(root, "124,1\n32,%s\n37,{\"links\":[{\"appliance\":\"alice.zip\"}]}\n", uid),
+        "124,1\n0\n");
+    assert_string_equal(ask(bob, "5,1\n32,%s\n", uid),
+                        "5,1\n37,{\"links\":[{\"appliance\":\"alice.zip\"}]}\n");
+    assert_int_equal(vine__registry_adopt(&world->registry, &given), 0);
+    assert_int_equal(vine__registry_give(&world->registry,
+                                         find(world, "00000000000000000000000000000001"),
+                                         vine__clients_find(&world->clients, "bob"), why),
+                     VINE_SERVER_E_DONE);
+    assert_string_equal(ask(bob, "24,1\n32,%s\n33,{\"links\":[{\"appliance\":\"whole\"}]}\n", uid),
+                        "24,1\n0\n");
+    assert_string_equal(ask(bob, "5,1\n32,00000000000000000000000000000001\n"),
+                        "5,1\n16,{\"name\":\"whole\"}\n");
+    hang_up(alice);
+    hang_up(bob);
+    hang_up(root);
+}
+
 /* ---- over a restart -------------------------------------------------------------------------- */
 
 static void one_that_runs_already_goes_on(void **state)
@@ -409,6 +459,7 @@ int main(void)
         TEST(one_that_the_engine_refuses_is_put_back_before_that_is_told),
         TEST(what_is_made_for_a_client_that_goes_is_removed),
         TEST(a_vm_that_is_given_away_is_the_other_ones),
+        TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
         TEST(an_unusable_one_is_told_of_and_can_be_removed),
     };

@@ -38,7 +38,7 @@ static void commands_1_to_9_are_answered_to_the_letter(void **state)
     assert_string_equal(ask(alice, "3,1\n1,0\n"), expected);
     assert_string_equal(ask(alice, "3,1\n0,\n"), "3,1\n0,\n");
     assert_string_equal(ask(alice, "5,1\n65,%s;%s\n", zip, app),
-                        "5,1\n41,{\"name\":\"alice.zip\"};{\"name\":\"alice.app\"}\n");
+                        "5,1\n29,{\"name\":\"zip\"};{\"name\":\"app\"}\n");
     assert_string_equal(ask(alice, "9,1\n32,%s\n5,quiet\n", zip),
                         "9,1\n29,error 9: the VM has no kernel\n");
     assert_string_equal(ask(alice, "8,1\n32,%s\n6,kernel\n", zip), "8,1\n0,\n");
@@ -136,8 +136,10 @@ static void who_may_do_all_does_it_to_all(void **state)
 
     make_bootable(alice, "zip", uid);
     assert_string_equal(ask(root, "2,1\n"), "2,1\n0\n");
+    assert_string_equal(ask(root, "105,1\n32,%s\n", uid),
+                        "105,1\n0\n20,{\"name\":\"alice.zip\"}\n");
     assert_string_equal(ask(root, "102,1\n"), "102,1\n0\n1\n");
-    (void)snprintf(expected, sizeof(expected), "112,1\n0\n40,%s,off,zip\n", uid);
+    (void)snprintf(expected, sizeof(expected), "112,1\n0\n46,%s,off,alice.zip\n", uid);
     assert_string_equal(ask(root, "112,1\n"), expected);
     assert_string_equal(ask(root, "14,1\n32,%s\n", uid), "14,1\n5,no such VM\n");
     assert_string_equal(ask(root, "109,1\n32,%s\n0,\n", uid), "109,1\n0\n12,/tmp/console\n");
