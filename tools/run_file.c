@@ -135,6 +135,7 @@ bool run_is_loss(int status)
     case -VINE_ECLOSED:
     case -VINE_EDRAINING:
     case -VINE_EFORK:
+    case -VINE_ECANCELED: /* not by us: the appliance has given it up as it ends */
         return true;
     default:
         return false;

@@ -38,12 +38,11 @@ static int tell(const char *what, int error)
     return status_of_error(error);
 }
 
-/* An error that may be the stream's, which knows its reason. What was cancelled, and not by us, the
- * appliance has given up as it ended. */
+/* An error that may be the stream's, which knows its reason. */
 static int tell_of(const struct through *through, int error)
 {
     const char *const reason = vine_stream_reason(through->stream);
-    const bool is_lost = run_is_loss(error) || error == -VINE_ECANCELED;
+    const bool is_lost = run_is_loss(error);
 
     message_error("%s: %s%s%s",
                   is_lost ? "the stream was lost with the appliance" : "standard input",

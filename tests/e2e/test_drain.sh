@@ -44,6 +44,23 @@ until_true sh -c '! "$0" procs -a "$1"' "$vine" "$address" >/dev/null
 kill -TERM "$serving"
 gone 'a second signal'
 
+# What a second signal ends in the middle goes on with the next appliance, as what dies with it does.
+cp "$VINE_BUILD_DIR/tests/plugins/given_up.so" procs/hang.so
+rm -f hangs
+serve --procs procs --workers 1 --drain 0
+"$vine" run sha256 --reconnect 100 -a "$address" long >sums 2>told &
+running=$!
+until_true test -e hangs
+kill -TERM "$serving"
+until_true sh -c '! "$0" procs -a "$1"' "$vine" "$address" >/dev/null
+kill -TERM "$serving"
+wait "$serving" || fail "the appliance ended with $?, though its task was given up"
+serving=
+serve --workers 1
+wait "$running" || fail "a file that was given up did not go on: $(cat told)"
+sha256sum -c --quiet sums || fail 'it is not what it should be'
+stop
+
 # The soft limit is raised to the hard one, in silence if that is enough.
 raised() {
     limit=$(sed -n 's/^Max open files *\([0-9]*\) .*/\1/p' "/proc/$serving/limits")
