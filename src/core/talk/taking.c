@@ -16,6 +16,8 @@
 #include "core/talk/message.h"
 
 #define MESSAGES_AT_ONCE 16
+/* More than are on their way at once: they wait in a socket's buffer, some hundred bytes each. */
+#define MESSAGES_LAST 4096
 
 static int connect_there(struct vine_appliance *appliance, uint64_t timeout_ns, int *ret_fd,
                          struct vine__why *why)
@@ -154,9 +156,9 @@ static void end(struct vine_appliance *appliance, int error)
         vine__appliance_log(appliance, VINE_LOG_INFO, "all pipes were taken over");
 }
 
-void vine__taking_hear(struct vine_appliance *appliance)
+static void hear(struct vine_appliance *appliance, int messages_max)
 {
-    for (int i = 0; i < MESSAGES_AT_ONCE && appliance->taking_fd >= 0; i++) {
+    for (int i = 0; i < messages_max && appliance->taking_fd >= 0; i++) {
         union vine__talk_any message;
         struct vine__why why = {""};
         int fd = -1;
@@ -176,9 +178,14 @@ void vine__taking_hear(struct vine_appliance *appliance)
     }
 }
 
+void vine__taking_hear(struct vine_appliance *appliance)
+{
+    hear(appliance, MESSAGES_AT_ONCE);
+}
+
 void vine__taking_give_up(struct vine_appliance *appliance)
 {
-    vine__taking_hear(appliance); /* perhaps that was all */
+    hear(appliance, MESSAGES_LAST); /* perhaps that was all */
     if (appliance->taking_fd < 0)
         return;
     vine__appliance_log(appliance, VINE_LOG_WARNING,

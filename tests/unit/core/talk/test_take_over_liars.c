@@ -540,6 +540,42 @@ static void pipes_that_are_none_are_let_go_and_others_served(void **state)
     (void)rmdir(liar.folder);
 }
 
+/* More than are heard at once, and that it was all. */
+static void leave_many(struct liar *liar, int fd)
+{
+    say_left(liar, fd, VINE_TALK_LISTENER, liar->listener.fd);
+    say_left(liar, fd, VINE_TALK_LOCK, liar->listener.lock_fd);
+    for (int i = 0; i < 50; i++) {
+        int pair[2] = {-1, -1};
+
+        (void)!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+        say_left(liar, fd, VINE_TALK_PIPE, pair[0]);
+        close(pair[0]);
+        close(pair[1]);
+    }
+    say_left(liar, fd, VINE_TALK_THAT_WAS_ALL, -1);
+}
+
+static void who_ends_when_all_was_left_to_it_takes_the_address_along(void **state)
+{
+    const struct vine_appliance_options options = {.size_bytes = sizeof options};
+    struct vine_appliance *appliance = NULL;
+    struct liar liar;
+
+    (void)state;
+    begin_to_lie(&liar, leave_many);
+    assert_int_equal(vine_appliance_create(&options, &appliance), 0);
+    assert_int_equal(vine_appliance_take_over(appliance, liar.path, LIMIT), 0);
+    assert_int_equal(pthread_join(liar.thread, NULL), 0); /* it has said all */
+    vine_appliance_stop(appliance);
+    assert_int_equal(vine_appliance_serve(appliance), 0);
+    vine_appliance_destroy(appliance);
+    close(liar.listener.fd);
+    close(liar.listener.lock_fd);
+    assert_int_not_equal(access(liar.path, F_OK), 0);
+    (void)rmdir(liar.folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +587,7 @@ int main(void)
         cmocka_unit_test(another_user_is_left_nothing),
         cmocka_unit_test(who_leaves_what_is_none_is_not_succeeded),
         cmocka_unit_test(pipes_that_are_none_are_let_go_and_others_served),
+        cmocka_unit_test(who_ends_when_all_was_left_to_it_takes_the_address_along),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
