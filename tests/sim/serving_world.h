@@ -86,7 +86,7 @@ VINE_COROUTINE(crashes)
 
     vine_begin();
     vine_read(self->length, &self->byte, 1);
-    *(volatile char *)16 = self->byte;
+    *(volatile char *)0xbad0 = self->byte;
     vine_end();
 }
 

@@ -36,7 +36,7 @@ VINE_COROUTINE(serves)
         vine_read(self->length, &self->wish, 1);
         switch (self->wish) {
         case 'c':
-            *(volatile char *)16 = 1;
+            *(volatile char *)0xbad0 = 1;
             break;
         case 's':
             for (;;)
@@ -162,7 +162,7 @@ VINE_COROUTINE(says_little)
         self->wish = '\0';
         vine_read(self->length, &self->wish, 1);
         if (self->wish == 'c')
-            *(volatile char *)16 = 1;
+            *(volatile char *)0xbad0 = 1;
         if (self->wish == 'k')
             vine_responder(ticks, &self->ticks, self->ticking);
         if (self->wish == 'n')
