@@ -72,7 +72,7 @@ VINE_API VINE_MUST_CHECK int vine_stream_open(struct vine_pipe *pipe,
  *                     something to be read first (see Caveats);
  *         -ETIMEDOUT  nothing in that time;
  *         -EPIPE      the coroutine has ended, reads no more, or the input was ended here. What it
- *                     wrote can be read still;
+ *                     wrote can be read still; what was handed over before that was known is lost;
  *         -EBUSY      the memory of vine_stream_map was not handed over;
  *         -VINE_EQUOTA  the pipe's memory is used up;
  *         or what vine_stream_error says.
@@ -95,7 +95,8 @@ VINE_API VINE_MUST_CHECK int vine_stream_commit(struct vine_stream *stream, size
 /*
  * Read what has come, at most `size` bytes, at least one.
  *
- * Returns 0           and how much in *ret_size; 0 bytes: the end, now and for ever after;
+ * Returns 0           and how much in *ret_size; 0 bytes: the end, now and for ever after. The
+ *                     coroutine may read on, if it has not ended itself;
  *         -EAGAIN     nothing is there, with a time-out of 0;
  *         -ETIMEDOUT  nothing in that time;
  *         or what vine_stream_error says, behind all that came before.

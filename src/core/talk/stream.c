@@ -419,6 +419,8 @@ static bool has_to_read(const struct vine_stream *stream)
     bool is_there = false;
     bool is_room = false;
 
+    if (stream->is_at_end)
+        return false;
     for (uint32_t i = 0; i < stream->place_count; i++) {
         const struct place *place = &stream->places[i];
 
@@ -440,9 +442,8 @@ static int check_writing(struct vine_stream *stream)
     look_at_all(stream);
     if (stream->write_error != 0)
         return stream->write_error;
-    if (stream->is_ended || stream->is_at_end)
-        return -EPIPE;
-    return 0;
+    /* Who has ended what it writes may read on. */
+    return stream->is_ended ? -EPIPE : 0;
 }
 
 /* A free place, until the time is over. */

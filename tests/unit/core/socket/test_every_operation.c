@@ -377,11 +377,13 @@ enum kind {
     UNIX,
     DESCRIPTORS, /* an input and an output, as of standard ones */
     TALK,        /* a pipe of an appliance, whose far end is an application */
+    REMOTE,      /* the same, and the far end is a handler */
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "a pair", "two pipes", "TCP", "a Unix socket", "an input and an output", "a talk pipe"};
+    "a pair",      "two pipes",      "TCP", "a Unix socket", "an input and an output",
+    "a talk pipe", "a remote stream"};
 
 VINE_COROUTINE(both_ends)
 {
@@ -521,6 +523,79 @@ static void run_with_application(void)
     tell_said(TALK);
 }
 
+/* ---- with a handler elsewhere ---------------------------------------------------------------- */
+
+static const struct vine_procedure_definition far_procedure = {
+    .size_bytes = sizeof far_procedure,
+    .name = "far_end",
+    .arguments = bytes_both_ways,
+    .argument_count = 2,
+    .coroutine = VINE_COROUTINE_OF(far_end),
+};
+
+static struct vine_remote elsewhere;
+static char elsewhere_path[64]; /* leads to wherever the test serves */
+static bool is_connected;
+
+/* The near one is of the same core, and so is the appliance where the far one is. */
+VINE_COROUTINE(connects)
+{
+    struct {
+        struct vine_socket *socket;
+        struct vine_coroutine *near;
+        char text[64];
+        ssize_t length;
+    } *self;
+
+    vine_begin();
+    vine_connect_remote(self->socket, elsewhere, "far_end");
+    is_connected = true;
+    vine_child_on(near_end, NULL, self->socket, self->socket, self->near);
+    vine_join(self->near);
+    /* Who does not wait for the far one's end gives it up. */
+    vine_close_output_on(self->socket);
+    do
+        vine_read_on(self->socket, self->length, self->text, sizeof self->text);
+    while (self->length > 0);
+    vine_catch(self->length)
+    {
+        /* As the far one: what it wrote in vain nobody has read. */
+        if (self->length != -EPIPE)
+            vine_raise((int)self->length);
+    }
+    vine_end();
+}
+
+static void run_with_handler(void)
+{
+    const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;
+    int pair[2];
+
+    said[0] = '\0';
+    ended_count = 0;
+    first_error = 0;
+    is_connected = false;
+    guard_kind = VINE__GUARD_NONE;
+    serve(&far_procedure, 1, NULL, 0);
+    (void)unlink(elsewhere_path);
+    assert_int_equal(symlink(served.path, elsewhere_path), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    begin(adopt(pair[0], pair[0]), &vine__type_connects, NULL);
+    while (ended_count == 0 || vine__coroutines_count(served.coroutines) > 0) {
+        for (uint32_t i = 0; i < 200; i++) {
+            (void)vine__serving_turn(served.part, vine__clock_ticks());
+            step_all();
+        }
+        if (is_connected) /* for that there is a thread, which has a time of its own */
+            stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        if (vine__clock_now_ns() > hang_ns)
+            fail_msg("%s on a remote stream: never ends, and said: %s", rows[now].operations, said);
+    }
+    tell_said(REMOTE);
+    (void)close(pair[1]);
+    serve_no_more();
+}
+
 /* ---- each kind ------------------------------------------------------------------------------- */
 
 /* A tenth of a second passes whenever nobody has anything to do. */
@@ -565,6 +640,8 @@ static void each_operation_does_the_same_on_each_kind(void **state)
         for (now = 0; now < NEARS; now++)
             if (kind == TALK)
                 run_with_application();
+            else if (kind == REMOTE)
+                run_with_handler();
             else
                 run(kind);
     assert_int_equal(wrong, 0);
@@ -617,5 +694,13 @@ int main(void)
         cmocka_unit_test(each_operation_does_the_same_on_each_kind),
     };
 
-    return run_by_both(tests);
+    int failed;
+
+    (void)snprintf(elsewhere_path, sizeof elsewhere_path, "/tmp/vine-test-elsewhere-%d",
+                   (int)getpid());
+    if (vine_remote_add(elsewhere_path, &elsewhere) != 0)
+        return 1;
+    failed = run_by_both(tests);
+    (void)unlink(elsewhere_path);
+    return failed;
 }

@@ -610,7 +610,14 @@ static void who_leaves_early_is_no_error_but_to_who_writes(void **state)
     assert_memory_equal(bytes, "hello", 5);
     assert_int_equal(vine_stream_read(stream, bytes, sizeof bytes, LIMIT, &size), 0);
     assert_int_equal(size, 0);
-    assert_int_equal(vine_stream_write(stream, "more", 4, LIMIT, &size), -EPIPE);
+
+    /* It might have ended nothing but what it writes: who goes on hears of it soon. */
+    int error;
+
+    do
+        error = vine_stream_write(stream, "more", 4, LIMIT, &size);
+    while (error == 0);
+    assert_int_equal(error, -EPIPE);
     assert_int_equal(vine_stream_end(stream, LIMIT), 0);
     assert_int_equal(vine_stream_error(stream), 0);
     vine_stream_close(stream);
