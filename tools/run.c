@@ -223,7 +223,10 @@ static const struct option run_options[] = {
 #undef VALUE
 
 static const char *const run_description[] = {
-    "Hands files to a procedure of an appliance, in chunks, many at a time. Compressed, expanded "
+    "Hands files to a procedure of an appliance, in chunks, many at a time, on all of its workers. "
+    "A chunk that is compressed is a frame of its own; one frame of all, which is smaller and "
+    "takes "
+    "one worker, comes of -. Compressed, expanded "
     "and "
     "copied files land below OUT, at their path relative to the argument (a FILE by its name "
     "alone) "
