@@ -24,8 +24,9 @@
 
 /* At most so late a signal is seen that came between two looks. */
 #define TURN_NS VINE_NS_PER_SECOND
-/* All the eventfds that there can be, and the rest. */
-#define DESCRIPTORS (VINE_BELLS_PEERS_MAX * (VINE_BELLS_VECTORS_MAX + 2) + 256)
+/* All the eventfds that there can be, what is kept, and the rest. */
+#define DESCRIPTORS                                                                                \
+    (VINE_BELLS_PEERS_MAX * (VINE_BELLS_VECTORS_MAX + 2) + VINE_BELLS_KEPT_MAX + 256)
 
 struct bells_values {
     const char *socket;

@@ -4,17 +4,20 @@
  * What a client of the bells' control socket and their peers can do. The input is a list of steps,
  * each a byte that says which, and its operands:
  *
- *   0..3  a request: type, id, other, count, the first letter of the name
+ *   0..3  a request: type, id, other, count, the first letter of the name; 2: with a memory,
+ *         3: with a socket
  *   4     a message of so many bytes, which follow
  *   5     a peer's end of its socket is closed: which of those that the client holds
  *   6     it says something
  *   7     it reads
  *
  * After each step the books are in order: links go both ways and between the living, ids are
- * unique, and nobody was told of a place that is free.
+ * unique, nobody was told of a place that is free, and what is kept has names of its own. In the
+ * end no descriptor is left.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +28,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
+static int memory_fd = -1;
+
 struct client {
     int fd;
     int ends[ENDS_MAX];
@@ -33,6 +38,10 @@ struct client {
 
 static void check(const struct vine__bells *bells)
 {
+    for (uint32_t i = 0; i < bells->kept_count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            VINE_ASSERT(bells->kept[i].fd != bells->kept[j].fd &&
+                        strcmp(bells->kept[i].name, bells->kept[j].name) != 0);
     for (uint32_t i = 0; i < VINE_BELLS_PEERS_MAX; i++) {
         const struct vine__bells_peer *const one = &bells->peers[i];
 
@@ -67,7 +76,7 @@ static void connect_again(struct vine__bells *bells, struct client *client)
 static void take_answers(struct client *client)
 {
     static uint8_t answer[sizeof(struct vine_bells_answer) +
-                          VINE_BELLS_PEERS_MAX * sizeof(struct vine_bells_entry)];
+                          VINE_BELLS_KEPT_MAX * sizeof(struct vine_bells_kept)];
     struct vine__peer_message message = {
         .bytes = answer, .capacity_bytes = sizeof(answer), .fd_count_max = 1};
 
@@ -78,7 +87,9 @@ static void take_answers(struct client *client)
         memcpy(&head, answer, sizeof(head));
         VINE_ASSERT(head.magic == VINE_BELLS_MAGIC && head.outcome <= VINE_BELLS_FAILED);
         VINE_ASSERT(message.size_bytes ==
-                    sizeof(head) + head.count * sizeof(struct vine_bells_entry));
+                    sizeof(head) + head.count * (head.type == VINE_BELLS_KEPT
+                                                     ? sizeof(struct vine_bells_kept)
+                                                     : sizeof(struct vine_bells_entry)));
         if (message.fd_count == 1 && head.type == VINE_BELLS_ADD && client->end_count < ENDS_MAX)
             client->ends[client->end_count++] = message.fds[0];
         else
@@ -102,7 +113,9 @@ static size_t step(struct client *client, const uint8_t *bytes, size_t size)
         request.other = bytes[3];
         request.count = bytes[4];
         request.name[0] = (char)bytes[5];
-        (void)send(client->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_NOSIGNAL);
+        const int with = kind == 2 ? memory_fd : client->fd;
+
+        (void)!vine__peer_send(client->fd, &request, sizeof(request), &with, kind >= 2, 0);
         return 6;
     }
     if (size < 2)
@@ -132,6 +145,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     static struct vine__bells bells;
     struct client client = {.fd = -1};
 
+    if (memory_fd < 0)
+        memory_fd = memfd_create("fuzz", MFD_CLOEXEC);
+    const int lowest = dup(memory_fd);
+
+    (void)close(lowest);
     memset(&bells, 0, sizeof(bells));
     memset(bells.client_fds, 0xff, sizeof(bells.client_fds));
     bells.listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
@@ -157,5 +175,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         (void)close(bells.client_fds[0]);
     if (client.fd >= 0)
         (void)close(client.fd);
+    vine__bells_kept_close(&bells);
+    VINE_ASSERT(dup(memory_fd) == lowest);
+    (void)close(lowest);
     return 0;
 }

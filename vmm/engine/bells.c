@@ -26,7 +26,10 @@
 
 struct answer {
     struct vine_bells_answer head;
-    struct vine_bells_entry entries[VINE_BELLS_PEERS_MAX];
+    union {
+        struct vine_bells_entry entries[VINE_BELLS_PEERS_MAX];
+        struct vine_bells_kept kept[VINE_BELLS_KEPT_MAX];
+    };
 };
 
 int vine__bells_create(struct vine__bells **ret_bells, const struct vine__bells_options *options)
@@ -57,6 +60,7 @@ void vine__bells_destroy(struct vine__bells *bells)
     for (uint32_t i = 0; i < VINE__BELLS_CLIENTS_MAX; i++)
         if (bells->client_fds[i] >= 0)
             (void)close(bells->client_fds[i]);
+    vine__bells_kept_close(bells);
     vine__peer_listener_close(&bells->listener);
     free(bells);
 }
@@ -69,7 +73,7 @@ bool vine__bells_is_idle(const struct vine__bells *bells)
     for (uint32_t i = 0; i < VINE__BELLS_CLIENTS_MAX; i++)
         if (bells->client_fds[i] >= 0)
             return false;
-    return true;
+    return bells->kept_count == 0;
 }
 
 static uint32_t set_link(struct vine__bells *bells, const struct vine_bells_request *request,
@@ -112,9 +116,34 @@ static void list(const struct vine__bells *bells, struct answer *answer)
     answer->head.count = count;
 }
 
-/* Do what is asked. The descriptor of an answer to ADD is the caller's; another one is a peer's. */
+/* What is kept; *came_fd comes with the request, and is -1 when it is kept. */
+static uint32_t serve_kept(struct vine__bells *bells, const struct vine_bells_request *request,
+                           struct answer *answer, int *came_fd, int *ret_fd)
+{
+    uint32_t outcome;
+
+    switch (request->type) {
+    case VINE_BELLS_KEEP:
+        outcome = vine__bells_kept_add(bells, request->name, *came_fd);
+        if (outcome == VINE_BELLS_DONE)
+            *came_fd = -1;
+        return outcome;
+    case VINE_BELLS_TAKE:
+        return vine__bells_kept_find(bells, request->name, ret_fd);
+    case VINE_BELLS_FORGET:
+        return vine__bells_kept_remove(bells, request->name);
+    case VINE_BELLS_KEPT:
+        answer->head.count = vine__bells_kept_list(bells, answer->kept);
+        return VINE_BELLS_DONE;
+    default:
+        return VINE_BELLS_MALFORMED;
+    }
+}
+
+/* Do what is asked. The descriptor of an answer to ADD is the caller's; another one is a peer's, or
+ * is kept. */
 static uint32_t serve(struct vine__bells *bells, const struct vine_bells_request *request,
-                      struct answer *answer, int *ret_fd)
+                      struct answer *answer, int *came_fd, int *ret_fd)
 {
     struct vine__bells_peer *peer = NULL;
     uint32_t outcome;
@@ -144,8 +173,15 @@ static uint32_t serve(struct vine__bells *bells, const struct vine_bells_request
         *ret_fd = peer->events[request->count];
         return VINE_BELLS_DONE;
     default:
-        return VINE_BELLS_MALFORMED;
+        return serve_kept(bells, request, answer, came_fd, ret_fd);
     }
+}
+
+static size_t answer_size(const struct answer *answer)
+{
+    return sizeof(answer->head) + answer->head.count * (answer->head.type == VINE_BELLS_KEPT
+                                                            ? sizeof(answer->kept[0])
+                                                            : sizeof(answer->entries[0]));
 }
 
 /* One message of a client. Returns 0, -EAGAIN if there is none, or a negative error, after which it
@@ -153,28 +189,33 @@ static uint32_t serve(struct vine__bells *bells, const struct vine_bells_request
 static int serve_client(struct vine__bells *bells, int fd)
 {
     struct vine_bells_request request;
-    struct vine__peer_message message = {.bytes = &request, .capacity_bytes = sizeof(request)};
+    struct vine__peer_message message = {
+        .bytes = &request, .capacity_bytes = sizeof(request), .fd_count_max = 1};
     struct answer answer;
     int passed_fd = -1;
+    int came_fd;
 
     int error = vine__peer_receive(fd, &message, 0);
     if (error != 0)
         return error;
     (void)vine__bells_tell(bells); /* which also frees the places of those who left */
-    memset(&answer.head, 0, sizeof(answer.head));
-    memset(answer.entries, 0, sizeof(answer.entries));
-    if (message.size_bytes != sizeof(request) || request.magic != VINE_BELLS_MAGIC)
+    memset(&answer, 0, sizeof(answer));
+    came_fd = message.fd_count == 1 ? message.fds[0] : -1;
+    if (message.size_bytes != sizeof(request) || request.magic != VINE_BELLS_MAGIC ||
+        (came_fd >= 0) != (request.type == VINE_BELLS_KEEP)) {
+        vine__peer_message_close(&message);
         return -VINE_EPROTOCOL; /* no client of ours: it would not understand an answer */
+    }
     answer.head.magic = VINE_BELLS_MAGIC;
     answer.head.version = VINE_BELLS_VERSION;
     answer.head.type = request.type;
     answer.head.outcome = request.version == VINE_BELLS_VERSION
-                              ? serve(bells, &request, &answer, &passed_fd)
+                              ? serve(bells, &request, &answer, &came_fd, &passed_fd)
                               : VINE_BELLS_OTHER_VERSION;
+    if (came_fd >= 0)
+        (void)close(came_fd);
 
-    error = vine__peer_send(fd, &answer,
-                            sizeof(answer.head) + answer.head.count * sizeof(answer.entries[0]),
-                            &passed_fd, passed_fd >= 0, 0);
+    error = vine__peer_send(fd, &answer, answer_size(&answer), &passed_fd, passed_fd >= 0, 0);
     /* If the answer did not go nobody has the socket now, and its hang-up says so. */
     if (request.type == VINE_BELLS_ADD && passed_fd >= 0)
         (void)close(passed_fd);

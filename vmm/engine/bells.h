@@ -4,7 +4,7 @@
  * ivshmem-doorbell devices connect to.
  *
  * Owns:     the control socket and its name; of each peer its own end of a socket and an eventfd
- *           for each vector.
+ *           for each vector; descriptors that clients have left here to find them again.
  * Threads:  one; it is the loop of a process of its own, so that doorbells outlive whoever starts
  *           virtual machines.
  * Blocking: vine__bells_step for its time-out, and never for a peer or a client.
@@ -12,7 +12,8 @@
  *           or read nothing: it loses its place, and nobody else waits for it. A peer is told of
  *           those alone that it may ring.
  * Limits:   VINE_BELLS_PEERS_MAX peers of VINE_BELLS_VECTORS_MAX vectors;
- *           VINE__BELLS_CLIENTS_MAX clients of the control socket.
+ *           VINE__BELLS_CLIENTS_MAX clients of the control socket; VINE_BELLS_KEPT_MAX descriptors
+ *           that are kept.
  *
  * Caveats:  whoever shares an eventfd can make it a blocking one and fill it. QEMUs that may ring
  *           one another can so stop each other's doorbells, if a guest has taken its QEMU over.
@@ -47,7 +48,7 @@ void vine__bells_destroy(struct vine__bells *bells);
  * Returns 0, or a negative error, after which there is no use in going on. */
 VINE_MUST_CHECK int vine__bells_step(struct vine__bells *bells, uint64_t timeout_ns);
 
-/* Whether there is neither a peer nor a client. */
+/* Whether there is neither a peer nor a client, and nothing is kept. */
 bool vine__bells_is_idle(const struct vine__bells *bells);
 
 #endif

@@ -11,9 +11,9 @@
  * What was added stays until its socket is closed at the peer's end or it is removed: a client may
  * end, connect anew and find all of it again by name.
  *
- * Each returns 0; -ENOENT for an id or a vector that nobody has; -VINE_EPEERLOST if the server has
- * closed; -ETIMEDOUT, after which the connection is of no use any more; -VINE_EPROTOCOL; another
- * negative error.
+ * Each returns 0; -ENOENT for an id, a vector or a name that nobody has; -VINE_EPEERLOST if the
+ * server has closed; -ETIMEDOUT, after which the connection is of no use any more; -VINE_EPROTOCOL;
+ * another negative error.
  */
 #ifndef VINE_VMM_ENGINE_BELLS_CLIENT_H
 #define VINE_VMM_ENGINE_BELLS_CLIENT_H
@@ -49,5 +49,21 @@ VINE_MUST_CHECK int vine__bells_event(int fd, uint32_t id, uint32_t vector, int 
 VINE_MUST_CHECK int vine__bells_list(int fd,
                                      struct vine_bells_entry ret_entries[VINE_BELLS_PEERS_MAX],
                                      uint32_t *ret_count);
+
+/*
+ * Leave a descriptor of a file or a memory with who outlives us, under a name that nothing has that
+ * is kept; it goes there as a duplicate. It is kept until it is forgotten, or the server ends.
+ * Also -EEXIST, -ENOSPC, -EINVAL for a name that is none or another kind of descriptor.
+ */
+VINE_MUST_CHECK int vine__bells_keep(int fd, const char *name, int kept_fd);
+
+/* A duplicate of what is kept: close-on-exec, the caller's. */
+VINE_MUST_CHECK int vine__bells_take(int fd, const char *name, int *ret_kept_fd);
+VINE_MUST_CHECK int vine__bells_forget(int fd, const char *name);
+
+/* The names of all that is kept. */
+VINE_MUST_CHECK int vine__bells_list_kept(int fd,
+                                          struct vine_bells_kept ret_kept[VINE_BELLS_KEPT_MAX],
+                                          uint32_t *ret_count);
 
 #endif

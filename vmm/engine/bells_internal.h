@@ -51,13 +51,31 @@ struct vine__bells_peer {
     char name[VINE_BELLS_NAME_BYTES];
 };
 
+/* What somebody has left here, to take it again later. */
+struct vine__bells_keepsake {
+    int fd;
+    char name[VINE_BELLS_NAME_BYTES]; /* "": free */
+};
+
 struct vine__bells {
     struct vine__peer_listener listener;
     int client_fds[VINE__BELLS_CLIENTS_MAX]; /* -1: free */
     uint32_t next_id;
     uint64_t patience_ns;
     struct vine__bells_peer peers[VINE_BELLS_PEERS_MAX];
+    uint32_t kept_count;
+    struct vine__bells_keepsake kept[VINE_BELLS_KEPT_MAX]; /* the first of them, in any order */
 };
+
+/* bells_kept.c. The first three return an outcome; what was added is ours if that is
+ * VINE_BELLS_DONE, and what was found stays ours. */
+uint32_t vine__bells_kept_add(struct vine__bells *bells, const char *name, int fd);
+uint32_t vine__bells_kept_find(const struct vine__bells *bells, const char *name, int *ret_fd);
+uint32_t vine__bells_kept_remove(struct vine__bells *bells, const char *name);
+/* Returns how many. */
+uint32_t vine__bells_kept_list(const struct vine__bells *bells,
+                               struct vine_bells_kept ret_kept[VINE_BELLS_KEPT_MAX]);
+void vine__bells_kept_close(struct vine__bells *bells);
 
 /* The living peer of this id, or NULL. */
 struct vine__bells_peer *vine__bells_find(struct vine__bells *bells, uint32_t id);

@@ -19,6 +19,7 @@
 #define VINE_BELLS_PEERS_MAX   64
 #define VINE_BELLS_VECTORS_MAX 64
 #define VINE_BELLS_NAME_BYTES  32 /* with the zero; a name is [A-Za-z0-9._-]+ */
+#define VINE_BELLS_KEPT_MAX    512
 
 enum vine_bells_type {
     VINE_BELLS_ADD = 1,    /* name, count: vectors. The answer: id, and the peer's socket */
@@ -27,6 +28,10 @@ enum vine_bells_type {
     VINE_BELLS_FORBID = 4, /* id, other: and now no more */
     VINE_BELLS_LIST = 5,   /* the answer: count, and as many entries behind it */
     VINE_BELLS_EVENT = 6,  /* id, count: a vector. The answer: its eventfd */
+    VINE_BELLS_KEEP = 7,   /* name, and a descriptor of a file or a memory */
+    VINE_BELLS_TAKE = 8,   /* name. The answer: a duplicate of what is kept */
+    VINE_BELLS_FORGET = 9, /* name */
+    VINE_BELLS_KEPT = 10,  /* the answer: count, and as many names behind it */
 };
 
 /* X(name, number, the error that a client makes of it) */
@@ -34,8 +39,8 @@ enum vine_bells_type {
     X(VINE_BELLS_DONE, 0, 0)                                                                       \
     X(VINE_BELLS_MALFORMED, 1, -VINE_EPROTOCOL)                                                    \
     X(VINE_BELLS_OTHER_VERSION, 2, -VINE_EVERSION)                                                 \
-    X(VINE_BELLS_UNKNOWN, 3, -ENOENT) /* nobody has this id, or this vector */                     \
-    X(VINE_BELLS_TAKEN, 4, -EEXIST)   /* somebody has this name */                                 \
+    X(VINE_BELLS_UNKNOWN, 3, -ENOENT) /* nobody has this id, or this vector, or this name */       \
+    X(VINE_BELLS_TAKEN, 4, -EEXIST)   /* somebody, or something that is kept, has this name */     \
     X(VINE_BELLS_FULL, 5, -ENOSPC)    /* no place, or no id that nobody may remember */            \
     X(VINE_BELLS_FAILED, 6, -ENOMEM)  /* no memory, or no descriptors */
 
@@ -71,6 +76,10 @@ struct vine_bells_answer {
     uint32_t reserved;
 };
 
+struct vine_bells_kept {
+    char name[VINE_BELLS_NAME_BYTES];
+};
+
 struct vine_bells_entry {
     uint32_t id;
     uint32_t vector_count;
@@ -102,6 +111,8 @@ VINE_FIELD(vine_bells_entry, vector_count, 4);
 VINE_FIELD(vine_bells_entry, state, 8);
 VINE_FIELD(vine_bells_entry, links, 16);
 VINE_FIELD(vine_bells_entry, name, 24);
+VINE_LAYOUT(vine_bells_kept, 32);
+VINE_FIELD(vine_bells_kept, name, 0);
 /* clang-format on */
 VINE_STATIC_ASSERT(VINE_BELLS_PEERS_MAX <= 64, "links are a word");
 

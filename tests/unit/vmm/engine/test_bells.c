@@ -26,6 +26,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -632,6 +633,94 @@ static void a_killed_client_finds_all_of_it_again(void **state)
     vine__peer_message_close(&message);
 }
 
+/* ---- what is kept ---------------------------------------------------------------------------- */
+
+static int make_memory(char first)
+{
+    const int fd = memfd_create("test", MFD_CLOEXEC);
+
+    assert_int_equal(write(fd, &first, 1), 1);
+    return fd;
+}
+
+static void expect_kept(struct fixture *fixture, const char *name, char first)
+{
+    char byte = 0;
+    int fd;
+
+    assert_int_equal(vine__bells_take(fixture->control, name, &fd), 0);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(pread(fd, &byte, 1, 0), 1);
+    assert_int_equal(byte, first);
+    (void)close(fd);
+}
+
+static void what_is_kept_outlives_who_left_it(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct vine_bells_kept kept[VINE_BELLS_KEPT_MAX];
+    const int one = make_memory('a');
+    const int other = make_memory('b');
+    uint32_t count;
+    int fd;
+
+    assert_int_equal(vine__bells_keep(fixture->control, "vm.1.page", one), 0);
+    assert_int_equal(vine__bells_keep(fixture->control, "vm.2.page", other), 0);
+    assert_int_equal(vine__bells_keep(fixture->control, "vm.2.page", one), -EEXIST);
+    (void)close(one);
+    (void)close(other);
+    (void)close(fixture->control);
+    assert_int_equal(vine__bells_connect(fixture->path, &fixture->control), 0);
+    assert_int_equal(vine__bells_list_kept(fixture->control, kept, &count), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(kept[0].name, "vm.1.page");
+    assert_string_equal(kept[1].name, "vm.2.page");
+    for (int round = 0; round < 2; round++) {
+        expect_kept(fixture, "vm.1.page", 'a');
+        expect_kept(fixture, "vm.2.page", 'b');
+    }
+    assert_int_equal(vine__bells_forget(fixture->control, "vm.1.page"), 0);
+    assert_int_equal(vine__bells_forget(fixture->control, "vm.1.page"), -ENOENT);
+    assert_int_equal(vine__bells_take(fixture->control, "vm.1.page", &fd), -ENOENT);
+    expect_kept(fixture, "vm.2.page", 'b');
+}
+
+static void what_is_kept_has_limits(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct vine_bells_kept kept[VINE_BELLS_KEPT_MAX];
+    const struct vine_bells_request without = {.magic = VINE_BELLS_MAGIC,
+                                               .version = VINE_BELLS_VERSION,
+                                               .type = VINE_BELLS_KEEP,
+                                               .name = "x"};
+    const int memory = make_memory('a');
+    char name[VINE_BELLS_NAME_BYTES + 1];
+    uint32_t count;
+
+    assert_int_equal(vine__bells_keep(fixture->control, "", memory), -EINVAL);
+    assert_int_equal(vine__bells_keep(fixture->control, "a/b", memory), -EINVAL);
+    assert_int_equal(vine__bells_keep(fixture->control, "a-name-of-32-letters-is-too-long", memory),
+                     -EINVAL);
+    assert_int_equal(vine__bells_keep(fixture->control, "none", -1), -EINVAL);
+    assert_int_equal(vine__bells_keep(fixture->control, "own", fixture->control), -EINVAL);
+    const int before = open_fd_count();
+
+    for (uint32_t i = 0; i <= VINE_BELLS_KEPT_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "a-name-of-31-letters-is-all.%03u", i);
+        assert_int_equal(vine__bells_keep(fixture->control, name, memory),
+                         i < VINE_BELLS_KEPT_MAX ? 0 : -ENOSPC);
+    }
+    assert_int_equal(vine__bells_list_kept(fixture->control, kept, &count), 0);
+    assert_int_equal(count, VINE_BELLS_KEPT_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(vine__bells_forget(fixture->control, kept[i].name), 0);
+    assert_int_equal(open_fd_count(), before);
+    (void)close(memory);
+    /* Who says that it leaves something, and does not, is no client of ours. */
+    assert_int_equal(send(fixture->control, &without, sizeof(without), 0), sizeof(without));
+    assert_int_equal(vine__bells_list_kept(fixture->control, kept, &count), -VINE_EPEERLOST);
+}
+
 static void nothing_stays_open_when_all_have_left(void **state)
 {
     struct fixture *const fixture = *state;
@@ -679,6 +768,8 @@ int main(void)
         TEST(a_second_server_does_not_steal_the_name),
         TEST(more_clients_than_places_are_refused),
         TEST(a_killed_client_finds_all_of_it_again),
+        TEST(what_is_kept_outlives_who_left_it),
+        TEST(what_is_kept_has_limits),
         TEST(nothing_stays_open_when_all_have_left),
     };
 
