@@ -47,6 +47,11 @@ static int set_descriptors(const struct vine__child_options *options, int error_
     return 0;
 }
 
+static int join_group(const struct vine__child_options *options)
+{
+    return options->group_fd == 0 || write(options->group_fd, "0", 1) == 1 ? 0 : -1;
+}
+
 static int drop_rights(const struct vine__child_options *options)
 {
     if (options->user_id == 0)
@@ -63,7 +68,7 @@ __attribute__((noreturn)) static void become(const struct vine__child_options *o
     int error;
 
     (void)setpgid(0, 0);
-    if (set_signals() == 0 && set_descriptors(options, error_fd) == 0 &&
+    if (set_signals() == 0 && set_descriptors(options, error_fd) == 0 && join_group(options) == 0 &&
         drop_rights(options) == 0) {
         /* After the change of user, which clears it; and if our parent is gone already, so are
          * we. */
@@ -116,6 +121,7 @@ int vine__child_start(const struct vine__child_options *options, struct vine__ch
     int error = 0;
 
     VINE_ASSERT(options->inherited_count <= VINE__CHILD_INHERITED_MAX);
+    VINE_ASSERT(options->group_fd == 0 || options->group_fd > 2);
     for (uint32_t i = 0; i < options->inherited_count; i++)
         VINE_ASSERT(options->inherited[i] > 2);
     if (pipe2(said, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0 ||

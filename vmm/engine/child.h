@@ -31,6 +31,7 @@ struct vine__child_options {
     /* Open in the child under the same numbers; nothing else is but its standard three. */
     int inherited[VINE__CHILD_INHERITED_MAX];
     uint32_t inherited_count;
+    int group_fd;  /* its control group's cgroup.procs, to be joined; 0: stay where we are */
     uid_t user_id; /* to become before exec, with no groups but its own; 0: stay who we are */
     gid_t group_id;
     bool dies_with_us;

@@ -7,6 +7,7 @@
  *     link.h           memories between two machines, plugged while they run
  *     adoption.h       machines that outlive who started them
  *     console.h        terminals of consoles, and logs of what was said there
+ *     group.h          what a machine may take of its host
  *     probe.h          which accelerator boots a guest here
  *
  * Below these, for tests and for who needs a part alone: arguments.h (QEMU's command line as a pure
@@ -18,6 +19,7 @@
 #include "vmm/engine/adoption.h"
 #include "vmm/engine/console.h"
 #include "vmm/engine/description.h"
+#include "vmm/engine/group.h"
 #include "vmm/engine/link.h"
 #include "vmm/engine/machine.h"
 #include "vmm/engine/probe.h"

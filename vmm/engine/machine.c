@@ -169,10 +169,19 @@ static int start_process(struct vine__machine *machine,
         return error;
     options.words = arguments.words;
     options.inherited_count = vine__descriptors_list(descriptors, options.inherited);
-    error = vine__child_start(&options, &machine->process);
-    if (error != 0)
-        (void)snprintf(why, why_size, "cannot run %s: %s", arguments.words[0],
-                       vine_error_text(error));
+    if (machine->options.groups != NULL)
+        error = vine__group_make(machine->options.groups, description->name,
+                                 &machine->options.limits, &options.group_fd);
+    if (error != 0) {
+        (void)snprintf(why, why_size, "its control group: %s", vine_error_text(error));
+    } else {
+        error = vine__child_start(&options, &machine->process);
+        if (error != 0)
+            (void)snprintf(why, why_size, "cannot run %s: %s", arguments.words[0],
+                           vine_error_text(error));
+    }
+    if (options.group_fd > 0)
+        (void)close(options.group_fd);
     vine__arguments_fini(&arguments);
     return error;
 }
@@ -185,6 +194,8 @@ static void forget_start(struct vine__machine *machine)
     machine->qmp_polls_writes = false;
     vine__child_close(&machine->process);
     vine__adoption_end(machine);
+    if (machine->options.groups != NULL)
+        vine__group_remove(machine->options.groups, machine->description.name);
     (void)unlink(machine->qmp_path);
     if (machine->description.console == VINE__CONSOLE_SOCKET)
         (void)unlink(machine->description.console_socket);

@@ -31,6 +31,7 @@
 #include <vine/base.h>
 
 #include "vmm/engine/description.h"
+#include "vmm/engine/group.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,10 @@ struct vine__machine_options {
     const char *folder; /* where NAME.qmp, the control socket, is put: the user's own */
     uid_t user_id;      /* QEMU runs as this user; 0: as we do. Kernel and initrd are read by it */
     gid_t group_id;
+    /* It runs in a control group of its name with these limits; NULL: in ours. The groups outlive
+     * the machine. */
+    struct vine__groups *groups;
+    struct vine__group_limits limits;
     bool dies_with_us;  /* see vmm/engine/child.h */
     bool starts_paused; /* until vine__machine_resume */
     /* 0 is the default in brackets. */
