@@ -200,10 +200,13 @@ void vine__machine_release(struct vine__machine *machine)
     if (machine == NULL)
         return;
     if (machine->state != VINE__MACHINE_OFF) {
-        for (uint32_t place = 0; place < machine->description.links_max; place++)
-            if (machine->places[place].link != NULL)
-                vine__machine_link_release(machine->places[place].link, machine->places[place].end);
-        memset(machine->places, 0, sizeof(machine->places));
+        for (uint32_t i = 0; i < machine->description.links_max; i++) {
+            struct vine__place *const place = &machine->places[i];
+
+            if (place->link != NULL)
+                vine__machine_link_release(place->link, place->end);
+            *place = (struct vine__place){0};
+        }
         vine__qmp_close(machine->qmp);
         machine->qmp = NULL;
         vine__child_close(&machine->process);

@@ -30,6 +30,7 @@
 #define DEFAULT_CHECK_NS   (5 * VINE_NS_PER_SECOND)
 
 static void step_down(struct vine__machine *machine, enum vine__stopping stopping);
+static bool take_event(struct vine__machine *machine, struct vine__told *ret_told);
 
 static struct vine__machine *checked(struct vine__machine *machine)
 {
@@ -54,15 +55,18 @@ int vine__machine_watch(struct vine__machine *machine, int operation, int fd, ui
 
 static int open_machine(struct vine__machine *machine)
 {
+    const uint32_t place_count = machine->description.links_max;
+
     machine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     machine->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (machine->epoll_fd < 0 || machine->timer_fd < 0)
         return -errno;
     const int error = vine__machine_watch(machine, EPOLL_CTL_ADD, machine->timer_fd, EPOLLIN);
 
-    return error != 0 || machine->description.links_max == 0
-               ? error
-               : vine__status_create(machine->description.links_max, &machine->status);
+    if (error != 0 || place_count == 0)
+        return error;
+    machine->places = calloc(place_count, sizeof(*machine->places));
+    return machine->places != NULL ? vine__status_create(place_count, &machine->status) : -ENOMEM;
 }
 
 int vine__machine_create(const struct vine__machine_description *description,
@@ -119,6 +123,8 @@ int vine__machine_create(const struct vine__machine_description *description,
 
 void vine__machine_close(struct vine__machine *machine)
 {
+    struct vine__told told;
+
     if (machine == NULL)
         return;
     (void)checked(machine);
@@ -133,7 +139,8 @@ void vine__machine_close(struct vine__machine *machine)
             vine__machine_process(machine);
         }
     }
-    for (uint32_t place = 0; place < machine->description.links_max; place++)
+    for (uint32_t place = 0; machine->places != NULL && place < machine->description.links_max;
+         place++)
         if (machine->places[place].link != NULL)
             vine__machine_link_let_go(machine->places[place].link, machine->places[place].end);
     vine__status_close(&machine->status);
@@ -145,7 +152,10 @@ void vine__machine_close(struct vine__machine *machine)
         (void)close(machine->timer_fd);
     if (machine->epoll_fd >= 0)
         (void)close(machine->epoll_fd);
+    while (take_event(machine, &told))
+        free(told.text);
     machine->magic = 0;
+    free(machine->places);
     free(machine);
 }
 
@@ -483,33 +493,44 @@ void vine__machine_process(struct vine__machine *machine)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
+static bool take_event(struct vine__machine *machine, struct vine__told *ret_told)
+{
+    if (machine->event_count == 0)
+        return false;
+    *ret_told = machine->events[machine->event_first];
+    machine->event_first = (machine->event_first + 1) % VINE__MACHINE_EVENTS_MAX;
+    machine->event_count--;
+    return true;
+}
+
 void vine__machine_tell(struct vine__machine *machine, enum vine__machine_event_kind kind,
                         uint32_t place, const char *format, ...)
 {
+    char text[VINE__MACHINE_TEXT_BYTES];
+    struct vine__told oldest;
     va_list list;
 
-    if (machine->event_count == VINE__MACHINE_EVENTS_MAX) {
-        machine->event_first = (machine->event_first + 1) % VINE__MACHINE_EVENTS_MAX;
-        machine->event_count--;
-    }
-    struct vine__machine_event *const event =
-        &machine
-             ->events[(machine->event_first + machine->event_count++) % VINE__MACHINE_EVENTS_MAX];
+    if (machine->event_count == VINE__MACHINE_EVENTS_MAX && take_event(machine, &oldest))
+        free(oldest.text);
+    const uint32_t at = (machine->event_first + machine->event_count++) % VINE__MACHINE_EVENTS_MAX;
 
-    event->kind = kind;
-    event->place = place;
     va_start(list, format);
-    (void)vsnprintf(event->text, sizeof(event->text), format, list);
+    (void)vsnprintf(text, sizeof(text), format, list);
     va_end(list);
+    machine->events[at] = (struct vine__told){kind, place, text[0] != '\0' ? strdup(text) : NULL};
 }
 
 bool vine__machine_next_event(struct vine__machine *machine, struct vine__machine_event *ret_event)
 {
-    if (checked(machine)->event_count == 0)
+    struct vine__told told;
+
+    if (!take_event(checked(machine), &told))
         return false;
-    *ret_event = machine->events[machine->event_first];
-    machine->event_first = (machine->event_first + 1) % VINE__MACHINE_EVENTS_MAX;
-    machine->event_count--;
+    ret_event->kind = told.kind;
+    ret_event->place = told.place;
+    (void)snprintf(ret_event->text, sizeof(ret_event->text), "%s",
+                   told.text != NULL ? told.text : "");
+    free(told.text);
     return true;
 }
 

@@ -78,6 +78,13 @@ enum vine__stopping {
     VINE__STOPPING_KILL,
 };
 
+/* An event that nobody has taken yet: most say nothing, and all of them are few. */
+struct vine__told {
+    enum vine__machine_event_kind kind;
+    uint32_t place;
+    char *text; /* NULL: "" */
+};
+
 struct vine__machine {
     uint32_t magic;
     struct vine__machine_description description;
@@ -115,10 +122,10 @@ struct vine__machine {
 
     struct vine__status status;
     uint32_t doorbell_peer;
-    int doorbell_fd; /* for the next start; -1: none */
-    struct vine__place places[VINE_STATUS_LINKS_MAX];
+    int doorbell_fd;            /* for the next start; -1: none */
+    struct vine__place *places; /* as many as the description has */
 
-    struct vine__machine_event events[VINE__MACHINE_EVENTS_MAX]; /* a ring */
+    struct vine__told events[VINE__MACHINE_EVENTS_MAX]; /* a ring */
     uint32_t event_first;
     uint32_t event_count;
 };

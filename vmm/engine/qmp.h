@@ -24,7 +24,7 @@
 
 #define VINE__QMP_LINE_BYTES   (256 * 1024)
 #define VINE__QMP_COMMANDS_MAX 128
-#define VINE__QMP_MESSAGES_MAX 256
+#define VINE__QMP_MESSAGES_MAX 16
 
 enum vine__qmp_kind {
     VINE__QMP_READY,  /* greeted, and capabilities agreed upon: commands are heard now */
