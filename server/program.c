@@ -195,6 +195,104 @@ static void be_told_to_end(struct vine_signal_handler *handler)
     end(STATUS_DONE);
 }
 
+static void serve(void);
+
+static void note(void *context, const char *uid, const char *name, const char *text)
+{
+    const struct vine__vm *const vm = vine__registry_find(&own.registry, NULL, uid, strlen(uid));
+
+    (void)context;
+    message_warning("%s: %s", name, message_escape(text));
+    if (vm != NULL)
+        print_event("note", vm, text);
+}
+
+/* ---- VMs that run already -------------------------------------------------------------------- */
+
+/* They are taken out, which they were, one after the other, and then resumed together. */
+static struct {
+    struct vine__engine_resume resume;
+    struct vine__vm_store_work work;
+    char uid[VINE__VM_UID_BYTES];
+    uint32_t next;
+} going_on;
+
+static void find_next(void);
+
+static struct vine__vm *vm_of(const char *uid)
+{
+    return vine__registry_find(&own.registry, NULL, uid, strlen(uid));
+}
+
+static void is_resumed(struct vine__engine_resume *resume, struct vine__boot *boot,
+                       const char *console, const char *parameters, const char *why)
+{
+    struct vine__vm *const vm = vm_of(boot->uid);
+
+    (void)resume;
+    if (why == NULL) {
+        vine__registry_resume(vm, boot, console, parameters);
+        return;
+    }
+    note(NULL, boot->uid, boot->name, why);
+    vine__boot_free(boot);
+}
+
+static void are_resumed(struct vine__engine_resume *resume)
+{
+    free(resume->boots);
+    resume->boots = NULL;
+    if (!own.is_ending)
+        serve();
+}
+
+static void is_out(struct vine__vm_store_work *work)
+{
+    if (work->error == VINE_SERVER_E_DONE)
+        going_on.resume.boots[going_on.resume.count++] = work->boot;
+    else
+        message_warning("VM %s runs, and cannot be resumed: %s", going_on.uid,
+                        message_escape(work->why));
+    find_next();
+}
+
+/* The next one whose pool is open. */
+static void find_next(void)
+{
+    uint32_t count;
+    const char(*const left)[VINE__VM_UID_BYTES] = vine__engine_left(own.machines, &count);
+
+    while (going_on.next < count && vm_of(left[going_on.next]) == NULL)
+        going_on.next++;
+    if (going_on.next == count) {
+        vine__engine_resume(own.machines, &going_on.resume);
+        return;
+    }
+    memcpy(going_on.uid, left[going_on.next++], sizeof(going_on.uid));
+    going_on.work = (struct vine__vm_store_work){
+        .task = VINE__VM_TAKE_OUT, .done = is_out, .uid = going_on.uid, .fd = -1};
+    own.store->begin(own.store, &going_on.work);
+}
+
+static void go_on(void)
+{
+    uint32_t count;
+
+    (void)vine__engine_left(own.machines, &count);
+    going_on.next = 0;
+    going_on.resume = (struct vine__engine_resume){
+        .boots = calloc(count + 1U, sizeof(struct vine__boot *)),
+        .resumed = is_resumed,
+        .done = are_resumed,
+    };
+    if (going_on.resume.boots != NULL) {
+        find_next();
+        return;
+    }
+    message_error("out of memory");
+    end(STATUS_FAILED);
+}
+
 /* ---- serving --------------------------------------------------------------------------------- */
 
 static void say_ready(void)
@@ -217,6 +315,7 @@ static void serve(void)
     char why[VINE__CLIENTS_WHY_BYTES] = "";
     int error;
 
+    vine__registry_settle(&own.registry);
     if (own.serves) {
         tell_manager("READY=1");
         return;
@@ -228,7 +327,6 @@ static void serve(void)
                                          .version = VINE_VERSION,
                                          .places = &own.program->places,
                                          .stop = be_asked_to_end};
-    vine__registry_settle(&own.registry);
     error = vine__server_start(&options, &own.server, why);
     if (error != 0) {
         message_error("client %s: %s", message_escape(why), vine_error_text(error));
@@ -262,7 +360,7 @@ static void open_next(void)
     const char *path, *slash;
 
     if (own.pool_next == own.pool_count) {
-        serve();
+        go_on();
         return;
     }
     path = own.pools[own.pool_next++];
@@ -328,16 +426,6 @@ static void hear(void *context, const char *uid, enum vine__vm_state state, cons
     vine__registry_tell(&own.registry, uid, state, ended_by, text);
 }
 
-static void note(void *context, const char *uid, const char *name, const char *text)
-{
-    const struct vine__vm *const vm = vine__registry_find(&own.registry, NULL, uid, strlen(uid));
-
-    (void)context;
-    message_warning("%s: %s", name, message_escape(text));
-    if (vm != NULL)
-        print_event("note", vm, text);
-}
-
 static int open_engine(const struct program *program)
 {
     static const char *const bells[] = {"/proc/self/exe", "guest", "bells",    "--detach",
@@ -352,6 +440,7 @@ static int open_engine(const struct program *program)
         .log_bytes = program->conf.log_bytes,
         .user_id = program->user_id,
         .group_id = program->group_id,
+        .leaves_vms = true,
         .bells = bells,
         .tell = hear,
         .note = note,

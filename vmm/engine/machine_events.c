@@ -38,7 +38,8 @@ static void take_links(struct vine__machine *machine, enum vine_status_side_stat
 
 void vine__machine_kill_for(struct vine__machine *machine, const char *why)
 {
-    if (machine->is_killed_for)
+    /* Whoever is being killed already is not heard any more. */
+    if (machine->is_killed_for || machine->stopping == VINE__STOPPING_KILL)
         return;
     machine->is_killed_for = true;
     (void)snprintf(machine->end_text, sizeof(machine->end_text), "%s; it was killed", why);

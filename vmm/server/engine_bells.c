@@ -120,6 +120,25 @@ bool vine__engine_bells_add(struct vine__engine_vm *vm)
     return error == 0;
 }
 
+void vine__engine_bells_resume(struct vine__engine_vm *vm, uint32_t bell)
+{
+    const struct vine__engine_bells *const bells = &vm->engine->bells;
+
+    if (!vine__engine_bells_are_there(vm->engine) ||
+        vine__bells_event(bells->control_fd, bell, VINE_STATUS_VECTOR_CHANGES, &vm->changes_fd) !=
+            0)
+        return;
+    vm->bell = bell;
+    vine__machine_set_doorbell(vm->machine, bell);
+}
+
+void vine__engine_bells_leave(struct vine__engine_vm *vm)
+{
+    if (vm->changes_fd >= 0)
+        (void)close(vm->changes_fd);
+    vm->changes_fd = -1;
+}
+
 void vine__engine_bells_remove(struct vine__engine_vm *vm)
 {
     const struct vine__engine_bells *const bells = &vm->engine->bells;
@@ -127,9 +146,7 @@ void vine__engine_bells_remove(struct vine__engine_vm *vm)
     if (vm->bell != VINE_STATUS_NO_DOORBELL && bells->control_fd >= 0)
         (void)!vine__bells_remove(bells->control_fd, vm->bell);
     vm->bell = VINE_STATUS_NO_DOORBELL;
-    if (vm->changes_fd >= 0)
-        (void)close(vm->changes_fd);
-    vm->changes_fd = -1;
+    vine__engine_bells_leave(vm);
 }
 
 static void say_of_pair(const struct vine__engine_vm *one, const struct vine__engine_vm *other,
@@ -161,4 +178,32 @@ void vine__engine_bells_ring(void *context, struct vine__machine *machine)
     (void)machine;
     if (vm->changes_fd >= 0)
         (void)!vine__signaller_signal(&vm->engine->bells.signaller, vm->changes_fd);
+}
+
+/* ---- what outlives us ------------------------------------------------------------------------ */
+
+void vine__engine_keep(struct vine__engine *engine, const char *name, int fd)
+{
+    if (!engine->options.leaves_vms || !vine__engine_bells_are_there(engine))
+        return;
+    /* One of this name was left by who ended in between. Where it is not kept, the next engine goes
+     * on without. */
+    (void)!vine__bells_forget(engine->bells.control_fd, name);
+    (void)!vine__bells_keep(engine->bells.control_fd, name, fd);
+}
+
+int vine__engine_kept(struct vine__engine *engine, const char *name)
+{
+    int fd;
+
+    return vine__engine_bells_are_there(engine) &&
+                   vine__bells_take(engine->bells.control_fd, name, &fd) == 0
+               ? fd
+               : -1;
+}
+
+void vine__engine_forget(struct vine__engine *engine, const char *name)
+{
+    if (engine->options.leaves_vms && engine->bells.control_fd >= 0)
+        (void)!vine__bells_forget(engine->bells.control_fd, name);
 }

@@ -14,6 +14,7 @@
 #include "vmm/engine/engine.h"
 #include "vmm/server/engine_machines.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #define VINE__ENGINE_PATH_BYTES 4096
@@ -36,6 +37,12 @@ struct vine__engine {
     struct vine_list vms;
     struct vine_list links;
     struct vine__engine_bells bells;
+    /* What a former engine has left running, as it has written that down, until it is adopted. */
+    json_t *left, *left_links;
+    char (*left_uids)[VINE__VM_UID_BYTES]; /* core 0's copy */
+    uint32_t left_count;
+    uint64_t link_number; /* of the next one that is made */
+    bool is_changed;      /* something is to be written down */
 };
 
 /* Sockets of a VM beside its links. */
@@ -55,12 +62,13 @@ struct vine__engine_vm {
     struct vine__machine_description description;
     struct vine__machine_disk disks[VINE__VM_DISKS_MAX];
     char name[VINE__MACHINE_NAME_BYTES]; /* the engine's: its UID but for the last digit */
-    char *parameters;                    /* cut into words */
+    char *parameters;                    /* as they came, */
+    char *words;                         /* and cut */
     const char **kernel_options;
     char *console, *log; /* paths */
     char *wires[VINE__ENGINE_WIRE_COUNT];
     uint64_t stop_deadline_ns; /* VINE_FOREVER: it is not being stopped */
-    bool has_started;
+    bool is_adopted;
     uint32_t bell;  /* its number there; VINE_STATUS_NO_DOORBELL */
     int changes_fd; /* rung when its status page has changed; -1 */
 };
@@ -70,6 +78,8 @@ struct vine__engine_link {
     char name[VINE_STATUS_NAME_BYTES];
     char uids[2][VINE__VM_UID_BYTES]; /* by enum vine_status_end */
     struct vine__machine_link *link;
+    uint64_t size_bytes; /* of each half */
+    uint64_t number;     /* by which its halves are kept */
     uint32_t places[2];
     bool is_held[2]; /* that VM has its end, or has not let go of it yet */
     bool is_going;
@@ -84,19 +94,33 @@ void vine__engine_note(struct vine__engine *engine, const struct vine__boot *boo
 
 /* engine_vm.c */
 struct vine__engine_vm *vine__engine_find(const struct vine__engine *engine, const char *uid);
+struct vine__engine_start {
+    const struct vine__boot *boot;
+    const char *parameters;
+    enum vine__accelerator accelerator;
+    bool is_adopted;           /* it runs: */
+    uint32_t doorbell_vectors; /* with so many */
+};
+/* Make a VM that is off. Returns an error, and why. */
+enum vine_server_error vine__engine_make(struct vine__engine *engine,
+                                         const struct vine__engine_start *start,
+                                         struct vine__engine_vm **ret_vm,
+                                         char why[VINE__SERVER_WHY_BYTES]);
+/* One that is off is gone; its links lose it. */
+void vine__engine_unmake(struct vine__engine_vm *vm);
 /* Returns an error, and why. */
-enum vine_server_error vine__engine_start(struct vine__engine *engine,
-                                          const struct vine__boot *boot, const char *parameters,
-                                          enum vine__accelerator accelerator,
-                                          char why[VINE__SERVER_WHY_BYTES],
-                                          char console[VINE__VM_CONSOLE_BYTES]);
+enum vine_server_error vine__engine_run(struct vine__engine *engine,
+                                        const struct vine__engine_start *start,
+                                        char why[VINE__SERVER_WHY_BYTES],
+                                        char console[VINE__VM_CONSOLE_BYTES]);
 void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms);
 /* Its descriptor is readable. It may be gone afterwards. */
 void vine__engine_hear(struct vine__engine_vm *vm);
 /* Whoever should have powered off by now is told to quit. Returns when to look again. */
 uint64_t vine__engine_expire(struct vine__engine *engine, uint64_t now_ns);
-/* Kill all. */
+/* Kill all; or leave all as they are, for the next engine. */
 void vine__engine_kill_all(struct vine__engine *engine);
+void vine__engine_release_all(struct vine__engine *engine);
 
 /* engine_links.c: what becomes of links when a VM... */
 /* ...is about to start. Returns an error, and why. */
@@ -109,12 +133,30 @@ void vine__engine_links_settle(struct vine__engine *engine);
 void vine__engine_links_gone(struct vine__engine_vm *vm, uint32_t place, bool is_refused);
 /* ...has ended. */
 void vine__engine_links_end(struct vine__engine_vm *vm);
+/* Take one from both its ends. */
+void vine__engine_links_remove(struct vine__engine *engine, struct vine__engine_link *link);
+/* Leave all as they are. */
+void vine__engine_links_release(struct vine__engine *engine);
 
-/* engine_wires.c: the networks and serial ports that a VM's links bring are described; and its
- * sockets are removed, and forgotten. */
+/* engine_kept.c: what is kept for the next engine, */
+void vine__engine_keep_pages(const struct vine__engine_vm *vm);
+void vine__engine_forget_pages(const struct vine__engine_vm *vm);
+void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link);
+void vine__engine_forget_link(struct vine__engine *engine, const struct vine__engine_link *link);
+void vine__engine_save(struct vine__engine *engine);
+/* and what a former one has: read before the thread is there; adopted. */
+void vine__engine_load(struct vine__engine *engine);
+enum vine_server_error vine__engine_adopt(struct vine__engine *engine,
+                                          const struct vine__boot *boot,
+                                          char why[VINE__SERVER_WHY_BYTES],
+                                          struct vine__engine_vm **ret_vm);
+void vine__engine_adopt_links(struct vine__engine *engine);
+
+/* engine_wires.c: the networks and serial ports that a VM's links bring are described; and their
+ * sockets are forgotten, and removed, or left to who runs on. */
 enum vine_server_error vine__engine_wires(struct vine__engine_vm *vm,
                                           char why[VINE__SERVER_WHY_BYTES]);
-void vine__engine_unwire(struct vine__engine_vm *vm);
+void vine__engine_unwire(struct vine__engine_vm *vm, bool removes);
 
 /* engine_bells.c */
 void vine__engine_bells_open(struct vine__engine *engine);
@@ -123,12 +165,21 @@ void vine__engine_bells_close(struct vine__engine *engine);
 bool vine__engine_bells_are_there(struct vine__engine *engine);
 /* Give it one. Returns false: there is none for it. */
 bool vine__engine_bells_add(struct vine__engine_vm *vm);
+/* One that was adopted has this one. */
+void vine__engine_bells_resume(struct vine__engine_vm *vm, uint32_t bell);
 void vine__engine_bells_remove(struct vine__engine_vm *vm);
+/* Without that: it goes on. */
+void vine__engine_bells_leave(struct vine__engine_vm *vm);
 /* Two VMs are linked; or are no more. */
 void vine__engine_bells_allow(const struct vine__engine_vm *one,
                               const struct vine__engine_vm *other);
 void vine__engine_bells_forbid(const struct vine__engine_vm *one,
                                const struct vine__engine_vm *other);
 void vine__engine_bells_ring(void *context, struct vine__machine *machine);
+
+/* Descriptors that outlive us, by names. Returns one, the caller's; -1: there is none. */
+void vine__engine_keep(struct vine__engine *engine, const char *name, int fd);
+int vine__engine_kept(struct vine__engine *engine, const char *name);
+void vine__engine_forget(struct vine__engine *engine, const char *name);
 
 #endif

@@ -40,11 +40,24 @@ static struct vine__engine_link *find(const struct vine__engine *engine,
     return NULL;
 }
 
-static void close_link(struct vine__engine_link *link)
+static void close_link(struct vine__engine *engine, struct vine__engine_link *link)
 {
+    vine__engine_forget_link(engine, link);
     vine__machine_link_close(link->link);
     vine_list_remove(&link->node);
     free(link);
+}
+
+void vine__engine_links_release(struct vine__engine *engine)
+{
+    while (!vine_list_is_empty(&engine->links)) {
+        struct vine__engine_link *const link =
+            VINE_LIST_OBJECT(engine->links.next, struct vine__engine_link, node);
+
+        vine__machine_link_close(link->link);
+        vine_list_remove(&link->node);
+        free(link);
+    }
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -61,11 +74,13 @@ static int make(struct vine__engine *engine, const struct vine__boot_link *wante
     memcpy(link->name, wanted->name, sizeof(link->name));
     memcpy(link->uids[VINE_STATUS_APPLICATION], wanted->application_uid, VINE__VM_UID_BYTES);
     memcpy(link->uids[VINE_STATUS_APPLIANCE], wanted->appliance_uid, VINE__VM_UID_BYTES);
+    link->size_bytes = wanted->size_bytes;
     error = vine__machine_link_create(link->name, sizes, &link->link);
     if (error != 0) {
         free(link);
         return error;
     }
+    vine__engine_keep_link(engine, link);
     vine_list_push_back(&engine->links, &link->node);
     *ret_link = link;
     return 0;
@@ -141,7 +156,7 @@ static bool are_linked(const struct vine__engine *engine, const struct vine__eng
 }
 
 /* Take it from both. Who runs is asked to let go, and what is left of it goes with the last one. */
-static void remove_link(struct vine__engine *engine, struct vine__engine_link *link)
+void vine__engine_links_remove(struct vine__engine *engine, struct vine__engine_link *link)
 {
     const struct vine__engine_vm *const vms[2] = {vm_at(engine, link, 0), vm_at(engine, link, 1)};
 
@@ -156,7 +171,7 @@ static void remove_link(struct vine__engine *engine, struct vine__engine_link *l
         vine__machine_link_detach(link->link, (enum vine_status_end)end);
     }
     if (!link->is_held[0] && !link->is_held[1])
-        close_link(link);
+        close_link(engine, link);
 }
 
 void vine__engine_links_gone(struct vine__engine_vm *vm, uint32_t place, bool is_refused)
@@ -181,7 +196,7 @@ void vine__engine_links_gone(struct vine__engine_vm *vm, uint32_t place, bool is
         link->is_held[end] = false;
         link->is_refused |= is_refused;
         if (link->is_going && !link->is_held[!end])
-            close_link(link);
+            close_link(engine, link);
         break;
     }
     vine__engine_links_settle(engine);
@@ -206,9 +221,9 @@ void vine__engine_links_end(struct vine__engine_vm *vm)
             vine__machine_link_detach(link->link, (enum vine_status_end)end); /* it is off */
         link->is_held[end] = false;
         if (link->is_going && !link->is_held[!end])
-            close_link(link);
+            close_link(engine, link);
         else if (is_application && !link->is_going)
-            remove_link(engine, link);
+            vine__engine_links_remove(engine, link);
     }
 }
 
@@ -250,7 +265,7 @@ static int see_to(struct vine__engine *engine, const struct vine__boot_link *wan
     if (error == 0)
         error = attach_both(engine, link);
     if (error != 0 && link != NULL)
-        remove_link(engine, link);
+        vine__engine_links_remove(engine, link);
     return error;
 }
 

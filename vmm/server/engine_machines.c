@@ -122,8 +122,10 @@ static void execute(struct vine__errand *errand)
     struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
     struct vine__machines_work *const work = start->work;
 
-    work->error = vine__engine_start(start->engine, work->boot, work->parameters,
-                                     start->accelerator, work->why, work->console);
+    const struct vine__engine_start asked = {
+        .boot = work->boot, .parameters = work->parameters, .accelerator = start->accelerator};
+
+    work->error = vine__engine_run(start->engine, &asked, work->why, work->console);
     vine__errands_return(start->engine->errands, &start->errand, be_done);
 }
 
@@ -180,6 +182,79 @@ static void start_one(struct vine__machines *machines, struct vine__machines_wor
         vine__errands_send(engine->prober, &start->errand, try);
     else
         vine__errands_send(engine->errands, &start->errand, execute);
+}
+
+/* ---- going on -------------------------------------------------------------------------------- */
+
+struct vine__engine_resumed {
+    bool runs;
+    char why[VINE__SERVER_WHY_BYTES];
+    char console[VINE__VM_CONSOLE_BYTES];
+    char *parameters;
+};
+
+const char (*vine__engine_left(struct vine__machines *machines,
+                               uint32_t *ret_count))[VINE__VM_UID_BYTES]
+{
+    const struct vine__engine *const engine = engine_of(machines);
+
+    *ret_count = engine->left_count;
+    return (const char(*)[VINE__VM_UID_BYTES])engine->left_uids;
+}
+
+static void forget_left(struct vine__engine *engine, const char *uid)
+{
+    for (uint32_t i = 0; i < engine->left_count; i++)
+        if (strcmp(engine->left_uids[i], uid) == 0)
+            memcpy(engine->left_uids[i], engine->left_uids[--engine->left_count],
+                   sizeof(engine->left_uids[i]));
+}
+
+static void be_resumed(struct vine__errand *errand)
+{
+    struct vine__engine_resume *const resume =
+        VINE_CONTAINER_OF(errand, struct vine__engine_resume, errand);
+    struct vine__engine_resumed *const results = resume->results;
+
+    for (uint32_t i = 0; i < resume->count; i++) {
+        const struct vine__engine_resumed *const result = &results[i];
+
+        forget_left(resume->engine, resume->boots[i]->uid);
+        resume->resumed(resume, resume->boots[i], result->console,
+                        result->parameters != NULL ? result->parameters : "",
+                        result->runs ? NULL : result->why);
+        free(result->parameters);
+    }
+    free(results);
+    resume->done(resume);
+}
+
+static void resume_all(struct vine__errand *errand)
+{
+    struct vine__engine_resume *const resume =
+        VINE_CONTAINER_OF(errand, struct vine__engine_resume, errand);
+    struct vine__engine *const engine = resume->engine;
+
+    resume->results = get((resume->count + 1) * sizeof(*resume->results));
+    for (uint32_t i = 0; i < resume->count; i++) {
+        struct vine__engine_resumed *const result = &resume->results[i];
+        struct vine__engine_vm *vm;
+
+        result->runs =
+            vine__engine_adopt(engine, resume->boots[i], result->why, &vm) == VINE_SERVER_E_DONE;
+        if (!result->runs)
+            continue;
+        (void)snprintf(result->console, sizeof(result->console), "%s", vm->console);
+        result->parameters = strdup(vm->parameters);
+    }
+    vine__engine_adopt_links(engine);
+    vine__errands_return(engine->errands, errand, be_resumed);
+}
+
+void vine__engine_resume(struct vine__machines *machines, struct vine__engine_resume *resume)
+{
+    resume->engine = engine_of(machines);
+    vine__errands_send(resume->engine->errands, &resume->errand, resume_all);
 }
 
 /* ---- an end ---------------------------------------------------------------------------------- */
@@ -267,8 +342,14 @@ static void loop(void *context)
             if (events[i].context != engine)
                 vine__engine_hear(events[i].context);
         goes_on = vine__errands_run(engine->errands, false);
+        if (engine->is_changed)
+            vine__engine_save(engine);
     }
+    if (engine->options.leaves_vms)
+        vine__engine_release_all(engine);
     vine__engine_kill_all(engine);
+    if (engine->is_changed)
+        vine__engine_save(engine);
     vine__engine_bells_close(engine);
 }
 
@@ -280,6 +361,9 @@ static void free_engine(struct vine__engine *engine)
         (void)close(engine->epoll_fd);
     for (size_t i = 0; i < sizeof(engine->texts) / sizeof(engine->texts[0]); i++)
         free(engine->texts[i]);
+    json_decref(engine->left);
+    json_decref(engine->left_links);
+    free(engine->left_uids);
     free(engine);
 }
 
@@ -336,6 +420,8 @@ int vine__engine_open(const struct vine__engine_options *options,
     error = copy_options(engine);
     if (error == 0)
         error = vine__epoll_create(&engine->epoll_fd);
+    if (error == 0)
+        vine__engine_load(engine);
     if (error == 0 && options->accelerator != VINE__SERVER_ACCELERATOR_TCG)
         error = vine__errands_open("probe", NULL, NULL, &engine->prober);
     if (error == 0)

@@ -4,7 +4,7 @@
  * thread of its own.
  *
  * Owns:     its thread, the machines that run and the links between them; a thread more where
- *           accelerators are tried.
+ *           accelerators are tried; RUNTIME/machines.json.
  * Threads:  core 0's. All machines are its thread's, in one loop, which waits for none of them.
  * Blocking: never: what comes of anything is told on core 0. The thread blocks for the
  *           milliseconds in which a QEMU is executed and memories of links are filled.
@@ -23,6 +23,7 @@
 #include "vmm/server/machines.h"
 #include "vmm/server/server_conf.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct vine__engine_options {
@@ -34,6 +35,7 @@ struct vine__engine_options {
     uint64_t log_bytes;
     uid_t user_id; /* of QEMU; 0: as we are */
     gid_t group_id;
+    bool leaves_vms; /* they outlive the engine, however that ends */
     /* The program that serves doorbells in the background at the path that comes behind these
      * words, of which NULL is the last one. NULL: VMs have no doorbells. */
     const char *const *bells;
@@ -49,8 +51,32 @@ struct vine__engine_options {
 VINE_MUST_CHECK int vine__engine_open(const struct vine__engine_options *options,
                                       struct vine__machines **ret_machines);
 
-/* All that runs is killed, and told off; then `closed` is called on core 0. Nothing is asked any
- * more. Core 0, before reactors stop. */
+/*
+ * UIDs of VMs that a former engine has left running, as far as they have not been resumed: nobody
+ * may start them, or change what they boot from. The engine's, until the next call. Core 0.
+ */
+const char (*vine__engine_left(struct vine__machines *machines,
+                               uint32_t *ret_count))[VINE__VM_UID_BYTES];
+
+/* Go on with such VMs. */
+struct vine__engine_resume {
+    /* Whoever asks fills in these, and leaves all of it alone until `done`... */
+    struct vine__boot **boots; /* which stay as those of a start */
+    uint32_t count;
+    /* On core 0: this VM runs, with this console, and was started with these parameters; or `why`
+     * says what is wrong, and nothing runs it any more. Behind the last one, `done`. */
+    void (*resumed)(struct vine__engine_resume *resume, struct vine__boot *boot,
+                    const char *console, const char *parameters, const char *why);
+    void (*done)(struct vine__engine_resume *resume);
+    /* ...the engine's. */
+    struct vine__engine *engine;
+    struct vine__engine_resumed *results;
+    struct vine__errand errand;
+};
+void vine__engine_resume(struct vine__machines *machines, struct vine__engine_resume *resume);
+
+/* All that runs is left running, for the next engine, or else killed, and told off; then `closed`
+ * is called on core 0. Nothing is asked any more. Core 0, before reactors stop. */
 void vine__engine_close(struct vine__machines *machines, void (*closed)(void *context),
                         void *context);
 

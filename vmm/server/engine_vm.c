@@ -5,6 +5,7 @@
 
 #include "arch/clock/clock.h"
 #include "arch/wake/epoll.h"
+#include "vmm/engine/adoption.h"
 
 #include <vine/error.h>
 
@@ -47,12 +48,13 @@ static bool describe_kernel(struct vine__engine_vm *vm, const char *parameters)
     char *rest;
 
     vm->parameters = strdup(parameters);
+    vm->words = strdup(parameters);
     vm->kernel_options = calloc(most, sizeof(*vm->kernel_options));
-    if (vm->parameters == NULL || vm->kernel_options == NULL)
+    if (vm->parameters == NULL || vm->words == NULL || vm->kernel_options == NULL)
         return false;
     for (uint32_t i = 0; i < count; i++)
         vm->kernel_options[i] = configuration->kernel_options[i];
-    for (char *word = strtok_r(vm->parameters, " \t", &rest); word != NULL;
+    for (char *word = strtok_r(vm->words, " \t", &rest); word != NULL;
          word = strtok_r(NULL, " \t", &rest))
         vm->kernel_options[count++] = word;
     vm->description.kernel = vm->boot->kernel;
@@ -76,7 +78,7 @@ static void describe_links(struct vine__engine_vm *vm)
     for (uint32_t i = 0; i < boot->link_count; i++)
         if (boot->links[i].size_bytes > description->link_bytes_max)
             description->link_bytes_max = boot->links[i].size_bytes;
-    if (vine__engine_bells_are_there(vm->engine))
+    if (!vm->is_adopted && vine__engine_bells_are_there(vm->engine))
         description->doorbell_vectors = VINE_STATUS_VECTOR_LINK(description->links_max);
 }
 
@@ -115,19 +117,29 @@ static bool describe(struct vine__engine_vm *vm, const char *parameters)
 
 static void free_vm(struct vine__engine_vm *vm)
 {
-    vine__engine_bells_remove(vm);
-    if (vm->machine != NULL) {
-        vine__engine_links_end(vm);
-        vine__epoll_remove(vm->engine->epoll_fd, vine__machine_fd(vm->machine));
-        vine__machine_close(vm->machine);
-    }
-    vine__engine_unwire(vm);
     vine_list_remove(&vm->node);
     free(vm->kernel_options);
     free(vm->parameters);
+    free(vm->words);
     free(vm->console);
     free(vm->log);
     free(vm);
+}
+
+void vine__engine_unmake(struct vine__engine_vm *vm)
+{
+    struct vine__engine *const engine = vm->engine;
+
+    vine__engine_bells_remove(vm);
+    if (vm->machine != NULL) {
+        vine__engine_links_end(vm);
+        vine__epoll_remove(engine->epoll_fd, vine__machine_fd(vm->machine));
+        vine__machine_close(vm->machine);
+        vine__engine_forget_pages(vm);
+    }
+    vine__engine_unwire(vm, true);
+    free_vm(vm);
+    engine->is_changed = true;
 }
 
 /* Let the user read it, and pass through its folder. */
@@ -158,7 +170,7 @@ static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
         .folder = vm->engine->options.runtime,
         .user_id = vm->engine->options.user_id,
         .group_id = vm->engine->options.group_id,
-        .dies_with_us = true,
+        .dies_with_us = !vm->engine->options.leaves_vms,
         .button_timeout_ns = NEVER_NS,
         .on_page_change = vine__engine_bells_ring,
         .context = vm,
@@ -166,7 +178,8 @@ static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
     int error =
         vine__machine_create(&vm->description, &options, &vm->machine, why, VINE__SERVER_WHY_BYTES);
 
-    if (error != 0 || vm->description.doorbell_vectors == 0 || vine__engine_bells_add(vm))
+    if (error != 0 || vm->is_adopted || vm->description.doorbell_vectors == 0 ||
+        vine__engine_bells_add(vm))
         return error;
     /* There is none for it: it looks now and then. */
     vine__machine_close(vm->machine);
@@ -184,7 +197,7 @@ static enum vine_server_error make(struct vine__engine_vm *vm, const char *param
 
     if (!describe(vm, parameters))
         return fail(why, "", "no memory");
-    if (!give_files(vm))
+    if (!vm->is_adopted && !give_files(vm))
         return fail(why, "its files cannot be given to QEMU's user", "");
     told = vine__engine_wires(vm, why);
     if (told != VINE_SERVER_E_DONE)
@@ -195,42 +208,68 @@ static enum vine_server_error make(struct vine__engine_vm *vm, const char *param
         error = vine__epoll_add(vm->engine->epoll_fd, vine__machine_fd(vm->machine), vm);
     if (error != 0)
         return why[0] != '\0' ? VINE_SERVER_E_FAILED : fail(why, "", vine_error_text(error));
-    return vine__engine_links_begin(vm, why);
+    return VINE_SERVER_E_DONE;
 }
 
-enum vine_server_error vine__engine_start(struct vine__engine *engine,
-                                          const struct vine__boot *boot, const char *parameters,
-                                          enum vine__accelerator accelerator,
-                                          char why[VINE__SERVER_WHY_BYTES],
-                                          char console[VINE__VM_CONSOLE_BYTES])
+enum vine_server_error vine__engine_make(struct vine__engine *engine,
+                                         const struct vine__engine_start *start,
+                                         struct vine__engine_vm **ret_vm,
+                                         char why[VINE__SERVER_WHY_BYTES])
 {
     struct vine__engine_vm *const vm = calloc(1, sizeof(*vm));
     enum vine_server_error told;
-    int error;
 
     if (vm == NULL)
         return fail(why, "", "no memory");
     vm->engine = engine;
-    vm->boot = boot;
-    vm->description.accelerator = accelerator;
+    vm->boot = start->boot;
+    vm->is_adopted = start->is_adopted;
+    vm->description.accelerator = start->accelerator;
+    vm->description.doorbell_vectors = start->doorbell_vectors;
     vm->stop_deadline_ns = VINE_FOREVER;
     vm->bell = VINE_STATUS_NO_DOORBELL;
     vm->changes_fd = -1;
     vine_list_push_back(&engine->vms, &vm->node);
-    told = make(vm, parameters, why);
-    if (told == VINE_SERVER_E_DONE) {
-        error = vine__machine_start(vm->machine, why, VINE__SERVER_WHY_BYTES);
-        if (error != 0 && why[0] == '\0')
-            (void)fail(why, "", vine_error_text(error));
-        if (error != 0)
-            told = VINE_SERVER_E_FAILED;
-    }
+    told = make(vm, start->parameters, why);
+    if (told != VINE_SERVER_E_DONE)
+        vine__engine_unmake(vm);
+    else
+        *ret_vm = vm;
+    return told;
+}
+
+static enum vine_server_error execute(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
+{
+    const enum vine_server_error told = vine__engine_links_begin(vm, why);
+    int error;
+
+    if (told != VINE_SERVER_E_DONE)
+        return told;
+    vine__engine_keep_pages(vm);
+    error = vine__machine_start(vm->machine, why, VINE__SERVER_WHY_BYTES);
+    if (error == 0)
+        return told;
+    return why[0] != '\0' ? VINE_SERVER_E_FAILED : fail(why, "", vine_error_text(error));
+}
+
+enum vine_server_error vine__engine_run(struct vine__engine *engine,
+                                        const struct vine__engine_start *start,
+                                        char why[VINE__SERVER_WHY_BYTES],
+                                        char console[VINE__VM_CONSOLE_BYTES])
+{
+    struct vine__engine_vm *vm;
+    enum vine_server_error told = vine__engine_make(engine, start, &vm, why);
+
+    if (told != VINE_SERVER_E_DONE)
+        return told;
+    told = execute(vm, why);
     if (told != VINE_SERVER_E_DONE) {
-        free_vm(vm);
+        vine__engine_unmake(vm);
         return told;
     }
     (void)snprintf(console, VINE__VM_CONSOLE_BYTES, "%s", vm->console);
-    return VINE_SERVER_E_DONE;
+    vine__engine_save(engine);
+    return told;
 }
 
 static void conclude(struct vine__engine_vm *vm)
@@ -242,7 +281,7 @@ static void conclude(struct vine__engine_vm *vm)
 
     memcpy(uid, vm->boot->uid, sizeof(uid));
     (void)snprintf(text, sizeof(text), "%s", vine__machine_end_text(vm->machine));
-    free_vm(vm);
+    vine__engine_unmake(vm);
     vine__engine_tell(engine, uid, VINE__VM_OFF, ended_by, text);
 }
 
@@ -261,6 +300,22 @@ void vine__engine_kill_all(struct vine__engine *engine)
     }
 }
 
+void vine__engine_release_all(struct vine__engine *engine)
+{
+    vine__engine_save(engine);
+    while (!vine_list_is_empty(&engine->vms)) {
+        struct vine__engine_vm *const vm =
+            VINE_LIST_OBJECT(engine->vms.next, struct vine__engine_vm, node);
+
+        vine__epoll_remove(engine->epoll_fd, vine__machine_fd(vm->machine));
+        vine__engine_bells_leave(vm);
+        vine__engine_unwire(vm, false);
+        vine__machine_release(vm->machine);
+        free_vm(vm);
+    }
+    vine__engine_links_release(engine);
+}
+
 /* ---- what becomes of it ---------------------------------------------------------------------- */
 
 static void tell(struct vine__engine_vm *vm, enum vine__vm_state state)
@@ -273,7 +328,9 @@ static bool take(struct vine__engine_vm *vm, const struct vine__machine_event *e
 {
     switch (event->kind) {
     case VINE__MACHINE_STARTED:
-        tell(vm, VINE__VM_RUNNING);
+        tell(vm, vine__machine_state_of(vm->machine) == VINE__MACHINE_PAUSED ? VINE__VM_PAUSED
+                                                                             : VINE__VM_RUNNING);
+        vm->engine->is_changed = true; /* its console is known */
         vine__engine_links_settle(vm->engine);
         break;
     case VINE__MACHINE_PAUSES:

@@ -106,11 +106,11 @@ enum vine_server_error vine__engine_wires(struct vine__engine_vm *vm,
     return told;
 }
 
-void vine__engine_unwire(struct vine__engine_vm *vm)
+void vine__engine_unwire(struct vine__engine_vm *vm, bool removes)
 {
-    if (vm->wires[VINE__ENGINE_OWN_NETWORK] != NULL)
+    if (removes && vm->wires[VINE__ENGINE_OWN_NETWORK] != NULL)
         (void)unlink(vm->wires[VINE__ENGINE_OWN_NETWORK]);
-    if (vm->wires[VINE__ENGINE_SERIAL] != NULL && !vm->description.serial_connects)
+    if (removes && vm->wires[VINE__ENGINE_SERIAL] != NULL && !vm->description.serial_connects)
         (void)unlink(vm->wires[VINE__ENGINE_SERIAL]);
     for (int wire = 0; wire < VINE__ENGINE_WIRE_COUNT; wire++)
         free(vm->wires[wire]);

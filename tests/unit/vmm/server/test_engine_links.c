@@ -97,13 +97,21 @@ static bool is_told(const struct vm *vm, enum vine__vm_state state)
     return vm->told_count > 0 && vm->told[vm->told_count - 1] == state;
 }
 
+static enum vine_server_error execute(struct vm *vm, char why[VINE__SERVER_WHY_BYTES])
+{
+    const struct vine__engine_start start = {
+        .boot = &vm->boot, .parameters = "", .accelerator = VINE__ACCELERATOR_TCG};
+    char console[VINE__VM_CONSOLE_BYTES];
+
+    return vine__engine_run(&engine, &start, why, console);
+}
+
 static void start(struct vm *vm)
 {
-    char why[VINE__SERVER_WHY_BYTES] = "", console[VINE__VM_CONSOLE_BYTES];
+    char why[VINE__SERVER_WHY_BYTES] = "";
 
     vm->told_count = 0;
-    if (vine__engine_start(&engine, &vm->boot, "", VINE__ACCELERATOR_TCG, why, console) !=
-        VINE_SERVER_E_DONE)
+    if (execute(vm, why) != VINE_SERVER_E_DONE)
         fail_msg("%s", why);
 }
 
@@ -238,14 +246,12 @@ static void an_application_that_comes_back_has_another_link(void **state)
 static void what_does_not_fit_into_memory_is_refused_with_why(void **state)
 {
     struct vm *const application = make_vm(GOOD), *const appliance = make_vm(GOOD);
-    char why[VINE__SERVER_WHY_BYTES] = "", console[VINE__VM_CONSOLE_BYTES];
+    char why[VINE__SERVER_WHY_BYTES] = "";
 
     (void)state;
     link_vms(application, appliance, UINT64_C(1) << 36);
     run(appliance);
-    assert_int_equal(
-        vine__engine_start(&engine, &application->boot, "", VINE__ACCELERATOR_TCG, why, console),
-        VINE_SERVER_E_FAILED);
+    assert_int_equal(execute(application, why), VINE_SERVER_E_FAILED);
     assert_non_null(strstr(why, "link vm1: there is no memory for twice 68719476736 bytes"));
     assert_null(vine__engine_find(&engine, application->boot.uid));
     assert_int_equal(link_count(), 0);
@@ -260,14 +266,12 @@ static void what_does_not_fit_into_memory_is_refused_with_why(void **state)
 static void a_link_that_an_appliance_was_not_started_for_is_refused_with_why(void **state)
 {
     struct vm *const application = make_vm(GOOD), *const appliance = make_vm(GOOD);
-    char why[VINE__SERVER_WHY_BYTES] = "", console[VINE__VM_CONSOLE_BYTES];
+    char why[VINE__SERVER_WHY_BYTES] = "";
 
     (void)state;
     run(appliance);
     link_vms(application, appliance, LINK_BYTES);
-    assert_int_equal(
-        vine__engine_start(&engine, &application->boot, "", VINE__ACCELERATOR_TCG, why, console),
-        VINE_SERVER_E_FAILED);
+    assert_int_equal(execute(application, why), VINE_SERVER_E_FAILED);
     assert_non_null(strstr(why, "vm1 was started without a place for it"));
     assert_int_equal(link_count(), 0);
 }
@@ -296,7 +300,7 @@ static void a_link_brings_a_network_and_a_port_for_both(void **state)
 {
     struct vm *const appliance = make_vm(GOOD), *const application = make_vm(GOOD);
     const struct vine__machine_description *there, *here;
-    char why[VINE__SERVER_WHY_BYTES], console[VINE__VM_CONSOLE_BYTES];
+    char why[VINE__SERVER_WHY_BYTES] = "";
 
     (void)state;
     link_vms(application, appliance, LINK_BYTES);
@@ -321,9 +325,7 @@ static void a_link_brings_a_network_and_a_port_for_both(void **state)
     stop(application);
     link_vms(application, make_vm(GOOD), LINK_BYTES);
     application->boot.links[1].has_network = true;
-    assert_int_equal(
-        vine__engine_start(&engine, &application->boot, "", VINE__ACCELERATOR_TCG, why, console),
-        VINE_SERVER_E_FAILED);
+    assert_int_equal(execute(application, why), VINE_SERVER_E_FAILED);
     assert_non_null(strstr(why, "two of its links bring a network"));
 }
 

@@ -80,7 +80,8 @@ static void run(struct vm *vm)
 static void expect_end(struct vm *vm, const char *ended_by, const char *text)
 {
     until(is_told(vm, VINE__VM_OFF));
-    assert_string_equal(vm->ended_by, ended_by);
+    if (strcmp(vm->ended_by, ended_by) != 0)
+        fail_msg("%s: %s", vm->ended_by, vm->text);
     if (strstr(vm->text, text) == NULL)
         fail_msg("'%s' lacks '%s'", vm->text, text);
 }
@@ -209,6 +210,169 @@ static void what_was_said_is_told_from_its_end(void **state)
     assert_memory_equal(text, "I am\n", 5);
 }
 
+/* ---- engines after one another --------------------------------------------------------------- */
+
+static struct vine__engine_resume resume;
+static struct vine__boot *boots[1];
+static bool is_resumed, runs;
+
+static void resumed(struct vine__engine_resume *which, struct vine__boot *boot, const char *console,
+                    const char *parameters, const char *why)
+{
+    assert_ptr_equal(which, &resume);
+    assert_ptr_equal(boot, boots[0]);
+    runs = why == NULL;
+    if (!runs)
+        return;
+    assert_string_equal(parameters, "a b");
+    assert_non_null(strstr(console, "-vttyS0"));
+}
+
+static void all_resumed(struct vine__engine_resume *which)
+{
+    assert_ptr_equal(which, &resume);
+    is_resumed = true;
+}
+
+static void another_engine(void **state)
+{
+    struct vine__engine_options options = world_options();
+
+    (void)end(state);
+    options.leaves_vms = true;
+    assert_int_equal(begin_with(&options), 0);
+}
+
+static void go_on_with(struct vm *vm)
+{
+    boots[0] = &vm->boot;
+    vm->told_count = 0;
+    is_resumed = false;
+    resume = (struct vine__engine_resume){
+        .boots = boots, .count = 1, .resumed = resumed, .done = all_resumed};
+    vine__engine_resume(machines, &resume);
+    until(is_resumed);
+}
+
+static uint32_t count_left(void)
+{
+    uint32_t count;
+
+    (void)vine__engine_left(machines, &count);
+    return count;
+}
+
+static void one_outlives_its_engine_and_the_next_goes_on_with_it(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    uint32_t count;
+
+    another_engine(state);
+    assert_int_equal(count_left(), 0);
+    run(vm);
+    for (int times = 0; times < 2; times++) {
+        vm->told_count = 0;
+        another_engine(state);
+        assert_int_equal(vm->told_count, 0);
+        assert_string_equal(vine__engine_left(machines, &count)[0], vm->boot.uid);
+        assert_int_equal(count, 1);
+        go_on_with(vm);
+        assert_true(runs);
+        assert_int_equal(count_left(), 0);
+        until(is_told(vm, VINE__VM_RUNNING));
+    }
+    machines->calls->stop(machines, vm->boot.uid, 60000);
+    expect_end(vm, "stopped", "");
+    another_engine(state);
+    assert_int_equal(count_left(), 0);
+}
+
+static void one_that_nobody_goes_on_with_is_left_to_the_next(void **state)
+{
+    struct vm *const vm = make_vm(GOOD), *const other = make_vm(GOOD);
+
+    another_engine(state);
+    run(vm);
+    another_engine(state);
+    run(other); /* and what is written down then has both */
+    another_engine(state);
+    assert_int_equal(count_left(), 2);
+    go_on_with(vm);
+    assert_true(runs);
+    go_on_with(other);
+    assert_true(runs);
+    machines->calls->kill(machines, vm->boot.uid);
+    machines->calls->kill(machines, other->boot.uid);
+    expect_end(vm, "killed", "");
+    expect_end(other, "killed", "");
+}
+
+/* Of the only one that is written down. */
+static pid_t read_pid(void)
+{
+    char path[64];
+    json_t *root;
+    pid_t pid;
+
+    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
+    root = json_load_file(path, 0, NULL);
+    assert_int_equal(json_unpack(root, "{s:[{s:{s:i}}]}", "vms", "identity", "pid", &pid), 0);
+    json_decref(root);
+    return pid;
+}
+
+static void one_that_has_ended_meanwhile_is_told_of(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    pid_t pid;
+
+    another_engine(state);
+    run(vm);
+    pid = read_pid();
+    another_engine(state);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    go_on_with(vm);
+    assert_true(runs);
+    until(is_told(vm, VINE__VM_OFF));
+    assert_true(vm->text[0] != '\0');
+}
+
+static void what_makes_no_sense_is_nobody(void **state)
+{
+    static const char *const texts[] = {"", "[7", "{\"vms\": 7, \"links\": 7}",
+                                        "{\"vms\": [7, {}, {\"uid\": \"x\"}]}"};
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        FILE *const file = fopen(path, "we");
+
+        assert_non_null(file);
+        assert_true(fputs(texts[i], file) >= 0);
+        assert_int_equal(fclose(file), 0);
+        another_engine(state);
+        assert_int_equal(count_left(), 0);
+    }
+}
+
+static void one_of_which_too_little_is_written_down_is_refused(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    char path[64];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fprintf(file, "{\"vms\": [{\"uid\": \"%s\"}]}", vm->boot.uid) > 0);
+    assert_int_equal(fclose(file), 0);
+    another_engine(state);
+    assert_int_equal(count_left(), 1);
+    go_on_with(vm);
+    assert_false(runs);
+    assert_int_equal(count_left(), 0);
+}
+
 /* ---- accelerators ---------------------------------------------------------------------------- */
 
 static void where_kvm_is_wanted_a_guest_that_it_does_not_boot_is_refused(void **state)
@@ -238,6 +402,11 @@ int main(int argc, char **argv)
         IN_WORLD(closing_kills_and_tells),
         IN_WORLD(what_cannot_be_started_is_refused_with_why),
         IN_WORLD(what_was_said_is_told_from_its_end),
+        IN_WORLD(one_outlives_its_engine_and_the_next_goes_on_with_it),
+        IN_WORLD(one_that_nobody_goes_on_with_is_left_to_the_next),
+        IN_WORLD(one_that_has_ended_meanwhile_is_told_of),
+        IN_WORLD(what_makes_no_sense_is_nobody),
+        IN_WORLD(one_of_which_too_little_is_written_down_is_refused),
         IN_WORLD(where_kvm_is_wanted_a_guest_that_it_does_not_boot_is_refused),
     };
 

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/server/engine_kept.c - VMs outlive the engine: see engine_internal.h.
+ *
+ * What runs is written down in RUNTIME/machines.json: of each VM what it was started with and which
+ * process it is, of each link whose it is. Descriptors of status pages and of links are with the
+ * process of the doorbells, which outlives us too. The next engine adopts what is there, in three
+ * steps: all machines, all links between them, then the loop.
+ */
+
+#include "vmm/server/engine_internal.h"
+
+#include "arch/wake/epoll.h"
+#include "vmm/engine/adoption.h"
+#include "vmm/engine/child.h"
+#include "vmm/pool/names.h"
+#include "vmm/server/state_file.h"
+
+#include <vine/error.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERSION    1
+#define NAME_BYTES 32 /* of what is kept */
+
+static void path_of(const struct vine__engine *engine, char path[VINE__ENGINE_PATH_BYTES])
+{
+    (void)snprintf(path, VINE__ENGINE_PATH_BYTES, "%s/machines.json", engine->options.runtime);
+}
+
+/* ---- names of what is kept ------------------------------------------------------------------- */
+
+static void name_page(const char *uid, int page, char name[NAME_BYTES])
+{
+    (void)snprintf(name, NAME_BYTES, "%c%.30s", page == 0 ? 'p' : 'b', uid);
+}
+
+static void name_half(uint64_t number, int half, char name[NAME_BYTES])
+{
+    (void)snprintf(name, NAME_BYTES, "link%llu%c", (unsigned long long)number,
+                   half == 0 ? 'a' : 'b');
+}
+
+void vine__engine_keep_pages(const struct vine__engine_vm *vm)
+{
+    int fds[VINE__MACHINE_PAGES];
+    char name[NAME_BYTES];
+
+    if (vm->description.links_max == 0)
+        return;
+    vine__machine_pages(vm->machine, fds);
+    for (int page = 0; page < VINE__MACHINE_PAGES; page++) {
+        name_page(vm->boot->uid, page, name);
+        vine__engine_keep(vm->engine, name, fds[page]);
+    }
+}
+
+void vine__engine_forget_pages(const struct vine__engine_vm *vm)
+{
+    char name[NAME_BYTES];
+
+    for (int page = 0; page < VINE__MACHINE_PAGES && vm->description.links_max > 0; page++) {
+        name_page(vm->boot->uid, page, name);
+        vine__engine_forget(vm->engine, name);
+    }
+}
+
+void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link)
+{
+    char name[NAME_BYTES];
+
+    link->number = engine->link_number++;
+    for (int half = 0; half < 2; half++) {
+        name_half(link->number, half, name);
+        vine__engine_keep(engine, name,
+                          vine__machine_link_fd(link->link, (enum vine_status_end)half));
+    }
+    engine->is_changed = true;
+}
+
+void vine__engine_forget_link(struct vine__engine *engine, const struct vine__engine_link *link)
+{
+    char name[NAME_BYTES];
+
+    for (int half = 0; half < 2; half++) {
+        name_half(link->number, half, name);
+        vine__engine_forget(engine, name);
+    }
+    engine->is_changed = true;
+}
+
+/* ---- writing down ---------------------------------------------------------------------------- */
+
+static json_t *write_vm(const struct vine__engine_vm *vm)
+{
+    struct vine__machine_identity identity;
+
+    if (vine__machine_identify(vm->machine, &identity) != 0)
+        return NULL; /* it is off, or about to start */
+    return json_pack("{s:s, s:s, s:b, s:i, s:I, s:o}", "uid", vm->boot->uid, "parameters",
+                     vm->parameters, "kvm", vm->description.accelerator == VINE__ACCELERATOR_KVM,
+                     "vectors", (int)vm->description.doorbell_vectors, "bell", (json_int_t)vm->bell,
+                     "identity", vine__machine_identity_save(&identity));
+}
+
+static json_t *write_link(const struct vine__engine_link *link)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", link->name, "application",
+                     link->uids[VINE_STATUS_APPLICATION], "appliance",
+                     link->uids[VINE_STATUS_APPLIANCE], "size", (json_int_t)link->size_bytes,
+                     "number", (json_int_t)link->number);
+}
+
+static json_t *copy_list(const json_t *list)
+{
+    return list != NULL ? json_copy((json_t *)(uintptr_t)list) : json_array();
+}
+
+void vine__engine_save(struct vine__engine *engine)
+{
+    json_t *const vms = copy_list(engine->left);
+    json_t *const links = copy_list(engine->left_links);
+    json_t *const root =
+        json_pack("{s:i, s:o, s:o}", "version", VERSION, "vms", vms, "links", links);
+    char path[VINE__ENGINE_PATH_BYTES];
+    char *text;
+
+    engine->is_changed = false;
+    VINE_LIST_FOR_EACH(node, &engine->vms)
+    {
+        json_t *const vm = write_vm(VINE_LIST_OBJECT(node, struct vine__engine_vm, node));
+
+        if (vm != NULL) /* else it is off, or about to start */
+            (void)json_array_append_new(vms, vm);
+    }
+    VINE_LIST_FOR_EACH(node, &engine->links)
+    {
+        const struct vine__engine_link *const link =
+            VINE_LIST_OBJECT(node, struct vine__engine_link, node);
+
+        if (!link->is_going)
+            (void)json_array_append_new(links, write_link(link));
+    }
+    text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    path_of(engine, path);
+    /* What cannot be written now is written with the next change. */
+    if (text != NULL)
+        (void)!vine__state_file_replace(path, text, strlen(text));
+    free(text);
+    json_decref(root);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static json_t *read_file(const struct vine__engine *engine)
+{
+    char path[VINE__ENGINE_PATH_BYTES];
+    char *bytes;
+    size_t size;
+    json_t *root;
+
+    path_of(engine, path);
+    if (vine__state_file_read(path, &bytes, &size) != 0)
+        return NULL;
+    root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
+    free(bytes);
+    return root;
+}
+
+static const char *uid_of(const json_t *saved)
+{
+    const char *const uid = json_string_value(json_object_get(saved, "uid"));
+
+    return uid != NULL && vine__vm_is_uid(uid) ? uid : NULL;
+}
+
+void vine__engine_load(struct vine__engine *engine)
+{
+    json_t *const root = read_file(engine);
+    const json_t *const vms = json_object_get(root, "vms");
+    const json_t *const links = json_object_get(root, "links");
+    const size_t count = json_array_size(vms);
+
+    engine->left = json_array();
+    engine->left_links = json_is_array(links) ? copy_list(links) : json_array();
+    engine->left_uids = calloc(count + 1, sizeof(*engine->left_uids));
+    for (size_t i = 0; engine->left_uids != NULL && i < count; i++) {
+        json_t *const saved = json_array_get(vms, i);
+
+        if (uid_of(saved) == NULL || json_array_append(engine->left, saved) != 0)
+            continue;
+        (void)snprintf(engine->left_uids[engine->left_count++], VINE__VM_UID_BYTES, "%s",
+                       uid_of(saved));
+    }
+    for (size_t i = 0; i < json_array_size(engine->left_links); i++) {
+        const uint64_t number = (uint64_t)json_integer_value(
+            json_object_get(json_array_get(engine->left_links, i), "number"));
+
+        if (number >= engine->link_number)
+            engine->link_number = number + 1;
+    }
+    json_decref(root);
+}
+
+/* ---- adopting -------------------------------------------------------------------------------- */
+
+/* Its process must not go on beside another one. */
+static void end_process(const struct vine__machine_identity *identity)
+{
+    struct vine__child child;
+    struct pollfd ended = {.events = POLLIN};
+
+    if (vine__child_adopt(identity->pid, identity->start_ticks, &child) != 0)
+        return;
+    ended.fd = child.pidfd;
+    vine__child_signal(&child, SIGKILL);
+    (void)poll(&ended, 1, -1);
+    vine__child_close(&child);
+}
+
+static int adopt_machine(struct vine__engine_vm *vm, const struct vine__machine_identity *identity,
+                         char why[VINE__SERVER_WHY_BYTES])
+{
+    int fds[VINE__MACHINE_PAGES] = {-1, -1};
+    bool has_pages = identity->links_max > 0;
+    char name[NAME_BYTES];
+    int error;
+
+    for (int page = 0; page < VINE__MACHINE_PAGES && has_pages; page++) {
+        name_page(vm->boot->uid, page, name);
+        fds[page] = vine__engine_kept(vm->engine, name);
+        has_pages = fds[page] >= 0;
+    }
+    error = vine__machine_adopt(vm->machine, identity, has_pages ? fds : NULL, why,
+                                VINE__SERVER_WHY_BYTES);
+    for (int page = 0; page < VINE__MACHINE_PAGES; page++)
+        if (fds[page] >= 0)
+            (void)close(fds[page]);
+    return error;
+}
+
+/* What is written of a VM, no more among what is left; NULL: nothing is. */
+static json_t *take_left(struct vine__engine *engine, const char *uid)
+{
+    for (size_t i = 0; i < json_array_size(engine->left); i++) {
+        json_t *const saved = json_incref(json_array_get(engine->left, i));
+
+        if (strcmp(uid_of(saved), uid) == 0) {
+            (void)json_array_remove(engine->left, i);
+            return saved;
+        }
+        json_decref(saved);
+    }
+    return NULL;
+}
+
+static enum vine_server_error adopt(struct vine__engine *engine, const struct vine__boot *boot,
+                                    const json_t *saved, char why[VINE__SERVER_WHY_BYTES],
+                                    struct vine__engine_vm **ret_vm)
+{
+    const char *const parameters = json_string_value(json_object_get(saved, "parameters"));
+    const struct vine__engine_start start = {
+        .boot = boot,
+        .parameters = parameters,
+        .accelerator = json_is_true(json_object_get(saved, "kvm")) ? VINE__ACCELERATOR_KVM
+                                                                   : VINE__ACCELERATOR_TCG,
+        .is_adopted = true,
+        .doorbell_vectors = (uint32_t)json_integer_value(json_object_get(saved, "vectors")),
+    };
+    struct vine__machine_identity identity;
+    enum vine_server_error told;
+
+    (void)snprintf(why, VINE__SERVER_WHY_BYTES, "what was written down of it makes no sense");
+    if (parameters == NULL ||
+        vine__machine_identity_load(json_object_get(saved, "identity"), &identity, why,
+                                    VINE__SERVER_WHY_BYTES) != 0)
+        return VINE_SERVER_E_FAILED;
+    told = vine__engine_make(engine, &start, ret_vm, why);
+    if (told == VINE_SERVER_E_DONE && adopt_machine(*ret_vm, &identity, why) != 0) {
+        vine__engine_unmake(*ret_vm);
+        told = VINE_SERVER_E_FAILED;
+    }
+    if (told != VINE_SERVER_E_DONE)
+        end_process(&identity);
+    else if (start.doorbell_vectors > 0)
+        vine__engine_bells_resume(*ret_vm,
+                                  (uint32_t)json_integer_value(json_object_get(saved, "bell")));
+    return told;
+}
+
+enum vine_server_error vine__engine_adopt(struct vine__engine *engine,
+                                          const struct vine__boot *boot,
+                                          char why[VINE__SERVER_WHY_BYTES],
+                                          struct vine__engine_vm **ret_vm)
+{
+    json_t *const saved = take_left(engine, boot->uid);
+    const enum vine_server_error told = adopt(engine, boot, saved, why, ret_vm);
+
+    json_decref(saved);
+    engine->is_changed = true;
+    return told;
+}
+
+/* The memories of a link are there, and it is one. */
+static int open_link(struct vine__engine *engine, struct vine__engine_link *link)
+{
+    const uint64_t sizes[2] = {link->size_bytes, link->size_bytes};
+    int fds[2] = {-1, -1};
+    int error = 0;
+
+    for (int half = 0; half < 2 && error == 0; half++) {
+        char name[NAME_BYTES];
+
+        name_half(link->number, half, name);
+        fds[half] = vine__engine_kept(engine, name);
+        error = fds[half] < 0 ? -ENOENT : 0;
+    }
+    if (error == 0)
+        error = vine__machine_link_adopt(link->name, sizes, fds, &link->link);
+    for (int half = 0; half < 2; half++)
+        if (fds[half] >= 0)
+            (void)close(fds[half]);
+    return error;
+}
+
+/* The VMs at its ends have what they had of it. */
+static void enter_link(struct vine__engine *engine, struct vine__engine_link *link)
+{
+    for (int end = 0; end < 2; end++) {
+        struct vine__engine_vm *const vm = vine__engine_find(engine, link->uids[end]);
+
+        if (vm != NULL && vm->is_adopted)
+            link->is_held[end] =
+                vine__machine_link_attach(link->link, (enum vine_status_end)end, vm->machine,
+                                          VINE__MACHINE_LINK_ANY_PLACE, &link->places[end]) == 0;
+    }
+    /* It is its application's. */
+    if (!link->is_held[VINE_STATUS_APPLICATION])
+        vine__engine_links_remove(engine, link);
+}
+
+static void adopt_link(struct vine__engine *engine, const json_t *saved)
+{
+    static const char *const keys[2] = {"application", "appliance"};
+    const char *const name = json_string_value(json_object_get(saved, "name"));
+    struct vine__engine_link *const link = calloc(1, sizeof(*link));
+
+    if (link == NULL || name == NULL) {
+        free(link);
+        return;
+    }
+    (void)snprintf(link->name, sizeof(link->name), "%s", name);
+    for (int end = 0; end < 2; end++) {
+        const char *const uid = json_string_value(json_object_get(saved, keys[end]));
+
+        (void)snprintf(link->uids[end], sizeof(link->uids[end]), "%s", uid != NULL ? uid : "");
+    }
+    link->size_bytes = (uint64_t)json_integer_value(json_object_get(saved, "size"));
+    link->number = (uint64_t)json_integer_value(json_object_get(saved, "number"));
+    if (open_link(engine, link) != 0) {
+        free(link);
+        return;
+    }
+    vine_list_push_back(&engine->links, &link->node);
+    enter_link(engine, link);
+}
+
+static bool is_left(const struct vine__engine *engine, const char *uid)
+{
+    for (size_t i = 0; uid != NULL && i < json_array_size(engine->left); i++)
+        if (strcmp(uid_of(json_array_get(engine->left, i)), uid) == 0)
+            return true;
+    return false;
+}
+
+void vine__engine_adopt_links(struct vine__engine *engine)
+{
+    size_t i = 0;
+
+    /* Those whose application is left are left. */
+    while (i < json_array_size(engine->left_links)) {
+        json_t *const saved = json_array_get(engine->left_links, i);
+
+        if (is_left(engine, json_string_value(json_object_get(saved, "application")))) {
+            i++;
+            continue;
+        }
+        adopt_link(engine, saved);
+        (void)json_array_remove(engine->left_links, i);
+    }
+}
