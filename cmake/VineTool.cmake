@@ -51,7 +51,7 @@ else()
         foreach(module IN LISTS vine_tool_modules)
             target_link_libraries(vine_tool_objects PUBLIC vine_pkg::${module})
         endforeach()
-        target_link_libraries(vine_tool_objects PUBLIC vine_image vine_pool)
+        target_link_libraries(vine_tool_objects PUBLIC vine_image vine_pool vine_server)
         # `vine guest build` puts it into its guests.
         add_dependencies(vine_tool_objects vine-init)
         if(TARGET vine-serve)
@@ -79,7 +79,7 @@ else()
         target_link_libraries(vine PRIVATE vine_flags
             -Wl,--whole-archive libvine -Wl,--no-whole-archive
             vine_pkg::jansson vine_pkg::libzstd vine_pkg::libisal vine_pkg::libxxhash
-            vine_pkg::libcrypto vine_pkg::libb2 vine_image vine_pool m ${CMAKE_DL_LIBS})
+            vine_pkg::libcrypto vine_pkg::libb2 vine_image vine_pool vine_server m ${CMAKE_DL_LIBS})
 
         # Man pages and completions come from the command's own tables: it writes them itself.
         set(share "${CMAKE_BINARY_DIR}/share")

@@ -30,11 +30,27 @@
     X(pool_rm, "remove machines from a pool")                                                      \
     X(pool_export, "copy what a machine of a pool is made of to files")                            \
     X(server, "run the virtual machines of pools for several clients")                             \
+    X(vm_create, "make a VM of a server")                                                          \
+    X(vm_ls, "list the VMs of a server")                                                           \
+    X(vm_show, "show a VM of a server")                                                            \
+    X(vm_start, "start VMs")                                                                       \
+    X(vm_stop, "stop VMs, gracefully and then harder")                                             \
+    X(vm_restart, "stop VMs and start them again")                                                 \
+    X(vm_kill, "end VMs at once")                                                                  \
+    X(vm_console, "be at the console of a VM")                                                     \
+    X(vm_log, "print what the guest of a VM has said")                                             \
+    X(vm_events, "print what becomes of VMs")                                                      \
+    X(vm_wait, "wait until a VM is in a state")                                                    \
+    X(vm_configure, "give a VM another configuration")                                             \
     X(vm_rm, "remove machines from a pool")                                                        \
     X(vm_kernel, "give a machine in a pool another kernel")                                        \
     X(vm_initrd, "give a machine in a pool another first file system")                             \
     X(vm_disk, "give a machine in a pool another disk")                                            \
     X(vm_limits, "change how much a machine in a pool may have")                                   \
+    X(client_add, "add a client of a VM server, with a socket of its own")                         \
+    X(client_ls, "list the clients of a VM server")                                                \
+    X(client_rm, "remove a client of a VM server")                                                 \
+    X(client_give, "give a VM to a client")                                                        \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")
 

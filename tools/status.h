@@ -11,7 +11,7 @@
     X(STATUS_FAILED, 1, "the work, or a part of it, failed; what failed was named")                \
     X(STATUS_USAGE, 2, "the command was not understood, or cannot mean anything")                  \
     X(STATUS_NO_APPLIANCE, 69,                                                                     \
-      "no appliance, or none that we can talk to, is where one was named")                         \
+      "no appliance or VM server, or none that we can talk to, is where one was named")            \
     X(STATUS_TRY_AGAIN, 75,                                                                        \
       "a time-out, an address that another one has, or the appliance was lost; the same may work " \
       "later")                                                                                     \

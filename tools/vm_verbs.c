@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm_verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utils/name.h"
+
+#include "json.h"
+#include "message.h"
+#include "status.h"
+
+#define WAIT_MS_MAX (24 * 3600 * UINT64_C(1000))
+
+/* ---- VMs ------------------------------------------------------------------------------------- */
+
+static bool is_uid(const char *text)
+{
+    return strlen(text) == VM_UID_BYTES - 1 && strspn(text, "0123456789abcdef") == VM_UID_BYTES - 1;
+}
+
+static bool is_state(const char *text)
+{
+    const size_t size = strlen(text);
+
+    return size > 0 && size < VM_STATE_BYTES && strspn(text, "abcdefghijklmnopqrstuvwxyz") == size;
+}
+
+/* "UID,STATE,NAME", which is cut into its parts. */
+static bool read_vm(char *element, struct vm *vm)
+{
+    char *const state = strchr(element, ',');
+    char *const name = state != NULL ? strchr(state + 1, ',') : NULL;
+
+    if (name == NULL)
+        return false;
+    *state = *name = '\0';
+    if (!is_uid(element) || !is_state(state + 1) || !vine__is_name(name + 1, VM_NAME_BYTES))
+        return false;
+    memcpy(vm->uid, element, sizeof(vm->uid));
+    (void)snprintf(vm->state, sizeof(vm->state), "%s", state + 1);
+    (void)snprintf(vm->name, sizeof(vm->name), "%s", name + 1);
+    return true;
+}
+
+static int read_list(struct vm_server *server, char *list, struct vm **ret_vms, size_t *ret_count)
+{
+    struct vm *vms;
+    size_t count = 0, most = 1;
+
+    for (const char *at = list; *at != '\0'; at++)
+        most += *at == ';';
+    vms = calloc(most, sizeof(*vms));
+    if (vms == NULL) {
+        message_error("out of memory");
+        return STATUS_FAILED;
+    }
+    for (char *rest = list, *element; rest != NULL && *list != '\0';) {
+        element = strsep(&rest, ";");
+        if (!read_vm(element, &vms[count++])) {
+            free(vms);
+            return vm_server_nonsense(server, "a list of VMs that is none");
+        }
+    }
+    *ret_vms = vms;
+    *ret_count = count;
+    return STATUS_DONE;
+}
+
+int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count)
+{
+    char *list;
+    int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_STATES), "");
+
+    if (status == STATUS_DONE)
+        status = vm_server_text(server, &list, VM_SERVER_LIST_BYTES);
+    if (status != STATUS_DONE)
+        return status;
+    status = read_list(server, list, ret_vms, ret_count);
+    free(list);
+    return status;
+}
+
+int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm)
+{
+    const struct vm *found = NULL;
+    struct vm *vms;
+    size_t count, matches = 0;
+    int status = vm_list(server, &vms, &count);
+
+    if (status != STATUS_DONE)
+        return status;
+    for (size_t i = 0; i < count; i++) {
+        const bool is_it = strcmp(vms[i].uid, operand) == 0;
+
+        if (!is_it && strcmp(vms[i].name, operand) != 0)
+            continue;
+        found = &vms[i];
+        matches = is_it ? 1 : matches + 1;
+        if (is_it)
+            break;
+    }
+    if (matches == 1) {
+        *ret_vm = *found;
+    } else {
+        message_error(matches == 0 ? "there is no VM \"%s\" that this socket sees"
+                                   : "there are several VMs \"%s\": say which by its UID",
+                      message_escape(operand));
+        status = STATUS_FAILED;
+    }
+    free(vms);
+    return status;
+}
+
+int vm_open(const char *socket, const char *operand, struct vm_server **ret_server,
+            struct vm *ret_vm)
+{
+    struct vm_server *server;
+    int status = vm_server_open(socket, &server);
+
+    if (status != STATUS_DONE)
+        return status;
+    status = vm_find(server, operand, ret_vm);
+    if (status == STATUS_DONE)
+        *ret_server = server;
+    else
+        vm_server_close(server);
+    return status;
+}
+
+int vm_each(const char *socket, const struct arguments *arguments, bool json, vm_each_fn work,
+            void *context)
+{
+    json_t *const told = json ? json_array() : NULL;
+    struct vm_server *server;
+    int first = vm_server_open(socket, &server);
+
+    if (first != STATUS_DONE) {
+        json_decref(told);
+        return first;
+    }
+    for (size_t i = 0; i < arguments->operand_count; i++) {
+        json_t *const object = json ? json_object() : NULL;
+        struct vm vm;
+        int status = vm_find(server, arguments->operands[i], &vm);
+
+        if (status == STATUS_DONE && object != NULL) {
+            (void)json_object_set_new(object, "name", json_string(vm.name));
+            (void)json_object_set_new(object, "uid", json_string(vm.uid));
+        }
+        if (status == STATUS_DONE)
+            status = work(server, &vm, context, object);
+        if (status == STATUS_DONE && told != NULL)
+            (void)json_array_append(told, object);
+        json_decref(object);
+        first = first != STATUS_DONE ? first : status;
+    }
+    vm_server_close(server);
+    if (told == NULL)
+        return first;
+    if (json_array_size(told) == 0) { /* the failure is told */
+        json_decref(told);
+        return first;
+    }
+    const int printed = json_print(told);
+
+    return first != STATUS_DONE ? first : printed;
+}
+
+/* ---- one ------------------------------------------------------------------------------------- */
+
+void vm_status_fini(struct vm_status *status)
+{
+    free(status->ended_by);
+    free(status->ended_text);
+    *status = (struct vm_status){.ended_by = NULL};
+}
+
+int vm_status_get(struct vm_server *server, const char *uid, struct vm_status *ret_status)
+{
+    struct vm_status vm = {.ended_by = NULL};
+    char *state = NULL;
+    int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_STATUS), "s", uid);
+
+    if (status == STATUS_DONE)
+        status = vm_server_text(server, &state, VM_STATE_BYTES - 1);
+    if (status == STATUS_DONE && !is_state(state))
+        status = vm_server_nonsense(server, "a state that is none");
+    if (status == STATUS_DONE) {
+        (void)snprintf(vm.state, sizeof(vm.state), "%s", state);
+        status = vm_server_text(server, &vm.ended_by, 64);
+    }
+    if (status == STATUS_DONE)
+        status = vm_server_text(server, &vm.ended_text, 1024);
+    if (status == STATUS_DONE)
+        status = vm_server_integer(server, &vm.start_count);
+    free(state);
+    if (status == STATUS_DONE)
+        *ret_status = vm;
+    else
+        vm_status_fini(&vm);
+    return status;
+}
+
+int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64_t timeout_ms)
+{
+    char *reached = NULL;
+    int status =
+        vm_server_ask_waiting(server, timeout_ms, vm_server_number(server, VINE_SERVER_WAIT), "ssi",
+                              uid, state, (int64_t)timeout_ms);
+
+    if (status == STATUS_DONE)
+        status = vm_server_text(server, &reached, VM_STATE_BYTES - 1);
+    free(reached);
+    return status;
+}
+
+int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
+               char **ret_console)
+{
+    const int status =
+        vm_server_ask(server, vm_server_number(server, VINE_SERVER_EXECUTE), "ss", uid, parameters);
+
+    return status != STATUS_DONE ? status : vm_server_text(server, ret_console, 512);
+}
+
+int vm_configuration_get(struct vm_server *server, const char *uid, json_t **ret_json)
+{
+    json_error_t error;
+    json_t *json;
+    char *text;
+    size_t size;
+    int status =
+        vm_server_ask(server, vm_server_number(server, VINE_SERVER_CONFIGURATIONS), "s", uid);
+
+    if (status == STATUS_DONE)
+        status = vm_server_string(server, &text, &size, VM_SERVER_LIST_BYTES);
+    if (status != STATUS_DONE)
+        return status;
+    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return vm_server_nonsense(server, "a configuration that is none");
+    }
+    *ret_json = json;
+    return STATUS_DONE;
+}
+
+int vm_configuration_set(struct vm_server *server, const char *uid, const json_t *json)
+{
+    char *const text = json_dumps(json, JSON_COMPACT);
+    int status;
+
+    if (text == NULL) {
+        message_error("out of memory");
+        return STATUS_FAILED;
+    }
+    status =
+        vm_server_ask(server, vm_server_number(server, VINE_SERVER_CONFIGURE), "ss", uid, text);
+    free(text);
+    return status;
+}
+
+/* ---- what is said ---------------------------------------------------------------------------- */
+
+uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms)
+{
+    const uint64_t ms = time_ns / 1000000 + (time_ns % 1000000 != 0);
+
+    return time_ns == 0 ? otherwise_ms : ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX;
+}
+
+const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYTES])
+{
+    if (strcmp(status->state, "off") != 0)
+        (void)snprintf(ret_text, VM_END_BYTES, "%s", status->state);
+    else if (status->ended_by[0] == '\0')
+        (void)snprintf(ret_text, VM_END_BYTES, "off");
+    else
+        (void)snprintf(ret_text, VM_END_BYTES, "off: %s%s%.200s", message_escape(status->ended_by),
+                       status->ended_text[0] != '\0' ? ", " : "",
+                       message_escape(status->ended_text));
+    return ret_text;
+}
+
+void vm_end_json(const struct vm_status *status, json_t *object)
+{
+    (void)json_object_set_new(object, "state", json_string(status->state));
+    if (status->ended_by[0] != '\0')
+        json_set_name(object, "ended_by", status->ended_by);
+    if (status->ended_text[0] != '\0')
+        json_set_name(object, "ended_text", status->ended_text);
+    (void)json_object_set_new(object, "starts", json_integer(status->start_count));
+}

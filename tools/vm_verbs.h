@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm_verbs.h - what the verbs on VMs of a server share: a VM by its name or UID, how long to wait,
+ * what is said of one.
+ */
+#ifndef VINE_TOOLS_VM_VERBS_H
+#define VINE_TOOLS_VM_VERBS_H
+
+#include <jansson.h>
+
+#include "verb.h"
+#include "vm_server.h"
+
+#define VM_UID_BYTES   33 /* with the zero, as all of them */
+#define VM_NAME_BYTES  64
+#define VM_STATE_BYTES 16
+
+#define VM_WAIT_MS (60 * 1000) /* where nobody says how long */
+
+struct vm {
+    char uid[VM_UID_BYTES];
+    char name[VM_NAME_BYTES];
+    char state[VM_STATE_BYTES];
+};
+
+/* How one is and was. */
+struct vm_status {
+    char state[VM_STATE_BYTES];
+    char *ended_by; /* or "" */
+    char *ended_text;
+    int64_t start_count;
+};
+
+/* All that this socket sees, for free(). Returns a status, as all of these. */
+int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count);
+
+/* The one of this name or UID. */
+int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm);
+
+/* Connect, and find one. With an error there is nothing to be closed. */
+int vm_open(const char *socket, const char *operand, struct vm_server **ret_server,
+            struct vm *ret_vm);
+
+/* Do this to each VM of the operands; one that fails does not keep the others from it. `told` gets
+ * an object for each that is well, and is printed; or NULL. */
+typedef int (*vm_each_fn)(struct vm_server *server, const struct vm *vm, void *context,
+                          json_t *object);
+int vm_each(const char *socket, const struct arguments *arguments, bool json, vm_each_fn work,
+            void *context);
+
+int vm_status_get(struct vm_server *server, const char *uid, struct vm_status *ret_status);
+void vm_status_fini(struct vm_status *status);
+
+/* Until the VM is in that state, for so long. */
+int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64_t timeout_ms);
+
+/* Have it boot, with these parameters; its console's path is for free(). */
+int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
+               char **ret_console);
+
+/* Its configuration, and another one for it. */
+int vm_configuration_get(struct vm_server *server, const char *uid, json_t **ret_json);
+int vm_configuration_set(struct vm_server *server, const char *uid, const json_t *json);
+
+/* Of an OPTION_TIME, or what stands for none; a server takes a day at most. */
+uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms);
+
+/* "ended: crash, ..." of one that is off; or the state. Returns `ret_text`. */
+#define VM_END_BYTES 512
+const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYTES]);
+void vm_end_json(const struct vm_status *status, json_t *object);
+
+#define VM_SOCKET_OPTION(type)                                                                     \
+    {                                                                                              \
+        .name = "socket", .letter = 's', .kind = OPTION_TEXT, .hint = COMPLETE_FILE,               \
+        .offset = offsetof(type, socket), .value = "PATH", .help = "the server's socket for us",   \
+        .fallback = "(the control socket of one's own server, of root's for root)",                \
+    }
+
+#define VM_JSON_OPTION(type)                                                                       \
+    {                                                                                              \
+        .name = "json", .kind = OPTION_FLAG, .offset = offsetof(type, json), .help = "print JSON"  \
+    }
+
+#endif
