@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the build looks for is in packages.list, and every package there is in 3rdparty/README.md.
 
+# Libraries of the project itself.
+parts='procedures|streams|keys|tools|engine|pool|server|image|guest|runtime|world'
+
 check() {
     awk '!/^#/ && NF { print $3 }' packages.list | sort -u >"$scratch/provided"
     {
         sed -n 's/.*vine_find(\([a-z][a-z0-9._-]*\)).*/\1/p' CMakeLists.txt cmake/*.cmake */CMakeLists.txt
         sed -n 's/^set(vine_tool_modules \(.*\))/\1/p' cmake/VineTool.cmake | tr ' ' '\n'
         grep -rhoE '^/\* (needs|test): .*\*/' tests bench | tr ' ' '\n' |
-            sed -n 's/^links=//p' | grep -vxE 'procedures|streams|keys|tools|engine|pool|server|image|guest|runtime|world'
+            sed -n 's/^links=//p' | grep -vxE "$parts"
         grep -rhoE '^/\* needs: .*\*/' bench | sed 's|^/\* needs: *||; s| *\*/$||' | tr ' ' '\n' |
-            grep -vxE 'runtime|procedures|streams'
+            grep -vxE "$parts"
     } | sed '/^$/d' | sort -u | while read -r name; do
         grep -qxF -- "$name" "$scratch/provided" || echo "packages.list: no line provides $name"
     done
