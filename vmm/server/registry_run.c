@@ -66,7 +66,10 @@ static void is_put_back(struct vine__vm_store_work *work)
         (void)snprintf(vm->ended_text + size, sizeof(vm->ended_text) - size,
                        "%sits disks are not back in the pool: %s", size > 0 ? "; " : "", work->why);
     vm->facts.is_taken_out = work->error != VINE_SERVER_E_DONE;
-    off(vm);
+    if (vm->state == VINE__VM_OFF)
+        vm->phase = VINE__VM_IDLE; /* it was all the time, and nobody hears of it again */
+    else
+        off(vm);
 }
 
 static void put_back(struct vine__vm *vm)
@@ -104,10 +107,8 @@ void vine__registry_settle(struct vine__registry *registry)
     {
         struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
 
-        if (!vm->facts.is_taken_out || vm->phase != VINE__VM_IDLE)
-            continue;
-        vm->error = VINE_SERVER_E_DONE;
-        put_back(vm);
+        if (vm->facts.is_taken_out && vm->phase == VINE__VM_IDLE)
+            put_back(vm);
     }
 }
 

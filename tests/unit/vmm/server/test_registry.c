@@ -275,12 +275,16 @@ static void what_cannot_be_put_back_is_kept_told_and_used_again(void **state)
     world_settle(world);
     assert_true(vine__store_memory_is_out(world->store, uid));
     assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n5,crash\n75,", 24);
+    assert_string_equal(ask(alice, "21,1\n"), "21,1\n0\n");
     vine__store_memory_fail(world->store, VINE__VM_PUT_BACK, VINE_SERVER_E_DONE);
     vine__registry_settle(&world->registry);
     assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid),
                         "9,1\n43,error 14: the disks of this VM are put back\n");
     world_settle(world);
     assert_false(vine__store_memory_is_out(world->store, uid));
+    assert_false(vine__session_next_event(&alice->session)); /* it is as it was */
+    assert_string_equal(ask(alice, "11,1\n32,%s\n", uid),
+                        "11,1\n0\n3,off\n5,crash\n11,that was it\n1\n");
     assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "9,1\n12,/tmp/console\n");
     hang_up(alice);
 }
