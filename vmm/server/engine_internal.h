@@ -37,6 +37,8 @@ struct vine__engine {
     struct vine_list vms;
     struct vine_list links;
     struct vine__engine_bells bells;
+    struct vine__groups *groups;            /* NULL: there are none, or none was wanted yet */
+    char no_groups[VINE__SERVER_WHY_BYTES]; /* why not; "": it is not known */
     /* What a former engine has left running, as it has written that down, until it is adopted. */
     json_t *left, *left_links;
     char (*left_uids)[VINE__VM_UID_BYTES]; /* core 0's copy */

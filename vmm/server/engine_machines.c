@@ -351,6 +351,8 @@ static void loop(void *context)
     if (engine->is_changed)
         vine__engine_save(engine);
     vine__engine_bells_close(engine);
+    if (engine->groups != NULL)
+        vine__groups_close(engine->groups);
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */

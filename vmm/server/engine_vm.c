@@ -164,9 +164,36 @@ static bool give_files(const struct vine__engine_vm *vm)
             give_file(vm->boot->initrd, options->user_id, options->group_id));
 }
 
+/* Control groups, once a VM has limits: to have them moves this process into one of its own. */
+static struct vine__groups *groups_for(struct vine__engine_vm *vm,
+                                       struct vine__group_limits *ret_limits)
+{
+    struct vine__engine *const engine = vm->engine;
+    const struct vine__vm_limits *const limits = &vm->boot->configuration->limits;
+
+    *ret_limits = (struct vine__group_limits){
+        .memory_bytes = limits->memory_bytes,
+        .cpu_percent = limits->cpu_percent,
+        .cpu_weight = limits->cpu_weight,
+        .task_count = limits->processes,
+    };
+    if (limits->memory_bytes == 0 && limits->cpu_percent == 0 && limits->cpu_weight == 0 &&
+        limits->processes == 0)
+        return NULL;
+    if (engine->groups == NULL && engine->no_groups[0] == '\0' &&
+        vine__groups_open("", &engine->groups, engine->no_groups, sizeof(engine->no_groups)) != 0) {
+        engine->groups = NULL;
+        if (engine->no_groups[0] == '\0')
+            (void)snprintf(engine->no_groups, sizeof(engine->no_groups), "no control groups");
+    }
+    if (engine->no_groups[0] != '\0' && !vm->is_adopted)
+        vine__engine_note(engine, vm->boot, "not all of its limits hold: %s", engine->no_groups);
+    return engine->groups;
+}
+
 static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
 {
-    const struct vine__machine_options options = {
+    struct vine__machine_options options = {
         .folder = vm->engine->options.runtime,
         .user_id = vm->engine->options.user_id,
         .group_id = vm->engine->options.group_id,
@@ -175,9 +202,11 @@ static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
         .on_page_change = vine__engine_bells_ring,
         .context = vm,
     };
-    int error =
-        vine__machine_create(&vm->description, &options, &vm->machine, why, VINE__SERVER_WHY_BYTES);
+    int error;
 
+    options.groups = groups_for(vm, &options.limits);
+    error =
+        vine__machine_create(&vm->description, &options, &vm->machine, why, VINE__SERVER_WHY_BYTES);
     if (error != 0 || vm->is_adopted || vm->description.doorbell_vectors == 0 ||
         vine__engine_bells_add(vm))
         return error;
