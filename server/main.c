@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vine/error.h>
@@ -154,8 +155,15 @@ static int choose_user(struct program *program)
     }
     program->user_id = user != NULL ? user->pw_uid : number;
     program->group_id = user != NULL ? user->pw_gid : number;
-    if (conf->group == NULL)
+    if (conf->group == NULL) {
+        struct stat device;
+
+        /* Who may use KVM. */
+        if (conf->accelerator != VINE__SERVER_ACCELERATOR_TCG && stat("/dev/kvm", &device) == 0 &&
+            (device.st_mode & S_IRWXO) != S_IRWXO)
+            program->group_id = device.st_gid;
         return STATUS_DONE;
+    }
     if (read_number(conf->group, &number)) {
         program->group_id = number;
         return STATUS_DONE;

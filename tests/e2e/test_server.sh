@@ -18,6 +18,7 @@ undo() {
 }
 
 serve() {
+    : >serving # of the former one, which was ready
     "$vine" server --pool ./farm --state state --runtime run --console-links runtime \
         --accelerator tcg "$@" 2>serving &
     server=$!

@@ -148,6 +148,7 @@ void vine__engine_forget_link(struct vine__engine *engine, const struct vine__en
 void vine__engine_save(struct vine__engine *engine);
 /* and what a former one has: read before the thread is there; adopted. */
 void vine__engine_load(struct vine__engine *engine);
+bool vine__engine_is_left(const struct vine__engine *engine, const char *uid);
 enum vine_server_error vine__engine_adopt(struct vine__engine *engine,
                                           const struct vine__boot *boot,
                                           char why[VINE__SERVER_WHY_BYTES],

@@ -245,6 +245,14 @@ static int adopt_machine(struct vine__engine_vm *vm, const struct vine__machine_
     return error;
 }
 
+bool vine__engine_is_left(const struct vine__engine *engine, const char *uid)
+{
+    for (size_t i = 0; uid != NULL && i < json_array_size(engine->left); i++)
+        if (strcmp(uid_of(json_array_get(engine->left, i)), uid) == 0)
+            return true;
+    return false;
+}
+
 /* What is written of a VM, no more among what is left; NULL: nothing is. */
 static json_t *take_left(struct vine__engine *engine, const char *uid)
 {
@@ -371,14 +379,6 @@ static void adopt_link(struct vine__engine *engine, const json_t *saved)
     enter_link(engine, link);
 }
 
-static bool is_left(const struct vine__engine *engine, const char *uid)
-{
-    for (size_t i = 0; uid != NULL && i < json_array_size(engine->left); i++)
-        if (strcmp(uid_of(json_array_get(engine->left, i)), uid) == 0)
-            return true;
-    return false;
-}
-
 void vine__engine_adopt_links(struct vine__engine *engine)
 {
     size_t i = 0;
@@ -387,7 +387,8 @@ void vine__engine_adopt_links(struct vine__engine *engine)
     while (i < json_array_size(engine->left_links)) {
         json_t *const saved = json_array_get(engine->left_links, i);
 
-        if (is_left(engine, json_string_value(json_object_get(saved, "application")))) {
+        if (vine__engine_is_left(engine,
+                                 json_string_value(json_object_get(saved, "application")))) {
             i++;
             continue;
         }

@@ -108,11 +108,21 @@ struct start {
     char why[VINE__PROBE_TEXT_BYTES];
 };
 
+/* It is the next one's no more, whatever came of it. */
+static void forget_left(struct vine__engine *engine, const char *uid)
+{
+    for (uint32_t i = 0; i < engine->left_count; i++)
+        if (strcmp(engine->left_uids[i], uid) == 0)
+            memcpy(engine->left_uids[i], engine->left_uids[--engine->left_count],
+                   sizeof(engine->left_uids[i]));
+}
+
 static void be_done(struct vine__errand *errand)
 {
     struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
     struct vine__machines_work *const work = start->work;
 
+    forget_left(start->engine, work->boot->uid);
     free(start);
     work->done(work);
 }
@@ -200,14 +210,6 @@ const char (*vine__engine_left(struct vine__machines *machines,
 
     *ret_count = engine->left_count;
     return (const char(*)[VINE__VM_UID_BYTES])engine->left_uids;
-}
-
-static void forget_left(struct vine__engine *engine, const char *uid)
-{
-    for (uint32_t i = 0; i < engine->left_count; i++)
-        if (strcmp(engine->left_uids[i], uid) == 0)
-            memcpy(engine->left_uids[i], engine->left_uids[--engine->left_count],
-                   sizeof(engine->left_uids[i]));
 }
 
 static void be_resumed(struct vine__errand *errand)

@@ -53,7 +53,8 @@ VINE_MUST_CHECK int vine__engine_open(const struct vine__engine_options *options
 
 /*
  * UIDs of VMs that a former engine has left running, as far as they have not been resumed: nobody
- * may start them, or change what they boot from. The engine's, until the next call. Core 0.
+ * may change what they boot from, and who starts one goes on with it. The engine's, until the next
+ * call. Core 0.
  */
 const char (*vine__engine_left(struct vine__machines *machines,
                                uint32_t *ret_count))[VINE__VM_UID_BYTES];

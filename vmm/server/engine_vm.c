@@ -287,18 +287,25 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
                                         char console[VINE__VM_CONSOLE_BYTES])
 {
     struct vine__engine_vm *vm;
-    enum vine_server_error told = vine__engine_make(engine, start, &vm, why);
+    enum vine_server_error told;
 
-    if (told != VINE_SERVER_E_DONE)
-        return told;
-    told = execute(vm, why);
-    if (told != VINE_SERVER_E_DONE) {
-        vine__engine_unmake(vm);
-        return told;
+    /* One of a pool that was opened late may run already. */
+    if (vine__engine_is_left(engine, start->boot->uid) &&
+        vine__engine_adopt(engine, start->boot, why, &vm) == VINE_SERVER_E_DONE) {
+        vine__engine_adopt_links(engine);
+    } else {
+        told = vine__engine_make(engine, start, &vm, why);
+        if (told != VINE_SERVER_E_DONE)
+            return told;
+        told = execute(vm, why);
+        if (told != VINE_SERVER_E_DONE) {
+            vine__engine_unmake(vm);
+            return told;
+        }
     }
     (void)snprintf(console, VINE__VM_CONSOLE_BYTES, "%s", vm->console);
     vine__engine_save(engine);
-    return told;
+    return VINE_SERVER_E_DONE;
 }
 
 static void conclude(struct vine__engine_vm *vm)

@@ -262,6 +262,20 @@ static uint32_t count_left(void)
     return count;
 }
 
+/* Of the only one that is written down. */
+static pid_t read_pid(void)
+{
+    char path[64];
+    json_t *root;
+    pid_t pid;
+
+    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
+    root = json_load_file(path, 0, NULL);
+    assert_int_equal(json_unpack(root, "{s:[{s:{s:i}}]}", "vms", "identity", "pid", &pid), 0);
+    json_decref(root);
+    return pid;
+}
+
 static void one_outlives_its_engine_and_the_next_goes_on_with_it(void **state)
 {
     struct vm *const vm = make_vm(GOOD);
@@ -307,18 +321,20 @@ static void one_that_nobody_goes_on_with_is_left_to_the_next(void **state)
     expect_end(other, "killed", "");
 }
 
-/* Of the only one that is written down. */
-static pid_t read_pid(void)
+static void who_starts_one_that_was_left_goes_on_with_it(void **state)
 {
-    char path[64];
-    json_t *root;
+    struct vm *const vm = make_vm(GOOD);
     pid_t pid;
 
-    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
-    root = json_load_file(path, 0, NULL);
-    assert_int_equal(json_unpack(root, "{s:[{s:{s:i}}]}", "vms", "identity", "pid", &pid), 0);
-    json_decref(root);
-    return pid;
+    another_engine(state);
+    run(vm);
+    pid = read_pid();
+    another_engine(state);
+    run(vm);
+    assert_int_equal(count_left(), 0);
+    assert_int_equal(read_pid(), pid);
+    machines->calls->stop(machines, vm->boot.uid, 60000);
+    expect_end(vm, "stopped", "");
 }
 
 static void one_that_has_ended_meanwhile_is_told_of(void **state)
@@ -404,6 +420,7 @@ int main(int argc, char **argv)
         IN_WORLD(what_was_said_is_told_from_its_end),
         IN_WORLD(one_outlives_its_engine_and_the_next_goes_on_with_it),
         IN_WORLD(one_that_nobody_goes_on_with_is_left_to_the_next),
+        IN_WORLD(who_starts_one_that_was_left_goes_on_with_it),
         IN_WORLD(one_that_has_ended_meanwhile_is_told_of),
         IN_WORLD(what_makes_no_sense_is_nobody),
         IN_WORLD(one_of_which_too_little_is_written_down_is_refused),
