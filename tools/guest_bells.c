@@ -187,8 +187,8 @@ static const struct option bells_options[] = {
      .kind = OPTION_COUNT,
      VALUE(linger),
      .value = "SECONDS",
-     .help = "end when for so long no machine and no client was there; 0, or if nothing says: "
-             "serve until told to stop"},
+     .help = "end when for so long no machine and no client was there, and nothing was kept; 0, "
+             "or if nothing says: serve until told to stop"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),
@@ -201,7 +201,8 @@ static const char *const bells_description[] = {
     "Serves the doorbells by which virtual machines wake one another: QEMU's ivshmem-doorbell "
     "devices get from it the descriptors to ring, each of those machines alone that it was linked "
     "with. It is a process of its own, so that doorbells outlive whoever starts the machines: "
-    "QEMU does not connect a second time.",
+    "QEMU does not connect a second time. It keeps memories of those machines, too, for who "
+    "starts them, ends and comes again.",
     NULL,
 };
 

@@ -75,7 +75,8 @@ struct vine__machine_identity {
 VINE_MUST_CHECK int vine__machine_identify(const struct vine__machine *machine,
                                            struct vine__machine_identity *ret_identity);
 
-/* As an object of JSON, the caller's; NULL: no memory. And back: 0; -EINVAL and what is wrong. */
+/* As an object of JSON, the caller's, with the keys pid, start_ticks, scope, qmp, console,
+ * links_max and link_bytes_max; NULL: no memory. And back: 0; -EINVAL and what is wrong. */
 json_t *vine__machine_identity_save(const struct vine__machine_identity *identity);
 VINE_MUST_CHECK int vine__machine_identity_load(const json_t *object,
                                                 struct vine__machine_identity *ret_identity,

@@ -12,8 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "utils/atomic.h"
@@ -187,6 +191,84 @@ static void a_reader_believes_no_torn_entry(void **state)
     close_view(&view);
 }
 
+/* ---- another process goes on ----------------------------------------------------------------- */
+
+/* Write until it is killed: both sides have the same generation, one more each time. */
+static void write_on(const struct vine__status *former)
+{
+    struct vine__status status;
+    struct vine_status_side both[2] = {{0}, {0}};
+
+    if (vine__status_adopt(former->fd, former->books_fd, former->place_count, &status) != 0)
+        _exit(1);
+    for (uint64_t next = vine__status_entry(&status, 1)->sides[0].generation + 1;; next++) {
+        both[0].generation = both[1].generation = next;
+        if (next % 3 == 0)
+            vine__status_unplug(&status, 1);
+        if (vine__status_entry(&status, 1)->is_plugged == 0)
+            vine__status_plug(&status, 1,
+                              &(struct vine__status_entry){
+                                  .name = "l", .size_bytes = {4096, 4096}, .sides = both});
+        else
+            (void)vine__status_set_sides(&status, 1, both);
+    }
+}
+
+static void who_is_killed_anywhere_leaves_books_that_hold(void **state)
+{
+    struct view view = open_view(2);
+    const struct vine_status_link *const shared = &view.page->links[1];
+    uint64_t generation = 0;
+
+    (void)state;
+    for (uint32_t round = 0; round < 50; round++) {
+        const uint32_t begin = vine__load_relaxed_u32(&view.page->changes);
+        const pid_t pid = fork();
+        struct vine__status heir;
+
+        if (pid == 0)
+            write_on(&view.status);
+        while (vine__load_relaxed_u32(&view.page->changes) - begin < 50 + 37 * round)
+            (void)sched_yield();
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        const bool was_whole = shared->sequence % 2 == 0;
+        const uint64_t was_read = shared->sides[0].generation;
+
+        assert_int_equal(vine__status_adopt(view.status.fd, view.status.books_fd, 2, &heir), 0);
+        const struct vine_status_link *const entry_now = vine__status_entry(&heir, 1);
+
+        assert_int_equal(entry_now->sides[0].generation, entry_now->sides[1].generation);
+        assert_true(entry_now->generation >= generation);
+        /* No guest has read more than they say. */
+        assert_true(!was_whole || entry_now->sides[0].generation >= was_read);
+        generation = entry_now->generation;
+        assert_int_equal(shared->sequence % 2, 0);
+        assert_memory_equal(shared, entry_now, sizeof(*shared));
+        vine__status_close(&heir);
+    }
+    close_view(&view);
+}
+
+static void books_of_something_else_are_refused(void **state)
+{
+    struct view view = open_view(2);
+    struct vine__status heir;
+
+    (void)state;
+    assert_int_equal(vine__status_adopt(view.status.fd, view.status.books_fd, 1, &heir), -EINVAL);
+    assert_int_equal(vine__status_adopt(view.status.fd, view.status.fd, 2, &heir), -EINVAL);
+    assert_int_equal(vine__status_adopt(view.status.books_fd, view.status.books_fd, 2, &heir),
+                     -EINVAL);
+    assert_int_equal(vine__status_adopt(-1, view.status.books_fd, 2, &heir), -EBADF);
+    view.status.books->current[1] = 2;
+    assert_int_equal(vine__status_adopt(view.status.fd, view.status.books_fd, 2, &heir), -EINVAL);
+    view.status.books->current[1] = 0;
+    view.status.books->bytes++; /* another version's */
+    assert_int_equal(vine__status_adopt(view.status.fd, view.status.books_fd, 2, &heir), -EINVAL);
+    close_view(&view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +278,8 @@ int main(void)
         cmocka_unit_test(each_change_raises_sequence_and_changes_and_nothing_else_does),
         cmocka_unit_test(a_place_that_gets_a_link_again_has_another_generation),
         cmocka_unit_test(a_reader_believes_no_torn_entry),
+        cmocka_unit_test(who_is_killed_anywhere_leaves_books_that_hold),
+        cmocka_unit_test(books_of_something_else_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
