@@ -187,7 +187,7 @@ int run_stream(struct run_verb *verb)
 
     if (error == 0 && !vine_procedure_describe(procedure)->has_streams) {
         message_error("%s has no streams at this appliance: standard input wants one on reactors, "
-                      "named by --appliance",
+                      "named by --appliance, and no agent",
                       verb->procedure);
         return STATUS_USAGE;
     }

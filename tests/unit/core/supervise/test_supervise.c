@@ -255,7 +255,7 @@ static void limit_descriptors_more(void *nothing)
 {
     const struct rlimit few = {.rlim_cur = 16, .rlim_max = 16};
 
-    (void)nothing;
+    close_others(nothing);
     (void)setrlimit(RLIMIT_NOFILE, &few);
 }
 
