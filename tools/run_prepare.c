@@ -103,6 +103,8 @@ static int check(struct run_verb *verb)
         message_error("%s makes files: say where with -o OUT", recipe->procedure);
         return STATUS_USAGE;
     }
+    if (verb->values->in_process && verb->values->deadline_ns != 0)
+        return usage("--in-process gives no task up: it takes no --deadline");
     if (verb->values->sums && verb->values->output == NULL)
         return usage("--sums writes OUT/" SUMS_NAME ": say where with -o OUT");
     if (verb->values->verify && !verify_knows(recipe)) {
@@ -247,8 +249,8 @@ int run_prepare_stream(struct run_verb *verb)
         values->json)
         return usage("-, standard input, goes to standard output alone: without --output, --sums, "
                      "--verify, --in-process and --json");
-    if (values->key != NULL)
-        return usage("-, standard input, takes no --key");
+    if (values->key != NULL || values->deadline_ns != 0)
+        return usage("-, standard input, takes no --key and no --deadline");
     status = connection_open(&verb->connection, &verb->pipe);
     if (status == STATUS_DONE)
         status = ask_for_recipe(verb, verb->procedure, &verb->run.options.recipe);

@@ -15,6 +15,8 @@ busy='--overprovisioned --blocked-reactor-notify-ms 10000' # others use these pr
 printf 'good\n' >good
 expect 2 "$vine" run zstd --sums -o out - <good
 said 'goes to standard output alone'
+expect 2 "$vine" run zstd --deadline 1s - <good
+said 'takes no --key and no --deadline'
 expect 2 "$vine" run zstd - <good
 said 'has no streams at this appliance'
 

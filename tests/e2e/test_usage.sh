@@ -25,6 +25,8 @@ expect 2 "$vine" run zstd --level 99 one -o out
 expect 2 "$vine" run zstd --level x one -o out
 expect 2 "$vine" run sha256 --level 1 one
 expect 2 "$vine" run zstd --chunk 1 one -o out
+expect 2 "$vine" run sha256 --in-process --deadline 1s one
+said 'it takes no --deadline'
 expect 2 "$vine" run unzstd --in-process one -o out
 # Nought is a number, and what it means is said.
 expect 2 "$vine" run sha256 --jobs 0 one
