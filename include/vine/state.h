@@ -149,6 +149,7 @@ struct vine_coroutine {
     bool is_played;
     bool is_paused;     /* it is blocked in vine_pause */
     bool has_cancelled; /* its children, as it has left by an error */
+    bool is_named;      /* outside, by an ask that was taken back: an answer may come still */
     uint8_t step;       /* of the operation under way */
     uint32_t magic;     /* while it is one */
     int error;          /* raised, and nobody has dealt with it */

@@ -70,6 +70,10 @@ VINE__INSIDE static void forget(struct vine_coroutine *child)
         child->parent->children = child->sibling;
     child->inside->coroutine_count--;
     child->magic = 0;
+    if (child->is_named) {
+        vine__coroutine_keep(child);
+        return;
+    }
     vine__heap_free(&child->inside->heap, child);
 }
 

@@ -56,12 +56,15 @@ VINE__INSIDE static void take_back(struct vine_coroutine *that)
 {
     struct vine__ask *const ask = &that->ask;
     const bool is_beyond = ask->kind >= VINE__ASK_BEYOND;
+    const bool is_of_socket = ask->kind == VINE__ASK_RECEIVE; /* which is told of what comes */
 
     ask->kind = VINE__ASK_NOTHING;
     if (VINE__UNLIKELY(is_beyond))
         vine__beyond_leave((struct vine__beyond *)(uintptr_t)ask->a);
-    if (ask->run != that->inside->run)
+    if (ask->run != that->inside->run) {
+        that->is_named |= !is_beyond && !is_of_socket;
         return;
+    }
     if (ask->next != NULL)
         ask->next->previous = ask->previous;
     if (ask->previous != NULL)
@@ -202,12 +205,35 @@ VINE__INSIDE void vine__ask(struct vine_coroutine *that, enum vine__ask_kind kin
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
+/* Nothing but coroutines comes where one was that an answer may name still: what is read there then
+ * is never what somebody else has written. Those that have ended are behind the first one, which
+ * has no siblings. */
+VINE__INSIDE void vine__coroutine_keep(struct vine_coroutine *that)
+{
+    struct vine_coroutine *const first = that->inside->first;
+
+    that->sibling = first->sibling;
+    first->sibling = that;
+}
+
+VINE__INSIDE static struct vine_coroutine *make(struct vine__inside *inside)
+{
+    struct vine_coroutine *const first = inside->first;
+    struct vine_coroutine *const kept = first != NULL ? first->sibling : NULL;
+
+    if (VINE__LIKELY(kept == NULL))
+        return vine__heap_alloc(&inside->heap, sizeof(struct vine_coroutine));
+    first->sibling = kept->sibling;
+    *kept = (struct vine_coroutine){.is_named = true};
+    return kept;
+}
+
 VINE__INSIDE struct vine_coroutine *vine__coroutine_create(struct vine__inside *inside,
                                                            const struct vine_coroutine_type *type,
                                                            void *argument,
                                                            struct vine_coroutine *parent)
 {
-    struct vine_coroutine *const that = vine__heap_alloc(&inside->heap, sizeof *that);
+    struct vine_coroutine *const that = make(inside);
 
     if (that == NULL)
         return NULL;
@@ -282,13 +308,16 @@ VINE__INSIDE void vine__inside_take(struct vine__inside *inside, const struct vi
     switch (item->kind) {
     case VINE__ITEM_ASK:
     case VINE__ITEM_NEXT:
-        /* The place is what this heap gave, and its own rights are all that is used. */
+        /* The place is what this heap gave, and its own rights are all that is used. It is a
+         * coroutine's still, though perhaps another one's: the number tells. */
         that = (void *)((unsigned char *)inside + item->place);
         if (that->ask.number == item->number && vine__is_asking(that)) {
             if (item->result < 0)
                 that->error = (int)item->result;
-            else if (that->ask.kind >= VINE__ASK_BEYOND && that->ask.kind < VINE__ASK_PASSING)
-                that->ask.kind = VINE__ASK_NOTHING; /* it has what it asked for */
+            /* It has what it asked for, or nobody knows of that any more. */
+            if (that->ask.kind < VINE__ASK_BEYOND ||
+                (item->result >= 0 && that->ask.kind < VINE__ASK_PASSING))
+                that->ask.kind = VINE__ASK_NOTHING;
             vine__wake(that, item->result);
         }
         break;

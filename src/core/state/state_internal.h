@@ -11,6 +11,9 @@ struct vine_coroutine *vine__coroutine_create(struct vine__inside *inside,
                                               const struct vine_coroutine_type *type,
                                               void *argument, struct vine_coroutine *parent);
 
+/* It has ended, and an answer may name it still: its place is the next one's that is created. */
+void vine__coroutine_keep(struct vine_coroutine *that);
+
 /* Its turn is next. */
 void vine__queue_first(struct vine__inside *inside, struct vine_coroutine *that);
 

@@ -3,6 +3,8 @@
 /* Several sockets at once, peers that hang up, and micro-processes that listen. */
 #include "../process/process_tests.h"
 
+#include "core/state/state.h"
+
 /* ---- which comes first ----------------------------------------------------------------------- */
 
 /* Tells on its connection which of its sockets has what, until the connection itself has. */
@@ -423,6 +425,90 @@ static void what_cannot_be_listened_at_says_why(void **state)
     close_cores();
 }
 
+/* ---- an answer for one that has gone --------------------------------------------------------- */
+
+#define BLOCKS 40
+
+static uintptr_t child_begin; /* where it was */
+static int blocks_there;
+
+VINE_COROUTINE(writes_in_vain)
+{
+    struct {
+        char much[4000];
+    } *self;
+
+    vine_begin();
+    vine_deadline(VINE_NS_PER_SECOND);
+    for (;;)
+        vine_write(self->much, sizeof self->much);
+    vine_end();
+}
+
+VINE_COROUTINE(forgives)
+{
+    struct {
+        struct vine_coroutine *child;
+        int error;
+    } *self;
+
+    vine_begin();
+    vine_child(writes_in_vain, NULL, self->child);
+    child_begin = (uintptr_t)self->child;
+    vine_join(self->child);
+    vine_catch(self->error)
+    {
+        assert_int_equal(self->error, -ETIMEDOUT);
+    }
+    vine_end();
+}
+
+/* Takes memory while the child's answer is still to come: that there is room to write. */
+VINE_COROUTINE(remembers)
+{
+    struct {
+        ssize_t length;
+        char byte;
+    } *self;
+
+    vine_begin();
+    vine_call(forgives, NULL);
+    for (int i = 0; i < BLOCKS; i++) {
+        const uintptr_t block =
+            (uintptr_t)vine__heap_alloc(&that->inside->heap, sizeof(struct vine_coroutine));
+
+        blocks_there += block < child_begin + sizeof(struct vine_coroutine) &&
+                        child_begin < block + sizeof(struct vine_coroutine);
+    }
+    vine_read(self->length, &self->byte, 1);
+    vine_end();
+}
+
+/* The answer has its place and a number, and what is read there has to be a coroutine's. */
+static void no_memory_comes_where_one_was_that_an_answer_is_for(void **state)
+{
+    static char bytes[65536];
+    struct one one;
+
+    (void)state;
+    child_begin = 0;
+    blocks_there = 0;
+    open_processes();
+    start_one(&one, &vine__type_remembers, NULL);
+    step_often();
+    advance(2 * VINE_NS_PER_SECOND);
+    step_often();
+    for (int i = 0; i < 100; i++) { /* all that was on its way: the answer comes */
+        (void)!read(one.fd, bytes, sizeof bytes);
+        step_often();
+    }
+    say_to(&one, "x");
+    finish_one(&one, 0);
+    assert_int_not_equal(child_begin, 0);
+    assert_int_equal(blocks_there, 0);
+    close_cores();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +520,7 @@ int main(void)
         cmocka_unit_test(who_connects_is_accepted_in_turn),
         cmocka_unit_test(more_than_a_few_that_nobody_accepts_are_closed),
         cmocka_unit_test(what_cannot_be_listened_at_says_why),
+        cmocka_unit_test(no_memory_comes_where_one_was_that_an_answer_is_for),
     };
 
     return run_by_all_guards(tests);
