@@ -326,6 +326,8 @@ static void serve(void)
     own.control = (struct vine__control){.path = own.control_path,
                                          .version = VINE_VERSION,
                                          .places = &own.program->places,
+                                         .store = own.store,
+                                         .pools = own.control.pools,
                                          .stop = be_asked_to_end};
     error = vine__server_start(&options, &own.server, why);
     if (error != 0) {
@@ -396,6 +398,19 @@ static void add_pools(const struct vine__server_conf *conf)
 {
     for (uint32_t i = 0; i < conf->pool_count; i++)
         add_pool(conf->pools[i]);
+}
+
+/* Those that the former server was told to open while it ran. */
+static void add_former_pools(void)
+{
+    struct vine__pool_paths *const pools = &own.control.pools;
+    char file[VINE__PLACE_BYTES + 16], why[VINE__POOL_PATHS_WHY_BYTES] = "";
+
+    (void)snprintf(file, sizeof(file), "%s/pools.json", own.program->places.state);
+    if (vine__pool_paths_load(file, pools, why) != 0)
+        message_warning("%s", message_escape(why));
+    for (uint32_t i = 0; i < pools->count; i++)
+        add_pool(pools->all[i]);
 }
 
 /* What can be read again are pools that are new. */
@@ -484,6 +499,7 @@ static int begin(int argc, char **argv)
     add_pools(&program->conf);
     for (size_t i = 0; i < program->pool_count; i++)
         add_pool(program->pools[i]);
+    add_former_pools();
     open_next();
     return VINE_MAIN_GOES_ON;
 }
@@ -507,6 +523,7 @@ int program_run(struct program *program)
         vine__registry_unwatch(&own.watcher);
         vine__registry_fini(&own.registry);
     }
+    vine__pool_paths_fini(&own.control.pools);
     for (size_t i = 0; i < own.pool_count; i++)
         free(own.pools[i]);
     return status;

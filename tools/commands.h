@@ -30,6 +30,8 @@
     X(pool_rm, "remove machines from a pool")                                                      \
     X(pool_export, "copy what a machine of a pool is made of to files")                            \
     X(server, "run the virtual machines of pools for several clients")                             \
+    X(up, "start all machines of a pool, by a server")                                             \
+    X(down, "end all machines of a pool, by its server")                                           \
     X(vm_create, "make a VM of a server")                                                          \
     X(vm_ls, "list the VMs of a server")                                                           \
     X(vm_show, "show a VM of a server")                                                            \

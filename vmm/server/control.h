@@ -14,6 +14,7 @@
 #define VINE_VMM_SERVER_CONTROL_H
 
 #include "vmm/server/places.h"
+#include "vmm/server/pools_file.h"
 #include "vmm/server/registry.h"
 
 struct vine__control {
@@ -21,6 +22,8 @@ struct vine__control {
     const char *path; /* of the control socket */
     const char *version;
     const struct vine__places *places;
+    struct vine__vm_store *store;  /* of pools; NULL: there are none */
+    struct vine__pool_paths pools; /* that were opened here, as places->state has them */
     /* The server is to end, after the answer; and all VMs with it, or not. */
     void (*stop)(struct vine__control *control, bool stops_vms);
     /* ...and whoever serves clients these. */

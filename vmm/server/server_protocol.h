@@ -77,7 +77,11 @@ enum vine_server_shape {
     X(ADD_CLIENT, 202, "add_client", "s")                                                          \
     X(REMOVE_CLIENT, 203, "remove_client", "s")                                                    \
     X(GIVE_VM, 204, "give_vm", "ss")                                                               \
-    X(STOP_SERVER, 205, "stop_server", "i")
+    X(STOP_SERVER, 205, "stop_server", "i")                                                        \
+    X(POOLS, 206, "pools", "")                                                                     \
+    X(OPEN_POOL, 207, "open_pool", "ss")                                                           \
+    X(CLOSE_POOL, 208, "close_pool", "s")                                                          \
+    X(POOL_VMS, 209, "pool_vms", "s")
 
 #define VINE_SERVER_OVER_ALL       100
 #define VINE_SERVER_CONTROL        200 /* and above: of the server itself */

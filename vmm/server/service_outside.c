@@ -450,6 +450,8 @@ static void control_closes(struct vine__control *control, struct vine__client *c
     client->permissions = 0;
     from->is_removed = true;
     from->use_count++;
+    /* The listener ends in a later turn; its name is free at once. */
+    (void)unlink(client->path);
     close_listener(from);
     VINE_LIST_FOR_EACH(node, &from->connections)
     vine_service_hang_up(gone, VINE_LIST_OBJECT(node, struct connection, link));

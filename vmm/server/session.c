@@ -276,6 +276,59 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
     }
 }
 
+static void heard_pools(struct vine__control_pools *pools)
+{
+    struct vine__session *const session = pools->context;
+
+    session->wake(session);
+}
+
+/* Texts of a request, for pools: they are copied there. */
+static bool take_text(const struct vine__request_parameter *parameter, char **ret_text)
+{
+    if (memchr(parameter->bytes, '\0', parameter->size_bytes) != NULL)
+        return false;
+    *ret_text = strndup(parameter->bytes, parameter->size_bytes);
+    return *ret_text != NULL;
+}
+
+static enum vine_server_error ask_pools(struct vine__session_result *result,
+                                        const struct vine__command *command, char *why)
+{
+    struct vine__session *const session = result->session;
+    const bool opens = command->action == VINE_SERVER_OPEN_POOL;
+    struct vine__control_pools wanted = {.action = (enum vine_server_control)command->action,
+                                         .done = heard_pools,
+                                         .context = session};
+    enum vine_server_error told = VINE_SERVER_E_BAD_VALUE;
+
+    if ((!opens || take_text(&result->parameters[0], &wanted.folder)) &&
+        (command->action == VINE_SERVER_POOLS ||
+         take_text(&result->parameters[opens], &wanted.name)))
+        told = vine__control_ask_pools(session->control, &wanted, &session->pools, why);
+    free(wanted.folder);
+    free(wanted.name);
+    return told;
+}
+
+/* Those of a pool that is open; of another one there are none. */
+static enum vine_server_error list_pool(struct vine__session_result *result, char *why)
+{
+    const struct vine__request_parameter *const name = &result->parameters[0];
+    uint32_t count, kept = 0;
+    struct vine__vm **const vms = vine__registry_collect(result->session->registry, NULL, &count);
+
+    if (vms == NULL)
+        return refuse(why, VINE_SERVER_E_FAILED, "no memory");
+    for (uint32_t i = 0; i < count; i++)
+        if (strlen(vms[i]->facts.pool) == name->size_bytes &&
+            memcmp(vms[i]->facts.pool, name->bytes, name->size_bytes) == 0)
+            vms[kept++] = vms[i];
+    result->vms = vms;
+    result->count = kept;
+    return VINE_SERVER_E_DONE;
+}
+
 /* Of the server itself. */
 static enum vine_server_error act_on_server(struct vine__session_result *result,
                                             const struct vine__command *command, char *why)
@@ -308,6 +361,12 @@ static enum vine_server_error act_on_server(struct vine__session_result *result,
             return refuse(why, VINE_SERVER_E_BAD_VALUE, "0: VMs run on, or 1: they are stopped");
         control->stop(control, first->integer != 0);
         break;
+    case VINE_SERVER_POOLS:
+    case VINE_SERVER_OPEN_POOL:
+    case VINE_SERVER_CLOSE_POOL:
+        return ask_pools(result, command, why);
+    case VINE_SERVER_POOL_VMS:
+        return list_pool(result, why);
     }
     return VINE_SERVER_E_DONE;
 }
@@ -368,7 +427,7 @@ enum vine__session_told vine__session_do(struct vine__session *session,
     VINE_ASSERT(!request->is_refused && session->waiting == NULL);
     session->asker.why[0] = '\0';
     told = act(&result, command, why);
-    if (session->asker.vm != NULL)
+    if (session->asker.vm != NULL || session->pools != NULL)
         wait_for_work(session, command);
     else if (told != VINE_SERVER_E_DONE)
         answer_refusal(session, command, told, why[0] != '\0' ? why : session->asker.why);
@@ -409,12 +468,35 @@ static enum vine__session_told go_on_with_work(struct vine__session *session, bo
     return VINE__SESSION_ANSWERED;
 }
 
+static enum vine__session_told go_on_with_pools(struct vine__session *session, bool is_timed_out)
+{
+    const struct vine__command *const command = session->waiting;
+    struct vine__control_pools *const pools = session->pools;
+    const struct vine__session_result result = {.session = session, .text = pools->text};
+
+    if (!pools->is_done && !is_timed_out)
+        return VINE__SESSION_WAITS;
+    session->waiting = NULL;
+    session->is_working = false;
+    session->pools = NULL;
+    if (!pools->is_done)
+        answer_refusal(session, command, VINE_SERVER_E_TIMED_OUT, "it is still under way");
+    else if (pools->error != VINE_SERVER_E_DONE)
+        answer_refusal(session, command, pools->error, pools->why);
+    else
+        answer_values(session, command, &result);
+    vine__control_pools_leave(pools);
+    return VINE__SESSION_ANSWERED;
+}
+
 enum vine__session_told vine__session_go_on(struct vine__session *session, bool is_timed_out)
 {
     const struct vine__command *const command = session->waiting;
     const struct vine__session_result result = {.session = session};
 
     VINE_ASSERT(command != NULL);
+    if (session->pools != NULL)
+        return go_on_with_pools(session, is_timed_out);
     if (session->is_working)
         return go_on_with_work(session, is_timed_out);
     if (session->is_reached)
@@ -545,6 +627,8 @@ void vine__session_init(struct vine__session *session, struct vine__registry *re
 void vine__session_fini(struct vine__session *session)
 {
     vine__upload_abandon(&session->upload);
+    vine__control_pools_leave(session->pools);
+    session->pools = NULL;
     vine__registry_unask(&session->asker);
     vine__registry_unwatch(&session->waits);
     vine__registry_unwatch(&session->listens);

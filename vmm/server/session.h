@@ -13,7 +13,7 @@
 #define VINE_VMM_SERVER_SESSION_H
 
 #include "vmm/server/answer.h"
-#include "vmm/server/control.h"
+#include "vmm/server/control_pools.h"
 #include "vmm/server/request.h"
 #include "vmm/server/upload.h"
 
@@ -49,6 +49,7 @@ struct vine__session {
 
     /* Of the control socket; or NULL. */
     struct vine__control *control;
+    struct vine__control_pools *pools; /* that are asked; private */
     /* There is an event, or what is waited for. Its maker's; may not call back. */
     void (*wake)(struct vine__session *session);
     /* What is to be sent; NULL: nothing. */

@@ -108,6 +108,14 @@ static void write_of_server(struct vine__answer *answer, const struct vine__comm
     case VINE_SERVER_CLIENTS:
         vine__answer_string(answer, result->log, result->log_bytes);
         break;
+    case VINE_SERVER_POOLS:
+        vine__answer_text(answer, result->text);
+        break;
+    case VINE_SERVER_POOL_VMS:
+        write_string(answer, write_uids, result);
+        break;
+    case VINE_SERVER_OPEN_POOL:
+    case VINE_SERVER_CLOSE_POOL:
     case VINE_SERVER_ADD_CLIENT:
     case VINE_SERVER_REMOVE_CLIENT:
     case VINE_SERVER_GIVE_VM:

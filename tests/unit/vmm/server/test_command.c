@@ -75,6 +75,10 @@ static const struct {
     {203, SERVER, "203,1\n3,bob\n"},
     {204, SERVER, "204,1\n2,ab\n3,bob\n"},
     {205, SERVER, "205,1\n0\n"},
+    {206, SERVER, "206,1\n"},
+    {207, SERVER, "207,1\n2,/p\n4,farm\n"},
+    {208, SERVER, "208,1\n4,farm\n"},
+    {209, SERVER, "209,1\n4,farm\n"},
 };
 
 #define TABLE_COUNT (sizeof(table) / sizeof(table[0]))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=server */
+/* test: links=server links=runtime */
 /*
  * What store and engine do takes as long as it takes: who has asked is answered when it is done, or
  * is gone by then; nobody else is at the same VM meanwhile; and what fails is told.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: links=server */
+/* test: links=server links=runtime */
 /*
  * What clients ask is done and answered, to the letter; and none knows anything of another's.
  */

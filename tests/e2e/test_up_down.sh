@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# test: timeout=600
+#
+# A pool by a real server and real machines: up, what the verbs on VMs say meanwhile, the console,
+# down; the pool comes back with the next server.
+. "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+PATH=$PATH:/usr/sbin:/sbin
+needs_guests jq mkfs.ext4
+server=
+chmod 755 "$scratch"
+XDG_STATE_HOME=$scratch/state
+export XDG_STATE_HOME
+undo() {
+    [ -z "$server" ] || "$vine" down farm -s "$scratch/run/control.sock" --timeout 1ms >/dev/null 2>&1 || :
+}
+
+# begin_server: with folders of the test's own, and until it serves.
+begin_server() {
+    "$vine" server --config "$scratch/none.conf" --state "$scratch/state" \
+        --runtime "$scratch/run" >"$scratch/server.log" 2>&1 &
+    server=$!
+    until "$vine" vm ls -s run/control.sock >/dev/null 2>&1; do
+        kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat server.log)"
+        command sleep 0.05
+    done
+}
+
+build_guest guest
+expect 0 "$vine" pool create farm --size 256M
+echo '{"console_links": "runtime", "version": 1, "accelerator": "tcg"}' >none.conf
+expect 0 "$vine" pool add farm zip --guest guest --memory 128M
+echo '{"version": 1, "name": "app", "memory": "128M", "links": [{"appliance": "zip", "size": "1M"}]}' >app.json
+expect 0 "$vine" pool add farm app --guest guest --configuration app.json
+
+begin_server
+expect 1 "$vine" down farm -s run/control.sock
+said 'has no pool'
+expect 1 "$vine" up missing -s run/control.sock
+said 'the server says'
+expect 0 "$vine" up farm -s run/control.sock >shown
+[ "$(sed -n 's/: runs.*//p' shown | tr '\n' ' ')" = "zip app " ] || fail "not in their order: $(cat shown)"
+expect 0 "$vine" up farm -s run/control.sock --json >shown
+jq -e 'length == 2 and all(.running)' shown >/dev/null || fail "not both: $(cat shown)"
+[ "$("$vine" vm ls -s run/control.sock --json | jq '[.[] | select(.state == "running")] | length')" = 2 ] ||
+    fail "not running: $("$vine" vm ls -s run/control.sock)"
+
+# A client has its VM as soon as it is given, and nothing else.
+expect 0 "$vine" client add alice -s run/control.sock --vms 1 --pool farm
+expect 0 "$vine" client give app alice -s run/control.sock
+[ "$("$vine" vm ls -s run/alice.sock --json | jq -r '.[].name')" = app ] || fail "alice has not app"
+until "$vine" vm log app -s run/alice.sock | grep -q .; do command sleep 0.1; done
+expect 77 "$vine" up farm -s run/alice.sock
+
+# The console, with what was said before; standard input is no terminal.
+(command sleep 1) | timeout 20 "$vine" vm console app -s run/alice.sock --json >shown || fail "console: $(cat shown)"
+jq -e '.console | test("run/[0-9a-f]{32}-vttyS0$")' shown >/dev/null || fail "console: $(cat shown)"
+
+expect 0 "$vine" down farm -s run/control.sock --timeout 20s >shown
+[ "$(sed -n 's/: off.*//p' shown | tr '\n' ' ')" = "app zip " ] || fail "not in their order: $(cat shown)"
+expect 0 "$vine" down farm -s run/control.sock
+kill -TERM "$server" && wait "$server" || fail "the server: $(cat server.log)"
+
+# All of it is back with the next one.
+begin_server
+[ "$("$vine" vm ls -s run/alice.sock --json | jq -r '.[].name')" = app ] || fail "alice has not app any more"
+[ "$("$vine" vm ls -s run/control.sock --json | jq length)" = 2 ] || fail "the pool is not back"
+expect 0 "$vine" down farm -s run/control.sock --close
+expect 0 "$vine" pool check farm
+expect 0 "$vine" vm ls -s run/control.sock --json >shown
+jq -e '. == []' shown >/dev/null || fail "there still"
+kill -TERM "$server" && wait "$server" || fail "the server: $(cat server.log)"
+server=

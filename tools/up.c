@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * up.c - `vine up`: all VMs of a pool, running.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "message.h"
+#include "status.h"
+#include "vm_pools.h"
+
+struct up_values {
+    const char *socket;
+    uint64_t timeout_ns;
+    bool json;
+};
+
+static void show(const struct vm *vm, size_t done, size_t count)
+{
+    char line[128];
+
+    (void)snprintf(line, sizeof(line), "%zu of %zu: %s", done + 1, count, vm->name);
+    message_progress(line);
+}
+
+/* One that runs is left alone, and one that is about to end is waited for. */
+static int start(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms,
+                 char **ret_console)
+{
+    int status = STATUS_DONE;
+
+    if (strcmp(vm->state, "stopping") == 0)
+        status = vm_wait(server, vm->uid, "off", timeout_ms);
+    if (status == STATUS_DONE &&
+        (strcmp(vm->state, "off") == 0 || strcmp(vm->state, "stopping") == 0))
+        status = vm_execute(server, vm->uid, "", ret_console);
+    if (status == STATUS_DONE && strcmp(vm->state, "paused") != 0)
+        status = vm_wait(server, vm->uid, "running", timeout_ms);
+    return status;
+}
+
+static int start_all(struct vm_server *server, const struct up_values *values,
+                     const struct pool_vms *vms, json_t *told)
+{
+    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, VM_WAIT_MS);
+    int first = STATUS_DONE;
+
+    for (size_t i = 0; i < vms->count; i++) {
+        const struct vm *const vm = &vms->all[i].vm;
+        const bool was_running = strcmp(vm->state, "running") == 0;
+        char *console = NULL;
+        int status;
+
+        show(vm, i, vms->count);
+        status = start(server, vm, timeout_ms, &console);
+        message_progress("");
+        if (status != STATUS_DONE)
+            message_error("%s: not started", vm->name);
+        else if (told == NULL)
+            printf("%s: %s%s%s\n", vm->name, was_running ? "runs already" : "runs",
+                   console != NULL ? ", console at " : "",
+                   console != NULL ? message_escape(console) : "");
+        if (told != NULL) {
+            json_t *const object = json_pack("{s:s, s:s, s:b}", "name", vm->name, "uid", vm->uid,
+                                             "running", status == STATUS_DONE);
+
+            if (console != NULL)
+                json_set_name(object, "console", console);
+            (void)json_array_append_new(told, object);
+        }
+        free(console);
+        first = first != STATUS_DONE ? first : status;
+    }
+    return first;
+}
+
+static int run_up(const struct arguments *arguments)
+{
+    const struct up_values *const values = arguments->values;
+    json_t *const told = values->json ? json_array() : NULL;
+    struct pool_vms vms = {.count = 0};
+    struct vm_server *server = NULL;
+    char *folder = NULL, *name = NULL;
+    int status = vm_pools_name(arguments->operands[0], &folder, &name);
+
+    if (status == STATUS_DONE)
+        status = vm_server_open(values->socket, &server);
+    if (status == STATUS_DONE)
+        status = vm_pools_open(server, folder, name);
+    if (status == STATUS_DONE)
+        status = vm_pools_list(server, name, &vms);
+    if (status == STATUS_DONE && vms.count == 0)
+        message_note("%s has no machines", message_escape(name));
+    if (status == STATUS_DONE) {
+        status = start_all(server, values, &vms, told);
+        if (told != NULL)
+            (void)json_print(json_incref(told));
+    }
+    json_decref(told);
+    vm_pools_free(&vms);
+    vm_server_close(server);
+    free(folder);
+    free(name);
+    return status;
+}
+
+#define VALUE(field) .offset = offsetof(struct up_values, field)
+
+static const struct option up_options[] = {
+    VM_SOCKET_OPTION(struct up_values),
+    {.name = "timeout",
+     .kind = OPTION_TIME,
+     VALUE(timeout_ns),
+     .value = "TIME",
+     .help = "how long to wait for each until it runs",
+     .fallback = "60s"},
+    VM_JSON_OPTION(struct up_values),
+};
+
+#undef VALUE
+
+static const char *const up_description[] = {
+    "Has a server, by its control socket, open POOL if it has not, and starts all of its machines: "
+    "appliances before the applications that are linked to them, each when the one before runs. "
+    "One that fails does not keep the others from it, and those that run already are left alone. "
+    "The pool stays the server's until it is closed, also after a restart of it.",
+    NULL,
+};
+
+const struct verb verb_up = {
+    .name = "up",
+    .synopsis = "POOL",
+    .description = up_description,
+    .options = up_options,
+    .option_count = sizeof(up_options) / sizeof(up_options[0]),
+    .values_size = sizeof(struct up_values),
+    .operands_min = 1,
+    .operands_max = 1,
+    .hint = COMPLETE_FILE,
+    .run = run_up,
+};
