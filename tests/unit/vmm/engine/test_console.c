@@ -249,16 +249,12 @@ static off_t size_of(const char *path)
     return stat(path, &status) == 0 ? status.st_size : -1;
 }
 
-static void a_log_keeps_to_its_limit_and_loses_its_oldest(void **state)
+static void expect_limit_kept(const char *path, const char *old)
 {
-    const char *const path = path_of("log");
-    const char *const old = path_of("log.1");
     const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     uint32_t number = 0;
 
-    (void)state;
-    assert_int_equal(vine__console_log_rotate(path_of("nolog"), 1), 0);
-    assert_int_equal(vine__console_log_tail(path_of("nolog"), (char[1]){0}, 1), 0);
+    assert_true(fd >= 0);
     for (int round = 0; round < 50; round++) {
         append(fd, &number, 997);
         assert_int_equal(vine__console_log_rotate(path, 65536), 0);
@@ -269,13 +265,35 @@ static void a_log_keeps_to_its_limit_and_loses_its_oldest(void **state)
         assert_true(count == number || count * LINE_BYTES > 65536);
     }
     assert_true(size_of(old) > 0);
-    assert_int_equal(size_of(path_of("log.new")), -1);
     /* Less room: the last of it. */
     char last[LINE_BYTES];
 
     assert_int_equal(vine__console_log_tail(path, last, sizeof(last)), sizeof(last));
     assert_int_equal(strtoul(last, NULL, 10), number - 1);
     assert_int_equal(close(fd), 0);
+}
+
+static void a_log_keeps_to_its_limit_and_loses_its_oldest(void **state)
+{
+    (void)state;
+    assert_int_equal(vine__console_log_rotate(path_of("nolog"), 1), 0);
+    assert_int_equal(vine__console_log_tail(path_of("nolog"), (char[1]){0}, 1), 0);
+    expect_limit_kept(path_of("log"), path_of("log.1"));
+    assert_int_equal(size_of(path_of("log.new")), -1);
+}
+
+/* As tmpfs, whose files cannot lose their beginning. */
+static void so_does_one_that_can_only_be_emptied(void **state)
+{
+    char elsewhere[] = "/dev/shm/vine-console-XXXXXX";
+    char path[64], old[64];
+
+    (void)state;
+    if (folder_make(elsewhere) != 0)
+        skip();
+    (void)snprintf(path, sizeof(path), "%s/log", elsewhere);
+    (void)snprintf(old, sizeof(old), "%s/log.1", elsewhere);
+    expect_limit_kept(path, old);
 }
 
 static void what_is_appended_during_a_rotation_is_kept(void **state)
@@ -391,6 +409,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_terminal_that_is_not_its_own_ends_a_machine),
         cmocka_unit_test(a_machine_runs_without_a_link_that_cannot_be_made),
         cmocka_unit_test(a_log_keeps_to_its_limit_and_loses_its_oldest),
+        cmocka_unit_test(so_does_one_that_can_only_be_emptied),
         cmocka_unit_test(what_is_appended_during_a_rotation_is_kept),
         cmocka_unit_test(a_rotation_that_was_interrupted_is_finished),
         cmocka_unit_test(a_machine_keeps_its_log_over_starts_and_to_its_limit),
