@@ -122,6 +122,7 @@ static int take_pages(struct vine__machine *machine, const struct vine__machine_
                       const int page_fds[VINE__MACHINE_PAGES], char *why, size_t why_size)
 {
     struct vine__status status = {.fd = -1, .books_fd = -1};
+    struct vine__place *own = NULL;
     const uint32_t places = page_fds != NULL ? identity->links_max : 0;
     int error = 0;
 
@@ -131,14 +132,20 @@ static int take_pages(struct vine__machine *machine, const struct vine__machine_
     for (uint32_t place = 0; place < machine->description.links_max && error == 0; place++)
         if (machine->places[place].link != NULL)
             error = -EINVAL; /* one that was attached before */
-    if (error == 0 && places > 0)
-        error = vine__status_adopt(page_fds[0], page_fds[1], places, &status);
+    if (error == 0 && places > 0) {
+        own = calloc(places, sizeof(*own));
+        error =
+            own != NULL ? vine__status_adopt(page_fds[0], page_fds[1], places, &status) : -ENOMEM;
+    }
     if (error != 0) {
+        free(own);
         (void)snprintf(why, why_size, "its status page and books: %s", vine_error_text(error));
         return error;
     }
     vine__status_close(&machine->status);
+    free(machine->places);
     machine->status = status;
+    machine->places = own;
     machine->description.links_max = places;
     machine->description.link_bytes_max = identity->link_bytes_max;
     if (places > 0)

@@ -473,6 +473,45 @@ static void what_was_half_plugged_is_taken_back(void **state)
     }
 }
 
+/* Its description may say something else by now: what it was started with holds. */
+static void one_has_as_many_places_as_it_was_started_with(void **state)
+{
+    static const uint32_t numbers[] = {0, 1, 2, VINE_STATUS_LINKS_MAX};
+    struct vine__machine *machine = begin("good", DEFAULTS);
+    const struct kept kept = keep(machine);
+    char why[256] = "";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct vine__machine_description description = describe("good");
+        struct vine__machine_link *links[3];
+        uint32_t place;
+
+        description.links_max = numbers[i];
+        vine__machine_release(machine);
+        machine = make_of(&description, DEFAULTS);
+        assert_int_equal(vine__machine_adopt(machine, &kept.identity, kept.pages, why, sizeof(why)),
+                         0);
+        (void)expect(machine, VINE__MACHINE_STARTED);
+        for (int link = 0; link < 3; link++)
+            links[link] = make_link("more");
+        /* One at a time: so is it with this QEMU. */
+        for (uint32_t wanted = 0; wanted < 2; wanted++) {
+            assert_int_equal(
+                vine__machine_link_attach(links[wanted], APPLIANCE, machine, wanted, &place), 0);
+            (void)expect(machine, VINE__MACHINE_PLUGGED);
+            vine__machine_link_detach(links[wanted], APPLIANCE);
+            (void)expect(machine, VINE__MACHINE_UNPLUGGED);
+        }
+        assert_int_equal(vine__machine_link_attach(links[2], APPLIANCE, machine, 2, &place),
+                         -EINVAL);
+        for (int link = 0; link < 3; link++)
+            vine__machine_link_close(links[link]);
+    }
+    vine__machine_close(machine);
+    drop(&kept);
+}
+
 static void other_memories_are_refused(void **state)
 {
     struct vine__machine *machine = begin("good", DEFAULTS);
@@ -581,6 +620,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_other_end_hears_of_one_that_has_vanished),
         cmocka_unit_test(links_that_nobody_enters_are_unplugged),
         cmocka_unit_test(what_was_half_plugged_is_taken_back),
+        cmocka_unit_test(one_has_as_many_places_as_it_was_started_with),
         cmocka_unit_test(other_memories_are_refused),
         cmocka_unit_test(an_identity_can_be_written_down),
     };
