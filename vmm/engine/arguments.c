@@ -321,9 +321,21 @@ static void add_disks(struct vine__arguments *arguments,
     }
 }
 
+/* FNV-1a, by Fowler, Noll and Vo. */
+static uint32_t hash_name(const char *name)
+{
+    uint32_t hash = UINT32_C(0x811c9dc5);
+
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT32_C(0x01000193);
+    return hash;
+}
+
 static void add_compared(struct vine__arguments *arguments,
                          const struct vine__machine_description *machine)
 {
+    const uint32_t hash = hash_name(machine->name);
+
     if (machine->network != VINE__NETWORK_NONE)
         add(arguments, "-netdev");
     if (machine->network == VINE__NETWORK_STREAM_LISTEN)
@@ -350,7 +362,9 @@ static void add_compared(struct vine__arguments *arguments,
     }
     if (machine->network != VINE__NETWORK_NONE) {
         add(arguments, "-device");
-        add(arguments, "virtio-net-pci,netdev=net,addr=%02x.0", NETWORK_SLOT);
+        /* Two with one address would take each other for themselves. */
+        add(arguments, "virtio-net-pci,netdev=net,mac=52:54:00:%02x:%02x:%02x,addr=%02x.0",
+            hash >> 16 & 0xff, hash >> 8 & 0xff, hash & 0xff, NETWORK_SLOT);
     }
     if (machine->serial_socket != NULL) {
         add(arguments, "-chardev");

@@ -47,11 +47,10 @@ struct vine__engine {
     bool is_changed;      /* something is to be written down */
 };
 
-/* Sockets of a VM beside its links. */
+/* Sockets of an appliance beside a link, kept by both ends. */
 enum vine__engine_wire {
-    VINE__ENGINE_OWN_NETWORK,
-    VINE__ENGINE_OTHER_NETWORK, /* of the VM at the other end */
-    VINE__ENGINE_SERIAL,        /* the appliance's, for both */
+    VINE__ENGINE_NETWORK,
+    VINE__ENGINE_SERIAL,
     VINE__ENGINE_WIRE_COUNT,
 };
 

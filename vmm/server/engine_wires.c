@@ -2,10 +2,9 @@
 /*
  * vmm/server/engine_wires.c - networks and serial ports beside links: see engine_internal.h.
  *
- * They are sockets in a folder of their own, which QEMU makes and so has to own. Neither end has to
- * be there for the other one to start, nor stays away once that has come back: the network is of
- * datagrams, which are lost meanwhile, and an application's serial port looks for the appliance's
- * again and again.
+ * They are sockets in a folder of their own, which QEMU makes and so has to own. The appliance
+ * listens. An application's serial port looks for it again and again; its network does once, when it
+ * starts: this QEMU can no more, and one of datagrams, which could, loses them under load.
  */
 
 #include "vmm/server/engine_internal.h"
@@ -44,31 +43,30 @@ static enum vine_server_error make_folder(const struct vine__engine_options *opt
     return VINE_SERVER_E_FAILED;
 }
 
-/* The path of a VM's socket, kept with this one. NULL: no memory. */
+/* The path of an appliance's socket, kept with this VM. NULL: no memory. */
 static const char *socket_of(struct vine__engine_vm *vm, enum vine__engine_wire wire,
-                             const char *uid)
+                             const struct vine__boot_link *link)
 {
-    static const char *const words[] = {"net", "net", "serial"};
+    static const char *const words[] = {"net", "serial"};
 
-    if (asprintf(&vm->wires[wire], "%s/wires/%s.%s", vm->engine->options.runtime, uid,
-                 words[wire]) < 0)
+    if (asprintf(&vm->wires[wire], "%s/wires/%s.%s", vm->engine->options.runtime,
+                 link->appliance_uid, words[wire]) < 0)
         vm->wires[wire] = NULL;
     return vm->wires[wire];
 }
 
-static enum vine_server_error add_network(struct vine__engine_vm *vm, const char *other_uid,
+static enum vine_server_error add_network(struct vine__engine_vm *vm,
+                                          const struct vine__boot_link *link, bool is_application,
                                           char why[VINE__SERVER_WHY_BYTES])
 {
     struct vine__machine_description *const description = &vm->description;
 
     if (description->network != VINE__NETWORK_NONE)
         return refuse(why, "two of its links bring a network, and it can have one");
-    description->network = VINE__NETWORK_DGRAM;
-    description->network_socket = socket_of(vm, VINE__ENGINE_OWN_NETWORK, vm->boot->uid);
-    description->network_peer = socket_of(vm, VINE__ENGINE_OTHER_NETWORK, other_uid);
-    return description->network_socket != NULL && description->network_peer != NULL
-               ? VINE_SERVER_E_DONE
-               : refuse(why, "no memory");
+    description->network =
+        is_application ? VINE__NETWORK_STREAM_CONNECT : VINE__NETWORK_STREAM_LISTEN;
+    description->network_socket = socket_of(vm, VINE__ENGINE_NETWORK, link);
+    return description->network_socket != NULL ? VINE_SERVER_E_DONE : refuse(why, "no memory");
 }
 
 static enum vine_server_error add_serial(struct vine__engine_vm *vm,
@@ -79,7 +77,7 @@ static enum vine_server_error add_serial(struct vine__engine_vm *vm,
 
     if (description->serial_socket != NULL)
         return refuse(why, "two of its links bring a serial port, and it can have one");
-    description->serial_socket = socket_of(vm, VINE__ENGINE_SERIAL, link->appliance_uid);
+    description->serial_socket = socket_of(vm, VINE__ENGINE_SERIAL, link);
     description->serial_connects = is_application;
     return description->serial_socket != NULL ? VINE_SERVER_E_DONE : refuse(why, "no memory");
 }
@@ -98,8 +96,7 @@ enum vine_server_error vine__engine_wires(struct vine__engine_vm *vm,
             continue;
         told = make_folder(&vm->engine->options, why);
         if (told == VINE_SERVER_E_DONE && link->has_network)
-            told =
-                add_network(vm, is_application ? link->appliance_uid : link->application_uid, why);
+            told = add_network(vm, link, is_application, why);
         if (told == VINE_SERVER_E_DONE && link->has_serial)
             told = add_serial(vm, link, is_application, why);
     }
@@ -108,10 +105,10 @@ enum vine_server_error vine__engine_wires(struct vine__engine_vm *vm,
 
 void vine__engine_unwire(struct vine__engine_vm *vm, bool removes)
 {
-    if (removes && vm->wires[VINE__ENGINE_OWN_NETWORK] != NULL)
-        (void)unlink(vm->wires[VINE__ENGINE_OWN_NETWORK]);
-    if (removes && vm->wires[VINE__ENGINE_SERIAL] != NULL && !vm->description.serial_connects)
-        (void)unlink(vm->wires[VINE__ENGINE_SERIAL]);
+    if (removes && vm->description.network == VINE__NETWORK_STREAM_LISTEN)
+        (void)unlink(vm->description.network_socket);
+    if (removes && vm->description.serial_socket != NULL && !vm->description.serial_connects)
+        (void)unlink(vm->description.serial_socket);
     for (int wire = 0; wire < VINE__ENGINE_WIRE_COUNT; wire++)
         free(vm->wires[wire]);
 }

@@ -171,7 +171,8 @@ static void what_links_are_measured_against_is_said_word_by_word(void **state)
         text, " -chardev stdio,id=console,signal=off -serial chardev:console -device "
               "pvpanic-pci,addr=0e.0 "
               "-netdev dgram,id=net,local.type=unix,local.path=/a,,b,remote.type=unix,"
-              "remote.path=/c -device virtio-net-pci,netdev=net,addr=0c.0 "
+              "remote.path=/c -device virtio-net-pci,netdev=net,mac=52:54:00:27:19:ef,"
+              "addr=0c.0 "
               "-chardev socket,id=serial,path=/s,server=on,wait=off "
               "-device virtio-serial-pci,id=serials,addr=0d.0 "
               "-device virtserialport,bus=serials.0,chardev=serial,name=vine.serial -kernel "));

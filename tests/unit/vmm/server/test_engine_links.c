@@ -313,11 +313,9 @@ static void a_link_brings_a_network_and_a_port_for_both(void **state)
     run(appliance);
     there = &vine__engine_find(&engine, appliance->boot.uid)->description;
     here = &vine__engine_find(&engine, application->boot.uid)->description;
-    assert_int_equal(there->network, VINE__NETWORK_DGRAM);
-    assert_int_equal(here->network, VINE__NETWORK_DGRAM);
-    assert_string_equal(there->network_socket, here->network_peer);
-    assert_string_equal(here->network_socket, there->network_peer);
-    assert_string_not_equal(here->network_socket, there->network_socket);
+    assert_int_equal(there->network, VINE__NETWORK_STREAM_LISTEN);
+    assert_int_equal(here->network, VINE__NETWORK_STREAM_CONNECT);
+    assert_string_equal(there->network_socket, here->network_socket);
     assert_string_equal(here->serial_socket, there->serial_socket);
     assert_true(here->serial_connects);
     assert_false(there->serial_connects);
