@@ -28,7 +28,7 @@ static int start_one(struct vm_server *server, const struct vm *vm, void *contex
     if (status != STATUS_DONE)
         return status;
     if (!values->no_wait)
-        status = vm_wait(server, vm->uid, "running", vm_milliseconds(values->wait_ns, VM_WAIT_MS));
+        status = vm_wait_running(server, vm, vm_milliseconds(values->wait_ns, VM_WAIT_MS));
     if (object != NULL)
         json_set_name(object, "console", console);
     else if (status == STATUS_DONE)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "utils/name.h"
 
@@ -11,6 +12,7 @@
 #include "message.h"
 #include "status.h"
 
+#define LOOK_MS     50
 #define WAIT_MS_MAX (24 * 3600 * UINT64_C(1000))
 
 /* ---- VMs ------------------------------------------------------------------------------------- */
@@ -214,6 +216,35 @@ int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64
         status = vm_server_text(server, &reached, VM_STATE_BYTES - 1);
     free(reached);
     return status;
+}
+
+/* It may be off again before anybody could wait for it to run, and would be waited for in vain: so
+ * its state is looked at, which costs the server next to nothing. */
+int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+    char text[VM_END_BYTES];
+
+    for (uint64_t ms = 0;; ms += LOOK_MS) {
+        struct vm_status now;
+        int status = vm_status_get(server, vm->uid, &now);
+
+        if (status != STATUS_DONE)
+            return status;
+        const bool is_up = strcmp(now.state, "running") == 0 || strcmp(now.state, "paused") == 0;
+
+        if (strcmp(now.state, "off") == 0) {
+            message_error("%s: %s", vm->name, vm_end_text(&now, text));
+            status = STATUS_FAILED;
+        } else if (!is_up && ms >= timeout_ms) {
+            message_error("%s: still %s", vm->name, now.state);
+            status = STATUS_TRY_AGAIN;
+        }
+        vm_status_fini(&now);
+        if (is_up || status != STATUS_DONE)
+            return status;
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,

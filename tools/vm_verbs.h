@@ -54,6 +54,9 @@ void vm_status_fini(struct vm_status *status);
 /* Until the VM is in that state, for so long. */
 int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64_t timeout_ms);
 
+/* Wait until one that was started runs. It is told how it ended if it does not. */
+int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms);
+
 /* Have it boot, with these parameters; its console's path is for free(). */
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
                char **ret_console);
