@@ -89,6 +89,10 @@ static int make_key(const struct vine__probe_options *options, char key[KEY_BYTE
 
     if (error == 0)
         error = add_program(key, description->qemu != NULL ? description->qemu : QEMU);
+    if (error == 0 && options->content != NULL) {
+        (void)snprintf(key + strlen(key), KEY_BYTES - strlen(key), " %.128s", options->content);
+        return 0;
+    }
     if (error == 0)
         error = add_file(key, description->kernel);
     if (error == 0 && description->initrd != NULL)

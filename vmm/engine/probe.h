@@ -32,8 +32,11 @@
 struct vine__probe_options {
     /* Kernel, initrd, QEMU and sizes are taken from it, and nothing else. */
     const struct vine__machine_description *description;
-    const char *folder;  /* for sockets, and for what is remembered; it exists */
-    const char *said;    /* what user space says on the console; NULL: VINE__PROBE_SAID */
+    const char *folder; /* for sockets, and for what is remembered; it exists */
+    const char *said;   /* what user space says on the console; NULL: VINE__PROBE_SAID */
+    /* What names kernel and initrd by what is in them, where their files are other ones each time:
+     * a word. NULL: the files do. */
+    const char *content;
     const char *device;  /* NULL: /dev/kvm */
     uint64_t timeout_ns; /* 0: 10 s */
     uid_t user_id;       /* as in struct vine__machine_options */

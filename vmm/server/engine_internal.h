@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vmm/server/engine_internal.h - what the engine's files share: its thread and loop
- * (engine_machines.c), a VM's life (engine_vm.c), links (engine_links.c) and what they bring beside
- * them (engine_wires.c), doorbells (engine_bells.c). All of it is the thread's but where it says
- * otherwise.
+ * (engine_machines.c), a VM's life (engine_vm.c), its accelerator (engine_probe.c), links
+ * (engine_links.c) and what they bring beside them (engine_wires.c), doorbells (engine_bells.c),
+ * what outlives us (engine_kept.c). All of it is the thread's but where it says otherwise.
  */
 #ifndef VINE_VMM_SERVER_ENGINE_INTERNAL_H
 #define VINE_VMM_SERVER_ENGINE_INTERNAL_H
@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #define VINE__ENGINE_PATH_BYTES 4096
+#define VINE__ENGINE_PROBERS    8
 
 struct vine__engine_bells {
     int control_fd;                   /* -1: not connected */
@@ -30,8 +31,10 @@ struct vine__engine {
     struct vine__engine_options options; /* which nobody changes */
     char *texts[5];                      /* of which its strings are */
     struct vine__errands *errands;       /* ours; core 0's, but to run them and to return */
-    struct vine__errands *prober;        /* core 0's; NULL: there is nothing to try */
-    void (*closed)(void *context);       /* core 0's */
+    /* Core 0's; NULL: there is nothing to try. A client's VMs have one of them, so that whoever
+     * brings kernels that do not boot waits for them himself. */
+    struct vine__errands *probers[VINE__ENGINE_PROBERS];
+    void (*closed)(void *context); /* core 0's */
     void *closed_context;
     int epoll_fd;
     struct vine_list vms;
@@ -102,6 +105,8 @@ struct vine__engine_start {
     bool is_adopted;           /* it runs: */
     uint32_t doorbell_vectors; /* with so many */
 };
+/* Let QEMU's user read what it boots from. Any thread. */
+bool vine__engine_give(const struct vine__engine_options *options, const struct vine__boot *boot);
 /* Make a VM that is off. Returns an error, and why. */
 enum vine_server_error vine__engine_make(struct vine__engine *engine,
                                          const struct vine__engine_start *start,
@@ -122,6 +127,11 @@ uint64_t vine__engine_expire(struct vine__engine *engine, uint64_t now_ns);
 /* Kill all; or leave all as they are, for the next engine. */
 void vine__engine_kill_all(struct vine__engine *engine);
 void vine__engine_release_all(struct vine__engine *engine);
+
+/* engine_probe.c, on a thread of its own: what runs it, and why. */
+enum vine__accelerator vine__engine_probe(const struct vine__engine_options *options,
+                                          const struct vine__boot *boot, uint32_t number,
+                                          char why[VINE__PROBE_TEXT_BYTES]);
 
 /* engine_links.c: what becomes of links when a VM... */
 /* ...is about to start. Returns an error, and why. */

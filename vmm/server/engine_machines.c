@@ -3,7 +3,7 @@
  * vmm/server/engine_machines.c - the engine's thread: what core 0 asks of it, its loop, and what it
  * tells. See engine_machines.h.
  *
- *     core 0: start -> [the prober: which accelerator] -> core 0 -> the thread: execute -> core 0
+ *     core 0: start -> [a prober: which accelerator] -> core 0 -> the thread: execute -> core 0
  */
 
 #include "vmm/server/engine_internal.h"
@@ -13,7 +13,8 @@
 #include "utils/assert.h"
 #include "utils/container_of.h"
 #include "vmm/engine/console.h"
-#include "vmm/engine/probe.h"
+
+#include <vine/error.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -22,9 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EVENTS_MAX         64
-#define PROBE_NS           (5 * VINE_NS_PER_SECOND) /* where KVM boots a guest, it takes one */
-#define PROBE_MEMORY_BYTES (UINT64_C(256) << 20)
+#define EVENTS_MAX 64
 
 static struct vine__engine *engine_of(struct vine__machines *machines)
 {
@@ -104,6 +103,8 @@ struct start {
     struct vine__errand errand;
     struct vine__engine *engine;
     struct vine__machines_work *work;
+    struct vine__errands *prober;
+    uint32_t number; /* of that */
     enum vine__accelerator accelerator;
     char why[VINE__PROBE_TEXT_BYTES];
 };
@@ -156,28 +157,26 @@ static void tried(struct vine__errand *errand)
     vine__errands_send(start->engine->errands, errand, execute);
 }
 
-/* The prober's thread: it boots the guest. */
+/* A prober's thread: it boots the guest. */
 static void try(struct vine__errand *errand)
 {
     struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
-    const struct vine__engine_options *const options = &start->engine->options;
-    const struct vine__machine_description description = {
-        .qemu = options->qemu,
-        .memory_bytes = PROBE_MEMORY_BYTES,
-        .cpu_count = 1,
-        .kernel = start->work->boot->kernel,
-        .initrd = start->work->boot->initrd,
-    };
-    const struct vine__probe_options probe = {
-        .description = &description,
-        .folder = options->runtime,
-        .timeout_ns = PROBE_NS,
-        .user_id = options->user_id,
-        .group_id = options->group_id,
-    };
 
-    start->accelerator = vine__probe_accelerator(&probe, start->why);
-    vine__errands_return(start->engine->prober, errand, tried);
+    start->accelerator =
+        vine__engine_probe(&start->engine->options, start->work->boot, start->number, start->why);
+    vine__errands_return(start->prober, errand, tried);
+}
+
+/* By the pool, and whose it is there: OWNER.NAME. FNV-1a, by Fowler, Noll and Vo. */
+static uint32_t choose_prober(const struct vine__boot *boot)
+{
+    uint32_t hash = UINT32_C(0x811c9dc5);
+
+    for (const char *at = boot->pool; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * UINT32_C(0x01000193);
+    for (const char *at = boot->name; *at != '\0' && *at != '.'; at++)
+        hash = (hash ^ (unsigned char)*at) * UINT32_C(0x01000193);
+    return (hash ^ hash >> 16) % VINE__ENGINE_PROBERS;
 }
 
 static void start_one(struct vine__machines *machines, struct vine__machines_work *work)
@@ -188,8 +187,10 @@ static void start_one(struct vine__machines *machines, struct vine__machines_wor
     start->engine = engine;
     start->work = work;
     start->accelerator = VINE__ACCELERATOR_TCG;
-    if (engine->prober != NULL && work->boot->kernel != NULL)
-        vine__errands_send(engine->prober, &start->errand, try);
+    start->number = choose_prober(work->boot);
+    start->prober = engine->probers[start->number];
+    if (start->prober != NULL && work->boot->kernel != NULL)
+        vine__errands_send(start->prober, &start->errand, try);
     else
         vine__errands_send(engine->errands, &start->errand, execute);
 }
@@ -397,15 +398,25 @@ static void is_closed(void *context)
     free_engine(engine);
 }
 
-/* What was being tried is on the engine's thread by now. */
-static void prober_is_closed(void *context)
+/* Its threads, one after the other: what was being tried comes to the engine's, which is the
+ * last. */
+static void close_next(void *context)
 {
     struct vine__engine *const engine = context;
+    struct vine__errands **at = engine->probers;
 
-    if (engine->errands != NULL)
+    while (at < engine->probers + VINE__ENGINE_PROBERS && *at == NULL)
+        at++;
+    if (at < engine->probers + VINE__ENGINE_PROBERS) {
+        struct vine__errands *const prober = *at;
+
+        *at = NULL;
+        vine__errands_close(prober, close_next, engine);
+    } else if (engine->errands != NULL) {
         vine__errands_close(engine->errands, is_closed, engine);
-    else
+    } else {
         is_closed(engine);
+    }
 }
 
 int vine__engine_open(const struct vine__engine_options *options,
@@ -426,16 +437,14 @@ int vine__engine_open(const struct vine__engine_options *options,
         error = vine__epoll_create(&engine->epoll_fd);
     if (error == 0)
         vine__engine_load(engine);
-    if (error == 0 && options->accelerator != VINE__SERVER_ACCELERATOR_TCG)
-        error = vine__errands_open("probe", NULL, NULL, &engine->prober);
+    for (uint32_t i = 0; i < VINE__ENGINE_PROBERS && error == 0 &&
+                         options->accelerator != VINE__SERVER_ACCELERATOR_TCG;
+         i++)
+        error = vine__errands_open("probe", NULL, NULL, &engine->probers[i]);
     if (error == 0)
         error = vine__errands_open("machines", loop, engine, &engine->errands);
-    if (error != 0 && engine->prober != NULL) {
-        vine__errands_close(engine->prober, prober_is_closed, engine);
-        return error;
-    }
     if (error != 0) {
-        free_engine(engine);
+        close_next(engine);
         return error;
     }
     *ret_machines = &engine->base;
@@ -449,8 +458,5 @@ void vine__engine_close(struct vine__machines *machines, void (*closed)(void *co
 
     engine->closed = closed;
     engine->closed_context = context;
-    if (engine->prober != NULL)
-        vine__errands_close(engine->prober, prober_is_closed, engine);
-    else
-        prober_is_closed(engine);
+    close_next(engine);
 }

@@ -3,8 +3,8 @@
  * vmm/server/engine_machines.h - VMs run by QEMU: struct vine__machines over vmm/engine, on a
  * thread of its own.
  *
- * Owns:     its thread, the machines that run and the links between them; a thread more where
- *           accelerators are tried; RUNTIME/machines.json.
+ * Owns:     its thread, the machines that run and the links between them; some threads more
+ *           where accelerators are tried; RUNTIME/machines.json.
  * Threads:  core 0's. All machines are its thread's, in one loop, which waits for none of them.
  * Blocking: never: what comes of anything is told on core 0. The thread blocks for the
  *           milliseconds in which a QEMU is executed and memories of links are filled.

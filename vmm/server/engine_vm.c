@@ -155,13 +155,10 @@ static bool give_file(const char *path, uid_t user_id, gid_t group_id)
 }
 
 /* Root's QEMU is another user's. */
-static bool give_files(const struct vine__engine_vm *vm)
+bool vine__engine_give(const struct vine__engine_options *options, const struct vine__boot *boot)
 {
-    const struct vine__engine_options *const options = &vm->engine->options;
-
-    return options->user_id == 0 ||
-           (give_file(vm->boot->kernel, options->user_id, options->group_id) &&
-            give_file(vm->boot->initrd, options->user_id, options->group_id));
+    return options->user_id == 0 || (give_file(boot->kernel, options->user_id, options->group_id) &&
+                                     give_file(boot->initrd, options->user_id, options->group_id));
 }
 
 /* Control groups, once a VM has limits: to have them moves this process into one of its own. */
@@ -226,7 +223,7 @@ static enum vine_server_error make(struct vine__engine_vm *vm, const char *param
 
     if (!describe(vm, parameters))
         return fail(why, "", "no memory");
-    if (!vm->is_adopted && !give_files(vm))
+    if (!vm->is_adopted && !vine__engine_give(&vm->engine->options, vm->boot))
         return fail(why, "its files cannot be given to QEMU's user", "");
     told = vine__engine_wires(vm, why);
     if (told != VINE_SERVER_E_DONE)
