@@ -3,8 +3,8 @@
  * vmm/server/engine_wires.c - networks and serial ports beside links: see engine_internal.h.
  *
  * They are sockets in a folder of their own, which QEMU makes and so has to own. The appliance
- * listens. An application's serial port looks for it again and again; its network does once, when it
- * starts: this QEMU can no more, and one of datagrams, which could, loses them under load.
+ * listens. An application's serial port looks for it again and again; its network does once, when
+ * it starts: this QEMU can no more, and one of datagrams, which could, loses them under load.
  */
 
 #include "vmm/server/engine_internal.h"
