@@ -246,6 +246,15 @@ static void are_resumed(struct vine__engine_resume *resume)
         serve();
 }
 
+/* The server is told to end before it has begun: they run on. */
+static void give_up(void)
+{
+    for (uint32_t i = 0; i < going_on.resume.count; i++)
+        vine__boot_free(going_on.resume.boots[i]);
+    free(going_on.resume.boots);
+    going_on.resume.boots = NULL;
+}
+
 static void is_out(struct vine__vm_store_work *work)
 {
     if (work->error == VINE_SERVER_E_DONE)
@@ -253,7 +262,10 @@ static void is_out(struct vine__vm_store_work *work)
     else
         message_warning("VM %s runs, and cannot be resumed: %s", going_on.uid,
                         message_escape(work->why));
-    find_next();
+    if (own.is_ending)
+        give_up();
+    else
+        find_next();
 }
 
 /* The next one whose pool is open. */
@@ -420,8 +432,9 @@ static void read_again(struct vine_signal_handler *handler)
     struct vine__server_conf conf;
 
     (void)handler;
-    if (!own.serves || own.is_ending || own.pool_next != own.pool_count)
-        return;
+    if (!own.serves || own.is_ending || own.pool_next != own.pool_count ||
+        going_on.resume.boots != NULL)
+        return; /* it is at it */
     if (vine__server_conf_load(own.program->places.configuration, &conf, &problem) != 0) {
         message_error("%s: all stays as it is", message_escape(problem.text));
         return;
