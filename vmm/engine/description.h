@@ -32,7 +32,8 @@ enum vine__accelerator {
     VINE__ACCELERATOR_KVM, /* only after a probe: vmm/engine/probe.h */
 };
 
-/* A raw image, seen by the guest as /dev/vdX in this order. */
+/* A raw image, seen by the guest as /dev/vdX in this order. One that may be written is one
+ * machine's at a time: a start fails with -EBUSY while another one has it. */
 struct vine__machine_disk {
     const char *path;   /* opened by us, before rights are dropped */
     const char *serial; /* up to 20 of [A-Za-z0-9._-]; NULL: none */

@@ -119,6 +119,20 @@ static int open_console(const struct vine__machine_description *machine,
                      &descriptors->console_log);
 }
 
+/* One that may be written is locked for as long as anybody has this descriptor, or what a fork or a
+ * dup has made of it: a QEMU that outlives us keeps the next one off. */
+static int open_disk(const struct vine__machine_disk *disk, int *ret_fd)
+{
+    const struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    /* What is no disk may keep who opens it waiting. */
+    const int flags = (disk->is_read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK;
+    const int error = open_file(disk->path != NULL ? disk->path : "", flags, ret_fd);
+
+    if (error != 0 || disk->is_read_only || fcntl(*ret_fd, F_OFD_SETLK, &all) == 0)
+        return error;
+    return errno == EAGAIN || errno == EACCES ? -EBUSY : 0; /* not every file can be locked */
+}
+
 static int open_all(struct vine__machine *machine, struct vine__arguments_descriptors *descriptors,
                     int *ret_control_fd, int *ret_console_fd, const char **ret_what)
 {
@@ -148,10 +162,7 @@ static int open_all(struct vine__machine *machine, struct vine__arguments_descri
     }
     for (uint32_t i = 0; error == 0 && i < description->disk_count; i++) {
         *ret_what = description->disks[i].path != NULL ? description->disks[i].path : "";
-        /* What is no disk may keep who opens it waiting. */
-        error = open_file(*ret_what,
-                          (description->disks[i].is_read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK,
-                          &descriptors->disks[i]);
+        error = open_disk(&description->disks[i], &descriptors->disks[i]);
     }
     return error;
 }

@@ -299,6 +299,28 @@ static bool is_written(const struct vine__taken *taken, const struct vine__taken
            vine__taken_is_changed(path);
 }
 
+/* A machine that runs has locked what it may write: one of which nobody knows any more, too. */
+static int check_unused(const struct vine__taken *taken, struct vine__problem *problem)
+{
+    for (uint32_t i = 0; i < taken->file_count; i++) {
+        const struct vine__taken_file *const file = &taken->files[i];
+        struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        char path[VINE__TAKEN_BYTES];
+        int fd = -1;
+
+        if (file->may_be_written && vine__taken_path(taken, file->file, file->disk, path))
+            fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        if (fcntl(fd, F_OFD_GETLK, &all) != 0)
+            all.l_type = F_UNLCK;
+        (void)close(fd);
+        if (all.l_type != F_UNLCK)
+            return vine__problem_set(problem, -EBUSY, "%s: a machine that runs has it", path);
+    }
+    return 0;
+}
+
 static int put_one(struct vine__pool_change *change, const struct putting_back *putting,
                    const struct vine__taken_file *file, struct vine__problem *problem)
 {
@@ -336,6 +358,9 @@ int vine__pool_store_put_back(struct vine__pool_store *store, struct vine__pool_
     bool is_any_written = false;
     int error = vine__taken_load(store->machines, vm->entry.uid, &taken, problem);
 
+    if (error != 0)
+        return error;
+    error = check_unused(&taken, problem);
     if (error != 0)
         return error;
     memcpy(putting.name, vm->entry.name, sizeof(putting.name));

@@ -188,6 +188,8 @@ enum vine_server_error vine__pool_store_error(int error)
         return VINE_SERVER_E_EXISTS;
     case -EINVAL:
         return VINE_SERVER_E_BAD_VALUE;
+    case -EBUSY:
+        return VINE_SERVER_E_BUSY;
     default:
         return VINE_SERVER_E_FAILED;
     }

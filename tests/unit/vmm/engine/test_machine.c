@@ -170,6 +170,44 @@ static void nothing_is_inherited_that_is_not_its_own(void **state)
     vine__machine_close(machine);
 }
 
+/* And a QEMU keeps it, whatever became of who has started it. */
+static void a_disk_that_may_be_written_is_one_machines_at_a_time(void **state)
+{
+    char path[128], why[256] = "";
+    struct vine__machine_disk disk = {.path = path};
+    struct vine__machine_description description = describe("stuck");
+    struct vine__machine *first, *second;
+    int fd;
+
+    (void)state;
+    description.disks = &disk;
+    description.disk_count = 1;
+    (void)snprintf(path, sizeof(path), "%s/disk", folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    assert_int_equal(close(fd), 0);
+    first = make_of(&description, DEFAULTS);
+    start(first);
+    (void)expect(first, VINE__MACHINE_STARTED);
+    description.name = "silent";
+    second = make_of(&description, DEFAULTS);
+    assert_int_equal(vine__machine_start(second, why, sizeof(why)), -EBUSY);
+    assert_non_null(strstr(why, path));
+    vine__machine_close(second);
+    disk.is_read_only = true;
+    second = make_of(&description, DEFAULTS);
+    start(second);
+    vine__machine_close(second);
+    disk.is_read_only = false;
+    assert_int_equal(vine__machine_kill(first), 0);
+    expect_end(first, VINE__END_KILLED, "");
+    vine__machine_close(first);
+    second = make_of(&description, DEFAULTS);
+    start(second);
+    vine__machine_close(second);
+}
+
 static void a_doorbell_is_handed_over_for_one_start(void **state)
 {
     const struct vine__machine_description description = {
@@ -587,6 +625,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_is_not_up_yet_can_be_stopped),
         cmocka_unit_test(closing_kills_and_leaves_nothing),
         cmocka_unit_test(nothing_is_inherited_that_is_not_its_own),
+        cmocka_unit_test(a_disk_that_may_be_written_is_one_machines_at_a_time),
         cmocka_unit_test(a_doorbell_is_handed_over_for_one_start),
         cmocka_unit_test(one_that_is_told_to_starts_paused),
         cmocka_unit_test(one_that_stands_still_goes_on_to_hear_the_button),

@@ -162,13 +162,12 @@ static void a_thread_may_wait_for_other_things_and_speak_first(void **state)
 /* ---- again and again ------------------------------------------------------------------------- */
 
 static struct vine__errand ball;
-static uint32_t throws; /* of whoever has the ball */
+static uint32_t throws;
 
 static void catch_it(struct vine__errand *errand);
 
 static void throw_back(struct vine__errand *errand)
 {
-    throws++;
     vine__errands_return(errands, errand, catch_it);
 }
 

@@ -337,6 +337,31 @@ static void what_was_taken_out_is_found_and_used_again(void **state)
     vine__boot_free(boot);
 }
 
+static void what_a_machine_has_locked_is_not_put_back(void **state)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct vine__boot *boot, *again;
+    int fd;
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    boot = take_out(vm_named("zip")->uid);
+    fd = open(boot->disks[0].path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &all), 0);
+    /* Written or not: it may write later. */
+    assert_int_equal(put_back(boot->uid), VINE_SERVER_E_BUSY);
+    write_to(boot->disks[0].path, "written", 7, 0);
+    assert_int_equal(put_back(boot->uid), VINE_SERVER_E_BUSY);
+    assert_true(begins_with(boot->disks[0].path, "written"));
+    again = take_out(boot->uid); /* what it runs from */
+    assert_string_equal(again->disks[0].path, boot->disks[0].path);
+    vine__boot_free(again);
+    close(fd);
+    assert_int_equal(put_back(boot->uid), VINE_SERVER_E_DONE);
+    vine__boot_free(boot);
+}
+
 static void a_change_puts_back_first_what_a_guest_has_written(void **state)
 {
     struct vine__vm_facts facts = {.uid = ""};
@@ -469,6 +494,7 @@ int main(void)
         TEST(a_boot_has_all_that_a_vm_starts_from),
         TEST(what_a_guest_writes_is_back_in_the_pool),
         TEST(what_was_taken_out_is_found_and_used_again),
+        TEST(what_a_machine_has_locked_is_not_put_back),
         TEST(a_change_puts_back_first_what_a_guest_has_written),
         TEST(what_does_not_fit_into_the_pool_is_kept),
         TEST(what_the_host_has_no_room_for_is_told_and_kept),
