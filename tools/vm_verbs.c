@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm_verbs.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "utils/name.h"
 
@@ -222,7 +222,6 @@ int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64
  * its state is looked at, which costs the server next to nothing. */
 int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms)
 {
-    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
     char text[VM_END_BYTES];
 
     for (uint64_t ms = 0;; ms += LOOK_MS) {
@@ -243,7 +242,7 @@ int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t time
         vm_status_fini(&now);
         if (is_up || status != STATUS_DONE)
             return status;
-        (void)nanosleep(&pause, NULL);
+        (void)poll(NULL, 0, LOOK_MS);
     }
 }
 
