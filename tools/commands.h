@@ -44,11 +44,11 @@
     X(vm_events, "print what becomes of VMs")                                                      \
     X(vm_wait, "wait until a VM is in a state")                                                    \
     X(vm_configure, "give a VM another configuration")                                             \
-    X(vm_rm, "remove machines from a pool")                                                        \
-    X(vm_kernel, "give a machine in a pool another kernel")                                        \
-    X(vm_initrd, "give a machine in a pool another first file system")                             \
-    X(vm_disk, "give a machine in a pool another disk")                                            \
-    X(vm_limits, "change how much a machine in a pool may have")                                   \
+    X(vm_rm, "remove VMs of a server, or machines of a pool")                                      \
+    X(vm_kernel, "give a machine another kernel")                                                  \
+    X(vm_initrd, "give a machine another first file system")                                       \
+    X(vm_disk, "give a machine another disk")                                                      \
+    X(vm_limits, "change how much a machine may have")                                             \
     X(client_add, "add a client of a VM server, with a socket of its own")                         \
     X(client_ls, "list the clients of a VM server")                                                \
     X(client_rm, "remove a client of a VM server")                                                 \

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_disk.c - `vine vm disk`: another disk for a machine in a pool, or one less.
+ * vm_disk.c - `vine vm disk`: another disk for a machine, or one less.
  */
 #include "message.h"
 #include "status.h"
 #include "verb.h"
 #include "vm_files.h"
+#include "vm_verbs.h"
 
 struct disk_values {
+    const char *socket;
     const char *pool;
     bool read_only;
     bool none;
@@ -19,6 +21,7 @@ static int run_disk(const struct arguments *arguments)
     const struct disk_values *const values = arguments->values;
     char **const operands = arguments->operands;
     struct vm_file file = {
+        .socket = values->socket,
         .vm = operands[0],
         .file = VINE__VM_DISK,
         .disk = operands[1],
@@ -42,7 +45,9 @@ static const struct option disk_options[] = {
      .hint = COMPLETE_FILE,
      VALUE(pool),
      .value = "POOL",
-     .help = VM_POOL_HELP},
+     .help = VM_POOL_HELP,
+     .fallback = VM_POOL_FALLBACK},
+    VM_SOCKET_OPTION(struct disk_values),
     {.name = "read-only",
      .kind = OPTION_FLAG,
      VALUE(read_only),
@@ -54,15 +59,16 @@ static const struct option disk_options[] = {
 #undef VALUE
 
 static const char *const disk_description[] = {
-    "Puts the disk NAME into the pool, a raw image, in place of the one of that name that VM has; "
-    "a new one becomes the last of its disks. The former one is there until the new one is, "
-    "whatever ends this. A pool that a server serves is refused.",
+    "Gives VM, of a server and off, the disk NAME, which is `root` there: a raw image in place of "
+    "the one that it has. The former one is there until the new one is, whatever ends this. With "
+    "--pool it is a machine of a pool that no server has, and may have more disks: a new one "
+    "becomes the last of them.",
     NULL,
 };
 
 const struct verb verb_vm_disk = {
     .name = "vm disk",
-    .synopsis = "--pool POOL VM NAME [FILE]",
+    .synopsis = "VM NAME [FILE]",
     .description = disk_description,
     .options = disk_options,
     .option_count = sizeof(disk_options) / sizeof(disk_options[0]),

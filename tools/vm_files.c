@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_files.c - what `vine vm kernel`, `initrd` and `disk` share: one file of a machine in a pool
- * that no server serves.
+ * vm_files.c - what `vine vm kernel`, `initrd` and `disk` share: one file of a machine.
  */
 #include "vm_files.h"
 
@@ -12,6 +11,7 @@
 #include "message.h"
 #include "pools.h"
 #include "status.h"
+#include "vm_verbs.h"
 
 /* A disk that is new is the last of the configuration's list; one that goes is taken out of it. */
 static int configure_disk(struct vine__pool_change *change, const struct vm_file *file,
@@ -56,16 +56,86 @@ static int change_file(struct vine__pool_change *change, void *context,
     return error;
 }
 
-int vm_file_change(const char *pool_name, struct vm_file *file, bool json)
+/* ---- by a server ----------------------------------------------------------------------------- */
+
+/* What a server can be told of. */
+static int check_for_server(const struct vm_file *file)
+{
+    if (file->path == NULL) {
+        message_error("a server takes no file away: say with --pool which pool that no server has");
+        return STATUS_USAGE;
+    }
+    if (file->file == VINE__VM_DISK && strcmp(file->disk, "root") != 0) {
+        message_error("a server is told of the disk `root` alone: say with --pool which pool that "
+                      "no server has");
+        return STATUS_USAGE;
+    }
+    return STATUS_DONE;
+}
+
+/* That the guest can write it or not is the configuration's. */
+static int configure_root(struct vm_server *server, const char *uid, bool is_read_only)
+{
+    json_t *json, *disk;
+    bool is_changed = false;
+    size_t i;
+    int status = vm_configuration_get(server, uid, &json);
+
+    if (status != STATUS_DONE)
+        return status;
+    json_array_foreach(json_object_get(json, "disks"), i, disk)
+    {
+        const char *const name = json_string_value(json_object_get(disk, "name"));
+
+        if (name == NULL || strcmp(name, "root") != 0 ||
+            json_is_true(json_object_get(disk, "read_only")) == is_read_only)
+            continue;
+        (void)json_object_set_new(disk, "read_only", json_boolean(is_read_only));
+        is_changed = true;
+    }
+    if (is_changed)
+        status = vm_configuration_set(server, uid, json);
+    json_decref(json);
+    return status;
+}
+
+static int change_by_server(const struct vm_file *file)
+{
+    const enum vine_server_action action = file->file == VINE__VM_KERNEL ? VINE_SERVER_UPLOAD_KERNEL
+                                           : file->file == VINE__VM_INITRD
+                                               ? VINE_SERVER_UPLOAD_INITRD
+                                               : VINE_SERVER_UPLOAD_DISK;
+    struct vm_server *server;
+    struct vm vm;
+    int status = check_for_server(file);
+
+    if (status == STATUS_DONE)
+        status = vm_open(file->socket, file->vm, &server, &vm);
+    if (status != STATUS_DONE)
+        return status;
+    status = vm_server_upload(server, vm_server_number(server, action), vm.uid, file->path);
+    if (status == STATUS_DONE && file->file == VINE__VM_DISK)
+        status = configure_root(server, vm.uid, file->is_read_only);
+    vm_server_close(server);
+    return status;
+}
+
+/* ---- in a pool ------------------------------------------------------------------------------- */
+
+int vm_files_check_place(const char *pool_name, const char *socket)
+{
+    if (pool_name == NULL || socket == NULL)
+        return STATUS_DONE;
+    message_error("say either --pool, of one that no server has, or --socket");
+    return STATUS_USAGE;
+}
+
+static int change_in_pool(const char *pool_name, struct vm_file *file)
 {
     const struct vine__pool_contents *contents;
     struct vine__pool *pool = NULL;
     int status = STATUS_DONE;
 
-    if (pool_name == NULL) {
-        message_error("say with --pool which pool the machine is in");
-        return STATUS_USAGE;
-    }
     file->source.fd = -1;
     if (file->path != NULL)
         status = pools_source(file->path, &file->source);
@@ -84,6 +154,15 @@ int vm_file_change(const char *pool_name, struct vm_file *file, bool json)
     vine__pool_close(pool);
     if (file->source.fd >= 0)
         (void)close(file->source.fd);
+    return status;
+}
+
+int vm_file_change(const char *pool_name, struct vm_file *file, bool json)
+{
+    int status = vm_files_check_place(pool_name, file->socket);
+
+    if (status == STATUS_DONE)
+        status = pool_name != NULL ? change_in_pool(pool_name, file) : change_by_server(file);
     if (status != STATUS_DONE || !json)
         return status;
     return json_print(json_pack("{s:s}", "vm", file->vm));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_kernel.c - `vine vm kernel`: another kernel for a machine in a pool.
+ * vm_kernel.c - `vine vm kernel`: another kernel for a machine.
  */
 #include "verb.h"
 #include "vm_files.h"
+#include "vm_verbs.h"
 
 struct kernel_values {
+    const char *socket;
     const char *pool;
     bool json;
 };
@@ -15,6 +17,7 @@ static int run_kernel(const struct arguments *arguments)
     const struct kernel_values *const values = arguments->values;
     char **const operands = arguments->operands;
     struct vm_file file = {
+        .socket = values->socket,
         .vm = operands[0],
         .file = VINE__VM_KERNEL,
         .path = operands[1],
@@ -32,22 +35,24 @@ static const struct option kernel_options[] = {
      .hint = COMPLETE_FILE,
      VALUE(pool),
      .value = "POOL",
-     .help = VM_POOL_HELP},
+     .help = VM_POOL_HELP,
+     .fallback = VM_POOL_FALLBACK},
+    VM_SOCKET_OPTION(struct kernel_values),
     {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
 };
 
 #undef VALUE
 
 static const char *const kernel_description[] = {
-    "Puts a kernel into the pool, in place of the one that VM has. The former one is there until "
-    "the new one is, whatever ends this. A pool that a server serves is refused: that is the one "
-    "to ask.",
+    "Gives VM, of a server and off, a kernel in place of the one that it has. The former one is "
+    "there until the new one is, whatever ends this. With --pool it is a machine of a pool that no "
+    "server has.",
     NULL,
 };
 
 const struct verb verb_vm_kernel = {
     .name = "vm kernel",
-    .synopsis = "--pool POOL VM FILE",
+    .synopsis = "VM FILE",
     .description = kernel_description,
     .options = kernel_options,
     .option_count = sizeof(kernel_options) / sizeof(kernel_options[0]),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_limits.c - `vine vm limits`: how much a machine in a pool may have.
+ * vm_limits.c - `vine vm limits`: how much a machine may have.
  */
 #include <jansson.h>
 
@@ -10,8 +10,10 @@
 #include "status.h"
 #include "verb.h"
 #include "vm_files.h"
+#include "vm_verbs.h"
 
 struct limits_values {
+    const char *socket;
     const char *pool;
     uint64_t memory_bytes;
     uint64_t processors;
@@ -41,12 +43,9 @@ static void set(const struct arguments *arguments, enum limits_option option, js
         (void)json_object_set_new(object, key, json_unsigned(value));
 }
 
-static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
+static void set_all(const struct arguments *arguments, json_t *json)
 {
-    const struct limits *const limits = context;
-    const struct arguments *const arguments = limits->arguments;
     const struct limits_values *const values = arguments->values;
-    json_t *const json = json_deep_copy(limits->vm->configuration.json);
     json_t *object = json_object_get(json, "limits");
 
     if (object == NULL) {
@@ -59,23 +58,48 @@ static int change(struct vine__pool_change *change, void *context, struct vine__
     set(arguments, CPU_PERCENT, object, "cpu_percent", values->cpu_percent);
     set(arguments, CPU_WEIGHT, object, "cpu_weight", values->cpu_weight);
     set(arguments, PROCESSES, object, "processes", values->processes);
-    const int error = vine__pool_change_configure(change, arguments->operands[0], json, problem);
+}
+
+static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
+{
+    const struct limits *const limits = context;
+    json_t *const json = json_deep_copy(limits->vm->configuration.json);
+
+    set_all(limits->arguments, json);
+    const int error =
+        vine__pool_change_configure(change, limits->arguments->operands[0], json, problem);
 
     json_decref(json);
     return error;
 }
 
-static int run_limits(const struct arguments *arguments)
+static int change_by_server(const struct arguments *arguments)
+{
+    const struct limits_values *const values = arguments->values;
+    struct vm_server *server;
+    struct vm vm;
+    json_t *json;
+    int status = vm_open(values->socket, arguments->operands[0], &server, &vm);
+
+    if (status != STATUS_DONE)
+        return status;
+    status = vm_configuration_get(server, vm.uid, &json);
+    if (status == STATUS_DONE) {
+        set_all(arguments, json);
+        status = vm_configuration_set(server, vm.uid, json);
+        json_decref(json);
+    }
+    vm_server_close(server);
+    return status;
+}
+
+static int change_in_pool(const struct arguments *arguments)
 {
     const struct limits_values *const values = arguments->values;
     const struct vine__pool_contents *contents;
     struct limits limits = {.arguments = arguments};
     struct vine__pool *pool = NULL;
 
-    if (values->pool == NULL) {
-        message_error("say with --pool which pool the machine is in");
-        return STATUS_USAGE;
-    }
     int status = pools_open(values->pool, VINE__POOL_OWN, NULL, &pool, &contents);
     if (status == STATUS_DONE) {
         limits.vm = vine__pool_find(contents, arguments->operands[0]);
@@ -88,6 +112,16 @@ static int run_limits(const struct arguments *arguments)
     if (status == STATUS_DONE)
         status = pools_change(pool, change, &limits);
     vine__pool_close(pool);
+    return status;
+}
+
+static int run_limits(const struct arguments *arguments)
+{
+    const struct limits_values *const values = arguments->values;
+    int status = vm_files_check_place(values->pool, values->socket);
+
+    if (status == STATUS_DONE)
+        status = values->pool != NULL ? change_in_pool(arguments) : change_by_server(arguments);
     if (status != STATUS_DONE || !values->json)
         return status;
     return json_print(json_pack("{s:s}", "vm", arguments->operands[0]));
@@ -102,7 +136,8 @@ static const struct option limits_options[] = {
      .hint = COMPLETE_FILE,
      VALUE(pool),
      .value = "POOL",
-     .help = VM_POOL_HELP},
+     .help = VM_POOL_HELP,
+     .fallback = VM_POOL_FALLBACK},
     [MEMORY] = {.name = "memory",
                 .kind = OPTION_SIZE,
                 VALUE(memory_bytes),
@@ -137,6 +172,7 @@ static const struct option limits_options[] = {
                    .value = "N",
                    .max = 1000000,
                    .help = "threads and processes of its QEMU; 0: no limit"},
+    VM_SOCKET_OPTION(struct limits_values),
     {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
 };
 
@@ -144,14 +180,14 @@ static const struct option limits_options[] = {
 
 static const char *const limits_description[] = {
     "Changes what the configuration of VM says of its memory, its processors, and what its whole "
-    "QEMU may have; what is not given stays as it is. A pool that a server serves is refused: that "
-    "is the one to ask.",
+    "QEMU may have; what is not given stays as it is. It is a VM of a server, off, or "
+    "with --pool a machine of a pool that no server has.",
     NULL,
 };
 
 const struct verb verb_vm_limits = {
     .name = "vm limits",
-    .synopsis = "--pool POOL VM",
+    .synopsis = "VM",
     .description = limits_description,
     .options = limits_options,
     .option_count = sizeof(limits_options) / sizeof(limits_options[0]),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm_rm.c - `vine vm rm`: machines out of a pool that no server serves.
+ * vm_rm.c - `vine vm rm`: machines, removed.
  */
 #include <jansson.h>
 
@@ -10,20 +10,30 @@
 #include "status.h"
 #include "verb.h"
 #include "vm_files.h"
+#include "vm_verbs.h"
 
 struct rm_values {
+    const char *socket;
     const char *pool;
     bool json;
 };
+
+static int remove_one(struct vm_server *server, const struct vm *vm, void *context, json_t *object)
+{
+    (void)context, (void)object;
+    return vm_server_ask(server, vm_server_number(server, VINE_SERVER_DELETE), "s", vm->uid);
+}
 
 static int run_rm(const struct arguments *arguments)
 {
     const struct rm_values *const values = arguments->values;
 
-    if (values->pool == NULL) {
-        message_error("say with --pool which pool the machines are in");
-        return STATUS_USAGE;
-    }
+    const int status = vm_files_check_place(values->pool, values->socket);
+
+    if (status != STATUS_DONE)
+        return status;
+    if (values->pool == NULL)
+        return vm_each(values->socket, arguments, values->json, remove_one, NULL);
     return pools_remove(values->pool, arguments->operands, arguments->operand_count, values->json);
 }
 
@@ -36,7 +46,9 @@ static const struct option rm_options[] = {
      .hint = COMPLETE_FILE,
      VALUE(pool),
      .value = "POOL",
-     .help = VM_POOL_HELP},
+     .help = VM_POOL_HELP,
+     .fallback = VM_POOL_FALLBACK},
+    VM_SOCKET_OPTION(struct rm_values),
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),
@@ -46,15 +58,15 @@ static const struct option rm_options[] = {
 #undef VALUE
 
 static const char *const rm_description[] = {
-    "Removes machines from a pool, with all that they have, as `vine pool rm` does: all of them, "
-    "or, if something is wrong, none. A pool that a server serves is refused: that is the one to "
-    "ask.",
+    "Removes VMs of a server, which are off, with all that they have, one after the other. With "
+    "--pool they are machines of a pool that no server has, and removed as by `vine pool rm`: all "
+    "of them, or, if something is wrong, none.",
     NULL,
 };
 
 const struct verb verb_vm_rm = {
     .name = "vm rm",
-    .synopsis = "--pool POOL VM...",
+    .synopsis = "VM...",
     .description = rm_description,
     .options = rm_options,
     .option_count = sizeof(rm_options) / sizeof(rm_options[0]),

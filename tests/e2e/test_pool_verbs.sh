@@ -22,8 +22,10 @@ truncate -s 3M root && echo data | dd of=root bs=1k seek=2000 conv=notrunc 2>/de
 expect 0 "$vine" pool create farm --size 32M
 expect 0 "$vine" pool add farm zip --kernel kernel
 
-expect 2 "$vine" vm kernel zip other
-said 'say with --pool'
+expect 69 "$vine" vm kernel zip other
+said 'no VM server'
+expect 2 "$vine" vm kernel --pool farm --socket here zip other
+said 'say either --pool'
 expect 0 "$vine" vm kernel --pool farm zip other
 clean
 expect 0 "$vine" vm initrd --pool farm zip kernel

@@ -195,6 +195,27 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     served->machines.refuses = false;
 }
 
+static void its_files_and_limits_are_changed_while_it_is_off(void **state)
+{
+    (void)state;
+    expect(0, "", "printf kernel >k; vine vm create zip -s alice && vine vm ls -s alice");
+    expect(1, "the VM has no kernel", "vine vm start zip -s alice");
+    expect(0, "\"vm\": \"zip\"", "vine vm kernel zip k -s alice --json");
+    expect(0, "", "vine vm initrd zip k -s alice && vine vm disk zip root k -s alice");
+    expect(2, "`root` alone", "vine vm disk zip data k -s alice");
+    expect(2, "takes no file away", "vine vm initrd zip --none -s alice");
+    expect(2, "say either --pool", "vine vm limits zip --memory 1G --pool p -s alice");
+    expect(0, "", "vine vm limits zip --memory 1G --cpu-percent 50 -s alice");
+    expect(0, "\"cpu_percent\": 50", "vine vm show zip -s alice --json");
+    expect(0, "", "vine vm start zip -s alice");
+    expect(1, "the VM runs", "vine vm rm zip -s alice");
+    expect(1, "the VM runs", "vine vm kernel zip k -s alice");
+    expect(0, "", "vine vm kill zip -s alice");
+    expect(0, "\"name\": \"zip\"", "vine vm rm zip -s alice --json");
+    assert_int_equal(served->registry.count, 0);
+    expect(1, "there is no VM \"zip\"", "vine vm rm zip -s alice");
+}
+
 static void what_is_not_permitted_is_told_apart_from_what_fails(void **state)
 {
     (void)state;
@@ -498,6 +519,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(a_vm_is_made_shown_started_and_ended),
+        TEST(its_files_and_limits_are_changed_while_it_is_off),
         TEST(what_is_not_permitted_is_told_apart_from_what_fails),
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),

@@ -16,6 +16,7 @@ struct shared {
     struct vine_mail_address waits; /* who waits for a state */
     struct vine__asked asked;
     int64_t told;
+    struct vine_coroutine *main; /* who reads requests */
     struct vine_coroutine *next; /* who has to send, when the one who does has done so; or NULL */
     bool is_busy;                /* an answer, or an event, is being made and sent */
     bool is_listening;
@@ -78,6 +79,7 @@ VINE_COROUTINE(vine__server_listen)
         struct vine__bell bell;
         struct vine__asked asked;
         int64_t told;
+        int error;
     } *self;
 
     vine_begin();
@@ -91,6 +93,15 @@ VINE_COROUTINE(vine__server_listen)
             continue;
         self->shared->is_busy = true;
         vine_call(vine__server_push, self->shared);
+        self->shared->is_busy = false;
+        if (self->shared->next != NULL)
+            vine_play(self->shared->next);
+    }
+    vine_catch(self->error)
+    {
+        /* An event was not taken, or a part of it: nothing can follow that. */
+        if (self->error != -ECANCELED)
+            vine_cancel(self->shared->main);
         self->shared->is_busy = false;
         if (self->shared->next != NULL)
             vine_play(self->shared->next);
@@ -195,6 +206,7 @@ VINE_COROUTINE(vine__server_serve)
     } *self;
 
     vine_begin();
+    self->shared.main = that;
     self->shared.asked.argument = vine_argument();
     vine_outside(self->shared.told, vine__server_attach, &self->shared.asked,
                  sizeof(self->shared.asked));

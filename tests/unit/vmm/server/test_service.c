@@ -355,6 +355,44 @@ static void many_who_are_silent_or_stop_in_the_middle_hold_up_nobody(void **stat
     close_server();
 }
 
+static void who_does_not_read_events_holds_up_nobody_and_is_ended(void **state)
+{
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES];
+    int slow, other;
+    ssize_t got;
+    char bytes[4096];
+
+    open_server(world);
+    slow = connect_as(world, "alice");
+    other = connect_as(world, "alice");
+    make_one(other, uid);
+    say(slow, "21,1\n");
+    expect(slow, "21,1\n0\n");
+    say_of(other, "9,1\n32,%s\n0,\n", uid);
+    expect(other, "9,1\n12,/tmp/console\n");
+    /* More than the kernel keeps for it. */
+    for (int i = 0; i < 20000; i++) {
+        fake_tell(world, uid, i % 2 == 0 ? VINE__VM_RUNNING : VINE__VM_PAUSED, NULL);
+        turn();
+    }
+    say(other, "1,1\n");
+    expect(other, "1,1\n7\n");
+    for (int i = 0; i < 400; i++) {
+        stepped.clock_ns += VINE_NS_PER_SECOND / 10;
+        turn();
+    }
+    do {
+        turn();
+        got = read(slow, bytes, sizeof(bytes));
+    } while (got > 0 || (got < 0 && errno == EAGAIN));
+    say(other, "1,1\n");
+    expect(other, "1,1\n7\n");
+    close(slow);
+    close(other);
+    close_server();
+}
+
 /* ---- the control socket ---------------------------------------------------------------------- */
 
 static struct vine__control control;
@@ -606,6 +644,7 @@ int main(void)
         TEST(who_waits_is_woken_and_others_are_served_meanwhile),
         TEST(events_are_pushed_between_answers),
         TEST(many_who_are_silent_or_stop_in_the_middle_hold_up_nobody),
+        TEST(who_does_not_read_events_holds_up_nobody_and_is_ended),
         TEST(the_control_socket_is_the_servers_own),
         TEST(a_client_comes_and_goes_while_the_server_runs),
         TEST(a_vm_is_given_from_one_to_another),
