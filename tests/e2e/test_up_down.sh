@@ -59,6 +59,14 @@ jq -e '.console | test("run/[0-9a-f]{32}-vttyS0$")' shown >/dev/null || fail "co
 expect 0 "$vine" down farm -s run/control.sock --timeout 20s >shown
 [ "$(sed -n 's/: off.*//p' shown | tr '\n' ' ')" = "app zip " ] || fail "not in their order: $(cat shown)"
 expect 0 "$vine" down farm -s run/control.sock
+
+# While they are off they can be changed.
+truncate -s 1M root
+expect 0 "$vine" vm disk zip root root --read-only -s run/control.sock
+expect 0 "$vine" vm limits zip --processors 2 -s run/control.sock
+"$vine" vm show zip -s run/control.sock --json >shown
+jq -e '.configuration.disks == [{"name": "root", "read_only": true}] and .configuration.processors == 2' shown >/dev/null ||
+    fail "not changed: $(cat shown)"
 kill -TERM "$server" && wait "$server" || fail "the server: $(cat server.log)"
 
 # All of it is back with the next one.
