@@ -36,7 +36,9 @@ static int start(struct vm_server *server, const struct vm *vm, uint64_t timeout
     if (status == STATUS_DONE &&
         (strcmp(vm->state, "off") == 0 || strcmp(vm->state, "stopping") == 0))
         status = vm_execute(server, vm->uid, "", ret_console);
-    return status != STATUS_DONE ? status : vm_wait_running(server, vm, timeout_ms);
+    if (status == STATUS_DONE && strcmp(vm->state, "paused") != 0)
+        status = vm_wait_running(server, vm, timeout_ms);
+    return status;
 }
 
 static int start_all(struct vm_server *server, const struct up_values *values,

@@ -32,6 +32,7 @@ struct vm_server {
     uint32_t permissions;
     uint64_t silent_ns;
     enum vine_server_error error;
+    enum vine_server_error expected; /* which is not told; VINE_SERVER_E_DONE: none */
     char *first; /* of an answer whose shape tells errors: the string that was none, or NULL */
     size_t first_bytes;
     int64_t first_integer;
@@ -89,8 +90,14 @@ static int refused(struct vm_server *server, uint64_t number, const char *text)
 {
     server->error =
         number <= VINE_SERVER_E_NO_CLIENT ? (enum vine_server_error)number : VINE_SERVER_E_FAILED;
-    message_error("the server says: %s", text[0] != '\0' ? message_escape(text) : "no");
+    if (server->error != server->expected)
+        message_error("the server says: %s", text[0] != '\0' ? message_escape(text) : "no");
     return status_of(server->error);
+}
+
+void vm_server_expect(struct vm_server *server, enum vine_server_error error)
+{
+    server->expected = error;
 }
 
 enum vine_server_error vm_server_error(const struct vm_server *server)

@@ -67,6 +67,9 @@ int vm_server_ask_waiting(struct vm_server *server, uint64_t timeout_ms, uint32_
  * and the connection is of no use any more. */
 int vm_server_upload(struct vm_server *server, uint32_t number, const char *uid, const char *path);
 
+/* This error is the caller's to tell from now on. VINE_SERVER_E_DONE: none is. */
+void vm_server_expect(struct vm_server *server, enum vine_server_error error);
+
 /* The error of the last request that was refused, or VINE_SERVER_E_DONE. */
 enum vine_server_error vm_server_error(const struct vm_server *server);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm_verbs.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include "message.h"
 #include "status.h"
 
-#define LOOK_MS     50
+#define LOOK_MS     500 /* how soon it is told that a VM ended instead of running */
 #define WAIT_MS_MAX (24 * 3600 * UINT64_C(1000))
 
 /* ---- VMs ------------------------------------------------------------------------------------- */
@@ -218,32 +217,43 @@ int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64
     return status;
 }
 
-/* It may be off again before anybody could wait for it to run, and would be waited for in vain: so
- * its state is looked at, which costs the server next to nothing. */
+/* Whether it runs by now, which is waited for; or how it has ended. */
+static int look(struct vm_server *server, const struct vm *vm, bool *ret_runs)
+{
+    struct vm_status now;
+    char text[VM_END_BYTES];
+    int status;
+
+    vm_server_expect(server, VINE_SERVER_E_TIMED_OUT);
+    status = vm_wait(server, vm->uid, "running", LOOK_MS);
+    vm_server_expect(server, VINE_SERVER_E_DONE);
+    *ret_runs = status == STATUS_DONE;
+    if (*ret_runs || vm_server_error(server) != VINE_SERVER_E_TIMED_OUT)
+        return status;
+    status = vm_status_get(server, vm->uid, &now);
+    if (status != STATUS_DONE)
+        return status;
+    if (strcmp(now.state, "off") == 0) {
+        message_error("%s: %s", vm->name, vm_end_text(&now, text));
+        status = STATUS_FAILED;
+    }
+    vm_status_fini(&now);
+    return status;
+}
+
 int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms)
 {
-    char text[VM_END_BYTES];
+    bool runs = false;
+    int status = STATUS_DONE;
 
-    for (uint64_t ms = 0;; ms += LOOK_MS) {
-        struct vm_status now;
-        int status = vm_status_get(server, vm->uid, &now);
-
-        if (status != STATUS_DONE)
-            return status;
-        const bool is_up = strcmp(now.state, "running") == 0 || strcmp(now.state, "paused") == 0;
-
-        if (strcmp(now.state, "off") == 0) {
-            message_error("%s: %s", vm->name, vm_end_text(&now, text));
-            status = STATUS_FAILED;
-        } else if (!is_up && ms >= timeout_ms) {
-            message_error("%s: still %s", vm->name, now.state);
-            status = STATUS_TRY_AGAIN;
+    for (uint64_t ms = 0; status == STATUS_DONE && !runs; ms += LOOK_MS) {
+        if (ms >= timeout_ms) {
+            message_error("%s: it does not run yet", vm->name);
+            return STATUS_TRY_AGAIN;
         }
-        vm_status_fini(&now);
-        if (is_up || status != STATUS_DONE)
-            return status;
-        (void)poll(NULL, 0, LOOK_MS);
+        status = look(server, vm, &runs);
     }
+    return status;
 }
 
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
