@@ -34,6 +34,8 @@ static char *make_absolute(const char *path)
     char *const here = path[0] != '/' ? getcwd(NULL, 0) : strdup("");
     char *absolute;
 
+    while (path[0] == '.' && path[1] == '/') /* ./farm is farm */
+        path += 1 + strspn(path + 1, "/");
     if (here == NULL || asprintf(&absolute, "%s%s%s", here, here[0] != '\0' ? "/" : "", path) < 0)
         absolute = NULL;
     free(here);
@@ -205,12 +207,17 @@ static int run(const struct arguments *arguments)
 {
     const struct server_values *const values = arguments->values;
     struct program program = {
+        .mounts = values->mount,
         .json = values->json,
         .folders = {.lock_fds = {-1, -1}},
     };
     int status = find_places(values, &program.places);
 
     message_set_quiet(values->quiet);
+    if (status == STATUS_DONE && values->mount && geteuid() != 0) {
+        message_error("--mount: who has pools mounted has to be root");
+        status = STATUS_DENIED;
+    }
     if (status == STATUS_DONE)
         status = load_conf(values, &program);
     if (status == STATUS_DONE)

@@ -339,6 +339,7 @@ static void serve(void)
                                          .version = VINE_VERSION,
                                          .places = &own.program->places,
                                          .store = own.store,
+                                         .mounts_pools = own.program->mounts,
                                          .pools = own.control.pools,
                                          .stop = be_asked_to_end};
     error = vine__server_start(&options, &own.server, why);
@@ -383,6 +384,7 @@ static void open_next(void)
         .done = is_open,
         .folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path)),
         .name = slash + 1,
+        .is_mounted = own.program->mounts,
     };
     if (own.work.folder == NULL) {
         message_error("out of memory");

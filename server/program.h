@@ -25,6 +25,7 @@ struct program {
     char clients_path[VINE__PLACE_BYTES];
     uid_t user_id; /* of QEMU; 0: as we are */
     gid_t group_id;
+    bool mounts; /* pools, by the system */
     bool json;
 };
 

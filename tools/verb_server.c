@@ -51,6 +51,12 @@ static const struct option server_options[] = {
      .fallback = "(the configuration's, or auto)",
      .help = "what runs the machines; auto: KVM where it boots the guest, which is tried, else "
              "QEMU's translation"},
+    {.name = "mount",
+     .kind = OPTION_FLAG,
+     VALUE(mount),
+     .help = "have the system mount each pool, read-only, where `mount` of its NAME.json says, for "
+             "which one has to be root; any file system that mounts will do. One that says no "
+             "place is not opened"},
     {.name = "quiet",
      .letter = 'q',
      .kind = OPTION_FLAG,

@@ -16,6 +16,7 @@ struct server_values {
     struct option_list pools;
     const char *console_links;
     const char *accelerator;
+    bool mount;
     bool quiet;
     bool json;
 };

@@ -157,12 +157,15 @@ static void go_on(struct console *console, const sigset_t *outside)
 /* ---- the console ----------------------------------------------------------------------------- */
 
 /* In a folder for all, anybody may have put a terminal of his own in its place. */
-static int check_link(const char *path, uint32_t server_user)
+static int check_link(const char *path, const struct vm *vm, uint32_t server_user)
 {
     struct stat link;
 
     if (lstat(path, &link) != 0) {
-        message_error("%s: %m", message_escape(path));
+        if (strcmp(vm->state, "off") == 0)
+            message_error("%s: is off, and has no console", message_escape(vm->name));
+        else
+            message_error("%s: %m", message_escape(path));
         return STATUS_FAILED;
     }
     if (link.st_uid != server_user && link.st_uid != 0) {
@@ -233,7 +236,7 @@ static int find(const struct console_values *values, const char *operand, char *
         return STATUS_FAILED;
     }
     if (values->console == NULL)
-        status = check_link(*ret_path, server_user);
+        status = check_link(*ret_path, &vm, server_user);
     if (status != STATUS_DONE)
         free(*ret_path);
     return status;

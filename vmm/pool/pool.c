@@ -115,7 +115,7 @@ void vine__pool_close(struct vine__pool *pool)
 
 /* ---- loaded ---------------------------------------------------------------------------------- */
 
-static int load_settings(struct vine__pool *pool, struct vine__pool_contents *contents,
+static int load_settings(const struct vine__pool *pool, struct vine__pool_settings *settings,
                          struct vine__problem *problem)
 {
     void *bytes = NULL;
@@ -125,8 +125,26 @@ static int load_settings(struct vine__pool *pool, struct vine__pool_contents *co
 
     if (error != 0)
         return vine__problem_set(problem, error, "%s: %s", pool->settings, strerror(-error));
-    error = vine__pool_settings_parse(pool->settings, bytes, size, &contents->settings, problem);
+    error = vine__pool_settings_parse(pool->settings, bytes, size, settings, problem);
     free(bytes);
+    return error;
+}
+
+int vine__pool_mount_point(const struct vine__pool *pool, char **ret_point,
+                           struct vine__problem *problem)
+{
+    struct vine__pool_settings settings = {0};
+    char *point = NULL;
+    int error = load_settings(pool, &settings, problem);
+
+    if (error == 0 && settings.mount_point != NULL) {
+        point = strdup(settings.mount_point);
+        if (point == NULL)
+            error = vine__problem_set(problem, -ENOMEM, "%s: %s", pool->settings, strerror(ENOMEM));
+    }
+    vine__pool_settings_fini(&settings);
+    if (error == 0)
+        *ret_point = point;
     return error;
 }
 
@@ -263,7 +281,7 @@ int vine__pool_load(struct vine__pool *pool, const struct vine__pool_contents **
 
     VINE_ASSERT(pool->filesystem.ext2 != NULL || pool->point_fd >= 0);
     vine__pool_contents_fini(&pool->contents);
-    int error = load_settings(pool, &contents, problem);
+    int error = load_settings(pool, &contents.settings, problem);
     if (error == 0)
         error = load_roll(pool, &roll, problem);
     if (error == 0) {

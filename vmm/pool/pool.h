@@ -62,6 +62,13 @@ VINE_MUST_CHECK int vine__pool_open(const char *folder, const char *name, enum v
                                     struct vine__pool **ret_pool, struct vine__problem *problem);
 
 /*
+ * Where NAME.json has the system mount it: for free(); NULL: it says no place. The image, which may
+ * have any file system, is not looked at. Returns 0, or an error with a problem.
+ */
+VINE_MUST_CHECK int vine__pool_mount_point(const struct vine__pool *pool, char **ret_point,
+                                           struct vine__problem *problem);
+
+/*
  * Come to what is in the image: `point` NULL reads it in place, as any user may; else the system's
  * mount puts it there, for which one has to be root and to own the pool.
  *

@@ -55,7 +55,8 @@ static int spawn_found(const char *const *words, int said, int kept_fd, pid_t *r
     return error;
 }
 
-/* The last line of what was said, printable. */
+/* The last line of what was said, printable, without those that are indented, which only add to it,
+ * as mount(8) says where else one may look. */
 static void keep_last_line(int said, char ret_said[VINE__PROGRAM_SAID_BYTES])
 {
     char text[2048];
@@ -70,8 +71,11 @@ static void keep_last_line(int said, char ret_said[VINE__PROGRAM_SAID_BYTES])
     while (end > 0 && text[end - 1] == '\n')
         end--;
     size_t begin = end;
-    while (begin > 0 && text[begin - 1] != '\n')
+    while (begin > 0 && (text[begin - 1] != '\n' || text[begin] == ' ')) {
         begin--;
+        if (text[begin] == '\n')
+            end = begin;
+    }
     size_t size = 0;
     for (size_t i = begin; i < end && size < VINE__PROGRAM_SAID_BYTES - 1; i++)
         ret_said[size++] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : ' ');

@@ -13,9 +13,9 @@
  * Run it, found where the system's programs are, in the locale C and without input. It has
  * `kept_fd` (-1: none) open: a lock that it holds on even if we are killed.
  *
- * Returns its exit code, with the last line that it said on its standard error, or else on its
- * output, in `ret_said`; or a negative error: it could not be run (-ENOENT: it is not there), or
- * was ended by a signal (-EINTR).
+ * Returns its exit code, with the last line that it said, but for indented ones, in `ret_said`; or
+ * a negative error: it could not be run (-ENOENT: it is not there), or was ended by a signal
+ * (-EINTR).
  */
 VINE_MUST_CHECK int vine__program_run(const char *const *words, int kept_fd,
                                       char ret_said[VINE__PROGRAM_SAID_BYTES]);

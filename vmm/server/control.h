@@ -23,6 +23,7 @@ struct vine__control {
     const char *version;
     const struct vine__places *places;
     struct vine__vm_store *store;  /* of pools; NULL: there are none */
+    bool mounts_pools;             /* that are opened here, by the system */
     struct vine__pool_paths pools; /* that were opened here, as places->state has them */
     /* The server is to end, after the answer; and all VMs with it, or not. */
     void (*stop)(struct vine__control *control, bool stops_vms);

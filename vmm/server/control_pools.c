@@ -132,8 +132,10 @@ static void begin(struct vine__control_pools *pools)
 {
     struct vine__control *const control = pools->control;
 
-    pools->work =
-        (struct vine__pool_work){.done = is_done, .folder = pools->folder, .name = pools->name};
+    pools->work = (struct vine__pool_work){.done = is_done,
+                                           .folder = pools->folder,
+                                           .name = pools->name,
+                                           .is_mounted = control->mounts_pools};
     if (pools->action == VINE_SERVER_POOLS)
         vine__pool_store_list(control->store, &pools->work);
     else if (pools->action == VINE_SERVER_OPEN_POOL)

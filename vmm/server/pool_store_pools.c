@@ -19,33 +19,23 @@ static void shut(struct vine__pool_opened *opened)
     opened->contents = NULL;
 }
 
-/* Where the system is to mount it is said in NAME.json, which is read when it is loaded. */
 static int mount_it(struct vine__pool_opened *opened, bool is_mounted)
 {
     struct vine__problem *const problem = &opened->problem;
+    char *point = NULL;
     int error;
 
     if (!is_mounted)
         return vine__pool_mount(opened->pool, NULL, problem);
-    if (opened->mount_point == NULL) {
-        error = vine__pool_mount(opened->pool, NULL, problem);
-        if (error == 0)
-            error = vine__pool_load(opened->pool, &opened->contents, problem);
-        if (error != 0)
-            return error;
-        if (opened->contents->settings.mount_point == NULL)
-            return vine__problem_set(problem, -EINVAL, "%s/%s.json: mount: says no mount point",
-                                     opened->folder, opened->name);
-        opened->mount_point = strdup(opened->contents->settings.mount_point);
-        shut(opened);
-        if (opened->mount_point == NULL)
-            return -ENOMEM;
-        error =
-            vine__pool_open(opened->folder, opened->name, VINE__POOL_OWN, &opened->pool, problem);
-        if (error != 0)
-            return error;
-    }
-    return vine__pool_mount(opened->pool, opened->mount_point, problem);
+    error = vine__pool_mount_point(opened->pool, &point, problem);
+    if (error != 0)
+        return error;
+    free(opened->mount_point);
+    opened->mount_point = point;
+    return point != NULL
+               ? vine__pool_mount(opened->pool, point, problem)
+               : vine__problem_set(problem, -EINVAL, "%s/%s.json: mount: says no mount point",
+                                   opened->folder, opened->name);
 }
 
 void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted)

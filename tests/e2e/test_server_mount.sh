@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `vine server --mount`: the system has pools mounted while they are open, and after no failure, end
+# or death of a server longer than until the next one begins.
+. "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
+PATH=$PATH:/usr/sbin:/sbin
+for program in jq mkfs.ext4 e2fsck mountpoint; do
+    command -v "$program" >/dev/null || skip "no $program"
+done
+server=
+undo() {
+    umount "$scratch/point" 2>/dev/null || :
+}
+begin_server() {
+    echo '{"version": 1, "accelerator": "tcg", "console_links": "runtime"}' >server.conf
+    : >serving
+    "$vine" server --mount --config server.conf --state state --runtime run --pool ./farm "$@" 2>serving &
+    server=$!
+    until grep -q ': ready: ' serving; do
+        kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat serving)"
+        command sleep 0.05
+    done
+}
+end_server() {
+    kill "-$1" "$server"
+    wait "$server" || [ "$1" = KILL ] || fail "the server: $(cat serving)"
+}
+is_mounted() { [ "$(grep -c " $scratch/point " /proc/self/mountinfo)" = 1 ] || fail "not mounted once: $(cat serving)"; }
+is_unmounted() { ! grep " $scratch/point " /proc/self/mountinfo || fail "$1: is mounted"; }
+
+mkdir point
+head -c 300000 /dev/urandom >kernel
+head -c 200000 /dev/urandom >other
+echo "{\"version\": 1, \"mount\": \"$scratch/point\"}" >settings.json
+expect 0 "$vine" pool create farm --size 32M --settings settings.json
+expect 0 "$vine" pool add farm zip --kernel kernel
+expect 0 "$vine" pool create plain --size 32M
+if [ "$(id -u)" != 0 ]; then
+    expect 77 "$vine" server --mount --pool ./farm --state state --runtime run
+    said 'has to be root'
+    skip "not root"
+fi
+mount -o loop,ro farm.img point 2>/dev/null || skip "nothing can be mounted here"
+umount point
+
+# What is in it is seen there, and what a verb changes too; a pool that says no place is told of.
+begin_server --pool ./plain
+grep -q 'plain.json: mount: says no mount point' serving || fail "not told: $(cat serving)"
+is_mounted
+cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
+! touch point/file 2>/dev/null || fail "it can be written"
+expect 0 "$vine" vm kernel zip other -s run/control.sock
+is_mounted
+cmp other point/kernels/*.vmLinuz || fail "the former kernel"
+
+# Somebody who is in it keeps nobody from anything.
+exec 5<point/vms.json
+expect 0 "$vine" vm kernel zip kernel -s run/control.sock
+is_mounted
+expect 0 "$vine" down farm --close -s run/control.sock
+is_unmounted "closed"
+exec 5<&-
+expect 1 "$vine" up "$scratch/farm" -s run/control.sock
+said 'zip'
+is_mounted
+end_server TERM
+is_unmounted "ended"
+e2fsck -fn farm.img >fsck 2>&1 || fail "unclean: $(cat fsck)"
+
+# One that is killed leaves it, and the next one has it mounted once.
+begin_server
+end_server KILL
+is_mounted
+begin_server
+is_mounted
+cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
+end_server INT
+is_unmounted "ended after one that was killed"
+
+# One that does not mount; a pool that mounts, and is bad inside.
+rmdir point
+begin_server
+grep -q 'mount: .*point' serving || fail "not told: $(cat serving)"
+end_server TERM
+mkdir point
+debugfs -w -R 'rm vms.json' farm.img >/dev/null 2>&1
+begin_server
+is_unmounted "bad inside"
+grep -q 'vms.json: No such file' serving || fail "not told: $(cat serving)"
+end_server TERM
