@@ -24,6 +24,7 @@
 
 #include "arch/process/notify.h"
 #include "vmm/server/control.h"
+#include "vmm/server/control_pools.h"
 #include "vmm/server/engine_machines.h"
 #include "vmm/server/keeper.h"
 #include "vmm/server/pool_store.h"
@@ -163,12 +164,7 @@ static void stop_vms(void)
     own.stops_vms = true;
     vine__keeper_fini(&own.keeper);
     vine_work_init(&own.stopped, end_if_stopped);
-    VINE_LIST_FOR_EACH(node, &own.registry.vms)
-    {
-        struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
-
-        (void)!vine__registry_stop(vm, 0, false); /* one that is off is */
-    }
+    vine__registry_stop_all(&own.registry);
     vine_work_post(&own.stopped);
 }
 
@@ -215,6 +211,7 @@ static struct {
     struct vine__vm_store_work work;
     char uid[VINE__VM_UID_BYTES];
     uint32_t next;
+    bool again; /* a pool was opened meanwhile */
 } going_on;
 
 static void find_next(void);
@@ -234,14 +231,22 @@ static void is_resumed(struct vine__engine_resume *resume, struct vine__boot *bo
         vine__registry_resume(vm, boot, console, parameters);
         return;
     }
+    vine__registry_give_up(vm);
     note(NULL, boot->uid, boot->name, why);
     vine__boot_free(boot);
 }
+
+static void go_on(void);
 
 static void are_resumed(struct vine__engine_resume *resume)
 {
     free(resume->boots);
     resume->boots = NULL;
+    if (going_on.again && !own.is_ending) {
+        go_on();
+        return;
+    }
+    vine__control_pools_settled(&own.control);
     if (!own.is_ending)
         serve();
 }
@@ -253,19 +258,29 @@ static void give_up(void)
         vine__boot_free(going_on.resume.boots[i]);
     free(going_on.resume.boots);
     going_on.resume.boots = NULL;
+    vine__control_pools_settled(&own.control);
 }
 
 static void is_out(struct vine__vm_store_work *work)
 {
-    if (work->error == VINE_SERVER_E_DONE)
+    if (work->error == VINE_SERVER_E_DONE) {
         going_on.resume.boots[going_on.resume.count++] = work->boot;
-    else
+    } else {
+        vine__registry_give_up(vm_of(going_on.uid));
         message_warning("VM %s runs, and cannot be resumed: %s", going_on.uid,
                         message_escape(work->why));
+    }
     if (own.is_ending)
         give_up();
     else
         find_next();
+}
+
+static bool is_left(const char *uid)
+{
+    const struct vine__vm *const vm = vm_of(uid);
+
+    return vm != NULL && vm->phase == VINE__VM_LEFT;
 }
 
 /* The next one whose pool is open. */
@@ -274,7 +289,7 @@ static void find_next(void)
     uint32_t count;
     const char(*const left)[VINE__VM_UID_BYTES] = vine__engine_left(own.machines, &count);
 
-    while (going_on.next < count && vm_of(left[going_on.next]) == NULL)
+    while (going_on.next < count && !is_left(left[going_on.next]))
         going_on.next++;
     if (going_on.next == count) {
         vine__engine_resume(own.machines, &going_on.resume);
@@ -290,6 +305,11 @@ static void go_on(void)
 {
     uint32_t count;
 
+    going_on.again = going_on.resume.boots != NULL;
+    if (own.is_ending)
+        vine__control_pools_settled(&own.control);
+    if (going_on.again || own.is_ending)
+        return;
     (void)vine__engine_left(own.machines, &count);
     going_on.next = 0;
     going_on.resume = (struct vine__engine_resume){
@@ -303,6 +323,12 @@ static void go_on(void)
     }
     message_error("out of memory");
     end(STATUS_FAILED);
+}
+
+static void be_told_of_pool(struct vine__control *control)
+{
+    (void)control;
+    go_on();
 }
 
 /* ---- serving --------------------------------------------------------------------------------- */
@@ -341,7 +367,8 @@ static void serve(void)
                                          .store = own.store,
                                          .mounts_pools = own.program->mounts,
                                          .pools = own.control.pools,
-                                         .stop = be_asked_to_end};
+                                         .stop = be_asked_to_end,
+                                         .opened = be_told_of_pool};
     error = vine__server_start(&options, &own.server, why);
     if (error != 0) {
         message_error("client %s: %s", message_escape(why), vine_error_text(error));

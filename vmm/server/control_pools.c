@@ -89,6 +89,28 @@ static void write_down(struct vine__control_pools *pools)
              "done, but it cannot be written down for the next server");
 }
 
+/* What is asked next finds them as they are. */
+static void wait_for_vms(struct vine__control_pools *pools)
+{
+    struct vine__control *const control = pools->control;
+
+    if (control->opening.next == NULL)
+        vine_list_init(&control->opening);
+    vine_list_push_back(&control->opening, &pools->link);
+    control->opened(control);
+}
+
+void vine__control_pools_settled(struct vine__control *control)
+{
+    while (control->opening.next != NULL && !vine_list_is_empty(&control->opening)) {
+        struct vine__control_pools *const pools =
+            VINE_LIST_OBJECT(control->opening.next, struct vine__control_pools, link);
+
+        vine_list_remove(&pools->link);
+        end(pools);
+    }
+}
+
 static void is_done(struct vine__pool_work *work)
 {
     struct vine__control_pools *const pools =
@@ -113,6 +135,10 @@ static void is_done(struct vine__pool_work *work)
             fail(pools, VINE_SERVER_E_FAILED, "no memory");
     } else {
         write_down(pools);
+        if (pools->action == VINE_SERVER_OPEN_POOL && pools->control->opened != NULL) {
+            wait_for_vms(pools);
+            return;
+        }
     }
     end(pools);
 }

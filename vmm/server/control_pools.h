@@ -21,7 +21,8 @@ struct vine__control_pools {
     void (*done)(struct vine__control_pools *pools); /* NULL: nobody waits */
     void *context;                                   /* the asker's */
     char *folder, *name, *path;
-    bool is_forgetting; /* what could not be opened is taken out of the list again */
+    struct vine_list link; /* of those that wait for VMs that run already */
+    bool is_forgetting;    /* what could not be opened is taken out of the list again */
     /* What came of it, for who waits. */
     bool is_done;
     enum vine_server_error error;
@@ -33,6 +34,9 @@ struct vine__control_pools {
 VINE_MUST_CHECK enum vine_server_error
 vine__control_ask_pools(struct vine__control *control, const struct vine__control_pools *wanted,
                         struct vine__control_pools **ret_pools, char why[VINE__SERVER_WHY_BYTES]);
+
+/* VMs that ran already when their pool was opened are resumed, or cannot be. */
+void vine__control_pools_settled(struct vine__control *control);
 
 /* Nobody waits for it any more; it goes on, if it is not done. NULL is allowed. */
 void vine__control_pools_leave(struct vine__control_pools *pools);

@@ -193,7 +193,8 @@ void vine__engine_load(struct vine__engine *engine)
     for (size_t i = 0; engine->left_uids != NULL && i < count; i++) {
         json_t *const saved = json_array_get(vms, i);
 
-        if (uid_of(saved) == NULL || json_array_append(engine->left, saved) != 0)
+        if (uid_of(saved) == NULL || vine__engine_is_left(engine, uid_of(saved)) ||
+            json_array_append(engine->left, saved) != 0)
             continue;
         (void)snprintf(engine->left_uids[engine->left_count++], VINE__VM_UID_BYTES, "%s",
                        uid_of(saved));

@@ -315,11 +315,22 @@ static size_t log_of(struct vine__machines *machines, const char *uid, char *byt
     return size < (int)sizeof(path) ? vine__console_log_tail(path, bytes, room) : 0;
 }
 
+static bool is_left(const struct vine__machines *machines, const char *uid)
+{
+    const struct vine__engine *const engine = (const struct vine__engine *)machines;
+
+    for (uint32_t i = 0; i < engine->left_count; i++)
+        if (strcmp(engine->left_uids[i], uid) == 0)
+            return true;
+    return false;
+}
+
 static const struct vine__machines_calls engine_calls = {
     .start = start_one,
     .stop = stop_one,
     .kill = kill_one,
     .log = log_of,
+    .is_left = is_left,
 };
 
 /* ---- the thread ------------------------------------------------------------------------------ */

@@ -64,6 +64,9 @@ struct vine__machines_calls {
     void (*kill)(struct vine__machines *machines, const char *uid);
     /* The last bytes of what its guest has said, at most `room`. Returns how many. */
     size_t (*log)(struct vine__machines *machines, const char *uid, char *bytes, size_t room);
+    /* Whether a former engine has left this VM running, and this one was not told to go on with it
+     * yet. NULL: there are none. */
+    bool (*is_left)(const struct vine__machines *machines, const char *uid);
 };
 
 /* The first field of an engine. */

@@ -181,6 +181,7 @@ void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts)
 
 int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts *facts)
 {
+    const struct vine__machines *const machines = registry->machines;
     struct vine__vm *vm;
 
     if (vine__registry_find(registry, NULL, facts->uid, strlen(facts->uid)) != NULL)
@@ -192,6 +193,9 @@ int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts 
     vm->owner = vine__clients_owner(registry->clients, facts->uid);
     vm->ended_by = "";
     vm->fd = -1;
+    if (machines != NULL && machines->calls->is_left != NULL &&
+        machines->calls->is_left(machines, facts->uid))
+        vm->phase = VINE__VM_LEFT;
     vine__vm_take_facts(vm, facts);
     vine__registry_remember(registry, vm);
     return 0;

@@ -30,6 +30,7 @@
 /* What is under way with a VM. Only one that is idle and off is changed or started. */
 enum vine__vm_phase {
     VINE__VM_IDLE,
+    VINE__VM_LEFT,      /* a former engine's: it runs, and was not resumed yet */
     VINE__VM_UPLOADING, /* a client sends a file */
     VINE__VM_CHANGING,  /* the store makes, changes or removes it */
     VINE__VM_TAKING_OUT,
@@ -102,6 +103,7 @@ struct vine__registry {
     struct vine_list making; /* VMs that are not there yet */
     struct vine_list watchers;
     uint32_t count;
+    bool is_ending; /* nothing starts any more */
 };
 
 void vine__registry_init(struct vine__registry *registry, struct vine__clients *clients,
@@ -130,6 +132,8 @@ void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);
  * registry's from now on. What becomes of it is told by vine__registry_tell. */
 void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
                            const char *parameters);
+/* Or it cannot be resumed. Until either is said, nobody changes or starts one that was left. */
+void vine__registry_give_up(struct vine__vm *vm);
 
 /* Put back what was taken out of VMs that are off, and could not be, or was when another server
  * ended. */
@@ -177,6 +181,9 @@ VINE_MUST_CHECK enum vine_server_error vine__registry_start(struct vine__vm *vm,
 VINE_MUST_CHECK enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout_ms,
                                                            bool starts_again);
 VINE_MUST_CHECK enum vine_server_error vine__registry_kill(struct vine__vm *vm);
+
+/* All that run are stopped, as one by itself is, and from now on nothing starts, by whomever. */
+void vine__registry_stop_all(struct vine__registry *registry);
 
 /* Who has asked is not told any more; the work goes on. One who has not is allowed. */
 void vine__registry_unask(struct vine__asker *asker);

@@ -25,6 +25,7 @@ enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
                                            char why[VINE__SERVER_WHY_BYTES])
 {
     static const char *const texts[] = {
+        [VINE__VM_LEFT] = "the VM runs, and the server is about to go on with it",
         [VINE__VM_UPLOADING] = "an upload to this VM is under way",
         [VINE__VM_CHANGING] = "another request changes this VM",
         [VINE__VM_PUTTING_BACK] = "the disks of this VM are put back",

@@ -18,6 +18,8 @@
 #include <string.h>
 
 static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES]);
+static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
+                                        bool starts_again);
 
 static void tell(struct vine__vm *vm, enum vine__vm_state state)
 {
@@ -178,6 +180,8 @@ static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_W
 {
     enum vine_server_error told;
 
+    if (vm->registry->is_ending)
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the server stops all VMs");
     if (vm->facts.problem != NULL)
         return vine__registry_refuse(why, VINE_SERVER_E_FAILED, vm->facts.problem);
     if (vm->facts.upload_bytes[VINE__UPLOAD_KERNEL] == 0)
@@ -220,7 +224,8 @@ enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *par
 void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
                            const char *parameters)
 {
-    VINE_ASSERT(vm->phase == VINE__VM_IDLE && vm->state == VINE__VM_OFF);
+    VINE_ASSERT(vm->phase == VINE__VM_IDLE || vm->phase == VINE__VM_LEFT);
+    VINE_ASSERT(vm->state == VINE__VM_OFF);
     vm->boot = boot;
     vm->phase = VINE__VM_EXECUTED;
     (void)snprintf(vm->console, sizeof(vm->console), "%s", console);
@@ -228,6 +233,14 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const c
     vm->parameters = strdup(parameters);
     vm->start_count++;
     tell(vm, VINE__VM_RUNNING);
+    if (vm->registry->is_ending)
+        (void)!begin_end(vm, false, 0, false);
+}
+
+void vine__registry_give_up(struct vine__vm *vm)
+{
+    VINE_ASSERT(vm->phase == VINE__VM_LEFT);
+    vm->phase = VINE__VM_IDLE;
 }
 
 /* ---- what is asked of those that run --------------------------------------------------------- */
@@ -235,7 +248,7 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const c
 static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
                                         bool starts_again)
 {
-    if (vm->state == VINE__VM_OFF)
+    if (vm->state == VINE__VM_OFF || (starts_again && vm->registry->is_ending))
         return VINE_SERVER_E_BAD_STATE;
     vm->starts_again = starts_again;
     vm->is_to_end = true;
@@ -256,6 +269,13 @@ enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout
 enum vine_server_error vine__registry_kill(struct vine__vm *vm)
 {
     return begin_end(vm, true, 0, false);
+}
+
+void vine__registry_stop_all(struct vine__registry *registry)
+{
+    registry->is_ending = true;
+    VINE_LIST_FOR_EACH(node, &registry->vms)
+    (void)!begin_end(VINE_LIST_OBJECT(node, struct vine__vm, link), false, 0, false);
 }
 
 void vine__registry_tell(struct vine__registry *registry, const char *uid,

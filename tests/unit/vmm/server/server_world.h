@@ -47,6 +47,7 @@ struct fake_machines {
     char parameters[256];                         /* of the last start */
     uint64_t stop_ms;                             /* of the last stop */
     uint32_t questions;                           /* calls of any kind */
+    const char *left_uid; /* of the one that a former engine has left running, or NULL */
 };
 
 struct world {
@@ -174,8 +175,18 @@ static inline size_t fake_log(struct vine__machines *machines, const char *uid, 
     return size;
 }
 
-static const struct vine__machines_calls fake_calls = {
-    .start = fake_start, .stop = fake_stop, .kill = fake_kill, .log = fake_log};
+static inline bool fake_is_left(const struct vine__machines *machines, const char *uid)
+{
+    const char *const left = ((const struct fake_machines *)machines)->left_uid;
+
+    return left != NULL && strcmp(left, uid) == 0;
+}
+
+static const struct vine__machines_calls fake_calls = {.start = fake_start,
+                                                       .stop = fake_stop,
+                                                       .kill = fake_kill,
+                                                       .log = fake_log,
+                                                       .is_left = fake_is_left};
 
 /* ---- the world ------------------------------------------------------------------------------- */
 

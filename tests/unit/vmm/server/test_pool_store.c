@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "vmm/server/control_pools.h"
+
 /* ---- pools ----------------------------------------------------------------------------------- */
 
 static void a_pool_fills_the_registry(void **state)
@@ -99,6 +101,51 @@ static bool can_mount(const char *point)
                    "mount -o loop,ro %s/farm.img %s 2>/dev/null && umount %s", pool_world.folder,
                    point, point);
     return geteuid() == 0 && system(command) == 0;
+}
+
+/* ---- opened by the control socket ------------------------------------------------------------ */
+
+static uint32_t opened_count, answered_count;
+
+static void hear_of_opened(struct vine__control *control)
+{
+    (void)control;
+    opened_count++;
+}
+
+static void is_answered(struct vine__control_pools *pools)
+{
+    (void)pools;
+    answered_count++;
+}
+
+static void who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known(void **state)
+{
+    struct vine__places places = {.configuration = ""};
+    struct vine__control control = {.places = &places,
+                                    .store = pool_world.store,
+                                    .registry = &pool_world.registry,
+                                    .opened = hear_of_opened};
+    char name[] = "farm", why[VINE__SERVER_WHY_BYTES] = "";
+    const struct vine__control_pools wanted = {.action = VINE_SERVER_OPEN_POOL,
+                                               .done = is_answered,
+                                               .folder = pool_world.folder,
+                                               .name = name};
+    struct vine__control_pools *pools;
+
+    (void)state;
+    opened_count = answered_count = 0;
+    (void)snprintf(places.state, sizeof(places.state), "%s", pool_world.state);
+    assert_int_equal(vine__control_ask_pools(&control, &wanted, &pools, why), VINE_SERVER_E_DONE);
+    until(opened_count > 0);
+    assert_int_equal(pool_world.registry.count, 2);
+    assert_int_equal(answered_count, 0);
+    vine__control_pools_settled(&control);
+    assert_int_equal(answered_count, 1);
+    assert_int_equal(pools->error, VINE_SERVER_E_DONE);
+    vine__control_pools_settled(&control); /* nobody waits */
+    vine__control_pools_leave(pools);
+    vine__pool_paths_fini(&control.pools);
 }
 
 static void a_mounted_pool_is_changed_like_others(void **state)
@@ -489,6 +536,7 @@ int main(void)
         TEST(a_pool_fills_the_registry),
         TEST(bad_pools_and_bad_vms_are_told_and_the_others_are_there),
         TEST(a_pool_is_closed_when_nothing_of_it_runs),
+        TEST(who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known),
         TEST(a_mounted_pool_is_changed_like_others),
         TEST(vms_are_made_changed_and_removed),
         TEST(a_boot_has_all_that_a_vm_starts_from),

@@ -428,6 +428,90 @@ static void one_that_runs_already_goes_on(void **state)
     hang_up(alice);
 }
 
+#define LEFT_UID "00000000000000000000000000000002"
+
+/* Its pool is opened while the server serves. */
+static void adopt_left(struct world *world)
+{
+    struct vine__vm_facts left = {.uid = LEFT_UID,
+                                  .name = "left",
+                                  .is_taken_out = true,
+                                  .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
+
+    world->machines.left_uid = LEFT_UID;
+    assert_int_equal(vine__registry_adopt(&world->registry, &left), 0);
+}
+
+static void one_that_was_left_running_is_left_alone_until_it_goes_on(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const root = call_in(world, "root");
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+
+    assert_non_null(boot);
+    adopt_left(world);
+    vine__registry_settle(&world->registry); /* its guest writes what could be put back */
+    world_settle(world);
+    assert_non_null(strstr(ask(root, "116,1\n32," LEFT_UID "\n"), "116,1\n14,the VM runs"));
+    assert_non_null(strstr(ask(root, "124,1\n32," LEFT_UID "\n2,{}\n"), "124,1\n14,"));
+    assert_non_null(strstr(ask(root, "117,1\n32," LEFT_UID "\n1,x\n"), "117,1\n14,"));
+    assert_null(strchr(ask(root, "109,1\n32," LEFT_UID "\n0,\n"), '/'));
+    assert_int_equal(world->machines.questions, 0);
+    vine__registry_resume(find(world, LEFT_UID), boot, "/tmp/old", "quiet");
+    assert_true(is_in_state(world, LEFT_UID, VINE__VM_RUNNING));
+    hang_up(root);
+}
+
+static void one_that_was_left_running_and_cannot_go_on_is_as_any_other(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const root = call_in(world, "root");
+
+    adopt_left(world);
+    find(world, LEFT_UID)->facts.is_taken_out = false;
+    vine__registry_give_up(find(world, LEFT_UID));
+    vine__registry_drop(&world->registry, find(world, LEFT_UID));
+    assert_string_equal(ask(root, "112,1\n"), "112,1\n0\n0,\n");
+    hang_up(root);
+}
+
+static void nothing_starts_any_more_once_all_are_stopped(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char runs[VINE__CLIENT_UID_BYTES], is_off[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "runs", runs);
+    make_bootable(alice, "off", is_off);
+    assert_non_null(strchr(ask(alice, "9,1\n32,%s\n0,\n", runs), '/'));
+    world->machines.hangs = true;
+    vine__registry_stop_all(&world->registry);
+    assert_true(is_in_state(world, runs, VINE__VM_STOPPING));
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", is_off),
+                        "9,1\n33,error 9: the server stops all VMs\n");
+    assert_non_null(strstr(ask(alice, "15,1\n32,%s\n0\n", runs), "15,1\n9,"));
+    fake_tell(world, runs, VINE__VM_OFF, "stopped");
+    world_settle(world);
+    assert_true(is_in_state(world, runs, VINE__VM_OFF));
+    assert_true(is_in_state(world, is_off, VINE__VM_OFF));
+    hang_up(alice);
+}
+
+static void one_that_goes_on_once_all_are_stopped_is_stopped_too(void **state)
+{
+    struct world *const world = *state;
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+
+    assert_non_null(boot);
+    adopt_left(world);
+    memcpy(world->machines.uids[world->machines.count++], LEFT_UID, sizeof(LEFT_UID));
+    vine__registry_stop_all(&world->registry);
+    vine__registry_resume(find(world, LEFT_UID), boot, "/tmp/old", "quiet");
+    assert_true(is_in_state(world, LEFT_UID, VINE__VM_STOPPING));
+    world_settle(world);
+    assert_int_equal(world->machines.count, 0);
+}
+
 static void an_unusable_one_is_told_of_and_can_be_removed(void **state)
 {
     struct vine__vm_facts bad = {.uid = "00000000000000000000000000000001",
@@ -465,6 +549,10 @@ int main(void)
         TEST(a_vm_that_is_given_away_is_the_other_ones),
         TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
+        TEST(one_that_was_left_running_is_left_alone_until_it_goes_on),
+        TEST(one_that_was_left_running_and_cannot_go_on_is_as_any_other),
+        TEST(nothing_starts_any_more_once_all_are_stopped),
+        TEST(one_that_goes_on_once_all_are_stopped_is_stopped_too),
         TEST(an_unusable_one_is_told_of_and_can_be_removed),
     };
 
