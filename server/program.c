@@ -17,6 +17,7 @@
 #include <vine/error.h>
 #include <vine/runtime.h>
 #include <vine/signal.h>
+#include <vine/timer.h>
 
 #include "../tools/json.h"
 #include "../tools/message.h"
@@ -31,6 +32,12 @@
 #include "vmm/server/service.h"
 
 #include "ended.h"
+
+/* How often, and after which time, sockets are tried again that a server which was killed had: the
+ * kernel may let go of them a moment after it has let go of its locks. Whoever is there still is
+ * another one. */
+#define SERVE_TRIES    100U
+#define SERVE_AGAIN_NS 50000000U
 
 #define POOLS_MAX (VINE__SERVER_CONF_POOLS_MAX + 256)
 
@@ -51,6 +58,8 @@ static struct {
     char *pools[POOLS_MAX];
     size_t pool_count, pool_next;
     size_t open_count;
+    struct vine_timer again;
+    uint32_t serve_tries;
     const char *notify; /* $NOTIFY_SOCKET, or NULL */
     bool serves, is_ending, stops_vms;
     bool has_begun;
@@ -345,6 +354,13 @@ static void say_ready(void)
     tell_manager("READY=1");
 }
 
+static void serve_again(struct vine_timer *timer)
+{
+    (void)timer;
+    if (!own.is_ending)
+        serve();
+}
+
 /* All pools are open that can be. */
 static void serve(void)
 {
@@ -370,6 +386,12 @@ static void serve(void)
                                          .stop = be_asked_to_end,
                                          .opened = be_told_of_pool};
     error = vine__server_start(&options, &own.server, why);
+    if (error == -EADDRINUSE && own.serve_tries++ < SERVE_TRIES) {
+        own.serves = false;
+        vine_timer_init(&own.again, VINE_CLOCK_STEADY, serve_again);
+        vine_timer_arm_after(&own.again, SERVE_AGAIN_NS);
+        return;
+    }
     if (error != 0) {
         message_error("client %s: %s", message_escape(why), vine_error_text(error));
         end(STATUS_FAILED);
