@@ -226,7 +226,8 @@ static int find(const struct console_values *values, const char *operand, char *
     vm_server_close(server);
     if (status != STATUS_DONE)
         return status;
-    vm_text_print(log, size);
+    if (log != NULL)
+        vm_text_print(log, size);
     (void)fflush(stdout);
     free(log);
     *ret_path = values->console != NULL ? strdup(values->console) : link_of(vm.uid, socket_folder);
