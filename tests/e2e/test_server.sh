@@ -57,7 +57,7 @@ done_by() {
 # goes_on VM: more of its work is done than when this was asked.
 goes_on() {
     bytes=$(stat -c %s state/logs/"$1".log)
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         [ "$(tail -c +$((bytes + 1)) state/logs/"$1".log | grep -ac "$sum")" -lt 3 ] || return 0
         command sleep 0.1
     done

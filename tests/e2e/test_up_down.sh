@@ -53,7 +53,7 @@ until "$vine" vm log app -s run/alice.sock | grep -q .; do command sleep 0.1; do
 expect 77 "$vine" up farm -s run/alice.sock
 
 # The console, with what was said before; standard input is no terminal.
-(command sleep 1) | timeout 20 "$vine" vm console app -s run/alice.sock --json >shown || fail "console: $(cat shown)"
+(command sleep 1) | timeout 200 "$vine" vm console app -s run/alice.sock --json >shown || fail "console: $(cat shown)"
 jq -e '.console | test("run/[0-9a-f]{32}-vttyS0$")' shown >/dev/null || fail "console: $(cat shown)"
 
 expect 0 "$vine" down farm -s run/control.sock --timeout 20s >shown
