@@ -106,6 +106,12 @@ struct vine__session {
     struct vine__list lingering; /* in the pipe's, once it has ended and something is still kept */
 };
 
+/* Of the last session in a place that failed or was told to end. */
+struct vine__session_past {
+    uint16_t id;    /* 0: none, since the place was used anew */
+    uint16_t error; /* with which its tasks end; 0: there are no more */
+};
+
 enum vine__job_state {
     VINE__JOB_WAITING, /* for its turn in its lane, or until another task has ended */
     VINE__JOB_READY,   /* a worker may take it, or the loop for the executor */
@@ -207,6 +213,10 @@ struct vine__served_channel {
     uint64_t held_ticks; /* when it was first seen */
     uint64_t ahead;      /* how far it was looked at without taking anything: served_ahead.c */
     struct vine_wire_submission held;
+    /* Of submissions that were canceled before they were taken: served_cancel.c. */
+    bool is_canceled;    /* the held one */
+    uint32_t mark_count; /* those that lie in the ring */
+    uint64_t *marks;     /* a bit for each of its slots; NULL: there were none yet */
 };
 
 struct vine__virtual_accelerator {
@@ -277,7 +287,7 @@ struct vine__served {
     struct vine__virtual_accelerator *accelerators;
     uint32_t session_count;          /* also those that end when their jobs have ended */
     struct vine__session **sessions; /* by place */
-    uint16_t failed_sessions[VINE_WIRE_SESSION_PLACES]; /* by place: an id, or 0 */
+    struct vine__session_past session_pasts[VINE_WIRE_SESSION_PLACES]; /* by place */
     struct vine__quota quota;
     struct vine__list growing; /* in the appliance's list, while memory of it is made or mapped */
     struct vine__op_cache jobs;
@@ -757,15 +767,15 @@ void vine__job_end_locked(struct vine_call *call);
 void vine__job_leave_lane_locked(struct vine_call *call);
 /* It is completed: from here on nothing finds it, and nothing awaits it. */
 void vine__job_forget(struct vine_call *call);
-/* Those that wait end, running ones are told. */
-void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
+/* Those that wait end, running ones are told. Returns whether there is one. */
+bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation);
 void vine__job_cancel_call(struct vine_call *call);
 void vine__jobs_cancel(struct vine__served *pipe);
 /* The same, and those that end by it are told as lost. */
 void vine__jobs_give_up(struct vine__served *pipe);
 
 /* session.c */
-/* Whether one of this id goes on, or has failed. */
+/* Whether one of this id goes on, or tasks of it are refused. */
 bool vine__session_is_known(const struct vine__served *pipe, uint16_t id);
 /* With what a task of a session runs: the session's own definition, if it has begun with this
  * procedure, or that which is offered now. */
@@ -777,7 +787,8 @@ int vine__session_find_or_make(struct vine__served *pipe,
                                const struct vine_wire_submission *submission,
                                const struct vine_procedure_definition *definition,
                                struct vine__session **ret_session);
-void vine__session_end(struct vine__served *pipe, uint16_t id);
+/* `is_cut`: its tasks may still come, over another channel than this was told. */
+void vine__session_end(struct vine__served *pipe, uint16_t id, bool is_cut);
 void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call);
 /* A task of it is the executor's: it may have been ended before that. And whether the executor has
  * ended what it had for it, so that further tasks come too late. */

@@ -176,6 +176,17 @@ void vine__channel_flush_slow(struct vine__channel *channel)
     pthread_mutex_unlock(&pipe->lock);
 }
 
+void vine__pipe_flush_slow(struct vine_pipe *pipe)
+{
+    struct vine__channel *channel = NULL;
+
+    if (vine__thread_channel(pipe, &channel) != 0)
+        return;
+    vine__channel_lock(channel);
+    vine__channel_flush(channel);
+    vine__channel_unlock(channel);
+}
+
 /* The pipe's lock is held. Without memory for the note, the appliance keeps what the message would
  * have freed until the pipe is closed. */
 static void keep(struct vine_pipe *pipe, const struct vine_wire_submission *message)

@@ -49,8 +49,6 @@
 
 #define RENEW_NS 10000000 /* until the appliance is looked for again */
 
-#define KEPT_NS 1000000 /* until a message that found no room is tried again */
-
 void vine__descriptor_init(struct vine__descriptor *descriptor)
 {
     *descriptor = (struct vine__descriptor){.epoll_fd = -1, .event_fd = -1};
@@ -250,7 +248,7 @@ static int account(struct vine_pipe *pipe, bool is_asleep, uint64_t *ret_timeout
     else
         timeout_ns = BACKSTOP_NS;
     if (vine__load_relaxed_u32(&pipe->kept_count) != 0)
-        timeout_ns = vine__min_u64(timeout_ns, KEPT_NS);
+        timeout_ns = vine__min_u64(timeout_ns, VINE__KEPT_NS);
     *ret_timeout_ns = is_asleep ? timeout_ns : 0;
     return count < INT_MAX ? (int)count : INT_MAX;
 }

@@ -216,12 +216,13 @@ static void cancel_locked(struct vine_call *call)
     vine__job_end_locked(call);
 }
 
-void vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation)
+bool vine__job_cancel(struct vine__served *pipe, uint32_t channel, uint64_t wire_operation)
 {
     struct vine_call *call = find(pipe, channel, wire_operation);
 
     if (call != NULL)
         vine__job_cancel_call(call);
+    return call != NULL;
 }
 
 void vine__job_cancel_call(struct vine_call *call)

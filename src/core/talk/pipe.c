@@ -411,7 +411,6 @@ static int renew_and_count(struct vine_pipe *pipe, uint32_t ended)
 
 int vine_pipe_poll(struct vine_pipe *pipe)
 {
-    struct vine__channel *channel = NULL;
     uint32_t ended = 0;
     int error;
 
@@ -420,12 +419,6 @@ int vine_pipe_poll(struct vine_pipe *pipe)
 
     const uint32_t count = vine__load_acquire_u32(&pipe->channel_count); /* N2 pairs with N1 */
 
-    if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->kept_count) != 0) &&
-        vine__thread_channel(pipe, &channel) == 0) {
-        vine__channel_lock(channel);
-        vine__channel_flush(channel);
-        vine__channel_unlock(channel);
-    }
     (void)vine__pipe_look_now_and_then(pipe, vine__clock_ticks());
     for (uint32_t i = 0; i < count; i++)
         ended += vine__channel_poll(pipe->channels[i]);

@@ -510,6 +510,18 @@ VINE__ALWAYS_INLINE void vine__channel_flush(struct vine__channel *channel)
         vine__channel_flush_slow(channel);
 }
 
+/* How long who waits may sleep before it sends again what found no room. */
+#define VINE__KEPT_NS 1000000
+
+/* Send what waited for room. Any thread, that is no channel's issuer at the time. */
+void vine__pipe_flush_slow(struct vine_pipe *pipe);
+
+VINE__ALWAYS_INLINE void vine__pipe_flush(struct vine_pipe *pipe)
+{
+    if (VINE__UNLIKELY(vine__load_relaxed_u32(&pipe->kept_count) != 0))
+        vine__pipe_flush_slow(pipe);
+}
+
 /* Between these two the caller is the channel's issuer: if the pipe can be used, which it asks
  * next, nobody renews it meanwhile.
  *

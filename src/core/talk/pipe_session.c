@@ -110,9 +110,10 @@ static bool finish(struct vine_session *session, uint16_t *ret_id)
     return tell;
 }
 
-static void tell_end(struct vine_pipe *pipe, uint16_t id)
+static void tell_end(struct vine_pipe *pipe, uint16_t id, bool is_cut)
 {
-    const struct vine_wire_submission message = {.kind = VINE_WIRE_SESSION_END, .session = id};
+    const struct vine_wire_submission message = {
+        .kind = VINE_WIRE_SESSION_END | (is_cut ? VINE_WIRE_SESSION_CUT : 0), .session = id};
 
     vine__pipe_tell(pipe, &message, vine__pipe_renewals(pipe));
 }
@@ -132,12 +133,12 @@ void vine__session_task_ended(struct vine_session *session, const struct vine_ta
         tell = finish(session, &id);
     pthread_mutex_unlock(&pipe->lock);
     if (tell)
-        tell_end(pipe, id);
+        tell_end(pipe, id, false);
 }
 
 void vine__session_cut(const struct vine_session *session)
 {
-    tell_end(session->pipe, session->id);
+    tell_end(session->pipe, session->id, true);
 }
 
 void vine_session_close(struct vine_session *session)
@@ -147,6 +148,7 @@ void vine_session_close(struct vine_session *session)
 
     struct vine_pipe *pipe = session->pipe;
     bool tell = false;
+    bool is_cut = false;
     uint16_t id = 0;
 
     VINE_ASSERT(session->magic == VINE__SESSION_MAGIC && !session->is_closed);
@@ -156,8 +158,8 @@ void vine_session_close(struct vine_session *session)
     if (session->pending == 0)
         tell = finish(session, &id);
     else /* nobody can bring any more what tasks of a stream wait for: it ends now, and they do */
-        tell = session->procedure->info.has_streams && !session->has_last;
+        is_cut = session->is_stream && !session->has_last;
     pthread_mutex_unlock(&pipe->lock);
-    if (tell)
-        tell_end(pipe, id);
+    if (tell || is_cut)
+        tell_end(pipe, id, is_cut);
 }

@@ -20,8 +20,9 @@ static struct vine_spsc_consumer ahead_of(const struct vine__served_channel *cha
 }
 
 /* Returns how many messages there were. What is wrong with a ring its next visit tells. */
-static int look_ahead(struct vine__served *pipe, struct vine__served_channel *channel)
+static int look_ahead(struct vine__served *pipe, uint32_t index)
 {
+    struct vine__served_channel *channel = pipe->channels[index];
     struct vine_spsc_consumer ahead = ahead_of(channel);
     struct vine_wire_submission submission;
     int count = 0;
@@ -30,7 +31,7 @@ static int look_ahead(struct vine__served *pipe, struct vine__served_channel *ch
         memcpy(&submission, vine__spsc_next(&ahead)->payload, sizeof submission);
         ahead.position++;
         if ((submission.kind & VINE_WIRE_KIND_MASK) == VINE_WIRE_CANCEL)
-            vine__served_take_cancel(pipe, &submission);
+            (void)vine__served_take_cancel(pipe, index, &submission);
     }
     channel->ahead = ahead.position;
     return count;
@@ -45,7 +46,7 @@ int vine__served_look_ahead(struct vine__served *pipe)
     /* W2 pairs with W1. */
     vine__served_hear(pipe, vine__load_acquire_u64(&pipe->mirror.layout->board.channels.ready));
     for (uint64_t left = pipe->listed; left != 0; left &= left - 1)
-        count += look_ahead(pipe, pipe->channels[__builtin_ctzll(left)]);
+        count += look_ahead(pipe, (uint32_t)__builtin_ctzll(left));
     return count;
 }
 

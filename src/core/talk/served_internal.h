@@ -45,9 +45,12 @@ vine__served_next_completion(struct vine__served_channel *channel)
 /* Give back all that a call took that is not to end, but to be taken again. */
 void vine__served_give_back(struct vine_call *call);
 
-/* A message that cancels a task. */
-void vine__served_take_cancel(struct vine__served *pipe,
-                              const struct vine_wire_submission *submission);
+/* A message that cancels a task, and came through that channel. Returns 0, or VINE__HELD: the
+ * task's channel is to be opened first. */
+int vine__served_take_cancel(struct vine__served *pipe, uint32_t channel_index,
+                             const struct vine_wire_submission *submission);
+/* Whether what was taken from that position was canceled before. Only where there are marks. */
+bool vine__served_take_mark(struct vine__served_channel *channel, uint64_t position);
 
 /* It held the loop for longer than it may: nobody else was served. */
 void vine__served_tell_long_run(const struct vine_call *call);

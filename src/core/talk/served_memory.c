@@ -95,6 +95,7 @@ static void strip(struct vine__served *pipe)
     for (uint32_t i = 0; i < pipe->channel_count; i++) {
         vine__table_fini(&pipe->channels[i]->jobs);
         free(pipe->channels[i]->lanes);
+        free(pipe->channels[i]->marks);
         free(pipe->channels[i]);
     }
     pipe->channel_count = 0;

@@ -312,15 +312,6 @@ static int take_release(struct vine__served *pipe, const struct vine_wire_submis
     return 0;
 }
 
-void vine__served_take_cancel(struct vine__served *pipe,
-                              const struct vine_wire_submission *submission)
-{
-    uint32_t channel;
-
-    memcpy(&channel, submission->body, sizeof channel);
-    vine__job_cancel(pipe, channel, submission->operation);
-}
-
 static int take(struct vine__served *pipe, uint32_t channel_index,
                 const struct vine_wire_submission *submission, uint64_t now_ticks)
 {
@@ -330,10 +321,10 @@ static int take(struct vine__served *pipe, uint32_t channel_index,
     case VINE_WIRE_RELEASE:
         return take_release(pipe, submission);
     case VINE_WIRE_CANCEL:
-        vine__served_take_cancel(pipe, submission);
-        return 0;
+        return vine__served_take_cancel(pipe, channel_index, submission);
     case VINE_WIRE_SESSION_END:
-        vine__session_end(pipe, submission->session);
+        vine__session_end(pipe, submission->session,
+                          (submission->kind & VINE_WIRE_SESSION_CUT) != 0);
         pipe->seen_ticks = vine__clock_ticks(); /* what procedures do at an end may take long */
         return 0;
     default:
@@ -372,8 +363,11 @@ static int next_submission(struct vine__served *pipe, uint32_t index,
         return 0;
     }
 
+    const uint64_t position = channel->submissions.position;
     const int error = vine__spsc_pop(&channel->submissions, ret_submission);
 
+    if (VINE__UNLIKELY(channel->mark_count != 0) && error == 0)
+        channel->is_canceled = vine__served_take_mark(channel, position);
     if (VINE__UNLIKELY(error == -VINE_ECORRUPT))
         vine__why_say(&pipe->why, "an impossible sequence number in the submissions of channel %u",
                       index);
@@ -418,6 +412,10 @@ static int poll_channel(struct vine__served *pipe, uint32_t index, uint64_t star
         }
         if (error)
             return error;
+        if (VINE__UNLIKELY(channel->is_canceled)) {
+            channel->is_canceled = false;
+            (void)vine__job_cancel(pipe, index, submission.operation);
+        }
         pipe->changes++; /* others come after it */
         taken++;
     }

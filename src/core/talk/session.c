@@ -7,7 +7,9 @@
  * use ends the old one, and the end of a use that is not there any more says nothing.
  *
  * A session that failed gives back what it held as soon as none of its jobs runs. Its id is kept in
- * its place, where it answers with an error until it is ended or the place is used anew.
+ * its place, where it answers with an error until it is ended or the place is used anew. So is the
+ * id of one that was cut: this may be told before its tasks come, over another channel, and they
+ * must not make a session that nobody ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -125,6 +127,36 @@ void vine__session_leave(struct vine__session *session)
     vine__served_end_if_over(pipe);
 }
 
+/* ---- what is remembered of a place --------------------------------------------------------- */
+
+/* Whether one use of a place came after another. They follow each other closely. */
+static bool is_after(uint16_t id, uint16_t other)
+{
+    return (int8_t)(uint8_t)((id >> 8) - (other >> 8)) > 0;
+}
+
+/* From now on tasks of that id end with the error, or, with 0, are not expected. */
+static void remember(struct vine__served *pipe, uint16_t id, uint16_t error)
+{
+    const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
+    const struct vine__session *const session = pipe->sessions[place];
+    struct vine__session_past *past = &pipe->session_pasts[place];
+
+    if ((session != NULL && is_after(session->id, id)) || (past->id != 0 && is_after(past->id, id)))
+        return;
+    *past = (struct vine__session_past){id, error};
+}
+
+/* The error with which tasks of that id end, or 0. */
+static int refusal(const struct vine__served *pipe, uint16_t id)
+{
+    const struct vine__session_past *past = &pipe->session_pasts[VINE_WIRE_SESSION_PLACE(id)];
+
+    return past->id == id ? past->error : 0;
+}
+
+/* ---- what tasks ask for ---------------------------------------------------------------------- */
+
 const struct vine_procedure_definition *
 vine__session_definition(const struct vine__served *pipe, uint16_t id, uint16_t procedure,
                          const struct vine_procedure_definition *definition)
@@ -147,10 +179,12 @@ int vine__session_find_or_make(struct vine__served *pipe,
     const bool is_stream =
         (submission->kind & VINE_WIRE_STREAM) != 0 || definition->state_bytes == 0;
     struct vine__session *session = pipe->sessions[place];
+    const int refused = refusal(pipe, id);
     uint64_t bytes;
 
-    if (place == 0 || pipe->failed_sessions[place] == id ||
-        (is_stream && !vine__has_streams(pipe->appliance, definition)))
+    if (refused != 0)
+        return refused;
+    if (place == 0 || (is_stream && !vine__has_streams(pipe->appliance, definition)))
         return VINE_ESESSION;
     if (session != NULL && session->id == id) {
         *ret_session = session;
@@ -160,7 +194,7 @@ int vine__session_find_or_make(struct vine__served *pipe,
     }
     if (session != NULL)
         end_session(pipe, session, false);
-    pipe->failed_sessions[place] = 0;
+    pipe->session_pasts[place] = (struct vine__session_past){0};
     if (pipe->session_count >= pipe->appliance->options.sessions_max)
         return VINE_EQUOTA;
     bytes = own_bytes(pipe->appliance, definition, is_stream);
@@ -190,19 +224,20 @@ bool vine__session_is_known(const struct vine__served *pipe, uint16_t id)
 {
     const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
 
-    return pipe->failed_sessions[place] == id ||
+    return refusal(pipe, id) != 0 ||
            (pipe->sessions[place] != NULL && pipe->sessions[place]->id == id);
 }
 
-void vine__session_end(struct vine__served *pipe, uint16_t id)
+void vine__session_end(struct vine__served *pipe, uint16_t id, bool is_cut)
 {
     const uint32_t place = VINE_WIRE_SESSION_PLACE(id);
     struct vine__session *session = pipe->sessions[place];
 
     if (session != NULL && session->id == id)
         end_session(pipe, session, false);
-    if (pipe->failed_sessions[place] == id)
-        pipe->failed_sessions[place] = 0;
+    /* A cut that was overtaken by the end, or comes after a failure, has nothing to add. */
+    if (!is_cut || pipe->session_pasts[place].id != id)
+        remember(pipe, id, is_cut ? VINE_ECANCELED : 0);
 }
 
 void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
@@ -220,7 +255,7 @@ void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call)
     if (call->status != 0) {
         vine__store_relaxed_u32(&session->is_failed, 1);
         if (pipe->sessions[place] == session)
-            pipe->failed_sessions[place] = session->id;
+            remember(pipe, session->id, VINE_ESESSION);
     }
     if (call->status != 0 || call->is_last || session->is_ending)
         end_session(pipe, session, false);

@@ -94,7 +94,7 @@ enum vine_wire_kind {
     VINE_WIRE_TASK = 1,        /* -> one completion */
     VINE_WIRE_RELEASE = 2,     /* gives results back: up to two tokens; no completion */
     VINE_WIRE_CANCEL = 3,      /* drop the operation of this channel; no completion of its own */
-    VINE_WIRE_SESSION_END = 4, /* discard a session's state; no completion */
+    VINE_WIRE_SESSION_END = 4, /* a session is over; no completion */
     /* Of completions, with feature bit 7: it was not begun, and is to be issued to the next one. */
     VINE_WIRE_SENT_BACK = 5,
 };
@@ -109,6 +109,9 @@ enum vine_wire_kind {
  * stream. */
 #define VINE_WIRE_STREAM       0x10
 #define VINE_WIRE_SESSION_LAST 0x20 /* the state ends with this task */
+/* Of SESSION_END: tasks of it may still come, over another channel, and are as late as those that
+ * wait. Without it none are under way. */
+#define VINE_WIRE_SESSION_CUT 0x10
 /* The task's last 8 bytes are no arguments, but for how many ns it is wanted from when it is first
  * seen. To appliances that say that they heed it. */
 #define VINE_WIRE_HAS_DEADLINE 0x40

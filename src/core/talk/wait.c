@@ -15,7 +15,8 @@
  *
  * and so does a loop that waits for the pipe's descriptor: see descriptor.c.
  *
- * Every sleep ends after BACKSTOP_NS to see whether the appliance still lives.
+ * Every sleep ends after BACKSTOP_NS to see whether the appliance still lives, and sooner while a
+ * message waits for room in a ring: the end of what is waited for may depend on it.
  */
 #include <errno.h>
 
@@ -135,6 +136,13 @@ static uint64_t at_most(uint64_t remaining_ticks, uint64_t limit_ns)
     return remaining_ns < limit_ns ? remaining_ns : limit_ns;
 }
 
+/* About to sleep: for how long at most. */
+static uint64_t before_sleep(struct vine_pipe *pipe)
+{
+    vine__pipe_flush(pipe);
+    return vine__load_relaxed_u32(&pipe->kept_count) != 0 ? VINE__KEPT_NS : BACKSTOP_NS;
+}
+
 /* The drainer sleeps until a completion may have come. */
 static void sleep_on_ring(struct vine__channel *channel, const struct wait *wait,
                           uint64_t timeout_ns)
@@ -212,7 +220,7 @@ static void drain_until(struct vine__channel *channel, struct wait *wait)
         sleep_on_ring(channel, wait,
                       at_most(wait->deadline_ticks == UINT64_MAX ? UINT64_MAX
                                                                  : wait->deadline_ticks - now_ticks,
-                              BACKSTOP_NS));
+                              before_sleep(pipe)));
         (void)vine__pipe_look_now_and_then(pipe, vine__clock_ticks());
     }
 }
@@ -230,6 +238,7 @@ static void wait_for_turn(struct vine__channel *channel, struct wait *wait)
     if (now_ticks >= wait->deadline_ticks)
         return;
 
+    const uint64_t limit_ns = before_sleep(channel->pipe);
     const uint32_t turn = vine__load_acquire_u32(&channel->turn); /* T2 pairs with T1 */
 
     (void)vine__fetch_add_acq_rel_u32(&channel->waiters, 1);
@@ -239,7 +248,7 @@ static void wait_for_turn(struct vine__channel *channel, struct wait *wait)
                                         at_most(wait->deadline_ticks == UINT64_MAX
                                                     ? UINT64_MAX
                                                     : wait->deadline_ticks - now_ticks,
-                                                BACKSTOP_NS));
+                                                limit_ns));
     (void)vine__fetch_sub_acq_rel_u32(&channel->waiters, 1);
 }
 
@@ -288,6 +297,7 @@ uint32_t vine__channel_poll(struct vine__channel *channel)
 {
     struct vine_pipe *pipe = channel->pipe;
 
+    vine__pipe_flush(pipe);
     if (!vine__channel_try_drain(channel))
         return 0;
 
@@ -367,7 +377,9 @@ static void sleep_a_while(struct vine_task *const *tasks, size_t count, const st
     if (vine__channel_try_drain(channel)) {
         /* The drainer before us may have ended one of them. */
         if (find_ended(tasks, count, &index, &only) == -EAGAIN)
-            sleep_on_ring(channel, wait, at_most(remaining_ticks, only ? BACKSTOP_NS : SEVERAL_NS));
+            sleep_on_ring(
+                channel, wait,
+                at_most(remaining_ticks, only ? before_sleep(channel->pipe) : SEVERAL_NS));
         vine__channel_stop_draining(channel);
         return;
     }

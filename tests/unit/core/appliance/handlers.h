@@ -70,9 +70,15 @@ static inline void serve(const struct vine_procedure_definition *procedures, siz
     served.clock_ns = stepped.clock_ns;
 }
 
+/* Atomic: an application wants to be ahead of the part. */
+__attribute__((unused)) static uint32_t serve_is_held;
+
 /* A turn of the core and of the part; time passes as it does. */
 static inline enum vine__serving_state serve_turn(void)
 {
+    if (__atomic_load_n(&serve_is_held, __ATOMIC_ACQUIRE) != 0)
+        return VINE__SERVING_BUSY;
+
     const enum vine__serving_state state = vine__serving_turn(served.part, vine__clock_ticks());
 
     stepped.clock_ns = served.clock_ns + (vine__clock_now_ns() - served.begin_ns);

@@ -3,6 +3,8 @@
 /* Coroutines that handle tasks and sessions: what they read and write, and when their tasks end. */
 #include "plain_handlers.h"
 
+#include "core/talk/pipe_internal.h"
+
 /* ---- handlers -------------------------------------------------------------------------------- */
 
 /* What it is told, and what it reads. */
@@ -287,6 +289,38 @@ static void all_tasks_of_a_stream_that_was_closed_end(void **state)
     serve_with(use_closed, 3);
 }
 
+#define CROWD 100
+
+/* More cancels than the ring has room for beside their tasks, and then the session's end: who waits
+ * sends what found none, and nobody else does. */
+static void use_crowded(struct vine_pipe *pipe, struct application *application)
+{
+    struct vine_session *session = session_of(pipe, "sleeps");
+    struct issued tasks[CROWD];
+
+    (void)application;
+    __atomic_store_n(&serve_is_held, 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < CROWD; i++)
+        tasks[i] = issue(pipe, "sleeps", session, "", 0, 10, false);
+    for (int i = 0; i < 3 * CROWD; i++)
+        assert_int_equal(vine_task_cancel(tasks[CROWD - 1].task), 0);
+    assert_true(pipe->kept_count > 0);
+    vine_session_close(session);
+    __atomic_store_n(&serve_is_held, 0, __ATOMIC_RELEASE);
+    for (int i = 0; i < CROWD; i++) {
+        const int status = vine_task_wait(tasks[i].task, LIMIT_NS);
+
+        assert_true(status == -VINE_ECANCELED || status == -VINE_ESESSION);
+        assert_int_equal(finish(&tasks[i], status, NULL, 0), 0);
+    }
+}
+
+static void messages_that_found_no_room_are_sent_by_who_waits(void **state)
+{
+    (void)state;
+    serve_with(use_crowded, 1);
+}
+
 static void streams_end_in_every_way(void **state)
 {
     (void)state;
@@ -300,6 +334,7 @@ int main(void)
         cmocka_unit_test(what_is_large_goes_through_in_pieces),
         cmocka_unit_test(a_session_is_a_stream),
         cmocka_unit_test(all_tasks_of_a_stream_that_was_closed_end),
+        cmocka_unit_test(messages_that_found_no_room_are_sent_by_who_waits),
         cmocka_unit_test(streams_end_in_every_way),
     };
 
