@@ -88,6 +88,18 @@ static void read_file(struct vine__json_reader *reader, const json_t *value,
         vine__json_wrong(reader, "name", VINE__VM_NAME_RULE);
 }
 
+/* The next one; not one that is there already, of which one may be written and the other not. */
+static void add_file(struct vine__json_reader *reader, const json_t *value,
+                     struct vine__taken *taken)
+{
+    struct vine__taken_file file = {.disk = ""};
+
+    read_file(reader, value, &file);
+    if (vine__json_is_well(reader) && vine__taken_find(taken, file.file, file.disk) != NULL)
+        vine__json_wrong(reader, "file", "is there twice");
+    taken->files[taken->file_count++] = file;
+}
+
 static void read_record(struct vine__json_reader *reader, const json_t *root,
                         struct vine__taken *taken)
 {
@@ -106,7 +118,7 @@ static void read_record(struct vine__json_reader *reader, const json_t *root,
     list = vine__json_list(reader, root, "files", VINE__TAKEN_FILES_MAX);
     for (size_t i = 0; list != NULL && i < json_array_size(list); i++) {
         vine__json_stand_at(reader, "files[%zu]", i);
-        read_file(reader, json_array_get(list, i), &taken->files[taken->file_count++]);
+        add_file(reader, json_array_get(list, i), taken);
     }
 }
 
