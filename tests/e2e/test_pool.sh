@@ -6,18 +6,19 @@
 PATH=$PATH:/usr/sbin:/sbin
 command -v mkfs.ext4 >/dev/null && command -v e2fsck >/dev/null || skip "no e2fsprogs"
 
-# clean: what the last verb has left in farm.img is.
+# clean: what the last verb has left in the image is.
+pool=farm
 clean() {
-    e2fsck -fn farm.img >fsck 2>&1 || fail "e2fsck: $(cat fsck)"
-    [ ! -e farm.img.journal ] || fail "a journal is left"
+    e2fsck -fn $pool.img >fsck 2>&1 || fail "e2fsck: $(cat fsck)"
+    [ ! -e $pool.img.journal ] || fail "a journal is left"
 }
 # put FILE PATH: into the image, as whoever has debugfs may.
 put() {
-    debugfs -w -R "rm $2" farm.img >/dev/null 2>&1
-    debugfs -w -R "write $1 $2" farm.img >/dev/null 2>&1
+    debugfs -w -R "rm $2" $pool.img >/dev/null 2>&1
+    debugfs -w -R "write $1 $2" $pool.img >/dev/null 2>&1
 }
 # get PATH: out of it.
-get() { debugfs -R "cat $1" farm.img 2>/dev/null; }
+get() { debugfs -R "cat $1" $pool.img 2>/dev/null; }
 
 # Names, and what must be there.
 for name in a/.. .. . .hidden "a..b" "$(printf 'a\tb')" "gr$(printf '\303\274')n" "$(printf '%065d' 0)"; do
@@ -141,3 +142,26 @@ said 'larger than its file'
 truncate -s 0 farm.img
 expect 1 "$vine" pool show farm
 said 'no ext4'
+
+# Who makes an image may say of a hole that it is as large as he likes: nobody reads one that is
+# larger than the image, nor is one put there.
+pool=holes
+expect 0 "$vine" pool create holes --size 16M
+expect 0 "$vine" pool add holes app --kernel initrd
+truncate -s 17M root
+expect 1 "$vine" pool add holes zip --kernel initrd --disk root=root
+said 'root: is larger than the pool.s limit of 16777216'
+clean
+truncate -s 16M root
+expect 0 "$vine" pool add holes zip --kernel initrd --disk root=root
+clean
+get vms.json | jq '(.vms[] | select(.name == "zip").disks.root.size) = 1099511627776' >roll
+put roll vms.json
+debugfs -w -R "set_inode_field blocks/$hash.root.img size 1099511627776" holes.img >/dev/null 2>&1
+clean
+expect 1 "$vine" pool check holes
+said "zip: blocks/$hash.root.img: has 1099511627776 bytes, and the pool has files of up to 16777216"
+expect 1 "$vine" pool export holes zip -o out
+said 'no usable machine "zip"'
+"$vine" pool show holes --json | jq -e '[.machines[] | select(.usable).name] == ["app"]' >/dev/null ||
+    fail "show: $("$vine" pool show holes)"

@@ -195,7 +195,6 @@ int vine__pool_change_put(struct vine__pool_change *change, const char *name,
                           enum vine__vm_file file, const char *disk,
                           const struct vine__source *source, struct vine__problem *problem)
 {
-    const struct vine__pool_limits *const limits = &change->before.settings.limits;
     struct vine__source limited = *source;
     struct vine__pool_entry entry;
     char path[VINE__POOL_PATH_BYTES];
@@ -210,7 +209,7 @@ int vine__pool_change_put(struct vine__pool_change *change, const char *name,
                                  disk, VINE__VM_DISKS_MAX);
     struct vine__source_result result;
 
-    limited.size_max = file == VINE__VM_DISK ? limits->disk_bytes : limits->kernel_bytes;
+    limited.size_max = vine__pool_file_max(change->pool, &change->before.settings, file);
     vine__vm_path(entry.hash, file, disk, path);
     error = vine__filesystem_put(&change->pool->filesystem, path, &limited, &result, problem);
     if (error != 0)

@@ -166,11 +166,24 @@ static int load_roll(const struct vine__pool *pool, struct vine__pool_roll *ret_
     return error;
 }
 
-/* That a file is there, and as large as vms.json says. */
-static void check_file(const struct vine__pool *pool, struct vine__pool_vm *vm,
-                       enum vine__vm_file file, const char *disk,
+uint64_t vine__pool_file_max(const struct vine__pool *pool,
+                             const struct vine__pool_settings *settings, enum vine__vm_file file)
+{
+    const struct vine__pool_limits *const limits = &settings->limits;
+    const uint64_t limit = file == VINE__VM_DISK ? limits->disk_bytes : limits->kernel_bytes;
+    const uint64_t room = pool->store->size_bytes;
+
+    return limit != 0 && limit < room ? limit : room;
+}
+
+/* That a file is there, as large as vms.json says, and no larger than it may be. Both say what
+ * whoever has made the image wants: a hole of petabytes costs him nothing, and us as long as it
+ * takes to read. */
+static void check_file(const struct vine__pool *pool, const struct vine__pool_settings *settings,
+                       struct vine__pool_vm *vm, enum vine__vm_file file, const char *disk,
                        const struct vine__pool_file *expected)
 {
+    const uint64_t most = vine__pool_file_max(pool, settings, file);
     char path[VINE__POOL_PATH_BYTES];
     uint64_t size_bytes = 0;
 
@@ -184,6 +197,10 @@ static void check_file(const struct vine__pool *pool, struct vine__pool_vm *vm,
         (void)vine__problem_set(&vm->problem, -EINVAL, "%s: has %llu bytes, and vms.json says %llu",
                                 path, (unsigned long long)size_bytes,
                                 (unsigned long long)expected->size_bytes);
+    else if (size_bytes > most)
+        (void)vine__problem_set(&vm->problem, -EFBIG,
+                                "%s: has %llu bytes, and the pool has files of up to %llu", path,
+                                (unsigned long long)size_bytes, (unsigned long long)most);
 }
 
 static bool has_disk(const struct vine__pool_entry *entry, const char *name)
@@ -220,17 +237,19 @@ static void load_configuration(const struct vine__pool *pool, struct vine__pool_
                                     path, i, vm->configuration.disks[i].name, vm->entry.name);
 }
 
-static void load_vm(const struct vine__pool *pool, struct vine__pool_vm *vm)
+static void load_vm(const struct vine__pool *pool, const struct vine__pool_settings *settings,
+                    struct vine__pool_vm *vm)
 {
     vm->problem = vm->entry.problem;
     if (vm->problem.text[0] == '\0')
         load_configuration(pool, vm);
     if (vm->problem.text[0] != '\0')
         return;
-    check_file(pool, vm, VINE__VM_KERNEL, NULL, &vm->entry.kernel);
-    check_file(pool, vm, VINE__VM_INITRD, NULL, &vm->entry.initrd);
+    check_file(pool, settings, vm, VINE__VM_KERNEL, NULL, &vm->entry.kernel);
+    check_file(pool, settings, vm, VINE__VM_INITRD, NULL, &vm->entry.initrd);
     for (uint32_t i = 0; i < vm->entry.disk_count; i++)
-        check_file(pool, vm, VINE__VM_DISK, vm->entry.disks[i].name, &vm->entry.disks[i].file);
+        check_file(pool, settings, vm, VINE__VM_DISK, vm->entry.disks[i].name,
+                   &vm->entry.disks[i].file);
 }
 
 const struct vine__pool_vm *vine__pool_find(const struct vine__pool_contents *contents,
@@ -291,7 +310,7 @@ int vine__pool_load(struct vine__pool *pool, const struct vine__pool_contents **
     }
     for (uint32_t i = 0; error == 0 && i < roll.count; i++) {
         contents.vms[i].entry = roll.entries[i];
-        load_vm(pool, &contents.vms[i]);
+        load_vm(pool, &contents.settings, &contents.vms[i]);
         contents.vm_count++;
     }
     vine__pool_roll_fini(&roll);

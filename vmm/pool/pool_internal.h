@@ -22,6 +22,11 @@ struct vine__pool {
 /* "FOLDER/NAME.SUFFIX", for free(). NULL: no memory. */
 char *vine__pool_path(const char *folder, const char *name, const char *suffix);
 
+/* The most bytes that a file of a machine may have: by NAME.json, and never more than the image. A
+ * larger one, of holes, could not be put back once its guest has filled it. */
+uint64_t vine__pool_file_max(const struct vine__pool *pool,
+                             const struct vine__pool_settings *settings, enum vine__vm_file file);
+
 /* files.c: what is in the image, mounted or not. Paths are below its root. */
 VINE_MUST_CHECK int vine__files_size(const struct vine__pool *pool, const char *path,
                                      uint64_t *ret_size_bytes);
