@@ -29,59 +29,47 @@ static int stop_some(struct vm_server *server, const struct pool_vm *vms, size_t
 {
     int first = STATUS_DONE;
 
+    vm_server_expect(server, VINE_SERVER_E_BAD_STATE); /* it may have ended by itself meanwhile */
     for (size_t i = 0; i < count; i++) {
         const int status = is_off(&vms[i].vm)
                                ? STATUS_DONE
                                : vm_server_ask(server, vm_server_number(server, VINE_SERVER_STOP),
                                                "si", vms[i].vm.uid, (int64_t)timeout_ms);
 
-        /* It may have ended by itself meanwhile. */
         if (status != STATUS_DONE && vm_server_error(server) != VINE_SERVER_E_BAD_STATE)
             first = first != STATUS_DONE ? first : status;
     }
+    vm_server_expect(server, VINE_SERVER_E_DONE);
     for (size_t i = 0; i < count; i++) {
         const struct vm *const vm = &vms[i].vm;
-        struct vm_status ended = {.ended_by = NULL};
-        char text[VM_END_BYTES];
+        json_t *const object = told != NULL ? vm_json(vm) : NULL;
         int status;
 
-        if (is_off(vm))
-            continue;
-        message_progress(vm->name);
-        status = vm_wait(server, vm->uid, "off", timeout_ms + VM_WAIT_MS);
-        message_progress("");
-        if (status == STATUS_DONE)
-            status = vm_status_get(server, vm->uid, &ended);
-        if (status != STATUS_DONE) {
-            message_error("%s: not ended", vm->name);
-        } else if (told == NULL) {
-            printf("%s: %s\n", vm->name, vm_end_text(&ended, text));
-        } else {
-            json_t *const object = json_pack("{s:s, s:s}", "name", vm->name, "uid", vm->uid);
-
-            vm_end_json(&ended, object);
-            (void)json_array_append_new(told, object);
+        if (!is_off(vm)) {
+            status = vm_wait_end(server, vm, timeout_ms, object);
+            if (status != STATUS_DONE)
+                message_error("%s: not ended", vm->name);
+            else if (told != NULL)
+                (void)json_array_append(told, object);
+            first = first != STATUS_DONE ? first : status;
         }
-        vm_status_fini(&ended);
-        first = first != STATUS_DONE ? first : status;
+        json_decref(object);
     }
     return first;
 }
 
 /* Applications before the appliances that they are linked to. */
-static int stop_all(struct vm_server *server, const struct down_values *values,
-                    const struct pool_vms *vms, json_t *told)
+static int stop_all(const struct vm_pool *pool, uint64_t timeout_ms, json_t *told)
 {
-    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, 30000);
     int first = STATUS_DONE;
 
-    for (size_t end = vms->count; end > 0;) {
+    for (size_t end = pool->count; end > 0;) {
         size_t begin = end - 1;
         int status;
 
-        while (begin > 0 && vms->all[begin - 1].depth == vms->all[begin].depth)
+        while (begin > 0 && pool->vms[begin - 1].depth == pool->vms[begin].depth)
             begin--;
-        status = stop_some(server, &vms->all[begin], end - begin, timeout_ms, told);
+        status = stop_some(pool->server, &pool->vms[begin], end - begin, timeout_ms, told);
         first = first != STATUS_DONE ? first : status;
         end = begin;
     }
@@ -92,29 +80,19 @@ static int run_down(const struct arguments *arguments)
 {
     const struct down_values *const values = arguments->values;
     json_t *const told = values->json ? json_array() : NULL;
-    struct pool_vms vms = {.count = 0};
-    struct vm_server *server = NULL;
-    char *folder = NULL, *name = NULL;
-    int status = vm_pools_name(arguments->operands[0], &folder, &name);
+    struct vm_pool pool;
+    int status = vm_pool_open(values->socket, arguments->operands[0], false, &pool);
 
-    if (status == STATUS_DONE)
-        status = vm_server_open(values->socket, &server);
-    if (status == STATUS_DONE)
-        status = vm_pools_find(server, folder, name);
-    if (status == STATUS_DONE)
-        status = vm_pools_list(server, name, &vms);
     if (status == STATUS_DONE) {
-        status = stop_all(server, values, &vms, told);
+        status = stop_all(&pool, vm_milliseconds(values->timeout_ns, VM_STOP_MS), told);
         if (status == STATUS_DONE && values->close)
-            status = vm_server_ask_waiting(server, 600 * 1000, VINE_SERVER_CLOSE_POOL, "s", name);
+            status = vm_server_ask_waiting(pool.server, VM_POOL_OPENING_MS, VINE_SERVER_CLOSE_POOL,
+                                           "s", pool.name);
+        vm_pool_close(&pool);
         if (told != NULL)
             (void)json_print(json_incref(told));
     }
     json_decref(told);
-    vm_pools_free(&vms);
-    vm_server_close(server);
-    free(folder);
-    free(name);
     return status;
 }
 
@@ -122,12 +100,7 @@ static int run_down(const struct arguments *arguments)
 
 static const struct option down_options[] = {
     VM_SOCKET_OPTION(struct down_values),
-    {.name = "timeout",
-     .kind = OPTION_TIME,
-     VALUE(timeout_ns),
-     .value = "TIME",
-     .help = "for a guest to end by itself",
-     .fallback = "30s"},
+    VM_TIMEOUT_OPTION(struct down_values, "for a guest to end by itself", "30s"),
     {.name = "close",
      .kind = OPTION_FLAG,
      VALUE(close),

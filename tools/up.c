@@ -41,20 +41,18 @@ static int start(struct vm_server *server, const struct vm *vm, uint64_t timeout
     return status;
 }
 
-static int start_all(struct vm_server *server, const struct up_values *values,
-                     const struct pool_vms *vms, json_t *told)
+static int start_all(const struct vm_pool *pool, uint64_t timeout_ms, json_t *told)
 {
-    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, VM_WAIT_MS);
     int first = STATUS_DONE;
 
-    for (size_t i = 0; i < vms->count; i++) {
-        const struct vm *const vm = &vms->all[i].vm;
+    for (size_t i = 0; i < pool->count; i++) {
+        const struct vm *const vm = &pool->vms[i].vm;
         const bool was_running = strcmp(vm->state, "running") == 0;
         char *console = NULL;
         int status;
 
-        show(vm, i, vms->count);
-        status = start(server, vm, timeout_ms, &console);
+        show(vm, i, pool->count);
+        status = start(pool->server, vm, timeout_ms, &console);
         message_progress("");
         if (status != STATUS_DONE)
             message_error("%s: not started", vm->name);
@@ -63,9 +61,9 @@ static int start_all(struct vm_server *server, const struct up_values *values,
                    console != NULL ? ", console at " : "",
                    console != NULL ? message_escape(console) : "");
         if (told != NULL) {
-            json_t *const object = json_pack("{s:s, s:s, s:b}", "name", vm->name, "uid", vm->uid,
-                                             "running", status == STATUS_DONE);
+            json_t *const object = vm_json(vm);
 
+            (void)json_object_set_new(object, "running", json_boolean(status == STATUS_DONE));
             if (console != NULL)
                 json_set_name(object, "console", console);
             (void)json_array_append_new(told, object);
@@ -80,46 +78,26 @@ static int run_up(const struct arguments *arguments)
 {
     const struct up_values *const values = arguments->values;
     json_t *const told = values->json ? json_array() : NULL;
-    struct pool_vms vms = {.count = 0};
-    struct vm_server *server = NULL;
-    char *folder = NULL, *name = NULL;
-    int status = vm_pools_name(arguments->operands[0], &folder, &name);
+    struct vm_pool pool;
+    int status = vm_pool_open(values->socket, arguments->operands[0], true, &pool);
 
-    if (status == STATUS_DONE)
-        status = vm_server_open(values->socket, &server);
-    if (status == STATUS_DONE)
-        status = vm_pools_open(server, folder, name);
-    if (status == STATUS_DONE)
-        status = vm_pools_list(server, name, &vms);
-    if (status == STATUS_DONE && vms.count == 0)
-        message_note("%s has no machines", message_escape(name));
     if (status == STATUS_DONE) {
-        status = start_all(server, values, &vms, told);
+        if (pool.count == 0)
+            message_note("%s has no machines", message_escape(pool.name));
+        status = start_all(&pool, vm_milliseconds(values->timeout_ns, VM_WAIT_MS), told);
+        vm_pool_close(&pool);
         if (told != NULL)
             (void)json_print(json_incref(told));
     }
     json_decref(told);
-    vm_pools_free(&vms);
-    vm_server_close(server);
-    free(folder);
-    free(name);
     return status;
 }
 
-#define VALUE(field) .offset = offsetof(struct up_values, field)
-
 static const struct option up_options[] = {
     VM_SOCKET_OPTION(struct up_values),
-    {.name = "timeout",
-     .kind = OPTION_TIME,
-     VALUE(timeout_ns),
-     .value = "TIME",
-     .help = "how long to wait for each until it runs",
-     .fallback = "60s"},
+    VM_TIMEOUT_OPTION(struct up_values, "how long to wait for each until it runs", "60s"),
     VM_JSON_OPTION(struct up_values),
 };
-
-#undef VALUE
 
 static const char *const up_description[] = {
     "Has a server, by its control socket, open POOL if it has not, and starts all of its machines: "

@@ -39,7 +39,7 @@ static int run_configure(const struct arguments *arguments)
     json_decref(json);
     if (status != STATUS_DONE || !values->json)
         return status;
-    return json_print(json_pack("{s:s, s:s}", "name", vm.name, "uid", vm.uid));
+    return json_print(vm_json(&vm));
 }
 
 static const struct option configure_options[] = {

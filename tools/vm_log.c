@@ -31,7 +31,7 @@ static int run_log(const struct arguments *arguments)
     if (status != STATUS_DONE)
         return status;
     if (values->json) {
-        json_t *const object = json_pack("{s:s, s:s}", "name", vm.name, "uid", vm.uid);
+        json_t *const object = vm_json(&vm);
 
         vm_text_json(object, "log", log, size);
         status = json_print(object);

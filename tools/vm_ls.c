@@ -15,9 +15,12 @@ struct ls_values {
     bool json;
 };
 
-static json_t *vm_json(const struct vm *vm)
+static json_t *line_json(const struct vm *vm)
 {
-    return json_pack("{s:s, s:s, s:s}", "name", vm->name, "uid", vm->uid, "state", vm->state);
+    json_t *const object = vm_json(vm);
+
+    (void)json_object_set_new(object, "state", json_string(vm->state));
+    return object;
 }
 
 static int run_ls(const struct arguments *arguments)
@@ -35,7 +38,7 @@ static int run_ls(const struct arguments *arguments)
     }
     for (size_t i = 0; i < count; i++)
         if (values->json)
-            (void)json_array_append_new(array, vm_json(&vms[i]));
+            (void)json_array_append_new(array, line_json(&vms[i]));
         else
             printf("%-24s %-9s %s\n", vms[i].name, vms[i].state, vms[i].uid);
     free(vms);

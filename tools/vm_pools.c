@@ -9,7 +9,8 @@
 #include "pools.h"
 #include "status.h"
 
-int vm_pools_name(const char *operand, char **ret_folder, char **ret_name)
+/* Its folder is made absolute. */
+static int split(const char *operand, char **ret_folder, char **ret_name)
 {
     char *folder, *name, *absolute;
     const int status = pools_name(operand, &folder, &name);
@@ -109,94 +110,78 @@ static int look(struct vm_server *server, const char *folder, const char *name, 
     return status;
 }
 
-int vm_pools_find(struct vm_server *server, const char *folder, const char *name)
-{
-    bool is_open;
-    const int status = look(server, folder, name, &is_open);
-
-    if (status != STATUS_DONE || is_open)
-        return status;
-    message_error("the server has no pool %s/%s open", message_escape(folder),
-                  message_escape(name));
-    return STATUS_FAILED;
-}
-
-int vm_pools_open(struct vm_server *server, const char *folder, const char *name)
+static int have(struct vm_server *server, const char *folder, const char *name, bool is_to_open)
 {
     bool is_open;
     int status = look(server, folder, name, &is_open);
 
     if (status != STATUS_DONE || is_open)
         return status;
+    if (!is_to_open) {
+        message_error("the server has no pool %s/%s open", message_escape(folder),
+                      message_escape(name));
+        return STATUS_FAILED;
+    }
     message_progress("opening the pool");
-    /* It may be another file system that is read, and a change that is finished. */
-    status = vm_server_ask_waiting(server, 600 * 1000, VINE_SERVER_OPEN_POOL, "ss", folder, name);
+    status = vm_server_ask_waiting(server, VM_POOL_OPENING_MS, VINE_SERVER_OPEN_POOL, "ss", folder,
+                                   name);
     message_progress("");
     return status == STATUS_DONE ? look(server, folder, name, &is_open) : status;
 }
 
 /* ---- VMs in their order ---------------------------------------------------------------------- */
 
-void vm_pools_free(struct pool_vms *vms)
-{
-    free(vms->all);
-    *vms = (struct pool_vms){.count = 0};
-}
-
 /* Keep those of `vms` whose UIDs are in the list. */
-static int keep(const char *uids, const struct vm *vms, size_t count, struct pool_vms *ret_vms)
+static int keep(const char *uids, const struct vm *vms, size_t count, struct vm_pool *pool)
 {
-    struct pool_vm *const all = calloc(count + 1, sizeof(*all));
-    size_t kept = 0;
-
-    if (all == NULL) {
+    pool->vms = calloc(count + 1, sizeof(pool->vms[0]));
+    if (pool->vms == NULL) {
         message_error("out of memory");
         return STATUS_FAILED;
     }
     for (size_t i = 0; i < count; i++)
         if (strstr(uids, vms[i].uid) != NULL)
-            all[kept++].vm = vms[i];
-    *ret_vms = (struct pool_vms){.all = all, .count = kept};
+            pool->vms[pool->count++].vm = vms[i];
     return STATUS_DONE;
 }
 
-static struct pool_vm *find_named(const struct pool_vms *vms, const char *name)
+static struct pool_vm *find_named(const struct vm_pool *pool, const char *name)
 {
-    for (size_t i = 0; name != NULL && i < vms->count; i++)
-        if (strcmp(vms->all[i].vm.name, name) == 0)
-            return &vms->all[i];
+    for (size_t i = 0; name != NULL && i < pool->count; i++)
+        if (strcmp(pool->vms[i].vm.name, name) == 0)
+            return &pool->vms[i];
     return NULL;
 }
 
 /* One is behind each appliance that it is linked to. A circle ends where all have been looked at as
  * often as there are VMs. */
-static int sort(struct vm_server *server, struct pool_vms *vms)
+static int sort(struct vm_pool *pool)
 {
-    json_t **const configurations = calloc(vms->count + 1, sizeof(json_t *));
+    json_t **const configurations = calloc(pool->count + 1, sizeof(json_t *));
     bool is_changed = true;
     int status = configurations != NULL ? STATUS_DONE : STATUS_FAILED;
 
-    for (size_t i = 0; status == STATUS_DONE && i < vms->count; i++)
-        status = vm_configuration_get(server, vms->all[i].vm.uid, &configurations[i]);
-    for (size_t round = 0; status == STATUS_DONE && is_changed && round < vms->count; round++) {
+    for (size_t i = 0; status == STATUS_DONE && i < pool->count; i++)
+        status = vm_configuration_get(pool->server, pool->vms[i].vm.uid, &configurations[i]);
+    for (size_t round = 0; status == STATUS_DONE && is_changed && round < pool->count; round++) {
         is_changed = false;
-        for (size_t i = 0; i < vms->count; i++) {
+        for (size_t i = 0; i < pool->count; i++) {
             const json_t *link;
             size_t at;
 
             json_array_foreach(json_object_get(configurations[i], "links"), at, link)
             {
                 const struct pool_vm *const appliance =
-                    find_named(vms, json_string_value(json_object_get(link, "appliance")));
+                    find_named(pool, json_string_value(json_object_get(link, "appliance")));
 
-                if (appliance == NULL || appliance->depth < vms->all[i].depth)
+                if (appliance == NULL || appliance->depth < pool->vms[i].depth)
                     continue;
-                vms->all[i].depth = appliance->depth + 1;
+                pool->vms[i].depth = appliance->depth + 1;
                 is_changed = true;
             }
         }
     }
-    for (size_t i = 0; configurations != NULL && i < vms->count; i++)
+    for (size_t i = 0; configurations != NULL && i < pool->count; i++)
         json_decref(configurations[i]);
     free(configurations);
     return status;
@@ -211,30 +196,53 @@ static int by_depth(const void *left, const void *right)
     return strcmp(a->vm.name, b->vm.name);
 }
 
-int vm_pools_list(struct vm_server *server, const char *name, struct pool_vms *ret_vms)
+static int list(struct vm_pool *pool)
 {
-    struct pool_vms vms = {.count = 0};
     struct vm *all = NULL;
     char *uids = NULL;
     size_t count;
-    int status = vm_server_ask(server, VINE_SERVER_POOL_VMS, "s", name);
+    int status = vm_server_ask(pool->server, VINE_SERVER_POOL_VMS, "s", pool->name);
 
     if (status == STATUS_DONE)
-        status = vm_server_text(server, &uids, VM_SERVER_LIST_BYTES);
+        status = vm_server_text(pool->server, &uids, VM_SERVER_LIST_BYTES);
     if (status == STATUS_DONE)
-        status = vm_list(server, &all, &count);
+        status = vm_list(pool->server, &all, &count);
     if (status == STATUS_DONE)
-        status = keep(uids, all, count, &vms);
+        status = keep(uids, all, count, pool);
     if (status == STATUS_DONE)
-        status = sort(server, &vms);
+        status = sort(pool);
+    if (status == STATUS_DONE && pool->count > 0)
+        qsort(pool->vms, pool->count, sizeof(pool->vms[0]), by_depth);
     free(uids);
     free(all);
-    if (status != STATUS_DONE) {
-        vm_pools_free(&vms);
-        return status;
-    }
-    if (vms.count > 0)
-        qsort(vms.all, vms.count, sizeof(vms.all[0]), by_depth);
-    *ret_vms = vms;
-    return STATUS_DONE;
+    return status;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+int vm_pool_open(const char *socket, const char *operand, bool is_to_open, struct vm_pool *ret_pool)
+{
+    struct vm_pool pool = {.count = 0};
+    char *folder = NULL;
+    int status = split(operand, &folder, &pool.name);
+
+    if (status == STATUS_DONE)
+        status = vm_server_open(socket, &pool.server);
+    if (status == STATUS_DONE)
+        status = have(pool.server, folder, pool.name, is_to_open);
+    if (status == STATUS_DONE)
+        status = list(&pool);
+    free(folder);
+    if (status == STATUS_DONE)
+        *ret_pool = pool;
+    else
+        vm_pool_close(&pool);
+    return status;
+}
+
+void vm_pool_close(struct vm_pool *pool)
+{
+    vm_server_close(pool->server);
+    free(pool->vms);
+    free(pool->name);
 }

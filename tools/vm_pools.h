@@ -8,28 +8,27 @@
 
 #include "vm_verbs.h"
 
+/* Or closing: it may be another file system that is read, and a change that is finished. */
+#define VM_POOL_OPENING_MS (600 * 1000)
+
 struct pool_vm {
     struct vm vm;
     uint32_t depth; /* behind how many others, one behind the other, it has to be started */
 };
 
-struct pool_vms {
-    struct pool_vm *all; /* in the order in which they are started */
+/* One that a server has, with the connection to that. */
+struct vm_pool {
+    struct vm_server *server;
+    char *name;
+    struct pool_vm *vms; /* in the order in which they are started */
     size_t count;
 };
 
-/* Have the server open the pool of this name in this folder, if it has not. Returns a status, as
- * all of these. */
-int vm_pools_open(struct vm_server *server, const char *folder, const char *name);
-
-/* Whether the server has it. STATUS_FAILED, which was told: it has not. */
-int vm_pools_find(struct vm_server *server, const char *folder, const char *name);
-
-/* Its VMs, for vm_pools_free. */
-int vm_pools_list(struct vm_server *server, const char *name, struct pool_vms *ret_vms);
-void vm_pools_free(struct pool_vms *vms);
-
-/* FOLDER/NAME, or NAME of a pool that is here, with its folder made absolute; for free(). */
-int vm_pools_name(const char *operand, char **ret_folder, char **ret_name);
+/* FOLDER/NAME, or NAME of one that is here. One that the server has not it opens, where it is to,
+ * and is an error else. Returns a status, which was told; with an error there is nothing
+ * to be closed. */
+int vm_pool_open(const char *socket, const char *operand, bool is_to_open,
+                 struct vm_pool *ret_pool);
+void vm_pool_close(struct vm_pool *pool);
 
 #endif

@@ -15,14 +15,14 @@ struct restart_values {
 static int restart_one(struct vm_server *server, const struct vm *vm, void *context, json_t *object)
 {
     const struct restart_values *const values = context;
-    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, 0);
-    int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_RESTART), "si", vm->uid,
-                               (int64_t)timeout_ms);
+    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, VM_STOP_MS);
+    const int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_RESTART), "si",
+                                     vm->uid, (int64_t)timeout_ms);
 
     (void)object;
     if (status != STATUS_DONE || values->no_wait)
         return status;
-    return vm_wait(server, vm->uid, "running", (timeout_ms != 0 ? timeout_ms : 30000) + VM_WAIT_MS);
+    return vm_wait(server, vm->uid, "running", timeout_ms + VM_WAIT_MS);
 }
 
 static int run_restart(const struct arguments *arguments)
@@ -36,12 +36,7 @@ static int run_restart(const struct arguments *arguments)
 
 static const struct option restart_options[] = {
     VM_SOCKET_OPTION(struct restart_values),
-    {.name = "timeout",
-     .kind = OPTION_TIME,
-     VALUE(timeout_ns),
-     .value = "TIME",
-     .help = "for a guest to end by itself",
-     .fallback = "30s"},
+    VM_TIMEOUT_OPTION(struct restart_values, "for a guest to end by itself", "30s"),
     {.name = "no-wait",
      .kind = OPTION_FLAG,
      VALUE(no_wait),

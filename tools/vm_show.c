@@ -46,7 +46,7 @@ static int run_show(const struct arguments *arguments)
         status = vm_configuration_get(server, vm.uid, &configuration);
     vm_server_close(server);
     if (status == STATUS_DONE && values->json) {
-        object = json_pack("{s:s, s:s}", "name", vm.name, "uid", vm.uid);
+        object = vm_json(&vm);
         vm_end_json(&state, object);
         (void)json_object_set(object, "configuration", configuration);
         status = json_print(object);

@@ -13,7 +13,7 @@
 struct start_values {
     const char *socket;
     const char *options;
-    uint64_t wait_ns;
+    uint64_t timeout_ns;
     bool no_wait;
     bool json;
 };
@@ -28,7 +28,7 @@ static int start_one(struct vm_server *server, const struct vm *vm, void *contex
     if (status != STATUS_DONE)
         return status;
     if (!values->no_wait)
-        status = vm_wait_running(server, vm, vm_milliseconds(values->wait_ns, VM_WAIT_MS));
+        status = vm_wait_running(server, vm, vm_milliseconds(values->timeout_ns, VM_WAIT_MS));
     if (object != NULL)
         json_set_name(object, "console", console);
     else if (status == STATUS_DONE)
@@ -53,12 +53,7 @@ static const struct option start_options[] = {
      VALUE(options),
      .value = "TEXT",
      .help = "more for the kernel's command line"},
-    {.name = "timeout",
-     .kind = OPTION_TIME,
-     VALUE(wait_ns),
-     .value = "TIME",
-     .help = "how long to wait for each until it runs",
-     .fallback = "60s"},
+    VM_TIMEOUT_OPTION(struct start_values, "how long to wait for each until it runs", "60s"),
     {.name = "no-wait", .kind = OPTION_FLAG, VALUE(no_wait), .help = "do not wait for that"},
     VM_JSON_OPTION(struct start_values),
 };

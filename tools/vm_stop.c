@@ -2,9 +2,6 @@
 /*
  * vm_stop.c - `vine vm stop`: have VMs end, gracefully and then harder.
  */
-#include <stdio.h>
-
-#include "message.h"
 #include "status.h"
 #include "vm_verbs.h"
 
@@ -18,26 +15,12 @@ struct stop_values {
 static int stop_one(struct vm_server *server, const struct vm *vm, void *context, json_t *object)
 {
     const struct stop_values *const values = context;
-    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, 0);
-    struct vm_status ended;
-    char text[VM_END_BYTES];
-    int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_STOP), "si", vm->uid,
-                               (int64_t)timeout_ms);
+    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, VM_STOP_MS);
+    const int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_STOP), "si",
+                                     vm->uid, (int64_t)timeout_ms);
 
-    if (status != STATUS_DONE || values->no_wait)
-        return status;
-    /* Its time, or the server's own, and some for the end that is harder then. */
-    status = vm_wait(server, vm->uid, "off", (timeout_ms != 0 ? timeout_ms : 30000) + VM_WAIT_MS);
-    if (status == STATUS_DONE)
-        status = vm_status_get(server, vm->uid, &ended);
-    if (status != STATUS_DONE)
-        return status;
-    if (object != NULL)
-        vm_end_json(&ended, object);
-    else
-        printf("%s: %s\n", vm->name, vm_end_text(&ended, text));
-    vm_status_fini(&ended);
-    return STATUS_DONE;
+    return status != STATUS_DONE || values->no_wait ? status
+                                                    : vm_wait_end(server, vm, timeout_ms, object);
 }
 
 static int run_stop(const struct arguments *arguments)
@@ -51,12 +34,7 @@ static int run_stop(const struct arguments *arguments)
 
 static const struct option stop_options[] = {
     VM_SOCKET_OPTION(struct stop_values),
-    {.name = "timeout",
-     .kind = OPTION_TIME,
-     VALUE(timeout_ns),
-     .value = "TIME",
-     .help = "for a guest to end by itself",
-     .fallback = "30s"},
+    VM_TIMEOUT_OPTION(struct stop_values, "for a guest to end by itself", "30s"),
     {.name = "no-wait", .kind = OPTION_FLAG, VALUE(no_wait), .help = "do not wait for the end"},
     VM_JSON_OPTION(struct stop_values),
 };

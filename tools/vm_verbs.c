@@ -114,6 +114,11 @@ int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm)
     return status;
 }
 
+json_t *vm_json(const struct vm *vm)
+{
+    return json_pack("{s:s, s:s}", "name", vm->name, "uid", vm->uid);
+}
+
 int vm_open(const char *socket, const char *operand, struct vm_server **ret_server,
             struct vm *ret_vm)
 {
@@ -142,14 +147,12 @@ int vm_each(const char *socket, const struct arguments *arguments, bool json, vm
         return first;
     }
     for (size_t i = 0; i < arguments->operand_count; i++) {
-        json_t *const object = json ? json_object() : NULL;
+        json_t *object = NULL;
         struct vm vm;
         int status = vm_find(server, arguments->operands[i], &vm);
 
-        if (status == STATUS_DONE && object != NULL) {
-            (void)json_object_set_new(object, "name", json_string(vm.name));
-            (void)json_object_set_new(object, "uid", json_string(vm.uid));
-        }
+        if (status == STATUS_DONE && json)
+            object = vm_json(&vm);
         if (status == STATUS_DONE)
             status = work(server, &vm, context, object);
         if (status == STATUS_DONE && told != NULL)
@@ -254,6 +257,28 @@ int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t time
         status = look(server, vm, &runs);
     }
     return status;
+}
+
+int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms, json_t *object)
+{
+    struct vm_status ended;
+    char text[VM_END_BYTES];
+    int status;
+
+    message_progress(vm->name);
+    /* And some for the end that is harder then. */
+    status = vm_wait(server, vm->uid, "off", timeout_ms + VM_WAIT_MS);
+    message_progress("");
+    if (status == STATUS_DONE)
+        status = vm_status_get(server, vm->uid, &ended);
+    if (status != STATUS_DONE)
+        return status;
+    if (object != NULL)
+        vm_end_json(&ended, object);
+    else
+        printf("%s: %s\n", vm->name, vm_end_text(&ended, text));
+    vm_status_fini(&ended);
+    return STATUS_DONE;
 }
 
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,

@@ -15,7 +15,9 @@
 #define VM_NAME_BYTES  64
 #define VM_STATE_BYTES 16
 
-#define VM_WAIT_MS (60 * 1000) /* where nobody says how long */
+/* Where nobody says how long: until something is done, and for a guest to end by itself. */
+#define VM_WAIT_MS (60 * 1000)
+#define VM_STOP_MS (30 * 1000)
 
 struct vm {
     char uid[VM_UID_BYTES];
@@ -37,6 +39,9 @@ int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count);
 /* The one of this name or UID. */
 int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm);
 
+/* Its name and its UID. NULL: no memory. */
+json_t *vm_json(const struct vm *vm);
+
 /* Connect, and find one. With an error there is nothing to be closed. */
 int vm_open(const char *socket, const char *operand, struct vm_server **ret_server,
             struct vm *ret_vm);
@@ -57,6 +62,10 @@ int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64
 /* Wait until one that was started runs. It is told how it ended if it does not. */
 int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms);
 
+/* Wait until one that was told to end, which it has so long for, is off, and say how it ended: into
+ * the object, or where that is NULL in a line. */
+int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms, json_t *object);
+
 /* Have it boot, with these parameters; its console's path is for free(). */
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
                char **ret_console);
@@ -68,7 +77,7 @@ int vm_configuration_set(struct vm_server *server, const char *uid, const json_t
 /* Of an OPTION_TIME, or what stands for none; a server takes a day at most. */
 uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms);
 
-/* "ended: crash, ..." of one that is off; or the state. Returns `ret_text`. */
+/* "off: crash, ..." of one that is off; or the state. Returns `ret_text`. */
 #define VM_END_BYTES 512
 const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYTES]);
 void vm_end_json(const struct vm_status *status, json_t *object);
@@ -78,6 +87,12 @@ void vm_end_json(const struct vm_status *status, json_t *object);
         .name = "socket", .letter = 's', .kind = OPTION_TEXT, .hint = COMPLETE_FILE,               \
         .offset = offsetof(type, socket), .value = "PATH", .help = "the server's socket for us",   \
         .fallback = "(the control socket of one's own server, of root's for root)",                \
+    }
+
+#define VM_TIMEOUT_OPTION(type, text, otherwise)                                                   \
+    {                                                                                              \
+        .name = "timeout", .kind = OPTION_TIME, .offset = offsetof(type, timeout_ns),              \
+        .value = "TIME", .help = text, .fallback = otherwise,                                      \
     }
 
 #define VM_JSON_OPTION(type)                                                                       \

@@ -29,20 +29,11 @@ static int run_wait(const struct arguments *arguments)
     return json_print(json_pack("{s:s, s:s, s:s}", "name", vm.name, "uid", vm.uid, "state", state));
 }
 
-#define VALUE(field) .offset = offsetof(struct wait_values, field)
-
 static const struct option wait_options[] = {
     VM_SOCKET_OPTION(struct wait_values),
-    {.name = "timeout",
-     .kind = OPTION_TIME,
-     VALUE(timeout_ns),
-     .value = "TIME",
-     .help = "how long at most, a day or less",
-     .fallback = "60s"},
+    VM_TIMEOUT_OPTION(struct wait_values, "how long at most, a day or less", "60s"),
     VM_JSON_OPTION(struct wait_values),
 };
-
-#undef VALUE
 
 static const char *const wait_description[] = {
     "Waits until VM is in STATE, or was for a moment since: off (where nothing is said), starting, "
