@@ -2,58 +2,25 @@
 /*
  * vm_disk.c - `vine vm disk`: another disk for a machine, or one less.
  */
-#include "message.h"
-#include "status.h"
-#include "verb.h"
 #include "vm_files.h"
 #include "vm_verbs.h"
 
-struct disk_values {
-    const char *socket;
-    const char *pool;
-    bool read_only;
-    bool none;
-    bool json;
-};
-
 static int run_disk(const struct arguments *arguments)
 {
-    const struct disk_values *const values = arguments->values;
-    char **const operands = arguments->operands;
-    struct vm_file file = {
-        .socket = values->socket,
-        .vm = operands[0],
-        .file = VINE__VM_DISK,
-        .disk = operands[1],
-        .path = values->none ? NULL : operands[2],
-        .is_read_only = values->read_only,
-    };
-
-    if (values->none != (arguments->operand_count == 2)) {
-        message_error("say either FILE or --none");
-        return STATUS_USAGE;
-    }
-    return vm_file_change(values->pool, &file, values->json);
+    return vm_file_run(arguments, VINE__VM_DISK);
 }
 
-#define VALUE(field) .offset = offsetof(struct disk_values, field)
+#define VALUE(field) .offset = offsetof(struct vm_file_values, field)
 
 static const struct option disk_options[] = {
-    {.name = "pool",
-     .letter = 'p',
-     .kind = OPTION_TEXT,
-     .hint = COMPLETE_FILE,
-     VALUE(pool),
-     .value = "POOL",
-     .help = VM_POOL_HELP,
-     .fallback = VM_POOL_FALLBACK},
-    VM_SOCKET_OPTION(struct disk_values),
+    VM_POOL_OPTION(struct vm_file_values),
+    VM_SOCKET_OPTION(struct vm_file_values),
     {.name = "read-only",
      .kind = OPTION_FLAG,
-     VALUE(read_only),
+     VALUE(is_read_only),
      .help = "the guest cannot write it"},
     {.name = "none", .kind = OPTION_FLAG, VALUE(none), .help = "take the disk away"},
-    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+    VM_JSON_OPTION(struct vm_file_values),
 };
 
 #undef VALUE
@@ -72,7 +39,7 @@ const struct verb verb_vm_disk = {
     .description = disk_description,
     .options = disk_options,
     .option_count = sizeof(disk_options) / sizeof(disk_options[0]),
-    .values_size = sizeof(struct disk_values),
+    .values_size = sizeof(struct vm_file_values),
     .operands_min = 2,
     .operands_max = 3,
     .hint = COMPLETE_FILE,

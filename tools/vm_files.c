@@ -9,15 +9,25 @@
 
 #include "json.h"
 #include "message.h"
-#include "pools.h"
 #include "status.h"
 #include "vm_verbs.h"
 
+struct vm_file {
+    const struct vm_file_values *values;
+    enum vine__vm_file file;
+    const char *vm;
+    const char *disk; /* its name, of a disk */
+    const char *path; /* where it comes from; NULL: it is taken away */
+    struct vine__source source;
+    const struct vine__pool_vm *former;
+};
+
 /* A disk that is new is the last of the configuration's list; one that goes is taken out of it. */
 static int configure_disk(struct vine__pool_change *change, const struct vm_file *file,
-                          const struct vine__pool_vm *vm, struct vine__problem *problem)
+                          struct vine__problem *problem)
 {
-    json_t *const json = json_deep_copy(vm->configuration.json);
+    const struct vine__vm_configuration *const former = &file->former->configuration;
+    json_t *const json = json_deep_copy(former->json);
     json_t *disks = json_object_get(json, "disks");
     size_t index = 0;
 
@@ -25,15 +35,14 @@ static int configure_disk(struct vine__pool_change *change, const struct vm_file
         disks = json_array();
         (void)json_object_set_new(json, "disks", disks);
     }
-    while (index < json_array_size(disks) &&
-           strcmp(vm->configuration.disks[index].name, file->disk) != 0)
+    while (index < json_array_size(disks) && strcmp(former->disks[index].name, file->disk) != 0)
         index++;
     if (index < json_array_size(disks))
         (void)json_array_remove(disks, index);
     if (file->path != NULL)
         (void)json_array_insert_new(
             disks, index,
-            json_pack("{s:s, s:b}", "name", file->disk, "read_only", file->is_read_only));
+            json_pack("{s:s, s:b}", "name", file->disk, "read_only", file->values->is_read_only));
     const int error = vine__pool_change_configure(change, file->vm, json, problem);
 
     json_decref(json);
@@ -52,7 +61,7 @@ static int change_file(struct vine__pool_change *change, void *context,
     else
         error = vine__pool_change_take(change, file->vm, file->file, file->disk, problem);
     if (error == 0 && file->file == VINE__VM_DISK)
-        error = configure_disk(change, file, file->former, problem);
+        error = configure_disk(change, file, problem);
     return error;
 }
 
@@ -110,12 +119,12 @@ static int change_by_server(const struct vm_file *file)
     int status = check_for_server(file);
 
     if (status == STATUS_DONE)
-        status = vm_open(file->socket, file->vm, &server, &vm);
+        status = vm_open(file->values->socket, file->vm, &server, &vm);
     if (status != STATUS_DONE)
         return status;
     status = vm_server_upload(server, vm_server_number(server, action), vm.uid, file->path);
     if (status == STATUS_DONE && file->file == VINE__VM_DISK)
-        status = configure_root(server, vm.uid, file->is_read_only);
+        status = configure_root(server, vm.uid, file->values->is_read_only);
     vm_server_close(server);
     return status;
 }
@@ -130,9 +139,24 @@ int vm_files_check_place(const char *pool_name, const char *socket)
     return STATUS_USAGE;
 }
 
-static int change_in_pool(const char *pool_name, struct vm_file *file)
+int vm_files_open(const char *pool_name, const char *name, struct vine__pool **ret_pool,
+                  const struct vine__pool_vm **ret_vm)
 {
     const struct vine__pool_contents *contents;
+    const int status = pools_open(pool_name, VINE__POOL_OWN, NULL, ret_pool, &contents);
+
+    if (status != STATUS_DONE)
+        return status;
+    *ret_vm = vine__pool_find(contents, name);
+    if (*ret_vm != NULL && (*ret_vm)->configuration.json != NULL)
+        return STATUS_DONE;
+    message_error("%s has no usable machine \"%s\"", message_escape(pool_name),
+                  message_escape(name));
+    return STATUS_FAILED;
+}
+
+static int change_in_pool(struct vm_file *file)
+{
     struct vine__pool *pool = NULL;
     int status = STATUS_DONE;
 
@@ -140,15 +164,7 @@ static int change_in_pool(const char *pool_name, struct vm_file *file)
     if (file->path != NULL)
         status = pools_source(file->path, &file->source);
     if (status == STATUS_DONE)
-        status = pools_open(pool_name, VINE__POOL_OWN, NULL, &pool, &contents);
-    if (status == STATUS_DONE) {
-        file->former = vine__pool_find(contents, file->vm);
-        if (file->former == NULL || file->former->configuration.json == NULL) {
-            message_error("%s has no usable machine \"%s\"", message_escape(pool_name),
-                          message_escape(file->vm));
-            status = STATUS_FAILED;
-        }
-    }
+        status = vm_files_open(file->values->pool, file->vm, &pool, &file->former);
     if (status == STATUS_DONE)
         status = pools_change(pool, change_file, file);
     vine__pool_close(pool);
@@ -157,13 +173,28 @@ static int change_in_pool(const char *pool_name, struct vm_file *file)
     return status;
 }
 
-int vm_file_change(const char *pool_name, struct vm_file *file, bool json)
+int vm_file_run(const struct arguments *arguments, enum vine__vm_file file)
 {
-    int status = vm_files_check_place(pool_name, file->socket);
+    const struct vm_file_values *const values = arguments->values;
+    char **const operands = arguments->operands;
+    const size_t path_index = file == VINE__VM_DISK ? 2 : 1;
+    struct vm_file change = {
+        .values = values,
+        .file = file,
+        .vm = operands[0],
+        .disk = file == VINE__VM_DISK ? operands[1] : NULL,
+        .path = values->none ? NULL : operands[path_index],
+    };
+    int status;
 
+    if (values->none != (arguments->operand_count == path_index)) {
+        message_error("say either FILE or --none");
+        return STATUS_USAGE;
+    }
+    status = vm_files_check_place(values->pool, values->socket);
     if (status == STATUS_DONE)
-        status = pool_name != NULL ? change_in_pool(pool_name, file) : change_by_server(file);
-    if (status != STATUS_DONE || !json)
+        status = values->pool != NULL ? change_in_pool(&change) : change_by_server(&change);
+    if (status != STATUS_DONE || !values->json)
         return status;
-    return json_print(json_pack("{s:s}", "vm", file->vm));
+    return json_print(json_pack("{s:s}", "vm", change.vm));
 }

@@ -2,51 +2,21 @@
 /*
  * vm_initrd.c - `vine vm initrd`: another first file system for a machine, or none.
  */
-#include "message.h"
-#include "status.h"
-#include "verb.h"
 #include "vm_files.h"
 #include "vm_verbs.h"
 
-struct initrd_values {
-    const char *socket;
-    const char *pool;
-    bool none;
-    bool json;
-};
-
 static int run_initrd(const struct arguments *arguments)
 {
-    const struct initrd_values *const values = arguments->values;
-    char **const operands = arguments->operands;
-    struct vm_file file = {
-        .socket = values->socket,
-        .vm = operands[0],
-        .file = VINE__VM_INITRD,
-        .path = values->none ? NULL : operands[1],
-    };
-
-    if (values->none != (arguments->operand_count == 1)) {
-        message_error("say either FILE or --none");
-        return STATUS_USAGE;
-    }
-    return vm_file_change(values->pool, &file, values->json);
+    return vm_file_run(arguments, VINE__VM_INITRD);
 }
 
-#define VALUE(field) .offset = offsetof(struct initrd_values, field)
+#define VALUE(field) .offset = offsetof(struct vm_file_values, field)
 
 static const struct option initrd_options[] = {
-    {.name = "pool",
-     .letter = 'p',
-     .kind = OPTION_TEXT,
-     .hint = COMPLETE_FILE,
-     VALUE(pool),
-     .value = "POOL",
-     .help = VM_POOL_HELP,
-     .fallback = VM_POOL_FALLBACK},
-    VM_SOCKET_OPTION(struct initrd_values),
+    VM_POOL_OPTION(struct vm_file_values),
+    VM_SOCKET_OPTION(struct vm_file_values),
     {.name = "none", .kind = OPTION_FLAG, VALUE(none), .help = "take the one that it has away"},
-    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+    VM_JSON_OPTION(struct vm_file_values),
 };
 
 #undef VALUE
@@ -64,7 +34,7 @@ const struct verb verb_vm_initrd = {
     .description = initrd_description,
     .options = initrd_options,
     .option_count = sizeof(initrd_options) / sizeof(initrd_options[0]),
-    .values_size = sizeof(struct initrd_values),
+    .values_size = sizeof(struct vm_file_values),
     .operands_min = 1,
     .operands_max = 2,
     .hint = COMPLETE_FILE,

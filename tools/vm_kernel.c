@@ -2,46 +2,19 @@
 /*
  * vm_kernel.c - `vine vm kernel`: another kernel for a machine.
  */
-#include "verb.h"
 #include "vm_files.h"
 #include "vm_verbs.h"
 
-struct kernel_values {
-    const char *socket;
-    const char *pool;
-    bool json;
-};
-
 static int run_kernel(const struct arguments *arguments)
 {
-    const struct kernel_values *const values = arguments->values;
-    char **const operands = arguments->operands;
-    struct vm_file file = {
-        .socket = values->socket,
-        .vm = operands[0],
-        .file = VINE__VM_KERNEL,
-        .path = operands[1],
-    };
-
-    return vm_file_change(values->pool, &file, values->json);
+    return vm_file_run(arguments, VINE__VM_KERNEL);
 }
 
-#define VALUE(field) .offset = offsetof(struct kernel_values, field)
-
 static const struct option kernel_options[] = {
-    {.name = "pool",
-     .letter = 'p',
-     .kind = OPTION_TEXT,
-     .hint = COMPLETE_FILE,
-     VALUE(pool),
-     .value = "POOL",
-     .help = VM_POOL_HELP,
-     .fallback = VM_POOL_FALLBACK},
-    VM_SOCKET_OPTION(struct kernel_values),
-    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+    VM_POOL_OPTION(struct vm_file_values),
+    VM_SOCKET_OPTION(struct vm_file_values),
+    VM_JSON_OPTION(struct vm_file_values),
 };
-
-#undef VALUE
 
 static const char *const kernel_description[] = {
     "Gives VM, of a server and off, a kernel in place of the one that it has. The former one is "
@@ -56,7 +29,7 @@ const struct verb verb_vm_kernel = {
     .description = kernel_description,
     .options = kernel_options,
     .option_count = sizeof(kernel_options) / sizeof(kernel_options[0]),
-    .values_size = sizeof(struct kernel_values),
+    .values_size = sizeof(struct vm_file_values),
     .operands_min = 2,
     .operands_max = 2,
     .hint = COMPLETE_FILE,

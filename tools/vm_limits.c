@@ -96,19 +96,10 @@ static int change_by_server(const struct arguments *arguments)
 static int change_in_pool(const struct arguments *arguments)
 {
     const struct limits_values *const values = arguments->values;
-    const struct vine__pool_contents *contents;
     struct limits limits = {.arguments = arguments};
     struct vine__pool *pool = NULL;
+    int status = vm_files_open(values->pool, arguments->operands[0], &pool, &limits.vm);
 
-    int status = pools_open(values->pool, VINE__POOL_OWN, NULL, &pool, &contents);
-    if (status == STATUS_DONE) {
-        limits.vm = vine__pool_find(contents, arguments->operands[0]);
-        if (limits.vm == NULL || limits.vm->configuration.json == NULL) {
-            message_error("%s has no usable machine \"%s\"", message_escape(values->pool),
-                          message_escape(arguments->operands[0]));
-            status = STATUS_FAILED;
-        }
-    }
     if (status == STATUS_DONE)
         status = pools_change(pool, change, &limits);
     vine__pool_close(pool);
@@ -130,14 +121,7 @@ static int run_limits(const struct arguments *arguments)
 #define VALUE(field) .offset = offsetof(struct limits_values, field)
 
 static const struct option limits_options[] = {
-    {.name = "pool",
-     .letter = 'p',
-     .kind = OPTION_TEXT,
-     .hint = COMPLETE_FILE,
-     VALUE(pool),
-     .value = "POOL",
-     .help = VM_POOL_HELP,
-     .fallback = VM_POOL_FALLBACK},
+    VM_POOL_OPTION(struct limits_values),
     [MEMORY] = {.name = "memory",
                 .kind = OPTION_SIZE,
                 VALUE(memory_bytes),
@@ -173,7 +157,7 @@ static const struct option limits_options[] = {
                    .max = 1000000,
                    .help = "threads and processes of its QEMU; 0: no limit"},
     VM_SOCKET_OPTION(struct limits_values),
-    {.name = "json", .kind = OPTION_FLAG, VALUE(json), .help = "print JSON"},
+    VM_JSON_OPTION(struct limits_values),
 };
 
 #undef VALUE

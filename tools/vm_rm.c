@@ -40,14 +40,7 @@ static int run_rm(const struct arguments *arguments)
 #define VALUE(field) .offset = offsetof(struct rm_values, field)
 
 static const struct option rm_options[] = {
-    {.name = "pool",
-     .letter = 'p',
-     .kind = OPTION_TEXT,
-     .hint = COMPLETE_FILE,
-     VALUE(pool),
-     .value = "POOL",
-     .help = VM_POOL_HELP,
-     .fallback = VM_POOL_FALLBACK},
+    VM_POOL_OPTION(struct rm_values),
     VM_SOCKET_OPTION(struct rm_values),
     {.name = "json",
      .kind = OPTION_FLAG,
