@@ -81,33 +81,21 @@ int guest_rings_open(struct guest_rings *rings, const char *folder)
                                  : status;
 }
 
-static int add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
-               struct vine__machine *machine)
+static int add(struct guest_rings *rings, uint32_t index, struct vine__machine *machine)
 {
-    int socket_fd = -1;
-    int error =
-        vine__bells_add(rings->control_fd, plan->machines[index].name,
-                        VINE_STATUS_VECTOR_LINK(plan->links_max), &rings->ids[index], &socket_fd);
-
-    if (error != 0)
-        return error;
-    vine__machine_set_doorbell(machine, rings->ids[index]);
-    vine__machine_give_doorbell(machine, socket_fd);
     if (rings->changes_fds[index] >= 0)
         (void)close(rings->changes_fds[index]);
     rings->changes_fds[index] = -1;
-    return vine__bells_event(rings->control_fd, rings->ids[index], VINE_STATUS_VECTOR_CHANGES,
-                             &rings->changes_fds[index]);
+    return vine__machine_join_bells(machine, rings->control_fd, &rings->ids[index],
+                                    &rings->changes_fds[index]);
 }
 
-int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
-                    struct vine__machine *machine)
+int guest_rings_add(struct guest_rings *rings, uint32_t index, struct vine__machine *machine)
 {
-    return say(plan->machines[index].name, add(rings, plan, index, machine));
+    return say(vine__machine_name(machine), add(rings, index, machine));
 }
 
-int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
-                      struct vine__machine *machine)
+int guest_rings_renew(struct guest_rings *rings, uint32_t index, struct vine__machine *machine)
 {
     int error;
 
@@ -125,7 +113,7 @@ int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, 
             return error;
         error = vine__bells_connect(rings->socket, &rings->control_fd);
     }
-    return error == 0 || error == -ENOENT ? add(rings, plan, index, machine) : error;
+    return error == 0 || error == -ENOENT ? add(rings, index, machine) : error;
 }
 
 /* Of a process its bell is given and taken with its end: guest_host.c. */

@@ -31,13 +31,11 @@ void guest_rings_init(struct guest_rings *rings);
 int guest_rings_open(struct guest_rings *rings, const char *folder);
 
 /* Give machine `index` of the plan its doorbell. Returns a status. */
-int guest_rings_add(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
-                    struct vine__machine *machine);
+int guest_rings_add(struct guest_rings *rings, uint32_t index, struct vine__machine *machine);
 
 /* The machine has ended, and with it its doorbell: another one for its next start. Who may ring it
  * has to be said anew. Returns 0 or a negative error. */
-int guest_rings_renew(struct guest_rings *rings, const struct guest_plan *plan, uint32_t index,
-                      struct vine__machine *machine);
+int guest_rings_renew(struct guest_rings *rings, uint32_t index, struct vine__machine *machine);
 
 /* Let the machines ring each other that a link is between. Returns 0 or a negative error. */
 int guest_rings_allow(struct guest_rings *rings, const struct guest_plan_link *link);

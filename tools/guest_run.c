@@ -239,7 +239,7 @@ static int make_machine(struct run *run, uint32_t index)
         vine__machine_create(&guest->description, &options, &guest->machine, why, sizeof(why));
 
     if (error == 0)
-        return run->plan.doorbells ? guest_rings_add(&run->rings, &run->plan, index, guest->machine)
+        return run->plan.doorbells ? guest_rings_add(&run->rings, index, guest->machine)
                                    : STATUS_DONE;
     message_error("machine %s: %s", plan->name, why[0] != '\0' ? why : vine_error_text(error));
     return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
@@ -376,8 +376,7 @@ const char *guest_run_start(struct run *run, struct guest *guest)
         return "all of it is being stopped";
     if (guest->is_started && !guest->has_ended)
         return "it runs";
-    error =
-        guest->is_started ? guest_rings_renew(&run->rings, &run->plan, index, guest->machine) : 0;
+    error = guest->is_started ? guest_rings_renew(&run->rings, index, guest->machine) : 0;
     if (error == 0)
         error = guest_links_allow(run, index);
     if (error != 0)

@@ -5,6 +5,7 @@
 
 #include "arch/clock/clock.h"
 #include "utils/assert.h"
+#include "vmm/engine/bells_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -623,6 +624,20 @@ void vine__machine_give_doorbell(struct vine__machine *machine, int fd)
     if (machine->doorbell_fd >= 0)
         (void)close(machine->doorbell_fd);
     machine->doorbell_fd = fd;
+}
+
+int vine__machine_join_bells(struct vine__machine *machine, int control_fd, uint32_t *ret_id,
+                             int *ret_changes_fd)
+{
+    int socket_fd = -1;
+    const int error = vine__bells_add(control_fd, machine->description.name,
+                                      machine->description.doorbell_vectors, ret_id, &socket_fd);
+
+    if (error != 0)
+        return error;
+    vine__machine_set_doorbell(machine, *ret_id);
+    vine__machine_give_doorbell(machine, socket_fd);
+    return vine__bells_event(control_fd, *ret_id, VINE_STATUS_VECTOR_CHANGES, ret_changes_fd);
 }
 
 uint64_t vine__machine_clock_khz(void)

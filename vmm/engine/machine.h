@@ -53,8 +53,8 @@ struct vine__machine_options {
     bool dies_with_us;  /* see vmm/engine/child.h */
     bool starts_paused; /* until vine__machine_resume */
     /* 0 is the default in brackets. */
-    uint64_t start_timeout_ns;   /* until QEMU takes commands (10 s) */
-    uint64_t command_timeout_ns; /* until it answers one (10 s) */
+    uint64_t start_timeout_ns;   /* until QEMU takes commands (60 s) */
+    uint64_t command_timeout_ns; /* until it answers one (30 s) */
     uint64_t button_timeout_ns;  /* how long a guest may take to power off when told to (30 s) */
     uint64_t quit_timeout_ns;    /* how long QEMU may take to quit (5 s) */
     uint64_t unplug_timeout_ns;  /* how long a guest may take to let go of a device (30 s) */
@@ -181,6 +181,12 @@ void vine__machine_set_doorbell(struct vine__machine *machine, uint32_t peer);
 /* Hand over a connection to the server of doorbells, for the next start; the descriptor is the
  * machine's from now on. */
 void vine__machine_give_doorbell(struct vine__machine *machine, int fd);
+
+/* Have its doorbell, under its name, at the server of bells behind a connection (bells_client.h),
+ * for the next start; and what its guest is told by that its status page has changed, an eventfd
+ * that is the caller's. Returns 0, or what the server's client says. */
+VINE_MUST_CHECK int vine__machine_join_bells(struct vine__machine *machine, int control_fd,
+                                             uint32_t *ret_id, int *ret_changes_fd);
 
 /* The rate of this machine's time stamp counter, for a description. 0: not known. */
 uint64_t vine__machine_clock_khz(void);

@@ -95,17 +95,8 @@ static void lose(struct vine__engine *engine)
 
 static int add(struct vine__engine_vm *vm)
 {
-    struct vine__engine_bells *const bells = &vm->engine->bells;
-    int socket_fd = -1;
-    int error = vine__bells_add(bells->control_fd, vm->name, vm->description.doorbell_vectors,
-                                &vm->bell, &socket_fd);
-
-    if (error != 0)
-        return error;
-    vine__machine_set_doorbell(vm->machine, vm->bell);
-    vine__machine_give_doorbell(vm->machine, socket_fd);
-    return vine__bells_event(bells->control_fd, vm->bell, VINE_STATUS_VECTOR_CHANGES,
-                             &vm->changes_fd);
+    return vine__machine_join_bells(vm->machine, vm->engine->bells.control_fd, &vm->bell,
+                                    &vm->changes_fd);
 }
 
 bool vine__engine_bells_add(struct vine__engine_vm *vm)

@@ -61,9 +61,7 @@ static int set_up(void **state)
         assert_int_equal(vine__machine_create(&description, &options,
                                               &fixture.run.guests[i].machine, why, sizeof(why)),
                          0);
-        assert_int_equal(guest_rings_add(&fixture.run.rings, &fixture.run.plan, i,
-                                         fixture.run.guests[i].machine),
-                         0);
+        assert_int_equal(guest_rings_add(&fixture.run.rings, i, fixture.run.guests[i].machine), 0);
     }
     *state = &fixture;
     return 0;
@@ -90,9 +88,8 @@ static void end_server(struct fixture *fixture)
 
 static void renew(struct fixture *fixture, uint32_t index)
 {
-    assert_int_equal(guest_rings_renew(&fixture->run.rings, &fixture->run.plan, index,
-                                       fixture->run.guests[index].machine),
-                     0);
+    assert_int_equal(
+        guest_rings_renew(&fixture->run.rings, index, fixture->run.guests[index].machine), 0);
 }
 
 /* Who is at the server, in the order of their coming, and who may ring anybody. */
