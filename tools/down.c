@@ -2,8 +2,6 @@
 /*
  * down.c - `vine down`: all VMs of a pool, ended.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"

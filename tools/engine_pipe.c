@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vine/error.h>
-
-#include "utils/assert.h"
 #include "utils/container_of.h"
 
 #include "engine.h"

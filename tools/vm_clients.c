@@ -7,7 +7,6 @@
 
 #include "utils/tables.h"
 
-#include "message.h"
 #include "status.h"
 
 #define CLIENTS_BYTES_MAX (16U << 20)

@@ -5,7 +5,6 @@
 #include <jansson.h>
 
 #include "json.h"
-#include "message.h"
 #include "pools.h"
 #include "status.h"
 #include "verb.h"

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "json.h"
-#include "message.h"
 #include "status.h"
 #include "vm_verbs.h"
 

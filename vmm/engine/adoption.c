@@ -8,7 +8,6 @@
 #include "arch/clock/clock.h"
 #include "arch/peer/identity.h"
 #include "arch/peer/process.h"
-#include "utils/assert.h"
 #include "vmm/engine/machine_internal.h"
 
 #include <vine/error.h>

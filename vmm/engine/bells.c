@@ -2,7 +2,6 @@
 #include "vmm/engine/bells.h"
 
 #include "arch/peer/peer.h"
-#include "utils/assert.h"
 #include "vmm/engine/bells_internal.h"
 
 #include <vine/error.h>

@@ -8,7 +8,6 @@
 #include "vmm/engine/bells_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>

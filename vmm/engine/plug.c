@@ -11,7 +11,6 @@
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
-#include "utils/assert.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,6 @@
 #include "vmm/pool/change.h"
 
 #include "arch/peer/random.h"
-#include "utils/assert.h"
 
 #include "vmm/pool/pool_internal.h"
 

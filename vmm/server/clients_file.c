@@ -3,7 +3,6 @@
 
 #include "vmm/server/clients.h"
 
-#include "utils/assert.h"
 #include "vmm/server/state_file.h"
 
 #include <vine/error.h>

@@ -16,8 +16,6 @@
 #include "vmm/pool/names.h"
 #include "vmm/server/state_file.h"
 
-#include <vine/error.h>
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

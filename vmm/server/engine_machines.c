@@ -14,8 +14,6 @@
 #include "utils/container_of.h"
 #include "vmm/engine/console.h"
 
-#include <vine/error.h>
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

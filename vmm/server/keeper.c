@@ -8,7 +8,6 @@
 #include "vmm/pool/configuration.h"
 #include "vmm/server/state_file.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,6 @@
 
 #include "vmm/server/pool_store_internal.h"
 
-#include "utils/assert.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static enum vine_server_error refuse_system(char why[VINE__SERVER_WHY_BYTES], int error)

@@ -14,8 +14,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include <vine/error.h>
-
 #include "fake_qemu.h"
 #include "machine_world.h"
 #include "vmm/engine/adoption.h"

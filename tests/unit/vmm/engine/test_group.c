@@ -16,8 +16,6 @@
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
-#include <vine/error.h>
-
 #include "fake_qemu.h"
 #include "harness/fake_root.h"
 #include "machine_world.h"

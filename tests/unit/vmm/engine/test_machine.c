@@ -12,8 +12,6 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include <vine/error.h>
-
 #include "fake_qemu.h"
 #include "machine_world.h"
 #include "vmm/engine/machine_internal.h"

@@ -17,8 +17,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include <vine/error.h>
-
 #include "machine_world.h"
 #include "tiny_guest.h"
 #include "vmm/engine/adoption.h"

@@ -4,7 +4,6 @@
  * What the files of a pool may say, and what is said of those that say something else.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,7 +14,6 @@
 
 #include <limits.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "harness/folder.h"
 #include "vmm/pool/change.h"

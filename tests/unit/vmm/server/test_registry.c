@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 
 #include "server_world.h"
 

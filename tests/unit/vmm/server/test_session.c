@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "server_world.h"
