@@ -721,11 +721,6 @@ char *vm_server_folder(const struct vm_server *server)
     return strndup(server->path, slash > server->path ? (size_t)(slash - server->path) : 1);
 }
 
-uint32_t vm_server_permissions(const struct vm_server *server)
-{
-    return server->permissions;
-}
-
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action)
 {
     const struct vine__command *const over_all =

@@ -228,16 +228,6 @@ void vine__clients_attach(struct vine__clients *clients, struct vine__client *cl
     clients->all[clients->count++] = client; /* whose room is there still */
 }
 
-int vine__clients_remove(struct vine__clients *clients, const char *name)
-{
-    struct vine__client *const client = vine__clients_detach(clients, name);
-
-    if (client == NULL)
-        return -ENOENT;
-    vine__client_destroy(client);
-    return 0;
-}
-
 bool vine__client_admits(const struct vine__client *client, uid_t self, gid_t self_group,
                          uid_t user, const gid_t *groups, uint32_t group_count)
 {

@@ -94,9 +94,6 @@ void vine__client_destroy(struct vine__client *client);
 /* Put it back where it was taken from, with nothing done to the list since. */
 void vine__clients_attach(struct vine__clients *clients, struct vine__client *client);
 
-/* Take one away; its VMs are nobody's then. Returns 0 or -ENOENT. */
-VINE_MUST_CHECK int vine__clients_remove(struct vine__clients *clients, const char *name);
-
 /* The VM of this UID is this client's from now on. Returns 0; -EEXIST: it is somebody's; -ENOSPC:
  * there are as many as its limit says, or as may be; -EINVAL: it is no UID; -ENOMEM. */
 VINE_MUST_CHECK int vine__clients_give(struct vine__clients *clients, struct vine__client *client,

@@ -85,8 +85,9 @@ static void a_vm_is_one_clients(void **state)
     assert_string_equal(alice->vms[0], UID_2);
     assert_int_equal(vine__clients_give(&clients, bob, UID_1), 0);
     assert_ptr_equal(vine__clients_owner(&clients, UID_1), bob);
-    assert_int_equal(vine__clients_remove(&clients, "bob"), 0);
-    assert_int_equal(vine__clients_remove(&clients, "bob"), -ENOENT);
+    assert_ptr_equal(vine__clients_detach(&clients, "bob"), bob);
+    vine__client_destroy(bob);
+    assert_null(vine__clients_detach(&clients, "bob"));
     assert_null(vine__clients_owner(&clients, UID_1));
     vine__clients_fini(&clients);
 }

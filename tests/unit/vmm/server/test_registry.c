@@ -308,12 +308,14 @@ static void what_is_made_for_a_client_that_goes_is_removed(void **state)
 {
     struct world *const world = *state;
     struct caller *const root = call_in(world, "root");
+    struct vine__client *const bob = vine__clients_find(&world->clients, "bob");
     char uid[VINE__CLIENT_UID_BYTES];
 
     world->is_slow = true;
     assert_string_equal(ask(root, "106,1\n3,bob\n3,new\n"), "");
-    vine__registry_leave(&world->registry, vine__clients_find(&world->clients, "bob"));
-    assert_int_equal(vine__clients_remove(&world->clients, "bob"), 0);
+    vine__registry_leave(&world->registry, bob);
+    assert_ptr_equal(vine__clients_detach(&world->clients, "bob"), bob);
+    vine__client_destroy(bob);
     assert_string_equal(finish(root), "106,1\n15,the client is gone\n");
     assert_int_equal(world->registry.count, 0);
     /* What it had is nobody's. */
