@@ -216,6 +216,17 @@ static const struct option help_options[] = {
              "statuses"},
 };
 
+void help_no_verb(int argc, char **argv)
+{
+    const char *const second = argc > 1 && verb_is_group(argv[0]) ? argv[1] : NULL;
+
+    if (second != NULL)
+        message_error("there is no verb '%s %s'; `vine help %s` lists them", argv[0],
+                      message_escape(second), argv[0]);
+    else
+        message_error("there is no verb '%s'; `vine help` lists them", message_escape(argv[0]));
+}
+
 static int run_help(const struct arguments *arguments)
 {
     const struct help_values *values = arguments->values;
@@ -224,13 +235,14 @@ static int run_help(const struct arguments *arguments)
     if (arguments->operand_count > 0) {
         int words;
         verb = verb_find_words((int)arguments->operand_count, arguments->operands, &words);
-        if (verb == NULL && verb_is_group(arguments->operands[0])) {
+        if (verb == NULL && arguments->operand_count == 1 &&
+            verb_is_group(arguments->operands[0])) {
             help_print_group(stdout, arguments->operands[0]);
             return STATUS_DONE;
         }
+        words = verb != NULL ? words : 0;
         if (verb == NULL || (size_t)words < arguments->operand_count) {
-            message_error("there is no verb '%s'; `vine help` lists them",
-                          message_escape(arguments->operands[verb != NULL ? words : 0]));
+            help_no_verb((int)arguments->operand_count - words, arguments->operands + words);
             return STATUS_USAGE;
         }
     }

@@ -32,6 +32,9 @@ void help_print_overview(FILE *file);
 /* The verbs of two words that begin with this one. */
 void help_print_group(FILE *file, const char *word);
 
+/* Say that these words, one at least, are no verb. */
+void help_no_verb(int argc, char **argv);
+
 void help_print_verb(FILE *file, const struct verb *verb);
 
 /* The tables behind all this on standard output: of the verb, or, for NULL, of the command. Returns

@@ -75,14 +75,14 @@ int main(int argc, char **argv)
     int words = 1;
     const struct verb *verb =
         name == argv[1] ? verb_find_words(argc - 1, argv + 1, &words) : verb_find(name);
-    if (verb == NULL && verb_is_group(name)) {
-        const bool wants_help =
-            argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+    const bool wants_help =
+        argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+    if (verb == NULL && verb_is_group(name) && (argc == 2 || wants_help)) {
         help_print_group(wants_help ? stdout : stderr, name);
         return finish(wants_help ? STATUS_DONE : STATUS_USAGE);
     }
     if (verb == NULL) {
-        message_error("there is no verb '%s'; `vine help` lists them", message_escape(name));
+        help_no_verb(argc - 1, argv + 1);
         if (options_line_has(argc - 1, argv + 1, "--json"))
             json_print_failure(STATUS_USAGE);
         return finish(STATUS_USAGE);

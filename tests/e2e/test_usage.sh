@@ -12,6 +12,12 @@ printf 3 >two/sub/b
 expect 2 "$vine"
 expect 2 "$vine" frobnicate
 said "no verb 'frobnicate'"
+expect 2 "$vine" vm
+said 'Verbs'
+expect 2 "$vine" vm frobnicate
+said "no verb 'vm frobnicate'"
+expect 2 "$vine" help vm frobnicate
+said "no verb 'vm frobnicate'"
 expect 2 "$vine" run
 expect 2 "$vine" run zstd
 expect 2 "$vine" run --nothing zstd one
