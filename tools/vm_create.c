@@ -29,6 +29,9 @@ static int make(struct vm_server *server, const struct create_values *values, co
                                            values->owner, name)
                            : vm_server_ask(server, VINE_SERVER_CREATE, "s", name);
 
+    if (values->owner == NULL && vm_server_error(server) == VINE_SERVER_E_LIMIT &&
+        vm_server_number(server, VINE_SERVER_CREATE) != VINE_SERVER_CREATE)
+        message_note("this socket may make VMs for all: --owner says which client's it is");
     return status != STATUS_DONE ? status : vm_server_text(server, ret_uid, VM_UID_BYTES - 1);
 }
 
@@ -109,7 +112,8 @@ static const struct option create_options[] = {
      .kind = OPTION_TEXT,
      VALUE(owner),
      .value = "CLIENT",
-     .help = "whose it is, where the socket may make VMs for all",
+     .help = "whose it is, where the socket may make VMs for all; by the control socket, which has "
+             "none of its own, this has to be said",
      .fallback = "(the socket's own)"},
     {.name = "kernel",
      .kind = OPTION_TEXT,

@@ -45,6 +45,11 @@ jq -e 'length == 2 and all(.running)' shown >/dev/null || fail "not both: $(cat 
 [ "$("$vine" vm ls -s run/control.sock --json | jq '[.[] | select(.state == "running")] | length')" = 2 ] ||
     fail "not running: $("$vine" vm ls -s run/control.sock)"
 
+# Whose a VM is that the control socket makes has to be said: it has none of its own.
+expect 1 "$vine" vm create web -s run/control.sock
+said "no pool for this client's VMs"
+said '\--owner says which'
+
 # A client has its VM as soon as it is given, and nothing else.
 expect 0 "$vine" client add alice -s run/control.sock --vms 1 --pool farm
 expect 0 "$vine" client give app alice -s run/control.sock

@@ -186,6 +186,8 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     struct vine__vm *vm;
     enum vine_server_error told;
 
+    if (client->pool[0] == '\0')
+        return refuse(asker, VINE_SERVER_E_LIMIT, "there is no pool for this client's VMs");
     if (client->vm_count + making_of(registry, client) >= client->limits.vms)
         return refuse(asker, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
     vm = calloc(1, sizeof(*vm));

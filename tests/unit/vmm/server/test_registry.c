@@ -132,6 +132,18 @@ static void nobody_else_is_at_a_vm_that_is_changed(void **state)
     hang_up(other);
 }
 
+static void who_has_no_pool_makes_none(void **state)
+{
+    struct world *const world = *state;
+    struct caller *poor;
+
+    world_add(world, "poor", 7)->pool[0] = '\0';
+    poor = call_in(world, "poor");
+    assert_string_equal(ask(poor, "6,1\n1,a\n"),
+                        "6,1\n47,error 8: there is no pool for this client's VMs\n");
+    hang_up(poor);
+}
+
 static void those_that_are_made_count(void **state)
 {
     struct world *const world = *state;
@@ -212,8 +224,7 @@ static void one_that_is_to_start_again_does_so_whenever_that_is_said(void **stat
             assert_true(world_step(world));
         }
         assert_string_equal(ask(other, "15,1\n32,%s\n100\n", uid),
-                            steps < 4 ? "15,1\n0\n"
-                                      : "15,1\n9,not in the state that the VM is in\n");
+                            steps < 4 ? "15,1\n0\n" : "15,1\n9,not in the state that the VM is in\n");
         world_settle(world);
         caller_go_on(alice);
         (void)heard(alice);
@@ -539,6 +550,7 @@ int main(void)
         TEST(work_is_answered_when_it_is_done),
         TEST(who_has_asked_may_be_gone_when_it_is_done),
         TEST(nobody_else_is_at_a_vm_that_is_changed),
+        TEST(who_has_no_pool_makes_none),
         TEST(those_that_are_made_count),
         TEST(one_that_is_stopped_while_it_is_taken_out_never_runs),
         TEST(one_that_is_killed_while_it_is_executed_is_killed_then),
