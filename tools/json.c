@@ -26,6 +26,26 @@ static int print(json_t *value, size_t flags)
     return STATUS_DONE;
 }
 
+json_t *json_read_object(const char *path)
+{
+    json_error_t error;
+    json_t *const json = strcmp(path, "-") == 0
+                             ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
+                             : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+
+    if (json_is_object(json))
+        return json;
+    if (json != NULL)
+        message_error("%s: this is no JSON object", message_escape(path));
+    else if (error.line > 0)
+        message_error("%s:%d:%d: %s", message_escape(path), error.line, error.column,
+                      message_escape(error.text));
+    else
+        message_error("%s", message_escape(error.text)); /* which names it */
+    json_decref(json);
+    return NULL;
+}
+
 json_t *json_unsigned(uint64_t number)
 {
     return number <= INT64_MAX ? json_integer((json_int_t)number) : json_real((double)number);

@@ -9,6 +9,9 @@
 
 #include <jansson.h>
 
+/* The object in a file, or on standard input (`-`). NULL: what is wrong, and where, was told. */
+json_t *json_read_object(const char *path);
+
 /* Print the value, indented, and give it up. NULL (out of memory) is told. Returns a status. */
 int json_print(json_t *value);
 

@@ -109,17 +109,9 @@ static int add_disks(struct addition *addition, const struct option_list *list, 
 static int configure(struct addition *addition, const struct add_values *values)
 {
     if (values->configuration != NULL) {
-        json_error_t wrong;
-
-        addition->configuration =
-            json_load_file(values->configuration, JSON_REJECT_DUPLICATES, &wrong);
-        if (!json_is_object(addition->configuration)) {
-            message_error("%s:%d:%d: %s", message_escape(values->configuration), wrong.line,
-                          wrong.column,
-                          addition->configuration == NULL ? message_escape(wrong.text)
-                                                          : "this is no JSON object");
+        addition->configuration = json_read_object(values->configuration);
+        if (addition->configuration == NULL)
             return STATUS_USAGE;
-        }
         (void)json_object_set_new(addition->configuration, "name", json_string(addition->name));
         if (json_object_get(addition->configuration, "version") == NULL)
             (void)json_object_set_new(addition->configuration, "version",

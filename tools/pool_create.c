@@ -26,14 +26,10 @@ static int create(const struct create_values *values, const char *folder, const 
     char *settings = NULL;
 
     if (values->settings != NULL) {
-        json_error_t wrong;
-        json_t *const json = json_load_file(values->settings, JSON_REJECT_DUPLICATES, &wrong);
+        json_t *const json = json_read_object(values->settings);
 
-        if (json == NULL) {
-            message_error("%s:%d:%d: %s", message_escape(values->settings), wrong.line,
-                          wrong.column, message_escape(wrong.text));
+        if (json == NULL)
             return STATUS_USAGE;
-        }
         settings = json_dumps(json, JSON_INDENT(1));
         json_decref(json);
     }

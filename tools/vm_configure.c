@@ -2,11 +2,7 @@
 /*
  * vm_configure.c - `vine vm configure`: another configuration for a VM.
  */
-#include <stdio.h>
-#include <string.h>
-
 #include "json.h"
-#include "message.h"
 #include "status.h"
 #include "vm_verbs.h"
 
@@ -18,19 +14,14 @@ struct configure_values {
 static int run_configure(const struct arguments *arguments)
 {
     const struct configure_values *const values = arguments->values;
-    const char *const path = arguments->operands[1];
     struct vm_server *server;
-    json_error_t error;
     json_t *json;
     struct vm vm;
     int status;
 
-    json = strcmp(path, "-") == 0 ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
-                                  : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL) {
-        message_error("%s:%d: %s", message_escape(path), error.line, message_escape(error.text));
-        return STATUS_FAILED;
-    }
+    json = json_read_object(arguments->operands[1]);
+    if (json == NULL)
+        return STATUS_USAGE;
     status = vm_open(values->socket, arguments->operands[0], &server, &vm);
     if (status == STATUS_DONE) {
         status = vm_configuration_set(server, vm.uid, json);

@@ -188,7 +188,9 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
            "echo '{\"memory\": \"64M\", \"text\": \"a;b\"}' | vine vm configure zip - -s alice");
     expect(0, "\"text\": \"a;b\"", "vine vm show zip -s alice --json");
     expect(1, "the server says: ", "echo '{\"memory\": []}' | vine vm configure zip - -s alice");
-    expect(1, "x:2: ", "echo '{' >x; vine vm configure zip x -s alice");
+    expect(2, "x:2:", "echo '{' >x; vine vm configure zip x -s alice");
+    expect(2, "unable to open x/y: ", "vine vm configure zip x/y -s alice");
+    expect(2, "this is no JSON object", "echo [] | vine vm configure zip - -s alice");
     served->machines.refuses = true;
     expect(1, "no  dev kvm here", "vine vm start zip -s alice");
     served->machines.refuses = false;

@@ -179,8 +179,10 @@ VINE_MUST_CHECK enum vine_server_error vine__registry_start(struct vine__vm *vm,
                                                             struct vine__asker *asker);
 /* These have begun when they return. */
 VINE_MUST_CHECK enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout_ms,
-                                                           bool starts_again);
-VINE_MUST_CHECK enum vine_server_error vine__registry_kill(struct vine__vm *vm);
+                                                           bool starts_again,
+                                                           char why[VINE__SERVER_WHY_BYTES]);
+VINE_MUST_CHECK enum vine_server_error vine__registry_kill(struct vine__vm *vm,
+                                                           char why[VINE__SERVER_WHY_BYTES]);
 
 /* All that run are stopped, as one by itself is, and from now on nothing starts, by whomever. */
 void vine__registry_stop_all(struct vine__registry *registry);

@@ -19,7 +19,7 @@
 
 static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES]);
 static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
-                                        bool starts_again);
+                                        bool starts_again, char why[VINE__SERVER_WHY_BYTES]);
 
 static void tell(struct vine__vm *vm, enum vine__vm_state state)
 {
@@ -224,6 +224,8 @@ enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *par
 void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
                            const char *parameters)
 {
+    char why[VINE__SERVER_WHY_BYTES];
+
     VINE_ASSERT(vm->phase == VINE__VM_IDLE || vm->phase == VINE__VM_LEFT);
     VINE_ASSERT(vm->state == VINE__VM_OFF);
     vm->boot = boot;
@@ -234,7 +236,7 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const c
     vm->start_count++;
     tell(vm, VINE__VM_RUNNING);
     if (vm->registry->is_ending)
-        (void)!begin_end(vm, false, 0, false);
+        (void)!begin_end(vm, false, 0, false, why);
 }
 
 void vine__registry_give_up(struct vine__vm *vm)
@@ -246,10 +248,12 @@ void vine__registry_give_up(struct vine__vm *vm)
 /* ---- what is asked of those that run --------------------------------------------------------- */
 
 static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
-                                        bool starts_again)
+                                        bool starts_again, char why[VINE__SERVER_WHY_BYTES])
 {
-    if (vm->state == VINE__VM_OFF || (starts_again && vm->registry->is_ending))
-        return VINE_SERVER_E_BAD_STATE;
+    if (vm->state == VINE__VM_OFF)
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM is off");
+    if (starts_again && vm->registry->is_ending)
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the server stops all VMs");
     vm->starts_again = starts_again;
     vm->is_to_end = true;
     vm->is_to_end_hard = is_hard;
@@ -261,21 +265,23 @@ static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint6
 }
 
 enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout_ms,
-                                           bool starts_again)
+                                           bool starts_again, char why[VINE__SERVER_WHY_BYTES])
 {
-    return begin_end(vm, false, timeout_ms, starts_again);
+    return begin_end(vm, false, timeout_ms, starts_again, why);
 }
 
-enum vine_server_error vine__registry_kill(struct vine__vm *vm)
+enum vine_server_error vine__registry_kill(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
 {
-    return begin_end(vm, true, 0, false);
+    return begin_end(vm, true, 0, false, why);
 }
 
 void vine__registry_stop_all(struct vine__registry *registry)
 {
+    char why[VINE__SERVER_WHY_BYTES];
+
     registry->is_ending = true;
     VINE_LIST_FOR_EACH(node, &registry->vms)
-    (void)!begin_end(VINE_LIST_OBJECT(node, struct vine__vm, link), false, 0, false);
+    (void)!begin_end(VINE_LIST_OBJECT(node, struct vine__vm, link), false, 0, false, why);
 }
 
 void vine__registry_tell(struct vine__registry *registry, const char *uid,

@@ -205,7 +205,7 @@ static enum vine_server_error stop(struct vine__session_result *result, bool sta
     if (timeout_ms < 0 || timeout_ms > VINE__SESSION_WAIT_MS_MAX)
         return refuse(why, VINE_SERVER_E_BAD_VALUE, "milliseconds are from 0 to a day's");
     return vine__registry_stop(result->vm, timeout_ms != 0 ? (uint64_t)timeout_ms : STOP_MS,
-                               starts_again);
+                               starts_again, why);
 }
 
 static enum vine_server_error listen_to(struct vine__session *session,
@@ -261,7 +261,7 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
     case VINE_SERVER_RESTART:
         return stop(result, true, why);
     case VINE_SERVER_KILL:
-        return vine__registry_kill(result->vm);
+        return vine__registry_kill(result->vm, why);
     case VINE_SERVER_DELETE:
         return vine__registry_remove(result->vm, asker);
     case VINE_SERVER_CONFIGURE:

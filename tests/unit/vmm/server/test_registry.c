@@ -224,7 +224,7 @@ static void one_that_is_to_start_again_does_so_whenever_that_is_said(void **stat
             assert_true(world_step(world));
         }
         assert_string_equal(ask(other, "15,1\n32,%s\n100\n", uid),
-                            steps < 4 ? "15,1\n0\n" : "15,1\n9,not in the state that the VM is in\n");
+                            steps < 4 ? "15,1\n0\n" : "15,1\n9,the VM is off\n");
         world_settle(world);
         caller_go_on(alice);
         (void)heard(alice);
