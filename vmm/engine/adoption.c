@@ -47,7 +47,7 @@ int vine__machine_identify(const struct vine__machine *machine,
     };
     struct vine__identity self;
 
-    if (machine->state == VINE__MACHINE_OFF || identity.pid == 0)
+    if (identity.pid == 0)
         return -ESRCH;
     const int error = vine__process_start_time(identity.pid, &identity.start_ticks);
 

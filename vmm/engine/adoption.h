@@ -15,12 +15,12 @@
  *
  * What is kept, and when:
  *
- *     after vine__machine_start     write the identity down (a file; vine__machine_identity_save),
- *                                   and keep both descriptors of vine__machine_pages, if there are
+ *     before vine__machine_start    keep both descriptors of vine__machine_pages, if there are
  *                                   places for links, with who outlives us: vine__bells_keep. They
- *                                   stay the same as long as the machine object exists, so that
- *                                   they may be kept before its start. A crash of ours between
- *                                   start and writing down loses sight of the machine.
+ *                                   stay the same as long as the machine object exists.
+ *     within it, at `on_process`    write the identity down (a file; vine__machine_identity_save).
+ *                                   Its process becomes QEMU after that, and not if we have ended:
+ *                                   no QEMU runs of which nothing is written.
  *     after VINE__MACHINE_STARTED   write the identity again: its console is known.
  *     after VINE__MACHINE_ENDED     forget all of it.
  *     after vine__machine_link_create   keep both of vine__machine_link_fd, and its name and sizes.
@@ -71,7 +71,7 @@ struct vine__machine_identity {
     uint64_t link_bytes_max;
 };
 
-/* Returns 0; -ESRCH  it is off. */
+/* From `on_process` on, until it is off. Returns 0; -ESRCH  there is no process. */
 VINE_MUST_CHECK int vine__machine_identify(const struct vine__machine *machine,
                                            struct vine__machine_identity *ret_identity);
 

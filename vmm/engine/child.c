@@ -62,13 +62,34 @@ static int drop_rights(const struct vine__child_options *options)
     return setresuid(options->user_id, options->user_id, options->user_id);
 }
 
+/* Pipes between parent and child: the one's end to read, the other one's to write. */
+struct pipes {
+    int said[2];   /* the child's standard error */
+    int answer[2]; /* why it could not become what it should; closed by exec */
+    int go[2];     /* a byte: it may; none: its parent is gone, or does not want it any more */
+};
+
+/* Nobody but the parent has the other end then, so that its end is seen. */
+static int wait_for_parent(const struct pipes *pipes)
+{
+    char byte;
+
+    (void)close(pipes->go[1]);
+    if (read(pipes->go[0], &byte, 1) == 1)
+        return 0;
+    errno = ESRCH;
+    return -1;
+}
+
 __attribute__((noreturn)) static void become(const struct vine__child_options *options,
-                                             int error_fd, int answer_fd, pid_t parent)
+                                             const struct pipes *pipes, pid_t parent)
 {
     int error;
 
     (void)setpgid(0, 0);
-    if (set_signals() == 0 && set_descriptors(options, error_fd) == 0 && join_group(options) == 0 &&
+    /* Signals first: none of them has a handler then that would cut the waiting short. */
+    if (set_signals() == 0 && wait_for_parent(pipes) == 0 &&
+        set_descriptors(options, pipes->said[1]) == 0 && join_group(options) == 0 &&
         drop_rights(options) == 0) {
         /* After the change of user, which clears it; and if our parent is gone already, so are
          * we. */
@@ -77,75 +98,88 @@ __attribute__((noreturn)) static void become(const struct vine__child_options *o
         (void)execvp(options->words[0], options->words);
     }
     error = errno;
-    (void)!write(answer_fd, &error, sizeof(error));
+    (void)!write(pipes->answer[1], &error, sizeof(error));
     _exit(127);
 }
 
 /* ---- the parent ------------------------------------------------------------------------------ */
 
-static void close_both(const int ends[2])
+static void close_end(int *end)
 {
-    for (int i = 0; i < 2; i++)
-        if (ends[i] >= 0)
-            (void)close(ends[i]);
+    if (*end >= 0)
+        (void)close(*end);
+    *end = -1;
 }
 
-static int finish_start(struct vine__child *child, int answer_fd)
+static void close_all(struct pipes *pipes)
+{
+    for (int i = 0; i < 2; i++) {
+        close_end(&pipes->said[i]);
+        close_end(&pipes->answer[i]);
+        close_end(&pipes->go[i]);
+    }
+}
+
+static int open_all(struct pipes *pipes)
+{
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+    return pipe2(pipes->said, O_CLOEXEC) != 0 || pipe2(pipes->answer, O_CLOEXEC) != 0 ||
+                   pipe2(pipes->go, O_CLOEXEC) != 0 ||
+                   fcntl(pipes->said[0], F_SETFL, O_NONBLOCK) != 0
+               ? -errno
+               : 0;
+}
+
+/* Let it go on, and hear what came of it. */
+static int let_go(struct pipes *pipes)
 {
     int error = 0;
     ssize_t size;
 
+    if (write(pipes->go[1], "", 1) != 1)
+        return -errno;
+    close_end(&pipes->answer[1]);
     do {
-        size = read(answer_fd, &error, sizeof(error));
+        size = read(pipes->answer[0], &error, sizeof(error));
     } while (size < 0 && errno == EINTR);
-    if (size == (ssize_t)sizeof(error)) {
-        (void)waitpid(child->pid, &child->status, 0);
-        child->pid = 0;
-        return -error;
-    }
-    error = vine__process_pidfd(child->pid, &child->pidfd);
-    if (error != 0) {
-        (void)kill(child->pid, SIGKILL);
-        (void)waitpid(child->pid, &child->status, 0);
-        child->pid = 0;
-    }
-    return error;
+    return size == (ssize_t)sizeof(error) ? -error : 0;
 }
 
 int vine__child_start(const struct vine__child_options *options, struct vine__child *ret_child)
 {
     struct vine__child child = {.pidfd = -1, .error_fd = -1};
     const pid_t parent = getpid();
-    int said[2] = {-1, -1};
-    int answer[2] = {-1, -1};
-    int error = 0;
+    struct pipes pipes;
+    int error;
 
     VINE_ASSERT(options->inherited_count <= VINE__CHILD_INHERITED_MAX);
     VINE_ASSERT(options->group_fd == 0 || options->group_fd > 2);
     for (uint32_t i = 0; i < options->inherited_count; i++)
         VINE_ASSERT(options->inherited[i] > 2);
-    if (pipe2(said, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0 ||
-        fcntl(said[0], F_SETFL, O_NONBLOCK) != 0)
-        error = -errno;
+    error = open_all(&pipes);
     if (error == 0) {
         child.pid = fork();
         if (child.pid == 0)
-            become(options, said[1], answer[1], parent);
+            become(options, &pipes, parent);
         if (child.pid < 0)
             error = -errno;
     }
+    if (error == 0)
+        error = vine__process_pidfd(child.pid, &child.pidfd);
+    if (error == 0 && options->is_there != NULL)
+        error = options->is_there(options->context, child.pid);
+    if (error == 0)
+        error = let_go(&pipes);
     if (error == 0) {
-        (void)close(answer[1]);
-        answer[1] = -1;
-        error = finish_start(&child, answer[0]);
-    }
-    if (error == 0) {
-        child.error_fd = said[0];
-        said[0] = -1;
+        child.error_fd = pipes.said[0];
+        pipes.said[0] = -1;
         *ret_child = child;
+    } else if (child.pid > 0) {
+        (void)kill(child.pid, SIGKILL);
+        (void)waitpid(child.pid, NULL, 0);
+        close_end(&child.pidfd);
     }
-    close_both(said);
-    close_both(answer);
+    close_all(&pipes);
     return error;
 }
 

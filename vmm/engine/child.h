@@ -5,7 +5,7 @@
  *
  * Owns:     the child until it was reaped, its pidfd, and the end of its standard error.
  * Threads:  one at a time.
- * Blocking: starting waits for exec, no longer. All else never.
+ * Blocking: starting waits for exec, and `is_there`, no longer. All else never.
  * Trust:    the child may say anything on its standard error: the last of it is kept, made
  *           printable.
  * Limits:   VINE__CHILD_WORDS_BYTES of last words.
@@ -36,6 +36,11 @@ struct vine__child_options {
     gid_t group_id;
     bool dies_with_us;
     bool keeps_stdio; /* our standard input and output; otherwise /dev/null */
+    /* Called when there is a process, which waits: it becomes what the words say once this has
+     * returned 0. If it returns an error, or we end meanwhile, the process ends as well. NULL:
+     * there is nothing to do first. */
+    int (*is_there)(void *context, pid_t pid);
+    void *context;
 };
 
 struct vine__child {
@@ -50,7 +55,8 @@ struct vine__child {
 };
 
 /* Start it, in a process group of its own.
- * Returns 0; -ENOENT, -EACCES...: it cannot be run; or what the system said. */
+ * Returns 0; -ENOENT, -EACCES...: it cannot be run; what `is_there` has returned; or what the
+ * system said. */
 VINE_MUST_CHECK int vine__child_start(const struct vine__child_options *options,
                                       struct vine__child *ret_child);
 

@@ -161,16 +161,35 @@ void vine__machine_close(struct vine__machine *machine)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
+struct noted {
+    struct vine__machine *machine;
+    int error; /* of who is told of the process */
+};
+
+static int note_process(void *context, pid_t pid)
+{
+    struct noted *const noted = context;
+    struct vine__machine *const machine = noted->machine;
+
+    machine->process.pid = pid;
+    if (machine->options.on_process != NULL)
+        noted->error = machine->options.on_process(machine->options.context, machine);
+    return noted->error;
+}
+
 static int start_process(struct vine__machine *machine,
                          const struct vine__arguments_descriptors *descriptors, char *why,
                          size_t why_size)
 {
     const struct vine__machine_description *const description = &machine->description;
+    struct noted noted = {.machine = machine};
     struct vine__child_options options = {
         .user_id = machine->options.user_id,
         .group_id = machine->options.group_id,
         .dies_with_us = machine->options.dies_with_us,
         .keeps_stdio = description->console == VINE__CONSOLE_STDIO,
+        .is_there = note_process,
+        .context = &noted,
     };
     struct vine__arguments arguments;
     int error = vine__arguments_build(description, descriptors, &arguments, why, why_size);
@@ -187,6 +206,11 @@ static int start_process(struct vine__machine *machine,
     } else {
         error = vine__child_start(&options, &machine->process);
         if (error != 0)
+            machine->process.pid = 0; /* nobody is there any more */
+        if (noted.error != 0)
+            (void)snprintf(why, why_size, "that it runs cannot be written down: %s",
+                           vine_error_text(error));
+        else if (error != 0)
             (void)snprintf(why, why_size, "cannot run %s: %s", arguments.words[0],
                            vine_error_text(error));
     }

@@ -62,6 +62,10 @@ struct vine__machine_options {
     /* Called when something in the machine's status page has changed: ring its doorbell. It must
      * not call back into the engine. */
     void (*on_page_change)(void *context, struct vine__machine *machine);
+    /* Called within a start when its process is there, and is not QEMU yet: it can be identified
+     * (adoption.h), and becomes QEMU once this has returned 0. If this returns an error the start
+     * does; and if we end meanwhile, so does the process. NULL: nothing is to be done. */
+    int (*on_process)(void *context, struct vine__machine *machine);
     void *context;
 };
 

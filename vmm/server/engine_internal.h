@@ -154,7 +154,8 @@ void vine__engine_keep_pages(const struct vine__engine_vm *vm);
 void vine__engine_forget_pages(const struct vine__engine_vm *vm);
 void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link);
 void vine__engine_forget_link(struct vine__engine *engine, const struct vine__engine_link *link);
-void vine__engine_save(struct vine__engine *engine);
+/* Returns 0 or an error: then it is tried again with the next change. */
+int vine__engine_save(struct vine__engine *engine);
 /* and what a former one has: read before the thread is there; adopted. */
 void vine__engine_load(struct vine__engine *engine);
 bool vine__engine_is_left(const struct vine__engine *engine, const char *uid);

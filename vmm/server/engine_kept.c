@@ -100,7 +100,7 @@ static json_t *write_vm(const struct vine__engine_vm *vm)
     struct vine__machine_identity identity;
 
     if (vine__machine_identify(vm->machine, &identity) != 0)
-        return NULL; /* it is off, or about to start */
+        return NULL; /* there is no process */
     return json_pack("{s:s, s:s, s:b, s:i, s:I, s:o}", "uid", vm->boot->uid, "parameters",
                      vm->parameters, "kvm", vm->description.accelerator == VINE__ACCELERATOR_KVM,
                      "vectors", (int)vm->description.doorbell_vectors, "bell", (json_int_t)vm->bell,
@@ -120,7 +120,7 @@ static json_t *copy_list(const json_t *list)
     return list != NULL ? json_copy((json_t *)(uintptr_t)list) : json_array();
 }
 
-void vine__engine_save(struct vine__engine *engine)
+int vine__engine_save(struct vine__engine *engine)
 {
     json_t *const vms = copy_list(engine->left);
     json_t *const links = copy_list(engine->left_links);
@@ -128,13 +128,14 @@ void vine__engine_save(struct vine__engine *engine)
         json_pack("{s:i, s:o, s:o}", "version", VERSION, "vms", vms, "links", links);
     char path[VINE__ENGINE_PATH_BYTES];
     char *text;
+    int error;
 
     engine->is_changed = false;
     VINE_LIST_FOR_EACH(node, &engine->vms)
     {
         json_t *const vm = write_vm(VINE_LIST_OBJECT(node, struct vine__engine_vm, node));
 
-        if (vm != NULL) /* else it is off, or about to start */
+        if (vm != NULL)
             (void)json_array_append_new(vms, vm);
     }
     VINE_LIST_FOR_EACH(node, &engine->links)
@@ -147,11 +148,10 @@ void vine__engine_save(struct vine__engine *engine)
     }
     text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
     path_of(engine, path);
-    /* What cannot be written now is written with the next change. */
-    if (text != NULL)
-        (void)!vine__state_file_replace(path, text, strlen(text));
+    error = text != NULL ? vine__state_file_replace(path, text, strlen(text)) : -ENOMEM;
     free(text);
     json_decref(root);
+    return error;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -355,13 +355,13 @@ static void loop(void *context)
                 vine__engine_hear(events[i].context);
         goes_on = vine__errands_run(engine->errands, false);
         if (engine->is_changed)
-            vine__engine_save(engine);
+            (void)!vine__engine_save(engine);
     }
     if (engine->options.leaves_vms)
         vine__engine_release_all(engine);
     vine__engine_kill_all(engine);
     if (engine->is_changed)
-        vine__engine_save(engine);
+        (void)!vine__engine_save(engine);
     vine__engine_bells_close(engine);
     if (engine->groups != NULL)
         vine__groups_close(engine->groups);

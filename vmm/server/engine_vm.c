@@ -188,6 +188,16 @@ static struct vine__groups *groups_for(struct vine__engine_vm *vm,
     return engine->groups;
 }
 
+/* It is written down before it runs: whoever comes after us finds it. */
+static int write_down(void *context, struct vine__machine *machine)
+{
+    const struct vine__engine_vm *const vm = context;
+    struct vine__machine_identity identity;
+    const int error = vine__machine_identify(machine, &identity);
+
+    return error == 0 ? vine__engine_save(vm->engine) : error;
+}
+
 static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
 {
     struct vine__machine_options options = {
@@ -197,6 +207,7 @@ static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])
         .dies_with_us = !vm->engine->options.leaves_vms,
         .button_timeout_ns = NEVER_NS,
         .on_page_change = vine__engine_bells_ring,
+        .on_process = write_down,
         .context = vm,
     };
     int error;
@@ -301,7 +312,6 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
         }
     }
     (void)snprintf(console, VINE__VM_CONSOLE_BYTES, "%s", vm->console);
-    vine__engine_save(engine);
     return VINE_SERVER_E_DONE;
 }
 
@@ -335,7 +345,7 @@ void vine__engine_kill_all(struct vine__engine *engine)
 
 void vine__engine_release_all(struct vine__engine *engine)
 {
-    vine__engine_save(engine);
+    (void)!vine__engine_save(engine);
     while (!vine_list_is_empty(&engine->vms)) {
         struct vine__engine_vm *const vm =
             VINE_LIST_OBJECT(engine->vms.next, struct vine__engine_vm, node);

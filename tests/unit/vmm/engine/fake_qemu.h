@@ -27,6 +27,7 @@
  *     nowhere     says that its console is where no terminal is
  *     borrows     says that its console is a terminal that is there, and is not its own
  *     lies        does not say whether it runs
+ *     kills       as good, but first of all it kills the process $FAKE_VICTIM
  */
 #ifndef VINE_TESTS_FAKE_QEMU_H
 #define VINE_TESTS_FAKE_QEMU_H
@@ -408,6 +409,8 @@ __attribute__((noreturn)) static void fake_qemu(int argc, char **argv)
                 exit(4);
         }
     }
+    if (fake_is("kills"))
+        (void)kill((pid_t)strtol(getenv("FAKE_VICTIM"), NULL, 10), SIGKILL);
     if (fake_is("exits")) {
         fprintf(stderr, "first\nno such\tprocessor\xc2\x9b\xff\n\n");
         exit(1);

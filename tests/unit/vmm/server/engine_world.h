@@ -23,10 +23,10 @@
 #define VMS_MAX  256
 #define TOLD_MAX 8
 
-enum kind { GOOD, EXITS, SILENT, CRASHES, PANICS, DEAF, REFUSES, KEEPS, SERVES, KIND_COUNT };
+enum kind { GOOD, EXITS, SILENT, CRASHES, PANICS, DEAF, REFUSES, KEEPS, SERVES, KILLS, KIND_COUNT };
 
 static const char *const kind_words[] = {"good", "exits",   "silent", "crashes", "panics",
-                                         "deaf", "refuses", "keeps",  "serves"};
+                                         "deaf", "refuses", "keeps",  "serves",  "kills"};
 
 /* A VM, and what was told of it. */
 struct vm {

@@ -5,6 +5,9 @@
  */
 #include "engine_world.h"
 
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #define HUNG 100
 
 static struct vine__machines *machines;
@@ -353,6 +356,67 @@ static void one_that_has_ended_meanwhile_is_told_of(void **state)
     assert_true(vm->text[0] != '\0');
 }
 
+/* In a process of its own, which is killed by the QEMU that it starts, as its first act. */
+static void start_and_be_killed(struct vm *vm)
+{
+    struct vine__engine_options options = world_options();
+    char victim[16];
+
+    (void)snprintf(victim, sizeof(victim), "%d", (int)getpid());
+    options.leaves_vms = true;
+    if (setenv("FAKE_VICTIM", victim, 1) != 0 || begin_with(&options) != 0)
+        _exit(1);
+    begin_start(vm);
+    until(vm->is_done);
+    pause();
+    _exit(2);
+}
+
+static void one_whose_engine_is_killed_while_it_starts_is_found_by_the_next(void **state)
+{
+    struct vine__engine_options options = world_options();
+    struct vm *const vm = make_vm(KILLS);
+    uint32_t count;
+    int status;
+
+    (void)end(state);
+    const pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        start_and_be_killed(vm);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    options.leaves_vms = true;
+    assert_int_equal(begin_with(&options), 0);
+    assert_string_equal(vine__engine_left(machines, &count)[0], vm->boot.uid);
+    assert_int_equal(count, 1);
+    go_on_with(vm);
+    assert_true(runs);
+    until(is_told(vm, VINE__VM_RUNNING));
+    machines->calls->stop(machines, vm->boot.uid, 60000);
+    expect_end(vm, "stopped", "");
+}
+
+/* Where it cannot be written down, it does not run. */
+static void one_that_nobody_would_find_is_not_started(void **state)
+{
+    struct vine__engine_options options = world_options();
+    struct vm *const vm = make_vm(GOOD);
+    char path[64];
+
+    (void)end(state);
+    (void)snprintf(path, sizeof(path), "%s/machines.json.new", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    options.leaves_vms = true;
+    assert_int_equal(begin_with(&options), 0);
+    expect_refusal(vm, "that it runs cannot be written down");
+    assert_int_equal(rmdir(path), 0);
+    run(vm);
+    machines->calls->kill(machines, vm->boot.uid);
+    expect_end(vm, "killed", "");
+}
+
 static void what_makes_no_sense_is_nobody(void **state)
 {
     static const char *const texts[] = {"", "[7", "{\"vms\": 7, \"links\": 7}",
@@ -422,6 +486,8 @@ int main(int argc, char **argv)
         IN_WORLD(one_that_nobody_goes_on_with_is_left_to_the_next),
         IN_WORLD(who_starts_one_that_was_left_goes_on_with_it),
         IN_WORLD(one_that_has_ended_meanwhile_is_told_of),
+        IN_WORLD(one_whose_engine_is_killed_while_it_starts_is_found_by_the_next),
+        IN_WORLD(one_that_nobody_would_find_is_not_started),
         IN_WORLD(what_makes_no_sense_is_nobody),
         IN_WORLD(one_of_which_too_little_is_written_down_is_refused),
         IN_WORLD(where_kvm_is_wanted_a_guest_that_it_does_not_boot_is_refused),
