@@ -25,9 +25,10 @@ static void start(struct vine__machines *machines, struct vine__machines_work *w
     (void)!vine_submit_to(0, refuse_start, work);
 }
 
-static void stop(struct vine__machines *machines, const char *uid, uint64_t timeout_ms)
+static void stop(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
+                 bool starts_again)
 {
-    (void)machines, (void)uid, (void)timeout_ms;
+    (void)machines, (void)uid, (void)timeout_ms, (void)starts_again;
 }
 
 static void kill_it(struct vine__machines *machines, const char *uid)

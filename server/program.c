@@ -231,13 +231,13 @@ static struct vine__vm *vm_of(const char *uid)
 }
 
 static void is_resumed(struct vine__engine_resume *resume, struct vine__boot *boot,
-                       const char *console, const char *parameters, const char *why)
+                       const struct vine__machines_found *found, const char *why)
 {
     struct vine__vm *const vm = vm_of(boot->uid);
 
     (void)resume;
-    if (why == NULL) {
-        vine__registry_resume(vm, boot, console, parameters);
+    if (found != NULL) {
+        vine__registry_resume(vm, boot, found);
         return;
     }
     vine__registry_give_up(vm);

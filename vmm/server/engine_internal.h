@@ -71,7 +71,8 @@ struct vine__engine_vm {
     const char **kernel_options;
     char *console, *log; /* paths */
     char *wires[VINE__ENGINE_WIRE_COUNT];
-    uint64_t stop_deadline_ns; /* VINE_FOREVER: it is not being stopped */
+    uint64_t stop_deadline_ns; /* of CLOCK_MONOTONIC; VINE_FOREVER: it is not being stopped */
+    bool starts_again;         /* then; for who comes after us */
     bool is_adopted;
     uint32_t bell;  /* its number there; VINE_STATUS_NO_DOORBELL */
     int changes_fd; /* rung when its status page has changed; -1 */
@@ -119,7 +120,7 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
                                         const struct vine__engine_start *start,
                                         char why[VINE__SERVER_WHY_BYTES],
                                         char console[VINE__VM_CONSOLE_BYTES]);
-void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms);
+void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms, bool starts_again);
 /* Its descriptor is readable. It may be gone afterwards. */
 void vine__engine_hear(struct vine__engine_vm *vm);
 /* Whoever should have powered off by now is told to quit. Returns when to look again. */

@@ -2,10 +2,10 @@
 /*
  * vmm/server/engine_kept.c - VMs outlive the engine: see engine_internal.h.
  *
- * What runs is written down in RUNTIME/machines.json: of each VM what it was started with and which
- * process it is, of each link whose it is. Descriptors of status pages and of links are with the
- * process of the doorbells, which outlives us too. The next engine adopts what is there, in three
- * steps: all machines, all links between them, then the loop.
+ * What runs is written down in RUNTIME/machines.json: of each VM what it was started with, which
+ * process it is and until when it may take to stop, of each link whose it is. Descriptors of status
+ * pages and of links are with the process of the doorbells, which outlives us too. The next engine
+ * adopts what is there, in three steps: all machines, all links between them, then the loop.
  */
 
 #include "vmm/server/engine_internal.h"
@@ -95,16 +95,34 @@ void vine__engine_forget_link(struct vine__engine *engine, const struct vine__en
 
 /* ---- writing down ---------------------------------------------------------------------------- */
 
+static json_t *write_stop(const struct vine__engine_vm *vm)
+{
+    return vm->stop_deadline_ns == VINE_FOREVER
+               ? NULL
+               : json_pack("{s:I, s:b}", "deadline_ns", (json_int_t)vm->stop_deadline_ns,
+                           "starts_again", (int)vm->starts_again);
+}
+
+static void read_stop(struct vine__engine_vm *vm, const json_t *stop)
+{
+    const json_t *const deadline_ns = json_object_get(stop, "deadline_ns");
+
+    if (!json_is_integer(deadline_ns) || json_integer_value(deadline_ns) < 0)
+        return;
+    vm->stop_deadline_ns = (uint64_t)json_integer_value(deadline_ns);
+    vm->starts_again = json_is_true(json_object_get(stop, "starts_again"));
+}
+
 static json_t *write_vm(const struct vine__engine_vm *vm)
 {
     struct vine__machine_identity identity;
 
     if (vine__machine_identify(vm->machine, &identity) != 0)
         return NULL; /* there is no process */
-    return json_pack("{s:s, s:s, s:b, s:i, s:I, s:o}", "uid", vm->boot->uid, "parameters",
+    return json_pack("{s:s, s:s, s:b, s:i, s:I, s:o, s:o*}", "uid", vm->boot->uid, "parameters",
                      vm->parameters, "kvm", vm->description.accelerator == VINE__ACCELERATOR_KVM,
                      "vectors", (int)vm->description.doorbell_vectors, "bell", (json_int_t)vm->bell,
-                     "identity", vine__machine_identity_save(&identity));
+                     "identity", vine__machine_identity_save(&identity), "stop", write_stop(vm));
 }
 
 static json_t *write_link(const struct vine__engine_link *link)
@@ -293,9 +311,12 @@ static enum vine_server_error adopt(struct vine__engine *engine, const struct vi
         vine__engine_unmake(*ret_vm);
         told = VINE_SERVER_E_FAILED;
     }
-    if (told != VINE_SERVER_E_DONE)
+    if (told != VINE_SERVER_E_DONE) {
         end_process(&identity);
-    else if (start.doorbell_vectors > 0)
+        return told;
+    }
+    read_stop(*ret_vm, json_object_get(saved, "stop"));
+    if (start.doorbell_vectors > 0)
         vine__engine_bells_resume(*ret_vm,
                                   (uint32_t)json_integer_value(json_object_get(saved, "bell")));
     return told;

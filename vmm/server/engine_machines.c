@@ -200,6 +200,7 @@ struct vine__engine_resumed {
     char why[VINE__SERVER_WHY_BYTES];
     char console[VINE__VM_CONSOLE_BYTES];
     char *parameters;
+    bool is_stopping, starts_again;
 };
 
 const char (*vine__engine_left(struct vine__machines *machines,
@@ -220,10 +221,15 @@ static void be_resumed(struct vine__errand *errand)
     for (uint32_t i = 0; i < resume->count; i++) {
         const struct vine__engine_resumed *const result = &results[i];
 
+        const struct vine__machines_found found = {
+            .console = result->console,
+            .parameters = result->parameters != NULL ? result->parameters : "",
+            .is_stopping = result->is_stopping,
+            .starts_again = result->starts_again,
+        };
+
         forget_left(resume->engine, resume->boots[i]->uid);
-        resume->resumed(resume, resume->boots[i], result->console,
-                        result->parameters != NULL ? result->parameters : "",
-                        result->runs ? NULL : result->why);
+        resume->resumed(resume, resume->boots[i], result->runs ? &found : NULL, result->why);
         free(result->parameters);
     }
     free(results);
@@ -247,6 +253,8 @@ static void resume_all(struct vine__errand *errand)
             continue;
         (void)snprintf(result->console, sizeof(result->console), "%s", vm->console);
         result->parameters = strdup(vm->parameters);
+        result->is_stopping = vm->stop_deadline_ns != VINE_FOREVER;
+        result->starts_again = vm->starts_again;
     }
     vine__engine_adopt_links(engine);
     vine__errands_return(engine->errands, errand, be_resumed);
@@ -265,7 +273,7 @@ struct order {
     struct vine__engine *engine;
     char uid[VINE__VM_UID_BYTES];
     uint64_t timeout_ms;
-    bool is_hard;
+    bool is_hard, starts_again;
 };
 
 static void end(struct vine__errand *errand)
@@ -276,30 +284,35 @@ static void end(struct vine__errand *errand)
     if (vm != NULL && order->is_hard)
         (void)!vine__machine_kill(vm->machine);
     else if (vm != NULL)
-        vine__engine_stop(vm, order->timeout_ms);
+        vine__engine_stop(vm, order->timeout_ms, order->starts_again);
     free(order);
 }
 
-static void send_order(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
-                       bool is_hard)
+static struct order *make_order(struct vine__machines *machines, const char *uid)
 {
     struct order *const order = get(sizeof(*order));
 
     order->engine = engine_of(machines);
-    order->timeout_ms = timeout_ms;
-    order->is_hard = is_hard;
     (void)snprintf(order->uid, sizeof(order->uid), "%s", uid);
-    vine__errands_send(order->engine->errands, &order->errand, end);
+    return order;
 }
 
-static void stop_one(struct vine__machines *machines, const char *uid, uint64_t timeout_ms)
+static void stop_one(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
+                     bool starts_again)
 {
-    send_order(machines, uid, timeout_ms, false);
+    struct order *const order = make_order(machines, uid);
+
+    order->timeout_ms = timeout_ms;
+    order->starts_again = starts_again;
+    vine__errands_send(order->engine->errands, &order->errand, end);
 }
 
 static void kill_one(struct vine__machines *machines, const char *uid)
 {
-    send_order(machines, uid, 0, true);
+    struct order *const order = make_order(machines, uid);
+
+    order->is_hard = true;
+    vine__errands_send(order->engine->errands, &order->errand, end);
 }
 
 /* ---- what was said --------------------------------------------------------------------------- */

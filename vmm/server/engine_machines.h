@@ -64,10 +64,10 @@ struct vine__engine_resume {
     /* Whoever asks fills in these, and leaves all of it alone until `done`... */
     struct vine__boot **boots; /* which stay as those of a start */
     uint32_t count;
-    /* On core 0: this VM runs, with this console, and was started with these parameters; or `why`
-     * says what is wrong, and nothing runs it any more. Behind the last one, `done`. */
+    /* On core 0: this VM runs, as `found` says, which is the engine's; or that is NULL, `why` says
+     * what is wrong, and nothing runs it any more. Behind the last one, `done`. */
     void (*resumed)(struct vine__engine_resume *resume, struct vine__boot *boot,
-                    const char *console, const char *parameters, const char *why);
+                    const struct vine__machines_found *found, const char *why);
     void (*done)(struct vine__engine_resume *resume);
     /* ...the engine's. */
     struct vine__engine *engine;

@@ -301,6 +301,7 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
     if (vine__engine_is_left(engine, start->boot->uid) &&
         vine__engine_adopt(engine, start->boot, why, &vm) == VINE_SERVER_E_DONE) {
         vine__engine_adopt_links(engine);
+        vm->stop_deadline_ns = VINE_FOREVER; /* it is wanted again */
     } else {
         told = vine__engine_make(engine, start, &vm, why);
         if (told != VINE_SERVER_E_DONE)
@@ -375,6 +376,8 @@ static bool take(struct vine__engine_vm *vm, const struct vine__machine_event *e
                                                                              : VINE__VM_RUNNING);
         vm->engine->is_changed = true; /* its console is known */
         vine__engine_links_settle(vm->engine);
+        if (vm->stop_deadline_ns != VINE_FOREVER)
+            (void)!vine__machine_stop(vm->machine); /* as it was told before it was adopted */
         break;
     case VINE__MACHINE_PAUSES:
         tell(vm, VINE__VM_PAUSED);
@@ -414,7 +417,7 @@ void vine__engine_hear(struct vine__engine_vm *vm)
 
 /* ---- ending it ------------------------------------------------------------------------------- */
 
-void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms)
+void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms, bool starts_again)
 {
     const uint64_t deadline_ns =
         vine__clock_now_ns() + (timeout_ms != 0 ? timeout_ms : STOP_MS) * 1000000;
@@ -422,6 +425,8 @@ void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms)
     (void)!vine__machine_stop(vm->machine);
     if (deadline_ns < vm->stop_deadline_ns)
         vm->stop_deadline_ns = deadline_ns;
+    vm->starts_again = starts_again;
+    vm->engine->is_changed = true;
 }
 
 uint64_t vine__engine_expire(struct vine__engine *engine, uint64_t now_ns)

@@ -238,6 +238,28 @@ static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
     }
 }
 
+/* ---- when all begins ------------------------------------------------------------------------- */
+
+static void start_by_policy(struct vine__keeper *keeper, struct vine__vm *vm, const json_t *before)
+{
+    const enum vine__vm_autostart policy = policies_of(vm).autostart;
+    const bool starts = policy == VINE__VM_AUTOSTART_ALWAYS ||
+                        (policy == VINE__VM_AUTOSTART_AS_BEFORE && has_run(before, vm->uid));
+    struct kept *const kept = starts ? remember(keeper, vm->uid) : NULL;
+
+    if (kept != NULL)
+        start(kept, vm);
+}
+
+/* A former server has told it to end, and so it does not start again. */
+static void expect_end(struct vine__keeper *keeper, const struct vine__vm *vm)
+{
+    struct kept *const kept = remember(keeper, vm->uid);
+
+    if (kept != NULL)
+        kept->was_told = true;
+}
+
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
 void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
@@ -266,14 +288,11 @@ void vine__keeper_begin(struct vine__keeper *keeper)
     VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
     {
         struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
-        const enum vine__vm_autostart policy = policies_of(vm).autostart;
-        const bool starts = policy == VINE__VM_AUTOSTART_ALWAYS ||
-                            (policy == VINE__VM_AUTOSTART_AS_BEFORE && has_run(before, vm->uid));
-        struct kept *const kept =
-            starts && vm->state == VINE__VM_OFF ? remember(keeper, vm->uid) : NULL;
 
-        if (kept != NULL)
-            start(kept, vm);
+        if (vm->state == VINE__VM_OFF)
+            start_by_policy(keeper, vm, before);
+        else if (vm->is_to_end)
+            expect_end(keeper, vm);
     }
     json_decref(before);
 }

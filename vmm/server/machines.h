@@ -53,14 +53,24 @@ struct vine__machines_work {
     struct vine__errand errand;
 };
 
+/* A VM of a former engine that runs, or did: what the engine knows of it. */
+struct vine__machines_found {
+    const char *console; /* its path */
+    const char *parameters;
+    bool is_stopping;  /* it was told to end, and that goes on with the time that it has left, */
+    bool starts_again; /* and what its stop has said of that */
+};
+
 struct vine__machines_calls {
     /* Start the VM of this boot, which stays as it is until `done` has told an error, or the VM was
      * told off. It is done when QEMU was executed. States are told after that, VINE__VM_OFF at
      * last, which is told once nothing has its files any more. */
     void (*start)(struct vine__machines *machines, struct vine__machines_work *work);
     /* One that was started, and is not told off yet: press its button, and after these milliseconds
-     * quit it and kill it; or kill it at once. */
-    void (*stop)(struct vine__machines *machines, const char *uid, uint64_t timeout_ms);
+     * quit it and kill it; or kill it at once. That it is to start again then is nothing to the
+     * engine, but it keeps that for the next one, with all of the stop. */
+    void (*stop)(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
+                 bool starts_again);
     void (*kill)(struct vine__machines *machines, const char *uid);
     /* The last bytes of what its guest has said, at most `room`. Returns how many. */
     size_t (*log)(struct vine__machines *machines, const char *uid, char *bytes, size_t room);

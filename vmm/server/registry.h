@@ -128,10 +128,10 @@ VINE_MUST_CHECK int vine__registry_adopt(struct vine__registry *registry,
 /* An idle one that is off is not there any more; its files are, and it stays its owner's. */
 void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);
 
-/* One that is off runs already, as the engine knows: this is what it was booted from, the
+/* One that is off runs already, as the engine has found: this is what it was booted from, the
  * registry's from now on. What becomes of it is told by vine__registry_tell. */
-void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
-                           const char *parameters);
+void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
+                           const struct vine__machines_found *found);
 /* Or it cannot be resumed. Until either is said, nobody changes or starts one that was left. */
 void vine__registry_give_up(struct vine__vm *vm);
 

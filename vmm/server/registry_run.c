@@ -135,7 +135,7 @@ static void end(struct vine__vm *vm)
     if (vm->is_to_end_hard)
         machines->calls->kill(machines, vm->uid);
     else
-        machines->calls->stop(machines, vm->uid, vm->end_ms);
+        machines->calls->stop(machines, vm->uid, vm->end_ms, vm->starts_again);
 }
 
 static void executed(struct vine__machines_work *work)
@@ -221,8 +221,8 @@ enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *par
     return told;
 }
 
-void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const char *console,
-                           const char *parameters)
+void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
+                           const struct vine__machines_found *found)
 {
     char why[VINE__SERVER_WHY_BYTES];
 
@@ -230,11 +230,13 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot, const c
     VINE_ASSERT(vm->state == VINE__VM_OFF);
     vm->boot = boot;
     vm->phase = VINE__VM_EXECUTED;
-    (void)snprintf(vm->console, sizeof(vm->console), "%s", console);
+    (void)snprintf(vm->console, sizeof(vm->console), "%s", found->console);
     free(vm->parameters);
-    vm->parameters = strdup(parameters);
+    vm->parameters = strdup(found->parameters);
     vm->start_count++;
-    tell(vm, VINE__VM_RUNNING);
+    vm->is_to_end = found->is_stopping;
+    vm->starts_again = found->is_stopping && found->starts_again;
+    tell(vm, found->is_stopping ? VINE__VM_STOPPING : VINE__VM_RUNNING);
     if (vm->registry->is_ending)
         (void)!begin_end(vm, false, 0, false, why);
 }

@@ -113,10 +113,12 @@ static inline void fake_end(struct fake_machines *fake, const char *uid, const c
     memcpy(fake->ending[fake->ending_count++], uid, sizeof(fake->ending[0]));
 }
 
-static inline void fake_stop(struct vine__machines *machines, const char *uid, uint64_t timeout_ms)
+static inline void fake_stop(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
+                             bool starts_again)
 {
     struct fake_machines *const fake = (struct fake_machines *)machines;
 
+    (void)starts_again;
     fake->questions++;
     fake->stop_ms = timeout_ms;
     if (!fake->hangs)

@@ -123,7 +123,7 @@ static void run(struct vm *vm)
 
 static void stop(struct vm *vm)
 {
-    vine__engine_stop(vine__engine_find(&engine, vm->boot.uid), 60000);
+    vine__engine_stop(vine__engine_find(&engine, vm->boot.uid), 60000, false);
     until_turned(is_told(vm, VINE__VM_OFF));
 }
 

@@ -101,7 +101,7 @@ static void one_that_is_started_runs_until_it_is_stopped(void **state)
         run(vm);
         (void)snprintf(console, sizeof(console), "%s/%s-vttyS0", folder, vm->boot.uid);
         assert_string_equal(vm->work.console, console);
-        machines->calls->stop(machines, vm->boot.uid, 60000);
+        machines->calls->stop(machines, vm->boot.uid, 60000, false);
         expect_end(vm, "stopped", "");
     }
 }
@@ -126,7 +126,7 @@ static void one_that_does_not_hear_the_button_is_quit_in_time(void **state)
 
     (void)state;
     run(vm);
-    machines->calls->stop(machines, vm->boot.uid, 1);
+    machines->calls->stop(machines, vm->boot.uid, 1, false);
     expect_end(vm, "quit", "");
 }
 
@@ -137,7 +137,7 @@ static void nothing_happens_to_who_is_not_there(void **state)
     (void)state;
     run(vm);
     machines->calls->kill(machines, other->boot.uid);
-    machines->calls->stop(machines, other->boot.uid, 1);
+    machines->calls->stop(machines, other->boot.uid, 1, false);
     machines->calls->kill(machines, vm->boot.uid);
     expect_end(vm, "killed", "");
     assert_int_equal(other->told_count, 0);
@@ -152,7 +152,7 @@ static void a_hundred_that_hang_keep_nobody_from_another(void **state)
     for (uint32_t i = 0; i < HUNG; i++)
         start(hung[i] = make_vm(SILENT));
     run(vm);
-    machines->calls->stop(machines, vm->boot.uid, 0);
+    machines->calls->stop(machines, vm->boot.uid, 0, false);
     expect_end(vm, "stopped", "");
     for (uint32_t i = 0; i < HUNG; i++)
         assert_int_equal(hung[i]->told_count, 0);
@@ -217,18 +217,22 @@ static void what_was_said_is_told_from_its_end(void **state)
 
 static struct vine__engine_resume resume;
 static struct vine__boot *boots[1];
-static bool is_resumed, runs;
+static bool is_resumed, runs, is_stopping, starts_again;
 
-static void resumed(struct vine__engine_resume *which, struct vine__boot *boot, const char *console,
-                    const char *parameters, const char *why)
+static void resumed(struct vine__engine_resume *which, struct vine__boot *boot,
+                    const struct vine__machines_found *found, const char *why)
 {
     assert_ptr_equal(which, &resume);
     assert_ptr_equal(boot, boots[0]);
-    runs = why == NULL;
-    if (!runs)
+    runs = found != NULL;
+    if (!runs) {
+        assert_true(why[0] != '\0');
         return;
-    assert_string_equal(parameters, "a b");
-    assert_non_null(strstr(console, "-vttyS0"));
+    }
+    assert_string_equal(found->parameters, "a b");
+    assert_non_null(strstr(found->console, "-vttyS0"));
+    is_stopping = found->is_stopping;
+    starts_again = found->starts_again;
 }
 
 static void all_resumed(struct vine__engine_resume *which)
@@ -237,13 +241,18 @@ static void all_resumed(struct vine__engine_resume *which)
     is_resumed = true;
 }
 
-static void another_engine(void **state)
+static void next_engine(void)
 {
     struct vine__engine_options options = world_options();
 
-    (void)end(state);
     options.leaves_vms = true;
     assert_int_equal(begin_with(&options), 0);
+}
+
+static void another_engine(void **state)
+{
+    (void)end(state);
+    next_engine();
 }
 
 static void go_on_with(struct vm *vm)
@@ -298,7 +307,7 @@ static void one_outlives_its_engine_and_the_next_goes_on_with_it(void **state)
         assert_int_equal(count_left(), 0);
         until(is_told(vm, VINE__VM_RUNNING));
     }
-    machines->calls->stop(machines, vm->boot.uid, 60000);
+    machines->calls->stop(machines, vm->boot.uid, 60000, false);
     expect_end(vm, "stopped", "");
     another_engine(state);
     assert_int_equal(count_left(), 0);
@@ -336,7 +345,7 @@ static void who_starts_one_that_was_left_goes_on_with_it(void **state)
     run(vm);
     assert_int_equal(count_left(), 0);
     assert_int_equal(read_pid(), pid);
-    machines->calls->stop(machines, vm->boot.uid, 60000);
+    machines->calls->stop(machines, vm->boot.uid, 60000, false);
     expect_end(vm, "stopped", "");
 }
 
@@ -354,6 +363,63 @@ static void one_that_has_ended_meanwhile_is_told_of(void **state)
     assert_true(runs);
     until(is_told(vm, VINE__VM_OFF));
     assert_true(vm->text[0] != '\0');
+}
+
+/* Between engines: until when the only one may take to stop, in what is written down, which becomes
+ * this. Returns what it was; -1: it was not being stopped. */
+static json_int_t set_deadline(json_int_t deadline_ns)
+{
+    char path[64];
+    json_t *root, *vm, *was;
+    json_int_t was_ns;
+
+    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
+    root = json_load_file(path, 0, NULL);
+    vm = json_array_get(json_object_get(root, "vms"), 0);
+    was = json_object_get(json_object_get(vm, "stop"), "deadline_ns");
+    was_ns = was != NULL ? json_integer_value(was) : -1;
+    assert_int_equal(
+        json_object_set_new(vm, "stop",
+                            json_pack("{s:I, s:b}", "deadline_ns", deadline_ns, "starts_again", 0)),
+        0);
+    assert_int_equal(json_dump_file(root, path, 0), 0);
+    json_decref(root);
+    return was_ns;
+}
+
+static void a_stop_goes_on_with_the_next_engine(void **state)
+{
+    struct vm *const vm = make_vm(DEAF);
+
+    another_engine(state);
+    run(vm);
+    machines->calls->stop(machines, vm->boot.uid, 3600000, true);
+    another_engine(state);
+    go_on_with(vm);
+    assert_true(runs && is_stopping && starts_again);
+    until(is_told(vm, VINE__VM_RUNNING));
+    (void)end(state);
+    /* As if an hour had passed, while nobody was there. */
+    assert_true(set_deadline(1) > 1);
+    next_engine();
+    go_on_with(vm);
+    assert_true(runs && is_stopping && !starts_again);
+    until(is_told(vm, VINE__VM_OFF));
+}
+
+/* Its guest has not heard the button of the former engine. */
+static void one_that_is_to_stop_is_told_so_again(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+
+    another_engine(state);
+    run(vm);
+    (void)end(state);
+    assert_int_equal(set_deadline(INT64_MAX), -1);
+    next_engine();
+    go_on_with(vm);
+    assert_true(runs && is_stopping);
+    expect_end(vm, "stopped", "");
 }
 
 /* In a process of its own, which is killed by the QEMU that it starts, as its first act. */
@@ -374,7 +440,6 @@ static void start_and_be_killed(struct vm *vm)
 
 static void one_whose_engine_is_killed_while_it_starts_is_found_by_the_next(void **state)
 {
-    struct vine__engine_options options = world_options();
     struct vm *const vm = make_vm(KILLS);
     uint32_t count;
     int status;
@@ -387,29 +452,26 @@ static void one_whose_engine_is_killed_while_it_starts_is_found_by_the_next(void
         start_and_be_killed(vm);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    options.leaves_vms = true;
-    assert_int_equal(begin_with(&options), 0);
+    next_engine();
     assert_string_equal(vine__engine_left(machines, &count)[0], vm->boot.uid);
     assert_int_equal(count, 1);
     go_on_with(vm);
     assert_true(runs);
     until(is_told(vm, VINE__VM_RUNNING));
-    machines->calls->stop(machines, vm->boot.uid, 60000);
+    machines->calls->stop(machines, vm->boot.uid, 60000, false);
     expect_end(vm, "stopped", "");
 }
 
 /* Where it cannot be written down, it does not run. */
 static void one_that_nobody_would_find_is_not_started(void **state)
 {
-    struct vine__engine_options options = world_options();
     struct vm *const vm = make_vm(GOOD);
     char path[64];
 
     (void)end(state);
     (void)snprintf(path, sizeof(path), "%s/machines.json.new", folder);
     assert_int_equal(mkdir(path, 0700), 0);
-    options.leaves_vms = true;
-    assert_int_equal(begin_with(&options), 0);
+    next_engine();
     expect_refusal(vm, "that it runs cannot be written down");
     assert_int_equal(rmdir(path), 0);
     run(vm);
@@ -486,6 +548,8 @@ int main(int argc, char **argv)
         IN_WORLD(one_that_nobody_goes_on_with_is_left_to_the_next),
         IN_WORLD(who_starts_one_that_was_left_goes_on_with_it),
         IN_WORLD(one_that_has_ended_meanwhile_is_told_of),
+        IN_WORLD(a_stop_goes_on_with_the_next_engine),
+        IN_WORLD(one_that_is_to_stop_is_told_so_again),
         IN_WORLD(one_whose_engine_is_killed_while_it_starts_is_found_by_the_next),
         IN_WORLD(one_that_nobody_would_find_is_not_started),
         IN_WORLD(what_makes_no_sense_is_nobody),

@@ -213,6 +213,25 @@ static void what_starts_by_itself_is_said_by_autostart(void **state)
     hang_up(alice);
 }
 
+static void one_that_is_stopping_when_all_begins_stays_off(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"restart\": \"always\"");
+
+    vine__keeper_begin(&keeper);
+    execute(alice, vm);
+    world_tell(world, vm->uid, VINE__VM_RUNNING, "");
+    world->machines.hangs = true;
+    (void)ask(alice, "13,1\n32,%s\n0\n", vm->uid);
+    assert_int_equal(vm->state, VINE__VM_STOPPING);
+    another_server(world);
+    world_tell(world, vm->uid, VINE__VM_OFF, "stopped");
+    pass(world, 100 * SECOND);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    hang_up(alice);
+}
+
 /* The machine loses its power: nobody tells the list. */
 static void lose_power(struct world *world, const struct vine__vm *vm)
 {
@@ -259,6 +278,7 @@ int main(void)
         IN_WORLD(one_that_cannot_be_started_is_noted_and_tried_again),
         IN_WORLD(what_starts_by_itself_is_said_by_autostart),
         IN_WORLD(what_ran_before_starts_as_before),
+        IN_WORLD(one_that_is_stopping_when_all_begins_stays_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,6 +422,9 @@ static void a_client_names_its_own_vms_and_no_others(void **state)
 
 /* ---- over a restart -------------------------------------------------------------------------- */
 
+static const struct vine__machines_found found_running = {.console = "/tmp/old",
+                                                          .parameters = "quiet"};
+
 static void one_that_runs_already_goes_on(void **state)
 {
     struct world *const world = *state;
@@ -432,11 +435,34 @@ static void one_that_runs_already_goes_on(void **state)
     assert_non_null(boot);
     make_bootable(alice, "zip", uid);
     memcpy(world->machines.uids[world->machines.count++], uid, sizeof(uid));
-    vine__registry_resume(find(world, uid), boot, "/tmp/old", "quiet");
+    vine__registry_resume(find(world, uid), boot, &found_running);
     assert_true(is_in_state(world, uid, VINE__VM_RUNNING));
     assert_string_equal(ask(alice, "15,1\n32,%s\n100\n", uid), "15,1\n0\n");
     assert_string_equal(world->machines.parameters, "quiet");
     assert_true(is_in_state(world, uid, VINE__VM_STARTING));
+    hang_up(alice);
+}
+
+static void one_that_was_to_restart_stops_and_starts(void **state)
+{
+    const struct vine__machines_found found = {
+        .console = "/tmp/old", .parameters = "quiet", .is_stopping = true, .starts_again = true};
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    assert_non_null(boot);
+    make_bootable(alice, "zip", uid);
+    memcpy(world->machines.uids[world->machines.count++], uid, sizeof(uid));
+    vine__registry_resume(find(world, uid), boot, &found);
+    assert_true(is_in_state(world, uid, VINE__VM_STOPPING));
+    fake_tell(world, uid, VINE__VM_RUNNING, ""); /* as it is found */
+    assert_true(is_in_state(world, uid, VINE__VM_STOPPING));
+    fake_end(&world->machines, uid, "stopped");
+    world_settle(world);
+    assert_true(is_in_state(world, uid, VINE__VM_STARTING));
+    assert_string_equal(world->machines.parameters, "quiet");
     hang_up(alice);
 }
 
@@ -469,7 +495,7 @@ static void one_that_was_left_running_is_left_alone_until_it_goes_on(void **stat
     assert_non_null(strstr(ask(root, "117,1\n32," LEFT_UID "\n1,x\n"), "117,1\n14,"));
     assert_null(strchr(ask(root, "109,1\n32," LEFT_UID "\n0,\n"), '/'));
     assert_int_equal(world->machines.questions, 0);
-    vine__registry_resume(find(world, LEFT_UID), boot, "/tmp/old", "quiet");
+    vine__registry_resume(find(world, LEFT_UID), boot, &found_running);
     assert_true(is_in_state(world, LEFT_UID, VINE__VM_RUNNING));
     hang_up(root);
 }
@@ -518,7 +544,7 @@ static void one_that_goes_on_once_all_are_stopped_is_stopped_too(void **state)
     adopt_left(world);
     memcpy(world->machines.uids[world->machines.count++], LEFT_UID, sizeof(LEFT_UID));
     vine__registry_stop_all(&world->registry);
-    vine__registry_resume(find(world, LEFT_UID), boot, "/tmp/old", "quiet");
+    vine__registry_resume(find(world, LEFT_UID), boot, &found_running);
     assert_true(is_in_state(world, LEFT_UID, VINE__VM_STOPPING));
     world_settle(world);
     assert_int_equal(world->machines.count, 0);
@@ -562,6 +588,7 @@ int main(void)
         TEST(a_vm_that_is_given_away_is_the_other_ones),
         TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
+        TEST(one_that_was_to_restart_stops_and_starts),
         TEST(one_that_was_left_running_is_left_alone_until_it_goes_on),
         TEST(one_that_was_left_running_and_cannot_go_on_is_as_any_other),
         TEST(nothing_starts_any_more_once_all_are_stopped),
