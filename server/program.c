@@ -255,9 +255,9 @@ static void are_resumed(struct vine__engine_resume *resume)
         go_on();
         return;
     }
-    vine__control_pools_settled(&own.control);
     if (!own.is_ending)
         serve();
+    vine__control_pools_settled(&own.control);
 }
 
 /* The server is told to end before it has begun: they run on. */
@@ -371,6 +371,7 @@ static void serve(void)
 
     vine__registry_settle(&own.registry);
     if (own.serves) {
+        vine__keeper_look(&own.keeper);
         tell_manager("READY=1");
         return;
     }

@@ -69,6 +69,7 @@ static void save(const struct vine__keeper *keeper)
         if (vm->state != VINE__VM_OFF && vm->state != VINE__VM_DELETED && is_as_before(vm))
             (void)json_array_append_new(vms, json_string(vm->uid));
     }
+    (void)json_array_extend(vms, keeper->absent);
     text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
     if (text != NULL)
         (void)!vine__state_file_replace(keeper->path, text, strlen(text));
@@ -76,10 +77,10 @@ static void save(const struct vine__keeper *keeper)
     json_decref(root);
 }
 
-/* A file that makes no sense says that nothing ran. */
+/* A file that makes no sense says that nothing ran: then this is no array. */
 static json_t *load(const struct vine__keeper *keeper)
 {
-    json_t *root;
+    json_t *root, *vms;
     char *bytes;
     size_t size;
 
@@ -87,20 +88,25 @@ static json_t *load(const struct vine__keeper *keeper)
         return NULL;
     root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
     free(bytes);
-    return root;
+    vms = json_incref(json_object_get(root, "vms"));
+    json_decref(root);
+    return vms;
 }
 
-static bool has_run(const json_t *list, const char *uid)
+/* It is there now. Returns whether it ran before. */
+static bool take_absent(struct vine__keeper *keeper, const char *uid)
 {
-    const json_t *const vms = json_object_get(list, "vms");
+    bool has_run = false;
 
-    for (size_t i = 0; i < json_array_size(vms); i++) {
-        const char *const text = json_string_value(json_array_get(vms, i));
+    for (size_t i = json_array_size(keeper->absent); i-- > 0;) {
+        const char *const text = json_string_value(json_array_get(keeper->absent, i));
 
-        if (text != NULL && strcmp(text, uid) == 0)
-            return true;
+        if (text != NULL && strcmp(text, uid) != 0)
+            continue;
+        has_run |= text != NULL;
+        (void)json_array_remove(keeper->absent, i);
     }
-    return false;
+    return has_run;
 }
 
 /* ---- what is remembered ---------------------------------------------------------------------- */
@@ -240,11 +246,11 @@ static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
 
 /* ---- when all begins ------------------------------------------------------------------------- */
 
-static void start_by_policy(struct vine__keeper *keeper, struct vine__vm *vm, const json_t *before)
+static void start_by_policy(struct vine__keeper *keeper, struct vine__vm *vm, bool has_run)
 {
     const enum vine__vm_autostart policy = policies_of(vm).autostart;
-    const bool starts = policy == VINE__VM_AUTOSTART_ALWAYS ||
-                        (policy == VINE__VM_AUTOSTART_AS_BEFORE && has_run(before, vm->uid));
+    const bool starts =
+        policy == VINE__VM_AUTOSTART_ALWAYS || (policy == VINE__VM_AUTOSTART_AS_BEFORE && has_run);
     struct kept *const kept = starts ? remember(keeper, vm->uid) : NULL;
 
     if (kept != NULL)
@@ -280,21 +286,33 @@ void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *regis
 
 void vine__keeper_begin(struct vine__keeper *keeper)
 {
-    json_t *const before = load(keeper);
-
     VINE_ASSERT(!keeper->is_open);
     keeper->is_open = true;
+    keeper->absent = load(keeper);
     vine__registry_watch(keeper->registry, &keeper->watcher);
+    VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
+    VINE_LIST_OBJECT(node, struct vine__vm, link)->is_new = true;
+    vine__keeper_look(keeper);
+}
+
+void vine__keeper_look(struct vine__keeper *keeper)
+{
+    if (!keeper->is_open)
+        return;
     VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
     {
         struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
 
+        if (!vm->is_new)
+            continue;
+        const bool has_run = take_absent(keeper, vm->uid);
+
+        vm->is_new = false;
         if (vm->state == VINE__VM_OFF)
-            start_by_policy(keeper, vm, before);
+            start_by_policy(keeper, vm, has_run);
         else if (vm->is_to_end)
             expect_end(keeper, vm);
     }
-    json_decref(before);
 }
 
 void vine__keeper_fini(struct vine__keeper *keeper)
@@ -303,6 +321,8 @@ void vine__keeper_fini(struct vine__keeper *keeper)
         return;
     keeper->is_open = false;
     vine__registry_unwatch(&keeper->watcher);
+    json_decref(keeper->absent);
+    keeper->absent = NULL;
     while (!vine_list_is_empty(&keeper->kept))
         forget(VINE_LIST_OBJECT(keeper->kept.next, struct kept, node));
 }

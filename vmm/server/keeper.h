@@ -4,7 +4,8 @@
  * says, and when they have ended, as their restart says.
  *
  * Owns:     a timer for each VM that has ended and is to start again; a list of those that run, in
- *           STATE/running.json, by which the next server knows.
+ *           STATE/running.json, by which the next server knows. Who is in the former server's list,
+ *           and whose pool was not opened yet, stays in it.
  * Threads:  the registry's.
  * Blocking: the list is written when a VM has started or ended whose autostart is `as_before`.
  * Trust:    configurations were checked; the list may be anything.
@@ -21,6 +22,8 @@
 
 #include "vmm/server/registry.h"
 
+#include <jansson.h>
+
 #define VINE__KEEPER_FIRST_NS   (1 * UINT64_C(1000000000))
 #define VINE__KEEPER_LAST_NS    (60 * UINT64_C(1000000000))
 #define VINE__KEEPER_WELL_NS    (60 * UINT64_C(1000000000))
@@ -30,6 +33,7 @@ struct vine__keeper {
     struct vine__registry *registry; /* private */
     struct vine__watcher watcher;
     struct vine_list kept; /* VMs of which something has to be remembered */
+    json_t *absent;        /* UIDs that ran before, and are not in the registry yet */
     enum vine_clock clock;
     char path[VINE__KEEPER_PATH_BYTES];
     void (*note)(void *context, const char *uid, const char *name, const char *text);
@@ -44,6 +48,10 @@ void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *regis
 
 /* Start what starts by itself, and watch from now on. Once, when the registry has its VMs. */
 void vine__keeper_begin(struct vine__keeper *keeper);
+
+/* Do so with VMs that the registry has adopted since; before it has begun, and after it has ended,
+ * with none. */
+void vine__keeper_look(struct vine__keeper *keeper);
 
 /* The list stays as it is. One that has not begun is allowed. */
 void vine__keeper_fini(struct vine__keeper *keeper);

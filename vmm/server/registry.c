@@ -193,6 +193,7 @@ int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts 
     vm->owner = vine__clients_owner(registry->clients, facts->uid);
     vm->ended_by = "";
     vm->fd = -1;
+    vm->is_new = true;
     if (machines != NULL && machines->calls->is_left != NULL &&
         machines->calls->is_left(machines, facts->uid))
         vm->phase = VINE__VM_LEFT;

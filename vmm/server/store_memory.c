@@ -232,7 +232,8 @@ static enum vine_server_error act(struct store_memory *memory, struct vine__vm_s
     if (work->task == VINE__VM_CREATE)
         return create(memory, work);
     at = find(&memory->base, work->uid);
-    return *at != NULL ? act_on(at, work) : VINE_SERVER_E_NO_VM;
+    return *at != NULL ? act_on(at, work)
+                       : refuse(work->why, VINE_SERVER_E_NO_VM, "the store has no such VM");
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */

@@ -266,6 +266,55 @@ static void what_ran_before_starts_as_before(void **state)
     hang_up(alice);
 }
 
+/* ---- pools that are opened later ------------------------------------------------------------- */
+
+/* Returns whether it starts, as is seen before the store has been asked for what it boots from. */
+static bool starts_when_it_comes(struct world *world, const char *uid, const char *autostart)
+{
+    struct vine__vm_facts facts = {.upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
+    const struct vine__vm *vm;
+    bool starts;
+
+    (void)snprintf(facts.uid, sizeof(facts.uid), "%s", uid);
+    (void)snprintf(facts.name, sizeof(facts.name), "n%s", uid + 28);
+    assert_true(asprintf(&facts.configuration,
+                         "{\"version\": 1, \"name\": \"%s\", \"autostart\": \"%s\"}", facts.name,
+                         autostart) > 0);
+    facts.configuration_bytes = strlen(facts.configuration);
+    assert_int_equal(vine__registry_adopt(&world->registry, &facts), 0);
+    vm = vine__registry_find(&world->registry, NULL, uid, 32);
+    vine__keeper_look(&keeper);
+    starts = vm->state == VINE__VM_STARTING;
+    world_settle(world);
+    vine__keeper_look(&keeper); /* it was looked at */
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    return starts;
+}
+
+#define LATE(digit) "0000000000000000000000000000000" digit
+
+static void what_comes_later_starts_as_it_would_have_at_the_beginning(void **state)
+{
+    static const char before[] = "{\"version\": 1, \"vms\": [\"" LATE("3") "\", 7]}";
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"autostart\": \"as_before\"");
+
+    assert_int_equal(vine__state_file_replace(keeper.path, before, sizeof(before) - 1), 0);
+    another_server(world);
+    execute(alice, vm); /* and the list is written */
+    another_server(world);
+    assert_false(starts_when_it_comes(world, LATE("1"), "never"));
+    assert_true(starts_when_it_comes(world, LATE("2"), "always"));
+    assert_true(starts_when_it_comes(world, LATE("3"), "as_before"));
+    assert_false(starts_when_it_comes(world, LATE("4"), "as_before"));
+    /* Told to end, it does not start when its pool comes again. */
+    vine__registry_drop(&world->registry,
+                        vine__registry_find(&world->registry, NULL, LATE("3"), 32));
+    assert_false(starts_when_it_comes(world, LATE("3"), "as_before"));
+    hang_up(alice);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -279,6 +328,7 @@ int main(void)
         IN_WORLD(what_starts_by_itself_is_said_by_autostart),
         IN_WORLD(what_ran_before_starts_as_before),
         IN_WORLD(one_that_is_stopping_when_all_begins_stays_off),
+        IN_WORLD(what_comes_later_starts_as_it_would_have_at_the_beginning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
