@@ -111,6 +111,12 @@ static int load_conf(const struct server_values *values, struct program *program
         message_error("%s", message_escape(problem.text));
         return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
     }
+    program->mounts = values->mount || program->conf.mounts_pools;
+    if (program->mounts && geteuid() != 0) {
+        message_error("%s: who has pools mounted has to be root",
+                      values->mount ? "--mount" : message_escape(path));
+        return STATUS_DENIED;
+    }
     return override(values, &program->conf);
 }
 
@@ -207,17 +213,12 @@ static int run(const struct arguments *arguments)
 {
     const struct server_values *const values = arguments->values;
     struct program program = {
-        .mounts = values->mount,
         .json = values->json,
         .folders = {.lock_fds = {-1, -1}},
     };
     int status = find_places(values, &program.places);
 
     message_set_quiet(values->quiet);
-    if (status == STATUS_DONE && values->mount && geteuid() != 0) {
-        message_error("--mount: who has pools mounted has to be root");
-        status = STATUS_DENIED;
-    }
     if (status == STATUS_DONE)
         status = load_conf(values, &program);
     if (status == STATUS_DONE)

@@ -56,7 +56,7 @@ static const struct option server_options[] = {
      VALUE(mount),
      .help = "have the system mount each pool, read-only, where `mount` of its NAME.json says, for "
              "which one has to be root; any file system that mounts will do. One that says no "
-             "place is not opened"},
+             "place is not opened. `mount_pools` of the configuration says the same"},
     {.name = "quiet",
      .letter = 'q',
      .kind = OPTION_FLAG,

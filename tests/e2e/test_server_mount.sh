@@ -77,6 +77,19 @@ cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
 end_server INT
 is_unmounted "ended after one that was killed"
 
+# Its configuration says so, too.
+sed 's/}/, "mount_pools": true}/' server.conf >mounting.conf
+: >serving
+"$vine" server --config mounting.conf --state state --runtime run --pool ./farm 2>serving &
+server=$!
+until grep -q ': ready: ' serving; do
+    kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat serving)"
+    command sleep 0.05
+done
+is_mounted
+end_server TERM
+is_unmounted "ended"
+
 # One that does not mount; a pool that mounts, and is bad inside.
 rmdir point
 begin_server

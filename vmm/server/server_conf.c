@@ -67,8 +67,9 @@ static void read_pools(struct vine__json_reader *reader, const json_t *object,
 static void read_all(struct vine__json_reader *reader, const json_t *object,
                      struct vine__server_conf *conf)
 {
-    static const char *const keys[] = {"version", "pools",    "console_links", "user", "group",
-                                       "qemu",    "log_size", "accelerator",   NULL};
+    static const char *const keys[] = {"version",     "pools", "console_links", "user",
+                                       "group",       "qemu",  "log_size",      "accelerator",
+                                       "mount_pools", NULL};
     const char *word;
 
     vine__json_version(reader, object, VINE__SERVER_CONF_VERSION);
@@ -86,6 +87,7 @@ static void read_all(struct vine__json_reader *reader, const json_t *object,
     word = vine__json_text(reader, object, "accelerator", "auto");
     if (word != NULL && !vine__server_accelerator_read(word, &conf->accelerator))
         vine__json_wrong(reader, "accelerator", "is none of \"auto\", \"kvm\", \"tcg\"");
+    conf->mounts_pools = vine__json_flag(reader, object, "mount_pools", false);
     conf->log_bytes = vine__json_size(reader, object, "log_size", LOG_BYTES);
     if (conf->log_bytes < LOG_BYTES_MIN || conf->log_bytes > LOG_BYTES_MAX)
         vine__json_wrong(reader, "log_size", "is from 4K to 1G");

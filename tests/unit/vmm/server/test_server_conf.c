@@ -38,6 +38,7 @@ static void what_is_absent_has_its_fallback(void **state)
     assert_null(conf.qemu);
     assert_int_equal(conf.accelerator, VINE__SERVER_ACCELERATOR_AUTO);
     assert_int_equal(conf.log_bytes, 1 << 20);
+    assert_false(conf.mounts_pools);
     vine__server_conf_fini(&conf);
 }
 
@@ -50,7 +51,7 @@ static void what_is_there_is_delivered(void **state)
     assert_int_equal(parse("{\"version\": 1, \"pools\": [\"/p/one\", \"/p/two\"], "
                            "\"console_links\": \"runtime\", \"accelerator\": \"tcg\", "
                            "\"user\": \"qemu\", \"group\": \"36\", \"qemu\": \"/q\", "
-                           "\"log_size\": \"64K\"}",
+                           "\"log_size\": \"64K\", \"mount_pools\": true}",
                            &conf, &problem),
                      0);
     assert_int_equal(conf.pool_count, 2);
@@ -61,6 +62,7 @@ static void what_is_there_is_delivered(void **state)
     assert_string_equal(conf.group, "36");
     assert_string_equal(conf.qemu, "/q");
     assert_int_equal(conf.log_bytes, 64 << 10);
+    assert_true(conf.mounts_pools);
     vine__server_conf_fini(&conf);
 }
 
@@ -77,6 +79,8 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"{\"version\": 1, \"console_links\": \"here\"}", "f: console_links: is neither"},
         {"{\"version\": 1, \"accelerator\": \"xen\"}", "f: accelerator: is none of"},
         {"{\"version\": 1, \"user\": 7}", "f: user: is no text"},
+        {"{\"version\": 1, \"mount_pools\": \"/mnt\"}",
+         "f: mount_pools: is neither true nor false"},
         {"{\"version\": 1, \"log_size\": 1}", "f: log_size: is from 4K to 1G"},
     };
     struct vine__server_conf conf;
