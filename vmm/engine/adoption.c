@@ -109,6 +109,17 @@ int vine__machine_identity_load(const json_t *object, struct vine__machine_ident
     return 0;
 }
 
+int vine__machine_identity_find(const struct vine__machine_identity *identity,
+                                struct vine__child *ret_child)
+{
+    struct vine__identity self;
+
+    vine__identity_of_self(&self);
+    return self.scope == identity->scope
+               ? vine__child_adopt(identity->pid, identity->start_ticks, ret_child)
+               : -ESRCH;
+}
+
 void vine__machine_pages(const struct vine__machine *machine, int ret_fds[VINE__MACHINE_PAGES])
 {
     ret_fds[0] = machine->status.fd;
@@ -156,12 +167,8 @@ static int take_pages(struct vine__machine *machine, const struct vine__machine_
 static int find_process(struct vine__machine *machine,
                         const struct vine__machine_identity *identity)
 {
-    struct vine__identity self;
-    int error = -ESRCH;
+    int error = vine__machine_identity_find(identity, &machine->process);
 
-    vine__identity_of_self(&self);
-    if (self.scope == identity->scope)
-        error = vine__child_adopt(identity->pid, identity->start_ticks, &machine->process);
     machine->adoption->has_vanished = error == -ESRCH;
     if (error == 0)
         error = vine__machine_watch(machine, EPOLL_CTL_ADD, machine->process.pidfd, EPOLLIN);

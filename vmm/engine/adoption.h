@@ -51,6 +51,7 @@
 
 #include <vine/base.h>
 
+#include "vmm/engine/child.h"
 #include "vmm/engine/console.h"
 #include "vmm/engine/link.h"
 #include "vmm/engine/machine.h"
@@ -81,6 +82,11 @@ json_t *vine__machine_identity_save(const struct vine__machine_identity *identit
 VINE_MUST_CHECK int vine__machine_identity_load(const json_t *object,
                                                 struct vine__machine_identity *ret_identity,
                                                 char *why, size_t why_size);
+
+/* Its process, to be watched. Returns 0; -ESRCH: it has ended, or was another boot's or
+ * namespace's, whatever has its number here; or what the system said. */
+VINE_MUST_CHECK int vine__machine_identity_find(const struct vine__machine_identity *identity,
+                                                struct vine__child *ret_child);
 
 /* The status page of a machine with places for links, and its books: the machine's own. */
 #define VINE__MACHINE_PAGES 2

@@ -12,7 +12,6 @@
 
 #include "arch/wake/epoll.h"
 #include "vmm/engine/adoption.h"
-#include "vmm/engine/child.h"
 #include "vmm/pool/names.h"
 #include "vmm/server/state_file.h"
 
@@ -233,7 +232,7 @@ static void end_process(const struct vine__machine_identity *identity)
     struct vine__child child;
     struct pollfd ended = {.events = POLLIN};
 
-    if (vine__child_adopt(identity->pid, identity->start_ticks, &child) != 0)
+    if (vine__machine_identity_find(identity, &child) != 0)
         return;
     ended.fd = child.pidfd;
     vine__child_signal(&child, SIGKILL);

@@ -3,7 +3,9 @@
 /*
  * VMs on the engine's thread: started, told of, stopped; one that hangs keeps nobody from another.
  */
+#include "arch/peer/process.h"
 #include "engine_world.h"
+#include "vmm/engine/child.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -387,6 +389,51 @@ static json_int_t set_deadline(json_int_t deadline_ns)
     return was_ns;
 }
 
+/* Between engines: the process that is written down is this many boots away. Returns its pid. */
+static pid_t move_scope(json_int_t by)
+{
+    char path[64];
+    json_t *root, *identity;
+    pid_t pid;
+
+    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
+    root = json_load_file(path, 0, NULL);
+    identity = json_object_get(json_array_get(json_object_get(root, "vms"), 0), "identity");
+    pid = (pid_t)json_integer_value(json_object_get(identity, "pid"));
+    assert_int_equal(json_object_set_new(
+                         identity, "scope",
+                         json_integer(json_integer_value(json_object_get(identity, "scope")) + by)),
+                     0);
+    assert_int_equal(json_dump_file(root, path, 0), 0);
+    json_decref(root);
+    return pid;
+}
+
+static void one_that_cannot_go_on_is_ended_and_nobody_else_is(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    struct vine__child child;
+    uint64_t start_ticks;
+
+    for (json_int_t by = 1; by >= 0; by--) {
+        another_engine(state);
+        vm->boot.kernel = (char *)(uintptr_t) "/none";
+        run(vm);
+        (void)end(state);
+        vm->boot.kernel = NULL; /* with which it cannot be made again */
+        const pid_t pid = move_scope(by);
+
+        assert_int_equal(vine__process_start_time(pid, &start_ticks), 0);
+        assert_int_equal(vine__child_adopt(pid, start_ticks, &child), 0);
+        next_engine();
+        go_on_with(vm);
+        assert_false(runs);
+        assert_int_equal(vine__child_reap(&child), by == 0);
+        vine__child_signal(&child, SIGKILL);
+        vine__child_close(&child);
+    }
+}
+
 static void a_stop_goes_on_with_the_next_engine(void **state)
 {
     struct vm *const vm = make_vm(DEAF);
@@ -548,6 +595,7 @@ int main(int argc, char **argv)
         IN_WORLD(one_that_nobody_goes_on_with_is_left_to_the_next),
         IN_WORLD(who_starts_one_that_was_left_goes_on_with_it),
         IN_WORLD(one_that_has_ended_meanwhile_is_told_of),
+        IN_WORLD(one_that_cannot_go_on_is_ended_and_nobody_else_is),
         IN_WORLD(a_stop_goes_on_with_the_next_engine),
         IN_WORLD(one_that_is_to_stop_is_told_so_again),
         IN_WORLD(one_whose_engine_is_killed_while_it_starts_is_found_by_the_next),
