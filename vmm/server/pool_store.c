@@ -240,8 +240,12 @@ static enum vine_server_error drop_all(struct vine__registry *registry,
     struct vine__vm **const vms = vine__registry_collect(registry, NULL, &count);
 
     if (vms == NULL || busy != NULL) {
+        const bool is_off = busy != NULL && busy->state == VINE__VM_OFF;
+
         (void)snprintf(work->why, sizeof(work->why), "%s%s",
-                       busy != NULL ? "it has a VM that is not off: " : "no memory",
+                       busy == NULL ? "no memory"
+                       : is_off     ? "something is being done with a VM of it: "
+                                    : "it has a VM that is not off: ",
                        busy != NULL ? busy->facts.name : "");
         free(vms);
         return busy != NULL ? VINE_SERVER_E_BAD_STATE : VINE_SERVER_E_FAILED;

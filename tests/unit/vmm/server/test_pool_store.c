@@ -92,6 +92,53 @@ static void a_pool_is_closed_when_nothing_of_it_runs(void **state)
     assert_int_equal(pool_world.registry.count, 2);
 }
 
+static void a_pool_is_closed_when_its_disks_are_back_in_it(void **state)
+{
+    char why[VINE__PROBLEM_BYTES];
+    const struct vine__vm *vm;
+    struct vine__boot *boot;
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    boot = take_out(vm_named("zip")->uid);
+    write_to(boot->disks[0].path, "written", 7, 0);
+    close_store();
+    open_store();
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    vm = vm_named("zip");
+    vine__registry_settle(&pool_world.registry);
+    assert_int_equal(vm->phase, VINE__VM_PUTTING_BACK);
+    assert_int_equal(close_pool("farm", why), VINE_SERVER_E_BAD_STATE);
+    assert_string_equal(why, "something is being done with a VM of it: zip");
+    assert_int_equal(pool_world.registry.count, 2);
+    until(vm->phase == VINE__VM_IDLE);
+    assert_false(vm->facts.is_taken_out);
+    assert_int_equal(close_pool("farm", why), VINE_SERVER_E_DONE);
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    vine__boot_free(boot);
+    boot = take_out(vm_named("zip")->uid);
+    assert_true(begins_with(boot->disks[0].path, "written"));
+    vine__boot_free(boot);
+}
+
+static void a_pool_that_another_store_has_is_its_own_until_it_is_closed(void **state)
+{
+    struct vine__vm_store *const first = pool_world.store;
+    char why[VINE__PROBLEM_BYTES];
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    assert_int_equal(vine__pool_store_create(pool_world.state, &pool_world.store), 0);
+    assert_int_equal(open_pool("farm", why), VINE_SERVER_E_FAILED);
+    assert_non_null(strstr(why, "farm.img: somebody else is changing it, or serves it"));
+    assert_int_equal(pool_world.registry.count, 2);
+    pool_world.closed_count = 0;
+    vine__pool_store_destroy(pool_world.store, store_is_closed, &pool_world);
+    until(pool_world.closed_count == 1);
+    pool_world.store = first;
+    assert_int_equal(close_pool("farm", why), VINE_SERVER_E_DONE);
+}
+
 /* Where the system may mount an image. */
 static bool can_mount(const char *point)
 {
@@ -536,6 +583,8 @@ int main(void)
         TEST(a_pool_fills_the_registry),
         TEST(bad_pools_and_bad_vms_are_told_and_the_others_are_there),
         TEST(a_pool_is_closed_when_nothing_of_it_runs),
+        TEST(a_pool_is_closed_when_its_disks_are_back_in_it),
+        TEST(a_pool_that_another_store_has_is_its_own_until_it_is_closed),
         TEST(who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known),
         TEST(a_mounted_pool_is_changed_like_others),
         TEST(vms_are_made_changed_and_removed),
