@@ -161,7 +161,7 @@ static int sort(struct vm_pool *pool)
     int status = configurations != NULL ? STATUS_DONE : STATUS_FAILED;
 
     for (size_t i = 0; status == STATUS_DONE && i < pool->count; i++)
-        status = vm_configuration_get(pool->server, pool->vms[i].vm.uid, &configurations[i]);
+        status = vm_configuration_look(pool->server, pool->vms[i].vm.uid, &configurations[i]);
     for (size_t round = 0; status == STATUS_DONE && is_changed && round < pool->count; round++) {
         is_changed = false;
         for (size_t i = 0; i < pool->count; i++) {

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "json.h"
 #include "message.h"
@@ -18,7 +19,8 @@ struct show_values {
 static int print(const struct vm *vm, const struct vm_status *status, const json_t *configuration)
 {
     char end[VM_END_BYTES];
-    char *const text = json_dumps(configuration, JSON_INDENT(2));
+    char *const text = configuration != NULL ? json_dumps(configuration, JSON_INDENT(2))
+                                             : strdup("its configuration cannot be read");
 
     if (text == NULL) {
         message_error("out of memory");
@@ -43,12 +45,13 @@ static int run_show(const struct arguments *arguments)
         return status;
     status = vm_status_get(server, vm.uid, &state);
     if (status == STATUS_DONE)
-        status = vm_configuration_get(server, vm.uid, &configuration);
+        status = vm_configuration_look(server, vm.uid, &configuration);
     vm_server_close(server);
     if (status == STATUS_DONE && values->json) {
         object = vm_json(&vm);
         vm_end_json(&state, object);
-        (void)json_object_set(object, "configuration", configuration);
+        if (configuration != NULL)
+            (void)json_object_set(object, "configuration", configuration);
         status = json_print(object);
     } else if (status == STATUS_DONE) {
         status = print(&vm, &state, configuration);

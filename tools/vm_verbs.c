@@ -313,6 +313,17 @@ int vm_configuration_get(struct vm_server *server, const char *uid, json_t **ret
     return STATUS_DONE;
 }
 
+int vm_configuration_look(struct vm_server *server, const char *uid, json_t **ret_json)
+{
+    int status;
+
+    *ret_json = NULL;
+    vm_server_expect(server, VINE_SERVER_E_FAILED);
+    status = vm_configuration_get(server, uid, ret_json);
+    vm_server_expect(server, VINE_SERVER_E_DONE);
+    return vm_server_error(server) == VINE_SERVER_E_FAILED ? STATUS_DONE : status;
+}
+
 int vm_configuration_set(struct vm_server *server, const char *uid, const json_t *json)
 {
     char *const text = json_dumps(json, JSON_COMPACT);

@@ -72,6 +72,8 @@ int vm_execute(struct vm_server *server, const char *uid, const char *parameters
 
 /* Its configuration, and another one for it. */
 int vm_configuration_get(struct vm_server *server, const char *uid, json_t **ret_json);
+/* Its configuration to be looked at, no more: NULL where the server cannot read it. */
+int vm_configuration_look(struct vm_server *server, const char *uid, json_t **ret_json);
 int vm_configuration_set(struct vm_server *server, const char *uid, const json_t *json);
 
 /* Of an OPTION_TIME, or what stands for none; a server takes a day at most. */

@@ -217,6 +217,33 @@ static void its_files_and_limits_are_changed_while_it_is_off(void **state)
     expect(1, "there is no VM \"zip\"", "vine vm rm zip -s alice");
 }
 
+/* A VM of alice's that a pool has and cannot start. */
+static void adopt_bad(void)
+{
+    struct vine__vm_facts facts = {.uid = "00000000000000000000000000000001",
+                                   .name = "bad",
+                                   .problem = strdup("memory: is no size"),
+                                   .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
+
+    assert_int_equal(vine__clients_give(&served->clients,
+                                        vine__clients_find(&served->clients, "alice"), facts.uid),
+                     0);
+    assert_int_equal(vine__registry_adopt(&served->registry, &facts), 0);
+}
+
+static void a_configuration_that_cannot_be_read_is_not_taken_for_an_empty_one(void **state)
+{
+    static const char told[] = "the configuration cannot be read: memory: is no size";
+
+    (void)state;
+    adopt_bad();
+    expect(1, told, "vine vm limits bad --memory 128M -s alice");
+    expect(1, told, "vine vm limits bad --memory 128M -s root");
+    expect(0, "its configuration cannot be read", "vine vm show bad -s alice");
+    expect(0, "\"state\": \"off\"", "vine vm show bad -s alice --json");
+    assert_null(strstr(said, "configuration"));
+}
+
 static void what_is_not_permitted_is_told_apart_from_what_fails(void **state)
 {
     (void)state;
@@ -521,6 +548,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_vm_is_made_shown_started_and_ended),
         TEST(its_files_and_limits_are_changed_while_it_is_off),
+        TEST(a_configuration_that_cannot_be_read_is_not_taken_for_an_empty_one),
         TEST(what_is_not_permitted_is_told_apart_from_what_fails),
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),

@@ -142,7 +142,7 @@ int vine__pool_store_tell(const struct vine__pool_store *store,
     memcpy(facts.pool, opened->name, sizeof(facts.pool));
     tell_sizes(&vm->entry, facts.upload_bytes);
     facts.configuration =
-        configuration->json != NULL ? json_dumps(configuration->json, JSON_COMPACT) : strdup("{}");
+        configuration->json != NULL ? json_dumps(configuration->json, JSON_COMPACT) : NULL;
     /* A record that cannot be read keeps it from running: there may be a guest's writes. */
     if (vine__taken_load(store->machines, vm->entry.uid, &taken, &problem) == 0)
         facts.is_taken_out = taken.is_there;
@@ -152,12 +152,12 @@ int vine__pool_store_tell(const struct vine__pool_store *store,
         free(facts.problem);
         facts.problem = strdup(vm->problem.text);
     }
-    if (facts.configuration == NULL ||
+    if ((facts.configuration == NULL && configuration->json != NULL) ||
         (facts.problem == NULL && (problem.text[0] != '\0' || !vm->is_usable))) {
         vine__vm_facts_fini(&facts);
         return -ENOMEM;
     }
-    facts.configuration_bytes = strlen(facts.configuration);
+    facts.configuration_bytes = facts.configuration != NULL ? strlen(facts.configuration) : 0;
     *ret_facts = facts;
     return 0;
 }

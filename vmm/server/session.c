@@ -136,6 +136,24 @@ static enum vine_server_error find_each(struct vine__session_result *result,
     return VINE_SERVER_E_DONE;
 }
 
+/* One that cannot be read is no shorter one: who changes what was answered would lose the rest. */
+static enum vine_server_error list_configurations(struct vine__session_result *result,
+                                                  const struct vine__client *scope, char *why)
+{
+    const enum vine_server_error told = find_each(result, scope, NULL, 0, why);
+
+    for (uint32_t i = 0; told == VINE_SERVER_E_DONE && i < result->count; i++) {
+        const struct vine__vm_facts *const facts = &result->vms[i]->facts;
+
+        if (facts->configuration == NULL) {
+            (void)snprintf(why, VINE__SERVER_WHY_BYTES, "the configuration cannot be read: %.180s",
+                           facts->problem != NULL ? facts->problem : "");
+            return VINE_SERVER_E_FAILED;
+        }
+    }
+    return told;
+}
+
 static enum vine_server_error list(struct vine__session_result *result,
                                    const struct vine__command *command, char *why)
 {
@@ -145,7 +163,7 @@ static enum vine_server_error list(struct vine__session_result *result,
     enum vine_server_error told;
 
     if (command->action == VINE_SERVER_CONFIGURATIONS)
-        return find_each(result, scope, NULL, 0, why);
+        return list_configurations(result, scope, why);
     all = vine__registry_collect(result->session->registry, scope, &count);
     if (all == NULL)
         return refuse(why, VINE_SERVER_E_FAILED, "no memory");

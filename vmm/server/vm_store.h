@@ -36,7 +36,7 @@ struct vine__vm_facts {
     char uid[VINE__VM_UID_BYTES];
     char name[VINE__VM_NAME_BYTES]; /* in its pool */
     char pool[VINE__POOL_NAME_BYTES];
-    char *configuration; /* JSON; whoever has these facts frees it */
+    char *configuration; /* JSON; whoever has these facts frees it. NULL: it cannot be read */
     size_t configuration_bytes;
     char *problem;         /* why it cannot be started, or NULL; as above */
     uint64_t memory_bytes; /* what it takes when it runs */

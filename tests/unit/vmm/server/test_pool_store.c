@@ -71,6 +71,21 @@ static void bad_pools_and_bad_vms_are_told_and_the_others_are_there(void **state
     vine__pool_states_free(listed.pools, listed.pool_count);
 }
 
+static void a_configuration_that_cannot_be_read_is_none(void **state)
+{
+    const struct vine__vm *vm;
+
+    (void)state;
+    pool_spoil("farm", "app",
+               "{\"version\": 1, \"name\": \"app\", \"memory\": \"1M\", "
+               "\"autostart\": \"always\", \"links\": [{\"appliance\": \"zip\"}]}");
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    vm = vm_named("app");
+    assert_null(vm->facts.configuration);
+    assert_non_null(strstr(vm->facts.problem, "memory"));
+    assert_null(vm_named("zip")->facts.problem);
+}
+
 static void a_pool_is_closed_when_nothing_of_it_runs(void **state)
 {
     char why[VINE__PROBLEM_BYTES];
@@ -582,6 +597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_pool_fills_the_registry),
         TEST(bad_pools_and_bad_vms_are_told_and_the_others_are_there),
+        TEST(a_configuration_that_cannot_be_read_is_none),
         TEST(a_pool_is_closed_when_nothing_of_it_runs),
         TEST(a_pool_is_closed_when_its_disks_are_back_in_it),
         TEST(a_pool_that_another_store_has_is_its_own_until_it_is_closed),

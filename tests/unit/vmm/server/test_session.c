@@ -471,7 +471,9 @@ static void what_a_store_has_is_its_owners_again(void **state)
                                   .configuration_bytes = 2,
                                   .memory_bytes = 1,
                                   .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
-    struct vine__vm_facts nobodys = {.uid = "00000000000000000000000000000002", .name = "nobodys"};
+    struct vine__vm_facts nobodys = {.uid = "00000000000000000000000000000002",
+                                     .name = "nobodys",
+                                     .problem = strdup("memory: is no; size")};
     struct world *const world = *state;
     struct caller *const alice = call_in(world, "alice"), *const root = call_in(world, "root");
 
@@ -484,8 +486,12 @@ static void what_a_store_has_is_its_owners_again(void **state)
     assert_int_equal(vine__registry_adopt(&world->registry, &nobodys), 0);
     assert_string_equal(ask(alice, "4,1\n"), "4,1\n32,00000000000000000000000000000001\n");
     assert_string_equal(ask(root, "102,1\n"), "102,1\n0\n2\n");
+    assert_string_equal(ask(root, "105,1\n32,00000000000000000000000000000002\n"),
+                        "105,1\n13,the configuration cannot be read: memory: is no; size\n");
+    assert_string_equal(ask(root, "105,1\n32,00000000000000000000000000000001\n"),
+                        "105,1\n0\n2,{}\n");
     assert_string_equal(ask(root, "109,1\n32,00000000000000000000000000000002\n0,\n"),
-                        "109,1\n9,the VM has no kernel\n");
+                        "109,1\n13,memory: is no; size\n");
     assert_int_equal(vine__registry_adopt(&world->registry, &nobodys), -EEXIST);
     hang_up(alice);
     hang_up(root);
