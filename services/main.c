@@ -197,10 +197,10 @@ static int check_stdio(void)
         return refuse("--stdio", "there is one connection, and one process for it");
     if (chosen.tls != NULL)
         return refuse("--stdio", "does not speak TLS; with --listen it does");
-    /* Before something of our own has these numbers. */
-    for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
-            return refuse(fd == STDIN_FILENO ? "standard input" : "standard output", "is not open");
+    if ((fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE) == O_WRONLY)
+        return refuse("standard input", "is not open for reading");
+    if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        return refuse("standard output", "is not open for writing");
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "arch/peer/standard.h"
 #include "utils/tables.h"
 
 #define ESCAPED_MAX  4000
@@ -52,6 +53,7 @@ void message_init(void)
 {
     const char *term = getenv("TERM");
 
+    vine__standard_hold();
     (void)pthread_atfork(take_lock, give_lock, give_lock); /* a child prints, too */
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
         state.colours[fd] = has_colours(fd);

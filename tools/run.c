@@ -177,7 +177,7 @@ static const struct option run_options[] = {
      VALUE(chunk),
      .value = "SIZE",
      .key = "chunk",
-     .help = "bytes of a file that go with one task"},
+     .help = "bytes of a file that go with one task, if its procedure takes so many"},
     {.name = "sums",
      .kind = OPTION_FLAG,
      VALUE(sums),

@@ -139,15 +139,13 @@ static int take_limits(struct run_verb *verb)
 {
     struct run *run = &verb->run;
     const struct recipe *recipe = &run->options.recipe;
-    const uint64_t chunk = run->options.chunk_bytes;
-    const uint64_t least = chunk + recipe_room(recipe, chunk);
+    uint64_t chunk = run->options.chunk_bytes;
+    uint64_t least;
 
-    if (recipe->shape != RECIPE_WHOLE && chunk > recipe->input_max) {
-        message_error("%s takes at most %llu bytes with one task: --chunk %llu", recipe->procedure,
-                      (unsigned long long)recipe->input_max, (unsigned long long)recipe->input_max);
-        return STATUS_USAGE;
-    }
-
+    if (recipe->shape != RECIPE_WHOLE && chunk > recipe->input_max)
+        chunk = recipe->input_max > 0 ? recipe->input_max : 1;
+    least = chunk + recipe_room(recipe, chunk);
+    run->options.chunk_bytes = chunk;
     run->tasks_max =
         run->options.jobs < run->engine->tasks_max ? run->options.jobs : run->engine->tasks_max;
     run->memory_max = run->engine->memory_max;

@@ -186,8 +186,8 @@ int run_stream(struct run_verb *verb)
     int error = vine_procedure_get(verb->pipe, verb->procedure, &procedure);
 
     if (error == 0 && !vine_procedure_describe(procedure)->has_streams) {
-        message_error("%s has no streams at this appliance: standard input wants one on reactors, "
-                      "named by --appliance, and no agent",
+        message_error("%s has no streams at this appliance, and standard input wants one: name a "
+                      "file, or with --appliance one on reactors, for what they stream",
                       verb->procedure);
         return STATUS_USAGE;
     }

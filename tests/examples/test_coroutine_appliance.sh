@@ -36,7 +36,7 @@ for isolation in none mprotect; do
     rm -rf "$scratch/in" "$scratch/out"
     mkdir "$scratch/in"
     printf none >"$scratch/in/none"
-    if "$VINE_COMMAND" run lookup --chunk 4K "$scratch/in" -o "$scratch/out" --appliance "$address" \
+    if "$VINE_COMMAND" run lookup "$scratch/in" -o "$scratch/out" --appliance "$address" \
         2>"$scratch/said"; then
         fail "a key that is not there was found"
     fi
@@ -45,7 +45,7 @@ for isolation in none mprotect; do
         mkdir "$scratch/in"
         printf key >"$scratch/in/key"
         redis-cli -s "$scratch/store" SET key 'a value' >"$scratch/said" || fail "SET: $?"
-        "$VINE_COMMAND" run lookup --chunk 4K "$scratch/in" -o "$scratch/out" --appliance "$address" ||
+        "$VINE_COMMAND" run lookup "$scratch/in" -o "$scratch/out" --appliance "$address" ||
             fail "vine run lookup: $?"
         result=$(find "$scratch/out" -type f -name 'key*')
         [ "$(cat "$result")" = 'a value' ] || fail "another value: $(cat "$result")"

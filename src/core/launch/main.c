@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arch/guard/guard.h"
+#include "arch/peer/standard.h"
 #include "arch/poll/poll.h"
 #include "core/launch/crew.h"
 #include "core/launch/explain.h"
@@ -333,6 +334,7 @@ int vine_main(int argc, char **argv, const struct vine_options *options,
 {
     struct whole whole = {.argc = argc, .argv = argv, .options = options, .app_main = app_main};
 
+    vine__standard_hold();
     vine__guard_call_apart(live_apart, &whole);
     return whole.code;
 }
