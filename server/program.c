@@ -394,7 +394,7 @@ static void serve(void)
         return;
     }
     if (error != 0) {
-        message_error("client %s: %s", message_escape(why), vine_error_text(error));
+        message_error("client %s", message_escape(why));
         end(STATUS_FAILED);
         return;
     }

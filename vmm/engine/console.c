@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/engine/console.h"
 
+#include "vmm/engine/folder.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -120,18 +122,6 @@ static int open_folder(const char *link, const char **ret_name, int *ret_fd)
     return 0;
 }
 
-/* Nobody but us and root can take away or rename what is ours there. */
-static int check_folder(int fd)
-{
-    struct stat status;
-
-    if (fstat(fd, &status) != 0)
-        return -errno;
-    if ((status.st_mode & S_ISVTX) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return -EPERM;
-    return status.st_uid == 0 || status.st_uid == geteuid() ? 0 : -EPERM;
-}
-
 /* Whether it is a link of ours to a terminal, which one if `terminal` is not NULL. */
 static bool is_ours(int folder_fd, const char *name, const char *terminal)
 {
@@ -157,7 +147,7 @@ int vine__console_link_make(const char *link, const char *terminal)
 
     if (error != 0)
         return error;
-    error = check_folder(fd);
+    error = vine__folder_check(fd);
     if (error == 0 && is_ours(fd, name, NULL) && unlinkat(fd, name, 0) != 0)
         error = -errno;
     if (error == 0 && symlinkat(terminal, fd, name) != 0)
@@ -173,7 +163,7 @@ void vine__console_link_remove(const char *link, const char *terminal)
 
     if (open_folder(link, &name, &fd) != 0)
         return;
-    if (check_folder(fd) == 0 && is_ours(fd, name, terminal))
+    if (vine__folder_check(fd) == 0 && is_ours(fd, name, terminal))
         (void)unlinkat(fd, name, 0);
     (void)close(fd);
 }

@@ -50,6 +50,7 @@ struct vine__client {
     struct vine__client_limits limits;
     char (*vms)[VINE__CLIENT_UID_BYTES]; /* in the order in which they were made */
     uint32_t vm_count;
+    char fault[VINE__CLIENTS_WHY_BYTES]; /* why its socket is not there; "": it is */
 };
 
 /* All zero: none. */

@@ -3,8 +3,6 @@
 
 #include "vmm/server/control.h"
 
-#include <vine/error.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +51,7 @@ static enum vine_server_error add(struct vine__control *control, const struct vi
     client = vine__clients_find(clients, wanted->name);
     error = control->open_socket(control, client);
     if (error != 0) {
-        (void)snprintf(why, VINE__SERVER_WHY_BYTES, "%s: %s", client->path, vine_error_text(error));
+        (void)refuse(why, VINE_SERVER_E_FAILED, client->fault);
         control->close_socket(control, vine__clients_detach(clients, wanted->name));
         return VINE_SERVER_E_FAILED;
     }

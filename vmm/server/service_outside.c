@@ -12,12 +12,14 @@
 #include "utils/assert.h"
 #include "utils/container_of.h"
 #include "vmm/server/session.h"
+#include "vmm/server/socket_name.h"
+
+#include <vine/error.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEAP_BYTES (128U << 10)
@@ -27,6 +29,7 @@ struct client_socket {
     struct vine_list link;
     struct vine__server *server;
     struct vine__client *client;
+    struct vine__socket_name name;
     struct vine_listener *listener; /* NULL: it does not listen any more */
     struct vine_work closed;
     struct vine_list connections;
@@ -357,17 +360,6 @@ static void closed(struct vine_work *work)
     leave(VINE_CONTAINER_OF(work, struct client_socket, closed));
 }
 
-/* Whose it is, and then all of its mode, of which the name has what the umask leaves. */
-static int give(const struct vine__client *client)
-{
-    const uid_t user = client->user != VINE__CLIENT_NOBODY ? client->user : (uid_t)-1;
-    const gid_t group = client->group != VINE__CLIENT_NOBODY ? client->group : (gid_t)-1;
-
-    if ((user != (uid_t)-1 || group != (gid_t)-1) && lchown(client->path, user, group) != 0)
-        return -errno;
-    return chmod(client->path, client->mode) != 0 ? -errno : 0;
-}
-
 static int listen_at(struct client_socket *from)
 {
     const struct vine_listen_options options = {
@@ -401,18 +393,26 @@ static int open_socket(struct vine__server *server, struct vine__client *client)
     struct client_socket *const from = calloc(1, sizeof(*from));
     int error;
 
-    if (from == NULL)
+    if (from == NULL) {
+        (void)snprintf(client->fault, sizeof(client->fault), "no memory");
         return -ENOMEM;
+    }
     *from = (struct client_socket){.server = server, .client = client, .use_count = 1};
     vine_list_init(&from->connections);
     vine_list_push_back(&server->sockets, &from->link);
     server->open_count++;
-    error = listen_at(from);
+    error = vine__socket_name_check(client->path, client->fault);
+    if (error == 0) {
+        error = listen_at(from);
+        if (error != 0)
+            (void)snprintf(client->fault, sizeof(client->fault), "%s: %s", client->path,
+                           vine_error_text(error));
+    }
     if (error != 0) {
         leave(from);
         return error;
     }
-    error = give(client);
+    error = vine__socket_name_give(client, &from->name, client->fault);
     if (error != 0)
         close_listener(from);
     return error;
@@ -451,7 +451,7 @@ static void control_closes(struct vine__control *control, struct vine__client *c
     from->is_removed = true;
     from->use_count++;
     /* The listener ends in a later turn; its name is free at once. */
-    (void)unlink(client->path);
+    vine__socket_name_remove(client->path, &from->name);
     close_listener(from);
     VINE_LIST_FOR_EACH(node, &from->connections)
     vine_service_hang_up(gone, VINE_LIST_OBJECT(node, struct connection, link));
@@ -477,8 +477,11 @@ static int open_control(struct vine__server *server)
         .group = VINE__CLIENT_NOBODY,
         .permissions = VINE_SERVER_PERMISSIONS_CONTROL,
     };
-    if (strlen(control->path) >= sizeof(controller->path))
+    if (strlen(control->path) >= sizeof(controller->path)) {
+        (void)snprintf(controller->fault, sizeof(controller->fault), "%.160s: %s", control->path,
+                       vine_error_text(-ENAMETOOLONG));
         return -ENAMETOOLONG;
+    }
     memcpy(controller->path, control->path, strlen(control->path) + 1);
     control->registry = server->registry;
     control->server = server;
@@ -505,13 +508,14 @@ int vine__server_start(const struct vine__server_options *options, struct vine__
     if (server->control != NULL) {
         error = open_control(server);
         if (error != 0)
-            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "control: %.160s", server->control->path);
+            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "control: %.240s",
+                           server->controller.fault);
     }
     for (uint32_t i = 0; error == 0 && i < clients->count; i++) {
         error = open_socket(server, clients->all[i]);
         if (error != 0)
-            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s: %s", clients->all[i]->name,
-                           clients->all[i]->path);
+            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s: %.220s", clients->all[i]->name,
+                           clients->all[i]->fault);
     }
     if (error != 0) {
         vine__server_stop(server, nothing, NULL);

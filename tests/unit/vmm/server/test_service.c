@@ -422,8 +422,8 @@ static int open_controlled(struct world *world)
     return connect_as(world, "control");
 }
 
-static void add_client(int fd, const struct world *world, const char *name, const char *rest,
-                       const char *answer)
+static void add_client_at(int fd, const struct world *world, const char *file, const char *name,
+                          const char *rest, const char *answer)
 {
     char json[500], text[600];
 
@@ -432,10 +432,16 @@ static void add_client(int fd, const struct world *world, const char *name, cons
                    "%s\",\"mode\":"
                    "\"0600\",\"user\":-1,\"group\":-1,\"permissions\":7,\"limits\":{\"vms\":2,"
                    "\"memory\":1000000000,\"kernel\":1000,\"disk\":1000},%s}]}",
-                   name, world->folder, name, rest);
+                   name, world->folder, file, rest);
     (void)snprintf(text, sizeof(text), "202,1\n%zu,%s\n", strlen(json), json);
     say(fd, text);
     expect(fd, answer);
+}
+
+static void add_client(int fd, const struct world *world, const char *name, const char *rest,
+                       const char *answer)
+{
+    add_client_at(fd, world, name, name, rest, answer);
 }
 
 static bool is_saved(const struct world *world, const char *name)
@@ -579,6 +585,26 @@ static void a_socket_that_cannot_be_had_makes_no_client(void **state)
     close_server();
 }
 
+static void a_socket_in_a_folder_that_others_can_change_makes_no_client(void **state)
+{
+    struct world *const world = *state;
+    char text[200], folder[64];
+    int fd;
+
+    fd = open_controlled(world);
+    (void)snprintf(folder, sizeof(folder), "%s/open", world->folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(chmod(folder, 0777), 0);
+    (void)snprintf(text, sizeof(text),
+                   "202,1\n13,%s can be changed by others than root and the "
+                   "server\n",
+                   folder);
+    add_client_at(fd, world, "open/carol", "carol", "\"vms\":[]", text);
+    assert_null(vine__clients_find(&world->clients, "carol"));
+    close(fd);
+    close_server();
+}
+
 /* As another user. Returns 0: the connection was ended without a word. */
 static int be_another(const struct world *world)
 {
@@ -629,7 +655,7 @@ static void a_socket_that_cannot_be_made_is_named(void **state)
                    "/nowhere/bob");
     open_cores(1);
     assert_true(vine__server_start(&options, &server, why) < 0);
-    assert_string_equal(why, "bob: /nowhere/bob");
+    assert_memory_equal(why, "bob: /nowhere: ", 15);
     close_cores();
 }
 
@@ -649,6 +675,7 @@ int main(void)
         TEST(a_client_comes_and_goes_while_the_server_runs),
         TEST(a_vm_is_given_from_one_to_another),
         TEST(a_socket_that_cannot_be_had_makes_no_client),
+        TEST(a_socket_in_a_folder_that_others_can_change_makes_no_client),
         TEST(who_is_not_meant_is_not_served_though_the_name_lets_him_in),
         TEST(a_socket_that_cannot_be_made_is_named),
     };
