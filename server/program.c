@@ -354,11 +354,46 @@ static void say_ready(void)
     tell_manager("READY=1");
 }
 
+/* A client whose socket cannot be had is left out, as a pool that cannot be opened. */
+static void say_faults(void)
+{
+    const struct vine__clients *const clients = &own.program->clients;
+
+    for (uint32_t i = 0; i < clients->count; i++) {
+        if (clients->all[i]->fault[0] == '\0')
+            continue;
+        message_warning("client %s has no socket: %s", clients->all[i]->name,
+                        message_escape(clients->all[i]->fault));
+        print_event("client", NULL, clients->all[i]->fault);
+    }
+}
+
 static void serve_again(struct vine_timer *timer)
 {
     (void)timer;
     if (!own.is_ending)
         serve();
+}
+
+static void try_again(void (*again)(struct vine_timer *timer))
+{
+    vine_timer_init(&own.again, VINE_CLOCK_STEADY, again);
+    vine_timer_arm_after(&own.again, SERVE_AGAIN_NS);
+}
+
+/* The control socket is there. */
+static void serve_clients(struct vine_timer *timer)
+{
+    (void)timer;
+    if (own.is_ending)
+        return;
+    if (vine__server_open_missing(own.server) && own.serve_tries++ < SERVE_TRIES) {
+        try_again(serve_clients);
+        return;
+    }
+    say_faults();
+    say_ready();
+    vine__keeper_begin(&own.keeper);
 }
 
 /* All pools are open that can be. */
@@ -389,8 +424,7 @@ static void serve(void)
     error = vine__server_start(&options, &own.server, why);
     if (error == -EADDRINUSE && own.serve_tries++ < SERVE_TRIES) {
         own.serves = false;
-        vine_timer_init(&own.again, VINE_CLOCK_STEADY, serve_again);
-        vine_timer_arm_after(&own.again, SERVE_AGAIN_NS);
+        try_again(serve_again);
         return;
     }
     if (error != 0) {
@@ -398,8 +432,7 @@ static void serve(void)
         end(STATUS_FAILED);
         return;
     }
-    say_ready();
-    vine__keeper_begin(&own.keeper);
+    serve_clients(NULL);
 }
 
 /* ---- pools ----------------------------------------------------------------------------------- */
@@ -477,7 +510,7 @@ static void add_former_pools(void)
         add_pool(pools->all[i]);
 }
 
-/* What can be read again are pools that are new. */
+/* What can be read again are pools that are new; and clients' sockets are tried again. */
 static void read_again(struct vine_signal_handler *handler)
 {
     struct vine__problem problem = {0};
@@ -494,6 +527,8 @@ static void read_again(struct vine_signal_handler *handler)
     tell_manager("RELOADING=1");
     add_pools(&conf);
     vine__server_conf_fini(&conf);
+    (void)vine__server_open_missing(own.server);
+    say_faults();
     open_next();
 }
 

@@ -48,6 +48,8 @@ static int run_ls(const struct arguments *arguments)
                vm_permissions_text(client->permissions, permissions),
                client->pool[0] != '\0' ? message_escape(client->pool) : "none", client->vm_count,
                client->limits.vms, message_escape(client->path));
+        if (client->fault[0] != '\0')
+            printf("%-16s has no socket: %s\n", "", message_escape(client->fault));
     }
     vine__clients_fini(&clients);
     return status;
@@ -60,7 +62,7 @@ static const struct option ls_options[] = {
 
 static const char *const ls_description[] = {
     "Lists the clients of a server by its control socket: what each may do, in which pool its VMs "
-    "are made, how many it has and may have, and where its socket is.",
+    "are made, how many it has and may have, and where its socket is, or why it is not there.",
     NULL,
 };
 

@@ -81,7 +81,8 @@ static const char *const server_description[] = {
     "Runs the virtual machines of pools for its clients, each of which has a socket of its own "
     "with permissions, limits and machines; docs/formats/server.md is what they say to it.",
     "It says in one line that it is ready, and tells systemd so. SIGTERM or SIGINT: it ends. "
-    "SIGHUP: it reads its configuration again, and opens the pools that are new there.",
+    "SIGHUP: it reads its configuration again, opens the pools that are new there, and tries "
+    "sockets of clients again that could not be had.",
     "A second server at the same folders is refused. A pool that cannot be opened is told, and the "
     "others are served.",
     "Started by root, it runs QEMU as another user, `nobody` where the configuration says nothing "

@@ -117,5 +117,5 @@ wait "$server" || fail "the server: $(cat serving)"
 
 # ---- an address: what is no socket is left, and told.
 ln -s "$scratch/victim/file" run/control.sock
-refused 1 'control.sock: Address already in use' --state state --runtime run
+refused 1 'control.sock is there, and is no socket' --state state --runtime run
 [ -L run/control.sock ] || fail "it was replaced"

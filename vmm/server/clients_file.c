@@ -17,7 +17,7 @@
 
 /* What jansson gives out of an object, before anything of it is looked at. */
 struct fields {
-    const char *name, *path, *mode, *pool;
+    const char *name, *path, *mode, *pool, *fault;
     json_int_t user, group, permissions, vms_max, memory_bytes, kernel_bytes, disk_bytes;
     json_t *vms;
 };
@@ -63,6 +63,8 @@ static const char *take_fields(const struct fields *fields, struct vine__client 
         return "path: too long for a socket's";
     if (!copy_text(client->pool, sizeof(client->pool), fields->pool))
         return "pool: too long";
+    if (!copy_text(client->fault, sizeof(client->fault), fields->fault))
+        return "fault: too long";
     if (!read_mode(fields->mode, &client->mode))
         return "mode: it is four octal digits, as \"0660\"";
     if (!read_id(fields->user, &client->user))
@@ -116,18 +118,18 @@ static int read_vms(const json_t *array, struct vine__client *client, char *why)
 static int read_client(json_t *object, struct vine__clients *clients, char *why)
 {
     struct vine__client client = {.vms = NULL};
-    struct fields fields;
+    struct fields fields = {.fault = ""};
     json_error_t json_error;
     const char *fault;
     int error;
 
     if (json_unpack_ex(object, &json_error, JSON_STRICT,
-                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "name",
-                       &fields.name, "pool", &fields.pool, "path", &fields.path, "mode",
+                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s?s, s:{s:I, s:I, s:I, s:I}}",
+                       "name", &fields.name, "pool", &fields.pool, "path", &fields.path, "mode",
                        &fields.mode, "user", &fields.user, "group", &fields.group, "permissions",
-                       &fields.permissions, "vms", &fields.vms, "limits", "vms", &fields.vms_max,
-                       "memory", &fields.memory_bytes, "kernel", &fields.kernel_bytes, "disk",
-                       &fields.disk_bytes) != 0) {
+                       &fields.permissions, "vms", &fields.vms, "fault", &fields.fault, "limits",
+                       "vms", &fields.vms_max, "memory", &fields.memory_bytes, "kernel",
+                       &fields.kernel_bytes, "disk", &fields.disk_bytes) != 0) {
         (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s", json_error.text);
         return -EINVAL;
     }
@@ -218,21 +220,24 @@ static json_int_t print_id(uint32_t id)
     return id == VINE__CLIENT_NOBODY ? -1 : (json_int_t)id;
 }
 
-static json_t *print_client(const struct vine__client *client)
+/* A client's fault is what an answer tells, and no file. */
+static json_t *print_client(const struct vine__client *client, bool tells_fault)
 {
     const struct vine__client_limits *const limits = &client->limits;
     char mode[8];
 
     (void)snprintf(mode, sizeof(mode), "%04o", client->mode & 0777U);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}}", "name",
-                     client->name, "pool", client->pool, "path", client->path, "mode", mode, "user",
-                     print_id(client->user), "group", print_id(client->group), "permissions",
-                     (json_int_t)client->permissions, "vms", print_vms(client), "limits", "vms",
-                     (json_int_t)limits->vms, "memory", (json_int_t)limits->memory_bytes, "kernel",
-                     (json_int_t)limits->kernel_bytes, "disk", (json_int_t)limits->disk_bytes);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:s*, s:{s:I, s:I, s:I, s:I}}",
+                     "name", client->name, "pool", client->pool, "path", client->path, "mode", mode,
+                     "user", print_id(client->user), "group", print_id(client->group),
+                     "permissions", (json_int_t)client->permissions, "vms", print_vms(client),
+                     "fault", tells_fault && client->fault[0] != '\0' ? client->fault : NULL,
+                     "limits", "vms", (json_int_t)limits->vms, "memory",
+                     (json_int_t)limits->memory_bytes, "kernel", (json_int_t)limits->kernel_bytes,
+                     "disk", (json_int_t)limits->disk_bytes);
 }
 
-char *vine__clients_print(const struct vine__clients *clients)
+static char *print(const struct vine__clients *clients, bool tells_faults)
 {
     json_t *const array = json_array();
     json_t *root;
@@ -240,7 +245,7 @@ char *vine__clients_print(const struct vine__clients *clients)
     bool is_whole = array != NULL;
 
     for (uint32_t i = 0; is_whole && i < clients->count; i++)
-        is_whole = json_array_append_new(array, print_client(clients->all[i])) == 0;
+        is_whole = json_array_append_new(array, print_client(clients->all[i], tells_faults)) == 0;
     if (!is_whole) {
         json_decref(array);
         return NULL;
@@ -251,6 +256,11 @@ char *vine__clients_print(const struct vine__clients *clients)
     text = json_dumps(root, JSON_INDENT(2));
     json_decref(root);
     return text;
+}
+
+char *vine__clients_print(const struct vine__clients *clients)
+{
+    return print(clients, true);
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -277,7 +287,7 @@ int vine__clients_load(const char *path, struct vine__clients *ret_clients,
 
 int vine__clients_save(const char *path, const struct vine__clients *clients)
 {
-    char *const text = vine__clients_print(clients);
+    char *const text = print(clients, false);
     int error;
 
     if (text == NULL)

@@ -18,6 +18,8 @@
 
 #include "vmm/server/control.h"
 
+#include <stdbool.h>
+
 /* How long a request may take from one byte of it to the next one. */
 #define VINE__SERVER_REQUEST_NS (30 * UINT64_C(1000000000))
 
@@ -29,11 +31,16 @@ struct vine__server_options {
     uint64_t request_ns;           /* 0: VINE__SERVER_REQUEST_NS */
 };
 
-/* Serve all clients that the registry has. Core 0. Returns 0, or what went wrong with the client
- * whose name is in `why`; then there are no sockets. */
+/* Serve all clients that the registry has. Core 0. A client whose socket cannot be had has a fault
+ * that says why, and the others are served. Returns 0, or what went wrong with the control socket,
+ * with `why`; then there are no sockets. */
 VINE_MUST_CHECK int vine__server_start(const struct vine__server_options *options,
                                        struct vine__server **ret_server,
                                        char why[VINE__CLIENTS_WHY_BYTES]);
+
+/* Try those sockets of clients again that are not there. Core 0. Returns whether the address of one
+ * is held by somebody who listens there, or who has just ended. */
+bool vine__server_open_missing(struct vine__server *server);
 
 /* Nobody is let in any more; connections that there are go on until the reactors stop. `done` is
  * called when all of them have ended, and nothing is left. Core 0. */

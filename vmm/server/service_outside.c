@@ -401,6 +401,7 @@ static int open_socket(struct vine__server *server, struct vine__client *client)
     vine_list_init(&from->connections);
     vine_list_push_back(&server->sockets, &from->link);
     server->open_count++;
+    client->fault[0] = '\0';
     error = vine__socket_name_check(client->path, client->fault);
     if (error == 0) {
         error = listen_at(from);
@@ -493,7 +494,6 @@ static int open_control(struct vine__server *server)
 int vine__server_start(const struct vine__server_options *options, struct vine__server **ret_server,
                        char why[VINE__CLIENTS_WHY_BYTES])
 {
-    const struct vine__clients *const clients = options->registry->clients;
     struct vine__server *const server = calloc(1, sizeof(*server));
     int error = 0;
 
@@ -511,18 +511,24 @@ int vine__server_start(const struct vine__server_options *options, struct vine__
             (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "control: %.240s",
                            server->controller.fault);
     }
-    for (uint32_t i = 0; error == 0 && i < clients->count; i++) {
-        error = open_socket(server, clients->all[i]);
-        if (error != 0)
-            (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s: %.220s", clients->all[i]->name,
-                           clients->all[i]->fault);
-    }
     if (error != 0) {
         vine__server_stop(server, nothing, NULL);
         return error;
     }
     *ret_server = server;
+    (void)vine__server_open_missing(server);
     return 0;
+}
+
+bool vine__server_open_missing(struct vine__server *server)
+{
+    const struct vine__clients *const clients = server->registry->clients;
+    bool is_held = false;
+
+    for (uint32_t i = 0; i < clients->count; i++)
+        if (socket_of(server, clients->all[i]) == NULL)
+            is_held |= open_socket(server, clients->all[i]) == -EADDRINUSE;
+    return is_held;
 }
 
 void vine__server_stop(struct vine__server *server, void (*done)(void *context), void *context)

@@ -29,12 +29,18 @@ static int open_folder(const char *path, const char **ret_name, int *ret_fd,
 
 int vine__socket_name_check(const char *path, char why[VINE__CLIENTS_WHY_BYTES])
 {
+    struct stat status;
     const char *name;
     int fd;
-    const int error = open_folder(path, &name, &fd, why);
+    int error = open_folder(path, &name, &fd, why);
 
-    if (error == 0)
-        (void)close(fd);
+    if (error != 0)
+        return error;
+    if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISSOCK(status.st_mode)) {
+        (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%.160s is there, and is no socket", path);
+        error = -EEXIST;
+    }
+    (void)close(fd);
     return error;
 }
 

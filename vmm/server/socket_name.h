@@ -19,8 +19,8 @@ struct vine__socket_name {
     uint64_t device, inode; /* both 0: none */
 };
 
-/* Whether a client's socket may be there: only root and the server can change the way to it. Returns
- * 0, or a negative error and what is wrong in `why`. */
+/* Whether a client's socket may be there: only root and the server can change the way to it, and
+ * nothing but a socket is there. Returns 0, or a negative error and what is wrong in `why`. */
 VINE_MUST_CHECK int vine__socket_name_check(const char *path, char why[VINE__CLIENTS_WHY_BYTES]);
 
 /* The client's socket, which was just bound: it is its user's, and then has all of its mode, of

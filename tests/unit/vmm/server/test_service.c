@@ -456,6 +456,17 @@ static bool is_saved(const struct world *world, const char *name)
     return is_there;
 }
 
+static void read_file(const char *path, char *text, size_t room)
+{
+    FILE *const file = fopen(path, "r");
+    size_t size;
+
+    assert_non_null(file);
+    size = fread(text, 1, room - 1, file);
+    text[size] = '\0';
+    assert_int_equal(fclose(file), 0);
+}
+
 static void the_control_socket_is_the_servers_own(void **state)
 {
     struct world *const world = *state;
@@ -645,17 +656,54 @@ static void who_is_not_meant_is_not_served_though_the_name_lets_him_in(void **st
     close_server();
 }
 
-static void a_socket_that_cannot_be_made_is_named(void **state)
+static void a_socket_that_cannot_be_made_keeps_no_other_from_being_there(void **state)
 {
-    const struct vine__server_options options = {.registry = &((struct world *)*state)->registry};
     struct world *const world = *state;
+    struct vine__client *const bob = vine__clients_find(&world->clients, "bob");
+    char folder[64], path[200], saved[4096];
+    const char *text;
+    int fd, alice;
+
+    (void)snprintf(folder, sizeof(folder), "%s/later", world->folder);
+    (void)snprintf(bob->path, sizeof(bob->path), "%s/bob", folder);
+    fd = open_controlled(world);
+    alice = connect_as(world, "alice");
+    say(alice, "1,1\n");
+    expect(alice, "1,1\n7\n");
+    (void)snprintf(path, sizeof(path), "%s: ", folder);
+    assert_memory_equal(bob->fault, path, strlen(path));
+    say(fd, "201,1\n");
+    text = hear(fd, 1000);
+    assert_non_null(strstr(text, "\"fault\": \""));
+    /* It is no part of what is kept. */
+    assert_int_equal(vine__clients_save(world->clients_path, &world->clients), 0);
+    read_file(world->clients_path, saved, sizeof(saved));
+    assert_null(strstr(saved, "fault"));
+    /* A plain file is told from an address that somebody holds. */
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(close(open(bob->path, O_CREAT | O_EXCL | O_WRONLY, 0600)), 0);
+    assert_false(vine__server_open_missing(server));
+    (void)snprintf(path, sizeof(path), "%s is there, and is no socket", bob->path);
+    assert_string_equal(bob->fault, path);
+    assert_int_equal(unlink(bob->path), 0);
+    assert_false(vine__server_open_missing(server));
+    assert_string_equal(bob->fault, "");
+    close(connect_as(world, "later/bob"));
+    close(alice);
+    close(fd);
+    close_server();
+}
+
+static void a_control_socket_that_cannot_be_made_is_named(void **state)
+{
+    struct world *const world = *state;
+    const struct vine__server_options options = {.registry = &world->registry, .control = &control};
     char why[VINE__CLIENTS_WHY_BYTES] = "";
 
-    (void)snprintf(vine__clients_find(&world->clients, "bob")->path, VINE__CLIENT_PATH_BYTES,
-                   "/nowhere/bob");
+    control = (struct vine__control){.path = "/nowhere/control", .stop = count_stop};
     open_cores(1);
     assert_true(vine__server_start(&options, &server, why) < 0);
-    assert_memory_equal(why, "bob: /nowhere: ", 15);
+    assert_memory_equal(why, "control: /nowhere: ", 19);
     close_cores();
 }
 
@@ -677,7 +725,8 @@ int main(void)
         TEST(a_socket_that_cannot_be_had_makes_no_client),
         TEST(a_socket_in_a_folder_that_others_can_change_makes_no_client),
         TEST(who_is_not_meant_is_not_served_though_the_name_lets_him_in),
-        TEST(a_socket_that_cannot_be_made_is_named),
+        TEST(a_socket_that_cannot_be_made_keeps_no_other_from_being_there),
+        TEST(a_control_socket_that_cannot_be_made_is_named),
     };
 
     return run_by_both(tests);
