@@ -77,8 +77,10 @@ static inline bool is_at_link(void)
 
 static inline void skip_at_link(void)
 {
-    if (is_at_link())
+    if (is_at_link()) {
+        print_message("skipped: what is sent is for the socket, and a link has none\n");
         skip();
+    }
 }
 
 static const struct vine_procedure_definition noop_definition = {.size_bytes =

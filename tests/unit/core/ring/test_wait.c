@@ -363,8 +363,10 @@ static void no_wake_up_is_lost_in_sleepy_mode(void **state)
 static void no_wake_up_is_lost_in_stream_mode(void **state)
 {
     (void)state;
-    if (vine_wait_mode_choose(VINE_WAIT_STREAM) != VINE_WAIT_STREAM)
-        skip(); /* this kernel has no membarrier */
+    if (vine_wait_mode_choose(VINE_WAIT_STREAM) != VINE_WAIT_STREAM) {
+        print_message("skipped: this kernel has no membarrier\n");
+        skip();
+    }
     exchange(VINE_WAIT_STREAM, 1);
     exchange(VINE_WAIT_STREAM, 0);
 }

@@ -101,8 +101,10 @@ static void a_link_of_another_users_stays(void **state)
     const char *const link = path_of("open/theirs");
 
     (void)state;
-    if (geteuid() != 0)
+    if (geteuid() != 0) {
+        print_message("skipped: only root can give a link away\n");
         skip();
+    }
     assert_int_equal(symlink("/dev/pts/100007", link), 0);
     assert_int_equal(lchown(link, 65534, 65534), 0);
     assert_int_equal(vine__console_link_make(link, "/dev/pts/100008"), -EEXIST);
@@ -287,8 +289,10 @@ static void so_does_one_that_can_only_be_emptied(void **state)
     char path[64], old[64];
 
     (void)state;
-    if (folder_make(elsewhere) != 0)
+    if (folder_make(elsewhere) != 0) {
+        print_message("skipped: there is no /dev/shm to write to\n");
         skip();
+    }
     (void)snprintf(path, sizeof(path), "%s/log", elsewhere);
     (void)snprintf(old, sizeof(old), "%s/log.1", elsewhere);
     expect_limit_kept(path, old);
@@ -302,8 +306,10 @@ static void what_is_appended_during_a_rotation_is_kept(void **state)
 
     (void)state;
     append(fd, &number, 1024);
-    if (fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096) != 0)
-        skip(); /* as its comment says */
+    if (fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096) != 0) {
+        print_message("skipped: files cannot lose their beginning on this file system\n");
+        skip();
+    }
     assert_int_equal(ftruncate(fd, 0), 0);
     number = 0;
     const pid_t pid = fork();

@@ -107,8 +107,10 @@ static void a_process_that_is_where_groups_are_made_moves_down(void **state)
     fake_group(TOP "/vine.service");
     fake_group(TOP "/vine.service/vine-server");
     (void)snprintf(path, sizeof(path), "%s" TOP "/vine.service", fake_root);
-    if (setxattr(path, "user.delegate", "1", 1, 0) != 0)
-        skip(); /* the file system has none */
+    if (setxattr(path, "user.delegate", "1", 1, 0) != 0) {
+        print_message("skipped: this file system has no attributes of users'\n");
+        skip();
+    }
     vine__groups_close(open_groups(""));
     expect_file(TOP "/vine.service/cgroup.subtree_control", ALL_OF_THEM);
     /* One that is there already makes them above. */
@@ -200,13 +202,17 @@ static void a_machine_is_in_its_group_until_it_ends(void **state)
     char kernel[64], link[64], parent[130], name[64], expected[128], group[160];
 
     (void)state;
-    if (!find_kernel(kernel))
+    if (!find_kernel(kernel)) {
+        print_message("skipped: there are no control groups of version 2 that we may write to\n");
         skip();
+    }
     /* Below one of the test's own, which goes with it. */
     (void)snprintf(name, sizeof(name), "vine-test-%d", (int)getpid());
     (void)snprintf(parent, sizeof(parent), "%s/%s", kernel, name);
-    if (mkdir(parent, 0755) != 0)
+    if (mkdir(parent, 0755) != 0) {
+        print_message("skipped: no control group may be made here\n");
         skip();
+    }
     fake_root_write("/proc/self/cgroup", "0::/\n");
     fake_root_write("/sys/fs/there", "");
     (void)snprintf(link, sizeof(link), "%s" TOP, fake_root);

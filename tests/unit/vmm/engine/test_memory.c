@@ -97,14 +97,17 @@ static void a_container_sees_the_top_alone(void **state)
 
 static void a_link_that_does_not_fit_fills_nothing(void **state)
 {
-    const uint64_t available = vine__machine_memory_available("");
+    /* And what others may give back meanwhile. */
+    const uint64_t available = vine__machine_memory_available("") / 8 * 9;
     uint64_t size = VINE__MACHINE_LINK_BYTES_MAX;
     struct vine__machine_link *link = NULL;
 
     (void)state;
-    if (available > 2 * size)
+    if (available >= 2 * size) {
+        print_message("skipped: this machine has memory for the largest link\n");
         skip();
-    /* Each half fits, and both do not: the least such size. */
+    }
+    /* Both do not fit, and each does, unless it just does not: the least such size. */
     while (size > available / 2)
         size /= 2;
     size *= 2;

@@ -80,8 +80,10 @@ static void a_console_is_heard_and_hears(void **state)
     struct stat status;
 
     (void)state;
-    if (!has_qemu())
+    if (!has_qemu()) {
+        print_message("skipped: there is no qemu-system-x86_64\n");
         skip();
+    }
     struct vine__machine *const machine = begin_real("pty");
     const int fd = open(link_path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
@@ -168,8 +170,10 @@ static void who_comes_after_one_that_was_killed_finds_all_of_it(void **state)
     uint32_t place;
 
     (void)state;
-    if (!has_qemu())
+    if (!has_qemu()) {
+        print_message("skipped: there is no qemu-system-x86_64\n");
         skip();
+    }
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     const pid_t pid = fork();
 

@@ -640,7 +640,7 @@ static void who_is_not_meant_is_not_served_though_the_name_lets_him_in(void **st
     pid_t child;
 
     if (geteuid() != 0) {
-        print_message("not root: nobody else can be had\n");
+        print_message("skipped: only root can be another user\n");
         skip();
     }
     open_server(world);
