@@ -15,48 +15,49 @@ refuses() {
 }
 refuses 'plan.json:1:5: ' '{frob}'
 refuses 'this is no JSON object' '[]'
-refuses '"machines" is no list of 1 to 8 machines' '{}'
-refuses '"machines" is no list of 1 to 8 machines' '{"machines": []}'
-refuses 'machine 1: "name" is missing' '{"machines": [{}]}'
-refuses 'machine 1: "name" is no text' '{"machines": [{"name": 7}]}'
+refuses 'plan.json: machines: there is none' '{}'
+refuses 'plan.json: machines: there is none' '{"machines": []}'
+refuses 'plan.json: machines: is no list of at most 8' '{"machines": [1, 2, 3, 4, 5, 6, 7, 8, 9]}'
+refuses 'machines\[0\].name: is missing' '{"machines": [{}]}'
+refuses 'machines\[0\].name: is no text' '{"machines": [{"name": 7}]}'
 refuses '"machine" is not known here' '{"machine": []}'
-refuses 'machine a: "memroy" is not known here' '{"machines": [{"name": "a", "memroy": "1G"}]}'
-refuses 'machine a: "memory" is no size' '{"machines": [{"name": "a", "memory": "lots"}]}'
-refuses 'machine a: "processors" is no number' '{"machines": [{"name": "a", "processors": "1"}]}'
-refuses 'machine a: "kernel" is no text' '{"machines": [{"name": "a", "kernel": 6}]}'
-refuses 'machine a: "init" is no list of texts' '{"machines": [{"name": "a", "init": "run"}]}'
-refuses 'machine a: "init" has an entry that is no line' '{"machines": [{"name": "a", "init": [1]}]}'
-refuses 'machine a: "disks" is no list' '{"machines": [{"name": "a", "disks": {}}]}'
-refuses 'machine a: "file" is missing' '{"machines": [{"name": "a", "disks": [{}]}]}'
-refuses 'machine a: "files" is no object' '{"machines": [{"name": "a", "files": []}]}'
-refuses 'machine a: "ends_all" is neither' '{"machines": [{"name": "a", "ends_all": 1}]}'
-refuses 'machine a: there are two' '{"machines": [{"name": "a"}, {"name": "a"}]}'
-refuses '"accelerator" is none of' '{"machines": [{"name": "a"}], "accelerator": "xen"}'
+refuses 'machines\[0\]: "memroy" is not known here' '{"machines": [{"name": "a", "memroy": "1G"}]}'
+refuses 'machines\[0\].memory: is no size' '{"machines": [{"name": "a", "memory": "lots"}]}'
+refuses 'machines\[0\].processors: is no number' '{"machines": [{"name": "a", "processors": "1"}]}'
+refuses 'machines\[0\].kernel: is no text' '{"machines": [{"name": "a", "kernel": 6}]}'
+refuses 'machines\[0\].init: is no list of texts' '{"machines": [{"name": "a", "init": "run"}]}'
+refuses 'machines\[0\].init: has an entry that is no line' '{"machines": [{"name": "a", "init": [1]}]}'
+refuses 'machines\[0\].disks: is no list' '{"machines": [{"name": "a", "disks": {}}]}'
+refuses 'machines\[0\].disks\[0\].file: is missing' '{"machines": [{"name": "a", "disks": [{}]}]}'
+refuses 'machines\[0\].files: is no object' '{"machines": [{"name": "a", "files": []}]}'
+refuses 'machines\[0\].ends_all: is neither' '{"machines": [{"name": "a", "ends_all": 1}]}'
+refuses 'machines\[1\].name: there are two' '{"machines": [{"name": "a"}, {"name": "a"}]}'
+refuses 'accelerator: is none of' '{"machines": [{"name": "a"}], "accelerator": "xen"}'
 refuses '"network" and "serial" are between two' '{"machines": [{"name": "a"}], "network": true}'
-refuses '"doorbells" are for links' '{"machines": [{"name": "a"}], "doorbells": true}'
+refuses 'doorbells: are for links' '{"machines": [{"name": "a"}], "doorbells": true}'
 two='"machines": [{"name": "a"}, {"name": "b"}]'
-refuses 'link 1: "name" is missing' "{$two, \"links\": [{}]}"
-refuses 'there is no machine c' \
+refuses 'links\[0\].name: is missing' "{$two, \"links\": [{}]}"
+refuses 'links\[0\].application: there is no machine c' \
     "{$two, \"links\": [{\"name\": \"l\", \"application\": \"c\", \"appliance\": \"b\"}]}"
-refuses 'both ends are the same' \
+refuses 'links\[0\]: both ends are the same' \
     "{$two, \"links\": [{\"name\": \"l\", \"application\": \"a\", \"appliance\": \"a\"}]}"
 refuses 'is a power of two' "{$two, \"links\": [{\"name\": \"l\", \"application\": \"a\",
     \"appliance\": \"b\", \"size\": 5000}]}"
-refuses '"links_max" is 0' "{$two, \"links_max\": 0, \"links\": [{\"name\": \"l\",
+refuses 'links_max: is 0' "{$two, \"links_max\": 0, \"links\": [{\"name\": \"l\",
     \"application\": \"a\", \"appliance\": \"b\"}]}"
 # What the engine would refuse is told here, with the file, and before anything is tried.
 names='is 1 to 31 '
-refuses "plan.json: machine a b: a machine's name $names" '{"machines": [{"name": "a b"}]}'
-refuses 'plan.json: machine a: memory is whole MiB, at least 128' \
+refuses "plan.json: machines\[0\]: a machine's name $names" '{"machines": [{"name": "a b"}]}'
+refuses 'plan.json: machines\[0\]: memory is whole MiB, at least 128' \
     '{"machines": [{"name": "a", "memory": "64M"}]}'
-refuses 'plan.json: machine a: 1 to 255 processors' '{"machines": [{"name": "a", "processors": 0}]}'
-refuses 'plan.json: machine b: an option of the kernel is one word' \
+refuses 'plan.json: machines\[0\]: 1 to 255 processors' '{"machines": [{"name": "a", "processors": 0}]}'
+refuses 'plan.json: machines\[1\]: an option of the kernel is one word' \
     '{"machines": [{"name": "a"}, {"name": "b", "kernel_options": ["a b"]}]}'
-refuses "plan.json: machine a: a disk's serial is 1 to 20" \
+refuses "plan.json: machines\[0\]: a disk's serial is 1 to 20" \
     '{"machines": [{"name": "a", "disks": [{"file": "f", "name": "a b"}]}]}'
-refuses "plan.json: link l l: a link's name $names" \
+refuses "plan.json: links\[0\].name: it $names" \
     "{$two, \"links\": [{\"name\": \"l l\", \"application\": \"a\", \"appliance\": \"b\"}]}"
-refuses 'plan.json: link l: a half of a link is a power of two, from 4 KiB' "{$two, \"links\": [{
+refuses 'plan.json: links\[0\]: a half of a link is a power of two, from 4 KiB' "{$two, \"links\": [{
     \"name\": \"l\", \"application\": \"a\", \"appliance\": \"b\", \"size\": \"64\"}]}"
 expect 2 "$vine" guest run missing.json
 said 'missing.json'
