@@ -158,6 +158,12 @@ static void expect(int status, const char *text, const char *line)
 
 /* ---- what they do ---------------------------------------------------------------------------- */
 
+/* One of alice's. */
+static void make_zip(void)
+{
+    expect(0, "", "printf kernel >k; vine vm create zip -s alice --kernel k");
+}
+
 static void a_vm_is_made_shown_started_and_ended(void **state)
 {
     (void)state;
@@ -279,7 +285,7 @@ static void what_is_refused_is_not_there(void **state)
 static void who_may_do_all_sees_all(void **state)
 {
     (void)state;
-    expect(0, "", "printf kernel >k; vine vm create zip -s alice --kernel k");
+    make_zip();
     expect(0, "", "vine vm create zip -s root --owner bob --kernel k");
     expect(1, "there is no VM \"zip\"", "vine vm show zip -s root");
     expect(0, "name    bob.zip", "vine vm show bob.zip -s root");
@@ -298,7 +304,7 @@ static void events_are_printed_as_they_come(void **state)
     pid_t child, other;
 
     (void)state;
-    expect(0, "", "printf kernel >k; vine vm create zip -s alice --kernel k");
+    make_zip();
     child = begin_shell("vine vm events -s alice --count 4 --json");
     while (vine_list_is_empty(&served->registry.watchers))
         turn();
@@ -313,7 +319,7 @@ static void events_are_printed_as_they_come(void **state)
 static void clients_come_and_go_by_the_control_socket(void **state)
 {
     (void)state;
-    expect(0, "", "printf kernel >k; vine vm create zip -s alice --kernel k");
+    make_zip();
     expect(0, "/carol.sock\n", "vine client add carol -s control.sock --pool work --vms 1");
     expect(0, "carol            view,manage,run          pool work, 0 of 1 VMs",
            "vine client ls -s control.sock");
@@ -398,7 +404,7 @@ static void a_console_is_left_with_the_terminal_as_it_was(void **state)
     pid_t child;
 
     (void)state;
-    expect(0, "", "printf kernel >k; vine vm create zip -s alice --kernel k");
+    make_zip();
     vm = VINE_LIST_OBJECT(served->registry.vms.next, struct vine__vm, link);
     guest = open_terminal(guest_name);
     ours = open_terminal(ours_name);

@@ -107,9 +107,9 @@ static void expect_end(int fd)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-static void open_server(struct world *world)
+static void open_server(struct world *world, struct vine__control *control)
 {
-    const struct vine__server_options options = {.registry = &world->registry};
+    const struct vine__server_options options = {.registry = &world->registry, .control = control};
     char why[VINE__CLIENTS_WHY_BYTES] = "";
 
     stopped = 0;
@@ -159,7 +159,7 @@ static void each_client_is_served_at_its_own_socket(void **state)
     int alice, bob;
 
     vine__clients_find(&world->clients, "alice")->mode = 0662;
-    open_server(world);
+    open_server(world, NULL);
     (void)snprintf(path, sizeof(path), "%s/alice", world->folder);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0662);
@@ -188,7 +188,7 @@ static void bytes_may_come_one_by_one_and_answers_may_be_large(void **state)
     char text[600], uid[VINE__CLIENT_UID_BYTES];
     int alice;
 
-    open_server(world);
+    open_server(world, NULL);
     alice = connect_as(world, "alice");
     make_one(alice, uid);
     (void)snprintf(text, sizeof(text), "8,1\n32,%s\n4,abcd\n5,1\n32,%s\n1,1\n", uid, uid);
@@ -224,7 +224,7 @@ static void framing_that_is_lost_ends_the_connection(void **state)
     struct world *const world = *state;
     int alice;
 
-    open_server(world);
+    open_server(world, NULL);
     alice = connect_as(world, "alice");
     say(alice, "hello\n1,1\n");
     expect(alice, "0,0\n1,a request begins with COMMAND,VERSION\n1,1\n7\n");
@@ -240,7 +240,7 @@ static void half_of_a_kernel_is_none_and_its_sender_is_not_waited_for(void **sta
     char uid[VINE__CLIENT_UID_BYTES];
     int alice, other;
 
-    open_server(world);
+    open_server(world, NULL);
     alice = connect_as(world, "alice");
     other = connect_as(world, "alice");
     make_one(alice, uid);
@@ -266,7 +266,7 @@ static void who_waits_is_woken_and_others_are_served_meanwhile(void **state)
     char uid[VINE__CLIENT_UID_BYTES];
     int alice, other;
 
-    open_server(world);
+    open_server(world, NULL);
     alice = connect_as(world, "alice");
     other = connect_as(world, "alice");
     make_one(alice, uid);
@@ -301,7 +301,7 @@ static void events_are_pushed_between_answers(void **state)
     char uid[VINE__CLIENT_UID_BYTES], text[250];
     int alice;
 
-    open_server(world);
+    open_server(world, NULL);
     alice = connect_as(world, "alice");
     make_one(alice, uid);
     say(alice, "21,1\n");
@@ -332,7 +332,7 @@ static void many_who_are_silent_or_stop_in_the_middle_hold_up_nobody(void **stat
     static int fds[CALLERS_MANY];
     int alice;
 
-    open_server(world);
+    open_server(world, NULL);
     for (int i = 0; i < CALLERS_MANY; i++) {
         fds[i] = connect_as(world, "bob");
         if (i % 3 == 0)
@@ -363,7 +363,7 @@ static void who_does_not_read_events_holds_up_nobody_and_is_ended(void **state)
     ssize_t got;
     char bytes[4096];
 
-    open_server(world);
+    open_server(world, NULL);
     slow = connect_as(world, "alice");
     other = connect_as(world, "alice");
     make_one(other, uid);
@@ -409,16 +409,11 @@ static int open_controlled(struct world *world)
     static const struct vine__places places = {
         .configuration = "/c/server.conf", .state = "/s", .runtime = "/r"};
     static char path[64];
-    const struct vine__server_options options = {.registry = &world->registry, .control = &control};
-    char why[VINE__CLIENTS_WHY_BYTES] = "";
 
-    stopped = 0;
-    served = world;
     (void)snprintf(path, sizeof(path), "%s/control", world->folder);
     control = (struct vine__control){
         .path = path, .version = "1.2.3", .places = &places, .stop = count_stop};
-    open_cores(1);
-    assert_int_equal(vine__server_start(&options, &server, why), 0);
+    open_server(world, &control);
     return connect_as(world, "control");
 }
 
@@ -643,7 +638,7 @@ static void who_is_not_meant_is_not_served_though_the_name_lets_him_in(void **st
         print_message("skipped: only root can be another user\n");
         skip();
     }
-    open_server(world);
+    open_server(world, NULL);
     (void)snprintf(path, sizeof(path), "%s/alice", world->folder);
     assert_int_equal(chmod(world->folder, 0711), 0);
     assert_int_equal(chmod(path, 0777), 0);
