@@ -142,7 +142,7 @@ static bool is_stale(const struct vine__served *pipe, const union vine__talk_any
            (message->head.type == VINE_TALK_WAKE || message->head.type == VINE_TALK_EXTENT);
 }
 
-/* The first message of a connection. Negative: refused. */
+/* The first message of a connection. Negative: refused, or closed by its application. */
 static int shake_hands(struct vine__served *pipe)
 {
     struct vine_appliance *appliance = pipe->appliance;
@@ -169,7 +169,11 @@ static int shake_hands(struct vine__served *pipe)
             close(fd);
         return 0;
     }
-    if (!error && message.head.type == VINE_TALK_TAKE_OVER && !pipe->is_awaited) {
+    if (!error && message.head.type == VINE_TALK_BYE && pipe->is_awaited) {
+        /* It closed its pipe before it found that this was left. */
+        vine__why_say(&pipe->why, "the other side closed the pipe: %s", message.reason.text);
+        error = vine__error_from_wire(message.reason.error, -VINE_ECLOSED);
+    } else if (!error && message.head.type == VINE_TALK_TAKE_OVER && !pipe->is_awaited) {
         vine__epoll_remove(appliance->epoll_fd, socket_fd);
         error = vine__leave_begin(appliance, socket_fd, &pipe->why);
         if (!error) {

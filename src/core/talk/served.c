@@ -265,7 +265,8 @@ static void count_end(struct vine__served *pipe, int error)
     if (pipe->state == VINE__SERVED_HANDSHAKE) {
         VINE_ASSERT(pipe->is_awaited || appliance->stranger_count > 0);
         appliance->stranger_count -= !pipe->is_awaited;
-        vine__count(&appliance->pipes_refused, 1);
+        if (error != 0)
+            vine__count(&appliance->pipes_refused, 1);
         return;
     }
     (void)vine__fetch_sub_acq_rel_u32(&appliance->common->pipes_open, 1);
@@ -292,8 +293,9 @@ void vine__served_end(struct vine__served *pipe, int error, const char *why)
             "pipe %llu (%s, pid %d): closed: %s: %s", (unsigned long long)pipe->number,
             pipe->agreement.peer_name, pipe->link_to.peer_pid, vine_error_text(error), why);
     vine__appliance_tell(appliance,
-                         pipe->state == VINE__SERVED_OPEN ? VINE_APPLIANCE_PIPE_CLOSED
-                                                          : VINE_APPLIANCE_PIPE_REFUSED,
+                         pipe->state == VINE__SERVED_OPEN || error == 0
+                             ? VINE_APPLIANCE_PIPE_CLOSED
+                             : VINE_APPLIANCE_PIPE_REFUSED,
                          pipe, error, error != 0 ? why : NULL);
     count_end(pipe, error);
     if (pipe->state == VINE__SERVED_OPEN)

@@ -540,6 +540,63 @@ static void pipes_that_are_none_are_let_go_and_others_served(void **state)
     (void)rmdir(liar.folder);
 }
 
+/* An application's end of a pipe that is left after it has been closed. */
+static int closed_fd;
+
+static void leave_what_was_closed(struct liar *liar, int fd)
+{
+    const struct vine_talk_left message = {
+        .head = VINE__TALK_HEAD(VINE_TALK_PIPE, struct vine_talk_left),
+        .flags = VINE_TALK_PIPE_GREETED,
+    };
+    int pair[2] = {-1, -1};
+
+    (void)!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+    closed_fd = pair[1];
+    vine__talk_send_reason(closed_fd, VINE_TALK_BYE, -VINE_ECLOSED, "closed by the application");
+    say_left(liar, fd, VINE_TALK_LISTENER, liar->listener.fd);
+    say_left(liar, fd, VINE_TALK_LOCK, liar->listener.lock_fd);
+    (void)!vine__talk_send(fd, &message, pair[0], LIMIT);
+    say_left(liar, fd, VINE_TALK_THAT_WAS_ALL, -1);
+    close(pair[0]);
+}
+
+static void count_closed(void *context, const struct vine_appliance_event *event)
+{
+    if (event->kind == VINE_APPLIANCE_PIPE_CLOSED && event->error == 0)
+        ++*(int *)context;
+}
+
+static void who_has_closed_before_it_was_left_breaks_nothing(void **state)
+{
+    int closed = 0;
+    const struct vine_appliance_options options = {
+        .size_bytes = sizeof options, .event = count_closed, .event_context = &closed};
+    struct vine_appliance_stats stats;
+    struct vine_appliance *appliance = NULL;
+    struct liar liar;
+    pthread_t thread;
+
+    (void)state;
+    begin_to_lie(&liar, leave_what_was_closed);
+    assert_int_equal(vine_appliance_create(&options, &appliance), 0);
+    assert_int_equal(vine_appliance_take_over(appliance, liar.path, LIMIT), 0);
+    assert_int_equal(pthread_join(liar.thread, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, serve, appliance), 0);
+    hear_to_the_end(closed_fd);
+    close(closed_fd);
+    vine_appliance_stop(appliance);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    vine_appliance_get_stats(appliance, &stats);
+    assert_int_equal(closed, 1);
+    assert_int_equal(stats.pipes_broken, 0);
+    assert_int_equal(stats.pipes_refused, 0);
+    vine_appliance_destroy(appliance);
+    close(liar.listener.fd);
+    close(liar.listener.lock_fd);
+    (void)rmdir(liar.folder);
+}
+
 /* More than are heard at once, and that it was all. */
 static void leave_many(struct liar *liar, int fd)
 {
@@ -587,6 +644,7 @@ int main(void)
         cmocka_unit_test(another_user_is_left_nothing),
         cmocka_unit_test(who_leaves_what_is_none_is_not_succeeded),
         cmocka_unit_test(pipes_that_are_none_are_let_go_and_others_served),
+        cmocka_unit_test(who_has_closed_before_it_was_left_breaks_nothing),
         cmocka_unit_test(who_ends_when_all_was_left_to_it_takes_the_address_along),
     };
 
