@@ -24,8 +24,8 @@ struct end {
 
 struct vine__machine_link {
     char name[VINE_STATUS_NAME_BYTES];
-    uint64_t size_bytes[2];
-    int fds[2]; /* by who writes there */
+    uint64_t size_bytes[2], filled_bytes[2]; /* by who writes there */
+    int fds[2];
     struct end ends[2];
 };
 
@@ -62,20 +62,56 @@ static int finish_link(struct vine__machine_link *link, int error,
     return error;
 }
 
-int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
-                              struct vine__machine_link **ret_link)
+int vine__machine_link_begin(const char *name, const uint64_t size_bytes[2],
+                             uint64_t reserved_bytes, struct vine__machine_link **ret_link)
 {
+    const uint64_t available = vine__machine_memory_available("");
     struct vine__machine_link *link = NULL;
     int error;
 
     if (!vine__machine_link_size_is_good(size_bytes[0]) ||
         !vine__machine_link_size_is_good(size_bytes[1]))
         return -EINVAL;
-    if (size_bytes[0] + size_bytes[1] > vine__machine_memory_available(""))
+    if (reserved_bytes > available || size_bytes[0] + size_bytes[1] > available - reserved_bytes)
         return -ENOMEM;
     error = make_link(name, size_bytes, &link);
     for (int end = 0; end < 2 && error == 0; end++)
-        error = vine__machine_memory_create(name, size_bytes[end], &link->fds[end]);
+        error = vine__machine_memory_create_empty(name, size_bytes[end], &link->fds[end]);
+    return finish_link(link, error, ret_link);
+}
+
+uint64_t vine__machine_link_unfilled(const struct vine__machine_link *link)
+{
+    return link->size_bytes[0] - link->filled_bytes[0] + link->size_bytes[1] -
+           link->filled_bytes[1];
+}
+
+int vine__machine_link_fill(struct vine__machine_link *link, uint64_t bytes_max)
+{
+    for (int end = 0; end < 2 && bytes_max > 0; end++) {
+        const uint64_t left = link->size_bytes[end] - link->filled_bytes[end];
+        const uint64_t piece = left < bytes_max ? left : bytes_max;
+        const int error =
+            piece > 0 ? vine__machine_memory_fill(link->fds[end], link->filled_bytes[end], piece)
+                      : 0;
+
+        if (error != 0)
+            return error;
+        link->filled_bytes[end] += piece;
+        bytes_max -= piece;
+    }
+    return vine__machine_link_unfilled(link) > 0 ? -EAGAIN : 0;
+}
+
+int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
+                              struct vine__machine_link **ret_link)
+{
+    struct vine__machine_link *link = NULL;
+    int error = vine__machine_link_begin(name, size_bytes, 0, &link);
+
+    if (error != 0)
+        return error;
+    error = vine__machine_link_fill(link, UINT64_MAX);
     return finish_link(link, error, ret_link);
 }
 
@@ -88,6 +124,7 @@ int vine__machine_link_adopt(const char *name, const uint64_t size_bytes[2], con
     for (int end = 0; end < 2 && error == 0; end++) {
         error = vine__machine_memory_check(fds[end], size_bytes[end]);
         if (error == 0) {
+            link->filled_bytes[end] = size_bytes[end];
             link->fds[end] = fcntl(fds[end], F_DUPFD_CLOEXEC, 3);
             error = link->fds[end] >= 0 ? 0 : -errno;
         }
@@ -295,6 +332,7 @@ int vine__machine_link_attach(struct vine__machine_link *link, enum vine_status_
     uint32_t found;
     int error;
 
+    VINE_ASSERT(vine__machine_link_unfilled(link) == 0);
     if (end->machine != NULL || end->is_host)
         return -EBUSY;
     if (link->size_bytes[0] > machine->description.link_bytes_max ||

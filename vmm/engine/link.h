@@ -5,7 +5,7 @@
  * Owns:     both memories. A machine that is off keeps its end, and takes it again at its next
  *           start.
  * Threads:  that of the machines at its ends.
- * Blocking: creating allocates the memories; otherwise never.
+ * Blocking: creating and filling allocate the memories; otherwise never.
  * Trust:    the status page of each machine says what the host saw of the other end, whatever that
  *           end says of itself. See vmm/engine/memory.h for who can write what.
  * Limits:   two ends; sizes are powers of two, up to what the machines' ports were made for.
@@ -29,6 +29,19 @@ struct vine__machine;
  * is less, and nothing was filled; or what the system said. */
 VINE_MUST_CHECK int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
                                               struct vine__machine_link **ret_link);
+
+/*
+ * The same in pieces: make it without its pages, and fill it before an end is given to anybody.
+ * `reserved_bytes`: what others that are being filled have not got yet.
+ *
+ * _fill returns 0: all is there; -EAGAIN: so many bytes more are, and it is called again; or why
+ * they are not, and it is closed.
+ */
+VINE_MUST_CHECK int vine__machine_link_begin(const char *name, const uint64_t size_bytes[2],
+                                             uint64_t reserved_bytes,
+                                             struct vine__machine_link **ret_link);
+VINE_MUST_CHECK int vine__machine_link_fill(struct vine__machine_link *link, uint64_t bytes_max);
+uint64_t vine__machine_link_unfilled(const struct vine__machine_link *link);
 
 /* Detach both ends, and give the memories back once nobody maps them any more. NULL is fine. */
 void vine__machine_link_close(struct vine__machine_link *link);

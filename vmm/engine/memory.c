@@ -10,7 +10,7 @@
 /* Linux 6.3: no one can ever execute it. Headers of Debian 12 do not have it. */
 #define NOEXEC_SEAL 0x0008U
 
-int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_fd)
+int vine__machine_memory_create_empty(const char *name, uint64_t size_bytes, int *ret_fd)
 {
     int error = 0;
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | NOEXEC_SEAL);
@@ -21,14 +21,6 @@ int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_
         return -errno;
     if (ftruncate(fd, (off_t)size_bytes) != 0)
         error = -errno;
-    while (error == 0 || error == -EINTR) {
-        /* Now, and not as a fault of whoever writes there first when memory is short. */
-        error = -posix_fallocate(fd, 0, (off_t)size_bytes);
-        if (error != -EINTR)
-            break;
-    }
-    if (error == -ENOSPC)
-        error = -ENOMEM;
     if (error == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         error = -errno;
     if (error != 0) {
@@ -37,6 +29,31 @@ int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_
     }
     *ret_fd = fd;
     return 0;
+}
+
+int vine__machine_memory_fill(int fd, uint64_t from, uint64_t size_bytes)
+{
+    int error;
+
+    do
+        error = posix_fallocate(fd, (off_t)from, (off_t)size_bytes);
+    while (error == EINTR);
+    return error == ENOSPC ? -ENOMEM : -error;
+}
+
+int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_fd)
+{
+    int fd = -1;
+    int error = vine__machine_memory_create_empty(name, size_bytes, &fd);
+
+    if (error != 0)
+        return error;
+    error = vine__machine_memory_fill(fd, 0, size_bytes);
+    if (error == 0)
+        *ret_fd = fd;
+    else
+        (void)close(fd);
+    return error;
 }
 
 int vine__machine_memory_check(int fd, uint64_t size_bytes)

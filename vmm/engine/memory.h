@@ -4,7 +4,7 @@
  *
  * Owns:     the descriptor is the caller's, to be closed with close(2).
  * Threads:  any.
- * Blocking: creating allocates every page.
+ * Blocking: filling allocates pages, some milliseconds for as many MiB; so does creating, all.
  * Trust:    sealed against shrinking, growing and unsealing, so that no access of a QEMU or a host
  *           process that maps it can fault. Not against further writers, as the memory of a pipe
  *           is: QEMU maps it by itself, and anew after each start. Which guest may write is what
@@ -20,6 +20,12 @@
 
 /* Returns 0 and the descriptor, close-on-exec; -ENOMEM; or what the system said. */
 VINE_MUST_CHECK int vine__machine_memory_create(const char *name, uint64_t size_bytes, int *ret_fd);
+
+/* The same without its pages, which are filled from `from` on, in any pieces, before anybody writes
+ * there: now, and not as a fault of whoever does so first when memory is short. */
+VINE_MUST_CHECK int vine__machine_memory_create_empty(const char *name, uint64_t size_bytes,
+                                                      int *ret_fd);
+VINE_MUST_CHECK int vine__machine_memory_fill(int fd, uint64_t from, uint64_t size_bytes);
 
 /* Whether it is one that was made so: of this size, and sealed. Returns 0; -EINVAL  it is not. */
 VINE_MUST_CHECK int vine__machine_memory_check(int fd, uint64_t size_bytes);

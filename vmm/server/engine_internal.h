@@ -39,6 +39,7 @@ struct vine__engine {
     int epoll_fd;
     struct vine_list vms;
     struct vine_list links;
+    struct vine_list starts; /* that wait for a link's memory */
     struct vine__engine_bells bells;
     struct vine__groups *groups;            /* NULL: there are none, or none was wanted yet */
     char no_groups[VINE__SERVER_WHY_BYTES]; /* why not; "": it is not known */
@@ -84,7 +85,8 @@ struct vine__engine_link {
     char uids[2][VINE__VM_UID_BYTES]; /* by enum vine_status_end */
     struct vine__machine_link *link;
     uint64_t size_bytes; /* of each half */
-    uint64_t number;     /* by which its halves are kept */
+    int filled;      /* 0; -EAGAIN: it is being filled, and nobody has it; or why it could not be */
+    uint64_t number; /* by which its halves are kept, once they are full */
     uint32_t places[2];
     bool is_held[2]; /* that VM has its end, or has not let go of it yet */
     bool is_going;
@@ -135,6 +137,10 @@ enum vine__accelerator vine__engine_probe(const struct vine__engine_options *opt
                                           char why[VINE__PROBE_TEXT_BYTES]);
 
 /* engine_links.c: what becomes of links when a VM... */
+/* ...is to start: what is missing is made. Returns false: not before it is full, or has failed. */
+bool vine__engine_links_prepare(struct vine__engine *engine, const struct vine__boot *boot);
+/* ...is not to, any more. */
+void vine__engine_links_abandon(struct vine__engine *engine, const char *uid);
 /* ...is about to start. Returns an error, and why. */
 enum vine_server_error vine__engine_links_begin(struct vine__engine_vm *vm,
                                                 char why[VINE__SERVER_WHY_BYTES]);
@@ -147,6 +153,9 @@ void vine__engine_links_gone(struct vine__engine_vm *vm, uint32_t place, bool is
 void vine__engine_links_end(struct vine__engine_vm *vm);
 /* Take one from both its ends. */
 void vine__engine_links_remove(struct vine__engine *engine, struct vine__engine_link *link);
+/* Fill a piece of one that is being filled; whether there is none. */
+void vine__engine_links_fill(struct vine__engine *engine);
+bool vine__engine_links_are_filled(const struct vine__engine *engine);
 /* Leave all as they are. */
 void vine__engine_links_release(struct vine__engine *engine);
 

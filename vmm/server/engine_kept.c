@@ -160,7 +160,7 @@ int vine__engine_save(struct vine__engine *engine)
         const struct vine__engine_link *const link =
             VINE_LIST_OBJECT(node, struct vine__engine_link, node);
 
-        if (!link->is_going)
+        if (!link->is_going && link->filled == 0)
             (void)json_array_append_new(links, write_link(link));
     }
     text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;

@@ -6,6 +6,10 @@
  * is missing is made or plugged whenever that can have changed. A link belongs to the run of its
  * application: it goes with that, and its appliance is asked to let go of it. An appliance that
  * ends leaves its end free, for itself when it comes back.
+ *
+ * The memory of a link takes seconds to be filled if it is large. That is done in pieces, one in a
+ * turn of the loop, so that nobody else waits longer than for one of them; a start that needs it
+ * waits for all.
  */
 
 #include "vmm/server/engine_internal.h"
@@ -16,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PIECE_BYTES (UINT64_C(4) << 20) /* some milliseconds */
 
 static struct vine__engine_vm *vm_at(const struct vine__engine *engine,
                                      const struct vine__engine_link *link, int end)
@@ -42,7 +48,8 @@ static struct vine__engine_link *find(const struct vine__engine *engine,
 
 static void close_link(struct vine__engine *engine, struct vine__engine_link *link)
 {
-    vine__engine_forget_link(engine, link);
+    if (link->filled == 0)
+        vine__engine_forget_link(engine, link);
     vine__machine_link_close(link->link);
     vine_list_remove(&link->node);
     free(link);
@@ -62,6 +69,16 @@ void vine__engine_links_release(struct vine__engine *engine)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
+static uint64_t unfilled(const struct vine__engine *engine)
+{
+    uint64_t bytes = 0;
+
+    VINE_LIST_FOR_EACH(node, &engine->links)
+    bytes +=
+        vine__machine_link_unfilled(VINE_LIST_OBJECT(node, struct vine__engine_link, node)->link);
+    return bytes;
+}
+
 static int make(struct vine__engine *engine, const struct vine__boot_link *wanted,
                 struct vine__engine_link **ret_link)
 {
@@ -75,15 +92,66 @@ static int make(struct vine__engine *engine, const struct vine__boot_link *wante
     memcpy(link->uids[VINE_STATUS_APPLICATION], wanted->application_uid, VINE__VM_UID_BYTES);
     memcpy(link->uids[VINE_STATUS_APPLIANCE], wanted->appliance_uid, VINE__VM_UID_BYTES);
     link->size_bytes = wanted->size_bytes;
-    error = vine__machine_link_create(link->name, sizes, &link->link);
+    link->filled = -EAGAIN;
+    error = vine__machine_link_begin(link->name, sizes, unfilled(engine), &link->link);
     if (error != 0) {
         free(link);
         return error;
     }
-    vine__engine_keep_link(engine, link);
     vine_list_push_back(&engine->links, &link->node);
     *ret_link = link;
     return 0;
+}
+
+bool vine__engine_links_prepare(struct vine__engine *engine, const struct vine__boot *boot)
+{
+    bool is_ready = true;
+
+    /* It has what it had. */
+    if (vine__engine_is_left(engine, boot->uid))
+        return true;
+    for (uint32_t i = 0; i < boot->link_count; i++) {
+        const struct vine__boot_link *const wanted = &boot->links[i];
+        const bool is_application = strcmp(wanted->application_uid, boot->uid) == 0;
+        struct vine__engine_link *link = find(engine, wanted);
+
+        if (vine__engine_find(engine, is_application ? wanted->appliance_uid
+                                                     : wanted->application_uid) == NULL)
+            continue;
+        /* What cannot be made is told when it is wanted. */
+        if (link != NULL || make(engine, wanted, &link) == 0)
+            is_ready &= link->filled != -EAGAIN;
+    }
+    return is_ready;
+}
+
+bool vine__engine_links_are_filled(const struct vine__engine *engine)
+{
+    VINE_LIST_FOR_EACH(node, &engine->links)
+    if (VINE_LIST_OBJECT(node, struct vine__engine_link, node)->filled == -EAGAIN)
+        return false;
+    return true;
+}
+
+void vine__engine_links_fill(struct vine__engine *engine)
+{
+    VINE_LIST_FOR_EACH(node, &engine->links)
+    {
+        struct vine__engine_link *const link =
+            VINE_LIST_OBJECT(node, struct vine__engine_link, node);
+
+        if (link->filled != -EAGAIN)
+            continue;
+        link->filled = vine__machine_link_fill(link->link, PIECE_BYTES);
+        if (link->filled == 0)
+            vine__engine_keep_link(engine, link);
+        /* The next turn is another one's. */
+        vine_list_remove(&link->node);
+        vine_list_push_back(&engine->links, &link->node);
+        if (link->filled != -EAGAIN)
+            vine__engine_links_settle(engine);
+        return;
+    }
 }
 
 /* Give an end to its VM. Returns -EAGAIN: not yet. */
@@ -174,6 +242,21 @@ void vine__engine_links_remove(struct vine__engine *engine, struct vine__engine_
         close_link(engine, link);
 }
 
+void vine__engine_links_abandon(struct vine__engine *engine, const char *uid)
+{
+    struct vine_list *next;
+
+    for (struct vine_list *node = engine->links.next; node != &engine->links; node = next) {
+        struct vine__engine_link *const link =
+            VINE_LIST_OBJECT(node, struct vine__engine_link, node);
+
+        next = node->next;
+        if ((strcmp(link->uids[0], uid) == 0 || strcmp(link->uids[1], uid) == 0) &&
+            !link->is_held[0] && !link->is_held[1])
+            close_link(engine, link);
+    }
+}
+
 void vine__engine_links_gone(struct vine__engine_vm *vm, uint32_t place, bool is_refused)
 {
     struct vine__engine *const engine = vm->engine;
@@ -248,7 +331,8 @@ static void say_why(const struct vine__boot_link *wanted, const struct vine__boo
                        vine_error_text(error));
 }
 
-/* Returns 0, also where something has to be awaited; or why there is no such link. */
+/* Returns 0, also where an end has to be awaited; -EAGAIN: it is being filled; or why there is no
+ * such link. */
 static int see_to(struct vine__engine *engine, const struct vine__boot_link *wanted)
 {
     const struct vine__engine_vm *const application =
@@ -262,6 +346,10 @@ static int see_to(struct vine__engine *engine, const struct vine__boot_link *wan
         return 0;
     if (link == NULL)
         error = make(engine, wanted, &link);
+    if (error == 0)
+        error = link->filled;
+    if (error == -EAGAIN)
+        return error;
     if (error == 0)
         error = attach_both(engine, link);
     if (error != 0 && link != NULL)
@@ -278,7 +366,7 @@ enum vine_server_error vine__engine_links_begin(struct vine__engine_vm *vm,
         const struct vine__boot_link *const wanted = &boot->links[i];
         const int error = see_to(vm->engine, wanted);
 
-        if (error == 0)
+        if (error == 0 || error == -EAGAIN)
             continue;
         say_why(wanted, boot, error, why);
         /* Those whom it serves do not keep an appliance from serving others. */
@@ -305,7 +393,7 @@ void vine__engine_links_settle(struct vine__engine *engine)
             if (strcmp(wanted->application_uid, vm->boot->uid) != 0)
                 continue;
             error = see_to(engine, wanted);
-            if (error == 0)
+            if (error == 0 || error == -EAGAIN)
                 continue;
             say_why(wanted, vm->boot, error, why);
             vine__engine_note(engine, vm->boot, "%s", why);

@@ -99,6 +99,7 @@ void vine__engine_note(struct vine__engine *engine, const struct vine__boot *boo
 
 struct start {
     struct vine__errand errand;
+    struct vine_list node; /* among those that wait */
     struct vine__engine *engine;
     struct vine__machines_work *work;
     struct vine__errands *prober;
@@ -126,16 +127,60 @@ static void be_done(struct vine__errand *errand)
     work->done(work);
 }
 
-static void execute(struct vine__errand *errand)
+static void execute_prepared(struct start *start)
 {
-    struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
     struct vine__machines_work *const work = start->work;
-
     const struct vine__engine_start asked = {
         .boot = work->boot, .parameters = work->parameters, .accelerator = start->accelerator};
 
     work->error = vine__engine_run(start->engine, &asked, work->why, work->console);
     vine__errands_return(start->engine->errands, &start->errand, be_done);
+}
+
+static void execute(struct vine__errand *errand)
+{
+    struct start *const start = VINE_CONTAINER_OF(errand, struct start, errand);
+
+    if (vine__engine_links_prepare(start->engine, start->work->boot))
+        execute_prepared(start);
+    else
+        vine_list_push_back(&start->engine->starts, &start->node);
+}
+
+/* Those for whom all is there now. */
+static void execute_waiting(struct vine__engine *engine)
+{
+    struct vine_list *next;
+
+    for (struct vine_list *node = engine->starts.next; node != &engine->starts; node = next) {
+        struct start *const start = VINE_LIST_OBJECT(node, struct start, node);
+
+        next = node->next;
+        if (!vine__engine_links_prepare(engine, start->work->boot))
+            continue;
+        vine_list_remove(node);
+        execute_prepared(start);
+    }
+}
+
+/* End the one of this UID, or with NULL all, before they have begun. */
+static void abandon_waiting(struct vine__engine *engine, const char *uid)
+{
+    struct vine_list *next;
+
+    for (struct vine_list *node = engine->starts.next; node != &engine->starts; node = next) {
+        struct start *const start = VINE_LIST_OBJECT(node, struct start, node);
+        struct vine__machines_work *const work = start->work;
+
+        next = node->next;
+        if (uid != NULL && strcmp(work->boot->uid, uid) != 0)
+            continue;
+        vine_list_remove(node);
+        vine__engine_links_abandon(engine, work->boot->uid);
+        work->error = VINE_SERVER_E_BAD_STATE;
+        (void)snprintf(work->why, sizeof(work->why), "it was stopped before it ran");
+        vine__errands_return(engine->errands, &start->errand, be_done);
+    }
 }
 
 /* It is known what to run it with. */
@@ -281,6 +326,7 @@ static void end(struct vine__errand *errand)
     struct order *const order = VINE_CONTAINER_OF(errand, struct order, errand);
     struct vine__engine_vm *const vm = vine__engine_find(order->engine, order->uid);
 
+    abandon_waiting(order->engine, order->uid);
     if (vm != NULL && order->is_hard)
         (void)!vine__machine_kill(vm->machine);
     else if (vm != NULL)
@@ -357,7 +403,8 @@ static void loop(void *context)
         goes_on = false;
     while (goes_on) {
         const uint64_t now_ns = vine__clock_now_ns();
-        const uint64_t next_ns = vine__engine_expire(engine, now_ns);
+        const uint64_t expires_ns = vine__engine_expire(engine, now_ns);
+        const uint64_t next_ns = vine__engine_links_are_filled(engine) ? expires_ns : now_ns;
         const int count =
             vine__epoll_wait(engine->epoll_fd, events, EVENTS_MAX,
                              next_ns == VINE_FOREVER ? VINE_FOREVER : next_ns - now_ns);
@@ -367,9 +414,12 @@ static void loop(void *context)
             if (events[i].context != engine)
                 vine__engine_hear(events[i].context);
         goes_on = vine__errands_run(engine->errands, false);
+        vine__engine_links_fill(engine);
+        execute_waiting(engine);
         if (engine->is_changed)
             (void)!vine__engine_save(engine);
     }
+    abandon_waiting(engine, NULL);
     if (engine->options.leaves_vms)
         vine__engine_release_all(engine);
     vine__engine_kill_all(engine);
@@ -454,6 +504,7 @@ int vine__engine_open(const struct vine__engine_options *options,
     engine->epoll_fd = -1;
     vine_list_init(&engine->vms);
     vine_list_init(&engine->links);
+    vine_list_init(&engine->starts);
     error = copy_options(engine);
     if (error == 0)
         error = vine__epoll_create(&engine->epoll_fd);

@@ -7,7 +7,7 @@
  *           where accelerators are tried; RUNTIME/machines.json.
  * Threads:  core 0's. All machines are its thread's, in one loop, which waits for none of them.
  * Blocking: never: what comes of anything is told on core 0. The thread blocks for the
- *           milliseconds in which a QEMU is executed and memories of links are filled.
+ *           milliseconds in which a QEMU is executed, or a piece of a link's memory is filled.
  * Trust:    kernels, initrds and disks may be anything; a guest may have taken its QEMU over.
  * Limits:   descriptors: about eight for each VM, and those of its links.
  *

@@ -304,11 +304,13 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
         vm->stop_deadline_ns = VINE_FOREVER; /* it is wanted again */
     } else {
         told = vine__engine_make(engine, start, &vm, why);
-        if (told != VINE_SERVER_E_DONE)
-            return told;
-        told = execute(vm, why);
+        if (told == VINE_SERVER_E_DONE) {
+            told = execute(vm, why);
+            if (told != VINE_SERVER_E_DONE)
+                vine__engine_unmake(vm);
+        }
         if (told != VINE_SERVER_E_DONE) {
-            vine__engine_unmake(vm);
+            vine__engine_links_abandon(engine, start->boot->uid); /* which were made before it */
             return told;
         }
     }

@@ -67,8 +67,9 @@ struct vine__machines_calls {
      * last, which is told once nothing has its files any more. */
     void (*start)(struct vine__machines *machines, struct vine__machines_work *work);
     /* One that was started, and is not told off yet: press its button, and after these milliseconds
-     * quit it and kill it; or kill it at once. That it is to start again then is nothing to the
-     * engine, but it keeps that for the next one, with all of the stop. */
+     * quit it and kill it; or kill it at once. A start that is not done may end by it, with
+     * BAD_STATE, or go on, and then this is asked again. That it is to start again then is nothing
+     * to the engine, but it keeps that for the next one, with all of the stop. */
     void (*stop)(struct vine__machines *machines, const char *uid, uint64_t timeout_ms,
                  bool starts_again);
     void (*kill)(struct vine__machines *machines, const char *uid);

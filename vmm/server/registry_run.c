@@ -261,7 +261,7 @@ static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint6
     vm->is_to_end_hard = is_hard;
     vm->end_ms = timeout_ms;
     tell(vm, VINE__VM_STOPPING);
-    if (vm->phase == VINE__VM_EXECUTED)
+    if (vm->phase == VINE__VM_EXECUTING || vm->phase == VINE__VM_EXECUTED)
         end(vm);
     return VINE_SERVER_E_DONE;
 }

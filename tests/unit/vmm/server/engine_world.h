@@ -59,6 +59,27 @@ static inline struct vm *make_vm(enum kind kind)
     return vm;
 }
 
+/* The pool says that there is a link. */
+static inline void link_vms(struct vm *application, struct vm *appliance, uint64_t size_bytes)
+{
+    static struct vine__boot_link links[VMS_MAX][4];
+    struct vm *const both[2] = {application, appliance};
+
+    for (int i = 0; i < 2; i++) {
+        struct vine__boot *const boot = &both[i]->boot;
+        struct vine__boot_link *const link = &links[both[i] - vms][boot->link_count++];
+
+        assert_true(boot->link_count <= 4);
+        boot->links = links[both[i] - vms];
+        *link = (struct vine__boot_link){.size_bytes = size_bytes, .channels = 1};
+        memcpy(link->name, appliance->boot.name, sizeof(link->name));
+        memcpy(link->application, application->boot.name, sizeof(link->application));
+        memcpy(link->appliance, appliance->boot.name, sizeof(link->appliance));
+        memcpy(link->application_uid, application->boot.uid, sizeof(link->application_uid));
+        memcpy(link->appliance_uid, appliance->boot.uid, sizeof(link->appliance_uid));
+    }
+}
+
 static inline struct vm *vm_named(const char *uid)
 {
     for (uint32_t i = 0; i < vm_count; i++)

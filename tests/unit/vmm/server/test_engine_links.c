@@ -28,6 +28,7 @@ static int begin(void **state)
     engine = (struct vine__engine){.options = world_options()};
     vine_list_init(&engine.vms);
     vine_list_init(&engine.links);
+    vine_list_init(&engine.starts);
     vine__engine_bells_open(&engine);
     if (vine__epoll_create(&engine.epoll_fd) != 0)
         return -1;
@@ -49,27 +50,6 @@ static int end(void **state)
 }
 
 /* ---- VMs and links --------------------------------------------------------------------------- */
-
-/* The pool says that there is a link. */
-static void link_vms(struct vm *application, struct vm *appliance, uint64_t size_bytes)
-{
-    static struct vine__boot_link links[VMS_MAX][4];
-    struct vm *const both[2] = {application, appliance};
-
-    for (int i = 0; i < 2; i++) {
-        struct vine__boot *const boot = &both[i]->boot;
-        struct vine__boot_link *const link = &links[both[i] - vms][boot->link_count++];
-
-        assert_true(boot->link_count <= 4);
-        boot->links = links[both[i] - vms];
-        *link = (struct vine__boot_link){.size_bytes = size_bytes, .channels = 1};
-        memcpy(link->name, appliance->boot.name, sizeof(link->name));
-        memcpy(link->application, application->boot.name, sizeof(link->application));
-        memcpy(link->appliance, appliance->boot.name, sizeof(link->appliance));
-        memcpy(link->application_uid, application->boot.uid, sizeof(link->application_uid));
-        memcpy(link->appliance_uid, appliance->boot.uid, sizeof(link->appliance_uid));
-    }
-}
 
 /* One turn of the engine's loop. */
 static void turn(void)
@@ -103,6 +83,8 @@ static enum vine_server_error execute(struct vm *vm, char why[VINE__SERVER_WHY_B
         .boot = &vm->boot, .parameters = "", .accelerator = VINE__ACCELERATOR_TCG};
     char console[VINE__VM_CONSOLE_BYTES];
 
+    while (!vine__engine_links_prepare(&engine, &vm->boot))
+        vine__engine_links_fill(&engine);
     return vine__engine_run(&engine, &start, why, console);
 }
 

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <pthread.h>
+
 #define HUNG 100
+#define MIB  (1 << 20)
 
 static struct vine__machines *machines;
 static bool is_closed;
@@ -39,9 +42,11 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    is_closed = false;
-    vine__engine_close(machines, closed, NULL);
-    until(is_closed);
+    if (machines != NULL) {
+        is_closed = false;
+        vine__engine_close(machines, closed, NULL);
+        until(is_closed);
+    }
     vine__mesh_open_to_aliens(NULL);
     close_cores();
     return 0;
@@ -49,9 +54,15 @@ static int end(void **state)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+static const struct vm *first_done; /* since it was NULL */
+
 static void done(struct vine__machines_work *work)
 {
-    VINE_CONTAINER_OF(work, struct vm, work)->is_done = true;
+    struct vm *const vm = VINE_CONTAINER_OF(work, struct vm, work);
+
+    vm->is_done = true;
+    if (first_done == NULL)
+        first_done = vm;
 }
 
 static void begin_start(struct vm *vm)
@@ -89,6 +100,140 @@ static void expect_end(struct vm *vm, const char *ended_by, const char *text)
         fail_msg("%s: %s", vm->ended_by, vm->text);
     if (strstr(vm->text, text) == NULL)
         fail_msg("'%s' lacks '%s'", vm->text, text);
+}
+
+/* ---- memory that is being filled ------------------------------------------------------------- */
+
+/* Pieces stand still at the first one, until they are let go on. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_shut, is_reached;
+    int error; /* of those behind it */
+    uint32_t pieces;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* In the place of the system's: it takes no memory. */
+int posix_fallocate(int fd, off_t from, off_t size)
+{
+    int error;
+
+    (void)fd;
+    (void)from;
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.pieces += size >= MIB;
+    gate.is_reached |= size >= MIB;
+    (void)pthread_cond_broadcast(&gate.changed);
+    while (size >= MIB && gate.is_shut)
+        (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    error = size >= MIB ? gate.error : 0;
+    (void)pthread_mutex_unlock(&gate.lock);
+    return error;
+}
+
+static void shut_gate(int error)
+{
+    gate.is_shut = true;
+    gate.is_reached = false;
+    gate.pieces = 0;
+    gate.error = error;
+}
+
+static void await_piece(void)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    while (!gate.is_reached)
+        (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static void open_gate(void)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.is_shut = false;
+    (void)pthread_cond_broadcast(&gate.changed);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static void others_start_and_end_while_the_memory_of_a_link_is_filled(void **state)
+{
+    struct vm *const application = make_vm(GOOD), *const appliance = make_vm(GOOD);
+    struct vm *const another = make_vm(GOOD), *const killed = make_vm(DEAF);
+
+    (void)state;
+    link_vms(application, appliance, 64 * MIB);
+    run(application);
+    run(killed);
+    shut_gate(0);
+    begin_start(appliance);
+    await_piece();
+    first_done = NULL;
+    begin_start(another);
+    machines->calls->kill(machines, killed->boot.uid);
+    open_gate();
+    until(appliance->is_done);
+    assert_ptr_equal(first_done, another);
+    expect_end(killed, "killed", "");
+    until(is_told(appliance, VINE__VM_RUNNING));
+    assert_true(gate.pieces > 2);
+}
+
+static void one_that_is_killed_while_its_link_is_filled_does_not_start(void **state)
+{
+    struct vm *const application = make_vm(GOOD), *const appliance = make_vm(GOOD);
+
+    (void)state;
+    link_vms(application, appliance, 64 * MIB);
+    run(application);
+    shut_gate(0);
+    begin_start(appliance);
+    await_piece();
+    machines->calls->kill(machines, appliance->boot.uid);
+    open_gate();
+    until(appliance->is_done);
+    assert_int_equal(appliance->work.error, VINE_SERVER_E_BAD_STATE);
+    assert_string_equal(appliance->work.why, "it was stopped before it ran");
+    assert_int_equal(appliance->told_count, 0);
+    assert_true(gate.pieces <= 2);
+    /* And then it does. */
+    run(appliance);
+}
+
+static void the_engine_ends_while_a_link_is_filled(void **state)
+{
+    struct vm *const application = make_vm(GOOD), *const appliance = make_vm(GOOD);
+
+    (void)state;
+    link_vms(application, appliance, 64 * MIB);
+    run(appliance);
+    shut_gate(0);
+    begin_start(application);
+    await_piece();
+    is_closed = false;
+    vine__engine_close(machines, closed, NULL);
+    open_gate();
+    until(is_closed);
+    assert_true(application->is_done);
+    assert_int_equal(application->work.error, VINE_SERVER_E_BAD_STATE);
+    expect_end(appliance, "killed", "");
+    machines = NULL;
+}
+
+static void a_link_that_finds_no_memory_is_told_when_its_application_starts(void **state)
+{
+    struct vm *const application = make_vm(GOOD), *const appliance = make_vm(GOOD);
+
+    (void)state;
+    link_vms(application, appliance, 64 * MIB);
+    run(appliance);
+    shut_gate(ENOSPC);
+    open_gate();
+    begin_start(application);
+    until(application->is_done);
+    assert_int_equal(application->work.error, VINE_SERVER_E_FAILED);
+    assert_non_null(strstr(application->work.why, "there is no memory for twice 67108864 bytes"));
+    gate.error = 0;
+    run(application);
 }
 
 /* ---- lives ----------------------------------------------------------------------------------- */
@@ -589,6 +734,10 @@ int main(int argc, char **argv)
         IN_WORLD(nothing_happens_to_who_is_not_there),
         IN_WORLD(a_hundred_that_hang_keep_nobody_from_another),
         IN_WORLD(closing_kills_and_tells),
+        IN_WORLD(others_start_and_end_while_the_memory_of_a_link_is_filled),
+        IN_WORLD(one_that_is_killed_while_its_link_is_filled_does_not_start),
+        IN_WORLD(the_engine_ends_while_a_link_is_filled),
+        IN_WORLD(a_link_that_finds_no_memory_is_told_when_its_application_starts),
         IN_WORLD(what_cannot_be_started_is_refused_with_why),
         IN_WORLD(what_was_said_is_told_from_its_end),
         IN_WORLD(one_outlives_its_engine_and_the_next_goes_on_with_it),

@@ -200,6 +200,7 @@ static void one_that_is_killed_while_it_is_executed_is_killed_then(void **state)
     assert_true(vine__store_memory_step(world->store));
     assert_int_equal(world->machines.asked_count, 1);
     assert_string_equal(ask(other, "14,1\n32,%s\n", uid), "14,1\n0\n");
+    assert_int_equal(world->machines.questions, 2); /* the engine may end the start by it */
     assert_string_equal(finish(alice), "9,1\n12,/tmp/console\n");
     assert_memory_equal(ask(other, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n6,killed\n", 22);
     assert_false(vine__store_memory_is_out(world->store, uid));
