@@ -2,15 +2,9 @@
 /*
  * appliance/main.c - vine-appliance, which `vine appliance` becomes: an appliance on reactors.
  */
-#include <signal.h>
-#include <stdio.h>
-
 #include "../procedures/streams/streams.h"
 #include "../tools/appliance.h"
-#include "../tools/help.h"
-#include "../tools/json.h"
-#include "../tools/message.h"
-#include "../tools/options.h"
+#include "../tools/mains.h"
 #include "../tools/status.h"
 
 #include "on_reactors.h"
@@ -30,27 +24,6 @@ static int run(const struct arguments *arguments)
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments;
-    int status = STATUS_USAGE;
-
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
-    message_init();
-    message_set_verb("appliance");
-    const enum options_outcome outcome =
-        options_parse(&verb_appliance, argc - 1, argv + 1, &arguments);
-    if (outcome == OPTIONS_HELP) {
-        help_print_verb(stdout, &verb_appliance);
-        status = STATUS_DONE;
-    } else if (outcome == OPTIONS_PARSED) {
-        status = run(&arguments);
-    }
-    if (status != STATUS_DONE && options_want_json(&arguments, outcome, argc - 1, argv + 1))
-        json_print_failure(status);
-    options_free(&arguments);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        message_error("standard output: cannot write: %m");
-        status = status == STATUS_DONE ? STATUS_FAILED : status;
-    }
-    return status;
+    main_begin();
+    return main_finish(main_run(&verb_appliance, run, argc - 1, argv + 1));
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +14,8 @@
 
 #include <vine/error.h>
 
-#include "../tools/help.h"
-#include "../tools/json.h"
+#include "../tools/mains.h"
 #include "../tools/message.h"
-#include "../tools/options.h"
 #include "../tools/status.h"
 #include "../tools/verb_server.h"
 
@@ -241,38 +238,13 @@ static int run(const struct arguments *arguments)
 }
 
 /* `vine-server guest bells ...` serves the doorbells of its machines: a process of its own. */
-static const struct verb *choose(int *argc, char ***argv)
-{
-    if (*argc < 3 || strcmp((*argv)[1], "guest") != 0 || strcmp((*argv)[2], "bells") != 0)
-        return &verb_server;
-    *argc -= 2;
-    *argv += 2;
-    return &verb_guest_bells;
-}
-
 int main(int argc, char **argv)
 {
-    const struct verb *const verb = choose(&argc, &argv);
-    struct arguments arguments;
-    int status = STATUS_USAGE;
+    const bool are_bells =
+        argc > 2 && strcmp(argv[1], "guest") == 0 && strcmp(argv[2], "bells") == 0;
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
-    message_init();
-    message_set_verb(verb->name);
-    const enum options_outcome outcome = options_parse(verb, argc - 1, argv + 1, &arguments);
-    if (outcome == OPTIONS_HELP) {
-        help_print_verb(stdout, verb);
-        status = STATUS_DONE;
-    } else if (outcome == OPTIONS_PARSED) {
-        status = verb == &verb_server ? run(&arguments) : verb->run(&arguments);
-    }
-    if (status != STATUS_DONE && options_want_json(&arguments, outcome, argc - 1, argv + 1))
-        json_print_failure(status);
-    options_free(&arguments);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        message_error("standard output: cannot write: %m");
-        status = status == STATUS_DONE ? STATUS_FAILED : status;
-    }
-    return status;
+    main_begin();
+    return main_finish(are_bells
+                           ? main_run(&verb_guest_bells, verb_guest_bells.run, argc - 3, argv + 3)
+                           : main_run(&verb_server, run, argc - 1, argv + 1));
 }
