@@ -305,8 +305,11 @@ static void find_next(void)
         return;
     }
     memcpy(going_on.uid, left[going_on.next++], sizeof(going_on.uid));
-    going_on.work = (struct vine__vm_store_work){
-        .task = VINE__VM_TAKE_OUT, .done = is_out, .uid = going_on.uid, .fd = -1};
+    going_on.work = (struct vine__vm_store_work){.task = VINE__VM_TAKE_OUT,
+                                                 .done = is_out,
+                                                 .uid = going_on.uid,
+                                                 .pool = vm_of(going_on.uid)->facts.pool,
+                                                 .fd = -1};
     own.store->begin(own.store, &going_on.work);
 }
 

@@ -4,6 +4,7 @@
 #include "utils/assert.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@
      EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_GDT_CSUM |                          \
      EXT4_FEATURE_RO_COMPAT_DIR_NLINK | EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE |                       \
      EXT4_FEATURE_RO_COMPAT_METADATA_CSUM)
+
+/* The library's list of them has no lock, and each pool may have a thread. */
+static pthread_once_t texts_are_there = PTHREAD_ONCE_INIT;
 
 static int negated(errcode_t error)
 {
@@ -109,7 +113,7 @@ int vine__filesystem_open(struct vine__store *store, bool is_changing,
 
     if (error != 0)
         return error;
-    initialize_ext2_error_table();
+    (void)pthread_once(&texts_are_there, initialize_ext2_error_table);
     errcode_t failed =
         ext2fs_open2(store->path, NULL,
                      EXT2_FLAG_64BITS | EXT2_FLAG_MASTER_SB_ONLY | (is_changing ? EXT2_FLAG_RW : 0),

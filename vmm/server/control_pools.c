@@ -163,7 +163,7 @@ static void begin(struct vine__control_pools *pools)
                                            .name = pools->name,
                                            .is_mounted = control->mounts_pools};
     if (pools->action == VINE_SERVER_POOLS)
-        vine__pool_store_list(control->store, &pools->work);
+        vine__pool_store_list(control->store, control->registry, &pools->work);
     else if (pools->action == VINE_SERVER_OPEN_POOL)
         vine__pool_store_open(control->store, control->registry, &pools->work);
     else

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vmm/server/pool_store.c - what is asked of the store on core 0, and what its thread is given; see
+/* vmm/server/pool_store.c - what is asked of the store on core 0, and which thread does it; see
  * pool_store.h. */
 
 #include "vmm/server/pool_store_internal.h"
 
+#include "utils/assert.h"
 #include "utils/container_of.h"
 
 #include <errno.h>
@@ -16,6 +17,71 @@ static struct vine__pool_store *store_of(struct vine__vm_store *base)
     return VINE_CONTAINER_OF(base, struct vine__pool_store, base);
 }
 
+/* ---- pools and their threads ----------------------------------------------------------------- */
+
+static struct vine__pool_opened *find(const struct vine__pool_store *store, const char *name)
+{
+    struct vine__pool_opened *opened = store->pools;
+
+    while (opened != NULL && (name == NULL || strcmp(opened->name, name) != 0))
+        opened = opened->next;
+    return opened;
+}
+
+/* A thread has ended. */
+static void less(struct vine__pool_store *store)
+{
+    void (*const closed)(void *) = store->closed;
+    void *const context = store->context;
+
+    if (--store->thread_count > 0)
+        return;
+    free(store->machines);
+    free(store);
+    closed(context);
+}
+
+static void is_gone(void *context)
+{
+    struct vine__pool_opened *const opened = context;
+    struct vine__pool_store *const store = opened->store;
+
+    vine__pool_opened_free(opened);
+    less(store);
+}
+
+/* What was sent to its thread is done. Behind the last of it nothing is left of one that is
+ * closed. */
+static void leave(struct vine__pool_opened *opened)
+{
+    struct vine__pool_opened **at = &opened->store->pools;
+
+    VINE_ASSERT(opened->use_count > 0);
+    if (--opened->use_count > 0 || !opened->is_closed)
+        return;
+    while (*at != NULL && *at != opened)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return; /* the store ends, and has it */
+    *at = opened->next;
+    vine__errands_close(opened->errands, is_gone, opened);
+}
+
+/* Have it done by the pool's thread; or where there is none, by the store's, which says so. */
+static void send(struct vine__pool_store *store, struct vine__pool_opened *opened,
+                 struct vine__errand *errand, vine__errand_fn fn)
+{
+    if (opened != NULL)
+        opened->use_count++;
+    vine__errands_send(opened != NULL ? opened->errands : store->errands, errand, fn);
+}
+
+static void give_back(const struct vine__pool_store *store, const struct vine__pool_opened *opened,
+                      struct vine__errand *errand, vine__errand_fn fn)
+{
+    vine__errands_return(opened != NULL ? opened->errands : store->errands, errand, fn);
+}
+
 /* ---- work at VMs ----------------------------------------------------------------------------- */
 
 static void vm_work_done(struct vine__errand *errand)
@@ -23,6 +89,8 @@ static void vm_work_done(struct vine__errand *errand)
     struct vine__vm_store_work *const work =
         VINE_CONTAINER_OF(errand, struct vine__vm_store_work, errand);
 
+    if (work->opened != NULL)
+        leave(work->opened);
     work->done(work);
 }
 
@@ -30,16 +98,18 @@ static void do_vm_work(struct vine__errand *errand)
 {
     struct vine__vm_store_work *const work =
         VINE_CONTAINER_OF(errand, struct vine__vm_store_work, errand);
-    struct vine__pool_store *const store = work->store;
 
-    vine__pool_store_do(store, work);
-    vine__errands_return(store->errands, errand, vm_work_done);
+    vine__pool_store_do(work);
+    give_back(work->store, work->opened, errand, vm_work_done);
 }
 
 static void begin(struct vine__vm_store *base, struct vine__vm_store_work *work)
 {
-    work->store = store_of(base);
-    vine__errands_send(store_of(base)->errands, &work->errand, do_vm_work);
+    struct vine__pool_store *const store = store_of(base);
+
+    work->store = store;
+    work->opened = find(store, work->pool);
+    send(store, work->opened, &work->errand, do_vm_work);
 }
 
 /* ---- work at pools --------------------------------------------------------------------------- */
@@ -54,6 +124,7 @@ static void prepare(struct vine__vm_store *base, struct vine__registry *registry
 {
     work->store = store_of(base);
     work->registry = registry;
+    work->opened = NULL;
     work->error = VINE_SERVER_E_DONE;
     work->why[0] = '\0';
     work->facts = NULL;
@@ -66,55 +137,67 @@ static void pool_work_done(struct vine__errand *errand)
 {
     struct vine__pool_work *const work = work_of(errand);
 
+    if (work->opened != NULL)
+        leave(work->opened);
     work->done(work);
 }
 
+/* Nothing is done but to answer. */
+static void do_nothing(struct vine__errand *errand)
+{
+    const struct vine__pool_work *const work = work_of(errand);
+
+    give_back(work->store, work->opened, errand, pool_work_done);
+}
+
+static void refuse(struct vine__pool_work *work, enum vine_server_error error, const char *why)
+{
+    const struct vine__pool_store *const store = work->store;
+
+    work->error = error;
+    (void)snprintf(work->why, sizeof(work->why), "%s", why);
+    vine__errands_send(store->errands, &work->errand, do_nothing);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* What somebody was taking out when he was killed was never written down. */
+static void do_forget(struct vine__errand *errand)
+{
+    struct vine__pool_work *const work = work_of(errand);
+    const struct vine__pool_store *const store = work->store;
+
+    for (uint32_t i = 0; i < work->facts_count; i++) {
+        struct vine__problem unused = {.text = ""};
+        struct vine__taken taken;
+
+        if (work->facts[i].uid[0] != '\0' &&
+            vine__taken_load(store->machines, work->facts[i].uid, &taken, &unused) == 0 &&
+            !taken.is_there)
+            vine__taken_discard(&taken);
+    }
+    free(work->facts);
+    give_back(store, work->opened, errand, pool_work_done);
+}
+
 /* What was opened is the registry's now. What it has already, from another pool, is told when pools
- * are listed. */
+ * are listed; and that pool's thread may be at it at this moment. */
 static void is_opened(struct vine__errand *errand)
 {
     struct vine__pool_work *const work = work_of(errand);
 
+    work->opened->is_closed = false;
     for (uint32_t i = 0; i < work->facts_count; i++)
-        if (vine__registry_adopt(work->registry, &work->facts[i]) != 0)
+        if (vine__registry_adopt(work->registry, &work->facts[i]) != 0) {
             vine__vm_facts_fini(&work->facts[i]);
-    free(work->facts);
-    work->done(work);
-}
-
-/* A place for it among the others: a new one, or that of one that could not be opened. */
-static struct vine__pool_opened *place_for(struct vine__pool_store *store, const char *folder,
-                                           const char *name)
-{
-    struct vine__pool_opened *opened = vine__pool_store_find(store, name);
-    struct vine__pool_opened **end = &store->pools;
-    char *const copy = strdup(folder);
-
-    if (opened == NULL)
-        opened = copy != NULL ? calloc(1, sizeof(*opened)) : NULL;
-    if (opened == NULL) {
-        free(copy);
-        return NULL;
+            work->facts[i].uid[0] = '\0';
+        }
+    if (work->store->closed == NULL) {
+        vine__errands_send(work->opened->errands, errand, do_forget);
+        return;
     }
-    free(opened->folder);
-    opened->folder = copy;
-    if (opened->name[0] == '\0') {
-        while (*end != NULL)
-            end = &(*end)->next;
-        *end = opened;
-    }
-    (void)snprintf(opened->name, sizeof(opened->name), "%s", name);
-    return opened;
-}
-
-/* What somebody was taking out when he was killed was never written down. */
-static void forget_half(const struct vine__pool_store *store, const char *uid)
-{
-    struct vine__problem unused = {.text = ""};
-    struct vine__taken taken;
-
-    if (vine__taken_load(store->machines, uid, &taken, &unused) == 0 && !taken.is_there)
-        vine__taken_discard(&taken);
+    free(work->facts); /* the next server does it */
+    pool_work_done(errand);
 }
 
 static int tell_all(const struct vine__pool_store *store, const struct vine__pool_opened *opened,
@@ -130,7 +213,6 @@ static int tell_all(const struct vine__pool_store *store, const struct vine__poo
 
         if (vm->entry.problem.text[0] != '\0')
             continue; /* nobody knows which one this is */
-        forget_half(store, vm->entry.uid);
         if (vine__pool_store_tell(store, opened, vm, &work->facts[work->facts_count]) != 0)
             return -ENOMEM;
         work->facts_count++;
@@ -138,29 +220,27 @@ static int tell_all(const struct vine__pool_store *store, const struct vine__poo
     return 0;
 }
 
-static enum vine_server_error open_pool(struct vine__pool_store *store,
-                                        struct vine__pool_work *work)
+static enum vine_server_error open_pool(struct vine__pool_work *work)
 {
-    struct vine__pool_opened *opened = vine__pool_store_find(store, work->name);
+    struct vine__pool_opened *const opened = work->opened;
+    char *const folder = strdup(work->folder);
 
-    if (!vine__pool_is_name(work->name)) {
-        (void)snprintf(work->why, sizeof(work->why), "%s", VINE__POOL_NAME_RULE);
-        return VINE_SERVER_E_BAD_VALUE;
-    }
-    if (opened != NULL && opened->pool != NULL) {
+    if (opened->pool != NULL) {
+        free(folder);
         (void)snprintf(work->why, sizeof(work->why), "a pool of this name is open, in %s",
                        opened->folder);
         return VINE_SERVER_E_EXISTS;
     }
-    opened = place_for(store, work->folder, work->name);
-    if (opened != NULL) {
+    if (folder != NULL) {
+        free(opened->folder);
+        opened->folder = folder;
         opened->is_mounted = work->is_mounted;
         vine__pool_opened_open(opened, opened->is_mounted);
         (void)snprintf(work->why, sizeof(work->why), "%s", opened->problem.text);
+        if (opened->pool == NULL)
+            return VINE_SERVER_E_FAILED;
     }
-    if (opened != NULL && opened->pool == NULL)
-        return VINE_SERVER_E_FAILED;
-    if (opened == NULL || tell_all(store, opened, work) != 0) {
+    if (folder == NULL || tell_all(work->store, opened, work) != 0) {
         (void)snprintf(work->why, sizeof(work->why), "no memory");
         return VINE_SERVER_E_FAILED;
     }
@@ -170,45 +250,67 @@ static enum vine_server_error open_pool(struct vine__pool_store *store,
 static void do_open(struct vine__errand *errand)
 {
     struct vine__pool_work *const work = work_of(errand);
-    struct vine__pool_store *const store = work->store;
 
-    work->error = open_pool(store, work);
-    vine__errands_return(store->errands, errand, is_opened);
+    work->error = open_pool(work);
+    give_back(work->store, work->opened, errand, is_opened);
+}
+
+/* A place behind the others, and a thread. NULL: there is none. */
+static struct vine__pool_opened *add(struct vine__pool_store *store, const char *name)
+{
+    struct vine__pool_opened *const opened = calloc(1, sizeof(*opened));
+    struct vine__pool_opened **end = &store->pools;
+
+    if (opened == NULL || vine__errands_open("pool", NULL, NULL, &opened->errands) != 0) {
+        free(opened);
+        return NULL;
+    }
+    opened->store = store;
+    (void)snprintf(opened->name, sizeof(opened->name), "%s", name);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = opened;
+    store->thread_count++;
+    return opened;
 }
 
 void vine__pool_store_open(struct vine__vm_store *base, struct vine__registry *registry,
                            struct vine__pool_work *work)
 {
+    struct vine__pool_store *const store = store_of(base);
+
     prepare(base, registry, work);
-    vine__errands_send(store_of(base)->errands, &work->errand, do_open);
+    if (!vine__pool_is_name(work->name)) {
+        refuse(work, VINE_SERVER_E_BAD_VALUE, VINE__POOL_NAME_RULE);
+        return;
+    }
+    work->opened = find(store, work->name);
+    if (work->opened == NULL && store->thread_count > VINE__POOLS_MAX) {
+        refuse(work, VINE_SERVER_E_LIMIT, "as many pools as there may be");
+        return;
+    }
+    if (work->opened == NULL)
+        work->opened = add(store, work->name);
+    if (work->opened != NULL)
+        send(store, work->opened, &work->errand, do_open);
+    else
+        refuse(work, VINE_SERVER_E_FAILED, "no memory, or no thread");
+}
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+static void is_shut(struct vine__errand *errand)
+{
+    work_of(errand)->opened->is_closed = true;
+    pool_work_done(errand);
 }
 
 static void do_close(struct vine__errand *errand)
 {
-    struct vine__pool_work *const work = work_of(errand);
-    struct vine__pool_store *const store = work->store;
-    struct vine__pool_opened **at = &store->pools;
-    struct vine__pool_opened *opened;
+    const struct vine__pool_work *const work = work_of(errand);
 
-    while (*at != NULL && strcmp((*at)->name, work->name) != 0)
-        at = &(*at)->next;
-    opened = *at;
-    if (opened != NULL) {
-        *at = opened->next;
-        vine__pool_opened_close(opened);
-    } else {
-        work->error = VINE_SERVER_E_BAD_VALUE;
-        (void)snprintf(work->why, sizeof(work->why), "no pool of this name is open");
-    }
-    vine__errands_return(store->errands, errand, pool_work_done);
-}
-
-/* Nothing is done but to answer. */
-static void do_nothing(struct vine__errand *errand)
-{
-    struct vine__pool_store *const store = work_of(errand)->store;
-
-    vine__errands_return(store->errands, errand, pool_work_done);
+    vine__pool_opened_shut(work->opened);
+    give_back(work->store, work->opened, errand, is_shut);
 }
 
 static bool is_of(const struct vine__vm *vm, const char *pool)
@@ -260,25 +362,116 @@ static enum vine_server_error drop_all(struct vine__registry *registry,
 void vine__pool_store_close(struct vine__vm_store *base, struct vine__registry *registry,
                             struct vine__pool_work *work)
 {
+    struct vine__pool_store *const store = store_of(base);
+    struct vine__pool_opened *const opened = find(store, work->name);
+
     prepare(base, registry, work);
     work->error = drop_all(registry, work);
-    vine__errands_send(store_of(base)->errands, &work->errand,
-                       work->error == VINE_SERVER_E_DONE ? do_close : do_nothing);
+    if (work->error != VINE_SERVER_E_DONE) {
+        vine__errands_send(store->errands, &work->errand, do_nothing);
+    } else if (opened == NULL) {
+        refuse(work, VINE_SERVER_E_BAD_VALUE, "no pool of this name is open");
+    } else {
+        work->opened = opened;
+        send(store, opened, &work->errand, do_close);
+    }
 }
 
-static void do_list(struct vine__errand *errand)
-{
-    struct vine__pool_work *const work = work_of(errand);
-    struct vine__pool_store *const store = work->store;
+/* ---- what there is --------------------------------------------------------------------------- */
 
-    vine__pool_store_list_all(store, work);
-    vine__errands_return(store->errands, errand, pool_work_done);
+/* One of them is being described, by its own thread. */
+struct describing {
+    struct vine__errand errand;
+    struct vine__pool_opened *opened;
+    struct vine__pool_state state;
+    bool is_whole;
+    struct listing *listing;
+};
+
+struct listing {
+    struct vine__pool_work *work;
+    uint32_t count, awaited;
+    struct describing all[];
+};
+
+/* Those that were closed meanwhile are not there. */
+static void put_together(const struct listing *listing)
+{
+    struct vine__pool_work *const work = listing->work;
+    bool is_whole = true;
+
+    work->pools = calloc(listing->count + 1U, sizeof(*work->pools));
+    for (uint32_t i = 0; i < listing->count; i++) {
+        struct vine__pool_state state = listing->all[i].state;
+
+        is_whole &= listing->all[i].is_whole && vine__pool_state_compare(&state, work->registry);
+        if (work->pools != NULL && state.name[0] != '\0')
+            work->pools[work->pool_count++] = state;
+        else
+            vine__pool_state_fini(&state);
+    }
+    if (work->pools != NULL && is_whole)
+        return;
+    vine__pool_states_free(work->pools, work->pool_count);
+    work->pools = NULL;
+    work->pool_count = 0;
+    work->error = VINE_SERVER_E_FAILED;
+    (void)snprintf(work->why, sizeof(work->why), "no memory");
 }
 
-void vine__pool_store_list(struct vine__vm_store *base, struct vine__pool_work *work)
+static void is_described(struct vine__errand *errand)
 {
-    prepare(base, NULL, work);
-    vine__errands_send(store_of(base)->errands, &work->errand, do_list);
+    struct describing *const describing = VINE_CONTAINER_OF(errand, struct describing, errand);
+    struct listing *const listing = describing->listing;
+    struct vine__pool_work *const work = listing->work;
+
+    leave(describing->opened);
+    if (--listing->awaited > 0)
+        return;
+    put_together(listing);
+    free(listing);
+    work->done(work);
+}
+
+static void do_describe(struct vine__errand *errand)
+{
+    struct describing *const describing = VINE_CONTAINER_OF(errand, struct describing, errand);
+    const struct vine__pool_opened *const opened = describing->opened;
+
+    describing->is_whole = vine__pool_opened_describe(opened, &describing->state);
+    give_back(opened->store, opened, errand, is_described);
+}
+
+void vine__pool_store_list(struct vine__vm_store *base, struct vine__registry *registry,
+                           struct vine__pool_work *work)
+{
+    struct vine__pool_store *const store = store_of(base);
+    struct listing *listing;
+    uint32_t count = 0;
+
+    prepare(base, registry, work);
+    for (const struct vine__pool_opened *at = store->pools; at != NULL; at = at->next)
+        count++;
+    listing = calloc(1, sizeof(*listing) + count * sizeof(listing->all[0]));
+    if (listing == NULL) {
+        refuse(work, VINE_SERVER_E_FAILED, "no memory");
+        return;
+    }
+    if (count == 0) {
+        free(listing);
+        vine__errands_send(store->errands, &work->errand, do_nothing);
+        return;
+    }
+    listing->work = work;
+    listing->count = listing->awaited = count;
+    count = 0;
+    for (struct vine__pool_opened *at = store->pools; at != NULL; at = at->next) {
+        struct describing *const describing = &listing->all[count++];
+
+        describing->listing = listing;
+        describing->opened = at;
+        send(store, at, &describing->errand, do_describe);
+    }
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
@@ -291,8 +484,9 @@ int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store
     if (store == NULL)
         return -ENOMEM;
     store->base.begin = begin;
+    store->thread_count = 1;
     if (asprintf(&store->machines, "%s/machines", state) >= 0)
-        error = vine__errands_open("vine-pools", NULL, NULL, &store->errands);
+        error = vine__errands_open("no pool", NULL, NULL, &store->errands);
     else
         store->machines = NULL;
     if (error != 0) {
@@ -304,27 +498,14 @@ int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store
     return 0;
 }
 
-static void close_all(struct vine__errand *errand)
+static void do_last(struct vine__errand *errand)
 {
-    struct vine__pool_store *const store = VINE_CONTAINER_OF(errand, struct vine__pool_store, last);
-
-    while (store->pools != NULL) {
-        struct vine__pool_opened *const opened = store->pools;
-
-        store->pools = opened->next;
-        vine__pool_opened_close(opened);
-    }
+    vine__pool_opened_shut(VINE_CONTAINER_OF(errand, struct vine__pool_opened, last));
 }
 
 static void is_closed(void *context)
 {
-    struct vine__pool_store *const store = context;
-    void (*const closed)(void *) = store->closed;
-    void *const closed_context = store->context;
-
-    free(store->machines);
-    free(store);
-    closed(closed_context);
+    less(context);
 }
 
 void vine__pool_store_destroy(struct vine__vm_store *base, void (*done)(void *context),
@@ -334,6 +515,12 @@ void vine__pool_store_destroy(struct vine__vm_store *base, void (*done)(void *co
 
     store->closed = done;
     store->context = context;
-    vine__errands_send(store->errands, &store->last, close_all);
+    while (store->pools != NULL) {
+        struct vine__pool_opened *const opened = store->pools;
+
+        store->pools = opened->next;
+        vine__errands_send(opened->errands, &opened->last, do_last);
+        vine__errands_close(opened->errands, is_gone, opened);
+    }
     vine__errands_close(store->errands, is_closed, store);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/server/pool_store.h - the store of the VM server: pools, opened as their owner, on a thread
- * of their own; and what was taken out of them, in a folder of state.
+ * vmm/server/pool_store.h - the store of the VM server: pools, opened as their owner, each on a
+ * thread of its own; and what was taken out of them, in a folder of state.
  *
- * Owns:     its thread, its pools, and the folders below STATE/machines. What was taken out stays
+ * Owns:     its threads, its pools, and the folders below STATE/machines. What was taken out stays
  *           there when all of this ends, however that happens, and is found by the next one.
- * Threads:  core 0's; and its own, where all work is done, one thing after the other.
- * Blocking: never; its thread reads, writes and syncs files.
+ * Threads:  core 0's; and one for each pool, where all work at it is done, one thing after the
+ *           other. What was taken out of a VM is its pool's thread's.
+ * Blocking: never; its threads read, write and sync files. Work at a pool waits for no other one.
  * Trust:    pools may hold anything: one that is bad is told by its name, and the others, and the
  *           other VMs of one that has bad ones, are there.
- * Limits:   those of vmm/pool. One server at a time has a state folder.
+ * Limits:   VINE__POOLS_MAX pools, and those of vmm/pool. One server at a time has a state folder.
  */
 #ifndef VINE_VMM_SERVER_POOL_STORE_H
 #define VINE_VMM_SERVER_POOL_STORE_H
@@ -22,6 +23,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Of server.conf, and as many again that were opened since. */
+#define VINE__POOLS_MAX 128
 
 /* A store without pools. `state` is a folder that is there; it is copied. Returns 0 or an error. */
 VINE_MUST_CHECK int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store);
@@ -37,6 +41,12 @@ struct vine__pool_finding {
     char text[VINE__PROBLEM_BYTES];
 };
 
+/* Which VM is which. */
+struct vine__pool_member {
+    char uid[VINE__VM_UID_BYTES];
+    char name[VINE__VM_NAME_BYTES];
+};
+
 /* One pool, as it is. */
 struct vine__pool_state {
     char name[VINE__POOL_NAME_BYTES];
@@ -47,6 +57,8 @@ struct vine__pool_state {
     uint64_t size_bytes, free_bytes; /* of the file system in it; 0: it is mounted, or not open */
     struct vine__pool_finding *findings;
     uint32_t finding_count;
+    struct vine__pool_member *members; /* the store's: those that are usable */
+    uint32_t member_count;
 };
 
 struct vine__pool_work {
@@ -61,7 +73,8 @@ struct vine__pool_work {
     struct vine__pool_state *pools; /* of a list: for vine__pool_states_free */
     uint32_t pool_count;
     /* The store's. */
-    void *store;
+    struct vine__pool_store *store;
+    struct vine__pool_opened *opened;
     struct vine__registry *registry;
     struct vine__vm_facts *facts;
     uint32_t facts_count;
@@ -81,8 +94,9 @@ void vine__pool_store_open(struct vine__vm_store *store, struct vine__registry *
 void vine__pool_store_close(struct vine__vm_store *store, struct vine__registry *registry,
                             struct vine__pool_work *work);
 
-/* All of them, in the order in which they were opened. */
-void vine__pool_store_list(struct vine__vm_store *store, struct vine__pool_work *work);
+/* All of them, in the order in which they were opened, when each has done what it is at. */
+void vine__pool_store_list(struct vine__vm_store *store, struct vine__registry *registry,
+                           struct vine__pool_work *work);
 
 void vine__pool_states_free(struct vine__pool_state *states, uint32_t count);
 

@@ -10,7 +10,7 @@
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
-static void shut(struct vine__pool_opened *opened)
+void vine__pool_opened_shut(struct vine__pool_opened *opened)
 {
     vine__pool_close(opened->pool);
     opened->pool = NULL;
@@ -40,7 +40,7 @@ void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted)
 {
     int error;
 
-    shut(opened);
+    vine__pool_opened_shut(opened);
     opened->problem.text[0] = '\0';
     error = vine__pool_open(opened->folder, opened->name, VINE__POOL_OWN, &opened->pool,
                             &opened->problem);
@@ -51,12 +51,11 @@ void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted)
     if (error == 0)
         return;
     (void)vine__problem_set(&opened->problem, error, "%s: %s", opened->name, strerror(-error));
-    shut(opened);
+    vine__pool_opened_shut(opened);
 }
 
-void vine__pool_opened_close(struct vine__pool_opened *opened)
+void vine__pool_opened_free(struct vine__pool_opened *opened)
 {
-    shut(opened);
     free(opened->folder);
     free(opened->mount_point);
     free(opened);
@@ -86,34 +85,20 @@ int vine__pool_opened_change(struct vine__pool_opened *opened, vine__pool_step_f
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
-struct vine__pool_opened *vine__pool_store_find(const struct vine__pool_store *store,
-                                                const char *name)
-{
-    struct vine__pool_opened *opened = store->pools;
-
-    while (opened != NULL && strcmp(opened->name, name) != 0)
-        opened = opened->next;
-    return opened;
-}
-
 static bool is_one(const struct vine__pool_vm *vm)
 {
     return vm->entry.problem.text[0] == '\0';
 }
 
-const struct vine__pool_vm *vine__pool_store_find_vm(const struct vine__pool_store *store,
-                                                     const char *uid,
-                                                     struct vine__pool_opened **ret_opened)
+const struct vine__pool_vm *vine__pool_opened_find(const struct vine__pool_opened *opened,
+                                                   const char *uid)
 {
-    for (struct vine__pool_opened *opened = store->pools; opened != NULL; opened = opened->next)
-        for (uint32_t i = 0; opened->contents != NULL && i < opened->contents->vm_count; i++) {
-            const struct vine__pool_vm *const vm = &opened->contents->vms[i];
+    for (uint32_t i = 0; opened->contents != NULL && i < opened->contents->vm_count; i++) {
+        const struct vine__pool_vm *const vm = &opened->contents->vms[i];
 
-            if (is_one(vm) && strcmp(vm->entry.uid, uid) == 0) {
-                *ret_opened = opened;
-                return vm;
-            }
-        }
+        if (is_one(vm) && strcmp(vm->entry.uid, uid) == 0)
+            return vm;
+    }
     return NULL;
 }
 
@@ -200,27 +185,39 @@ static bool find_fault(struct vine__pool_state *state, const char *vm, const cha
     return true;
 }
 
-static bool find_faults_of(const struct vine__pool_store *store, const struct vine__pool_vm *vm,
-                           struct vine__pool_state *state)
+static bool is_twice(struct vine__pool_state *state, const char *vm, const char *uid,
+                     const char *pool)
 {
-    struct vine__pool_opened *other = NULL;
     char text[VINE__PROBLEM_BYTES];
+
+    (void)snprintf(text, sizeof(text), "its UID, %s, is that of a machine of the pool %s", uid,
+                   pool);
+    return find_fault(state, vm, text);
+}
+
+static bool describe_vm(const struct vine__pool_opened *opened, const struct vine__pool_vm *vm,
+                        struct vine__pool_state *state)
+{
+    struct vine__pool_member *const member = &state->members[state->member_count];
 
     if (!vm->is_usable)
         return find_fault(state, vm->entry.name, vm->problem.text);
-    if (vine__pool_store_find_vm(store, vm->entry.uid, &other) == vm)
-        return true;
-    (void)snprintf(text, sizeof(text), "its UID, %s, is that of a machine of the pool %s",
-                   vm->entry.uid, other->name);
-    return find_fault(state, vm->entry.name, text);
+    if (vine__pool_opened_find(opened, vm->entry.uid) != vm)
+        return is_twice(state, vm->entry.name, vm->entry.uid, opened->name);
+    memcpy(member->uid, vm->entry.uid, sizeof(member->uid));
+    memcpy(member->name, vm->entry.name, sizeof(member->name));
+    state->member_count++;
+    return true;
 }
 
-static bool describe(const struct vine__pool_store *store, const struct vine__pool_opened *opened,
-                     struct vine__pool_state *state)
+bool vine__pool_opened_describe(const struct vine__pool_opened *opened,
+                                struct vine__pool_state *state)
 {
     const struct vine__pool_contents *const contents = opened->contents;
     bool is_whole;
 
+    if (contents == NULL && opened->problem.text[0] == '\0')
+        return true; /* it was closed, or nobody could begin to open it */
     memcpy(state->name, opened->name, sizeof(state->name));
     state->folder = strdup(opened->folder);
     state->mount_point = opened->mount_point != NULL ? strdup(opened->mount_point) : NULL;
@@ -232,42 +229,40 @@ static bool describe(const struct vine__pool_store *store, const struct vine__po
     state->usable_count = contents->usable_count;
     state->size_bytes = contents->size_bytes;
     state->free_bytes = contents->free_bytes;
+    state->members = calloc(contents->vm_count + 1U, sizeof(*state->members));
+    is_whole = is_whole && state->members != NULL;
     if (contents->problem.text[0] != '\0')
         is_whole = is_whole && find_fault(state, "", contents->problem.text);
     for (uint32_t i = 0; is_whole && i < contents->vm_count; i++)
-        is_whole = find_faults_of(store, &contents->vms[i], state);
+        is_whole = describe_vm(opened, &contents->vms[i], state);
     return is_whole;
 }
 
-void vine__pool_store_list_all(struct vine__pool_store *store, struct vine__pool_work *work)
+bool vine__pool_state_compare(struct vine__pool_state *state, const struct vine__registry *registry)
 {
-    struct vine__pool_state *states;
-    uint32_t count = 0;
-    bool is_whole = true;
+    for (uint32_t i = 0; i < state->member_count; i++) {
+        const struct vine__pool_member *const member = &state->members[i];
+        const struct vine__vm *const vm =
+            vine__registry_find(registry, NULL, member->uid, strlen(member->uid));
 
-    for (const struct vine__pool_opened *at = store->pools; at != NULL; at = at->next)
-        count++;
-    states = calloc(count + 1U, sizeof(*states));
-    work->pool_count = 0;
-    for (const struct vine__pool_opened *at = store->pools; states != NULL && at != NULL;
-         at = at->next)
-        is_whole &= describe(store, at, &states[work->pool_count++]);
-    if (states == NULL || !is_whole) {
-        vine__pool_states_free(states, states != NULL ? count : 0);
-        work->pool_count = 0;
-        work->error = VINE_SERVER_E_FAILED;
-        (void)snprintf(work->why, sizeof(work->why), "no memory");
-        return;
+        if (vm != NULL && strcmp(vm->facts.pool, state->name) != 0 &&
+            !is_twice(state, member->name, member->uid, vm->facts.pool))
+            return false;
     }
-    work->pools = states;
+    return true;
+}
+
+void vine__pool_state_fini(struct vine__pool_state *state)
+{
+    free(state->folder);
+    free(state->mount_point);
+    free(state->findings);
+    free(state->members);
 }
 
 void vine__pool_states_free(struct vine__pool_state *states, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        free(states[i].folder);
-        free(states[i].mount_point);
-        free(states[i].findings);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        vine__pool_state_fini(&states[i]);
     free(states);
 }

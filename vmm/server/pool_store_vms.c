@@ -96,9 +96,6 @@ static int create(struct doing *doing)
     int error;
 
     (void)snprintf(doing->name, sizeof(doing->name), "%s", doing->work->name);
-    doing->opened = vine__pool_store_find(doing->store, doing->work->pool);
-    if (doing->opened == NULL)
-        return vine__problem_set(&doing->problem, -ENODEV, "the pool of this client is not open");
     error = vine__pool_opened_change(doing->opened, make_step, doing->name, &doing->problem);
     return error != 0 ? error : tell(doing);
 }
@@ -113,7 +110,7 @@ static int settle(struct doing *doing)
     error = vine__pool_store_put_back(doing->store, doing->opened, doing->vm, &doing->problem);
     if (error != 0)
         return error;
-    doing->vm = vine__pool_store_find_vm(doing->store, uid, &doing->opened);
+    doing->vm = vine__pool_opened_find(doing->opened, uid);
     return doing->vm != NULL ? 0 : vine__problem_set(&doing->problem, -EIO, "the pool is not open");
 }
 
@@ -216,9 +213,12 @@ static int act(struct doing *doing)
     struct vine__vm_store_work *const work = doing->work;
     int error;
 
+    if (work->task == VINE__VM_CREATE && doing->opened == NULL)
+        return vine__problem_set(&doing->problem, -ENODEV, "the pool of this client is not open");
     if (work->task == VINE__VM_CREATE)
         return create(doing);
-    doing->vm = vine__pool_store_find_vm(doing->store, work->uid, &doing->opened);
+    if (doing->opened != NULL)
+        doing->vm = vine__pool_opened_find(doing->opened, work->uid);
     if (doing->vm == NULL)
         return vine__problem_set(&doing->problem, -ENODEV, "no pool that is open has it");
     memcpy(doing->name, doing->vm->entry.name, sizeof(doing->name));
@@ -238,9 +238,9 @@ static int act(struct doing *doing)
     }
 }
 
-void vine__pool_store_do(struct vine__pool_store *store, struct vine__vm_store_work *work)
+void vine__pool_store_do(struct vine__vm_store_work *work)
 {
-    struct doing doing = {.store = store, .work = work};
+    struct doing doing = {.store = work->store, .opened = work->opened, .work = work};
     const int error = act(&doing);
 
     work->error = vine__pool_store_error(error);

@@ -80,6 +80,7 @@ void vine__vm_begin(struct vine__vm *vm, enum vine__vm_phase phase, enum vine__v
     work->task = task;
     work->done = done;
     work->uid = vm->uid;
+    work->pool = vm->facts.pool;
     work->error = VINE_SERVER_E_DONE;
     work->why[0] = '\0';
     vm->registry->store->begin(vm->registry->store, work);
@@ -206,7 +207,6 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     vine_list_push_back(&registry->making, &vm->link);
     vine__vm_set_asker(vm, asker);
     vm->store_work.name = vm->facts.name;
-    vm->store_work.pool = vm->facts.pool;
     vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_CREATE, made);
     return VINE_SERVER_E_DONE;
 }

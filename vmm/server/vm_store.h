@@ -69,8 +69,9 @@ struct vine__vm_store_work {
     enum vine__vm_store_task task;
     void (*done)(struct vine__vm_store_work *work); /* on core 0, once, never within `begin` */
     const char *uid;
-    const char *name, *pool; /* of CREATE */
-    const char *json;        /* of CONFIGURE */
+    const char *pool; /* which has it */
+    const char *name; /* of CREATE */
+    const char *json; /* of CONFIGURE */
     size_t json_bytes;
     enum vine__vm_upload upload; /* of PUT */
     int fd;
@@ -82,7 +83,7 @@ struct vine__vm_store_work {
     struct vine__vm_facts facts;
     struct vine__boot *boot;
     /* The store's. */
-    void *store;
+    void *store, *opened;
     struct vine__errand errand;
 };
 

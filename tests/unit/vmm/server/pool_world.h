@@ -180,11 +180,13 @@ static inline void pool_work_is_done(struct vine__pool_work *work)
     pool_done_count++;
 }
 
-/* Work at a VM, to its end. */
+/* Work at a VM, to its end; of `farm`, where nothing else is said. */
 static inline enum vine_server_error do_vm(struct vine__vm_store_work *work)
 {
     const uint32_t before = pool_done_count;
 
+    if (work->pool == NULL)
+        work->pool = "farm";
     work->done = vm_work_is_done;
     pool_world.store->begin(pool_world.store, work);
     assert_int_equal(pool_done_count, before);
@@ -221,7 +223,7 @@ static inline struct vine__pool_work list_pools(void)
     struct vine__pool_work work = {.done = pool_work_is_done};
     const uint32_t before = pool_done_count;
 
-    vine__pool_store_list(pool_world.store, &work);
+    vine__pool_store_list(pool_world.store, &pool_world.registry, &work);
     until(pool_done_count > before);
     assert_int_equal(work.error, VINE_SERVER_E_DONE);
     return work;
