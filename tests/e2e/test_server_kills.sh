@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=500
+# test: timeout=1500
 #
 # kill -9 of a QEMU in the middle of each verb that writes: what its guest has written by then is in
 # the pool, the pool is well, nothing is left beside it, and the VM starts again.
@@ -54,7 +54,7 @@ be_off() {
 }
 # during COMMAND...: with a VM that runs, and whose QEMU dies meanwhile.
 during() {
-    expect 0 vm start runs
+    expect 0 vm start runs --timeout 300s
     number=$((number + 1))
     write_number
     "$@" -s "$socket" >/dev/null 2>&1 &
@@ -103,7 +103,7 @@ for turn in 1 2; do
     during "$vine" down farm --timeout 1s
 done
 # One that is removed may be gone then, with its disk; or it was refused, and is whole.
-expect 0 vm start runs
+expect 0 vm start runs --timeout 300s
 number=$((number + 1))
 write_number
 "$vine" vm rm runs -s "$socket" >/dev/null 2>&1 &

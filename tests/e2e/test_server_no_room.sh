@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=500
+# test: timeout=1500
 #
 # The disk of the host is full under a server that runs: where its state is, where its pool is, where
 # its sockets are. Each verb that has to write there says so, nothing that was there is lost, and all
@@ -101,7 +101,7 @@ mount -t tmpfs -o size=200m,mode=711 none pool
 uid=$(uid_of runs)
 begin_server
 client add bob --pool farm >/dev/null
-vm start runs >/dev/null
+vm start runs --timeout 300s >/dev/null
 
 # ---- the state's disk
 write_disk first
@@ -134,7 +134,7 @@ expect 0 vm kernel base two
 expect 0 client rm alice
 
 # ---- the pool's disk: the image has holes, for which there is no room any more.
-vm start runs >/dev/null
+vm start runs --timeout 300s >/dev/null
 write_disk secnd
 head -c 4000000 /dev/urandom | dd of="state/machines/$uid/disk-root" bs=4k seek=200 conv=notrunc 2>/dev/null
 fill pool
@@ -149,7 +149,7 @@ end_server TERM
 begin_server
 is_well
 make_room pool
-expect 0 vm start runs
+expect 0 vm start runs --timeout 300s
 expect 0 vm stop runs --timeout 100ms
 is_back secnd || fail "what was written is lost"
 [ ! -e "state/machines/$uid" ] || fail "it is left"

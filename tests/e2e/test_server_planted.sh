@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# test: timeout=400
+# test: timeout=1000
 #
 # What other users of the host may plant where a VM server is about to make something: folders, links
 # and files in a folder that all may write to. None is followed or written to, and each is told.
@@ -92,7 +92,7 @@ until grep -q ': ready: ' serving; do
 done
 expect 0 "$vine" client add alice --pool farm -s "$socket"
 for name in plain linked filed; do
-    expect 0 "$vine" vm start $name -s "$socket"
+    expect 0 "$vine" vm start $name -s "$socket" --timeout 300s
 done
 [ -L "consoles/$(uid_of plain)-vttyS0" ] || fail "no console: $(ls consoles)"
 for name in linked filed; do

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test: timeout=200 */
+/* test: timeout=600 */
 /*
  * The control socket of `vine server`: an address that somebody holds for a moment longer, or for
  * good; and waves of a thousand connections, which leave nothing behind.
