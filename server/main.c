@@ -14,6 +14,7 @@
 
 #include <vine/error.h>
 
+#include "../tools/descriptors.h"
 #include "../tools/mains.h"
 #include "../tools/message.h"
 #include "../tools/status.h"
@@ -215,6 +216,7 @@ static int run(const struct arguments *arguments)
     };
     int status = find_places(values, &program.places);
 
+    program.descriptors = descriptors_raise();
     message_set_quiet(values->quiet);
     if (status == STATUS_DONE)
         status = load_conf(values, &program);

@@ -399,11 +399,22 @@ static void serve_clients(struct vine_timer *timer)
     vine__keeper_begin(&own.keeper);
 }
 
-/* All pools are open that can be. */
+static void tell_crowded(const struct vine__client *client, uint64_t ended_count)
+{
+    message_warning("client %s has as many connections as may be: %llu more were ended",
+                    client->name, (unsigned long long)ended_count);
+}
+
+/* All pools are open that can be. Clients' connections take half of the descriptors at most. */
 static void serve(void)
 {
-    const struct vine__server_options options = {.registry = &own.registry,
-                                                 .control = &own.control};
+    const struct vine__server_options options = {
+        .registry = &own.registry,
+        .control = &own.control,
+        .connections_max = own.program->conf.connections_max,
+        .all_connections_max = own.program->descriptors / 2,
+        .crowded = tell_crowded,
+    };
     char why[VINE__CLIENTS_WHY_BYTES] = "";
     int error;
 

@@ -27,6 +27,7 @@ struct program {
     gid_t group_id;
     bool mounts; /* pools, by the system */
     bool json;
+    uint64_t descriptors; /* that there may be */
 };
 
 /* Serve until told to stop. Returns a status. The process's only one. */

@@ -51,6 +51,14 @@ static void begin_server(void)
     server = fork();
     assert_true(server >= 0);
     if (server == 0) {
+        struct rlimit limit;
+
+        /* It raises that itself, or a thousand connections wait. */
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+            _exit(126);
+        limit.rlim_cur = limit.rlim_max < 256 ? limit.rlim_max : 256;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            _exit(126);
         (void)dup2(ends[1], STDERR_FILENO);
         (void)execl(getenv("VINE_COMMAND"), "vine", "server", "--state", state, "--runtime",
                     runtime, "--console-links", "runtime", "--accelerator", "tcg", (char *)NULL);

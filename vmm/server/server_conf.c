@@ -6,6 +6,7 @@
 #include "utils/tables.h"
 #include "vmm/pool/json.h"
 #include "vmm/pool/names.h"
+#include "vmm/server/service.h"
 #include "vmm/server/state_file.h"
 
 #include <vine/error.h>
@@ -67,9 +68,9 @@ static void read_pools(struct vine__json_reader *reader, const json_t *object,
 static void read_all(struct vine__json_reader *reader, const json_t *object,
                      struct vine__server_conf *conf)
 {
-    static const char *const keys[] = {"version",     "pools", "console_links", "user",
-                                       "group",       "qemu",  "log_size",      "accelerator",
-                                       "mount_pools", NULL};
+    static const char *const keys[] = {
+        "version",  "pools",       "console_links", "user",        "group", "qemu",
+        "log_size", "accelerator", "mount_pools",   "connections", NULL};
     const char *word;
 
     vine__json_version(reader, object, VINE__SERVER_CONF_VERSION);
@@ -91,6 +92,10 @@ static void read_all(struct vine__json_reader *reader, const json_t *object,
     conf->log_bytes = vine__json_size(reader, object, "log_size", LOG_BYTES);
     if (conf->log_bytes < LOG_BYTES_MIN || conf->log_bytes > LOG_BYTES_MAX)
         vine__json_wrong(reader, "log_size", "is from 4K to 1G");
+    conf->connections_max = vine__json_count(
+        reader, object, "connections", VINE__SERVER_CONNECTIONS, VINE__SERVER_CONNECTIONS_MAX);
+    if (conf->connections_max == 0)
+        vine__json_wrong(reader, "connections", "is from 1 to %d", VINE__SERVER_CONNECTIONS_MAX);
 }
 
 int vine__server_conf_parse(const char *file, const void *bytes, size_t size,

@@ -38,9 +38,10 @@ struct vine__server_conf {
     const char *user, *group;  /* of a QEMU that root starts: a name or a number; NULL: no other */
     const char *qemu;          /* NULL: qemu-system-x86_64 of the path */
     enum vine__server_accelerator accelerator;
-    bool mounts_pools;  /* the system has them mounted */
-    uint64_t log_bytes; /* of what a VM has said, and half of what is kept of it */
-    json_t *json;       /* of which the texts are */
+    bool mounts_pools;        /* the system has them mounted */
+    uint64_t log_bytes;       /* of what a VM has said, and half of what is kept of it */
+    uint32_t connections_max; /* of each client */
+    json_t *json;             /* of which the texts are */
 };
 
 /* Read one out of a text; `file` is how problems call it. Returns 0; -EINVAL: the problem says

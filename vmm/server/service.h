@@ -9,7 +9,8 @@
  * Trust:    a micro-process reads requests in a heap of its own, and what it says of them is
  *           believed of nothing: whose it is is known before it has seen a byte of its client's,
  *           commands are looked up and permitted again, and what it points to is its own.
- * Limits:   connections as descriptors and heaps.
+ * Limits:   so many connections of a client, and of all of them together; the control socket's are
+ *           not among these, so that whoever runs the server gets in at all times.
  */
 #ifndef VINE_VMM_SERVER_SERVICE_H
 #define VINE_VMM_SERVER_SERVICE_H
@@ -23,12 +24,20 @@
 /* How long a request may take from one byte of it to the next one. */
 #define VINE__SERVER_REQUEST_NS (30 * UINT64_C(1000000000))
 
+#define VINE__SERVER_CONNECTIONS     64   /* of a client, where nobody says how many */
+#define VINE__SERVER_CONNECTIONS_MAX 4096 /* that can be said */
+
 struct vine__server;
 
 struct vine__server_options {
     struct vine__registry *registry;
     struct vine__control *control; /* has a socket, too; or NULL. It stays */
     uint64_t request_ns;           /* 0: VINE__SERVER_REQUEST_NS */
+    uint32_t connections_max;      /* of a client; 0: VINE__SERVER_CONNECTIONS */
+    uint64_t all_connections_max;  /* of all clients together; 0: no fewer than each may have */
+    /* Connections of this client were ended, since there are as many as may be: once a minute at
+     * most. NULL: nobody is told. */
+    void (*crowded)(const struct vine__client *client, uint64_t ended_count);
 };
 
 /* Serve all clients that the registry has. Core 0. A client whose socket cannot be had has a fault

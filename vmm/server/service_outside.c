@@ -15,6 +15,7 @@
 #include "vmm/server/socket_name.h"
 
 #include <vine/error.h>
+#include <vine/timer.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define HEAP_BYTES (128U << 10)
+#define CROWDED_NS (60 * UINT64_C(1000000000)) /* between two times of telling about it */
 
 /* A client's, or the control socket. */
 struct client_socket {
@@ -33,8 +35,11 @@ struct client_socket {
     struct vine_listener *listener; /* NULL: it does not listen any more */
     struct vine_work closed;
     struct vine_list connections;
-    uint32_t use_count; /* that there are, and the listener */
-    bool is_removed;    /* with its client, which is ours then */
+    uint32_t connection_count;
+    uint64_t ended_count; /* since there were too many, and nobody was told */
+    uint64_t told_ns;     /* when somebody was; 0: never */
+    uint32_t use_count;   /* connections that there are, and the listener */
+    bool is_removed;      /* with its client, which is ours then */
 };
 
 struct vine__server {
@@ -42,6 +47,9 @@ struct vine__server {
     struct vine__control *control; /* or NULL */
     struct vine__client controller;
     struct vine_list sockets;
+    uint32_t connections_max;
+    uint64_t connection_count, all_connections_max; /* of clients */
+    void (*crowded)(const struct vine__client *client, uint64_t ended_count);
     uint32_t open_count;         /* sockets that there are, and one until it is to stop */
     void (*done)(void *context); /* it stops, when there are none; or NULL */
     void *context;
@@ -296,6 +304,11 @@ static void leave(struct client_socket *from)
     less(server);
 }
 
+static bool is_control(const struct client_socket *from)
+{
+    return from->client == &from->server->controller;
+}
+
 /* The connection is closed before this is called by `gone`. */
 static void kept_ends(struct vine_kept *kept)
 {
@@ -311,6 +324,9 @@ static void gone(void *context, int error)
     vine__session_fini(&connection->session);
     vine_list_remove(&connection->link);
     free(connection);
+    from->connection_count--;
+    if (!is_control(from))
+        from->server->connection_count--;
     leave(from);
 }
 
@@ -330,11 +346,30 @@ static bool is_admitted(const struct client_socket *from, struct vine_connection
     return vine__client_admits(from->client, geteuid(), getegid(), peer.user, groups, count);
 }
 
+/* Whether there is a place for one more. Whoever has too many is told of once a minute. */
+static bool has_place(struct client_socket *from)
+{
+    const struct vine__server *const server = from->server;
+    uint64_t now_ns;
+
+    if (is_control(from) || (from->connection_count < server->connections_max &&
+                             server->connection_count < server->all_connections_max))
+        return true;
+    now_ns = vine_clock_now(VINE_CLOCK_STEADY);
+    from->ended_count++;
+    if (server->crowded != NULL && (from->told_ns == 0 || now_ns - from->told_ns >= CROWDED_NS)) {
+        server->crowded(from->client, from->ended_count);
+        from->ended_count = 0;
+        from->told_ns = now_ns;
+    }
+    return false;
+}
+
 static void accepted(struct vine_connection *taken, void *context)
 {
     struct client_socket *const from = context;
     struct connection *const connection =
-        is_admitted(from, taken) ? calloc(1, sizeof(*connection)) : NULL;
+        is_admitted(from, taken) && has_place(from) ? calloc(1, sizeof(*connection)) : NULL;
     const struct vine_service_options options = {
         .size_bytes = sizeof(options), .heap_bytes = HEAP_BYTES, .argument = connection};
 
@@ -345,10 +380,13 @@ static void accepted(struct vine_connection *taken, void *context)
     connection->kept.end = kept_ends;
     connection->from = from;
     vine__session_init(&connection->session, from->server->registry, from->client, woken);
-    if (from->client == &from->server->controller)
+    if (is_control(from))
         connection->session.control = from->server->control;
     vine_list_push_back(&from->connections, &connection->link);
     from->use_count++;
+    from->connection_count++;
+    if (!is_control(from))
+        from->server->connection_count++;
     if (vine_service_run_here(&vine__server_service, taken, &options, gone, connection) != 0)
         gone(connection, 0);
 }
@@ -503,6 +541,11 @@ int vine__server_start(const struct vine__server_options *options, struct vine__
         request_ns = options->request_ns;
     server->registry = options->registry;
     server->control = options->control;
+    server->connections_max =
+        options->connections_max != 0 ? options->connections_max : VINE__SERVER_CONNECTIONS;
+    server->all_connections_max =
+        options->all_connections_max != 0 ? options->all_connections_max : UINT64_MAX;
+    server->crowded = options->crowded;
     server->open_count = 1; /* until it is told to stop */
     vine_list_init(&server->sockets);
     if (server->control != NULL) {

@@ -39,6 +39,7 @@ static void what_is_absent_has_its_fallback(void **state)
     assert_int_equal(conf.accelerator, VINE__SERVER_ACCELERATOR_AUTO);
     assert_int_equal(conf.log_bytes, 1 << 20);
     assert_false(conf.mounts_pools);
+    assert_int_equal(conf.connections_max, 64);
     vine__server_conf_fini(&conf);
 }
 
@@ -51,7 +52,7 @@ static void what_is_there_is_delivered(void **state)
     assert_int_equal(parse("{\"version\": 1, \"pools\": [\"/p/one\", \"/p/two\"], "
                            "\"console_links\": \"runtime\", \"accelerator\": \"tcg\", "
                            "\"user\": \"qemu\", \"group\": \"36\", \"qemu\": \"/q\", "
-                           "\"log_size\": \"64K\", \"mount_pools\": true}",
+                           "\"log_size\": \"64K\", \"mount_pools\": true, \"connections\": 4096}",
                            &conf, &problem),
                      0);
     assert_int_equal(conf.pool_count, 2);
@@ -63,6 +64,7 @@ static void what_is_there_is_delivered(void **state)
     assert_string_equal(conf.qemu, "/q");
     assert_int_equal(conf.log_bytes, 64 << 10);
     assert_true(conf.mounts_pools);
+    assert_int_equal(conf.connections_max, 4096);
     vine__server_conf_fini(&conf);
 }
 
@@ -81,6 +83,8 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"{\"version\": 1, \"user\": 7}", "f: user: is no text"},
         {"{\"version\": 1, \"mount_pools\": \"/mnt\"}",
          "f: mount_pools: is neither true nor false"},
+        {"{\"version\": 1, \"connections\": 0}", "f: connections: is from 1 to 4096"},
+        {"{\"version\": 1, \"connections\": 4097}", "f: connections: is no number from 0 to 4096"},
         {"{\"version\": 1, \"log_size\": 1}", "f: log_size: is from 4K to 1G"},
     };
     struct vine__server_conf conf;

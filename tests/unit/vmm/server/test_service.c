@@ -107,9 +107,23 @@ static void expect_end(int fd)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
+static uint32_t connections_max, all_connections_max;
+static uint64_t crowds, crowd; /* how often a client was told to have too many, and how many last */
+
+static void count_crowd(const struct vine__client *client, uint64_t ended_count)
+{
+    assert_non_null(client);
+    crowds++;
+    crowd = ended_count;
+}
+
 static void open_server(struct world *world, struct vine__control *control)
 {
-    const struct vine__server_options options = {.registry = &world->registry, .control = control};
+    const struct vine__server_options options = {.registry = &world->registry,
+                                                 .control = control,
+                                                 .connections_max = connections_max,
+                                                 .all_connections_max = all_connections_max,
+                                                 .crowded = count_crowd};
     char why[VINE__CLIENTS_WHY_BYTES] = "";
 
     stopped = 0;
@@ -332,6 +346,7 @@ static void many_who_are_silent_or_stop_in_the_middle_hold_up_nobody(void **stat
     static int fds[CALLERS_MANY];
     int alice;
 
+    connections_max = CALLERS_MANY;
     open_server(world, NULL);
     for (int i = 0; i < CALLERS_MANY; i++) {
         fds[i] = connect_as(world, "bob");
@@ -353,6 +368,7 @@ static void many_who_are_silent_or_stop_in_the_middle_hold_up_nobody(void **stat
     }
     close(alice);
     close_server();
+    connections_max = 0;
 }
 
 static void who_does_not_read_events_holds_up_nobody_and_is_ended(void **state)
@@ -489,6 +505,59 @@ static void the_control_socket_is_the_servers_own(void **state)
     close(fd);
     close(root);
     close_server();
+}
+
+static bool is_served(const struct world *world, const char *name, int *ret_fd)
+{
+    ssize_t got = -1;
+    char byte;
+
+    *ret_fd = connect_as(world, name);
+    /* Who is hung up on may be so before he says a word. */
+    if (send(*ret_fd, "1,1\n", 4, MSG_NOSIGNAL) < 0)
+        assert_int_equal(errno, EPIPE);
+    until((got = read(*ret_fd, &byte, 1)) >= 0 || errno != EAGAIN);
+    if (got == 1)
+        return true;
+    close(*ret_fd);
+    return false;
+}
+
+static void connections_too_many_are_ended_and_the_control_socket_has_a_place(void **state)
+{
+    struct world *const world = *state;
+    int fd, again, alice[2], bob, more;
+
+    connections_max = 2;
+    all_connections_max = 3;
+    crowds = 0;
+    fd = open_controlled(world);
+    assert_true(is_served(world, "alice", &alice[0]));
+    assert_true(is_served(world, "alice", &alice[1]));
+    for (int i = 0; i < 3; i++)
+        assert_false(is_served(world, "alice", &more));
+    assert_int_equal(crowds, 1);
+    assert_int_equal(crowd, 1);
+    stepped.clock_ns += 60 * VINE_NS_PER_SECOND;
+    assert_false(is_served(world, "alice", &more));
+    assert_int_equal(crowds, 2);
+    assert_int_equal(crowd, 3);
+    assert_true(is_served(world, "bob", &bob));
+    assert_false(is_served(world, "bob", &more));
+    assert_int_equal(crowds, 3);
+    assert_true(is_served(world, "control", &again));
+    /* Who goes makes room. */
+    close(alice[0]);
+    until(is_served(world, "bob", &more));
+    assert_false(is_served(world, "alice", &alice[0]));
+    close(alice[1]);
+    close(bob);
+    close(more);
+    close(again);
+    close(fd);
+    close_server();
+    connections_max = 0;
+    all_connections_max = 0;
 }
 
 static void a_client_comes_and_goes_while_the_server_runs(void **state)
@@ -715,6 +784,7 @@ int main(void)
         TEST(many_who_are_silent_or_stop_in_the_middle_hold_up_nobody),
         TEST(who_does_not_read_events_holds_up_nobody_and_is_ended),
         TEST(the_control_socket_is_the_servers_own),
+        TEST(connections_too_many_are_ended_and_the_control_socket_has_a_place),
         TEST(a_client_comes_and_goes_while_the_server_runs),
         TEST(a_vm_is_given_from_one_to_another),
         TEST(a_socket_that_cannot_be_had_makes_no_client),
