@@ -290,6 +290,9 @@ enum vine_server_error vine__registry_give(struct vine__registry *registry, stru
 
     if (former == client)
         return VINE_SERVER_E_DONE;
+    told = vine__vm_check_settled(vm, why);
+    if (told != VINE_SERVER_E_DONE)
+        return told;
     if (former != NULL)
         (void)!vine__clients_take(former, vm->uid);
     set_owner(registry, vm, client);
@@ -298,8 +301,10 @@ enum vine_server_error vine__registry_give(struct vine__registry *registry, stru
                : list_as(registry, vm, client, why);
     if (told == VINE_SERVER_E_DONE) {
         told = vine__registry_save(registry, why);
-        if (told == VINE_SERVER_E_DONE)
+        if (told == VINE_SERVER_E_DONE) {
+            vine__registry_lose(registry, vm, former);
             return told;
+        }
         if (client != NULL)
             (void)!vine__clients_take(client, vm->uid);
     }
@@ -338,6 +343,18 @@ void vine__registry_hear(struct vine__registry *registry, const struct vine__vm 
 
         if (watcher->client == NULL || watcher->client == vm->owner)
             watcher->heard(watcher, vm);
+    }
+}
+
+void vine__registry_lose(struct vine__registry *registry, const struct vine__vm *vm,
+                         const struct vine__client *former)
+{
+    VINE_LIST_FOR_EACH(node, &registry->watchers)
+    {
+        struct vine__watcher *const watcher = VINE_LIST_OBJECT(node, struct vine__watcher, link);
+
+        if (watcher->client != NULL && watcher->client == former && watcher->lost != NULL)
+            watcher->lost(watcher, vm);
     }
 }
 

@@ -91,6 +91,8 @@ struct vine__watcher {
     const struct vine__client *client;
     /* May not add or remove watchers, nor change anything of the registry. */
     void (*heard)(struct vine__watcher *watcher, const struct vine__vm *vm);
+    /* The VM was the client's, and is another's from now on. NULL: it is not told. */
+    void (*lost)(struct vine__watcher *watcher, const struct vine__vm *vm);
 };
 
 struct vine__registry {
@@ -140,7 +142,8 @@ void vine__registry_give_up(struct vine__vm *vm);
  * ended. */
 void vine__registry_settle(struct vine__registry *registry);
 
-/* Whose it is: a client's from now on, or with NULL nobody's; and that is on the disk. */
+/* Whose it is: a client's from now on, or with NULL nobody's; and that is on the disk. While a
+ * request is at it, it stays whose it was. */
 VINE_MUST_CHECK enum vine_server_error vine__registry_give(struct vine__registry *registry,
                                                            struct vine__vm *vm,
                                                            struct vine__client *client,

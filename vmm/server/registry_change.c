@@ -21,21 +21,29 @@ static enum vine_server_error refuse(struct vine__asker *asker, enum vine_server
     return vine__registry_refuse(asker->why, error, text);
 }
 
-enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
-                                           char why[VINE__SERVER_WHY_BYTES])
+enum vine_server_error vine__vm_check_settled(const struct vine__vm *vm,
+                                              char why[VINE__SERVER_WHY_BYTES])
 {
     static const char *const texts[] = {
         [VINE__VM_LEFT] = "the VM runs, and the server is about to go on with it",
         [VINE__VM_UPLOADING] = "an upload to this VM is under way",
         [VINE__VM_CHANGING] = "another request changes this VM",
+        [VINE__VM_TAKING_OUT] = "the VM is about to run",
+        [VINE__VM_EXECUTING] = "the VM is about to run",
         [VINE__VM_PUTTING_BACK] = "the disks of this VM are put back",
     };
 
-    if (vm->state != VINE__VM_OFF)
-        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
-    return vm->phase == VINE__VM_IDLE
+    return vm->phase == VINE__VM_IDLE || vm->phase == VINE__VM_EXECUTED
                ? VINE_SERVER_E_DONE
                : vine__registry_refuse(why, VINE_SERVER_E_BUSY, texts[vm->phase]);
+}
+
+enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
+                                           char why[VINE__SERVER_WHY_BYTES])
+{
+    if (vm->state != VINE__VM_OFF)
+        return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
+    return vine__vm_check_settled(vm, why);
 }
 
 void vine__vm_set_asker(struct vine__vm *vm, struct vine__asker *asker)

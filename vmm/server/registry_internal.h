@@ -19,14 +19,20 @@ void vine__vm_free(struct vine__vm *vm);
 /* These facts are its own, in the place of those that it has. */
 void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts);
 
-/* Tell its watchers of its state. */
+/* Tell its watchers of its state; or those of its former owner that it is another's. */
 void vine__registry_hear(struct vine__registry *registry, const struct vine__vm *vm);
+void vine__registry_lose(struct vine__registry *registry, const struct vine__vm *vm,
+                         const struct vine__client *former);
 
 /* registry_change.c */
 
 /* It is idle and off: nobody is at its files. */
 VINE_MUST_CHECK enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
                                                            char why[VINE__SERVER_WHY_BYTES]);
+
+/* No request is at it, be it off or not. */
+VINE_MUST_CHECK enum vine_server_error vine__vm_check_settled(const struct vine__vm *vm,
+                                                              char why[VINE__SERVER_WHY_BYTES]);
 
 /* Who waits for what is under way. */
 void vine__vm_set_asker(struct vine__vm *vm, struct vine__asker *asker);

@@ -542,6 +542,14 @@ static void heard_waiting(struct vine__watcher *watcher, const struct vine__vm *
         session->wake(session);
 }
 
+static void lost_waiting(struct vine__watcher *watcher, const struct vine__vm *vm)
+{
+    struct vine__session *const session = VINE_CONTAINER_OF(watcher, struct vine__session, waits);
+
+    if (strcmp(vm->uid, session->wait_uid) == 0)
+        session->wake(session);
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void heard_event(struct vine__watcher *watcher, const struct vine__vm *vm)
@@ -633,7 +641,7 @@ void vine__session_init(struct vine__session *session, struct vine__registry *re
     *session = (struct vine__session){
         .registry = registry,
         .client = client,
-        .waits = {.heard = heard_waiting},
+        .waits = {.heard = heard_waiting, .lost = lost_waiting},
         .listens = {.heard = heard_event},
         .asker = {.done = heard_work},
         .wake = wake,

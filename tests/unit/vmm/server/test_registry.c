@@ -339,6 +339,44 @@ static void what_is_made_for_a_client_that_goes_is_removed(void **state)
     hang_up(root);
 }
 
+static void a_vm_at_which_a_request_is_stays_whose_it_is(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const waits = call_in(world, "alice");
+    struct vine__client *const others = vine__clients_find(&world->clients, "bob");
+    char uid[VINE__CLIENT_UID_BYTES], why[VINE__SERVER_WHY_BYTES] = "", request[128];
+
+    make_vm(alice, "zip", uid);
+    (void)snprintf(request, sizeof(request), "8,1\n32,%s\n6,ker", uid);
+    send_bytes(alice, request, strlen(request));
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
+                     VINE_SERVER_E_BUSY);
+    assert_string_equal(why, "an upload to this VM is under way");
+    assert_string_equal(find(world, uid)->owner->name, "alice");
+    assert_string_equal(ask(alice, "nel\n"), "8,1\n0,\n");
+    world->is_slow = true;
+    (void)snprintf(request, sizeof(request), "9,1\n32,%s\n0,\n", uid);
+    send_bytes(alice, request, strlen(request));
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
+                     VINE_SERVER_E_BUSY);
+    assert_string_equal(why, "the VM is about to run");
+    world->is_slow = false;
+    world_settle(world);
+    caller_go_on(alice);
+    fake_tell(world, uid, VINE__VM_RUNNING, NULL);
+    /* Who waits for it is told that it is not there any more. */
+    (void)snprintf(request, sizeof(request), "23,1\n32,%s\n3,off\n60000\n", uid);
+    send_bytes(waits, request, strlen(request));
+    assert_true(waits->is_waiting);
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
+                     VINE_SERVER_E_DONE);
+    assert_int_equal(waits->wakes, 1);
+    caller_go_on(waits);
+    assert_string_equal(heard(waits), "23,1\n5,no such VM\n");
+    hang_up(alice);
+    hang_up(waits);
+}
+
 static void a_vm_that_is_given_away_is_the_other_ones(void **state)
 {
     struct world *const world = *state;
@@ -586,6 +624,7 @@ int main(void)
         TEST(what_cannot_be_put_back_is_kept_told_and_used_again),
         TEST(one_that_the_engine_refuses_is_put_back_before_that_is_told),
         TEST(what_is_made_for_a_client_that_goes_is_removed),
+        TEST(a_vm_at_which_a_request_is_stays_whose_it_is),
         TEST(a_vm_that_is_given_away_is_the_other_ones),
         TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
