@@ -239,7 +239,7 @@ static const struct option add_options[] = {
      .kind = OPTION_SIZE,
      VALUE(memory_bytes),
      .value = "SIZE",
-     .help = "memory of those that run, together",
+     .help = "memory of those that run, and of their links, together",
      .fallback = "4G"},
     {.name = "kernel",
      .kind = OPTION_SIZE,

@@ -111,14 +111,31 @@ static void tell_sizes(const struct vine__pool_entry *entry, uint64_t sizes[VINE
         sizes[VINE__UPLOAD_DISK] += entry->disks[i].file.size_bytes;
 }
 
+/* Both halves of the links of which it is the application, wherever these stand: the host gives
+ * that memory, whichever end it is that fills it. */
+static uint64_t link_bytes(const struct vine__vm_link *links, uint32_t count, const char *name)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(links[i].application, name) == 0)
+            bytes += 2 * links[i].size_bytes;
+    return bytes;
+}
+
 int vine__pool_store_tell(const struct vine__pool_store *store,
                           const struct vine__pool_opened *opened, const struct vine__pool_vm *vm,
                           struct vine__vm_facts *ret_facts)
 {
     const struct vine__vm_configuration *const configuration = &vm->configuration;
-    struct vine__vm_facts facts = {.memory_bytes = configuration->memory_bytes,
-                                   .autostart = configuration->autostart,
-                                   .restart = configuration->restart};
+    const struct vine__pool_settings *const settings = &opened->contents->settings;
+    const char *const name = vm->entry.name;
+    struct vine__vm_facts facts = {
+        .memory_bytes = configuration->memory_bytes +
+                        link_bytes(configuration->links, configuration->link_count, name) +
+                        link_bytes(settings->links, settings->link_count, name),
+        .autostart = configuration->autostart,
+        .restart = configuration->restart};
     struct vine__problem problem = {.text = ""};
     struct vine__taken taken;
 

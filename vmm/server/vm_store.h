@@ -39,7 +39,7 @@ struct vine__vm_facts {
     char *configuration; /* JSON; whoever has these facts frees it. NULL: it cannot be read */
     size_t configuration_bytes;
     char *problem;         /* why it cannot be started, or NULL; as above */
-    uint64_t memory_bytes; /* what it takes when it runs */
+    uint64_t memory_bytes; /* what it takes when it runs, with its links */
     uint64_t upload_bytes[VINE__UPLOAD_COUNT];
     enum vine__vm_autostart autostart;
     enum vine__vm_restart restart;

@@ -24,7 +24,9 @@ static void a_pool_fills_the_registry(void **state)
     assert_int_equal(pool_world.registry.count, 2);
     vm = vm_named("zip");
     assert_string_equal(vm->facts.pool, "farm");
-    assert_int_equal(vm->facts.memory_bytes, 128 << 20);
+    /* With both halves of the link of which it is the application; not of the other's. */
+    assert_int_equal(vm->facts.memory_bytes, (128 << 20) + 2 * (1 << 20));
+    assert_int_equal(vm_named("app")->facts.memory_bytes, (128 << 20) + 2 * (64 << 20));
     assert_int_equal(vm->facts.upload_bytes[VINE__UPLOAD_KERNEL], KERNEL_BYTES);
     assert_int_equal(vm->facts.upload_bytes[VINE__UPLOAD_INITRD], 0);
     assert_int_equal(vm->facts.upload_bytes[VINE__UPLOAD_DISK], DISK_BYTES + 4096);
