@@ -33,11 +33,12 @@ static void expect_harmless(const union vine__talk_any *message, size_t size_byt
     const uint16_t type = message->head.type;
     const bool has_fd = type == VINE_TALK_HELLO || type == VINE_TALK_WELCOME ||
                         type == VINE_TALK_EXTENT || type == VINE_TALK_LISTENER ||
-                        type == VINE_TALK_LOCK || type == VINE_TALK_PIPE;
+                        type == VINE_TALK_LOCK || type == VINE_TALK_PIPE ||
+                        type == VINE_TALK_FORMER;
 
     VINE_ASSERT(message->head.magic == VINE_TALK_MAGIC);
     VINE_ASSERT(message->head.size_bytes == size_bytes && size_bytes <= VINE_TALK_MESSAGE);
-    VINE_ASSERT(type >= VINE_TALK_HELLO && type <= VINE_TALK_THAT_WAS_ALL);
+    VINE_ASSERT(type >= VINE_TALK_HELLO && type <= VINE_TALK_FORMER);
     VINE_ASSERT(has_fd == (fd >= 0));
     if (type == VINE_TALK_REFUSE || type == VINE_TALK_BYE)
         VINE_ASSERT(is_printable(message->reason.text, sizeof message->reason.text));

@@ -404,6 +404,24 @@ static void no_task_of_64_pipes_is_lost_while_nobody_is_killed(void **state)
     assert_int_equal(shared->lost, 0);
 }
 
+/* A further one takes over while the one before has streams still, and nobody waits for it. */
+static void no_task_is_lost_where_another_one_follows_at_once(void **state)
+{
+    (void)state;
+    begin_all();
+    for (unsigned i = 0; i < rounds() / 2; i++) {
+        const pid_t between = start_one();
+        const pid_t last = start_one();
+
+        assert_int_equal(see_end(server), 0);
+        assert_int_equal(see_end(between), 0);
+        server = last;
+        wait_for_progress();
+    }
+    end_all();
+    assert_int_equal(shared->lost, 0);
+}
+
 static void whoever_is_killed_in_a_hand_over_64_pipes_go_on(void **state)
 {
     (void)state;
@@ -448,6 +466,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_task_of_64_pipes_is_lost_while_nobody_is_killed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(no_task_is_lost_where_another_one_follows_at_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(whoever_is_killed_in_a_hand_over_64_pipes_go_on, setup,
                                         teardown),

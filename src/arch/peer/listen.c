@@ -5,6 +5,8 @@
 #include "arch/peer/peer_internal.h"
 #include "utils/assert.h"
 
+#include <vine/error.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -149,6 +151,37 @@ void vine__peer_listener_leave(struct vine__peer_listener *listener)
     if (listener->lock_fd >= 0)
         close(listener->lock_fd);
     *listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
+}
+
+void vine__peer_listener_return(struct vine__peer_listener *listener)
+{
+    if (listener->lock_fd >= 0)
+        vine__lockfile_say_let_go(listener->lock_fd);
+    vine__peer_listener_leave(listener);
+}
+
+bool vine__peer_listener_is_free(const struct vine__peer_listener *listener, pid_t former)
+{
+    struct vine__peer_credentials last;
+    struct stat found;
+    int pidfd;
+
+    /* Of a socket that listens the kernel tells who made it do so last. */
+    if (vine__peer_credentials(listener->fd, &last) != 0)
+        return false;
+    if (last.pid == former || last.pid == getpid())
+        return true;
+    if (lstat(listener->path, &found) != 0 || found.st_dev != listener->device ||
+        found.st_ino != listener->inode)
+        return false;
+    if (vine__lockfile_is_let_go(listener->lock_fd))
+        return true;
+
+    const int error = vine__peer_pidfd(listener->fd, &pidfd);
+
+    if (error == 0)
+        close(pidfd);
+    return error == -VINE_EPEERLOST;
 }
 
 int vine__peer_accept(int listen_fd, uint64_t timeout_ns, int *ret_fd)

@@ -53,6 +53,20 @@ void vine__lockfile_say_holder(int fd)
     write_pid(fd);
 }
 
+/* No pid is so short with its end of line: told by the size, since the file may be one that we can
+ * write and not read. */
+void vine__lockfile_say_let_go(int fd)
+{
+    if (ftruncate(fd, 0) == 0)
+        (void)!pwrite(fd, "\n", 1, 0);
+}
+
+bool vine__lockfile_is_let_go(int fd)
+{
+    struct stat found;
+    return fstat(fd, &found) == 0 && found.st_size == 1;
+}
+
 int vine__lockfile_acquire(const char *path, int *ret_fd, pid_t *ret_holder)
 {
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {

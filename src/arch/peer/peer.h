@@ -75,6 +75,14 @@ VINE_MUST_CHECK int vine__peer_listen_again(const struct vine__peer_listener *li
 /* Let go of a listener that another process has: the name stays, and its lock. */
 void vine__peer_listener_leave(struct vine__peer_listener *listener);
 
+/* The same of one that we were sent and listen with: who sent it may listen again. */
+void vine__peer_listener_return(struct vine__peer_listener *listener);
+
+/* Whether we may listen again with a socket that we have sent to others: the name is still its, and
+ * whoever of them listened last has ended, or let go of it, or is `former`, of whom the caller
+ * knows that he has. False while one is about to end: ask again. */
+bool vine__peer_listener_is_free(const struct vine__peer_listener *listener, pid_t former);
+
 /* Take the next connection; close-on-exec.
  * Returns 0 and the descriptor; -EAGAIN if nobody came in time; -EMFILE or another negative
  * error, after which the connection still waits: pause before you ask again. */

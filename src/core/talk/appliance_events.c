@@ -17,6 +17,7 @@
 #include "arch/wake/epoll.h"
 #include "arch/wake/eventfd.h"
 #include "core/talk/appliance_internal.h"
+#include "core/talk/leave.h"
 #include "core/talk/message.h"
 #include "utils/container_of.h"
 

@@ -343,7 +343,9 @@ struct vine__common {
     uint32_t placed_count; /* atomic: connections that are on their way to a part */
     pthread_mutex_t leave_lock;
     int leave_fd;          /* leave_lock: of the successor; -1: none */
+    int32_t leave_former;  /* leave_lock: of which process it was, as the kernel said */
     uint64_t leave_ticks;  /* when that began */
+    uint64_t lost_ticks;   /* atomic: when the successor was lost */
     uint32_t leave_number; /* atomic: how often one has begun */
 
     pthread_mutex_t told_lock; /* events are told one at a time */
@@ -391,6 +393,7 @@ struct vine_appliance {
     bool is_returning;     /* pipes that have sent something back are to be left to ourselves */
     bool is_listener_sent; /* and perhaps its lock not yet */
     bool is_listener_left; /* it is the successor's, and kept until all is left */
+    uint64_t owner_ticks;  /* when it was last asked whose that is */
     bool has_left;         /* all of it */
     char leave_context;    /* by its address: the successor's socket, among the events */
     int taking_fd;         /* of whom we succeed, while pipes come; -1: none */
@@ -586,21 +589,6 @@ void vine__served_bury(struct vine__served *pipe);
 void vine__served_see_growth(struct vine__served *pipe);
 /* One step of what grows; whether there was anything. */
 bool vine__served_grow(struct vine_appliance *appliance);
-
-/* leave.c: all pipes to another process */
-/* It asks over this socket, which is taken. Returns 0, or why not, and then it is the caller's. */
-int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why *why);
-void vine__leave_hear(struct vine_appliance *appliance);
-/* What a part does of it in a turn. Returns whether anything was done. */
-bool vine__leave_turn(struct vine_appliance *appliance);
-/* Whether a task that has come is the next appliance's: then it is sent back. */
-bool vine__leave_is_for_next(const struct vine_call *call,
-                             const struct vine_wire_submission *submission);
-
-/* taking.c: all pipes of another process. What came over its socket. */
-void vine__taking_hear(struct vine_appliance *appliance);
-/* We end first: the other one goes on with what it has still, and with the listener. */
-void vine__taking_give_up(struct vine_appliance *appliance);
 
 /* served_move.c: let those pipes go to other parts that can. Returns whether any went, or stays. */
 bool vine__served_step_moves(struct vine_appliance *part, uint64_t now_ticks);

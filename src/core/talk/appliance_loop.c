@@ -20,6 +20,7 @@
 #include "core/ring/spin.h"
 #include "core/talk/account.h"
 #include "core/talk/appliance_internal.h"
+#include "core/talk/leave.h"
 #include "utils/bits.h"
 #include "utils/container_of.h"
 

@@ -18,6 +18,11 @@
  * Until all has gone the listener is kept. So if the successor is lost first, this appliance goes
  * on with it and with the pipes that it still has. Those of which it has sent something back are
  * left once more, to itself: then their applications issue that anew.
+ *
+ * The successor may have one, too, and have left him the listener when it is lost. Two that listen
+ * would never part again; so this appliance goes on only when whoever listened last has ended, or
+ * has let go. Until then it serves what it has, and ends what would be left (LOST_NS later: who has
+ * hung up may just be about to end).
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,32 +36,32 @@
 #include "arch/wake/futex.h"
 #include "arch/wake/membarrier.h"
 #include "core/talk/appliance_internal.h"
+#include "core/talk/leave.h"
 #include "core/talk/message.h"
 #include "utils/bits.h"
 #include "utils/container_of.h"
 
 #define LAST_NS     (5 * VINE_NS_PER_SECOND)
 #define UNHEEDED_NS (5 * VINE_NS_PER_SECOND)
+#define LOST_NS     VINE_NS_PER_SECOND
+#define OWNER_NS    1000000 /* how often it is asked whose the listener is */
 
 /* What `leaving` of all parts says while it is under way. */
-enum { LEAVING_LISTENER = 1, LEAVING_PIPES, LEAVING_NOTHING };
+enum { LEAVING_LISTENER = 1, LEAVING_PIPES, LEAVING_NOTHING, LEAVING_TO_NOBODY };
 
 #define PIPE_OF(node) VINE_CONTAINER_OF(node, struct vine__served, link)
 
 /* ---- asked ----------------------------------------------------------------------------------- */
 
 /* Why not, with its sentence; or 0. */
-static int why_not(const struct vine_appliance *appliance, int fd, struct vine__why *why)
+static int why_not(const struct vine_appliance *appliance,
+                   const struct vine__peer_credentials *asker, struct vine__why *why)
 {
-    struct vine__peer_credentials asker;
     struct vine__identity self;
-    const int error = vine__peer_credentials(fd, &asker);
 
-    if (error)
-        return error;
     vine__identity_of_self(&self);
-    if (!appliance->options.leaves || asker.uid != self.uid) {
-        vine__why_say(why, "it leaves its pipes to nobody of user %u", asker.uid);
+    if (!appliance->options.leaves || asker->uid != self.uid) {
+        vine__why_say(why, "it leaves its pipes to nobody of user %u", asker->uid);
         return -VINE_EFAILED;
     }
     if (appliance->named != NULL || appliance->places != NULL) {
@@ -83,8 +88,11 @@ static void wake_all(struct vine__common *common)
 int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why *why)
 {
     struct vine__common *common = appliance->common;
-    int error = why_not(appliance, fd, why);
+    struct vine__peer_credentials asker;
+    int error = vine__peer_credentials(fd, &asker);
 
+    if (!error)
+        error = why_not(appliance, &asker, why);
     if (error)
         return error;
     pthread_mutex_lock(&common->leave_lock);
@@ -93,6 +101,7 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
                 : vine__epoll_add(appliance->epoll_fd, fd, &appliance->leave_context);
     if (!error) {
         common->leave_fd = fd;
+        common->leave_former = asker.pid;
         vine__store_relaxed_u64(&common->leave_ticks, vine__clock_ticks());
         vine__store_relaxed_u32(&common->leave_number, common->leave_number + 1);
         /* F1 pairs with F2. */
@@ -106,7 +115,8 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
     return 0;
 }
 
-/* The successor is gone: we stay, if not all was left to it before. leave_lock is held. */
+/* The successor is gone: we stay, if not all was left to it before, and nobody else has the
+ * listener. leave_lock is held. */
 static void see_it_go(struct vine_appliance *appliance)
 {
     struct vine__common *common = appliance->common;
@@ -117,9 +127,36 @@ static void see_it_go(struct vine_appliance *appliance)
     common->leave_fd = -1;
     if (vine__load_relaxed_u32(&common->leaving) == LEAVING_NOTHING)
         return;
-    vine__store_release_u32(&common->leaving, 0); /* F1 pairs with F2 */
+    vine__store_relaxed_u64(&common->lost_ticks, vine__clock_ticks());
+    vine__store_release_u32(&common->leaving, LEAVING_TO_NOBODY); /* F1 pairs with F2 */
+}
+
+static uint64_t since_ns(const uint64_t *ticks)
+{
+    /* Relaxed: where that begins anew meanwhile, the next turn sees it. */
+    return vine__clock_ticks_to_ns(
+        vine__elapsed(vine__load_relaxed_u64(ticks), vine__clock_ticks()));
+}
+
+/* The part that has the listener: whether it is ours again. */
+static void see_whose(struct vine_appliance *appliance)
+{
+    struct vine__common *common = appliance->common;
+
+    if (appliance->listener.fd < 0 || since_ns(&appliance->owner_ticks) < OWNER_NS)
+        return;
+    appliance->owner_ticks = vine__clock_ticks();
+    pthread_mutex_lock(&common->leave_lock);
+    const bool is_ours = vine__peer_listener_is_free(&appliance->listener, common->leave_former);
+
+    if (is_ours)
+        vine__store_release_u32(&common->leaving, 0); /* F1 pairs with F2 */
+    pthread_mutex_unlock(&common->leave_lock);
+    if (!is_ours)
+        return;
     vine__appliance_log(appliance, VINE_LOG_WARNING,
                         "who was to be left all pipes is gone: those that are here stay");
+    wake_all(common);
 }
 
 void vine__leave_hear(struct vine_appliance *appliance)
@@ -164,13 +201,32 @@ static int send(struct vine_appliance *appliance, uint16_t type, uint32_t flags,
         error = -EAGAIN;
     if (error != 0 && error != -EAGAIN)
         see_it_go(appliance);
-    else if (error == 0 && type == VINE_TALK_THAT_WAS_ALL)
+    else if (error == 0 && (type == VINE_TALK_THAT_WAS_ALL || type == VINE_TALK_FORMER))
         vine__store_release_u32(&common->leaving, LEAVING_NOTHING); /* F1 pairs with F2 */
     pthread_mutex_unlock(&common->leave_lock);
     return error;
 }
 
+/* In the same message as whose place we take, if that one has some still: at each moment one of us
+ * has that connection. */
+static int say_all(struct vine_appliance *appliance)
+{
+    const int former_fd = appliance->taking_fd;
+    const uint16_t type = former_fd >= 0 ? VINE_TALK_FORMER : VINE_TALK_THAT_WAS_ALL;
+    const int error = send(appliance, type, 0, former_fd);
+
+    if (error == 0 && former_fd >= 0)
+        vine__taking_pass(appliance);
+    return error;
+}
+
 /* ---- each part ------------------------------------------------------------------------------- */
+
+static bool is_to_nobody(const struct vine_appliance *appliance)
+{
+    /* F2 pairs with F1. */
+    return vine__load_acquire_u32(&appliance->common->leaving) == LEAVING_TO_NOBODY;
+}
 
 /* Connections that were made before the listener went have found our process there, and say hello
  * to whoever has it: the kernel tells them who answers. Pipes come behind it, those of other parts,
@@ -182,7 +238,8 @@ static bool leave_listener(struct vine_appliance *appliance)
     if (appliance->is_listener_left)
         return true;
     if (appliance->listener.fd < 0)
-        return vine__load_acquire_u32(&common->leaving) == LEAVING_PIPES; /* F2 pairs with F1 */
+        return vine__load_acquire_u32(&common->leaving) == LEAVING_PIPES || /* F2 pairs with F1 */
+               is_to_nobody(appliance);
     if (!appliance->is_listener_sent)
         appliance->is_listener_sent =
             send(appliance, VINE_TALK_LISTENER, 0, appliance->listener.fd) == 0;
@@ -229,6 +286,10 @@ static bool leave_pipe(struct vine__served *pipe)
     const bool is_open = pipe->state == VINE__SERVED_OPEN;
     const bool is_greeted = is_open || pipe->is_awaited;
 
+    if (is_to_nobody(pipe->appliance)) {
+        vine__loop_end_pipe(pipe, -VINE_EDRAINING, "another appliance serves at its address");
+        return true;
+    }
     if (send(pipe->appliance, VINE_TALK_PIPE, is_greeted ? VINE_TALK_PIPE_GREETED : 0,
              pipe->link_to.socket_fd) != 0)
         return false;
@@ -246,14 +307,6 @@ bool vine__leave_is_for_next(const struct vine_call *call,
     if (submission->session != 0)
         return !vine__session_is_known(call->pipe, submission->session);
     return call->has_after && call->pipe->has_sent_back; /* perhaps that one */
-}
-
-static uint64_t waited_ns(const struct vine_appliance *appliance)
-{
-    /* Relaxed: where another one asks meanwhile, this part starts anew. */
-    const uint64_t since_ticks = vine__load_relaxed_u64(&appliance->common->leave_ticks);
-
-    return vine__clock_ticks_to_ns(vine__elapsed(since_ticks, vine__clock_ticks()));
 }
 
 static uint64_t less(uint64_t first, uint64_t second)
@@ -304,7 +357,7 @@ static bool leave_one(struct vine__served *pipe, uint64_t now_ns)
 
 static bool leave_pipes(struct vine_appliance *appliance)
 {
-    const uint64_t now_ns = waited_ns(appliance);
+    const uint64_t now_ns = since_ns(&appliance->common->leave_ticks);
     bool is_busy = false;
 
     for (struct vine__list *node = appliance->pipes.next; node != &appliance->pipes;) {
@@ -332,7 +385,7 @@ static void take_back(struct vine__served *pipe)
 
 static bool take_back_all(struct vine_appliance *appliance)
 {
-    const uint64_t now_ns = waited_ns(appliance);
+    const uint64_t now_ns = since_ns(&appliance->common->leave_ticks);
     bool is_any_left = false;
     bool is_busy = false;
 
@@ -400,6 +453,9 @@ bool vine__leave_turn(struct vine_appliance *appliance)
     const struct vine__common *common = appliance->common;
     bool is_busy = false;
 
+    if (is_to_nobody(appliance))
+        see_whose(appliance);
+
     /* F2 pairs with F1. */
     const bool is_asked = vine__load_acquire_u32(&common->leaving) != 0;
     const uint32_t number = vine__load_relaxed_u32(&common->leave_number);
@@ -413,10 +469,12 @@ bool vine__leave_turn(struct vine_appliance *appliance)
     appliance->is_leaving = true;
     if (appliance->has_left || !leave_listener(appliance))
         return false;
+    if (is_to_nobody(appliance) && since_ns(&common->lost_ticks) < LOST_NS)
+        return false;
     is_busy |= leave_strangers(&appliance->strangers);
     is_busy |= leave_strangers(&appliance->awaited);
     is_busy |= leave_pipes(appliance);
-    if (is_all_left(appliance) && send(appliance, VINE_TALK_THAT_WAS_ALL, 0, -1) == 0) {
+    if (is_all_left(appliance) && (is_to_nobody(appliance) || say_all(appliance) == 0)) {
         appliance->has_left = true;
         vine__appliance_log(appliance, VINE_LOG_INFO, "all pipes are another process's");
         vine_appliance_stop(appliance);

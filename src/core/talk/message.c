@@ -25,6 +25,7 @@ static const struct {
     [VINE_TALK_LOCK] = {sizeof(struct vine_talk_left), 1},
     [VINE_TALK_PIPE] = {sizeof(struct vine_talk_left), 1},
     [VINE_TALK_THAT_WAS_ALL] = {sizeof(struct vine_talk_left), 0},
+    [VINE_TALK_FORMER] = {sizeof(struct vine_talk_left), 1},
 };
 
 int vine__talk_send(int socket_fd, const void *message, int fd, uint64_t timeout_ns)

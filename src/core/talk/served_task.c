@@ -6,6 +6,7 @@
 #include <vine/error.h>
 
 #include "arch/clock/clock.h"
+#include "core/talk/leave.h"
 #include "core/talk/served_internal.h"
 #include "utils/assert.h"
 #include "utils/hostile.h"

@@ -3,6 +3,10 @@
  * An appliance takes another one's place: it asks at its address for the listener and all pipes,
  * which come one after the other, while it serves. Each is a connection that says hello when its
  * application finds that the other has left it, which may take as long as that does nothing.
+ *
+ * Where the other one took somebody's place itself, of whom it is still left pipes, it hands that
+ * connection on with its last message: so it need not wait, and at each moment one process alone
+ * has it. If that process ends, who is to leave something over it hears of it.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,6 +17,7 @@
 #include "arch/peer/identity.h"
 #include "arch/wake/epoll.h"
 #include "core/talk/appliance_internal.h"
+#include "core/talk/leave.h"
 #include "core/talk/message.h"
 
 #define MESSAGES_AT_ONCE 16
@@ -136,7 +141,7 @@ int vine_appliance_take_over(struct vine_appliance *appliance, const char *addre
                         : address != NULL               ? address
                                                         : "the default address",
                         why.text[0] != 0 ? why.text : vine_error_text(error));
-    vine__peer_listener_leave(&appliance->listener);
+    vine__peer_listener_return(&appliance->listener);
     if (appliance->taking_fd >= 0)
         close(appliance->taking_fd);
     appliance->taking_fd = -1;
@@ -156,6 +161,25 @@ static void end(struct vine_appliance *appliance, int error)
         vine__appliance_log(appliance, VINE_LOG_INFO, "all pipes were taken over");
 }
 
+/* It has left all that it had, and whose place it took itself has something still: what that one
+ * leaves comes to us. */
+static void follow(struct vine_appliance *appliance, int former_fd)
+{
+    int error = vine__peer_check(former_fd);
+
+    if (!error)
+        error = vine__epoll_add(appliance->epoll_fd, former_fd, &appliance->taking_fd);
+    if (error) {
+        close(former_fd);
+        end(appliance, error);
+        return;
+    }
+    close(appliance->taking_fd);
+    appliance->taking_fd = former_fd;
+    vine__appliance_log(appliance, VINE_LOG_INFO,
+                        "all pipes of one were taken over; the one before it has some still");
+}
+
 static void hear(struct vine_appliance *appliance, int messages_max)
 {
     for (int i = 0; i < messages_max && appliance->taking_fd >= 0; i++) {
@@ -170,6 +194,8 @@ static void hear(struct vine_appliance *appliance, int messages_max)
             end(appliance, error);
         } else if (message.head.type == VINE_TALK_PIPE) {
             vine__events_place(appliance, fd, (message.left.flags & VINE_TALK_PIPE_GREETED) != 0);
+        } else if (message.head.type == VINE_TALK_FORMER) {
+            follow(appliance, fd);
         } else {
             if (fd >= 0)
                 close(fd);
@@ -183,8 +209,20 @@ void vine__taking_hear(struct vine_appliance *appliance)
     hear(appliance, MESSAGES_AT_ONCE);
 }
 
+void vine__taking_pass(struct vine_appliance *appliance)
+{
+    vine__epoll_remove(appliance->epoll_fd, appliance->taking_fd);
+    close(appliance->taking_fd);
+    appliance->taking_fd = -1;
+}
+
 void vine__taking_give_up(struct vine_appliance *appliance)
 {
+    /* What comes then is for who has the listener, as is the rest. */
+    if (appliance->is_listener_left) {
+        vine__epoll_remove(appliance->epoll_fd, appliance->taking_fd);
+        return;
+    }
     hear(appliance, MESSAGES_LAST); /* perhaps that was all */
     if (appliance->taking_fd < 0)
         return;
@@ -192,7 +230,7 @@ void vine__taking_give_up(struct vine_appliance *appliance)
                         "whose place we take goes on: we end before it has left all pipes");
     if (!appliance->is_deaf)
         vine__epoll_remove(appliance->epoll_fd, appliance->listener.fd);
-    vine__peer_listener_leave(&appliance->listener);
+    vine__peer_listener_return(&appliance->listener);
     close(appliance->taking_fd);
     appliance->taking_fd = -1;
 }

@@ -52,6 +52,7 @@ enum vine_talk_message {
     VINE_TALK_LOCK = 9,          /* and the lock of its name (1 descriptor) */
     VINE_TALK_PIPE = 10,         /* a pipe's socket (1 descriptor) */
     VINE_TALK_THAT_WAS_ALL = 11, /* I have none any more */
+    VINE_TALK_FORMER = 12,       /* nor I, but whose place I took has: it is here (1 descriptor) */
 };
 
 #define VINE_TALK_PIPE_GREETED                                                                     \
@@ -118,7 +119,7 @@ struct vine_talk_take_over {
     uint32_t reserved;
 };
 
-/* LISTENER, LOCK, PIPE and THAT_WAS_ALL */
+/* LISTENER, LOCK, PIPE, THAT_WAS_ALL and FORMER */
 struct vine_talk_left {
     struct vine_talk_head head;
     uint32_t flags; /* VINE_TALK_PIPE_ */

@@ -182,6 +182,56 @@ static void who_listens_again_is_the_holder_again(void **state)
     vine__peer_listener_close(&listener);
 }
 
+/* Take it, and do what a byte says: return it, or stay. Does not return. */
+static void be_another(const struct vine__peer_listener *listener, int commands)
+{
+    struct vine__peer_listener other;
+    char byte = vine__peer_listener_take(&other, listener, path) == 0 ? 'y' : 'n';
+    (void)!write(commands, &byte, 1);
+    while (read(commands, &byte, 1) == 1) {
+        vine__peer_listener_return(&other);
+        (void)!write(commands, "y", 1);
+    }
+    _exit(0);
+}
+
+static void a_listener_is_free_when_whoever_has_it_lets_go_or_ends(void **state)
+{
+    (void)state;
+    struct vine__peer_listener listener;
+    assert_int_equal(vine__peer_listen(&listener, path, NULL), 0);
+    assert_true(vine__peer_listener_is_free(&listener, 0));
+    for (int ends = 0; ends < 2; ends++) {
+        char byte = 0;
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            close(pair[0]);
+            be_another(&listener, pair[1]);
+        }
+        close(pair[1]);
+        assert_int_equal(read(pair[0], &byte, 1), 1);
+        assert_int_equal(byte, 'y');
+        assert_false(vine__peer_listener_is_free(&listener, getpid()));
+        assert_true(vine__peer_listener_is_free(&listener, child));
+        if (!ends) {
+            assert_int_equal(write(pair[0], "x", 1), 1);
+            assert_int_equal(read(pair[0], &byte, 1), 1);
+            assert_true(vine__peer_listener_is_free(&listener, 0));
+            assert_int_equal(vine__peer_listen_again(&listener), 0);
+        }
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        close(pair[0]);
+        assert_true(vine__peer_listener_is_free(&listener, 0));
+    }
+    unlink(path); /* by who had it last, as it ended */
+    assert_false(vine__peer_listener_is_free(&listener, 0));
+    vine__peer_listener_close(&listener);
+}
+
 static void what_is_no_socket_keeps_its_name(void **state)
 {
     (void)state;
@@ -358,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_stale_socket_is_taken_over),
         cmocka_unit_test(a_killed_listener_is_succeeded),
         cmocka_unit_test(who_listens_again_is_the_holder_again),
+        cmocka_unit_test(a_listener_is_free_when_whoever_has_it_lets_go_or_ends),
         cmocka_unit_test(what_is_no_socket_keeps_its_name),
         cmocka_unit_test(impossible_paths_are_refused),
         cmocka_unit_test(a_listener_of_another_type_is_told_from_ours),
