@@ -36,6 +36,7 @@ struct client_socket {
     struct vine_work closed;
     struct vine_list connections;
     uint32_t connection_count;
+    uint64_t held_bytes;  /* by large answers of all its connections */
     uint64_t ended_count; /* since there were too many, and nobody was told */
     uint64_t told_ns;     /* when somebody was; 0: never */
     uint32_t use_count;   /* connections that there are, and the listener */
@@ -380,6 +381,7 @@ static void accepted(struct vine_connection *taken, void *context)
     connection->kept.end = kept_ends;
     connection->from = from;
     vine__session_init(&connection->session, from->server->registry, from->client, woken);
+    connection->session.held_bytes = &from->held_bytes;
     if (is_control(from))
         connection->session.control = from->server->control;
     vine_list_push_back(&from->connections, &connection->link);

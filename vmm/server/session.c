@@ -31,6 +31,8 @@ static const struct vine__client *scope_of(const struct vine__session *session,
 
 void vine__session_sent(struct vine__session *session)
 {
+    if (session->large != NULL && session->held_bytes != NULL)
+        *session->held_bytes -= session->answer_bytes;
     free(session->large);
     session->large = NULL;
     session->answer = NULL;
@@ -69,11 +71,19 @@ static void answer_values(struct vine__session *session, const struct vine__comm
             answer_refusal(session, command, VINE_SERVER_E_TOO_LONG, "the answer is too long");
             return;
         }
+        if (session->held_bytes != NULL &&
+            answer.size_bytes > VINE__SESSION_HELD_BYTES_MAX - *session->held_bytes) {
+            answer_refusal(session, command, VINE_SERVER_E_LIMIT,
+                           "answers that were not read hold all that they may");
+            return;
+        }
         session->large = malloc(answer.size_bytes);
         if (session->large == NULL) {
             answer_refusal(session, command, VINE_SERVER_E_FAILED, "no memory");
             return;
         }
+        if (session->held_bytes != NULL)
+            *session->held_bytes += answer.size_bytes;
         answer = (struct vine__answer){.bytes = session->large, .room_bytes = answer.size_bytes};
         vine__session_write(&answer, command, result);
         VINE_ASSERT(vine__answer_is_whole(&answer));

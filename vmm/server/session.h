@@ -7,7 +7,8 @@
  * Threads:  the registry's.
  * Blocking: as the registry; whoever waits for a VM, or for work at one, is told so, and woken.
  * Trust:    a command was permitted by the request's reader; parameters may be anything.
- * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_EVENTS_MAX events.
+ * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_HELD_BYTES_MAX of all those of
+ *           a client's sessions that were not sent, VINE__SESSION_EVENTS_MAX events.
  */
 #ifndef VINE_VMM_SERVER_SESSION_H
 #define VINE_VMM_SERVER_SESSION_H
@@ -18,6 +19,7 @@
 #include "vmm/server/upload.h"
 
 #define VINE__SESSION_ANSWER_BYTES_MAX (8U << 20)
+#define VINE__SESSION_HELD_BYTES_MAX   (16U << 20)
 #define VINE__SESSION_LOG_BYTES_MAX    (64U << 10)
 #define VINE__SESSION_EVENTS_MAX       64
 #define VINE__SESSION_WAIT_MS_MAX      (24 * 3600 * 1000)
@@ -50,6 +52,8 @@ struct vine__session {
     /* Of the control socket; or NULL. */
     struct vine__control *control;
     struct vine__control_pools *pools; /* that are asked; private */
+    /* What large answers hold, of all sessions that share it; NULL: of nobody else. */
+    uint64_t *held_bytes;
     /* There is an event, or what is waited for. Its maker's; may not call back. */
     void (*wake)(struct vine__session *session);
     /* What is to be sent; NULL: nothing. */

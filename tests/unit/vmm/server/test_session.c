@@ -374,6 +374,30 @@ static void uploads_are_stored_when_all_of_them_has_come(void **state)
     hang_up(other);
 }
 
+static void answers_that_are_not_read_hold_no_more_than_they_may_together(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    uint64_t held_bytes = 0;
+    char uid[VINE__CLIENT_UID_BYTES], expected[2100], text[2001];
+
+    alice->session.held_bytes = &held_bytes;
+    make_vm(alice, "zip", uid);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    assert_string_equal(ask(alice, "24,1\n32,%s\n2011,{\"text\":\"%s\"}\n", uid, text),
+                        "24,1\n0\n");
+    held_bytes = VINE__SESSION_HELD_BYTES_MAX - 2000; /* another connection's */
+    assert_string_equal(ask(alice, "5,1\n32,%s\n", uid),
+                        "5,1\n58,error 8: answers that were not read hold all that they may\n");
+    assert_string_equal(ask(alice, "2,1\n"), "2,1\n1\n");
+    held_bytes = 7;
+    (void)snprintf(expected, sizeof(expected), "5,1\n2011,{\"text\":\"%s\"}\n", text);
+    assert_string_equal(ask(alice, "5,1\n32,%s\n", uid), expected);
+    assert_int_equal(held_bytes, 7);
+    hang_up(alice);
+}
+
 static void what_is_too_large_is_told_before_it_comes(void **state)
 {
     struct world *const world = *state;
@@ -533,6 +557,7 @@ int main(void)
         TEST(who_waits_may_hang_up),
         TEST(events_are_pushed_in_order_and_gaps_are_seen),
         TEST(uploads_are_stored_when_all_of_them_has_come),
+        TEST(answers_that_are_not_read_hold_no_more_than_they_may_together),
         TEST(what_is_too_large_is_told_before_it_comes),
         TEST(limits_hold_for_all_of_a_clients_together),
         TEST(bad_configurations_are_told_of_and_not_taken),
