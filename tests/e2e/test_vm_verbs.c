@@ -16,6 +16,7 @@
 #include <vine/service.h>
 
 #include "../unit/vmm/server/server_world.h"
+#include "core/file/file.h"
 #include "vmm/server/service.h"
 
 static struct world *served;
@@ -75,6 +76,8 @@ static int begin(void **state)
     control = (struct vine__control){
         .path = path, .version = "1", .places = &places, .stop = stop_server};
     open_cores(1);
+    if (vine__file_start(&(struct vine__file_options){.requests_max = 64}) != 0)
+        return -1;
     options.registry = &served->registry;
     return vine__server_start(&options, &server, why);
 }
@@ -87,7 +90,9 @@ static int end(void **state)
         stepped.clock_ns += 10 * 1000 * 1000;
         turn();
     }
+    until(stopped == 1); /* an upload's file may still be being closed */
     close_cores();
+    vine__file_end(0);
     return world_end(state) != 0 || stopped != 1;
 }
 

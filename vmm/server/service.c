@@ -182,10 +182,10 @@ VINE_COROUTINE(vine__server_answer)
                  sizeof(self->shared->asked));
     if (self->shared->told < 0)
         vine_raise((int)self->shared->told);
-    if ((self->shared->told & VINE__SERVER_REFUSES) != 0)
-        vine__request_refuse(&self->shared->request);
     if ((self->shared->told & VINE__SERVER_WAITS) != 0)
         vine_call(vine__server_wait, self->shared);
+    if ((self->shared->told & VINE__SERVER_REFUSES) != 0)
+        vine__request_refuse(&self->shared->request);
     if ((self->shared->told & VINE__SERVER_ANSWERS) != 0)
         vine_call(vine__server_send, self->shared);
     if (self->shared->is_listening)

@@ -15,9 +15,11 @@
 #include "vmm/server/socket_name.h"
 
 #include <vine/error.h>
+#include <vine/file.h>
 #include <vine/timer.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,13 +58,27 @@ struct vine__server {
     void *context;
 };
 
+/* What of an upload is on its way to its file, which is written beside core 0: one piece at a
+ * time, so that a client sends no faster than the disk takes it. */
+struct writing {
+    struct client_socket *from;    /* which stays for it */
+    struct connection *connection; /* NULL: it is gone */
+    const struct vine__command *command;
+    struct vine_file file; /* the upload's, by a descriptor of its own */
+    struct vine_file_op op;
+    bool is_under_way;
+    size_t room_bytes;
+    char *bytes;
+};
+
 struct connection {
     struct vine_kept kept;
     struct vine_list link;
     struct vine__session session;
     struct client_socket *from;
     struct vine_mail_address waits, listens;
-    size_t sent_bytes; /* of the answer */
+    struct writing *writing; /* of its upload; NULL: nothing has come of one yet */
+    size_t sent_bytes;       /* of the answer */
     bool is_attached;
 };
 
@@ -71,6 +87,44 @@ static uint64_t request_ns = VINE__SERVER_REQUEST_NS;
 uint64_t vine__server_request_ns(void)
 {
     return request_ns;
+}
+
+static void ring(struct vine_mail_address address)
+{
+    const struct vine__bell bell = {.is_gone = false};
+
+    /* Who has as many as there may be will look; who is gone will not. */
+    (void)!vine_mail_tell(address, struct vine__bell, bell);
+}
+
+/* ---- who uses a socket ----------------------------------------------------------------------- */
+
+static void less(struct vine__server *server)
+{
+    void (*const done)(void *) = server->done;
+    void *const context = server->context;
+
+    VINE_ASSERT(server->open_count > 0);
+    server->open_count--;
+    if (server->open_count > 0 || done == NULL)
+        return;
+    free(server);
+    done(context);
+}
+
+/* One less that uses the socket: behind the last one nothing of it is left. */
+static void leave(struct client_socket *from)
+{
+    struct vine__server *const server = from->server;
+
+    VINE_ASSERT(from->use_count > 0);
+    if (--from->use_count > 0)
+        return;
+    vine_list_remove(&from->link);
+    if (from->is_removed)
+        vine__client_destroy(from->client);
+    free(from);
+    less(server);
 }
 
 /* ---- what coroutines ask --------------------------------------------------------------------- */
@@ -138,17 +192,135 @@ static bool has_buffer(const struct vine__request *request)
     return strchr(request->command->parameters, 'b') != NULL;
 }
 
+static void is_freed(struct vine_file_op *op)
+{
+    struct writing *const writing = VINE_CONTAINER_OF(op, struct writing, op);
+    struct client_socket *const from = writing->from;
+
+    free(writing->bytes);
+    free(writing);
+    leave(from);
+}
+
+/* It is not under way. The file may be a large one that is nobody's any more. */
+static void end_writing(struct writing *writing)
+{
+    vine_file_op_init(&writing->op, is_freed);
+    vine_file_close(&writing->op, &writing->file);
+}
+
+static void leave_writing(struct connection *connection)
+{
+    struct writing *const writing = connection->writing;
+
+    connection->writing = NULL;
+    if (writing == NULL)
+        return;
+    writing->connection = NULL;
+    if (!writing->is_under_way)
+        end_writing(writing);
+}
+
+static void is_written(struct vine_file_op *op)
+{
+    struct writing *const writing = VINE_CONTAINER_OF(op, struct writing, op);
+
+    writing->is_under_way = false;
+    if (writing->connection != NULL)
+        ring(writing->connection->waits);
+    else
+        end_writing(writing);
+}
+
+static bool has_room(struct writing *writing, size_t size)
+{
+    char *const bytes = size > writing->room_bytes ? realloc(writing->bytes, size) : writing->bytes;
+
+    if (bytes == NULL)
+        return false;
+    writing->bytes = bytes;
+    if (size > writing->room_bytes)
+        writing->room_bytes = size;
+    return true;
+}
+
+/* Returns an errno. */
+static int begin_writing(struct connection *connection)
+{
+    const int fd = fcntl(connection->session.upload.fd, F_DUPFD_CLOEXEC, 0);
+    struct writing *const writing = fd >= 0 ? calloc(1, sizeof(*writing)) : NULL;
+    const int error = fd < 0 ? errno : ENOMEM;
+
+    if (writing == NULL) {
+        if (fd >= 0)
+            (void)close(fd);
+        return error;
+    }
+    writing->connection = connection;
+    writing->from = connection->from;
+    writing->from->use_count++;
+    vine_file_adopt(&writing->file, fd);
+    connection->writing = writing;
+    return 0;
+}
+
+/* Returns an errno. */
+static int write_piece(struct connection *connection, const struct vine__request *request)
+{
+    const int error = connection->writing == NULL ? begin_writing(connection) : 0;
+    struct writing *const writing = connection->writing;
+
+    if (error != 0 || !has_room(writing, request->piece_bytes))
+        return error != 0 ? error : ENOMEM;
+    memcpy(writing->bytes, request->piece, request->piece_bytes);
+    writing->command = request->command;
+    writing->is_under_way = true;
+    vine_file_op_init(&writing->op, is_written);
+    vine_file_write(&writing->op, &writing->file, writing->bytes, request->piece_bytes,
+                    connection->session.upload.done_bytes);
+    return 0;
+}
+
+/* So many bytes were, or there is this error. */
+static int64_t tell_written(struct connection *connection, const struct vine__command *command,
+                            size_t size, int error)
+{
+    if (vine__session_piece(&connection->session, command, size, error))
+        return 0;
+    leave_writing(connection);
+    return tell(connection, VINE__SERVER_REFUSES);
+}
+
+static bool is_writing(const struct connection *connection)
+{
+    return connection->writing != NULL && connection->writing->command != NULL;
+}
+
+static int64_t go_on_writing(struct connection *connection)
+{
+    struct writing *const writing = connection->writing;
+    const struct vine__command *const command = writing->command;
+    const int64_t result = writing->is_under_way ? 0 : vine_file_result(&writing->op);
+
+    if (writing->is_under_way)
+        return VINE__SERVER_WAITS;
+    writing->command = NULL;
+    return tell_written(connection, command, vine_file_count(&writing->op),
+                        result < 0 ? (int)-result : 0);
+}
+
 static int64_t take_piece(struct vine_outside *outside, struct connection *connection,
                           const struct vine__request *request)
 {
     const struct vine__upload *const upload = &connection->session.upload;
+    int error;
 
     if (upload->vm == NULL || request->piece_bytes > upload->size_bytes - upload->done_bytes ||
         !vine_outside_can_read(outside, request->piece, request->piece_bytes))
         return -EFAULT;
-    return vine__session_piece(&connection->session, request)
-               ? 0
-               : tell(connection, VINE__SERVER_REFUSES);
+    error = write_piece(connection, request);
+    return error == 0 ? VINE__SERVER_WAITS | VINE__SERVER_WORKS | VINE__SESSION_WAIT_MS_MAX
+                      : tell_written(connection, request->command, 0, error);
 }
 
 static int64_t begin_buffer(struct connection *connection, const struct vine__request *request)
@@ -169,6 +341,7 @@ static int64_t do_all(struct connection *connection, const struct vine__request 
     if (has_buffer(request) ? upload->vm == NULL || upload->done_bytes != upload->size_bytes
                             : upload->vm != NULL)
         return -EFAULT;
+    leave_writing(connection);
     if (vine__session_do(session, request) == VINE__SESSION_WAITS)
         return VINE__SERVER_WAITS | (session->is_working ? VINE__SERVER_WORKS : 0) |
                (int64_t)session->wait_ms;
@@ -182,7 +355,7 @@ int64_t vine__server_do(struct vine_outside *outside, const void *argument)
     struct vine__request request;
 
     if (connection == NULL || connection->session.answer != NULL ||
-        connection->session.waiting != NULL ||
+        connection->session.waiting != NULL || is_writing(connection) ||
         !vine_outside_can_read(outside, asked->request, sizeof(request)))
         return -EFAULT;
     memcpy(&request, asked->request, sizeof(request));
@@ -205,9 +378,11 @@ int64_t vine__server_go_on(struct vine_outside *outside, const void *argument)
     const struct vine__asked *const asked = argument;
     struct connection *const connection = connection_of(outside);
 
-    if (connection == NULL || connection->session.waiting == NULL)
+    if (connection == NULL || (connection->session.waiting == NULL && !is_writing(connection)))
         return -EFAULT;
     connection->waits = asked->address;
+    if (is_writing(connection))
+        return go_on_writing(connection);
     return vine__session_go_on(&connection->session, asked->is_timed_out) == VINE__SESSION_WAITS
                ? VINE__SERVER_WAITS
                : tell(connection, 0);
@@ -232,14 +407,6 @@ int64_t vine__server_take_answer(struct vine_outside *outside, const void *argum
         return (int64_t)now | VINE__SERVER_MORE;
     vine__session_sent(session);
     return (int64_t)now;
-}
-
-static void ring(struct vine_mail_address address)
-{
-    const struct vine__bell bell = {.is_gone = false};
-
-    /* Who has as many as there may be will look; who is gone will not. */
-    (void)!vine_mail_tell(address, struct vine__bell, bell);
 }
 
 int64_t vine__server_hear_events(struct vine_outside *outside, const void *argument)
@@ -277,34 +444,6 @@ static void woken(struct vine__session *session)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-static void less(struct vine__server *server)
-{
-    void (*const done)(void *) = server->done;
-    void *const context = server->context;
-
-    VINE_ASSERT(server->open_count > 0);
-    server->open_count--;
-    if (server->open_count > 0 || done == NULL)
-        return;
-    free(server);
-    done(context);
-}
-
-/* One less that uses the socket: behind the last one nothing of it is left. */
-static void leave(struct client_socket *from)
-{
-    struct vine__server *const server = from->server;
-
-    VINE_ASSERT(from->use_count > 0);
-    if (--from->use_count > 0)
-        return;
-    vine_list_remove(&from->link);
-    if (from->is_removed)
-        vine__client_destroy(from->client);
-    free(from);
-    less(server);
-}
-
 static bool is_control(const struct client_socket *from)
 {
     return from->client == &from->server->controller;
@@ -322,6 +461,7 @@ static void gone(void *context, int error)
     struct client_socket *const from = connection->from;
 
     (void)error;
+    leave_writing(connection);
     vine__session_fini(&connection->session);
     vine_list_remove(&connection->link);
     free(connection);

@@ -631,15 +631,15 @@ bool vine__session_buffer(struct vine__session *session, const struct vine__requ
     return false;
 }
 
-bool vine__session_piece(struct vine__session *session, const struct vine__request *request)
+bool vine__session_piece(struct vine__session *session, const struct vine__command *command,
+                         size_t size, int error)
 {
     char why[VINE__SERVER_WHY_BYTES] = "";
-    const enum vine_server_error told =
-        vine__upload_put(&session->upload, request->piece, request->piece_bytes, why);
+    const enum vine_server_error told = vine__upload_wrote(&session->upload, size, error, why);
 
     if (told == VINE_SERVER_E_DONE)
         return true;
-    answer_refusal(session, request->command, told, why);
+    answer_refusal(session, command, told, why);
     return false;
 }
 

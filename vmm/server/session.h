@@ -76,12 +76,14 @@ void vine__session_fini(struct vine__session *session);
 /* Answer a request that its reader has refused. */
 void vine__session_refuse(struct vine__session *session, const struct vine__request *request);
 
-/* A request's buffer begins; these bytes of it have come. Returns false if it is refused: the
- * answer is there, and the rest of the request is to go by. */
+/* A request's buffer begins; so many bytes of it were written to the upload's file, or there was
+ * this errno. Returns false if it is refused: the answer is there, and the rest of the request is
+ * to go by. */
 VINE_MUST_CHECK bool vine__session_buffer(struct vine__session *session,
                                           const struct vine__request *request);
 VINE_MUST_CHECK bool vine__session_piece(struct vine__session *session,
-                                         const struct vine__request *request);
+                                         const struct vine__command *command, size_t size,
+                                         int error);
 
 /* A request that is whole. */
 VINE_MUST_CHECK enum vine__session_told vine__session_do(struct vine__session *session,

@@ -91,25 +91,15 @@ void vine__upload_abandon(struct vine__upload *upload)
     upload->vm = NULL;
 }
 
-enum vine_server_error vine__upload_put(struct vine__upload *upload, const char *bytes, size_t size,
-                                        char why[VINE__SERVER_WHY_BYTES])
+enum vine_server_error vine__upload_wrote(struct vine__upload *upload, size_t size, int error,
+                                          char why[VINE__SERVER_WHY_BYTES])
 {
     VINE_ASSERT(upload->vm != NULL && size <= upload->size_bytes - upload->done_bytes);
-    while (size > 0) {
-        const ssize_t put = write(upload->fd, bytes, size);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0) {
-            const int error = errno;
-
-            vine__upload_abandon(upload);
-            return refuse_system(why, error);
-        }
-        bytes += put;
-        size -= (size_t)put;
-        upload->done_bytes += (uint64_t)put;
+    if (error != 0) {
+        vine__upload_abandon(upload);
+        return refuse_system(why, error);
     }
+    upload->done_bytes += size;
     return VINE_SERVER_E_DONE;
 }
 

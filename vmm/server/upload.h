@@ -6,7 +6,7 @@
  * Owns:     the file, which goes with it, whatever ends the server; and of its VM the right to be
  *           changed, until the end. Then both are the registry's.
  * Threads:  the registry's.
- * Blocking: writes into a file's pages.
+ * Blocking: never; whoever has the bytes writes them, in a way of his own.
  * Trust:    bytes may be anything; as many come as were said, or it is abandoned.
  * Limits:   those of the VM's owner: of a kernel or an initrd, and of all that it has uploaded.
  */
@@ -31,10 +31,11 @@ vine__upload_begin(struct vine__upload *upload, struct vine__registry *registry,
                    struct vine__vm *vm, enum vine__vm_upload kind, uint64_t size_bytes,
                    char why[VINE__SERVER_WHY_BYTES]);
 
-/* The next bytes. What is refused is abandoned, too. */
-VINE_MUST_CHECK enum vine_server_error vine__upload_put(struct vine__upload *upload,
-                                                        const char *bytes, size_t size,
-                                                        char why[VINE__SERVER_WHY_BYTES]);
+/* So many bytes more were written to its file, from `done_bytes` on; or there was this errno. What
+ * is refused is abandoned, too. */
+VINE_MUST_CHECK enum vine_server_error vine__upload_wrote(struct vine__upload *upload, size_t size,
+                                                          int error,
+                                                          char why[VINE__SERVER_WHY_BYTES]);
 
 /* All of it is there: the store takes it, and the asker is told when the VM has it, in the place of
  * what it had. */

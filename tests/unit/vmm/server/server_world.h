@@ -27,6 +27,8 @@
 #include "vmm/server/session.h"
 #include "vmm/server/store_memory.h"
 
+#include <errno.h>
+
 #define FAKES_MAX   256
 #define WORLD_PIECE 7 /* bytes in which requests come */
 
@@ -309,6 +311,13 @@ static inline void take_answer(struct caller *caller)
     vine__session_sent(session);
 }
 
+/* Returns an errno. */
+static inline int world_write(int fd, const struct vine__request *request)
+{
+    return write(fd, request->piece, request->piece_bytes) == (ssize_t)request->piece_bytes ? 0
+                                                                                            : errno;
+}
+
 /* What it waits for may have come. */
 static inline void caller_go_on(struct caller *caller)
 {
@@ -327,7 +336,8 @@ static inline void caller_told(struct caller *caller, enum vine__request_told to
     if (told == VINE__REQUEST_BUFFER)
         is_well = vine__session_buffer(session, request);
     else if (told == VINE__REQUEST_PIECE)
-        is_well = vine__session_piece(session, request);
+        is_well = vine__session_piece(session, request->command, request->piece_bytes,
+                                      world_write(session->upload.fd, request));
     else if (told == VINE__REQUEST_REFUSED || (caller->is_lost && !request->is_refused))
         vine__session_refuse(session, request);
     else if (told == VINE__REQUEST_DONE && !request->is_refused)
