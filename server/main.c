@@ -20,9 +20,13 @@
 #include "../tools/status.h"
 #include "../tools/verb_server.h"
 
+#include "vmm/server/machines.h"
+
 #include "program.h"
 
 extern const struct verb verb_guest_bells;
+
+#define LINK_NAME_BYTES 41 /* "/UID-vttyS0", with the zero */
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
@@ -75,9 +79,28 @@ static int find_places(const struct server_values *values, struct vine__places *
 
 /* ---- what it is told ------------------------------------------------------------------------- */
 
+/* A folder that is there, as it is: it need not be the server's own. */
+static int check_links(const char *folder)
+{
+    struct stat found;
+
+    if (stat(folder, &found) != 0)
+        message_error("%s: consoles cannot be linked there: %m", message_escape(folder));
+    else if (!S_ISDIR(found.st_mode))
+        message_error("%s: consoles cannot be linked there: it is no folder",
+                      message_escape(folder));
+    else if (strlen(folder) + LINK_NAME_BYTES > VINE__VM_CONSOLE_BYTES)
+        message_error("%s: too long for paths of consoles below it", message_escape(folder));
+    else
+        return STATUS_DONE;
+    return STATUS_USAGE;
+}
+
 /* Options come before what the file says. */
 static int override(const struct server_values *values, struct vine__server_conf *conf)
 {
+    int status = STATUS_DONE;
+
     if (values->console_links != NULL)
         conf->console_links =
             strcmp(values->console_links, "runtime") == 0 ? NULL : values->console_links;
@@ -85,6 +108,10 @@ static int override(const struct server_values *values, struct vine__server_conf
         message_error("--console-links is an absolute path, or `runtime`");
         return STATUS_USAGE;
     }
+    if (conf->console_links != NULL)
+        status = check_links(conf->console_links);
+    if (status != STATUS_DONE)
+        return status;
     if (values->accelerator != NULL &&
         !vine__server_accelerator_read(values->accelerator, &conf->accelerator)) {
         message_error("--accelerator takes one of auto, kvm and tcg, not '%s'",

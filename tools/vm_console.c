@@ -23,7 +23,6 @@
 
 struct console_values {
     const char *socket;
-    const char *console;
     bool no_history;
     bool json;
 };
@@ -157,18 +156,15 @@ static void go_on(struct console *console, const sigset_t *outside)
 /* ---- the console ----------------------------------------------------------------------------- */
 
 /* In a folder for all, anybody may have put a terminal of his own in its place. */
-static int check_link(const char *path, const struct vm *vm, uint32_t server_user)
+static int check_link(const char *path, uint32_t server_user)
 {
     struct stat link;
 
     if (lstat(path, &link) != 0) {
-        if (strcmp(vm->state, "off") == 0)
-            message_error("%s: is off, and has no console", message_escape(vm->name));
-        else
-            message_error("%s: %m", message_escape(path));
+        message_error("%s: %m", message_escape(path));
         return STATUS_FAILED;
     }
-    if (link.st_uid != server_user && link.st_uid != 0) {
+    if (S_ISLNK(link.st_mode) && link.st_uid != server_user && link.st_uid != 0) {
         message_error("%s: it is not the server's", message_escape(path));
         return STATUS_DENIED;
     }
@@ -193,53 +189,43 @@ static int open_console(const char *path, int *ret_fd)
     return STATUS_DONE;
 }
 
-/* In /tmp, or beside the socket, where the server puts them if it is told to. NULL: no memory. */
-static char *link_of(const char *uid, const char *socket_folder)
+/* Where it is, as the server says, which is asked first: of one that is off there is none. */
+static int find_of(struct vm_server *server, const struct vm *vm, char **ret_path)
 {
-    struct stat link;
-    char *path = NULL;
+    char *path;
+    int status = vm_console_get(server, vm->uid, &path);
 
-    if (socket_folder == NULL || asprintf(&path, "%s/%s-vttyS0", socket_folder, uid) < 0)
-        return NULL;
-    if (lstat(path, &link) == 0)
-        return path;
-    free(path);
-    return asprintf(&path, "/tmp/%s-vttyS0", uid) < 0 ? NULL : path;
+    if (status != STATUS_DONE)
+        return status;
+    status = check_link(path, vm_server_user(server));
+    if (status == STATUS_DONE)
+        *ret_path = path;
+    else
+        free(path);
+    return status;
 }
 
 static int find(const struct console_values *values, const char *operand, char **ret_path)
 {
     struct vm_server *server;
     char *log = NULL;
-    char *socket_folder;
-    uint32_t server_user;
     size_t size = 0;
     struct vm vm;
     int status = vm_open(values->socket, operand, &server, &vm);
 
     if (status != STATUS_DONE)
         return status;
-    if (!values->no_history && !values->json)
+    status = find_of(server, &vm, ret_path);
+    if (status == STATUS_DONE && !values->no_history && !values->json) {
         status = vm_log_get(server, vm.uid, 0, &log, &size);
-    server_user = vm_server_user(server);
-    socket_folder = vm_server_folder(server);
+        if (status != STATUS_DONE)
+            free(*ret_path);
+    }
     vm_server_close(server);
-    if (status != STATUS_DONE)
-        return status;
     if (log != NULL)
         vm_text_print(log, size);
     (void)fflush(stdout);
     free(log);
-    *ret_path = values->console != NULL ? strdup(values->console) : link_of(vm.uid, socket_folder);
-    free(socket_folder);
-    if (*ret_path == NULL) {
-        message_error("out of memory");
-        return STATUS_FAILED;
-    }
-    if (values->console == NULL)
-        status = check_link(*ret_path, &vm, server_user);
-    if (status != STATUS_DONE)
-        free(*ret_path);
     return status;
 }
 
@@ -247,7 +233,7 @@ static int run_console(const struct arguments *arguments)
 {
     struct console console = {.fd = -1, .has_input = true};
     sigset_t outside;
-    char *path;
+    char *path = NULL;
     const struct console_values *const values = arguments->values;
     int status = find(values, arguments->operands[0], &path);
 
@@ -276,13 +262,6 @@ static int run_console(const struct arguments *arguments)
 
 static const struct option console_options[] = {
     VM_SOCKET_OPTION(struct console_values),
-    {.name = "console",
-     .kind = OPTION_TEXT,
-     .hint = COMPLETE_FILE,
-     VALUE(console),
-     .value = "PATH",
-     .help = "where the server links consoles elsewhere: its terminal",
-     .fallback = "/tmp/UID-vttyS0"},
     {.name = "no-history",
      .kind = OPTION_FLAG,
      VALUE(no_history),

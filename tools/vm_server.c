@@ -712,15 +712,6 @@ uint32_t vm_server_user(const struct vm_server *server)
     return peer.uid;
 }
 
-char *vm_server_folder(const struct vm_server *server)
-{
-    const char *const slash = strrchr(server->path, '/');
-
-    if (slash == NULL)
-        return strdup(".");
-    return strndup(server->path, slash > server->path ? (size_t)(slash - server->path) : 1);
-}
-
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action)
 {
     const struct vine__command *const over_all =

@@ -46,9 +46,6 @@ void vm_server_close(struct vm_server *server); /* NULL is allowed */
 /* Whose process it is, as the kernel says. */
 uint32_t vm_server_user(const struct vm_server *server);
 
-/* The folder that its socket is in, for free(). NULL: no memory. */
-char *vm_server_folder(const struct vm_server *server);
-
 /* The number by which this socket asks for an action: over all VMs, if it may. */
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action);
 

@@ -16,48 +16,77 @@ struct show_values {
     bool json;
 };
 
-static int print(const struct vm *vm, const struct vm_status *status, const json_t *configuration)
+/* All that is known of one. */
+struct shown {
+    struct vm vm;
+    struct vm_status status;
+    json_t *configuration; /* NULL: it cannot be read */
+    char *console;         /* NULL: there is none */
+};
+
+static int print(const struct shown *shown)
 {
     char end[VM_END_BYTES];
-    char *const text = configuration != NULL ? json_dumps(configuration, JSON_INDENT(2))
-                                             : strdup("its configuration cannot be read");
+    char *const text = shown->configuration != NULL
+                           ? json_dumps(shown->configuration, JSON_INDENT(2))
+                           : strdup("its configuration cannot be read");
 
     if (text == NULL) {
         message_error("out of memory");
         return STATUS_FAILED;
     }
-    printf("name    %s\nuid     %s\nstate   %s\nstarts  %lld\n%s\n", vm->name, vm->uid,
-           vm_end_text(status, end), (long long)status->start_count, text);
+    printf("name    %s\nuid     %s\nstate   %s\nstarts  %lld\n", shown->vm.name, shown->vm.uid,
+           vm_end_text(&shown->status, end), (long long)shown->status.start_count);
+    if (shown->console != NULL)
+        printf("console %s\n", message_escape(shown->console));
+    printf("%s\n", text);
     free(text);
     return STATUS_DONE;
+}
+
+static int print_json(const struct shown *shown)
+{
+    json_t *const object = json_pack("{s:s, s:s}", "name", shown->vm.name, "uid", shown->vm.uid);
+
+    vm_end_json(&shown->status, object);
+    if (shown->console != NULL)
+        json_set_name(object, "console", shown->console);
+    if (shown->configuration != NULL)
+        (void)json_object_set(object, "configuration", shown->configuration);
+    return json_print(object);
+}
+
+static int ask(const char *socket, const char *operand, struct shown *shown)
+{
+    struct vm_server *server;
+    int status = vm_open(socket, operand, &server, &shown->vm);
+
+    if (status != STATUS_DONE)
+        return status;
+    status = vm_status_get(server, shown->vm.uid, &shown->status);
+    if (status == STATUS_DONE)
+        status = vm_configuration_look(server, shown->vm.uid, &shown->configuration);
+    if (status == STATUS_DONE) {
+        vm_server_expect(server, VINE_SERVER_E_BAD_STATE);
+        status = vm_console_get(server, shown->vm.uid, &shown->console);
+        if (vm_server_error(server) == VINE_SERVER_E_BAD_STATE)
+            status = STATUS_DONE;
+    }
+    vm_server_close(server);
+    return status;
 }
 
 static int run_show(const struct arguments *arguments)
 {
     const struct show_values *const values = arguments->values;
-    struct vm_status state = {.ended_by = NULL};
-    json_t *configuration = NULL, *object;
-    struct vm_server *server;
-    struct vm vm;
-    int status = vm_open(values->socket, arguments->operands[0], &server, &vm);
+    struct shown shown = {.console = NULL};
+    int status = ask(values->socket, arguments->operands[0], &shown);
 
-    if (status != STATUS_DONE)
-        return status;
-    status = vm_status_get(server, vm.uid, &state);
     if (status == STATUS_DONE)
-        status = vm_configuration_look(server, vm.uid, &configuration);
-    vm_server_close(server);
-    if (status == STATUS_DONE && values->json) {
-        object = vm_json(&vm);
-        vm_end_json(&state, object);
-        if (configuration != NULL)
-            (void)json_object_set(object, "configuration", configuration);
-        status = json_print(object);
-    } else if (status == STATUS_DONE) {
-        status = print(&vm, &state, configuration);
-    }
-    json_decref(configuration);
-    vm_status_fini(&state);
+        status = values->json ? print_json(&shown) : print(&shown);
+    json_decref(shown.configuration);
+    vm_status_fini(&shown.status);
+    free(shown.console);
     return status;
 }
 
@@ -68,7 +97,8 @@ static const struct option show_options[] = {
 
 static const char *const show_description[] = {
     "Shows VM, by its name or UID: its state, how it ended last, how often it was started by this "
-    "server, and its configuration, which docs/formats/pool.md explains and `vine vm configure` "
+    "server, where its console is, and its configuration, which docs/formats/pool.md explains and "
+    "`vine vm configure` "
     "changes.",
     NULL,
 };

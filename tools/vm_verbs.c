@@ -290,6 +290,14 @@ int vm_execute(struct vm_server *server, const char *uid, const char *parameters
     return status != STATUS_DONE ? status : vm_server_text(server, ret_console, 512);
 }
 
+int vm_console_get(struct vm_server *server, const char *uid, char **ret_path)
+{
+    const int status =
+        vm_server_ask(server, vm_server_number(server, VINE_SERVER_CONSOLE), "s", uid);
+
+    return status != STATUS_DONE ? status : vm_server_text(server, ret_path, 512);
+}
+
 int vm_configuration_get(struct vm_server *server, const char *uid, json_t **ret_json)
 {
     json_error_t error;

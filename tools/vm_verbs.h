@@ -70,6 +70,9 @@ int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
                char **ret_console);
 
+/* Where the console of one that runs is; for free(). */
+int vm_console_get(struct vm_server *server, const char *uid, char **ret_path);
+
 /* Its configuration, and another one for it. */
 int vm_configuration_get(struct vm_server *server, const char *uid, json_t **ret_json);
 /* Its configuration to be looked at, no more: NULL where the server cannot read it. */

@@ -82,6 +82,10 @@ expect 77 "$vine" server --state open --runtime run
 said 'others may write there'
 expect 2 "$vine" server --state state --runtime run --config nowhere.conf
 said 'nowhere.conf'
+for links in "$scratch/none" "$scratch/farm.img"; do
+    expect 2 "$vine" server --state state --runtime run --console-links "$links"
+    said 'consoles cannot be linked there'
+done
 echo '{"version": 1, "pols": []}' >wrong.conf
 expect 2 "$vine" server --state state --runtime run --config wrong.conf
 said 'wrong.conf: "pols" is not known here'

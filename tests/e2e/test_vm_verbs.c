@@ -403,14 +403,12 @@ static int end_console(pid_t child)
 static void a_console_is_left_with_the_terminal_as_it_was(void **state)
 {
     char guest_name[64], ours_name[64], link[64];
-    const struct vine__vm *vm;
     struct termios before, after, raw;
     int guest, line, ours, keep;
     pid_t child;
 
     (void)state;
     make_zip();
-    vm = VINE_LIST_OBJECT(served->registry.vms.next, struct vine__vm, link);
     guest = open_terminal(guest_name);
     ours = open_terminal(ours_name);
     line = open(guest_name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -419,8 +417,14 @@ static void a_console_is_left_with_the_terminal_as_it_was(void **state)
     cfmakeraw(&raw);
     assert_int_equal(tcsetattr(line, TCSANOW, &raw), 0);
     assert_int_equal(tcgetattr(keep, &before), 0);
-    (void)snprintf(link, sizeof(link), "/tmp/%s-vttyS0", vm->uid);
+    (void)snprintf(link, sizeof(link), "%s/console", served->folder);
+    served->machines.late_console = link;
     assert_int_equal(symlink(guest_name, link), 0);
+    /* What a former machine has left there is nobody's console. */
+    expect(1, "the VM is off", "vine vm console zip -s alice");
+    expect(0, link, "vine vm start zip -s alice");
+    expect(0, link, "vine vm console zip -s alice --json");
+    expect(0, link, "vine vm show zip -s alice --json");
     for (int by_signal = 0; by_signal < 2; by_signal++) {
         child = begin_console(ours_name);
         until_says(ours, "Ctrl-]");
@@ -442,7 +446,7 @@ static void a_console_is_left_with_the_terminal_as_it_was(void **state)
     }
     assert_int_equal(unlink(link), 0);
     /* Nothing of somebody else's, and nothing that is no terminal. */
-    expect(1, "zip: is off, and has no console", "vine vm console zip -s alice");
+    expect(1, "/console: No such file", "vine vm console zip -s alice");
     assert_int_equal(symlink("/dev/null", link), 0);
     expect(1, "it is no terminal", "vine vm console zip -s alice");
     if (geteuid() == 0) {

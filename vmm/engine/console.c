@@ -67,7 +67,16 @@ static int check_master(pid_t pid, long number)
     return is_its ? 0 : -EPERM;
 }
 
-int vine__console_terminal(pid_t pid, const char *filename,
+static int give(const char *path, const struct vine__console_owner *owner)
+{
+    const mode_t mode = owner->mode != 0 ? owner->mode & 0666 : 0600;
+
+    if (geteuid() == 0 && chown(path, owner->user_id, owner->group_id) != 0)
+        return -errno;
+    return chmod(path, mode) != 0 ? -errno : 0;
+}
+
+int vine__console_terminal(pid_t pid, const char *filename, const struct vine__console_owner *owner,
                            char ret_path[VINE__CONSOLE_TERMINAL_BYTES])
 {
     char path[VINE__CONSOLE_TERMINAL_BYTES];
@@ -86,8 +95,8 @@ int vine__console_terminal(pid_t pid, const char *filename,
         return -errno;
     error = check_master(pid, number);
     (void)snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
-    if (error == 0 && ((geteuid() == 0 && chown(own, 0, 0) != 0) || chmod(own, 0600) != 0))
-        error = -errno;
+    if (error == 0)
+        error = give(own, owner);
     (void)close(fd);
     if (error == 0)
         memcpy(ret_path, path, sizeof(path));

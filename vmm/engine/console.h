@@ -17,6 +17,8 @@
 
 #include <vine/base.h>
 
+#include "vmm/engine/description.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,12 +27,13 @@
 
 /*
  * The path of the terminal that a QEMU says it has made, as query-chardev names it, like
- * "pty:/dev/pts/7". From then on it is this process's user's alone, whoever QEMU runs as.
+ * "pty:/dev/pts/7". From then on it is its owner's, whoever QEMU runs as.
  *
  * Returns 0; -EINVAL  no terminal is named so; -EPERM  it is not this process's; or what the system
  * said.
  */
 VINE_MUST_CHECK int vine__console_terminal(pid_t pid, const char *filename,
+                                           const struct vine__console_owner *owner,
                                            char ret_path[VINE__CONSOLE_TERMINAL_BYTES]);
 
 /*
@@ -41,7 +44,7 @@ VINE_MUST_CHECK int vine__console_terminal(pid_t pid, const char *filename,
  */
 VINE_MUST_CHECK int vine__console_link_make(const char *link, const char *terminal);
 
-/* Remove it, if it is our own and leads there. */
+/* Remove it, if it is our own and leads there, or with NULL to any terminal. */
 void vine__console_link_remove(const char *link, const char *terminal);
 
 /*

@@ -56,6 +56,12 @@ enum vine__machine_network {
     VINE__NETWORK_DGRAM,          /* from the Unix socket, to its peer's */
 };
 
+/* Who may use a terminal. All zero: this process's user alone. */
+struct vine__console_owner {
+    uint32_t user_id, group_id; /* of root's */
+    uint32_t mode;              /* of which to read and to write counts; 0: 0600 */
+};
+
 struct vine__machine_description {
     const char *name;
     const char *qemu;      /* the program; NULL: qemu-system-x86_64 of the path */
@@ -80,6 +86,7 @@ struct vine__machine_description {
      * starts, and its older part is LOG.1: see vmm/engine/console.h, and vine__console_log_tail to
      * read it. 0: no limit. */
     uint64_t console_log_bytes;
+    struct vine__console_owner console_owner; /* of a PTY: until it is given to another one */
     const char *console_link; /* a symbolic link to the PTY, as long as there is one; NULL: none */
 
     /* Places for links, two root ports each, and the largest half that any of them will have. With

@@ -626,6 +626,18 @@ const char *vine__machine_console_path(const struct vine__machine *machine)
     return machine->console_path[0] != '\0' ? machine->console_path : NULL;
 }
 
+int vine__machine_give_console(struct vine__machine *machine,
+                               const struct vine__console_owner *owner)
+{
+    char filename[VINE__CONSOLE_TERMINAL_BYTES + 4];
+
+    machine->description.console_owner = *owner;
+    if (machine->console_path[0] == '\0')
+        return 0;
+    (void)snprintf(filename, sizeof(filename), "pty:%s", machine->console_path);
+    return vine__console_terminal(machine->process.pid, filename, owner, machine->console_path);
+}
+
 const char *vine__machine_console_link(const struct vine__machine *machine)
 {
     return machine->has_console_link ? machine->description.console_link : NULL;

@@ -173,9 +173,10 @@ int vine__machine_console_fd(const struct vine__machine *machine);
 
 /* The terminal of VINE__CONSOLE_PTY, "/dev/pts/7", and the link that leads there, which is the
  * description's: from VINE__MACHINE_STARTED on until it has ended, and NULL before and after. No
- * link: it could not be made, and VINE__MACHINE_REFUSED has said why. The terminal belongs to this
- * process's user, and to root's group where that is root; to let others open it is the caller's
- * business. */
+ * link: it could not be made, and VINE__MACHINE_REFUSED has said why. The terminal is its
+ * owner's, of the description or to whom it was given last; who has it open keeps it. */
+VINE_MUST_CHECK int vine__machine_give_console(struct vine__machine *machine,
+                                               const struct vine__console_owner *owner);
 const char *vine__machine_console_path(const struct vine__machine *machine);
 const char *vine__machine_console_link(const struct vine__machine *machine);
 

@@ -95,9 +95,10 @@ bool vine__machine_take_console(struct vine__machine *machine,
 {
     const char *const link = machine->description.console_link;
     const char *const filename = find_console(answer->value);
-    int error = filename != NULL
-                    ? vine__console_terminal(machine->process.pid, filename, machine->console_path)
-                    : -EINVAL;
+    int error = filename != NULL ? vine__console_terminal(machine->process.pid, filename,
+                                                          &machine->description.console_owner,
+                                                          machine->console_path)
+                                 : -EINVAL;
 
     if (error != 0) {
         vine__machine_kill_for(machine, "QEMU names a console that is no terminal of its own");

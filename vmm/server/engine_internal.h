@@ -105,8 +105,9 @@ struct vine__engine_start {
     const struct vine__boot *boot;
     const char *parameters;
     enum vine__accelerator accelerator;
-    bool is_adopted;           /* it runs: */
-    uint32_t doorbell_vectors; /* with so many */
+    struct vine__console_owner owner; /* of its console */
+    bool is_adopted;                  /* it runs: */
+    uint32_t doorbell_vectors;        /* with so many */
 };
 /* Let QEMU's user read what it boots from. Any thread. */
 bool vine__engine_give(const struct vine__engine_options *options, const struct vine__boot *boot);
@@ -122,6 +123,9 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
                                         const struct vine__engine_start *start,
                                         char why[VINE__SERVER_WHY_BYTES],
                                         char console[VINE__VM_CONSOLE_BYTES]);
+/* Where others find its console: the link, or the terminal where that could not be made; "": it is
+ * not known yet. */
+const char *vine__engine_console(const struct vine__engine_vm *vm);
 void vine__engine_stop(struct vine__engine_vm *vm, uint64_t timeout_ms, bool starts_again);
 /* Its descriptor is readable. It may be gone afterwards. */
 void vine__engine_hear(struct vine__engine_vm *vm);

@@ -14,6 +14,8 @@
 #include "utils/container_of.h"
 #include "vmm/engine/console.h"
 
+#include <vine/error.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,8 +132,10 @@ static void be_done(struct vine__errand *errand)
 static void execute_prepared(struct start *start)
 {
     struct vine__machines_work *const work = start->work;
-    const struct vine__engine_start asked = {
-        .boot = work->boot, .parameters = work->parameters, .accelerator = start->accelerator};
+    const struct vine__engine_start asked = {.boot = work->boot,
+                                             .parameters = work->parameters,
+                                             .accelerator = start->accelerator,
+                                             .owner = work->owner};
 
     work->error = vine__engine_run(start->engine, &asked, work->why, work->console);
     vine__errands_return(start->engine->errands, &start->errand, be_done);
@@ -296,7 +300,7 @@ static void resume_all(struct vine__errand *errand)
             vine__engine_adopt(engine, resume->boots[i], result->why, &vm) == VINE_SERVER_E_DONE;
         if (!result->runs)
             continue;
-        (void)snprintf(result->console, sizeof(result->console), "%s", vm->console);
+        (void)snprintf(result->console, sizeof(result->console), "%s", vine__engine_console(vm));
         result->parameters = strdup(vm->parameters);
         result->is_stopping = vm->stop_deadline_ns != VINE_FOREVER;
         result->starts_again = vm->starts_again;
@@ -319,6 +323,7 @@ struct order {
     char uid[VINE__VM_UID_BYTES];
     uint64_t timeout_ms;
     bool is_hard, starts_again;
+    struct vine__console_owner owner;
 };
 
 static void end(struct vine__errand *errand)
@@ -382,12 +387,45 @@ static bool is_left(const struct vine__machines *machines, const char *uid)
     return false;
 }
 
+static void give(struct vine__errand *errand)
+{
+    struct order *const order = VINE_CONTAINER_OF(errand, struct order, errand);
+    struct vine__engine_vm *const vm = vine__engine_find(order->engine, order->uid);
+    const int error = vm != NULL ? vine__machine_give_console(vm->machine, &order->owner) : 0;
+
+    if (error != 0)
+        vine__engine_note(order->engine, vm->boot, "its console stays whose it was: %s",
+                          vine_error_text(error));
+    free(order);
+}
+
+static void give_one(struct vine__machines *machines, const char *uid,
+                     const struct vine__console_owner *owner)
+{
+    struct order *const order = make_order(machines, uid);
+
+    order->owner = *owner;
+    vine__errands_send(order->engine->errands, &order->errand, give);
+}
+
+static void clear(struct vine__machines *machines, const char *uid)
+{
+    char path[VINE__ENGINE_PATH_BYTES];
+    const int size = snprintf(path, sizeof(path), "%s/%s-vttyS0",
+                              engine_of(machines)->options.console_links, uid);
+
+    if (size < (int)sizeof(path))
+        vine__console_link_remove(path, NULL);
+}
+
 static const struct vine__machines_calls engine_calls = {
     .start = start_one,
     .stop = stop_one,
     .kill = kill_one,
     .log = log_of,
     .is_left = is_left,
+    .give = give_one,
+    .clear = clear,
 };
 
 /* ---- the thread ------------------------------------------------------------------------------ */

@@ -262,6 +262,7 @@ enum vine_server_error vine__engine_make(struct vine__engine *engine,
     vm->boot = start->boot;
     vm->is_adopted = start->is_adopted;
     vm->description.accelerator = start->accelerator;
+    vm->description.console_owner = start->owner;
     vm->description.doorbell_vectors = start->doorbell_vectors;
     vm->stop_deadline_ns = VINE_FOREVER;
     vm->bell = VINE_STATUS_NO_DOORBELL;
@@ -289,6 +290,14 @@ static enum vine_server_error execute(struct vine__engine_vm *vm, char why[VINE_
     return why[0] != '\0' ? VINE_SERVER_E_FAILED : fail(why, "", vine_error_text(error));
 }
 
+const char *vine__engine_console(const struct vine__engine_vm *vm)
+{
+    const char *const link = vine__machine_console_link(vm->machine);
+    const char *const terminal = vine__machine_console_path(vm->machine);
+
+    return link != NULL ? link : terminal != NULL ? terminal : "";
+}
+
 enum vine_server_error vine__engine_run(struct vine__engine *engine,
                                         const struct vine__engine_start *start,
                                         char why[VINE__SERVER_WHY_BYTES],
@@ -314,7 +323,7 @@ enum vine_server_error vine__engine_run(struct vine__engine *engine,
             return told;
         }
     }
-    (void)snprintf(console, VINE__VM_CONSOLE_BYTES, "%s", vm->console);
+    (void)snprintf(console, VINE__VM_CONSOLE_BYTES, "%s", vine__engine_console(vm));
     return VINE_SERVER_E_DONE;
 }
 
@@ -366,7 +375,7 @@ void vine__engine_release_all(struct vine__engine *engine)
 
 static void tell(struct vine__engine_vm *vm, enum vine__vm_state state)
 {
-    vine__engine_tell(vm->engine, vm->boot->uid, state, "", "");
+    vine__engine_tell(vm->engine, vm->boot->uid, state, "", vine__engine_console(vm));
 }
 
 /* Returns whether it has ended. */

@@ -14,6 +14,7 @@
 
 #include <vine/base.h>
 
+#include "vmm/engine/description.h"
 #include "vmm/server/vm_store.h"
 
 #include <stddef.h>
@@ -43,11 +44,12 @@ struct vine__machines_work {
     /* Whoever asks fills in these, and leaves all of it alone until `done`... */
     void (*done)(struct vine__machines_work *work); /* on core 0, once, never within `start` */
     const struct vine__boot *boot;
-    const char *parameters; /* more of the kernel's command line */
+    const char *parameters;           /* more of the kernel's command line */
+    struct vine__console_owner owner; /* of its console */
     /* ...which finds here what came of it. */
     enum vine_server_error error;
     char why[VINE__SERVER_WHY_BYTES];
-    char console[VINE__VM_CONSOLE_BYTES]; /* its path, or "" */
+    char console[VINE__VM_CONSOLE_BYTES]; /* its path, or "": it is told with the state */
     /* The engine's. */
     void *machines;
     struct vine__errand errand;
@@ -55,7 +57,7 @@ struct vine__machines_work {
 
 /* A VM of a former engine that runs, or did: what the engine knows of it. */
 struct vine__machines_found {
-    const char *console; /* its path */
+    const char *console; /* its path, or "" */
     const char *parameters;
     bool is_stopping;  /* it was told to end, and that goes on with the time that it has left, */
     bool starts_again; /* and what its stop has said of that */
@@ -78,6 +80,12 @@ struct vine__machines_calls {
     /* Whether a former engine has left this VM running, and this one was not told to go on with it
      * yet. NULL: there are none. */
     bool (*is_left)(const struct vine__machines *machines, const char *uid);
+    /* Whose the console of one that was started or found is from now on. */
+    void (*give)(struct vine__machines *machines, const char *uid,
+                 const struct vine__console_owner *owner);
+    /* Nothing runs this VM: what a former engine has left where others look for it is taken away.
+     * NULL: nothing is left. */
+    void (*clear)(struct vine__machines *machines, const char *uid);
 };
 
 /* The first field of an engine. */

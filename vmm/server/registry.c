@@ -179,6 +179,14 @@ void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts)
     set_name(vm);
 }
 
+void vine__vm_clear(const struct vine__registry *registry, const char *uid)
+{
+    struct vine__machines *const machines = registry->machines;
+
+    if (machines != NULL && machines->calls->clear != NULL)
+        machines->calls->clear(machines, uid);
+}
+
 int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts *facts)
 {
     const struct vine__machines *const machines = registry->machines;
@@ -197,6 +205,8 @@ int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts 
     if (machines != NULL && machines->calls->is_left != NULL &&
         machines->calls->is_left(machines, facts->uid))
         vm->phase = VINE__VM_LEFT;
+    else
+        vine__vm_clear(registry, facts->uid);
     vine__vm_take_facts(vm, facts);
     vine__registry_remember(registry, vm);
     return 0;
@@ -254,6 +264,7 @@ static void set_owner(struct vine__registry *registry, struct vine__vm *vm,
     vm->owner = client;
     vine_hash_table_insert(&registry->of_owner, &vm->of_owner, hash_of(client, vm->uid));
     set_name(vm);
+    vine__vm_give_console(vm);
 }
 
 static bool has_name(const struct vine__registry *registry, const struct vine__client *client,

@@ -63,11 +63,11 @@ struct vine__vm {
     const char *ended_by;                    /* a word, or "" */
     char ended_text[VINE__SERVER_WHY_BYTES]; /* a sentence, or ""; and what is not put back */
     uint64_t start_count;
-    char console[VINE__VM_CONSOLE_BYTES];
-    char *parameters;        /* of its last start, or NULL */
-    uint64_t reserved_bytes; /* what an upload will bring */
-    bool starts_again;       /* once it is off */
-    bool is_new;             /* it was adopted, and the keeper has not looked at it yet */
+    char console[VINE__VM_CONSOLE_BYTES]; /* "": it is off, or that is not known yet */
+    char *parameters;                     /* of its last start, or NULL */
+    uint64_t reserved_bytes;              /* what an upload will bring */
+    bool starts_again;                    /* once it is off */
+    bool is_new; /* it was adopted, and the keeper has not looked at it yet */
 
     struct vine__registry *registry; /* private, from here on */
     enum vine__vm_phase phase;
@@ -176,8 +176,8 @@ VINE_MUST_CHECK enum vine_server_error vine__registry_configure(struct vine__vm 
 void vine__registry_put(struct vine__vm *vm, enum vine__vm_upload upload, int fd,
                         uint64_t size_bytes, struct vine__asker *asker);
 
-/* Its execution, in the same way; who is told of it is so when it was executed. What becomes of it
- * then is told to watchers. */
+/* Its execution, in the same way; who is told of it is so when its console is there. What becomes
+ * of it then is told to watchers. */
 VINE_MUST_CHECK enum vine_server_error vine__registry_start(struct vine__vm *vm,
                                                             const char *parameters, size_t size,
                                                             struct vine__asker *asker);
@@ -195,7 +195,7 @@ void vine__registry_stop_all(struct vine__registry *registry);
 void vine__registry_unask(struct vine__asker *asker);
 
 /* For engines: the VM of this UID is in that state now. With VINE__VM_OFF come what ended it, a
- * word that stays, and a sentence. */
+ * word that stays, and a sentence; with others the text is its console's path, or "". */
 void vine__registry_tell(struct vine__registry *registry, const char *uid,
                          enum vine__vm_state state, const char *ended_by, const char *text);
 

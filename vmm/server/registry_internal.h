@@ -19,6 +19,12 @@ void vine__vm_free(struct vine__vm *vm);
 /* These facts are its own, in the place of those that it has. */
 void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts);
 
+/* Nothing of a former engine's is left of it. */
+void vine__vm_clear(const struct vine__registry *registry, const char *uid);
+
+/* The console of one that runs is for its owner. */
+void vine__vm_give_console(const struct vine__vm *vm);
+
 /* Tell its watchers of its state; or those of its former owner that it is another's. */
 void vine__registry_hear(struct vine__registry *registry, const struct vine__vm *vm);
 void vine__registry_lose(struct vine__registry *registry, const struct vine__vm *vm,

@@ -48,6 +48,7 @@ static void off(struct vine__vm *vm)
     vm->phase = VINE__VM_IDLE;
     vm->starts_again = false;
     vm->is_to_end = false;
+    vm->console[0] = '\0';
     tell(vm, VINE__VM_OFF);
     vine__vm_answer(vm, vm->error, vm->ended_text, "");
     if (again && begin(vm, why) != VINE_SERVER_E_DONE) {
@@ -94,7 +95,8 @@ static void unstarted(struct vine__vm *vm, enum vine_server_error error, const c
 static void ended(struct vine__vm *vm, const char *ended_by, const char *text)
 {
     set_ended(vm, ended_by, text);
-    vm->error = VINE_SERVER_E_DONE;
+    /* Who waits for its console is told that there will be none. */
+    vm->error = vm->is_to_end ? VINE_SERVER_E_BAD_STATE : VINE_SERVER_E_FAILED;
     if (vm->starts_again) {
         off(vm);
         return;
@@ -112,6 +114,32 @@ void vine__registry_settle(struct vine__registry *registry)
         if (vm->facts.is_taken_out && vm->phase == VINE__VM_IDLE)
             put_back(vm);
     }
+}
+
+/* ---- whose its console is -------------------------------------------------------------------- */
+
+/* Who may connect to its owner's socket may use its console. */
+static struct vine__console_owner console_owner(const struct vine__client *client)
+{
+    struct vine__console_owner owner = {.mode = 0600};
+
+    if (client == NULL)
+        return owner;
+    if (client->user != VINE__CLIENT_NOBODY)
+        owner.user_id = client->user;
+    if (client->group != VINE__CLIENT_NOBODY)
+        owner.group_id = client->group;
+    owner.mode = client->mode;
+    return owner;
+}
+
+void vine__vm_give_console(const struct vine__vm *vm)
+{
+    struct vine__machines *const machines = vm->registry->machines;
+    const struct vine__console_owner owner = console_owner(vm->owner);
+
+    if (vm->phase == VINE__VM_EXECUTED)
+        machines->calls->give(machines, vm->uid, &owner);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */
@@ -138,6 +166,15 @@ static void end(struct vine__vm *vm)
         machines->calls->stop(machines, vm->uid, vm->end_ms, vm->starts_again);
 }
 
+/* Who has started it is answered when it is known where its console is. */
+static void set_console(struct vine__vm *vm, const char *path)
+{
+    if (path[0] == '\0')
+        return;
+    (void)snprintf(vm->console, sizeof(vm->console), "%s", path);
+    vine__vm_answer(vm, VINE_SERVER_E_DONE, "", vm->console);
+}
+
 static void executed(struct vine__machines_work *work)
 {
     struct vine__vm *const vm = VINE_CONTAINER_OF(work, struct vine__vm, machines_work);
@@ -146,10 +183,10 @@ static void executed(struct vine__machines_work *work)
         unstarted(vm, work->error, work->why);
         return;
     }
-    memcpy(vm->console, work->console, sizeof(vm->console));
     vm->start_count++;
     vm->phase = VINE__VM_EXECUTED;
-    vine__vm_answer(vm, VINE_SERVER_E_DONE, "", vm->console);
+    vine__vm_give_console(vm); /* it may be another client's by now */
+    set_console(vm, work->console);
     if (vm->is_to_end)
         end(vm);
 }
@@ -170,8 +207,10 @@ static void taken_out(struct vine__vm_store_work *work)
         return;
     }
     vm->phase = VINE__VM_EXECUTING;
-    *start = (struct vine__machines_work){
-        .done = executed, .boot = vm->boot, .parameters = vm->parameters};
+    *start = (struct vine__machines_work){.done = executed,
+                                          .boot = vm->boot,
+                                          .parameters = vm->parameters,
+                                          .owner = console_owner(vm->owner)};
     machines->calls->start(machines, start);
 }
 
@@ -233,6 +272,7 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
     (void)snprintf(vm->console, sizeof(vm->console), "%s", found->console);
     free(vm->parameters);
     vm->parameters = strdup(found->parameters);
+    vine__vm_give_console(vm);
     vm->start_count++;
     vm->is_to_end = found->is_stopping;
     vm->starts_again = found->is_stopping && found->starts_again;
@@ -245,6 +285,7 @@ void vine__registry_give_up(struct vine__vm *vm)
 {
     VINE_ASSERT(vm->phase == VINE__VM_LEFT);
     vm->phase = VINE__VM_IDLE;
+    vine__vm_clear(vm->registry, vm->uid);
 }
 
 /* ---- what is asked of those that run --------------------------------------------------------- */
@@ -293,9 +334,12 @@ void vine__registry_tell(struct vine__registry *registry, const char *uid,
 
     if (vm == NULL || vm->phase != VINE__VM_EXECUTED)
         return;
-    if (state == VINE__VM_OFF)
+    if (state == VINE__VM_OFF) {
         ended(vm, ended_by, text);
-    else if (vm->state != VINE__VM_STOPPING)
+        return;
+    }
+    set_console(vm, text);
+    if (vm->state != VINE__VM_STOPPING)
         /* Who is told to stop is stopping until it is off, whatever it does meanwhile. */
         tell(vm, state);
 }

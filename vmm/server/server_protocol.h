@@ -67,7 +67,8 @@ enum vine_server_shape {
     X(LOGS, 20, "logs", 4, STATUS, "si", "si")                                                     \
     X(EVENTS, 21, "events", 4, STATUS, "", "")                                                     \
     X(WAIT, 23, "wait", 4, STATUS, "ssi", "ssi")                                                   \
-    X(CONFIGURE, 24, "configure", 2, STATUS, "ss", "ss")
+    X(CONFIGURE, 24, "configure", 2, STATUS, "ss", "ss")                                           \
+    X(CONSOLE, 25, "console", 4, STATUS, "s", "s")
 
 /* Of the server itself, all of version 1 and shape STATUS, for who has MANAGE_SERVER. X(name,
  * number, word, parameters). */

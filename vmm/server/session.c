@@ -274,6 +274,15 @@ static enum vine_server_error begin_wait(struct vine__session_result *result,
     return VINE_SERVER_E_DONE;
 }
 
+static enum vine_server_error find_console(const struct vine__vm *vm, char *why)
+{
+    if (vm->state == VINE__VM_OFF)
+        return refuse(why, VINE_SERVER_E_BAD_STATE, "the VM is off");
+    return vm->console[0] != '\0'
+               ? VINE_SERVER_E_DONE
+               : refuse(why, VINE_SERVER_E_BAD_STATE, "its console is not there yet");
+}
+
 /* Of commands about one VM, which was found. */
 static enum vine_server_error act_on_vm(struct vine__session_result *result,
                                         const struct vine__command *command, char *why)
@@ -297,6 +306,8 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
                                         second->size_bytes, asker);
     case VINE_SERVER_LOGS:
         return read_log(result, why);
+    case VINE_SERVER_CONSOLE:
+        return find_console(result->vm, why);
     case VINE_SERVER_WAIT:
         return begin_wait(result, command, why);
     default:

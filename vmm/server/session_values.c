@@ -175,6 +175,9 @@ void vine__session_write(struct vine__answer *answer, const struct vine__command
     case VINE_SERVER_LOGS:
         vine__answer_string(answer, result->log, result->log_bytes);
         break;
+    case VINE_SERVER_CONSOLE:
+        vine__answer_text(answer, result->vm->console);
+        break;
     case VINE_SERVER_WAIT:
         vine__answer_text(answer, vine__vm_state_word(result->session->wait_state));
         break;

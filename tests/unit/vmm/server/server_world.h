@@ -49,6 +49,9 @@ struct fake_machines {
     char parameters[256];                         /* of the last start */
     uint64_t stop_ms;                             /* of the last stop */
     uint32_t questions;                           /* calls of any kind */
+    const char *late_console; /* is told when it runs; NULL: another one, when it was executed */
+    struct vine__console_owner owner; /* to whom a console was given last */
+    uint32_t cleared_count;           /* of those that are off, and nothing is left of them */
     const char *left_uid; /* of the one that a former engine has left running, or NULL */
 };
 
@@ -97,7 +100,10 @@ static inline void fake_tell(struct world *world, const char *uid, enum vine__vm
     assert_true(at < fake->count);
     if (state == VINE__VM_OFF)
         memmove(fake->uids[at], fake->uids[--fake->count], sizeof(fake->uids[0]));
-    vine__registry_tell(&world->registry, uid, state, ended_by, "that was it");
+    vine__registry_tell(&world->registry, uid, state, ended_by,
+                        state == VINE__VM_OFF        ? "that was it"
+                        : fake->late_console != NULL ? fake->late_console
+                                                     : "");
 }
 
 static inline void fake_start(struct vine__machines *machines, struct vine__machines_work *work)
@@ -150,7 +156,8 @@ static inline bool fake_step(struct fake_machines *fake)
         (void)snprintf(fake->parameters, sizeof(fake->parameters), "%s", work->parameters);
         work->error = fake->refuses ? VINE_SERVER_E_FAILED : VINE_SERVER_E_DONE;
         (void)snprintf(work->why, sizeof(work->why), "no /dev/kvm here");
-        (void)snprintf(work->console, sizeof(work->console), "/tmp/console");
+        (void)snprintf(work->console, sizeof(work->console), "%s",
+                       fake->late_console != NULL ? "" : "/tmp/console");
         assert_true(fake->count < FAKES_MAX);
         if (!fake->refuses)
             memcpy(fake->uids[fake->count++], work->boot->uid, sizeof(fake->uids[0]));
@@ -188,11 +195,26 @@ static inline bool fake_is_left(const struct vine__machines *machines, const cha
     return left != NULL && strcmp(left, uid) == 0;
 }
 
+static inline void fake_give(struct vine__machines *machines, const char *uid,
+                             const struct vine__console_owner *owner)
+{
+    (void)uid;
+    ((struct fake_machines *)machines)->owner = *owner;
+}
+
+static inline void fake_clear(struct vine__machines *machines, const char *uid)
+{
+    (void)uid;
+    ((struct fake_machines *)machines)->cleared_count++;
+}
+
 static const struct vine__machines_calls fake_calls = {.start = fake_start,
                                                        .stop = fake_stop,
                                                        .kill = fake_kill,
                                                        .log = fake_log,
-                                                       .is_left = fake_is_left};
+                                                       .is_left = fake_is_left,
+                                                       .give = fake_give,
+                                                       .clear = fake_clear};
 
 /* ---- the world ------------------------------------------------------------------------------- */
 

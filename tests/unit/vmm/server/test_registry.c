@@ -26,6 +26,15 @@ static const char *finish(struct caller *caller)
     return heard(caller);
 }
 
+/* The same, of what was done by now. */
+static const char *answered(struct caller *caller)
+{
+    assert_true(caller->is_waiting);
+    caller_go_on(caller);
+    assert_false(caller->is_waiting);
+    return heard(caller);
+}
+
 static struct vine__vm *find(const struct world *world, const char *uid)
 {
     return vine__registry_find(&world->registry, NULL, uid, strlen(uid));
@@ -91,6 +100,34 @@ static void who_has_asked_may_be_gone_when_it_is_done(void **state)
     assert_string_equal(ask(other, "2,1\n"), "2,1\n1\n"); /* `new` */
     assert_null(find(world, uid));
     assert_int_equal(world->machines.count, 0);
+    hang_up(other);
+}
+
+static void who_starts_one_is_answered_when_its_console_is_there(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const other = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    world->machines.late_console = "/dev/pts/7";
+    make_bootable(alice, "zip", uid);
+    assert_string_equal(ask(other, "25,1\n32,%s\n", uid), "25,1\n9,the VM is off\n");
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "");
+    assert_int_equal(world->machines.count, 1);
+    assert_string_equal(ask(other, "25,1\n32,%s\n", uid), "25,1\n9,its console is not there yet\n");
+    world_tell(world, uid, VINE__VM_RUNNING, NULL);
+    assert_string_equal(answered(alice), "9,1\n10,/dev/pts/7\n");
+    assert_string_equal(ask(other, "25,1\n32,%s\n", uid), "25,1\n0\n10,/dev/pts/7\n");
+    assert_string_equal(ask(other, "14,1\n32,%s\n", uid), "14,1\n0\n");
+    assert_string_equal(ask(other, "25,1\n32,%s\n", uid), "25,1\n9,the VM is off\n");
+    /* One that ends before that has none. */
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "");
+    world_tell(world, uid, VINE__VM_OFF, "unstarted");
+    assert_string_equal(answered(alice), "9,1\n21,error 13: that was it\n");
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "");
+    assert_string_equal(ask(other, "14,1\n32,%s\n", uid), "14,1\n0\n");
+    assert_string_equal(answered(alice), "9,1\n20,error 9: that was it\n");
+    hang_up(alice);
     hang_up(other);
 }
 
@@ -410,6 +447,27 @@ static void a_vm_that_is_given_away_is_the_other_ones(void **state)
     hang_up(bob);
 }
 
+static void the_console_of_one_that_runs_is_its_owners(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__client *const bob = vine__clients_find(&world->clients, "bob");
+    const struct vine__console_owner *const owner = &world->machines.owner;
+    char uid[VINE__CLIENT_UID_BYTES], why[VINE__SERVER_WHY_BYTES];
+
+    bob->user = 7;
+    bob->group = 8;
+    bob->mode = 0660;
+    make_bootable(alice, "zip", uid);
+    (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
+    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), bob, why),
+                     VINE_SERVER_E_DONE);
+    assert_true(owner->user_id == 7 && owner->group_id == 8 && owner->mode == 0660);
+    vine__registry_leave(&world->registry, bob);
+    assert_true(owner->user_id == 0 && owner->group_id == 0 && owner->mode == 0600);
+    hang_up(alice);
+}
+
 static void a_client_names_its_own_vms_and_no_others(void **state)
 {
     static const char json[] = "{\"links\":[{\"appliance\":\"zip\"}]}";
@@ -533,7 +591,7 @@ static void one_that_was_left_running_is_left_alone_until_it_goes_on(void **stat
     assert_non_null(strstr(ask(root, "124,1\n32," LEFT_UID "\n2,{}\n"), "124,1\n14,"));
     assert_non_null(strstr(ask(root, "117,1\n32," LEFT_UID "\n1,x\n"), "117,1\n14,"));
     assert_null(strchr(ask(root, "109,1\n32," LEFT_UID "\n0,\n"), '/'));
-    assert_int_equal(world->machines.questions, 0);
+    assert_int_equal(world->machines.questions + world->machines.cleared_count, 0);
     vine__registry_resume(find(world, LEFT_UID), boot, &found_running);
     assert_true(is_in_state(world, LEFT_UID, VINE__VM_RUNNING));
     hang_up(root);
@@ -547,6 +605,7 @@ static void one_that_was_left_running_and_cannot_go_on_is_as_any_other(void **st
     adopt_left(world);
     find(world, LEFT_UID)->facts.is_taken_out = false;
     vine__registry_give_up(find(world, LEFT_UID));
+    assert_int_equal(world->machines.cleared_count, 1);
     vine__registry_drop(&world->registry, find(world, LEFT_UID));
     assert_string_equal(ask(root, "112,1\n"), "112,1\n0\n0,\n");
     hang_up(root);
@@ -614,6 +673,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(work_is_answered_when_it_is_done),
         TEST(who_has_asked_may_be_gone_when_it_is_done),
+        TEST(who_starts_one_is_answered_when_its_console_is_there),
         TEST(nobody_else_is_at_a_vm_that_is_changed),
         TEST(who_has_no_pool_makes_none),
         TEST(those_that_are_made_count),
@@ -626,6 +686,7 @@ int main(void)
         TEST(what_is_made_for_a_client_that_goes_is_removed),
         TEST(a_vm_at_which_a_request_is_stays_whose_it_is),
         TEST(a_vm_that_is_given_away_is_the_other_ones),
+        TEST(the_console_of_one_that_runs_is_its_owners),
         TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
         TEST(one_that_was_to_restart_stops_and_starts),
