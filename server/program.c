@@ -337,9 +337,22 @@ static void go_on(void)
     end(STATUS_FAILED);
 }
 
-static void be_told_of_pool(struct vine__control *control)
+/* What cannot be started is told, each in its line. */
+static void tell_problems(const char *pool)
+{
+    VINE_LIST_FOR_EACH(node, &own.registry.vms)
+    {
+        const struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        if (vm->facts.problem != NULL && strcmp(vm->facts.pool, pool) == 0)
+            note(NULL, vm->uid, vm->facts.name, vm->facts.problem);
+    }
+}
+
+static void be_told_of_pool(struct vine__control *control, const char *pool)
 {
     (void)control;
+    tell_problems(pool);
     go_on();
 }
 
@@ -456,8 +469,10 @@ static void is_open(struct vine__pool_work *work)
     char path[VINE__PLACE_BYTES];
 
     (void)snprintf(path, sizeof(path), "%s/%s", work->folder, work->name);
-    if (work->error == VINE_SERVER_E_DONE)
+    if (work->error == VINE_SERVER_E_DONE) {
         own.open_count++;
+        tell_problems(work->name);
+    }
     if (work->error != VINE_SERVER_E_DONE) {
         message_warning("pool %s: %s", message_escape(path), message_escape(work->why));
         print_event("pool", NULL, work->why);

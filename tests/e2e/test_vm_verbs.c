@@ -250,7 +250,10 @@ static void a_configuration_that_cannot_be_read_is_not_taken_for_an_empty_one(vo
     adopt_bad();
     expect(1, told, "vine vm limits bad --memory 128M -s alice");
     expect(1, told, "vine vm limits bad --memory 128M -s root");
-    expect(0, "its configuration cannot be read", "vine vm show bad -s alice");
+    expect(0, "state   off: unusable, memory: is no size", "vine vm show bad -s alice");
+    assert_non_null(strstr(said, "its configuration cannot be read"));
+    expect(0, "unusable, memory: is no size", "vine vm ls -s alice");
+    expect(0, "\"problem\": \"memory: is no size\"", "vine vm ls -s alice --json");
     expect(0, "\"state\": \"off\"", "vine vm show bad -s alice --json");
     assert_null(strstr(said, "configuration"));
 }

@@ -27,10 +27,10 @@ struct vine__control {
     struct vine__pool_paths pools; /* that were opened here, as places->state has them */
     /* The server is to end, after the answer; and all VMs with it, or not. */
     void (*stop)(struct vine__control *control, bool stops_vms);
-    /* A pool was opened, and VMs of it may run already: once the registry knows, perhaps within the
-     * call, vine__control_pools_settled is called, and who has opened it answered. NULL: that is
-     * at once. */
-    void (*opened)(struct vine__control *control);
+    /* The pool of this name was opened, and VMs of it may run already: once the registry knows,
+     * perhaps within the call, vine__control_pools_settled is called, and who has opened it
+     * answered. NULL: that is at once. */
+    void (*opened)(struct vine__control *control, const char *pool);
     struct vine_list opening; /* control_pools.c's: who waits for that. All zero: nobody */
     /* ...and whoever serves clients these. */
     struct vine__registry *registry;

@@ -97,7 +97,7 @@ static void wait_for_vms(struct vine__control_pools *pools)
     if (control->opening.next == NULL)
         vine_list_init(&control->opening);
     vine_list_push_back(&control->opening, &pools->link);
-    control->opened(control);
+    control->opened(control, pools->name);
 }
 
 void vine__control_pools_settled(struct vine__control *control)

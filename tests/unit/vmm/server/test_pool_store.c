@@ -337,9 +337,10 @@ static bool can_mount(const char *point)
 
 static uint32_t opened_count, answered_count;
 
-static void hear_of_opened(struct vine__control *control)
+static void hear_of_opened(struct vine__control *control, const char *pool)
 {
     (void)control;
+    assert_string_equal(pool, "farm");
     opened_count++;
 }
 
