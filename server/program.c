@@ -88,7 +88,7 @@ static void print_event(const char *event, const struct vine__vm *vm, const char
         json_set_name(object, "uid", vm->uid);
         json_set_name(object, "name", vm->facts.name);
         json_set_name(object, "state", vine__vm_state_word(vm->state));
-        if (vm->state == VINE__VM_OFF)
+        if (vine__vm_is_off(vm))
             json_set_name(object, "ended_by", vm->ended_by);
     }
     if (text != NULL && text[0] != '\0')
@@ -100,7 +100,7 @@ static void print_event(const char *event, const struct vine__vm *vm, const char
 static void hear_of_states(struct vine__watcher *watcher, const struct vine__vm *vm)
 {
     (void)watcher;
-    print_event("vm", vm, vm->state == VINE__VM_OFF ? vm->ended_text : NULL);
+    print_event("vm", vm, vine__vm_is_off(vm) ? vm->ended_text : NULL);
     if (vm->state == VINE__VM_OFF && own.stops_vms)
         vine_work_post(&own.stopped);
 }

@@ -236,7 +236,7 @@ static int look(struct vm_server *server, const struct vm *vm, bool *ret_runs)
     status = vm_status_get(server, vm->uid, &now);
     if (status != STATUS_DONE)
         return status;
-    if (strcmp(now.state, "off") == 0) {
+    if (vm_state_is_off(now.state)) {
         message_error("%s: %s", vm->name, vm_end_text(&now, text));
         status = STATUS_FAILED;
     }
@@ -356,15 +356,18 @@ uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms)
     return time_ns == 0 ? otherwise_ms : ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX;
 }
 
+bool vm_state_is_off(const char *state)
+{
+    return strcmp(state, "off") == 0 || strcmp(state, "backoff") == 0;
+}
+
 const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYTES])
 {
-    if (strcmp(status->state, "off") != 0)
+    if (!vm_state_is_off(status->state) || status->ended_by[0] == '\0')
         (void)snprintf(ret_text, VM_END_BYTES, "%s", status->state);
-    else if (status->ended_by[0] == '\0')
-        (void)snprintf(ret_text, VM_END_BYTES, "off");
     else
-        (void)snprintf(ret_text, VM_END_BYTES, "off: %s%s%.200s", message_escape(status->ended_by),
-                       status->ended_text[0] != '\0' ? ", " : "",
+        (void)snprintf(ret_text, VM_END_BYTES, "%s: %s%s%.200s", status->state,
+                       message_escape(status->ended_by), status->ended_text[0] != '\0' ? ", " : "",
                        message_escape(status->ended_text));
     return ret_text;
 }

@@ -82,6 +82,9 @@ int vm_configuration_set(struct vm_server *server, const char *uid, const json_t
 /* Of an OPTION_TIME, or what stands for none; a server takes a day at most. */
 uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms);
 
+/* Whether a VM in this state does not run, and nobody is about to start it. */
+bool vm_state_is_off(const char *state);
+
 /* "off: crash, ..." of one that is off; or the state. Returns `ret_text`. */
 #define VM_END_BYTES 512
 const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYTES]);

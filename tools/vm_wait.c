@@ -37,7 +37,8 @@ static const struct option wait_options[] = {
 
 static const char *const wait_description[] = {
     "Waits until VM is in STATE, or was for a moment since: off (where nothing is said), starting, "
-    "running, paused, stopping or deleted. Ends with 75 when it was not in TIME.",
+    "running, paused, stopping, backoff (off, until it starts again by itself) or deleted. Ends "
+    "with 75 when it was not in TIME.",
     NULL,
 };
 

@@ -23,7 +23,6 @@ struct kept {
     struct vine_timer timer; /* until it starts again */
     uint64_t delay_ns;       /* of the last time; 0: there was none */
     uint64_t started_ns;
-    bool was_told; /* to end */
 };
 
 /* What a VM's configuration says. */
@@ -131,7 +130,7 @@ static void start_again(struct vine_timer *timer)
     struct vine__vm *const vm =
         vine__registry_find(kept->keeper->registry, NULL, kept->uid, strlen(kept->uid));
 
-    if (vm != NULL && vm->state == VINE__VM_OFF)
+    if (vm != NULL && vm->state == VINE__VM_BACKOFF)
         start(kept, vm);
 }
 
@@ -196,22 +195,28 @@ static void start(struct kept *kept, struct vine__vm *vm)
     }
     kept->keeper->note(NULL, kept->uid, vm->facts.name, kept->asker.why);
     wait_longer(kept);
+    vine__registry_back_off(vm);
 }
 
 /* ---- what becomes of VMs --------------------------------------------------------------------- */
 
-static void is_off(struct kept *kept, const struct vine__vm *vm)
+static bool restarts(struct vine__restarter *restarter, const struct vine__vm *vm)
 {
+    struct vine__keeper *const keeper =
+        VINE_CONTAINER_OF(restarter, struct vine__keeper, restarter);
     const enum vine__vm_restart policy = policies_of(vm).restart;
+    struct kept *kept;
 
-    if (vine_clock_now(kept->keeper->clock) - kept->started_ns >= VINE__KEEPER_WELL_NS)
+    if (policy != VINE__VM_RESTART_ALWAYS &&
+        (policy != VINE__VM_RESTART_ON_FAILURE || strcmp(vm->ended_by, "shutdown") == 0))
+        return false;
+    kept = remember(keeper, vm->uid);
+    if (kept == NULL)
+        return false;
+    if (vine_clock_now(keeper->clock) - kept->started_ns >= VINE__KEEPER_WELL_NS)
         kept->delay_ns = 0;
-    if (!kept->was_told &&
-        (policy == VINE__VM_RESTART_ALWAYS ||
-         (policy == VINE__VM_RESTART_ON_FAILURE && strcmp(vm->ended_by, "shutdown") != 0)))
-        wait_longer(kept);
-    else
-        kept->delay_ns = 0;
+    wait_longer(kept);
+    return true;
 }
 
 static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
@@ -226,20 +231,19 @@ static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
     switch (vm->state) {
     case VINE__VM_STARTING:
         (void)vine_timer_cancel(&kept->timer);
-        kept->was_told = false;
         kept->started_ns = vine_clock_now(keeper->clock);
         break;
-    case VINE__VM_STOPPING:
-        kept->was_told |= vm->is_to_end;
-        break;
     case VINE__VM_OFF:
-        is_off(kept, vm);
+        (void)vine_timer_cancel(&kept->timer);
+        kept->delay_ns = 0;
         break;
     case VINE__VM_DELETED:
         forget(kept);
         break;
     case VINE__VM_RUNNING:
     case VINE__VM_PAUSED:
+    case VINE__VM_STOPPING:
+    case VINE__VM_BACKOFF:
         break;
     }
 }
@@ -257,15 +261,6 @@ static void start_by_policy(struct vine__keeper *keeper, struct vine__vm *vm, bo
         start(kept, vm);
 }
 
-/* A former server has told it to end, and so it does not start again. */
-static void expect_end(struct vine__keeper *keeper, const struct vine__vm *vm)
-{
-    struct kept *const kept = remember(keeper, vm->uid);
-
-    if (kept != NULL)
-        kept->was_told = true;
-}
-
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
 void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
@@ -276,6 +271,7 @@ void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *regis
     *keeper = (struct vine__keeper){
         .registry = registry,
         .watcher = {.heard = heard},
+        .restarter = {.restarts = restarts},
         .clock = VINE_CLOCK_STEADY,
         .note = note,
     };
@@ -290,6 +286,7 @@ void vine__keeper_begin(struct vine__keeper *keeper)
     keeper->is_open = true;
     keeper->absent = load(keeper);
     vine__registry_watch(keeper->registry, &keeper->watcher);
+    keeper->registry->restarter = &keeper->restarter;
     VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
     VINE_LIST_OBJECT(node, struct vine__vm, link)->is_new = true;
     vine__keeper_look(keeper);
@@ -310,8 +307,6 @@ void vine__keeper_look(struct vine__keeper *keeper)
         vm->is_new = false;
         if (vm->state == VINE__VM_OFF)
             start_by_policy(keeper, vm, has_run);
-        else if (vm->is_to_end)
-            expect_end(keeper, vm);
     }
 }
 
@@ -321,6 +316,7 @@ void vine__keeper_fini(struct vine__keeper *keeper)
         return;
     keeper->is_open = false;
     vine__registry_unwatch(&keeper->watcher);
+    keeper->registry->restarter = NULL;
     json_decref(keeper->absent);
     keeper->absent = NULL;
     while (!vine_list_is_empty(&keeper->kept))

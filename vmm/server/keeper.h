@@ -12,8 +12,9 @@
  * Limits:   none.
  *
  * Who has ended starts again after VINE__KEEPER_FIRST_NS, and after twice as long each time that
- * it ends again before it has run for VINE__KEEPER_WELL_NS. Whoever starts it meanwhile begins
- * anew. One that was told to end does not start again.
+ * it ends again before it has run for VINE__KEEPER_WELL_NS; it is in VINE__VM_BACKOFF until then.
+ * Whoever starts it meanwhile begins anew. One that was told to end, then too, does not start
+ * again.
  */
 #ifndef VINE_VMM_SERVER_KEEPER_H
 #define VINE_VMM_SERVER_KEEPER_H
@@ -32,6 +33,7 @@
 struct vine__keeper {
     struct vine__registry *registry; /* private */
     struct vine__watcher watcher;
+    struct vine__restarter restarter;
     struct vine_list kept; /* VMs of which something has to be remembered */
     json_t *absent;        /* UIDs that ran before, and are not in the registry yet */
     enum vine_clock clock;

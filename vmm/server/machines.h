@@ -29,6 +29,7 @@
     X(VINE__VM_RUNNING, "running")                                                                 \
     X(VINE__VM_PAUSED, "paused")                                                                   \
     X(VINE__VM_STOPPING, "stopping")                                                               \
+    X(VINE__VM_BACKOFF, "backoff") /* it is off, and starts again by itself, after a while */      \
     X(VINE__VM_DELETED, "deleted") /* is told, and then it is not there */
 
 enum vine__vm_state {

@@ -328,7 +328,7 @@ static const struct vine__vm *find_busy(const struct vine__registry *registry, c
     {
         const struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
 
-        if (is_of(vm, pool) && (vm->state != VINE__VM_OFF || vm->phase != VINE__VM_IDLE))
+        if (is_of(vm, pool) && (!vine__vm_is_off(vm) || vm->phase != VINE__VM_IDLE))
             return vm;
     }
     return NULL;

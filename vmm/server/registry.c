@@ -36,6 +36,11 @@ const char *vine__vm_state_word(enum vine__vm_state state)
     return state_words[state];
 }
 
+bool vine__vm_is_off(const struct vine__vm *vm)
+{
+    return vm->state == VINE__VM_OFF || vm->state == VINE__VM_BACKOFF;
+}
+
 bool vine__vm_state_read(const char *word, size_t size, enum vine__vm_state *ret_state)
 {
     for (size_t i = 0; i < STATE_COUNT; i++)
@@ -214,7 +219,7 @@ int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts 
 
 void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm)
 {
-    VINE_ASSERT(vm->phase == VINE__VM_IDLE && vm->state == VINE__VM_OFF);
+    VINE_ASSERT(vm->phase == VINE__VM_IDLE && vine__vm_is_off(vm));
     vm->state = VINE__VM_DELETED;
     vine__registry_hear(registry, vm);
     vine__registry_forget(registry, vm);
@@ -396,7 +401,7 @@ uint64_t vine__registry_memory(const struct vine__registry *registry,
     for (uint32_t i = 0; i < client->vm_count; i++) {
         const struct vine__vm *const vm = vm_at(registry, client, i);
 
-        if (vm != NULL && vm->state != VINE__VM_OFF)
+        if (vm != NULL && !vine__vm_is_off(vm))
             bytes += vm->facts.memory_bytes;
     }
     return bytes;

@@ -84,6 +84,13 @@ struct vine__vm {
     enum vine_server_error error; /* why it was not started */
 };
 
+/* Says of a VM that has ended whether it starts again by itself: then it is VINE__VM_BACKOFF until
+ * somebody starts it, or it is told to end. It is called before anybody hears of the end, and not
+ * of one that was told to end. */
+struct vine__restarter {
+    bool (*restarts)(struct vine__restarter *restarter, const struct vine__vm *vm);
+};
+
 /* Hears of what becomes of VMs. */
 struct vine__watcher {
     struct vine_list link;
@@ -105,6 +112,7 @@ struct vine__registry {
     struct vine_list vms;
     struct vine_list making; /* VMs that are not there yet */
     struct vine_list watchers;
+    struct vine__restarter *restarter; /* NULL: none does */
     uint32_t count;
     bool is_ending; /* nothing starts any more */
 };
@@ -128,7 +136,8 @@ struct vine__vm *vine__registry_find(const struct vine__registry *registry,
 VINE_MUST_CHECK int vine__registry_adopt(struct vine__registry *registry,
                                          struct vine__vm_facts *facts);
 
-/* An idle one that is off is not there any more; its files are, and it stays its owner's. */
+/* An idle one that is off, or backs off, is not there any more; its files are, and it stays its
+ * owner's. */
 void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);
 
 /* One that is off runs already, as the engine has found: this is what it was booted from, the
@@ -181,7 +190,9 @@ void vine__registry_put(struct vine__vm *vm, enum vine__vm_upload upload, int fd
 VINE_MUST_CHECK enum vine_server_error vine__registry_start(struct vine__vm *vm,
                                                             const char *parameters, size_t size,
                                                             struct vine__asker *asker);
-/* These have begun when they return. */
+/* One that is off starts again by itself, as its restarter knows. Not within what is heard. */
+void vine__registry_back_off(struct vine__vm *vm);
+/* These have begun when they return. Of one that backs off they are done: it is off, or started. */
 VINE_MUST_CHECK enum vine_server_error vine__registry_stop(struct vine__vm *vm, uint64_t timeout_ms,
                                                            bool starts_again,
                                                            char why[VINE__SERVER_WHY_BYTES]);
@@ -211,6 +222,9 @@ uint64_t vine__registry_disk(const struct vine__registry *registry,
 
 void vine__registry_watch(struct vine__registry *registry, struct vine__watcher *watcher);
 void vine__registry_unwatch(struct vine__watcher *watcher);
+
+/* Whether nothing runs it, nor is about to. */
+bool vine__vm_is_off(const struct vine__vm *vm);
 
 const char *vine__vm_state_word(enum vine__vm_state state);
 /* Returns false: it is no state's word. */

@@ -41,7 +41,7 @@ enum vine_server_error vine__vm_check_settled(const struct vine__vm *vm,
 enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
                                            char why[VINE__SERVER_WHY_BYTES])
 {
-    if (vm->state != VINE__VM_OFF)
+    if (!vine__vm_is_off(vm))
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
     return vine__vm_check_settled(vm, why);
 }

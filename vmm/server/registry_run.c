@@ -5,7 +5,8 @@
  *     off, idle -> taking out -> executing -> executed -> putting back -> off, idle
  *
  * A VM is `starting` from the beginning, and `off` when what its guest has written is back in the
- * pool. One that is to start again is off for a moment in between, and is taken out as it is.
+ * pool. One that is to start again is off for a moment in between, and is taken out as it is; one
+ * that starts again by itself is in `backoff` until it does.
  */
 
 #include "vmm/server/registry_internal.h"
@@ -38,9 +39,17 @@ static void set_ended(struct vine__vm *vm, const char *ended_by, const char *tex
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+static bool restarts(struct vine__vm *vm)
+{
+    struct vine__restarter *const restarter = vm->registry->restarter;
+
+    return !vm->is_to_end && restarter != NULL && restarter->restarts(restarter, vm);
+}
+
 static void off(struct vine__vm *vm)
 {
     const bool again = vm->starts_again;
+    const enum vine__vm_state state = restarts(vm) ? VINE__VM_BACKOFF : VINE__VM_OFF;
     char why[VINE__SERVER_WHY_BYTES] = "";
 
     vine__boot_free(vm->boot);
@@ -49,7 +58,7 @@ static void off(struct vine__vm *vm)
     vm->starts_again = false;
     vm->is_to_end = false;
     vm->console[0] = '\0';
-    tell(vm, VINE__VM_OFF);
+    tell(vm, state);
     vine__vm_answer(vm, vm->error, vm->ended_text, "");
     if (again && begin(vm, why) != VINE_SERVER_E_DONE) {
         set_ended(vm, "unstarted", why);
@@ -69,7 +78,7 @@ static void is_put_back(struct vine__vm_store_work *work)
         (void)snprintf(vm->ended_text + size, sizeof(vm->ended_text) - size,
                        "%sits disks are not back in the pool: %s", size > 0 ? "; " : "", work->why);
     vm->facts.is_taken_out = work->error != VINE_SERVER_E_DONE;
-    if (vm->state == VINE__VM_OFF)
+    if (vine__vm_is_off(vm))
         vm->phase = VINE__VM_IDLE; /* it was all the time, and nobody hears of it again */
     else
         off(vm);
@@ -290,6 +299,25 @@ void vine__registry_give_up(struct vine__vm *vm)
 
 /* ---- what is asked of those that run --------------------------------------------------------- */
 
+void vine__registry_back_off(struct vine__vm *vm)
+{
+    VINE_ASSERT(vine__vm_is_off(vm));
+    tell(vm, VINE__VM_BACKOFF);
+}
+
+static enum vine_server_error end_backoff(struct vine__vm *vm, bool starts_again,
+                                          char why[VINE__SERVER_WHY_BYTES])
+{
+    enum vine_server_error told;
+
+    if (!starts_again) {
+        tell(vm, VINE__VM_OFF);
+        return VINE_SERVER_E_DONE;
+    }
+    told = vine__vm_check_idle(vm, why);
+    return told == VINE_SERVER_E_DONE ? begin(vm, why) : told;
+}
+
 static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
                                         bool starts_again, char why[VINE__SERVER_WHY_BYTES])
 {
@@ -297,6 +325,8 @@ static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint6
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM is off");
     if (starts_again && vm->registry->is_ending)
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the server stops all VMs");
+    if (vm->state == VINE__VM_BACKOFF)
+        return end_backoff(vm, starts_again, why);
     vm->starts_again = starts_again;
     vm->is_to_end = true;
     vm->is_to_end_hard = is_hard;

@@ -260,7 +260,7 @@ static enum vine_server_error begin_wait(struct vine__session_result *result,
         return refuse(why, VINE_SERVER_E_BAD_VALUE, "milliseconds are from 0 to a day's");
     if (!vine__vm_state_read(word->bytes, word->size_bytes, &session->wait_state))
         return refuse(why, VINE_SERVER_E_BAD_VALUE,
-                      "a state is off, starting, running, paused, stopping or deleted");
+                      "a state is off, starting, running, paused, stopping, backoff or deleted");
     if (result->vm->state == session->wait_state)
         return VINE_SERVER_E_DONE;
     if (timeout_ms == 0)
@@ -585,9 +585,9 @@ static void heard_event(struct vine__watcher *watcher, const struct vine__vm *vm
     event->number = session->event_number;
     memcpy(event->uid, vm->uid, sizeof(event->uid));
     event->state = vm->state;
-    event->ended_by = vm->state == VINE__VM_OFF ? vm->ended_by : "";
+    event->ended_by = vine__vm_is_off(vm) ? vm->ended_by : "";
     (void)snprintf(event->text, sizeof(event->text), "%s",
-                   vm->state == VINE__VM_OFF ? vm->ended_text : "");
+                   vine__vm_is_off(vm) ? vm->ended_text : "");
     session->event_count++;
     session->wake(session);
 }

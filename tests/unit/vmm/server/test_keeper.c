@@ -61,7 +61,7 @@ static void crash(struct world *world, const struct vine__vm *vm)
 {
     world_tell(world, vm->uid, VINE__VM_RUNNING, "");
     world_tell(world, vm->uid, VINE__VM_OFF, "crash");
-    assert_int_equal(vm->state, VINE__VM_OFF);
+    assert_int_equal(vm->state, VINE__VM_BACKOFF);
 }
 
 static void pass(struct world *world, uint64_t by_ns)
@@ -85,7 +85,7 @@ static void one_that_crashes_starts_again_later_each_time(void **state)
     for (int times = 0; times < 8; times++) {
         crash(world, vm);
         pass(world, delay_ns - SECOND / 10);
-        assert_int_equal(vm->state, VINE__VM_OFF);
+        assert_int_equal(vm->state, VINE__VM_BACKOFF);
         pass(world, SECOND / 5);
         assert_int_equal(vm->state, VINE__VM_STARTING);
         assert_string_equal(world->machines.parameters, "a b");
@@ -147,6 +147,39 @@ static void one_that_was_told_to_end_stays_off(void **state)
     hang_up(alice);
 }
 
+static void one_that_backs_off_is_shown_so_and_can_be_stopped_or_restarted(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"restart\": \"always\"");
+    uint64_t count;
+
+    vine__keeper_begin(&keeper);
+    execute(alice, vm);
+    crash(world, vm);
+    assert_non_null(strstr(ask(alice, "11,1\n32,%s\n", vm->uid), "backoff\n5,crash\n"));
+    assert_string_equal(ask(alice, "23,1\n32,%s\n7,backoff\n1\n", vm->uid), "23,1\n0\n7,backoff\n");
+    assert_string_equal(ask(alice, "13,1\n32,%s\n0\n", vm->uid), "13,1\n0\n");
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    count = vm->start_count;
+    pass(world, 100 * SECOND);
+    assert_int_equal(vm->start_count, count);
+    assert_non_null(strstr(ask(alice, "13,1\n32,%s\n0\n", vm->uid), "13,1\n9,"));
+    /* Killed is the same; restarted, it does not wait. */
+    execute(alice, vm);
+    crash(world, vm);
+    assert_string_equal(ask(alice, "14,1\n32,%s\n", vm->uid), "14,1\n0\n");
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    execute(alice, vm);
+    crash(world, vm);
+    count = vm->start_count;
+    assert_string_equal(ask(alice, "15,1\n32,%s\n0\n", vm->uid), "15,1\n0\n");
+    assert_int_equal(vm->state, VINE__VM_STARTING);
+    pass(world, 100 * SECOND);
+    assert_int_equal(vm->start_count, count + 1);
+    hang_up(alice);
+}
+
 static void whoever_starts_it_or_deletes_it_comes_first(void **state)
 {
     struct world *const world = *state;
@@ -178,7 +211,7 @@ static void one_that_cannot_be_started_is_noted_and_tried_again(void **state)
     world->machines.refuses = true;
     crash(world, vm);
     pass(world, SECOND + SECOND / 10);
-    assert_int_equal(vm->state, VINE__VM_OFF);
+    assert_int_equal(vm->state, VINE__VM_BACKOFF);
     assert_true(note_count > 0);
     world->machines.refuses = false;
     pass(world, 2 * SECOND + SECOND / 10);
@@ -323,6 +356,7 @@ int main(void)
         IN_WORLD(one_that_crashes_starts_again_later_each_time),
         IN_WORLD(policies_say_what_is_a_reason),
         IN_WORLD(one_that_was_told_to_end_stays_off),
+        IN_WORLD(one_that_backs_off_is_shown_so_and_can_be_stopped_or_restarted),
         IN_WORLD(whoever_starts_it_or_deletes_it_comes_first),
         IN_WORLD(one_that_cannot_be_started_is_noted_and_tried_again),
         IN_WORLD(what_starts_by_itself_is_said_by_autostart),
