@@ -240,7 +240,7 @@ static void is_resumed(struct vine__engine_resume *resume, struct vine__boot *bo
         vine__registry_resume(vm, boot, found);
         return;
     }
-    vine__registry_give_up(vm);
+    vine__registry_give_up(vm, why);
     note(NULL, boot->uid, boot->name, why);
     vine__boot_free(boot);
 }
@@ -275,7 +275,7 @@ static void is_out(struct vine__vm_store_work *work)
     if (work->error == VINE_SERVER_E_DONE) {
         going_on.resume.boots[going_on.resume.count++] = work->boot;
     } else {
-        vine__registry_give_up(vm_of(going_on.uid));
+        vine__registry_give_up(vm_of(going_on.uid), work->why);
         message_warning("VM %s runs, and cannot be resumed: %s", going_on.uid,
                         message_escape(work->why));
     }

@@ -363,11 +363,14 @@ bool vm_state_is_off(const char *state)
 
 const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYTES])
 {
-    if (!vm_state_is_off(status->state) || status->ended_by[0] == '\0')
+    const bool has_both = status->ended_by[0] != '\0' && status->ended_text[0] != '\0';
+
+    if (!vm_state_is_off(status->state) ||
+        (status->ended_by[0] == '\0' && status->ended_text[0] == '\0'))
         (void)snprintf(ret_text, VM_END_BYTES, "%s", status->state);
     else
         (void)snprintf(ret_text, VM_END_BYTES, "%s: %s%s%.200s", status->state,
-                       message_escape(status->ended_by), status->ended_text[0] != '\0' ? ", " : "",
+                       message_escape(status->ended_by), has_both ? ", " : "",
                        message_escape(status->ended_text));
     return ret_text;
 }

@@ -177,6 +177,8 @@ enum vine_server_error vine__engine_adopt(struct vine__engine *engine,
                                           const struct vine__boot *boot,
                                           char why[VINE__SERVER_WHY_BYTES],
                                           struct vine__engine_vm **ret_vm);
+/* End one that was left. Returns false: it was not. */
+bool vine__engine_end_left(struct vine__engine *engine, const char *uid);
 void vine__engine_adopt_links(struct vine__engine *engine);
 
 /* engine_wires.c: the networks and serial ports that a VM's links bring are described; and their

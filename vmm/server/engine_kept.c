@@ -334,6 +334,26 @@ enum vine_server_error vine__engine_adopt(struct vine__engine *engine,
     return told;
 }
 
+bool vine__engine_end_left(struct vine__engine *engine, const char *uid)
+{
+    json_t *const saved = take_left(engine, uid);
+    struct vine__machine_identity identity;
+    char text[VINE__SERVER_WHY_BYTES], name[NAME_BYTES];
+
+    if (saved == NULL)
+        return false;
+    if (vine__machine_identity_load(json_object_get(saved, "identity"), &identity, text,
+                                    sizeof(text)) == 0)
+        end_process(&identity);
+    for (int page = 0; page < VINE__MACHINE_PAGES; page++) {
+        name_page(uid, page, name);
+        vine__engine_forget(engine, name);
+    }
+    json_decref(saved);
+    engine->is_changed = true;
+    return true;
+}
+
 /* The memories of a link are there, and it is one. */
 static int open_link(struct vine__engine *engine, struct vine__engine_link *link)
 {

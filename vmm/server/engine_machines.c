@@ -51,11 +51,22 @@ struct told {
     char text[VINE__MACHINE_TEXT_BYTES];
 };
 
+/* It is the next one's no more, whatever came of it. */
+static void forget_left(struct vine__engine *engine, const char *uid)
+{
+    for (uint32_t i = 0; i < engine->left_count; i++)
+        if (strcmp(engine->left_uids[i], uid) == 0)
+            memcpy(engine->left_uids[i], engine->left_uids[--engine->left_count],
+                   sizeof(engine->left_uids[i]));
+}
+
 static void be_told(struct vine__errand *errand)
 {
     struct told *const told = VINE_CONTAINER_OF(errand, struct told, errand);
     const struct vine__engine_options *const options = &told->engine->options;
 
+    if (told->state == VINE__VM_OFF)
+        forget_left(told->engine, told->uid);
     options->tell(options->context, told->uid, told->state, told->ended_by, told->text);
     free(told);
 }
@@ -109,15 +120,6 @@ struct start {
     enum vine__accelerator accelerator;
     char why[VINE__PROBE_TEXT_BYTES];
 };
-
-/* It is the next one's no more, whatever came of it. */
-static void forget_left(struct vine__engine *engine, const char *uid)
-{
-    for (uint32_t i = 0; i < engine->left_count; i++)
-        if (strcmp(engine->left_uids[i], uid) == 0)
-            memcpy(engine->left_uids[i], engine->left_uids[--engine->left_count],
-                   sizeof(engine->left_uids[i]));
-}
 
 static void be_done(struct vine__errand *errand)
 {
@@ -334,6 +336,8 @@ static void end(struct vine__errand *errand)
     abandon_waiting(order->engine, order->uid);
     if (vm != NULL && order->is_hard)
         (void)!vine__machine_kill(vm->machine);
+    else if (order->is_hard && vine__engine_end_left(order->engine, order->uid))
+        vine__engine_tell(order->engine, order->uid, VINE__VM_OFF, "killed", "it was killed");
     else if (vm != NULL)
         vine__engine_stop(vm, order->timeout_ms, order->starts_again);
     free(order);

@@ -79,7 +79,7 @@ struct vine__machines_calls {
     /* The last bytes of what its guest has said, at most `room`. Returns how many. */
     size_t (*log)(struct vine__machines *machines, const char *uid, char *bytes, size_t room);
     /* Whether a former engine has left this VM running, and this one was not told to go on with it
-     * yet. NULL: there are none. */
+     * yet. It can be killed. NULL: there are none. */
     bool (*is_left)(const struct vine__machines *machines, const char *uid);
     /* Whose the console of one that was started or found is from now on. */
     void (*give)(struct vine__machines *machines, const char *uid,

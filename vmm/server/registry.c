@@ -194,7 +194,6 @@ void vine__vm_clear(const struct vine__registry *registry, const char *uid)
 
 int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts *facts)
 {
-    const struct vine__machines *const machines = registry->machines;
     struct vine__vm *vm;
 
     if (vine__registry_find(registry, NULL, facts->uid, strlen(facts->uid)) != NULL)
@@ -207,14 +206,21 @@ int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts 
     vm->ended_by = "";
     vm->fd = -1;
     vm->is_new = true;
-    if (machines != NULL && machines->calls->is_left != NULL &&
-        machines->calls->is_left(machines, facts->uid))
+    vine__vm_take_facts(vm, facts);
+    if (vine__vm_is_left(vm))
         vm->phase = VINE__VM_LEFT;
     else
-        vine__vm_clear(registry, facts->uid);
-    vine__vm_take_facts(vm, facts);
+        vine__vm_clear(registry, vm->uid);
     vine__registry_remember(registry, vm);
     return 0;
+}
+
+bool vine__vm_is_left(const struct vine__vm *vm)
+{
+    const struct vine__machines *const machines = vm->registry->machines;
+
+    return machines != NULL && machines->calls->is_left != NULL &&
+           machines->calls->is_left(machines, vm->uid);
 }
 
 void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm)

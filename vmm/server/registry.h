@@ -30,7 +30,8 @@
 /* What is under way with a VM. Only one that is idle and off is changed or started. */
 enum vine__vm_phase {
     VINE__VM_IDLE,
-    VINE__VM_LEFT,      /* a former engine's: it runs, and was not resumed yet */
+    VINE__VM_LEFT,      /* a former engine's: it runs, and was not resumed yet; */
+    VINE__VM_STUCK,     /* or could not be: a start tries again */
     VINE__VM_UPLOADING, /* a client sends a file */
     VINE__VM_CHANGING,  /* the store makes, changes or removes it */
     VINE__VM_TAKING_OUT,
@@ -144,8 +145,10 @@ void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);
  * registry's from now on. What becomes of it is told by vine__registry_tell. */
 void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
                            const struct vine__machines_found *found);
-/* Or it cannot be resumed. Until either is said, nobody changes or starts one that was left. */
-void vine__registry_give_up(struct vine__vm *vm);
+/* Or it cannot be resumed. Until either is said, nobody changes or starts one that was left; nor
+ * does anybody change it then, if the engine says that it runs still: it can be started, which
+ * tries that again, and killed. */
+void vine__registry_give_up(struct vine__vm *vm, const char *why);
 
 /* Put back what was taken out of VMs that are off, and could not be, or was when another server
  * ended. */

@@ -26,6 +26,7 @@ enum vine_server_error vine__vm_check_settled(const struct vine__vm *vm,
 {
     static const char *const texts[] = {
         [VINE__VM_LEFT] = "the VM runs, and the server is about to go on with it",
+        [VINE__VM_STUCK] = "the VM runs, and the server cannot go on with it: start or kill it",
         [VINE__VM_UPLOADING] = "an upload to this VM is under way",
         [VINE__VM_CHANGING] = "another request changes this VM",
         [VINE__VM_TAKING_OUT] = "the VM is about to run",

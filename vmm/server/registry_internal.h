@@ -25,6 +25,9 @@ void vine__vm_clear(const struct vine__registry *registry, const char *uid);
 /* The console of one that runs is for its owner. */
 void vine__vm_give_console(const struct vine__vm *vm);
 
+/* Whether a former engine's process of it runs, as the engine says. */
+bool vine__vm_is_left(const struct vine__vm *vm);
+
 /* Tell its watchers of its state; or those of its former owner that it is another's. */
 void vine__registry_hear(struct vine__registry *registry, const struct vine__vm *vm);
 void vine__registry_lose(struct vine__registry *registry, const struct vine__vm *vm,

@@ -54,7 +54,7 @@ static void off(struct vine__vm *vm)
 
     vine__boot_free(vm->boot);
     vm->boot = NULL;
-    vm->phase = VINE__VM_IDLE;
+    vm->phase = vine__vm_is_left(vm) ? VINE__VM_STUCK : VINE__VM_IDLE;
     vm->starts_again = false;
     vm->is_to_end = false;
     vm->console[0] = '\0';
@@ -89,13 +89,25 @@ static void put_back(struct vine__vm *vm)
     vine__vm_begin(vm, VINE__VM_PUTTING_BACK, VINE__VM_PUT_BACK, is_put_back);
 }
 
+static void set_unstarted(struct vine__vm *vm, const char *why)
+{
+    char text[VINE__SERVER_WHY_BYTES];
+
+    if (!vine__vm_is_left(vm)) {
+        set_ended(vm, "unstarted", why);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "it runs, and the server cannot go on with it: %.160s", why);
+    set_ended(vm, "", text);
+}
+
 /* It was not executed. */
 static void unstarted(struct vine__vm *vm, enum vine_server_error error, const char *why)
 {
     vm->starts_again &= vm->is_to_end; /* somebody wants that; else it would fail again */
     vm->error = error;
-    set_ended(vm, "unstarted", why);
-    if (vm->phase == VINE__VM_TAKING_OUT && vm->boot == NULL)
+    set_unstarted(vm, why);
+    if ((vm->phase == VINE__VM_TAKING_OUT && vm->boot == NULL) || vine__vm_is_left(vm))
         off(vm); /* as it was before */
     else
         put_back(vm);
@@ -246,7 +258,9 @@ static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_W
 enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *parameters,
                                             size_t size, struct vine__asker *asker)
 {
-    enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
+    enum vine_server_error told = vm->phase == VINE__VM_STUCK && vine__vm_is_off(vm)
+                                      ? VINE_SERVER_E_DONE
+                                      : vine__vm_check_idle(vm, asker->why);
     char *copy;
 
     if (told != VINE_SERVER_E_DONE)
@@ -290,11 +304,13 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
         (void)!begin_end(vm, false, 0, false, why);
 }
 
-void vine__registry_give_up(struct vine__vm *vm)
+void vine__registry_give_up(struct vine__vm *vm, const char *why)
 {
     VINE_ASSERT(vm->phase == VINE__VM_LEFT);
-    vm->phase = VINE__VM_IDLE;
-    vine__vm_clear(vm->registry, vm->uid);
+    set_unstarted(vm, why);
+    vm->phase = vine__vm_is_left(vm) ? VINE__VM_STUCK : VINE__VM_IDLE;
+    if (vm->phase == VINE__VM_IDLE)
+        vine__vm_clear(vm->registry, vm->uid);
 }
 
 /* ---- what is asked of those that run --------------------------------------------------------- */
@@ -321,7 +337,9 @@ static enum vine_server_error end_backoff(struct vine__vm *vm, bool starts_again
 static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint64_t timeout_ms,
                                         bool starts_again, char why[VINE__SERVER_WHY_BYTES])
 {
-    if (vm->state == VINE__VM_OFF)
+    if (vm->phase == VINE__VM_STUCK && !is_hard)
+        return vine__vm_check_idle(vm, why);
+    if (vm->phase != VINE__VM_STUCK && vm->state == VINE__VM_OFF)
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM is off");
     if (starts_again && vm->registry->is_ending)
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the server stops all VMs");
@@ -332,7 +350,8 @@ static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint6
     vm->is_to_end_hard = is_hard;
     vm->end_ms = timeout_ms;
     tell(vm, VINE__VM_STOPPING);
-    if (vm->phase == VINE__VM_EXECUTING || vm->phase == VINE__VM_EXECUTED)
+    if (vm->phase == VINE__VM_EXECUTING || vm->phase == VINE__VM_EXECUTED ||
+        vm->phase == VINE__VM_STUCK)
         end(vm);
     return VINE_SERVER_E_DONE;
 }
@@ -362,7 +381,7 @@ void vine__registry_tell(struct vine__registry *registry, const char *uid,
 {
     struct vine__vm *const vm = vine__registry_find(registry, NULL, uid, strlen(uid));
 
-    if (vm == NULL || vm->phase != VINE__VM_EXECUTED)
+    if (vm == NULL || (vm->phase != VINE__VM_EXECUTED && vm->phase != VINE__VM_STUCK))
         return;
     if (state == VINE__VM_OFF) {
         ended(vm, ended_by, text);

@@ -482,6 +482,22 @@ static void one_that_nobody_goes_on_with_is_left_to_the_next(void **state)
     expect_end(other, "killed", "");
 }
 
+static void one_that_was_left_can_be_killed(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+
+    another_engine(state);
+    run(vm);
+    another_engine(state);
+    vm->told_count = 0;
+    machines->calls->kill(machines, vm->boot.uid);
+    expect_end(vm, "killed", "");
+    assert_int_equal(count_left(), 0);
+    assert_false(machines->calls->is_left(machines, vm->boot.uid));
+    another_engine(state);
+    assert_int_equal(count_left(), 0);
+}
+
 static void who_starts_one_that_was_left_goes_on_with_it(void **state)
 {
     struct vm *const vm = make_vm(GOOD);
@@ -744,6 +760,7 @@ int main(int argc, char **argv)
         IN_WORLD(what_was_said_is_told_from_its_end),
         IN_WORLD(one_outlives_its_engine_and_the_next_goes_on_with_it),
         IN_WORLD(one_that_nobody_goes_on_with_is_left_to_the_next),
+        IN_WORLD(one_that_was_left_can_be_killed),
         IN_WORLD(who_starts_one_that_was_left_goes_on_with_it),
         IN_WORLD(one_that_has_ended_meanwhile_is_told_of),
         IN_WORLD(one_that_cannot_go_on_is_ended_and_nobody_else_is),

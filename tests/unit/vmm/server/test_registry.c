@@ -597,14 +597,41 @@ static void one_that_was_left_running_is_left_alone_until_it_goes_on(void **stat
     hang_up(root);
 }
 
-static void one_that_was_left_running_and_cannot_go_on_is_as_any_other(void **state)
+/* The store cannot say what it was booted from. */
+static void one_that_runs_and_cannot_go_on_is_tried_again_or_killed(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const root = call_in(world, "root");
+
+    adopt_left(world);
+    memcpy(world->machines.uids[world->machines.count++], LEFT_UID, sizeof(LEFT_UID));
+    vine__registry_give_up(find(world, LEFT_UID), "no such file");
+    for (int times = 0; times < 2; times++) {
+        assert_non_null(strstr(ask(root, "111,1\n32," LEFT_UID "\n"), "cannot go on with it: "));
+        assert_non_null(strstr(ask(root, "116,1\n32," LEFT_UID "\n"), "116,1\n14,the VM runs"));
+        assert_non_null(strstr(ask(root, "124,1\n32," LEFT_UID "\n2,{}\n"), "124,1\n14,"));
+        assert_non_null(strstr(ask(root, "113,1\n32," LEFT_UID "\n0\n"), "113,1\n14,the VM runs"));
+        vine__registry_settle(&world->registry); /* its guest writes what could be put back */
+        assert_int_equal(find(world, LEFT_UID)->phase, VINE__VM_STUCK);
+        assert_null(strchr(ask(root, "109,1\n32," LEFT_UID "\n0,\n"), '/'));
+    }
+    world->machines.left_uid = NULL; /* as an engine says when it tells of the end */
+    assert_string_equal(ask(root, "114,1\n32," LEFT_UID "\n"), "114,1\n0\n");
+    world_settle(world);
+    assert_true(is_in_state(world, LEFT_UID, VINE__VM_OFF));
+    assert_int_equal(find(world, LEFT_UID)->phase, VINE__VM_IDLE);
+    hang_up(root);
+}
+
+static void one_that_was_left_running_and_does_not_run_is_as_any_other(void **state)
 {
     struct world *const world = *state;
     struct caller *const root = call_in(world, "root");
 
     adopt_left(world);
     find(world, LEFT_UID)->facts.is_taken_out = false;
-    vine__registry_give_up(find(world, LEFT_UID));
+    world->machines.left_uid = NULL;
+    vine__registry_give_up(find(world, LEFT_UID), "it has ended");
     assert_int_equal(world->machines.cleared_count, 1);
     vine__registry_drop(&world->registry, find(world, LEFT_UID));
     assert_string_equal(ask(root, "112,1\n"), "112,1\n0\n0,\n");
@@ -691,7 +718,8 @@ int main(void)
         TEST(one_that_runs_already_goes_on),
         TEST(one_that_was_to_restart_stops_and_starts),
         TEST(one_that_was_left_running_is_left_alone_until_it_goes_on),
-        TEST(one_that_was_left_running_and_cannot_go_on_is_as_any_other),
+        TEST(one_that_runs_and_cannot_go_on_is_tried_again_or_killed),
+        TEST(one_that_was_left_running_and_does_not_run_is_as_any_other),
         TEST(nothing_starts_any_more_once_all_are_stopped),
         TEST(one_that_goes_on_once_all_are_stopped_is_stopped_too),
         TEST(an_unusable_one_is_told_of_and_can_be_removed),
