@@ -9,6 +9,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -182,6 +183,73 @@ int vine__child_start(const struct vine__child_options *options, struct vine__ch
     close_all(&pipes);
     return error;
 }
+
+/* ---- what a child may read ------------------------------------------------------------------- */
+
+/* How much of the path names what is closed to us; 0: nothing is. */
+static size_t find_closed(char *path)
+{
+    for (size_t i = 1; path[i] != '\0'; i++) {
+        if (path[i] != '/')
+            continue;
+        path[i] = '\0';
+        if (access(path, X_OK) != 0 && errno == EACCES)
+            return i;
+        path[i] = '/';
+    }
+    return access(path, R_OK) != 0 && errno == EACCES ? strlen(path) : 0;
+}
+
+struct finding {
+    int error;
+    size_t closed_bytes;
+};
+
+__attribute__((noreturn)) static void look(const struct vine__child_options *options, char *path,
+                                           int answer_fd)
+{
+    struct finding finding = {.error = 0};
+
+    if (set_signals() != 0 || drop_rights(options) != 0)
+        finding.error = -errno;
+    else
+        finding.closed_bytes = find_closed(path);
+    (void)!write(answer_fd, &finding, sizeof(finding));
+    _exit(0);
+}
+
+int vine__child_may_read(uid_t user_id, gid_t group_id, const char *path, char *ret_closed,
+                         size_t size)
+{
+    const struct vine__child_options options = {.user_id = user_id, .group_id = group_id};
+    struct finding finding = {.error = -ECHILD};
+    char *const copy = strdup(path);
+    int answer[2] = {-1, -1};
+    pid_t pid = -1;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    if (pipe2(answer, O_CLOEXEC) == 0)
+        pid = fork();
+    if (pid == 0)
+        look(&options, copy, answer[1]);
+    if (pid < 0)
+        finding.error = -errno;
+    close_end(&answer[1]);
+    while (pid > 0 && read(answer[0], &finding, sizeof(finding)) < 0 && errno == EINTR)
+        ;
+    if (pid > 0)
+        (void)waitpid(pid, NULL, 0);
+    close_end(&answer[0]);
+    if (finding.error == 0 && finding.closed_bytes > 0) {
+        finding.error = -EACCES;
+        (void)snprintf(ret_closed, size, "%.*s", (int)finding.closed_bytes, path);
+    }
+    free(copy);
+    return finding.error;
+}
+
+/* ---- those of others ------------------------------------------------------------------------- */
 
 int vine__child_adopt(pid_t pid, uint64_t start_ticks, struct vine__child *ret_child)
 {

@@ -60,6 +60,12 @@ struct vine__child {
 VINE_MUST_CHECK int vine__child_start(const struct vine__child_options *options,
                                       struct vine__child *ret_child);
 
+/* Whether a child of this user may read the file. Returns 0, also where there is none; -EACCES: it
+ * may not, and `ret_closed` is the folder that it may not pass, or the file itself; or what the
+ * system said. */
+VINE_MUST_CHECK int vine__child_may_read(uid_t user_id, gid_t group_id, const char *path,
+                                         char *ret_closed, size_t size);
+
 /* Watch one that another process has started. Returns 0; -ESRCH if it has ended, or another one has
  * its pid; or what the system said. */
 VINE_MUST_CHECK int vine__child_adopt(pid_t pid, uint64_t start_ticks,

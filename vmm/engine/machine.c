@@ -5,6 +5,7 @@
 
 #include "arch/clock/clock.h"
 #include "utils/assert.h"
+#include "utils/tables.h"
 #include "vmm/engine/bells_client.h"
 
 #include <errno.h>
@@ -161,6 +162,35 @@ void vine__machine_close(struct vine__machine *machine)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
+/* What it opens itself lies where its user comes to; else it could say no more than that it does
+ * not. */
+static int check_files(const struct vine__machine *machine, char *why, size_t why_size)
+{
+    const char *const paths[] = {machine->description.kernel, machine->description.initrd};
+    const unsigned user_id = machine->options.user_id;
+    char closed[4096];
+    int error = 0;
+
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(paths) && user_id != 0 && error == 0; i++) {
+        if (paths[i] == NULL)
+            continue;
+        error = vine__child_may_read(user_id, machine->options.group_id, paths[i], closed,
+                                     sizeof(closed));
+        if (error == -EACCES && strcmp(closed, paths[i]) == 0)
+            (void)snprintf(why, why_size, "%s: user %u, whose QEMU is, may not read it", closed,
+                           user_id);
+        else if (error == -EACCES)
+            (void)snprintf(
+                why, why_size,
+                "%s: it is closed to user %u, whose QEMU is, and which reads files below "
+                "it: `chmod o+x` it, or have them in another folder",
+                closed, user_id);
+        else if (error != 0)
+            (void)snprintf(why, why_size, "as user %u: %s", user_id, vine_error_text(error));
+    }
+    return error;
+}
+
 struct noted {
     struct vine__machine *machine;
     int error; /* of who is told of the process */
@@ -275,9 +305,11 @@ int vine__machine_start(struct vine__machine *machine, char *why, size_t why_siz
         return -EBUSY;
     if (why_size > 0)
         why[0] = '\0';
-    int error =
-        vine__descriptors_open(machine, &descriptors, &control_fd, &console_fd, why, why_size);
+    int error = check_files(machine, why, why_size);
 
+    if (error != 0)
+        return error;
+    error = vine__descriptors_open(machine, &descriptors, &control_fd, &console_fd, why, why_size);
     if (error == 0)
         error = start_process(machine, &descriptors, why, why_size);
     vine__descriptors_close(&descriptors);

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,12 +108,53 @@ static void one_whose_parent_ends_meanwhile_ends_too(void **state)
     assert_false(has_become());
 }
 
+/* ---- what another user may read -------------------------------------------------------------- */
+
+#define NOBODY 65534
+
+static int look(const char *path, char closed[64])
+{
+    return vine__child_may_read(NOBODY, NOBODY, path, closed, 64);
+}
+
+static void what_is_closed_to_its_user_is_named(void **state)
+{
+    char inner[64], file[96], closed[64] = "";
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    (void)snprintf(inner, sizeof(inner), "%s/inner", folder);
+    (void)snprintf(file, sizeof(file), "%s/kernel", inner);
+    assert_int_equal(mkdir(inner, 0755), 0);
+    FILE *const kernel = fopen(file, "we");
+
+    assert_non_null(kernel);
+    assert_int_equal(fclose(kernel), 0);
+    assert_int_equal(chmod(file, 0600), 0);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(look(file, closed), -EACCES);
+    assert_string_equal(closed, folder);
+    assert_int_equal(chmod(folder, 0711), 0);
+    assert_int_equal(chmod(inner, 0700), 0);
+    assert_int_equal(look(file, closed), -EACCES);
+    assert_string_equal(closed, inner);
+    assert_int_equal(chmod(inner, 0711), 0);
+    assert_int_equal(look(file, closed), -EACCES);
+    assert_string_equal(closed, file);
+    assert_int_equal(chmod(file, 0644), 0);
+    assert_int_equal(look(file, closed), 0);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(look(file, closed), 0); /* who opens it says so */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_was_noted_goes_on),
         cmocka_unit_test(one_that_cannot_be_noted_is_not_there),
         cmocka_unit_test(one_whose_parent_ends_meanwhile_ends_too),
+        cmocka_unit_test(what_is_closed_to_its_user_is_named),
     };
 
     if (folder_make(folder) != 0)

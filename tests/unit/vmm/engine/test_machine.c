@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "fake_qemu.h"
 #include "machine_world.h"
@@ -611,6 +612,26 @@ static void kvm_is_believed_only_when_user_space_spoke(void **state)
     assert_non_null(strstr(why, "no such?processor"));
 }
 
+static void one_whose_user_cannot_come_to_its_kernel_is_refused(void **state)
+{
+    struct vine__machine_description description = describe("good");
+    char path[64], why[256] = "";
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    (void)snprintf(path, sizeof(path), "%s/kernel", folder);
+    assert_int_equal(chmod(folder, 0700), 0);
+    description.kernel = path;
+    struct vine__machine *const machine =
+        make_of(&description, (struct vine__machine_options){.user_id = 65534, .group_id = 65534});
+
+    assert_int_equal(vine__machine_start(machine, why, sizeof(why)), -EACCES);
+    if (strncmp(why, folder, strlen(folder)) != 0 || strstr(why, "user 65534") == NULL)
+        fail_msg("%s", why);
+    vine__machine_close(machine);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "-name") == 0)
@@ -618,6 +639,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_ends_at_once_says_why),
         cmocka_unit_test(one_that_cannot_be_run_is_not_started),
+        cmocka_unit_test(one_whose_user_cannot_come_to_its_kernel_is_refused),
         cmocka_unit_test(one_that_does_not_greet_is_killed),
         cmocka_unit_test(one_that_talks_nonsense_is_killed),
         cmocka_unit_test(one_that_closes_its_control_socket_and_goes_on_is_killed),
