@@ -276,7 +276,7 @@ static enum vine_server_error begin_wait(struct vine__session_result *result,
 
 static enum vine_server_error find_console(const struct vine__vm *vm, char *why)
 {
-    if (vm->state == VINE__VM_OFF)
+    if (vine__vm_is_off(vm))
         return refuse(why, VINE_SERVER_E_BAD_STATE, "the VM is off");
     return vm->console[0] != '\0'
                ? VINE_SERVER_E_DONE

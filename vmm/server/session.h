@@ -7,8 +7,8 @@
  * Threads:  the registry's.
  * Blocking: as the registry; whoever waits for a VM, or for work at one, is told so, and woken.
  * Trust:    a command was permitted by the request's reader; parameters may be anything.
- * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_HELD_BYTES_MAX of all those of
- *           a client's sessions that were not sent, VINE__SESSION_EVENTS_MAX events.
+ * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_EVENTS_MAX events; of a
+ *           client's answers that were not sent, VINE__SESSION_HELD_BYTES_MAX in all its sessions.
  */
 #ifndef VINE_VMM_SERVER_SESSION_H
 #define VINE_VMM_SERVER_SESSION_H
