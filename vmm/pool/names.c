@@ -23,7 +23,9 @@ bool vine__pool_is_name(const char *name)
 
 bool vine__vm_is_name(const char *name)
 {
-    return vine__is_name(name, VINE__VM_NAME_BYTES);
+    /* What is exported goes into a folder of that name. */
+    return vine__is_name(name, VINE__VM_NAME_BYTES) && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
 }
 
 bool vine__vm_is_uid(const char *text)

@@ -23,7 +23,7 @@
 #define VINE__POOL_NAME_RULE                                                                       \
     "a pool's name is 1 to 64 printable ASCII characters without `/` and `..`, and does not "      \
     "begin with `.` or `-`"
-#define VINE__VM_NAME_RULE "a name is 1 to 31 of A-Z, a-z, 0-9, `.`, `_`, `-`"
+#define VINE__VM_NAME_RULE "a name is 1 to 31 of A-Z, a-z, 0-9, `.`, `_`, `-`, and not `.` or `..`"
 
 /* Files of a pool: below its image's root. */
 #define VINE__POOL_ROLL    "vms.json"

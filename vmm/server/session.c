@@ -105,7 +105,7 @@ static bool read_index(const char *bytes, size_t size, uint32_t *ret_index)
 {
     uint32_t index = 0;
 
-    if (size == 0 || size > 5)
+    if (size == 0 || size > 5 || (size > 1 && bytes[0] == '0'))
         return false;
     for (size_t at = 0; at < size; at++) {
         if (bytes[at] < '0' || bytes[at] > '9')

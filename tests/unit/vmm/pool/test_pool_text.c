@@ -40,6 +40,18 @@ static void a_pools_name_is_ascii_without_slash_and_two_dots(void **state)
     assert_true(vine__pool_is_name(longest));
 }
 
+static void a_vms_name_can_be_a_folders(void **state)
+{
+    static const char *const good[] = {"a", "zip", "a.b", "bob..", "...", "A_1-x"};
+    static const char *const bad[] = {"", ".", "..", "a/b", "a b", "a\n", "gr\xc3\xbcn"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_true(vine__vm_is_name(good[i]));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(vine__vm_is_name(bad[i]));
+}
+
 static void the_hash_of_a_name_never_changes(void **state)
 {
     /* The published vectors of FNV-1a with 64 bits, and names that meet. */
@@ -258,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pools_name_is_ascii_without_slash_and_two_dots),
+        cmocka_unit_test(a_vms_name_can_be_a_folders),
         cmocka_unit_test(the_hash_of_a_name_never_changes),
         cmocka_unit_test(a_configuration_has_defaults_and_starts_by_itself_never),
         cmocka_unit_test(what_is_wrong_with_a_configuration_is_said_with_its_place),

@@ -57,6 +57,7 @@ static void their_errors_have_their_shapes(void **state)
     assert_string_equal(ask(alice, "3,1\n1,1\n"), "3,1\n" NO_VM);
     assert_string_equal(ask(alice, "3,1\n3,0;1\n"), "3,1\n" NO_VM);
     assert_string_equal(ask(alice, "3,1\n2,0;\n"), "3,1\n34,error 6: an index is 1 to 5 digits\n");
+    assert_string_equal(ask(alice, "3,1\n2,00\n"), "3,1\n34,error 6: an index is 1 to 5 digits\n");
     assert_string_equal(ask(alice, "3,1\n1,x\n"), "3,1\n34,error 6: an index is 1 to 5 digits\n");
     assert_string_equal(ask(alice, "5,1\n3,zip\n"), "5,1\n" NO_VM);
     assert_string_equal(ask(alice, "5,1\n33,%s;\n", uid), "5,1\n" NO_VM);
