@@ -5,28 +5,16 @@
 # the server is ended, or killed, and comes back; after a reboot autostart decides.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 
 needs_guests
 command -v mkfs.ext4 >/dev/null || PATH=$PATH:/usr/sbin:/sbin
 chmod 711 "$scratch"
 socket=$scratch/run/control.sock
-# Machines outlive the server, and would outlive this.
-undo() {
-    # shellcheck disable=SC2046
-    set -- $(jq -r '.vms[].identity.pid' "$scratch/run/machines.json" 2>/dev/null)
-    [ $# = 0 ] || kill -KILL "$@" || :
-}
+undo() { kill_machines; }
 
-serve() {
-    : >serving # of the former one, which was ready
-    "$vine" server --pool ./farm --state state --runtime run --console-links runtime \
-        --accelerator tcg "$@" 2>serving &
-    server=$!
-    until grep -q ': ready: ' serving; do
-        kill -0 "$server" 2>/dev/null || fail "the server ended: $(cat serving)"
-        command sleep 0.05
-    done
-}
+# shellcheck disable=SC2086
+serve() { begin_server --pool ./farm $server_options "$@"; }
 # ends SIGNAL CODE
 ends() {
     kill "-$1" "$server"

@@ -5,6 +5,7 @@
 # server at its pool, and kill -9 in the middle of each verb that writes.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 PATH=$PATH:/usr/sbin:/sbin
 needs_guests mkfs.ext4 e2fsck jq
 chmod 711 "$scratch"
@@ -14,20 +15,10 @@ echo "VINE_TEST_SEED=$seed"
 undo() {
     "$vine" down farm -s "$socket" --timeout 1ms >/dev/null 2>&1 || :
 }
-begin_server() {
-    : >serving
-    "$vine" server --pool ./farm --state state --runtime run --console-links runtime --accelerator tcg \
-        2>serving &
-    server=$!
-    until grep -q ': ready: ' serving; do
-        kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat serving)"
-        command sleep 0.05
-    done
+serve() {
+    # shellcheck disable=SC2086
+    begin_server --pool ./farm $server_options
     ! grep -q 'vine server: pool ' serving || fail "a pool is not there: $(cat serving)"
-}
-end_server() {
-    kill -TERM "$server"
-    wait "$server" || fail "the server: $(cat serving)"
 }
 is_well() {
     [ "$("$vine" pool check farm 2>&1)" = 'farm: well' ] || fail "not well: $("$vine" pool check farm 2>&1)"
@@ -41,12 +32,12 @@ head -c 1500000 /dev/urandom >two
 "$vine" pool create farm --size 160M
 "$vine" pool add farm deaf --guest guest --memory 128M --kernel-option panic=0 --kernel-option rdinit=/nothing
 "$vine" pool add farm base --kernel one
-begin_server
+serve
 
 # Nobody else has the pool meanwhile.
 : >refused
-"$vine" server --pool ./farm --state other --runtime else --console-links runtime --accelerator tcg \
-    2>refused &
+# shellcheck disable=SC2086
+"$vine" server --pool ./farm --state other --runtime else $server_options 2>refused &
 second=$!
 until grep -q ': ready: 0 of 1 pool' refused; do
     kill -0 "$second" 2>/dev/null || fail "it has ended: $(cat refused)"
@@ -83,7 +74,7 @@ verb() {
     kill -KILL "$server"
     wait "$server" 2>/dev/null || :
     wait "$running" || :
-    begin_server
+    serve
 }
 for turn in 1 2; do
     verb "$vine" client add alice --pool farm
@@ -101,6 +92,6 @@ for turn in 1 2; do
     end_server
     is_well
     "$vine" pool add farm base --kernel one
-    begin_server
+    serve
 done
 end_server

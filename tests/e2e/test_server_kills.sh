@@ -5,6 +5,7 @@
 # the pool, the pool is well, nothing is left beside it, and the VM starts again.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 PATH=$PATH:/usr/sbin:/sbin
 needs_guests mkfs.ext4 e2fsck jq pgrep
 chmod 711 "$scratch"
@@ -75,13 +76,8 @@ printf 000000 | dd of=root.img bs=4k seek=100 conv=notrunc 2>/dev/null
     --kernel-option rdinit=/nothing >/dev/null
 uid=$("$vine" pool show farm runs --json | jq -r .uid)
 number=0
-"$vine" server --pool ./farm --state state --runtime run --console-links runtime --accelerator tcg \
-    2>serving &
-server=$!
-until grep -q ': ready: ' serving; do
-    kill -0 "$server" 2>/dev/null || fail "it has ended: $(cat serving)"
-    command sleep 0.05
-done
+# shellcheck disable=SC2086
+begin_server --pool ./farm $server_options
 for turn in 1 2; do
     # One that starts: it dies as soon as it is there, or a moment later.
     "$vine" vm start runs -s "$socket" >/dev/null 2>&1 &
@@ -115,6 +111,5 @@ else
     be_off rm
     is_whole rm
 fi
-kill -TERM "$server"
-wait "$server" || fail "the server: $(cat serving)"
+end_server
 [ -z "$(ls state/machines)" ] || fail "left: $(ls state/machines)"

@@ -3,6 +3,7 @@
 # `vine server --mount`: the system has pools mounted while they are open, and after no failure, end
 # or death of a server longer than until the next one begins.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 PATH=$PATH:/usr/sbin:/sbin
 for program in jq mkfs.ext4 e2fsck mountpoint; do
     command -v "$program" >/dev/null || skip "no $program"
@@ -11,19 +12,9 @@ server=
 undo() {
     umount "$scratch/point" 2>/dev/null || :
 }
-begin_server() {
+serve() {
     echo '{"version": 1, "accelerator": "tcg", "console_links": "runtime"}' >server.conf
-    : >serving
-    "$vine" server --mount --config server.conf --state state --runtime run --pool ./farm "$@" 2>serving &
-    server=$!
-    until grep -q ': ready: ' serving; do
-        kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat serving)"
-        command sleep 0.05
-    done
-}
-end_server() {
-    kill "-$1" "$server"
-    wait "$server" || [ "$1" = KILL ] || fail "the server: $(cat serving)"
+    begin_server --mount --config server.conf --pool ./farm "$@"
 }
 is_mounted() { [ "$(grep -c " $scratch/point " /proc/self/mountinfo)" = 1 ] || fail "not mounted once: $(cat serving)"; }
 is_unmounted() { ! grep " $scratch/point " /proc/self/mountinfo || fail "$1: is mounted"; }
@@ -44,7 +35,7 @@ mount -o loop,ro farm.img point 2>/dev/null || skip "nothing can be mounted here
 umount point
 
 # What is in it is seen there, and what a verb changes too; a pool that says no place is told of.
-begin_server --pool ./plain
+serve --pool ./plain
 grep -q 'plain.json: mount: says no mount point' serving || fail "not told: $(cat serving)"
 is_mounted
 cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
@@ -63,15 +54,15 @@ exec 5<&-
 expect 1 "$vine" up "$scratch/farm" -s run/control.sock
 said 'zip'
 is_mounted
-end_server TERM
+end_server
 is_unmounted "ended"
 e2fsck -fn farm.img >fsck 2>&1 || fail "unclean: $(cat fsck)"
 
 # One that is killed leaves it, and the next one has it mounted once.
-begin_server
+serve
 end_server KILL
 is_mounted
-begin_server
+serve
 is_mounted
 cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
 end_server INT
@@ -79,25 +70,19 @@ is_unmounted "ended after one that was killed"
 
 # Its configuration says so, too.
 sed 's/}/, "mount_pools": true}/' server.conf >mounting.conf
-: >serving
-"$vine" server --config mounting.conf --state state --runtime run --pool ./farm 2>serving &
-server=$!
-until grep -q ': ready: ' serving; do
-    kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat serving)"
-    command sleep 0.05
-done
+begin_server --config mounting.conf --pool ./farm
 is_mounted
-end_server TERM
+end_server
 is_unmounted "ended"
 
 # One that does not mount; a pool that mounts, and is bad inside.
 rmdir point
-begin_server
+serve
 grep -q 'mount: .*point' serving || fail "not told: $(cat serving)"
-end_server TERM
+end_server
 mkdir point
 debugfs -w -R 'rm vms.json' farm.img >/dev/null 2>&1
-begin_server
+serve
 is_unmounted "bad inside"
 grep -q 'vms.json: No such file' serving || fail "not told: $(cat serving)"
-end_server TERM
+end_server

@@ -6,6 +6,7 @@
 # goes on as soon as there is room again.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 PATH=$PATH:/usr/sbin:/sbin
 if [ -z "${VINE_TEST_MOUNTS:-}" ]; then
     needs_guests mkfs.ext4 e2fsck jq debugfs
@@ -17,25 +18,13 @@ fi
 chmod 711 "$scratch"
 socket=$scratch/run/control.sock
 undo() {
-    # shellcheck disable=SC2046
-    set -- $(jq -r '.vms[].identity.pid' "$scratch/run/machines.json" 2>/dev/null)
-    [ $# = 0 ] || kill -KILL "$@" 2>/dev/null || :
+    kill_machines
     umount -l "$scratch/state" "$scratch/run" "$scratch/pool" 2>/dev/null || :
 }
-begin_server() {
-    : >serving
-    "$vine" server --pool ./pool/farm --state state --runtime run --console-links runtime \
-        --accelerator tcg 2>serving &
-    server=$!
-    until grep -q ': ready: ' serving; do
-        kill -0 "$server" 2>/dev/null || fail "it has ended: $(cat serving)"
-        command sleep 0.05
-    done
+serve() {
+    # shellcheck disable=SC2086
+    begin_server --pool ./pool/farm $server_options
     grep -q ': ready: 1 of 1 pool' serving || fail "no pool: $(cat serving)"
-}
-end_server() {
-    kill "-$1" "$server"
-    wait "$server" || [ "$1" = KILL ] || fail "the server: $(cat serving)"
 }
 # vm VERB WORD...; client VERB WORD...
 vm() {
@@ -99,7 +88,7 @@ mount -t tmpfs -o size=200m,mode=711 none pool
     --kernel-option rdinit=/nothing >/dev/null
 "$vine" pool add ./pool/farm base --kernel one
 uid=$(uid_of runs)
-begin_server
+serve
 client add bob --pool farm >/dev/null
 vm start runs --timeout 300s >/dev/null
 
@@ -125,7 +114,7 @@ is_well
 # And whoever dies has lost nothing.
 end_server KILL
 make_room state
-begin_server
+serve
 client ls --json | jq -e '[.clients[].name] == ["bob"]' >/dev/null || fail "clients: $(client ls)"
 names_are base runs
 expect 0 client add alice --pool farm
@@ -145,8 +134,8 @@ is_state runs off
 vm show runs | grep -q 'its disks are not back in the pool' || fail "not told: $(vm show runs)"
 [ -e "state/machines/$uid/taken.json" ] || fail "it is lost"
 is_well
-end_server TERM
-begin_server
+end_server
+serve
 is_well
 make_room pool
 expect 0 vm start runs --timeout 300s
@@ -167,6 +156,6 @@ vm start runs >/dev/null 2>&1 || :
 write_disk third
 expect 0 vm stop runs --timeout 100ms
 is_back third || fail "what was written is not in the pool"
-end_server TERM
+end_server
 is_well
 e2fsck -fn pool/farm.img >fsck 2>&1 || fail "unclean: $(cat fsck)"

@@ -5,20 +5,18 @@
 # and files in a folder that all may write to. None is followed or written to, and each is told.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 PATH=$PATH:/usr/sbin:/sbin
 needs_guests mkfs.ext4 jq
 chmod 711 "$scratch"
 socket=$scratch/run/control.sock
-undo() {
-    # shellcheck disable=SC2046
-    set -- $(jq -r '.vms[].identity.pid' "$scratch/run/machines.json" 2>/dev/null)
-    [ $# = 0 ] || kill -KILL "$@" || :
-}
+undo() { kill_machines; }
 # refused STATUS PATTERN OPTION...: no server begins, says why, and touches nothing of the victim's.
 refused() {
     status=$1 pattern=$2
     shift 2
-    expect "$status" "$vine" server --console-links runtime --accelerator tcg "$@"
+    # shellcheck disable=SC2086
+    expect "$status" "$vine" server $server_options "$@"
     said "$pattern"
     is_untouched
 }
@@ -82,14 +80,7 @@ for name in clients.json.new pools.json.new running.json.new; do
 done
 ln -s "$scratch/victim/file" run/machines.json.new
 ln -s "$scratch/victim/file" "state/logs/$(uid_of kept).log"
-: >serving
-"$vine" server --pool ./farm --state state --runtime run --console-links "$scratch/consoles" \
-    --accelerator tcg 2>serving &
-server=$!
-until grep -q ': ready: ' serving; do
-    kill -0 "$server" 2>/dev/null || fail "it has ended: $(cat serving)"
-    command sleep 0.05
-done
+begin_server --pool ./farm --console-links "$scratch/consoles" --accelerator tcg
 expect 0 "$vine" client add alice --pool farm -s "$socket"
 for name in plain linked filed; do
     expect 0 "$vine" vm start $name -s "$socket" --timeout 300s
@@ -114,8 +105,7 @@ done
 [ ! -L "consoles/$(uid_of plain)-vttyS0" ] || fail "the console is left"
 [ -L "consoles/$(uid_of linked)-vttyS0" ] && [ -f "consoles/$(uid_of filed)-vttyS0" ] || fail "removed"
 is_untouched
-kill -TERM "$server"
-wait "$server" || fail "the server: $(cat serving)"
+end_server
 
 # ---- an address: what is no socket is left, and told.
 ln -s "$scratch/victim/file" run/control.sock

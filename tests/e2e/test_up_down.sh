@@ -5,6 +5,7 @@
 # down; the pool comes back with the next server.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
+. "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
 PATH=$PATH:/usr/sbin:/sbin
 needs_guests jq mkfs.ext4
 server=
@@ -15,17 +16,6 @@ undo() {
     [ -z "$server" ] || "$vine" down farm -s "$scratch/run/control.sock" --timeout 1ms >/dev/null 2>&1 || :
 }
 
-# begin_server: with folders of the test's own, and until it serves.
-begin_server() {
-    "$vine" server --config "$scratch/none.conf" --state "$scratch/state" \
-        --runtime "$scratch/run" >"$scratch/server.log" 2>&1 &
-    server=$!
-    until "$vine" vm ls -s run/control.sock >/dev/null 2>&1; do
-        kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat server.log)"
-        command sleep 0.05
-    done
-}
-
 build_guest guest
 expect 0 "$vine" pool create farm --size 256M
 echo '{"console_links": "runtime", "version": 1, "accelerator": "tcg"}' >none.conf
@@ -33,7 +23,7 @@ expect 0 "$vine" pool add farm zip --guest guest --memory 128M
 echo '{"version": 1, "name": "app", "memory": "128M", "links": [{"appliance": "zip", "size": "1M"}]}' >app.json
 expect 0 "$vine" pool add farm app --guest guest --configuration app.json
 
-begin_server
+begin_server --config none.conf
 expect 1 "$vine" down farm -s run/control.sock
 said 'has no pool'
 expect 1 "$vine" up missing -s run/control.sock
@@ -72,15 +62,15 @@ expect 0 "$vine" vm limits zip --processors 2 -s run/control.sock
 "$vine" vm show zip -s run/control.sock --json >shown
 jq -e '.configuration.disks == [{"name": "root", "read_only": true}] and .configuration.processors == 2' shown >/dev/null ||
     fail "not changed: $(cat shown)"
-kill -TERM "$server" && wait "$server" || fail "the server: $(cat server.log)"
+end_server
 
 # All of it is back with the next one.
-begin_server
+begin_server --config none.conf
 [ "$("$vine" vm ls -s run/alice.sock --json | jq -r '.[].name')" = app ] || fail "alice has not app any more"
 [ "$("$vine" vm ls -s run/control.sock --json | jq length)" = 2 ] || fail "the pool is not back"
 expect 0 "$vine" down farm -s run/control.sock --close
 expect 0 "$vine" pool check farm
 expect 0 "$vine" vm ls -s run/control.sock --json >shown
 jq -e '. == []' shown >/dev/null || fail "there still"
-kill -TERM "$server" && wait "$server" || fail "the server: $(cat server.log)"
+end_server
 server=

@@ -49,12 +49,11 @@ static void mark(struct vine__served_channel *channel, uint64_t operation)
         channel->is_canceled = true;
         return;
     }
-    for (uint32_t i = 0; i < ahead.slot_count && vine__spsc_ready(&ahead) > 0; i++) {
+    for (uint32_t i = 0; i < ahead.slot_count && vine__spsc_ready(&ahead) > 0;
+         i++, ahead.position++) {
         memcpy(&submission, vine__spsc_next(&ahead)->payload, sizeof submission);
-        if (!is_of(&submission, operation)) {
-            ahead.position++;
+        if (!is_of(&submission, operation))
             continue;
-        }
         word = mark_at(channel, ahead.position, &bit);
         if (word != NULL && (*word & bit) == 0) {
             *word |= bit;

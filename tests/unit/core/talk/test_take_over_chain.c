@@ -73,12 +73,6 @@ static void close_new(struct vine_pipe **pipes)
     }
 }
 
-static void stop_last(pid_t pid)
-{
-    assert_int_equal(give(STOP, pid).error, 0);
-    assert_int_not_equal(access(path, F_OK), 0);
-}
-
 /* An address whose appliance was killed is served again when that is seen. */
 static void wait_until_served(void)
 {
@@ -98,47 +92,71 @@ static void wait_until_served(void)
     } while (error != 0);
 }
 
+/* A second and a third have taken over since a session was begun at the first, and perhaps another
+ * one at the second, which then waits as well. */
+struct chain {
+    pid_t first, second, third;
+    struct held older, newer;
+    struct vine_pipe *pipes[NEW_PIPES];
+};
+
+static struct chain begin_chain(bool second_waits)
+{
+    struct chain chain = {.first = begin(START_AND_LISTEN)};
+
+    chain.older = hold();
+    begin_test();
+    chain.second = begin(START_AND_TAKE_OVER);
+    if (second_waits)
+        chain.newer = hold();
+    chain.third = begin(START_AND_TAKE_OVER);
+    if (!second_waits) /* nor for the first */
+        assert_int_equal(give(END, chain.second).error, 0);
+    return chain;
+}
+
+/* The third is lost: who has a session still has the address again. */
+static void goes_on(struct chain *chain, struct held *held)
+{
+    wait_until_served();
+    open_new(chain->pipes);
+    end_session(held);
+}
+
+static void stop_last(pid_t pid)
+{
+    assert_int_equal(give(STOP, pid).error, 0);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
 static void what_the_first_has_still_comes_to_the_third(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held held = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(false);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    const pid_t third = begin(START_AND_TAKE_OVER);
-    assert_int_equal(give(END, second).error, 0); /* it need not wait for the first */
-    open_new(pipes);
-    end_session(&held);
-    assert_int_equal(give(END, first).error, 0);
-    close_held(&held);
-    close_new(pipes);
-    stop_last(third);
+    open_new(chain.pipes);
+    end_session(&chain.older);
+    assert_int_equal(give(END, chain.first).error, 0);
+    close_held(&chain.older);
+    close_new(chain.pipes);
+    stop_last(chain.third);
 }
 
 static void sessions_at_the_first_two_end_where_they_began(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held older = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(true);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    struct held newer = hold();
-    const pid_t third = begin(START_AND_TAKE_OVER);
-
-    open_new(pipes);
-    end_session(&older);
-    assert_int_equal(give(END, first).error, 0);
-    run_number(older.pipe, "long", 1); /* by way of the second */
-    end_session(&newer);
-    assert_int_equal(give(END, second).error, 0);
-    close_held(&newer);
-    vine_pipe_close(older.pipe);
-    close_new(pipes);
-    stop_last(third);
+    open_new(chain.pipes);
+    end_session(&chain.older);
+    assert_int_equal(give(END, chain.first).error, 0);
+    run_number(chain.older.pipe, "long", 1); /* by way of the second */
+    end_session(&chain.newer);
+    assert_int_equal(give(END, chain.second).error, 0);
+    close_held(&chain.newer);
+    vine_pipe_close(chain.older.pipe);
+    close_new(chain.pipes);
+    stop_last(chain.third);
 }
 
 static void a_long_chain_comes_to_the_last_one(void **state)
@@ -164,136 +182,89 @@ static void a_long_chain_comes_to_the_last_one(void **state)
 
 static void if_the_third_is_killed_the_first_has_the_address_again(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held held = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(false);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    const pid_t third = begin(START_AND_TAKE_OVER);
-    assert_int_equal(give(END, second).error, 0);
-    assert_int_equal(give(KILL, third).error, -SIGKILL);
-    wait_until_served();
-    open_new(pipes);
-    end_session(&held);
-    close_new(pipes);
-    run_number(held.pipe, "long", 1);
-    assert_int_equal(renewals_of(held.pipe), 0);
-    vine_pipe_close(held.pipe);
-    stop_last(first);
+    assert_int_equal(give(KILL, chain.third).error, -SIGKILL);
+    goes_on(&chain, &chain.older);
+    close_new(chain.pipes);
+    run_number(chain.older.pipe, "long", 1);
+    assert_int_equal(renewals_of(chain.older.pipe), 0);
+    vine_pipe_close(chain.older.pipe);
+    stop_last(chain.first);
 }
 
 static void if_the_third_ends_by_itself_the_first_has_the_address_again(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held held = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(false);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    const pid_t third = begin(START_AND_TAKE_OVER);
-    assert_int_equal(give(END, second).error, 0);
-    assert_int_equal(give(STOP, third).error, 0);
-    wait_until_served();
-    open_new(pipes);
-    end_session(&held);
-    close_new(pipes);
-    vine_pipe_close(held.pipe);
-    stop_last(first);
+    assert_int_equal(give(STOP, chain.third).error, 0);
+    goes_on(&chain, &chain.older);
+    close_new(chain.pipes);
+    vine_pipe_close(chain.older.pipe);
+    stop_last(chain.first);
 }
 
 static void if_the_third_is_killed_first_the_second_has_the_address_again(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held older = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(true);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    struct held newer = hold(); /* so that it waits, too */
-    const pid_t third = begin(START_AND_TAKE_OVER);
-
-    assert_int_equal(give(KILL, third).error, -SIGKILL);
-    wait_until_served();
-    open_new(pipes);
-    end_session(&older);
-    assert_int_equal(give(END, first).error, 0);
-    close_held(&older);
-    end_session(&newer);
-    close_new(pipes);
-    vine_pipe_close(newer.pipe);
-    stop_last(second);
+    assert_int_equal(give(KILL, chain.third).error, -SIGKILL);
+    goes_on(&chain, &chain.older);
+    assert_int_equal(give(END, chain.first).error, 0);
+    close_held(&chain.older);
+    end_session(&chain.newer);
+    close_new(chain.pipes);
+    vine_pipe_close(chain.newer.pipe);
+    stop_last(chain.second);
 }
 
 /* Nobody tells the first of the third, who has the listener. */
 static void if_the_second_is_killed_the_third_keeps_the_address(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held older = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(true);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    struct held newer = hold(); /* so that it waits */
-    const pid_t third = begin(START_AND_TAKE_OVER);
-
-    assert_int_equal(give(KILL, second).error, -SIGKILL);
-    open_new(pipes);
-    end_session(&older);
-    assert_int_equal(give(END, first).error, 0); /* when it has told the application to go */
-    close_held(&older);
-    close_new(pipes);
-    vine_session_close(newer.session);
-    vine_pipe_close(newer.pipe);
-    stop_last(third);
+    assert_int_equal(give(KILL, chain.second).error, -SIGKILL);
+    open_new(chain.pipes);
+    end_session(&chain.older);
+    assert_int_equal(give(END, chain.first).error, 0); /* when it has told the application to go */
+    close_held(&chain.older);
+    close_new(chain.pipes);
+    vine_session_close(chain.newer.session);
+    vine_pipe_close(chain.newer.pipe);
+    stop_last(chain.third);
 }
 
 static void if_the_second_and_the_third_are_killed_the_first_has_the_address_again(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held older = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(true);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    struct held newer = hold();
-    const pid_t third = begin(START_AND_TAKE_OVER);
-
-    assert_int_equal(give(KILL, second).error, -SIGKILL);
-    assert_int_equal(give(KILL, third).error, -SIGKILL);
-    wait_until_served();
-    open_new(pipes);
-    end_session(&older);
-    close_new(pipes);
-    vine_pipe_close(older.pipe);
-    vine_session_close(newer.session);
-    vine_pipe_close(newer.pipe);
-    stop_last(first);
+    assert_int_equal(give(KILL, chain.second).error, -SIGKILL);
+    assert_int_equal(give(KILL, chain.third).error, -SIGKILL);
+    goes_on(&chain, &chain.older);
+    close_new(chain.pipes);
+    vine_pipe_close(chain.older.pipe);
+    vine_session_close(chain.newer.session);
+    vine_pipe_close(chain.newer.pipe);
+    stop_last(chain.first);
 }
 
 static void if_the_first_is_killed_the_third_goes_on(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct held held = hold();
-    struct vine_pipe *pipes[NEW_PIPES];
+    struct chain chain = begin_chain(false);
 
     (void)state;
-    begin_test();
-    const pid_t second = begin(START_AND_TAKE_OVER);
-    const pid_t third = begin(START_AND_TAKE_OVER);
-    assert_int_equal(give(END, second).error, 0);
-    open_new(pipes);
-    assert_int_equal(give(KILL, first).error, -SIGKILL);
-    assert_int_equal(add(&held, false), -VINE_EPEERLOST);
-    vine_session_close(held.session);
-    close_held(&held);
-    close_new(pipes);
-    stop_last(third);
+    open_new(chain.pipes);
+    assert_int_equal(give(KILL, chain.first).error, -SIGKILL);
+    assert_int_equal(add(&chain.older, false), -VINE_EPEERLOST);
+    vine_session_close(chain.older.session);
+    close_held(&chain.older);
+    close_new(chain.pipes);
+    stop_last(chain.third);
 }
 
 /* Until some moment of a take-over. */

@@ -24,8 +24,8 @@
 #include <string.h>
 
 #include "harness/folder.h"
+#include "store_memory.c"
 #include "vmm/server/session.h"
-#include "vmm/server/store_memory.h"
 
 #include <errno.h>
 

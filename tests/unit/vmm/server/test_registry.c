@@ -522,17 +522,25 @@ static void a_client_names_its_own_vms_and_no_others(void **state)
 static const struct vine__machines_found found_running = {.console = "/tmp/old",
                                                           .parameters = "quiet"};
 
+/* A VM whose machine was found to run. */
+static void resume(struct world *world, struct caller *alice,
+                   const struct vine__machines_found *found, char uid[VINE__CLIENT_UID_BYTES])
+{
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+
+    assert_non_null(boot);
+    make_bootable(alice, "zip", uid);
+    memcpy(world->machines.uids[world->machines.count++], uid, VINE__CLIENT_UID_BYTES);
+    vine__registry_resume(find(world, uid), boot, found);
+}
+
 static void one_that_runs_already_goes_on(void **state)
 {
     struct world *const world = *state;
     struct caller *const alice = call_in(world, "alice");
-    struct vine__boot *const boot = calloc(1, sizeof(*boot));
     char uid[VINE__CLIENT_UID_BYTES];
 
-    assert_non_null(boot);
-    make_bootable(alice, "zip", uid);
-    memcpy(world->machines.uids[world->machines.count++], uid, sizeof(uid));
-    vine__registry_resume(find(world, uid), boot, &found_running);
+    resume(world, alice, &found_running, uid);
     assert_true(is_in_state(world, uid, VINE__VM_RUNNING));
     assert_string_equal(ask(alice, "15,1\n32,%s\n100\n", uid), "15,1\n0\n");
     assert_string_equal(world->machines.parameters, "quiet");
@@ -546,13 +554,9 @@ static void one_that_was_to_restart_stops_and_starts(void **state)
         .console = "/tmp/old", .parameters = "quiet", .is_stopping = true, .starts_again = true};
     struct world *const world = *state;
     struct caller *const alice = call_in(world, "alice");
-    struct vine__boot *const boot = calloc(1, sizeof(*boot));
     char uid[VINE__CLIENT_UID_BYTES];
 
-    assert_non_null(boot);
-    make_bootable(alice, "zip", uid);
-    memcpy(world->machines.uids[world->machines.count++], uid, sizeof(uid));
-    vine__registry_resume(find(world, uid), boot, &found);
+    resume(world, alice, &found, uid);
     assert_true(is_in_state(world, uid, VINE__VM_STOPPING));
     fake_tell(world, uid, VINE__VM_RUNNING, ""); /* as it is found */
     assert_true(is_in_state(world, uid, VINE__VM_STOPPING));

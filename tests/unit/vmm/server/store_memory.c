@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vmm/server/store_memory.c - see store_memory.h. */
+/* store_memory.c - see store_memory.h. */
 
-#include "vmm/server/store_memory.h"
+#include "store_memory.h"
 
 #include "arch/peer/random.h"
 #include "utils/config.h"
@@ -53,7 +53,7 @@ static void forget(struct stored *stored)
 }
 
 /* Where it is linked, or where the last one ends. */
-static struct stored **find(const struct vine__vm_store *store, const char *uid)
+static struct stored **find_stored(const struct vine__vm_store *store, const char *uid)
 {
     struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
     struct stored **at = &memory->first;
@@ -170,7 +170,7 @@ static enum vine_server_error create(struct store_memory *memory, struct vine__v
         free(stored);
         return told;
     }
-    *find(&memory->base, stored->uid) = stored;
+    *find_stored(&memory->base, stored->uid) = stored;
     return VINE_SERVER_E_DONE;
 }
 
@@ -231,14 +231,14 @@ static enum vine_server_error act(struct store_memory *memory, struct vine__vm_s
         return refuse(work->why, memory->failure, "the store was told to fail");
     if (work->task == VINE__VM_CREATE)
         return create(memory, work);
-    at = find(&memory->base, work->uid);
+    at = find_stored(&memory->base, work->uid);
     return *at != NULL ? act_on(at, work)
                        : refuse(work->why, VINE_SERVER_E_NO_VM, "the store has no such VM");
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */
 
-static void begin(struct vine__vm_store *store, struct vine__vm_store_work *work)
+static void begin_work(struct vine__vm_store *store, struct vine__vm_store_work *work)
 {
     struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
 
@@ -279,7 +279,7 @@ int vine__store_memory_create(struct vine__vm_store **ret_store)
 
     if (memory == NULL)
         return -ENOMEM;
-    memory->base.begin = begin;
+    memory->base.begin = begin_work;
     memory->asked_end = &memory->asked;
     *ret_store = &memory->base;
     return 0;
@@ -301,14 +301,14 @@ void vine__store_memory_destroy(struct vine__vm_store *store)
 int vine__store_memory_file(const struct vine__vm_store *store, const char *uid,
                             enum vine__vm_upload upload)
 {
-    const struct stored *const stored = *find(store, uid);
+    const struct stored *const stored = *find_stored(store, uid);
 
     return stored != NULL ? stored->files[upload] : -1;
 }
 
 bool vine__store_memory_is_out(const struct vine__vm_store *store, const char *uid)
 {
-    const struct stored *const stored = *find(store, uid);
+    const struct stored *const stored = *find_stored(store, uid);
 
     return stored != NULL && stored->is_out;
 }

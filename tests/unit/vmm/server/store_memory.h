@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vmm/server/store_memory.h - a store of VMs that is gone with the process, and does what it is
+ * store_memory.h - a store of VMs that is gone with the process, and does what it is
  * asked for when it is told to.
  *
  * Owns:     its VMs, and a descriptor for each file that one has.
@@ -10,8 +10,8 @@
  *           without a key that is there twice, whose "memory" is a size.
  * Limits:   none of its own.
  */
-#ifndef VINE_VMM_SERVER_STORE_MEMORY_H
-#define VINE_VMM_SERVER_STORE_MEMORY_H
+#ifndef VINE_TESTS_STORE_MEMORY_H
+#define VINE_TESTS_STORE_MEMORY_H
 
 #include <vine/base.h>
 
