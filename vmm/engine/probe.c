@@ -6,6 +6,7 @@
 #include "arch/clock/clock.h"
 #include "vmm/engine/machine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +23,9 @@
 #define SAID_BYTES         512
 #define BOOT_ID_FILE       "/proc/sys/kernel/random/boot_id"
 #define QEMU               "qemu-system-x86_64"
+#define ANSWERS            "accelerators"
+#define NEW                ".new"   /* that is being written */
+#define PREFIX             "probe-" /* of a machine's name, and of its control socket's */
 
 /* ---- what an answer is for ------------------------------------------------------------------- */
 
@@ -105,7 +109,7 @@ static int make_key(const struct vine__probe_options *options, char key[KEY_BYTE
 static FILE *open_answers(const char *folder, const char *ending, const char *mode)
 {
     char path[4096];
-    const int length = snprintf(path, sizeof(path), "%s/accelerators%s", folder, ending);
+    const int length = snprintf(path, sizeof(path), "%s/" ANSWERS "%s", folder, ending);
 
     return length > 0 && (size_t)length < sizeof(path) ? fopen(path, mode) : NULL;
 }
@@ -156,7 +160,7 @@ static void remember(const char *folder, const char *key, enum vine__accelerator
                      const char *why)
 {
     FILE *const before = open_answers(folder, "", "re");
-    FILE *const file = open_answers(folder, ".new", "we");
+    FILE *const file = open_answers(folder, NEW, "we");
     char line[LINE_BYTES];
     char from[4096];
     char to[4096];
@@ -172,8 +176,8 @@ static void remember(const char *folder, const char *key, enum vine__accelerator
             (void)fputs(line, file);
     if (before != NULL)
         (void)fclose(before);
-    (void)snprintf(from, sizeof(from), "%s/accelerators.new", folder);
-    (void)snprintf(to, sizeof(to), "%s/accelerators", folder);
+    (void)snprintf(from, sizeof(from), "%s/" ANSWERS NEW, folder);
+    (void)snprintf(to, sizeof(to), "%s/" ANSWERS, folder);
     if (file != NULL && fclose(file) == 0)
         (void)rename(from, to);
 }
@@ -236,7 +240,7 @@ static int watch(struct vine__machine *machine, const char *text, uint64_t deadl
 static struct vine__machine_description
 describe(const struct vine__machine_description *description, char name[VINE__MACHINE_NAME_BYTES])
 {
-    (void)snprintf(name, VINE__MACHINE_NAME_BYTES, "probe-%d", (int)getpid());
+    (void)snprintf(name, VINE__MACHINE_NAME_BYTES, PREFIX "%d", (int)getpid());
     return (struct vine__machine_description){
         .name = name,
         .qemu = description->qemu,
@@ -327,4 +331,24 @@ bool vine__probe_latest(const char *folder, enum vine__accelerator *ret_accelera
     char key[KEY_BYTES];
 
     return begin_key(0, key) == 0 && recall(folder, key, false, ret_accelerator, ret_why);
+}
+
+static bool is_left(const char *name)
+{
+    const char *const ending = strrchr(name, '.');
+
+    return strcmp(name, ANSWERS NEW) == 0 || (strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+                                              ending != NULL && strcmp(ending, ".qmp") == 0);
+}
+
+void vine__probe_clear(const char *folder)
+{
+    DIR *const list = opendir(folder);
+
+    if (list == NULL)
+        return;
+    for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list))
+        if (is_left(entry->d_name))
+            (void)unlinkat(dirfd(list), entry->d_name, 0);
+    (void)closedir(list);
 }

@@ -54,4 +54,8 @@ enum vine__accelerator vine__probe_accelerator(const struct vine__probe_options 
 bool vine__probe_latest(const char *folder, enum vine__accelerator *ret_accelerator,
                         char ret_why[VINE__PROBE_TEXT_BYTES]);
 
+/* What a process that was killed while it asked has left in the folder; what is remembered stays.
+ * Nobody asks there meanwhile. */
+void vine__probe_clear(const char *folder);
+
 #endif

@@ -140,6 +140,9 @@ enum vine__accelerator vine__engine_probe(const struct vine__engine_options *opt
                                           const struct vine__boot *boot, uint32_t number,
                                           char why[VINE__PROBE_TEXT_BYTES]);
 
+/* What one that was killed while it tried has left there; what it knew stays. */
+void vine__engine_probe_clear(const struct vine__engine_options *options, uint32_t number);
+
 /* engine_links.c: what becomes of links when a VM... */
 /* ...is to start: what is missing is made. Returns false: not before it is full, or has failed. */
 bool vine__engine_links_prepare(struct vine__engine *engine, const struct vine__boot *boot);

@@ -552,6 +552,8 @@ int vine__engine_open(const struct vine__engine_options *options,
         error = vine__epoll_create(&engine->epoll_fd);
     if (error == 0)
         vine__engine_load(engine);
+    for (uint32_t i = 0; i < VINE__ENGINE_PROBERS && error == 0; i++)
+        vine__engine_probe_clear(&engine->options, i);
     for (uint32_t i = 0; i < VINE__ENGINE_PROBERS && error == 0 &&
                          options->accelerator != VINE__SERVER_ACCELERATOR_TCG;
          i++)

@@ -63,6 +63,21 @@ static int name_content(const struct vine__boot *boot, char content[CONTENT_BYTE
     return error;
 }
 
+static void name_folder(const struct vine__engine_options *options, uint32_t number,
+                        char folder[VINE__ENGINE_PATH_BYTES])
+{
+    (void)snprintf(folder, VINE__ENGINE_PATH_BYTES, "%s/probe-%u", options->runtime, number);
+}
+
+void vine__engine_probe_clear(const struct vine__engine_options *options, uint32_t number)
+{
+    char folder[VINE__ENGINE_PATH_BYTES];
+
+    name_folder(options, number, folder);
+    vine__probe_clear(folder);
+    (void)rmdir(folder); /* unless there are answers */
+}
+
 enum vine__accelerator vine__engine_probe(const struct vine__engine_options *options,
                                           const struct vine__boot *boot, uint32_t number,
                                           char why[VINE__PROBE_TEXT_BYTES])
@@ -84,7 +99,7 @@ enum vine__accelerator vine__engine_probe(const struct vine__engine_options *opt
         .group_id = options->group_id,
     };
 
-    (void)snprintf(folder, sizeof(folder), "%s/probe-%u", options->runtime, number);
+    name_folder(options, number, folder);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         (void)snprintf(why, VINE__PROBE_TEXT_BYTES, "it cannot be tried: %s",
                        vine_error_text(-errno));
