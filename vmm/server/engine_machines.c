@@ -251,7 +251,7 @@ struct vine__engine_resumed {
     char why[VINE__SERVER_WHY_BYTES];
     char console[VINE__VM_CONSOLE_BYTES];
     char *parameters;
-    bool is_stopping, starts_again;
+    bool has_ended, is_stopping, starts_again;
 };
 
 const char (*vine__engine_left(struct vine__machines *machines,
@@ -275,6 +275,7 @@ static void be_resumed(struct vine__errand *errand)
         const struct vine__machines_found found = {
             .console = result->console,
             .parameters = result->parameters != NULL ? result->parameters : "",
+            .has_ended = result->has_ended,
             .is_stopping = result->is_stopping,
             .starts_again = result->starts_again,
         };
@@ -304,6 +305,7 @@ static void resume_all(struct vine__errand *errand)
             continue;
         (void)snprintf(result->console, sizeof(result->console), "%s", vine__engine_console(vm));
         result->parameters = strdup(vm->parameters);
+        result->has_ended = vine__machine_pid(vm->machine) == 0;
         result->is_stopping = vm->stop_deadline_ns != VINE_FOREVER;
         result->starts_again = vm->starts_again;
     }

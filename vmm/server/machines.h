@@ -60,6 +60,7 @@ struct vine__machines_work {
 struct vine__machines_found {
     const char *console; /* its path, or "" */
     const char *parameters;
+    bool has_ended;    /* meanwhile, which is told next */
     bool is_stopping;  /* it was told to end, and that goes on with the time that it has left, */
     bool starts_again; /* and what its stop has said of that */
 };

@@ -299,7 +299,7 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
     vm->start_count++;
     vm->is_to_end = found->is_stopping;
     vm->starts_again = found->is_stopping && found->starts_again;
-    tell(vm, found->is_stopping ? VINE__VM_STOPPING : VINE__VM_RUNNING);
+    tell(vm, found->is_stopping || found->has_ended ? VINE__VM_STOPPING : VINE__VM_RUNNING);
     if (vm->registry->is_ending)
         (void)!begin_end(vm, false, 0, false, why);
 }

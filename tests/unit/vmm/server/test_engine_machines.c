@@ -365,7 +365,7 @@ static void what_was_said_is_told_from_its_end(void **state)
 
 static struct vine__engine_resume resume;
 static struct vine__boot *boots[1];
-static bool is_resumed, runs, is_stopping, starts_again;
+static bool is_resumed, runs, has_ended, is_stopping, starts_again;
 
 static void resumed(struct vine__engine_resume *which, struct vine__boot *boot,
                     const struct vine__machines_found *found, const char *why)
@@ -380,6 +380,7 @@ static void resumed(struct vine__engine_resume *which, struct vine__boot *boot,
     assert_string_equal(found->parameters, "a b");
     /* Else it is told when it is known. */
     assert_true(found->console[0] == '\0' || strstr(found->console, "-vttyS0") != NULL);
+    has_ended = found->has_ended;
     is_stopping = found->is_stopping;
     starts_again = found->starts_again;
 }
@@ -452,7 +453,7 @@ static void one_outlives_its_engine_and_the_next_goes_on_with_it(void **state)
         assert_string_equal(vine__engine_left(machines, &count)[0], vm->boot.uid);
         assert_int_equal(count, 1);
         go_on_with(vm);
-        assert_true(runs);
+        assert_true(runs && !has_ended);
         assert_int_equal(count_left(), 0);
         until(is_told(vm, VINE__VM_RUNNING));
     }
@@ -524,9 +525,11 @@ static void one_that_has_ended_meanwhile_is_told_of(void **state)
     pid = read_pid();
     another_engine(state);
     assert_int_equal(kill(pid, SIGKILL), 0);
+    until(kill(pid, 0) != 0 || waitpid(pid, NULL, WNOHANG) == pid);
     go_on_with(vm);
-    assert_true(runs);
+    assert_true(runs && has_ended);
     until(is_told(vm, VINE__VM_OFF));
+    assert_int_equal(vm->told_count, 1);
     assert_true(vm->text[0] != '\0');
 }
 

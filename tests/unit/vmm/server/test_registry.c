@@ -567,6 +567,23 @@ static void one_that_was_to_restart_stops_and_starts(void **state)
     hang_up(alice);
 }
 
+/* It never runs for who is told of it. */
+static void one_that_has_ended_meanwhile_is_put_back(void **state)
+{
+    const struct vine__machines_found found = {.parameters = "quiet", .has_ended = true};
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    resume(world, alice, &found, uid);
+    assert_true(is_in_state(world, uid, VINE__VM_STOPPING));
+    fake_tell(world, uid, VINE__VM_OFF, "vanished");
+    world_settle(world);
+    assert_true(is_in_state(world, uid, VINE__VM_OFF));
+    assert_string_equal(find(world, uid)->ended_by, "vanished");
+    hang_up(alice);
+}
+
 #define LEFT_UID "00000000000000000000000000000002"
 
 /* Its pool is opened while the server serves. */
@@ -720,6 +737,7 @@ int main(void)
         TEST(the_console_of_one_that_runs_is_its_owners),
         TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
+        TEST(one_that_has_ended_meanwhile_is_put_back),
         TEST(one_that_was_to_restart_stops_and_starts),
         TEST(one_that_was_left_running_is_left_alone_until_it_goes_on),
         TEST(one_that_runs_and_cannot_go_on_is_tried_again_or_killed),
