@@ -68,6 +68,31 @@ cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
 end_server INT
 is_unmounted "ended after one that was killed"
 
+# Who does not mount it changes nothing that is mounted, but says where that is; reading harms nothing.
+serve
+end_server KILL
+begin_server --pool ./farm
+grep -q "farm.img: it is mounted at $scratch/point, .*: .umount $scratch/point" serving || fail "not told: $(cat serving)"
+end_server
+expect 75 "$vine" pool add farm more --kernel kernel
+said "mounted at $scratch/point"
+expect 0 "$vine" pool show farm >shown
+umount point
+expect 0 "$vine" pool add farm more --kernel kernel
+expect 0 "$vine" pool rm farm more
+
+# One into which the system writes is nobody's, whoever mounts it.
+mount -o loop farm.img point
+for options in "--mount" ""; do
+    # shellcheck disable=SC2086
+    begin_server $options --pool ./farm
+    grep -q "farm.img: it is mounted at $scratch/point" serving || fail "not told: $(cat serving)"
+    end_server
+    is_mounted
+done
+umount point
+e2fsck -fn farm.img >fsck 2>&1 || fail "unclean: $(cat fsck)"
+
 # Its configuration says so, too.
 sed 's/}/, "mount_pools": true}/' server.conf >mounting.conf
 begin_server --config mounting.conf --pool ./farm

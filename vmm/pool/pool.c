@@ -4,6 +4,7 @@
 #include "utils/assert.h"
 
 #include "vmm/pool/bytes_internal.h"
+#include "vmm/pool/mount_internal.h"
 #include "vmm/pool/pool_internal.h"
 
 #include <errno.h>
@@ -66,13 +67,18 @@ int vine__pool_open(const char *folder, const char *name, enum vine__pool_use us
 
 int vine__pool_mount(struct vine__pool *pool, const char *point, struct vine__problem *problem)
 {
+    int error = 0;
+
     VINE_ASSERT(pool->filesystem.ext2 == NULL && pool->point == NULL);
+    /* What is mounted read-only harms nothing, and would show no change. */
+    if (point == NULL && pool->store->is_own)
+        error = vine__mount_check(pool->store->fd, pool->image, false, problem);
     if (point == NULL)
-        return vine__filesystem_open(pool->store, false, &pool->filesystem, problem);
+        return error != 0 ? error
+                          : vine__filesystem_open(pool->store, false, &pool->filesystem, problem);
     if (!pool->store->is_own)
         return vine__problem_set(problem, -EPERM, "%s: who mounts it has to own it", pool->image);
-    int error = vine__store_lock_mounted(pool->store);
-
+    error = vine__store_lock_mounted(pool->store);
     if (error == 0)
         error = vine__mount(pool->image, point, problem);
     if (error != 0)

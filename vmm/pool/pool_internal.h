@@ -38,11 +38,6 @@ typedef int (*vine__files_piece_fn)(void *context, const void *bytes, size_t siz
 VINE_MUST_CHECK int vine__files_pieces(const struct vine__pool *pool, const char *path,
                                        vine__files_piece_fn piece, void *context);
 
-/* mount.c */
-VINE_MUST_CHECK int vine__mount(const char *image, const char *point,
-                                struct vine__problem *problem);
-void vine__unmount(const char *point);
-
 /* change.c: what a pool has from the beginning. */
 VINE_MUST_CHECK int vine__pool_contents_create(struct vine__filesystem *filesystem,
                                                struct vine__problem *problem);

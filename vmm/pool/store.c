@@ -4,6 +4,7 @@
 #include "utils/assert.h"
 
 #include "vmm/pool/bytes_internal.h"
+#include "vmm/pool/mount_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -382,7 +383,9 @@ static int take_locks(struct vine__store *store, struct vine__problem *problem)
     if (store->is_own && lock(store, LOCK_WRITER, F_WRLCK, false) != 0)
         return vine__problem_set(problem, -EBUSY, "%s: somebody else is changing it, or serves it",
                                  store->path);
-    const int error = store->is_own ? 0 : lock(store, LOCK_CONTENT, F_RDLCK, true);
+    if (store->is_own) /* somebody who knows of no locks */
+        return vine__mount_check(store->fd, store->path, true, problem);
+    const int error = lock(store, LOCK_CONTENT, F_RDLCK, true);
 
     return error != 0 ? vine__problem_set(problem, error, "%s: %s", store->path, strerror(-error))
                       : 0;
