@@ -209,15 +209,14 @@ void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *
                      uint32_t renewal)
 {
     struct vine__channel *channel = NULL;
+    const int error = vine__pipe_check(pipe);
     bool is_sent = false;
 
-    if (vine__pipe_check(pipe) != 0)
+    if (error != 0 && error != VINE__RENEWED_SOON)
         return;
-    if (vine__thread_channel(pipe, &channel) == 0) {
+    if (error == 0 && vine__thread_channel(pipe, &channel) == 0) {
         vine__channel_lock(channel);
-        if (vine__pipe_check(pipe) != 0 || vine__pipe_renewals(pipe) != renewal) {
-            is_sent = true; /* to nobody: who would understand it is gone */
-        } else {
+        if (vine__pipe_check(pipe) == 0 && vine__pipe_renewals(pipe) == renewal) {
             vine__channel_flush(channel);
             is_sent = push_message(channel, message);
         }
@@ -226,6 +225,8 @@ void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *
     if (is_sent)
         return;
     pthread_mutex_lock(&pipe->lock);
+    /* Else to nobody: who would understand it is gone. One that has just come is not asked before
+     * all is joined. */
     if (vine__pipe_renewals(pipe) == renewal)
         keep(pipe, message);
     pthread_mutex_unlock(&pipe->lock);

@@ -112,7 +112,8 @@ struct vine_task {
     /* 128: */
     struct vine_session *session;
     struct vine_accelerator *accelerator;
-    char *reason; /* of a failed one, ended by a zero byte */
+    char *reason;      /* of a failed one, ended by a zero byte */
+    uint64_t canceled; /* its id, if its user has asked for that; behind the pipe's lock */
     struct vine__box descriptor;
     struct vine_data *data[VINE_TASK_DATA_MAX];
     struct vine_wire_submission submission; /* a copy of what was sent: VINE__AGAIN_KEPT */
@@ -194,6 +195,7 @@ struct vine_session {
     bool has_last;    /* the last task was issued */
     bool is_complete; /* the last task ended well: the appliance has ended the session */
     bool is_closed;
+    bool is_cut;    /* the appliance was told to end what is pending */
     bool has_ended; /* a task of it: the appliance has begun it */
     bool is_lost;   /* with the appliance that had it */
 };
@@ -496,8 +498,8 @@ void vine__channel_destroy(struct vine__channel *channel);
 /* See whether the appliance has opened its end; the drainer. 1, 0, or negative: the pipe broke. */
 int vine__channel_meet(struct vine__channel *channel);
 
-/* Send a message that has no completion, at once or when there is room, to the appliance of that
- * renewal and no other. Any thread. */
+/* Send a message that has no completion, at once, or when there is room or the pipe can be used
+ * again, to the appliance of that renewal and no other. Any thread. */
 void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message,
                      uint32_t renewal);
 
@@ -674,6 +676,9 @@ VINE__ALWAYS_INLINE bool vine__task_is_over(const struct vine_task *task)
 
 void vine__task_forget_reason(struct vine_task *task);
 
+/* Tell the appliance that has come, if its user has canceled it. */
+void vine__task_cancel_again(const struct vine_task *task);
+
 VINE__ALWAYS_INLINE void vine__task_recycle(struct vine_task *task)
 {
     struct vine__channel *channel = task->channel;
@@ -721,7 +726,9 @@ VINE_MUST_CHECK int vine__session_use(struct vine_session *session, struct vine_
                                       const struct vine_procedure *procedure, bool is_last);
 /* The appliance shall end it now, with the tasks of it that are pending: of streams, with the
  * thread that issued them. */
-void vine__session_cut(const struct vine_session *session);
+void vine__session_cut(struct vine_session *session);
+/* Tell the appliance that has come which ones are cut. */
+void vine__sessions_cut_again(struct vine_pipe *pipe);
 void vine__session_task_ended(struct vine_session *session, const struct vine_task *task);
 
 void vine__accelerator_unref(struct vine_accelerator *accelerator);

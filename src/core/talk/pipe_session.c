@@ -136,9 +136,27 @@ void vine__session_task_ended(struct vine_session *session, const struct vine_ta
         tell_end(pipe, id, false);
 }
 
-void vine__session_cut(const struct vine_session *session)
+void vine__session_cut(struct vine_session *session)
 {
-    tell_end(session->pipe, session->id, true);
+    struct vine_pipe *pipe = session->pipe;
+
+    pthread_mutex_lock(&pipe->lock);
+    session->is_cut = true;
+    pthread_mutex_unlock(&pipe->lock);
+    tell_end(pipe, session->id, true);
+}
+
+void vine__sessions_cut_again(struct vine_pipe *pipe)
+{
+    for (uint32_t place = 0; place < VINE_WIRE_SESSION_PLACES; place++) {
+        pthread_mutex_lock(&pipe->lock);
+        const struct vine_session *session = pipe->session_at[place];
+        const bool is_cut = session != NULL && session->is_cut && !session->is_lost;
+        const uint16_t id = is_cut ? session->id : 0;
+        pthread_mutex_unlock(&pipe->lock);
+        if (is_cut)
+            tell_end(pipe, id, true);
+    }
 }
 
 void vine_session_close(struct vine_session *session)
@@ -158,7 +176,7 @@ void vine_session_close(struct vine_session *session)
     if (session->pending == 0)
         tell = finish(session, &id);
     else /* nobody can bring any more what tasks of a stream wait for: it ends now, and they do */
-        is_cut = session->is_stream && !session->has_last;
+        is_cut = session->is_cut = session->is_stream && !session->has_last;
     pthread_mutex_unlock(&pipe->lock);
     if (tell || is_cut)
         tell_end(pipe, id, is_cut);

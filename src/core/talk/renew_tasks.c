@@ -285,6 +285,20 @@ static void send(struct vine__channel *channel, const struct waiting *waiting)
         vine__channel_tell(pipe, channel);
 }
 
+static void cancel_again(struct vine__channel *channel, struct vine_task *task, void *context)
+{
+    (void)channel, (void)context;
+    vine__task_cancel_again(task);
+}
+
+/* What their users have asked for, of which the former appliance alone may have heard. */
+static void tell_again(struct vine_pipe *pipe)
+{
+    for (uint32_t i = 0; i < pipe->channel_count; i++)
+        for_each_pending(pipe->channels[i], cancel_again, NULL);
+    vine__sessions_cut_again(pipe);
+}
+
 /* Positions of all come before any is sent: tasks tell those that they come after. */
 int vine__renew_issue(struct vine_pipe *pipe)
 {
@@ -298,6 +312,8 @@ int vine__renew_issue(struct vine_pipe *pipe)
         place(pipe->channels[i], &waiting[i]);
     for (uint32_t i = 0; i < count && !error; i++)
         send(pipe->channels[i], &waiting[i]);
+    if (!error)
+        tell_again(pipe);
     for (uint32_t i = 0; i < count; i++)
         free(waiting[i].tasks);
     return error;

@@ -35,23 +35,51 @@ int vine_task_poll(struct vine_task *task)
     return vine__task_is_over(task) ? task->status : -EAGAIN;
 }
 
-int vine_task_cancel(struct vine_task *task)
+static void tell_cancel(const struct vine_task *task, uint32_t renewal)
 {
-    struct vine_pipe *pipe = task->channel->pipe;
     struct vine_wire_submission message = {
         .operation = vine__op_id(&task->operation),
         .kind = VINE_WIRE_CANCEL,
         .shape = VINE_WIRE_SHAPE(sizeof task->channel->index, 0),
     };
-    const int error = vine__pipe_check(pipe);
 
-    if (error)
+    memcpy(message.body, &task->channel->index, sizeof task->channel->index);
+    vine__pipe_tell(task->channel->pipe, &message, renewal);
+}
+
+int vine_task_cancel(struct vine_task *task)
+{
+    struct vine_pipe *pipe = task->channel->pipe;
+    const uint64_t id = vine__op_id(&task->operation);
+    int error = vine__pipe_check(pipe);
+
+    if (error != 0 && error != VINE__RENEWED_SOON)
         return error;
     if (vine__task_is_over(task))
         return 0;
-    memcpy(message.body, &task->channel->index, sizeof task->channel->index);
-    vine__pipe_tell(pipe, &message, vine__pipe_renewals(pipe));
-    return vine__pipe_check(pipe);
+    /* Who renews the pipe sees it, or we see that he has: then the next appliance is told. */
+    pthread_mutex_lock(&pipe->lock);
+    /* Among those that wait for room there is one already. */
+    const bool is_kept = task->canceled == id && pipe->kept_first != NULL;
+    const uint32_t renewal = vine__pipe_renewals(pipe);
+
+    task->canceled = id;
+    pthread_mutex_unlock(&pipe->lock);
+    if (!is_kept)
+        tell_cancel(task, renewal);
+    error = vine__pipe_check(pipe);
+    return error == VINE__RENEWED_SOON ? 0 : error;
+}
+
+void vine__task_cancel_again(const struct vine_task *task)
+{
+    struct vine_pipe *pipe = task->channel->pipe;
+
+    pthread_mutex_lock(&pipe->lock);
+    const bool is_canceled = task->canceled == vine__op_id(&task->operation);
+    pthread_mutex_unlock(&pipe->lock);
+    if (is_canceled)
+        tell_cancel(task, vine__pipe_renewals(pipe));
 }
 
 void vine_task_free(struct vine_task *task)

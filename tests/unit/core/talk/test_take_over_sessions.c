@@ -2,6 +2,8 @@
 /* Sessions, whose state is the predecessor's, while an appliance's place is taken. */
 #include "nursery.h"
 
+#include "core/talk/pipe_internal.h"
+
 /* A pipe, and the parts of a sum that is one session each. */
 struct adding {
     struct vine_pipe *pipe;
@@ -238,6 +240,51 @@ static void what_was_sent_back_runs_there_if_the_successor_is_killed(void **stat
     assert_int_equal(give(STOP, third).error, 0);
 }
 
+/* The first has sent them back when it is told to cancel a task and to cut a session. */
+static void what_is_said_of_what_was_sent_back_the_successor_hears(void **state)
+{
+    const pid_t first = begin(START_AND_LISTEN);
+    struct vine_pipe *pipe = open_pipe(0);
+    struct adding kept = begin_adding(pipe);
+    uint64_t sum = 0;
+
+    (void)state;
+    begin_test();
+    assert_int_equal(add(&kept, 1, false, &sum), 0);
+    const pid_t second = succeed();
+    struct adding late = begin_adding(pipe);
+    assert_int_equal(add(&late, 1, false, &sum), 0);
+    assert_int_equal(add(&kept, 1, true, &sum), 0);
+    vine_session_close(kept.session);
+
+    struct adding sent_back = begin_adding(pipe);
+    struct vine_task *part = issue(&sent_back, 3, false);
+    uint64_t number = 7;
+    struct vine_task *behind = NULL;
+    const struct vine_task_options options = {
+        .size_bytes = sizeof options, .bytes = &number, .bytes_size = sizeof number, .after = part};
+    assert_int_equal(vine_task_issue(pipe, served_get(pipe, "stubborn"), &options, &behind), 0);
+    run_number(pipe, "long", 1); /* behind them: they were seen */
+    assert_int_equal(vine_task_poll(part), -EAGAIN);
+    assert_int_equal(vine_task_cancel(behind), 0);
+    vine__session_cut(sent_back.session);
+    run_number(pipe, "long", 2);
+    assert_int_equal(vine_task_poll(behind), -EAGAIN);
+    assert_int_equal(add(&late, 1, true, &sum), 0);
+    vine_session_close(late.session);
+
+    assert_int_equal(vine_task_wait(behind, LIMIT), -VINE_ECANCELED);
+    vine_task_free(behind);
+    run_number(pipe, "long", 3);
+    assert_int_equal(renewals_of(pipe), 1);
+    assert_int_equal(add(&sent_back, 1, false, &sum), -VINE_ECANCELED);
+    vine_task_free(part);
+    vine_session_close(sent_back.session);
+    assert_int_equal(give(END, first).error, 0);
+    vine_pipe_close(pipe);
+    assert_int_equal(give(STOP, second).error, 0);
+}
+
 static void a_session_that_does_not_end_is_told_as_lost(void **state)
 {
     const pid_t first = begin(START_IMPATIENTLY);
@@ -321,6 +368,7 @@ int main(void)
         cmocka_unit_test(sessions_that_follow_each_other_come_to_the_successor),
         cmocka_unit_test(what_was_sent_back_runs_once_and_in_its_order),
         cmocka_unit_test(what_was_sent_back_runs_there_if_the_successor_is_killed),
+        cmocka_unit_test(what_is_said_of_what_was_sent_back_the_successor_hears),
         cmocka_unit_test(a_session_that_does_not_end_is_told_as_lost),
         cmocka_unit_test(a_task_that_does_not_end_is_told_as_lost_with_the_reason),
         cmocka_unit_test(a_task_that_heeds_nothing_takes_its_pipe_with_it),
