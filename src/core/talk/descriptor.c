@@ -206,12 +206,13 @@ static bool is_anything_there(struct vine_pipe *pipe)
     return false;
 }
 
-/* Whether the loop was armed, and has nothing to look at still. */
+/* Whether the loop was armed, and has nothing to look at still, nor to send again. */
 static bool goes_on_sleeping(struct vine_pipe *pipe)
 {
     struct vine__epoll_event event;
 
     return vine__load_relaxed_u32(&pipe->is_armed) != 0 &&
+           vine__load_relaxed_u32(&pipe->kept_count) == 0 &&
            vine__epoll_wait(pipe->descriptor.epoll_fd, &event, 1, 0) == 0 &&
            vine__pipe_look_now_and_then(pipe, vine__clock_ticks()) == 0 && !is_anything_there(pipe);
 }
@@ -247,7 +248,7 @@ static int account(struct vine_pipe *pipe, bool is_asleep, uint64_t *ret_timeout
         timeout_ns = vine__min_u64(vine__max_u64(quiet_ns / 8, LOOK_LEAST_NS), LOOK_MOST_NS);
     else
         timeout_ns = BACKSTOP_NS;
-    if (vine__load_relaxed_u32(&pipe->kept_count) != 0)
+    if (vine__load_relaxed_u32(&pipe->kept_count) != 0 && vine__pipe_check(pipe) == 0)
         timeout_ns = vine__min_u64(timeout_ns, VINE__KEPT_NS);
     *ret_timeout_ns = is_asleep ? timeout_ns : 0;
     return count < INT_MAX ? (int)count : INT_MAX;
