@@ -2,8 +2,8 @@
 /*
  * What comes for a pipe that is about to be left to another process: it lies in the rings, and is
  * for the next appliance. Only who cancels a task that still runs here is heard, since its end may
- * be all that the pipe waits for. Messages are looked at and stay where they are: a cancel that is
- * read once more, as the pipe stays after all, finds nothing to do.
+ * be all that the pipe waits for. Messages are looked at and stay where they are: a cancel of what
+ * lies in a ring, too, is the next appliance's, or is read once more, as the pipe stays after all.
  */
 #include <string.h>
 
@@ -19,6 +19,14 @@ static struct vine_spsc_consumer ahead_of(const struct vine__served_channel *cha
     return ahead;
 }
 
+static void cancel(struct vine__served *pipe, const struct vine_wire_submission *submission)
+{
+    uint32_t channel;
+
+    memcpy(&channel, submission->body, sizeof channel);
+    (void)vine__job_cancel(pipe, channel, submission->operation);
+}
+
 /* Returns how many messages there were. What is wrong with a ring its next visit tells. */
 static int look_ahead(struct vine__served *pipe, uint32_t index)
 {
@@ -31,7 +39,7 @@ static int look_ahead(struct vine__served *pipe, uint32_t index)
         memcpy(&submission, vine__spsc_next(&ahead)->payload, sizeof submission);
         ahead.position++;
         if ((submission.kind & VINE_WIRE_KIND_MASK) == VINE_WIRE_CANCEL)
-            (void)vine__served_take_cancel(pipe, index, &submission);
+            cancel(pipe, &submission);
     }
     channel->ahead = ahead.position;
     return count;
