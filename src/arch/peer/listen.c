@@ -169,7 +169,7 @@ bool vine__peer_listener_is_free(const struct vine__peer_listener *listener, pid
     /* Of a socket that listens the kernel tells who made it do so last. */
     if (vine__peer_credentials(listener->fd, &last) != 0)
         return false;
-    if (last.pid == former || last.pid == getpid())
+    if (last.pid == getpid())
         return true;
     if (lstat(listener->path, &found) != 0 || found.st_dev != listener->device ||
         found.st_ino != listener->inode)
@@ -181,7 +181,8 @@ bool vine__peer_listener_is_free(const struct vine__peer_listener *listener, pid
 
     if (error == 0)
         close(pidfd);
-    return error == -VINE_EPEERLOST;
+    /* Of one that the kernel does not let us see all that is known is that it has hung up. */
+    return error == -VINE_EPEERLOST || (error == -ENOSYS && last.pid == former);
 }
 
 int vine__peer_accept(int listen_fd, uint64_t timeout_ns, int *ret_fd)

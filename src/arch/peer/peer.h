@@ -79,8 +79,8 @@ void vine__peer_listener_leave(struct vine__peer_listener *listener);
 void vine__peer_listener_return(struct vine__peer_listener *listener);
 
 /* Whether we may listen again with a socket that we have sent to others: the name is still its, and
- * whoever of them listened last has ended, or let go of it, or is `former`, of whom the caller
- * knows that he has. False while one is about to end: ask again. */
+ * whoever of them listened last has ended, or let go of it. Where nobody can tell whether he lives
+ * it is enough that he is `former`, who has hung up. False while one is about to end: ask again. */
 bool vine__peer_listener_is_free(const struct vine__peer_listener *listener, pid_t former);
 
 /* Take the next connection; close-on-exec.

@@ -190,7 +190,10 @@ static void hear(struct vine_appliance *appliance, int messages_max)
 
         if (error == -EAGAIN)
             return;
-        if (error) {
+        if (error == -EMFILE) {
+            vine__appliance_log(appliance, VINE_LOG_WARNING,
+                                "a pipe that was left is lost: no descriptor is free for it");
+        } else if (error) {
             end(appliance, error);
         } else if (message.head.type == VINE_TALK_PIPE) {
             vine__events_place(appliance, fd, (message.left.flags & VINE_TALK_PIPE_GREETED) != 0);

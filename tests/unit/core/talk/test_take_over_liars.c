@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -540,6 +541,66 @@ static void pipes_that_are_none_are_let_go_and_others_served(void **state)
     (void)rmdir(liar.folder);
 }
 
+/* Applications' ends of two pipes that are left. */
+static int left_fds[2];
+
+static void leave_two(struct liar *liar, int fd)
+{
+    say_left(liar, fd, VINE_TALK_LISTENER, liar->listener.fd);
+    say_left(liar, fd, VINE_TALK_LOCK, liar->listener.lock_fd);
+    for (int i = 0; i < 2; i++) {
+        int pair[2] = {-1, -1};
+
+        (void)!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+        left_fds[i] = pair[1];
+        say_left(liar, fd, VINE_TALK_PIPE, pair[0]);
+        close(pair[0]);
+    }
+    say_left(liar, fd, VINE_TALK_THAT_WAS_ALL, -1);
+}
+
+static struct rlimit usual;
+
+static void give_room(void *context, enum vine_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    if (strstr(text, "no descriptor") != NULL)
+        (void)setrlimit(RLIMIT_NOFILE, &usual);
+}
+
+static void who_has_no_descriptor_for_a_pipe_is_left_the_others(void **state)
+{
+    const struct vine_appliance_options options = {.size_bytes = sizeof options, .log = give_room};
+    struct vine_appliance *appliance = NULL;
+    struct rlimit full;
+    struct liar liar;
+    pthread_t thread;
+
+    (void)state;
+    begin_to_lie(&liar, leave_two);
+    assert_int_equal(vine_appliance_create(&options, &appliance), 0);
+    assert_int_equal(vine_appliance_take_over(appliance, liar.path, LIMIT), 0);
+    assert_int_equal(pthread_join(liar.thread, NULL), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    full = usual;
+    full.rlim_cur = (rlim_t)dup(STDIN_FILENO);
+    close((int)full.rlim_cur);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+    assert_int_equal(pthread_create(&thread, NULL, serve, appliance), 0);
+    hear_to_the_end(left_fds[0]);
+    say(left_fds[1], &question, -1); /* which is answered */
+    expect(left_fds[1], VINE_TALK_REFUSE);
+    close(left_fds[0]);
+    close(left_fds[1]);
+    vine_appliance_stop(appliance);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    vine_appliance_destroy(appliance);
+    close(liar.listener.fd);
+    close(liar.listener.lock_fd);
+    (void)rmdir(liar.folder);
+}
+
 /* An application's end of a pipe that is left after it has been closed. */
 static int closed_fd;
 
@@ -644,6 +705,7 @@ int main(void)
         cmocka_unit_test(another_user_is_left_nothing),
         cmocka_unit_test(who_leaves_what_is_none_is_not_succeeded),
         cmocka_unit_test(pipes_that_are_none_are_let_go_and_others_served),
+        cmocka_unit_test(who_has_no_descriptor_for_a_pipe_is_left_the_others),
         cmocka_unit_test(who_has_closed_before_it_was_left_breaks_nothing),
         cmocka_unit_test(who_ends_when_all_was_left_to_it_takes_the_address_along),
     };
