@@ -775,6 +775,9 @@ int vine__session_find_or_make(struct vine__served *pipe,
                                const struct vine_wire_submission *submission,
                                const struct vine_procedure_definition *definition,
                                struct vine__session **ret_session);
+/* A task ended with that error before it was one of its session's, if it names one. */
+void vine__session_refused(struct vine__served *pipe, const struct vine_wire_submission *submission,
+                           int error);
 /* `is_cut`: its tasks may still come, over another channel than this was told. */
 void vine__session_end(struct vine__served *pipe, uint16_t id, bool is_cut);
 void vine__session_job_ended(struct vine__served *pipe, struct vine_call *call);

@@ -255,8 +255,10 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         return -VINE_EPROTOCOL;
     }
     call = begin(pipe, channel_index, submission, now_ticks);
-    if (call == NULL)
+    if (call == NULL) {
+        vine__session_refused(pipe, submission, VINE_EQUOTA);
         return refuse(channel, submission, VINE_EQUOTA);
+    }
     error = admit(call, submission);
     if (VINE__UNLIKELY(error == VINE_EQUOTA) && vine__executor_spare(pipe)) {
         pipe->changes++; /* there may be memory for it now */
@@ -281,6 +283,8 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
             return 0;
     }
     if (error) {
+        if (call->session == NULL)
+            vine__session_refused(pipe, submission, error);
         call->status = error < 0 ? error : -error;
         vine__served_complete(call);
         return error < 0 ? error : 0;

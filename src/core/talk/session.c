@@ -6,10 +6,11 @@
  * an old use and the start of a new one may come over different channels, in either order: a new
  * use ends the old one, and the end of a use that is not there any more says nothing.
  *
- * A session that failed gives back what it held as soon as none of its jobs runs. Its id is kept in
- * its place, where it answers with an error until it is ended or the place is used anew. So is the
- * id of one that was cut: this may be told before its tasks come, over another channel, and they
- * must not make a session that nobody ends.
+ * A session that failed gives back what it held as soon as none of its jobs runs; it fails by a
+ * task that was not even begun, too, since those behind it would go on without what that brought.
+ * Its id is kept in its place, where it answers with an error until it is ended or the place is
+ * used anew. So is the id of one that was cut: this may be told before its tasks come, over another
+ * channel, and they must not make a session that nobody ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -226,6 +227,22 @@ bool vine__session_is_known(const struct vine__served *pipe, uint16_t id)
 
     return refusal(pipe, id) != 0 ||
            (pipe->sessions[place] != NULL && pipe->sessions[place]->id == id);
+}
+
+void vine__session_refused(struct vine__served *pipe, const struct vine_wire_submission *submission,
+                           int error)
+{
+    const uint16_t id = submission->session;
+    struct vine__session *session = pipe->sessions[VINE_WIRE_SESSION_PLACE(id)];
+
+    /* What another use of the place, another procedure or another appliance is to take says nothing
+     * of this one. */
+    if (id == 0 || refusal(pipe, id) != 0 || error == VINE_ESESSION || error == VINE_EPROCEDURE ||
+        error == VINE_EDRAINING)
+        return;
+    remember(pipe, id, VINE_ESESSION);
+    if (session != NULL && session->id == id)
+        end_session(pipe, session, false);
 }
 
 void vine__session_end(struct vine__served *pipe, uint16_t id, bool is_cut)

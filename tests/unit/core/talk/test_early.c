@@ -237,6 +237,33 @@ static void a_cut_that_its_end_has_overtaken_says_nothing(void **state)
     tell_end(0, 0x0108, false);
 }
 
+/* A task that is not even begun: it brings what its procedure does not take. */
+static void refuse(uint16_t session)
+{
+    struct vine_wire_submission submission = stepped_task(COUNTS, ++operations);
+
+    submission.session = session;
+    stepped_give(&submission, "x", 1, NULL, 0);
+    stepped_submit(&raw, 0, submission);
+    expect(0, operations, VINE_EARGUMENT);
+}
+
+static void those_behind_a_task_that_was_refused_do_not_go_on_without_it(void **state)
+{
+    (void)state;
+    assert_int_equal(count(0x0109), BEFORE(0));
+    refuse(0x0109);
+    assert_int_equal(count(0x0109), VINE_ESESSION);
+    assert_int_equal(count(0x0209), BEFORE(0));
+    tell_end(0, 0x0209, false);
+    /* Nor do they begin where it was the first. */
+    refuse(0x010a);
+    assert_int_equal(count(0x010a), VINE_ESESSION);
+    tell_end(0, 0x010a, false);
+    assert_int_equal(count(0x020a), BEFORE(0));
+    tell_end(0, 0x020a, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +274,7 @@ int main(void)
         cmocka_unit_test(one_that_was_cut_in_its_middle_does_not_begin_anew),
         cmocka_unit_test(the_next_use_of_a_place_is_cut_before_the_former_has_ended),
         cmocka_unit_test(a_cut_that_its_end_has_overtaken_says_nothing),
+        cmocka_unit_test(those_behind_a_task_that_was_refused_do_not_go_on_without_it),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
