@@ -132,43 +132,67 @@ static json_t *write_link(const struct vine__engine_link *link)
                      "number", (json_int_t)link->number);
 }
 
-static json_t *copy_list(const json_t *list)
+/* A list, an item of which is a line: hundreds of machines are in memory one after the other. */
+struct list {
+    FILE *stream;
+    size_t count;
+    int error;
+};
+
+static void put(struct list *list, const json_t *item)
 {
-    return list != NULL ? json_copy((json_t *)(uintptr_t)list) : json_array();
+    if (fputs(list->count++ > 0 ? ",\n" : "\n", list->stream) < 0 ||
+        json_dumpf(item, list->stream, JSON_COMPACT) != 0)
+        list->error = ferror(list->stream) != 0 ? -errno : -ENOMEM;
 }
 
-int vine__engine_save(struct vine__engine *engine)
+static void put_new(struct list *list, json_t *item)
 {
-    json_t *const vms = copy_list(engine->left);
-    json_t *const links = copy_list(engine->left_links);
-    json_t *const root =
-        json_pack("{s:i, s:o, s:o}", "version", VERSION, "vms", vms, "links", links);
-    char path[VINE__ENGINE_PATH_BYTES];
-    char *text;
-    int error;
+    if (item != NULL)
+        put(list, item);
+    json_decref(item);
+}
 
-    engine->is_changed = false;
+static void put_left(struct list *list, const json_t *left)
+{
+    for (size_t i = 0; i < json_array_size(left); i++)
+        put(list, json_array_get(left, i));
+}
+
+static int put_all(const struct vine__engine *engine, FILE *stream)
+{
+    struct list vms = {.stream = stream}, links = {.stream = stream};
+
+    (void)fprintf(stream, "{\"version\":%d,\"vms\":[", VERSION);
+    put_left(&vms, engine->left);
     VINE_LIST_FOR_EACH(node, &engine->vms)
     {
-        json_t *const vm = write_vm(VINE_LIST_OBJECT(node, struct vine__engine_vm, node));
-
-        if (vm != NULL)
-            (void)json_array_append_new(vms, vm);
+        put_new(&vms, write_vm(VINE_LIST_OBJECT(node, struct vine__engine_vm, node)));
     }
+    (void)fputs("],\n\"links\":[", stream);
+    put_left(&links, engine->left_links);
     VINE_LIST_FOR_EACH(node, &engine->links)
     {
         const struct vine__engine_link *const link =
             VINE_LIST_OBJECT(node, struct vine__engine_link, node);
 
         if (!link->is_going && link->filled == 0)
-            (void)json_array_append_new(links, write_link(link));
+            put_new(&links, write_link(link));
     }
-    text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    (void)fputs("]}\n", stream);
+    return vms.error != 0 ? vms.error : links.error;
+}
+
+int vine__engine_save(struct vine__engine *engine)
+{
+    char path[VINE__ENGINE_PATH_BYTES];
+    FILE *stream;
+    int error;
+
+    engine->is_changed = false;
     path_of(engine, path);
-    error = text != NULL ? vine__state_file_replace(path, text, strlen(text)) : -ENOMEM;
-    free(text);
-    json_decref(root);
-    return error;
+    error = vine__state_file_begin(path, &stream);
+    return error != 0 ? error : vine__state_file_end(path, stream, put_all(engine, stream));
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -199,11 +223,11 @@ void vine__engine_load(struct vine__engine *engine)
 {
     json_t *const root = read_file(engine);
     const json_t *const vms = json_object_get(root, "vms");
-    const json_t *const links = json_object_get(root, "links");
+    json_t *const links = json_object_get(root, "links");
     const size_t count = json_array_size(vms);
 
     engine->left = json_array();
-    engine->left_links = json_is_array(links) ? copy_list(links) : json_array();
+    engine->left_links = json_is_array(links) ? json_incref(links) : json_array();
     engine->left_uids = calloc(count + 1, sizeof(*engine->left_uids));
     for (size_t i = 0; engine->left_uids != NULL && i < count; i++) {
         json_t *const saved = json_array_get(vms, i);

@@ -67,20 +67,11 @@ int vine__state_file_read(const char *path, char **ret_bytes, size_t *ret_size)
 
 /* ---- replacing ------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *bytes, size_t size)
+static int path_of_new(const char *path, char new_path[PATH_BYTES])
 {
-    size_t at = 0;
+    const int length = snprintf(new_path, PATH_BYTES, "%s.new", path);
 
-    while (at < size) {
-        const ssize_t put = write(fd, bytes + at, size - at);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -errno;
-        at += (size_t)put;
-    }
-    return fsync(fd) != 0 ? -errno : 0;
+    return length >= 0 && length < PATH_BYTES ? 0 : -ENAMETOOLONG;
 }
 
 /* The folder that has the file: its name is there after a loss of power, too. */
@@ -100,24 +91,44 @@ static int flush_folder(const char *path)
     return error;
 }
 
-int vine__state_file_replace(const char *path, const char *bytes, size_t size)
+int vine__state_file_begin(const char *path, FILE **ret_stream)
 {
     char new_path[PATH_BYTES];
-    const int length = snprintf(new_path, sizeof(new_path), "%s.new", path);
-    int fd, error;
+    int error = path_of_new(path, new_path);
+    int fd;
 
-    if (length < 0 || (size_t)length >= sizeof(new_path))
-        return -ENAMETOOLONG;
-    if (size > VINE__STATE_FILE_BYTES_MAX)
-        return -EFBIG;
+    if (error != 0)
+        return error;
     /* One that was left is of nobody; nothing is written through a link that somebody put there. */
     if (unlink(new_path) != 0 && errno != ENOENT)
         return -errno;
     fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    error = write_all(fd, bytes, size);
-    if (close(fd) != 0 && error == 0)
+    *ret_stream = fdopen(fd, "w");
+    if (*ret_stream != NULL)
+        return 0;
+    error = -errno;
+    (void)close(fd);
+    (void)unlink(new_path);
+    return error;
+}
+
+int vine__state_file_end(const char *path, FILE *stream, int error)
+{
+    char new_path[PATH_BYTES];
+
+    if (path_of_new(path, new_path) != 0)
+        abort(); /* it was begun */
+    if (error == 0 && ferror(stream) != 0)
+        error = -EIO; /* which one it was, is gone by now */
+    if (error == 0 && fflush(stream) != 0)
+        error = -errno;
+    if (error == 0 && ftello(stream) > (off_t)VINE__STATE_FILE_BYTES_MAX)
+        error = -EFBIG;
+    if (error == 0 && fsync(fileno(stream)) != 0)
+        error = -errno;
+    if (fclose(stream) != 0 && error == 0)
         error = -errno;
     if (error == 0 && rename(new_path, path) != 0)
         error = -errno;
@@ -126,4 +137,14 @@ int vine__state_file_replace(const char *path, const char *bytes, size_t size)
         return error;
     }
     return flush_folder(path);
+}
+
+int vine__state_file_replace(const char *path, const char *bytes, size_t size)
+{
+    FILE *stream;
+    const int error = vine__state_file_begin(path, &stream);
+
+    return error != 0 ? error
+                      : vine__state_file_end(path, stream,
+                                             fwrite(bytes, 1, size, stream) == size ? 0 : -errno);
 }

@@ -14,6 +14,7 @@
 #include <vine/base.h>
 
 #include <stddef.h>
+#include <stdio.h>
 
 #define VINE__STATE_FILE_BYTES_MAX (16U << 20)
 
@@ -29,5 +30,14 @@ VINE_MUST_CHECK int vine__state_file_read(const char *path, char **ret_bytes, si
  * of the folder's flush it may be either.
  */
 VINE_MUST_CHECK int vine__state_file_replace(const char *path, const char *bytes, size_t size);
+
+/*
+ * The same with what is written to a stream, which is begun by one and ended by the other: nothing
+ * need be in memory as a whole. Each error of a write is told by the end, which closes the stream
+ * whatever it returns; `error` is the writer's own: then the file is the former one, and it is
+ * returned.
+ */
+VINE_MUST_CHECK int vine__state_file_begin(const char *path, FILE **ret_stream);
+VINE_MUST_CHECK int vine__state_file_end(const char *path, FILE *stream, int error);
 
 #endif

@@ -106,6 +106,22 @@ static void nothing_is_written_through_a_link(void **state)
     assert_true(S_ISREG(status.st_mode));
 }
 
+static void what_its_writer_gives_up_leaves_the_former_one(void **state)
+{
+    FILE *stream;
+
+    (void)state;
+    put("former");
+    assert_int_equal(vine__state_file_begin(path, &stream), 0);
+    assert_true(fputs("half of", stream) >= 0);
+    assert_int_equal(vine__state_file_end(path, stream, -ENOMEM), -ENOMEM);
+    expect("former");
+    assert_int_equal(vine__state_file_begin(path, &stream), 0);
+    assert_true(fprintf(stream, "%s %d", "in", 2) > 0 && fputs(" pieces", stream) >= 0);
+    assert_int_equal(vine__state_file_end(path, stream, 0), 0);
+    expect("in 2 pieces");
+}
+
 /* In a process of its own, since a limit of a file's size stays. */
 static void a_full_disk_leaves_the_former_one(void **state)
 {
@@ -236,6 +252,7 @@ int main(void)
         cmocka_unit_test(what_was_put_is_read),
         cmocka_unit_test(what_is_no_file_is_refused),
         cmocka_unit_test(nothing_is_written_through_a_link),
+        cmocka_unit_test(what_its_writer_gives_up_leaves_the_former_one),
         cmocka_unit_test(a_full_disk_leaves_the_former_one),
         cmocka_unit_test(whoever_is_killed_leaves_one_that_is_whole),
         cmocka_unit_test(clients_are_kept),
