@@ -72,7 +72,7 @@ static void fill(struct vine__pool_change *change, struct vine__problem *problem
         (void)snprintf(name, sizeof(name), "vm-%d", i);
         json_t *const json = vine__vm_configuration_new(name);
 
-        pool_check(vine__pool_change_add(change, name, problem), problem);
+        pool_check(vine__pool_change_add(change, name, NULL, problem), problem);
         pool_check(vine__pool_change_configure(change, name, json, problem), problem);
         pool_check(vine__pool_change_put(change, name, VINE__VM_KERNEL, NULL, &source, problem),
                    problem);

@@ -225,7 +225,7 @@ static int prepare(struct addition *addition, const struct add_values *values)
 static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
 {
     const struct addition *const addition = context;
-    int error = vine__pool_change_add(change, addition->name, problem);
+    int error = vine__pool_change_add(change, addition->name, NULL, problem);
 
     for (size_t i = 0; error == 0 && i < addition->piece_count; i++) {
         const struct piece *const piece = &addition->pieces[i];

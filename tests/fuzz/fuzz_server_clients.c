@@ -24,7 +24,7 @@ static void check(const struct vine__clients *clients)
         VINE_ASSERT(client->vm_count <= client->limits.vms);
         VINE_ASSERT(vine__clients_find(clients, client->name) == client);
         for (uint32_t n = 0; n < client->vm_count; n++)
-            VINE_ASSERT(vine__clients_owner(clients, client->vms[n]) == client);
+            VINE_ASSERT(vine__clients_owner(clients, client->vms[n].uid) == client);
     }
 }
 

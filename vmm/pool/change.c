@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/pool/change.h"
 
-#include "arch/peer/random.h"
-
 #include "vmm/pool/pool_internal.h"
 
 #include <errno.h>
@@ -111,12 +109,30 @@ static int find(const struct vine__pool_change *change, const char *name,
     return 0;
 }
 
-int vine__pool_change_add(struct vine__pool_change *change, const char *name,
+/* A UID for a machine that is added: the one that is wanted, or a new one. */
+static int choose_uid(const struct vine__pool_change *change, const char *wanted,
+                      char uid[VINE__VM_UID_BYTES], struct vine__problem *problem)
+{
+    const int error = wanted == NULL ? vine__vm_new_uid(uid) : 0;
+
+    if (error != 0)
+        return vine__problem_set(problem, error, "%s", strerror(-error));
+    if (wanted != NULL && !vine__vm_is_uid(wanted))
+        return vine__problem_set(problem, -EINVAL, "a UID is 32 of 0-9, a-f");
+    if (wanted != NULL)
+        memcpy(uid, wanted, VINE__VM_UID_BYTES);
+    for (uint32_t i = 0; i < change->roll.count; i++)
+        if (strcmp(change->roll.entries[i].uid, uid) == 0)
+            return vine__problem_set(problem, -EEXIST, "%s: the UID %s is that of \"%s\"",
+                                     change->pool->image, uid, change->roll.entries[i].name);
+    return 0;
+}
+
+int vine__pool_change_add(struct vine__pool_change *change, const char *name, const char *uid,
                           struct vine__problem *problem)
 {
     const uint32_t most = change->before.settings.limits.vms;
     struct vine__pool_entry entry = {.name = ""};
-    unsigned char random[(VINE__VM_UID_BYTES - 1) / 2];
 
     if (!vine__vm_is_name(name))
         return vine__problem_set(problem, -EINVAL, "%s: " VINE__VM_NAME_RULE, name);
@@ -136,11 +152,10 @@ int vine__pool_change_add(struct vine__pool_change *change, const char *name,
                                  "%s: the hash of \"%s\", %s, is that of the machine \"%s\"; "
                                  "choose another name",
                                  change->pool->image, name, entry.hash, other->name);
-    int error = vine__random_bytes(random, sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++)
-        (void)snprintf(entry.uid + 2 * i, 3, "%02x", random[i]);
-    if (error == 0)
-        error = vine__pool_roll_put(&change->roll, &entry);
+    int error = choose_uid(change, uid, entry.uid, problem);
+    if (error != 0)
+        return error;
+    error = vine__pool_roll_put(&change->roll, &entry);
     return error != 0 ? vine__problem_set(problem, error, "%s", strerror(-error))
                       : touch(change, name, problem);
 }

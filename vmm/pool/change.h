@@ -31,13 +31,15 @@ VINE_MUST_CHECK int vine__pool_change_begin(struct vine__pool *pool,
                                             struct vine__problem *problem);
 
 /*
- * A new machine, of which nothing is there but its name: give it a configuration too.
+ * A new machine, of which nothing is there but its name and its UID (NULL: a new one): give it a
+ * configuration too.
  *
- * Returns 0; -EINVAL: it can be no name; -EEXIST: the name, or its hash, is another machine's;
- * -EDQUOT: there are as many as may be; another error. The problem says what, as with all steps.
+ * Returns 0; -EINVAL: it can be no name, or no UID; -EEXIST: the name, its hash or the UID is
+ * another machine's; -EDQUOT: there are as many as may be; another error. The problem says what, as
+ * with all steps.
  */
 VINE_MUST_CHECK int vine__pool_change_add(struct vine__pool_change *change, const char *name,
-                                          struct vine__problem *problem);
+                                          const char *uid, struct vine__problem *problem);
 
 /* A configuration in place of the one that the machine has. `json` is the caller's. */
 VINE_MUST_CHECK int vine__pool_change_configure(struct vine__pool_change *change, const char *name,

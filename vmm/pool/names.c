@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/pool/names.h"
 
+#include "arch/peer/random.h"
 #include "utils/assert.h"
 #include "utils/name.h"
 
@@ -32,6 +33,16 @@ bool vine__vm_is_uid(const char *text)
 {
     return strnlen(text, VINE__VM_UID_BYTES) == VINE__VM_UID_BYTES - 1 &&
            strspn(text, "0123456789abcdef") == VINE__VM_UID_BYTES - 1;
+}
+
+int vine__vm_new_uid(char ret_uid[VINE__VM_UID_BYTES])
+{
+    unsigned char random[(VINE__VM_UID_BYTES - 1) / 2];
+    const int error = vine__random_bytes(random, sizeof(random));
+
+    for (size_t i = 0; error == 0 && i < sizeof(random); i++)
+        (void)snprintf(ret_uid + 2 * i, 3, "%02x", random[i]);
+    return error;
 }
 
 void vine__vm_hash(const char *name, char ret_hash[VINE__VM_HASH_BYTES])

@@ -11,6 +11,8 @@
 #ifndef VINE_VMM_POOL_NAMES_H
 #define VINE_VMM_POOL_NAMES_H
 
+#include <vine/base.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +37,9 @@ bool vine__vm_is_name(const char *name);
 
 /* 32 lower-case hexadecimal digits. */
 bool vine__vm_is_uid(const char *text);
+
+/* One that nobody has: 128 random bits. Returns 0 or the system's error. */
+VINE_MUST_CHECK int vine__vm_new_uid(char ret_uid[VINE__VM_UID_BYTES]);
 
 /* HASH of a name: FNV-1a of its bytes, 64 bits, as 16 lower-case hexadecimal digits. */
 void vine__vm_hash(const char *name, char ret_hash[VINE__VM_HASH_BYTES]);

@@ -25,12 +25,6 @@ static int say(char why[VINE__CLIENTS_WHY_BYTES], int error, const char *format,
     return error;
 }
 
-static bool is_uid(const char *text)
-{
-    return strnlen(text, VINE__CLIENT_UID_BYTES) == VINE__CLIENT_UID_BYTES - 1 &&
-           strspn(text, "0123456789abcdef") == VINE__CLIENT_UID_BYTES - 1;
-}
-
 /* An absolute path that a line can show. */
 static bool is_path(const char *path)
 {
@@ -51,7 +45,7 @@ static uint32_t place_of(const struct vine__client *client, const char *uid)
 {
     uint32_t at = 0;
 
-    while (at < client->vm_count && strcmp(client->vms[at], uid) != 0)
+    while (at < client->vm_count && strcmp(client->vms[at].uid, uid) != 0)
         at++;
     return at;
 }
@@ -67,9 +61,9 @@ static uint32_t vm_count_of(const struct vine__clients *clients)
 
 int vine__clients_give(struct vine__clients *clients, struct vine__client *client, const char *uid)
 {
-    char(*vms)[VINE__CLIENT_UID_BYTES];
+    struct vine__client_vm *vms;
 
-    if (!is_uid(uid))
+    if (!vine__vm_is_uid(uid))
         return -EINVAL;
     if (vine__clients_owner(clients, uid) != NULL)
         return -EEXIST;
@@ -79,7 +73,8 @@ int vine__clients_give(struct vine__clients *clients, struct vine__client *clien
     if (vms == NULL)
         return -ENOMEM;
     client->vms = vms;
-    memcpy(vms[client->vm_count++], uid, sizeof(*vms));
+    vms[client->vm_count] = (struct vine__client_vm){.in_doubt = ""};
+    memcpy(vms[client->vm_count++].uid, uid, sizeof(vms->uid));
     return 0;
 }
 
@@ -90,7 +85,17 @@ int vine__clients_take(struct vine__client *client, const char *uid)
     if (at == client->vm_count)
         return -ENOENT;
     client->vm_count--;
-    memmove(client->vms[at], client->vms[at + 1], (client->vm_count - at) * sizeof(*client->vms));
+    memmove(&client->vms[at], &client->vms[at + 1], (client->vm_count - at) * sizeof(*client->vms));
+    return 0;
+}
+
+int vine__clients_doubt(struct vine__client *client, const char *uid, const char *pool)
+{
+    const uint32_t at = place_of(client, uid);
+
+    if (at == client->vm_count)
+        return -ENOENT;
+    (void)snprintf(client->vms[at].in_doubt, sizeof(client->vms[at].in_doubt), "%s", pool);
     return 0;
 }
 
@@ -164,17 +169,19 @@ static int give_all(struct vine__clients *clients, struct vine__client *added,
                     const struct vine__client *client, char why[VINE__CLIENTS_WHY_BYTES])
 {
     for (uint32_t i = 0; i < client->vm_count; i++) {
-        const int error = vine__clients_give(clients, added, client->vms[i]);
+        const char *const uid = client->vms[i].uid;
+        const int error = vine__clients_give(clients, added, uid);
 
         if (error == -EINVAL)
             return say(why, error, "vms[%u]: a UID is 32 of 0-9, a-f", i);
         if (error == -EEXIST)
-            return say(why, error, "vms[%u]: %s is a client's already", i, client->vms[i]);
+            return say(why, error, "vms[%u]: %s is a client's already", i, uid);
         if (error == -ENOSPC)
             return say(why, -EINVAL, "vms: there are more than limits.vms says, or than %d in all",
                        VINE__CLIENTS_VMS_MAX);
         if (error != 0)
             return error;
+        (void)!vine__clients_doubt(added, uid, client->vms[i].in_doubt);
     }
     return 0;
 }

@@ -40,6 +40,13 @@ struct vine__client_limits {
     uint64_t disk_bytes;   /* of all that was uploaded */
 };
 
+struct vine__client_vm {
+    char uid[VINE__CLIENT_UID_BYTES];
+    /* The pool that is just getting it, or losing it: whether it has it is known when that is over,
+     * or when the pool is opened the next time. "": it has it. */
+    char in_doubt[VINE__POOL_NAME_BYTES];
+};
+
 struct vine__client {
     char name[VINE__CLIENT_NAME_BYTES];
     char path[VINE__CLIENT_PATH_BYTES];
@@ -48,7 +55,7 @@ struct vine__client {
     uint16_t permissions; /* enum vine_server_permission */
     char pool[VINE__POOL_NAME_BYTES]; /* where its VMs are made; "": it can make none */
     struct vine__client_limits limits;
-    char (*vms)[VINE__CLIENT_UID_BYTES]; /* in the order in which they were made */
+    struct vine__client_vm *vms; /* in the order in which they were made */
     uint32_t vm_count;
     char fault[VINE__CLIENTS_WHY_BYTES]; /* why its socket is not there; "": it is */
 };
@@ -101,6 +108,9 @@ VINE_MUST_CHECK int vine__clients_give(struct vine__clients *clients, struct vin
                                        const char *uid);
 /* It is nobody's. Returns 0, or -ENOENT: it was not this client's. */
 VINE_MUST_CHECK int vine__clients_take(struct vine__client *client, const char *uid);
+/* Whether this pool has it is in doubt; with "" it is not any more. Returns as _take. */
+VINE_MUST_CHECK int vine__clients_doubt(struct vine__client *client, const char *uid,
+                                        const char *pool);
 
 /* Whether the socket's mode admits a peer of this user, with these groups, its own among them;
  * `self` and `self_group` are the server's. */

@@ -19,7 +19,7 @@
 struct fields {
     const char *name, *path, *mode, *pool, *fault;
     json_int_t user, group, permissions, vms_max, memory_bytes, kernel_bytes, disk_bytes;
-    json_t *vms;
+    json_t *vms, *in_doubt;
 };
 
 /* Copy a text that is within a field's size. */
@@ -106,13 +106,32 @@ static int read_vms(const json_t *array, struct vine__client *client, char *why)
     for (size_t i = 0; i < count; i++) {
         const char *const uid = json_string_value(json_array_get(array, i));
 
-        if (uid == NULL || !copy_text(client->vms[i], sizeof(client->vms[i]), uid)) {
+        if (uid == NULL || !copy_text(client->vms[i].uid, sizeof(client->vms[i].uid), uid)) {
             (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "vms[%zu]: it is no UID", i);
             return -EINVAL;
         }
     }
     client->vm_count = (uint32_t)count;
     return 0;
+}
+
+/* Of some of its VMs, the pools that may have them. */
+static int read_doubts(json_t *object, struct vine__client *client, char *why)
+{
+    bool is_good = object == NULL || json_is_object(object);
+    const char *uid;
+    json_t *value;
+
+    json_object_foreach(object, uid, value)
+    {
+        is_good = is_good && vine__pool_is_name(json_string_value(value)) &&
+                  vine__clients_doubt(client, uid, json_string_value(value)) == 0;
+    }
+    if (is_good)
+        return 0;
+    (void)snprintf(why, VINE__CLIENTS_WHY_BYTES,
+                   "in_doubt: it is an object that names a pool for UIDs of vms");
+    return -EINVAL;
 }
 
 static int read_client(json_t *object, struct vine__clients *clients, char *why)
@@ -124,12 +143,14 @@ static int read_client(json_t *object, struct vine__clients *clients, char *why)
     int error;
 
     if (json_unpack_ex(object, &json_error, JSON_STRICT,
-                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s?s, s:{s:I, s:I, s:I, s:I}}",
+                       "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s?o, s?s, "
+                       "s:{s:I, s:I, s:I, s:I}}",
                        "name", &fields.name, "pool", &fields.pool, "path", &fields.path, "mode",
                        &fields.mode, "user", &fields.user, "group", &fields.group, "permissions",
-                       &fields.permissions, "vms", &fields.vms, "fault", &fields.fault, "limits",
-                       "vms", &fields.vms_max, "memory", &fields.memory_bytes, "kernel",
-                       &fields.kernel_bytes, "disk", &fields.disk_bytes) != 0) {
+                       &fields.permissions, "vms", &fields.vms, "in_doubt", &fields.in_doubt,
+                       "fault", &fields.fault, "limits", "vms", &fields.vms_max, "memory",
+                       &fields.memory_bytes, "kernel", &fields.kernel_bytes, "disk",
+                       &fields.disk_bytes) != 0) {
         (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s", json_error.text);
         return -EINVAL;
     }
@@ -139,6 +160,8 @@ static int read_client(json_t *object, struct vine__clients *clients, char *why)
         return -EINVAL;
     }
     error = read_vms(fields.vms, &client, why);
+    if (error == 0)
+        error = read_doubts(fields.in_doubt, &client, why);
     if (error == 0)
         error = vine__clients_add(clients, &client, why);
     free(client.vms);
@@ -208,11 +231,27 @@ static json_t *print_vms(const struct vine__client *client)
     json_t *const array = json_array();
 
     for (uint32_t i = 0; array != NULL && i < client->vm_count; i++)
-        if (json_array_append_new(array, json_string(client->vms[i])) != 0) {
+        if (json_array_append_new(array, json_string(client->vms[i].uid)) != 0) {
             json_decref(array);
             return NULL;
         }
     return array;
+}
+
+/* Added to the client where there are any. Returns false: no memory. */
+static bool print_doubts(const struct vine__client *client, json_t *to)
+{
+    json_t *const object = json_object();
+    bool is_whole = object != NULL;
+
+    for (uint32_t i = 0; is_whole && i < client->vm_count; i++)
+        if (client->vms[i].in_doubt[0] != '\0')
+            is_whole = json_object_set_new(object, client->vms[i].uid,
+                                           json_string(client->vms[i].in_doubt)) == 0;
+    if (is_whole && json_object_size(object) > 0)
+        return json_object_set_new(to, "in_doubt", object) == 0;
+    json_decref(object);
+    return is_whole;
 }
 
 static json_int_t print_id(uint32_t id)
@@ -224,17 +263,23 @@ static json_int_t print_id(uint32_t id)
 static json_t *print_client(const struct vine__client *client, bool tells_fault)
 {
     const struct vine__client_limits *const limits = &client->limits;
+    json_t *object;
     char mode[8];
 
     (void)snprintf(mode, sizeof(mode), "%04o", client->mode & 0777U);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:s*, s:{s:I, s:I, s:I, s:I}}",
-                     "name", client->name, "pool", client->pool, "path", client->path, "mode", mode,
-                     "user", print_id(client->user), "group", print_id(client->group),
-                     "permissions", (json_int_t)client->permissions, "vms", print_vms(client),
-                     "fault", tells_fault && client->fault[0] != '\0' ? client->fault : NULL,
-                     "limits", "vms", (json_int_t)limits->vms, "memory",
-                     (json_int_t)limits->memory_bytes, "kernel", (json_int_t)limits->kernel_bytes,
-                     "disk", (json_int_t)limits->disk_bytes);
+    object =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:s*, s:{s:I, s:I, s:I, s:I}}", "name",
+                  client->name, "pool", client->pool, "path", client->path, "mode", mode, "user",
+                  print_id(client->user), "group", print_id(client->group), "permissions",
+                  (json_int_t)client->permissions, "vms", print_vms(client), "fault",
+                  tells_fault && client->fault[0] != '\0' ? client->fault : NULL, "limits", "vms",
+                  (json_int_t)limits->vms, "memory", (json_int_t)limits->memory_bytes, "kernel",
+                  (json_int_t)limits->kernel_bytes, "disk", (json_int_t)limits->disk_bytes);
+    if (object != NULL && !print_doubts(client, object)) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static char *print(const struct vine__clients *clients, bool tells_faults)

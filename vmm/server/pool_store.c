@@ -187,6 +187,9 @@ static void is_opened(struct vine__errand *errand)
     struct vine__pool_work *const work = work_of(errand);
 
     work->opened->is_closed = false;
+    if (work->error == VINE_SERVER_E_DONE)
+        vine__registry_resolve(work->registry, work->opened->name, work->facts, work->facts_count,
+                               work->is_all);
     for (uint32_t i = 0; i < work->facts_count; i++)
         if (vine__registry_adopt(work->registry, &work->facts[i]) != 0) {
             vine__vm_facts_fini(&work->facts[i]);
@@ -208,11 +211,14 @@ static int tell_all(const struct vine__pool_store *store, const struct vine__poo
     work->facts = calloc(contents->vm_count + 1U, sizeof(*work->facts));
     if (work->facts == NULL)
         return -ENOMEM;
+    work->is_all = true;
     for (uint32_t i = 0; i < contents->vm_count; i++) {
         const struct vine__pool_vm *const vm = &contents->vms[i];
 
-        if (vm->entry.problem.text[0] != '\0')
-            continue; /* nobody knows which one this is */
+        if (vm->entry.problem.text[0] != '\0') {
+            work->is_all = false; /* nobody knows which one this is */
+            continue;
+        }
         if (vine__pool_store_tell(store, opened, vm, &work->facts[work->facts_count]) != 0)
             return -ENOMEM;
         work->facts_count++;

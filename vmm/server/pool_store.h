@@ -78,6 +78,7 @@ struct vine__pool_work {
     struct vine__registry *registry;
     struct vine__vm_facts *facts;
     uint32_t facts_count;
+    bool is_all; /* of what the pool has, these are */
     struct vine__errand errand;
 };
 

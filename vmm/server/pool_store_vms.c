@@ -19,12 +19,13 @@ static int no_memory(struct vine__problem *problem)
 
 static int make_step(struct vine__pool_change *change, void *context, struct vine__problem *problem)
 {
-    const char *const name = context;
-    json_t *const json = vine__vm_configuration_new(name);
-    int error = json != NULL ? vine__pool_change_add(change, name, problem) : no_memory(problem);
+    const struct vine__vm_store_work *const work = context;
+    json_t *const json = vine__vm_configuration_new(work->name);
+    int error = json != NULL ? vine__pool_change_add(change, work->name, work->uid, problem)
+                             : no_memory(problem);
 
     if (error == 0)
-        error = vine__pool_change_configure(change, name, json, problem);
+        error = vine__pool_change_configure(change, work->name, json, problem);
     json_decref(json);
     return error;
 }
@@ -91,12 +92,27 @@ static int tell(struct doing *doing)
     return 0;
 }
 
+/* What has not ended well may lie in a journal, and was done when the pool was opened again, as it
+ * is behind that: what is in it now counts. Returns 0 if that is what was wanted. */
+static int look(struct doing *doing, int error, bool is_wanted)
+{
+    struct vine__vm_store_work *const work = doing->work;
+
+    if (error == 0)
+        return 0;
+    work->is_in_doubt = doing->opened->contents == NULL;
+    if (work->is_in_doubt)
+        return error;
+    return (vine__pool_opened_find(doing->opened, work->uid) != NULL) == is_wanted ? 0 : error;
+}
+
 static int create(struct doing *doing)
 {
     int error;
 
     (void)snprintf(doing->name, sizeof(doing->name), "%s", doing->work->name);
-    error = vine__pool_opened_change(doing->opened, make_step, doing->name, &doing->problem);
+    error = vine__pool_opened_change(doing->opened, make_step, doing->work, &doing->problem);
+    error = look(doing, error, true);
     return error != 0 ? error : tell(doing);
 }
 
@@ -118,9 +134,9 @@ static int remove_vm(struct doing *doing)
 {
     struct vine__problem unused = {.text = ""};
     struct vine__taken taken;
-    const int error =
-        vine__pool_opened_change(doing->opened, remove_step, doing->name, &doing->problem);
+    int error = vine__pool_opened_change(doing->opened, remove_step, doing->name, &doing->problem);
 
+    error = look(doing, error, false);
     if (error == 0 &&
         vine__taken_load(doing->store->machines, doing->work->uid, &taken, &unused) == 0)
         vine__taken_discard(&taken);
@@ -215,10 +231,14 @@ static int act(struct doing *doing)
 
     if (work->task == VINE__VM_CREATE && doing->opened == NULL)
         return vine__problem_set(&doing->problem, -ENODEV, "the pool of this client is not open");
-    if (work->task == VINE__VM_CREATE)
-        return create(doing);
+    if (work->task == VINE__VM_CREATE && doing->opened->contents == NULL)
+        return vine__problem_set(&doing->problem, -EIO, "%s", doing->opened->problem.text);
     if (doing->opened != NULL)
         doing->vm = vine__pool_opened_find(doing->opened, work->uid);
+    if (work->task == VINE__VM_CREATE)
+        return doing->vm == NULL ? create(doing)
+                                 : vine__problem_set(&doing->problem, -EEXIST,
+                                                     "the pool has a VM of this UID already");
     if (doing->vm == NULL)
         return vine__problem_set(&doing->problem, -ENODEV, "no pool that is open has it");
     memcpy(doing->name, doing->vm->entry.name, sizeof(doing->name));

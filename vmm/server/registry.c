@@ -105,6 +105,13 @@ struct vine__vm *vine__registry_find(const struct vine__registry *registry,
                           : VINE_CONTAINER_OF(node, struct vine__vm, of_all);
 }
 
+/* Of a client's VMs, the one at this place; NULL: no pool that is open has it. */
+static struct vine__vm *vm_at(const struct vine__registry *registry,
+                              const struct vine__client *client, uint32_t at)
+{
+    return vine__registry_find(registry, client, client->vms[at].uid, VINE__CLIENT_UID_BYTES - 1);
+}
+
 /* ---- the registry ---------------------------------------------------------------------------- */
 
 void vine__registry_init(struct vine__registry *registry, struct vine__clients *clients,
@@ -244,8 +251,7 @@ struct vine__vm **vine__registry_collect(const struct vine__registry *registry,
         VINE_LIST_FOR_EACH(node, &registry->vms)
     vms[count++] = VINE_LIST_OBJECT(node, struct vine__vm, link);
     for (uint32_t i = 0; client != NULL && i < client->vm_count; i++) {
-        vms[count] =
-            vine__registry_find(registry, client, client->vms[i], VINE__CLIENT_UID_BYTES - 1);
+        vms[count] = vm_at(registry, client, i);
         count += vms[count] != NULL;
     }
     *ret_count = count;
@@ -355,6 +361,52 @@ void vine__registry_leave(struct vine__registry *registry, const struct vine__cl
     }
 }
 
+static bool is_among(const struct vine__vm_facts *facts, uint32_t count, const char *uid)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(facts[i].uid, uid) == 0)
+            return true;
+    return false;
+}
+
+static bool is_made(const struct vine__registry *registry, const char *uid)
+{
+    VINE_LIST_FOR_EACH(node, &registry->making)
+    if (strcmp(VINE_LIST_OBJECT(node, struct vine__vm, link)->uid, uid) == 0)
+        return true;
+    return false;
+}
+
+void vine__registry_resolve(struct vine__registry *registry, const char *pool,
+                            const struct vine__vm_facts *facts, uint32_t count, bool is_all)
+{
+    char unused[VINE__SERVER_WHY_BYTES];
+    bool is_changed = false;
+
+    for (uint32_t i = 0; i < registry->clients->count; i++) {
+        struct vine__client *const client = registry->clients->all[i];
+
+        for (uint32_t at = client->vm_count; at-- > 0;) {
+            struct vine__client_vm *const listed = &client->vms[at];
+            struct vine__vm *const vm = vm_at(registry, client, at);
+            const bool is_there = is_among(facts, count, listed->uid);
+
+            if (strcmp(listed->in_doubt, pool) != 0 || is_made(registry, listed->uid) ||
+                (vm != NULL && vm->phase != VINE__VM_IDLE) || (!is_there && !is_all))
+                continue;
+            is_changed = true;
+            listed->in_doubt[0] = '\0';
+            if (is_there)
+                continue;
+            if (vm != NULL)
+                vine__registry_drop(registry, vm);
+            (void)!vine__clients_take(client, listed->uid);
+        }
+    }
+    if (is_changed)
+        (void)!vine__registry_save(registry, unused);
+}
+
 /* ---- who hears of them ---------------------------------------------------------------------- */
 
 void vine__registry_hear(struct vine__registry *registry, const struct vine__vm *vm)
@@ -393,12 +445,6 @@ void vine__registry_unwatch(struct vine__watcher *watcher)
 /* ---- what they take -------------------------------------------------------------------------- */
 
 /* Over the client's own VMs alone: how many others there are makes no difference to it. */
-static struct vine__vm *vm_at(const struct vine__registry *registry,
-                              const struct vine__client *client, uint32_t at)
-{
-    return vine__registry_find(registry, client, client->vms[at], VINE__CLIENT_UID_BYTES - 1);
-}
-
 uint64_t vine__registry_memory(const struct vine__registry *registry,
                                const struct vine__client *client)
 {

@@ -137,6 +137,14 @@ struct vine__vm *vine__registry_find(const struct vine__registry *registry,
 VINE_MUST_CHECK int vine__registry_adopt(struct vine__registry *registry,
                                          struct vine__vm_facts *facts);
 
+/*
+ * A pool was opened, and has the VMs of these facts; and if `is_all` no others. Those of clients
+ * that were in doubt are theirs, or are not there; but for those at which work is under way, which
+ * tells by itself. Before the facts are adopted.
+ */
+void vine__registry_resolve(struct vine__registry *registry, const char *pool,
+                            const struct vine__vm_facts *facts, uint32_t count, bool is_all);
+
 /* An idle one that is off, or backs off, is not there any more; its files are, and it stays its
  * owner's. */
 void vine__registry_drop(struct vine__registry *registry, struct vine__vm *vm);

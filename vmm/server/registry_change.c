@@ -7,6 +7,7 @@
 #include "utils/assert.h"
 #include "utils/container_of.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,33 @@ void vine__vm_begin(struct vine__vm *vm, enum vine__vm_phase phase, enum vine__v
     work->pool = vm->facts.pool;
     work->error = VINE_SERVER_E_DONE;
     work->why[0] = '\0';
+    work->is_in_doubt = false;
     vm->registry->store->begin(vm->registry->store, work);
+}
+
+/* ---- whose they are meanwhile ---------------------------------------------------------------- */
+
+/* Its pool is about to have it, or to lose it: on the disk it is its client's, and in doubt, before
+ * that. Whatever ends the server then, the next one looks which of both it is. */
+static enum vine_server_error doubt(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
+{
+    if (vm->owner == NULL || vine__clients_doubt(vm->owner, vm->uid, vm->facts.pool) != 0)
+        return VINE_SERVER_E_DONE;
+    return vine__registry_save(vm->registry, why);
+}
+
+/* The pool has it, or has not. What is not written of that is in doubt for the next server, which
+ * comes to the same. */
+static enum vine_server_error resolve(struct vine__vm *vm, bool is_there,
+                                      char why[VINE__SERVER_WHY_BYTES])
+{
+    if (vm->owner == NULL)
+        return VINE_SERVER_E_DONE;
+    if (is_there)
+        (void)!vine__clients_doubt(vm->owner, vm->uid, "");
+    else
+        (void)!vine__clients_take(vm->owner, vm->uid);
+    return vine__registry_save(vm->registry, why);
 }
 
 /* ---- creation -------------------------------------------------------------------------------- */
@@ -110,15 +137,6 @@ static bool has_name(const struct vine_list *vms, const struct vine__client *cli
     return false;
 }
 
-static uint32_t making_of(const struct vine__registry *registry, const struct vine__client *client)
-{
-    uint32_t count = 0;
-
-    VINE_LIST_FOR_EACH(node, &registry->making)
-    count += VINE_LIST_OBJECT(node, struct vine__vm, link)->owner == client;
-    return count;
-}
-
 /* It is not among those that are made any more, and is nothing. */
 static void give_up(struct vine__vm *vm, enum vine_server_error error, const char *why)
 {
@@ -134,36 +152,25 @@ static void unmade(struct vine__vm_store_work *work)
     give_up(vm, vm->error, vm->ended_text);
 }
 
-/* The client has it from now on, on the disk too. */
-static enum vine_server_error give(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
-{
-    struct vine__registry *const registry = vm->registry;
-    enum vine_server_error told;
-
-    if (vm->owner == NULL)
-        return vine__registry_refuse(why, VINE_SERVER_E_NO_CLIENT, "the client is gone");
-    if (vine__clients_give(registry->clients, vm->owner, vm->uid) != 0)
-        return vine__registry_refuse(why, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
-    told = vine__registry_save(registry, why);
-    if (told != VINE_SERVER_E_DONE)
-        (void)!vine__clients_take(vm->owner, vm->uid);
-    return told;
-}
-
 static void made(struct vine__vm_store_work *work)
 {
     struct vine__vm *const vm = vine__vm_of_work(work);
+    char unused[VINE__SERVER_WHY_BYTES];
 
     if (work->error != VINE_SERVER_E_DONE) {
+        if (!work->is_in_doubt)
+            (void)!resolve(vm, false, unused);
         give_up(vm, work->error, work->why);
         return;
     }
     vine__vm_take_facts(vm, &work->facts);
-    vm->error = give(vm, vm->ended_text);
-    if (vm->error != VINE_SERVER_E_DONE) {
+    if (vm->owner == NULL) {
+        vm->error =
+            vine__registry_refuse(vm->ended_text, VINE_SERVER_E_NO_CLIENT, "the client is gone");
         vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, unmade);
         return;
     }
+    (void)!resolve(vm, true, unused);
     vm->phase = VINE__VM_IDLE;
     vine_list_remove(&vm->link);
     vine__registry_remember(vm->registry, vm);
@@ -189,6 +196,23 @@ static enum vine_server_error name_it(const struct vine__registry *registry, str
     return VINE_SERVER_E_DONE;
 }
 
+/* It is its client's from now on. */
+static enum vine_server_error list_it(struct vine__vm *vm, struct vine__asker *asker)
+{
+    int error = vine__vm_new_uid(vm->uid);
+
+    if (error == 0)
+        error = vine__clients_give(vm->registry->clients, vm->owner, vm->uid);
+    if (error == -ENOSPC)
+        return refuse(asker, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
+    if (error != 0)
+        return refuse(asker, VINE_SERVER_E_FAILED, "no memory");
+    asker->error = doubt(vm, asker->why);
+    if (asker->error != VINE_SERVER_E_DONE)
+        (void)!vine__clients_take(vm->owner, vm->uid);
+    return asker->error;
+}
+
 enum vine_server_error vine__registry_create(struct vine__registry *registry,
                                              struct vine__client *client, const char *name,
                                              size_t size, struct vine__asker *asker)
@@ -198,8 +222,6 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
 
     if (client->pool[0] == '\0')
         return refuse(asker, VINE_SERVER_E_LIMIT, "there is no pool for this client's VMs");
-    if (client->vm_count + making_of(registry, client) >= client->limits.vms)
-        return refuse(asker, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
     vm = calloc(1, sizeof(*vm));
     if (vm == NULL)
         return refuse(asker, VINE_SERVER_E_FAILED, "no memory");
@@ -207,12 +229,14 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     vm->owner = client;
     vm->ended_by = "";
     vm->fd = -1;
+    (void)snprintf(vm->facts.pool, sizeof(vm->facts.pool), "%s", client->pool);
     told = name_it(registry, vm, name, size, asker);
+    if (told == VINE_SERVER_E_DONE)
+        told = list_it(vm, asker);
     if (told != VINE_SERVER_E_DONE) {
         vine__vm_free(vm);
         return told;
     }
-    (void)snprintf(vm->facts.pool, sizeof(vm->facts.pool), "%s", client->pool);
     vine_list_push_back(&registry->making, &vm->link);
     vine__vm_set_asker(vm, asker);
     vm->store_work.name = vm->facts.name;
@@ -226,17 +250,16 @@ static void removed(struct vine__vm_store_work *work)
 {
     struct vine__vm *const vm = vine__vm_of_work(work);
     struct vine__registry *const registry = vm->registry;
-    enum vine_server_error told;
+    enum vine_server_error told = VINE_SERVER_E_DONE;
     char why[VINE__SERVER_WHY_BYTES] = "";
 
     vm->phase = VINE__VM_IDLE;
+    if (!work->is_in_doubt)
+        told = resolve(vm, work->error != VINE_SERVER_E_DONE, why);
     if (work->error != VINE_SERVER_E_DONE) {
         vine__vm_answer(vm, work->error, work->why, "");
         return;
     }
-    if (vm->owner != NULL)
-        (void)!vine__clients_take(vm->owner, vm->uid);
-    told = vine__registry_save(registry, why);
     vm->state = VINE__VM_DELETED;
     vine__registry_hear(registry, vm);
     vine__vm_answer(vm, told, why, "");
@@ -247,9 +270,12 @@ static void removed(struct vine__vm_store_work *work)
 enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__asker *asker)
 {
     const enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
+    char unused[VINE__SERVER_WHY_BYTES];
 
     if (told != VINE_SERVER_E_DONE)
         return asker->error = told;
+    /* Where that cannot be written, for want of room, a removal may make some. */
+    (void)!doubt(vm, unused);
     vine__vm_set_asker(vm, asker);
     vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
     return VINE_SERVER_E_DONE;

@@ -49,7 +49,7 @@ struct vine__vm_facts {
 void vine__vm_facts_fini(struct vine__vm_facts *facts);
 
 enum vine__vm_store_task {
-    /* Make one, of this name, in this pool. */
+    /* Make one, of this name and this UID, which nobody has, in this pool. */
     VINE__VM_CREATE,
     VINE__VM_REMOVE,
     /* Give it the configuration. */
@@ -80,6 +80,8 @@ struct vine__vm_store_work {
      * and the asker's from then on, as is the boot of TAKE_OUT. There are none with an error. */
     enum vine_server_error error;
     char why[VINE__SERVER_WHY_BYTES];
+    bool is_in_doubt; /* with an error of CREATE or REMOVE: nobody knows whether it is there, until
+                         its pool is opened again */
     struct vine__vm_facts facts;
     struct vine__boot *boot;
     /* The store's. */

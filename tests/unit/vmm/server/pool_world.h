@@ -111,7 +111,7 @@ static inline void pool_add(struct vine__pool_change *change, const char *vm, co
         assert_int_equal(json_array_append_new(json_object_get(json, "links"),
                                                json_pack("{s:s}", "appliance", link)),
                          0);
-    pool_step(change, vine__pool_change_add(change, vm, &problem), &problem);
+    pool_step(change, vine__pool_change_add(change, vm, NULL, &problem), &problem);
     pool_put(change, vm, VINE__VM_KERNEL, NULL, "kernel of this one", KERNEL_BYTES);
     pool_put(change, vm, VINE__VM_DISK, "root", "as it was", DISK_BYTES);
     pool_put(change, vm, VINE__VM_DISK, "data", "data", 4096);
@@ -178,6 +178,18 @@ static inline void pool_work_is_done(struct vine__pool_work *work)
 {
     (void)work;
     pool_done_count++;
+}
+
+/* A VM that is to be made, with a UID of its own. */
+static inline struct vine__vm_store_work creation(const char *pool, const char *name)
+{
+    static char uids[16][VINE__VM_UID_BYTES];
+    static uint32_t next;
+    char *const uid = uids[next++ % 16];
+
+    assert_int_equal(vine__vm_new_uid(uid), 0);
+    return (struct vine__vm_store_work){
+        .task = VINE__VM_CREATE, .uid = uid, .pool = pool, .name = name};
 }
 
 /* Work at a VM, to its end; of `farm`, where nothing else is said. */

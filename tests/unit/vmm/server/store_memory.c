@@ -3,7 +3,6 @@
 
 #include "store_memory.h"
 
-#include "arch/peer/random.h"
 #include "utils/config.h"
 #include "utils/container_of.h"
 #include "vmm/server/clients.h"
@@ -34,6 +33,7 @@ struct store_memory {
     struct vine__errand *asked, **asked_end;
     enum vine__vm_store_task failing;
     enum vine_server_error failure; /* DONE: none fails */
+    bool is_silent;                 /* it is done, and nobody hears of that */
 };
 
 static enum vine_server_error refuse(char why[VINE__SERVER_WHY_BYTES], enum vine_server_error error,
@@ -63,11 +63,9 @@ static struct stored **find_stored(const struct vine__vm_store *store, const cha
     return at;
 }
 
-static enum vine_server_error tell_facts(const struct stored *stored,
-                                         struct vine__vm_store_work *work)
+static enum vine_server_error tell_facts(const struct stored *stored, struct vine__vm_facts *facts,
+                                         char why[VINE__SERVER_WHY_BYTES])
 {
-    struct vine__vm_facts *const facts = &work->facts;
-
     *facts = (struct vine__vm_facts){
         .configuration = strdup(stored->configuration),
         .configuration_bytes = strlen(stored->configuration),
@@ -75,7 +73,7 @@ static enum vine_server_error tell_facts(const struct stored *stored,
         .is_taken_out = stored->is_out,
     };
     if (facts->configuration == NULL)
-        return refuse(work->why, VINE_SERVER_E_FAILED, "no memory");
+        return refuse(why, VINE_SERVER_E_FAILED, "no memory");
     memcpy(facts->uid, stored->uid, sizeof(facts->uid));
     memcpy(facts->name, stored->name, sizeof(facts->name));
     memcpy(facts->pool, stored->pool, sizeof(facts->pool));
@@ -137,23 +135,13 @@ static enum vine_server_error configure(struct stored *stored, struct vine__vm_s
 
 /* ---- VMs ------------------------------------------------------------------------------------- */
 
-static int make_uid(char uid[VINE__CLIENT_UID_BYTES])
-{
-    unsigned char random[(VINE__CLIENT_UID_BYTES - 1) / 2];
-    const int error = vine__random_bytes(random, sizeof(random));
-
-    for (size_t i = 0; error == 0 && i < sizeof(random); i++)
-        (void)snprintf(uid + 2 * i, 3, "%02x", random[i]);
-    return error;
-}
-
 static enum vine_server_error create(struct store_memory *memory, struct vine__vm_store_work *work)
 {
     struct stored *const stored = calloc(1, sizeof(*stored));
     json_t *const root = json_pack("{s:s}", "name", work->name);
     enum vine_server_error told = VINE_SERVER_E_DONE;
 
-    if (stored == NULL || root == NULL || make_uid(stored->uid) != 0)
+    if (stored == NULL || root == NULL)
         told = refuse(work->why, VINE_SERVER_E_FAILED, "no memory");
     for (int i = 0; stored != NULL && i < VINE__UPLOAD_COUNT; i++)
         stored->files[i] = -1;
@@ -161,9 +149,10 @@ static enum vine_server_error create(struct store_memory *memory, struct vine__v
         told = take(stored, root, work->why);
     json_decref(root);
     if (told == VINE_SERVER_E_DONE) {
+        (void)snprintf(stored->uid, sizeof(stored->uid), "%s", work->uid);
         (void)snprintf(stored->name, sizeof(stored->name), "%s", work->name);
         (void)snprintf(stored->pool, sizeof(stored->pool), "%s", work->pool);
-        told = tell_facts(stored, work);
+        told = tell_facts(stored, &work->facts, work->why);
     }
     if (told != VINE_SERVER_E_DONE) {
         free(stored != NULL ? stored->configuration : NULL);
@@ -220,20 +209,28 @@ static enum vine_server_error act_on(struct stored **at, struct vine__vm_store_w
         told = put(stored, work);
     else
         stored->is_out = false;
-    return told == VINE_SERVER_E_DONE ? tell_facts(stored, work) : told;
+    return told == VINE_SERVER_E_DONE ? tell_facts(stored, &work->facts, work->why) : told;
 }
 
-static enum vine_server_error act(struct store_memory *memory, struct vine__vm_store_work *work)
+static enum vine_server_error do_it(struct store_memory *memory, struct vine__vm_store_work *work)
 {
     struct stored **at;
 
-    if (memory->failure != VINE_SERVER_E_DONE && memory->failing == work->task)
-        return refuse(work->why, memory->failure, "the store was told to fail");
     if (work->task == VINE__VM_CREATE)
         return create(memory, work);
     at = find_stored(&memory->base, work->uid);
     return *at != NULL ? act_on(at, work)
                        : refuse(work->why, VINE_SERVER_E_NO_VM, "the store has no such VM");
+}
+
+static enum vine_server_error act(struct store_memory *memory, struct vine__vm_store_work *work)
+{
+    if (memory->failure == VINE_SERVER_E_DONE || memory->failing != work->task)
+        return do_it(memory, work);
+    if (memory->is_silent && do_it(memory, work) == VINE_SERVER_E_DONE)
+        vine__vm_facts_fini(&work->facts);
+    work->is_in_doubt = memory->is_silent;
+    return refuse(work->why, memory->failure, "the store was told to fail");
 }
 
 /* ---- work ------------------------------------------------------------------------------------ */
@@ -271,6 +268,35 @@ void vine__store_memory_fail(struct vine__vm_store *store, enum vine__vm_store_t
 
     memory->failing = task;
     memory->failure = error;
+    memory->is_silent = false;
+}
+
+void vine__store_memory_be_silent(struct vine__vm_store *store, enum vine__vm_store_task task)
+{
+    struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
+
+    vine__store_memory_fail(store, task, VINE_SERVER_E_FAILED);
+    memory->is_silent = true;
+}
+
+uint32_t vine__store_memory_list(const struct vine__vm_store *store,
+                                 struct vine__vm_facts **ret_facts)
+{
+    struct store_memory *const memory = VINE_CONTAINER_OF(store, struct store_memory, base);
+    struct vine__vm_facts *all = NULL;
+    uint32_t count = 0;
+
+    for (const struct stored *stored = memory->first; stored != NULL; stored = stored->next) {
+        char why[VINE__SERVER_WHY_BYTES];
+        struct vine__vm_facts *const more = realloc(all, (count + 1) * sizeof(*all));
+
+        if (more == NULL || tell_facts(stored, &more[count], why) != VINE_SERVER_E_DONE)
+            abort();
+        all = more;
+        count++;
+    }
+    *ret_facts = all;
+    return count;
 }
 
 int vine__store_memory_create(struct vine__vm_store **ret_store)

@@ -31,6 +31,14 @@ bool vine__store_memory_step(struct vine__vm_store *store);
 void vine__store_memory_fail(struct vine__vm_store *store, enum vine__vm_store_task task,
                              enum vine_server_error error);
 
+/* From now on all work of this kind is done, and told to have failed: nobody knows what came of it.
+ */
+void vine__store_memory_be_silent(struct vine__vm_store *store, enum vine__vm_store_task task);
+
+/* All that it has, for free(), as are the facts. */
+uint32_t vine__store_memory_list(const struct vine__vm_store *store,
+                                 struct vine__vm_facts **ret_facts);
+
 /* A file of a VM, to be read; -1: it has none. The store's. */
 int vine__store_memory_file(const struct vine__vm_store *store, const char *uid,
                             enum vine__vm_upload upload);

@@ -82,7 +82,7 @@ static void a_vm_is_one_clients(void **state)
     assert_int_equal(vine__clients_take(bob, UID_1), -ENOENT);
     assert_int_equal(vine__clients_take(alice, UID_1), 0);
     assert_int_equal(alice->vm_count, 1);
-    assert_string_equal(alice->vms[0], UID_2);
+    assert_string_equal(alice->vms[0].uid, UID_2);
     assert_int_equal(vine__clients_give(&clients, bob, UID_1), 0);
     assert_ptr_equal(vine__clients_owner(&clients, UID_1), bob);
     assert_ptr_equal(vine__clients_detach(&clients, "bob"), bob);
@@ -95,10 +95,12 @@ static void a_vm_is_one_clients(void **state)
 static void what_was_printed_is_read_the_same(void **state)
 {
     struct vine__clients clients = two_clients(), again;
-    char *const text = vine__clients_print(&clients);
-    char *text_again;
+    char *text, *text_again;
 
     (void)state;
+    assert_int_equal(vine__clients_doubt(clients.all[0], UID_2, "work"), 0);
+    assert_int_equal(vine__clients_doubt(clients.all[0], UID_3, "work"), -ENOENT);
+    text = vine__clients_print(&clients);
     assert_non_null(text);
     assert_int_equal(vine__clients_parse("clients.json", text, strlen(text), &again, why), 0);
     assert_int_equal(again.count, 2);
@@ -111,7 +113,9 @@ static void what_was_printed_is_read_the_same(void **state)
     assert_memory_equal(&again.all[0]->limits, &clients.all[0]->limits,
                         sizeof(clients.all[0]->limits));
     assert_int_equal(again.all[0]->vm_count, 2);
-    assert_string_equal(again.all[0]->vms[1], UID_2);
+    assert_string_equal(again.all[0]->vms[1].uid, UID_2);
+    assert_string_equal(again.all[0]->vms[0].in_doubt, "");
+    assert_string_equal(again.all[0]->vms[1].in_doubt, "work");
     text_again = vine__clients_print(&again);
     assert_string_equal(text, text_again);
     free(text);
@@ -210,6 +214,12 @@ static const struct {
     {FILE_OF("{" NAME "," PATH "," MODE "," IDS "," WORD "," LIMITS ",\"vms\":[\"" UID_1
              "\",\"" UID_2 "\",\"" UID_3 "\"]}"),
      "f: clients[0]: vms: there are more than"},
+    {FILE_OF("{" NAME "," PATH REST ",\"in_doubt\":[]}"), "f: clients[0]: in_doubt: "},
+    {FILE_OF("{" NAME "," PATH REST ",\"in_doubt\":{\"" UID_1 "\":\"p\"}}"),
+     "f: clients[0]: in_doubt: "},
+    {FILE_OF("{" NAME "," PATH "," MODE "," IDS "," WORD "," LIMITS ",\"vms\":[\"" UID_1
+             "\"],\"in_doubt\":{\"" UID_1 "\":\"a/b\"}}"),
+     "f: clients[0]: in_doubt: "},
     {FILE_OF(GOOD "," GOOD), "f: clients[1]: name: there is a client `a`"},
     {FILE_OF(GOOD ",{\"name\":\"b\"," PATH REST "}"),
      "f: clients[1]: path: it is the socket of `a`"},

@@ -211,12 +211,9 @@ static void is_created(struct vine__vm_store_work *work)
 
 static void work_at_one_pool_waits_for_no_other(void **state)
 {
-    struct vine__vm_store_work held = {
-        .task = VINE__VM_CREATE, .done = is_created, .pool = "farm", .name = "alice.held"};
-    struct vine__vm_store_work last = {
-        .task = VINE__VM_CREATE, .done = is_created, .pool = "farm", .name = "alice.last"};
-    struct vine__vm_store_work other = {
-        .task = VINE__VM_CREATE, .pool = "other", .name = "alice.new"};
+    struct vine__vm_store_work held = creation("farm", "alice.held");
+    struct vine__vm_store_work last = creation("farm", "alice.last");
+    struct vine__vm_store_work other = creation("other", "alice.new");
     struct vine__pool_work listing = {.done = pool_work_is_done};
     char why[VINE__PROBLEM_BYTES];
 
@@ -225,6 +222,7 @@ static void work_at_one_pool_waits_for_no_other(void **state)
     assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
     pool_done_count = 0;
     hold_disk();
+    held.done = is_created;
     pool_world.store->begin(pool_world.store, &held);
     await_held();
     /* Another one is opened, changed and closed, and one that is not there is told. */
@@ -236,6 +234,7 @@ static void work_at_one_pool_waits_for_no_other(void **state)
     assert_string_equal(other.why, "the pool of this client is not open");
     assert_int_equal(pool_done_count, 4);
     /* What is asked of the held one comes behind that, in its order. */
+    last.done = is_created;
     pool_world.store->begin(pool_world.store, &last);
     vine__pool_store_list(pool_world.store, &pool_world.registry, &listing);
     step_all();
@@ -252,8 +251,7 @@ static void work_at_one_pool_waits_for_no_other(void **state)
 
 static void a_pool_is_opened_again_behind_its_closing(void **state)
 {
-    struct vine__vm_store_work held = {
-        .task = VINE__VM_CREATE, .done = is_created, .pool = "farm", .name = "alice.held"};
+    struct vine__vm_store_work held = creation("farm", "alice.held");
     struct vine__pool_work closing = {.done = pool_work_is_done, .name = "farm"};
     struct vine__pool_work opening = {
         .done = pool_work_is_done, .folder = pool_world.folder, .name = "farm"};
@@ -262,6 +260,7 @@ static void a_pool_is_opened_again_behind_its_closing(void **state)
     assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
     pool_done_count = 0;
     hold_disk();
+    held.done = is_created;
     pool_world.store->begin(pool_world.store, &held);
     await_held();
     vine__pool_store_close(pool_world.store, &pool_world.registry, &closing);
@@ -275,8 +274,7 @@ static void a_pool_is_opened_again_behind_its_closing(void **state)
 
 static void what_was_asked_is_done_before_the_store_ends(void **state)
 {
-    struct vine__vm_store_work held = {
-        .task = VINE__VM_CREATE, .done = is_created, .pool = "farm", .name = "alice.held"};
+    struct vine__vm_store_work held = creation("farm", "alice.held");
     struct vine__pool_work opening = {
         .done = pool_work_is_done, .folder = pool_world.folder, .name = "farm"};
     struct vine__pool_work listing = {.done = pool_work_is_done};
@@ -285,6 +283,7 @@ static void what_was_asked_is_done_before_the_store_ends(void **state)
     assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
     pool_done_count = 0;
     hold_disk();
+    held.done = is_created;
     pool_world.store->begin(pool_world.store, &held);
     await_held();
     vine__pool_store_open(pool_world.store, &pool_world.registry, &opening);
@@ -462,8 +461,8 @@ static enum vine_server_error configure(const char *uid, const char *json,
 
 static void vms_are_made_changed_and_removed(void **state)
 {
-    const struct vine__vm_store_work create = {
-        .task = VINE__VM_CREATE, .name = "alice.new", .pool = "farm"};
+    const struct vine__vm_store_work create = creation("farm", "alice.new");
+    struct vine__vm_store_work same = creation("farm", "alice.new");
     struct vine__vm_facts facts = {.uid = ""};
     char uid[VINE__VM_UID_BYTES];
     struct vine__boot *boot;
@@ -473,9 +472,12 @@ static void vms_are_made_changed_and_removed(void **state)
     assert_int_equal(change(create, &facts), VINE_SERVER_E_DONE);
     assert_string_equal(facts.name, "alice.new");
     assert_string_equal(facts.pool, "farm");
-    assert_true(vine__vm_is_uid(facts.uid));
+    assert_string_equal(facts.uid, create.uid);
     memcpy(uid, facts.uid, sizeof(uid));
-    assert_int_equal(change(create, &facts), VINE_SERVER_E_EXISTS);
+    assert_int_equal(change(same, &facts), VINE_SERVER_E_EXISTS);
+    same.uid = uid;
+    same.name = "alice.other";
+    assert_int_equal(change(same, &facts), VINE_SERVER_E_EXISTS);
     assert_int_equal(put(uid, VINE__UPLOAD_KERNEL, "its kernel", 5000, &facts), VINE_SERVER_E_DONE);
     assert_int_equal(facts.upload_bytes[VINE__UPLOAD_KERNEL], 5000);
     assert_int_equal(put(uid, VINE__UPLOAD_DISK, "its disk", DISK_BYTES, &facts),
