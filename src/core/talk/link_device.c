@@ -250,10 +250,12 @@ static bool is_version_known(const struct vine_board_layout *theirs, struct vine
     return false;
 }
 
-static uint32_t own_features(const struct vine__link *link)
+static uint32_t own_features(const struct vine__link *link, uint32_t without)
 {
-    return VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_DEADLINES |
-           (vine__bell_is_there(link->bell) ? VINE_TALK_FEATURE_RINGS : 0);
+    const uint32_t features = VINE_TALK_FEATURE_REASONS | VINE_TALK_FEATURE_DEADLINES |
+                              (vine__bell_is_there(link->bell) ? VINE_TALK_FEATURE_RINGS : 0);
+
+    return features & ~without;
 }
 
 /* ---- the application's side ----------------------------------------------------------------- */
@@ -334,7 +336,7 @@ static int greet(struct vine__link *link, const struct vine__handshake_wish *wis
     struct vine__guest_end peer;
 
     ours->version = VINE_TALK_VERSION;
-    ours->features = own_features(link);
+    ours->features = own_features(link, wish->without);
     ours->channels_max = wish->channels_max;
     ours->tasks_max = wish->tasks_max;
     vine__store_relaxed_u32(&ours->closed.value, 0);
@@ -587,7 +589,7 @@ int vine__link_accept_device(struct vine__link *link, struct vine__device_end *e
     struct vine_board_layout *ours = &link->half->layout->board;
 
     ours->version = VINE_TALK_VERSION;
-    ours->features = own_features(link);
+    ours->features = own_features(link, grant->without);
     (void)snprintf(ours->name, sizeof ours->name, "%s", grant->name);
     error = look_at_caller(link, grant, ret_agreement);
     if (error) {
