@@ -591,6 +591,8 @@ VINE__ALWAYS_INLINE enum vine__serving_state turn(struct vine_appliance *applian
         appliance->is_over = true;
         if (end_some(appliance))
             return VINE__SERVING_BUSY;
+        if (stops == 1 && !vine__leave_end(appliance))
+            return VINE__SERVING_IDLE;
         vine__part_ends(appliance);
         return VINE__SERVING_OVER;
     }

@@ -220,6 +220,12 @@ static int say_all(struct vine_appliance *appliance)
     return error;
 }
 
+bool vine__leave_end(struct vine_appliance *appliance)
+{
+    return !appliance->is_listener_left || appliance->taking_fd < 0 ||
+           say_all(appliance) != -EAGAIN;
+}
+
 /* ---- each part ------------------------------------------------------------------------------- */
 
 static bool is_to_nobody(const struct vine_appliance *appliance)

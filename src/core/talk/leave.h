@@ -20,6 +20,9 @@ int vine__leave_begin(struct vine_appliance *appliance, int fd, struct vine__why
 void vine__leave_hear(struct vine_appliance *appliance);
 /* What a part does of it in a turn. Returns whether anything was done. */
 bool vine__leave_turn(struct vine_appliance *appliance);
+/* We have been told to end while we leave: what is left to us still is the successor's from here
+ * on. Returns whether it has heard of that, or nobody need. */
+bool vine__leave_end(struct vine_appliance *appliance);
 /* Whether a task that has come is the next appliance's: then it is sent back. */
 bool vine__leave_is_for_next(const struct vine_call *call,
                              const struct vine_wire_submission *submission);

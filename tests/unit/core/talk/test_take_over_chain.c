@@ -28,14 +28,19 @@ static int add(const struct held *held, bool is_last)
     return vine_task_run(held->pipe, held->sum, &options, LIMIT, NULL, NULL);
 }
 
-static struct held hold(void)
+static struct held hold_with(uint64_t reconnect_ns)
 {
-    struct held held = {.pipe = open_pipe(LIMIT)};
+    struct held held = {.pipe = open_pipe(reconnect_ns)};
 
     held.sum = served_get(held.pipe, "sum");
     assert_int_equal(vine_session_open(held.pipe, held.sum, &held.session), 0);
     assert_int_equal(add(&held, false), 0);
     return held;
+}
+
+static struct held hold(void)
+{
+    return hold_with(LIMIT);
 }
 
 /* It went on where it began. */
@@ -238,6 +243,28 @@ static void if_the_second_is_killed_the_third_keeps_the_address(void **state)
     stop_last(chain.third);
 }
 
+/* It has handed on what it was left: the first leaves to the third, and ends no pipe. */
+static void if_the_second_is_told_to_end_the_first_leaves_to_the_third(void **state)
+{
+    struct chain chain = {.first = begin(START_AND_LISTEN)};
+
+    (void)state;
+    chain.older = hold_with(0);
+    begin_test();
+    chain.second = begin(START_AND_TAKE_OVER);
+    chain.newer = hold();
+    chain.third = begin(START_AND_TAKE_OVER);
+    assert_int_equal(give(STOP, chain.second).error, 0);
+    open_new(chain.pipes);
+    end_session(&chain.older);
+    assert_int_equal(give(END, chain.first).error, 0);
+    close_held(&chain.older);
+    close_new(chain.pipes);
+    vine_session_close(chain.newer.session);
+    vine_pipe_close(chain.newer.pipe);
+    stop_last(chain.third);
+}
+
 static void if_the_second_and_the_third_are_killed_the_first_has_the_address_again(void **state)
 {
     struct chain chain = begin_chain(true);
@@ -318,6 +345,7 @@ int main(void)
         cmocka_unit_test(if_the_third_ends_by_itself_the_first_has_the_address_again),
         cmocka_unit_test(if_the_third_is_killed_first_the_second_has_the_address_again),
         cmocka_unit_test(if_the_second_is_killed_the_third_keeps_the_address),
+        cmocka_unit_test(if_the_second_is_told_to_end_the_first_leaves_to_the_third),
         cmocka_unit_test(if_the_second_and_the_third_are_killed_the_first_has_the_address_again),
         cmocka_unit_test(if_the_first_is_killed_the_third_goes_on),
         cmocka_unit_test(whoever_is_killed_at_whatever_moment_one_serves),
