@@ -23,6 +23,9 @@
 /* Threads give back a context that is larger than this. */
 #define ZSTD_KEPT_BYTES (16u << 20)
 
+/* From here on a slice of the usual size would take tenths of seconds. */
+#define ZSTD_SLOW_LEVEL 13
+
 enum {
     ZSTD_LEVEL,
     ZSTD_INPUT,
@@ -84,17 +87,22 @@ static int zstd_configure(ZSTD_CCtx *context, uint64_t level)
     return 0;
 }
 
+/* What is compressed between two looks for a cancel: some tens of ms. */
+static size_t zstd_slice(uint64_t level)
+{
+    return level < ZSTD_SLOW_LEVEL ? VINE_SLICE_BYTES : ZSTD_BLOCKSIZE_MAX;
+}
+
 /* Compress all of `input`, in slices, and end each task's output (`mode`: a flush or the frame's
  * end) so that nothing of it stays inside. */
-static int zstd_stream(struct vine_call *call, ZSTD_CCtx *context, ZSTD_inBuffer *input,
-                       ZSTD_outBuffer *output, ZSTD_EndDirective mode)
+static int zstd_stream(struct vine_call *call, ZSTD_CCtx *context, size_t slice,
+                       ZSTD_inBuffer *input, ZSTD_outBuffer *output, ZSTD_EndDirective mode)
 {
     const size_t size = input->size;
     size_t left;
 
     do {
-        const size_t slice_end =
-            size - input->pos > VINE_SLICE_BYTES / 4 ? input->pos + VINE_SLICE_BYTES / 4 : size;
+        const size_t slice_end = size - input->pos > slice ? input->pos + slice : size;
 
         input->size = slice_end;
         left = ZSTD_compressStream2(context, output, input,
@@ -127,8 +135,8 @@ static int zstd_in_session(struct vine_call *call, struct zstd_state *state, uin
         status = 0;
     }
     if (status == 0)
-        status =
-            zstd_stream(call, state->context, input, output, is_last ? ZSTD_e_end : ZSTD_e_flush);
+        status = zstd_stream(call, state->context, zstd_slice(level), input, output,
+                             is_last ? ZSTD_e_end : ZSTD_e_flush);
     if (state->memory.refused)
         status = -VINE_EQUOTA;
     state->memory.call = NULL;
@@ -154,7 +162,7 @@ static int zstd_alone(struct vine_call *call, uint64_t level, ZSTD_inBuffer *inp
         }
     }
     status = zstd_configure(context, level);
-    if (status == 0 && input->size <= VINE_SLICE_BYTES) {
+    if (status == 0 && input->size <= zstd_slice(level)) {
         /* In one piece there is nothing to buffer inside. */
         result = ZSTD_compress2(context, output->dst, output->size, input->src, input->size);
         status = zstd_status(result, NULL);
@@ -164,7 +172,7 @@ static int zstd_alone(struct vine_call *call, uint64_t level, ZSTD_inBuffer *inp
         result = ZSTD_CCtx_setPledgedSrcSize(context, input->size);
         status = zstd_status(result, NULL);
         if (status == 0)
-            status = zstd_stream(call, context, input, output, ZSTD_e_end);
+            status = zstd_stream(call, context, zstd_slice(level), input, output, ZSTD_e_end);
     }
     if (ZSTD_sizeof_CCtx(context) > ZSTD_KEPT_BYTES && pthread_setspecific(zstd_key, NULL) == 0)
         zstd_free(context);

@@ -212,6 +212,24 @@ static void a_cancel_is_seen(void **context)
     free(input);
 }
 
+static void a_cancel_is_seen_soon_where_compressing_takes_long(void **context)
+{
+    uint8_t *input = sample_make(SAMPLE_TEXT, 16, 1 << 20);
+
+    (void)context;
+    for (uint64_t level = 13; level <= VINE_ZSTD_LEVEL_MAX; level += 6) {
+        struct vine_call call;
+
+        fake_call_init(&call, shipped("zstd"), input, 1 << 20, VINE_ZSTD_ROOM(1 << 20));
+        call.has_scalar = true;
+        call.scalar = level;
+        call.looks_until_cancel = 4; /* of eight */
+        assert_int_equal(fake_call_run(&call), -VINE_ECANCELED);
+        fake_call_fini(&call);
+    }
+    free(input);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +243,7 @@ int main(void)
         cmocka_unit_test(a_sessions_memory_is_charged_and_refused),
         cmocka_unit_test(a_session_that_is_given_up_leaks_nothing),
         cmocka_unit_test(a_cancel_is_seen),
+        cmocka_unit_test(a_cancel_is_seen_soon_where_compressing_takes_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
