@@ -124,7 +124,8 @@ static int run_agent(const struct arguments *arguments)
 static const char *const agent_description[] = {
     "Serves the procedures of another appliance to the applications of this machine, over one pipe "
     "of its own: where a link to an appliance in another machine takes one process, several share "
-    "it through an agent. To them it is an appliance; it copies data into the link and out of it.",
+    "it through an agent. To them it is an appliance without streams; it copies data into the link "
+    "and out of it.",
     "Where the appliance is lost, tasks end with VINE_EPEERLOST and new pipes are refused until it "
     "is back, for which the agent tries again and again. Open pipes stay, and find the procedures "
     "that it has then. Signals are those of `vine appliance`.",

@@ -29,7 +29,8 @@ static const char *const in_use_kinds[] = {
 };
 /* The procedures of the protocol itself; others have names that the appliance alone knows. */
 static const char *const builtins[] = {
-    NULL, "lookup", "procedures", "accelerators", "acquire", "release", "statistics", "pipes",
+    NULL,      "lookup",     "procedures", "accelerators", "acquire",
+    "release", "statistics", "pipes",      "examine",
 };
 
 static const char *name_status(uint32_t status)
