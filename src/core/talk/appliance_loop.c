@@ -345,6 +345,10 @@ static bool may_sleep(struct vine_appliance *appliance, uint32_t event_word)
 {
     if (appliance->named != NULL)
         vine__served_look_named(appliance, vine__clock_ticks());
+    /* Who raised the word of a named segment before that will not do so again: its pipe is looked
+     * at once more, below, though it sleeps. A reactor hears of the word each time. */
+    if (appliance->named_pipe != NULL && !appliance->hears_when_told)
+        vine__loop_activate(appliance->named_pipe);
     if (VINE__UNLIKELY(vine__account_wants(appliance)))
         return false;
     if (appliance->places != NULL)
