@@ -375,9 +375,9 @@ int doctor_segment(const char *address, bool json)
             message_error("%s", why.text);
         else
             message_error("cannot look at %s: %s", message_escape(address), vine_error_text(error));
-        status = error == -ENOENT         ? STATUS_NO_APPLIANCE
-                 : error == -VINE_ECONFIG ? STATUS_USAGE
-                                          : status_of_error(error);
+        status = error == -ENOENT || error == -ENODEV ? STATUS_NO_APPLIANCE
+                 : error == -VINE_ECONFIG             ? STATUS_USAGE
+                                                      : status_of_error(error);
     } else {
         status = show(survey, json);
     }

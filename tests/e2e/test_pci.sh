@@ -60,6 +60,34 @@ for listened in "pci:$first" "pci:${first#0000:}" pci:auto; do
     stop
 done
 
+# What lies there can be looked at from either guest while both processes have it; a device of which
+# nobody made a segment, and one that is not there.
+walks() {
+    VINE_SYSFS=$scratch/$1 "$vine" doctor --segment pci:auto >walked &&
+        grep -q "^  application  alive, process $application," walked &&
+        grep -q "^tasks    sha256 " walked
+}
+listened=pci:$first
+serve
+if [ -x "$VINE_BUILD_DIR/vine-appliance" ]; then
+    mkfifo held
+    VINE_SYSFS=$scratch/there "$vine" run sha256 --quiet --appliance pci:auto - <held >sum &
+    application=$!
+    exec 4>held
+    head -c 100000 files/b >&4
+    for side in here there; do
+        until_true walks $side
+        grep -q '^0 inconsistencies' walked || fail "$(cat walked)"
+    done
+    exec 4>&-
+    wait $application || fail "the application was disturbed"
+    head -c 100000 files/b | sha256sum | cmp - sum || fail "another sum"
+fi
+stop
+expect 0 env VINE_SYSFS="$scratch/small" "$vine" doctor --segment pci:auto
+expect 69 "$vine" doctor --segment pci:00:09.0
+said 'device 0000:00:09.0 is not there'
+
 # By configuration file, each side with the path of its own device.
 for side in here there; do
     bdf=$first

@@ -5,6 +5,8 @@
 
 #include <vine/error.h>
 
+#include "utils/bits.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,12 +37,30 @@ static int open_named(struct vine__memory_reader *reader,
     return reader->fd < 0 ? -errno : 0;
 }
 
+static int open_device(struct vine__memory_reader *reader,
+                       const struct vine__memory_options *options)
+{
+    struct vine__memory_options for_reading = *options;
+
+    for_reading.protection = VINE__MEMORY_READ;
+    for_reading.exclusive = false;
+
+    const int error = vine__memory_open(&for_reading, &reader->memory);
+
+    if (error == 0)
+        (void)snprintf(reader->label, sizeof(reader->label), "%s",
+                       vine__memory_label(reader->memory));
+    return error;
+}
+
 int vine__memory_reader_open(struct vine__memory_reader *reader,
                              const struct vine__memory_options *options)
 {
     struct stat facts;
 
     *reader = (struct vine__memory_reader){.fd = -1, .offset_bytes = options->offset_bytes};
+    if (options->backend == VINE__MEMORY_IVSHMEM)
+        return open_device(reader, options);
 
     const int error = open_named(reader, options);
 
@@ -62,12 +82,16 @@ void vine__memory_reader_close(struct vine__memory_reader *reader)
     if (reader->fd >= 0)
         (void)close(reader->fd);
     reader->fd = -1;
+    vine__memory_close(reader->memory);
+    reader->memory = NULL;
 }
 
 uint64_t vine__memory_reader_size(const struct vine__memory_reader *reader)
 {
     struct stat facts;
 
+    if (reader->memory != NULL)
+        return vine__memory_size(reader->memory);
     if (fstat(reader->fd, &facts) != 0 || facts.st_size < 0)
         return 0;
 
@@ -76,10 +100,21 @@ uint64_t vine__memory_reader_size(const struct vine__memory_reader *reader)
     return size > reader->offset_bytes ? size - reader->offset_bytes : 0;
 }
 
-size_t vine__memory_reader_read(const struct vine__memory_reader *reader, uint64_t offset_bytes,
-                                void *ret_bytes, size_t size)
+static size_t read_device(const struct vine__memory *memory, uint64_t offset_bytes,
+                          unsigned char *bytes, size_t size)
 {
-    unsigned char *const bytes = ret_bytes;
+    const uint64_t end_bytes = vine__memory_size(memory);
+    const size_t count =
+        offset_bytes < end_bytes ? vine__min_u64(size, end_bytes - offset_bytes) : 0;
+
+    if (count > 0)
+        memcpy(bytes, (const unsigned char *)vine__memory_base(memory) + offset_bytes, count);
+    return count;
+}
+
+static size_t read_file(const struct vine__memory_reader *reader, uint64_t offset_bytes,
+                        unsigned char *bytes, size_t size)
+{
     size_t done = 0;
 
     while (done < size && offset_bytes + size < VINE__MEMORY_BYTES_MAX) {
@@ -92,6 +127,16 @@ size_t vine__memory_reader_read(const struct vine__memory_reader *reader, uint64
             break;
         done += (size_t)count;
     }
-    memset(bytes + done, 0, size - done);
+    return done;
+}
+
+size_t vine__memory_reader_read(const struct vine__memory_reader *reader, uint64_t offset_bytes,
+                                void *ret_bytes, size_t size)
+{
+    const size_t done = reader->memory != NULL
+                            ? read_device(reader->memory, offset_bytes, ret_bytes, size)
+                            : read_file(reader, offset_bytes, ret_bytes, size);
+
+    memset((unsigned char *)ret_bytes + done, 0, size - done);
     return done;
 }

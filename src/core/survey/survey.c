@@ -149,11 +149,33 @@ static int look_until_sure(const struct vine__memory_reader *reader, struct vine
     return survey->looks == 0 ? -ENOMEM : 0;
 }
 
+/* And not the memory of a link, which each side has a half of. */
+static bool is_segment_of_device(const char *address)
+{
+    struct vine__address resolved;
+    struct vine__why why;
+
+    return strncmp(address, "pci:", 4) == 0 &&
+           vine__address_resolve(address, false, &resolved, &why) == 0 && resolved.is_named;
+}
+
 bool vine__survey_takes(const char *address)
 {
     return address != NULL &&
            (strncmp(address, "file:", 5) == 0 || strncmp(address, "shm:", 4) == 0 ||
-            strncmp(address, "vinetalk:", 9) == 0);
+            strncmp(address, "vinetalk:", 9) == 0 || is_segment_of_device(address));
+}
+
+static enum vine__memory_backend backend_of(const struct vine__address *address)
+{
+    switch (address->backend) {
+    case VINE_SEGMENT_FILE:
+        return VINE__MEMORY_FILE;
+    case VINE_SEGMENT_IVSHMEM:
+        return VINE__MEMORY_IVSHMEM;
+    default:
+        return VINE__MEMORY_POSIX;
+    }
 }
 
 int vine__survey_segment(const char *address, struct vine__survey *ret_survey,
@@ -166,13 +188,13 @@ int vine__survey_segment(const char *address, struct vine__survey *ret_survey,
 
     if (error)
         return error;
-    if (!resolved.is_named || resolved.backend == VINE_SEGMENT_IVSHMEM) {
+    if (!resolved.is_named) {
         vine__why_say(why, "%s is no segment of this machine", resolved.text);
         return -EOPNOTSUPP;
     }
-    options.backend =
-        resolved.backend == VINE_SEGMENT_FILE ? VINE__MEMORY_FILE : VINE__MEMORY_POSIX;
+    options.backend = backend_of(&resolved);
     options.name = resolved.name;
+    options.sysfs_root = resolved.sysfs_root[0] != 0 ? resolved.sysfs_root : NULL;
     options.offset_bytes = resolved.offset_bytes;
     options.why = why->text;
     options.why_size = sizeof why->text;

@@ -135,15 +135,15 @@ struct vine__survey {
     struct vine__survey_finding findings[VINE__SURVEY_FINDINGS];
 };
 
-/* Whether an address names a segment that can be surveyed: file:, shm:, or a vinetalk: of one. */
+/* Whether an address names a segment: file:, shm:, pci: unless that is a link, or vinetalk:. */
 bool vine__survey_takes(const char *address);
 
 /*
  * Look at the segment at `address`. Whatever lies there is a survey: what is no segment, too.
  *
- * Returns 0; -ENOENT  there is none; -EINVAL, -ELOOP  it is no regular file; -VINE_ECONFIG  no such
- *         address; -EOPNOTSUPP  it lies elsewhere; -ENOMEM; or what the system said. A sentence is
- *         in `why` then.
+ * Returns 0; -ENOENT, -ENODEV  there is none; -EINVAL, -ELOOP  it is no regular file;
+ * -VINE_ECONFIG  no such address; -EOPNOTSUPP  it lies elsewhere; -ENOMEM; or what the system said.
+ * A sentence is in `why` then.
  */
 VINE_MUST_CHECK int vine__survey_segment(const char *address, struct vine__survey *ret_survey,
                                          struct vine__why *why);
