@@ -9,6 +9,7 @@
 #include "arch/clock/clock.h"
 #include "core/talk/pipe_internal.h"
 #include "utils/bits.h"
+#include "utils/hostile.h"
 
 static struct vine__channel *make_channel(struct vine_pipe *pipe, bool is_shared)
 {
@@ -205,6 +206,14 @@ static void keep(struct vine_pipe *pipe, const struct vine_wire_submission *mess
     (void)vine__fetch_add_acq_rel_u32(&pipe->kept_count, 1);
 }
 
+/* More than an appliance that reads can have us keep: it is told once of each result, which has a
+ * line of memory at least, of each task in flight and of each session, in two ways. */
+static uint64_t kept_max(const struct vine_pipe *pipe)
+{
+    return vine__load_relaxed_u64(&pipe->mirror_bytes) / VINE_CACHE_LINE +
+           (uint64_t)pipe->channels_max * pipe->tasks_max + 2 * VINE_WIRE_SESSION_PLACES;
+}
+
 void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *message,
                      uint32_t renewal)
 {
@@ -230,4 +239,6 @@ void vine__pipe_tell(struct vine_pipe *pipe, const struct vine_wire_submission *
     if (vine__pipe_renewals(pipe) == renewal)
         keep(pipe, message);
     pthread_mutex_unlock(&pipe->lock);
+    if (VINE__HOSTILE(vine__load_relaxed_u32(&pipe->kept_count) > kept_max(pipe)))
+        vine__pipe_break(pipe, -VINE_EPROTOCOL, true, "it ends tasks, and reads no messages");
 }
