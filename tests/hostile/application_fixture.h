@@ -266,7 +266,7 @@ static inline void attach(struct raw_application *raw, const char *link)
 
     /* Who watches over the links of this machine may have it for a moment. */
     do
-        error = raw_attach(raw, link);
+        error = raw_open(raw, link);
     while (error == -EBUSY);
     assert_int_equal(error, 0);
 }

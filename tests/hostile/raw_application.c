@@ -23,30 +23,25 @@ static struct vine__handshake_wish raw_begin(struct raw_application *raw)
     };
 }
 
-int raw_open(struct raw_application *raw, const char *path)
+int raw_open(struct raw_application *raw, const char *address)
 {
-    return raw_open_without(raw, path, 0);
+    return raw_open_without(raw, address, 0);
 }
 
-int raw_open_without(struct raw_application *raw, const char *path, uint32_t features)
+int raw_open_without(struct raw_application *raw, const char *address, uint32_t features)
 {
     struct vine__handshake_wish wish = raw_begin(raw);
-
-    wish.without = features;
-    return vine__link_connect(&raw->link, path, &wish, &raw->agreement);
-}
-
-int raw_attach(struct raw_application *raw, const char *address)
-{
     struct vine__address resolved;
-
-    const struct vine__handshake_wish wish = raw_begin(raw);
     const int error = vine__address_resolve(address, false, &resolved, &raw->why);
 
     if (error)
         return error;
-    return resolved.is_link ? vine__link_meet(&raw->link, &resolved, &wish, &raw->agreement)
-                            : vine__link_attach(&raw->link, &resolved, &wish, &raw->agreement);
+    wish.without = features;
+    if (resolved.is_link)
+        return vine__link_meet(&raw->link, &resolved, &wish, &raw->agreement);
+    return resolved.is_named
+               ? vine__link_attach(&raw->link, &resolved, &wish, &raw->agreement)
+               : vine__link_connect(&raw->link, resolved.text, &wish, &raw->agreement);
 }
 
 void raw_close(struct raw_application *raw)

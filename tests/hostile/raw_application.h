@@ -41,12 +41,10 @@ struct raw_application {
     struct vine__why why;
 };
 
-/* 0 or a negative code of vine__link_connect. */
-int raw_open(struct raw_application *raw, const char *path);
+/* At a socket, a named segment or a link. 0 or a negative code of who makes the link. */
+int raw_open(struct raw_application *raw, const char *address);
 /* The same as one that does not know these features. */
-int raw_open_without(struct raw_application *raw, const char *path, uint32_t features);
-/* The same at a named segment or a link. */
-int raw_attach(struct raw_application *raw, const char *address);
+int raw_open_without(struct raw_application *raw, const char *address, uint32_t features);
 void raw_close(struct raw_application *raw);
 
 /* Open the next channel properly. 0, or -VINE_EPEERLOST if the appliance did not answer. */

@@ -423,7 +423,7 @@ static void who_breaks_the_protocol_is_sent_away_with_a_reason(void **state)
         const uint32_t told = vine__load_acquire_u32(&fixture->told->breaks);
 
         (void)alarm(HANG_GUARD_SECONDS);
-        assert_int_equal(raw_attach(&bad, fixture->address), 0);
+        assert_int_equal(raw_open(&bad, fixture->address), 0);
         assert_int_equal(raw_open_channel(&bad), 0);
         breaks[i].act(&bad);
         while (vine__load_acquire_u32(&fixture->told->breaks) == told)
@@ -462,7 +462,7 @@ static void try_word(const struct fixture *fixture, struct raw_application *bad,
 
     (void)alarm(2 * HANG_GUARD_SECONDS);
     if (bad->link.named == NULL) {
-        assert_int_equal(raw_attach(bad, fixture->address), 0);
+        assert_int_equal(raw_open(bad, fixture->address), 0);
         assert_int_equal(raw_open_channel(bad), 0);
     }
 
@@ -553,7 +553,7 @@ static void leave_epoch(const struct fixture *fixture, enum vine_segment_kind ki
     uint64_t size_bytes = 0;
 
     memset(&bad, 0, sizeof bad);
-    assert_int_equal(raw_attach(&bad, fixture->address), 0);
+    assert_int_equal(raw_open(&bad, fixture->address), 0);
     assert_int_equal(vine_segment_presence(bad.link.named, VINE_SEGMENT_APPLICATION, &presence), 0);
     assert_int_equal(vine_segment_find(bad.link.named, kind, &base, &size_bytes), 0);
     half = base;
@@ -643,7 +643,7 @@ static void play(const struct fixture *fixture,
         static struct raw_application raw;
 
         close(said[0]);
-        if (raw_attach(&raw, fixture->address) != 0 || raw_open_channel(&raw) != 0)
+        if (raw_open(&raw, fixture->address) != 0 || raw_open_channel(&raw) != 0)
             _exit(1);
         act(&raw, said[1]);
         _exit(0);

@@ -53,7 +53,7 @@ struct opening {
 static int open_raw(void *context)
 {
     struct opening *opening = context;
-    const int error = raw_attach(opening->raw, opening->address);
+    const int error = raw_open(opening->raw, opening->address);
 
     return error ? error : raw_open_channel(opening->raw);
 }

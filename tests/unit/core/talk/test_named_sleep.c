@@ -11,19 +11,6 @@ static const struct vine_procedure_definition noop = {
     .run = run_noop,
 };
 
-struct opening {
-    struct raw_application *raw;
-    const char *address;
-};
-
-static int open_raw(void *context)
-{
-    struct opening *opening = context;
-    const int error = raw_attach(opening->raw, opening->address);
-
-    return error ? error : raw_open_channel(opening->raw);
-}
-
 static bool may_sleep(struct stepped *stepped)
 {
     uint64_t limit_ns = 0;
@@ -47,7 +34,6 @@ static void nobody_sleeps_who_was_woken_and_has_not_heard(void **state)
     struct stepped stepped = {.folder = "/tmp/vine-stepped-XXXXXX"};
     static struct raw_application raw;
     char address[64];
-    struct opening opening = {.raw = &raw, .address = address};
 
     (void)state;
     skip_if_emulated("tells a process another start time of itself than others see");
@@ -55,7 +41,7 @@ static void nobody_sleeps_who_was_woken_and_has_not_heard(void **state)
     (void)snprintf(address, sizeof address, "file:%s/segment", stepped.folder);
     stepped_start_at(&stepped, address, &options);
     assert_int_equal(vine_appliance_register(stepped.appliance, &noop), 0);
-    assert_int_equal(stepped_turn_while(&stepped, open_raw, &opening), 0);
+    stepped_open(&stepped, &raw, 1);
     for (uint64_t i = 0; i < 10; i++) {
         sleep_until_heard(&stepped);
         assert_true(may_sleep(&stepped)); /* again and again */
