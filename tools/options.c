@@ -126,6 +126,12 @@ static bool set(struct parser *parser, const struct option *option, const char *
     const size_t index = (size_t)(option - parser->verb->options);
 
     VINE_ASSERT(index < 64);
+    /* One of two values would be passed over. */
+    if (option->kind != OPTION_FLAG && option->kind != OPTION_LIST &&
+        (parser->arguments->given >> index & 1) != 0) {
+        message_error("%s is given twice", said);
+        return false;
+    }
     if (!options_set(option, said, text, parser->arguments->values))
         return false;
     parser->arguments->given |= 1ULL << index;

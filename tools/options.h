@@ -4,7 +4,7 @@
  *
  * Understood are `--name value`, `--name=value`, `-n value`, `-nvalue`, flags in a bundle (`-vj8`),
  * options between operands, and `--`, after which all are operands. `--help` and `-h` are options
- * of every verb. The last of two equal options wins, but where the option is a list.
+ * of every verb. Flags and lists may be given more than once, and nothing else.
  */
 #ifndef VINE_TOOLS_OPTIONS_H
 #define VINE_TOOLS_OPTIONS_H

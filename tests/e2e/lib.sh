@@ -91,7 +91,11 @@ said() {
 serve() {
     rm -f "$scratch/says"
     mkfifo "$scratch/says"
-    "$vine" appliance --listen "${listened:-$address}" "$@" >"$scratch/says" 2>&1 &
+    case " $* " in
+    *' --listen '*) ;;
+    *) set -- --listen "${listened:-$address}" "$@" ;;
+    esac
+    "$vine" appliance "$@" >"$scratch/says" 2>&1 &
     serving=$!
     exec 3<"$scratch/says"
     before=

@@ -143,13 +143,18 @@ static void every_form_of_an_option_is_understood(void **state)
     options_free(&arguments);
 }
 
-static void the_last_of_two_wins(void **state)
+static void what_can_be_one_alone_is_refused_the_second_time(void **state)
 {
     struct arguments arguments;
 
     (void)state;
-    assert_int_equal(PARSE(&arguments, "a", "-n", "1", "--count", "2", "-n3"), OPTIONS_PARSED);
-    assert_int_equal(((const struct values *)arguments.values)->count, 3);
+    WRONG("a", "-n1", "--count", "2");
+    WRONG("a", "-n1", "-n1");
+    WRONG("a", "--text=b", "--text", "c");
+    WRONG("a", "--size=1M", "--size=1M");
+    assert_non_null(strstr(message_last_error(), "--size is given twice"));
+    assert_int_equal(PARSE(&arguments, "a", "-f", "-lb", "--flag", "--list=c"), OPTIONS_PARSED);
+    assert_int_equal(((const struct values *)arguments.values)->list.count, 2);
     options_free(&arguments);
 }
 
@@ -258,7 +263,7 @@ int main(void)
         cmocka_unit_test(counts_keep_to_their_bounds_and_zero_is_as_good_as_given),
         cmocka_unit_test(too_few_and_too_many_operands_are_refused),
         cmocka_unit_test(every_form_of_an_option_is_understood),
-        cmocka_unit_test(the_last_of_two_wins),
+        cmocka_unit_test(what_can_be_one_alone_is_refused_the_second_time),
         cmocka_unit_test(a_list_has_all_in_their_order),
         cmocka_unit_test(behind_two_dashes_all_are_operands),
         cmocka_unit_test(a_single_dash_is_an_operand),
