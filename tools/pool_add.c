@@ -59,6 +59,15 @@ static int open_piece(struct addition *addition, enum vine__vm_file file, const 
         message_error("a machine has up to %d disks", VINE__VM_DISKS_MAX);
         return STATUS_USAGE;
     }
+    for (size_t i = 0; disk != NULL && i < addition->piece_count; i++) {
+        const char *const other = addition->pieces[i].disk;
+
+        if (other != NULL && strlen(other) == disk_length &&
+            memcmp(other, disk, disk_length) == 0) {
+            message_error("the disk \"%s\" is given twice", message_escape(other));
+            return STATUS_USAGE;
+        }
+    }
     const int status = pools_source(path, &piece->source);
     if (status != STATUS_DONE)
         return status;
@@ -239,6 +248,33 @@ static int change(struct vine__pool_change *change, void *context, struct vine__
     return error;
 }
 
+/* A configuration that was refused is in no file of the pool: it is called by where it is from. */
+static void call_configuration(struct vine__problem *problem, const char *name, const char *called)
+{
+    const struct vine__problem told = *problem;
+    char hash[VINE__VM_HASH_BYTES], path[VINE__POOL_PATH_BYTES];
+    const char *at;
+
+    vine__vm_hash(name, hash);
+    vine__vm_path(hash, VINE__VM_CONFIGURATION, NULL, path);
+    at = strstr(told.text, path);
+    if (at != NULL)
+        (void)snprintf(problem->text, sizeof(problem->text), "%.*s%s%s", (int)(at - told.text),
+                       told.text, called, at + strlen(path));
+}
+
+static int add(struct vine__pool *pool, struct addition *addition, const char *configuration)
+{
+    struct vine__problem problem = {.text = ""};
+    const int error = pools_try(pool, change, addition, &problem);
+
+    if (error == 0)
+        return STATUS_DONE;
+    call_configuration(&problem, addition->name,
+                       configuration != NULL ? configuration : "its configuration");
+    return pools_fail(error, &problem);
+}
+
 static int show(const char *name, struct vine__pool *pool, bool json)
 {
     const struct vine__pool_contents *contents;
@@ -262,7 +298,7 @@ static int run_add(const struct arguments *arguments)
     if (status == STATUS_DONE)
         status = pools_open(arguments->operands[0], VINE__POOL_OWN, NULL, &pool, &contents);
     if (status == STATUS_DONE)
-        status = pools_change(pool, change, &addition);
+        status = add(pool, &addition, values->configuration);
     if (status == STATUS_DONE)
         status = show(addition.name, pool, values->json);
     vine__pool_close(pool);

@@ -34,7 +34,8 @@ static void print_vm(const struct vine__pool_vm *vm)
         printf("unusable: %s\n", message_escape(vm->problem.text));
         return;
     }
-    printf("%u processors, %s; kernel %s, initrd %s", configuration->cpu_count,
+    printf("%u processor%s, %s; kernel %s, initrd %s", configuration->cpu_count,
+           configuration->cpu_count == 1 ? "" : "s",
            human_binary(configuration->memory_bytes, memory), size_of(&vm->entry.kernel, kernel),
            size_of(&vm->entry.initrd, initrd));
     for (uint32_t i = 0; i < configuration->disk_count; i++)

@@ -131,18 +131,26 @@ int pools_source(const char *path, struct vine__source *ret_source)
     return STATUS_DONE;
 }
 
-int pools_change(struct vine__pool *pool, pools_change_fn work, void *context)
+int pools_try(struct vine__pool *pool, pools_change_fn work, void *context,
+              struct vine__problem *problem)
 {
-    struct vine__problem problem = {.text = ""};
     struct vine__pool_change *change;
-    int error = vine__pool_change_begin(pool, &change, &problem);
+    int error = vine__pool_change_begin(pool, &change, problem);
 
     if (error == 0) {
-        error = work(change, context, &problem);
-        const int ended = vine__pool_change_end(change, error == 0, &problem);
+        error = work(change, context, problem);
+        const int ended = vine__pool_change_end(change, error == 0, problem);
         error = error != 0 ? error : ended;
     }
     pools_progress_end();
+    return error;
+}
+
+int pools_change(struct vine__pool *pool, pools_change_fn work, void *context)
+{
+    struct vine__problem problem = {.text = ""};
+    const int error = pools_try(pool, work, context, &problem);
+
     return error != 0 ? pools_fail(error, &problem) : STATUS_DONE;
 }
 

@@ -35,6 +35,9 @@ int pools_source(const char *path, struct vine__source *ret_source);
 typedef int (*pools_change_fn)(struct vine__pool_change *change, void *context,
                                struct vine__problem *problem);
 int pools_change(struct vine__pool *pool, pools_change_fn work, void *context);
+/* The same, whose problem is the caller's to tell. Returns 0 or an error. */
+int pools_try(struct vine__pool *pool, pools_change_fn work, void *context,
+              struct vine__problem *problem);
 
 /* Remove machines, as one change. Returns a status, which was told. */
 int pools_remove(const char *pool_name, char **names, size_t count, bool json);

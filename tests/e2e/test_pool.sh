@@ -80,7 +80,14 @@ refused() {
 refused 'has a machine "zip" already' zip
 refused 'a name is 1 to 31' 'a b'
 refused 'memory: is whole MiB' small --memory 1M
-refused 'autostart: is none of' auto --autostart sometimes
+refused 'auto: its configuration: autostart: is none of' auto --autostart sometimes
+expect 2 "$vine" pool add farm twice --disk root=root --disk root=kernel
+said 'the disk "root" is given twice'
+expect 2 "$vine" pool add farm twice --disk root=root --read-only-disk root=kernel
+said 'the disk "root" is given twice'
+expect 2 "$vine" pool add farm twice --kernel kernel --kernel root
+said '--kernel is given twice'
+clean
 head -c 2000000 /dev/urandom >large
 refused 'large: is larger than the pool.s limit of 1048576' large --kernel large
 truncate -s 5M large
@@ -88,7 +95,9 @@ refused 'large: is larger than the pool.s limit' large --disk root=large
 echo '{"links": [{"appliance": "nobody"}]}' >cfg
 refused 'links\[0\].appliance: the pool has no machine "nobody"' alone --configuration cfg
 echo '{"disks": [{"name": "root"}]}' >cfg
-refused 'disks\[0\].name: the pool has no disk "root"' alone --configuration cfg
+refused 'alone: ./cfg: disks\[0\].name: the pool has no disk "root"' alone --configuration ./cfg
+echo '{"disc": []}' >cfg
+refused 'alone: cfg: "disc" is not known here' alone --configuration cfg
 # Two names with one hash.
 expect 0 "$vine" pool add farm 8yn0iYCKYHlIj4-BwPqk
 refused 'is that of the machine "8yn0iYCKYHlIj4-BwPqk"' GReLUrM4wMqfg9yzV3KQ

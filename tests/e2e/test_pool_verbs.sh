@@ -21,6 +21,7 @@ head -c 300000 /dev/urandom >other
 truncate -s 3M root && echo data | dd of=root bs=1k seek=2000 conv=notrunc 2>/dev/null
 expect 0 "$vine" pool create farm --size 32M
 expect 0 "$vine" pool add farm zip --kernel kernel
+"$vine" pool show farm | grep -q ' 1 processor, ' || fail "$("$vine" pool show farm)"
 
 expect 69 "$vine" vm kernel zip other
 said 'no VM server'
