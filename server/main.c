@@ -155,8 +155,7 @@ static int load_clients(struct program *program)
     error = vine__clients_load(program->clients_path, &program->clients, why);
     if (error == 0)
         return STATUS_DONE;
-    message_error("%s: %s", message_escape(program->clients_path),
-                  why[0] != '\0' ? message_escape(why) : vine_error_text(error));
+    message_error("%s", message_escape(why));
     return STATUS_FAILED;
 }
 

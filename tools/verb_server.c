@@ -34,7 +34,7 @@ static const struct option server_options[] = {
      .hint = COMPLETE_DIRECTORY,
      VALUE(runtime),
      .value = "DIR",
-     .fallback = "(/run/vine, or $XDG_RUNTIME_DIR/vine)",
+     .fallback = "(/run/vine, or $XDG_RUNTIME_DIR/vine, or /tmp/vine-UID)",
      .help = "what does not: sockets"},
     {.name = "console-links",
      .kind = OPTION_TEXT,

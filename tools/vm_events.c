@@ -90,6 +90,8 @@ static const struct option events_options[] = {
      .kind = OPTION_COUNT,
      VALUE(count),
      .value = "N",
+     .min = 1,
+     .max = UINT32_MAX,
      .help = "end after so many",
      .fallback = "(never)"},
     {.name = "json",

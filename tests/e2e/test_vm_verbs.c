@@ -312,6 +312,7 @@ static void events_are_printed_as_they_come(void **state)
     pid_t child, other;
 
     (void)state;
+    expect(2, "takes a number from 1 to", "vine vm events -s alice -n 0");
     make_zip();
     child = begin_shell("vine vm events -s alice --count 4 --json");
     while (vine_list_is_empty(&served->registry.watchers))
