@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -84,9 +85,7 @@ static int list_folder(const char *folder, json_t *array)
             path = NULL;
         if (path == NULL || asprintf(&settings, "%s.json", path) < 0)
             settings = NULL;
-        FILE *const file = settings != NULL ? fopen(settings, "re") : NULL;
-        if (file != NULL) {
-            (void)fclose(file);
+        if (settings != NULL && access(settings, F_OK) == 0) {
             const int listed = list_one(path, array);
             status = listed != STATUS_DONE ? listed : status;
         }

@@ -35,15 +35,52 @@ int vine__write_at(int fd, const void *bytes, size_t size, uint64_t offset)
     return 0;
 }
 
-int vine__read_file(int folder_fd, const char *path, uint64_t most, void **ret_bytes,
-                    size_t *ret_size)
+/* What a file is that is none, in words. */
+static const char *kind_of(mode_t mode)
 {
-    const int fd =
-        openat(folder_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    switch (mode & S_IFMT) {
+    case S_IFLNK:
+        return "a symbolic link";
+    case S_IFDIR:
+        return "a folder";
+    case S_IFCHR:
+    case S_IFBLK:
+        return "a device";
+    case S_IFIFO:
+        return "a named pipe";
+    case S_IFSOCK:
+        return "a socket";
+    case S_IFREG:
+        return "a file";
+    default:
+        return "of no kind that there is";
+    }
+}
+
+int vine__no_file(struct vine__problem *problem, const char *path, mode_t mode)
+{
+    return vine__problem_set(problem, S_ISDIR(mode) ? -EISDIR : -EINVAL,
+                             "%s: is %s, and no ordinary file", path, kind_of(mode));
+}
+
+int vine__no_folder(struct vine__problem *problem, const char *path, mode_t mode)
+{
+    return vine__problem_set(problem, -ENOTDIR, "%s: is %s, and no folder", path, kind_of(mode));
+}
+
+int vine__read_file(const char *path, uint64_t most, void **ret_bytes, size_t *ret_size,
+                    struct vine__problem *problem)
+{
     struct stat status;
     char *bytes = NULL;
-    int error = fd < 0 || fstat(fd, &status) != 0 ? -errno : 0;
+    int error = lstat(path, &status) != 0 ? -errno : 0;
 
+    if (error == 0 && !S_ISREG(status.st_mode))
+        return vine__no_file(problem, path, status.st_mode);
+    const int fd =
+        error == 0 ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    if (error == 0 && (fd < 0 || fstat(fd, &status) != 0))
+        error = -errno;
     if (error == 0 && !S_ISREG(status.st_mode))
         error = -EINVAL;
     if (error == 0 && (uint64_t)status.st_size > most)
@@ -56,7 +93,7 @@ int vine__read_file(int folder_fd, const char *path, uint64_t most, void **ret_b
         (void)close(fd);
     if (error != 0) {
         free(bytes);
-        return error;
+        return vine__problem_set(problem, error, "%s: %s", path, strerror(-error));
     }
     bytes[status.st_size] = '\0';
     *ret_bytes = bytes;
@@ -64,10 +101,16 @@ int vine__read_file(int folder_fd, const char *path, uint64_t most, void **ret_b
     return 0;
 }
 
-int vine__settle_folder_of(const char *path)
+char *vine__folder_of(const char *path)
 {
     const char *const slash = strrchr(path, '/');
-    char *const folder = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+    return slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup("./");
+}
+
+int vine__settle_folder_of(const char *path)
+{
+    char *const folder = vine__folder_of(path);
 
     if (folder == NULL)
         return -ENOMEM;

@@ -22,21 +22,6 @@ static int out_of_memory(struct vine__problem *problem)
     return vine__problem_set(problem, -ENOMEM, "%s", strerror(ENOMEM));
 }
 
-static int read_roll(struct vine__pool_change *change, struct vine__problem *problem)
-{
-    void *bytes = NULL;
-    size_t size = 0;
-    int error =
-        vine__files_read(change->pool, VINE__POOL_ROLL, VINE__ROLL_BYTES_MAX, &bytes, &size);
-
-    if (error != 0)
-        return vine__problem_set(problem, error, "%s: " VINE__POOL_ROLL ": %s", change->pool->image,
-                                 strerror(-error));
-    error = vine__pool_roll_parse(bytes, size, &change->roll, problem);
-    free(bytes);
-    return error;
-}
-
 static void discard(struct vine__pool_change *change)
 {
     vine__pool_roll_fini(&change->roll);
@@ -59,7 +44,7 @@ int vine__pool_change_begin(struct vine__pool *pool, struct vine__pool_change **
     vine__filesystem_close(&pool->filesystem);
     int error = vine__filesystem_open(pool->store, true, &pool->filesystem, problem);
     if (error == 0)
-        error = read_roll(change, problem);
+        error = vine__pool_read_roll(pool, &change->roll, problem);
     if (error == 0) {
         change->before = pool->contents;
         pool->contents = (struct vine__pool_contents){0};
@@ -267,6 +252,17 @@ int vine__pool_change_take(struct vine__pool_change *change, const char *name,
     return touch(change, name, problem);
 }
 
+/* What a machine that goes has by this name. Whoever has put a folder there keeps it. */
+static int drop(struct vine__filesystem *filesystem, const char *path,
+                struct vine__problem *problem)
+{
+    struct vine__problem within = {.text = ""};
+    const int error = vine__filesystem_remove(filesystem, path, &within);
+
+    return error == 0 || error == -EISDIR ? 0
+                                          : vine__problem_set(problem, error, "%s", within.text);
+}
+
 int vine__pool_change_remove(struct vine__pool_change *change, const char *name,
                              struct vine__problem *problem)
 {
@@ -283,11 +279,11 @@ int vine__pool_change_remove(struct vine__pool_change *change, const char *name,
     for (int file = VINE__VM_CONFIGURATION; has_files && error == 0 && file < VINE__VM_DISK;
          file++) {
         vine__vm_path(entry->hash, (enum vine__vm_file)file, NULL, path);
-        error = vine__filesystem_remove(filesystem, path, problem);
+        error = drop(filesystem, path, problem);
     }
     for (uint32_t i = 0; has_files && error == 0 && i < entry->disk_count; i++) {
         vine__vm_path(entry->hash, VINE__VM_DISK, entry->disks[i].name, path);
-        error = vine__filesystem_remove(filesystem, path, problem);
+        error = drop(filesystem, path, problem);
     }
     if (error != 0)
         return error;

@@ -118,17 +118,14 @@ static int visit(const char *name, void *context)
 static void check_names(struct checking *checking)
 {
     static const char *const folders[] = {"", VINE__POOL_KERNELS, VINE__POOL_BLOCKS};
-    char text[VINE__PROBLEM_BYTES];
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        checking->folder = folders[i];
-        const int error =
-            vine__filesystem_list(&checking->pool->filesystem, folders[i], visit, checking);
+        struct vine__problem problem = {.text = ""};
 
-        if (error != 0) {
-            (void)snprintf(text, sizeof(text), "%s/: %s", folders[i], strerror(-error));
-            tell(checking, "", text);
-        }
+        checking->folder = folders[i];
+        if (vine__filesystem_list(&checking->pool->filesystem, folders[i], visit, checking,
+                                  &problem) != 0)
+            tell(checking, "", problem.text);
     }
 }
 

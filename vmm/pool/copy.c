@@ -42,9 +42,9 @@ int vine__pool_copy_out(struct vine__pool *pool, const struct vine__pool_vm *vm,
     vine__vm_path(vm->entry.hash, copy->file, copy->disk, path);
     int error = copying.sum == NULL || XXH3_128bits_reset(copying.sum) != XXH_OK
                     ? -ENOMEM
-                    : vine__files_size(pool, path, &copying.bytes);
+                    : vine__files_size(pool, path, &copying.bytes, problem);
     if (error == 0)
-        error = vine__files_pieces(pool, path, take_piece, &copying);
+        error = vine__files_pieces(pool, path, take_piece, &copying, problem);
     if (error == 0 && copy->fd >= 0 && ftruncate(copy->fd, (off_t)copying.bytes) != 0)
         error = -errno;
     if (error == 0) {

@@ -104,9 +104,14 @@ static int make_settings(const char *path, const char *text, struct vine__proble
     return error != 0 ? say(problem, error, path) : 0;
 }
 
-/* The settings first: without an image they are no pool, and the next one replaces them. */
+/* The settings first: without an image they are no pool, and the next one replaces them. A link
+ * that somebody has made for them stays one. */
 static int give_names(const struct paths *paths, struct vine__problem *problem)
 {
+    struct stat status;
+
+    if (lstat(paths->settings, &status) == 0 && !S_ISREG(status.st_mode))
+        return vine__no_file(problem, paths->settings, status.st_mode);
     if ((unlink(paths->settings) != 0 && errno != ENOENT) ||
         link(paths->new_settings, paths->settings) != 0)
         return say(problem, -errno, paths->settings);

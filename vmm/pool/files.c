@@ -12,31 +12,62 @@
 
 #define PIECE_BYTES (256 * 1024)
 
-/* An ordinary file below the mount point: no link leads out of the image. */
-static int open_mounted(const struct vine__pool *pool, const char *path)
+static int fail(struct vine__problem *problem, const char *path)
 {
-    const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    const int error = -errno;
+
+    return vine__problem_set(problem, error, "%s: %s", path, strerror(-error));
+}
+
+/* Where a path below the mount point ends: a folder, which is to be closed if it is not that point,
+ * and a name in it. No link leads out of the image. */
+static int find_folder(const struct vine__pool *pool, const char *path, int *ret_folder_fd,
+                       const char **ret_name, struct vine__problem *problem)
+{
     const char *const slash = strchr(path, '/');
     char folder[VINE__POOL_PATH_BYTES];
     struct stat status;
 
+    *ret_folder_fd = pool->point_fd;
+    *ret_name = path;
     if (slash == NULL)
-        return openat(pool->point_fd, path, flags);
+        return 0;
+    *ret_name = slash + 1;
     memcpy(folder, path, (size_t)(slash - path));
     folder[slash - path] = '\0';
-    const int folder_fd = openat(pool->point_fd, folder, flags | O_DIRECTORY);
-    const int fd = folder_fd >= 0 ? openat(folder_fd, slash + 1, flags) : -1;
-    const int failed = errno;
+    if (fstatat(pool->point_fd, folder, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail(problem, folder);
+    if (!S_ISDIR(status.st_mode))
+        return vine__no_folder(problem, folder, status.st_mode);
+    *ret_folder_fd =
+        openat(pool->point_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *ret_folder_fd < 0 ? fail(problem, folder) : 0;
+}
 
-    if (folder_fd >= 0)
-        (void)close(folder_fd);
-    errno = failed;
-    if (fd >= 0 && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))) {
-        (void)close(fd);
-        errno = EINVAL;
-        return -1;
+/* An ordinary file below the mount point. What is none is not opened: opening has effects. */
+static int find_mounted(const struct vine__pool *pool, const char *path, int *ret_fd,
+                        uint64_t *ret_size_bytes, struct vine__problem *problem)
+{
+    struct stat status;
+    const char *name;
+    int folder_fd, error = find_folder(pool, path, &folder_fd, &name, problem);
+
+    if (error != 0)
+        return error;
+    if (fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        error = fail(problem, path);
+    else if (!S_ISREG(status.st_mode))
+        error = vine__no_file(problem, path, status.st_mode);
+    if (error == 0 && ret_fd != NULL) {
+        *ret_fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (*ret_fd < 0 || fstat(*ret_fd, &status) != 0)
+            error = fail(problem, path);
     }
-    return fd;
+    if (error == 0)
+        *ret_size_bytes = (uint64_t)status.st_size;
+    if (folder_fd != pool->point_fd)
+        (void)close(folder_fd);
+    return error;
 }
 
 /* One that is open, of either kind. */
@@ -46,32 +77,28 @@ struct opened {
     uint64_t size_bytes;
 };
 
-static int open_file(const struct vine__pool *pool, const char *path, struct opened *ret_opened)
-{
-    struct opened opened = {.fd = -1};
-    struct stat status;
-    int error;
-
-    if (pool->point_fd < 0) {
-        error =
-            vine__filesystem_read_open(&pool->filesystem, path, &opened.file, &opened.size_bytes);
-    } else {
-        opened.fd = open_mounted(pool, path);
-        error = opened.fd < 0 || fstat(opened.fd, &status) != 0 ? -errno : 0;
-        if (error == 0)
-            opened.size_bytes = (uint64_t)status.st_size;
-    }
-    if (error == 0)
-        *ret_opened = opened;
-    return error;
-}
-
 static void close_file(struct opened *opened)
 {
     if (opened->fd >= 0)
         (void)close(opened->fd);
     if (opened->file != NULL)
         (void)ext2fs_file_close(opened->file);
+}
+
+static int open_file(const struct vine__pool *pool, const char *path, struct opened *ret_opened,
+                     struct vine__problem *problem)
+{
+    struct opened opened = {.fd = -1};
+    const int error = pool->point_fd < 0
+                          ? vine__filesystem_read_open(&pool->filesystem, path, &opened.file,
+                                                       &opened.size_bytes, problem)
+                          : find_mounted(pool, path, &opened.fd, &opened.size_bytes, problem);
+
+    if (error == 0)
+        *ret_opened = opened;
+    else
+        close_file(&opened);
+    return error;
 }
 
 /* The next bytes of a file that is read in order; fewer than were asked for are an error. */
@@ -86,24 +113,26 @@ static int read_next(const struct opened *opened, void *bytes, size_t size, uint
                : 0;
 }
 
-int vine__files_size(const struct vine__pool *pool, const char *path, uint64_t *ret_size_bytes)
+static int say(struct vine__problem *problem, int error, const char *path)
 {
-    struct stat status;
+    return error != 0 ? vine__problem_set(problem, error, "%s: %s", path, strerror(-error)) : 0;
+}
+
+int vine__files_size(const struct vine__pool *pool, const char *path, uint64_t *ret_size_bytes,
+                     struct vine__problem *problem)
+{
     ext2_ino_t inode;
 
     if (pool->point_fd < 0)
-        return vine__filesystem_find(&pool->filesystem, path, &inode, ret_size_bytes);
-    if (fstatat(pool->point_fd, path, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return -errno;
-    *ret_size_bytes = (uint64_t)status.st_size;
-    return S_ISREG(status.st_mode) ? 0 : -EINVAL;
+        return vine__filesystem_find(&pool->filesystem, path, &inode, ret_size_bytes, problem);
+    return find_mounted(pool, path, NULL, ret_size_bytes, problem);
 }
 
-int vine__files_read(const struct vine__pool *pool, const char *path, size_t most, void **ret_bytes,
-                     size_t *ret_size)
+int vine__files_read(const struct vine__pool *pool, const char *path, size_t most,
+                     struct vine__files_text *ret_text, struct vine__problem *problem)
 {
     struct opened opened;
-    int error = open_file(pool, path, &opened);
+    int error = open_file(pool, path, &opened, problem);
 
     if (error != 0)
         return error;
@@ -116,21 +145,21 @@ int vine__files_read(const struct vine__pool *pool, const char *path, size_t mos
         error = read_next(&opened, bytes, opened.size_bytes, 0);
     if (error == 0) {
         bytes[opened.size_bytes] = '\0';
-        *ret_bytes = bytes;
-        *ret_size = opened.size_bytes;
+        *ret_text = (struct vine__files_text){.bytes = bytes, .size = opened.size_bytes};
     } else {
         free(bytes);
     }
     close_file(&opened);
-    return error;
+    return say(problem, error, path);
 }
 
 int vine__files_pieces(const struct vine__pool *pool, const char *path, vine__files_piece_fn piece,
-                       void *context)
+                       void *context, struct vine__problem *problem)
 {
     char *const bytes = malloc(PIECE_BYTES);
     struct opened opened;
-    int error = bytes == NULL ? -ENOMEM : open_file(pool, path, &opened);
+    int error =
+        bytes == NULL ? say(problem, -ENOMEM, path) : open_file(pool, path, &opened, problem);
 
     if (error != 0) {
         free(bytes);
@@ -147,5 +176,5 @@ int vine__files_pieces(const struct vine__pool *pool, const char *path, vine__fi
     }
     close_file(&opened);
     free(bytes);
-    return error;
+    return say(problem, error, path);
 }

@@ -3,6 +3,8 @@
 
 #include "utils/assert.h"
 
+#include "vmm/pool/bytes_internal.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -153,21 +155,27 @@ int vine__filesystem_commit(struct vine__filesystem *filesystem, bool is_good,
     return error;
 }
 
-/* One step down; what is there must be of this kind. */
-static errcode_t step(ext2_filsys ext2, ext2_ino_t folder, const char *name, size_t length,
-                      ext2_ino_t *ret_inode, struct ext2_inode *ret_record)
+/* What is in a folder by the last name of a path, whatever it is. */
+static int step(const struct vine__filesystem *filesystem, ext2_ino_t folder, const char *path,
+                ext2_ino_t *ret_inode, struct ext2_inode *ret_record, struct vine__problem *problem)
 {
-    errcode_t failed = ext2fs_lookup(ext2, folder, name, (int)length, NULL, ret_inode);
+    const char *const slash = strrchr(path, '/');
+    const char *const name = slash != NULL ? slash + 1 : path;
+    const ext2_filsys ext2 = filesystem->ext2;
+    errcode_t failed = ext2fs_lookup(ext2, folder, name, (int)strlen(name), NULL, ret_inode);
 
     if (failed == 0)
         failed = ext2fs_read_inode(ext2, *ret_inode, ret_record);
-    return failed;
+    const int error = negated(failed);
+    return error != 0 ? vine__problem_set(problem, error, "%s: %s", path, strerror(-error)) : 0;
 }
 
-errcode_t vine__filesystem_folder(ext2_filsys ext2, const char *path, const char **ret_name,
-                                  ext2_ino_t *ret_folder)
+int vine__filesystem_folder(const struct vine__filesystem *filesystem, const char *path,
+                            const char **ret_name, ext2_ino_t *ret_folder,
+                            struct vine__problem *problem)
 {
     const char *const slash = strchr(path, '/');
+    char folder[VINE__POOL_PATH_BYTES];
     struct ext2_inode record;
 
     *ret_folder = EXT2_ROOT_INO;
@@ -175,41 +183,55 @@ errcode_t vine__filesystem_folder(ext2_filsys ext2, const char *path, const char
     if (slash == NULL)
         return 0;
     *ret_name = slash + 1;
-    const errcode_t failed =
-        step(ext2, EXT2_ROOT_INO, path, (size_t)(slash - path), ret_folder, &record);
-    return failed == 0 && !LINUX_S_ISDIR(record.i_mode) ? EXT2_ET_NO_DIRECTORY : failed;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    const int error = step(filesystem, EXT2_ROOT_INO, folder, ret_folder, &record, problem);
+    if (error == 0 && !LINUX_S_ISDIR(record.i_mode))
+        return vine__no_folder(problem, folder, record.i_mode);
+    return error;
 }
 
-static errcode_t find(ext2_filsys ext2, const char *path, ext2_ino_t *ret_inode,
-                      struct ext2_inode *ret_record)
+int vine__filesystem_look(const struct vine__filesystem *filesystem, const char *path,
+                          ext2_ino_t *ret_inode, struct ext2_inode *ret_record,
+                          struct vine__problem *problem)
 {
     const char *name;
     ext2_ino_t folder;
-    errcode_t failed = vine__filesystem_folder(ext2, path, &name, &folder);
+    const int error = vine__filesystem_folder(filesystem, path, &name, &folder, problem);
 
-    if (failed == 0)
-        failed = step(ext2, folder, name, strlen(name), ret_inode, ret_record);
-    return failed == 0 && !LINUX_S_ISREG(ret_record->i_mode) ? EINVAL : failed;
+    return error == 0 ? step(filesystem, folder, path, ret_inode, ret_record, problem) : error;
 }
 
 int vine__filesystem_find(const struct vine__filesystem *filesystem, const char *path,
-                          ext2_ino_t *ret_inode, uint64_t *ret_size_bytes)
+                          ext2_ino_t *ret_inode, uint64_t *ret_size_bytes,
+                          struct vine__problem *problem)
 {
     struct ext2_inode record;
-    const errcode_t failed = find(filesystem->ext2, path, ret_inode, &record);
+    const int error = vine__filesystem_look(filesystem, path, ret_inode, &record, problem);
 
-    if (failed == 0)
-        *ret_size_bytes = EXT2_I_SIZE(&record);
-    return negated(failed);
+    if (error != 0)
+        return error;
+    if (!LINUX_S_ISREG(record.i_mode))
+        return vine__no_file(problem, path, record.i_mode);
+    if (*ret_inode < EXT2_FIRST_INODE(filesystem->ext2->super))
+        return vine__problem_set(problem, -EINVAL,
+                                 "%s: is a part of the file system itself, and no ordinary file",
+                                 path);
+    *ret_size_bytes = EXT2_I_SIZE(&record);
+    return 0;
 }
 
 int vine__filesystem_read_open(const struct vine__filesystem *filesystem, const char *path,
-                               ext2_file_t *ret_file, uint64_t *ret_size_bytes)
+                               ext2_file_t *ret_file, uint64_t *ret_size_bytes,
+                               struct vine__problem *problem)
 {
     ext2_ino_t inode;
-    const int error = vine__filesystem_find(filesystem, path, &inode, ret_size_bytes);
+    int error = vine__filesystem_find(filesystem, path, &inode, ret_size_bytes, problem);
 
-    return error != 0 ? error : negated(ext2fs_file_open(filesystem->ext2, inode, 0, ret_file));
+    if (error != 0)
+        return error;
+    error = negated(ext2fs_file_open(filesystem->ext2, inode, 0, ret_file));
+    return error != 0 ? vine__problem_set(problem, error, "%s: %s", path, strerror(-error)) : 0;
 }
 
 void vine__filesystem_room(const struct vine__filesystem *filesystem, uint64_t *ret_free_bytes,
@@ -244,19 +266,21 @@ static int visit_entry(struct ext2_dir_entry *record, int offset, int block_size
 }
 
 int vine__filesystem_list(const struct vine__filesystem *filesystem, const char *folder,
-                          vine__filesystem_visit_fn visit, void *context)
+                          vine__filesystem_visit_fn visit, void *context,
+                          struct vine__problem *problem)
 {
     struct listing listing = {.visit = visit, .context = context};
     struct ext2_inode record;
     ext2_ino_t inode = EXT2_ROOT_INO;
-    errcode_t failed = 0;
+    int error = 0;
 
-    if (folder[0] != '\0') {
-        failed = step(filesystem->ext2, EXT2_ROOT_INO, folder, strlen(folder), &inode, &record);
-        if (failed == 0 && !LINUX_S_ISDIR(record.i_mode))
-            failed = ENOTDIR;
-    }
-    if (failed == 0)
-        failed = ext2fs_dir_iterate(filesystem->ext2, inode, 0, NULL, visit_entry, &listing);
-    return failed != 0 ? negated(failed) : listing.error;
+    if (folder[0] != '\0')
+        error = step(filesystem, EXT2_ROOT_INO, folder, &inode, &record, problem);
+    if (error == 0 && folder[0] != '\0' && !LINUX_S_ISDIR(record.i_mode))
+        error = vine__no_folder(problem, folder, record.i_mode);
+    if (error != 0)
+        return error;
+    error = negated(ext2fs_dir_iterate(filesystem->ext2, inode, 0, NULL, visit_entry, &listing));
+    return error != 0 ? vine__problem_set(problem, error, "%s/: %s", folder, strerror(-error))
+                      : listing.error;
 }

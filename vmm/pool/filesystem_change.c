@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/pool/filesystem_change_internal.h"
 
+#include "vmm/pool/bytes_internal.h"
 #include "vmm/pool/digest_internal.h"
 
 #include <errno.h>
@@ -46,16 +47,22 @@ static errcode_t make_file(ext2_filsys ext2, ext2_ino_t folder, ext2_ino_t *ret_
     return ext2fs_write_new_inode(ext2, *ret_inode, &record);
 }
 
-/* A name of a file is gone: with the last one goes all that it has. */
+/* A name of a file, or of what else is no folder, is gone: with the last one goes what it has. */
 static errcode_t drop_file(ext2_filsys ext2, ext2_ino_t inode)
 {
     struct ext2_inode record;
     errcode_t failed = ext2fs_read_inode(ext2, inode, &record);
 
+    if (inode < EXT2_FIRST_INODE(ext2->super)) /* of the file system itself: it stays as it is */
+        return failed;
     if (failed == 0 && record.i_links_count > 1) { /* who made the image gave it another name too */
         record.i_links_count--;
         return ext2fs_write_inode(ext2, inode, &record);
     }
+    if (failed == 0)
+        failed = ext2fs_free_ext_attr(ext2, inode, NULL);
+    if (failed == 0)
+        failed = ext2fs_read_inode(ext2, inode, &record);
     if (failed == 0 && ext2fs_inode_has_valid_blocks2(ext2, &record))
         failed = ext2fs_punch(ext2, inode, &record, NULL, 0, ~UINT64_C(0));
     if (failed != 0)
@@ -218,13 +225,12 @@ int vine__filesystem_put(struct vine__filesystem *filesystem, const char *path,
     const ext2_filsys ext2 = filesystem->ext2;
     const char *name;
     ext2_ino_t folder, inode;
-    errcode_t failed = vine__filesystem_folder(ext2, path, &name, &folder);
+    int error = vine__filesystem_folder(filesystem, path, &name, &folder, problem);
 
-    if (failed == 0)
-        failed = make_file(ext2, folder, &inode);
-    if (failed != 0)
-        return vine__filesystem_error(filesystem, failed, path, problem);
-    int error = fill(filesystem, path, inode, source, ret_result, problem);
+    if (error == 0)
+        error = vine__filesystem_error(filesystem, make_file(ext2, folder, &inode), path, problem);
+    if (error == 0)
+        error = fill(filesystem, path, inode, source, ret_result, problem);
     if (error == 0)
         error = vine__filesystem_remove(filesystem, path, problem);
     if (error == 0)
@@ -237,19 +243,22 @@ int vine__filesystem_remove(struct vine__filesystem *filesystem, const char *pat
                             struct vine__problem *problem)
 {
     const ext2_filsys ext2 = filesystem->ext2;
+    struct vine__problem within = {.text = ""};
+    struct ext2_inode record;
     const char *name;
     ext2_ino_t folder, inode;
-    uint64_t size_bytes;
-    const int found = vine__filesystem_find(filesystem, path, &inode, &size_bytes);
+    int error = vine__filesystem_look(filesystem, path, &inode, &record, &within);
 
-    if (found == -ENOENT)
+    if (error == 0)
+        error = vine__filesystem_folder(filesystem, path, &name, &folder, &within);
+    /* In the place of a folder there may be something that has nothing in it. */
+    if (error == -ENOENT || error == -ENOTDIR)
         return 0;
-    if (found != 0)
-        return vine__problem_set(problem, found, "%s: %s: is no ordinary file",
-                                 filesystem->store->path, path);
-    errcode_t failed = vine__filesystem_folder(ext2, path, &name, &folder);
-    if (failed == 0)
-        failed = ext2fs_unlink(ext2, folder, name, inode, 0);
+    if (error != 0)
+        return vine__problem_set(problem, error, "%s: %s", filesystem->store->path, within.text);
+    if (LINUX_S_ISDIR(record.i_mode))
+        return vine__no_file(problem, path, record.i_mode);
+    errcode_t failed = ext2fs_unlink(ext2, folder, name, inode, 0);
     if (failed == 0)
         failed = drop_file(ext2, inode);
     return vine__filesystem_error(filesystem, failed, path, problem);

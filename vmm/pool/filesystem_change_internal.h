@@ -11,8 +11,15 @@
 int vine__filesystem_error(const struct vine__filesystem *filesystem, errcode_t error,
                            const char *path, struct vine__problem *problem);
 
-/* The folder of a path, and the name in it. */
-errcode_t vine__filesystem_folder(ext2_filsys ext2, const char *path, const char **ret_name,
-                                  ext2_ino_t *ret_folder);
+/* The folder of a path, and the name in it. Returns 0; -ENOENT; -ENOTDIR; another error. */
+VINE_MUST_CHECK int vine__filesystem_folder(const struct vine__filesystem *filesystem,
+                                            const char *path, const char **ret_name,
+                                            ext2_ino_t *ret_folder, struct vine__problem *problem);
+
+/* What is at a path, whatever it is. Returns as that does. */
+VINE_MUST_CHECK int vine__filesystem_look(const struct vine__filesystem *filesystem,
+                                          const char *path, ext2_ino_t *ret_inode,
+                                          struct ext2_inode *ret_record,
+                                          struct vine__problem *problem);
 
 #endif

@@ -39,15 +39,17 @@ VINE_MUST_CHECK int vine__filesystem_commit(struct vine__filesystem *filesystem,
 /* Of one that is only read. */
 void vine__filesystem_close(struct vine__filesystem *filesystem);
 
-/* An ordinary file "NAME" or "FOLDER/NAME". Returns 0; -ENOENT; an error. No problem is set. */
+/* An ordinary file "NAME" or "FOLDER/NAME". Returns 0; -ENOENT; -EINVAL or -EISDIR: it is none;
+ * -ENOTDIR; another error. The problem says what, and calls the file by its path in the image. */
 VINE_MUST_CHECK int vine__filesystem_find(const struct vine__filesystem *filesystem,
                                           const char *path, ext2_ino_t *ret_inode,
-                                          uint64_t *ret_size_bytes);
+                                          uint64_t *ret_size_bytes, struct vine__problem *problem);
 
 /* Begin reading a file; its size and the descriptor-like handle. */
 VINE_MUST_CHECK int vine__filesystem_read_open(const struct vine__filesystem *filesystem,
                                                const char *path, ext2_file_t *ret_file,
-                                               uint64_t *ret_size_bytes);
+                                               uint64_t *ret_size_bytes,
+                                               struct vine__problem *problem);
 
 /* The number of free bytes, and of all. */
 void vine__filesystem_room(const struct vine__filesystem *filesystem, uint64_t *ret_free_bytes,
@@ -63,7 +65,8 @@ VINE_MUST_CHECK int vine__filesystem_put(struct vine__filesystem *filesystem, co
                                          struct vine__source_result *ret_result,
                                          struct vine__problem *problem);
 
-/* Remove a file, if it is there. */
+/* Remove a file, if it is there, or what else has its name. Returns 0; -EISDIR: it is a folder, and
+ * stays; another error. */
 VINE_MUST_CHECK int vine__filesystem_remove(struct vine__filesystem *filesystem, const char *path,
                                             struct vine__problem *problem);
 
@@ -71,6 +74,6 @@ VINE_MUST_CHECK int vine__filesystem_remove(struct vine__filesystem *filesystem,
 typedef int (*vine__filesystem_visit_fn)(const char *name, void *context);
 VINE_MUST_CHECK int vine__filesystem_list(const struct vine__filesystem *filesystem,
                                           const char *folder, vine__filesystem_visit_fn visit,
-                                          void *context);
+                                          void *context, struct vine__problem *problem);
 
 #endif

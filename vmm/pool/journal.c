@@ -90,9 +90,11 @@ int vine__journal_write(struct vine__store *store)
 
     if (bytes == NULL)
         return error;
-    /* One that was cut counts for nothing, so that it may grow under its own name. */
-    const int fd =
-        open(store->journal, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    /* One that was cut counts for nothing, so that it may grow under its own name. There is none by
+     * now that counts, and what has the name instead is neither followed nor written to. */
+    const int fd = unlink(store->journal) == 0 || errno == ENOENT
+                       ? open(store->journal, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                       : -1;
 
     error = fd < 0 ? -errno : vine__write_at(fd, bytes, size, 0);
     if (error == 0)
@@ -172,21 +174,29 @@ static int take(struct vine__store *store, const unsigned char *bytes, size_t si
     return error;
 }
 
-int vine__journal_read(struct vine__store *store, bool *ret_is_there)
+int vine__journal_read(struct vine__store *store, bool *ret_is_there, struct vine__problem *problem)
 {
     const uint64_t most = sizeof(struct vine_journal_header) +
                           UNITS_MAX * (sizeof(uint64_t) + VINE_JOURNAL_UNIT_BYTES);
+    struct vine__problem why = {.text = ""};
     void *bytes = NULL;
     size_t size = 0;
-    int error = vine__read_file(AT_FDCWD, store->journal, most, &bytes, &size);
+    int error = vine__read_file(store->journal, most, &bytes, &size, &why);
 
     *ret_is_there = error == 0;
-    if (error == -ENOENT)
-        return 0;
-    if (error == 0 && is_whole(bytes, size))
+    if (error != 0)
+        return error == -ENOENT ? 0 : vine__problem_set(problem, error, "%s", why.text);
+    if (is_whole(bytes, size))
         error = take(store, bytes, size);
     free(bytes);
-    return error;
+    if (error == -ESTALE)
+        return vine__problem_set(problem, error,
+                                 "%s: does not fit to %s as it is now, which was replaced, or "
+                                 "written by another program; remove one of the two",
+                                 store->journal, store->path);
+    return error != 0
+               ? vine__problem_set(problem, error, "%s: %s", store->journal, strerror(-error))
+               : 0;
 }
 
 bool vine__journal_is_there(const char *image)

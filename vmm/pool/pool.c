@@ -22,6 +22,18 @@ char *vine__pool_path(const char *folder, const char *name, const char *suffix)
     return asprintf(&path, "%s/%s.%s", folder, name, suffix) < 0 ? NULL : path;
 }
 
+static int find_file(const char *folder, const char *name, const char *suffix, char **ret_path,
+                     struct vine__problem *problem)
+{
+    char *const path = vine__pool_path(folder, name, suffix);
+    const int error = path != NULL
+                          ? vine__pool_resolve(path, ret_path, problem)
+                          : vine__problem_set(problem, -ENOMEM, "%s: %s", name, strerror(ENOMEM));
+
+    free(path);
+    return error;
+}
+
 /* What a crash has left of a change is finished by the first one who may; others see it over the
  * image. */
 static void finish_change(const struct vine__pool *pool)
@@ -46,13 +58,11 @@ int vine__pool_open(const char *folder, const char *name, enum vine__pool_use us
     if (pool == NULL)
         return vine__problem_set(problem, -ENOMEM, "%s: %s", name, strerror(ENOMEM));
     pool->point_fd = -1;
-    pool->image = vine__pool_path(folder, name, "img");
-    pool->settings = vine__pool_path(folder, name, "json");
-    int error = 0;
-    if (pool->image == NULL || pool->settings == NULL)
-        error = vine__problem_set(problem, -ENOMEM, "%s: %s", name, strerror(ENOMEM));
-    else if (stat(pool->settings, &status) != 0)
+    int error = find_file(folder, name, "json", &pool->settings, problem);
+    if (error == 0 && lstat(pool->settings, &status) != 0)
         error = vine__problem_set(problem, -errno, "%s: %m", pool->settings);
+    if (error == 0)
+        error = find_file(folder, name, "img", &pool->image, problem);
     if (error == 0 && use == VINE__POOL_READ)
         finish_change(pool);
     if (error == 0)
@@ -127,10 +137,10 @@ static int load_settings(const struct vine__pool *pool, struct vine__pool_settin
     void *bytes = NULL;
     size_t size = 0;
     int error =
-        vine__read_file(AT_FDCWD, pool->settings, VINE__POOL_SETTINGS_BYTES_MAX, &bytes, &size);
+        vine__read_file(pool->settings, VINE__POOL_SETTINGS_BYTES_MAX, &bytes, &size, problem);
 
     if (error != 0)
-        return vine__problem_set(problem, error, "%s: %s", pool->settings, strerror(-error));
+        return error;
     error = vine__pool_settings_parse(pool->settings, bytes, size, settings, problem);
     free(bytes);
     return error;
@@ -154,22 +164,17 @@ int vine__pool_mount_point(const struct vine__pool *pool, char **ret_point,
     return error;
 }
 
-static int load_roll(const struct vine__pool *pool, struct vine__pool_roll *ret_roll,
-                     struct vine__problem *problem)
+int vine__pool_read_roll(const struct vine__pool *pool, struct vine__pool_roll *ret_roll,
+                         struct vine__problem *problem)
 {
     struct vine__problem within = {.text = ""};
-    void *bytes = NULL;
-    size_t size = 0;
-    int error = vine__files_read(pool, VINE__POOL_ROLL, VINE__ROLL_BYTES_MAX, &bytes, &size);
+    struct vine__files_text text = {.bytes = NULL};
+    int error = vine__files_read(pool, VINE__POOL_ROLL, VINE__ROLL_BYTES_MAX, &text, &within);
 
-    if (error != 0)
-        return vine__problem_set(problem, error, "%s: " VINE__POOL_ROLL ": %s", pool->image,
-                                 strerror(-error));
-    error = vine__pool_roll_parse(bytes, size, ret_roll, &within);
-    free(bytes);
-    if (error != 0)
-        (void)vine__problem_set(problem, error, "%s: %s", pool->image, within.text);
-    return error;
+    if (error == 0)
+        error = vine__pool_roll_parse(text.bytes, text.size, ret_roll, &within);
+    free(text.bytes);
+    return error != 0 ? vine__problem_set(problem, error, "%s: %s", pool->image, within.text) : 0;
 }
 
 uint64_t vine__pool_file_max(const struct vine__pool *pool,
@@ -196,10 +201,9 @@ static void check_file(const struct vine__pool *pool, const struct vine__pool_se
     if (!expected->is_there)
         return;
     vine__vm_path(vm->entry.hash, file, disk, path);
-    const int error = vine__files_size(pool, path, &size_bytes);
-    if (error != 0)
-        (void)vine__problem_set(&vm->problem, error, "%s: %s", path, strerror(-error));
-    else if (size_bytes != expected->size_bytes)
+    if (vine__files_size(pool, path, &size_bytes, &vm->problem) != 0)
+        return;
+    if (size_bytes != expected->size_bytes)
         (void)vine__problem_set(&vm->problem, -EINVAL, "%s: has %llu bytes, and vms.json says %llu",
                                 path, (unsigned long long)size_bytes,
                                 (unsigned long long)expected->size_bytes);
@@ -220,14 +224,14 @@ static bool has_disk(const struct vine__pool_entry *entry, const char *name)
 static void load_configuration(const struct vine__pool *pool, struct vine__pool_vm *vm)
 {
     char path[VINE__POOL_PATH_BYTES];
-    void *bytes = NULL;
-    size_t size = 0;
+    struct vine__files_text text = {.bytes = NULL};
 
     vine__vm_path(vm->entry.hash, VINE__VM_CONFIGURATION, NULL, path);
-    int error = vine__files_read(pool, path, VINE__VM_CONFIGURATION_BYTES_MAX, &bytes, &size);
+    int error = vine__files_read(pool, path, VINE__VM_CONFIGURATION_BYTES_MAX, &text, &vm->problem);
     if (error == 0)
-        error = vine__vm_configuration_parse(path, bytes, size, &vm->configuration, &vm->problem);
-    free(bytes);
+        error = vine__vm_configuration_parse(path, text.bytes, text.size, &vm->configuration,
+                                             &vm->problem);
+    free(text.bytes);
     if (error != 0) {
         (void)vine__problem_set(&vm->problem, error, "%s: %s", path, strerror(-error));
         return;
@@ -308,7 +312,7 @@ int vine__pool_load(struct vine__pool *pool, const struct vine__pool_contents **
     vine__pool_contents_fini(&pool->contents);
     int error = load_settings(pool, &contents.settings, problem);
     if (error == 0)
-        error = load_roll(pool, &roll, problem);
+        error = vine__pool_read_roll(pool, &roll, problem);
     if (error == 0) {
         contents.vms = calloc(roll.count + 1, sizeof(*contents.vms));
         if (contents.vms == NULL)

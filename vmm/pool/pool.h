@@ -56,7 +56,8 @@ struct vine__pool;
  * Open folder/NAME.img and folder/NAME.json, both of which must be there.
  *
  * Returns 0; -EINVAL: the name can be none; -ENOENT: a file is missing; -EBUSY: somebody else owns
- * it, or has it mounted; another error. The problem says what.
+ * it, or has it mounted; -EPERM: a file is a symbolic link that somebody else can have made;
+ * another error. The problem says what.
  */
 VINE_MUST_CHECK int vine__pool_open(const char *folder, const char *name, enum vine__pool_use use,
                                     struct vine__pool **ret_pool, struct vine__problem *problem);

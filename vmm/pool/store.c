@@ -354,15 +354,10 @@ int vine__store_commit(struct vine__store *store, struct vine__problem *problem)
 static int recover(struct vine__store *store, struct vine__problem *problem)
 {
     bool is_there;
-    int error = vine__journal_read(store, &is_there);
+    int error = vine__journal_read(store, &is_there, problem);
 
-    if (error == -ESTALE)
-        return vine__problem_set(problem, error,
-                                 "%s: does not fit to %s as it is now, which was replaced, or "
-                                 "written by another program; remove one of the two",
-                                 store->journal, store->path);
     if (error != 0)
-        return vine__problem_set(problem, error, "%s: %s", store->journal, strerror(-error));
+        return error;
     if (!store->is_own)
         return 0; /* what is in it is seen over the image */
     vine__overlay_sort(&store->overlay);
@@ -393,13 +388,14 @@ static int take_locks(struct vine__store *store, struct vine__problem *problem)
 
 static int open_image(struct vine__store *store, struct vine__problem *problem)
 {
+    const int flags = O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
     struct stat status;
 
-    store->fd = open(store->path, (store->is_own ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
+    store->fd = open(store->path, (store->is_own ? O_RDWR : O_RDONLY) | flags);
     if (store->fd < 0 || fstat(store->fd, &status) != 0)
         return vine__problem_set(problem, -errno, "%s: %m", store->path);
     if (!S_ISREG(status.st_mode))
-        return vine__problem_set(problem, -EINVAL, "%s: is no ordinary file", store->path);
+        return vine__no_file(problem, store->path, status.st_mode);
     store->size_bytes = (uint64_t)status.st_size;
     return 0;
 }

@@ -87,8 +87,9 @@ VINE_MUST_CHECK int vine__journal_write(struct vine__store *store);
 
 /* Read a whole journal into the overlay. Returns 0, with none in it if there is no journal, or a
  * part of one, which *ret_is_there tells; -ESTALE: it is for another state of the image; another
- * error. */
-VINE_MUST_CHECK int vine__journal_read(struct vine__store *store, bool *ret_is_there);
+ * error. The problem says what. */
+VINE_MUST_CHECK int vine__journal_read(struct vine__store *store, bool *ret_is_there,
+                                       struct vine__problem *problem);
 
 /* Whether an image has a journal, whole or not. */
 bool vine__journal_is_there(const char *image);
