@@ -3,12 +3,13 @@
 /*
  * A pool whose image was damaged: a small ext4 with one machine, in which the input overwrites
  * bytes of superblock, group descriptors, bitmaps, inodes, extents or folders; or with a journal
- * beside it that says so. It is opened, loaded and checked, and its files are copied out: whatever
- * it is, that ends, and what is wrong is said.
+ * beside it that says so. It is opened, loaded and checked, its files are copied out, and its
+ * machines are removed: whatever it is, that ends, and what is wrong is said.
  *
  * The input's first byte chooses: bit 0 is an image with lists of blocks instead of extents, bit 1
- * is a journal. Then come records: two bytes say which of those pieces of 32 bytes that are not all
- * zero, one byte where in it, one how many bytes; then come these.
+ * is a journal, with bit 2 machines are removed. Then come records: two bytes say which of those
+ * pieces of 32 bytes that are not all zero, one byte where in it, one how many bytes; then come
+ * these.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +22,8 @@
 #include "harness/folder.h"
 
 #include "utils/assert.h"
+#include "vmm/pool/change.h"
 #include "vmm/pool/journal_layout.h"
-#include "vmm/pool/pool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
@@ -254,6 +255,51 @@ static void use(enum vine__pool_use how)
     vine__pool_close(pool);
 }
 
+static int remove_from(struct vine__pool *pool, const struct vine__pool_contents *contents,
+                       struct vine__problem *problem)
+{
+    struct vine__pool_entry *const entries = calloc(contents->vm_count + 1U, sizeof(*entries));
+    const uint32_t count = contents->vm_count;
+    struct vine__pool_change *change;
+    int error, ended;
+
+    VINE_ASSERT(entries != NULL);
+    for (uint32_t i = 0; i < count; i++)
+        entries[i] = contents->vms[i].entry;
+    error = vine__pool_change_begin(pool, &change, problem);
+    if (error != 0) {
+        free(entries);
+        return error;
+    }
+    for (uint32_t i = 0; error == 0 && i < count; i++)
+        if (entries[i].name[0] != '\0')
+            error = vine__pool_change_remove(change, entries[i].name, problem);
+    ended = vine__pool_change_end(change, error == 0, problem);
+    free(entries);
+    return error != 0 ? error : ended;
+}
+
+/* What is there no more is not found again. */
+static void remove_all(void)
+{
+    const struct vine__pool_contents *contents;
+    struct vine__problem problem = {.text = ""};
+    struct vine__pool *pool = NULL;
+    int error = vine__pool_open(folder, "p", VINE__POOL_OWN, &pool, &problem);
+
+    if (error == 0)
+        error = vine__pool_mount(pool, NULL, &problem);
+    if (error == 0)
+        error = vine__pool_load(pool, &contents, &problem);
+    if (error == 0)
+        error = remove_from(pool, contents, &problem);
+    if (error == 0 && vine__pool_load(pool, &contents, &problem) == 0)
+        for (uint32_t i = 0; i < contents->vm_count; i++)
+            VINE_ASSERT(contents->vms[i].entry.name[0] == '\0');
+    VINE_ASSERT(error == 0 || problem.text[0] != '\0');
+    vine__pool_close(pool);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
     static unsigned char damaged[IMAGE_BYTES];
@@ -270,5 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     if (has_journal)
         write_journal(image, damaged);
     use(VINE__POOL_READ);
+    if (size_bytes > 0 && (bytes[0] & 4) != 0)
+        remove_all();
     return 0;
 }
