@@ -263,6 +263,8 @@ void vine__pool_store_do(struct vine__vm_store_work *work)
     struct doing doing = {.store = work->store, .opened = work->opened, .work = work};
     const int error = act(&doing);
 
+    if (work->task == VINE__VM_PUT)
+        (void)close(work->fd);
     work->error = vine__pool_store_error(error);
     if (error != 0)
         (void)snprintf(work->why, sizeof(work->why), "%.239s", doing.problem.text);

@@ -127,7 +127,7 @@ void vine__registry_init(struct vine__registry *registry, struct vine__clients *
 
 void vine__vm_free(struct vine__vm *vm)
 {
-    VINE_ASSERT(vm->asker == NULL && vm->fd < 0);
+    VINE_ASSERT(vm->asker == NULL);
     vine__vm_facts_fini(&vm->facts);
     vine__boot_free(vm->boot);
     free(vm->own_configuration);
@@ -211,7 +211,6 @@ int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts 
     vm->registry = registry;
     vm->owner = vine__clients_owner(registry->clients, facts->uid);
     vm->ended_by = "";
-    vm->fd = -1;
     vm->is_new = true;
     vine__vm_take_facts(vm, facts);
     if (vine__vm_is_left(vm))

@@ -77,7 +77,6 @@ struct vine__vm {
     struct vine__machines_work machines_work;
     struct vine__boot *boot;      /* from when it was taken out until it is off */
     char *text;                   /* that the store reads */
-    int fd;                       /* that the store reads; -1: none */
     size_t ended_bytes;           /* of the sentence */
     bool is_to_end;               /* as soon as the engine has it, */
     bool is_to_end_hard;          /* at once, or */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- work that is under way ------------------------------------------------------------------ */
 
@@ -228,7 +227,6 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     vm->registry = registry;
     vm->owner = client;
     vm->ended_by = "";
-    vm->fd = -1;
     (void)snprintf(vm->facts.pool, sizeof(vm->facts.pool), "%s", client->pool);
     told = name_it(registry, vm, name, size, asker);
     if (told == VINE_SERVER_E_DONE)
@@ -289,9 +287,6 @@ static void changed(struct vine__vm_store_work *work)
     vm->reserved_bytes = 0;
     free(vm->text);
     vm->text = NULL;
-    if (vm->fd >= 0)
-        (void)close(vm->fd);
-    vm->fd = -1;
     if (work->error == VINE_SERVER_E_DONE)
         vine__vm_take_facts(vm, &work->facts);
     vine__vm_answer(vm, work->error, work->why, "");
@@ -331,7 +326,6 @@ void vine__registry_put(struct vine__vm *vm, enum vine__vm_upload upload, int fd
                         uint64_t size_bytes, struct vine__asker *asker)
 {
     VINE_ASSERT(vm->phase == VINE__VM_UPLOADING);
-    vm->fd = fd;
     vine__vm_set_asker(vm, asker);
     vm->store_work.upload = upload;
     vm->store_work.fd = fd;

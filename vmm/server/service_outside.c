@@ -64,10 +64,11 @@ struct writing {
     struct client_socket *from;    /* which stays for it */
     struct connection *connection; /* NULL: it is gone */
     const struct vine__command *command;
-    struct vine_file file; /* the upload's, by a descriptor of its own */
+    struct vine_file file; /* the upload's */
     struct vine_file_op op;
+    char *path; /* of the file; NULL: it has none any more */
     bool is_under_way;
-    size_t room_bytes;
+    size_t room_bytes, piece_bytes;
     char *bytes;
 };
 
@@ -197,6 +198,7 @@ static void is_freed(struct vine_file_op *op)
     struct writing *const writing = VINE_CONTAINER_OF(op, struct writing, op);
     struct client_socket *const from = writing->from;
 
+    free(writing->path);
     free(writing->bytes);
     free(writing);
     leave(from);
@@ -221,6 +223,7 @@ static void leave_writing(struct connection *connection)
         end_writing(writing);
 }
 
+/* The piece was, or could not be. */
 static void is_written(struct vine_file_op *op)
 {
     struct writing *const writing = VINE_CONTAINER_OF(op, struct writing, op);
@@ -230,6 +233,40 @@ static void is_written(struct vine_file_op *op)
         ring(writing->connection->waits);
     else
         end_writing(writing);
+}
+
+static void write_bytes(struct writing *writing)
+{
+    vine_file_op_init(&writing->op, is_written);
+    vine_file_write(&writing->op, &writing->file, writing->bytes, writing->piece_bytes,
+                    writing->connection->session.upload.done_bytes);
+}
+
+static void is_nameless(struct vine_file_op *op)
+{
+    struct writing *const writing = VINE_CONTAINER_OF(op, struct writing, op);
+
+    if (vine_file_result(op) == 0) {
+        free(writing->path);
+        writing->path = NULL;
+    }
+    if (writing->connection != NULL && writing->path == NULL)
+        write_bytes(writing);
+    else
+        is_written(op);
+}
+
+/* Not all file systems have files that begin without a name. */
+static void is_opened(struct vine_file_op *op)
+{
+    struct writing *const writing = VINE_CONTAINER_OF(op, struct writing, op);
+
+    if (vine_file_result(op) != 0) {
+        is_written(op);
+        return;
+    }
+    vine_file_op_init(&writing->op, is_nameless);
+    vine_file_unlink(&writing->op, NULL, writing->path, 0);
 }
 
 static bool has_room(struct writing *writing, size_t size)
@@ -244,41 +281,49 @@ static bool has_room(struct writing *writing, size_t size)
     return true;
 }
 
-/* Returns an errno. */
-static int begin_writing(struct connection *connection)
+/* The folder is ours alone: what has one of these names was left by a server that was killed. */
+static struct writing *begin_writing(struct connection *connection)
 {
-    const int fd = fcntl(connection->session.upload.fd, F_DUPFD_CLOEXEC, 0);
-    struct writing *const writing = fd >= 0 ? calloc(1, sizeof(*writing)) : NULL;
-    const int error = fd < 0 ? errno : ENOMEM;
+    static uint64_t count;
+    struct writing *const writing = calloc(1, sizeof(*writing));
 
-    if (writing == NULL) {
-        if (fd >= 0)
-            (void)close(fd);
-        return error;
+    if (writing == NULL ||
+        asprintf(&writing->path, "%s/upload-%llu", connection->session.registry->upload_folder,
+                 (unsigned long long)count++) < 0) {
+        free(writing);
+        return NULL;
     }
     writing->connection = connection;
     writing->from = connection->from;
     writing->from->use_count++;
-    vine_file_adopt(&writing->file, fd);
     connection->writing = writing;
-    return 0;
+    return writing;
 }
 
-/* Returns an errno. */
-static int write_piece(struct connection *connection, const struct vine__request *request)
+static void open_file(struct writing *writing)
 {
-    const int error = connection->writing == NULL ? begin_writing(connection) : 0;
-    struct writing *const writing = connection->writing;
+    vine_file_op_init(&writing->op, is_opened);
+    vine_file_open(&writing->op, &writing->file, NULL, writing->path,
+                   O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+}
 
-    if (error != 0 || !has_room(writing, request->piece_bytes))
-        return error != 0 ? error : ENOMEM;
+/* Returns false: no memory. */
+static bool write_piece(struct connection *connection, const struct vine__request *request)
+{
+    struct writing *const writing =
+        connection->writing != NULL ? connection->writing : begin_writing(connection);
+
+    if (writing == NULL || !has_room(writing, request->piece_bytes))
+        return false;
     memcpy(writing->bytes, request->piece, request->piece_bytes);
+    writing->piece_bytes = request->piece_bytes;
     writing->command = request->command;
     writing->is_under_way = true;
-    vine_file_op_init(&writing->op, is_written);
-    vine_file_write(&writing->op, &writing->file, writing->bytes, request->piece_bytes,
-                    connection->session.upload.done_bytes);
-    return 0;
+    if (writing->path == NULL)
+        write_bytes(writing);
+    else
+        open_file(writing);
+    return true;
 }
 
 /* So many bytes were, or there is this error. */
@@ -313,14 +358,13 @@ static int64_t take_piece(struct vine_outside *outside, struct connection *conne
                           const struct vine__request *request)
 {
     const struct vine__upload *const upload = &connection->session.upload;
-    int error;
 
     if (upload->vm == NULL || request->piece_bytes > upload->size_bytes - upload->done_bytes ||
         !vine_outside_can_read(outside, request->piece, request->piece_bytes))
         return -EFAULT;
-    error = write_piece(connection, request);
-    return error == 0 ? VINE__SERVER_WAITS | VINE__SERVER_WORKS | VINE__SESSION_WAIT_MS_MAX
-                      : tell_written(connection, request->command, 0, error);
+    return write_piece(connection, request)
+               ? VINE__SERVER_WAITS | VINE__SERVER_WORKS | VINE__SESSION_WAIT_MS_MAX
+               : tell_written(connection, request->command, 0, ENOMEM);
 }
 
 static int64_t begin_buffer(struct connection *connection, const struct vine__request *request)
@@ -332,6 +376,15 @@ static int64_t begin_buffer(struct connection *connection, const struct vine__re
                : tell(connection, VINE__SERVER_REFUSES);
 }
 
+/* All is written: the upload has the file too, and whoever closes it last frees what it has. */
+static bool give_file(struct connection *connection)
+{
+    const int fd = vine_file_descriptor(&connection->writing->file);
+
+    connection->session.upload.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return connection->session.upload.fd >= 0;
+}
+
 static int64_t do_all(struct connection *connection, const struct vine__request *request)
 {
     struct vine__session *const session = &connection->session;
@@ -341,6 +394,11 @@ static int64_t do_all(struct connection *connection, const struct vine__request 
     if (has_buffer(request) ? upload->vm == NULL || upload->done_bytes != upload->size_bytes
                             : upload->vm != NULL)
         return -EFAULT;
+    if (has_buffer(request) && !give_file(connection)) {
+        (void)!vine__session_piece(session, request->command, 0, errno);
+        leave_writing(connection);
+        return tell(connection, 0);
+    }
     leave_writing(connection);
     if (vine__session_do(session, request) == VINE__SESSION_WAITS)
         return VINE__SERVER_WAITS | (session->is_working ? VINE__SERVER_WORKS : 0) |

@@ -7,9 +7,6 @@
 #include "vmm/server/registry_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static enum vine_server_error refuse_system(char why[VINE__SERVER_WHY_BYTES], int error)
@@ -18,22 +15,6 @@ static enum vine_server_error refuse_system(char why[VINE__SERVER_WHY_BYTES], in
         return vine__registry_refuse(why, VINE_SERVER_E_FULL,
                                      "no room on the disk for what is uploaded");
     return vine__registry_refuse(why, VINE_SERVER_E_FAILED, "what is uploaded cannot be written");
-}
-
-/* Not all file systems have files without a name. */
-static int open_nameless(const char *folder)
-{
-    const int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    char path[4200];
-    int named;
-
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
-        return fd;
-    (void)snprintf(path, sizeof(path), "%s/upload-XXXXXX", folder);
-    named = mkostemp(path, O_CLOEXEC);
-    if (named >= 0)
-        (void)unlink(path);
-    return named;
 }
 
 /* Whether its owner may have that much, without what it takes the place of. */
@@ -63,7 +44,6 @@ enum vine_server_error vine__upload_begin(struct vine__upload *upload,
                                           char why[VINE__SERVER_WHY_BYTES])
 {
     enum vine_server_error told;
-    int fd;
 
     VINE_ASSERT(upload->vm == NULL);
     told = vine__vm_check_idle(vm, why);
@@ -71,11 +51,8 @@ enum vine_server_error vine__upload_begin(struct vine__upload *upload,
         told = check_limits(registry, vm, kind, size_bytes, why);
     if (told != VINE_SERVER_E_DONE)
         return told;
-    fd = open_nameless(registry->upload_folder);
-    if (fd < 0)
-        return refuse_system(why, errno);
     *upload = (struct vine__upload){
-        .registry = registry, .vm = vm, .kind = kind, .fd = fd, .size_bytes = size_bytes};
+        .registry = registry, .vm = vm, .kind = kind, .fd = -1, .size_bytes = size_bytes};
     vm->phase = VINE__VM_UPLOADING;
     vm->reserved_bytes = size_bytes;
     return VINE_SERVER_E_DONE;
@@ -87,7 +64,8 @@ void vine__upload_abandon(struct vine__upload *upload)
         return;
     upload->vm->phase = VINE__VM_IDLE;
     upload->vm->reserved_bytes = 0;
-    (void)close(upload->fd);
+    if (upload->fd >= 0)
+        (void)close(upload->fd);
     upload->vm = NULL;
 }
 
@@ -105,7 +83,8 @@ enum vine_server_error vine__upload_wrote(struct vine__upload *upload, size_t si
 
 void vine__upload_end(struct vine__upload *upload, struct vine__asker *asker)
 {
-    VINE_ASSERT(upload->vm != NULL && upload->done_bytes == upload->size_bytes);
+    VINE_ASSERT(upload->vm != NULL && upload->fd >= 0);
+    VINE_ASSERT(upload->done_bytes == upload->size_bytes);
     vine__registry_put(upload->vm, upload->kind, upload->fd, upload->size_bytes, asker);
     upload->vm = NULL;
 }

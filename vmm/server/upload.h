@@ -3,10 +3,10 @@
  * vmm/server/upload.h - a buffer on its way from a client to the store: to a file without a name as
  * it comes, and from there as a whole.
  *
- * Owns:     the file, which goes with it, whatever ends the server; and of its VM the right to be
- *           changed, until the end. Then both are the registry's.
+ * Owns:     of its VM the right to be changed, until the end, when it is the registry's; and the
+ *           file, once it has got it.
  * Threads:  the registry's.
- * Blocking: never; whoever has the bytes writes them, in a way of his own.
+ * Blocking: never; whoever has the bytes makes the file and writes them, in a way of his own.
  * Trust:    bytes may be anything; as many come as were said, or it is abandoned.
  * Limits:   those of the VM's owner: of a kernel or an initrd, and of all that it has uploaded.
  */
@@ -20,7 +20,7 @@ struct vine__upload {
     struct vine__registry *registry;
     struct vine__vm *vm; /* NULL: none */
     enum vine__vm_upload kind;
-    int fd;
+    int fd; /* -1: whoever writes the file has not given it yet */
     uint64_t size_bytes;
     uint64_t done_bytes;
 };
@@ -37,8 +37,8 @@ VINE_MUST_CHECK enum vine_server_error vine__upload_wrote(struct vine__upload *u
                                                           int error,
                                                           char why[VINE__SERVER_WHY_BYTES]);
 
-/* All of it is there: the store takes it, and the asker is told when the VM has it, in the place of
- * what it had. */
+/* All of it is there, and the file, which the store closes: the store takes it, and the asker is
+ * told when the VM has it, in the place of what it had. */
 void vine__upload_end(struct vine__upload *upload, struct vine__asker *asker);
 
 /* Nothing has been. None is allowed. */

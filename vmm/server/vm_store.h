@@ -74,7 +74,7 @@ struct vine__vm_store_work {
     const char *json; /* of CONFIGURE */
     size_t json_bytes;
     enum vine__vm_upload upload; /* of PUT */
-    int fd;
+    int fd;                      /* the store's, which closes it: of a large file that takes long */
     uint64_t size_bytes;
     /* ...which finds here what came of it: facts are told by CREATE, CONFIGURE, PUT and PUT_BACK,
      * and the asker's from then on, as is the boot of TAKE_OUT. There are none with an error. */

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "harness/folder.h"
 #include "store_memory.c"
@@ -334,10 +335,13 @@ static inline void take_answer(struct caller *caller)
 }
 
 /* Returns an errno. */
-static inline int world_write(int fd, const struct vine__request *request)
+static inline int world_write(struct vine__upload *upload, const struct vine__request *request)
 {
-    return write(fd, request->piece, request->piece_bytes) == (ssize_t)request->piece_bytes ? 0
-                                                                                            : errno;
+    if (upload->fd < 0)
+        upload->fd = memfd_create("upload", MFD_CLOEXEC);
+    return write(upload->fd, request->piece, request->piece_bytes) == (ssize_t)request->piece_bytes
+               ? 0
+               : errno;
 }
 
 /* What it waits for may have come. */
@@ -359,7 +363,7 @@ static inline void caller_told(struct caller *caller, enum vine__request_told to
         is_well = vine__session_buffer(session, request);
     else if (told == VINE__REQUEST_PIECE)
         is_well = vine__session_piece(session, request->command, request->piece_bytes,
-                                      world_write(session->upload.fd, request));
+                                      world_write(&session->upload, request));
     else if (told == VINE__REQUEST_REFUSED || (caller->is_lost && !request->is_refused))
         vine__session_refuse(session, request);
     else if (told == VINE__REQUEST_DONE && !request->is_refused)

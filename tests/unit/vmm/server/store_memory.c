@@ -165,13 +165,9 @@ static enum vine_server_error create(struct store_memory *memory, struct vine__v
 
 static enum vine_server_error put(struct stored *stored, struct vine__vm_store_work *work)
 {
-    const int copy = fcntl(work->fd, F_DUPFD_CLOEXEC, 0);
-
-    if (copy < 0)
-        return refuse(work->why, VINE_SERVER_E_FAILED, "too many open files");
     if (stored->files[work->upload] >= 0)
         (void)close(stored->files[work->upload]);
-    stored->files[work->upload] = copy;
+    stored->files[work->upload] = work->fd;
     stored->sizes[work->upload] = work->size_bytes;
     return VINE_SERVER_E_DONE;
 }

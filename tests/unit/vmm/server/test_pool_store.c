@@ -160,31 +160,51 @@ static void a_pool_that_another_store_has_is_its_own_until_it_is_closed(void **s
 
 /* ---- one pool that takes long ---------------------------------------------------------------- */
 
-/* A disk on which the next sync stands still, until it is let go on. */
+/* A disk on which the next sync stands still, or the closing of a file, until it is let go on. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool is_shut, is_held;
-} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    int closing_fd; /* -1: a sync */
+} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .closing_fd = -1};
 
-/* In the place of the system's. */
-int fdatasync(int fd)
+static void stand_still(int closing_fd)
 {
     (void)pthread_mutex_lock(&disk.lock);
-    if (disk.is_shut && !disk.is_held) {
+    if (disk.is_shut && !disk.is_held && disk.closing_fd == closing_fd) {
         disk.is_held = true;
         (void)pthread_cond_broadcast(&disk.changed);
         while (disk.is_shut)
             (void)pthread_cond_wait(&disk.changed, &disk.lock);
     }
     (void)pthread_mutex_unlock(&disk.lock);
+}
+
+/* In the place of the system's. */
+int fdatasync(int fd)
+{
+    stand_still(-1);
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+int close(int fd)
+{
+    stand_still(fd);
+    return (int)syscall(SYS_close, fd);
+}
+
+static void hold_closing(int fd)
+{
+    (void)pthread_mutex_lock(&disk.lock);
+    disk.closing_fd = fd;
+    disk.is_held = false;
+    disk.is_shut = true;
+    (void)pthread_mutex_unlock(&disk.lock);
 }
 
 static void hold_disk(void)
 {
-    disk.is_held = false;
-    disk.is_shut = true;
+    hold_closing(-1);
 }
 
 static void await_held(void)
@@ -247,6 +267,27 @@ static void work_at_one_pool_waits_for_no_other(void **state)
     assert_int_equal(listing.pools[0].vm_count, 4);
     vine__pool_states_free(listing.pools, listing.pool_count);
     assert_true(pool_is_clean("farm"));
+}
+
+/* It frees gigabytes, perhaps. */
+static void core_0_does_not_close_what_was_uploaded(void **state)
+{
+    struct vine__vm_store_work put = {
+        .task = VINE__VM_PUT, .done = is_created, .pool = "farm", .upload = VINE__UPLOAD_KERNEL};
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    put.uid = vm_named("zip")->uid;
+    put.size_bytes = KERNEL_BYTES;
+    put.fd = file_with("a kernel", put.size_bytes);
+    pool_done_count = 0;
+    hold_closing(put.fd);
+    pool_world.store->begin(pool_world.store, &put);
+    await_held();
+    step_all();
+    let_disk_go_on();
+    until(pool_done_count == 1);
+    assert_int_equal(put.error, VINE_SERVER_E_DONE);
 }
 
 static void a_pool_is_opened_again_behind_its_closing(void **state)
@@ -446,7 +487,7 @@ static enum vine_server_error put(const char *uid, enum vine__vm_upload upload, 
         (struct vine__vm_store_work){
             .task = VINE__VM_PUT, .uid = uid, .upload = upload, .fd = fd, .size_bytes = size},
         facts);
-    close(fd);
+    assert_int_equal(fcntl(fd, F_GETFD), -1); /* the store's, as a whole */
     return told;
 }
 
@@ -774,6 +815,7 @@ int main(void)
         TEST(a_pool_that_another_store_has_is_its_own_until_it_is_closed),
         TEST(who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known),
         TEST(work_at_one_pool_waits_for_no_other),
+        TEST(core_0_does_not_close_what_was_uploaded),
         TEST(a_pool_is_opened_again_behind_its_closing),
         TEST(what_was_asked_is_done_before_the_store_ends),
         TEST(there_are_so_many_pools_and_no_more),
