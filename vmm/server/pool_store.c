@@ -82,6 +82,13 @@ static void give_back(const struct vine__pool_store *store, const struct vine__p
     vine__errands_return(opened != NULL ? opened->errands : store->errands, errand, fn);
 }
 
+/* How it is from now on. */
+static void renew(struct vine__pool_opened *opened, struct vine__pool_state *state)
+{
+    vine__pool_state_free(opened->state);
+    opened->state = state;
+}
+
 /* ---- work at VMs ----------------------------------------------------------------------------- */
 
 static void vm_work_done(struct vine__errand *errand)
@@ -89,8 +96,10 @@ static void vm_work_done(struct vine__errand *errand)
     struct vine__vm_store_work *const work =
         VINE_CONTAINER_OF(errand, struct vine__vm_store_work, errand);
 
-    if (work->opened != NULL)
+    if (work->opened != NULL) {
+        renew(work->opened, work->state);
         leave(work->opened);
+    }
     work->done(work);
 }
 
@@ -100,6 +109,8 @@ static void do_vm_work(struct vine__errand *errand)
         VINE_CONTAINER_OF(errand, struct vine__vm_store_work, errand);
 
     vine__pool_store_do(work);
+    if (work->opened != NULL)
+        work->state = vine__pool_opened_describe(work->opened);
     give_back(work->store, work->opened, errand, vm_work_done);
 }
 
@@ -187,6 +198,7 @@ static void is_opened(struct vine__errand *errand)
     struct vine__pool_work *const work = work_of(errand);
 
     work->opened->is_closed = false;
+    renew(work->opened, work->state);
     if (work->error == VINE_SERVER_E_DONE)
         vine__registry_resolve(work->registry, work->opened->name, work->facts, work->facts_count,
                                work->is_all);
@@ -258,11 +270,13 @@ static void do_open(struct vine__errand *errand)
     struct vine__pool_work *const work = work_of(errand);
 
     work->error = open_pool(work);
+    work->state = vine__pool_opened_describe(work->opened);
     give_back(work->store, work->opened, errand, is_opened);
 }
 
 /* A place behind the others, and a thread. NULL: there is none. */
-static struct vine__pool_opened *add(struct vine__pool_store *store, const char *name)
+static struct vine__pool_opened *add(struct vine__pool_store *store, const char *name,
+                                     const char *folder)
 {
     struct vine__pool_opened *const opened = calloc(1, sizeof(*opened));
     struct vine__pool_opened **end = &store->pools;
@@ -272,6 +286,7 @@ static struct vine__pool_opened *add(struct vine__pool_store *store, const char 
         return NULL;
     }
     opened->store = store;
+    opened->state = vine__pool_state_opening(name, folder);
     (void)snprintf(opened->name, sizeof(opened->name), "%s", name);
     while (*end != NULL)
         end = &(*end)->next;
@@ -296,7 +311,7 @@ void vine__pool_store_open(struct vine__vm_store *base, struct vine__registry *r
         return;
     }
     if (work->opened == NULL)
-        work->opened = add(store, work->name);
+        work->opened = add(store, work->name, work->folder);
     if (work->opened != NULL)
         send(store, work->opened, &work->errand, do_open);
     else
@@ -307,15 +322,19 @@ void vine__pool_store_open(struct vine__vm_store *base, struct vine__registry *r
 
 static void is_shut(struct vine__errand *errand)
 {
-    work_of(errand)->opened->is_closed = true;
+    struct vine__pool_work *const work = work_of(errand);
+
+    work->opened->is_closed = true;
+    renew(work->opened, work->state);
     pool_work_done(errand);
 }
 
 static void do_close(struct vine__errand *errand)
 {
-    const struct vine__pool_work *const work = work_of(errand);
+    struct vine__pool_work *const work = work_of(errand);
 
     vine__pool_opened_shut(work->opened);
+    work->state = vine__pool_opened_describe(work->opened);
     give_back(work->store, work->opened, errand, is_shut);
 }
 
@@ -385,99 +404,42 @@ void vine__pool_store_close(struct vine__vm_store *base, struct vine__registry *
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
-/* One of them is being described, by its own thread. */
-struct describing {
-    struct vine__errand errand;
-    struct vine__pool_opened *opened;
-    struct vine__pool_state state;
-    bool is_whole;
-    struct listing *listing;
-};
-
-struct listing {
-    struct vine__pool_work *work;
-    uint32_t count, awaited;
-    struct describing all[];
-};
-
-/* Those that were closed meanwhile are not there. */
-static void put_together(const struct listing *listing)
+/* One that nobody could begin to open, or that is closed, is not among them. */
+static bool add_state(const struct vine__pool_opened *opened, struct vine__pool_work *work)
 {
-    struct vine__pool_work *const work = listing->work;
-    bool is_whole = true;
+    struct vine__pool_state *const state = &work->pools[work->pool_count];
 
-    work->pools = calloc(listing->count + 1U, sizeof(*work->pools));
-    for (uint32_t i = 0; i < listing->count; i++) {
-        struct vine__pool_state state = listing->all[i].state;
-
-        is_whole &= listing->all[i].is_whole && vine__pool_state_compare(&state, work->registry);
-        if (work->pools != NULL && state.name[0] != '\0')
-            work->pools[work->pool_count++] = state;
-        else
-            vine__pool_state_fini(&state);
-    }
-    if (work->pools != NULL && is_whole)
-        return;
-    vine__pool_states_free(work->pools, work->pool_count);
-    work->pools = NULL;
-    work->pool_count = 0;
-    work->error = VINE_SERVER_E_FAILED;
-    (void)snprintf(work->why, sizeof(work->why), "no memory");
-}
-
-static void is_described(struct vine__errand *errand)
-{
-    struct describing *const describing = VINE_CONTAINER_OF(errand, struct describing, errand);
-    struct listing *const listing = describing->listing;
-    struct vine__pool_work *const work = listing->work;
-
-    leave(describing->opened);
-    if (--listing->awaited > 0)
-        return;
-    put_together(listing);
-    free(listing);
-    work->done(work);
-}
-
-static void do_describe(struct vine__errand *errand)
-{
-    struct describing *const describing = VINE_CONTAINER_OF(errand, struct describing, errand);
-    const struct vine__pool_opened *const opened = describing->opened;
-
-    describing->is_whole = vine__pool_opened_describe(opened, &describing->state);
-    give_back(opened->store, opened, errand, is_described);
+    if (opened->state == NULL)
+        return false;
+    if (opened->state->name[0] == '\0')
+        return true;
+    work->pool_count++;
+    return vine__pool_state_copy(opened->state, state) &&
+           vine__pool_state_compare(state, work->registry);
 }
 
 void vine__pool_store_list(struct vine__vm_store *base, struct vine__registry *registry,
                            struct vine__pool_work *work)
 {
     struct vine__pool_store *const store = store_of(base);
-    struct listing *listing;
+    bool is_whole;
     uint32_t count = 0;
 
     prepare(base, registry, work);
     for (const struct vine__pool_opened *at = store->pools; at != NULL; at = at->next)
         count++;
-    listing = calloc(1, sizeof(*listing) + count * sizeof(listing->all[0]));
-    if (listing == NULL) {
-        refuse(work, VINE_SERVER_E_FAILED, "no memory");
-        return;
-    }
-    if (count == 0) {
-        free(listing);
+    work->pools = calloc(count + 1U, sizeof(*work->pools));
+    is_whole = work->pools != NULL;
+    for (const struct vine__pool_opened *at = store->pools; is_whole && at != NULL; at = at->next)
+        is_whole = add_state(at, work);
+    if (is_whole) {
         vine__errands_send(store->errands, &work->errand, do_nothing);
         return;
     }
-    listing->work = work;
-    listing->count = listing->awaited = count;
-    count = 0;
-    for (struct vine__pool_opened *at = store->pools; at != NULL; at = at->next) {
-        struct describing *const describing = &listing->all[count++];
-
-        describing->listing = listing;
-        describing->opened = at;
-        send(store, at, &describing->errand, do_describe);
-    }
+    vine__pool_states_free(work->pools, work->pool_count);
+    work->pools = NULL;
+    work->pool_count = 0;
+    refuse(work, VINE_SERVER_E_FAILED, "no memory");
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------- */

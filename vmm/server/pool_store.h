@@ -76,6 +76,7 @@ struct vine__pool_work {
     struct vine__pool_store *store;
     struct vine__pool_opened *opened;
     struct vine__registry *registry;
+    struct vine__pool_state *state;
     struct vine__vm_facts *facts;
     uint32_t facts_count;
     bool is_all; /* of what the pool has, these are */
@@ -95,7 +96,8 @@ void vine__pool_store_open(struct vine__vm_store *store, struct vine__registry *
 void vine__pool_store_close(struct vine__vm_store *store, struct vine__registry *registry,
                             struct vine__pool_work *work);
 
-/* All of them, in the order in which they were opened, when each has done what it is at. */
+/* All of them, in the order in which they were opened, each as the last work at it that has ended
+ * left it: this waits for none. */
 void vine__pool_store_list(struct vine__vm_store *store, struct vine__registry *registry,
                            struct vine__pool_work *work);
 

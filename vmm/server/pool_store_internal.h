@@ -15,6 +15,7 @@ struct vine__pool_opened {
     struct vine__pool_opened *next; /* core 0's, from here... */
     uint32_t use_count;             /* of what was sent and has not come back */
     bool is_closed;                 /* it goes behind the last of that; */
+    struct vine__pool_state *state; /* how it was behind the last work; NULL: no memory; */
     struct vine__errand last;       /* when the store ends; ...to here */
     struct vine__pool_store *store; /* nobody changes these */
     struct vine__errands *errands;
@@ -60,13 +61,22 @@ VINE_MUST_CHECK int vine__pool_store_tell(const struct vine__pool_store *store,
                                           const struct vine__pool_vm *vm,
                                           struct vine__vm_facts *ret_facts);
 
-/* How it is; without a name if nobody has opened it. Returns false: no memory, and some of it. */
-VINE_MUST_CHECK bool vine__pool_opened_describe(const struct vine__pool_opened *opened,
-                                                struct vine__pool_state *ret_state);
+/* How it is; without a name if nobody has opened it. NULL: no memory. */
+struct vine__pool_state *vine__pool_opened_describe(const struct vine__pool_opened *opened);
+
+/* How one is whose thread has not told yet. NULL: no memory. */
+struct vine__pool_state *vine__pool_state_opening(const char *name, const char *folder);
+
+/* Another one of the same. Returns false: no memory, and some of it. */
+VINE_MUST_CHECK bool vine__pool_state_copy(const struct vine__pool_state *state,
+                                           struct vine__pool_state *ret_copy);
+
 /* Core 0: which of its VMs are another pool's already. Returns false: no memory. */
 VINE_MUST_CHECK bool vine__pool_state_compare(struct vine__pool_state *state,
                                               const struct vine__registry *registry);
-void vine__pool_state_fini(struct vine__pool_state *state);
+
+/* NULL is allowed. */
+void vine__pool_state_free(struct vine__pool_state *state);
 
 /* An error and its problem, as a client is told. */
 enum vine_server_error vine__pool_store_error(int error);

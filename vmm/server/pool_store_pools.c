@@ -56,6 +56,7 @@ void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted)
 
 void vine__pool_opened_free(struct vine__pool_opened *opened)
 {
+    vine__pool_state_free(opened->state);
     free(opened->folder);
     free(opened->mount_point);
     free(opened);
@@ -212,23 +213,19 @@ static bool is_twice(struct vine__pool_state *state, const char *vm, const char 
     return find_fault(state, vm, text);
 }
 
-static bool describe_vm(const struct vine__pool_opened *opened, const struct vine__pool_vm *vm,
-                        struct vine__pool_state *state)
+static bool describe_vm(const struct vine__pool_vm *vm, struct vine__pool_state *state)
 {
     struct vine__pool_member *const member = &state->members[state->member_count];
 
     if (!vm->is_usable)
         return find_fault(state, vm->entry.name, vm->problem.text);
-    if (vine__pool_opened_find(opened, vm->entry.uid) != vm)
-        return is_twice(state, vm->entry.name, vm->entry.uid, opened->name);
     memcpy(member->uid, vm->entry.uid, sizeof(member->uid));
     memcpy(member->name, vm->entry.name, sizeof(member->name));
     state->member_count++;
     return true;
 }
 
-bool vine__pool_opened_describe(const struct vine__pool_opened *opened,
-                                struct vine__pool_state *state)
+static bool describe(const struct vine__pool_opened *opened, struct vine__pool_state *state)
 {
     const struct vine__pool_contents *const contents = opened->contents;
     bool is_whole;
@@ -251,7 +248,64 @@ bool vine__pool_opened_describe(const struct vine__pool_opened *opened,
     if (contents->problem.text[0] != '\0')
         is_whole = is_whole && find_fault(state, "", contents->problem.text);
     for (uint32_t i = 0; is_whole && i < contents->vm_count; i++)
-        is_whole = describe_vm(opened, &contents->vms[i], state);
+        is_whole = describe_vm(&contents->vms[i], state);
+    return is_whole;
+}
+
+/* What is made of memory is there as a whole, or NULL. */
+static struct vine__pool_state *whole(struct vine__pool_state *state, bool is_whole)
+{
+    if (is_whole)
+        return state;
+    vine__pool_state_free(state);
+    return NULL;
+}
+
+struct vine__pool_state *vine__pool_opened_describe(const struct vine__pool_opened *opened)
+{
+    struct vine__pool_state *const state = calloc(1, sizeof(*state));
+
+    return whole(state, state != NULL && describe(opened, state));
+}
+
+struct vine__pool_state *vine__pool_state_opening(const char *name, const char *folder)
+{
+    struct vine__pool_state *const state = calloc(1, sizeof(*state));
+
+    if (state == NULL)
+        return NULL;
+    (void)snprintf(state->name, sizeof(state->name), "%s", name);
+    state->folder = strdup(folder);
+    return whole(state, state->folder != NULL && find_fault(state, "", "it is being opened"));
+}
+
+static bool copy_array(void **copy, const void *array, size_t size)
+{
+    *copy = malloc(size + 1);
+    if (*copy != NULL && size > 0)
+        memcpy(*copy, array, size);
+    return *copy != NULL;
+}
+
+static bool copy_text(char **copy, const char *text)
+{
+    return text == NULL || copy_array((void **)copy, text, strlen(text) + 1);
+}
+
+bool vine__pool_state_copy(const struct vine__pool_state *state, struct vine__pool_state *ret_copy)
+{
+    struct vine__pool_state copy = *state;
+
+    copy.folder = copy.mount_point = NULL;
+    copy.findings = NULL;
+    copy.members = NULL;
+    const bool is_whole = copy_text(&copy.folder, state->folder) &&
+                          copy_text(&copy.mount_point, state->mount_point) &&
+                          copy_array((void **)&copy.findings, state->findings,
+                                     state->finding_count * sizeof(*state->findings)) &&
+                          copy_array((void **)&copy.members, state->members,
+                                     state->member_count * sizeof(*state->members));
+    *ret_copy = copy;
     return is_whole;
 }
 
@@ -269,17 +323,18 @@ bool vine__pool_state_compare(struct vine__pool_state *state, const struct vine_
     return true;
 }
 
-void vine__pool_state_fini(struct vine__pool_state *state)
-{
-    free(state->folder);
-    free(state->mount_point);
-    free(state->findings);
-    free(state->members);
-}
-
 void vine__pool_states_free(struct vine__pool_state *states, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
-        vine__pool_state_fini(&states[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        free(states[i].folder);
+        free(states[i].mount_point);
+        free(states[i].findings);
+        free(states[i].members);
+    }
     free(states);
+}
+
+void vine__pool_state_free(struct vine__pool_state *state)
+{
+    vine__pool_states_free(state, state != NULL ? 1 : 0);
 }
