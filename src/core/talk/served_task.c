@@ -264,6 +264,8 @@ static int take_task(struct vine__served *pipe, uint32_t channel_index,
         pipe->changes++; /* there may be memory for it now */
         error = VINE__HELD;
     }
+    if (VINE__UNLIKELY(error == VINE__HELD) && channel->is_canceled)
+        error = VINE_ECANCELED; /* it waits for nothing any more */
     if (error == VINE__HELD) {
         vine__served_give_back(call);
         return error;

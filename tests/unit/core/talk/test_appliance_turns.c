@@ -403,6 +403,34 @@ static void a_task_is_taken_after_the_one_of_another_channel_that_it_comes_after
     stop();
 }
 
+/* Which it was told to wait for does not keep it: neither where it is held already, nor where the
+ * cancel comes before it. */
+static void a_task_that_is_canceled_waits_for_no_other_one(void **state)
+{
+    const uint32_t channel = 0;
+    struct vine_wire_submission cancel = {
+        .kind = VINE_WIRE_CANCEL, .shape = VINE_WIRE_SHAPE(sizeof channel, 0), .operation = 1};
+
+    (void)state;
+    memcpy(cancel.body, &channel, sizeof channel);
+    for (int is_held = 0; is_held < 2; is_held++) {
+        struct vine_wire_completion completion;
+
+        start_timeless(3);
+        submit_after(0, 1, 0);
+        submit_after(1, 0, 0);
+        for (int i = 0; i < 8 * is_held; i++)
+            (void)turn();
+        stepped_submit(&greedy, 2, cancel);
+        completion = stepped_complete(&stepped, &greedy, 0, 8, NULL);
+        assert_int_equal(completion.status, VINE_ECANCELED);
+        /* And it keeps nobody. */
+        completion = stepped_complete(&stepped, &greedy, 1, 8, NULL);
+        assert_int_equal(completion.status, 0);
+        stop();
+    }
+}
+
 /* It has itself to blame; others are served, and the appliance ends. */
 static void channels_that_wait_for_each_other_wait_in_peace(void **state)
 {
@@ -591,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_look_around_comes_to_every_pipe_and_ends),
         cmocka_unit_test(more_tasks_in_flight_than_granted_break_the_pipe),
         cmocka_unit_test(a_task_is_taken_after_the_one_of_another_channel_that_it_comes_after),
+        cmocka_unit_test(a_task_that_is_canceled_waits_for_no_other_one),
         cmocka_unit_test(channels_that_wait_for_each_other_wait_in_peace),
         cmocka_unit_test(what_is_held_is_tried_again_when_something_has_changed_and_not_before),
         cmocka_unit_test(what_is_held_costs_its_pipe_what_it_takes_to_try),
