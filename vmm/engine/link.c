@@ -251,24 +251,27 @@ void vine__machine_link_fill_arguments(const struct vine__machine_link *link,
     };
 }
 
-/* The place where a machine that is being adopted has had this link. */
+/* The place where a machine that is being adopted has had this link. Others may have its name. */
 static int find_former(const struct vine__machine *machine, const struct vine__machine_link *link,
                        enum vine_status_end own, uint32_t wanted, uint32_t *ret_place)
 {
+    bool is_taken = false;
+
     for (uint32_t place = 0; place < machine->description.links_max; place++) {
         const struct vine_status_link *const entry = vine__status_entry(&machine->status, place);
 
-        if (entry->is_plugged == 0 || entry->end != (uint32_t)own ||
+        if ((wanted != VINE__MACHINE_LINK_ANY_PLACE && wanted != place) || entry->is_plugged == 0 ||
+            entry->end != (uint32_t)own ||
             memcmp(entry->name, link->name, sizeof(entry->name)) != 0 ||
             memcmp(entry->size_bytes, link->size_bytes, sizeof(entry->size_bytes)) != 0)
             continue;
-        if (machine->places[place].link != NULL ||
-            (wanted != VINE__MACHINE_LINK_ANY_PLACE && wanted != place))
-            return -EBUSY;
+        is_taken = machine->places[place].link != NULL;
+        if (is_taken)
+            continue;
         *ret_place = place;
         return 0;
     }
-    return -ENOENT;
+    return is_taken ? -EBUSY : -ENOENT;
 }
 
 /* Go on where another process has left it: no page changes. Each page knows both sides; what is

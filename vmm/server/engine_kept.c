@@ -124,12 +124,19 @@ static json_t *write_vm(const struct vine__engine_vm *vm)
                      "identity", vine__machine_identity_save(&identity), "stop", write_stop(vm));
 }
 
+/* -1: that VM has not got it. */
+static json_int_t place_of(const struct vine__engine_link *link, enum vine_status_end end)
+{
+    return link->is_held[end] ? (json_int_t)link->places[end] : -1;
+}
+
 static json_t *write_link(const struct vine__engine_link *link)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", link->name, "application",
-                     link->uids[VINE_STATUS_APPLICATION], "appliance",
-                     link->uids[VINE_STATUS_APPLIANCE], "size", (json_int_t)link->size_bytes,
-                     "number", (json_int_t)link->number);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:[I, I]}", "name", link->name, "application",
+        link->uids[VINE_STATUS_APPLICATION], "appliance", link->uids[VINE_STATUS_APPLIANCE], "size",
+        (json_int_t)link->size_bytes, "number", (json_int_t)link->number, "places",
+        place_of(link, VINE_STATUS_APPLICATION), place_of(link, VINE_STATUS_APPLIANCE));
 }
 
 /* A list, an item of which is a line: hundreds of machines are in memory one after the other. */
@@ -400,16 +407,20 @@ static int open_link(struct vine__engine *engine, struct vine__engine_link *link
     return error;
 }
 
-/* The VMs at its ends have what they had of it. */
-static void enter_link(struct vine__engine *engine, struct vine__engine_link *link)
+/* The VMs at its ends have what they had of it, in the places that are written down. */
+static void enter_link(struct vine__engine *engine, struct vine__engine_link *link,
+                       const json_t *places)
 {
-    for (int end = 0; end < 2; end++) {
+    for (size_t end = 0; end < 2; end++) {
         struct vine__engine_vm *const vm = vine__engine_find(engine, link->uids[end]);
+        const json_t *const saved = json_array_get(places, end);
+        const json_int_t place =
+            json_is_integer(saved) ? json_integer_value(saved) : VINE__MACHINE_LINK_ANY_PLACE;
 
-        if (vm != NULL && vm->is_adopted)
+        if (vm != NULL && vm->is_adopted && place >= 0)
             link->is_held[end] =
                 vine__machine_link_attach(link->link, (enum vine_status_end)end, vm->machine,
-                                          VINE__MACHINE_LINK_ANY_PLACE, &link->places[end]) == 0;
+                                          (uint32_t)place, &link->places[end]) == 0;
     }
     /* It is its application's. */
     if (!link->is_held[VINE_STATUS_APPLICATION])
@@ -439,7 +450,7 @@ static void adopt_link(struct vine__engine *engine, const json_t *saved)
         return;
     }
     vine_list_push_back(&engine->links, &link->node);
-    enter_link(engine, link);
+    enter_link(engine, link, json_object_get(saved, "places"));
 }
 
 void vine__engine_adopt_links(struct vine__engine *engine)

@@ -167,7 +167,9 @@ static int attach(struct vine__engine *engine, struct vine__engine_link *link, i
     error = vine__machine_link_attach(link->link, (enum vine_status_end)end, vm->machine,
                                       VINE__MACHINE_LINK_ANY_PLACE, &link->places[end]);
     link->is_held[end] = error == 0;
-    return error;
+    engine->is_changed |= error == 0; /* where it is is written down before it is there */
+    /* What one that is being adopted had is entered already; what it gets comes when it is up. */
+    return error == -ENOENT ? -EAGAIN : error;
 }
 
 /* Whether a place of this VM will be free by itself. */
