@@ -187,8 +187,8 @@ static const struct option bells_options[] = {
      .kind = OPTION_COUNT,
      VALUE(linger),
      .value = "SECONDS",
-     .help = "end when for so long no machine and no client was there, and nothing was kept; 0, "
-             "or if nothing says: serve until told to stop"},
+     .help = "end when for so long neither a machine nor a client was there; 0, or if nothing "
+             "says: serve until told to stop"},
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),

@@ -2,6 +2,7 @@
 #include "vmm/engine/bells.h"
 
 #include "arch/peer/peer.h"
+#include "arch/peer/random.h"
 #include "vmm/engine/bells_internal.h"
 
 #include <vine/error.h>
@@ -19,9 +20,13 @@
 /* When accepting failed, for want of descriptors: the connection still waits, and poll says so. */
 #define ACCEPT_PAUSE_NS (VINE_NS_PER_SECOND / 20)
 
+/* A QEMU has a table as long as the greatest id that it was told. */
+#define FIRST_IDS 4096
+
 #define FIRST_CLIENT 1
 #define FIRST_PEER   (FIRST_CLIENT + VINE__BELLS_CLIENTS_MAX)
-#define FD_COUNT     (FIRST_PEER + VINE_BELLS_PEERS_MAX)
+#define FIRST_KEPT   (FIRST_PEER + VINE_BELLS_PEERS_MAX)
+#define FD_COUNT     (FIRST_KEPT + VINE_BELLS_KEPT_MAX)
 
 struct answer {
     struct vine_bells_answer head;
@@ -40,6 +45,9 @@ int vine__bells_create(struct vine__bells **ret_bells, const struct vine__bells_
     bells->patience_ns = options->patience_ns != 0 ? options->patience_ns : PATIENCE_NS;
     memset(bells->client_fds, 0xff, sizeof(bells->client_fds));
     bells->listener = (struct vine__peer_listener){.fd = -1, .lock_fd = -1};
+    /* QEMUs of a server that was here before know its ids still: these are others, as a rule. */
+    if (vine__random_bytes(&bells->next_id, sizeof(bells->next_id)) == 0)
+        bells->next_id %= FIRST_IDS;
     const int error = vine__peer_listen(&bells->listener, options->path, NULL);
     if (error != 0) {
         vine__bells_destroy(bells);
@@ -72,7 +80,7 @@ bool vine__bells_is_idle(const struct vine__bells *bells)
     for (uint32_t i = 0; i < VINE__BELLS_CLIENTS_MAX; i++)
         if (bells->client_fds[i] >= 0)
             return false;
-    return bells->kept_count == 0;
+    return !vine__bells_kept_has_process(bells);
 }
 
 static uint32_t set_link(struct vine__bells *bells, const struct vine_bells_request *request,
@@ -246,6 +254,15 @@ static void watch_peers(struct vine__bells *bells, const struct pollfd *poll_fds
             vine__bells_peer_leave(bells, &bells->peers[i]);
 }
 
+/* Of all that is kept a process alone is waited for, and its end comes once. The last one first: it
+ * takes the place of who is dropped. */
+static void watch_processes(struct vine__bells *bells, const struct pollfd *poll_fds)
+{
+    for (uint32_t i = bells->kept_count; i-- > 0;)
+        if (poll_fds[i].revents != 0)
+            vine__bells_kept_drop(bells, i);
+}
+
 /* Returns 0, or -EAGAIN if there is something that cannot be accepted now. */
 static int accept_clients(struct vine__bells *bells)
 {
@@ -283,12 +300,17 @@ int vine__bells_step(struct vine__bells *bells, uint64_t timeout_ns)
             .fd = peer->life == VINE__BELLS_LIVING ? peer->fd : -1,
             .events = peer->blocked == VINE__BELLS_SOCKET_FULL ? POLLIN | POLLOUT : POLLIN};
     }
-    const int ready = ppoll(poll_fds, FD_COUNT, wait_ns == VINE_FOREVER ? NULL : &wait, NULL);
+    for (uint32_t i = 0; i < bells->kept_count; i++)
+        poll_fds[FIRST_KEPT + i] = (struct pollfd){
+            .fd = bells->kept[i].is_process ? bells->kept[i].fd : -1, .events = POLLIN};
+    const int ready = ppoll(poll_fds, FIRST_KEPT + bells->kept_count,
+                            wait_ns == VINE_FOREVER ? NULL : &wait, NULL);
     if (ready < 0)
         return errno == EINTR ? 0 : -errno;
 
-    /* Peers before clients: a place may be another's when a client has been served. */
+    /* Peers and processes before clients: a place may be another's once a client was served. */
     watch_peers(bells, poll_fds + FIRST_PEER);
+    watch_processes(bells, poll_fds + FIRST_KEPT);
     serve_clients(bells, poll_fds + FIRST_CLIENT);
     if (poll_fds[0].revents != 0 && accept_clients(bells) != 0) {
         const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_NS};

@@ -48,7 +48,8 @@ void vine__bells_destroy(struct vine__bells *bells);
  * Returns 0, or a negative error, after which there is no use in going on. */
 VINE_MUST_CHECK int vine__bells_step(struct vine__bells *bells, uint64_t timeout_ns);
 
-/* Whether there is neither a peer nor a client, and nothing is kept. */
+/* Whether there is neither a peer nor a client, and no process is kept: nobody runs that has what
+ * else is kept. */
 bool vine__bells_is_idle(const struct vine__bells *bells);
 
 #endif

@@ -52,7 +52,8 @@ VINE_MUST_CHECK int vine__bells_list(int fd,
 
 /*
  * Leave a descriptor of a file or a memory with who outlives us, under a name that nothing has that
- * is kept; it goes there as a duplicate. It is kept until it is forgotten, or the server ends.
+ * is kept; it goes there as a duplicate. It is kept until it is forgotten, or the server ends. That
+ * of a process (a pidfd) is forgotten when that one has ended; until then the server lingers.
  * Also -EEXIST, -ENOSPC, -EINVAL for a name that is none or another kind of descriptor.
  */
 VINE_MUST_CHECK int vine__bells_keep(int fd, const char *name, int kept_fd);

@@ -54,6 +54,7 @@ struct vine__bells_peer {
 /* What somebody has left here, to take it again later. */
 struct vine__bells_keepsake {
     int fd;
+    bool is_process;                  /* a pidfd: forgotten when that has ended */
     char name[VINE_BELLS_NAME_BYTES]; /* "": free */
 };
 
@@ -76,6 +77,10 @@ uint32_t vine__bells_kept_remove(struct vine__bells *bells, const char *name);
 uint32_t vine__bells_kept_list(const struct vine__bells *bells,
                                struct vine_bells_kept ret_kept[VINE_BELLS_KEPT_MAX]);
 void vine__bells_kept_close(struct vine__bells *bells);
+/* The one at this index; the last one comes there. */
+void vine__bells_kept_drop(struct vine__bells *bells, uint32_t index);
+/* Whether a process is among what is kept. */
+bool vine__bells_kept_has_process(const struct vine__bells *bells);
 
 /* The living peer of this id, or NULL. */
 struct vine__bells_peer *vine__bells_find(struct vine__bells *bells, uint32_t id);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Descriptors that outlive whoever left them here: memories of links and status pages, for the next
- * one that runs the machines which map them.
+ * one that runs the machines which map them, and the processes of these machines.
  */
 #include "vmm/engine/bells_internal.h"
 
+#include "arch/peer/process.h"
 #include "utils/name.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,13 +22,22 @@ static uint32_t index_of(const struct vine__bells *bells, const char *name)
     return index;
 }
 
+/* No other descriptor can be used so. One that may not be is none: a filter says that of all. */
+static bool is_pidfd(int fd)
+{
+    const int error = vine__process_signal(fd, 0);
+
+    return error == 0 || error == -ESRCH;
+}
+
 uint32_t vine__bells_kept_add(struct vine__bells *bells, const char *name, int fd)
 {
+    const bool is_process = is_pidfd(fd);
     struct stat status;
 
     /* A socket could have itself under way to itself, and never be closed. */
-    if (!vine__is_name(name, VINE_BELLS_NAME_BYTES) || fstat(fd, &status) != 0 ||
-        !S_ISREG(status.st_mode))
+    if (!vine__is_name(name, VINE_BELLS_NAME_BYTES) ||
+        (!is_process && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))))
         return VINE_BELLS_MALFORMED;
     if (index_of(bells, name) < bells->kept_count)
         return VINE_BELLS_TAKEN;
@@ -37,6 +48,7 @@ uint32_t vine__bells_kept_add(struct vine__bells *bells, const char *name, int f
     memset(kept->name, 0, sizeof(kept->name));
     memcpy(kept->name, name, strlen(name));
     kept->fd = fd;
+    kept->is_process = is_process;
     return VINE_BELLS_DONE;
 }
 
@@ -52,17 +64,28 @@ uint32_t vine__bells_kept_find(const struct vine__bells *bells, const char *name
     return VINE_BELLS_DONE;
 }
 
+void vine__bells_kept_drop(struct vine__bells *bells, uint32_t index)
+{
+    (void)close(bells->kept[index].fd);
+    bells->kept[index] = bells->kept[--bells->kept_count];
+}
+
 uint32_t vine__bells_kept_remove(struct vine__bells *bells, const char *name)
 {
     int fd;
     const uint32_t outcome = vine__bells_kept_find(bells, name, &fd);
 
-    if (outcome != VINE_BELLS_DONE)
-        return outcome;
-    (void)close(fd);
-    bells->kept[index_of(bells, name)] = bells->kept[bells->kept_count - 1];
-    bells->kept_count--;
-    return VINE_BELLS_DONE;
+    if (outcome == VINE_BELLS_DONE)
+        vine__bells_kept_drop(bells, index_of(bells, name));
+    return outcome;
+}
+
+bool vine__bells_kept_has_process(const struct vine__bells *bells)
+{
+    for (uint32_t i = 0; i < bells->kept_count; i++)
+        if (bells->kept[i].is_process)
+            return true;
+    return false;
 }
 
 uint32_t vine__bells_kept_list(const struct vine__bells *bells,

@@ -19,7 +19,7 @@
 #define VINE_BELLS_PEERS_MAX   64
 #define VINE_BELLS_VECTORS_MAX 64
 #define VINE_BELLS_NAME_BYTES  32 /* with the zero; a name is [A-Za-z0-9._-]+ */
-#define VINE_BELLS_KEPT_MAX    512
+#define VINE_BELLS_KEPT_MAX    768
 
 enum vine_bells_type {
     VINE_BELLS_ADD = 1,    /* name, count: vectors. The answer: id, and the peer's socket */
@@ -28,7 +28,7 @@ enum vine_bells_type {
     VINE_BELLS_FORBID = 4, /* id, other: and now no more */
     VINE_BELLS_LIST = 5,   /* the answer: count, and as many entries behind it */
     VINE_BELLS_EVENT = 6,  /* id, count: a vector. The answer: its eventfd */
-    VINE_BELLS_KEEP = 7,   /* name, and a descriptor of a file or a memory */
+    VINE_BELLS_KEEP = 7,   /* name, and a descriptor of a file, a memory or a process */
     VINE_BELLS_TAKE = 8,   /* name. The answer: a duplicate of what is kept */
     VINE_BELLS_FORGET = 9, /* name */
     VINE_BELLS_KEPT = 10,  /* the answer: count, and as many names behind it */

@@ -168,7 +168,9 @@ void vine__engine_links_release(struct vine__engine *engine);
 
 /* engine_kept.c: what is kept for the next engine, */
 void vine__engine_keep_pages(const struct vine__engine_vm *vm);
-void vine__engine_forget_pages(const struct vine__engine_vm *vm);
+/* That it has a process, from when that is there: the bells are, as long as it runs. */
+void vine__engine_keep_process(const struct vine__engine_vm *vm);
+void vine__engine_forget_run(const struct vine__engine_vm *vm);
 void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link);
 void vine__engine_forget_link(struct vine__engine *engine, const struct vine__engine_link *link);
 /* Returns 0 or an error: then it is tried again with the next change. */

@@ -10,6 +10,7 @@
 
 #include "vmm/server/engine_internal.h"
 
+#include "arch/peer/process.h"
 #include "arch/wake/epoll.h"
 #include "vmm/engine/adoption.h"
 #include "vmm/pool/names.h"
@@ -38,6 +39,11 @@ static void name_page(const char *uid, int page, char name[NAME_BYTES])
     (void)snprintf(name, NAME_BYTES, "%c%.30s", page == 0 ? 'p' : 'b', uid);
 }
 
+static void name_process(const char *uid, char name[NAME_BYTES])
+{
+    (void)snprintf(name, NAME_BYTES, "r%.30s", uid);
+}
+
 static void name_half(uint64_t number, int half, char name[NAME_BYTES])
 {
     (void)snprintf(name, NAME_BYTES, "link%llu%c", (unsigned long long)number,
@@ -58,14 +64,36 @@ void vine__engine_keep_pages(const struct vine__engine_vm *vm)
     }
 }
 
-void vine__engine_forget_pages(const struct vine__engine_vm *vm)
+void vine__engine_keep_process(const struct vine__engine_vm *vm)
+{
+    char name[NAME_BYTES];
+    int fd;
+
+    /* Where nothing else is kept of it, nobody has to wait for its end. */
+    if (vm->description.links_max == 0 ||
+        vine__process_pidfd(vine__machine_pid(vm->machine), &fd) != 0)
+        return;
+    name_process(vm->boot->uid, name);
+    vine__engine_keep(vm->engine, name, fd);
+    (void)close(fd);
+}
+
+static void forget_run(struct vine__engine *engine, const char *uid)
 {
     char name[NAME_BYTES];
 
-    for (int page = 0; page < VINE__MACHINE_PAGES && vm->description.links_max > 0; page++) {
-        name_page(vm->boot->uid, page, name);
-        vine__engine_forget(vm->engine, name);
+    for (int page = 0; page < VINE__MACHINE_PAGES; page++) {
+        name_page(uid, page, name);
+        vine__engine_forget(engine, name);
     }
+    name_process(uid, name);
+    vine__engine_forget(engine, name);
+}
+
+void vine__engine_forget_run(const struct vine__engine_vm *vm)
+{
+    if (vm->description.links_max > 0)
+        forget_run(vm->engine, vm->boot->uid);
 }
 
 void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link)
@@ -346,6 +374,7 @@ static enum vine_server_error adopt(struct vine__engine *engine, const struct vi
         return told;
     }
     read_stop(*ret_vm, json_object_get(saved, "stop"));
+    vine__engine_keep_process(*ret_vm);
     if (start.doorbell_vectors > 0)
         vine__engine_bells_resume(*ret_vm,
                                   (uint32_t)json_integer_value(json_object_get(saved, "bell")));
@@ -369,17 +398,14 @@ bool vine__engine_end_left(struct vine__engine *engine, const char *uid)
 {
     json_t *const saved = take_left(engine, uid);
     struct vine__machine_identity identity;
-    char text[VINE__SERVER_WHY_BYTES], name[NAME_BYTES];
+    char text[VINE__SERVER_WHY_BYTES];
 
     if (saved == NULL)
         return false;
     if (vine__machine_identity_load(json_object_get(saved, "identity"), &identity, text,
                                     sizeof(text)) == 0)
         end_process(&identity);
-    for (int page = 0; page < VINE__MACHINE_PAGES; page++) {
-        name_page(uid, page, name);
-        vine__engine_forget(engine, name);
-    }
+    forget_run(engine, uid);
     json_decref(saved);
     engine->is_changed = true;
     return true;

@@ -135,7 +135,7 @@ void vine__engine_unmake(struct vine__engine_vm *vm)
         vine__engine_links_end(vm);
         vine__epoll_remove(engine->epoll_fd, vine__machine_fd(vm->machine));
         vine__machine_close(vm->machine);
-        vine__engine_forget_pages(vm);
+        vine__engine_forget_run(vm);
     }
     vine__engine_unwire(vm, true);
     free_vm(vm);
@@ -188,14 +188,18 @@ static struct vine__groups *groups_for(struct vine__engine_vm *vm,
     return engine->groups;
 }
 
-/* It is written down before it runs: whoever comes after us finds it. */
+/* It is written down before it runs: whoever comes after us finds it, and what it has. */
 static int write_down(void *context, struct vine__machine *machine)
 {
     const struct vine__engine_vm *const vm = context;
     struct vine__machine_identity identity;
-    const int error = vine__machine_identify(machine, &identity);
+    int error = vine__machine_identify(machine, &identity);
 
-    return error == 0 ? vine__engine_save(vm->engine) : error;
+    if (error == 0)
+        error = vine__engine_save(vm->engine);
+    if (error == 0)
+        vine__engine_keep_process(vm);
+    return error;
 }
 
 static int create(struct vine__engine_vm *vm, char why[VINE__SERVER_WHY_BYTES])

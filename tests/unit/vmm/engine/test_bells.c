@@ -302,6 +302,7 @@ static void an_id_that_somebody_may_remember_is_given_to_nobody(void **state)
     stop(fixture);
     const struct vine__bells_options options = {.path = fixture->path};
     assert_int_equal(vine__bells_create(&fixture->bells, &options), 0);
+    fixture->bells->next_id = 0;
     for (int i = 0; i < 2; i++) {
         request.name[0] = (char)('a' + i);
         assert_int_equal(vine__bells_peer_add(fixture->bells, &request, &peers[i], &fds[i]),
