@@ -204,12 +204,14 @@ static void serve(void);
 
 static void note(void *context, const char *uid, const char *name, const char *text)
 {
-    const struct vine__vm *const vm = vine__registry_find(&own.registry, NULL, uid, strlen(uid));
+    struct vine__vm *const vm = vine__registry_find(&own.registry, NULL, uid, strlen(uid));
 
     (void)context;
     message_warning("%s: %s", name, message_escape(text));
-    if (vm != NULL)
-        print_event("note", vm, text);
+    if (vm == NULL)
+        return;
+    vine__registry_note(vm, text);
+    print_event("note", vm, text);
 }
 
 /* ---- VMs that run already -------------------------------------------------------------------- */

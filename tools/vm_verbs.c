@@ -365,7 +365,7 @@ const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYT
 {
     const bool has_both = status->ended_by[0] != '\0' && status->ended_text[0] != '\0';
 
-    if (!vm_state_is_off(status->state) ||
+    if ((!vm_state_is_off(status->state) && status->ended_by[0] != '\0') ||
         (status->ended_by[0] == '\0' && status->ended_text[0] == '\0'))
         (void)snprintf(ret_text, VM_END_BYTES, "%s", status->state);
     else
@@ -377,10 +377,12 @@ const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYT
 
 void vm_end_json(const struct vm_status *status, json_t *object)
 {
+    const bool is_note = !vm_state_is_off(status->state) && status->ended_by[0] == '\0';
+
     (void)json_object_set_new(object, "state", json_string(status->state));
     if (status->ended_by[0] != '\0')
         json_set_name(object, "ended_by", status->ended_by);
     if (status->ended_text[0] != '\0')
-        json_set_name(object, "ended_text", status->ended_text);
+        json_set_name(object, is_note ? "note" : "ended_text", status->ended_text);
     (void)json_object_set_new(object, "starts", json_integer(status->start_count));
 }

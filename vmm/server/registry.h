@@ -63,6 +63,7 @@ struct vine__vm {
     enum vine__vm_state state;
     const char *ended_by;                    /* a word, or "" */
     char ended_text[VINE__SERVER_WHY_BYTES]; /* a sentence, or ""; and what is not put back */
+    char noted[VINE__SERVER_WHY_BYTES];      /* what should be known of it while it runs, or "" */
     uint64_t start_count;
     char console[VINE__VM_CONSOLE_BYTES]; /* "": it is off, or that is not known yet */
     char *parameters;                     /* of its last start, or NULL */
@@ -219,6 +220,9 @@ void vine__registry_unask(struct vine__asker *asker);
  * word that stays, and a sentence; with others the text is its console's path, or "". */
 void vine__registry_tell(struct vine__registry *registry, const char *uid,
                          enum vine__vm_state state, const char *ended_by, const char *text);
+
+/* And what somebody should know of one that runs, or is found to: until it has ended. */
+void vine__registry_note(struct vine__vm *vm, const char *text);
 
 /* Write the list of clients; or it is refused, with a reason. */
 VINE_MUST_CHECK enum vine_server_error vine__registry_save(const struct vine__registry *registry,

@@ -33,6 +33,7 @@ static void tell(struct vine__vm *vm, enum vine__vm_state state)
 static void set_ended(struct vine__vm *vm, const char *ended_by, const char *text)
 {
     vm->ended_by = ended_by;
+    vm->noted[0] = '\0';
     (void)snprintf(vm->ended_text, sizeof(vm->ended_text), "%s", text);
     vm->ended_bytes = strlen(vm->ended_text);
 }
@@ -250,6 +251,7 @@ static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_W
     if (told != VINE_SERVER_E_DONE)
         return told;
     vm->error = VINE_SERVER_E_DONE;
+    vm->noted[0] = '\0';
     tell(vm, VINE__VM_STARTING);
     vine__vm_begin(vm, VINE__VM_TAKING_OUT, VINE__VM_TAKE_OUT, taken_out);
     return VINE_SERVER_E_DONE;
@@ -374,6 +376,11 @@ void vine__registry_stop_all(struct vine__registry *registry)
     registry->is_ending = true;
     VINE_LIST_FOR_EACH(node, &registry->vms)
     (void)!begin_end(VINE_LIST_OBJECT(node, struct vine__vm, link), false, 0, false, why);
+}
+
+void vine__registry_note(struct vine__vm *vm, const char *text)
+{
+    (void)snprintf(vm->noted, sizeof(vm->noted), "%s", text);
 }
 
 void vine__registry_tell(struct vine__registry *registry, const char *uid,

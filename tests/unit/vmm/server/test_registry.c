@@ -584,6 +584,22 @@ static void one_that_has_ended_meanwhile_is_put_back(void **state)
     hang_up(alice);
 }
 
+static void what_should_be_known_of_one_is_told_while_it_runs(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    resume(world, alice, &found_running, uid);
+    vine__registry_note(find(world, uid), "no bells");
+    assert_string_equal(ask(alice, "11,1\n32,%s\n", uid),
+                        "11,1\n0\n7,running\n0,\n8,no bells\n1\n");
+    fake_tell(world, uid, VINE__VM_OFF, "crash");
+    world_settle(world);
+    assert_null(strstr(ask(alice, "11,1\n32,%s\n", uid), "no bells"));
+    hang_up(alice);
+}
+
 #define LEFT_UID "00000000000000000000000000000002"
 
 /* Its pool is opened while the server serves. */
@@ -738,6 +754,7 @@ int main(void)
         TEST(a_client_names_its_own_vms_and_no_others),
         TEST(one_that_runs_already_goes_on),
         TEST(one_that_has_ended_meanwhile_is_put_back),
+        TEST(what_should_be_known_of_one_is_told_while_it_runs),
         TEST(one_that_was_to_restart_stops_and_starts),
         TEST(one_that_was_left_running_is_left_alone_until_it_goes_on),
         TEST(one_that_runs_and_cannot_go_on_is_tried_again_or_killed),
