@@ -9,10 +9,13 @@
 #include "arch/peer/identity.h"
 #include "arch/peer/process.h"
 #include "vmm/engine/machine_internal.h"
+#include "vmm/engine/memory.h"
 
 #include <vine/error.h>
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,12 +131,68 @@ void vine__machine_pages(const struct vine__machine *machine, int ret_fds[VINE__
 
 /* ---- taking over ----------------------------------------------------------------------------- */
 
+/* A page is a memory of this size that cannot be cut, whatever its QEMU calls so. */
+static int open_page(int folder_fd, const char *name)
+{
+    static const char expected[] = "/memfd:" VINE__STATUS_PAGE_NAME " ";
+    char link[sizeof(expected) - 1];
+    int fd;
+
+    if (readlinkat(folder_fd, name, link, sizeof(link)) != (ssize_t)sizeof(link) ||
+        memcmp(link, expected, sizeof(link)) != 0)
+        return -1;
+    fd = openat(folder_fd, name, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && vine__machine_memory_check(fd, VINE_STATUS_PAGE_BYTES) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* The status page, as its QEMU has it. -1: there is none, it has ended, or we may not look. */
+static int find_page(const struct vine__machine_identity *identity)
+{
+    char path[32];
+    int fd = -1;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)identity->pid);
+    DIR *const folder = opendir(path);
+
+    if (folder == NULL)
+        return -1;
+    for (const struct dirent *entry = readdir(folder); entry != NULL && fd < 0;
+         entry = readdir(folder))
+        fd = open_page(dirfd(folder), entry->d_name);
+    (void)closedir(folder);
+    /* If it is the right process now, then it was when we looked. */
+    if (fd >= 0 && !vine__process_is_alive(identity->pid, identity->start_ticks)) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* What was kept; or without that the page alone, of which nothing holds any more. */
+static int find_pages(const struct vine__machine_identity *identity,
+                      const int page_fds[VINE__MACHINE_PAGES], struct vine__status *ret_status)
+{
+    int fd, error;
+
+    if (page_fds != NULL)
+        return vine__status_adopt(page_fds[0], page_fds[1], identity->links_max, ret_status);
+    fd = find_page(identity);
+    error = fd >= 0 ? vine__status_regain(fd, identity->links_max, ret_status) : -ENOENT;
+    if (fd >= 0)
+        (void)close(fd);
+    return error;
+}
+
 static int take_pages(struct vine__machine *machine, const struct vine__machine_identity *identity,
                       const int page_fds[VINE__MACHINE_PAGES], char *why, size_t why_size)
 {
     struct vine__status status = {.fd = -1, .books_fd = -1};
     struct vine__place *own = NULL;
-    const uint32_t places = page_fds != NULL ? identity->links_max : 0;
+    uint32_t places = identity->links_max;
     int error = 0;
 
     if (places > VINE_STATUS_LINKS_MAX ||
@@ -144,8 +203,13 @@ static int take_pages(struct vine__machine *machine, const struct vine__machine_
             error = -EINVAL; /* one that was attached before */
     if (error == 0 && places > 0) {
         own = calloc(places, sizeof(*own));
-        error =
-            own != NULL ? vine__status_adopt(page_fds[0], page_fds[1], places, &status) : -ENOMEM;
+        error = own != NULL ? find_pages(identity, page_fds, &status) : -ENOMEM;
+    }
+    if (error != 0 && page_fds == NULL && own != NULL) {
+        free(own); /* it runs on, without links */
+        own = NULL;
+        places = 0;
+        error = 0;
     }
     if (error != 0) {
         free(own);

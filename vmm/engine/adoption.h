@@ -8,8 +8,8 @@
  * Blocking: never for QEMU or a guest; a few files are read.
  * Trust:    an identity and the descriptors are what this program, or a former run of it, has kept
  *           where nobody else writes; they are checked against mistakes. QEMU is trusted in
- *           nothing. Nothing is read back from memory that a QEMU can write: a status page has
- *           books beside it, which no QEMU gets.
+ *           nothing. Nothing is believed of memory that a QEMU can write: a status page has books
+ *           beside it, which no QEMU gets.
  * Limits:   those of a machine. Where a process's exit status goes to its parent alone, nobody
  *           learns how an adopted QEMU ended but from what it said last.
  *
@@ -94,8 +94,10 @@ void vine__machine_pages(const struct vine__machine *machine, int ret_fds[VINE__
 
 /*
  * Take over the process that was started for a machine like this one, which is off. The
- * descriptors are copied. NULL: they are lost, and then it has no links, and whoever is at the
- * other ends of those that it had hears no more of it, until a machine is created anew.
+ * descriptors are copied. NULL: they are lost. Then its page is looked for in its QEMU, and says
+ * that it has no links; those that it had are unplugged, and links may be plugged anew. Where it is
+ * not found, as where we may not look into that process, the machine has no places for links until
+ * it is started anew, and whoever is at the other ends of its links hears no more of it.
  *
  * Returns 0, also if it has ended meanwhile, which is told by VINE__MACHINE_ENDED; -EBUSY  it is
  * not off; -EINVAL  what was kept is not what it should be, and a sentence in `why`; or what the

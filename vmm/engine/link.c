@@ -308,6 +308,7 @@ static bool place_is_free(const struct vine__machine *machine, uint32_t place)
 static int find_place(struct vine__machine *machine, uint32_t wanted, uint32_t *ret_place)
 {
     const uint32_t count = machine->description.links_max;
+    bool is_leaving = false;
 
     if (wanted != VINE__MACHINE_LINK_ANY_PLACE) {
         if (wanted >= count)
@@ -318,13 +319,15 @@ static int find_place(struct vine__machine *machine, uint32_t wanted, uint32_t *
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t place = (machine->status.books->next_place + i) % count;
 
-        if (!place_is_free(machine, place))
+        if (!place_is_free(machine, place)) {
+            is_leaving |= machine->places[place].link == NULL;
             continue;
+        }
         machine->status.books->next_place = place + 1;
         *ret_place = place;
         return 0;
     }
-    return -ENOSPC;
+    return is_leaving ? -EAGAIN : -ENOSPC;
 }
 
 int vine__machine_link_attach(struct vine__machine_link *link, enum vine_status_end own,

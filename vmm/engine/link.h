@@ -53,7 +53,8 @@ void vine__machine_link_close(struct vine__machine_link *link);
  *
  * Returns 0 and the place; -EBUSY  the end, or this place, is taken; -ENOSPC  the machine has no
  * free place; -E2BIG  its ports are made for smaller memories; -EINVAL  it has no such place;
- * -EAGAIN  it is just starting or being stopped; another negative error.
+ * -EAGAIN  it is just starting or being stopped, or what a link that was closed has left there is
+ * on its way out (VINE__MACHINE_UNPLUGGED); another negative error.
  */
 VINE_MUST_CHECK int vine__machine_link_attach(struct vine__machine_link *link,
                                               enum vine_status_end end,

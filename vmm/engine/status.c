@@ -26,16 +26,32 @@ static int map(struct vine__status *status)
     return error;
 }
 
+static int create_books(struct vine__status *status)
+{
+    return vine__machine_memory_create("vine-books", VINE__STATUS_BOOKS_BYTES, &status->books_fd);
+}
+
+/* They are all zero else. */
+static void begin_books(struct vine__status *status)
+{
+    struct vine__status_books *const books = status->books;
+
+    books->doorbell_peer = VINE_STATUS_NO_DOORBELL;
+    books->bytes = sizeof(*books);
+    books->place_count = status->place_count;
+    books->magic = BOOKS_MAGIC;
+}
+
 int vine__status_create(uint32_t place_count, struct vine__status *ret_status)
 {
     struct vine__status status = {.fd = -1, .books_fd = -1, .place_count = place_count};
 
     VINE_ASSERT(place_count <= VINE_STATUS_LINKS_MAX);
-    int error = vine__machine_memory_create("vine-status", VINE_STATUS_PAGE_BYTES, &status.fd);
+    int error =
+        vine__machine_memory_create(VINE__STATUS_PAGE_NAME, VINE_STATUS_PAGE_BYTES, &status.fd);
 
     if (error == 0)
-        error =
-            vine__machine_memory_create("vine-books", VINE__STATUS_BOOKS_BYTES, &status.books_fd);
+        error = create_books(&status);
     if (error == 0)
         error = map(&status);
     if (error != 0) {
@@ -45,12 +61,10 @@ int vine__status_create(uint32_t place_count, struct vine__status *ret_status)
     status.page->version_major = VINE_STATUS_VERSION_MAJOR;
     status.page->version_minor = VINE_STATUS_VERSION_MINOR;
     status.page->link_count = place_count;
-    status.page->doorbell_peer = status.books->doorbell_peer = VINE_STATUS_NO_DOORBELL;
+    status.page->doorbell_peer = VINE_STATUS_NO_DOORBELL;
     /* H1 pairs with G1, the guest's look at the magic: what is above it is there by then. */
     vine__store_release_u64(&status.page->magic, VINE_STATUS_MAGIC);
-    status.books->bytes = sizeof(*status.books);
-    status.books->place_count = place_count;
-    status.books->magic = BOOKS_MAGIC;
+    begin_books(&status);
     *ret_status = status;
     return 0;
 }
@@ -98,6 +112,42 @@ int vine__status_adopt(int fd, int books_fd, uint32_t place_count, struct vine__
         publish(&status, place);
     }
     vine__status_set_doorbell(&status, status.books->doorbell_peer);
+    *ret_status = status;
+    return 0;
+}
+
+int vine__status_regain(int fd, uint32_t place_count, struct vine__status *ret_status)
+{
+    struct vine__status status = {
+        .fd = fcntl(fd, F_DUPFD_CLOEXEC, 3), .books_fd = -1, .place_count = place_count};
+
+    VINE_ASSERT(place_count <= VINE_STATUS_LINKS_MAX);
+    int error =
+        status.fd < 0 ? -errno : vine__machine_memory_check(status.fd, VINE_STATUS_PAGE_BYTES);
+
+    /* A hole of it could find no memory when it is touched. */
+    if (error == 0)
+        error = vine__machine_memory_fill(status.fd, 0, VINE_STATUS_PAGE_BYTES);
+    if (error == 0)
+        error = create_books(&status);
+    if (error == 0)
+        error = map(&status);
+    if (error != 0) {
+        vine__status_close(&status);
+        return error;
+    }
+    begin_books(&status);
+    status.books->changes = vine__load_relaxed_u32(&status.page->changes);
+    for (uint32_t place = 0; place < place_count; place++) {
+        const struct vine_status_link *const shared = &status.page->links[place];
+        struct vine_status_link *const own = make_entry(&status, place);
+
+        /* Odd: its writer was in the middle of it. */
+        own->sequence = (vine__load_relaxed_u32(&shared->sequence) + 1) & ~UINT32_C(1);
+        own->generation = vine__load_relaxed_u64(&shared->generation);
+        publish(&status, place);
+    }
+    vine__status_set_doorbell(&status, VINE_STATUS_NO_DOORBELL);
     *ret_status = status;
     return 0;
 }

@@ -5,7 +5,7 @@
  * Owns:     the memories of the page and of its books, and their mappings.
  * Threads:  one writes; any number of guests read.
  * Blocking: creating allocates; otherwise never.
- * Trust:    nothing is read back from the page, which a QEMU that was taken over can write: what it
+ * Trust:    nothing is believed of the page, which a QEMU that was taken over can write: what it
  *           says is kept in its books, entry by entry, and copied out. The books are memory too, so
  *           that they can outlive us; no QEMU gets them.
  * Limits:   VINE_STATUS_LINKS_MAX places.
@@ -34,6 +34,7 @@ struct vine__status_books {
 };
 
 #define VINE__STATUS_BOOKS_BYTES 32768
+#define VINE__STATUS_PAGE_NAME   "vine-status" /* of its memory, for who looks for it */
 
 struct vine__status {
     int fd;       /* what QEMU gets; -1: none */
@@ -59,6 +60,15 @@ VINE_MUST_CHECK int vine__status_create(uint32_t place_count, struct vine__statu
  * system said. */
 VINE_MUST_CHECK int vine__status_adopt(int fd, int books_fd, uint32_t place_count,
                                        struct vine__status *ret_status);
+
+/*
+ * Go on with a page whose books are lost, as a QEMU has it: it says of all places that nothing is
+ * there, and what comes there is another link than before. Of the page's own numbers those are gone
+ * on from that only its readers compare. The descriptor, which can be written, is copied.
+ * Returns as vine__status_adopt.
+ */
+VINE_MUST_CHECK int vine__status_regain(int fd, uint32_t place_count,
+                                        struct vine__status *ret_status);
 void vine__status_close(struct vine__status *status);
 
 /* Say that there is a link in this place now: another one than before, whatever it was. */

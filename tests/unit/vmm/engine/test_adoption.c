@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -538,16 +539,93 @@ static void other_memories_are_refused(void **state)
     assert_int_equal(vine__machine_link_adopt("l", (const uint64_t[2]){4096, MIB},
                                               (const int[2]){-1, -1}, &other),
                      -EINVAL);
-    /* And without any it has no links, but runs. */
     kept.identity.links_max = 2;
     assert_int_equal(vine__machine_adopt(machine, &kept.identity, NULL, why, sizeof(why)), 0);
     assert_int_equal(vine__machine_adopt(machine, &kept.identity, NULL, why, sizeof(why)), -EBUSY);
-    (void)expect(machine, VINE__MACHINE_STARTED);
-    uint32_t place;
-
-    assert_int_equal(vine__machine_link_attach(link, APPLIANCE, machine, ANY, &place), -ENOSPC);
     vine__machine_close(machine);
     vine__machine_link_close(link);
+    drop(&kept);
+}
+
+static ino_t inode_of(int fd)
+{
+    struct stat status;
+
+    assert_int_equal(fstat(fd, &status), 0);
+    return status.st_ino;
+}
+
+/* Nobody has kept anything: its page is still in its QEMU. */
+static void one_whose_pages_are_lost_is_given_its_links_anew(void **state)
+{
+    struct couple couple = begin_couple();
+    uint64_t generations[2];
+    uint32_t place;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct kept kept = keep(couple.machines[i]);
+        char why[256] = "";
+
+        generations[i] = couple.machines[i]->status.page->links[1 - i].generation;
+        vine__machine_release(couple.machines[i]);
+        couple.machines[i] = make(i == 0 ? "good" : "second", DEFAULTS);
+        assert_int_equal(
+            vine__machine_adopt(couple.machines[i], &kept.identity, NULL, why, sizeof(why)), 0);
+        assert_true(inode_of(couple.machines[i]->status.fd) == inode_of(kept.pages[0]));
+        drop(&kept);
+    }
+    vine__machine_link_close(couple.link);
+    couple.link = make_link("other");
+    for (int i = 0; i < 2; i++) {
+        const struct vine_status_page *const page = couple.machines[i]->status.page;
+
+        assert_int_equal(page->links[1 - i].is_plugged, 0);
+        (void)expect(couple.machines[i], VINE__MACHINE_STARTED);
+        assert_int_equal(expect(couple.machines[i], VINE__MACHINE_UNPLUGGED).place, 1 - i);
+        assert_int_equal(vine__machine_link_attach(couple.link, (enum vine_status_end)i,
+                                                   couple.machines[i], (uint32_t)(1 - i), &place),
+                         0);
+        (void)expect(couple.machines[i], VINE__MACHINE_PLUGGED);
+        /* It is seen to be another one. */
+        assert_int_equal(page->links[1 - i].is_plugged, 1);
+        assert_int_equal(page->links[1 - i].generation, generations[i] + 1);
+        assert_int_equal(page->links[1 - i].sequence % 2, 0);
+    }
+    close_couple(&couple);
+}
+
+/* Where all places have something on its way out, one will be free. */
+static void who_waits_for_a_place_is_told_so(void **state)
+{
+    struct vine__machine *machine = make("good", DEFAULTS);
+    struct vine__machine_link *links[3] = {make_link("one"), make_link("two"), make_link("next")};
+    char why[256] = "";
+    uint32_t place;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(vine__machine_link_attach(links[i], APPLIANCE, machine, ANY, &place), 0);
+    assert_int_equal(vine__machine_link_attach(links[2], APPLIANCE, machine, ANY, &place), -ENOSPC);
+    start(machine);
+    (void)expect(machine, VINE__MACHINE_STARTED);
+    const struct kept kept = keep(machine);
+
+    vine__machine_release(machine);
+    machine = make("good", DEFAULTS);
+    assert_int_equal(vine__machine_adopt(machine, &kept.identity, NULL, why, sizeof(why)), 0);
+    (void)expect(machine, VINE__MACHINE_STARTED);
+    for (int i = 0; i < 2; i++) {
+        const int error = vine__machine_link_attach(links[2], APPLIANCE, machine, ANY, &place);
+
+        if (error == 0)
+            break;
+        assert_int_equal(error, -EAGAIN);
+        (void)expect(machine, VINE__MACHINE_UNPLUGGED);
+    }
+    vine__machine_close(machine);
+    for (int i = 0; i < 3; i++)
+        vine__machine_link_close(links[i]);
     drop(&kept);
 }
 
@@ -620,6 +698,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_was_half_plugged_is_taken_back),
         cmocka_unit_test(one_has_as_many_places_as_it_was_started_with),
         cmocka_unit_test(other_memories_are_refused),
+        cmocka_unit_test(one_whose_pages_are_lost_is_given_its_links_anew),
+        cmocka_unit_test(who_waits_for_a_place_is_told_so),
         cmocka_unit_test(an_identity_can_be_written_down),
     };
 
