@@ -111,6 +111,30 @@ for signal in TERM KILL TERM; do
     [ "$(done_by long)" -gt 0 ] || fail "nothing was done"
 done
 
+# So does the death of the doorbells' process: where the server lives it goes on with all that there is,
+# by another one; where both are dead, links come anew.
+bells() { pgrep -f "guest bells --detach .*--socket $scratch/run/bells" || :; }
+end_bells() {
+    former=$(bells)
+    [ -n "$former" ] || fail "no process of doorbells"
+    kill -KILL "$former"
+}
+end_bells
+until grep -q 'long: the process of its doorbells has ended' serving; do command sleep 0.1; done
+vm show long --json | jq -e '.state == "running" and (.note | test("doorbells"))' >/dev/null || fail "$(vm show long --json)"
+goes_on "$uid"
+[ -n "$(bells)" ] && [ "$(bells)" != "$former" ] || fail "no other process of doorbells"
+ends TERM 0
+serve
+! grep -q 'plugged anew' serving || fail "links were lost: $(cat serving)"
+goes_on "$uid"
+ends KILL 137
+end_bells
+serve
+grep -q 'long: .* its links are unplugged and plugged anew' serving || fail "not told: $(cat serving)"
+goes_on "$uid"
+[ "$(done_by long)" -gt 0 ] || fail "nothing was done"
+
 # An appliance that comes back finds its application, which goes on with it; one that comes new is
 # given a link while it runs.
 vm stop zip >/dev/null
@@ -134,3 +158,15 @@ is zip off
 is long off
 vm kill auto >/dev/null
 ends INT 0
+
+# Nothing stays behind a server and machines that are killed.
+serve
+vm start zip long >/dev/null
+[ -n "$(bells)" ] || fail "no process of doorbells"
+ends KILL 137
+kill_machines
+for _ in $(seq 600); do
+    [ -n "$(bells)" ] || break
+    command sleep 0.1
+done
+[ -z "$(bells)" ] || fail "the doorbells' process stays"

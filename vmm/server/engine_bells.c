@@ -2,10 +2,16 @@
 /*
  * vmm/server/engine_bells.c - doorbells of VMs, by a process that serves them: see
  * engine_internal.h. VMs without them look now and then.
+ *
+ * When that process dies, its sockets say so. Another one is started, and is given what is kept for
+ * who comes after us. A QEMU does not connect a second time: it keeps the bells that it knows, and
+ * is a stranger to those that start later. Links lose nothing.
  */
 
 #include "vmm/server/engine_internal.h"
 
+#include "arch/clock/clock.h"
+#include "arch/wake/epoll.h"
 #include "vmm/engine/bells_client.h"
 #include "vmm/engine/child.h"
 
@@ -15,10 +21,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define WORDS_MAX 16
 #define START_MS  10000
+/* One that ends as soon as it is there is not followed by the next at once; and one that cannot be
+ * started is tried again later. */
+#define AGAIN_NS  VINE_NS_PER_SECOND
+#define FAILED_NS (60 * VINE_NS_PER_SECOND)
 
 /* The program returns when it serves in the background, or cannot. */
 static int run(const char *const *words, const char *path)
@@ -65,8 +76,8 @@ static int connect_to(struct vine__engine *engine)
 void vine__engine_bells_open(struct vine__engine *engine)
 {
     engine->bells = (struct vine__engine_bells){.control_fd = -1};
-    engine->bells.has_failed =
-        engine->options.bells == NULL || vine__signaller_open(&engine->bells.signaller) != 0;
+    if (engine->options.bells == NULL || vine__signaller_open(&engine->bells.signaller) != 0)
+        engine->bells.retry_ns = VINE_FOREVER;
 }
 
 void vine__engine_bells_close(struct vine__engine *engine)
@@ -76,21 +87,114 @@ void vine__engine_bells_close(struct vine__engine *engine)
     vine__signaller_close(&engine->bells.signaller);
 }
 
-bool vine__engine_bells_are_there(struct vine__engine *engine)
+/* ---- one after the other --------------------------------------------------------------------- */
+
+/* What came of a question: whoever does not answer is not asked the next one. */
+static int asked(struct vine__engine *engine, int error)
 {
-    if (engine->bells.control_fd < 0 && !engine->bells.has_failed)
-        engine->bells.has_failed = connect_to(engine) != 0;
-    return engine->bells.control_fd >= 0;
+    if (error == -VINE_EPEERLOST || error == -ETIMEDOUT || error == -VINE_EPROTOCOL)
+        vine__engine_bells_lose(engine);
+    if (error == -ETIMEDOUT) /* it is there still, and hangs */
+        engine->bells.retry_ns = vine__clock_now_ns() + FAILED_NS;
+    return error;
 }
 
-/* It has ended: VMs that run keep what they have, and another one serves those that start. */
-static void lose(struct vine__engine *engine)
+/* Who is there, by names. */
+struct roll {
+    uint32_t count;
+    struct vine_bells_entry entries[VINE_BELLS_PEERS_MAX];
+};
+
+static void call_roll(struct vine__engine *engine, struct roll *ret_roll)
 {
-    (void)close(engine->bells.control_fd);
-    engine->bells.control_fd = -1;
-    VINE_LIST_FOR_EACH(node, &engine->vms)
-    VINE_LIST_OBJECT(node, struct vine__engine_vm, node)->bell = VINE_STATUS_NO_DOORBELL;
+    if (asked(engine,
+              vine__bells_list(engine->bells.control_fd, ret_roll->entries, &ret_roll->count)) != 0)
+        ret_roll->count = 0;
 }
+
+static bool is_there(const struct roll *roll, const struct vine__engine_vm *vm, uint32_t bell)
+{
+    for (uint32_t i = 0; i < roll->count; i++)
+        if (roll->entries[i].id == bell && strcmp(roll->entries[i].name, vm->name) == 0)
+            return true;
+    return false;
+}
+
+/* Tell of VMs that run, and whom nobody serves any more. */
+static void forsake(struct vine__engine *engine)
+{
+    struct roll roll;
+
+    call_roll(engine, &roll);
+    VINE_LIST_FOR_EACH(node, &engine->vms)
+    {
+        struct vine__engine_vm *const vm = VINE_LIST_OBJECT(node, struct vine__engine_vm, node);
+
+        if (vm->bell == VINE_STATUS_NO_DOORBELL || is_there(&roll, vm, vm->bell))
+            continue;
+        vm->bell = VINE_STATUS_NO_DOORBELL;
+        engine->is_changed = true;
+        vine__engine_note(engine, vm->boot,
+                          "the process of its doorbells has ended%s: its links go on, and VMs that "
+                          "start from now on are not woken by it at once, until it is started anew",
+                          engine->bells.control_fd < 0 ? ", and none can be started" : "");
+    }
+}
+
+/* There is one, and all that has to be kept is with it. */
+static void join(struct vine__engine *engine)
+{
+    struct vine__engine_bells *const bells = &engine->bells;
+    const bool is_another = bells->was_there;
+
+    bells->was_there = true;
+    bells->retry_ns = vine__clock_now_ns() + AGAIN_NS;
+    /* Where its end is not heard it is found when something is asked of it. */
+    (void)!vine__epoll_add(engine->epoll_fd, bells->control_fd, bells);
+    if (!is_another)
+        return;
+    forsake(engine);
+    vine__engine_keep_all(engine);
+}
+
+bool vine__engine_bells_are_there(struct vine__engine *engine)
+{
+    struct vine__engine_bells *const bells = &engine->bells;
+
+    if (bells->control_fd >= 0)
+        return true;
+    if (vine__clock_now_ns() < bells->retry_ns)
+        return false;
+    if (connect_to(engine) == 0) {
+        join(engine);
+    } else {
+        bells->retry_ns = vine__clock_now_ns() + FAILED_NS;
+        forsake(engine);
+    }
+    return bells->control_fd >= 0;
+}
+
+void vine__engine_bells_lose(struct vine__engine *engine)
+{
+    struct vine__engine_bells *const bells = &engine->bells;
+
+    if (bells->control_fd < 0)
+        return;
+    vine__epoll_remove(engine->epoll_fd, bells->control_fd);
+    (void)close(bells->control_fd);
+    bells->control_fd = -1;
+}
+
+uint64_t vine__engine_bells_renew(struct vine__engine *engine, uint64_t now_ns)
+{
+    struct vine__engine_bells *const bells = &engine->bells;
+
+    if (bells->was_there && bells->control_fd < 0 && now_ns >= bells->retry_ns)
+        (void)vine__engine_bells_are_there(engine);
+    return bells->was_there && bells->control_fd < 0 ? bells->retry_ns : VINE_FOREVER;
+}
+
+/* ---- a VM's ---------------------------------------------------------------------------------- */
 
 static int add(struct vine__engine_vm *vm)
 {
@@ -101,25 +205,29 @@ static int add(struct vine__engine_vm *vm)
 bool vine__engine_bells_add(struct vine__engine_vm *vm)
 {
     struct vine__engine *const engine = vm->engine;
-    int error = add(vm);
+    int error = asked(engine, add(vm));
 
-    if (error == -VINE_EPEERLOST || error == -ETIMEDOUT || error == -VINE_EPROTOCOL) {
-        lose(engine);
-        error = vine__engine_bells_are_there(engine) ? add(vm) : error;
-    }
+    if (error != 0 && engine->bells.control_fd < 0 && vine__engine_bells_are_there(engine))
+        error = asked(engine, add(vm));
     return error == 0;
 }
 
 void vine__engine_bells_resume(struct vine__engine_vm *vm, uint32_t bell)
 {
-    const struct vine__engine_bells *const bells = &vm->engine->bells;
+    struct vine__engine *const engine = vm->engine;
+    struct roll roll;
 
-    if (!vine__engine_bells_are_there(vm->engine) ||
-        vine__bells_event(bells->control_fd, bell, VINE_STATUS_VECTOR_CHANGES, &vm->changes_fd) !=
-            0)
+    if (bell == VINE_STATUS_NO_DOORBELL)
         return;
-    vm->bell = bell;
+    /* Also where another process serves by now: those whom it has rung it rings still. */
     vine__machine_set_doorbell(vm->machine, bell);
+    if (!vine__engine_bells_are_there(engine))
+        return;
+    call_roll(engine, &roll);
+    if (is_there(&roll, vm, bell) &&
+        asked(engine, vine__bells_event(engine->bells.control_fd, bell, VINE_STATUS_VECTOR_CHANGES,
+                                        &vm->changes_fd)) == 0)
+        vm->bell = bell;
 }
 
 void vine__engine_bells_leave(struct vine__engine_vm *vm)
@@ -131,10 +239,10 @@ void vine__engine_bells_leave(struct vine__engine_vm *vm)
 
 void vine__engine_bells_remove(struct vine__engine_vm *vm)
 {
-    const struct vine__engine_bells *const bells = &vm->engine->bells;
+    struct vine__engine *const engine = vm->engine;
 
-    if (vm->bell != VINE_STATUS_NO_DOORBELL && bells->control_fd >= 0)
-        (void)!vine__bells_remove(bells->control_fd, vm->bell);
+    if (vm->bell != VINE_STATUS_NO_DOORBELL && engine->bells.control_fd >= 0)
+        (void)!asked(engine, vine__bells_remove(engine->bells.control_fd, vm->bell));
     vm->bell = VINE_STATUS_NO_DOORBELL;
     vine__engine_bells_leave(vm);
 }
@@ -146,7 +254,7 @@ static void say_of_pair(const struct vine__engine_vm *one, const struct vine__en
 
     /* It fails for one that has ended, or is at a server that has: they look now and then. */
     if (fd >= 0 && one->bell != VINE_STATUS_NO_DOORBELL && other->bell != VINE_STATUS_NO_DOORBELL)
-        (void)!request(fd, one->bell, other->bell);
+        (void)!asked(one->engine, request(fd, one->bell, other->bell));
 }
 
 void vine__engine_bells_allow(const struct vine__engine_vm *one,
@@ -178,8 +286,9 @@ void vine__engine_keep(struct vine__engine *engine, const char *name, int fd)
         return;
     /* One of this name was left by who ended in between. Where it is not kept, the next engine goes
      * on without. */
-    (void)!vine__bells_forget(engine->bells.control_fd, name);
-    (void)!vine__bells_keep(engine->bells.control_fd, name, fd);
+    (void)!asked(engine, vine__bells_forget(engine->bells.control_fd, name));
+    if (engine->bells.control_fd >= 0)
+        (void)!asked(engine, vine__bells_keep(engine->bells.control_fd, name, fd));
 }
 
 int vine__engine_kept(struct vine__engine *engine, const char *name)
@@ -187,7 +296,7 @@ int vine__engine_kept(struct vine__engine *engine, const char *name)
     int fd;
 
     return vine__engine_bells_are_there(engine) &&
-                   vine__bells_take(engine->bells.control_fd, name, &fd) == 0
+                   asked(engine, vine__bells_take(engine->bells.control_fd, name, &fd)) == 0
                ? fd
                : -1;
 }
@@ -195,5 +304,5 @@ int vine__engine_kept(struct vine__engine *engine, const char *name)
 void vine__engine_forget(struct vine__engine *engine, const char *name)
 {
     if (engine->options.leaves_vms && engine->bells.control_fd >= 0)
-        (void)!vine__bells_forget(engine->bells.control_fd, name);
+        (void)!asked(engine, vine__bells_forget(engine->bells.control_fd, name));
 }

@@ -22,7 +22,8 @@
 
 struct vine__engine_bells {
     int control_fd;                   /* -1: not connected */
-    bool has_failed;                  /* for now: VMs that start have none */
+    uint64_t retry_ns;                /* not before then; VINE_FOREVER: VMs have none */
+    bool was_there;                   /* and is to be there again, if it ends */
     struct vine__signaller signaller; /* by this: QEMU, which the guest may rule, has eventfds */
 };
 
@@ -171,6 +172,8 @@ void vine__engine_keep_pages(const struct vine__engine_vm *vm);
 /* That it has a process, from when that is there: the bells are, as long as it runs. */
 void vine__engine_keep_process(const struct vine__engine_vm *vm);
 void vine__engine_forget_run(const struct vine__engine_vm *vm);
+/* Whoever has kept it has ended: all of it is with the next one. */
+void vine__engine_keep_all(struct vine__engine *engine);
 void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link);
 void vine__engine_forget_link(struct vine__engine *engine, const struct vine__engine_link *link);
 /* Returns 0 or an error: then it is tried again with the next change. */
@@ -195,6 +198,10 @@ void vine__engine_unwire(struct vine__engine_vm *vm, bool removes);
 /* engine_bells.c */
 void vine__engine_bells_open(struct vine__engine *engine);
 void vine__engine_bells_close(struct vine__engine *engine);
+/* The connection says something: it is lost, since nothing is said unasked. */
+void vine__engine_bells_lose(struct vine__engine *engine);
+/* Have another one. Returns when to try again. */
+uint64_t vine__engine_bells_renew(struct vine__engine *engine, uint64_t now_ns);
 /* Before a VM's machine is made: whether it may have a doorbell. */
 bool vine__engine_bells_are_there(struct vine__engine *engine);
 /* Give it one. Returns false: there is none for it. */

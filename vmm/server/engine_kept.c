@@ -96,17 +96,45 @@ void vine__engine_forget_run(const struct vine__engine_vm *vm)
         forget_run(vm->engine, vm->boot->uid);
 }
 
-void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link)
+static void keep_halves(struct vine__engine *engine, const struct vine__engine_link *link)
 {
     char name[NAME_BYTES];
 
-    link->number = engine->link_number++;
     for (int half = 0; half < 2; half++) {
         name_half(link->number, half, name);
         vine__engine_keep(engine, name,
                           vine__machine_link_fd(link->link, (enum vine_status_end)half));
     }
+}
+
+void vine__engine_keep_link(struct vine__engine *engine, struct vine__engine_link *link)
+{
+    link->number = engine->link_number++;
+    keep_halves(engine, link);
     engine->is_changed = true;
+}
+
+void vine__engine_keep_all(struct vine__engine *engine)
+{
+    VINE_LIST_FOR_EACH(node, &engine->vms)
+    {
+        const struct vine__engine_vm *const vm =
+            VINE_LIST_OBJECT(node, struct vine__engine_vm, node);
+
+        /* Of one that is about to start, or to be adopted, it is done then. */
+        if (vm->machine == NULL || vine__machine_state_of(vm->machine) == VINE__MACHINE_OFF)
+            continue;
+        vine__engine_keep_pages(vm);
+        vine__engine_keep_process(vm);
+    }
+    VINE_LIST_FOR_EACH(node, &engine->links)
+    {
+        const struct vine__engine_link *const link =
+            VINE_LIST_OBJECT(node, struct vine__engine_link, node);
+
+        if (link->filled == 0)
+            keep_halves(engine, link);
+    }
 }
 
 void vine__engine_forget_link(struct vine__engine *engine, const struct vine__engine_link *link)
@@ -299,6 +327,20 @@ static void end_process(const struct vine__machine_identity *identity)
     vine__child_close(&child);
 }
 
+/* What was kept of a VM that runs is lost. Its page may be there, and then its links come anew. */
+static void say_lost(const struct vine__engine_vm *vm)
+{
+    int fds[VINE__MACHINE_PAGES];
+
+    vine__machine_pages(vm->machine, fds);
+    if (fds[0] >= 0)
+        vine__engine_keep_pages(vm);
+    vine__engine_note(vm->engine, vm->boot,
+                      "it runs, and the process of its doorbells was killed: %s",
+                      fds[0] >= 0 ? "its links are unplugged and plugged anew"
+                                  : "it has no links until it is started anew");
+}
+
 static int adopt_machine(struct vine__engine_vm *vm, const struct vine__machine_identity *identity,
                          char why[VINE__SERVER_WHY_BYTES])
 {
@@ -317,6 +359,8 @@ static int adopt_machine(struct vine__engine_vm *vm, const struct vine__machine_
     for (int page = 0; page < VINE__MACHINE_PAGES; page++)
         if (fds[page] >= 0)
             (void)close(fds[page]);
+    if (error == 0 && identity->links_max > 0 && !has_pages && vine__machine_pid(vm->machine) != 0)
+        say_lost(vm);
     return error;
 }
 

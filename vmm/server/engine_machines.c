@@ -436,6 +436,15 @@ static const struct vine__machines_calls engine_calls = {
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
+/* Errands are run in each turn. */
+static void hear(struct vine__engine *engine, void *context)
+{
+    if (context == &engine->bells)
+        vine__engine_bells_lose(engine);
+    else if (context != engine)
+        vine__engine_hear(context);
+}
+
 static void loop(void *context)
 {
     struct vine__engine *const engine = context;
@@ -447,16 +456,17 @@ static void loop(void *context)
         goes_on = false;
     while (goes_on) {
         const uint64_t now_ns = vine__clock_now_ns();
+        const uint64_t renew_ns = vine__engine_bells_renew(engine, now_ns);
         const uint64_t expires_ns = vine__engine_expire(engine, now_ns);
-        const uint64_t next_ns = vine__engine_links_are_filled(engine) ? expires_ns : now_ns;
+        const uint64_t later_ns = renew_ns < expires_ns ? renew_ns : expires_ns;
+        const uint64_t next_ns = vine__engine_links_are_filled(engine) ? later_ns : now_ns;
         const int count =
             vine__epoll_wait(engine->epoll_fd, events, EVENTS_MAX,
                              next_ns == VINE_FOREVER ? VINE_FOREVER : next_ns - now_ns);
 
         /* A VM that one of them ends is not among the others: each is there once. */
         for (int i = 0; i < count; i++)
-            if (events[i].context != engine)
-                vine__engine_hear(events[i].context);
+            hear(engine, events[i].context);
         goes_on = vine__errands_run(engine->errands, false);
         vine__engine_links_fill(engine);
         execute_waiting(engine);
