@@ -471,9 +471,9 @@ VINE_API VINE_MUST_CHECK int vine_task_wait_any(struct vine_task *const *tasks, 
 VINE_API VINE_MUST_CHECK int vine_task_poll(struct vine_task *task);
 
 /* Ask the appliance to drop the task, or to stop it where its procedure looks. It ends in any case
- * with its own completion, -VINE_ECANCELED if it was in time. If the pipe goes on with another
- * appliance, and the task with it, that one is asked as well. Any thread; never blocks.
- * Returns 0, or why the pipe is over. */
+ * with its own completion, -VINE_ECANCELED if it was in time. One that waits for the pipe to go on
+ * with another appliance ends without it; of one of a session that appliance is asked. Any thread;
+ * never blocks. Returns 0, or why the pipe is over. */
 VINE_API VINE_MUST_CHECK int vine_task_cancel(struct vine_task *task);
 
 /* Free a task. One that has not ended is abandoned: it runs to its end, its callback is not called,

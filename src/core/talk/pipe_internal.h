@@ -647,6 +647,8 @@ VINE__ALWAYS_INLINE uint32_t vine__pipe_renewals(const struct vine_pipe *pipe)
 
 /* What the former appliance completed is taken; tasks that go on wait, others end. */
 void vine__renew_settle(struct vine_pipe *pipe, enum vine__loss loss);
+/* Of those that go on end what was canceled meanwhile. */
+void vine__renew_drop(struct vine_pipe *pipe);
 /* Leave the former appliance: empty the rings, which nobody is to read before they are joined. */
 void vine__renew_leave(struct vine_pipe *pipe);
 /* Join them with the next one's, which the pipe has by now. The pipe's lock is held. */

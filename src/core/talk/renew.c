@@ -404,6 +404,7 @@ static int attempt(struct vine_pipe *pipe)
         renewal->due_ticks = vine__clock_ticks();
     }
     if ((int64_t)(vine__clock_ticks() - renewal->due_ticks) >= 0 || renewal->is_moved) {
+        vine__renew_drop(pipe);
         error = try_next(pipe, &why);
         renewal->due_ticks = vine__clock_ticks() + vine__clock_ns_to_ticks(RETRY_NS);
     }

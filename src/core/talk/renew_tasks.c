@@ -95,6 +95,33 @@ void vine__renew_settle(struct vine_pipe *pipe, enum vine__loss loss)
         for_each_pending(pipe->channels[i], sort_out, &loss);
 }
 
+/* Whether nobody is to begin it any more. What its session is without it the next appliance is to
+ * know: of one that goes on it is told. */
+static bool is_unwanted(const struct vine_task *task)
+{
+    const struct vine_session *session = task->has_uses ? task->session : NULL;
+    struct vine_pipe *pipe = task->channel->pipe;
+
+    pthread_mutex_lock(&pipe->lock);
+    const bool is_canceled = task->canceled == vine__op_id(&task->operation);
+    const bool is_over = session != NULL ? session->is_cut : is_canceled;
+    pthread_mutex_unlock(&pipe->lock);
+    return is_over;
+}
+
+static void drop(struct vine__channel *channel, struct vine_task *task, void *context)
+{
+    (void)context;
+    if ((task->again & VINE__AGAIN_WAITING) != 0 && is_unwanted(task))
+        vine__task_lose(channel, task, -VINE_ECANCELED);
+}
+
+void vine__renew_drop(struct vine_pipe *pipe)
+{
+    for (uint32_t i = 0; i < pipe->channel_count; i++)
+        for_each_pending(pipe->channels[i], drop, NULL);
+}
+
 /* ---- leave and join -------------------------------------------------------------------------- */
 
 void vine__renew_leave(struct vine_pipe *pipe)

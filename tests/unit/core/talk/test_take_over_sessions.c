@@ -240,7 +240,30 @@ static void what_was_sent_back_runs_there_if_the_successor_is_killed(void **stat
     assert_int_equal(give(STOP, third).error, 0);
 }
 
-/* The first has sent them back when it is told to cancel a task and to cut a session. */
+/* Sent back, since it waits for what was, or is of a session of which nothing has begun. */
+static struct vine_task *issue_after(struct vine_pipe *pipe, const char *name, uint64_t number,
+                                     struct vine_session *session, struct vine_task *after)
+{
+    const struct vine_task_options options = {
+        .size_bytes = sizeof options,
+        .bytes = &number,
+        .bytes_size = sizeof number,
+        .session = session,
+        .after = after,
+    };
+    struct vine_task *task = NULL;
+
+    assert_int_equal(vine_task_issue(pipe, served_get(pipe, name), &options, &task), 0);
+    return task;
+}
+
+static void ends_by_cancel(struct vine_task *task)
+{
+    assert_int_equal(vine_task_wait(task, LIMIT), -VINE_ECANCELED);
+    vine_task_free(task);
+}
+
+/* The first has sent them back when it is told to cancel two tasks and to cut a session. */
 static void what_is_said_of_what_was_sent_back_the_successor_hears(void **state)
 {
     const pid_t first = begin(START_AND_LISTEN);
@@ -257,29 +280,34 @@ static void what_is_said_of_what_was_sent_back_the_successor_hears(void **state)
     assert_int_equal(add(&kept, 1, true, &sum), 0);
     vine_session_close(kept.session);
 
-    struct adding sent_back = begin_adding(pipe);
-    struct vine_task *part = issue(&sent_back, 3, false);
-    uint64_t number = 7;
-    struct vine_task *behind = NULL;
-    const struct vine_task_options options = {
-        .size_bytes = sizeof options, .bytes = &number, .bytes_size = sizeof number, .after = part};
-    assert_int_equal(vine_task_issue(pipe, served_get(pipe, "stubborn"), &options, &behind), 0);
+    struct adding cut = begin_adding(pipe);
+    struct adding spoiled = begin_adding(pipe);
+    struct vine_task *part = issue(&cut, 3, false);
+    struct vine_task *behind = issue_after(pipe, "stubborn", 7, NULL, part);
+    struct vine_task *endless = issue_after(pipe, "stubborn", 8, NULL, part);
+    struct vine_task *last = issue_after(pipe, "sum", 9, spoiled.session, endless);
     run_number(pipe, "long", 1); /* behind them: they were seen */
     assert_int_equal(vine_task_poll(part), -EAGAIN);
     assert_int_equal(vine_task_cancel(behind), 0);
-    vine__session_cut(sent_back.session);
+    assert_int_equal(vine_task_cancel(last), 0);
+    vine__session_cut(cut.session);
     run_number(pipe, "long", 2);
     assert_int_equal(vine_task_poll(behind), -EAGAIN);
     assert_int_equal(add(&late, 1, true, &sum), 0);
     vine_session_close(late.session);
 
-    assert_int_equal(vine_task_wait(behind, LIMIT), -VINE_ECANCELED);
-    vine_task_free(behind);
-    run_number(pipe, "long", 3);
+    ends_by_cancel(part);
+    ends_by_cancel(behind);
+    ends_by_cancel(last); /* what it waits for goes on */
+    assert_int_equal(vine_task_poll(endless), -EAGAIN);
+    assert_int_equal(vine_task_cancel(endless), 0);
+    ends_by_cancel(endless);
+    assert_int_equal(shared->begun[7], 0);
     assert_int_equal(renewals_of(pipe), 1);
-    assert_int_equal(add(&sent_back, 1, false, &sum), -VINE_ECANCELED);
-    vine_task_free(part);
-    vine_session_close(sent_back.session);
+    assert_int_equal(add(&cut, 1, false, &sum), -VINE_ECANCELED);
+    assert_int_equal(add(&spoiled, 1, false, &sum), -VINE_ESESSION);
+    vine_session_close(cut.session);
+    vine_session_close(spoiled.session);
     assert_int_equal(give(END, first).error, 0);
     vine_pipe_close(pipe);
     assert_int_equal(give(STOP, second).error, 0);
