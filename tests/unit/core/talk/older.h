@@ -20,6 +20,7 @@
 #define OLDER_THREADS 3
 #define OLDER_ROUNDS  3
 
+/* Atomic: the appliance's thread reads its own whenever it looks who has come. */
 static struct {
     uint32_t application, appliance;
 } unknown;
@@ -151,8 +152,10 @@ static inline void all_is_well(struct vine_pipe *pipe)
 static inline void lacking(uint32_t features, void (*test)(void *context), void *context)
 {
     for (unsigned sides = 1; sides <= 3; sides++) {
-        unknown.application = (sides & 1) != 0 ? features & ~VINE_TALK_FEATURE_DEADLINES : 0;
-        unknown.appliance = (sides & 2) != 0 ? features & ~VINE_TALK_FEATURE_REASONS : 0;
+        vine__store_relaxed_u32(&unknown.application,
+                                (sides & 1) != 0 ? features & ~VINE_TALK_FEATURE_DEADLINES : 0);
+        vine__store_relaxed_u32(&unknown.appliance,
+                                (sides & 2) != 0 ? features & ~VINE_TALK_FEATURE_REASONS : 0);
         test(context);
     }
 }

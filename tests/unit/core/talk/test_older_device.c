@@ -24,7 +24,7 @@ int vine__link_meet(struct vine__link *link, const struct vine__address *address
 {
     struct vine__handshake_wish older = *wish;
 
-    older.without |= unknown.application;
+    older.without |= vine__load_relaxed_u32(&unknown.application);
     return meet_with_all(link, address, &older, ret_agreement);
 }
 
@@ -34,7 +34,7 @@ int vine__link_accept_device(struct vine__link *link, struct vine__device_end *e
 {
     struct vine__grant older = *grant;
 
-    older.without |= unknown.appliance;
+    older.without |= vine__load_relaxed_u32(&unknown.appliance);
     return accept_with_all(link, end, answered, &older, ret_agreement, ret_meeting);
 }
 

@@ -28,7 +28,7 @@ int vine__link_attach(struct vine__link *link, const struct vine__address *addre
 {
     struct vine__handshake_wish older = *wish;
 
-    older.without |= unknown.application;
+    older.without |= vine__load_relaxed_u32(&unknown.application);
     return attach_with_all(link, address, &older, ret_agreement);
 }
 
@@ -37,7 +37,7 @@ int vine__link_answer(struct vine__link *link, struct vine_segment *named, uint3
 {
     struct vine__grant older = *grant;
 
-    older.without |= unknown.appliance;
+    older.without |= vine__load_relaxed_u32(&unknown.appliance);
     return answer_with_all(link, named, epoch_answered, &older, ret_agreement);
 }
 
