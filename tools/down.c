@@ -21,38 +21,52 @@ static bool is_off(const struct vm *vm)
     return strcmp(vm->state, "off") == 0;
 }
 
+/* It may have ended by itself meanwhile. */
+static int stop(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms)
+{
+    int status;
+
+    vm_server_expect(server, VINE_SERVER_E_BAD_STATE);
+    status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_STOP), "si", vm->uid,
+                           (int64_t)timeout_ms);
+    vm_server_expect(server, VINE_SERVER_E_DONE);
+    return vm_server_error(server) == VINE_SERVER_E_BAD_STATE ? STATUS_DONE : status;
+}
+
+/* Done with one: what became of it is told. */
+static void tell(const struct pool_vm *vm, json_t *object, json_t *told)
+{
+    if (object != NULL && vm->status != STATUS_DONE)
+        vm_error_json(object);
+    if (object != NULL)
+        (void)json_array_append_new(told, object);
+}
+
 /* Those of one depth are told at once, and then waited for. */
-static int stop_some(struct vm_server *server, const struct pool_vm *vms, size_t count,
+static int stop_some(struct vm_server *server, struct pool_vm *vms, size_t count,
                      uint64_t timeout_ms, json_t *told)
 {
     int first = STATUS_DONE;
 
-    vm_server_expect(server, VINE_SERVER_E_BAD_STATE); /* it may have ended by itself meanwhile */
     for (size_t i = 0; i < count; i++) {
-        const int status = is_off(&vms[i].vm)
-                               ? STATUS_DONE
-                               : vm_server_ask(server, vm_server_number(server, VINE_SERVER_STOP),
-                                               "si", vms[i].vm.uid, (int64_t)timeout_ms);
-
-        if (status != STATUS_DONE && vm_server_error(server) != VINE_SERVER_E_BAD_STATE)
-            first = first != STATUS_DONE ? first : status;
+        if (is_off(&vms[i].vm))
+            continue;
+        vm_server_speak_of(server, vms[i].vm.name);
+        vms[i].status = stop(server, &vms[i].vm, timeout_ms);
+        if (vms[i].status != STATUS_DONE)
+            tell(&vms[i], told != NULL ? vm_json(&vms[i].vm) : NULL, told);
     }
-    vm_server_expect(server, VINE_SERVER_E_DONE);
     for (size_t i = 0; i < count; i++) {
-        const struct vm *const vm = &vms[i].vm;
-        json_t *const object = told != NULL ? vm_json(vm) : NULL;
-        int status;
+        if (!is_off(&vms[i].vm) && vms[i].status == STATUS_DONE) {
+            json_t *const object = told != NULL ? vm_json(&vms[i].vm) : NULL;
 
-        if (!is_off(vm)) {
-            status = vm_wait_end(server, vm, timeout_ms, object);
-            if (status != STATUS_DONE)
-                message_error("%s: not ended", vm->name);
-            else if (told != NULL)
-                (void)json_array_append(told, object);
-            first = first != STATUS_DONE ? first : status;
+            vm_server_speak_of(server, vms[i].vm.name);
+            vms[i].status = vm_wait_end(server, &vms[i].vm, timeout_ms, object);
+            tell(&vms[i], object, told);
         }
-        json_decref(object);
+        first = first != STATUS_DONE ? first : vms[i].status;
     }
+    vm_server_speak_of(server, NULL);
     return first;
 }
 

@@ -51,11 +51,10 @@ static int start_all(const struct vm_pool *pool, uint64_t timeout_ms, json_t *to
         int status;
 
         show(vm, i, pool->count);
+        vm_server_speak_of(pool->server, vm->name);
         status = start(pool->server, vm, timeout_ms, &console);
         message_progress("");
-        if (status != STATUS_DONE)
-            message_error("%s: not started", vm->name);
-        else if (told == NULL)
+        if (told == NULL && status == STATUS_DONE)
             printf("%s: %s%s%s\n", vm->name, was_running ? "runs already" : "runs",
                    console != NULL ? ", console at " : "",
                    console != NULL ? message_escape(console) : "");
@@ -65,11 +64,14 @@ static int start_all(const struct vm_pool *pool, uint64_t timeout_ms, json_t *to
             (void)json_object_set_new(object, "running", json_boolean(status == STATUS_DONE));
             if (console != NULL)
                 json_set_name(object, "console", console);
+            if (status != STATUS_DONE)
+                vm_error_json(object);
             (void)json_array_append_new(told, object);
         }
         free(console);
         first = first != STATUS_DONE ? first : status;
     }
+    vm_server_speak_of(pool->server, NULL);
     return first;
 }
 

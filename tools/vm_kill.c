@@ -12,11 +12,14 @@ struct kill_values {
 
 static int kill_one(struct vm_server *server, const struct vm *vm, void *context, json_t *object)
 {
-    const int status =
-        vm_server_ask(server, vm_server_number(server, VINE_SERVER_KILL), "s", vm->uid);
+    json_t *const told = object != NULL ? json_incref(object) : json_object();
+    int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_KILL), "s", vm->uid);
 
-    (void)context, (void)object;
-    return status != STATUS_DONE ? status : vm_wait(server, vm->uid, "off", VM_WAIT_MS);
+    (void)context;
+    if (status == STATUS_DONE)
+        status = vm_wait_end(server, vm, 0, told);
+    json_decref(told);
+    return status;
 }
 
 static int run_kill(const struct arguments *arguments)

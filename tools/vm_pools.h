@@ -14,6 +14,7 @@
 struct pool_vm {
     struct vm vm;
     uint32_t depth; /* behind how many others, one behind the other, it has to be started */
+    int status;     /* of what was done with it */
 };
 
 /* One that a server has, with the connection to that. */

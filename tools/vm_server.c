@@ -30,6 +30,7 @@ struct vm_server {
     int fd;
     int broken; /* the status of what made it useless, or STATUS_DONE */
     uint32_t permissions;
+    const char *about; /* whom requests are about, or NULL */
     uint64_t silent_ns;
     enum vine_server_error error;
     enum vine_server_error expected; /* which is not told; VINE_SERVER_E_DONE: none */
@@ -48,6 +49,22 @@ static int break_off(struct vm_server *server, int status)
 {
     server->broken = status;
     return status;
+}
+
+void vm_server_speak_of(struct vm_server *server, const char *name)
+{
+    server->about = name;
+}
+
+/* Whom it is about, before what is wrong. */
+static const char *about(const struct vm_server *server)
+{
+    return server->about != NULL ? message_escape(server->about) : "";
+}
+
+static const char *colon(const struct vm_server *server)
+{
+    return server->about != NULL ? ": " : "";
 }
 
 int vm_server_nonsense(struct vm_server *server, const char *what)
@@ -91,7 +108,8 @@ static int refused(struct vm_server *server, uint64_t number, const char *text)
     server->error =
         number <= VINE_SERVER_E_NO_CLIENT ? (enum vine_server_error)number : VINE_SERVER_E_FAILED;
     if (server->error != server->expected)
-        message_error("the server says: %s", text[0] != '\0' ? message_escape(text) : "no");
+        message_error("%s%sthe server says: %s", about(server), colon(server),
+                      text[0] != '\0' ? message_escape(text) : "no");
     return status_of(server->error);
 }
 
@@ -455,7 +473,8 @@ static int send_text(struct vm_server *server, const char *bytes, size_t size)
 static int begin(struct vm_server *server)
 {
     if (server->broken != STATUS_DONE) {
-        message_error("%s: the connection has ended", message_escape(server->path));
+        message_error("%s%s%s: the connection has ended", about(server), colon(server),
+                      message_escape(server->path));
         return server->broken;
     }
     server->error = VINE_SERVER_E_DONE;

@@ -135,6 +135,34 @@ int vm_open(const char *socket, const char *operand, struct vm_server **ret_serv
     return status;
 }
 
+void vm_error_json(json_t *object)
+{
+    json_set_name(object, "error", message_last_error());
+}
+
+/* Returns the status, with an object of its own where JSON is wanted. */
+static int do_one(struct vm_server *server, const char *operand, bool json, vm_each_fn work,
+                  void *context, json_t **ret_object)
+{
+    json_t *object = NULL;
+    struct vm vm;
+    int status;
+
+    vm_server_speak_of(server, operand);
+    status = vm_find(server, operand, &vm);
+    if (json)
+        object = status == STATUS_DONE ? vm_json(&vm) : json_object();
+    if (json && status != STATUS_DONE)
+        json_set_name(object, "name", operand);
+    if (status == STATUS_DONE)
+        status = work(server, &vm, context, object);
+    if (status != STATUS_DONE && json)
+        vm_error_json(object);
+    vm_server_speak_of(server, NULL);
+    *ret_object = object;
+    return status;
+}
+
 int vm_each(const char *socket, const struct arguments *arguments, bool json, vm_each_fn work,
             void *context)
 {
@@ -147,27 +175,15 @@ int vm_each(const char *socket, const struct arguments *arguments, bool json, vm
         return first;
     }
     for (size_t i = 0; i < arguments->operand_count; i++) {
-        json_t *object = NULL;
-        struct vm vm;
-        int status = vm_find(server, arguments->operands[i], &vm);
+        json_t *object;
+        const int status = do_one(server, arguments->operands[i], json, work, context, &object);
 
-        if (status == STATUS_DONE && json)
-            object = vm_json(&vm);
-        if (status == STATUS_DONE)
-            status = work(server, &vm, context, object);
-        if (status == STATUS_DONE && told != NULL)
-            (void)json_array_append(told, object);
-        json_decref(object);
+        if (json)
+            (void)json_array_append_new(told, object);
         first = first != STATUS_DONE ? first : status;
     }
     vm_server_close(server);
-    if (told == NULL)
-        return first;
-    if (json_array_size(told) == 0) { /* the failure is told */
-        json_decref(told);
-        return first;
-    }
-    const int printed = json_print(told);
+    const int printed = json ? json_print(told) : STATUS_DONE;
 
     return first != STATUS_DONE ? first : printed;
 }

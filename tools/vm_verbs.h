@@ -46,8 +46,9 @@ json_t *vm_json(const struct vm *vm);
 int vm_open(const char *socket, const char *operand, struct vm_server **ret_server,
             struct vm *ret_vm);
 
-/* Do this to each VM of the operands; one that fails does not keep the others from it. `told` gets
- * an object for each that is well, and is printed; or NULL. */
+/* Do this to each VM of the operands; one that fails is named, and does not keep the others from
+ * it. With `json` an object for each is printed, to which `work` adds what it has to say; of one
+ * that fails it has the error. */
 typedef int (*vm_each_fn)(struct vm_server *server, const struct vm *vm, void *context,
                           json_t *object);
 int vm_each(const char *socket, const struct arguments *arguments, bool json, vm_each_fn work,
@@ -65,6 +66,9 @@ int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t time
 /* Wait until one that was told to end, which it has so long for, is off, and say how it ended: into
  * the object, or where that is NULL in a line. */
 int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms, json_t *object);
+
+/* The object of one that failed, which the last error tells of. */
+void vm_error_json(json_t *object);
 
 /* Have it boot, with these parameters; its console's path is for free(). */
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,

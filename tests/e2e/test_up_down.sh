@@ -35,6 +35,16 @@ jq -e 'length == 2 and all(.running)' shown >/dev/null || fail "not both: $(cat 
 [ "$("$vine" vm ls -s run/control.sock --json | jq '[.[] | select(.state == "running")] | length')" = 2 ] ||
     fail "not running: $("$vine" vm ls -s run/control.sock)"
 
+# What cannot be started is told in one line, and among the others.
+expect 0 "$vine" pool create other --size 32M
+expect 0 "$vine" pool add other bare
+expect 1 "$vine" up other -s run/control.sock
+said 'bare: the server says: the VM has no kernel'
+[ "$(wc -l <said)" = 1 ] || fail "more than a line: $(cat said)"
+expect 1 "$vine" up other -s run/control.sock --json >shown
+jq -e '.[0].error | test("the VM has no kernel")' shown >/dev/null || fail "not told: $(cat shown)"
+expect 0 "$vine" down other -s run/control.sock --close
+
 # Whose a VM is that the control socket makes has to be said: it has none of its own.
 expect 1 "$vine" vm create web -s run/control.sock
 said "no pool for this client's VMs"

@@ -307,6 +307,24 @@ static void who_may_do_all_sees_all(void **state)
     assert_non_null(strstr(said, "\"ended_by\": \"stopped\""));
 }
 
+static void of_several_the_one_that_fails_is_named_and_the_others_are_done(void **state)
+{
+    (void)state;
+    make_zip();
+    expect(0, "", "vine vm create app -s alice --kernel k && vine vm start zip -s alice");
+    expect(1, "zip: the server says: the VM runs", "vine vm start zip app -s alice");
+    assert_non_null(strstr(said, "app: console at /tmp/console"));
+    expect(1, "app: the server says: the VM runs",
+           "vine vm kill zip -s alice && "
+           "vine vm rm zip app -s alice");
+    expect(1, "[\n  {\n    \"name\": \"no\",\n    \"error\": \"there is no VM",
+           "vine vm kill no app -s alice --json 2>err");
+    assert_non_null(strstr(said, "\"name\": \"app\","));
+    assert_non_null(strstr(said, "\"ended_by\": \"killed\""));
+    expect(1, "\"error\": \"app: the server says: the VM is off\"",
+           "vine vm stop app -s alice --json 2>err");
+}
+
 static void events_are_printed_as_they_come(void **state)
 {
     pid_t child, other;
@@ -571,6 +589,7 @@ int main(void)
         TEST(what_is_not_permitted_is_told_apart_from_what_fails),
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),
+        TEST(of_several_the_one_that_fails_is_named_and_the_others_are_done),
         TEST(events_are_printed_as_they_come),
         TEST(clients_come_and_go_by_the_control_socket),
         TEST(a_console_is_left_with_the_terminal_as_it_was),
