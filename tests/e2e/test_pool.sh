@@ -152,6 +152,23 @@ truncate -s 0 farm.img
 expect 1 "$vine" pool show farm
 said 'no ext4'
 
+# An image with lists of blocks instead of extents, up to those of lists.
+pool=lists
+mkdir -p in/kernels in/blocks
+echo '{"version": 1, "vms": []}' >in/vms.json
+echo '{"version": 1}' >lists.json
+mkfs.ext4 -q -F -b 1024 -O ^extents,^64bit -d in lists.img 32M
+truncate -s 12M root && echo data | dd of=root bs=1k seek=9000 conv=notrunc 2>/dev/null
+dd if=kernel of=root bs=1k seek=5 conv=notrunc 2>/dev/null
+expect 0 "$vine" pool add lists zip --kernel kernel --disk root=root
+clean
+get "kernels/$hash.vmLinuz" | cmp - kernel || fail "another kernel"
+get "blocks/$hash.root.img" | cmp - root || fail "another disk"
+expect 0 "$vine" vm disk --pool lists zip root kernel
+clean
+expect 0 "$vine" pool rm lists zip
+clean
+
 # Who makes an image may say of a hole that it is as large as he likes: nobody reads one that is
 # larger than the image, nor is one put there.
 pool=holes

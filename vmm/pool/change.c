@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/pool/change.h"
 
+#include "vmm/pool/arrival_internal.h"
 #include "vmm/pool/pool_internal.h"
 
 #include <errno.h>
@@ -157,17 +158,13 @@ int vine__pool_change_configure(struct vine__pool_change *change, const char *na
     char *const text = json_dumps(json, JSON_INDENT(1));
     if (text == NULL)
         return out_of_memory(problem);
-    const struct vine__source source = {
-        .name = "the configuration",
-        .bytes = text,
-        .size = strlen(text),
-        .fd = -1,
-        .size_max = VINE__VM_CONFIGURATION_BYTES_MAX,
-    };
-    struct vine__source_result result;
+    const size_t size = strlen(text);
 
     vine__vm_path(entry.hash, VINE__VM_CONFIGURATION, NULL, path);
-    error = vine__filesystem_put(&change->pool->filesystem, path, &source, &result, problem);
+    error = size > VINE__VM_CONFIGURATION_BYTES_MAX
+                ? vine__problem_set(problem, -EFBIG, "a configuration has at most %d bytes",
+                                    VINE__VM_CONFIGURATION_BYTES_MAX)
+                : vine__filesystem_put(&change->pool->filesystem, path, text, size, problem);
     free(text);
     return error != 0 ? error : touch(change, name, problem);
 }
@@ -190,11 +187,10 @@ static struct vine__pool_file *place_of(struct vine__pool_entry *entry, enum vin
     return &place->file;
 }
 
-int vine__pool_change_put(struct vine__pool_change *change, const char *name,
-                          enum vine__vm_file file, const char *disk,
-                          const struct vine__source *source, struct vine__problem *problem)
+int vine__pool_change_place(struct vine__pool_change *change, const char *name,
+                            enum vine__vm_file file, const char *disk,
+                            struct vine__arrival *arrival, struct vine__problem *problem)
 {
-    struct vine__source limited = *source;
     struct vine__pool_entry entry;
     char path[VINE__POOL_PATH_BYTES];
     int error = find(change, name, &entry, problem);
@@ -208,9 +204,9 @@ int vine__pool_change_put(struct vine__pool_change *change, const char *name,
                                  disk, VINE__VM_DISKS_MAX);
     struct vine__source_result result;
 
-    limited.size_max = vine__pool_file_max(change->pool, &change->before.settings, file);
+    vine__arrival_result(arrival, &result);
     vine__vm_path(entry.hash, file, disk, path);
-    error = vine__filesystem_put(&change->pool->filesystem, path, &limited, &result, problem);
+    error = vine__filesystem_place(&change->pool->filesystem, path, arrival, problem);
     if (error != 0)
         return error;
     *place = (struct vine__pool_file){.is_there = true, .size_bytes = result.size_bytes};
@@ -218,6 +214,23 @@ int vine__pool_change_put(struct vine__pool_change *change, const char *name,
     if (vine__pool_roll_put(&change->roll, &entry) != 0)
         return out_of_memory(problem);
     return touch(change, name, problem);
+}
+
+int vine__pool_change_put(struct vine__pool_change *change, const char *name,
+                          enum vine__vm_file file, const char *disk,
+                          const struct vine__source *source, struct vine__problem *problem)
+{
+    struct vine__source limited = *source;
+    struct vine__arrival *arrival;
+
+    limited.size_max = vine__pool_file_max(change->pool, &change->before.settings, file);
+    if (vine__arrival_begin(&change->pool->filesystem, &arrival) != 0)
+        return out_of_memory(problem);
+    int error = vine__arrival_read(arrival, &limited, UINT64_MAX, problem);
+    if (error == 0)
+        error = vine__pool_change_place(change, name, file, disk, arrival, problem);
+    vine__arrival_free(arrival);
+    return error;
 }
 
 int vine__pool_change_take(struct vine__pool_change *change, const char *name,
@@ -298,13 +311,11 @@ static int write_roll(struct vine__filesystem *filesystem, const struct vine__po
                       struct vine__problem *problem)
 {
     char *const text = vine__pool_roll_print(roll);
-    const struct vine__source source = {
-        .name = VINE__POOL_ROLL, .bytes = text, .size = text != NULL ? strlen(text) : 0, .fd = -1};
-    struct vine__source_result result;
 
     if (text == NULL)
         return out_of_memory(problem);
-    const int error = vine__filesystem_put(filesystem, VINE__POOL_ROLL, &source, &result, problem);
+    const int error =
+        vine__filesystem_put(filesystem, VINE__POOL_ROLL, text, strlen(text), problem);
 
     free(text);
     return error;

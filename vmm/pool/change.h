@@ -16,6 +16,7 @@
 #ifndef VINE_VMM_POOL_CHANGE_H
 #define VINE_VMM_POOL_CHANGE_H
 
+#include "vmm/pool/arrival.h"
 #include "vmm/pool/pool.h"
 #include "vmm/pool/source.h"
 
@@ -50,6 +51,13 @@ VINE_MUST_CHECK int vine__pool_change_put(struct vine__pool_change *change, cons
                                           enum vine__vm_file file, const char *disk,
                                           const struct vine__source *source,
                                           struct vine__problem *problem);
+
+/* The same of one that has arrived as a whole, ahead of the change. Of an arrival that was placed
+ * nothing is left but to free it, whatever becomes of the change. */
+VINE_MUST_CHECK int vine__pool_change_place(struct vine__pool_change *change, const char *name,
+                                            enum vine__vm_file file, const char *disk,
+                                            struct vine__arrival *arrival,
+                                            struct vine__problem *problem);
 
 /* Take an initrd or a disk away. */
 VINE_MUST_CHECK int vine__pool_change_take(struct vine__pool_change *change, const char *name,

@@ -153,7 +153,8 @@ int vine__files_read(const struct vine__pool *pool, const char *path, size_t mos
     return say(problem, error, path);
 }
 
-int vine__files_pieces(const struct vine__pool *pool, const char *path, vine__files_piece_fn piece,
+int vine__files_pieces(const struct vine__pool *pool, const char *path,
+                       const struct vine__files_range *range, vine__files_piece_fn piece,
                        void *context, struct vine__problem *problem)
 {
     char *const bytes = malloc(PIECE_BYTES);
@@ -165,7 +166,10 @@ int vine__files_pieces(const struct vine__pool *pool, const char *path, vine__fi
         free(bytes);
         return error;
     }
-    for (uint64_t done = 0; error == 0 && done < opened.size_bytes;) {
+    uint64_t done = range->from_bytes;
+    if (opened.file != NULL && ext2fs_file_llseek(opened.file, done, EXT2_SEEK_SET, NULL) != 0)
+        error = -EIO;
+    while (error == 0 && done < opened.size_bytes && done - range->from_bytes < range->most_bytes) {
         const uint64_t left = opened.size_bytes - done;
         const size_t size = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
 

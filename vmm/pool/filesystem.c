@@ -3,6 +3,7 @@
 
 #include "utils/assert.h"
 
+#include "vmm/pool/arrival_internal.h"
 #include "vmm/pool/bytes_internal.h"
 
 #include <errno.h>
@@ -124,6 +125,8 @@ int vine__filesystem_open(struct vine__store *store, bool is_changing,
         failed = ext2fs_read_bitmaps(filesystem.ext2);
     if (failed == 0 && is_changing && vine__store_begin(store, filesystem.ext2) != 0)
         failed = EXT2_ET_NO_MEMORY;
+    if (failed == 0 && is_changing)
+        vine__arrivals_mark(store, filesystem.ext2);
     if (failed != 0) {
         error = vine__filesystem_error(&filesystem, failed, "", problem);
         vine__filesystem_close(&filesystem);
@@ -146,6 +149,7 @@ int vine__filesystem_commit(struct vine__filesystem *filesystem, bool is_good,
     struct vine__store *const store = filesystem->store;
     int error = 0;
 
+    vine__arrivals_unmark(store, filesystem->ext2);
     if (is_good)
         error = vine__filesystem_error(filesystem, ext2fs_flush2(filesystem->ext2, 0), "", problem);
     vine__filesystem_close(filesystem);

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/pool/filesystem_change_internal.h"
 
+#include "vmm/pool/arrival_internal.h"
 #include "vmm/pool/bytes_internal.h"
-#include "vmm/pool/digest_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define PIECE_BYTES (256 * 1024)
-#define FILE_MODE   (LINUX_S_IFREG | 0600)
+#define FILE_MODE (LINUX_S_IFREG | 0600)
 
 /* A new name in a folder, which grows where it has to. */
 static errcode_t add_name(ext2_filsys ext2, ext2_ino_t folder, const char *name, ext2_ino_t inode)
@@ -77,133 +74,19 @@ static errcode_t drop_file(ext2_filsys ext2, ext2_ino_t inode)
 
 /* ---- what is written ------------------------------------------------------------------------- */
 
-struct copy {
-    struct vine__filesystem *filesystem;
-    const struct vine__source *source;
-    const char *path;
+static errcode_t fill(ext2_filsys ext2, ext2_ino_t inode, const void *bytes, size_t size)
+{
+    unsigned int put = 0;
     ext2_file_t file;
-    uint64_t done_bytes;
-    uint64_t bytes; /* as far as it is known */
-    XXH3_state_t *sum;
-    struct vine__problem *problem;
-};
-
-static bool is_zero(const unsigned char *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-/* Blocks of zeros are passed over. */
-static errcode_t put_piece(struct copy *copy, const unsigned char *bytes, size_t size)
-{
-    const size_t block = copy->filesystem->ext2->blocksize;
-    errcode_t failed = 0;
-
-    for (size_t first = 0, end; failed == 0 && first < size; first = end) {
-        end = first;
-        const bool is_hole = is_zero(bytes + first, size - first < block ? size - first : block);
-
-        do
-            end = size - end < block ? size : end + block;
-        while (end < size &&
-               is_zero(bytes + end, size - end < block ? size - end : block) == is_hole);
-        if (is_hole)
-            continue;
-        unsigned int put = 0;
-        failed = ext2fs_file_llseek(copy->file, copy->done_bytes + first, EXT2_SEEK_SET, NULL);
-        if (failed == 0)
-            failed =
-                ext2fs_file_write(copy->file, bytes + first, (unsigned int)(end - first), &put);
-        if (failed == 0 && put != end - first)
-            failed = EXT2_ET_SHORT_WRITE;
-    }
-    return failed;
-}
-
-static int take_piece(struct copy *copy, const void *bytes, size_t size)
-{
-    const struct vine__source *const source = copy->source;
-
-    if (source->size_max != 0 && size > source->size_max - copy->done_bytes)
-        return vine__problem_set(copy->problem, -EFBIG,
-                                 "%s: is larger than the pool's limit of %llu bytes", source->name,
-                                 (unsigned long long)source->size_max);
-    const errcode_t failed = put_piece(copy, bytes, size);
-    if (failed != 0)
-        return vine__filesystem_error(copy->filesystem, failed, copy->path, copy->problem);
-    (void)XXH3_128bits_update(copy->sum, bytes, size);
-    copy->done_bytes += size;
-    if (source->progress.tell != NULL &&
-        !source->progress.tell(source->progress.context, source->name, copy->done_bytes,
-                               copy->bytes))
-        return vine__problem_set(copy->problem, -ECANCELED, "%s: interrupted", source->name);
-    return 0;
-}
-
-static int copy_descriptor(struct copy *copy)
-{
-    const struct vine__source *const source = copy->source;
-    unsigned char *const piece = malloc(PIECE_BYTES);
-    int error = piece == NULL ? -ENOMEM : 0;
-    size_t size = 1;
-
-    while (error == 0 && size > 0) {
-        for (size = 0; error == 0 && size < PIECE_BYTES;) {
-            const ssize_t got = read(source->fd, piece + size, PIECE_BYTES - size);
-
-            if (got == 0)
-                break;
-            if (got < 0 && errno != EINTR)
-                error = -errno;
-            size += got > 0 ? (size_t)got : 0;
-        }
-        if (error == 0 && size > 0)
-            error = take_piece(copy, piece, size);
-    }
-    free(piece);
-    return error != 0
-               ? vine__problem_set(copy->problem, error, "%s: %s", source->name, strerror(-error))
-               : 0;
-}
-
-static int copy_all(struct copy *copy, struct vine__source_result *ret_result)
-{
-    const struct vine__source *const source = copy->source;
-    char digest[VINE__DIGEST_BYTES];
-
-    copy->sum = XXH3_createState();
-    if (copy->sum == NULL || XXH3_128bits_reset(copy->sum) != XXH_OK)
-        return -ENOMEM;
-    const int error =
-        source->fd >= 0 ? copy_descriptor(copy) : take_piece(copy, source->bytes, source->size);
-    vine__digest_print(copy->sum, digest);
-    (void)XXH3_freeState(copy->sum);
-    if (error != 0)
-        return error;
-    *ret_result = (struct vine__source_result){.size_bytes = copy->done_bytes};
-    memcpy(ret_result->digest, digest, sizeof(digest));
-    return 0;
-}
-
-static int fill(struct vine__filesystem *filesystem, const char *path, ext2_ino_t inode,
-                const struct vine__source *source, struct vine__source_result *ret_result,
-                struct vine__problem *problem)
-{
-    struct copy copy = {
-        .filesystem = filesystem, .source = source, .path = path, .problem = problem};
-    errcode_t failed = ext2fs_file_open(filesystem->ext2, inode, EXT2_FILE_WRITE, &copy.file);
+    errcode_t failed = ext2fs_file_open(ext2, inode, EXT2_FILE_WRITE, &file);
 
     if (failed != 0)
-        return vine__filesystem_error(filesystem, failed, path, problem);
-    copy.bytes = source->size;
-    const int error = copy_all(&copy, ret_result);
-    /* Its end may be a hole. */
-    if (error == 0)
-        failed = ext2fs_file_set_size2(copy.file, (ext2_off64_t)copy.done_bytes);
-    const errcode_t closing = ext2fs_file_close(copy.file);
-    if (failed == 0)
-        failed = closing;
-    return error != 0 ? error : vine__filesystem_error(filesystem, failed, path, problem);
+        return failed;
+    failed = ext2fs_file_write(file, bytes, (unsigned int)size, &put);
+    if (failed == 0 && put != size)
+        failed = EXT2_ET_SHORT_WRITE;
+    const errcode_t closing = ext2fs_file_close(file);
+    return failed != 0 ? failed : closing;
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -218,25 +101,58 @@ int vine__filesystem_make_folder(struct vine__filesystem *filesystem, const char
     return vine__filesystem_error(filesystem, failed, name, problem);
 }
 
-int vine__filesystem_put(struct vine__filesystem *filesystem, const char *path,
-                         const struct vine__source *source, struct vine__source_result *ret_result,
-                         struct vine__problem *problem)
+/* An empty file, on its way to a name. */
+static int begin_file(struct vine__filesystem *filesystem, const char *path, ext2_ino_t *ret_inode,
+                      struct vine__problem *problem)
 {
-    const ext2_filsys ext2 = filesystem->ext2;
     const char *name;
-    ext2_ino_t folder, inode;
-    int error = vine__filesystem_folder(filesystem, path, &name, &folder, problem);
+    ext2_ino_t folder;
+    const int error = vine__filesystem_folder(filesystem, path, &name, &folder, problem);
+
+    return error != 0
+               ? error
+               : vine__filesystem_error(filesystem, make_file(filesystem->ext2, folder, ret_inode),
+                                        path, problem);
+}
+
+/* It has its name, in place of what had it. */
+static int end_file(struct vine__filesystem *filesystem, const char *path, ext2_ino_t inode,
+                    struct vine__problem *problem)
+{
+    const char *name;
+    ext2_ino_t folder;
+    int error = vine__filesystem_remove(filesystem, path, problem);
 
     if (error == 0)
-        error = vine__filesystem_error(filesystem, make_file(ext2, folder, &inode), path, problem);
+        error = vine__filesystem_folder(filesystem, path, &name, &folder, problem);
+    return error != 0
+               ? error
+               : vine__filesystem_error(filesystem, add_name(filesystem->ext2, folder, name, inode),
+                                        path, problem);
+}
+
+int vine__filesystem_put(struct vine__filesystem *filesystem, const char *path, const void *bytes,
+                         size_t size, struct vine__problem *problem)
+{
+    ext2_ino_t inode;
+    int error = begin_file(filesystem, path, &inode, problem);
+
     if (error == 0)
-        error = fill(filesystem, path, inode, source, ret_result, problem);
-    if (error == 0)
-        error = vine__filesystem_remove(filesystem, path, problem);
+        error = vine__filesystem_error(filesystem, fill(filesystem->ext2, inode, bytes, size), path,
+                                       problem);
+    return error == 0 ? end_file(filesystem, path, inode, problem) : error;
+}
+
+int vine__filesystem_place(struct vine__filesystem *filesystem, const char *path,
+                           struct vine__arrival *arrival, struct vine__problem *problem)
+{
+    ext2_ino_t inode;
+    int error = begin_file(filesystem, path, &inode, problem);
+
     if (error == 0)
         error =
-            vine__filesystem_error(filesystem, add_name(ext2, folder, name, inode), path, problem);
-    return error;
+            vine__filesystem_error(filesystem, vine__arrival_place(arrival, inode), path, problem);
+    return error == 0 ? end_file(filesystem, path, inode, problem) : error;
 }
 
 int vine__filesystem_remove(struct vine__filesystem *filesystem, const char *path,

@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vine__arrival;
+
 struct vine__filesystem {
     struct vine__store *store;
     ext2_filsys ext2; /* NULL: closed */
@@ -59,11 +61,15 @@ void vine__filesystem_room(const struct vine__filesystem *filesystem, uint64_t *
 VINE_MUST_CHECK int vine__filesystem_make_folder(struct vine__filesystem *filesystem,
                                                  const char *name, struct vine__problem *problem);
 
-/* Write a file, in place of what has its name; what came is told. Zeros become holes. */
+/* Write a file of these bytes, in place of what has its name. */
 VINE_MUST_CHECK int vine__filesystem_put(struct vine__filesystem *filesystem, const char *path,
-                                         const struct vine__source *source,
-                                         struct vine__source_result *ret_result,
+                                         const void *bytes, size_t size,
                                          struct vine__problem *problem);
+
+/* Make a file of what has arrived, in place of what has its name. */
+VINE_MUST_CHECK int vine__filesystem_place(struct vine__filesystem *filesystem, const char *path,
+                                           struct vine__arrival *arrival,
+                                           struct vine__problem *problem);
 
 /* Remove a file, if it is there, or what else has its name. Returns 0; -EISDIR: it is a folder, and
  * stays; another error. */

@@ -97,13 +97,20 @@ struct vine__pool_copy {
     const char *disk; /* its name, of a disk */
     int fd;           /* written from its beginning, holes as holes; -1: it is only read */
     struct vine__progress progress;
+    uint64_t most_bytes;               /* at a time, and then they are on the disk; 0: all */
     struct vine__source_result result; /* ours: what was read */
+    uint64_t done_bytes;               /* ours, 0 at first */
+    void *sum;                         /* ours, NULL at first */
 };
 
-/* Copy a file of a machine out of the pool. Returns 0, or an error with a problem. */
+/* Copy a file of a machine out of the pool, which may have been changed since the last time, but
+ * for this machine. Returns 0; 1: there is more, ask again; or an error with a problem. */
 VINE_MUST_CHECK int vine__pool_copy_out(struct vine__pool *pool, const struct vine__pool_vm *vm,
                                         struct vine__pool_copy *copy,
                                         struct vine__problem *problem);
+
+/* Of one that is not gone on with, or was never begun. */
+void vine__pool_copy_end(struct vine__pool_copy *copy);
 
 /* Unmounts. NULL is allowed. */
 void vine__pool_close(struct vine__pool *pool);

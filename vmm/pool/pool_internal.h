@@ -52,9 +52,15 @@ VINE_MUST_CHECK int vine__files_read(const struct vine__pool *pool, const char *
                                      struct vine__files_text *ret_text,
                                      struct vine__problem *problem);
 
-/* Read a file from its beginning to its end, piece by piece. */
+/* Of a file, up to its end. */
+struct vine__files_range {
+    uint64_t from_bytes, most_bytes;
+};
+
+/* Read a part of a file, piece by piece, of which the last may lie behind that part. */
 typedef int (*vine__files_piece_fn)(void *context, const void *bytes, size_t size, uint64_t offset);
 VINE_MUST_CHECK int vine__files_pieces(const struct vine__pool *pool, const char *path,
+                                       const struct vine__files_range *range,
                                        vine__files_piece_fn piece, void *context,
                                        struct vine__problem *problem);
 

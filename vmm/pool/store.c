@@ -3,6 +3,7 @@
 
 #include "utils/assert.h"
 
+#include "vmm/pool/arrival_internal.h"
 #include "vmm/pool/bytes_internal.h"
 #include "vmm/pool/mount_internal.h"
 
@@ -101,6 +102,21 @@ static int store_write(struct vine__store *store, const void *bytes, size_t size
         done += part;
     }
     return error;
+}
+
+int vine__store_write(struct vine__store *store, const void *bytes, size_t size, uint64_t offset)
+{
+    VINE_ASSERT(store->is_own);
+    if (store->is_changing)
+        return store_write(store, bytes, size, offset);
+    if (offset > store->size_bytes || size > store->size_bytes - offset)
+        return -EIO;
+    return vine__write_at(store->fd, bytes, size, offset);
+}
+
+int vine__store_sync(const struct vine__store *store)
+{
+    return fdatasync(store->fd) != 0 ? -errno : 0;
 }
 
 /* ---- what libext2fs calls -------------------------------------------------------------------- */
@@ -440,6 +456,7 @@ void vine__store_close(struct vine__store *store)
     if (store == NULL)
         return;
     end(store);
+    vine__arrivals_end(store);
     vine__overlay_fini(&store->overlay);
     if (store->fd >= 0)
         (void)close(store->fd); /* and with it the locks */

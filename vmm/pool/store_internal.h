@@ -43,8 +43,9 @@ struct vine__store {
     /* While an operation changes the image: what was free when it began. Until then, and once the
      * operation is over, NULL: nothing may be written where it lies. */
     ext2fs_block_bitmap free_before;
-    ext2_filsys filesystem; /* whose numbers of blocks the bitmap has */
-    int io_error;           /* the first one, as errno */
+    ext2_filsys filesystem;         /* whose numbers of blocks the bitmap has */
+    struct vine__arrival *arrivals; /* what lies in blocks that are free, or are said to be */
+    int io_error;                   /* the first one, as errno */
 };
 
 /*
@@ -70,6 +71,13 @@ VINE_MUST_CHECK int vine__store_begin(struct vine__store *store, ext2_filsys fil
 /* End: all that was written is there, or - after an error - nothing. The file system is closed. */
 VINE_MUST_CHECK int vine__store_commit(struct vine__store *store, struct vine__problem *problem);
 void vine__store_abandon(struct vine__store *store);
+
+/* Write bytes: within an operation, and what is free outside of one. Returns 0 or an error. */
+VINE_MUST_CHECK int vine__store_write(struct vine__store *store, const void *bytes, size_t size,
+                                      uint64_t offset);
+
+/* What was written is on the disk. Returns 0 or a negative error. */
+VINE_MUST_CHECK int vine__store_sync(const struct vine__store *store);
 
 /* Bytes of the image as they are now, with what was collected. Returns 0 or a negative error. */
 VINE_MUST_CHECK int vine__store_read(struct vine__store *store, void *bytes, size_t size,
