@@ -85,12 +85,21 @@ void vine__errands_send(struct vine__errands *errands, struct vine__errand *erra
     ring(errands);
 }
 
+void vine__errands_again(struct vine__errands *errands, struct vine__errand *errand,
+                         vine__errand_fn fn)
+{
+    (void)pthread_mutex_lock(&errands->lock);
+    put(&errands->to_thread, errand, fn);
+    (void)pthread_mutex_unlock(&errands->lock);
+    ring(errands);
+}
+
 bool vine__errands_run(struct vine__errands *errands, bool waits)
 {
     struct pollfd bell = {.fd = errands->fd, .events = POLLIN};
     struct vine__errand *first;
     uint64_t count;
-    bool is_closed;
+    bool is_over;
 
     while (waits && poll(&bell, 1, -1) < 0 && errno == EINTR)
         ;
@@ -98,10 +107,12 @@ bool vine__errands_run(struct vine__errands *errands, bool waits)
     (void)!read(errands->fd, &count, sizeof(count));
     (void)pthread_mutex_lock(&errands->lock);
     first = take_all(&errands->to_thread);
-    is_closed = errands->is_closed;
     (void)pthread_mutex_unlock(&errands->lock);
     call_all(first);
-    return !is_closed;
+    (void)pthread_mutex_lock(&errands->lock);
+    is_over = errands->is_closed && errands->to_thread.first == NULL;
+    (void)pthread_mutex_unlock(&errands->lock);
+    return !is_over;
 }
 
 int vine__errands_fd(const struct vine__errands *errands)

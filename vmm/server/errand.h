@@ -55,6 +55,11 @@ void vine__errands_close(struct vine__errands *errands, void (*closed)(void *con
 void vine__errands_send(struct vine__errands *errands, struct vine__errand *errand,
                         vine__errand_fn fn);
 
+/* Have `fn(errand)` called on the thread once more, behind what has come meanwhile. The thread,
+ * which does not end before that. */
+void vine__errands_again(struct vine__errands *errands, struct vine__errand *errand,
+                         vine__errand_fn fn);
+
 /* Have `fn(errand)` called on core 0. The thread. Where reactors have stopped it is not called. */
 void vine__errands_return(struct vine__errands *errands, struct vine__errand *errand,
                           vine__errand_fn fn);

@@ -108,7 +108,11 @@ static void do_vm_work(struct vine__errand *errand)
     struct vine__vm_store_work *const work =
         VINE_CONTAINER_OF(errand, struct vine__vm_store_work, errand);
 
-    vine__pool_store_do(work);
+    if (!vine__pool_store_do(work)) {
+        vine__errands_again(((struct vine__pool_opened *)work->opened)->errands, errand,
+                            do_vm_work);
+        return;
+    }
     if (work->opened != NULL)
         work->state = vine__pool_opened_describe(work->opened);
     give_back(work->store, work->opened, errand, vm_work_done);
@@ -120,6 +124,7 @@ static void begin(struct vine__vm_store *base, struct vine__vm_store_work *work)
 
     work->store = store;
     work->opened = find(store, work->pool);
+    work->haul = NULL;
     send(store, work->opened, &work->errand, do_vm_work);
 }
 
@@ -466,9 +471,16 @@ int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store
     return 0;
 }
 
+/* Behind all work, of which some may not be done yet. */
 static void do_last(struct vine__errand *errand)
 {
-    vine__pool_opened_shut(VINE_CONTAINER_OF(errand, struct vine__pool_opened, last));
+    struct vine__pool_opened *const opened =
+        VINE_CONTAINER_OF(errand, struct vine__pool_opened, last);
+
+    if (opened->haul_count > 0)
+        vine__errands_again(opened->errands, errand, do_last);
+    else
+        vine__pool_opened_shut(opened);
 }
 
 static void is_closed(void *context)

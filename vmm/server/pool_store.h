@@ -6,7 +6,8 @@
  * Owns:     its threads, its pools, and the folders below STATE/machines. What was taken out stays
  *           there when all of this ends, however that happens, and is found by the next one.
  * Threads:  core 0's; and one for each pool, where all work at it is done, one thing after the
- *           other. What was taken out of a VM is its pool's thread's.
+ *           other, but for what takes long: large files go a piece at a time, and the rest has its
+ *           turn in between. What was taken out of a VM is its pool's thread's.
  * Blocking: never; its threads read, write and sync files. Work at a pool waits for no other one.
  * Trust:    pools may hold anything: one that is bad is told by its name, and the others, and the
  *           other VMs of one that has bad ones, are there.

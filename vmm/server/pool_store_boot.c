@@ -29,8 +29,7 @@ static int no_memory(struct vine__problem *problem)
 struct taking {
     struct vine__pool_opened *opened;
     const struct vine__pool_vm *vm;
-    struct vine__taken taken;
-    bool is_changed; /* the record is not as it was written down */
+    struct vine__pool_haul *haul;
     struct vine__problem *problem;
 };
 
@@ -38,20 +37,26 @@ struct taking {
 static int copy_out(struct taking *taking, enum vine__vm_file file, const char *disk,
                     const char *path)
 {
-    struct vine__pool_copy copy = {.file = file, .disk = disk};
+    struct vine__pool_copy *const copy = &taking->haul->copy;
     char new_path[VINE__TAKEN_BYTES];
     int error;
 
-    if (snprintf(new_path, sizeof(new_path), "%s/new", taking->taken.folder) >=
+    if (snprintf(new_path, sizeof(new_path), "%s/new", taking->haul->taken.folder) >=
         (int)sizeof(new_path))
-        return vine__problem_set(taking->problem, -ENAMETOOLONG, "%s", taking->taken.folder);
-    copy.fd = open(new_path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (copy.fd < 0)
+        return vine__problem_set(taking->problem, -ENAMETOOLONG, "%s", taking->haul->taken.folder);
+    if (copy->fd < 0)
+        copy->fd = open(new_path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (copy->fd < 0)
         return vine__problem_set(taking->problem, -errno, "%s: %m", new_path);
-    error = vine__pool_copy_out(taking->opened->pool, taking->vm, &copy, taking->problem);
+    copy->file = file;
+    copy->disk = disk;
+    error = vine__pool_copy_out(taking->opened->pool, taking->vm, copy, taking->problem);
+    if (error > 0)
+        return error;
     if (error == 0)
-        error = vine__taken_mark(copy.fd);
-    (void)close(copy.fd);
+        error = vine__taken_mark(copy->fd);
+    (void)close(copy->fd);
+    copy->fd = -1;
     if (error == 0 && rename(new_path, path) != 0)
         error = -errno;
     if (error == 0)
@@ -70,16 +75,18 @@ static bool is_as_taken(const struct vine__taken_file *taken, const struct vine_
 static int take_file(struct taking *taking, enum vine__vm_file file, const char *disk,
                      const struct vine__pool_file *in_pool, bool may_be_written)
 {
-    struct vine__taken *const taken = &taking->taken;
+    struct vine__taken *const taken = &taking->haul->taken;
     struct vine__taken_file *record = vine__taken_find(taken, file, disk);
     char path[VINE__TAKEN_BYTES];
     struct stat status;
+    const bool is_copied = record != NULL && taking->haul->is_copied[record - taken->files];
     int error;
 
     if (!vine__taken_path(taken, file, disk, path))
         return vine__problem_set(taking->problem, -ENAMETOOLONG, "%s", taken->folder);
-    if (record == NULL || lstat(path, &status) != 0 ||
-        (!record->may_be_written && !is_as_taken(record, in_pool))) {
+    if (record == NULL ||
+        (!is_copied && (lstat(path, &status) != 0 ||
+                        (!record->may_be_written && !is_as_taken(record, in_pool))))) {
         error = copy_out(taking, file, disk, path);
         if (error != 0)
             return error;
@@ -92,9 +99,10 @@ static int take_file(struct taking *taking, enum vine__vm_file file, const char 
         memcpy(record->digest, in_pool->digest, sizeof(record->digest));
         if (file == VINE__VM_DISK)
             (void)snprintf(record->disk, sizeof(record->disk), "%s", disk);
-        taking->is_changed = true;
+        taking->haul->is_changed = true;
+        taking->haul->is_copied[record - taken->files] = true;
     }
-    taking->is_changed |= may_be_written && !record->may_be_written;
+    taking->haul->is_changed |= may_be_written && !record->may_be_written;
     record->may_be_written |= may_be_written;
     return 0;
 }
@@ -207,7 +215,7 @@ static int fill(struct vine__boot *boot, const struct taking *taking)
 {
     const struct vine__pool_contents *const contents = taking->opened->contents;
     const struct vine__pool_entry *const entry = &taking->vm->entry;
-    const struct vine__taken *const taken = &taking->taken;
+    const struct vine__taken *const taken = &taking->haul->taken;
     int error;
 
     memcpy(boot->uid, entry->uid, sizeof(boot->uid));
@@ -241,31 +249,47 @@ static int fill(struct vine__boot *boot, const struct taking *taking)
     return 0;
 }
 
-int vine__pool_store_take_out(struct vine__pool_store *store, struct vine__pool_opened *opened,
-                              const struct vine__pool_vm *vm, struct vine__boot **ret_boot,
-                              struct vine__problem *problem)
+/* Looks after what was taken out of it before. */
+static int begin_taking(const struct vine__pool_store *store, struct taking *taking)
 {
-    struct taking taking = {.opened = opened, .vm = vm, .problem = problem};
-    struct vine__taken *const taken = &taking.taken;
-    struct vine__boot *boot;
-    int error;
+    const struct vine__pool_entry *const entry = &taking->vm->entry;
+    struct vine__pool_haul *const haul = taking->haul;
+    struct vine__taken *const taken = &haul->taken;
+    const int error = vine__taken_load(store->machines, entry->uid, taken, taking->problem);
 
-    if (!vm->is_usable)
-        return vine__problem_set(problem, -EINVAL, "%s", vm->problem.text);
-    error = vine__taken_load(store->machines, vm->entry.uid, taken, problem);
     if (error != 0)
         return error;
+    haul->is_taking = true;
     if (!taken->is_there) {
         /* What was begun before, and not written down, is of no use. */
         vine__taken_discard(taken);
-        taking.is_changed = true;
-        memcpy(taken->name, vm->entry.name, sizeof(taken->name));
-        memcpy(taken->pool, opened->name, sizeof(taken->pool));
+        haul->is_changed = true;
+        memcpy(taken->name, entry->name, sizeof(taken->name));
+        memcpy(taken->pool, taking->opened->name, sizeof(taken->pool));
     }
-    error = vine__taken_begin(taken, problem);
+    return vine__taken_begin(taken, taking->problem);
+}
+
+int vine__pool_store_take_out(struct vine__pool_store *store, struct vine__pool_opened *opened,
+                              const struct vine__pool_vm *vm, struct vine__pool_haul *haul,
+                              struct vine__boot **ret_boot, struct vine__problem *problem)
+{
+    struct taking taking = {.opened = opened, .vm = vm, .haul = haul, .problem = problem};
+    struct vine__taken *const taken = &haul->taken;
+    struct vine__boot *boot;
+    int error = 0;
+
+    if (!vm->is_usable)
+        return vine__problem_set(problem, -EINVAL, "%s", vm->problem.text);
+    if (!haul->is_taking)
+        error = begin_taking(store, &taking);
+    if (!haul->is_taking)
+        return error;
     if (error == 0)
         error = take_files(&taking);
-    if (error == 0 && taking.is_changed)
+    if (error > 0)
+        return error;
+    if (error == 0 && haul->is_changed)
         error = vine__taken_save(taken, problem);
     if (error != 0) {
         if (!taken->is_there)
@@ -285,6 +309,7 @@ int vine__pool_store_take_out(struct vine__pool_store *store, struct vine__pool_
 
 struct putting_back {
     struct vine__taken *taken;
+    struct vine__pool_haul *haul;
     char name[VINE__VM_NAME_BYTES];
 };
 
@@ -321,40 +346,57 @@ static int check_unused(const struct vine__taken *taken, struct vine__problem *p
     return 0;
 }
 
-static int put_one(struct vine__pool_change *change, const struct putting_back *putting,
-                   const struct vine__taken_file *file, struct vine__problem *problem)
-{
-    char path[VINE__TAKEN_BYTES];
-    struct vine__source source = {.name = path, .fd = -1};
-    int error;
+/* Calls `work` with the source of each file that a guest has written. */
+typedef int (*written_fn)(const struct putting_back *putting, void *context, uint32_t index,
+                          const struct vine__source *source, struct vine__problem *problem);
 
-    (void)vine__taken_path(putting->taken, file->file, file->disk, path);
-    source.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (source.fd < 0)
-        return vine__problem_set(problem, -errno, "%s: %m", path);
-    error =
-        vine__pool_change_put(change, putting->name, VINE__VM_DISK, file->disk, &source, problem);
-    (void)close(source.fd);
-    return error;
+static int for_each_written(const struct putting_back *putting, written_fn work, void *context,
+                            struct vine__problem *problem)
+{
+    const struct vine__taken *const taken = putting->taken;
+    int result = 0;
+
+    for (uint32_t i = 0; result == 0 && i < taken->file_count; i++) {
+        char path[VINE__TAKEN_BYTES];
+        struct vine__source source = {.name = path, .fd = -1};
+
+        if (!is_written(taken, &taken->files[i]))
+            continue;
+        (void)vine__taken_path(taken, taken->files[i].file, taken->files[i].disk, path);
+        source.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (source.fd < 0)
+            return vine__problem_set(problem, -errno, "%s: %m", path);
+        result = work(putting, context, i, &source, problem);
+        (void)close(source.fd);
+    }
+    return result;
+}
+
+static int haul_one(const struct putting_back *putting, void *context, uint32_t index,
+                    const struct vine__source *source, struct vine__problem *problem)
+{
+    return vine__pool_haul_in(context, &putting->haul->back[index], VINE__VM_DISK, source, problem);
+}
+
+static int place_one(const struct putting_back *putting, void *context, uint32_t index,
+                     const struct vine__source *source, struct vine__problem *problem)
+{
+    return vine__pool_haul_place(context, &putting->haul->back[index], putting->name,
+                                 putting->taken->files[index].disk, source, problem);
 }
 
 static int put_back_step(struct vine__pool_change *change, void *context,
                          struct vine__problem *problem)
 {
-    const struct putting_back *const putting = context;
-    int error = 0;
-
-    for (uint32_t i = 0; error == 0 && i < putting->taken->file_count; i++)
-        if (is_written(putting->taken, &putting->taken->files[i]))
-            error = put_one(change, putting, &putting->taken->files[i], problem);
-    return error;
+    return for_each_written(context, place_one, change, problem);
 }
 
 int vine__pool_store_put_back(struct vine__pool_store *store, struct vine__pool_opened *opened,
-                              const struct vine__pool_vm *vm, struct vine__problem *problem)
+                              const struct vine__pool_vm *vm, struct vine__pool_haul *haul,
+                              struct vine__problem *problem)
 {
     struct vine__taken taken;
-    struct putting_back putting = {.taken = &taken};
+    struct putting_back putting = {.taken = &taken, .haul = haul};
     bool is_any_written = false;
     int error = vine__taken_load(store->machines, vm->entry.uid, &taken, problem);
 
@@ -367,6 +409,8 @@ int vine__pool_store_put_back(struct vine__pool_store *store, struct vine__pool_
     for (uint32_t i = 0; i < taken.file_count; i++)
         is_any_written |= is_written(&taken, &taken.files[i]);
     if (is_any_written)
+        error = for_each_written(&putting, haul_one, opened, problem);
+    if (is_any_written && error == 0)
         error = vine__pool_opened_change(opened, put_back_step, &putting, problem);
     if (error == 0)
         vine__taken_discard(&taken);

@@ -5,6 +5,7 @@
 #ifndef VINE_VMM_SERVER_POOL_STORE_INTERNAL_H
 #define VINE_VMM_SERVER_POOL_STORE_INTERNAL_H
 
+#include "vmm/pool/arrival.h"
 #include "vmm/pool/change.h"
 #include "vmm/pool/pool.h"
 #include "vmm/server/pool_store.h"
@@ -20,8 +21,9 @@ struct vine__pool_opened {
     struct vine__pool_store *store; /* nobody changes these */
     struct vine__errands *errands;
     char name[VINE__POOL_NAME_BYTES];
-    char *folder;    /* the thread's, from here on; NULL: nobody has opened it */
-    bool is_mounted; /* or is to be */
+    uint32_t haul_count; /* the thread's, from here on: of work that has begun and goes on */
+    char *folder;        /* NULL: nobody has opened it */
+    bool is_mounted;     /* or is to be */
     char *mount_point;
     struct vine__pool *pool;                    /* NULL: it is not, */
     struct vine__problem problem;               /* and this is why */
@@ -81,18 +83,56 @@ void vine__pool_state_free(struct vine__pool_state *state);
 /* An error and its problem, as a client is told. */
 enum vine_server_error vine__pool_store_error(int error);
 
-/* pool_store_vms.c: work at a VM. */
-void vine__pool_store_do(struct vine__vm_store_work *work);
+/* pool_store_vms.c: work at a VM, or as much of it as is done at a time. Returns false: there is
+ * more, and other work of the pool comes first. */
+VINE_MUST_CHECK bool vine__pool_store_do(struct vine__vm_store_work *work);
 
-/* pool_store_boot.c */
-VINE_MUST_CHECK int vine__pool_store_take_out(struct vine__pool_store *store,
-                                              struct vine__pool_opened *opened,
-                                              const struct vine__pool_vm *vm,
-                                              struct vine__boot **ret_boot,
-                                              struct vine__problem *problem);
+/* ---- pool_store_haul.c: files that are on their way, a piece at a time ----------------------- */
+
+/* One that comes into the pool, ahead of the change. */
+struct vine__hauled {
+    struct vine__arrival *arrival; /* NULL: nothing of it is there */
+    enum vine__vm_file file;
+    off_t from; /* of the source */
+    bool is_whole;
+};
+
+/* What a piece of work keeps while it is not at it. All zero at first, but for the descriptor. */
+struct vine__pool_haul {
+    struct vine__hauled upload, back[VINE__TAKEN_FILES_MAX];
+    bool is_taking; /* and what is taken out is this: */
+    struct vine__taken taken;
+    bool is_changed; /* the record is not as it was written down */
+    bool is_copied[VINE__TAKEN_FILES_MAX];
+    struct vine__pool_copy copy; /* of the file that is being copied out; -1: none is */
+};
+
+struct vine__pool_haul *vine__pool_haul_create(void);
+void vine__pool_haul_free(struct vine__pool_haul *haul);
+
+/* Read on from a descriptor's beginning. Returns 0: all of it is there, or comes with the change,
+ * as with a pool that is mounted; 1: there is more; or an error. */
+VINE_MUST_CHECK int vine__pool_haul_in(struct vine__pool_opened *opened,
+                                       struct vine__hauled *hauled, enum vine__vm_file file,
+                                       const struct vine__source *source,
+                                       struct vine__problem *problem);
+
+/* The step of the change that gives it its name. */
+VINE_MUST_CHECK int vine__pool_haul_place(struct vine__pool_change *change,
+                                          struct vine__hauled *hauled, const char *vm,
+                                          const char *disk, const struct vine__source *source,
+                                          struct vine__problem *problem);
+
+/* ---- pool_store_boot.c: both return 1 if there is more to do --------------------------------- */
+
+VINE_MUST_CHECK int
+vine__pool_store_take_out(struct vine__pool_store *store, struct vine__pool_opened *opened,
+                          const struct vine__pool_vm *vm, struct vine__pool_haul *haul,
+                          struct vine__boot **ret_boot, struct vine__problem *problem);
 VINE_MUST_CHECK int vine__pool_store_put_back(struct vine__pool_store *store,
                                               struct vine__pool_opened *opened,
                                               const struct vine__pool_vm *vm,
+                                              struct vine__pool_haul *haul,
                                               struct vine__problem *problem);
 
 #endif

@@ -53,13 +53,14 @@ struct putting {
     const char *name;
     enum vine__vm_file file;
     struct vine__source source;
+    struct vine__hauled *hauled;
     const json_t *json; /* a configuration that has the disk; NULL: it has it already */
 };
 
 static int put_step(struct vine__pool_change *change, void *context, struct vine__problem *problem)
 {
     const struct putting *const putting = context;
-    int error = vine__pool_change_put(change, putting->name, putting->file, ROOT_DISK,
+    int error = vine__pool_haul_place(change, putting->hauled, putting->name, ROOT_DISK,
                                       &putting->source, problem);
 
     if (error == 0 && putting->json != NULL)
@@ -74,9 +75,12 @@ struct doing {
     struct vine__vm_store_work *work;
     struct vine__pool_opened *opened;
     const struct vine__pool_vm *vm;
+    struct vine__pool_haul *haul;
     char name[VINE__VM_NAME_BYTES];
     struct vine__problem problem;
 };
+
+/* All work below returns 0, an error, or 1: there is more to do, and it is called anew. */
 
 /* Facts of the VM as it is now. */
 static int tell(struct doing *doing)
@@ -123,7 +127,8 @@ static int settle(struct doing *doing)
     int error;
 
     memcpy(uid, doing->work->uid, sizeof(uid));
-    error = vine__pool_store_put_back(doing->store, doing->opened, doing->vm, &doing->problem);
+    error = vine__pool_store_put_back(doing->store, doing->opened, doing->vm, doing->haul,
+                                      &doing->problem);
     if (error != 0)
         return error;
     doing->vm = vine__pool_opened_find(doing->opened, uid);
@@ -205,12 +210,14 @@ static int put(struct doing *doing)
                                                [VINE__UPLOAD_DISK] = VINE__VM_DISK};
     struct putting putting = {.name = doing->name,
                               .file = files[doing->work->upload],
-                              .source = {.name = "the upload", .fd = doing->work->fd}};
+                              .source = {.name = "the upload", .fd = doing->work->fd},
+                              .hauled = &doing->haul->upload};
     json_t *json = NULL;
     int error = settle(doing);
 
-    if (error == 0 && lseek(doing->work->fd, 0, SEEK_SET) != 0)
-        error = vine__problem_set(&doing->problem, -errno, "the upload: %m");
+    if (error == 0)
+        error = vine__pool_haul_in(doing->opened, putting.hauled, putting.file, &putting.source,
+                                   &doing->problem);
     if (error == 0 && putting.file == VINE__VM_DISK && doing->vm->configuration.json != NULL &&
         !has_root_disk(&doing->vm->configuration)) {
         json = with_root_disk(&doing->vm->configuration);
@@ -250,22 +257,37 @@ static int act(struct doing *doing)
     case VINE__VM_PUT:
         return put(doing);
     case VINE__VM_TAKE_OUT:
-        return vine__pool_store_take_out(doing->store, doing->opened, doing->vm, &work->boot,
-                                         &doing->problem);
+        return vine__pool_store_take_out(doing->store, doing->opened, doing->vm, doing->haul,
+                                         &work->boot, &doing->problem);
     default:
-        error = vine__pool_store_put_back(doing->store, doing->opened, doing->vm, &doing->problem);
+        error = vine__pool_store_put_back(doing->store, doing->opened, doing->vm, doing->haul,
+                                          &doing->problem);
         return error != 0 ? error : tell(doing);
     }
 }
 
-void vine__pool_store_do(struct vine__vm_store_work *work)
+bool vine__pool_store_do(struct vine__vm_store_work *work)
 {
     struct doing doing = {.store = work->store, .opened = work->opened, .work = work};
-    const int error = act(&doing);
+    const bool is_first = work->haul == NULL;
 
+    if (is_first)
+        work->haul = vine__pool_haul_create();
+    doing.haul = work->haul;
+    const int error = doing.haul != NULL ? act(&doing) : no_memory(&doing.problem);
+
+    if (doing.opened != NULL && is_first && error > 0)
+        doing.opened->haul_count++;
+    if (error > 0)
+        return false;
+    if (doing.opened != NULL && !is_first)
+        doing.opened->haul_count--;
+    vine__pool_haul_free(work->haul);
+    work->haul = NULL;
     if (work->task == VINE__VM_PUT)
         (void)close(work->fd);
     work->error = vine__pool_store_error(error);
     if (error != 0)
         (void)snprintf(work->why, sizeof(work->why), "%.239s", doing.problem.text);
+    return true;
 }

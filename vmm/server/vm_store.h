@@ -85,7 +85,7 @@ struct vine__vm_store_work {
     struct vine__vm_facts facts;
     struct vine__boot *boot;
     /* The store's. */
-    void *store, *opened, *state;
+    void *store, *opened, *state, *haul;
     struct vine__errand errand;
 };
 

@@ -199,6 +199,223 @@ static void what_was_asked_is_done_before_the_store_ends(void **state)
     assert_int_equal(pool_world.registry.count, 3);
 }
 
+/* ---- work at one pool that takes long -------------------------------------------------------- */
+
+#define LONG_BYTES (UINT64_C(20) << 20) /* more than is done at a time */
+
+/* No two blocks of it are the same, and most of it is holes. */
+static void fill_long(int fd, char seed)
+{
+    static char block[4096];
+
+    assert_int_equal(ftruncate(fd, (off_t)LONG_BYTES), 0);
+    for (off_t at = 0; at < (off_t)LONG_BYTES; at += 1 << 17) {
+        memset(block, seed, sizeof(block));
+        memcpy(block, &at, sizeof(at));
+        assert_int_equal(pwrite(fd, block, sizeof(block), at), (ssize_t)sizeof(block));
+    }
+}
+
+static void assert_long(const char *path, char seed)
+{
+    static char block[4096], found[4096];
+
+    for (off_t at = 0; at < (off_t)LONG_BYTES; at += 1 << 17) {
+        memset(block, seed, sizeof(block));
+        memcpy(block, &at, sizeof(at));
+        read_from(path, found, sizeof(found), at);
+        assert_memory_equal(found, block, sizeof(block));
+        memset(block, 0, sizeof(block));
+        read_from(path, found, sizeof(found), at + (1 << 16));
+        assert_memory_equal(found, block, sizeof(block));
+    }
+}
+
+static const struct vine__vm_store_work *done_works[8];
+static uint32_t done_work_count;
+
+static void is_done_in_order(struct vine__vm_store_work *work)
+{
+    done_works[done_work_count++] = work;
+    vine__vm_facts_fini(&work->facts);
+}
+
+static struct vine__vm_store_work creation_in_order(const char *name)
+{
+    struct vine__vm_store_work work = creation("farm", name);
+
+    work.done = is_done_in_order;
+    return work;
+}
+
+static struct vine__vm_store_work put_of(const char *vm, enum vine__vm_upload upload, int fd,
+                                         uint64_t size_bytes)
+{
+    return (struct vine__vm_store_work){.task = VINE__VM_PUT,
+                                        .done = is_done_in_order,
+                                        .uid = vm_named(vm)->uid,
+                                        .pool = "farm",
+                                        .upload = upload,
+                                        .fd = fd,
+                                        .size_bytes = size_bytes};
+}
+
+static void begin(struct vine__vm_store_work *work)
+{
+    pool_world.store->begin(pool_world.store, work);
+}
+
+/* While a disk is put into a pool others are made and changed, and get no block of it. */
+static void what_takes_long_lets_the_rest_of_its_pool_go_on(void **state)
+{
+    struct vine__vm_store_work make = creation_in_order("alice.new");
+    struct vine__vm_store_work root, kernel;
+    struct vine__pool_work listing;
+    struct vine__boot *boot;
+    const int fd = file_with("", 0);
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    fill_long(fd, 'l');
+    root = put_of("zip", VINE__UPLOAD_DISK, fd, LONG_BYTES);
+    kernel = put_of("app", VINE__UPLOAD_KERNEL, file_with("kernel of another", KERNEL_BYTES),
+                    KERNEL_BYTES);
+    done_work_count = 0;
+    hold_disk();
+    begin(&root);
+    await_held();
+    /* The first piece is there. Whoever is killed now leaves the pool as it was. */
+    assert_true(pool_is_clean("farm"));
+    begin(&make);
+    begin(&kernel);
+    let_disk_go_on();
+    until(done_work_count == 3);
+    assert_ptr_equal(done_works[0], &make);
+    assert_ptr_equal(done_works[1], &kernel);
+    assert_ptr_equal(done_works[2], &root);
+    assert_int_equal(make.error, VINE_SERVER_E_DONE);
+    assert_int_equal(kernel.error, VINE_SERVER_E_DONE);
+    assert_int_equal(root.error, VINE_SERVER_E_DONE);
+    assert_true(pool_is_clean("farm"));
+    listing = list_pools();
+    assert_int_equal(listing.pools[0].finding_count, 0);
+    vine__pool_states_free(listing.pools, listing.pool_count);
+    boot = take_out(vm_named("zip")->uid);
+    assert_long(boot->disks[0].path, 'l');
+    vine__boot_free(boot);
+    boot = take_out(vm_named("app")->uid);
+    assert_true(begins_with(boot->kernel, "kernel of another"));
+    assert_true(begins_with(boot->disks[0].path, "as it was"));
+    vine__boot_free(boot);
+}
+
+/* So does what is taken out, and put back. */
+static void a_disk_on_its_way_out_or_back_lets_the_rest_of_its_pool_go_on(void **state)
+{
+    struct vine__vm_store_work out = {
+        .task = VINE__VM_TAKE_OUT, .done = is_done_in_order, .pool = "farm"};
+    struct vine__vm_store_work back = {
+        .task = VINE__VM_PUT_BACK, .done = is_done_in_order, .pool = "farm"};
+    struct vine__vm_store_work one = creation_in_order("alice.one");
+    struct vine__vm_store_work two = creation_in_order("alice.two");
+    struct vine__vm_store_work root;
+    const int fd = file_with("", 0);
+    int written;
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    fill_long(fd, 'o');
+    root = put_of("zip", VINE__UPLOAD_DISK, fd, LONG_BYTES);
+    out.uid = back.uid = root.uid;
+    done_work_count = 0;
+    begin(&root);
+    until(done_work_count == 1);
+    hold_disk();
+    begin(&out);
+    await_held();
+    begin(&one);
+    let_disk_go_on();
+    until(done_work_count == 3);
+    assert_ptr_equal(done_works[1], &one);
+    assert_int_equal(out.error, VINE_SERVER_E_DONE);
+    assert_long(out.boot->disks[0].path, 'o');
+    written = open(out.boot->disks[0].path, O_RDWR | O_CLOEXEC);
+    assert_true(written >= 0);
+    fill_long(written, 'b');
+    close(written);
+    hold_disk();
+    begin(&back);
+    await_held();
+    begin(&two);
+    let_disk_go_on();
+    until(done_work_count == 5);
+    assert_ptr_equal(done_works[3], &two);
+    assert_int_equal(back.error, VINE_SERVER_E_DONE);
+    assert_false(is_there(out.boot->disks[0].path));
+    vine__boot_free(out.boot);
+    assert_true(pool_is_clean("farm"));
+    out.boot = take_out(vm_named("zip")->uid);
+    assert_long(out.boot->disks[0].path, 'b');
+    vine__boot_free(out.boot);
+}
+
+/* Two that come at once do not fit: one is told so, and the other has its room. */
+static void what_is_on_its_way_and_finds_no_room_leaves_the_others_theirs(void **state)
+{
+    static char noise[1 << 20];
+    struct vine__vm_store_work works[2];
+    const int fds[] = {file_with("", 0), file_with("", 0)};
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    memset(noise, 'n', sizeof(noise));
+    for (int i = 0; i < 2; i++)
+        for (off_t at = 0; at < 18 << 20; at += (off_t)sizeof(noise))
+            assert_int_equal(pwrite(fds[i], noise, sizeof(noise), at), (ssize_t)sizeof(noise));
+    works[0] = put_of("zip", VINE__UPLOAD_DISK, fds[0], 18 << 20);
+    works[1] = put_of("app", VINE__UPLOAD_DISK, fds[1], 18 << 20);
+    done_work_count = 0;
+    begin(&works[0]);
+    begin(&works[1]);
+    until(done_work_count == 2);
+    assert_int_equal(done_works[0]->error, VINE_SERVER_E_FULL);
+    assert_non_null(strstr(done_works[0]->why, "the pool is full"));
+    assert_int_equal(done_works[1]->error, VINE_SERVER_E_DONE);
+    assert_true(pool_is_clean("farm"));
+}
+
+/* The store ends behind what it has begun. */
+static void what_takes_long_is_done_before_the_store_ends(void **state)
+{
+    struct vine__vm_store_work root;
+    const int fd = file_with("", 0);
+    struct vine__boot *boot;
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    fill_long(fd, 'e');
+    root = put_of("zip", VINE__UPLOAD_DISK, fd, LONG_BYTES);
+    done_work_count = 0;
+    hold_disk();
+    begin(&root);
+    await_held();
+    pool_world.closed_count = 0;
+    vine__pool_store_destroy(pool_world.store, store_is_closed, &pool_world);
+    let_disk_go_on();
+    until(pool_world.closed_count == 1);
+    assert_int_equal(done_work_count, 1);
+    assert_int_equal(root.error, VINE_SERVER_E_DONE);
+    vine__registry_fini(&pool_world.registry);
+    vine__mesh_open_to_aliens(NULL);
+    close_cores();
+    assert_true(pool_is_clean("farm"));
+    open_store();
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    boot = take_out(vm_named("zip")->uid);
+    assert_long(boot->disks[0].path, 'e');
+    vine__boot_free(boot);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pool_world_begin, pool_world_end)
@@ -207,6 +424,10 @@ int main(void)
         TEST(core_0_does_not_close_what_was_uploaded),
         TEST(a_pool_is_opened_again_behind_its_closing),
         TEST(what_was_asked_is_done_before_the_store_ends),
+        TEST(what_takes_long_lets_the_rest_of_its_pool_go_on),
+        TEST(a_disk_on_its_way_out_or_back_lets_the_rest_of_its_pool_go_on),
+        TEST(what_is_on_its_way_and_finds_no_room_leaves_the_others_theirs),
+        TEST(what_takes_long_is_done_before_the_store_ends),
     };
 
     if (!has_pool_tools())
