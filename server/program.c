@@ -4,7 +4,8 @@
  *
  *     begin: pools are opened, one after the other; VMs that were left behind are put back; clients
  *            are served; those are started that start by themselves
- *     end:   nobody is let in any more; the engine ends, then the store, then the reactors
+ *     end:   nobody is let in any more; the engine ends, then the store, then all is written that
+ *            is to be, and then the reactors
  */
 #include "program.h"
 
@@ -47,9 +48,11 @@ static struct {
     struct vine__registry registry;
     struct vine__machines *machines;
     struct vine__vm_store *store;
+    struct vine__saver *saver;
+    uint32_t open_files; /* of the saver's */
     struct vine__server *server;
     struct vine__control control;
-    char control_path[VINE__PLACE_BYTES];
+    char control_path[VINE__PLACE_BYTES], pools_path[VINE__PLACE_BYTES];
     struct vine__keeper keeper;
     struct vine__watcher watcher;
     struct vine_work stopped; /* a VM, of those that are stopped before the end */
@@ -107,10 +110,34 @@ static void hear_of_states(struct vine__watcher *watcher, const struct vine__vm 
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void store_ended(void *context)
+static void saver_ended(void *context)
 {
     (void)context;
     vine_stop(own.status);
+}
+
+static void file_closed(void *context)
+{
+    (void)context;
+    if (--own.open_files == 0)
+        vine__saver_destroy(own.saver, saver_ended, NULL);
+}
+
+/* What has become of VMs until now is on the disk, and nothing of what is asked from now on. */
+static void store_ended(void *context)
+{
+    struct vine__saved_file *const files[] = {&own.registry.clients_file, &own.keeper.file,
+                                              &own.control.pools_file};
+    const uint32_t count = sizeof(files) / sizeof(files[0]);
+
+    (void)context;
+    if (own.saver == NULL) {
+        saver_ended(NULL);
+        return;
+    }
+    own.open_files = count;
+    for (uint32_t i = 0; i < count; i++)
+        vine__saved_file_close(files[i], file_closed, NULL);
 }
 
 static void engine_ended(void *context)
@@ -450,6 +477,7 @@ static void serve(void)
                                          .pools = own.control.pools,
                                          .stop = be_asked_to_end,
                                          .opened = be_told_of_pool};
+    vine__saved_file_init(&own.control.pools_file, own.saver, own.pools_path);
     error = vine__server_start(&options, &own.server, why);
     if (error == -EADDRINUSE && own.serve_tries++ < SERVE_TRIES) {
         own.serves = false;
@@ -532,10 +560,11 @@ static void add_pools(const struct vine__server_conf *conf)
 static void add_former_pools(void)
 {
     struct vine__pool_paths *const pools = &own.control.pools;
-    char file[VINE__PLACE_BYTES + 16], why[VINE__POOL_PATHS_WHY_BYTES] = "";
+    char why[VINE__POOL_PATHS_WHY_BYTES] = "";
 
-    (void)snprintf(file, sizeof(file), "%s/pools.json", own.program->places.state);
-    if (vine__pool_paths_load(file, pools, why) != 0)
+    (void)snprintf(own.pools_path, sizeof(own.pools_path), "%.*s/pools.json",
+                   VINE__PLACE_BYTES - 14, own.program->places.state);
+    if (vine__pool_paths_load(own.pools_path, pools, why) != 0)
         message_warning("%s", message_escape(why));
     for (uint32_t i = 0; i < pools->count; i++)
         add_pool(pools->all[i]);
@@ -611,15 +640,17 @@ static int begin(int argc, char **argv)
 
     (void)argc, (void)argv;
     own.has_begun = true;
-    error = vine__pool_store_create(program->places.state, &own.store);
+    error = vine__saver_create(&own.saver);
+    if (error == 0)
+        error = vine__pool_store_create(program->places.state, &own.store);
     if (error == 0)
         error = open_engine(program);
     vine__registry_init(&own.registry, &program->clients, own.machines, own.store);
-    own.registry.clients_path = program->clients_path;
+    vine__saved_file_init(&own.registry.clients_file, own.saver, program->clients_path);
     own.registry.upload_folder = program->places.state;
     own.watcher.heard = hear_of_states;
     vine__registry_watch(&own.registry, &own.watcher);
-    vine__keeper_init(&own.keeper, &own.registry, program->places.state, note);
+    vine__keeper_init(&own.keeper, &own.registry, own.saver, program->places.state, note);
     if (error == 0)
         error = catch_signals();
     if (error != 0) {

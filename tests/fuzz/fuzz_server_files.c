@@ -17,6 +17,7 @@
 #include "vmm/server/engine_internal.h"
 #include "vmm/server/pools_file.h"
 #include "vmm/server/server_conf.h"
+#include "vmm/server/state_file.h"
 #include "vmm/server/taken.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
@@ -72,6 +73,7 @@ static void read_pools(const uint8_t *bytes, size_t size)
 {
     char why[VINE__POOL_PATHS_WHY_BYTES] = "", path[128];
     struct vine__pool_paths paths = {.count = 0}, again = {.count = 0};
+    char *text;
 
     write_file("pools.json", bytes, size, path);
     if (vine__pool_paths_load(path, &paths, why) != 0) {
@@ -84,7 +86,9 @@ static void read_pools(const uint8_t *bytes, size_t size)
         for (uint32_t other = 0; other < i; other++)
             VINE_ASSERT(strcmp(paths.all[i], paths.all[other]) != 0);
     }
-    VINE_ASSERT(vine__pool_paths_save(path, &paths) == 0);
+    text = vine__pool_paths_print(&paths);
+    VINE_ASSERT(text != NULL && vine__state_file_replace(path, text, strlen(text)) == 0);
+    free(text);
     VINE_ASSERT(vine__pool_paths_load(path, &again, why) == 0 && again.count == paths.count);
     for (uint32_t i = 0; i < paths.count; i++)
         VINE_ASSERT(strcmp(paths.all[i], again.all[i]) == 0);

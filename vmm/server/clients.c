@@ -230,11 +230,6 @@ struct vine__client *vine__clients_detach(struct vine__clients *clients, const c
     return detached;
 }
 
-void vine__clients_attach(struct vine__clients *clients, struct vine__client *client)
-{
-    clients->all[clients->count++] = client; /* whose room is there still */
-}
-
 bool vine__client_admits(const struct vine__client *client, uid_t self, gid_t self_group,
                          uid_t user, const gid_t *groups, uint32_t group_count)
 {

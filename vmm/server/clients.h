@@ -4,7 +4,7 @@
  *
  * Owns:     its clients, in memory; they are the same after vine__clients_print and _parse.
  * Threads:  one at a time on one list.
- * Blocking: _load and _save read and write a file (state_file.h); others never.
+ * Blocking: _load reads a file (state_file.h); others never.
  * Trust:    a file may hold anything: what is wrong is told by where it is, and nothing of it is
  *           taken.
  * Limits:   the constants. Format: docs/formats/clients.md.
@@ -58,6 +58,8 @@ struct vine__client {
     struct vine__client_vm *vms; /* in the order in which they were made */
     uint32_t vm_count;
     char fault[VINE__CLIENTS_WHY_BYTES]; /* why its socket is not there; "": it is */
+    bool is_new;     /* it is not on the disk yet: what it has may be taken from it again; */
+    bool is_leaving; /* or is on the disk still. It is in no text for the file */
 };
 
 /* All zero: none. */
@@ -74,16 +76,14 @@ VINE_MUST_CHECK int vine__clients_parse(const char *file, const char *bytes, siz
                                         struct vine__clients *ret_clients,
                                         char why[VINE__CLIENTS_WHY_BYTES]);
 
-/* The text, for free(). NULL: no memory. */
+/* The text, for free(), as it is told, and as the file has it. NULL: no memory. */
 char *vine__clients_print(const struct vine__clients *clients);
+char *vine__clients_print_file(const struct vine__clients *clients);
 
 /* From the file, which may be missing: then there are none. Returns as _parse, or the error of the
  * file, with `why`. */
 VINE_MUST_CHECK int vine__clients_load(const char *path, struct vine__clients *ret_clients,
                                        char why[VINE__CLIENTS_WHY_BYTES]);
-
-/* To the file, as a whole or not at all. Returns 0 or an error. */
-VINE_MUST_CHECK int vine__clients_save(const char *path, const struct vine__clients *clients);
 
 /* The client of this name, of this VM; or NULL. */
 struct vine__client *vine__clients_find(const struct vine__clients *clients, const char *name);
@@ -99,8 +99,6 @@ VINE_MUST_CHECK int vine__clients_add(struct vine__clients *clients,
 VINE_MUST_CHECK struct vine__client *vine__clients_detach(struct vine__clients *clients,
                                                           const char *name);
 void vine__client_destroy(struct vine__client *client);
-/* Put it back where it was taken from, with nothing done to the list since. */
-void vine__clients_attach(struct vine__clients *clients, struct vine__client *client);
 
 /* The VM of this UID is this client's from now on. Returns 0; -EEXIST: it is somebody's; -ENOSPC:
  * there are as many as its limit says, or as may be; -EINVAL: it is no UID; -ENOMEM. */

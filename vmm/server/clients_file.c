@@ -290,7 +290,8 @@ static char *print(const struct vine__clients *clients, bool tells_faults)
     bool is_whole = array != NULL;
 
     for (uint32_t i = 0; is_whole && i < clients->count; i++)
-        is_whole = json_array_append_new(array, print_client(clients->all[i], tells_faults)) == 0;
+        is_whole = (clients->all[i]->is_leaving && !tells_faults) ||
+                   json_array_append_new(array, print_client(clients->all[i], tells_faults)) == 0;
     if (!is_whole) {
         json_decref(array);
         return NULL;
@@ -306,6 +307,11 @@ static char *print(const struct vine__clients *clients, bool tells_faults)
 char *vine__clients_print(const struct vine__clients *clients)
 {
     return print(clients, true);
+}
+
+char *vine__clients_print_file(const struct vine__clients *clients)
+{
+    return print(clients, false);
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -327,17 +333,5 @@ int vine__clients_load(const char *path, struct vine__clients *ret_clients,
     }
     error = vine__clients_parse(path, bytes, size, ret_clients, why);
     free(bytes);
-    return error;
-}
-
-int vine__clients_save(const char *path, const struct vine__clients *clients)
-{
-    char *const text = print(clients, false);
-    int error;
-
-    if (text == NULL)
-        return -ENOMEM;
-    error = vine__state_file_replace(path, text, strlen(text));
-    free(text);
     return error;
 }

@@ -12,29 +12,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_pools(struct vine__control_pools *pools)
+struct asking {
+    struct vine__control_asked asked;
+    struct vine__control *control;
+    enum vine_server_control action;
+    char *folder, *name, *path;
+    struct vine__pool_work work;
+    struct vine__saving saving;
+    struct vine_list link; /* of those that wait for VMs that run already */
+    bool is_forgetting;    /* what could not be opened is taken out of the list again */
+};
+
+static void destroy(struct vine__control_asked *asked)
 {
-    vine__pool_states_free(pools->work.pools, pools->work.pool_count);
-    free(pools->folder);
-    free(pools->name);
-    free(pools->path);
-    free(pools->text);
-    free(pools);
+    struct asking *const asking = VINE_CONTAINER_OF(asked, struct asking, asked);
+
+    vine__pool_states_free(asking->work.pools, asking->work.pool_count);
+    free(asking->folder);
+    free(asking->name);
+    free(asking->path);
+    free(asked->text);
+    free(asking);
 }
 
-static void end(struct vine__control_pools *pools)
+static void end(struct asking *asking)
 {
-    pools->is_done = true;
-    if (pools->done == NULL)
-        free_pools(pools);
-    else
-        pools->done(pools);
+    vine__control_end(&asking->asked);
 }
 
-static void fail(struct vine__control_pools *pools, enum vine_server_error error, const char *why)
+static void fail(struct asking *asking, enum vine_server_error error, const char *why)
 {
-    pools->error = error;
-    (void)snprintf(pools->why, sizeof(pools->why), "%.*s", (int)sizeof(pools->why) - 1, why);
+    struct vine__control_asked *const asked = &asking->asked;
+
+    asked->error = error;
+    (void)snprintf(asked->why, sizeof(asked->why), "%.*s", (int)sizeof(asked->why) - 1, why);
 }
 
 /* ---- what pools there are -------------------------------------------------------------------- */
@@ -68,151 +79,145 @@ static char *print_pools(const struct vine__pool_work *work)
 
 /* ---- what came of it ------------------------------------------------------------------------- */
 
-/* What was opened comes back with the next server. */
-static void write_down(struct vine__control_pools *pools)
-{
-    struct vine__control *const control = pools->control;
-    char file[VINE__PLACE_BYTES + 16];
-    int error = 0;
-
-    if (pools->action == VINE_SERVER_OPEN_POOL)
-        error = vine__pool_paths_add(&control->pools, pools->path);
-    else
-        for (uint32_t i = control->pools.count; i-- > 0;)
-            if (strcmp(strrchr(control->pools.all[i], '/') + 1, pools->name) == 0)
-                vine__pool_paths_remove(&control->pools, control->pools.all[i]);
-    (void)snprintf(file, sizeof(file), "%s/pools.json", control->places->state);
-    if (error == 0)
-        error = vine__pool_paths_save(file, &control->pools);
-    if (error != 0)
-        fail(pools, VINE_SERVER_E_FAILED,
-             "done, but it cannot be written down for the next server");
-}
-
 /* What is asked next finds them as they are. */
-static void wait_for_vms(struct vine__control_pools *pools)
+static void wait_for_vms(struct asking *asking)
 {
-    struct vine__control *const control = pools->control;
+    struct vine__control *const control = asking->control;
 
     if (control->opening.next == NULL)
         vine_list_init(&control->opening);
-    vine_list_push_back(&control->opening, &pools->link);
-    control->opened(control, pools->name);
+    vine_list_push_back(&control->opening, &asking->link);
+    control->opened(control, asking->name);
 }
 
 void vine__control_pools_settled(struct vine__control *control)
 {
     while (control->opening.next != NULL && !vine_list_is_empty(&control->opening)) {
-        struct vine__control_pools *const pools =
-            VINE_LIST_OBJECT(control->opening.next, struct vine__control_pools, link);
+        struct asking *const asking = VINE_LIST_OBJECT(control->opening.next, struct asking, link);
 
-        vine_list_remove(&pools->link);
-        end(pools);
+        vine_list_remove(&asking->link);
+        end(asking);
     }
+}
+
+static void is_written_down(struct vine__saving *saving, int error)
+{
+    struct asking *const asking = VINE_CONTAINER_OF(saving, struct asking, saving);
+
+    if (error != 0)
+        fail(asking, VINE_SERVER_E_FAILED,
+             "done, but it cannot be written down for the next server");
+    if (asking->action == VINE_SERVER_OPEN_POOL && asking->control->opened != NULL)
+        wait_for_vms(asking);
+    else
+        end(asking);
+}
+
+/* What was opened comes back with the next server. */
+static void write_down(struct asking *asking)
+{
+    struct vine__pool_paths *const paths = &asking->control->pools;
+    int error = 0;
+
+    if (asking->action == VINE_SERVER_OPEN_POOL)
+        error = vine__pool_paths_add(paths, asking->path);
+    else
+        for (uint32_t i = paths->count; i-- > 0;)
+            if (strcmp(strrchr(paths->all[i], '/') + 1, asking->name) == 0)
+                vine__pool_paths_remove(paths, paths->all[i]);
+    asking->saving.done = is_written_down;
+    if (error == 0)
+        vine__save(&asking->control->pools_file, vine__pool_paths_print(paths), &asking->saving);
+    else
+        is_written_down(&asking->saving, error);
 }
 
 static void is_done(struct vine__pool_work *work)
 {
-    struct vine__control_pools *const pools =
-        VINE_CONTAINER_OF(work, struct vine__control_pools, work);
+    struct asking *const asking = VINE_CONTAINER_OF(work, struct asking, work);
 
-    if (pools->is_forgetting) {
-        end(pools);
-        return;
-    }
-    if (work->error != VINE_SERVER_E_DONE) {
-        fail(pools, work->error, work->why);
-        if (pools->action == VINE_SERVER_OPEN_POOL && work->error != VINE_SERVER_E_EXISTS) {
-            pools->is_forgetting = true;
-            pools->work = (struct vine__pool_work){
-                .done = is_done, .folder = pools->folder, .name = pools->name};
-            vine__pool_store_close(pools->control->store, pools->control->registry, &pools->work);
+    if (asking->is_forgetting) {
+        end(asking);
+    } else if (work->error != VINE_SERVER_E_DONE) {
+        fail(asking, work->error, work->why);
+        if (asking->action != VINE_SERVER_OPEN_POOL || work->error == VINE_SERVER_E_EXISTS) {
+            end(asking);
             return;
         }
-    } else if (pools->action == VINE_SERVER_POOLS) {
-        pools->text = print_pools(work);
-        if (pools->text == NULL)
-            fail(pools, VINE_SERVER_E_FAILED, "no memory");
+        asking->is_forgetting = true;
+        asking->work = (struct vine__pool_work){
+            .done = is_done, .folder = asking->folder, .name = asking->name};
+        vine__pool_store_close(asking->control->store, asking->control->registry, &asking->work);
+    } else if (asking->action == VINE_SERVER_POOLS) {
+        asking->asked.text = print_pools(work);
+        if (asking->asked.text == NULL)
+            fail(asking, VINE_SERVER_E_FAILED, "no memory");
+        end(asking);
     } else {
-        write_down(pools);
-        if (pools->action == VINE_SERVER_OPEN_POOL && pools->control->opened != NULL) {
-            wait_for_vms(pools);
-            return;
-        }
+        write_down(asking);
     }
-    end(pools);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static enum vine_server_error check(const struct vine__control_pools *pools, char *why)
+static enum vine_server_error check(const struct asking *asking, char *why)
 {
-    if (pools->action != VINE_SERVER_OPEN_POOL || vine__server_conf_is_pool(pools->path))
+    if (asking->action != VINE_SERVER_OPEN_POOL || vine__server_conf_is_pool(asking->path))
         return VINE_SERVER_E_DONE;
     (void)snprintf(why, VINE__SERVER_WHY_BYTES,
                    "a pool is an absolute folder and a name of printable ASCII without `/`");
     return VINE_SERVER_E_BAD_VALUE;
 }
 
-static void begin(struct vine__control_pools *pools)
+static void begin(struct asking *asking)
 {
-    struct vine__control *const control = pools->control;
+    struct vine__control *const control = asking->control;
 
-    pools->work = (struct vine__pool_work){.done = is_done,
-                                           .folder = pools->folder,
-                                           .name = pools->name,
-                                           .is_mounted = control->mounts_pools};
-    if (pools->action == VINE_SERVER_POOLS)
-        vine__pool_store_list(control->store, control->registry, &pools->work);
-    else if (pools->action == VINE_SERVER_OPEN_POOL)
-        vine__pool_store_open(control->store, control->registry, &pools->work);
+    asking->work = (struct vine__pool_work){.done = is_done,
+                                            .folder = asking->folder,
+                                            .name = asking->name,
+                                            .is_mounted = control->mounts_pools};
+    if (asking->action == VINE_SERVER_POOLS)
+        vine__pool_store_list(control->store, control->registry, &asking->work);
+    else if (asking->action == VINE_SERVER_OPEN_POOL)
+        vine__pool_store_open(control->store, control->registry, &asking->work);
     else
-        vine__pool_store_close(control->store, control->registry, &pools->work);
+        vine__pool_store_close(control->store, control->registry, &asking->work);
 }
 
 enum vine_server_error vine__control_ask_pools(struct vine__control *control,
-                                               const struct vine__control_pools *wanted,
-                                               struct vine__control_pools **ret_pools,
+                                               const struct vine__control_pools_wish *wish,
+                                               struct vine__control_asked **ret_asked,
                                                char why[VINE__SERVER_WHY_BYTES])
 {
-    struct vine__control_pools *const pools = calloc(1, sizeof(*pools));
-    const char *const folder = wanted->folder != NULL ? wanted->folder : "";
-    const char *const name = wanted->name != NULL ? wanted->name : "";
+    struct asking *const asking = calloc(1, sizeof(*asking));
+    const char *const folder = wish->folder != NULL ? wish->folder : "";
+    const char *const name = wish->name != NULL ? wish->name : "";
     enum vine_server_error told;
 
     (void)snprintf(why, VINE__SERVER_WHY_BYTES, "no memory");
-    if (pools == NULL)
+    if (asking == NULL)
         return VINE_SERVER_E_FAILED;
-    pools->control = control;
-    pools->action = wanted->action;
-    pools->done = wanted->done;
-    pools->context = wanted->context;
-    pools->folder = strdup(folder);
-    pools->name = strdup(name);
-    if (asprintf(&pools->path, "%s/%s", folder, name) < 0)
-        pools->path = NULL;
-    told = pools->folder == NULL || pools->name == NULL || pools->path == NULL
+    asking->asked.destroy = destroy;
+    asking->control = control;
+    asking->action = wish->action;
+    asking->folder = strdup(folder);
+    asking->name = strdup(name);
+    if (asprintf(&asking->path, "%s/%s", folder, name) < 0)
+        asking->path = NULL;
+    told = asking->folder == NULL || asking->name == NULL || asking->path == NULL
                ? VINE_SERVER_E_FAILED
-               : check(pools, why);
+               : check(asking, why);
     if (told == VINE_SERVER_E_DONE && control->store == NULL) {
         (void)snprintf(why, VINE__SERVER_WHY_BYTES, "this server has no pools");
         told = VINE_SERVER_E_FAILED;
     }
     if (told != VINE_SERVER_E_DONE) {
-        free_pools(pools);
+        destroy(&asking->asked);
         return told;
     }
     why[0] = '\0';
-    *ret_pools = pools;
-    begin(pools);
+    *ret_asked = &asking->asked;
+    begin(asking);
     return VINE_SERVER_E_DONE;
-}
-
-void vine__control_pools_leave(struct vine__control_pools *pools)
-{
-    if (pools == NULL)
-        return;
-    pools->done = NULL;
-    if (pools->is_done)
-        free_pools(pools);
 }

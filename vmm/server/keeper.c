@@ -55,11 +55,10 @@ static bool is_as_before(const struct vine__vm *vm)
 }
 
 /* What cannot be written now is written with the next change. */
-static void save(const struct vine__keeper *keeper)
+static void save(struct vine__keeper *keeper, struct vine__saving *saving)
 {
     json_t *const vms = json_array();
     json_t *const root = json_pack("{s:i, s:o}", "version", 1, "vms", vms);
-    char *text;
 
     VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
     {
@@ -69,10 +68,7 @@ static void save(const struct vine__keeper *keeper)
             (void)json_array_append_new(vms, json_string(vm->uid));
     }
     (void)json_array_extend(vms, keeper->absent);
-    text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    if (text != NULL)
-        (void)!vine__state_file_replace(keeper->path, text, strlen(text));
-    free(text);
+    vine__save(&keeper->file, root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL, saving);
     json_decref(root);
 }
 
@@ -219,13 +215,22 @@ static bool restarts(struct vine__restarter *restarter, const struct vine__vm *v
     return true;
 }
 
+static bool remembers(struct vine__restarter *restarter, const struct vine__vm *vm,
+                      struct vine__saving *saving)
+{
+    if (!is_as_before(vm))
+        return false;
+    save(VINE_CONTAINER_OF(restarter, struct vine__keeper, restarter), saving);
+    return true;
+}
+
 static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
 {
     struct vine__keeper *const keeper = VINE_CONTAINER_OF(watcher, struct vine__keeper, watcher);
     struct kept *const kept = remember(keeper, vm->uid);
 
-    if ((vm->state == VINE__VM_STARTING || vm->state == VINE__VM_OFF) && is_as_before(vm))
-        save(keeper);
+    if (vm->state == VINE__VM_OFF && is_as_before(vm))
+        save(keeper, NULL);
     if (kept == NULL)
         return;
     switch (vm->state) {
@@ -264,20 +269,21 @@ static void start_by_policy(struct vine__keeper *keeper, struct vine__vm *vm, bo
 /* ---- beginning and ending -------------------------------------------------------------------- */
 
 void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
-                       const char *state,
+                       struct vine__saver *saver, const char *state,
                        void (*note)(void *context, const char *uid, const char *name,
                                     const char *text))
 {
     *keeper = (struct vine__keeper){
         .registry = registry,
         .watcher = {.heard = heard},
-        .restarter = {.restarts = restarts},
+        .restarter = {.restarts = restarts, .remembers = remembers},
         .clock = VINE_CLOCK_STEADY,
         .note = note,
     };
     vine_list_init(&keeper->kept);
     (void)snprintf(keeper->path, sizeof(keeper->path), "%.*s/running.json",
                    VINE__KEEPER_PATH_BYTES - 14, state);
+    vine__saved_file_init(&keeper->file, saver, keeper->path);
 }
 
 void vine__keeper_begin(struct vine__keeper *keeper)

@@ -7,7 +7,8 @@
  *           STATE/running.json, by which the next server knows. Who is in the former server's list,
  *           and whose pool was not opened yet, stays in it.
  * Threads:  the registry's.
- * Blocking: the list is written when a VM has started or ended whose autostart is `as_before`.
+ * Blocking: never. The list is written (saver.h) when a VM whose autostart is `as_before` has
+ *           ended, and before it runs.
  * Trust:    configurations were checked; the list may be anything.
  * Limits:   none.
  *
@@ -37,6 +38,7 @@ struct vine__keeper {
     struct vine_list kept; /* VMs of which something has to be remembered */
     json_t *absent;        /* UIDs that ran before, and are not in the registry yet */
     enum vine_clock clock;
+    struct vine__saved_file file;
     char path[VINE__KEEPER_PATH_BYTES];
     void (*note)(void *context, const char *uid, const char *name, const char *text);
     bool is_open;
@@ -44,7 +46,7 @@ struct vine__keeper {
 
 /* `note` is told what somebody should know of a VM. */
 void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
-                       const char *state,
+                       struct vine__saver *saver, const char *state,
                        void (*note)(void *context, const char *uid, const char *name,
                                     const char *text));
 

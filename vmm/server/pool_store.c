@@ -358,7 +358,8 @@ static const struct vine__vm *find_busy(const struct vine__registry *registry, c
     {
         const struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
 
-        if (is_of(vm, pool) && (!vine__vm_is_off(vm) || vm->phase != VINE__VM_IDLE))
+        if (is_of(vm, pool) &&
+            (!vine__vm_is_off(vm) || vm->phase != VINE__VM_IDLE || vm->giving != NULL))
             return vm;
     }
     return NULL;

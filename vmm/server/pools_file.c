@@ -128,24 +128,19 @@ int vine__pool_paths_load(const char *file, struct vine__pool_paths *ret_paths,
     return error;
 }
 
-int vine__pool_paths_save(const char *file, const struct vine__pool_paths *paths)
+char *vine__pool_paths_print(const struct vine__pool_paths *paths)
 {
     json_t *const array = json_array();
     json_t *root;
     char *text;
-    int error;
 
     for (uint32_t i = 0; i < paths->count; i++)
         if (json_array_append_new(array, json_string(paths->all[i])) != 0) {
             json_decref(array);
-            return -EINVAL; /* it is no UTF-8 */
+            return NULL;
         }
     root = json_pack("{s:i, s:o}", "version", VERSION, "pools", array);
     text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
-    if (text == NULL)
-        return -ENOMEM;
-    error = vine__state_file_replace(file, text, strlen(text));
-    free(text);
-    return error;
+    return text;
 }

@@ -5,7 +5,7 @@
  *
  * Owns:     its paths.
  * Threads:  one at a time on one list.
- * Blocking: _load and _save read and write a file (state_file.h).
+ * Blocking: _load reads a file (state_file.h); others never.
  * Trust:    a file may hold anything: what is wrong is told, and nothing of it is taken.
  * Limits:   VINE__POOL_PATHS_MAX.
  */
@@ -36,7 +36,7 @@ void vine__pool_paths_remove(struct vine__pool_paths *paths, const char *path);
 VINE_MUST_CHECK int vine__pool_paths_load(const char *file, struct vine__pool_paths *ret_paths,
                                           char why[VINE__POOL_PATHS_WHY_BYTES]);
 
-/* To the file, as a whole or not at all. Returns 0 or an error. */
-VINE_MUST_CHECK int vine__pool_paths_save(const char *file, const struct vine__pool_paths *paths);
+/* The text of the file, for free(). NULL: no memory. */
+char *vine__pool_paths_print(const struct vine__pool_paths *paths);
 
 #endif

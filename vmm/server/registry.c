@@ -161,7 +161,9 @@ static struct vine__vm *first_of(const struct vine_list *list)
 void vine__registry_fini(struct vine__registry *registry)
 {
     VINE_ASSERT(vine_list_is_empty(&registry->watchers));
-    VINE_ASSERT(vine_list_is_empty(&registry->making));
+    /* What was refused at the end, and not told of any more. */
+    for (struct vine_list *node; (node = vine_list_pop_front(&registry->making)) != NULL;)
+        vine__vm_free(VINE_LIST_OBJECT(node, struct vine__vm, link));
     while (!vine_list_is_empty(&registry->vms))
         vine__registry_forget(registry, first_of(&registry->vms));
     vine_hash_table_fini(&registry->of_owner);
@@ -257,13 +259,13 @@ struct vine__vm **vine__registry_collect(const struct vine__registry *registry,
     return vms;
 }
 
-enum vine_server_error vine__registry_save(const struct vine__registry *registry,
-                                           char why[VINE__SERVER_WHY_BYTES])
+void vine__registry_save(struct vine__registry *registry, struct vine__saving *saving)
 {
-    const int error = registry->clients_path == NULL
-                          ? 0
-                          : vine__clients_save(registry->clients_path, registry->clients);
+    vine__save(&registry->clients_file, vine__clients_print_file(registry->clients), saving);
+}
 
+enum vine_server_error vine__registry_saved(int error, char why[VINE__SERVER_WHY_BYTES])
+{
     if (error == -ENOSPC || error == -EDQUOT)
         return vine__registry_refuse(why, VINE_SERVER_E_FULL, "no room for the list of clients");
     return error != 0 ? vine__registry_refuse(why, VINE_SERVER_E_FAILED,
@@ -283,16 +285,25 @@ static void set_owner(struct vine__registry *registry, struct vine__vm *vm,
     vine__vm_give_console(vm);
 }
 
-static bool has_name(const struct vine__registry *registry, const struct vine__client *client,
-                     const struct vine__vm *vm)
+static bool is_called(const struct vine__vm *vm, const struct vine__client *client,
+                      const char *name)
+{
+    const struct vine__giving *const giving = vm->giving;
+
+    return (vm->owner == client && strcmp(vm->name, name) == 0) ||
+           (giving != NULL && giving->to == client &&
+            strcmp(vine__own_name(client, vm->facts.name), name) == 0);
+}
+
+bool vine__registry_has_name(const struct vine__registry *registry,
+                             const struct vine__client *client, const char *name)
 {
     VINE_LIST_FOR_EACH(node, &registry->vms)
-    {
-        const struct vine__vm *const other = VINE_LIST_OBJECT(node, struct vine__vm, link);
-
-        if (other != vm && other->owner == client && strcmp(other->name, vm->name) == 0)
-            return true;
-    }
+    if (is_called(VINE_LIST_OBJECT(node, struct vine__vm, link), client, name))
+        return true;
+    VINE_LIST_FOR_EACH(node, &registry->making)
+    if (is_called(VINE_LIST_OBJECT(node, struct vine__vm, link), client, name))
+        return true;
     return false;
 }
 
@@ -308,37 +319,65 @@ static enum vine_server_error list_as(struct vine__registry *registry, const str
                       : VINE_SERVER_E_DONE;
 }
 
-enum vine_server_error vine__registry_give(struct vine__registry *registry, struct vine__vm *vm,
-                                           struct vine__client *client,
-                                           char why[VINE__SERVER_WHY_BYTES])
+static void unlist(const struct vine__vm *vm, struct vine__client *client)
 {
-    struct vine__client *const former = vm->owner;
+    if (client != NULL)
+        (void)!vine__clients_take(client, vm->uid);
+}
+
+/* In another client's list. */
+static enum vine_server_error relist(struct vine__registry *registry, const struct vine__vm *vm,
+                                     struct vine__client *client, char *why)
+{
+    char unused[VINE__SERVER_WHY_BYTES];
     enum vine_server_error told;
 
-    if (former == client)
-        return VINE_SERVER_E_DONE;
-    told = vine__vm_check_settled(vm, why);
+    if (client != NULL &&
+        vine__registry_has_name(registry, client, vine__own_name(client, vm->facts.name)))
+        return vine__registry_refuse(why, VINE_SERVER_E_EXISTS, "a VM has this name");
+    unlist(vm, vm->owner);
+    told = list_as(registry, vm, client, why);
+    if (told != VINE_SERVER_E_DONE)
+        (void)!list_as(registry, vm, vm->owner, unused);
+    return told;
+}
+
+static void given(struct vine__saving *saving, int error)
+{
+    struct vine__giving *const giving = VINE_CONTAINER_OF(saving, struct vine__giving, saving);
+    struct vine__vm *const vm = giving->vm;
+    struct vine__registry *const registry = vm->registry;
+    const struct vine__client *const former = vm->owner;
+    char unused[VINE__SERVER_WHY_BYTES];
+
+    vm->giving = NULL;
+    giving->error = vine__registry_saved(error, giving->why);
+    if (giving->error == VINE_SERVER_E_DONE) {
+        set_owner(registry, vm, giving->to);
+        vine__registry_lose(registry, vm, former);
+    } else if (giving->to != vm->owner) {
+        unlist(vm, giving->to);
+        (void)!list_as(registry, vm, vm->owner, unused);
+        vine__registry_save(registry, NULL);
+    }
+    giving->done(giving);
+}
+
+enum vine_server_error vine__registry_give(struct vine__registry *registry, struct vine__vm *vm,
+                                           struct vine__client *client, struct vine__giving *giving)
+{
+    enum vine_server_error told = vine__vm_check_settled(vm, giving->why);
+
+    if (told == VINE_SERVER_E_DONE && client != vm->owner)
+        told = relist(registry, vm, client, giving->why);
     if (told != VINE_SERVER_E_DONE)
         return told;
-    if (former != NULL)
-        (void)!vine__clients_take(former, vm->uid);
-    set_owner(registry, vm, client);
-    told = client != NULL && has_name(registry, client, vm)
-               ? vine__registry_refuse(why, VINE_SERVER_E_EXISTS, "a VM has this name")
-               : list_as(registry, vm, client, why);
-    if (told == VINE_SERVER_E_DONE) {
-        told = vine__registry_save(registry, why);
-        if (told == VINE_SERVER_E_DONE) {
-            vine__registry_lose(registry, vm, former);
-            return told;
-        }
-        if (client != NULL)
-            (void)!vine__clients_take(client, vm->uid);
-    }
-    set_owner(registry, vm, former);
-    if (former != NULL)
-        (void)!vine__clients_give(registry->clients, former, vm->uid);
-    return told;
+    giving->vm = vm;
+    giving->to = client;
+    giving->saving.done = given;
+    vm->giving = giving;
+    vine__registry_save(registry, &giving->saving);
+    return VINE_SERVER_E_DONE;
 }
 
 void vine__registry_leave(struct vine__registry *registry, const struct vine__client *client)
@@ -349,6 +388,8 @@ void vine__registry_leave(struct vine__registry *registry, const struct vine__cl
 
         if (vm->owner == client)
             set_owner(registry, vm, NULL);
+        if (vm->giving != NULL && vm->giving->to == client)
+            vm->giving->to = NULL;
     }
     /* What is made for it will be removed. */
     VINE_LIST_FOR_EACH(node, &registry->making)
@@ -379,7 +420,6 @@ static bool is_made(const struct vine__registry *registry, const char *uid)
 void vine__registry_resolve(struct vine__registry *registry, const char *pool,
                             const struct vine__vm_facts *facts, uint32_t count, bool is_all)
 {
-    char unused[VINE__SERVER_WHY_BYTES];
     bool is_changed = false;
 
     for (uint32_t i = 0; i < registry->clients->count; i++) {
@@ -391,7 +431,8 @@ void vine__registry_resolve(struct vine__registry *registry, const char *pool,
             const bool is_there = is_among(facts, count, listed->uid);
 
             if (strcmp(listed->in_doubt, pool) != 0 || is_made(registry, listed->uid) ||
-                (vm != NULL && vm->phase != VINE__VM_IDLE) || (!is_there && !is_all))
+                (vm != NULL && (vm->phase != VINE__VM_IDLE || vm->giving != NULL)) ||
+                (!is_there && !is_all))
                 continue;
             is_changed = true;
             listed->in_doubt[0] = '\0';
@@ -403,7 +444,7 @@ void vine__registry_resolve(struct vine__registry *registry, const char *pool,
         }
     }
     if (is_changed)
-        (void)!vine__registry_save(registry, unused);
+        vine__registry_save(registry, NULL);
 }
 
 /* ---- who hears of them ---------------------------------------------------------------------- */

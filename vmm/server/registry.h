@@ -5,9 +5,8 @@
  *
  * Owns:     its VMs; clients, engine and store stay the caller's.
  * Threads:  core 0's.
- * Blocking: a change of whose a VM is writes the list of clients. All else is work of a store or an
- *           engine: it goes on whatever becomes of who has asked for it, who is told when it is
- *           done.
+ * Blocking: never. What takes long is work of a store, an engine or a saver: it goes on whatever
+ *           becomes of who has asked for it, who is told when it is done.
  * Trust:    what a client asks for goes through vine__registry_find, which knows of a VM of others
  *           no more than of one that is not there: it is looked for under the client's own number.
  * Limits:   those of clients.h.
@@ -21,6 +20,7 @@
 
 #include "vmm/server/clients.h"
 #include "vmm/server/machines.h"
+#include "vmm/server/saver.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,7 +73,9 @@ struct vine__vm {
 
     struct vine__registry *registry; /* private, from here on */
     enum vine__vm_phase phase;
-    struct vine__asker *asker; /* who waits for that; or NULL */
+    struct vine__asker *asker;   /* who waits for that; or NULL */
+    struct vine__saving saving;  /* of that it is made, or removed */
+    struct vine__giving *giving; /* that is under way; or NULL */
     struct vine__vm_store_work store_work;
     struct vine__machines_work machines_work;
     struct vine__boot *boot;      /* from when it was taken out until it is off */
@@ -85,11 +87,15 @@ struct vine__vm {
     enum vine_server_error error; /* why it was not started */
 };
 
-/* Says of a VM that has ended whether it starts again by itself: then it is VINE__VM_BACKOFF until
- * somebody starts it, or it is told to end. It is called before anybody hears of the end, and not
- * of one that was told to end. */
 struct vine__restarter {
+    /* Says of a VM that has ended whether it starts again by itself: then it is VINE__VM_BACKOFF
+     * until somebody starts it, or it is told to end. It is called before anybody hears of the end,
+     * and not of one that was told to end. */
     bool (*restarts)(struct vine__restarter *restarter, const struct vine__vm *vm);
+    /* One starts. Returns whether that is written down, and `saving` told when it is: it does not
+     * run before that. */
+    bool (*remembers)(struct vine__restarter *restarter, const struct vine__vm *vm,
+                      struct vine__saving *saving);
 };
 
 /* Hears of what becomes of VMs. */
@@ -107,8 +113,8 @@ struct vine__registry {
     struct vine__clients *clients; /* whoever has made the registry fills in these... */
     struct vine__machines *machines;
     struct vine__vm_store *store;
-    const char *clients_path;  /* where they are saved after each change; NULL: nowhere */
-    const char *upload_folder; /* where what comes is kept until all of it has */
+    struct vine__saved_file clients_file;    /* all zero: they are saved nowhere */
+    const char *upload_folder;               /* where what comes is kept until all of it has */
     struct vine_hash_table of_owner, of_all; /* ...and the rest is its own */
     struct vine_list vms;
     struct vine_list making; /* VMs that are not there yet */
@@ -162,12 +168,23 @@ void vine__registry_give_up(struct vine__vm *vm, const char *why);
  * ended. */
 void vine__registry_settle(struct vine__registry *registry);
 
-/* Whose it is: a client's from now on, or with NULL nobody's; and that is on the disk. While a
- * request is at it, it stays whose it was. */
+/* A VM that gets another owner. */
+struct vine__giving {
+    /* Its maker's: called once, when that is on the disk, or not; never within the call. */
+    void (*done)(struct vine__giving *giving);
+    enum vine_server_error error;
+    char why[VINE__SERVER_WHY_BYTES];
+    struct vine__vm *vm; /* private */
+    struct vine__client *to;
+    struct vine__saving saving;
+};
+
+/* Whose it is: a client's, or with NULL nobody's, as soon as that is on the disk. While a request
+ * is at it, it stays whose it was. With DONE it is under way; else it is refused, with a reason. */
 VINE_MUST_CHECK enum vine_server_error vine__registry_give(struct vine__registry *registry,
                                                            struct vine__vm *vm,
                                                            struct vine__client *client,
-                                                           char why[VINE__SERVER_WHY_BYTES]);
+                                                           struct vine__giving *giving);
 
 /* A client is about to be removed: its VMs are nobody's. Nothing of it is kept or written. */
 void vine__registry_leave(struct vine__registry *registry, const struct vine__client *client);
@@ -224,9 +241,10 @@ void vine__registry_tell(struct vine__registry *registry, const char *uid,
 /* And what somebody should know of one that runs, or is found to: until it has ended. */
 void vine__registry_note(struct vine__vm *vm, const char *text);
 
-/* Write the list of clients; or it is refused, with a reason. */
-VINE_MUST_CHECK enum vine_server_error vine__registry_save(const struct vine__registry *registry,
-                                                           char why[VINE__SERVER_WHY_BYTES]);
+/* Have the list of clients written (saver.h); and what a client is told of the error of that. */
+void vine__registry_save(struct vine__registry *registry, struct vine__saving *saving);
+VINE_MUST_CHECK enum vine_server_error vine__registry_saved(int error,
+                                                            char why[VINE__SERVER_WHY_BYTES]);
 
 /* What a client's VMs take: memory of those that are not off; all that was uploaded or is now. */
 uint64_t vine__registry_memory(const struct vine__registry *registry,

@@ -34,6 +34,8 @@ enum vine_server_error vine__vm_check_settled(const struct vine__vm *vm,
         [VINE__VM_PUTTING_BACK] = "the disks of this VM are put back",
     };
 
+    if (vm->giving != NULL)
+        return vine__registry_refuse(why, VINE_SERVER_E_BUSY, "the VM gets another owner");
     return vm->phase == VINE__VM_IDLE || vm->phase == VINE__VM_EXECUTED
                ? VINE_SERVER_E_DONE
                : vine__registry_refuse(why, VINE_SERVER_E_BUSY, texts[vm->phase]);
@@ -98,82 +100,114 @@ void vine__vm_begin(struct vine__vm *vm, enum vine__vm_phase phase, enum vine__v
 
 /* ---- whose they are meanwhile ---------------------------------------------------------------- */
 
+static struct vine__vm *vm_of(struct vine__saving *saving)
+{
+    return VINE_CONTAINER_OF(saving, struct vine__vm, saving);
+}
+
+/* Have the list of clients written, and go on behind that. */
+static void save(struct vine__vm *vm, void (*then)(struct vine__saving *saving, int error))
+{
+    vm->phase = VINE__VM_CHANGING;
+    vm->saving.done = then;
+    vine__registry_save(vm->registry, &vm->saving);
+}
+
 /* Its pool is about to have it, or to lose it: on the disk it is its client's, and in doubt, before
  * that. Whatever ends the server then, the next one looks which of both it is. */
-static enum vine_server_error doubt(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
+static void doubt(struct vine__vm *vm, void (*then)(struct vine__saving *saving, int error))
 {
-    if (vm->owner == NULL || vine__clients_doubt(vm->owner, vm->uid, vm->facts.pool) != 0)
-        return VINE_SERVER_E_DONE;
-    return vine__registry_save(vm->registry, why);
+    if (vm->owner != NULL)
+        (void)!vine__clients_doubt(vm->owner, vm->uid, vm->facts.pool);
+    save(vm, then);
 }
 
 /* The pool has it, or has not. What is not written of that is in doubt for the next server, which
  * comes to the same. */
-static enum vine_server_error resolve(struct vine__vm *vm, bool is_there,
-                                      char why[VINE__SERVER_WHY_BYTES])
+static void resolve(struct vine__vm *vm, bool is_there,
+                    void (*then)(struct vine__saving *saving, int error))
 {
-    if (vm->owner == NULL)
-        return VINE_SERVER_E_DONE;
-    if (is_there)
+    if (vm->owner != NULL && is_there)
         (void)!vine__clients_doubt(vm->owner, vm->uid, "");
-    else
+    else if (vm->owner != NULL)
         (void)!vine__clients_take(vm->owner, vm->uid);
-    return vine__registry_save(vm->registry, why);
+    save(vm, then);
 }
 
 /* ---- creation -------------------------------------------------------------------------------- */
 
-static bool has_name(const struct vine_list *vms, const struct vine__client *client,
-                     const char *name)
-{
-    VINE_LIST_FOR_EACH(node, vms)
-    {
-        const struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
-
-        if (vm->owner == client && strcmp(vm->name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* It is not among those that are made any more, and is nothing. */
-static void give_up(struct vine__vm *vm, enum vine_server_error error, const char *why)
+static void give_up(struct vine__vm *vm)
 {
     vine_list_remove(&vm->link);
-    vine__vm_answer(vm, error, why, "");
+    vine__vm_answer(vm, vm->error, vm->ended_text, "");
     vine__vm_free(vm);
+}
+
+static void unlisted(struct vine__saving *saving, int error)
+{
+    (void)error;
+    give_up(vm_of(saving));
 }
 
 static void unmade(struct vine__vm_store_work *work)
 {
-    struct vine__vm *const vm = vine__vm_of_work(work);
+    give_up(vine__vm_of_work(work));
+}
 
-    give_up(vm, vm->error, vm->ended_text);
+static void set_error(struct vine__vm *vm, enum vine_server_error error, const char *why)
+{
+    vm->error = vine__registry_refuse(vm->ended_text, error, why);
+}
+
+static void is_made(struct vine__saving *saving, int error)
+{
+    struct vine__vm *const vm = vm_of(saving);
+
+    (void)error;
+    if (vm->owner == NULL) {
+        set_error(vm, VINE_SERVER_E_NO_CLIENT, "the client is gone");
+        vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, unmade);
+        return;
+    }
+    vm->phase = VINE__VM_IDLE;
+    vine_list_remove(&vm->link);
+    vine__registry_remember(vm->registry, vm);
+    vine__vm_answer(vm, VINE_SERVER_E_DONE, "", vm->uid);
 }
 
 static void made(struct vine__vm_store_work *work)
 {
     struct vine__vm *const vm = vine__vm_of_work(work);
-    char unused[VINE__SERVER_WHY_BYTES];
 
-    if (work->error != VINE_SERVER_E_DONE) {
-        if (!work->is_in_doubt)
-            (void)!resolve(vm, false, unused);
-        give_up(vm, work->error, work->why);
+    if (work->error == VINE_SERVER_E_DONE) {
+        vine__vm_take_facts(vm, &work->facts);
+        resolve(vm, true, is_made);
         return;
     }
-    vine__vm_take_facts(vm, &work->facts);
-    if (vm->owner == NULL) {
-        vm->error =
-            vine__registry_refuse(vm->ended_text, VINE_SERVER_E_NO_CLIENT, "the client is gone");
-        vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, unmade);
+    set_error(vm, work->error, work->why);
+    if (work->is_in_doubt)
+        give_up(vm);
+    else
+        resolve(vm, false, unlisted);
+}
+
+static void listed(struct vine__saving *saving, int error)
+{
+    struct vine__vm *const vm = vm_of(saving);
+
+    vm->error = vine__registry_saved(error, vm->ended_text);
+    if (vm->error == VINE_SERVER_E_DONE && vm->owner == NULL)
+        set_error(vm, VINE_SERVER_E_NO_CLIENT, "the client is gone");
+    if (vm->error == VINE_SERVER_E_DONE) {
+        vm->store_work.name = vm->facts.name;
+        vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_CREATE, made);
         return;
     }
-    (void)!resolve(vm, true, unused);
-    vm->phase = VINE__VM_IDLE;
-    vine_list_remove(&vm->link);
-    vine__registry_remember(vm->registry, vm);
-    vine__vm_answer(vm, VINE_SERVER_E_DONE, "", vm->uid);
+    if (vm->owner != NULL)
+        (void)!vine__clients_take(vm->owner, vm->uid);
+    vine__registry_save(vm->registry, NULL);
+    give_up(vm);
 }
 
 static enum vine_server_error name_it(const struct vine__registry *registry, struct vine__vm *vm,
@@ -185,8 +219,7 @@ static enum vine_server_error name_it(const struct vine__registry *registry, str
         memcpy(vm->name, name, size);
     if (size >= sizeof(vm->name) || strlen(vm->name) != size || !vine__vm_is_name(vm->name))
         return refuse(asker, VINE_SERVER_E_BAD_VALUE, VINE__VM_NAME_RULE);
-    if (has_name(&registry->vms, vm->owner, vm->name) ||
-        has_name(&registry->making, vm->owner, vm->name))
+    if (vine__registry_has_name(registry, vm->owner, vm->name))
         return refuse(asker, VINE_SERVER_E_EXISTS, "a VM has this name");
     whole = snprintf(vm->facts.name, sizeof(vm->facts.name), "%s.%s", vm->owner->name, vm->name);
     if (whole < 0 || (size_t)whole >= sizeof(vm->facts.name))
@@ -204,12 +237,7 @@ static enum vine_server_error list_it(struct vine__vm *vm, struct vine__asker *a
         error = vine__clients_give(vm->registry->clients, vm->owner, vm->uid);
     if (error == -ENOSPC)
         return refuse(asker, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
-    if (error != 0)
-        return refuse(asker, VINE_SERVER_E_FAILED, "no memory");
-    asker->error = doubt(vm, asker->why);
-    if (asker->error != VINE_SERVER_E_DONE)
-        (void)!vine__clients_take(vm->owner, vm->uid);
-    return asker->error;
+    return error != 0 ? refuse(asker, VINE_SERVER_E_FAILED, "no memory") : VINE_SERVER_E_DONE;
 }
 
 enum vine_server_error vine__registry_create(struct vine__registry *registry,
@@ -219,6 +247,8 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     struct vine__vm *vm;
     enum vine_server_error told;
 
+    if (client->is_leaving)
+        return refuse(asker, VINE_SERVER_E_BUSY, "the client is being removed");
     if (client->pool[0] == '\0')
         return refuse(asker, VINE_SERVER_E_LIMIT, "there is no pool for this client's VMs");
     vm = calloc(1, sizeof(*vm));
@@ -237,27 +267,20 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     }
     vine_list_push_back(&registry->making, &vm->link);
     vine__vm_set_asker(vm, asker);
-    vm->store_work.name = vm->facts.name;
-    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_CREATE, made);
+    doubt(vm, listed);
     return VINE_SERVER_E_DONE;
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
-static void removed(struct vine__vm_store_work *work)
+static void is_removed(struct vine__saving *saving, int error)
 {
-    struct vine__vm *const vm = vine__vm_of_work(work);
+    struct vine__vm *const vm = vm_of(saving);
     struct vine__registry *const registry = vm->registry;
-    enum vine_server_error told = VINE_SERVER_E_DONE;
     char why[VINE__SERVER_WHY_BYTES] = "";
+    const enum vine_server_error told = vine__registry_saved(error, why);
 
     vm->phase = VINE__VM_IDLE;
-    if (!work->is_in_doubt)
-        told = resolve(vm, work->error != VINE_SERVER_E_DONE, why);
-    if (work->error != VINE_SERVER_E_DONE) {
-        vine__vm_answer(vm, work->error, work->why, "");
-        return;
-    }
     vm->state = VINE__VM_DELETED;
     vine__registry_hear(registry, vm);
     vine__vm_answer(vm, told, why, "");
@@ -265,17 +288,45 @@ static void removed(struct vine__vm_store_work *work)
     vine__registry_settle(registry); /* there may be room for others now */
 }
 
+static void is_kept(struct vine__vm *vm)
+{
+    vm->phase = VINE__VM_IDLE;
+    vine__vm_answer(vm, vm->store_work.error, vm->store_work.why, "");
+}
+
+static void is_kept_listed(struct vine__saving *saving, int error)
+{
+    (void)error;
+    is_kept(vm_of(saving));
+}
+
+static void removed(struct vine__vm_store_work *work)
+{
+    struct vine__vm *const vm = vine__vm_of_work(work);
+
+    if (work->error == VINE_SERVER_E_DONE)
+        resolve(vm, false, is_removed);
+    else if (work->is_in_doubt)
+        is_kept(vm);
+    else
+        resolve(vm, true, is_kept_listed);
+}
+
+/* Where that could not be written, for want of room, a removal may make some. */
+static void doubted(struct vine__saving *saving, int error)
+{
+    (void)error;
+    vine__vm_begin(vm_of(saving), VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
+}
+
 enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__asker *asker)
 {
     const enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
-    char unused[VINE__SERVER_WHY_BYTES];
 
     if (told != VINE_SERVER_E_DONE)
         return asker->error = told;
-    /* Where that cannot be written, for want of room, a removal may make some. */
-    (void)!doubt(vm, unused);
     vine__vm_set_asker(vm, asker);
-    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
+    doubt(vm, doubted);
     return VINE_SERVER_E_DONE;
 }
 

@@ -33,6 +33,10 @@ void vine__registry_hear(struct vine__registry *registry, const struct vine__vm 
 void vine__registry_lose(struct vine__registry *registry, const struct vine__vm *vm,
                          const struct vine__client *former);
 
+/* Whether the client has, or is about to have, one that it calls so. */
+bool vine__registry_has_name(const struct vine__registry *registry,
+                             const struct vine__client *client, const char *name);
+
 /* registry_change.c */
 
 /* It is idle and off: nobody is at its files. */

@@ -236,9 +236,22 @@ static void taken_out(struct vine__vm_store_work *work)
     machines->calls->start(machines, start);
 }
 
+static void take_out(struct vine__vm *vm)
+{
+    vine__vm_begin(vm, VINE__VM_TAKING_OUT, VINE__VM_TAKE_OUT, taken_out);
+}
+
+/* What could not be written is written with the next change. */
+static void is_remembered(struct vine__saving *saving, int error)
+{
+    (void)error;
+    take_out(VINE_CONTAINER_OF(saving, struct vine__vm, saving));
+}
+
 /* What every start asks for, the first one and one again. */
 static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_WHY_BYTES])
 {
+    struct vine__restarter *const restarter = vm->registry->restarter;
     enum vine_server_error told;
 
     if (vm->registry->is_ending)
@@ -252,8 +265,11 @@ static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_W
         return told;
     vm->error = VINE_SERVER_E_DONE;
     vm->noted[0] = '\0';
+    vm->phase = VINE__VM_TAKING_OUT;
     tell(vm, VINE__VM_STARTING);
-    vine__vm_begin(vm, VINE__VM_TAKING_OUT, VINE__VM_TAKE_OUT, taken_out);
+    vm->saving.done = is_remembered;
+    if (restarter == NULL || !restarter->remembers(restarter, vm, &vm->saving))
+        take_out(vm);
     return VINE_SERVER_E_DONE;
 }
 

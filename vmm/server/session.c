@@ -315,14 +315,14 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
     }
 }
 
-static void heard_pools(struct vine__control_pools *pools)
+static void heard_server(struct vine__control_asked *asked)
 {
-    struct vine__session *const session = pools->context;
+    struct vine__session *const session = asked->context;
 
     session->wake(session);
 }
 
-/* Texts of a request, for pools: they are copied there. */
+/* Texts of a request, which are copied where they are taken. */
 static bool take_text(const struct vine__request_parameter *parameter, char **ret_text)
 {
     if (memchr(parameter->bytes, '\0', parameter->size_bytes) != NULL)
@@ -336,17 +336,18 @@ static enum vine_server_error ask_pools(struct vine__session_result *result,
 {
     struct vine__session *const session = result->session;
     const bool opens = command->action == VINE_SERVER_OPEN_POOL;
-    struct vine__control_pools wanted = {.action = (enum vine_server_control)command->action,
-                                         .done = heard_pools,
-                                         .context = session};
+    struct vine__control_pools_wish wish = {.action = (enum vine_server_control)command->action};
     enum vine_server_error told = VINE_SERVER_E_BAD_VALUE;
+    char *folder = NULL, *name = NULL;
 
-    if ((!opens || take_text(&result->parameters[0], &wanted.folder)) &&
-        (command->action == VINE_SERVER_POOLS ||
-         take_text(&result->parameters[opens], &wanted.name)))
-        told = vine__control_ask_pools(session->control, &wanted, &session->pools, why);
-    free(wanted.folder);
-    free(wanted.name);
+    if ((!opens || take_text(&result->parameters[0], &folder)) &&
+        (command->action == VINE_SERVER_POOLS || take_text(&result->parameters[opens], &name))) {
+        wish.folder = folder;
+        wish.name = name;
+        told = vine__control_ask_pools(session->control, &wish, &session->asked, why);
+    }
+    free(folder);
+    free(name);
     return told;
 }
 
@@ -387,14 +388,17 @@ static enum vine_server_error act_on_server(struct vine__session_result *result,
         result->log_bytes = strlen(result->log);
         break;
     case VINE_SERVER_ADD_CLIENT:
-        return vine__control_add_client(control, first->bytes, first->size_bytes, why);
+        return vine__control_add_client(control, first->bytes, first->size_bytes,
+                                        &result->session->asked, why);
     case VINE_SERVER_REMOVE_CLIENT:
-        return vine__control_remove_client(control, first->bytes, first->size_bytes, why);
+        return vine__control_remove_client(control, first->bytes, first->size_bytes,
+                                           &result->session->asked, why);
     case VINE_SERVER_GIVE_VM:
         result->vm = vine__registry_find(control->registry, NULL, first->bytes, first->size_bytes);
-        return result->vm == NULL ? VINE_SERVER_E_NO_VM
-                                  : vine__control_give_vm(control, result->vm, second->bytes,
-                                                          second->size_bytes, why);
+        return result->vm == NULL
+                   ? VINE_SERVER_E_NO_VM
+                   : vine__control_give_vm(control, result->vm, second->bytes, second->size_bytes,
+                                           &result->session->asked, why);
     case VINE_SERVER_STOP_SERVER:
         if (first->integer != 0 && first->integer != 1)
             return refuse(why, VINE_SERVER_E_BAD_VALUE, "0: VMs run on, or 1: they are stopped");
@@ -449,6 +453,10 @@ static enum vine_server_error act(struct vine__session_result *result,
 /* Work has begun: it takes as long as it takes. */
 static void wait_for_work(struct vine__session *session, const struct vine__command *command)
 {
+    if (session->asked != NULL) {
+        session->asked->done = heard_server;
+        session->asked->context = session;
+    }
     session->waiting = command;
     session->is_working = true;
     session->wait_ms = VINE__SESSION_WAIT_MS_MAX;
@@ -466,7 +474,7 @@ enum vine__session_told vine__session_do(struct vine__session *session,
     VINE_ASSERT(!request->is_refused && session->waiting == NULL);
     session->asker.why[0] = '\0';
     told = act(&result, command, why);
-    if (session->asker.vm != NULL || session->pools != NULL)
+    if (session->asker.vm != NULL || session->asked != NULL)
         wait_for_work(session, command);
     else if (told != VINE_SERVER_E_DONE)
         answer_refusal(session, command, told, why[0] != '\0' ? why : session->asker.why);
@@ -507,24 +515,24 @@ static enum vine__session_told go_on_with_work(struct vine__session *session, bo
     return VINE__SESSION_ANSWERED;
 }
 
-static enum vine__session_told go_on_with_pools(struct vine__session *session, bool is_timed_out)
+static enum vine__session_told go_on_with_server(struct vine__session *session, bool is_timed_out)
 {
     const struct vine__command *const command = session->waiting;
-    struct vine__control_pools *const pools = session->pools;
-    const struct vine__session_result result = {.session = session, .text = pools->text};
+    struct vine__control_asked *const asked = session->asked;
+    const struct vine__session_result result = {.session = session, .text = asked->text};
 
-    if (!pools->is_done && !is_timed_out)
+    if (!asked->is_done && !is_timed_out)
         return VINE__SESSION_WAITS;
     session->waiting = NULL;
     session->is_working = false;
-    session->pools = NULL;
-    if (!pools->is_done)
+    session->asked = NULL;
+    if (!asked->is_done)
         answer_refusal(session, command, VINE_SERVER_E_TIMED_OUT, "it is still under way");
-    else if (pools->error != VINE_SERVER_E_DONE)
-        answer_refusal(session, command, pools->error, pools->why);
+    else if (asked->error != VINE_SERVER_E_DONE)
+        answer_refusal(session, command, asked->error, asked->why);
     else
         answer_values(session, command, &result);
-    vine__control_pools_leave(pools);
+    vine__control_leave(asked);
     return VINE__SESSION_ANSWERED;
 }
 
@@ -534,8 +542,8 @@ enum vine__session_told vine__session_go_on(struct vine__session *session, bool 
     const struct vine__session_result result = {.session = session};
 
     VINE_ASSERT(command != NULL);
-    if (session->pools != NULL)
-        return go_on_with_pools(session, is_timed_out);
+    if (session->asked != NULL)
+        return go_on_with_server(session, is_timed_out);
     if (session->is_working)
         return go_on_with_work(session, is_timed_out);
     if (session->is_reached)
@@ -674,8 +682,8 @@ void vine__session_init(struct vine__session *session, struct vine__registry *re
 void vine__session_fini(struct vine__session *session)
 {
     vine__upload_abandon(&session->upload);
-    vine__control_pools_leave(session->pools);
-    session->pools = NULL;
+    vine__control_leave(session->asked);
+    session->asked = NULL;
     vine__registry_unask(&session->asker);
     vine__registry_unwatch(&session->waits);
     vine__registry_unwatch(&session->listens);

@@ -51,7 +51,7 @@ struct vine__session {
 
     /* Of the control socket; or NULL. */
     struct vine__control *control;
-    struct vine__control_pools *pools; /* that are asked; private */
+    struct vine__control_asked *asked; /* of the server itself; private */
     /* What large answers hold, of all sessions that share it; NULL: of nobody else. */
     uint64_t *held_bytes;
     /* There is an event, or what is waited for. Its maker's; may not call back. */

@@ -3,8 +3,8 @@
  * server_world.h - clients, a registry, a store in memory and an engine that only says that it runs
  * machines; and connections whose requests and answers are text.
  *
- * Store and engine do what they were asked for in world_step, one thing at a time. That goes on by
- * itself behind each request, unless the world is slow: then the test steps it.
+ * Store, engine and saver do what they were asked for in world_step, one thing at a time. That goes
+ * on by itself behind each request, unless the world is slow: then the test steps it.
  *
  * Owns:     all of it, and a folder.
  * Threads:  one.
@@ -27,6 +27,7 @@
 #include "harness/folder.h"
 #include "store_memory.c"
 #include "vmm/server/session.h"
+#include "vmm/server/state_file.h"
 
 #include <errno.h>
 
@@ -56,6 +57,12 @@ struct fake_machines {
     const char *left_uid; /* of the one that a former engine has left running, or NULL */
 };
 
+struct fake_saver {
+    struct vine__saver base;
+    struct vine__errand *asked; /* what is not done yet */
+    bool holds;                 /* writes take until this is no more */
+};
+
 struct world {
     char folder[32];
     char clients_path[64];
@@ -63,6 +70,7 @@ struct world {
     struct vine__registry registry;
     struct vine__vm_store *store;
     struct fake_machines machines;
+    struct fake_saver saver;
     bool is_slow;
 };
 
@@ -217,12 +225,40 @@ static const struct vine__machines_calls fake_calls = {.start = fake_start,
                                                        .give = fake_give,
                                                        .clear = fake_clear};
 
+/* ---- the saver ------------------------------------------------------------------------------- */
+
+static inline void fake_save(struct vine__saver *saver, struct vine__saver_work *work)
+{
+    struct vine__errand **end = &((struct fake_saver *)saver)->asked;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    work->errand.next = NULL;
+    *end = &work->errand;
+}
+
+/* Returns whether there was anything to be written. */
+static inline bool fake_saver_step(struct fake_saver *fake)
+{
+    struct vine__saver_work *work;
+
+    if (fake->asked == NULL || fake->holds)
+        return false;
+    work = VINE_CONTAINER_OF(fake->asked, struct vine__saver_work, errand);
+    fake->asked = fake->asked->next;
+    assert_non_null(work->text);
+    work->error = vine__state_file_replace(work->path, work->text, strlen(work->text));
+    work->done(work);
+    return true;
+}
+
 /* ---- the world ------------------------------------------------------------------------------- */
 
-/* One thing that the store or the engine was asked for. Returns whether there was any. */
+/* One thing that one of them was asked for. Returns whether there was any. */
 static inline bool world_step(struct world *world)
 {
-    return vine__store_memory_step(world->store) || fake_step(&world->machines);
+    return fake_saver_step(&world->saver) || vine__store_memory_step(world->store) ||
+           fake_step(&world->machines);
 }
 
 static inline void world_settle(struct world *world)
@@ -272,7 +308,8 @@ static inline int world_begin(void **state)
     world->machines.base.calls = &fake_calls;
     world->machines.world = world;
     vine__registry_init(&world->registry, &world->clients, &world->machines.base, world->store);
-    world->registry.clients_path = world->clients_path;
+    world->saver.base.begin = fake_save;
+    vine__saved_file_init(&world->registry.clients_file, &world->saver.base, world->clients_path);
     world->registry.upload_folder = world->folder;
     (void)world_add(world, "alice", 7);
     (void)world_add(world, "bob", 7);

@@ -71,6 +71,7 @@ static inline const char *hear(int fd, size_t size)
     size_t at = 0;
 
     assert_true(size < sizeof(text));
+    text[0] = '\0';
     while (at < size) {
         const ssize_t got = read(fd, text + at, size - at);
         const bool is_over = got == 0 || (got < 0 && errno != EAGAIN);
@@ -105,7 +106,7 @@ static inline void expect_end(int fd)
     ssize_t got = -1;
     char byte;
 
-    until((got = read(fd, &byte, 1)) >= 0 || errno != EAGAIN);
+    until((turn(), got = read(fd, &byte, 1)) >= 0 || errno != EAGAIN);
     assert_true(got == 0 || (got < 0 && errno == ECONNRESET));
     close(fd);
 }

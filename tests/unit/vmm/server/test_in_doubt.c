@@ -96,13 +96,16 @@ static void one_that_is_made_is_its_owners_whenever_the_server_ends(void **state
     ASSERT_NEXT(end_now(world), .vms = 1, .owned = 1, .listed = 1);
     world->is_slow = true;
     (void)ask(alice, "6,1\n3,zip\n");
+    ASSERT_NEXT(end_now(world), .vms = 1, .owned = 1, .listed = 1);
+    assert_true(world_step(world));
     /* It is on the disk, and the store has not begun. */
     before = clients_file(world);
     ASSERT_NEXT(begin_next(world, before, true), .vms = 1, .owned = 1, .listed = 1);
     ASSERT_NEXT(begin_next(world, before, false), .listed = 2, .in_doubt = 1);
     /* The store has it, and nothing was written since; and then it was. */
     assert_true(world_step(world));
-    ASSERT_NEXT(begin_next(world, before, true), .vms = 2, .owned = 2, .listed = 2);
+    ASSERT_NEXT(end_now(world), .vms = 2, .owned = 2, .listed = 2);
+    assert_true(world_step(world));
     ASSERT_NEXT(end_now(world), .vms = 2, .owned = 2, .listed = 2);
     free(before);
     before = clients_file(world);
@@ -123,12 +126,14 @@ static void one_that_is_removed_counts_no_more_whenever_the_server_ends(void **s
     make_vm(alice, "app", app);
     world->is_slow = true;
     (void)ask(alice, "16,1\n32,%s\n", zip);
+    assert_true(world_step(world));
     before = clients_file(world);
     ASSERT_NEXT(begin_next(world, before, true), .vms = 2, .owned = 2, .listed = 2);
     assert_true(world_step(world));
     ASSERT_NEXT(begin_next(world, before, true), .vms = 1, .owned = 1, .listed = 1);
     /* It counts as long as nobody can tell. */
     ASSERT_NEXT(begin_next(world, before, false), .listed = 2, .in_doubt = 1);
+    assert_true(world_step(world));
     ASSERT_NEXT(end_now(world), .vms = 1, .owned = 1, .listed = 1);
     free(before);
     caller_go_on(alice);
@@ -216,12 +221,46 @@ static void room_for_the_list_is_no_condition_of_making_some(void **state)
     char uid[VINE__CLIENT_UID_BYTES];
 
     make_vm(alice, "zip", uid);
-    world->registry.clients_path = "/nowhere/clients.json";
+    world->registry.clients_file.path = "/nowhere/clients.json";
     assert_non_null(strstr(ask(alice, "6,1\n3,new\n"), "error 13: "));
     assert_memory_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n13,", 8);
     assert_int_equal(world->registry.count, 0);
     assert_string_equal(ask(alice, "2,1\n"), "2,1\n0\n");
     hang_up(alice);
+}
+
+static void is_given(struct vine__giving *giving)
+{
+    (void)giving;
+}
+
+static void one_that_is_given_away_is_the_other_ones_when_that_is_on_the_disk(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice"), *const bob = call_in(world, "bob");
+    struct vine__client *const others = vine__clients_find(&world->clients, "bob");
+    struct vine__giving giving = {.done = is_given}, again = {.done = is_given};
+    char uid[VINE__CLIENT_UID_BYTES];
+    struct vine__vm *vm;
+
+    make_vm(alice, "zip", uid);
+    world->saver.holds = true;
+    vm = vine__registry_find(&world->registry, NULL, uid, strlen(uid));
+    assert_int_equal(vine__registry_give(&world->registry, vm, others, &giving),
+                     VINE_SERVER_E_DONE);
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n14,the VM gets another owner\n");
+    assert_int_equal(vine__registry_give(&world->registry, vm, NULL, &again), VINE_SERVER_E_BUSY);
+    assert_string_equal(ask(bob, "11,1\n32,%s\n", uid), "11,1\n5,no such VM\n");
+    assert_string_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n0,\n0,\n0\n");
+    /* Both are gone when it is written: it is nobody's. */
+    vine__registry_leave(&world->registry, others);
+    vine__registry_leave(&world->registry, vine__clients_find(&world->clients, "alice"));
+    world->saver.holds = false;
+    world_settle(world);
+    assert_int_equal(giving.error, VINE_SERVER_E_DONE);
+    assert_null(vm->owner);
+    hang_up(alice);
+    hang_up(bob);
 }
 
 int main(void)
@@ -233,6 +272,7 @@ int main(void)
         TEST(what_was_refused_is_not_in_doubt),
         TEST(what_nobody_knows_is_known_when_the_pool_is_opened_again),
         TEST(work_under_way_is_in_doubt_until_it_is_done),
+        TEST(one_that_is_given_away_is_the_other_ones_when_that_is_on_the_disk),
         TEST(room_for_the_list_is_no_condition_of_making_some),
     };
 

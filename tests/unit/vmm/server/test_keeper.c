@@ -28,7 +28,7 @@ static int begin(void **state)
 
     open_cores(1);
     note_count = 0;
-    vine__keeper_init(&keeper, &world->registry, world->folder, note);
+    vine__keeper_init(&keeper, &world->registry, &world->saver.base, world->folder, note);
     keeper.clock = VINE_CLOCK_MANUAL;
     return error;
 }
@@ -223,8 +223,9 @@ static void one_that_cannot_be_started_is_noted_and_tried_again(void **state)
 
 static void another_server(struct world *world)
 {
+    world_settle(world);
     vine__keeper_fini(&keeper);
-    vine__keeper_init(&keeper, &world->registry, world->folder, note);
+    vine__keeper_init(&keeper, &world->registry, &world->saver.base, world->folder, note);
     keeper.clock = VINE_CLOCK_MANUAL;
     vine__keeper_begin(&keeper);
     world_settle(world);
@@ -324,6 +325,23 @@ static bool starts_when_it_comes(struct world *world, const char *uid, const cha
     return starts;
 }
 
+static void one_that_would_start_as_before_runs_when_that_is_on_the_disk(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"autostart\": \"as_before\"");
+
+    another_server(world);
+    world->saver.holds = true;
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", vm->uid), "");
+    assert_int_equal(vm->state, VINE__VM_STARTING);
+    assert_false(vine__store_memory_is_out(world->store, vm->uid));
+    world->saver.holds = false;
+    world_settle(world);
+    assert_int_equal(world->machines.count, 1);
+    hang_up(alice);
+}
+
 #define LATE(digit) "0000000000000000000000000000000" digit
 
 static void what_comes_later_starts_as_it_would_have_at_the_beginning(void **state)
@@ -361,6 +379,7 @@ int main(void)
         IN_WORLD(one_that_cannot_be_started_is_noted_and_tried_again),
         IN_WORLD(what_starts_by_itself_is_said_by_autostart),
         IN_WORLD(what_ran_before_starts_as_before),
+        IN_WORLD(one_that_would_start_as_before_runs_when_that_is_on_the_disk),
         IN_WORLD(one_that_is_stopping_when_all_begins_stays_off),
         IN_WORLD(what_comes_later_starts_as_it_would_have_at_the_beginning),
     };

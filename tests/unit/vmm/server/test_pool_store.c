@@ -194,39 +194,42 @@ static void hear_of_opened(struct vine__control *control, const char *pool)
     opened_count++;
 }
 
-static void is_answered(struct vine__control_pools *pools)
+static void is_answered(struct vine__control_asked *asked)
 {
-    (void)pools;
+    (void)asked;
     answered_count++;
 }
 
 static void who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known(void **state)
 {
-    struct vine__places places = {.configuration = ""};
-    struct vine__control control = {.places = &places,
-                                    .store = pool_world.store,
-                                    .registry = &pool_world.registry,
-                                    .opened = hear_of_opened};
-    char name[] = "farm", why[VINE__SERVER_WHY_BYTES] = "";
-    const struct vine__control_pools wanted = {.action = VINE_SERVER_OPEN_POOL,
-                                               .done = is_answered,
-                                               .folder = pool_world.folder,
-                                               .name = name};
-    struct vine__control_pools *pools;
+    struct vine__control control = {
+        .store = pool_world.store, .registry = &pool_world.registry, .opened = hear_of_opened};
+    char path[PATH_MAX], why[VINE__SERVER_WHY_BYTES] = "";
+    const struct vine__control_pools_wish wish = {
+        .action = VINE_SERVER_OPEN_POOL, .folder = pool_world.folder, .name = "farm"};
+    struct vine__control_asked *asked;
+    struct vine__saver *saver;
 
     (void)state;
     opened_count = answered_count = 0;
-    (void)snprintf(places.state, sizeof(places.state), "%s", pool_world.state);
-    assert_int_equal(vine__control_ask_pools(&control, &wanted, &pools, why), VINE_SERVER_E_DONE);
+    (void)snprintf(path, sizeof(path), "%s/pools.json", pool_world.state);
+    assert_int_equal(vine__saver_create(&saver), 0);
+    vine__saved_file_init(&control.pools_file, saver, path);
+    assert_int_equal(vine__control_ask_pools(&control, &wish, &asked, why), VINE_SERVER_E_DONE);
+    asked->done = is_answered;
     until(opened_count > 0);
     assert_int_equal(pool_world.registry.count, 2);
     assert_int_equal(answered_count, 0);
     vine__control_pools_settled(&control);
     assert_int_equal(answered_count, 1);
-    assert_int_equal(pools->error, VINE_SERVER_E_DONE);
+    assert_int_equal(asked->error, VINE_SERVER_E_DONE);
     vine__control_pools_settled(&control); /* nobody waits */
-    vine__control_pools_leave(pools);
+    vine__control_leave(asked);
     vine__pool_paths_fini(&control.pools);
+    pool_world.closed_count = 0;
+    vine__saver_destroy(saver, store_is_closed, &pool_world);
+    until(pool_world.closed_count == 1);
+    assert_true(is_there(path));
 }
 
 static void a_mounted_pool_is_changed_like_others(void **state)

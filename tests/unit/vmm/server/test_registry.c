@@ -353,6 +353,33 @@ static void one_that_the_engine_refuses_is_put_back_before_that_is_told(void **s
 
 /* ---- whose they are -------------------------------------------------------------------------- */
 
+static uint32_t given_count;
+
+static void is_given(struct vine__giving *giving)
+{
+    (void)giving;
+    given_count++;
+}
+
+/* Give it to the client, and see what comes of that. */
+static enum vine_server_error give(struct world *world, const char *uid,
+                                   struct vine__client *client, char *why)
+{
+    const uint32_t before = given_count;
+    struct vine__giving giving = {.done = is_given};
+    enum vine_server_error told =
+        vine__registry_give(&world->registry, find(world, uid), client, &giving);
+
+    assert_int_equal(given_count, before);
+    if (told == VINE_SERVER_E_DONE) {
+        while (given_count == before)
+            assert_true(world_step(world));
+        told = giving.error;
+    }
+    memcpy(why, giving.why, sizeof(giving.why));
+    return told;
+}
+
 static void what_is_made_for_a_client_that_goes_is_removed(void **state)
 {
     struct world *const world = *state;
@@ -386,16 +413,14 @@ static void a_vm_at_which_a_request_is_stays_whose_it_is(void **state)
     make_vm(alice, "zip", uid);
     (void)snprintf(request, sizeof(request), "8,1\n32,%s\n6,ker", uid);
     send_bytes(alice, request, strlen(request));
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
-                     VINE_SERVER_E_BUSY);
+    assert_int_equal(give(world, uid, others, why), VINE_SERVER_E_BUSY);
     assert_string_equal(why, "an upload to this VM is under way");
     assert_string_equal(find(world, uid)->owner->name, "alice");
     assert_string_equal(ask(alice, "nel\n"), "8,1\n0,\n");
     world->is_slow = true;
     (void)snprintf(request, sizeof(request), "9,1\n32,%s\n0,\n", uid);
     send_bytes(alice, request, strlen(request));
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
-                     VINE_SERVER_E_BUSY);
+    assert_int_equal(give(world, uid, others, why), VINE_SERVER_E_BUSY);
     assert_string_equal(why, "the VM is about to run");
     world->is_slow = false;
     world_settle(world);
@@ -405,8 +430,7 @@ static void a_vm_at_which_a_request_is_stays_whose_it_is(void **state)
     (void)snprintf(request, sizeof(request), "23,1\n32,%s\n3,off\n60000\n", uid);
     send_bytes(waits, request, strlen(request));
     assert_true(waits->is_waiting);
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
-                     VINE_SERVER_E_DONE);
+    assert_int_equal(give(world, uid, others, why), VINE_SERVER_E_DONE);
     assert_int_equal(waits->wakes, 1);
     caller_go_on(waits);
     assert_string_equal(heard(waits), "23,1\n5,no such VM\n");
@@ -422,26 +446,22 @@ static void a_vm_that_is_given_away_is_the_other_ones(void **state)
     char uid[VINE__CLIENT_UID_BYTES], expected[128], why[VINE__SERVER_WHY_BYTES];
 
     make_vm(alice, "zip", uid);
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
-                     VINE_SERVER_E_DONE);
+    assert_int_equal(give(world, uid, others, why), VINE_SERVER_E_DONE);
     assert_string_equal(ask(alice, "2,1\n"), "2,1\n0\n");
     (void)snprintf(expected, sizeof(expected), "12,1\n0\n46,%s,off,alice.zip\n", uid);
     assert_string_equal(ask(bob, "12,1\n"), expected);
     /* Back, and it has its name again; and what cannot be written has not been. */
-    world->registry.clients_path = "/nowhere/clients.json";
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), NULL, why),
-                     VINE_SERVER_E_FAILED);
+    world->registry.clients_file.path = "/nowhere/clients.json";
+    assert_int_equal(give(world, uid, NULL, why), VINE_SERVER_E_FAILED);
     assert_ptr_equal(find(world, uid)->owner, others);
     assert_string_equal(ask(bob, "2,1\n"), "2,1\n1\n");
-    world->registry.clients_path = world->clients_path;
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid),
-                                         vine__clients_find(&world->clients, "alice"), why),
+    world->registry.clients_file.path = world->clients_path;
+    assert_int_equal(give(world, uid, vine__clients_find(&world->clients, "alice"), why),
                      VINE_SERVER_E_DONE);
     (void)snprintf(expected, sizeof(expected), "12,1\n0\n40,%s,off,zip\n", uid);
     assert_string_equal(ask(alice, "12,1\n"), expected);
     others->limits.vms = 0;
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), others, why),
-                     VINE_SERVER_E_LIMIT);
+    assert_int_equal(give(world, uid, others, why), VINE_SERVER_E_LIMIT);
     assert_string_equal(ask(alice, "12,1\n"), expected);
     hang_up(alice);
     hang_up(bob);
@@ -460,8 +480,7 @@ static void the_console_of_one_that_runs_is_its_owners(void **state)
     bob->mode = 0660;
     make_bootable(alice, "zip", uid);
     (void)ask(alice, "9,1\n32,%s\n0,\n", uid);
-    assert_int_equal(vine__registry_give(&world->registry, find(world, uid), bob, why),
-                     VINE_SERVER_E_DONE);
+    assert_int_equal(give(world, uid, bob, why), VINE_SERVER_E_DONE);
     assert_true(owner->user_id == 7 && owner->group_id == 8 && owner->mode == 0660);
     vine__registry_leave(&world->registry, bob);
     assert_true(owner->user_id == 0 && owner->group_id == 0 && owner->mode == 0600);
@@ -504,9 +523,8 @@ static void a_client_names_its_own_vms_and_no_others(void **state)
     assert_string_equal(ask(bob, "5,1\n32,%s\n", uid),
                         "5,1\n37,{\"links\":[{\"appliance\":\"alice.zip\"}]}\n");
     assert_int_equal(vine__registry_adopt(&world->registry, &given), 0);
-    assert_int_equal(vine__registry_give(&world->registry,
-                                         find(world, "00000000000000000000000000000001"),
-                                         vine__clients_find(&world->clients, "bob"), why),
+    assert_int_equal(give(world, "00000000000000000000000000000001",
+                          vine__clients_find(&world->clients, "bob"), why),
                      VINE_SERVER_E_DONE);
     assert_string_equal(ask(bob, "24,1\n32,%s\n33,{\"links\":[{\"appliance\":\"whole\"}]}\n", uid),
                         "24,1\n0\n");

@@ -66,17 +66,6 @@ static bool is_saved(const struct world *world, const char *name)
     return is_there;
 }
 
-static void read_file(const char *path, char *text, size_t room)
-{
-    FILE *const file = fopen(path, "r");
-    size_t size;
-
-    assert_non_null(file);
-    size = fread(text, 1, room - 1, file);
-    text[size] = '\0';
-    assert_int_equal(fclose(file), 0);
-}
-
 static void the_control_socket_is_the_servers_own(void **state)
 {
     struct world *const world = *state;
@@ -203,6 +192,51 @@ static void a_client_comes_and_goes_while_the_server_runs(void **state)
     close_server();
 }
 
+/* What is on its way to the disk is nobody else's to change, and others are served. */
+static void a_client_comes_and_goes_when_that_is_on_the_disk(void **state)
+{
+    static const char busy[] = "14,this client is being added or removed\n";
+    struct world *const world = *state;
+    char uid[VINE__CLIENT_UID_BYTES], text[200];
+    int fd, other, bob;
+
+    fd = open_controlled(world);
+    other = connect_as(world, "control");
+    bob = connect_as(world, "bob");
+    make_one(bob, uid);
+    world->saver.holds = true;
+    add_client(fd, world, "carol", "\"vms\":[]", "");
+    expect_silence(fd);
+    (void)snprintf(text, sizeof(text), "203,1\n%s204,1\n%s", busy, busy);
+    say_of(other, "203,1\n5,carol\n204,1\n32,%s\n5,carol\n", uid);
+    expect(other, text);
+    assert_false(is_saved(world, "carol"));
+    world->saver.holds = false;
+    expect(fd, "202,1\n0\n");
+    assert_true(is_saved(world, "carol"));
+    world->saver.holds = true;
+    say(fd, "203,1\n3,bob\n");
+    expect_silence(fd);
+    (void)snprintf(text, sizeof(text), "203,1\n%s", busy);
+    say(other, "203,1\n3,bob\n");
+    expect(other, text);
+    say(bob, "6,1\n3,new\n");
+    expect(bob, "6,1\n37,error 14: the client is being removed\n");
+    say(bob, "2,1\n");
+    expect(bob, "2,1\n1\n");
+    /* It stays if that cannot be written. */
+    world->registry.clients_file.work.path = "/nowhere/clients.json";
+    world->saver.holds = false;
+    expect(fd, "203,1\n13,the list of clients cannot be written\n");
+    say(bob, "6,1\n3,new\n");
+    (void)hear(bob, strlen("6,1\n32,") + 33);
+    assert_true(is_saved(world, "bob"));
+    close(fd);
+    close(other);
+    close(bob);
+    close_server();
+}
+
 static void a_vm_is_given_from_one_to_another(void **state)
 {
     struct world *const world = *state;
@@ -324,7 +358,7 @@ static void a_socket_that_cannot_be_made_keeps_no_other_from_being_there(void **
 {
     struct world *const world = *state;
     struct vine__client *const bob = vine__clients_find(&world->clients, "bob");
-    char folder[64], path[200], saved[4096];
+    char folder[64], path[200], *file;
     const char *text;
     int fd, alice;
 
@@ -340,9 +374,9 @@ static void a_socket_that_cannot_be_made_keeps_no_other_from_being_there(void **
     text = hear(fd, 1000);
     assert_non_null(strstr(text, "\"fault\": \""));
     /* It is no part of what is kept. */
-    assert_int_equal(vine__clients_save(world->clients_path, &world->clients), 0);
-    read_file(world->clients_path, saved, sizeof(saved));
-    assert_null(strstr(saved, "fault"));
+    file = vine__clients_print_file(&world->clients);
+    assert_null(strstr(file, "fault"));
+    free(file);
     /* A plain file is told from an address that somebody holds. */
     assert_int_equal(mkdir(folder, 0700), 0);
     assert_int_equal(close(open(bob->path, O_CREAT | O_EXCL | O_WRONLY, 0600)), 0);
@@ -377,6 +411,7 @@ int main(void)
         TEST(the_control_socket_is_the_servers_own),
         TEST(connections_too_many_are_ended_and_the_control_socket_has_a_place),
         TEST(a_client_comes_and_goes_while_the_server_runs),
+        TEST(a_client_comes_and_goes_when_that_is_on_the_disk),
         TEST(a_vm_is_given_from_one_to_another),
         TEST(a_socket_that_cannot_be_had_makes_no_client),
         TEST(a_socket_in_a_folder_that_others_can_change_makes_no_client),

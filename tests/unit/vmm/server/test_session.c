@@ -481,7 +481,7 @@ static void whose_a_vm_is_is_on_the_disk_before_it_is_told(void **state)
     assert_null(vine__clients_owner(&kept, uid));
     vine__clients_fini(&kept);
     /* What cannot be written has not been. */
-    world->registry.clients_path = "/nowhere/clients.json";
+    world->registry.clients_file.path = "/nowhere/clients.json";
     assert_memory_equal(ask(alice, "6,1\n3,app\n"), "6,1\n", 4);
     assert_string_equal(ask(alice, "2,1\n"), "2,1\n0\n");
     assert_int_equal(world->registry.count, 0);

@@ -196,14 +196,16 @@ static void clients_are_kept(void **state)
 {
     struct vine__clients clients = {.count = 0}, again;
     struct vine__client client = {.name = "alice", .path = "/run/vine/alice", .mode = 0660};
-    char why[VINE__CLIENTS_WHY_BYTES] = "";
+    char why[VINE__CLIENTS_WHY_BYTES] = "", *text;
 
     (void)state;
     (void)unlink(path);
     assert_int_equal(vine__clients_load(path, &again, why), 0);
     assert_int_equal(again.count, 0);
     assert_int_equal(vine__clients_add(&clients, &client, why), 0);
-    assert_int_equal(vine__clients_save(path, &clients), 0);
+    text = vine__clients_print_file(&clients);
+    assert_int_equal(vine__state_file_replace(path, text, strlen(text)), 0);
+    free(text);
     assert_int_equal(vine__clients_load(path, &again, why), 0);
     assert_int_equal(again.count, 1);
     assert_int_equal(again.all[0]->mode, 0660);
