@@ -168,12 +168,12 @@ struct vine_pipe_stats {
     uint64_t tasks_issued;
     uint64_t tasks_done; /* ended well */
     uint64_t tasks_failed;
-    uint64_t tasks_lost;   /* ended with -VINE_EPEERLOST */
-    uint64_t bytes_copied; /* by vine_data_write and vine_data_read */
-    uint64_t memory_bytes; /* of our half and what is mapped of the other */
-    uint64_t wakes_sent;   /* times that the appliance had to be woken */
-    uint64_t ids_refused;  /* completions with a late, duplicate, unknown or forged id */
-    uint32_t channels_open;
+    uint64_t tasks_lost;    /* ended with -VINE_EPEERLOST */
+    uint64_t bytes_copied;  /* by vine_data_write and vine_data_read */
+    uint64_t memory_bytes;  /* of our half and what is mapped of the other */
+    uint64_t wakes_sent;    /* times that the appliance had to be woken */
+    uint64_t ids_refused;   /* completions with a late, duplicate, unknown or forged id */
+    uint32_t channels_open; /* channels_max of its limits: threads share the last one */
     uint32_t tasks_in_flight;
     uint64_t renewals;       /* times that it went on with another appliance */
     uint64_t tasks_reissued; /* to the one that came, of those that were in flight */

@@ -51,6 +51,7 @@ struct fake_host {
     struct fake_machine machines[2];
     struct fake_link {
         bool is_plugged;
+        uint32_t channels; /* 0: nothing is said of them */
         uint64_t generation;
         uint64_t end_generations[2];
         char name[VINE_STATUS_NAME_BYTES];
@@ -121,6 +122,7 @@ static inline void fake_write_entry(struct fake_host *host, int machine, uint32_
     struct vine_status_link wanted = {
         .is_plugged = known->is_plugged,
         .end = (uint32_t)machine,
+        .channels = known->channels,
         .generation = known->generation,
         .size_bytes = {FAKE_HALF_BYTES, FAKE_HALF_BYTES},
         .sides = {known->ends[0], known->ends[1]},

@@ -24,6 +24,7 @@ struct end {
 
 struct vine__machine_link {
     char name[VINE_STATUS_NAME_BYTES];
+    uint32_t channels;
     uint64_t size_bytes[2], filled_bytes[2]; /* by who writes there */
     int fds[2];
     struct end ends[2];
@@ -101,6 +102,12 @@ int vine__machine_link_fill(struct vine__machine_link *link, uint64_t bytes_max)
         bytes_max -= piece;
     }
     return vine__machine_link_unfilled(link) > 0 ? -EAGAIN : 0;
+}
+
+void vine__machine_link_set_channels(struct vine__machine_link *link, uint32_t channels)
+{
+    VINE_ASSERT(link->ends[0].machine == NULL && link->ends[1].machine == NULL);
+    link->channels = channels;
 }
 
 int vine__machine_link_create(const char *name, const uint64_t size_bytes[2],
@@ -202,6 +209,7 @@ void vine__machine_link_enter(struct vine__machine_link *link, enum vine_status_
     const struct vine__status_entry entry = {
         .name = link->name,
         .end = own,
+        .channels = link->channels,
         .size_bytes = {link->size_bytes[0], link->size_bytes[1]},
         .sides = sides,
     };
@@ -289,6 +297,7 @@ static int enter_again(struct vine__machine_link *link, enum vine_status_end own
     for (int i = 0; i < 2; i++)
         if (entry->sides[i].generation > link->ends[i].side.generation)
             link->ends[i].side = entry->sides[i];
+    link->channels = entry->channels;
     end->machine = machine;
     end->place = *ret_place;
     *place_of(end) = (struct vine__place){.link = link, .end = own, .is_plugged = true};
@@ -427,6 +436,7 @@ int vine__machine_link_attach_host(struct vine__machine_link *link, enum vine_st
     const struct vine__status_entry entry = {
         .name = link->name,
         .end = own,
+        .channels = link->channels,
         .size_bytes = {link->size_bytes[0], link->size_bytes[1]},
         .sides = sides,
     };

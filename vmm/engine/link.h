@@ -43,6 +43,10 @@ VINE_MUST_CHECK int vine__machine_link_begin(const char *name, const uint64_t si
 VINE_MUST_CHECK int vine__machine_link_fill(struct vine__machine_link *link, uint64_t bytes_max);
 uint64_t vine__machine_link_unfilled(const struct vine__machine_link *link);
 
+/* How many channels a pipe over it may have, before an end is given to anybody; 0, as at first: as
+ * many as both sides make. It is for the appliance to keep to, which is told by its status page. */
+void vine__machine_link_set_channels(struct vine__machine_link *link, uint32_t channels);
+
 /* Detach both ends, and give the memories back once nobody maps them any more. NULL is fine. */
 void vine__machine_link_close(struct vine__machine_link *link);
 

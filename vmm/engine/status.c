@@ -226,6 +226,7 @@ void vine__status_plug(struct vine__status *status, uint32_t place,
     VINE_ASSERT(length < sizeof(own->name));
     own->is_plugged = 1;
     own->end = entry->end;
+    own->channels = entry->channels;
     own->generation++;
     own->size_bytes[0] = entry->size_bytes[0];
     own->size_bytes[1] = entry->size_bytes[1];

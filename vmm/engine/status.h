@@ -48,6 +48,7 @@ struct vine__status {
 struct vine__status_entry {
     const char *name;
     enum vine_status_end end;
+    uint32_t channels;
     uint64_t size_bytes[2];
     const struct vine_status_side *sides; /* two */
 };

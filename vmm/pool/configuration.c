@@ -10,7 +10,6 @@
 
 #define MEMORY_BYTES (UINT64_C(256) << 20)
 #define LINK_BYTES   (UINT64_C(64) << 20)
-#define CHANNELS     1
 
 static const char *const autostart_words[] = {"never", "always", "as_before"};
 static const char *const restart_words[] = {"never", "on_failure", "always"};
@@ -60,15 +59,14 @@ uint32_t vine__vm_links_read(struct vine__json_reader *reader, const json_t *obj
         link->name =
             read_name(reader, value, "name", link->appliance != NULL ? link->appliance : "");
         link->size_bytes = vine__json_size(reader, value, "size", LINK_BYTES);
-        link->channels =
-            vine__json_count(reader, value, "channels", CHANNELS, VINE__VM_CHANNELS_MAX);
+        link->channels = vine__json_count(reader, value, "channels", 0, VINE__VM_CHANNELS_MAX);
         link->has_network = vine__json_flag(reader, value, "network", false);
         link->has_serial = vine__json_flag(reader, value, "serial", false);
         if (!vine__is_power_of_two_u64(link->size_bytes) ||
             link->size_bytes < VINE__VM_LINK_BYTES_MIN ||
             link->size_bytes > VINE__VM_LINK_BYTES_MAX)
             vine__json_wrong(reader, "size", "is a power of two, from 4 KiB to 64 GiB");
-        if (link->channels == 0)
+        if (link->channels == 0 && json_object_get(value, "channels") != NULL)
             vine__json_wrong(reader, "channels", "is 1 to %d", VINE__VM_CHANNELS_MAX);
         if (!vine__json_is_well(reader))
             break;

@@ -58,9 +58,9 @@ struct vine__vm_link {
     const char *application;
     const char *appliance;
     uint64_t size_bytes; /* of each half */
-    uint32_t channels;
-    bool has_network; /* beside it, the two have a network between them */
-    bool has_serial;  /* and a virtio-serial port */
+    uint32_t channels;   /* 0: nothing is said of them */
+    bool has_network;    /* beside it, the two have a network between them */
+    bool has_serial;     /* and a virtio-serial port */
 };
 
 /* What the whole QEMU may have; 0: what there is. */

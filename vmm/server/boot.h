@@ -35,7 +35,7 @@ struct vine__boot_link {
     char appliance[VINE__VM_NAME_BYTES];
     char appliance_uid[VINE__VM_UID_BYTES];
     uint64_t size_bytes; /* of each half */
-    uint32_t channels;
+    uint32_t channels;   /* 0: nothing is said of them */
     bool has_network;
     bool has_serial;
 };

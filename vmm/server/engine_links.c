@@ -98,6 +98,7 @@ static int make(struct vine__engine *engine, const struct vine__boot_link *wante
         free(link);
         return error;
     }
+    vine__machine_link_set_channels(link->link, wanted->channels);
     vine_list_push_back(&engine->links, &link->node);
     *ret_link = link;
     return 0;

@@ -46,6 +46,7 @@ struct vine__guest_end {
 struct vine__guest_link {
     uint32_t place;
     enum vine_status_end end; /* this machine's own */
+    uint32_t channels;        /* at most; 0: nothing is said of them */
     uint64_t generation;
     uint64_t size_bytes[2]; /* by enum vine_status_end */
     char name[VINE_STATUS_NAME_BYTES];

@@ -81,6 +81,7 @@ int vine__guest_link_at(const struct vine__guest *guest, uint32_t place,
         !vine__is_name(entry.name, sizeof entry.name))
         return -VINE_ECORRUPT;
     link.end = (enum vine_status_end)entry.end;
+    link.channels = entry.channels;
     link.generation = entry.generation;
     memcpy(link.name, entry.name, sizeof link.name);
     for (int i = 0; i < 2; i++) {

@@ -77,10 +77,10 @@ struct vine_status_side {
 };
 
 struct vine_status_link {
-    uint32_t sequence;   /* odd while the host writes the entry */
-    uint32_t is_plugged; /* 0: nothing of what follows holds */
-    uint32_t end;        /* the guest's own: enum vine_status_end */
-    uint32_t reserved_1;
+    uint32_t sequence;      /* odd while the host writes the entry */
+    uint32_t is_plugged;    /* 0: nothing of what follows holds */
+    uint32_t end;           /* the guest's own: enum vine_status_end */
+    uint32_t channels;      /* that a pipe over it may have; 0: the host does not say */
     uint64_t generation;    /* raised each time that this place gets a link */
     uint64_t size_bytes[2]; /* of the memory that each end writes */
     char name[VINE_STATUS_NAME_BYTES];
@@ -111,6 +111,7 @@ VINE_LAYOUT(vine_status_link, 256);
 VINE_FIELD(vine_status_link, sequence, 0);
 VINE_FIELD(vine_status_link, is_plugged, 4);
 VINE_FIELD(vine_status_link, end, 8);
+VINE_FIELD(vine_status_link, channels, 12);
 VINE_FIELD(vine_status_link, generation, 16);
 VINE_FIELD(vine_status_link, size_bytes, 24);
 VINE_FIELD(vine_status_link, name, 40);

@@ -185,9 +185,11 @@ void vine__served_leave_links(struct vine_appliance *appliance)
 static void answer(struct vine_appliance *appliance, struct vine__served_place *place)
 {
     struct vine__why why = {""};
+    const uint32_t said = place->end.link.channels;
+    const uint32_t own = appliance->options.channels_max;
     const struct vine__grant grant = {
         .name = appliance->name,
-        .channels_max = appliance->options.channels_max,
+        .channels_max = said != 0 && said < own ? said : own,
         .tasks_max = appliance->options.tasks_max,
         .generation = appliance->common->generation,
         .why = &why,

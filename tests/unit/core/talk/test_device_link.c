@@ -730,6 +730,30 @@ static void several_links_are_served_at_once(void **state)
     served_stop(&linked->served);
 }
 
+/* What the appliance would give is less at times. */
+static void a_pipe_has_no_more_channels_than_the_host_says(void **state)
+{
+    static const struct {
+        uint32_t said, granted;
+    } rows[] = {{0, 16}, {2, 2}, {1, 1}, {17, 16}, {UINT32_MAX, 16}};
+    struct linked *linked = *state;
+
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        struct vine_pipe_limits limits;
+        struct vine_pipe *pipe;
+
+        linked->host.links[0].channels = rows[row].said;
+        fake_tell(&linked->host, 0);
+        start_appliance(linked);
+        pipe = open_pipe(linked, "pci:zip");
+        vine_pipe_get_limits(pipe, &limits);
+        assert_int_equal(limits.channels_max, rows[row].granted);
+        works(pipe);
+        vine_pipe_close(pipe);
+        served_stop(&linked->served);
+    }
+}
+
 #define LINKED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -762,6 +786,7 @@ int main(void)
         LINKED(a_link_that_is_unplugged_ends_on_both_sides),
         LINKED(a_link_is_plugged_and_unplugged_while_the_appliance_runs),
         LINKED(several_links_are_served_at_once),
+        LINKED(a_pipe_has_no_more_channels_than_the_host_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

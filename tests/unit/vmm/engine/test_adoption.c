@@ -301,6 +301,7 @@ static struct couple begin_couple(void)
                             .link = make_link("pair")};
     uint32_t place;
 
+    vine__machine_link_set_channels(couple.link, 5);
     assert_int_equal(
         vine__machine_link_attach(couple.link, APPLICATION, couple.machines[0], 1, &place), 0);
     for (int i = 0; i < 2; i++) {
@@ -386,6 +387,7 @@ static void links_are_entered_again_and_no_guest_sees_a_change(void **state)
                      before[0].sides[APPLIANCE].generation + 1);
     assert_int_equal(couple.machines[1]->status.page->links[0].generation,
                      before[1].generation + 1);
+    assert_int_equal(couple.machines[1]->status.page->links[0].channels, 5);
     close_couple(&couple);
 }
 

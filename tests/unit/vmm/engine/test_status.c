@@ -49,8 +49,11 @@ static const struct vine_status_side sides[2] = {
     {.state = VINE_STATUS_LOST, .reason = VINE_STATUS_REASON_PANIC, .generation = 9},
 };
 
-static const struct vine__status_entry entry = {
-    .name = "zstd", .end = VINE_STATUS_APPLIANCE, .size_bytes = {4096, 8192}, .sides = sides};
+static const struct vine__status_entry entry = {.name = "zstd",
+                                                .end = VINE_STATUS_APPLIANCE,
+                                                .channels = 4,
+                                                .size_bytes = {4096, 8192},
+                                                .sides = sides};
 
 static void a_new_page_has_places_and_no_links(void **state)
 {
@@ -90,6 +93,7 @@ static void an_entry_says_all_of_its_link(void **state)
     assert_int_equal(link->sequence, 2);
     assert_int_equal(link->is_plugged, 1);
     assert_int_equal(link->end, VINE_STATUS_APPLIANCE);
+    assert_int_equal(link->channels, 4);
     assert_int_equal(link->generation, 1);
     assert_int_equal(link->size_bytes[0], 4096);
     assert_int_equal(link->size_bytes[1], 8192);

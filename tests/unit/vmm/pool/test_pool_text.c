@@ -98,6 +98,11 @@ static void a_configuration_has_defaults_and_starts_by_itself_never(void **state
     assert_int_equal(configuration.autostart, VINE__VM_AUTOSTART_NEVER);
     assert_int_equal(configuration.restart, VINE__VM_RESTART_NEVER);
     vine__vm_configuration_fini(&configuration);
+    assert_int_equal(parse("{\"version\": 1, \"name\": \"a\", \"links\": [{\"appliance\": \"b\"}]}",
+                           &configuration, &problem),
+                     0);
+    assert_int_equal(configuration.links[0].channels, 0);
+    vine__vm_configuration_fini(&configuration);
     assert_int_equal(
         parse("{\"version\": 1, \"name\": \"a\", \"memory\": \"1G\", \"processors\": 4,"
               " \"kernel_options\": [\"quiet\"], \"disks\": [{\"name\": \"root\"},"

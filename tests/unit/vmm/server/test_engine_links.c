@@ -7,6 +7,7 @@
 #include "engine_world.h"
 
 #include "arch/wake/epoll.h"
+#include "vmm/engine/machine_internal.h"
 
 #define LINK_BYTES (64 << 10)
 
@@ -137,6 +138,19 @@ static uint32_t link_count(void)
     return count;
 }
 
+/* What its guest reads of the link that it has. */
+static const struct vine_status_link *page_entry(const struct vm *vm)
+{
+    const struct vine_status_page *const page =
+        vine__engine_find(&engine, vm->boot.uid)->machine->status.page;
+    uint32_t place = 0;
+
+    while (place < page->link_count && page->links[place].is_plugged == 0)
+        place++;
+    assert_true(place < page->link_count);
+    return &page->links[place];
+}
+
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 static void a_link_is_there_once_both_run_whoever_was_first(void **state)
@@ -150,6 +164,8 @@ static void a_link_is_there_once_both_run_whoever_was_first(void **state)
         run(ends[!first]);
         until_turned(are_attached());
         assert_int_equal(link_count(), 1);
+        for (int end = 0; end < 2; end++)
+            assert_int_equal(page_entry(ends[end])->channels, 1);
         stop(ends[0]);
         until_turned(link_count() == 0);
         stop(ends[1]);
