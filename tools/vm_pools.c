@@ -74,8 +74,10 @@ static void tell_problems(const json_t *pool, const char *name)
     }
 }
 
-/* *ret_is_open: it is there, and open. Another one of this name is an error. */
-static int look(struct vm_server *server, const char *folder, const char *name, bool *ret_is_open)
+/* *ret_is_open: it is there, and open; then it has these links. Another one of this name is an
+ * error. */
+static int look(struct vm_server *server, const char *folder, const char *name, bool *ret_is_open,
+                json_t **ret_links)
 {
     const json_t *pool;
     json_t *pools;
@@ -103,16 +105,19 @@ static int look(struct vm_server *server, const char *folder, const char *name, 
             break;
         }
         *ret_is_open = json_is_true(json_object_get(pool, "open"));
+        json_decref(*ret_links);
+        *ret_links = json_incref(json_object_get(pool, "links"));
         tell_problems(pool, name);
     }
     json_decref(pools);
     return status;
 }
 
-static int have(struct vm_server *server, const char *folder, const char *name, bool is_to_open)
+static int have(struct vm_server *server, const char *folder, const char *name, bool is_to_open,
+                json_t **ret_links)
 {
     bool is_open;
-    int status = look(server, folder, name, &is_open);
+    int status = look(server, folder, name, &is_open, ret_links);
 
     if (status != STATUS_DONE || is_open)
         return status;
@@ -125,7 +130,7 @@ static int have(struct vm_server *server, const char *folder, const char *name, 
     status = vm_server_ask_waiting(server, VM_POOL_OPENING_MS, VINE_SERVER_OPEN_POOL, "ss", folder,
                                    name);
     message_progress("");
-    return status == STATUS_DONE ? look(server, folder, name, &is_open) : status;
+    return status == STATUS_DONE ? look(server, folder, name, &is_open, ret_links) : status;
 }
 
 /* ---- VMs in their order ---------------------------------------------------------------------- */
@@ -152,9 +157,35 @@ static struct pool_vm *find_named(const struct vm_pool *pool, const char *name)
     return NULL;
 }
 
-/* One is behind each appliance that it is linked to. A circle ends where all have been looked at as
- * often as there are VMs. */
-static int sort(struct vm_pool *pool)
+/* Links of this application, or NULL of those that they name. Returns whether one of them stands
+ * further behind for them. */
+static bool stand_behind(const struct vm_pool *pool, struct pool_vm *application,
+                         const json_t *links)
+{
+    const json_t *link;
+    bool is_changed = false;
+    size_t at;
+
+    json_array_foreach(links, at, link)
+    {
+        const struct pool_vm *const appliance =
+            find_named(pool, json_string_value(json_object_get(link, "appliance")));
+        struct pool_vm *const vm =
+            application != NULL
+                ? application
+                : find_named(pool, json_string_value(json_object_get(link, "application")));
+
+        if (vm == NULL || appliance == NULL || appliance->depth < vm->depth)
+            continue;
+        vm->depth = appliance->depth + 1;
+        is_changed = true;
+    }
+    return is_changed;
+}
+
+/* One is behind each appliance that it is linked to, by its configuration or the pool's links. A
+ * circle ends where all have been looked at as often as there are VMs. */
+static int sort(struct vm_pool *pool, const json_t *links)
 {
     json_t **const configurations = calloc(pool->count + 1, sizeof(json_t *));
     bool is_changed = true;
@@ -163,22 +194,10 @@ static int sort(struct vm_pool *pool)
     for (size_t i = 0; status == STATUS_DONE && i < pool->count; i++)
         status = vm_configuration_look(pool->server, pool->vms[i].vm.uid, &configurations[i]);
     for (size_t round = 0; status == STATUS_DONE && is_changed && round < pool->count; round++) {
-        is_changed = false;
-        for (size_t i = 0; i < pool->count; i++) {
-            const json_t *link;
-            size_t at;
-
-            json_array_foreach(json_object_get(configurations[i], "links"), at, link)
-            {
-                const struct pool_vm *const appliance =
-                    find_named(pool, json_string_value(json_object_get(link, "appliance")));
-
-                if (appliance == NULL || appliance->depth < pool->vms[i].depth)
-                    continue;
-                pool->vms[i].depth = appliance->depth + 1;
-                is_changed = true;
-            }
-        }
+        is_changed = stand_behind(pool, NULL, links);
+        for (size_t i = 0; i < pool->count; i++)
+            is_changed |=
+                stand_behind(pool, &pool->vms[i], json_object_get(configurations[i], "links"));
     }
     for (size_t i = 0; configurations != NULL && i < pool->count; i++)
         json_decref(configurations[i]);
@@ -195,7 +214,7 @@ static int by_depth(const void *left, const void *right)
     return strcmp(a->vm.name, b->vm.name);
 }
 
-static int list(struct vm_pool *pool)
+static int list(struct vm_pool *pool, const json_t *links)
 {
     struct vm *all = NULL;
     char *uids = NULL;
@@ -209,7 +228,7 @@ static int list(struct vm_pool *pool)
     if (status == STATUS_DONE)
         status = keep(uids, all, count, pool);
     if (status == STATUS_DONE)
-        status = sort(pool);
+        status = sort(pool, links);
     if (status == STATUS_DONE && pool->count > 0)
         qsort(pool->vms, pool->count, sizeof(pool->vms[0]), by_depth);
     free(uids);
@@ -223,14 +242,16 @@ int vm_pool_open(const char *socket, const char *operand, bool is_to_open, struc
 {
     struct vm_pool pool = {.count = 0};
     char *folder = NULL;
+    json_t *links = NULL;
     int status = split(operand, &folder, &pool.name);
 
     if (status == STATUS_DONE)
         status = vm_server_open(socket, &pool.server);
     if (status == STATUS_DONE)
-        status = have(pool.server, folder, pool.name, is_to_open);
+        status = have(pool.server, folder, pool.name, is_to_open, &links);
     if (status == STATUS_DONE)
-        status = list(&pool);
+        status = list(&pool, links);
+    json_decref(links);
     free(folder);
     if (status == STATUS_DONE)
         *ret_pool = pool;

@@ -2,7 +2,7 @@
 # test: timeout=600
 #
 # A pool by a real server and real machines: up, what the verbs on VMs say meanwhile, the console,
-# down; the pool comes back with the next server.
+# down; twice, with a reboot in between, after which the pool and its clients are what they were.
 . "$VINE_SOURCE_DIR/tests/e2e/lib.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/guest.sh"
 . "$VINE_SOURCE_DIR/tests/e2e/vm_server.sh"
@@ -51,7 +51,7 @@ said "no pool for this client's VMs"
 said '\--owner says which'
 
 # A client has its VM as soon as it is given, and nothing else.
-expect 0 "$vine" client add alice -s run/control.sock --vms 1 --pool farm
+expect 0 "$vine" client add alice -s run/control.sock --vms 1 --pool farm --mode 640
 expect 0 "$vine" client give app alice -s run/control.sock
 [ "$("$vine" vm ls -s run/alice.sock --json | jq -r '.[].name')" = app ] || fail "alice has not app"
 until "$vine" vm log app -s run/alice.sock | grep -q .; do command sleep 0.1; done
@@ -72,12 +72,27 @@ expect 0 "$vine" vm limits zip --processors 2 -s run/control.sock
 "$vine" vm show zip -s run/control.sock --json >shown
 jq -e '.configuration.disks == [{"name": "root", "read_only": true}] and .configuration.processors == 2' shown >/dev/null ||
     fail "not changed: $(cat shown)"
+"$vine" client ls -s run/control.sock --json >clients
 end_server
 
-# All of it is back with the next one.
+# A link of the pool, and not of a machine's own, has its appliance started first, too.
+expect 0 "$vine" pool add farm add
+jq '.links = [{"application": "add", "appliance": "zip", "size": "1M"}]' farm.json >linked
+cat linked >farm.json
+
+# A reboot: all of it is back.
+rm -r run
 begin_server --config none.conf
+[ "$(stat -c %a run/alice.sock)" = 640 ] || fail "another mode: $(ls -l run)"
+"$vine" client ls -s run/control.sock --json | diff clients - || fail "another client"
 [ "$("$vine" vm ls -s run/alice.sock --json | jq -r '.[].name')" = app ] || fail "alice has not app any more"
-[ "$("$vine" vm ls -s run/control.sock --json | jq length)" = 2 ] || fail "the pool is not back"
+[ "$("$vine" vm ls -s run/control.sock --json | jq -r '.[].state' | sort -u)" = off ] || fail "it runs again by itself"
+expect 1 "$vine" up farm -s run/control.sock --json >shown
+said 'add: .*the VM has no kernel'
+[ "$(jq -r '.[] | "\(.name) \(.running)"' shown | tr '\n' ' ')" = "zip true add false app true " ] ||
+    fail "not in their order: $(cat shown)"
+expect 0 "$vine" down farm -s run/control.sock --timeout 20s >shown
+[ "$(sed -n 's/: off.*//p' shown | tr '\n' ' ')" = "app zip " ] || fail "not in their order: $(cat shown)"
 expect 0 "$vine" down farm -s run/control.sock --close
 expect 0 "$vine" pool check farm
 expect 0 "$vine" vm ls -s run/control.sock --json >shown

@@ -57,10 +57,12 @@ static json_t *print_pool(const struct vine__pool_state *pool)
     for (uint32_t i = 0; i < pool->finding_count; i++)
         (void)json_array_append_new(findings, json_pack("{s:s, s:s}", "vm", pool->findings[i].vm,
                                                         "text", pool->findings[i].text));
-    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o}", "name", pool->name, "folder",
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "name", pool->name, "folder",
                      pool->folder, "open", pool->is_open, "vms", (json_int_t)pool->vm_count,
                      "usable", (json_int_t)pool->usable_count, "size", (json_int_t)pool->size_bytes,
-                     "free", (json_int_t)pool->free_bytes, "problems", findings);
+                     "free", (json_int_t)pool->free_bytes, "links",
+                     pool->links != NULL ? json_incref(pool->links) : json_array(), "problems",
+                     findings);
 }
 
 static char *print_pools(const struct vine__pool_work *work)

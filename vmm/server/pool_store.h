@@ -25,6 +25,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 /* Of server.conf, and as many again that were opened since. */
 #define VINE__POOLS_MAX 128
 
@@ -58,6 +60,7 @@ struct vine__pool_state {
     uint64_t size_bytes, free_bytes; /* of the file system in it; 0: it is mounted, or not open */
     struct vine__pool_finding *findings;
     uint32_t finding_count;
+    json_t *links;                     /* of NAME.json, as it has them; NULL: none */
     struct vine__pool_member *members; /* the store's: those that are usable */
     uint32_t member_count;
 };

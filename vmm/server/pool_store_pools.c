@@ -244,7 +244,9 @@ static bool describe(const struct vine__pool_opened *opened, struct vine__pool_s
     state->size_bytes = contents->size_bytes;
     state->free_bytes = contents->free_bytes;
     state->members = calloc(contents->vm_count + 1U, sizeof(*state->members));
-    is_whole = is_whole && state->members != NULL;
+    state->links = json_deep_copy(json_object_get(contents->settings.json, "links"));
+    is_whole = is_whole && state->members != NULL &&
+               (state->links != NULL || contents->settings.link_count == 0);
     if (contents->problem.text[0] != '\0')
         is_whole = is_whole && find_fault(state, "", contents->problem.text);
     for (uint32_t i = 0; is_whole && i < contents->vm_count; i++)
@@ -299,6 +301,7 @@ bool vine__pool_state_copy(const struct vine__pool_state *state, struct vine__po
     copy.folder = copy.mount_point = NULL;
     copy.findings = NULL;
     copy.members = NULL;
+    copy.links = json_incref(state->links);
     const bool is_whole = copy_text(&copy.folder, state->folder) &&
                           copy_text(&copy.mount_point, state->mount_point) &&
                           copy_array((void **)&copy.findings, state->findings,
@@ -330,6 +333,7 @@ void vine__pool_states_free(struct vine__pool_state *states, uint32_t count)
         free(states[i].mount_point);
         free(states[i].findings);
         free(states[i].members);
+        json_decref(states[i].links);
     }
     free(states);
 }
