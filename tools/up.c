@@ -34,7 +34,7 @@ static int start(struct vm_server *server, const struct vm *vm, uint64_t timeout
     if (strcmp(vm->state, "stopping") == 0)
         status = vm_wait(server, vm->uid, "off", timeout_ms);
     if (status == STATUS_DONE && (vm_state_is_off(vm->state) || strcmp(vm->state, "stopping") == 0))
-        status = vm_execute(server, vm->uid, "", ret_console);
+        status = vm_execute(server, vm->uid, "", timeout_ms, ret_console);
     if (status == STATUS_DONE && strcmp(vm->state, "paused") != 0)
         status = vm_wait_running(server, vm, timeout_ms);
     return status;

@@ -171,7 +171,8 @@ static int check_link(const char *path, uint32_t server_user)
     return STATUS_DONE;
 }
 
-/* A terminal device and nothing else. */
+/* A terminal device and nothing else. What it has kept from before is of no use: QEMU says no more
+ * to a terminal that it knows nobody has open, and so that is a piece of what was said. */
 static int open_console(const char *path, int *ret_fd)
 {
     const int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -185,6 +186,7 @@ static int open_console(const char *path, int *ret_fd)
         (void)close(fd);
         return STATUS_FAILED;
     }
+    (void)tcflush(fd, TCIFLUSH);
     *ret_fd = fd;
     return STATUS_DONE;
 }
@@ -205,27 +207,69 @@ static int find_of(struct vm_server *server, const struct vm *vm, char **ret_pat
     return status;
 }
 
-static int find(const struct console_values *values, const char *operand, char **ret_path)
+/*
+ * The log has what was said before we opened the terminal, and since then both have it: where the
+ * log ends as the terminal begins, that is the same, and shown once. What is in the log and on its
+ * way to the terminal at this moment comes twice; nothing is missing.
+ */
+static void show_history(const char *log, size_t size, int fd)
 {
-    struct vm_server *server;
+    static char said[128 << 10];
+    size_t count = 0, both;
+    ssize_t got;
+
+    while (count < sizeof(said) && (got = read(fd, said + count, sizeof(said) - count)) > 0)
+        count += (size_t)got;
+    both = count < size ? count : size;
+    while (memcmp(log + size - both, said, both) != 0)
+        both--;
+    vm_text_print(log, size);
+    (void)fwrite(said + both, 1, count - both, stdout);
+    (void)fflush(stdout);
+}
+
+static int open_with_history(const struct console_values *values, struct vm_server *server,
+                             const struct vm *vm, const char *path, int *ret_fd)
+{
     char *log = NULL;
     size_t size = 0;
+    int fd;
+    int status = open_console(path, &fd);
+
+    if (status == STATUS_DONE && !values->no_history) {
+        status = vm_log_get(server, vm->uid, 0, &log, &size);
+        if (status == STATUS_DONE)
+            show_history(log, size, fd);
+        else
+            (void)close(fd);
+        free(log);
+    }
+    if (status == STATUS_DONE)
+        *ret_fd = fd;
+    return status;
+}
+
+/* The console, open; or with --json told, and -1. */
+static int find(const struct console_values *values, const char *operand, int *ret_fd)
+{
+    struct vm_server *server;
+    char *path = NULL;
     struct vm vm;
     int status = vm_open(values->socket, operand, &server, &vm);
 
     if (status != STATUS_DONE)
         return status;
-    status = find_of(server, &vm, ret_path);
-    if (status == STATUS_DONE && !values->no_history && !values->json) {
-        status = vm_log_get(server, vm.uid, 0, &log, &size);
-        if (status != STATUS_DONE)
-            free(*ret_path);
+    status = find_of(server, &vm, &path);
+    if (status == STATUS_DONE && values->json) {
+        json_t *const object = json_object();
+
+        json_set_name(object, "console", path);
+        status = json_print(object);
+    } else if (status == STATUS_DONE) {
+        status = open_with_history(values, server, &vm, path, ret_fd);
     }
     vm_server_close(server);
-    if (log != NULL)
-        vm_text_print(log, size);
-    (void)fflush(stdout);
-    free(log);
+    free(path);
     return status;
 }
 
@@ -233,22 +277,9 @@ static int run_console(const struct arguments *arguments)
 {
     struct console console = {.fd = -1, .has_input = true};
     sigset_t outside;
-    char *path = NULL;
-    const struct console_values *const values = arguments->values;
-    int status = find(values, arguments->operands[0], &path);
+    const int status = find(arguments->values, arguments->operands[0], &console.fd);
 
-    if (status != STATUS_DONE)
-        return status;
-    if (values->json) {
-        json_t *const object = json_object();
-
-        json_set_name(object, "console", path);
-        free(path);
-        return json_print(object);
-    }
-    status = open_console(path, &console.fd);
-    free(path);
-    if (status != STATUS_DONE)
+    if (status != STATUS_DONE || console.fd < 0)
         return status;
     catch_signals(&outside);
     make_raw(&console);

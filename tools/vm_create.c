@@ -24,10 +24,12 @@ struct create_values {
 static int make(struct vm_server *server, const struct create_values *values, const char *name,
                 char **ret_uid)
 {
-    const int status = values->owner != NULL
-                           ? vm_server_ask(server, VINE_SERVER_OVER_ALL + VINE_SERVER_CREATE, "ss",
-                                           values->owner, name)
-                           : vm_server_ask(server, VINE_SERVER_CREATE, "s", name);
+    const int status =
+        values->owner != NULL
+            ? vm_server_ask_waiting(server, VM_SERVER_CHANGE_MS,
+                                    VINE_SERVER_OVER_ALL + VINE_SERVER_CREATE, "ss", values->owner,
+                                    name)
+            : vm_server_ask_waiting(server, VM_SERVER_CHANGE_MS, VINE_SERVER_CREATE, "s", name);
 
     if (values->owner == NULL && vm_server_error(server) == VINE_SERVER_E_LIMIT &&
         vm_server_number(server, VINE_SERVER_CREATE) != VINE_SERVER_CREATE)
@@ -69,7 +71,8 @@ static void take_back(const char *socket, const char *uid)
 
     if (vm_server_open(socket, &server) != STATUS_DONE)
         return;
-    (void)vm_server_ask(server, vm_server_number(server, VINE_SERVER_DELETE), "s", uid);
+    (void)vm_server_ask_waiting(server, VM_SERVER_CHANGE_MS,
+                                vm_server_number(server, VINE_SERVER_DELETE), "s", uid);
     vm_server_close(server);
 }
 

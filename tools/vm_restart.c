@@ -22,7 +22,7 @@ static int restart_one(struct vm_server *server, const struct vm *vm, void *cont
     (void)object;
     if (status != STATUS_DONE || values->no_wait)
         return status;
-    return vm_wait(server, vm->uid, "running", timeout_ms + VM_WAIT_MS);
+    return vm_wait_running(server, vm, timeout_ms + VM_WAIT_MS);
 }
 
 static int run_restart(const struct arguments *arguments)

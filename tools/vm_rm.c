@@ -20,7 +20,8 @@ struct rm_values {
 static int remove_one(struct vm_server *server, const struct vm *vm, void *context, json_t *object)
 {
     (void)context, (void)object;
-    return vm_server_ask(server, vm_server_number(server, VINE_SERVER_DELETE), "s", vm->uid);
+    return vm_server_ask_waiting(server, VM_SERVER_CHANGE_MS,
+                                 vm_server_number(server, VINE_SERVER_DELETE), "s", vm->uid);
 }
 
 static int run_rm(const struct arguments *arguments)

@@ -606,7 +606,7 @@ static int upload(struct vm_server *server, uint32_t number, const char *uid, co
         status = send_file(server, fd, path, (uint64_t)file.st_size, &has_answered);
     if (status != STATUS_DONE)
         return status;
-    status = take_answer(server, server->silent_ns, number);
+    status = take_answer(server, server->silent_ns + VM_SERVER_CHANGE_MS * 1000000, number);
     if (status == STATUS_DONE && has_answered)
         return vm_server_nonsense(server, "it has a file that was not sent yet");
     /* What follows it would take for the rest of the file. */

@@ -33,7 +33,9 @@
 
 #include "vmm/server/server_protocol.h"
 
-#define VM_SERVER_SILENT_NS  (60 * UINT64_C(1000000000))
+#define VM_SERVER_SILENT_NS (60 * UINT64_C(1000000000))
+/* For a change of a pool, which may be behind another one's, with a disk in it. */
+#define VM_SERVER_CHANGE_MS  (600 * UINT64_C(1000))
 #define VM_SERVER_LIST_BYTES (8U << 20) /* the most that a server says in one value */
 
 struct vm_server;

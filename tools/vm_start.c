@@ -21,14 +21,15 @@ struct start_values {
 static int start_one(struct vm_server *server, const struct vm *vm, void *context, json_t *object)
 {
     const struct start_values *const values = context;
+    const uint64_t timeout_ms = vm_milliseconds(values->timeout_ns, VM_WAIT_MS);
     char *console;
-    int status =
-        vm_execute(server, vm->uid, values->options != NULL ? values->options : "", &console);
+    int status = vm_execute(server, vm->uid, values->options != NULL ? values->options : "",
+                            timeout_ms, &console);
 
     if (status != STATUS_DONE)
         return status;
     if (!values->no_wait)
-        status = vm_wait_running(server, vm, vm_milliseconds(values->timeout_ns, VM_WAIT_MS));
+        status = vm_wait_running(server, vm, timeout_ms);
     if (object != NULL)
         json_set_name(object, "console", console);
     else if (status == STATUS_DONE)

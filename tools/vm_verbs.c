@@ -298,10 +298,10 @@ int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_
 }
 
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
-               char **ret_console)
+               uint64_t timeout_ms, char **ret_console)
 {
-    const int status =
-        vm_server_ask(server, vm_server_number(server, VINE_SERVER_EXECUTE), "ss", uid, parameters);
+    const int status = vm_server_ask_waiting(
+        server, timeout_ms, vm_server_number(server, VINE_SERVER_EXECUTE), "ss", uid, parameters);
 
     return status != STATUS_DONE ? status : vm_server_text(server, ret_console, 512);
 }
@@ -358,7 +358,8 @@ int vm_configuration_set(struct vm_server *server, const char *uid, const json_t
         return STATUS_FAILED;
     }
     status =
-        vm_server_ask(server, vm_server_number(server, VINE_SERVER_CONFIGURE), "ss", uid, text);
+        vm_server_ask_waiting(server, VM_SERVER_CHANGE_MS,
+                              vm_server_number(server, VINE_SERVER_CONFIGURE), "ss", uid, text);
     free(text);
     return status;
 }

@@ -70,9 +70,10 @@ int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_
 /* The object of one that failed, which the last error tells of. */
 void vm_error_json(json_t *object);
 
-/* Have it boot, with these parameters; its console's path is for free(). */
+/* Have it boot, with these parameters; its console's path is for free(). Its disks may have to be
+ * copied before, which takes as long as it takes: so long is it waited for at least. */
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
-               char **ret_console);
+               uint64_t timeout_ms, char **ret_console);
 
 /* Where the console of one that runs is; for free(). */
 int vm_console_get(struct vm_server *server, const char *uid, char **ret_path);

@@ -202,7 +202,9 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     expect(2, "x:2:", "echo '{' >x; vine vm configure zip x -s alice");
     expect(2, "unable to open x/y: ", "vine vm configure zip x/y -s alice");
     expect(2, "this is no JSON object", "echo [] | vine vm configure zip - -s alice");
+    expect(0, "", "vine vm start zip -s alice");
     served->machines.refuses = true;
+    expect(1, "zip: off: unstarted, no /dev/kvm here", "vine vm restart zip -s alice");
     expect(1, "no  dev kvm here", "vine vm start zip -s alice");
     served->machines.refuses = false;
 }
@@ -447,10 +449,16 @@ static void a_console_is_left_with_the_terminal_as_it_was(void **state)
     expect(0, link, "vine vm start zip -s alice");
     expect(0, link, "vine vm console zip -s alice --json");
     expect(0, link, "vine vm show zip -s alice --json");
+    served->machines.said_fds[0] = guest;
+    served->machines.said_fds[1] = line;
     for (int by_signal = 0; by_signal < 2; by_signal++) {
+        assert_int_equal(write(guest, "stale", 5), 5);
+        assert_int_equal(poll(&(struct pollfd){.fd = line, .events = POLLIN}, 1, -1), 1);
         child = begin_console(ours_name);
         until_says(ours, "Ctrl-]");
-        assert_non_null(strstr(said, "has said this"));
+        assert_null(strstr(said, "stale"));
+        /* Each byte once, also of what is said while somebody comes. */
+        assert_non_null(strstr(said, "the guest\r\nhas said this\r\nand that\r\n"));
         assert_int_equal(write(guest, "login: ", 7), 7);
         until_says(ours, "login: ");
         assert_int_equal(write(ours, "me\r\x03", 4), 4);
@@ -466,6 +474,7 @@ static void a_console_is_left_with_the_terminal_as_it_was(void **state)
         assert_true(after.c_iflag == before.c_iflag && after.c_oflag == before.c_oflag &&
                     after.c_cflag == before.c_cflag && after.c_lflag == before.c_lflag);
     }
+    served->machines.said_fds[0] = 0;
     assert_int_equal(unlink(link), 0);
     /* Nothing of somebody else's, and nothing that is no terminal. */
     expect(1, "/console: No such file", "vine vm console zip -s alice");

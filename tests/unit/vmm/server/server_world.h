@@ -30,6 +30,7 @@
 #include "vmm/server/state_file.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #define FAKES_MAX   256
 #define WORLD_PIECE 7 /* bytes in which requests come */
@@ -54,6 +55,8 @@ struct fake_machines {
     const char *late_console; /* is told when it runs; NULL: another one, when it was executed */
     struct vine__console_owner owner; /* to whom a console was given last */
     uint32_t cleared_count;           /* of those that are off, and nothing is left of them */
+    int said_fds[2]; /* who asks for the log: its end is written to the first of these terminals'
+                      * ends, and more, and can be read at the other one. 0: nothing is */
     const char *left_uid; /* of the one that a former engine has left running, or NULL */
 };
 
@@ -188,11 +191,17 @@ static inline bool fake_step(struct fake_machines *fake)
 static inline size_t fake_log(struct vine__machines *machines, const char *uid, char *bytes,
                               size_t room)
 {
-    static const char log[] = "the guest\nhas said this\n";
+    static const char log[] = "the guest\nhas said this\n", there[] = "said this\nand that\n";
+    const struct fake_machines *const fake = (struct fake_machines *)machines;
     const size_t size = room < sizeof(log) - 1 ? room : sizeof(log) - 1;
 
-    (void)machines;
     (void)uid;
+    if (fake->said_fds[0] > 0) {
+        struct pollfd arrival = {.fd = fake->said_fds[1], .events = POLLIN};
+
+        assert_int_equal(write(fake->said_fds[0], there, sizeof(there) - 1), sizeof(there) - 1);
+        assert_int_equal(poll(&arrival, 1, -1), 1);
+    }
     memcpy(bytes, log + sizeof(log) - 1 - size, size);
     return size;
 }
