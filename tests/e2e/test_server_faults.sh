@@ -29,6 +29,8 @@ is_well() {
 build_guest guest --quiet
 head -c 2000000 /dev/urandom >one
 head -c 1500000 /dev/urandom >two
+echo '{"kernel_options": ["quiet"]}' >configuration
+"$vine" pool create second --size 16M
 "$vine" pool create farm --size 160M
 "$vine" pool add farm deaf --guest guest --memory 128M --kernel-option panic=0 --kernel-option rdinit=/nothing
 "$vine" pool add farm base --kernel one
@@ -81,16 +83,30 @@ for turn in 1 2; do
     "$vine" client add alice --pool farm -s "$socket" >/dev/null 2>&1 || :
     verb "$vine" vm create web --owner alice --kernel one
     verb "$vine" vm kernel base two
-    verb "$vine" vm disk base data one
+    verb "$vine" vm initrd base one
+    verb "$vine" vm disk base root one
     verb "$vine" vm limits base --memory "$((256 + turn))M"
+    verb "$vine" vm configure base configuration
+    verb "$vine" client give base alice
     verb "$vine" vm rm base
+    verb "$vine" up second
+    verb "$vine" down second --close
+    verb "$vine" vm start deaf
+    "$vine" vm start deaf -s "$socket" >/dev/null 2>&1 || :
+    expect 0 "$vine" vm wait deaf running -s "$socket" --timeout 100s
+    verb "$vine" vm stop deaf --timeout 1s
+    "$vine" vm kill deaf -s "$socket" >/dev/null 2>&1 || :
+    expect 0 "$vine" vm wait deaf off -s "$socket" --timeout 100s
     "$vine" client ls -s "$socket" --json | jq -e '.clients | length == 1' >/dev/null || fail "clients: $("$vine" client ls -s "$socket" --json)"
     for vm in $("$vine" vm ls -s "$socket" --json | jq -r '.[] | select(.name != "deaf").name'); do
         expect 0 "$vine" vm rm "$vm" -s "$socket"
     done
-    expect 0 "$vine" client rm alice -s "$socket"
+    verb "$vine" client rm alice
+    "$vine" client rm alice -s "$socket" >/dev/null 2>&1 || :
+    "$vine" client ls -s "$socket" --json | jq -e '.clients == []' >/dev/null || fail "clients: $("$vine" client ls -s "$socket" --json)"
     end_server
     is_well
+    [ "$("$vine" pool check second 2>&1)" = 'second: well' ] || fail "not well: $("$vine" pool check second 2>&1)"
     "$vine" pool add farm base --kernel one
     serve
 done

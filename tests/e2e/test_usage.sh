@@ -86,13 +86,17 @@ if [ -e /dev/full ]; then
 fi
 
 # Help, man pages and completions come from the same tables.
-for verb in run appliance procs pipes config doctor bench "guest build" "guest run" "guest ctl" "guest bells" help version; do
+for shell in bash zsh fish; do "$vine" help --completion $shell >complete.$shell; done
+for verb in run appliance procs pipes config doctor bench "guest build" "guest run" "guest ctl" "guest bells" \
+    "pool create" "pool ls" "pool show" "pool check" "pool add" "pool rm" "pool export" server up down \
+    "vm create" "vm ls" "vm show" "vm start" "vm stop" "vm restart" "vm kill" "vm console" "vm log" \
+    "vm events" "vm wait" "vm configure" "vm rm" "vm kernel" "vm initrd" "vm disk" "vm limits" \
+    "client add" "client ls" "client rm" "client give" help version; do
     "$vine" $verb --help >shown || fail "$verb --help"
     grep -q "usage: vine $verb" shown || fail "$verb --help has no usage"
     "$vine" help $verb | cmp - shown || fail "vine help $verb is another"
     "$vine" help --man $verb >page
     grep -q '^.SH OPTIONS' page || fail "no man page of $verb"
-    for shell in bash zsh fish; do "$vine" help --completion $shell >complete.$shell; done
     for option in $(sed -n 's/^  *\(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' shown); do
         grep -q "$(printf '%s' "$option" | sed 's/-/\\\\-/g')" page ||
             fail "$option of $verb has no place in its page"

@@ -96,10 +96,10 @@ static void what_is_not_permitted_changes_nothing(void **state)
 static void a_vm_of_another_is_as_one_that_is_not_there(void **state)
 {
     static const char *const requests[] = {
-        "5,1\n32,%s\n",       "8,1\n32,%s\n1,x\n",  "9,1\n32,%s\n0,\n",  "11,1\n32,%s\n",
-        "13,1\n32,%s\n0\n",   "14,1\n32,%s\n",      "15,1\n32,%s\n0\n",  "16,1\n32,%s\n",
-        "17,1\n32,%s\n1,x\n", "18,1\n32,%s\n1,x\n", "20,1\n32,%s\n10\n", "23,1\n32,%s\n3,off\n0\n",
-        "24,1\n32,%s\n2,{}\n"};
+        "5,1\n32,%s\n",        "8,1\n32,%s\n1,x\n",  "9,1\n32,%s\n0,\n",  "11,1\n32,%s\n",
+        "13,1\n32,%s\n0\n",    "14,1\n32,%s\n",      "15,1\n32,%s\n0\n",  "16,1\n32,%s\n",
+        "17,1\n32,%s\n1,x\n",  "18,1\n32,%s\n1,x\n", "20,1\n32,%s\n10\n", "23,1\n32,%s\n3,off\n0\n",
+        "24,1\n32,%s\n2,{}\n", "25,1\n32,%s\n"};
     struct world *const world = *state;
     struct caller *const alice = call_in(world, "alice"), *const bob = call_in(world, "bob");
     char uid[VINE__CLIENT_UID_BYTES];
