@@ -102,8 +102,10 @@ static void print_event(const char *event, const struct vine__vm *vm, const char
 
 static void hear_of_states(struct vine__watcher *watcher, const struct vine__vm *vm)
 {
+    char room[VINE__VM_END_BYTES];
+
     (void)watcher;
-    print_event("vm", vm, vine__vm_is_off(vm) ? vm->ended_text : NULL);
+    print_event("vm", vm, vine__vm_is_off(vm) ? vine__vm_end_text(vm, room) : NULL);
     if (vm->state == VINE__VM_OFF && own.stops_vms)
         vine_work_post(&own.stopped);
 }

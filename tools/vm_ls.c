@@ -16,49 +16,46 @@ struct ls_values {
     bool json;
 };
 
-/* Why it cannot be started, of one that cannot, for free(); else, and of one that was removed
- * since, NULL. */
-static int find_problem(struct vm_server *server, const struct vm *vm, char **ret_problem)
+/* What keeps one that is off from being as it should. */
+static bool has_problem(const struct vm_status *status)
 {
-    struct vm_status now = {.ended_by = NULL};
+    return strcmp(status->ended_by, "unusable") == 0 || vm_is_unsaved(status);
+}
+
+/* Of one that does not run; of one that was removed since there is nothing. */
+static int look(struct vm_server *server, const struct vm *vm, struct vm_status *ret_status)
+{
     int status;
 
-    *ret_problem = NULL;
-    if (strcmp(vm->state, "off") != 0)
+    if (!vm_state_is_off(vm->state))
         return STATUS_DONE;
     vm_server_expect(server, VINE_SERVER_E_NO_VM);
-    status = vm_status_get(server, vm->uid, &now);
+    status = vm_status_get(server, vm->uid, ret_status);
     vm_server_expect(server, VINE_SERVER_E_DONE);
-    if (vm_server_error(server) == VINE_SERVER_E_NO_VM)
-        return STATUS_DONE;
-    if (status == STATUS_DONE && strcmp(now.ended_by, "unusable") == 0) {
-        *ret_problem = now.ended_text;
-        now.ended_text = NULL;
-    }
-    vm_status_fini(&now);
-    return status;
+    return vm_server_error(server) == VINE_SERVER_E_NO_VM ? STATUS_DONE : status;
 }
 
 static int print(struct vm_server *server, const struct vm *vm, json_t *array)
 {
-    char *problem;
-    const int status = find_problem(server, vm, &problem);
+    struct vm_status now = {.ended_by = NULL};
+    const int status = look(server, vm, &now);
+    const bool is_bad = now.ended_by != NULL && has_problem(&now);
 
     if (status != STATUS_DONE)
         return status;
     if (array == NULL) {
-        printf("%-24s %-9s %s%s%s\n", vm->name, vm->state, vm->uid,
-               problem != NULL ? "  unusable, " : "",
-               problem != NULL ? message_escape(problem) : "");
+        printf("%-24s %-9s %s%s%s%s%s\n", vm->name, vm->state, vm->uid, is_bad ? "  " : "",
+               is_bad ? now.ended_by : "", is_bad ? ", " : "",
+               is_bad ? message_escape(now.ended_text) : "");
     } else {
         json_t *const object = vm_json(vm);
 
         (void)json_object_set_new(object, "state", json_string(vm->state));
-        if (problem != NULL)
-            json_set_name(object, "problem", problem);
+        if (is_bad)
+            json_set_name(object, "problem", now.ended_text);
         (void)json_array_append_new(array, object);
     }
-    free(problem);
+    vm_status_fini(&now);
     return STATUS_DONE;
 }
 
@@ -91,7 +88,8 @@ static const struct option ls_options[] = {
 static const char *const ls_description[] = {
     "Lists the VMs that the socket sees: its own, or all where it may see all, as the control "
     "socket may. Their states are what the server knows; no VM is asked, and one that hangs holds "
-    "up nobody. One that cannot be started says why.",
+    "up nobody. One that cannot be started says why, and so does one whose disks are not back in "
+    "its pool.",
     NULL,
 };
 

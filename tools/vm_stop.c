@@ -43,7 +43,11 @@ static const struct option stop_options[] = {
 
 static const char *const stop_description[] = {
     "Presses the power button of each VM, in turn, waits until it is off, and says how it ended. A "
-    "guest that is still there after TIME is told to quit, and then killed.",
+    "guest that is still there after TIME is told to quit, and then killed. It fails where what "
+    "the "
+    "guest has written to its disks cannot be put back into the pool: that is kept, and used by "
+    "the "
+    "next start.",
     NULL,
 };
 

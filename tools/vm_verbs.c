@@ -289,12 +289,17 @@ int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_
         status = vm_status_get(server, vm->uid, &ended);
     if (status != STATUS_DONE)
         return status;
+    (void)vm_end_text(&ended, text);
     if (object != NULL)
         vm_end_json(&ended, object);
-    else
-        printf("%s: %s\n", vm->name, vm_end_text(&ended, text));
+    if (vm_is_unsaved(&ended)) {
+        message_error("%s: %s", vm->name, text);
+        status = STATUS_FAILED;
+    } else if (object == NULL) {
+        printf("%s: %s\n", vm->name, text);
+    }
     vm_status_fini(&ended);
-    return STATUS_DONE;
+    return status;
 }
 
 int vm_execute(struct vm_server *server, const char *uid, const char *parameters,
@@ -373,6 +378,11 @@ uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms)
     return time_ns == 0 ? otherwise_ms : ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX;
 }
 
+bool vm_is_unsaved(const struct vm_status *status)
+{
+    return strcmp(status->ended_by, "unsaved") == 0;
+}
+
 bool vm_state_is_off(const char *state)
 {
     return strcmp(state, "off") == 0 || strcmp(state, "backoff") == 0;
@@ -386,7 +396,7 @@ const char *vm_end_text(const struct vm_status *status, char ret_text[VM_END_BYT
         (status->ended_by[0] == '\0' && status->ended_text[0] == '\0'))
         (void)snprintf(ret_text, VM_END_BYTES, "%s", status->state);
     else
-        (void)snprintf(ret_text, VM_END_BYTES, "%s: %s%s%.200s", status->state,
+        (void)snprintf(ret_text, VM_END_BYTES, "%s: %s%s%.400s", status->state,
                        message_escape(status->ended_by), has_both ? ", " : "",
                        message_escape(status->ended_text));
     return ret_text;

@@ -64,7 +64,8 @@ int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64
 int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms);
 
 /* Wait until one that was told to end, which it has so long for, is off, and say how it ended: into
- * the object, or where that is NULL in a line. */
+ * the object, or where that is NULL in a line. What its guest has written and is not back in the
+ * pool is an error, which is told. */
 int vm_wait_end(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms, json_t *object);
 
 /* The object of one that failed, which the last error tells of. */
@@ -86,6 +87,9 @@ int vm_configuration_set(struct vm_server *server, const char *uid, const json_t
 
 /* Of an OPTION_TIME, or what stands for none; a server takes a day at most. */
 uint64_t vm_milliseconds(uint64_t time_ns, uint64_t otherwise_ms);
+
+/* Whether what the guest has written is not back in the pool. */
+bool vm_is_unsaved(const struct vm_status *status);
 
 /* Whether a VM in this state does not run, and nobody is about to start it. */
 bool vm_state_is_off(const char *state);

@@ -128,10 +128,11 @@ write_disk secnd
 head -c 4000000 /dev/urandom | dd of="state/machines/$uid/disk-root" bs=4k seek=200 conv=notrunc 2>/dev/null
 fill pool
 full vm disk base root one
-expect 0 vm stop runs --timeout 100ms >shown
-grep -q 'its disks are not back in the pool: .*No space left' shown || fail "not told: $(cat shown)"
+expect 1 vm stop runs --timeout 100ms
+said 'runs: off: unsaved, .*its disks are not back in the pool: .*No space left'
 is_state runs off
 vm show runs | grep -q 'its disks are not back in the pool' || fail "not told: $(vm show runs)"
+vm ls | grep -q '^runs .* unsaved, .*its disks are not back in the pool' || fail "not told: $(vm ls)"
 [ -e "state/machines/$uid/taken.json" ] || fail "it is lost"
 is_well
 end_server

@@ -327,6 +327,28 @@ static void of_several_the_one_that_fails_is_named_and_the_others_are_done(void 
            "vine vm stop app -s alice --json 2>err");
 }
 
+static void disks_that_are_not_back_are_told_where_one_looks(void **state)
+{
+    static const char told[] =
+        "off: unsaved, that was it; its disks are not back in the pool: the store was told to fail";
+
+    (void)state;
+    make_zip();
+    vine__store_memory_fail(served->store, VINE__VM_PUT_BACK, VINE_SERVER_E_FULL);
+    expect(0, "", "vine vm start zip -s alice");
+    expect(1, told, "vine vm stop zip -s alice");
+    expect(0, told, "vine vm show zip -s alice");
+    expect(0, "unsaved, that was it; its disks are not back", "vine vm ls -s alice");
+    expect(0, "\"problem\": \"that was it; its disks", "vine vm ls -s alice --json");
+    expect(0, "", "vine vm start zip -s alice");
+    expect(1, told, "vine vm kill zip -s alice --json");
+    assert_non_null(strstr(said, "\"ended_by\": \"unsaved\""));
+    vine__store_memory_fail(served->store, VINE__VM_PUT_BACK, VINE_SERVER_E_DONE);
+    expect(0, "", "vine vm start zip -s alice && vine vm stop zip -s alice");
+    expect(0, "zip                      off       ", "vine vm ls -s alice");
+    assert_null(strstr(said, "disks"));
+}
+
 static void events_are_printed_as_they_come(void **state)
 {
     pid_t child, other;
@@ -599,6 +621,7 @@ int main(void)
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),
         TEST(of_several_the_one_that_fails_is_named_and_the_others_are_done),
+        TEST(disks_that_are_not_back_are_told_where_one_looks),
         TEST(events_are_printed_as_they_come),
         TEST(clients_come_and_go_by_the_control_socket),
         TEST(a_console_is_left_with_the_terminal_as_it_was),

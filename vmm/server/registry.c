@@ -41,6 +41,40 @@ bool vine__vm_is_off(const struct vine__vm *vm)
     return vm->state == VINE__VM_OFF || vm->state == VINE__VM_BACKOFF;
 }
 
+static bool is_unusable(const struct vine__vm *vm)
+{
+    return vm->state == VINE__VM_OFF && vm->facts.problem != NULL;
+}
+
+static bool is_unsaved(const struct vine__vm *vm)
+{
+    return vine__vm_is_off(vm) && vm->unsaved_text[0] != '\0';
+}
+
+static bool is_noted(const struct vine__vm *vm)
+{
+    return !vine__vm_is_off(vm) && vm->noted[0] != '\0';
+}
+
+const char *vine__vm_end_word(const struct vine__vm *vm)
+{
+    return is_unusable(vm)  ? "unusable"
+           : is_unsaved(vm) ? "unsaved"
+           : is_noted(vm)   ? ""
+                            : vm->ended_by;
+}
+
+const char *vine__vm_end_text(const struct vine__vm *vm, char room[VINE__VM_END_BYTES])
+{
+    if (is_unusable(vm))
+        return vm->facts.problem;
+    if (!is_unsaved(vm))
+        return is_noted(vm) ? vm->noted : vm->ended_text;
+    (void)snprintf(room, VINE__VM_END_BYTES, "%s%sits disks are not back in the pool: %s",
+                   vm->ended_text, vm->ended_text[0] != '\0' ? "; " : "", vm->unsaved_text);
+    return room;
+}
+
 bool vine__vm_state_read(const char *word, size_t size, enum vine__vm_state *ret_state)
 {
     for (size_t i = 0; i < STATE_COUNT; i++)

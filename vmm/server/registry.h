@@ -61,9 +61,10 @@ struct vine__vm {
     struct vine__vm_facts facts;
     char *own_configuration; /* with its owner's names; NULL: it is that of the facts */
     enum vine__vm_state state;
-    const char *ended_by;                    /* a word, or "" */
-    char ended_text[VINE__SERVER_WHY_BYTES]; /* a sentence, or ""; and what is not put back */
-    char noted[VINE__SERVER_WHY_BYTES];      /* what should be known of it while it runs, or "" */
+    const char *ended_by;                      /* a word, or "" */
+    char ended_text[VINE__SERVER_WHY_BYTES];   /* a sentence, or "" */
+    char unsaved_text[VINE__SERVER_WHY_BYTES]; /* why its disks are not back in the pool, or "" */
+    char noted[VINE__SERVER_WHY_BYTES];        /* what should be known of it while it runs, or "" */
     uint64_t start_count;
     char console[VINE__VM_CONSOLE_BYTES]; /* "": it is off, or that is not known yet */
     char *parameters;                     /* of its last start, or NULL */
@@ -80,7 +81,6 @@ struct vine__vm {
     struct vine__machines_work machines_work;
     struct vine__boot *boot;      /* from when it was taken out until it is off */
     char *text;                   /* that the store reads */
-    size_t ended_bytes;           /* of the sentence */
     bool is_to_end;               /* as soon as the engine has it, */
     bool is_to_end_hard;          /* at once, or */
     uint64_t end_ms;              /* with so much time */
@@ -257,6 +257,14 @@ void vine__registry_unwatch(struct vine__watcher *watcher);
 
 /* Whether nothing runs it, nor is about to. */
 bool vine__vm_is_off(const struct vine__vm *vm);
+
+/* What ended it last, a word and a sentence, either perhaps "". Of one that is off and not as it
+ * should be that comes first: it is `unusable`, with what is wrong with it, or `unsaved`, since its
+ * disks are not back in the pool; and of one that runs what should be known of it, without a word.
+ * The sentence may lie in the room. */
+#define VINE__VM_END_BYTES 560
+const char *vine__vm_end_word(const struct vine__vm *vm);
+const char *vine__vm_end_text(const struct vine__vm *vm, char room[VINE__VM_END_BYTES]);
 
 const char *vine__vm_state_word(enum vine__vm_state state);
 /* Returns false: it is no state's word. */

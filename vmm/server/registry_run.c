@@ -35,7 +35,6 @@ static void set_ended(struct vine__vm *vm, const char *ended_by, const char *tex
     vm->ended_by = ended_by;
     vm->noted[0] = '\0';
     (void)snprintf(vm->ended_text, sizeof(vm->ended_text), "%s", text);
-    vm->ended_bytes = strlen(vm->ended_text);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -51,7 +50,7 @@ static void off(struct vine__vm *vm)
 {
     const bool again = vm->starts_again;
     const enum vine__vm_state state = restarts(vm) ? VINE__VM_BACKOFF : VINE__VM_OFF;
-    char why[VINE__SERVER_WHY_BYTES] = "";
+    char why[VINE__SERVER_WHY_BYTES] = "", room[VINE__VM_END_BYTES];
 
     vine__boot_free(vm->boot);
     vm->boot = NULL;
@@ -60,7 +59,7 @@ static void off(struct vine__vm *vm)
     vm->is_to_end = false;
     vm->console[0] = '\0';
     tell(vm, state);
-    vine__vm_answer(vm, vm->error, vm->ended_text, "");
+    vine__vm_answer(vm, vm->error, vine__vm_end_text(vm, room), "");
     if (again && begin(vm, why) != VINE_SERVER_E_DONE) {
         set_ended(vm, "unstarted", why);
         tell(vm, VINE__VM_OFF);
@@ -70,14 +69,12 @@ static void off(struct vine__vm *vm)
 static void is_put_back(struct vine__vm_store_work *work)
 {
     struct vine__vm *const vm = vine__vm_of_work(work);
-    const size_t size = vm->ended_bytes;
 
-    vm->ended_text[size] = '\0'; /* what a former one has said behind it */
+    vm->unsaved_text[0] = '\0';
     if (work->error == VINE_SERVER_E_DONE)
         vine__vm_take_facts(vm, &work->facts);
-    else /* it is kept, and the next start finds it */
-        (void)snprintf(vm->ended_text + size, sizeof(vm->ended_text) - size,
-                       "%sits disks are not back in the pool: %s", size > 0 ? "; " : "", work->why);
+    else /* they are kept, and the next start finds them */
+        (void)snprintf(vm->unsaved_text, sizeof(vm->unsaved_text), "%s", work->why);
     vm->facts.is_taken_out = work->error != VINE_SERVER_E_DONE;
     if (vine__vm_is_off(vm))
         vm->phase = VINE__VM_IDLE; /* it was all the time, and nobody hears of it again */

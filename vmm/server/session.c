@@ -586,6 +586,7 @@ static void heard_event(struct vine__watcher *watcher, const struct vine__vm *vm
     struct vine__session *const session = VINE_CONTAINER_OF(watcher, struct vine__session, listens);
     const uint32_t at = (session->event_first + session->event_count) % VINE__SESSION_EVENTS_MAX;
     struct vine__session_event *const event = &session->events[at];
+    char room[VINE__VM_END_BYTES];
 
     session->event_number++;
     if (session->event_count == VINE__SESSION_EVENTS_MAX)
@@ -593,9 +594,9 @@ static void heard_event(struct vine__watcher *watcher, const struct vine__vm *vm
     event->number = session->event_number;
     memcpy(event->uid, vm->uid, sizeof(event->uid));
     event->state = vm->state;
-    event->ended_by = vine__vm_is_off(vm) ? vm->ended_by : "";
+    event->ended_by = vine__vm_is_off(vm) ? vine__vm_end_word(vm) : "";
     (void)snprintf(event->text, sizeof(event->text), "%s",
-                   vine__vm_is_off(vm) ? vm->ended_text : "");
+                   vine__vm_is_off(vm) ? vine__vm_end_text(vm, room) : "");
     session->event_count++;
     session->wake(session);
 }

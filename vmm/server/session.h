@@ -29,7 +29,7 @@ struct vine__session_event {
     char uid[VINE__CLIENT_UID_BYTES];
     enum vine__vm_state state;
     const char *ended_by;
-    char text[VINE__SERVER_WHY_BYTES];
+    char text[VINE__VM_END_BYTES];
 };
 
 struct vine__session {

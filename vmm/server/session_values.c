@@ -73,14 +73,11 @@ static void write_commands(struct vine__answer *answer, const struct vine__sessi
 
 static void write_status(struct vine__answer *answer, const struct vine__vm *vm)
 {
-    const bool is_unusable = vm->state == VINE__VM_OFF && vm->facts.problem != NULL;
-    const bool is_noted = !vine__vm_is_off(vm) && vm->noted[0] != '\0';
+    char room[VINE__VM_END_BYTES];
 
     vine__answer_text(answer, vine__vm_state_word(vm->state));
-    vine__answer_text(answer, is_unusable ? "unusable" : is_noted ? "" : vm->ended_by);
-    vine__answer_text(answer, is_unusable ? vm->facts.problem
-                              : is_noted  ? vm->noted
-                                          : vm->ended_text);
+    vine__answer_text(answer, vine__vm_end_word(vm));
+    vine__answer_text(answer, vine__vm_end_text(vm, room));
     vine__answer_integer(answer, (int64_t)vm->start_count);
 }
 

@@ -316,13 +316,13 @@ static void what_cannot_be_put_back_is_kept_told_and_used_again(void **state)
     world_tell(world, uid, VINE__VM_OFF, "crash");
     assert_string_equal(
         ask(alice, "11,1\n32,%s\n", uid),
-        "11,1\n0\n3,off\n5,crash\n75,that was it; its disks are not back in the pool: "
+        "11,1\n0\n3,off\n7,unsaved\n75,that was it; its disks are not back in the pool: "
         "the store was told to fail\n1\n");
     assert_true(vine__store_memory_is_out(world->store, uid));
     vine__registry_settle(&world->registry);
     world_settle(world);
     assert_true(vine__store_memory_is_out(world->store, uid));
-    assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n5,crash\n75,", 24);
+    assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n7,unsaved\n75,", 26);
     assert_string_equal(ask(alice, "21,1\n"), "21,1\n0\n");
     vine__store_memory_fail(world->store, VINE__VM_PUT_BACK, VINE_SERVER_E_DONE);
     vine__registry_settle(&world->registry);
