@@ -75,6 +75,7 @@ printf 000000 | dd of=root.img bs=4k seek=100 conv=notrunc 2>/dev/null
 "$vine" pool add farm runs --guest guest --memory 128M --disk root=root.img --kernel-option panic=0 \
     --kernel-option rdinit=/nothing >/dev/null
 uid=$("$vine" pool show farm runs --json | jq -r .uid)
+"$vine" pool show farm runs --json | jq .configuration >configuration
 number=0
 # shellcheck disable=SC2086
 begin_server --pool ./farm $server_options
@@ -96,6 +97,9 @@ for turn in 1 2; do
     during "$vine" vm restart runs --timeout 1s
     during "$vine" vm limits runs --memory "$((128 + turn))M"
     during "$vine" vm initrd runs initrd
+    during "$vine" vm kernel runs guest/vmlinux
+    during "$vine" vm disk runs data initrd
+    during "$vine" vm configure runs configuration
     during "$vine" down farm --timeout 1s
 done
 # One that is removed may be gone then, with its disk; or it was refused, and is whole.
