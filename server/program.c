@@ -449,6 +449,18 @@ static void tell_crowded(const struct vine__client *client, uint64_t ended_count
                     client->name, (unsigned long long)ended_count);
 }
 
+/* Once a second at most: clients say how often it comes. */
+static void tell_refused(const struct vine__client *client, const char *text)
+{
+    static uint64_t told_ns;
+    const uint64_t now_ns = vine_clock_now(VINE_CLOCK_STEADY);
+
+    if (told_ns != 0 && now_ns - told_ns < VINE_NS_PER_SECOND)
+        return;
+    told_ns = now_ns;
+    message_warning("client %s was refused: %s", client->name, message_escape(text));
+}
+
 /* All pools are open that can be. Clients' connections take half of the descriptors at most. */
 static void serve(void)
 {
@@ -458,6 +470,7 @@ static void serve(void)
         .connections_max = own.program->conf.connections_max,
         .all_connections_max = own.program->descriptors / 2,
         .crowded = tell_crowded,
+        .refused = tell_refused,
     };
     char why[VINE__CLIENTS_WHY_BYTES] = "";
     int error;

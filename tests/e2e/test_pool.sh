@@ -104,7 +104,7 @@ refused 'is that of the machine "8yn0iYCKYHlIj4-BwPqk"' GReLUrM4wMqfg9yzV3KQ
 expect 0 "$vine" pool rm farm 8yn0iYCKYHlIj4-BwPqk
 clean
 expect 1 "$vine" pool rm farm zip
-said 'links\[0\].appliance: the pool has no machine "zip"'
+said 'farm.img: app/.*_vmcfg.cfg: links\[0\].appliance: the pool has no machine "zip"'
 clean
 expect 1 "$vine" pool rm farm app nobody
 said 'has no machine "nobody"'

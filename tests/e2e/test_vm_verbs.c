@@ -204,8 +204,9 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     expect(2, "this is no JSON object", "echo [] | vine vm configure zip - -s alice");
     expect(0, "", "vine vm start zip -s alice");
     served->machines.refuses = true;
-    expect(1, "zip: off: unstarted, no /dev/kvm here", "vine vm restart zip -s alice");
-    expect(1, "no  dev kvm here", "vine vm start zip -s alice");
+    expect(1, "zip: off: unstarted, who runs the server is told why",
+           "vine vm restart zip -s alice");
+    expect(1, "zip: the server says: it did not work", "vine vm start zip -s alice");
     served->machines.refuses = false;
 }
 
@@ -271,7 +272,7 @@ static void what_is_not_permitted_is_told_apart_from_what_fails(void **state)
     expect(69, "\"exit_status\":69", "vine vm ls -s ./no --json");
     expect(2, "too long for a socket", "vine vm ls -s $(printf %0110d 0)");
     expect(2, "too few arguments", "vine vm show -s alice");
-    expect(1, "the server says: a VM has this name",
+    expect(1, "the server says: the name is taken",
            "vine vm create a -s alice && "
            "vine vm create a -s alice");
     expect(1, "there is no VM \"\\033[31m\"", "vine vm show \"$(printf '\\033[31m')\" -s alice");

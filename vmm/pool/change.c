@@ -123,9 +123,8 @@ int vine__pool_change_add(struct vine__pool_change *change, const char *name, co
     if (!vine__vm_is_name(name))
         return vine__problem_set(problem, -EINVAL, "%s: " VINE__VM_NAME_RULE, name);
     if (change->roll.count >= (most != 0 ? most : VINE__POOL_VMS_MAX))
-        return vine__problem_set(problem, -EDQUOT,
-                                 "%s: the pool has %u machines, and may have no more",
-                                 change->pool->image, change->roll.count);
+        return vine__problem_set(problem, -EDQUOT, "%s: the pool may have no more machines",
+                                 change->pool->image);
     if (vine__pool_roll_find(&change->roll, name) != NULL)
         return vine__problem_set(problem, -EEXIST, "%s: the pool has a machine \"%s\" already",
                                  change->pool->image, name);
@@ -343,8 +342,9 @@ static int check(struct vine__pool_change *change, struct vine__problem *problem
         const struct vine__pool_vm *const former = &change->before.vms[i];
         const struct vine__pool_vm *const vm = vine__pool_find(after, former->entry.name);
 
+        /* Its name is a part of the file's: who must not know of it is told neither. */
         if (former->is_usable && vm != NULL && !vm->is_usable)
-            return vine__problem_set(problem, -EINVAL, "%s: %s: %s", image, vm->entry.name,
+            return vine__problem_set(problem, -EINVAL, "%s: %s/%s", image, vm->entry.name,
                                      vm->problem.text);
     }
     return 0;

@@ -327,8 +327,10 @@ static void say_why(const struct vine__boot_link *wanted, const struct vine__boo
                        (unsigned long long)wanted->size_bytes);
     else if (error == -ENOSPC || error == -E2BIG)
         (void)snprintf(why, VINE__SERVER_WHY_BYTES,
-                       "link %s: %s was started without a place for it, and has to be started anew",
-                       wanted->name, is_appliance ? wanted->application : wanted->appliance);
+                       "link %s: %s/%s: it was started without a place for the link, and has to be "
+                       "started anew",
+                       wanted->name, starting->pool,
+                       is_appliance ? wanted->application : wanted->appliance);
     else
         (void)snprintf(why, VINE__SERVER_WHY_BYTES, "link %s: %s", wanted->name,
                        vine_error_text(error));

@@ -38,6 +38,8 @@ struct vine__server_options {
     /* Connections of this client were ended, since there are as many as may be: once a minute at
      * most. NULL: nobody is told. */
     void (*crowded)(const struct vine__client *client, uint64_t ended_count);
+    /* This client was told less than this, of what it was refused. NULL: nobody is told. */
+    void (*refused)(const struct vine__client *client, const char *text);
 };
 
 /* Serve all clients that the registry has. Core 0. A client whose socket cannot be had has a fault

@@ -53,6 +53,7 @@ struct vine__server {
     uint32_t connections_max;
     uint64_t connection_count, all_connections_max; /* of clients */
     void (*crowded)(const struct vine__client *client, uint64_t ended_count);
+    void (*refused)(const struct vine__client *client, const char *text);
     uint32_t open_count;         /* sockets that there are, and one until it is to stop */
     void (*done)(void *context); /* it stops, when there are none; or NULL */
     void *context;
@@ -500,6 +501,14 @@ static void woken(struct vine__session *session)
         ring(connection->listens);
 }
 
+static void shortened(struct vine__session *session, const char *text)
+{
+    struct client_socket *const from = VINE_CONTAINER_OF(session, struct connection, session)->from;
+
+    if (from->server->refused != NULL)
+        from->server->refused(from->client, text);
+}
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static bool is_control(const struct client_socket *from)
@@ -580,6 +589,7 @@ static void accepted(struct vine_connection *taken, void *context)
     connection->from = from;
     vine__session_init(&connection->session, from->server->registry, from->client, woken);
     connection->session.held_bytes = &from->held_bytes;
+    connection->session.shortened = shortened;
     if (is_control(from))
         connection->session.control = from->server->control;
     vine_list_push_back(&from->connections, &connection->link);
@@ -746,6 +756,7 @@ int vine__server_start(const struct vine__server_options *options, struct vine__
     server->all_connections_max =
         options->all_connections_max != 0 ? options->all_connections_max : UINT64_MAX;
     server->crowded = options->crowded;
+    server->refused = options->refused;
     server->open_count = 1; /* until it is told to stop */
     vine_list_init(&server->sockets);
     if (server->control != NULL) {

@@ -51,11 +51,18 @@ static void answer_error(struct vine__session *session, const struct vine__comma
     session->answer_bytes = answer.size_bytes;
 }
 
+/* That a name is taken says nothing of who has it. */
 static void answer_refusal(struct vine__session *session, const struct vine__command *command,
                            enum vine_server_error error, const char *why)
 {
+    const bool is_secret = error == VINE_SERVER_E_EXISTS && session->control == NULL;
+    char room[VINE__VM_END_BYTES];
+    const char *const told = is_secret ? "" : vine__session_sentence(session, why, room);
+
+    if (told != why && session->shortened != NULL)
+        session->shortened(session, why);
     answer_error(session, command, command->number, command->version, error,
-                 why[0] != '\0' ? why : NULL);
+                 told[0] != '\0' ? told : NULL);
 }
 
 /* Most answers are small. What is not is counted first. */
@@ -596,7 +603,7 @@ static void heard_event(struct vine__watcher *watcher, const struct vine__vm *vm
     event->state = vm->state;
     event->ended_by = vine__vm_is_off(vm) ? vine__vm_end_word(vm) : "";
     (void)snprintf(event->text, sizeof(event->text), "%s",
-                   vine__vm_is_off(vm) ? vine__vm_end_text(vm, room) : "");
+                   vine__vm_is_off(vm) ? vine__session_end_text(session, vm, room) : "");
     session->event_count++;
     session->wake(session);
 }

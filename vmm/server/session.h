@@ -6,7 +6,8 @@
  *           Work goes on without it.
  * Threads:  the registry's.
  * Blocking: as the registry; whoever waits for a VM, or for work at one, is told so, and woken.
- * Trust:    a command was permitted by the request's reader; parameters may be anything.
+ * Trust:    a command was permitted by the request's reader; parameters may be anything. Sentences
+ *           may name files of the host: whoever is no control socket is told the rest of them.
  * Limits:   VINE__SESSION_ANSWER_BYTES_MAX of an answer, VINE__SESSION_EVENTS_MAX events; of a
  *           client's answers that were not sent, VINE__SESSION_HELD_BYTES_MAX in all its sessions.
  */
@@ -56,6 +57,9 @@ struct vine__session {
     uint64_t *held_bytes;
     /* There is an event, or what is waited for. Its maker's; may not call back. */
     void (*wake)(struct vine__session *session);
+    /* A refusal was told in fewer words than these, which the server's log is to have. Its maker's;
+     * NULL: nobody is told. */
+    void (*shortened)(struct vine__session *session, const char *text);
     /* What is to be sent; NULL: nothing. */
     const char *answer;
     size_t answer_bytes;

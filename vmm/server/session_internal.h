@@ -18,6 +18,16 @@ struct vine__session_result {
     size_t log_bytes;
 };
 
+/* session_values.c: a sentence as the session may hear it, perhaps in the room. What stands between
+ * `: ` and `: ` and has a `/` names a file, or a machine: from the first to the last of these in
+ * each clause (`; `) it is left out. "": nothing is left of it. */
+const char *vine__session_sentence(const struct vine__session *session, const char *text,
+                                   char room[VINE__VM_END_BYTES]);
+
+/* How the VM has ended, by such a sentence. */
+const char *vine__session_end_text(const struct vine__session *session, const struct vine__vm *vm,
+                                   char room[VINE__VM_END_BYTES]);
+
 /* session_values.c: the values of a successful answer. Called twice: to count, and to write. */
 void vine__session_write(struct vine__answer *answer, const struct vine__command *command,
                          const struct vine__session_result *result);

@@ -3,9 +3,68 @@
 
 #include "vmm/server/session_internal.h"
 
+#include "utils/assert.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What a clause says without its names of files, behind what the room has. Returns its new size. */
+static size_t write_clause(const char *clause, size_t length, char room[VINE__VM_END_BYTES],
+                           size_t size)
+{
+    const char *const over = clause + length;
+    const char *const last = memrchr(clause, '/', length);
+    const char *begin = over, *end = over;
+
+    if (last != NULL) {
+        begin = memchr(clause, '/', length);
+        while (begin > clause && strncmp(begin, ": ", 2) != 0)
+            begin--;
+        end = memmem(last, (size_t)(over - last), ": ", 2);
+        if (end == NULL)
+            end = over;
+        else if (begin == clause)
+            end += 2;
+    }
+    if (begin == clause && end == over)
+        return size;
+    return size + (size_t)snprintf(room + size, VINE__VM_END_BYTES - size, "%s%.*s%.*s",
+                                   size > 0 ? "; " : "", (int)(begin - clause), clause,
+                                   (int)(over - end), end);
+}
+
+const char *vine__session_sentence(const struct vine__session *session, const char *text,
+                                   char room[VINE__VM_END_BYTES])
+{
+    size_t size = 0;
+
+    if (strchr(text, '/') == NULL || session->control != NULL)
+        return text;
+    VINE_ASSERT(strlen(text) < VINE__VM_END_BYTES);
+    room[0] = '\0';
+    for (const char *clause = text, *next; clause != NULL; clause = next) {
+        next = strstr(clause, "; ");
+        size = write_clause(clause, next != NULL ? (size_t)(next - clause) : strlen(clause), room,
+                            size);
+        next = next != NULL ? next + 2 : NULL;
+    }
+    return room;
+}
+
+const char *vine__session_end_text(const struct vine__session *session, const struct vine__vm *vm,
+                                   char room[VINE__VM_END_BYTES])
+{
+    char whole[VINE__VM_END_BYTES];
+    const char *const text = vine__vm_end_text(vm, whole);
+    const char *const told = vine__session_sentence(session, text, room);
+
+    if (text[0] != '\0' && told[0] == '\0')
+        return "who runs the server is told why";
+    if (told == whole)
+        memcpy(room, whole, sizeof(whole));
+    return told == whole ? room : told;
+}
 
 /* A string whose size is that of what `write` writes. */
 static void write_string(struct vine__answer *answer,
@@ -71,13 +130,14 @@ static void write_commands(struct vine__answer *answer, const struct vine__sessi
     }
 }
 
-static void write_status(struct vine__answer *answer, const struct vine__vm *vm)
+static void write_status(struct vine__answer *answer, const struct vine__session *session,
+                         const struct vine__vm *vm)
 {
     char room[VINE__VM_END_BYTES];
 
     vine__answer_text(answer, vine__vm_state_word(vm->state));
     vine__answer_text(answer, vine__vm_end_word(vm));
-    vine__answer_text(answer, vine__vm_end_text(vm, room));
+    vine__answer_text(answer, vine__session_end_text(session, vm, room));
     vine__answer_integer(answer, (int64_t)vm->start_count);
 }
 
@@ -166,7 +226,7 @@ void vine__session_write(struct vine__answer *answer, const struct vine__command
         write_string(answer, write_commands, result);
         break;
     case VINE_SERVER_STATUS:
-        write_status(answer, result->vm);
+        write_status(answer, result->session, result->vm);
         break;
     case VINE_SERVER_STATES:
         write_string(answer, write_states, result);

@@ -270,7 +270,7 @@ static void a_link_that_an_appliance_was_not_started_for_is_refused_with_why(voi
     run(appliance);
     link_vms(application, appliance, LINK_BYTES);
     assert_int_equal(execute(application, why), VINE_SERVER_E_FAILED);
-    assert_non_null(strstr(why, "vm1 was started without a place for it"));
+    assert_non_null(strstr(why, "vm1: it was started without a place for the link"));
     assert_int_equal(link_count(), 0);
 }
 

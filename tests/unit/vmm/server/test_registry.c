@@ -192,8 +192,7 @@ static void those_that_are_made_count(void **state)
         callers[i] = call_in(world, "alice");
         assert_string_equal(ask(callers[i], "6,1\n1,%d\n", i), "");
         if (i == 0)
-            assert_string_equal(ask(other, "6,1\n1,0\n"),
-                                "6,1\n29,error 10: a VM has this name.\n");
+            assert_string_equal(ask(other, "6,1\n1,0\n"), "6,1\n27,error 10: the name is taken\n");
     }
     assert_string_equal(ask(other, "6,1\n1,4\n"),
                         "6,1\n37,error 8: as many VMs as there may be.\n");
@@ -345,7 +344,7 @@ static void one_that_the_engine_refuses_is_put_back_before_that_is_told(void **s
 
     make_bootable(alice, "zip", uid);
     world->machines.refuses = true;
-    assert_memory_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "9,1\n26,error 13: ", 17);
+    assert_memory_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "9,1\n25,error 13: ", 17);
     assert_false(vine__store_memory_is_out(world->store, uid));
     assert_true(is_in_state(world, uid, VINE__VM_OFF));
     hang_up(alice);

@@ -61,13 +61,12 @@ static void their_errors_have_their_shapes(void **state)
     assert_string_equal(ask(alice, "3,1\n1,x\n"), "3,1\n34,error 6: an index is 1 to 5 digits\n");
     assert_string_equal(ask(alice, "5,1\n3,zip\n"), "5,1\n" NO_VM);
     assert_string_equal(ask(alice, "5,1\n33,%s;\n", uid), "5,1\n" NO_VM);
-    assert_string_equal(ask(alice, "6,1\n3,zip\n"), "6,1\n29,error 10: a VM has this name.\n");
+    assert_string_equal(ask(alice, "6,1\n3,zip\n"), "6,1\n27,error 10: the name is taken\n");
     assert_memory_equal(ask(alice, "6,1\n3,a/b\n"), "6,1\n", 4);
     assert_memory_equal(ask(alice, "6,1\n0,\n"), "6,1\n", 4);
     assert_string_equal(ask(alice, "8,1\n3,zip\n1,x\n"), "8,1\n" NO_VM);
     world->machines.refuses = true;
-    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid),
-                        "9,1\n26,error 13: no  dev kvm here\n");
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "9,1\n25,error 13: it did not work\n");
     hang_up(alice);
 }
 
@@ -215,7 +214,7 @@ static void restart_starts_with_the_former_parameters(void **state)
     world->machines.refuses = true;
     assert_string_equal(ask(alice, "15,1\n32,%s\n100\n", uid), "15,1\n0\n");
     assert_string_equal(ask(alice, "11,1\n32,%s\n", uid),
-                        "11,1\n0\n3,off\n9,unstarted\n16,no /dev/kvm here\n2\n");
+                        "11,1\n0\n3,off\n9,unstarted\n31,who runs the server is told why\n2\n");
     hang_up(alice);
 }
 
