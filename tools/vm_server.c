@@ -25,6 +25,7 @@
 #define ERROR_BYTES 512 /* of an error that is a string */
 #define PIECE_BYTES (256U << 10)
 #define DIGITS_MAX  18
+#define FAREWELL    "0,0" /* the head of an answer to no request */
 
 struct vm_server {
     int fd;
@@ -331,20 +332,6 @@ int vm_server_text(struct vm_server *server, char **ret_text, size_t bytes_max)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* "COMMAND,1", of what was asked. */
-static int take_head(struct vm_server *server, uint64_t silent_ns, uint32_t number)
-{
-    char line[32], wanted[32];
-    const int status = take_line(server, silent_ns, line, sizeof(line), '\n');
-
-    if (status != STATUS_DONE)
-        return status;
-    (void)snprintf(wanted, sizeof(wanted), "%" PRIu32 ",1", number);
-    if (strcmp(line, wanted) != 0)
-        return vm_server_nonsense(server, "an answer to something else");
-    return STATUS_DONE;
-}
-
 /* A line: 0, or the error's number and a text. */
 static int take_status(struct vm_server *server)
 {
@@ -361,6 +348,32 @@ static int take_status(struct vm_server *server)
     if (comma == NULL || !read_digits(line, &number) || number == 0)
         return vm_server_nonsense(server, "a status that is none");
     return refused(server, number, comma + 1);
+}
+
+/* It hangs up, whatever was asked, and says why. */
+static int take_farewell(struct vm_server *server)
+{
+    const int status = take_status(server);
+
+    if (status == STATUS_DONE)
+        return vm_server_nonsense(server, "an answer to something else");
+    return break_off(server, server->error == VINE_SERVER_E_LIMIT ? STATUS_TRY_AGAIN : status);
+}
+
+/* "COMMAND,1", of what was asked. */
+static int take_head(struct vm_server *server, uint64_t silent_ns, uint32_t number)
+{
+    char line[32], wanted[32];
+    const int status = take_line(server, silent_ns, line, sizeof(line), '\n');
+
+    if (status != STATUS_DONE)
+        return status;
+    if (strcmp(line, FAREWELL) == 0)
+        return take_farewell(server);
+    (void)snprintf(wanted, sizeof(wanted), "%" PRIu32 ",1", number);
+    if (strcmp(line, wanted) != 0)
+        return vm_server_nonsense(server, "an answer to something else");
+    return STATUS_DONE;
 }
 
 /* "error 5: no such VM"; or any other text. */
@@ -437,6 +450,21 @@ static int take_answer(struct vm_server *server, uint64_t silent_ns, uint32_t nu
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+/* Who does not listen any more may have said why. */
+static int fail_to_send(struct vm_server *server, int error)
+{
+    static const char farewell[] = FAREWELL "\n";
+    const ssize_t got = server->begin == server->end
+                            ? recv(server->fd, server->bytes, sizeof(server->bytes), MSG_DONTWAIT)
+                            : 0;
+
+    if (got < (ssize_t)strlen(farewell) || memcmp(server->bytes, farewell, strlen(farewell)) != 0)
+        return fail_system(server, error);
+    server->begin = strlen(farewell);
+    server->end = (size_t)got;
+    return take_farewell(server);
+}
+
 /* Send all, or until the server answers, where it may before all of it has come. */
 static int send_all(struct vm_server *server, const char *bytes, size_t size, bool may_answer,
                     bool *ret_has_answered)
@@ -455,7 +483,7 @@ static int send_all(struct vm_server *server, const char *bytes, size_t size, bo
         }
         sent = send(server->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN && errno != EINTR)
-            return fail_system(server, errno);
+            return fail_to_send(server, errno);
         bytes += sent > 0 ? sent : 0;
         size -= sent > 0 ? (size_t)sent : 0;
     }

@@ -11,6 +11,7 @@
 
 #include "utils/assert.h"
 #include "utils/container_of.h"
+#include "vmm/server/farewell.h"
 #include "vmm/server/session.h"
 #include "vmm/server/socket_name.h"
 
@@ -576,13 +577,16 @@ static bool has_place(struct client_socket *from)
 static void accepted(struct vine_connection *taken, void *context)
 {
     struct client_socket *const from = context;
-    struct connection *const connection =
-        is_admitted(from, taken) && has_place(from) ? calloc(1, sizeof(*connection)) : NULL;
+    const bool is_one = is_admitted(from, taken), has_room = is_one && has_place(from);
+    struct connection *const connection = has_room ? calloc(1, sizeof(*connection)) : NULL;
     const struct vine_service_options options = {
         .size_bytes = sizeof(options), .heap_bytes = HEAP_BYTES, .argument = connection};
 
     if (connection == NULL) {
-        vine_connection_close(taken, NULL);
+        if (is_one && !has_room)
+            vine__farewell(taken, "there are as many connections as may be");
+        else
+            vine_connection_close(taken, NULL);
         return;
     }
     connection->kept.end = kept_ends;

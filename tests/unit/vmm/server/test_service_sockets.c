@@ -95,18 +95,26 @@ static void the_control_socket_is_the_servers_own(void **state)
     close_server();
 }
 
+/* Who is not is told why, and that before he says a word. */
 static bool is_served(const struct world *world, const char *name, int *ret_fd)
 {
+    static const char farewell[] = "0,0\n8,there are as many connections as may be\n";
+    char text[sizeof(farewell)] = "";
+    size_t size = 0;
     ssize_t got = -1;
-    char byte;
 
     *ret_fd = connect_as(world, name);
-    /* Who is hung up on may be so before he says a word. */
     if (send(*ret_fd, "1,1\n", 4, MSG_NOSIGNAL) < 0)
         assert_int_equal(errno, EPIPE);
-    until((got = read(*ret_fd, &byte, 1)) >= 0 || errno != EAGAIN);
-    if (got == 1)
+    until((got = read(*ret_fd, text, 1)) >= 0 || errno != EAGAIN);
+    assert_int_equal(got, 1);
+    if (text[0] == '1')
         return true;
+    size = 1;
+    until((got = read(*ret_fd, text + size, sizeof(text) - size)) > 0
+              ? (size += (size_t)got) == sizeof(text)
+              : got == 0 || errno != EAGAIN);
+    assert_string_equal(text, farewell);
     close(*ret_fd);
     return false;
 }
