@@ -31,6 +31,7 @@
 #include "vmm/server/keeper.h"
 #include "vmm/server/pool_store.h"
 #include "vmm/server/service.h"
+#include "vmm/server/state_file.h"
 
 #include "ended.h"
 
@@ -53,6 +54,8 @@ static struct {
     struct vine__server *server;
     struct vine__control control;
     char control_path[VINE__PLACE_BYTES], pools_path[VINE__PLACE_BYTES];
+    json_t *faults; /* of our own files, and as a text */
+    char *faults_text;
     struct vine__keeper keeper;
     struct vine__watcher watcher;
     struct vine_work stopped; /* a VM, of those that are stopped before the end */
@@ -231,12 +234,29 @@ static void be_told_to_end(struct vine_signal_handler *handler)
 
 static void serve(void);
 
+/* What is wrong with a file of ours is asked for later, too. */
+static void add_fault(const char *file, const char *text)
+{
+    char line[VINE__PLACE_BYTES + VINE__STATE_FILE_WHY_BYTES];
+
+    (void)snprintf(line, sizeof(line), "%s: %s", file, text);
+    if (own.faults == NULL)
+        own.faults = json_array();
+    (void)json_array_append_new(own.faults, json_string(message_escape(line)));
+    free(own.faults_text);
+    own.faults_text = json_dumps(own.faults, JSON_COMPACT);
+    own.control.faults = own.faults_text;
+    print_event("fault", NULL, line);
+}
+
 static void note(void *context, const char *uid, const char *name, const char *text)
 {
     struct vine__vm *const vm = vine__registry_find(&own.registry, NULL, uid, strlen(uid));
 
     (void)context;
-    message_warning("%s: %s", name, message_escape(text));
+    message_warning("%s: %s", message_escape(name), message_escape(text));
+    if (uid[0] == '\0')
+        add_fault(name, text);
     if (vm == NULL)
         return;
     vine__registry_note(vm, text);
@@ -487,6 +507,7 @@ static void serve(void)
     own.control = (struct vine__control){.path = own.control_path,
                                          .version = VINE_VERSION,
                                          .places = &own.program->places,
+                                         .faults = own.faults_text,
                                          .store = own.store,
                                          .mounts_pools = own.program->mounts,
                                          .pools = own.control.pools,
@@ -701,6 +722,8 @@ int program_run(struct program *program)
         vine__registry_fini(&own.registry);
     }
     vine__pool_paths_fini(&own.control.pools);
+    json_decref(own.faults);
+    free(own.faults_text);
     for (size_t i = 0; i < own.pool_count; i++)
         free(own.pools[i]);
     return status;

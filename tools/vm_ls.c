@@ -59,6 +59,37 @@ static int print(struct vm_server *server, const struct vm *vm, json_t *array)
     return STATUS_DONE;
 }
 
+/* What is wrong with files of the server's own; an older one has nothing to say. */
+static int tell_faults(struct vm_server *server)
+{
+    const json_t *fault;
+    json_t *faults;
+    char *text;
+    size_t i;
+    int status;
+
+    if (!vm_server_is_control(server))
+        return STATUS_DONE;
+    vm_server_expect(server, VINE_SERVER_E_UNKNOWN_COMMAND);
+    status = vm_server_ask(server, VINE_SERVER_FAULTS, "");
+    vm_server_expect(server, VINE_SERVER_E_DONE);
+    if (vm_server_error(server) == VINE_SERVER_E_UNKNOWN_COMMAND)
+        return STATUS_DONE;
+    if (status == STATUS_DONE)
+        status = vm_server_text(server, &text, VM_SERVER_LIST_BYTES);
+    if (status != STATUS_DONE)
+        return status;
+    faults = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    free(text);
+    json_array_foreach(faults, i, fault)
+    {
+        if (json_is_string(fault))
+            message_warning("the server: %s", message_escape(json_string_value(fault)));
+    }
+    json_decref(faults);
+    return STATUS_DONE;
+}
+
 static int run_ls(const struct arguments *arguments)
 {
     const struct ls_values *const values = arguments->values;
@@ -68,6 +99,8 @@ static int run_ls(const struct arguments *arguments)
     size_t count = 0;
     int status = vm_server_open(values->socket, &server);
 
+    if (status == STATUS_DONE)
+        status = tell_faults(server);
     if (status == STATUS_DONE)
         status = vm_list(server, &vms, &count);
     for (size_t i = 0; status == STATUS_DONE && i < count; i++)

@@ -759,6 +759,11 @@ uint32_t vm_server_user(const struct vm_server *server)
     return peer.uid;
 }
 
+bool vm_server_is_control(const struct vm_server *server)
+{
+    return (server->permissions & VINE_SERVER_MANAGE_SERVER) != 0;
+}
+
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action)
 {
     const struct vine__command *const over_all =

@@ -48,6 +48,9 @@ void vm_server_close(struct vm_server *server); /* NULL is allowed */
 /* Whose process it is, as the kernel says. */
 uint32_t vm_server_user(const struct vm_server *server);
 
+/* Whether it is the control socket of its server. */
+bool vm_server_is_control(const struct vm_server *server);
+
 /* The number by which this socket asks for an action: over all VMs, if it may. */
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action);
 

@@ -350,6 +350,17 @@ static void disks_that_are_not_back_are_told_where_one_looks(void **state)
     assert_null(strstr(said, "disks"));
 }
 
+static void what_is_wrong_with_the_servers_files_is_told_to_who_runs_it(void **state)
+{
+    (void)state;
+    expect(0, "", "vine vm ls -s control.sock");
+    assert_string_equal(said, "");
+    control.faults = "[\"/r/machines.json: line 1: no JSON; it is kept as /r/machines.json.bad\"]";
+    expect(0, "the server: /r/machines.json: line 1", "vine vm ls -s control.sock");
+    expect(0, "", "vine vm ls -s alice");
+    assert_string_equal(said, "");
+}
+
 static void events_are_printed_as_they_come(void **state)
 {
     pid_t child, other;
@@ -626,6 +637,7 @@ int main(void)
         TEST(who_may_do_all_sees_all),
         TEST(of_several_the_one_that_fails_is_named_and_the_others_are_done),
         TEST(disks_that_are_not_back_are_told_where_one_looks),
+        TEST(what_is_wrong_with_the_servers_files_is_told_to_who_runs_it),
         TEST(events_are_printed_as_they_come),
         TEST(clients_come_and_go_by_the_control_socket),
         TEST(a_console_is_left_with_the_terminal_as_it_was),

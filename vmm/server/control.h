@@ -41,6 +41,7 @@ struct vine__control {
     const char *path; /* of the control socket */
     const char *version;
     const struct vine__places *places;
+    const char *faults;                 /* of our own files, a list as JSON; NULL: none */
     struct vine__vm_store *store;       /* of pools; NULL: there are none */
     bool mounts_pools;                  /* that are opened here, by the system */
     struct vine__pool_paths pools;      /* that were opened here, as places->state has them, */

@@ -262,16 +262,13 @@ int vine__engine_save(struct vine__engine *engine)
 
 static json_t *read_file(const struct vine__engine *engine)
 {
-    char path[VINE__ENGINE_PATH_BYTES];
-    char *bytes;
-    size_t size;
+    char path[VINE__ENGINE_PATH_BYTES], why[VINE__STATE_FILE_WHY_BYTES];
     json_t *root;
 
     path_of(engine, path);
-    if (vine__state_file_read(path, &bytes, &size) != 0)
-        return NULL;
-    root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
-    free(bytes);
+    root = vine__state_file_load(path, VERSION, "vms", why);
+    if (why[0] != '\0')
+        engine->options.note(engine->options.context, "", path, why);
     return root;
 }
 

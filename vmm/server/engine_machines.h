@@ -40,7 +40,8 @@ struct vine__engine_options {
      * words, of which NULL is the last one. NULL: VMs have no doorbells. */
     const char *const *bells;
     /* On core 0: a VM is in that state now, as vine__registry_tell has it; and what somebody should
-     * know of one. */
+     * know of one, or, without a UID and perhaps within vine__engine_open, of the file that is
+     * named instead. */
     void (*tell)(void *context, const char *uid, enum vine__vm_state state, const char *ended_by,
                  const char *text);
     void (*note)(void *context, const char *uid, const char *name, const char *text);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VERSION 1 /* of the list */
+
 /* What is remembered of a VM that was started, until it is deleted. */
 struct kept {
     struct vine_list node;
@@ -58,7 +60,7 @@ static bool is_as_before(const struct vine__vm *vm)
 static void save(struct vine__keeper *keeper, struct vine__saving *saving)
 {
     json_t *const vms = json_array();
-    json_t *const root = json_pack("{s:i, s:o}", "version", 1, "vms", vms);
+    json_t *const root = json_pack("{s:i, s:o}", "version", VERSION, "vms", vms);
 
     VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
     {
@@ -72,19 +74,16 @@ static void save(struct vine__keeper *keeper, struct vine__saving *saving)
     json_decref(root);
 }
 
-/* A file that makes no sense says that nothing ran: then this is no array. */
+/* Without the file nothing ran: then this is no array. */
 static json_t *load(const struct vine__keeper *keeper)
 {
-    json_t *root, *vms;
-    char *bytes;
-    size_t size;
+    char why[VINE__STATE_FILE_WHY_BYTES];
+    json_t *const root = vine__state_file_load(keeper->path, VERSION, "vms", why);
+    json_t *const vms = json_incref(json_object_get(root, "vms"));
 
-    if (vine__state_file_read(keeper->path, &bytes, &size) != 0)
-        return NULL;
-    root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
-    free(bytes);
-    vms = json_incref(json_object_get(root, "vms"));
     json_decref(root);
+    if (why[0] != '\0')
+        keeper->note(NULL, "", keeper->path, why);
     return vms;
 }
 

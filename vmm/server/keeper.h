@@ -44,7 +44,8 @@ struct vine__keeper {
     bool is_open;
 };
 
-/* `note` is told what somebody should know of a VM. */
+/* `note` is told what somebody should know of a VM, or, without a UID, of the file that is named
+ * instead. */
 void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *registry,
                        struct vine__saver *saver, const char *state,
                        void (*note)(void *context, const char *uid, const char *name,

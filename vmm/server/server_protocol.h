@@ -82,7 +82,8 @@ enum vine_server_shape {
     X(POOLS, 206, "pools", "")                                                                     \
     X(OPEN_POOL, 207, "open_pool", "ss")                                                           \
     X(CLOSE_POOL, 208, "close_pool", "s")                                                          \
-    X(POOL_VMS, 209, "pool_vms", "s")
+    X(POOL_VMS, 209, "pool_vms", "s")                                                              \
+    X(FAULTS, 210, "faults", "")
 
 #define VINE_SERVER_OVER_ALL       100
 #define VINE_SERVER_CONTROL        200 /* and above: of the server itself */

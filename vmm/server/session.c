@@ -387,6 +387,7 @@ static enum vine_server_error act_on_server(struct vine__session_result *result,
     VINE_ASSERT(control != NULL); /* who has no control socket has not the permission */
     switch ((enum vine_server_control)command->action) {
     case VINE_SERVER_SERVER:
+    case VINE_SERVER_FAULTS:
         break;
     case VINE_SERVER_CLIENTS:
         result->log = vine__clients_print(control->registry->clients);

@@ -176,6 +176,9 @@ static void write_of_server(struct vine__answer *answer, const struct vine__comm
     case VINE_SERVER_POOL_VMS:
         write_string(answer, write_uids, result);
         break;
+    case VINE_SERVER_FAULTS:
+        vine__answer_text(answer, control->faults != NULL ? control->faults : "[]");
+        break;
     case VINE_SERVER_OPEN_POOL:
     case VINE_SERVER_CLOSE_POOL:
     case VINE_SERVER_ADD_CLIENT:

@@ -3,6 +3,8 @@
 
 #include "vmm/server/state_file.h"
 
+#include <vine/error.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #define PATH_BYTES 4200
+#define ASIDES_MAX 9 /* of one path; the last one is replaced */
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -63,6 +66,68 @@ int vine__state_file_read(const char *path, char **ret_bytes, size_t *ret_size)
     *ret_bytes = bytes;
     *ret_size = size;
     return 0;
+}
+
+/* ---- what is none of ours -------------------------------------------------------------------- */
+
+static int rename_new(const char *path, const char *to)
+{
+    if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    /* Not every file system can tell. */
+    return errno != EINVAL ? -errno : access(to, F_OK) == 0 ? -EEXIST : rename(path, to);
+}
+
+static int set_aside(const char *path, char aside[PATH_BYTES])
+{
+    int error = -EEXIST;
+
+    (void)snprintf(aside, PATH_BYTES, "%.*s.bad", PATH_BYTES - 8, path);
+    for (int i = 2; i <= ASIDES_MAX && (error = rename_new(path, aside)) == -EEXIST; i++)
+        (void)snprintf(aside, PATH_BYTES, "%.*s.bad%d", PATH_BYTES - 8, path, i);
+    return error == -EEXIST ? rename(path, aside) : error;
+}
+
+static json_t *parse(const char *path, int version, const char *list,
+                     char why[VINE__STATE_FILE_WHY_BYTES])
+{
+    json_t *root = NULL;
+    json_error_t wrong;
+    char *bytes;
+    size_t size;
+    const int error = vine__state_file_read(path, &bytes, &size);
+
+    if (error == 0) {
+        root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &wrong);
+        free(bytes);
+    }
+    if (error != 0 && error != -ENOENT)
+        (void)snprintf(why, VINE__STATE_FILE_WHY_BYTES, "%s", vine_error_text(error));
+    else if (error == 0 && root == NULL)
+        (void)snprintf(why, VINE__STATE_FILE_WHY_BYTES, "line %d: %s", wrong.line, wrong.text);
+    else if (error == 0 && (json_integer_value(json_object_get(root, "version")) != version ||
+                            !json_is_array(json_object_get(root, list))))
+        (void)snprintf(why, VINE__STATE_FILE_WHY_BYTES, "it has not version %d and a list `%s`",
+                       version, list);
+    else
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
+json_t *vine__state_file_load(const char *path, int version, const char *list,
+                              char why[VINE__STATE_FILE_WHY_BYTES])
+{
+    char aside[PATH_BYTES];
+    json_t *root;
+    size_t size;
+
+    why[0] = '\0';
+    root = parse(path, version, list, why);
+    size = strlen(why);
+    if (size > 0 && set_aside(path, aside) == 0)
+        (void)snprintf(why + size, VINE__STATE_FILE_WHY_BYTES - size, "; it is kept as %s", aside);
+    return root;
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include <vine/base.h>
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -21,6 +22,16 @@
 /* All of it, with a zero behind it, for free(). Returns 0; -ENOENT; -EFBIG; -EINVAL: it is no
  * regular file; another error. */
 VINE_MUST_CHECK int vine__state_file_read(const char *path, char **ret_bytes, size_t *ret_size);
+
+/*
+ * The object that we have written there, of that version and with a list of that key, for
+ * json_decref; NULL: there is none. A file that cannot be read, or has something else in it, is
+ * set aside as PATH.bad, or PATH.bad2 and so on, so that what comes next does not replace it: then
+ * `why` says what is wrong with it, and where it is. Else that is "".
+ */
+#define VINE__STATE_FILE_WHY_BYTES 512
+VINE_MUST_CHECK json_t *vine__state_file_load(const char *path, int version, const char *list,
+                                              char why[VINE__STATE_FILE_WHY_BYTES]);
 
 /*
  * Put these bytes in its place, mode 0600: into PATH.new, which is flushed and then renamed, and

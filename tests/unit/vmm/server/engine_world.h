@@ -102,11 +102,18 @@ static inline void heard(void *context, const char *uid, enum vine__vm_state sta
     (void)snprintf(vm->text, sizeof(vm->text), "%s", text);
 }
 
+/* Of which file something was said last, and what. */
+static char noted_file[VINE__MACHINE_TEXT_BYTES];
+
 static inline void noted(void *context, const char *uid, const char *name, const char *text)
 {
-    struct vm *const vm = vm_named(uid);
+    struct vm *const vm = uid[0] != '\0' ? vm_named(uid) : NULL;
 
     (void)context;
+    if (vm == NULL) {
+        (void)snprintf(noted_file, sizeof(noted_file), "%s: %s", name, text);
+        return;
+    }
     assert_string_equal(vm->boot.name, name);
     (void)snprintf(vm->note, sizeof(vm->note), "%s", text);
 }

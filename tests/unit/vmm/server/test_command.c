@@ -81,6 +81,7 @@ static const struct {
     {207, SERVER, "207,1\n2,/p\n4,farm\n"},
     {208, SERVER, "208,1\n4,farm\n"},
     {209, SERVER, "209,1\n4,farm\n"},
+    {210, SERVER, "210,1\n"},
 };
 
 #define TABLE_COUNT (sizeof(table) / sizeof(table[0]))

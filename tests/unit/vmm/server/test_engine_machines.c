@@ -692,35 +692,52 @@ static void one_that_nobody_would_find_is_not_started(void **state)
     expect_end(vm, "killed", "");
 }
 
-static void what_makes_no_sense_is_nobody(void **state)
+static void write_down(const char *text)
 {
-    static const char *const texts[] = {"", "[7", "{\"vms\": 7, \"links\": 7}",
-                                        "{\"vms\": [7, {}, {\"uid\": \"x\"}]}"};
-    char path[64];
-
-    (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        FILE *const file = fopen(path, "we");
-
-        assert_non_null(file);
-        assert_true(fputs(texts[i], file) >= 0);
-        assert_int_equal(fclose(file), 0);
-        another_engine(state);
-        assert_int_equal(count_left(), 0);
-    }
-}
-
-static void one_of_which_too_little_is_written_down_is_refused(void **state)
-{
-    struct vm *const vm = make_vm(GOOD);
     char path[64];
     FILE *file;
 
     (void)snprintf(path, sizeof(path), "%s/machines.json", folder);
     file = fopen(path, "we");
     assert_non_null(file);
-    assert_true(fprintf(file, "{\"vms\": [{\"uid\": \"%s\"}]}", vm->boot.uid) > 0);
+    assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
+}
+
+static void what_makes_no_sense_is_nobody(void **state)
+{
+    (void)end(state);
+    write_down("{\"version\": 1, \"vms\": [7, {}, {\"uid\": \"x\"}], \"links\": 7}");
+    next_engine();
+    assert_int_equal(count_left(), 0);
+}
+
+static void a_file_that_makes_no_sense_is_told_and_kept(void **state)
+{
+    static const char *const texts[] = {"[7", "{\"version\": 1, \"vms\": 7}"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        (void)end(state);
+        write_down(texts[i]);
+        noted_file[0] = '\0';
+        next_engine();
+        assert_int_equal(count_left(), 0);
+        assert_non_null(strstr(noted_file, "; it is kept as "));
+        assert_int_equal(unlink(strrchr(noted_file, ' ') + 1), 0);
+    }
+    noted_file[0] = '\0';
+    another_engine(state);
+    assert_string_equal(noted_file, "");
+}
+
+static void one_of_which_too_little_is_written_down_is_refused(void **state)
+{
+    struct vm *const vm = make_vm(GOOD);
+    char text[100];
+
+    (void)snprintf(text, sizeof(text), "{\"version\": 1, \"vms\": [{\"uid\": \"%s\"}]}",
+                   vm->boot.uid);
+    write_down(text);
     another_engine(state);
     assert_int_equal(count_left(), 1);
     go_on_with(vm);
@@ -772,6 +789,7 @@ int main(int argc, char **argv)
         IN_WORLD(one_whose_engine_is_killed_while_it_starts_is_found_by_the_next),
         IN_WORLD(one_that_nobody_would_find_is_not_started),
         IN_WORLD(what_makes_no_sense_is_nobody),
+        IN_WORLD(a_file_that_makes_no_sense_is_told_and_kept),
         IN_WORLD(one_of_which_too_little_is_written_down_is_refused),
         IN_WORLD(where_kvm_is_wanted_a_guest_that_it_does_not_boot_is_refused),
     };

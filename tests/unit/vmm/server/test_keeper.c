@@ -231,6 +231,24 @@ static void another_server(struct world *world)
     world_settle(world);
 }
 
+static void a_list_that_makes_no_sense_is_told_and_kept(void **state)
+{
+    struct world *const world = *state;
+    char path[64], kept[72];
+
+    (void)snprintf(path, sizeof(path), "%s/running.json", world->folder);
+    (void)snprintf(kept, sizeof(kept), "%s.bad", path);
+    vine__keeper_begin(&keeper);
+    assert_int_equal(note_count, 0);
+    assert_int_equal(vine__state_file_replace(path, "[7", 2), 0);
+    another_server(world);
+    assert_int_equal(note_count, 1);
+    assert_int_equal(access(kept, F_OK), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    another_server(world);
+    assert_int_equal(note_count, 1);
+}
+
 static void what_starts_by_itself_is_said_by_autostart(void **state)
 {
     struct world *const world = *state;
@@ -377,6 +395,7 @@ int main(void)
         IN_WORLD(one_that_backs_off_is_shown_so_and_can_be_stopped_or_restarted),
         IN_WORLD(whoever_starts_it_or_deletes_it_comes_first),
         IN_WORLD(one_that_cannot_be_started_is_noted_and_tried_again),
+        IN_WORLD(a_list_that_makes_no_sense_is_told_and_kept),
         IN_WORLD(what_starts_by_itself_is_said_by_autostart),
         IN_WORLD(what_ran_before_starts_as_before),
         IN_WORLD(one_that_would_start_as_before_runs_when_that_is_on_the_disk),

@@ -192,6 +192,46 @@ static void whoever_is_killed_leaves_one_that_is_whole(void **state)
     expect("the next one");
 }
 
+static json_t *load(char why[VINE__STATE_FILE_WHY_BYTES])
+{
+    return vine__state_file_load(path, 1, "vms", why);
+}
+
+static void what_is_none_of_ours_is_set_aside(void **state)
+{
+    static const char *const texts[] = {"", "{\"version\": 1}", "{\"version\": 2, \"vms\": []}",
+                                        "{\"version\": 1, \"vms\": [], \"vms\": []}"};
+    char why[VINE__STATE_FILE_WHY_BYTES], aside[100];
+    json_t *root;
+
+    (void)state;
+    (void)unlink(path);
+    assert_null(load(why));
+    assert_string_equal(why, "");
+    put("{\"version\": 1, \"vms\": [7]}");
+    root = load(why);
+    assert_int_equal(json_array_size(json_object_get(root, "vms")), 1);
+    assert_string_equal(why, "");
+    json_decref(root);
+    /* Each stays, but for the last of many. */
+    for (int i = 1; i <= 12; i++) {
+        put(texts[i % 4]);
+        assert_null(load(why));
+        if (i == 1)
+            (void)snprintf(aside, sizeof(aside), "; it is kept as %s.bad", path);
+        else
+            (void)snprintf(aside, sizeof(aside), "; it is kept as %s.bad%d", path, i < 9 ? i : 9);
+        assert_string_equal(strstr(why, "; it is"), aside);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(access(strrchr(aside, ' ') + 1, F_OK), 0);
+    }
+    /* Nor is one that cannot be read an empty one. */
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_null(load(why));
+    assert_true(why[0] != '\0');
+    assert_int_equal(rmdir(path), 0);
+}
+
 static void clients_are_kept(void **state)
 {
     struct vine__clients clients = {.count = 0}, again;
@@ -257,6 +297,7 @@ int main(void)
         cmocka_unit_test(what_its_writer_gives_up_leaves_the_former_one),
         cmocka_unit_test(a_full_disk_leaves_the_former_one),
         cmocka_unit_test(whoever_is_killed_leaves_one_that_is_whole),
+        cmocka_unit_test(what_is_none_of_ours_is_set_aside),
         cmocka_unit_test(clients_are_kept),
         cmocka_unit_test(places_are_roots_or_a_users),
     };
