@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_BYTES 4200
-#define ASIDES_MAX 9 /* of one path; the last one is replaced */
+#define PATH_BYTES  4200
+#define ASIDES_MAX  9  /* of one path; the last one is replaced */
+#define ASIDE_BYTES 16 /* behind a path, at most */
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -75,17 +76,21 @@ static int rename_new(const char *path, const char *to)
     if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
         return 0;
     /* Not every file system can tell. */
-    return errno != EINVAL ? -errno : access(to, F_OK) == 0 ? -EEXIST : rename(path, to);
+    if (errno != EINVAL)
+        return -errno;
+    return access(to, F_OK) == 0 ? -EEXIST : rename(path, to) != 0 ? -errno : 0;
 }
 
 static int set_aside(const char *path, char aside[PATH_BYTES])
 {
     int error = -EEXIST;
 
-    (void)snprintf(aside, PATH_BYTES, "%.*s.bad", PATH_BYTES - 8, path);
+    (void)snprintf(aside, PATH_BYTES, "%.*s.bad", PATH_BYTES - ASIDE_BYTES, path);
     for (int i = 2; i <= ASIDES_MAX && (error = rename_new(path, aside)) == -EEXIST; i++)
-        (void)snprintf(aside, PATH_BYTES, "%.*s.bad%d", PATH_BYTES - 8, path, i);
-    return error == -EEXIST ? rename(path, aside) : error;
+        (void)snprintf(aside, PATH_BYTES, "%.*s.bad%d", PATH_BYTES - ASIDE_BYTES, path, i);
+    if (error == -EEXIST)
+        error = rename(path, aside) != 0 ? -errno : 0;
+    return error;
 }
 
 static json_t *parse(const char *path, int version, const char *list,
