@@ -45,6 +45,14 @@ static void hold_disk(void)
     (void)pthread_mutex_unlock(&disk.lock);
 }
 
+static bool is_disk_held(void)
+{
+    (void)pthread_mutex_lock(&disk.lock);
+    const bool is_held = disk.is_held;
+    (void)pthread_mutex_unlock(&disk.lock);
+    return is_held;
+}
+
 static void await_held(void)
 {
     (void)pthread_mutex_lock(&disk.lock);
@@ -215,7 +223,7 @@ static void others_are_answered_while_a_write_is_held(void **state)
     make_one(alice, uid);
     hold_disk();
     say(alice, "6,1\n3,new\n");
-    while (!disk.is_held)
+    while (!is_disk_held())
         turn();
     say_of(other, "11,1\n32,%s\n", uid);
     expect(other, "11,1\n0\n3,off\n0,\n0,\n0\n");

@@ -95,7 +95,8 @@ static void framing_that_is_lost_ends_the_connection(void **state)
     close_server();
 }
 
-static uint32_t written_here; /* kernels, by core 0 itself, which would wait for the disk */
+/* Kernels, by a thread itself: core 0, which counts them, would wait for the disk. */
+static _Thread_local uint32_t written_here;
 
 /* In the place of the system's. */
 ssize_t write(int fd, const void *bytes, size_t size)
@@ -103,7 +104,7 @@ ssize_t write(int fd, const void *bytes, size_t size)
     struct stat status;
 
     written_here += size == 6 && memcmp(bytes, "kernel", 6) == 0 && fstat(fd, &status) == 0 &&
-                    S_ISREG(status.st_mode) && syscall(SYS_gettid) == (long)getpid();
+                    S_ISREG(status.st_mode);
     return syscall(SYS_write, fd, bytes, size);
 }
 
