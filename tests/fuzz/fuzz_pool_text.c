@@ -21,7 +21,7 @@ static void check_links(const struct vine__vm_link *links, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         VINE_ASSERT(vine__vm_is_name(links[i].name) && vine__vm_is_name(links[i].application) &&
                     vine__vm_is_name(links[i].appliance));
-        VINE_ASSERT(links[i].channels >= 1 && links[i].channels <= VINE__VM_CHANNELS_MAX);
+        VINE_ASSERT(links[i].channels <= VINE__VM_CHANNELS_MAX);
     }
 }
 
