@@ -460,7 +460,7 @@ static void serve_clients(struct vine_timer *timer)
     }
     say_faults();
     say_ready();
-    vine__keeper_begin(&own.keeper);
+    vine__keeper_look(&own.keeper);
 }
 
 static void tell_crowded(const struct vine__client *client, uint64_t ended_count)
@@ -694,6 +694,7 @@ static int begin(int argc, char **argv)
         end(STATUS_FAILED);
         return VINE_MAIN_GOES_ON;
     }
+    vine__keeper_begin(&own.keeper);
     add_pools(&program->conf);
     for (size_t i = 0; i < program->pool_count; i++)
         add_pool(program->pools[i]);

@@ -195,15 +195,24 @@ static void start(struct kept *kept, struct vine__vm *vm)
 
 /* ---- what becomes of VMs --------------------------------------------------------------------- */
 
+static bool is_to_start_again(const struct vine__vm *vm)
+{
+    const struct policies policies = policies_of(vm);
+
+    if (vm->ended_unseen && policies.autostart != VINE__VM_AUTOSTART_NEVER)
+        return true; /* this server has begun without it, and it ran when the former one ended */
+    return policies.restart == VINE__VM_RESTART_ALWAYS ||
+           (policies.restart == VINE__VM_RESTART_ON_FAILURE &&
+            strcmp(vm->ended_by, "shutdown") != 0);
+}
+
 static bool restarts(struct vine__restarter *restarter, const struct vine__vm *vm)
 {
     struct vine__keeper *const keeper =
         VINE_CONTAINER_OF(restarter, struct vine__keeper, restarter);
-    const enum vine__vm_restart policy = policies_of(vm).restart;
     struct kept *kept;
 
-    if (policy != VINE__VM_RESTART_ALWAYS &&
-        (policy != VINE__VM_RESTART_ON_FAILURE || strcmp(vm->ended_by, "shutdown") == 0))
+    if (!is_to_start_again(vm))
         return false;
     kept = remember(keeper, vm->uid);
     if (kept == NULL)
@@ -228,8 +237,10 @@ static void heard(struct vine__watcher *watcher, const struct vine__vm *vm)
     struct vine__keeper *const keeper = VINE_CONTAINER_OF(watcher, struct vine__keeper, watcher);
     struct kept *const kept = remember(keeper, vm->uid);
 
-    if (vm->state == VINE__VM_OFF && is_as_before(vm))
+    if (vm->state == VINE__VM_OFF && is_as_before(vm)) {
+        (void)take_absent(keeper, vm->uid); /* it may not have been looked at yet */
         save(keeper, NULL);
+    }
     if (kept == NULL)
         return;
     switch (vm->state) {
@@ -292,9 +303,6 @@ void vine__keeper_begin(struct vine__keeper *keeper)
     keeper->absent = load(keeper);
     vine__registry_watch(keeper->registry, &keeper->watcher);
     keeper->registry->restarter = &keeper->restarter;
-    VINE_LIST_FOR_EACH(node, &keeper->registry->vms)
-    VINE_LIST_OBJECT(node, struct vine__vm, link)->is_new = true;
-    vine__keeper_look(keeper);
 }
 
 void vine__keeper_look(struct vine__keeper *keeper)
@@ -310,7 +318,8 @@ void vine__keeper_look(struct vine__keeper *keeper)
         const bool has_run = take_absent(keeper, vm->uid);
 
         vm->is_new = false;
-        if (vm->state == VINE__VM_OFF)
+        /* One that ran here already, and ended, was decided on then. */
+        if (vm->state == VINE__VM_OFF && vm->start_count == 0)
             start_by_policy(keeper, vm, has_run);
     }
 }

@@ -12,6 +12,7 @@
  * Trust:    configurations were checked; the list may be anything.
  * Limits:   none.
  *
+ * Who has ended while no server ran, and was not told to, starts again as its autostart says, too.
  * Who has ended starts again after VINE__KEEPER_FIRST_NS, and after twice as long each time that
  * it ends again before it has run for VINE__KEEPER_WELL_NS; it is in VINE__VM_BACKOFF until then.
  * Whoever starts it meanwhile begins anew. One that was told to end, then too, does not start
@@ -51,11 +52,11 @@ void vine__keeper_init(struct vine__keeper *keeper, struct vine__registry *regis
                        void (*note)(void *context, const char *uid, const char *name,
                                     const char *text));
 
-/* Start what starts by itself, and watch from now on. Once, when the registry has its VMs. */
+/* Watch from now on: before a VM is resumed, which may have ended while no server ran. Once. */
 void vine__keeper_begin(struct vine__keeper *keeper);
 
-/* Do so with VMs that the registry has adopted since; before it has begun, and after it has ended,
- * with none. */
+/* Of VMs that the registry has adopted since the last time, start what starts by itself; before it
+ * has begun, and after it has ended, none. */
 void vine__keeper_look(struct vine__keeper *keeper);
 
 /* The list stays as it is. One that has not begun is allowed. */

@@ -70,6 +70,7 @@ struct vine__vm {
     char *parameters;                     /* of its last start, or NULL */
     uint64_t reserved_bytes;              /* what an upload will bring */
     bool starts_again;                    /* once it is off */
+    bool ended_unseen;                    /* while no server ran; until that is heard of */
     bool is_new; /* it was adopted, and the keeper has not looked at it yet */
 
     struct vine__registry *registry; /* private, from here on */

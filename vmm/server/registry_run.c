@@ -57,6 +57,7 @@ static void off(struct vine__vm *vm)
     vm->phase = vine__vm_is_left(vm) ? VINE__VM_STUCK : VINE__VM_IDLE;
     vm->starts_again = false;
     vm->is_to_end = false;
+    vm->ended_unseen = false;
     vm->console[0] = '\0';
     tell(vm, state);
     vine__vm_answer(vm, vm->error, vine__vm_end_text(vm, room), "");
@@ -314,6 +315,7 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
     vm->start_count++;
     vm->is_to_end = found->is_stopping;
     vm->starts_again = found->is_stopping && found->starts_again;
+    vm->ended_unseen = found->has_ended;
     tell(vm, found->is_stopping || found->has_ended ? VINE__VM_STOPPING : VINE__VM_RUNNING);
     if (vm->registry->is_ending)
         (void)!begin_end(vm, false, 0, false, why);
@@ -324,8 +326,11 @@ void vine__registry_give_up(struct vine__vm *vm, const char *why)
     VINE_ASSERT(vm->phase == VINE__VM_LEFT);
     set_unstarted(vm, why);
     vm->phase = vine__vm_is_left(vm) ? VINE__VM_STUCK : VINE__VM_IDLE;
-    if (vm->phase == VINE__VM_IDLE)
-        vine__vm_clear(vm->registry, vm->uid);
+    if (vm->phase == VINE__VM_STUCK)
+        return;
+    vine__vm_clear(vm->registry, vm->uid);
+    if (restarts(vm))
+        tell(vm, VINE__VM_BACKOFF);
 }
 
 /* ---- what is asked of those that run --------------------------------------------------------- */

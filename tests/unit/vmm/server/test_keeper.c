@@ -221,13 +221,26 @@ static void one_that_cannot_be_started_is_noted_and_tried_again(void **state)
 
 /* ---- the beginning --------------------------------------------------------------------------- */
 
-static void another_server(struct world *world)
+static void begin_anew(struct world *world)
 {
     world_settle(world);
     vine__keeper_fini(&keeper);
     vine__keeper_init(&keeper, &world->registry, &world->saver.base, world->folder, note);
     keeper.clock = VINE_CLOCK_MANUAL;
+    VINE_LIST_FOR_EACH(node, &world->registry.vms)
+    {
+        struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        vm->is_new = true;
+        vm->start_count = 0;
+    }
     vine__keeper_begin(&keeper);
+}
+
+static void another_server(struct world *world)
+{
+    begin_anew(world);
+    vine__keeper_look(&keeper);
     world_settle(world);
 }
 
@@ -294,6 +307,77 @@ static void lose_power(struct world *world, const struct vine__vm *vm)
     world_tell(world, vm->uid, VINE__VM_OFF, "crash");
     assert_int_equal(vine__state_file_replace(keeper.path, bytes, size), 0);
     free(bytes);
+}
+
+/* It ran when the former server ended, and is found to have ended since. */
+static void find_ended(struct world *world, struct vine__vm *vm, bool is_stopping)
+{
+    const struct vine__machines_found found = {
+        .console = "", .parameters = "a b", .has_ended = true, .is_stopping = is_stopping};
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+
+    assert_non_null(boot);
+    memcpy(world->machines.uids[world->machines.count++], vm->uid, sizeof(vm->uid));
+    vine__registry_resume(vm, boot, &found);
+}
+
+static void one_that_has_ended_between_two_servers_starts_as_its_policies_say(void **state)
+{
+    static const struct {
+        const char *more;
+        bool was_stopped, is_again;
+    } cases[] = {
+        {"", false, false},
+        {", \"autostart\": \"always\"", false, true},
+        {", \"autostart\": \"as_before\"", false, true},
+        {", \"restart\": \"on_failure\"", false, true},
+        {", \"restart\": \"always\"", false, true},
+        {", \"autostart\": \"always\"", true, false},
+        {", \"autostart\": \"as_before\"", true, false},
+        {", \"restart\": \"always\"", true, false},
+    };
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vine__vm *const vm = make(world, alice, cases[i / 2].more);
+
+        begin_anew(world);
+        find_ended(world, vm, cases[i / 2].was_stopped);
+        if (i % 2 == 1)
+            vine__keeper_look(&keeper);
+        world_tell(world, vm->uid, VINE__VM_OFF, "vanished");
+        vine__keeper_look(&keeper);
+        assert_int_equal(vm->state, cases[i / 2].is_again ? VINE__VM_BACKOFF : VINE__VM_OFF);
+        pass(world, 2 * SECOND);
+        assert_int_equal(vm->state, cases[i / 2].is_again ? VINE__VM_STARTING : VINE__VM_OFF);
+        if (cases[i / 2].is_again) {
+            assert_string_equal(world->machines.parameters, "a b");
+            (void)ask(alice, "14,1\n32,%s\n", vm->uid);
+        }
+        /* It stays so: what has been stopped is not among those that ran before, either. */
+        pass(world, 2 * SECOND);
+        assert_int_equal(vm->state, VINE__VM_OFF);
+        assert_string_equal(ask(alice, "16,1\n32,%s\n", vm->uid), "16,1\n0\n");
+    }
+    hang_up(alice);
+}
+
+static void one_that_was_stopped_between_two_servers_did_not_run_before(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    struct vine__vm *const vm = make(world, alice, ", \"autostart\": \"as_before\"");
+
+    another_server(world);
+    execute(alice, vm);
+    lose_power(world, vm);
+    begin_anew(world);
+    find_ended(world, vm, true);
+    world_tell(world, vm->uid, VINE__VM_OFF, "vanished");
+    another_server(world);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    hang_up(alice);
 }
 
 static void what_ran_before_starts_as_before(void **state)
@@ -400,6 +484,8 @@ int main(void)
         IN_WORLD(what_ran_before_starts_as_before),
         IN_WORLD(one_that_would_start_as_before_runs_when_that_is_on_the_disk),
         IN_WORLD(one_that_is_stopping_when_all_begins_stays_off),
+        IN_WORLD(one_that_has_ended_between_two_servers_starts_as_its_policies_say),
+        IN_WORLD(one_that_was_stopped_between_two_servers_did_not_run_before),
         IN_WORLD(what_comes_later_starts_as_it_would_have_at_the_beginning),
     };
 
