@@ -46,6 +46,21 @@ static bool restarts(struct vine__vm *vm)
     return !vm->is_to_end && restarter != NULL && restarter->restarts(restarter, vm);
 }
 
+static void put_back(struct vine__vm *vm);
+
+/* It was to start again, as somebody has told it, and does not: it ends as it would have. */
+static void stay_off(struct vine__vm *vm, const char *why)
+{
+    set_ended(vm, "unstarted", why);
+    if (!vm->facts.is_taken_out) {
+        tell(vm, VINE__VM_OFF);
+        return;
+    }
+    vm->is_to_end = true;
+    tell(vm, VINE__VM_STOPPING);
+    put_back(vm);
+}
+
 static void off(struct vine__vm *vm)
 {
     const bool again = vm->starts_again;
@@ -61,10 +76,8 @@ static void off(struct vine__vm *vm)
     vm->console[0] = '\0';
     tell(vm, state);
     vine__vm_answer(vm, vm->error, vine__vm_end_text(vm, room), "");
-    if (again && begin(vm, why) != VINE_SERVER_E_DONE) {
-        set_ended(vm, "unstarted", why);
-        tell(vm, VINE__VM_OFF);
-    }
+    if (again && begin(vm, why) != VINE_SERVER_E_DONE)
+        stay_off(vm, why);
 }
 
 static void is_put_back(struct vine__vm_store_work *work)
@@ -106,7 +119,7 @@ static void unstarted(struct vine__vm *vm, enum vine_server_error error, const c
     vm->starts_again &= vm->is_to_end; /* somebody wants that; else it would fail again */
     vm->error = error;
     set_unstarted(vm, why);
-    if ((vm->phase == VINE__VM_TAKING_OUT && vm->boot == NULL) || vine__vm_is_left(vm))
+    if (!vm->facts.is_taken_out || vine__vm_is_left(vm))
         off(vm); /* as it was before */
     else
         put_back(vm);
@@ -222,6 +235,7 @@ static void taken_out(struct vine__vm_store_work *work)
         return;
     }
     vm->boot = work->boot;
+    vm->facts.is_taken_out = true;
     if (vm->is_to_end) {
         unstarted(vm, VINE_SERVER_E_BAD_STATE, "it was stopped before it ran");
         return;
@@ -307,6 +321,7 @@ void vine__registry_resume(struct vine__vm *vm, struct vine__boot *boot,
     VINE_ASSERT(vm->phase == VINE__VM_IDLE || vm->phase == VINE__VM_LEFT);
     VINE_ASSERT(vm->state == VINE__VM_OFF);
     vm->boot = boot;
+    vm->facts.is_taken_out = true;
     vm->phase = VINE__VM_EXECUTED;
     (void)snprintf(vm->console, sizeof(vm->console), "%s", found->console);
     free(vm->parameters);
