@@ -26,20 +26,26 @@ static int map(struct vine__status *status)
     return error;
 }
 
-static int create_books(struct vine__status *status)
+/* Map it, with new books, unless there was an error. Then, or if it comes now, it is closed. */
+static int begin_books(struct vine__status *status, int error)
 {
-    return vine__machine_memory_create("vine-books", VINE__STATUS_BOOKS_BYTES, &status->books_fd);
-}
+    if (error == 0)
+        error =
+            vine__machine_memory_create("vine-books", VINE__STATUS_BOOKS_BYTES, &status->books_fd);
+    if (error == 0)
+        error = map(status);
+    if (error != 0) {
+        vine__status_close(status);
+        return error;
+    }
 
-/* They are all zero else. */
-static void begin_books(struct vine__status *status)
-{
     struct vine__status_books *const books = status->books;
 
     books->doorbell_peer = VINE_STATUS_NO_DOORBELL;
     books->bytes = sizeof(*books);
     books->place_count = status->place_count;
-    books->magic = BOOKS_MAGIC;
+    books->magic = BOOKS_MAGIC; /* they are all zero else */
+    return 0;
 }
 
 int vine__status_create(uint32_t place_count, struct vine__status *ret_status)
@@ -50,21 +56,15 @@ int vine__status_create(uint32_t place_count, struct vine__status *ret_status)
     int error =
         vine__machine_memory_create(VINE__STATUS_PAGE_NAME, VINE_STATUS_PAGE_BYTES, &status.fd);
 
-    if (error == 0)
-        error = create_books(&status);
-    if (error == 0)
-        error = map(&status);
-    if (error != 0) {
-        vine__status_close(&status);
+    error = begin_books(&status, error);
+    if (error != 0)
         return error;
-    }
     status.page->version_major = VINE_STATUS_VERSION_MAJOR;
     status.page->version_minor = VINE_STATUS_VERSION_MINOR;
     status.page->link_count = place_count;
     status.page->doorbell_peer = VINE_STATUS_NO_DOORBELL;
     /* H1 pairs with G1, the guest's look at the magic: what is above it is there by then. */
     vine__store_release_u64(&status.page->magic, VINE_STATUS_MAGIC);
-    begin_books(&status);
     *ret_status = status;
     return 0;
 }
@@ -128,15 +128,9 @@ int vine__status_regain(int fd, uint32_t place_count, struct vine__status *ret_s
     /* A hole of it could find no memory when it is touched. */
     if (error == 0)
         error = vine__machine_memory_fill(status.fd, 0, VINE_STATUS_PAGE_BYTES);
-    if (error == 0)
-        error = create_books(&status);
-    if (error == 0)
-        error = map(&status);
-    if (error != 0) {
-        vine__status_close(&status);
+    error = begin_books(&status, error);
+    if (error != 0)
         return error;
-    }
-    begin_books(&status);
     status.books->changes = vine__load_relaxed_u32(&status.page->changes);
     for (uint32_t place = 0; place < place_count; place++) {
         const struct vine_status_link *const shared = &status.page->links[place];

@@ -155,25 +155,40 @@ static void sessions_that_follow_each_other_come_to_the_successor(void **state)
     assert_int_equal(give(STOP, second).error, 0);
 }
 
+/* While a session that began late goes on at the first, what begins behind it is sent back. */
+struct leaving {
+    pid_t first, second;
+    struct vine_pipe *pipe;
+    struct adding late;
+};
+
+static struct leaving begin_leaving(void)
+{
+    struct leaving leaving = {.first = begin(START_AND_LISTEN)};
+    struct adding kept;
+    uint64_t sum = 0;
+
+    leaving.pipe = open_pipe(0);
+    kept = begin_adding(leaving.pipe);
+    begin_test();
+    assert_int_equal(add(&kept, 1, false, &sum), 0);
+    leaving.second = succeed();
+    leaving.late = begin_adding(leaving.pipe); /* as long as the first is there it is served */
+    assert_int_equal(add(&leaving.late, 1, false, &sum), 0);
+    assert_int_equal(add(&kept, 1, true, &sum), 0);
+    vine_session_close(kept.session);
+    return leaving;
+}
+
 /* Sent back, and what waits for it too, in their order. */
 static void what_was_sent_back_runs_once_and_in_its_order(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct vine_pipe *pipe = open_pipe(0);
-    struct adding kept = begin_adding(pipe);
+    struct leaving leaving = begin_leaving();
+    struct vine_pipe *const pipe = leaving.pipe;
     struct vine_task *parts[50];
     uint64_t sum = 0;
-    pid_t second;
 
     (void)state;
-    begin_test();
-    assert_int_equal(add(&kept, 1, false, &sum), 0);
-    second = succeed();
-
-    struct adding late = begin_adding(pipe); /* as long as the first is there it is served */
-    assert_int_equal(add(&late, 1, false, &sum), 0);
-    assert_int_equal(add(&kept, 1, true, &sum), 0);
-    vine_session_close(kept.session);
 
     struct adding sent_back = begin_adding(pipe);
     for (uint64_t i = 0; i < 50; i++)
@@ -190,8 +205,8 @@ static void what_was_sent_back_runs_once_and_in_its_order(void **state)
     assert_int_equal(vine_task_poll(parts[0]), -EAGAIN);
     assert_int_equal(vine_task_poll(behind), -EAGAIN);
     assert_int_equal(shared->begun[7], 0);
-    assert_int_equal(add(&late, 1, true, &sum), 0);
-    vine_session_close(late.session);
+    assert_int_equal(add(&leaving.late, 1, true, &sum), 0);
+    vine_session_close(leaving.late.session);
     for (uint64_t i = 0; i < 50; i++)
         assert_int_equal(end_with_sum(parts[i]), i * (i + 1) / 2);
     vine_session_close(sent_back.session);
@@ -199,41 +214,33 @@ static void what_was_sent_back_runs_once_and_in_its_order(void **state)
     vine_task_free(behind);
     assert_int_equal(shared->begun[7], 1);
     assert_int_equal(renewals_of(pipe), 1);
-    assert_int_equal(give(END, first).error, 0);
+    assert_int_equal(give(END, leaving.first).error, 0);
     vine_pipe_close(pipe);
-    assert_int_equal(give(STOP, second).error, 0);
+    assert_int_equal(give(STOP, leaving.second).error, 0);
 }
 
 static void what_was_sent_back_runs_there_if_the_successor_is_killed(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct vine_pipe *pipe = open_pipe(0);
-    struct adding kept = begin_adding(pipe);
+    struct leaving leaving = begin_leaving();
+    struct vine_pipe *const pipe = leaving.pipe;
     uint64_t sum = 0;
 
     (void)state;
-    begin_test();
-    assert_int_equal(add(&kept, 1, false, &sum), 0);
-    const pid_t second = succeed();
-    struct adding late = begin_adding(pipe);
-    assert_int_equal(add(&late, 1, false, &sum), 0);
-    assert_int_equal(add(&kept, 1, true, &sum), 0);
-    vine_session_close(kept.session);
     struct adding sent_back = begin_adding(pipe);
     struct vine_task *task = issue(&sent_back, 3, true);
     run_number(pipe, "long", 1); /* behind it: it was seen */
     assert_int_equal(vine_task_poll(task), -EAGAIN);
-    assert_int_equal(give(KILL, second).error, -SIGKILL);
-    assert_int_equal(add(&late, 1, true, &sum), 0);
+    assert_int_equal(give(KILL, leaving.second).error, -SIGKILL);
+    assert_int_equal(add(&leaving.late, 1, true, &sum), 0);
     assert_int_equal(sum, 2);
-    vine_session_close(late.session);
+    vine_session_close(leaving.late.session);
     assert_int_equal(end_with_sum(task), 3);
     vine_session_close(sent_back.session);
     assert_int_equal(renewals_of(pipe), 1);
     run_number(pipe, "long", 2);
     /* It is left to the next one as before. */
     const pid_t third = succeed();
-    assert_int_equal(give(END, first).error, 0);
+    assert_int_equal(give(END, leaving.first).error, 0);
     run_number(pipe, "long", 3);
     assert_int_equal(renewals_of(pipe), 2);
     vine_pipe_close(pipe);
@@ -266,19 +273,11 @@ static void ends_by_cancel(struct vine_task *task)
 /* The first has sent them back when it is told to cancel two tasks and to cut a session. */
 static void what_is_said_of_what_was_sent_back_the_successor_hears(void **state)
 {
-    const pid_t first = begin(START_AND_LISTEN);
-    struct vine_pipe *pipe = open_pipe(0);
-    struct adding kept = begin_adding(pipe);
+    struct leaving leaving = begin_leaving();
+    struct vine_pipe *const pipe = leaving.pipe;
     uint64_t sum = 0;
 
     (void)state;
-    begin_test();
-    assert_int_equal(add(&kept, 1, false, &sum), 0);
-    const pid_t second = succeed();
-    struct adding late = begin_adding(pipe);
-    assert_int_equal(add(&late, 1, false, &sum), 0);
-    assert_int_equal(add(&kept, 1, true, &sum), 0);
-    vine_session_close(kept.session);
 
     struct adding cut = begin_adding(pipe);
     struct adding spoiled = begin_adding(pipe);
@@ -293,8 +292,8 @@ static void what_is_said_of_what_was_sent_back_the_successor_hears(void **state)
     vine__session_cut(cut.session);
     run_number(pipe, "long", 2);
     assert_int_equal(vine_task_poll(behind), -EAGAIN);
-    assert_int_equal(add(&late, 1, true, &sum), 0);
-    vine_session_close(late.session);
+    assert_int_equal(add(&leaving.late, 1, true, &sum), 0);
+    vine_session_close(leaving.late.session);
 
     ends_by_cancel(part);
     ends_by_cancel(behind);
@@ -308,9 +307,9 @@ static void what_is_said_of_what_was_sent_back_the_successor_hears(void **state)
     assert_int_equal(add(&spoiled, 1, false, &sum), -VINE_ESESSION);
     vine_session_close(cut.session);
     vine_session_close(spoiled.session);
-    assert_int_equal(give(END, first).error, 0);
+    assert_int_equal(give(END, leaving.first).error, 0);
     vine_pipe_close(pipe);
-    assert_int_equal(give(STOP, second).error, 0);
+    assert_int_equal(give(STOP, leaving.second).error, 0);
 }
 
 static void a_session_that_does_not_end_is_told_as_lost(void **state)

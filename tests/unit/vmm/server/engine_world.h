@@ -102,6 +102,23 @@ static inline void heard(void *context, const char *uid, enum vine__vm_state sta
     (void)snprintf(vm->text, sizeof(vm->text), "%s", text);
 }
 
+/* What was told of it last. */
+static inline bool is_told(const struct vm *vm, enum vine__vm_state state)
+{
+    return vm->told_count > 0 && vm->told[vm->told_count - 1] == state;
+}
+
+/* By turns of the engine's loop, as the test takes them. */
+#define until_turned(condition)                                                                    \
+    do {                                                                                           \
+        const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;                                   \
+        while (!(condition)) {                                                                     \
+            turn();                                                                                \
+            if (vine__clock_now_ns() > hang_ns)                                                    \
+                fail_msg("never came about: %s", #condition);                                      \
+        }                                                                                          \
+    } while (0)
+
 /* Of which file something was said last, and what. */
 static char noted_file[VINE__MACHINE_TEXT_BYTES];
 

@@ -39,11 +39,6 @@ static int end(void **state)
     return 0;
 }
 
-static bool is_told(const struct vm *vm, enum vine__vm_state state)
-{
-    return vm->told_count > 0 && vm->told[vm->told_count - 1] == state;
-}
-
 static void done(struct vine__machines_work *work)
 {
     VINE_CONTAINER_OF(work, struct vm, work)->is_done = true;

@@ -63,21 +63,6 @@ static void turn(void)
     step_all();
 }
 
-#define until_turned(condition)                                                                    \
-    do {                                                                                           \
-        const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;                                   \
-        while (!(condition)) {                                                                     \
-            turn();                                                                                \
-            if (vine__clock_now_ns() > hang_ns)                                                    \
-                fail_msg("never came about: %s", #condition);                                      \
-        }                                                                                          \
-    } while (0)
-
-static bool is_told(const struct vm *vm, enum vine__vm_state state)
-{
-    return vm->told_count > 0 && vm->told[vm->told_count - 1] == state;
-}
-
 static enum vine_server_error execute(struct vm *vm, char why[VINE__SERVER_WHY_BYTES])
 {
     const struct vine__engine_start start = {

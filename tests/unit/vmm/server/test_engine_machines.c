@@ -82,11 +82,6 @@ static void start(struct vm *vm)
         fail_msg("%s", vm->work.why);
 }
 
-static bool is_told(const struct vm *vm, enum vine__vm_state state)
-{
-    return vm->told_count > 0 && vm->told[vm->told_count - 1] == state;
-}
-
 static void run(struct vm *vm)
 {
     start(vm);

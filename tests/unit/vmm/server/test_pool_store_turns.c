@@ -3,30 +3,10 @@
 /*
  * Work at pools that takes long, on a disk that stands still: what waits for it, and what does not.
  */
+#include "held_disk.h"
 #include "pool_world.h"
 
-#include <pthread.h>
 #include <sys/syscall.h>
-
-/* A disk on which the next sync stands still, or the closing of a file, until it is let go on. */
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_shut, is_held;
-    int closing_fd; /* -1: a sync */
-} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .closing_fd = -1};
-
-static void stand_still(int closing_fd)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    if (disk.is_shut && !disk.is_held && disk.closing_fd == closing_fd) {
-        disk.is_held = true;
-        (void)pthread_cond_broadcast(&disk.changed);
-        while (disk.is_shut)
-            (void)pthread_cond_wait(&disk.changed, &disk.lock);
-    }
-    (void)pthread_mutex_unlock(&disk.lock);
-}
 
 /* In the place of the system's. */
 int fdatasync(int fd)
@@ -39,36 +19,6 @@ int close(int fd)
 {
     stand_still(fd);
     return (int)syscall(SYS_close, fd);
-}
-
-static void hold_closing(int fd)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    disk.closing_fd = fd;
-    disk.is_held = false;
-    disk.is_shut = true;
-    (void)pthread_mutex_unlock(&disk.lock);
-}
-
-static void hold_disk(void)
-{
-    hold_closing(-1);
-}
-
-static void await_held(void)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    while (!disk.is_held)
-        (void)pthread_cond_wait(&disk.changed, &disk.lock);
-    (void)pthread_mutex_unlock(&disk.lock);
-}
-
-static void let_disk_go_on(void)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    disk.is_shut = false;
-    (void)pthread_cond_broadcast(&disk.changed);
-    (void)pthread_mutex_unlock(&disk.lock);
 }
 
 static void is_created(struct vine__vm_store_work *work)

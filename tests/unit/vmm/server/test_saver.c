@@ -4,69 +4,24 @@
  * Files of state on a disk that takes as long as the test wants: the last text is what stays, who
  * waits is told when it is there, and nobody else waits.
  */
+#include "held_disk.h"
 #include "service_world.h"
 
-#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* ---- the disk -------------------------------------------------------------------------------- */
 
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_shut, is_held;
-    uint32_t file_count; /* that were flushed */
-} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+static uint32_t file_count; /* that were flushed, since it was held */
 
-/* Whoever flushes waits until the disk goes on. */
+/* In the place of the system's. */
 int fsync(int fd)
 {
     struct stat status;
 
-    (void)pthread_mutex_lock(&disk.lock);
-    if (disk.is_shut) {
-        disk.is_held = true;
-        (void)pthread_cond_broadcast(&disk.changed);
-        while (disk.is_shut)
-            (void)pthread_cond_wait(&disk.changed, &disk.lock);
-    }
-    disk.file_count += fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-    (void)pthread_mutex_unlock(&disk.lock);
+    stand_still(-1);
+    file_count += fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     return (int)syscall(SYS_fsync, fd);
-}
-
-static void hold_disk(void)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    disk.is_held = false;
-    disk.is_shut = true;
-    disk.file_count = 0;
-    (void)pthread_mutex_unlock(&disk.lock);
-}
-
-static bool is_disk_held(void)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    const bool is_held = disk.is_held;
-    (void)pthread_mutex_unlock(&disk.lock);
-    return is_held;
-}
-
-static void await_held(void)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    while (!disk.is_held)
-        (void)pthread_cond_wait(&disk.changed, &disk.lock);
-    (void)pthread_mutex_unlock(&disk.lock);
-}
-
-static void let_disk_go_on(void)
-{
-    (void)pthread_mutex_lock(&disk.lock);
-    disk.is_shut = false;
-    (void)pthread_cond_broadcast(&disk.changed);
-    (void)pthread_mutex_unlock(&disk.lock);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -139,6 +94,7 @@ static void file_says(const char *text)
 static void the_last_text_stays_and_all_who_wait_are_told(void **state)
 {
     begin_files(*state);
+    file_count = 0;
     hold_disk();
     vine__save(&file, strdup("first"), &savings[0]);
     await_held();
@@ -152,7 +108,7 @@ static void the_last_text_stays_and_all_who_wait_are_told(void **state)
     for (uint32_t i = 0; i < told_count; i++)
         assert_true(order[i] == &savings[i] && told[i] == 0);
     file_says("last");
-    assert_int_equal(disk.file_count, 2);
+    assert_int_equal(file_count, 2);
     end_files();
 }
 
