@@ -2,9 +2,11 @@
 #include "vmm/engine/group.h"
 
 #include "utils/name.h"
+#include "utils/tables.h"
 
 #include <vine/error.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -18,13 +20,14 @@
 #include <unistd.h>
 
 #define GROUPS_FOLDER "/sys/fs/cgroup"
+#define MACHINE       "vm." /* and its name: the group of a machine */
 #define MOVES_MAX     4096
 
 struct vine__groups {
     int fd; /* the folder of the delegated group */
 };
 
-static const char *const controllers[] = {"memory", "cpu", "pids"};
+static const char *const controllers[] = {"+memory", "+cpu", "+pids"};
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
@@ -76,9 +79,8 @@ static bool says_delegated(int fd)
 
 /* ---- what is delegated ----------------------------------------------------------------------- */
 
-/* Open the folder that groups are made in, which is one above ours if ours was made for that.
- * `*ret_is_root`: it is the root of what can be seen. */
-static int open_folder(const char *root, int *ret_fd, bool *ret_is_root, char *why, size_t why_size)
+/* Open the folder that groups are made in, which is one above ours if ours was made for that. */
+static int open_folder(const char *root, int *ret_fd, char *why, size_t why_size)
 {
     char group[4096];
     char path[8300];
@@ -102,9 +104,8 @@ static int open_folder(const char *root, int *ret_fd, bool *ret_is_root, char *w
         (void)snprintf(why, why_size, "control groups of version 2 are not at " GROUPS_FOLDER);
         error = -EOPNOTSUPP;
     }
-    *ret_is_root = strcmp(group, "/") == 0;
-    if (error == 0 &&
-        (faccessat(fd, ".", W_OK, AT_EACCESS) != 0 || (!*ret_is_root && !says_delegated(fd)))) {
+    if (error == 0 && (faccessat(fd, ".", W_OK, AT_EACCESS) != 0 ||
+                       (strcmp(group, "/") != 0 && !says_delegated(fd)))) {
         (void)snprintf(why, why_size, "control group %.128s was not delegated to this program",
                        group);
         error = -EOPNOTSUPP;
@@ -116,11 +117,17 @@ static int open_folder(const char *root, int *ret_fd, bool *ret_is_root, char *w
     return error;
 }
 
-/* A group with processes gives its own no controllers: all of them go one down. */
+/* A group with processes gives its own no controllers: all of them go one down. The first of all
+ * groups alone may have both, and it has no events; that of a container is the first that can be
+ * seen there, and a group like any other. */
 static int move_down(int fd)
 {
     char pid[32];
-    int error = mkdirat(fd, VINE__GROUP_OWN, 0755) == 0 || errno == EEXIST ? 0 : -errno;
+    int error;
+
+    if (faccessat(fd, "cgroup.events", F_OK, 0) != 0)
+        return 0;
+    error = mkdirat(fd, VINE__GROUP_OWN, 0755) == 0 || errno == EEXIST ? 0 : -errno;
 
     for (int i = 0; i < MOVES_MAX && error == 0; i++) {
         const int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
@@ -139,12 +146,27 @@ static int move_down(int fd)
     return error != 0 ? error : -EBUSY;
 }
 
+/* Groups of machines that ended when nobody was there. One with processes stays: the kernel sees to
+ * that. */
+static void remove_left(int fd)
+{
+    const int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *const folder = copy >= 0 ? fdopendir(copy) : NULL;
+    const struct dirent *entry;
+
+    if (folder == NULL && copy >= 0)
+        (void)close(copy);
+    while (folder != NULL && (entry = readdir(folder)) != NULL)
+        if (strncmp(entry->d_name, MACHINE, strlen(MACHINE)) == 0)
+            (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+    if (folder != NULL)
+        (void)closedir(folder);
+}
+
 int vine__groups_open(const char *root, struct vine__groups **ret_groups, char *why,
                       size_t why_size)
 {
     struct vine__groups *const groups = calloc(1, sizeof(*groups));
-    bool is_root = false;
-    size_t length = 0;
     int error;
 
     if (why_size > 0)
@@ -152,8 +174,8 @@ int vine__groups_open(const char *root, struct vine__groups **ret_groups, char *
     if (groups == NULL)
         return -ENOMEM;
     groups->fd = -1;
-    error = open_folder(root, &groups->fd, &is_root, why, why_size);
-    if (error == 0 && !is_root) {
+    error = open_folder(root, &groups->fd, why, why_size);
+    if (error == 0) {
         error = move_down(groups->fd);
         if (error != 0)
             (void)snprintf(why, why_size, "this process cannot move within its control group: %s",
@@ -163,16 +185,10 @@ int vine__groups_open(const char *root, struct vine__groups **ret_groups, char *
         vine__groups_close(groups);
         return error;
     }
-    for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++) {
-        char text[16];
-
-        (void)snprintf(text, sizeof(text), "+%s", controllers[i]);
-        if (write_text(groups->fd, "cgroup.subtree_control", text) == 0 || length >= why_size)
-            continue;
-        length += (size_t)snprintf(why + length, why_size - length, "%s%s",
-                                   length == 0 ? "control groups do not limit here: " : ", ",
-                                   controllers[i]);
-    }
+    remove_left(groups->fd);
+    /* One by one: what is not to be had keeps none of the others away. */
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(controllers); i++)
+        (void)!write_text(groups->fd, "cgroup.subtree_control", controllers[i]);
     *ret_groups = groups;
     return 0;
 }
@@ -190,48 +206,59 @@ void vine__groups_close(struct vine__groups *groups)
 
 static bool name_group(const char *name, char ret_folder[48])
 {
-    return vine__is_name(name, 33) && snprintf(ret_folder, 48, "vm.%s", name) < 48;
+    return vine__is_name(name, 33) && snprintf(ret_folder, 48, MACHINE "%s", name) < 48;
 }
 
 /* Not limited is said too: the group may be one that was left. */
-static int limit(int fd, const char *name, uint64_t value, const char *unit, const char *none)
+static int set_limits(int fd, const struct vine__group_limits *limits, char *why, size_t why_size)
 {
+    const struct {
+        const char *name;
+        uint64_t value;
+        const char *unit, *none;
+    } all[] = {
+        {"memory.max", limits->memory_bytes, "", "max"},
+        {"cpu.max", (uint64_t)limits->cpu_percent * 1000, " 100000", "max"},
+        {"cpu.weight", limits->cpu_weight, "", "100"},
+        {"pids.max", limits->task_count, "", "max"},
+    };
     char text[64];
+    size_t length = 0;
 
-    (void)snprintf(text, sizeof(text), "%llu%s", (unsigned long long)value, unit);
-    const int error = write_text(fd, name, value != 0 ? text : none);
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(all); i++) {
+        (void)snprintf(text, sizeof(text), "%llu%s", (unsigned long long)all[i].value, all[i].unit);
+        const int error = write_text(fd, all[i].name, all[i].value != 0 ? text : all[i].none);
 
-    return error == -ENOENT ? 0 : error;
-}
-
-static int set_limits(int fd, const struct vine__group_limits *limits)
-{
-    int error = limit(fd, "memory.max", limits->memory_bytes, "", "max");
-
-    if (error == 0)
-        error = limit(fd, "cpu.max", (uint64_t)limits->cpu_percent * 1000, " 100000", "max");
-    if (error == 0)
-        error = limit(fd, "cpu.weight", limits->cpu_weight, "", "100");
-    if (error == 0)
-        error = limit(fd, "pids.max", limits->task_count, "", "max");
-    return error;
+        if (error != 0 && error != -ENOENT)
+            return error;
+        if (error != 0 && all[i].value != 0 && length < why_size)
+            length +=
+                (size_t)snprintf(why + length, why_size - length, "%s%s",
+                                 length == 0 ? "its control group has no " : ", ", all[i].name);
+    }
+    return 0;
 }
 
 int vine__group_make(struct vine__groups *groups, const char *name,
-                     const struct vine__group_limits *limits, int *ret_fd)
+                     const struct vine__group_limits *limits, int *ret_fd, char *why,
+                     size_t why_size)
 {
     char folder[48];
     int error;
 
+    if (why_size > 0)
+        why[0] = '\0';
     if (!name_group(name, folder))
         return -EINVAL;
+    /* What it counted of another machine goes with it, if that is over. */
+    (void)unlinkat(groups->fd, folder, AT_REMOVEDIR);
     if (mkdirat(groups->fd, folder, 0755) != 0 && errno != EEXIST)
         return -errno;
     const int fd = openat(groups->fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0)
         return -errno;
-    error = set_limits(fd, limits);
+    error = set_limits(fd, limits, why, why_size);
     if (error == 0) {
         *ret_fd = openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
         error = *ret_fd >= 0 ? 0 : -errno;
@@ -240,6 +267,33 @@ int vine__group_make(struct vine__groups *groups, const char *name,
     if (error != 0)
         vine__group_remove(groups, name);
     return error;
+}
+
+/* A counter of the group's events of memory; 0 also if there are none. */
+static unsigned long count_of(const char *events, const char *name)
+{
+    const char *const at = strstr(events, name);
+
+    return at != NULL ? strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
+const char *vine__group_lack(struct vine__groups *groups, const char *name)
+{
+    char folder[48], path[80], events[512];
+
+    if (!name_group(name, folder))
+        return NULL;
+    (void)snprintf(path, sizeof(path), "%s/memory.events", folder);
+    const int fd = openat(groups->fd, path, O_RDONLY | O_CLOEXEC);
+    const ssize_t size = fd >= 0 ? read(fd, events, sizeof(events) - 1) : -1;
+
+    if (fd >= 0)
+        (void)close(fd);
+    events[size > 0 ? size : 0] = '\0';
+    if (count_of(events, "oom_kill ") == 0)
+        return NULL;
+    return count_of(events, "oom ") != 0 ? "it took more memory than its limit"
+                                         : "the host had no memory left for it";
 }
 
 void vine__group_remove(struct vine__groups *groups, const char *name)

@@ -222,6 +222,7 @@ static int start_process(struct vine__machine *machine,
         .context = &noted,
     };
     struct vine__arguments arguments;
+    char lacks[128] = "";
     int error = vine__arguments_build(description, descriptors, &arguments, why, why_size);
 
     if (error != 0)
@@ -230,7 +231,10 @@ static int start_process(struct vine__machine *machine,
     options.inherited_count = vine__descriptors_list(descriptors, options.inherited);
     if (machine->options.groups != NULL)
         error = vine__group_make(machine->options.groups, description->name,
-                                 &machine->options.limits, &options.group_fd);
+                                 &machine->options.limits, &options.group_fd, lacks, sizeof(lacks));
+    if (lacks[0] != '\0')
+        vine__machine_tell(machine, VINE__MACHINE_REFUSED, UINT32_MAX,
+                           "not all of its limits hold: %s", lacks);
     if (error != 0) {
         (void)snprintf(why, why_size, "its control group: %s", vine_error_text(error));
     } else {

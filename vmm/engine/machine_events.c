@@ -310,10 +310,19 @@ static enum vine__machine_end decide(const struct vine__machine *machine)
     return machine->has_run ? VINE__END_CRASH : VINE__END_UNSTARTED;
 }
 
+/* Why the kernel has ended it, if that is known. */
+static const char *find_lack(const struct vine__machine *machine)
+{
+    return machine->options.groups != NULL
+               ? vine__group_lack(machine->options.groups, machine->description.name)
+               : NULL;
+}
+
 static void describe_exit(struct vine__machine *machine, char *text, size_t size)
 {
     const int status = machine->process.status;
-    const char *words = vine__child_last_words(&machine->process);
+    const char *const lack = find_lack(machine);
+    const char *words = lack != NULL ? lack : vine__child_last_words(&machine->process);
     int length;
 
     /* Which it says when all is well. */

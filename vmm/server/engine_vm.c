@@ -184,7 +184,7 @@ static struct vine__groups *groups_for(struct vine__engine_vm *vm,
             (void)snprintf(engine->no_groups, sizeof(engine->no_groups), "no control groups");
     }
     if (engine->no_groups[0] != '\0' && !vm->is_adopted)
-        vine__engine_note(engine, vm->boot, "not all of its limits hold: %s", engine->no_groups);
+        vine__engine_note(engine, vm->boot, "its limits do not hold: %s", engine->no_groups);
     return engine->groups;
 }
 
