@@ -103,8 +103,8 @@ static bool write_text(const char *path, const char *text)
     return file != NULL && fputs(text, file) != EOF && fclose(file) == 0;
 }
 
-/* What programs find elsewhere: a folder for files that go, the machine's own network, and its
- * name. */
+/* What programs find elsewhere: a folder for files that go, the machine's own network, its name,
+ * terminals and control groups. */
 static void make_ready(void)
 {
     struct ifreq own = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -113,7 +113,9 @@ static void make_ready(void)
     if (mkdir("/tmp", 0777) != 0 || (mkdir("/etc", 0755) != 0 && errno != EEXIST) ||
         !write_text("/etc/hosts", "127.0.0.1 localhost\n") ||
         !write_text("/etc/nsswitch.conf", "hosts: files\n") || fd < 0 ||
-        ioctl(fd, SIOCSIFFLAGS, &own) != 0)
+        ioctl(fd, SIOCSIFFLAGS, &own) != 0 || mkdir("/dev/pts", 0755) != 0 ||
+        mount("pts", "/dev/pts", "devpts", 0, "") != 0 ||
+        mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, "") != 0)
         printf("cannot make ready for programs\n");
     if (fd >= 0)
         (void)close(fd);

@@ -27,6 +27,7 @@
  *     nowhere     says that its console is where no terminal is
  *     borrows     says that its console is a terminal that is there, and is not its own
  *     lies        does not say whether it runs
+ *     hungry      runs, and then takes more memory than it may have
  *     kills       as good, but first of all it kills the process $FAKE_VICTIM
  */
 #ifndef VINE_TESTS_FAKE_QEMU_H
@@ -143,6 +144,8 @@ static void fake_run(void)
         fake_stay();
     if (fake_is("crashes"))
         (void)raise(SIGKILL);
+    for (size_t i = 0; i < 256 && fake_is("hungry"); i++)
+        memset(malloc(1 << 20), 1, 1 << 20);
     if (fake_is("panics")) {
         fake_say("{\"event\": \"GUEST_PANICKED\", \"data\": {\"action\": \"poweroff\"}}");
         fake_say("{\"event\": \"STOP\"}");

@@ -23,10 +23,23 @@
 #define VMS_MAX  256
 #define TOLD_MAX 8
 
-enum kind { GOOD, EXITS, SILENT, CRASHES, PANICS, DEAF, REFUSES, KEEPS, SERVES, KILLS, KIND_COUNT };
+enum kind {
+    GOOD,
+    EXITS,
+    SILENT,
+    CRASHES,
+    PANICS,
+    DEAF,
+    REFUSES,
+    KEEPS,
+    SERVES,
+    KILLS,
+    HUNGRY,
+    KIND_COUNT
+};
 
-static const char *const kind_words[] = {"good", "exits",   "silent", "crashes", "panics",
-                                         "deaf", "refuses", "keeps",  "serves",  "kills"};
+static const char *const kind_words[] = {"good",    "exits", "silent", "crashes", "panics", "deaf",
+                                         "refuses", "keeps", "serves", "kills",   "hungry"};
 
 /* A VM, and what was told of it. */
 struct vm {
