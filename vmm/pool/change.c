@@ -354,22 +354,24 @@ int vine__pool_change_end(struct vine__pool_change *change, bool is_good,
                           struct vine__problem *problem)
 {
     struct vine__pool *const pool = change->pool;
-    int error = 0;
+    int error = 0, opened = 0;
 
     if (is_good)
         error = write_roll(&pool->filesystem, &change->roll, problem);
     if (is_good && error == 0)
         error = check(change, problem);
+    const bool commits = is_good && error == 0;
     if (pool->filesystem.ext2 != NULL) {
-        const int committed =
-            vine__filesystem_commit(&pool->filesystem, is_good && error == 0, problem);
+        const int committed = vine__filesystem_commit(&pool->filesystem, commits, problem);
+
         error = error != 0 ? error : committed;
     }
     vine__pool_contents_fini(&pool->contents);
     discard(change);
-    if (error == 0)
-        error = vine__filesystem_open(pool->store, false, &pool->filesystem, problem);
-    return error;
+    /* Of a commit that failed, some may be in the journal: only who opens the pool finishes it. */
+    if (error == 0 || !commits)
+        opened = vine__filesystem_open(pool->store, false, &pool->filesystem, problem);
+    return error != 0 ? error : opened;
 }
 
 int vine__pool_contents_create(struct vine__filesystem *filesystem, struct vine__problem *problem)

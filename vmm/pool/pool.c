@@ -302,13 +302,18 @@ static void check_settings_links(const struct vine__pool *pool,
     }
 }
 
+bool vine__pool_can_be_read(const struct vine__pool *pool)
+{
+    return pool->filesystem.ext2 != NULL || pool->point_fd >= 0;
+}
+
 int vine__pool_load(struct vine__pool *pool, const struct vine__pool_contents **ret_contents,
                     struct vine__problem *problem)
 {
     struct vine__pool_contents contents = {0};
     struct vine__pool_roll roll = {0};
 
-    VINE_ASSERT(pool->filesystem.ext2 != NULL || pool->point_fd >= 0);
+    VINE_ASSERT(vine__pool_can_be_read(pool));
     vine__pool_contents_fini(&pool->contents);
     int error = load_settings(pool, &contents.settings, problem);
     if (error == 0)

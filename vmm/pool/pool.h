@@ -78,6 +78,10 @@ VINE_MUST_CHECK int vine__pool_mount_point(const struct vine__pool *pool, char *
 VINE_MUST_CHECK int vine__pool_mount(struct vine__pool *pool, const char *point,
                                      struct vine__problem *problem);
 
+/* Whether it can be loaded: one that is mounted, or read in place, and of which no change has ended
+ * so that it has to be opened anew. */
+bool vine__pool_can_be_read(const struct vine__pool *pool);
+
 /*
  * Read NAME.json, vms.json, and every machine's configuration; what was loaded before is forgotten.
  *

@@ -77,8 +77,9 @@ int vine__pool_opened_change(struct vine__pool_opened *opened, vine__pool_step_f
         error = step(change, context, problem);
         ended = vine__pool_change_end(change, error == 0, problem);
     }
-    /* What did not end well may lie in a journal, which is finished by opening the pool. */
-    if (opened->is_mounted || ended != 0 ||
+    /* What did not end well may lie in a journal, which is finished by opening the pool. What was
+     * refused is nothing: files that are on their way into the pool go on. */
+    if (opened->is_mounted || !vine__pool_can_be_read(opened->pool) ||
         vine__pool_load(opened->pool, &opened->contents, &opened->problem) != 0)
         vine__pool_opened_open(opened, opened->is_mounted);
     return error != 0 ? error : ended;

@@ -616,6 +616,42 @@ static void a_record_that_cannot_be_read_keeps_its_vm_from_running(void **state)
     vine__boot_free(boot);
 }
 
+/* Whoever may write to an image may cut it while it is served: that is his pool's end alone. */
+static void a_pool_that_is_cut_while_it_is_open_is_told_and_the_others_go_on(void **state)
+{
+    struct vine__vm_store_work cut = creation("farm", "alice.cut"),
+                               again = creation("farm", "alice.again"),
+                               other = creation("other", "alice.other");
+    char path[PATH_MAX], why[VINE__PROBLEM_BYTES];
+    struct vine__pool_work listing;
+    char *const image = malloc(POOL_BYTES);
+
+    (void)state;
+    assert_non_null(image);
+    pool_make("other");
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    assert_int_equal(open_pool("other", NULL), VINE_SERVER_E_DONE);
+    pool_file("farm", "img", path);
+    read_from(path, image, POOL_BYTES, 0);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_not_equal(do_vm(&cut), VINE_SERVER_E_DONE);
+    assert_non_null(strstr(cut.why, "no ext4"));
+    assert_int_equal(do_vm(&other), VINE_SERVER_E_DONE);
+    vine__vm_facts_fini(&other.facts);
+    listing = list_pools();
+    assert_int_equal(listing.pool_count, 2);
+    assert_false(listing.pools[0].is_open);
+    assert_true(listing.pools[1].is_open);
+    vine__pool_states_free(listing.pools, listing.pool_count);
+    /* It is whole again, and opened. */
+    write_to(path, image, POOL_BYTES, 0);
+    free(image);
+    assert_int_equal(open_pool("farm", why), VINE_SERVER_E_DONE);
+    assert_int_equal(do_vm(&again), VINE_SERVER_E_DONE);
+    vine__vm_facts_fini(&again.facts);
+    assert_true(pool_is_clean("farm"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pool_world_begin, pool_world_end)
@@ -628,6 +664,7 @@ int main(void)
         TEST(a_pool_that_another_store_has_is_its_own_until_it_is_closed),
         TEST(who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known),
         TEST(there_are_so_many_pools_and_no_more),
+        TEST(a_pool_that_is_cut_while_it_is_open_is_told_and_the_others_go_on),
         TEST(a_mounted_pool_is_changed_like_others),
         TEST(vms_are_made_changed_and_removed),
         TEST(a_boot_has_all_that_a_vm_starts_from),

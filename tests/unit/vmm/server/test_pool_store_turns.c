@@ -334,6 +334,42 @@ static void what_is_on_its_way_and_finds_no_room_leaves_the_others_theirs(void *
     assert_true(pool_is_clean("farm"));
 }
 
+/* Who is refused something meanwhile, as often as he likes, holds up nobody: what has come is not
+ * read a second time. */
+static void what_is_refused_meanwhile_begins_nothing_anew(void **state)
+{
+    static const char bad[] = "{\"version\": 1, \"memory\": \"none\"}";
+    struct vine__vm_store_work refused = {.task = VINE__VM_CONFIGURE,
+                                          .done = is_done_in_order,
+                                          .pool = "farm",
+                                          .json = bad,
+                                          .json_bytes = sizeof(bad) - 1};
+    struct vine__vm_store_work root;
+    const int fd = file_with("", 0);
+    struct vine__boot *boot;
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    fill_long(fd, 'r');
+    root = put_of("zip", VINE__UPLOAD_DISK, fd, LONG_BYTES);
+    refused.uid = vm_named("app")->uid;
+    done_work_count = 0;
+    hold_disk();
+    begin(&root);
+    await_held();
+    assert_int_equal(pwrite(fd, "another", 7, 0), 7);
+    begin(&refused);
+    let_disk_go_on();
+    until(done_work_count == 2);
+    assert_ptr_equal(done_works[0], &refused);
+    assert_int_equal(refused.error, VINE_SERVER_E_BAD_VALUE);
+    assert_int_equal(root.error, VINE_SERVER_E_DONE);
+    boot = take_out(vm_named("zip")->uid);
+    assert_long(boot->disks[0].path, 'r');
+    vine__boot_free(boot);
+    assert_true(pool_is_clean("farm"));
+}
+
 /* The store ends behind what it has begun. */
 static void what_takes_long_is_done_before_the_store_ends(void **state)
 {
@@ -377,6 +413,7 @@ int main(void)
         TEST(what_takes_long_lets_the_rest_of_its_pool_go_on),
         TEST(a_disk_on_its_way_out_or_back_lets_the_rest_of_its_pool_go_on),
         TEST(what_is_on_its_way_and_finds_no_room_leaves_the_others_theirs),
+        TEST(what_is_refused_meanwhile_begins_nothing_anew),
         TEST(what_takes_long_is_done_before_the_store_ends),
     };
 
