@@ -313,7 +313,8 @@ void vine__keeper_look(struct vine__keeper *keeper)
     {
         struct vine__vm *const vm = VINE_LIST_OBJECT(node, struct vine__vm, link);
 
-        if (!vm->is_new)
+        /* One that was left running is looked at when it is known whether it goes on. */
+        if (!vm->is_new || vm->phase == VINE__VM_LEFT)
             continue;
         const bool has_run = take_absent(keeper, vm->uid);
 

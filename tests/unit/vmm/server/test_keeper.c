@@ -468,6 +468,36 @@ static void what_comes_later_starts_as_it_would_have_at_the_beginning(void **sta
     hang_up(alice);
 }
 
+/* Another pool's opening has all looked at, before the server has gone on with this one. */
+static void one_that_was_left_running_is_looked_at_when_the_server_goes_on(void **state)
+{
+    static const char *const json =
+        "{\"version\": 1, \"name\": \"left\", \"autostart\": \"always\"}";
+    static const struct vine__machines_found found = {.console = "/tmp/console", .parameters = ""};
+    struct vine__vm_facts facts = {.uid = LATE("5"),
+                                   .name = "left",
+                                   .is_taken_out = true,
+                                   .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6},
+                                   .configuration = strdup(json),
+                                   .configuration_bytes = strlen(json)};
+    struct vine__boot *const boot = calloc(1, sizeof(*boot));
+    struct world *const world = *state;
+    struct vine__vm *vm;
+
+    assert_non_null(facts.configuration);
+    assert_non_null(boot);
+    another_server(world);
+    world->machines.left_uid = LATE("5");
+    assert_int_equal(vine__registry_adopt(&world->registry, &facts), 0);
+    vm = vine__registry_find(&world->registry, NULL, LATE("5"), 32);
+    vine__keeper_look(&keeper);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    assert_int_equal(note_count, 0);
+    vine__registry_resume(vm, boot, &found);
+    vine__keeper_look(&keeper);
+    assert_int_equal(vm->state, VINE__VM_RUNNING);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -487,6 +517,7 @@ int main(void)
         IN_WORLD(one_that_has_ended_between_two_servers_starts_as_its_policies_say),
         IN_WORLD(one_that_was_stopped_between_two_servers_did_not_run_before),
         IN_WORLD(what_comes_later_starts_as_it_would_have_at_the_beginning),
+        IN_WORLD(one_that_was_left_running_is_looked_at_when_the_server_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
