@@ -266,6 +266,7 @@ static int begin_taking(const struct vine__pool_store *store, struct taking *tak
         haul->is_changed = true;
         memcpy(taken->name, entry->name, sizeof(taken->name));
         memcpy(taken->pool, taking->opened->name, sizeof(taken->pool));
+        vine__taken_begin_scope(taken);
     }
     return vine__taken_begin(taken, taking->problem);
 }
@@ -321,7 +322,7 @@ static bool is_written(const struct vine__taken *taken, const struct vine__taken
 
     return file->file == VINE__VM_DISK && file->may_be_written &&
            vine__taken_path(taken, file->file, file->disk, path) && lstat(path, &status) == 0 &&
-           vine__taken_is_changed(path);
+           vine__taken_is_changed(taken, path);
 }
 
 /* A machine that runs has locked what it may write: one of which nobody knows any more, too. */

@@ -3,6 +3,7 @@
 
 #include "vmm/server/taken.h"
 
+#include "arch/peer/identity.h"
 #include "vmm/pool/json.h"
 #include "vmm/server/state_file.h"
 
@@ -103,7 +104,7 @@ static void add_file(struct vine__json_reader *reader, const json_t *value,
 static void read_record(struct vine__json_reader *reader, const json_t *root,
                         struct vine__taken *taken)
 {
-    static const char *const keys[] = {"version", "uid", "name", "pool", "files", NULL};
+    static const char *const keys[] = {"version", "uid", "name", "pool", "scope", "files", NULL};
     char uid[VINE__VM_UID_BYTES] = "";
     const json_t *list;
 
@@ -113,6 +114,7 @@ static void read_record(struct vine__json_reader *reader, const json_t *root,
     read_text(reader, root, "uid", NULL, uid, sizeof(uid));
     read_text(reader, root, "name", NULL, taken->name, sizeof(taken->name));
     read_text(reader, root, "pool", NULL, taken->pool, sizeof(taken->pool));
+    read_text(reader, root, "scope", "", taken->scope, sizeof(taken->scope));
     if (vine__json_is_well(reader) && strcmp(uid, taken->uid) != 0)
         vine__json_wrong(reader, "uid", "is not that of its folder");
     list = vine__json_list(reader, root, "files", VINE__TAKEN_FILES_MAX);
@@ -170,8 +172,9 @@ static json_t *print(const struct vine__taken *taken)
             return NULL;
         }
     }
-    return json_pack("{s:i, s:s, s:s, s:s, s:o}", "version", VINE__TAKEN_VERSION, "uid", taken->uid,
-                     "name", taken->name, "pool", taken->pool, "files", list);
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "version", VINE__TAKEN_VERSION, "uid",
+                     taken->uid, "name", taken->name, "pool", taken->pool, "scope", taken->scope,
+                     "files", list);
 }
 
 /* The names that are in a folder stand a power cut. */
@@ -233,12 +236,29 @@ int vine__taken_mark(int fd)
     return futimens(fd, times) != 0 || fsync(fd) != 0 ? -errno : 0;
 }
 
-bool vine__taken_is_changed(const char *path)
+static void name_scope(char scope[VINE__TAKEN_SCOPE_BYTES])
 {
+    struct vine__identity self;
+
+    vine__identity_of_self(&self);
+    (void)snprintf(scope, VINE__TAKEN_SCOPE_BYTES, "%016llx", (unsigned long long)self.scope);
+}
+
+void vine__taken_begin_scope(struct vine__taken *taken)
+{
+    name_scope(taken->scope);
+}
+
+/* A time is on the disk later than what was written then, even if that was synced: behind a power
+ * cut the one may be there without the other. */
+bool vine__taken_is_changed(const struct vine__taken *taken, const char *path)
+{
+    char scope[VINE__TAKEN_SCOPE_BYTES];
     struct stat status;
 
-    return lstat(path, &status) != 0 || status.st_mtim.tv_sec != untouched.tv_sec ||
-           status.st_mtim.tv_nsec != untouched.tv_nsec;
+    name_scope(scope);
+    return strcmp(taken->scope, scope) != 0 || lstat(path, &status) != 0 ||
+           status.st_mtim.tv_sec != untouched.tv_sec || status.st_mtim.tv_nsec != untouched.tv_nsec;
 }
 
 static bool is_ours(const char *name)

@@ -21,9 +21,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VINE__TAKEN_VERSION   1
-#define VINE__TAKEN_FILES_MAX (2 + 2 * VINE__VM_DISKS_MAX)
-#define VINE__TAKEN_BYTES     4096 /* of a path, with the zero */
+#define VINE__TAKEN_VERSION     1
+#define VINE__TAKEN_FILES_MAX   (2 + 2 * VINE__VM_DISKS_MAX)
+#define VINE__TAKEN_BYTES       4096 /* of a path, with the zero */
+#define VINE__TAKEN_SCOPE_BYTES 17
 
 struct vine__taken_file {
     enum vine__vm_file file;
@@ -38,6 +39,8 @@ struct vine__taken {
     char uid[VINE__VM_UID_BYTES];
     char name[VINE__VM_NAME_BYTES];
     char pool[VINE__POOL_NAME_BYTES];
+    /* Of who took it out first, of arch/peer/identity.h; "": nobody knows. */
+    char scope[VINE__TAKEN_SCOPE_BYTES];
     bool is_there; /* there is a record; else nothing in the folder counts */
     struct vine__taken_file files[VINE__TAKEN_FILES_MAX];
     uint32_t file_count;
@@ -65,7 +68,10 @@ bool vine__taken_path(const struct vine__taken *taken, enum vine__vm_file file, 
 VINE_MUST_CHECK int vine__taken_mark(int fd);
 
 /* Whether somebody has written to the file, or may have. It is there. */
-bool vine__taken_is_changed(const char *path);
+bool vine__taken_is_changed(const struct vine__taken *taken, const char *path);
+
+/* It is taken out now, by us. */
+void vine__taken_begin_scope(struct vine__taken *taken);
 
 /* Write it down; all files were. Returns 0 or an error, with a problem. */
 VINE_MUST_CHECK int vine__taken_save(struct vine__taken *taken, struct vine__problem *problem);

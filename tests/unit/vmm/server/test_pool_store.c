@@ -445,6 +445,44 @@ static void what_a_guest_writes_is_back_in_the_pool(void **state)
     vine__boot_free(boot);
 }
 
+/* As it is behind a power cut: what was flushed is there, and the time of it is not. */
+static void cut_power(const struct vine__boot *boot)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+    char path[PATH_MAX], record[2048] = "", *scope;
+    int fd;
+
+    close_store();
+    assert_int_equal(utimensat(AT_FDCWD, boot->disks[0].path, times, 0), 0);
+    (void)snprintf(path, sizeof(path), "%s/machines/%s/taken.json", pool_world.state, boot->uid);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_true(read(fd, record, sizeof(record) - 1) > 0);
+    scope = strstr(record, "\"scope\": \"");
+    assert_non_null(scope);
+    scope[10] = scope[10] == '0' ? '1' : '0';
+    assert_true(pwrite(fd, record, strlen(record), 0) > 0);
+    close(fd);
+    open_store();
+}
+
+static void what_a_guest_has_flushed_before_a_power_cut_is_back_in_the_pool(void **state)
+{
+    struct vine__boot *boot;
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    boot = take_out(vm_named("zip")->uid);
+    write_to(boot->disks[0].path, "flushed", 7, 0);
+    cut_power(boot);
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    assert_int_equal(put_back(boot->uid), VINE_SERVER_E_DONE);
+    vine__boot_free(boot);
+    boot = take_out(vm_named("zip")->uid);
+    assert_true(begins_with(boot->disks[0].path, "flushed"));
+    vine__boot_free(boot);
+}
+
 static void what_was_taken_out_is_found_and_used_again(void **state)
 {
     struct vine__boot *boot, *again;
@@ -669,6 +707,7 @@ int main(void)
         TEST(vms_are_made_changed_and_removed),
         TEST(a_boot_has_all_that_a_vm_starts_from),
         TEST(what_a_guest_writes_is_back_in_the_pool),
+        TEST(what_a_guest_has_flushed_before_a_power_cut_is_back_in_the_pool),
         TEST(what_was_taken_out_is_found_and_used_again),
         TEST(what_a_machine_has_locked_is_not_put_back),
         TEST(a_change_puts_back_first_what_a_guest_has_written),
