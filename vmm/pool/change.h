@@ -68,9 +68,9 @@ VINE_MUST_CHECK int vine__pool_change_take(struct vine__pool_change *change, con
 VINE_MUST_CHECK int vine__pool_change_remove(struct vine__pool_change *change, const char *name,
                                              struct vine__problem *problem);
 
-/* Let it be there; or, where a step failed (`is_good` is false), let nothing have been. The pool has
- * to be loaded again; or if it cannot be read (vine__pool_can_be_read), to be closed. Returns 0, or
- * an error: nothing was changed, unless the problem says that the change is in the journal. */
+/* Let it be there; or, where a step failed (`is_good` is false), let nothing have been. The pool is
+ * to be loaded again; or if it cannot be read (vine__pool_can_be_read), closed. Returns 0, or an
+ * error: nothing was changed, unless the problem says that the change is in the journal. */
 VINE_MUST_CHECK int vine__pool_change_end(struct vine__pool_change *change, bool is_good,
                                           struct vine__problem *problem);
 

@@ -82,7 +82,8 @@ struct vine__machines_calls {
     /* Whether a former engine has left this VM running, and this one was not told to go on with it
      * yet. It can be killed. NULL: there are none. */
     bool (*is_left)(const struct vine__machines *machines, const char *uid);
-    /* Whose the console of one that was started or found is from now on. */
+    /* Whose the console of one that was started or found is from now on. NULL: an engine that has
+     * ended has none. */
     void (*give)(struct vine__machines *machines, const char *uid,
                  const struct vine__console_owner *owner);
     /* Nothing runs this VM: what a former engine has left where others look for it is taken away.

@@ -171,7 +171,7 @@ void vine__vm_give_console(const struct vine__vm *vm)
     struct vine__machines *const machines = vm->registry->machines;
     const struct vine__console_owner owner = console_owner(vm->owner);
 
-    if (vm->phase == VINE__VM_EXECUTED)
+    if (vm->phase == VINE__VM_EXECUTED && machines->calls->give != NULL)
         machines->calls->give(machines, vm->uid, &owner);
 }
 

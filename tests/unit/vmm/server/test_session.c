@@ -540,6 +540,29 @@ static void many_clients_are_served(void **state)
         hang_up(callers[i]);
 }
 
+/* The server is told to end while it starts one, which runs on: the engine has told of it before it
+ * was closed, and can be asked no more. */
+static void one_whose_start_is_done_when_the_engine_has_ended_is_told(void **state)
+{
+    static const struct vine__machines_calls calls = {
+        .start = fake_start, .stop = fake_stop, .kill = fake_kill, .log = fake_log};
+    struct vine__machines ended = {.calls = &calls};
+    struct world *const world = *state;
+    struct caller *const alice = call_in(world, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "one", uid);
+    world->is_slow = true;
+    assert_string_equal(ask(alice, "9,1\n32,%s\n0,\n", uid), "");
+    while (world->machines.asked_count == 0)
+        assert_true(world_step(world));
+    world->registry.machines = &ended;
+    assert_true(fake_step(&world->machines));
+    caller_go_on(alice);
+    assert_string_equal(heard(alice), "9,1\n12,/tmp/console\n");
+    hang_up(alice);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
@@ -564,6 +587,7 @@ int main(void)
         TEST(whose_a_vm_is_is_on_the_disk_before_it_is_told),
         TEST(what_a_store_has_is_its_owners_again),
         TEST(many_clients_are_served),
+        TEST(one_whose_start_is_done_when_the_engine_has_ended_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
