@@ -240,7 +240,8 @@ static void adopt_bad(void)
                                    .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
 
     assert_int_equal(vine__clients_give(&served->clients,
-                                        vine__clients_find(&served->clients, "alice"), facts.uid),
+                                        vine__clients_find(&served->clients, "alice"), facts.uid,
+                                        ""),
                      0);
     assert_int_equal(vine__registry_adopt(&served->registry, &facts), 0);
 }

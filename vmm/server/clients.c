@@ -59,7 +59,8 @@ static uint32_t vm_count_of(const struct vine__clients *clients)
     return count;
 }
 
-int vine__clients_give(struct vine__clients *clients, struct vine__client *client, const char *uid)
+int vine__clients_give(struct vine__clients *clients, struct vine__client *client, const char *uid,
+                       const char *pool)
 {
     struct vine__client_vm *vms;
 
@@ -73,9 +74,8 @@ int vine__clients_give(struct vine__clients *clients, struct vine__client *clien
     if (vms == NULL)
         return -ENOMEM;
     client->vms = vms;
-    vms[client->vm_count] = (struct vine__client_vm){.in_doubt = ""};
     memcpy(vms[client->vm_count++].uid, uid, sizeof(vms->uid));
-    return 0;
+    return vine__clients_place(client, uid, pool);
 }
 
 int vine__clients_take(struct vine__client *client, const char *uid)
@@ -89,13 +89,13 @@ int vine__clients_take(struct vine__client *client, const char *uid)
     return 0;
 }
 
-int vine__clients_doubt(struct vine__client *client, const char *uid, const char *pool)
+int vine__clients_place(struct vine__client *client, const char *uid, const char *pool)
 {
     const uint32_t at = place_of(client, uid);
 
     if (at == client->vm_count)
         return -ENOENT;
-    (void)snprintf(client->vms[at].in_doubt, sizeof(client->vms[at].in_doubt), "%s", pool);
+    (void)snprintf(client->vms[at].pool, sizeof(client->vms[at].pool), "%s", pool);
     return 0;
 }
 
@@ -170,7 +170,7 @@ static int give_all(struct vine__clients *clients, struct vine__client *added,
 {
     for (uint32_t i = 0; i < client->vm_count; i++) {
         const char *const uid = client->vms[i].uid;
-        const int error = vine__clients_give(clients, added, uid);
+        const int error = vine__clients_give(clients, added, uid, client->vms[i].pool);
 
         if (error == -EINVAL)
             return say(why, error, "vms[%u]: a UID is 32 of 0-9, a-f", i);
@@ -181,7 +181,6 @@ static int give_all(struct vine__clients *clients, struct vine__client *added,
                        VINE__CLIENTS_VMS_MAX);
         if (error != 0)
             return error;
-        (void)!vine__clients_doubt(added, uid, client->vms[i].in_doubt);
     }
     return 0;
 }

@@ -42,9 +42,9 @@ struct vine__client_limits {
 
 struct vine__client_vm {
     char uid[VINE__CLIENT_UID_BYTES];
-    /* The pool that is just getting it, or losing it: whether it has it is known when that is over,
-     * or when the pool is opened the next time. "": it has it. */
-    char in_doubt[VINE__POOL_NAME_BYTES];
+    /* The pool that has it, or is just getting it, or losing it: where it has not when it is opened,
+     * there is no such VM any more. "": nobody knows, until a pool is opened that has it. */
+    char pool[VINE__POOL_NAME_BYTES];
 };
 
 struct vine__client {
@@ -100,14 +100,15 @@ VINE_MUST_CHECK struct vine__client *vine__clients_detach(struct vine__clients *
                                                           const char *name);
 void vine__client_destroy(struct vine__client *client);
 
-/* The VM of this UID is this client's from now on. Returns 0; -EEXIST: it is somebody's; -ENOSPC:
- * there are as many as its limit says, or as may be; -EINVAL: it is no UID; -ENOMEM. */
+/* The VM of this UID, of this pool, is this client's from now on. Returns 0; -EEXIST: it is
+ * somebody's; -ENOSPC: there are as many as its limit says, or as may be; -EINVAL: it is no UID;
+ * -ENOMEM. */
 VINE_MUST_CHECK int vine__clients_give(struct vine__clients *clients, struct vine__client *client,
-                                       const char *uid);
+                                       const char *uid, const char *pool);
 /* It is nobody's. Returns 0, or -ENOENT: it was not this client's. */
 VINE_MUST_CHECK int vine__clients_take(struct vine__client *client, const char *uid);
-/* Whether this pool has it is in doubt; with "" it is not any more. Returns as _take. */
-VINE_MUST_CHECK int vine__clients_doubt(struct vine__client *client, const char *uid,
+/* It is of this pool. Returns as _take. */
+VINE_MUST_CHECK int vine__clients_place(struct vine__client *client, const char *uid,
                                         const char *pool);
 
 /* Whether the socket's mode admits a peer of this user, with these groups, its own among them;

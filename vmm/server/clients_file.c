@@ -19,7 +19,7 @@
 struct fields {
     const char *name, *path, *mode, *pool, *fault;
     json_int_t user, group, permissions, vms_max, memory_bytes, kernel_bytes, disk_bytes;
-    json_t *vms, *in_doubt;
+    json_t *vms, *pools;
 };
 
 /* Copy a text that is within a field's size. */
@@ -115,8 +115,8 @@ static int read_vms(const json_t *array, struct vine__client *client, char *why)
     return 0;
 }
 
-/* Of some of its VMs, the pools that may have them. */
-static int read_doubts(json_t *object, struct vine__client *client, char *why)
+/* Of its VMs, but for some, the pools that have them. */
+static int read_pools(json_t *object, struct vine__client *client, char *why)
 {
     bool is_good = object == NULL || json_is_object(object);
     const char *uid;
@@ -125,12 +125,12 @@ static int read_doubts(json_t *object, struct vine__client *client, char *why)
     json_object_foreach(object, uid, value)
     {
         is_good = is_good && vine__pool_is_name(json_string_value(value)) &&
-                  vine__clients_doubt(client, uid, json_string_value(value)) == 0;
+                  vine__clients_place(client, uid, json_string_value(value)) == 0;
     }
     if (is_good)
         return 0;
     (void)snprintf(why, VINE__CLIENTS_WHY_BYTES,
-                   "in_doubt: it is an object that names a pool for UIDs of vms");
+                   "pools: it is an object that names a pool for UIDs of vms");
     return -EINVAL;
 }
 
@@ -147,8 +147,8 @@ static int read_client(json_t *object, struct vine__clients *clients, char *why)
                        "s:{s:I, s:I, s:I, s:I}}",
                        "name", &fields.name, "pool", &fields.pool, "path", &fields.path, "mode",
                        &fields.mode, "user", &fields.user, "group", &fields.group, "permissions",
-                       &fields.permissions, "vms", &fields.vms, "in_doubt", &fields.in_doubt,
-                       "fault", &fields.fault, "limits", "vms", &fields.vms_max, "memory",
+                       &fields.permissions, "vms", &fields.vms, "pools", &fields.pools, "fault",
+                       &fields.fault, "limits", "vms", &fields.vms_max, "memory",
                        &fields.memory_bytes, "kernel", &fields.kernel_bytes, "disk",
                        &fields.disk_bytes) != 0) {
         (void)snprintf(why, VINE__CLIENTS_WHY_BYTES, "%s", json_error.text);
@@ -161,7 +161,7 @@ static int read_client(json_t *object, struct vine__clients *clients, char *why)
     }
     error = read_vms(fields.vms, &client, why);
     if (error == 0)
-        error = read_doubts(fields.in_doubt, &client, why);
+        error = read_pools(fields.pools, &client, why);
     if (error == 0)
         error = vine__clients_add(clients, &client, why);
     free(client.vms);
@@ -239,17 +239,17 @@ static json_t *print_vms(const struct vine__client *client)
 }
 
 /* Added to the client where there are any. Returns false: no memory. */
-static bool print_doubts(const struct vine__client *client, json_t *to)
+static bool print_pools(const struct vine__client *client, json_t *to)
 {
     json_t *const object = json_object();
     bool is_whole = object != NULL;
 
     for (uint32_t i = 0; is_whole && i < client->vm_count; i++)
-        if (client->vms[i].in_doubt[0] != '\0')
+        if (client->vms[i].pool[0] != '\0')
             is_whole = json_object_set_new(object, client->vms[i].uid,
-                                           json_string(client->vms[i].in_doubt)) == 0;
+                                           json_string(client->vms[i].pool)) == 0;
     if (is_whole && json_object_size(object) > 0)
-        return json_object_set_new(to, "in_doubt", object) == 0;
+        return json_object_set_new(to, "pools", object) == 0;
     json_decref(object);
     return is_whole;
 }
@@ -275,7 +275,7 @@ static json_t *print_client(const struct vine__client *client, bool tells_fault)
                   tells_fault && client->fault[0] != '\0' ? client->fault : NULL, "limits", "vms",
                   (json_int_t)limits->vms, "memory", (json_int_t)limits->memory_bytes, "kernel",
                   (json_int_t)limits->kernel_bytes, "disk", (json_int_t)limits->disk_bytes);
-    if (object != NULL && !print_doubts(client, object)) {
+    if (object != NULL && !print_pools(client, object)) {
         json_decref(object);
         return NULL;
     }

@@ -345,7 +345,8 @@ bool vine__registry_has_name(const struct vine__registry *registry,
 static enum vine_server_error list_as(struct vine__registry *registry, const struct vine__vm *vm,
                                       struct vine__client *client, char *why)
 {
-    const int error = client != NULL ? vine__clients_give(registry->clients, client, vm->uid) : 0;
+    const int error =
+        client != NULL ? vine__clients_give(registry->clients, client, vm->uid, vm->facts.pool) : 0;
 
     if (error == -ENOSPC)
         return vine__registry_refuse(why, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
@@ -451,6 +452,14 @@ static bool is_made(const struct vine__registry *registry, const char *uid)
     return false;
 }
 
+/* A pool that was opened has not this VM of a client's, and should have. */
+static bool is_missing(const struct vine__registry *registry, const struct vine__client_vm *listed,
+                       const struct vine__vm *vm, const char *pool)
+{
+    return strcmp(listed->pool, pool) == 0 && !is_made(registry, listed->uid) &&
+           (vm == NULL || (vm->phase == VINE__VM_IDLE && vm->giving == NULL));
+}
+
 void vine__registry_resolve(struct vine__registry *registry, const char *pool,
                             const struct vine__vm_facts *facts, uint32_t count, bool is_all)
 {
@@ -462,19 +471,19 @@ void vine__registry_resolve(struct vine__registry *registry, const char *pool,
         for (uint32_t at = client->vm_count; at-- > 0;) {
             struct vine__client_vm *const listed = &client->vms[at];
             struct vine__vm *const vm = vm_at(registry, client, at);
-            const bool is_there = is_among(facts, count, listed->uid);
 
-            if (strcmp(listed->in_doubt, pool) != 0 || is_made(registry, listed->uid) ||
-                (vm != NULL && (vm->phase != VINE__VM_IDLE || vm->giving != NULL)) ||
-                (!is_there && !is_all))
-                continue;
+            if (is_among(facts, count, listed->uid)) {
+                if (vm != NULL || strcmp(listed->pool, pool) == 0)
+                    continue;
+                (void)!vine__clients_place(client, listed->uid, pool);
+            } else {
+                if (!is_all || !is_missing(registry, listed, vm, pool))
+                    continue;
+                if (vm != NULL)
+                    vine__registry_drop(registry, vm);
+                (void)!vine__clients_take(client, listed->uid);
+            }
             is_changed = true;
-            listed->in_doubt[0] = '\0';
-            if (is_there)
-                continue;
-            if (vm != NULL)
-                vine__registry_drop(registry, vm);
-            (void)!vine__clients_take(client, listed->uid);
         }
     }
     if (is_changed)

@@ -145,8 +145,8 @@ VINE_MUST_CHECK int vine__registry_adopt(struct vine__registry *registry,
                                          struct vine__vm_facts *facts);
 
 /*
- * A pool was opened, and has the VMs of these facts; and if `is_all` no others. Those of clients
- * that were in doubt are theirs, or are not there; but for those at which work is under way, which
+ * A pool was opened, and has the VMs of these facts; and if `is_all` no others. Those that clients
+ * have in it, and it has not, are theirs no more; but for those at which work is under way, which
  * tells by itself. Before the facts are adopted.
  */
 void vine__registry_resolve(struct vine__registry *registry, const char *pool,

@@ -105,33 +105,14 @@ static struct vine__vm *vm_of(struct vine__saving *saving)
     return VINE_CONTAINER_OF(saving, struct vine__vm, saving);
 }
 
-/* Have the list of clients written, and go on behind that. */
+/* Have the list of clients written, and go on behind that. A VM is in it, with its pool, from before
+ * the pool has it until the pool has it no more: whatever ends the server in between, the next one
+ * looks whether it is there. */
 static void save(struct vine__vm *vm, void (*then)(struct vine__saving *saving, int error))
 {
     vm->phase = VINE__VM_CHANGING;
     vm->saving.done = then;
     vine__registry_save(vm->registry, &vm->saving);
-}
-
-/* Its pool is about to have it, or to lose it: on the disk it is its client's, and in doubt, before
- * that. Whatever ends the server then, the next one looks which of both it is. */
-static void doubt(struct vine__vm *vm, void (*then)(struct vine__saving *saving, int error))
-{
-    if (vm->owner != NULL)
-        (void)!vine__clients_doubt(vm->owner, vm->uid, vm->facts.pool);
-    save(vm, then);
-}
-
-/* The pool has it, or has not. What is not written of that is in doubt for the next server, which
- * comes to the same. */
-static void resolve(struct vine__vm *vm, bool is_there,
-                    void (*then)(struct vine__saving *saving, int error))
-{
-    if (vm->owner != NULL && is_there)
-        (void)!vine__clients_doubt(vm->owner, vm->uid, "");
-    else if (vm->owner != NULL)
-        (void)!vine__clients_take(vm->owner, vm->uid);
-    save(vm, then);
 }
 
 /* ---- creation -------------------------------------------------------------------------------- */
@@ -142,6 +123,12 @@ static void give_up(struct vine__vm *vm)
     vine_list_remove(&vm->link);
     vine__vm_answer(vm, vm->error, vm->ended_text, "");
     vine__vm_free(vm);
+}
+
+static void unlist(struct vine__vm *vm)
+{
+    if (vm->owner != NULL)
+        (void)!vine__clients_take(vm->owner, vm->uid);
 }
 
 static void unlisted(struct vine__saving *saving, int error)
@@ -160,11 +147,8 @@ static void set_error(struct vine__vm *vm, enum vine_server_error error, const c
     vm->error = vine__registry_refuse(vm->ended_text, error, why);
 }
 
-static void is_made(struct vine__saving *saving, int error)
+static void is_made(struct vine__vm *vm)
 {
-    struct vine__vm *const vm = vm_of(saving);
-
-    (void)error;
     if (vm->owner == NULL) {
         set_error(vm, VINE_SERVER_E_NO_CLIENT, "the client is gone");
         vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, unmade);
@@ -182,14 +166,16 @@ static void made(struct vine__vm_store_work *work)
 
     if (work->error == VINE_SERVER_E_DONE) {
         vine__vm_take_facts(vm, &work->facts);
-        resolve(vm, true, is_made);
+        is_made(vm);
         return;
     }
     set_error(vm, work->error, work->why);
-    if (work->is_in_doubt)
+    if (work->is_in_doubt) {
         give_up(vm);
-    else
-        resolve(vm, false, unlisted);
+        return;
+    }
+    unlist(vm);
+    save(vm, unlisted);
 }
 
 static void listed(struct vine__saving *saving, int error)
@@ -204,8 +190,7 @@ static void listed(struct vine__saving *saving, int error)
         vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_CREATE, made);
         return;
     }
-    if (vm->owner != NULL)
-        (void)!vine__clients_take(vm->owner, vm->uid);
+    unlist(vm);
     vine__registry_save(vm->registry, NULL);
     give_up(vm);
 }
@@ -234,7 +219,7 @@ static enum vine_server_error list_it(struct vine__vm *vm, struct vine__asker *a
     int error = vine__vm_new_uid(vm->uid);
 
     if (error == 0)
-        error = vine__clients_give(vm->registry->clients, vm->owner, vm->uid);
+        error = vine__clients_give(vm->registry->clients, vm->owner, vm->uid, vm->facts.pool);
     if (error == -ENOSPC)
         return refuse(asker, VINE_SERVER_E_LIMIT, "as many VMs as there may be");
     return error != 0 ? refuse(asker, VINE_SERVER_E_FAILED, "no memory") : VINE_SERVER_E_DONE;
@@ -267,7 +252,7 @@ enum vine_server_error vine__registry_create(struct vine__registry *registry,
     }
     vine_list_push_back(&registry->making, &vm->link);
     vine__vm_set_asker(vm, asker);
-    doubt(vm, listed);
+    save(vm, listed);
     return VINE_SERVER_E_DONE;
 }
 
@@ -288,35 +273,17 @@ static void is_removed(struct vine__saving *saving, int error)
     vine__registry_settle(registry); /* there may be room for others now */
 }
 
-static void is_kept(struct vine__vm *vm)
-{
-    vm->phase = VINE__VM_IDLE;
-    vine__vm_answer(vm, vm->store_work.error, vm->store_work.why, "");
-}
-
-static void is_kept_listed(struct vine__saving *saving, int error)
-{
-    (void)error;
-    is_kept(vm_of(saving));
-}
-
 static void removed(struct vine__vm_store_work *work)
 {
     struct vine__vm *const vm = vine__vm_of_work(work);
 
-    if (work->error == VINE_SERVER_E_DONE)
-        resolve(vm, false, is_removed);
-    else if (work->is_in_doubt)
-        is_kept(vm);
-    else
-        resolve(vm, true, is_kept_listed);
-}
-
-/* Where that could not be written, for want of room, a removal may make some. */
-static void doubted(struct vine__saving *saving, int error)
-{
-    (void)error;
-    vine__vm_begin(vm_of(saving), VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
+    if (work->error == VINE_SERVER_E_DONE) {
+        unlist(vm);
+        save(vm, is_removed);
+        return;
+    }
+    vm->phase = VINE__VM_IDLE;
+    vine__vm_answer(vm, work->error, work->why, "");
 }
 
 enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__asker *asker)
@@ -326,7 +293,7 @@ enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__a
     if (told != VINE_SERVER_E_DONE)
         return asker->error = told;
     vine__vm_set_asker(vm, asker);
-    doubt(vm, doubted);
+    vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
     return VINE_SERVER_E_DONE;
 }
 

@@ -47,8 +47,8 @@ static struct vine__clients two_clients(void)
 
     assert_int_equal(vine__clients_add(&clients, &alice, why), 0);
     assert_int_equal(vine__clients_add(&clients, &bob, why), 0);
-    assert_int_equal(vine__clients_give(&clients, clients.all[0], UID_1), 0);
-    assert_int_equal(vine__clients_give(&clients, clients.all[0], UID_2), 0);
+    assert_int_equal(vine__clients_give(&clients, clients.all[0], UID_1, ""), 0);
+    assert_int_equal(vine__clients_give(&clients, clients.all[0], UID_2, ""), 0);
     return clients;
 }
 
@@ -74,16 +74,16 @@ static void a_vm_is_one_clients(void **state)
     struct vine__client *const bob = vine__clients_find(&clients, "bob");
 
     (void)state;
-    assert_int_equal(vine__clients_give(&clients, bob, UID_1), -EEXIST);
-    assert_int_equal(vine__clients_give(&clients, alice, UID_3), -ENOSPC);
-    assert_int_equal(vine__clients_give(&clients, bob, "not one"), -EINVAL);
+    assert_int_equal(vine__clients_give(&clients, bob, UID_1, ""), -EEXIST);
+    assert_int_equal(vine__clients_give(&clients, alice, UID_3, ""), -ENOSPC);
+    assert_int_equal(vine__clients_give(&clients, bob, "not one", ""), -EINVAL);
     assert_ptr_equal(vine__clients_owner(&clients, UID_1), alice);
     assert_null(vine__clients_owner(&clients, UID_3));
     assert_int_equal(vine__clients_take(bob, UID_1), -ENOENT);
     assert_int_equal(vine__clients_take(alice, UID_1), 0);
     assert_int_equal(alice->vm_count, 1);
     assert_string_equal(alice->vms[0].uid, UID_2);
-    assert_int_equal(vine__clients_give(&clients, bob, UID_1), 0);
+    assert_int_equal(vine__clients_give(&clients, bob, UID_1, ""), 0);
     assert_ptr_equal(vine__clients_owner(&clients, UID_1), bob);
     assert_ptr_equal(vine__clients_detach(&clients, "bob"), bob);
     vine__client_destroy(bob);
@@ -98,8 +98,8 @@ static void what_was_printed_is_read_the_same(void **state)
     char *text, *text_again;
 
     (void)state;
-    assert_int_equal(vine__clients_doubt(clients.all[0], UID_2, "work"), 0);
-    assert_int_equal(vine__clients_doubt(clients.all[0], UID_3, "work"), -ENOENT);
+    assert_int_equal(vine__clients_place(clients.all[0], UID_2, "work"), 0);
+    assert_int_equal(vine__clients_place(clients.all[0], UID_3, "work"), -ENOENT);
     text = vine__clients_print(&clients);
     assert_non_null(text);
     assert_int_equal(vine__clients_parse("clients.json", text, strlen(text), &again, why), 0);
@@ -114,8 +114,8 @@ static void what_was_printed_is_read_the_same(void **state)
                         sizeof(clients.all[0]->limits));
     assert_int_equal(again.all[0]->vm_count, 2);
     assert_string_equal(again.all[0]->vms[1].uid, UID_2);
-    assert_string_equal(again.all[0]->vms[0].in_doubt, "");
-    assert_string_equal(again.all[0]->vms[1].in_doubt, "work");
+    assert_string_equal(again.all[0]->vms[0].pool, "");
+    assert_string_equal(again.all[0]->vms[1].pool, "work");
     text_again = vine__clients_print(&again);
     assert_string_equal(text, text_again);
     free(text);
@@ -214,12 +214,11 @@ static const struct {
     {FILE_OF("{" NAME "," PATH "," MODE "," IDS "," WORD "," LIMITS ",\"vms\":[\"" UID_1
              "\",\"" UID_2 "\",\"" UID_3 "\"]}"),
      "f: clients[0]: vms: there are more than"},
-    {FILE_OF("{" NAME "," PATH REST ",\"in_doubt\":[]}"), "f: clients[0]: in_doubt: "},
-    {FILE_OF("{" NAME "," PATH REST ",\"in_doubt\":{\"" UID_1 "\":\"p\"}}"),
-     "f: clients[0]: in_doubt: "},
+    {FILE_OF("{" NAME "," PATH REST ",\"pools\":[]}"), "f: clients[0]: pools: "},
+    {FILE_OF("{" NAME "," PATH REST ",\"pools\":{\"" UID_1 "\":\"p\"}}"), "f: clients[0]: pools: "},
     {FILE_OF("{" NAME "," PATH "," MODE "," IDS "," WORD "," LIMITS ",\"vms\":[\"" UID_1
-             "\"],\"in_doubt\":{\"" UID_1 "\":\"a/b\"}}"),
-     "f: clients[0]: in_doubt: "},
+             "\"],\"pools\":{\"" UID_1 "\":\"a/b\"}}"),
+     "f: clients[0]: pools: "},
     {FILE_OF(GOOD "," GOOD), "f: clients[1]: name: there is a client `a`"},
     {FILE_OF(GOOD ",{\"name\":\"b\"," PATH REST "}"),
      "f: clients[1]: path: it is the socket of `a`"},

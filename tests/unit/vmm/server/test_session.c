@@ -503,7 +503,7 @@ static void what_a_store_has_is_its_owners_again(void **state)
 
     assert_int_equal(vine__clients_give(&world->clients,
                                         vine__clients_find(&world->clients, "alice"),
-                                        "00000000000000000000000000000001"),
+                                        "00000000000000000000000000000001", ""),
                      0);
     assert_string_equal(ask(alice, "2,1\n"), "2,1\n0\n"); /* the store has it not yet */
     assert_int_equal(vine__registry_adopt(&world->registry, &mine), 0);
