@@ -131,7 +131,7 @@ static void read_taken(const uint8_t *bytes, size_t size)
     VINE_ASSERT(vine__taken_save(&taken, &problem) == 0);
     VINE_ASSERT(vine__taken_load(folder, UID, &again, &problem) == 0);
     VINE_ASSERT(strcmp(again.name, taken.name) == 0 && strcmp(again.pool, taken.pool) == 0);
-    VINE_ASSERT(strcmp(again.scope, taken.scope) == 0);
+    VINE_ASSERT(strcmp(again.scope, taken.scope) == 0 && again.is_going == taken.is_going);
     VINE_ASSERT(again.file_count == taken.file_count);
     for (uint32_t i = 0; i < taken.file_count; i++) {
         VINE_ASSERT(again.files[i].size_bytes == taken.files[i].size_bytes);

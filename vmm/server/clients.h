@@ -42,8 +42,8 @@ struct vine__client_limits {
 
 struct vine__client_vm {
     char uid[VINE__CLIENT_UID_BYTES];
-    /* The pool that has it, or is just getting it, or losing it: where it has not when it is opened,
-     * there is no such VM any more. "": nobody knows, until a pool is opened that has it. */
+    /* The pool that has it, or is just getting it, or losing it: where it has not when it is
+     * opened, there is no such VM any more. "": nobody knows, until one is opened that has it. */
     char pool[VINE__POOL_NAME_BYTES];
 };
 

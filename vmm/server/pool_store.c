@@ -177,27 +177,8 @@ static void refuse(struct vine__pool_work *work, enum vine_server_error error, c
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* What somebody was taking out when he was killed was never written down. */
-static void do_forget(struct vine__errand *errand)
-{
-    struct vine__pool_work *const work = work_of(errand);
-    const struct vine__pool_store *const store = work->store;
-
-    for (uint32_t i = 0; i < work->facts_count; i++) {
-        struct vine__problem unused = {.text = ""};
-        struct vine__taken taken;
-
-        if (work->facts[i].uid[0] != '\0' &&
-            vine__taken_load(store->machines, work->facts[i].uid, &taken, &unused) == 0 &&
-            !taken.is_there)
-            vine__taken_discard(&taken);
-    }
-    free(work->facts);
-    give_back(store, work->opened, errand, pool_work_done);
-}
-
 /* What was opened is the registry's now. What it has already, from another pool, is told when pools
- * are listed; and that pool's thread may be at it at this moment. */
+ * are listed. */
 static void is_opened(struct vine__errand *errand)
 {
     struct vine__pool_work *const work = work_of(errand);
@@ -208,15 +189,9 @@ static void is_opened(struct vine__errand *errand)
         vine__registry_resolve(work->registry, work->opened->name, work->facts, work->facts_count,
                                work->is_all);
     for (uint32_t i = 0; i < work->facts_count; i++)
-        if (vine__registry_adopt(work->registry, &work->facts[i]) != 0) {
+        if (vine__registry_adopt(work->registry, &work->facts[i]) != 0)
             vine__vm_facts_fini(&work->facts[i]);
-            work->facts[i].uid[0] = '\0';
-        }
-    if (work->store->closed == NULL) {
-        vine__errands_send(work->opened->errands, errand, do_forget);
-        return;
-    }
-    free(work->facts); /* the next server does it */
+    free(work->facts);
     pool_work_done(errand);
 }
 
@@ -228,14 +203,12 @@ static int tell_all(const struct vine__pool_store *store, const struct vine__poo
     work->facts = calloc(contents->vm_count + 1U, sizeof(*work->facts));
     if (work->facts == NULL)
         return -ENOMEM;
-    work->is_all = true;
+    work->is_all = vine__pool_opened_is_whole(opened);
     for (uint32_t i = 0; i < contents->vm_count; i++) {
         const struct vine__pool_vm *const vm = &contents->vms[i];
 
-        if (vm->entry.problem.text[0] != '\0') {
-            work->is_all = false; /* nobody knows which one this is */
-            continue;
-        }
+        if (vm->entry.problem.text[0] != '\0')
+            continue; /* nobody knows which one this is */
         if (vine__pool_store_tell(store, opened, vm, &work->facts[work->facts_count]) != 0)
             return -ENOMEM;
         work->facts_count++;
@@ -262,6 +235,7 @@ static enum vine_server_error open_pool(struct vine__pool_work *work)
         (void)snprintf(work->why, sizeof(work->why), "%s", opened->problem.text);
         if (opened->pool == NULL)
             return VINE_SERVER_E_FAILED;
+        vine__pool_store_end_removals(opened);
     }
     if (folder == NULL || tell_all(work->store, opened, work) != 0) {
         (void)snprintf(work->why, sizeof(work->why), "no memory");
@@ -450,6 +424,14 @@ void vine__pool_store_list(struct vine__vm_store *base, struct vine__registry *r
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
+/* What somebody was taking out, or throwing away, when he was killed. */
+static void forget(void *context, struct vine__taken *taken)
+{
+    (void)context;
+    if (!taken->is_there)
+        vine__taken_discard(taken);
+}
+
 int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store)
 {
     struct vine__pool_store *const store = calloc(1, sizeof(*store));
@@ -468,6 +450,7 @@ int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store
         free(store);
         return error;
     }
+    vine__taken_for_each(store->machines, forget, NULL);
     *ret_store = &store->base;
     return 0;
 }

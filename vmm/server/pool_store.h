@@ -30,7 +30,8 @@
 /* Of server.conf, and as many again that were opened since. */
 #define VINE__POOLS_MAX 128
 
-/* A store without pools. `state` is a folder that is there; it is copied. Returns 0 or an error. */
+/* A store without pools. `state` is a folder that is there; it is copied. What was begun to be
+ * taken out when a former one ended is thrown away before it returns. Returns 0 or an error. */
 VINE_MUST_CHECK int vine__pool_store_create(const char *state, struct vine__vm_store **ret_store);
 
 /* End it when all work that it has is done; `done` is called behind that. Core 0, before reactors

@@ -417,3 +417,43 @@ int vine__pool_store_put_back(struct vine__pool_store *store, struct vine__pool_
         vine__taken_discard(&taken);
     return error;
 }
+
+/* ---- removal --------------------------------------------------------------------------------- */
+
+void vine__pool_store_going(const struct vine__pool_store *store, const char *uid, bool is_going)
+{
+    struct vine__problem unused = {.text = ""};
+    struct vine__taken taken;
+
+    if (vine__taken_load(store->machines, uid, &taken, &unused) != 0 || !taken.is_there ||
+        taken.is_going == is_going)
+        return;
+    taken.is_going = is_going;
+    (void)!vine__taken_save(&taken, &unused); /* a removal may make room for it */
+}
+
+void vine__pool_store_gone(const struct vine__pool_store *store, const char *uid)
+{
+    struct vine__problem unused = {.text = ""};
+    struct vine__taken taken;
+
+    if (vine__taken_load(store->machines, uid, &taken, &unused) == 0)
+        vine__taken_discard(&taken);
+}
+
+static void end_removal(void *context, struct vine__taken *taken)
+{
+    const struct vine__pool_opened *const opened = context;
+
+    if (!taken->is_there || !taken->is_going || strcmp(taken->pool, opened->name) != 0)
+        return;
+    if (vine__pool_opened_find(opened, taken->uid) != NULL)
+        vine__pool_store_going(opened->store, taken->uid, false);
+    else if (vine__pool_opened_is_whole(opened))
+        vine__taken_discard(taken);
+}
+
+void vine__pool_store_end_removals(struct vine__pool_opened *opened)
+{
+    vine__taken_for_each(opened->store->machines, end_removal, opened);
+}

@@ -57,6 +57,9 @@ VINE_MUST_CHECK int vine__pool_opened_change(struct vine__pool_opened *opened,
 const struct vine__pool_vm *vine__pool_opened_find(const struct vine__pool_opened *opened,
                                                    const char *uid);
 
+/* Whether it is known which VMs it has: there is none that cannot be told from another. */
+bool vine__pool_opened_is_whole(const struct vine__pool_opened *opened);
+
 /* Facts of a VM. Returns 0 or -ENOMEM. */
 VINE_MUST_CHECK int vine__pool_store_tell(const struct vine__pool_store *store,
                                           const struct vine__pool_opened *opened,
@@ -123,7 +126,7 @@ VINE_MUST_CHECK int vine__pool_haul_place(struct vine__pool_change *change,
                                           const char *disk, const struct vine__source *source,
                                           struct vine__problem *problem);
 
-/* ---- pool_store_boot.c: both return 1 if there is more to do --------------------------------- */
+/* ---- pool_store_boot.c: the first two return 1 if there is more to do ------------------------ */
 
 VINE_MUST_CHECK int
 vine__pool_store_take_out(struct vine__pool_store *store, struct vine__pool_opened *opened,
@@ -134,5 +137,11 @@ VINE_MUST_CHECK int vine__pool_store_put_back(struct vine__pool_store *store,
                                               const struct vine__pool_vm *vm,
                                               struct vine__pool_haul *haul,
                                               struct vine__problem *problem);
+
+/* A VM is about to be removed, or is not; and is gone: what was taken out of it goes behind it.
+ * Whatever ends a server in between, that is found when the pool is opened. */
+void vine__pool_store_going(const struct vine__pool_store *store, const char *uid, bool is_going);
+void vine__pool_store_gone(const struct vine__pool_store *store, const char *uid);
+void vine__pool_store_end_removals(struct vine__pool_opened *opened);
 
 #endif

@@ -104,6 +104,15 @@ const struct vine__pool_vm *vine__pool_opened_find(const struct vine__pool_opene
     return NULL;
 }
 
+bool vine__pool_opened_is_whole(const struct vine__pool_opened *opened)
+{
+    bool is_whole = opened->contents != NULL;
+
+    for (uint32_t i = 0; is_whole && i < opened->contents->vm_count; i++)
+        is_whole = is_one(&opened->contents->vms[i]);
+    return is_whole;
+}
+
 static void tell_sizes(const struct vine__pool_entry *entry, uint64_t sizes[VINE__UPLOAD_COUNT])
 {
     sizes[VINE__UPLOAD_KERNEL] = entry->kernel.is_there ? entry->kernel.size_bytes : 0;

@@ -137,14 +137,16 @@ static int settle(struct doing *doing)
 
 static int remove_vm(struct doing *doing)
 {
-    struct vine__problem unused = {.text = ""};
-    struct vine__taken taken;
-    int error = vine__pool_opened_change(doing->opened, remove_step, doing->name, &doing->problem);
+    const char *const uid = doing->work->uid;
+    int error;
 
+    vine__pool_store_going(doing->store, uid, true);
+    error = vine__pool_opened_change(doing->opened, remove_step, doing->name, &doing->problem);
     error = look(doing, error, false);
-    if (error == 0 &&
-        vine__taken_load(doing->store->machines, doing->work->uid, &taken, &unused) == 0)
-        vine__taken_discard(&taken);
+    if (error == 0)
+        vine__pool_store_gone(doing->store, uid);
+    else if (!doing->work->is_in_doubt)
+        vine__pool_store_going(doing->store, uid, false);
     return error;
 }
 

@@ -105,9 +105,9 @@ static struct vine__vm *vm_of(struct vine__saving *saving)
     return VINE_CONTAINER_OF(saving, struct vine__vm, saving);
 }
 
-/* Have the list of clients written, and go on behind that. A VM is in it, with its pool, from before
- * the pool has it until the pool has it no more: whatever ends the server in between, the next one
- * looks whether it is there. */
+/* Have the list of clients written, and go on behind that. A VM is in it, with its pool, from
+ * before the pool has it until the pool has it no more: whatever ends the server in between, the
+ * next one looks whether it is there. */
 static void save(struct vine__vm *vm, void (*then)(struct vine__saving *saving, int error))
 {
     vm->phase = VINE__VM_CHANGING;

@@ -104,7 +104,8 @@ static void add_file(struct vine__json_reader *reader, const json_t *value,
 static void read_record(struct vine__json_reader *reader, const json_t *root,
                         struct vine__taken *taken)
 {
-    static const char *const keys[] = {"version", "uid", "name", "pool", "scope", "files", NULL};
+    static const char *const keys[] = {"version", "uid",   "name",  "pool",
+                                       "scope",   "going", "files", NULL};
     char uid[VINE__VM_UID_BYTES] = "";
     const json_t *list;
 
@@ -115,6 +116,7 @@ static void read_record(struct vine__json_reader *reader, const json_t *root,
     read_text(reader, root, "name", NULL, taken->name, sizeof(taken->name));
     read_text(reader, root, "pool", NULL, taken->pool, sizeof(taken->pool));
     read_text(reader, root, "scope", "", taken->scope, sizeof(taken->scope));
+    taken->is_going = vine__json_flag(reader, root, "going", false);
     if (vine__json_is_well(reader) && strcmp(uid, taken->uid) != 0)
         vine__json_wrong(reader, "uid", "is not that of its folder");
     list = vine__json_list(reader, root, "files", VINE__TAKEN_FILES_MAX);
@@ -172,9 +174,9 @@ static json_t *print(const struct vine__taken *taken)
             return NULL;
         }
     }
-    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "version", VINE__TAKEN_VERSION, "uid",
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:b, s:o}", "version", VINE__TAKEN_VERSION, "uid",
                      taken->uid, "name", taken->name, "pool", taken->pool, "scope", taken->scope,
-                     "files", list);
+                     "going", (int)taken->is_going, "files", list);
 }
 
 /* The names that are in a folder stand a power cut. */
@@ -259,6 +261,23 @@ bool vine__taken_is_changed(const struct vine__taken *taken, const char *path)
     name_scope(scope);
     return strcmp(taken->scope, scope) != 0 || lstat(path, &status) != 0 ||
            status.st_mtim.tv_sec != untouched.tv_sec || status.st_mtim.tv_nsec != untouched.tv_nsec;
+}
+
+void vine__taken_for_each(const char *machines, vine__taken_fn work, void *context)
+{
+    DIR *const folder = opendir(machines);
+
+    if (folder == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        struct vine__problem unused = {.text = ""};
+        struct vine__taken taken;
+
+        if (vine__vm_is_uid(entry->d_name) &&
+            vine__taken_load(machines, entry->d_name, &taken, &unused) == 0)
+            work(context, &taken);
+    }
+    (void)closedir(folder);
 }
 
 static bool is_ours(const char *name)

@@ -42,6 +42,7 @@ struct vine__taken {
     /* Of who took it out first, of arch/peer/identity.h; "": nobody knows. */
     char scope[VINE__TAKEN_SCOPE_BYTES];
     bool is_there; /* there is a record; else nothing in the folder counts */
+    bool is_going; /* its VM is being removed: where the pool has it not, none of this counts */
     struct vine__taken_file files[VINE__TAKEN_FILES_MAX];
     uint32_t file_count;
 };
@@ -75,6 +76,10 @@ void vine__taken_begin_scope(struct vine__taken *taken);
 
 /* Write it down; all files were. Returns 0 or an error, with a problem. */
 VINE_MUST_CHECK int vine__taken_save(struct vine__taken *taken, struct vine__problem *problem);
+
+/* Call `work` with all that was taken out and can be read, or was begun to be. */
+typedef void (*vine__taken_fn)(void *context, struct vine__taken *taken);
+void vine__taken_for_each(const char *machines, vine__taken_fn work, void *context);
 
 /* All of it is of no use any more: the record first, then the files and the folder, if there is
  * nothing else in it. */
