@@ -168,16 +168,13 @@ static void read_stop(struct vine__engine_vm *vm, const json_t *stop)
     vm->starts_again = json_is_true(json_object_get(stop, "starts_again"));
 }
 
-static json_t *write_vm(const struct vine__engine_vm *vm)
+static json_t *write_vm(const struct vine__engine_vm *vm,
+                        const struct vine__machine_identity *identity)
 {
-    struct vine__machine_identity identity;
-
-    if (vine__machine_identify(vm->machine, &identity) != 0)
-        return NULL; /* there is no process */
     return json_pack("{s:s, s:s, s:b, s:i, s:I, s:o, s:o*}", "uid", vm->boot->uid, "parameters",
                      vm->parameters, "kvm", vm->description.accelerator == VINE__ACCELERATOR_KVM,
                      "vectors", (int)vm->description.doorbell_vectors, "bell", (json_int_t)vm->bell,
-                     "identity", vine__machine_identity_save(&identity), "stop", write_stop(vm));
+                     "identity", vine__machine_identity_save(identity), "stop", write_stop(vm));
 }
 
 /* -1: that VM has not got it. */
@@ -213,7 +210,21 @@ static void put_new(struct list *list, json_t *item)
 {
     if (item != NULL)
         put(list, item);
+    else
+        list->error = -ENOMEM;
     json_decref(item);
+}
+
+/* Whom we cannot write down stays as the file has it: who comes after us would start it again. */
+static void put_vm(struct list *list, const struct vine__engine_vm *vm)
+{
+    struct vine__machine_identity identity;
+    const int error = vine__machine_identify(vm->machine, &identity);
+
+    if (error == 0)
+        put_new(list, write_vm(vm, &identity));
+    else if (error != -ESRCH) /* it has a process */
+        list->error = error;
 }
 
 static void put_left(struct list *list, const json_t *left)
@@ -230,7 +241,7 @@ static int put_all(const struct vine__engine *engine, FILE *stream)
     put_left(&vms, engine->left);
     VINE_LIST_FOR_EACH(node, &engine->vms)
     {
-        put_new(&vms, write_vm(VINE_LIST_OBJECT(node, struct vine__engine_vm, node)));
+        put_vm(&vms, VINE_LIST_OBJECT(node, struct vine__engine_vm, node));
     }
     (void)fputs("],\n\"links\":[", stream);
     put_left(&links, engine->left_links);

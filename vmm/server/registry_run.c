@@ -285,6 +285,15 @@ static enum vine_server_error begin(struct vine__vm *vm, char why[VINE__SERVER_W
     return VINE_SERVER_E_DONE;
 }
 
+/* What is written down of who runs is text: nothing else may keep it from being written. */
+static bool is_line(const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((bytes[i] < ' ' || bytes[i] > '~') && bytes[i] != '\t')
+            return false;
+    return size < VINE__VM_PARAMETERS_BYTES;
+}
+
 enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *parameters,
                                             size_t size, struct vine__asker *asker)
 {
@@ -295,11 +304,10 @@ enum vine_server_error vine__registry_start(struct vine__vm *vm, const char *par
 
     if (told != VINE_SERVER_E_DONE)
         return asker->error = told;
-    if (size >= VINE__VM_PARAMETERS_BYTES || memchr(parameters, '\0', size) != NULL ||
-        memchr(parameters, '\n', size) != NULL)
-        return asker->error =
-                   vine__registry_refuse(asker->why, VINE_SERVER_E_BAD_VALUE,
-                                         "kernel parameters are one line of at most 4095 bytes");
+    if (!is_line(parameters, size))
+        return asker->error = vine__registry_refuse(
+                   asker->why, VINE_SERVER_E_BAD_VALUE,
+                   "kernel parameters are one line of at most 4095 bytes, printable ASCII");
     copy = strndup(parameters, size);
     if (copy == NULL)
         return asker->error = vine__registry_refuse(asker->why, VINE_SERVER_E_FAILED, "no memory");

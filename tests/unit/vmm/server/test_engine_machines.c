@@ -16,6 +16,7 @@
 #define MIB  (1 << 20)
 
 static struct vine__machines *machines;
+static const char *parameters = "a b";
 static bool is_closed;
 
 static void closed(void *context)
@@ -69,7 +70,8 @@ static void begin_start(struct vm *vm)
 {
     vm->is_done = false;
     vm->told_count = 0;
-    vm->work = (struct vine__machines_work){.done = done, .boot = &vm->boot, .parameters = "a b"};
+    vm->work =
+        (struct vine__machines_work){.done = done, .boot = &vm->boot, .parameters = parameters};
     machines->calls->start(machines, &vm->work);
     assert_false(vm->is_done);
 }
@@ -682,6 +684,9 @@ static void one_that_nobody_would_find_is_not_started(void **state)
     next_engine();
     expect_refusal(vm, "that it runs cannot be written down");
     assert_int_equal(rmdir(path), 0);
+    parameters = "\xff"; /* no text */
+    expect_refusal(vm, "that it runs cannot be written down");
+    parameters = "a b";
     run(vm);
     machines->calls->kill(machines, vm->boot.uid);
     expect_end(vm, "killed", "");

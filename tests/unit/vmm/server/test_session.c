@@ -540,6 +540,20 @@ static void many_clients_are_served(void **state)
         hang_up(callers[i]);
 }
 
+static void what_a_kernel_is_told_is_text(void **state)
+{
+    static const char *const bad[] = {"a\xff", "a\nb", "\x1b[0", "\x7f"};
+    struct caller *const alice = call_in(*state, "alice");
+    char uid[VINE__CLIENT_UID_BYTES];
+
+    make_bootable(alice, "one", uid);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_non_null(
+            strstr(ask(alice, "9,1\n32,%s\n%zu,%s\n", uid, strlen(bad[i]), bad[i]), "error 6: "));
+    assert_string_equal(ask(alice, "9,1\n32,%s\n3,a\tb\n", uid), "9,1\n12,/tmp/console\n");
+    hang_up(alice);
+}
+
 /* The server is told to end while it starts one, which runs on: the engine has told of it before it
  * was closed, and can be asked no more. */
 static void one_whose_start_is_done_when_the_engine_has_ended_is_told(void **state)
@@ -587,6 +601,7 @@ int main(void)
         TEST(whose_a_vm_is_is_on_the_disk_before_it_is_told),
         TEST(what_a_store_has_is_its_owners_again),
         TEST(many_clients_are_served),
+        TEST(what_a_kernel_is_told_is_text),
         TEST(one_whose_start_is_done_when_the_engine_has_ended_is_told),
     };
 
