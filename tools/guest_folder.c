@@ -24,7 +24,7 @@
 
 /* A socket's path has 107 bytes, and the longest name in the folder is that of a link's. */
 #define PARENT_MAX                                                                                 \
-    (107 - (sizeof(TEMPLATE) - 1) - (sizeof("/link-") - 1) - (VINE__MACHINE_NAME_BYTES - 1))
+    (107 - (sizeof(TEMPLATE) - 1) - (sizeof("/link-") - 1) - (VINE_STATUS_NAME_BYTES - 1))
 
 _Static_assert(PARENT_MAX + sizeof(TEMPLATE) <= GUEST_FOLDER_BYTES, "it fits");
 

@@ -56,7 +56,7 @@ has_written() {
 # kill_machine VM: its QEMU, if there is one.
 kill_machine() {
     machine=$(uid_of "$1")
-    machine=$(pgrep -f -- "qemu-system-x86_64 -name ${machine%?}") || return 0
+    machine=$(pgrep -f -- "qemu-system-x86_64 -name $machine") || return 0
     kill -9 "$machine" 2>/dev/null || :
     until_true sh -c "! kill -0 $machine"
 }

@@ -19,7 +19,7 @@ vm() {
 }
 # The QEMU that there is, or none.
 machine() {
-    pgrep -f -- "qemu-system-x86_64 -name ${uid%?}" || :
+    pgrep -f -- "qemu-system-x86_64 -name $uid" || :
 }
 kill_machine() {
     for process in $(machine); do

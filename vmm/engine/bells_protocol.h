@@ -15,10 +15,10 @@
 #include "utils/assert.h"
 
 #define VINE_BELLS_MAGIC       0x4c4c4542U /* the bytes "BELL" */
-#define VINE_BELLS_VERSION     1           /* another one is refused */
+#define VINE_BELLS_VERSION     2           /* another one is refused */
 #define VINE_BELLS_PEERS_MAX   64
 #define VINE_BELLS_VECTORS_MAX 64
-#define VINE_BELLS_NAME_BYTES  32 /* with the zero; a name is [A-Za-z0-9._-]+ */
+#define VINE_BELLS_NAME_BYTES  40 /* with the zero; a name is [A-Za-z0-9._-]+: a UID, and more */
 #define VINE_BELLS_KEPT_MAX    768
 
 enum vine_bells_type {
@@ -90,7 +90,7 @@ struct vine_bells_entry {
 };
 
 /* clang-format off: one field a line */
-VINE_LAYOUT(vine_bells_request, 56);
+VINE_LAYOUT(vine_bells_request, 64);
 VINE_FIELD(vine_bells_request, magic, 0);
 VINE_FIELD(vine_bells_request, version, 4);
 VINE_FIELD(vine_bells_request, type, 6);
@@ -105,13 +105,13 @@ VINE_FIELD(vine_bells_answer, type, 6);
 VINE_FIELD(vine_bells_answer, outcome, 8);
 VINE_FIELD(vine_bells_answer, id, 12);
 VINE_FIELD(vine_bells_answer, count, 16);
-VINE_LAYOUT(vine_bells_entry, 56);
+VINE_LAYOUT(vine_bells_entry, 64);
 VINE_FIELD(vine_bells_entry, id, 0);
 VINE_FIELD(vine_bells_entry, vector_count, 4);
 VINE_FIELD(vine_bells_entry, state, 8);
 VINE_FIELD(vine_bells_entry, links, 16);
 VINE_FIELD(vine_bells_entry, name, 24);
-VINE_LAYOUT(vine_bells_kept, 32);
+VINE_LAYOUT(vine_bells_kept, 40);
 VINE_FIELD(vine_bells_kept, name, 0);
 /* clang-format on */
 VINE_STATIC_ASSERT(VINE_BELLS_PEERS_MAX <= 64, "links are a word");

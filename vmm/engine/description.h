@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VINE__MACHINE_NAME_BYTES     VINE_STATUS_NAME_BYTES /* with the zero: [A-Za-z0-9._-]+ */
+#define VINE__MACHINE_NAME_BYTES     33 /* with the zero: [A-Za-z0-9._-]+; a UID is one */
 #define VINE__MACHINE_DISKS_MAX      8
 #define VINE__MACHINE_CPUS_MAX       255
 #define VINE__MACHINE_MEMORY_MIN     (UINT64_C(128) << 20) /* 64 is too small to boot */

@@ -115,7 +115,7 @@ static void call_roll(struct vine__engine *engine, struct roll *ret_roll)
 static bool is_there(const struct roll *roll, const struct vine__engine_vm *vm, uint32_t bell)
 {
     for (uint32_t i = 0; i < roll->count; i++)
-        if (roll->entries[i].id == bell && strcmp(roll->entries[i].name, vm->name) == 0)
+        if (roll->entries[i].id == bell && strcmp(roll->entries[i].name, vm->boot->uid) == 0)
             return true;
     return false;
 }

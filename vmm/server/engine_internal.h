@@ -67,9 +67,8 @@ struct vine__engine_vm {
     struct vine__machine *machine;
     struct vine__machine_description description;
     struct vine__machine_disk disks[VINE__VM_DISKS_MAX];
-    char name[VINE__MACHINE_NAME_BYTES]; /* the engine's: its UID but for the last digit */
-    char *parameters;                    /* as they came, */
-    char *words;                         /* and cut */
+    char *parameters; /* as they came, */
+    char *words;      /* and cut */
     const char **kernel_options;
     char *console, *log; /* paths */
     char *wires[VINE__ENGINE_WIRE_COUNT];

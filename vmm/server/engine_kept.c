@@ -13,6 +13,7 @@
 #include "arch/peer/process.h"
 #include "arch/wake/epoll.h"
 #include "vmm/engine/adoption.h"
+#include "vmm/engine/bells_protocol.h"
 #include "vmm/pool/names.h"
 #include "vmm/server/state_file.h"
 
@@ -25,7 +26,9 @@
 #include <unistd.h>
 
 #define VERSION    1
-#define NAME_BYTES 32 /* of what is kept */
+#define NAME_BYTES VINE_BELLS_NAME_BYTES /* of what is kept */
+
+VINE_STATIC_ASSERT(NAME_BYTES > VINE__VM_UID_BYTES, "a UID fits, with a letter before it");
 
 static void path_of(const struct vine__engine *engine, char path[VINE__ENGINE_PATH_BYTES])
 {
@@ -36,12 +39,12 @@ static void path_of(const struct vine__engine *engine, char path[VINE__ENGINE_PA
 
 static void name_page(const char *uid, int page, char name[NAME_BYTES])
 {
-    (void)snprintf(name, NAME_BYTES, "%c%.30s", page == 0 ? 'p' : 'b', uid);
+    (void)snprintf(name, NAME_BYTES, "%c%s", page == 0 ? 'p' : 'b', uid);
 }
 
 static void name_process(const char *uid, char name[NAME_BYTES])
 {
-    (void)snprintf(name, NAME_BYTES, "r%.30s", uid);
+    (void)snprintf(name, NAME_BYTES, "r%s", uid);
 }
 
 static void name_half(uint64_t number, int half, char name[NAME_BYTES])

@@ -88,14 +88,13 @@ static bool describe(struct vine__engine_vm *vm, const char *parameters)
     struct vine__machine_description *const description = &vm->description;
     const struct vine__boot *const boot = vm->boot;
 
-    memcpy(vm->name, boot->uid, sizeof(vm->name) - 1);
     if (asprintf(&vm->console, "%s/%s-vttyS0", options->console_links, boot->uid) < 0)
         vm->console = NULL;
     if (asprintf(&vm->log, "%s/%s.log", options->logs, boot->uid) < 0)
         vm->log = NULL;
     if (vm->console == NULL || vm->log == NULL || !describe_kernel(vm, parameters))
         return false;
-    description->name = vm->name;
+    description->name = boot->uid;
     description->qemu = options->qemu;
     description->memory_bytes = boot->configuration->memory_bytes;
     description->cpu_count = boot->configuration->cpu_count;

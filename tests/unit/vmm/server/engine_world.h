@@ -64,8 +64,8 @@ static inline struct vm *make_vm(enum kind kind)
 
     assert_true(vm_count < VMS_MAX);
     *vm = (struct vm){.configuration = {.memory_bytes = 128 << 20, .cpu_count = 1}};
-    /* The engine's names are without the last digit, and those of what is kept without two. */
-    (void)snprintf(vm->boot.uid, sizeof(vm->boot.uid), "%02x%030x", (unsigned)kind, vm_count << 8);
+    /* The last digits say alone which one it is: whatever is named by it has all of them. */
+    (void)snprintf(vm->boot.uid, sizeof(vm->boot.uid), "%02x%030x", (unsigned)kind, vm_count);
     (void)snprintf(vm->boot.name, sizeof(vm->boot.name), "vm%u", vm_count++);
     vm->boot.configuration = &vm->configuration;
     vm->boot.kernel = (char *)(uintptr_t) "/none";
