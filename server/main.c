@@ -20,6 +20,7 @@
 #include "../tools/status.h"
 #include "../tools/verb_server.h"
 
+#include "vmm/pool/names.h"
 #include "vmm/server/machines.h"
 
 #include "program.h"
@@ -60,6 +61,15 @@ static int take_path(const char *given, char path[VINE__PLACE_BYTES])
     return status;
 }
 
+/* What goes wrong there is told to clients without the path. */
+static bool is_plain(const char *path)
+{
+    if (vine__path_is_plain(path))
+        return true;
+    message_error("%s: " VINE__PATH_RULE, message_escape(path));
+    return false;
+}
+
 static int find_places(const struct server_values *values, struct vine__places *places)
 {
     const int error = vine__places_find(geteuid() == 0, places);
@@ -74,7 +84,12 @@ static int find_places(const struct server_values *values, struct vine__places *
     status = take_path(values->config, places->configuration);
     if (status == STATUS_DONE)
         status = take_path(values->state, places->state);
-    return status == STATUS_DONE ? take_path(values->runtime, places->runtime) : status;
+    if (status == STATUS_DONE)
+        status = take_path(values->runtime, places->runtime);
+    if (status == STATUS_DONE && (!is_plain(places->configuration) || !is_plain(places->state) ||
+                                  !is_plain(places->runtime)))
+        status = STATUS_USAGE;
+    return status;
 }
 
 /* ---- what it is told ------------------------------------------------------------------------- */
@@ -101,6 +116,8 @@ static int override(const struct server_values *values, struct vine__server_conf
 {
     int status = STATUS_DONE;
 
+    if (values->console_links != NULL && !is_plain(values->console_links))
+        return STATUS_USAGE;
     if (values->console_links != NULL)
         conf->console_links =
             strcmp(values->console_links, "runtime") == 0 ? NULL : values->console_links;
@@ -220,7 +237,7 @@ static int take_pools(const struct server_values *values, struct program *progra
             break;
         program->pools[program->pool_count++] = path;
         if (!vine__server_conf_is_pool(path)) {
-            message_error("--pool takes FOLDER/NAME, not '%s'",
+            message_error("--pool takes FOLDER/NAME, not '%s'; and " VINE__PATH_RULE,
                           message_escape(values->pools.texts[i]));
             return STATUS_USAGE;
         }

@@ -64,6 +64,21 @@ expect 0 "$vine" vm kernel zip other -s run/control.sock
 end_server
 is_well
 
+# What is said of where it lies can be told without that.
+mkdir 'of: many'
+cp big/disk 'of: many/disk'
+ln -s 'of: many/disk' pieces.img
+cp farm.json pieces.json
+expect 1 "$vine" pool show pieces
+said 'pieces.img: leads to .*of: many/disk: a path here has neither'
+rm -r pieces.* 'of: many'
+for option in --state --runtime --config; do
+    expect 2 "$vine" server $option "$scratch/of; many"
+    said 'a path here has neither'
+done
+expect 2 "$vine" server --state "$scratch/state" --runtime "$scratch/run" --pool 'of; many/farm'
+said 'a path here has neither'
+
 # Nothing that was made is made through a link.
 ln -s big/none fresh.img
 expect 1 "$vine" pool create fresh --size 16M

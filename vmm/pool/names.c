@@ -9,6 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+bool vine__path_is_plain(const char *path)
+{
+    return strstr(path, ": ") == NULL && strstr(path, "; ") == NULL;
+}
+
 bool vine__pool_is_name(const char *name)
 {
     const size_t length = name != NULL ? strnlen(name, VINE__POOL_NAME_BYTES) : 0;

@@ -32,6 +32,11 @@
 #define VINE__POOL_KERNELS "kernels"
 #define VINE__POOL_BLOCKS  "blocks"
 
+/* Whether this path ends no piece of a sentence that it stands in: who may not be told of a file is
+ * told what stands around the pieces that have a `/`. */
+#define VINE__PATH_RULE "a path here has neither `: ` nor `; ` in it"
+bool vine__path_is_plain(const char *path);
+
 bool vine__pool_is_name(const char *name);
 bool vine__vm_is_name(const char *name);
 

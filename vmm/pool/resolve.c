@@ -68,9 +68,14 @@ int vine__pool_resolve(const char *path, char **ret_path, struct vine__problem *
                                       at);
         else if ((next = read_link(at)) == NULL)
             error = fail(problem, -errno, at);
+        else if (!vine__path_is_plain(next))
+            error =
+                vine__problem_set(problem, -EINVAL, "%s: leads to %s: " VINE__PATH_RULE, at, next);
         if (error == 0) {
             free(at);
             at = next;
+        } else {
+            free(next);
         }
     }
     if (error != 0)

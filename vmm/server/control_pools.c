@@ -4,6 +4,7 @@
 #include "vmm/server/control_pools.h"
 
 #include "utils/container_of.h"
+#include "vmm/pool/names.h"
 #include "vmm/server/pools_file.h"
 #include "vmm/server/server_conf.h"
 
@@ -166,8 +167,9 @@ static enum vine_server_error check(const struct asking *asking, char *why)
 {
     if (asking->action != VINE_SERVER_OPEN_POOL || vine__server_conf_is_pool(asking->path))
         return VINE_SERVER_E_DONE;
-    (void)snprintf(why, VINE__SERVER_WHY_BYTES,
-                   "a pool is an absolute folder and a name of printable ASCII without `/`");
+    (void)snprintf(
+        why, VINE__SERVER_WHY_BYTES,
+        "a pool is an absolute folder and a name of printable ASCII without `/`; " VINE__PATH_RULE);
     return VINE_SERVER_E_BAD_VALUE;
 }
 

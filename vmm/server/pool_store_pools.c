@@ -28,6 +28,11 @@ static int mount_it(struct vine__pool_opened *opened, bool is_mounted)
     error = vine__pool_mount_point(opened->pool, &point, problem);
     if (error != 0)
         return error;
+    if (point != NULL && !vine__path_is_plain(point)) {
+        free(point);
+        return vine__problem_set(problem, -EINVAL, "%s/%s.json: mount: " VINE__PATH_RULE,
+                                 opened->folder, opened->name);
+    }
     free(opened->mount_point);
     opened->mount_point = point;
     return point != NULL

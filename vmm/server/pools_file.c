@@ -3,6 +3,7 @@
 
 #include "vmm/server/pools_file.h"
 
+#include "vmm/pool/names.h"
 #include "vmm/server/server_conf.h"
 #include "vmm/server/state_file.h"
 
@@ -81,8 +82,9 @@ static int read_paths(const char *file, json_t *root, struct vine__pool_paths *p
         const char *const path = json_string_value(element);
 
         if (path == NULL || !vine__server_conf_is_pool(path)) {
-            (void)snprintf(why, VINE__POOL_PATHS_WHY_BYTES,
-                           "%.120s: pools[%zu]: it is an absolute FOLDER/NAME", file, i);
+            (void)snprintf(
+                why, VINE__POOL_PATHS_WHY_BYTES,
+                "%.100s: pools[%zu]: it is an absolute FOLDER/NAME; and " VINE__PATH_RULE, file, i);
             return -EINVAL;
         }
         if (vine__pool_paths_add(paths, path) != 0) {

@@ -41,7 +41,8 @@ bool vine__server_conf_is_pool(const char *path)
 {
     const char *const slash = path != NULL ? strrchr(path, '/') : NULL;
 
-    return slash != NULL && path[0] == '/' && vine__pool_is_name(slash + 1);
+    return slash != NULL && path[0] == '/' && vine__pool_is_name(slash + 1) &&
+           vine__path_is_plain(path);
 }
 
 static void read_pools(struct vine__json_reader *reader, const json_t *object,
@@ -54,7 +55,8 @@ static void read_pools(struct vine__json_reader *reader, const json_t *object,
         const char *const path = json_string_value(json_array_get(list, i));
 
         if (!vine__server_conf_is_pool(path))
-            vine__json_wrong(reader, "pools", "[%u] is no absolute path FOLDER/NAME", i);
+            vine__json_wrong(reader, "pools",
+                             "[%u] is no absolute path FOLDER/NAME; and " VINE__PATH_RULE, i);
         for (uint32_t other = 0; vine__server_conf_is_pool(path) && other < i; other++)
             if (strcmp(conf->pools[other], path) == 0)
                 vine__json_wrong(reader, "pools", "\"%s\" is there twice", path);
@@ -82,9 +84,13 @@ static void read_all(struct vine__json_reader *reader, const json_t *object,
         conf->console_links = NULL;
     else if (conf->console_links != NULL && conf->console_links[0] != '/')
         vine__json_wrong(reader, "console_links", "is neither an absolute path nor \"runtime\"");
+    else if (conf->console_links != NULL && !vine__path_is_plain(conf->console_links))
+        vine__json_wrong(reader, "console_links", VINE__PATH_RULE);
     conf->user = vine__json_text(reader, object, "user", "nobody");
     conf->group = vine__json_text(reader, object, "group", "");
     conf->qemu = vine__json_text(reader, object, "qemu", "");
+    if (conf->qemu != NULL && !vine__path_is_plain(conf->qemu))
+        vine__json_wrong(reader, "qemu", VINE__PATH_RULE);
     word = vine__json_text(reader, object, "accelerator", "auto");
     if (word != NULL && !vine__server_accelerator_read(word, &conf->accelerator))
         vine__json_wrong(reader, "accelerator", "is none of \"auto\", \"kvm\", \"tcg\"");

@@ -10,6 +10,7 @@
 
 #include "utils/container_of.h"
 #include "vmm/server/session.h"
+#include "vmm/server/session_internal.h"
 
 #define ROOM_BYTES (32U << 10)
 
@@ -397,6 +398,40 @@ static void a_vm_that_cannot_be_used_names_no_file(void **state)
     hang_up(alice);
 }
 
+/* Behind `text`, whole: a word, or with a `/` a path, of which each part has a Z. */
+static void add_piece(char *text, size_t room, unsigned seed)
+{
+    static const char *const pieces[] = {
+        "no room", "/Z/Z",  "/Z", "/Z:/;Z",     "/ Z :Z;Z/", "could not open '/Z Z'",
+        "",        "/Z/;Z", "12", "12 bytes/Z", "/Z:",       "/Z;",
+    };
+    static const char *const between[] = {": ", "; ", ": ", ": "};
+    const char *const piece = pieces[seed / 4 % (sizeof(pieces) / sizeof(pieces[0]))];
+    const size_t size = strlen(text);
+
+    (void)snprintf(text + size, room - size, "%s%s", size > 0 ? between[seed % 4] : "", piece);
+}
+
+static void a_path_that_ends_no_piece_is_left_out_of_any_sentence(void **state)
+{
+    struct vine__session session = {.control = NULL};
+    uint32_t seed = 1;
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        char text[256] = "", room[VINE__VM_END_BYTES];
+
+        for (int piece = 0; piece < 1 + i % 6; piece++) {
+            seed = seed * 1664525 + 1013904223;
+            add_piece(text, sizeof(text), seed >> 16);
+        }
+        const char *const told = vine__session_sentence(&session, text, room);
+
+        if (strchr(told, '/') != NULL || strchr(told, 'Z') != NULL)
+            fail_msg("`%s` is told as `%s`", text, told);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pool_world_begin, pool_world_end)
@@ -404,6 +439,7 @@ int main(void)
         TEST(a_name_that_is_taken_is_nobodys),
         TEST(no_answer_names_a_file_or_anothers_vm),
         TEST(a_vm_that_cannot_be_used_names_no_file),
+        cmocka_unit_test(a_path_that_ends_no_piece_is_left_out_of_any_sentence),
     };
 
     if (!has_pool_tools())

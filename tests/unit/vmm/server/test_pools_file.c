@@ -85,6 +85,7 @@ static void nothing_of_a_bad_file_is_taken(void **state)
         {"{\"version\": 1, \"pools\": [\"/a/b\", 7]}", "pools[1]: it is an absolute"},
         {"{\"version\": 1, \"pools\": [\"a/b\"]}", "pools[0]: it is an absolute"},
         {"{\"version\": 1, \"pools\": [\"/a/..\"]}", "pools[0]: it is an absolute"},
+        {"{\"version\": 1, \"pools\": [\"/a: b/c\"]}", "pools[0]: it is an absolute"},
     };
     struct vine__pool_paths paths;
 
