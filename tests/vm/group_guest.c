@@ -347,7 +347,7 @@ static void expect_end(const struct vm *vm, const char *ended_by, const char *te
 /* The group of a VM, of which it is told whether it is there. */
 static bool has_group(const struct vm *vm, char ret_path[128])
 {
-    (void)snprintf(ret_path, 128, UNIT "/vm.%.31s", vm->boot.uid);
+    (void)snprintf(ret_path, 128, UNIT "/vm.%.32s", vm->boot.uid);
     return access(ret_path, F_OK) == 0;
 }
 
