@@ -100,6 +100,34 @@ is_mounted
 end_server
 is_unmounted "ended"
 
+# Who may put another image there, or have its place lead elsewhere, does not choose what root mounts.
+for change in 'chmod 777 .' 'chown nobody .' 'chown nobody ..' 'chmod 777 ..'; do
+    mkdir -p way/in
+    cp farm.img way/in/there.img
+    echo "{\"version\": 1, \"mount\": \"$scratch/other_point\"}" >way/in/there.json
+    mkdir -p other_point
+    (cd way/in && $change)
+    serve --pool ./way/in/there
+    grep -q 'way.*: is not mounted: others than root' serving || fail "$change: $(cat serving)"
+    ! grep " $scratch/other_point " /proc/self/mountinfo || fail "$change: is mounted"
+    end_server
+    rm -r way
+    mkdir -p way/in
+    (cd way/in && $change)
+    echo "{\"version\": 1, \"mount\": \"$scratch/way/in/point\"}" >farm.json
+    mkdir way/in/point
+    serve
+    grep -q 'way.*: is not mounted: others than root' serving || fail "$change: $(cat serving)"
+    end_server
+    rm -r way
+done
+ln -s "$scratch/point" leads
+echo "{\"version\": 1, \"mount\": \"$scratch/leads\"}" >farm.json
+serve
+grep -q 'leads: is not mounted' serving || fail "a link: $(cat serving)"
+end_server
+cp settings.json farm.json
+
 # One that does not mount; a pool that mounts, and is bad inside.
 rmdir point
 serve

@@ -139,7 +139,7 @@ static int check_filesystem(struct checking *checking)
         tell(checking, "", "a change waits in its journal; whoever owns the pool finishes it");
         return 0;
     }
-    const int result = vine__program_run(words, -1, said);
+    const int result = vine__program_run(words, NULL, said);
     if (result < 0)
         return vine__problem_set(checking->problem, result, "e2fsck: %s", strerror(-result));
     if (result != 0) {

@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define POOL_BYTES_MIN (UINT64_C(16) << 20)
+
+#define OWN_PATH_BYTES 32
 
 /* The paths of a pool that is being made. */
 struct paths {
@@ -20,6 +23,13 @@ struct paths {
     char *new_image; /* as they are called until they are whole */
     char *new_settings;
 };
+
+/* A file that is open, for a program and by a name that nobody can give to another one: whoever
+ * writes the folder of its path can put there what he likes, at any moment. */
+static void name_own(int fd, char ret_path[OWN_PATH_BYTES])
+{
+    (void)snprintf(ret_path, OWN_PATH_BYTES, "/proc/self/fd/%d", fd);
+}
 
 static void forget_paths(struct paths *paths)
 {
@@ -34,9 +44,10 @@ static int say(struct vine__problem *problem, int error, const char *path)
     return vine__problem_set(problem, error, "%s: %s", path, strerror(-error));
 }
 
-static int make_image(const char *path, uint64_t size_bytes, int lock_fd,
+static int make_image(const char *path, uint64_t size_bytes, int lock_fd, int *ret_fd,
                       struct vine__problem *problem)
 {
+    char own_path[OWN_PATH_BYTES];
     const char *const words[] = {"mkfs.ext4",
                                  "-q",
                                  "-F",
@@ -51,25 +62,34 @@ static int make_image(const char *path, uint64_t size_bytes, int lock_fd,
                                  "-E",
                                  "lazy_itable_init=0,root_owner=0:0",
                                  "--",
-                                 path,
+                                 own_path,
                                  NULL};
     char said[VINE__PROGRAM_SAID_BYTES];
     /* What a former one that was killed has left is of no use. */
     vine__journal_forget(path);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    (void)unlink(path);
+    const int fd = *ret_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const int kept_fds[] = {lock_fd, fd, -1};
     int error = fd < 0 || ftruncate(fd, (off_t)size_bytes) != 0 ? -errno : 0;
 
-    if (fd >= 0)
-        (void)close(fd);
     if (error != 0)
         return say(problem, error, path);
-    error = vine__program_run(words, lock_fd, said);
+    name_own(fd, own_path);
+    error = vine__program_run(words, kept_fds, said);
     if (error < 0)
         return vine__problem_set(problem, error, "mkfs.ext4: %s", strerror(-error));
     return error == 0 ? 0 : vine__problem_set(problem, -EIO, "%s: mkfs.ext4: %s", path, said);
 }
 
-static int fill_image(const char *path, struct vine__problem *problem)
+static bool is_same_file(int fd, int other_fd)
+{
+    struct stat status, other;
+
+    return fstat(fd, &status) == 0 && fstat(other_fd, &other) == 0 &&
+           status.st_dev == other.st_dev && status.st_ino == other.st_ino;
+}
+
+static int fill_image(const char *path, int fd, struct vine__problem *problem)
 {
     struct vine__filesystem filesystem;
     struct vine__store *store = NULL;
@@ -77,7 +97,10 @@ static int fill_image(const char *path, struct vine__problem *problem)
 
     if (error != 0)
         return error;
-    error = vine__filesystem_open(store, true, &filesystem, problem);
+    error =
+        is_same_file(fd, store->fd)
+            ? vine__filesystem_open(store, true, &filesystem, problem)
+            : vine__problem_set(problem, -ESTALE, "%s: somebody has put another file there", path);
     if (error == 0) {
         error = vine__pool_contents_create(&filesystem, problem);
         const int committed = vine__filesystem_commit(&filesystem, error == 0, problem);
@@ -106,8 +129,9 @@ static int make_settings(const char *path, const char *text, struct vine__proble
 
 /* The settings first: without an image they are no pool, and the next one replaces them. A link
  * that somebody has made for them stays one. */
-static int give_names(const struct paths *paths, struct vine__problem *problem)
+static int give_names(const struct paths *paths, int image_fd, struct vine__problem *problem)
 {
+    char own_path[OWN_PATH_BYTES];
     struct stat status;
 
     if (lstat(paths->settings, &status) == 0 && !S_ISREG(status.st_mode))
@@ -115,7 +139,8 @@ static int give_names(const struct paths *paths, struct vine__problem *problem)
     if ((unlink(paths->settings) != 0 && errno != ENOENT) ||
         link(paths->new_settings, paths->settings) != 0)
         return say(problem, -errno, paths->settings);
-    if (link(paths->new_image, paths->image) != 0)
+    name_own(image_fd, own_path);
+    if (linkat(AT_FDCWD, own_path, AT_FDCWD, paths->image, AT_SYMLINK_FOLLOW) != 0)
         return say(problem, -errno, paths->image);
     (void)unlink(paths->new_image);
     (void)unlink(paths->new_settings); /* last: its lock keeps the name until here */
@@ -152,7 +177,7 @@ int vine__pool_create(const char *folder, const char *name, uint64_t size_bytes,
 {
     static const char plain[] = "{\n \"version\": 1\n}\n";
     struct paths paths = {0};
-    int lock_fd = -1;
+    int lock_fd = -1, image_fd = -1;
 
     if (!vine__pool_is_name(name))
         return vine__problem_set(problem, -EINVAL, "%s: " VINE__POOL_NAME_RULE, name);
@@ -171,15 +196,18 @@ int vine__pool_create(const char *folder, const char *name, uint64_t size_bytes,
     if (error == 0) {
         error = make_settings(paths.new_settings, settings != NULL ? settings : plain, problem);
         if (error == 0)
-            error = make_image(paths.new_image, size_bytes / 4096 * 4096, lock_fd, problem);
+            error =
+                make_image(paths.new_image, size_bytes / 4096 * 4096, lock_fd, &image_fd, problem);
         if (error == 0)
-            error = fill_image(paths.new_image, problem);
+            error = fill_image(paths.new_image, image_fd, problem);
         if (error == 0)
-            error = give_names(&paths, problem);
+            error = give_names(&paths, image_fd, problem);
         if (error != 0) {
             (void)unlink(paths.new_image);
             (void)unlink(paths.new_settings);
         }
+        if (image_fd >= 0)
+            (void)close(image_fd);
         (void)close(lock_fd);
     }
     forget_paths(&paths);

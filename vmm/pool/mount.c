@@ -98,7 +98,7 @@ int vine__mount(const char *image, const char *point, struct vine__problem *prob
     /* An owner that was killed has left it there. */
     for (int i = 0; i < LEFT_MAX && is_mounted_at(image, point); i++)
         vine__unmount(point);
-    const int result = vine__program_run(words, -1, said);
+    const int result = vine__program_run(words, NULL, said);
 
     if (result < 0)
         return vine__problem_set(problem, result, "mount: %s", strerror(-result));
@@ -113,5 +113,5 @@ void vine__unmount(const char *point)
     const char *const words[] = {"umount", "--lazy", "--", point, NULL};
     char said[VINE__PROGRAM_SAID_BYTES];
 
-    (void)!vine__program_run(words, -1, said);
+    (void)!vine__program_run(words, NULL, said);
 }

@@ -75,6 +75,11 @@ int vine__pool_open(const char *folder, const char *name, enum vine__pool_use us
     return 0;
 }
 
+const char *vine__pool_image(const struct vine__pool *pool)
+{
+    return pool->image;
+}
+
 int vine__pool_mount(struct vine__pool *pool, const char *point, struct vine__problem *problem)
 {
     int error = 0;

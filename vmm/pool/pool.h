@@ -69,9 +69,13 @@ VINE_MUST_CHECK int vine__pool_open(const char *folder, const char *name, enum v
 VINE_MUST_CHECK int vine__pool_mount_point(const struct vine__pool *pool, char **ret_point,
                                            struct vine__problem *problem);
 
+/* The path of its image, links followed: the pool's. */
+const char *vine__pool_image(const struct vine__pool *pool);
+
 /*
  * Come to what is in the image: `point` NULL reads it in place, as any user may; else the system's
- * mount puts it there, for which one has to be root and to own the pool.
+ * mount puts it there, for which one has to be root and to own the pool. It is told both paths: who
+ * can change what lies there may choose what is mounted, and over what.
  *
  * Returns 0, or an error, and what mount said is in the problem.
  */

@@ -15,7 +15,8 @@
 static char *const environment[] = {(char[]){"LC_ALL=C"},
                                     (char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
 
-static int spawn(const char *path, const char *const *words, int said, int kept_fd, pid_t *ret_pid)
+static int spawn(const char *path, const char *const *words, int said, const int *kept_fds,
+                 pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -32,8 +33,8 @@ static int spawn(const char *path, const char *const *words, int said, int kept_
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, said, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
-    if (kept_fd >= 0) /* onto itself: it is not closed by exec */
-        posix_spawn_file_actions_adddup2(&actions, kept_fd, kept_fd);
+    for (; kept_fds != NULL && *kept_fds >= 0; kept_fds++) /* onto itself: exec does not close it */
+        posix_spawn_file_actions_adddup2(&actions, *kept_fds, *kept_fds);
     const int error = posix_spawn(ret_pid, path, &actions, &attributes,
                                   (char *const *)(uintptr_t)words, environment);
     posix_spawn_file_actions_destroy(&actions);
@@ -41,7 +42,7 @@ static int spawn(const char *path, const char *const *words, int said, int kept_
     return -error;
 }
 
-static int spawn_found(const char *const *words, int said, int kept_fd, pid_t *ret_pid)
+static int spawn_found(const char *const *words, int said, const int *kept_fds, pid_t *ret_pid)
 {
     static const char *const folders[] = {"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
     char path[64];
@@ -49,7 +50,7 @@ static int spawn_found(const char *const *words, int said, int kept_fd, pid_t *r
 
     for (size_t i = 0; error == -ENOENT && i < sizeof(folders) / sizeof(folders[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", folders[i], words[0]);
-        error = spawn(path, words, said, kept_fd, ret_pid);
+        error = spawn(path, words, said, kept_fds, ret_pid);
     }
     return error;
 }
@@ -81,13 +82,13 @@ static void keep_last_line(int said, char ret_said[VINE__PROGRAM_SAID_BYTES])
     ret_said[size] = '\0';
 }
 
-int vine__program_run(const char *const *words, int kept_fd,
+int vine__program_run(const char *const *words, const int *kept_fds,
                       char ret_said[VINE__PROGRAM_SAID_BYTES])
 {
     const int said = memfd_create("said", MFD_CLOEXEC);
     pid_t pid = 0;
     int status = 0;
-    int result = said < 0 ? -errno : spawn_found(words, said, kept_fd, &pid);
+    int result = said < 0 ? -errno : spawn_found(words, said, kept_fds, &pid);
 
     if (result == 0) {
         while (waitpid(pid, &status, 0) < 0)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vmm/server/pool_store_pools.c - pools that are open, and what is in them; see pool_store.h. */
 
+#include "vmm/engine/folder.h"
 #include "vmm/server/pool_store_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
@@ -15,6 +19,42 @@ void vine__pool_opened_shut(struct vine__pool_opened *opened)
     vine__pool_close(opened->pool);
     opened->pool = NULL;
     opened->contents = NULL;
+}
+
+/* What has a name in a folder that is ours to the end is what it is until we are done: in a sticky
+ * one it has to be ours, too. What is not there is told by mount. */
+static int check_named(int folder, const char *name)
+{
+    struct stat status, of_folder;
+
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (fstat(folder, &of_folder) != 0)
+        return -errno;
+    return S_ISLNK(status.st_mode) || ((of_folder.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+                                       status.st_uid != 0 && status.st_uid != geteuid())
+               ? -EPERM
+               : 0;
+}
+
+/* Whoever can put something else there while mount, of root, is on its way would choose what it
+ * mounts, and over what. */
+static int check_place(const char *path, struct vine__problem *problem)
+{
+    char at[VINE__FOLDER_PATH_BYTES];
+    const char *name;
+    int folder;
+    int error = vine__folder_open_of(path, &name, &folder, at);
+
+    if (error == 0) {
+        (void)snprintf(at, sizeof(at), "%s", path);
+        error = check_named(folder, name);
+        (void)close(folder);
+    }
+    if (error == -EPERM)
+        return vine__problem_set(
+            problem, error, "%s: is not mounted: others than root can change what is there", at);
+    return error != 0 ? vine__problem_set(problem, error, "%s: %s", at, strerror(-error)) : 0;
 }
 
 static int mount_it(struct vine__pool_opened *opened, bool is_mounted)
@@ -35,10 +75,13 @@ static int mount_it(struct vine__pool_opened *opened, bool is_mounted)
     }
     free(opened->mount_point);
     opened->mount_point = point;
-    return point != NULL
-               ? vine__pool_mount(opened->pool, point, problem)
-               : vine__problem_set(problem, -EINVAL, "%s/%s.json: mount: says no mount point",
-                                   opened->folder, opened->name);
+    if (point == NULL)
+        return vine__problem_set(problem, -EINVAL, "%s/%s.json: mount: says no mount point",
+                                 opened->folder, opened->name);
+    error = check_place(vine__pool_image(opened->pool), problem);
+    if (error == 0)
+        error = check_place(point, problem);
+    return error == 0 ? vine__pool_mount(opened->pool, point, problem) : error;
 }
 
 void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted)
