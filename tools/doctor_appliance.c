@@ -80,10 +80,13 @@ static void print_pipe(const struct answers *answers, const struct vine_pipe_fac
            facts->is_own ? " (this command)" : "");
     printf("  %" PRIu64 " tasks done, %" PRIu64
            " failed, %u in flight, %u channels, %s in, %s out, "
-           "holds %s of %s\n",
+           "holds %s of %s",
            facts->tasks_done, facts->tasks_failed, facts->tasks_in_flight, facts->channels,
            human_bytes(facts->bytes_in, in), human_bytes(facts->bytes_out, out),
            human_binary(facts->held_bytes, held), human_binary(facts->quota_bytes, quota));
+    if (facts->threads_sharing > 0)
+        printf(", %u threads share the last channel", facts->threads_sharing);
+    printf("\n");
     for (size_t i = 0; i < answers->finding_count; i++) {
         const struct vine_finding *finding = &answers->findings[i];
 
@@ -148,6 +151,7 @@ static json_t *of_pipe(const struct answers *answers, const struct vine_pipe_fac
     json_object_set_new(object, "age_ns", json_unsigned(facts->age_ns));
     json_object_set_new(object, "tasks_in_flight", json_unsigned(facts->tasks_in_flight));
     json_object_set_new(object, "channels", json_unsigned(facts->channels));
+    json_object_set_new(object, "threads_sharing", json_unsigned(facts->threads_sharing));
     json_object_set_new(object, "quota_bytes", json_unsigned(facts->quota_bytes));
     json_object_set_new(object, "held_bytes", json_unsigned(facts->held_bytes));
     for (size_t i = 0; i < answers->finding_count; i++) {

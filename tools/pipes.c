@@ -42,6 +42,7 @@ static json_t *describe(const struct vine_pipe_facts *facts)
     json_object_set_new(object, "errors", json_unsigned(facts->tasks_failed));
     json_object_set_new(object, "tasks_in_flight", json_unsigned(facts->tasks_in_flight));
     json_object_set_new(object, "channels", json_unsigned(facts->channels));
+    json_object_set_new(object, "threads_sharing", json_unsigned(facts->threads_sharing));
     json_object_set_new(object, "bytes_in", json_unsigned(facts->bytes_in));
     json_object_set_new(object, "bytes_out", json_unsigned(facts->bytes_out));
     json_object_set_new(object, "quota_bytes", json_unsigned(facts->quota_bytes));
@@ -87,6 +88,9 @@ static void print_row(const struct vine_pipe_facts *facts)
            human_binary(facts->quota_bytes, quota));
     if (facts->link[0] != '\0')
         printf("  over link %s", message_escape(facts->link));
+    if (facts->threads_sharing > 0)
+        printf("  %u threads share the last of %u channels", facts->threads_sharing,
+               facts->channels);
     if (facts->is_own)
         printf("  (this command)");
     if (facts->is_closed) {
@@ -169,8 +173,9 @@ static const struct option pipes_options[] = {
 static const char *const pipes_description[] = {
     "Asks an appliance for its pipes: who is at the other end, for how long, what became of its "
     "tasks, how many are in flight now, the bytes of their inputs and outputs, and how much of its "
-    "quota the pipe makes the appliance hold. Below a pipe that is over stands why; the last 128 "
-    "of those are kept.",
+    "quota the pipe makes the appliance hold. Where an application has more threads than channels, "
+    "behind them stands how many of them share one, and wait for each other. Below a pipe that is "
+    "over stands why; the last 128 of those are kept.",
     "The appliance's own user and root see all pipes, another user sees its own, and an "
     "application on another machine the one by which it asks. What an application calls itself is "
     "a hint; user and process are the kernel's word.",

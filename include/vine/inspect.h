@@ -72,6 +72,7 @@ struct vine_pipe_facts {
     uint64_t held_bytes;  /* that it does */
     uint32_t tasks_in_flight;
     uint32_t channels;
+    uint32_t threads_sharing; /* as in struct vine_pipe_stats, as the application says it */
 };
 
 /* Ask for the pipes that are open, and for the last ones that were, the oldest first of both. One

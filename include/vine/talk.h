@@ -173,10 +173,14 @@ struct vine_pipe_stats {
     uint64_t memory_bytes;  /* of our half and what is mapped of the other */
     uint64_t wakes_sent;    /* times that the appliance had to be woken */
     uint64_t ids_refused;   /* completions with a late, duplicate, unknown or forged id */
-    uint32_t channels_open; /* channels_max of its limits: threads share the last one */
+    uint32_t channels_open; /* at most channels_max of its limits */
     uint32_t tasks_in_flight;
     uint64_t renewals;       /* times that it went on with another appliance */
     uint64_t tasks_reissued; /* to the one that came, of those that were in flight */
+    /* Threads that live and issue through the last channel, where one waits for another; 0: each
+     * has a channel of its own. For all of them to have one, channels_max were to be greater by
+     * one less than this. */
+    uint32_t threads_sharing;
 };
 
 /* Any thread; never blocks. */

@@ -86,7 +86,7 @@ static const struct word board_words[] = {
     WORD(vine_board_layout, sleep_epoch.listed),
     WORD(vine_board_layout, wake_count.value),
     WORD(vine_board_layout, channels.value),
-    WORD(vine_board_layout, channels.reserved_1),
+    WORD(vine_board_layout, channels.sharing),
     WORD(vine_board_layout, channels.ready),
     WORD(vine_board_layout, closed.value),
     WORD(vine_board_layout, epoch),

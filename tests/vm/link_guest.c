@@ -7,6 +7,7 @@
  *   killed ADDRESS COUNT    such applications one after another, each killed in the midst of it
  *   agent ADDRESS           such applications and one with an endless task at an agent; two of them
  *                           are killed, and then the agent
+ *   threads ADDRESS COUNT   so many threads that share two channels of a pipe, and who says so
  *   poke                    write into all that this machine can only read
  *   killer PROGRAM MS       kill who runs it, again and again
  *   watch PROGRAM           memory, mappings of files and descriptors of those who run it, once a
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +34,7 @@
 #include <unistd.h>
 
 #include <vine/error.h>
+#include <vine/inspect.h>
 #include <vine/talk.h>
 
 #include "arch/clock/clock.h"
@@ -630,6 +633,55 @@ static _Noreturn void hold(const char *name)
     }
 }
 
+static struct {
+    struct vine_pipe *pipe;
+    pthread_barrier_t steps;
+} shared;
+
+/* Has a channel until it may end. */
+static void *share(void *nothing)
+{
+    unsigned char digest[32];
+    const int error =
+        vine_pipe_call(shared.pipe, "sha256", "thread", 6, digest, sizeof digest, NULL);
+
+    if (error != 0)
+        say("threads: WRONG: %s", vine_error_text(error));
+    pthread_barrier_wait(&shared.steps);
+    pthread_barrier_wait(&shared.steps);
+    return nothing;
+}
+
+static int threads(const char *address, unsigned count)
+{
+    const struct vine_pipe_options options = {.size_bytes = sizeof options, .channels_max = 2};
+    pthread_t all[16];
+    struct vine_pipe_stats stats;
+    struct vine_pipe_facts facts = {0};
+
+    while (vine_pipe_open(address, &options, &shared.pipe) != 0)
+        nap_ms(20);
+    if (count > 16 || pthread_barrier_init(&shared.steps, NULL, count + 1) != 0)
+        return 1;
+    for (unsigned i = 0; i < count; i++)
+        if (pthread_create(&all[i], NULL, share, NULL) != 0)
+            return 1;
+    pthread_barrier_wait(&shared.steps);
+    vine_pipe_get_stats(shared.pipe, &stats);
+    /* Asked by this thread, which comes to the same channel. */
+    const int told = vine_inspect_pipes(shared.pipe, &facts, 1);
+
+    say("threads: %u of %u share one of %u channels; their appliance says %d: %u",
+        stats.threads_sharing, count, stats.channels_open, told, facts.threads_sharing);
+    pthread_barrier_wait(&shared.steps);
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(all[i], NULL);
+    vine_pipe_get_stats(shared.pipe, &stats);
+    say("threads: %u share when they have ended", stats.threads_sharing);
+    vine_pipe_close(shared.pipe);
+    return 0;
+}
+
 /* Write `text` into a file below the folder of a slot, or read from it. */
 static bool slot_file(const char *slot, const char *file, const char *text, char ret_text[32])
 {
@@ -687,6 +739,8 @@ int main(int argc, char **argv)
         return through_agent(address);
     if (strcmp(what, "killed") == 0)
         return killed(address, count);
+    if (strcmp(what, "threads") == 0)
+        return threads(address, count);
     if (strcmp(what, "poke") == 0)
         return poke();
     if (strcmp(what, "watch") == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test: links=engine timeout=1200 */
 /*
- * Several applications of one machine share its link through `vine agent`.
+ * Several applications of one machine share its link through `vine agent`, and several threads the
+ * channels of another one.
  *
  * Fault model: kill -9 of an application whose task runs at the far appliance, of another one that
  * is under load, and of the agent. Each application compares every byte.
@@ -16,9 +17,10 @@ static const char plan[] =
     "'files': {'procs/endless.so': '$/plugins/endless.so'}, 'init': ["
     "'keep appliance /usr/bin/vine appliance --listen pci:auto -v --workers 3 --procs /procs']},"
     "{'name': 'app', @, 'init': ["
-    "'keep agent /usr/bin/vine agent --wait --verbose --appliance pci:auto --listen /run/agent',"
-    "'start apps /link agent /run/agent']}],"
-    "'links': [{'name': 'many', 'application': 'app', 'appliance': 'zip', 'size': '16M'}]}";
+    "'keep agent /usr/bin/vine agent --wait --verbose --appliance pci:many --listen /run/agent',"
+    "'start apps /link agent /run/agent', 'start threads /link threads pci:few 4']}],"
+    "'links': [{'name': 'many', 'application': 'app', 'appliance': 'zip', 'size': '16M'},"
+    "{'name': 'few', 'application': 'app', 'appliance': 'zip', 'size': '1M'}]}";
 
 static int set_up(void **state)
 {
@@ -74,12 +76,21 @@ static void the_agents_death_is_told_and_the_next_one_serves(void **state)
     }
 }
 
+static void threads_beyond_the_channels_are_told(void **state)
+{
+    (void)state;
+    (void)expect_line(&run, 0, "app",
+                      "threads: 3 of 4 share one of 2 channels; their appliance says 1: 4");
+    (void)expect_line(&run, 0, "app", "threads: 0 share when they have ended");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_applications_task_ends_at_the_far_side),
         cmocka_unit_test(the_others_go_on_when_one_is_killed),
         cmocka_unit_test(the_agents_death_is_told_and_the_next_one_serves),
+        cmocka_unit_test(threads_beyond_the_channels_are_told),
     };
     const int status = machines_prepare();
 

@@ -15,7 +15,7 @@
 
 #include "core/talk/appliance_internal.h"
 
-#define PIPES_AT_ONCE      64u
+#define PIPES_AT_ONCE      62u
 #define PROCEDURES_AT_ONCE 16u
 
 VINE_STATIC_ASSERT(PIPES_AT_ONCE * sizeof(struct vine_wire_pipe) <= 16384, "a page on the stack");

@@ -12,6 +12,7 @@
 #include "core/ring/deadline.h"
 #include "core/talk/message.h"
 #include "core/talk/pipe_internal.h"
+#include "utils/bits.h"
 #include "utils/hostile.h"
 
 #define PAGE_BYTES (32u << 10)
@@ -21,6 +22,12 @@
 /* What has to be made first is asked for again after so long; and anew so often. */
 #define READY_LOOK_NS    500000u
 #define EXAMINATIONS_MAX 8u
+
+#define RECORD_BYTES_MAX sizeof(struct vine_wire_pipe)
+
+VINE_STATIC_ASSERT(RECORD_BYTES_MAX >= sizeof(struct vine_wire_statistics) &&
+                       RECORD_BYTES_MAX >= sizeof(struct vine_wire_finding),
+                   "the longest record");
 
 #define ROOM                                                                                       \
     {                                                                                              \
@@ -54,6 +61,7 @@ static struct vine_procedure examine = {
 /* What becomes of the records of pages. */
 struct reading {
     struct vine_procedure *question;
+    size_t least_bytes;  /* that a record has had from the first version on */
     size_t record_bytes; /* that are understood */
     void (*take)(struct reading *reading, void *record);
     size_t found;
@@ -69,12 +77,18 @@ static int take_page(struct reading *reading, unsigned char *bytes, size_t size,
     if (VINE__HOSTILE(size < sizeof page))
         return -VINE_EPROTOCOL;
     memcpy(&page, bytes, sizeof page);
-    if (VINE__HOSTILE(page.record_bytes < reading->record_bytes ||
+    if (VINE__HOSTILE(page.record_bytes < reading->least_bytes ||
                       page.record_bytes % sizeof(uint64_t) != 0 ||
                       page.count > (size - sizeof page) / page.record_bytes))
         return -VINE_EPROTOCOL;
-    for (uint32_t i = 0; i < page.count; i++)
-        reading->take(reading, bytes + sizeof page + (size_t)i * page.record_bytes);
+    for (uint32_t i = 0; i < page.count; i++) {
+        /* What an older appliance does not tell is 0; what a later one has behind it is left. */
+        unsigned char record[RECORD_BYTES_MAX] = {0};
+
+        memcpy(record, bytes + sizeof page + (size_t)i * page.record_bytes,
+               vine__min_u64(page.record_bytes, reading->record_bytes));
+        reading->take(reading, record);
+    }
     *ret_next = page.next;
     return 0;
 }
@@ -194,6 +208,7 @@ int vine_inspect_procedures(struct vine_pipe *pipe, struct vine_procedure_stats 
 {
     struct reading reading = {
         .question = &list_statistics,
+        .least_bytes = sizeof(struct vine_wire_statistics),
         .record_bytes = sizeof(struct vine_wire_statistics),
         .take = take_statistics,
         .count = count,
@@ -225,6 +240,7 @@ static void understand(struct vine_wire_pipe *wire, struct vine_pipe_facts *ret)
         .held_bytes = wire->held_bytes,
         .tasks_in_flight = wire->in_flight,
         .channels = wire->channels,
+        .threads_sharing = wire->sharing,
     };
     memcpy(ret->name, wire->name, sizeof ret->name);
     memcpy(ret->link, wire->link, sizeof ret->link);
@@ -252,6 +268,7 @@ int vine_inspect_pipes(struct vine_pipe *pipe, struct vine_pipe_facts *facts, si
 {
     struct reading reading = {
         .question = &list_pipes,
+        .least_bytes = VINE_WIRE_PIPE_LEAST,
         .record_bytes = sizeof(struct vine_wire_pipe),
         .take = take_pipe,
         .count = count,
@@ -295,6 +312,7 @@ int vine_inspect_books(struct vine_pipe *pipe, struct vine_finding *findings, si
 {
     struct reading reading = {
         .question = &examine,
+        .least_bytes = sizeof(struct vine_wire_finding),
         .record_bytes = sizeof(struct vine_wire_finding),
         .take = take_finding,
         .count = count,

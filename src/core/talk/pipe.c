@@ -224,6 +224,7 @@ void vine_pipe_close(struct vine_pipe *pipe)
             pipe->link.operations->bye(&pipe->link, -VINE_ECLOSED, "closed by the application");
         for (uint32_t i = 0; i < pipe->channel_count; i++)
             vine__channel_destroy(pipe->channels[i]);
+        vine__pipe_forget_sharers(pipe);
         vine__mirror_close(&pipe->mirror);
         vine__half_close(&pipe->half);
         pipe->link.operations->close(&pipe->link);
@@ -327,6 +328,14 @@ static int hear(struct vine_pipe *pipe, struct vine__why *why, bool *ret_is_lost
     return error;
 }
 
+/* Threads that have ended told nobody. */
+static void count_sharers(struct vine_pipe *pipe)
+{
+    pthread_mutex_lock(&pipe->lock);
+    (void)vine__pipe_count_sharers(pipe);
+    pthread_mutex_unlock(&pipe->lock);
+}
+
 int vine__pipe_look(struct vine_pipe *pipe)
 {
     struct vine__why why = {""};
@@ -340,6 +349,8 @@ int vine__pipe_look(struct vine_pipe *pipe)
     if (error < 0 && vine__pipe_check(pipe) != 0)
         return vine__pipe_check(pipe);
     vine__store_relaxed_u64(&pipe->looked_ticks, vine__clock_ticks());
+    if (vine__load_relaxed_u32(&pipe->sharer_count) > 0)
+        count_sharers(pipe);
     if (error >= 0 && is_lost) {
         error = -VINE_EPEERLOST;
         vine__why_say(&why, "its process has ended");
@@ -464,6 +475,7 @@ void vine_pipe_get_stats(struct vine_pipe *pipe, struct vine_pipe_stats *ret_sta
     if (!vine__forked(pipe->generation)) {
         pthread_mutex_lock(&pipe->lock);
         stats.memory_bytes = pipe->half.size_bytes;
+        stats.threads_sharing = vine__pipe_count_sharers(pipe);
         pthread_mutex_unlock(&pipe->lock);
         stats.memory_bytes += vine__load_relaxed_u64(&pipe->mirror_bytes);
     }

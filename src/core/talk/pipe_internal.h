@@ -343,6 +343,9 @@ struct vine_pipe {
     uint32_t session_places;  /* the one that was taken last; the next one follows it */
     struct vine_session *session_at[VINE_WIRE_SESSION_PLACES]; /* by place; 0 is none */
     uint8_t session_uses[VINE_WIRE_SESSION_PLACES];            /* of each place, so far */
+    struct vine__thread **sharers; /* threads that took the shared channel, a reference of each */
+    uint32_t sharers_max;          /* that there is room for */
+    uint32_t sharer_count;         /* read without the lock, too */
 
     /* Behind link_lock, but for waking and vine__mirror_resolve. */
     pthread_mutex_t link_lock;
@@ -449,6 +452,11 @@ void vine__thread_unref(struct vine__thread *thread);
  * -VINE_EQUOTA  no memory for its ring; -ENOMEM. */
 VINE_MUST_CHECK int vine__thread_channel_slow(struct vine_pipe *pipe,
                                               struct vine__channel **ret_channel);
+
+/* See which threads still issue through the shared channel, and say it on our board. Returns how
+ * many do; 0: one at most. The pipe's lock is held. */
+uint32_t vine__pipe_count_sharers(struct vine_pipe *pipe);
+void vine__pipe_forget_sharers(struct vine_pipe *pipe);
 
 #define VINE__THREAD_CHANNELS 4u /* pipes that a thread finds at once */
 

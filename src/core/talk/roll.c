@@ -34,6 +34,8 @@ static void say(const struct vine__served *pipe, struct vine_wire_pipe *ret)
 {
     const struct vine__agreement *agreement = &pipe->agreement;
     const struct vine__device_end *end = pipe->link_to.end;
+    /* The half is mapped for as long as the pipe is in the list; whatever it says is only told. */
+    const struct vine_half_layout *theirs = pipe->mirror.layout;
 
     *ret = (struct vine_wire_pipe){
         .number = pipe->number,
@@ -47,6 +49,7 @@ static void say(const struct vine__served *pipe, struct vine_wire_pipe *ret)
         .uid = agreement->peer_uid,
         .in_flight = vine__load_relaxed_u32(&pipe->jobs_taken),
         .channels = vine__load_relaxed_u32(&pipe->channel_count),
+        .sharing = vine__load_relaxed_u32(&theirs->board.channels.sharing),
     };
     (void)snprintf(ret->name, sizeof ret->name, "%s", agreement->peer_name);
     (void)snprintf(ret->link, sizeof ret->link, "%s", end != NULL ? end->link.name : "");

@@ -44,9 +44,10 @@ struct vine_line_sleep {
 
 /* What the appliance looks at by itself. */
 struct vine_line_channels {
-    uint32_t value; /* channels that the owner has opened so far */
-    uint32_t reserved_1;
-    uint64_t ready; /* the application's: a channel is ready whose bit is another one than in
+    uint32_t value;   /* channels that the owner has opened so far */
+    uint32_t sharing; /* the application's: threads that issue through the last of them; 0: one at
+                       * most. Counted now and then, and told to operators alone */
+    uint64_t ready;   /* the application's: a channel is ready whose bit is another one than in
                      * `answered` of the appliance */
     uint64_t reserved[6];
 };
@@ -265,7 +266,11 @@ struct vine_wire_pipe {
     char name[32];
     char link[32]; /* to another machine, else empty */
     char reason[96];
+    uint32_t sharing; /* threads that share the last channel, as the application says */
+    uint32_t reserved;
 };
+
+#define VINE_WIRE_PIPE_LEAST 256u /* bytes of a record, as the first version had it */
 
 enum vine_wire_finding_kind {
     VINE_WIRE_FOUND_TASKS = 1,   /* that were taken and have not ended; bytes of their inputs */
@@ -313,6 +318,7 @@ VINE_FIELD(vine_line_sleep, answered, 8);
 VINE_FIELD(vine_line_sleep, listed, 16);
 VINE_LAYOUT(vine_line_channels, 64);
 VINE_FIELD(vine_line_channels, value, 0);
+VINE_FIELD(vine_line_channels, sharing, 4);
 VINE_FIELD(vine_line_channels, ready, 8);
 VINE_LAYOUT(vine_board_layout, 512);
 VINE_FIELD(vine_board_layout, sleep_epoch, 0);
@@ -406,7 +412,7 @@ VINE_FIELD(vine_wire_statistics, queued, 64);
 VINE_FIELD(vine_wire_statistics, run, 96);
 VINE_FIELD(vine_wire_statistics, tasks_late, 128);
 VINE_FIELD(vine_wire_statistics, runs_long, 136);
-VINE_LAYOUT(vine_wire_pipe, 256);
+VINE_LAYOUT(vine_wire_pipe, 264);
 VINE_FIELD(vine_wire_pipe, number, 0);
 VINE_FIELD(vine_wire_pipe, age_ns, 8);
 VINE_FIELD(vine_wire_pipe, closed_ns, 16);
@@ -425,6 +431,7 @@ VINE_FIELD(vine_wire_pipe, channels, 92);
 VINE_FIELD(vine_wire_pipe, name, 96);
 VINE_FIELD(vine_wire_pipe, link, 128);
 VINE_FIELD(vine_wire_pipe, reason, 160);
+VINE_FIELD(vine_wire_pipe, sharing, 256);
 VINE_LAYOUT(vine_wire_finding, 256);
 VINE_FIELD(vine_wire_finding, pipe, 0);
 VINE_FIELD(vine_wire_finding, kind, 8);

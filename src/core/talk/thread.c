@@ -5,7 +5,8 @@
  * All but the last one that a pipe may have belong to one thread each; the last is shared by all
  * further threads. The channel of a thread that has ended stays as it is until its tasks have ended
  * and then goes to another thread. Channels point at a record of their thread, which says whether
- * it lives: so a thread that ends needs to know of no pipe.
+ * it lives: so a thread that ends needs to know of no pipe. Of those that share one there is a
+ * list, from which those that are over are taken when somebody counts.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -129,6 +130,72 @@ static int find_channel(struct vine_pipe *pipe, struct vine__thread *self,
     return 0;
 }
 
+/* ---- who shares ------------------------------------------------------------------------------ */
+
+static void set_sharers(struct vine_pipe *pipe, uint32_t count)
+{
+    const uint32_t sharing = count > 1 ? count : 0;
+
+    vine__store_relaxed_u32(&pipe->sharer_count, count);
+    /* Pairs with nothing: it is only told. */
+    vine__store_relaxed_u32(&pipe->half.layout->board.channels.sharing, sharing);
+}
+
+/* Keep those that live, but for one. */
+static void drop_sharers(struct vine_pipe *pipe, const struct vine__thread *leaving)
+{
+    const uint32_t before = pipe->sharer_count;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < before; i++) {
+        struct vine__thread *const thread = pipe->sharers[i];
+
+        /* Relaxed: nothing of the thread is looked at. */
+        if (thread == leaving || vine__load_relaxed_u32(&thread->is_over) != 0)
+            vine__thread_unref(thread);
+        else
+            pipe->sharers[count++] = thread;
+    }
+    if (count != before)
+        set_sharers(pipe, count);
+}
+
+uint32_t vine__pipe_count_sharers(struct vine_pipe *pipe)
+{
+    drop_sharers(pipe, NULL);
+    return pipe->sharer_count > 1 ? pipe->sharer_count : 0;
+}
+
+void vine__pipe_forget_sharers(struct vine_pipe *pipe)
+{
+    for (uint32_t i = 0; i < pipe->sharer_count; i++)
+        vine__thread_unref(pipe->sharers[i]);
+    free(pipe->sharers);
+}
+
+static int add_sharer(struct vine_pipe *pipe, struct vine__thread *self)
+{
+    for (uint32_t i = 0; i < pipe->sharer_count; i++)
+        if (pipe->sharers[i] == self)
+            return 0;
+    drop_sharers(pipe, NULL);
+    if (pipe->sharer_count == pipe->sharers_max) {
+        const uint32_t more = pipe->sharers_max + 8 + pipe->sharers_max / 2;
+        struct vine__thread **const sharers =
+            realloc(pipe->sharers, more * sizeof(struct vine__thread *));
+
+        if (sharers == NULL)
+            return -ENOMEM;
+        pipe->sharers = sharers;
+        pipe->sharers_max = more;
+    }
+    pipe->sharers[pipe->sharer_count] = vine__thread_ref(self);
+    set_sharers(pipe, pipe->sharer_count + 1);
+    return 0;
+}
+
+/* ---- the one of this thread ------------------------------------------------------------------ */
+
 int vine__thread_channel_slow(struct vine_pipe *pipe, struct vine__channel **ret_channel)
 {
     struct vine__thread_local *self = &vine__this_thread;
@@ -139,6 +206,10 @@ int vine__thread_channel_slow(struct vine_pipe *pipe, struct vine__channel **ret
         return error;
     pthread_mutex_lock(&pipe->lock);
     error = find_channel(pipe, self->self, &channel);
+    if (!error && channel->is_shared)
+        error = add_sharer(pipe, self->self);
+    else if (!error)
+        drop_sharers(pipe, self->self); /* it has one of its own now */
     pthread_mutex_unlock(&pipe->lock);
     if (error)
         return error;

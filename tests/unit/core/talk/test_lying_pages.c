@@ -30,6 +30,7 @@ static void pages_that_do_not_add_up_are_refused(void **state)
         {.record_bytes = sizeof record, .count = UINT32_MAX},
         {.record_bytes = 0, .count = 1},
         {.record_bytes = 8, .count = 1},
+        {.record_bytes = VINE_WIRE_PIPE_LEAST - 8, .count = 1},
         {.record_bytes = UINT32_MAX - 7, .count = 1},
         {.record_bytes = sizeof record + 4, .count = 1},
         {.record_bytes = sizeof record + 8, .count = 1},
@@ -45,6 +46,23 @@ static void pages_that_do_not_add_up_are_refused(void **state)
     assert_int_equal(inspect(&good, &record, whole - 1, &facts), -VINE_EPROTOCOL);
     assert_int_equal(inspect(&good, &record, whole, &facts), 1);
     assert_int_equal(vine_pipe_status(liar.pipe), 0);
+    stop();
+}
+
+static void what_an_older_appliance_does_not_tell_is_none(void **state)
+{
+    (void)state;
+    const struct vine_wire_page old = {.record_bytes = VINE_WIRE_PIPE_LEAST, .count = 1};
+    const struct vine_wire_page good = {.record_bytes = sizeof(struct vine_wire_pipe), .count = 1};
+    const struct vine_wire_pipe record = {.channels = 2, .sharing = 3};
+    struct vine_pipe_facts facts;
+
+    start();
+    assert_int_equal(inspect(&good, &record, sizeof good + sizeof record, &facts), 1);
+    assert_int_equal(facts.threads_sharing, 3);
+    assert_int_equal(inspect(&old, &record, sizeof old + VINE_WIRE_PIPE_LEAST, &facts), 1);
+    assert_int_equal(facts.channels, 2);
+    assert_int_equal(facts.threads_sharing, 0);
     stop();
 }
 
@@ -99,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_that_do_not_add_up_are_refused),
+        cmocka_unit_test(what_an_older_appliance_does_not_tell_is_none),
         cmocka_unit_test(what_is_told_of_pipes_is_ended_and_printable),
         cmocka_unit_test(findings_are_told_as_far_as_they_are_known),
     };

@@ -13,6 +13,7 @@
 
 static struct vine__roll roll;
 static struct vine__served *pipes;
+static struct vine_half_layout theirs;
 
 static void start(void)
 {
@@ -23,6 +24,7 @@ static void start(void)
     memset(pipes, 0, PIPES * sizeof *pipes);
     for (uint32_t i = 0; i < PIPES; i++) {
         pipes[i].number = i + 1;
+        pipes[i].mirror.layout = &theirs;
         pipes[i].agreement.peer_uid = 1000 + i % 2; /* two users in turn */
     }
 }

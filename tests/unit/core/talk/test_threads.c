@@ -2,6 +2,8 @@
 /* test: long=600 */
 #include "served.h"
 
+#include <vine/inspect.h>
+
 static struct served served;
 static struct vine_pipe *pipe_of_test;
 
@@ -176,6 +178,102 @@ static void threads_beyond_the_quota_share_the_last_channel(void **state)
     start(&options);
     many_threads();
     assert_int_equal(channels_open(), 3);
+    stop();
+}
+
+static uint32_t threads_sharing(void)
+{
+    struct vine_pipe_stats stats;
+
+    vine_pipe_get_stats(pipe_of_test, &stats);
+    return stats.threads_sharing;
+}
+
+/* What an operator is told, who asks by a pipe of his own, of the oldest one. */
+static uint32_t told_sharing(void)
+{
+    struct vine_pipe *const asker = served_open(&served, NULL);
+    struct vine_pipe_facts facts;
+
+    assert_true(vine_inspect_pipes(asker, &facts, 1) >= 2);
+    vine_pipe_close(asker);
+    assert_false(facts.is_own || facts.is_closed);
+    return facts.threads_sharing;
+}
+
+#define STAYING 5
+
+static struct staying {
+    pthread_t thread;
+    pthread_barrier_t steps;
+    bool runs_again;
+} staying[STAYING];
+
+/* Has a channel, until the test lets it go. */
+static void *stay(void *context)
+{
+    struct staying *self = context;
+
+    do {
+        run_once(NULL);
+        pthread_barrier_wait(&self->steps);
+        pthread_barrier_wait(&self->steps);
+    } while (self->runs_again);
+    return NULL;
+}
+
+static void begin_to_stay(struct staying *self)
+{
+    self->runs_again = false;
+    assert_int_equal(pthread_barrier_init(&self->steps, NULL, 2), 0);
+    assert_int_equal(pthread_create(&self->thread, NULL, stay, self), 0);
+    pthread_barrier_wait(&self->steps);
+}
+
+static void end_to_stay(struct staying *self)
+{
+    pthread_barrier_wait(&self->steps);
+    assert_int_equal(pthread_join(self->thread, NULL), 0);
+    pthread_barrier_destroy(&self->steps);
+}
+
+static void who_shares_a_channel_is_counted(void **state)
+{
+    (void)state;
+    const struct vine_pipe_options options = {.size_bytes = sizeof options, .channels_max = 3};
+
+    start(&options);
+    assert_int_equal(threads_sharing(), 0);
+    for (uint32_t i = 0; i < STAYING; i++) {
+        begin_to_stay(&staying[i]);
+        /* The third one has the last channel, and is alone there. */
+        assert_int_equal(threads_sharing(), i < 3 ? 0 : i - 1);
+        assert_int_equal(told_sharing(), i < 3 ? 0 : i - 1);
+    }
+    assert_int_equal(channels_open(), 3);
+    /* One that has issued before is not counted twice. */
+    staying[4].runs_again = true;
+    pthread_barrier_wait(&staying[4].steps);
+    pthread_barrier_wait(&staying[4].steps);
+    staying[4].runs_again = false;
+    assert_int_equal(threads_sharing(), 3);
+    /* Who ends does not share any more: one with a channel of its own, then others. */
+    end_to_stay(&staying[0]);
+    assert_int_equal(threads_sharing(), 3);
+    end_to_stay(&staying[3]);
+    assert_int_equal(threads_sharing(), 2);
+    assert_int_equal(told_sharing(), 2);
+    /* The next one finds a channel that is free. */
+    begin_to_stay(&staying[0]);
+    assert_int_equal(threads_sharing(), 2);
+    end_to_stay(&staying[4]);
+    /* Nobody has asked here: who uses the pipe looks now and then. */
+    while (told_sharing() != 0)
+        assert_int_equal(vine_pipe_status(pipe_of_test), 0);
+    end_to_stay(&staying[0]);
+    end_to_stay(&staying[1]);
+    end_to_stay(&staying[2]);
+    assert_int_equal(threads_sharing(), 0);
     stop();
 }
 
@@ -388,6 +486,7 @@ int main(void)
         cmocka_unit_test(tasks_of_a_dead_thread_end_all_the_same),
         cmocka_unit_test(threads_with_channels_of_their_own_do_not_mix_up),
         cmocka_unit_test(threads_beyond_the_quota_share_the_last_channel),
+        cmocka_unit_test(who_shares_a_channel_is_counted),
         cmocka_unit_test(one_channel_is_enough_for_all),
         cmocka_unit_test(threads_may_throttle_on_a_shared_channel),
         cmocka_unit_test(any_number_of_threads_wait_for_one_task),
