@@ -4,8 +4,8 @@
  * which people find it, and the log of what the guest said.
  *
  * Owns:     nothing.
- * Threads:  any; one at a time for a link. Logs are locked against one another's calls.
- * Blocking: for the disk, and vine__console_log_tail for another's work on the same log.
+ * Threads:  any; one at a time for a link, and one at a time that rotates a log.
+ * Blocking: for the disk, and for nobody: what is read may be rotated meanwhile.
  * Trust:    QEMU may name any terminal: only one whose master it holds itself is taken. A link is
  *           often in a folder where everybody may write: nothing that is another's, and nothing
  *           that is no link to a terminal, is followed, replaced or removed. Whoever may write in
@@ -56,7 +56,7 @@ void vine__console_link_remove(const char *link, const char *terminal);
  * xfs). Where it cannot (tmpfs, btrfs), what comes between the last look at the log's length and
  * its truncation, some microseconds, is lost.
  *
- * Returns 0, also if another process is at work on it; or what the system said.
+ * Returns 0, or what the system said.
  */
 VINE_MUST_CHECK int vine__console_log_rotate(const char *path, uint64_t bytes_max);
 

@@ -4,7 +4,8 @@
  *
  * PATH.new is a copy of the beginning while that is cut off, and then becomes PATH.1. If we end in
  * between, PATH either begins with all of PATH.new, and nothing was cut off yet, or it does not.
- * The lock is on PATH, whose file never changes; whoever appends knows nothing of it.
+ * Nobody locks anything: QEMU, which its guest may rule, has PATH open, and could lock it for good.
+ * Who reads looks where the older bytes are, before and behind that.
  */
 #include "vmm/engine/console.h"
 
@@ -14,11 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE_BYTES 65536
+#define TURNS_MAX   4 /* of who reads while it is rotated again and again */
 
 struct log {
     int fd;
@@ -30,15 +31,14 @@ struct log {
 static void close_log(struct log *log)
 {
     if (log->fd >= 0)
-        (void)close(log->fd); /* and unlocked */
+        (void)close(log->fd);
     free(log->old);
     free(log->copy);
     free(log->pieces);
 }
 
-/* Returns 1 and an open log; 0 if there is none, or somebody is at work on it and `how` says not to
- * wait; or a negative error. */
-static int open_log(const char *path, int how, struct log *ret_log)
+/* Returns 1 and an open log; 0 if there is none; or a negative error. */
+static int open_log(const char *path, struct log *ret_log)
 {
     struct log log = {.fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
     int error = 0;
@@ -52,12 +52,9 @@ static int open_log(const char *path, int how, struct log *ret_log)
     log.pieces = malloc((size_t)2 * PIECE_BYTES);
     if (log.old == NULL || log.copy == NULL || log.pieces == NULL)
         error = -ENOMEM;
-    while (error == 0 && flock(log.fd, how) != 0)
-        if (errno != EINTR)
-            error = -errno;
     if (error != 0) {
         close_log(&log);
-        return error == -EWOULDBLOCK ? 0 : error;
+        return error;
     }
     *ret_log = log;
     return 1;
@@ -112,19 +109,21 @@ static int copy_to(const struct log *log, int copy_fd, off_t *at, off_t end)
 
 /* ---- moving ---------------------------------------------------------------------------------- */
 
-static bool begins_with_copy(const struct log *log, int copy_fd)
+/* As far as this. */
+static bool begins_with_copy(const struct log *log, int copy_fd, off_t most)
 {
     char *const other = log->pieces + PIECE_BYTES;
 
-    for (off_t at = 0;; at += PIECE_BYTES) {
+    for (off_t at = 0; at < most; at += PIECE_BYTES) {
         const size_t size = read_at(copy_fd, other, PIECE_BYTES, at);
 
         if (read_at(log->fd, log->pieces, size, at) != size ||
             memcmp(log->pieces, other, size) != 0)
             return false;
         if (size < PIECE_BYTES)
-            return true;
+            break;
     }
+    return true;
 }
 
 /* What was begun, and interrupted. */
@@ -134,7 +133,7 @@ static int finish(const struct log *log)
 
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    const bool is_uncut = begins_with_copy(log, fd);
+    const bool is_uncut = begins_with_copy(log, fd, size_of(fd) + 1);
 
     (void)close(fd);
     if (is_uncut)
@@ -191,7 +190,7 @@ static int move(const struct log *log)
 int vine__console_log_rotate(const char *path, uint64_t bytes_max)
 {
     struct log log;
-    int error = open_log(path, LOCK_EX | LOCK_NB, &log);
+    int error = open_log(path, &log);
 
     if (error <= 0)
         return error;
@@ -204,27 +203,59 @@ int vine__console_log_rotate(const char *path, uint64_t bytes_max)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* Where the bytes are that come before those of the log: in the copy, once they were cut off. -1:
+ * there are none. */
+static int open_older(const struct log *log)
+{
+    const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    const int fd = open(log->copy, flags);
+
+    if (fd >= 0 && !begins_with_copy(log, fd, PIECE_BYTES))
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    return open(log->old, flags);
+}
+
+static bool is_still(int fd, const struct log *log)
+{
+    const int now_fd = open_older(log);
+    struct stat then, now;
+    const bool is_same = fd < 0 || now_fd < 0 ? fd == now_fd
+                                              : fstat(fd, &then) == 0 && fstat(now_fd, &now) == 0 &&
+                                                    then.st_ino == now.st_ino;
+
+    if (now_fd >= 0)
+        (void)close(now_fd);
+    return is_same;
+}
+
+/* Returns whether nothing was cut off meanwhile. */
+static bool read_tail(const struct log *log, char *bytes, size_t room, size_t *ret_size)
+{
+    const int fd = open_older(log);
+    const off_t end = size_of(log->fd), old_end = fd >= 0 ? size_of(fd) : 0;
+    const size_t newer = (uint64_t)end < room ? (size_t)end : room;
+    const size_t older = (uint64_t)old_end < room - newer ? (size_t)old_end : room - newer;
+
+    *ret_size = read_at(fd, bytes, older, old_end - (off_t)older);
+    *ret_size += read_at(log->fd, bytes + *ret_size, newer, end - (off_t)newer);
+    const bool is_whole = is_still(fd, log);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return is_whole;
+}
+
 size_t vine__console_log_tail(const char *path, char *bytes, size_t room)
 {
     struct log log;
     size_t size = 0;
 
-    if (open_log(path, LOCK_EX, &log) <= 0)
+    if (open_log(path, &log) <= 0)
         return 0;
-    (void)finish(&log);
-    const off_t end = size_of(log.fd);
-    const size_t newer = (uint64_t)end < room ? (size_t)end : room;
-    const int fd =
-        newer < room ? open(log.old, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
-
-    if (fd >= 0) {
-        const off_t old_end = size_of(fd);
-        const size_t older = (uint64_t)old_end < room - newer ? (size_t)old_end : room - newer;
-
-        size = read_at(fd, bytes, older, old_end - (off_t)older);
-        (void)close(fd);
-    }
-    size += read_at(log.fd, bytes + size, newer, end - (off_t)newer);
+    for (int turn = 0; turn < TURNS_MAX && !read_tail(&log, bytes, room, &size); turn++)
+        ;
     close_log(&log);
     return size;
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -354,17 +355,39 @@ static void a_rotation_that_was_interrupted_is_finished(void **state)
     write_file(path, 1000, 3000);
     write_file(path_of("cut.new"), 1000, 1500);
     assert_int_equal(expect_history(path, 3000), 3000);
+    assert_int_equal(vine__console_log_rotate(path, UINT64_MAX), 0);
     assert_int_equal(size_of(path_of("cut.new")), -1);
+    assert_int_equal(expect_history(path, 3000), 3000);
     /* And after. */
     write_file(path_of("cut.new"), 1000, 2000);
     write_file(path, 2000, 3000);
     assert_int_equal(expect_history(path, 3000), 2000);
+    assert_int_equal(vine__console_log_rotate(path, UINT64_MAX), 0);
     assert_int_equal(size_of(path_of("cut.new")), -1);
+    assert_int_equal(expect_history(path, 3000), 2000);
     /* What somebody has put there is not followed. */
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink("/etc/passwd", path), 0);
     assert_int_equal(vine__console_log_rotate(path, 1), -ELOOP);
     assert_int_equal(vine__console_log_tail(path, (char[1]){0}, 1), 0);
+}
+
+/* As a QEMU does that its guest rules: it has it open. */
+static void a_log_that_is_locked_is_read_and_rotated_like_others(void **state)
+{
+    const char *const path = path_of("locked");
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    uint32_t number = 0;
+
+    (void)state;
+    assert_true(fd >= 0);
+    append(fd, &number, 2000);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(expect_history(path, number), 2000);
+    assert_int_equal(vine__console_log_rotate(path, 16384), 0);
+    assert_true(size_of(path) <= 16384);
+    assert_int_equal(expect_history(path, number), 2000);
+    assert_int_equal(close(fd), 0);
 }
 
 static void a_machine_keeps_its_log_over_starts_and_to_its_limit(void **state)
@@ -416,6 +439,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(so_does_one_that_can_only_be_emptied),
         cmocka_unit_test(what_is_appended_during_a_rotation_is_kept),
         cmocka_unit_test(a_rotation_that_was_interrupted_is_finished),
+        cmocka_unit_test(a_log_that_is_locked_is_read_and_rotated_like_others),
         cmocka_unit_test(a_machine_keeps_its_log_over_starts_and_to_its_limit),
     };
 
