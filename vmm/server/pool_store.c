@@ -183,6 +183,7 @@ static void is_opened(struct vine__errand *errand)
 {
     struct vine__pool_work *const work = work_of(errand);
 
+    work->opened->opening_count--;
     work->opened->is_closed = false;
     renew(work->opened, work->state);
     if (work->error == VINE_SERVER_E_DONE)
@@ -291,10 +292,12 @@ void vine__pool_store_open(struct vine__vm_store *base, struct vine__registry *r
     }
     if (work->opened == NULL)
         work->opened = add(store, work->name, work->folder);
-    if (work->opened != NULL)
-        send(store, work->opened, &work->errand, do_open);
-    else
+    if (work->opened == NULL) {
         refuse(work, VINE_SERVER_E_FAILED, "no memory, or no thread");
+        return;
+    }
+    work->opened->opening_count++;
+    send(store, work->opened, &work->errand, do_open);
 }
 
 /* ---- closing --------------------------------------------------------------------------------- */
@@ -371,6 +374,10 @@ void vine__pool_store_close(struct vine__vm_store *base, struct vine__registry *
     struct vine__pool_opened *const opened = find(store, work->name);
 
     prepare(base, registry, work);
+    if (opened != NULL && opened->opening_count > 0) { /* its VMs are about to come */
+        refuse(work, VINE_SERVER_E_BUSY, "the pool is being opened");
+        return;
+    }
     work->error = drop_all(registry, work);
     if (work->error != VINE_SERVER_E_DONE) {
         vine__errands_send(store->errands, &work->errand, do_nothing);

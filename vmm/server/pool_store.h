@@ -97,7 +97,7 @@ void vine__pool_store_open(struct vine__vm_store *store, struct vine__registry *
                            struct vine__pool_work *work);
 
 /* Close one, if its VMs are off and idle, which are not there any more then. Else BAD_STATE, and
- * nothing happens. */
+ * nothing happens; or BUSY while it is being opened. */
 void vine__pool_store_close(struct vine__vm_store *store, struct vine__registry *registry,
                             struct vine__pool_work *work);
 

@@ -15,6 +15,7 @@
 struct vine__pool_opened {
     struct vine__pool_opened *next; /* core 0's, from here... */
     uint32_t use_count;             /* of what was sent and has not come back */
+    uint32_t opening_count;         /* of that, what opens it */
     bool is_closed;                 /* it goes behind the last of that; */
     struct vine__pool_state *state; /* how it was behind the last work; NULL: no memory; */
     struct vine__errand last;       /* when the store ends; ...to here */

@@ -116,6 +116,26 @@ static void a_pool_is_opened_again_behind_its_closing(void **state)
     assert_int_equal(pool_world.registry.count, 3);
 }
 
+/* Else its VMs would come when it has gone. */
+static void a_pool_is_not_closed_while_it_is_opened(void **state)
+{
+    struct vine__pool_work opening = {
+        .done = pool_work_is_done, .folder = pool_world.folder, .name = "farm"};
+    struct vine__pool_work closing = {.done = pool_work_is_done, .name = "farm"};
+    char why[VINE__PROBLEM_BYTES];
+
+    (void)state;
+    pool_done_count = 0;
+    vine__pool_store_open(pool_world.store, &pool_world.registry, &opening);
+    vine__pool_store_close(pool_world.store, &pool_world.registry, &closing);
+    until(pool_done_count == 2);
+    assert_int_equal(opening.error, VINE_SERVER_E_DONE);
+    assert_int_equal(closing.error, VINE_SERVER_E_BUSY);
+    assert_int_equal(pool_world.registry.count, 2);
+    assert_int_equal(close_pool("farm", why), VINE_SERVER_E_DONE);
+    assert_int_equal(pool_world.registry.count, 0);
+}
+
 static void what_was_asked_is_done_before_the_store_ends(void **state)
 {
     struct vine__vm_store_work held = creation("farm", "alice.held");
@@ -409,6 +429,7 @@ int main(void)
         TEST(work_at_one_pool_waits_for_no_other),
         TEST(core_0_does_not_close_what_was_uploaded),
         TEST(a_pool_is_opened_again_behind_its_closing),
+        TEST(a_pool_is_not_closed_while_it_is_opened),
         TEST(what_was_asked_is_done_before_the_store_ends),
         TEST(what_takes_long_lets_the_rest_of_its_pool_go_on),
         TEST(a_disk_on_its_way_out_or_back_lets_the_rest_of_its_pool_go_on),
