@@ -386,7 +386,7 @@ static enum vine_server_error begin_end(struct vine__vm *vm, bool is_hard, uint6
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM is off");
     if (starts_again && vm->registry->is_ending)
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the server stops all VMs");
-    if (vm->state == VINE__VM_BACKOFF)
+    if (vm->state == VINE__VM_BACKOFF && vm->phase != VINE__VM_STUCK)
         return end_backoff(vm, starts_again, why);
     vm->starts_again = starts_again;
     vm->is_to_end = true;

@@ -468,34 +468,60 @@ static void what_comes_later_starts_as_it_would_have_at_the_beginning(void **sta
     hang_up(alice);
 }
 
-/* Another pool's opening has all looked at, before the server has gone on with this one. */
-static void one_that_was_left_running_is_looked_at_when_the_server_goes_on(void **state)
+/* One that a former server has left running, with this in its configuration. */
+static struct vine__vm *adopt_left(struct world *world, const char *more)
 {
-    static const char *const json =
-        "{\"version\": 1, \"name\": \"left\", \"autostart\": \"always\"}";
-    static const struct vine__machines_found found = {.console = "/tmp/console", .parameters = ""};
     struct vine__vm_facts facts = {.uid = LATE("5"),
                                    .name = "left",
                                    .is_taken_out = true,
-                                   .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6},
-                                   .configuration = strdup(json),
-                                   .configuration_bytes = strlen(json)};
+                                   .upload_bytes = {[VINE__UPLOAD_KERNEL] = 6}};
+
+    assert_true(asprintf(&facts.configuration, "{\"version\": 1, \"name\": \"left\"%s}", more) > 0);
+    facts.configuration_bytes = strlen(facts.configuration);
+    world->machines.left_uid = LATE("5");
+    assert_int_equal(vine__registry_adopt(&world->registry, &facts), 0);
+    return vine__registry_find(&world->registry, NULL, LATE("5"), 32);
+}
+
+/* Another pool's opening has all looked at, before the server has gone on with this one. */
+static void one_that_was_left_running_is_looked_at_when_the_server_goes_on(void **state)
+{
+    static const struct vine__machines_found found = {.console = "/tmp/console", .parameters = ""};
     struct vine__boot *const boot = calloc(1, sizeof(*boot));
     struct world *const world = *state;
     struct vine__vm *vm;
 
-    assert_non_null(facts.configuration);
     assert_non_null(boot);
     another_server(world);
-    world->machines.left_uid = LATE("5");
-    assert_int_equal(vine__registry_adopt(&world->registry, &facts), 0);
-    vm = vine__registry_find(&world->registry, NULL, LATE("5"), 32);
+    vm = adopt_left(world, ", \"autostart\": \"always\"");
     vine__keeper_look(&keeper);
     assert_int_equal(vm->state, VINE__VM_OFF);
     assert_int_equal(note_count, 0);
     vine__registry_resume(vm, boot, &found);
     vine__keeper_look(&keeper);
     assert_int_equal(vm->state, VINE__VM_RUNNING);
+}
+
+/* It runs, whatever it is called while its next start is awaited. */
+static void one_that_the_server_cannot_go_on_with_is_killed_while_it_backs_off(void **state)
+{
+    struct world *const world = *state;
+    struct caller *const root = call_in(world, "root");
+    struct vine__vm *vm;
+
+    another_server(world);
+    vm = adopt_left(world, ", \"restart\": \"always\"");
+    memcpy(world->machines.uids[world->machines.count++], vm->uid, sizeof(vm->uid));
+    vine__registry_give_up(vm, "no such file");
+    assert_null(strchr(ask(root, "109,1\n32,%s\n0,\n", vm->uid), '/'));
+    assert_int_equal(vm->state, VINE__VM_BACKOFF);
+    world->machines.left_uid = NULL; /* as an engine says when it tells of the end */
+    assert_string_equal(ask(root, "114,1\n32,%s\n", vm->uid), "114,1\n0\n");
+    assert_int_equal(world->machines.count, 0);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    pass(world, 100 * SECOND);
+    assert_int_equal(vm->state, VINE__VM_OFF);
+    hang_up(root);
 }
 
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -518,6 +544,7 @@ int main(void)
         IN_WORLD(one_that_was_stopped_between_two_servers_did_not_run_before),
         IN_WORLD(what_comes_later_starts_as_it_would_have_at_the_beginning),
         IN_WORLD(one_that_was_left_running_is_looked_at_when_the_server_goes_on),
+        IN_WORLD(one_that_the_server_cannot_go_on_with_is_killed_while_it_backs_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
