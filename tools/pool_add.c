@@ -77,7 +77,8 @@ static int open_piece(struct addition *addition, enum vine__vm_file file, const 
     return STATUS_DONE;
 }
 
-/* NAME=FILE: the file is a disk, and the configuration says so, unless it has said it already. */
+/* NAME=FILE: the file is a disk, and the configuration says so, unless it has said it already; but
+ * that it is read-only is said here, as other options say more than the configuration. */
 static int add_disks(struct addition *addition, const struct option_list *list, bool is_read_only)
 {
     int status = STATUS_DONE;
@@ -92,9 +93,8 @@ static int add_disks(struct addition *addition, const struct option_list *list, 
         }
         const size_t length = (size_t)(equals - text);
         json_t *disks = json_object_get(addition->configuration, "disks");
-        const json_t *disk;
+        json_t *disk, *said = NULL;
         size_t index;
-        bool is_said = false;
 
         if (disks == NULL) {
             disks = json_array();
@@ -104,12 +104,14 @@ static int add_disks(struct addition *addition, const struct option_list *list, 
         {
             const char *const name = json_string_value(json_object_get(disk, "name"));
 
-            is_said = is_said ||
-                      (name != NULL && strlen(name) == length && memcmp(name, text, length) == 0);
+            if (name != NULL && strlen(name) == length && memcmp(name, text, length) == 0)
+                said = disk;
         }
-        if (!is_said)
+        if (said == NULL)
             (void)json_array_append_new(
                 disks, json_pack("{s:s%, s:b}", "name", text, length, "read_only", is_read_only));
+        else if (is_read_only)
+            (void)json_object_set_new(said, "read_only", json_true());
         status = open_piece(addition, VINE__VM_DISK, text, length, equals + 1);
     }
     return status;
@@ -355,7 +357,8 @@ static const struct option add_options[] = {
      VALUE(read_only_disks),
      .value = "NAME=FILE",
      .fallback = "(none)",
-     .help = "the same, which the guest cannot write; it comes after the others"},
+     .help = "the same, which the guest cannot write, whatever the configuration says; it comes "
+             "after the others that this has not"},
     {.name = "memory",
      .kind = OPTION_SIZE,
      VALUE(memory_bytes),

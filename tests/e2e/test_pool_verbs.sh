@@ -56,6 +56,11 @@ expect 0 "$vine" pool create second --size 32M
 expect 0 "$vine" pool add second zip --configuration out/configuration.json --kernel out/vmLinuz \
     --disk root=out/root.disk --disk data=out/data.disk
 "$vine" pool show second zip --json | jq -e '.configuration.disks[1].read_only' >/dev/null || fail "second"
+# What is said with it is so, whatever the configuration says of that disk.
+expect 0 "$vine" pool add second other --configuration out/configuration.json --kernel out/vmLinuz \
+    --read-only-disk root=out/root.disk --disk data=out/data.disk
+"$vine" pool show second other --json | jq -e '[.configuration.disks[].read_only] == [true, true]' \
+    >/dev/null || fail "a disk that is read-only, and the guest may write it"
 
 expect 0 "$vine" vm disk --pool farm zip data --none
 clean
