@@ -279,6 +279,36 @@ static void what_is_not_permitted_is_told_apart_from_what_fails(void **state)
     expect(1, "there is no VM \"\\033[31m\"", "vine vm show \"$(printf '\\033[31m')\" -s alice");
 }
 
+static void who_may_not_look_for_a_vm_says_its_uid(void **state)
+{
+    (void)state;
+    make_zip();
+    expect(0, "",
+           "vine vm start zip -s alice && vine vm ls -s alice --json | jq -r '.[].uid' >uid && "
+           "vine client add ron -s control.sock --permissions run && "
+           "vine client add may -s control.sock --permissions manage && "
+           "vine client give alice.zip ron -s control.sock");
+    expect(77, "this socket has not the permission", "vine vm ls -s ron.sock");
+    expect(77,
+           "zip: this socket has not the permission to look for a VM by its name, which takes "
+           "`manage` and `run`: say which by its UID\n",
+           "vine vm stop zip -s ron.sock");
+    expect(0, "the guest\n", "vine vm log $(cat uid) -s ron.sock");
+    expect(0, "", "vine vm wait $(cat uid) running -s ron.sock");
+    expect(0, "", "vine vm restart $(cat uid) -s ron.sock");
+    expect(0, ": off: stopped, that was it\n", "vine vm stop $(cat uid) -s ron.sock");
+    /* To start one takes both permissions, as to look. */
+    expect(77, "the server says: this socket has not the permission",
+           "vine vm start $(cat uid) -s ron.sock");
+    expect(77, "the server says: this socket has not the permission",
+           "vine vm rm $(cat uid) -s ron.sock");
+    expect(1, "the server says: no such VM", "vine vm kill $(tr 0-9 1-90 <uid) -s ron.sock");
+    expect(0, "", "vine client give alice.zip may -s control.sock");
+    expect(77, "the server says: this socket has not the permission",
+           "vine vm kill $(cat uid) -s may.sock");
+    expect(0, "", "vine vm rm $(cat uid) -s may.sock");
+}
+
 static void what_is_refused_is_not_there(void **state)
 {
     (void)state;
@@ -634,6 +664,7 @@ int main(void)
         TEST(its_files_and_limits_are_changed_while_it_is_off),
         TEST(a_configuration_that_cannot_be_read_is_not_taken_for_an_empty_one),
         TEST(what_is_not_permitted_is_told_apart_from_what_fails),
+        TEST(who_may_not_look_for_a_vm_says_its_uid),
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),
         TEST(of_several_the_one_that_fails_is_named_and_the_others_are_done),
