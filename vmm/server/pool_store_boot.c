@@ -382,8 +382,12 @@ static int haul_one(const struct putting_back *putting, void *context, uint32_t 
 static int place_one(const struct putting_back *putting, void *context, uint32_t index,
                      const struct vine__source *source, struct vine__problem *problem)
 {
-    return vine__pool_haul_place(context, &putting->haul->back[index], putting->name,
-                                 putting->taken->files[index].disk, source, problem);
+    struct vine__arrival *const arrival = putting->haul->back[index].arrival;
+
+    if (arrival == NULL) /* it was as it is in the pool, a moment ago */
+        return vine__problem_set(problem, -EBUSY, "%s: somebody writes to it", source->name);
+    return vine__pool_change_place(context, putting->name, VINE__VM_DISK,
+                                   putting->taken->files[index].disk, arrival, problem);
 }
 
 static int put_back_step(struct vine__pool_change *change, void *context,
@@ -410,6 +414,8 @@ int vine__pool_store_put_back(struct vine__pool_store *store, struct vine__pool_
     for (uint32_t i = 0; i < taken.file_count; i++)
         is_any_written |= is_written(&taken, &taken.files[i]);
     if (is_any_written)
+        error = vine__pool_opened_leave_mount(opened, problem);
+    if (is_any_written && error == 0)
         error = for_each_written(&putting, haul_one, opened, problem);
     if (is_any_written && error == 0)
         error = vine__pool_opened_change(opened, put_back_step, &putting, problem);

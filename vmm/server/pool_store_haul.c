@@ -56,8 +56,7 @@ int vine__pool_haul_in(struct vine__pool_opened *opened, struct vine__hauled *ha
     struct vine__problem within = {.text = ""};
     int result;
 
-    hauled->file = file;
-    if (opened->is_mounted || hauled->is_whole)
+    if (hauled->is_whole)
         return 0;
     result = begin(opened, hauled, source, &within);
     if (result == 0)
@@ -70,15 +69,4 @@ int vine__pool_haul_in(struct vine__pool_opened *opened, struct vine__hauled *ha
     hauled->is_whole = result == 0;
     hauled->from = lseek(source->fd, 0, SEEK_CUR);
     return result < 0 ? vine__problem_set(problem, result, "%s", within.text) : result;
-}
-
-int vine__pool_haul_place(struct vine__pool_change *change, struct vine__hauled *hauled,
-                          const char *vm, const char *disk, const struct vine__source *source,
-                          struct vine__problem *problem)
-{
-    if (hauled->arrival != NULL)
-        return vine__pool_change_place(change, vm, hauled->file, disk, hauled->arrival, problem);
-    if (lseek(source->fd, 0, SEEK_SET) != 0)
-        return vine__problem_set(problem, -errno, "%s: %m", source->name);
-    return vine__pool_change_put(change, vm, hauled->file, disk, source, problem);
 }

@@ -24,7 +24,8 @@ struct vine__pool_opened {
     char name[VINE__POOL_NAME_BYTES];
     uint32_t haul_count; /* the thread's, from here on: of work that has begun and goes on */
     char *folder;        /* NULL: nobody has opened it */
-    bool is_mounted;     /* or is to be */
+    bool is_mounted;     /* or is to be, */
+    bool is_in_place;    /* and is not as long as it is changed: it is read in place, as others */
     char *mount_point;
     struct vine__pool *pool;                    /* NULL: it is not, */
     struct vine__problem problem;               /* and this is why */
@@ -46,6 +47,13 @@ struct vine__pool_store {
 void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted);
 void vine__pool_opened_shut(struct vine__pool_opened *opened);
 void vine__pool_opened_free(struct vine__pool_opened *opened);
+
+/* One that is mounted is not any more, until work that has begun is done: nobody changes what the
+ * kernel has mounted. Contents are others then. Returns 0, or an error with a problem. */
+VINE_MUST_CHECK int vine__pool_opened_leave_mount(struct vine__pool_opened *opened,
+                                                  struct vine__problem *problem);
+/* Behind each piece of work that is done. */
+void vine__pool_opened_settle(struct vine__pool_opened *opened);
 
 /* One change, made of one step, and then the contents are what they are. */
 typedef int (*vine__pool_step_fn)(struct vine__pool_change *change, void *context,
@@ -96,8 +104,7 @@ VINE_MUST_CHECK bool vine__pool_store_do(struct vine__vm_store_work *work);
 /* One that comes into the pool, ahead of the change. */
 struct vine__hauled {
     struct vine__arrival *arrival; /* NULL: nothing of it is there */
-    enum vine__vm_file file;
-    off_t from; /* of the source */
+    off_t from;                    /* of the source */
     bool is_whole;
 };
 
@@ -114,18 +121,12 @@ struct vine__pool_haul {
 struct vine__pool_haul *vine__pool_haul_create(void);
 void vine__pool_haul_free(struct vine__pool_haul *haul);
 
-/* Read on from a descriptor's beginning. Returns 0: all of it is there, or comes with the change,
- * as with a pool that is mounted; 1: there is more; or an error. */
+/* Read on from a descriptor's beginning, into a pool that is read in place. Returns 0: all of it is
+ * there; 1: there is more; or an error. */
 VINE_MUST_CHECK int vine__pool_haul_in(struct vine__pool_opened *opened,
                                        struct vine__hauled *hauled, enum vine__vm_file file,
                                        const struct vine__source *source,
                                        struct vine__problem *problem);
-
-/* The step of the change that gives it its name. */
-VINE_MUST_CHECK int vine__pool_haul_place(struct vine__pool_change *change,
-                                          struct vine__hauled *hauled, const char *vm,
-                                          const char *disk, const struct vine__source *source,
-                                          struct vine__problem *problem);
 
 /* ---- pool_store_boot.c: the first two return 1 if there is more to do ------------------------ */
 

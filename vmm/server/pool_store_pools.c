@@ -89,6 +89,7 @@ void vine__pool_opened_open(struct vine__pool_opened *opened, bool is_mounted)
     int error;
 
     vine__pool_opened_shut(opened);
+    opened->is_in_place = !is_mounted;
     opened->problem.text[0] = '\0';
     error = vine__pool_open(opened->folder, opened->name, VINE__POOL_OWN, &opened->pool,
                             &opened->problem);
@@ -110,16 +111,28 @@ void vine__pool_opened_free(struct vine__pool_opened *opened)
     free(opened);
 }
 
+int vine__pool_opened_leave_mount(struct vine__pool_opened *opened, struct vine__problem *problem)
+{
+    if (opened->pool != NULL && !opened->is_in_place)
+        vine__pool_opened_open(opened, false);
+    return opened->pool != NULL ? 0 : vine__problem_set(problem, -EIO, "%s", opened->problem.text);
+}
+
+void vine__pool_opened_settle(struct vine__pool_opened *opened)
+{
+    if (opened->pool != NULL && opened->is_mounted && opened->is_in_place &&
+        opened->haul_count == 0)
+        vine__pool_opened_open(opened, true);
+}
+
 int vine__pool_opened_change(struct vine__pool_opened *opened, vine__pool_step_fn step,
                              void *context, struct vine__problem *problem)
 {
     struct vine__pool_change *change;
-    int error = 0, ended = 0;
+    int error = vine__pool_opened_leave_mount(opened, problem), ended = 0;
 
-    if (opened->is_mounted) /* nobody changes what the kernel has mounted */
-        vine__pool_opened_open(opened, false);
-    if (opened->pool == NULL)
-        return vine__problem_set(problem, -EIO, "%s", opened->problem.text);
+    if (error != 0)
+        return error;
     error = vine__pool_change_begin(opened->pool, &change, problem);
     if (error == 0) {
         error = step(change, context, problem);
@@ -127,9 +140,9 @@ int vine__pool_opened_change(struct vine__pool_opened *opened, vine__pool_step_f
     }
     /* What did not end well may lie in a journal, which is finished by opening the pool. What was
      * refused is nothing: files that are on their way into the pool go on. */
-    if (opened->is_mounted || !vine__pool_can_be_read(opened->pool) ||
+    if (!vine__pool_can_be_read(opened->pool) ||
         vine__pool_load(opened->pool, &opened->contents, &opened->problem) != 0)
-        vine__pool_opened_open(opened, opened->is_mounted);
+        vine__pool_opened_open(opened, false);
     return error != 0 ? error : ended;
 }
 

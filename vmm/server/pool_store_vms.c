@@ -60,8 +60,8 @@ struct putting {
 static int put_step(struct vine__pool_change *change, void *context, struct vine__problem *problem)
 {
     const struct putting *const putting = context;
-    int error = vine__pool_haul_place(change, putting->hauled, putting->name, ROOT_DISK,
-                                      &putting->source, problem);
+    int error = vine__pool_change_place(change, putting->name, putting->file, ROOT_DISK,
+                                        putting->hauled->arrival, problem);
 
     if (error == 0 && putting->json != NULL)
         error = vine__pool_change_configure(change, putting->name, putting->json, problem);
@@ -242,6 +242,9 @@ static int act(struct doing *doing)
         return vine__problem_set(&doing->problem, -ENODEV, "the pool of this client is not open");
     if (work->task == VINE__VM_CREATE && doing->opened->contents == NULL)
         return vine__problem_set(&doing->problem, -EIO, "%s", doing->opened->problem.text);
+    if (doing->opened != NULL && work->task == VINE__VM_PUT &&
+        vine__pool_opened_leave_mount(doing->opened, &doing->problem) != 0)
+        return -EIO;
     if (doing->opened != NULL)
         doing->vm = vine__pool_opened_find(doing->opened, work->uid);
     if (work->task == VINE__VM_CREATE)
@@ -286,6 +289,8 @@ bool vine__pool_store_do(struct vine__vm_store_work *work)
         doing.opened->haul_count--;
     vine__pool_haul_free(work->haul);
     work->haul = NULL;
+    if (doing.opened != NULL)
+        vine__pool_opened_settle(doing.opened);
     if (work->task == VINE__VM_PUT)
         (void)close(work->fd);
     work->error = vine__pool_store_error(error);

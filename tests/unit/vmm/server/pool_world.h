@@ -356,4 +356,32 @@ static inline int pool_world_end(void **state)
     return 0;
 }
 
+/* `farm`, mounted. Returns false where the system may mount no image. */
+static inline bool open_mounted(char ret_point[PATH_MAX / 2])
+{
+    struct vine__pool_work work = {
+        .done = pool_work_is_done, .folder = pool_world.folder, .name = "farm", .is_mounted = true};
+    const uint32_t before = pool_done_count;
+    char settings[PATH_MAX], command[3 * PATH_MAX], path[PATH_MAX];
+
+    (void)snprintf(ret_point, PATH_MAX / 2, "%s/point", pool_world.folder);
+    assert_int_equal(mkdir(ret_point, 0700), 0);
+    (void)snprintf(command, sizeof(command),
+                   "mount -o loop,ro %s/farm.img %s 2>/dev/null && umount %s", pool_world.folder,
+                   ret_point, ret_point);
+    if (geteuid() != 0 || system(command) != 0) {
+        print_message("note: nothing can be mounted here\n");
+        return false;
+    }
+    (void)snprintf(settings, sizeof(settings), "{\"version\": 1, \"mount\": \"%s\"}", ret_point);
+    pool_file("farm", "json", path);
+    assert_int_equal(truncate(path, (off_t)strlen(settings)), 0);
+    write_to(path, settings, strlen(settings), 0);
+    vine__pool_store_open(pool_world.store, &pool_world.registry, &work);
+    until(pool_done_count > before);
+    if (work.error != VINE_SERVER_E_DONE)
+        fail_msg("%s", work.why);
+    return true;
+}
+
 #endif

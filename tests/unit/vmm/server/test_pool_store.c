@@ -172,17 +172,6 @@ static void there_are_so_many_pools_and_no_more(void **state)
     until(open_pool("farm", NULL) == VINE_SERVER_E_DONE);
 }
 
-/* Where the system may mount an image. */
-static bool can_mount(const char *point)
-{
-    char command[3 * PATH_MAX];
-
-    (void)snprintf(command, sizeof(command),
-                   "mount -o loop,ro %s/farm.img %s 2>/dev/null && umount %s", pool_world.folder,
-                   point, point);
-    return geteuid() == 0 && system(command) == 0;
-}
-
 /* ---- opened by the control socket ------------------------------------------------------------ */
 
 static uint32_t opened_count, answered_count;
@@ -234,28 +223,13 @@ static void who_opens_a_pool_is_answered_when_its_vms_that_run_already_are_known
 
 static void a_mounted_pool_is_changed_like_others(void **state)
 {
-    struct vine__pool_work work = {.done = pool_work_is_done, .name = "farm", .is_mounted = true};
-    char point[PATH_MAX / 2], settings[PATH_MAX], path[PATH_MAX];
-    const uint32_t before = pool_done_count;
+    char point[PATH_MAX / 2], path[PATH_MAX], why[VINE__PROBLEM_BYTES];
     struct vine__pool_work listed;
     struct vine__boot *boot;
 
     (void)state;
-    (void)snprintf(point, sizeof(point), "%s/point", pool_world.folder);
-    assert_int_equal(mkdir(point, 0700), 0);
-    if (!can_mount(point)) {
-        print_message("note: nothing can be mounted here\n");
+    if (!open_mounted(point))
         return;
-    }
-    (void)snprintf(settings, sizeof(settings), "{\"version\": 1, \"mount\": \"%s\"}", point);
-    pool_file("farm", "json", path);
-    assert_int_equal(truncate(path, (off_t)strlen(settings)), 0);
-    write_to(path, settings, strlen(settings), 0);
-    work.folder = pool_world.folder;
-    vine__pool_store_open(pool_world.store, &pool_world.registry, &work);
-    until(pool_done_count > before);
-    if (work.error != VINE_SERVER_E_DONE)
-        fail_msg("%s", work.why);
     (void)snprintf(path, sizeof(path), "%s/vms.json", point);
     assert_true(is_there(path));
     boot = take_out(vm_named("zip")->uid);
@@ -271,7 +245,7 @@ static void a_mounted_pool_is_changed_like_others(void **state)
     listed = list_pools();
     assert_string_equal(listed.pools[0].mount_point, point);
     vine__pool_states_free(listed.pools, listed.pool_count);
-    assert_int_equal(close_pool("farm", settings), VINE_SERVER_E_DONE);
+    assert_int_equal(close_pool("farm", why), VINE_SERVER_E_DONE);
     assert_false(is_there(path));
     assert_true(pool_is_clean("farm"));
 }

@@ -236,7 +236,7 @@ static void begin(struct vine__vm_store_work *work)
 }
 
 /* While a disk is put into a pool others are made and changed, and get no block of it. */
-static void what_takes_long_lets_the_rest_of_its_pool_go_on(void **state)
+static void let_others_go_on(void)
 {
     struct vine__vm_store_work make = creation_in_order("alice.new");
     struct vine__vm_store_work root, kernel;
@@ -244,8 +244,6 @@ static void what_takes_long_lets_the_rest_of_its_pool_go_on(void **state)
     struct vine__boot *boot;
     const int fd = file_with("", 0);
 
-    (void)state;
-    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
     fill_long(fd, 'l');
     root = put_of("zip", VINE__UPLOAD_DISK, fd, LONG_BYTES);
     kernel = put_of("app", VINE__UPLOAD_KERNEL, file_with("kernel of another", KERNEL_BYTES),
@@ -277,6 +275,30 @@ static void what_takes_long_lets_the_rest_of_its_pool_go_on(void **state)
     assert_true(begins_with(boot->kernel, "kernel of another"));
     assert_true(begins_with(boot->disks[0].path, "as it was"));
     vine__boot_free(boot);
+}
+
+static void what_takes_long_lets_the_rest_of_its_pool_go_on(void **state)
+{
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    let_others_go_on();
+}
+
+/* It is not mounted meanwhile, and is when all of that is done. */
+static void what_takes_long_lets_the_rest_of_a_mounted_pool_go_on(void **state)
+{
+    char point[PATH_MAX / 2], path[PATH_MAX], why[VINE__PROBLEM_BYTES];
+
+    (void)state;
+    if (!open_mounted(point))
+        return;
+    (void)snprintf(path, sizeof(path), "%s/vms.json", point);
+    assert_true(is_there(path));
+    let_others_go_on();
+    assert_true(is_there(path));
+    assert_int_equal(close_pool("farm", why), VINE_SERVER_E_DONE);
+    assert_false(is_there(path));
+    assert_true(pool_is_clean("farm"));
 }
 
 /* So does what is taken out, and put back. */
@@ -432,6 +454,7 @@ int main(void)
         TEST(a_pool_is_not_closed_while_it_is_opened),
         TEST(what_was_asked_is_done_before_the_store_ends),
         TEST(what_takes_long_lets_the_rest_of_its_pool_go_on),
+        TEST(what_takes_long_lets_the_rest_of_a_mounted_pool_go_on),
         TEST(a_disk_on_its_way_out_or_back_lets_the_rest_of_its_pool_go_on),
         TEST(what_is_on_its_way_and_finds_no_room_leaves_the_others_theirs),
         TEST(what_is_refused_meanwhile_begins_nothing_anew),
