@@ -176,13 +176,16 @@ static uint32_t poll(uint32_t link)
 
 static void leave(uint32_t link, bool is_killed)
 {
+    static struct vine_half_layout unread;
     struct application *application = &world.applications[link];
 
     if (application->pipe == NULL)
         return;
-    /* One that is killed says nothing any more. */
-    if (is_killed)
+    /* What one that is killed would say of that, nobody reads. */
+    if (is_killed) {
+        application->pipe->half.layout = &unread;
         vine__pipe_break(application->pipe, -VINE_EPEERLOST, false, "killed");
+    }
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job *job = &application->jobs[i];
 

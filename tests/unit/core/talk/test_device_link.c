@@ -135,9 +135,12 @@ static void wait_until_closed(struct linked *linked, uint32_t count)
     assert_int_equal(vine__load_acquire_u32(&linked->closed), count);
 }
 
-/* As a process that is killed: nothing is said any more. */
+/* As a process that is killed: what it would say of that, nobody reads. */
 static void vanish(struct vine_pipe *pipe)
 {
+    static struct vine_half_layout unread;
+
+    pipe->half.layout = &unread;
     vine__pipe_break(pipe, -VINE_EPEERLOST, false, "as if killed");
     vine_pipe_close(pipe);
 }

@@ -229,6 +229,41 @@ static void who_said_farewell_is_not_told_of_again(void **state)
     vine__warden_close(warden);
 }
 
+/* Neither when the other end is gone by then, nor when another one is awaited there. */
+static void who_closes_a_pipe_that_was_lost_is_not_told_of(void **state)
+{
+    struct vine__warden *theirs = open_warden(1), *ours = open_warden(0);
+    struct vine__warden_finding finding;
+
+    (void)state;
+    for (int reconnects = 0; reconnects < 2; reconnects++) {
+        const struct vine_pipe_options options = {
+            .size_bytes = sizeof options,
+            .connect_timeout_ns = LIMIT,
+            .log = keep_quiet,
+            .reconnect_ns = reconnects ? VINE_FOREVER : 0,
+        };
+        const pid_t pid = start(be_appliance);
+        struct vine_pipe *pipe = NULL;
+
+        fake_use(&host, 0);
+        assert_int_equal(vine_pipe_open("pci:zip", &options, &pipe), 0);
+        assert_int_equal(look(theirs, &finding), 0);
+        kill_it(pid);
+        assert_int_equal(look(theirs, &finding), 1);
+        if (reconnects) /* a call that does not wait for the next one has found out */
+            vine__pipe_break(pipe, -VINE_EPEERLOST, false, "its process has died");
+        while (!reconnects && vine_pipe_status(pipe) == 0)
+            sched_yield();
+        /* Who comes there now finds nobody, though the pipe is not closed yet. */
+        assert_int_equal(fake_half(&host, 0, 0)->board.closed.value, reconnects ? 0 : VINE_ECLOSED);
+        vine_pipe_close(pipe);
+        assert_int_equal(look(ours, &finding), 0);
+    }
+    vine__warden_close(ours);
+    vine__warden_close(theirs);
+}
+
 /* Of what others have written there, nothing is read as a board, and nothing is changed. */
 static void memory_that_holds_no_half_is_left_alone(void **state)
 {
@@ -432,6 +467,7 @@ int main(void)
         WATCHED(an_appliance_is_told_of_an_application_that_was_killed),
         WATCHED(who_came_and_went_between_two_looks_is_told_of_too),
         WATCHED(who_said_farewell_is_not_told_of_again),
+        WATCHED(who_closes_a_pipe_that_was_lost_is_not_told_of),
         WATCHED(memory_that_holds_no_half_is_left_alone),
         WATCHED(a_child_of_the_dead_keeps_no_end),
         WATCHED(looks_at_an_end_that_nobody_has_map_nothing_anew),
