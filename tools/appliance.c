@@ -125,6 +125,7 @@ static const struct option appliance_options[] = {
              "libraries loaded, refused or gone, draining, stopped"},
     {.name = "isolate",
      .kind = OPTION_TEXT,
+     .hint = COMPLETE_CHOICE,
      VALUE(isolate),
      .value = "best|pku|mprotect|none",
      .fallback = "best",

@@ -64,5 +64,6 @@ const struct verb verb_client_give = {
     .values_size = sizeof(struct give_values),
     .operands_min = 1,
     .operands_max = 2,
+    .hints = {COMPLETE_VM, COMPLETE_CLIENT},
     .run = run_give,
 };

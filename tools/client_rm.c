@@ -46,5 +46,6 @@ const struct verb verb_client_rm = {
     .values_size = sizeof(struct rm_values),
     .operands_min = 1,
     .operands_max = 1,
+    .hints = {COMPLETE_CLIENT},
     .run = run_rm,
 };

@@ -2,6 +2,7 @@
 /*
  * commands.h - the table of verbs: X(name, summary). Each is a `const struct verb verb_NAME` in a
  * file of its own. A verb may be two words, as the user says it; NAME has `_` between them then.
+ * The first of them is a group: X(word, summary, description). Both have a man page.
  */
 #ifndef VINE_TOOLS_COMMANDS_H
 #define VINE_TOOLS_COMMANDS_H
@@ -55,5 +56,23 @@
     X(client_give, "give a VM to a client")                                                        \
     X(help, "explain a verb")                                                                      \
     X(version, "say which version this is")
+
+#define GROUPS(X)                                                                                  \
+    X(guest, "start virtual machines by hand, and measure their links",                            \
+      "Machines that one command starts, as a file says, and that end with it: to try a link out " \
+      "and to measure it. `vine guest build` makes what they boot from. Machines that are to "     \
+      "stay are kept in a pool, and run by a server.")                                             \
+    X(pool, "keep virtual machines in an image on disk",                                           \
+      "A pool is an image, NAME.img, with the kernels, disks and configurations of its machines, " \
+      "and NAME.json beside it with what they may have together and how they are linked. It is "   \
+      "named by its place, FOLDER/NAME. `vine up` has a server run all machines of one.")          \
+    X(vm, "see and control the VMs of a server",                                                   \
+      "A VM is a machine of a pool that a server (`vine server`) has open. It is named by its "    \
+      "name, or by its UID. Without --socket the control socket of the user's own server is "      \
+      "asked, which sees all VMs; the socket of a client sees those of that client. Verbs with "   \
+      "--pool also change a machine of a pool that no server has.")                                \
+    X(client, "say who may do what with the VMs of a server",                                      \
+      "A client of a server (`vine server`) has a socket of its own, by which it may do with its " \
+      "VMs what its permissions say. These verbs ask the control socket of the server.")
 
 #endif

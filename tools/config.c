@@ -125,6 +125,7 @@ static const struct option config_options[] = {
     {.name = "appliance",
      .letter = 'a',
      .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
      .offset = offsetof(struct config_values, appliance),
      .value = "ADDRESS",
      .key = "appliance",

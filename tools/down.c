@@ -139,6 +139,6 @@ const struct verb verb_down = {
     .values_size = sizeof(struct down_values),
     .operands_min = 1,
     .operands_max = 1,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_SERVED_POOL},
     .run = run_down,
 };

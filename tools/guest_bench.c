@@ -550,6 +550,7 @@ static const struct option bench_options[] = {
     {.name = "appliance",
      .letter = 'a',
      .kind = OPTION_TEXT,
+     .hint = COMPLETE_FILE,
      VALUE(appliance),
      .value = "ADDRESS",
      .key = "appliance",

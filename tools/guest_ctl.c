@@ -128,7 +128,7 @@ static const struct option ctl_options[] = {
 };
 
 static const char *const ctl_description[] = {
-    "Tells the `vine guest run --control PATH` of this user what to do. VERB is one of:",
+    "Tells the `vine guest run --control PATH` of this user what to do:",
     "ls - the machines and links as they are",
     ("plug NAME APPLICATION APPLIANCE [SIZE] - a new link between two machines, or a machine and "
      "host, a process of this one, at the socket that the run tells; each half of this size (64M)"),
@@ -153,7 +153,7 @@ static const char *const ctl_examples[] = {
 
 const struct verb verb_guest_ctl = {
     .name = "guest ctl",
-    .synopsis = "PATH VERB [ARGUMENT...]",
+    .synopsis = "PATH ls|plug|unplug|pause|resume|stop|kill|start|end [ARGUMENT...]",
     .description = ctl_description,
     .examples = ctl_examples,
     .options = ctl_options,
@@ -161,6 +161,6 @@ const struct verb verb_guest_ctl = {
     .values_size = sizeof(struct ctl_values),
     .operands_min = 2,
     .operands_max = 9,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_FILE, COMPLETE_CHOICE},
     .run = run_ctl,
 };

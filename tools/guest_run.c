@@ -755,6 +755,6 @@ const struct verb verb_guest_run = {
     .values_size = sizeof(struct run_values),
     .operands_min = 1,
     .operands_max = 1,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_FILE},
     .run = run_guests,
 };

@@ -93,12 +93,12 @@ void help_print_overview(FILE *file)
 
 void help_print_group(FILE *file, const char *word)
 {
-    const size_t length = strlen(word);
-
-    fprintf(file, "usage: vine %s VERB [OPTION...] [ARGUMENT...]\n", word);
+    fprintf(file, "vine %s - %s\n\nusage: vine %s VERB [OPTION...] [ARGUMENT...]\n\n", word,
+            verb_group_summary(word), word);
+    print_wrapped(file, verb_group_description(word), 0, 0);
     print_heading(file, "Verbs");
     for (size_t i = 0; i < verb_count; i++)
-        if (strncmp(verbs[i]->name, word, length) == 0 && verbs[i]->name[length] == ' ')
+        if (verb_is_of_group(verbs[i], word))
             print_row(file, verbs[i]->name, verb_summary(verbs[i]));
     fprintf(file, "\n`vine %s VERB --help` explains one.\n", word);
 }
@@ -196,6 +196,7 @@ void help_print_verb(FILE *file, const struct verb *verb)
 struct help_values {
     bool manual;
     const char *completion;
+    bool complete;
     bool json;
 };
 
@@ -206,14 +207,19 @@ static const struct option help_options[] = {
      .help = "write the man page of the verb, or of the command, as roff"},
     {.name = "completion",
      .kind = OPTION_TEXT,
+     .hint = COMPLETE_CHOICE,
      .offset = offsetof(struct help_values, completion),
-     .value = "SHELL",
-     .help = "write the completions for bash, zsh or fish"},
+     .value = "bash|zsh|fish",
+     .help = "write what makes this shell complete what is typed"},
+    {.name = "complete",
+     .kind = OPTION_FLAG,
+     .offset = offsetof(struct help_values, complete),
+     .help = "print what the last of the words behind -- may become, as these completions ask"},
     {.name = "json",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct help_values, json),
-     .help = "print the tables behind the help: of the verb, or of all verbs, settings and exit "
-             "statuses"},
+     .help = "print the tables behind the help: of the verb or group, or of all, with settings and "
+             "exit statuses"},
 };
 
 void help_no_verb(int argc, char **argv)
@@ -227,38 +233,30 @@ void help_no_verb(int argc, char **argv)
         message_error("there is no verb '%s'; `vine help` lists them", message_escape(argv[0]));
 }
 
-static int run_help(const struct arguments *arguments)
+static int print_completions(const char *shell)
 {
-    const struct help_values *values = arguments->values;
-    const struct verb *verb = NULL;
+    if (completion_print(stdout, shell))
+        return STATUS_DONE;
+    message_error("completions are made for bash, zsh and fish, not for '%s'",
+                  message_escape(shell));
+    return STATUS_USAGE;
+}
 
-    if (arguments->operand_count > 0) {
-        int words;
-        verb = verb_find_words((int)arguments->operand_count, arguments->operands, &words);
-        if (verb == NULL && arguments->operand_count == 1 &&
-            verb_is_group(arguments->operands[0])) {
-            help_print_group(stdout, arguments->operands[0]);
-            return STATUS_DONE;
-        }
-        words = verb != NULL ? words : 0;
-        if (verb == NULL || (size_t)words < arguments->operand_count) {
-            help_no_verb((int)arguments->operand_count - words, arguments->operands + words);
-            return STATUS_USAGE;
-        }
-    }
-    if (values->manual + values->json + (values->completion != NULL) > 1) {
-        message_error("--man, --completion and --json are three ways to say it: take one");
-        return STATUS_USAGE;
-    }
+static int explain_group(const struct help_values *values, const char *word)
+{
+    if (values->json)
+        return help_print_json_group(word);
+    if (values->manual)
+        manual_print_group(stdout, word);
+    else
+        help_print_group(stdout, word);
+    return STATUS_DONE;
+}
+
+static int explain(const struct help_values *values, const struct verb *verb)
+{
     if (values->json)
         return help_print_json(verb);
-    if (values->completion != NULL) {
-        if (completion_print(stdout, values->completion))
-            return STATUS_DONE;
-        message_error("completions are made for bash, zsh and fish, not for '%s'",
-                      message_escape(values->completion));
-        return STATUS_USAGE;
-    }
     if (values->manual)
         return manual_print(stdout, verb);
     if (verb != NULL)
@@ -266,6 +264,35 @@ static int run_help(const struct arguments *arguments)
     else
         help_print_overview(stdout);
     return STATUS_DONE;
+}
+
+static int run_help(const struct arguments *arguments)
+{
+    const struct help_values *values = arguments->values;
+    const size_t count = arguments->operand_count;
+    int words = 0;
+
+    if (values->manual + values->json + values->complete + (values->completion != NULL) > 1) {
+        message_error("--man, --json, --completion and --complete are ways to say it: take one");
+        return STATUS_USAGE;
+    }
+    if (values->complete) {
+        complete_print(stdout, arguments->operands, count);
+        return STATUS_DONE;
+    }
+    if (values->completion != NULL)
+        return print_completions(values->completion);
+    if (count == 1 && verb_is_group(arguments->operands[0]))
+        return explain_group(values, arguments->operands[0]);
+
+    const struct verb *const verb = verb_find_words((int)count, arguments->operands, &words);
+
+    words = verb != NULL ? words : 0;
+    if ((size_t)words < count) {
+        help_no_verb((int)count - words, arguments->operands + words);
+        return STATUS_USAGE;
+    }
+    return explain(values, verb);
 }
 
 static const char *const help_description[] = {
@@ -276,12 +303,12 @@ static const char *const help_description[] = {
 
 const struct verb verb_help = {
     .name = "help",
-    .synopsis = "[VERB]",
+    .synopsis = "[VERB | -- WORD...]",
     .description = help_description,
     .options = help_options,
     .option_count = sizeof(help_options) / sizeof(help_options[0]),
     .values_size = sizeof(struct help_values),
-    .operands_max = 2,
-    .hint = COMPLETE_VERB,
+    .operands_max = SIZE_MAX,
+    .hints = {COMPLETE_VERB},
     .run = run_help,
 };

@@ -41,10 +41,30 @@ void help_print_verb(FILE *file, const struct verb *verb);
  * a status. */
 int help_print_json(const struct verb *verb);
 
+/* The same of the verbs of a group. */
+int help_print_json_group(const char *word);
+
 /* vine.1 for NULL, else vine-VERB.1; roff with man macros. Returns a status. */
 int manual_print(FILE *file, const struct verb *verb);
 
-/* `shell` is "bash", "zsh" or "fish". Returns false for another one. */
+/* vine-WORD.1, of the verbs of two words that begin with this one. */
+void manual_print_group(FILE *file, const char *word);
+
+/* What a shell runs when a line of the command is completed: it asks for complete_print. `shell` is
+ * "bash", "zsh" or "fish". Returns false for another one. */
 bool completion_print(FILE *file, const char *shell);
+
+/* What the last of these words, which is being typed, may become. The first line says what may come
+ * beside the others, each of which is a word, and behind a tab what it is:
+ *
+ *     words           nothing
+ *     list            nothing; more may be added to the word with a comma
+ *     files           files; of a word with `=`, behind that
+ *     files SUFFIX    those with this suffix, and directories
+ *     directories     these
+ *
+ * What a server or a pool has to say is waited for no longer than a moment, and nothing is told of
+ * one that is not there. */
+void complete_print(FILE *file, char **words, size_t count);
 
 #endif

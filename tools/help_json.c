@@ -55,6 +55,12 @@ static json_t *describe_verb(const struct verb *verb)
     return object;
 }
 
+static json_t *describe_group(const char *word)
+{
+    return json_pack("{s:s, s:s, s:s}", "name", word, "summary", verb_group_summary(word),
+                     "description", verb_group_description(word));
+}
+
 static json_t *describe_key(const struct vine__config_key *key)
 {
     static const char *const types[] = {
@@ -76,11 +82,15 @@ static json_t *describe_key(const struct vine__config_key *key)
 
 static json_t *describe_all(void)
 {
-    json_t *object = json_object(), *all = json_array(), *settings = json_array(),
-           *statuses = json_array();
+    json_t *object = json_object(), *all = json_array(), *groups = json_array(),
+           *settings = json_array(), *statuses = json_array();
+    char word[VERB_WORD_BYTES];
 
-    for (size_t i = 0; i < verb_count; i++)
+    for (size_t i = 0; i < verb_count; i++) {
         json_array_append_new(all, describe_verb(verbs[i]));
+        if (verb_second_word(verbs[i]) != NULL && verb_is_first(i))
+            json_array_append_new(groups, describe_group(verb_first_word(verbs[i], word)));
+    }
     for (uint32_t i = 0; i < VINETALK_KEY_COUNT; i++)
         json_array_append_new(settings, describe_key(&vinetalk_keys[i]));
 #define DESCRIBE_STATUS(name, code, text)                                                          \
@@ -88,6 +98,7 @@ static json_t *describe_all(void)
     STATUSES(DESCRIBE_STATUS)
 #undef DESCRIBE_STATUS
     json_object_set_new(object, "verbs", all);
+    json_object_set_new(object, "groups", groups);
     json_object_set_new(object, "settings", settings);
     json_object_set_new(object, "exit_statuses", statuses);
     return object;
@@ -96,4 +107,15 @@ static json_t *describe_all(void)
 int help_print_json(const struct verb *verb)
 {
     return json_print(verb != NULL ? describe_verb(verb) : describe_all());
+}
+
+int help_print_json_group(const char *word)
+{
+    json_t *object = describe_group(word), *all = json_array();
+
+    for (size_t i = 0; i < verb_count; i++)
+        if (verb_is_of_group(verbs[i], word))
+            json_array_append_new(all, describe_verb(verbs[i]));
+    json_object_set_new(object, "verbs", all);
+    return json_print(object);
 }

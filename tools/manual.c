@@ -69,10 +69,10 @@ static void print_option(FILE *file, const struct verb *verb, const struct optio
     fputs(".\n", file);
 }
 
-/* A page's name has no blank. */
-static void name_page(const struct verb *verb, char ret_name[64])
+/* Of a verb or a group. A page's name has no blank. */
+static void name_page(const char *verb, char ret_name[64])
 {
-    snprintf(ret_name, 64, "vine-%s", verb->name);
+    snprintf(ret_name, 64, "vine-%s", verb);
     for (char *at = ret_name; *at != '\0'; at++)
         if (*at == ' ')
             *at = '-';
@@ -116,9 +116,9 @@ static void print_options(FILE *file, const struct verb *verb)
 
 static int print_verb(FILE *file, const struct verb *verb)
 {
-    char name[64];
+    char name[64], group[VERB_WORD_BYTES];
 
-    name_page(verb, name);
+    name_page(verb->name, name);
     print_title(file, name);
     fputs(".SH NAME\n", file);
     print_text(file, name);
@@ -142,13 +142,44 @@ static int print_verb(FILE *file, const struct verb *verb)
         }
     }
     print_statuses(file);
-    fputs(".SH SEE ALSO\n.BR vine (1)\n", file);
+    fputs(".SH SEE ALSO\n.BR vine (1)", file);
+    if (verb_second_word(verb) != NULL)
+        fprintf(file, ",\n.BR vine-%s (1)", verb_first_word(verb, group));
+    fputc('\n', file);
     return STATUS_DONE;
+}
+
+void manual_print_group(FILE *file, const char *word)
+{
+    char name[64];
+
+    name_page(word, name);
+    print_title(file, name);
+    fprintf(file, ".SH NAME\n%s", name);
+    print_line(file, " \\- ", verb_group_summary(word));
+    fprintf(file,
+            ".SH SYNOPSIS\n.B vine %s\n\\fIVERB\\fR [\\fIOPTION\\fR...] "
+            "[\\fIARGUMENT\\fR...]\n.SH DESCRIPTION\n",
+            word);
+    print_line(file, "", verb_group_description(word));
+    fputs(".SH VERBS\n", file);
+    for (size_t i = 0; i < verb_count; i++)
+        if (verb_is_of_group(verbs[i], word)) {
+            print_line(file, ".TP\n.B ", verbs[i]->name);
+            print_line(file, "", verb_summary(verbs[i]));
+        }
+    fputs(".SH SEE ALSO\n.BR vine (1)", file);
+    for (size_t i = 0; i < verb_count; i++)
+        if (verb_is_of_group(verbs[i], word)) {
+            name_page(verbs[i]->name, name);
+            fprintf(file, ",\n.BR %s (1)", name);
+        }
+    fputc('\n', file);
 }
 
 static void print_overview(FILE *file)
 {
-    char facts[HELP_FACTS_MAX], name[64];
+    char facts[HELP_FACTS_MAX], name[64], word[VERB_WORD_BYTES];
 
     print_title(file, "vine");
     fputs(".SH NAME\nvine \\- hand work to an appliance through shared memory\n"
@@ -200,7 +231,9 @@ static void print_overview(FILE *file)
     print_statuses(file);
     fputs(".SH SEE ALSO\n", file);
     for (size_t i = 0; i < verb_count; i++) {
-        name_page(verbs[i], name);
+        if (verb_is_first(i) && verb_second_word(verbs[i]) != NULL)
+            fprintf(file, ".BR vine-%s (1),\n", verb_first_word(verbs[i], word));
+        name_page(verbs[i]->name, name);
         fprintf(file, ".BR %s (1)%s\n", name, i + 1 < verb_count ? "," : "");
     }
 }

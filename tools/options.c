@@ -92,7 +92,7 @@ bool options_set(const struct option *option, const char *said, const char *text
     return false;
 }
 
-static const struct option *find_by_name(const struct verb *verb, const char *name, size_t length)
+const struct option *options_find(const struct verb *verb, const char *name, size_t length)
 {
     for (size_t i = 0; i < verb->option_count; i++) {
         const struct option *option = &verb->options[i];
@@ -102,7 +102,7 @@ static const struct option *find_by_name(const struct verb *verb, const char *na
     return NULL;
 }
 
-static const struct option *find_by_letter(const struct verb *verb, char letter)
+const struct option *options_find_letter(const struct verb *verb, char letter)
 {
     for (size_t i = 0; i < verb->option_count; i++)
         if (verb->options[i].letter == letter)
@@ -157,7 +157,7 @@ static bool parse_long(struct parser *parser, const char *argument)
     const char *name = argument + 2;
     const char *equals = strchr(name, '=');
     const size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
-    const struct option *option = find_by_name(parser->verb, name, length);
+    const struct option *option = options_find(parser->verb, name, length);
     char said[64];
 
     if (option == NULL)
@@ -175,7 +175,7 @@ static bool parse_long(struct parser *parser, const char *argument)
 static bool parse_letters(struct parser *parser, const char *argument)
 {
     for (const char *letter = argument + 1; *letter != '\0'; letter++) {
-        const struct option *option = find_by_letter(parser->verb, *letter);
+        const struct option *option = options_find_letter(parser->verb, *letter);
         const char said[] = {'-', *letter, '\0'};
 
         if (option == NULL)
@@ -248,7 +248,7 @@ enum options_outcome options_parse(const struct verb *verb, int argc, char **arg
 bool options_want_json(const struct arguments *arguments, enum options_outcome outcome, int argc,
                        char **argv)
 {
-    const struct option *json = find_by_name(arguments->verb, "json", 4);
+    const struct option *json = options_find(arguments->verb, "json", 4);
 
     if (outcome == OPTIONS_WRONG)
         return options_line_has(argc, argv, "--json");

@@ -22,6 +22,10 @@ enum options_outcome {
 enum options_outcome options_parse(const struct verb *verb, int argc, char **argv,
                                    struct arguments *ret_arguments);
 
+/* The option of this name, or letter; NULL: there is none. */
+const struct option *options_find(const struct verb *verb, const char *name, size_t length);
+const struct option *options_find_letter(const struct verb *verb, char letter);
+
 /* Whether a line that may be wrong has this before `--`. */
 bool options_line_has(int argc, char **argv, const char *wanted);
 

@@ -106,6 +106,6 @@ const struct verb verb_pool_check = {
     .values_size = sizeof(struct check_values),
     .operands_min = 1,
     .operands_max = SIZE_MAX,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_POOL},
     .run = run_check,
 };

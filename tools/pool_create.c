@@ -105,6 +105,6 @@ const struct verb verb_pool_create = {
     .values_size = sizeof(struct create_values),
     .operands_min = 1,
     .operands_max = 1,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_POOL},
     .run = run_create,
 };

@@ -184,6 +184,6 @@ const struct verb verb_pool_export = {
     .values_size = sizeof(struct export_values),
     .operands_min = 2,
     .operands_max = 2,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_POOL, COMPLETE_VM},
     .run = run_export,
 };

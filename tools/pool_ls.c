@@ -132,6 +132,6 @@ const struct verb verb_pool_ls = {
     .option_count = sizeof(ls_options) / sizeof(ls_options[0]),
     .values_size = sizeof(struct ls_values),
     .operands_max = 1,
-    .hint = COMPLETE_DIRECTORY,
+    .hints = {COMPLETE_DIRECTORY},
     .run = run_ls,
 };

@@ -39,6 +39,6 @@ const struct verb verb_pool_rm = {
     .values_size = sizeof(struct rm_values),
     .operands_min = 2,
     .operands_max = SIZE_MAX,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_POOL, COMPLETE_VM},
     .run = run_rm,
 };

@@ -149,6 +149,6 @@ const struct verb verb_pool_show = {
     .values_size = sizeof(struct show_values),
     .operands_min = 1,
     .operands_max = 2,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_POOL, COMPLETE_VM},
     .run = run_show,
 };

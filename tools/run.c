@@ -275,6 +275,6 @@ const struct verb verb_run = {
     .values_size = sizeof(struct run_values),
     .operands_min = 2,
     .operands_max = SIZE_MAX,
-    .hint = COMPLETE_RUN,
+    .hints = {COMPLETE_PROCEDURE, COMPLETE_FILE},
     .run = run_run,
 };

@@ -3,10 +3,10 @@
 #include "verb.h"
 
 static const char *const serve_description[] = {
-    "Listens, and gives each connection a coroutine in a heap of its own, on reactors. SERVICE is "
+    "Listens, and gives each connection a coroutine in a heap of its own, on reactors. The service "
+    "is "
     "`echo`, `http`, `resp` (keys and values, by Redis' protocol), or a library with one of your "
-    "own (PLUGIN.so), as VINE_SERVICE declares it in "
-    "vine/service.h.",
+    "own (PLUGIN.so), as VINE_SERVICE declares it in vine/service.h.",
     "What keeps connections from each other is said by --isolate, and shown at the start.",
     "A supervisor keeps the sockets and starts --processes of them, and another one for one that "
     "dies, at once. SIGTERM: all requests that were accepted are answered. SIGHUP: one process "
@@ -36,7 +36,8 @@ static const char *const serve_examples[] = {
 
 const struct verb verb_serve = {
     .name = "serve",
-    .synopsis = "SERVICE",
+    .synopsis = "echo|http|resp|PLUGIN.so",
+    .hints = {COMPLETE_CHOICE},
     .description = serve_description,
     .examples = serve_examples,
     .program = "vine-serve",

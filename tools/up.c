@@ -117,6 +117,6 @@ const struct verb verb_up = {
     .values_size = sizeof(struct up_values),
     .operands_min = 1,
     .operands_max = 1,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_SERVED_POOL},
     .run = run_up,
 };

@@ -19,14 +19,25 @@ enum option_kind {
     OPTION_LIST,  /* struct option_list: may be given more than once */
 };
 
-/* What a shell may complete. */
+/* What a word of the line is, for who completes it. */
 enum completion_hint {
     COMPLETE_NOTHING,
     COMPLETE_FILE,
     COMPLETE_DIRECTORY,
+    COMPLETE_CHOICE, /* one of those that help lists: "auto|kvm|tcg"; in capitals: a file */
     COMPLETE_VERB,
-    COMPLETE_RUN, /* a procedure, then files */
+    COMPLETE_PROCEDURE,
+    COMPLETE_STATE,       /* of a VM */
+    COMPLETE_PERMISSIONS, /* of a client: several, with commas */
+    COMPLETE_SOCKET,      /* a VM server's, which is asked for the names on this line */
+    COMPLETE_POOL,        /* that is here: a VM on this line is one of its machines */
+    COMPLETE_SERVED_POOL, /* the server's pools too, each with its folder */
+    COMPLETE_POOL_NAME,   /* of a pool that the server has */
+    COMPLETE_VM,
+    COMPLETE_CLIENT,
 };
+
+#define VERB_HINTS_MAX 3
 
 struct option_list {
     const char **texts;
@@ -73,7 +84,8 @@ struct verb {
     size_t values_size;
     size_t operands_min;
     size_t operands_max; /* SIZE_MAX: any number */
-    uint8_t hint;        /* enum completion_hint, of the operands */
+    /* enum completion_hint, of each operand; of any number of them the last is the others', too. */
+    uint8_t hints[VERB_HINTS_MAX];
     int (*run)(const struct arguments *arguments);
     /* Or instead: the program that the command becomes (own.h), which alone knows its options. */
     const char *program;
@@ -95,10 +107,21 @@ const struct verb *verb_find_words(int argc, char **argv, int *ret_count);
 /* Of a verb of two words the second one, else NULL. */
 const char *verb_second_word(const struct verb *verb);
 
-/* Whether verbs of two words begin with this one. */
+/* Whether verbs of two words begin with this one, which is one of the groups of commands.h. */
 bool verb_is_group(const char *word);
+
+/* What these are about, a line and a paragraph; NULL: it is no group. */
+const char *verb_group_summary(const char *word);
+const char *verb_group_description(const char *word);
+
+/* Its first word, for which there is room in `ret_word`, and which is returned. */
+#define VERB_WORD_BYTES 32
+const char *verb_first_word(const struct verb *verb, char ret_word[VERB_WORD_BYTES]);
 
 /* Whether no verb before it in the table has its first word. */
 bool verb_is_first(size_t index);
+
+/* Whether it is a verb of two words, and this is the first of them. */
+bool verb_is_of_group(const struct verb *verb, const char *word);
 
 #endif

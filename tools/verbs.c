@@ -51,17 +51,49 @@ const char *verb_second_word(const struct verb *verb)
     return blank != NULL ? blank + 1 : NULL;
 }
 
+const char *verb_first_word(const struct verb *verb, char ret_word[VERB_WORD_BYTES])
+{
+    (void)snprintf(ret_word, VERB_WORD_BYTES, "%.*s", (int)strcspn(verb->name, " "), verb->name);
+    return ret_word;
+}
+
 static bool begins_with_word(const struct verb *verb, const char *word, size_t length)
 {
     return strcspn(verb->name, " ") == length && memcmp(verb->name, word, length) == 0;
 }
 
+bool verb_is_of_group(const struct verb *verb, const char *word)
+{
+    return verb_second_word(verb) != NULL && begins_with_word(verb, word, strlen(word));
+}
+
+static const struct {
+    const char *word, *summary, *description;
+} groups[] = {
+#define GROUP(word, summary, description) {#word, summary, description},
+    GROUPS(GROUP)
+#undef GROUP
+};
+
 bool verb_is_group(const char *word)
 {
-    for (size_t i = 0; i < verb_count; i++)
-        if (verb_second_word(verbs[i]) != NULL && begins_with_word(verbs[i], word, strlen(word)))
-            return true;
-    return false;
+    return verb_group_summary(word) != NULL;
+}
+
+const char *verb_group_summary(const char *word)
+{
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(groups); i++)
+        if (strcmp(groups[i].word, word) == 0)
+            return groups[i].summary;
+    return NULL;
+}
+
+const char *verb_group_description(const char *word)
+{
+    for (size_t i = 0; i < VINE_ARRAY_COUNT(groups); i++)
+        if (strcmp(groups[i].word, word) == 0)
+            return groups[i].description;
+    return NULL;
 }
 
 bool verb_is_first(size_t index)

@@ -71,6 +71,11 @@ const char *vm_permissions_text(uint32_t permissions, char ret_text[VM_PERMISSIO
     return ret_text;
 }
 
+const char *vm_permission_word(size_t index)
+{
+    return index < VINE_ARRAY_COUNT(bits) ? bits[index].word : NULL;
+}
+
 static uint16_t bit_of(const char *word, size_t size)
 {
     for (size_t i = 0; i < VINE_ARRAY_COUNT(bits); i++)

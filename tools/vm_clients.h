@@ -19,6 +19,9 @@ int vm_clients_folder(struct vm_server *server, char **ret_folder);
 #define VM_PERMISSIONS_BYTES 64
 const char *vm_permissions_text(uint32_t permissions, char ret_text[VM_PERMISSIONS_BYTES]);
 
+/* The word of the permission of this index, or NULL. */
+const char *vm_permission_word(size_t index);
+
 /* And back; also a number. Returns false: it is none. */
 bool vm_permissions_read(const char *text, uint16_t *ret_permissions);
 

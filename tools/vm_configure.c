@@ -54,6 +54,6 @@ const struct verb verb_vm_configure = {
     .values_size = sizeof(struct configure_values),
     .operands_min = 2,
     .operands_max = 2,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_VM, COMPLETE_FILE},
     .run = run_configure,
 };

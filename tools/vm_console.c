@@ -323,5 +323,6 @@ const struct verb verb_vm_console = {
     .values_size = sizeof(struct console_values),
     .operands_min = 1,
     .operands_max = 1,
+    .hints = {COMPLETE_VM},
     .run = run_console,
 };

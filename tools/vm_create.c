@@ -113,6 +113,7 @@ static const struct option create_options[] = {
     VM_SOCKET_OPTION(struct create_values),
     {.name = "owner",
      .kind = OPTION_TEXT,
+     .hint = COMPLETE_CLIENT,
      VALUE(owner),
      .value = "CLIENT",
      .help = "whose it is, where the socket may make VMs for all; by the control socket, which has "

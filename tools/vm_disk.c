@@ -42,6 +42,6 @@ const struct verb verb_vm_disk = {
     .values_size = sizeof(struct vm_file_values),
     .operands_min = 2,
     .operands_max = 3,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_VM, COMPLETE_NOTHING, COMPLETE_FILE},
     .run = run_disk,
 };

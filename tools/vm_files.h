@@ -31,7 +31,7 @@ int vm_files_open(const char *pool_name, const char *name, struct vine__pool **r
 
 #define VM_POOL_OPTION(type)                                                                       \
     {                                                                                              \
-        .name = "pool", .letter = 'p', .kind = OPTION_TEXT, .hint = COMPLETE_FILE,                 \
+        .name = "pool", .letter = 'p', .kind = OPTION_TEXT, .hint = COMPLETE_POOL,                 \
         .offset = offsetof(type, pool), .value = "POOL",                                           \
         .help = "the pool that the machine is in, which no server has: FOLDER/NAME, or NAME of "   \
                 "one that is here",                                                                \

@@ -32,6 +32,6 @@ const struct verb verb_vm_kernel = {
     .values_size = sizeof(struct vm_file_values),
     .operands_min = 2,
     .operands_max = 2,
-    .hint = COMPLETE_FILE,
+    .hints = {COMPLETE_VM, COMPLETE_FILE},
     .run = run_kernel,
 };

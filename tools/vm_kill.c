@@ -49,5 +49,6 @@ const struct verb verb_vm_kill = {
     .values_size = sizeof(struct kill_values),
     .operands_min = 1,
     .operands_max = SIZE_MAX,
+    .hints = {COMPLETE_VM},
     .run = run_kill,
 };

@@ -177,5 +177,6 @@ const struct verb verb_vm_limits = {
     .values_size = sizeof(struct limits_values),
     .operands_min = 1,
     .operands_max = 1,
+    .hints = {COMPLETE_VM},
     .run = run_limits,
 };

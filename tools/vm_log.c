@@ -74,5 +74,6 @@ const struct verb verb_vm_log = {
     .values_size = sizeof(struct log_values),
     .operands_min = 1,
     .operands_max = 1,
+    .hints = {COMPLETE_VM},
     .run = run_log,
 };

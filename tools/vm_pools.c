@@ -31,7 +31,7 @@ static int split(const char *operand, char **ret_folder, char **ret_name)
 
 /* ---- pools of the server --------------------------------------------------------------------- */
 
-static int get_pools(struct vm_server *server, json_t **ret_pools)
+int vm_pools_get(struct vm_server *server, json_t **ret_pools)
 {
     char *text;
     size_t size;
@@ -82,7 +82,7 @@ static int look(struct vm_server *server, const char *folder, const char *name, 
     const json_t *pool;
     json_t *pools;
     size_t i;
-    int status = get_pools(server, &pools);
+    int status = vm_pools_get(server, &pools);
 
     *ret_is_open = false;
     if (status != STATUS_DONE)

@@ -25,6 +25,9 @@ struct vm_pool {
     size_t count;
 };
 
+/* All that the server has. Returns a status, which was told. */
+int vm_pools_get(struct vm_server *server, json_t **ret_pools);
+
 /* FOLDER/NAME, or NAME of one that is here. One that the server has not it opens, where it is to,
  * and is an error else. Returns a status, which was told; with an error there is nothing
  * to be closed. */

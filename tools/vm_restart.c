@@ -61,5 +61,6 @@ const struct verb verb_vm_restart = {
     .values_size = sizeof(struct restart_values),
     .operands_min = 1,
     .operands_max = SIZE_MAX,
+    .hints = {COMPLETE_VM},
     .run = run_restart,
 };

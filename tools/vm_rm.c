@@ -66,5 +66,6 @@ const struct verb verb_vm_rm = {
     .values_size = sizeof(struct rm_values),
     .operands_min = 1,
     .operands_max = SIZE_MAX,
+    .hints = {COMPLETE_VM},
     .run = run_rm,
 };

@@ -112,5 +112,6 @@ const struct verb verb_vm_show = {
     .values_size = sizeof(struct show_values),
     .operands_min = 1,
     .operands_max = 1,
+    .hints = {COMPLETE_VM},
     .run = run_show,
 };

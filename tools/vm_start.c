@@ -77,5 +77,6 @@ const struct verb verb_vm_start = {
     .values_size = sizeof(struct start_values),
     .operands_min = 1,
     .operands_max = SIZE_MAX,
+    .hints = {COMPLETE_VM},
     .run = run_start,
 };

@@ -60,5 +60,6 @@ const struct verb verb_vm_stop = {
     .values_size = sizeof(struct stop_values),
     .operands_min = 1,
     .operands_max = SIZE_MAX,
+    .hints = {COMPLETE_VM},
     .run = run_stop,
 };

@@ -102,7 +102,7 @@ void vm_end_json(const struct vm_status *status, json_t *object);
 
 #define VM_SOCKET_OPTION(type)                                                                     \
     {                                                                                              \
-        .name = "socket", .letter = 's', .kind = OPTION_TEXT, .hint = COMPLETE_FILE,               \
+        .name = "socket", .letter = 's', .kind = OPTION_TEXT, .hint = COMPLETE_SOCKET,             \
         .offset = offsetof(type, socket), .value = "PATH", .help = "the server's socket for us",   \
         .fallback = "(the control socket of one's own server, of root's for root)",                \
     }

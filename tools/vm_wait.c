@@ -51,5 +51,6 @@ const struct verb verb_vm_wait = {
     .values_size = sizeof(struct wait_values),
     .operands_min = 1,
     .operands_max = 2,
+    .hints = {COMPLETE_VM, COMPLETE_STATE},
     .run = run_wait,
 };

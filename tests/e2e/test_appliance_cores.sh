@@ -71,7 +71,7 @@ fi
 "$vine" appliance --help >shown
 grep -q -- '--smp N .*how many cores' shown || fail "--help does not know --smp: $(cat shown)"
 "$vine" help --man appliance | grep -q 'smp' || fail "the man page does not know --smp"
-"$vine" help --completion bash | grep -q -- '--cpuset' || fail "bash does not know --cpuset"
+"$vine" help --complete -- appliance --cpus | grep -q '^--cpuset' || fail "--cpuset is not completed"
 "$vine" appliance --explain-start --topology 'core:4 pu:1' --smp 2 >shown || fail "a start shown"
 grep -q 'processors' shown || fail "no start is explained: $(cat shown)"
 

@@ -108,7 +108,7 @@ is_json shown '.[0].noop.median > 0' '.[0].one_at_a_time | IN("pays", "costs", "
 
 # Help is the tables, all of them.
 expect 0 "$vine" help --json >shown
-is_json shown ".[0].verbs | length == $(grep -c '^ *X(' "$VINE_SOURCE_DIR/tools/commands.h")" \
+is_json shown ".[0] | (.verbs | length) + (.groups | length) == $(grep -c '^ *X(' "$VINE_SOURCE_DIR/tools/commands.h")" \
     '.[0].settings[] | select(.key == "jobs") | .default == "64"' \
     '.[0].exit_statuses[] | select(.code == 69)'
 jq -r '.verbs[].name' shown | while IFS= read -r verb; do

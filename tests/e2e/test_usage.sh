@@ -85,8 +85,7 @@ if [ -e /dev/full ]; then
     [ "$got" = 1 ] || fail "a full device is not noticed: $got"
 fi
 
-# Help, man pages and completions come from the same tables.
-for shell in bash zsh fish; do "$vine" help --completion $shell >complete.$shell; done
+# Help and man pages come from the same tables; so do completions (test_completion.sh).
 for verb in run appliance procs pipes config doctor bench "guest build" "guest run" "guest ctl" "guest bells" \
     "pool create" "pool ls" "pool show" "pool check" "pool add" "pool rm" "pool export" server up down \
     "vm create" "vm ls" "vm show" "vm start" "vm stop" "vm restart" "vm kill" "vm console" "vm log" \
@@ -100,9 +99,6 @@ for verb in run appliance procs pipes config doctor bench "guest build" "guest r
     for option in $(sed -n 's/^  *\(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' shown); do
         grep -q "$(printf '%s' "$option" | sed 's/-/\\\\-/g')" page ||
             fail "$option of $verb has no place in its page"
-        for shell in bash zsh fish; do
-            grep -q -e "${option#--}" complete.$shell || fail "$shell: $option"
-        done
     done
 done
 # A verb that becomes a program has all of that one's options in its page, the reactors' included.
@@ -131,25 +127,26 @@ for verb in run appliance procs pipes config bench; do
         fail "$verb --help does not say where addresses are explained"
     "$vine" help --man $verb | grep -q 'forms of an' || fail "vine-$verb.1 has no such word"
 done
-if command -v bash >/dev/null; then
-    bash -n complete.bash || fail "bash does not read its completions"
-    bash -c '. ./complete.bash; COMP_WORDS=(vine ru); COMP_CWORD=1; _vine
-        [ "${COMPREPLY[*]}" = run ] || exit 1
-        COMP_WORDS=(vine run --su); COMP_CWORD=2; _vine
-        [ "${COMPREPLY[*]}" = --sums ] || exit 1
-        COMP_WORDS=(vine guest bui); COMP_CWORD=2; _vine
-        [ "${COMPREPLY[*]}" = build ] || exit 1
-        COMP_WORDS=(vine guest build --ker); COMP_CWORD=3; _vine
-        [ "${COMPREPLY[*]}" = --kernel ]' || fail "bash completes something else"
-    # Options of a verb that becomes a program are those that it prints.
-    [ ! -x "$VINE_BUILD_DIR/vine-serve" ] ||
-        bash -c '. ./complete.bash; COMP_WORDS=("$0" serve --iso); COMP_CWORD=2; _vine
-            [ "${COMPREPLY[*]}" = --isolate ] || exit 1
-            COMP_WORDS=("$0" serve http --smp); COMP_CWORD=3; _vine
-            [ "${COMPREPLY[*]}" = --smp ] || exit 1
-            COMP_WORDS=("$0" serve ht); COMP_CWORD=2; _vine
-            [ "${COMPREPLY[0]}" = http ]' "$vine" || fail "bash completes other options of serve"
-fi
+# A group of verbs has a page and a help, which say what it is and list its verbs.
+"$vine" help --man >whole
+for group in guest pool vm client; do
+    "$vine" help --man $group >page || fail "no man page of $group"
+    grep -qi "^\.TH \"vine-$group\"" page || fail "vine-$group.1 has another title: $(head -n 1 page)"
+    "$vine" $group --help >shown
+    "$vine" help $group | cmp - shown || fail "vine help $group is another"
+    for section in NAME SYNOPSIS DESCRIPTION VERBS 'SEE ALSO'; do
+        [ "$(grep -c "^\.SH $section$" page)" = 1 ] || fail "vine-$group.1 has no $section"
+    done
+    for verb in $("$vine" help | sed -n "s/^  $group \([a-z]*\)  .*/\1/p"); do
+        grep -qx "\.B $group $verb" page || fail "vine-$group.1 does not list $verb"
+        grep -q "^\.BR vine-$group-$verb (1)" page || fail "vine-$group.1 does not name the page of $verb"
+        grep -q "^  $group $verb  " shown || fail "vine help $group does not list $verb"
+        "$vine" help --man $group $verb | grep -q "^\.BR vine-$group (1)" ||
+            fail "vine-$group-$verb.1 does not name the page of its group"
+    done
+    grep -q "^\.BR vine-$group (1)" whole || fail "vine.1 does not name vine-$group.1"
+    "$vine" help --json $group | grep -q "\"name\": *\"$group\"" || fail "help --json knows no $group"
+done
 "$vine" --version >shown
 grep -q '^vine [0-9]' shown || fail "--version"
 "$vine" version --json >shown

@@ -26,7 +26,7 @@ if [ -n "${VINE_COMMAND:-}" ]; then
     expect lib/vine/vine-init
     expect share/man/man1/vine.1
     for verb in $(bin/vine help | sed -n '/^Verbs/,/^$/s/^  \([a-z ]*[a-z]\)  .*/\1/p' |
-        tr ' ' -); do
+        tr ' ' -) guest pool vm client; do
         expect "share/man/man1/vine-$verb.1"
     done
     expect share/bash-completion/completions/vine
