@@ -74,10 +74,16 @@ for turn in 1 2 3 4 5 6 7 8; do
 done
 # Removed while there is no server, it counts no more; while the pool is not open nobody knows.
 expect 0 "$vine" vm create offline -s "$scratch/alice.sock" >/dev/null
+log=state/logs/$("$vine" vm ls --json -s "$scratch/alice.sock" | jq -r '.. | .uid? // empty').log
+touch "$log" "$log.1"
+end_server
+serve
+[ -e "$log" ] || fail 'what a VM has said is gone before the VM is'
 end_server
 expect 0 "$vine" pool rm farm alice.offline
 serve
 are_owned 'removed while there is no server'
+[ ! -e "$log" ] && [ ! -e "$log.1" ] || fail 'what a VM has said outlives it'
 end_server
 uid=0123456789abcdef0123456789abcdef
 jq ".clients[0] |= (.vms = [\"$uid\"] | .pools = {\"$uid\": \"farm\"})" state/clients.json >changed

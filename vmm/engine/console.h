@@ -64,4 +64,7 @@ VINE_MUST_CHECK int vine__console_log_rotate(const char *path, uint64_t bytes_ma
  * Returns how many; 0 also if there is no log. */
 size_t vine__console_log_tail(const char *path, char *bytes, size_t room);
 
+/* Both files go, and what an interrupted rotation has left. Nobody appends to it, or reads it. */
+void vine__console_log_remove(const char *path);
+
 #endif

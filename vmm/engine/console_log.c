@@ -259,3 +259,19 @@ size_t vine__console_log_tail(const char *path, char *bytes, size_t room)
     close_log(&log);
     return size;
 }
+
+/* ---- removal --------------------------------------------------------------------------------- */
+
+void vine__console_log_remove(const char *path)
+{
+    static const char *const ends[] = {"", ".1", ".new"};
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        char *name;
+
+        if (asprintf(&name, "%s%s", path, ends[i]) < 0)
+            continue;
+        (void)unlink(name);
+        free(name);
+    }
+}

@@ -374,13 +374,20 @@ static void kill_one(struct vine__machines *machines, const char *uid)
 
 /* ---- what was said --------------------------------------------------------------------------- */
 
+static bool find_log(struct vine__machines *machines, const char *uid,
+                     char ret_path[VINE__ENGINE_PATH_BYTES])
+{
+    const int size = snprintf(ret_path, VINE__ENGINE_PATH_BYTES, "%s/%s.log",
+                              engine_of(machines)->options.logs, uid);
+
+    return size < VINE__ENGINE_PATH_BYTES;
+}
+
 static size_t log_of(struct vine__machines *machines, const char *uid, char *bytes, size_t room)
 {
     char path[VINE__ENGINE_PATH_BYTES];
-    const int size =
-        snprintf(path, sizeof(path), "%s/%s.log", engine_of(machines)->options.logs, uid);
 
-    return size < (int)sizeof(path) ? vine__console_log_tail(path, bytes, room) : 0;
+    return find_log(machines, uid, path) ? vine__console_log_tail(path, bytes, room) : 0;
 }
 
 static bool is_left(const struct vine__machines *machines, const char *uid)
@@ -424,6 +431,14 @@ static void clear(struct vine__machines *machines, const char *uid)
         vine__console_link_remove(path, NULL);
 }
 
+static void forget(struct vine__machines *machines, const char *uid)
+{
+    char path[VINE__ENGINE_PATH_BYTES];
+
+    if (find_log(machines, uid, path))
+        vine__console_log_remove(path);
+}
+
 static const struct vine__machines_calls engine_calls = {
     .start = start_one,
     .stop = stop_one,
@@ -432,6 +447,7 @@ static const struct vine__machines_calls engine_calls = {
     .is_left = is_left,
     .give = give_one,
     .clear = clear,
+    .forget = forget,
 };
 
 /* ---- the thread ------------------------------------------------------------------------------ */

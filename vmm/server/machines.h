@@ -89,6 +89,8 @@ struct vine__machines_calls {
     /* Nothing runs this VM: what a former engine has left where others look for it is taken away.
      * NULL: nothing is left. */
     void (*clear)(struct vine__machines *machines, const char *uid);
+    /* There is no such VM any more: what it has said goes behind it. NULL: that is not kept. */
+    void (*forget)(struct vine__machines *machines, const char *uid);
 };
 
 /* The first field of an engine. */

@@ -235,6 +235,14 @@ void vine__vm_clear(const struct vine__registry *registry, const char *uid)
         machines->calls->clear(machines, uid);
 }
 
+void vine__vm_forget(const struct vine__registry *registry, const char *uid)
+{
+    struct vine__machines *const machines = registry->machines;
+
+    if (machines != NULL && machines->calls->forget != NULL)
+        machines->calls->forget(machines, uid);
+}
+
 int vine__registry_adopt(struct vine__registry *registry, struct vine__vm_facts *facts)
 {
     struct vine__vm *vm;
@@ -481,6 +489,7 @@ void vine__registry_resolve(struct vine__registry *registry, const char *pool,
                     continue;
                 if (vm != NULL)
                     vine__registry_drop(registry, vm);
+                vine__vm_forget(registry, listed->uid);
                 (void)!vine__clients_take(client, listed->uid);
             }
             is_changed = true;

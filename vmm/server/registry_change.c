@@ -278,6 +278,8 @@ static void removed(struct vine__vm_store_work *work)
     struct vine__vm *const vm = vine__vm_of_work(work);
 
     if (work->error == VINE_SERVER_E_DONE) {
+        /* Before it is out of the list, by which a later server would find that it is gone. */
+        vine__vm_forget(vm->registry, vm->uid);
         unlist(vm);
         save(vm, is_removed);
         return;

@@ -22,6 +22,9 @@ void vine__vm_take_facts(struct vine__vm *vm, struct vine__vm_facts *facts);
 /* Nothing of a former engine's is left of it. */
 void vine__vm_clear(const struct vine__registry *registry, const char *uid);
 
+/* There is no such VM any more: nor is what it has said. */
+void vine__vm_forget(const struct vine__registry *registry, const char *uid);
+
 /* The console of one that runs is for its owner. */
 void vine__vm_give_console(const struct vine__vm *vm);
 

@@ -55,6 +55,8 @@ struct fake_machines {
     const char *late_console; /* is told when it runs; NULL: another one, when it was executed */
     struct vine__console_owner owner; /* to whom a console was given last */
     uint32_t cleared_count;           /* of those that are off, and nothing is left of them */
+    uint32_t forgotten_count;         /* of those that are not there any more, and the last one */
+    char forgotten_uid[VINE__CLIENT_UID_BYTES];
     int said_fds[2]; /* who asks for the log: its end is written to the first of these terminals'
                       * ends, and more, and can be read at the other one. 0: nothing is */
     const char *left_uid; /* of the one that a former engine has left running, or NULL */
@@ -226,13 +228,22 @@ static inline void fake_clear(struct vine__machines *machines, const char *uid)
     ((struct fake_machines *)machines)->cleared_count++;
 }
 
+static inline void fake_forget(struct vine__machines *machines, const char *uid)
+{
+    struct fake_machines *const fake = (struct fake_machines *)machines;
+
+    fake->forgotten_count++;
+    (void)snprintf(fake->forgotten_uid, sizeof(fake->forgotten_uid), "%s", uid);
+}
+
 static const struct vine__machines_calls fake_calls = {.start = fake_start,
                                                        .stop = fake_stop,
                                                        .kill = fake_kill,
                                                        .log = fake_log,
                                                        .is_left = fake_is_left,
                                                        .give = fake_give,
-                                                       .clear = fake_clear};
+                                                       .clear = fake_clear,
+                                                       .forget = fake_forget};
 
 /* ---- the saver ------------------------------------------------------------------------------- */
 

@@ -135,6 +135,25 @@ static void a_link_that_is_left_of_a_console_is_taken_away(void **state)
     assert_int_equal(unlink(console), 0);
 }
 
+static void what_was_said_goes_with_the_vm(void **state)
+{
+    static const char uid[] = "00000000000000000000000000000078";
+    static const char *const ends[] = {".log", ".log.1", ".log.new", ".log.2"};
+    char path[128];
+    struct stat status;
+
+    (void)state;
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+            (void)snprintf(path, sizeof(path), "%s/%s%s", folder, uid, ends[i]);
+            assert_int_equal(round == 0 ? mknod(path, S_IFREG | 0600, 0) : stat(path, &status),
+                             round == 0 || i == 3 ? 0 : -1);
+        }
+        machines->calls->forget(machines, uid);
+    }
+    assert_int_equal(unlink(path), 0);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(int argc, char **argv)
@@ -144,6 +163,7 @@ int main(int argc, char **argv)
         IN_WORLD(a_console_that_cannot_be_linked_is_its_terminal),
         IN_WORLD(a_console_is_its_owners),
         IN_WORLD(a_link_that_is_left_of_a_console_is_taken_away),
+        IN_WORLD(what_was_said_goes_with_the_vm),
     };
 
     if (folder_make(folder) != 0)

@@ -130,6 +130,8 @@ static void one_that_is_removed_counts_no_more_whenever_the_server_ends(void **s
     free(before);
     caller_go_on(alice);
     assert_string_equal(heard(alice), "16,1\n0\n");
+    assert_int_equal(world->machines.forgotten_count, 1);
+    assert_string_equal(world->machines.forgotten_uid, zip);
     hang_up(alice);
 }
 
@@ -144,6 +146,7 @@ static void what_was_refused_is_as_it_was(void **state)
     assert_non_null(strstr(ask(alice, "6,1\n3,new\n"), "error 12: "));
     vine__store_memory_fail(world->store, VINE__VM_REMOVE, VINE_SERVER_E_FULL);
     assert_memory_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n12,", 8);
+    assert_int_equal(world->machines.forgotten_count, 0);
     ASSERT_NEXT(end_now(world), .vms = 1, .owned = 1, .listed = 1);
     hang_up(alice);
 }
@@ -169,9 +172,13 @@ static void one_that_somebody_else_has_removed_counts_no_more(void **state)
     memcpy(moved.uid, zip, sizeof(moved.uid));
     vine__registry_resolve(&world->registry, "another", &moved, 1, true);
     assert_string_equal(client->vms[0].pool, "another");
+    /* What was said by those of pools that are closed stays. */
+    assert_int_equal(world->machines.forgotten_count, 0);
     vine__registry_resolve(&world->registry, "work", NULL, 0, true);
     assert_int_equal(client->vm_count, 1);
     assert_string_equal(client->vms[0].uid, zip);
+    assert_int_equal(world->machines.forgotten_count, 1);
+    assert_string_equal(world->machines.forgotten_uid, app);
     world_settle(world);
     hang_up(alice);
 }
