@@ -49,8 +49,9 @@ void vine__console_link_remove(const char *link, const char *terminal);
 
 /*
  * Keep a log that somebody appends to from growing: if it is longer than so many bytes, all whole
- * blocks of it become PATH.1, instead of what that was before. Work that was interrupted by our end
- * is finished. A log that is not there is short enough.
+ * blocks of it, or the last so many bytes and a block of these, become PATH.1, instead of what that
+ * was before. Work that was interrupted by our end is finished. A log that is not there is short
+ * enough.
  *
  * What is appended meanwhile is kept where the file system can cut off a file's beginning (ext4,
  * xfs). Where it cannot (tmpfs, btrfs), what comes between the last look at the log's length and

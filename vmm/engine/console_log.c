@@ -4,6 +4,8 @@
  *
  * PATH.new is a copy of the beginning while that is cut off, and then becomes PATH.1. If we end in
  * between, PATH either begins with all of PATH.new, and nothing was cut off yet, or it does not.
+ * What is too old for PATH.1 is cut off before that; where a file cannot lose its beginning, it is
+ * left out of the copy, and is still in PATH if we end then: it is too long, and moved again.
  * Nobody locks anything: QEMU, which its guest may rule, has PATH open, and could lock it for good.
  * Who reads looks where the older bytes are, before and behind that.
  */
@@ -141,8 +143,8 @@ static int finish(const struct log *log)
     return rename(log->copy, log->old) == 0 ? 0 : -errno;
 }
 
-/* Copy the beginning, and cut it off. */
-static int cut(const struct log *log, int copy_fd)
+/* Copy the beginning, or of that the last bytes that are to be kept, and cut it off. */
+static int cut(const struct log *log, int copy_fd, uint64_t bytes_max)
 {
     struct stat status;
     off_t at = 0;
@@ -151,7 +153,17 @@ static int cut(const struct log *log, int copy_fd)
         return -errno;
     const off_t block = status.st_blksize > 0 ? (off_t)status.st_blksize : 4096;
     /* The file system cuts off whole blocks, and not all there are. */
-    const off_t whole = (status.st_size - 1) / block * block;
+    off_t whole = (status.st_size - 1) / block * block;
+    const off_t excess =
+        (uint64_t)whole > bytes_max ? (whole - (off_t)bytes_max) / block * block : 0;
+
+    /* What is older than that goes before it: who reads finds no gap between the two. */
+    if (excess > 0 && unlink(log->old) != 0 && errno != ENOENT)
+        return -errno;
+    if (excess > 0 && fallocate(log->fd, FALLOC_FL_COLLAPSE_RANGE, 0, excess) == 0)
+        whole -= excess;
+    else
+        at = excess;
     int error = copy_to(log, copy_fd, &at, whole);
 
     if (error != 0)
@@ -166,7 +178,7 @@ static int cut(const struct log *log, int copy_fd)
     return error;
 }
 
-static int move(const struct log *log)
+static int move(const struct log *log, uint64_t bytes_max)
 {
     struct stat status;
 
@@ -177,7 +189,7 @@ static int move(const struct log *log)
 
     if (fd < 0)
         return -errno;
-    int error = cut(log, fd);
+    int error = cut(log, fd, bytes_max);
 
     (void)close(fd);
     if (error == 0 && rename(log->copy, log->old) != 0)
@@ -187,16 +199,34 @@ static int move(const struct log *log)
     return error;
 }
 
+/* As it is nearly whenever somebody looks. */
+static bool needs_nothing(const char *path, uint64_t bytes_max)
+{
+    struct stat status;
+    char *copy;
+
+    if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode) ||
+        (uint64_t)status.st_size > bytes_max || asprintf(&copy, "%s.new", path) < 0)
+        return false;
+    const bool is_interrupted = lstat(copy, &status) == 0;
+
+    free(copy);
+    return !is_interrupted;
+}
+
 int vine__console_log_rotate(const char *path, uint64_t bytes_max)
 {
     struct log log;
-    int error = open_log(path, &log);
+    int error;
 
+    if (needs_nothing(path, bytes_max))
+        return 0;
+    error = open_log(path, &log);
     if (error <= 0)
         return error;
     error = finish(&log);
     if (error == 0 && (uint64_t)size_of(log.fd) > bytes_max)
-        error = move(&log);
+        error = move(&log, bytes_max);
     close_log(&log);
     return error;
 }
@@ -240,7 +270,7 @@ static bool read_tail(const struct log *log, char *bytes, size_t room, size_t *r
 
     *ret_size = read_at(fd, bytes, older, old_end - (off_t)older);
     *ret_size += read_at(log->fd, bytes + *ret_size, newer, end - (off_t)newer);
-    const bool is_whole = is_still(fd, log);
+    const bool is_whole = is_still(fd, log) && size_of(log->fd) >= end;
 
     if (fd >= 0)
         (void)close(fd);

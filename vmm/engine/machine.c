@@ -28,7 +28,12 @@
 #define DEFAULT_BUTTON_NS  (30 * VINE_NS_PER_SECOND)
 #define DEFAULT_QUIT_NS    (5 * VINE_NS_PER_SECOND)
 #define DEFAULT_UNPLUG_NS  (30 * VINE_NS_PER_SECOND)
-#define DEFAULT_CHECK_NS   (5 * VINE_NS_PER_SECOND)
+
+/* A log is looked at as often as a guest fills it that says a megabyte a second, which few do at a
+ * serial line: it is seldom twice as long as it may be. */
+#define LOG_BYTES_PER_SECOND UINT64_C(1048576)
+#define LOG_CHECK_MIN_NS     (VINE_NS_PER_SECOND / 10)
+#define LOG_CHECK_MAX_NS     (5 * VINE_NS_PER_SECOND)
 
 static void step_down(struct vine__machine *machine, enum vine__stopping stopping);
 static bool take_event(struct vine__machine *machine, struct vine__told *ret_told);
@@ -45,6 +50,15 @@ static void set_default(uint64_t *time_ns, uint64_t default_ns)
 {
     if (*time_ns == 0)
         *time_ns = default_ns;
+}
+
+static uint64_t log_check_ns(uint64_t bytes_max)
+{
+    const uint64_t longest = LOG_CHECK_MAX_NS / VINE_NS_PER_SECOND * LOG_BYTES_PER_SECOND;
+    const uint64_t bytes = bytes_max < longest ? bytes_max : longest;
+    const uint64_t check_ns = bytes * VINE_NS_PER_SECOND / LOG_BYTES_PER_SECOND;
+
+    return check_ns > LOG_CHECK_MIN_NS ? check_ns : LOG_CHECK_MIN_NS;
 }
 
 int vine__machine_watch(struct vine__machine *machine, int operation, int fd, uint32_t events)
@@ -94,7 +108,7 @@ int vine__machine_create(const struct vine__machine_description *description,
     set_default(&machine->options.button_timeout_ns, DEFAULT_BUTTON_NS);
     set_default(&machine->options.quit_timeout_ns, DEFAULT_QUIT_NS);
     set_default(&machine->options.unplug_timeout_ns, DEFAULT_UNPLUG_NS);
-    set_default(&machine->options.log_check_ns, DEFAULT_CHECK_NS);
+    set_default(&machine->options.log_check_ns, log_check_ns(description->console_log_bytes));
     machine->epoll_fd = machine->timer_fd = machine->console_fd = -1;
     machine->status.fd = machine->status.books_fd = -1;
     machine->doorbell_fd = -1;
@@ -292,8 +306,9 @@ static bool keeps_log(const struct vine__machine *machine)
 void vine__machine_begin(struct vine__machine *machine)
 {
     machine->state = VINE__MACHINE_STARTING;
+    /* At once: at an adopted one's nobody may have looked for long. */
     if (keeps_log(machine))
-        machine->log_check_ns = vine__clock_now_ns() + machine->options.log_check_ns;
+        machine->log_check_ns = 0;
     machine->end = VINE__END_NONE;
     machine->end_text[0] = '\0';
     vine__machine_arm(machine);
@@ -540,6 +555,8 @@ void vine__machine_process(struct vine__machine *machine)
     vine__child_listen(&machine->process);
     vine__machine_hear(machine);
     if (has_ended) {
+        if (keeps_log(machine))
+            check_log(machine, vine__clock_now_ns());
         /* What it said before it ended says why; nobody else holds the socket's other end. */
         for (int turn = 0; machine->qmp != NULL && turn < 1024; turn++)
             vine__machine_hear(machine);

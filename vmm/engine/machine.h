@@ -58,7 +58,7 @@ struct vine__machine_options {
     uint64_t button_timeout_ns;  /* how long a guest may take to power off when told to (30 s) */
     uint64_t quit_timeout_ns;    /* how long QEMU may take to quit (5 s) */
     uint64_t unplug_timeout_ns;  /* how long a guest may take to let go of a device (30 s) */
-    uint64_t log_check_ns;       /* how often its console's log is kept to its limit (5 s) */
+    uint64_t log_check_ns;       /* how often its console's log is kept to its limit (0.1 to 5 s) */
     /* Called when something in the machine's status page has changed: ring its doorbell. It must
      * not call back into the engine. */
     void (*on_page_change)(void *context, struct vine__machine *machine);

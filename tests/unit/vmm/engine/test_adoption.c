@@ -287,6 +287,41 @@ static void a_console_is_found_again(void **state)
     drop(&kept);
 }
 
+/* Which a chatty guest has made long while nobody looked, whether it runs still or not. */
+static void a_log_is_brought_to_its_limit_again(void **state)
+{
+    struct vine__machine_description description = describe("good");
+    const struct vine__machine_options options = {.log_check_ns = 3600 * VINE_NS_PER_SECOND};
+    char log[128], why[256];
+    struct stat status;
+
+    (void)state;
+    (void)snprintf(log, sizeof(log), "%s/chatty.log", folder);
+    description.console = VINE__CONSOLE_PTY;
+    description.console_log = log;
+    description.console_log_bytes = 65536;
+    struct vine__machine *machine = make_of(&description, options);
+
+    start(machine);
+    (void)expect(machine, VINE__MACHINE_STARTED);
+    const struct kept kept = keep(machine);
+
+    for (int round = 0; round < 2; round++) {
+        if (round == 1)
+            kill(vine__machine_pid(machine), SIGKILL);
+        vine__machine_release(machine);
+        assert_int_equal(truncate(log, 1 << 20), 0);
+        machine = make_of(&description, options);
+        assert_int_equal(vine__machine_adopt(machine, &kept.identity, kept.pages, why, sizeof(why)),
+                         0);
+        (void)expect(machine, round == 0 ? VINE__MACHINE_STARTED : VINE__MACHINE_ENDED);
+        assert_int_equal(stat(log, &status), 0);
+        assert_true(status.st_size <= 65536);
+    }
+    vine__machine_close(machine);
+    drop(&kept);
+}
+
 /* ---- links ----------------------------------------------------------------------------------- */
 
 struct couple {
@@ -694,6 +729,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_whose_control_socket_is_gone_can_be_killed),
         cmocka_unit_test(one_that_does_not_say_whether_it_runs_is_killed),
         cmocka_unit_test(a_console_is_found_again),
+        cmocka_unit_test(a_log_is_brought_to_its_limit_again),
         cmocka_unit_test(links_are_entered_again_and_no_guest_sees_a_change),
         cmocka_unit_test(the_other_end_hears_of_one_that_has_vanished),
         cmocka_unit_test(links_that_nobody_enters_are_unplugged),

@@ -260,12 +260,18 @@ static void expect_limit_kept(const char *path, const char *old)
         append(fd, &number, 997);
         assert_int_equal(vine__console_log_rotate(path, 65536), 0);
         assert_true(size_of(path) <= 65536);
-        assert_true(size_of(old) <= 65536 + 997 * LINE_BYTES);
+        assert_true(size_of(old) <= 65536 + 4096);
         const uint32_t count = expect_history(path, number);
 
         assert_true(count == number || count * LINE_BYTES > 65536);
     }
     assert_true(size_of(old) > 0);
+    /* Nobody has looked for long. */
+    append(fd, &number, 20000);
+    assert_int_equal(vine__console_log_rotate(path, 65536), 0);
+    assert_true(size_of(path) <= 65536);
+    assert_true(size_of(old) <= 65536 + 4096);
+    assert_true(expect_history(path, number) * LINE_BYTES > 65536);
     /* Less room: the last of it. */
     char last[LINE_BYTES];
 
@@ -381,12 +387,12 @@ static void a_log_that_is_locked_is_read_and_rotated_like_others(void **state)
 
     (void)state;
     assert_true(fd >= 0);
-    append(fd, &number, 2000);
+    append(fd, &number, 1200);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    assert_int_equal(expect_history(path, number), 2000);
+    assert_int_equal(expect_history(path, number), 1200);
     assert_int_equal(vine__console_log_rotate(path, 16384), 0);
     assert_true(size_of(path) <= 16384);
-    assert_int_equal(expect_history(path, number), 2000);
+    assert_int_equal(expect_history(path, number), 1200);
     assert_int_equal(close(fd), 0);
 }
 
@@ -422,6 +428,35 @@ static void a_machine_keeps_its_log_over_starts_and_to_its_limit(void **state)
     vine__machine_close(machine);
 }
 
+/* However seldom it is looked at. */
+static void a_log_is_kept_to_its_limit_when_a_machine_ends(void **state)
+{
+    const char *const log = path_of("ended.log");
+    struct vine__machine_description description = describe("good");
+
+    (void)state;
+    description.console = VINE__CONSOLE_PTY;
+    description.console_log = log;
+    description.console_log_bytes = 65536;
+    struct vine__machine *const machine = make_of(
+        &description, (struct vine__machine_options){.log_check_ns = 3600 * VINE_NS_PER_SECOND});
+    uint32_t number = 0;
+
+    start(machine);
+    (void)expect(machine, VINE__MACHINE_STARTED);
+    while (size_of(log) != (off_t)strlen(HERE))
+        (void)poll(NULL, 0, 10);
+    const int fd = open(log, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+    append(fd, &number, 65536 / LINE_BYTES);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(vine__machine_quit(machine), 0);
+    expect_end(machine, VINE__END_QUIT, "");
+    assert_true(size_of(log) <= 65536);
+    assert_true(size_of(path_of("ended.log.1")) > 0);
+    vine__machine_close(machine);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "-name") == 0)
@@ -441,6 +476,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_rotation_that_was_interrupted_is_finished),
         cmocka_unit_test(a_log_that_is_locked_is_read_and_rotated_like_others),
         cmocka_unit_test(a_machine_keeps_its_log_over_starts_and_to_its_limit),
+        cmocka_unit_test(a_log_is_kept_to_its_limit_when_a_machine_ends),
     };
 
     if (folder_make(folder) != 0)
