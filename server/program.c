@@ -469,6 +469,13 @@ static void tell_crowded(const struct vine__client *client, uint64_t ended_count
                     client->name, (unsigned long long)ended_count);
 }
 
+static void tell_denied(const struct vine__client *client, uint64_t ended_count)
+{
+    message_warning("the socket of %s has another mode than it was given: %llu connections of "
+                    "others were ended",
+                    client->name, (unsigned long long)ended_count);
+}
+
 /* Once a second at most: clients say how often it comes. */
 static void tell_refused(const struct vine__client *client, const char *text)
 {
@@ -490,6 +497,7 @@ static void serve(void)
         .connections_max = own.program->conf.connections_max,
         .all_connections_max = own.program->descriptors / 2,
         .crowded = tell_crowded,
+        .denied = tell_denied,
         .refused = tell_refused,
     };
     char why[VINE__CLIENTS_WHY_BYTES] = "";

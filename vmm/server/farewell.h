@@ -13,8 +13,22 @@
 
 #include <vine/network.h>
 
-/* Close it, behind a LIMIT with this text. What it will ask is not known: it is answered as what
+#include "vmm/server/server_protocol.h"
+
+#include <stdint.h>
+
+/* Close it, behind this error with this text. What it will ask is not known: it is answered as what
  * cannot be read. */
-void vine__farewell(struct vine_connection *connection, const char *text);
+void vine__farewell(struct vine_connection *connection, enum vine_server_error error,
+                    const char *text);
+
+/* Those of one kind, of which somebody is told once a minute. Begins as zeros. */
+struct vine__farewells {
+    uint64_t count;   /* since somebody was told */
+    uint64_t told_ns; /* when that was; 0: never */
+};
+
+/* One more. Returns how many of them are to be told of now; 0: nothing is. */
+uint64_t vine__farewells_count(struct vine__farewells *farewells);
 
 #endif

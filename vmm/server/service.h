@@ -29,15 +29,18 @@
 
 struct vine__server;
 
+/* So many connections of this client's socket were ended: once a minute at most. */
+typedef void (*vine__server_ended_fn)(const struct vine__client *client, uint64_t ended_count);
+
 struct vine__server_options {
     struct vine__registry *registry;
     struct vine__control *control; /* has a socket, too; or NULL. It stays */
     uint64_t request_ns;           /* 0: VINE__SERVER_REQUEST_NS */
     uint32_t connections_max;      /* of a client; 0: VINE__SERVER_CONNECTIONS */
     uint64_t all_connections_max;  /* of all clients together; 0: no fewer than each may have */
-    /* Connections of this client were ended, since there are as many as may be: once a minute at
-     * most. NULL: nobody is told. */
-    void (*crowded)(const struct vine__client *client, uint64_t ended_count);
+    /* Since there are as many as may be; and since the socket is not for who connected: its mode
+     * is not what it was given. NULL: nobody is told. */
+    vine__server_ended_fn crowded, denied;
     /* This client was told less than this, of what it was refused. NULL: nobody is told. */
     void (*refused)(const struct vine__client *client, const char *text);
 };

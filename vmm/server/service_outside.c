@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 #define HEAP_BYTES (128U << 10)
-#define CROWDED_NS (60 * UINT64_C(1000000000)) /* between two times of telling about it */
 
 /* A client's, or the control socket. */
 struct client_socket {
@@ -39,11 +38,10 @@ struct client_socket {
     struct vine_work closed;
     struct vine_list connections;
     uint32_t connection_count;
-    uint64_t held_bytes;  /* by large answers of all its connections */
-    uint64_t ended_count; /* since there were too many, and nobody was told */
-    uint64_t told_ns;     /* when somebody was; 0: never */
-    uint32_t use_count;   /* connections that there are, and the listener */
-    bool is_removed;      /* with its client, which is ours then */
+    uint64_t held_bytes; /* by large answers of all its connections */
+    struct vine__farewells crowded, denied;
+    uint32_t use_count; /* connections that there are, and the listener */
+    bool is_removed;    /* with its client, which is ours then */
 };
 
 struct vine__server {
@@ -53,7 +51,7 @@ struct vine__server {
     struct vine_list sockets;
     uint32_t connections_max;
     uint64_t connection_count, all_connections_max; /* of clients */
-    void (*crowded)(const struct vine__client *client, uint64_t ended_count);
+    vine__server_ended_fn crowded, denied;
     void (*refused)(const struct vine__client *client, const char *text);
     uint32_t open_count;         /* sockets that there are, and one until it is to stop */
     void (*done)(void *context); /* it stops, when there are none; or NULL */
@@ -555,23 +553,24 @@ static bool is_admitted(const struct client_socket *from, struct vine_connection
     return vine__client_admits(from->client, geteuid(), getegid(), peer.user, groups, count);
 }
 
-/* Whether there is a place for one more. Whoever has too many is told of once a minute. */
-static bool has_place(struct client_socket *from)
+static bool has_place(const struct client_socket *from)
 {
     const struct vine__server *const server = from->server;
-    uint64_t now_ns;
 
-    if (is_control(from) || (from->connection_count < server->connections_max &&
-                             server->connection_count < server->all_connections_max))
-        return true;
-    now_ns = vine_clock_now(VINE_CLOCK_STEADY);
-    from->ended_count++;
-    if (server->crowded != NULL && (from->told_ns == 0 || now_ns - from->told_ns >= CROWDED_NS)) {
-        server->crowded(from->client, from->ended_count);
-        from->ended_count = 0;
-        from->told_ns = now_ns;
-    }
-    return false;
+    return is_control(from) || (from->connection_count < server->connections_max &&
+                                server->connection_count < server->all_connections_max);
+}
+
+static void turn_away(struct client_socket *from, struct vine_connection *taken, bool is_admitted)
+{
+    const vine__server_ended_fn ended = is_admitted ? from->server->crowded : from->server->denied;
+    const uint64_t count = vine__farewells_count(is_admitted ? &from->crowded : &from->denied);
+
+    if (ended != NULL && count > 0)
+        ended(from->client, count);
+    vine__farewell(taken, is_admitted ? VINE_SERVER_E_LIMIT : VINE_SERVER_E_DENIED,
+                   is_admitted ? "there are as many connections as may be"
+                               : "this socket is for others");
 }
 
 static void accepted(struct vine_connection *taken, void *context)
@@ -583,10 +582,10 @@ static void accepted(struct vine_connection *taken, void *context)
         .size_bytes = sizeof(options), .heap_bytes = HEAP_BYTES, .argument = connection};
 
     if (connection == NULL) {
-        if (is_one && !has_room)
-            vine__farewell(taken, "there are as many connections as may be");
-        else
+        if (has_room)
             vine_connection_close(taken, NULL);
+        else
+            turn_away(from, taken, is_one);
         return;
     }
     connection->kept.end = kept_ends;
@@ -760,6 +759,7 @@ int vine__server_start(const struct vine__server_options *options, struct vine__
     server->all_connections_max =
         options->all_connections_max != 0 ? options->all_connections_max : UINT64_MAX;
     server->crowded = options->crowded;
+    server->denied = options->denied;
     server->refused = options->refused;
     server->open_count = 1; /* until it is told to stop */
     vine_list_init(&server->sockets);

@@ -123,13 +123,23 @@ static inline void count_crowd(const struct vine__client *client, uint64_t ended
     crowd = ended_count;
 }
 
+static uint64_t denials, denied; /* the same of those for whom the socket is not */
+
+static inline void count_denied(const struct vine__client *client, uint64_t ended_count)
+{
+    assert_non_null(client);
+    denials++;
+    denied = ended_count;
+}
+
 static inline void open_server(struct world *world, struct vine__control *control)
 {
     const struct vine__server_options options = {.registry = &world->registry,
                                                  .control = control,
                                                  .connections_max = connections_max,
                                                  .all_connections_max = all_connections_max,
-                                                 .crowded = count_crowd};
+                                                 .crowded = count_crowd,
+                                                 .denied = count_denied};
     const struct vine__file_options files = {.requests_max = 64};
     char why[VINE__CLIENTS_WHY_BYTES] = "";
 
