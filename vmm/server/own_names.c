@@ -5,6 +5,7 @@
 
 #include "vmm/server/registry_internal.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,104 @@ char *vine__own_names_show(const struct vine__client *owner, const char *json, s
         text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;
+}
+
+/* ---- said ------------------------------------------------------------------------------------ */
+
+#define FILE_END    "_vmcfg.cfg"
+#define FILE_SAID   "the configuration"
+#define HASH_DIGITS (VINE__VM_HASH_BYTES - 1)
+
+static bool is_of_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
+}
+
+/* `begin` to `end` becomes `with`, which is no longer. Returns what is behind that. */
+static char *put(char *begin, const char *end, const char *with)
+{
+    const size_t size = strlen(with);
+
+    memcpy(begin, with, size);
+    memmove(begin + size, end, strlen(end) + 1);
+    return begin + size;
+}
+
+/* Of a machine that is named before it, that name says no more to who has asked for this one. */
+static void call_configurations(char *sentence)
+{
+    for (char *at = sentence; (at = strstr(at, FILE_END)) != NULL;) {
+        const char *const end = at + strlen(FILE_END);
+        char *begin = at;
+
+        while (begin > sentence && at - begin < HASH_DIGITS && isxdigit((unsigned char)begin[-1]))
+            begin--;
+        if (at - begin < HASH_DIGITS) {
+            at += strlen(FILE_END);
+            continue;
+        }
+        if (begin - sentence > 2 && memcmp(begin - 2, ": ", 2) == 0 && is_of_name(begin[-3]))
+            for (begin -= 2; begin > sentence && is_of_name(begin[-1]);)
+                begin--;
+        at = put(begin, end, FILE_SAID);
+    }
+}
+
+void vine__own_names_speak(const struct vine__client *client, char *sentence)
+{
+    const size_t size = client != NULL ? strlen(client->name) : 0;
+
+    call_configurations(sentence);
+    for (char *at = sentence; size > 0 && (at = strstr(at, client->name)) != NULL;) {
+        const bool is_begin = at == sentence || !is_of_name(at[-1]);
+
+        if (is_begin && at[size] == '.' && at[size + 1] != '.' && is_of_name(at[size + 1]))
+            at = put(at, at + size + 1, "") + 1; /* one owner is taken off */
+        else
+            at += size;
+    }
+}
+
+/* ---- links to one ---------------------------------------------------------------------------- */
+
+static bool is_linked(const struct vine__vm *vm, const char *name)
+{
+    json_t *root, *link;
+    bool is_found = false;
+    size_t index;
+
+    /* Few are: it is read if it can be so. */
+    if (vm->facts.configuration == NULL || strstr(vm->facts.configuration, name) == NULL)
+        return false;
+    root = json_loadb(vm->facts.configuration, vm->facts.configuration_bytes, 0, NULL);
+    json_array_foreach(json_object_get(root, "links"), index, link)
+    {
+        const char *const appliance = json_string_value(json_object_get(link, "appliance"));
+
+        is_found |= appliance != NULL && strcmp(appliance, name) == 0;
+    }
+    json_decref(root);
+    return is_found;
+}
+
+bool vine__own_names_linked(const struct vine__vm *vm, bool is_owners,
+                            char why[VINE__SERVER_WHY_BYTES])
+{
+    VINE_LIST_FOR_EACH(node, &vm->registry->vms)
+    {
+        const struct vine__vm *const other = VINE_LIST_OBJECT(node, struct vine__vm, link);
+
+        if (other == vm || other->facts.problem != NULL ||
+            strcmp(other->facts.pool, vm->facts.pool) != 0 || !is_linked(other, vm->facts.name))
+            continue;
+        if (is_owners && other->owner != vm->owner)
+            (void)snprintf(why, VINE__SERVER_WHY_BYTES, "a VM that is not yours is linked to it");
+        else
+            (void)snprintf(why, VINE__SERVER_WHY_BYTES, "the VM `%s` is linked to it",
+                           is_owners ? other->name : other->facts.name);
+        return true;
+    }
+    return false;
 }
 
 /* ---- read ------------------------------------------------------------------------------------ */

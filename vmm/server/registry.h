@@ -199,13 +199,13 @@ VINE_MUST_CHECK struct vine__vm **vine__registry_collect(const struct vine__regi
 /*
  * Changes of VMs, which are under way when DONE is returned: the asker is told what came of them.
  * Any other error is a refusal, with its reason in asker->why. A file is the registry's, to close,
- * whatever comes of it.
+ * whatever comes of it. `is_owners`: who asks says and hears names of the VM's owner.
  */
 VINE_MUST_CHECK enum vine_server_error vine__registry_create(struct vine__registry *registry,
                                                              struct vine__client *client,
                                                              const char *name, size_t size,
                                                              struct vine__asker *asker);
-VINE_MUST_CHECK enum vine_server_error vine__registry_remove(struct vine__vm *vm,
+VINE_MUST_CHECK enum vine_server_error vine__registry_remove(struct vine__vm *vm, bool is_owners,
                                                              struct vine__asker *asker);
 /* With names as its owner says them, or whole ones (own_names.h). */
 VINE_MUST_CHECK enum vine_server_error vine__registry_configure(struct vine__vm *vm, bool is_owners,

@@ -288,12 +288,16 @@ static void removed(struct vine__vm_store_work *work)
     vine__vm_answer(vm, work->error, work->why, "");
 }
 
-enum vine_server_error vine__registry_remove(struct vine__vm *vm, struct vine__asker *asker)
+enum vine_server_error vine__registry_remove(struct vine__vm *vm, bool is_owners,
+                                             struct vine__asker *asker)
 {
     const enum vine_server_error told = vine__vm_check_idle(vm, asker->why);
 
     if (told != VINE_SERVER_E_DONE)
         return asker->error = told;
+    /* The pool would refuse it, too, and knows nothing of whose they are. */
+    if (vine__own_names_linked(vm, is_owners, asker->why))
+        return asker->error = VINE_SERVER_E_BAD_VALUE;
     vine__vm_set_asker(vm, asker);
     vine__vm_begin(vm, VINE__VM_CHANGING, VINE__VM_REMOVE, removed);
     return VINE_SERVER_E_DONE;

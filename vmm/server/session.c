@@ -307,7 +307,7 @@ static enum vine_server_error act_on_vm(struct vine__session_result *result,
     case VINE_SERVER_KILL:
         return vine__registry_kill(result->vm, why);
     case VINE_SERVER_DELETE:
-        return vine__registry_remove(result->vm, asker);
+        return vine__registry_remove(result->vm, !command->is_over_all, asker);
     case VINE_SERVER_CONFIGURE:
         return vine__registry_configure(result->vm, !command->is_over_all, second->bytes,
                                         second->size_bytes, asker);

@@ -20,7 +20,8 @@ struct vine__session_result {
 
 /* session_values.c: a sentence as the session may hear it, perhaps in the room. What stands between
  * `: ` and `: ` and has a `/` names a file, or a machine: from the first to the last of these in
- * each clause (`; `) it is left out. "": nothing is left of it. */
+ * each clause (`; `) it is left out; what else is named has the client's names. "": nothing is left
+ * of it. */
 const char *vine__session_sentence(const struct vine__session *session, const char *text,
                                    char room[VINE__VM_END_BYTES]);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vmm/server/session_values.c - what answers say. */
 
+#include "vmm/server/own_names.h"
 #include "vmm/server/session_internal.h"
 
 #include "utils/assert.h"
@@ -37,19 +38,21 @@ static size_t write_clause(const char *clause, size_t length, char room[VINE__VM
 const char *vine__session_sentence(const struct vine__session *session, const char *text,
                                    char room[VINE__VM_END_BYTES])
 {
+    const bool has_path = strchr(text, '/') != NULL;
     size_t size = 0;
 
-    if (strchr(text, '/') == NULL || session->control != NULL)
+    if (session->control != NULL)
         return text;
     VINE_ASSERT(strlen(text) < VINE__VM_END_BYTES);
-    room[0] = '\0';
-    for (const char *clause = text, *next; clause != NULL; clause = next) {
+    (void)snprintf(room, VINE__VM_END_BYTES, "%s", has_path ? "" : text);
+    for (const char *clause = has_path ? text : NULL, *next; clause != NULL; clause = next) {
         next = strstr(clause, "; ");
         size = write_clause(clause, next != NULL ? (size_t)(next - clause) : strlen(clause), room,
                             size);
         next = next != NULL ? next + 2 : NULL;
     }
-    return room;
+    vine__own_names_speak(session->client, room);
+    return strcmp(room, text) != 0 ? room : text;
 }
 
 const char *vine__session_end_text(const struct vine__session *session, const struct vine__vm *vm,

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 
 #include "utils/container_of.h"
+#include "vmm/server/own_names.h"
+#include "vmm/server/registry_internal.h"
 #include "vmm/server/session.h"
 #include "vmm/server/session_internal.h"
 
@@ -341,10 +343,12 @@ static void no_answer_names_a_file_or_anothers_vm(void **state)
     work.json_bytes = strlen(links);
     if (do_vm(&work) != VINE_SERVER_E_DONE)
         fail_msg("%s", work.why);
-    vine__vm_facts_fini(&work.facts);
     assert_string_equal(ask(alice, "16,1\n32,%s\n", zip),
-                        "16,1\n6,links[0].appliance: the pool has no machine \"alice.zip\"\n");
+                        "16,1\n6,links[0].appliance: the pool has no machine \"zip\"\n");
     assert_non_null(strstr(alice->shortened, "farm.img: bob.app/"));
+    vine__vm_take_facts(vine__registry_find(&pool_world.registry, NULL, app, 32), &work.facts);
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", zip),
+                        "16,1\n6,a VM that is not yours is linked to it\n");
 
     /* Nowhere can it be uploaded to. */
     is_full = true;
@@ -398,6 +402,63 @@ static void a_vm_that_cannot_be_used_names_no_file(void **state)
     hang_up(alice);
 }
 
+static void configure(struct caller *caller, const char *uid, const char *json,
+                      const char *expected)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text), "24,1\n%s\n", expected);
+    assert_string_equal(ask(caller, "24,1\n32,%s\n%zu,%s\n", uid, strlen(json), json), text);
+}
+
+static void a_client_is_told_in_its_own_names(void **state)
+{
+    struct caller *const alice = call_in("alice");
+    char zip[VINE__CLIENT_UID_BYTES], app[VINE__CLIENT_UID_BYTES];
+
+    (void)state;
+    assert_int_equal(open_pool("farm", NULL), VINE_SERVER_E_DONE);
+    use_fakes();
+    make(alice, "zip", zip);
+    make(alice, "app", app);
+    configure(alice, app, "{\"memory\":\"128M\",\"links\":[{\"appliance\":\"zip\"}]}", "0");
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", zip), "16,1\n6,the VM `app` is linked to it\n");
+    configure(alice, app, "{\"mem\":1}", "6,the configuration: \"mem\" is not known here");
+    /* Nobody is linked to it any more. */
+    configure(alice, app, "{\"memory\":\"128M\"}", "0");
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", zip), "16,1\n0\n");
+    hang_up(alice);
+}
+
+static void names_of_the_pool_are_those_of_the_client(void **state)
+{
+    static const char *const sentences[][2] = {
+        {"", ""},
+        {"no room", "no room"},
+        {"alice.app: 0123456789abcdef_vmcfg.cfg: memory: is too small",
+         "the configuration: memory: is too small"},
+        {"0123456789abcdef_vmcfg.cfg:1:2: a comma", "the configuration:1:2: a comma"},
+        {"_vmcfg.cfg of 23456789abcdef_vmcfg.cfg", "_vmcfg.cfg of 23456789abcdef_vmcfg.cfg"},
+        {"no disk `a` of \"alice.app\", and alice.zip has none",
+         "no disk `a` of \"app\", and zip has none"},
+        {"alice. and alice.. and malice.app, alice", "alice. and alice.. and malice.app, alice"},
+        {"alice.alice.app", "alice.app"},
+    };
+    const struct vine__client alice = {.name = "alice"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
+        char text[128];
+
+        (void)snprintf(text, sizeof(text), "%s", sentences[i][0]);
+        vine__own_names_speak(&alice, text);
+        assert_string_equal(text, sentences[i][1]);
+        (void)snprintf(text, sizeof(text), "%s", sentences[i][0]);
+        vine__own_names_speak(NULL, text);
+        assert_true(strlen(text) <= strlen(sentences[i][0]));
+    }
+}
+
 /* Behind `text`, whole: a word, or with a `/` a path, of which each part has a Z. */
 static void add_piece(char *text, size_t room, unsigned seed)
 {
@@ -439,6 +500,8 @@ int main(void)
         TEST(a_name_that_is_taken_is_nobodys),
         TEST(no_answer_names_a_file_or_anothers_vm),
         TEST(a_vm_that_cannot_be_used_names_no_file),
+        TEST(a_client_is_told_in_its_own_names),
+        cmocka_unit_test(names_of_the_pool_are_those_of_the_client),
         cmocka_unit_test(a_path_that_ends_no_piece_is_left_out_of_any_sentence),
     };
 
