@@ -40,6 +40,9 @@ grep -q 'plain.json: mount: says no mount point' serving || fail "not told: $(ca
 is_mounted
 cmp kernel point/kernels/*.vmLinuz || fail "another kernel"
 ! touch point/file 2>/dev/null || fail "it can be written"
+# Who comes besides the server is told where it is.
+expect 75 "$vine" pool add farm more --kernel kernel
+said "it is mounted at $scratch/point"
 expect 0 "$vine" vm kernel zip other -s run/control.sock
 is_mounted
 cmp other point/kernels/*.vmLinuz || fail "the former kernel"

@@ -389,8 +389,14 @@ static int recover(struct vine__store *store, struct vine__problem *problem)
 
 static int take_locks(struct vine__store *store, struct vine__problem *problem)
 {
-    if (lock(store, LOCK_MOUNTED, F_RDLCK, false) != 0)
-        return vine__problem_set(problem, -EBUSY, "%s: somebody has it mounted", store->path);
+    if (lock(store, LOCK_MOUNTED, F_RDLCK, false) != 0) {
+        const int mounted = vine__mount_check(store->fd, store->path, false, problem);
+
+        /* While its owner changes it, it is mounted nowhere. */
+        return mounted != 0
+                   ? mounted
+                   : vine__problem_set(problem, -EBUSY, "%s: somebody has it mounted", store->path);
+    }
     if (store->is_own && lock(store, LOCK_WRITER, F_WRLCK, false) != 0)
         return vine__problem_set(problem, -EBUSY, "%s: somebody else is changing it, or serves it",
                                  store->path);
