@@ -35,6 +35,7 @@ struct vm_server {
     uint64_t silent_ns;
     enum vine_server_error error;
     enum vine_server_error expected; /* which is not told; VINE_SERVER_E_DONE: none */
+    bool is_learning;                /* what it may: no error is told */
     char *first; /* of an answer whose shape tells errors: the string that was none, or NULL */
     size_t first_bytes;
     int64_t first_integer;
@@ -108,7 +109,7 @@ static int refused(struct vm_server *server, uint64_t number, const char *text)
 {
     server->error =
         number <= VINE_SERVER_E_NO_CLIENT ? (enum vine_server_error)number : VINE_SERVER_E_FAILED;
-    if (server->error != server->expected)
+    if (server->error != server->expected && !server->is_learning)
         message_error("%s%sthe server says: %s", about(server), colon(server),
                       text[0] != '\0' ? message_escape(text) : "no");
     return status_of(server->error);
@@ -699,7 +700,37 @@ static int connect_to(struct vm_server *server)
                                              : STATUS_NO_APPLIANCE;
 }
 
-/* Its permission word, which says whether it asks over all. Who may not know it does not. */
+/* Whether it may do what this asks: to count VMs, or the status of one that nobody has. */
+static int try_to_ask(struct vm_server *server, uint32_t number, const char *kinds,
+                      uint32_t permission)
+{
+    int64_t count;
+    const int status = vm_server_ask(server, number, kinds, "");
+
+    if (server->broken != STATUS_DONE)
+        return server->broken;
+    if (status != STATUS_DENIED)
+        server->permissions |= permission;
+    return status == STATUS_DONE ? vm_server_integer(server, &count) : STATUS_DONE;
+}
+
+/* Who may not be told its permissions has them all the same, and learns them by what is denied. */
+static int try_all(struct vm_server *server)
+{
+    int status = try_to_ask(server, VINE_SERVER_COUNT, "", VINE_SERVER_MANAGE_LOCAL_VM);
+
+    if (status == STATUS_DONE)
+        status = try_to_ask(server, VINE_SERVER_STATUS, "s", VINE_SERVER_RUN_LOCAL_VM);
+    if (status == STATUS_DONE)
+        status = try_to_ask(server, VINE_SERVER_OVER_ALL + VINE_SERVER_COUNT, "",
+                            VINE_SERVER_MANAGE_ALL_VM);
+    if (status == STATUS_DONE)
+        status = try_to_ask(server, VINE_SERVER_OVER_ALL + VINE_SERVER_STATUS, "s",
+                            VINE_SERVER_RUN_ALL_VM);
+    return status;
+}
+
+/* Its permissions, which say whether it asks over all. */
 static int learn(struct vm_server *server)
 {
     int64_t word = -1;
@@ -711,7 +742,15 @@ static int learn(struct vm_server *server)
         status = take_integer(server, &word);
     if (status == STATUS_DONE && (word < -1 || word > UINT16_MAX))
         status = vm_server_nonsense(server, "permissions that are none");
-    server->permissions = word > 0 ? (uint32_t)word : 0;
+    if (status != STATUS_DONE)
+        return status;
+    if (word >= 0) {
+        server->permissions = (uint32_t)word;
+        return STATUS_DONE;
+    }
+    server->is_learning = true;
+    status = try_all(server);
+    server->is_learning = false;
     return status;
 }
 
@@ -764,12 +803,16 @@ bool vm_server_is_control(const struct vm_server *server)
     return (server->permissions & VINE_SERVER_MANAGE_SERVER) != 0;
 }
 
+bool vm_server_may(const struct vm_server *server, uint32_t number)
+{
+    const struct vine__command *const command = vine__command_find(number);
+
+    return command != NULL && vine__command_is_permitted(command, (uint16_t)server->permissions);
+}
+
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action)
 {
-    const struct vine__command *const over_all =
-        vine__command_find(VINE_SERVER_OVER_ALL + (uint32_t)action);
+    const uint32_t over_all = VINE_SERVER_OVER_ALL + (uint32_t)action;
 
-    return over_all != NULL && vine__command_is_permitted(over_all, (uint16_t)server->permissions)
-               ? over_all->number
-               : (uint32_t)action;
+    return vm_server_may(server, over_all) ? over_all : (uint32_t)action;
 }

@@ -51,6 +51,9 @@ uint32_t vm_server_user(const struct vm_server *server);
 /* Whether it is the control socket of its server. */
 bool vm_server_is_control(const struct vm_server *server);
 
+/* Whether this socket may ask by this number. */
+bool vm_server_may(const struct vm_server *server, uint32_t number);
+
 /* The number by which this socket asks for an action: over all VMs, if it may. */
 uint32_t vm_server_number(const struct vm_server *server, enum vine_server_action action);
 

@@ -69,10 +69,11 @@ static int read_list(struct vm_server *server, char *list, struct vm **ret_vms, 
     return STATUS_DONE;
 }
 
-int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count)
+static int list_by(struct vm_server *server, uint32_t number, struct vm **ret_vms,
+                   size_t *ret_count)
 {
     char *list;
-    int status = vm_server_ask(server, vm_server_number(server, VINE_SERVER_STATES), "");
+    int status = vm_server_ask(server, number, "");
 
     if (status == STATUS_DONE)
         status = vm_server_text(server, &list, VM_SERVER_LIST_BYTES);
@@ -81,6 +82,11 @@ int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count)
     status = read_list(server, list, ret_vms, ret_count);
     free(list);
     return status;
+}
+
+int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count)
+{
+    return list_by(server, vm_server_number(server, VINE_SERVER_STATES), ret_vms, ret_count);
 }
 
 /* Who may not see what there is may all the same do something to a VM of which it knows the UID. */
@@ -100,40 +106,55 @@ static int find_unseen(const char *operand, struct vm *ret_vm)
     return STATUS_DONE;
 }
 
-int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm)
+/* Those of this list that are called so, behind others; one that has this UID is the one. */
+static int match(struct vm_server *server, uint32_t number, const char *operand, struct vm *vm,
+                 size_t *matches)
 {
-    const struct vm *found = NULL;
     struct vm *vms;
-    size_t count, matches = 0;
-    int status;
+    size_t count;
+    const int status = list_by(server, number, &vms, &count);
 
-    vm_server_expect(server, VINE_SERVER_E_DENIED);
-    status = vm_list(server, &vms, &count);
-    vm_server_expect(server, VINE_SERVER_E_DONE);
-    if (vm_server_error(server) == VINE_SERVER_E_DENIED)
-        return find_unseen(operand, ret_vm);
-    if (status != STATUS_DONE)
-        return status;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; status == STATUS_DONE && i < count; i++) {
         const bool is_it = strcmp(vms[i].uid, operand) == 0;
 
         if (!is_it && strcmp(vms[i].name, operand) != 0)
             continue;
-        found = &vms[i];
-        matches = is_it ? 1 : matches + 1;
+        if (*matches > 0 && strcmp(vms[i].uid, vm->uid) == 0)
+            continue; /* of both lists, by one name */
+        *vm = vms[i];
+        *matches = is_it ? 1 : *matches + 1;
         if (is_it)
             break;
     }
-    if (matches == 1) {
-        *ret_vm = *found;
-    } else {
-        message_error(matches == 0 ? "there is no VM \"%s\" that this socket sees"
-                                   : "there are several VMs \"%s\": say which by its UID",
-                      message_escape(operand));
-        status = STATUS_FAILED;
-    }
-    free(vms);
+    if (status == STATUS_DONE)
+        free(vms);
     return status;
+}
+
+int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm)
+{
+    const uint32_t number = vm_server_number(server, VINE_SERVER_STATES);
+    struct vm vm = {.uid = ""};
+    size_t matches = 0;
+    int status;
+
+    if (!vm_server_may(server, number))
+        return find_unseen(operand, ret_vm);
+    status = match(server, number, operand, &vm, &matches);
+    /* Among all its own have other names than it gives them. */
+    if (status == STATUS_DONE && number != VINE_SERVER_STATES && !is_uid(operand) &&
+        vm_server_may(server, VINE_SERVER_STATES))
+        status = match(server, VINE_SERVER_STATES, operand, &vm, &matches);
+    if (status != STATUS_DONE)
+        return status;
+    if (matches == 1) {
+        *ret_vm = vm;
+        return STATUS_DONE;
+    }
+    message_error(matches == 0 ? "there is no VM \"%s\" that this socket sees"
+                               : "there are several VMs \"%s\": say which by its UID",
+                  message_escape(operand));
+    return STATUS_FAILED;
 }
 
 json_t *vm_json(const struct vm *vm)

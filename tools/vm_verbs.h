@@ -36,8 +36,9 @@ struct vm_status {
 /* All that this socket sees, for free(). Returns a status, as all of these. */
 int vm_list(struct vm_server *server, struct vm **ret_vms, size_t *ret_count);
 
-/* The one of this name or UID. Whose socket may not see which there are has to say the UID, which
- * stands for the name then; whether there is such a VM the server says when something is done. */
+/* The one of this name or UID, also by the name that this socket gives to its own. Whose socket may
+ * not see which there are has to say the UID, which stands for the name then; whether there is such
+ * a VM the server says when something is done. */
 int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm);
 
 /* Its name and its UID. NULL: no memory. */

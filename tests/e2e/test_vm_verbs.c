@@ -341,6 +341,49 @@ static void who_may_do_all_sees_all(void **state)
     assert_non_null(strstr(said, "\"ended_by\": \"stopped\""));
 }
 
+/* A client of which a test has to know no more than what it may. */
+static void add_client(const char *name, const char *permissions)
+{
+    char line[160];
+
+    (void)snprintf(line, sizeof(line),
+                   "vine client add %s -s control.sock --pool work --permissions %s", name,
+                   permissions);
+    expect(0, "", line);
+}
+
+static void who_may_not_see_its_permissions_has_them_all_the_same(void **state)
+{
+    (void)state;
+    make_zip();
+    add_client("p24", "manage-all,run-all");
+    expect(0, "alice.zip ", "vine vm ls -s p24.sock");
+    expect(0, "alice.zip: console at", "vine vm start alice.zip -s p24.sock");
+    expect(0, "", "vine vm kill alice.zip -s p24.sock && vine vm rm alice.zip -s p24.sock");
+    add_client("p6", "manage,run");
+    expect(0, "", "vine vm create zap -s p6.sock && vine vm ls -s p6.sock");
+    expect(0, "", "vine vm rm zap -s p6.sock");
+    assert_int_equal(served->registry.count, 0);
+}
+
+static void among_all_ones_own_are_known_by_their_own_names_too(void **state)
+{
+    (void)state;
+    make_zip();
+    expect(0, "", "vine vm create t1 -s root --kernel k && vine vm start t1 -s root");
+    expect(0, "root.t1 ", "vine vm ls -s root");
+    expect(0, "", "vine vm stop root.t1 -s root && vine vm show t1 -s root");
+    expect(1, "there is no VM \"zip\"", "vine vm rm zip -s root");
+    /* What is called so among all is not what is called so among its own. */
+    expect(0, "", "vine client add t -s control.sock --pool work --permissions 31");
+    expect(0, "", "vine vm create t1 -s t.sock && vine client give t.t1 --nobody -s control.sock");
+    expect(0, "", "vine vm create t.t1 -s t.sock");
+    expect(1, "there are several VMs \"t.t1\"", "vine vm rm t.t1 -s t.sock");
+    expect(0, "", "vine vm rm t.t.t1 -s t.sock && vine vm rm t.t1 -s t.sock");
+    expect(0, "", "vine vm rm t1 -s root && vine vm ls -s root");
+    assert_int_equal(served->registry.count, 1);
+}
+
 static void of_several_the_one_that_fails_is_named_and_the_others_are_done(void **state)
 {
     (void)state;
@@ -667,6 +710,8 @@ int main(void)
         TEST(who_may_not_look_for_a_vm_says_its_uid),
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),
+        TEST(who_may_not_see_its_permissions_has_them_all_the_same),
+        TEST(among_all_ones_own_are_known_by_their_own_names_too),
         TEST(of_several_the_one_that_fails_is_named_and_the_others_are_done),
         TEST(disks_that_are_not_back_are_told_where_one_looks),
         TEST(what_is_wrong_with_the_servers_files_is_told_to_who_runs_it),
