@@ -25,18 +25,27 @@ static void show(const struct vm *vm, size_t done, size_t count)
     message_progress(line);
 }
 
-/* One that runs is left alone, and one that is about to end is waited for. */
+/* One that runs is left alone, and one that is about to end is waited for. It may have ended since
+ * the VMs were listed: others were waited for. */
 static int start(struct vm_server *server, const struct vm *vm, uint64_t timeout_ms,
-                 char **ret_console)
+                 bool *ret_was_running, char **ret_console)
 {
-    int status = STATUS_DONE;
+    struct vm_status now;
+    int status = vm_status_get(server, vm->uid, &now);
 
-    if (strcmp(vm->state, "stopping") == 0)
+    if (status != STATUS_DONE)
+        return status;
+    const bool is_ending = strcmp(now.state, "stopping") == 0;
+    const bool is_paused = strcmp(now.state, "paused") == 0;
+
+    *ret_was_running = strcmp(now.state, "running") == 0;
+    if (is_ending)
         status = vm_wait(server, vm->uid, "off", timeout_ms);
-    if (status == STATUS_DONE && (vm_state_is_off(vm->state) || strcmp(vm->state, "stopping") == 0))
+    if (status == STATUS_DONE && (is_ending || vm_state_is_off(now.state)))
         status = vm_execute(server, vm->uid, "", timeout_ms, ret_console);
-    if (status == STATUS_DONE && strcmp(vm->state, "paused") != 0)
+    if (status == STATUS_DONE && !is_paused)
         status = vm_wait_running(server, vm, timeout_ms);
+    vm_status_fini(&now);
     return status;
 }
 
@@ -46,13 +55,13 @@ static int start_all(const struct vm_pool *pool, uint64_t timeout_ms, json_t *to
 
     for (size_t i = 0; i < pool->count; i++) {
         const struct vm *const vm = &pool->vms[i].vm;
-        const bool was_running = strcmp(vm->state, "running") == 0;
+        bool was_running = false;
         char *console = NULL;
         int status;
 
         show(vm, i, pool->count);
         vm_server_speak_of(pool->server, vm->name);
-        status = start(pool->server, vm, timeout_ms, &console);
+        status = start(pool->server, vm, timeout_ms, &was_running, &console);
         message_progress("");
         if (told == NULL && status == STATUS_DONE)
             printf("%s: %s%s%s\n", vm->name, was_running ? "runs already" : "runs",
@@ -86,6 +95,8 @@ static int run_up(const struct arguments *arguments)
         if (pool.count == 0)
             message_note("%s has no machines", message_escape(pool.name));
         status = start_all(&pool, vm_milliseconds(values->timeout_ns, VM_WAIT_MS), told);
+        if (status == STATUS_DONE && pool.problem_count > 0)
+            status = STATUS_FAILED;
         vm_pool_close(&pool);
         if (told != NULL)
             (void)json_print(json_incref(told));
@@ -104,6 +115,7 @@ static const char *const up_description[] = {
     "Has a server, by its control socket, open POOL if it has not, and starts all of its machines: "
     "appliances before the applications that are linked to them, each when the one before runs. "
     "One that fails does not keep the others from it, and those that run already are left alone. "
+    "It fails, too, where something else is not well with the pool, which is told first. "
     "The pool stays the server's until it is closed, also after a restart of it.",
     NULL,
 };

@@ -88,6 +88,7 @@ static int run_create(const struct arguments *arguments)
         return status;
     status = make(server, values, name, &uid);
     if (status == STATUS_DONE) {
+        vm_server_speak_of(server, name);
         status = configure(server, values, uid);
         if (status == STATUS_DONE)
             status = upload(server, VINE_SERVER_UPLOAD_KERNEL, uid, values->kernel);

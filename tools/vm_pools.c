@@ -58,12 +58,14 @@ static bool is_folder(const char *theirs, const char *ours)
     return is_it;
 }
 
-static void tell_problems(const json_t *pool, const char *name)
+/* Returns how many there are. */
+static size_t tell_problems(const json_t *pool, const char *name)
 {
+    const json_t *const problems = json_object_get(pool, "problems");
     const json_t *problem;
     size_t i;
 
-    json_array_foreach(json_object_get(pool, "problems"), i, problem)
+    json_array_foreach(problems, i, problem)
     {
         const char *const vm = json_string_value(json_object_get(problem, "vm"));
         const char *const text = json_string_value(json_object_get(problem, "text"));
@@ -72,17 +74,17 @@ static void tell_problems(const json_t *pool, const char *name)
                         message_escape(vm != NULL ? vm : ""),
                         message_escape(text != NULL ? text : "it is not well"));
     }
+    return json_array_size(problems);
 }
 
 /* *ret_is_open: it is there, and open; then it has these links. Another one of this name is an
  * error. */
-static int look(struct vm_server *server, const char *folder, const char *name, bool *ret_is_open,
-                json_t **ret_links)
+static int look(struct vm_pool *ours, const char *folder, bool *ret_is_open, json_t **ret_links)
 {
     const json_t *pool;
     json_t *pools;
     size_t i;
-    int status = vm_pools_get(server, &pools);
+    int status = vm_pools_get(ours->server, &pools);
 
     *ret_is_open = false;
     if (status != STATUS_DONE)
@@ -93,13 +95,13 @@ static int look(struct vm_server *server, const char *folder, const char *name, 
         const char *const its_folder = json_string_value(json_object_get(pool, "folder"));
 
         if (its_name == NULL || its_folder == NULL) {
-            status = vm_server_nonsense(server, "a pool without a name");
+            status = vm_server_nonsense(ours->server, "a pool without a name");
             break;
         }
-        if (strcmp(its_name, name) != 0)
+        if (strcmp(its_name, ours->name) != 0)
             continue;
         if (!is_folder(its_folder, folder)) {
-            message_error("the server has another pool \"%s\", in %s", message_escape(name),
+            message_error("the server has another pool \"%s\", in %s", message_escape(ours->name),
                           message_escape(its_folder));
             status = STATUS_FAILED;
             break;
@@ -107,30 +109,29 @@ static int look(struct vm_server *server, const char *folder, const char *name, 
         *ret_is_open = json_is_true(json_object_get(pool, "open"));
         json_decref(*ret_links);
         *ret_links = json_incref(json_object_get(pool, "links"));
-        tell_problems(pool, name);
+        ours->problem_count = tell_problems(pool, ours->name);
     }
     json_decref(pools);
     return status;
 }
 
-static int have(struct vm_server *server, const char *folder, const char *name, bool is_to_open,
-                json_t **ret_links)
+static int have(struct vm_pool *pool, const char *folder, bool is_to_open, json_t **ret_links)
 {
     bool is_open;
-    int status = look(server, folder, name, &is_open, ret_links);
+    int status = look(pool, folder, &is_open, ret_links);
 
     if (status != STATUS_DONE || is_open)
         return status;
     if (!is_to_open) {
         message_error("the server has no pool %s/%s open", message_escape(folder),
-                      message_escape(name));
+                      message_escape(pool->name));
         return STATUS_FAILED;
     }
     message_progress("opening the pool");
-    status = vm_server_ask_waiting(server, VM_POOL_OPENING_MS, VINE_SERVER_OPEN_POOL, "ss", folder,
-                                   name);
+    status = vm_server_ask_waiting(pool->server, VM_POOL_OPENING_MS, VINE_SERVER_OPEN_POOL, "ss",
+                                   folder, pool->name);
     message_progress("");
-    return status == STATUS_DONE ? look(server, folder, name, &is_open, ret_links) : status;
+    return status == STATUS_DONE ? look(pool, folder, &is_open, ret_links) : status;
 }
 
 /* ---- VMs in their order ---------------------------------------------------------------------- */
@@ -248,7 +249,7 @@ int vm_pool_open(const char *socket, const char *operand, bool is_to_open, struc
     if (status == STATUS_DONE)
         status = vm_server_open(socket, &pool.server);
     if (status == STATUS_DONE)
-        status = have(pool.server, folder, pool.name, is_to_open, &links);
+        status = have(&pool, folder, is_to_open, &links);
     if (status == STATUS_DONE)
         status = list(&pool, links);
     json_decref(links);

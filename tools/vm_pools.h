@@ -23,6 +23,7 @@ struct vm_pool {
     char *name;
     struct pool_vm *vms; /* in the order in which they are started */
     size_t count;
+    size_t problem_count; /* what is not well with the pool, which was told */
 };
 
 /* All that the server has. Returns a status, which was told. */

@@ -170,6 +170,7 @@ int vm_open(const char *socket, const char *operand, struct vm_server **ret_serv
 
     if (status != STATUS_DONE)
         return status;
+    vm_server_speak_of(server, operand);
     status = vm_find(server, operand, ret_vm);
     if (status == STATUS_DONE)
         *ret_server = server;

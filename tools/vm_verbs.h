@@ -44,7 +44,8 @@ int vm_find(struct vm_server *server, const char *operand, struct vm *ret_vm);
 /* Its name and its UID. NULL: no memory. */
 json_t *vm_json(const struct vm *vm);
 
-/* Connect, and find one. With an error there is nothing to be closed. */
+/* Connect, and find one, whom errors name from then on by the operand. With an error there is
+ * nothing to be closed. */
 int vm_open(const char *socket, const char *operand, struct vm_server **ret_server,
             struct vm *ret_vm);
 

@@ -235,6 +235,10 @@ all_of_it() {
     runs down other --close
     runs down farm --close
     ends 0 vm rm --pool other bare
+    # What else is not well with a pool is told, too.
+    echo '{"version": 1, "links": [{"application": "no", "appliance": "nobody", "size": "1M"}]}' >other.json
+    refuses 1 'other: .*the pool has no machine "no"' up other
+    runs down other --close
     rm other.img other.json
     ends 0 pool rm farm app --json
     ends 0 pool check farm

@@ -185,7 +185,8 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     assert_string_equal(served->machines.parameters, "quiet");
     expect(1, "the server says: ", "vine vm start zip -s alice");
     expect(0, "", "vine vm wait zip running -s alice");
-    expect(75, "not in this time", "vine vm wait zip off -s alice --timeout 10ms");
+    expect(75, "zip: the server says: not in this time",
+           "vine vm wait zip off -s alice --timeout 10ms");
     expect(1, "a state is off", "vine vm wait zip gone -s alice");
     expect(0, "the guest\nhas said this\n", "vine vm log zip -s alice");
     expect(0, "\"log\": \"this\\n\"", "vine vm log zip -s alice -n 5 --json");
@@ -198,7 +199,8 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     expect(0, "",
            "echo '{\"memory\": \"64M\", \"text\": \"a;b\"}' | vine vm configure zip - -s alice");
     expect(0, "\"text\": \"a;b\"", "vine vm show zip -s alice --json");
-    expect(1, "the server says: ", "echo '{\"memory\": []}' | vine vm configure zip - -s alice");
+    expect(1,
+           "zip: the server says: ", "echo '{\"memory\": []}' | vine vm configure zip - -s alice");
     expect(2, "x:2:", "echo '{' >x; vine vm configure zip x -s alice");
     expect(2, "unable to open x/y: ", "vine vm configure zip x/y -s alice");
     expect(2, "this is no JSON object", "echo [] | vine vm configure zip - -s alice");
@@ -224,7 +226,10 @@ static void its_files_and_limits_are_changed_while_it_is_off(void **state)
     expect(0, "\"cpu_percent\": 50", "vine vm show zip -s alice --json");
     expect(0, "", "vine vm start zip -s alice");
     expect(1, "the VM runs", "vine vm rm zip -s alice");
-    expect(1, "the VM runs", "vine vm kernel zip k -s alice");
+    expect(1, "zip: the server says: the VM runs", "vine vm kernel zip k -s alice");
+    expect(1, "zip: the server says: the VM runs", "vine vm initrd zip k -s alice");
+    expect(1, "zip: the server says: the VM runs", "vine vm disk zip root k -s alice");
+    expect(1, "zip: the server says: the VM runs", "vine vm limits zip --memory 1G -s alice");
     expect(0, "", "vine vm kill zip -s alice");
     expect(0, "\"name\": \"zip\"", "vine vm rm zip -s alice --json");
     assert_int_equal(served->registry.count, 0);
@@ -680,6 +685,11 @@ static const struct {
      "\\033[31m8901"},
     {"1,1\n7\n|21,1\n0\n22,1\n0\n1\n32," UID "\n8,run\033[7mn\n0,\n0,\n", "vine vm events", 75,
      "run\\033[7mn"},
+    /* One that ran when it was listed is started if it does not any more. */
+    {"1,1\n63\n|206,1\n0\n39,[{\"name\":\"p\",\"folder\":\"/\",\"open\":true}]\n"
+     "|209,1\n0\n32," UID "\n|112,1\n0\n44," UID ",running,zip\n|105,1\n0\n2,{}\n"
+     "|111,1\n0\n3,off\n0,\n0,\n1\n|109,1\n0\n8,/console\n|123,1\n0\n7,running\n",
+     "vine up /p", 0, "zip: runs, console at /console"},
     {"1,1\n63\n|201,1\n0\n2,{}\n", "vine client ls", 69, "no VM server that we understand"},
 };
 
