@@ -120,8 +120,8 @@ int vine__pool_change_add(struct vine__pool_change *change, const char *name, co
     const uint32_t most = change->before.settings.limits.vms;
     struct vine__pool_entry entry = {.name = ""};
 
-    if (!vine__vm_is_name(name))
-        return vine__problem_set(problem, -EINVAL, "%s: " VINE__VM_NAME_RULE, name);
+    if (!vine__vm_is_new_name(name))
+        return vine__problem_set(problem, -EINVAL, "%s: " VINE__VM_NEW_NAME_RULE, name);
     if (change->roll.count >= (most != 0 ? most : VINE__POOL_VMS_MAX))
         return vine__problem_set(problem, -EDQUOT, "%s: the pool may have no more machines",
                                  change->pool->image);
@@ -179,7 +179,7 @@ static struct vine__pool_file *place_of(struct vine__pool_entry *entry, enum vin
     for (uint32_t i = 0; i < entry->disk_count; i++)
         if (strcmp(entry->disks[i].name, disk) == 0)
             return &entry->disks[i].file;
-    if (!is_new || entry->disk_count == VINE__VM_DISKS_MAX || !vine__vm_is_name(disk))
+    if (!is_new || entry->disk_count == VINE__VM_DISKS_MAX)
         return NULL;
     struct vine__pool_disk *const place = &entry->disks[entry->disk_count++];
     memcpy(place->name, disk, strlen(disk) + 1);
@@ -196,11 +196,12 @@ int vine__pool_change_place(struct vine__pool_change *change, const char *name,
 
     if (error != 0)
         return error;
+    if (file == VINE__VM_DISK && !vine__vm_is_name(disk))
+        return vine__problem_set(problem, -EINVAL, "%s: " VINE__VM_NAME_RULE, disk);
     struct vine__pool_file *const place = place_of(&entry, file, disk, true);
     if (place == NULL)
-        return vine__problem_set(problem, -EINVAL,
-                                 "%s: a machine has up to %d disks; for each, " VINE__VM_NAME_RULE,
-                                 disk, VINE__VM_DISKS_MAX);
+        return vine__problem_set(problem, -EINVAL, "%s: a machine has up to %d disks", disk,
+                                 VINE__VM_DISKS_MAX);
     struct vine__source_result result;
 
     vine__arrival_result(arrival, &result);
@@ -232,6 +233,13 @@ int vine__pool_change_put(struct vine__pool_change *change, const char *name,
     return error;
 }
 
+static const char *const file_words[] = {
+    [VINE__VM_CONFIGURATION] = "configuration",
+    [VINE__VM_KERNEL] = "kernel",
+    [VINE__VM_INITRD] = "initrd",
+    [VINE__VM_DISK] = "disk",
+};
+
 int vine__pool_change_take(struct vine__pool_change *change, const char *name,
                            enum vine__vm_file file, const char *disk, struct vine__problem *problem)
 {
@@ -243,8 +251,10 @@ int vine__pool_change_take(struct vine__pool_change *change, const char *name,
         return error;
     struct vine__pool_file *const place = place_of(&entry, file, disk, false);
     if (place == NULL || !place->is_there)
-        return vine__problem_set(problem, -ENOENT, "%s: the machine \"%s\" has none",
-                                 change->pool->image, name);
+        return vine__problem_set(
+            problem, -ENOENT, "%s: the machine \"%s\" has no %s%s%s%s", change->pool->image, name,
+            file_words[file], file == VINE__VM_DISK ? " \"" : "", file == VINE__VM_DISK ? disk : "",
+            file == VINE__VM_DISK ? "\"" : "");
     vine__vm_path(entry.hash, file, disk, path);
     error = vine__filesystem_remove(&change->pool->filesystem, path, problem);
     if (error != 0)

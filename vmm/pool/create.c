@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define POOL_BYTES_MIN (UINT64_C(16) << 20)
-
 #define OWN_PATH_BYTES 32
 
 /* The paths of a pool that is being made. */
@@ -157,6 +155,8 @@ static int lock_name(const struct paths *paths, int *ret_fd, struct vine__proble
     struct stat status;
     const int fd = open(paths->new_settings, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
+    if (fd < 0 && errno == ENOENT)
+        return vine__problem_set(problem, -ENOENT, "%s: its folder is not there", paths->image);
     if (fd < 0)
         return say(problem, -errno, paths->new_settings);
     if (fcntl(fd, F_OFD_SETLK, &range) != 0) {
@@ -181,7 +181,7 @@ int vine__pool_create(const char *folder, const char *name, uint64_t size_bytes,
 
     if (!vine__pool_is_name(name))
         return vine__problem_set(problem, -EINVAL, "%s: " VINE__POOL_NAME_RULE, name);
-    if (size_bytes < POOL_BYTES_MIN || size_bytes > INT64_MAX)
+    if (size_bytes < VINE__POOL_BYTES_MIN || size_bytes > INT64_MAX)
         return vine__problem_set(problem, -EINVAL, "%s: a pool has at least 16 MiB", name);
     paths.image = vine__pool_path(folder, name, "img");
     paths.settings = vine__pool_path(folder, name, "json");

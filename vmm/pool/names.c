@@ -34,6 +34,11 @@ bool vine__vm_is_name(const char *name)
            strcmp(name, "..") != 0;
 }
 
+bool vine__vm_is_new_name(const char *name)
+{
+    return vine__vm_is_name(name) && name[0] != '-';
+}
+
 bool vine__vm_is_uid(const char *text)
 {
     return strnlen(text, VINE__VM_UID_BYTES) == VINE__VM_UID_BYTES - 1 &&

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define VINE__POOL_NAME_BYTES 65 /* with the zero, as all of these */
+#define VINE__POOL_BYTES_MIN  (UINT64_C(16) << 20)
 #define VINE__VM_NAME_BYTES   32 /* what an engine's machine may be called */
 #define VINE__VM_HASH_BYTES   17
 #define VINE__VM_UID_BYTES    33
@@ -25,7 +26,8 @@
 #define VINE__POOL_NAME_RULE                                                                       \
     "a pool's name is 1 to 64 printable ASCII characters without `/` and `..`, and does not "      \
     "begin with `.` or `-`"
-#define VINE__VM_NAME_RULE "a name is 1 to 31 of A-Z, a-z, 0-9, `.`, `_`, `-`, and not `.` or `..`"
+#define VINE__VM_NAME_RULE     "a name is 1 to 31 of A-Z, a-z, 0-9, `.`, `_`, `-`, and not `.` or `..`"
+#define VINE__VM_NEW_NAME_RULE VINE__VM_NAME_RULE "; a VM's does not begin with `-`"
 
 /* Files of a pool: below its image's root. */
 #define VINE__POOL_ROLL    "vms.json"
@@ -39,6 +41,9 @@ bool vine__path_is_plain(const char *path);
 
 bool vine__pool_is_name(const char *name);
 bool vine__vm_is_name(const char *name);
+
+/* Whether a VM may get this name: none that is taken for an option. Those that there are keep it. */
+bool vine__vm_is_new_name(const char *name);
 
 /* 32 lower-case hexadecimal digits. */
 bool vine__vm_is_uid(const char *text);

@@ -44,6 +44,8 @@ enum vine_server_error vine__vm_check_settled(const struct vine__vm *vm,
 enum vine_server_error vine__vm_check_idle(const struct vine__vm *vm,
                                            char why[VINE__SERVER_WHY_BYTES])
 {
+    if (vm->state == VINE__VM_STOPPING) /* which passes */
+        return vine__registry_refuse(why, VINE_SERVER_E_BUSY, "the VM is stopping");
     if (!vine__vm_is_off(vm))
         return vine__registry_refuse(why, VINE_SERVER_E_BAD_STATE, "the VM runs");
     return vine__vm_check_settled(vm, why);
@@ -202,8 +204,8 @@ static enum vine_server_error name_it(const struct vine__registry *registry, str
 
     if (size < sizeof(vm->name))
         memcpy(vm->name, name, size);
-    if (size >= sizeof(vm->name) || strlen(vm->name) != size || !vine__vm_is_name(vm->name))
-        return refuse(asker, VINE_SERVER_E_BAD_VALUE, VINE__VM_NAME_RULE);
+    if (size >= sizeof(vm->name) || strlen(vm->name) != size || !vine__vm_is_new_name(vm->name))
+        return refuse(asker, VINE_SERVER_E_BAD_VALUE, VINE__VM_NEW_NAME_RULE);
     if (vine__registry_has_name(registry, vm->owner, vm->name))
         return refuse(asker, VINE_SERVER_E_EXISTS, "a VM has this name");
     whole = snprintf(vm->facts.name, sizeof(vm->facts.name), "%s.%s", vm->owner->name, vm->name);

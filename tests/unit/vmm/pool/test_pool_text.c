@@ -50,6 +50,9 @@ static void a_vms_name_can_be_a_folders(void **state)
         assert_true(vine__vm_is_name(good[i]));
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(vine__vm_is_name(bad[i]));
+    /* One that is taken for an option stays a name, and is none to be given. */
+    assert_true(vine__vm_is_name("-x") && !vine__vm_is_new_name("-x"));
+    assert_true(vine__vm_is_new_name("x-") && !vine__vm_is_new_name(".."));
 }
 
 static void the_hash_of_a_name_never_changes(void **state)

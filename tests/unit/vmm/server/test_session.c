@@ -191,7 +191,7 @@ static void one_that_hangs_is_stopping_until_it_is_killed(void **state)
     assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n8,stopping\n", 18);
     world_tell(world, uid, VINE__VM_RUNNING, NULL); /* it does not count any more */
     assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n8,stopping\n", 18);
-    assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n9,the VM runs\n");
+    assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n14,the VM is stopping\n");
     assert_string_equal(ask(alice, "14,1\n32,%s\n", uid), "14,1\n0\n");
     assert_memory_equal(ask(alice, "11,1\n32,%s\n", uid), "11,1\n0\n3,off\n6,killed\n", 22);
     assert_string_equal(ask(alice, "16,1\n32,%s\n", uid), "16,1\n0\n");
