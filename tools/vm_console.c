@@ -40,17 +40,22 @@ struct console {
 
 static struct termios before; /* for whatever ends us */
 static volatile sig_atomic_t ended_by;
+static volatile sig_atomic_t is_to_stop;
 
 static void note_signal(int signal)
 {
-    ended_by = signal;
+    if (signal == SIGTSTP)
+        is_to_stop = 1;
+    else
+        ended_by = signal;
 }
 
-/* Those that can be caught end the loop, and what comes after it gives the terminal back. They are
- * let in while it waits, and nowhere else. */
+/* Those that can be caught end the loop, or have it stop for a while; the terminal is given back
+ * before. They are let in while it waits, and nowhere else. */
 static void catch_signals(sigset_t *ret_outside)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2};
+    static const int signals[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+                                  SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP};
     struct sigaction action = {.sa_handler = note_signal};
     sigset_t set;
 
@@ -82,6 +87,16 @@ static void give_back(const struct console *console)
         return;
     (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     fputs("\n", stdout);
+    (void)fflush(stdout);
+}
+
+/* Until somebody has us go on. */
+static void stop(struct console *console)
+{
+    is_to_stop = 0;
+    give_back(console);
+    (void)raise(SIGSTOP);
+    make_raw(console);
 }
 
 /* ---- both ways ------------------------------------------------------------------------------- */
@@ -138,8 +153,11 @@ static void go_on(struct console *console, const sigset_t *outside)
              .events = POLLIN},
         };
 
-        if (ppoll(fds, 2, NULL, outside) < 0)
-            continue; /* a signal: looked at above */
+        if (ppoll(fds, 2, NULL, outside) < 0) {
+            if (is_to_stop != 0 && ended_by == 0)
+                stop(console);
+            continue;
+        }
         if ((fds[0].revents & POLLOUT) != 0)
             send_typed(console);
         if ((fds[0].revents & ~POLLOUT) != 0)
@@ -308,7 +326,8 @@ static const struct option console_options[] = {
 static const char *const console_description[] = {
     "Shows what the guest of VM has said, as `vine vm log` does, and then makes this terminal its "
     "console, until Ctrl-] is typed or the VM ends; the terminal is then what it was, also when a "
-    "signal ended us that can be caught. Meanwhile what the guest says comes as it is, so that it "
+    "signal ended us that can be caught, or stopped us until we go on (SIGTSTP, SIGCONT). "
+    "Meanwhile what the guest says comes as it is, so that it "
     "controls the terminal as whoever sits behind a serial line does. Where standard input is no "
     "terminal, its bytes go to the guest as they are.",
     NULL,

@@ -537,6 +537,33 @@ static int end_console(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
+/* Stopped, it has given the terminal back; it takes it again when it goes on. */
+static void stop_and_go_on(pid_t child, int ours, int terminal, const struct termios *before)
+{
+    const uint64_t hang_ns = vine__clock_now_ns() + HANG_NS;
+    struct termios now;
+    int status;
+
+    assert_int_equal(kill(child, SIGTSTP), 0);
+    while (waitpid(child, &status, WNOHANG | WUNTRACED) == 0) {
+        turn();
+        if (vine__clock_now_ns() > hang_ns)
+            fail_msg("the console does not stop");
+    }
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(tcgetattr(terminal, &now), 0);
+    assert_true(now.c_iflag == before->c_iflag && now.c_oflag == before->c_oflag &&
+                now.c_cflag == before->c_cflag && now.c_lflag == before->c_lflag);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    until_says(ours, "Ctrl-]");
+    do {
+        turn();
+        assert_int_equal(tcgetattr(terminal, &now), 0);
+        if (vine__clock_now_ns() > hang_ns)
+            fail_msg("the console does not go on");
+    } while ((now.c_lflag & ICANON) != 0);
+}
+
 static void a_console_is_left_with_the_terminal_as_it_was(void **state)
 {
     char guest_name[64], ours_name[64], link[64];
@@ -576,6 +603,9 @@ static void a_console_is_left_with_the_terminal_as_it_was(void **state)
         until_says(ours, "login: ");
         assert_int_equal(write(ours, "me\r\x03", 4), 4);
         until_says(guest, "me\r\x03");
+        stop_and_go_on(child, ours, keep, &before);
+        assert_int_equal(write(ours, "you", 3), 3);
+        until_says(guest, "you");
         assert_int_equal(tcgetattr(keep, &after), 0);
         assert_true((after.c_lflag & ICANON) == 0);
         if (by_signal)
